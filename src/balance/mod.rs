@@ -1,0 +1,138 @@
+//! Which backend takes the next connection: one file an algorithm, one small trait.
+//!
+//! A pure room: no socket, no clock (`now` is passed in), no randomness but the seed. Its owner is
+//! [`crate::backends`], which decides who is *eligible* (up, enabled, below its own limit, weight
+//! above 0, not just tried in vain) and tells the algorithm of every change; the algorithm only
+//! chooses among the eligible. How to add one: `docs/algorithms.md`.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::ops::Index;
+use std::time::{Duration, Instant};
+
+/// One backend as an algorithm sees it.
+#[derive(Debug, Clone)]
+pub struct Candidate {
+    /// What the hashing algorithms place: the same on every instance, whatever the order of flags.
+    pub name: Box<str>,
+    /// The operator's weight, 0 to [`crate::limits::WEIGHT_MAX`]. Slow start does not touch it.
+    pub weight: u32,
+    /// The weight in force, in units of 1 / [`crate::limits::WEIGHT_ONE`]; at least 1 if eligible.
+    pub effective_weight: u32,
+    /// Connections open or being opened.
+    pub connections: u32,
+    /// Whether it may be chosen now.
+    pub eligible: bool,
+}
+
+/// All backends of the set, eligible or not. An index is a place in this list; it stays the same
+/// as long as the program runs.
+#[derive(Debug, Default)]
+pub struct Candidates {
+    list: Vec<Candidate>,
+}
+
+/// What a pick may depend on.
+#[derive(Debug, Clone, Copy)]
+pub struct Ask {
+    /// The client's address; an IPv4-mapped IPv6 address counts as IPv4.
+    pub client: IpAddr,
+    /// The turn's clock.
+    pub now: Instant,
+}
+
+/// Something seen of a backend that an algorithm may learn from.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Observation {
+    /// A connection to it was established after this time.
+    Connected(Duration),
+    /// A connection to it was refused, reset or timed out after this time.
+    Failed(Duration),
+    /// It reported this load to a probe, in its own unit, 0 or more.
+    Load(f64),
+}
+
+/// What an algorithm compared, for the log line that says why.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Score {
+    /// Connections open or being opened.
+    Connections(u32),
+    /// A number with the unit or name that it is shown with.
+    Value(f64, &'static str),
+}
+
+/// A way to choose. Calls come in this order: [`Balance::members_changed`] once before the first
+/// pick and whenever the list of candidates or a configured weight changed; then
+/// [`Balance::changed`] for every change of one candidate's connections, effective weight or
+/// eligibility; [`Balance::pick`] in between.
+pub trait Balance {
+    /// The list changed: forget what was derived from it and derive it anew.
+    fn members_changed(&mut self, set: &Candidates) {
+        let _ = set;
+    }
+
+    /// The connections, effective weight or eligibility of the candidate at `index` changed.
+    fn changed(&mut self, set: &Candidates, index: usize) {
+        let _ = (set, index);
+    }
+
+    /// Something was seen of the candidate at `index`.
+    fn observe(&mut self, set: &Candidates, index: usize, seen: Observation, now: Instant) {
+        let _ = (set, index, seen, now);
+    }
+
+    /// Choose an eligible candidate; `None` only if there is none. The caller counts the connection
+    /// and reports it by [`Balance::changed`].
+    fn pick(&mut self, set: &Candidates, ask: &Ask) -> Option<usize>;
+
+    /// What this algorithm compares, for the log.
+    fn score(&self, set: &Candidates, index: usize, now: Instant) -> Score {
+        let _ = now;
+        Score::Connections(set[index].connections)
+    }
+}
+
+impl Candidates {
+    /// Add a candidate at the end; its index is returned.
+    pub fn push(&mut self, candidate: Candidate) -> usize {
+        self.list.push(candidate);
+        self.list.len() - 1
+    }
+
+    /// How many there are, eligible or not.
+    pub fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    /// Whether there are none at all.
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// All of them, in the order of their indices.
+    pub fn iter(&self) -> impl Iterator<Item = &Candidate> {
+        self.list.iter()
+    }
+
+    /// For the owner of the set, who must then call [`Balance::changed`].
+    pub fn candidate_mut(&mut self, index: usize) -> &mut Candidate {
+        &mut self.list[index]
+    }
+}
+
+impl Index<usize> for Candidates {
+    type Output = Candidate;
+
+    fn index(&self, index: usize) -> &Candidate {
+        &self.list[index]
+    }
+}
+
+impl fmt::Display for Score {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Score::Connections(count) => write!(f, "{count}"),
+            Score::Value(value, unit) => write!(f, "{value:.3}{unit}"),
+        }
+    }
+}

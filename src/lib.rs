@@ -1,0 +1,4 @@
+//! pointsman: a load balancer on one thread.
+pub mod balance;
+pub mod config;
+pub mod limits;

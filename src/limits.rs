@@ -1,0 +1,103 @@
+//! Every constant of the program in one place: its unit in its name, the reason beside it.
+//!
+//! What an operator may want to change is a flag (see `flags`) and has only its default here.
+
+use std::time::Duration;
+
+// ---- The turn -------------------------------------------------------------------------------
+
+/// Events taken from one poll. HAProxy takes 200: more favours throughput, fewer latency.
+pub const EVENTS_PER_TURN: usize = 256;
+
+/// Connections accepted from one listener in one turn. Small batches win: the relays in between
+/// free slots and warm caches (HAProxy's `maxaccept 4` measured 27 % above 64 on one thread).
+pub const ACCEPTS_PER_TURN: usize = 4;
+
+/// Timers fired in one turn; what is left is due at once in the next one.
+pub const TIMERS_PER_TURN: usize = 256;
+
+/// Bytes one direction of a pair may move in one turn before it goes to the back of the queue.
+/// About 0.1 ms of copying: nobody waits longer than that for each streaming neighbour.
+pub const BYTES_PER_DIRECTION_PER_TURN: usize = 512 * 1024;
+
+// ---- Bytes ----------------------------------------------------------------------------------
+
+/// The process-wide scratch buffer, and each pooled buffer that keeps what a slow target would
+/// not take. Holds a 64 KiB message with room for framing, and stays inside a core's L2 cache.
+pub const BUFFER_BYTES: usize = 128 * 1024;
+
+/// Free buffers kept for reuse; the rest goes back to the allocator.
+pub const FREE_BUFFERS_MAX: usize = 32;
+
+/// A read of at least this much counts towards promotion to `splice`.
+pub const SPLICE_READ_BYTES_MIN: usize = 32 * 1024;
+
+/// So many large reads in a row promote a direction to `splice`.
+pub const SPLICE_AFTER_READS: u8 = 2;
+
+/// A splice that moves less than this counts towards demotion to plain reads.
+pub const SPLICE_MOVE_BYTES_MIN: usize = 16 * 1024;
+
+/// So many small splices in a row demote a direction to plain reads.
+pub const SPLICE_UNTIL_SMALL: u8 = 2;
+
+/// Wanted capacity of a pipe. The kernel moves at most one pipe's worth a call.
+pub const PIPE_BYTES: usize = 1024 * 1024;
+
+/// A pipe the kernel gave less than this (its per-user quota is used up) is not worth a splice.
+pub const PIPE_BYTES_MIN: usize = 64 * 1024;
+
+/// Pipes alive at once, each two descriptors; directions beyond that copy.
+pub const PIPES_MAX: usize = 128;
+
+/// Free pipes kept for reuse.
+pub const FREE_PIPES_MAX: usize = 16;
+
+// ---- Sockets --------------------------------------------------------------------------------
+
+/// Backlog asked for; the kernel cuts it to `net.core.somaxconn`.
+pub const LISTEN_BACKLOG: i32 = 4096;
+
+/// How long a listener rests after the process or the system ran out of descriptors or memory
+/// (HAProxy rests as long).
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Descriptors kept back for what is not a pair: standard streams, poll, signals, log.
+pub const RESERVED_DESCRIPTORS: usize = 32;
+
+// ---- Backends -------------------------------------------------------------------------------
+
+/// Largest weight an operator can give (nginx and Envoy take more, HAProxy 256).
+pub const WEIGHT_MAX: u32 = 65_535;
+
+/// One unit of configured weight in the fixed-point weights the algorithms see, so that slow
+/// start can ramp a weight of 1 in 256 steps.
+pub const WEIGHT_ONE: u32 = 256;
+
+/// Slow start begins at this share of the weight (Envoy's default), in percent.
+pub const SLOW_START_PERCENT_MIN: u32 = 10;
+
+/// Steps of a slow-start ramp.
+pub const SLOW_START_STEPS: u32 = 20;
+
+/// Backends at most; tests and the cost of a pick are measured up to here.
+pub const BACKENDS_MAX: usize = 10_000;
+
+// ---- Probes ---------------------------------------------------------------------------------
+
+/// Longest answer to a `load:` probe, in bytes, terminator not counted.
+pub const LOAD_ANSWER_BYTES_MAX: usize = 100;
+
+/// Longest text of a `load:` probe, in bytes.
+pub const LOAD_TEXT_BYTES_MAX: usize = 100;
+
+/// Longest status line an `http:` probe reads, in bytes.
+pub const STATUS_LINE_BYTES_MAX: usize = 1024;
+
+// ---- Logs -----------------------------------------------------------------------------------
+
+/// Log bytes kept while standard error would block; lines beyond that are dropped and counted.
+pub const LOG_BYTES_MAX: usize = 256 * 1024;
+
+/// How soon the log is tried again after standard error would have blocked.
+pub const LOG_RETRY: Duration = Duration::from_millis(100);

@@ -1,0 +1,2 @@
+//! Flags to configuration to run; exit codes; nothing else.
+fn main() {}
