@@ -1,18 +1,30 @@
 //! What the operator asked for: parsed, checked, typed. No I/O: host names are still names here.
 //!
-//! `flags` fills a [`Config`]; `main` hands it to the event loop. Every `parse` here takes the text
-//! of one flag and answers with what is wrong in words for people: what was found, what would be
-//! right.
+//! `flags` fills a [`Config`]; `main` hands it to the event loop. Every `parse` here takes the
+//! text of one value and answers with what is wrong in words for people: what was found, what
+//! would be right. `value` has numbers, durations and words, `address` listeners and backends.
 
+mod address;
+mod value;
+
+use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
+
+use crate::limits;
+
+pub use address::{check_backends, check_listeners};
+pub use value::{
+    Wrong, alternatives, closest, duration, duration_text, escaped, number, number_u32, one_of,
+    quoted, word_of,
+};
 
 /// Everything that can be asked for.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
     /// Where clients connect. Never empty.
     pub listeners: Vec<Listen>,
-    /// Where connections go. Never empty, names unique.
+    /// Where connections go, names unique. Empty only with `demo`, which brings its own.
     pub backends: Vec<BackendSpec>,
     /// How a backend is chosen.
     pub algorithm: Algorithm,
@@ -136,4 +148,345 @@ pub enum OnDown {
     Keep,
     /// They are closed.
     Close,
+}
+
+/// What an algorithm is called, and what it is for.
+#[derive(Debug)]
+pub struct AlgorithmRow {
+    /// Which one.
+    pub algorithm: Algorithm,
+    /// Its name here.
+    pub name: &'static str,
+    /// Its names elsewhere, accepted as well.
+    pub aliases: &'static [&'static str],
+    /// What comes out equal among the backends, for their weights, and where that is poor.
+    pub equalises: &'static str,
+}
+
+impl Config {
+    /// What holds where no flag says otherwise. Nothing to listen on and nobody to go to yet.
+    pub fn defaults() -> Config {
+        Config {
+            listeners: Vec::new(),
+            backends: Vec::new(),
+            algorithm: Algorithm::LeastConnections,
+            check: Check::Tcp,
+            check_interval: limits::CHECK_INTERVAL_DEFAULT,
+            check_timeout: limits::CHECK_TIMEOUT_DEFAULT,
+            rise: limits::RISE_DEFAULT,
+            fall: limits::FALL_DEFAULT,
+            all_down: AllDown::Refuse,
+            connect_timeout: limits::CONNECT_TIMEOUT_DEFAULT,
+            retries: limits::RETRIES_DEFAULT,
+            idle_timeout: limits::IDLE_TIMEOUT_DEFAULT,
+            half_close_timeout: limits::HALF_CLOSE_TIMEOUT_DEFAULT,
+            slow_start: limits::SLOW_START_DEFAULT,
+            on_down: OnDown::Keep,
+            max_connections: None,
+            drain_timeout: limits::DRAIN_TIMEOUT_DEFAULT,
+            seed: None,
+            log_level: log::LevelFilter::Info,
+            demo: false,
+        }
+    }
+}
+
+impl Algorithm {
+    /// Every algorithm. A new one gets its row here; flags and manual follow.
+    pub const ALL: &'static [AlgorithmRow] = &[
+        AlgorithmRow {
+            algorithm: Algorithm::LeastConnections,
+            name: "least-connections",
+            aliases: &[
+                "leastconn",
+                "least_conn",
+                "least-conn",
+                "least_connections",
+                "lc",
+                "wlc",
+            ],
+            equalises: "connections open at once. Poor where a backend fails fast: \
+                        it looks idle.",
+        },
+        AlgorithmRow {
+            algorithm: Algorithm::RoundRobin,
+            name: "round-robin",
+            aliases: &["roundrobin", "round_robin", "rr", "wrr"],
+            equalises: "connections started. Poor where some cost far more than others, \
+                        or a backend is slow.",
+        },
+        AlgorithmRow {
+            algorithm: Algorithm::Random,
+            name: "random",
+            aliases: &["p2c", "random-two", "random_two", "two-choices"],
+            equalises: "connections open at once, nearly: two draws, the one with fewer wins. \
+                        For several balancers that do not know of each other.",
+        },
+        AlgorithmRow {
+            algorithm: Algorithm::IpHash,
+            name: "ip-hash",
+            aliases: &["ip_hash", "iphash", "source", "source-hash"],
+            equalises: "client addresses; each stays with its backend. Poor where many clients \
+                        share one address.",
+        },
+        AlgorithmRow {
+            algorithm: Algorithm::ConsistentHash,
+            name: "consistent-hash",
+            aliases: &["consistent_hash", "consistent", "maglev"],
+            equalises: "client addresses, as ip-hash; few of them move when a backend comes or \
+                        goes, and every balancer agrees on where.",
+        },
+        AlgorithmRow {
+            algorithm: Algorithm::First,
+            name: "first",
+            aliases: &["first-available", "first_available"],
+            equalises: "nothing: it fills one backend after the other, so that few are in use. \
+                        Poor without max-connections=N.",
+        },
+        AlgorithmRow {
+            algorithm: Algorithm::LeastLoad,
+            name: "least-load",
+            aliases: &["least_load", "leastload"],
+            equalises: "the load that backends report; needs --check load:TEXT. Poor where they \
+                        report wrongly or late.",
+        },
+        AlgorithmRow {
+            algorithm: Algorithm::LeastTime,
+            name: "least-time",
+            aliases: &["least_time", "leasttime", "peak-ewma", "peak_ewma", "ewma"],
+            equalises: "the wait to be connected. Poor with little traffic: there is little to \
+                        learn from.",
+        },
+    ];
+
+    /// By its name or an alias, lower-case.
+    pub fn parse(text: &str) -> Result<Algorithm, Wrong> {
+        let named = |word: &str| {
+            Algorithm::ALL.iter().find(|row| row.name == word || row.aliases.contains(&word))
+        };
+        if let Some(row) = named(text) {
+            return Ok(row.algorithm);
+        }
+        let names: Vec<&str> = Algorithm::ALL.iter().map(|row| row.name).collect();
+        let aliases = Algorithm::ALL.iter().flat_map(|row| row.aliases.iter().copied());
+        let near = closest(text, names.iter().copied().chain(aliases)).and_then(named);
+        let hint = near.map(|row| format!("; did you mean {}?", row.name)).unwrap_or_default();
+        Err(Wrong::found(text, format!("one of {}{hint}", names.join(", "))))
+    }
+
+    /// Its name, as the manual and the log have it.
+    pub fn name(self) -> &'static str {
+        self.row().map_or("?", |row| row.name)
+    }
+
+    /// What comes out equal among the backends, for their weights, and where that is poor.
+    pub fn equalises(self) -> &'static str {
+        self.row().map_or("?", |row| row.equalises)
+    }
+
+    fn row(self) -> Option<&'static AlgorithmRow> {
+        Algorithm::ALL.iter().find(|row| row.algorithm == self)
+    }
+}
+
+impl fmt::Display for Algorithm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl Check {
+    /// `tcp`, `http:/PATH`, `load:TEXT` or `none`.
+    pub fn parse(text: &str) -> Result<Check, Wrong> {
+        match text.split_once(':') {
+            None if text == "none" => Ok(Check::None),
+            None if text == "tcp" => Ok(Check::Tcp),
+            Some(("http", path)) => check_path(path, text),
+            Some(("load", asked)) => check_load(asked, text),
+            _ => Err(Wrong::found(text, "tcp, http:/PATH, load:TEXT or none")),
+        }
+    }
+}
+
+impl fmt::Display for Check {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Check::None => f.write_str("none"),
+            Check::Tcp => f.write_str("tcp"),
+            Check::Http(path) => write!(f, "http:{path}"),
+            Check::Load(text) => write!(f, "load:{text}"),
+        }
+    }
+}
+
+impl AllDown {
+    /// The words for it.
+    pub const ALL: &'static [(&'static str, AllDown)] =
+        &[("refuse", AllDown::Refuse), ("spread", AllDown::Spread)];
+}
+
+impl OnDown {
+    /// The words for it.
+    pub const ALL: &'static [(&'static str, OnDown)] =
+        &[("keep", OnDown::Keep), ("close", OnDown::Close)];
+}
+
+/// How much is logged, by the words of the `log` crate.
+pub const LOG_LEVELS: &[(&str, log::LevelFilter)] = &[
+    ("off", log::LevelFilter::Off),
+    ("error", log::LevelFilter::Error),
+    ("warn", log::LevelFilter::Warn),
+    ("info", log::LevelFilter::Info),
+    ("debug", log::LevelFilter::Debug),
+    ("trace", log::LevelFilter::Trace),
+];
+
+/// An algorithm that lives on reports needs the probe that brings them.
+pub fn check_algorithm(algorithm: Algorithm, check: &Check) -> Result<(), Wrong> {
+    match (algorithm, check) {
+        (Algorithm::LeastLoad, Check::None | Check::Tcp | Check::Http(_)) => {
+            let found = format!("'{algorithm}' with --check {}", quoted(&check.to_string()));
+            Err(Wrong::saying(found, "--check load:TEXT with it, which asks for the load"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_path(path: &str, text: &str) -> Result<Check, Wrong> {
+    if path.starts_with("//") {
+        let want = "http:/PATH without a host: each backend is asked in turn";
+        return Err(Wrong::found(text, want));
+    }
+    if !path.starts_with('/') {
+        return Err(Wrong::found(text, "http:/PATH, the path beginning with a slash"));
+    }
+    if path.len() > limits::CHECK_PATH_BYTES_MAX {
+        let want = format!("a path of at most {} bytes", limits::CHECK_PATH_BYTES_MAX);
+        return Err(Wrong::found(text, want));
+    }
+    // It becomes part of a request line, where anything else would end it or be refused.
+    if !path.bytes().all(|b| b.is_ascii_graphic() && b != b'#') {
+        let want = "http:/PATH without spaces, '#' and control characters, others as %XX";
+        return Err(Wrong::found(text, want));
+    }
+    Ok(Check::Http(path.to_owned()))
+}
+
+fn check_load(asked: &str, text: &str) -> Result<Check, Wrong> {
+    let most = limits::LOAD_TEXT_BYTES_MAX;
+    if asked.is_empty() || asked.len() > most || asked.contains('\0') {
+        let want = format!("load:TEXT, TEXT being 1 to {most} bytes without NUL");
+        return Err(Wrong::found(text, want));
+    }
+    Ok(Check::Load(asked.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn algorithms_are_known_by_all_their_names() {
+        let mut seen = Vec::new();
+        for row in Algorithm::ALL {
+            for name in std::iter::once(&row.name).chain(row.aliases) {
+                assert_eq!(Algorithm::parse(name), Ok(row.algorithm));
+                assert_eq!(name.to_lowercase(), **name);
+                assert!(!seen.contains(name), "{name} is in the table twice");
+                seen.push(name);
+            }
+            assert_eq!(row.algorithm.to_string(), row.name);
+            assert_eq!(row.algorithm.equalises(), row.equalises);
+        }
+        // Fails to compile when an algorithm is added, as a reminder of its row.
+        let rows = Algorithm::ALL.iter().filter(|row| match row.algorithm {
+            Algorithm::LeastConnections | Algorithm::RoundRobin | Algorithm::Random => true,
+            Algorithm::IpHash | Algorithm::ConsistentHash | Algorithm::First => true,
+            Algorithm::LeastLoad | Algorithm::LeastTime => true,
+        });
+        assert_eq!(rows.count(), 8);
+    }
+
+    #[test]
+    fn an_unknown_algorithm_is_answered_with_the_names() {
+        let names = "one of least-connections, round-robin, random, ip-hash, consistent-hash, \
+                     first, least-load, least-time";
+        let table = [
+            ("", ""),
+            ("fastest", ""),
+            ("lestconn", "; did you mean least-connections?"),
+            ("RoundRobin", "; did you mean round-robin?"),
+            ("magleb", "; did you mean consistent-hash?"),
+            ("least-tme", "; did you mean least-time?"),
+        ];
+        for (text, hint) in table {
+            let wrong = Wrong::found(text, format!("{names}{hint}"));
+            assert_eq!(Algorithm::parse(text), Err(wrong));
+        }
+    }
+
+    #[test]
+    fn checks_are_read_and_shown_alike() {
+        let table = [
+            ("none", Check::None),
+            ("tcp", Check::Tcp),
+            ("http:/", Check::Http("/".to_owned())),
+            ("http:/health?a=b:c,%20", Check::Http("/health?a=b:c,%20".to_owned())),
+            ("load:x", Check::Load("x".to_owned())),
+            ("load: __clients? ", Check::Load(" __clients? ".to_owned())),
+            ("load:a:b\n", Check::Load("a:b\n".to_owned())),
+        ];
+        for (text, check) in table {
+            assert_eq!(check.to_string(), text);
+            assert_eq!(Check::parse(text), Ok(check));
+        }
+    }
+
+    #[test]
+    fn checks_refuse_the_rest_in_words() {
+        let kinds = "tcp, http:/PATH, load:TEXT or none";
+        let load = "load:TEXT, TEXT being 1 to 100 bytes without NUL";
+        let chars = "http:/PATH without spaces, '#' and control characters, others as %XX";
+        let long_path = format!("http:/{}", "p".repeat(1024));
+        let long_text = format!("load:{}", "é".repeat(51));
+        let table = [
+            ("", kinds),
+            ("TCP", kinds),
+            ("tcp:", kinds),
+            ("none:", kinds),
+            ("https:/health", kinds),
+            ("http", kinds),
+            ("load", kinds),
+            ("http:", "http:/PATH, the path beginning with a slash"),
+            ("http:health", "http:/PATH, the path beginning with a slash"),
+            ("http://a/b", "http:/PATH without a host: each backend is asked in turn"),
+            ("http:/a b", chars),
+            ("http:/a\r\nHost: b", chars),
+            ("http:/\u{e9}", chars),
+            ("http:/a#b", chars),
+            (&long_path, "a path of at most 1024 bytes"),
+            ("load:", load),
+            ("load:a\0b", load),
+            (&long_text, load),
+        ];
+        for (text, want) in table {
+            assert_eq!(Check::parse(text), Err(Wrong::found(text, want)));
+        }
+        assert!(Check::parse(&long_path[..long_path.len() - 1]).is_ok());
+        assert!(Check::parse(&long_text[..long_text.len() - 2]).is_ok());
+    }
+
+    #[test]
+    fn least_load_needs_reports() {
+        let load = Check::Load("x".to_owned());
+        for check in [Check::None, Check::Tcp, Check::Http("/".to_owned())] {
+            let wrong = check_algorithm(Algorithm::LeastLoad, &check).unwrap_err().to_string();
+            assert!(wrong.starts_with("found 'least-load' with --check '"), "{wrong}");
+            assert!(wrong.contains("want --check load:TEXT"), "{wrong}");
+            assert_eq!(check_algorithm(Algorithm::Random, &check), Ok(()));
+        }
+        for row in Algorithm::ALL {
+            assert_eq!(check_algorithm(row.algorithm, &load), Ok(()));
+        }
+    }
 }

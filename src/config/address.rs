@@ -1,0 +1,438 @@
+//! Listeners and backends as people write them: `[tcp://]ADDR:PORT`, `[tcp://]HOST:PORT[,OPTION]`.
+//!
+//! No look-up happens here: a host name is checked for its form and stays a name. Called by the
+//! flags' table for each value, then by [`crate::flags`] once for the whole list.
+
+use std::collections::HashSet;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use super::value::{self, Wrong, closest, digits, quoted};
+use super::{BackendSpec, Listen, Protocol};
+use crate::limits;
+
+const LISTEN_WANT: &str = "[tcp://]ADDR:PORT such as 127.0.0.1:8000, [::]:8000 or *:8000";
+const BACKEND_WANT: &str = "[tcp://]HOST:PORT such as 10.0.0.1:8001, [::1]:8001 or db1:5432";
+const OPTIONS_WANT: &str = "weight=N, max-connections=N, backup or name=NAME";
+
+impl Listen {
+    /// `[tcp://]ADDR:PORT`. Port 0 lets the system choose; `*` is every IPv4 address.
+    pub fn parse(text: &str) -> Result<Listen, Wrong> {
+        let rest = without_scheme(text)?;
+        let wrong = || Wrong::found(text, LISTEN_WANT);
+        let (host, port) = rest.rsplit_once(':').ok_or_else(wrong)?;
+        let port = u16::try_from(digits(port).ok_or_else(wrong)?)
+            .map_err(|_| Wrong::found(text, "a port from 0 to 65535"))?;
+        let address = match host {
+            "" | "*" => SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)),
+            "localhost" => SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
+            _ => rest.parse().map_err(|_| listen_host_wrong(text, host))?,
+        };
+        Ok(Listen { protocol: Protocol::Tcp, address })
+    }
+}
+
+impl BackendSpec {
+    /// `[tcp://]HOST:PORT[,weight=N][,max-connections=N][,backup][,name=NAME]`.
+    pub fn parse(text: &str) -> Result<BackendSpec, Wrong> {
+        let mut parts = without_scheme(text)?.split(',');
+        let address = parts.next().unwrap_or_default();
+        let (host, port) = host_and_port(address, text)?;
+        let mut options = Options::default();
+        for option in parts {
+            options.take(option, text)?;
+        }
+        Ok(BackendSpec {
+            host,
+            port,
+            weight: options.weight.unwrap_or(limits::WEIGHT_DEFAULT),
+            max_connections: options.max_connections,
+            backup: options.backup,
+            name: options.name.unwrap_or_else(|| address.to_owned()),
+        })
+    }
+}
+
+/// The same address twice could never be bound; port 0 is a new one each time.
+pub fn check_listeners(listeners: &[Listen]) -> Result<(), Wrong> {
+    let mut seen = HashSet::new();
+    for listen in listeners.iter().filter(|listen| listen.address.port() != 0) {
+        if !seen.insert(listen.address) {
+            let found = format!("'{}' twice", listen.address);
+            return Err(Wrong::saying(found, "each address once"));
+        }
+    }
+    Ok(())
+}
+
+/// Not too many, and each with a name of its own: logs and hashing know them by it.
+pub fn check_backends(backends: &[BackendSpec]) -> Result<(), Wrong> {
+    if backends.len() > limits::BACKENDS_MAX {
+        let want = format!("at most {}", limits::BACKENDS_MAX);
+        return Err(Wrong::saying(format!("{} backends", backends.len()), want));
+    }
+    let mut seen = HashSet::new();
+    for backend in backends {
+        if !seen.insert(&backend.name) {
+            let found = format!("the name {} twice", quoted(&backend.name));
+            return Err(Wrong::saying(found, "names that differ, set by ,name=NAME"));
+        }
+    }
+    Ok(())
+}
+
+/// What stands after the commas; every option at most once.
+#[derive(Default)]
+struct Options {
+    weight: Option<u32>,
+    max_connections: Option<u32>,
+    backup: bool,
+    name: Option<String>,
+}
+
+impl Options {
+    fn take(&mut self, option: &str, text: &str) -> Result<(), Wrong> {
+        let (key, value) = match option.split_once('=') {
+            Some((key, value)) => (key, Some(value)),
+            None => (option, None),
+        };
+        let seen_before = match key {
+            "weight" => {
+                let weight = number_option(option, value, 0..=limits::WEIGHT_MAX, text)?;
+                self.weight.replace(weight).is_some()
+            }
+            "max-connections" => {
+                let max = number_option(option, value, 1..=limits::CONNECTIONS_MAX, text)?;
+                self.max_connections.replace(max).is_some()
+            }
+            "name" => self.name.replace(name_option(option, value, text)?).is_some(),
+            "backup" if value.is_some() => {
+                return Err(Wrong::found_in(option, text, "backup alone, without a value"));
+            }
+            "backup" => std::mem::replace(&mut self.backup, true),
+            _ => return Err(unknown_option(key, option, text)),
+        };
+        if seen_before {
+            let found = format!("a second {key} in {}", quoted(text));
+            return Err(Wrong::saying(found, "each option once"));
+        }
+        Ok(())
+    }
+}
+
+fn number_option(
+    option: &str,
+    value: Option<&str>,
+    range: std::ops::RangeInclusive<u32>,
+    text: &str,
+) -> Result<u32, Wrong> {
+    let key = option.split('=').next().unwrap_or(option);
+    let wide = u64::from(*range.start())..=u64::from(*range.end());
+    value::number_u32(value.unwrap_or_default(), range).map_err(|_| {
+        let want = format!("{key}=N, N being {}", value::number_want(&wide));
+        Wrong::found_in(option, text, want)
+    })
+}
+
+fn name_option(option: &str, value: Option<&str>, text: &str) -> Result<String, Wrong> {
+    let name = value.unwrap_or_default();
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "._-:[]".contains(c);
+    let length = name.chars().count();
+    if length == 0 || length > limits::BACKEND_NAME_CHARS_MAX || !name.chars().all(allowed) {
+        let want = format!(
+            "name=NAME, NAME being 1 to {} letters, digits or . _ - : [ ]",
+            limits::BACKEND_NAME_CHARS_MAX
+        );
+        return Err(Wrong::found_in(option, text, want));
+    }
+    Ok(name.to_owned())
+}
+
+fn unknown_option(key: &str, option: &str, text: &str) -> Wrong {
+    if option.is_empty() {
+        let found = format!("an empty option in {}", quoted(text));
+        return Wrong::saying(found, OPTIONS_WANT);
+    }
+    let near = closest(key, ["weight", "max-connections", "backup", "name"]);
+    let hint = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+    Wrong::found_in(option, text, format!("{OPTIONS_WANT}{hint}"))
+}
+
+/// Take `tcp://` off. Other schemes are refused by name: quietly serving bytes where somebody
+/// asked for TLS would be worse than not starting.
+fn without_scheme(text: &str) -> Result<&str, Wrong> {
+    match text.split_once("://") {
+        None | Some(("tcp", "")) => Ok(text),
+        Some(("tcp", rest)) => Ok(rest),
+        Some((scheme, _)) => {
+            let want = format!(
+                "tcp:// or no scheme: {} is not served by this version",
+                quoted(scheme)
+            );
+            Err(Wrong::found(text, want))
+        }
+    }
+}
+
+fn listen_host_wrong(text: &str, host: &str) -> Wrong {
+    if host.contains(':') && !host.starts_with('[') {
+        return Wrong::found(text, "an IPv6 address in brackets such as [::1]:8000");
+    }
+    if host.bytes().any(|b| b.is_ascii_alphabetic()) && !host.contains([':', '[', ' ', '/']) {
+        let want =
+            "an address of this machine, not a name, such as 127.0.0.1:8000 or [::]:8000";
+        return Wrong::found(text, want);
+    }
+    Wrong::found(text, LISTEN_WANT)
+}
+
+fn host_and_port(address: &str, text: &str) -> Result<(String, u16), Wrong> {
+    let wrong = || Wrong::found(text, BACKEND_WANT);
+    let (host, port) = address.rsplit_once(':').ok_or_else(wrong)?;
+    let host = match host.strip_prefix('[') {
+        Some(inner) => inner.strip_suffix(']').filter(|inner| is_ipv6(inner)),
+        None if host.parse::<Ipv6Addr>().is_ok() || address.parse::<IpAddr>().is_ok() => {
+            let want = "an IPv6 address in brackets such as [::1]:8001";
+            return Err(Wrong::found(text, want));
+        }
+        None => Some(host).filter(|host| is_host(host)),
+    };
+    let host = host.ok_or_else(wrong)?;
+    match digits(port).ok_or_else(wrong)?.try_into() {
+        Ok(0) | Err(_) => Err(Wrong::found(text, "a port from 1 to 65535")),
+        Ok(port) => Ok((host.to_owned(), port)),
+    }
+}
+
+/// With or without the zone that a link-local address needs.
+fn is_ipv6(text: &str) -> bool {
+    let (address, zone) = text.split_once('%').unwrap_or((text, "0"));
+    let in_zone = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
+    address.parse::<Ipv6Addr>().is_ok() && !zone.is_empty() && zone.bytes().all(in_zone)
+}
+
+/// An IPv4 address or a name that DNS or a hosts file can hold. A name that ends in a number is an
+/// address with a slip in it, and the resolver would read `127.1` as one all the same.
+fn is_host(text: &str) -> bool {
+    if text.parse::<Ipv4Addr>().is_ok() {
+        return true;
+    }
+    let name = text.strip_suffix('.').unwrap_or(text);
+    let in_label = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+    let is_label = |label: &str| {
+        let length = 1..=limits::HOST_LABEL_BYTES_MAX;
+        length.contains(&label.len()) && label.bytes().all(in_label) && !label.starts_with('-')
+    };
+    let ends_in_number = name.rsplit('.').next().and_then(digits).is_some();
+    name.len() <= limits::HOST_BYTES_MAX && !ends_in_number && name.split('.').all(is_label)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn backend(text: &str) -> BackendSpec {
+        BackendSpec::parse(text).unwrap_or_else(|wrong| panic!("{text}: {wrong}"))
+    }
+
+    #[test]
+    fn listen_takes_addresses_of_both_families() {
+        let table = [
+            ("127.0.0.1:8000", "127.0.0.1:8000"),
+            ("tcp://127.0.0.1:8000", "127.0.0.1:8000"),
+            ("127.0.0.1:0", "127.0.0.1:0"),
+            ("0.0.0.0:65535", "0.0.0.0:65535"),
+            ("[::]:5432", "[::]:5432"),
+            ("tcp://[::1]:5432", "[::1]:5432"),
+            ("[fe80::1%2]:80", "[fe80::1%2]:80"),
+            ("*:80", "0.0.0.0:80"),
+            (":80", "0.0.0.0:80"),
+            ("tcp://:80", "0.0.0.0:80"),
+            ("localhost:80", "127.0.0.1:80"),
+        ];
+        for (text, address) in table {
+            let listen = Listen::parse(text).unwrap_or_else(|wrong| panic!("{text}: {wrong}"));
+            assert_eq!(listen.address, address.parse().unwrap(), "{text}");
+            assert_eq!(listen.protocol, Protocol::Tcp);
+        }
+    }
+
+    #[test]
+    fn listen_refuses_the_rest_in_words() {
+        let table = [
+            ("", LISTEN_WANT),
+            ("8000", LISTEN_WANT),
+            ("127.0.0.1", LISTEN_WANT),
+            ("127.0.0.1:", LISTEN_WANT),
+            ("127.0.0.1:http", LISTEN_WANT),
+            ("127.0.0.1:+80", LISTEN_WANT),
+            ("127.0.0.1:80/", LISTEN_WANT),
+            ("127.0.0.1:65536", "a port from 0 to 65535"),
+            ("127.0.0.1:-1", LISTEN_WANT),
+            ("127.0.0.256:80", LISTEN_WANT),
+            ("127.1:80", LISTEN_WANT),
+            (" 127.0.0.1:80", LISTEN_WANT),
+            ("[::1:80", LISTEN_WANT),
+            ("[127.0.0.1]:80", LISTEN_WANT),
+            ("::1:80", "an IPv6 address in brackets such as [::1]:8000"),
+            ("db1:5432", "an address of this machine, not a name"),
+            ("tcp://", LISTEN_WANT),
+            ("http://127.0.0.1:80", "tcp:// or no scheme: 'http' is not served"),
+            ("https://127.0.0.1:443", "'https' is not served by this version"),
+            ("tls://127.0.0.1:443", "'tls' is not served by this version"),
+            ("sni://127.0.0.1:443", "'sni' is not served by this version"),
+            ("udp://127.0.0.1:53", "'udp' is not served by this version"),
+            ("TCP://127.0.0.1:53", "'TCP' is not served by this version"),
+            ("://127.0.0.1:53", "nothing is not served by this version"),
+        ];
+        for (text, want) in table {
+            let wrong = Listen::parse(text).unwrap_err().to_string();
+            assert!(wrong.starts_with(&format!("found {}", quoted(text))), "{wrong}");
+            assert!(wrong.contains(want), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn listeners_differ_unless_the_system_chooses_the_port() {
+        let list = |texts: &[&str]| -> Vec<Listen> {
+            texts.iter().map(|text| Listen::parse(text).unwrap()).collect()
+        };
+        assert_eq!(check_listeners(&list(&["*:80", "[::]:80", "*:81", "*:0", "*:0"])), Ok(()));
+        let wrong = check_listeners(&list(&["*:80", "tcp://0.0.0.0:80"])).unwrap_err();
+        assert_eq!(wrong.to_string(), "found '0.0.0.0:80' twice, want each address once");
+    }
+
+    #[test]
+    fn backends_have_defaults_and_options_in_any_order() {
+        let plain = BackendSpec {
+            host: "db1".to_owned(),
+            port: 5432,
+            weight: 1,
+            max_connections: None,
+            backup: false,
+            name: "db1:5432".to_owned(),
+        };
+        assert_eq!(backend("db1:5432"), plain);
+        assert_eq!(backend("tcp://db1:5432"), plain);
+        assert_eq!(
+            backend("db1:5432,name=one,backup,max-connections=100,weight=3"),
+            BackendSpec {
+                weight: 3,
+                max_connections: Some(100),
+                backup: true,
+                name: "one".to_owned(),
+                ..plain.clone()
+            }
+        );
+        assert_eq!(backend("db1:5432,weight=0").weight, 0);
+        assert_eq!(backend("db1:5432,weight=65535").weight, 65535);
+        assert_eq!(backend("db1:5432,name=[::1]:5-a_b.C").name, "[::1]:5-a_b.C");
+    }
+
+    #[test]
+    fn backend_hosts_are_names_or_addresses() {
+        let table = [
+            ("10.0.0.1:80", "10.0.0.1"),
+            ("[::1]:80", "::1"),
+            ("[fe80::1%eth0]:80", "fe80::1%eth0"),
+            ("localhost:80", "localhost"),
+            ("db-1.internal_net.example.:80", "db-1.internal_net.example."),
+            ("xn--bcher-kva.example:80", "xn--bcher-kva.example"),
+            ("3com.example:80", "3com.example"),
+        ];
+        for (text, host) in table {
+            assert_eq!(backend(text).host, host);
+            assert_eq!(backend(text).name, text);
+        }
+        let bad = [
+            "",
+            "80",
+            ":80",
+            "db1",
+            "db1:",
+            "db1:http",
+            "db1:+80",
+            "db1:80/",
+            "d b:80",
+            "a..b:80",
+            ".a:80",
+            "-a:80",
+            "a:b:80",
+            "bücher:80",
+            "a/b:80",
+            "127.1:80",
+            "256.0.0.1:80",
+            "1.2.3.4.5:80",
+            "[]:80",
+            "[::1:80",
+            "[::1]80",
+            "[db1]:80",
+            "[::1%]:80",
+            "tcp://",
+            ",weight=1",
+        ];
+        for text in bad {
+            let wrong = BackendSpec::parse(text).unwrap_err();
+            assert_eq!(wrong, Wrong::found(text, BACKEND_WANT));
+        }
+        for text in [format!("{}:80", "a".repeat(64)), format!("{}b:80", "a.".repeat(127))] {
+            assert!(BackendSpec::parse(&text).is_err());
+        }
+    }
+
+    #[test]
+    fn backend_refuses_the_rest_in_words() {
+        let table = [
+            ("a:0", "want a port from 1 to 65535"),
+            ("a:65536", "want a port from 1 to 65535"),
+            ("::1:80", "want an IPv6 address in brackets such as [::1]:8001"),
+            ("fe80::1", "want an IPv6 address in brackets such as [::1]:8001"),
+            ("http://a:80", "'http' is not served by this version"),
+            ("a:80,weight", "found 'weight' in 'a:80,weight', want weight=N, N being a whole"),
+            ("a:80,weight=", "want weight=N, N being a whole number from 0 to 65535"),
+            ("a:80,weight=65536", "found 'weight=65536' in"),
+            ("a:80,weight=-1", "found 'weight=-1' in"),
+            ("a:80,weight=1.5", "found 'weight=1.5' in"),
+            ("a:80,weight=1,weight=1", "found a second weight in 'a:80,weight=1,weight=1'"),
+            ("a:80,max-connections=0", "want max-connections=N, N being a whole number from 1"),
+            ("a:80,max-connections=1,max-connections=2", "a second max-connections in"),
+            ("a:80,backup=1", "want backup alone, without a value"),
+            ("a:80,backup,backup", "found a second backup in"),
+            ("a:80,name=", "want name=NAME, NAME being 1 to 64 letters, digits"),
+            ("a:80,name=a b", "found 'name=a b' in"),
+            ("a:80,name=a\nb", "found 'name=a\\nb' in"),
+            ("a:80,name=a,name=a", "found a second name in"),
+            ("a:80,", "found an empty option in 'a:80,', want weight=N, max-connections=N"),
+            ("a:80,wieght=3", "backup or name=NAME; did you mean weight?"),
+            ("a:80,Backup", "did you mean backup?"),
+            ("a:80,tls", "found 'tls' in 'a:80,tls', want weight=N"),
+        ];
+        for (text, says) in table {
+            let wrong = BackendSpec::parse(text).unwrap_err().to_string();
+            assert!(wrong.contains(says), "{text}: {wrong}");
+        }
+        let long = format!("a:80,name={}", "n".repeat(65));
+        assert!(BackendSpec::parse(&long).is_err());
+        assert_eq!(backend(&long[..long.len() - 1]).name.len(), 64);
+    }
+
+    #[test]
+    fn backends_have_names_of_their_own_and_are_not_too_many() {
+        let list = |texts: &[&str]| -> Vec<BackendSpec> {
+            texts.iter().map(|text| backend(text)).collect()
+        };
+        assert_eq!(check_backends(&list(&["a:80", "a:81", "a:80,name=b"])), Ok(()));
+        for texts in [["a:80", "a:80"], ["a:80", "b:80,name=a:80"]] {
+            let wrong = check_backends(&list(&texts)).unwrap_err().to_string();
+            assert_eq!(
+                wrong,
+                "found the name 'a:80' twice, want names that differ, set by ,name=NAME"
+            );
+        }
+        let many: Vec<String> =
+            (0..=limits::BACKENDS_MAX).map(|i| format!("b{i}:80")).collect();
+        let many: Vec<BackendSpec> = many.iter().map(|text| backend(text)).collect();
+        assert_eq!(check_backends(&many[1..]), Ok(()));
+        let wrong = check_backends(&many).unwrap_err().to_string();
+        assert_eq!(wrong, "found 10001 backends, want at most 10000");
+    }
+}
