@@ -1,4 +1,5 @@
 //! pointsman: a load balancer on one thread.
 pub mod balance;
 pub mod config;
+pub mod flags;
 pub mod limits;

@@ -1,0 +1,387 @@
+//! The command line: getopts over one table, `--help` out of the same table, errors of one line.
+//!
+//! Owns the order in which things are complained about: first what getopts cannot read, then
+//! single values, then what is missing or does not go together. `main` calls [`parse`] and prints;
+//! nothing here does I/O.
+
+mod manual;
+mod table;
+
+use std::ffi::OsString;
+use std::fmt;
+
+use getopts::{Fail, HasArg, Matches, Occur, Options};
+
+use crate::config::{
+    Config, Listen, Protocol, Wrong, check_algorithm, check_backends, check_listeners, closest,
+    escaped, quoted,
+};
+use crate::limits;
+use table::{Act, Flag, GROUPS};
+
+/// What the command line asks for.
+#[derive(Debug)]
+pub enum Command {
+    /// To run. With `demo` the backends are still to be filled in.
+    Run(Box<Config>),
+    /// To show this manual.
+    Help(String),
+    /// To show this version line.
+    Version(String),
+}
+
+/// What is wrong with the command line: one line that names the flag, what was found and what
+/// would be right.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UsageError {
+    /// As typed, dashes and all; or the flags that are missing.
+    flag: String,
+    wrong: Wrong,
+}
+
+/// The arguments without the program's name, as text.
+pub fn arguments(args: impl Iterator<Item = OsString>) -> Result<Vec<String>, UsageError> {
+    let as_text = |arg: OsString| {
+        arg.into_string().map_err(|arg| {
+            let shown = quoted(&arg.to_string_lossy());
+            UsageError::new(shown, Wrong::saying("bytes that are no text", "UTF-8"))
+        })
+    };
+    args.skip(1).map(as_text).collect()
+}
+
+/// Read the arguments that follow the program's name.
+pub fn parse(args: &[String]) -> Result<Command, UsageError> {
+    refuse_long_flag_with_one_dash(args)?;
+    let matches = options().parse(args).map_err(|fail| unreadable(&fail, args))?;
+    for flag in all_flags() {
+        if let Act::Answer(answer) = flag.act
+            && matches.opt_present(flag.long)
+        {
+            return Ok(answer());
+        }
+    }
+    let mut config = Config::defaults();
+    for flag in all_flags() {
+        apply(flag, &matches, &mut config)?;
+    }
+    if let Some(free) = matches.free.first() {
+        let wrong = Wrong::saying(
+            "an argument that belongs to no flag",
+            "a flag before it such as --listen or --backend",
+        );
+        return Err(UsageError::new(format!("'{}'", escaped(free)), wrong));
+    }
+    complete(&mut config)?;
+    Ok(Command::Run(Box::new(config)))
+}
+
+/// Every flag as (letter or empty, name), for the tests that look whether the documentation has
+/// them all.
+pub fn names() -> impl Iterator<Item = (&'static str, &'static str)> {
+    all_flags().map(|flag| (flag.short, flag.long))
+}
+
+fn all_flags() -> impl Iterator<Item = &'static Flag> {
+    GROUPS.iter().flat_map(|group| group.flags)
+}
+
+fn options() -> Options {
+    let mut options = Options::new();
+    for flag in all_flags() {
+        let (has_arg, occur) = match flag.act {
+            Act::Value(_) => (HasArg::Yes, Occur::Optional),
+            Act::Values(_) => (HasArg::Yes, Occur::Multi),
+            Act::Switch(_) | Act::Answer(_) => (HasArg::No, Occur::Optional),
+        };
+        options.opt(flag.short, flag.long, flag.says, flag.value, has_arg, occur);
+    }
+    options
+}
+
+fn apply(flag: &Flag, matches: &Matches, config: &mut Config) -> Result<(), UsageError> {
+    match flag.act {
+        Act::Value(take) | Act::Values(take) => {
+            for text in matches.opt_strs(flag.long) {
+                take(config, &text).map_err(|wrong| UsageError::of(flag.long, wrong))?;
+            }
+        }
+        Act::Switch(switch) if matches.opt_present(flag.long) => switch(config),
+        Act::Switch(_) | Act::Answer(_) => {}
+    }
+    Ok(())
+}
+
+/// What no single flag can know: what is missing, and what does not go together.
+fn complete(config: &mut Config) -> Result<(), UsageError> {
+    if config.demo {
+        if !config.backends.is_empty() {
+            let want = "one of the two: the demo brings its own backends";
+            return Err(UsageError::of("demo", Wrong::saying("--backend beside it", want)));
+        }
+        if config.listeners.is_empty() {
+            let address = limits::DEMO_LISTEN;
+            config.listeners.push(Listen { protocol: Protocol::Tcp, address });
+        }
+    } else {
+        something_to_do(config)?;
+    }
+    check_listeners(&config.listeners).map_err(|wrong| UsageError::of("listen", wrong))?;
+    check_backends(&config.backends).map_err(|wrong| UsageError::of("backend", wrong))?;
+    check_algorithm(config.algorithm, &config.check)
+        .map_err(|wrong| UsageError::of("balance", wrong))
+}
+
+fn something_to_do(config: &Config) -> Result<(), UsageError> {
+    let (missing, example) = match (config.listeners.is_empty(), config.backends.is_empty()) {
+        (false, false) => return Ok(()),
+        (true, false) => ("--listen", "--listen 127.0.0.1:8000"),
+        (false, true) => ("--backend", "--backend 127.0.0.1:8001"),
+        (true, true) => {
+            ("--listen and --backend", "--listen 127.0.0.1:8000 --backend 127.0.0.1:8001")
+        }
+    };
+    let want = format!("at least one such as {example}, or --demo; see --help");
+    Err(UsageError::new(missing.to_owned(), Wrong::found("", want)))
+}
+
+/// `-listen x` would be read as `-l isten`, and the complaint would be about an address.
+fn refuse_long_flag_with_one_dash(args: &[String]) -> Result<(), UsageError> {
+    for arg in args.iter().take_while(|arg| *arg != "--") {
+        let name = arg.strip_prefix('-').and_then(|arg| arg.split('=').next());
+        if let Some(flag) = all_flags().find(|flag| Some(flag.long) == name) {
+            let shown = format!("-{}", flag.long);
+            let want = format!("two: --{}", flag.long);
+            return Err(UsageError::new(shown, Wrong::saying("one dash", want)));
+        }
+    }
+    Ok(())
+}
+
+/// The complaints of getopts in our words.
+fn unreadable(fail: &Fail, args: &[String]) -> UsageError {
+    match fail {
+        Fail::ArgumentMissing(name) => {
+            let (flag, wrong) = match find(name) {
+                Some(flag) => (format!("--{}", flag.long), refusal_of_nothing(flag)),
+                None => (dashed(name), Wrong::found("", "a value")),
+            };
+            UsageError::new(flag, wrong)
+        }
+        Fail::UnrecognizedOption(name) => unknown(name),
+        Fail::OptionDuplicated(name) => {
+            UsageError::new(dashed(name), Wrong::saying("twice", "it once"))
+        }
+        Fail::UnexpectedArgument(name) => {
+            let start = format!("--{name}=");
+            let value =
+                args.iter().find_map(|arg| arg.strip_prefix(&start)).unwrap_or_default();
+            let found = format!("the value '{}'", escaped(value));
+            UsageError::new(dashed(name), Wrong::saying(found, "the flag alone"))
+        }
+        // because: no flag of the table is required by getopts, so that it cannot miss one.
+        Fail::OptionMissing(name) => UsageError::new(dashed(name), Wrong::found("", "it once")),
+    }
+}
+
+fn unknown(name: &str) -> UsageError {
+    let near = closest(name, all_flags().map(|flag| flag.long));
+    let hint = near.map(|near| format!("; did you mean --{near}?")).unwrap_or_default();
+    let wrong = Wrong::saying("an unknown flag", format!("one that --help lists{hint}"));
+    UsageError::new(dashed(name), wrong)
+}
+
+/// A flag without its value is as wrong as one with an empty value, and wants the same.
+fn refusal_of_nothing(flag: &Flag) -> Wrong {
+    match flag.act {
+        Act::Value(take) | Act::Values(take) => take(&mut Config::defaults(), "").err(),
+        Act::Switch(_) | Act::Answer(_) => None,
+    }
+    .unwrap_or_else(|| Wrong::found("", flag.value))
+}
+
+fn find(name: &str) -> Option<&'static Flag> {
+    all_flags().find(|flag| flag.long == name || (flag.short == name && !name.is_empty()))
+}
+
+/// As it was typed; getopts takes the dashes off.
+fn dashed(name: &str) -> String {
+    let dashes = if name.chars().count() == 1 { "-" } else { "--" };
+    format!("{dashes}{}", escaped(name))
+}
+
+impl UsageError {
+    fn new(flag: String, wrong: Wrong) -> UsageError {
+        UsageError { flag, wrong }
+    }
+
+    fn of(long: &str, wrong: Wrong) -> UsageError {
+        UsageError::new(format!("--{long}"), wrong)
+    }
+}
+
+impl fmt::Display for UsageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.flag, self.wrong)
+    }
+}
+
+impl std::error::Error for UsageError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Algorithm, AllDown, Check, OnDown};
+    use std::time::Duration;
+
+    fn run(line: &str) -> Config {
+        let args: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+        match parse(&args) {
+            Ok(Command::Run(config)) => *config,
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_least_that_can_be_asked_for_has_the_defaults() {
+        let config = run("-l 127.0.0.1:8000 -b 127.0.0.1:8001");
+        assert_eq!(config.listeners.len(), 1);
+        assert_eq!(config.backends.len(), 1);
+        let rest = Config { listeners: Vec::new(), backends: Vec::new(), ..config };
+        assert_eq!(rest, Config::defaults());
+    }
+
+    #[test]
+    fn every_flag_reaches_its_field() {
+        let config = run("-l *:0 --listen=[::1]:0 -ba:1,backup --backend b:2 -a p2c \
+             --check http:/x --check-interval 10ms --check-timeout=1ms --rise 1 --fall 1000 \
+             --all-down spread --connect-timeout 1.5s --retries 0 --idle-timeout 2h \
+             --half-close-timeout 1m --slow-start 10s --on-down close --max-connections 7 \
+             --drain-timeout 0s --seed 18446744073709551615 --log-level trace");
+        assert_eq!(config.listeners.len(), 2);
+        let expected = Config {
+            listeners: config.listeners.clone(),
+            backends: config.backends.clone(),
+            algorithm: Algorithm::Random,
+            check: Check::Http("/x".to_owned()),
+            check_interval: Duration::from_millis(10),
+            check_timeout: Duration::from_millis(1),
+            rise: 1,
+            fall: 1000,
+            all_down: AllDown::Spread,
+            connect_timeout: Duration::from_millis(1500),
+            retries: 0,
+            idle_timeout: Duration::from_secs(7200),
+            half_close_timeout: Duration::from_secs(60),
+            slow_start: Duration::from_secs(10),
+            on_down: OnDown::Close,
+            max_connections: Some(7),
+            drain_timeout: Duration::ZERO,
+            seed: Some(u64::MAX),
+            log_level: log::LevelFilter::Trace,
+            demo: false,
+        };
+        assert_eq!(config, expected);
+        let names: Vec<&str> = config.backends.iter().map(|b| b.name.as_str()).collect();
+        assert_eq!(names, ["a:1", "b:2"]);
+    }
+
+    #[test]
+    fn the_demo_needs_nothing_and_may_listen_elsewhere() {
+        let config = run("--demo");
+        assert!(config.demo && config.backends.is_empty());
+        assert_eq!(config.listeners[0].address, limits::DEMO_LISTEN);
+        let config = run("--demo -l 127.0.0.1:0");
+        assert_eq!(config.listeners.len(), 1);
+        assert_eq!(config.listeners[0].address.port(), 0);
+    }
+
+    /// What [`Take`](table::Take) promises: a flag that lacks its value swallows the next flag,
+    /// and must say so.
+    #[test]
+    fn no_value_is_empty_or_begins_with_a_dash() {
+        for flag in all_flags() {
+            if let Act::Value(take) | Act::Values(take) = flag.act {
+                for text in ["", "-", "--", "-1", "-1s", "--demo", "-b", "-a:80", "-:1"] {
+                    let wrong = take(&mut Config::defaults(), text);
+                    assert!(wrong.is_err(), "--{} {text}", flag.long);
+                }
+            }
+        }
+    }
+
+    /// Whatever is typed: no panic, and a complaint is one line that begins with its flag.
+    #[test]
+    fn any_line_is_read_or_refused_in_one_line() {
+        let bits = [
+            "-",
+            "--",
+            "=",
+            ":",
+            ",",
+            "://",
+            "tcp",
+            "http",
+            "load",
+            "[",
+            "]",
+            "::1",
+            "%",
+            "*",
+            ".",
+            "0",
+            "1",
+            "65536",
+            "9999999999999999999999",
+            "s",
+            "ms",
+            "h",
+            "a",
+            "localhost",
+            "weight",
+            "backup",
+            "name",
+            "listen",
+            "backend",
+            "balance",
+            "check",
+            "l",
+            "b",
+            "\n",
+            "\0",
+            " ",
+            "é",
+            "'",
+            "\u{202e}",
+            "rise",
+            "seed",
+            "demo",
+            "h",
+            "drain-timeout",
+        ];
+        for seed in 0..20_000 {
+            let mut random = fastrand::Rng::with_seed(seed);
+            let mut args = vec![String::new(); random.usize(1..5)];
+            for arg in &mut args {
+                for _ in 0..random.usize(0..7) {
+                    arg.push_str(bits[random.usize(..bits.len())]);
+                }
+            }
+            if let Err(error) = parse(&args) {
+                let line = error.to_string();
+                assert!(!line.contains(char::is_control), "seed {seed}: {line:?}");
+                assert!(line.contains(": found ") && line.contains(", want "), "seed {seed}");
+            }
+        }
+    }
+
+    #[test]
+    fn arguments_are_text() {
+        use std::os::unix::ffi::OsStringExt;
+        let good = ["pointsman", "--demo"].map(OsString::from);
+        assert_eq!(arguments(good.into_iter()), Ok(vec!["--demo".to_owned()]));
+        let bad = [OsString::from("pointsman"), OsString::from_vec(vec![b'-', 0xff, b'\n'])];
+        let error = arguments(bad.into_iter()).unwrap_err().to_string();
+        assert_eq!(error, "'-\u{fffd}\\n': found bytes that are no text, want UTF-8");
+    }
+}

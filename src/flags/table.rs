@@ -1,0 +1,325 @@
+//! Every flag, one row each: how it is written, what the manual says, what it does.
+//!
+//! getopts, the manual and the parser all read these rows, so that none can know a flag that
+//! another does not. Read by `flags` and `flags::manual`.
+
+use std::time::Duration;
+
+use super::{Command, manual};
+use crate::config::{
+    Algorithm, AllDown, BackendSpec, Check, Config, LOG_LEVELS, Listen, OnDown, Wrong,
+    duration, duration_text, number, number_u32, one_of, word_of,
+};
+use crate::limits;
+
+/// One flag.
+pub(super) struct Flag {
+    /// One letter, or empty.
+    pub short: &'static str,
+    pub long: &'static str,
+    /// What stands for the value in the manual; empty for a flag without one.
+    pub value: &'static str,
+    /// What the manual says; it wraps and adds the default.
+    pub says: &'static str,
+    /// The default in words, out of [`Config::defaults`]; empty where there is none to tell.
+    pub default: fn(&Config) -> String,
+    pub act: Act,
+}
+
+/// What a flag does.
+pub(super) enum Act {
+    /// Takes its value into the configuration.
+    Value(Take),
+    /// The same, as often as the flag is given.
+    Values(Take),
+    /// Changes the configuration by being there.
+    Switch(fn(&mut Config)),
+    /// Answers instead of running.
+    Answer(fn() -> Command),
+}
+
+/// Reads one value into the configuration. Refuses the empty text, and what begins with a dash:
+/// that is a flag whose predecessor lacks its value.
+pub(super) type Take = fn(&mut Config, &str) -> Result<(), Wrong>;
+
+/// Flags that belong together in the manual.
+pub(super) struct Group {
+    pub title: &'static str,
+    pub flags: &'static [Flag],
+}
+
+pub(super) static GROUPS: &[Group] = &[
+    Group { title: "Where traffic comes from and goes to", flags: TRAFFIC },
+    Group { title: "Balancing", flags: BALANCING },
+    Group { title: "Health", flags: HEALTH },
+    Group { title: "Limits and timeouts", flags: LIMITS },
+    Group { title: "Operation", flags: OPERATION },
+    Group { title: "Demo", flags: DEMO },
+];
+
+static TRAFFIC: &[Flag] = &[
+    Flag {
+        short: "l",
+        long: "listen",
+        value: "[tcp://]ADDR:PORT",
+        says: "Where clients connect. Can be repeated. IPv4, or IPv6 in brackets; * is every \
+               IPv4 address, [::] every IPv6 address, localhost is 127.0.0.1. With port 0 the \
+               system chooses one, and the log says which.",
+        default: |_| "none, one is needed".to_owned(),
+        act: Act::Values(|config, text| {
+            config.listeners.push(Listen::parse(text)?);
+            Ok(())
+        }),
+    },
+    Flag {
+        short: "b",
+        long: "backend",
+        value: "[tcp://]HOST:PORT[,OPTION]...",
+        says: "Where connections go. Can be repeated. A name is looked up once, at start. \
+               Options: weight=N, its share relative to the others, 0 to 65535, 0 for no new \
+               connections (default: 1); max-connections=N, how many it takes at once (default: \
+               no limit); backup, to be used only while no other backend can take connections; \
+               name=NAME, for the log and the hashes (default: HOST:PORT).",
+        default: |_| "none, one is needed".to_owned(),
+        act: Act::Values(|config, text| {
+            config.backends.push(BackendSpec::parse(text)?);
+            Ok(())
+        }),
+    },
+];
+
+static BALANCING: &[Flag] = &[
+    Flag {
+        short: "a",
+        long: "balance",
+        value: "NAME",
+        says: "How a backend is chosen. All honour weights.",
+        default: |defaults| defaults.algorithm.to_string(),
+        act: Act::Value(|config, text| {
+            config.algorithm = Algorithm::parse(text)?;
+            Ok(())
+        }),
+    },
+    Flag {
+        short: "",
+        long: "slow-start",
+        value: "DURATION",
+        says: "Over this time the weight of a backend grows from a tenth to the whole once it \
+               came back or was added; not for those there at start. 0s: at once.",
+        default: |defaults| duration_text(defaults.slow_start),
+        act: Act::Value(|config, text| {
+            config.slow_start = duration(text, Duration::ZERO)?;
+            Ok(())
+        }),
+    },
+];
+
+static HEALTH: &[Flag] = &[
+    Flag {
+        short: "",
+        long: "check",
+        value: "KIND",
+        says: "What a probe asks. tcp: to be connected. http:/PATH: GET of the path, answered \
+               with status 200. load:TEXT: the text and a NUL byte, answered with a decimal \
+               number of at most 100 bytes, ended by NUL or newline, which is the load. none: \
+               nothing, backends count as up.",
+        default: |defaults| defaults.check.to_string(),
+        act: Act::Value(|config, text| {
+            config.check = Check::parse(text)?;
+            Ok(())
+        }),
+    },
+    Flag {
+        short: "",
+        long: "check-interval",
+        value: "DURATION",
+        says: "From one probe of a backend to the next; at least 10ms.",
+        default: |defaults| duration_text(defaults.check_interval),
+        act: Act::Value(|config, text| {
+            config.check_interval = duration(text, limits::CHECK_INTERVAL_MIN)?;
+            Ok(())
+        }),
+    },
+    Flag {
+        short: "",
+        long: "check-timeout",
+        value: "DURATION",
+        says: "Within this time a probe must be answered.",
+        default: |defaults| duration_text(defaults.check_timeout),
+        act: Act::Value(|config, text| {
+            config.check_timeout = duration(text, limits::TIMEOUT_MIN)?;
+            Ok(())
+        }),
+    },
+    Flag {
+        short: "",
+        long: "rise",
+        value: "N",
+        says: "Good probes in a row that bring a backend up, 1 to 1000.",
+        default: |defaults| defaults.rise.to_string(),
+        act: Act::Value(|config, text| {
+            config.rise = number_u32(text, 1..=limits::RISE_FALL_MAX)?;
+            Ok(())
+        }),
+    },
+    Flag {
+        short: "",
+        long: "fall",
+        value: "N",
+        says: "Bad probes in a row that take a backend down, 1 to 1000. A connect that fails \
+               counts as one.",
+        default: |defaults| defaults.fall.to_string(),
+        act: Act::Value(|config, text| {
+            config.fall = number_u32(text, 1..=limits::RISE_FALL_MAX)?;
+            Ok(())
+        }),
+    },
+    Flag {
+        short: "",
+        long: "all-down",
+        value: "refuse|spread",
+        says: "While every backend is down, refuse new connections at once, or spread them as \
+               if all were up.",
+        default: |defaults| word_of(&defaults.all_down, AllDown::ALL).to_owned(),
+        act: Act::Value(|config, text| {
+            config.all_down = one_of(text, AllDown::ALL)?;
+            Ok(())
+        }),
+    },
+    Flag {
+        short: "",
+        long: "on-down",
+        value: "keep|close",
+        says: "When a backend goes down, keep its connections for as long as they live, or \
+               close them.",
+        default: |defaults| word_of(&defaults.on_down, OnDown::ALL).to_owned(),
+        act: Act::Value(|config, text| {
+            config.on_down = one_of(text, OnDown::ALL)?;
+            Ok(())
+        }),
+    },
+];
+
+static LIMITS: &[Flag] = &[
+    Flag {
+        short: "",
+        long: "max-connections",
+        value: "N",
+        says: "Client connections open at once, at least 1; the next ones wait to be accepted.",
+        default: |_| "what the limit on file descriptors allows".to_owned(),
+        act: Act::Value(|config, text| {
+            let most = number_u32(text, 1..=limits::CONNECTIONS_MAX)?;
+            config.max_connections = usize::try_from(most).ok();
+            Ok(())
+        }),
+    },
+    Flag {
+        short: "",
+        long: "connect-timeout",
+        value: "DURATION",
+        says: "Within this time a backend must take a connection.",
+        default: |defaults| duration_text(defaults.connect_timeout),
+        act: Act::Value(|config, text| {
+            config.connect_timeout = duration(text, limits::TIMEOUT_MIN)?;
+            Ok(())
+        }),
+    },
+    Flag {
+        short: "",
+        long: "retries",
+        value: "N",
+        says: "Other backends tried after a connect failed, 0 to 100. Nothing is lost: what \
+               the client sent goes to the one that takes it.",
+        default: |defaults| defaults.retries.to_string(),
+        act: Act::Value(|config, text| {
+            config.retries = number_u32(text, 0..=limits::RETRIES_MAX)?;
+            Ok(())
+        }),
+    },
+    Flag {
+        short: "",
+        long: "idle-timeout",
+        value: "DURATION",
+        says: "A connection on which no byte moves for so long is closed.",
+        default: |defaults| duration_text(defaults.idle_timeout),
+        act: Act::Value(|config, text| {
+            config.idle_timeout = duration(text, limits::TIMEOUT_MIN)?;
+            Ok(())
+        }),
+    },
+    Flag {
+        short: "",
+        long: "half-close-timeout",
+        value: "DURATION",
+        says: "The same, once one side has finished sending.",
+        default: |defaults| duration_text(defaults.half_close_timeout),
+        act: Act::Value(|config, text| {
+            config.half_close_timeout = duration(text, limits::TIMEOUT_MIN)?;
+            Ok(())
+        }),
+    },
+    Flag {
+        short: "",
+        long: "drain-timeout",
+        value: "DURATION",
+        says: "How long connections may go on after SIGTERM or SIGINT. 0s: not at all.",
+        default: |defaults| duration_text(defaults.drain_timeout),
+        act: Act::Value(|config, text| {
+            config.drain_timeout = duration(text, Duration::ZERO)?;
+            Ok(())
+        }),
+    },
+];
+
+static OPERATION: &[Flag] = &[
+    Flag {
+        short: "",
+        long: "log-level",
+        value: "LEVEL",
+        says: "What is logged to standard error: off, error, warn, info, debug (why each \
+               backend was picked) or trace.",
+        default: |defaults| word_of(&defaults.log_level, LOG_LEVELS).to_owned(),
+        act: Act::Value(|config, text| {
+            config.log_level = one_of(text, LOG_LEVELS)?;
+            Ok(())
+        }),
+    },
+    Flag {
+        short: "",
+        long: "seed",
+        value: "N",
+        says: "Seed of everything random, so that a run can be repeated; 64 bits.",
+        default: |_| "from the clock".to_owned(),
+        act: Act::Value(|config, text| {
+            config.seed = Some(number(text, 0..=u64::MAX)?);
+            Ok(())
+        }),
+    },
+    Flag {
+        short: "V",
+        long: "version",
+        value: "",
+        says: "Say which version this is.",
+        default: |_| String::new(),
+        act: Act::Answer(|| Command::Version(manual::version())),
+    },
+    Flag {
+        short: "h",
+        long: "help",
+        value: "",
+        says: "Show this manual.",
+        default: |_| String::new(),
+        act: Act::Answer(|| Command::Help(manual::text())),
+    },
+];
+
+static DEMO: &[Flag] = &[Flag {
+    short: "",
+    long: "demo",
+    value: "",
+    says: "Start three small backends of different speed on loopback, listen in front of them \
+           at 127.0.0.1:8000 unless --listen says where, and tell what to try. Brings its own \
+           backends, so it takes no --backend.",
+    default: |_| String::new(),
+    act: Act::Switch(|config| config.demo = true),
+}];

@@ -1,0 +1,372 @@
+//! Every flag wrong in every way, with the real program: one line on standard error that names
+//! the flag, what was found and what would be right; nothing on standard output; exit code 2.
+
+use std::ffi::OsStr;
+use std::process::{Command, Output};
+
+fn pointsman<S: AsRef<OsStr>>(args: &[S]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_pointsman")).args(args).output().expect("it starts")
+}
+
+/// The one line of the complaint, without `pointsman: `.
+fn complaint<S: AsRef<OsStr> + std::fmt::Debug>(args: &[S]) -> String {
+    let output = pointsman(args);
+    let text = String::from_utf8(output.stderr).expect("it speaks UTF-8");
+    assert_eq!(output.status.code(), Some(2), "{args:?}: {text}");
+    assert!(output.stdout.is_empty(), "{args:?} wrote to standard output");
+    assert_eq!(text.matches('\n').count(), 1, "{args:?}: {text}");
+    assert!(!text.trim_end_matches('\n').contains(char::is_control), "{text:?}");
+    let line = text.trim_end().strip_prefix("pointsman: ").expect("it says who it is");
+    line.to_owned()
+}
+
+/// Rows of arguments and what the line must have in it, split at blanks and at `|`. What would
+/// be missing otherwise is put in front.
+fn expect(rows: &[(&str, &str)], front: &[&str]) {
+    for (args, says) in rows {
+        let mut all = front.to_vec();
+        all.extend(args.split(' ').filter(|arg| !arg.is_empty()));
+        let line = complaint(&all);
+        for part in says.split('|') {
+            assert!(line.contains(part), "{args}\n   says: {line}\n   not: {part}");
+        }
+    }
+}
+
+const BOTH: &[&str] = &["--listen", "127.0.0.1:0", "--backend", "127.0.0.1:1"];
+const LISTEN: &[&str] = &["--listen", "127.0.0.1:0"];
+const BACKEND: &[&str] = &["--backend", "127.0.0.1:1"];
+
+#[test]
+fn the_line_is_exactly_this() {
+    assert_eq!(
+        complaint(&["--check-interval", "5"]),
+        "--check-interval: found '5', want a duration with its unit such as 500ms, 2s, 5m or 1h"
+    );
+    assert_eq!(
+        complaint(&["--listen", "http://127.0.0.1:80"]),
+        "--listen: found 'http://127.0.0.1:80', want tcp:// or no scheme: 'http' is not served by \
+         this version"
+    );
+    assert_eq!(
+        complaint(&["--listen", "127.0.0.1:80"]),
+        "--backend: found nothing, want at least one such as --backend 127.0.0.1:8001, or --demo; \
+         see --help"
+    );
+}
+
+#[test]
+fn wrong_listeners() {
+    let rows = [
+        ("-l 8000", "--listen: found '8000', want [tcp://]ADDR:PORT such as 127.0.0.1:8000"),
+        ("-l 127.0.0.1", "--listen: found '127.0.0.1'"),
+        (
+            "-l 127.0.0.1:99999",
+            "--listen: found '127.0.0.1:99999', want a port from 0 to 65535",
+        ),
+        ("-l ::1:80", "--listen: |want an IPv6 address in brackets"),
+        ("-l example.org:80", "--listen: |want an address of this machine, not a name"),
+        ("-l https://[::]:443", "--listen: |tcp:// or no scheme|'https' is not served"),
+        ("-l tls://[::]:443", "--listen: |'tls' is not served by this version"),
+        ("-l sni://[::]:443", "--listen: |'sni' is not served by this version"),
+        ("-l udp://[::]:53", "--listen: |'udp' is not served by this version"),
+        ("-l gopher://[::]:70", "--listen: |'gopher' is not served by this version"),
+        (
+            "-l *:80 --listen 0.0.0.0:80",
+            "--listen: found '0.0.0.0:80' twice, want each address",
+        ),
+        ("--listen=", "--listen: found nothing, want [tcp://]ADDR:PORT"),
+        ("--listen", "--listen: found nothing, want [tcp://]ADDR:PORT"),
+        ("-l", "--listen: found nothing, want [tcp://]ADDR:PORT"),
+        ("-l -a first", "--listen: found '-a', want [tcp://]ADDR:PORT"),
+    ];
+    expect(&rows, BACKEND);
+    expect(&[("", "--listen: found nothing|such as --listen 127.0.0.1:8000|--demo")], BACKEND);
+}
+
+#[test]
+fn wrong_backends() {
+    let rows = [
+        ("-b db1", "--backend: found 'db1', want [tcp://]HOST:PORT such as 10.0.0.1:8001"),
+        ("-b :80", "--backend: found ':80'"),
+        ("-b db1:0", "--backend: found 'db1:0', want a port from 1 to 65535"),
+        ("-b db1:65536", "--backend: |want a port from 1 to 65535"),
+        ("-b 1.2.3:80", "--backend: found '1.2.3:80'"),
+        ("-b fe80::1:80", "--backend: |want an IPv6 address in brackets"),
+        ("-b udp://db1:53", "--backend: |'udp' is not served by this version"),
+        (
+            "-b a:1,weight=x",
+            "--backend: found 'weight=x' in 'a:1,weight=x', want weight=N|65535",
+        ),
+        ("-b a:1,weight=65536", "--backend: found 'weight=65536'"),
+        (
+            "-b a:1,weight=1,weight=2",
+            "--backend: found a second weight in|want each option once",
+        ),
+        ("-b a:1,max-connections=0", "--backend: found 'max-connections=0' in|from 1 to"),
+        ("-b a:1,backup=yes", "--backend: found 'backup=yes'|want backup alone"),
+        ("-b a:1,name=", "--backend: found 'name=' in|want name=NAME"),
+        ("-b a:1,name=a/b", "--backend: found 'name=a/b' in|letters, digits"),
+        ("-b a:1,", "--backend: found an empty option in 'a:1,'"),
+        (
+            "-b a:1,wait=3",
+            "--backend: found 'wait=3' in|want weight=N, max-connections=N, backup",
+        ),
+        ("-b a:1,weigth=3", "--backend: |did you mean weight?"),
+        ("-b a:1 -b a:1", "--backend: found the name 'a:1' twice|,name=NAME"),
+        ("-b a:1,name=x -b a:2,name=x", "--backend: found the name 'x' twice"),
+        ("--backend", "--backend: found nothing, want [tcp://]HOST:PORT"),
+    ];
+    expect(&rows, LISTEN);
+    expect(&[("", "--backend: found nothing|such as --backend 127.0.0.1:8001|--demo")], LISTEN);
+}
+
+#[test]
+fn nothing_at_all() {
+    let none: &[&str] = &[];
+    let line = complaint(none);
+    assert!(line.starts_with("--listen and --backend: found nothing, want"), "{line}");
+}
+
+#[test]
+fn too_many_backends() {
+    let mut args: Vec<String> = LISTEN.iter().map(|arg| (*arg).to_owned()).collect();
+    args.extend((0..=pointsman::limits::BACKENDS_MAX).map(|i| format!("-bb{i}:80")));
+    assert_eq!(complaint(&args), "--backend: found 10001 backends, want at most 10000");
+    args.pop();
+    assert_eq!(complaint(&[args, vec!["--rise=x".to_owned()]].concat())[..6], *"--rise");
+}
+
+#[test]
+fn wrong_words() {
+    let load = "--check load:TEXT with it";
+    let rows = [
+        (
+            "-a fastest",
+            "--balance: found 'fastest', want one of least-connections, round-robin",
+        ),
+        ("-a roundrobbin", "--balance: |did you mean round-robin?"),
+        ("-a First", "--balance: found 'First'|did you mean first?"),
+        ("--balance=", "--balance: found nothing, want one of least-connections"),
+        (
+            "-a least-load",
+            "--balance: found 'least-load' with --check 'tcp'|want --check load:TEXT",
+        ),
+        ("-a least_load --check http:/", &format!("--balance: found 'least-load'|{load}")),
+        ("-a least-load --check none", &format!("--balance: |--check 'none'|{load}")),
+        ("--check udp", "--check: found 'udp', want tcp, http:/PATH, load:TEXT or none"),
+        ("--check http:health", "--check: found 'http:health', want|beginning with a slash"),
+        ("--check http://db1/health", "--check: |want http:/PATH without a host"),
+        ("--check http:/é", "--check: |want http:/PATH without spaces"),
+        ("--check load:", "--check: found 'load:', want load:TEXT, TEXT being 1 to 100 bytes"),
+        ("--check", "--check: found nothing, want tcp, http:/PATH, load:TEXT or none"),
+        ("--all-down wait", "--all-down: found 'wait', want refuse or spread"),
+        ("--all-down", "--all-down: found nothing, want refuse or spread"),
+        ("--on-down drop", "--on-down: found 'drop', want keep or close"),
+        ("--on-down", "--on-down: found nothing, want keep or close"),
+        (
+            "--log-level loud",
+            "--log-level: found 'loud', want off, error, warn, info, debug or",
+        ),
+        ("--log-level INFO", "--log-level: found 'INFO', want off, error"),
+        ("--log-level", "--log-level: found nothing, want off"),
+    ];
+    expect(&rows, BOTH);
+}
+
+#[test]
+fn wrong_durations() {
+    let unit = "want a duration with its unit such as 500ms, 2s, 5m or 1h";
+    let rows = [
+        ("check-interval", "at least 10ms"),
+        ("check-timeout", "at least 1ms"),
+        ("connect-timeout", "at least 1ms"),
+        ("idle-timeout", "at least 1ms"),
+        ("half-close-timeout", "at least 1ms"),
+        ("slow-start", ""),
+        ("drain-timeout", ""),
+    ];
+    for (flag, least) in rows {
+        for text in ["5", "0", "-5s", "5d", "5S", "s", "1h30m", "1,5s", "soon"] {
+            let line = complaint(&[BOTH, &[&format!("--{flag}"), text]].concat());
+            assert_eq!(line, format!("--{flag}: found '{text}', {unit}"));
+        }
+        let line = complaint(&[&format!("--{flag}=8761h")]);
+        assert_eq!(
+            line,
+            format!("--{flag}: found '8761h', want at most 8760h, which is 365 days")
+        );
+        assert_eq!(
+            complaint(&[&format!("--{flag}")]),
+            format!("--{flag}: found nothing, {unit}")
+        );
+        let zero = format!("--{flag}=0s");
+        let zero = [BOTH, &[&zero]].concat();
+        if least.is_empty() {
+            let args: Vec<String> = zero.iter().map(|arg| (*arg).to_owned()).collect();
+            assert!(pointsman::flags::parse(&args).is_ok(), "--{flag}=0s");
+        } else {
+            assert_eq!(complaint(&zero), format!("--{flag}: found '0s', want {least}"));
+        }
+    }
+}
+
+#[test]
+fn wrong_numbers() {
+    let rows = [
+        ("rise", "from 1 to 1000", ["0", "1001", "-1", "2.0", "two"]),
+        ("fall", "from 1 to 1000", ["0", "1001", "-1", "+3", "0x3"]),
+        ("retries", "from 0 to 100", ["101", "-1", "1e1", "3s", "none"]),
+        ("max-connections", "from 1 to 1000000000", ["0", "1000000001", "-1", "10k", "∞"]),
+        (
+            "seed",
+            "from 0 to 18446744073709551615",
+            ["18446744073709551616", "-1", "x", "1_0", "0b1"],
+        ),
+    ];
+    for (flag, range, texts) in rows {
+        for text in texts {
+            let line = complaint(&[BOTH, &[&format!("--{flag}"), text]].concat());
+            assert_eq!(line, format!("--{flag}: found '{text}', want a whole number {range}"));
+        }
+        let line = complaint(&[&format!("--{flag}")]);
+        assert_eq!(line, format!("--{flag}: found nothing, want a whole number {range}"));
+    }
+}
+
+#[test]
+fn flags_that_are_not_flags() {
+    let rows = [
+        ("--balence first", "--balence: found an unknown flag|did you mean --balance?"),
+        ("--BACKEND a:1", "--BACKEND: found an unknown flag|did you mean --backend?"),
+        ("--check-int 2s", "--check-int: found an unknown flag|did you mean --check-interval?"),
+        ("--frobnicate", "--frobnicate: found an unknown flag, want one that --help lists"),
+        ("-x", "-x: found an unknown flag, want one that --help lists"),
+        ("-listen 127.0.0.1:80", "-listen: found one dash, want two: --listen"),
+        ("-demo", "-demo: found one dash, want two: --demo"),
+        ("-check=tcp", "-check: found one dash, want two: --check"),
+        ("--=x", "--: found an unknown flag"),
+        ("127.0.0.1:80", "'127.0.0.1:80': found an argument that belongs to no flag|--listen"),
+        ("one two", "'one': found an argument that belongs to no flag"),
+        ("-- --demo", "'--demo': found an argument that belongs to no flag"),
+        ("-", "'-': found an argument that belongs to no flag"),
+    ];
+    expect(&rows, BOTH);
+    let line = complaint(&["--a\nb\x1b[31m"]);
+    assert!(line.starts_with("--a\\nb\\u{1b}[31m: found an unknown flag"), "{line}");
+    let line = complaint(&[""]);
+    assert!(line.starts_with("'': found an argument that belongs to no flag"), "{line}");
+}
+
+#[test]
+fn flags_that_do_not_go_together() {
+    let rows = [
+        ("--demo", "--demo: found --backend beside it, want one of the two"),
+        ("--demo=1", "--demo: found the value '1', want the flag alone"),
+        ("--demo=", "--demo: found the value '', want the flag alone"),
+        ("--help=all", "--help: found the value 'all', want the flag alone"),
+        ("--version=2", "--version: found the value '2', want the flag alone"),
+    ];
+    expect(&rows, BOTH);
+}
+
+#[test]
+fn flags_given_twice() {
+    let good = [
+        ("balance", "first"),
+        ("check", "tcp"),
+        ("check-interval", "1s"),
+        ("check-timeout", "1s"),
+        ("rise", "1"),
+        ("fall", "1"),
+        ("all-down", "spread"),
+        ("on-down", "close"),
+        ("connect-timeout", "1s"),
+        ("retries", "1"),
+        ("idle-timeout", "1s"),
+        ("half-close-timeout", "1s"),
+        ("slow-start", "1s"),
+        ("max-connections", "1"),
+        ("drain-timeout", "1s"),
+        ("seed", "1"),
+        ("log-level", "off"),
+        ("demo", ""),
+        ("help", ""),
+        ("version", ""),
+    ];
+    for (flag, value) in good {
+        let once =
+            if value.is_empty() { format!("--{flag}") } else { format!("--{flag}={value}") };
+        let line = complaint(&[&once, &once]);
+        assert_eq!(line, format!("--{flag}: found twice, want it once"));
+    }
+    assert_eq!(complaint(&["-a", "first", "--balance=rr"])[..9], *"--balance");
+    let tested = good.iter().map(|(flag, _)| *flag).chain(["listen", "backend"]);
+    let mut tested: Vec<&str> = tested.collect();
+    let mut known: Vec<&str> = pointsman::flags::names().map(|(_, long)| long).collect();
+    tested.sort_unstable();
+    known.sort_unstable();
+    assert_eq!(tested, known, "a flag is missing from this test");
+}
+
+#[cfg(unix)]
+#[test]
+fn arguments_that_are_no_text() {
+    use std::os::unix::ffi::OsStrExt;
+    let line = complaint(&[OsStr::from_bytes(b"--listen=\xff")]);
+    assert!(line.contains("'--listen=\u{fffd}': found bytes that are no text"), "{line}");
+}
+
+#[test]
+fn help_is_the_manual() {
+    for args in [&["--help"][..], &["-h"], &["--demo", "-h", "stray"], &["--rise", "x", "-h"]] {
+        let output = pointsman(args);
+        assert_eq!(output.status.code(), Some(0), "{args:?}");
+        assert!(output.stderr.is_empty(), "{args:?}");
+        let manual = String::from_utf8(output.stdout).expect("it speaks UTF-8");
+        for (short, long) in pointsman::flags::names() {
+            let heading = match short {
+                "" => format!("\n      --{long}"),
+                letter => format!("\n  -{letter}, --{long}"),
+            };
+            assert!(manual.contains(&heading), "{heading}");
+        }
+        for title in ["Balancing:", "Health:", "Signals:", "Exit codes:", "Examples:", "Demo:"]
+        {
+            assert!(manual.contains(&format!("\n{title}\n")), "{title}");
+        }
+        let too_wide = manual.lines().find(|line| line.chars().count() > 79);
+        assert_eq!(too_wide, None);
+    }
+}
+
+#[test]
+fn version_is_one_line() {
+    for args in [&["--version"][..], &["-V"], &["-V", "stray"]] {
+        let output = pointsman(args);
+        assert_eq!(output.status.code(), Some(0), "{args:?}");
+        assert!(output.stderr.is_empty(), "{args:?}");
+        let expected = format!("pointsman {}\n", env!("CARGO_PKG_VERSION"));
+        assert_eq!(String::from_utf8(output.stdout), Ok(expected));
+    }
+}
+
+/// The examples of the manual are read as they stand there.
+#[test]
+fn examples_of_the_manual_are_right() {
+    let output = pointsman(&["--help"]);
+    let manual = String::from_utf8(output.stdout).expect("it speaks UTF-8");
+    let examples = manual.split("\nExamples:\n").nth(1).expect("there are examples");
+    let examples = examples.replace("\\\n", " ");
+    let mut seen = 0;
+    for line in examples.lines() {
+        let mut words = line.split_whitespace().map(str::to_owned);
+        assert_eq!(words.next().as_deref(), Some("pointsman"));
+        let args: Vec<String> = words.collect();
+        if let Err(error) = pointsman::flags::parse(&args) {
+            panic!("{line}: {error}");
+        }
+        seen += 1;
+    }
+    assert!(seen >= 3);
+}
