@@ -2,4 +2,5 @@
 pub mod balance;
 pub mod config;
 pub mod flags;
+pub mod demo;
 pub mod limits;
