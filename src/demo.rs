@@ -8,7 +8,9 @@
 //!
 //! - `server`: accepts, counts, starts the threads; can take a nap
 //! - `upper`: a line in, the same line in capitals out
+//! - `hello`: a small HTTP/1.1 server with a random delay
 //!
 
+pub mod hello;
 pub mod server;
 pub mod upper;
