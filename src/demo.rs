@@ -9,8 +9,121 @@
 //! - `server`: accepts, counts, starts the threads; can take a nap
 //! - `upper`: a line in, the same line in capitals out
 //! - `hello`: a small HTTP/1.1 server with a random delay
+//! - `client`: asks, and keeps asking
 //!
+//! `main` starts the set for `pointsman --demo`; the binary `pointsman-demo` runs the pieces
+//! singly. The balancer knows nothing of this room: it meets it through sockets alone.
 
+pub mod client;
 pub mod hello;
 pub mod server;
 pub mod upper;
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::thread;
+use std::time::Duration;
+
+use hello::Hello;
+use server::Server;
+
+/// The running backends.
+#[derive(Debug)]
+pub struct Demo {
+    /// Name and address of each.
+    pub backends: Vec<(String, SocketAddr)>,
+}
+
+/// A backend of the demo: its name, the port it would like, and how long it lets clients wait.
+struct Plan {
+    name: &'static str,
+    port: u16,
+    delay_ms: (u64, u64),
+}
+
+/// Different enough in speed that least-connections visibly gives the fast one most of the work.
+const PLANS: [Plan; 3] = [
+    Plan { name: "fast", port: 8001, delay_ms: (10, 50) },
+    Plan { name: "middling", port: 8002, delay_ms: (50, 200) },
+    Plan { name: "slow", port: 8003, delay_ms: (200, 800) },
+];
+
+/// Starts the three backends. They listen when this returns, and live as long as the process.
+pub fn start(seed: u64) -> io::Result<Demo> {
+    let mut backends = Vec::new();
+    for (number, plan) in (0..).zip(&PLANS) {
+        // The wished-for port reads well in a terminal, but any port will do.
+        let server = Server::bind((Ipv4Addr::LOCALHOST, plan.port))
+            .or_else(|_| Server::bind((Ipv4Addr::LOCALHOST, 0)))?;
+        backends.push((plan.name.to_owned(), server.address()));
+
+        let (min, max) = plan.delay_ms;
+        let delay = Duration::from_millis(min)..=Duration::from_millis(max);
+        let hello = Hello::new(delay, seed.wrapping_add(number));
+        thread::Builder::new()
+            .name(format!("demo-{}", plan.name))
+            .spawn(move || server.serve(move |client| hello.answer(client)))?;
+    }
+    Ok(Demo { backends })
+}
+
+/// Starts clients that keep asking `front` for as long as the process lives.
+pub fn start_traffic(front: SocketAddr, clients: usize) {
+    for number in 1..=clients {
+        let name = format!("demo-client-{number}");
+        let thread = thread::Builder::new().name(name);
+        if let Err(error) = thread.spawn(move || client::keep_asking(front, number)) {
+            log::warn!("demo client {number}: cannot start: {error}");
+        }
+    }
+}
+
+/// What is running and what to try, for a terminal 80 columns wide.
+pub fn banner(front: SocketAddr, demo: &Demo) -> String {
+    let mut text = format!(
+        "\n  pointsman --demo: one balancer, {} backends, all in this process\n\n  \
+         {:<10} {front}\n",
+        demo.backends.len(),
+        "balancer"
+    );
+    for ((name, address), plan) in demo.backends.iter().zip(&PLANS) {
+        let (min, max) = plan.delay_ms;
+        let address = address.to_string();
+        text += &format!("  {name:<10} {address:<17} answers in {min} to {max} ms\n");
+    }
+    text +=
+        &format!("\n  Try:\n\n    curl http://{front}/\n        one of the three greets you\n");
+    if let Some((name, address)) = demo.backends.first() {
+        text += &format!(
+            "\n    curl http://{address}/nap\n        \
+             {name} refuses connections for {} s: watch it go down and come back,\n        \
+             and no client see an error\n",
+            crate::limits::DEMO_NAP_SECONDS
+        );
+    }
+    text += &format!(
+        "\n    kill -USR1 {}\n        the status page: who has how much work\n\n  \
+         Ctrl-C ends it; a second one ends it at once.\n",
+        std::process::id()
+    );
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_banner_names_everything_and_fits_a_terminal() {
+        let front: SocketAddr =
+            "[2001:db8:1111:2222:3333:4444:5555:6666]:65535".parse().unwrap();
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 65535));
+        let backends = PLANS.iter().map(|plan| (plan.name.to_owned(), address)).collect();
+        let text = banner(front, &Demo { backends });
+        for part in ["fast", "middling", "slow", "200 to 800 ms", "/nap", "kill -USR1"] {
+            assert!(text.contains(part), "no {part} in {text}");
+        }
+        assert!(text.contains(&format!("curl http://{front}/\n")));
+        assert_eq!(text.lines().find(|line| line.chars().count() > 79), None);
+    }
+}
