@@ -189,7 +189,8 @@ fn hello_keeps_a_connection_until_asked_to_close_it() {
         assert!(body.is_some() || head.contains(&format!("Length: {}\r\n", greeting.len())));
     }
     // Two at once, the second of them the last.
-    let two = "GET / HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    let two = "GET / HTTP/1.1\r\nHost: a\r\n\r\n\
+               GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
     stream.write_all(two.as_bytes()).unwrap();
     assert_eq!(read_answer(&mut reader, true).1, greeting);
     let (head, _) = read_answer(&mut reader, true);

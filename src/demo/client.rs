@@ -1,6 +1,6 @@
 //! The demo's clients: one that asks once, and one that never stops asking.
 //!
-//! [`ask`] is `pointsman-demo client`; [`keep_asking`] is the traffic of `pointsman --demo`, a
+//! [`ask`] is `pointsman-demo client`; `keep_asking` is the traffic of `pointsman --demo`, a
 //! thread a client. What goes wrong is reported and tried again; it never ends a thread.
 
 use std::io::{self, Error, ErrorKind, Read, Write};
