@@ -5,10 +5,30 @@
 //! above 0, not just tried in vain) and tells the algorithm of every change; the algorithm only
 //! chooses among the eligible. How to add one: `docs/algorithms.md`.
 
+mod consistent_hash;
+mod first;
+mod hash;
+mod ip_hash;
+mod least_connections;
+mod least_load;
+mod least_time;
+mod median;
+mod random;
+mod rotation;
+mod round_robin;
+mod tournament;
+mod weights;
+
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 use std::ops::Index;
 use std::time::{Duration, Instant};
+
+use crate::config::Algorithm;
 
 /// One backend as an algorithm sees it.
 #[derive(Debug, Clone)]
@@ -89,6 +109,47 @@ pub trait Balance {
     fn score(&self, set: &Candidates, index: usize, now: Instant) -> Score {
         let _ = now;
         Score::Connections(set[index].connections)
+    }
+}
+
+/// The algorithm of this name, without candidates yet. The same seed makes the same choices.
+pub fn build(algorithm: Algorithm, seed: u64) -> Box<dyn Balance> {
+    match algorithm {
+        Algorithm::LeastConnections => Box::new(least_connections::LeastConnections::default()),
+        Algorithm::RoundRobin => Box::new(round_robin::RoundRobin::default()),
+        Algorithm::Random => Box::new(random::Random::new(seed)),
+        Algorithm::IpHash => Box::new(ip_hash::IpHash::default()),
+        Algorithm::ConsistentHash => Box::new(consistent_hash::ConsistentHash::default()),
+        Algorithm::First => Box::new(first::First::default()),
+        Algorithm::LeastLoad => Box::new(least_load::LeastLoad::default()),
+        Algorithm::LeastTime => Box::new(least_time::LeastTime::new(seed)),
+    }
+}
+
+/// What an algorithm equalises, for `--help`.
+pub fn equalises(algorithm: Algorithm) -> &'static str {
+    match algorithm {
+        Algorithm::LeastConnections => "connections in progress",
+        Algorithm::RoundRobin => "connections started",
+        Algorithm::Random => "connections in progress, nearly: the better of two draws",
+        Algorithm::IpHash => "nothing: one client address, one backend",
+        Algorithm::ConsistentHash => "nothing: as ip-hash, and few move when the set changes",
+        Algorithm::First => "nothing: fills one backend after the other",
+        Algorithm::LeastLoad => "the load that backends report (--check load:TEXT)",
+        Algorithm::LeastTime => "the expected wait: connect time, connections",
+    }
+}
+
+impl Candidate {
+    /// The weight in force, if it may be chosen now.
+    pub fn open_weight(&self) -> Option<NonZeroU32> {
+        let open = self.eligible && self.weight > 0;
+        if open { NonZeroU32::new(self.effective_weight) } else { None }
+    }
+
+    /// The same, with 0 for those that may not.
+    pub fn open_weight_or_zero(&self) -> u32 {
+        self.open_weight().map_or(0, NonZeroU32::get)
     }
 }
 

@@ -1,0 +1,262 @@
+//! What holds for every algorithm, and the model owner that the tests of each one use.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::{Duration, Instant};
+
+use super::{Ask, Balance, Candidate, Candidates, Observation, Score, build, equalises};
+use crate::config::Algorithm;
+use crate::limits::WEIGHT_ONE;
+
+const ALL: &[Algorithm] = &[
+    Algorithm::LeastConnections,
+    Algorithm::RoundRobin,
+    Algorithm::Random,
+    Algorithm::IpHash,
+    Algorithm::ConsistentHash,
+    Algorithm::First,
+    Algorithm::LeastLoad,
+    Algorithm::LeastTime,
+];
+
+/// A set of backends and an algorithm, kept as the owner keeps them.
+pub struct Model {
+    set: Candidates,
+    balance: Box<dyn Balance>,
+    start: Instant,
+    now: Instant,
+}
+
+impl Model {
+    pub fn new(algorithm: Algorithm, weights: &[u32]) -> Model {
+        Model::seeded(algorithm, weights, 1)
+    }
+
+    pub fn seeded(algorithm: Algorithm, weights: &[u32], seed: u64) -> Model {
+        Model::of(candidates(weights), algorithm, seed)
+    }
+
+    pub fn named(algorithm: Algorithm, names: &[&str], weights: &[u32]) -> Model {
+        Model::of(named_candidates(names, weights), algorithm, 1)
+    }
+
+    fn of(set: Candidates, algorithm: Algorithm, seed: u64) -> Model {
+        let mut balance = build(algorithm, seed);
+        balance.members_changed(&set);
+        let now = Instant::now();
+        Model { set, balance, start: now, now }
+    }
+
+    pub fn pick(&mut self) -> Option<usize> {
+        self.pick_for(client(1))
+    }
+
+    pub fn pick_for(&mut self, client: IpAddr) -> Option<usize> {
+        self.balance.pick(&self.set, &Ask { client, now: self.now })
+    }
+
+    /// Pick, and keep the connection.
+    pub fn connect(&mut self) -> Option<usize> {
+        let index = self.pick()?;
+        self.change(index, |candidate| candidate.connections += 1);
+        Some(index)
+    }
+
+    pub fn disconnect(&mut self, index: usize) {
+        self.change(index, |candidate| candidate.connections -= 1);
+    }
+
+    pub fn connections(&self) -> Vec<u32> {
+        self.set.iter().map(|candidate| candidate.connections).collect()
+    }
+
+    pub fn set_connections(&mut self, connections: &[u32]) {
+        for (index, &connections) in connections.iter().enumerate() {
+            self.change(index, |candidate| candidate.connections = connections);
+        }
+    }
+
+    pub fn set_eligible(&mut self, index: usize, eligible: bool) {
+        self.change(index, |candidate| candidate.eligible = eligible && candidate.weight > 0);
+    }
+
+    pub fn set_effective_weight(&mut self, index: usize, weight: u32) {
+        self.change(index, |candidate| candidate.effective_weight = weight);
+    }
+
+    pub fn observe(&mut self, index: usize, seen: Observation) {
+        self.balance.observe(&self.set, index, seen, self.now);
+    }
+
+    pub fn score(&self, index: usize) -> Score {
+        self.balance.score(&self.set, index, self.now)
+    }
+
+    pub fn pass_time(&mut self, time: Duration) {
+        self.now += time;
+    }
+
+    pub fn set_time(&mut self, since_start: Duration) {
+        self.now = self.start + since_start;
+    }
+
+    fn change(&mut self, index: usize, change: impl FnOnce(&mut Candidate)) {
+        change(self.set.candidate_mut(index));
+        self.balance.changed(&self.set, index);
+    }
+
+    fn set_weight(&mut self, index: usize, weight: u32) {
+        let candidate = self.set.candidate_mut(index);
+        (candidate.weight, candidate.effective_weight) = (weight, weight * WEIGHT_ONE);
+        candidate.eligible &= weight > 0;
+        self.balance.members_changed(&self.set);
+    }
+
+    fn add(&mut self, weight: u32) {
+        self.set.push(candidate(&format!("added-{}", self.set.len()), weight));
+        self.balance.members_changed(&self.set);
+    }
+}
+
+/// A set with these weights, all eligible, named `b0`, `b1` and so on.
+pub fn candidates(weights: &[u32]) -> Candidates {
+    let names: Vec<String> = (0..weights.len()).map(|index| format!("b{index}")).collect();
+    named_candidates(&names, weights)
+}
+
+pub fn named_candidates(names: &[impl AsRef<str>], weights: &[u32]) -> Candidates {
+    let mut set = Candidates::default();
+    for (name, &weight) in names.iter().zip(weights) {
+        set.push(candidate(name.as_ref(), weight));
+    }
+    set
+}
+
+fn candidate(name: &str, weight: u32) -> Candidate {
+    Candidate {
+        name: name.into(),
+        weight,
+        effective_weight: weight * WEIGHT_ONE,
+        connections: 0,
+        eligible: weight > 0,
+    }
+}
+
+pub fn client(number: u32) -> IpAddr {
+    IpAddr::V4(Ipv4Addr::from_bits(0x0a00_0000 + number))
+}
+
+/// How often each was picked in so many picks for one client.
+pub fn count(model: &mut Model, picks: u32) -> Vec<u32> {
+    let mut counts = vec![0; model.set.len()];
+    (0..picks).for_each(|_| counts[model.pick().unwrap()] += 1);
+    counts
+}
+
+/// How often each was picked for so many different clients.
+pub fn shares(model: &mut Model, clients: u32) -> Vec<u32> {
+    let mut counts = vec![0; model.set.len()];
+    (0..clients).for_each(|n| counts[model.pick_for(client(n)).unwrap()] += 1);
+    counts
+}
+
+#[test]
+fn nobody_to_pick_is_no_pick() {
+    for &algorithm in ALL {
+        for weights in [&[][..], &[0], &[0, 0, 0]] {
+            let mut model = Model::new(algorithm, weights);
+            assert_eq!(model.pick(), None, "{algorithm:?} {weights:?}");
+            model.pass_time(Duration::from_secs(60));
+            assert_eq!(model.pick(), None, "{algorithm:?} {weights:?}");
+        }
+        let mut model = Model::new(algorithm, &[1, 1]);
+        model.set_eligible(0, false);
+        model.set_eligible(1, false);
+        assert_eq!(model.pick(), None, "{algorithm:?}");
+    }
+}
+
+#[test]
+fn before_any_candidate_there_is_no_pick() {
+    let ask = Ask { client: client(1), now: Instant::now() };
+    for &algorithm in ALL {
+        assert_eq!(build(algorithm, 1).pick(&Candidates::default(), &ask), None);
+    }
+}
+
+#[test]
+fn the_only_one_is_always_picked() {
+    for &algorithm in ALL {
+        let mut model = Model::new(algorithm, &[0, 7, 0]);
+        assert_eq!(count(&mut model, 20), [0, 20, 0], "{algorithm:?}");
+    }
+}
+
+#[test]
+fn a_pick_is_always_eligible_whatever_happened() {
+    for &algorithm in ALL {
+        for (count, steps, seeds) in
+            [(1, 300, 10), (2, 300, 10), (10, 500, 10), (1_000, 400, 1)]
+        {
+            for seed in 0..seeds {
+                live(algorithm, count, steps, seed);
+            }
+        }
+    }
+}
+
+fn live(algorithm: Algorithm, count: usize, steps: usize, seed: u64) {
+    let mut rng = fastrand::Rng::with_seed(seed);
+    let weights: Vec<u32> = (0..count).map(|_| rng.u32(..5)).collect();
+    let mut model = Model::seeded(algorithm, &weights, seed);
+    for step in 0..steps {
+        let index = rng.usize(..model.set.len());
+        let millis = Duration::from_millis(rng.u64(..3_000));
+        match rng.u32(..100) {
+            0 if count < 1_000 || step < 100 => model.set_weight(index, rng.u32(..5)),
+            1 if count < 1_000 || step < 100 => model.add(rng.u32(..5)),
+            2..10 => model.set_effective_weight(index, rng.u32(1..2_000)),
+            10..25 => model.set_eligible(index, rng.bool()),
+            25..30 => model.observe(index, Observation::Connected(millis)),
+            30..33 => model.observe(index, Observation::Failed(millis)),
+            33..40 => model.observe(index, Observation::Load(rng.f64() * 10.0)),
+            40..45 => model.pass_time(millis * 3),
+            45..60 if model.set[index].connections > 0 => model.disconnect(index),
+            _ => {
+                let open = model.set.iter().any(|candidate| candidate.eligible);
+                let picked = model.connect();
+                let context = format!("{algorithm:?} of {count}, seed {seed}, step {step}");
+                assert_eq!(picked.is_some(), open, "{context}");
+                if let Some(index) = picked {
+                    assert!(
+                        model.set[index].eligible && model.set[index].weight > 0,
+                        "{context}"
+                    );
+                    let _ = model.score(index).to_string();
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn shares_honour_the_weights() {
+    for &algorithm in ALL {
+        if algorithm == Algorithm::First {
+            continue;
+        }
+        let mut model = Model::new(algorithm, &[1, 0, 3]);
+        for n in 0..4_000 {
+            let index = model.pick_for(client(n)).unwrap();
+            model.change(index, |candidate| candidate.connections += 1);
+        }
+        let light = model.connections()[0];
+        assert!((900..1_100).contains(&light), "{algorithm:?} {:?}", model.connections());
+    }
+}
+
+#[test]
+fn help_says_what_each_equalises_in_one_short_line() {
+    for &algorithm in ALL {
+        assert!((1..60).contains(&equalises(algorithm).len()));
+    }
+}
