@@ -1,0 +1,33 @@
+//! `failover`: equalises nothing; all go to the heaviest backend that takes connections, the least
+//! busy of equals; the lighter ones wait in reserve (as IPVS `fo`). O(n) a pick.
+
+use std::cmp::Reverse;
+
+use super::{Ask, Balance, Candidates};
+
+/// See the head of the file.
+#[derive(Debug, Default)]
+pub struct Failover;
+
+impl Balance for Failover {
+    fn pick(&mut self, set: &Candidates, _ask: &Ask) -> Option<usize> {
+        let open = (0..set.len()).filter(|&index| set[index].open_weight().is_some());
+        open.max_by_key(|&index| (set[index].weight, Reverse(set[index].connections)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::Model;
+    use crate::config::Algorithm;
+
+    #[test]
+    fn the_reserve_is_used_only_when_it_must_be() {
+        let mut model = Model::new(Algorithm::Failover, &[1, 5, 5]);
+        model.set_connections(&[0, 2, 1]);
+        assert_eq!(model.pick(), Some(2));
+        model.set_eligible(1, false);
+        model.set_eligible(2, false);
+        assert_eq!(model.pick(), Some(0));
+    }
+}
