@@ -1,6 +1,8 @@
 //! pointsman: a load balancer on one thread.
 pub mod balance;
 pub mod config;
-pub mod flags;
 pub mod demo;
+pub mod event;
+pub mod flags;
 pub mod limits;
+pub mod net;

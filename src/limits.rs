@@ -173,6 +173,7 @@ pub const WEIGHT_DEFAULT: u32 = 1;
 /// no rights.
 pub const DEMO_LISTEN: SocketAddr =
     SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 8000));
+
 // ---- The demo -------------------------------------------------------------------------------
 
 /// Connections a demo backend serves at once, each on a thread; more are closed unanswered.
@@ -211,6 +212,12 @@ pub const DEMO_RETRY_PAUSE: Duration = Duration::from_millis(100);
 
 /// Longest pause of a demo client between an answer and its next question.
 pub const DEMO_THINK_MS_MAX: u64 = 20;
+
+/// Clients that keep asking in the demo, so that the table shows something.
+pub const DEMO_CLIENTS: usize = 12;
+
+/// How often the demo's table is shown.
+pub const DEMO_STATUS_INTERVAL: Duration = Duration::from_secs(3);
 
 // ---- Balancing ------------------------------------------------------------------------------
 

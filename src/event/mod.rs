@@ -1,0 +1,16 @@
+//! What the turn is made of: who an event is for, what is ready, what is due, whose turn it is.
+//!
+//! Nothing here does input or output on a connection; [`crate::event_loop`] drives all of it.
+
+pub mod owner;
+pub mod readiness;
+pub mod run_queue;
+pub mod signals;
+pub mod slots;
+pub mod timers;
+
+pub use owner::{Chore, Key, Owner};
+pub use readiness::Readiness;
+pub use run_queue::RunQueue;
+pub use slots::Slots;
+pub use timers::{TimerKey, Timers};

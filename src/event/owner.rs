@@ -1,0 +1,146 @@
+//! Who an event, a timer or a place in the run queue belongs to, packed into one word.
+//!
+//! ```text
+//!      63   60 59                    32 31                               0
+//!     +-------+------------------------+----------------------------------+
+//!     | kind  |       generation       |              index               |
+//!     +-------+------------------------+----------------------------------+
+//! ```
+//!
+//! A slab hands out a freed index again at once, so an index alone does not name anybody: an event
+//! that was fetched before its socket closed would reach the next one (pitfalls 1 and 2). The
+//! generation does: every insertion gets a new one, and whoever looks up a key with an old
+//! generation finds nobody.
+
+const INDEX_BITS: u32 = 32;
+const GENERATION_BITS: u32 = 28;
+const GENERATION_MASK: u64 = (1 << GENERATION_BITS) - 1;
+
+// because: mio's token is a usize, and the packing needs all of its 64 bits.
+const _: () = assert!(usize::BITS == 64, "pointsman needs a 64-bit machine");
+
+/// A slot and the generation that it must have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Key {
+    /// Place in its slab.
+    pub index: u32,
+    /// Which of the successive owners of that place; 28 bits.
+    pub generation: u32,
+}
+
+/// Work that belongs to the process and not to a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u32)]
+pub enum Chore {
+    /// The time to let connections finish is over.
+    Drain,
+    /// A step of the slow-start ramps.
+    Ramp,
+    /// The log could not be written when it was asked to.
+    Log,
+    /// The demo's table.
+    Status,
+}
+
+/// Everybody who can own an event, a timer or a place in the run queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Owner {
+    /// A listening socket.
+    Listener(Key),
+    /// A pair; as a token, its client's socket.
+    Pair(Key),
+    /// A backend connection.
+    Connection(Key),
+    /// The probe of a backend; the generation counts its runs.
+    Probe(Key),
+    /// The process's signals.
+    Signals,
+    /// The process itself.
+    Chore(Chore),
+}
+
+impl Key {
+    /// The generation after this one; wraps within its bits.
+    pub fn next_generation(generation: u32) -> u32 {
+        generation.wrapping_add(1) & GENERATION_MASK as u32
+    }
+}
+
+impl Chore {
+    const ALL: [Chore; 4] = [Chore::Drain, Chore::Ramp, Chore::Log, Chore::Status];
+}
+
+impl Owner {
+    /// One word that says it all.
+    pub fn pack(self) -> u64 {
+        let (kind, index, generation) = match self {
+            Owner::Listener(key) => (0, key.index, key.generation),
+            Owner::Pair(key) => (1, key.index, key.generation),
+            Owner::Connection(key) => (2, key.index, key.generation),
+            Owner::Probe(key) => (3, key.index, key.generation),
+            Owner::Signals => (4, 0, 0),
+            Owner::Chore(chore) => (5, chore as u32, 0),
+        };
+        kind << (INDEX_BITS + GENERATION_BITS)
+            | (u64::from(generation) & GENERATION_MASK) << INDEX_BITS
+            | u64::from(index)
+    }
+
+    /// The reverse of [`Owner::pack`]; `None` for a word that nobody packed.
+    pub fn unpack(word: u64) -> Option<Owner> {
+        let key = Key {
+            index: word as u32,
+            generation: (word >> INDEX_BITS & GENERATION_MASK) as u32,
+        };
+        Some(match word >> (INDEX_BITS + GENERATION_BITS) {
+            0 => Owner::Listener(key),
+            1 => Owner::Pair(key),
+            2 => Owner::Connection(key),
+            3 => Owner::Probe(key),
+            4 => Owner::Signals,
+            5 => Owner::Chore(*Chore::ALL.get(key.index as usize)?),
+            _ => return None,
+        })
+    }
+}
+
+impl From<Owner> for mio::Token {
+    fn from(owner: Owner) -> mio::Token {
+        mio::Token(owner.pack() as usize)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_owner_survives_packing() {
+        let keys = [
+            Key { index: 0, generation: 0 },
+            Key { index: 7, generation: 3 },
+            Key { index: u32::MAX, generation: GENERATION_MASK as u32 },
+        ];
+        let mut owners = vec![Owner::Signals];
+        owners.extend(Chore::ALL.map(Owner::Chore));
+        for key in keys {
+            owners.extend([Owner::Listener(key), Owner::Pair(key)]);
+            owners.extend([Owner::Connection(key), Owner::Probe(key)]);
+        }
+        for owner in owners {
+            assert_eq!(Owner::unpack(owner.pack()), Some(owner));
+        }
+    }
+
+    #[test]
+    fn words_that_nobody_packed_have_no_owner() {
+        for word in [u64::MAX, 6 << 60, 5 << 60 | 4] {
+            assert_eq!(Owner::unpack(word), None, "{word:#x}");
+        }
+    }
+
+    #[test]
+    fn generations_wrap_within_their_bits() {
+        assert_eq!(Key::next_generation(GENERATION_MASK as u32), 0);
+    }
+}

@@ -1,0 +1,65 @@
+//! File descriptors: how many there may be, and how many pairs that is.
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::limits::{PIPES_MAX, RESERVED_DESCRIPTORS};
+
+/// The process's limit on open descriptors, raised as far as it goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limit {
+    /// The soft limit that was found.
+    pub before: u64,
+    /// The soft limit now.
+    pub now: u64,
+}
+
+/// What the descriptors are spent on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Share {
+    /// Pairs, each with two sockets.
+    pub pairs: usize,
+    /// Pipes for splicing, each with two ends.
+    pub pipes: usize,
+}
+
+/// Raise the soft limit to the hard one; where that is not allowed, keep what there is.
+pub fn raise_limit() -> Limit {
+    let found = getrlimit(Resource::Nofile);
+    let before = found.current.unwrap_or(u64::MAX);
+    let wanted = Rlimit { current: found.maximum, maximum: found.maximum };
+    let raised = found.current != found.maximum && setrlimit(Resource::Nofile, wanted).is_ok();
+    let now = if raised { found.maximum.unwrap_or(u64::MAX) } else { before };
+    Limit { before, now }
+}
+
+/// Divide `limit` descriptors: a reserve, one a listener, one a probe, some pipes, and two for each
+/// pair from what is left.
+pub fn share(limit: u64, listeners: usize, probes: usize) -> Share {
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX).min(usize::MAX / 2);
+    let pipes = (limit / 32).min(PIPES_MAX);
+    let reserved = RESERVED_DESCRIPTORS.min(limit / 2);
+    let other =
+        reserved.saturating_add(listeners).saturating_add(probes).saturating_add(2 * pipes);
+    Share { pairs: (limit.saturating_sub(other) / 2).max(1), pipes }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_share_never_spends_more_than_the_limit() {
+        for limit in [64, 256, 1024, 20_000, 1_048_576] {
+            let share = share(limit, 2, 3);
+            let spent = 2 * share.pairs + 2 * share.pipes + 5;
+            assert!(spent as u64 <= limit, "{limit}: {share:?}");
+            assert!(share.pairs as u64 >= limit / 8, "{limit}: {share:?}");
+        }
+    }
+
+    #[test]
+    fn a_tiny_or_endless_limit_still_leaves_a_pair() {
+        assert_eq!(share(8, 4, 10_000).pairs, 1);
+        assert!(share(u64::MAX, 1, 1).pairs > 1_000_000);
+    }
+}

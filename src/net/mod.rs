@@ -1,0 +1,111 @@
+//! Sockets, and what they say, sorted once into small enums.
+//!
+//! Everything that only Linux has (`splice`, pipes of a chosen size) stays in this room behind
+//! `cfg`, with a plain fallback. Nothing here knows what the bytes mean or why a connection closes.
+
+pub mod buffer;
+pub mod descriptors;
+pub mod listener;
+pub mod pipe;
+pub mod stream;
+
+use std::fmt;
+use std::io;
+
+pub use buffer::{Buffer, BufferPool};
+pub use listener::{Accepted, Listener};
+pub use pipe::{Pipe, PipePool};
+pub use stream::{Connect, Stream};
+
+/// What a read came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Received {
+    /// So many bytes, at least one.
+    Bytes(usize),
+    /// Nothing now; there will be an event.
+    WouldBlock,
+    /// The peer has finished sending.
+    Eof,
+    /// The connection broke.
+    Broken(Fault),
+}
+
+/// What a write came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sent {
+    /// So many bytes were taken, at least one.
+    Bytes(usize),
+    /// Nothing now; there will be an event.
+    WouldBlock,
+    /// The connection broke.
+    Broken(Fault),
+}
+
+/// Why a connection could not be made or broke, as far as anybody acts on the difference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// Nobody listens there.
+    Refused,
+    /// The peer or the network gave the connection up.
+    Reset,
+    /// No answer in time.
+    TimedOut,
+    /// No way to get there.
+    Unreachable,
+    /// We have no descriptor, memory or port left: not the peer's fault.
+    Exhausted,
+    /// Anything else.
+    Other(io::ErrorKind),
+}
+
+/// The two ends of a pump: a socket, or in the simulation a script.
+pub trait Socket {
+    /// Whether a read may bring something.
+    fn can_read(&self) -> bool;
+    /// Whether a write may be taken.
+    fn can_write(&self) -> bool;
+    /// Read into a buffer.
+    fn receive(&mut self, into: &mut [u8]) -> Received;
+    /// Write from a buffer.
+    fn send(&mut self, from: &[u8]) -> Sent;
+    /// Move bytes into a pipe without seeing them.
+    fn receive_into(&mut self, pipe: &mut Pipe) -> Received;
+    /// Move bytes out of a pipe without seeing them.
+    fn send_out_of(&mut self, pipe: &mut Pipe) -> Sent;
+    /// Tell the peer that nothing more will be sent; reading goes on.
+    fn finish_sending(&mut self);
+}
+
+impl Fault {
+    /// Sort an error of the operating system.
+    pub fn of(error: &io::Error) -> Fault {
+        use io::ErrorKind as Kind;
+        use rustix::io::Errno;
+        match error.kind() {
+            Kind::ConnectionRefused => Fault::Refused,
+            Kind::ConnectionReset | Kind::ConnectionAborted | Kind::BrokenPipe => Fault::Reset,
+            Kind::TimedOut => Fault::TimedOut,
+            Kind::HostUnreachable | Kind::NetworkUnreachable | Kind::NetworkDown => {
+                Fault::Unreachable
+            }
+            Kind::AddrNotAvailable | Kind::OutOfMemory => Fault::Exhausted,
+            kind => match Errno::from_io_error(error) {
+                Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS) => Fault::Exhausted,
+                _ => Fault::Other(kind),
+            },
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Fault::Refused => f.write_str("refused"),
+            Fault::Reset => f.write_str("reset"),
+            Fault::TimedOut => f.write_str("timed out"),
+            Fault::Unreachable => f.write_str("unreachable"),
+            Fault::Exhausted => f.write_str("out of descriptors, memory or ports"),
+            Fault::Other(kind) => write!(f, "{kind}"),
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! Pipes for `splice(2)`: a direction that streams moves pages from socket to socket through one,
+//! and the bytes are never copied to us.
+//!
+//! One call moves at most one pipe's capacity, so pipes are made large; the kernel grants that only
+//! up to a quota for each user, so the capacity is read back. Only Linux has this: elsewhere
+//! [`PipePool::take`] never has a pipe, and every direction copies.
+
+#[cfg(target_os = "linux")]
+pub use linux::{Pipe, PipePool};
+
+#[cfg(not(target_os = "linux"))]
+pub use elsewhere::{Pipe, PipePool};
+
+#[cfg(target_os = "linux")]
+mod linux {
+    use std::io;
+    use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+    use rustix::pipe::{self, PipeFlags, SpliceFlags};
+
+    use crate::limits::{FREE_PIPES_MAX, PIPE_BYTES, PIPE_BYTES_MIN};
+    use crate::net::{Fault, Received, Sent};
+
+    /// A pipe and what is in it.
+    #[derive(Debug)]
+    pub struct Pipe {
+        read_end: OwnedFd,
+        write_end: OwnedFd,
+        capacity: usize,
+        held: usize,
+    }
+
+    /// Where pipes come from and go back to.
+    #[derive(Debug)]
+    pub struct PipePool {
+        free: Vec<Pipe>,
+        lent: usize,
+        limit: usize,
+    }
+
+    impl Pipe {
+        /// An empty pipe, as large as the kernel grants.
+        pub fn new() -> io::Result<Pipe> {
+            let (read_end, write_end) =
+                pipe::pipe_with(PipeFlags::NONBLOCK | PipeFlags::CLOEXEC)?;
+            // Refused beyond the user's quota: the default size may still do.
+            let _ = pipe::fcntl_setpipe_size(&write_end, PIPE_BYTES);
+            let capacity = pipe::fcntl_getpipe_size(&write_end)?;
+            Ok(Pipe { read_end, write_end, capacity, held: 0 })
+        }
+
+        /// How much is in it.
+        pub fn len(&self) -> usize {
+            self.held
+        }
+
+        /// Whether nothing is in it.
+        pub fn is_empty(&self) -> bool {
+            self.held == 0
+        }
+
+        /// Move bytes from a socket into the pipe, which must be empty: only then is "would block"
+        /// certain to speak of the socket.
+        pub fn fill_from(&mut self, socket: BorrowedFd<'_>) -> Received {
+            debug_assert!(self.is_empty(), "a pipe is filled again only once it is empty");
+            match self.splice(socket, self.write_end.as_fd(), self.capacity) {
+                Ok(0) => Received::Eof,
+                Ok(count) => {
+                    self.held = count;
+                    Received::Bytes(count)
+                }
+                Err(rustix::io::Errno::AGAIN) => Received::WouldBlock,
+                Err(errno) => Received::Broken(Fault::of(&errno.into())),
+            }
+        }
+
+        /// Move bytes from the pipe, which must hold some, into a socket.
+        pub fn empty_into(&mut self, socket: BorrowedFd<'_>) -> Sent {
+            debug_assert!(!self.is_empty(), "nothing to move");
+            match self.splice(self.read_end.as_fd(), socket, self.held) {
+                Ok(count) => {
+                    self.held -= count;
+                    Sent::Bytes(count)
+                }
+                Err(rustix::io::Errno::AGAIN) => Sent::WouldBlock,
+                Err(errno) => Sent::Broken(Fault::of(&errno.into())),
+            }
+        }
+
+        fn splice(
+            &self,
+            from: BorrowedFd<'_>,
+            to: BorrowedFd<'_>,
+            count: usize,
+        ) -> rustix::io::Result<usize> {
+            let flags = SpliceFlags::NONBLOCK | SpliceFlags::MOVE;
+            rustix::io::retry_on_intr(|| pipe::splice(from, None, to, None, count, flags))
+        }
+
+        /// The two ends, for whoever puts bytes in and takes them out by hand.
+        #[cfg(test)]
+        pub fn ends(&self) -> (&OwnedFd, &OwnedFd) {
+            (&self.read_end, &self.write_end)
+        }
+
+        /// Say how much is in it after [`Pipe::ends`] were used.
+        #[cfg(test)]
+        pub fn set_len(&mut self, held: usize) {
+            self.held = held;
+        }
+    }
+
+    impl PipePool {
+        /// At most `limit` pipes at once.
+        pub fn new(limit: usize) -> PipePool {
+            PipePool { free: Vec::new(), lent: 0, limit }
+        }
+
+        /// An empty pipe; `None` if there are enough, or the kernel gives none worth having.
+        pub fn take(&mut self) -> Option<Pipe> {
+            if self.lent >= self.limit {
+                return None;
+            }
+            let pipe = match self.free.pop() {
+                Some(pipe) => pipe,
+                None => Pipe::new().ok().filter(|pipe| pipe.capacity >= PIPE_BYTES_MIN)?,
+            };
+            self.lent += 1;
+            Some(pipe)
+        }
+
+        /// Take a pipe back. One that still holds bytes is closed, and the bytes with it.
+        pub fn give_back(&mut self, pipe: Pipe) {
+            self.lent -= 1;
+            if pipe.is_empty() && self.free.len() < FREE_PIPES_MAX {
+                self.free.push(pipe);
+            }
+        }
+
+        /// How many are out.
+        pub fn lent(&self) -> usize {
+            self.lent
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod elsewhere {
+    use std::convert::Infallible;
+
+    use crate::net::{Received, Sent};
+
+    /// There are no such pipes here, and so no value of this type.
+    #[derive(Debug)]
+    pub struct Pipe(Infallible);
+
+    /// A pool that never has a pipe.
+    #[derive(Debug)]
+    pub struct PipePool;
+
+    impl Pipe {
+        /// How much is in it.
+        pub fn len(&self) -> usize {
+            match self.0 {}
+        }
+
+        /// Whether nothing is in it.
+        pub fn is_empty(&self) -> bool {
+            match self.0 {}
+        }
+
+        /// Move bytes from a socket into the pipe.
+        pub fn fill_from<S>(&mut self, _socket: S) -> Received {
+            match self.0 {}
+        }
+
+        /// Move bytes from the pipe into a socket.
+        pub fn empty_into<S>(&mut self, _socket: S) -> Sent {
+            match self.0 {}
+        }
+    }
+
+    impl PipePool {
+        /// The limit does not matter here.
+        pub fn new(_limit: usize) -> PipePool {
+            PipePool
+        }
+
+        /// Never a pipe.
+        pub fn take(&mut self) -> Option<Pipe> {
+            None
+        }
+
+        /// Nobody has one to give back.
+        pub fn give_back(&mut self, pipe: Pipe) {
+            match pipe.0 {}
+        }
+
+        /// None is ever out.
+        pub fn lent(&self) -> usize {
+            0
+        }
+    }
+}
