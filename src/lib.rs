@@ -1,4 +1,5 @@
 //! pointsman: a load balancer on one thread.
+pub mod backends;
 pub mod balance;
 pub mod config;
 pub mod demo;
@@ -6,3 +7,4 @@ pub mod event;
 pub mod flags;
 pub mod limits;
 pub mod net;
+pub mod stats;

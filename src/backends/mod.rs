@@ -1,0 +1,455 @@
+//! The set of backends: who they are, how they are, how busy they are, and who takes the next
+//! connection.
+//!
+//! ```text
+//!   eligible = enabled, weight above 0, below its own limit, not tried in vain by this client,
+//!              up (or all are down and --all-down spread),
+//!              and no backup, unless no other backend is all of that
+//! ```
+//!
+//! The algorithms of [`crate::balance`] choose among the eligible; this room keeps that word true
+//! with O(1) work a change, so that a pick need not look at everybody. Connections refer to a
+//! [`BackendId`], never to the configuration.
+
+mod state;
+
+use std::fmt::{self, Write as _};
+use std::net::{IpAddr, SocketAddr};
+use std::ops::Index;
+use std::time::{Duration, Instant};
+
+use log::{info, warn};
+
+use crate::balance::{Ask, Balance, Candidate, Candidates, Observation};
+use crate::config::AllDown;
+use crate::limits::{SLOW_START_PERCENT_MIN, SLOW_START_STEPS, WEIGHT_ONE};
+use crate::net::Fault;
+use crate::stats::Rate;
+
+pub use state::{Flip, RiseFall, State};
+
+/// A backend of the set. What identifies it to people is its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct BackendId(u32);
+
+/// One backend.
+#[derive(Debug)]
+pub struct Backend {
+    /// What logs call it.
+    pub name: Box<str>,
+    /// Where it is.
+    pub address: SocketAddr,
+    /// What probes and connects say of it.
+    pub state: State,
+    /// When it last went up or down; the start, if never.
+    pub since: Instant,
+    /// What the operator says: takes new connections.
+    pub enabled: bool,
+    /// Connections at most.
+    pub max_connections: Option<u32>,
+    /// Takes connections only while no other backend can.
+    pub backup: bool,
+    /// The last load that it reported.
+    pub load: Option<f64>,
+    /// Connections given to it.
+    pub total: u64,
+    /// Connects to it that failed.
+    pub failures: u64,
+    /// Bytes sent to it.
+    pub bytes_sent: u64,
+    /// Bytes that came from it.
+    pub bytes_received: u64,
+    /// Connections a second.
+    pub rate: Rate,
+    /// When its slow start began, if it is in one.
+    ramp_from: Option<Instant>,
+    /// Left out of the pick that is under way.
+    tried: bool,
+    /// What [`Backends::refresh`] last found.
+    available: bool,
+}
+
+/// What is known of a backend before it is in the set.
+#[derive(Debug, Clone)]
+pub struct Member {
+    /// What logs call it, and what the hashing algorithms place.
+    pub name: String,
+    /// Where it is.
+    pub address: SocketAddr,
+    /// Share of the traffic.
+    pub weight: u32,
+    /// Connections at most.
+    pub max_connections: Option<u32>,
+    /// Takes connections only while no other backend can.
+    pub backup: bool,
+}
+
+/// How the set behaves.
+#[derive(Debug, Clone, Copy)]
+pub struct Policy {
+    /// How many results change a state.
+    pub rise_fall: RiseFall,
+    /// Whether probes can ever bring a backend up again; if not, nothing takes one down.
+    pub probed: bool,
+    /// What happens while all are down.
+    pub all_down: AllDown,
+    /// Over this time a recovered backend's weight grows.
+    pub slow_start: Duration,
+}
+
+/// Why no backend could be chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// All are down.
+    AllDown,
+    /// Those that are up are at their limit of connections, or take no new ones.
+    NoRoom,
+}
+
+/// The set.
+pub struct Backends {
+    list: Vec<Backend>,
+    candidates: Candidates,
+    balance: Box<dyn Balance>,
+    policy: Policy,
+    /// How many are up.
+    up: usize,
+    /// How many are available and no backup.
+    primaries: usize,
+    /// How many are in a slow start.
+    ramping: usize,
+    /// Who went up or down since somebody asked.
+    flips: Vec<(BackendId, Flip)>,
+}
+
+impl Backends {
+    /// A set of `members`, all counting as up until their first result.
+    pub fn new(
+        members: Vec<Member>,
+        balance: Box<dyn Balance>,
+        policy: Policy,
+        now: Instant,
+    ) -> Backends {
+        let mut set = Backends {
+            list: Vec::new(),
+            candidates: Candidates::default(),
+            balance,
+            policy,
+            up: members.len(),
+            primaries: 0,
+            ramping: 0,
+            flips: Vec::new(),
+        };
+        for member in members {
+            set.candidates.push(Candidate {
+                name: member.name.clone().into(),
+                weight: member.weight,
+                effective_weight: member.weight * WEIGHT_ONE,
+                connections: 0,
+                eligible: false,
+            });
+            set.list.push(Backend::new(member, now));
+        }
+        set.balance.members_changed(&set.candidates);
+        set.refresh_all();
+        set
+    }
+
+    /// Choose a backend for a client; `tried` are left out. The choice counts once
+    /// [`Backends::opened`] is called.
+    pub fn pick(
+        &mut self,
+        client: IpAddr,
+        tried: &[BackendId],
+        now: Instant,
+    ) -> Result<BackendId, Refusal> {
+        self.set_tried(tried, true);
+        let picked = self.balance.pick(&self.candidates, &Ask { client, now });
+        debug_assert!(picked.is_none_or(|index| self.candidates[index].eligible));
+        self.set_tried(tried, false);
+        match picked {
+            Some(index) => Ok(BackendId(index as u32)),
+            None if self.up == 0 => Err(Refusal::AllDown),
+            None => Err(Refusal::NoRoom),
+        }
+    }
+
+    /// One line that says why `picked` was picked: every candidate with what the algorithm compares.
+    pub fn why(&self, picked: BackendId, now: Instant) -> String {
+        let mut line = format!("picked {} of", self[picked].name);
+        for (index, backend) in self.list.iter().enumerate() {
+            let score = self.balance.score(&self.candidates, index, now);
+            let mark = if self.candidates[index].eligible { "" } else { "!" };
+            // because: writing to a string cannot fail.
+            let _ = write!(line, " {mark}{}={score}", backend.name);
+        }
+        line
+    }
+
+    /// A connection to it was begun.
+    pub fn opened(&mut self, id: BackendId, now: Instant) {
+        let backend = &mut self.list[id.0 as usize];
+        backend.total += 1;
+        backend.rate.count(now);
+        self.candidates.candidate_mut(id.0 as usize).connections += 1;
+        self.refresh(id.0 as usize);
+    }
+
+    /// A connection to it was closed, or given up.
+    pub fn closed(&mut self, id: BackendId) {
+        let candidate = self.candidates.candidate_mut(id.0 as usize);
+        debug_assert!(candidate.connections > 0, "closed more than were opened");
+        candidate.connections = candidate.connections.saturating_sub(1);
+        self.refresh(id.0 as usize);
+    }
+
+    /// It took a connection after so long.
+    pub fn connected(&mut self, id: BackendId, took: Duration, now: Instant) {
+        let seen = Observation::Connected(took);
+        self.balance.observe(&self.candidates, id.0 as usize, seen, now);
+    }
+
+    /// It refused a connection, or did not answer: that counts as a failed probe. Without probes
+    /// it does not, for nothing would bring the backend up again; and what clients ran into never
+    /// takes down the last backend that is up: the next probes decide that.
+    pub fn connect_failed(
+        &mut self,
+        id: BackendId,
+        fault: Fault,
+        took: Duration,
+        now: Instant,
+    ) {
+        self.list[id.0 as usize].failures += 1;
+        let seen = Observation::Failed(took);
+        self.balance.observe(&self.candidates, id.0 as usize, seen, now);
+        let last_one = self.up == 1 && self.list[id.0 as usize].state.is_up();
+        if self.policy.probed && !last_one {
+            self.result(id, Err(&format!("a connect {fault}")), now);
+        }
+    }
+
+    /// A probe was answered well, perhaps with a load.
+    pub fn probe_passed(&mut self, id: BackendId, load: Option<f64>, now: Instant) {
+        if let Some(load) = load {
+            self.list[id.0 as usize].load = Some(load);
+            let seen = Observation::Load(load);
+            self.balance.observe(&self.candidates, id.0 as usize, seen, now);
+        }
+        self.result(id, Ok(()), now);
+    }
+
+    /// A probe failed, for a reason in words.
+    pub fn probe_failed(&mut self, id: BackendId, reason: &str, now: Instant) {
+        self.result(id, Err(reason), now);
+    }
+
+    /// Bytes went to it and came from it.
+    pub fn moved(&mut self, id: BackendId, sent: u64, received: u64) {
+        let backend = &mut self.list[id.0 as usize];
+        backend.bytes_sent += sent;
+        backend.bytes_received += received;
+    }
+
+    /// Who went up or down since the last call.
+    pub fn take_flips(&mut self) -> Vec<(BackendId, Flip)> {
+        std::mem::take(&mut self.flips)
+    }
+
+    /// How long the steps of the slow starts under way are; `None` if there are none.
+    pub fn ramp_step(&self) -> Option<Duration> {
+        (self.ramping > 0).then(|| self.policy.slow_start / SLOW_START_STEPS)
+    }
+
+    /// Raise the weights of those in a slow start to where they belong now.
+    pub fn step_ramps(&mut self, now: Instant) {
+        for index in 0..self.list.len() {
+            let Some(from) = self.list[index].ramp_from else { continue };
+            let weight = self.candidates[index].weight * WEIGHT_ONE;
+            let passed = now.saturating_duration_since(from);
+            let share = passed.as_secs_f64() / self.policy.slow_start.as_secs_f64();
+            let floor = f64::from(SLOW_START_PERCENT_MIN) / 100.0;
+            if share >= 1.0 {
+                self.list[index].ramp_from = None;
+                self.ramping -= 1;
+            }
+            let ramped = (f64::from(weight) * share.clamp(floor, 1.0)) as u32;
+            self.candidates.candidate_mut(index).effective_weight = ramped.max(1);
+            self.refresh(index);
+        }
+    }
+
+    /// All backends in the order in which they were given.
+    pub fn iter(&self) -> impl Iterator<Item = (BackendId, &Backend)> {
+        self.list.iter().enumerate().map(|(index, backend)| (BackendId(index as u32), backend))
+    }
+
+    /// All backends' rates need the clock to be read; see [`Rate::per_second`].
+    pub fn rate(&mut self, id: BackendId, now: Instant) -> (u32, f64) {
+        self.list[id.0 as usize].rate.per_second(now)
+    }
+
+    /// Connections open or being opened to it.
+    pub fn connections(&self, id: BackendId) -> u32 {
+        self.candidates[id.0 as usize].connections
+    }
+
+    /// The operator's weight, and the weight in force in units of 1 / [`WEIGHT_ONE`].
+    pub fn weights(&self, id: BackendId) -> (u32, u32) {
+        let candidate = &self.candidates[id.0 as usize];
+        (candidate.weight, candidate.effective_weight)
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// How many are up.
+    pub fn up(&self) -> usize {
+        self.up
+    }
+
+    /// What this room and the candidates must agree on.
+    pub fn check_invariants(&self, open: usize) {
+        let sum: usize = self.candidates.iter().map(|c| c.connections as usize).sum();
+        assert_eq!(sum, open, "counts and connections");
+        assert_eq!(self.up, self.list.iter().filter(|b| b.state.is_up()).count(), "up");
+        let available = |backend: &&Backend| backend.available && !backend.backup;
+        assert_eq!(self.primaries, self.list.iter().filter(available).count(), "primaries");
+        assert!(self.list.iter().all(|backend| !backend.tried), "tried outside a pick");
+    }
+
+    /// One result, of a probe or a connect.
+    fn result(&mut self, id: BackendId, result: Result<(), &str>, now: Instant) {
+        let backend = &mut self.list[id.0 as usize];
+        let Some(flip) = backend.state.observe(result.is_ok(), self.policy.rise_fall) else {
+            return;
+        };
+        let lasted = now.saturating_duration_since(backend.since).as_secs_f64();
+        backend.since = now;
+        match (flip, result) {
+            (Flip::Down, Err(reason)) => {
+                warn!("backend {} is down after {lasted:.1} s up: {reason}", backend.name);
+            }
+            _ => info!("backend {} is up after {lasted:.1} s down", backend.name),
+        }
+        self.up = match flip {
+            Flip::Up => self.up + 1,
+            Flip::Down => self.up - 1,
+        };
+        self.flips.push((id, flip));
+        self.set_ramp(id.0 as usize, flip, now);
+        match self.policy.all_down {
+            AllDown::Spread if self.up == usize::from(flip == Flip::Up) => self.refresh_all(),
+            _ => self.refresh(id.0 as usize),
+        }
+    }
+
+    /// A backend that comes back begins a slow start; one that goes down again ends it.
+    fn set_ramp(&mut self, index: usize, flip: Flip, now: Instant) {
+        let ramps = flip == Flip::Up
+            && !self.policy.slow_start.is_zero()
+            && self.candidates[index].weight > 0;
+        self.ramping -= usize::from(self.list[index].ramp_from.is_some());
+        self.ramping += usize::from(ramps);
+        self.list[index].ramp_from = ramps.then_some(now);
+        let weight = self.candidates[index].weight * WEIGHT_ONE;
+        let percent = if ramps { SLOW_START_PERCENT_MIN } else { 100 };
+        let effective = u64::from(weight) * u64::from(percent) / 100;
+        self.candidates.candidate_mut(index).effective_weight = effective as u32;
+    }
+
+    fn set_tried(&mut self, tried: &[BackendId], value: bool) {
+        for id in tried {
+            self.list[id.0 as usize].tried = value;
+            self.refresh(id.0 as usize);
+        }
+    }
+
+    fn refresh_all(&mut self) {
+        (0..self.list.len()).for_each(|index| self.refresh(index));
+    }
+
+    /// Bring the candidate at `index` up to date, and with it the backups if the last of the others
+    /// became unavailable or the first available.
+    fn refresh(&mut self, index: usize) {
+        let had_primaries = self.primaries > 0;
+        let available = self.is_available(index);
+        let backend = &mut self.list[index];
+        if !backend.backup && backend.available != available {
+            self.primaries = if available { self.primaries + 1 } else { self.primaries - 1 };
+        }
+        backend.available = available;
+        self.refresh_eligible(index);
+        if had_primaries != (self.primaries > 0) {
+            for index in 0..self.list.len() {
+                if self.list[index].backup {
+                    self.refresh_eligible(index);
+                }
+            }
+        }
+    }
+
+    fn refresh_eligible(&mut self, index: usize) {
+        let backend = &self.list[index];
+        let eligible = backend.available && (!backend.backup || self.primaries == 0);
+        self.candidates.candidate_mut(index).eligible = eligible;
+        self.balance.changed(&self.candidates, index);
+    }
+
+    fn is_available(&self, index: usize) -> bool {
+        let backend = &self.list[index];
+        let candidate = &self.candidates[index];
+        let spread = self.up == 0 && self.policy.all_down == AllDown::Spread;
+        backend.enabled
+            && !backend.tried
+            && (backend.state.is_up() || spread)
+            && candidate.weight > 0
+            && backend.max_connections.is_none_or(|limit| candidate.connections < limit)
+    }
+}
+
+impl Index<BackendId> for Backends {
+    type Output = Backend;
+
+    fn index(&self, id: BackendId) -> &Backend {
+        &self.list[id.0 as usize]
+    }
+}
+
+impl Backend {
+    fn new(member: Member, now: Instant) -> Backend {
+        Backend {
+            name: member.name.into(),
+            address: member.address,
+            state: State::default(),
+            since: now,
+            enabled: true,
+            max_connections: member.max_connections,
+            backup: member.backup,
+            load: None,
+            total: 0,
+            failures: 0,
+            bytes_sent: 0,
+            bytes_received: 0,
+            rate: Rate::new(now),
+            ramp_from: None,
+            tried: false,
+            available: false,
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Refusal::AllDown => "all backends are down",
+            Refusal::NoRoom => "no backend that is up takes more connections",
+        })
+    }
+}

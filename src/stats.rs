@@ -1,0 +1,98 @@
+//! Plain counters, exact because there is one thread.
+
+use std::time::{Duration, Instant};
+
+/// What the process counted.
+#[derive(Debug, Default, Clone)]
+pub struct Stats {
+    /// Clients accepted.
+    pub accepted: u64,
+    /// Pairs closed because both sides had finished.
+    pub finished: u64,
+    /// Pairs that ended in any other way, refusals included.
+    pub failed: u64,
+    /// Clients turned away because no backend could be chosen.
+    pub refused: u64,
+    /// Connects repeated at another backend.
+    pub retries: u64,
+    /// Times that descriptors, memory or ports had run out.
+    pub exhausted: u64,
+    /// Accepts that failed for lack of descriptors or memory.
+    pub accept_failures: u64,
+    /// Log lines dropped because nobody read them.
+    pub log_dropped: u64,
+    /// Turns of the loop.
+    pub turns: u64,
+    /// The longest time between two polls.
+    pub longest_turn: Duration,
+}
+
+/// Events a second, over the last second and the last minute.
+///
+/// A ring of one-second counters that is brought up to date when somebody counts or looks, so that
+/// it costs nothing while nothing happens.
+#[derive(Debug, Clone)]
+pub struct Rate {
+    start: Instant,
+    /// The second that `ring` was last brought up to.
+    second: u64,
+    ring: [u32; Rate::SECONDS],
+}
+
+impl Rate {
+    const SECONDS: usize = 61;
+
+    /// Nothing counted yet.
+    pub fn new(now: Instant) -> Rate {
+        Rate { start: now, second: 0, ring: [0; Rate::SECONDS] }
+    }
+
+    /// Count one event.
+    pub fn count(&mut self, now: Instant) {
+        self.advance(now);
+        let slot = &mut self.ring[self.second as usize % Rate::SECONDS];
+        *slot = slot.saturating_add(1);
+    }
+
+    /// Events in the last whole second, and per second over the last whole minute.
+    pub fn per_second(&mut self, now: Instant) -> (u32, f64) {
+        self.advance(now);
+        let now = self.second as usize % Rate::SECONDS;
+        let last = self.ring[(now + Rate::SECONDS - 1) % Rate::SECONDS];
+        let sum: u64 = self.ring.iter().map(|&count| u64::from(count)).sum();
+        let minute = sum - u64::from(self.ring[now]);
+        let seconds = self.second.clamp(1, Rate::SECONDS as u64 - 1);
+        (last, minute as f64 / seconds as f64)
+    }
+
+    fn advance(&mut self, now: Instant) {
+        let second = now.saturating_duration_since(self.start).as_secs();
+        if second <= self.second {
+            return;
+        }
+        let passed = (second - self.second).min(Rate::SECONDS as u64);
+        for ago in 0..passed {
+            self.ring[(second - ago) as usize % Rate::SECONDS] = 0;
+        }
+        self.second = second;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_forgets_what_is_over_a_minute_ago() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let mut rate = Rate::new(start);
+        for second in 0..10 {
+            (0..6).for_each(|_| rate.count(at(second)));
+        }
+        assert_eq!(rate.per_second(at(10)), (6, 6.0));
+        assert_eq!(rate.per_second(at(60)), (0, 1.0));
+        assert_eq!(rate.per_second(at(65)), (0, 0.5), "five of the ten seconds are left");
+        assert_eq!(rate.per_second(at(1000)), (0, 0.0));
+    }
+}
