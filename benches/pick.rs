@@ -11,17 +11,6 @@ use pointsman::balance::{Ask, Balance, Candidate, Candidates, Observation, build
 use pointsman::config::Algorithm;
 use pointsman::limits::WEIGHT_ONE;
 
-const ALGORITHMS: [Algorithm; 8] = [
-    Algorithm::LeastConnections,
-    Algorithm::RoundRobin,
-    Algorithm::Random,
-    Algorithm::IpHash,
-    Algorithm::ConsistentHash,
-    Algorithm::First,
-    Algorithm::LeastLoad,
-    Algorithm::LeastTime,
-];
-
 const BACKENDS: [usize; 3] = [10, 1_000, 10_000];
 
 /// Connections open at a time, for each backend.
@@ -32,11 +21,11 @@ fn main() {
     let measured = std::env::args().any(|argument| argument == "--bench");
     let picks = if measured { 300_000 } else { 100 };
     println!("{:<18}{:>10}{:>10}{:>10}   set changed", "ns a pick", 10, 1_000, 10_000);
-    for algorithm in ALGORITHMS {
-        print!("{:<18}", format!("{algorithm:?}"));
+    for row in Algorithm::ALL {
+        print!("{:<18}", row.name);
         let mut rebuild = Duration::ZERO;
         for count in BACKENDS {
-            let mut scene = Scene::new(algorithm, count);
+            let mut scene = Scene::new(row.algorithm, count);
             scene.run(picks / 3);
             // The best of three: what the machine's other users take is not ours.
             let best = (0..3).map(|_| scene.run(picks)).min().unwrap_or_default();

@@ -1,10 +1,10 @@
 //! `least-time`: equalises the time a new connection waits: connect time x connections / weight.
 //!
 //! The connect time is a peak EWMA (Finagle's): a slower connect counts at once and in full, and
-//! fades until a faster one is more. It decays with *time*, not with samples, so a backend that was slow and
-//! gets nothing is tried again; with a mean over samples it would starve. A failed connect counts
-//! as a slow one, so failing fast does not attract traffic. The better of two different weighted
-//! draws wins, which keeps one fast backend from being run over. O(log n) a pick.
+//! fades until a faster one is more. It fades with *time*, not with samples, so a backend that was
+//! slow and gets nothing is tried again; with a mean over samples it would starve. A failed connect
+//! counts as a slow one, so failing fast does not attract traffic. The better of two different
+//! weighted draws wins, which keeps one fast backend from being run over. O(log n) a pick.
 
 use std::time::Instant;
 

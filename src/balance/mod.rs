@@ -126,20 +126,6 @@ pub fn build(algorithm: Algorithm, seed: u64) -> Box<dyn Balance> {
     }
 }
 
-/// What an algorithm equalises, for `--help`.
-pub fn equalises(algorithm: Algorithm) -> &'static str {
-    match algorithm {
-        Algorithm::LeastConnections => "connections in progress",
-        Algorithm::RoundRobin => "connections started",
-        Algorithm::Random => "connections in progress, nearly: the better of two draws",
-        Algorithm::IpHash => "nothing: one client address, one backend",
-        Algorithm::ConsistentHash => "nothing: as ip-hash, and few move when the set changes",
-        Algorithm::First => "nothing: fills one backend after the other",
-        Algorithm::LeastLoad => "the load that backends report (--check load:TEXT)",
-        Algorithm::LeastTime => "the expected wait: connect time, connections",
-    }
-}
-
 impl Candidate {
     /// The weight in force, if it may be chosen now.
     pub fn open_weight(&self) -> Option<NonZeroU32> {
