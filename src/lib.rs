@@ -1,10 +1,63 @@
 //! pointsman: a load balancer on one thread.
+//!
+//! A pointsman is the officer on point duty at a crossing: one person, one whistle, every car waved
+//! to the lane that can take it. So is this: one thread, one poll, one turn at a time.
+//!
+//! # The rooms, from the ground up
+//!
+//! A room uses those below it, never one above; what needs doing above is returned as a value.
+//!
+//! | room | what it owns |
+//! |---|---|
+//! | [`limits`], [`config`] | constants with their reasons; what the operator asked for |
+//! | [`event`] | whose an event is, what is ready, what is due, whose turn it is |
+//! | [`net`] | sockets, buffers, pipes; errors sorted into small enums |
+//! | [`balance`] | one file an algorithm, one trait |
+//! | [`stats`] | counters |
+//! | [`backends`] | the set of backends: identity, state, counts, slow start |
+//! | [`context`] | what a room may use while a pair or a probe acts |
+//! | [`health`] | probes: what is asked, what an answer means |
+//! | [`relay`] | what happens between a client and a backend |
+//! | [`status`], [`logging`] | the status page; a log that cannot block |
+//! | [`event_loop`] | the turn |
+//! | [`startup`], [`flags`], `main` | names, ports and descriptors; the command line; exit codes |
+//! | [`demo`] | backends and a client to try it with, on plain blocking threads |
+//!
+//! # One connection's walk
+//!
+//! ```text
+//!   event_loop::accept   a client is taken in, and a pair is made for it
+//!     relay::tcp::open     a backend is picked (backends, balance) and connected to (net)
+//!     relay::pump          what the client has sent already goes out at once
+//!   -- next turns --
+//!   event_loop::mark     an event sets readiness bits and queues the pair
+//!   event_loop::act
+//!     relay::tcp::act      connected? failed, then another backend
+//!       relay::pump        client to backend, backend to client
+//!       relay::pair        both directions done? then the verdict is Close
+//!   event_loop::reap     the sockets are dropped and the slots freed
+//! ```
+//!
+//! # The words
+//!
+//! *Client* and *backend* are the people. A *pair* is a client and what is done for it; a *backend
+//! connection* is a socket to a backend; a *direction* is the request's or the response's, and in
+//! the pump each has a *source* and a *target*. A *turn* is one iteration of the loop, a *budget*
+//! what one may do in it, a *probe* a health check.
+
 pub mod backends;
 pub mod balance;
 pub mod config;
+pub mod context;
 pub mod demo;
 pub mod event;
+pub mod event_loop;
 pub mod flags;
+pub mod health;
 pub mod limits;
+pub mod logging;
 pub mod net;
+pub mod relay;
+pub mod startup;
 pub mod stats;
+pub mod status;

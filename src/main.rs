@@ -3,19 +3,36 @@
 use std::io::Write;
 use std::process::ExitCode;
 
+use pointsman::config::Config;
 use pointsman::flags::{self, Command};
+use pointsman::logging::LogSink;
+use pointsman::startup;
 
 fn main() -> ExitCode {
     match flags::arguments(std::env::args_os()).and_then(|args| flags::parse(&args)) {
-        Ok(Command::Run(_)) => ExitCode::SUCCESS,
+        Ok(Command::Run(config)) => run(&config),
         Ok(Command::Help(text) | Command::Version(text)) => {
             // A reader that has seen enough (`--help | head`) is no failure.
             let _ = std::io::stdout().write_all(text.as_bytes());
             ExitCode::SUCCESS
         }
-        Err(error) => {
-            let _ = writeln!(std::io::stderr(), "pointsman: {error}");
-            ExitCode::from(2)
-        }
+        Err(error) => complain(&error, ExitCode::from(2)),
     }
+}
+
+fn run(config: &Config) -> ExitCode {
+    let log = LogSink::default();
+    log.install(config.log_level);
+    match startup::start(config, log) {
+        Ok(mut event_loop) => match event_loop.run() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => complain(&error, ExitCode::FAILURE),
+        },
+        Err(error) => complain(&error, ExitCode::FAILURE),
+    }
+}
+
+fn complain(error: &dyn std::error::Error, code: ExitCode) -> ExitCode {
+    let _ = writeln!(std::io::stderr(), "pointsman: {error}");
+    code
 }

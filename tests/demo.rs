@@ -290,7 +290,7 @@ fn the_set_starts_twice_and_greets_from_six_addresses() {
 }
 
 #[test]
-fn traffic_goes_on_after_refusals_and_broken_answers() {
+fn traffic_goes_on_after_broken_answers() {
     let front = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = front.local_addr().unwrap();
     pointsman::demo::start_traffic(address, 2);
@@ -310,12 +310,6 @@ fn traffic_goes_on_after_refusals_and_broken_answers() {
         for _ in 0..4 {
             serve(&front, answer);
         }
-    }
-    drop(front);
-    std::thread::sleep(Duration::from_millis(150));
-    let front = TcpListener::bind(address).unwrap();
-    for _ in 0..4 {
-        serve(&front, answer);
     }
 }
 

@@ -33,8 +33,8 @@ pub fn ask(address: impl ToSocketAddrs, question: &[u8]) -> io::Result<Vec<u8>> 
 }
 
 /// Asks `front` for a greeting, again and again. Reports when answers stop and when they come
-/// again, not each failure in between.
-pub(super) fn keep_asking(front: SocketAddr, number: usize) -> ! {
+/// again, not each failure in between; ends when nobody listens at `front` any more.
+pub(super) fn keep_asking(front: SocketAddr, number: usize) {
     let request = format!("GET / HTTP/1.1\r\nHost: {front}\r\nConnection: close\r\n\r\n");
     let mut failures = 0_u64;
     loop {
@@ -47,6 +47,8 @@ pub(super) fn keep_asking(front: SocketAddr, number: usize) -> ! {
                 // Nobody asks without a pause, and nobody in step with the others.
                 thread::sleep(Duration::from_millis(fastrand::u64(1..=DEMO_THINK_MS_MAX)));
             }
+            // The balancer resets whom it cannot serve; only one that is stopping refuses.
+            Err(error) if error.kind() == ErrorKind::ConnectionRefused => return,
             Err(error) => {
                 if failures == 0 {
                     log::warn!("demo client {number}: {error}");

@@ -1,0 +1,485 @@
+//! The turn: wait, mark, act, timers, accept, reap. The only caller of `Poll::poll`.
+//!
+//! ```text
+//!     +-> 1 wait     poll; at once if somebody has work left, else until the next timer
+//!     |   2 mark     each event: find its owner, set its readiness bits, queue it once
+//!     |   3 act      each queued owner: input and output within a budget -> Verdict
+//!     |   4 timers   what is due, bounded
+//!     |   5 accept   each ready listener, a few clients at a time
+//!     +-- 6 reap     drop sockets, give back buffers and pipes, free slots: only here
+//! ```
+//!
+//! Marking does no input or output and closes nothing, and nothing is freed before the turn's end:
+//! so whatever an event's owner does, the other events of the same batch still find theirs, or
+//! nobody, never somebody new in the same place (pitfall 1).
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use log::{debug, info, warn};
+use mio::{Events, Poll};
+
+use crate::backends::{Backends, Flip};
+use crate::config::{Config, OnDown, duration_text};
+use crate::context::{Context, Settings};
+use crate::event::signals::{Signals, Wish};
+use crate::event::{Chore, Key, Owner, Slots, TimerKey};
+use crate::health::Health;
+use crate::limits::{
+    ACCEPT_PAUSE, ACCEPTS_PER_TURN, DEMO_STATUS_INTERVAL, EVENTS_PER_TURN, LOG_RETRY,
+    TIMERS_PER_TURN,
+};
+use crate::logging::LogSink;
+use crate::net::descriptors::Share;
+use crate::net::{Accepted, Listener, PipePool, Stream};
+use crate::relay::{Pair, Reason, Verdict, tcp};
+use crate::status;
+
+/// The loop and everything it owns.
+pub struct EventLoop {
+    poll: Poll,
+    events: Events,
+    signals: Signals,
+    listeners: Slots<Entrance>,
+    pairs: Slots<Pair>,
+    health: Health,
+    cx: Context,
+    log: LogSink,
+    /// Pairs to be reaped at the end of this turn.
+    dead: Vec<Key>,
+    pair_number: u64,
+    phase: Phase,
+    started: Instant,
+    chores: Chores,
+}
+
+/// A listener, and whether it rests.
+struct Entrance {
+    listener: Listener,
+    timer: TimerKey,
+    /// It ran out of descriptors and waits for its timer.
+    paused: bool,
+}
+
+/// The timers of the process itself.
+struct Chores {
+    drain: TimerKey,
+    ramp: TimerKey,
+    log: TimerKey,
+    status: TimerKey,
+    ramp_armed: bool,
+    log_armed: bool,
+}
+
+/// What the process is up to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Serving,
+    /// No new clients; those that are here may finish.
+    Draining,
+    /// Over at the end of this turn.
+    Stopping,
+}
+
+impl EventLoop {
+    /// A loop that serves `listeners` from `backends`, ready to run.
+    pub fn new(
+        config: &Config,
+        listeners: Vec<Listener>,
+        backends: Backends,
+        share: Share,
+        log: LogSink,
+    ) -> io::Result<EventLoop> {
+        let now = Instant::now();
+        let poll = Poll::new()?;
+        let signals = Signals::new(poll.registry())?;
+        let settings = Settings::of(config, config.max_connections.unwrap_or(share.pairs));
+        let pipes = PipePool::new(share.pipes);
+        let registry = poll.registry().try_clone()?;
+        let mut cx = Context::new(registry, backends, pipes, settings, now);
+        let mut random =
+            fastrand::Rng::with_seed(config.seed.unwrap_or_else(|| fastrand::u64(..)));
+        let (interval, timeout) = (config.check_interval, config.check_timeout);
+        let health = Health::new(&config.check, interval, timeout, &mut random, &mut cx);
+        let chores = Chores::new(&mut cx);
+        if config.demo {
+            cx.timers.arm(chores.status, now + DEMO_STATUS_INTERVAL);
+        }
+        let mut this = EventLoop {
+            poll,
+            events: Events::with_capacity(EVENTS_PER_TURN),
+            signals,
+            listeners: Slots::default(),
+            pairs: Slots::default(),
+            health,
+            cx,
+            log,
+            dead: Vec::new(),
+            pair_number: 0,
+            phase: Phase::Serving,
+            started: now,
+            chores,
+        };
+        listeners.into_iter().try_for_each(|listener| this.add_listener(listener))?;
+        Ok(this)
+    }
+
+    /// Serve until asked to stop.
+    pub fn run(&mut self) -> io::Result<()> {
+        while self.phase != Phase::Stopping {
+            self.wait()?;
+            let began = self.cx.now;
+            self.mark();
+            self.act();
+            self.fire_timers();
+            self.accept();
+            self.follow_up();
+            self.reap();
+            self.cx.stats.turns += 1;
+            self.cx.stats.longest_turn = self.cx.stats.longest_turn.max(began.elapsed());
+            #[cfg(debug_assertions)]
+            self.check_invariants();
+        }
+        self.log.write_kept();
+        Ok(())
+    }
+
+    fn add_listener(&mut self, mut listener: Listener) -> io::Result<()> {
+        let (registry, timers) = (&self.cx.registry, &mut self.cx.timers);
+        let mut registered = Ok(());
+        self.listeners.insert_with(|key| {
+            registered = listener.register(registry, Owner::Listener(key));
+            let timer = timers.create(Owner::Listener(key));
+            Entrance { listener, timer, paused: false }
+        });
+        registered
+    }
+
+    /// 1: sleep until something happens, unless somebody has work left.
+    fn wait(&mut self) -> io::Result<()> {
+        let timeout = if self.has_work_left() {
+            Some(Duration::ZERO)
+        } else {
+            let next = self.cx.timers.next_at();
+            next.map(|at| at.saturating_duration_since(Instant::now()))
+        };
+        match self.poll.poll(&mut self.events, timeout) {
+            // A signal, a debugger: no events, but the clock moved (pitfall 26).
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => self.events.clear(),
+            result => result?,
+        }
+        self.cx.now = Instant::now();
+        Ok(())
+    }
+
+    fn has_work_left(&self) -> bool {
+        let may_accept = self.may_accept();
+        !self.cx.run_queue.is_empty()
+            || self.listeners.iter().any(|(_, entrance)| may_accept && entrance.is_ready())
+    }
+
+    /// 2: note what each event says, and queue its owner.
+    fn mark(&mut self) {
+        let mut signalled = false;
+        for event in &self.events {
+            match Owner::unpack(event.token().0 as u64) {
+                Some(Owner::Pair(key)) => {
+                    if let Some(pair) = self.pairs.get_mut(key) {
+                        pair.client.mark(event);
+                        self.cx.run_queue.push(Owner::Pair(key), &mut pair.queued);
+                    }
+                }
+                Some(Owner::Connection(key)) => {
+                    let Some(connection) = self.cx.connections.get_mut(key) else { continue };
+                    connection.stream.mark(event);
+                    let user = connection.pair;
+                    if let Some(pair) = user.and_then(|key| self.pairs.get_mut(key)) {
+                        self.cx.run_queue.push(Owner::Pair(pair.key), &mut pair.queued);
+                    }
+                }
+                Some(Owner::Probe(key)) => self.health.mark(key, event, &mut self.cx),
+                Some(Owner::Listener(key)) => {
+                    if let Some(entrance) = self.listeners.get_mut(key) {
+                        entrance.listener.mark();
+                    }
+                }
+                Some(Owner::Signals) => signalled = true,
+                Some(Owner::Chore(_)) | None => debug!("an event that nobody asked for"),
+            }
+        }
+        if signalled {
+            self.heed_signals();
+        }
+    }
+
+    /// 3: everybody who waited when the turn began acts once.
+    fn act(&mut self) {
+        for _ in 0..self.cx.run_queue.len() {
+            match self.cx.run_queue.pop() {
+                Some(Owner::Pair(key)) => self.with_pair(key, tcp::act),
+                Some(Owner::Probe(key)) => self.health.act(key, &mut self.cx),
+                _ => {}
+            }
+        }
+    }
+
+    /// 4: what is due.
+    fn fire_timers(&mut self) {
+        for _ in 0..TIMERS_PER_TURN {
+            match self.cx.timers.pop_due(self.cx.now) {
+                None => return,
+                Some(Owner::Pair(key)) => self.with_pair(key, tcp::on_timer),
+                Some(Owner::Probe(key)) => self.health.on_timer(key, &mut self.cx),
+                Some(Owner::Listener(key)) => {
+                    if let Some(entrance) = self.listeners.get_mut(key) {
+                        entrance.paused = false;
+                    }
+                }
+                Some(Owner::Chore(chore)) => self.do_chore(chore),
+                Some(Owner::Connection(_) | Owner::Signals) => {}
+            }
+        }
+    }
+
+    /// 5: take in new clients, a few from each listener.
+    fn accept(&mut self) {
+        if !self.may_accept() {
+            return;
+        }
+        let ready = self.listeners.iter().filter(|(_, entrance)| entrance.is_ready());
+        let ready: Vec<Key> = ready.map(|(key, _)| key).collect();
+        for key in ready {
+            for _ in 0..ACCEPTS_PER_TURN {
+                let Some(entrance) = self.listeners.get_mut(key) else { break };
+                if self.pairs.len() >= self.cx.settings.max_connections {
+                    break;
+                }
+                match entrance.listener.accept() {
+                    Accepted::Client(stream, address) => self.open_pair(stream, address),
+                    Accepted::GaveUp => {}
+                    Accepted::Nobody => break,
+                    Accepted::Failed(error) => {
+                        entrance.paused = true;
+                        self.cx.timers.arm(entrance.timer, self.cx.now + ACCEPT_PAUSE);
+                        self.note_accept_failure(&error);
+                        break;
+                    }
+                }
+            }
+        }
+    }
+
+    /// What acting set off beyond the one who acted: backends that went down, ramps, a full log.
+    fn follow_up(&mut self) {
+        for (backend, flip) in self.cx.backends.take_flips() {
+            if flip == Flip::Down && self.cx.settings.on_down == OnDown::Close {
+                let on_it = self.cx.connections.iter().filter(|(_, c)| c.backend == backend);
+                let pairs: Vec<Key> = on_it.filter_map(|(_, c)| c.pair).collect();
+                pairs.into_iter().for_each(|key| self.close(key, Reason::BackendDown));
+            }
+        }
+        if let Some(step) = self.cx.backends.ramp_step()
+            && !self.chores.ramp_armed
+        {
+            self.chores.ramp_armed = true;
+            self.cx.timers.arm(self.chores.ramp, self.cx.now + step);
+        }
+        if !self.chores.log_armed && self.log.is_behind() {
+            self.chores.log_armed = true;
+            self.cx.timers.arm(self.chores.log, self.cx.now + LOG_RETRY);
+        }
+        if self.phase == Phase::Draining && self.pairs.len() == self.dead.len() {
+            self.phase = Phase::Stopping;
+        }
+    }
+
+    /// 6: free what died in this turn. Nothing else in the program frees a slot.
+    fn reap(&mut self) {
+        while let Some(key) = self.dead.pop() {
+            let Some(mut pair) = self.pairs.remove(key) else { continue };
+            let reason = pair.closing.unwrap_or(Reason::Finished);
+            self.count_end(&pair, reason);
+            let torn = pair.torn || reason.is_cut();
+            if torn {
+                pair.client.reset_on_close();
+            }
+            let (connection, mut supplies) = self.cx.connection_and_supplies(pair.connection);
+            pair.request.end(&mut supplies);
+            pair.response.end(&mut supplies);
+            if let Some(connection) = connection.filter(|_| torn) {
+                connection.stream.reset_on_close();
+            }
+            if let Some(connection) = pair.connection {
+                self.cx.retire(connection);
+            }
+            self.cx.timers.remove(pair.timer);
+        }
+        self.cx.reap_connections();
+    }
+
+    fn may_accept(&self) -> bool {
+        self.phase == Phase::Serving && self.pairs.len() < self.cx.settings.max_connections
+    }
+
+    fn open_pair(&mut self, stream: Stream, address: std::net::SocketAddr) {
+        self.cx.stats.accepted += 1;
+        self.pair_number += 1;
+        let (number, now, timers) = (self.pair_number, self.cx.now, &mut self.cx.timers);
+        let key = self.pairs.insert_with(|key| {
+            let timer = timers.create(Owner::Pair(key));
+            Pair::new(key, number, (stream, address), timer, now)
+        });
+        debug!("pair {number}: accepted {address}");
+        self.with_pair(key, tcp::open);
+    }
+
+    /// Let a pair do something, and heed its verdict.
+    fn with_pair(&mut self, key: Key, act: fn(&mut Pair, &mut Context) -> Verdict) {
+        let Some(pair) = self.pairs.get_mut(key) else { return };
+        pair.queued = false;
+        if pair.closing.is_some() {
+            return;
+        }
+        match act(pair, &mut self.cx) {
+            Verdict::Keep => {}
+            Verdict::Again => self.cx.run_queue.push(Owner::Pair(key), &mut pair.queued),
+            Verdict::Close(reason) => self.close(key, reason),
+        }
+    }
+
+    /// The pair is over: the end of the turn reaps it.
+    fn close(&mut self, key: Key, reason: Reason) {
+        if let Some(pair) = self.pairs.get_mut(key)
+            && pair.closing.is_none()
+        {
+            pair.closing = Some(reason);
+            self.dead.push(key);
+        }
+    }
+
+    fn count_end(&mut self, pair: &Pair, reason: Reason) {
+        match reason {
+            Reason::Finished => self.cx.stats.finished += 1,
+            Reason::Refused(_) => {
+                self.cx.stats.refused += 1;
+                self.cx.stats.failed += 1;
+            }
+            _ => self.cx.stats.failed += 1,
+        }
+        debug!(
+            "pair {}: {}: {reason}; {} bytes sent on, {} answered, {:.3} s",
+            pair.number,
+            pair.doing(),
+            pair.request.moved(),
+            pair.response.moved(),
+            self.cx.now.saturating_duration_since(pair.opened_at).as_secs_f64()
+        );
+    }
+
+    /// One line a second at most, however often it fails (pitfall 32).
+    fn note_accept_failure(&mut self, error: &io::Error) {
+        self.cx.stats.accept_failures += 1;
+        let open = self.pairs.len();
+        warn!("cannot accept with {open} connections open: {error}; trying again in a moment");
+    }
+
+    fn heed_signals(&mut self) {
+        let wishes: Vec<Wish> = self.signals.pending().collect();
+        for wish in wishes {
+            match (wish, self.phase) {
+                (Wish::Status, _) => self.log_status(),
+                (Wish::Stop, Phase::Serving) => self.begin_to_drain(),
+                (Wish::Stop, _) => {
+                    info!("stopping at once, {} connections are cut off", self.pairs.len());
+                    self.phase = Phase::Stopping;
+                }
+            }
+        }
+    }
+
+    /// No new clients from now on; those that are here may finish within the drain timeout.
+    fn begin_to_drain(&mut self) {
+        let (open, timeout) = (self.pairs.len(), self.cx.settings.drain_timeout);
+        let timeout_text = duration_text(timeout);
+        info!("stopping: {open} connections may finish within {timeout_text}");
+        self.phase = Phase::Draining;
+        let keys: Vec<Key> = self.listeners.iter().map(|(key, _)| key).collect();
+        for entrance in keys.into_iter().filter_map(|key| self.listeners.remove(key)) {
+            self.cx.timers.remove(entrance.timer);
+        }
+        self.cx.timers.arm(self.chores.drain, self.cx.now + timeout);
+    }
+
+    fn do_chore(&mut self, chore: Chore) {
+        match chore {
+            Chore::Drain => {
+                info!(
+                    "the drain timeout is over, {} connections are cut off",
+                    self.pairs.len()
+                );
+                self.phase = Phase::Stopping;
+            }
+            Chore::Ramp => {
+                self.chores.ramp_armed = false;
+                self.cx.backends.step_ramps(self.cx.now);
+            }
+            Chore::Log => {
+                self.chores.log_armed = false;
+                self.log.write_kept();
+            }
+            Chore::Status => {
+                self.log_status();
+                self.cx.timers.arm(self.chores.status, self.cx.now + DEMO_STATUS_INTERVAL);
+            }
+        }
+    }
+
+    fn log_status(&mut self) {
+        self.cx.stats.log_dropped = self.log.dropped();
+        for line in status::page(&mut self.cx, self.pairs.len(), self.started) {
+            info!("{line}");
+        }
+    }
+
+    /// What the structures must agree on between two turns.
+    #[cfg(debug_assertions)]
+    fn check_invariants(&self) {
+        assert!(self.dead.is_empty() && self.cx.retired() == 0, "all that died was reaped");
+        self.cx.backends.check_invariants(self.cx.connections.len());
+        let mut holding = 0;
+        for (key, pair) in self.pairs.iter() {
+            assert!(self.cx.timers.belongs_to(pair.timer, Owner::Pair(key)), "pair and timer");
+            let connection = pair.connection.and_then(|key| self.cx.connections.get(key));
+            assert!(connection.is_some_and(|c| c.pair == Some(key)), "pair and connection");
+            holding += usize::from(pair.request.held() > 0);
+            holding += usize::from(pair.response.held() > 0);
+        }
+        assert_eq!(self.pairs.len(), self.cx.connections.len(), "a connection for each pair");
+        assert_eq!(self.cx.buffers.lent() + self.cx.pipes.lent(), holding, "buffers and flows");
+        let timers =
+            self.pairs.len() + self.listeners.len() + self.health.probes() + Chores::COUNT;
+        assert_eq!(self.cx.timers.len(), timers, "timers and their owners");
+    }
+}
+
+impl Entrance {
+    fn is_ready(&self) -> bool {
+        self.listener.is_ready() && !self.paused
+    }
+}
+
+impl Chores {
+    #[cfg(debug_assertions)]
+    const COUNT: usize = 4;
+
+    fn new(cx: &mut Context) -> Chores {
+        Chores {
+            drain: cx.timers.create(Owner::Chore(Chore::Drain)),
+            ramp: cx.timers.create(Owner::Chore(Chore::Ramp)),
+            log: cx.timers.create(Owner::Chore(Chore::Log)),
+            status: cx.timers.create(Owner::Chore(Chore::Status)),
+            ramp_armed: false,
+            log_armed: false,
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! Health probes: nonblocking, beside each other, each with its own deadline, in the same loop.
+//!
+//! ```text
+//!   resting --its time has come--> connecting --writable--> asking --answer--> resting
+//!                                      |                       |
+//!                                      +-- error, or deadline -+--> failed --> resting
+//! ```
+//!
+//! A probe has one timer, which serves as the alarm for its next run and as the deadline of the run
+//! under way; so ten backends in a black hole cost ten sockets, and delay nobody. What is asked and
+//! what an answer means is in [`check`]; what results mean is in [`crate::backends`].
+
+pub mod check;
+
+use std::time::{Duration, Instant};
+
+use mio::event::Event;
+
+use crate::backends::BackendId;
+use crate::config::{Check, duration_text};
+use crate::context::Context;
+use crate::event::{Key, Owner, TimerKey};
+use crate::net::{Connect, Fault, Received, Sent, Socket, Stream};
+
+use check::{Answer, Question};
+
+/// The probes of all backends.
+pub struct Health {
+    question: Question,
+    interval: Duration,
+    timeout: Duration,
+    probes: Vec<Probe>,
+}
+
+/// The probe of one backend.
+struct Probe {
+    backend: BackendId,
+    timer: TimerKey,
+    /// Counts the runs, so that an event of an old run's socket finds nobody.
+    generation: u32,
+    run: Option<Run>,
+    next_at: Instant,
+    queued: bool,
+}
+
+/// One run of a probe.
+struct Run {
+    stream: Stream,
+    deadline: Instant,
+    connected: bool,
+    /// How much of the question was sent.
+    sent: usize,
+    answer: Vec<u8>,
+}
+
+/// What a run came to.
+type Outcome = Result<Option<f64>, String>;
+
+impl Health {
+    /// A probe for each backend, the first runs spread over a quarter of the interval; none if
+    /// there is nothing to ask.
+    pub fn new(
+        check: &Check,
+        interval: Duration,
+        timeout: Duration,
+        random: &mut fastrand::Rng,
+        cx: &mut Context,
+    ) -> Health {
+        let mut health =
+            Health { question: Question::of(check), interval, timeout, probes: vec![] };
+        if *check == Check::None {
+            return health;
+        }
+        let backends: Vec<BackendId> = cx.backends.iter().map(|(id, _)| id).collect();
+        for (index, backend) in backends.into_iter().enumerate() {
+            let owner = Owner::Probe(Key { index: index as u32, generation: 0 });
+            let timer = cx.timers.create(owner);
+            let next_at = cx.now + (interval / 4).mul_f64(random.f64());
+            cx.timers.arm(timer, next_at);
+            let (generation, run, queued) = (0, None, false);
+            health.probes.push(Probe { backend, timer, generation, run, next_at, queued });
+        }
+        health
+    }
+
+    /// How many probes there are.
+    pub fn probes(&self) -> usize {
+        self.probes.len()
+    }
+
+    /// Note what an event says, and let its probe act if the event is its present run's.
+    pub fn mark(&mut self, key: Key, event: &Event, cx: &mut Context) {
+        let Some(probe) = self.probes.get_mut(key.index as usize) else { return };
+        if probe.generation != key.generation {
+            return;
+        }
+        if let Some(run) = &mut probe.run {
+            run.stream.mark(event);
+            cx.run_queue.push(Owner::Probe(key), &mut probe.queued);
+        }
+    }
+
+    /// A probe's turn.
+    pub fn act(&mut self, key: Key, cx: &mut Context) {
+        let Some(probe) = self.probes.get_mut(key.index as usize) else { return };
+        probe.queued = false;
+        let Some(run) = &mut probe.run else { return };
+        let owner = Owner::Probe(Key { generation: probe.generation, ..key });
+        match run.proceed(&self.question, &mut cx.buffers) {
+            Some(outcome) => self.finish(key, outcome, cx),
+            None => {
+                if let Err(error) = run.stream.arm(&cx.registry, owner) {
+                    self.skip(key, &error.to_string(), cx);
+                }
+            }
+        }
+    }
+
+    /// A probe's timer fired: its run is too late, or its time has come.
+    pub fn on_timer(&mut self, key: Key, cx: &mut Context) {
+        let Some(probe) = self.probes.get_mut(key.index as usize) else { return };
+        match &probe.run {
+            Some(run) if run.deadline <= cx.now => {
+                let doing = if run.connected { "no answer" } else { "no connection" };
+                let reason = format!("{doing} within {}", duration_text(self.timeout));
+                self.finish(key, Err(reason), cx);
+            }
+            Some(run) => cx.timers.arm(probe.timer, run.deadline),
+            None if probe.next_at > cx.now => cx.timers.arm(probe.timer, probe.next_at),
+            None => self.start(key, cx),
+        }
+    }
+
+    /// Stop probing, for good.
+    pub fn stop(&mut self, cx: &mut Context) {
+        for probe in self.probes.drain(..) {
+            cx.timers.remove(probe.timer);
+        }
+    }
+
+    fn start(&mut self, key: Key, cx: &mut Context) {
+        let probe = &mut self.probes[key.index as usize];
+        probe.generation = Key::next_generation(probe.generation);
+        let key = Key { generation: probe.generation, ..key };
+        probe.next_at = cx.now + self.interval;
+        let mut stream = match Stream::connect(cx.backends[probe.backend].address) {
+            Ok(stream) => stream,
+            Err(Fault::Exhausted) => return self.skip(key, "out of descriptors", cx),
+            Err(fault) => return self.finish(key, Err(fault.to_string()), cx),
+        };
+        stream.want_write();
+        if let Err(error) = stream.arm(&cx.registry, Owner::Probe(key)) {
+            return self.skip(key, &error.to_string(), cx);
+        }
+        let deadline = cx.now + self.timeout;
+        let (connected, sent, answer) = (false, 0, Vec::new());
+        probe.run = Some(Run { stream, deadline, connected, sent, answer });
+        cx.timers.arm(probe.timer, deadline);
+    }
+
+    /// A run is over: drop its socket, tell the backends, and rest until the next one.
+    fn finish(&mut self, key: Key, outcome: Outcome, cx: &mut Context) {
+        let probe = &mut self.probes[key.index as usize];
+        let backend = probe.backend;
+        match outcome {
+            Ok(load) => cx.backends.probe_passed(backend, load, cx.now),
+            Err(reason) => {
+                cx.backends.probe_failed(backend, &format!("a probe: {reason}"), cx.now);
+            }
+        }
+        probe.rest(cx);
+    }
+
+    /// We had nothing left to probe with, which says nothing of the backend.
+    fn skip(&mut self, key: Key, reason: &str, cx: &mut Context) {
+        let probe = &mut self.probes[key.index as usize];
+        log::warn!("backend {}: not probed: {reason}", cx.backends[probe.backend].name);
+        cx.stats.exhausted += 1;
+        probe.rest(cx);
+    }
+}
+
+impl Probe {
+    fn rest(&mut self, cx: &mut Context) {
+        // Dropped here and not by the reaping: nobody else holds a key to it, and a late event is
+        // stopped by the generation, which the next run raises before it registers.
+        self.run = None;
+        self.next_at = self.next_at.max(cx.now);
+        cx.timers.arm(self.timer, self.next_at);
+    }
+}
+
+impl Run {
+    /// Get on as far as possible; says what the run came to, once that is known.
+    fn proceed(
+        &mut self,
+        question: &Question,
+        buffers: &mut crate::net::BufferPool,
+    ) -> Option<Outcome> {
+        if !self.connected {
+            match self.stream.connect_outcome() {
+                Connect::Pending => return None,
+                Connect::Failed(fault) => return Some(Err(fault.to_string())),
+                Connect::Done => self.connected = true,
+            }
+        }
+        if question.text().is_empty() {
+            return Some(Ok(None));
+        }
+        while self.sent < question.text().len() && self.stream.can_write() {
+            match self.stream.send(&question.text()[self.sent..]) {
+                Sent::Bytes(count) => self.sent += count,
+                Sent::WouldBlock => break,
+                Sent::Broken(fault) => return Some(Err(fault.to_string())),
+            }
+        }
+        while self.stream.can_read() {
+            let scratch = buffers.scratch();
+            let (count, ended) = match self.stream.receive(scratch) {
+                Received::Bytes(count) => (count, false),
+                Received::Eof => (0, true),
+                Received::WouldBlock => break,
+                Received::Broken(fault) => return Some(Err(fault.to_string())),
+            };
+            let room = Question::ANSWER_BYTES_MAX.saturating_sub(self.answer.len());
+            self.answer.extend_from_slice(&scratch[..count.min(room)]);
+            match question.judge(&self.answer, ended || count > room) {
+                Answer::Incomplete => {}
+                Answer::Good(load) => return Some(Ok(load)),
+                Answer::Bad(reason) => return Some(Err(reason)),
+            }
+        }
+        None
+    }
+}

@@ -1,0 +1,216 @@
+//! A client and what is being done for it: the client's socket, a borrowed backend connection, and
+//! a flow of bytes in each direction.
+//!
+//! ```text
+//!   client ==[ client: Stream ]==> request  ==[ connection: Stream ]==> backend
+//!                              <== response <==
+//!
+//!   request \ response   Open            Draining        Done
+//!   Open                 relaying        draining        half closed
+//!   Draining             draining        draining        half closed
+//!   Done                 half closed     half closed     FINISHED
+//! ```
+//!
+//! Only [`Pair::progress`] decides whether a pair is finished.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use crate::backends::{BackendId, Refusal};
+use crate::event::{Key, TimerKey};
+use crate::net::{Fault, Stream};
+
+use super::pump::{Flow, State};
+
+/// A client's connection through us.
+#[derive(Debug)]
+pub struct Pair {
+    /// Its place in the slab.
+    pub key: Key,
+    /// What the log calls it; counted up from 1.
+    pub number: u64,
+    /// The client's socket.
+    pub client: Stream,
+    /// Where the client is.
+    pub client_address: SocketAddr,
+    /// The backend connection in use, if one was opened.
+    pub connection: Option<Key>,
+    /// Client to backend.
+    pub request: Flow,
+    /// Backend to client.
+    pub response: Flow,
+    /// What is being waited for.
+    pub stage: Stage,
+    /// Backends to which a connect failed.
+    pub tried: Vec<BackendId>,
+    /// Its one timer.
+    pub timer: TimerKey,
+    /// When the timer fires; never later than the deadline.
+    pub armed_for: Instant,
+    /// When it was accepted.
+    pub opened_at: Instant,
+    /// When a byte last moved.
+    pub active_at: Instant,
+    /// What broke first, if anything did.
+    pub cause: Option<Reason>,
+    /// One side broke off: the other must not take what it got for complete.
+    pub torn: bool,
+    /// It waits in the run queue.
+    pub queued: bool,
+    /// It is to be reaped at the end of this turn, and nothing is to be done for it any more.
+    pub closing: Option<Reason>,
+}
+
+/// What a pair waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// For the backend to take the connection, until then.
+    Connecting(Instant),
+    /// For bytes.
+    Relaying,
+}
+
+/// What is to be done with a pair after it acted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It waits for an event or its timer.
+    Keep,
+    /// It has more to do: at the end of the run queue.
+    Again,
+    /// It is over.
+    Close(Reason),
+}
+
+/// How far a pair is; the nine combinations of its flows' states.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// Both sides may send, or their last bytes are on the way.
+    Open,
+    /// One side has finished, and the other side knows.
+    HalfClosed,
+    /// Both have.
+    Finished,
+}
+
+/// Why a pair was closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// Both sides had finished.
+    Finished,
+    /// The client's connection broke.
+    ClientBroke(Fault),
+    /// The backend's connection broke.
+    BackendBroke(Fault),
+    /// No backend could be reached; the last one for this reason.
+    ConnectFailed(Fault),
+    /// No backend could be chosen.
+    Refused(Refusal),
+    /// No byte moved for the idle timeout.
+    Idle,
+    /// No byte moved for the half-close timeout.
+    HalfClosedIdle,
+    /// Its backend went down, and `--on-down close` was asked for.
+    BackendDown,
+    /// We are stopping, and the drain timeout is over.
+    Stopped,
+    /// We have no descriptor, memory or port left.
+    Exhausted,
+}
+
+impl Pair {
+    /// A pair for a client that was just accepted.
+    pub fn new(
+        key: Key,
+        number: u64,
+        client: (Stream, SocketAddr),
+        timer: TimerKey,
+        now: Instant,
+    ) -> Pair {
+        Pair {
+            key,
+            number,
+            client: client.0,
+            client_address: client.1,
+            connection: None,
+            request: Flow::default(),
+            response: Flow::default(),
+            stage: Stage::Relaying,
+            tried: Vec::new(),
+            timer,
+            armed_for: now,
+            opened_at: now,
+            active_at: now,
+            cause: None,
+            torn: false,
+            queued: false,
+            closing: None,
+        }
+    }
+
+    /// How far it is: the one place that knows when a pair is finished.
+    pub fn progress(&self) -> Progress {
+        match (self.request.state(), self.response.state()) {
+            (State::Done, State::Done) => Progress::Finished,
+            (State::Done, State::Open | State::Draining) => Progress::HalfClosed,
+            (State::Open | State::Draining, State::Done) => Progress::HalfClosed,
+            (State::Open | State::Draining, State::Open | State::Draining) => Progress::Open,
+        }
+    }
+
+    /// One side broke off.
+    pub fn tear(&mut self, reason: Reason) {
+        self.cause.get_or_insert(reason);
+        self.torn = true;
+    }
+
+    /// Whether no byte reached the backend and none came from it, so that another backend can take
+    /// over without anybody noticing (pitfall 10).
+    pub fn is_untouched(&self) -> bool {
+        self.request.moved() == 0 && self.response.moved() == 0 && self.response.held() == 0
+    }
+
+    /// What it is doing, for the log.
+    pub fn doing(&self) -> &'static str {
+        match (self.stage, self.request.state(), self.response.state()) {
+            (Stage::Connecting(_), ..) => "connecting",
+            (Stage::Relaying, State::Open, State::Open) => "relaying",
+            (Stage::Relaying, ..) => "draining",
+        }
+    }
+}
+
+impl Reason {
+    /// Whether we cut the pair off, however complete its streams were.
+    pub fn is_cut(self) -> bool {
+        match self {
+            Reason::Finished
+            | Reason::Idle
+            | Reason::HalfClosedIdle
+            | Reason::ClientBroke(_)
+            | Reason::BackendBroke(_) => false,
+            Reason::ConnectFailed(_)
+            | Reason::Refused(_)
+            | Reason::BackendDown
+            | Reason::Stopped
+            | Reason::Exhausted => true,
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Reason::Finished => f.write_str("finished"),
+            Reason::ClientBroke(fault) => write!(f, "the client's connection broke: {fault}"),
+            Reason::BackendBroke(fault) => write!(f, "the backend's connection broke: {fault}"),
+            Reason::ConnectFailed(fault) => write!(f, "no backend could be reached: {fault}"),
+            Reason::Refused(refusal) => write!(f, "refused: {refusal}"),
+            Reason::Idle => f.write_str("idle for too long"),
+            Reason::HalfClosedIdle => f.write_str("half closed and idle for too long"),
+            Reason::BackendDown => f.write_str("its backend went down"),
+            Reason::Stopped => f.write_str("cut off by the end of the drain timeout"),
+            Reason::Exhausted => f.write_str("out of descriptors, memory or ports"),
+        }
+    }
+}

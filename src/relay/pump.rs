@@ -1,0 +1,316 @@
+//! One direction of a pair: bytes from a source to a target, in order, exactly once.
+//!
+//! ```text
+//!   source --receive--> scratch --send--> target            the common case: nothing is kept
+//!                          |
+//!                          +--> pooled buffer --send--> target      what it would not take now
+//!   source --splice--> pipe --splice--> target              a direction that streams
+//!
+//!   Open ------- EOF from the source -------> Draining ---- all sent, the end is owed ---> Done
+//!     |                                                                                   ^
+//!     +--- the source broke: no FIN follows, or a torn stream would look complete ---------+
+//!     +--- the target broke, and the source need not be heard out (see Discard) ----------+
+//! ```
+//!
+//! The one function that moves is used for both directions, by TCP pairs and by tunnels. It writes
+//! before it reads (pitfall 4), reads only while the target takes (so a reader that stops holds one
+//! buffer at most: pitfall 17), and leaves when its budget is spent (pitfall 15).
+
+use crate::limits::{
+    BYTES_PER_DIRECTION_PER_TURN, SPLICE_AFTER_READS, SPLICE_MOVE_BYTES_MIN,
+    SPLICE_READ_BYTES_MIN, SPLICE_UNTIL_SMALL,
+};
+use crate::net::{Buffer, BufferPool, Fault, Pipe, PipePool, Received, Sent, Socket};
+
+/// How far a direction is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// The source may still send.
+    Open,
+    /// The source has finished; what it sent is on its way.
+    Draining,
+    /// Nothing will move any more.
+    Done,
+}
+
+/// One direction of a pair.
+#[derive(Debug)]
+pub struct Flow {
+    state: State,
+    held: Held,
+    /// Bytes that the target took, since the beginning.
+    moved: u64,
+    /// Large reads in a row while copying, small ones in a row while splicing.
+    streak: u8,
+    mode: Mode,
+    end: End,
+}
+
+/// Where the buffers and pipes come from.
+pub struct Supplies<'a> {
+    /// Buffers, and the scratch buffer.
+    pub buffers: &'a mut BufferPool,
+    /// Pipes.
+    pub pipes: &'a mut PipePool,
+}
+
+/// Why the pump stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// There is nothing to do before the next event, or ever.
+    Rest,
+    /// The budget is spent; there is more to do.
+    Again,
+    /// The source broke; all that it had sent was sent on.
+    SourceBroke(Fault),
+    /// The target broke. What was on its way is lost.
+    TargetBroke(Fault),
+}
+
+/// What was read and not yet sent.
+#[derive(Debug)]
+enum Held {
+    Nothing,
+    Buffer(Buffer),
+    Pipe(Pipe),
+}
+
+/// How the bytes go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    Copy,
+    Splice,
+    /// The target is gone, and the source has not noticed yet: its bytes are read and dropped, so
+    /// that closing does not answer them with a reset that tears the other direction (pitfall 8).
+    Discard,
+}
+
+/// The source's FIN on its way to the target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    None,
+    Owed,
+    Passed,
+}
+
+enum Flush {
+    Empty,
+    Blocked,
+    Broken(Fault),
+}
+
+impl Default for Flow {
+    fn default() -> Self {
+        Flow {
+            state: State::Open,
+            held: Held::Nothing,
+            moved: 0,
+            streak: 0,
+            mode: Mode::Copy,
+            end: End::None,
+        }
+    }
+}
+
+impl Flow {
+    /// How far the direction is.
+    pub fn state(&self) -> State {
+        self.state
+    }
+
+    /// Bytes that the target took.
+    pub fn moved(&self) -> u64 {
+        self.moved
+    }
+
+    /// Bytes that were read and not yet taken.
+    pub fn held(&self) -> usize {
+        match &self.held {
+            Held::Nothing => 0,
+            Held::Buffer(buffer) => buffer.len(),
+            Held::Pipe(pipe) => pipe.len(),
+        }
+    }
+
+    /// Whether it goes on reading only to drop what it reads.
+    pub fn discards(&self) -> bool {
+        self.mode == Mode::Discard
+    }
+
+    /// Nothing will move any more; what was on its way is dropped.
+    pub fn end(&mut self, supplies: &mut Supplies<'_>) {
+        self.release(supplies);
+        self.state = State::Done;
+    }
+
+    /// The target is gone: drop what is on its way and what the source still sends.
+    pub fn discard(&mut self, supplies: &mut Supplies<'_>) {
+        self.release(supplies);
+        self.mode = Mode::Discard;
+        if self.state == State::Draining {
+            self.state = State::Done;
+        }
+    }
+
+    /// Once the direction is done, tell the target that nothing more will come. Apart from the pump,
+    /// because a target that is closed anyway saves the call.
+    pub fn pass_end(&mut self, target: &mut impl Socket) {
+        if self.end == End::Owed {
+            self.end = End::Passed;
+            target.finish_sending();
+        }
+    }
+
+    /// Another target takes over from one that took nothing: it was not told of the end.
+    pub fn change_target(&mut self) {
+        debug_assert!(self.moved == 0, "bytes that were taken cannot be sent again");
+        if self.end == End::Passed {
+            self.end = End::Owed;
+        }
+    }
+
+    /// Move what can be moved, within the budget of a turn.
+    pub fn pump(
+        &mut self,
+        source: &mut impl Socket,
+        target: &mut impl Socket,
+        supplies: &mut Supplies<'_>,
+    ) -> Step {
+        let mut budget = BYTES_PER_DIRECTION_PER_TURN;
+        while self.state != State::Done {
+            match self.flush(target, supplies) {
+                Flush::Empty => {}
+                Flush::Blocked => return Step::Rest,
+                Flush::Broken(fault) => return Step::TargetBroke(fault),
+            }
+            if self.state == State::Draining {
+                self.state = State::Done;
+                self.end = if self.discards() { End::None } else { End::Owed };
+            }
+            if !source.can_read() || !(target.can_write() || self.discards()) {
+                return Step::Rest;
+            }
+            if budget == 0 {
+                return Step::Again;
+            }
+            match self.fill(source, target, supplies) {
+                Ok(Received::Bytes(count)) => budget = budget.saturating_sub(count),
+                Ok(Received::WouldBlock) => return Step::Rest,
+                Ok(Received::Eof) => self.state = State::Draining,
+                Ok(Received::Broken(fault)) => {
+                    // Everything read before was sent, or this read would not have been tried.
+                    self.state = State::Done;
+                    return Step::SourceBroke(fault);
+                }
+                Err(fault) => return Step::TargetBroke(fault),
+            }
+        }
+        Step::Rest
+    }
+
+    /// Send what is held.
+    fn flush(&mut self, target: &mut impl Socket, supplies: &mut Supplies<'_>) -> Flush {
+        loop {
+            if self.held() == 0 {
+                self.release(supplies);
+                return Flush::Empty;
+            }
+            if !target.can_write() {
+                return Flush::Blocked;
+            }
+            let sent = match &mut self.held {
+                Held::Nothing => return Flush::Empty,
+                Held::Pipe(pipe) => target.send_out_of(pipe),
+                Held::Buffer(buffer) => {
+                    let sent = target.send(buffer.bytes());
+                    if let Sent::Bytes(count) = sent {
+                        buffer.consume(count);
+                    }
+                    sent
+                }
+            };
+            match sent {
+                Sent::Bytes(count) => self.moved += count as u64,
+                Sent::WouldBlock => return Flush::Blocked,
+                Sent::Broken(fault) => return Flush::Broken(fault),
+            }
+        }
+    }
+
+    /// Read once, and send or keep what came. An error is the target's.
+    fn fill(
+        &mut self,
+        source: &mut impl Socket,
+        target: &mut impl Socket,
+        supplies: &mut Supplies<'_>,
+    ) -> Result<Received, Fault> {
+        if self.mode == Mode::Splice {
+            if let Some(mut pipe) = supplies.pipes.take() {
+                let received = source.receive_into(&mut pipe);
+                match received {
+                    Received::Bytes(count) => {
+                        self.judge_splice(count);
+                        self.held = Held::Pipe(pipe);
+                    }
+                    _ => supplies.pipes.give_back(pipe),
+                }
+                return Ok(received);
+            }
+            self.mode = Mode::Copy;
+        }
+        let received = source.receive(supplies.buffers.scratch());
+        let Received::Bytes(count) = received else { return Ok(received) };
+        if self.mode == Mode::Copy {
+            self.judge_copy(count);
+            self.send_scratch(count, target, supplies)?;
+        }
+        Ok(received)
+    }
+
+    /// Send the first `count` bytes of the scratch buffer, and keep what the target does not take.
+    fn send_scratch(
+        &mut self,
+        count: usize,
+        target: &mut impl Socket,
+        supplies: &mut Supplies<'_>,
+    ) -> Result<(), Fault> {
+        let taken = match target.send(&supplies.buffers.scratch()[..count]) {
+            Sent::Bytes(taken) => taken,
+            Sent::WouldBlock => 0,
+            Sent::Broken(fault) => {
+                self.held = Held::Buffer(supplies.buffers.keep(0, count));
+                return Err(fault);
+            }
+        };
+        self.moved += taken as u64;
+        if taken < count {
+            self.held = Held::Buffer(supplies.buffers.keep(taken, count));
+        }
+        Ok(())
+    }
+
+    /// Large reads in a row mean a stream: from then on the bytes need not pass through us.
+    fn judge_copy(&mut self, count: usize) {
+        self.streak = if count >= SPLICE_READ_BYTES_MIN { self.streak + 1 } else { 0 };
+        if self.streak >= SPLICE_AFTER_READS {
+            (self.mode, self.streak) = (Mode::Splice, 0);
+        }
+    }
+
+    /// Small splices in a row mean that copying is cheaper.
+    fn judge_splice(&mut self, count: usize) {
+        self.streak = if count < SPLICE_MOVE_BYTES_MIN { self.streak + 1 } else { 0 };
+        if self.streak >= SPLICE_UNTIL_SMALL {
+            (self.mode, self.streak) = (Mode::Copy, 0);
+        }
+    }
+
+    /// Give back the buffer or pipe, with what is in it.
+    fn release(&mut self, supplies: &mut Supplies<'_>) {
+        match std::mem::replace(&mut self.held, Held::Nothing) {
+            Held::Nothing => {}
+            Held::Buffer(buffer) => supplies.buffers.give_back(buffer),
+            Held::Pipe(pipe) => supplies.pipes.give_back(pipe),
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! From a configuration to a loop that is ready to run: what can fail for want of a name, a port or
+//! a descriptor fails here, in one line that names the flag.
+
+use std::fmt;
+use std::io::{self, Write};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::time::Instant;
+
+use log::{info, warn};
+
+use crate::backends::{Backends, Member, Policy, RiseFall};
+use crate::balance;
+use crate::config::{BackendSpec, Check, Config, Listen};
+use crate::demo::{self, Demo};
+use crate::event_loop::EventLoop;
+use crate::limits::DEMO_CLIENTS;
+use crate::logging::LogSink;
+use crate::net::Listener;
+use crate::net::descriptors;
+
+/// Why the program could not begin to serve: one line, for people.
+#[derive(Debug)]
+pub struct StartError {
+    what: String,
+    why: String,
+}
+
+/// Everything up to the first turn. The real listen addresses are printed on standard output.
+pub fn start(config: &Config, log: LogSink) -> Result<EventLoop, StartError> {
+    let demo = config.demo.then(|| start_demo(config)).transpose()?;
+    let listeners = bind_all(&config.listeners)?;
+    let fronts: Vec<SocketAddr> = listeners.iter().map(Listener::address).collect();
+    let members = match &demo {
+        Some(demo) => demo.backends.iter().map(demo_member).collect(),
+        None => config.backends.iter().map(resolve).collect::<Result<Vec<_>, _>>()?,
+    };
+    let share = share_descriptors(config, listeners.len(), members.len());
+    let backends = Backends::new(
+        members,
+        balance::build(config.algorithm, config.seed.unwrap_or_else(|| fastrand::u64(..))),
+        policy(config),
+        Instant::now(),
+    );
+    for (id, backend) in backends.iter() {
+        info!(
+            "backend {} at {}, weight {}",
+            backend.name,
+            backend.address,
+            backends.weights(id).0
+        );
+    }
+    let looping = EventLoop::new(config, listeners, backends, share, log)
+        .map_err(|error| StartError::new("cannot start the event loop", &error))?;
+    announce(&fronts);
+    if let (Some(demo), Some(front)) = (demo, fronts.first()) {
+        say(&demo::banner(*front, &demo));
+        demo::start_traffic(*front, DEMO_CLIENTS);
+    }
+    Ok(looping)
+}
+
+fn start_demo(config: &Config) -> Result<Demo, StartError> {
+    let seed = config.seed.unwrap_or_else(|| fastrand::u64(..));
+    demo::start(seed)
+        .map_err(|error| StartError::new("--demo: cannot start its backends", &error))
+}
+
+fn demo_member((name, address): &(String, SocketAddr)) -> Member {
+    let (name, address) = (name.clone(), *address);
+    Member { name, address, weight: 1, max_connections: None, backup: false }
+}
+
+/// Look the host's name up, once and for all.
+fn resolve(spec: &BackendSpec) -> Result<Member, StartError> {
+    let what = format!("--backend {}:{}", spec.host, spec.port);
+    let found = (spec.host.as_str(), spec.port).to_socket_addrs();
+    let mut addresses = found.map_err(|error| StartError {
+        what: what.clone(),
+        why: format!("cannot find the host '{}': {error}", spec.host),
+    })?;
+    let address = addresses.next().ok_or_else(|| StartError {
+        what,
+        why: format!("the host '{}' has no address", spec.host),
+    })?;
+    if addresses.any(|other| other.ip() != address.ip()) {
+        warn!("backend {} has several addresses: only {address} is used", spec.name);
+    }
+    Ok(Member {
+        name: spec.name.clone(),
+        address,
+        weight: spec.weight,
+        max_connections: spec.max_connections,
+        backup: spec.backup,
+    })
+}
+
+fn bind_all(listens: &[Listen]) -> Result<Vec<Listener>, StartError> {
+    listens.iter().map(|listen| bind(listen.address, listens)).collect()
+}
+
+/// `[::]` takes IPv4 clients too, unless another listener has the same port for them.
+fn bind(address: SocketAddr, all: &[Listen]) -> Result<Listener, StartError> {
+    let taken = |listen: &Listen| {
+        listen.address.is_ipv4()
+            && listen.address.port() == address.port()
+            && address.port() != 0
+    };
+    let only_v6 = address.ip() == IpAddr::from([0u16; 8]) && all.iter().any(taken);
+    Listener::bind(address, only_v6).map_err(|error| {
+        let why = match error.kind() {
+            io::ErrorKind::AddrInUse => {
+                "the port is in use; stop who uses it, or choose another (0 lets the system choose)"
+                    .to_string()
+            }
+            io::ErrorKind::PermissionDenied => format!(
+                "not allowed to use port {}; ports below 1024 need CAP_NET_BIND_SERVICE, or choose \
+                 a higher one",
+                address.port()
+            ),
+            io::ErrorKind::AddrNotAvailable => {
+                "this machine does not have that address; 0.0.0.0 or [::] listens on all it has"
+                    .to_string()
+            }
+            _ => error.to_string(),
+        };
+        StartError { what: format!("--listen {address}"), why }
+    })
+}
+
+fn share_descriptors(config: &Config, listeners: usize, backends: usize) -> descriptors::Share {
+    let limit = descriptors::raise_limit();
+    if limit.now != limit.before {
+        info!("raised the limit of open files from {} to {}", limit.before, limit.now);
+    }
+    let probes = if config.check == Check::None { 0 } else { backends };
+    let share = descriptors::share(limit.now, listeners, probes);
+    match config.max_connections {
+        Some(wanted) if wanted > share.pairs => warn!(
+            "--max-connections {wanted} is more than the limit of {} open files allows, about {}",
+            limit.now, share.pairs
+        ),
+        Some(_) => {}
+        None => {
+            info!("at most {} connections at once, by the limit of open files", share.pairs);
+        }
+    }
+    share
+}
+
+fn policy(config: &Config) -> Policy {
+    Policy {
+        rise_fall: RiseFall { rise: config.rise, fall: config.fall },
+        probed: config.check != Check::None,
+        all_down: config.all_down,
+        slow_start: config.slow_start,
+    }
+}
+
+fn announce(fronts: &[SocketAddr]) {
+    for front in fronts {
+        say(&format!("listening on tcp://{front}\n"));
+        info!("listening on tcp://{front}");
+    }
+}
+
+/// Whoever started us may have closed the standard output: that is no reason not to serve.
+fn say(text: &str) {
+    let mut stdout = io::stdout().lock();
+    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+}
+
+impl StartError {
+    fn new(what: &str, error: &io::Error) -> StartError {
+        StartError { what: what.to_string(), why: error.to_string() }
+    }
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.what, self.why)
+    }
+}
+
+impl std::error::Error for StartError {}

@@ -1,0 +1,75 @@
+//! The status page: what is going on, on one page of the log.
+
+use std::fmt::Write as _;
+use std::time::{Duration, Instant};
+
+use crate::backends::{BackendId, State};
+use crate::config::duration_text;
+use crate::context::Context;
+use crate::limits::WEIGHT_ONE;
+
+/// The page, one entry a line; `started` is when the process began to serve.
+pub fn page(cx: &mut Context, pairs: usize, started: Instant) -> Vec<String> {
+    let mut lines = vec![process_line(cx, pairs, started), header(cx)];
+    let ids: Vec<BackendId> = cx.backends.iter().map(|(id, _)| id).collect();
+    lines.extend(ids.into_iter().map(|id| backend_line(cx, id)));
+    lines
+}
+
+fn process_line(cx: &Context, pairs: usize, started: Instant) -> String {
+    let up = whole_seconds_text(cx.now.saturating_duration_since(started));
+    let stats = &cx.stats;
+    format!(
+        "{up} up, {pairs} open of {} accepted: {} finished, {} failed, {} refused, \
+         {} retries, {} times out of descriptors; {} log lines dropped; longest turn {:.1} ms",
+        stats.accepted,
+        stats.finished,
+        stats.failed,
+        stats.refused,
+        stats.retries,
+        stats.exhausted + stats.accept_failures,
+        stats.log_dropped,
+        stats.longest_turn.as_secs_f64() * 1e3,
+    )
+}
+
+fn header(cx: &Context) -> String {
+    let width = name_width(cx);
+    format!(
+        "{:width$} {:>12} {:>6} {:>7} {:>9} {:>8} {:>8} {:>7} {:>7}",
+        "backend", "state", "weight", "active", "total", "failed", "load", "1 s", "60 s"
+    )
+}
+
+fn backend_line(cx: &mut Context, id: BackendId) -> String {
+    let (last, minute) = cx.backends.rate(id, cx.now);
+    let width = name_width(cx);
+    let backend = &cx.backends[id];
+    let since = whole_seconds_text(cx.now.saturating_duration_since(backend.since));
+    let state = match backend.state {
+        State::Unknown => "up?".to_string(),
+        State::Up(_) => format!("up {since}"),
+        State::Down(_) => format!("down {since}"),
+    };
+    let (weight, effective) = cx.backends.weights(id);
+    let ramp = if effective < weight * WEIGHT_ONE { "~" } else { "" };
+    let mut line =
+        format!("{:width$} {state:>12} {:>6}", backend.name, format!("{ramp}{weight}"));
+    let load = backend.load.map_or_else(|| "-".to_string(), |load| format!("{load:.2}"));
+    let active = cx.backends.connections(id);
+    // because: writing to a string cannot fail.
+    let _ = write!(
+        line,
+        " {active:>7} {:>9} {:>8} {load:>8} {last:>7} {minute:>7.1}",
+        backend.total, backend.failures
+    );
+    line
+}
+
+fn name_width(cx: &Context) -> usize {
+    cx.backends.iter().map(|(_, backend)| backend.name.len()).max().unwrap_or(0).max(7)
+}
+
+fn whole_seconds_text(time: Duration) -> String {
+    duration_text(Duration::from_secs(time.as_secs()))
+}
