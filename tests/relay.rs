@@ -1,0 +1,30 @@
+//! Bytes through the real binary: both directions, both ways to end.
+
+mod common;
+
+use std::io::{Read, Write};
+use std::net::Shutdown;
+use std::thread;
+
+use common::{Backend, Balancer, noise};
+
+#[test]
+fn the_bytes_out_are_the_bytes_in() {
+    let backend = Backend::echo();
+    let balancer = Balancer::start(&["-l", "127.0.0.1:0", "-b", &backend.flag()]);
+    for size in [0, 1, 100, 128 * 1024, 128 * 1024 + 1, 20_000_000] {
+        let sent = noise(size as u64, size);
+        let mut client = balancer.connect();
+        let mut writer = client.try_clone().unwrap();
+        let copy = sent.clone();
+        let writing = thread::spawn(move || {
+            writer.write_all(&copy).unwrap();
+            writer.shutdown(Shutdown::Write).unwrap();
+        });
+        let mut received = Vec::new();
+        client.read_to_end(&mut received).unwrap();
+        writing.join().unwrap();
+        assert!(sent == received, "{size} bytes: {} came back", received.len());
+    }
+    balancer.stop();
+}
