@@ -26,8 +26,8 @@ use crate::event::signals::{Signals, Wish};
 use crate::event::{Chore, Key, Owner, Slots, TimerKey};
 use crate::health::Health;
 use crate::limits::{
-    ACCEPT_PAUSE, ACCEPTS_PER_TURN, DEMO_STATUS_INTERVAL, EVENTS_PER_TURN, LOG_RETRY,
-    TIMERS_PER_TURN,
+    ACCEPT_PAUSE, ACCEPT_WARNINGS, ACCEPTS_PER_TURN, DEMO_STATUS_INTERVAL, EVENTS_PER_TURN,
+    LOG_RETRY, TIMERS_PER_TURN,
 };
 use crate::logging::LogSink;
 use crate::net::descriptors::Share;
@@ -40,14 +40,19 @@ pub struct EventLoop {
     poll: Poll,
     events: Events,
     signals: Signals,
-    listeners: Slots<Entrance>,
+    /// Indexed by their keys; all of them go at once, when no more clients are wanted.
+    listeners: Vec<Entrance>,
     pairs: Slots<Pair>,
     health: Health,
     cx: Context,
     log: LogSink,
     /// Pairs to be reaped at the end of this turn.
     dead: Vec<Key>,
+    /// A signal came in this turn.
+    signalled: bool,
     pair_number: u64,
+    /// When a failed accept was last logged.
+    accept_failed_at: Option<Instant>,
     phase: Phase,
     started: Instant,
     chores: Chores,
@@ -109,12 +114,14 @@ impl EventLoop {
             poll,
             events: Events::with_capacity(EVENTS_PER_TURN),
             signals,
-            listeners: Slots::default(),
+            listeners: Vec::new(),
             pairs: Slots::default(),
             health,
             cx,
             log,
             dead: Vec::new(),
+            signalled: false,
+            accept_failed_at: None,
             pair_number: 0,
             phase: Phase::Serving,
             started: now,
@@ -145,14 +152,11 @@ impl EventLoop {
     }
 
     fn add_listener(&mut self, mut listener: Listener) -> io::Result<()> {
-        let (registry, timers) = (&self.cx.registry, &mut self.cx.timers);
-        let mut registered = Ok(());
-        self.listeners.insert_with(|key| {
-            registered = listener.register(registry, Owner::Listener(key));
-            let timer = timers.create(Owner::Listener(key));
-            Entrance { listener, timer, paused: false }
-        });
-        registered
+        let key = Key { index: self.listeners.len() as u32, generation: 0 };
+        listener.register(&self.cx.registry, Owner::Listener(key))?;
+        let timer = self.cx.timers.create(Owner::Listener(key));
+        self.listeners.push(Entrance { listener, timer, paused: false });
+        Ok(())
     }
 
     /// 1: sleep until something happens, unless somebody has work left.
@@ -175,12 +179,11 @@ impl EventLoop {
     fn has_work_left(&self) -> bool {
         let may_accept = self.may_accept();
         !self.cx.run_queue.is_empty()
-            || self.listeners.iter().any(|(_, entrance)| may_accept && entrance.is_ready())
+            || self.listeners.iter().any(|entrance| may_accept && entrance.is_ready())
     }
 
     /// 2: note what each event says, and queue its owner.
     fn mark(&mut self) {
-        let mut signalled = false;
         for event in &self.events {
             match Owner::unpack(event.token().0 as u64) {
                 Some(Owner::Pair(key)) => {
@@ -199,16 +202,13 @@ impl EventLoop {
                 }
                 Some(Owner::Probe(key)) => self.health.mark(key, event, &mut self.cx),
                 Some(Owner::Listener(key)) => {
-                    if let Some(entrance) = self.listeners.get_mut(key) {
+                    if let Some(entrance) = self.listeners.get_mut(key.index as usize) {
                         entrance.listener.mark();
                     }
                 }
-                Some(Owner::Signals) => signalled = true,
+                Some(Owner::Signals) => self.signalled = true,
                 Some(Owner::Chore(_)) | None => debug!("an event that nobody asked for"),
             }
-        }
-        if signalled {
-            self.heed_signals();
         }
     }
 
@@ -231,7 +231,7 @@ impl EventLoop {
                 Some(Owner::Pair(key)) => self.with_pair(key, tcp::on_timer),
                 Some(Owner::Probe(key)) => self.health.on_timer(key, &mut self.cx),
                 Some(Owner::Listener(key)) => {
-                    if let Some(entrance) = self.listeners.get_mut(key) {
+                    if let Some(entrance) = self.listeners.get_mut(key.index as usize) {
                         entrance.paused = false;
                     }
                 }
@@ -246,12 +246,11 @@ impl EventLoop {
         if !self.may_accept() {
             return;
         }
-        let ready = self.listeners.iter().filter(|(_, entrance)| entrance.is_ready());
-        let ready: Vec<Key> = ready.map(|(key, _)| key).collect();
-        for key in ready {
+        for index in 0..self.listeners.len() {
             for _ in 0..ACCEPTS_PER_TURN {
-                let Some(entrance) = self.listeners.get_mut(key) else { break };
-                if self.pairs.len() >= self.cx.settings.max_connections {
+                let entrance = &mut self.listeners[index];
+                if !entrance.is_ready() || self.pairs.len() >= self.cx.settings.max_connections
+                {
                     break;
                 }
                 match entrance.listener.accept() {
@@ -262,15 +261,18 @@ impl EventLoop {
                         entrance.paused = true;
                         self.cx.timers.arm(entrance.timer, self.cx.now + ACCEPT_PAUSE);
                         self.note_accept_failure(&error);
-                        break;
                     }
                 }
             }
         }
     }
 
-    /// What acting set off beyond the one who acted: backends that went down, ramps, a full log.
+    /// What this turn set off beyond those who acted: signals, backends that went down, ramps, a log
+    /// that could not be written.
     fn follow_up(&mut self) {
+        if std::mem::take(&mut self.signalled) {
+            self.heed_signals();
+        }
         for (backend, flip) in self.cx.backends.take_flips() {
             if flip == Flip::Down && self.cx.settings.on_down == OnDown::Close {
                 let on_it = self.cx.connections.iter().filter(|(_, c)| c.backend == backend);
@@ -376,11 +378,16 @@ impl EventLoop {
         );
     }
 
-    /// One line a second at most, however often it fails (pitfall 32).
+    /// One line now and then, however often it fails (pitfall 32).
     fn note_accept_failure(&mut self, error: &io::Error) {
         self.cx.stats.accept_failures += 1;
-        let open = self.pairs.len();
-        warn!("cannot accept with {open} connections open: {error}; trying again in a moment");
+        let recently =
+            |at: Instant| self.cx.now.saturating_duration_since(at) < ACCEPT_WARNINGS;
+        if !self.accept_failed_at.is_some_and(recently) {
+            self.accept_failed_at = Some(self.cx.now);
+            let open = self.pairs.len();
+            warn!("cannot accept with {open} connections open: {error}; trying again shortly");
+        }
     }
 
     fn heed_signals(&mut self) {
@@ -403,8 +410,7 @@ impl EventLoop {
         let timeout_text = duration_text(timeout);
         info!("stopping: {open} connections may finish within {timeout_text}");
         self.phase = Phase::Draining;
-        let keys: Vec<Key> = self.listeners.iter().map(|(key, _)| key).collect();
-        for entrance in keys.into_iter().filter_map(|key| self.listeners.remove(key)) {
+        for entrance in self.listeners.drain(..) {
             self.cx.timers.remove(entrance.timer);
         }
         self.cx.timers.arm(self.chores.drain, self.cx.now + timeout);

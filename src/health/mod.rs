@@ -131,13 +131,6 @@ impl Health {
         }
     }
 
-    /// Stop probing, for good.
-    pub fn stop(&mut self, cx: &mut Context) {
-        for probe in self.probes.drain(..) {
-            cx.timers.remove(probe.timer);
-        }
-    }
-
     fn start(&mut self, key: Key, cx: &mut Context) {
         let probe = &mut self.probes[key.index as usize];
         probe.generation = Key::next_generation(probe.generation);

@@ -121,7 +121,8 @@ impl Balancer {
             let line = log[before..].lines().find(|line| {
                 line.split_whitespace().nth(3) == Some(backend) && line.contains("event_loop")
             });
-            found = line.map(|line| line.split_whitespace().skip(3).map(String::from).collect());
+            found =
+                line.map(|line| line.split_whitespace().skip(3).map(String::from).collect());
             found.is_some()
         });
         found.expect("found")
