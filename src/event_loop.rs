@@ -301,13 +301,12 @@ impl EventLoop {
             let Some(mut pair) = self.pairs.remove(key) else { continue };
             let reason = pair.closing.unwrap_or(Reason::Finished);
             self.count_end(&pair, reason);
-            let torn = pair.torn || reason.is_cut();
+            let torn = pair.duplex.is_torn() || reason.is_cut();
             if torn {
                 pair.client.reset_on_close();
             }
             let (connection, mut supplies) = self.cx.connection_and_supplies(pair.connection);
-            pair.request.end(&mut supplies);
-            pair.response.end(&mut supplies);
+            pair.duplex.end(&mut supplies);
             if let Some(connection) = connection.filter(|_| torn) {
                 connection.stream.reset_on_close();
             }
@@ -372,8 +371,8 @@ impl EventLoop {
             "pair {}: {}: {reason}; {} bytes sent on, {} answered, {:.3} s",
             pair.number,
             pair.doing(),
-            pair.request.moved(),
-            pair.response.moved(),
+            pair.duplex.request.moved(),
+            pair.duplex.response.moved(),
             self.cx.now.saturating_duration_since(pair.opened_at).as_secs_f64()
         );
     }
@@ -457,8 +456,8 @@ impl EventLoop {
             assert!(self.cx.timers.belongs_to(pair.timer, Owner::Pair(key)), "pair and timer");
             let connection = pair.connection.and_then(|key| self.cx.connections.get(key));
             assert!(connection.is_some_and(|c| c.pair == Some(key)), "pair and connection");
-            holding += usize::from(pair.request.held() > 0);
-            holding += usize::from(pair.response.held() > 0);
+            holding += usize::from(pair.duplex.request.held() > 0);
+            holding += usize::from(pair.duplex.response.held() > 0);
         }
         assert_eq!(self.pairs.len(), self.cx.connections.len(), "a connection for each pair");
         assert_eq!(self.cx.buffers.lent() + self.cx.pipes.lent(), holding, "buffers and flows");

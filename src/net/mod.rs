@@ -64,6 +64,8 @@ pub trait Socket {
     fn can_read(&self) -> bool;
     /// Whether a write may be taken.
     fn can_write(&self) -> bool;
+    /// Why it broke, if that is known.
+    fn fault(&mut self) -> Option<Fault>;
     /// Read into a buffer.
     fn receive(&mut self, into: &mut [u8]) -> Received;
     /// Write from a buffer.

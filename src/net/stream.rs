@@ -120,19 +120,6 @@ impl Stream {
         self.wants_write = true;
     }
 
-    /// Ask an erring socket what it has to say; the answer is kept, for the socket says it once.
-    pub fn fault(&mut self) -> Option<Fault> {
-        if self.readiness.error {
-            self.readiness.error = false;
-            let told = match self.socket.take_error() {
-                Ok(None) => None,
-                Ok(Some(error)) | Err(error) => Some(Fault::of(&error)),
-            };
-            self.fault = self.fault.or(told);
-        }
-        self.fault
-    }
-
     /// What became of the connect. Writable alone does not mean connected, and an error may show
     /// up in any bit (pitfall 9): so an erring socket is asked for its error, and one that can be
     /// written for its peer, which only a connected one has.
@@ -228,6 +215,19 @@ impl Socket for Stream {
 
     fn can_write(&self) -> bool {
         self.readiness.can_write
+    }
+
+    fn fault(&mut self) -> Option<Fault> {
+        if self.readiness.error {
+            // The socket says it once; the answer is kept.
+            self.readiness.error = false;
+            let told = match self.socket.take_error() {
+                Ok(None) => None,
+                Ok(Some(error)) | Err(error) => Some(Fault::of(&error)),
+            };
+            self.fault = self.fault.or(told);
+        }
+        self.fault
     }
 
     fn receive(&mut self, into: &mut [u8]) -> Received {

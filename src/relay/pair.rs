@@ -2,16 +2,11 @@
 //! a flow of bytes in each direction.
 //!
 //! ```text
-//!   client ==[ client: Stream ]==> request  ==[ connection: Stream ]==> backend
-//!                              <== response <==
-//!
-//!   request \ response   Open            Draining        Done
-//!   Open                 relaying        draining        half closed
-//!   Draining             draining        draining        half closed
-//!   Done                 half closed     half closed     FINISHED
+//!   client <==[ client: Stream ]==> duplex <==[ connection: Stream ]==> backend
 //! ```
 //!
-//! Only [`Pair::progress`] decides whether a pair is finished.
+//! It does nothing by itself: `relay::tcp` connects and waits, `relay::duplex` moves the bytes and
+//! knows when they have ended, and `event_loop` closes.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -21,7 +16,8 @@ use crate::backends::{BackendId, Refusal};
 use crate::event::{Key, TimerKey};
 use crate::net::{Fault, Stream};
 
-use super::pump::{Flow, State};
+use super::duplex::{Break, Duplex};
+use super::pump::State;
 
 /// A client's connection through us.
 #[derive(Debug)]
@@ -36,10 +32,8 @@ pub struct Pair {
     pub client_address: SocketAddr,
     /// The backend connection in use, if one was opened.
     pub connection: Option<Key>,
-    /// Client to backend.
-    pub request: Flow,
-    /// Backend to client.
-    pub response: Flow,
+    /// The bytes both ways.
+    pub duplex: Duplex,
     /// What is being waited for.
     pub stage: Stage,
     /// Backends to which a connect failed.
@@ -52,10 +46,8 @@ pub struct Pair {
     pub opened_at: Instant,
     /// When a byte last moved.
     pub active_at: Instant,
-    /// What broke first, if anything did.
-    pub cause: Option<Reason>,
-    /// One side broke off: the other must not take what it got for complete.
-    pub torn: bool,
+    /// Why the last attempt to connect failed, if it did.
+    pub connect_fault: Option<Fault>,
     /// It waits in the run queue.
     pub queued: bool,
     /// It is to be reaped at the end of this turn, and nothing is to be done for it any more.
@@ -80,17 +72,6 @@ pub enum Verdict {
     Again,
     /// It is over.
     Close(Reason),
-}
-
-/// How far a pair is; the nine combinations of its flows' states.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Progress {
-    /// Both sides may send, or their last bytes are on the way.
-    Open,
-    /// One side has finished, and the other side knows.
-    HalfClosed,
-    /// Both have.
-    Finished,
 }
 
 /// Why a pair was closed.
@@ -133,46 +114,22 @@ impl Pair {
             client: client.0,
             client_address: client.1,
             connection: None,
-            request: Flow::default(),
-            response: Flow::default(),
+            duplex: Duplex::default(),
             stage: Stage::Relaying,
             tried: Vec::new(),
             timer,
             armed_for: now,
             opened_at: now,
             active_at: now,
-            cause: None,
-            torn: false,
+            connect_fault: None,
             queued: false,
             closing: None,
         }
     }
 
-    /// How far it is: the one place that knows when a pair is finished.
-    pub fn progress(&self) -> Progress {
-        match (self.request.state(), self.response.state()) {
-            (State::Done, State::Done) => Progress::Finished,
-            (State::Done, State::Open | State::Draining) => Progress::HalfClosed,
-            (State::Open | State::Draining, State::Done) => Progress::HalfClosed,
-            (State::Open | State::Draining, State::Open | State::Draining) => Progress::Open,
-        }
-    }
-
-    /// One side broke off.
-    pub fn tear(&mut self, reason: Reason) {
-        self.cause.get_or_insert(reason);
-        self.torn = true;
-    }
-
-    /// Whether no byte reached the backend and none came from it, so that another backend can take
-    /// over without anybody noticing (pitfall 10).
-    pub fn is_untouched(&self) -> bool {
-        self.request.moved() == 0 && self.response.moved() == 0 && self.response.held() == 0
-    }
-
     /// What it is doing, for the log.
     pub fn doing(&self) -> &'static str {
-        match (self.stage, self.request.state(), self.response.state()) {
+        match (self.stage, self.duplex.request.state(), self.duplex.response.state()) {
             (Stage::Connecting(_), ..) => "connecting",
             (Stage::Relaying, State::Open, State::Open) => "relaying",
             (Stage::Relaying, ..) => "draining",
@@ -194,6 +151,15 @@ impl Reason {
             | Reason::BackendDown
             | Reason::Stopped
             | Reason::Exhausted => true,
+        }
+    }
+}
+
+impl From<Break> for Reason {
+    fn from(side: Break) -> Reason {
+        match side {
+            Break::Client(fault) => Reason::ClientBroke(fault),
+            Break::Backend(fault) => Reason::BackendBroke(fault),
         }
     }
 }

@@ -16,10 +16,11 @@ use log::{Level, debug, log_enabled};
 use crate::backends::BackendId;
 use crate::context::Context;
 use crate::event::Owner;
-use crate::net::{Connect, Fault, Stream};
+use crate::net::{Connect, Fault, Socket, Stream};
 
-use super::pair::{Pair, Progress, Reason, Stage, Verdict};
-use super::pump::{Step, Supplies};
+use super::duplex::{Outcome, Progress};
+use super::pair::{Pair, Reason, Stage, Verdict};
+use super::pump::Step;
 
 /// A new pair's first turn.
 pub fn open(pair: &mut Pair, cx: &mut Context) -> Verdict {
@@ -61,7 +62,7 @@ pub fn on_timer(pair: &mut Pair, cx: &mut Context) -> Verdict {
 
 /// When the pair has waited too long, and what to call it then.
 fn deadline(pair: &Pair, cx: &Context) -> (Instant, Reason) {
-    match (pair.stage, pair.progress()) {
+    match (pair.stage, pair.duplex.progress()) {
         (Stage::Connecting(until), _) => (until, Reason::ConnectFailed(Fault::TimedOut)),
         (Stage::Relaying, Progress::Open) => {
             (pair.active_at + cx.settings.idle_timeout, Reason::Idle)
@@ -136,8 +137,8 @@ fn start_attempt(pair: &mut Pair, cx: &mut Context) -> Result<(), Attempt> {
 
 /// A refusal after failed attempts is really their failure.
 fn refused(pair: &Pair, refusal: crate::backends::Refusal) -> Reason {
-    match pair.cause {
-        Some(reason) if !pair.tried.is_empty() => reason,
+    match pair.connect_fault {
+        Some(fault) if !pair.tried.is_empty() => Reason::ConnectFailed(fault),
         _ => Reason::Refused(refusal),
     }
 }
@@ -147,13 +148,14 @@ fn refused(pair: &Pair, refusal: crate::backends::Refusal) -> Reason {
 fn first_bytes(pair: &mut Pair, cx: &mut Context) -> Result<Verdict, Attempt> {
     let (connection, mut supplies) = cx.connection_and_supplies(pair.connection);
     let Some(connection) = connection else { return Ok(Verdict::Keep) };
-    let before = pair.request.moved();
-    match pair.request.pump(&mut pair.client, &mut connection.stream, &mut supplies) {
+    let request = &mut pair.duplex.request;
+    let before = request.moved();
+    match request.pump(&mut pair.client, &mut connection.stream, &mut supplies) {
         Step::SourceBroke(fault) => return Err(Attempt::Over(Reason::ClientBroke(fault))),
         Step::TargetBroke(fault) => return Err(Attempt::Failed(fault)),
         Step::Again | Step::Rest => {}
     }
-    if pair.request.moved() == before {
+    if pair.duplex.request.moved() == before {
         connection.stream.want_write();
         return Ok(watch(pair, Verdict::Keep, cx));
     }
@@ -169,7 +171,7 @@ fn connected(pair: &mut Pair, cx: &mut Context) {
     let (backend, took) = (connection.backend, connection.started_at.elapsed());
     cx.backends.connected(backend, took, cx.now);
     pair.stage = Stage::Relaying;
-    pair.cause = None;
+    pair.connect_fault = None;
     pair.active_at = cx.now;
     arm_timer(pair, cx);
 }
@@ -186,7 +188,7 @@ fn try_another(pair: &mut Pair, fault: Fault, cx: &mut Context) -> Verdict {
 fn abandon(pair: &mut Pair, fault: Fault, cx: &mut Context) -> Result<(), Reason> {
     let backend = retire_connection(pair, fault, cx).or(pair.tried.last().copied());
     let reason = Reason::ConnectFailed(fault);
-    pair.cause = Some(reason);
+    pair.connect_fault = Some(fault);
     let Some(backend) = backend else { return Err(reason) };
     let name = &cx.backends[backend].name;
     debug!("pair {}: {}: {name} failed: {fault}", pair.number, pair.doing());
@@ -203,7 +205,7 @@ fn retire_connection(pair: &mut Pair, fault: Fault, cx: &mut Context) -> Option<
     let connection = cx.connections.get(key)?;
     let (backend, took) = (connection.backend, connection.started_at.elapsed());
     cx.retire(key);
-    pair.request.change_target();
+    pair.duplex.change_backend();
     pair.tried.push(backend);
     blame(backend, fault, took, cx);
     Some(backend)
@@ -216,85 +218,29 @@ fn blame(backend: BackendId, fault: Fault, took: Duration, cx: &mut Context) {
     }
 }
 
-/// Move bytes both ways, then see how far the pair is.
+/// Move bytes both ways, then see how far the pair is; if it goes on, see to it that it is woken.
 fn relay(pair: &mut Pair, cx: &mut Context) -> Verdict {
     let (connection, mut supplies) = cx.connection_and_supplies(pair.connection);
     let Some(connection) = connection else { return Verdict::Keep };
-    let backend = connection.backend;
-    let (sent, received) = (pair.request.moved(), pair.response.moved());
-    // Who broke is not written to any more; what it sent before is still read.
-    if pair.client.fault().is_some() {
-        pair.response.end(&mut supplies);
-    }
-    if connection.stream.fault().is_some() && !pair.is_untouched() {
-        pair.request.discard(&mut supplies);
-    }
-    let request = pair.request.pump(&mut pair.client, &mut connection.stream, &mut supplies);
-    let response = pair.response.pump(&mut connection.stream, &mut pair.client, &mut supplies);
-    if let (Step::TargetBroke(fault), _) | (_, Step::SourceBroke(fault)) = (request, response)
-        && pair.is_untouched()
-    {
-        return try_another(pair, fault, cx);
-    }
-    let verdict = note_breaks(pair, request, response, &mut supplies);
-    if pair.progress() != Progress::Finished {
-        pair.request.pass_end(&mut connection.stream);
-        pair.response.pass_end(&mut pair.client);
-    }
-    let (sent, received) = (pair.request.moved() - sent, pair.response.moved() - received);
+    let (backend, duplex) = (connection.backend, &mut pair.duplex);
+    let (sent, received) = (duplex.request.moved(), duplex.response.moved());
+    let outcome = duplex.pump(&mut pair.client, &mut connection.stream, &mut supplies);
+    let (sent, received) = (duplex.request.moved() - sent, duplex.response.moved() - received);
     cx.backends.moved(backend, sent, received);
     if sent + received > 0 {
         pair.active_at = cx.now;
     }
-    conclude(pair, verdict, cx)
-}
-
-/// What a break at one end means for both directions.
-fn note_breaks(
-    pair: &mut Pair,
-    request: Step,
-    response: Step,
-    supplies: &mut Supplies<'_>,
-) -> Verdict {
-    let mut verdict = Verdict::Keep;
-    match request {
-        Step::Rest => {}
-        Step::Again => verdict = Verdict::Again,
-        Step::SourceBroke(fault) => {
-            pair.tear(Reason::ClientBroke(fault));
-            pair.response.end(supplies);
+    let verdict = match outcome {
+        Outcome::Unserved(fault) => return try_another(pair, fault, cx),
+        Outcome::Finished => {
+            let reason = pair.duplex.broke().map_or(Reason::Finished, Reason::from);
+            return Verdict::Close(reason);
         }
-        // Its answer may be complete and still to be read: the client is heard out meanwhile.
-        Step::TargetBroke(fault) => {
-            pair.cause.get_or_insert(Reason::BackendBroke(fault));
-            pair.request.discard(supplies);
-            verdict = Verdict::Again;
-        }
-    }
-    match response {
-        Step::Rest => {}
-        Step::Again => verdict = Verdict::Again,
-        Step::SourceBroke(fault) => {
-            pair.tear(Reason::BackendBroke(fault));
-            pair.request.end(supplies);
-        }
-        Step::TargetBroke(fault) => {
-            pair.tear(Reason::ClientBroke(fault));
-            pair.response.end(supplies);
-            verdict = Verdict::Again;
-        }
-    }
-    verdict
-}
-
-/// See whether the pair is finished; if not, see to it that it will be woken.
-fn conclude(pair: &mut Pair, verdict: Verdict, cx: &mut Context) -> Verdict {
-    match pair.progress() {
-        Progress::Finished => {
-            return Verdict::Close(pair.cause.unwrap_or(Reason::Finished));
-        }
-        Progress::HalfClosed => arm_timer(pair, cx),
-        Progress::Open => {}
+        Outcome::Again => Verdict::Again,
+        Outcome::Rest => Verdict::Keep,
+    };
+    if pair.duplex.progress() == Progress::HalfClosed {
+        arm_timer(pair, cx);
     }
     watch(pair, verdict, cx)
 }

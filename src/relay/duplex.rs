@@ -1,0 +1,188 @@
+//! Both directions between a client and a backend, and what the end of one means for the other.
+//!
+//! ```text
+//!   client ==> request ==> backend          request \ response   Open      Draining  Done
+//!   client <== response <== backend         Open                 open      open      half closed
+//!                                           Draining             open      open      half closed
+//!                                           Done                 half cl.  half cl.  FINISHED
+//!
+//!   the client broke     nothing more is sent to it; what it had sent still goes to the backend
+//!   the backend broke    nothing more is sent to it, and the client is heard out for nothing;
+//!                        what it had sent still goes to the client
+//!   ... before a byte    another backend may take over, and nobody notices
+//!   read up to the break both directions are done, and the other side hears of a reset, not a FIN
+//! ```
+//!
+//! [`Duplex::progress`] alone knows when a connection is finished. Nothing here connects, waits or
+//! closes: `relay::tcp` does that, and the simulation in its stead.
+
+use crate::net::{Fault, Socket};
+
+use super::pump::{Flow, State, Step, Supplies};
+
+/// A flow of bytes in each direction.
+#[derive(Debug, Default)]
+pub struct Duplex {
+    /// Client to backend.
+    pub request: Flow,
+    /// Backend to client.
+    pub response: Flow,
+    broke: Option<Break>,
+    torn: bool,
+}
+
+/// Who broke off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Break {
+    /// The client.
+    Client(Fault),
+    /// The backend.
+    Backend(Fault),
+}
+
+/// How far a connection is: the nine combinations of its flows' states.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// Both sides may send, or their last bytes are on the way.
+    Open,
+    /// One side has finished, and the other side knows.
+    HalfClosed,
+    /// Both have.
+    Finished,
+}
+
+/// What pumping came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// There is nothing to do before the next event.
+    Rest,
+    /// There is more to do.
+    Again,
+    /// The backend broke before a byte went either way.
+    Unserved(Fault),
+    /// Nothing will move any more.
+    Finished,
+}
+
+impl Duplex {
+    /// How far it is: the one place that knows when a connection is finished.
+    pub fn progress(&self) -> Progress {
+        match (self.request.state(), self.response.state()) {
+            (State::Done, State::Done) => Progress::Finished,
+            (State::Done, State::Open | State::Draining) => Progress::HalfClosed,
+            (State::Open | State::Draining, State::Done) => Progress::HalfClosed,
+            (State::Open | State::Draining, State::Open | State::Draining) => Progress::Open,
+        }
+    }
+
+    /// Move bytes both ways, within the budget of a turn, and pass on what has ended. After
+    /// [`Outcome::Unserved`] there is either another backend or an end to it.
+    pub fn pump(
+        &mut self,
+        client: &mut impl Socket,
+        backend: &mut impl Socket,
+        supplies: &mut Supplies<'_>,
+    ) -> Outcome {
+        self.heed_faults(client, backend, supplies);
+        let request = self.request.pump(client, backend, supplies);
+        let response = self.response.pump(backend, client, supplies);
+        if let (Step::TargetBroke(fault), _) | (_, Step::SourceBroke(fault)) =
+            (request, response)
+            && self.is_untouched()
+        {
+            return Outcome::Unserved(fault);
+        }
+        let outcome = self.heed_steps(request, response, supplies);
+        if self.progress() == Progress::Finished {
+            return Outcome::Finished;
+        }
+        self.request.pass_end(backend);
+        self.response.pass_end(client);
+        outcome
+    }
+
+    /// Another backend takes over from one that broke before a byte went either way.
+    pub fn change_backend(&mut self) {
+        self.request.change_target();
+    }
+
+    /// Nothing will move any more; what was on its way is dropped.
+    pub fn end(&mut self, supplies: &mut Supplies<'_>) {
+        self.request.end(supplies);
+        self.response.end(supplies);
+    }
+
+    /// Who broke first, if anybody did.
+    pub fn broke(&self) -> Option<Break> {
+        self.broke
+    }
+
+    /// Whether one side broke off, so that the other must not take what it got for complete.
+    pub fn is_torn(&self) -> bool {
+        self.torn
+    }
+
+    /// Who broke is not written to any more; what it sent before is still read.
+    fn heed_faults(
+        &mut self,
+        client: &mut impl Socket,
+        backend: &mut impl Socket,
+        supplies: &mut Supplies<'_>,
+    ) {
+        if client.fault().is_some() {
+            self.response.end(supplies);
+        }
+        if backend.fault().is_some() && !self.is_untouched() {
+            self.request.discard(supplies);
+        }
+    }
+
+    /// What a break at one end means for both directions, and whether there is more to do.
+    fn heed_steps(
+        &mut self,
+        request: Step,
+        response: Step,
+        supplies: &mut Supplies<'_>,
+    ) -> Outcome {
+        let mut outcome = Outcome::Rest;
+        match request {
+            Step::Rest => {}
+            Step::Again => outcome = Outcome::Again,
+            Step::SourceBroke(fault) => {
+                self.tear(Break::Client(fault));
+                self.response.end(supplies);
+            }
+            // Its answer may be complete and still to be read: the client is heard out meanwhile.
+            Step::TargetBroke(fault) => {
+                self.broke.get_or_insert(Break::Backend(fault));
+                self.request.discard(supplies);
+                outcome = Outcome::Again;
+            }
+        }
+        match response {
+            Step::Rest => {}
+            Step::Again => outcome = Outcome::Again,
+            Step::SourceBroke(fault) => {
+                self.tear(Break::Backend(fault));
+                self.request.end(supplies);
+            }
+            Step::TargetBroke(fault) => {
+                self.tear(Break::Client(fault));
+                self.response.end(supplies);
+                outcome = Outcome::Again;
+            }
+        }
+        outcome
+    }
+
+    fn tear(&mut self, side: Break) {
+        self.broke.get_or_insert(side);
+        self.torn = true;
+    }
+
+    /// Whether no byte reached the backend and none came from it, so that another backend can take
+    /// over without anybody noticing (pitfall 10).
+    fn is_untouched(&self) -> bool {
+        self.request.moved() == 0 && self.response.moved() == 0 && self.response.held() == 0
+    }
+}
