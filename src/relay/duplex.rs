@@ -86,11 +86,15 @@ impl Duplex {
         self.heed_faults(client, backend, supplies);
         let request = self.request.pump(client, backend, supplies);
         let response = self.response.pump(backend, client, supplies);
-        if let (Step::TargetBroke(fault), _) | (_, Step::SourceBroke(fault)) =
-            (request, response)
-            && self.is_untouched()
-        {
-            return Outcome::Unserved(fault);
+        match (request, response) {
+            // For a client that is gone, nobody needs to take over.
+            (Step::SourceBroke(_), _) => {}
+            (Step::TargetBroke(fault), _) | (_, Step::SourceBroke(fault))
+                if self.is_untouched() =>
+            {
+                return Outcome::Unserved(fault);
+            }
+            _ => {}
         }
         let outcome = self.heed_steps(request, response, supplies);
         if self.progress() == Progress::Finished {
@@ -103,7 +107,10 @@ impl Duplex {
 
     /// Another backend takes over from one that broke before a byte went either way.
     pub fn change_backend(&mut self) {
+        debug_assert!(self.is_untouched(), "bytes of two backends would be one answer");
         self.request.change_target();
+        // It ended with the backend that broke.
+        self.response = Flow::default();
     }
 
     /// Nothing will move any more; what was on its way is dropped.
@@ -117,9 +124,10 @@ impl Duplex {
         self.broke
     }
 
-    /// Whether one side broke off, so that the other must not take what it got for complete.
+    /// Whether, closed now, the one side must not take what it got for complete: the other broke
+    /// off, or bytes are still on their way.
     pub fn is_torn(&self) -> bool {
-        self.torn
+        self.torn || self.request.held() > 0 || self.response.held() > 0
     }
 
     /// Who broke is not written to any more; what it sent before is still read.
@@ -129,10 +137,17 @@ impl Duplex {
         backend: &mut impl Socket,
         supplies: &mut Supplies<'_>,
     ) {
-        if client.fault().is_some() {
+        if let Some(fault) = client.fault()
+            && self.response.state() != State::Done
+        {
+            self.tear(Break::Client(fault));
             self.response.end(supplies);
         }
-        if backend.fault().is_some() && !self.is_untouched() {
+        if let Some(fault) = backend.fault()
+            && self.request.state() != State::Done
+            && !self.is_untouched()
+        {
+            self.broke.get_or_insert(Break::Backend(fault));
             self.request.discard(supplies);
         }
     }
@@ -180,9 +195,35 @@ impl Duplex {
         self.torn = true;
     }
 
-    /// Whether no byte reached the backend and none came from it, so that another backend can take
-    /// over without anybody noticing (pitfall 10).
+    /// Whether no byte reached the backend and nothing came from it, so that another backend can
+    /// take over without anybody noticing (pitfall 10). A client that broke needs none.
     fn is_untouched(&self) -> bool {
-        self.request.moved() == 0 && self.response.moved() == 0 && self.response.held() == 0
+        self.request.moved() == 0 && self.response.is_untouched() && self.broke.is_none()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nine_states_of_two_directions() {
+        use Progress::{Finished, HalfClosed};
+        use State::{Done, Draining, Open};
+        for (request, response, progress) in [
+            (Open, Open, Progress::Open),
+            (Open, Draining, Progress::Open),
+            (Open, Done, HalfClosed),
+            (Draining, Open, Progress::Open),
+            (Draining, Draining, Progress::Open),
+            (Draining, Done, HalfClosed),
+            (Done, Open, HalfClosed),
+            (Done, Draining, HalfClosed),
+            (Done, Done, Finished),
+        ] {
+            let (request, response) = (Flow::at(request), Flow::at(response));
+            let duplex = Duplex { request, response, ..Duplex::default() };
+            assert_eq!(duplex.progress(), progress, "{duplex:?}");
+        }
     }
 }

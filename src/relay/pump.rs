@@ -113,6 +113,12 @@ impl Default for Flow {
 }
 
 impl Flow {
+    /// A direction that is so far.
+    #[cfg(test)]
+    pub fn at(state: State) -> Flow {
+        Flow { state, ..Flow::default() }
+    }
+
     /// How far the direction is.
     pub fn state(&self) -> State {
         self.state
@@ -130,6 +136,11 @@ impl Flow {
             Held::Buffer(buffer) => buffer.len(),
             Held::Pipe(pipe) => pipe.len(),
         }
+    }
+
+    /// Whether the target can have noticed nothing of the source: no byte and no end.
+    pub fn is_untouched(&self) -> bool {
+        self.moved == 0 && self.held() == 0 && self.end == End::None
     }
 
     /// Whether it goes on reading only to drop what it reads.
