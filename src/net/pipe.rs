@@ -97,16 +97,20 @@ mod linux {
             rustix::io::retry_on_intr(|| pipe::splice(from, None, to, None, count, flags))
         }
 
-        /// The two ends, for whoever puts bytes in and takes them out by hand.
+        /// Put bytes in by hand, where there is no socket; returns how many went in.
         #[cfg(test)]
-        pub fn ends(&self) -> (&OwnedFd, &OwnedFd) {
-            (&self.read_end, &self.write_end)
+        pub fn pour_in(&mut self, bytes: &[u8]) -> usize {
+            debug_assert!(self.is_empty(), "a pipe is filled again only once it is empty");
+            self.held = rustix::io::write(&self.write_end, bytes).expect("it was empty");
+            self.held
         }
 
-        /// Say how much is in it after [`Pipe::ends`] were used.
+        /// Take bytes out by hand; returns how many came.
         #[cfg(test)]
-        pub fn set_len(&mut self, held: usize) {
-            self.held = held;
+        pub fn pour_out(&mut self, into: &mut [u8]) -> usize {
+            let count = rustix::io::read(&self.read_end, into).expect("it holds some");
+            self.held -= count;
+            count
         }
     }
 
@@ -176,6 +180,18 @@ mod elsewhere {
 
         /// Move bytes from the pipe into a socket.
         pub fn empty_into<S>(&mut self, _socket: S) -> Sent {
+            match self.0 {}
+        }
+
+        /// Put bytes in by hand.
+        #[cfg(test)]
+        pub fn pour_in(&mut self, _bytes: &[u8]) -> usize {
+            match self.0 {}
+        }
+
+        /// Take bytes out by hand.
+        #[cfg(test)]
+        pub fn pour_out(&mut self, _into: &mut [u8]) -> usize {
             match self.0 {}
         }
     }

@@ -6,6 +6,8 @@
 pub mod duplex;
 pub mod pair;
 pub mod pump;
+#[cfg(test)]
+mod simulation;
 pub mod tcp;
 
 pub use pair::{Pair, Reason, Verdict};
