@@ -10,8 +10,7 @@ use mio::Registry;
 use crate::backends::{BackendId, Backends};
 use crate::config::{Config, OnDown};
 use crate::event::{Key, RunQueue, Slots, Timers};
-use crate::net::{BufferPool, PipePool, Stream};
-use crate::relay::pump::Supplies;
+use crate::net::{BufferPool, PipePool, Stream, Supplies};
 use crate::stats::Stats;
 
 /// Everything shared, in one place, with one owner.

@@ -58,6 +58,14 @@ pub enum Fault {
     Other(io::ErrorKind),
 }
 
+/// Where a pump's buffers and pipes come from.
+pub struct Supplies<'a> {
+    /// Buffers, and the scratch buffer.
+    pub buffers: &'a mut BufferPool,
+    /// Pipes.
+    pub pipes: &'a mut PipePool,
+}
+
 /// The two ends of a pump: a socket, or in the simulation a script.
 pub trait Socket {
     /// Whether a read may bring something.

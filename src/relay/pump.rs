@@ -20,7 +20,9 @@ use crate::limits::{
     BYTES_PER_DIRECTION_PER_TURN, SPLICE_AFTER_READS, SPLICE_MOVE_BYTES_MIN,
     SPLICE_READ_BYTES_MIN, SPLICE_UNTIL_SMALL,
 };
-use crate::net::{Buffer, BufferPool, Fault, Pipe, PipePool, Received, Sent, Socket};
+use crate::net::{Buffer, Fault, Pipe, Received, Sent, Socket};
+
+pub use crate::net::Supplies;
 
 /// How far a direction is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,14 +46,6 @@ pub struct Flow {
     streak: u8,
     mode: Mode,
     end: End,
-}
-
-/// Where the buffers and pipes come from.
-pub struct Supplies<'a> {
-    /// Buffers, and the scratch buffer.
-    pub buffers: &'a mut BufferPool,
-    /// Pipes.
-    pub pipes: &'a mut PipePool,
 }
 
 /// Why the pump stopped.
