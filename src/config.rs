@@ -1,6 +1,6 @@
 //! What the operator asked for: parsed, checked, typed. No I/O: host names are still names here.
 //!
-//! `flags` fills a [`Config`]; `main` hands it to the event loop. Every `parse` here takes the
+//! `flags` fills a [`Config`]; `main` hands it to `startup`. Every `parse` here takes the
 //! text of one value and answers with what is wrong in words for people: what was found, what
 //! would be right. `value` has numbers, durations and words, `address` listeners and backends.
 

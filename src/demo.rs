@@ -11,7 +11,7 @@
 //! - `hello`: a small HTTP/1.1 server with a random delay
 //! - `client`: asks, and keeps asking
 //!
-//! `main` starts the set for `pointsman --demo`; the binary `pointsman-demo` runs the pieces
+//! `startup` starts the set for `pointsman --demo`; the binary `pointsman-demo` runs the pieces
 //! singly. The balancer knows nothing of this room: it meets it through sockets alone.
 
 pub mod client;

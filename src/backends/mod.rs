@@ -174,7 +174,8 @@ impl Backends {
         }
     }
 
-    /// One line that says why `picked` was picked: every candidate with what the algorithm compares.
+    /// One line that says why `picked` was picked: every candidate with what the algorithm
+    /// compares.
     pub fn why(&self, picked: BackendId, now: Instant) -> String {
         let mut line = format!("picked {} of", self[picked].name);
         for (index, backend) in self.list.iter().enumerate() {
@@ -283,7 +284,7 @@ impl Backends {
         self.list.iter().enumerate().map(|(index, backend)| (BackendId(index as u32), backend))
     }
 
-    /// All backends' rates need the clock to be read; see [`Rate::per_second`].
+    /// Connections to it a second, over the last second and the last minute.
     pub fn rate(&mut self, id: BackendId, now: Instant) -> (u32, f64) {
         self.list[id.0 as usize].rate.per_second(now)
     }

@@ -57,8 +57,8 @@ impl Question {
     }
 }
 
-/// HTTP/1.1 wants a Host field (RFC 9112 section 3.2); an empty one suits a server asked by its
-/// address alone.
+/// HTTP/1.1 wants a Host field (RFC 9112 section 3.2). The name of the host is gone once it was
+/// looked up, so the field says who asks.
 fn http_request(path: &str) -> Vec<u8> {
     let agent = concat!("pointsman/", env!("CARGO_PKG_VERSION"));
     format!("GET {path} HTTP/1.1\r\nHost: pointsman-check\r\nUser-Agent: {agent}\r\n")

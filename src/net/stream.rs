@@ -1,8 +1,8 @@
 //! One TCP socket, what it can do, and what the poll is asked to tell about it.
 //!
 //! The socket is registered once, for reading; writing is asked for only after the first write that
-//! would have blocked, and stays asked for (edge-triggered, it costs nothing then). Closing needs no
-//! deregistration, because descriptors are never duplicated (pitfall 27): the kernel forgets a
+//! would have blocked, and stays asked for (edge-triggered, it costs nothing then). Closing needs
+//! no deregistration, because descriptors are never duplicated (pitfall 27): the kernel forgets a
 //! closed socket by itself, and an event fetched before finds nobody (see [`crate::event::owner`]).
 //!
 //! TLS will have its state here, beside the socket, so that nobody above sees that it is there.

@@ -157,8 +157,8 @@ impl Flow {
         }
     }
 
-    /// Once the direction is done, tell the target that nothing more will come. Apart from the pump,
-    /// because a target that is closed anyway saves the call.
+    /// Once the direction is done, tell the target that nothing more will come. Apart from the
+    /// pump, because a target that is closed anyway saves the call.
     pub fn pass_end(&mut self, target: &mut impl Socket) {
         if self.end == End::Owed {
             self.end = End::Passed;

@@ -28,7 +28,8 @@ pub struct Balancer {
 }
 
 impl Balancer {
-    /// Start with these arguments, at debug level unless they say otherwise; waits until it listens.
+    /// Start with these arguments, at debug level unless they say otherwise; waits until it
+    /// listens.
     pub fn start(args: &[&str]) -> Balancer {
         Balancer::start_command(Command::new(env!("CARGO_BIN_EXE_pointsman")), args)
     }
