@@ -267,8 +267,8 @@ impl EventLoop {
         }
     }
 
-    /// What this turn set off beyond those who acted: signals, backends that went down, ramps, a log
-    /// that could not be written.
+    /// What this turn set off beyond those who acted: signals, backends that went down, ramps, a
+    /// log that could not be written.
     fn follow_up(&mut self) {
         if std::mem::take(&mut self.signalled) {
             self.heed_signals();
