@@ -1,0 +1,304 @@
+//! Rules for Rust files. Each takes what it judges and answers with a line for every breach.
+
+use super::source::{self, Source, is_word, words};
+use super::{Breach, breach};
+
+pub const FILE_LINES_MAX: usize = 600;
+pub const FUNCTION_LINES_MAX: usize = 70;
+pub const COLUMNS_MAX: usize = 100;
+
+/// The rooms of `src/` by floors, from the ground up. A room uses those that stand before it, so no
+/// two use each other. `lib.rs`, `main.rs` and `src/bin` put rooms together and have no floor.
+pub const FLOORS: &[&[&str]] = &[
+    &["limits"],
+    &["config"],
+    &["event", "http", "balance", "net"],
+    &["stats", "backends"],
+    &["context"],
+    &["health", "relay", "status", "logging"],
+    &["event_loop"],
+    &["flags", "demo", "startup"],
+];
+
+/// A reader takes in a file in one sitting.
+pub fn short_file(source: &Source) -> Vec<Breach> {
+    let lines = source.text.lines().count();
+    if lines <= FILE_LINES_MAX {
+        return Vec::new();
+    }
+    let want = format!("at most {FILE_LINES_MAX}: move what has a name of its own elsewhere");
+    vec![breach(&source.path, lines, format!("a file of {lines} lines"), want)]
+}
+
+/// A function fits on a screen.
+pub fn short_functions(source: &Source) -> Vec<Breach> {
+    let long = source.functions().into_iter().filter(|f| f.lines > FUNCTION_LINES_MAX);
+    long.map(|f| {
+        let what = format!("fn {} has {} lines", f.name, f.lines);
+        breach(&source.path, f.line, what, format!("at most {FUNCTION_LINES_MAX}"))
+    })
+    .collect()
+}
+
+/// Two files fit beside each other.
+pub fn short_lines(source: &Source) -> Vec<Breach> {
+    let widths = source.text.lines().map(|line| line.chars().count()).enumerate();
+    let long = widths.filter(|&(_, width)| width > COLUMNS_MAX);
+    long.map(|(index, width)| {
+        let what = format!("{width} columns");
+        breach(&source.path, index + 1, what, format!("at most {COLUMNS_MAX}"))
+    })
+    .collect()
+}
+
+/// A file says what it is.
+pub fn header(source: &Source) -> Vec<Breach> {
+    if source.text.starts_with("//! ") {
+        return Vec::new();
+    }
+    let want = "a first line `//! what this file owns`";
+    vec![breach(&source.path, 1, "no header", want)]
+}
+
+/// What the network says is a value; a panic needs a reason, on its line or just above.
+pub fn no_panicking_calls(source: &Source) -> Vec<Breach> {
+    if !source.path.starts_with("src/") || source.path == "src/main.rs" {
+        return Vec::new();
+    }
+    let calls = [".unwrap(", ".expect(", ".unwrap_err(", ".expect_err("];
+    let found = calls.iter().flat_map(|call| source.code.match_indices(call));
+    let bad = found.filter(|&(at, _)| !source.is_test(at) && !has_reason(source, at));
+    bad.map(|(at, call)| {
+        let want = "the error handled, or `// because:` with why there is none";
+        breach(&source.path, source.line_of(at), format!("{})", &call[1..]), want)
+    })
+    .collect()
+}
+
+/// Whether `// because:` stands on the line of this byte, or in the comment just above it.
+fn has_reason(source: &Source, at: usize) -> bool {
+    let line = source.line_of(at) - 1;
+    let comments: Vec<&str> = source.comments.lines().collect();
+    let code: Vec<&str> = source.code.lines().collect();
+    let is_comment =
+        |&index: &usize| code[index].trim().is_empty() && !comments[index].trim().is_empty();
+    let above = (0..line).rev().take_while(is_comment);
+    above.chain([line]).any(|index| comments[index].contains("// because:"))
+}
+
+/// Nothing is left to be done in the sources: that is what issues are for.
+pub fn no_leftovers(source: &Source) -> Vec<Breach> {
+    let in_comments = ["TODO", "FIXME", "XXX"].into_iter().flat_map(|word| {
+        words(&source.comments, word).chain(words(&source.code, word)).map(move |at| (at, word))
+    });
+    let macros = ["todo", "unimplemented", "dbg"].into_iter().flat_map(|word| {
+        let calls = words(&source.code, word);
+        calls
+            .filter(move |at| source.code[at + word.len()..].starts_with('!'))
+            .map(move |at| (at, word))
+    });
+    let found = in_comments.chain(macros);
+    found
+        .map(|(at, word)| {
+            let line = source.line_of(at);
+            breach(&source.path, line, word, "it done, or an issue instead")
+        })
+        .collect()
+}
+
+/// The compiler forbids it in the crate; this is for tests and benches as well.
+pub fn no_unsafe(source: &Source) -> Vec<Breach> {
+    let found = words(&source.code, "unsafe");
+    found
+        .map(|at| {
+            let want = "safe code: rustix and socket2 have the system calls";
+            breach(&source.path, source.line_of(at), "unsafe", want)
+        })
+        .collect()
+}
+
+/// A test that does not run says why.
+pub fn no_silent_ignores(source: &Source) -> Vec<Breach> {
+    let found = source.code.match_indices("#[ignore]");
+    found
+        .map(|(at, _)| {
+            let want = "#[ignore = \"why, and how to run it\"]";
+            breach(&source.path, source.line_of(at), "#[ignore] without a reason", want)
+        })
+        .collect()
+}
+
+/// Every file is compiled by somebody.
+pub fn no_dead_files(sources: &[Source], roots: &[String]) -> Vec<Breach> {
+    let reached = source::reached(sources, roots);
+    let dead = sources.iter().filter(|source| !reached.contains_key(&source.path));
+    dead.map(|source| {
+        let want = "a `mod` line that leads to it, a Cargo target, or no such file";
+        breach(&source.path, 1, "a dead file", want)
+    })
+    .collect()
+}
+
+/// A room uses the rooms before it, and never one above.
+pub fn floors(source: &Source) -> Vec<Breach> {
+    let Some(room) = room_of(&source.path) else { return Vec::new() };
+    let Some(own) = floor_of(room) else {
+        let what = format!("the room {room} has no floor");
+        return vec![breach(&source.path, 1, what, "its place in FLOORS of tests/tidy")];
+    };
+    let mut found = Vec::new();
+    for (at, used) in rooms_used(&source.code) {
+        if source.is_test(at) {
+            continue;
+        }
+        let line = source.line_of(at);
+        match floor_of(&used) {
+            Some(floor) if floor <= own => {}
+            Some(_) => {
+                let what = format!("{room} uses {used}, which stands above it in FLOORS");
+                let want = "it moved down, or what needs doing above returned as a value";
+                found.push(breach(&source.path, line, what, want));
+            }
+            None => {
+                let what = format!("the room {used} has no floor");
+                found.push(breach(
+                    &source.path,
+                    line,
+                    what,
+                    "its place in FLOORS of tests/tidy",
+                ));
+            }
+        }
+    }
+    found
+}
+
+fn floor_of(room: &str) -> Option<usize> {
+    FLOORS.iter().copied().flatten().position(|&other| other == room)
+}
+
+/// The room that a file belongs to; `None` for those that only put rooms together.
+fn room_of(path: &str) -> Option<&str> {
+    let inner = path.strip_prefix("src/")?;
+    let room = inner.split('/').next()?;
+    let room = room.strip_suffix(".rs").unwrap_or(room);
+    (!["lib", "main", "bin"].contains(&room)).then_some(room)
+}
+
+/// The rooms named after `crate::`, one by one or in braces.
+fn rooms_used(code: &str) -> Vec<(usize, String)> {
+    let mut found = Vec::new();
+    for (at, prefix) in code.match_indices("crate::") {
+        let rest = &code[at + prefix.len()..];
+        if !rest.starts_with('{') {
+            found.push((at, rest.chars().take_while(|&c| is_word(c)).collect()));
+            continue;
+        }
+        let mut depth = 0;
+        let mut word = String::new();
+        let mut is_first = true;
+        for c in rest.chars() {
+            match c {
+                '{' => depth += 1,
+                '}' => depth -= 1,
+                c if is_word(c) && depth == 1 && is_first => word.push(c),
+                _ => {}
+            }
+            if !is_word(c) && !word.is_empty() {
+                found.push((at, std::mem::take(&mut word)));
+                is_first = false;
+            }
+            is_first |= c == ',' && depth == 1;
+            if depth == 0 {
+                break;
+            }
+        }
+    }
+    found
+}
+
+fn lines_of(rule: fn(&Source) -> Vec<Breach>, path: &str, text: &str) -> Vec<usize> {
+    rule(&Source::new(path, text)).into_iter().map(|breach| breach.line).collect()
+}
+
+#[test]
+fn long_files_functions_and_lines_are_found() {
+    let long = |lines| "//! x\n".repeat(lines);
+    assert_eq!(lines_of(short_file, "src/a.rs", &long(FILE_LINES_MAX)), []);
+    assert_eq!(lines_of(short_file, "src/a.rs", &long(FILE_LINES_MAX + 1)), [601]);
+    let function = |lines| format!("\nfn a() {{\n{}}}\n", "    b();\n".repeat(lines - 2));
+    assert_eq!(lines_of(short_functions, "src/a.rs", &function(FUNCTION_LINES_MAX)), []);
+    assert_eq!(lines_of(short_functions, "src/a.rs", &function(FUNCTION_LINES_MAX + 1)), [2]);
+    assert_eq!(lines_of(short_lines, "src/a.rs", &"é".repeat(COLUMNS_MAX)), []);
+    assert_eq!(lines_of(short_lines, "src/a.rs", &"é".repeat(COLUMNS_MAX + 1)), [1]);
+}
+
+#[test]
+fn a_missing_header_is_found() {
+    assert_eq!(lines_of(header, "src/a.rs", "//! Owns a.\n"), []);
+    assert_eq!(lines_of(header, "src/a.rs", "use b;\n//! c\n"), [1]);
+    assert_eq!(lines_of(header, "src/a.rs", ""), [1]);
+}
+
+#[test]
+fn panicking_calls_without_a_reason_are_found() {
+    let bad = "let a = b.unwrap();\nlet c = d\n    .expect(\"e\");\n";
+    assert_eq!(lines_of(no_panicking_calls, "src/a.rs", bad), [1, 3]);
+    assert_eq!(lines_of(no_panicking_calls, "src/main.rs", bad), []);
+    assert_eq!(lines_of(no_panicking_calls, "tests/a.rs", bad), []);
+    let good = "\
+        // because: it was just put there,\n// by us.\na.unwrap();\n\
+        b.unwrap(); // because: so\n\
+        c.unwrap_or(\".unwrap()\");\n\
+        #[cfg(test)]\nmod tests {\n    fn d() { e.unwrap() }\n}\n";
+    assert_eq!(lines_of(no_panicking_calls, "src/a.rs", good), []);
+    let elsewhere = "// because: a\nlet b = c;\nd.unwrap();\n";
+    assert_eq!(lines_of(no_panicking_calls, "src/a.rs", elsewhere), [3]);
+}
+
+#[test]
+fn leftovers_are_found() {
+    let words = ["TO", "DO"].concat();
+    assert_eq!(lines_of(no_leftovers, "src/a.rs", &format!("// {words}: b\n")), [1]);
+    assert_eq!(lines_of(no_leftovers, "src/a.rs", &format!("let a = \"{words}\";\n")), []);
+    assert_eq!(
+        lines_of(no_leftovers, "src/a.rs", "\ntodo!();\ndbg!(a);\nunimplemented!()"),
+        [2, 4, 3]
+    );
+    assert_eq!(lines_of(no_leftovers, "src/a.rs", "let todo = 1;\n// AXXX\n"), []);
+}
+
+#[test]
+fn unsafe_code_and_silent_ignores_are_found() {
+    assert_eq!(lines_of(no_unsafe, "tests/a.rs", "\nunsafe { a() }\n"), [2]);
+    assert_eq!(lines_of(no_unsafe, "tests/a.rs", "#![forbid(unsafe_code)] // unsafe\n"), []);
+    let ignores = "#[test]\n#[ignore]\nfn a() {}\n#[ignore = \"slow\"]\nfn b() {}\n";
+    assert_eq!(lines_of(no_silent_ignores, "tests/a.rs", ignores), [2]);
+}
+
+#[test]
+fn dead_files_are_found() {
+    let sources = ["src/lib.rs", "src/a.rs", "src/b.rs"].map(|path| {
+        Source::new(path, if path == "src/lib.rs" { "mod a; // mod b;" } else { "" })
+    });
+    let files: Vec<String> = sources.iter().map(|source| source.path.clone()).collect();
+    let dead = no_dead_files(&sources, &source::roots(&files, ""));
+    assert_eq!(
+        dead.iter().map(|breach| breach.path.as_str()).collect::<Vec<_>>(),
+        ["src/b.rs"]
+    );
+}
+
+#[test]
+fn a_room_that_reaches_up_is_found() {
+    let up = "use crate::limits;\nuse crate::{config::{self, relay}, event_loop::EventLoop};\n";
+    assert_eq!(lines_of(floors, "src/net/stream.rs", up), [2]);
+    assert_eq!(lines_of(floors, "src/event_loop.rs", up), []);
+    assert_eq!(lines_of(floors, "src/event/mod.rs", "use crate::net::Stream;"), [1]);
+    assert_eq!(lines_of(floors, "src/net.rs", "fn a(_: crate::relay::Pair) {}\n"), [1]);
+    assert_eq!(lines_of(floors, "src/net.rs", "//! [`crate::relay`]\n"), []);
+    assert_eq!(lines_of(floors, "src/net.rs", "#[cfg(test)]\nuse crate::relay;\n"), []);
+    assert_eq!(lines_of(floors, "src/attic.rs", ""), [1]);
+    assert_eq!(lines_of(floors, "src/net.rs", "use crate::attic;\n"), [1]);
+    assert_eq!(lines_of(floors, "src/main.rs", "use crate::relay;\n"), []);
+}
