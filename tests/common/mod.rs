@@ -6,25 +6,72 @@
 // Each test file uses its own part of this.
 #![allow(dead_code)]
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
+use socket2::{Domain, SockRef, Socket, Type};
 
 /// After this, what has not happened will not.
-pub const DEADLINE: Duration = Duration::from_secs(20);
+pub const DEADLINE: Duration = Duration::from_secs(10);
 
 /// A running `pointsman`; killed when dropped.
 pub struct Balancer {
     child: Child,
     /// Where it listens, in the order of its `--listen` flags.
     pub addresses: Vec<SocketAddr>,
+    /// How many backends it has.
+    backends: usize,
     log: Arc<Mutex<String>>,
+}
+
+/// What the status page says of a backend.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Row {
+    /// `up?`, `up 3s`, `down 1m`.
+    pub state: String,
+    /// With a `~` in front during a slow start.
+    pub weight: String,
+    /// Connections now.
+    pub active: usize,
+    /// Connections ever.
+    pub total: usize,
+    /// Connects that failed.
+    pub failed: usize,
+    /// The last load reported, or `-`.
+    pub load: String,
+}
+
+impl Row {
+    fn parse(line: &str) -> Row {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let end = words.len();
+        let number = |back: usize| words[end - back].parse().expect("a number");
+        Row {
+            state: words[1..end - 7].join(" "),
+            weight: words[end - 7].to_string(),
+            active: number(6),
+            total: number(5),
+            failed: number(4),
+            load: words[end - 3].to_string(),
+        }
+    }
+
+    /// Whether it counts as up.
+    pub fn is_up(&self) -> bool {
+        self.state.starts_with("up")
+    }
+
+    /// Whether a probe said that it is up.
+    pub fn is_known_up(&self) -> bool {
+        self.state.starts_with("up ")
+    }
 }
 
 impl Balancer {
@@ -32,6 +79,11 @@ impl Balancer {
     /// listens.
     pub fn start(args: &[&str]) -> Balancer {
         Balancer::start_command(Command::new(env!("CARGO_BIN_EXE_pointsman")), args)
+    }
+
+    /// Start in front of these backends, with no probes unless `more` has a `--check`.
+    pub fn before(backends: &[&Backend], more: &[&str]) -> Balancer {
+        Balancer::start(&front_args(backends, more))
     }
 
     /// The same through another program that runs it (`strace`, `sh -c 'ulimit ...'`).
@@ -60,7 +112,8 @@ impl Balancer {
             .filter_map(|line| line.strip_prefix("listening on tcp://")?.parse().ok())
             .take(listeners.max(1))
             .collect();
-        let balancer = Balancer { child, addresses, log };
+        let backends = args.iter().filter(|arg| ["-b", "--backend"].contains(arg)).count();
+        let balancer = Balancer { child, addresses, backends, log };
         assert!(!balancer.addresses.is_empty(), "it does not listen: {}", balancer.log());
         balancer
     }
@@ -112,21 +165,54 @@ impl Balancer {
         assert!(status.success(), "{status}: {}", self.log());
     }
 
-    /// The status page's line for a backend, split into its words.
-    pub fn status_of(&self, backend: &str) -> Vec<String> {
+    /// A fresh status page, the log's prefix taken off its lines; the backends' lines are last.
+    pub fn page(&self) -> Vec<String> {
         let before = self.log().len();
+        let backends = self.backends;
         self.signal(Signal::USR1);
-        let mut found = None;
+        let mut page = Vec::new();
         until("the status page is written", || {
             let log = self.log();
-            let line = log[before..].lines().find(|line| {
-                line.split_whitespace().nth(3) == Some(backend) && line.contains("event_loop")
-            });
-            found =
-                line.map(|line| line.split_whitespace().skip(3).map(String::from).collect());
-            found.is_some()
+            let lines = log[before..].lines().filter(|line| line.contains("event_loop] "));
+            let texts = lines.filter_map(|line| Some(line.split_once("event_loop] ")?.1));
+            let page_begins = |line: &&str| !line.contains(" accepted: ");
+            page = texts.skip_while(page_begins).map(String::from).collect();
+            page.len() >= 2 + backends && log.ends_with('\n')
         });
-        found.expect("found")
+        page.truncate(2 + backends);
+        page
+    }
+
+    /// The number that the first line of the status page has before a word.
+    pub fn count(&self, word: &str) -> usize {
+        let line = self.page().swap_remove(0);
+        let before = line.split_once(&format!(" {word}")).expect("the page has it").0;
+        let number = before.rsplit(' ').next().expect("a number is there");
+        number.parse().expect("it is a number")
+    }
+
+    /// The status page's line for a backend.
+    pub fn row(&self, backend: &str) -> Row {
+        let page = self.page();
+        let line = page.iter().find(|line| line.split(' ').next() == Some(backend));
+        Row::parse(line.expect("the backend has a line"))
+    }
+
+    /// Wait until a backend's line is as wanted.
+    #[track_caller]
+    pub fn wait_for_row(&self, backend: &str, mut wanted: impl FnMut(&Row) -> bool) -> Row {
+        let mut row = self.row(backend);
+        until(&format!("the status page is right for {backend}: {row:?}"), || {
+            row = self.row(backend);
+            wanted(&row)
+        });
+        row
+    }
+
+    /// Wait until no client is left.
+    #[track_caller]
+    pub fn wait_until_idle(&self) {
+        until("all connections are closed", || self.count("open of") == 0);
     }
 
     /// Open descriptors of its process.
@@ -137,11 +223,28 @@ impl Balancer {
 
     /// Resident memory of its process, in bytes.
     pub fn memory(&self) -> usize {
+        self.process_status("VmRSS:") * 1024
+    }
+
+    /// How often it went to sleep.
+    pub fn sleeps(&self) -> usize {
+        self.process_status("voluntary_ctxt_switches:")
+    }
+
+    fn process_status(&self, name: &str) -> usize {
         let path = format!("/proc/{}/status", self.pid());
         let status = std::fs::read_to_string(path).expect("it runs");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a line");
-        let kib = line.trim().trim_end_matches(" kB");
-        kib.parse::<usize>().expect("a number") * 1024
+        let value = status.lines().find_map(|line| line.strip_prefix(name)).expect("a line");
+        value.trim().trim_end_matches(" kB").parse().expect("a number")
+    }
+
+    /// Processor time that it used, in clock ticks of 10 ms.
+    pub fn cpu_ticks(&self) -> usize {
+        let path = format!("/proc/{}/stat", self.pid());
+        let stat = std::fs::read_to_string(path).expect("it runs");
+        let after_name = stat.rsplit_once(") ").expect("a name in parentheses").1;
+        let fields: Vec<&str> = after_name.split(' ').collect();
+        [11, 12].map(|at| fields[at].parse::<usize>().expect("a number")).iter().sum()
     }
 }
 
@@ -221,6 +324,30 @@ impl Backend {
     pub fn flag(&self) -> String {
         self.address.to_string()
     }
+
+    /// What the log calls it.
+    pub fn name(&self) -> String {
+        self.address.to_string()
+    }
+
+    /// Reads until the client has finished, without a word, and reports what became of it.
+    pub fn silent() -> (Backend, Receiver<End>) {
+        let (ends, seen) = mpsc::channel();
+        let backend = Backend::start(move |stream| {
+            let _ = ends.send(read_to_end(&stream));
+        });
+        (backend, seen)
+    }
+
+    /// Gives each connection to whoever asks the receiver for it.
+    pub fn manual() -> (Backend, Receiver<TcpStream>) {
+        let (streams, taken) = mpsc::channel();
+        let backend = Backend::start(move |stream| {
+            let stream = with_deadline(stream);
+            let _ = streams.send(stream);
+        });
+        (backend, taken)
+    }
 }
 
 impl Drop for Backend {
@@ -233,9 +360,125 @@ impl Drop for Backend {
     }
 }
 
+/// An address that takes no more connections: they hang until they time out.
+pub struct BlackHole {
+    /// Where nobody answers.
+    pub address: SocketAddr,
+    _listener: Socket,
+    _fillers: Vec<Socket>,
+}
+
+impl BlackHole {
+    /// A listener that never accepts, its backlog filled up: Linux drops every further SYN.
+    pub fn start() -> BlackHole {
+        let listener = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+        let any: SocketAddr = "127.0.0.1:0".parse().expect("an address");
+        listener.bind(&any.into()).expect("a free port");
+        listener.listen(0).expect("it listens");
+        let address = listener.local_addr().expect("bound").as_socket().expect("an address");
+        let mut fillers = Vec::new();
+        loop {
+            let filler = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+            filler.set_nonblocking(true).expect("a socket");
+            let _ = filler.connect(&address.into());
+            let full = filler.peer_addr().is_err();
+            fillers.push(filler);
+            if full {
+                return BlackHole { address, _listener: listener, _fillers: fillers };
+            }
+            assert!(fillers.len() < 100, "the backlog is never full");
+        }
+    }
+
+    /// For `--backend`.
+    pub fn flag(&self) -> String {
+        self.address.to_string()
+    }
+}
+
+/// How a connection ended for who read it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum End {
+    /// After these bytes, in order.
+    Finished(Vec<u8>),
+    /// It was reset after so many bytes.
+    Reset(usize),
+}
+
+impl End {
+    /// The bytes of a connection that finished.
+    #[track_caller]
+    pub fn bytes(self) -> Vec<u8> {
+        match self {
+            End::Finished(bytes) => bytes,
+            End::Reset(count) => panic!("reset after {count} bytes"),
+        }
+    }
+
+    /// Whether the connection was reset.
+    pub fn is_reset(&self) -> bool {
+        matches!(self, End::Reset(_))
+    }
+}
+
+/// Read to the end, whatever it is.
+#[track_caller]
+pub fn read_to_end(mut stream: &TcpStream) -> End {
+    let mut bytes = Vec::new();
+    match stream.read_to_end(&mut bytes) {
+        Ok(_) => End::Finished(bytes),
+        Err(error) if error.kind() == ErrorKind::ConnectionReset => End::Reset(bytes.len()),
+        Err(error) => panic!("after {} bytes: {error}", bytes.len()),
+    }
+}
+
+/// Close with a reset.
+pub fn reset(stream: TcpStream) {
+    SockRef::from(&stream).set_linger(Some(Duration::ZERO)).expect("a socket");
+    drop(stream);
+}
+
+/// Send a question and read the answer of the same length.
+#[track_caller]
+pub fn ask(mut stream: &TcpStream, question: &[u8]) -> Vec<u8> {
+    let mut answer = vec![0; question.len()];
+    stream.write_all(question).expect("it takes the question");
+    stream.read_exact(&mut answer).expect("it answers");
+    answer
+}
+
+/// Write on a thread, and finish sending if `finish`.
+pub fn write_on_thread(
+    stream: &TcpStream,
+    bytes: Vec<u8>,
+    finish: bool,
+) -> thread::JoinHandle<std::io::Result<()>> {
+    let mut stream = stream.try_clone().expect("a descriptor");
+    thread::spawn(move || {
+        stream.write_all(&bytes)?;
+        if finish { stream.shutdown(std::net::Shutdown::Write) } else { Ok(()) }
+    })
+}
+
+/// The flags for a balancer at a free port before these backends.
+pub fn front_args(backends: &[&Backend], more: &[&str]) -> Vec<&'static str> {
+    let mut args = vec!["-l".to_string(), "127.0.0.1:0".to_string()];
+    args.extend(backends.iter().flat_map(|backend| ["-b".to_string(), backend.flag()]));
+    if !more.contains(&"--check") {
+        args.extend(["--check".to_string(), "none".to_string()]);
+    }
+    args.extend(more.iter().map(|arg| arg.to_string()));
+    // Tests are short, and slices of borrowed text are what everybody wants.
+    args.into_iter().map(|arg| &*arg.leak()).collect()
+}
+
 /// A connection with a deadline on its reads and writes.
 pub fn connect(address: SocketAddr) -> TcpStream {
-    let stream = TcpStream::connect(address).expect("somebody listens");
+    with_deadline(TcpStream::connect(address).expect("somebody listens"))
+}
+
+/// The same connection, with the deadline on its reads and writes.
+pub fn with_deadline(stream: TcpStream) -> TcpStream {
     stream.set_read_timeout(Some(DEADLINE)).expect("not zero");
     stream.set_write_timeout(Some(DEADLINE)).expect("not zero");
     stream
