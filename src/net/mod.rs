@@ -48,6 +48,8 @@ pub enum Fault {
     Refused,
     /// The peer or the network gave the connection up.
     Reset,
+    /// The peer had finished sending before it gave the connection up: what came is complete.
+    Closed,
     /// No answer in time.
     TimedOut,
     /// No way to get there.
@@ -78,7 +80,8 @@ pub trait Socket {
     fn receive(&mut self, into: &mut [u8]) -> Received;
     /// Write from a buffer.
     fn send(&mut self, from: &[u8]) -> Sent;
-    /// Move bytes into a pipe without seeing them.
+    /// Move bytes into a pipe without seeing them. `Eof` is not certain to be the end: only a read
+    /// tells that from urgent data, which a splice does not pass.
     fn receive_into(&mut self, pipe: &mut Pipe) -> Received;
     /// Move bytes out of a pipe without seeing them.
     fn send_out_of(&mut self, pipe: &mut Pipe) -> Sent;
@@ -93,7 +96,9 @@ impl Fault {
         use rustix::io::Errno;
         match error.kind() {
             Kind::ConnectionRefused => Fault::Refused,
-            Kind::ConnectionReset | Kind::ConnectionAborted | Kind::BrokenPipe => Fault::Reset,
+            Kind::ConnectionReset | Kind::ConnectionAborted => Fault::Reset,
+            // What Linux says first of a connection that is reset after its FIN has come.
+            Kind::BrokenPipe => Fault::Closed,
             Kind::TimedOut => Fault::TimedOut,
             Kind::HostUnreachable | Kind::NetworkUnreachable | Kind::NetworkDown => {
                 Fault::Unreachable
@@ -112,6 +117,7 @@ impl fmt::Display for Fault {
         match self {
             Fault::Refused => f.write_str("refused"),
             Fault::Reset => f.write_str("reset"),
+            Fault::Closed => f.write_str("closed"),
             Fault::TimedOut => f.write_str("timed out"),
             Fault::Unreachable => f.write_str("unreachable"),
             Fault::Exhausted => f.write_str("out of descriptors, memory or ports"),

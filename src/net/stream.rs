@@ -174,10 +174,11 @@ impl Stream {
         match received {
             Received::Bytes(_) => return received,
             Received::WouldBlock => self.readiness.can_read = false,
-            // After an error was told, the socket says EOF: that is not the peer's FIN.
+            // After an error was told, the socket says EOF: that is not the peer's FIN, unless
+            // the error says so.
             Received::Eof => {
                 self.readiness.can_read = false;
-                if let Some(fault) = self.fault {
+                if let Some(fault) = self.fault.filter(|&fault| fault != Fault::Closed) {
                     return Received::Broken(fault);
                 }
             }
@@ -262,11 +263,13 @@ impl Socket for Stream {
     }
 
     fn receive_into(&mut self, pipe: &mut Pipe) -> Received {
-        if self.read_to_the_end {
-            return self.note_received(Received::Eof);
+        if self.read_to_the_end || self.readiness.urgent {
+            return Received::Eof;
         }
-        let received = pipe.fill_from(self.socket.as_fd());
-        self.note_received(received)
+        match pipe.fill_from(self.socket.as_fd()) {
+            Received::Eof => Received::Eof,
+            received => self.note_received(received),
+        }
     }
 
     fn send_out_of(&mut self, pipe: &mut Pipe) -> Sent {

@@ -252,14 +252,16 @@ impl Flow {
         if self.mode == Mode::Splice {
             if let Some(mut pipe) = supplies.pipes.take() {
                 let received = source.receive_into(&mut pipe);
-                match received {
-                    Received::Bytes(count) => {
-                        self.judge_splice(count);
-                        self.held = Held::Pipe(pipe);
-                    }
-                    _ => supplies.pipes.give_back(pipe),
+                if let Received::Bytes(count) = received {
+                    self.judge_splice(count);
+                    self.held = Held::Pipe(pipe);
+                    return Ok(received);
                 }
-                return Ok(received);
+                supplies.pipes.give_back(pipe);
+                if received != Received::Eof {
+                    return Ok(received);
+                }
+                // The end, or urgent data that a splice does not pass: a read knows.
             }
             self.mode = Mode::Copy;
         }
