@@ -503,5 +503,7 @@ pub fn free_port() -> SocketAddr {
 /// Bytes that look random and are the same for the same seed.
 pub fn noise(seed: u64, count: usize) -> Vec<u8> {
     let mut random = fastrand::Rng::with_seed(seed);
-    std::iter::repeat_with(|| random.u8(..)).take(count).collect()
+    let mut bytes = vec![0; count];
+    random.fill(&mut bytes);
+    bytes
 }
