@@ -277,7 +277,7 @@ impl EventLoop {
             if flip == Flip::Down && self.cx.settings.on_down == OnDown::Close {
                 let on_it = self.cx.connections.iter().filter(|(_, c)| c.backend == backend);
                 let pairs: Vec<Key> = on_it.filter_map(|(_, c)| c.pair).collect();
-                pairs.into_iter().for_each(|key| self.close(key, Reason::BackendDown));
+                pairs.into_iter().for_each(|key| self.with_pair(key, tcp::on_backend_down));
             }
         }
         if let Some(step) = self.cx.backends.ramp_step()

@@ -60,6 +60,15 @@ pub fn on_timer(pair: &mut Pair, cx: &mut Context) -> Verdict {
     }
 }
 
+/// Its backend went down, and `--on-down close` was asked for. Who is still connecting to it need
+/// not suffer from that: as if the time were over, another backend is tried.
+pub fn on_backend_down(pair: &mut Pair, cx: &mut Context) -> Verdict {
+    match pair.stage {
+        Stage::Connecting(_) => try_another(pair, Fault::TimedOut, cx),
+        Stage::Relaying => Verdict::Close(Reason::BackendDown),
+    }
+}
+
 /// When the pair has waited too long, and what to call it then.
 fn deadline(pair: &Pair, cx: &Context) -> (Instant, Reason) {
     match (pair.stage, pair.duplex.progress()) {
