@@ -397,7 +397,7 @@ impl EventLoop {
                 (Wish::Stop, Phase::Serving) => self.begin_to_drain(),
                 (Wish::Stop, _) => {
                     info!("stopping at once, {} connections are cut off", self.pairs.len());
-                    self.phase = Phase::Stopping;
+                    self.cut_off();
                 }
             }
         }
@@ -415,6 +415,14 @@ impl EventLoop {
         self.cx.timers.arm(self.chores.drain, self.cx.now + timeout);
     }
 
+    /// This turn is the last: whoever is still here is reset, so that nobody takes the half of a
+    /// stream for the whole.
+    fn cut_off(&mut self) {
+        self.phase = Phase::Stopping;
+        let keys: Vec<Key> = self.pairs.iter().map(|(key, _)| key).collect();
+        keys.into_iter().for_each(|key| self.close(key, Reason::Stopped));
+    }
+
     fn do_chore(&mut self, chore: Chore) {
         match chore {
             Chore::Drain => {
@@ -422,7 +430,7 @@ impl EventLoop {
                     "the drain timeout is over, {} connections are cut off",
                     self.pairs.len()
                 );
-                self.phase = Phase::Stopping;
+                self.cut_off();
             }
             Chore::Ramp => {
                 self.chores.ramp_armed = false;

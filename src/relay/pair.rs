@@ -93,7 +93,7 @@ pub enum Reason {
     HalfClosedIdle,
     /// Its backend went down, and `--on-down close` was asked for.
     BackendDown,
-    /// We are stopping, and the drain timeout is over.
+    /// We are stopping, and the drain timeout is over or nobody wants to wait for it.
     Stopped,
     /// We have no descriptor, memory or port left.
     Exhausted,
@@ -175,7 +175,7 @@ impl fmt::Display for Reason {
             Reason::Idle => f.write_str("idle for too long"),
             Reason::HalfClosedIdle => f.write_str("half closed and idle for too long"),
             Reason::BackendDown => f.write_str("its backend went down"),
-            Reason::Stopped => f.write_str("cut off by the end of the drain timeout"),
+            Reason::Stopped => f.write_str("cut off by the stop"),
             Reason::Exhausted => f.write_str("out of descriptors, memory or ports"),
         }
     }
