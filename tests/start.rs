@@ -1,0 +1,121 @@
+//! Starting: what can fail for want of a port or a name, and where it listens.
+
+mod common;
+
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::process::Command;
+
+use common::{Backend, Balancer, End, connect, front_args, read_to_end};
+
+/// The one line with which it gives up, and exit code 1.
+fn complaint(listen: &str, backend: &str) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_pointsman"))
+        .args(["-l", listen, "-b", backend, "--log-level", "error"])
+        .output()
+        .expect("it starts");
+    let text = String::from_utf8(output.stderr).expect("it speaks UTF-8");
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(output.stdout.is_empty(), "it does not listen");
+    assert_eq!(text.matches('\n').count(), 1, "{text}");
+    text.trim_end().to_string()
+}
+
+#[test]
+fn a_port_in_use_is_named() {
+    let holder = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = holder.local_addr().unwrap().to_string();
+    let line = complaint(&address, "127.0.0.1:1");
+    assert!(line.starts_with(&format!("pointsman: --listen {address}: the port is in use")));
+}
+
+#[test]
+fn the_same_port_twice_is_named() {
+    let holder = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = holder.local_addr().unwrap().to_string();
+    drop(holder);
+    let wildcard = format!("0.0.0.0:{}", address.rsplit(':').next().unwrap());
+    let output = Command::new(env!("CARGO_BIN_EXE_pointsman"))
+        .args(["-l", &address, "-l", &wildcard, "-b", "127.0.0.1:1", "--log-level", "error"])
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(matches!(output.status.code(), Some(1 | 2)), "{text}");
+    assert!(text.contains("--listen") && text.contains(&wildcard), "{text}");
+}
+
+#[test]
+fn an_address_of_another_machine_is_named() {
+    // TEST-NET-1 is nobody's (RFC 5737).
+    let line = complaint("192.0.2.1:0", "127.0.0.1:1");
+    assert!(line.starts_with("pointsman: --listen 192.0.2.1:0: this machine does not have"));
+}
+
+#[test]
+fn an_unknown_host_is_named() {
+    // The name is nobody's for ever (RFC 6761).
+    let line = complaint("127.0.0.1:0", "nobody.invalid:80");
+    assert!(line.starts_with("pointsman: --backend nobody.invalid:80: "), "{line}");
+    assert!(line.contains("'nobody.invalid'"), "{line}");
+}
+
+/// Whether this machine has IPv6 at all.
+fn has_ipv6() -> bool {
+    let bound = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_ok();
+    if !bound {
+        println!("skipped: no IPv6 here");
+    }
+    bound
+}
+
+fn answers(address: SocketAddr) {
+    let end = read_to_end(&connect(address));
+    assert_eq!(end, End::Finished(b"here".to_vec()), "{address}");
+}
+
+#[test]
+fn several_listeners_lead_to_the_same_backends() {
+    if !has_ipv6() {
+        return;
+    }
+    let backend = Backend::named("here");
+    let more = ["-l", "tcp://[::1]:0", "-l", "127.0.0.1:0"];
+    let balancer = Balancer::start(&front_args(&[&backend], &more));
+    assert_eq!(balancer.addresses.len(), 3);
+    assert!(balancer.addresses.iter().all(|address| address.port() != 0), "the real ones");
+    assert_eq!(balancer.addresses[1].ip(), Ipv6Addr::LOCALHOST);
+    balancer.addresses.iter().for_each(|address| answers(*address));
+    let listening = |address: &SocketAddr| format!("listening on tcp://{address}\n");
+    let log = balancer.log();
+    assert!(balancer.addresses.iter().all(|address| log.contains(&listening(address))));
+    balancer.stop();
+}
+
+#[test]
+fn the_ipv6_wildcard_takes_ipv4_too() {
+    if !has_ipv6() {
+        return;
+    }
+    let backend = Backend::named("here");
+    let args = ["-l", "[::]:0", "--check", "none", "--balance", "ip-hash", "-b"];
+    let balancer = Balancer::start(&[&args[..], &[&backend.flag()]].concat());
+    let port = balancer.address().port();
+    answers((Ipv6Addr::LOCALHOST, port).into());
+    answers((Ipv4Addr::LOCALHOST, port).into());
+    let as_ipv4 = "accepted 127.0.0.1:";
+    assert!(balancer.log().contains(as_ipv4), "a mapped address is shown as what it is");
+    balancer.stop();
+}
+
+#[test]
+fn a_backend_may_be_ipv6() {
+    if !has_ipv6() {
+        return;
+    }
+    let local = SocketAddr::from((Ipv6Addr::LOCALHOST, 0));
+    let backend = Backend::start_at(local, |mut stream| {
+        let _ = std::io::Write::write_all(&mut stream, b"here");
+    });
+    let balancer = Balancer::before(&[&backend], &[]);
+    answers(balancer.address());
+    balancer.stop();
+}
