@@ -461,6 +461,10 @@ impl Socket for ScriptedSocket {
     fn receive_into(&mut self, pipe: &mut Pipe) -> Received {
         self.spliced = true;
         if let Some(received) = self.without_bytes() {
+            if received == Received::Eof {
+                // Not certain to be the end: a read has to see it again.
+                (self.eof_read, self.told.read) = (false, true);
+            }
             return received;
         }
         // A splice may be short for want of places in the pipe, whatever the socket.
