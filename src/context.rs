@@ -108,11 +108,13 @@ impl Context {
         self.connections.insert_with(|_| connection)
     }
 
-    /// Nobody uses this connection any more: the end of the turn reaps it.
+    /// Nobody uses this connection any more: it does not count at its backend, and the end of the
+    /// turn reaps it.
     pub fn retire(&mut self, key: Key) {
         if let Some(connection) = self.connections.get_mut(key)
             && connection.pair.take().is_some()
         {
+            self.backends.closed(connection.backend);
             self.retired.push(key);
         }
     }
@@ -120,9 +122,7 @@ impl Context {
     /// Close the retired connections; only the reaping calls this.
     pub fn reap_connections(&mut self) {
         for key in self.retired.drain(..) {
-            if let Some(connection) = self.connections.remove(key) {
-                self.backends.closed(connection.backend);
-            }
+            self.connections.remove(key);
         }
     }
 

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use log::{debug, info, warn};
 use mio::{Events, Poll};
 
-use crate::backends::{Backends, Flip};
+use crate::backends::{BackendId, Backends, Flip};
 use crate::config::{Config, OnDown, duration_text};
 use crate::context::{Context, Settings};
 use crate::event::signals::{Signals, Wish};
@@ -90,6 +90,7 @@ impl EventLoop {
     /// A loop that serves `listeners` from `backends`, ready to run.
     pub fn new(
         config: &Config,
+        seed: u64,
         listeners: Vec<Listener>,
         backends: Backends,
         share: Share,
@@ -102,8 +103,7 @@ impl EventLoop {
         let pipes = PipePool::new(share.pipes);
         let registry = poll.registry().try_clone()?;
         let mut cx = Context::new(registry, backends, pipes, settings, now);
-        let mut random =
-            fastrand::Rng::with_seed(config.seed.unwrap_or_else(|| fastrand::u64(..)));
+        let mut random = fastrand::Rng::with_seed(seed);
         let (interval, timeout) = (config.check_interval, config.check_timeout);
         let health = Health::new(&config.check, interval, timeout, &mut random, &mut cx);
         let chores = Chores::new(&mut cx);
@@ -275,11 +275,22 @@ impl EventLoop {
         }
         for (backend, flip) in self.cx.backends.take_flips() {
             if flip == Flip::Down && self.cx.settings.on_down == OnDown::Close {
-                let on_it = self.cx.connections.iter().filter(|(_, c)| c.backend == backend);
-                let pairs: Vec<Key> = on_it.filter_map(|(_, c)| c.pair).collect();
-                pairs.into_iter().for_each(|key| self.with_pair(key, tcp::on_backend_down));
+                self.clear_backend(backend);
             }
         }
+        self.arm_chores();
+        if self.phase == Phase::Draining && self.pairs.len() == self.dead.len() {
+            self.phase = Phase::Stopping;
+        }
+    }
+
+    fn clear_backend(&mut self, backend: BackendId) {
+        let on_it = self.cx.connections.iter().filter(|(_, c)| c.backend == backend);
+        let pairs: Vec<Key> = on_it.filter_map(|(_, c)| c.pair).collect();
+        pairs.into_iter().for_each(|key| self.with_pair(key, tcp::on_backend_down));
+    }
+
+    fn arm_chores(&mut self) {
         if let Some(step) = self.cx.backends.ramp_step()
             && !self.chores.ramp_armed
         {
@@ -289,9 +300,6 @@ impl EventLoop {
         if !self.chores.log_armed && self.log.is_behind() {
             self.chores.log_armed = true;
             self.cx.timers.arm(self.chores.log, self.cx.now + LOG_RETRY);
-        }
-        if self.phase == Phase::Draining && self.pairs.len() == self.dead.len() {
-            self.phase = Phase::Stopping;
         }
     }
 

@@ -27,7 +27,9 @@ pub struct StartError {
 
 /// Everything up to the first turn. The real listen addresses are printed on standard output.
 pub fn start(config: &Config, log: LogSink) -> Result<EventLoop, StartError> {
-    let demo = config.demo.then(|| start_demo(config)).transpose()?;
+    let seed = config.seed.unwrap_or_else(|| fastrand::u64(..));
+    info!("seed {seed}");
+    let demo = config.demo.then(|| start_demo(seed)).transpose()?;
     let listeners = bind_all(&config.listeners)?;
     let fronts: Vec<SocketAddr> = listeners.iter().map(Listener::address).collect();
     let members = match &demo {
@@ -37,7 +39,7 @@ pub fn start(config: &Config, log: LogSink) -> Result<EventLoop, StartError> {
     let share = share_descriptors(config, listeners.len(), members.len());
     let backends = Backends::new(
         members,
-        balance::build(config.algorithm, config.seed.unwrap_or_else(|| fastrand::u64(..))),
+        balance::build(config.algorithm, seed),
         policy(config),
         Instant::now(),
     );
@@ -49,7 +51,7 @@ pub fn start(config: &Config, log: LogSink) -> Result<EventLoop, StartError> {
             backends.weights(id).0
         );
     }
-    let looping = EventLoop::new(config, listeners, backends, share, log)
+    let looping = EventLoop::new(config, seed, listeners, backends, share, log)
         .map_err(|error| StartError::new("cannot start the event loop", &error))?;
     announce(&fronts);
     if let (Some(demo), Some(front)) = (demo, fronts.first()) {
@@ -59,8 +61,7 @@ pub fn start(config: &Config, log: LogSink) -> Result<EventLoop, StartError> {
     Ok(looping)
 }
 
-fn start_demo(config: &Config) -> Result<Demo, StartError> {
-    let seed = config.seed.unwrap_or_else(|| fastrand::u64(..));
+fn start_demo(seed: u64) -> Result<Demo, StartError> {
     demo::start(seed)
         .map_err(|error| StartError::new("--demo: cannot start its backends", &error))
 }

@@ -175,12 +175,14 @@ impl Backends {
     }
 
     /// One line that says why `picked` was picked: every candidate with what the algorithm
-    /// compares.
-    pub fn why(&self, picked: BackendId, now: Instant) -> String {
+    /// compares, and a `!` before those that could not be.
+    pub fn why(&self, picked: BackendId, tried: &[BackendId], now: Instant) -> String {
         let mut line = format!("picked {} of", self[picked].name);
         for (index, backend) in self.list.iter().enumerate() {
             let score = self.balance.score(&self.candidates, index, now);
-            let mark = if self.candidates[index].eligible { "" } else { "!" };
+            let out =
+                !self.candidates[index].eligible || tried.contains(&BackendId(index as u32));
+            let mark = if out { "!" } else { "" };
             // because: writing to a string cannot fail.
             let _ = write!(line, " {mark}{}={score}", backend.name);
         }
@@ -339,14 +341,16 @@ impl Backends {
             }
             _ => info!("backend {} is up after {lasted:.1} s down", backend.name),
         }
+        let none_was_up = self.up == 0;
         self.up = match flip {
             Flip::Up => self.up + 1,
             Flip::Down => self.up - 1,
         };
+        let all_change = none_was_up != (self.up == 0);
         self.flips.push((id, flip));
         self.set_ramp(id.0 as usize, flip, now);
         match self.policy.all_down {
-            AllDown::Spread if self.up == usize::from(flip == Flip::Up) => self.refresh_all(),
+            AllDown::Spread if all_change => self.refresh_all(),
             _ => self.refresh(id.0 as usize),
         }
     }

@@ -190,6 +190,11 @@ impl Duplex {
         outcome
     }
 
+    /// The client broke off while its backend was still being found.
+    pub fn client_broke(&mut self, fault: Fault) {
+        self.tear(Break::Client(fault));
+    }
+
     fn tear(&mut self, side: Break) {
         self.broke.get_or_insert(side);
         self.torn = true;

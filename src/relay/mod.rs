@@ -4,6 +4,7 @@
 //! the end of one direction means for the other, and [`pump`] moves the bytes of one. Called by
 //! [`crate::event_loop`], which owns the slab of pairs.
 
+pub mod connect;
 pub mod duplex;
 pub mod pair;
 pub mod pump;

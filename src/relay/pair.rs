@@ -13,6 +13,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use crate::backends::{BackendId, Refusal};
+use crate::context::Context;
 use crate::event::{Key, TimerKey};
 use crate::net::{Fault, Stream};
 
@@ -57,6 +58,8 @@ pub struct Pair {
 /// What a pair waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
+    /// For a backend to be chosen, which takes no time.
+    Picking,
     /// For the backend to take the connection, until then.
     Connecting(Instant),
     /// For bytes.
@@ -115,7 +118,7 @@ impl Pair {
             client_address: client.1,
             connection: None,
             duplex: Duplex::default(),
-            stage: Stage::Relaying,
+            stage: Stage::Picking,
             tried: Vec::new(),
             timer,
             armed_for: now,
@@ -127,10 +130,18 @@ impl Pair {
         }
     }
 
+    /// A deadline that comes nearer needs the timer; one that moves away is noticed when it fires.
+    pub fn arm_by(&mut self, deadline: Instant, cx: &mut Context) {
+        if deadline < self.armed_for || self.armed_for <= cx.now {
+            self.armed_for = deadline;
+            cx.timers.arm(self.timer, deadline);
+        }
+    }
+
     /// What it is doing, for the log.
     pub fn doing(&self) -> &'static str {
         match (self.stage, self.duplex.request.state(), self.duplex.response.state()) {
-            (Stage::Connecting(_), ..) => "connecting",
+            (Stage::Picking | Stage::Connecting(_), ..) => "connecting",
             (Stage::Relaying, State::Open, State::Open) => "relaying",
             (Stage::Relaying, ..) => "draining",
         }

@@ -1,0 +1,141 @@
+//! From a pair without a backend to one with a connection: pick, connect, give up, try another.
+//!
+//! Used by every protocol: what is sent on the connection, and when another backend may be tried,
+//! is theirs to say.
+
+use std::io;
+use std::time::Instant;
+
+use log::{Level, debug, log_enabled};
+
+use crate::backends::{BackendId, Refusal};
+use crate::context::Context;
+use crate::event::Owner;
+use crate::net::{Fault, Stream};
+
+use super::pair::{Pair, Reason, Stage, Verdict};
+
+/// Why an attempt to connect did not get on.
+pub enum Attempt {
+    /// The backend did not take it: another one may.
+    Failed(Fault),
+    /// There is no use in going on.
+    Over(Reason),
+}
+
+/// Pick a backend and begin to connect to it.
+pub fn start(pair: &mut Pair, cx: &mut Context) -> Result<(), Attempt> {
+    let backend = pick(pair, cx)?;
+    open(pair, backend, cx)
+}
+
+fn pick(pair: &Pair, cx: &mut Context) -> Result<BackendId, Attempt> {
+    let client = pair.client_address.ip();
+    let picked = cx.backends.pick(client, &pair.tried, cx.now);
+    let backend = picked.map_err(|refusal| Attempt::Over(refused(pair, refusal)))?;
+    if log_enabled!(Level::Debug) {
+        let why = cx.backends.why(backend, &pair.tried, cx.now);
+        debug!("pair {}: connecting: {why}", pair.number);
+    }
+    if !pair.tried.is_empty() {
+        cx.stats.retries += 1;
+    }
+    Ok(backend)
+}
+
+fn open(pair: &mut Pair, backend: BackendId, cx: &mut Context) -> Result<(), Attempt> {
+    let address = cx.backends[backend].address;
+    let started_at = Instant::now();
+    match Stream::connect(address) {
+        Ok(stream) => {
+            pair.connection = Some(cx.add_connection(stream, backend, pair.key, started_at));
+            let until = cx.now + cx.settings.connect_timeout;
+            pair.stage = Stage::Connecting(until);
+            pair.arm_by(until, cx);
+            Ok(())
+        }
+        // No socket for anybody: no backend's fault, and no use in asking another one.
+        Err(Fault::Exhausted) => {
+            cx.stats.exhausted += 1;
+            Err(Attempt::Over(Reason::Exhausted))
+        }
+        Err(fault) => {
+            blame(pair, backend, fault, started_at, cx);
+            Err(Attempt::Failed(fault))
+        }
+    }
+}
+
+/// A refusal after failed attempts is really their failure.
+fn refused(pair: &Pair, refusal: Refusal) -> Reason {
+    match pair.connect_fault {
+        Some(fault) if !pair.tried.is_empty() => Reason::ConnectFailed(fault),
+        _ => Reason::Refused(refusal),
+    }
+}
+
+/// The backend took the connection.
+pub fn connected(pair: &mut Pair, cx: &mut Context) {
+    let Some(connection) = pair.connection.and_then(|key| cx.connections.get(key)) else {
+        return;
+    };
+    let (backend, took) = (connection.backend, connection.started_at.elapsed());
+    cx.backends.connected(backend, took, cx.now);
+    pair.stage = Stage::Relaying;
+    pair.connect_fault = None;
+    pair.active_at = cx.now;
+}
+
+/// The backend did not take the connection: let go of it. Says whether another one may be tried.
+pub fn give_up(pair: &mut Pair, fault: Fault, cx: &mut Context) -> Result<(), Reason> {
+    if let Some(key) = pair.connection.take()
+        && let Some(connection) = cx.connections.get(key)
+    {
+        let (backend, started_at) = (connection.backend, connection.started_at);
+        cx.retire(key);
+        pair.duplex.change_backend();
+        blame(pair, backend, fault, started_at, cx);
+    }
+    match pair.tried.len() > cx.settings.retries as usize {
+        true => Err(Reason::ConnectFailed(fault)),
+        false => Ok(()),
+    }
+}
+
+/// A connect that failed counts against its backend, unless it was us who had nothing left; and
+/// this client does not try it again.
+fn blame(
+    pair: &mut Pair,
+    backend: BackendId,
+    fault: Fault,
+    started_at: Instant,
+    cx: &mut Context,
+) {
+    let name = &cx.backends[backend].name;
+    debug!("pair {}: {}: {name} failed: {fault}", pair.number, pair.doing());
+    pair.tried.push(backend);
+    pair.connect_fault = Some(fault);
+    if fault != Fault::Exhausted {
+        cx.backends.connect_failed(backend, fault, started_at.elapsed(), cx.now);
+    }
+}
+
+/// Ask the poll for what both sockets still have to tell.
+pub fn watch(pair: &mut Pair, verdict: Verdict, cx: &mut Context) -> Verdict {
+    let client = pair.client.arm(&cx.registry, Owner::Pair(pair.key));
+    match client.and(watch_backend(pair, cx)) {
+        Ok(()) => verdict,
+        // The poll takes no more sockets: without its events the pair would hang.
+        Err(error) => {
+            debug!("pair {}: {}: cannot watch: {error}", pair.number, pair.doing());
+            cx.stats.exhausted += 1;
+            Verdict::Close(Reason::Exhausted)
+        }
+    }
+}
+
+fn watch_backend(pair: &Pair, cx: &mut Context) -> io::Result<()> {
+    let Some(key) = pair.connection else { return Ok(()) };
+    let Some(connection) = cx.connections.get_mut(key) else { return Ok(()) };
+    connection.stream.arm(&cx.registry, Owner::Connection(key))
+}
