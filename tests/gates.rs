@@ -1,0 +1,361 @@
+//! What must not get worse, as numbers: system calls, memory of idle pairs, and what 200,000
+//! connections leave behind.
+//!
+//! System calls are counted by `strace` and are exact where times on a busy machine are not: the
+//! cost of a connection is the difference of two runs, divided by the connections that one has more.
+//! Memory and churn are measured in a release build; without `strace` the counts are skipped, except
+//! under `CI=true`, where that is a failure. The gates take turns, so that none disturbs another.
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::process::Command;
+use std::sync::{Mutex, MutexGuard};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use common::{Balancer, DEADLINE, until};
+use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
+
+/// One listener is enough, mostly.
+const LOCAL: [&str; 1] = ["127.0.0.1:0"];
+
+static ALONE: Mutex<()> = Mutex::new(());
+
+fn alone() -> MutexGuard<'static, ()> {
+    // A gate that failed says nothing about the next one.
+    ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// How often each system call was made.
+type Calls = BTreeMap<String, f64>;
+
+/// What a backend does with a connection, and those it keeps.
+type Serve = fn(TcpStream, &mut Vec<TcpStream>);
+
+#[test]
+fn a_connection_costs_at_most_14_calls() {
+    let ask = |count| count_calls(answer_and_close, |address| ask_and_be_left(address, count));
+    let _alone = alone();
+    let (Some(few), Some(many)) = (ask(20), ask(220)) else { return };
+    let sum = difference("a connection, asked, answered and closed", &few, &many, 200);
+    assert!(sum <= 14.05, "{sum} calls a connection");
+}
+
+#[test]
+fn a_message_costs_at_most_4_1_calls() {
+    let ask = |count| count_calls(echo, |address| ask_again_and_again(address, count));
+    let _alone = alone();
+    let (Some(few), Some(many)) = (ask(20), ask(1020)) else { return };
+    let sum = difference("a question and its answer", &few, &many, 1000);
+    assert!(sum <= 4.1, "{sum} calls a message");
+}
+
+#[test]
+fn a_gibibyte_costs_under_10_000_calls() {
+    let ask = |count| count_calls(send_zeros, |address| ask_for_zeros(address, count));
+    let _alone = alone();
+    let (Some(none), Some(all)) = (ask(0), ask(1 << 30)) else { return };
+    let sum = difference("streaming 1 GiB", &none, &all, 1);
+    assert!(sum < 10_000.0, "{sum} calls");
+}
+
+#[test]
+fn an_idle_pair_costs_at_most_half_a_kibibyte() {
+    if !is_release("the memory of idle pairs") {
+        return;
+    }
+    let _alone = alone();
+    const PAIRS: usize = 6000;
+    let limit = raise_descriptor_limit();
+    if limit < 2 * PAIRS as u64 + 500 {
+        skip(&format!("{PAIRS} pairs need more than {limit} descriptors"));
+        return;
+    }
+    let backend = Listening::start(answer_and_keep);
+    let balancer =
+        start_quietly(Command::new(env!("CARGO_BIN_EXE_pointsman")), &LOCAL, &[&backend]);
+    let exchange = || {
+        let mut client = balancer.connect();
+        client.write_all(b"ping").unwrap();
+        client.read_exact(&mut [0; 4]).unwrap();
+        client
+    };
+    // The first ones pay for what is there once.
+    let mut clients: Vec<TcpStream> = (0..10).map(|_| exchange()).collect();
+    let before = private_dirty(&balancer);
+    clients.extend((0..PAIRS).map(|_| exchange()));
+    let after = private_dirty(&balancer);
+    let each = (after - before) / PAIRS as f64;
+    println!("memory: {before} bytes, with {PAIRS} more pairs {after}: {each:.0} bytes each");
+    assert!(each <= 512.0, "{each} bytes a pair");
+}
+
+#[test]
+fn two_hundred_thousand_connections_leave_nothing() {
+    if !is_release("churn") {
+        return;
+    }
+    let _alone = alone();
+    const THREADS: u32 = 6;
+    const EACH: u32 = 200_000 / THREADS / 2;
+    const TIME: Duration = Duration::from_secs(20);
+    let backends: Vec<Listening> =
+        (1..=4).map(|host| Listening::start_at([127, 0, 1, host], answer_and_close)).collect();
+    let backends: Vec<&Listening> = backends.iter().collect();
+    // An address for each client: more ports before one has to be used again.
+    let fronts: Vec<String> = (1..=THREADS).map(|host| format!("127.0.2.{host}:0")).collect();
+    let fronts: Vec<&str> = fronts.iter().map(String::as_str).collect();
+    let balancer =
+        start_quietly(Command::new(env!("CARGO_BIN_EXE_pointsman")), &fronts, &backends);
+    churn(&balancer, 500, TIME);
+    wait_until_empty(&balancer);
+    let descriptors = balancer.descriptors();
+    let (began, mut done, mut memory) = (Instant::now(), 0, Vec::new());
+    for _ in 0..2 {
+        done += churn(&balancer, EACH, TIME);
+        wait_until_empty(&balancer);
+        memory.push(private_dirty(&balancer));
+    }
+    let (time, grown) = (began.elapsed().as_secs_f64(), memory[1] - memory[0]);
+    println!("churn: {done} connections in {time:.1} s, then {grown} bytes more than half way");
+    assert!(done >= 50_000, "too slow a machine to say anything: {done} connections");
+    assert_eq!(balancer.descriptors(), descriptors, "descriptors are back");
+    assert!(grown < 64.0 * 1024.0, "{memory:?}: memory grows with connections that are gone");
+    balancer.stop();
+}
+
+/// A client for each address, on a thread: one connection after another, until the count or the
+/// time is up.
+fn churn(balancer: &Balancer, each: u32, time: Duration) -> u32 {
+    let end = Instant::now() + time;
+    let start = |&address: &SocketAddr| {
+        thread::spawn(move || {
+            let mut done = 0;
+            while done < each && Instant::now() < end {
+                exchange_and_close(address, done % 2 == 0);
+                done += 1;
+            }
+            done
+        })
+    };
+    let clients: Vec<_> = balancer.addresses.iter().map(start).collect();
+    clients.into_iter().map(|client| client.join().unwrap()).sum()
+}
+
+/// One connection that asks and is answered; who closes first keeps the port for a while.
+fn exchange_and_close(address: SocketAddr, we_close: bool) {
+    let mut client = common::connect(address);
+    client.write_all(if we_close { b"stay" } else { b"quit" }).unwrap();
+    client.read_exact(&mut [0; 4]).unwrap();
+    if !we_close {
+        assert_eq!(client.read(&mut [0; 4]).unwrap(), 0, "the backend closed");
+    }
+}
+
+/// Wait until the status page knows of no connection, at any backend.
+fn wait_until_empty(balancer: &Balancer) {
+    until("no connection is open", || {
+        let before = balancer.log().len();
+        balancer.signal(Signal::USR1);
+        let mut page = String::new();
+        until("the status page is written", || {
+            page = balancer.log()[before..].to_string();
+            page.lines().filter(|line| line.contains(" up? ")).count() >= 4
+        });
+        let active = |line: &str| {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let state = words.iter().position(|word| *word == "up?").expect("found");
+            words[state + 2] == "0"
+        };
+        page.contains(" 0 open of ") && page.lines().filter(|l| l.contains(" up? ")).all(active)
+    });
+}
+
+/// Backends for gates: one thread, one connection after another.
+struct Listening {
+    address: SocketAddr,
+}
+
+impl Listening {
+    fn start(serve: Serve) -> Listening {
+        Listening::start_at([127, 0, 0, 1], serve)
+    }
+
+    fn start_at(host: [u8; 4], serve: Serve) -> Listening {
+        let listener = TcpListener::bind(SocketAddr::from((host, 0))).expect("a free port");
+        let address = listener.local_addr().expect("bound");
+        thread::spawn(move || {
+            let mut kept = Vec::new();
+            for stream in listener.incoming().map_while(Result::ok) {
+                stream.set_read_timeout(Some(DEADLINE)).expect("not zero");
+                serve(stream, &mut kept);
+            }
+        });
+        Listening { address }
+    }
+}
+
+fn answer_and_keep(mut stream: TcpStream, kept: &mut Vec<TcpStream>) {
+    let mut message = [0; 4];
+    if stream.read_exact(&mut message).and_then(|()| stream.write_all(&message)).is_ok() {
+        kept.push(stream);
+    }
+}
+
+fn answer_and_close(mut stream: TcpStream, _kept: &mut Vec<TcpStream>) {
+    let mut message = [0; 4];
+    if stream.read_exact(&mut message).and_then(|()| stream.write_all(&message)).is_ok()
+        && &message == b"stay"
+    {
+        let _ = stream.read(&mut message);
+    }
+}
+
+/// Answers what comes on one connection until it ends.
+fn echo(mut stream: TcpStream, _kept: &mut Vec<TcpStream>) {
+    let mut buffer = [0; 64];
+    while let Ok(count @ 1..) = stream.read(&mut buffer) {
+        if stream.write_all(&buffer[..count]).is_err() {
+            return;
+        }
+    }
+}
+
+/// Sends as many zeros as it is asked for.
+fn send_zeros(mut stream: TcpStream, _kept: &mut Vec<TcpStream>) {
+    let mut count = [0; 8];
+    if stream.read_exact(&mut count).is_err() {
+        return;
+    }
+    let (zeros, mut left) = (vec![0; 256 * 1024], u64::from_be_bytes(count) as usize);
+    while left > 0 {
+        let piece = left.min(zeros.len());
+        if stream.write_all(&zeros[..piece]).is_err() {
+            return;
+        }
+        left -= piece;
+    }
+}
+
+fn ask_and_be_left(address: SocketAddr, count: u32) {
+    (0..count).for_each(|_| exchange_and_close(address, false));
+}
+
+fn ask_again_and_again(address: SocketAddr, count: u32) {
+    let mut client = common::connect(address);
+    for _ in 0..count {
+        client.write_all(b"ping").unwrap();
+        client.read_exact(&mut [0; 4]).unwrap();
+    }
+    client.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(client.read(&mut [0; 4]).unwrap(), 0, "the backend closed");
+}
+
+fn ask_for_zeros(address: SocketAddr, count: u64) {
+    let mut client = common::connect(address);
+    client.write_all(&count.to_be_bytes()).unwrap();
+    let (mut buffer, mut received) = (vec![0; 256 * 1024], 0);
+    loop {
+        match client.read(&mut buffer).unwrap() {
+            0 => break,
+            count => received += count as u64,
+        }
+    }
+    assert_eq!(received, count, "all of it, and no more");
+}
+
+/// Run pointsman under strace while `work` is done through it, and count what it calls beyond
+/// waiting. `None`: there is no strace.
+fn count_calls(serve: Serve, work: impl FnOnce(SocketAddr)) -> Option<Calls> {
+    if let Err(error) = Command::new("strace").arg("-V").output() {
+        skip(&format!("no system calls are counted without strace: {error}"));
+        return None;
+    }
+    let directory = std::env::temp_dir();
+    let file = directory.join(format!("pointsman-calls-{}.txt", std::process::id()));
+    let mut strace = Command::new("strace");
+    // -D: strace is the child, and who gets our signals is pointsman.
+    strace.args(["-D", "-f", "-q", "-o"]).arg(&file).arg(env!("CARGO_BIN_EXE_pointsman"));
+    let backend = Listening::start(serve);
+    let balancer = start_quietly(strace, &LOCAL, &[&backend]);
+    work(balancer.address());
+    balancer.stop();
+    let mut text = String::new();
+    until("strace has written all of it", || {
+        text = std::fs::read_to_string(&file).unwrap_or_default();
+        text.contains("+++ exited with")
+    });
+    let _ = std::fs::remove_file(&file);
+    let mut calls = Calls::new();
+    for name in text.lines().filter_map(called) {
+        *calls.entry(name.to_string()).or_default() += 1.0;
+    }
+    Some(calls)
+}
+
+/// The name in `1234 name(arguments) = result`, unless it only waits or is no call.
+fn called(line: &str) -> Option<&str> {
+    let line = line.trim_start_matches(|c: char| c.is_ascii_digit()).trim_start();
+    let (name, arguments) = line.split_once('(')?;
+    let is_name = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    let waits = ["epoll_wait", "epoll_pwait", "epoll_pwait2"].contains(&name);
+    // std asks so before each close, in a debug build.
+    let checks = cfg!(debug_assertions) && name == "fcntl" && arguments.contains("F_GETFD");
+    (is_name && !waits && !checks).then_some(name)
+}
+
+/// What one more costs, call by call; the sum.
+fn difference(what: &str, few: &Calls, many: &Calls, more: u32) -> f64 {
+    let mut sum = 0.0;
+    println!("{what}:");
+    for (name, count) in many {
+        let each = (count - few.get(name).unwrap_or(&0.0)) / f64::from(more);
+        if each != 0.0 {
+            println!("{each:12.3}  {name}");
+        }
+        sum += each;
+    }
+    println!("{sum:12.3}  in all");
+    sum
+}
+
+/// Nothing but what the clients cause: no probes, no log lines.
+fn start_quietly(command: Command, fronts: &[&str], backends: &[&Listening]) -> Balancer {
+    let backends: Vec<String> = backends.iter().map(|b| b.address.to_string()).collect();
+    let mut args = vec!["--check", "none", "--log-level", "info"];
+    fronts.iter().for_each(|front| args.extend(["--listen", front]));
+    backends.iter().for_each(|backend| args.extend(["--backend", backend]));
+    Balancer::start_command(command, &args)
+}
+
+/// Bytes of memory that this process alone has, and has written to.
+fn private_dirty(balancer: &Balancer) -> f64 {
+    let path = format!("/proc/{}/smaps_rollup", balancer.pid());
+    let text = std::fs::read_to_string(path).expect("it runs");
+    let line = text.lines().find_map(|line| line.strip_prefix("Private_Dirty:"));
+    let kib = line.expect("a line").trim().trim_end_matches(" kB");
+    kib.parse::<f64>().expect("a number") * 1024.0
+}
+
+/// Raise the soft limit of this process to the hard one; what it is now.
+fn raise_descriptor_limit() -> u64 {
+    let limit = getrlimit(Resource::Nofile);
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
+    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
+}
+
+fn is_release(what: &str) -> bool {
+    if cfg!(debug_assertions) {
+        println!("skipped: {what}, which only a release build can tell (cargo test --release)");
+    }
+    !cfg!(debug_assertions)
+}
+
+/// Where nothing can be measured, that is said; where it has to be, it is a failure.
+fn skip(why: &str) {
+    assert!(std::env::var("CI").as_deref() != Ok("true"), "{why}");
+    println!("skipped: {why}");
+}
