@@ -165,6 +165,12 @@ impl Balancer {
         assert!(status.success(), "{status}: {}", self.log());
     }
 
+    /// The same once these clients are gone.
+    pub fn stop_after<T>(self, clients: T) {
+        drop(clients);
+        self.stop();
+    }
+
     /// A fresh status page, the log's prefix taken off its lines; the backends' lines are last.
     pub fn page(&self) -> Vec<String> {
         let before = self.log().len();

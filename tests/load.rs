@@ -1,0 +1,271 @@
+//! Many at once: fairness, floods, signals and errors under load; nothing is left behind.
+
+mod common;
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
+use common::{
+    Backend, Balancer, End, ask, connect, front_args, noise, read_to_end, until,
+    write_on_thread,
+};
+
+const QUIET: &[&str] = &["--log-level", "info"];
+
+/// Runs `work` on threads until dropped, and counts how often it was done.
+struct Busy {
+    stop: Arc<AtomicBool>,
+    done: Arc<AtomicU64>,
+    threads: Vec<thread::JoinHandle<()>>,
+}
+
+impl Busy {
+    fn start(threads: usize, work: impl Fn() + Send + Sync + 'static) -> Busy {
+        let (stop, done) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+        let work = Arc::new(work);
+        let one = |_| {
+            let (stop, done, work) = (Arc::clone(&stop), Arc::clone(&done), Arc::clone(&work));
+            thread::spawn(move || {
+                while !stop.load(Ordering::Relaxed) {
+                    work();
+                    done.fetch_add(1, Ordering::Relaxed);
+                }
+            })
+        };
+        let threads = (0..threads).map(one).collect();
+        Busy { stop, done, threads }
+    }
+
+    fn done(&self) -> u64 {
+        self.done.load(Ordering::Relaxed)
+    }
+
+    fn wait_until_done(&self, more: u64) {
+        let goal = self.done() + more;
+        until("the others get on", || {
+            let alive = self.threads.iter().all(|thread| !thread.is_finished());
+            assert!(alive, "one of them failed");
+            self.done() >= goal
+        });
+    }
+
+    fn finish(mut self) -> u64 {
+        self.stop.store(true, Ordering::Relaxed);
+        self.threads.drain(..).for_each(|thread| thread.join().expect("all went well"));
+        self.done()
+    }
+}
+
+/// A client with a question of its own size, which finishes, and has all of it back.
+fn exchange(address: SocketAddr, seed: u64) {
+    let size = [0, 1, 100, 5_000, 40_000][seed as usize % 5];
+    let (bytes, client) = (noise(seed, size), connect(address));
+    (&client).write_all(&bytes).expect("small enough for the buffers");
+    client.shutdown(Shutdown::Write).expect("still open");
+    let end = read_to_end(&client);
+    assert!(end == End::Finished(bytes), "{seed}");
+}
+
+#[test]
+fn pitfall_01_places_change_hands_in_the_same_turn() {
+    let backend = Backend::echo();
+    let balancer = Balancer::before(&[&backend], QUIET);
+    let descriptors = balancer.descriptors();
+    let (address, seed) = (balancer.address(), AtomicU64::new(0));
+    let clients = Busy::start(16, move || {
+        exchange(address, seed.fetch_add(1, Ordering::Relaxed));
+    });
+    clients.wait_until_done(2_000);
+    clients.finish();
+    balancer.wait_until_idle();
+    assert!(balancer.descriptors() <= descriptors, "all are closed");
+    assert_eq!(balancer.count("failed"), 0);
+    balancer.stop();
+}
+
+#[test]
+fn pitfall_01_mixed_with_resets_nothing_is_left_behind() {
+    let backend = Backend::echo();
+    let balancer = Balancer::before(&[&backend], QUIET);
+    let descriptors = balancer.descriptors();
+    let (address, seed) = (balancer.address(), AtomicU64::new(0));
+    let clients = Busy::start(8, move || {
+        let seed = seed.fetch_add(1, Ordering::Relaxed);
+        if seed % 3 == 0 {
+            let client = connect(address);
+            let _ = (&client).write(&noise(seed, 30_000));
+            common::reset(client);
+        } else {
+            exchange(address, seed);
+        }
+    });
+    clients.wait_until_done(1_000);
+    clients.finish();
+    balancer.wait_until_idle();
+    assert!(balancer.descriptors() <= descriptors, "all are closed");
+    balancer.stop();
+}
+
+/// How long the slowest of a hundred takes in a ping-pong on 100 connections.
+fn p99(connections: &[TcpStream], rounds: usize) -> Duration {
+    let mut times = Vec::new();
+    for _ in 0..rounds {
+        for client in connections {
+            let began = Instant::now();
+            assert_eq!(ask(client, b"ping"), b"ping");
+            times.push(began.elapsed());
+        }
+    }
+    times.sort_unstable();
+    times[times.len() * 99 / 100]
+}
+
+#[test]
+fn pitfall_15_a_stream_at_full_speed_does_not_starve_the_others() {
+    let (echo, source) = (Backend::echo(), Backend::start(endless));
+    let pings = Balancer::before(&[&echo], QUIET);
+    let connections: Vec<TcpStream> = (0..100).map(|_| pings.connect()).collect();
+    let alone = p99(&connections, 10);
+    pings.stop_after(connections);
+
+    // The first connection goes to the source, the others to the echo.
+    let first = format!("{},max-connections=1", source.flag());
+    let more = ["--balance", "first", "-b", &first, "-b", &echo.flag(), "--log-level", "info"];
+    let balancer = Balancer::start(&front_args(&[], &more));
+    let mut stream = balancer.connect();
+    stream.read_exact(&mut [0; 1000]).unwrap();
+    let connections: Vec<TcpStream> = (0..100).map(|_| balancer.connect()).collect();
+    let mut block = vec![0; 1 << 20];
+    let received = Arc::new(AtomicU64::new(0));
+    let counter = Arc::clone(&received);
+    let reading = thread::spawn(move || {
+        while let Ok(count @ 1..) = stream.read(&mut block) {
+            counter.fetch_add(count as u64, Ordering::Relaxed);
+        }
+    });
+    let (began, before) = (Instant::now(), received.load(Ordering::Relaxed));
+    let beside = p99(&connections, 10);
+    let moved = received.load(Ordering::Relaxed) - before;
+    let speed = moved as f64 / began.elapsed().as_secs_f64() / 1e6;
+    println!("p99 of 100: {alone:?} alone, {beside:?} beside a stream of {speed:.0} MB/s");
+    assert!(beside < Duration::from_millis(100), "{beside:?}, alone {alone:?}");
+    assert!(moved > 0, "the stream goes on, too");
+    balancer.signal(Signal::TERM);
+    balancer.signal(Signal::TERM);
+    drop(balancer);
+    reading.join().unwrap();
+}
+
+/// Sends as long as anybody takes it.
+fn endless(mut stream: TcpStream) {
+    let block = vec![b'x'; 1 << 18];
+    while stream.write_all(&block).is_ok() {}
+}
+
+#[test]
+fn pitfall_13_a_flood_of_clients_does_not_starve_those_inside() {
+    let backend = Backend::echo();
+    let balancer = Balancer::before(&[&backend], QUIET);
+    let inside = balancer.connect();
+    assert_eq!(ask(&inside, b"word"), b"word");
+    let address = balancer.address();
+    let flood = Busy::start(6, move || {
+        let _ = read_to_end(&{
+            let client = connect(address);
+            client.shutdown(Shutdown::Write).unwrap();
+            client
+        });
+    });
+    flood.wait_until_done(100);
+    let mut worst = Duration::ZERO;
+    for round in 0..200 {
+        let (word, began) = (noise(round, 100), Instant::now());
+        assert_eq!(ask(&inside, &word), word);
+        worst = worst.max(began.elapsed());
+    }
+    println!("the slowest answer beside {} quick clients: {worst:?}", flood.finish());
+    assert!(worst < Duration::from_millis(500), "{worst:?}");
+    drop(inside);
+    balancer.stop();
+}
+
+#[test]
+fn pitfall_26_signals_interrupt_nothing() {
+    let backend = Backend::echo();
+    let balancer = Balancer::before(&[&backend], &["--log-level", "error"]);
+    let (address, seed) = (balancer.address(), AtomicU64::new(0));
+    let clients = Busy::start(4, move || {
+        exchange(address, seed.fetch_add(1, Ordering::Relaxed));
+    });
+    for _ in 0..100 {
+        (0..5).for_each(|_| balancer.signal(Signal::USR1));
+        balancer.signal(Signal::STOP);
+        balancer.signal(Signal::CONT);
+        clients.wait_until_done(2);
+    }
+    assert!(clients.finish() >= 200);
+    balancer.stop();
+}
+
+/// Under `strace`, which lets system calls fail as told; `None` where it cannot.
+fn with_failing_calls(inject: &[&str], backend: &Backend) -> Option<Balancer> {
+    let tried = Command::new("strace").args(["-o", "/dev/null", "true"]).output();
+    if !tried.is_ok_and(|output| output.status.success()) {
+        println!("skipped: no strace here, or it is not allowed");
+        return None;
+    }
+    let mut strace = Command::new("strace");
+    strace.args(["-f", "-D", "-qq", "-o", "/dev/null"]);
+    strace.args(inject.iter().flat_map(|what| ["-e", what]));
+    strace.arg(env!("CARGO_BIN_EXE_pointsman"));
+    Some(Balancer::start_command(strace, &front_args(&[backend], &[])))
+}
+
+#[test]
+fn pitfall_12_a_client_that_gave_up_strands_nobody() {
+    let backend = Backend::echo();
+    for error in ["ECONNABORTED", "EINTR", "EPROTO", "ENFILE", "ENOBUFS", "EMFILE"] {
+        let inject = format!("inject=accept4:error={error}:when=1..12+2");
+        let Some(balancer) = with_failing_calls(&[&inject], &backend) else { return };
+        let began = Instant::now();
+        // All at once, so that some wait behind one that fails.
+        let clients: Vec<TcpStream> = (0..8).map(|_| balancer.connect()).collect();
+        let echoes = clients.iter().map(|client| write_on_thread(client, noise(1, 100), true));
+        echoes.for_each(|writing| writing.join().unwrap().unwrap());
+        for client in &clients {
+            assert_eq!(read_to_end(client), End::Finished(noise(1, 100)), "{error}");
+        }
+        println!("{error}: {:?}", began.elapsed());
+        assert!(began.elapsed() < Duration::from_secs(3), "{error}: {:?}", began.elapsed());
+        drop(clients);
+        balancer.stop();
+    }
+}
+
+#[test]
+fn interrupted_calls_are_repeated() {
+    let backend = Backend::echo();
+    let inject = ["recvfrom", "sendto", "epoll_wait", "splice"]
+        .map(|call| format!("inject={call}:error=EINTR:when=1+3"));
+    let inject = inject.each_ref().map(|text| text.as_str());
+    let Some(mut balancer) = with_failing_calls(&inject, &backend) else { return };
+    for size in [10, 5_000_000] {
+        let client = balancer.connect();
+        let writing = write_on_thread(&client, noise(2, size), true);
+        assert!(read_to_end(&client).bytes() == noise(2, size), "{size}");
+        writing.join().unwrap().unwrap();
+    }
+    // The handler of signals sends a byte to the loop, and does not repeat that one.
+    until("a signal gets through", || {
+        balancer.signal(Signal::TERM);
+        balancer.log().contains("stopping: 0 connections")
+    });
+    assert!(balancer.wait().success());
+}
