@@ -45,6 +45,7 @@ fn pitfall_09_a_refused_connect_goes_to_the_next_with_what_was_sent() {
         assert_eq!(balancer.row(&dead).failed, round + 1);
     }
     assert_eq!(balancer.count("retries"), 3);
+    balancer.wait_for_log(&format!("picked {} of !{dead}=", backend.name()));
     balancer.stop();
 }
 
