@@ -107,6 +107,23 @@ fn the_ipv6_wildcard_takes_ipv4_too() {
 }
 
 #[test]
+fn both_wildcards_may_share_a_port() {
+    if !has_ipv6() {
+        return;
+    }
+    let backend = Backend::named("here");
+    let port = common::free_port().port();
+    let (four, six) = (format!("0.0.0.0:{port}"), format!("[::]:{port}"));
+    for [first, second] in [[&four, &six], [&six, &four]] {
+        let args = ["-l", first, "-l", second, "--check", "none", "-b"];
+        let balancer = Balancer::start(&[&args[..], &[&backend.flag()]].concat());
+        answers((Ipv6Addr::LOCALHOST, port).into());
+        answers((Ipv4Addr::LOCALHOST, port).into());
+        balancer.stop();
+    }
+}
+
+#[test]
 fn a_backend_may_be_ipv6() {
     if !has_ipv6() {
         return;
