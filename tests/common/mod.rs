@@ -283,7 +283,7 @@ impl Backend {
         address: SocketAddr,
         serve: impl Fn(TcpStream) + Send + Sync + 'static,
     ) -> Backend {
-        let listener = TcpListener::bind(address).expect("the port is free");
+        let listener = listen(address);
         let address = listener.local_addr().expect("bound");
         let (accepted, stop) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         let (counter, stopped) = (Arc::clone(&accepted), Arc::clone(&stop));
@@ -476,6 +476,18 @@ pub fn front_args(backends: &[&Backend], more: &[&str]) -> Vec<&'static str> {
     args.extend(more.iter().map(|arg| arg.to_string()));
     // Tests are short, and slices of borrowed text are what everybody wants.
     args.into_iter().map(|arg| &*arg.leak()).collect()
+}
+
+/// A listener with a long backlog. With std's 128, a burst makes the kernel drop the last step of
+/// handshakes, and who waits for the backend's first word waits for seconds.
+fn listen(address: SocketAddr) -> TcpListener {
+    let kind = socket2::Type::STREAM;
+    let socket = socket2::Socket::new(socket2::Domain::for_address(address), kind, None);
+    let socket = socket.expect("a socket");
+    socket.set_reuse_address(true).expect("an option");
+    socket.bind(&address.into()).expect("the port is free");
+    socket.listen(4096).expect("bound");
+    socket.into()
 }
 
 /// A connection with a deadline on its reads and writes.
