@@ -2,9 +2,10 @@
 //! connections leave behind.
 //!
 //! System calls are counted by `strace` and are exact where times on a busy machine are not: the
-//! cost of a connection is the difference of two runs, divided by the connections that one has more.
-//! Memory and churn are measured in a release build; without `strace` the counts are skipped, except
-//! under `CI=true`, where that is a failure. The gates take turns, so that none disturbs another.
+//! cost of a connection is the difference of two runs, divided by the connections that one has
+//! more. Memory and churn are measured in a release build; without `strace` the counts are
+//! skipped, except under `CI=true`, where that is a failure. The gates take turns, so that none
+//! disturbs another.
 
 mod common;
 
