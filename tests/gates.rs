@@ -40,9 +40,18 @@ type Serve = fn(TcpStream, &mut Vec<TcpStream>);
 fn a_connection_costs_at_most_14_calls() {
     let ask = |count| count_calls(answer_and_close, |address| ask_and_be_left(address, count));
     let _alone = alone();
-    let (Some(few), Some(many)) = (ask(20), ask(220)) else { return };
-    let sum = difference("a connection, asked, answered and closed", &few, &many, 200);
-    assert!(sum <= 14.05, "{sum} calls a connection");
+    // A client that the machine stops between connecting and sending costs a call more: what a
+    // connection costs by itself is the least of a few measurements.
+    let mut least = f64::INFINITY;
+    for _ in 0..3 {
+        let (Some(few), Some(many)) = (ask(20), ask(220)) else { return };
+        least =
+            least.min(difference("a connection, asked, answered, closed", &few, &many, 200));
+        if least <= 14.02 {
+            return;
+        }
+    }
+    panic!("{least} calls a connection");
 }
 
 #[test]
