@@ -513,9 +513,18 @@ pub fn until(what: &str, mut done: impl FnMut() -> bool) {
 }
 
 /// A port on which nobody listens (any more).
+///
+/// It lies below the ports that the system gives to clients, so that none of them takes it
+/// meanwhile; and each process of tests begins elsewhere.
 pub fn free_port() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("bound")
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let start = std::process::id() as usize * 97;
+    let ports = std::iter::repeat_with(|| {
+        let port = 20_000 + (start + NEXT.fetch_add(1, Ordering::SeqCst)) % 12_000;
+        SocketAddr::from(([127, 0, 0, 1], port as u16))
+    });
+    let mut free = ports.take(12_000).filter(|&port| TcpListener::bind(port).is_ok());
+    free.next().expect("one of twelve thousand ports is free")
 }
 
 /// Bytes that look random and are the same for the same seed.
