@@ -198,17 +198,19 @@ fn tcp_state(local: SocketAddr, remote: SocketAddr) -> Option<String> {
 fn pitfall_06_an_answer_with_its_fin_stays_whole_when_the_backend_resets_later() {
     const FIN_WAIT_2: &str = "05";
     let rig = Rig::new();
-    for size in [100, 3_000_000, 3_500_000, 4_000_000] {
+    for size in [100, 3_500_000] {
         let (mut client, backend) = rig.connect();
         // The client reads nothing yet, so most of the answer waits in the kernel's buffers.
         let (here, there) = (backend.local_addr().unwrap(), backend.peer_addr().unwrap());
         let answering = write_on_thread(&backend, noise(6, size), true);
         let has = |state| tcp_state(here, there).as_deref() == Some(state);
         let deadline = Instant::now() + Duration::from_millis(500);
-        while !has(FIN_WAIT_2) && Instant::now() < deadline {
-            thread::yield_now();
+        let mut fits = has(FIN_WAIT_2);
+        while !fits && Instant::now() < deadline {
+            // The table is long, and reading it is slow.
+            thread::sleep(Duration::from_millis(5));
+            fits = has(FIN_WAIT_2);
         }
-        let fits = has(FIN_WAIT_2);
         if fits {
             answering.join().unwrap().unwrap();
             drop(backend);
