@@ -216,7 +216,12 @@ impl EventLoop {
     fn act(&mut self) {
         for _ in 0..self.cx.run_queue.len() {
             match self.cx.run_queue.pop() {
-                Some(Owner::Pair(key)) => self.with_pair(key, tcp::act),
+                Some(Owner::Pair(key)) => {
+                    if let Some(pair) = self.pairs.get_mut(key) {
+                        pair.queued = false;
+                    }
+                    self.with_pair(key, tcp::act);
+                }
                 Some(Owner::Probe(key)) => self.health.act(key, &mut self.cx),
                 _ => {}
             }
@@ -345,7 +350,6 @@ impl EventLoop {
     /// Let a pair do something, and heed its verdict.
     fn with_pair(&mut self, key: Key, act: fn(&mut Pair, &mut Context) -> Verdict) {
         let Some(pair) = self.pairs.get_mut(key) else { return };
-        pair.queued = false;
         if pair.closing.is_some() {
             return;
         }
@@ -476,6 +480,11 @@ impl EventLoop {
             holding += usize::from(pair.duplex.response.held() > 0);
         }
         assert_eq!(self.pairs.len(), self.cx.connections.len(), "a connection for each pair");
+        let is_pair =
+            |owner: &Owner| matches!(*owner, Owner::Pair(key) if self.pairs.get(key).is_some());
+        let waiting = self.cx.run_queue.iter().filter(is_pair).count();
+        let queued = self.pairs.iter().filter(|(_, pair)| pair.queued).count();
+        assert_eq!(waiting, queued, "who waits in the run queue waits once, and knows it");
         assert_eq!(self.cx.buffers.lent() + self.cx.pipes.lent(), holding, "buffers and flows");
         let timers =
             self.pairs.len() + self.listeners.len() + self.health.probes() + Chores::COUNT;

@@ -163,6 +163,19 @@ fn pitfall_15_a_stream_at_full_speed_does_not_starve_the_others() {
     reading.join().unwrap();
 }
 
+/// In a debug build the balancer itself checks the run queue after each turn, and panics.
+#[test]
+fn pitfall_15_a_timer_gives_nobody_a_second_place_in_the_queue() {
+    let source = Backend::start(endless);
+    let balancer = Balancer::before(&[&source], &["--idle-timeout", "200ms"]);
+    let mut stream = balancer.connect();
+    let (mut block, began) = (vec![0; 1 << 20], Instant::now());
+    while began.elapsed() < Duration::from_secs(2) {
+        assert!(stream.read(&mut block).unwrap() > 0, "the stream goes on");
+    }
+    balancer.stop_after(stream);
+}
+
 /// Sends as long as anybody takes it.
 fn endless(mut stream: TcpStream) {
     let block = vec![b'x'; 1 << 18];

@@ -33,6 +33,11 @@ impl RunQueue {
         self.waiting.len()
     }
 
+    /// Who waits, the next one first.
+    pub fn iter(&self) -> impl Iterator<Item = Owner> + '_ {
+        self.waiting.iter().copied()
+    }
+
     /// Whether nobody waits.
     pub fn is_empty(&self) -> bool {
         self.waiting.is_empty()
