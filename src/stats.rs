@@ -15,7 +15,7 @@ pub struct Stats {
     pub refused: u64,
     /// Connects repeated at another backend.
     pub retries: u64,
-    /// Times that descriptors, memory or ports had run out.
+    /// Times that descriptors or memory had run out.
     pub exhausted: u64,
     /// Accepts that failed for lack of descriptors or memory.
     pub accept_failures: u64,

@@ -52,9 +52,10 @@ pub enum Fault {
     Closed,
     /// No answer in time.
     TimedOut,
-    /// No way to get there.
+    /// No way to get there, or no address or port of ours to go there from: that is so for this
+    /// peer, and another one may well be reached.
     Unreachable,
-    /// We have no descriptor, memory or port left: not the peer's fault.
+    /// We have no descriptor or memory left: not the peer's fault, and the same for all of them.
     Exhausted,
     /// Anything else.
     Other(io::ErrorKind),
@@ -100,10 +101,11 @@ impl Fault {
             // What Linux says first of a connection that is reset after its FIN has come.
             Kind::BrokenPipe => Fault::Closed,
             Kind::TimedOut => Fault::TimedOut,
-            Kind::HostUnreachable | Kind::NetworkUnreachable | Kind::NetworkDown => {
-                Fault::Unreachable
-            }
-            Kind::AddrNotAvailable | Kind::OutOfMemory => Fault::Exhausted,
+            Kind::HostUnreachable
+            | Kind::NetworkUnreachable
+            | Kind::NetworkDown
+            | Kind::AddrNotAvailable => Fault::Unreachable,
+            Kind::OutOfMemory => Fault::Exhausted,
             kind => match Errno::from_io_error(error) {
                 Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS) => Fault::Exhausted,
                 _ => Fault::Other(kind),
@@ -120,8 +122,26 @@ impl fmt::Display for Fault {
             Fault::Closed => f.write_str("closed"),
             Fault::TimedOut => f.write_str("timed out"),
             Fault::Unreachable => f.write_str("unreachable"),
-            Fault::Exhausted => f.write_str("out of descriptors, memory or ports"),
+            Fault::Exhausted => f.write_str("out of descriptors or memory"),
             Fault::Other(kind) => write!(f, "{kind}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::io::Errno;
+
+    /// Without IPv6 no port of ours reaches `[::1]`, and ports run out for one peer at a time.
+    #[test]
+    fn what_only_one_peer_lacks_does_not_speak_of_the_others() {
+        let of = |errno: Errno| Fault::of(&errno.into());
+        for errno in [Errno::ADDRNOTAVAIL, Errno::HOSTUNREACH, Errno::NETUNREACH] {
+            assert_eq!(of(errno), Fault::Unreachable, "{errno}");
+        }
+        for errno in [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM] {
+            assert_eq!(of(errno), Fault::Exhausted, "{errno}");
         }
     }
 }

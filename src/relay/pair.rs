@@ -98,7 +98,7 @@ pub enum Reason {
     BackendDown,
     /// We are stopping, and the drain timeout is over or nobody wants to wait for it.
     Stopped,
-    /// We have no descriptor, memory or port left.
+    /// We have no descriptor or memory left.
     Exhausted,
 }
 
@@ -187,7 +187,7 @@ impl fmt::Display for Reason {
             Reason::HalfClosedIdle => f.write_str("half closed and idle for too long"),
             Reason::BackendDown => f.write_str("its backend went down"),
             Reason::Stopped => f.write_str("cut off by the stop"),
-            Reason::Exhausted => f.write_str("out of descriptors, memory or ports"),
+            Reason::Exhausted => f.write_str("out of descriptors or memory"),
         }
     }
 }
