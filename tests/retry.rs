@@ -90,6 +90,20 @@ fn a_backend_that_resets_before_a_byte_is_passed_over() {
 }
 
 #[test]
+fn a_reset_long_after_the_connect_is_no_failed_connect() {
+    let (bad, taken) = Backend::manual();
+    let good = Backend::named("good");
+    let balancer = front(&[bad.flag(), good.flag()], &["--connect-timeout", "100ms"]);
+    let client = balancer.connect();
+    let connection = taken.recv_timeout(DEADLINE).unwrap();
+    thread::sleep(Duration::from_millis(200));
+    reset(connection);
+    assert_eq!(read_to_end(&client), End::Finished(b"good".to_vec()), "nobody notices");
+    assert_eq!(balancer.row(&bad.name()).failed, 0);
+    balancer.stop();
+}
+
+#[test]
 fn pitfall_10_no_byte_goes_to_two_backends() {
     let bad = Backend::start(|mut stream| {
         let _ = stream.read_exact(&mut [0; 5]);

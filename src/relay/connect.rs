@@ -102,8 +102,8 @@ pub fn give_up(pair: &mut Pair, fault: Fault, cx: &mut Context) -> Result<(), Re
     }
 }
 
-/// A connect that failed counts against its backend, unless it was us who had nothing left; and
-/// this client does not try it again.
+/// A connect that failed counts against its backend, unless it was us who had nothing left, or it
+/// was taken and broke later than a connect can fail; and this client does not try it again.
 fn blame(
     pair: &mut Pair,
     backend: BackendId,
@@ -115,8 +115,10 @@ fn blame(
     debug!("pair {}: {}: {name} failed: {fault}", pair.number, pair.doing());
     pair.tried.push(backend);
     pair.connect_fault = Some(fault);
-    if fault != Fault::Exhausted {
-        cx.backends.connect_failed(backend, fault, started_at.elapsed(), cx.now);
+    let took = started_at.elapsed();
+    let was_taken = pair.stage == Stage::Relaying && took > cx.settings.connect_timeout;
+    if fault != Fault::Exhausted && !was_taken {
+        cx.backends.connect_failed(backend, fault, took, cx.now);
     }
 }
 
