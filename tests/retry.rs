@@ -100,6 +100,7 @@ fn a_reset_long_after_the_connect_is_no_failed_connect() {
     reset(connection);
     assert_eq!(read_to_end(&client), End::Finished(b"good".to_vec()), "nobody notices");
     assert_eq!(balancer.row(&bad.name()).failed, 0);
+    drop(client);
     balancer.stop();
 }
 
