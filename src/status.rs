@@ -10,9 +10,10 @@ use crate::limits::WEIGHT_ONE;
 
 /// The page, one entry a line; `started` is when the process began to serve.
 pub fn page(cx: &mut Context, pairs: usize, started: Instant) -> Vec<String> {
-    let mut lines = vec![process_line(cx, pairs, started), header(cx)];
+    let width = name_width(cx);
+    let mut lines = vec![process_line(cx, pairs, started), header(width)];
     let ids: Vec<BackendId> = cx.backends.iter().map(|(id, _)| id).collect();
-    lines.extend(ids.into_iter().map(|id| backend_line(cx, id)));
+    lines.extend(ids.into_iter().map(|id| backend_line(cx, id, width)));
     lines
 }
 
@@ -33,17 +34,15 @@ fn process_line(cx: &Context, pairs: usize, started: Instant) -> String {
     )
 }
 
-fn header(cx: &Context) -> String {
-    let width = name_width(cx);
+fn header(width: usize) -> String {
     format!(
         "{:width$} {:>12} {:>6} {:>7} {:>9} {:>8} {:>8} {:>7} {:>7}",
         "backend", "state", "weight", "active", "total", "failed", "load", "1 s", "60 s"
     )
 }
 
-fn backend_line(cx: &mut Context, id: BackendId) -> String {
+fn backend_line(cx: &mut Context, id: BackendId, width: usize) -> String {
     let (last, minute) = cx.backends.rate(id, cx.now);
-    let width = name_width(cx);
     let backend = &cx.backends[id];
     let since = whole_seconds_text(cx.now.saturating_duration_since(backend.since));
     let state = match backend.state {
