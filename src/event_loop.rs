@@ -27,7 +27,7 @@ use crate::event::{Chore, Key, Owner, Slots, TimerKey};
 use crate::health::Health;
 use crate::limits::{
     ACCEPT_PAUSE, ACCEPT_WARNINGS, ACCEPTS_PER_TURN, DEMO_STATUS_INTERVAL, EVENTS_PER_TURN,
-    LOG_RETRY, TIMERS_PER_TURN,
+    LISTEN_BACKLOG, LOG_RETRY, TIMERS_PER_TURN,
 };
 use crate::logging::LogSink;
 use crate::net::descriptors::Share;
@@ -252,21 +252,25 @@ impl EventLoop {
             return;
         }
         for index in 0..self.listeners.len() {
-            for _ in 0..ACCEPTS_PER_TURN {
-                let entrance = &mut self.listeners[index];
-                if !entrance.is_ready() || self.pairs.len() >= self.cx.settings.max_connections
-                {
-                    break;
-                }
-                match entrance.listener.accept() {
-                    Accepted::Client(stream, address) => self.open_pair(stream, address),
-                    Accepted::GaveUp => {}
-                    Accepted::Nobody => break,
-                    Accepted::Failed(error) => {
-                        entrance.paused = true;
-                        self.cx.timers.arm(entrance.timer, self.cx.now + ACCEPT_PAUSE);
-                        self.note_accept_failure(&error);
-                    }
+            self.accept_from(index, ACCEPTS_PER_TURN);
+        }
+    }
+
+    /// At most so many clients of one listener.
+    fn accept_from(&mut self, index: usize, most: usize) {
+        for _ in 0..most {
+            let entrance = &mut self.listeners[index];
+            if !entrance.is_ready() || self.pairs.len() >= self.cx.settings.max_connections {
+                return;
+            }
+            match entrance.listener.accept() {
+                Accepted::Client(stream, address) => self.open_pair(stream, address),
+                Accepted::GaveUp => {}
+                Accepted::Nobody => return,
+                Accepted::Failed(error) => {
+                    entrance.paused = true;
+                    self.cx.timers.arm(entrance.timer, self.cx.now + ACCEPT_PAUSE);
+                    self.note_accept_failure(&error);
                 }
             }
         }
@@ -415,8 +419,13 @@ impl EventLoop {
         }
     }
 
-    /// No new clients from now on; those that are here may finish within the drain timeout.
+    /// No new clients from now on; those that are here may finish within the drain timeout. Who
+    /// waits to be accepted is here: closing the listener would reset them, connected as they are.
     fn begin_to_drain(&mut self) {
+        for index in 0..self.listeners.len() {
+            self.listeners[index].listener.mark();
+            self.accept_from(index, LISTEN_BACKLOG as usize);
+        }
         let (open, timeout) = (self.pairs.len(), self.cx.settings.drain_timeout);
         let timeout_text = duration_text(timeout);
         info!("stopping: {open} connections may finish within {timeout_text}");

@@ -35,6 +35,21 @@ fn a_stop_lets_connections_finish_and_takes_no_new_ones() {
 }
 
 #[test]
+fn who_waits_to_be_accepted_when_the_stop_comes_is_served() {
+    let backend = Backend::echo();
+    let mut balancer = Balancer::before(&[&backend], &[]);
+    balancer.signal(Signal::STOP);
+    let clients: Vec<TcpStream> = (0..50).map(|_| balancer.connect()).collect();
+    balancer.signal(Signal::TERM);
+    balancer.signal(Signal::CONT);
+    for client in &clients {
+        assert_eq!(ask(client, b"word"), b"word");
+    }
+    drop(clients);
+    assert_eq!(balancer.wait().code(), Some(0));
+}
+
+#[test]
 fn an_idle_balancer_stops_at_once() {
     let backend = Backend::echo();
     let mut balancer = Balancer::before(&[&backend], &["--check", "tcp"]);
