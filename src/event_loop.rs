@@ -26,13 +26,14 @@ use crate::event::signals::{Signals, Wish};
 use crate::event::{Chore, Key, Owner, Slots, TimerKey};
 use crate::health::Health;
 use crate::limits::{
-    ACCEPT_PAUSE, ACCEPT_WARNINGS, ACCEPTS_PER_TURN, DEMO_STATUS_INTERVAL, EVENTS_PER_TURN,
+    ACCEPT_PAUSE, ACCEPTS_PER_TURN, DEMO_STATUS_INTERVAL, EVENTS_PER_TURN, EXHAUSTION_WARNINGS,
     LISTEN_BACKLOG, LOG_RETRY, TIMERS_PER_TURN,
 };
 use crate::logging::LogSink;
 use crate::net::descriptors::Share;
 use crate::net::{Accepted, Listener, PipePool, Stream};
 use crate::relay::{Pair, Reason, Verdict, tcp};
+use crate::stats::Seldom;
 use crate::status;
 
 /// The loop and everything it owns.
@@ -51,8 +52,7 @@ pub struct EventLoop {
     /// A signal came in this turn.
     signalled: bool,
     pair_number: u64,
-    /// When a failed accept was last logged.
-    accept_failed_at: Option<Instant>,
+    accept_warnings: Seldom,
     phase: Phase,
     started: Instant,
     chores: Chores,
@@ -121,7 +121,7 @@ impl EventLoop {
             log,
             dead: Vec::new(),
             signalled: false,
-            accept_failed_at: None,
+            accept_warnings: Seldom::default(),
             pair_number: 0,
             phase: Phase::Serving,
             started: now,
@@ -396,10 +396,7 @@ impl EventLoop {
     /// One line now and then, however often it fails (pitfall 32).
     fn note_accept_failure(&mut self, error: &io::Error) {
         self.cx.stats.accept_failures += 1;
-        let recently =
-            |at: Instant| self.cx.now.saturating_duration_since(at) < ACCEPT_WARNINGS;
-        if !self.accept_failed_at.is_some_and(recently) {
-            self.accept_failed_at = Some(self.cx.now);
+        if self.accept_warnings.lets_through(self.cx.now, EXHAUSTION_WARNINGS) {
             let open = self.pairs.len();
             warn!("cannot accept with {open} connections open: {error}; trying again shortly");
         }

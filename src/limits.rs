@@ -63,8 +63,9 @@ pub const LISTEN_BACKLOG: i32 = 4096;
 /// (HAProxy rests as long).
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// At most one line of log in this time about accepts that failed.
-pub const ACCEPT_WARNINGS: Duration = Duration::from_secs(1);
+/// At most one line of log in this time about accepts that failed, and one about probes that could
+/// not be begun.
+pub const EXHAUSTION_WARNINGS: Duration = Duration::from_secs(1);
 
 /// Descriptors kept back for what is not a pair: standard streams, poll, signals, log.
 pub const RESERVED_DESCRIPTORS: usize = 32;

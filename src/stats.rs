@@ -27,6 +27,13 @@ pub struct Stats {
     pub longest_turn: Duration,
 }
 
+/// Lets one line of log through now and then, however often there is something to say
+/// (pitfall 32).
+#[derive(Debug, Default)]
+pub struct Seldom {
+    last: Option<Instant>,
+}
+
 /// Events a second, over the last second and the last minute.
 ///
 /// A ring of one-second counters that is brought up to date when somebody counts or looks, so that
@@ -37,6 +44,17 @@ pub struct Rate {
     /// The second that `ring` was last brought up to.
     second: u64,
     ring: [u32; Rate::SECONDS],
+}
+
+impl Seldom {
+    /// Whether the last one that was let through is at least `pause` ago.
+    pub fn lets_through(&mut self, now: Instant, pause: Duration) -> bool {
+        let passes = self.last.is_none_or(|last| now.saturating_duration_since(last) >= pause);
+        if passes {
+            self.last = Some(now);
+        }
+        passes
+    }
 }
 
 impl Rate {
@@ -81,6 +99,16 @@ impl Rate {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn pitfall_32_seldom_is_once_in_a_pause() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let mut seldom = Seldom::default();
+        let passed = [0, 1, 9, 10, 11, 19, 40]
+            .map(|second| u8::from(seldom.lets_through(at(second), Duration::from_secs(10))));
+        assert_eq!(passed, [1, 0, 0, 1, 0, 0, 1]);
+    }
 
     #[test]
     fn a_rate_forgets_what_is_over_a_minute_ago() {

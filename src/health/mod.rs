@@ -20,7 +20,9 @@ use crate::backends::BackendId;
 use crate::config::{Check, duration_text};
 use crate::context::Context;
 use crate::event::{Key, Owner, TimerKey};
+use crate::limits::EXHAUSTION_WARNINGS;
 use crate::net::{Connect, Fault, Received, Sent, Socket, Stream};
+use crate::stats::Seldom;
 
 use check::{Answer, Question};
 
@@ -30,6 +32,7 @@ pub struct Health {
     interval: Duration,
     timeout: Duration,
     probes: Vec<Probe>,
+    skip_warnings: Seldom,
 }
 
 /// The probe of one backend.
@@ -66,8 +69,9 @@ impl Health {
         random: &mut fastrand::Rng,
         cx: &mut Context,
     ) -> Health {
-        let mut health =
-            Health { question: Question::of(check), interval, timeout, probes: vec![] };
+        let (question, probes) = (Question::of(check), Vec::new());
+        let skip_warnings = Seldom::default();
+        let mut health = Health { question, interval, timeout, probes, skip_warnings };
         if *check == Check::None {
             return health;
         }
@@ -167,7 +171,9 @@ impl Health {
     /// We had nothing left to probe with, which says nothing of the backend.
     fn skip(&mut self, key: Key, reason: &str, cx: &mut Context) {
         let probe = &mut self.probes[key.index as usize];
-        log::warn!("backend {}: not probed: {reason}", cx.backends[probe.backend].name);
+        if self.skip_warnings.lets_through(cx.now, EXHAUSTION_WARNINGS) {
+            log::warn!("backend {}: not probed: {reason}", cx.backends[probe.backend].name);
+        }
         cx.stats.exhausted += 1;
         probe.rest(cx);
     }
