@@ -282,10 +282,10 @@ impl EventLoop {
         if std::mem::take(&mut self.signalled) {
             self.heed_signals();
         }
-        for (backend, flip) in self.cx.backends.take_flips() {
-            if flip == Flip::Down && self.cx.settings.on_down == OnDown::Close {
-                self.clear_backend(backend);
-            }
+        let mut fallen = self.cx.backends.take_flips();
+        fallen.retain(|&(_, flip)| flip == Flip::Down);
+        if !fallen.is_empty() && self.cx.settings.on_down == OnDown::Close {
+            self.clear_backends(&fallen);
         }
         self.arm_chores();
         if self.phase == Phase::Draining && self.pairs.len() == self.dead.len() {
@@ -293,8 +293,9 @@ impl EventLoop {
         }
     }
 
-    fn clear_backend(&mut self, backend: BackendId) {
-        let on_it = self.cx.connections.iter().filter(|(_, c)| c.backend == backend);
+    fn clear_backends(&mut self, fallen: &[(BackendId, Flip)]) {
+        let has_fallen = |backend| fallen.iter().any(|&(id, _)| id == backend);
+        let on_it = self.cx.connections.iter().filter(|(_, c)| has_fallen(c.backend));
         let pairs: Vec<Key> = on_it.filter_map(|(_, c)| c.pair).collect();
         pairs.into_iter().for_each(|key| self.with_pair(key, tcp::on_backend_down));
     }
@@ -318,13 +319,13 @@ impl EventLoop {
             let Some(mut pair) = self.pairs.remove(key) else { continue };
             let reason = pair.closing.unwrap_or(Reason::Finished);
             self.count_end(&pair, reason);
-            let torn = pair.duplex.is_torn() || reason.is_cut();
-            if torn {
+            let torn = pair.torn_ends(reason);
+            if torn.client {
                 pair.client.reset_on_close();
             }
             let (connection, mut supplies) = self.cx.connection_and_supplies(pair.connection);
             pair.duplex.end(&mut supplies);
-            if let Some(connection) = connection.filter(|_| torn) {
+            if let Some(connection) = connection.filter(|_| torn.backend) {
                 connection.stream.reset_on_close();
             }
             if let Some(connection) = pair.connection {

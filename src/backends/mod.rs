@@ -18,7 +18,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::ops::Index;
 use std::time::{Duration, Instant};
 
-use log::{info, warn};
+use log::info;
 
 use crate::balance::{Ask, Balance, Candidate, Candidates, Observation};
 use crate::config::AllDown;
@@ -337,7 +337,7 @@ impl Backends {
         backend.since = now;
         match (flip, result) {
             (Flip::Down, Err(reason)) => {
-                warn!("backend {} is down after {lasted:.1} s up: {reason}", backend.name);
+                info!("backend {} is down after {lasted:.1} s up: {reason}", backend.name);
             }
             _ => info!("backend {} is up after {lasted:.1} s down", backend.name),
         }

@@ -63,7 +63,7 @@ static TRAFFIC: &[Flag] = &[
         long: "listen",
         value: "[tcp://]ADDR:PORT",
         says: "Where clients connect. Can be repeated. IPv4, or IPv6 in brackets; * is every \
-               IPv4 address, [::] every IPv6 address, localhost is 127.0.0.1. With port 0 the \
+               IPv4 address, [::] every address, localhost is 127.0.0.1. With port 0 the \
                system chooses one, and the log says which.",
         default: |_| "none, one is needed".to_owned(),
         act: Act::Values(|config, text| {

@@ -55,6 +55,8 @@ pub enum Fault {
     /// No way to get there, or no address or port of ours to go there from: that is so for this
     /// peer, and another one may well be reached.
     Unreachable,
+    /// We gave it up ourselves: its backend is down.
+    GivenUp,
     /// We have no descriptor or memory left: not the peer's fault, and the same for all of them.
     Exhausted,
     /// Anything else.
@@ -122,6 +124,7 @@ impl fmt::Display for Fault {
             Fault::Closed => f.write_str("closed"),
             Fault::TimedOut => f.write_str("timed out"),
             Fault::Unreachable => f.write_str("unreachable"),
+            Fault::GivenUp => f.write_str("its backend went down"),
             Fault::Exhausted => f.write_str("out of descriptors or memory"),
             Fault::Other(kind) => write!(f, "{kind}"),
         }

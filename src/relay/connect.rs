@@ -117,7 +117,8 @@ fn blame(
     pair.connect_fault = Some(fault);
     let took = started_at.elapsed();
     let was_taken = pair.stage == Stage::Relaying && took > cx.settings.connect_timeout;
-    if fault != Fault::Exhausted && !was_taken {
+    let ours = matches!(fault, Fault::Exhausted | Fault::GivenUp);
+    if !ours && !was_taken {
         cx.backends.connect_failed(backend, fault, took, cx.now);
     }
 }

@@ -18,7 +18,7 @@ use crate::event::{Key, TimerKey};
 use crate::net::{Fault, Stream};
 
 use super::duplex::{Break, Duplex};
-use super::pump::State;
+use super::pump::{Flow, State};
 
 /// A client's connection through us.
 #[derive(Debug)]
@@ -75,6 +75,15 @@ pub enum Verdict {
     Again,
     /// It is over.
     Close(Reason),
+}
+
+/// Which ends of a pair are closed with RST instead of FIN.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TornEnds {
+    /// The client's.
+    pub client: bool,
+    /// The backend's.
+    pub backend: bool,
 }
 
 /// Why a pair was closed.
@@ -135,6 +144,17 @@ impl Pair {
         if deadline < self.armed_for || self.armed_for <= cx.now {
             self.armed_for = deadline;
             cx.timers.arm(self.timer, deadline);
+        }
+    }
+
+    /// Who must not take what it got for complete when the pair is closed for this reason.
+    pub fn torn_ends(&self, reason: Reason) -> TornEnds {
+        let all = self.duplex.is_torn() || reason.is_cut();
+        let late = reason == Reason::HalfClosedIdle;
+        let open = |flow: &Flow| flow.state() != State::Done;
+        TornEnds {
+            client: all || late && open(&self.duplex.response),
+            backend: all || late && open(&self.duplex.request),
         }
     }
 

@@ -57,10 +57,10 @@ pub fn on_timer(pair: &mut Pair, cx: &mut Context) -> Verdict {
 }
 
 /// Its backend went down, and `--on-down close` was asked for. Who is still connecting to it need
-/// not suffer from that: as if the time were over, another backend is tried.
+/// not suffer from that: another backend is tried.
 pub fn on_backend_down(pair: &mut Pair, cx: &mut Context) -> Verdict {
     match pair.stage {
-        Stage::Picking | Stage::Connecting(_) => try_another(pair, Fault::TimedOut, cx),
+        Stage::Picking | Stage::Connecting(_) => try_another(pair, Fault::GivenUp, cx),
         Stage::Relaying => Verdict::Close(Reason::BackendDown),
     }
 }
