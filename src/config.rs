@@ -54,6 +54,10 @@ pub struct Config {
     pub on_down: OnDown,
     /// Pairs open at once; `None` derives it from the limit on file descriptors.
     pub max_connections: Option<usize>,
+    /// How long an idle connection to a backend is kept for the next request.
+    pub backend_idle: Duration,
+    /// Idle connections kept to one backend, at most.
+    pub backend_idle_connections: usize,
     /// How long connections may go on after SIGTERM or SIGINT.
     pub drain_timeout: Duration,
     /// Seed of everything random; `None` takes one from the clock.
@@ -183,6 +187,8 @@ impl Config {
             slow_start: limits::SLOW_START_DEFAULT,
             on_down: OnDown::Keep,
             max_connections: None,
+            backend_idle: limits::BACKEND_IDLE_DEFAULT,
+            backend_idle_connections: limits::BACKEND_IDLE_CONNECTIONS_DEFAULT,
             drain_timeout: limits::DRAIN_TIMEOUT_DEFAULT,
             seed: None,
             log_level: log::LevelFilter::Info,

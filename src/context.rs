@@ -10,7 +10,7 @@ use mio::Registry;
 use crate::backends::{BackendId, Backends};
 use crate::config::{Config, OnDown};
 use crate::event::{Key, RunQueue, Slots, Timers};
-use crate::net::{BufferPool, PipePool, Stream, Supplies};
+use crate::net::{BufferPool, PipePool, Socket, Stream, Supplies};
 use crate::stats::Stats;
 
 /// Everything shared, in one place, with one owner.
@@ -37,6 +37,8 @@ pub struct Context {
     pub settings: Settings,
     /// Connections to be reaped at the end of this turn.
     retired: Vec<Key>,
+    /// Idle connections with an event in this turn.
+    stirred: Vec<Key>,
 }
 
 /// A connection to a backend: a slot and a token of its own, for life.
@@ -46,10 +48,21 @@ pub struct BackendConnection {
     pub stream: Stream,
     /// Whom it leads to.
     pub backend: BackendId,
-    /// The pair that uses it; `None` once it is retired.
-    pub pair: Option<Key>,
+    /// Who uses it.
+    pub user: User,
     /// When the connect began.
     pub started_at: Instant,
+}
+
+/// Who uses a backend connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum User {
+    /// A pair.
+    Pair(Key),
+    /// Nobody now: it waits in its backend's idle list for the next pair.
+    Idle,
+    /// Nobody any more: it waits for the end of the turn.
+    Retired,
 }
 
 /// The operator's times and limits that connections live by.
@@ -69,6 +82,20 @@ pub struct Settings {
     pub drain_timeout: Duration,
     /// Pairs at once.
     pub max_connections: usize,
+    /// Idle connections kept to one backend.
+    pub backend_idle_connections: usize,
+    /// How long an idle connection to a backend is kept.
+    pub backend_idle: Duration,
+}
+
+impl User {
+    /// The pair that uses it, if one does.
+    pub fn pair(self) -> Option<Key> {
+        match self {
+            User::Pair(key) => Some(key),
+            User::Idle | User::Retired => None,
+        }
+    }
 }
 
 impl Context {
@@ -92,6 +119,7 @@ impl Context {
             stats: Stats::default(),
             settings,
             retired: Vec::new(),
+            stirred: Vec::new(),
         }
     }
 
@@ -104,18 +132,70 @@ impl Context {
         started_at: Instant,
     ) -> Key {
         self.backends.opened(backend, self.now);
-        let connection = BackendConnection { stream, backend, pair: Some(pair), started_at };
+        let user = User::Pair(pair);
+        let connection = BackendConnection { stream, backend, user, started_at };
         self.connections.insert_with(|_| connection)
+    }
+
+    /// Its pair is done with this connection, and another one may use it: to the idle list.
+    pub fn park(&mut self, key: Key) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        connection.user = User::Idle;
+        self.backends.closed(connection.backend);
+        let limit = self.settings.backend_idle_connections;
+        if let Some(oldest) = self.backends.park(connection.backend, key, self.now, limit) {
+            self.retire(oldest);
+        }
+    }
+
+    /// An idle connection to `backend` for `pair`, the last parked first; `None` if there is none
+    /// that is still good. One that has something to say was closed by its backend, or says what
+    /// nobody asked for: neither is of use.
+    pub fn unpark(&mut self, backend: BackendId, pair: Key) -> Option<Key> {
+        while let Some(key) = self.backends.unpark(backend) {
+            let Some(connection) = self.connections.get_mut(key) else { continue };
+            if connection.stream.can_read() {
+                self.retire(key);
+                continue;
+            }
+            connection.user = User::Pair(pair);
+            self.backends.opened(backend, self.now);
+            return Some(key);
+        }
+        None
+    }
+
+    /// Close the idle connections to `backend` that were parked before `since`.
+    pub fn retire_idle(&mut self, backend: BackendId, since: Instant) {
+        while let Some(key) = self.backends.unpark_older(backend, since) {
+            self.retire(key);
+        }
     }
 
     /// Nobody uses this connection any more: it does not count at its backend, and the end of the
     /// turn reaps it.
     pub fn retire(&mut self, key: Key) {
-        if let Some(connection) = self.connections.get_mut(key)
-            && connection.pair.take().is_some()
-        {
-            self.backends.closed(connection.backend);
-            self.retired.push(key);
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        match std::mem::replace(&mut connection.user, User::Retired) {
+            User::Retired => return,
+            User::Idle => self.backends.forget_idle(connection.backend, key),
+            User::Pair(_) => self.backends.closed(connection.backend),
+        }
+        self.retired.push(key);
+    }
+
+    /// An idle connection has an event. Only noted, for events are still being marked.
+    pub fn stir(&mut self, key: Key) {
+        self.stirred.push(key);
+    }
+
+    /// Retire the idle connections that had an event, unless a pair took them meanwhile.
+    pub fn retire_stirred(&mut self) {
+        while let Some(key) = self.stirred.pop() {
+            let idle = |connection: &BackendConnection| connection.user == User::Idle;
+            if self.connections.get(key).is_some_and(idle) {
+                self.retire(key);
+            }
         }
     }
 
@@ -152,6 +232,8 @@ impl Settings {
             on_down: config.on_down,
             drain_timeout: config.drain_timeout,
             max_connections,
+            backend_idle_connections: config.backend_idle_connections,
+            backend_idle: config.backend_idle,
         }
     }
 }

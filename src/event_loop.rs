@@ -21,7 +21,7 @@ use mio::{Events, Poll};
 
 use crate::backends::{BackendId, Backends, Flip};
 use crate::config::{Config, OnDown, duration_text};
-use crate::context::{Context, Settings};
+use crate::context::{Context, Settings, User};
 use crate::event::signals::{Signals, Wish};
 use crate::event::{Chore, Key, Owner, Slots, TimerKey};
 use crate::health::Health;
@@ -195,9 +195,15 @@ impl EventLoop {
                 Some(Owner::Connection(key)) => {
                     let Some(connection) = self.cx.connections.get_mut(key) else { continue };
                     connection.stream.mark(event);
-                    let user = connection.pair;
-                    if let Some(pair) = user.and_then(|key| self.pairs.get_mut(key)) {
-                        self.cx.run_queue.push(Owner::Pair(pair.key), &mut pair.queued);
+                    match connection.user {
+                        User::Pair(user) => {
+                            if let Some(pair) = self.pairs.get_mut(user) {
+                                self.cx.run_queue.push(Owner::Pair(user), &mut pair.queued);
+                            }
+                        }
+                        // Closed by its backend, most likely; looked at when acting.
+                        User::Idle => self.cx.stir(key),
+                        User::Retired => {}
                     }
                 }
                 Some(Owner::Probe(key)) => self.health.mark(key, event, &mut self.cx),
@@ -214,6 +220,7 @@ impl EventLoop {
 
     /// 3: everybody who waited when the turn began acts once.
     fn act(&mut self) {
+        self.cx.retire_stirred();
         for _ in 0..self.cx.run_queue.len() {
             match self.cx.run_queue.pop() {
                 Some(Owner::Pair(key)) => {
@@ -296,7 +303,7 @@ impl EventLoop {
     fn clear_backends(&mut self, fallen: &[(BackendId, Flip)]) {
         let has_fallen = |backend| fallen.iter().any(|&(id, _)| id == backend);
         let on_it = self.cx.connections.iter().filter(|(_, c)| has_fallen(c.backend));
-        let pairs: Vec<Key> = on_it.filter_map(|(_, c)| c.pair).collect();
+        let pairs: Vec<Key> = on_it.filter_map(|(_, c)| c.user.pair()).collect();
         pairs.into_iter().for_each(|key| self.with_pair(key, tcp::on_backend_down));
     }
 
@@ -477,16 +484,18 @@ impl EventLoop {
     #[cfg(debug_assertions)]
     fn check_invariants(&self) {
         assert!(self.dead.is_empty() && self.cx.retired() == 0, "all that died was reaped");
-        self.cx.backends.check_invariants(self.cx.connections.len());
+        let in_use =
+            self.cx.connections.iter().filter(|(_, c)| c.user.pair().is_some()).count();
+        self.cx.backends.check_invariants(in_use, self.cx.connections.len() - in_use);
         let mut holding = 0;
         for (key, pair) in self.pairs.iter() {
             assert!(self.cx.timers.belongs_to(pair.timer, Owner::Pair(key)), "pair and timer");
             let connection = pair.connection.and_then(|key| self.cx.connections.get(key));
-            assert!(connection.is_some_and(|c| c.pair == Some(key)), "pair and connection");
+            let owner = connection.and_then(|c| c.user.pair());
+            assert!(owner == pair.connection.map(|_| key), "pair and connection");
             holding += usize::from(pair.duplex.request.held() > 0);
             holding += usize::from(pair.duplex.response.held() > 0);
         }
-        assert_eq!(self.pairs.len(), self.cx.connections.len(), "a connection for each pair");
         let is_pair =
             |owner: &Owner| matches!(*owner, Owner::Pair(key) if self.pairs.get(key).is_some());
         let waiting = self.cx.run_queue.iter().filter(is_pair).count();

@@ -269,3 +269,11 @@ pub const CONNECT_FAILED_PENALTY: Duration = Duration::from_secs(1);
 
 /// A connect time never decays below this, so that connections still count.
 pub const CONNECT_TIME_MIN: Duration = Duration::from_micros(1);
+
+// ---- HTTP -----------------------------------------------------------------------------------
+
+/// How long an idle connection to a backend is kept; Node.js closes after 5 s, nginx after 75 s.
+pub const BACKEND_IDLE_DEFAULT: Duration = Duration::from_secs(60);
+
+/// Idle connections kept to one backend.
+pub const BACKEND_IDLE_CONNECTIONS_DEFAULT: usize = 100;

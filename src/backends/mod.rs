@@ -13,6 +13,7 @@
 
 mod state;
 
+use std::collections::VecDeque;
 use std::fmt::{self, Write as _};
 use std::net::{IpAddr, SocketAddr};
 use std::ops::Index;
@@ -22,6 +23,7 @@ use log::info;
 
 use crate::balance::{Ask, Balance, Candidate, Candidates, Observation};
 use crate::config::AllDown;
+use crate::event::Key;
 use crate::limits::{SLOW_START_PERCENT_MIN, SLOW_START_STEPS, WEIGHT_ONE};
 use crate::net::Fault;
 use crate::stats::Rate;
@@ -61,6 +63,8 @@ pub struct Backend {
     pub bytes_received: u64,
     /// Connections a second.
     pub rate: Rate,
+    /// Connections that wait for a pair, the last parked at the back.
+    idle: VecDeque<(Key, Instant)>,
     /// When its slow start began, if it is in one.
     ramp_from: Option<Instant>,
     /// Left out of the pick that is under way.
@@ -206,6 +210,35 @@ impl Backends {
         self.refresh(id.0 as usize);
     }
 
+    /// Keep an idle connection to it; beyond `limit`, the oldest is handed back to be closed.
+    pub fn park(&mut self, id: BackendId, key: Key, now: Instant, limit: usize) -> Option<Key> {
+        let idle = &mut self.list[id.0 as usize].idle;
+        idle.push_back((key, now));
+        if idle.len() > limit { idle.pop_front().map(|(key, _)| key) } else { None }
+    }
+
+    /// The idle connection to it that was parked last.
+    pub fn unpark(&mut self, id: BackendId) -> Option<Key> {
+        self.list[id.0 as usize].idle.pop_back().map(|(key, _)| key)
+    }
+
+    /// An idle connection to it that was parked before `since`.
+    pub fn unpark_older(&mut self, id: BackendId, since: Instant) -> Option<Key> {
+        let idle = &mut self.list[id.0 as usize].idle;
+        let old = idle.front().is_some_and(|&(_, parked)| parked < since);
+        if old { idle.pop_front().map(|(key, _)| key) } else { None }
+    }
+
+    /// This idle connection to it is closed.
+    pub fn forget_idle(&mut self, id: BackendId, key: Key) {
+        self.list[id.0 as usize].idle.retain(|&(other, _)| other != key);
+    }
+
+    /// How many idle connections to it wait.
+    pub fn idle(&self, id: BackendId) -> usize {
+        self.list[id.0 as usize].idle.len()
+    }
+
     /// It took a connection after so long.
     pub fn connected(&mut self, id: BackendId, took: Duration, now: Instant) {
         let seen = Observation::Connected(took);
@@ -318,7 +351,8 @@ impl Backends {
     }
 
     /// What this room and the candidates must agree on.
-    pub fn check_invariants(&self, open: usize) {
+    pub fn check_invariants(&self, open: usize, idle: usize) {
+        assert_eq!(idle, self.list.iter().map(|b| b.idle.len()).sum(), "idle connections");
         let sum: usize = self.candidates.iter().map(|c| c.connections as usize).sum();
         assert_eq!(sum, open, "counts and connections");
         assert_eq!(self.up, self.list.iter().filter(|b| b.state.is_up()).count(), "up");
@@ -443,6 +477,7 @@ impl Backend {
             bytes_sent: 0,
             bytes_received: 0,
             rate: Rate::new(now),
+            idle: VecDeque::new(),
             ramp_from: None,
             tried: false,
             available: false,
