@@ -10,7 +10,7 @@ use mio::Registry;
 use crate::backends::{BackendId, Backends};
 use crate::config::{Config, OnDown};
 use crate::event::{Key, RunQueue, Slots, Timers};
-use crate::net::{BufferPool, PipePool, Socket, Stream, Supplies};
+use crate::net::{self, BufferPool, PipePool, Socket, Stream, Supplies};
 use crate::stats::Stats;
 
 /// Everything shared, in one place, with one owner.
@@ -21,7 +21,9 @@ pub struct Context {
     pub registry: Registry,
     /// All timers.
     pub timers: Timers,
-    /// The scratch buffer and the pooled ones.
+    /// What all reads go into.
+    pub scratch: Box<[u8]>,
+    /// Buffers for what a target would not take.
     pub buffers: BufferPool,
     /// Pipes for splicing.
     pub pipes: PipePool,
@@ -111,6 +113,7 @@ impl Context {
             now,
             registry,
             timers: Timers::new(now),
+            scratch: net::buffer::scratch(),
             buffers: BufferPool::default(),
             pipes,
             backends,
@@ -217,7 +220,14 @@ impl Context {
         key: Option<Key>,
     ) -> (Option<&mut BackendConnection>, Supplies<'_>) {
         let connection = key.and_then(|key| self.connections.get_mut(key));
-        (connection, Supplies { buffers: &mut self.buffers, pipes: &mut self.pipes })
+        (
+            connection,
+            Supplies {
+                scratch: &mut self.scratch,
+                buffers: &mut self.buffers,
+                pipes: &mut self.pipes,
+            },
+        )
     }
 }
 

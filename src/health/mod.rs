@@ -110,7 +110,7 @@ impl Health {
         probe.queued = false;
         let Some(run) = &mut probe.run else { return };
         let owner = Owner::Probe(Key { generation: probe.generation, ..key });
-        match run.proceed(&self.question, &mut cx.buffers) {
+        match run.proceed(&self.question, &mut cx.scratch) {
             Some(outcome) => self.finish(key, outcome, cx),
             None => {
                 if let Err(error) = run.stream.arm(&cx.registry, owner) {
@@ -191,11 +191,7 @@ impl Probe {
 
 impl Run {
     /// Get on as far as possible; says what the run came to, once that is known.
-    fn proceed(
-        &mut self,
-        question: &Question,
-        buffers: &mut crate::net::BufferPool,
-    ) -> Option<Outcome> {
+    fn proceed(&mut self, question: &Question, scratch: &mut [u8]) -> Option<Outcome> {
         if !self.connected {
             match self.stream.connect_outcome() {
                 Connect::Pending => return None,
@@ -214,7 +210,6 @@ impl Run {
             }
         }
         while self.stream.can_read() {
-            let scratch = buffers.scratch();
             let (count, ended) = match self.stream.receive(scratch) {
                 Received::Bytes(count) => (count, false),
                 Received::Eof => (0, true),

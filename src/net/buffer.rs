@@ -5,6 +5,8 @@
 //! which stays in the processor's cache. A pair holds a buffer only from the moment its target
 //! blocked until the target took the rest; an idle pair holds none.
 
+use std::io::IoSlice;
+
 use crate::limits::{BUFFER_BYTES, FREE_BUFFERS_MAX};
 
 /// Bytes that wait for their target: `data[start..end]`.
@@ -16,9 +18,8 @@ pub struct Buffer {
 }
 
 /// Where buffers come from and go back to.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct BufferPool {
-    scratch: Box<[u8]>,
     free: Vec<Box<[u8]>>,
     lent: usize,
 }
@@ -46,24 +47,19 @@ impl Buffer {
     }
 }
 
-impl Default for BufferPool {
-    fn default() -> Self {
-        BufferPool { scratch: zeroed(), free: Vec::new(), lent: 0 }
-    }
-}
-
 impl BufferPool {
-    /// The scratch buffer. What is in it is gone at the next read.
-    pub fn scratch(&mut self) -> &mut [u8] {
-        &mut self.scratch
-    }
-
-    /// A buffer that keeps `scratch[start..end]`.
-    pub fn keep(&mut self, start: usize, end: usize) -> Buffer {
+    /// A buffer that keeps these bytes, which are at most a buffer's worth, from `skip` on.
+    pub fn keep(&mut self, slices: &[IoSlice<'_>], skip: usize) -> Buffer {
         let mut data = self.free.pop().unwrap_or_else(zeroed);
-        data[..end - start].copy_from_slice(&self.scratch[start..end]);
+        let (mut skip, mut end) = (skip, 0);
+        for slice in slices {
+            let rest = slice.get(skip..).unwrap_or_default();
+            skip = skip.saturating_sub(slice.len());
+            data[end..end + rest.len()].copy_from_slice(rest);
+            end += rest.len();
+        }
         self.lent += 1;
-        Buffer { data, start: 0, end: end - start }
+        Buffer { data, start: 0, end }
     }
 
     /// Take a buffer back.
@@ -80,6 +76,11 @@ impl BufferPool {
     }
 }
 
+/// The one buffer that all reads go into. What is in it is gone at the next read.
+pub fn scratch() -> Box<[u8]> {
+    zeroed()
+}
+
 fn zeroed() -> Box<[u8]> {
     // Zeroed pages come from the system untouched: memory is used only as far as it is written.
     vec![0; BUFFER_BYTES].into_boxed_slice()
@@ -92,9 +93,7 @@ mod tests {
     #[test]
     fn keeps_what_is_asked_and_no_more() {
         let mut pool = BufferPool::default();
-        pool.scratch()[..6].copy_from_slice(b"abcdef");
-        let mut buffer = pool.keep(2, 6);
-        pool.scratch()[..6].fill(b'-');
+        let mut buffer = pool.keep(&[IoSlice::new(b"cdef")], 0);
         assert_eq!(buffer.bytes(), b"cdef");
         buffer.consume(3);
         assert_eq!(buffer.bytes(), b"f");
@@ -106,9 +105,21 @@ mod tests {
     }
 
     #[test]
+    fn keeps_slices_from_anywhere_on() {
+        let mut pool = BufferPool::default();
+        let slices = [&b"abc"[..], b"", b"de", b"f"].map(IoSlice::new);
+        for skip in 0..=6 {
+            let buffer = pool.keep(&slices, skip);
+            assert_eq!(buffer.bytes(), &b"abcdef"[skip..]);
+            pool.give_back(buffer);
+        }
+    }
+
+    #[test]
     fn only_so_many_free_buffers_are_kept() {
         let mut pool = BufferPool::default();
-        let buffers: Vec<_> = (0..FREE_BUFFERS_MAX + 5).map(|_| pool.keep(0, 1)).collect();
+        let buffers: Vec<_> =
+            (0..FREE_BUFFERS_MAX + 5).map(|_| pool.keep(&[IoSlice::new(b"x")], 0)).collect();
         buffers.into_iter().for_each(|buffer| pool.give_back(buffer));
         assert_eq!((pool.free.len(), pool.lent()), (FREE_BUFFERS_MAX, 0));
     }

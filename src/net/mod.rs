@@ -10,7 +10,7 @@ pub mod pipe;
 pub mod stream;
 
 use std::fmt;
-use std::io;
+use std::io::{self, IoSlice};
 
 pub use buffer::{Buffer, BufferPool};
 pub use listener::{Accepted, Listener};
@@ -57,6 +57,8 @@ pub enum Fault {
     Unreachable,
     /// We gave it up ourselves: its backend is down.
     GivenUp,
+    /// It ended before what it had promised.
+    CutShort,
     /// We have no descriptor or memory left: not the peer's fault, and the same for all of them.
     Exhausted,
     /// Anything else.
@@ -65,7 +67,9 @@ pub enum Fault {
 
 /// Where a pump's buffers and pipes come from.
 pub struct Supplies<'a> {
-    /// Buffers, and the scratch buffer.
+    /// What all reads go into.
+    pub scratch: &'a mut [u8],
+    /// Buffers.
     pub buffers: &'a mut BufferPool,
     /// Pipes.
     pub pipes: &'a mut PipePool,
@@ -83,9 +87,11 @@ pub trait Socket {
     fn receive(&mut self, into: &mut [u8]) -> Received;
     /// Write from a buffer.
     fn send(&mut self, from: &[u8]) -> Sent;
-    /// Move bytes into a pipe without seeing them. `Eof` is not certain to be the end: only a read
-    /// tells that from urgent data, which a splice does not pass.
-    fn receive_into(&mut self, pipe: &mut Pipe) -> Received;
+    /// Write from several places, in one call where that is possible.
+    fn send_slices(&mut self, from: &[IoSlice<'_>]) -> Sent;
+    /// Move at most `limit` bytes into a pipe without seeing them. `Eof` is not certain to be the
+    /// end: only a read tells that from urgent data, which a splice does not pass.
+    fn receive_into(&mut self, pipe: &mut Pipe, limit: u64) -> Received;
     /// Move bytes out of a pipe without seeing them.
     fn send_out_of(&mut self, pipe: &mut Pipe) -> Sent;
     /// Tell the peer that nothing more will be sent; reading goes on.
@@ -125,6 +131,7 @@ impl fmt::Display for Fault {
             Fault::TimedOut => f.write_str("timed out"),
             Fault::Unreachable => f.write_str("unreachable"),
             Fault::GivenUp => f.write_str("its backend went down"),
+            Fault::CutShort => f.write_str("ended too early"),
             Fault::Exhausted => f.write_str("out of descriptors or memory"),
             Fault::Other(kind) => write!(f, "{kind}"),
         }

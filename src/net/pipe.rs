@@ -59,11 +59,12 @@ mod linux {
             self.held == 0
         }
 
-        /// Move bytes from a socket into the pipe, which must be empty: only then is "would block"
+        /// Move at most `limit` bytes from a socket into the pipe, which must be empty: only then is "would block"
         /// certain to speak of the socket.
-        pub fn fill_from(&mut self, socket: BorrowedFd<'_>) -> Received {
+        pub fn fill_from(&mut self, socket: BorrowedFd<'_>, limit: u64) -> Received {
             debug_assert!(self.is_empty(), "a pipe is filled again only once it is empty");
-            match self.splice(socket, self.write_end.as_fd(), self.capacity) {
+            let room = self.capacity.min(usize::try_from(limit).unwrap_or(usize::MAX));
+            match self.splice(socket, self.write_end.as_fd(), room) {
                 Ok(0) => Received::Eof,
                 Ok(count) => {
                     self.held = count;
@@ -174,7 +175,7 @@ mod elsewhere {
         }
 
         /// Move bytes from a socket into the pipe.
-        pub fn fill_from<S>(&mut self, _socket: S) -> Received {
+        pub fn fill_from<S>(&mut self, _socket: S, _limit: u64) -> Received {
             match self.0 {}
         }
 

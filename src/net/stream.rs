@@ -7,7 +7,7 @@
 //!
 //! TLS will have its state here, beside the socket, so that nobody above sees that it is there.
 
-use std::io::{self, Read, Write};
+use std::io::{self, IoSlice, Read, Write};
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::time::Duration;
@@ -262,11 +262,22 @@ impl Socket for Stream {
         self.note_sent(sent, from.len())
     }
 
-    fn receive_into(&mut self, pipe: &mut Pipe) -> Received {
+    fn send_slices(&mut self, from: &[IoSlice<'_>]) -> Sent {
+        self.before_write();
+        let wanted = from.iter().map(|slice| slice.len()).sum();
+        let sent = match retry(|| (&self.socket).write_vectored(from)) {
+            Ok(count) => Sent::Bytes(count),
+            Err(error) if would_block(&error) => Sent::WouldBlock,
+            Err(error) => Sent::Broken(Fault::of(&error)),
+        };
+        self.note_sent(sent, wanted)
+    }
+
+    fn receive_into(&mut self, pipe: &mut Pipe, limit: u64) -> Received {
         if self.read_to_the_end || self.readiness.urgent {
             return Received::Eof;
         }
-        match pipe.fill_from(self.socket.as_fd()) {
+        match pipe.fill_from(self.socket.as_fd(), limit) {
             Received::Eof => Received::Eof,
             received => self.note_received(received),
         }

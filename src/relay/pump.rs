@@ -16,6 +16,8 @@
 //! before it reads (pitfall 4), reads only while the target takes (so a reader that stops holds one
 //! buffer at most: pitfall 17), and leaves when its budget is spent (pitfall 15).
 
+use std::io::IoSlice;
+
 use crate::limits::{
     BYTES_PER_DIRECTION_PER_TURN, SPLICE_AFTER_READS, SPLICE_MOVE_BYTES_MIN,
     SPLICE_READ_BYTES_MIN, SPLICE_UNTIL_SMALL,
@@ -46,7 +48,12 @@ pub struct Flow {
     streak: u8,
     mode: Mode,
     end: End,
+    /// Bytes still to be read: a message's body ends before its connection does.
+    left: u64,
 }
+
+/// As many bytes as there will be.
+const ENDLESS: u64 = u64::MAX;
 
 /// Why the pump stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,11 +109,18 @@ impl Default for Flow {
             streak: 0,
             mode: Mode::Copy,
             end: End::None,
+            left: ENDLESS,
         }
     }
 }
 
 impl Flow {
+    /// A direction that is done after so many bytes, which the source stays open after: a message
+    /// of known length. The end of the source before that is a break.
+    pub fn counted(bytes: u64) -> Flow {
+        Flow { left: bytes, ..Flow::default() }
+    }
+
     /// A direction that is so far.
     #[cfg(test)]
     pub fn at(state: State) -> Flow {
@@ -192,6 +206,10 @@ impl Flow {
                 self.state = State::Done;
                 self.end = if self.discards() { End::None } else { End::Owed };
             }
+            if self.left == 0 {
+                self.state = State::Done;
+                return Step::Rest;
+            }
             if !source.can_read() || !(target.can_write() || self.discards()) {
                 return Step::Rest;
             }
@@ -199,9 +217,16 @@ impl Flow {
                 return Step::Again;
             }
             match self.fill(source, target, supplies) {
-                Ok(Received::Bytes(count)) => budget = budget.saturating_sub(count),
+                Ok(Received::Bytes(count)) => {
+                    budget = budget.saturating_sub(count);
+                    self.count_down(count);
+                }
                 Ok(Received::WouldBlock) => return Step::Rest,
-                Ok(Received::Eof) => self.state = State::Draining,
+                Ok(Received::Eof) if self.left == ENDLESS => self.state = State::Draining,
+                Ok(Received::Eof) => {
+                    self.state = State::Done;
+                    return Step::SourceBroke(Fault::CutShort);
+                }
                 Ok(Received::Broken(fault)) => {
                     // Everything read before was sent, or this read would not have been tried.
                     self.state = State::Done;
@@ -211,6 +236,52 @@ impl Flow {
             }
         }
         Step::Rest
+    }
+
+    /// Send these bytes, which together are at most a buffer's worth, and keep what the target does
+    /// not take. Nothing must be held. An error is the target's; what it did not take is kept then,
+    /// too.
+    pub fn offer(
+        &mut self,
+        slices: &[IoSlice<'_>],
+        target: &mut impl Socket,
+        supplies: &mut Supplies<'_>,
+    ) -> Result<(), Fault> {
+        debug_assert_eq!(self.held(), 0, "what was read before goes first");
+        let count: usize = slices.iter().map(|slice| slice.len()).sum();
+        let sent =
+            if target.can_write() { target.send_slices(slices) } else { Sent::WouldBlock };
+        let taken = match sent {
+            Sent::Bytes(taken) => taken,
+            Sent::WouldBlock | Sent::Broken(_) => 0,
+        };
+        self.moved += taken as u64;
+        if taken < count {
+            self.release(supplies);
+            self.held = Held::Buffer(supplies.buffers.keep(slices, taken));
+        }
+        match sent {
+            Sent::Broken(fault) => Err(fault),
+            Sent::Bytes(_) | Sent::WouldBlock => Ok(()),
+        }
+    }
+
+    /// Send what is held, and nothing more.
+    pub fn flush_to(
+        &mut self,
+        target: &mut impl Socket,
+        supplies: &mut Supplies<'_>,
+    ) -> Result<(), Fault> {
+        match self.flush(target, supplies) {
+            Flush::Empty | Flush::Blocked => Ok(()),
+            Flush::Broken(fault) => Err(fault),
+        }
+    }
+
+    fn count_down(&mut self, count: usize) {
+        if self.left != ENDLESS {
+            self.left -= count as u64;
+        }
     }
 
     /// Send what is held.
@@ -251,7 +322,7 @@ impl Flow {
     ) -> Result<Received, Fault> {
         if self.mode == Mode::Splice {
             if let Some(mut pipe) = supplies.pipes.take() {
-                let received = source.receive_into(&mut pipe);
+                let received = source.receive_into(&mut pipe, self.left);
                 if let Received::Bytes(count) = received {
                     self.judge_splice(count);
                     self.held = Held::Pipe(pipe);
@@ -265,7 +336,9 @@ impl Flow {
             }
             self.mode = Mode::Copy;
         }
-        let received = source.receive(supplies.buffers.scratch());
+        let left = usize::try_from(self.left).unwrap_or(usize::MAX);
+        let room = supplies.scratch.len().min(left);
+        let received = source.receive(&mut supplies.scratch[..room]);
         let Received::Bytes(count) = received else { return Ok(received) };
         if self.mode == Mode::Copy {
             self.judge_copy(count);
@@ -281,19 +354,20 @@ impl Flow {
         target: &mut impl Socket,
         supplies: &mut Supplies<'_>,
     ) -> Result<(), Fault> {
-        let taken = match target.send(&supplies.buffers.scratch()[..count]) {
+        let bytes = &supplies.scratch[..count];
+        let sent = target.send(bytes);
+        let taken = match sent {
             Sent::Bytes(taken) => taken,
-            Sent::WouldBlock => 0,
-            Sent::Broken(fault) => {
-                self.held = Held::Buffer(supplies.buffers.keep(0, count));
-                return Err(fault);
-            }
+            Sent::WouldBlock | Sent::Broken(_) => 0,
         };
         self.moved += taken as u64;
         if taken < count {
-            self.held = Held::Buffer(supplies.buffers.keep(taken, count));
+            self.held = Held::Buffer(supplies.buffers.keep(&[IoSlice::new(bytes)], taken));
         }
-        Ok(())
+        match sent {
+            Sent::Broken(fault) => Err(fault),
+            Sent::Bytes(_) | Sent::WouldBlock => Ok(()),
+        }
     }
 
     /// Large reads in a row mean a stream: from then on the bytes need not pass through us.

@@ -15,7 +15,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use crate::limits::BYTES_PER_DIRECTION_PER_TURN;
-use crate::net::{BufferPool, PipePool, Socket};
+use crate::net::{self, BufferPool, PipePool, Socket};
 
 use super::duplex::{Break, Duplex, Outcome, Progress};
 use super::pump::{Flow, State, Supplies};
@@ -99,7 +99,9 @@ fn play(seed: u64, traced: bool) -> (Vec<String>, Seen) {
     let mut world = World::new(seed, traced);
     let mut buffers = BufferPool::default();
     let mut pipes = PipePool::new(world.pipes);
-    let mut supplies = Supplies { buffers: &mut buffers, pipes: &mut pipes };
+    let mut scratch = net::buffer::scratch();
+    let mut supplies =
+        Supplies { scratch: &mut scratch, buffers: &mut buffers, pipes: &mut pipes };
     let end = world.run(&mut supplies);
     world.judge(end);
     world.duplex.end(&mut supplies);

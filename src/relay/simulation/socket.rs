@@ -13,6 +13,7 @@
 //! the middle of a pump too, and then the edge comes with the next wait.
 
 use std::cell::RefCell;
+use std::io::IoSlice;
 use std::rc::Rc;
 use std::sync::LazyLock;
 
@@ -458,7 +459,12 @@ impl Socket for ScriptedSocket {
         self.take(&from[..count], from.len())
     }
 
-    fn receive_into(&mut self, pipe: &mut Pipe) -> Received {
+    fn send_slices(&mut self, from: &[IoSlice<'_>]) -> Sent {
+        let bytes: Vec<u8> = from.iter().flat_map(|slice| slice.to_vec()).collect();
+        self.send(&bytes)
+    }
+
+    fn receive_into(&mut self, pipe: &mut Pipe, limit: u64) -> Received {
         self.spliced = true;
         if let Some(received) = self.without_bytes() {
             if received == Received::Eof {
@@ -468,7 +474,8 @@ impl Socket for ScriptedSocket {
             return received;
         }
         // A splice may be short for want of places in the pipe, whatever the socket.
-        let most = self.waiting().min(PIPE_BYTES_MIN);
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let most = self.waiting().min(PIPE_BYTES_MIN).min(limit);
         let count = if self.random.bool() { self.some(most) } else { most };
         let count = pipe.pour_in(noise(self.salts.0, self.read, count));
         self.read += count as u64;
