@@ -4,6 +4,7 @@
 //! single values, then what is missing or does not go together. `main` calls [`parse`] and prints;
 //! nothing here does I/O.
 
+mod http;
 mod manual;
 mod table;
 
@@ -257,7 +258,8 @@ mod tests {
              --check http:/x --check-interval 10ms --check-timeout=1ms --rise 1 --fall 1000 \
              --all-down spread --connect-timeout 1.5s --retries 0 --idle-timeout 2h \
              --half-close-timeout 1m --slow-start 10s --on-down close --max-connections 7 \
-             --drain-timeout 0s --seed 18446744073709551615 --log-level trace");
+             --drain-timeout 0s --seed 18446744073709551615 --log-level trace \
+             --backend-idle 1ms --backend-idle-connections 0");
         assert_eq!(config.listeners.len(), 2);
         let expected = Config {
             listeners: config.listeners.clone(),
@@ -276,6 +278,8 @@ mod tests {
             slow_start: Duration::from_secs(10),
             on_down: OnDown::Close,
             max_connections: Some(7),
+            backend_idle: Duration::from_millis(1),
+            backend_idle_connections: 0,
             drain_timeout: Duration::ZERO,
             seed: Some(u64::MAX),
             log_level: log::LevelFilter::Trace,

@@ -277,3 +277,6 @@ pub const BACKEND_IDLE_DEFAULT: Duration = Duration::from_secs(60);
 
 /// Idle connections kept to one backend.
 pub const BACKEND_IDLE_CONNECTIONS_DEFAULT: usize = 100;
+
+/// Most idle connections to one backend that can be asked for: more than ports to come from.
+pub const BACKEND_IDLE_CONNECTIONS_MAX: usize = 100_000;

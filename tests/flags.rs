@@ -183,6 +183,7 @@ fn wrong_durations() {
         ("connect-timeout", "at least 1ms"),
         ("idle-timeout", "at least 1ms"),
         ("half-close-timeout", "at least 1ms"),
+        ("backend-idle", "at least 1ms"),
         ("slow-start", ""),
         ("drain-timeout", ""),
     ];
@@ -218,6 +219,7 @@ fn wrong_numbers() {
         ("fall", "from 1 to 1000", ["0", "1001", "-1", "+3", "0x3"]),
         ("retries", "from 0 to 100", ["101", "-1", "1e1", "3s", "none"]),
         ("max-connections", "from 1 to 1000000000", ["0", "1000000001", "-1", "10k", "∞"]),
+        ("backend-idle-connections", "from 0 to 100000", ["100001", "-1", "10k", "none", "1s"]),
         (
             "seed",
             "from 0 to 18446744073709551615",
@@ -287,6 +289,8 @@ fn flags_given_twice() {
         ("half-close-timeout", "1s"),
         ("slow-start", "1s"),
         ("max-connections", "1"),
+        ("backend-idle", "1s"),
+        ("backend-idle-connections", "1"),
         ("drain-timeout", "1s"),
         ("seed", "1"),
         ("log-level", "off"),
@@ -331,7 +335,8 @@ fn help_is_the_manual() {
             };
             assert!(manual.contains(&heading), "{heading}");
         }
-        for title in ["Balancing:", "Health:", "Signals:", "Exit codes:", "Examples:", "Demo:"]
+        for title in
+            ["Balancing:", "Health:", "HTTP:", "Signals:", "Exit codes:", "Examples:", "Demo:"]
         {
             assert!(manual.contains(&format!("\n{title}\n")), "{title}");
         }

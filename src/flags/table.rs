@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use super::http::HTTP;
 use super::{Command, manual};
 use crate::config::{
     Algorithm, AllDown, BackendSpec, Check, Config, LOG_LEVELS, Listen, OnDown, Wrong,
@@ -53,6 +54,7 @@ pub(super) static GROUPS: &[Group] = &[
     Group { title: "Balancing", flags: BALANCING },
     Group { title: "Health", flags: HEALTH },
     Group { title: "Limits and timeouts", flags: LIMITS },
+    Group { title: "HTTP", flags: HTTP },
     Group { title: "Operation", flags: OPERATION },
     Group { title: "Demo", flags: DEMO },
 ];

@@ -1,0 +1,33 @@
+//! The rows of the flags that only HTTP listeners heed, the group "HTTP" of the manual.
+//!
+//! Apart from the other rows because they are many. Read through [`super::table::GROUPS`].
+
+use super::table::{Act, Flag};
+use crate::config::{duration, duration_text, number};
+use crate::limits;
+
+pub(super) static HTTP: &[Flag] = &[
+    Flag {
+        short: "",
+        long: "backend-idle",
+        value: "DURATION",
+        says: "How long an idle connection to a backend is kept for the next request.",
+        default: |defaults| duration_text(defaults.backend_idle),
+        act: Act::Value(|config, text| {
+            config.backend_idle = duration(text, limits::TIMEOUT_MIN)?;
+            Ok(())
+        }),
+    },
+    Flag {
+        short: "",
+        long: "backend-idle-connections",
+        value: "N",
+        says: "Idle connections kept to one backend at most, 0 to 100000. 0: none is kept.",
+        default: |defaults| defaults.backend_idle_connections.to_string(),
+        act: Act::Value(|config, text| {
+            let most = number(text, 0..=limits::BACKEND_IDLE_CONNECTIONS_MAX as u64)?;
+            config.backend_idle_connections = most as usize;
+            Ok(())
+        }),
+    },
+];
