@@ -77,11 +77,13 @@ pub struct Listen {
     pub address: SocketAddr,
 }
 
-/// What is spoken on a listener. HTTP, HTTPS and UDP come onto the same rooms.
+/// What is spoken on a listener. HTTPS and UDP come onto the same rooms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protocol {
     /// Bytes are relayed as they are.
     Tcp,
+    /// HTTP/1.1: each request is balanced.
+    Http,
 }
 
 /// One backend as it was asked for.

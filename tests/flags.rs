@@ -44,9 +44,9 @@ fn the_line_is_exactly_this() {
         "--check-interval: found '5', want a duration with its unit such as 500ms, 2s, 5m or 1h"
     );
     assert_eq!(
-        complaint(&["--listen", "http://127.0.0.1:80"]),
-        "--listen: found 'http://127.0.0.1:80', want tcp:// or no scheme: 'http' is not served by \
-         this version"
+        complaint(&["--listen", "https://127.0.0.1:80"]),
+        "--listen: found 'https://127.0.0.1:80', want tcp://, http:// or no scheme: 'https' is \
+         not served by this version"
     );
     assert_eq!(
         complaint(&["--listen", "127.0.0.1:80"]),
@@ -58,7 +58,10 @@ fn the_line_is_exactly_this() {
 #[test]
 fn wrong_listeners() {
     let rows = [
-        ("-l 8000", "--listen: found '8000', want [tcp://]ADDR:PORT such as 127.0.0.1:8000"),
+        (
+            "-l 8000",
+            "--listen: found '8000', want [tcp://|http://]ADDR:PORT such as 127.0.0.1:8000",
+        ),
         ("-l 127.0.0.1", "--listen: found '127.0.0.1'"),
         (
             "-l 127.0.0.1:99999",
@@ -66,7 +69,14 @@ fn wrong_listeners() {
         ),
         ("-l ::1:80", "--listen: |want an IPv6 address in brackets"),
         ("-l example.org:80", "--listen: |want an address of this machine, not a name"),
-        ("-l https://[::]:443", "--listen: |tcp:// or no scheme|'https' is not served"),
+        ("-l http://127.0.0.1", "--listen: found 'http://127.0.0.1', want"),
+        ("-l http://127.0.0.1:80/", "--listen: found 'http://127.0.0.1:80/', want"),
+        ("-l http://example.org:80", "--listen: |want an address of this machine, not a name"),
+        ("-l *:80 -l http://*:80", "--listen: found '0.0.0.0:80' twice, want each address"),
+        (
+            "-l https://[::]:443",
+            "--listen: |tcp://, http:// or no scheme|'https' is not served",
+        ),
         ("-l tls://[::]:443", "--listen: |'tls' is not served by this version"),
         ("-l sni://[::]:443", "--listen: |'sni' is not served by this version"),
         ("-l udp://[::]:53", "--listen: |'udp' is not served by this version"),
@@ -75,10 +85,10 @@ fn wrong_listeners() {
             "-l *:80 --listen 0.0.0.0:80",
             "--listen: found '0.0.0.0:80' twice, want each address",
         ),
-        ("--listen=", "--listen: found nothing, want [tcp://]ADDR:PORT"),
-        ("--listen", "--listen: found nothing, want [tcp://]ADDR:PORT"),
-        ("-l", "--listen: found nothing, want [tcp://]ADDR:PORT"),
-        ("-l -a first", "--listen: found '-a', want [tcp://]ADDR:PORT"),
+        ("--listen=", "--listen: found nothing, want [tcp://|http://]ADDR:PORT"),
+        ("--listen", "--listen: found nothing, want [tcp://|http://]ADDR:PORT"),
+        ("-l", "--listen: found nothing, want [tcp://|http://]ADDR:PORT"),
+        ("-l -a first", "--listen: found '-a', want [tcp://|http://]ADDR:PORT"),
     ];
     expect(&rows, BACKEND);
     expect(&[("", "--listen: found nothing|such as --listen 127.0.0.1:8000|--demo")], BACKEND);
@@ -87,12 +97,22 @@ fn wrong_listeners() {
 #[test]
 fn wrong_backends() {
     let rows = [
-        ("-b db1", "--backend: found 'db1', want [tcp://]HOST:PORT such as 10.0.0.1:8001"),
+        (
+            "-b db1",
+            "--backend: found 'db1', want [tcp://|http://]HOST:PORT such as 10.0.0.1:8001",
+        ),
         ("-b :80", "--backend: found ':80'"),
         ("-b db1:0", "--backend: found 'db1:0', want a port from 1 to 65535"),
         ("-b db1:65536", "--backend: |want a port from 1 to 65535"),
         ("-b 1.2.3:80", "--backend: found '1.2.3:80'"),
         ("-b fe80::1:80", "--backend: |want an IPv6 address in brackets"),
+        ("-b http://db1", "--backend: found 'http://db1', want"),
+        ("-b http://db1:80/path", "--backend: found 'http://db1:80/path', want"),
+        (
+            "-b https://db1:443",
+            "--backend: |tcp://, http:// or no scheme|'https' is not served",
+        ),
+        ("-b db1:80 -b http://db1:80", "--backend: found the name 'db1:80' twice"),
         ("-b udp://db1:53", "--backend: |'udp' is not served by this version"),
         (
             "-b a:1,weight=x",
@@ -115,7 +135,7 @@ fn wrong_backends() {
         ("-b a:1,weigth=3", "--backend: |did you mean weight?"),
         ("-b a:1 -b a:1", "--backend: found the name 'a:1' twice|,name=NAME"),
         ("-b a:1,name=x -b a:2,name=x", "--backend: found the name 'x' twice"),
-        ("--backend", "--backend: found nothing, want [tcp://]HOST:PORT"),
+        ("--backend", "--backend: found nothing, want [tcp://|http://]HOST:PORT"),
     ];
     expect(&rows, LISTEN);
     expect(&[("", "--backend: found nothing|such as --backend 127.0.0.1:8001|--demo")], LISTEN);

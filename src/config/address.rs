@@ -1,4 +1,5 @@
-//! Listeners and backends as people write them: `[tcp://]ADDR:PORT`, `[tcp://]HOST:PORT[,OPTION]`.
+//! Listeners and backends as people write them: `[SCHEME://]ADDR:PORT`,
+//! `[SCHEME://]HOST:PORT[,OPTION]`, the scheme being `tcp` or `http`.
 //!
 //! No look-up happens here: a host name is checked for its form and stays a name. Called by the
 //! flags' table for each value, then by [`crate::flags`] once for the whole list.
@@ -10,14 +11,17 @@ use super::value::{self, Wrong, closest, digits, quoted};
 use super::{BackendSpec, Listen, Protocol};
 use crate::limits;
 
-const LISTEN_WANT: &str = "[tcp://]ADDR:PORT such as 127.0.0.1:8000, [::]:8000 or *:8000";
-const BACKEND_WANT: &str = "[tcp://]HOST:PORT such as 10.0.0.1:8001, [::1]:8001 or db1:5432";
+const LISTEN_WANT: &str =
+    "[tcp://|http://]ADDR:PORT such as 127.0.0.1:8000, [::]:8000 or http://*:8000";
+const BACKEND_WANT: &str =
+    "[tcp://|http://]HOST:PORT such as 10.0.0.1:8001, [::1]:8001 or db1:5432";
 const OPTIONS_WANT: &str = "weight=N, max-connections=N, backup or name=NAME";
 
 impl Listen {
-    /// `[tcp://]ADDR:PORT`. Port 0 lets the system choose; `*` is every IPv4 address.
+    /// `[tcp://|http://]ADDR:PORT`; TCP where no scheme is given. Port 0 lets the system choose;
+    /// `*` is every IPv4 address.
     pub fn parse(text: &str) -> Result<Listen, Wrong> {
-        let rest = without_scheme(text)?;
+        let (protocol, rest) = protocol_and_rest(text)?;
         let wrong = || Wrong::found(text, LISTEN_WANT);
         let (host, port) = rest.rsplit_once(':').ok_or_else(wrong)?;
         let port = u16::try_from(digits(port).ok_or_else(wrong)?)
@@ -27,14 +31,16 @@ impl Listen {
             "localhost" => SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
             _ => rest.parse().map_err(|_| listen_host_wrong(text, host))?,
         };
-        Ok(Listen { protocol: Protocol::Tcp, address })
+        Ok(Listen { protocol, address })
     }
 }
 
 impl BackendSpec {
-    /// `[tcp://]HOST:PORT[,weight=N][,max-connections=N][,backup][,name=NAME]`.
+    /// `[tcp://|http://]HOST:PORT[,weight=N][,max-connections=N][,backup][,name=NAME]`. What is
+    /// spoken to a backend follows from the listener, so that its scheme is not kept.
     pub fn parse(text: &str) -> Result<BackendSpec, Wrong> {
-        let mut parts = without_scheme(text)?.split(',');
+        let (_, rest) = protocol_and_rest(text)?;
+        let mut parts = rest.split(',');
         let address = parts.next().unwrap_or_default();
         let (host, port) = host_and_port(address, text)?;
         let mut options = Options::default();
@@ -157,15 +163,16 @@ fn unknown_option(key: &str, option: &str, text: &str) -> Wrong {
     Wrong::found_in(option, text, format!("{OPTIONS_WANT}{hint}"))
 }
 
-/// Take `tcp://` off. Other schemes are refused by name: quietly serving bytes where somebody
-/// asked for TLS would be worse than not starting.
-fn without_scheme(text: &str) -> Result<&str, Wrong> {
+/// Take the scheme off. Others are refused by name: quietly serving bytes where somebody asked for
+/// TLS would be worse than not starting.
+fn protocol_and_rest(text: &str) -> Result<(Protocol, &str), Wrong> {
     match text.split_once("://") {
-        None | Some(("tcp", "")) => Ok(text),
-        Some(("tcp", rest)) => Ok(rest),
+        None => Ok((Protocol::Tcp, text)),
+        Some(("tcp", rest)) => Ok((Protocol::Tcp, rest)),
+        Some(("http", rest)) => Ok((Protocol::Http, rest)),
         Some((scheme, _)) => {
             let want = format!(
-                "tcp:// or no scheme: {} is not served by this version",
+                "tcp://, http:// or no scheme: {} is not served by this version",
                 quoted(scheme)
             );
             Err(Wrong::found(text, want))
@@ -253,6 +260,9 @@ mod tests {
             let listen = Listen::parse(text).unwrap_or_else(|wrong| panic!("{text}: {wrong}"));
             assert_eq!(listen.address, address.parse().unwrap(), "{text}");
             assert_eq!(listen.protocol, Protocol::Tcp);
+            let address = text.strip_prefix("tcp://").unwrap_or(text);
+            let http = Listen::parse(&format!("http://{address}")).unwrap();
+            assert_eq!(http, Listen { protocol: Protocol::Http, ..listen });
         }
     }
 
@@ -276,8 +286,12 @@ mod tests {
             ("::1:80", "an IPv6 address in brackets such as [::1]:8000"),
             ("db1:5432", "an address of this machine, not a name"),
             ("tcp://", LISTEN_WANT),
-            ("http://127.0.0.1:80", "tcp:// or no scheme: 'http' is not served"),
-            ("https://127.0.0.1:443", "'https' is not served by this version"),
+            ("http://", LISTEN_WANT),
+            ("http://127.0.0.1", LISTEN_WANT),
+            ("http://127.0.0.1:80/", LISTEN_WANT),
+            ("http://db1:80", "an address of this machine, not a name"),
+            ("https://127.0.0.1:443", "tcp://, http:// or no scheme: 'https' is not served"),
+            ("HTTP://127.0.0.1:80", "'HTTP' is not served by this version"),
             ("tls://127.0.0.1:443", "'tls' is not served by this version"),
             ("sni://127.0.0.1:443", "'sni' is not served by this version"),
             ("udp://127.0.0.1:53", "'udp' is not served by this version"),
@@ -297,8 +311,11 @@ mod tests {
             texts.iter().map(|text| Listen::parse(text).unwrap()).collect()
         };
         assert_eq!(check_listeners(&list(&["*:80", "[::]:80", "*:81", "*:0", "*:0"])), Ok(()));
-        let wrong = check_listeners(&list(&["*:80", "tcp://0.0.0.0:80"])).unwrap_err();
-        assert_eq!(wrong.to_string(), "found '0.0.0.0:80' twice, want each address once");
+        assert_eq!(check_listeners(&list(&["tcp://*:80", "http://*:81"])), Ok(()));
+        for again in ["tcp://0.0.0.0:80", "http://0.0.0.0:80"] {
+            let wrong = check_listeners(&list(&["*:80", again])).unwrap_err();
+            assert_eq!(wrong.to_string(), "found '0.0.0.0:80' twice, want each address once");
+        }
     }
 
     #[test]
@@ -313,6 +330,8 @@ mod tests {
         };
         assert_eq!(backend("db1:5432"), plain);
         assert_eq!(backend("tcp://db1:5432"), plain);
+        assert_eq!(backend("http://db1:5432"), plain);
+        assert_eq!(backend("http://db1:80,weight=2").name, "db1:80");
         assert_eq!(
             backend("db1:5432,name=one,backup,max-connections=100,weight=3"),
             BackendSpec {
@@ -368,6 +387,9 @@ mod tests {
             "[db1]:80",
             "[::1%]:80",
             "tcp://",
+            "http://",
+            "http://db1",
+            "http://db1:80/",
             ",weight=1",
         ];
         for text in bad {
@@ -386,7 +408,7 @@ mod tests {
             ("a:65536", "want a port from 1 to 65535"),
             ("::1:80", "want an IPv6 address in brackets such as [::1]:8001"),
             ("fe80::1", "want an IPv6 address in brackets such as [::1]:8001"),
-            ("http://a:80", "'http' is not served by this version"),
+            ("https://a:80", "tcp://, http:// or no scheme: 'https' is not served by this"),
             ("a:80,weight", "found 'weight' in 'a:80,weight', want weight=N, N being a whole"),
             ("a:80,weight=", "want weight=N, N being a whole number from 0 to 65535"),
             ("a:80,weight=65536", "found 'weight=65536' in"),
@@ -421,7 +443,7 @@ mod tests {
             texts.iter().map(|text| backend(text)).collect()
         };
         assert_eq!(check_backends(&list(&["a:80", "a:81", "a:80,name=b"])), Ok(()));
-        for texts in [["a:80", "a:80"], ["a:80", "b:80,name=a:80"]] {
+        for texts in [["a:80", "a:80"], ["a:80", "http://a:80"], ["a:80", "b:80,name=a:80"]] {
             let wrong = check_backends(&list(&texts)).unwrap_err().to_string();
             assert_eq!(
                 wrong,

@@ -13,8 +13,8 @@ const COLUMNS: usize = 79;
 const TEXT_COLUMN: usize = 8;
 
 const INTRODUCTION: &str = "\
-A TCP load balancer on one thread: one poll loop, every connection waved to
-the backend that can take it.
+A TCP and HTTP load balancer on one thread: one poll loop, every connection
+or request waved to the backend that can take it.
 
 Usage:
   pointsman --listen ADDR:PORT --backend HOST:PORT [--backend HOST:PORT]...
@@ -41,7 +41,7 @@ Examples:
   pointsman -l 127.0.0.1:8000 -b 127.0.0.1:8001 -b 127.0.0.1:8002
   pointsman -l tcp://[::]:5432 -b db1:5432,weight=3 \\
       -b db2:5432,max-connections=100 -b db3:5432,backup -a round-robin
-  pointsman -l 0.0.0.0:80 -b web1:80 -b web2:80 --check http:/health
+  pointsman -l http://0.0.0.0:80 -b web1:80 -b web2:80 --check http:/health
   pointsman -l 0.0.0.0:9000 -b w1:9000 -b w2:9000 -a least-load \\
       --check load:busy
 ";

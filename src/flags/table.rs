@@ -63,10 +63,11 @@ static TRAFFIC: &[Flag] = &[
     Flag {
         short: "l",
         long: "listen",
-        value: "[tcp://]ADDR:PORT",
-        says: "Where clients connect. Can be repeated. IPv4, or IPv6 in brackets; * is every \
-               IPv4 address, [::] every address, localhost is 127.0.0.1. With port 0 the \
-               system chooses one, and the log says which.",
+        value: "[tcp://|http://]ADDR:PORT",
+        says: "Where clients connect. Can be repeated. tcp, or no scheme: bytes are relayed as \
+               they are; http: HTTP/1.1, each request is balanced. ADDR is IPv4, or IPv6 in \
+               brackets; * is every IPv4 address, [::] every address, localhost is \
+               127.0.0.1. With port 0 the system chooses one, and the log says which.",
         default: |_| "none, one is needed".to_owned(),
         act: Act::Values(|config, text| {
             config.listeners.push(Listen::parse(text)?);
@@ -76,8 +77,9 @@ static TRAFFIC: &[Flag] = &[
     Flag {
         short: "b",
         long: "backend",
-        value: "[tcp://]HOST:PORT[,OPTION]...",
-        says: "Where connections go. Can be repeated. A name is looked up once, at start. \
+        value: "[tcp://|http://]HOST:PORT[,OPTION]...",
+        says: "Where connections go. Can be repeated. The scheme changes nothing: what is \
+               spoken follows from the listener. A name is looked up once, at start. \
                Options: weight=N, its share relative to the others, 0 to 65535, 0 for no new \
                connections (default: 1); max-connections=N, how many it takes at once (default: \
                no limit); backup, to be used only while no other backend can take connections; \
