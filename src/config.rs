@@ -58,6 +58,12 @@ pub struct Config {
     pub backend_idle: Duration,
     /// Idle connections kept to one backend, at most.
     pub backend_idle_connections: usize,
+    /// Within this time from its first byte the head of a request must be complete.
+    pub header_timeout: Duration,
+    /// How long a client's connection is kept for its next request.
+    pub keep_alive: Duration,
+    /// Within this time a backend must have answered with a head.
+    pub server_timeout: Duration,
     /// How long connections may go on after SIGTERM or SIGINT.
     pub drain_timeout: Duration,
     /// Seed of everything random; `None` takes one from the clock.
@@ -191,6 +197,9 @@ impl Config {
             max_connections: None,
             backend_idle: limits::BACKEND_IDLE_DEFAULT,
             backend_idle_connections: limits::BACKEND_IDLE_CONNECTIONS_DEFAULT,
+            header_timeout: limits::HEADER_TIMEOUT_DEFAULT,
+            keep_alive: limits::KEEP_ALIVE_DEFAULT,
+            server_timeout: limits::SERVER_TIMEOUT_DEFAULT,
             drain_timeout: limits::DRAIN_TIMEOUT_DEFAULT,
             seed: None,
             log_level: log::LevelFilter::Info,

@@ -259,7 +259,8 @@ mod tests {
              --all-down spread --connect-timeout 1.5s --retries 0 --idle-timeout 2h \
              --half-close-timeout 1m --slow-start 10s --on-down close --max-connections 7 \
              --drain-timeout 0s --seed 18446744073709551615 --log-level trace \
-             --backend-idle 1ms --backend-idle-connections 0");
+             --backend-idle 1ms --backend-idle-connections 0 --header-timeout 1s \
+             --keep-alive 2s --server-timeout 3s");
         assert_eq!(config.listeners.len(), 2);
         let expected = Config {
             listeners: config.listeners.clone(),
@@ -280,6 +281,9 @@ mod tests {
             max_connections: Some(7),
             backend_idle: Duration::from_millis(1),
             backend_idle_connections: 0,
+            header_timeout: Duration::from_secs(1),
+            keep_alive: Duration::from_secs(2),
+            server_timeout: Duration::from_secs(3),
             drain_timeout: Duration::ZERO,
             seed: Some(u64::MAX),
             log_level: log::LevelFilter::Trace,

@@ -280,3 +280,12 @@ pub const BACKEND_IDLE_CONNECTIONS_DEFAULT: usize = 100;
 
 /// Most idle connections to one backend that can be asked for: more than ports to come from.
 pub const BACKEND_IDLE_CONNECTIONS_MAX: usize = 100_000;
+
+/// HAProxy's usual number: long for a person's line, short for who drips one byte a second.
+pub const HEADER_TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
+
+/// Somewhat below nginx's 75 s: an idle client costs little here.
+pub const KEEP_ALIVE_DEFAULT: Duration = Duration::from_secs(60);
+
+/// nginx's, and what most clients wait at most.
+pub const SERVER_TIMEOUT_DEFAULT: Duration = Duration::from_secs(60);

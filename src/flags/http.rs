@@ -9,6 +9,41 @@ use crate::limits;
 pub(super) static HTTP: &[Flag] = &[
     Flag {
         short: "",
+        long: "header-timeout",
+        value: "DURATION",
+        says: "Within this time from its first byte the head of a request must be complete, \
+               however steadily it drips; else 408.",
+        default: |defaults| duration_text(defaults.header_timeout),
+        act: Act::Value(|config, text| {
+            config.header_timeout = duration(text, limits::TIMEOUT_MIN)?;
+            Ok(())
+        }),
+    },
+    Flag {
+        short: "",
+        long: "keep-alive",
+        value: "DURATION",
+        says: "How long a client's connection is kept open for its next request.",
+        default: |defaults| duration_text(defaults.keep_alive),
+        act: Act::Value(|config, text| {
+            config.keep_alive = duration(text, limits::TIMEOUT_MIN)?;
+            Ok(())
+        }),
+    },
+    Flag {
+        short: "",
+        long: "server-timeout",
+        value: "DURATION",
+        says: "Within this time from the request to it a backend must have answered with a \
+               head; else 504.",
+        default: |defaults| duration_text(defaults.server_timeout),
+        act: Act::Value(|config, text| {
+            config.server_timeout = duration(text, limits::TIMEOUT_MIN)?;
+            Ok(())
+        }),
+    },
+    Flag {
+        short: "",
         long: "backend-idle",
         value: "DURATION",
         says: "How long an idle connection to a backend is kept for the next request.",
