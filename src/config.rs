@@ -2,7 +2,8 @@
 //!
 //! `flags` fills a [`Config`]; `main` hands it to `startup`. Every `parse` here takes the
 //! text of one value and answers with what is wrong in words for people: what was found, what
-//! would be right. `value` has numbers, durations and words, `address` listeners and backends.
+//! would be right. `value` has numbers, durations, sizes and words, `address` listeners and
+//! backends.
 
 mod address;
 mod value;
@@ -16,7 +17,7 @@ use crate::limits;
 pub use address::{check_backends, check_listeners};
 pub use value::{
     Wrong, alternatives, closest, duration, duration_text, escaped, number, number_u32, one_of,
-    quoted, word_of,
+    quoted, size_or_none, size_text, word_of,
 };
 
 /// Everything that can be asked for.
@@ -64,6 +65,8 @@ pub struct Config {
     pub keep_alive: Duration,
     /// Within this time a backend must have answered with a head.
     pub server_timeout: Duration,
+    /// Bytes the body of a request may have; `None` is no limit.
+    pub max_body: Option<u64>,
     /// How long connections may go on after SIGTERM or SIGINT.
     pub drain_timeout: Duration,
     /// Seed of everything random; `None` takes one from the clock.
@@ -200,6 +203,7 @@ impl Config {
             header_timeout: limits::HEADER_TIMEOUT_DEFAULT,
             keep_alive: limits::KEEP_ALIVE_DEFAULT,
             server_timeout: limits::SERVER_TIMEOUT_DEFAULT,
+            max_body: None,
             drain_timeout: limits::DRAIN_TIMEOUT_DEFAULT,
             seed: None,
             log_level: log::LevelFilter::Info,

@@ -260,7 +260,7 @@ mod tests {
              --half-close-timeout 1m --slow-start 10s --on-down close --max-connections 7 \
              --drain-timeout 0s --seed 18446744073709551615 --log-level trace \
              --backend-idle 1ms --backend-idle-connections 0 --header-timeout 1s \
-             --keep-alive 2s --server-timeout 3s");
+             --keep-alive 2s --server-timeout 3s --max-body 10m");
         assert_eq!(config.listeners.len(), 2);
         let expected = Config {
             listeners: config.listeners.clone(),
@@ -284,6 +284,7 @@ mod tests {
             header_timeout: Duration::from_secs(1),
             keep_alive: Duration::from_secs(2),
             server_timeout: Duration::from_secs(3),
+            max_body: Some(10 << 20),
             drain_timeout: Duration::ZERO,
             seed: Some(u64::MAX),
             log_level: log::LevelFilter::Trace,

@@ -289,3 +289,6 @@ pub const KEEP_ALIVE_DEFAULT: Duration = Duration::from_secs(60);
 
 /// nginx's, and what most clients wait at most.
 pub const SERVER_TIMEOUT_DEFAULT: Duration = Duration::from_secs(60);
+
+/// Largest limit on the body of a request, a pebibyte: more is a slip of the unit.
+pub const BODY_BYTES_MAX: u64 = 1 << 50;

@@ -260,6 +260,24 @@ fn wrong_numbers() {
 }
 
 #[test]
+fn wrong_sizes() {
+    let want = "want a size such as 4096, 512k, 10m or 1g, or none";
+    for text in ["10M", "10mb", "1.5m", "-1", "+1", "m", "1t", "off", "0x10", "1m2"] {
+        let line = complaint(&[BOTH, &["--max-body", text]].concat());
+        assert_eq!(line, format!("--max-body: found '{text}', {want}"));
+    }
+    let rows = [
+        ("--max-body", "--max-body: found nothing, want a size such as"),
+        ("--max-body=", "--max-body: found nothing, want a size such as"),
+        ("--max-body 0", "--max-body: found '0', want at least 1 byte, or none for no limit"),
+        ("--max-body 0m", "--max-body: found '0m', want at least 1 byte"),
+        ("--max-body 1048577g", "--max-body: found '1048577g', want at most 1048576g, or none"),
+        ("--max-body 99999999999999999999", "--max-body: |want at most 1048576g"),
+    ];
+    expect(&rows, BOTH);
+}
+
+#[test]
 fn flags_that_are_not_flags() {
     let rows = [
         ("--balence first", "--balence: found an unknown flag|did you mean --balance?"),
@@ -317,6 +335,7 @@ fn flags_given_twice() {
         ("header-timeout", "1s"),
         ("keep-alive", "1s"),
         ("server-timeout", "1s"),
+        ("max-body", "1k"),
         ("drain-timeout", "1s"),
         ("seed", "1"),
         ("log-level", "off"),

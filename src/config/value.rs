@@ -1,5 +1,5 @@
-//! Single values as people write them: durations, numbers, words; and what is said when they are
-//! wrong.
+//! Single values as people write them: durations, numbers, sizes, words; and what is said when
+//! they are wrong.
 //!
 //! Pure text to value. Called by `config`, by `config::address` and by the flags' table; knows
 //! nothing of flags, so that a configuration file can be read with it as well.
@@ -94,6 +94,44 @@ pub(super) fn number_want(range: &RangeInclusive<u64>) -> String {
 /// Digits and nothing else. `str::parse` alone would take a plus sign.
 pub(super) fn digits(text: &str) -> Option<u64> {
     if all_digits(text) { text.parse().ok() } else { None }
+}
+
+const SIZE_OR_NONE_WANT: &str = "a size such as 4096, 512k, 10m or 1g, or none";
+
+/// A number of bytes, or one with its unit, `k`, `m` or `g`, each 1024 times the one before; or
+/// `none`. Zero is refused: some would mean nothing by it and some no limit.
+pub fn size_or_none(text: &str, max: u64) -> Result<Option<u64>, Wrong> {
+    if text == "none" {
+        return Ok(None);
+    }
+    let unit_at = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (amount, unit) = text.split_at(unit_at);
+    let shift = match unit {
+        "" => 0,
+        "k" => 10,
+        "m" => 20,
+        "g" => 30,
+        _ => return Err(Wrong::found(text, SIZE_OR_NONE_WANT)),
+    };
+    if !all_digits(amount) {
+        return Err(Wrong::found(text, SIZE_OR_NONE_WANT));
+    }
+    // Too large for 64 bits is a size all the same.
+    let amount = amount.parse::<u64>().unwrap_or(u64::MAX);
+    match amount.checked_mul(1 << shift) {
+        Some(0) => Err(Wrong::found(text, "at least 1 byte, or none for no limit")),
+        Some(bytes) if bytes <= max => Ok(Some(bytes)),
+        _ => Err(Wrong::found(text, format!("at most {}, or none", size_text(max)))),
+    }
+}
+
+/// A number of bytes as [`size_or_none`] reads it, in the largest unit that needs no fraction.
+pub fn size_text(bytes: u64) -> String {
+    let units = [("g", 1 << 30), ("m", 1 << 20), ("k", 1 << 10)];
+    match units.into_iter().find(|(_, size)| bytes >= *size && bytes.is_multiple_of(*size)) {
+        Some((unit, size)) => format!("{}{unit}", bytes / size),
+        None => bytes.to_string(),
+    }
 }
 
 /// One of a few words; the table says what each stands for.
@@ -291,6 +329,45 @@ mod tests {
         }
         assert_eq!(number_u32("4294967295", 0..=u32::MAX), Ok(u32::MAX));
         assert!(number_u32("4294967296", 0..=u32::MAX).is_err());
+    }
+
+    #[test]
+    fn sizes_are_bytes_or_have_a_unit_of_1024() {
+        let max = 8 << 30;
+        let table = [
+            ("none", None),
+            ("1", Some(1)),
+            ("007", Some(7)),
+            ("4k", Some(4096)),
+            ("10m", Some(10 << 20)),
+            ("8g", Some(max)),
+        ];
+        for (text, size) in table {
+            assert_eq!(size_or_none(text, max), Ok(size), "{text}");
+        }
+        let bad = [
+            "", "k", "-1", "+1", "1.5m", "1 k", " 1k", "1k ", "1K", "1kb", "1kk", "1t", "0x1",
+            "None", "٣k", "1m1", "off",
+        ];
+        for text in bad {
+            assert_eq!(size_or_none(text, max), Err(Wrong::found(text, SIZE_OR_NONE_WANT)));
+        }
+        for text in ["0", "0k", "000g"] {
+            let want = "at least 1 byte, or none for no limit";
+            assert_eq!(size_or_none(text, max), Err(Wrong::found(text, want)));
+        }
+        for text in ["8589934593", "9g", "18446744073709551615g", "99999999999999999999999"] {
+            assert_eq!(size_or_none(text, max), Err(Wrong::found(text, "at most 8g, or none")),);
+        }
+        assert_eq!(size_or_none("18446744073709551615", u64::MAX), Ok(Some(u64::MAX)));
+    }
+
+    #[test]
+    fn sizes_are_shown_as_they_are_read() {
+        for text in ["1", "1023", "1k", "1025", "1536k", "1m", "1g", "1048576g"] {
+            let bytes = size_or_none(text, u64::MAX).unwrap().unwrap();
+            assert_eq!(size_text(bytes), text);
+        }
     }
 
     #[test]

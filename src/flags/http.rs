@@ -3,7 +3,7 @@
 //! Apart from the other rows because they are many. Read through [`super::table::GROUPS`].
 
 use super::table::{Act, Flag};
-use crate::config::{duration, duration_text, number};
+use crate::config::{duration, duration_text, number, size_or_none};
 use crate::limits;
 
 pub(super) static HTTP: &[Flag] = &[
@@ -39,6 +39,18 @@ pub(super) static HTTP: &[Flag] = &[
         default: |defaults| duration_text(defaults.server_timeout),
         act: Act::Value(|config, text| {
             config.server_timeout = duration(text, limits::TIMEOUT_MIN)?;
+            Ok(())
+        }),
+    },
+    Flag {
+        short: "",
+        long: "max-body",
+        value: "SIZE|none",
+        says: "Largest body of a request, a number of bytes or one with its unit, k, m or g, \
+               each 1024 times the one before, such as 512k; else 413.",
+        default: |_| "none, no limit".to_owned(),
+        act: Act::Value(|config, text| {
+            config.max_body = size_or_none(text, limits::BODY_BYTES_MAX)?;
             Ok(())
         }),
     },
