@@ -3,9 +3,10 @@
 //! `flags` fills a [`Config`]; `main` hands it to `startup`. Every `parse` here takes the
 //! text of one value and answers with what is wrong in words for people: what was found, what
 //! would be right. `value` has numbers, durations, sizes and words, `address` listeners and
-//! backends.
+//! backends, `cidr` networks.
 
 mod address;
+mod cidr;
 mod value;
 
 use std::fmt;
@@ -15,6 +16,7 @@ use std::time::Duration;
 use crate::limits;
 
 pub use address::{check_backends, check_listeners};
+pub use cidr::Cidr;
 pub use value::{
     Wrong, alternatives, closest, duration, duration_text, escaped, number, number_u32, one_of,
     quoted, size_or_none, size_text, word_of,
@@ -67,6 +69,8 @@ pub struct Config {
     pub server_timeout: Duration,
     /// Bytes the body of a request may have; `None` is no limit.
     pub max_body: Option<u64>,
+    /// Peers whose word on the client's address is believed.
+    pub trusted_proxies: Vec<Cidr>,
     /// How long connections may go on after SIGTERM or SIGINT.
     pub drain_timeout: Duration,
     /// Seed of everything random; `None` takes one from the clock.
@@ -204,6 +208,7 @@ impl Config {
             keep_alive: limits::KEEP_ALIVE_DEFAULT,
             server_timeout: limits::SERVER_TIMEOUT_DEFAULT,
             max_body: None,
+            trusted_proxies: Vec::new(),
             drain_timeout: limits::DRAIN_TIMEOUT_DEFAULT,
             seed: None,
             log_level: log::LevelFilter::Info,

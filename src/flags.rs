@@ -232,7 +232,7 @@ impl std::error::Error for UsageError {}
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Algorithm, AllDown, Check, OnDown};
+    use crate::config::{Algorithm, AllDown, Check, Cidr, OnDown};
     use std::time::Duration;
 
     fn run(line: &str) -> Config {
@@ -260,7 +260,8 @@ mod tests {
              --half-close-timeout 1m --slow-start 10s --on-down close --max-connections 7 \
              --drain-timeout 0s --seed 18446744073709551615 --log-level trace \
              --backend-idle 1ms --backend-idle-connections 0 --header-timeout 1s \
-             --keep-alive 2s --server-timeout 3s --max-body 10m");
+             --keep-alive 2s --server-timeout 3s --max-body 10m \
+             --trusted-proxies 10.0.0.0/8,::1 --trusted-proxies fd00::/8");
         assert_eq!(config.listeners.len(), 2);
         let expected = Config {
             listeners: config.listeners.clone(),
@@ -285,6 +286,7 @@ mod tests {
             keep_alive: Duration::from_secs(2),
             server_timeout: Duration::from_secs(3),
             max_body: Some(10 << 20),
+            trusted_proxies: Cidr::parse_list("10.0.0.0/8,::1,fd00::/8").unwrap(),
             drain_timeout: Duration::ZERO,
             seed: Some(u64::MAX),
             log_level: log::LevelFilter::Trace,

@@ -278,6 +278,29 @@ fn wrong_sizes() {
 }
 
 #[test]
+fn wrong_networks() {
+    let want = "want a network such as 10.0.0.0/8 or fd00::/8, or an address";
+    let flag = "--trusted-proxies";
+    let rows = [
+        ("", format!("{flag}: found nothing, {want}")),
+        ("=", format!("{flag}: found nothing, {want}")),
+        ("=proxy1", format!("{flag}: found 'proxy1', {want}")),
+        (" -l", format!("{flag}: found '-l', {want}")),
+        ("=10.0.0.0/", format!("{flag}: found '10.0.0.0/', {want}")),
+        ("=[::1]", format!("{flag}: found '[::1]', {want}")),
+        ("=10.0.0.0/33", format!("{flag}: found '10.0.0.0/33', want a prefix from 0 to 32")),
+        ("=::/129", format!("{flag}: found '::/129', want a prefix from 0 to 128")),
+        ("=10.1.2.3/8", format!("{flag}: found '10.1.2.3/8', want 10.0.0.0/8, or 10.1.2.3")),
+        ("=::1,", format!("{flag}: found an empty part in '::1,', {want}")),
+        ("=::1,fe80::1/10", format!("{flag}: found 'fe80::1/10' in |want fe80::/10, or")),
+        ("=::1 --trusted-proxies=x", format!("{flag}: found 'x', {want}")),
+    ];
+    for (value, says) in rows {
+        expect(&[(&format!("{flag}{value}"), &says)], BOTH);
+    }
+}
+
+#[test]
 fn flags_that_are_not_flags() {
     let rows = [
         ("--balence first", "--balence: found an unknown flag|did you mean --balance?"),
@@ -350,7 +373,8 @@ fn flags_given_twice() {
         assert_eq!(line, format!("--{flag}: found twice, want it once"));
     }
     assert_eq!(complaint(&["-a", "first", "--balance=rr"])[..9], *"--balance");
-    let tested = good.iter().map(|(flag, _)| *flag).chain(["listen", "backend"]);
+    let tested =
+        good.iter().map(|(flag, _)| *flag).chain(["listen", "backend", "trusted-proxies"]);
     let mut tested: Vec<&str> = tested.collect();
     let mut known: Vec<&str> = pointsman::flags::names().map(|(_, long)| long).collect();
     tested.sort_unstable();

@@ -3,7 +3,7 @@
 //! Apart from the other rows because they are many. Read through [`super::table::GROUPS`].
 
 use super::table::{Act, Flag};
-use crate::config::{duration, duration_text, number, size_or_none};
+use crate::config::{Cidr, duration, duration_text, number, size_or_none};
 use crate::limits;
 
 pub(super) static HTTP: &[Flag] = &[
@@ -51,6 +51,19 @@ pub(super) static HTTP: &[Flag] = &[
         default: |_| "none, no limit".to_owned(),
         act: Act::Value(|config, text| {
             config.max_body = size_or_none(text, limits::BODY_BYTES_MAX)?;
+            Ok(())
+        }),
+    },
+    Flag {
+        short: "",
+        long: "trusted-proxies",
+        value: "CIDR[,CIDR]...",
+        says: "Peers that are proxies themselves, as networks such as 10.0.0.0/8 or addresses: \
+               the X-Forwarded fields that they send are kept and added to, those of all others \
+               thrown away. Can be repeated.",
+        default: |_| "nobody is trusted".to_owned(),
+        act: Act::Values(|config, text| {
+            config.trusted_proxies.extend(Cidr::parse_list(text)?);
             Ok(())
         }),
     },
