@@ -3,10 +3,11 @@
 //! `flags` fills a [`Config`]; `main` hands it to `startup`. Every `parse` here takes the
 //! text of one value and answers with what is wrong in words for people: what was found, what
 //! would be right. `value` has numbers, durations, sizes and words, `address` listeners and
-//! backends, `cidr` networks.
+//! backends, `cidr` networks, `http` what only HTTP listeners heed.
 
 mod address;
 mod cidr;
+mod http;
 mod value;
 
 use std::fmt;
@@ -17,6 +18,7 @@ use crate::limits;
 
 pub use address::{check_backends, check_listeners};
 pub use cidr::Cidr;
+pub use http::{HashKey, check_hash_key};
 pub use value::{
     Wrong, alternatives, closest, duration, duration_text, escaped, number, number_u32, one_of,
     quoted, size_or_none, size_text, word_of,
@@ -31,6 +33,8 @@ pub struct Config {
     pub backends: Vec<BackendSpec>,
     /// How a backend is chosen.
     pub algorithm: Algorithm,
+    /// What the hashing algorithms place by.
+    pub hash_key: HashKey,
     /// What a health probe asks.
     pub check: Check,
     /// From the start of one probe of a backend to the start of the next.
@@ -189,6 +193,7 @@ impl Config {
             listeners: Vec::new(),
             backends: Vec::new(),
             algorithm: Algorithm::LeastConnections,
+            hash_key: HashKey::Ip,
             check: Check::Tcp,
             check_interval: limits::CHECK_INTERVAL_DEFAULT,
             check_timeout: limits::CHECK_TIMEOUT_DEFAULT,

@@ -14,8 +14,8 @@ use std::fmt;
 use getopts::{Fail, HasArg, Matches, Occur, Options};
 
 use crate::config::{
-    Config, Listen, Protocol, Wrong, check_algorithm, check_backends, check_listeners, closest,
-    escaped, quoted,
+    Config, Listen, Protocol, Wrong, check_algorithm, check_backends, check_hash_key,
+    check_listeners, closest, escaped, quoted,
 };
 use crate::limits;
 use table::{Act, Flag, GROUPS};
@@ -74,6 +74,7 @@ pub fn parse(args: &[String]) -> Result<Command, UsageError> {
         return Err(UsageError::new(format!("'{}'", escaped(free)), wrong));
     }
     complete(&mut config)?;
+    go_together(&config, &matches)?;
     Ok(Command::Run(Box::new(config)))
 }
 
@@ -144,6 +145,17 @@ fn something_to_do(config: &Config) -> Result<(), UsageError> {
     };
     let want = format!("at least one such as {example}, or --demo; see --help");
     Err(UsageError::new(missing.to_owned(), Wrong::found("", want)))
+}
+
+/// What a flag needs of others; asked only where it was given.
+fn go_together(config: &Config, matches: &Matches) -> Result<(), UsageError> {
+    let checks = [("hash-key", check_hash_key(config))];
+    for (flag, checked) in checks {
+        if matches.opt_present(flag) {
+            checked.map_err(|wrong| UsageError::of(flag, wrong))?;
+        }
+    }
+    Ok(())
 }
 
 /// `-listen x` would be read as `-l isten`, and the complaint would be about an address.
@@ -232,7 +244,7 @@ impl std::error::Error for UsageError {}
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Algorithm, AllDown, Check, Cidr, OnDown};
+    use crate::config::{Algorithm, AllDown, Check, Cidr, HashKey, OnDown};
     use std::time::Duration;
 
     fn run(line: &str) -> Config {
@@ -267,6 +279,7 @@ mod tests {
             listeners: config.listeners.clone(),
             backends: config.backends.clone(),
             algorithm: Algorithm::Random,
+            hash_key: HashKey::Ip,
             check: Check::Http("/x".to_owned()),
             check_interval: Duration::from_millis(10),
             check_timeout: Duration::from_millis(1),
@@ -295,6 +308,20 @@ mod tests {
         assert_eq!(config, expected);
         let names: Vec<&str> = config.backends.iter().map(|b| b.name.as_str()).collect();
         assert_eq!(names, ["a:1", "b:2"]);
+    }
+
+    #[test]
+    fn what_only_http_listeners_heed_reaches_its_field_too() {
+        let config = run("-l http://*:0 -b http://a:1 -a ip-hash --hash-key header:X-User");
+        let expected = Config {
+            listeners: config.listeners.clone(),
+            backends: config.backends.clone(),
+            algorithm: Algorithm::IpHash,
+            hash_key: HashKey::Header("x-user".to_owned()),
+            ..Config::defaults()
+        };
+        assert_eq!(config, expected);
+        assert_eq!(config.listeners[0].protocol, Protocol::Http);
     }
 
     #[test]

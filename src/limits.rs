@@ -292,3 +292,6 @@ pub const SERVER_TIMEOUT_DEFAULT: Duration = Duration::from_secs(60);
 
 /// Largest limit on the body of a request, a pebibyte: more is a slip of the unit.
 pub const BODY_BYTES_MAX: u64 = 1 << 50;
+
+/// Longest name of a header or a cookie that a flag takes, in bytes: leaves room in the head.
+pub const TOKEN_BYTES_MAX: usize = 256;

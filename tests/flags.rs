@@ -36,6 +36,7 @@ fn expect(rows: &[(&str, &str)], front: &[&str]) {
 const BOTH: &[&str] = &["--listen", "127.0.0.1:0", "--backend", "127.0.0.1:1"];
 const LISTEN: &[&str] = &["--listen", "127.0.0.1:0"];
 const BACKEND: &[&str] = &["--backend", "127.0.0.1:1"];
+const HTTP: &[&str] = &["--listen", "http://127.0.0.1:0", "--backend", "127.0.0.1:1"];
 
 #[test]
 fn the_line_is_exactly_this() {
@@ -190,6 +191,31 @@ fn wrong_words() {
         ),
         ("--log-level INFO", "--log-level: found 'INFO', want off, error"),
         ("--log-level", "--log-level: found nothing, want off"),
+    ];
+    expect(&rows, BOTH);
+}
+
+#[test]
+fn wrong_hash_keys() {
+    let kinds = "want ip, uri, path, header:NAME or cookie:NAME";
+    let hash = "want --balance ip-hash or consistent-hash with it";
+    let rows = [
+        ("--hash-key", &*format!("--hash-key: found nothing, {kinds}")),
+        ("--hash-key=", &format!("--hash-key: found nothing, {kinds}")),
+        ("--hash-key -l", &format!("--hash-key: found '-l', {kinds}")),
+        ("--hash-key url", &format!("--hash-key: found 'url', {kinds}")),
+        ("--hash-key header", &format!("--hash-key: found 'header', {kinds}")),
+        ("--hash-key path:/", &format!("--hash-key: found 'path:/', {kinds}")),
+        ("--hash-key header:", "--hash-key: found 'header:', want header:NAME"),
+        ("--hash-key header:a/b", "--hash-key: |want header:NAME, NAME being 1"),
+        ("--hash-key cookie:a=b", "--hash-key: |want cookie:NAME, NAME being 1"),
+        ("--hash-key uri", &format!("--hash-key: found 'uri' with --balance|{hash}")),
+        ("--hash-key ip -a rr", &format!("--hash-key: found 'ip' with|round-robin|{hash}")),
+    ];
+    expect(&rows, HTTP);
+    let rows = [
+        ("-a ip-hash --hash-key uri", "'uri' with the TCP listener '127.0.0.1:0'"),
+        ("-a maglev --hash-key cookie:a -l http://[::1]:0", "'cookie:a' with the TCP listener"),
     ];
     expect(&rows, BOTH);
 }
@@ -359,6 +385,7 @@ fn flags_given_twice() {
         ("keep-alive", "1s"),
         ("server-timeout", "1s"),
         ("max-body", "1k"),
+        ("hash-key", "ip"),
         ("drain-timeout", "1s"),
         ("seed", "1"),
         ("log-level", "off"),

@@ -3,7 +3,7 @@
 //! Apart from the other rows because they are many. Read through [`super::table::GROUPS`].
 
 use super::table::{Act, Flag};
-use crate::config::{Cidr, duration, duration_text, number, size_or_none};
+use crate::config::{Cidr, HashKey, duration, duration_text, number, size_or_none};
 use crate::limits;
 
 pub(super) static HTTP: &[Flag] = &[
@@ -64,6 +64,20 @@ pub(super) static HTTP: &[Flag] = &[
         default: |_| "nobody is trusted".to_owned(),
         act: Act::Values(|config, text| {
             config.trusted_proxies.extend(Cidr::parse_list(text)?);
+            Ok(())
+        }),
+    },
+    Flag {
+        short: "",
+        long: "hash-key",
+        value: "KEY",
+        says: "What ip-hash and consistent-hash place a request by. ip: the client's address. \
+               uri: path and query. path: the path alone. header:NAME and cookie:NAME: the \
+               value of that header or cookie; a request without it goes by the client's \
+               address. All but ip need http:// listeners alone.",
+        default: |defaults| defaults.hash_key.to_string(),
+        act: Act::Value(|config, text| {
+            config.hash_key = HashKey::parse(text)?;
             Ok(())
         }),
     },

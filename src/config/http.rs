@@ -1,0 +1,171 @@
+//! What can be asked for where HTTP is spoken, and what that needs of the rest.
+//!
+//! Pure text to value. Called by the flags' table for each value, then by [`crate::flags`] once
+//! for what does not go together.
+
+use std::fmt;
+
+use super::value::Wrong;
+use super::{Algorithm, Config, Protocol};
+use crate::limits;
+
+const HASH_KEY_WANT: &str = "ip, uri, path, header:NAME or cookie:NAME";
+const TOKEN_CHARS: &str = "letters, digits or ! # $ % & ' * + - . ^ _ ` | ~";
+
+/// What the hashing algorithms place a request by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HashKey {
+    /// The client's address.
+    Ip,
+    /// Path and query.
+    Uri,
+    /// The path without the query.
+    Path,
+    /// The value of this header; its name in lower case.
+    Header(String),
+    /// The value of this cookie; its name as it was given, since case counts.
+    Cookie(String),
+}
+
+impl HashKey {
+    /// `ip`, `uri`, `path`, `header:NAME` or `cookie:NAME`.
+    pub fn parse(text: &str) -> Result<HashKey, Wrong> {
+        let named = |kind: &str, name: &str| {
+            if is_token(name) {
+                return Ok(name.to_owned());
+            }
+            let most = limits::TOKEN_BYTES_MAX;
+            let want = format!("{kind}:NAME, NAME being 1 to {most} {TOKEN_CHARS}");
+            Err(Wrong::found(text, want))
+        };
+        match text.split_once(':') {
+            None if text == "ip" => Ok(HashKey::Ip),
+            None if text == "uri" => Ok(HashKey::Uri),
+            None if text == "path" => Ok(HashKey::Path),
+            Some(("header", name)) => {
+                Ok(HashKey::Header(named("header", name)?.to_ascii_lowercase()))
+            }
+            Some(("cookie", name)) => Ok(HashKey::Cookie(named("cookie", name)?)),
+            _ => Err(Wrong::found(text, HASH_KEY_WANT)),
+        }
+    }
+}
+
+impl fmt::Display for HashKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            HashKey::Ip => f.write_str("ip"),
+            HashKey::Uri => f.write_str("uri"),
+            HashKey::Path => f.write_str("path"),
+            HashKey::Header(name) => write!(f, "header:{name}"),
+            HashKey::Cookie(name) => write!(f, "cookie:{name}"),
+        }
+    }
+}
+
+/// A key is for an algorithm that hashes; all but the address are in requests alone.
+pub fn check_hash_key(config: &Config) -> Result<(), Wrong> {
+    let key = &config.hash_key;
+    if !matches!(config.algorithm, Algorithm::IpHash | Algorithm::ConsistentHash) {
+        let found = format!("'{key}' with --balance '{}'", config.algorithm);
+        return Err(Wrong::saying(found, "--balance ip-hash or consistent-hash with it"));
+    }
+    let other = config.listeners.iter().find(|listen| listen.protocol != Protocol::Http);
+    match other {
+        Some(listen) if *key != HashKey::Ip => {
+            let found = format!("'{key}' with the TCP listener '{}'", listen.address);
+            Err(Wrong::saying(found, "http:// listeners alone: others have no requests"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A name as HTTP has them: of a field, a cookie, a method (RFC 9110, section 5.6.2).
+fn is_token(text: &str) -> bool {
+    let in_token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+    (1..=limits::TOKEN_BYTES_MAX).contains(&text.len()) && text.bytes().all(in_token)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Listen;
+    use super::*;
+
+    #[test]
+    fn hash_keys_are_read_and_shown_alike() {
+        let table = [
+            ("ip", HashKey::Ip),
+            ("uri", HashKey::Uri),
+            ("path", HashKey::Path),
+            ("header:x-user", HashKey::Header("x-user".to_owned())),
+            ("cookie:SID", HashKey::Cookie("SID".to_owned())),
+            (
+                "cookie:!#$%&'*+-.^_`|~09azAZ",
+                HashKey::Cookie("!#$%&'*+-.^_`|~09azAZ".to_owned()),
+            ),
+        ];
+        for (text, key) in table {
+            assert_eq!(key.to_string(), text);
+            assert_eq!(HashKey::parse(text), Ok(key));
+        }
+        let lower = HashKey::Header("x-user".to_owned());
+        assert_eq!(HashKey::parse("header:X-User"), Ok(lower));
+    }
+
+    #[test]
+    fn hash_keys_refuse_the_rest_in_words() {
+        let header = format!("header:NAME, NAME being 1 to 256 {TOKEN_CHARS}");
+        let cookie = format!("cookie:NAME, NAME being 1 to 256 {TOKEN_CHARS}");
+        let long = format!("header:{}", "n".repeat(257));
+        let table = [
+            ("", HASH_KEY_WANT),
+            ("IP", HASH_KEY_WANT),
+            ("ip:", HASH_KEY_WANT),
+            ("path:/x", HASH_KEY_WANT),
+            ("url", HASH_KEY_WANT),
+            ("header", HASH_KEY_WANT),
+            ("cookie", HASH_KEY_WANT),
+            ("Header:x", HASH_KEY_WANT),
+            (":x", HASH_KEY_WANT),
+            ("header:", &header),
+            ("header: x", &header),
+            ("header:x:y", &header),
+            ("header:x\r\nHost", &header),
+            ("header:\u{e9}", &header),
+            ("header:a/b", &header),
+            (&long, &header),
+            ("cookie:", &cookie),
+            ("cookie:a=b", &cookie),
+            ("cookie:a;b", &cookie),
+            ("cookie:a,b", &cookie),
+            ("cookie:\"a\"", &cookie),
+        ];
+        for (text, want) in table {
+            assert_eq!(HashKey::parse(text), Err(Wrong::found(text, want)));
+        }
+        assert!(HashKey::parse(&long[..long.len() - 1]).is_ok());
+    }
+
+    #[test]
+    fn hash_keys_need_an_algorithm_that_hashes_and_requests() {
+        let listeners = |texts: &[&str]| -> Vec<Listen> {
+            texts.iter().map(|text| Listen::parse(text).unwrap()).collect()
+        };
+        let mut config = Config::defaults();
+        for row in Algorithm::ALL {
+            config.algorithm = row.algorithm;
+            config.listeners = listeners(&["http://*:80", "http://*:81"]);
+            for key in ["ip", "path", "header:x"] {
+                config.hash_key = HashKey::parse(key).unwrap();
+                let hashes = ["ip-hash", "consistent-hash"].contains(&row.name);
+                assert_eq!(check_hash_key(&config).is_ok(), hashes, "{}", row.name);
+            }
+        }
+        config.algorithm = Algorithm::IpHash;
+        config.listeners = listeners(&["http://*:80", "*:81"]);
+        let wrong = check_hash_key(&config).unwrap_err().to_string();
+        assert!(wrong.starts_with("found 'header:x' with the TCP listener '0.0.0.0:81'"));
+        config.hash_key = HashKey::Ip;
+        assert_eq!(check_hash_key(&config), Ok(()));
+    }
+}
