@@ -18,7 +18,7 @@ use crate::limits;
 
 pub use address::{check_backends, check_listeners};
 pub use cidr::Cidr;
-pub use http::{HashKey, check_hash_key};
+pub use http::{HashKey, check_hash_key, check_http_listener, sticky_cookie};
 pub use value::{
     Wrong, alternatives, closest, duration, duration_text, escaped, number, number_u32, one_of,
     quoted, size_or_none, size_text, word_of,
@@ -35,6 +35,8 @@ pub struct Config {
     pub algorithm: Algorithm,
     /// What the hashing algorithms place by.
     pub hash_key: HashKey,
+    /// The cookie that keeps a client on its backend.
+    pub sticky_cookie: Option<String>,
     /// What a health probe asks.
     pub check: Check,
     /// From the start of one probe of a backend to the start of the next.
@@ -194,6 +196,7 @@ impl Config {
             backends: Vec::new(),
             algorithm: Algorithm::LeastConnections,
             hash_key: HashKey::Ip,
+            sticky_cookie: None,
             check: Check::Tcp,
             check_interval: limits::CHECK_INTERVAL_DEFAULT,
             check_timeout: limits::CHECK_TIMEOUT_DEFAULT,

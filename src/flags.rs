@@ -15,7 +15,7 @@ use getopts::{Fail, HasArg, Matches, Occur, Options};
 
 use crate::config::{
     Config, Listen, Protocol, Wrong, check_algorithm, check_backends, check_hash_key,
-    check_listeners, closest, escaped, quoted,
+    check_http_listener, check_listeners, closest, escaped, quoted,
 };
 use crate::limits;
 use table::{Act, Flag, GROUPS};
@@ -149,7 +149,8 @@ fn something_to_do(config: &Config) -> Result<(), UsageError> {
 
 /// What a flag needs of others; asked only where it was given.
 fn go_together(config: &Config, matches: &Matches) -> Result<(), UsageError> {
-    let checks = [("hash-key", check_hash_key(config))];
+    let checks =
+        [("hash-key", check_hash_key(config)), ("sticky-cookie", check_http_listener(config))];
     for (flag, checked) in checks {
         if matches.opt_present(flag) {
             checked.map_err(|wrong| UsageError::of(flag, wrong))?;
@@ -280,6 +281,7 @@ mod tests {
             backends: config.backends.clone(),
             algorithm: Algorithm::Random,
             hash_key: HashKey::Ip,
+            sticky_cookie: None,
             check: Check::Http("/x".to_owned()),
             check_interval: Duration::from_millis(10),
             check_timeout: Duration::from_millis(1),
@@ -312,12 +314,14 @@ mod tests {
 
     #[test]
     fn what_only_http_listeners_heed_reaches_its_field_too() {
-        let config = run("-l http://*:0 -b http://a:1 -a ip-hash --hash-key header:X-User");
+        let config = run("-l http://*:0 -b http://a:1 -a ip-hash --hash-key header:X-User \
+             --sticky-cookie SRV");
         let expected = Config {
             listeners: config.listeners.clone(),
             backends: config.backends.clone(),
             algorithm: Algorithm::IpHash,
             hash_key: HashKey::Header("x-user".to_owned()),
+            sticky_cookie: Some("SRV".to_owned()),
             ..Config::defaults()
         };
         assert_eq!(config, expected);

@@ -221,6 +221,24 @@ fn wrong_hash_keys() {
 }
 
 #[test]
+fn wrong_cookies() {
+    let want = "want a name of 1 to 256 letters, digits or !";
+    let rows = [
+        ("--sticky-cookie", &*format!("--sticky-cookie: found nothing, {want}")),
+        ("--sticky-cookie=", &format!("--sticky-cookie: found nothing, {want}")),
+        ("--sticky-cookie -l", &format!("--sticky-cookie: found '-l', {want}")),
+        ("--sticky-cookie a=b", &format!("--sticky-cookie: found 'a=b', {want}")),
+        ("--sticky-cookie a;b", &format!("--sticky-cookie: found 'a;b', {want}")),
+        ("--sticky-cookie é", &format!("--sticky-cookie: found 'é', {want}")),
+        ("--sticky-cookie __Host-a", "--sticky-cookie: found '__Host-a', want a name without"),
+    ];
+    expect(&rows, HTTP);
+    let want = "want at least one such as --listen http://127.0.0.1:8000";
+    let says = format!("--sticky-cookie: found no http:// listener, {want}");
+    expect(&[("--sticky-cookie SRV", &says)], BOTH);
+}
+
+#[test]
 fn wrong_durations() {
     let unit = "want a duration with its unit such as 500ms, 2s, 5m or 1h";
     let rows = [
@@ -386,6 +404,7 @@ fn flags_given_twice() {
         ("server-timeout", "1s"),
         ("max-body", "1k"),
         ("hash-key", "ip"),
+        ("sticky-cookie", "SRV"),
         ("drain-timeout", "1s"),
         ("seed", "1"),
         ("log-level", "off"),

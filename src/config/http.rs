@@ -63,6 +63,30 @@ impl fmt::Display for HashKey {
     }
 }
 
+/// The name of the cookie that keeps a client on its backend.
+pub fn sticky_cookie(text: &str) -> Result<String, Wrong> {
+    if !is_token(text) || text.starts_with('-') {
+        let most = limits::TOKEN_BYTES_MAX;
+        let want = format!("a name of 1 to {most} {TOKEN_CHARS}, the first no dash");
+        return Err(Wrong::found(text, want));
+    }
+    // A browser drops such a cookie unless it is Secure, and nobody would stay anywhere.
+    let lower = text.to_ascii_lowercase();
+    if lower.starts_with("__host-") || lower.starts_with("__secure-") {
+        return Err(Wrong::found(text, "a name without that prefix, which is for https alone"));
+    }
+    Ok(text.to_owned())
+}
+
+/// For a flag that does nothing where no HTTP is spoken.
+pub fn check_http_listener(config: &Config) -> Result<(), Wrong> {
+    if config.listeners.iter().any(|listen| listen.protocol == Protocol::Http) {
+        return Ok(());
+    }
+    let want = "at least one such as --listen http://127.0.0.1:8000";
+    Err(Wrong::saying("no http:// listener", want))
+}
+
 /// A key is for an algorithm that hashes; all but the address are in requests alone.
 pub fn check_hash_key(config: &Config) -> Result<(), Wrong> {
     let key = &config.hash_key;
@@ -144,6 +168,32 @@ mod tests {
             assert_eq!(HashKey::parse(text), Err(Wrong::found(text, want)));
         }
         assert!(HashKey::parse(&long[..long.len() - 1]).is_ok());
+    }
+
+    #[test]
+    fn sticky_cookies_have_names_that_browsers_keep() {
+        for text in ["SRV", "a", "_-.", "__host", "host-"] {
+            assert_eq!(sticky_cookie(text), Ok(text.to_owned()));
+        }
+        for text in ["", "-a", "a=b", "a;b", "a b", "a\n", "\u{e9}", &"n".repeat(257)] {
+            let want = format!("a name of 1 to 256 {TOKEN_CHARS}, the first no dash");
+            assert_eq!(sticky_cookie(text), Err(Wrong::found(text, want)));
+        }
+        for text in ["__Host-srv", "__Secure-srv", "__HOST-"] {
+            let want = "a name without that prefix, which is for https alone";
+            assert_eq!(sticky_cookie(text), Err(Wrong::found(text, want)));
+        }
+    }
+
+    #[test]
+    fn one_http_listener_is_enough_for_what_needs_one() {
+        let mut config = Config::defaults();
+        let wrong = check_http_listener(&config).unwrap_err().to_string();
+        assert!(wrong.starts_with("found no http:// listener, want at least one"), "{wrong}");
+        config.listeners.push(Listen::parse("*:80").unwrap());
+        assert!(check_http_listener(&config).is_err());
+        config.listeners.push(Listen::parse("http://*:81").unwrap());
+        assert_eq!(check_http_listener(&config), Ok(()));
     }
 
     #[test]

@@ -3,7 +3,9 @@
 //! Apart from the other rows because they are many. Read through [`super::table::GROUPS`].
 
 use super::table::{Act, Flag};
-use crate::config::{Cidr, HashKey, duration, duration_text, number, size_or_none};
+use crate::config::{
+    Cidr, HashKey, duration, duration_text, number, size_or_none, sticky_cookie,
+};
 use crate::limits;
 
 pub(super) static HTTP: &[Flag] = &[
@@ -78,6 +80,19 @@ pub(super) static HTTP: &[Flag] = &[
         default: |defaults| defaults.hash_key.to_string(),
         act: Act::Value(|config, text| {
             config.hash_key = HashKey::parse(text)?;
+            Ok(())
+        }),
+    },
+    Flag {
+        short: "",
+        long: "sticky-cookie",
+        value: "NAME",
+        says: "Keep a client on its backend by a cookie of this name. A client whose backend is \
+               down or draining gets another backend and a new cookie. Needs an http:// \
+               listener.",
+        default: |_| "no cookie".to_owned(),
+        act: Act::Value(|config, text| {
+            config.sticky_cookie = Some(sticky_cookie(text)?);
             Ok(())
         }),
     },
