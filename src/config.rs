@@ -47,6 +47,8 @@ pub struct Config {
     pub rise: u32,
     /// Bad results in a row that take a backend down.
     pub fall: u32,
+    /// Bad answers in a row to requests that take a backend out for a while; zero turns it off.
+    pub eject_after: u32,
     /// What happens to new connections while every backend is down.
     pub all_down: AllDown,
     /// Within this time a connect to a backend must succeed.
@@ -202,6 +204,7 @@ impl Config {
             check_timeout: limits::CHECK_TIMEOUT_DEFAULT,
             rise: limits::RISE_DEFAULT,
             fall: limits::FALL_DEFAULT,
+            eject_after: limits::EJECT_AFTER_DEFAULT,
             all_down: AllDown::Refuse,
             connect_timeout: limits::CONNECT_TIMEOUT_DEFAULT,
             retries: limits::RETRIES_DEFAULT,

@@ -287,6 +287,7 @@ mod tests {
             check_timeout: Duration::from_millis(1),
             rise: 1,
             fall: 1000,
+            eject_after: limits::EJECT_AFTER_DEFAULT,
             all_down: AllDown::Spread,
             connect_timeout: Duration::from_millis(1500),
             retries: 0,
@@ -315,13 +316,14 @@ mod tests {
     #[test]
     fn what_only_http_listeners_heed_reaches_its_field_too() {
         let config = run("-l http://*:0 -b http://a:1 -a ip-hash --hash-key header:X-User \
-             --sticky-cookie SRV");
+             --sticky-cookie SRV --eject-after 0");
         let expected = Config {
             listeners: config.listeners.clone(),
             backends: config.backends.clone(),
             algorithm: Algorithm::IpHash,
             hash_key: HashKey::Header("x-user".to_owned()),
             sticky_cookie: Some("SRV".to_owned()),
+            eject_after: 0,
             ..Config::defaults()
         };
         assert_eq!(config, expected);

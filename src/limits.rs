@@ -295,3 +295,9 @@ pub const BODY_BYTES_MAX: u64 = 1 << 50;
 
 /// Longest name of a header or a cookie that a flag takes, in bytes: leaves room in the head.
 pub const TOKEN_BYTES_MAX: usize = 256;
+
+/// nginx's and Envoy's idea of passive health, Envoy's number.
+pub const EJECT_AFTER_DEFAULT: u32 = 5;
+
+/// Most bad answers in a row `--eject-after` can ask for, as [`RISE_FALL_MAX`].
+pub const EJECT_AFTER_MAX: u32 = 1000;

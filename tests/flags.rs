@@ -284,6 +284,7 @@ fn wrong_numbers() {
     let rows = [
         ("rise", "from 1 to 1000", ["0", "1001", "-1", "2.0", "two"]),
         ("fall", "from 1 to 1000", ["0", "1001", "-1", "+3", "0x3"]),
+        ("eject-after", "from 0 to 1000", ["1001", "-1", "off", "5s", "1.5"]),
         ("retries", "from 0 to 100", ["101", "-1", "1e1", "3s", "none"]),
         ("max-connections", "from 1 to 1000000000", ["0", "1000000001", "-1", "10k", "∞"]),
         ("backend-idle-connections", "from 0 to 100000", ["100001", "-1", "10k", "none", "1s"]),
@@ -405,6 +406,7 @@ fn flags_given_twice() {
         ("max-body", "1k"),
         ("hash-key", "ip"),
         ("sticky-cookie", "SRV"),
+        ("eject-after", "1"),
         ("drain-timeout", "1s"),
         ("seed", "1"),
         ("log-level", "off"),

@@ -4,7 +4,7 @@
 
 use super::table::{Act, Flag};
 use crate::config::{
-    Cidr, HashKey, duration, duration_text, number, size_or_none, sticky_cookie,
+    Cidr, HashKey, duration, duration_text, number, number_u32, size_or_none, sticky_cookie,
 };
 use crate::limits;
 
@@ -93,6 +93,19 @@ pub(super) static HTTP: &[Flag] = &[
         default: |_| "no cookie".to_owned(),
         act: Act::Value(|config, text| {
             config.sticky_cookie = Some(sticky_cookie(text)?);
+            Ok(())
+        }),
+    },
+    Flag {
+        short: "",
+        long: "eject-after",
+        value: "N",
+        says: "Bad answers in a row, 5xx or broken ones, that take a backend out for a while, 0 \
+               to 1000: 30s the first time, 30s longer each time, at most 5m; never more than \
+               half of the backends, and never the last. 0: no answer does.",
+        default: |defaults| defaults.eject_after.to_string(),
+        act: Act::Value(|config, text| {
+            config.eject_after = number_u32(text, 0..=limits::EJECT_AFTER_MAX)?;
             Ok(())
         }),
     },
