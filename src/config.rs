@@ -18,7 +18,9 @@ use crate::limits;
 
 pub use address::{check_backends, check_listeners};
 pub use cidr::Cidr;
-pub use http::{HashKey, check_hash_key, check_http_listener, sticky_cookie};
+pub use http::{
+    HashKey, check_hash_key, check_http_listener, check_stats_path, own_path, sticky_cookie,
+};
 pub use value::{
     Wrong, alternatives, closest, duration, duration_text, escaped, number, number_u32, one_of,
     quoted, size_or_none, size_text, word_of,
@@ -49,6 +51,10 @@ pub struct Config {
     pub fall: u32,
     /// Bad answers in a row to requests that take a backend out for a while; zero turns it off.
     pub eject_after: u32,
+    /// At this path HTTP listeners answer themselves whether a backend is up.
+    pub health_path: Option<String>,
+    /// At this path HTTP listeners answer themselves with what they count.
+    pub stats_path: Option<String>,
     /// What happens to new connections while every backend is down.
     pub all_down: AllDown,
     /// Within this time a connect to a backend must succeed.
@@ -205,6 +211,8 @@ impl Config {
             rise: limits::RISE_DEFAULT,
             fall: limits::FALL_DEFAULT,
             eject_after: limits::EJECT_AFTER_DEFAULT,
+            health_path: None,
+            stats_path: None,
             all_down: AllDown::Refuse,
             connect_timeout: limits::CONNECT_TIMEOUT_DEFAULT,
             retries: limits::RETRIES_DEFAULT,
@@ -394,19 +402,10 @@ fn check_path(path: &str, text: &str) -> Result<Check, Wrong> {
         let want = "http:/PATH without a host: each backend is asked in turn";
         return Err(Wrong::found(text, want));
     }
-    if !path.starts_with('/') {
-        return Err(Wrong::found(text, "http:/PATH, the path beginning with a slash"));
+    match http::path_fault(path, "http:/PATH") {
+        Some(want) => Err(Wrong::found(text, want)),
+        None => Ok(Check::Http(path.to_owned())),
     }
-    if path.len() > limits::CHECK_PATH_BYTES_MAX {
-        let want = format!("a path of at most {} bytes", limits::CHECK_PATH_BYTES_MAX);
-        return Err(Wrong::found(text, want));
-    }
-    // It becomes part of a request line, where anything else would end it or be refused.
-    if !path.bytes().all(|b| b.is_ascii_graphic() && b != b'#') {
-        let want = "http:/PATH without spaces, '#' and control characters, others as %XX";
-        return Err(Wrong::found(text, want));
-    }
-    Ok(Check::Http(path.to_owned()))
 }
 
 fn check_load(asked: &str, text: &str) -> Result<Check, Wrong> {

@@ -15,7 +15,7 @@ use getopts::{Fail, HasArg, Matches, Occur, Options};
 
 use crate::config::{
     Config, Listen, Protocol, Wrong, check_algorithm, check_backends, check_hash_key,
-    check_http_listener, check_listeners, closest, escaped, quoted,
+    check_http_listener, check_listeners, check_stats_path, closest, escaped, quoted,
 };
 use crate::limits;
 use table::{Act, Flag, GROUPS};
@@ -149,8 +149,12 @@ fn something_to_do(config: &Config) -> Result<(), UsageError> {
 
 /// What a flag needs of others; asked only where it was given.
 fn go_together(config: &Config, matches: &Matches) -> Result<(), UsageError> {
-    let checks =
-        [("hash-key", check_hash_key(config)), ("sticky-cookie", check_http_listener(config))];
+    let checks = [
+        ("hash-key", check_hash_key(config)),
+        ("sticky-cookie", check_http_listener(config)),
+        ("health-path", check_http_listener(config)),
+        ("stats-path", check_stats_path(config)),
+    ];
     for (flag, checked) in checks {
         if matches.opt_present(flag) {
             checked.map_err(|wrong| UsageError::of(flag, wrong))?;
@@ -288,6 +292,8 @@ mod tests {
             rise: 1,
             fall: 1000,
             eject_after: limits::EJECT_AFTER_DEFAULT,
+            health_path: None,
+            stats_path: None,
             all_down: AllDown::Spread,
             connect_timeout: Duration::from_millis(1500),
             retries: 0,
@@ -316,7 +322,7 @@ mod tests {
     #[test]
     fn what_only_http_listeners_heed_reaches_its_field_too() {
         let config = run("-l http://*:0 -b http://a:1 -a ip-hash --hash-key header:X-User \
-             --sticky-cookie SRV --eject-after 0");
+             --sticky-cookie SRV --eject-after 0 --health-path /up --stats-path /stats");
         let expected = Config {
             listeners: config.listeners.clone(),
             backends: config.backends.clone(),
@@ -324,6 +330,8 @@ mod tests {
             hash_key: HashKey::Header("x-user".to_owned()),
             sticky_cookie: Some("SRV".to_owned()),
             eject_after: 0,
+            health_path: Some("/up".to_owned()),
+            stats_path: Some("/stats".to_owned()),
             ..Config::defaults()
         };
         assert_eq!(config, expected);

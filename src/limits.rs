@@ -136,7 +136,7 @@ pub const HOST_BYTES_MAX: usize = 253;
 /// See [`HOST_BYTES_MAX`].
 pub const HOST_LABEL_BYTES_MAX: usize = 63;
 
-/// Longest path of an `http:` probe, in bytes: a request of one packet.
+/// Longest path of an `http:` probe or an answer of our own, in bytes: a request of one packet.
 pub const CHECK_PATH_BYTES_MAX: usize = 1024;
 
 // ---- Defaults of flags ----------------------------------------------------------------------

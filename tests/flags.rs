@@ -239,6 +239,29 @@ fn wrong_cookies() {
 }
 
 #[test]
+fn wrong_paths() {
+    for flag in ["--health-path", "--stats-path"] {
+        let rows = [
+            ("", "found nothing, want /PATH, the path beginning with a slash"),
+            (" -l", "found '-l', want /PATH, the path beginning with a slash"),
+            ("=up", "found 'up', want /PATH, the path beginning with a slash"),
+            ("=http://a/up", "found 'http://a/up', want /PATH, the path"),
+            ("=//a/up", "found '//a/up', want /PATH without a host"),
+            ("=/up?full", "found '/up?full', want /PATH without a query"),
+            ("=/up#top", "found '/up#top', want /PATH without spaces, '#'"),
+            ("=/é", "found '/é', want /PATH without spaces"),
+        ];
+        for (value, says) in rows {
+            expect(&[(&format!("{flag}{value}"), &format!("{flag}: {says}"))], HTTP);
+        }
+        let says = format!("{flag}: found no http:// listener, want at least one such as");
+        expect(&[(&format!("{flag} /up"), &says)], BOTH);
+    }
+    let says = "--stats-path: found '/up' at --health-path too, want two paths that differ";
+    expect(&[("--stats-path /up --health-path /up", says)], HTTP);
+}
+
+#[test]
 fn wrong_durations() {
     let unit = "want a duration with its unit such as 500ms, 2s, 5m or 1h";
     let rows = [
@@ -407,6 +430,8 @@ fn flags_given_twice() {
         ("hash-key", "ip"),
         ("sticky-cookie", "SRV"),
         ("eject-after", "1"),
+        ("health-path", "/up"),
+        ("stats-path", "/stats"),
         ("drain-timeout", "1s"),
         ("seed", "1"),
         ("log-level", "off"),

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use super::value::Wrong;
+use super::value::{Wrong, quoted};
 use super::{Algorithm, Config, Protocol};
 use crate::limits;
 
@@ -78,6 +78,38 @@ pub fn sticky_cookie(text: &str) -> Result<String, Wrong> {
     Ok(text.to_owned())
 }
 
+/// `/PATH`, where an HTTP listener answers itself. Without a query: none would be looked at.
+pub fn own_path(text: &str) -> Result<String, Wrong> {
+    let fault = if text.starts_with("//") {
+        Some("/PATH without a host".to_owned())
+    } else if text.contains('?') {
+        Some("/PATH without a query".to_owned())
+    } else {
+        path_fault(text, "/PATH")
+    };
+    match fault {
+        Some(want) => Err(Wrong::found(text, want)),
+        None => Ok(text.to_owned()),
+    }
+}
+
+/// What would be right instead of a path that cannot stand in a request line; `form` is how the
+/// operator writes it.
+pub(super) fn path_fault(path: &str, form: &str) -> Option<String> {
+    if !path.starts_with('/') {
+        return Some(format!("{form}, the path beginning with a slash"));
+    }
+    if path.len() > limits::CHECK_PATH_BYTES_MAX {
+        return Some(format!("a path of at most {} bytes", limits::CHECK_PATH_BYTES_MAX));
+    }
+    // Anything else would end the path or be refused.
+    if !path.bytes().all(|b| b.is_ascii_graphic() && b != b'#') {
+        let without = "without spaces, '#' and control characters, others as %XX";
+        return Some(format!("{form} {without}"));
+    }
+    None
+}
+
 /// For a flag that does nothing where no HTTP is spoken.
 pub fn check_http_listener(config: &Config) -> Result<(), Wrong> {
     if config.listeners.iter().any(|listen| listen.protocol == Protocol::Http) {
@@ -85,6 +117,17 @@ pub fn check_http_listener(config: &Config) -> Result<(), Wrong> {
     }
     let want = "at least one such as --listen http://127.0.0.1:8000";
     Err(Wrong::saying("no http:// listener", want))
+}
+
+/// Statistics need a listener that answers, and cannot be where the health is.
+pub fn check_stats_path(config: &Config) -> Result<(), Wrong> {
+    match &config.stats_path {
+        Some(path) if config.health_path.as_ref() == Some(path) => {
+            let found = format!("{} at --health-path too", quoted(path));
+            Err(Wrong::saying(found, "two paths that differ"))
+        }
+        _ => check_http_listener(config),
+    }
 }
 
 /// A key is for an algorithm that hashes; all but the address are in requests alone.
@@ -183,6 +226,44 @@ mod tests {
             let want = "a name without that prefix, which is for https alone";
             assert_eq!(sticky_cookie(text), Err(Wrong::found(text, want)));
         }
+    }
+
+    #[test]
+    fn own_paths_are_paths() {
+        for text in ["/", "/health", "/a/b-c_d.e~%20:;,=&"] {
+            assert_eq!(own_path(text), Ok(text.to_owned()));
+        }
+        let chars = "/PATH without spaces, '#' and control characters, others as %XX";
+        let long = format!("/{}", "p".repeat(1024));
+        let table = [
+            ("", "/PATH, the path beginning with a slash"),
+            ("health", "/PATH, the path beginning with a slash"),
+            ("http://a/b", "/PATH, the path beginning with a slash"),
+            ("//a/b", "/PATH without a host"),
+            ("/a?b", "/PATH without a query"),
+            ("/a b", chars),
+            ("/a#b", chars),
+            ("/a\r\n", chars),
+            ("/\u{e9}", chars),
+            (&long, "a path of at most 1024 bytes"),
+        ];
+        for (text, want) in table {
+            assert_eq!(own_path(text), Err(Wrong::found(text, want)));
+        }
+        assert!(own_path(&long[..long.len() - 1]).is_ok());
+    }
+
+    #[test]
+    fn own_paths_differ() {
+        let mut config = Config::defaults();
+        config.listeners.push(Listen::parse("http://*:80").unwrap());
+        config.stats_path = Some("/a".to_owned());
+        assert_eq!(check_stats_path(&config), Ok(()));
+        config.health_path = Some("/b".to_owned());
+        assert_eq!(check_stats_path(&config), Ok(()));
+        config.health_path = Some("/a".to_owned());
+        let wrong = check_stats_path(&config).unwrap_err().to_string();
+        assert_eq!(wrong, "found '/a' at --health-path too, want two paths that differ");
     }
 
     #[test]

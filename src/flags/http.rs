@@ -4,7 +4,8 @@
 
 use super::table::{Act, Flag};
 use crate::config::{
-    Cidr, HashKey, duration, duration_text, number, number_u32, size_or_none, sticky_cookie,
+    Cidr, HashKey, duration, duration_text, number, number_u32, own_path, size_or_none,
+    sticky_cookie,
 };
 use crate::limits;
 
@@ -106,6 +107,31 @@ pub(super) static HTTP: &[Flag] = &[
         default: |defaults| defaults.eject_after.to_string(),
         act: Act::Value(|config, text| {
             config.eject_after = number_u32(text, 0..=limits::EJECT_AFTER_MAX)?;
+            Ok(())
+        }),
+    },
+    Flag {
+        short: "",
+        long: "health-path",
+        value: "/PATH",
+        says: "Answer at this path of every http:// listener whether there is somebody to serve \
+               it: 200 while at least one backend is up, else 503. Needs an http:// listener.",
+        default: |_| "none, every request goes to a backend".to_owned(),
+        act: Act::Value(|config, text| {
+            config.health_path = Some(own_path(text)?);
+            Ok(())
+        }),
+    },
+    Flag {
+        short: "",
+        long: "stats-path",
+        value: "/PATH",
+        says: "Answer at this path of every http:// listener with the state and the counts of \
+               all backends in JSON. Whoever can reach the listener can read it. Needs an \
+               http:// listener.",
+        default: |_| "none, every request goes to a backend".to_owned(),
+        act: Act::Value(|config, text| {
+            config.stats_path = Some(own_path(text)?);
             Ok(())
         }),
     },
