@@ -3,8 +3,10 @@
 //! `flags` fills a [`Config`]; `main` hands it to `startup`. Every `parse` here takes the
 //! text of one value and answers with what is wrong in words for people: what was found, what
 //! would be right. `value` has numbers, durations, sizes and words, `address` listeners and
-//! backends, `cidr` networks, `http` what only HTTP listeners heed.
+//! backends, `cidr` networks, `http` what only HTTP listeners heed,
+//! `access_log` where that goes.
 
+mod access_log;
 mod address;
 mod cidr;
 mod http;
@@ -16,6 +18,7 @@ use std::time::Duration;
 
 use crate::limits;
 
+pub use access_log::{AccessLog, AccessLogFormat, check_access_log_format};
 pub use address::{check_backends, check_listeners};
 pub use cidr::Cidr;
 pub use http::{
@@ -89,6 +92,10 @@ pub struct Config {
     pub drain_timeout: Duration,
     /// Seed of everything random; `None` takes one from the clock.
     pub seed: Option<u64>,
+    /// Where the access log goes, if there is one.
+    pub access_log: Option<AccessLog>,
+    /// How its lines look.
+    pub access_log_format: AccessLogFormat,
     /// What is logged.
     pub log_level: log::LevelFilter,
     /// Start the built-in backends, and put the balancer in front of them.
@@ -230,6 +237,8 @@ impl Config {
             trusted_proxies: Vec::new(),
             drain_timeout: limits::DRAIN_TIMEOUT_DEFAULT,
             seed: None,
+            access_log: None,
+            access_log_format: AccessLogFormat::Combined,
             log_level: log::LevelFilter::Info,
             demo: false,
         }

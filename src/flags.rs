@@ -14,8 +14,9 @@ use std::fmt;
 use getopts::{Fail, HasArg, Matches, Occur, Options};
 
 use crate::config::{
-    Config, Listen, Protocol, Wrong, check_algorithm, check_backends, check_hash_key,
-    check_http_listener, check_listeners, check_stats_path, closest, escaped, quoted,
+    Config, Listen, Protocol, Wrong, check_access_log_format, check_algorithm, check_backends,
+    check_hash_key, check_http_listener, check_listeners, check_stats_path, closest, escaped,
+    quoted,
 };
 use crate::limits;
 use table::{Act, Flag, GROUPS};
@@ -154,6 +155,7 @@ fn go_together(config: &Config, matches: &Matches) -> Result<(), UsageError> {
         ("sticky-cookie", check_http_listener(config)),
         ("health-path", check_http_listener(config)),
         ("stats-path", check_stats_path(config)),
+        ("access-log-format", check_access_log_format(config)),
     ];
     for (flag, checked) in checks {
         if matches.opt_present(flag) {
@@ -249,7 +251,9 @@ impl std::error::Error for UsageError {}
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Algorithm, AllDown, Check, Cidr, HashKey, OnDown};
+    use crate::config::{
+        AccessLog, AccessLogFormat, Algorithm, AllDown, Check, Cidr, HashKey, OnDown,
+    };
     use std::time::Duration;
 
     fn run(line: &str) -> Config {
@@ -278,7 +282,8 @@ mod tests {
              --drain-timeout 0s --seed 18446744073709551615 --log-level trace \
              --backend-idle 1ms --backend-idle-connections 0 --header-timeout 1s \
              --keep-alive 2s --server-timeout 3s --max-body 10m \
-             --trusted-proxies 10.0.0.0/8,::1 --trusted-proxies fd00::/8");
+             --trusted-proxies 10.0.0.0/8,::1 --trusted-proxies fd00::/8 --access-log - \
+             --access-log-format haproxy");
         assert_eq!(config.listeners.len(), 2);
         let expected = Config {
             listeners: config.listeners.clone(),
@@ -311,6 +316,8 @@ mod tests {
             trusted_proxies: Cidr::parse_list("10.0.0.0/8,::1,fd00::/8").unwrap(),
             drain_timeout: Duration::ZERO,
             seed: Some(u64::MAX),
+            access_log: Some(AccessLog::Stdout),
+            access_log_format: AccessLogFormat::Haproxy,
             log_level: log::LevelFilter::Trace,
             demo: false,
         };
@@ -354,10 +361,12 @@ mod tests {
     fn no_value_is_empty_or_begins_with_a_dash() {
         for flag in all_flags() {
             if let Act::Value(take) | Act::Values(take) = flag.act {
-                for text in ["", "-", "--", "-1", "-1s", "--demo", "-b", "-a:80", "-:1"] {
+                for text in ["", "--", "-1", "-1s", "--demo", "-b", "-a:80", "-:1"] {
                     let wrong = take(&mut Config::defaults(), text);
                     assert!(wrong.is_err(), "--{} {text}", flag.long);
                 }
+                let stdout = take(&mut Config::defaults(), "-").is_ok();
+                assert_eq!(stdout, flag.long == "access-log", "--{} -", flag.long);
             }
         }
     }

@@ -262,6 +262,28 @@ fn wrong_paths() {
 }
 
 #[test]
+fn wrong_access_logs() {
+    let file = "want a file, or - for standard output";
+    let words = "want combined, haproxy or json";
+    let rows = [
+        ("--access-log", &*format!("--access-log: found nothing, {file}")),
+        ("--access-log=", &format!("--access-log: found nothing, {file}")),
+        ("--access-log -l", &format!("--access-log: found '-l', {file}; ./-FILE")),
+        ("--access-log --demo", &format!("--access-log: found '--demo', {file}")),
+        ("--access-log /tmp/", "--access-log: found '/tmp/', want a file, not a directory"),
+        ("--access-log-format", &format!("--access-log-format: found nothing, {words}")),
+        ("--access-log-format=", &format!("--access-log-format: found nothing, {words}")),
+        ("--access-log-format JSON", &format!("--access-log-format: found 'JSON', {words}")),
+        ("--access-log-format clf", &format!("--access-log-format: found 'clf', {words}")),
+        (
+            "--access-log-format combined",
+            "--access-log-format: found no --access-log beside it, want --access-log FILE with",
+        ),
+    ];
+    expect(&rows, BOTH);
+}
+
+#[test]
 fn wrong_durations() {
     let unit = "want a duration with its unit such as 500ms, 2s, 5m or 1h";
     let rows = [
@@ -434,6 +456,8 @@ fn flags_given_twice() {
         ("stats-path", "/stats"),
         ("drain-timeout", "1s"),
         ("seed", "1"),
+        ("access-log", "-"),
+        ("access-log-format", "json"),
         ("log-level", "off"),
         ("demo", ""),
         ("help", ""),

@@ -8,8 +8,8 @@ use std::time::Duration;
 use super::http::HTTP;
 use super::{Command, manual};
 use crate::config::{
-    Algorithm, AllDown, BackendSpec, Check, Config, LOG_LEVELS, Listen, OnDown, Wrong,
-    duration, duration_text, number, number_u32, one_of, word_of,
+    AccessLog, AccessLogFormat, Algorithm, AllDown, BackendSpec, Check, Config, LOG_LEVELS,
+    Listen, OnDown, Wrong, duration, duration_text, number, number_u32, one_of, word_of,
 };
 use crate::limits;
 
@@ -40,7 +40,7 @@ pub(super) enum Act {
 }
 
 /// Reads one value into the configuration. Refuses the empty text, and what begins with a dash:
-/// that is a flag whose predecessor lacks its value.
+/// that is a flag whose predecessor lacks its value. A dash alone may stand for standard output.
 pub(super) type Take = fn(&mut Config, &str) -> Result<(), Wrong>;
 
 /// Flags that belong together in the manual.
@@ -276,6 +276,32 @@ static LIMITS: &[Flag] = &[
 ];
 
 static OPERATION: &[Flag] = &[
+    Flag {
+        short: "",
+        long: "access-log",
+        value: "FILE|-",
+        says: "Write a line for every request, and for every TCP connection, to the end of this \
+               file; - is standard output. Lines that cannot be written are dropped and counted.",
+        default: |_| "none is written".to_owned(),
+        act: Act::Value(|config, text| {
+            config.access_log = Some(AccessLog::parse(text)?);
+            Ok(())
+        }),
+    },
+    Flag {
+        short: "",
+        long: "access-log-format",
+        value: "combined|haproxy|json",
+        says: "How its lines look. combined: as Apache's and nginx's. haproxy: as HAProxy's, with \
+               timers and how it ended. json: an object a line. Needs --access-log.",
+        default: |defaults| {
+            word_of(&defaults.access_log_format, AccessLogFormat::ALL).to_owned()
+        },
+        act: Act::Value(|config, text| {
+            config.access_log_format = one_of(text, AccessLogFormat::ALL)?;
+            Ok(())
+        }),
+    },
     Flag {
         short: "",
         long: "log-level",

@@ -1,0 +1,118 @@
+//! Where the access log goes and how its lines look, as asked for. Nothing is opened here.
+//!
+//! Called by the flags' table for each value, then by [`crate::flags`] once for what does not go
+//! together.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use super::Config;
+use super::value::Wrong;
+
+/// Where the access log goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AccessLog {
+    /// To standard output.
+    Stdout,
+    /// To the end of this file.
+    File(PathBuf),
+}
+
+/// How a line of the access log looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AccessLogFormat {
+    /// The Combined Log Format of Apache and nginx.
+    Combined,
+    /// HAProxy's `httplog`, and for TCP its `tcplog`.
+    Haproxy,
+    /// An object a line.
+    Json,
+}
+
+impl AccessLog {
+    /// A file, or `-` for standard output.
+    pub fn parse(text: &str) -> Result<AccessLog, Wrong> {
+        if text == "-" {
+            return Ok(AccessLog::Stdout);
+        }
+        if text.is_empty() || text.contains('\0') {
+            return Err(Wrong::found(text, "a file, or - for standard output"));
+        }
+        // It is far likelier that the file is missing and this is the next flag.
+        if text.starts_with('-') {
+            let want = "a file, or - for standard output; ./-FILE if it begins with a dash";
+            return Err(Wrong::found(text, want));
+        }
+        if text.ends_with('/') {
+            return Err(Wrong::found(text, "a file, not a directory"));
+        }
+        Ok(AccessLog::File(PathBuf::from(text)))
+    }
+}
+
+impl fmt::Display for AccessLog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            AccessLog::Stdout => f.write_str("-"),
+            AccessLog::File(path) => path.display().fmt(f),
+        }
+    }
+}
+
+impl AccessLogFormat {
+    /// The words for it.
+    pub const ALL: &'static [(&'static str, AccessLogFormat)] = &[
+        ("combined", AccessLogFormat::Combined),
+        ("haproxy", AccessLogFormat::Haproxy),
+        ("json", AccessLogFormat::Json),
+    ];
+}
+
+/// A format is of something.
+pub fn check_access_log_format(config: &Config) -> Result<(), Wrong> {
+    match config.access_log {
+        Some(_) => Ok(()),
+        None => Err(Wrong::saying("no --access-log beside it", "--access-log FILE with it")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn access_logs_are_read_and_shown_alike() {
+        assert_eq!(AccessLog::parse("-"), Ok(AccessLog::Stdout));
+        assert_eq!(AccessLog::Stdout.to_string(), "-");
+        for text in ["log", "./-", "/var/log/pointsman/access.log", "a b", "\u{e9}"] {
+            let log = AccessLog::File(PathBuf::from(text));
+            assert_eq!(log.to_string(), text);
+            assert_eq!(AccessLog::parse(text), Ok(log));
+        }
+    }
+
+    #[test]
+    fn what_is_no_file_is_refused_in_words() {
+        let dash = "a file, or - for standard output; ./-FILE if it begins with a dash";
+        let table = [
+            ("", "a file, or - for standard output"),
+            ("a\0b", "a file, or - for standard output"),
+            ("--", dash),
+            ("-log", dash),
+            ("--demo", dash),
+            ("/var/log/", "a file, not a directory"),
+            ("/", "a file, not a directory"),
+        ];
+        for (text, want) in table {
+            assert_eq!(AccessLog::parse(text), Err(Wrong::found(text, want)));
+        }
+    }
+
+    #[test]
+    fn a_format_needs_a_log() {
+        let mut config = Config::defaults();
+        assert!(check_access_log_format(&config).is_err());
+        config.access_log = Some(AccessLog::Stdout);
+        assert_eq!(check_access_log_format(&config), Ok(()));
+    }
+}
