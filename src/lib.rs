@@ -54,6 +54,7 @@ pub mod event;
 pub mod event_loop;
 pub mod flags;
 pub mod health;
+pub mod http;
 pub mod limits;
 pub mod logging;
 pub mod net;

@@ -301,3 +301,27 @@ pub const EJECT_AFTER_DEFAULT: u32 = 5;
 
 /// Most bad answers in a row `--eject-after` can ask for, as [`RISE_FALL_MAX`].
 pub const EJECT_AFTER_MAX: u32 = 1000;
+/// Longest head of a message, start line and fields together: twice what browsers need, and what
+/// HAProxy takes.
+pub const HTTP_HEAD_BYTES_MAX: usize = 16 * 1024;
+
+/// Most fields of a head, and of a trailer section (HAProxy's `tune.http.maxhdr` is 101).
+pub const HTTP_FIELDS_MAX: usize = 100;
+
+/// Most options in the Connection fields of a head. Each unknown one is looked up among all fields,
+/// and nobody needs five.
+pub const HTTP_CONNECTION_OPTIONS_MAX: usize = 32;
+
+/// Longest extension of one chunk, in bytes. They are dropped; reading them must not cost more than
+/// the payload.
+pub const HTTP_CHUNK_EXTENSION_BYTES_MAX: u16 = 256;
+
+/// Longest trailer section, in bytes: it has to be kept until it is whole.
+pub const HTTP_TRAILER_BYTES_MAX: u16 = 4096;
+
+/// Passages of a message shorter than this are copied together rather than sent from where they
+/// lie: an entry more in a vectored write costs more than the copy.
+pub const HTTP_COPY_BYTES_BELOW: usize = 256;
+
+/// What `Retry-After` says when no backend is up, in seconds: about one probe's interval.
+pub const HTTP_RETRY_AFTER_SECONDS: u32 = 2;

@@ -1,0 +1,265 @@
+//! The body of a message: where the payload lies in what was read, and where it ends.
+//!
+//! ```text
+//!                  +------------- another chunk --------------+
+//!                  v                                          |
+//!   chunked:  Size -> (Extension) -> SizeEnd -> Data -> DataCr -> DataLf
+//!                                       | size 0
+//!                                       v
+//!                       +-> Line -> Name -> Value -> ValueEnd --+
+//!                       |     |                                 |
+//!                       +-----|---------- trailers -------------+
+//!                             +-> End -> Finished
+//! ```
+//!
+//! Any cut of the stream will do. A chunk line is hexadecimal digits, perhaps an extension, CR LF,
+//! and nothing else; extensions are dropped. Trailers are checked and kept aside on demand.
+
+use super::Span;
+use super::scan::{self, TOKEN, VALUE};
+use crate::limits::{HTTP_CHUNK_EXTENSION_BYTES_MAX, HTTP_TRAILER_BYTES_MAX};
+
+/// How a body is delimited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Framing {
+    /// There is none.
+    None,
+    /// By its length.
+    Length(u64),
+    /// In chunks.
+    Chunked,
+    /// By the end of the connection.
+    UntilClose,
+}
+
+/// What to do with trailers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trailers {
+    /// Read over them.
+    Drop,
+    /// Put them aside, for `rewrite::last_chunk`.
+    Keep,
+}
+
+/// What one look at the stream brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Decoded {
+    /// Bytes of the input that belong to the body, framing included.
+    pub consumed: usize,
+    /// Bytes of payload among them.
+    pub bytes: u64,
+    /// The body is whole; what follows in the input is another message.
+    pub finished: bool,
+}
+
+/// Why a chunked body is refused: 400 for a client's, and the backend's connection is dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BadBody {
+    /// A chunk size that is not one.
+    Size,
+    /// An extension that is too long or has a control character.
+    Extension,
+    /// A line or a chunk that does not end in CR LF where it should.
+    LineEnd,
+    /// A trailer that is no field, or too many of them.
+    Trailer,
+}
+
+impl BadBody {
+    /// What is wrong, in a few words.
+    pub fn reason(self) -> &'static str {
+        match self {
+            BadBody::Size => "malformed chunk size",
+            BadBody::Extension => "malformed or long chunk extension",
+            BadBody::LineEnd => "malformed end of a chunk",
+            BadBody::Trailer => "malformed or long trailers",
+        }
+    }
+}
+
+/// Where in a body the stream is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Decoder {
+    /// Payload still to come: of the body, or of the chunk.
+    left: u64,
+    /// Bytes of this chunk's extension, or of the trailers.
+    extra: u16,
+    /// Digits of the size.
+    digits: u8,
+    trailers: Trailers,
+    state: State,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Finished,
+    Length,
+    UntilClose,
+    Size,
+    Extension,
+    SizeEnd,
+    Data,
+    DataCr,
+    DataLf,
+    Line,
+    Name,
+    Value,
+    ValueEnd,
+    End,
+}
+
+impl Decoder {
+    /// At the beginning of a body.
+    pub fn new(framing: Framing, trailers: Trailers) -> Decoder {
+        let (state, left) = match framing {
+            Framing::None | Framing::Length(0) => (State::Finished, 0),
+            Framing::Length(length) => (State::Length, length),
+            Framing::Chunked => (State::Size, 0),
+            Framing::UntilClose => (State::UntilClose, 0),
+        };
+        Decoder { left, extra: 0, digits: 0, trailers, state }
+    }
+
+    /// Whether the body is whole. One that ends with its connection never is before that.
+    pub fn is_finished(&self) -> bool {
+        self.state == State::Finished
+    }
+
+    /// Whether the connection may end here. If not, the body is torn.
+    pub fn may_end(&self) -> bool {
+        matches!(self.state, State::Finished | State::UntilClose)
+    }
+
+    /// Where the stream is payload alone, how much of it: the carrier may move it unseen.
+    pub fn plain_remaining(&self) -> Option<u64> {
+        match self.state {
+            State::Finished => Some(0),
+            State::Length => Some(self.left),
+            State::UntilClose => Some(u64::MAX),
+            _ => None,
+        }
+    }
+
+    /// So much payload was moved unseen.
+    pub fn advance(&mut self, count: u64) {
+        if self.state == State::Length {
+            self.left = self.left.saturating_sub(count);
+            if self.left == 0 {
+                self.state = State::Finished;
+            }
+        }
+    }
+
+    /// Find the payload in what was read. Its spans are added to `data`, and whole and partial
+    /// lines of trailers to `trailers`, if they are wanted.
+    pub fn decode(
+        &mut self,
+        input: &[u8],
+        data: &mut Vec<Span>,
+        trailers: &mut Vec<u8>,
+    ) -> Result<Decoded, BadBody> {
+        let (mut at, mut bytes) = (0, 0);
+        while let Some(&byte) = input.get(at) {
+            match self.state {
+                State::Finished => break,
+                State::Length | State::UntilClose | State::Data => {
+                    let taken = self.payload(input.len() - at);
+                    data.push(Span::new(at, at + taken));
+                    at += taken;
+                    bytes += taken as u64;
+                    continue;
+                }
+                State::Size => self.size(byte)?,
+                State::Extension => self.extension(byte)?,
+                State::SizeEnd => {
+                    let next = if self.left == 0 { State::Line } else { State::Data };
+                    self.expect(byte, b'\n', next)?;
+                    self.extra = 0;
+                }
+                State::DataCr => self.expect(byte, b'\r', State::DataLf)?,
+                State::DataLf => {
+                    self.expect(byte, b'\n', State::Size)?;
+                    (self.digits, self.extra) = (0, 0);
+                }
+                State::Line | State::Name | State::Value | State::ValueEnd | State::End => {
+                    self.trailer(byte)?;
+                    if self.trailers == Trailers::Keep {
+                        trailers.push(byte);
+                    }
+                }
+            }
+            at += 1;
+        }
+        Ok(Decoded { consumed: at, bytes, finished: self.is_finished() })
+    }
+
+    /// How much of so many bytes is payload.
+    fn payload(&mut self, available: usize) -> usize {
+        if self.state == State::UntilClose {
+            return available;
+        }
+        let taken = usize::try_from(self.left).unwrap_or(usize::MAX).min(available);
+        self.left -= taken as u64;
+        if self.left == 0 {
+            let whole = self.state == State::Length;
+            self.state = if whole { State::Finished } else { State::DataCr };
+        }
+        taken
+    }
+
+    fn expect(&mut self, byte: u8, wanted: u8, next: State) -> Result<(), BadBody> {
+        if byte != wanted {
+            return Err(BadBody::LineEnd);
+        }
+        self.state = next;
+        Ok(())
+    }
+
+    fn size(&mut self, byte: u8) -> Result<(), BadBody> {
+        const DIGITS_MAX: u8 = 16;
+        let digit = match byte {
+            b'0'..=b'9' => byte - b'0',
+            b'a'..=b'f' => byte - b'a' + 10,
+            b'A'..=b'F' => byte - b'A' + 10,
+            b'\r' | b';' if self.digits > 0 => {
+                self.state = if byte == b';' { State::Extension } else { State::SizeEnd };
+                return Ok(());
+            }
+            _ => return Err(BadBody::Size),
+        };
+        self.digits += 1;
+        self.left = (self.left << 4) | u64::from(digit);
+        if self.digits > DIGITS_MAX || self.left > i64::MAX as u64 {
+            return Err(BadBody::Size);
+        }
+        Ok(())
+    }
+
+    fn extension(&mut self, byte: u8) -> Result<(), BadBody> {
+        self.extra += 1;
+        if byte == b'\r' {
+            self.state = State::SizeEnd;
+        } else if !scan::is(byte, VALUE) || self.extra > HTTP_CHUNK_EXTENSION_BYTES_MAX {
+            return Err(BadBody::Extension);
+        }
+        Ok(())
+    }
+
+    fn trailer(&mut self, byte: u8) -> Result<(), BadBody> {
+        self.extra += 1;
+        if self.extra > HTTP_TRAILER_BYTES_MAX {
+            return Err(BadBody::Trailer);
+        }
+        self.state = match (self.state, byte) {
+            (State::Line, b'\r') => State::End,
+            (State::Line | State::Name, byte) if scan::is(byte, TOKEN) => State::Name,
+            (State::Name, b':') => State::Value,
+            (State::Value, b'\r') => State::ValueEnd,
+            (State::Value, byte) if scan::is(byte, VALUE) => State::Value,
+            (State::ValueEnd, b'\n') => State::Line,
+            (State::End, b'\n') => State::Finished,
+            _ => return Err(BadBody::Trailer),
+        };
+        Ok(())
+    }
+}

@@ -1,0 +1,334 @@
+//! The fields of a head: where each name and value lies, what it is to us, and whether it passes.
+//!
+//! One pass checks every byte and notes every line. Names that mean something to a proxy get a
+//! [`Kind`]; the meaning is sorted out by `request` and `response` once all lines are known.
+
+use super::Span;
+use super::head::Refusal;
+use super::scan::{self, TOKEN};
+use crate::limits::{HTTP_CONNECTION_OPTIONS_MAX, HTTP_FIELDS_MAX};
+
+/// The fields of one head. Kept for reuse, so that a request allocates nothing.
+#[derive(Debug, Default)]
+pub struct Fields {
+    list: Vec<Field>,
+}
+
+/// One field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Field {
+    /// Its name, as it came.
+    pub name: Span,
+    /// Its value without the space around it.
+    pub value: Span,
+    /// What it is to us.
+    pub kind: Kind,
+    /// Whether it may go on to the other side. Of the kinds whose passing is for `rewrite` to say,
+    /// all may.
+    pub passes: bool,
+}
+
+/// What a field is to us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Nothing: it passes, unless Connection names it.
+    Other,
+    /// Host
+    Host,
+    /// Content-Length
+    ContentLength,
+    /// Transfer-Encoding
+    TransferEncoding,
+    /// Connection
+    Connection,
+    /// Keep-Alive
+    KeepAlive,
+    /// Upgrade
+    Upgrade,
+    /// TE
+    Te,
+    /// Trailer
+    Trailer,
+    /// Expect
+    Expect,
+    /// Proxy-Connection and HTTP2-Settings, which never pass.
+    Hop,
+    /// X-Forwarded-For
+    ForwardedFor,
+    /// X-Forwarded-Proto
+    ForwardedProto,
+    /// X-Forwarded-Host
+    ForwardedHost,
+    /// Whatever else tells of the client: Forwarded, X-Real-IP, all of X-Forwarded-*.
+    Forwarded,
+    /// Via
+    Via,
+    /// Cookie
+    Cookie,
+    /// A name with `_` in it. Many a server reads it as `-`, so it could pass for any other.
+    Underscore,
+    /// Set-Cookie and the like, which pass whatever Connection says.
+    EndToEnd,
+}
+
+/// What the Connection fields say.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Options {
+    pub close: bool,
+    pub keep_alive: bool,
+    pub upgrade: bool,
+}
+
+impl Fields {
+    /// An empty list.
+    pub fn new() -> Fields {
+        Fields { list: Vec::with_capacity(HTTP_FIELDS_MAX) }
+    }
+
+    /// The fields in the order they came.
+    pub fn iter(&self) -> impl Iterator<Item = &Field> {
+        self.list.iter()
+    }
+
+    /// The value of the first field with this name, in letters of any case.
+    pub fn find(&self, bytes: &[u8], name: &str) -> Option<Span> {
+        let named = |field: &&Field| field.name.of(bytes).eq_ignore_ascii_case(name.as_bytes());
+        self.list.iter().find(named).map(|field| field.value)
+    }
+
+    /// The value of the first cookie with this name that the client sent.
+    pub fn cookie(&self, bytes: &[u8], name: &str) -> Option<Span> {
+        self.of_kind(Kind::Cookie).find_map(|field| {
+            crumbs(bytes, field.value)
+                .find(|crumb| is_named(crumb.of(bytes), name))
+                .map(|crumb| Span { start: crumb.start + name.len() as u32 + 1, ..crumb })
+        })
+    }
+
+    pub(super) fn as_slice(&self) -> &[Field] {
+        &self.list
+    }
+
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Field> {
+        self.list.iter_mut()
+    }
+
+    pub(super) fn of_kind(&self, kind: Kind) -> impl Iterator<Item = &Field> {
+        self.list.iter().filter(move |field| field.kind == kind)
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.list.clear();
+    }
+
+    /// The lines from `at` on, up to the empty line. Says where the empty line ends, or `None` if
+    /// it is not here.
+    pub(super) fn parse(&mut self, bytes: &[u8], at: usize) -> Result<Option<usize>, Refusal> {
+        self.list.clear();
+        let mut at = at;
+        loop {
+            match bytes.get(at..at + 2) {
+                Some(b"\r\n") => return Ok(Some(at + 2)),
+                None if matches!(bytes.get(at), None | Some(b'\r')) => return Ok(None),
+                _ => {}
+            }
+            if self.list.len() == HTTP_FIELDS_MAX {
+                return Err(Refusal::TooManyFields);
+            }
+            match self.line(bytes, at)? {
+                Some(next) => at = next,
+                None => return Ok(None),
+            }
+        }
+    }
+
+    /// One line from `at` on. Says where the next one begins.
+    #[inline]
+    fn line(&mut self, bytes: &[u8], at: usize) -> Result<Option<usize>, Refusal> {
+        let colon = scan::run(bytes, at, TOKEN);
+        match bytes.get(colon) {
+            Some(b':') if colon > at => {}
+            Some(_) => return Err(Refusal::FieldName),
+            None => return Ok(None),
+        }
+        let mut start = colon + 1;
+        while let Some(b' ' | b'\t') = bytes.get(start) {
+            start += 1;
+        }
+        let end = scan::value_end(bytes, start);
+        let next = match (bytes.get(end), bytes.get(end + 1)) {
+            (None, _) | (Some(b'\r'), None) => return Ok(None),
+            (Some(b'\r'), Some(b'\n')) => end + 2,
+            _ => return Err(Refusal::FieldValue),
+        };
+        let mut last = end;
+        while last > start && matches!(bytes[last - 1], b' ' | b'\t') {
+            last -= 1;
+        }
+        let kind = kind(&bytes[at..colon]);
+        if kind == Kind::ContentLength && last != end {
+            return Err(Refusal::ContentLength);
+        }
+        let (name, value) = (Span::new(at, colon), Span::new(start, last));
+        self.list.push(Field { name, value, kind, passes: true });
+        Ok(Some(next))
+    }
+
+    /// What the Connection fields say. The other fields that they name do not pass, but for those
+    /// that mean something to us: nobody may take Host or X-Forwarded-For away.
+    pub(super) fn options(&mut self, bytes: &[u8]) -> Result<Options, Refusal> {
+        let mut options = Options::default();
+        let mut count = 0;
+        for index in 0..self.list.len() {
+            let Field { kind: Kind::Connection, value, .. } = self.list[index] else {
+                continue;
+            };
+            for option in scan::list(value.of(bytes)) {
+                count += 1;
+                if count > HTTP_CONNECTION_OPTIONS_MAX {
+                    return Err(Refusal::Connection);
+                }
+                if option.eq_ignore_ascii_case(b"keep-alive") {
+                    options.keep_alive = true;
+                } else if option.eq_ignore_ascii_case(b"close") {
+                    options.close = true;
+                } else if option.eq_ignore_ascii_case(b"upgrade") {
+                    options.upgrade = true;
+                } else if scan::all(option, TOKEN) {
+                    self.stop_named(bytes, option);
+                } else if !option.is_empty() {
+                    return Err(Refusal::Connection);
+                }
+            }
+        }
+        Ok(options)
+    }
+
+    fn stop_named(&mut self, bytes: &[u8], name: &[u8]) {
+        for field in &mut self.list {
+            if field.kind == Kind::Other && field.name.of(bytes).eq_ignore_ascii_case(name) {
+                field.passes = false;
+            }
+        }
+    }
+
+    /// The protocol that the Upgrade field offers first, HTTP itself apart: h2c would carry
+    /// requests past us. Several such fields, or one that is no list of protocols, offer nothing.
+    pub(super) fn upgrade(&self, bytes: &[u8]) -> Option<Span> {
+        let mut offers = self.of_kind(Kind::Upgrade);
+        let (offer, None) = (offers.next()?.value, offers.next()) else { return None };
+        let mut start = offer.start as usize;
+        let mut first = None;
+        for element in offer.of(bytes).split(|&byte| byte == b',') {
+            let name = scan::trim(element);
+            let (head, version) = match name.iter().position(|&byte| byte == b'/') {
+                Some(slash) => (&name[..slash], Some(&name[slash + 1..])),
+                None => (name, None),
+            };
+            if !scan::all(head, TOKEN) || version.is_some_and(|text| !scan::all(text, TOKEN)) {
+                return None;
+            }
+            let ours = [&b"h2c"[..], b"h2", b"http"];
+            if first.is_none() && !ours.iter().any(|it| head.eq_ignore_ascii_case(it)) {
+                let lead = element.len() - element.trim_ascii_start().len();
+                first = Some(Span::new(start + lead, start + lead + name.len()));
+            }
+            start += element.len() + 1;
+        }
+        first
+    }
+
+    /// The one Content-Length, if there is any.
+    pub(super) fn content_length(&self, bytes: &[u8]) -> Result<Option<u64>, Refusal> {
+        let mut lengths = self.of_kind(Kind::ContentLength);
+        let Some(length) = lengths.next() else { return Ok(None) };
+        let number = scan::number(length.value.of(bytes)).ok_or(Refusal::ContentLength)?;
+        match lengths.next() {
+            None => Ok(Some(number)),
+            Some(_) => Err(Refusal::ContentLengthTwice),
+        }
+    }
+
+    /// Whether Transfer-Encoding says `chunked`; it may say nothing else.
+    pub(super) fn is_chunked(&self, bytes: &[u8]) -> Result<bool, Refusal> {
+        let mut codings = self.of_kind(Kind::TransferEncoding);
+        let Some(coding) = codings.next() else { return Ok(false) };
+        if codings.next().is_some() {
+            return Err(Refusal::TransferEncoding);
+        }
+        let value = coding.value.of(bytes);
+        if value.eq_ignore_ascii_case(b"chunked") {
+            return Ok(true);
+        }
+        let well_formed = scan::list(value).all(|name| scan::all(name, TOKEN));
+        let known = |name: &[u8]| name.eq_ignore_ascii_case(b"chunked");
+        if well_formed && !scan::list(value).all(known) {
+            return Err(Refusal::Coding);
+        }
+        Err(Refusal::TransferEncoding)
+    }
+}
+
+/// The cookies of a Cookie field, each `name=value`.
+pub(super) fn crumbs(bytes: &[u8], value: Span) -> impl Iterator<Item = Span> {
+    let mut at = value.start as usize;
+    value.of(bytes).split(|&byte| byte == b';').map(move |piece| {
+        let start = at + (piece.len() - piece.trim_ascii_start().len());
+        let end = start + scan::trim(piece).len();
+        at += piece.len() + 1;
+        Span::new(start, end)
+    })
+}
+
+/// Whether a cookie has this name.
+pub(super) fn is_named(crumb: &[u8], name: &str) -> bool {
+    crumb.strip_prefix(name.as_bytes()).is_some_and(|rest| rest.first() == Some(&b'='))
+}
+
+/// What a name is to us. Sorted by length first, so that most names are compared with nothing.
+fn kind(name: &[u8]) -> Kind {
+    let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
+    let known = match name.len() {
+        2 if is("te") => Kind::Te,
+        3 if is("via") => Kind::Via,
+        4 if is("host") => Kind::Host,
+        6 if is("cookie") => Kind::Cookie,
+        6 if is("expect") => Kind::Expect,
+        7 if is("upgrade") => Kind::Upgrade,
+        7 if is("trailer") => Kind::Trailer,
+        9 if is("forwarded") || is("x-real-ip") => Kind::Forwarded,
+        10 if is("connection") => Kind::Connection,
+        10 if is("keep-alive") => Kind::KeepAlive,
+        10 if is("set-cookie") => Kind::EndToEnd,
+        13 if is("authorization") || is("cache-control") => Kind::EndToEnd,
+        14 if is("content-length") => Kind::ContentLength,
+        14 if is("http2-settings") => Kind::Hop,
+        16 if is("proxy-connection") => Kind::Hop,
+        17 if is("transfer-encoding") => Kind::TransferEncoding,
+        12.. if name[0] | 0x20 == b'x' => forwarded(name),
+        _ => Kind::Other,
+    };
+    if known == Kind::Other && name.contains(&b'_') {
+        return Kind::Underscore;
+    }
+    known
+}
+
+/// The family of X-Forwarded-*.
+fn forwarded(name: &[u8]) -> Kind {
+    const FAMILY: &[u8] = b"x-forwarded-";
+    match name.split_at_checked(FAMILY.len()) {
+        Some((family, member)) if family.eq_ignore_ascii_case(FAMILY) => {
+            if member.eq_ignore_ascii_case(b"for") {
+                Kind::ForwardedFor
+            } else if member.eq_ignore_ascii_case(b"proto") {
+                Kind::ForwardedProto
+            } else if member.eq_ignore_ascii_case(b"host") {
+                Kind::ForwardedHost
+            } else {
+                Kind::Forwarded
+            }
+        }
+        _ => Kind::Other,
+    }
+}

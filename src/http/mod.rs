@@ -1,0 +1,71 @@
+//! HTTP/1.1 without sockets and without a clock: bytes in, small enums and lists of slices out.
+//!
+//! ```text
+//!   bytes read --> request / response --> head, fields --> rewrite --> outgoing --> one writev
+//!                       |                                                ^
+//!                       +-- Framing --> body::Decoder --> payload -------+
+//!                       +-- Refusal --> answer --> our own few lines
+//! ```
+//!
+//! Two parsers that read one message differently are how requests are smuggled. So this reader is
+//! strict: what another could read otherwise is refused, never repaired. And what decides meaning
+//! (start line, Host, framing, chunk sizes) is never passed on but written afresh; all other fields
+//! go out as slices of what came in, each one checked.
+//!
+//! Everything here is bounded by [`limits`](crate::limits), allocates nothing once its lists have
+//! grown, and takes any bytes without a panic. The carrier is `relay::http`.
+
+pub mod body;
+pub mod fields;
+pub mod head;
+pub mod request;
+pub mod response;
+mod scan;
+
+#[cfg(test)]
+mod body_tests;
+#[cfg(test)]
+mod head_tests;
+
+pub use body::{BadBody, Decoded, Decoder, Framing};
+pub use fields::Fields;
+pub use head::{Parse, Refusal, Scan, Version};
+pub use request::{Method, RequestHead, parse_request};
+pub use response::{Asked, ResponseHead, parse_response};
+
+/// A part of the bytes that were parsed: from `start` up to `end`, not included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Span {
+    /// Index of the first byte.
+    pub start: u32,
+    /// Index after the last byte.
+    pub end: u32,
+}
+
+impl Span {
+    /// The part between two indices of a buffer, which is far smaller than 4 GiB.
+    pub fn new(start: usize, end: usize) -> Span {
+        Span { start: start as u32, end: end as u32 }
+    }
+
+    /// How many bytes it has.
+    pub fn len(self) -> usize {
+        self.end.saturating_sub(self.start) as usize
+    }
+
+    /// Whether it has none.
+    pub fn is_empty(self) -> bool {
+        self.len() == 0
+    }
+
+    /// The bytes; none, if the span does not lie within `bytes`.
+    pub fn of(self, bytes: &[u8]) -> &[u8] {
+        bytes.get(self.start as usize..self.end as usize).unwrap_or_default()
+    }
+
+    /// The same part of bytes of which the first `count` are gone.
+    pub fn earlier(self, count: usize) -> Span {
+        let count = count as u32;
+        Span { start: self.start.saturating_sub(count), end: self.end.saturating_sub(count) }
+    }
+}

@@ -1,0 +1,298 @@
+//! The head of a request: what is asked, of whom, and how long the body is.
+
+use super::Span;
+use super::body::Framing;
+use super::fields::{Fields, Kind};
+use super::head::{Parse, Refusal, Scan, Version, version};
+use super::scan::{self, HOST, TOKEN};
+
+/// The head of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RequestHead {
+    /// What to do.
+    pub method: Method,
+    /// The same in the client's letters.
+    pub method_name: Span,
+    /// What to do it with, as it came: for the log.
+    pub target: Span,
+    /// The form of the target.
+    pub form: Form,
+    /// Path and query. Of a URL without a path, what follows the host: a query or nothing.
+    pub path: Span,
+    /// The version the client speaks.
+    pub version: Version,
+    /// Bytes of the head, the empty line included.
+    pub length: usize,
+    /// Who is asked: a host with or without a port. Only HTTP/1.0 may leave it out.
+    pub host: Option<Span>,
+    /// How the body is delimited.
+    pub framing: Framing,
+    /// The client is ready to send another request on this connection.
+    pub keep_alive: bool,
+    /// The protocol that the client wants to go on with.
+    pub upgrade: Option<Span>,
+    /// The client waits for 100 Continue before it sends the body.
+    pub expects_continue: bool,
+    /// The client understands trailers.
+    pub takes_trailers: bool,
+}
+
+/// What a request wants done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// GET
+    Get,
+    /// HEAD
+    Head,
+    /// POST
+    Post,
+    /// PUT
+    Put,
+    /// DELETE
+    Delete,
+    /// OPTIONS
+    Options,
+    /// PATCH
+    Patch,
+    /// Any other; it passes.
+    Other,
+}
+
+/// How a target is written (RFC 9112 section 3.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// A path.
+    Origin,
+    /// A URL.
+    Absolute,
+    /// `*`, the server itself.
+    Asterisk,
+}
+
+impl RequestHead {
+    /// Whether the answer has no body, whatever its head says.
+    pub fn is_head(&self) -> bool {
+        self.method == Method::Head
+    }
+
+    /// Whether doing it twice is as good as doing it once (RFC 9110 section 9.2.2).
+    pub fn is_idempotent(&self) -> bool {
+        match self.method {
+            Method::Get | Method::Head | Method::Put | Method::Delete | Method::Options => true,
+            Method::Post | Method::Patch | Method::Other => false,
+        }
+    }
+
+    /// The path without the query.
+    pub fn path_alone(&self, bytes: &[u8]) -> Span {
+        let path = self.path.of(bytes);
+        let length = path.iter().position(|&byte| byte == b'?').unwrap_or(path.len());
+        Span { start: self.path.start, end: self.path.start + length as u32 }
+    }
+}
+
+/// Parse the head at the beginning of `bytes`. `fields` is filled with what it has.
+pub fn parse_request(bytes: &[u8], scan: &mut Scan, fields: &mut Fields) -> Parse<RequestHead> {
+    fields.clear();
+    scan.look(bytes, |window| {
+        let Some((line, at)) = start_line(window)? else { return Ok(None) };
+        let Some(length) = fields.parse(window, at)? else { return Ok(None) };
+        understand(window, line, length, fields).map(Some)
+    })
+}
+
+/// What the first line says.
+struct StartLine {
+    method: Method,
+    method_name: Span,
+    target: Span,
+    form: Form,
+    authority: Option<Span>,
+    path: Span,
+    version: Version,
+}
+
+/// The first line, and where the fields begin; `None` if it is not whole.
+fn start_line(bytes: &[u8]) -> Result<Option<(StartLine, usize)>, Refusal> {
+    let end = scan::run(bytes, 0, TOKEN);
+    match bytes.get(end) {
+        Some(b' ') if end > 0 => {}
+        Some(_) => return Err(Refusal::StartLine),
+        None => return Ok(None),
+    }
+    let target = Span::new(end + 1, scan::target_end(bytes, end + 1));
+    let after = target.end as usize;
+    match bytes.get(after) {
+        Some(b' ') if !target.is_empty() => {}
+        Some(_) => return Err(Refusal::Target),
+        None => return Ok(None),
+    }
+    let Some(version) = version(&bytes[after + 1..], b"\r\n")? else { return Ok(None) };
+    let method_name = Span::new(0, end);
+    let method = match method_name.of(bytes) {
+        b"GET" => Method::Get,
+        b"HEAD" => Method::Head,
+        b"POST" => Method::Post,
+        b"PUT" => Method::Put,
+        b"DELETE" => Method::Delete,
+        b"OPTIONS" => Method::Options,
+        b"PATCH" => Method::Patch,
+        b"CONNECT" | b"TRACE" => return Err(Refusal::Method),
+        _ => Method::Other,
+    };
+    let (form, authority, path) = target_parts(bytes, target, method)?;
+    let line = StartLine { method, method_name, target, form, authority, path, version };
+    Ok(Some((line, after + 1 + b"HTTP/1.1\r\n".len())))
+}
+
+/// The form of the target, the host it names, and its path.
+fn target_parts(
+    bytes: &[u8],
+    target: Span,
+    method: Method,
+) -> Result<(Form, Option<Span>, Span), Refusal> {
+    let text = target.of(bytes);
+    match text {
+        [b'/', ..] => return Ok((Form::Origin, None, target)),
+        b"*" if method == Method::Options => return Ok((Form::Asterisk, None, target)),
+        _ => {}
+    }
+    let scheme = [&b"http://"[..], b"https://"]
+        .into_iter()
+        .find(|it| text.get(..it.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(it)))
+        .ok_or(Refusal::Target)?;
+    let rest = &text[scheme.len()..];
+    let length = rest.iter().position(|byte| b"/?".contains(byte)).unwrap_or(rest.len());
+    if !is_host(&rest[..length]) {
+        return Err(Refusal::Target);
+    }
+    let start = target.start + scheme.len() as u32;
+    let authority = Span { start, end: start + length as u32 };
+    let path = Span { start: authority.end, end: target.end };
+    Ok((Form::Absolute, Some(authority), path))
+}
+
+/// What the fields mean together, and which of them pass.
+fn understand(
+    bytes: &[u8],
+    line: StartLine,
+    length: usize,
+    fields: &mut Fields,
+) -> Result<RequestHead, Refusal> {
+    let host = host(bytes, &line, fields)?;
+    let framing = framing(bytes, line.version, fields)?;
+    let options = fields.options(bytes)?;
+    let is_11 = line.version == Version::Http11;
+    let mut head = RequestHead {
+        method: line.method,
+        method_name: line.method_name,
+        target: line.target,
+        form: line.form,
+        path: line.path,
+        version: line.version,
+        length,
+        host,
+        framing,
+        keep_alive: !options.close && (is_11 || options.keep_alive),
+        upgrade: None,
+        expects_continue: false,
+        takes_trailers: false,
+    };
+    let mut rare = false;
+    for field in fields.iter_mut() {
+        match field.kind {
+            Kind::Other | Kind::EndToEnd | Kind::Via | Kind::Cookie => {}
+            Kind::Forwarded
+            | Kind::ForwardedFor
+            | Kind::ForwardedProto
+            | Kind::ForwardedHost => {}
+            Kind::Expect | Kind::Te | Kind::Upgrade => (rare, field.passes) = (true, false),
+            _ => field.passes = false,
+        }
+    }
+    if rare {
+        // A body before the switch would leave open where the new protocol begins.
+        if is_11 && options.upgrade && framing == Framing::None {
+            head.upgrade = fields.upgrade(bytes);
+        }
+        head.expects_continue =
+            expectation(bytes, fields)? && is_11 && framing != Framing::None;
+        let trailers =
+            |te: &[u8]| scan::list(te).any(|it| it.eq_ignore_ascii_case(b"trailers"));
+        head.takes_trailers =
+            is_11 && fields.of_kind(Kind::Te).any(|field| trailers(field.value.of(bytes)));
+    }
+    Ok(head)
+}
+
+/// The one host that the request is for (RFC 9112 section 3.2).
+fn host(bytes: &[u8], line: &StartLine, fields: &Fields) -> Result<Option<Span>, Refusal> {
+    let mut hosts = fields.of_kind(Kind::Host).map(|field| field.value);
+    let Some(host) = hosts.next() else {
+        return match line.version {
+            Version::Http11 => Err(Refusal::HostMissing),
+            Version::Http10 => Ok(line.authority),
+        };
+    };
+    if hosts.next().is_some() {
+        return Err(Refusal::HostTwice);
+    }
+    if !is_host(host.of(bytes)) {
+        return Err(Refusal::Host);
+    }
+    match line.authority {
+        Some(it) if !it.of(bytes).eq_ignore_ascii_case(host.of(bytes)) => {
+            Err(Refusal::HostOther)
+        }
+        _ => Ok(Some(host)),
+    }
+}
+
+/// How the body is delimited (RFC 9112 section 6.3, its strict reading).
+fn framing(bytes: &[u8], version: Version, fields: &Fields) -> Result<Framing, Refusal> {
+    let length = fields.content_length(bytes)?;
+    let chunked = fields.is_chunked(bytes)?;
+    match (chunked, length) {
+        (true, Some(_)) => Err(Refusal::TwoLengths),
+        (true, None) if version == Version::Http10 => Err(Refusal::TransferEncoding),
+        (true, None) => Ok(Framing::Chunked),
+        (false, Some(length)) => Ok(Framing::Length(length)),
+        (false, None) => Ok(Framing::None),
+    }
+}
+
+/// Whether the client waits for 100 Continue. There is no other expectation.
+fn expectation(bytes: &[u8], fields: &Fields) -> Result<bool, Refusal> {
+    let mut expects = false;
+    for field in fields.of_kind(Kind::Expect) {
+        if !field.value.of(bytes).eq_ignore_ascii_case(b"100-continue") {
+            return Err(Refusal::Expectation);
+        }
+        expects = true;
+    }
+    Ok(expects)
+}
+
+/// A name or an address with or without a port. No user, and no letters that a URL would escape.
+pub(super) fn is_host(text: &[u8]) -> bool {
+    let (inside, port) = match text {
+        [b'[', rest @ ..] => {
+            let Some(end) = rest.iter().position(|&byte| byte == b']') else { return false };
+            let inside = &rest[..end];
+            let hex = |byte: &u8| byte.is_ascii_hexdigit() || b":.".contains(byte);
+            if !inside.contains(&b':') || !inside.iter().all(hex) {
+                return false;
+            }
+            (inside, &rest[end + 1..])
+        }
+        _ => text.split_at(scan::run(text, 0, HOST)),
+    };
+    let port_is_good = match port {
+        [] => true,
+        [b':', digits @ ..] => {
+            digits.is_empty() || scan::number(digits).is_some_and(|port| port <= 65_535)
+        }
+        _ => false,
+    };
+    !inside.is_empty() && port_is_good
+}

@@ -1,0 +1,163 @@
+//! The head of a response: its status, and how long its body is.
+
+use super::Span;
+use super::body::Framing;
+use super::fields::{Fields, Kind};
+use super::head::{Parse, Refusal, Scan, Version, version};
+use super::scan;
+
+/// The head of a response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ResponseHead {
+    /// The status code, 100 to 999.
+    pub status: u16,
+    /// The words after it, perhaps none.
+    pub reason: Span,
+    /// The version the backend speaks.
+    pub version: Version,
+    /// Bytes of the head, the empty line included.
+    pub length: usize,
+    /// How the body is delimited.
+    pub framing: Framing,
+    /// What Content-Length says, even of a body that is not sent (HEAD, 304).
+    pub declared_length: Option<u64>,
+    /// Whether Transfer-Encoding says chunked, even of a body that is not sent.
+    pub declared_chunked: bool,
+    /// The connection can carry another request once the body is read.
+    pub keep_alive: bool,
+    /// For so many seconds, says the backend.
+    pub keep_alive_seconds: Option<u32>,
+    /// The protocol to go on with, after 101.
+    pub upgrade: Option<Span>,
+}
+
+/// What the response answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Asked {
+    /// The request was HEAD.
+    pub head_request: bool,
+    /// The request offered to switch protocols.
+    pub upgrade: bool,
+}
+
+impl ResponseHead {
+    /// Whether another response follows: 100 Continue, 103 Early Hints.
+    pub fn is_interim(&self) -> bool {
+        self.status < 200 && self.status != 101
+    }
+}
+
+/// Parse the head at the beginning of `bytes`. Whatever is wrong with it is a 502 for the client.
+pub fn parse_response(
+    bytes: &[u8],
+    scan: &mut Scan,
+    fields: &mut Fields,
+    asked: &Asked,
+) -> Parse<ResponseHead> {
+    fields.clear();
+    scan.look(bytes, |window| {
+        let Some((line, at)) = start_line(window)? else { return Ok(None) };
+        let Some(length) = fields.parse(window, at)? else { return Ok(None) };
+        understand(window, line, length, fields, asked).map(Some)
+    })
+}
+
+struct StartLine {
+    version: Version,
+    status: u16,
+    reason: Span,
+}
+
+/// `HTTP/1.1 200 OK`, and where the fields begin; `None` if it is not whole. Without words the
+/// space after the status may be missing: many leave it out, and the line is written afresh.
+fn start_line(bytes: &[u8]) -> Result<Option<(StartLine, usize)>, Refusal> {
+    let Some(version) = version(bytes, b" ")? else { return Ok(None) };
+    const CODE: usize = b"HTTP/1.1 ".len();
+    let mut status = 0;
+    for at in CODE..CODE + 3 {
+        match bytes.get(at) {
+            Some(digit) if digit.is_ascii_digit() => {
+                status = status * 10 + u16::from(digit - b'0');
+            }
+            Some(_) => return Err(Refusal::StartLine),
+            None => return Ok(None),
+        }
+    }
+    let mut start = CODE + 3;
+    match bytes.get(start) {
+        _ if status < 100 => return Err(Refusal::StartLine),
+        Some(b' ') => start += 1,
+        Some(b'\r') => {}
+        Some(_) => return Err(Refusal::StartLine),
+        None => return Ok(None),
+    }
+    let end = scan::value_end(bytes, start);
+    match (bytes.get(end), bytes.get(end + 1)) {
+        (None, _) | (Some(b'\r'), None) => Ok(None),
+        (Some(b'\r'), Some(b'\n')) => {
+            let reason = Span::new(start, end);
+            Ok(Some((StartLine { version, status, reason }, end + 2)))
+        }
+        _ => Err(Refusal::StartLine),
+    }
+}
+
+/// What the fields mean together, and which of them pass.
+fn understand(
+    bytes: &[u8],
+    line: StartLine,
+    length: usize,
+    fields: &mut Fields,
+    asked: &Asked,
+) -> Result<ResponseHead, Refusal> {
+    let StartLine { version, status, reason } = line;
+    let declared_length = fields.content_length(bytes)?;
+    let declared_chunked = fields.is_chunked(bytes)?;
+    if declared_chunked && declared_length.is_some() {
+        return Err(Refusal::TwoLengths);
+    }
+    if declared_chunked && version == Version::Http10 {
+        return Err(Refusal::TransferEncoding);
+    }
+    let options = fields.options(bytes)?;
+    let upgrade = match status {
+        101 if asked.upgrade && options.upgrade => fields.upgrade(bytes),
+        _ => None,
+    };
+    if status == 101 && upgrade.is_none() {
+        return Err(Refusal::Upgrade);
+    }
+    // The order of RFC 9112 section 6.3.
+    let framing = match (status, declared_chunked, declared_length) {
+        (100..=199 | 204 | 304, _, _) => Framing::None,
+        _ if asked.head_request => Framing::None,
+        (_, true, _) => Framing::Chunked,
+        (_, false, Some(length)) => Framing::Length(length),
+        (_, false, None) => Framing::UntilClose,
+    };
+    let lives = !options.close && (version == Version::Http11 || options.keep_alive);
+    let keep_alive_seconds = fields
+        .of_kind(Kind::KeepAlive)
+        .flat_map(|field| scan::list(field.value.of(bytes)))
+        .find_map(|part| scan::number(part.strip_prefix(b"timeout=")?))
+        .map(|seconds| u32::try_from(seconds).unwrap_or(u32::MAX));
+    for field in fields.iter_mut() {
+        field.passes &= match field.kind {
+            Kind::ContentLength | Kind::TransferEncoding | Kind::Connection => false,
+            Kind::KeepAlive | Kind::Upgrade | Kind::Te | Kind::Hop => false,
+            _ => true,
+        };
+    }
+    Ok(ResponseHead {
+        status,
+        reason,
+        version,
+        length,
+        framing,
+        declared_length,
+        declared_chunked,
+        keep_alive: lives && framing != Framing::UntilClose,
+        keep_alive_seconds,
+        upgrade,
+    })
+}
