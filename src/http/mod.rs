@@ -18,18 +18,23 @@
 pub mod body;
 pub mod fields;
 pub mod head;
+pub mod outgoing;
 pub mod request;
 pub mod response;
+pub mod rewrite;
 mod scan;
 
 #[cfg(test)]
 mod body_tests;
 #[cfg(test)]
 mod head_tests;
+#[cfg(test)]
+mod rewrite_tests;
 
 pub use body::{BadBody, Decoded, Decoder, Framing};
 pub use fields::Fields;
 pub use head::{Parse, Refusal, Scan, Version};
+pub use outgoing::Outgoing;
 pub use request::{Method, RequestHead, parse_request};
 pub use response::{Asked, ResponseHead, parse_response};
 

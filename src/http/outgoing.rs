@@ -1,0 +1,209 @@
+//! What goes out: a list of passages, some from what came in, some written by us.
+//!
+//! ```text
+//!   pieces:   Made 0..71          Input 40..500        Made 71..130
+//!             GET / HTTP/1.1..    Accept: ... (as it    X-Forwarded-For: ...
+//!             Host: ...            came, not copied)
+//! ```
+//!
+//! One vectored write sends it all. Short passages are copied, so that entries stay few.
+
+use std::io::IoSlice;
+
+use super::Span;
+use crate::limits::HTTP_COPY_BYTES_BELOW;
+
+/// What goes out. Kept for reuse.
+#[derive(Debug, Default)]
+pub struct Outgoing {
+    pieces: Vec<Piece>,
+    made: Vec<u8>,
+    length: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Piece {
+    /// Of what came in.
+    Input(Span),
+    /// Of what we wrote.
+    Made(Span),
+}
+
+impl Outgoing {
+    /// Nothing.
+    pub fn new() -> Outgoing {
+        Outgoing::default()
+    }
+
+    /// Nothing any more.
+    pub fn clear(&mut self) {
+        self.pieces.clear();
+        self.made.clear();
+        self.length = 0;
+    }
+
+    /// Bytes in all.
+    pub fn len(&self) -> usize {
+        self.length
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
+    /// How many entries a vectored write of it has.
+    pub fn pieces(&self) -> usize {
+        self.pieces.len()
+    }
+
+    /// Add bytes of our own.
+    pub fn text(&mut self, text: &[u8]) {
+        let start = self.made.len();
+        self.made.extend_from_slice(text);
+        self.made_since(start);
+    }
+
+    /// Add a decimal number.
+    pub fn number(&mut self, number: u64) {
+        self.digits(number, 10);
+    }
+
+    /// Add a hexadecimal number.
+    pub fn hexadecimal(&mut self, number: u64) {
+        self.digits(number, 16);
+    }
+
+    /// Add a part of what came in.
+    pub fn input(&mut self, input: &[u8], span: Span) {
+        let bytes = span.of(input);
+        if bytes.len() < HTTP_COPY_BYTES_BELOW {
+            return self.text(bytes);
+        }
+        self.length += bytes.len();
+        if let Some(Piece::Input(last)) = self.pieces.last_mut()
+            && last.end == span.start
+        {
+            last.end = span.end;
+            return;
+        }
+        self.pieces.push(Piece::Input(span));
+    }
+
+    /// For one vectored write: fill `slices` with what is left after `skip` bytes, as much as fits,
+    /// and say how many were filled. `input` is what the spans were taken from.
+    pub fn slices<'a>(
+        &'a self,
+        input: &'a [u8],
+        skip: usize,
+        slices: &mut [IoSlice<'a>],
+    ) -> usize {
+        let mut count = 0;
+        for (bytes, place) in self.parts(input, skip).zip(slices.iter_mut()) {
+            *place = IoSlice::new(bytes);
+            count += 1;
+        }
+        count
+    }
+
+    /// Append what is left after `skip` bytes: what must outlive the input.
+    pub fn copy_to(&self, input: &[u8], skip: usize, kept: &mut Vec<u8>) {
+        for part in self.parts(input, skip) {
+            kept.extend_from_slice(part);
+        }
+    }
+
+    fn parts<'a>(&'a self, input: &'a [u8], mut skip: usize) -> impl Iterator<Item = &'a [u8]> {
+        self.pieces.iter().filter_map(move |piece| {
+            let bytes = match piece {
+                Piece::Input(span) => span.of(input),
+                Piece::Made(span) => span.of(&self.made),
+            };
+            let rest = bytes.get(skip..).unwrap_or_default();
+            skip = skip.saturating_sub(bytes.len());
+            (!rest.is_empty()).then_some(rest)
+        })
+    }
+
+    fn digits(&mut self, mut number: u64, base: u64) {
+        let mut digits = [0; 20];
+        let mut start = digits.len();
+        loop {
+            start -= 1;
+            digits[start] = b"0123456789abcdef"[(number % base) as usize];
+            number /= base;
+            if number == 0 {
+                break;
+            }
+        }
+        self.text(&digits[start..]);
+    }
+
+    /// What was written to `made` since it was `start` long belongs to the list.
+    fn made_since(&mut self, start: usize) {
+        let end = self.made.len();
+        self.length += end - start;
+        if let Some(Piece::Made(last)) = self.pieces.last_mut() {
+            last.end = end as u32;
+        } else if end > start {
+            self.pieces.push(Piece::Made(Span::new(start, end)));
+        }
+    }
+}
+
+impl std::fmt::Write for Outgoing {
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        self.text(text.as_bytes());
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_skip_leaves_the_rest() {
+        let input: Vec<u8> = (0..=255).cycle().take(2000).collect();
+        let mut out = Outgoing::new();
+        out.text(b"head ");
+        out.number(0);
+        out.input(&input, Span::new(0, 300));
+        out.input(&input, Span::new(300, 700));
+        out.input(&input, Span::new(900, 910));
+        out.hexadecimal(u64::MAX);
+        out.input(&input, Span::new(1000, 1600));
+        assert_eq!(out.pieces(), 4);
+        let whole = [
+            b"head 0",
+            &input[..700],
+            &input[900..910],
+            b"ffffffffffffffff",
+            &input[1000..1600],
+        ]
+        .concat();
+        assert_eq!(out.len(), whole.len());
+        for skip in 0..=whole.len() + 1 {
+            let mut slices = [IoSlice::new(&[]); 8];
+            let count = out.slices(&input, skip, &mut slices);
+            let sent: Vec<u8> = slices[..count].iter().flat_map(|it| it.to_vec()).collect();
+            let mut kept = Vec::new();
+            out.copy_to(&input, skip, &mut kept);
+            assert_eq!(sent, whole.get(skip..).unwrap_or_default());
+            assert_eq!(kept, sent);
+        }
+    }
+
+    #[test]
+    fn a_short_list_of_slices_is_filled_and_no_more() {
+        let input = vec![b'x'; 1000];
+        let mut out = Outgoing::new();
+        out.text(b"1");
+        out.input(&input, Span::new(0, 500));
+        out.text(b"2");
+        let mut slices = [IoSlice::new(&[]); 2];
+        assert_eq!(out.slices(&input, 0, &mut slices), 2);
+        assert_eq!(out.slices(&input, 501, &mut slices), 1);
+        assert_eq!(out.slices(&input, 502, &mut slices), 0);
+    }
+}

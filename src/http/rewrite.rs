@@ -1,0 +1,342 @@
+//! Heads and chunks as they go out: what decides meaning written afresh, the rest passed on.
+//!
+//! ```text
+//!   client:   GET http://a/x HTTP/1.1     backend gets:   GET /x HTTP/1.1
+//!             Host: a                                     Host: a
+//!             Accept: text/html                           Accept: text/html       (a slice)
+//!             Connection: keep-alive, Foo                 X-Forwarded-For: 192.0.2.1
+//!             Foo: bar                                    X-Forwarded-Proto: http
+//!             X-Forwarded-For: 6.6.6.6                    X-Forwarded-Host: a
+//!                                                         Via: 1.1 pointsman
+//! ```
+
+use std::fmt::Write;
+use std::net::IpAddr;
+
+use super::Span;
+use super::body::Framing;
+use super::fields::{Field, Fields, Kind, crumbs, is_named};
+use super::head::Version;
+use super::outgoing::Outgoing;
+use super::request::{Form, Method, RequestHead};
+use super::response::ResponseHead;
+
+/// What the backend is told of the client, and what not.
+#[derive(Debug, Clone, Copy)]
+pub struct Forward<'a> {
+    /// Whose request it is.
+    pub client: IpAddr,
+    /// The protocol between the client and us.
+    pub proto: Proto,
+    /// What the client says of those before it is believed.
+    pub trusted: bool,
+    /// Host for a client of HTTP/1.0 that named none: the backend's own.
+    pub host: &'a str,
+    /// Our name in Via, if it is to be written.
+    pub via: Option<&'a str>,
+    /// A cookie that is ours, not the backend's.
+    pub sticky: Option<&'a str>,
+}
+
+/// The protocol between the client and us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proto {
+    /// In the clear.
+    Http,
+    /// Through TLS.
+    Https,
+}
+
+/// What the client is told of the connection.
+#[derive(Debug, Clone, Copy)]
+pub struct Back<'a> {
+    /// The version of the request.
+    pub client_version: Version,
+    /// The client's connection takes another request after this.
+    pub keep_alive: bool,
+    /// A body that ends with the backend's connection is sent in chunks, so that the client's
+    /// connection lives on and a torn body is seen. Only HTTP/1.1 can.
+    pub chunk: bool,
+    /// The client understands trailers.
+    pub takes_trailers: bool,
+    /// What Set-Cookie says, if the client is to come back to this backend.
+    pub cookie: Option<&'a str>,
+}
+
+/// How the response leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Leaves {
+    /// How its body is delimited towards the client.
+    pub framing: Framing,
+    /// Whether the client was told that the connection lives on. After 101 it is a tunnel.
+    pub keep_alive: bool,
+}
+
+/// Write the head of a request for the backend. Says how its body must be delimited: as it came,
+/// but chunks afresh.
+pub fn request(
+    head: &RequestHead,
+    fields: &Fields,
+    input: &[u8],
+    to: &Forward<'_>,
+    out: &mut Outgoing,
+) {
+    out.input(input, head.method_name);
+    out.text(b" ");
+    if head.form == Form::Absolute && !head.path.of(input).starts_with(b"/") {
+        let server = head.method == Method::Options && head.path.is_empty();
+        out.text(if server { b"*" } else { b"/" });
+    }
+    out.input(input, head.path);
+    out.text(b" HTTP/1.1\r\nHost: ");
+    host(head, input, to, out);
+    out.text(b"\r\n");
+    pass_request_fields(head, fields, input, to, out);
+    tell_of_client(head, fields, input, to, out);
+    framing(head.framing, out);
+    if let Some(protocol) = head.upgrade {
+        out.text(b"Connection: Upgrade\r\nUpgrade: ");
+        out.input(input, protocol);
+        out.text(b"\r\n");
+    } else if head.takes_trailers {
+        out.text(b"Connection: TE\r\nTE: trailers\r\n");
+    }
+    if head.expects_continue {
+        out.text(b"Expect: 100-continue\r\n");
+    }
+    out.text(b"\r\n");
+}
+
+fn host(head: &RequestHead, input: &[u8], to: &Forward<'_>, out: &mut Outgoing) {
+    match head.host {
+        Some(host) => out.input(input, host),
+        None => out.text(to.host.as_bytes()),
+    }
+}
+
+fn pass_request_fields(
+    head: &RequestHead,
+    fields: &Fields,
+    input: &[u8],
+    to: &Forward<'_>,
+    out: &mut Outgoing,
+) {
+    let sticky = |field: &Field, name| {
+        crumbs(input, field.value).any(|crumb| is_named(crumb.of(input), name))
+    };
+    let passes = |field: &Field| match field.kind {
+        Kind::Forwarded | Kind::ForwardedProto | Kind::ForwardedHost => to.trusted,
+        Kind::ForwardedFor => false,
+        Kind::Cookie => !to.sticky.is_some_and(|name| sticky(field, name)),
+        _ => true,
+    };
+    pass_fields(fields.as_slice(), head.length, input, passes, out);
+    let Some(name) = to.sticky else { return };
+    for field in fields.of_kind(Kind::Cookie).filter(|field| !passes(field)) {
+        other_cookies(field.value, name, input, out);
+    }
+}
+
+/// The lines of the fields that pass, neighbours as one slice. A line ends where the next begins,
+/// the last one before the empty line.
+fn pass_fields(
+    fields: &[Field],
+    length: usize,
+    input: &[u8],
+    passes: impl Fn(&Field) -> bool,
+    out: &mut Outgoing,
+) {
+    let mut from = None;
+    for field in fields {
+        if field.passes && (field.kind == Kind::Other || passes(field)) {
+            from = from.or(Some(field.name.start));
+        } else if let Some(start) = from.take() {
+            out.input(input, Span { start, end: field.name.start });
+        }
+    }
+    if let Some(start) = from {
+        out.input(input, Span { start, end: length as u32 - 2 });
+    }
+}
+
+/// A Cookie field without those of one name.
+fn other_cookies(value: Span, name: &str, input: &[u8], out: &mut Outgoing) {
+    let mut lead: &[u8] = b"Cookie: ";
+    for crumb in crumbs(input, value) {
+        if !crumb.is_empty() && !is_named(crumb.of(input), name) {
+            out.text(lead);
+            out.input(input, crumb);
+            lead = b"; ";
+        }
+    }
+    if lead == b"; " {
+        out.text(b"\r\n");
+    }
+}
+
+/// X-Forwarded-For, -Proto, -Host and Via.
+fn tell_of_client(
+    head: &RequestHead,
+    fields: &Fields,
+    input: &[u8],
+    to: &Forward<'_>,
+    out: &mut Outgoing,
+) {
+    out.text(b"X-Forwarded-For: ");
+    let mut told = (false, false);
+    if to.trusted {
+        for field in fields.iter() {
+            match field.kind {
+                Kind::ForwardedFor if !field.value.is_empty() => {
+                    out.input(input, field.value);
+                    out.text(b", ");
+                }
+                Kind::ForwardedProto => told.0 = true,
+                Kind::ForwardedHost => told.1 = true,
+                _ => {}
+            }
+        }
+    }
+    address(to.client, out);
+    if !told.0 {
+        out.text(match to.proto {
+            Proto::Http => b"\r\nX-Forwarded-Proto: http",
+            Proto::Https => b"\r\nX-Forwarded-Proto: https",
+        });
+    }
+    if !told.1 && head.host.is_some() {
+        out.text(b"\r\nX-Forwarded-Host: ");
+        host(head, input, to, out);
+    }
+    if let Some(name) = to.via {
+        out.text(match head.version {
+            Version::Http10 => b"\r\nVia: 1.0 ",
+            Version::Http11 => b"\r\nVia: 1.1 ",
+        });
+        out.text(name.as_bytes());
+    }
+    out.text(b"\r\n");
+}
+
+/// Without brackets and port; IPv4 as IPv4, however the socket sees it.
+fn address(address: IpAddr, out: &mut Outgoing) {
+    match address.to_canonical() {
+        IpAddr::V4(address) => {
+            let [first, rest @ ..] = address.octets();
+            out.number(first.into());
+            for octet in rest {
+                out.text(b".");
+                out.number(octet.into());
+            }
+        }
+        IpAddr::V6(address) => {
+            // because: writing to an Outgoing cannot fail.
+            let _ = write!(out, "{address}");
+        }
+    }
+}
+
+fn framing(framing: Framing, out: &mut Outgoing) {
+    match framing {
+        Framing::None | Framing::UntilClose => {}
+        Framing::Length(length) => content_length(length, out),
+        Framing::Chunked => out.text(b"Transfer-Encoding: chunked\r\n"),
+    }
+}
+
+fn content_length(length: u64, out: &mut Outgoing) {
+    out.text(b"Content-Length: ");
+    out.number(length);
+    out.text(b"\r\n");
+}
+
+/// Write the head of a response for the client. An interim one must not go to HTTP/1.0.
+pub fn response(
+    head: &ResponseHead,
+    fields: &Fields,
+    input: &[u8],
+    back: &Back<'_>,
+    out: &mut Outgoing,
+) -> Leaves {
+    let leaves = leaves(head, back);
+    out.text(b"HTTP/1.1 ");
+    out.number(head.status.into());
+    out.text(b" ");
+    out.input(input, head.reason);
+    out.text(b"\r\n");
+    let trailers = leaves.framing == Framing::Chunked && back.takes_trailers;
+    let passes = |field: &Field| field.kind != Kind::Trailer || trailers;
+    pass_fields(fields.as_slice(), head.length, input, passes, out);
+    if let Some(cookie) = back.cookie.filter(|_| !head.is_interim()) {
+        // A shared cache must not hand one client's cookie to another.
+        out.text(b"Cache-Control: private\r\nSet-Cookie: ");
+        out.text(cookie.as_bytes());
+        out.text(b"\r\n");
+    }
+    match (leaves.framing, head.declared_length) {
+        // What the body would be, said of a body that is not sent. 1xx and 204 must not.
+        (Framing::None, Some(length)) if head.status >= 200 && head.status != 204 => {
+            content_length(length, out);
+        }
+        _ => framing(leaves.framing, out),
+    }
+    if let Some(protocol) = head.upgrade {
+        out.text(b"Connection: Upgrade\r\nUpgrade: ");
+        out.input(input, protocol);
+        out.text(b"\r\n");
+    } else if !head.is_interim() {
+        match (leaves.keep_alive, back.client_version) {
+            (false, _) => out.text(b"Connection: close\r\n"),
+            (true, Version::Http10) => out.text(b"Connection: keep-alive\r\n"),
+            (true, Version::Http11) => {}
+        }
+    }
+    out.text(b"\r\n");
+    leaves
+}
+
+/// How the body goes on to the client, and whether the connection can outlive it.
+fn leaves(head: &ResponseHead, back: &Back<'_>) -> Leaves {
+    let chunks = back.client_version == Version::Http11;
+    let framing = match head.framing {
+        Framing::Chunked if !chunks => Framing::UntilClose,
+        Framing::UntilClose if chunks && back.chunk => Framing::Chunked,
+        framing => framing,
+    };
+    Leaves { framing, keep_alive: back.keep_alive && framing != Framing::UntilClose }
+}
+
+/// Send this payload as one chunk; none of it, no chunk.
+pub fn chunk(data: &[Span], input: &[u8], out: &mut Outgoing) {
+    let total: usize = data.iter().map(|span| span.len()).sum();
+    if total == 0 {
+        return;
+    }
+    chunk_head(total as u64, out);
+    for &span in data {
+        out.input(input, span);
+    }
+    out.text(b"\r\n");
+}
+
+/// The line before a chunk. After its payload comes CR LF.
+pub fn chunk_head(total: u64, out: &mut Outgoing) {
+    out.hexadecimal(total);
+    out.text(b"\r\n");
+}
+
+/// The end of a chunked body. `trailers` is what the decoder put aside, perhaps nothing; of it,
+/// only fields pass that mean nothing to a proxy.
+pub fn last_chunk(trailers: &[u8], fields: &mut Fields, out: &mut Outgoing) {
+    out.text(b"0\r\n");
+    if let Ok(Some(length)) = fields.parse(trailers, 0) {
+        let mut lines = fields.as_slice().iter().peekable();
+        while let Some(field) = lines.next() {
+            let end = lines.peek().map_or(length - 2, |next| next.name.start as usize);
+            if field.kind == Kind::Other {
+                out.text(Span::new(field.name.start as usize, end).of(trailers));
+            }
+        }
+    }
+    out.text(b"\r\n");
+}

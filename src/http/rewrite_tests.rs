@@ -1,0 +1,267 @@
+//! What goes out, to the letter.
+
+use std::net::IpAddr;
+
+use super::rewrite::{Back, Forward, Leaves, Proto};
+use super::*;
+
+fn forward() -> Forward<'static> {
+    Forward {
+        client: IpAddr::from([192, 0, 2, 1]),
+        proto: Proto::Http,
+        trusted: false,
+        host: "backend:80",
+        via: Some("pointsman"),
+        sticky: None,
+    }
+}
+
+fn back() -> Back<'static> {
+    Back {
+        client_version: Version::Http11,
+        keep_alive: true,
+        chunk: true,
+        takes_trailers: false,
+        cookie: None,
+    }
+}
+
+fn bytes_of(out: &Outgoing, input: &[u8]) -> String {
+    let mut bytes = Vec::new();
+    out.copy_to(input, 0, &mut bytes);
+    assert_eq!(bytes.len(), out.len());
+    String::from_utf8(bytes).unwrap()
+}
+
+#[track_caller]
+fn sent(text: &str, to: Forward<'_>) -> String {
+    let (mut fields, mut out) = (Fields::new(), Outgoing::new());
+    let parse = parse_request(text.as_bytes(), &mut Scan::default(), &mut fields);
+    let Parse::Done(head) = parse else { panic!("{text:?} is {parse:?}") };
+    rewrite::request(&head, &fields, text.as_bytes(), &to, &mut out);
+    bytes_of(&out, text.as_bytes())
+}
+
+/// The lines that are the same in every request of [`forward`].
+const TOLD: &str = "X-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Proto: http\r\n\
+                    X-Forwarded-Host: a\r\nVia: 1.1 pointsman\r\n";
+
+#[track_caller]
+fn returned(text: &str, asked: Asked, back: Back<'_>) -> (String, Leaves) {
+    let (mut fields, mut out) = (Fields::new(), Outgoing::new());
+    let parse = parse_response(text.as_bytes(), &mut Scan::default(), &mut fields, &asked);
+    let Parse::Done(head) = parse else { panic!("{text:?} is {parse:?}") };
+    let leaves = rewrite::response(&head, &fields, text.as_bytes(), &back, &mut out);
+    (bytes_of(&out, text.as_bytes()), leaves)
+}
+
+#[test]
+fn a_plain_request_passes() {
+    let text = "GET /a?b HTTP/1.1\r\nAccept: x\r\nHost: a\r\nUser-Agent: y\r\n\r\n";
+    let wanted =
+        format!("GET /a?b HTTP/1.1\r\nHost: a\r\nAccept: x\r\nUser-Agent: y\r\n{TOLD}\r\n");
+    assert_eq!(sent(text, forward()), wanted);
+}
+
+#[test]
+fn fields_of_one_hop_stay_on_it() {
+    let text = "GET / HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, X-Foo, X-Forwarded-For, Host\r\n\
+                x-foo: 1\r\nKeep-Alive: 5\r\nProxy-Connection: close\r\nTE: gzip\r\nA: b\r\n\
+                Upgrade: h2c\r\nHTTP2-Settings: AAA\r\nTrailer: z\r\nX_Forwarded_For: 6.6.6.6\r\n\
+                any_thing: c\r\n\r\n";
+    let wanted = format!("GET / HTTP/1.1\r\nHost: a\r\nA: b\r\n{TOLD}\r\n");
+    assert_eq!(sent(text, forward()), wanted);
+}
+
+#[test]
+fn a_stranger_is_not_believed() {
+    let text = "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 6.6.6.6\r\nx-real-ip: 6.6.6.6\r\n\
+                Forwarded: for=6.6.6.6\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: evil\r\n\
+                X-Forwarded-Port: 1\r\nX-Forwarded-Anything: 1\r\nVia: 1.0 other\r\n\r\n";
+    let wanted = format!("GET / HTTP/1.1\r\nHost: a\r\nVia: 1.0 other\r\n{TOLD}\r\n");
+    assert_eq!(sent(text, forward()), wanted);
+}
+
+#[test]
+fn a_friend_is() {
+    let text = "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 1.1.1.1\r\nX-Real-IP: 1.1.1.1\r\n\
+                X-Forwarded-For: 2.2.2.2, 3.3.3.3\r\nX-Forwarded-Proto: https\r\n\
+                X-Forwarded-Host: front\r\n\r\n";
+    let to = Forward { trusted: true, via: None, ..forward() };
+    assert_eq!(
+        sent(text, to),
+        "GET / HTTP/1.1\r\nHost: a\r\nX-Real-IP: 1.1.1.1\r\nX-Forwarded-Proto: https\r\n\
+         X-Forwarded-Host: front\r\n\
+         X-Forwarded-For: 1.1.1.1, 2.2.2.2, 3.3.3.3, 192.0.2.1\r\n\r\n"
+    );
+}
+
+#[test]
+fn addresses_are_bare() {
+    let told = |client: &str, proto| {
+        let to = Forward { client: client.parse().unwrap(), proto, ..forward() };
+        let text = sent("GET / HTTP/1.0\r\n\r\n", to);
+        text.strip_prefix("GET / HTTP/1.1\r\nHost: backend:80\r\n").unwrap().to_string()
+    };
+    assert_eq!(
+        told("2001:db8::1", Proto::Https),
+        "X-Forwarded-For: 2001:db8::1\r\nX-Forwarded-Proto: https\r\nVia: 1.0 pointsman\r\n\r\n"
+    );
+    assert!(
+        told("::ffff:10.0.0.200", Proto::Http).starts_with("X-Forwarded-For: 10.0.0.200\r\n")
+    );
+}
+
+#[test]
+fn targets_become_paths() {
+    let line = |text: &str| {
+        let text = sent(&format!("{text}\r\nHost: a\r\n\r\n"), forward());
+        text.split_once("\r\n").unwrap().0.to_string()
+    };
+    assert_eq!(line("GET http://a/b?c HTTP/1.1"), "GET /b?c HTTP/1.1");
+    assert_eq!(line("GET http://a HTTP/1.1"), "GET / HTTP/1.1");
+    assert_eq!(line("GET http://a?b HTTP/1.0"), "GET /?b HTTP/1.1");
+    assert_eq!(line("OPTIONS http://a HTTP/1.1"), "OPTIONS * HTTP/1.1");
+    assert_eq!(line("OPTIONS * HTTP/1.1"), "OPTIONS * HTTP/1.1");
+    assert_eq!(line("BREW //x HTTP/1.1"), "BREW //x HTTP/1.1");
+}
+
+#[test]
+fn framing_is_written_afresh() {
+    let rest = |fields: &str| {
+        let text = sent(&format!("POST / HTTP/1.1\r\nHost: a\r\n{fields}\r\n\r\n"), forward());
+        text.split_once(TOLD).unwrap().1.to_string()
+    };
+    assert_eq!(rest("content-length:  007"), "Content-Length: 7\r\n\r\n");
+    assert_eq!(rest("Content-Length: 0"), "Content-Length: 0\r\n\r\n");
+    assert_eq!(rest("TRANSFER-ENCODING: CHUNKED"), "Transfer-Encoding: chunked\r\n\r\n");
+    assert_eq!(rest("TE: trailers"), "Connection: TE\r\nTE: trailers\r\n\r\n");
+    assert_eq!(
+        rest("Content-Length: 1\r\nExpect: 100-CONTINUE"),
+        "Content-Length: 1\r\nExpect: 100-continue\r\n\r\n"
+    );
+    assert_eq!(rest("Expect: 100-continue"), "\r\n");
+    assert_eq!(
+        rest("Connection: x, upgrade\r\nUpgrade: h2c, websocket"),
+        "Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+    );
+}
+
+#[test]
+fn our_cookie_is_not_the_backends() {
+    let to = Forward { sticky: Some("LB"), ..forward() };
+    let cookies = |fields: &str| {
+        let text = sent(&format!("GET / HTTP/1.1\r\nHost: a\r\n{fields}\r\n\r\n"), to);
+        let body = text.strip_prefix("GET / HTTP/1.1\r\nHost: a\r\n").unwrap();
+        body.split_once("X-Forwarded-For").unwrap().0.to_string()
+    };
+    assert_eq!(cookies("Cookie: a=1; LB=x;b=2"), "Cookie: a=1; b=2\r\n");
+    assert_eq!(cookies("Cookie: LB=x"), "");
+    assert_eq!(cookies("Cookie: LBX=x;lb=y;  LB"), "Cookie: LBX=x;lb=y;  LB\r\n");
+    assert_eq!(cookies("Cookie: LB=x;LB=y; c=3"), "Cookie: c=3\r\n");
+    assert_eq!(cookies("Cookie: a=1\r\nCookie: LB=x; c=3"), "Cookie: a=1\r\nCookie: c=3\r\n");
+}
+
+#[test]
+fn a_plain_response_passes() {
+    let text = "HTTP/1.1 200 OK then\r\nServer: x\r\nContent-Length: 05\r\nDate: y\r\n\
+                Connection: close, Z\r\nZ: 1\r\nKeep-Alive: timeout=5\r\nTrailer: q\r\n\r\n";
+    let (out, leaves) = returned(text, Asked::default(), back());
+    assert_eq!(
+        out,
+        "HTTP/1.1 200 OK then\r\nServer: x\r\nDate: y\r\nContent-Length: 5\r\n\r\n"
+    );
+    assert_eq!(leaves, Leaves { framing: Framing::Length(5), keep_alive: true });
+}
+
+#[test]
+fn bodies_leave_as_the_client_can_read_them() {
+    let old = Back { client_version: Version::Http10, ..back() };
+    let last = Back { keep_alive: false, ..back() };
+    let plain = Back { chunk: false, ..back() };
+    let head = Asked { head_request: true, ..Asked::default() };
+    let no = Asked::default();
+    const CHUNKED: &str = "Transfer-Encoding: chunked\r\n";
+    const CLOSE: &str = "Connection: close\r\n";
+    const KEEP: &str = "Connection: keep-alive\r\n";
+    use Framing::*;
+    for (status, fields, asked, back, tail, framing, lives) in [
+        (200, "Content-Length: 5", no, old, ["Content-Length: 5\r\n", KEEP], Length(5), true),
+        (
+            200,
+            "Content-Length: 5",
+            no,
+            last,
+            ["Content-Length: 5\r\n", CLOSE],
+            Length(5),
+            false,
+        ),
+        (200, "Transfer-Encoding: chunked", no, back(), [CHUNKED, ""], Chunked, true),
+        (200, "Transfer-Encoding: chunked", no, old, ["", CLOSE], UntilClose, false),
+        (200, "A: b", no, back(), [CHUNKED, ""], Chunked, true),
+        (200, "A: b", no, plain, ["", CLOSE], UntilClose, false),
+        (200, "A: b", no, old, ["", CLOSE], UntilClose, false),
+        (200, "Content-Length: 5", head, back(), ["Content-Length: 5\r\n", ""], None, true),
+        (200, "A: b", head, back(), ["", ""], None, true),
+        (204, "Content-Length: 0", no, back(), ["", ""], None, true),
+        (304, "Content-Length: 9", no, back(), ["Content-Length: 9\r\n", ""], None, true),
+        (103, "Content-Length: 9", no, back(), ["", ""], None, true),
+    ] {
+        let text = format!("HTTP/1.1 {status} X\r\n{fields}\r\n\r\n");
+        let (out, leaves) = returned(&text, asked, back);
+        let passed = if fields == "A: b" { "A: b\r\n" } else { "" };
+        let wanted = format!("HTTP/1.1 {status} X\r\n{passed}{}{}\r\n", tail[0], tail[1]);
+        assert_eq!(out, wanted, "{text:?} for {back:?}");
+        assert_eq!(leaves, Leaves { framing, keep_alive: lives }, "{text:?} for {back:?}");
+    }
+}
+
+#[test]
+fn a_switch_is_passed_on() {
+    let asked = Asked { upgrade: true, ..Asked::default() };
+    let text = "HTTP/1.1 101 Go\r\nUpgrade: websocket\r\nConnection: upgrade\r\nA: b\r\n\r\n";
+    let (out, _) = returned(text, asked, back());
+    assert_eq!(
+        out,
+        "HTTP/1.1 101 Go\r\nA: b\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+    );
+}
+
+#[test]
+fn a_new_cookie_is_for_one_client_alone() {
+    let back = Back { cookie: Some("LB=x; Path=/; HttpOnly; SameSite=Lax"), ..back() };
+    let text = "HTTP/1.1 204 No\r\nSet-Cookie: a=b\r\n\r\n";
+    let (out, _) = returned(text, Asked::default(), back);
+    assert_eq!(
+        out,
+        "HTTP/1.1 204 No\r\nSet-Cookie: a=b\r\nCache-Control: private\r\n\
+         Set-Cookie: LB=x; Path=/; HttpOnly; SameSite=Lax\r\n\r\n"
+    );
+}
+
+#[test]
+fn many_small_chunks_leave_as_one() {
+    let input =
+        b"1\r\na\r\n2\r\nbc\r\n0\r\nA: b\r\nContent-Length: 5\r\nx_y: z\r\nC:\t d\r\n\r\n";
+    let mut decoder = Decoder::new(Framing::Chunked, body::Trailers::Keep);
+    let (mut data, mut trailers) = (Vec::new(), Vec::new());
+    assert!(decoder.decode(input, &mut data, &mut trailers).unwrap().finished);
+    let mut out = Outgoing::new();
+    rewrite::chunk(&data, input, &mut out);
+    rewrite::chunk(&[], input, &mut out);
+    rewrite::last_chunk(&trailers, &mut Fields::new(), &mut out);
+    assert_eq!(bytes_of(&out, input), "3\r\nabc\r\n0\r\nA: b\r\nC:\t d\r\n\r\n");
+    out.clear();
+    rewrite::last_chunk(b"", &mut Fields::new(), &mut out);
+    assert_eq!(bytes_of(&out, b""), "0\r\n\r\n");
+}
+
+#[test]
+fn long_passages_are_not_copied() {
+    let text = format!("GET / HTTP/1.1\r\nHost: a\r\nA: {}\r\n\r\n", "x".repeat(1000));
+    let (mut fields, mut out) = (Fields::new(), Outgoing::new());
+    let parse = parse_request(text.as_bytes(), &mut Scan::default(), &mut fields);
+    let Parse::Done(head) = parse else { panic!() };
+    rewrite::request(&head, &fields, text.as_bytes(), &forward(), &mut out);
+    assert_eq!(out.pieces(), 3);
+}
