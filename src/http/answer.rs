@@ -1,0 +1,162 @@
+//! Our own answers, when there is no backend to give one: short, plain, and saying what happened.
+//!
+//! ```text
+//!   HTTP/1.1 502 Bad Gateway
+//!   Content-Type: text/plain
+//!   Content-Length: 47
+//!   Cache-Control: no-store
+//!   Connection: close
+//!
+//!   502 Bad Gateway: the backend closed unanswered
+//! ```
+
+use super::head::Version;
+use crate::limits::HTTP_RETRY_AFTER_SECONDS;
+
+/// 100 Continue, when the body is wanted before a backend is asked.
+pub const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
+/// How an answer is sent.
+#[derive(Debug, Clone, Copy)]
+pub struct How {
+    /// The version of the request; if it could not be told, HTTP/1.1.
+    pub version: Version,
+    /// The connection takes another request after this.
+    pub keep_alive: bool,
+    /// The request was HEAD: everything but the body.
+    pub head_request: bool,
+}
+
+impl How {
+    /// For a request that could not be understood.
+    pub const LAST: How =
+        How { version: Version::Http11, keep_alive: false, head_request: false };
+}
+
+/// Append an answer whose body is the status and why.
+pub fn answer(status: u16, why: &str, how: How, out: &mut Vec<u8>) {
+    let reason = reason(status);
+    let separator = if why.is_empty() { "" } else { ": " };
+    let mut digits = [0; 3];
+    digits.copy_from_slice(&three(status));
+    let body =
+        [&digits[..], b" ", reason.as_bytes(), separator.as_bytes(), why.as_bytes(), b"\n"];
+    parts(status, "text/plain", &body, how, out);
+}
+
+/// Append an answer with this body: `OK` of the health page, the numbers of the stats page.
+pub fn page(status: u16, content_type: &str, body: &[u8], how: How, out: &mut Vec<u8>) {
+    parts(status, content_type, &[body], how, out);
+}
+
+fn parts(status: u16, content_type: &str, body: &[&[u8]], how: How, out: &mut Vec<u8>) {
+    let length = body.iter().map(|part| part.len()).sum();
+    out.extend_from_slice(b"HTTP/1.1 ");
+    out.extend_from_slice(&three(status));
+    for text in [" ", reason(status), "\r\nContent-Type: ", content_type] {
+        out.extend_from_slice(text.as_bytes());
+    }
+    out.extend_from_slice(b"\r\nContent-Length: ");
+    number(length, out);
+    out.extend_from_slice(b"\r\nCache-Control: no-store\r\n");
+    match status {
+        405 => out.extend_from_slice(ALLOW),
+        429 | 503 => {
+            out.extend_from_slice(b"Retry-After: ");
+            number(HTTP_RETRY_AFTER_SECONDS as usize, out);
+            out.extend_from_slice(b"\r\n");
+        }
+        _ => {}
+    }
+    match (how.keep_alive, how.version) {
+        (false, _) => out.extend_from_slice(b"Connection: close\r\n"),
+        (true, Version::Http10) => out.extend_from_slice(b"Connection: keep-alive\r\n"),
+        (true, Version::Http11) => {}
+    }
+    out.extend_from_slice(b"\r\n");
+    if !how.head_request {
+        for part in body {
+            out.extend_from_slice(part);
+        }
+    }
+}
+
+const ALLOW: &[u8] = b"Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n";
+
+/// The words of the statuses that we give.
+fn reason(status: u16) -> &'static str {
+    match status {
+        200 => "OK",
+        400 => "Bad Request",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        408 => "Request Timeout",
+        413 => "Content Too Large",
+        414 => "URI Too Long",
+        417 => "Expectation Failed",
+        421 => "Misdirected Request",
+        429 => "Too Many Requests",
+        431 => "Request Header Fields Too Large",
+        500 => "Internal Server Error",
+        501 => "Not Implemented",
+        502 => "Bad Gateway",
+        503 => "Service Unavailable",
+        504 => "Gateway Timeout",
+        505 => "HTTP Version Not Supported",
+        _ => "Unknown",
+    }
+}
+
+fn three(status: u16) -> [u8; 3] {
+    let digit = |value: u16| b'0' + (value % 10) as u8;
+    [digit(status / 100), digit(status / 10), digit(status)]
+}
+
+fn number(number: usize, out: &mut Vec<u8>) {
+    let leading = number / 10;
+    if leading > 0 {
+        self::number(leading, out);
+    }
+    out.push(b'0' + (number % 10) as u8);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(write: impl FnOnce(&mut Vec<u8>)) -> String {
+        let mut out = Vec::new();
+        write(&mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn an_answer_says_what_happened() {
+        let how = How { keep_alive: true, ..How::LAST };
+        assert_eq!(
+            text(|out| answer(502, "the backend refused the connection", how, out)),
+            "HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/plain\r\nContent-Length: 52\r\n\
+             Cache-Control: no-store\r\n\r\n502 Bad Gateway: the backend refused the connection\n"
+        );
+    }
+
+    #[test]
+    fn statuses_that_owe_a_field_have_it() {
+        let of = |status| text(|out| answer(status, "", How::LAST, out));
+        assert!(of(503).contains("\r\nRetry-After: 2\r\n"));
+        assert!(of(429).contains("\r\nRetry-After: 2\r\n"));
+        assert!(of(405).contains("\r\nAllow: GET, HEAD, "));
+        assert!(of(400).contains("\r\nConnection: close\r\n\r\n400 Bad Request\n"));
+    }
+
+    #[test]
+    fn head_and_the_old_version_are_heeded() {
+        let how = How { version: Version::Http10, keep_alive: true, head_request: true };
+        assert_eq!(
+            text(|out| page(200, "text/plain", b"OK", how, out)),
+            "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\
+             Cache-Control: no-store\r\nConnection: keep-alive\r\n\r\n"
+        );
+    }
+}
