@@ -120,6 +120,15 @@ pub enum Protocol {
     Http,
 }
 
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Protocol::Tcp => "tcp",
+            Protocol::Http => "http",
+        })
+    }
+}
+
 /// One backend as it was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BackendSpec {

@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 use mio::Registry;
 
 use crate::backends::{BackendId, Backends};
-use crate::config::{Config, OnDown};
+use crate::config::{Cidr, Config, OnDown};
 use crate::event::{Key, RunQueue, Slots, Timers};
-use crate::net::{self, BufferPool, PipePool, Socket, Stream, Supplies};
+use crate::http::Lists;
+use crate::net::{self, BufferPool, PipePool, Stream, Supplies};
 use crate::stats::Stats;
 
 /// Everything shared, in one place, with one owner.
@@ -25,6 +26,8 @@ pub struct Context {
     pub scratch: Box<[u8]>,
     /// Buffers for what a target would not take.
     pub buffers: BufferPool,
+    /// Lists that HTTP messages fill.
+    pub http: Lists,
     /// Pipes for splicing.
     pub pipes: PipePool,
     /// The set of backends.
@@ -37,6 +40,8 @@ pub struct Context {
     pub stats: Stats,
     /// The operator's times and limits.
     pub settings: Settings,
+    /// We are stopping: no connection is kept for another request.
+    pub draining: bool,
     /// Connections to be reaped at the end of this turn.
     retired: Vec<Key>,
     /// Idle connections with an event in this turn.
@@ -88,6 +93,16 @@ pub struct Settings {
     pub backend_idle_connections: usize,
     /// How long an idle connection to a backend is kept.
     pub backend_idle: Duration,
+    /// Within this time the head of a request must be whole.
+    pub header_timeout: Duration,
+    /// So long a client may rest between two requests.
+    pub keep_alive: Duration,
+    /// So long a backend may keep quiet in an exchange.
+    pub server_timeout: Duration,
+    /// Bytes of a request's body at most.
+    pub max_body: Option<u64>,
+    /// Whose word about the clients before them is believed.
+    pub trusted_proxies: Vec<Cidr>,
 }
 
 impl User {
@@ -115,12 +130,14 @@ impl Context {
             timers: Timers::new(now),
             scratch: net::buffer::scratch(),
             buffers: BufferPool::default(),
+            http: Lists::default(),
             pipes,
             backends,
             connections: Slots::default(),
             run_queue: RunQueue::default(),
             stats: Stats::default(),
             settings,
+            draining: false,
             retired: Vec::new(),
             stirred: Vec::new(),
         }
@@ -157,7 +174,7 @@ impl Context {
     pub fn unpark(&mut self, backend: BackendId, pair: Key) -> Option<Key> {
         while let Some(key) = self.backends.unpark(backend) {
             let Some(connection) = self.connections.get_mut(key) else { continue };
-            if connection.stream.can_read() {
+            if !connection.stream.is_quiet() {
                 self.retire(key);
                 continue;
             }
@@ -168,10 +185,19 @@ impl Context {
         None
     }
 
-    /// Close the idle connections to `backend` that were parked before `since`.
-    pub fn retire_idle(&mut self, backend: BackendId, since: Instant) {
+    /// Close the idle connections to `backend`: those that were parked before `since`, or all.
+    pub fn retire_idle(&mut self, backend: BackendId, since: Option<Instant>) {
         while let Some(key) = self.backends.unpark_older(backend, since) {
             self.retire(key);
+        }
+    }
+
+    /// Close the idle connections that have waited for too long.
+    pub fn retire_long_idle(&mut self) {
+        let since = self.now.checked_sub(self.settings.backend_idle);
+        let backends: Vec<BackendId> = self.backends.iter().map(|(id, _)| id).collect();
+        for backend in backends.into_iter().filter(|_| since.is_some()) {
+            self.retire_idle(backend, since);
         }
     }
 
@@ -244,6 +270,11 @@ impl Settings {
             max_connections,
             backend_idle_connections: config.backend_idle_connections,
             backend_idle: config.backend_idle,
+            header_timeout: config.header_timeout,
+            keep_alive: config.keep_alive,
+            server_timeout: config.server_timeout,
+            max_body: config.max_body,
+            trusted_proxies: config.trusted_proxies.clone(),
         }
     }
 }

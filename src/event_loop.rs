@@ -14,25 +14,26 @@
 //! nobody, never somebody new in the same place (pitfall 1).
 
 use std::io;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use log::{debug, info, warn};
 use mio::{Events, Poll};
 
 use crate::backends::{BackendId, Backends, Flip};
-use crate::config::{Config, OnDown, duration_text};
+use crate::config::{Config, OnDown, Protocol, duration_text};
 use crate::context::{Context, Settings, User};
 use crate::event::signals::{Signals, Wish};
 use crate::event::{Chore, Key, Owner, Slots, TimerKey};
 use crate::health::Health;
 use crate::limits::{
     ACCEPT_PAUSE, ACCEPTS_PER_TURN, DEMO_STATUS_INTERVAL, EVENTS_PER_TURN, EXHAUSTION_WARNINGS,
-    LISTEN_BACKLOG, LOG_RETRY, TIMERS_PER_TURN,
+    IDLE_LOOKS, LISTEN_BACKLOG, LOG_RETRY, TIMERS_PER_TURN,
 };
 use crate::logging::LogSink;
 use crate::net::descriptors::Share;
 use crate::net::{Accepted, Listener, PipePool, Stream};
-use crate::relay::{Pair, Reason, Verdict, tcp};
+use crate::relay::{self, Pair, Reason, Verdict, http};
 use crate::stats::Seldom;
 use crate::status;
 
@@ -61,6 +62,7 @@ pub struct EventLoop {
 /// A listener, and whether it rests.
 struct Entrance {
     listener: Listener,
+    protocol: Protocol,
     timer: TimerKey,
     /// It ran out of descriptors and waits for its timer.
     paused: bool,
@@ -70,9 +72,11 @@ struct Entrance {
 struct Chores {
     drain: TimerKey,
     ramp: TimerKey,
+    idle: TimerKey,
     log: TimerKey,
     status: TimerKey,
     ramp_armed: bool,
+    idle_armed: bool,
     log_armed: bool,
 }
 
@@ -91,7 +95,7 @@ impl EventLoop {
     pub fn new(
         config: &Config,
         seed: u64,
-        listeners: Vec<Listener>,
+        listeners: Vec<(Listener, Protocol)>,
         backends: Backends,
         share: Share,
         log: LogSink,
@@ -127,7 +131,9 @@ impl EventLoop {
             started: now,
             chores,
         };
-        listeners.into_iter().try_for_each(|listener| this.add_listener(listener))?;
+        listeners
+            .into_iter()
+            .try_for_each(|(listener, protocol)| this.add_listener(listener, protocol))?;
         Ok(this)
     }
 
@@ -151,11 +157,11 @@ impl EventLoop {
         Ok(())
     }
 
-    fn add_listener(&mut self, mut listener: Listener) -> io::Result<()> {
+    fn add_listener(&mut self, mut listener: Listener, protocol: Protocol) -> io::Result<()> {
         let key = Key { index: self.listeners.len() as u32, generation: 0 };
         listener.register(&self.cx.registry, Owner::Listener(key))?;
         let timer = self.cx.timers.create(Owner::Listener(key));
-        self.listeners.push(Entrance { listener, timer, paused: false });
+        self.listeners.push(Entrance { listener, protocol, timer, paused: false });
         Ok(())
     }
 
@@ -227,7 +233,7 @@ impl EventLoop {
                     if let Some(pair) = self.pairs.get_mut(key) {
                         pair.queued = false;
                     }
-                    self.with_pair(key, tcp::act);
+                    self.with_pair(key, http::act);
                 }
                 Some(Owner::Probe(key)) => self.health.act(key, &mut self.cx),
                 _ => {}
@@ -240,7 +246,7 @@ impl EventLoop {
         for _ in 0..TIMERS_PER_TURN {
             match self.cx.timers.pop_due(self.cx.now) {
                 None => return,
-                Some(Owner::Pair(key)) => self.with_pair(key, tcp::on_timer),
+                Some(Owner::Pair(key)) => self.with_pair(key, http::on_timer),
                 Some(Owner::Probe(key)) => self.health.on_timer(key, &mut self.cx),
                 Some(Owner::Listener(key)) => {
                     if let Some(entrance) = self.listeners.get_mut(key.index as usize) {
@@ -271,7 +277,10 @@ impl EventLoop {
                 return;
             }
             match entrance.listener.accept() {
-                Accepted::Client(stream, address) => self.open_pair(stream, address),
+                Accepted::Client(stream, address) => {
+                    let protocol = entrance.protocol;
+                    self.open_pair(stream, address, protocol);
+                }
                 Accepted::GaveUp => {}
                 Accepted::Nobody => return,
                 Accepted::Failed(error) => {
@@ -291,6 +300,9 @@ impl EventLoop {
         }
         let mut fallen = self.cx.backends.take_flips();
         fallen.retain(|&(_, flip)| flip == Flip::Down);
+        for (backend, _) in &fallen {
+            self.cx.retire_idle(*backend, None);
+        }
         if !fallen.is_empty() && self.cx.settings.on_down == OnDown::Close {
             self.clear_backends(&fallen);
         }
@@ -304,7 +316,7 @@ impl EventLoop {
         let has_fallen = |backend| fallen.iter().any(|&(id, _)| id == backend);
         let on_it = self.cx.connections.iter().filter(|(_, c)| has_fallen(c.backend));
         let pairs: Vec<Key> = on_it.filter_map(|(_, c)| c.user.pair()).collect();
-        pairs.into_iter().for_each(|key| self.with_pair(key, tcp::on_backend_down));
+        pairs.into_iter().for_each(|key| self.with_pair(key, http::on_backend_down));
     }
 
     fn arm_chores(&mut self) {
@@ -313,6 +325,11 @@ impl EventLoop {
         {
             self.chores.ramp_armed = true;
             self.cx.timers.arm(self.chores.ramp, self.cx.now + step);
+        }
+        if !self.chores.idle_armed && self.cx.backends.has_idle() {
+            self.chores.idle_armed = true;
+            let step = self.cx.settings.backend_idle / IDLE_LOOKS;
+            self.cx.timers.arm(self.chores.idle, self.cx.now + step);
         }
         if !self.chores.log_armed && self.log.is_behind() {
             self.chores.log_armed = true;
@@ -347,16 +364,16 @@ impl EventLoop {
         self.phase == Phase::Serving && self.pairs.len() < self.cx.settings.max_connections
     }
 
-    fn open_pair(&mut self, stream: Stream, address: std::net::SocketAddr) {
+    fn open_pair(&mut self, stream: Stream, address: SocketAddr, protocol: Protocol) {
         self.cx.stats.accepted += 1;
         self.pair_number += 1;
         let (number, now, timers) = (self.pair_number, self.cx.now, &mut self.cx.timers);
         let key = self.pairs.insert_with(|key| {
             let timer = timers.create(Owner::Pair(key));
-            Pair::new(key, number, (stream, address), timer, now)
+            Pair::new(key, number, protocol, (stream, address), timer, now)
         });
         debug!("pair {number}: accepted {address}");
-        self.with_pair(key, tcp::open);
+        self.with_pair(key, relay::open);
     }
 
     /// Let a pair do something, and heed its verdict.
@@ -435,6 +452,10 @@ impl EventLoop {
         let timeout_text = duration_text(timeout);
         info!("stopping: {open} connections may finish within {timeout_text}");
         self.phase = Phase::Draining;
+        self.cx.draining = true;
+        let resting = self.pairs.iter().filter(|(_, pair)| http::is_resting(pair));
+        let resting: Vec<Key> = resting.map(|(key, _)| key).collect();
+        resting.into_iter().for_each(|key| self.close(key, Reason::Finished));
         for entrance in self.listeners.drain(..) {
             self.cx.timers.remove(entrance.timer);
         }
@@ -461,6 +482,10 @@ impl EventLoop {
             Chore::Ramp => {
                 self.chores.ramp_armed = false;
                 self.cx.backends.step_ramps(self.cx.now);
+            }
+            Chore::Idle => {
+                self.chores.idle_armed = false;
+                self.cx.retire_long_idle();
             }
             Chore::Log => {
                 self.chores.log_armed = false;
@@ -516,15 +541,17 @@ impl Entrance {
 
 impl Chores {
     #[cfg(debug_assertions)]
-    const COUNT: usize = 4;
+    const COUNT: usize = 5;
 
     fn new(cx: &mut Context) -> Chores {
         Chores {
             drain: cx.timers.create(Owner::Chore(Chore::Drain)),
             ramp: cx.timers.create(Owner::Chore(Chore::Ramp)),
+            idle: cx.timers.create(Owner::Chore(Chore::Idle)),
             log: cx.timers.create(Owner::Chore(Chore::Log)),
             status: cx.timers.create(Owner::Chore(Chore::Status)),
             ramp_armed: false,
+            idle_armed: false,
             log_armed: false,
         }
     }

@@ -325,3 +325,26 @@ pub const HTTP_COPY_BYTES_BELOW: usize = 256;
 
 /// What `Retry-After` says when no backend is up, in seconds: about one probe's interval.
 pub const HTTP_RETRY_AFTER_SECONDS: u32 = 2;
+
+/// Room kept free in the scratch buffer when a message is read, for what we add to it.
+pub const HTTP_FRAMING_ROOM: usize = 8 * 1024;
+
+/// Pieces of a vectored write; a message of more is copied together first.
+pub const HTTP_PIECES_MAX: usize = 32;
+
+/// Pipelined requests answered in one turn before the others have theirs.
+pub const HTTP_REQUESTS_PER_TURN: usize = 8;
+
+/// How long a client that waits for its answer is not watched by the poll: who asks once and closes
+/// never is.
+pub const HTTP_UNWATCHED: Duration = Duration::from_secs(1);
+
+/// How long a client is heard out after our last answer, so that a reset does not overtake it
+/// (nginx: `lingering_timeout`).
+pub const HTTP_LINGER: Duration = Duration::from_secs(5);
+
+/// How much it may say in that time.
+pub const HTTP_LINGER_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// In the time that an idle connection is kept, so often it is looked whether the time is over.
+pub const IDLE_LOOKS: u32 = 4;

@@ -10,7 +10,7 @@ use log::{info, warn};
 
 use crate::backends::{Backends, Member, Policy, RiseFall};
 use crate::balance;
-use crate::config::{BackendSpec, Check, Config, Listen};
+use crate::config::{BackendSpec, Check, Config, Listen, Protocol};
 use crate::demo::{self, Demo};
 use crate::event_loop::EventLoop;
 use crate::limits::DEMO_CLIENTS;
@@ -31,7 +31,8 @@ pub fn start(config: &Config, log: LogSink) -> Result<EventLoop, StartError> {
     info!("seed {seed}");
     let demo = config.demo.then(|| start_demo(seed)).transpose()?;
     let listeners = bind_all(&config.listeners)?;
-    let fronts: Vec<SocketAddr> = listeners.iter().map(Listener::address).collect();
+    let fronts: Vec<(SocketAddr, Protocol)> =
+        listeners.iter().map(|(listener, protocol)| (listener.address(), *protocol)).collect();
     let members = match &demo {
         Some(demo) => demo.backends.iter().map(demo_member).collect(),
         None => config.backends.iter().map(resolve).collect::<Result<Vec<_>, _>>()?,
@@ -55,8 +56,8 @@ pub fn start(config: &Config, log: LogSink) -> Result<EventLoop, StartError> {
         .map_err(|error| StartError::new("cannot start the event loop", &error))?;
     announce(&fronts);
     if let (Some(demo), Some(front)) = (demo, fronts.first()) {
-        say(&demo::banner(*front, &demo));
-        demo::start_traffic(*front, DEMO_CLIENTS);
+        say(&demo::banner(front.0, &demo));
+        demo::start_traffic(front.0, DEMO_CLIENTS);
     }
     Ok(looping)
 }
@@ -95,8 +96,9 @@ fn resolve(spec: &BackendSpec) -> Result<Member, StartError> {
     })
 }
 
-fn bind_all(listens: &[Listen]) -> Result<Vec<Listener>, StartError> {
-    listens.iter().map(|listen| bind(listen.address, listens)).collect()
+fn bind_all(listens: &[Listen]) -> Result<Vec<(Listener, Protocol)>, StartError> {
+    let bind = |listen: &Listen| Ok((bind(listen.address, listens)?, listen.protocol));
+    listens.iter().map(bind).collect()
 }
 
 /// `[::]` takes IPv4 clients too, unless another listener has the same port for them.
@@ -157,10 +159,10 @@ fn policy(config: &Config) -> Policy {
     }
 }
 
-fn announce(fronts: &[SocketAddr]) {
-    for front in fronts {
-        say(&format!("listening on tcp://{front}\n"));
-        info!("listening on tcp://{front}");
+fn announce(fronts: &[(SocketAddr, Protocol)]) {
+    for (front, protocol) in fronts {
+        say(&format!("listening on {protocol}://{front}\n"));
+        info!("listening on {protocol}://{front}");
     }
 }
 

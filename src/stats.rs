@@ -11,6 +11,10 @@ pub struct Stats {
     pub finished: u64,
     /// Pairs that ended in any other way, refusals included.
     pub failed: u64,
+    /// HTTP requests.
+    pub requests: u64,
+    /// HTTP requests that were none.
+    pub bad_requests: u64,
     /// Clients turned away because no backend could be chosen.
     pub refused: u64,
     /// Connects repeated at another backend.

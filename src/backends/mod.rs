@@ -222,10 +222,11 @@ impl Backends {
         self.list[id.0 as usize].idle.pop_back().map(|(key, _)| key)
     }
 
-    /// An idle connection to it that was parked before `since`.
-    pub fn unpark_older(&mut self, id: BackendId, since: Instant) -> Option<Key> {
+    /// An idle connection to it that was parked before `since`, or at any time.
+    pub fn unpark_older(&mut self, id: BackendId, since: Option<Instant>) -> Option<Key> {
         let idle = &mut self.list[id.0 as usize].idle;
-        let old = idle.front().is_some_and(|&(_, parked)| parked < since);
+        let before = |parked| since.is_none_or(|since| parked < since);
+        let old = idle.front().is_some_and(|&(_, parked)| before(parked));
         if old { idle.pop_front().map(|(key, _)| key) } else { None }
     }
 
@@ -234,9 +235,9 @@ impl Backends {
         self.list[id.0 as usize].idle.retain(|&(other, _)| other != key);
     }
 
-    /// How many idle connections to it wait.
-    pub fn idle(&self, id: BackendId) -> usize {
-        self.list[id.0 as usize].idle.len()
+    /// Whether idle connections wait, to whomever.
+    pub fn has_idle(&self) -> bool {
+        self.list.iter().any(|backend| !backend.idle.is_empty())
     }
 
     /// It took a connection after so long.

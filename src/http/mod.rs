@@ -19,6 +19,7 @@ pub mod answer;
 pub mod body;
 pub mod fields;
 pub mod head;
+pub mod lists;
 pub mod outgoing;
 pub mod request;
 pub mod response;
@@ -32,9 +33,10 @@ mod head_tests;
 #[cfg(test)]
 mod rewrite_tests;
 
-pub use body::{BadBody, Decoded, Decoder, Framing};
+pub use body::{BadBody, Decoded, Decoder, Framing, Trailers};
 pub use fields::Fields;
 pub use head::{Parse, Refusal, Scan, Version};
+pub use lists::Lists;
 pub use outgoing::Outgoing;
 pub use request::{Method, RequestHead, parse_request};
 pub use response::{Asked, ResponseHead, parse_response};

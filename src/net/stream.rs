@@ -109,6 +109,22 @@ impl Stream {
         Ok(())
     }
 
+    /// Whether the poll tells of this socket at all.
+    pub fn is_armed(&self) -> bool {
+        self.armed != Armed::Nothing
+    }
+
+    /// Whether a write would have blocked, so that the poll has to be asked.
+    pub fn wants_write(&self) -> bool {
+        self.wants_write
+    }
+
+    /// Whether there is nothing to read, neither bytes nor an end: what an idle connection must
+    /// be. If that is not known, it is tried.
+    pub fn is_quiet(&mut self) -> bool {
+        !self.readiness.can_read || self.receive(&mut [0]) == Received::WouldBlock
+    }
+
     /// Note what an event says; nothing is read, written or closed.
     pub fn mark(&mut self, event: &Event) {
         self.readiness.mark(event);

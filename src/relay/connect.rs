@@ -23,10 +23,30 @@ pub enum Attempt {
     Over(Reason),
 }
 
+/// How a pair came by its connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found {
+    /// It is being connected.
+    New,
+    /// It waited in the idle list.
+    Idle,
+}
+
 /// Pick a backend and begin to connect to it.
 pub fn start(pair: &mut Pair, cx: &mut Context) -> Result<(), Attempt> {
     let backend = pick(pair, cx)?;
     open(pair, backend, cx)
+}
+
+/// Pick a backend, and take an idle connection to it if there is one.
+pub fn start_or_reuse(pair: &mut Pair, cx: &mut Context) -> Result<Found, Attempt> {
+    let backend = pick(pair, cx)?;
+    if let Some(key) = cx.unpark(backend, pair.key) {
+        pair.connection = Some(key);
+        pair.stage = Stage::Relaying;
+        return Ok(Found::Idle);
+    }
+    open(pair, backend, cx).map(|()| Found::New)
 }
 
 fn pick(pair: &Pair, cx: &mut Context) -> Result<BackendId, Attempt> {
@@ -93,7 +113,6 @@ pub fn give_up(pair: &mut Pair, fault: Fault, cx: &mut Context) -> Result<(), Re
     {
         let (backend, started_at) = (connection.backend, connection.started_at);
         cx.retire(key);
-        pair.duplex.change_backend();
         blame(pair, backend, fault, started_at, cx);
     }
     match pair.tried.len() > cx.settings.retries as usize {
@@ -126,7 +145,25 @@ fn blame(
 /// Ask the poll for what both sockets still have to tell.
 pub fn watch(pair: &mut Pair, verdict: Verdict, cx: &mut Context) -> Verdict {
     let client = pair.client.arm(&cx.registry, Owner::Pair(pair.key));
-    match client.and(watch_backend(pair, cx)) {
+    let armed = client.and_then(|()| arm_backend(pair, cx));
+    heed(armed, pair, verdict, cx)
+}
+
+/// Ask the poll for what the backend's socket still has to tell. A client that waits for an answer
+/// has nothing to tell but that it gives up.
+pub fn watch_backend(pair: &mut Pair, verdict: Verdict, cx: &mut Context) -> Verdict {
+    let armed = arm_backend(pair, cx);
+    heed(armed, pair, verdict, cx)
+}
+
+fn arm_backend(pair: &Pair, cx: &mut Context) -> io::Result<()> {
+    let Some(key) = pair.connection else { return Ok(()) };
+    let Some(connection) = cx.connections.get_mut(key) else { return Ok(()) };
+    connection.stream.arm(&cx.registry, Owner::Connection(key))
+}
+
+fn heed(armed: io::Result<()>, pair: &Pair, verdict: Verdict, cx: &mut Context) -> Verdict {
+    match armed {
         Ok(()) => verdict,
         // The poll takes no more sockets: without its events the pair would hang.
         Err(error) => {
@@ -135,10 +172,4 @@ pub fn watch(pair: &mut Pair, verdict: Verdict, cx: &mut Context) -> Verdict {
             Verdict::Close(Reason::Exhausted)
         }
     }
-}
-
-fn watch_backend(pair: &Pair, cx: &mut Context) -> io::Result<()> {
-    let Some(key) = pair.connection else { return Ok(()) };
-    let Some(connection) = cx.connections.get_mut(key) else { return Ok(()) };
-    connection.stream.arm(&cx.registry, Owner::Connection(key))
 }

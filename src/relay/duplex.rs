@@ -190,9 +190,19 @@ impl Duplex {
         outcome
     }
 
-    /// The client broke off while its backend was still being found.
+    /// The client broke off while no bytes were being relayed.
     pub fn client_broke(&mut self, fault: Fault) {
         self.tear(Break::Client(fault));
+    }
+
+    /// The backend broke off in the middle of an answer.
+    pub fn backend_broke(&mut self, fault: Fault) {
+        self.tear(Break::Backend(fault));
+    }
+
+    /// Bytes that went to the backend, and to the client.
+    pub fn moved(&self) -> (u64, u64) {
+        (self.request.moved(), self.response.moved())
     }
 
     fn tear(&mut self, side: Break) {

@@ -6,6 +6,7 @@
 
 pub mod connect;
 pub mod duplex;
+pub mod http;
 pub mod pair;
 pub mod pump;
 #[cfg(test)]
@@ -13,3 +14,10 @@ mod simulation;
 pub mod tcp;
 
 pub use pair::{Pair, Reason, Verdict};
+
+use crate::context::Context;
+
+/// A new pair's first turn.
+pub fn open(pair: &mut Pair, cx: &mut Context) -> Verdict {
+    if pair.http.is_some() { http::act(pair, cx) } else { tcp::open(pair, cx) }
+}

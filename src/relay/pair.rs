@@ -13,11 +13,13 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use crate::backends::{BackendId, Refusal};
+use crate::config::Protocol;
 use crate::context::Context;
 use crate::event::{Key, TimerKey};
 use crate::net::{Fault, Stream};
 
 use super::duplex::{Break, Duplex};
+use super::http::Http;
 use super::pump::{Flow, State};
 
 /// A client's connection through us.
@@ -33,6 +35,8 @@ pub struct Pair {
     pub client_address: SocketAddr,
     /// The backend connection in use, if one was opened.
     pub connection: Option<Key>,
+    /// What HTTP needs to know of the client; nothing, for a TCP pair.
+    pub http: Option<Box<Http>>,
     /// The bytes both ways.
     pub duplex: Duplex,
     /// What is being waited for.
@@ -116,6 +120,7 @@ impl Pair {
     pub fn new(
         key: Key,
         number: u64,
+        protocol: Protocol,
         client: (Stream, SocketAddr),
         timer: TimerKey,
         now: Instant,
@@ -126,6 +131,7 @@ impl Pair {
             client: client.0,
             client_address: client.1,
             connection: None,
+            http: (protocol == Protocol::Http).then(Box::default),
             duplex: Duplex::default(),
             stage: Stage::Picking,
             tried: Vec::new(),

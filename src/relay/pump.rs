@@ -22,7 +22,7 @@ use crate::limits::{
     BYTES_PER_DIRECTION_PER_TURN, SPLICE_AFTER_READS, SPLICE_MOVE_BYTES_MIN,
     SPLICE_READ_BYTES_MIN, SPLICE_UNTIL_SMALL,
 };
-use crate::net::{Buffer, Fault, Pipe, Received, Sent, Socket};
+use crate::net::{Buffer, BufferPool, Fault, Pipe, Received, Sent, Socket};
 
 pub use crate::net::Supplies;
 
@@ -48,7 +48,8 @@ pub struct Flow {
     streak: u8,
     mode: Mode,
     end: End,
-    /// Bytes still to be read: a message's body ends before its connection does.
+    /// Bytes still to be read, unless the source ends it: a message ends before its connection
+    /// does, and a source that ends before the message broke off.
     left: u64,
 }
 
@@ -115,16 +116,17 @@ impl Default for Flow {
 }
 
 impl Flow {
-    /// A direction that is done after so many bytes, which the source stays open after: a message
-    /// of known length. The end of the source before that is a break.
-    pub fn counted(bytes: u64) -> Flow {
-        Flow { left: bytes, ..Flow::default() }
-    }
-
     /// A direction that is so far.
     #[cfg(test)]
     pub fn at(state: State) -> Flow {
         Flow { state, ..Flow::default() }
+    }
+
+    /// Another message follows in this direction: so many bytes of it are still to be read.
+    pub fn expect(&mut self, bytes: u64) {
+        debug_assert!(self.state != State::Draining, "the message before has ended");
+        (self.state, self.mode, self.streak) = (State::Open, Mode::Copy, 0);
+        (self.end, self.left) = (End::None, bytes);
     }
 
     /// How far the direction is.
@@ -245,7 +247,7 @@ impl Flow {
         &mut self,
         slices: &[IoSlice<'_>],
         target: &mut impl Socket,
-        supplies: &mut Supplies<'_>,
+        buffers: &mut BufferPool,
     ) -> Result<(), Fault> {
         debug_assert_eq!(self.held(), 0, "what was read before goes first");
         let count: usize = slices.iter().map(|slice| slice.len()).sum();
@@ -257,8 +259,7 @@ impl Flow {
         };
         self.moved += taken as u64;
         if taken < count {
-            self.release(supplies);
-            self.held = Held::Buffer(supplies.buffers.keep(slices, taken));
+            self.held = Held::Buffer(buffers.keep(slices, taken));
         }
         match sent {
             Sent::Broken(fault) => Err(fault),

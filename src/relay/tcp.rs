@@ -92,12 +92,18 @@ fn find_backend(pair: &mut Pair, cx: &mut Context) -> Verdict {
             Ok(verdict) => return verdict,
             Err(Attempt::Over(reason)) => return Verdict::Close(reason),
             Err(Attempt::Failed(fault)) => {
-                if let Err(reason) = connect::give_up(pair, fault, cx) {
+                if let Err(reason) = give_up(pair, fault, cx) {
                     return Verdict::Close(reason);
                 }
             }
         }
     }
+}
+
+/// Let go of this backend; the next one gets what this one did not take.
+fn give_up(pair: &mut Pair, fault: Fault, cx: &mut Context) -> Result<(), Reason> {
+    pair.duplex.change_backend();
+    connect::give_up(pair, fault, cx)
 }
 
 /// Send what the client has sent already, before anybody knows whether the backend is there: on a
@@ -130,7 +136,7 @@ fn connected(pair: &mut Pair, cx: &mut Context) {
 
 /// Give up this backend, and connect to another one if there is one left to try.
 fn try_another(pair: &mut Pair, fault: Fault, cx: &mut Context) -> Verdict {
-    match connect::give_up(pair, fault, cx) {
+    match give_up(pair, fault, cx) {
         Ok(()) => find_backend(pair, cx),
         Err(reason) => Verdict::Close(reason),
     }

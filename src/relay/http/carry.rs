@@ -1,0 +1,204 @@
+//! The body of a message, from one socket to the other.
+//!
+//! A body of known length, or one that ends with its connection, is payload alone: the pump moves
+//! it like TCP, spliced if it is large. Chunks have to be looked at: what a read brings leaves as
+//! one chunk with a size of our own, so what came in decides nothing further on.
+
+use std::io::IoSlice;
+
+use crate::http::{BadBody, Decoder, Framing, Lists, Span, Trailers, rewrite};
+use crate::limits::{BYTES_PER_DIRECTION_PER_TURN, HTTP_FRAMING_ROOM, HTTP_PIECES_MAX};
+use crate::net::{BufferPool, Fault, Received, Socket};
+use crate::relay::pump::{Flow, State, Step, Supplies};
+
+/// A body on its way.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Body {
+    decoder: Decoder,
+    /// How it leaves.
+    leaves: Framing,
+    /// It is all payload, and the pump may have it.
+    plain: bool,
+}
+
+/// One direction and all that carrying takes.
+pub(super) struct Way<'a, 'b, S, T> {
+    pub flow: &'a mut Flow,
+    pub source: &'a mut S,
+    pub target: &'a mut T,
+    pub supplies: &'a mut Supplies<'b>,
+    pub lists: &'a mut Lists,
+}
+
+/// What carrying came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Carried {
+    /// Nothing to do before the next event.
+    Rest,
+    /// There is more to do.
+    Again,
+    /// The body is whole, and all of it is sent.
+    Whole,
+    /// The source broke, or ended too early.
+    SourceBroke(Fault),
+    /// The target broke.
+    TargetBroke(Fault),
+    /// It is not framed as it should be.
+    Bad(BadBody),
+}
+
+impl Body {
+    /// A body of which nothing was read yet.
+    pub fn new(decoder: Decoder, leaves: Framing) -> Body {
+        let plain = decoder.plain_remaining().is_some() && leaves != Framing::Chunked;
+        Body { decoder, leaves, plain }
+    }
+
+    /// Whether all of it was read.
+    pub fn is_read(&self) -> bool {
+        self.decoder.is_finished()
+    }
+
+    /// Take what of `bytes[from..]` belongs to it into the outgoing list; what follows is surplus.
+    pub fn take(
+        &mut self,
+        bytes: &[u8],
+        from: usize,
+        lists: &mut Lists,
+    ) -> Result<(), BadBody> {
+        lists.spans.clear();
+        lists.trailers.clear();
+        let input = &bytes[from..];
+        let decoded = self.decoder.decode(input, &mut lists.spans, &mut lists.trailers)?;
+        for span in &mut lists.spans {
+            *span = Span::new(span.start as usize + from, span.end as usize + from);
+        }
+        if self.leaves == Framing::Chunked {
+            rewrite::chunk(&lists.spans, bytes, &mut lists.outgoing);
+            if decoded.finished && decoded.consumed > 0 {
+                let (trailers, fields) = (&lists.trailers, &mut lists.fields);
+                rewrite::last_chunk(trailers, fields, &mut lists.outgoing);
+            }
+        } else {
+            for span in &lists.spans {
+                lists.outgoing.input(bytes, *span);
+            }
+        }
+        lists.surplus.extend_from_slice(&input[decoded.consumed..]);
+        Ok(())
+    }
+
+    /// Let the flow expect what is left, if it is payload alone.
+    pub fn announce(&self, flow: &mut Flow) {
+        match self.decoder.plain_remaining() {
+            Some(left) if self.plain => flow.expect(left),
+            _ => flow.expect(0),
+        }
+    }
+
+    /// Move what can be moved, within the budget of a turn.
+    pub fn carry(&mut self, way: &mut Way<'_, '_, impl Socket, impl Socket>) -> Carried {
+        if self.plain {
+            return way.pump();
+        }
+        let mut budget = BYTES_PER_DIRECTION_PER_TURN;
+        loop {
+            if let Err(fault) = way.flush() {
+                return Carried::TargetBroke(fault);
+            }
+            if way.flow.held() > 0 {
+                return Carried::Rest;
+            }
+            if self.is_read() {
+                return Carried::Whole;
+            }
+            if !way.source.can_read() || !way.target.can_write() {
+                return Carried::Rest;
+            }
+            if budget == 0 {
+                return Carried::Again;
+            }
+            match self.carry_once(way) {
+                Ok(count) => budget = budget.saturating_sub(count),
+                Err(carried) => return carried,
+            }
+        }
+    }
+
+    /// Read once, and send what came in our own framing.
+    fn carry_once(
+        &mut self,
+        way: &mut Way<'_, '_, impl Socket, impl Socket>,
+    ) -> Result<usize, Carried> {
+        let room = way.supplies.scratch.len() - HTTP_FRAMING_ROOM;
+        let count = match way.source.receive(&mut way.supplies.scratch[..room]) {
+            Received::Bytes(count) => count,
+            Received::WouldBlock => return Err(Carried::Rest),
+            Received::Eof if self.decoder.may_end() => 0,
+            Received::Eof => return Err(Carried::SourceBroke(Fault::CutShort)),
+            Received::Broken(fault) => return Err(Carried::SourceBroke(fault)),
+        };
+        way.lists.outgoing.clear();
+        if count == 0 {
+            self.end(way.lists);
+        } else {
+            let bytes = &way.supplies.scratch[..count];
+            self.take(bytes, 0, way.lists).map_err(Carried::Bad)?;
+        }
+        way.offer(count).map_err(Carried::TargetBroke)?;
+        Ok(count)
+    }
+
+    /// The body ended with its connection: say so in our own framing.
+    fn end(&mut self, lists: &mut Lists) {
+        self.decoder = Decoder::new(Framing::None, Trailers::Drop);
+        if self.leaves == Framing::Chunked {
+            rewrite::last_chunk(&[], &mut lists.fields, &mut lists.outgoing);
+        }
+    }
+}
+
+impl<S: Socket, T: Socket> Way<'_, '_, S, T> {
+    /// Send what is held; nothing is read.
+    pub fn flush(&mut self) -> Result<(), Fault> {
+        self.flow.flush_to(self.target, self.supplies)
+    }
+
+    /// Send the outgoing list, made from the first `total` bytes of the scratch buffer.
+    pub fn offer(&mut self, total: usize) -> Result<(), Fault> {
+        let input = &self.supplies.scratch[..total];
+        offer(self.lists, input, self.flow, self.target, self.supplies.buffers)
+    }
+
+    /// A body that is payload alone.
+    fn pump(&mut self) -> Carried {
+        match self.flow.pump(self.source, self.target, self.supplies) {
+            Step::SourceBroke(fault) => Carried::SourceBroke(fault),
+            Step::TargetBroke(fault) => Carried::TargetBroke(fault),
+            Step::Rest | Step::Again if self.flow.state() == State::Done => Carried::Whole,
+            Step::Again => Carried::Again,
+            Step::Rest => Carried::Rest,
+        }
+    }
+}
+
+/// Send the outgoing list in one vectored write; `input` is what it was made from.
+pub(super) fn offer(
+    lists: &mut Lists,
+    input: &[u8],
+    flow: &mut Flow,
+    target: &mut impl Socket,
+    buffers: &mut BufferPool,
+) -> Result<(), Fault> {
+    if lists.outgoing.is_empty() {
+        return Ok(());
+    }
+    if lists.outgoing.pieces() > HTTP_PIECES_MAX {
+        lists.flat.clear();
+        lists.outgoing.copy_to(input, 0, &mut lists.flat);
+        return flow.offer(&[IoSlice::new(&lists.flat)], target, buffers);
+    }
+    let mut slices = [IoSlice::new(&[]); HTTP_PIECES_MAX];
+    let count = lists.outgoing.slices(input, 0, &mut slices);
+    flow.offer(&slices[..count], target, buffers)
+}

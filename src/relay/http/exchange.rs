@@ -1,0 +1,507 @@
+//! One request and its answer: find a backend, send, listen, give the connection back.
+//!
+//! ```text
+//!   begin --- idle connection, or a new one ---> sending and listening at once ---> complete
+//!                 ^                                        |
+//!                 +--- not a byte of an answer, and -------+
+//!                      nothing was sent, or it may be sent twice
+//! ```
+//!
+//! A request is sent again only where nobody can be harmed: to another backend if this one took
+//! nothing, and anywhere if doing it twice is as good as doing it once and there is no body. A
+//! connection that had waited in the idle list may have been closed meanwhile by its backend: that
+//! counts against nobody.
+
+use std::io::IoSlice;
+
+use crate::context::Context;
+use crate::http::answer::How;
+use crate::http::rewrite::{self, Forward, Proto};
+use crate::http::{Asked, BadBody, Decoder, Framing, Lists, RequestHead, Trailers, Version};
+use crate::net::{Connect, Fault, Socket, Stream};
+
+use super::super::connect::{self, Attempt, Found};
+use super::super::pair::{Pair, Reason, Stage};
+use super::carry::{self, Body, Carried, Way};
+use super::response::{Answer, Answered};
+use super::{Http, Phase, Step, reply};
+
+/// A request that is with a backend.
+#[derive(Debug)]
+pub(super) struct Exchange {
+    asked: Asked,
+    version: Version,
+    /// The client is ready for another request after this one.
+    keep_alive: bool,
+    takes_trailers: bool,
+    /// The request as it was sent, if it may be sent twice.
+    again: Vec<u8>,
+    request: Body,
+    /// All of the request is sent on.
+    is_asked: bool,
+    /// The backend takes no more of the request; its answer may be on the way.
+    deaf: bool,
+    /// The connection had waited in the idle list.
+    reused: bool,
+    /// What the flow had moved when this backend's part began.
+    moved_before: u64,
+    answer: Answer,
+}
+
+/// What an exchange came to in this turn.
+enum Turn {
+    Rest,
+    Again,
+    Complete,
+    /// Not a byte of an answer, for this reason.
+    Nothing(Fault),
+    /// Our own answer is due.
+    Reply(u16, &'static str),
+    Switched,
+    Close(Reason),
+}
+
+/// A whole head lies at the beginning of the scratch buffer, which holds `total` bytes.
+pub(super) fn begin(
+    head: &RequestHead,
+    total: usize,
+    http: &mut Http,
+    pair: &mut Pair,
+    cx: &mut Context,
+) -> Step {
+    cx.stats.requests += 1;
+    let mut exchange = Box::new(Exchange::new(head, cx.draining));
+    if let (Framing::Length(length), Some(most)) = (head.framing, cx.settings.max_body)
+        && length > most
+    {
+        return exchange.reply(413, "the body is too large", http, pair, cx);
+    }
+    if let Err(reason) = exchange.find_backend(false, pair, cx) {
+        return exchange.fail(reason, http, pair, cx);
+    }
+    let mut lists = std::mem::take(&mut cx.http);
+    let composed = exchange.compose(head, total, &mut lists, pair, cx);
+    http.take_surplus(&mut lists);
+    let sent = composed.map(|()| exchange.send(total, &mut lists, pair, cx));
+    cx.http = lists;
+    match sent {
+        Ok(Ok(())) => {}
+        Ok(Err(fault)) => return exchange.recover(fault, http, pair, cx),
+        Err(bad) => return exchange.reply(400, bad.reason(), http, pair, cx),
+    }
+    http.phase = Phase::Exchange(exchange);
+    Step::Next
+}
+
+/// The exchange's turn.
+pub(super) fn proceed(
+    mut exchange: Box<Exchange>,
+    http: &mut Http,
+    pair: &mut Pair,
+    cx: &mut Context,
+) -> Step {
+    match exchange.turn(http, pair, cx) {
+        Turn::Rest => {
+            http.phase = Phase::Exchange(exchange);
+            Step::Wait
+        }
+        Turn::Again => {
+            http.phase = Phase::Exchange(exchange);
+            Step::Again
+        }
+        Turn::Complete => exchange.finish(http, pair, cx),
+        Turn::Nothing(fault) => exchange.recover(fault, http, pair, cx),
+        Turn::Reply(status, why) => exchange.reply(status, why, http, pair, cx),
+        Turn::Switched => exchange.switch(http, pair, cx),
+        Turn::Close(reason) => Step::Close(reason),
+    }
+}
+
+/// Nothing moved for too long.
+pub(super) fn too_late(
+    exchange: Box<Exchange>,
+    http: &mut Http,
+    pair: &mut Pair,
+    cx: &mut Context,
+) -> Step {
+    if let Stage::Connecting(_) = pair.stage {
+        return exchange.recover(Fault::TimedOut, http, pair, cx);
+    }
+    if exchange.answer.has_begun() {
+        return Step::Close(Reason::BackendBroke(Fault::TimedOut));
+    }
+    if exchange.is_asked {
+        exchange.reply(504, "the backend did not answer in time", http, pair, cx)
+    } else {
+        exchange.reply(408, "the request body took too long", http, pair, cx)
+    }
+}
+
+/// The backend went down, and its connections are to be closed.
+pub(super) fn on_backend_down(
+    exchange: Box<Exchange>,
+    http: &mut Http,
+    pair: &mut Pair,
+    cx: &mut Context,
+) -> Step {
+    if exchange.answer.has_begun() {
+        return Step::Close(Reason::BackendDown);
+    }
+    exchange.recover(Fault::TimedOut, http, pair, cx)
+}
+
+impl Exchange {
+    fn new(head: &RequestHead, draining: bool) -> Exchange {
+        let decoder = Decoder::new(head.framing, Trailers::Keep);
+        Exchange {
+            asked: Asked { head_request: head.is_head(), upgrade: head.upgrade.is_some() },
+            version: head.version,
+            keep_alive: head.keep_alive && !draining,
+            takes_trailers: head.takes_trailers,
+            again: Vec::new(),
+            request: Body::new(decoder, head.framing),
+            is_asked: false,
+            deaf: false,
+            reused: false,
+            moved_before: 0,
+            answer: Answer::default(),
+        }
+    }
+
+    /// Whether all of the request is with the backend.
+    pub fn is_asked(&self) -> bool {
+        self.is_asked
+    }
+
+    /// Pick a backend that takes a connection, or has an idle one unless it is to be `new`.
+    fn find_backend(
+        &mut self,
+        new: bool,
+        pair: &mut Pair,
+        cx: &mut Context,
+    ) -> Result<(), Reason> {
+        loop {
+            let found = if new {
+                connect::start(pair, cx).map(|()| Found::New)
+            } else {
+                connect::start_or_reuse(pair, cx)
+            };
+            match found {
+                Ok(found) => {
+                    self.reused = found == Found::Idle;
+                    self.moved_before = pair.duplex.request.moved();
+                    return Ok(());
+                }
+                Err(Attempt::Over(reason)) => return Err(reason),
+                Err(Attempt::Failed(fault)) => connect::give_up(pair, fault, cx)?,
+            }
+        }
+    }
+
+    /// Write the request as it is to be sent, with what of its body is here.
+    fn compose(
+        &mut self,
+        head: &RequestHead,
+        total: usize,
+        lists: &mut Lists,
+        pair: &mut Pair,
+        cx: &Context,
+    ) -> Result<(), BadBody> {
+        let input = &cx.scratch[..total];
+        let client = pair.client_address.ip();
+        let connection = pair.connection.and_then(|key| cx.connections.get(key));
+        let host = match (head.host, connection) {
+            (None, Some(connection)) => cx.backends[connection.backend].address.to_string(),
+            _ => String::new(),
+        };
+        let to = Forward {
+            client,
+            proto: Proto::Http,
+            trusted: cx.settings.trusted_proxies.iter().any(|cidr| cidr.contains(client)),
+            host: &host,
+            via: Some("pointsman"),
+            sticky: None,
+        };
+        lists.outgoing.clear();
+        lists.surplus.clear();
+        rewrite::request(head, &lists.fields, input, &to, &mut lists.outgoing);
+        if head.is_idempotent() && self.request.is_read() {
+            lists.outgoing.copy_to(input, 0, &mut self.again);
+        }
+        self.request.take(input, head.length, lists)?;
+        self.request.announce(&mut pair.duplex.request);
+        Ok(())
+    }
+
+    fn send(
+        &mut self,
+        total: usize,
+        lists: &mut Lists,
+        pair: &mut Pair,
+        cx: &mut Context,
+    ) -> Result<(), Fault> {
+        let (connection, supplies) = cx.connection_and_supplies(pair.connection);
+        let Some(connection) = connection else { return Err(Fault::Reset) };
+        let (input, flow) = (&supplies.scratch[..total], &mut pair.duplex.request);
+        carry::offer(lists, input, flow, &mut connection.stream, supplies.buffers)?;
+        self.see_whether_connected(pair, cx);
+        Ok(())
+    }
+
+    /// A connection that took bytes is there; of one that did not, the poll has to tell.
+    fn see_whether_connected(&self, pair: &mut Pair, cx: &mut Context) {
+        if !matches!(pair.stage, Stage::Connecting(_)) {
+            return;
+        }
+        if pair.duplex.request.moved() > self.moved_before {
+            return connect::connected(pair, cx);
+        }
+        if let Some(connection) = pair.connection.and_then(|key| cx.connections.get_mut(key)) {
+            connection.stream.want_write();
+        }
+    }
+
+    fn turn(&mut self, http: &mut Http, pair: &mut Pair, cx: &mut Context) -> Turn {
+        if let Some(fault) = pair.client.fault() {
+            return Turn::Close(Reason::ClientBroke(fault));
+        }
+        if let Stage::Connecting(_) = pair.stage {
+            let connection = pair.connection.and_then(|key| cx.connections.get_mut(key));
+            let Some(connection) = connection else { return Turn::Nothing(Fault::Reset) };
+            match connection.stream.connect_outcome() {
+                Connect::Pending => return Turn::Rest,
+                Connect::Failed(fault) => return Turn::Nothing(fault),
+                Connect::Done => connect::connected(pair, cx),
+            }
+        }
+        let mut lists = std::mem::take(&mut cx.http);
+        let before = pair.duplex.moved();
+        let (turn, backend) = {
+            let (connection, mut supplies) = cx.connection_and_supplies(pair.connection);
+            let Some(connection) = connection else { return Turn::Nothing(Fault::Reset) };
+            let backend = &mut connection.stream;
+            let asked = self.ask(http, pair, backend, &mut supplies, &mut lists);
+            let turn = match asked {
+                Turn::Rest | Turn::Again => {
+                    let listened = self.listen(pair, backend, &mut supplies, &mut lists);
+                    if matches!((&asked, &listened), (Turn::Again, Turn::Rest)) {
+                        asked
+                    } else {
+                        listened
+                    }
+                }
+                over => over,
+            };
+            (turn, connection.backend)
+        };
+        cx.http = lists;
+        let after = pair.duplex.moved();
+        cx.backends.moved(backend, after.0 - before.0, after.1 - before.1);
+        turn
+    }
+
+    /// Send on what of the request is still to come.
+    fn ask(
+        &mut self,
+        http: &mut Http,
+        pair: &mut Pair,
+        backend: &mut Stream,
+        supplies: &mut crate::net::Supplies<'_>,
+        lists: &mut Lists,
+    ) -> Turn {
+        if self.is_asked || self.deaf {
+            return Turn::Rest;
+        }
+        lists.surplus.clear();
+        let (flow, source) = (&mut pair.duplex.request, &mut pair.client);
+        let mut way = Way { flow, source, target: backend, supplies, lists };
+        match self.request.carry(&mut way) {
+            Carried::Rest => Turn::Rest,
+            Carried::Again => Turn::Again,
+            Carried::Whole => {
+                self.is_asked = true;
+                http.take_surplus(way.lists);
+                Turn::Rest
+            }
+            Carried::SourceBroke(fault) => Turn::Close(Reason::ClientBroke(fault)),
+            Carried::TargetBroke(_) => {
+                self.deaf = true;
+                way.flow.end(way.supplies);
+                Turn::Rest
+            }
+            Carried::Bad(_) if self.answer.has_begun() => {
+                Turn::Close(Reason::ClientBroke(Fault::Other(std::io::ErrorKind::InvalidData)))
+            }
+            Carried::Bad(bad) => Turn::Reply(400, bad.reason()),
+        }
+    }
+
+    /// Pass on what of the answer has come.
+    fn listen(
+        &mut self,
+        pair: &mut Pair,
+        backend: &mut Stream,
+        supplies: &mut crate::net::Supplies<'_>,
+        lists: &mut Lists,
+    ) -> Turn {
+        let to = super::response::Reader {
+            asked: self.asked,
+            version: self.version,
+            keep_alive: self.keep_alive,
+            takes_trailers: self.takes_trailers,
+        };
+        let (flow, target) = (&mut pair.duplex.response, &mut pair.client);
+        let mut way = Way { flow, source: backend, target, supplies, lists };
+        match self.answer.carry(&to, &mut way) {
+            Answered::Rest => Turn::Rest,
+            Answered::Again => Turn::Again,
+            Answered::Complete => Turn::Complete,
+            Answered::Nothing(fault) => Turn::Nothing(fault),
+            Answered::Bad(why) => Turn::Reply(502, why),
+            Answered::Torn(fault) => Turn::Close(Reason::BackendBroke(fault)),
+            Answered::ClientBroke(fault) => Turn::Close(Reason::ClientBroke(fault)),
+            Answered::Switched => Turn::Switched,
+        }
+    }
+
+    /// The answer is complete: the connection goes back, and the client may ask on.
+    fn finish(self, http: &mut Http, pair: &mut Pair, cx: &mut Context) -> Step {
+        let keeps_backend = self.answer.keeps_backend() && self.is_asked && !self.deaf;
+        if let Some(key) = pair.connection.take() {
+            if keeps_backend && !cx.draining { cx.park(key) } else { cx.retire(key) }
+        }
+        self.leave_backend(pair, cx);
+        let more_to_hear = !self.is_asked || !http.input.is_empty();
+        match (self.answer.keeps_client() && self.is_asked, more_to_hear) {
+            (true, _) => Step::Next,
+            (false, false) => Step::Close(Reason::Finished),
+            (false, true) => {
+                http.phase = Phase::Parting(reply::Parting::default());
+                Step::Next
+            }
+        }
+    }
+
+    /// No byte of an answer came. Ask again where that harms nobody.
+    fn recover(
+        mut self: Box<Self>,
+        fault: Fault,
+        http: &mut Http,
+        pair: &mut Pair,
+        cx: &mut Context,
+    ) -> Step {
+        let untouched = pair.duplex.request.moved() == self.moved_before && !self.deaf;
+        let stale = self.reused;
+        if stale {
+            if let Some(key) = pair.connection.take() {
+                cx.retire(key);
+            }
+        } else if let Err(reason) = connect::give_up(pair, fault, cx) {
+            return self.fail(reason, http, pair, cx);
+        }
+        if !untouched && self.again.is_empty() {
+            return self.reply(502, "the backend broke off", http, pair, cx);
+        }
+        if let Err(reason) = self.find_backend(true, pair, cx) {
+            return self.fail(reason, http, pair, cx);
+        }
+        if let Err(fault) = self.send_again(untouched, pair, cx) {
+            return self.recover(fault, http, pair, cx);
+        }
+        http.phase = Phase::Exchange(self);
+        Step::Next
+    }
+
+    fn send_again(
+        &mut self,
+        untouched: bool,
+        pair: &mut Pair,
+        cx: &mut Context,
+    ) -> Result<(), Fault> {
+        let (connection, mut supplies) = cx.connection_and_supplies(pair.connection);
+        let Some(connection) = connection else { return Err(Fault::Reset) };
+        let (flow, backend) = (&mut pair.duplex.request, &mut connection.stream);
+        if untouched {
+            flow.flush_to(backend, &mut supplies)?;
+        } else {
+            flow.end(&mut supplies);
+            flow.expect(0);
+            (self.is_asked, self.deaf) = (false, false);
+            flow.offer(&[IoSlice::new(&self.again)], backend, supplies.buffers)?;
+        }
+        self.see_whether_connected(pair, cx);
+        Ok(())
+    }
+
+    /// No backend can be had.
+    fn fail(self, reason: Reason, http: &mut Http, pair: &mut Pair, cx: &mut Context) -> Step {
+        let (status, why) = match reason {
+            Reason::ConnectFailed(Fault::TimedOut) => (504, "no backend took the connection"),
+            Reason::ConnectFailed(_) => (502, "no backend could be reached"),
+            Reason::Refused(_) => (503, "no backend is there for this"),
+            Reason::Exhausted => (503, "out of descriptors, memory or ports"),
+            reason => return Step::Close(reason),
+        };
+        self.reply(status, why, http, pair, cx)
+    }
+
+    /// Answer the client ourselves. Nothing of an answer was sent before.
+    fn reply(
+        self,
+        status: u16,
+        why: &str,
+        http: &mut Http,
+        pair: &mut Pair,
+        cx: &mut Context,
+    ) -> Step {
+        if let Some(key) = pair.connection.take() {
+            cx.retire(key);
+        }
+        self.leave_backend(pair, cx);
+        // A body that is not read to its end stands between this request and the next.
+        let whole = self.is_asked || self.request.is_read();
+        let how = How {
+            version: self.version,
+            keep_alive: self.keep_alive && whole,
+            head_request: self.asked.head_request,
+        };
+        reply::answer(status, why, how, http, pair, cx)
+    }
+
+    /// Nothing is on its way to a backend any more.
+    fn leave_backend(&self, pair: &mut Pair, cx: &mut Context) {
+        let (_, mut supplies) = cx.connection_and_supplies(None);
+        pair.duplex.request.end(&mut supplies);
+        pair.tried.clear();
+        pair.stage = Stage::Relaying;
+    }
+
+    /// 101: from now on bytes are relayed as they are.
+    fn switch(self, http: &mut Http, pair: &mut Pair, cx: &mut Context) -> Step {
+        let (connection, mut supplies) = cx.connection_and_supplies(pair.connection);
+        let Some(connection) = connection else {
+            return Step::Close(Reason::BackendBroke(Fault::Reset));
+        };
+        pair.duplex.request.expect(u64::MAX);
+        pair.duplex.response.expect(u64::MAX);
+        let (input, flow) = (IoSlice::new(&http.input), &mut pair.duplex.request);
+        let backend = &mut connection.stream;
+        if let Err(fault) = flow
+            .flush_to(backend, &mut supplies)
+            .and_then(|()| flow.offer(&[input], backend, supplies.buffers))
+        {
+            return Step::Close(Reason::BackendBroke(fault));
+        }
+        Step::Tunnel
+    }
+}
+
+impl Http {
+    /// Keep what came after the end of a request: it is the next one.
+    fn take_surplus(&mut self, lists: &mut Lists) {
+        if !lists.surplus.is_empty() {
+            self.input.append(&mut lists.surplus);
+            self.fresh = true;
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! The client's next request: read until its head is whole, then find it a backend.
+
+use crate::context::Context;
+use crate::http::{Parse, parse_request};
+use crate::limits::HTTP_FRAMING_ROOM;
+use crate::net::{Fault, Received, Socket};
+
+use super::super::pair::{Pair, Reason};
+use super::{Http, Step, client_broke, exchange, reply};
+
+/// Read on, and see whether the head is whole. The bytes read before are put in front of what
+/// comes, so that the head lies in one piece in the scratch buffer.
+pub(super) fn read(http: &mut Http, pair: &mut Pair, cx: &mut Context) -> Step {
+    if let Some(step) = clear_the_way(pair, cx) {
+        return step;
+    }
+    let had = http.input.len();
+    cx.scratch[..had].copy_from_slice(&http.input);
+    let room = cx.scratch.len() - HTTP_FRAMING_ROOM;
+    let mut total = had;
+    if !std::mem::take(&mut http.fresh) {
+        if !pair.client.can_read() {
+            return Step::Wait;
+        }
+        match pair.client.receive(&mut cx.scratch[had..room]) {
+            Received::Bytes(count) => total += count,
+            Received::WouldBlock => return Step::Wait,
+            Received::Eof if had == 0 => return Step::Close(Reason::Finished),
+            Received::Eof => return client_broke(Fault::CutShort),
+            Received::Broken(_) if had == 0 => return Step::Close(Reason::Finished),
+            Received::Broken(fault) => return client_broke(fault),
+        }
+    }
+    let bytes = &cx.scratch[..total];
+    match parse_request(bytes, &mut http.scan, &mut cx.http.fields) {
+        Parse::Done(head) => {
+            http.input.clear();
+            http.head_since = None;
+            exchange::begin(&head, total, http, pair, cx)
+        }
+        Parse::Bad(refusal) => {
+            cx.stats.bad_requests += 1;
+            reply::refuse(refusal.status(), refusal.reason(), http, pair, cx)
+        }
+        Parse::Incomplete => {
+            http.input.extend_from_slice(&bytes[had..]);
+            http.head_since.get_or_insert(cx.now);
+            if pair.client.can_read() { Step::Next } else { Step::Wait }
+        }
+    }
+}
+
+/// The answer before this one has to be on its way before another request is looked at.
+fn clear_the_way(pair: &mut Pair, cx: &mut Context) -> Option<Step> {
+    let (_, mut supplies) = cx.connection_and_supplies(None);
+    let response = &mut pair.duplex.response;
+    if let Err(fault) = response.flush_to(&mut pair.client, &mut supplies) {
+        return Some(client_broke(fault));
+    }
+    (response.held() > 0).then_some(Step::Wait)
+}

@@ -1,0 +1,238 @@
+//! An HTTP client's walk: head, exchange, head, exchange ... parting.
+//!
+//! ```text
+//!   Head --------- a whole head ---------> Exchange --- answer complete ---> Head
+//!    |                                        |   \--- 101 ---> a TCP pair from now on
+//!    |                                        |
+//!    +-- what is no head, or too late --+     +-- no backend, a broken one, too late --+
+//!                                       v                                              v
+//!                                    our own answer; then Head again, or Parting:
+//!                                    FIN, hear the client out for a moment, close
+//! ```
+//!
+//! Requests are balanced, not connections: each exchange borrows a backend connection and gives it
+//! back. The rules of HTTP are in [`crate::http`]; here bytes are carried and deadlines kept.
+
+mod carry;
+mod exchange;
+mod head;
+mod reply;
+mod response;
+
+use std::time::Instant;
+
+use crate::context::Context;
+use crate::http::Scan;
+use crate::limits::{HTTP_LINGER, HTTP_REQUESTS_PER_TURN, HTTP_UNWATCHED};
+use crate::net::Fault;
+
+use super::connect::{watch, watch_backend};
+use super::pair::{Pair, Reason, Stage, Verdict};
+use super::tcp;
+
+use exchange::Exchange;
+use reply::Parting;
+
+/// What HTTP needs to know of a client.
+#[derive(Debug, Default)]
+pub struct Http {
+    /// Bytes of the client that were read and not used yet: part of a head, or the next requests.
+    input: Vec<u8>,
+    /// How much of a head was looked at.
+    scan: Scan,
+    /// The input was not looked at yet.
+    fresh: bool,
+    /// When the first byte of the head under way came.
+    head_since: Option<Instant>,
+    phase: Phase,
+}
+
+/// Where on its walk a client is.
+#[derive(Debug, Default)]
+enum Phase {
+    /// A head is awaited.
+    #[default]
+    Head,
+    /// A request is with a backend.
+    Exchange(Box<Exchange>),
+    /// Our last answer is on its way.
+    Parting(Parting),
+}
+
+/// What a phase came to.
+enum Step {
+    /// On to the next phase.
+    Next,
+    /// Nothing to do before the next event.
+    Wait,
+    /// There is more to do.
+    Again,
+    /// It is over.
+    Close(Reason),
+    /// The client and the backend speak another protocol from now on.
+    Tunnel,
+}
+
+/// Something happened at one of the sockets, or there was work left over.
+pub fn act(pair: &mut Pair, cx: &mut Context) -> Verdict {
+    match pair.http.take() {
+        Some(http) => take_turn(http, walk, pair, cx),
+        None => tcp::act(pair, cx),
+    }
+}
+
+/// The timer fired: perhaps too early, for deadlines move without it.
+pub fn on_timer(pair: &mut Pair, cx: &mut Context) -> Verdict {
+    match pair.http.take() {
+        Some(http) => take_turn(http, look_at_the_clock, pair, cx),
+        None => tcp::on_timer(pair, cx),
+    }
+}
+
+/// Its backend went down, and its connections are to be closed.
+pub fn on_backend_down(pair: &mut Pair, cx: &mut Context) -> Verdict {
+    match pair.http.take() {
+        Some(http) => take_turn(http, leave_backend, pair, cx),
+        None => tcp::on_backend_down(pair, cx),
+    }
+}
+
+/// Whether the client is between two requests, so that closing it harms nobody.
+pub fn is_resting(pair: &Pair) -> bool {
+    let resting = |http: &Http| matches!(http.phase, Phase::Head) && http.input.is_empty();
+    pair.http.as_deref().is_some_and(resting)
+}
+
+fn take_turn(
+    mut http: Box<Http>,
+    turn: fn(&mut Http, &mut Pair, &mut Context) -> Step,
+    pair: &mut Pair,
+    cx: &mut Context,
+) -> Verdict {
+    let before = pair.duplex.moved();
+    let step = turn(&mut http, pair, cx);
+    if pair.duplex.moved() != before {
+        pair.active_at = cx.now;
+    }
+    let verdict = match step {
+        // Without its HTTP, the pair is a TCP pair with a connection.
+        Step::Tunnel => return tcp::act(pair, cx),
+        Step::Close(reason) => {
+            note_break(reason, pair);
+            Verdict::Close(reason)
+        }
+        Step::Again => settle(&http, Verdict::Again, pair, cx),
+        Step::Next | Step::Wait => settle(&http, Verdict::Keep, pair, cx),
+    };
+    pair.http = Some(http);
+    verdict
+}
+
+/// Who broke off must not leave the other side with what looks complete.
+fn note_break(reason: Reason, pair: &mut Pair) {
+    match reason {
+        Reason::ClientBroke(fault) => pair.duplex.client_broke(fault),
+        Reason::BackendBroke(fault) => pair.duplex.backend_broke(fault),
+        _ => {}
+    }
+}
+
+fn walk(http: &mut Http, pair: &mut Pair, cx: &mut Context) -> Step {
+    for _ in 0..HTTP_REQUESTS_PER_TURN {
+        let step = match std::mem::take(&mut http.phase) {
+            Phase::Head => head::read(http, pair, cx),
+            Phase::Exchange(exchange) => exchange::proceed(exchange, http, pair, cx),
+            Phase::Parting(parting) => reply::part(parting, http, pair, cx),
+        };
+        if !matches!(step, Step::Next) {
+            return step;
+        }
+    }
+    Step::Again
+}
+
+fn leave_backend(http: &mut Http, pair: &mut Pair, cx: &mut Context) -> Step {
+    let step = match std::mem::take(&mut http.phase) {
+        Phase::Exchange(exchange) => exchange::on_backend_down(exchange, http, pair, cx),
+        phase => {
+            http.phase = phase;
+            Step::Wait
+        }
+    };
+    go_on(step, http, pair, cx)
+}
+
+/// See to it that the pair is woken, by its sockets and by its timer.
+fn settle(http: &Http, verdict: Verdict, pair: &mut Pair, cx: &mut Context) -> Verdict {
+    pair.arm_by(deadline(http, pair, cx), cx);
+    if http.listens_to_client(pair) {
+        watch(pair, verdict, cx)
+    } else {
+        watch_backend(pair, verdict, cx)
+    }
+}
+
+/// When the present phase has lasted too long, or the client is to be watched after all.
+fn deadline(http: &Http, pair: &Pair, cx: &Context) -> Instant {
+    let settings = &cx.settings;
+    match (&http.phase, pair.stage) {
+        (Phase::Head, _) => match http.head_since {
+            Some(since) => since + settings.header_timeout,
+            None => pair.active_at + settings.keep_alive,
+        },
+        (Phase::Exchange(_), Stage::Connecting(until)) => until,
+        (Phase::Exchange(_), Stage::Relaying) if !http.listens_to_client(pair) => {
+            pair.active_at + HTTP_UNWATCHED.min(settings.server_timeout)
+        }
+        (Phase::Exchange(_), Stage::Picking | Stage::Relaying) => {
+            pair.active_at + settings.server_timeout
+        }
+        (Phase::Parting(_), _) => pair.active_at + HTTP_LINGER,
+    }
+}
+
+fn look_at_the_clock(http: &mut Http, pair: &mut Pair, cx: &mut Context) -> Step {
+    if deadline(http, pair, cx) > cx.now {
+        // Armed anew when the pair settles.
+        pair.armed_for = cx.now;
+        return Step::Wait;
+    }
+    if !http.listens_to_client(pair) && pair.active_at + cx.settings.server_timeout > cx.now {
+        // The answer takes its time: from now on we want to know if the client gives up.
+        if let Verdict::Close(reason) = watch(pair, Verdict::Keep, cx) {
+            return Step::Close(reason);
+        }
+        pair.armed_for = cx.now;
+        return Step::Wait;
+    }
+    let step = match std::mem::take(&mut http.phase) {
+        Phase::Head if http.head_since.is_none() => Step::Close(Reason::Idle),
+        Phase::Head => reply::refuse(408, "the request head took too long", http, pair, cx),
+        Phase::Exchange(exchange) => exchange::too_late(exchange, http, pair, cx),
+        Phase::Parting(_) => Step::Close(Reason::Finished),
+    };
+    go_on(step, http, pair, cx)
+}
+
+fn go_on(step: Step, http: &mut Http, pair: &mut Pair, cx: &mut Context) -> Step {
+    if matches!(step, Step::Next) { walk(http, pair, cx) } else { step }
+}
+
+impl Http {
+    /// Whether the poll has to tell about the client. While the whole request is with a backend
+    /// there is nothing to hear but that it gives up; a client that asks once and closes is served
+    /// without the poll ever knowing it.
+    fn listens_to_client(&self, pair: &Pair) -> bool {
+        match &self.phase {
+            Phase::Exchange(exchange) => {
+                pair.client.is_armed() || pair.client.wants_write() || !exchange.is_asked()
+            }
+            Phase::Head | Phase::Parting(_) => true,
+        }
+    }
+}
+
+/// A client that broke off.
+fn client_broke(fault: Fault) -> Step {
+    Step::Close(Reason::ClientBroke(fault))
+}

@@ -1,0 +1,84 @@
+//! Our own answers, and the end of a client's connection.
+
+use std::io::IoSlice;
+
+use crate::context::Context;
+use crate::http::answer::{self, How};
+use crate::limits::HTTP_LINGER_BYTES_MAX;
+use crate::net::{Received, Socket};
+
+use super::super::pair::{Pair, Reason};
+use super::{Http, Phase, Step, client_broke};
+
+/// The end of a client's connection, in a way that lets it read our last answer (pitfall 8): FIN,
+/// then what it still says is heard and dropped for a moment, for a reset would overtake the answer.
+#[derive(Debug, Default)]
+pub(super) struct Parting {
+    told: bool,
+    heard: usize,
+}
+
+/// Answer what could not be understood, for the last time.
+pub(super) fn refuse(
+    status: u16,
+    why: &str,
+    http: &mut Http,
+    pair: &mut Pair,
+    cx: &mut Context,
+) -> Step {
+    answer(status, why, How::LAST, http, pair, cx)
+}
+
+/// Send an answer of ours; nothing of another one must be on its way.
+pub(super) fn answer(
+    status: u16,
+    why: &str,
+    how: How,
+    http: &mut Http,
+    pair: &mut Pair,
+    cx: &mut Context,
+) -> Step {
+    http.phase = if how.keep_alive { Phase::Head } else { Phase::Parting(Parting::default()) };
+    let mut flat = std::mem::take(&mut cx.http.flat);
+    flat.clear();
+    answer::answer(status, why, how, &mut flat);
+    let flow = &mut pair.duplex.response;
+    let sent = flow.offer(&[IoSlice::new(&flat)], &mut pair.client, &mut cx.buffers);
+    cx.http.flat = flat;
+    match sent {
+        Ok(()) => Step::Next,
+        Err(fault) => client_broke(fault),
+    }
+}
+
+/// The parting's turn.
+pub(super) fn part(
+    mut parting: Parting,
+    http: &mut Http,
+    pair: &mut Pair,
+    cx: &mut Context,
+) -> Step {
+    let (_, mut supplies) = cx.connection_and_supplies(None);
+    let response = &mut pair.duplex.response;
+    if let Err(fault) = response.flush_to(&mut pair.client, &mut supplies) {
+        return client_broke(fault);
+    }
+    let sent = response.held() == 0;
+    if sent && !parting.told {
+        parting.told = true;
+        pair.active_at = cx.now;
+        pair.client.finish_sending();
+    }
+    while sent && pair.client.can_read() && parting.heard < HTTP_LINGER_BYTES_MAX {
+        match pair.client.receive(&mut cx.scratch) {
+            Received::Bytes(count) => parting.heard += count,
+            Received::WouldBlock => break,
+            Received::Eof | Received::Broken(_) => return Step::Close(Reason::Finished),
+        }
+    }
+    if parting.heard >= HTTP_LINGER_BYTES_MAX {
+        return Step::Close(Reason::Finished);
+    }
+    http.phase = Phase::Parting(parting);
+    Step::Wait
+}

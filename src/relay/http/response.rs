@@ -1,0 +1,225 @@
+//! The backend's answer: read its head, say it to the client in our words, carry its body.
+
+use crate::http::rewrite::{self, Back};
+use crate::http::{
+    Asked, Decoder, Parse, ResponseHead, Scan, Span, Trailers, Version, parse_response,
+};
+use crate::limits::HTTP_FRAMING_ROOM;
+use crate::net::{Fault, Received, Socket};
+
+use super::carry::{Body, Carried, Way};
+
+/// An answer on its way.
+#[derive(Debug, Default)]
+pub(super) struct Answer {
+    /// Part of a head.
+    input: Vec<u8>,
+    scan: Scan,
+    /// `input` was not looked at yet.
+    fresh: bool,
+    /// 100 Continue or the like has come.
+    spoke: bool,
+    coming: Option<Coming>,
+}
+
+/// An answer whose head has been passed on.
+#[derive(Debug)]
+struct Coming {
+    body: Body,
+    /// The client was told that it may ask on.
+    keeps_client: bool,
+    /// The backend's connection is good for another request.
+    keeps_backend: bool,
+}
+
+/// Who reads the answer.
+pub(super) struct Reader {
+    pub asked: Asked,
+    pub version: Version,
+    pub keep_alive: bool,
+    pub takes_trailers: bool,
+}
+
+/// What carrying an answer came to.
+pub(super) enum Answered {
+    Rest,
+    Again,
+    /// It is whole, and sent.
+    Complete,
+    /// Not a byte of it came.
+    Nothing(Fault),
+    /// It is none, and nothing of it was passed on.
+    Bad(&'static str),
+    /// It broke off after it was begun.
+    Torn(Fault),
+    ClientBroke(Fault),
+    /// Another protocol is spoken from now on.
+    Switched,
+}
+
+impl Answer {
+    /// Whether the client got something of it.
+    pub fn has_begun(&self) -> bool {
+        self.coming.is_some()
+    }
+
+    /// Whether the client was told that it may ask on.
+    pub fn keeps_client(&self) -> bool {
+        self.coming.as_ref().is_some_and(|coming| coming.keeps_client)
+    }
+
+    /// Whether the backend's connection is good for another request.
+    pub fn keeps_backend(&self) -> bool {
+        self.coming.as_ref().is_some_and(|coming| coming.keeps_backend)
+    }
+
+    /// Pass on what has come.
+    pub fn carry(
+        &mut self,
+        to: &Reader,
+        way: &mut Way<'_, '_, impl Socket, impl Socket>,
+    ) -> Answered {
+        while self.coming.is_none() {
+            if let Some(answered) = self.read_head(to, way) {
+                return answered;
+            }
+        }
+        let Some(coming) = &mut self.coming else { return Answered::Rest };
+        way.lists.surplus.clear();
+        let carried = coming.body.carry(way);
+        coming.keeps_backend &= way.lists.surplus.is_empty();
+        match carried {
+            Carried::Rest => Answered::Rest,
+            Carried::Again => Answered::Again,
+            Carried::Whole => Answered::Complete,
+            Carried::SourceBroke(fault) => Answered::Torn(fault),
+            Carried::TargetBroke(fault) => Answered::ClientBroke(fault),
+            Carried::Bad(_) => Answered::Torn(Fault::Other(std::io::ErrorKind::InvalidData)),
+        }
+    }
+
+    /// Read on, and look for a head; `None` if one was found.
+    fn read_head(
+        &mut self,
+        to: &Reader,
+        way: &mut Way<'_, '_, impl Socket, impl Socket>,
+    ) -> Option<Answered> {
+        if let Err(fault) = way.flush() {
+            return Some(Answered::ClientBroke(fault));
+        }
+        if way.flow.held() > 0 {
+            return Some(Answered::Rest);
+        }
+        let had = self.input.len();
+        way.supplies.scratch[..had].copy_from_slice(&self.input);
+        let mut total = had;
+        if !std::mem::take(&mut self.fresh) {
+            if !way.source.can_read() {
+                return Some(Answered::Rest);
+            }
+            let room = way.supplies.scratch.len() - HTTP_FRAMING_ROOM;
+            match way.source.receive(&mut way.supplies.scratch[had..room]) {
+                Received::Bytes(count) => total += count,
+                Received::WouldBlock => return Some(Answered::Rest),
+                Received::Eof if had == 0 && !self.spoke => {
+                    return Some(Answered::Nothing(Fault::CutShort));
+                }
+                Received::Broken(fault) if had == 0 && !self.spoke => {
+                    return Some(Answered::Nothing(fault));
+                }
+                Received::Eof | Received::Broken(_) => {
+                    return Some(Answered::Bad("the backend broke off in its head"));
+                }
+            }
+        }
+        let bytes = &way.supplies.scratch[..total];
+        match parse_response(bytes, &mut self.scan, &mut way.lists.fields, &to.asked) {
+            Parse::Incomplete => {
+                self.input.extend_from_slice(&bytes[had..]);
+                None
+            }
+            Parse::Bad(refusal) => Some(Answered::Bad(refusal.reason())),
+            Parse::Done(head) if head.is_interim() => self.pass_interim(&head, to, total, way),
+            Parse::Done(head) => self.pass_head(&head, to, total, way),
+        }
+    }
+
+    /// 100 Continue and the like: passed on to who understands them, and the answer is yet to come.
+    fn pass_interim(
+        &mut self,
+        head: &ResponseHead,
+        to: &Reader,
+        total: usize,
+        way: &mut Way<'_, '_, impl Socket, impl Socket>,
+    ) -> Option<Answered> {
+        let bytes = &way.supplies.scratch[..total];
+        self.input.clear();
+        self.input.extend_from_slice(&bytes[head.length..]);
+        self.fresh = !self.input.is_empty();
+        self.spoke = true;
+        if to.version == Version::Http10 {
+            return None;
+        }
+        way.lists.outgoing.clear();
+        rewrite::response(head, &way.lists.fields, bytes, &to.back(), &mut way.lists.outgoing);
+        match way.offer(total) {
+            Ok(()) => None,
+            Err(fault) => Some(Answered::ClientBroke(fault)),
+        }
+    }
+
+    /// The head of the answer, and what of its body came with it.
+    fn pass_head(
+        &mut self,
+        head: &ResponseHead,
+        to: &Reader,
+        total: usize,
+        way: &mut Way<'_, '_, impl Socket, impl Socket>,
+    ) -> Option<Answered> {
+        let bytes = &way.supplies.scratch[..total];
+        way.lists.outgoing.clear();
+        way.lists.surplus.clear();
+        let leaves = rewrite::response(
+            head,
+            &way.lists.fields,
+            bytes,
+            &to.back(),
+            &mut way.lists.outgoing,
+        );
+        let keep = if to.takes_trailers { Trailers::Keep } else { Trailers::Drop };
+        let mut body = Body::new(Decoder::new(head.framing, keep), leaves.framing);
+        if let Err(bad) = body.take(bytes, head.length, way.lists) {
+            return Some(Answered::Bad(bad.reason()));
+        }
+        let switched = head.status == 101;
+        if switched {
+            let rest = Span::new(head.length, total);
+            way.lists.outgoing.input(bytes, rest);
+            way.lists.surplus.clear();
+        }
+        body.announce(way.flow);
+        self.coming = Some(Coming {
+            body,
+            keeps_client: leaves.keep_alive,
+            // What nobody asked for must not be taken for the next answer.
+            keeps_backend: head.keep_alive && way.lists.surplus.is_empty(),
+        });
+        match way.offer(total) {
+            Ok(()) if switched => Some(Answered::Switched),
+            Ok(()) => None,
+            Err(fault) => Some(Answered::ClientBroke(fault)),
+        }
+    }
+}
+
+impl Reader {
+    fn back(&self) -> Back<'static> {
+        Back {
+            client_version: self.version,
+            keep_alive: self.keep_alive,
+            chunk: true,
+            takes_trailers: self.takes_trailers,
+            cookie: None,
+        }
+    }
+}
