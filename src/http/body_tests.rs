@@ -34,7 +34,7 @@ fn read(framing: Framing, input: &[u8], step: usize) -> Result<Body, BadBody> {
 
 #[track_caller]
 fn chunked(input: &[u8]) -> Result<Body, BadBody> {
-    let whole = read(Framing::Chunked, input, usize::MAX.min(input.len().max(1)));
+    let whole = read(Framing::Chunked, input, input.len().max(1));
     for step in [1, 2, 3, 5] {
         assert_eq!(read(Framing::Chunked, input, step), whole, "{:?}", input.escape_ascii());
     }

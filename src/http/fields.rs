@@ -12,6 +12,8 @@ use crate::limits::{HTTP_CONNECTION_OPTIONS_MAX, HTTP_FIELDS_MAX};
 #[derive(Debug, Default)]
 pub struct Fields {
     list: Vec<Field>,
+    /// A bit for each kind that there is.
+    seen: u32,
 }
 
 /// One field.
@@ -23,8 +25,7 @@ pub struct Field {
     pub value: Span,
     /// What it is to us.
     pub kind: Kind,
-    /// Whether it may go on to the other side. Of the kinds whose passing is for `rewrite` to say,
-    /// all may.
+    /// Connection does not name it. Which kinds pass at all is for `rewrite` to say.
     pub passes: bool,
 }
 
@@ -79,10 +80,17 @@ pub(super) struct Options {
     pub upgrade: bool,
 }
 
+impl Kind {
+    /// A bit of its own, for sets of kinds.
+    pub(super) const fn bit(self) -> u32 {
+        1 << self as u32
+    }
+}
+
 impl Fields {
     /// An empty list.
     pub fn new() -> Fields {
-        Fields { list: Vec::with_capacity(HTTP_FIELDS_MAX) }
+        Fields { list: Vec::with_capacity(HTTP_FIELDS_MAX), seen: 0 }
     }
 
     /// The fields in the order they came.
@@ -109,22 +117,25 @@ impl Fields {
         &self.list
     }
 
-    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Field> {
-        self.list.iter_mut()
+    pub(super) fn of_kind(&self, kind: Kind) -> impl Iterator<Item = &Field> {
+        let list = if self.has(kind) { self.list.as_slice() } else { &[] };
+        list.iter().filter(move |field| field.kind == kind)
     }
 
-    pub(super) fn of_kind(&self, kind: Kind) -> impl Iterator<Item = &Field> {
-        self.list.iter().filter(move |field| field.kind == kind)
+    /// Whether there is a field of this kind.
+    pub(super) fn has(&self, kind: Kind) -> bool {
+        self.seen & kind.bit() != 0
     }
 
     pub(super) fn clear(&mut self) {
         self.list.clear();
+        self.seen = 0;
     }
 
     /// The lines from `at` on, up to the empty line. Says where the empty line ends, or `None` if
     /// it is not here.
     pub(super) fn parse(&mut self, bytes: &[u8], at: usize) -> Result<Option<usize>, Refusal> {
-        self.list.clear();
+        self.clear();
         let mut at = at;
         loop {
             match bytes.get(at..at + 2) {
@@ -145,7 +156,7 @@ impl Fields {
     /// One line from `at` on. Says where the next one begins.
     #[inline]
     fn line(&mut self, bytes: &[u8], at: usize) -> Result<Option<usize>, Refusal> {
-        let colon = scan::run(bytes, at, TOKEN);
+        let (colon, plain) = scan::name_end(bytes, at);
         match bytes.get(colon) {
             Some(b':') if colon > at => {}
             Some(_) => return Err(Refusal::FieldName),
@@ -165,11 +176,12 @@ impl Fields {
         while last > start && matches!(bytes[last - 1], b' ' | b'\t') {
             last -= 1;
         }
-        let kind = kind(&bytes[at..colon]);
+        let kind = kind(&bytes[at..colon], plain);
         if kind == Kind::ContentLength && last != end {
             return Err(Refusal::ContentLength);
         }
         let (name, value) = (Span::new(at, colon), Span::new(start, last));
+        self.seen |= kind.bit();
         self.list.push(Field { name, value, kind, passes: true });
         Ok(Some(next))
     }
@@ -285,45 +297,44 @@ pub(super) fn is_named(crumb: &[u8], name: &str) -> bool {
     crumb.strip_prefix(name.as_bytes()).is_some_and(|rest| rest.first() == Some(&b'='))
 }
 
-/// What a name is to us. Sorted by length first, so that most names are compared with nothing.
-fn kind(name: &[u8]) -> Kind {
-    let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
-    let known = match name.len() {
-        2 if is("te") => Kind::Te,
-        3 if is("via") => Kind::Via,
-        4 if is("host") => Kind::Host,
-        6 if is("cookie") => Kind::Cookie,
-        6 if is("expect") => Kind::Expect,
-        7 if is("upgrade") => Kind::Upgrade,
-        7 if is("trailer") => Kind::Trailer,
-        9 if is("forwarded") || is("x-real-ip") => Kind::Forwarded,
-        10 if is("connection") => Kind::Connection,
-        10 if is("keep-alive") => Kind::KeepAlive,
-        10 if is("set-cookie") => Kind::EndToEnd,
-        13 if is("authorization") || is("cache-control") => Kind::EndToEnd,
-        14 if is("content-length") => Kind::ContentLength,
-        14 if is("http2-settings") => Kind::Hop,
-        16 if is("proxy-connection") => Kind::Hop,
-        17 if is("transfer-encoding") => Kind::TransferEncoding,
+/// What a name is to us; `plain` if it is known to be letters and hyphens alone. Sorted by length
+/// first, so that most names are compared with nothing.
+#[inline]
+fn kind(name: &[u8], plain: bool) -> Kind {
+    let is = |known: &[u8]| name[0] | 0x20 == known[0] && scan::same(name, known);
+    match name.len() {
+        2 if is(b"te") => Kind::Te,
+        3 if is(b"via") => Kind::Via,
+        4 if is(b"host") => Kind::Host,
+        6 if is(b"cookie") => Kind::Cookie,
+        6 if is(b"expect") => Kind::Expect,
+        7 if is(b"upgrade") => Kind::Upgrade,
+        7 if is(b"trailer") => Kind::Trailer,
+        9 if is(b"forwarded") || is(b"x-real-ip") => Kind::Forwarded,
+        10 if is(b"connection") => Kind::Connection,
+        10 if is(b"keep-alive") => Kind::KeepAlive,
+        10 if is(b"set-cookie") => Kind::EndToEnd,
+        13 if is(b"authorization") || is(b"cache-control") => Kind::EndToEnd,
+        14 if is(b"content-length") => Kind::ContentLength,
+        14 if is(b"http2-settings") => Kind::Hop,
+        16 if is(b"proxy-connection") => Kind::Hop,
+        17 if is(b"transfer-encoding") => Kind::TransferEncoding,
+        _ if !plain && name.contains(&b'_') => Kind::Underscore,
         12.. if name[0] | 0x20 == b'x' => forwarded(name),
         _ => Kind::Other,
-    };
-    if known == Kind::Other && name.contains(&b'_') {
-        return Kind::Underscore;
     }
-    known
 }
 
 /// The family of X-Forwarded-*.
 fn forwarded(name: &[u8]) -> Kind {
     const FAMILY: &[u8] = b"x-forwarded-";
     match name.split_at_checked(FAMILY.len()) {
-        Some((family, member)) if family.eq_ignore_ascii_case(FAMILY) => {
-            if member.eq_ignore_ascii_case(b"for") {
+        Some((family, member)) if scan::same(family, FAMILY) => {
+            if scan::same(member, b"for") {
                 Kind::ForwardedFor
-            } else if member.eq_ignore_ascii_case(b"proto") {
+            } else if scan::same(member, b"proto") {
                 Kind::ForwardedProto
-            } else if member.eq_ignore_ascii_case(b"host") {
+            } else if scan::same(member, b"host") {
                 Kind::ForwardedHost
             } else {
                 Kind::Forwarded

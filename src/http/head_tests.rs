@@ -417,3 +417,62 @@ fn a_head_that_trickles_is_not_parsed_for_every_byte() {
     }
     assert_eq!(looks, 3);
 }
+
+/// Names are known in letters of any case, and where they end the buffer, and nothing else is.
+#[test]
+fn names_are_known_wherever_they_lie() {
+    use super::fields::Kind;
+    for (name, kind) in [
+        ("te", Kind::Te),
+        ("via", Kind::Via),
+        ("host", Kind::Host),
+        ("cookie", Kind::Cookie),
+        ("expect", Kind::Expect),
+        ("upgrade", Kind::Upgrade),
+        ("trailer", Kind::Trailer),
+        ("forwarded", Kind::Forwarded),
+        ("x-real-ip", Kind::Forwarded),
+        ("connection", Kind::Connection),
+        ("keep-alive", Kind::KeepAlive),
+        ("set-cookie", Kind::EndToEnd),
+        ("authorization", Kind::EndToEnd),
+        ("cache-control", Kind::EndToEnd),
+        ("content-length", Kind::ContentLength),
+        ("http2-settings", Kind::Hop),
+        ("proxy-connection", Kind::Hop),
+        ("transfer-encoding", Kind::TransferEncoding),
+        ("x-forwarded-for", Kind::ForwardedFor),
+        ("x-forwarded-host", Kind::ForwardedHost),
+        ("x-forwarded-proto", Kind::ForwardedProto),
+        ("x-forwarded-port", Kind::Forwarded),
+        ("x-forwarded-", Kind::Forwarded),
+        ("x-forwarded-f", Kind::Forwarded),
+        ("x-forwarded-by-somebody-else", Kind::Forwarded),
+        ("x_forwarded_for", Kind::Underscore),
+        ("content_length", Kind::Underscore),
+        ("content-type", Kind::Other),
+        ("x-request-id", Kind::Other),
+    ] {
+        let kind_of = |name: &str, value: &str| {
+            let mut fields = Fields::new();
+            let text = format!("{name}:{value}\r\n\r\n");
+            assert_eq!(fields.parse(text.as_bytes(), 0), Ok(Some(text.len())), "{text:?}");
+            fields.as_slice()[0].kind
+        };
+        for value in ["", "1", " a long value that fills some words"] {
+            assert_eq!(kind_of(name, value), kind, "{name}");
+            assert_eq!(kind_of(&name.to_uppercase(), value), kind, "{name}");
+        }
+        for (at, _) in name.char_indices() {
+            let mut wrong = name.to_string();
+            wrong.replace_range(at..=at, "*");
+            let kind = kind_of(&wrong, "");
+            let family = wrong.starts_with("x-forwarded-");
+            assert!(
+                matches!(kind, Kind::Other | Kind::Underscore)
+                    || (family && kind == Kind::Forwarded),
+                "{wrong}: {kind:?}"
+            );
+        }
+    }
+}

@@ -29,6 +29,8 @@ mod scan;
 #[cfg(test)]
 mod body_tests;
 #[cfg(test)]
+mod exchange_tests;
+#[cfg(test)]
 mod head_tests;
 #[cfg(test)]
 mod rewrite_tests;

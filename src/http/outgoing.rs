@@ -16,9 +16,10 @@ use crate::limits::HTTP_COPY_BYTES_BELOW;
 /// What goes out. Kept for reuse.
 #[derive(Debug, Default)]
 pub struct Outgoing {
+    /// All but the last: what was made since `made_from` follows them.
     pieces: Vec<Piece>,
     made: Vec<u8>,
-    length: usize,
+    made_from: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,55 +40,78 @@ impl Outgoing {
     pub fn clear(&mut self) {
         self.pieces.clear();
         self.made.clear();
-        self.length = 0;
+        self.made_from = 0;
     }
 
     /// Bytes in all.
     pub fn len(&self) -> usize {
-        self.length
+        let taken = |piece: &Piece| match piece {
+            Piece::Input(span) => span.len(),
+            Piece::Made(_) => 0,
+        };
+        self.made.len() + self.pieces.iter().map(taken).sum::<usize>()
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.length == 0
+        self.len() == 0
     }
 
     /// How many entries a vectored write of it has.
     pub fn pieces(&self) -> usize {
-        self.pieces.len()
+        self.pieces.len() + usize::from(self.made.len() > self.made_from)
     }
 
     /// Add bytes of our own.
+    #[inline]
     pub fn text(&mut self, text: &[u8]) {
-        let start = self.made.len();
         self.made.extend_from_slice(text);
-        self.made_since(start);
     }
 
     /// Add a decimal number.
-    pub fn number(&mut self, number: u64) {
-        self.digits(number, 10);
+    pub fn number(&mut self, mut number: u64) {
+        let mut digits = [0; 20];
+        let mut start = digits.len();
+        loop {
+            start -= 1;
+            digits[start] = b'0' + (number % 10) as u8;
+            number /= 10;
+            if number == 0 {
+                break;
+            }
+        }
+        self.text(&digits[start..]);
     }
 
     /// Add a hexadecimal number.
     pub fn hexadecimal(&mut self, number: u64) {
-        self.digits(number, 16);
+        let digits = (64 - number.leading_zeros()).div_ceil(4).max(1);
+        for digit in (0..digits).rev() {
+            self.made.push(b"0123456789abcdef"[(number >> (4 * digit)) as usize & 15]);
+        }
     }
 
     /// Add a part of what came in.
+    #[inline]
     pub fn input(&mut self, input: &[u8], span: Span) {
         let bytes = span.of(input);
         if bytes.len() < HTTP_COPY_BYTES_BELOW {
-            return self.text(bytes);
+            self.text(bytes);
+        } else {
+            self.long_input(span);
         }
-        self.length += bytes.len();
-        if let Some(Piece::Input(last)) = self.pieces.last_mut()
-            && last.end == span.start
-        {
-            last.end = span.end;
-            return;
+    }
+
+    fn long_input(&mut self, span: Span) {
+        let made = Span::new(self.made_from, self.made.len());
+        if !made.is_empty() {
+            self.pieces.push(Piece::Made(made));
+            self.made_from = self.made.len();
         }
-        self.pieces.push(Piece::Input(span));
+        match self.pieces.last_mut() {
+            Some(Piece::Input(last)) if last.end == span.start => last.end = span.end,
+            _ => self.pieces.push(Piece::Input(span)),
+        }
     }
 
     /// For one vectored write: fill `slices` with what is left after `skip` bytes, as much as fits,
@@ -114,7 +138,8 @@ impl Outgoing {
     }
 
     fn parts<'a>(&'a self, input: &'a [u8], mut skip: usize) -> impl Iterator<Item = &'a [u8]> {
-        self.pieces.iter().filter_map(move |piece| {
+        let last = Piece::Made(Span::new(self.made_from, self.made.len()));
+        self.pieces.iter().copied().chain([last]).filter_map(move |piece| {
             let bytes = match piece {
                 Piece::Input(span) => span.of(input),
                 Piece::Made(span) => span.of(&self.made),
@@ -123,31 +148,6 @@ impl Outgoing {
             skip = skip.saturating_sub(bytes.len());
             (!rest.is_empty()).then_some(rest)
         })
-    }
-
-    fn digits(&mut self, mut number: u64, base: u64) {
-        let mut digits = [0; 20];
-        let mut start = digits.len();
-        loop {
-            start -= 1;
-            digits[start] = b"0123456789abcdef"[(number % base) as usize];
-            number /= base;
-            if number == 0 {
-                break;
-            }
-        }
-        self.text(&digits[start..]);
-    }
-
-    /// What was written to `made` since it was `start` long belongs to the list.
-    fn made_since(&mut self, start: usize) {
-        let end = self.made.len();
-        self.length += end - start;
-        if let Some(Piece::Made(last)) = self.pieces.last_mut() {
-            last.end = end as u32;
-        } else if end > start {
-            self.pieces.push(Piece::Made(Span::new(start, end)));
-        }
     }
 }
 

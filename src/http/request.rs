@@ -97,7 +97,7 @@ pub fn parse_request(bytes: &[u8], scan: &mut Scan, fields: &mut Fields) -> Pars
     scan.look(bytes, |window| {
         let Some((line, at)) = start_line(window)? else { return Ok(None) };
         let Some(length) = fields.parse(window, at)? else { return Ok(None) };
-        understand(window, line, length, fields).map(Some)
+        understand(window, &line, length, fields).map(Some)
     })
 }
 
@@ -172,18 +172,22 @@ fn target_parts(
     Ok((Form::Absolute, Some(authority), path))
 }
 
-/// What the fields mean together, and which of them pass.
+/// What the fields mean together.
 fn understand(
     bytes: &[u8],
-    line: StartLine,
+    line: &StartLine,
     length: usize,
     fields: &mut Fields,
 ) -> Result<RequestHead, Refusal> {
-    let host = host(bytes, &line, fields)?;
+    let host = host(bytes, line, fields)?;
     let framing = framing(bytes, line.version, fields)?;
     let options = fields.options(bytes)?;
     let is_11 = line.version == Version::Http11;
-    let mut head = RequestHead {
+    // A body before the switch would leave open where the new protocol begins.
+    let switches = is_11 && options.upgrade && framing == Framing::None;
+    let expects = fields.has(Kind::Expect) && expectation(bytes, fields)?;
+    let trailers = |te: &[u8]| scan::list(te).any(|it| scan::same(it, b"trailers"));
+    Ok(RequestHead {
         method: line.method,
         method_name: line.method_name,
         target: line.target,
@@ -194,35 +198,11 @@ fn understand(
         host,
         framing,
         keep_alive: !options.close && (is_11 || options.keep_alive),
-        upgrade: None,
-        expects_continue: false,
-        takes_trailers: false,
-    };
-    let mut rare = false;
-    for field in fields.iter_mut() {
-        match field.kind {
-            Kind::Other | Kind::EndToEnd | Kind::Via | Kind::Cookie => {}
-            Kind::Forwarded
-            | Kind::ForwardedFor
-            | Kind::ForwardedProto
-            | Kind::ForwardedHost => {}
-            Kind::Expect | Kind::Te | Kind::Upgrade => (rare, field.passes) = (true, false),
-            _ => field.passes = false,
-        }
-    }
-    if rare {
-        // A body before the switch would leave open where the new protocol begins.
-        if is_11 && options.upgrade && framing == Framing::None {
-            head.upgrade = fields.upgrade(bytes);
-        }
-        head.expects_continue =
-            expectation(bytes, fields)? && is_11 && framing != Framing::None;
-        let trailers =
-            |te: &[u8]| scan::list(te).any(|it| it.eq_ignore_ascii_case(b"trailers"));
-        head.takes_trailers =
-            is_11 && fields.of_kind(Kind::Te).any(|field| trailers(field.value.of(bytes)));
-    }
-    Ok(head)
+        upgrade: if switches { fields.upgrade(bytes) } else { None },
+        expects_continue: expects && is_11 && framing != Framing::None,
+        takes_trailers: is_11
+            && fields.of_kind(Kind::Te).any(|field| trailers(field.value.of(bytes))),
+    })
 }
 
 /// The one host that the request is for (RFC 9112 section 3.2).

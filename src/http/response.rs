@@ -58,7 +58,7 @@ pub fn parse_response(
     scan.look(bytes, |window| {
         let Some((line, at)) = start_line(window)? else { return Ok(None) };
         let Some(length) = fields.parse(window, at)? else { return Ok(None) };
-        understand(window, line, length, fields, asked).map(Some)
+        understand(window, &line, length, fields, asked).map(Some)
     })
 }
 
@@ -102,15 +102,15 @@ fn start_line(bytes: &[u8]) -> Result<Option<(StartLine, usize)>, Refusal> {
     }
 }
 
-/// What the fields mean together, and which of them pass.
+/// What the fields mean together.
 fn understand(
     bytes: &[u8],
-    line: StartLine,
+    line: &StartLine,
     length: usize,
     fields: &mut Fields,
     asked: &Asked,
 ) -> Result<ResponseHead, Refusal> {
-    let StartLine { version, status, reason } = line;
+    let &StartLine { version, status, reason } = line;
     let declared_length = fields.content_length(bytes)?;
     let declared_chunked = fields.is_chunked(bytes)?;
     if declared_chunked && declared_length.is_some() {
@@ -141,13 +141,6 @@ fn understand(
         .flat_map(|field| scan::list(field.value.of(bytes)))
         .find_map(|part| scan::number(part.strip_prefix(b"timeout=")?))
         .map(|seconds| u32::try_from(seconds).unwrap_or(u32::MAX));
-    for field in fields.iter_mut() {
-        field.passes &= match field.kind {
-            Kind::ContentLength | Kind::TransferEncoding | Kind::Connection => false,
-            Kind::KeepAlive | Kind::Upgrade | Kind::Te | Kind::Hop => false,
-            _ => true,
-        };
-    }
     Ok(ResponseHead {
         status,
         reason,

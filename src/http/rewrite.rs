@@ -15,7 +15,7 @@ use std::net::IpAddr;
 
 use super::Span;
 use super::body::Framing;
-use super::fields::{Field, Fields, Kind, crumbs, is_named};
+use super::fields::{Fields, Kind, crumbs, is_named};
 use super::head::Version;
 use super::outgoing::Outgoing;
 use super::request::{Form, Method, RequestHead};
@@ -114,6 +114,31 @@ fn host(head: &RequestHead, input: &[u8], to: &Forward<'_>, out: &mut Outgoing) 
     }
 }
 
+/// What is for one hop alone, or written afresh.
+const HOP: u32 = set(&[
+    Kind::ContentLength,
+    Kind::TransferEncoding,
+    Kind::Connection,
+    Kind::KeepAlive,
+    Kind::Upgrade,
+    Kind::Te,
+    Kind::Hop,
+]);
+
+/// The same in a request. Trailers are dropped there: nobody knows whether the backend takes them.
+const REQUEST_HOP: u32 =
+    HOP | set(&[Kind::Host, Kind::Expect, Kind::Trailer, Kind::ForwardedFor, Kind::Underscore]);
+
+/// What only a trusted client may say of those before it.
+const HEARSAY: u32 = set(&[Kind::Forwarded, Kind::ForwardedProto, Kind::ForwardedHost]);
+
+const fn set(kinds: &[Kind]) -> u32 {
+    match kinds {
+        [] => 0,
+        [first, rest @ ..] => first.bit() | set(rest),
+    }
+}
+
 fn pass_request_fields(
     head: &RequestHead,
     fields: &Fields,
@@ -121,34 +146,24 @@ fn pass_request_fields(
     to: &Forward<'_>,
     out: &mut Outgoing,
 ) {
-    let sticky = |field: &Field, name| {
-        crumbs(input, field.value).any(|crumb| is_named(crumb.of(input), name))
-    };
-    let passes = |field: &Field| match field.kind {
-        Kind::Forwarded | Kind::ForwardedProto | Kind::ForwardedHost => to.trusted,
-        Kind::ForwardedFor => false,
-        Kind::Cookie => !to.sticky.is_some_and(|name| sticky(field, name)),
-        _ => true,
-    };
-    pass_fields(fields.as_slice(), head.length, input, passes, out);
-    let Some(name) = to.sticky else { return };
-    for field in fields.of_kind(Kind::Cookie).filter(|field| !passes(field)) {
-        other_cookies(field.value, name, input, out);
+    let ours = |name: &&str| fields.cookie(input, name).is_some();
+    let sticky = to.sticky.filter(ours);
+    let hearsay = if to.trusted { 0 } else { HEARSAY };
+    let cookies = if sticky.is_some() { Kind::Cookie.bit() } else { 0 };
+    pass_fields(fields, REQUEST_HOP | hearsay | cookies, head.length, input, out);
+    if let Some(name) = sticky {
+        for field in fields.of_kind(Kind::Cookie) {
+            other_cookies(field.value, name, input, out);
+        }
     }
 }
 
 /// The lines of the fields that pass, neighbours as one slice. A line ends where the next begins,
 /// the last one before the empty line.
-fn pass_fields(
-    fields: &[Field],
-    length: usize,
-    input: &[u8],
-    passes: impl Fn(&Field) -> bool,
-    out: &mut Outgoing,
-) {
+fn pass_fields(fields: &Fields, stopped: u32, length: usize, input: &[u8], out: &mut Outgoing) {
     let mut from = None;
-    for field in fields {
-        if field.passes && (field.kind == Kind::Other || passes(field)) {
+    for field in fields.iter() {
+        if field.passes && stopped & field.kind.bit() == 0 {
             from = from.or(Some(field.name.start));
         } else if let Some(start) = from.take() {
             out.input(input, Span { start, end: field.name.start });
@@ -265,8 +280,8 @@ pub fn response(
     out.input(input, head.reason);
     out.text(b"\r\n");
     let trailers = leaves.framing == Framing::Chunked && back.takes_trailers;
-    let passes = |field: &Field| field.kind != Kind::Trailer || trailers;
-    pass_fields(fields.as_slice(), head.length, input, passes, out);
+    let announced = if trailers { 0 } else { Kind::Trailer.bit() };
+    pass_fields(fields, HOP | announced, head.length, input, out);
     if let Some(cookie) = back.cookie.filter(|_| !head.is_interim()) {
         // A shared cache must not hand one client's cookie to another.
         out.text(b"Cache-Control: private\r\nSet-Cookie: ");

@@ -65,7 +65,8 @@ fn a_plain_request_passes() {
 
 #[test]
 fn fields_of_one_hop_stay_on_it() {
-    let text = "GET / HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, X-Foo, X-Forwarded-For, Host\r\n\
+    let text = "GET / HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, X-Foo, \
+                X-Forwarded-For, Host\r\n\
                 x-foo: 1\r\nKeep-Alive: 5\r\nProxy-Connection: close\r\nTE: gzip\r\nA: b\r\n\
                 Upgrade: h2c\r\nHTTP2-Settings: AAA\r\nTrailer: z\r\nX_Forwarded_For: 6.6.6.6\r\n\
                 any_thing: c\r\n\r\n";

@@ -1,4 +1,4 @@
-//! How far a run of allowed bytes goes. Long runs are looked through eight bytes at a time.
+//! How far a run of allowed bytes goes. Several bytes are looked at together.
 
 /// A byte of a token: method, field name, connection option (RFC 9110 section 5.6.2).
 pub const TOKEN: u8 = 1;
@@ -59,51 +59,95 @@ pub fn run(bytes: &[u8], mut at: usize, class: u8) -> usize {
 }
 
 const ONES: u64 = 0x0101_0101_0101_0101;
-const HIGH: u64 = 0x8080_8080_8080_8080;
+const HIGH: u64 = 0x80 * ONES;
 
-fn word(bytes: &[u8], at: usize) -> Option<u64> {
-    let eight = bytes.get(at..at.checked_add(8)?)?;
-    eight.try_into().ok().map(u64::from_le_bytes)
+/// Index of the first byte at or after `at` whose high bit `odd` sets, eight bytes at a time. Above
+/// the lowest such bit `odd` may set any: its sums carry into bytes above those that are not ASCII.
+/// The last bytes of a buffer are left to the caller.
+#[inline(always)]
+fn find(bytes: &[u8], at: usize, odd: impl Fn(u64) -> u64) -> usize {
+    let mut rest = bytes.get(at..).unwrap_or_default();
+    while let Some((word, tail)) = rest.split_first_chunk::<8>() {
+        let odd = odd(u64::from_le_bytes(*word)) & HIGH;
+        if odd != 0 {
+            return bytes.len() - rest.len() + (odd.trailing_zeros() / 8) as usize;
+        }
+        rest = tail;
+    }
+    bytes.len() - rest.len()
 }
 
-/// The high bit of each byte that is below `limit`. Bits above the lowest one set may be wrong: a
-/// subtraction borrows from the byte above.
-fn below(word: u64, limit: u8) -> u64 {
-    word.wrapping_sub(ONES * u64::from(limit)) & !word & HIGH
+/// High bits of the bytes that are below `least`, and of those that are not ASCII.
+#[inline(always)]
+fn below(word: u64, least: u8) -> u64 {
+    !((word | HIGH) - ONES * u64::from(least)) | word
 }
 
-/// The same for each byte that equals `byte`.
-fn equal(word: u64, byte: u8) -> u64 {
-    below(word ^ (ONES * u64::from(byte)), 1)
+/// High bits of the bytes that are above `most`, and of those that are not ASCII.
+#[inline(always)]
+fn above(word: u64, most: u8) -> u64 {
+    word.wrapping_add(ONES * u64::from(0x7f - most)) | word
+}
+
+/// High bits of the bytes that are not `byte`, and of those that are not ASCII.
+#[inline(always)]
+fn other(word: u64, byte: u8) -> u64 {
+    above(word ^ (ONES * u64::from(byte)), 0)
+}
+
+/// Index of the first byte at or after `at` that a field name cannot have, and whether the name is
+/// letters and hyphens alone, as nearly all are.
+#[inline]
+pub fn name_end(bytes: &[u8], at: usize) -> (usize, bool) {
+    let plain = find(bytes, at, |word| {
+        let small = word | (0x20 * ONES);
+        (below(small, b'a') | above(small, b'z')) & other(word, b'-')
+    });
+    let end = run(bytes, plain, TOKEN);
+    (end, end == plain && plain > at)
 }
 
 /// Index of the first byte at or after `at` that a field value cannot have.
-pub fn value_end(bytes: &[u8], mut at: usize) -> usize {
-    while let Some(word) = word(bytes, at) {
-        let odd = below(word, 0x20) | equal(word, 0x7f);
-        if odd == 0 {
-            at += 8;
-            continue;
-        }
-        at += (odd.trailing_zeros() / 8) as usize;
-        if bytes.get(at) != Some(&b'\t') {
-            return at;
-        }
-        at += 1;
+#[inline]
+pub fn value_end(bytes: &[u8], at: usize) -> usize {
+    const BLOCK: usize = 16;
+    // Nearly all values are printed ASCII. This loop is one that compilers make vectors of.
+    let mut rest = bytes.get(at..).unwrap_or_default();
+    let odd = |found: bool, &byte: &u8| found | !(0x20..=0x7e).contains(&byte);
+    while let Some((block, tail)) = rest.split_first_chunk::<BLOCK>()
+        && !block.iter().fold(false, odd)
+    {
+        rest = tail;
     }
-    run(bytes, at, VALUE)
+    let at = bytes.len() - rest.len();
+    let plain = find(bytes, at, |word| below(word, 0x20) | above(word, 0x7e));
+    run(bytes, plain, VALUE)
 }
 
 /// Index of the first byte at or after `at` that a request target cannot have.
-pub fn target_end(bytes: &[u8], mut at: usize) -> usize {
-    while let Some(word) = word(bytes, at) {
-        let odd = below(word, 0x21) | (word & HIGH) | equal(word, 0x7f) | equal(word, b'#');
-        if odd != 0 {
-            return at + (odd.trailing_zeros() / 8) as usize;
-        }
-        at += 8;
+#[inline]
+pub fn target_end(bytes: &[u8], at: usize) -> usize {
+    let plain =
+        find(bytes, at, |word| below(word, 0x21) | above(word, 0x7e) | !other(word, b'#'));
+    run(bytes, plain, TARGET)
+}
+
+/// Whether a name or a word of a value is this one, which is in small letters and hyphens. The
+/// bit that makes letters small makes nothing else a letter, and only CR a hyphen.
+#[inline(always)]
+pub fn same(text: &[u8], known: &[u8]) -> bool {
+    const SMALL: u64 = 0x2020_2020_2020_2020;
+    if text.len() != known.len() {
+        return false;
     }
-    run(bytes, at, TARGET)
+    let words = |it: &[u8]| {
+        let (first, last) = (it.first_chunk::<8>()?, it.last_chunk::<8>()?);
+        Some((u64::from_le_bytes(*first) | SMALL, u64::from_le_bytes(*last) | SMALL))
+    };
+    match (words(text), words(known)) {
+        (Some(left), Some(right)) if known.len() <= 16 => left == right,
+        _ => text.eq_ignore_ascii_case(known),
+    }
 }
 
 /// Without the spaces and tabs at its ends.
@@ -139,17 +183,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn eight_at_a_time_finds_what_one_at_a_time_finds() {
-        for length in 0..20 {
+    fn many_at_a_time_find_what_one_at_a_time_finds() {
+        for length in 0..36 {
             for at in 0..=length {
                 for byte in 0..=255 {
-                    for other in [b'a', 0xff, b'\t', 0x20, 0x7f] {
+                    for other in [b'a', 0xff, b'\t'] {
                         let mut bytes = vec![other; length];
                         if let Some(place) = bytes.get_mut(at) {
                             *place = byte;
                         }
                         assert_eq!(value_end(&bytes, 0), run(&bytes, 0, VALUE), "{bytes:?}");
                         assert_eq!(target_end(&bytes, 0), run(&bytes, 0, TARGET), "{bytes:?}");
+                        assert_eq!(name_end(&bytes, 0).0, run(&bytes, 0, TOKEN), "{bytes:?}");
+                        let from = length / 2;
+                        assert_eq!(value_end(&bytes, from), run(&bytes, from, VALUE));
                     }
                 }
             }
