@@ -138,52 +138,49 @@ impl Fields {
         self.clear();
         let mut at = at;
         loop {
-            match bytes.get(at..at + 2) {
-                Some(b"\r\n") => return Ok(Some(at + 2)),
-                None if matches!(bytes.get(at), None | Some(b'\r')) => return Ok(None),
-                _ => {}
+            let (colon, plain) = scan::name_end(bytes, at);
+            if colon == at || bytes.get(colon) != Some(&b':') {
+                return no_field(bytes, at, colon);
             }
-            if self.list.len() == HTTP_FIELDS_MAX {
-                return Err(Refusal::TooManyFields);
+            let mut start = colon + 1;
+            while let Some(b' ' | b'\t') = bytes.get(start) {
+                start += 1;
             }
-            match self.line(bytes, at)? {
-                Some(next) => at = next,
-                None => return Ok(None),
+            let end = scan::value_end(bytes, start);
+            match bytes.get(end..end + 2) {
+                Some(b"\r\n") => {}
+                None if matches!(bytes.get(end), None | Some(b'\r')) => return Ok(None),
+                _ => return Err(Refusal::FieldValue),
             }
+            self.take(bytes, Span::new(at, colon), Span::new(start, end), plain)?;
+            at = end + 2;
         }
     }
 
-    /// One line from `at` on. Says where the next one begins.
-    #[inline]
-    fn line(&mut self, bytes: &[u8], at: usize) -> Result<Option<usize>, Refusal> {
-        let (colon, plain) = scan::name_end(bytes, at);
-        match bytes.get(colon) {
-            Some(b':') if colon > at => {}
-            Some(_) => return Err(Refusal::FieldName),
-            None => return Ok(None),
+    /// Note a field. Its value has no space before it, but perhaps some after it.
+    #[inline(always)]
+    fn take(
+        &mut self,
+        bytes: &[u8],
+        name: Span,
+        value: Span,
+        plain: bool,
+    ) -> Result<(), Refusal> {
+        let text = value.of(bytes);
+        let kind = kind(name.of(bytes), plain);
+        let mut value = value;
+        if let [.., b' ' | b'\t'] = text {
+            value.end = value.start + scan::trim(text).len() as u32;
+            if kind == Kind::ContentLength {
+                return Err(Refusal::ContentLength);
+            }
         }
-        let mut start = colon + 1;
-        while let Some(b' ' | b'\t') = bytes.get(start) {
-            start += 1;
+        if self.list.len() == HTTP_FIELDS_MAX {
+            return Err(Refusal::TooManyFields);
         }
-        let end = scan::value_end(bytes, start);
-        let next = match (bytes.get(end), bytes.get(end + 1)) {
-            (None, _) | (Some(b'\r'), None) => return Ok(None),
-            (Some(b'\r'), Some(b'\n')) => end + 2,
-            _ => return Err(Refusal::FieldValue),
-        };
-        let mut last = end;
-        while last > start && matches!(bytes[last - 1], b' ' | b'\t') {
-            last -= 1;
-        }
-        let kind = kind(&bytes[at..colon], plain);
-        if kind == Kind::ContentLength && last != end {
-            return Err(Refusal::ContentLength);
-        }
-        let (name, value) = (Span::new(at, colon), Span::new(start, last));
         self.seen |= kind.bit();
         self.list.push(Field { name, value, kind, passes: true });
-        Ok(Some(next))
+        Ok(())
     }
 
     /// What the Connection fields say. The other fields that they name do not pass, but for those
@@ -191,20 +188,25 @@ impl Fields {
     pub(super) fn options(&mut self, bytes: &[u8]) -> Result<Options, Refusal> {
         let mut options = Options::default();
         let mut count = 0;
-        for index in 0..self.list.len() {
-            let Field { kind: Kind::Connection, value, .. } = self.list[index] else {
+        let mut from = if self.has(Kind::Connection) { 0 } else { self.list.len() };
+        let is_connection = |field: &Field| field.kind == Kind::Connection;
+        while let Some(index) = self.list[from..].iter().position(is_connection) {
+            let value = self.list[from + index].value.of(bytes);
+            from += index + 1;
+            if scan::same(value, b"keep-alive") {
+                options.keep_alive = true;
                 continue;
-            };
-            for option in scan::list(value.of(bytes)) {
+            }
+            for option in scan::list(value) {
                 count += 1;
                 if count > HTTP_CONNECTION_OPTIONS_MAX {
                     return Err(Refusal::Connection);
                 }
-                if option.eq_ignore_ascii_case(b"keep-alive") {
+                if scan::same(option, b"keep-alive") {
                     options.keep_alive = true;
-                } else if option.eq_ignore_ascii_case(b"close") {
+                } else if scan::same(option, b"close") {
                     options.close = true;
-                } else if option.eq_ignore_ascii_case(b"upgrade") {
+                } else if scan::same(option, b"upgrade") {
                     options.upgrade = true;
                 } else if scan::all(option, TOKEN) {
                     self.stop_named(bytes, option);
@@ -281,6 +283,16 @@ impl Fields {
     }
 }
 
+/// What begins at `at` is no field, or not a whole one: the name ends at `end`.
+fn no_field(bytes: &[u8], at: usize, end: usize) -> Result<Option<usize>, Refusal> {
+    match bytes.get(at..at + 2) {
+        Some(b"\r\n") => Ok(Some(at + 2)),
+        None if bytes.get(at) == Some(&b'\r') => Ok(None),
+        _ if end == bytes.len() => Ok(None),
+        _ => Err(Refusal::FieldName),
+    }
+}
+
 /// The cookies of a Cookie field, each `name=value`.
 pub(super) fn crumbs(bytes: &[u8], value: Span) -> impl Iterator<Item = Span> {
     let mut at = value.start as usize;
@@ -301,7 +313,8 @@ pub(super) fn is_named(crumb: &[u8], name: &str) -> bool {
 /// first, so that most names are compared with nothing.
 #[inline]
 fn kind(name: &[u8], plain: bool) -> Kind {
-    let is = |known: &[u8]| name[0] | 0x20 == known[0] && scan::same(name, known);
+    let first = name.first().map_or(0, |byte| byte | 0x20);
+    let is = |known: &[u8]| first == known[0] && scan::same(name, known);
     match name.len() {
         2 if is(b"te") => Kind::Te,
         3 if is(b"via") => Kind::Via,
@@ -320,7 +333,7 @@ fn kind(name: &[u8], plain: bool) -> Kind {
         16 if is(b"proxy-connection") => Kind::Hop,
         17 if is(b"transfer-encoding") => Kind::TransferEncoding,
         _ if !plain && name.contains(&b'_') => Kind::Underscore,
-        12.. if name[0] | 0x20 == b'x' => forwarded(name),
+        12.. if first == b'x' => forwarded(name),
         _ => Kind::Other,
     }
 }

@@ -157,7 +157,24 @@ impl Scan {
 }
 
 /// `HTTP/1.1`, then `after`. As much as there is of it must fit; `None` if that is not all.
-pub(super) fn version(text: &[u8], after: &[u8]) -> Result<Option<Version>, Refusal> {
+#[inline(always)]
+pub(super) fn version<const AFTER: usize>(
+    text: &[u8],
+    after: &[u8; AFTER],
+) -> Result<Option<Version>, Refusal> {
+    if let Some((name, rest)) = text.split_first_chunk::<8>()
+        && rest.starts_with(after)
+    {
+        match name {
+            b"HTTP/1.1" => return Ok(Some(Version::Http11)),
+            b"HTTP/1.0" => return Ok(Some(Version::Http10)),
+            _ => {}
+        }
+    }
+    other_version(text, after)
+}
+
+fn other_version(text: &[u8], after: &[u8]) -> Result<Option<Version>, Refusal> {
     const NAME: &[u8] = b"HTTP/#.#";
     let pattern = NAME.iter().chain(after);
     let fits = |(&byte, &wanted): (&u8, &u8)| match wanted {
@@ -167,12 +184,5 @@ pub(super) fn version(text: &[u8], after: &[u8]) -> Result<Option<Version>, Refu
     if !text.iter().zip(pattern).all(fits) {
         return Err(Refusal::StartLine);
     }
-    if text.len() < NAME.len() + after.len() {
-        return Ok(None);
-    }
-    match &text[5..8] {
-        b"1.1" => Ok(Some(Version::Http11)),
-        b"1.0" => Ok(Some(Version::Http10)),
-        _ => Err(Refusal::Version),
-    }
+    if text.len() < NAME.len() + after.len() { Ok(None) } else { Err(Refusal::Version) }
 }

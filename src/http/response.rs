@@ -11,8 +11,8 @@ use super::scan;
 pub struct ResponseHead {
     /// The status code, 100 to 999.
     pub status: u16,
-    /// The words after it, perhaps none.
-    pub reason: Span,
+    /// The status and the words after it, perhaps none, as they came.
+    pub status_text: Span,
     /// The version the backend speaks.
     pub version: Version,
     /// Bytes of the head, the empty line included.
@@ -65,7 +65,7 @@ pub fn parse_response(
 struct StartLine {
     version: Version,
     status: u16,
-    reason: Span,
+    status_text: Span,
 }
 
 /// `HTTP/1.1 200 OK`, and where the fields begin; `None` if it is not whole. Without words the
@@ -83,20 +83,18 @@ fn start_line(bytes: &[u8]) -> Result<Option<(StartLine, usize)>, Refusal> {
             None => return Ok(None),
         }
     }
-    let mut start = CODE + 3;
-    match bytes.get(start) {
+    match bytes.get(CODE + 3) {
         _ if status < 100 => return Err(Refusal::StartLine),
-        Some(b' ') => start += 1,
-        Some(b'\r') => {}
+        Some(b' ' | b'\r') => {}
         Some(_) => return Err(Refusal::StartLine),
         None => return Ok(None),
     }
-    let end = scan::value_end(bytes, start);
+    let end = scan::value_end(bytes, CODE + 3);
     match (bytes.get(end), bytes.get(end + 1)) {
         (None, _) | (Some(b'\r'), None) => Ok(None),
         (Some(b'\r'), Some(b'\n')) => {
-            let reason = Span::new(start, end);
-            Ok(Some((StartLine { version, status, reason }, end + 2)))
+            let status_text = Span::new(CODE, end);
+            Ok(Some((StartLine { version, status, status_text }, end + 2)))
         }
         _ => Err(Refusal::StartLine),
     }
@@ -110,7 +108,7 @@ fn understand(
     fields: &mut Fields,
     asked: &Asked,
 ) -> Result<ResponseHead, Refusal> {
-    let &StartLine { version, status, reason } = line;
+    let &StartLine { version, status, status_text } = line;
     let declared_length = fields.content_length(bytes)?;
     let declared_chunked = fields.is_chunked(bytes)?;
     if declared_chunked && declared_length.is_some() {
@@ -143,7 +141,7 @@ fn understand(
         .map(|seconds| u32::try_from(seconds).unwrap_or(u32::MAX));
     Ok(ResponseHead {
         status,
-        reason,
+        status_text,
         version,
         length,
         framing,

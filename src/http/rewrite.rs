@@ -237,12 +237,17 @@ fn tell_of_client(
 fn address(address: IpAddr, out: &mut Outgoing) {
     match address.to_canonical() {
         IpAddr::V4(address) => {
-            let [first, rest @ ..] = address.octets();
-            out.number(first.into());
-            for octet in rest {
-                out.text(b".");
-                out.number(octet.into());
+            let (mut text, mut length) = ([b'.'; 16], 0);
+            for octet in address.octets() {
+                for (divisor, least) in [(100, 100), (10, 10), (1, 0)] {
+                    if octet >= least {
+                        text[length] = b'0' + octet / divisor % 10;
+                        length += 1;
+                    }
+                }
+                length += 1;
             }
+            out.text(&text[..length - 1]);
         }
         IpAddr::V6(address) => {
             // because: writing to an Outgoing cannot fail.
@@ -275,10 +280,9 @@ pub fn response(
 ) -> Leaves {
     let leaves = leaves(head, back);
     out.text(b"HTTP/1.1 ");
-    out.number(head.status.into());
-    out.text(b" ");
-    out.input(input, head.reason);
-    out.text(b"\r\n");
+    out.input(input, head.status_text);
+    // Without words there must be a space still.
+    out.text(if head.status_text.len() == 3 { b" \r\n" } else { b"\r\n" });
     let trailers = leaves.framing == Framing::Chunked && back.takes_trailers;
     let announced = if trailers { 0 } else { Kind::Trailer.bit() };
     pass_fields(fields, HOP | announced, head.length, input, out);
