@@ -1,0 +1,105 @@
+//! A request or a response with its body, rewritten. We must read what we send as what we took in.
+#![no_main]
+
+use std::net::IpAddr;
+
+use libfuzzer_sys::fuzz_target;
+use pointsman::http::body::Trailers;
+use pointsman::http::rewrite::{self, Back, Forward, Proto};
+use pointsman::http::{
+    Asked, Decoder, Fields, Framing, Outgoing, Parse, Scan, Version, parse_request,
+    parse_response,
+};
+
+fn bytes_of(out: &Outgoing, input: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    out.copy_to(input, 0, &mut bytes);
+    assert_eq!(bytes.len(), out.len());
+    bytes
+}
+
+/// The payload that is there, and whether it is all.
+fn payload(framing: Framing, input: &[u8], trailers: &mut Vec<u8>) -> Option<(Vec<u8>, bool)> {
+    let mut decoder = Decoder::new(framing, Trailers::Keep);
+    let mut data = Vec::new();
+    decoder.decode(input, &mut data, trailers).ok()?;
+    let payload = data.iter().flat_map(|span| span.of(input).to_vec()).collect();
+    Some((payload, decoder.is_finished()))
+}
+
+/// A body that came in leaves in one chunk, and reads the same.
+fn check_chunks(framing: Framing, body: &[u8]) {
+    let mut trailers = Vec::new();
+    let mut decoder = Decoder::new(framing, Trailers::Keep);
+    let mut data = Vec::new();
+    let Ok(decoded) = decoder.decode(body, &mut data, &mut trailers) else { return };
+    let mut out = Outgoing::new();
+    rewrite::chunk(&data, body, &mut out);
+    rewrite::last_chunk(&trailers, &mut Fields::new(), &mut out);
+    let sent = bytes_of(&out, body);
+    let (again, finished) = payload(Framing::Chunked, &sent, &mut Vec::new()).unwrap();
+    assert!(finished);
+    assert_eq!(again.len() as u64, decoded.bytes);
+}
+
+fn request(input: &[u8]) {
+    let (mut fields, mut out) = (Fields::new(), Outgoing::new());
+    let Parse::Done(head) = parse_request(input, &mut Scan::default(), &mut fields) else {
+        return;
+    };
+    let to = Forward {
+        client: IpAddr::from([192, 0, 2, 1]),
+        proto: Proto::Http,
+        trusted: input.len() % 2 == 0,
+        host: "backend",
+        via: Some("pointsman"),
+        sticky: Some("LB"),
+    };
+    rewrite::request(&head, &fields, input, &to, &mut out);
+    let sent = bytes_of(&out, input);
+    match parse_request(&sent, &mut Scan::default(), &mut fields) {
+        Parse::Done(again) => {
+            assert_eq!(again.framing, head.framing);
+            assert_eq!(again.length, sent.len());
+            assert_eq!(again.method, head.method);
+            assert_eq!(again.upgrade.is_some(), head.upgrade.is_some());
+            assert!(fields.cookie(&sent, "LB").is_none());
+        }
+        // What we add may make it longer than we take ourselves.
+        Parse::Bad(refusal) => assert!(matches!(refusal.status(), 414 | 431), "{refusal:?}"),
+        Parse::Incomplete => panic!("no end"),
+    }
+    check_chunks(head.framing, &input[head.length..]);
+}
+
+fn response(input: &[u8]) {
+    let (mut fields, mut out) = (Fields::new(), Outgoing::new());
+    let asked = Asked { head_request: false, upgrade: true };
+    let Parse::Done(head) = parse_response(input, &mut Scan::default(), &mut fields, &asked)
+    else {
+        return;
+    };
+    let back = Back {
+        client_version: Version::Http11,
+        keep_alive: true,
+        chunk: true,
+        takes_trailers: true,
+        cookie: None,
+    };
+    let leaves = rewrite::response(&head, &fields, input, &back, &mut out);
+    let sent = bytes_of(&out, input);
+    match parse_response(&sent, &mut Scan::default(), &mut fields, &asked) {
+        Parse::Done(again) => {
+            assert_eq!(again.framing, leaves.framing);
+            assert_eq!((again.length, again.status), (sent.len(), head.status));
+        }
+        Parse::Bad(refusal) => assert_eq!(refusal.status(), 431, "{refusal:?}"),
+        Parse::Incomplete => panic!("no end"),
+    }
+    check_chunks(head.framing, &input[head.length..]);
+}
+
+fuzz_target!(|input: &[u8]| {
+    request(input);
+    response(input);
+});
