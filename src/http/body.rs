@@ -44,7 +44,7 @@ pub enum Trailers {
 /// What one look at the stream brought.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Decoded {
-    /// Bytes of the input that belong to the body, framing included.
+    /// Bytes of the input, after `from`, that belong to the body, framing included.
     pub consumed: usize,
     /// Bytes of payload among them.
     pub bytes: u64,
@@ -150,15 +150,16 @@ impl Decoder {
         }
     }
 
-    /// Find the payload in what was read. Its spans are added to `data`, and whole and partial
-    /// lines of trailers to `trailers`, if they are wanted.
+    /// Find the payload in what was read, `from` where the head ended on. Its spans are added to
+    /// `data`, and whole and partial lines of trailers to `trailers`, if they are wanted.
     pub fn decode(
         &mut self,
         input: &[u8],
+        from: usize,
         data: &mut Vec<Span>,
         trailers: &mut Vec<u8>,
     ) -> Result<Decoded, BadBody> {
-        let (mut at, mut bytes) = (0, 0);
+        let (mut at, mut bytes) = (from, 0);
         while let Some(&byte) = input.get(at) {
             match self.state {
                 State::Finished => break,
@@ -190,7 +191,7 @@ impl Decoder {
             }
             at += 1;
         }
-        Ok(Decoded { consumed: at, bytes, finished: self.is_finished() })
+        Ok(Decoded { consumed: at - from, bytes, finished: self.is_finished() })
     }
 
     /// How much of so many bytes is payload.

@@ -1,6 +1,6 @@
 //! Bodies, whole and torn, in one piece and byte by byte.
 
-use super::body::{BadBody, Decoder, Framing, Trailers};
+use super::body::{BadBody, Decoded, Decoder, Framing, Trailers};
 use crate::limits::{HTTP_CHUNK_EXTENSION_BYTES_MAX, HTTP_TRAILER_BYTES_MAX};
 
 /// What a body came to: payload, trailers, and what of the input was not its own.
@@ -17,7 +17,7 @@ fn read(framing: Framing, input: &[u8], step: usize) -> Result<Body, BadBody> {
     let (mut payload, mut trailers, mut consumed) = (Vec::new(), Vec::new(), 0);
     for piece in input.chunks(step) {
         let mut data = Vec::new();
-        let decoded = decoder.decode(piece, &mut data, &mut trailers)?;
+        let decoded = decoder.decode(piece, 0, &mut data, &mut trailers)?;
         let bytes: usize = data.iter().map(|span| span.len()).sum();
         assert_eq!(decoded.bytes, bytes as u64);
         data.iter().for_each(|span| payload.extend_from_slice(span.of(piece)));
@@ -59,7 +59,8 @@ fn trailers_are_kept() {
     assert_eq!(body.rest, b"rest");
     let mut trailers = Vec::new();
     let mut decoder = Decoder::new(Framing::Chunked, Trailers::Drop);
-    let decoded = decoder.decode(b"0\r\nA: b\r\n\r\n", &mut Vec::new(), &mut trailers).unwrap();
+    let decoded =
+        decoder.decode(b"0\r\nA: b\r\n\r\n", 0, &mut Vec::new(), &mut trailers).unwrap();
     assert!(decoded.finished && trailers.is_empty());
 }
 
@@ -132,7 +133,7 @@ fn a_length_counts_and_stops() {
         );
     }
     let mut decoder = Decoder::new(Framing::Length(10), Trailers::Drop);
-    decoder.decode(b"abc", &mut Vec::new(), &mut Vec::new()).unwrap();
+    decoder.decode(b"abc", 0, &mut Vec::new(), &mut Vec::new()).unwrap();
     assert_eq!(decoder.plain_remaining(), Some(7));
     assert!(!decoder.may_end());
     decoder.advance(6);
@@ -155,6 +156,20 @@ fn only_a_body_without_an_end_may_end_anywhere() {
     assert_eq!(endless.plain_remaining(), Some(u64::MAX));
     let body = read(Framing::UntilClose, b"all of it", 4).unwrap();
     assert_eq!(body.payload, b"all of it");
+}
+
+/// A head and a body of one read share the input, so that one write can send both.
+#[test]
+fn spans_count_from_the_beginning_of_the_input() {
+    let (mut data, mut trailers) = (Vec::new(), Vec::new());
+    let input = b"head5\r\nhello\r\n0\r\n\r\nGET";
+    let mut decoder = Decoder::new(Framing::Chunked, Trailers::Drop);
+    let decoded = decoder.decode(input, 4, &mut data, &mut trailers).unwrap();
+    assert_eq!(decoded, Decoded { consumed: 15, bytes: 5, finished: true });
+    assert_eq!(data[0].of(input), b"hello");
+    let mut decoder = Decoder::new(Framing::Length(3), Trailers::Drop);
+    let decoded = decoder.decode(input, 100, &mut data, &mut trailers).unwrap();
+    assert_eq!(decoded, Decoded { consumed: 0, bytes: 0, finished: false });
 }
 
 #[test]

@@ -156,7 +156,7 @@ fn carry(side: Side, input: &[u8], cuts: &[usize]) -> Outcome {
     for &end in &ends[first..] {
         let piece = &input[passed.consumed..end];
         let mut data = Vec::new();
-        match decoder.decode(piece, &mut data, &mut passed.trailers) {
+        match decoder.decode(piece, 0, &mut data, &mut passed.trailers) {
             Ok(decoded) => passed.consumed += decoded.consumed,
             Err(bad) => {
                 // How much payload came before depends on the cut.

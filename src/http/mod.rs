@@ -72,10 +72,4 @@ impl Span {
     pub fn of(self, bytes: &[u8]) -> &[u8] {
         bytes.get(self.start as usize..self.end as usize).unwrap_or_default()
     }
-
-    /// The same part of bytes of which the first `count` are gone.
-    pub fn earlier(self, count: usize) -> Span {
-        let count = count as u32;
-        Span { start: self.start.saturating_sub(count), end: self.end.saturating_sub(count) }
-    }
 }

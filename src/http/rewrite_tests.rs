@@ -218,6 +218,15 @@ fn bodies_leave_as_the_client_can_read_them() {
 }
 
 #[test]
+fn a_status_without_words_gets_its_space() {
+    for line in ["HTTP/1.1 200", "HTTP/1.0 200 "] {
+        let text = format!("{line}\r\nContent-Length: 0\r\n\r\n");
+        let (out, _) = returned(&text, Asked::default(), back());
+        assert_eq!(out, "HTTP/1.1 200 \r\nContent-Length: 0\r\n\r\n");
+    }
+}
+
+#[test]
 fn a_switch_is_passed_on() {
     let asked = Asked { upgrade: true, ..Asked::default() };
     let text = "HTTP/1.1 101 Go\r\nUpgrade: websocket\r\nConnection: upgrade\r\nA: b\r\n\r\n";
@@ -246,7 +255,7 @@ fn many_small_chunks_leave_as_one() {
         b"1\r\na\r\n2\r\nbc\r\n0\r\nA: b\r\nContent-Length: 5\r\nx_y: z\r\nC:\t d\r\n\r\n";
     let mut decoder = Decoder::new(Framing::Chunked, body::Trailers::Keep);
     let (mut data, mut trailers) = (Vec::new(), Vec::new());
-    assert!(decoder.decode(input, &mut data, &mut trailers).unwrap().finished);
+    assert!(decoder.decode(input, 0, &mut data, &mut trailers).unwrap().finished);
     let mut out = Outgoing::new();
     rewrite::chunk(&data, input, &mut out);
     rewrite::chunk(&[], input, &mut out);

@@ -13,7 +13,7 @@ fn read(input: &[u8], step: usize) -> Result<Body, BadBody> {
     let (mut payload, mut trailers, mut consumed) = (Vec::new(), Vec::new(), 0);
     for piece in input.chunks(step) {
         let mut data = Vec::new();
-        let decoded = decoder.decode(piece, &mut data, &mut trailers)?;
+        let decoded = decoder.decode(piece, 0, &mut data, &mut trailers)?;
         consumed += decoded.consumed;
         let before = payload.len();
         data.iter().for_each(|span| payload.extend_from_slice(span.of(piece)));

@@ -22,7 +22,7 @@ fn bytes_of(out: &Outgoing, input: &[u8]) -> Vec<u8> {
 fn payload(framing: Framing, input: &[u8], trailers: &mut Vec<u8>) -> Option<(Vec<u8>, bool)> {
     let mut decoder = Decoder::new(framing, Trailers::Keep);
     let mut data = Vec::new();
-    decoder.decode(input, &mut data, trailers).ok()?;
+    decoder.decode(input, 0, &mut data, trailers).ok()?;
     let payload = data.iter().flat_map(|span| span.of(input).to_vec()).collect();
     Some((payload, decoder.is_finished()))
 }
@@ -32,7 +32,7 @@ fn check_chunks(framing: Framing, body: &[u8]) {
     let mut trailers = Vec::new();
     let mut decoder = Decoder::new(framing, Trailers::Keep);
     let mut data = Vec::new();
-    let Ok(decoded) = decoder.decode(body, &mut data, &mut trailers) else { return };
+    let Ok(decoded) = decoder.decode(body, 0, &mut data, &mut trailers) else { return };
     let mut out = Outgoing::new();
     rewrite::chunk(&data, body, &mut out);
     rewrite::last_chunk(&trailers, &mut Fields::new(), &mut out);
