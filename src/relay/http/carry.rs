@@ -6,7 +6,7 @@
 
 use std::io::IoSlice;
 
-use crate::http::{BadBody, Decoder, Framing, Lists, Span, Trailers, rewrite};
+use crate::http::{BadBody, Decoder, Framing, Lists, Trailers, rewrite};
 use crate::limits::{BYTES_PER_DIRECTION_PER_TURN, HTTP_FRAMING_ROOM, HTTP_PIECES_MAX};
 use crate::net::{BufferPool, Fault, Received, Socket};
 use crate::relay::pump::{Flow, State, Step, Supplies};
@@ -68,11 +68,8 @@ impl Body {
     ) -> Result<(), BadBody> {
         lists.spans.clear();
         lists.trailers.clear();
-        let input = &bytes[from..];
-        let decoded = self.decoder.decode(input, &mut lists.spans, &mut lists.trailers)?;
-        for span in &mut lists.spans {
-            *span = Span::new(span.start as usize + from, span.end as usize + from);
-        }
+        let decoded =
+            self.decoder.decode(bytes, from, &mut lists.spans, &mut lists.trailers)?;
         if self.leaves == Framing::Chunked {
             rewrite::chunk(&lists.spans, bytes, &mut lists.outgoing);
             if decoded.finished && decoded.consumed > 0 {
@@ -84,7 +81,7 @@ impl Body {
                 lists.outgoing.input(bytes, *span);
             }
         }
-        lists.surplus.extend_from_slice(&input[decoded.consumed..]);
+        lists.surplus.extend_from_slice(&bytes[from + decoded.consumed..]);
         Ok(())
     }
 

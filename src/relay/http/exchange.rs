@@ -152,7 +152,7 @@ pub(super) fn on_backend_down(
 
 impl Exchange {
     fn new(head: &RequestHead, draining: bool) -> Exchange {
-        let decoder = Decoder::new(head.framing, Trailers::Keep);
+        let decoder = Decoder::new(head.framing, Trailers::Drop);
         Exchange {
             asked: Asked { head_request: head.is_head(), upgrade: head.upgrade.is_some() },
             version: head.version,
