@@ -122,6 +122,8 @@ pub struct Backends {
     primaries: usize,
     /// How many are in a slow start.
     ramping: usize,
+    /// How many idle connections wait, to all of them.
+    idle: usize,
     /// Who went up or down since somebody asked.
     flips: Vec<(BackendId, Flip)>,
 }
@@ -142,6 +144,7 @@ impl Backends {
             up: members.len(),
             primaries: 0,
             ramping: 0,
+            idle: 0,
             flips: Vec::new(),
         };
         for member in members {
@@ -214,30 +217,40 @@ impl Backends {
     pub fn park(&mut self, id: BackendId, key: Key, now: Instant, limit: usize) -> Option<Key> {
         let idle = &mut self.list[id.0 as usize].idle;
         idle.push_back((key, now));
-        if idle.len() > limit { idle.pop_front().map(|(key, _)| key) } else { None }
+        self.idle += 1;
+        if idle.len() > limit { self.unpark_older(id, None) } else { None }
     }
 
     /// The idle connection to it that was parked last.
     pub fn unpark(&mut self, id: BackendId) -> Option<Key> {
-        self.list[id.0 as usize].idle.pop_back().map(|(key, _)| key)
+        let (key, _) = self.list[id.0 as usize].idle.pop_back()?;
+        self.idle -= 1;
+        Some(key)
     }
 
-    /// An idle connection to it that was parked before `since`, or at any time.
+    /// The idle connection to it that was parked first, if that was before `since`, or at all.
     pub fn unpark_older(&mut self, id: BackendId, since: Option<Instant>) -> Option<Key> {
         let idle = &mut self.list[id.0 as usize].idle;
-        let before = |parked| since.is_none_or(|since| parked < since);
-        let old = idle.front().is_some_and(|&(_, parked)| before(parked));
-        if old { idle.pop_front().map(|(key, _)| key) } else { None }
+        let &(key, parked) = idle.front()?;
+        if since.is_some_and(|since| parked >= since) {
+            return None;
+        }
+        idle.pop_front();
+        self.idle -= 1;
+        Some(key)
     }
 
     /// This idle connection to it is closed.
     pub fn forget_idle(&mut self, id: BackendId, key: Key) {
-        self.list[id.0 as usize].idle.retain(|&(other, _)| other != key);
+        let idle = &mut self.list[id.0 as usize].idle;
+        let before = idle.len();
+        idle.retain(|&(other, _)| other != key);
+        self.idle -= before - idle.len();
     }
 
     /// Whether idle connections wait, to whomever.
     pub fn has_idle(&self) -> bool {
-        self.list.iter().any(|backend| !backend.idle.is_empty())
+        self.idle > 0
     }
 
     /// It took a connection after so long.
@@ -354,6 +367,7 @@ impl Backends {
     /// What this room and the candidates must agree on.
     pub fn check_invariants(&self, open: usize, idle: usize) {
         assert_eq!(idle, self.list.iter().map(|b| b.idle.len()).sum(), "idle connections");
+        assert_eq!(idle, self.idle, "idle connections, counted");
         let sum: usize = self.candidates.iter().map(|c| c.connections as usize).sum();
         assert_eq!(sum, open, "counts and connections");
         assert_eq!(self.up, self.list.iter().filter(|b| b.state.is_up()).count(), "up");

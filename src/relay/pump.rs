@@ -251,8 +251,12 @@ impl Flow {
     ) -> Result<(), Fault> {
         debug_assert_eq!(self.held(), 0, "what was read before goes first");
         let count: usize = slices.iter().map(|slice| slice.len()).sum();
-        let sent =
-            if target.can_write() { target.send_slices(slices) } else { Sent::WouldBlock };
+        let sent = match slices {
+            [] => return Ok(()),
+            _ if !target.can_write() => Sent::WouldBlock,
+            [slice] => target.send(slice),
+            slices => target.send_slices(slices),
+        };
         let taken = match sent {
             Sent::Bytes(taken) => taken,
             Sent::WouldBlock | Sent::Broken(_) => 0,
