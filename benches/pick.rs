@@ -74,7 +74,8 @@ impl Scene {
         for _ in 0..picks {
             self.client = self.client.wrapping_add(1);
             let client = IpAddr::V4(Ipv4Addr::from_bits(self.client));
-            let Some(index) = self.balance.pick(&self.set, &Ask { client, now }) else {
+            let Some(index) = self.balance.pick(&self.set, &Ask { client, key: None, now })
+            else {
                 continue;
             };
             self.set.candidate_mut(black_box(index)).connections += 1;

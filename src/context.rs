@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use mio::Registry;
 
 use crate::backends::{BackendId, Backends};
-use crate::config::{Cidr, Config, OnDown};
+use crate::config::{Cidr, Config, HashKey, OnDown};
 use crate::event::{Key, RunQueue, Slots, Timers};
 use crate::http::Lists;
 use crate::net::{self, BufferPool, PipePool, Stream, Supplies};
@@ -101,6 +101,10 @@ pub struct Settings {
     pub server_timeout: Duration,
     /// Bytes of a request's body at most.
     pub max_body: Option<u64>,
+    /// What requests are placed by.
+    pub hash_key: HashKey,
+    /// The cookie that keeps a client on its backend.
+    pub sticky_cookie: Option<String>,
     /// Whose word about the clients before them is believed.
     pub trusted_proxies: Vec<Cidr>,
 }
@@ -274,6 +278,8 @@ impl Settings {
             keep_alive: config.keep_alive,
             server_timeout: config.server_timeout,
             max_body: config.max_body,
+            hash_key: config.hash_key.clone(),
+            sticky_cookie: config.sticky_cookie.clone(),
             trusted_proxies: config.trusted_proxies.clone(),
         }
     }

@@ -72,10 +72,12 @@ struct Entrance {
 struct Chores {
     drain: TimerKey,
     ramp: TimerKey,
+    back: TimerKey,
     idle: TimerKey,
     log: TimerKey,
     status: TimerKey,
     ramp_armed: bool,
+    back_at: Option<Instant>,
     idle_armed: bool,
     log_armed: bool,
 }
@@ -326,6 +328,11 @@ impl EventLoop {
             self.chores.ramp_armed = true;
             self.cx.timers.arm(self.chores.ramp, self.cx.now + step);
         }
+        let back_at = self.cx.backends.next_return();
+        if let Some(at) = back_at.filter(|_| back_at != self.chores.back_at) {
+            self.chores.back_at = back_at;
+            self.cx.timers.arm(self.chores.back, at);
+        }
         if !self.chores.idle_armed && self.cx.backends.has_idle() {
             self.chores.idle_armed = true;
             let step = self.cx.settings.backend_idle / IDLE_LOOKS;
@@ -483,6 +490,10 @@ impl EventLoop {
                 self.chores.ramp_armed = false;
                 self.cx.backends.step_ramps(self.cx.now);
             }
+            Chore::Return => {
+                self.chores.back_at = None;
+                self.cx.backends.take_back(self.cx.now);
+            }
             Chore::Idle => {
                 self.chores.idle_armed = false;
                 self.cx.retire_long_idle();
@@ -541,16 +552,18 @@ impl Entrance {
 
 impl Chores {
     #[cfg(debug_assertions)]
-    const COUNT: usize = 5;
+    const COUNT: usize = 6;
 
     fn new(cx: &mut Context) -> Chores {
         Chores {
             drain: cx.timers.create(Owner::Chore(Chore::Drain)),
             ramp: cx.timers.create(Owner::Chore(Chore::Ramp)),
+            back: cx.timers.create(Owner::Chore(Chore::Return)),
             idle: cx.timers.create(Owner::Chore(Chore::Idle)),
             log: cx.timers.create(Owner::Chore(Chore::Log)),
             status: cx.timers.create(Owner::Chore(Chore::Status)),
             ramp_armed: false,
+            back_at: None,
             idle_armed: false,
             log_armed: false,
         }

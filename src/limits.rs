@@ -348,3 +348,13 @@ pub const HTTP_LINGER_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// In the time that an idle connection is kept, so often it is looked whether the time is over.
 pub const IDLE_LOOKS: u32 = 4;
+
+/// How long a backend is left out for its bad answers, times the number of times (Envoy's
+/// `base_ejection_time`).
+pub const EJECTION: Duration = Duration::from_secs(30);
+
+/// But never longer than this (Envoy's `max_ejection_time`).
+pub const EJECTION_MAX: Duration = Duration::from_secs(300);
+
+/// After so long in good order, the next time is counted as the first.
+pub const EJECTION_FORGOTTEN_AFTER: Duration = Duration::from_secs(300);

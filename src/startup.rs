@@ -156,6 +156,7 @@ fn policy(config: &Config) -> Policy {
         probed: config.check != Check::None,
         all_down: config.all_down,
         slow_start: config.slow_start,
+        eject_after: config.eject_after,
     }
 }
 

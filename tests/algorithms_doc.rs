@@ -75,7 +75,7 @@ fn candidate(weight: u32) -> Candidate {
 }
 
 fn ask() -> Ask {
-    Ask { client: IpAddr::V4(Ipv4Addr::LOCALHOST), now: Instant::now() }
+    Ask { client: IpAddr::V4(Ipv4Addr::LOCALHOST), key: None, now: Instant::now() }
 }
 
 fn read(path: &str) -> String {

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!   eligible = enabled, weight above 0, below its own limit, not tried in vain by this client,
-//!              up (or all are down and --all-down spread),
+//!              up (or all are down and --all-down spread), not left out for bad answers,
 //!              and no backup, unless no other backend is all of that
 //! ```
 //!
@@ -11,11 +11,13 @@
 //! with O(1) work a change, so that a pick need not look at everybody. Connections refer to a
 //! [`BackendId`], never to the configuration.
 
+mod answers;
+mod eject;
 mod state;
 
 use std::collections::VecDeque;
 use std::fmt::{self, Write as _};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::ops::Index;
 use std::time::{Duration, Instant};
 
@@ -28,6 +30,7 @@ use crate::limits::{SLOW_START_PERCENT_MIN, SLOW_START_STEPS, WEIGHT_ONE};
 use crate::net::Fault;
 use crate::stats::Rate;
 
+use eject::Conduct;
 pub use state::{Flip, RiseFall, State};
 
 /// A backend of the set. What identifies it to people is its name.
@@ -65,6 +68,8 @@ pub struct Backend {
     pub rate: Rate,
     /// Connections that wait for a pair, the last parked at the back.
     idle: VecDeque<(Key, Instant)>,
+    /// How it answered lately.
+    conduct: Conduct,
     /// When its slow start began, if it is in one.
     ramp_from: Option<Instant>,
     /// Left out of the pick that is under way.
@@ -99,6 +104,8 @@ pub struct Policy {
     pub all_down: AllDown,
     /// Over this time a recovered backend's weight grows.
     pub slow_start: Duration,
+    /// So many bad answers in a row leave a backend out for a while; 0 never does.
+    pub eject_after: u32,
 }
 
 /// Why no backend could be chosen.
@@ -124,6 +131,8 @@ pub struct Backends {
     ramping: usize,
     /// How many idle connections wait, to all of them.
     idle: usize,
+    /// How many are left out for their bad answers.
+    ejected: usize,
     /// Who went up or down since somebody asked.
     flips: Vec<(BackendId, Flip)>,
 }
@@ -145,6 +154,7 @@ impl Backends {
             primaries: 0,
             ramping: 0,
             idle: 0,
+            ejected: 0,
             flips: Vec::new(),
         };
         for member in members {
@@ -164,14 +174,9 @@ impl Backends {
 
     /// Choose a backend for a client; `tried` are left out. The choice counts once
     /// [`Backends::opened`] is called.
-    pub fn pick(
-        &mut self,
-        client: IpAddr,
-        tried: &[BackendId],
-        now: Instant,
-    ) -> Result<BackendId, Refusal> {
+    pub fn pick(&mut self, ask: &Ask, tried: &[BackendId]) -> Result<BackendId, Refusal> {
         self.set_tried(tried, true);
-        let picked = self.balance.pick(&self.candidates, &Ask { client, now });
+        let picked = self.balance.pick(&self.candidates, ask);
         debug_assert!(picked.is_none_or(|index| self.candidates[index].eligible));
         self.set_tried(tried, false);
         match picked {
@@ -462,6 +467,7 @@ impl Backends {
         let spread = self.up == 0 && self.policy.all_down == AllDown::Spread;
         backend.enabled
             && !backend.tried
+            && !backend.conduct.is_out()
             && (backend.state.is_up() || spread)
             && candidate.weight > 0
             && backend.max_connections.is_none_or(|limit| candidate.connections < limit)
@@ -493,6 +499,7 @@ impl Backend {
             bytes_received: 0,
             rate: Rate::new(now),
             idle: VecDeque::new(),
+            conduct: Conduct::default(),
             ramp_from: None,
             tried: false,
             available: false,

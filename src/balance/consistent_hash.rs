@@ -10,7 +10,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use super::hash::{ByName, hash_client, hash_name};
+use super::hash::{ByName, hash_ask, hash_name};
 use super::{Ask, Balance, Candidate, Candidates};
 use crate::limits::{MAGLEV_PROBES_MAX, MAGLEV_SLOTS, MAGLEV_SLOTS_PER_BACKEND};
 
@@ -33,14 +33,14 @@ impl Balance for ConsistentHash {
     }
 
     fn pick(&mut self, set: &Candidates, ask: &Ask) -> Option<usize> {
-        let hash = hash_client(ask.client, 0);
+        let hash = hash_ask(ask, 0);
         let start = ((u128::from(hash) * self.table.len() as u128) >> 64) as usize;
         let (before, after) = self.table.split_at(start);
         let slots = after.iter().chain(before).take(MAGLEV_PROBES_MAX + 1);
         let mut candidates = slots.map(|&index| index as usize);
         candidates
             .find(|&index| set[index].open_weight().is_some())
-            .or_else(|| self.by_name.draw(hash_client(ask.client, 1)))
+            .or_else(|| self.by_name.draw(hash_ask(ask, 1)))
     }
 }
 

@@ -8,12 +8,26 @@ use std::net::IpAddr;
 
 use siphasher::sip::SipHasher13;
 
-use super::Candidates;
 use super::weights::Weights;
+use super::{Ask, Candidates};
 use crate::limits::HASH_KEY;
 
+/// Of what the asker is placed by, differently in each attempt.
+pub fn hash_ask(ask: &Ask, attempt: u32) -> u64 {
+    let Some(key) = ask.key else { return hash_client(ask.client, attempt) };
+    let mut bytes = [0; 12];
+    bytes[..4].copy_from_slice(&attempt.to_le_bytes());
+    bytes[4..].copy_from_slice(&key.to_le_bytes());
+    hasher(0).hash(&bytes)
+}
+
+/// Of any bytes.
+pub fn hash_bytes(bytes: &[u8]) -> u64 {
+    hasher(0).hash(bytes)
+}
+
 /// Of a client's address, differently in each attempt.
-pub fn hash_client(client: IpAddr, attempt: u32) -> u64 {
+fn hash_client(client: IpAddr, attempt: u32) -> u64 {
     let mut bytes = [0; 20];
     bytes[..4].copy_from_slice(&attempt.to_le_bytes());
     let used = match client.to_canonical() {

@@ -5,7 +5,7 @@
 //! is hashed again, so that the others stay where they are while it is away (as nginx's `ip_hash`).
 //! A change of the set moves nearly everybody: see `consistent-hash`. O(log n) a pick.
 
-use super::hash::{ByName, hash_client};
+use super::hash::{ByName, hash_ask};
 use super::weights::Weights;
 use super::{Ask, Balance, Candidates};
 use crate::limits::REHASHES_MAX;
@@ -30,13 +30,13 @@ impl Balance for IpHash {
 
     fn pick(&mut self, set: &Candidates, ask: &Ask) -> Option<usize> {
         for attempt in 0..=REHASHES_MAX {
-            let place = self.line.at_fraction(hash_client(ask.client, attempt))?;
+            let place = self.line.at_fraction(hash_ask(ask, attempt))?;
             let index = self.by_name.order()[place] as usize;
             if set[index].open_weight().is_some() {
                 return Some(index);
             }
         }
-        self.by_name.draw(hash_client(ask.client, REHASHES_MAX + 1))
+        self.by_name.draw(hash_ask(ask, REHASHES_MAX + 1))
     }
 }
 

@@ -57,6 +57,8 @@ pub struct Candidates {
 pub struct Ask {
     /// The client's address; an IPv4-mapped IPv6 address counts as IPv4.
     pub client: IpAddr,
+    /// What to place by instead of the address, hashed with [`hash_key`].
+    pub key: Option<u64>,
     /// The turn's clock.
     pub now: Instant,
 }
@@ -137,6 +139,11 @@ impl Candidate {
     pub fn open_weight_or_zero(&self) -> u32 {
         self.open_weight().map_or(0, NonZeroU32::get)
     }
+}
+
+/// The hash of what a request is placed by, for [`Ask::key`].
+pub fn hash_key(key: &[u8]) -> u64 {
+    hash::hash_bytes(key)
 }
 
 impl Candidates {

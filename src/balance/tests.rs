@@ -44,7 +44,7 @@ impl Model {
     }
 
     pub fn pick_for(&mut self, client: IpAddr) -> Option<usize> {
-        self.balance.pick(&self.set, &Ask { client, now: self.now })
+        self.balance.pick(&self.set, &Ask { client, key: None, now: self.now })
     }
 
     /// Pick, and keep the connection.
@@ -170,7 +170,7 @@ fn nobody_to_pick_is_no_pick() {
 
 #[test]
 fn before_any_candidate_there_is_no_pick() {
-    let ask = Ask { client: client(1), now: Instant::now() };
+    let ask = Ask { client: client(1), key: None, now: Instant::now() };
     for algorithm in all() {
         assert_eq!(build(algorithm, 1).pick(&Candidates::default(), &ask), None);
     }

@@ -36,6 +36,8 @@ pub enum Chore {
     Drain,
     /// A step of the slow-start ramps.
     Ramp,
+    /// A backend that was left out may come back.
+    Return,
     /// Idle connections to backends may have waited for too long.
     Idle,
     /// The log could not be written when it was asked to.
@@ -69,7 +71,8 @@ impl Key {
 }
 
 impl Chore {
-    const ALL: [Chore; 5] = [Chore::Drain, Chore::Ramp, Chore::Idle, Chore::Log, Chore::Status];
+    const ALL: [Chore; 6] =
+        [Chore::Drain, Chore::Ramp, Chore::Return, Chore::Idle, Chore::Log, Chore::Status];
 }
 
 impl Owner {
@@ -136,7 +139,7 @@ mod tests {
 
     #[test]
     fn words_that_nobody_packed_have_no_owner() {
-        for word in [u64::MAX, 6 << 60, 5 << 60 | 5] {
+        for word in [u64::MAX, 6 << 60, 5 << 60 | 6] {
             assert_eq!(Owner::unpack(word), None, "{word:#x}");
         }
     }

@@ -9,6 +9,7 @@ use std::time::Instant;
 use log::{Level, debug, log_enabled};
 
 use crate::backends::{BackendId, Refusal};
+use crate::balance::Ask;
 use crate::context::Context;
 use crate::event::Owner;
 use crate::net::{Fault, Stream};
@@ -38,9 +39,13 @@ pub fn start(pair: &mut Pair, cx: &mut Context) -> Result<(), Attempt> {
     open(pair, backend, cx)
 }
 
-/// Pick a backend, and take an idle connection to it if there is one.
-pub fn start_or_reuse(pair: &mut Pair, cx: &mut Context) -> Result<Found, Attempt> {
-    let backend = pick(pair, cx)?;
+/// Take an idle connection to a backend if there is one: to `wanted`, or to one that is picked.
+pub fn start_or_reuse(
+    wanted: Option<BackendId>,
+    pair: &mut Pair,
+    cx: &mut Context,
+) -> Result<Found, Attempt> {
+    let backend = wanted.map_or_else(|| pick(pair, cx), Ok)?;
     if let Some(key) = cx.unpark(backend, pair.key) {
         pair.connection = Some(key);
         pair.stage = Stage::Relaying;
@@ -50,8 +55,8 @@ pub fn start_or_reuse(pair: &mut Pair, cx: &mut Context) -> Result<Found, Attemp
 }
 
 fn pick(pair: &Pair, cx: &mut Context) -> Result<BackendId, Attempt> {
-    let client = pair.client_address.ip();
-    let picked = cx.backends.pick(client, &pair.tried, cx.now);
+    let ask = Ask { client: pair.client_address.ip(), key: pair.hash_key, now: cx.now };
+    let picked = cx.backends.pick(&ask, &pair.tried);
     let backend = picked.map_err(|refusal| Attempt::Over(refused(pair, refusal)))?;
     if log_enabled!(Level::Debug) {
         let why = cx.backends.why(backend, &pair.tried, cx.now);
@@ -96,11 +101,6 @@ fn refused(pair: &Pair, refusal: Refusal) -> Reason {
 
 /// The backend took the connection.
 pub fn connected(pair: &mut Pair, cx: &mut Context) {
-    let Some(connection) = pair.connection.and_then(|key| cx.connections.get(key)) else {
-        return;
-    };
-    let (backend, took) = (connection.backend, connection.started_at.elapsed());
-    cx.backends.connected(backend, took, cx.now);
     pair.stage = Stage::Relaying;
     pair.connect_fault = None;
     pair.active_at = cx.now;

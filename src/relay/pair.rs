@@ -39,6 +39,8 @@ pub struct Pair {
     pub http: Option<Box<Http>>,
     /// The bytes both ways.
     pub duplex: Duplex,
+    /// What it is placed by instead of the client's address.
+    pub hash_key: Option<u64>,
     /// What is being waited for.
     pub stage: Stage,
     /// Backends to which a connect failed.
@@ -133,6 +135,7 @@ impl Pair {
             connection: None,
             http: (protocol == Protocol::Http).then(Box::default),
             duplex: Duplex::default(),
+            hash_key: None,
             stage: Stage::Picking,
             tried: Vec::new(),
             timer,

@@ -130,6 +130,10 @@ fn first_bytes(pair: &mut Pair, cx: &mut Context) -> Result<Verdict, Attempt> {
 }
 
 fn connected(pair: &mut Pair, cx: &mut Context) {
+    if let Some(connection) = pair.connection.and_then(|key| cx.connections.get(key)) {
+        let (backend, took) = (connection.backend, connection.started_at.elapsed());
+        cx.backends.connected(backend, took, cx.now);
+    }
     connect::connected(pair, cx);
     arm_timer(pair, cx);
 }

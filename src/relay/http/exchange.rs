@@ -13,17 +13,21 @@
 //! counts against nobody.
 
 use std::io::IoSlice;
+use std::time::Instant;
 
+use crate::backends::BackendId;
+use crate::balance;
+use crate::config::HashKey;
 use crate::context::Context;
 use crate::http::answer::How;
 use crate::http::rewrite::{self, Forward, Proto};
 use crate::http::{Asked, BadBody, Decoder, Framing, Lists, RequestHead, Trailers, Version};
-use crate::net::{Connect, Fault, Socket, Stream};
+use crate::net::{Connect, Fault, Socket, Stream, Supplies};
 
 use super::super::connect::{self, Attempt, Found};
 use super::super::pair::{Pair, Reason, Stage};
 use super::carry::{self, Body, Carried, Way};
-use super::response::{Answer, Answered};
+use super::response::{Answer, Answered, Reader};
 use super::{Http, Phase, Step, reply};
 
 /// A request that is with a backend.
@@ -45,6 +49,10 @@ pub(super) struct Exchange {
     reused: bool,
     /// What the flow had moved when this backend's part began.
     moved_before: u64,
+    /// The backend that the client's cookie names, if it can take the request.
+    stuck_to: Option<BackendId>,
+    /// When this backend's part began.
+    asked_at: Instant,
     answer: Answer,
 }
 
@@ -70,12 +78,13 @@ pub(super) fn begin(
     cx: &mut Context,
 ) -> Step {
     cx.stats.requests += 1;
-    let mut exchange = Box::new(Exchange::new(head, cx.draining));
+    let mut exchange = Box::new(Exchange::new(head, cx.draining, cx.now));
     if let (Framing::Length(length), Some(most)) = (head.framing, cx.settings.max_body)
         && length > most
     {
         return exchange.reply(413, "the body is too large", http, pair, cx);
     }
+    exchange.place(head, total, pair, cx);
     if let Err(reason) = exchange.find_backend(false, pair, cx) {
         return exchange.fail(reason, http, pair, cx);
     }
@@ -150,8 +159,15 @@ pub(super) fn on_backend_down(
     exchange.recover(Fault::TimedOut, http, pair, cx)
 }
 
+impl Turn {
+    /// Whether there is nothing more to do in this turn, or ever.
+    fn is_over(&self) -> bool {
+        !matches!(self, Turn::Rest | Turn::Again)
+    }
+}
+
 impl Exchange {
-    fn new(head: &RequestHead, draining: bool) -> Exchange {
+    fn new(head: &RequestHead, draining: bool, now: Instant) -> Exchange {
         let decoder = Decoder::new(head.framing, Trailers::Drop);
         Exchange {
             asked: Asked { head_request: head.is_head(), upgrade: head.upgrade.is_some() },
@@ -164,6 +180,8 @@ impl Exchange {
             deaf: false,
             reused: false,
             moved_before: 0,
+            stuck_to: None,
+            asked_at: now,
             answer: Answer::default(),
         }
     }
@@ -171,6 +189,45 @@ impl Exchange {
     /// Whether all of the request is with the backend.
     pub fn is_asked(&self) -> bool {
         self.is_asked
+    }
+
+    /// What the request says of where it belongs: the hash of its key, and its cookie.
+    fn place(&mut self, head: &RequestHead, total: usize, pair: &mut Pair, cx: &Context) {
+        let (input, fields) = (&cx.scratch[..total], &cx.http.fields);
+        let key = match &cx.settings.hash_key {
+            HashKey::Ip => None,
+            HashKey::Uri => Some(head.path),
+            HashKey::Path => Some(head.path_alone(input)),
+            HashKey::Header(name) => fields.find(input, name),
+            HashKey::Cookie(name) => fields.cookie(input, name),
+        };
+        pair.hash_key = key.map(|key| balance::hash_key(key.of(input)));
+        let name = cx.settings.sticky_cookie.as_deref();
+        let token = name.and_then(|name| fields.cookie(input, name));
+        self.stuck_to = token.and_then(|token| cx.backends.by_token(token.of(input)));
+    }
+
+    /// The cookie that leads the client back, if it does not have it.
+    fn cookie(&self, backend: BackendId, cx: &Context) -> Option<String> {
+        if self.answer.has_begun() {
+            return None;
+        }
+        let name = cx.settings.sticky_cookie.as_deref()?;
+        let token = cx.backends.token(backend);
+        let cookie = || format!("{name}={token:016x}; Path=/; HttpOnly; SameSite=Lax");
+        (self.stuck_to != Some(backend)).then(cookie)
+    }
+
+    /// What the answer says of its backend.
+    fn judge(&mut self, backend: BackendId, turn: &Turn, cx: &mut Context) {
+        let took = cx.now.saturating_duration_since(self.asked_at);
+        match (self.answer.take_news(), turn) {
+            (Some(500..), _) | (_, Turn::Reply(502, _)) => {
+                cx.backends.answered_badly(backend, took, cx.now);
+            }
+            (Some(_), _) => cx.backends.answered(backend, took, cx.now),
+            (None, _) => {}
+        }
     }
 
     /// Pick a backend that takes a connection, or has an idle one unless it is to be `new`.
@@ -184,12 +241,17 @@ impl Exchange {
             let found = if new {
                 connect::start(pair, cx).map(|()| Found::New)
             } else {
-                connect::start_or_reuse(pair, cx)
+                connect::start_or_reuse(
+                    self.stuck_to.filter(|_| pair.tried.is_empty()),
+                    pair,
+                    cx,
+                )
             };
             match found {
                 Ok(found) => {
                     self.reused = found == Found::Idle;
                     self.moved_before = pair.duplex.request.moved();
+                    self.asked_at = cx.now;
                     return Ok(());
                 }
                 Err(Attempt::Over(reason)) => return Err(reason),
@@ -220,7 +282,7 @@ impl Exchange {
             trusted: cx.settings.trusted_proxies.iter().any(|cidr| cidr.contains(client)),
             host: &host,
             via: Some("pointsman"),
-            sticky: None,
+            sticky: cx.settings.sticky_cookie.as_deref(),
         };
         lists.outgoing.clear();
         lists.surplus.clear();
@@ -274,29 +336,44 @@ impl Exchange {
                 Connect::Done => connect::connected(pair, cx),
             }
         }
-        let mut lists = std::mem::take(&mut cx.http);
-        let before = pair.duplex.moved();
-        let (turn, backend) = {
-            let (connection, mut supplies) = cx.connection_and_supplies(pair.connection);
-            let Some(connection) = connection else { return Turn::Nothing(Fault::Reset) };
-            let backend = &mut connection.stream;
-            let asked = self.ask(http, pair, backend, &mut supplies, &mut lists);
-            let turn = match asked {
-                Turn::Rest | Turn::Again => {
-                    let listened = self.listen(pair, backend, &mut supplies, &mut lists);
-                    if matches!((&asked, &listened), (Turn::Again, Turn::Rest)) {
-                        asked
-                    } else {
-                        listened
-                    }
-                }
-                over => over,
-            };
-            (turn, connection.backend)
+        let backend = pair.connection.and_then(|key| cx.connections.get(key));
+        let Some(backend) = backend.map(|connection| connection.backend) else {
+            return Turn::Nothing(Fault::Reset);
         };
-        cx.http = lists;
+        let cookie = self.cookie(backend, cx);
+        let before = pair.duplex.moved();
+        let turn = self.both_ways(cookie.as_deref(), http, pair, cx);
         let after = pair.duplex.moved();
         cx.backends.moved(backend, after.0 - before.0, after.1 - before.1);
+        self.judge(backend, &turn, cx);
+        turn
+    }
+
+    /// Send and listen.
+    fn both_ways(
+        &mut self,
+        cookie: Option<&str>,
+        http: &mut Http,
+        pair: &mut Pair,
+        cx: &mut Context,
+    ) -> Turn {
+        let mut lists = std::mem::take(&mut cx.http);
+        let (connection, mut supplies) = cx.connection_and_supplies(pair.connection);
+        let turn = match connection {
+            None => Turn::Nothing(Fault::Reset),
+            Some(connection) => {
+                let backend = &mut connection.stream;
+                let asked = self.ask(http, pair, backend, &mut supplies, &mut lists);
+                if asked.is_over() {
+                    asked
+                } else {
+                    let to = self.reader(cookie);
+                    let listened = self.listen(&to, pair, backend, &mut supplies, &mut lists);
+                    if matches!(listened, Turn::Rest) { asked } else { listened }
+                }
+            }
+        };
+        cx.http = lists;
         turn
     }
 
@@ -306,7 +383,7 @@ impl Exchange {
         http: &mut Http,
         pair: &mut Pair,
         backend: &mut Stream,
-        supplies: &mut crate::net::Supplies<'_>,
+        supplies: &mut Supplies<'_>,
         lists: &mut Lists,
     ) -> Turn {
         if self.is_asked || self.deaf {
@@ -339,20 +416,15 @@ impl Exchange {
     /// Pass on what of the answer has come.
     fn listen(
         &mut self,
+        to: &Reader<'_>,
         pair: &mut Pair,
         backend: &mut Stream,
-        supplies: &mut crate::net::Supplies<'_>,
+        supplies: &mut Supplies<'_>,
         lists: &mut Lists,
     ) -> Turn {
-        let to = super::response::Reader {
-            asked: self.asked,
-            version: self.version,
-            keep_alive: self.keep_alive,
-            takes_trailers: self.takes_trailers,
-        };
         let (flow, target) = (&mut pair.duplex.response, &mut pair.client);
         let mut way = Way { flow, source: backend, target, supplies, lists };
-        match self.answer.carry(&to, &mut way) {
+        match self.answer.carry(to, &mut way) {
             Answered::Rest => Turn::Rest,
             Answered::Again => Turn::Again,
             Answered::Complete => Turn::Complete,
@@ -361,6 +433,16 @@ impl Exchange {
             Answered::Torn(fault) => Turn::Close(Reason::BackendBroke(fault)),
             Answered::ClientBroke(fault) => Turn::Close(Reason::ClientBroke(fault)),
             Answered::Switched => Turn::Switched,
+        }
+    }
+
+    fn reader<'a>(&self, cookie: Option<&'a str>) -> Reader<'a> {
+        Reader {
+            asked: self.asked,
+            version: self.version,
+            keep_alive: self.keep_alive,
+            takes_trailers: self.takes_trailers,
+            cookie,
         }
     }
 

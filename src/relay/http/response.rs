@@ -19,6 +19,8 @@ pub(super) struct Answer {
     fresh: bool,
     /// 100 Continue or the like has come.
     spoke: bool,
+    /// The status, until somebody asked for it.
+    news: Option<u16>,
     coming: Option<Coming>,
 }
 
@@ -33,11 +35,13 @@ struct Coming {
 }
 
 /// Who reads the answer.
-pub(super) struct Reader {
+pub(super) struct Reader<'a> {
     pub asked: Asked,
     pub version: Version,
     pub keep_alive: bool,
     pub takes_trailers: bool,
+    /// What Set-Cookie is to say.
+    pub cookie: Option<&'a str>,
 }
 
 /// What carrying an answer came to.
@@ -73,10 +77,15 @@ impl Answer {
         self.coming.as_ref().is_some_and(|coming| coming.keeps_backend)
     }
 
+    /// The status of an answer that has just begun.
+    pub fn take_news(&mut self) -> Option<u16> {
+        self.news.take()
+    }
+
     /// Pass on what has come.
     pub fn carry(
         &mut self,
-        to: &Reader,
+        to: &Reader<'_>,
         way: &mut Way<'_, '_, impl Socket, impl Socket>,
     ) -> Answered {
         while self.coming.is_none() {
@@ -101,7 +110,7 @@ impl Answer {
     /// Read on, and look for a head; `None` if one was found.
     fn read_head(
         &mut self,
-        to: &Reader,
+        to: &Reader<'_>,
         way: &mut Way<'_, '_, impl Socket, impl Socket>,
     ) -> Option<Answered> {
         if let Err(fault) = way.flush() {
@@ -148,7 +157,7 @@ impl Answer {
     fn pass_interim(
         &mut self,
         head: &ResponseHead,
-        to: &Reader,
+        to: &Reader<'_>,
         total: usize,
         way: &mut Way<'_, '_, impl Socket, impl Socket>,
     ) -> Option<Answered> {
@@ -172,7 +181,7 @@ impl Answer {
     fn pass_head(
         &mut self,
         head: &ResponseHead,
-        to: &Reader,
+        to: &Reader<'_>,
         total: usize,
         way: &mut Way<'_, '_, impl Socket, impl Socket>,
     ) -> Option<Answered> {
@@ -198,6 +207,7 @@ impl Answer {
             way.lists.surplus.clear();
         }
         body.announce(way.flow);
+        self.news = Some(head.status);
         self.coming = Some(Coming {
             body,
             keeps_client: leaves.keep_alive,
@@ -212,14 +222,14 @@ impl Answer {
     }
 }
 
-impl Reader {
-    fn back(&self) -> Back<'static> {
+impl Reader<'_> {
+    fn back(&self) -> Back<'_> {
         Back {
             client_version: self.version,
             keep_alive: self.keep_alive,
             chunk: true,
             takes_trailers: self.takes_trailers,
-            cookie: None,
+            cookie: self.cookie,
         }
     }
 }

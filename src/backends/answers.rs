@@ -1,0 +1,76 @@
+//! What HTTP answers say of the backends: who is left out for a while, and whose cookie is whose.
+
+use std::time::{Duration, Instant};
+
+use log::{info, warn};
+
+use crate::balance::{Observation, hash_key};
+
+use super::{BackendId, Backends};
+
+impl Backends {
+    /// It began to answer a request after so long, with a status below 500.
+    pub fn answered(&mut self, id: BackendId, took: Duration, now: Instant) {
+        self.list[id.0 as usize].conduct.good();
+        let seen = Observation::Connected(took);
+        self.balance.observe(&self.candidates, id.0 as usize, seen, now);
+    }
+
+    /// It answered with 5xx, or with what is no answer. Once too often in a row, it is left out for
+    /// a while: but never the last one that is up, and never more than half of them.
+    pub fn answered_badly(&mut self, id: BackendId, took: Duration, now: Instant) {
+        let seen = Observation::Failed(took);
+        self.balance.observe(&self.candidates, id.0 as usize, seen, now);
+        let limit = self.policy.eject_after;
+        let too_often = self.list[id.0 as usize].conduct.bad(limit);
+        if !too_often || !self.may_eject(id) {
+            return;
+        }
+        let backend = &mut self.list[id.0 as usize];
+        let seconds = backend.conduct.eject(now).as_secs();
+        self.ejected += 1;
+        warn!("backend {} is left out for {seconds} s: {limit} bad answers", backend.name);
+        self.refresh(id.0 as usize);
+    }
+
+    fn may_eject(&self, id: BackendId) -> bool {
+        let backend = &self.list[id.0 as usize];
+        let others = |(index, other): (usize, &super::Backend)| {
+            index != id.0 as usize && other.state.is_up() && !other.conduct.is_out()
+        };
+        let others = self.list.iter().enumerate().filter(|&other| others(other)).count();
+        backend.state.is_up() && others > 0 && (self.ejected + 1) * 2 <= self.list.len()
+    }
+
+    /// When the next one that is left out may come back.
+    pub fn next_return(&self) -> Option<Instant> {
+        if self.ejected == 0 {
+            return None;
+        }
+        self.list.iter().filter_map(|backend| backend.conduct.out_until()).min()
+    }
+
+    /// Take back in those whose time is over.
+    pub fn take_back(&mut self, now: Instant) {
+        for index in 0..self.list.len() {
+            if self.list[index].conduct.come_back(now) {
+                self.ejected -= 1;
+                info!("backend {} is no longer left out", self.list[index].name);
+                self.refresh(index);
+            }
+        }
+    }
+
+    /// What the sticky cookie says of a backend: nothing to whoever reads it, and the same on every
+    /// instance.
+    pub fn token(&self, id: BackendId) -> u64 {
+        hash_key(self[id].name.as_bytes())
+    }
+
+    /// Whose cookie this is, if that backend can take a request now.
+    pub fn by_token(&self, token: &[u8]) -> Option<BackendId> {
+        let token = u64::from_str_radix(std::str::from_utf8(token).ok()?, 16).ok()?;
+        let (id, _) = self.iter().find(|&(id, _)| self.token(id) == token)?;
+        self.is_available(id.0 as usize).then_some(id)
+    }
+}
