@@ -6,6 +6,8 @@
 // Each test file uses its own part of this.
 #![allow(dead_code)]
 
+pub mod http;
+
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -109,7 +111,10 @@ impl Balancer {
         let addresses: Vec<SocketAddr> = stdout
             .lines()
             .map_while(Result::ok)
-            .filter_map(|line| line.strip_prefix("listening on tcp://")?.parse().ok())
+            .filter_map(|line| {
+                let (_, address) = line.strip_prefix("listening on ")?.split_once("://")?;
+                address.parse().ok()
+            })
             .take(listeners.max(1))
             .collect();
         let backends = args.iter().filter(|arg| ["-b", "--backend"].contains(arg)).count();
