@@ -12,8 +12,6 @@ pub struct Lists {
     pub outgoing: Outgoing,
     /// Where the payload lies.
     pub spans: Vec<Span>,
-    /// Lines of trailers.
-    pub trailers: Vec<u8>,
     /// Bytes after the end of the message.
     pub surplus: Vec<u8>,
     /// A message that is not sent in pieces.

@@ -12,9 +12,11 @@ use crate::net::{BufferPool, Fault, Received, Socket};
 use crate::relay::pump::{Flow, State, Step, Supplies};
 
 /// A body on its way.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(super) struct Body {
     decoder: Decoder,
+    /// Lines of trailers so far: they are judged once they are whole.
+    trailers: Vec<u8>,
     /// How it leaves.
     leaves: Framing,
     /// It is all payload, and the pump may have it.
@@ -51,7 +53,7 @@ impl Body {
     /// A body of which nothing was read yet.
     pub fn new(decoder: Decoder, leaves: Framing) -> Body {
         let plain = decoder.plain_remaining().is_some() && leaves != Framing::Chunked;
-        Body { decoder, leaves, plain }
+        Body { decoder, trailers: Vec::new(), leaves, plain }
     }
 
     /// Whether all of it was read.
@@ -67,14 +69,13 @@ impl Body {
         lists: &mut Lists,
     ) -> Result<(), BadBody> {
         lists.spans.clear();
-        lists.trailers.clear();
         let decoded =
-            self.decoder.decode(bytes, from, &mut lists.spans, &mut lists.trailers)?;
+            self.decoder.decode(bytes, from, &mut lists.spans, &mut self.trailers)?;
         if self.leaves == Framing::Chunked {
             rewrite::chunk(&lists.spans, bytes, &mut lists.outgoing);
             if decoded.finished && decoded.consumed > 0 {
-                let (trailers, fields) = (&lists.trailers, &mut lists.fields);
-                rewrite::last_chunk(trailers, fields, &mut lists.outgoing);
+                let (fields, outgoing) = (&mut lists.fields, &mut lists.outgoing);
+                rewrite::last_chunk(&self.trailers, fields, outgoing);
             }
         } else {
             for span in &lists.spans {
