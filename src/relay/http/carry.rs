@@ -69,8 +69,7 @@ impl Body {
         lists: &mut Lists,
     ) -> Result<(), BadBody> {
         lists.spans.clear();
-        let decoded =
-            self.decoder.decode(bytes, from, &mut lists.spans, &mut self.trailers)?;
+        let decoded = self.decoder.decode(bytes, from, &mut lists.spans, &mut self.trailers)?;
         if self.leaves == Framing::Chunked {
             rewrite::chunk(&lists.spans, bytes, &mut lists.outgoing);
             if decoded.finished && decoded.consumed > 0 {

@@ -78,7 +78,7 @@ pub(super) fn begin(
     cx: &mut Context,
 ) -> Step {
     cx.stats.requests += 1;
-    let mut exchange = Box::new(Exchange::new(head, cx.draining, cx.now));
+    let mut exchange = Box::new(Exchange::new(head, cx.now));
     if let (Framing::Length(length), Some(most)) = (head.framing, cx.settings.max_body)
         && length > most
     {
@@ -167,12 +167,12 @@ impl Turn {
 }
 
 impl Exchange {
-    fn new(head: &RequestHead, draining: bool, now: Instant) -> Exchange {
+    fn new(head: &RequestHead, now: Instant) -> Exchange {
         let decoder = Decoder::new(head.framing, Trailers::Drop);
         Exchange {
             asked: Asked { head_request: head.is_head(), upgrade: head.upgrade.is_some() },
             version: head.version,
-            keep_alive: head.keep_alive && !draining,
+            keep_alive: head.keep_alive,
             takes_trailers: head.takes_trailers,
             again: Vec::new(),
             request: Body::new(decoder, head.framing),
@@ -357,7 +357,7 @@ impl Exchange {
         pair: &mut Pair,
         cx: &mut Context,
     ) -> Turn {
-        let mut lists = std::mem::take(&mut cx.http);
+        let (mut lists, draining) = (std::mem::take(&mut cx.http), cx.draining);
         let (connection, mut supplies) = cx.connection_and_supplies(pair.connection);
         let turn = match connection {
             None => Turn::Nothing(Fault::Reset),
@@ -367,7 +367,7 @@ impl Exchange {
                 if asked.is_over() {
                     asked
                 } else {
-                    let to = self.reader(cookie);
+                    let to = self.reader(cookie, draining);
                     let listened = self.listen(&to, pair, backend, &mut supplies, &mut lists);
                     if matches!(listened, Turn::Rest) { asked } else { listened }
                 }
@@ -436,11 +436,13 @@ impl Exchange {
         }
     }
 
-    fn reader<'a>(&self, cookie: Option<&'a str>) -> Reader<'a> {
+    /// Whom the answer is for. One that comes before all is asked is the last one, for the rest of
+    /// the body stands between it and the next request.
+    fn reader<'a>(&self, cookie: Option<&'a str>, draining: bool) -> Reader<'a> {
         Reader {
             asked: self.asked,
             version: self.version,
-            keep_alive: self.keep_alive,
+            keep_alive: self.keep_alive && self.is_asked && !draining,
             takes_trailers: self.takes_trailers,
             cookie,
         }

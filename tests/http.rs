@@ -1,0 +1,381 @@
+//! HTTP through the real binary: whose connections live on, what the bodies come to, and what the
+//! backend is told.
+
+mod common;
+
+use std::io::Read;
+use std::thread;
+use std::time::Duration;
+
+use common::http::{Message, Origin, Wire, before, get, narrow, ok, post};
+use common::{noise, until, write_on_thread};
+
+const LARGE: usize = 20_000_000;
+
+#[test]
+fn both_connections_live_on() {
+    let origin = Origin::echo();
+    let balancer = before(&[&origin], &[]);
+    let mut client = Wire::to(&balancer);
+    for round in 0..50 {
+        let body = format!("round {round}");
+        let answer = client.ask(post("/", &body));
+        assert_eq!((answer.status(), answer.text()), (200, body));
+    }
+    assert_eq!((origin.count(), origin.backend.accepted()), (50, 1));
+    assert_eq!(balancer.count("accepted:"), 1);
+    // Another client gets the connection that this one has no use for now.
+    assert_eq!(Wire::to(&balancer).ask(get("/")).status(), 200);
+    assert_eq!(origin.backend.accepted(), 1);
+    balancer.stop_after(client);
+}
+
+#[test]
+fn pipelined_requests_are_answered_in_order() {
+    let origin = Origin::start(|request, wire| wire.try_say(ok(request.target())));
+    let balancer = before(&[&origin], &[]);
+    let mut all = Vec::new();
+    for number in 0..10 {
+        let target = format!("/{number}");
+        all.extend(match number % 3 {
+            0 => get(&target).into_bytes(),
+            1 => post(&target, "hello"),
+            _ => format!("PUT {target} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n")
+                .into_bytes(),
+        });
+    }
+    for piece in [all.len(), 1, 7] {
+        let mut client = Wire::to(&balancer);
+        client.stream.set_nodelay(true).unwrap();
+        all.chunks(piece).for_each(|piece| client.say(piece));
+        for number in 0..10 {
+            assert_eq!(client.answer().text(), format!("/{number}"), "in pieces of {piece}");
+        }
+    }
+    let bodies: Vec<String> = origin.seen().iter().map(Message::text).collect();
+    assert_eq!(bodies, ["", "hello", "abc"].repeat(10).iter().fold(vec![], rounds_of_ten));
+    balancer.stop();
+}
+
+/// Ten of the pattern, then from its beginning again.
+fn rounds_of_ten(mut all: Vec<String>, _: &&str) -> Vec<String> {
+    if all.len() < 30 {
+        all.push(["", "hello", "abc"][all.len() % 10 % 3].to_string());
+    }
+    all
+}
+
+#[test]
+fn requests_are_balanced_not_connections() {
+    let origins = ["a", "b", "c"].map(Origin::named);
+    let [a, b, c] = &origins;
+    let balancer = before(&[a, b, c], &["--balance", "round-robin"]);
+    let mut client = Wire::to(&balancer);
+    let said: String = (0..9).map(|_| client.ask(get("/")).text()).collect();
+    assert_eq!(said, "abcabcabc");
+    assert_eq!(origins.each_ref().map(|origin| origin.backend.accepted()), [1, 1, 1]);
+    balancer.stop_after(client);
+}
+
+#[test]
+fn answers_without_a_body_end_with_their_head() {
+    let origin = Origin::start(|request, wire| {
+        wire.try_say(match request.target() {
+            "/head" => "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n",
+            "/chunked" => "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+            "/204" => "HTTP/1.1 204 No Content\r\n\r\n",
+            _ => "HTTP/1.1 304 Not Modified\r\nContent-Length: 77\r\nETag: \"x\"\r\n\r\n",
+        })
+    });
+    let balancer = before(&[&origin], &[]);
+    let mut client = Wire::to(&balancer);
+    for _ in 0..3 {
+        let head = client.ask(get("/head").replace("GET", "HEAD"));
+        assert_eq!((head.status(), head.field("content-length")), (200, "1000"));
+        let chunked = client.ask(get("/chunked").replace("GET", "HEAD"));
+        assert_eq!(chunked.status(), 200);
+        let empty = client.ask(get("/204"));
+        assert_eq!((empty.status(), empty.all("content-length")), (204, vec![]));
+        let same = client.ask(get("/304"));
+        assert_eq!((same.status(), same.field("content-length")), (304, "77"));
+        assert_eq!(same.field("etag"), "\"x\"");
+    }
+    assert_eq!(origin.backend.accepted(), 1);
+    balancer.stop_after(client);
+}
+
+#[test]
+fn chunks_of_a_request_are_framed_afresh() {
+    let origin = Origin::echo();
+    let balancer = before(&[&origin], &[]);
+    let mut client = Wire::to(&balancer);
+    let head =
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: Chunked\r\nTrailer: X-Sum\r\n\r\n";
+    let tail = "0;last\r\nX-Sum: 7\r\nContent-Length: 1\r\nHost: b\r\n\r\n";
+    let answer = client.ask(format!("{head}5;a=\"b;c\"\r\nhello\r\n00006\r\n world\r\n{tail}"));
+    assert_eq!(answer.text(), "hello world");
+    let request = origin.last();
+    assert_eq!(request.field("transfer-encoding"), "chunked");
+    // What comes after the body means nothing to anybody any more.
+    assert_eq!((request.field("trailer"), &*request.trailers), ("", ""));
+    assert_eq!(request.chunks, [11]);
+    // Many of one read leave as one.
+    let tiny = "1\r\nx\r\n".repeat(1000);
+    let answer = client.ask(format!("{head}{tiny}0\r\n\r\n"));
+    assert_eq!(answer.body, vec![b'x'; 1000]);
+    assert!(origin.last().chunks.len() <= 2, "{:?}", origin.last().chunks);
+    assert_eq!(origin.backend.accepted(), 1);
+    balancer.stop_after(client);
+}
+
+#[test]
+fn chunks_of_an_answer_are_framed_afresh() {
+    let tiny = "1;x=y\r\nx\r\n".repeat(1000);
+    let origin = Origin::saying(format!(
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n\
+         {tiny}0\r\nX-Sum: 7\r\nContent-Length: 3\r\n\r\n"
+    ));
+    let balancer = before(&[&origin], &[]);
+    let mut client = Wire::to(&balancer);
+    for te in ["", "Connection: TE\r\nTE: trailers\r\n"] {
+        let answer = client.ask(format!("GET / HTTP/1.1\r\nHost: a\r\n{te}\r\n"));
+        assert_eq!(answer.body, vec![b'x'; 1000]);
+        assert!(answer.chunks.len() <= 2, "{:?}", answer.chunks);
+        // Who does not understand trailers gets none.
+        let wanted = if te.is_empty() { ("", "") } else { ("X-Sum", "X-Sum: 7\n") };
+        assert_eq!((answer.field("trailer"), &*answer.trailers), wanted);
+        assert_eq!(origin.last().field("te"), if te.is_empty() { "" } else { "trailers" });
+    }
+    let http10 = Wire::to(&balancer).ask("GET / HTTP/1.0\r\nTE: trailers\r\n\r\n");
+    assert_eq!((http10.body.len(), http10.chunks.len()), (1000, 0));
+    assert_eq!(http10.field("transfer-encoding"), "");
+    assert_eq!(origin.backend.accepted(), 1);
+    balancer.stop_after(client);
+}
+
+#[test]
+fn trailers_that_drip_are_whole() {
+    let origin = Origin::start(|_, wire| {
+        wire.say("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+        let rest = b"3\r\nabc\r\n0\r\nX-Secret-Host: 7\r\nX-Sum: a b\r\n\r\n";
+        rest.chunks(1).all(|byte| {
+            thread::sleep(Duration::from_micros(500));
+            wire.try_say(byte)
+        })
+    });
+    let balancer = before(&[&origin], &[]);
+    let mut client = Wire::to(&balancer);
+    let answer =
+        client.ask("GET / HTTP/1.1\r\nHost: a\r\nConnection: TE\r\nTE: trailers\r\n\r\n");
+    assert_eq!(answer.text(), "abc");
+    assert_eq!(answer.trailers, "X-Secret-Host: 7\nX-Sum: a b\n");
+    balancer.stop_after(client);
+}
+
+#[test]
+fn an_answer_until_close_becomes_chunks() {
+    let origin = Origin::start(|_, wire| {
+        wire.say("HTTP/1.1 200 OK\r\n\r\nfirst,");
+        wire.say(noise(5, 300_000));
+        false
+    });
+    let balancer = before(&[&origin], &[]);
+    let body = [&b"first,"[..], &noise(5, 300_000)].concat();
+    let mut client = Wire::to(&balancer);
+    for round in 1..4 {
+        let answer = client.ask(get("/"));
+        assert_eq!(answer.field("transfer-encoding"), "chunked");
+        assert!(answer.body == body && answer.keeps_alive(), "{}", answer.head);
+        assert_eq!(origin.backend.accepted(), round);
+    }
+    let mut old = Wire::to(&balancer);
+    let answer = old.ask("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+    assert_eq!((answer.field("transfer-encoding"), answer.keeps_alive()), ("", false));
+    assert!(answer.body == body && old.ends());
+    balancer.stop_after(client);
+}
+
+#[test]
+fn clients_of_http_1_0() {
+    let origin = Origin::named("hello");
+    let balancer = before(&[&origin], &[]);
+    let mut client = Wire::to(&balancer);
+    for _ in 0..3 {
+        let answer = client.ask("GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n");
+        assert_eq!((answer.text(), answer.field("connection")), ("hello".into(), "keep-alive"));
+    }
+    let last = client.ask("GET /last HTTP/1.0\r\n\r\n");
+    assert_eq!((last.text(), last.keeps_alive()), ("hello".into(), false));
+    assert!(client.ends());
+    let request = origin.last();
+    assert_eq!(request.start(), "GET /last HTTP/1.1");
+    assert_eq!(
+        (request.field("host"), request.field("via")),
+        (&*origin.backend.flag(), "1.0 pointsman")
+    );
+    assert_eq!(origin.backend.accepted(), 1);
+    balancer.stop();
+}
+
+#[test]
+fn backends_of_http_1_0() {
+    let closing = Origin::start(|_, wire| wire.try_say("HTTP/1.0 200 OK\r\n\r\nold") && false);
+    let lasting = Origin::saying(
+        "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 3\r\n\r\nold",
+    );
+    let forgetful = Origin::saying("HTTP/1.0 200 OK\r\nContent-Length: 3\r\n\r\nold");
+    for (origin, connections) in [(&closing, 3), (&lasting, 1), (&forgetful, 3)] {
+        let balancer = before(&[origin], &[]);
+        let mut client = Wire::to(&balancer);
+        for _ in 0..3 {
+            let answer = client.ask(get("/"));
+            assert_eq!((answer.start(), answer.text()), ("HTTP/1.1 200 OK", "old".into()));
+        }
+        assert_eq!(origin.backend.accepted(), connections);
+        balancer.stop_after(client);
+    }
+}
+
+const EXPECTING: &str =
+    "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-Continue\r\n\r\n";
+
+#[test]
+fn a_client_waits_for_100_continue() {
+    let origin = Origin::start(|request, wire| wire.try_say(ok(&request.body)));
+    // A backend that wants the body: its reader says so before it reads on.
+    let eager = common::Backend::start(move |stream| {
+        let mut wire = Wire::new(common::with_deadline(stream));
+        while let Some(mut request) = wire.head() {
+            assert_eq!(request.field("expect"), "100-continue");
+            wire.say("HTTP/1.1 100 Continue\r\n\r\n");
+            wire.say("HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\nConnection: close\r\n\r\n");
+            if !wire.body(&mut request, false) {
+                return;
+            }
+            wire.say(ok(&request.body));
+        }
+    });
+    let balancer = common::http::before_backends(&[&eager], &[]);
+    let mut client = Wire::to(&balancer);
+    for _ in 0..3 {
+        assert_eq!(client.ask(EXPECTING).status(), 100);
+        let hints = client.answer();
+        assert_eq!((hints.status(), hints.field("link")), (103, "</a.css>"));
+        assert_eq!(hints.field("connection"), "");
+        client.say("hello");
+        assert_eq!(client.answer().text(), "hello");
+    }
+    assert_eq!(eager.accepted(), 1);
+    drop(client);
+    // HTTP/1.0 knows of none of that, and expects nothing.
+    let balancer = before(&[&origin], &[]);
+    let mut old = Wire::to(&balancer);
+    let request = EXPECTING.replace("1.1", "1.0");
+    assert_eq!(old.ask(format!("{request}hello")).text(), "hello");
+    assert_eq!(origin.last().all("expect"), [""; 0]);
+    balancer.stop_after(old);
+}
+
+#[test]
+fn a_refusal_instead_of_100_continue_ends_the_connection() {
+    let strict = common::Backend::start(move |stream| {
+        let mut wire = Wire::new(common::with_deadline(stream));
+        wire.head();
+        wire.say("HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno");
+        let _ = wire.stream.read(&mut [0]);
+    });
+    let balancer = common::http::before_backends(&[&strict], &[]);
+    let mut client = Wire::to(&balancer);
+    let answer = client.ask(EXPECTING);
+    // The body is still owed, and whether it comes nobody knows: no other request can follow.
+    assert_eq!(
+        (answer.status(), answer.text(), answer.keeps_alive()),
+        (403, "no".into(), false)
+    );
+    assert!(client.ends());
+    balancer.stop_after(client);
+}
+
+#[test]
+fn an_early_answer_is_heard_while_the_body_still_comes() {
+    let body = noise(7, 500_000);
+    let answer =
+        [&b"HTTP/1.1 413 Too Much\r\nContent-Length: 500000\r\n\r\n"[..], &body].concat();
+    let early = common::Backend::start(move |stream| {
+        let mut wire = Wire::new(common::with_deadline(stream));
+        wire.head();
+        wire.say(&answer);
+        // What is still to come is not read, so that closing resets.
+    });
+    let balancer = common::http::before_backends(&[&early], &[]);
+    for _ in 0..5 {
+        let mut client = Wire::to(&balancer);
+        client.say(format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {LARGE}\r\n\r\n"));
+        let writing = write_on_thread(&client.stream, noise(8, 2_000_000), false);
+        let answer = client.answer();
+        assert_eq!((answer.status(), answer.keeps_alive()), (413, false));
+        assert!(answer.body == body);
+        let _ = writing.join().unwrap();
+    }
+    balancer.stop();
+}
+
+#[test]
+fn large_bodies_pass_both_ways() {
+    let origin = Origin::echo();
+    let balancer = before(&[&origin], &["--log-level", "info"]);
+    let body = noise(9, LARGE);
+    let mut client = Wire::to(&balancer);
+    let chunked = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let mut request = chunked.as_bytes().to_vec();
+    for chunk in body.chunks(77_777) {
+        request.extend(format!("{:x}\r\n", chunk.len()).as_bytes());
+        request.extend(chunk);
+        request.extend(b"\r\n");
+    }
+    request.extend(b"0\r\n\r\n");
+    for request in [post("/", &body), request] {
+        let writing = write_on_thread(&client.stream, request, false);
+        let answer = client.answer();
+        writing.join().unwrap().unwrap();
+        assert!(answer.status() == 200 && answer.body == body);
+    }
+    assert_eq!(origin.backend.accepted(), 1);
+    balancer.stop_after(client);
+}
+
+#[test]
+fn a_slow_reader_holds_back_the_backend() {
+    let origin = Origin::start(|request, wire| match request.target() {
+        "/length" => wire.try_say(ok(vec![b'x'; LARGE])),
+        "/close" => {
+            wire.try_say([b"HTTP/1.1 200 OK\r\n\r\n", &[b'x'; LARGE][..]].concat()) && false
+        }
+        _ => {
+            wire.say("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+            let chunk = [&b"1000\r\n"[..], &[b'x'; 0x1000], b"\r\n"].concat();
+            (0..LARGE / 0x1000).all(|_| wire.try_say(&chunk)) && wire.try_say("0\r\n\r\n")
+        }
+    });
+    let balancer = before(&[&origin], &["--log-level", "info"]);
+    let before = balancer.memory();
+    for target in ["/length", "/close", "/chunked"] {
+        let mut clients: Vec<Wire> = (0..4).map(|_| narrow(&balancer)).collect();
+        clients.iter().for_each(|client| client.say(get(target)));
+        let mut heads: Vec<Message> = clients.iter_mut().map(|it| it.head().unwrap()).collect();
+        // They have begun, and nobody reads on: until the backends, too, have to wait.
+        let mut cpu = balancer.cpu_ticks();
+        until("nothing moves any more", || {
+            thread::sleep(Duration::from_millis(50));
+            std::mem::replace(&mut cpu, balancer.cpu_ticks()) == balancer.cpu_ticks()
+        });
+        let grown = balancer.memory().saturating_sub(before);
+        assert!(grown < 3_000_000, "{target}: {grown} bytes of memory");
+        for (client, head) in clients.iter_mut().zip(&mut heads) {
+            assert!(client.body(head, false), "{target}");
+            let size = if target == "/chunked" { LARGE / 0x1000 * 0x1000 } else { LARGE };
+            assert!(head.body.len() == size && head.body.iter().all(|&byte| byte == b'x'));
+        }
+    }
+    balancer.stop();
+}
