@@ -457,6 +457,8 @@ impl Exchange {
         self.leave_backend(pair, cx);
         let more_to_hear = !self.is_asked || !http.input.is_empty();
         match (self.answer.keeps_client() && self.is_asked, more_to_hear) {
+            // We are stopping, and it was told too early that it may ask on.
+            (true, false) if cx.draining => Step::Close(Reason::Finished),
             (true, _) => Step::Next,
             (false, false) => Step::Close(Reason::Finished),
             (false, true) => {
@@ -546,7 +548,7 @@ impl Exchange {
         let whole = self.is_asked || self.request.is_read();
         let how = How {
             version: self.version,
-            keep_alive: self.keep_alive && whole,
+            keep_alive: self.keep_alive && whole && !cx.draining,
             head_request: self.asked.head_request,
         };
         reply::answer(status, why, how, http, pair, cx)
