@@ -86,6 +86,9 @@ pub(super) fn begin(
     }
     exchange.place(head, total, pair, cx);
     if let Err(reason) = exchange.find_backend(false, pair, cx) {
+        if exchange.request.is_read() {
+            http.keep(&cx.scratch[head.length..total]);
+        }
         return exchange.fail(reason, http, pair, cx);
     }
     let mut lists = std::mem::take(&mut cx.http);
@@ -585,8 +588,13 @@ impl Exchange {
 impl Http {
     /// Keep what came after the end of a request: it is the next one.
     fn take_surplus(&mut self, lists: &mut Lists) {
-        if !lists.surplus.is_empty() {
-            self.input.append(&mut lists.surplus);
+        self.keep(&lists.surplus);
+        lists.surplus.clear();
+    }
+
+    fn keep(&mut self, surplus: &[u8]) {
+        if !surplus.is_empty() {
+            self.input.extend_from_slice(surplus);
             self.fresh = true;
         }
     }
