@@ -5,7 +5,7 @@ use std::io::IoSlice;
 use crate::context::Context;
 use crate::http::answer::{self, How};
 use crate::limits::HTTP_LINGER_BYTES_MAX;
-use crate::net::{Received, Socket};
+use crate::net::{Fault, Received, Socket};
 
 use super::super::pair::{Pair, Reason};
 use super::{Http, Phase, Step, client_broke};
@@ -29,7 +29,7 @@ pub(super) fn refuse(
     answer(status, why, How::LAST, http, pair, cx)
 }
 
-/// Send an answer of ours; nothing of another one must be on its way.
+/// Send an answer of ours; nothing of a final one must be on its way.
 pub(super) fn answer(
     status: u16,
     why: &str,
@@ -38,6 +38,10 @@ pub(super) fn answer(
     pair: &mut Pair,
     cx: &mut Context,
 ) -> Step {
+    if pair.duplex.response.held() > 0 {
+        // An interim answer that the client did not take: it takes no other one either.
+        return client_broke(Fault::TimedOut);
+    }
     http.phase = if how.keep_alive { Phase::Head } else { Phase::Parting(Parting::default()) };
     let mut flat = std::mem::take(&mut cx.http.flat);
     flat.clear();
