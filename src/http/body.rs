@@ -52,7 +52,7 @@ pub struct Decoded {
     pub finished: bool,
 }
 
-/// Why a chunked body is refused: 400 for a client's, and the backend's connection is dropped.
+/// Why a body is refused: 400 or 413 for a client's, and the backend's connection is dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BadBody {
     /// A chunk size that is not one.
@@ -63,9 +63,16 @@ pub enum BadBody {
     LineEnd,
     /// A trailer that is no field, or too many of them.
     Trailer,
+    /// It is longer than allowed.
+    TooLarge,
 }
 
 impl BadBody {
+    /// The status to answer a request with.
+    pub fn status(self) -> u16 {
+        if self == BadBody::TooLarge { 413 } else { 400 }
+    }
+
     /// What is wrong, in a few words.
     pub fn reason(self) -> &'static str {
         match self {
@@ -73,6 +80,7 @@ impl BadBody {
             BadBody::Extension => "malformed or long chunk extension",
             BadBody::LineEnd => "malformed end of a chunk",
             BadBody::Trailer => "malformed or long trailers",
+            BadBody::TooLarge => "the body is too large",
         }
     }
 }

@@ -21,6 +21,8 @@ pub(super) struct Body {
     leaves: Framing,
     /// It is all payload, and the pump may have it.
     plain: bool,
+    /// Payload that it may still have.
+    allowed: u64,
 }
 
 /// One direction and all that carrying takes.
@@ -53,7 +55,12 @@ impl Body {
     /// A body of which nothing was read yet.
     pub fn new(decoder: Decoder, leaves: Framing) -> Body {
         let plain = decoder.plain_remaining().is_some() && leaves != Framing::Chunked;
-        Body { decoder, trailers: Vec::new(), leaves, plain }
+        Body { decoder, trailers: Vec::new(), leaves, plain, allowed: u64::MAX }
+    }
+
+    /// The same, if it has no more payload than this.
+    pub fn at_most(self, allowed: Option<u64>) -> Body {
+        Body { allowed: allowed.unwrap_or(u64::MAX), ..self }
     }
 
     /// Whether all of it was read.
@@ -70,6 +77,7 @@ impl Body {
     ) -> Result<(), BadBody> {
         lists.spans.clear();
         let decoded = self.decoder.decode(bytes, from, &mut lists.spans, &mut self.trailers)?;
+        self.allowed = self.allowed.checked_sub(decoded.bytes).ok_or(BadBody::TooLarge)?;
         if self.leaves == Framing::Chunked {
             rewrite::chunk(&lists.spans, bytes, &mut lists.outgoing);
             if decoded.finished && decoded.consumed > 0 {

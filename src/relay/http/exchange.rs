@@ -78,11 +78,12 @@ pub(super) fn begin(
     cx: &mut Context,
 ) -> Step {
     cx.stats.requests += 1;
-    let mut exchange = Box::new(Exchange::new(head, cx.now));
+    let mut exchange = Box::new(Exchange::new(head, cx));
     if let (Framing::Length(length), Some(most)) = (head.framing, cx.settings.max_body)
         && length > most
     {
-        return exchange.reply(413, "the body is too large", http, pair, cx);
+        let bad = BadBody::TooLarge;
+        return exchange.reply(bad.status(), bad.reason(), http, pair, cx);
     }
     exchange.place(head, total, pair, cx);
     if let Err(reason) = exchange.find_backend(false, pair, cx) {
@@ -99,7 +100,10 @@ pub(super) fn begin(
     match sent {
         Ok(Ok(())) => {}
         Ok(Err(fault)) => return exchange.recover(fault, http, pair, cx),
-        Err(bad) => return exchange.reply(400, bad.reason(), http, pair, cx),
+        Err(bad) => {
+            exchange.keep_alive = false;
+            return exchange.reply(bad.status(), bad.reason(), http, pair, cx);
+        }
     }
     http.phase = Phase::Exchange(exchange);
     Step::Next
@@ -170,7 +174,7 @@ impl Turn {
 }
 
 impl Exchange {
-    fn new(head: &RequestHead, now: Instant) -> Exchange {
+    fn new(head: &RequestHead, cx: &Context) -> Exchange {
         let decoder = Decoder::new(head.framing, Trailers::Drop);
         Exchange {
             asked: Asked { head_request: head.is_head(), upgrade: head.upgrade.is_some() },
@@ -178,13 +182,13 @@ impl Exchange {
             keep_alive: head.keep_alive,
             takes_trailers: head.takes_trailers,
             again: Vec::new(),
-            request: Body::new(decoder, head.framing),
+            request: Body::new(decoder, head.framing).at_most(cx.settings.max_body),
             is_asked: false,
             deaf: false,
             reused: false,
             moved_before: 0,
             stuck_to: None,
-            asked_at: now,
+            asked_at: cx.now,
             answer: Answer::default(),
         }
     }
@@ -403,6 +407,9 @@ impl Exchange {
                 http.take_surplus(way.lists);
                 Turn::Rest
             }
+            Carried::SourceBroke(Fault::CutShort) if !self.answer.has_begun() => {
+                Turn::Reply(400, "the request body is cut short")
+            }
             Carried::SourceBroke(fault) => Turn::Close(Reason::ClientBroke(fault)),
             Carried::TargetBroke(_) => {
                 self.deaf = true;
@@ -412,7 +419,10 @@ impl Exchange {
             Carried::Bad(_) if self.answer.has_begun() => {
                 Turn::Close(Reason::ClientBroke(Fault::Other(std::io::ErrorKind::InvalidData)))
             }
-            Carried::Bad(bad) => Turn::Reply(400, bad.reason()),
+            Carried::Bad(bad) => {
+                self.keep_alive = false;
+                Turn::Reply(bad.status(), bad.reason())
+            }
         }
     }
 
@@ -435,6 +445,11 @@ impl Exchange {
             Answered::Bad(why) => Turn::Reply(502, why),
             Answered::Torn(fault) => Turn::Close(Reason::BackendBroke(fault)),
             Answered::ClientBroke(fault) => Turn::Close(Reason::ClientBroke(fault)),
+            // Before it was asked to.
+            Answered::Switched if !self.is_asked => {
+                let fault = Fault::Other(std::io::ErrorKind::InvalidData);
+                Turn::Close(Reason::BackendBroke(fault))
+            }
             Answered::Switched => Turn::Switched,
         }
     }
@@ -544,6 +559,9 @@ impl Exchange {
         cx: &mut Context,
     ) -> Step {
         if let Some(key) = pair.connection.take() {
+            let connection = cx.connections.get(key).filter(|_| !self.is_asked);
+            // The half of a request must not look like the whole.
+            connection.iter().for_each(|connection| connection.stream.reset_on_close());
             cx.retire(key);
         }
         self.leave_backend(pair, cx);
