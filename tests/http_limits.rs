@@ -3,16 +3,42 @@
 
 mod common;
 
-use std::io::Read;
+use std::io::{Read, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use common::http::{Message, Origin, Wire, before, before_backends, get, narrow, ok, post};
-use common::{Backend, Balancer, BlackHole, DEADLINE, End, free_port, read_to_end, until};
+use common::http::{Message, Origin, Wire, before, before_backends, get, narrow, post};
+use common::{Backend, Balancer, BlackHole, DEADLINE, free_port, read_to_end, until};
 
 /// A balancer before an address that is no `Backend`.
 fn before_address(address: &str, more: &[&str]) -> Balancer {
     let args = ["-l", "http://127.0.0.1:0", "-b", address, "--check", "none"];
     Balancer::start(&[&args, more].concat())
+}
+
+/// A backend that answers nothing, and how many bytes it got.
+fn counting() -> (Backend, Arc<AtomicUsize>) {
+    let bytes = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&bytes);
+    let backend = Backend::start(move |mut stream| {
+        while let Ok(count @ 1..) = stream.read(&mut [0; 4096]) {
+            counter.fetch_add(count, Ordering::SeqCst);
+        }
+    });
+    (backend, bytes)
+}
+
+/// This gets the status in an answer that ends the connection.
+#[track_caller]
+fn refused(balancer: &Balancer, what: &str, request: &[u8], status: u16) -> Message {
+    let mut client = Wire::to(balancer);
+    client.say(request);
+    let answer = client.answer();
+    assert_eq!(answer.status(), status, "{what}: {}", answer.text());
+    assert_eq!(answer.field("connection"), "close", "{what}");
+    assert!(client.ends(), "{what}");
+    answer
 }
 
 #[test]
@@ -44,7 +70,7 @@ fn nobody_up_is_503() {
     let answer = client.answer();
     assert_eq!((answer.status(), answer.keeps_alive()), (503, false));
     assert!(client.ends());
-    balancer.stop();
+    balancer.stop_after(client);
 }
 
 #[test]
@@ -78,7 +104,7 @@ fn a_backend_that_keeps_quiet_is_504() {
     let answer = client.answer();
     assert_eq!((answer.status(), answer.keeps_alive()), (408, false));
     assert!(client.ends());
-    balancer.stop();
+    balancer.stop_after(client);
 }
 
 #[test]
@@ -107,5 +133,139 @@ fn a_client_that_takes_no_interim_answers_is_given_up() {
     client.say(get("/"));
     balancer.wait_until_idle();
     assert!(read_to_end(&client.stream).is_reset());
+    balancer.stop();
+}
+
+#[test]
+fn a_client_that_rests_for_too_long_is_let_go() {
+    let origin = Origin::named("hello");
+    let balancer = before(&[&origin], &["--keep-alive", "200ms"]);
+    let mut fresh = Wire::to(&balancer);
+    let mut rested = Wire::to(&balancer);
+    assert!(rested.ask(get("/")).keeps_alive());
+    assert!(rested.ends() && fresh.ends());
+    balancer.stop_after((fresh, rested));
+}
+
+#[test]
+fn a_head_that_drips_is_408() {
+    let origin = Origin::named("hello");
+    let flags = ["--header-timeout", "300ms", "--keep-alive", "50ms"];
+    let balancer = before(&[&origin], &flags);
+    let mut client = Wire::to(&balancer);
+    client.stream.set_nodelay(true).unwrap();
+    let began = Instant::now();
+    let drip = client.stream.try_clone().unwrap();
+    let dripping = std::thread::spawn(move || {
+        let mut bytes = get("/").into_bytes();
+        bytes.resize(1000, b'x');
+        for byte in bytes {
+            if (&drip).write_all(&[byte]).is_err() || began.elapsed() > Duration::from_secs(1) {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    });
+    let answer = client.answer();
+    let took = began.elapsed();
+    assert_eq!((answer.status(), answer.keeps_alive()), (408, false));
+    assert!(took >= Duration::from_millis(290), "{took:?}");
+    assert!(took < Duration::from_secs(5), "{took:?}: however steadily it drips");
+    assert!(client.ends());
+    drop(client);
+    dripping.join().unwrap();
+    assert_eq!(origin.count(), 0);
+    balancer.stop();
+}
+
+#[test]
+fn heads_that_are_too_large() {
+    let (backend, bytes) = counting();
+    let balancer = before_backends(&[&backend], &[]);
+    let fields = |count: usize| "X-Field: a\r\n".repeat(count);
+    for (what, request, status) in [
+        (
+            "one long field",
+            format!("GET / HTTP/1.1\r\nHost: a\r\nX: {}", "x".repeat(20_000)),
+            431,
+        ),
+        ("many fields", format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", fields(100)), 431),
+        ("a long target", format!("GET /{}", "x".repeat(20_000)), 414),
+        ("a long method", "x".repeat(20_000), 414),
+    ] {
+        refused(&balancer, what, request.as_bytes(), status);
+    }
+    assert_eq!(bytes.load(Ordering::SeqCst), 0);
+    let origin = Origin::named("hello");
+    let balancer = before(&[&origin], &[]);
+    let most = format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", fields(99));
+    assert_eq!(Wire::to(&balancer).ask(&most).status(), 200);
+    assert_eq!(origin.last().all("x-field").len(), 99);
+    let room = 16 * 1024 - "GET / HTTP/1.1\r\nHost: a\r\n\r\n".len();
+    let long = format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "x".repeat(room));
+    assert_eq!(Wire::to(&balancer).ask(&long).status(), 200);
+    balancer.stop();
+}
+
+#[test]
+fn bodies_that_are_too_large_are_413() {
+    let origin = Origin::echo();
+    let balancer = before(&[&origin], &["--max-body", "1k"]);
+    let mut client = Wire::to(&balancer);
+    assert_eq!(client.ask(post("/", [b'x'; 1024])).body.len(), 1024);
+    let chunked = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let chunk = |count: usize| format!("{count:x}\r\n{}\r\n", "x".repeat(count));
+    let fits = client.ask(format!("{chunked}{}{}0\r\n\r\n", chunk(1000), chunk(24)));
+    assert_eq!(fits.body.len(), 1024);
+    drop(client);
+    let chunks = format!("{chunked}{}{}0\r\n\r\n", chunk(1000), chunk(25));
+    refused(&balancer, "declared", &post("/", [b'x'; 1025]), 413);
+    refused(&balancer, "in chunks", chunks.as_bytes(), 413);
+    // Part by part the backend gets some of it, but not the whole.
+    let mut client = Wire::to(&balancer);
+    client.say(format!("{chunked}{}", chunk(1000)));
+    until("some of it is sent on", || balancer.row(&origin.backend.name()).active == 1);
+    client.say(chunk(25));
+    assert_eq!(client.answer().status(), 413);
+    assert!(client.ends());
+    drop(client);
+    assert_eq!(origin.count(), 2);
+    balancer.stop();
+}
+
+#[test]
+fn a_body_that_is_cut_short_is_400_and_never_whole() {
+    let (backend, ends) = Backend::silent();
+    let balancer = before_backends(&[&backend], &[]);
+    for framing in
+        ["Content-Length: 9\r\n\r\nhello", "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"]
+    {
+        let mut client = Wire::to(&balancer);
+        client.say(format!("POST / HTTP/1.1\r\nHost: a\r\n{framing}"));
+        client.stream.shutdown(std::net::Shutdown::Write).unwrap();
+        let answer = client.answer();
+        assert_eq!((answer.status(), answer.keeps_alive()), (400, false));
+        assert!(client.ends());
+        assert!(ends.recv_timeout(DEADLINE).unwrap().is_reset());
+    }
+    balancer.stop();
+}
+
+#[test]
+fn a_refusal_can_be_read_by_who_keeps_sending() {
+    let (backend, bytes) = counting();
+    let balancer = before_backends(&[&backend], &["--max-body", "1m"]);
+    for head in [
+        "GET / HTTP/9.9\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9000000\r\n\r\n",
+    ] {
+        let mut client = Wire::to(&balancer);
+        client.say(head);
+        // Nothing of this is read by anybody but the lingering end.
+        assert!(client.try_say(vec![b'x'; 3_000_000]));
+        assert!([413, 505].contains(&client.answer().status()));
+        assert!(client.ends());
+    }
+    assert_eq!(bytes.load(Ordering::SeqCst), 0);
     balancer.stop();
 }
