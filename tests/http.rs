@@ -14,6 +14,8 @@ const LARGE: usize = 20_000_000;
 /// More than the kernel's buffers take on the way.
 const SLOW: usize = 12_000_000;
 
+const CHUNKED_ABC: &str = "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n";
+
 #[test]
 fn both_connections_live_on() {
     let origin = Origin::echo();
@@ -36,35 +38,26 @@ fn both_connections_live_on() {
 fn pipelined_requests_are_answered_in_order() {
     let origin = Origin::start(|request, wire| wire.try_say(ok(request.target())));
     let balancer = before(&[&origin], &[]);
-    let mut all = Vec::new();
-    for number in 0..10 {
-        let target = format!("/{number}");
-        all.extend(match number % 3 {
-            0 => get(&target).into_bytes(),
-            1 => post(&target, "hello"),
-            _ => format!("PUT {target} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n")
-                .into_bytes(),
-        });
-    }
+    let framings = ["\r\n", "Content-Length: 5\r\n\r\nhello", CHUNKED_ABC];
+    let bodies = ["", "hello", "abc"];
+    let request = |number: usize| {
+        let framing = framings[number % 3];
+        format!("PUT /{number} HTTP/1.1\r\nHost: a\r\n{framing}")
+    };
+    let all: String = (0..10).map(request).collect();
     for piece in [all.len(), 1, 7] {
         let mut client = Wire::to(&balancer);
         client.stream.set_nodelay(true).unwrap();
-        all.chunks(piece).for_each(|piece| client.say(piece));
+        let before = origin.count();
+        all.as_bytes().chunks(piece).for_each(|piece| client.say(piece));
         for number in 0..10 {
             assert_eq!(client.answer().text(), format!("/{number}"), "in pieces of {piece}");
         }
+        for (number, request) in origin.seen()[before..].iter().enumerate() {
+            assert_eq!(request.text(), bodies[number % 3], "in pieces of {piece}");
+        }
     }
-    let bodies: Vec<String> = origin.seen().iter().map(Message::text).collect();
-    assert_eq!(bodies, ["", "hello", "abc"].repeat(10).iter().fold(vec![], rounds_of_ten));
     balancer.stop();
-}
-
-/// Ten of the pattern, then from its beginning again.
-fn rounds_of_ten(mut all: Vec<String>, _: &&str) -> Vec<String> {
-    if all.len() < 30 {
-        all.push(["", "hello", "abc"][all.len() % 10 % 3].to_string());
-    }
-    all
 }
 
 #[test]
@@ -195,6 +188,59 @@ fn an_answer_until_close_becomes_chunks() {
     assert_eq!((answer.field("transfer-encoding"), answer.keeps_alive()), ("", false));
     assert!(answer.body == body && old.ends());
     balancer.stop_after((client, old));
+}
+
+#[test]
+fn the_backend_is_told_of_the_client() {
+    let origin = Origin::named("hello");
+    let told = "X-Forwarded-For: 1.1.1.1\r\nX-Forwarded-For: 2.2.2.2\r\n\
+                X-Forwarded-Proto: https\r\nX-Real-IP: 1.1.1.1\r\nForwarded: for=1.1.1.1\r\n\
+                X-Forwarded-Port: 443\r\nVia: 1.1 other\r\n";
+    let trusting = ["--trusted-proxies", "127.0.0.0/8"];
+    let doubting = ["--trusted-proxies", "10.0.0.0/8,::1"];
+    for (flags, chain, proto, rest) in [
+        (&[][..], "127.0.0.1", "http", ["", "", ""]),
+        (&doubting, "127.0.0.1", "http", ["", "", ""]),
+        (&trusting, "1.1.1.1, 2.2.2.2, 127.0.0.1", "https", ["1.1.1.1", "for=1.1.1.1", "443"]),
+    ] {
+        let balancer = before(&[&origin], flags);
+        let mut client = Wire::to(&balancer);
+        client.ask(format!("GET /a?b=c HTTP/1.1\r\nHost: Example.org:8080\r\n{told}\r\n"));
+        let request = origin.last();
+        assert_eq!(request.start(), "GET /a?b=c HTTP/1.1");
+        assert_eq!(request.field("host"), "Example.org:8080");
+        assert_eq!(request.field("x-forwarded-host"), "Example.org:8080");
+        assert_eq!(request.field("x-forwarded-for"), chain);
+        assert_eq!(request.field("x-forwarded-proto"), proto);
+        let names = ["x-real-ip", "forwarded", "x-forwarded-port"];
+        assert_eq!(names.map(|name| request.field(name)), rest);
+        assert_eq!(request.all("via"), ["1.1 other", "1.1 pointsman"]);
+        // Who asks with a URL means its host, and the backend is asked with a path.
+        client.ask("GET http://b:81?q HTTP/1.1\r\nHost: b:81\r\n\r\n");
+        let request = origin.last();
+        assert_eq!((request.start(), request.field("host")), ("GET /?q HTTP/1.1", "b:81"));
+        balancer.stop_after(client);
+    }
+}
+
+#[test]
+fn what_is_between_two_hops_stays_there() {
+    let origin = Origin::saying(
+        "HTTP/1.1 200 OK\r\nConnection: X-Hop, Set-Cookie\r\nX-Hop: 1\r\nKeep-Alive: a=5\r\n\
+         Proxy-Connection: a\r\nUpgrade: h2c\r\nSet-Cookie: a=b\r\nContent-Length: 2\r\n\r\nok",
+    );
+    let balancer = before(&[&origin], &[]);
+    let mut client = Wire::to(&balancer);
+    let answer = client.ask(
+        "GET / HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, X-Hop, Cookie\r\nX-Hop: 1\r\n\
+         Cookie: c=d\r\nX-Stays: yes\r\n\r\n",
+    );
+    let lines: Vec<&str> = answer.head.lines().skip(1).collect();
+    assert_eq!(lines, ["Set-Cookie: a=b", "Content-Length: 2"]);
+    let request = origin.last();
+    assert_eq!((request.field("x-hop"), request.field("connection")), ("", ""));
+    assert_eq!(request.field("x-stays"), "yes");
+    balancer.stop_after(client);
 }
 
 #[test]

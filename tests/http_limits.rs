@@ -1,4 +1,4 @@
-//! What is refused, what takes too long, and what is too large: the status, the words, and that the
+//! What takes too long, what is too large, and nobody to answer: the status, the words, and that the
 //! client can read them.
 
 mod common;
