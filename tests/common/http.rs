@@ -255,6 +255,12 @@ impl Origin {
         Origin::start(move |_, wire| wire.try_say(&answer) && !says_close(&answer))
     }
 
+    /// Answers these bytes, and hangs up.
+    pub fn saying_last(answer: impl AsRef<[u8]>) -> Origin {
+        let answer = answer.as_ref().to_vec();
+        Origin::start(move |_, wire| wire.try_say(&answer) && false)
+    }
+
     /// Answers the body that it got.
     pub fn echo() -> Origin {
         Origin::start(|request, wire| wire.try_say(ok(&request.body)))
