@@ -183,6 +183,11 @@ impl Wire {
         Some(std::mem::replace(&mut self.read, rest))
     }
 
+    /// What was read and belongs to no message.
+    pub fn take_read(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.read)
+    }
+
     /// Whether the connection ends here, without another byte and without a reset.
     #[track_caller]
     pub fn ends(&mut self) -> bool {
