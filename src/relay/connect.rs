@@ -99,6 +99,20 @@ fn refused(pair: &Pair, refusal: Refusal) -> Reason {
     }
 }
 
+/// See whether the backend took the connection: one that took bytes is there, and of one that did
+/// not the poll has to tell. `moved_before` is what the flow had moved to others.
+pub fn see(moved_before: u64, pair: &mut Pair, cx: &mut Context) {
+    if !matches!(pair.stage, Stage::Connecting(_)) {
+        return;
+    }
+    if pair.duplex.request.moved() > moved_before {
+        return connected(pair, cx);
+    }
+    if let Some(connection) = pair.connection.and_then(|key| cx.connections.get_mut(key)) {
+        connection.stream.want_write();
+    }
+}
+
 /// The backend took the connection.
 pub fn connected(pair: &mut Pair, cx: &mut Context) {
     pair.stage = Stage::Relaying;

@@ -313,21 +313,8 @@ impl Exchange {
         let Some(connection) = connection else { return Err(Fault::Reset) };
         let (input, flow) = (&supplies.scratch[..total], &mut pair.duplex.request);
         carry::offer(lists, input, flow, &mut connection.stream, supplies.buffers)?;
-        self.see_whether_connected(pair, cx);
+        connect::see(self.moved_before, pair, cx);
         Ok(())
-    }
-
-    /// A connection that took bytes is there; of one that did not, the poll has to tell.
-    fn see_whether_connected(&self, pair: &mut Pair, cx: &mut Context) {
-        if !matches!(pair.stage, Stage::Connecting(_)) {
-            return;
-        }
-        if pair.duplex.request.moved() > self.moved_before {
-            return connect::connected(pair, cx);
-        }
-        if let Some(connection) = pair.connection.and_then(|key| cx.connections.get_mut(key)) {
-            connection.stream.want_write();
-        }
     }
 
     fn turn(&mut self, http: &mut Http, pair: &mut Pair, cx: &mut Context) -> Turn {
@@ -533,7 +520,7 @@ impl Exchange {
             (self.is_asked, self.deaf) = (false, false);
             flow.offer(&[IoSlice::new(&self.again)], backend, supplies.buffers)?;
         }
-        self.see_whether_connected(pair, cx);
+        connect::see(self.moved_before, pair, cx);
         Ok(())
     }
 
@@ -600,20 +587,5 @@ impl Exchange {
             return Step::Close(Reason::BackendBroke(fault));
         }
         Step::Tunnel
-    }
-}
-
-impl Http {
-    /// Keep what came after the end of a request: it is the next one.
-    fn take_surplus(&mut self, lists: &mut Lists) {
-        self.keep(&lists.surplus);
-        lists.surplus.clear();
-    }
-
-    fn keep(&mut self, surplus: &[u8]) {
-        if !surplus.is_empty() {
-            self.input.extend_from_slice(surplus);
-            self.fresh = true;
-        }
     }
 }

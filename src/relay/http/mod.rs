@@ -22,7 +22,7 @@ mod response;
 use std::time::Instant;
 
 use crate::context::Context;
-use crate::http::Scan;
+use crate::http::{Lists, Scan};
 use crate::limits::{HTTP_LINGER, HTTP_REQUESTS_PER_TURN, HTTP_UNWATCHED};
 use crate::net::Fault;
 
@@ -228,6 +228,19 @@ impl Http {
                 pair.client.is_armed() || pair.client.wants_write() || !exchange.is_asked()
             }
             Phase::Head | Phase::Parting(_) => true,
+        }
+    }
+
+    /// Keep what came after the end of a request: it is the next one.
+    fn take_surplus(&mut self, lists: &mut Lists) {
+        self.keep(&lists.surplus);
+        lists.surplus.clear();
+    }
+
+    fn keep(&mut self, surplus: &[u8]) {
+        if !surplus.is_empty() {
+            self.input.extend_from_slice(surplus);
+            self.fresh = true;
         }
     }
 }
