@@ -267,7 +267,7 @@ fn clients_of_http_1_0() {
 
 #[test]
 fn backends_of_http_1_0() {
-    let closing = Origin::start(|_, wire| wire.try_say("HTTP/1.0 200 OK\r\n\r\nold") && false);
+    let closing = Origin::start(|_, wire| wire.part("HTTP/1.0 200 OK\r\n\r\nold"));
     let lasting = Origin::saying(
         "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 3\r\n\r\nold",
     );
@@ -396,9 +396,7 @@ fn large_bodies_pass_both_ways() {
 fn a_slow_reader_holds_back_the_backend() {
     let origin = Origin::start(|request, wire| match request.target() {
         "/length" => wire.try_say(ok(vec![b'x'; SLOW])),
-        "/close" => {
-            wire.try_say([b"HTTP/1.1 200 OK\r\n\r\n", &[b'x'; SLOW][..]].concat()) && false
-        }
+        "/close" => wire.part([b"HTTP/1.1 200 OK\r\n\r\n", &[b'x'; SLOW][..]].concat()),
         _ => {
             wire.say("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
             let chunk = [&b"1000\r\n"[..], &[b'x'; 0x1000], b"\r\n"].concat();

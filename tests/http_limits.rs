@@ -1,5 +1,5 @@
-//! What takes too long, what is too large, and nobody to answer: the status, the words, and that the
-//! client can read them.
+//! What takes too long, what is too large, and nobody to answer: the status, the words, and that
+//! the client can read them.
 
 mod common;
 

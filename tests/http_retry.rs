@@ -201,7 +201,7 @@ fn nothing_is_sent_again_once_an_answer_began() {
 
 #[test]
 fn an_interim_answer_is_an_answer_begun() {
-    let dying = Origin::start(|_, wire| wire.try_say("HTTP/1.1 103 Hints\r\n\r\n") && false);
+    let dying = Origin::start(|_, wire| wire.part("HTTP/1.1 103 Hints\r\n\r\n"));
     let origin = Origin::named("other");
     let balancer = before(&[&dying, &origin], &["--balance", "first"]);
     let mut client = Wire::to(&balancer);

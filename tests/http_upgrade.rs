@@ -1,4 +1,4 @@
-//! After 101 an exchange is a tunnel, as a WebSocket is: bytes both ways, ends passed on one by one.
+//! After 101 an exchange is a tunnel, as a WebSocket is: bytes both ways, each end passed on.
 
 mod common;
 

@@ -92,6 +92,12 @@ impl Wire {
         (&self.stream).write_all(text.as_ref()).is_ok()
     }
 
+    /// The last that is said: whether to go on after it, which is never so.
+    pub fn part(&self, text: impl AsRef<[u8]>) -> bool {
+        self.try_say(text);
+        false
+    }
+
     /// Say a request and read its answer.
     #[track_caller]
     pub fn ask(&mut self, request: impl AsRef<[u8]>) -> Message {
@@ -263,7 +269,7 @@ impl Origin {
     /// Answers these bytes, and hangs up.
     pub fn saying_last(answer: impl AsRef<[u8]>) -> Origin {
         let answer = answer.as_ref().to_vec();
-        Origin::start(move |_, wire| wire.try_say(&answer) && false)
+        Origin::start(move |_, wire| wire.part(&answer))
     }
 
     /// Answers the body that it got.

@@ -11,7 +11,7 @@ use super::super::pair::{Pair, Reason};
 use super::{Http, Phase, Step, client_broke};
 
 /// The end of a client's connection, in a way that lets it read our last answer (pitfall 8): FIN,
-/// then what it still says is heard and dropped for a moment, for a reset would overtake the answer.
+/// then what it still says is heard and dropped for a moment; a reset would overtake the answer.
 #[derive(Debug, Default)]
 pub(super) struct Parting {
     told: bool,
