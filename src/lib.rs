@@ -11,9 +11,10 @@
 //! |---|---|
 //! | [`limits`], [`config`] | constants with their reasons; what the operator asked for |
 //! | [`event`] | whose an event is, what is ready, what is due, whose turn it is |
+//! | [`json`] | writing it |
 //! | [`net`] | sockets, buffers, pipes; errors sorted into small enums |
 //! | [`balance`] | one file an algorithm, one trait |
-//! | [`stats`] | counters |
+//! | [`stats`] | counters, histograms |
 //! | [`backends`] | the set of backends: identity, state, counts, slow start |
 //! | [`context`] | what a room may use while a pair or a probe acts |
 //! | [`health`] | probes: what is asked, what an answer means |
@@ -55,6 +56,7 @@ pub mod event_loop;
 pub mod flags;
 pub mod health;
 pub mod http;
+pub mod json;
 pub mod limits;
 pub mod logging;
 pub mod net;

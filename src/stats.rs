@@ -1,10 +1,16 @@
 //! Plain counters, exact because there is one thread.
 
+pub mod histogram;
+
 use std::time::{Duration, Instant};
+
+use histogram::RecentTimes;
 
 /// What the process counted.
 #[derive(Debug, Default, Clone)]
 pub struct Stats {
+    /// Clients here now.
+    pub open: u64,
     /// Clients accepted.
     pub accepted: u64,
     /// Pairs closed because both sides had finished.
@@ -36,6 +42,56 @@ pub struct Stats {
 #[derive(Debug, Default)]
 pub struct Seldom {
     last: Option<Instant>,
+}
+
+/// What became of the requests that a backend was given.
+#[derive(Debug, Clone)]
+pub struct Answers {
+    /// Answers by the first digit of their status, 1xx first.
+    pub classes: [u64; 5],
+    /// Connects that failed.
+    pub connect_errors: u64,
+    /// Requests whose answer did not come in time.
+    pub timeouts: u64,
+    /// Answers that were none, or broke off.
+    pub broken: u64,
+    /// From a request to the head of its answer.
+    pub times: RecentTimes,
+}
+
+/// Why there is no answer, or not all of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failure {
+    /// The backend did not take a connection.
+    Connect,
+    /// It took too long.
+    Timeout,
+    /// It broke off, or what it said is no answer.
+    Broken,
+}
+
+impl Answers {
+    /// Nothing counted yet.
+    pub fn new(now: Instant) -> Answers {
+        let times = RecentTimes::new(now);
+        Answers { classes: [0; 5], connect_errors: 0, timeouts: 0, broken: 0, times }
+    }
+
+    /// The head of an answer came so long after its request.
+    pub fn count(&mut self, status: u16, took: Duration, now: Instant) {
+        let class = usize::from(status / 100).clamp(1, 5);
+        self.classes[class - 1] += 1;
+        self.times.record(took, now);
+    }
+
+    /// There was none.
+    pub fn count_failure(&mut self, failure: Failure) {
+        match failure {
+            Failure::Connect => self.connect_errors += 1,
+            Failure::Timeout => self.timeouts += 1,
+            Failure::Broken => self.broken += 1,
+        }
+    }
 }
 
 /// Events a second, over the last second and the last minute.

@@ -5,20 +5,40 @@ use std::time::{Duration, Instant};
 use log::{info, warn};
 
 use crate::balance::{Observation, hash_key};
+use crate::stats::Failure;
 
 use super::{BackendId, Backends};
 
 impl Backends {
-    /// It began to answer a request after so long, with a status below 500.
-    pub fn answered(&mut self, id: BackendId, took: Duration, now: Instant) {
+    /// The head of an answer of it came, so long after the request.
+    pub fn answered(&mut self, id: BackendId, status: u16, took: Duration, now: Instant) {
+        self.list[id.0 as usize].answers.count(status, took, now);
+        if status >= 500 {
+            return self.misbehaved(id, took, now);
+        }
         self.list[id.0 as usize].conduct.good();
         let seen = Observation::Connected(took);
         self.balance.observe(&self.candidates, id.0 as usize, seen, now);
     }
 
+    /// A request to it came to nothing.
+    pub fn unanswered(&mut self, id: BackendId, failure: Failure) {
+        self.list[id.0 as usize].answers.count_failure(failure);
+    }
+
+    /// Its response times of the last minute or two, at these shares of all.
+    pub fn response_times<const N: usize>(
+        &mut self,
+        id: BackendId,
+        shares: [f64; N],
+        now: Instant,
+    ) -> Option<[Duration; N]> {
+        self.list[id.0 as usize].answers.times.quantiles(shares, now)
+    }
+
     /// It answered with 5xx, or with what is no answer. Once too often in a row, it is left out for
     /// a while: but never the last one that is up, and never more than half of them.
-    pub fn answered_badly(&mut self, id: BackendId, took: Duration, now: Instant) {
+    pub fn misbehaved(&mut self, id: BackendId, took: Duration, now: Instant) {
         let seen = Observation::Failed(took);
         self.balance.observe(&self.candidates, id.0 as usize, seen, now);
         let limit = self.policy.eject_after;

@@ -28,7 +28,7 @@ use crate::config::AllDown;
 use crate::event::Key;
 use crate::limits::{SLOW_START_PERCENT_MIN, SLOW_START_STEPS, WEIGHT_ONE};
 use crate::net::Fault;
-use crate::stats::Rate;
+use crate::stats::{Answers, Rate};
 
 use eject::Conduct;
 pub use state::{Flip, RiseFall, State};
@@ -66,6 +66,8 @@ pub struct Backend {
     pub bytes_received: u64,
     /// Connections a second.
     pub rate: Rate,
+    /// What became of its requests.
+    pub answers: Answers,
     /// Connections that wait for a pair, the last parked at the back.
     idle: VecDeque<(Key, Instant)>,
     /// How it answered lately.
@@ -498,6 +500,7 @@ impl Backend {
             bytes_sent: 0,
             bytes_received: 0,
             rate: Rate::new(now),
+            answers: Answers::new(now),
             idle: VecDeque::new(),
             conduct: Conduct::default(),
             ramp_from: None,

@@ -12,10 +12,10 @@ pub const COLUMNS_MAX: usize = 100;
 pub const FLOORS: &[&[&str]] = &[
     &["limits"],
     &["config"],
-    &["event", "http", "balance", "net"],
+    &["json", "event", "http", "balance", "net"],
     &["stats", "backends"],
     &["context"],
-    &["health", "relay", "status", "logging"],
+    &["health", "status", "relay", "logging"],
     &["event_loop"],
     &["flags", "demo", "startup"],
 ];

@@ -23,6 +23,7 @@ use crate::http::answer::How;
 use crate::http::rewrite::{self, Forward, Proto};
 use crate::http::{Asked, BadBody, Decoder, Framing, Lists, RequestHead, Trailers, Version};
 use crate::net::{Connect, Fault, Socket, Stream, Supplies};
+use crate::stats::Failure;
 
 use super::super::connect::{self, Attempt, Found};
 use super::super::pair::{Pair, Reason, Stage};
@@ -63,6 +64,8 @@ enum Turn {
     Complete,
     /// Not a byte of an answer, for this reason.
     Nothing(Fault),
+    /// What the backend says is no answer, and why.
+    Bad(&'static str),
     /// Our own answer is due.
     Reply(u16, &'static str),
     Switched,
@@ -127,6 +130,7 @@ pub(super) fn proceed(
         }
         Turn::Complete => exchange.finish(http, pair, cx),
         Turn::Nothing(fault) => exchange.recover(fault, http, pair, cx),
+        Turn::Bad(why) => exchange.reply(502, why, http, pair, cx),
         Turn::Reply(status, why) => exchange.reply(status, why, http, pair, cx),
         Turn::Switched => exchange.switch(http, pair, cx),
         Turn::Close(reason) => Step::Close(reason),
@@ -228,12 +232,12 @@ impl Exchange {
     /// What the answer says of its backend.
     fn judge(&mut self, backend: BackendId, turn: &Turn, cx: &mut Context) {
         let took = cx.now.saturating_duration_since(self.asked_at);
-        match (self.answer.take_news(), turn) {
-            (Some(500..), _) | (_, Turn::Reply(502, _)) => {
-                cx.backends.answered_badly(backend, took, cx.now);
-            }
-            (Some(_), _) => cx.backends.answered(backend, took, cx.now),
-            (None, _) => {}
+        if let Some(status) = self.answer.take_news() {
+            cx.backends.answered(backend, status, took, cx.now);
+        }
+        if let Turn::Bad(_) | Turn::Close(Reason::BackendBroke(_)) = turn {
+            cx.backends.unanswered(backend, Failure::Broken);
+            cx.backends.misbehaved(backend, took, cx.now);
         }
     }
 
@@ -429,7 +433,7 @@ impl Exchange {
             Answered::Again => Turn::Again,
             Answered::Complete => Turn::Complete,
             Answered::Nothing(fault) => Turn::Nothing(fault),
-            Answered::Bad(why) => Turn::Reply(502, why),
+            Answered::Bad(why) => Turn::Bad(why),
             Answered::Torn(fault) => Turn::Close(Reason::BackendBroke(fault)),
             Answered::ClientBroke(fault) => Turn::Close(Reason::ClientBroke(fault)),
             // Before it was asked to.
