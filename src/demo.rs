@@ -79,7 +79,7 @@ pub fn start_traffic(front: SocketAddr, clients: usize) {
 }
 
 /// What is running and what to try, for a terminal 80 columns wide.
-pub fn banner(front: SocketAddr, demo: &Demo) -> String {
+pub fn banner(front: SocketAddr, stats_path: Option<&str>, demo: &Demo) -> String {
     let mut text = format!(
         "\n  pointsman --demo: one balancer, {} backends, all in this process\n\n  \
          {:<10} {front}\n",
@@ -93,6 +93,11 @@ pub fn banner(front: SocketAddr, demo: &Demo) -> String {
     }
     text +=
         &format!("\n  Try:\n\n    curl http://{front}/\n        one of the three greets you\n");
+    if let Some(path) = stats_path {
+        text += &format!(
+            "\n    curl http://{front}{path}\n        the numbers: who is up, how busy, how fast\n"
+        );
+    }
     if let Some((name, address)) = demo.backends.first() {
         text += &format!(
             "\n    curl http://{address}/nap\n        \
@@ -119,11 +124,12 @@ mod tests {
             "[2001:db8:1111:2222:3333:4444:5555:6666]:65535".parse().unwrap();
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 65535));
         let backends = PLANS.iter().map(|plan| (plan.name.to_owned(), address)).collect();
-        let text = banner(front, &Demo { backends });
+        let text = banner(front, Some("/stats"), &Demo { backends });
         for part in ["fast", "middling", "slow", "200 to 800 ms", "/nap", "kill -USR1"] {
             assert!(text.contains(part), "no {part} in {text}");
         }
         assert!(text.contains(&format!("curl http://{front}/\n")));
+        assert!(text.contains(&format!("curl http://{front}/stats\n")));
         assert_eq!(text.lines().find(|line| line.chars().count() > 79), None);
     }
 }

@@ -124,7 +124,10 @@ fn complete(config: &mut Config) -> Result<(), UsageError> {
         }
         if config.listeners.is_empty() {
             let address = limits::DEMO_LISTEN;
-            config.listeners.push(Listen { protocol: Protocol::Tcp, address });
+            config.listeners.push(Listen { protocol: Protocol::Http, address });
+        }
+        if check_http_listener(config).is_ok() {
+            show_own_pages(config);
         }
     } else {
         something_to_do(config)?;
@@ -133,6 +136,17 @@ fn complete(config: &mut Config) -> Result<(), UsageError> {
     check_backends(&config.backends).map_err(|wrong| UsageError::of("backend", wrong))?;
     check_algorithm(config.algorithm, &config.check)
         .map_err(|wrong| UsageError::of("balance", wrong))
+}
+
+/// The demo has both pages, unless one of them was put where the other would be.
+fn show_own_pages(config: &mut Config) {
+    let (health, stats) = (limits::DEMO_HEALTH_PATH, limits::DEMO_STATS_PATH);
+    if config.health_path.is_none() && config.stats_path.as_deref() != Some(health) {
+        config.health_path = Some(health.to_owned());
+    }
+    if config.stats_path.is_none() && config.health_path.as_deref() != Some(stats) {
+        config.stats_path = Some(stats.to_owned());
+    }
 }
 
 fn something_to_do(config: &Config) -> Result<(), UsageError> {
@@ -350,6 +364,15 @@ mod tests {
         let config = run("--demo");
         assert!(config.demo && config.backends.is_empty());
         assert_eq!(config.listeners[0].address, limits::DEMO_LISTEN);
+        assert_eq!(config.listeners[0].protocol, Protocol::Http);
+        assert_eq!(config.health_path.as_deref(), Some("/health"));
+        assert_eq!(config.stats_path.as_deref(), Some("/stats"));
+        let config = run("--demo -l http://127.0.0.1:0 --stats-path /numbers");
+        assert_eq!(config.stats_path.as_deref(), Some("/numbers"));
+        let config = run("--demo --stats-path /health");
+        assert_eq!((config.health_path, config.stats_path.as_deref()), (None, Some("/health")));
+        let config = run("--demo -l 127.0.0.1:0");
+        assert_eq!((config.health_path, config.stats_path), (None, None));
         let config = run("--demo -l 127.0.0.1:0");
         assert_eq!(config.listeners.len(), 1);
         assert_eq!(config.listeners[0].address.port(), 0);

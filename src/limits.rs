@@ -178,6 +178,12 @@ pub const WEIGHT_DEFAULT: u32 = 1;
 pub const DEMO_LISTEN: SocketAddr =
     SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 8000));
 
+/// Where the demo says whether there is a backend.
+pub const DEMO_HEALTH_PATH: &str = "/health";
+
+/// Where the demo says what it counts.
+pub const DEMO_STATS_PATH: &str = "/stats";
+
 // ---- The demo -------------------------------------------------------------------------------
 
 /// Connections a demo backend serves at once, each on a thread; more are closed unanswered.

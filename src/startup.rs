@@ -56,7 +56,7 @@ pub fn start(config: &Config, log: LogSink) -> Result<EventLoop, StartError> {
         .map_err(|error| StartError::new("cannot start the event loop", &error))?;
     announce(&fronts);
     if let (Some(demo), Some(front)) = (demo, fronts.first()) {
-        say(&demo::banner(front.0, &demo));
+        say(&demo::banner(front.0, config.stats_path.as_deref(), &demo));
         demo::start_traffic(front.0, DEMO_CLIENTS);
     }
     Ok(looping)

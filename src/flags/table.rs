@@ -348,8 +348,9 @@ static DEMO: &[Flag] = &[Flag {
     long: "demo",
     value: "",
     says: "Start three small backends of different speed on loopback, listen in front of them \
-           at 127.0.0.1:8000 unless --listen says where, and tell what to try. Brings its own \
-           backends, so it takes no --backend.",
+           at http://127.0.0.1:8000 unless --listen says where, with /health and /stats unless \
+           the flags for them say otherwise, and tell what to try. Brings its own backends, so \
+           it takes no --backend.",
     default: |_| String::new(),
     act: Act::Switch(|config| config.demo = true),
 }];
