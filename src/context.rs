@@ -18,6 +18,8 @@ use crate::stats::Stats;
 pub struct Context {
     /// The clock of this turn.
     pub now: Instant,
+    /// When the process began to serve.
+    pub started: Instant,
     /// Where sockets are registered.
     pub registry: Registry,
     /// All timers.
@@ -107,6 +109,10 @@ pub struct Settings {
     pub sticky_cookie: Option<String>,
     /// Whose word about the clients before them is believed.
     pub trusted_proxies: Vec<Cidr>,
+    /// Where we say ourselves whether there is a backend.
+    pub health_path: Option<String>,
+    /// Where we say ourselves what we count.
+    pub stats_path: Option<String>,
 }
 
 impl User {
@@ -130,6 +136,7 @@ impl Context {
     ) -> Context {
         Context {
             now,
+            started: now,
             registry,
             timers: Timers::new(now),
             scratch: net::buffer::scratch(),
@@ -281,6 +288,8 @@ impl Settings {
             hash_key: config.hash_key.clone(),
             sticky_cookie: config.sticky_cookie.clone(),
             trusted_proxies: config.trusted_proxies.clone(),
+            health_path: config.health_path.clone(),
+            stats_path: config.stats_path.clone(),
         }
     }
 }

@@ -55,7 +55,6 @@ pub struct EventLoop {
     pair_number: u64,
     accept_warnings: Seldom,
     phase: Phase,
-    started: Instant,
     chores: Chores,
 }
 
@@ -130,7 +129,6 @@ impl EventLoop {
             accept_warnings: Seldom::default(),
             pair_number: 0,
             phase: Phase::Serving,
-            started: now,
             chores,
         };
         listeners
@@ -349,6 +347,7 @@ impl EventLoop {
         while let Some(key) = self.dead.pop() {
             let Some(mut pair) = self.pairs.remove(key) else { continue };
             let reason = pair.closing.unwrap_or(Reason::Finished);
+            self.cx.stats.open -= 1;
             self.count_end(&pair, reason);
             let torn = pair.torn_ends(reason);
             if torn.client {
@@ -373,6 +372,7 @@ impl EventLoop {
 
     fn open_pair(&mut self, stream: Stream, address: SocketAddr, protocol: Protocol) {
         self.cx.stats.accepted += 1;
+        self.cx.stats.open += 1;
         self.pair_number += 1;
         let (number, now, timers) = (self.pair_number, self.cx.now, &mut self.cx.timers);
         let key = self.pairs.insert_with(|key| {
@@ -501,6 +501,7 @@ impl EventLoop {
             Chore::Log => {
                 self.chores.log_armed = false;
                 self.log.write_kept();
+                self.cx.stats.log_dropped = self.log.dropped();
             }
             Chore::Status => {
                 self.log_status();
@@ -511,7 +512,7 @@ impl EventLoop {
 
     fn log_status(&mut self) {
         self.cx.stats.log_dropped = self.log.dropped();
-        for line in status::page(&mut self.cx, self.pairs.len(), self.started) {
+        for line in status::page(&mut self.cx) {
             info!("{line}");
         }
     }

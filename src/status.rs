@@ -1,28 +1,31 @@
-//! The status page: what is going on, on one page of the log.
+//! The status page: what is going on, on one page of the log; and the same for programs.
+
+pub mod numbers;
 
 use std::fmt::Write as _;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::backends::{BackendId, State};
 use crate::config::duration_text;
 use crate::context::Context;
 use crate::limits::WEIGHT_ONE;
 
-/// The page, one entry a line; `started` is when the process began to serve.
-pub fn page(cx: &mut Context, pairs: usize, started: Instant) -> Vec<String> {
+/// The page, one entry a line.
+pub fn page(cx: &mut Context) -> Vec<String> {
     let width = name_width(cx);
-    let mut lines = vec![process_line(cx, pairs, started), header(width)];
+    let mut lines = vec![process_line(cx), header(width)];
     let ids: Vec<BackendId> = cx.backends.iter().map(|(id, _)| id).collect();
     lines.extend(ids.into_iter().map(|id| backend_line(cx, id, width)));
     lines
 }
 
-fn process_line(cx: &Context, pairs: usize, started: Instant) -> String {
-    let up = whole_seconds_text(cx.now.saturating_duration_since(started));
+fn process_line(cx: &Context) -> String {
+    let up = whole_seconds_text(cx.now.saturating_duration_since(cx.started));
     let stats = &cx.stats;
     format!(
-        "{up} up, {pairs} open of {} accepted: {} finished, {} failed, {} refused, \
+        "{up} up, {} open of {} accepted: {} finished, {} failed, {} refused, \
          {} retries, {} times out of descriptors; {} log lines dropped; longest turn {:.1} ms",
+        stats.open,
         stats.accepted,
         stats.finished,
         stats.failed,

@@ -41,15 +41,28 @@ pub fn answer(status: u16, why: &str, how: How, out: &mut Vec<u8>) {
     digits.copy_from_slice(&three(status));
     let body =
         [&digits[..], b" ", reason.as_bytes(), separator.as_bytes(), why.as_bytes(), b"\n"];
-    parts(status, "text/plain", &body, how, out);
+    parts(status, ALLOW, "text/plain", &body, how, out);
 }
 
 /// Append an answer with this body: `OK` of the health page, the numbers of the stats page.
 pub fn page(status: u16, content_type: &str, body: &[u8], how: How, out: &mut Vec<u8>) {
-    parts(status, content_type, &[body], how, out);
+    parts(status, ALLOW, content_type, &[body], how, out);
 }
 
-fn parts(status: u16, content_type: &str, body: &[&[u8]], how: How, out: &mut Vec<u8>) {
+/// Append the answer to a request that only GET and HEAD may make.
+pub fn not_allowed(how: How, out: &mut Vec<u8>) {
+    let body = b"405 Method Not Allowed: GET and HEAD alone\n";
+    parts(405, ALLOW_READING, "text/plain", &[body], how, out);
+}
+
+fn parts(
+    status: u16,
+    allow: &[u8],
+    content_type: &str,
+    body: &[&[u8]],
+    how: How,
+    out: &mut Vec<u8>,
+) {
     let length = body.iter().map(|part| part.len()).sum();
     out.extend_from_slice(b"HTTP/1.1 ");
     out.extend_from_slice(&three(status));
@@ -60,7 +73,7 @@ fn parts(status: u16, content_type: &str, body: &[&[u8]], how: How, out: &mut Ve
     number(length, out);
     out.extend_from_slice(b"\r\nCache-Control: no-store\r\n");
     match status {
-        405 => out.extend_from_slice(ALLOW),
+        405 => out.extend_from_slice(allow),
         429 | 503 => {
             out.extend_from_slice(b"Retry-After: ");
             number(HTTP_RETRY_AFTER_SECONDS as usize, out);
@@ -82,6 +95,7 @@ fn parts(status: u16, content_type: &str, body: &[&[u8]], how: How, out: &mut Ve
 }
 
 const ALLOW: &[u8] = b"Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n";
+const ALLOW_READING: &[u8] = b"Allow: GET, HEAD\r\n";
 
 /// The words of the statuses that we give.
 fn reason(status: u16) -> &'static str {
@@ -147,6 +161,8 @@ mod tests {
         assert!(of(503).contains("\r\nRetry-After: 2\r\n"));
         assert!(of(429).contains("\r\nRetry-After: 2\r\n"));
         assert!(of(405).contains("\r\nAllow: GET, HEAD, "));
+        let own = text(|out| not_allowed(How::LAST, out));
+        assert!(own.contains("\r\nAllow: GET, HEAD\r\n"), "{own}");
         assert!(of(400).contains("\r\nConnection: close\r\n\r\n400 Bad Request\n"));
     }
 

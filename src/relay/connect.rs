@@ -13,6 +13,7 @@ use crate::balance::Ask;
 use crate::context::Context;
 use crate::event::Owner;
 use crate::net::{Fault, Stream};
+use crate::stats::Failure;
 
 use super::pair::{Pair, Reason, Stage, Verdict};
 
@@ -54,7 +55,8 @@ pub fn start_or_reuse(
     open(pair, backend, cx).map(|()| Found::New)
 }
 
-fn pick(pair: &Pair, cx: &mut Context) -> Result<BackendId, Attempt> {
+fn pick(pair: &mut Pair, cx: &mut Context) -> Result<BackendId, Attempt> {
+    pair.stage = Stage::Picking;
     let ask = Ask { client: pair.client_address.ip(), key: pair.hash_key, now: cx.now };
     let picked = cx.backends.pick(&ask, &pair.tried);
     let backend = picked.map_err(|refusal| Attempt::Over(refused(pair, refusal)))?;
@@ -151,6 +153,11 @@ fn blame(
     let took = started_at.elapsed();
     let was_taken = pair.stage == Stage::Relaying && took > cx.settings.connect_timeout;
     let ours = matches!(fault, Fault::Exhausted | Fault::GivenUp);
+    if !ours {
+        let connected = pair.stage == Stage::Relaying;
+        let failure = if connected { Failure::Broken } else { Failure::Connect };
+        cx.backends.unanswered(backend, failure);
+    }
     if !ours && !was_taken {
         cx.backends.connect_failed(backend, fault, took, cx.now);
     }

@@ -147,6 +147,9 @@ pub(super) fn too_late(
     if let Stage::Connecting(_) = pair.stage {
         return exchange.recover(Fault::TimedOut, http, pair, cx);
     }
+    if exchange.is_asked {
+        count_timeout(pair, cx);
+    }
     if exchange.answer.has_begun() {
         return Step::Close(Reason::BackendBroke(Fault::TimedOut));
     }
@@ -154,6 +157,12 @@ pub(super) fn too_late(
         exchange.reply(504, "the backend did not answer in time", http, pair, cx)
     } else {
         exchange.reply(408, "the request body took too long", http, pair, cx)
+    }
+}
+
+fn count_timeout(pair: &Pair, cx: &mut Context) {
+    if let Some(connection) = pair.connection.and_then(|key| cx.connections.get(key)) {
+        cx.backends.unanswered(connection.backend, Failure::Timeout);
     }
 }
 
@@ -230,9 +239,9 @@ impl Exchange {
     }
 
     /// What the answer says of its backend.
-    fn judge(&mut self, backend: BackendId, turn: &Turn, cx: &mut Context) {
+    fn judge(&self, backend: BackendId, had_begun: bool, turn: &Turn, cx: &mut Context) {
         let took = cx.now.saturating_duration_since(self.asked_at);
-        if let Some(status) = self.answer.take_news() {
+        if let Some(status) = self.answer.status().filter(|_| !had_begun) {
             cx.backends.answered(backend, status, took, cx.now);
         }
         if let Turn::Bad(_) | Turn::Close(Reason::BackendBroke(_)) = turn {
@@ -317,6 +326,8 @@ impl Exchange {
         let Some(connection) = connection else { return Err(Fault::Reset) };
         let (input, flow) = (&supplies.scratch[..total], &mut pair.duplex.request);
         carry::offer(lists, input, flow, &mut connection.stream, supplies.buffers)?;
+        let backend = connection.backend;
+        cx.backends.moved(backend, pair.duplex.request.moved() - self.moved_before, 0);
         connect::see(self.moved_before, pair, cx);
         Ok(())
     }
@@ -339,11 +350,11 @@ impl Exchange {
             return Turn::Nothing(Fault::Reset);
         };
         let cookie = self.cookie(backend, cx);
-        let before = pair.duplex.moved();
+        let (before, had_begun) = (pair.duplex.moved(), self.answer.has_begun());
         let turn = self.both_ways(cookie.as_deref(), http, pair, cx);
         let after = pair.duplex.moved();
         cx.backends.moved(backend, after.0 - before.0, after.1 - before.1);
-        self.judge(backend, &turn, cx);
+        self.judge(backend, had_begun, &turn, cx);
         turn
     }
 
@@ -524,6 +535,8 @@ impl Exchange {
             (self.is_asked, self.deaf) = (false, false);
             flow.offer(&[IoSlice::new(&self.again)], backend, supplies.buffers)?;
         }
+        let (id, moved) = (connection.backend, flow.moved() - self.moved_before);
+        cx.backends.moved(id, moved, 0);
         connect::see(self.moved_before, pair, cx);
         Ok(())
     }

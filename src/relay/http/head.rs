@@ -6,7 +6,7 @@ use crate::limits::HTTP_FRAMING_ROOM;
 use crate::net::{Fault, Received, Socket};
 
 use super::super::pair::{Pair, Reason};
-use super::{Http, Step, client_broke, exchange, reply};
+use super::{Http, Step, client_broke, exchange, pages, reply};
 
 /// Read on, and see whether the head is whole. The bytes read before are put in front of what
 /// comes, so that the head lies in one piece in the scratch buffer.
@@ -36,7 +36,8 @@ pub(super) fn read(http: &mut Http, pair: &mut Pair, cx: &mut Context) -> Step {
         Parse::Done(head) => {
             http.input.clear();
             http.head_since = None;
-            exchange::begin(&head, total, http, pair, cx)
+            pages::answer(&head, total, http, pair, cx)
+                .unwrap_or_else(|| exchange::begin(&head, total, http, pair, cx))
         }
         Parse::Bad(refusal) => {
             cx.stats.bad_requests += 1;

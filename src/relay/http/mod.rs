@@ -16,6 +16,7 @@
 mod carry;
 mod exchange;
 mod head;
+mod pages;
 mod reply;
 mod response;
 
@@ -31,6 +32,7 @@ use super::pair::{Pair, Reason, Stage, Verdict};
 use super::tcp;
 
 use exchange::Exchange;
+use pages::Page;
 use reply::Parting;
 
 /// What HTTP needs to know of a client.
@@ -55,6 +57,8 @@ enum Phase {
     Head,
     /// A request is with a backend.
     Exchange(Box<Exchange>),
+    /// A long answer of ours is on its way.
+    Page(Box<Page>),
     /// Our last answer is on its way.
     Parting(Parting),
 }
@@ -142,6 +146,7 @@ fn walk(http: &mut Http, pair: &mut Pair, cx: &mut Context) -> Step {
         let step = match std::mem::take(&mut http.phase) {
             Phase::Head => head::read(http, pair, cx),
             Phase::Exchange(exchange) => exchange::proceed(exchange, http, pair, cx),
+            Phase::Page(page) => pages::proceed(page, http, pair, cx),
             Phase::Parting(parting) => reply::part(parting, http, pair, cx),
         };
         if !matches!(step, Step::Next) {
@@ -187,6 +192,7 @@ fn deadline(http: &Http, pair: &Pair, cx: &Context) -> Instant {
         (Phase::Exchange(_), Stage::Picking | Stage::Relaying) => {
             pair.active_at + settings.server_timeout
         }
+        (Phase::Page(_), _) => pair.active_at + settings.keep_alive,
         (Phase::Parting(_), _) => pair.active_at + HTTP_LINGER,
     }
 }
@@ -209,6 +215,7 @@ fn look_at_the_clock(http: &mut Http, pair: &mut Pair, cx: &mut Context) -> Step
         Phase::Head if http.head_since.is_none() => Step::Close(Reason::Idle),
         Phase::Head => reply::refuse(408, "the request head took too long", http, pair, cx),
         Phase::Exchange(exchange) => exchange::too_late(exchange, http, pair, cx),
+        Phase::Page(_) => Step::Close(Reason::Idle),
         Phase::Parting(_) => Step::Close(Reason::Finished),
     };
     go_on(step, http, pair, cx)
@@ -227,7 +234,7 @@ impl Http {
             Phase::Exchange(exchange) => {
                 pair.client.is_armed() || pair.client.wants_write() || !exchange.is_asked()
             }
-            Phase::Head | Phase::Parting(_) => true,
+            Phase::Head | Phase::Page(_) | Phase::Parting(_) => true,
         }
     }
 

@@ -42,7 +42,7 @@ pub(super) fn answer(
         // An interim answer that the client did not take: it takes no other one either.
         return client_broke(Fault::TimedOut);
     }
-    http.phase = if how.keep_alive { Phase::Head } else { Phase::Parting(Parting::default()) };
+    http.phase = after(how.keep_alive);
     let mut flat = std::mem::take(&mut cx.http.flat);
     flat.clear();
     answer::answer(status, why, how, &mut flat);
@@ -53,6 +53,11 @@ pub(super) fn answer(
         Ok(()) => Step::Next,
         Err(fault) => client_broke(fault),
     }
+}
+
+/// What follows on an answer of ours.
+pub(super) fn after(keep_alive: bool) -> Phase {
+    if keep_alive { Phase::Head } else { Phase::Parting(Parting::default()) }
 }
 
 /// The parting's turn.

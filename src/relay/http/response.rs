@@ -19,8 +19,6 @@ pub(super) struct Answer {
     fresh: bool,
     /// 100 Continue or the like has come.
     spoke: bool,
-    /// The status, until somebody asked for it.
-    news: Option<u16>,
     coming: Option<Coming>,
 }
 
@@ -28,6 +26,7 @@ pub(super) struct Answer {
 #[derive(Debug)]
 struct Coming {
     body: Body,
+    status: u16,
     /// The client was told that it may ask on.
     keeps_client: bool,
     /// The backend's connection is good for another request.
@@ -67,6 +66,11 @@ impl Answer {
         self.coming.is_some()
     }
 
+    /// Its status, once its head came.
+    pub fn status(&self) -> Option<u16> {
+        self.coming.as_ref().map(|coming| coming.status)
+    }
+
     /// Whether the client was told that it may ask on.
     pub fn keeps_client(&self) -> bool {
         self.coming.as_ref().is_some_and(|coming| coming.keeps_client)
@@ -75,11 +79,6 @@ impl Answer {
     /// Whether the backend's connection is good for another request.
     pub fn keeps_backend(&self) -> bool {
         self.coming.as_ref().is_some_and(|coming| coming.keeps_backend)
-    }
-
-    /// The status of an answer that has just begun.
-    pub fn take_news(&mut self) -> Option<u16> {
-        self.news.take()
     }
 
     /// Pass on what has come.
@@ -207,9 +206,9 @@ impl Answer {
             way.lists.surplus.clear();
         }
         body.announce(way.flow);
-        self.news = Some(head.status);
         self.coming = Some(Coming {
             body,
+            status: head.status,
             keeps_client: leaves.keep_alive,
             // What nobody asked for must not be taken for the next answer.
             keeps_backend: head.keep_alive && way.lists.surplus.is_empty(),

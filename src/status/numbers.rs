@@ -1,0 +1,127 @@
+//! The numbers of `--stats-path`: what the status page says and more, as JSON.
+//!
+//! `health` and `connections` come first and are keyed by address, for programs that want to know
+//! no more than who is up and how busy they are. Called by `relay::http` when somebody asks.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use crate::backends::{Backend, BackendId, State};
+use crate::context::Context;
+use crate::json::{self, Object};
+use crate::limits::WEIGHT_ONE;
+
+/// All of them, in one line.
+pub fn write(cx: &mut Context, out: &mut Vec<u8>) {
+    json::object(out, |it| {
+        by_address(it, cx);
+        it.object("process", |it| process(it, cx));
+        let ids: Vec<BackendId> = cx.backends.iter().map(|(id, _)| id).collect();
+        it.list("backends", ids, |it, id| backend(it, id, cx));
+    });
+    out.push(b'\n');
+}
+
+/// Backends of different names can have the same address: there, one that is up is enough.
+fn by_address(it: &mut Object<'_>, cx: &Context) {
+    let mut all: BTreeMap<SocketAddr, (bool, u64)> = BTreeMap::new();
+    for (id, backend) in cx.backends.iter() {
+        let (up, busy) = all.entry(backend.address).or_default();
+        *up |= backend.state.is_up();
+        *busy += u64::from(cx.backends.connections(id));
+    }
+    it.object("health", |it| {
+        all.iter().for_each(|(address, &(up, _))| it.truth(&url(*address), up));
+    });
+    it.object("connections", |it| {
+        all.iter().for_each(|(address, &(_, busy))| it.number(&url(*address), busy));
+    });
+}
+
+fn process(it: &mut Object<'_>, cx: &Context) {
+    let stats = &cx.stats;
+    it.text("version", env!("CARGO_PKG_VERSION"));
+    it.decimal("uptime_seconds", seconds(cx.started, cx.now));
+    it.number("connections_open", stats.open);
+    it.number("connections_total", stats.accepted);
+    it.number("requests", stats.requests);
+    it.number("bad_requests", stats.bad_requests);
+    it.number("refused", stats.refused);
+    it.number("retries", stats.retries);
+    it.number("out_of_descriptors", stats.exhausted + stats.accept_failures);
+    it.number("log_lines_dropped", stats.log_dropped);
+    it.number("turns", stats.turns);
+    it.decimal("longest_turn_ms", millis(stats.longest_turn));
+}
+
+fn backend(it: &mut Object<'_>, id: BackendId, cx: &mut Context) {
+    let (last, minute) = cx.backends.rate(id, cx.now);
+    let times = cx.backends.response_times(id, [0.5, 0.9, 0.99], cx.now);
+    let (weight, effective) = cx.backends.weights(id);
+    let in_flight = cx.backends.connections(id);
+    let backend = &cx.backends[id];
+    it.text("name", &*backend.name);
+    it.text("address", url(backend.address));
+    it.text("state", state(backend));
+    it.decimal("state_seconds", seconds(backend.since, cx.now));
+    it.number("weight", u64::from(weight));
+    it.decimal("effective_weight", f64::from(effective) / f64::from(WEIGHT_ONE));
+    it.truth("backup", backend.backup);
+    match backend.load {
+        Some(load) => it.decimal("load", load),
+        None => it.null("load"),
+    }
+    it.number("in_flight", u64::from(in_flight));
+    it.number("requests", backend.total);
+    it.object("requests_per_second", |it| {
+        it.number("1s", u64::from(last));
+        it.decimal("60s", minute);
+    });
+    let answers = &backend.answers;
+    it.object("responses", |it| {
+        for (name, count) in
+            ["1xx", "2xx", "3xx", "4xx", "5xx"].into_iter().zip(answers.classes)
+        {
+            it.number(name, count);
+        }
+    });
+    it.object("errors", |it| {
+        it.number("connect", answers.connect_errors);
+        it.number("timeout", answers.timeouts);
+        it.number("broken", answers.broken);
+        it.number("5xx", answers.classes[4]);
+    });
+    it.object("bytes", |it| {
+        it.number("sent", backend.bytes_sent);
+        it.number("received", backend.bytes_received);
+    });
+    it.object("response_ms", |it| {
+        for (index, name) in ["p50", "p90", "p99"].into_iter().enumerate() {
+            match times {
+                Some(times) => it.decimal(name, millis(times[index])),
+                None => it.null(name),
+            }
+        }
+    });
+}
+
+fn state(backend: &Backend) -> &'static str {
+    match backend.state {
+        State::Unknown => "unknown",
+        State::Up(_) => "up",
+        State::Down(_) => "down",
+    }
+}
+
+fn url(address: SocketAddr) -> String {
+    format!("http://{address}")
+}
+
+fn seconds(since: Instant, now: Instant) -> f64 {
+    now.saturating_duration_since(since).as_secs_f64()
+}
+
+fn millis(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}

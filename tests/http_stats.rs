@@ -1,0 +1,214 @@
+//! The pages that the balancer answers itself: `--health-path` and `--stats-path`.
+
+mod common;
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use common::{Backend, Balancer, BlackHole, free_port, until};
+
+/// A balancer with both pages before these backends.
+fn before(backends: &[&str], more: &[&str]) -> Balancer {
+    let mut args = vec!["-l", "http://127.0.0.1:0", "--health-path", "/up"];
+    args.extend(["--stats-path", "/stats"]);
+    args.extend(backends.iter().flat_map(|flag| ["-b", flag]));
+    if !more.contains(&"--check") {
+        args.extend(["--check", "none"]);
+    }
+    args.extend(more);
+    Balancer::start(&args)
+}
+
+/// Answers every request whose head comes in one piece with `answer`.
+fn http(answer: &'static str) -> Backend {
+    Backend::start(move |mut stream| {
+        let mut buffer = [0; 4096];
+        while let Ok(1..) = stream.read(&mut buffer) {
+            if stream.write_all(answer.as_bytes()).is_err() {
+                return;
+            }
+        }
+    })
+}
+
+const GOOD: &str = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
+
+/// The status, the head and the body of the answer to a request on a connection of its own.
+fn exchange(balancer: &Balancer, request: &str) -> (u16, String, String) {
+    let mut stream = balancer.connect();
+    stream.write_all(request.as_bytes()).expect("it listens");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+    let status = head.split(' ').nth(1).and_then(|it| it.parse().ok()).expect("a status");
+    (status, head.to_owned(), body.to_owned())
+}
+
+fn ask(balancer: &Balancer, method: &str, target: &str) -> (u16, String, String) {
+    let request = format!("{method} {target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    exchange(balancer, &request)
+}
+
+fn stats(balancer: &Balancer) -> String {
+    let (status, head, body) = ask(balancer, "GET", "/stats");
+    assert_eq!(status, 200);
+    assert!(head.contains("\r\nContent-Type: application/json\r\n"), "{head}");
+    body
+}
+
+/// What follows `"name":` in the part of `text` that begins with `from`.
+fn value<'a>(text: &'a str, from: &str, name: &str) -> &'a str {
+    let part = text.split_once(from).unwrap_or_else(|| panic!("{from} in {text}")).1;
+    let after = part.split_once(&format!("\"{name}\":")).expect("the member is there").1;
+    after.split([',', '}']).next().expect("a value")
+}
+
+#[test]
+fn health_says_whether_anybody_is_up() {
+    let backend = Backend::echo();
+    let more = ["--check", "tcp", "--check-interval", "100ms", "--fall", "1", "--rise", "1"];
+    let balancer = before(&[&backend.flag()], &more);
+    let (status, head, body) = ask(&balancer, "GET", "/up");
+    assert_eq!((status, &*body), (200, "OK"), "{head}");
+    let (status, _, body) = ask(&balancer, "HEAD", "/up?really=1");
+    assert_eq!((status, &*body), (200, ""));
+    let address = backend.address;
+    drop(backend);
+    until("health is 503", || ask(&balancer, "GET", "/up").0 == 503);
+    let key = format!("\"http://{address}\"");
+    assert!(stats(&balancer).starts_with(&format!("{{\"health\":{{{key}:false}}")));
+    let (_, head, _) = ask(&balancer, "GET", "/up");
+    assert!(head.contains("\r\nRetry-After: "), "{head}");
+    balancer.stop();
+}
+
+#[test]
+fn own_pages_are_read_only_and_nothing_else_is_taken() {
+    let backend = http(GOOD);
+    let balancer = before(&[&backend.flag()], &[]);
+    for path in ["/up", "/stats"] {
+        for method in ["POST", "PUT", "DELETE", "OPTIONS", "FETCH"] {
+            let (status, head, _) = ask(&balancer, method, path);
+            assert_eq!(status, 405, "{method} {path}");
+            assert!(head.contains("\r\nAllow: GET, HEAD\r\n"), "{head}");
+        }
+        assert_eq!(ask(&balancer, "GET", &format!("http://a{path}")).0, 200, "a whole URL");
+    }
+    assert_eq!(backend.accepted(), 0, "no backend was asked");
+    for other in ["/", "/up/", "/UP", "//up", "/upper", "/%75p", "*"] {
+        let method = if other == "*" { "OPTIONS" } else { "GET" };
+        let (status, _, body) = ask(&balancer, method, other);
+        assert_eq!((status, &*body), (200, "hello"), "{other}");
+    }
+    balancer.stop();
+}
+
+#[test]
+fn own_pages_take_their_turn_in_a_pipeline() {
+    let backend = http(GOOD);
+    let balancer = before(&[&backend.flag()], &[]);
+    let one = |path| format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n");
+    let last = "GET /up HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    let all = [one("/up"), one("/a"), one("/up"), one("/b"), one("/stats"), last.to_owned()];
+    let mut stream = balancer.connect();
+    stream.write_all(all.concat().as_bytes()).expect("it listens");
+    let mut answers = String::new();
+    stream.read_to_string(&mut answers).expect("answers");
+    assert_eq!(answers.matches("HTTP/1.1 200 OK\r\n").count(), 6, "{answers}");
+    assert!(answers.ends_with("\r\n\r\nOK"), "{answers}");
+    // With a body, the page is the last answer, and the body is no request.
+    let body = "GET /up HTTP/1.1\r\nHost: a\r\n\r\n";
+    let length = body.len();
+    let posted =
+        format!("POST /up HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n{body}");
+    let (status, head, body) = exchange(&balancer, &posted);
+    assert!(status == 405 && head.contains("Connection: close"), "{head}");
+    assert!(!body.contains("HTTP/1.1"), "{body}");
+    balancer.stop_after(stream);
+}
+
+#[test]
+fn the_statistics_count_answers_and_errors_by_kind() {
+    let good = http(GOOD);
+    let bad = http("HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n");
+    let broken = http("this is no answer");
+    let gone = free_port();
+    let hole = BlackHole::start();
+    let name = |flag: String, name: &str| format!("{flag},name={name}");
+    let flags = [
+        name(good.flag(), "good"),
+        name(bad.flag(), "bad"),
+        name(broken.flag(), "broken"),
+        name(gone.to_string(), "gone"),
+        name(hole.flag(), "hole"),
+    ];
+    let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+    let more = [
+        "-a",
+        "round-robin",
+        "--connect-timeout",
+        "100ms",
+        "--retries",
+        "0",
+        "--eject-after",
+        "0",
+    ];
+    let balancer = before(&flags, &more);
+    let mut statuses: Vec<u16> = (0..5).map(|_| ask(&balancer, "GET", "/").0).collect();
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 500, 502, 502, 504]);
+    let text = stats(&balancer);
+    let of = |backend: &str, name| value(&text, &format!("\"name\":\"{backend}\""), name);
+    let table = [
+        ("good", [("2xx", "1"), ("5xx", "0"), ("connect", "0"), ("broken", "0")]),
+        ("bad", [("2xx", "0"), ("5xx", "1"), ("connect", "0"), ("broken", "0")]),
+        ("broken", [("2xx", "0"), ("5xx", "0"), ("connect", "0"), ("broken", "1")]),
+        ("gone", [("2xx", "0"), ("5xx", "0"), ("connect", "1"), ("broken", "0")]),
+        ("hole", [("2xx", "0"), ("5xx", "0"), ("connect", "1"), ("broken", "0")]),
+    ];
+    for (backend, members) in table {
+        for (name, wanted) in members {
+            assert_eq!(of(backend, name), wanted, "{name} of {backend} in {text}");
+        }
+    }
+    assert_ne!(of("good", "p50"), "null");
+    assert_eq!(of("hole", "p99"), "null");
+    assert_eq!(of("good", "state"), "\"unknown\"");
+    assert_eq!(value(&text, "\"process\"", "requests"), "6");
+    assert_ne!(value(&text, "\"process\"", "connections_open"), "0");
+    let received: u64 = of("good", "received").parse().expect("a number");
+    assert!(received >= GOOD.len() as u64, "{text}");
+    assert!(of("good", "sent").parse::<u64>().expect("a number") > 20, "{text}");
+    balancer.stop();
+}
+
+#[test]
+fn late_answers_are_timeouts_and_requests_in_flight_are_seen() {
+    let (backend, streams) = Backend::manual();
+    let balancer = before(&[&backend.flag()], &["--server-timeout", "300ms"]);
+    let mut client: TcpStream = balancer.connect();
+    client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").expect("it");
+    let _held = streams.recv().expect("a connection");
+    let key = format!("http://{}", backend.address);
+    assert_eq!(value(&stats(&balancer), "\"connections\"", &key), "1");
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).expect("an answer");
+    assert!(answer.starts_with("HTTP/1.1 504 "), "{answer}");
+    let text = stats(&balancer);
+    assert_eq!(value(&text, "\"connections\"", &key), "0");
+    assert_eq!(value(&text, "\"errors\"", "timeout"), "1");
+    balancer.stop_after(client);
+}
+
+#[test]
+fn the_statistics_of_a_thousand_backends_are_sent_whole() {
+    let backends: Vec<String> = (1..=1000).map(|port| format!("127.0.0.1:{port}")).collect();
+    let flags: Vec<&str> = backends.iter().map(String::as_str).collect();
+    let balancer = before(&flags, &["--keep-alive", "5s"]);
+    let (status, head, body) = ask(&balancer, "GET", "/stats");
+    assert_eq!(status, 200);
+    assert!(head.contains(&format!("\r\nContent-Length: {}\r\n", body.len())), "{head}");
+    assert!(body.len() > 300_000, "{} bytes are no test", body.len());
+    assert!(body.ends_with("}]}\n"));
+    balancer.stop();
+}
