@@ -11,9 +11,10 @@
 //! |---|---|
 //! | [`limits`], [`config`] | constants with their reasons; what the operator asked for |
 //! | [`event`] | whose an event is, what is ready, what is due, whose turn it is |
-//! | [`json`] | writing it |
+//! | [`json`], [`outlet`] | writing it; lines for a descriptor that may not take them |
 //! | [`net`] | sockets, buffers, pipes; errors sorted into small enums |
 //! | [`balance`] | one file an algorithm, one trait |
+//! | [`access_log`] | a line for each exchange: three formats, one file |
 //! | [`stats`] | counters, histograms |
 //! | [`backends`] | the set of backends: identity, state, counts, slow start |
 //! | [`context`] | what a room may use while a pair or a probe acts |
@@ -46,6 +47,7 @@
 //! the pump each has a *source* and a *target*. A *turn* is one iteration of the loop, a *budget*
 //! what one may do in it, a *probe* a health check.
 
+pub mod access_log;
 pub mod backends;
 pub mod balance;
 pub mod config;
@@ -60,6 +62,7 @@ pub mod json;
 pub mod limits;
 pub mod logging;
 pub mod net;
+pub mod outlet;
 pub mod relay;
 pub mod startup;
 pub mod stats;

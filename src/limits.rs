@@ -104,7 +104,17 @@ pub const STATUS_LINE_BYTES_MAX: usize = 1024;
 /// Log bytes kept while standard error would block; lines beyond that are dropped and counted.
 pub const LOG_BYTES_MAX: usize = 256 * 1024;
 
-/// How soon the log is tried again after standard error would have blocked.
+/// Bytes of the access log kept while its file takes none; lines beyond that are dropped and
+/// counted.
+pub const ACCESS_LOG_BYTES_MAX: usize = 1024 * 1024;
+
+/// When so much of it has come together it is written within the turn.
+pub const ACCESS_LOG_FLUSH_BYTES: usize = 64 * 1024;
+
+/// At most one line in this time about lines of the access log that were dropped.
+pub const ACCESS_LOG_WARNINGS: Duration = Duration::from_secs(10);
+
+/// How soon the log is tried again after it would have blocked.
 pub const LOG_RETRY: Duration = Duration::from_millis(100);
 
 // ---- What flags may say ---------------------------------------------------------------------

@@ -12,8 +12,8 @@ pub const COLUMNS_MAX: usize = 100;
 pub const FLOORS: &[&[&str]] = &[
     &["limits"],
     &["config"],
-    &["json", "event", "http", "balance", "net"],
-    &["stats", "backends"],
+    &["json", "outlet", "event", "http", "balance", "net"],
+    &["access_log", "stats", "backends"],
     &["context"],
     &["health", "status", "relay", "logging"],
     &["event_loop"],

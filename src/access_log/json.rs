@@ -1,0 +1,62 @@
+//! An object a line, with the same facts by name.
+
+use std::time::Duration;
+
+use super::record::{Asked, Record, Server, What, utc, version};
+use crate::json::{self, Object};
+
+/// Append the line without its end.
+pub(super) fn line(record: &Record<'_>, out: &mut Vec<u8>) {
+    json::object(out, |it| {
+        it.text("time", format!("{:.3}Z", utc(record.began)));
+        it.text("client", record.client.to_string());
+        it.text("listener", record.front);
+        match record.server {
+            Server::Backend(name) => it.text("backend", name),
+            Server::Nobody | Server::Ourselves => it.null("backend"),
+        }
+        if let What::Http { asked, status, body } = &record.what {
+            request(it, asked.as_ref());
+            match status {
+                0 => it.null("status"),
+                status => it.number("status", u64::from(*status)),
+            }
+            it.number("body_bytes", *body);
+        }
+        it.number("bytes_to_client", record.sent);
+        it.number("bytes_to_backend", record.received);
+        it.object("ms", |it| {
+            let times = &record.times;
+            if let What::Http { .. } = record.what {
+                millis(it, "head", times.head);
+                millis(it, "answer", times.answer);
+            }
+            millis(it, "connect", times.connect);
+            millis(it, "total", Some(times.total));
+        });
+        it.text("ended", record.ending.word());
+        it.text("state", record.ending.letters());
+        it.number("retries", record.retries as u64);
+    });
+}
+
+fn request(it: &mut Object<'_>, asked: Option<&Asked<'_>>) {
+    let Some(asked) = asked else { return it.null("method") };
+    it.text("method", asked.method);
+    it.text("target", asked.target);
+    it.text("version", version(asked.version));
+    for (name, value) in
+        [("host", asked.host), ("referer", asked.referer), ("user_agent", asked.user_agent)]
+    {
+        if !value.is_empty() {
+            it.text(name, value);
+        }
+    }
+}
+
+fn millis(it: &mut Object<'_>, name: &str, time: Option<Duration>) {
+    match time {
+        Some(time) => it.decimal(name, time.as_secs_f64() * 1e3),
+        None => it.null(name),
+    }
+}

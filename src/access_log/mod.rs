@@ -1,0 +1,198 @@
+//! The access log: a line for each exchange of HTTP and for each TCP connection, once it is over.
+//!
+//! ```text
+//!   relay::account --Record--> combined | haproxy | json --line--> Outlet --once a turn--> file
+//! ```
+//!
+//! The formats are pure functions of a [`Record`]; what clients wrote is escaped in all of them.
+//! The lines of a turn go out in one write, and a pipe gets them only as far as it takes them. What
+//! finds no room is dropped and counted, and now and then the other log says how many that were.
+//! Called by the rooms of `relay` for each line, and by the event loop once a turn.
+
+mod combined;
+mod haproxy;
+mod json;
+mod record;
+#[cfg(test)]
+mod tests;
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::fs::OpenOptionsExt;
+use std::time::{Instant, SystemTime};
+
+use log::{info, warn};
+use rustix::fs::OFlags;
+
+use crate::config::{AccessLog as Place, AccessLogFormat};
+use crate::limits::{ACCESS_LOG_BYTES_MAX, ACCESS_LOG_FLUSH_BYTES, ACCESS_LOG_WARNINGS};
+use crate::outlet::{Manner, Outlet};
+
+pub use record::{Asked, Counts, Ending, Record, Server, Times, What, When, Who};
+
+/// The log and where it goes.
+#[derive(Debug)]
+pub struct AccessLog {
+    place: Place,
+    file: File,
+    manner: Manner,
+    format: AccessLogFormat,
+    outlet: Outlet,
+    /// The line that is being made.
+    line: Vec<u8>,
+    /// The file took nothing the last time: it is tried again later, not each turn.
+    stuck: bool,
+    dropped: u64,
+    /// Lines dropped since somebody was told.
+    unsaid: u64,
+    said_at: Option<Instant>,
+    /// Why the file took nothing, if it said.
+    why: Option<io::Error>,
+    /// The time of day at a turn's time.
+    clock: (Instant, SystemTime),
+}
+
+impl AccessLog {
+    /// A log at this place, whose file is opened or made.
+    pub fn open(place: &Place, format: AccessLogFormat, now: Instant) -> io::Result<AccessLog> {
+        let (file, manner) = open(place)?;
+        Ok(AccessLog {
+            place: place.clone(),
+            file,
+            manner,
+            format,
+            outlet: Outlet::new(ACCESS_LOG_BYTES_MAX),
+            line: Vec::new(),
+            stuck: false,
+            dropped: 0,
+            unsaid: 0,
+            said_at: None,
+            why: None,
+            clock: (now, SystemTime::now()),
+        })
+    }
+
+    /// The time of day that `then` was, seen from this turn.
+    pub fn time_of(&mut self, then: Instant, now: Instant) -> SystemTime {
+        if self.clock.0 != now {
+            self.clock = (now, SystemTime::now());
+        }
+        let ago = now.saturating_duration_since(then);
+        self.clock.1.checked_sub(ago).unwrap_or(SystemTime::UNIX_EPOCH)
+    }
+
+    /// Add a line.
+    pub fn add(&mut self, record: &Record<'_>) {
+        self.line.clear();
+        let line = match self.format {
+            AccessLogFormat::Combined => combined::line,
+            AccessLogFormat::Haproxy => haproxy::line,
+            AccessLogFormat::Json => json::line,
+        };
+        line(record, &mut self.line);
+        self.line.push(b'\n');
+        if self.outlet.len() > ACCESS_LOG_FLUSH_BYTES {
+            self.flush();
+        }
+        if !self.outlet.keep(&self.line) {
+            self.drop_lines(1);
+        }
+    }
+
+    /// Write what waits, as far as the file takes it.
+    pub fn flush(&mut self) {
+        if self.outlet.is_empty() || self.stuck {
+            return;
+        }
+        match self.outlet.write_to(&mut self.file, self.manner) {
+            Ok(()) => self.why = None,
+            Err(error) => {
+                // Nobody will ever read it; a disk may have room again.
+                if error.kind() == io::ErrorKind::BrokenPipe {
+                    let lines = self.outlet.clear();
+                    self.drop_lines(lines);
+                }
+                self.why = Some(error);
+            }
+        }
+        self.stuck = !self.outlet.is_empty();
+    }
+
+    /// The same, even if the last try was in vain.
+    pub fn try_again(&mut self) {
+        self.stuck = false;
+        self.flush();
+    }
+
+    /// Whether lines wait that the file did not take.
+    pub fn is_behind(&self) -> bool {
+        self.stuck
+    }
+
+    /// Lines dropped since the start.
+    pub fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    /// Tell of lines dropped, now and then; at the end, at once.
+    pub fn tell(&mut self, now: Instant, last: bool) {
+        let lately = |at: Instant| now.saturating_duration_since(at) < ACCESS_LOG_WARNINGS;
+        if self.unsaid == 0 || (!last && self.said_at.is_some_and(lately)) {
+            return;
+        }
+        let lines = std::mem::take(&mut self.unsaid);
+        self.said_at = Some(now);
+        match &self.why {
+            Some(error) => warn!("{lines} lines of the access log were dropped: {error}"),
+            None => warn!("{lines} lines of the access log were dropped: nobody reads them"),
+        }
+    }
+
+    /// Open the file anew: the old one was moved away. If that fails the old one is kept.
+    pub fn reopen(&mut self) {
+        if self.place == Place::Stdout {
+            return;
+        }
+        self.try_again();
+        match open(&self.place) {
+            Ok((file, manner)) => {
+                (self.file, self.manner) = (file, manner);
+                if self.outlet.begin_anew() {
+                    self.drop_lines(1);
+                }
+                self.try_again();
+                info!("opened the access log {} anew", self.place);
+            }
+            Err(error) => {
+                warn!(
+                    "cannot open the access log {} anew, the old one is kept: {error}",
+                    self.place
+                );
+            }
+        }
+    }
+
+    fn drop_lines(&mut self, lines: u64) {
+        self.dropped += lines;
+        self.unsaid += lines;
+    }
+}
+
+/// A named pipe is opened nonblocking, so that neither this nor a write waits for its reader. The
+/// standard output belongs to others as well, and is left as it is.
+fn open(place: &Place) -> io::Result<(File, Manner)> {
+    match place {
+        Place::Stdout => {
+            let file = File::from(io::stdout().as_fd().try_clone_to_owned()?);
+            let plain = file.metadata().is_ok_and(|it| it.is_file());
+            Ok((file, if plain { Manner::AtOnce } else { Manner::AskFirst }))
+        }
+        Place::File(path) => {
+            let flags = OFlags::NONBLOCK.bits() as i32;
+            let mut options = OpenOptions::new();
+            let file = options.append(true).create(true).custom_flags(flags).open(path)?;
+            Ok((file, Manner::AtOnce))
+        }
+    }
+}

@@ -1,0 +1,250 @@
+//! What a line of the access log says: facts, before any format.
+
+use std::net::SocketAddr;
+use std::time::{Duration, SystemTime};
+
+use jiff::civil::DateTime;
+use jiff::tz::Offset;
+
+use crate::http::Version;
+
+/// An exchange of HTTP, or a TCP connection, that is over.
+#[derive(Debug, Clone)]
+pub struct Record<'a> {
+    /// Who asked.
+    pub client: SocketAddr,
+    /// The listener, as in `http://127.0.0.1:8000`.
+    pub front: &'a str,
+    /// Who answered.
+    pub server: Server<'a>,
+    /// When the request's first byte came, or the connection.
+    pub began: SystemTime,
+    /// What it was.
+    pub what: What<'a>,
+    /// How long it took.
+    pub times: Times,
+    /// Bytes to the client, heads included.
+    pub sent: u64,
+    /// Bytes to the backend, heads included.
+    pub received: u64,
+    /// How it ended.
+    pub ending: Ending,
+    /// Connections at that time.
+    pub counts: Counts,
+    /// Other backends that were tried.
+    pub retries: usize,
+}
+
+/// What the line is about.
+#[derive(Debug, Clone)]
+pub enum What<'a> {
+    /// A TCP connection.
+    Tcp,
+    /// A request and its answer.
+    Http {
+        /// What was asked; nothing, if that could not be understood.
+        asked: Option<Asked<'a>>,
+        /// The status of the answer; zero, if none was begun.
+        status: u16,
+        /// Bytes of the answer without its head.
+        body: u64,
+    },
+}
+
+/// A request, in the letters of the client.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    /// GET and the like.
+    pub method: &'a [u8],
+    /// What follows it.
+    pub target: &'a [u8],
+    /// The version.
+    pub version: Version,
+    /// Whom it asked; empty, if it did not say.
+    pub host: &'a [u8],
+    /// Referer, or empty.
+    pub referer: &'a [u8],
+    /// User-Agent, or empty.
+    pub user_agent: &'a [u8],
+}
+
+/// Who answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Server<'a> {
+    /// Nobody was there.
+    Nobody,
+    /// We did: health, statistics.
+    Ourselves,
+    /// The backend of this name, or it was tried last.
+    Backend(&'a str),
+}
+
+/// How long it took to get so far; `None`, if it never did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Times {
+    /// From the first byte of a request's head to its last.
+    pub head: Option<Duration>,
+    /// From there to a backend being sought.
+    pub queue: Option<Duration>,
+    /// From there to its being connected.
+    pub connect: Option<Duration>,
+    /// From there to the head of its answer.
+    pub answer: Option<Duration>,
+    /// All together.
+    pub total: Duration,
+}
+
+/// Connections, this one included as long as it is there.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Clients, at all listeners.
+    pub process: u64,
+    /// Clients at this listener.
+    pub front: u64,
+    /// Requests in flight, or connections, to all backends.
+    pub pool: u64,
+    /// The same to this backend.
+    pub backend: u64,
+}
+
+/// Who ended it before its time, and what it was doing then: HAProxy's termination state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ending {
+    /// Who.
+    pub who: Who,
+    /// Doing what.
+    pub when: When,
+}
+
+/// Who ended it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Who {
+    /// Nobody: it came to its end.
+    Nobody,
+    /// The client broke off.
+    Client,
+    /// The client took too long.
+    ClientTimeout,
+    /// The backend refused, or broke off.
+    Server,
+    /// The backend took too long.
+    ServerTimeout,
+    /// We refused to pass it on.
+    Proxy,
+    /// We answered it.
+    Local,
+    /// We had no descriptor, memory or port left.
+    Resource,
+    /// Its backend went down.
+    Down,
+    /// The operator stopped us.
+    Killed,
+}
+
+/// What was going on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum When {
+    /// Nothing: it was over.
+    Over,
+    /// The request's head was awaited, or looked at.
+    Request,
+    /// A backend was sought and connected to.
+    Connect,
+    /// The answer's head was awaited.
+    Head,
+    /// Bytes were on their way.
+    Data,
+}
+
+impl Ending {
+    /// It came to its end.
+    pub const WELL: Ending = Ending { who: Who::Nobody, when: When::Over };
+
+    /// HAProxy's two letters.
+    pub fn letters(self) -> [u8; 2] {
+        let who = match self.who {
+            Who::Nobody => b'-',
+            Who::Client => b'C',
+            Who::ClientTimeout => b'c',
+            Who::Server => b'S',
+            Who::ServerTimeout => b's',
+            Who::Proxy => b'P',
+            Who::Local => b'L',
+            Who::Resource => b'R',
+            Who::Down => b'D',
+            Who::Killed => b'K',
+        };
+        let when = match self.when {
+            When::Over => b'-',
+            When::Request => b'R',
+            When::Connect => b'C',
+            When::Head => b'H',
+            When::Data => b'D',
+        };
+        [who, when]
+    }
+
+    /// The first letter in a word.
+    pub fn word(self) -> &'static str {
+        match self.who {
+            Who::Nobody => "finished",
+            Who::Client => "client-aborted",
+            Who::ClientTimeout => "client-timeout",
+            Who::Server => "backend-failed",
+            Who::ServerTimeout => "backend-timeout",
+            Who::Proxy => "refused",
+            Who::Local => "answered-here",
+            Who::Resource => "out-of-resources",
+            Who::Down => "backend-down",
+            Who::Killed => "stopped",
+        }
+    }
+}
+
+impl Record<'_> {
+    /// When it was over.
+    pub fn ended(&self) -> SystemTime {
+        self.began + self.times.total
+    }
+}
+
+/// Date and time of day in UTC, the only time that is the same in every log.
+pub(super) fn utc(time: SystemTime) -> DateTime {
+    let timestamp = jiff::Timestamp::try_from(time).unwrap_or_default();
+    Offset::UTC.to_datetime(timestamp)
+}
+
+/// The month's name in logs.
+pub(super) fn month(time: DateTime) -> &'static str {
+    const NAMES: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    NAMES[usize::from(time.month().unsigned_abs().clamp(1, 12)) - 1]
+}
+
+/// Append text of a client within quotes, so that it ends where its quotes do: what could be
+/// mistaken for the log's own becomes `\xNN`, as nginx writes it. Nothing at all is a dash.
+pub(super) fn quoted(parts: &[&[u8]], out: &mut Vec<u8>) {
+    out.push(b'"');
+    if parts.iter().all(|part| part.is_empty()) {
+        out.push(b'-');
+    }
+    for &byte in parts.iter().copied().flatten() {
+        match byte {
+            b'"' | b'\\' | ..b' ' | 0x7f.. => {
+                const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+                let (high, low) = (usize::from(byte >> 4), usize::from(byte & 15));
+                out.extend([b'\\', b'x', DIGITS[high], DIGITS[low]]);
+            }
+            byte => out.push(byte),
+        }
+    }
+    out.push(b'"');
+}
+
+/// The words of a version.
+pub(super) fn version(version: Version) -> &'static str {
+    match version {
+        Version::Http10 => "HTTP/1.0",
+        Version::Http11 => "HTTP/1.1",
+    }
+}
