@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use mio::Registry;
 
+use crate::access_log::AccessLog;
 use crate::backends::{BackendId, Backends};
 use crate::config::{Cidr, Config, HashKey, OnDown};
 use crate::event::{Key, RunQueue, Slots, Timers};
@@ -40,6 +41,8 @@ pub struct Context {
     pub run_queue: RunQueue,
     /// Counters.
     pub stats: Stats,
+    /// What is written of each exchange, if anything is.
+    pub access_log: Option<Box<AccessLog>>,
     /// The operator's times and limits.
     pub settings: Settings,
     /// We are stopping: no connection is kept for another request.
@@ -147,6 +150,7 @@ impl Context {
             connections: Slots::default(),
             run_queue: RunQueue::default(),
             stats: Stats::default(),
+            access_log: None,
             settings,
             draining: false,
             retired: Vec::new(),

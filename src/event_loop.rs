@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 use log::{debug, info, warn};
 use mio::{Events, Poll};
 
+use crate::access_log::AccessLog;
 use crate::backends::{BackendId, Backends, Flip};
 use crate::config::{Config, OnDown, Protocol, duration_text};
 use crate::context::{Context, Settings, User};
@@ -33,8 +34,8 @@ use crate::limits::{
 use crate::logging::LogSink;
 use crate::net::descriptors::Share;
 use crate::net::{Accepted, Listener, PipePool, Stream};
-use crate::relay::{self, Pair, Reason, Verdict, http};
-use crate::stats::Seldom;
+use crate::relay::{self, Pair, Reason, Verdict, account, http};
+use crate::stats::{Front, Seldom};
 use crate::status;
 
 /// The loop and everything it owns.
@@ -100,6 +101,7 @@ impl EventLoop {
         backends: Backends,
         share: Share,
         log: LogSink,
+        access_log: Option<AccessLog>,
     ) -> io::Result<EventLoop> {
         let now = Instant::now();
         let poll = Poll::new()?;
@@ -108,6 +110,7 @@ impl EventLoop {
         let pipes = PipePool::new(share.pipes);
         let registry = poll.registry().try_clone()?;
         let mut cx = Context::new(registry, backends, pipes, settings, now);
+        cx.access_log = access_log.map(Box::new);
         let mut random = fastrand::Rng::with_seed(seed);
         let (interval, timeout) = (config.check_interval, config.check_timeout);
         let health = Health::new(&config.check, interval, timeout, &mut random, &mut cx);
@@ -148,10 +151,15 @@ impl EventLoop {
             self.accept();
             self.follow_up();
             self.reap();
+            self.write_access_log();
             self.cx.stats.turns += 1;
             self.cx.stats.longest_turn = self.cx.stats.longest_turn.max(began.elapsed());
             #[cfg(debug_assertions)]
             self.check_invariants();
+        }
+        if let Some(log) = &mut self.cx.access_log {
+            log.try_again();
+            log.tell(self.cx.now, true);
         }
         self.log.write_kept();
         Ok(())
@@ -161,6 +169,8 @@ impl EventLoop {
         let key = Key { index: self.listeners.len() as u32, generation: 0 };
         listener.register(&self.cx.registry, Owner::Listener(key))?;
         let timer = self.cx.timers.create(Owner::Listener(key));
+        let name = format!("{protocol}://{}", listener.address());
+        self.cx.stats.fronts.push(Front { name, open: 0 });
         self.listeners.push(Entrance { listener, protocol, timer, paused: false });
         Ok(())
     }
@@ -277,10 +287,7 @@ impl EventLoop {
                 return;
             }
             match entrance.listener.accept() {
-                Accepted::Client(stream, address) => {
-                    let protocol = entrance.protocol;
-                    self.open_pair(stream, address, protocol);
-                }
+                Accepted::Client(stream, address) => self.open_pair(stream, address, index),
                 Accepted::GaveUp => {}
                 Accepted::Nobody => return,
                 Accepted::Failed(error) => {
@@ -347,7 +354,9 @@ impl EventLoop {
         while let Some(key) = self.dead.pop() {
             let Some(mut pair) = self.pairs.remove(key) else { continue };
             let reason = pair.closing.unwrap_or(Reason::Finished);
+            account::close(&mut pair, reason, &mut self.cx);
             self.cx.stats.open -= 1;
+            self.cx.stats.fronts[pair.front].open -= 1;
             self.count_end(&pair, reason);
             let torn = pair.torn_ends(reason);
             if torn.client {
@@ -366,18 +375,39 @@ impl EventLoop {
         self.cx.reap_connections();
     }
 
+    /// The lines of this turn go out together. What the file does not take waits for a timer.
+    fn write_access_log(&mut self) {
+        let Some(log) = &mut self.cx.access_log else { return };
+        log.flush();
+        log.tell(self.cx.now, false);
+        if log.is_behind() && !self.chores.log_armed {
+            self.chores.log_armed = true;
+            self.cx.timers.arm(self.chores.log, self.cx.now + LOG_RETRY);
+        }
+    }
+
+    fn reopen_access_log(&mut self) {
+        match &mut self.cx.access_log {
+            Some(log) => log.reopen(),
+            None => debug!("SIGHUP: there is no access log to open anew"),
+        }
+    }
+
     fn may_accept(&self) -> bool {
         self.phase == Phase::Serving && self.pairs.len() < self.cx.settings.max_connections
     }
 
-    fn open_pair(&mut self, stream: Stream, address: SocketAddr, protocol: Protocol) {
+    fn open_pair(&mut self, stream: Stream, address: SocketAddr, front: usize) {
+        let protocol = self.listeners[front].protocol;
+        self.cx.stats.fronts[front].open += 1;
         self.cx.stats.accepted += 1;
         self.cx.stats.open += 1;
         self.pair_number += 1;
         let (number, now, timers) = (self.pair_number, self.cx.now, &mut self.cx.timers);
         let key = self.pairs.insert_with(|key| {
             let timer = timers.create(Owner::Pair(key));
-            Pair::new(key, number, protocol, (stream, address), timer, now)
+            let client = (stream, address);
+            Pair { front, ..Pair::new(key, number, protocol, client, timer, now) }
         });
         debug!("pair {number}: accepted {address}");
         self.with_pair(key, relay::open);
@@ -439,6 +469,7 @@ impl EventLoop {
         for wish in wishes {
             match (wish, self.phase) {
                 (Wish::Status, _) => self.log_status(),
+                (Wish::Reopen, _) => self.reopen_access_log(),
                 (Wish::Stop, Phase::Serving) => self.begin_to_drain(),
                 (Wish::Stop, _) => {
                     info!("stopping at once, {} connections are cut off", self.pairs.len());
@@ -502,6 +533,9 @@ impl EventLoop {
                 self.chores.log_armed = false;
                 self.log.write_kept();
                 self.cx.stats.log_dropped = self.log.dropped();
+                if let Some(log) = &mut self.cx.access_log {
+                    log.try_again();
+                }
             }
             Chore::Status => {
                 self.log_status();

@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use log::{info, warn};
 
+use crate::access_log::AccessLog;
 use crate::backends::{Backends, Member, Policy, RiseFall};
 use crate::balance;
 use crate::config::{BackendSpec, Check, Config, Listen, Protocol};
@@ -52,7 +53,8 @@ pub fn start(config: &Config, log: LogSink) -> Result<EventLoop, StartError> {
             backends.weights(id).0
         );
     }
-    let looping = EventLoop::new(config, seed, listeners, backends, share, log)
+    let access_log = open_access_log(config)?;
+    let looping = EventLoop::new(config, seed, listeners, backends, share, log, access_log)
         .map_err(|error| StartError::new("cannot start the event loop", &error))?;
     announce(&fronts);
     if let (Some(demo), Some(front)) = (demo, fronts.first()) {
@@ -60,6 +62,13 @@ pub fn start(config: &Config, log: LogSink) -> Result<EventLoop, StartError> {
         demo::start_traffic(front.0, DEMO_CLIENTS);
     }
     Ok(looping)
+}
+
+fn open_access_log(config: &Config) -> Result<Option<AccessLog>, StartError> {
+    let Some(place) = &config.access_log else { return Ok(None) };
+    let opened = AccessLog::open(place, config.access_log_format, Instant::now());
+    let what = format!("--access-log {place}");
+    opened.map(Some).map_err(|error| StartError::new(&what, &error))
 }
 
 fn start_demo(seed: u64) -> Result<Demo, StartError> {

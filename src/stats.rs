@@ -11,6 +11,8 @@ use histogram::RecentTimes;
 pub struct Stats {
     /// Clients here now.
     pub open: u64,
+    /// The listeners.
+    pub fronts: Vec<Front>,
     /// Clients accepted.
     pub accepted: u64,
     /// Pairs closed because both sides had finished.
@@ -42,6 +44,22 @@ pub struct Stats {
 #[derive(Debug, Default)]
 pub struct Seldom {
     last: Option<Instant>,
+}
+
+/// A listener, as others see it.
+#[derive(Debug, Clone)]
+pub struct Front {
+    /// What is spoken there, and where: `http://127.0.0.1:8000`.
+    pub name: String,
+    /// Clients of it here now.
+    pub open: u64,
+}
+
+impl Stats {
+    /// The name of a listener, and how many clients it has.
+    pub fn front(&self, index: usize) -> (&str, u64) {
+        self.fronts.get(index).map_or(("", 0), |front| (&front.name, front.open))
+    }
 }
 
 /// What became of the requests that a backend was given.

@@ -127,6 +127,8 @@ pub struct Backends {
     policy: Policy,
     /// How many are up.
     up: usize,
+    /// Connections to all of them.
+    busy: u64,
     /// How many are available and no backup.
     primaries: usize,
     /// How many are in a slow start.
@@ -153,6 +155,7 @@ impl Backends {
             balance,
             policy,
             up: members.len(),
+            busy: 0,
             primaries: 0,
             ramping: 0,
             idle: 0,
@@ -209,6 +212,7 @@ impl Backends {
         backend.total += 1;
         backend.rate.count(now);
         self.candidates.candidate_mut(id.0 as usize).connections += 1;
+        self.busy += 1;
         self.refresh(id.0 as usize);
     }
 
@@ -217,6 +221,7 @@ impl Backends {
         let candidate = self.candidates.candidate_mut(id.0 as usize);
         debug_assert!(candidate.connections > 0, "closed more than were opened");
         candidate.connections = candidate.connections.saturating_sub(1);
+        self.busy = self.busy.saturating_sub(1);
         self.refresh(id.0 as usize);
     }
 
@@ -350,6 +355,11 @@ impl Backends {
         self.candidates[id.0 as usize].connections
     }
 
+    /// Connections open or being opened to all of them.
+    pub fn all_connections(&self) -> u64 {
+        self.busy
+    }
+
     /// The operator's weight, and the weight in force in units of 1 / [`WEIGHT_ONE`].
     pub fn weights(&self, id: BackendId) -> (u32, u32) {
         let candidate = &self.candidates[id.0 as usize];
@@ -377,6 +387,7 @@ impl Backends {
         assert_eq!(idle, self.idle, "idle connections, counted");
         let sum: usize = self.candidates.iter().map(|c| c.connections as usize).sum();
         assert_eq!(sum, open, "counts and connections");
+        assert_eq!(sum as u64, self.busy, "counts and their sum");
         assert_eq!(self.up, self.list.iter().filter(|b| b.state.is_up()).count(), "up");
         let available = |backend: &&Backend| backend.available && !backend.backup;
         assert_eq!(self.primaries, self.list.iter().filter(available).count(), "primaries");

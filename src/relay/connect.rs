@@ -50,6 +50,9 @@ pub fn start_or_reuse(
     if let Some(key) = cx.unpark(backend, pair.key) {
         pair.connection = Some(key);
         pair.stage = Stage::Relaying;
+        if let Some(account) = &mut pair.account {
+            account.connected(cx.now);
+        }
         return Ok(Found::Idle);
     }
     open(pair, backend, cx).map(|()| Found::New)
@@ -60,6 +63,9 @@ fn pick(pair: &mut Pair, cx: &mut Context) -> Result<BackendId, Attempt> {
     let ask = Ask { client: pair.client_address.ip(), key: pair.hash_key, now: cx.now };
     let picked = cx.backends.pick(&ask, &pair.tried);
     let backend = picked.map_err(|refusal| Attempt::Over(refused(pair, refusal)))?;
+    if let Some(account) = &mut pair.account {
+        account.picked(backend, pair.tried.len());
+    }
     if log_enabled!(Level::Debug) {
         let why = cx.backends.why(backend, &pair.tried, cx.now);
         debug!("pair {}: connecting: {why}", pair.number);
@@ -120,6 +126,9 @@ pub fn connected(pair: &mut Pair, cx: &mut Context) {
     pair.stage = Stage::Relaying;
     pair.connect_fault = None;
     pair.active_at = cx.now;
+    if let Some(account) = &mut pair.account {
+        account.connected(cx.now);
+    }
 }
 
 /// The backend did not take the connection: let go of it. Says whether another one may be tried.

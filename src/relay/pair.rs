@@ -18,6 +18,7 @@ use crate::context::Context;
 use crate::event::{Key, TimerKey};
 use crate::net::{Fault, Stream};
 
+use super::account::Account;
 use super::duplex::{Break, Duplex};
 use super::http::Http;
 use super::pump::{Flow, State};
@@ -29,6 +30,8 @@ pub struct Pair {
     pub key: Key,
     /// What the log calls it; counted up from 1.
     pub number: u64,
+    /// At which listener it came.
+    pub front: usize,
     /// The client's socket.
     pub client: Stream,
     /// Where the client is.
@@ -37,6 +40,8 @@ pub struct Pair {
     pub connection: Option<Key>,
     /// What HTTP needs to know of the client; nothing, for a TCP pair.
     pub http: Option<Box<Http>>,
+    /// What the access log will say of what is being done.
+    pub account: Option<Box<Account>>,
     /// The bytes both ways.
     pub duplex: Duplex,
     /// What it is placed by instead of the client's address.
@@ -130,10 +135,12 @@ impl Pair {
         Pair {
             key,
             number,
+            front: 0,
             client: client.0,
             client_address: client.1,
             connection: None,
             http: (protocol == Protocol::Http).then(Box::default),
+            account: None,
             duplex: Duplex::default(),
             hash_key: None,
             stage: Stage::Picking,

@@ -51,6 +51,9 @@ fn process(it: &mut Object<'_>, cx: &Context) {
     it.number("retries", stats.retries);
     it.number("out_of_descriptors", stats.exhausted + stats.accept_failures);
     it.number("log_lines_dropped", stats.log_dropped);
+    if let Some(log) = &cx.access_log {
+        it.number("access_log_lines_dropped", log.dropped());
+    }
     it.number("turns", stats.turns);
     it.decimal("longest_turn_ms", millis(stats.longest_turn));
 }

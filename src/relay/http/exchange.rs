@@ -15,6 +15,7 @@
 use std::io::IoSlice;
 use std::time::Instant;
 
+use crate::access_log::Who;
 use crate::backends::BackendId;
 use crate::balance;
 use crate::config::HashKey;
@@ -25,6 +26,7 @@ use crate::http::{Asked, BadBody, Decoder, Framing, Lists, RequestHead, Trailers
 use crate::net::{Connect, Fault, Socket, Stream, Supplies};
 use crate::stats::Failure;
 
+use super::super::account;
 use super::super::connect::{self, Attempt, Found};
 use super::super::pair::{Pair, Reason, Stage};
 use super::carry::{self, Body, Carried, Way};
@@ -130,7 +132,10 @@ pub(super) fn proceed(
         }
         Turn::Complete => exchange.finish(http, pair, cx),
         Turn::Nothing(fault) => exchange.recover(fault, http, pair, cx),
-        Turn::Bad(why) => exchange.reply(502, why, http, pair, cx),
+        Turn::Bad(why) => {
+            blame(Who::Proxy, pair);
+            exchange.reply(502, why, http, pair, cx)
+        }
         Turn::Reply(status, why) => exchange.reply(status, why, http, pair, cx),
         Turn::Switched => exchange.switch(http, pair, cx),
         Turn::Close(reason) => Step::Close(reason),
@@ -157,6 +162,12 @@ pub(super) fn too_late(
         exchange.reply(504, "the backend did not answer in time", http, pair, cx)
     } else {
         exchange.reply(408, "the request body took too long", http, pair, cx)
+    }
+}
+
+fn blame(who: Who, pair: &mut Pair) {
+    if let Some(account) = &mut pair.account {
+        account.blame(who);
     }
 }
 
@@ -239,10 +250,20 @@ impl Exchange {
     }
 
     /// What the answer says of its backend.
-    fn judge(&self, backend: BackendId, had_begun: bool, turn: &Turn, cx: &mut Context) {
+    fn judge(
+        &self,
+        backend: BackendId,
+        had_begun: bool,
+        turn: &Turn,
+        pair: &mut Pair,
+        cx: &mut Context,
+    ) {
         let took = cx.now.saturating_duration_since(self.asked_at);
-        if let Some(status) = self.answer.status().filter(|_| !had_begun) {
+        if let Some((status, head_bytes)) = self.answer.head().filter(|_| !had_begun) {
             cx.backends.answered(backend, status, took, cx.now);
+            if let Some(account) = &mut pair.account {
+                account.answered(status, head_bytes, cx.now);
+            }
         }
         if let Turn::Bad(_) | Turn::Close(Reason::BackendBroke(_)) = turn {
             cx.backends.unanswered(backend, Failure::Broken);
@@ -354,7 +375,7 @@ impl Exchange {
         let turn = self.both_ways(cookie.as_deref(), http, pair, cx);
         let after = pair.duplex.moved();
         cx.backends.moved(backend, after.0 - before.0, after.1 - before.1);
-        self.judge(backend, had_begun, &turn, cx);
+        self.judge(backend, had_begun, &turn, pair, cx);
         turn
     }
 
@@ -470,6 +491,7 @@ impl Exchange {
 
     /// The answer is complete: the connection goes back, and the client may ask on.
     fn finish(self, http: &mut Http, pair: &mut Pair, cx: &mut Context) -> Step {
+        account::finish(pair, cx);
         let keeps_backend = self.answer.keeps_backend() && self.is_asked && !self.deaf;
         if let Some(key) = pair.connection.take() {
             if keeps_backend && !cx.draining { cx.park(key) } else { cx.retire(key) }
@@ -547,7 +569,10 @@ impl Exchange {
             Reason::ConnectFailed(Fault::TimedOut) => (504, "no backend took the connection"),
             Reason::ConnectFailed(_) => (502, "no backend could be reached"),
             Reason::Refused(_) => (503, "no backend is there for this"),
-            Reason::Exhausted => (503, "out of descriptors, memory or ports"),
+            Reason::Exhausted => {
+                blame(Who::Resource, pair);
+                (503, "out of descriptors, memory or ports")
+            }
             reason => return Step::Close(reason),
         };
         self.reply(status, why, http, pair, cx)

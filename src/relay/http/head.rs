@@ -5,6 +5,7 @@ use crate::http::{Parse, parse_request};
 use crate::limits::HTTP_FRAMING_ROOM;
 use crate::net::{Fault, Received, Socket};
 
+use super::super::account;
 use super::super::pair::{Pair, Reason};
 use super::{Http, Step, client_broke, exchange, pages, reply};
 
@@ -35,7 +36,7 @@ pub(super) fn read(http: &mut Http, pair: &mut Pair, cx: &mut Context) -> Step {
     match parse_request(bytes, &mut http.scan, &mut cx.http.fields) {
         Parse::Done(head) => {
             http.input.clear();
-            http.head_since = None;
+            account::begin_request(&head, http.head_since.take(), pair, cx);
             pages::answer(&head, total, http, pair, cx)
                 .unwrap_or_else(|| exchange::begin(&head, total, http, pair, cx))
         }

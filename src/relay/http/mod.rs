@@ -107,6 +107,11 @@ pub fn is_resting(pair: &Pair) -> bool {
     pair.http.as_deref().is_some_and(resting)
 }
 
+/// When the first byte came of a head that is not whole, and never will be.
+pub fn partial_head(pair: &Pair) -> Option<Instant> {
+    pair.http.as_deref().and_then(|http| http.head_since)
+}
+
 fn take_turn(
     mut http: Box<Http>,
     turn: fn(&mut Http, &mut Pair, &mut Context) -> Step,

@@ -6,12 +6,14 @@
 
 use std::io::IoSlice;
 
+use crate::access_log::Who;
 use crate::context::Context;
 use crate::http::answer::{self, How};
 use crate::http::{Framing, Method, RequestHead};
 use crate::limits::BUFFER_BYTES;
 use crate::status::numbers;
 
+use super::super::account;
 use super::super::pair::Pair;
 use super::{Http, Phase, Step, client_broke, reply};
 
@@ -47,20 +49,30 @@ pub(super) fn answer(
         http.keep(&cx.scratch[head.length..total]);
     }
     let mut bytes = Vec::new();
-    match (which, head.method) {
+    let status = match (which, head.method) {
         (_, method) if !matches!(method, Method::Get | Method::Head) => {
             answer::not_allowed(how, &mut bytes);
+            405
         }
         (Which::Health, _) if cx.backends.up() > 0 => {
             answer::page(200, "text/plain", b"OK", how, &mut bytes);
+            200
         }
-        (Which::Health, _) => answer::answer(503, "no backend is up", how, &mut bytes),
+        (Which::Health, _) => {
+            answer::answer(503, "no backend is up", how, &mut bytes);
+            503
+        }
         (Which::Stats, _) => {
             let mut body = Vec::new();
             numbers::write(cx, &mut body);
             answer::page(200, "application/json", &body, how, &mut bytes);
+            200
         }
+    };
+    if let Some(account) = &mut pair.account {
+        account.blame(Who::Local);
     }
+    account::own_answer(status, &bytes, None, pair, cx);
     Some(proceed(Box::new(Page { bytes, sent: 0, keep_alive }), http, pair, cx))
 }
 

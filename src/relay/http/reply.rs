@@ -7,6 +7,7 @@ use crate::http::answer::{self, How};
 use crate::limits::HTTP_LINGER_BYTES_MAX;
 use crate::net::{Fault, Received, Socket};
 
+use super::super::account;
 use super::super::pair::{Pair, Reason};
 use super::{Http, Phase, Step, client_broke};
 
@@ -48,6 +49,7 @@ pub(super) fn answer(
     answer::answer(status, why, how, &mut flat);
     let flow = &mut pair.duplex.response;
     let sent = flow.offer(&[IoSlice::new(&flat)], &mut pair.client, &mut cx.buffers);
+    account::own_answer(status, &flat, http.head_since.take(), pair, cx);
     cx.http.flat = flat;
     match sent {
         Ok(()) => Step::Next,

@@ -20,6 +20,8 @@ pub(super) struct Answer {
     /// 100 Continue or the like has come.
     spoke: bool,
     coming: Option<Coming>,
+    /// Bytes of the heads that were passed on.
+    head_bytes: usize,
 }
 
 /// An answer whose head has been passed on.
@@ -66,9 +68,9 @@ impl Answer {
         self.coming.is_some()
     }
 
-    /// Its status, once its head came.
-    pub fn status(&self) -> Option<u16> {
-        self.coming.as_ref().map(|coming| coming.status)
+    /// Its status and the bytes of its head, once that came.
+    pub fn head(&self) -> Option<(u16, u64)> {
+        self.coming.as_ref().map(|coming| (coming.status, self.head_bytes as u64))
     }
 
     /// Whether the client was told that it may ask on.
@@ -170,6 +172,7 @@ impl Answer {
         }
         way.lists.outgoing.clear();
         rewrite::response(head, &way.lists.fields, bytes, &to.back(), &mut way.lists.outgoing);
+        self.head_bytes += way.lists.outgoing.len();
         match way.offer(total) {
             Ok(()) => None,
             Err(fault) => Some(Answered::ClientBroke(fault)),
@@ -194,6 +197,7 @@ impl Answer {
             &to.back(),
             &mut way.lists.outgoing,
         );
+        self.head_bytes += way.lists.outgoing.len();
         let keep = if to.takes_trailers { Trailers::Keep } else { Trailers::Drop };
         let mut body = Body::new(Decoder::new(head.framing, keep), leaves.framing);
         if let Err(bad) = body.take(bytes, head.length, way.lists) {

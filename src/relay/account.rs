@@ -1,0 +1,304 @@
+//! What a pair's next line in the access log will say, gathered as it happens.
+//!
+//! ```text
+//!   begin --- picked --- connected --- answered --- finish, own_answer or close: the line
+//! ```
+//!
+//! A pair has an account only while there is an access log and something to account for: a TCP
+//! connection, or one exchange of HTTP, each with its own. Nothing here decides anything.
+
+use std::time::{Duration, Instant};
+
+use crate::access_log::{Asked, Counts, Ending, Record, Server, Times, What, When, Who};
+use crate::backends::BackendId;
+use crate::context::Context;
+use crate::http::{RequestHead, Version};
+use crate::net::Fault;
+
+use super::http::partial_head;
+use super::pair::{Pair, Reason};
+
+/// See the head of the file.
+#[derive(Debug)]
+pub struct Account {
+    began: Instant,
+    about: About,
+    /// When the request's head was whole; of a TCP connection, when it came.
+    asked_at: Option<Instant>,
+    backend: Option<BackendId>,
+    connected_at: Option<Instant>,
+    answered_at: Option<Instant>,
+    status: u16,
+    /// Bytes of the answer's head.
+    head_bytes: u64,
+    /// Bytes that the pair had moved before, to the backend and to the client.
+    before: (u64, u64),
+    retries: usize,
+    /// Who is to blame, where the status does not tell.
+    blamed: Option<Who>,
+}
+
+#[derive(Debug)]
+enum About {
+    Tcp,
+    /// What could not be understood.
+    NoRequest,
+    Request(Words),
+}
+
+/// A request in its client's words, one after another in one piece of memory.
+#[derive(Debug)]
+struct Words {
+    text: Vec<u8>,
+    /// Where method, target, host, referer and user agent end.
+    ends: [usize; 5],
+    version: Version,
+}
+
+impl Account {
+    fn new(began: Instant, about: About, pair: &Pair) -> Box<Account> {
+        Box::new(Account {
+            began,
+            about,
+            asked_at: None,
+            backend: None,
+            connected_at: None,
+            answered_at: None,
+            status: 0,
+            head_bytes: 0,
+            before: pair.duplex.moved(),
+            retries: 0,
+            blamed: None,
+        })
+    }
+
+    /// A backend was picked, after so many others.
+    pub fn picked(&mut self, backend: BackendId, retries: usize) {
+        (self.backend, self.retries, self.connected_at) = (Some(backend), retries, None);
+    }
+
+    /// It is connected.
+    pub fn connected(&mut self, now: Instant) {
+        self.connected_at = Some(now);
+    }
+
+    /// The head of its answer was passed on, in so many bytes.
+    pub fn answered(&mut self, status: u16, head_bytes: u64, now: Instant) {
+        (self.status, self.head_bytes, self.answered_at) = (status, head_bytes, Some(now));
+    }
+
+    /// This one is to blame for what follows.
+    pub fn blame(&mut self, who: Who) {
+        self.blamed = Some(who);
+    }
+
+    /// What our own answer says of who failed.
+    fn ending_of(&self, status: u16) -> Ending {
+        let seeking = if self.connected_at.is_some() { When::Head } else { When::Connect };
+        let (who, when) = match (status, &self.about) {
+            (408, About::NoRequest) => (Who::ClientTimeout, When::Request),
+            (408, _) => (Who::ClientTimeout, When::Data),
+            (502 | 503, _) => (Who::Server, seeking),
+            (504, _) => (Who::ServerTimeout, seeking),
+            _ => (Who::Proxy, When::Request),
+        };
+        match self.blamed {
+            Some(Who::Local) => Ending { who: Who::Local, when: When::Request },
+            Some(who) => Ending { who, when },
+            None => Ending { who, when },
+        }
+    }
+
+    /// What it means that the pair is closed for this reason before all was said.
+    fn ending_by(&self, reason: Reason) -> Ending {
+        let is_tcp = matches!(self.about, About::Tcp);
+        let when = match (self.answered_at, self.connected_at, self.backend) {
+            (Some(_), ..) => When::Data,
+            (None, Some(_), _) if is_tcp => When::Data,
+            (None, Some(_), _) => When::Head,
+            (None, None, Some(_)) => When::Connect,
+            (None, None, None) if is_tcp => When::Connect,
+            (None, None, None) => When::Request,
+        };
+        let who = match reason {
+            Reason::Finished => return Ending::WELL,
+            Reason::ClientBroke(_) => Who::Client,
+            Reason::BackendBroke(Fault::TimedOut) | Reason::ConnectFailed(Fault::TimedOut) => {
+                Who::ServerTimeout
+            }
+            Reason::BackendBroke(_) | Reason::ConnectFailed(_) | Reason::Refused(_) => {
+                Who::Server
+            }
+            Reason::Idle | Reason::HalfClosedIdle => Who::ClientTimeout,
+            Reason::BackendDown => Who::Down,
+            Reason::Stopped => Who::Killed,
+            Reason::Exhausted => Who::Resource,
+        };
+        Ending { who, when }
+    }
+
+    fn times(&self, now: Instant) -> Times {
+        let between = |from: Option<Instant>, to: Option<Instant>| {
+            Some(to?.saturating_duration_since(from?))
+        };
+        Times {
+            head: between(Some(self.began), self.asked_at),
+            queue: self.backend.map(|_| Duration::ZERO),
+            connect: between(self.asked_at, self.connected_at),
+            answer: between(self.connected_at, self.answered_at),
+            total: now.saturating_duration_since(self.began),
+        }
+    }
+}
+
+impl Words {
+    fn of(head: &RequestHead, cx: &Context) -> Words {
+        let bytes = &*cx.scratch;
+        let field = |name| cx.http.fields.find(bytes, name).unwrap_or_default();
+        let host = head.host.unwrap_or_default();
+        let spans =
+            [head.method_name, head.target, host, field("referer"), field("user-agent")];
+        let mut text = Vec::with_capacity(spans.iter().map(|span| span.len()).sum());
+        let ends = spans.map(|span| {
+            text.extend_from_slice(span.of(bytes));
+            text.len()
+        });
+        Words { text, ends, version: head.version }
+    }
+
+    fn asked(&self) -> Asked<'_> {
+        let word = |index: usize| {
+            let start = if index == 0 { 0 } else { self.ends[index - 1] };
+            &self.text[start..self.ends[index]]
+        };
+        Asked {
+            method: word(0),
+            target: word(1),
+            version: self.version,
+            host: word(2),
+            referer: word(3),
+            user_agent: word(4),
+        }
+    }
+}
+
+/// A TCP connection was accepted.
+pub fn begin(pair: &mut Pair, cx: &Context) {
+    if cx.access_log.is_some() {
+        let mut account = Account::new(pair.opened_at, About::Tcp, pair);
+        account.asked_at = Some(pair.opened_at);
+        pair.account = Some(account);
+    }
+}
+
+/// The head of a request lies at the beginning of the scratch buffer; its first byte came `since`.
+pub fn begin_request(
+    head: &RequestHead,
+    since: Option<Instant>,
+    pair: &mut Pair,
+    cx: &Context,
+) {
+    if cx.access_log.is_some() {
+        let about = About::Request(Words::of(head, cx));
+        let mut account = Account::new(since.unwrap_or(cx.now), about, pair);
+        account.asked_at = Some(cx.now);
+        pair.account = Some(account);
+    }
+}
+
+/// The answer of a backend is complete.
+pub fn finish(pair: &mut Pair, cx: &mut Context) {
+    if let Some(account) = pair.account.take() {
+        write(&account, Ending::WELL, moved(&account, pair), pair, cx);
+    }
+}
+
+/// We answered ourselves, with these bytes; if there was no request, since its first byte came.
+pub fn own_answer(
+    status: u16,
+    bytes: &[u8],
+    since: Option<Instant>,
+    pair: &mut Pair,
+    cx: &mut Context,
+) {
+    if cx.access_log.is_none() {
+        return;
+    }
+    let began = since.unwrap_or(cx.now);
+    let mut account =
+        pair.account.take().unwrap_or_else(|| Account::new(began, About::NoRequest, pair));
+    let head = bytes.windows(4).position(|end| end == b"\r\n\r\n").map_or(0, |at| at + 4);
+    (account.status, account.head_bytes) = (status, head as u64);
+    let asked = moved(&account, pair).0;
+    let ending = account.ending_of(status);
+    write(&account, ending, (asked, bytes.len() as u64), pair, cx);
+}
+
+/// The pair is closed, perhaps in the middle of something.
+pub fn close(pair: &mut Pair, reason: Reason, cx: &mut Context) {
+    if cx.access_log.is_none() {
+        return;
+    }
+    let begun = pair.account.take();
+    let partial = || Some(Account::new(partial_head(pair)?, About::NoRequest, pair));
+    let Some(mut account) = begun.or_else(partial) else { return };
+    let gave_up = matches!(reason, Reason::ClientBroke(_));
+    if account.status == 0 && gave_up && !matches!(account.about, About::Tcp) {
+        account.status = 499;
+    }
+    write(&account, account.ending_by(reason), moved(&account, pair), pair, cx);
+}
+
+/// Bytes to the backend and to the client since the account was begun.
+fn moved(account: &Account, pair: &Pair) -> (u64, u64) {
+    let (sent, received) = pair.duplex.moved();
+    (sent - account.before.0, received - account.before.1)
+}
+
+fn write(
+    account: &Account,
+    ending: Ending,
+    (received, sent): (u64, u64),
+    pair: &Pair,
+    cx: &mut Context,
+) {
+    let Context { access_log, backends, stats, now, .. } = cx;
+    let Some(log) = access_log else { return };
+    let (front, front_open) = stats.front(pair.front);
+    let backend_name = account.backend.map(|id| &*backends[id].name);
+    let what = match &account.about {
+        About::Tcp => What::Tcp,
+        about => What::Http {
+            asked: if let About::Request(words) = about { Some(words.asked()) } else { None },
+            status: account.status,
+            body: sent.saturating_sub(account.head_bytes),
+        },
+    };
+    let server = match (account.blamed, backend_name) {
+        (Some(Who::Local), _) => Server::Ourselves,
+        (_, Some(name)) => Server::Backend(name),
+        (_, None) => Server::Nobody,
+    };
+    let counts = Counts {
+        process: stats.open,
+        front: front_open,
+        pool: backends.all_connections(),
+        backend: account.backend.map_or(0, |id| u64::from(backends.connections(id))),
+    };
+    let began = log.time_of(account.began, *now);
+    let (client, times) = (pair.client_address, account.times(*now));
+    let retries = account.retries;
+    log.add(&Record {
+        client,
+        front,
+        server,
+        began,
+        what,
+        times,
+        sent,
+        received,
+        ending,
+        counts,
+        retries,
+    });
+}
