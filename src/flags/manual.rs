@@ -31,6 +31,8 @@ Signals:
   SIGUSR1
         Write a page of status to the log: backends, their state, active and
         total connections, load, rates.
+  SIGHUP
+        Open the access log anew, for who moved the old one away.
 
 Exit codes:
   0     Ended as asked.
