@@ -13,13 +13,15 @@
 //! | [`event`] | whose an event is, what is ready, what is due, whose turn it is |
 //! | [`json`], [`outlet`] | writing it; lines for a descriptor that may not take them |
 //! | [`net`] | sockets, buffers, pipes; errors sorted into small enums |
+//! | [`http`] | HTTP/1.1 without sockets: heads, bodies, rewriting, our own answers |
 //! | [`balance`] | one file an algorithm, one trait |
 //! | [`access_log`] | a line for each exchange: three formats, one file |
 //! | [`stats`] | counters, histograms |
-//! | [`backends`] | the set of backends: identity, state, counts, slow start |
+//! | [`backends`] | the set of backends: identity, state, counts, idle connections, slow start |
 //! | [`context`] | what a room may use while a pair or a probe acts |
 //! | [`health`] | probes: what is asked, what an answer means |
 //! | [`relay`] | what happens between a client and a backend |
+//! | [`relay::http`] | the same where HTTP is spoken, request by request |
 //! | [`status`], [`logging`] | the status page; a log that cannot block |
 //! | [`event_loop`] | the turn |
 //! | [`startup`], [`flags`], `main` | names, ports and descriptors; the command line; exit codes |
@@ -40,12 +42,30 @@
 //!   event_loop::reap     the sockets are dropped and the slots freed
 //! ```
 //!
+//! # One HTTP request's walk
+//!
+//! ```text
+//!   event_loop::act        or accept, for a new client
+//!     relay::http::head      read until the head is whole (http::request)
+//!     relay::http::exchange  a backend: the cookie's, or picked; an idle connection, or a new one
+//!       http::rewrite          what the backend is to be told, as a list of slices
+//!       relay::http::carry     the body: chunks framed afresh, all else by relay::pump
+//!   -- next turns --
+//!   event_loop::act
+//!     relay::http::exchange  no byte of an answer? asked again, where that harms nobody
+//!       relay::http::response  the answer's head (http::response, rewrite), then its body
+//!     context::park          whole: the connection goes to its backend's idle list
+//!     relay::http::head      and the client may ask on; if not:
+//!     relay::http::reply     FIN, hear it out for a moment, close
+//! ```
+//!
 //! # The words
 //!
 //! *Client* and *backend* are the people. A *pair* is a client and what is done for it; a *backend
 //! connection* is a socket to a backend; a *direction* is the request's or the response's, and in
-//! the pump each has a *source* and a *target*. A *turn* is one iteration of the loop, a *budget*
-//! what one may do in it, a *probe* a health check.
+//! the pump each has a *source* and a *target*. An *exchange* is an HTTP request and its answer; an
+//! *idle* connection to a backend waits for the next one. A *turn* is one iteration of the loop, a
+//! *budget* what one may do in it, a *probe* a health check.
 
 pub mod access_log;
 pub mod backends;
