@@ -16,9 +16,13 @@ impl Backends {
         if status >= 500 {
             return self.misbehaved(id, took, now);
         }
-        self.list[id.0 as usize].conduct.good();
         let seen = Observation::Connected(took);
         self.balance.observe(&self.candidates, id.0 as usize, seen, now);
+    }
+
+    /// An answer with a status below 500 was whole.
+    pub fn behaved(&mut self, id: BackendId) {
+        self.list[id.0 as usize].conduct.good();
     }
 
     /// A request to it came to nothing.
@@ -89,8 +93,11 @@ impl Backends {
 
     /// Whose cookie this is, if that backend can take a request now.
     pub fn by_token(&self, token: &[u8]) -> Option<BackendId> {
-        let token = u64::from_str_radix(std::str::from_utf8(token).ok()?, 16).ok()?;
-        let (id, _) = self.iter().find(|&(id, _)| self.token(id) == token)?;
+        let ours = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        let text = std::str::from_utf8(token).ok()?;
+        let looks_right = text.len() == 16 && token.iter().all(ours);
+        let token = looks_right.then(|| u64::from_str_radix(text, 16).ok())??;
+        let id = *self.tokens.get(&token)?;
         self.is_available(id.0 as usize).then_some(id)
     }
 }

@@ -4,7 +4,7 @@
 //! ```text
 //!   in --bad answers in a row >= limit--> out for 30 s x (times out so far), at most 5 minutes
 //!    ^                                      |
-//!    +-------- the time is over ------------+     times are forgotten after 5 minutes of good order
+//!    +-------- the time is over ------------+     forgotten after 5 minutes of good order
 //! ```
 //!
 //! The numbers are Envoy's outlier detection's. Who may be left out at all (never the last one,

@@ -15,7 +15,7 @@ mod answers;
 mod eject;
 mod state;
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::fmt::{self, Write as _};
 use std::net::SocketAddr;
 use std::ops::Index;
@@ -139,6 +139,8 @@ pub struct Backends {
     ejected: usize,
     /// Who went up or down since somebody asked.
     flips: Vec<(BackendId, Flip)>,
+    /// Whose sticky cookie is whose.
+    tokens: HashMap<u64, BackendId>,
 }
 
 impl Backends {
@@ -161,6 +163,7 @@ impl Backends {
             idle: 0,
             ejected: 0,
             flips: Vec::new(),
+            tokens: HashMap::new(),
         };
         for member in members {
             set.candidates.push(Candidate {
@@ -172,6 +175,7 @@ impl Backends {
             });
             set.list.push(Backend::new(member, now));
         }
+        set.tokens = set.iter().map(|(id, _)| (set.token(id), id)).collect();
         set.balance.members_changed(&set.candidates);
         set.refresh_all();
         set

@@ -3,18 +3,15 @@
 //! ```text
 //!   HTTP/1.1 502 Bad Gateway
 //!   Content-Type: text/plain
-//!   Content-Length: 47
+//!   Content-Length: 39
 //!   Cache-Control: no-store
 //!   Connection: close
 //!
-//!   502 Bad Gateway: the backend closed unanswered
+//!   502 Bad Gateway: the backend broke off
 //! ```
 
 use super::head::Version;
 use crate::limits::HTTP_RETRY_AFTER_SECONDS;
-
-/// 100 Continue, when the body is wanted before a backend is asked.
-pub const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 /// How an answer is sent.
 #[derive(Debug, Clone, Copy)]

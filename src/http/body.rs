@@ -182,12 +182,12 @@ impl Decoder {
                 State::Extension => self.extension(byte)?,
                 State::SizeEnd => {
                     let next = if self.left == 0 { State::Line } else { State::Data };
-                    self.expect(byte, b'\n', next)?;
+                    self.want(byte, b'\n', next)?;
                     self.extra = 0;
                 }
-                State::DataCr => self.expect(byte, b'\r', State::DataLf)?,
+                State::DataCr => self.want(byte, b'\r', State::DataLf)?,
                 State::DataLf => {
-                    self.expect(byte, b'\n', State::Size)?;
+                    self.want(byte, b'\n', State::Size)?;
                     (self.digits, self.extra) = (0, 0);
                 }
                 State::Line | State::Name | State::Value | State::ValueEnd | State::End => {
@@ -216,7 +216,7 @@ impl Decoder {
         taken
     }
 
-    fn expect(&mut self, byte: u8, wanted: u8, next: State) -> Result<(), BadBody> {
+    fn want(&mut self, byte: u8, wanted: u8, next: State) -> Result<(), BadBody> {
         if byte != wanted {
             return Err(BadBody::LineEnd);
         }

@@ -72,8 +72,8 @@ pub struct Leaves {
     pub keep_alive: bool,
 }
 
-/// Write the head of a request for the backend. Its body is delimited as it came; chunks are written
-/// afresh, see [`chunk`].
+/// Write the head of a request for the backend. Its body is delimited as it came; chunks are
+/// written afresh, see [`chunk`].
 pub fn request(
     head: &RequestHead,
     fields: &Fields,

@@ -59,8 +59,8 @@ mod linux {
             self.held == 0
         }
 
-        /// Move at most `limit` bytes from a socket into the pipe, which must be empty: only then is "would block"
-        /// certain to speak of the socket.
+        /// Move at most `limit` bytes from a socket into the pipe, which must be empty: only then
+        /// is "would block" certain to speak of the socket.
         pub fn fill_from(&mut self, socket: BorrowedFd<'_>, limit: u64) -> Received {
             debug_assert!(self.is_empty(), "a pipe is filled again only once it is empty");
             let room = self.capacity.min(usize::try_from(limit).unwrap_or(usize::MAX));

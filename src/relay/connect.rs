@@ -40,14 +40,16 @@ pub fn start(pair: &mut Pair, cx: &mut Context) -> Result<(), Attempt> {
     open(pair, backend, cx)
 }
 
-/// Take an idle connection to a backend if there is one: to `wanted`, or to one that is picked.
-pub fn start_or_reuse(
+/// Connect to `wanted`, or to a backend that is picked; with `idle`, a connection from the idle
+/// list will do.
+pub fn find(
     wanted: Option<BackendId>,
+    idle: bool,
     pair: &mut Pair,
     cx: &mut Context,
 ) -> Result<Found, Attempt> {
     let backend = wanted.map_or_else(|| pick(pair, cx), Ok)?;
-    if let Some(key) = cx.unpark(backend, pair.key) {
+    if idle && let Some(key) = cx.unpark(backend, pair.key) {
         pair.connection = Some(key);
         pair.stage = Stage::Relaying;
         if let Some(account) = &mut pair.account {

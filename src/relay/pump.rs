@@ -123,7 +123,7 @@ impl Flow {
     }
 
     /// Another message follows in this direction: so many bytes of it are still to be read.
-    pub fn expect(&mut self, bytes: u64) {
+    pub fn begin(&mut self, bytes: u64) {
         debug_assert!(self.state != State::Draining, "the message before has ended");
         (self.state, self.mode, self.streak) = (State::Open, Mode::Copy, 0);
         (self.end, self.left) = (End::None, bytes);

@@ -96,8 +96,8 @@ impl Body {
     /// Let the flow expect what is left, if it is payload alone.
     pub fn announce(&self, flow: &mut Flow) {
         match self.decoder.plain_remaining() {
-            Some(left) if self.plain => flow.expect(left),
-            _ => flow.expect(0),
+            Some(left) if self.plain => flow.begin(left),
+            _ => flow.begin(0),
         }
     }
 

@@ -12,7 +12,8 @@
 //! connection that had waited in the idle list may have been closed meanwhile by its backend: that
 //! counts against nobody.
 
-use std::io::IoSlice;
+mod ending;
+
 use std::time::Instant;
 
 use crate::access_log::Who;
@@ -20,18 +21,19 @@ use crate::backends::BackendId;
 use crate::balance;
 use crate::config::HashKey;
 use crate::context::Context;
-use crate::http::answer::How;
 use crate::http::rewrite::{self, Forward, Proto};
 use crate::http::{Asked, BadBody, Decoder, Framing, Lists, RequestHead, Trailers, Version};
 use crate::net::{Connect, Fault, Socket, Stream, Supplies};
 use crate::stats::Failure;
 
-use super::super::account;
 use super::super::connect::{self, Attempt, Found};
 use super::super::pair::{Pair, Reason, Stage};
 use super::carry::{self, Body, Carried, Way};
 use super::response::{Answer, Answered, Reader};
-use super::{Http, Phase, Step, reply};
+use super::{Http, Phase, Step};
+
+use ending::blame;
+pub(super) use ending::{on_backend_down, too_late};
 
 /// A request that is with a backend.
 #[derive(Debug)]
@@ -142,54 +144,6 @@ pub(super) fn proceed(
     }
 }
 
-/// Nothing moved for too long.
-pub(super) fn too_late(
-    exchange: Box<Exchange>,
-    http: &mut Http,
-    pair: &mut Pair,
-    cx: &mut Context,
-) -> Step {
-    if let Stage::Connecting(_) = pair.stage {
-        return exchange.recover(Fault::TimedOut, http, pair, cx);
-    }
-    if exchange.is_asked {
-        count_timeout(pair, cx);
-    }
-    if exchange.answer.has_begun() {
-        return Step::Close(Reason::BackendBroke(Fault::TimedOut));
-    }
-    if exchange.is_asked {
-        exchange.reply(504, "the backend did not answer in time", http, pair, cx)
-    } else {
-        exchange.reply(408, "the request body took too long", http, pair, cx)
-    }
-}
-
-fn blame(who: Who, pair: &mut Pair) {
-    if let Some(account) = &mut pair.account {
-        account.blame(who);
-    }
-}
-
-fn count_timeout(pair: &Pair, cx: &mut Context) {
-    if let Some(connection) = pair.connection.and_then(|key| cx.connections.get(key)) {
-        cx.backends.unanswered(connection.backend, Failure::Timeout);
-    }
-}
-
-/// The backend went down, and its connections are to be closed.
-pub(super) fn on_backend_down(
-    exchange: Box<Exchange>,
-    http: &mut Http,
-    pair: &mut Pair,
-    cx: &mut Context,
-) -> Step {
-    if exchange.answer.has_begun() {
-        return Step::Close(Reason::BackendDown);
-    }
-    exchange.recover(Fault::TimedOut, http, pair, cx)
-}
-
 impl Turn {
     /// Whether there is nothing more to do in this turn, or ever.
     fn is_over(&self) -> bool {
@@ -279,15 +233,8 @@ impl Exchange {
         cx: &mut Context,
     ) -> Result<(), Reason> {
         loop {
-            let found = if new {
-                connect::start(pair, cx).map(|()| Found::New)
-            } else {
-                connect::start_or_reuse(
-                    self.stuck_to.filter(|_| pair.tried.is_empty()),
-                    pair,
-                    cx,
-                )
-            };
+            let wanted = self.stuck_to.filter(|_| pair.tried.is_empty());
+            let found = connect::find(wanted, !new, pair, cx);
             match found {
                 Ok(found) => {
                     self.reused = found == Found::Idle;
@@ -487,147 +434,5 @@ impl Exchange {
             takes_trailers: self.takes_trailers,
             cookie,
         }
-    }
-
-    /// The answer is complete: the connection goes back, and the client may ask on.
-    fn finish(self, http: &mut Http, pair: &mut Pair, cx: &mut Context) -> Step {
-        account::finish(pair, cx);
-        let keeps_backend = self.answer.keeps_backend() && self.is_asked && !self.deaf;
-        if let Some(key) = pair.connection.take() {
-            if keeps_backend && !cx.draining { cx.park(key) } else { cx.retire(key) }
-        }
-        self.leave_backend(pair, cx);
-        let more_to_hear = !self.is_asked || !http.input.is_empty();
-        match (self.answer.keeps_client() && self.is_asked, more_to_hear) {
-            // We are stopping, and it was told too early that it may ask on.
-            (true, false) if cx.draining => Step::Close(Reason::Finished),
-            (true, _) => Step::Next,
-            (false, false) => Step::Close(Reason::Finished),
-            (false, true) => {
-                http.phase = Phase::Parting(reply::Parting::default());
-                Step::Next
-            }
-        }
-    }
-
-    /// No byte of an answer came. Ask again where that harms nobody.
-    fn recover(
-        mut self: Box<Self>,
-        fault: Fault,
-        http: &mut Http,
-        pair: &mut Pair,
-        cx: &mut Context,
-    ) -> Step {
-        let untouched = pair.duplex.request.moved() == self.moved_before && !self.deaf;
-        let stale = self.reused;
-        if stale {
-            if let Some(key) = pair.connection.take() {
-                cx.retire(key);
-            }
-        } else if let Err(reason) = connect::give_up(pair, fault, cx) {
-            return self.fail(reason, http, pair, cx);
-        }
-        if !untouched && self.again.is_empty() {
-            return self.reply(502, "the backend broke off", http, pair, cx);
-        }
-        if let Err(reason) = self.find_backend(true, pair, cx) {
-            return self.fail(reason, http, pair, cx);
-        }
-        if let Err(fault) = self.send_again(untouched, pair, cx) {
-            return self.recover(fault, http, pair, cx);
-        }
-        http.phase = Phase::Exchange(self);
-        Step::Next
-    }
-
-    fn send_again(
-        &mut self,
-        untouched: bool,
-        pair: &mut Pair,
-        cx: &mut Context,
-    ) -> Result<(), Fault> {
-        let (connection, mut supplies) = cx.connection_and_supplies(pair.connection);
-        let Some(connection) = connection else { return Err(Fault::Reset) };
-        let (flow, backend) = (&mut pair.duplex.request, &mut connection.stream);
-        if untouched {
-            flow.flush_to(backend, &mut supplies)?;
-        } else {
-            flow.end(&mut supplies);
-            flow.expect(0);
-            (self.is_asked, self.deaf) = (false, false);
-            flow.offer(&[IoSlice::new(&self.again)], backend, supplies.buffers)?;
-        }
-        let (id, moved) = (connection.backend, flow.moved() - self.moved_before);
-        cx.backends.moved(id, moved, 0);
-        connect::see(self.moved_before, pair, cx);
-        Ok(())
-    }
-
-    /// No backend can be had.
-    fn fail(self, reason: Reason, http: &mut Http, pair: &mut Pair, cx: &mut Context) -> Step {
-        let (status, why) = match reason {
-            Reason::ConnectFailed(Fault::TimedOut) => (504, "no backend took the connection"),
-            Reason::ConnectFailed(_) => (502, "no backend could be reached"),
-            Reason::Refused(_) => (503, "no backend is there for this"),
-            Reason::Exhausted => {
-                blame(Who::Resource, pair);
-                (503, "out of descriptors, memory or ports")
-            }
-            reason => return Step::Close(reason),
-        };
-        self.reply(status, why, http, pair, cx)
-    }
-
-    /// Answer the client ourselves. Nothing of an answer was sent before.
-    fn reply(
-        self,
-        status: u16,
-        why: &str,
-        http: &mut Http,
-        pair: &mut Pair,
-        cx: &mut Context,
-    ) -> Step {
-        if let Some(key) = pair.connection.take() {
-            let connection = cx.connections.get(key).filter(|_| !self.is_asked);
-            // The half of a request must not look like the whole.
-            connection.iter().for_each(|connection| connection.stream.reset_on_close());
-            cx.retire(key);
-        }
-        self.leave_backend(pair, cx);
-        // A body that is not read to its end stands between this request and the next.
-        let whole = self.is_asked || self.request.is_read();
-        let how = How {
-            version: self.version,
-            keep_alive: self.keep_alive && whole && !cx.draining,
-            head_request: self.asked.head_request,
-        };
-        reply::answer(status, why, how, http, pair, cx)
-    }
-
-    /// Nothing is on its way to a backend any more.
-    fn leave_backend(&self, pair: &mut Pair, cx: &mut Context) {
-        let (_, mut supplies) = cx.connection_and_supplies(None);
-        pair.duplex.request.end(&mut supplies);
-        pair.tried.clear();
-        pair.stage = Stage::Relaying;
-    }
-
-    /// 101: from now on bytes are relayed as they are.
-    fn switch(self, http: &mut Http, pair: &mut Pair, cx: &mut Context) -> Step {
-        let (connection, mut supplies) = cx.connection_and_supplies(pair.connection);
-        let Some(connection) = connection else {
-            return Step::Close(Reason::BackendBroke(Fault::Reset));
-        };
-        pair.duplex.request.expect(u64::MAX);
-        pair.duplex.response.expect(u64::MAX);
-        let (input, flow) = (IoSlice::new(&http.input), &mut pair.duplex.request);
-        let backend = &mut connection.stream;
-        if let Err(fault) = flow
-            .flush_to(backend, &mut supplies)
-            .and_then(|()| flow.offer(&[input], backend, supplies.buffers))
-        {
-            return Step::Close(Reason::BackendBroke(fault));
-        }
-        Step::Tunnel
     }
 }

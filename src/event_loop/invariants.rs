@@ -1,0 +1,34 @@
+//! What the structures of the loop must agree on between two turns: each assertion relates two of
+//! them. Checked in debug builds, after every turn.
+
+use crate::event::Owner;
+
+use super::{Chores, EventLoop};
+
+impl EventLoop {
+    /// What the structures must agree on between two turns.
+    pub(super) fn check_invariants(&self) {
+        assert!(self.dead.is_empty() && self.cx.retired() == 0, "all that died was reaped");
+        let in_use =
+            self.cx.connections.iter().filter(|(_, c)| c.user.pair().is_some()).count();
+        self.cx.backends.check_invariants(in_use, self.cx.connections.len() - in_use);
+        let mut holding = 0;
+        for (key, pair) in self.pairs.iter() {
+            assert!(self.cx.timers.belongs_to(pair.timer, Owner::Pair(key)), "pair and timer");
+            let connection = pair.connection.and_then(|key| self.cx.connections.get(key));
+            let owner = connection.and_then(|c| c.user.pair());
+            assert!(owner == pair.connection.map(|_| key), "pair and connection");
+            holding += usize::from(pair.duplex.request.held() > 0);
+            holding += usize::from(pair.duplex.response.held() > 0);
+        }
+        let is_pair =
+            |owner: &Owner| matches!(*owner, Owner::Pair(key) if self.pairs.get(key).is_some());
+        let waiting = self.cx.run_queue.iter().filter(is_pair).count();
+        let queued = self.pairs.iter().filter(|(_, pair)| pair.queued).count();
+        assert_eq!(waiting, queued, "who waits in the run queue waits once, and knows it");
+        assert_eq!(self.cx.buffers.lent() + self.cx.pipes.lent(), holding, "buffers and flows");
+        let timers =
+            self.pairs.len() + self.listeners.len() + self.health.probes() + Chores::COUNT;
+        assert_eq!(self.cx.timers.len(), timers, "timers and their owners");
+    }
+}
