@@ -7,12 +7,12 @@ use std::io::Read;
 use std::thread;
 use std::time::Duration;
 
-use common::http::{Message, Origin, Wire, before, get, narrow, ok, post};
+use common::http::{Message, Origin, Wire, before, get, ok, post};
 use common::{noise, until, write_on_thread};
 
 const LARGE: usize = 20_000_000;
 /// More than the kernel's buffers take on the way.
-const SLOW: usize = 12_000_000;
+const SLOW: usize = 16_000_000;
 
 const CHUNKED_ABC: &str = "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n";
 
@@ -406,7 +406,7 @@ fn a_slow_reader_holds_back_the_backend() {
     let balancer = before(&[&origin], &["--log-level", "info"]);
     let before = balancer.memory();
     for target in ["/length", "/close", "/chunked"] {
-        let mut clients: Vec<Wire> = (0..2).map(|_| narrow(&balancer)).collect();
+        let mut clients: Vec<Wire> = (0..2).map(|_| Wire::to(&balancer)).collect();
         clients.iter().for_each(|client| client.say(get(target)));
         let mut heads: Vec<Message> = clients.iter_mut().map(|it| it.head().unwrap()).collect();
         // They have begun, and nobody reads on: until the backends, too, have to wait.
