@@ -297,9 +297,9 @@ fn wrk(address: SocketAddr, connections: &str, time: &str) -> String {
     text
 }
 
-/// The Python that has the packages of `http_tools/requirements.txt`.
+/// The Python that has the packages of `http_suites/requirements.txt`.
 fn python() -> Option<PathBuf> {
-    let home = Path::new(env!("CARGO_TARGET_TMPDIR")).join("http-tools");
+    let home = Path::new(env!("CARGO_TARGET_TMPDIR")).join("http-suites");
     let python = home.join("bin/python");
     if home.join("requirements.txt").exists() && python.exists() {
         return Some(python);
@@ -309,7 +309,7 @@ fn python() -> Option<PathBuf> {
 }
 
 fn helpers() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/http_tools")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/http_suites")
 }
 
 fn lacks(tool: &str, flag: &str) -> bool {
