@@ -1,8 +1,8 @@
 //! Other people's tools judge HTTP: the tests of `requests`, WebSocket tunnels, slow attackers,
 //! load, curl, and a kernel that fails now and then.
 //!
-//! What a tool needs is put in place by `.ci/run`. Without it a test says that it is skipped, except
-//! under `CI=true`, where that is a failure.
+//! What a tool needs is put in place by `.ci/run`. Without it a test says that it is skipped,
+//! except under `CI=true`, where that is a failure.
 
 mod common;
 
