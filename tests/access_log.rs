@@ -197,6 +197,25 @@ fn clients_that_give_up_are_in_it() {
 }
 
 #[test]
+fn a_sticky_client_and_a_retry_have_their_backend_in_it() {
+    let place = Place::new("sticky");
+    let (backend, gone) = (says(GOOD), free_port());
+    let (good, gone) = (format!("{},name=good", backend.flag()), format!("{gone},name=gone"));
+    let mut args = vec!["-l", "http://127.0.0.1:0", "--check", "none", "-a", "first"];
+    args.extend(["-b", &gone, "-b", &good, "--sticky-cookie", "at"]);
+    args.extend(["--access-log", place.flag(), "--access-log-format", "haproxy"]);
+    let balancer = Balancer::start(&args);
+    let answer = String::from_utf8(tell(&balancer, &get("/", ""))).expect("text");
+    let cookie = answer.split_once("Set-Cookie: ").expect("a cookie").1;
+    let cookie = format!("Cookie: {}\r\n", cookie.split([';', '\r']).next().expect("a value"));
+    tell(&balancer, &get("/", &cookie));
+    let tails: Vec<String> = place.lines(2).iter().map(|line| haproxy_tail(line)).collect();
+    assert_eq!(tails[0], "good t/t/t/t/t 200 ---- +1 \"GET / HTTP/1.1\"");
+    assert_eq!(tails[1], "good t/t/t/t/t 200 ---- 0 \"GET / HTTP/1.1\"");
+    balancer.stop();
+}
+
+#[test]
 fn tcp_has_a_line_for_each_connection() {
     let place = Place::new("tcp");
     let echo = Backend::echo();

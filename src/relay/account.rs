@@ -302,3 +302,131 @@ fn write(
         retries,
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backends::{Backends, Member, Policy, Refusal, RiseFall};
+    use crate::balance;
+    use crate::config::{Algorithm, AllDown};
+
+    fn account(about: About, picked: bool, connected: bool, answered: bool) -> Account {
+        let now = Instant::now();
+        let mut account = Account {
+            began: now,
+            about,
+            asked_at: Some(now),
+            backend: None,
+            connected_at: None,
+            answered_at: None,
+            status: 0,
+            head_bytes: 0,
+            before: (0, 0),
+            retries: 0,
+            blamed: None,
+        };
+        if picked {
+            account.picked(backend(), 0);
+        }
+        if connected {
+            account.connected(now);
+        }
+        if answered {
+            account.answered(200, 0, now);
+        }
+        account
+    }
+
+    /// The only one of a set.
+    fn backend() -> BackendId {
+        let address = "127.0.0.1:1".parse().unwrap();
+        let (name, weight, max_connections, backup) = ("a".to_owned(), 1, None, false);
+        let member = Member { name, address, weight, max_connections, backup };
+        let policy = Policy {
+            rise_fall: RiseFall { rise: 1, fall: 1 },
+            probed: false,
+            all_down: AllDown::Refuse,
+            slow_start: Duration::ZERO,
+            eject_after: 0,
+        };
+        let balance = balance::build(Algorithm::First, 1);
+        let set = Backends::new(vec![member], balance, policy, Instant::now());
+        set.iter().next().unwrap().0
+    }
+
+    fn request() -> About {
+        About::Request(Words { text: Vec::new(), ends: [0; 5], version: Version::Http11 })
+    }
+
+    fn letters(ending: Ending) -> String {
+        String::from_utf8(ending.letters().to_vec()).unwrap()
+    }
+
+    #[test]
+    fn a_close_says_who_and_when() {
+        let reset = Fault::Reset;
+        let late = Fault::TimedOut;
+        let table = [
+            (Reason::Finished, ["--", "--", "--", "--"]),
+            (Reason::ClientBroke(reset), ["CR", "CC", "CH", "CD"]),
+            (Reason::BackendBroke(reset), ["SR", "SC", "SH", "SD"]),
+            (Reason::BackendBroke(late), ["sR", "sC", "sH", "sD"]),
+            (Reason::Idle, ["cR", "cC", "cH", "cD"]),
+            (Reason::BackendDown, ["DR", "DC", "DH", "DD"]),
+            (Reason::Stopped, ["KR", "KC", "KH", "KD"]),
+            (Reason::Exhausted, ["RR", "RC", "RH", "RD"]),
+        ];
+        let stages = [(false, false, false), (true, false, false), (true, true, false)];
+        for (reason, wanted) in table {
+            let all = stages.into_iter().chain([(true, true, true)]);
+            for ((picked, connected, answered), wanted) in all.zip(wanted) {
+                let account = account(request(), picked, connected, answered);
+                assert_eq!(letters(account.ending_by(reason)), wanted, "{reason:?}");
+            }
+        }
+        let tcp = |picked, connected| account(About::Tcp, picked, connected, false);
+        let refused = Reason::Refused(Refusal::AllDown);
+        assert_eq!(letters(tcp(false, false).ending_by(refused)), "SC");
+        assert_eq!(letters(tcp(true, false).ending_by(Reason::ConnectFailed(late))), "sC");
+        assert_eq!(letters(tcp(true, true).ending_by(Reason::ClientBroke(reset))), "CD");
+    }
+
+    #[test]
+    fn our_own_answers_say_who_and_when() {
+        let table = [
+            (503, [false, false], "SC"),
+            (502, [true, false], "SC"),
+            (504, [true, false], "sC"),
+            (502, [true, true], "SH"),
+            (504, [true, true], "sH"),
+            (408, [true, true], "cD"),
+            (413, [false, false], "PR"),
+        ];
+        for (status, [picked, connected], wanted) in table {
+            let account = account(request(), picked, connected, false);
+            assert_eq!(letters(account.ending_of(status)), wanted, "{status}");
+        }
+        let bad = account(About::NoRequest, false, false, false);
+        assert_eq!(letters(bad.ending_of(408)), "cR");
+        assert_eq!(letters(bad.ending_of(400)), "PR");
+        let mut account = account(request(), true, true, false);
+        account.blame(Who::Proxy);
+        assert_eq!(letters(account.ending_of(502)), "PH");
+        account.blame(Who::Local);
+        assert_eq!(letters(account.ending_of(503)), "LR");
+    }
+
+    /// A retry forgets when the backend before it was connected.
+    #[test]
+    fn times_are_those_of_the_last_backend() {
+        let mut account = account(request(), true, true, false);
+        let (began, ms) = (account.began, Duration::from_millis);
+        account.picked(backend(), 1);
+        assert_eq!(account.times(began + ms(5)).connect, None);
+        account.connected(began + ms(7));
+        account.answered(200, 0, began + ms(9));
+        let times = account.times(began + ms(20));
+        assert_eq!((times.connect, times.answer), (Some(ms(7)), Some(ms(2))));
+        assert_eq!((times.queue, times.total), (Some(Duration::ZERO), ms(20)));
+    }
+}

@@ -36,7 +36,7 @@ pub enum Found {
 
 /// Pick a backend and begin to connect to it.
 pub fn start(pair: &mut Pair, cx: &mut Context) -> Result<(), Attempt> {
-    let backend = pick(pair, cx)?;
+    let backend = choose(None, pair, cx)?;
     open(pair, backend, cx)
 }
 
@@ -48,7 +48,7 @@ pub fn find(
     pair: &mut Pair,
     cx: &mut Context,
 ) -> Result<Found, Attempt> {
-    let backend = wanted.map_or_else(|| pick(pair, cx), Ok)?;
+    let backend = choose(wanted, pair, cx)?;
     if idle && let Some(key) = cx.unpark(backend, pair.key) {
         pair.connection = Some(key);
         pair.stage = Stage::Relaying;
@@ -60,14 +60,24 @@ pub fn find(
     open(pair, backend, cx).map(|()| Found::New)
 }
 
-fn pick(pair: &mut Pair, cx: &mut Context) -> Result<BackendId, Attempt> {
+/// The backend that is wanted, or one that is picked.
+fn choose(
+    wanted: Option<BackendId>,
+    pair: &mut Pair,
+    cx: &mut Context,
+) -> Result<BackendId, Attempt> {
     pair.stage = Stage::Picking;
-    let ask = Ask { client: pair.client_address.ip(), key: pair.hash_key, now: cx.now };
-    let picked = cx.backends.pick(&ask, &pair.tried);
-    let backend = picked.map_err(|refusal| Attempt::Over(refused(pair, refusal)))?;
+    let backend = wanted.map_or_else(|| pick(pair, cx), Ok)?;
     if let Some(account) = &mut pair.account {
         account.picked(backend, pair.tried.len());
     }
+    Ok(backend)
+}
+
+fn pick(pair: &Pair, cx: &mut Context) -> Result<BackendId, Attempt> {
+    let ask = Ask { client: pair.client_address.ip(), key: pair.hash_key, now: cx.now };
+    let picked = cx.backends.pick(&ask, &pair.tried);
+    let backend = picked.map_err(|refusal| Attempt::Over(refused(pair, refusal)))?;
     if log_enabled!(Level::Debug) {
         let why = cx.backends.why(backend, &pair.tried, cx.now);
         debug!("pair {}: connecting: {why}", pair.number);
