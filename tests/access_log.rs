@@ -197,6 +197,27 @@ fn clients_that_give_up_are_in_it() {
 }
 
 #[test]
+fn a_client_that_does_not_read_is_its_own_fault() {
+    let place = Place::new("slow");
+    let backend = Backend::start(|mut stream| {
+        let _ = stream.read(&mut [0; 4096]);
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 50000000\r\n\r\n");
+        let _ = stream.write_all(&vec![b'x'; 50_000_000]);
+    });
+    let more = ["--access-log", place.flag(), "--access-log-format", "haproxy"];
+    let quick = ["--server-timeout", "300ms", "--stats-path", "/stats"];
+    let balancer = http_before(&[&backend.flag()], &[&more[..], &quick].concat());
+    let mut stream = balancer.connect();
+    stream.write_all(&get("/big", "")).expect("it listens");
+    let line = haproxy_tail(&place.lines(1)[0]);
+    assert_eq!(line, "127.0.0.1 t/t/t/t/t 200 cD-- 0 \"GET /big HTTP/1.1\"");
+    let stats = String::from_utf8(tell(&balancer, &get("/stats", ""))).expect("text");
+    let errors = "\"errors\":{\"connect\":0,\"timeout\":0,\"broken\":0,\"5xx\":0}";
+    assert!(stats.contains(errors), "{stats}");
+    balancer.stop_after(stream);
+}
+
+#[test]
 fn a_sticky_client_and_a_retry_have_their_backend_in_it() {
     let place = Place::new("sticky");
     let (backend, gone) = (says(GOOD), free_port());

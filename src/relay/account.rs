@@ -122,6 +122,7 @@ impl Account {
         };
         let who = match reason {
             Reason::Finished => return Ending::WELL,
+            Reason::ClientBroke(Fault::TimedOut) => Who::ClientTimeout,
             Reason::ClientBroke(_) => Who::Client,
             Reason::BackendBroke(Fault::TimedOut) | Reason::ConnectFailed(Fault::TimedOut) => {
                 Who::ServerTimeout
@@ -369,6 +370,7 @@ mod tests {
         let table = [
             (Reason::Finished, ["--", "--", "--", "--"]),
             (Reason::ClientBroke(reset), ["CR", "CC", "CH", "CD"]),
+            (Reason::ClientBroke(late), ["cR", "cC", "cH", "cD"]),
             (Reason::BackendBroke(reset), ["SR", "SC", "SH", "SD"]),
             (Reason::BackendBroke(late), ["sR", "sC", "sH", "sD"]),
             (Reason::Idle, ["cR", "cC", "cH", "cD"]),

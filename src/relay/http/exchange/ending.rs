@@ -33,6 +33,10 @@ pub(in crate::relay::http) fn too_late(
     if let Stage::Connecting(_) = pair.stage {
         return exchange.recover(Fault::TimedOut, http, pair, cx);
     }
+    if pair.duplex.response.held() > 0 {
+        // It is the client that takes nothing: its backend is not to be blamed for it.
+        return Step::Close(Reason::ClientBroke(Fault::TimedOut));
+    }
     if exchange.is_asked {
         count_timeout(exchange.asked_at, pair, cx);
     }
