@@ -98,6 +98,11 @@ impl Backends {
         let looks_right = text.len() == 16 && token.iter().all(ours);
         let token = looks_right.then(|| u64::from_str_radix(text, 16).ok())??;
         let id = *self.tokens.get(&token)?;
-        self.is_available(id.0 as usize).then_some(id)
+        self.takes(id).then_some(id)
+    }
+
+    /// Whether it can take a request now.
+    pub fn takes(&self, id: BackendId) -> bool {
+        self.is_available(id.0 as usize)
     }
 }

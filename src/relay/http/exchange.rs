@@ -233,7 +233,8 @@ impl Exchange {
         cx: &mut Context,
     ) -> Result<(), Reason> {
         loop {
-            let wanted = self.stuck_to.filter(|_| pair.tried.is_empty());
+            let takes = |id: &BackendId| pair.tried.is_empty() && cx.backends.takes(*id);
+            let wanted = self.stuck_to.filter(takes);
             let found = connect::find(wanted, !new, pair, cx);
             match found {
                 Ok(found) => {
