@@ -220,8 +220,7 @@ impl Exchange {
             }
         }
         if let Turn::Bad(_) | Turn::Close(Reason::BackendBroke(_)) = turn {
-            cx.backends.unanswered(backend, Failure::Broken);
-            cx.backends.misbehaved(backend, took, cx.now);
+            self.condemn(backend, Failure::Broken, cx);
         }
     }
 

@@ -8,9 +8,9 @@
 //! ```
 
 use std::io::IoSlice;
-use std::time::Instant;
 
 use crate::access_log::Who;
+use crate::backends::BackendId;
 use crate::context::Context;
 use crate::event::Key;
 use crate::http::answer::How;
@@ -38,7 +38,10 @@ pub(in crate::relay::http) fn too_late(
         return Step::Close(Reason::ClientBroke(Fault::TimedOut));
     }
     if exchange.is_asked {
-        count_timeout(exchange.asked_at, pair, cx);
+        let connection = pair.connection.and_then(|key| cx.connections.get(key));
+        if let Some(backend) = connection.map(|connection| connection.backend) {
+            exchange.condemn(backend, Failure::Timeout, cx);
+        }
     }
     if exchange.answer.has_begun() {
         return Step::Close(Reason::BackendBroke(Fault::TimedOut));
@@ -53,15 +56,6 @@ pub(in crate::relay::http) fn too_late(
 pub(super) fn blame(who: Who, pair: &mut Pair) {
     if let Some(account) = &mut pair.account {
         account.blame(who);
-    }
-}
-
-fn count_timeout(asked_at: Instant, pair: &Pair, cx: &mut Context) {
-    if let Some(connection) = pair.connection.and_then(|key| cx.connections.get(key)) {
-        let backend = connection.backend;
-        cx.backends.unanswered(backend, Failure::Timeout);
-        let took = cx.now.saturating_duration_since(asked_at);
-        cx.backends.misbehaved(backend, took, cx.now);
     }
 }
 
@@ -106,6 +100,16 @@ impl Exchange {
         let backend = cx.connections.get(connection).map(|connection| connection.backend);
         if let (Some(backend), Some((..=499, _))) = (backend, self.answer.head()) {
             cx.backends.behaved(backend);
+        }
+    }
+
+    /// No whole answer comes, which is bad. After a head that said 5xx it was so already, and one
+    /// answer is bad only once.
+    pub(super) fn condemn(&self, backend: BackendId, failure: Failure, cx: &mut Context) {
+        cx.backends.unanswered(backend, failure);
+        if !matches!(self.answer.head(), Some((500.., _))) {
+            let took = cx.now.saturating_duration_since(self.asked_at);
+            cx.backends.misbehaved(backend, took, cx.now);
         }
     }
 
