@@ -7,7 +7,7 @@ use log::{info, warn};
 use crate::balance::{Observation, hash_key};
 use crate::stats::Failure;
 
-use super::{BackendId, Backends};
+use super::{BackendId, Backends, Conduct};
 
 impl Backends {
     /// The head of an answer of it came, so long after the request.
@@ -58,12 +58,24 @@ impl Backends {
     }
 
     fn may_eject(&self, id: BackendId) -> bool {
-        let backend = &self.list[id.0 as usize];
-        let others = |(index, other): (usize, &super::Backend)| {
-            index != id.0 as usize && other.state.is_up() && !other.conduct.is_out()
-        };
-        let others = self.list.iter().enumerate().filter(|&other| others(other)).count();
-        backend.state.is_up() && others > 0 && (self.ejected + 1) * 2 <= self.list.len()
+        let index = id.0 as usize;
+        let others = (0..self.list.len()).any(|other| other != index && self.serves(other));
+        self.list[index].state.is_up() && others && (self.ejected + 1) * 2 <= self.list.len()
+    }
+
+    /// Whether it takes requests, or will once it has room for one.
+    fn serves(&self, index: usize) -> bool {
+        let backend = &self.list[index];
+        let wanted = backend.enabled && self.candidates[index].weight > 0;
+        wanted && backend.state.is_up() && !backend.conduct.is_out()
+    }
+
+    /// One went down. If nobody is left, those that are left out are better than nobody.
+    pub(super) fn recall(&mut self) {
+        if self.ejected == 0 || (0..self.list.len()).any(|index| self.serves(index)) {
+            return;
+        }
+        self.return_those(|conduct| conduct.recall());
     }
 
     /// When the next one that is left out may come back.
@@ -76,8 +88,12 @@ impl Backends {
 
     /// Take back in those whose time is over.
     pub fn take_back(&mut self, now: Instant) {
+        self.return_those(|conduct| conduct.come_back(now));
+    }
+
+    fn return_those(&mut self, returns: impl Fn(&mut Conduct) -> bool) {
         for index in 0..self.list.len() {
-            if self.list[index].conduct.come_back(now) {
+            if returns(&mut self.list[index].conduct) {
                 self.ejected -= 1;
                 info!("backend {} is no longer left out", self.list[index].name);
                 self.refresh(index);

@@ -67,6 +67,11 @@ impl Conduct {
         }
         over
     }
+
+    /// Take it back in before its time; says whether it came back.
+    pub fn recall(&mut self) -> bool {
+        self.out_until.take().is_some()
+    }
 }
 
 #[cfg(test)]

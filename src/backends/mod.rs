@@ -420,6 +420,9 @@ impl Backends {
         let all_change = none_was_up != (self.up == 0);
         self.flips.push((id, flip));
         self.set_ramp(id.0 as usize, flip, now);
+        if flip == Flip::Down {
+            self.recall();
+        }
         match self.policy.all_down {
             AllDown::Spread if all_change => self.refresh_all(),
             _ => self.refresh(id.0 as usize),
