@@ -18,8 +18,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use common::http::{Wire, get, ok};
+use common::measure::{is_release, private_dirty, raise_descriptor_limit, skip};
 use common::{Balancer, DEADLINE, until};
-use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
+use rustix::process::Signal;
 
 /// One listener is enough, mostly.
 const LOCAL: [&str; 1] = ["127.0.0.1:0"];
@@ -397,33 +398,4 @@ fn start_quietly(command: Command, fronts: &[&str], backends: &[&Listening]) -> 
     fronts.iter().for_each(|front| args.extend(["--listen", front]));
     backends.iter().for_each(|backend| args.extend(["--backend", backend]));
     Balancer::start_command(command, &args)
-}
-
-/// Bytes of memory that this process alone has, and has written to.
-fn private_dirty(balancer: &Balancer) -> f64 {
-    let path = format!("/proc/{}/smaps_rollup", balancer.pid());
-    let text = std::fs::read_to_string(path).expect("it runs");
-    let line = text.lines().find_map(|line| line.strip_prefix("Private_Dirty:"));
-    let kib = line.expect("a line").trim().trim_end_matches(" kB");
-    kib.parse::<f64>().expect("a number") * 1024.0
-}
-
-/// Raise the soft limit of this process to the hard one; what it is now.
-fn raise_descriptor_limit() -> u64 {
-    let limit = getrlimit(Resource::Nofile);
-    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
-    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
-}
-
-fn is_release(what: &str) -> bool {
-    if cfg!(debug_assertions) {
-        println!("skipped: {what}, which only a release build can tell (cargo test --release)");
-    }
-    !cfg!(debug_assertions)
-}
-
-/// Where nothing can be measured, that is said; where it has to be, it is a failure.
-fn skip(why: &str) {
-    assert!(std::env::var("CI").as_deref() != Ok("true"), "{why}");
-    println!("skipped: {why}");
 }

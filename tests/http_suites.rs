@@ -16,6 +16,7 @@ use std::thread;
 use rustix::process::{Pid, Signal, kill_process};
 
 use common::http::{Wire, get, ok, post};
+use common::measure::skip;
 use common::{Backend, Balancer, connect, free_port, noise, until, with_deadline};
 
 const QUIET: [&str; 4] = ["--check", "none", "--log-level", "info"];
@@ -318,12 +319,6 @@ fn lacks(tool: &str, flag: &str) -> bool {
         skip(&format!("no {tool}: {error}"));
     }
     error.is_some()
-}
-
-/// Where nothing can be judged, that is said; where it has to be, it is a failure.
-fn skip(why: &str) {
-    assert!(std::env::var("CI").as_deref() != Ok("true"), "{why}");
-    println!("skipped: {why}");
 }
 
 /// What it prints, if it succeeds.

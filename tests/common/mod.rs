@@ -7,6 +7,7 @@
 #![allow(dead_code)]
 
 pub mod http;
+pub mod measure;
 pub mod servers;
 
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};

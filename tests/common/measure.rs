@@ -1,0 +1,35 @@
+//! What the gates share: when there can be one, and how memory is measured.
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use super::Balancer;
+
+/// Bytes of memory that its process alone has, and has written to.
+pub fn private_dirty(balancer: &Balancer) -> f64 {
+    let path = format!("/proc/{}/smaps_rollup", balancer.pid());
+    let text = std::fs::read_to_string(path).expect("it runs");
+    let line = text.lines().find_map(|line| line.strip_prefix("Private_Dirty:"));
+    let kib = line.expect("a line").trim().trim_end_matches(" kB");
+    kib.parse::<f64>().expect("a number") * 1024.0
+}
+
+/// Raise the soft limit of this process to the hard one; what it is now.
+pub fn raise_descriptor_limit() -> u64 {
+    let limit = getrlimit(Resource::Nofile);
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
+    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
+}
+
+/// Whether this is a release build; if not, that is said.
+pub fn is_release(what: &str) -> bool {
+    if cfg!(debug_assertions) {
+        println!("skipped: {what}, which only a release build can tell (cargo test --release)");
+    }
+    !cfg!(debug_assertions)
+}
+
+/// Where nothing can be measured or judged, that is said; where it has to be, it is a failure.
+pub fn skip(why: &str) {
+    assert!(std::env::var("CI").as_deref() != Ok("true"), "{why}");
+    println!("skipped: {why}");
+}
