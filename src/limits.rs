@@ -342,8 +342,9 @@ pub const HTTP_COPY_BYTES_BELOW: usize = 256;
 /// What `Retry-After` says when no backend is up, in seconds: about one probe's interval.
 pub const HTTP_RETRY_AFTER_SECONDS: u32 = 2;
 
-/// Room kept free in the scratch buffer when a message is read, for what we add to it.
-pub const HTTP_FRAMING_ROOM: usize = 8 * 1024;
+/// Room kept free in the scratch buffer when a message is read, for what we add to it: a host is
+/// said twice, a space is put between cookies, and neither makes a head more than twice as long.
+pub const HTTP_FRAMING_ROOM: usize = HTTP_HEAD_BYTES_MAX + 4 * 1024;
 
 /// Pieces of a vectored write; a message of more is copied together first.
 pub const HTTP_PIECES_MAX: usize = 32;

@@ -8,6 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
+
 use common::http::{Message, Origin, Wire, before, before_backends, get, narrow, post};
 use common::{Backend, Balancer, BlackHole, DEADLINE, free_port, read_to_end, until};
 
@@ -268,4 +270,24 @@ fn a_refusal_can_be_read_by_who_keeps_sending() {
     }
     assert_eq!(bytes.load(Ordering::SeqCst), 0);
     balancer.stop();
+}
+
+#[test]
+fn a_long_host_before_a_long_body_fits_what_waits_for_the_backend() {
+    let hole = BlackHole::start();
+    let balancer = before_address(&hole.flag(), &["--connect-timeout", "300ms"]);
+    balancer.signal(Signal::STOP);
+    // All of it lies in the socket when it is read: the host is said twice to the backend.
+    let mut client = balancer.connect();
+    client.set_nonblocking(true).expect("a socket");
+    let host = "a".repeat(15_000);
+    let head = format!("POST / HTTP/1.1\r\nHost: {host}\r\nContent-Length: 400000\r\n\r\n");
+    let sent = client.write(&[head.as_bytes(), &[b'x'; 400_000]].concat()).expect("room");
+    assert!(sent > 130_000, "{sent} bytes are no test");
+    client.set_nonblocking(false).expect("a socket");
+    balancer.signal(Signal::CONT);
+    let mut answer = [0; 13];
+    client.read_exact(&mut answer).expect("an answer");
+    assert_eq!(&answer, b"HTTP/1.1 504 ");
+    balancer.stop_after(client);
 }
