@@ -300,3 +300,32 @@ fn a_backend_that_goes_down_loses_its_idle_connections() {
     assert_eq!(asked, 4, "the other one serves them all");
     balancer.stop_after(client);
 }
+
+#[test]
+fn what_one_backend_began_to_say_another_one_does_not_go_on_with() {
+    let address = free_port();
+    let (told, asked) = std::sync::mpsc::channel();
+    let told = Mutex::new(told);
+    let first = Backend::start_at(address, move |stream| {
+        let mut wire = Wire::new(with_deadline(stream));
+        if wire.request().is_some() {
+            wire.say("HTTP/1.1 500 Oops\r\nX-First: ");
+            let _ = told.lock().unwrap().send(());
+            wire.ends();
+        }
+    });
+    let second = Origin::named("second");
+    let more = ["--balance", "first", "--check", "tcp", "--on-down", "close"];
+    let fast = ["--check-interval", "50ms", "--fall", "1"];
+    let flags = [first.flag(), second.backend.flag()];
+    let backends = ["-l", "http://127.0.0.1:0", "-b", &flags[0], "-b", &flags[1]];
+    let balancer = Balancer::start(&[&backends[..], &more, &fast].concat());
+    let mut client = Wire::to(&balancer);
+    client.say(get("/"));
+    asked.recv().expect("it is asked");
+    drop(first);
+    let answer = client.answer();
+    assert_eq!((answer.status(), &*answer.text()), (200, "second"));
+    assert!(answer.all("x-first").is_empty(), "{answer:?}");
+    balancer.stop_after(client);
+}

@@ -20,6 +20,7 @@ use crate::relay::connect;
 use crate::relay::pair::{Pair, Reason, Stage};
 use crate::stats::Failure;
 
+use super::super::response::Answer;
 use super::super::{Http, Phase, Step, reply};
 use super::Exchange;
 
@@ -133,6 +134,8 @@ impl Exchange {
         if !untouched && self.again.is_empty() {
             return self.reply(502, "the backend broke off", http, pair, cx);
         }
+        // What one backend began to say is not for another one to go on with.
+        self.answer = Answer::default();
         if let Err(reason) = self.find_backend(true, pair, cx) {
             return self.fail(reason, http, pair, cx);
         }
