@@ -384,3 +384,22 @@ fn a_reader_that_is_gone_stops_nothing() {
     drop(stream);
     assert!(process.child.wait().expect("it is ours").success());
 }
+
+#[test]
+fn a_request_that_its_cookie_places_names_its_backend() {
+    let place = Place::new("sticky");
+    let backend = says(GOOD);
+    let more = ["--sticky-cookie", "SRV", "--access-log", place.flag()];
+    let args = ["-l", "http://127.0.0.1:0", "-b", &backend.flag(), "--check", "none"];
+    let haproxy = ["--access-log-format", "haproxy"];
+    let balancer = Balancer::start(&[&args[..], &more, &haproxy].concat());
+    let mut client = common::http::Wire::to(&balancer);
+    let first = client.ask(common::http::get("/"));
+    let cookie = first.field("set-cookie").split(';').next().expect("a cookie");
+    client.ask(format!("GET / HTTP/1.1\r\nHost: a\r\nCookie: {cookie}\r\n\r\n"));
+    let name = format!(" pool/{} ", backend.name());
+    for line in place.lines(2) {
+        assert!(line.contains(&name), "{line}");
+    }
+    balancer.stop_after(client);
+}
