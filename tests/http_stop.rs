@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use common::http::{Origin, Wire, before, get, ok};
-use common::{DEADLINE, End, read_to_end, until};
+use common::http::{Origin, Wire, before, get, narrow, ok};
+use common::{Balancer, DEADLINE, End, read_to_end, until};
 
 /// Answers the first half, then the second when told to.
 fn in_two_parts(first: &'static str, second: &'static str) -> (Origin, mpsc::Sender<()>) {
@@ -89,4 +89,23 @@ fn what_was_asked_before_the_stop_is_answered() {
     drop(client);
     assert_eq!(balancer.wait().code(), Some(0));
     assert_eq!(origin.count(), 1);
+}
+
+#[test]
+fn a_page_under_way_is_sent_whole_and_nobody_is_waited_for() {
+    let backends: Vec<String> = (1..=10_000).map(|port| format!("127.0.0.1:{port}")).collect();
+    let mut args = vec!["-l", "http://127.0.0.1:0", "--check", "none", "--stats-path", "/"];
+    args.extend(backends.iter().flat_map(|flag| ["-b", flag]));
+    let mut balancer = Balancer::start(&args);
+    let mut client = narrow(&balancer);
+    client.say(get("/"));
+    let head = client.head().expect("a head");
+    let length: usize = head.field("content-length").parse().expect("a number");
+    balancer.signal(Signal::TERM);
+    balancer.wait_for_log("stopping");
+    let began = Instant::now();
+    assert!(client.exactly(length).is_some(), "the page is cut short");
+    assert!(client.ends());
+    assert_eq!(balancer.wait().code(), Some(0));
+    assert!(began.elapsed() < Duration::from_secs(5), "it waited");
 }

@@ -14,7 +14,7 @@ use crate::limits::BUFFER_BYTES;
 use crate::status::numbers;
 
 use super::super::account;
-use super::super::pair::Pair;
+use super::super::pair::{Pair, Reason};
 use super::{Http, Phase, Step, client_broke, reply};
 
 /// A long answer of ours on its way.
@@ -83,20 +83,25 @@ pub(super) fn proceed(
     pair: &mut Pair,
     cx: &mut Context,
 ) -> Step {
+    let draining = cx.draining;
     loop {
         let (_, mut supplies) = cx.connection_and_supplies(None);
         let (flow, client) = (&mut pair.duplex.response, &mut pair.client);
         if let Err(fault) = flow.flush_to(client, &mut supplies) {
             return client_broke(fault);
         }
-        let rest = &page.bytes[page.sent..];
-        if rest.is_empty() {
-            http.phase = reply::after(page.keep_alive);
-            return Step::Next;
-        }
         if flow.held() > 0 {
             http.phase = Phase::Page(page);
             return Step::Wait;
+        }
+        let rest = &page.bytes[page.sent..];
+        if rest.is_empty() && page.keep_alive && draining && http.input.is_empty() {
+            // We are stopping, and it was told too early that it may ask on.
+            return Step::Close(Reason::Finished);
+        }
+        if rest.is_empty() {
+            http.phase = reply::after(page.keep_alive);
+            return Step::Next;
         }
         let count = rest.len().min(BUFFER_BYTES);
         let offered = flow.offer(&[IoSlice::new(&rest[..count])], client, supplies.buffers);
