@@ -352,6 +352,9 @@ pub const HTTP_PIECES_MAX: usize = 32;
 /// Pipelined requests answered in one turn before the others have theirs.
 pub const HTTP_REQUESTS_PER_TURN: usize = 8;
 
+/// Looks at the head of an answer in one turn: each may bring an interim one, without an end.
+pub const HTTP_ANSWER_HEADS_PER_TURN: usize = 8;
+
 /// How long a client that waits for its answer is not watched by the poll: who asks once and closes
 /// never is.
 pub const HTTP_UNWATCHED: Duration = Duration::from_secs(1);

@@ -4,7 +4,7 @@ use crate::http::rewrite::{self, Back};
 use crate::http::{
     Asked, Decoder, Parse, ResponseHead, Scan, Span, Trailers, Version, parse_response,
 };
-use crate::limits::HTTP_FRAMING_ROOM;
+use crate::limits::{HTTP_ANSWER_HEADS_PER_TURN, HTTP_FRAMING_ROOM};
 use crate::net::{Fault, Received, Socket};
 
 use super::carry::{Body, Carried, Way};
@@ -89,12 +89,14 @@ impl Answer {
         to: &Reader<'_>,
         way: &mut Way<'_, '_, impl Socket, impl Socket>,
     ) -> Answered {
-        while self.coming.is_none() {
+        let mut heads = 0;
+        while self.coming.is_none() && heads < HTTP_ANSWER_HEADS_PER_TURN {
             if let Some(answered) = self.read_head(to, way) {
                 return answered;
             }
+            heads += 1;
         }
-        let Some(coming) = &mut self.coming else { return Answered::Rest };
+        let Some(coming) = &mut self.coming else { return Answered::Again };
         way.lists.surplus.clear();
         let carried = coming.body.carry(way);
         coming.keeps_backend &= way.lists.surplus.is_empty();
