@@ -38,9 +38,15 @@ fn an_idle_client_costs_at_most_0_3_kibibytes() {
     }
     let origin = Origin::named("a");
     let balancer = before(&[&origin], QUIET);
+    // A head that comes in pieces has to be kept, but no longer than until it is whole.
+    let (line, fields) = ("GET / HTTP/1.1\r\nHost: test\r\nPad: ", "x".repeat(4_000));
     let exchange = || {
         let mut wire = Wire::to(&balancer);
+        wire.stream.set_nodelay(true).expect("an option");
         assert_eq!(wire.ask(get("/")).text(), "a");
+        wire.say([line, &fields].concat());
+        wire.say("\r\n");
+        assert_eq!(wire.ask("\r\n").text(), "a");
         wire
     };
     // The first ones pay for what is there once.

@@ -35,7 +35,8 @@ pub(super) fn read(http: &mut Http, pair: &mut Pair, cx: &mut Context) -> Step {
     let bytes = &cx.scratch[..total];
     match parse_request(bytes, &mut http.scan, &mut cx.http.fields) {
         Parse::Done(head) => {
-            http.input.clear();
+            // A client that rests keeps no memory for what it said.
+            http.input = Vec::new();
             account::begin_request(&head, http.head_since.take(), pair, cx);
             pages::answer(&head, total, http, pair, cx)
                 .unwrap_or_else(|| exchange::begin(&head, total, http, pair, cx))
