@@ -104,7 +104,7 @@ pub fn on_backend_down(pair: &mut Pair, cx: &mut Context) -> Verdict {
 /// Whether the client is between two requests, so that closing it harms nobody.
 pub fn is_resting(pair: &Pair) -> bool {
     let resting = |http: &Http| matches!(http.phase, Phase::Head) && http.input.is_empty();
-    pair.http.as_deref().is_some_and(resting)
+    pair.duplex.response.held() == 0 && pair.http.as_deref().is_some_and(resting)
 }
 
 /// When the first byte came of a head that is not whole, and never will be.
