@@ -17,11 +17,12 @@ pub mod tcp;
 
 pub use pair::{Pair, Reason, Verdict};
 
+use crate::config::Protocol;
 use crate::context::Context;
 
 /// A new pair's first turn.
 pub fn open(pair: &mut Pair, cx: &mut Context) -> Verdict {
-    if pair.http.is_some() {
+    if pair.protocol == Protocol::Http {
         return http::act(pair, cx);
     }
     account::begin(pair, cx);

@@ -38,7 +38,9 @@ pub struct Pair {
     pub client_address: SocketAddr,
     /// The backend connection in use, if one was opened.
     pub connection: Option<Key>,
-    /// What HTTP needs to know of the client; nothing, for a TCP pair.
+    /// What the client speaks, as far as it matters to us: TCP again, once it has a tunnel.
+    pub protocol: Protocol,
+    /// What HTTP needs to know of the client; nothing while that rests.
     pub http: Option<Box<Http>>,
     /// What the access log will say of what is being done.
     pub account: Option<Box<Account>>,
@@ -139,7 +141,8 @@ impl Pair {
             client: client.0,
             client_address: client.1,
             connection: None,
-            http: (protocol == Protocol::Http).then(Box::default),
+            protocol,
+            http: None,
             account: None,
             duplex: Duplex::default(),
             hash_key: None,

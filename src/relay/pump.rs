@@ -69,12 +69,12 @@ pub enum Step {
     TargetBroke(Fault),
 }
 
-/// What was read and not yet sent.
+/// What was read and not yet sent. Boxed, for most of the time most flows hold nothing.
 #[derive(Debug)]
 enum Held {
     Nothing,
-    Buffer(Buffer),
-    Pipe(Pipe),
+    Buffer(Box<Buffer>),
+    Pipe(Box<Pipe>),
 }
 
 /// How the bytes go.
@@ -263,7 +263,7 @@ impl Flow {
         };
         self.moved += taken as u64;
         if taken < count {
-            self.held = Held::Buffer(buffers.keep(slices, taken));
+            self.held = Held::Buffer(Box::new(buffers.keep(slices, taken)));
         }
         match sent {
             Sent::Broken(fault) => Err(fault),
@@ -330,7 +330,7 @@ impl Flow {
                 let received = source.receive_into(&mut pipe, self.left);
                 if let Received::Bytes(count) = received {
                     self.judge_splice(count);
-                    self.held = Held::Pipe(pipe);
+                    self.held = Held::Pipe(Box::new(pipe));
                     return Ok(received);
                 }
                 supplies.pipes.give_back(pipe);
@@ -367,7 +367,8 @@ impl Flow {
         };
         self.moved += taken as u64;
         if taken < count {
-            self.held = Held::Buffer(supplies.buffers.keep(&[IoSlice::new(bytes)], taken));
+            let buffer = supplies.buffers.keep(&[IoSlice::new(bytes)], taken);
+            self.held = Held::Buffer(Box::new(buffer));
         }
         match sent {
             Sent::Broken(fault) => Err(fault),
@@ -395,8 +396,8 @@ impl Flow {
     fn release(&mut self, supplies: &mut Supplies<'_>) {
         match std::mem::replace(&mut self.held, Held::Nothing) {
             Held::Nothing => {}
-            Held::Buffer(buffer) => supplies.buffers.give_back(buffer),
-            Held::Pipe(pipe) => supplies.pipes.give_back(pipe),
+            Held::Buffer(buffer) => supplies.buffers.give_back(*buffer),
+            Held::Pipe(pipe) => supplies.pipes.give_back(*pipe),
         }
     }
 }

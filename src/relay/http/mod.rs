@@ -22,6 +22,7 @@ mod response;
 
 use std::time::Instant;
 
+use crate::config::Protocol;
 use crate::context::Context;
 use crate::http::{Lists, Scan};
 use crate::limits::{HTTP_LINGER, HTTP_REQUESTS_PER_TURN, HTTP_UNWATCHED};
@@ -79,7 +80,7 @@ enum Step {
 
 /// Something happened at one of the sockets, or there was work left over.
 pub fn act(pair: &mut Pair, cx: &mut Context) -> Verdict {
-    match pair.http.take() {
+    match take(pair) {
         Some(http) => take_turn(http, walk, pair, cx),
         None => tcp::act(pair, cx),
     }
@@ -87,7 +88,7 @@ pub fn act(pair: &mut Pair, cx: &mut Context) -> Verdict {
 
 /// The timer fired: perhaps too early, for deadlines move without it.
 pub fn on_timer(pair: &mut Pair, cx: &mut Context) -> Verdict {
-    match pair.http.take() {
+    match take(pair) {
         Some(http) => take_turn(http, look_at_the_clock, pair, cx),
         None => tcp::on_timer(pair, cx),
     }
@@ -95,7 +96,7 @@ pub fn on_timer(pair: &mut Pair, cx: &mut Context) -> Verdict {
 
 /// Its backend went down, and its connections are to be closed.
 pub fn on_backend_down(pair: &mut Pair, cx: &mut Context) -> Verdict {
-    match pair.http.take() {
+    match take(pair) {
         Some(http) => take_turn(http, leave_backend, pair, cx),
         None => tcp::on_backend_down(pair, cx),
     }
@@ -103,13 +104,20 @@ pub fn on_backend_down(pair: &mut Pair, cx: &mut Context) -> Verdict {
 
 /// Whether the client is between two requests, so that closing it harms nobody.
 pub fn is_resting(pair: &Pair) -> bool {
-    let resting = |http: &Http| matches!(http.phase, Phase::Head) && http.input.is_empty();
-    pair.duplex.response.held() == 0 && pair.http.as_deref().is_some_and(resting)
+    let untaken = pair.duplex.response.held() > 0;
+    let resting = pair.http.as_deref().is_none_or(Http::is_resting);
+    pair.protocol == Protocol::Http && resting && !untaken
 }
 
 /// When the first byte came of a head that is not whole, and never will be.
 pub fn partial_head(pair: &Pair) -> Option<Instant> {
     pair.http.as_deref().and_then(|http| http.head_since)
+}
+
+/// What is known of an HTTP client; of one that rested, nothing.
+fn take(pair: &mut Pair) -> Option<Box<Http>> {
+    let known = pair.http.take();
+    (pair.protocol == Protocol::Http).then(|| known.unwrap_or_default())
 }
 
 fn take_turn(
@@ -124,8 +132,10 @@ fn take_turn(
         pair.active_at = cx.now;
     }
     let verdict = match step {
-        // Without its HTTP, the pair is a TCP pair with a connection.
-        Step::Tunnel => return tcp::act(pair, cx),
+        Step::Tunnel => {
+            pair.protocol = Protocol::Tcp;
+            return tcp::act(pair, cx);
+        }
         Step::Close(reason) => {
             note_break(reason, pair);
             Verdict::Close(reason)
@@ -133,7 +143,7 @@ fn take_turn(
         Step::Again => settle(&http, Verdict::Again, pair, cx),
         Step::Next | Step::Wait => settle(&http, Verdict::Keep, pair, cx),
     };
-    pair.http = Some(http);
+    pair.http = (!http.is_resting()).then_some(http);
     verdict
 }
 
@@ -231,6 +241,11 @@ fn go_on(step: Step, http: &mut Http, pair: &mut Pair, cx: &mut Context) -> Step
 }
 
 impl Http {
+    /// Whether the client is between two requests, with nothing to be remembered.
+    fn is_resting(&self) -> bool {
+        matches!(self.phase, Phase::Head) && self.input.is_empty() && !self.fresh
+    }
+
     /// Whether the poll has to tell about the client. While the whole request is with a backend
     /// there is nothing to hear but that it gives up; a client that asks once and closes is served
     /// without the poll ever knowing it.
