@@ -359,7 +359,7 @@ impl EventLoop {
             let reason = pair.closing.unwrap_or(Reason::Finished);
             account::close(&mut pair, reason, &mut self.cx);
             self.cx.stats.open -= 1;
-            self.cx.stats.fronts[pair.front].open -= 1;
+            self.cx.stats.fronts[pair.front as usize].open -= 1;
             self.count_end(&pair, reason);
             let torn = pair.torn_ends(reason);
             if torn.client {
@@ -410,7 +410,7 @@ impl EventLoop {
         let key = self.pairs.insert_with(|key| {
             let timer = timers.create(Owner::Pair(key));
             let client = (stream, address);
-            Pair { front, ..Pair::new(key, number, protocol, client, timer, now) }
+            Pair::new(key, number, protocol, front as u32, client, timer, now)
         });
         debug!("pair {number}: accepted {address}");
         self.with_pair(key, relay::open);

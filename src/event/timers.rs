@@ -27,7 +27,6 @@ const SLOTS: usize = 64;
 const SLOT_BITS: u32 = 6;
 const SPAN_TICKS: u64 = 1 << (SLOT_BITS * LEVELS as u32);
 const DUE: u16 = (LEVELS * SLOTS) as u16;
-const NOWHERE: u16 = DUE + 1;
 const NIL: u32 = u32::MAX;
 
 /// The timer of one owner, from [`Timers::create`] to [`Timers::remove`].
@@ -53,7 +52,9 @@ struct Entry {
     when: u64,
     previous: u32,
     next: u32,
+    /// Which list it is in, if it is armed.
     place: u16,
+    armed: bool,
 }
 
 impl Timers {
@@ -72,7 +73,7 @@ impl Timers {
     /// A timer for `owner`, not armed yet.
     pub fn create(&mut self, owner: Owner) -> TimerKey {
         let owner = owner.pack();
-        let entry = Entry { owner, when: 0, previous: NIL, next: NIL, place: NOWHERE };
+        let entry = Entry { owner, when: 0, previous: NIL, next: NIL, place: 0, armed: false };
         TimerKey(self.entries.insert(entry) as u32)
     }
 
@@ -83,6 +84,14 @@ impl Timers {
         let when = self.ticks_up(at).max(self.hand + 1);
         self.entries[timer.0 as usize].when = when;
         self.link(timer.0);
+    }
+
+    /// Let the timer fire at `at` at the latest: one that is armed for an earlier time stays.
+    pub fn arm_by(&mut self, timer: TimerKey, at: Instant) {
+        let entry = &self.entries[timer.0 as usize];
+        if !entry.armed || entry.when > self.ticks_up(at) {
+            self.arm(timer, at);
+        }
     }
 
     /// Forget the timer; its key must not be used again.
@@ -146,7 +155,7 @@ impl Timers {
         while index != NIL {
             let entry = &mut self.entries[index as usize];
             let next = entry.next;
-            (entry.previous, entry.next, entry.place) = (NIL, NIL, NOWHERE);
+            (entry.previous, entry.next, entry.armed) = (NIL, NIL, false);
             self.link(index);
             index = next;
         }
@@ -164,8 +173,9 @@ impl Timers {
     }
 
     fn ticks_up(&self, at: Instant) -> u64 {
-        let nanos = at.saturating_duration_since(self.start).as_nanos();
-        nanos.div_ceil(1_000_000).try_into().unwrap_or(u64::MAX)
+        let passed = at.saturating_duration_since(self.start);
+        passed.as_secs().saturating_mul(1000)
+            + u64::from(passed.subsec_nanos().div_ceil(1_000_000))
     }
 
     /// The place for a deadline, seen from where the hand is now.
@@ -184,7 +194,7 @@ impl Timers {
     fn link(&mut self, index: u32) {
         let place = self.place_for(self.entries[index as usize].when);
         let entry = &mut self.entries[index as usize];
-        entry.place = place;
+        (entry.place, entry.armed) = (place, true);
         if place == DUE {
             // At the end: those due fire in the order in which the hand passed them.
             entry.previous = self.due_tail;
@@ -206,10 +216,10 @@ impl Timers {
     fn unlink(&mut self, index: u32) {
         let entry = &mut self.entries[index as usize];
         let (place, previous, next) = (entry.place, entry.previous, entry.next);
-        if place == NOWHERE {
+        if !entry.armed {
             return;
         }
-        (entry.previous, entry.next, entry.place) = (NIL, NIL, NOWHERE);
+        (entry.previous, entry.next, entry.armed) = (NIL, NIL, false);
         match previous {
             NIL => self.heads[place as usize] = next,
             previous => self.entries[previous as usize].next = next,
@@ -261,6 +271,20 @@ mod tests {
         assert_eq!(timers.pop_due(start + ms(1)), Some(owner(1)));
         timers.arm(timer, start);
         assert_eq!(timers.pop_due(start + ms(1)), None);
+    }
+
+    #[test]
+    fn arming_by_a_time_only_ever_brings_a_timer_nearer() {
+        let start = Instant::now();
+        let mut timers = Timers::new(start);
+        let timer = timers.create(owner(1));
+        timers.arm_by(timer, start + ms(500));
+        timers.arm_by(timer, start + ms(900));
+        timers.arm_by(timer, start + ms(300));
+        assert_eq!(timers.pop_due(start + ms(299)), None);
+        assert_eq!(timers.pop_due(start + ms(300)), Some(owner(1)));
+        timers.arm_by(timer, start + ms(900));
+        assert_eq!(timers.pop_due(start + ms(900)), Some(owner(1)), "it was not armed");
     }
 
     #[test]

@@ -265,7 +265,7 @@ fn write(
 ) {
     let Context { access_log, backends, stats, now, .. } = cx;
     let Some(log) = access_log else { return };
-    let (front, front_open) = stats.front(pair.front);
+    let (front, front_open) = stats.front(pair.front as usize);
     let backend_name = account.backend.map(|id| &*backends[id].name);
     let what = match &account.about {
         About::Tcp => What::Tcp,

@@ -68,21 +68,22 @@ fn choose(
 ) -> Result<BackendId, Attempt> {
     pair.stage = Stage::Picking;
     let backend = wanted.map_or_else(|| pick(pair, cx), Ok)?;
+    let tried = pair.tried().len();
     if let Some(account) = &mut pair.account {
-        account.picked(backend, pair.tried.len());
+        account.picked(backend, tried);
     }
     Ok(backend)
 }
 
 fn pick(pair: &Pair, cx: &mut Context) -> Result<BackendId, Attempt> {
-    let ask = Ask { client: pair.client_address.ip(), key: pair.hash_key, now: cx.now };
-    let picked = cx.backends.pick(&ask, &pair.tried);
+    let ask = Ask { client: pair.client_address.ip(), key: pair.hash_key(), now: cx.now };
+    let picked = cx.backends.pick(&ask, pair.tried());
     let backend = picked.map_err(|refusal| Attempt::Over(refused(pair, refusal)))?;
     if log_enabled!(Level::Debug) {
-        let why = cx.backends.why(backend, &pair.tried, cx.now);
+        let why = cx.backends.why(backend, pair.tried(), cx.now);
         debug!("pair {}: connecting: {why}", pair.number);
     }
-    if !pair.tried.is_empty() {
+    if !pair.tried().is_empty() {
         cx.stats.retries += 1;
     }
     Ok(backend)
@@ -113,8 +114,8 @@ fn open(pair: &mut Pair, backend: BackendId, cx: &mut Context) -> Result<(), Att
 
 /// A refusal after failed attempts is really their failure.
 fn refused(pair: &Pair, refusal: Refusal) -> Reason {
-    match pair.connect_fault {
-        Some(fault) if !pair.tried.is_empty() => Reason::ConnectFailed(fault),
+    match pair.connect_fault() {
+        Some(fault) if !pair.tried().is_empty() => Reason::ConnectFailed(fault),
         _ => Reason::Refused(refusal),
     }
 }
@@ -136,7 +137,7 @@ pub fn see(moved_before: u64, pair: &mut Pair, cx: &mut Context) {
 /// The backend took the connection.
 pub fn connected(pair: &mut Pair, cx: &mut Context) {
     pair.stage = Stage::Relaying;
-    pair.connect_fault = None;
+    pair.note_found();
     pair.active_at = cx.now;
     if let Some(account) = &mut pair.account {
         account.connected(cx.now);
@@ -152,7 +153,7 @@ pub fn give_up(pair: &mut Pair, fault: Fault, cx: &mut Context) -> Result<(), Re
         cx.retire(key);
         blame(pair, backend, fault, started_at, cx);
     }
-    match pair.tried.len() > cx.settings.retries as usize {
+    match pair.tried().len() > cx.settings.retries as usize {
         true => Err(Reason::ConnectFailed(fault)),
         false => Ok(()),
     }
@@ -169,8 +170,9 @@ fn blame(
 ) {
     let name = &cx.backends[backend].name;
     debug!("pair {}: {}: {name} failed: {fault}", pair.number, pair.doing());
-    pair.tried.push(backend);
-    pair.connect_fault = Some(fault);
+    let search = pair.search_mut();
+    search.tried.push(backend);
+    search.fault = Some(fault);
     let took = started_at.elapsed();
     let was_taken = pair.stage == Stage::Relaying && took > cx.settings.connect_timeout;
     let ours = matches!(fault, Fault::Exhausted | Fault::GivenUp);

@@ -31,7 +31,7 @@ pub struct Pair {
     /// What the log calls it; counted up from 1.
     pub number: u64,
     /// At which listener it came.
-    pub front: usize,
+    pub front: u32,
     /// The client's socket.
     pub client: Stream,
     /// Where the client is.
@@ -46,26 +46,31 @@ pub struct Pair {
     pub account: Option<Box<Account>>,
     /// The bytes both ways.
     pub duplex: Duplex,
-    /// What it is placed by instead of the client's address.
-    pub hash_key: Option<u64>,
+    /// What is known of the search for a backend; nothing, if there is nothing to know.
+    search: Option<Box<Search>>,
     /// What is being waited for.
     pub stage: Stage,
-    /// Backends to which a connect failed.
-    pub tried: Vec<BackendId>,
-    /// Its one timer.
+    /// Its one timer, armed for its deadline or earlier.
     pub timer: TimerKey,
-    /// When the timer fires; never later than the deadline.
-    pub armed_for: Instant,
     /// When it was accepted.
     pub opened_at: Instant,
     /// When a byte last moved.
     pub active_at: Instant,
-    /// Why the last attempt to connect failed, if it did.
-    pub connect_fault: Option<Fault>,
     /// It waits in the run queue.
     pub queued: bool,
     /// It is to be reaped at the end of this turn, and nothing is to be done for it any more.
     pub closing: Option<Reason>,
+}
+
+/// A search for a backend that took more than one look.
+#[derive(Debug, Default)]
+pub struct Search {
+    /// What the client is placed by instead of its address.
+    pub hash_key: Option<u64>,
+    /// Backends that did not take the connection.
+    pub tried: Vec<BackendId>,
+    /// Why the last of them did not.
+    pub fault: Option<Fault>,
 }
 
 /// What a pair waits for.
@@ -130,6 +135,7 @@ impl Pair {
         key: Key,
         number: u64,
         protocol: Protocol,
+        front: u32,
         client: (Stream, SocketAddr),
         timer: TimerKey,
         now: Instant,
@@ -137,7 +143,7 @@ impl Pair {
         Pair {
             key,
             number,
-            front: 0,
+            front,
             client: client.0,
             client_address: client.1,
             connection: None,
@@ -145,14 +151,11 @@ impl Pair {
             http: None,
             account: None,
             duplex: Duplex::default(),
-            hash_key: None,
+            search: None,
             stage: Stage::Picking,
-            tried: Vec::new(),
             timer,
-            armed_for: now,
             opened_at: now,
             active_at: now,
-            connect_fault: None,
             queued: false,
             closing: None,
         }
@@ -160,10 +163,39 @@ impl Pair {
 
     /// A deadline that comes nearer needs the timer; one that moves away is noticed when it fires.
     pub fn arm_by(&mut self, deadline: Instant, cx: &mut Context) {
-        if deadline < self.armed_for || self.armed_for <= cx.now {
-            self.armed_for = deadline;
-            cx.timers.arm(self.timer, deadline);
+        cx.timers.arm_by(self.timer, deadline);
+    }
+
+    /// What the client is placed by instead of its address, if by anything.
+    pub fn hash_key(&self) -> Option<u64> {
+        self.search.as_ref()?.hash_key
+    }
+
+    /// Backends that did not take the connection.
+    pub fn tried(&self) -> &[BackendId] {
+        self.search.as_deref().map_or(&[], |search| &search.tried)
+    }
+
+    /// Why the last of them did not, unless one did meanwhile.
+    pub fn connect_fault(&self) -> Option<Fault> {
+        self.search.as_ref()?.fault
+    }
+
+    /// The search, to write something down.
+    pub fn search_mut(&mut self) -> &mut Search {
+        self.search.get_or_insert_default()
+    }
+
+    /// A backend took the connection.
+    pub fn note_found(&mut self) {
+        if let Some(search) = &mut self.search {
+            search.fault = None;
         }
+    }
+
+    /// The next search begins anew.
+    pub fn forget_search(&mut self) {
+        self.search = None;
     }
 
     /// Who must not take what it got for complete when the pair is closed for this reason.

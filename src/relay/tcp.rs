@@ -46,8 +46,7 @@ pub fn act(pair: &mut Pair, cx: &mut Context) -> Verdict {
 pub fn on_timer(pair: &mut Pair, cx: &mut Context) -> Verdict {
     let (deadline, reason) = deadline(pair, cx);
     if deadline > cx.now {
-        pair.armed_for = deadline;
-        cx.timers.arm(pair.timer, deadline);
+        pair.arm_by(deadline, cx);
         return Verdict::Keep;
     }
     match pair.stage {

@@ -186,7 +186,9 @@ impl Exchange {
             HashKey::Header(name) => fields.find(input, name),
             HashKey::Cookie(name) => fields.cookie(input, name),
         };
-        pair.hash_key = key.map(|key| balance::hash_key(key.of(input)));
+        if let Some(key) = key {
+            pair.search_mut().hash_key = Some(balance::hash_key(key.of(input)));
+        }
         let name = cx.settings.sticky_cookie.as_deref();
         let token = name.and_then(|name| fields.cookie(input, name));
         self.stuck_to = token.and_then(|token| cx.backends.by_token(token.of(input)));
@@ -232,7 +234,7 @@ impl Exchange {
         cx: &mut Context,
     ) -> Result<(), Reason> {
         loop {
-            let takes = |id: &BackendId| pair.tried.is_empty() && cx.backends.takes(*id);
+            let takes = |id: &BackendId| pair.tried().is_empty() && cx.backends.takes(*id);
             let wanted = self.stuck_to.filter(takes);
             let found = connect::find(wanted, !new, pair, cx);
             match found {

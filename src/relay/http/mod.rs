@@ -215,7 +215,6 @@ fn deadline(http: &Http, pair: &Pair, cx: &Context) -> Instant {
 fn look_at_the_clock(http: &mut Http, pair: &mut Pair, cx: &mut Context) -> Step {
     if deadline(http, pair, cx) > cx.now {
         // Armed anew when the pair settles.
-        pair.armed_for = cx.now;
         return Step::Wait;
     }
     if !http.listens_to_client(pair) && pair.active_at + cx.settings.server_timeout > cx.now {
@@ -223,7 +222,6 @@ fn look_at_the_clock(http: &mut Http, pair: &mut Pair, cx: &mut Context) -> Step
         if let Verdict::Close(reason) = watch(pair, Verdict::Keep, cx) {
             return Step::Close(reason);
         }
-        pair.armed_for = cx.now;
         return Step::Wait;
     }
     let step = match std::mem::take(&mut http.phase) {

@@ -220,7 +220,7 @@ impl Exchange {
     fn leave_backend(&self, pair: &mut Pair, cx: &mut Context) {
         let (_, mut supplies) = cx.connection_and_supplies(None);
         pair.duplex.request.end(&mut supplies);
-        pair.tried.clear();
+        pair.forget_search();
         pair.stage = Stage::Relaying;
     }
 
