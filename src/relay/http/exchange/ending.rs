@@ -70,7 +70,7 @@ pub(in crate::relay::http) fn on_backend_down(
     if exchange.answer.has_begun() {
         return Step::Close(Reason::BackendDown);
     }
-    exchange.recover(Fault::TimedOut, http, pair, cx)
+    exchange.recover(Fault::GivenUp, http, pair, cx)
 }
 
 impl Exchange {
