@@ -26,7 +26,7 @@ fn alone() -> MutexGuard<'static, ()> {
 }
 
 #[test]
-fn an_idle_client_costs_at_most_0_4_kibibytes() {
+fn an_idle_client_costs_at_most_0_3_kibibytes() {
     if !is_release("the memory of idle clients") {
         return;
     }
@@ -56,7 +56,7 @@ fn an_idle_client_costs_at_most_0_4_kibibytes() {
     let full = private_dirty(&balancer);
     let each = (full - empty) / CLIENTS as f64;
     println!("memory: {empty} bytes, with {CLIENTS} more clients {full}: {each:.0} bytes each");
-    assert!(each <= 409.6, "{each} bytes a client");
+    assert!(each <= 307.2, "{each} bytes a client");
     assert_eq!(origin.backend.accepted(), 1, "one connection served them all");
 }
 

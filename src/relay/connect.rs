@@ -95,9 +95,8 @@ fn open(pair: &mut Pair, backend: BackendId, cx: &mut Context) -> Result<(), Att
     match Stream::connect(address) {
         Ok(stream) => {
             pair.connection = Some(cx.add_connection(stream, backend, pair.key, started_at));
-            let until = cx.now + cx.settings.connect_timeout;
-            pair.stage = Stage::Connecting(until);
-            pair.arm_by(until, cx);
+            pair.stage = Stage::Connecting;
+            pair.arm_by(started_at + cx.settings.connect_timeout, cx);
             Ok(())
         }
         // No socket for anybody: no backend's fault, and no use in asking another one.
@@ -123,7 +122,7 @@ fn refused(pair: &Pair, refusal: Refusal) -> Reason {
 /// See whether the backend took the connection: one that took bytes is there, and of one that did
 /// not the poll has to tell. `moved_before` is what the flow had moved to others.
 pub fn see(moved_before: u64, pair: &mut Pair, cx: &mut Context) {
-    if !matches!(pair.stage, Stage::Connecting(_)) {
+    if pair.stage != Stage::Connecting {
         return;
     }
     if pair.duplex.request.moved() > moved_before {
@@ -132,6 +131,12 @@ pub fn see(moved_before: u64, pair: &mut Pair, cx: &mut Context) {
     if let Some(connection) = pair.connection.and_then(|key| cx.connections.get_mut(key)) {
         connection.stream.want_write();
     }
+}
+
+/// Until when the backend may take the connection; nothing, if there is none.
+pub fn deadline(pair: &Pair, cx: &Context) -> Option<Instant> {
+    let connection = cx.connections.get(pair.connection?)?;
+    Some(connection.started_at + cx.settings.connect_timeout)
 }
 
 /// The backend took the connection.

@@ -78,8 +78,8 @@ pub struct Search {
 pub enum Stage {
     /// For a backend to be chosen, which takes no time.
     Picking,
-    /// For the backend to take the connection, until then.
-    Connecting(Instant),
+    /// For the backend to take the connection, until its [`super::connect::deadline`].
+    Connecting,
     /// For bytes.
     Relaying,
 }
@@ -212,7 +212,7 @@ impl Pair {
     /// What it is doing, for the log.
     pub fn doing(&self) -> &'static str {
         match (self.stage, self.duplex.request.state(), self.duplex.response.state()) {
-            (Stage::Picking | Stage::Connecting(_), ..) => "connecting",
+            (Stage::Picking | Stage::Connecting, ..) => "connecting",
             (Stage::Relaying, State::Open, State::Open) => "relaying",
             (Stage::Relaying, ..) => "draining",
         }

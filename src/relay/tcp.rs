@@ -26,7 +26,7 @@ pub fn open(pair: &mut Pair, cx: &mut Context) -> Verdict {
 
 /// Something happened at one of the sockets, or there was work left over.
 pub fn act(pair: &mut Pair, cx: &mut Context) -> Verdict {
-    if let Stage::Connecting(_) = pair.stage {
+    if pair.stage == Stage::Connecting {
         if let Some(fault) = pair.client.fault() {
             pair.duplex.client_broke(fault);
             return Verdict::Close(Reason::ClientBroke(fault));
@@ -50,7 +50,7 @@ pub fn on_timer(pair: &mut Pair, cx: &mut Context) -> Verdict {
         return Verdict::Keep;
     }
     match pair.stage {
-        Stage::Picking | Stage::Connecting(_) => try_another(pair, Fault::TimedOut, cx),
+        Stage::Picking | Stage::Connecting => try_another(pair, Fault::TimedOut, cx),
         Stage::Relaying => Verdict::Close(reason),
     }
 }
@@ -59,7 +59,7 @@ pub fn on_timer(pair: &mut Pair, cx: &mut Context) -> Verdict {
 /// not suffer from that: another backend is tried.
 pub fn on_backend_down(pair: &mut Pair, cx: &mut Context) -> Verdict {
     match pair.stage {
-        Stage::Picking | Stage::Connecting(_) => try_another(pair, Fault::GivenUp, cx),
+        Stage::Picking | Stage::Connecting => try_another(pair, Fault::GivenUp, cx),
         Stage::Relaying => Verdict::Close(Reason::BackendDown),
     }
 }
@@ -67,8 +67,10 @@ pub fn on_backend_down(pair: &mut Pair, cx: &mut Context) -> Verdict {
 /// When the pair has waited too long, and what to call it then.
 fn deadline(pair: &Pair, cx: &Context) -> (Instant, Reason) {
     match (pair.stage, pair.duplex.progress()) {
-        (Stage::Picking, _) => (cx.now, Reason::ConnectFailed(Fault::TimedOut)),
-        (Stage::Connecting(until), _) => (until, Reason::ConnectFailed(Fault::TimedOut)),
+        (Stage::Picking | Stage::Connecting, _) => {
+            let until = connect::deadline(pair, cx).unwrap_or(cx.now);
+            (until, Reason::ConnectFailed(Fault::TimedOut))
+        }
         (Stage::Relaying, Progress::Open) => {
             (pair.active_at + cx.settings.idle_timeout, Reason::Idle)
         }

@@ -306,7 +306,7 @@ impl Exchange {
         if let Some(fault) = pair.client.fault() {
             return Turn::Close(Reason::ClientBroke(fault));
         }
-        if let Stage::Connecting(_) = pair.stage {
+        if pair.stage == Stage::Connecting {
             let connection = pair.connection.and_then(|key| cx.connections.get_mut(key));
             let Some(connection) = connection else { return Turn::Nothing(Fault::Reset) };
             match connection.stream.connect_outcome() {

@@ -28,7 +28,7 @@ use crate::http::{Lists, Scan};
 use crate::limits::{HTTP_LINGER, HTTP_REQUESTS_PER_TURN, HTTP_UNWATCHED};
 use crate::net::Fault;
 
-use super::connect::{watch, watch_backend};
+use super::connect::{self, watch, watch_backend};
 use super::pair::{Pair, Reason, Stage, Verdict};
 use super::tcp;
 
@@ -200,7 +200,9 @@ fn deadline(http: &Http, pair: &Pair, cx: &Context) -> Instant {
             Some(since) => since + settings.header_timeout,
             None => pair.active_at + settings.keep_alive,
         },
-        (Phase::Exchange(_), Stage::Connecting(until)) => until,
+        (Phase::Exchange(_), Stage::Connecting) => {
+            connect::deadline(pair, cx).unwrap_or(cx.now)
+        }
         (Phase::Exchange(_), Stage::Relaying) if !http.listens_to_client(pair) => {
             pair.active_at + HTTP_UNWATCHED.min(settings.server_timeout)
         }

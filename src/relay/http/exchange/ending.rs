@@ -31,7 +31,7 @@ pub(in crate::relay::http) fn too_late(
     pair: &mut Pair,
     cx: &mut Context,
 ) -> Step {
-    if let Stage::Connecting(_) = pair.stage {
+    if pair.stage == Stage::Connecting {
         return exchange.recover(Fault::TimedOut, http, pair, cx);
     }
     if pair.duplex.response.held() > 0 {
