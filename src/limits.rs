@@ -36,6 +36,10 @@ pub const SPLICE_READ_BYTES_MIN: usize = 32 * 1024;
 /// So many large reads in a row promote a direction to `splice`.
 pub const SPLICE_AFTER_READS: u8 = 2;
 
+/// A message of which so much is still to come is spliced from its first byte: its length promises
+/// what otherwise large reads have to show.
+pub const SPLICE_MESSAGE_BYTES_MIN: u64 = 32 * 1024;
+
 /// A splice that moves less than this counts towards demotion to plain reads.
 pub const SPLICE_MOVE_BYTES_MIN: usize = 16 * 1024;
 
@@ -337,10 +341,14 @@ pub const HTTP_TRAILER_BYTES_MAX: u16 = 4096;
 
 /// Passages of a message shorter than this are copied together rather than sent from where they
 /// lie: an entry more in a vectored write costs more than the copy.
-pub const HTTP_COPY_BYTES_BELOW: usize = 256;
+pub const HTTP_COPY_BYTES_BELOW: usize = 2048;
 
 /// What `Retry-After` says when no backend is up, in seconds: about one probe's interval.
 pub const HTTP_RETRY_AFTER_SECONDS: u32 = 2;
+
+/// Most of an answer that is read while its head is looked for: a small answer is read whole, and
+/// of a large one enough is left behind to be spliced rather than copied.
+pub const HTTP_ANSWER_READ_BYTES: usize = 32 * 1024;
 
 /// Room kept free in the scratch buffer when a message is read, for what we add to it: a host is
 /// said twice, a space is put between cookies, and neither makes a head more than twice as long.

@@ -164,22 +164,22 @@ mod tests {
 
     #[test]
     fn every_skip_leaves_the_rest() {
-        let input: Vec<u8> = (0..=255).cycle().take(2000).collect();
+        let input: Vec<u8> = (0..=255).cycle().take(20_000).collect();
         let mut out = Outgoing::new();
         out.text(b"head ");
         out.number(0);
-        out.input(&input, Span::new(0, 300));
-        out.input(&input, Span::new(300, 700));
+        out.input(&input, Span::new(0, 3000));
+        out.input(&input, Span::new(3000, 7000));
         out.input(&input, Span::new(900, 910));
         out.hexadecimal(u64::MAX);
-        out.input(&input, Span::new(1000, 1600));
+        out.input(&input, Span::new(10_000, 16_000));
         assert_eq!(out.pieces(), 4);
         let whole = [
             b"head 0",
-            &input[..700],
+            &input[..7000],
             &input[900..910],
             b"ffffffffffffffff",
-            &input[1000..1600],
+            &input[10_000..16_000],
         ]
         .concat();
         assert_eq!(out.len(), whole.len());
@@ -196,14 +196,14 @@ mod tests {
 
     #[test]
     fn a_short_list_of_slices_is_filled_and_no_more() {
-        let input = vec![b'x'; 1000];
+        let input = vec![b'x'; 5000];
         let mut out = Outgoing::new();
         out.text(b"1");
-        out.input(&input, Span::new(0, 500));
+        out.input(&input, Span::new(0, 5000));
         out.text(b"2");
         let mut slices = [IoSlice::new(&[]); 2];
         assert_eq!(out.slices(&input, 0, &mut slices), 2);
-        assert_eq!(out.slices(&input, 501, &mut slices), 1);
-        assert_eq!(out.slices(&input, 502, &mut slices), 0);
+        assert_eq!(out.slices(&input, 5001, &mut slices), 1);
+        assert_eq!(out.slices(&input, 5002, &mut slices), 0);
     }
 }

@@ -19,8 +19,8 @@
 use std::io::IoSlice;
 
 use crate::limits::{
-    BYTES_PER_DIRECTION_PER_TURN, SPLICE_AFTER_READS, SPLICE_MOVE_BYTES_MIN,
-    SPLICE_READ_BYTES_MIN, SPLICE_UNTIL_SMALL,
+    BYTES_PER_DIRECTION_PER_TURN, SPLICE_AFTER_READS, SPLICE_MESSAGE_BYTES_MIN,
+    SPLICE_MOVE_BYTES_MIN, SPLICE_READ_BYTES_MIN, SPLICE_UNTIL_SMALL,
 };
 use crate::net::{Buffer, BufferPool, Fault, Pipe, Received, Sent, Socket};
 
@@ -125,7 +125,9 @@ impl Flow {
     /// Another message follows in this direction: so many bytes of it are still to be read.
     pub fn begin(&mut self, bytes: u64) {
         debug_assert!(self.state != State::Draining, "the message before has ended");
-        (self.state, self.mode, self.streak) = (State::Open, Mode::Copy, 0);
+        let large = (SPLICE_MESSAGE_BYTES_MIN..ENDLESS).contains(&bytes);
+        let mode = if large { Mode::Splice } else { Mode::Copy };
+        (self.state, self.mode, self.streak) = (State::Open, mode, 0);
         (self.end, self.left) = (End::None, bytes);
     }
 

@@ -4,7 +4,7 @@ use crate::http::rewrite::{self, Back};
 use crate::http::{
     Asked, Decoder, Parse, ResponseHead, Scan, Span, Trailers, Version, parse_response,
 };
-use crate::limits::{HTTP_ANSWER_HEADS_PER_TURN, HTTP_FRAMING_ROOM};
+use crate::limits::{HTTP_ANSWER_HEADS_PER_TURN, HTTP_ANSWER_READ_BYTES, HTTP_FRAMING_ROOM};
 use crate::net::{Fault, Received, Socket};
 
 use super::carry::{Body, Carried, Way};
@@ -129,7 +129,8 @@ impl Answer {
             if !way.source.can_read() {
                 return Some(Answered::Rest);
             }
-            let room = way.supplies.scratch.len() - HTTP_FRAMING_ROOM;
+            let most = way.supplies.scratch.len() - HTTP_FRAMING_ROOM;
+            let room = (had + HTTP_ANSWER_READ_BYTES).min(most);
             match way.source.receive(&mut way.supplies.scratch[had..room]) {
                 Received::Bytes(count) => total += count,
                 Received::WouldBlock => return Some(Answered::Rest),
