@@ -94,6 +94,11 @@ pub trait Socket {
     fn receive_into(&mut self, pipe: &mut Pipe, limit: u64) -> Received;
     /// Move bytes out of a pipe without seeing them.
     fn send_out_of(&mut self, pipe: &mut Pipe) -> Sent;
+    /// Whether all that comes is read and only the end is left, as far as that is known.
+    fn is_spent(&self) -> bool;
+    /// What is sent from now on is followed by the end at once, or by the close: bytes may wait
+    /// for it and leave in the same packet.
+    fn end_follows(&mut self);
     /// Tell the peer that nothing more will be sent; reading goes on.
     fn finish_sending(&mut self);
 }

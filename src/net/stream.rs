@@ -15,6 +15,10 @@ use std::time::Duration;
 use mio::event::Event;
 use mio::net::TcpStream;
 use mio::{Interest, Registry};
+#[cfg(target_os = "linux")]
+use rustix::net::SendFlags;
+
+use socket2::SockRef;
 
 use crate::event::{Owner, Readiness};
 
@@ -34,6 +38,8 @@ pub struct Stream {
     /// A short read came after the news of the peer's FIN: all is read, and the end is known
     /// without asking for it.
     read_to_the_end: bool,
+    /// The last bytes are being sent, and the end follows them.
+    end_follows: bool,
 }
 
 /// What became of a connect.
@@ -82,8 +88,16 @@ impl Stream {
 
     fn new(socket: TcpStream, readiness: Readiness, nodelay: Nodelay) -> Stream {
         let armed = Armed::Nothing;
-        let (wants_write, fault, read_to_the_end) = (false, None, false);
-        Stream { socket, readiness, armed, wants_write, nodelay, fault, read_to_the_end }
+        Stream {
+            socket,
+            readiness,
+            armed,
+            wants_write: false,
+            nodelay,
+            fault: None,
+            read_to_the_end: false,
+            end_follows: false,
+        }
     }
 
     /// Ask the poll for what is wanted and not yet asked for; no system call if there is nothing.
@@ -160,7 +174,7 @@ impl Stream {
     /// complete one.
     pub fn reset_on_close(&self) {
         // Failing, the close says FIN: not as clear, but closed all the same.
-        let _ = socket2::SockRef::from(&self.socket).set_linger(Some(Duration::ZERO));
+        let _ = SockRef::from(&self.socket).set_linger(Some(Duration::ZERO));
     }
 
     /// The address of our end.
@@ -183,6 +197,25 @@ impl Stream {
                 let _ = self.socket.set_nodelay(true);
             }
         }
+    }
+
+    fn write(&self, from: &[u8]) -> io::Result<usize> {
+        match self.flags() {
+            0 => (&self.socket).write(from),
+            flags => SockRef::from(&self.socket).send_with_flags(from, flags),
+        }
+    }
+
+    fn write_vectored(&self, from: &[IoSlice<'_>]) -> io::Result<usize> {
+        match self.flags() {
+            0 => (&self.socket).write_vectored(from),
+            flags => SockRef::from(&self.socket).send_vectored_with_flags(from, flags),
+        }
+    }
+
+    /// Bytes that the FIN follows wait for it in the socket, and both leave in one packet.
+    fn flags(&self) -> i32 {
+        if self.end_follows { MORE } else { 0 }
     }
 
     /// Sort what a read came to and keep the readiness right.
@@ -270,7 +303,7 @@ impl Socket for Stream {
 
     fn send(&mut self, from: &[u8]) -> Sent {
         self.before_write();
-        let sent = match retry(|| (&self.socket).write(from)) {
+        let sent = match retry(|| self.write(from)) {
             Ok(count) => Sent::Bytes(count),
             Err(error) if would_block(&error) => Sent::WouldBlock,
             Err(error) => Sent::Broken(Fault::of(&error)),
@@ -281,7 +314,7 @@ impl Socket for Stream {
     fn send_slices(&mut self, from: &[IoSlice<'_>]) -> Sent {
         self.before_write();
         let wanted = from.iter().map(|slice| slice.len()).sum();
-        let sent = match retry(|| (&self.socket).write_vectored(from)) {
+        let sent = match retry(|| self.write_vectored(from)) {
             Ok(count) => Sent::Bytes(count),
             Err(error) if would_block(&error) => Sent::WouldBlock,
             Err(error) => Sent::Broken(Fault::of(&error)),
@@ -306,6 +339,14 @@ impl Socket for Stream {
         self.note_sent(sent, wanted)
     }
 
+    fn is_spent(&self) -> bool {
+        self.read_to_the_end
+    }
+
+    fn end_follows(&mut self) {
+        self.end_follows = true;
+    }
+
     fn finish_sending(&mut self) {
         // Failing, the connection is gone already, and reading will tell.
         let _ = self.socket.shutdown(std::net::Shutdown::Write);
@@ -325,6 +366,13 @@ fn retry<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
         }
     }
 }
+
+/// `MSG_MORE`, and that a broken connection is an error and no signal.
+#[cfg(target_os = "linux")]
+const MORE: i32 = (SendFlags::MORE.bits() | SendFlags::NOSIGNAL.bits()) as i32;
+
+#[cfg(not(target_os = "linux"))]
+const MORE: i32 = 0;
 
 #[cfg(target_os = "linux")]
 fn priority() -> Interest {

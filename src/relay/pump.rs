@@ -349,6 +349,9 @@ impl Flow {
         let Received::Bytes(count) = received else { return Ok(received) };
         if self.mode == Mode::Copy {
             self.judge_copy(count);
+            if self.left == ENDLESS && source.is_spent() {
+                target.end_follows();
+            }
             self.send_scratch(count, target, supplies)?;
         }
         Ok(received)

@@ -47,6 +47,9 @@ pub(super) fn answer(
     let mut flat = std::mem::take(&mut cx.http.flat);
     flat.clear();
     answer::answer(status, why, how, &mut flat);
+    if !how.keep_alive {
+        pair.client.end_follows();
+    }
     let flow = &mut pair.duplex.response;
     let sent = flow.offer(&[IoSlice::new(&flat)], &mut pair.client, &mut cx.buffers);
     account::own_answer(status, &flat, http.head_since.take(), pair, cx);

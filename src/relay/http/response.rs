@@ -213,6 +213,9 @@ impl Answer {
             way.lists.surplus.clear();
         }
         body.announce(way.flow);
+        if body.is_read() && !leaves.keep_alive && !switched {
+            way.target.end_follows();
+        }
         self.coming = Some(Coming {
             body,
             status: head.status,

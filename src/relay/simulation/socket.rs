@@ -97,6 +97,9 @@ pub struct ScriptedSocket {
     pub read: u64,
     pub taken: u64,
     outgoing: usize,
+    /// Of those, what waits for our FIN.
+    corked: usize,
+    end_follows: bool,
     fin_in: bool,
     pub broken: bool,
     connecting: bool,
@@ -105,6 +108,8 @@ pub struct ScriptedSocket {
     // What we know.
     told: Edge,
     fault: Option<Fault>,
+    /// A short read came after the news of the FIN.
+    spent: bool,
     pub eof_read: bool,
     pub fin_out: bool,
     pub spliced: bool,
@@ -148,6 +153,8 @@ impl ScriptedSocket {
             read: 0,
             taken: 0,
             outgoing: 0,
+            corked: 0,
+            end_follows: false,
             fin_in: false,
             broken: false,
             connecting,
@@ -155,6 +162,7 @@ impl ScriptedSocket {
             pending: Edge::default(),
             told,
             fault: None,
+            spent: false,
             eof_read: false,
             fin_out: false,
             spliced: false,
@@ -229,7 +237,7 @@ impl ScriptedSocket {
             return true;
         }
         let (reads_first, can_send) = (self.random.bool(), self.can_send());
-        if can_send && !(reads_first && self.outgoing > 0) {
+        if can_send && !(reads_first && self.has_come() > 0) {
             self.send_some();
             return true;
         }
@@ -237,7 +245,7 @@ impl ScriptedSocket {
             self.nap -= 1;
             return true;
         }
-        if self.outgoing > 0 {
+        if self.has_come() > 0 {
             self.read_some();
             return true;
         }
@@ -287,7 +295,7 @@ impl ScriptedSocket {
     }
 
     fn read_some(&mut self) {
-        let count = self.some(self.outgoing.min(self.script.chunks.1));
+        let count = self.some(self.has_come().min(self.script.chunks.1));
         self.outgoing -= count;
         if self.script.sleepy > 0 && self.random.u32(..self.script.sleepy) == 0 {
             self.nap = self.random.u32(..50);
@@ -310,6 +318,11 @@ impl ScriptedSocket {
         self.pending.read |= !self.script.patient;
         self.note(|| "peer finished".to_string());
         true
+    }
+
+    /// What we sent and the peer can read.
+    fn has_come(&self) -> usize {
+        self.outgoing - self.corked
     }
 
     /// What the kernel holds for us.
@@ -410,6 +423,8 @@ impl ScriptedSocket {
         );
         self.taken += bytes.len() as u64;
         self.outgoing += bytes.len();
+        let whole = self.end_follows && bytes.len() == wanted;
+        self.corked = if whole { bytes.len() } else { 0 };
         if bytes.len() < wanted && !self.script.patient {
             self.told.write = false;
         }
@@ -445,6 +460,7 @@ impl Socket for ScriptedSocket {
         self.read += count as u64;
         if count < into.len() && !self.script.patient && self.fault.is_none() {
             self.told.read = self.told.read_closed;
+            self.spent = self.told.read_closed && self.waiting() == 0;
         }
         self.note(|| format!("read {count}"));
         Received::Bytes(count)
@@ -495,8 +511,17 @@ impl Socket for ScriptedSocket {
         self.take(&bytes[..count], wanted)
     }
 
+    fn is_spent(&self) -> bool {
+        self.spent
+    }
+
+    fn end_follows(&mut self) {
+        self.end_follows = true;
+    }
+
     fn finish_sending(&mut self) {
         assert!(!self.fin_out, "{}: told of the end twice", self.name);
+        self.corked = 0;
         self.fin_out = true;
         self.note(|| "told of the end".to_string());
     }
