@@ -1,0 +1,90 @@
+//! The programs of `benches/peers`: a package of its own, built when the first of them is asked for.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+use super::{Launch, Scene};
+
+/// One of them, with what makes it this variant.
+#[derive(Debug)]
+pub struct Program {
+    name: &'static str,
+    flags: &'static [(&'static str, &'static str)],
+    /// The package whose version is worth knowing.
+    of: Option<&'static str>,
+}
+
+pub const FLOOR: Program = Program { name: "floor-relay", flags: &[], of: None };
+
+const CURRENT_THREAD: (&str, &str) = ("--runtime", "current-thread");
+const MULTI_THREAD: (&str, &str) = ("--runtime", "multi-thread");
+const SMALL: (&str, &str) = ("--buffer", "8192");
+const LARGE: (&str, &str) = ("--buffer", "65536");
+
+const fn tokio(name: &'static str, flags: &'static [(&str, &str)]) -> Program {
+    Program { name, flags, of: Some("tokio") }
+}
+
+pub const TOKIO_CURRENT_THREAD: Program = tokio("tokio-relay", &[CURRENT_THREAD, SMALL]);
+pub const TOKIO_CURRENT_THREAD_64K: Program = tokio("tokio-relay", &[CURRENT_THREAD, LARGE]);
+pub const TOKIO_MULTI_THREAD: Program = tokio("tokio-relay", &[MULTI_THREAD, SMALL]);
+pub const TOKIO_MULTI_THREAD_64K: Program = tokio("tokio-relay", &[MULTI_THREAD, LARGE]);
+
+impl Program {
+    pub fn version(&self) -> Result<String, String> {
+        built()?;
+        let Some(package) = self.of else { return Ok(format!("{}, ours", self.name)) };
+        let lock = std::fs::read_to_string(package_directory().join("Cargo.lock"))
+            .map_err(|error| format!("benches/peers/Cargo.lock: {error}"))?;
+        let named = format!("name = \"{package}\"\nversion = \"");
+        let version = lock.split_once(&named).and_then(|(_, rest)| rest.split('"').next());
+        let version = version.ok_or(format!("benches/peers/Cargo.lock has no {package}"))?;
+        Ok(format!("{package} {version}"))
+    }
+
+    pub fn launch(&self, scene: &Scene<'_>) -> io::Result<Launch> {
+        let program = built().map_err(io::Error::other)?.join(self.name);
+        let mut flags = vec![("--listen", scene.listen.to_string())];
+        flags.extend(scene.backends.iter().map(|address| ("--backend", address.to_string())));
+        flags.extend(self.flags.iter().map(|&(flag, value)| (flag, value.to_owned())));
+        Ok(Launch::by_flags(&program, &flags))
+    }
+}
+
+fn package_directory() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/peers")
+}
+
+/// Where they are; built by the first who asks, with the lines of cargo on stderr.
+fn built() -> Result<&'static Path, String> {
+    static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    BUILT.get_or_init(build).as_deref().map_err(String::clone)
+}
+
+fn build() -> Result<PathBuf, String> {
+    // This program is in TARGET/release/deps; what is built here goes to TARGET/peers.
+    let own = std::env::current_exe().map_err(|error| error.to_string())?;
+    let target = own.ancestors().nth(3).ok_or("no target directory")?.join("peers");
+    let place = target.join("release");
+    if !place.join("tokio-relay").exists() {
+        eprintln!("building benches/peers (tokio, hyper and the like), once; about a minute");
+    }
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let output = Command::new(cargo)
+        .args(["build", "--quiet", "--release", "--locked", "--manifest-path"])
+        .arg(package_directory().join("Cargo.toml"))
+        .arg("--target-dir")
+        .arg(&target)
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| format!("cargo: {error}"))?;
+    if output.status.success() {
+        return Ok(place);
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    let reason =
+        said.lines().find(|line| line.starts_with("error")).unwrap_or("no reason given");
+    Err(format!("benches/peers cannot be built: {reason}; its packages come from crates.io"))
+}

@@ -1,0 +1,26 @@
+//! pointsman as its manual says, but for probes and lines of log, which no peer has either.
+
+use super::{IDLE_MAX, Launch, Protocol, Scene};
+
+pub fn launch(scene: &Scene<'_>) -> Launch {
+    let listen = match scene.protocol {
+        Protocol::Tcp => format!("tcp://{}", scene.listen),
+        Protocol::Http => format!("http://{}", scene.listen),
+    };
+    let mut flags = vec![("--listen", listen)];
+    flags.extend(scene.backends.iter().map(|address| ("--backend", address.to_string())));
+    let rest = [
+        ("--balance", "least-connections".to_owned()),
+        ("--check", "none".to_owned()),
+        ("--log-level", "warn".to_owned()),
+        ("--idle-timeout", "1h".to_owned()),
+        ("--drain-timeout", "0s".to_owned()),
+    ];
+    flags.extend(rest);
+    if scene.protocol == Protocol::Http {
+        flags.push(("--keep-alive", "1h".to_owned()));
+        flags.push(("--backend-idle", "1h".to_owned()));
+        flags.push(("--backend-idle-connections", IDLE_MAX.to_string()));
+    }
+    Launch::by_flags(scene.pointsman, &flags)
+}
