@@ -9,6 +9,7 @@ mod haproxy;
 mod nginx;
 mod ours;
 mod pointsman;
+mod sozu;
 
 use std::ffi::OsString;
 use std::io;
@@ -60,6 +61,7 @@ enum Kind {
     Pointsman,
     HaProxy(haproxy::Variant),
     Nginx(nginx::Variant),
+    Sozu,
     Ours(&'static ours::Program),
 }
 
@@ -78,7 +80,7 @@ const BACKLOG: u32 = 4_096;
 
 /// Everybody, pointsman first.
 pub fn all() -> Vec<Peer> {
-    use Kind::{HaProxy, Nginx, Ours, Pointsman};
+    use Kind::{HaProxy, Nginx, Ours, Pointsman, Sozu};
     let peer = |name, protocols, kind| Peer { name, protocols, on_request: false, kind };
     let variant = |name, protocols, kind| Peer { name, protocols, on_request: true, kind };
     vec![
@@ -93,10 +95,15 @@ pub fn all() -> Vec<Peer> {
         variant("nginx-64k", BOTH, Nginx(nginx::Variant::Buffers64k)),
         variant("nginx-closes-both", TCP, Nginx(nginx::Variant::ClosesBoth)),
         variant("nginx-plain", HTTP, Nginx(nginx::Variant::Plain)),
+        peer("sozu", BOTH, Sozu),
+        peer("pingora", HTTP, Ours(&ours::PINGORA)),
         peer("tokio-current-thread", TCP, Ours(&ours::TOKIO_CURRENT_THREAD)),
         peer("tokio-current-thread-64k", TCP, Ours(&ours::TOKIO_CURRENT_THREAD_64K)),
         peer("tokio-multi-thread", TCP, Ours(&ours::TOKIO_MULTI_THREAD)),
         peer("tokio-multi-thread-64k", TCP, Ours(&ours::TOKIO_MULTI_THREAD_64K)),
+        peer("tokio-splice", TCP, Ours(&ours::TOKIO_SPLICE)),
+        peer("hyper-current-thread", HTTP, Ours(&ours::HYPER_CURRENT_THREAD)),
+        peer("hyper-multi-thread", HTTP, Ours(&ours::HYPER_MULTI_THREAD)),
     ]
 }
 
@@ -107,6 +114,7 @@ impl Peer {
             Kind::Pointsman => Ok(format!("pointsman {}", env!("CARGO_PKG_VERSION"))),
             Kind::HaProxy(_) => haproxy::version(),
             Kind::Nginx(_) => nginx::version(self.protocols),
+            Kind::Sozu => sozu::version(),
             Kind::Ours(program) => program.version(),
         }
     }
@@ -118,6 +126,7 @@ impl Peer {
             Kind::Pointsman => Ok(pointsman::launch(scene)),
             Kind::HaProxy(variant) => haproxy::launch(scene, variant),
             Kind::Nginx(variant) => nginx::launch(scene, variant),
+            Kind::Sozu => sozu::launch(scene),
             Kind::Ours(program) => program.launch(scene),
         }
     }

@@ -32,9 +32,22 @@ pub const TOKIO_CURRENT_THREAD_64K: Program = tokio("tokio-relay", &[CURRENT_THR
 pub const TOKIO_MULTI_THREAD: Program = tokio("tokio-relay", &[MULTI_THREAD, SMALL]);
 pub const TOKIO_MULTI_THREAD_64K: Program = tokio("tokio-relay", &[MULTI_THREAD, LARGE]);
 
+pub const TOKIO_SPLICE: Program = tokio("tokio-splice", &[]);
+
+pub const HYPER_CURRENT_THREAD: Program =
+    Program { name: "hyper-proxy", flags: &[CURRENT_THREAD], of: Some("hyper") };
+pub const HYPER_MULTI_THREAD: Program =
+    Program { name: "hyper-proxy", flags: &[MULTI_THREAD], of: Some("hyper") };
+
+/// Large, and slow to build: only when asked for, or when it is there.
+pub const PINGORA: Program = Program { name: "pingora-proxy", flags: &[], of: Some("pingora") };
+
+/// Set to anything, the environment asks for Pingora to be built.
+const ASKS_FOR_PINGORA: &str = "VERSUS_PINGORA";
+
 impl Program {
     pub fn version(&self) -> Result<String, String> {
-        built()?;
+        self.place()?;
         let Some(package) = self.of else { return Ok(format!("{}, ours", self.name)) };
         let lock = std::fs::read_to_string(package_directory().join("Cargo.lock"))
             .map_err(|error| format!("benches/peers/Cargo.lock: {error}"))?;
@@ -45,11 +58,15 @@ impl Program {
     }
 
     pub fn launch(&self, scene: &Scene<'_>) -> io::Result<Launch> {
-        let program = built().map_err(io::Error::other)?.join(self.name);
+        let program = self.place().map_err(io::Error::other)?.join(self.name);
         let mut flags = vec![("--listen", scene.listen.to_string())];
         flags.extend(scene.backends.iter().map(|address| ("--backend", address.to_string())));
         flags.extend(self.flags.iter().map(|&(flag, value)| (flag, value.to_owned())));
         Ok(Launch::by_flags(&program, &flags))
+    }
+
+    fn place(&self) -> Result<&'static Path, String> {
+        if self.name == PINGORA.name { built_pingora() } else { built() }
     }
 }
 
@@ -57,31 +74,60 @@ fn package_directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/peers")
 }
 
-/// Where they are; built by the first who asks, with the lines of cargo on stderr.
+/// Where they are; built by the first who asks.
 fn built() -> Result<&'static Path, String> {
     static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    let build = || {
+        let target = target()?.join("peers");
+        if !target.join("release/tokio-relay").exists() {
+            eprintln!("building benches/peers (tokio, hyper), once; it takes a minute");
+        }
+        build(target, &[])
+    };
     BUILT.get_or_init(build).as_deref().map_err(String::clone)
 }
 
-fn build() -> Result<PathBuf, String> {
-    // This program is in TARGET/release/deps; what is built here goes to TARGET/peers.
+/// The same for Pingora. By itself, for its packages ask for other features of tokio, and what it
+/// does not need for itself must not change the others.
+fn built_pingora() -> Result<&'static Path, String> {
+    static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    let build = || {
+        let target = target()?.join("pingora");
+        if !target.join("release").join(PINGORA.name).exists() {
+            if std::env::var_os(ASKS_FOR_PINGORA).is_none() {
+                return Err(format!(
+                    "not built: {ASKS_FOR_PINGORA}=1 asks for it; needs cmake"
+                ));
+            }
+            eprintln!("building Pingora, once; it takes some minutes");
+        }
+        build(target, &["--features", "pingora", "--bin", PINGORA.name])
+    };
+    BUILT.get_or_init(build).as_deref().map_err(String::clone)
+}
+
+/// This program is in TARGET/release/deps.
+fn target() -> Result<PathBuf, String> {
     let own = std::env::current_exe().map_err(|error| error.to_string())?;
-    let target = own.ancestors().nth(3).ok_or("no target directory")?.join("peers");
-    let place = target.join("release");
-    if !place.join("tokio-relay").exists() {
-        eprintln!("building benches/peers (tokio, hyper and the like), once; about a minute");
-    }
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let output = Command::new(cargo)
+    own.ancestors()
+        .nth(3)
+        .map(Path::to_path_buf)
+        .ok_or_else(|| "no target directory".to_owned())
+}
+
+/// Cargo looks itself whether there is something to do.
+fn build(target: PathBuf, what: &[&str]) -> Result<PathBuf, String> {
+    let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
         .args(["build", "--quiet", "--release", "--locked", "--manifest-path"])
         .arg(package_directory().join("Cargo.toml"))
         .arg("--target-dir")
         .arg(&target)
+        .args(what)
         .stdin(Stdio::null())
         .output()
         .map_err(|error| format!("cargo: {error}"))?;
     if output.status.success() {
-        return Ok(place);
+        return Ok(target.join("release"));
     }
     let said = String::from_utf8_lossy(&output.stderr);
     let reason =
