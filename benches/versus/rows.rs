@@ -1,0 +1,281 @@
+//! What is compared, a row each: the work, its unit, and the goal against each peer.
+
+use crate::peers::Protocol;
+use crate::world::{After, Script};
+
+/// A line of the comparison.
+#[derive(Debug, Clone, Copy)]
+pub struct Row {
+    pub name: &'static str,
+    /// What is done, in a few words.
+    pub what: &'static str,
+    pub kind: Kind,
+    /// Who, and what our cost divided by theirs is to stay below.
+    pub goals: &'static [(&'static str, f64)],
+}
+
+/// How a row is measured.
+#[derive(Debug, Clone, Copy)]
+pub enum Kind {
+    /// Processor time for a unit; so many of the script's units are one of the row's.
+    Work { script: Script, unit: &'static str, per_unit: f64 },
+    /// Memory of a connection that rests.
+    Memory(Protocol),
+    /// Time added, with an open loop at this part of the slowest peer's best.
+    Latency { protocol: Protocol, part: f64 },
+    /// The 99th percentile of small messages beside a stream.
+    Fairness,
+    /// New connections, as many as go in one go.
+    Churn,
+}
+
+/// Clients at once, where nothing else is said.
+const CLIENTS: usize = 64;
+
+const KIB: u64 = 1024;
+const MIB: u64 = 1024 * KIB;
+const GIB: u64 = 1024 * MIB;
+
+/// A stream is asked for in parts of this size, one after another on one connection.
+const PART: u64 = 128 * MIB;
+
+const fn script(protocol: Protocol, answer: u64, after: After) -> Script {
+    Script { protocol, clients: CLIENTS, upload: 0, answer, after }
+}
+
+const fn tcp(answer: u64) -> Script {
+    script(Protocol::Tcp, answer, After::Keep)
+}
+
+const fn http(answer: u64) -> Script {
+    script(Protocol::Http, answer, After::Keep)
+}
+
+const fn stream(upload: u64, answer: u64) -> Kind {
+    let script = Script { clients: 1, upload, ..tcp(answer) };
+    Kind::Work { script, unit: "GiB", per_unit: (GIB / PART) as f64 }
+}
+
+const fn work(script: Script, unit: &'static str) -> Kind {
+    Kind::Work { script, unit, per_unit: 1.0 }
+}
+
+/// All rows, in the order in which they run.
+pub const ROWS: &[Row] = &[
+    Row {
+        name: "tcp-connect",
+        what: "a TCP connection: ask 64 B, answer 1 KiB, the backend closes; 64 at once",
+        kind: work(script(Protocol::Tcp, KIB, After::BackendCloses), "connection"),
+        goals: &[
+            ("haproxy", 0.78),
+            ("nginx", 0.89),
+            ("tokio-current-thread", 0.86),
+            ("sozu", 0.76),
+        ],
+    },
+    Row {
+        name: "tcp-pingpong-1",
+        what: "ask 64 B, answer 1 KiB, on one open connection",
+        kind: work(Script { clients: 1, ..tcp(KIB) }, "message"),
+        goals: &[],
+    },
+    Row {
+        name: "tcp-pingpong-64",
+        what: "ask 64 B, answer 1 KiB, on 64 open connections",
+        kind: work(tcp(KIB), "message"),
+        goals: &[
+            ("haproxy", 0.81),
+            ("nginx", 0.90),
+            ("tokio-current-thread", 0.97),
+            ("sozu", 0.81),
+        ],
+    },
+    Row {
+        name: "tcp-messages-64k",
+        what: "ask 64 B, answer 64 KiB, on 64 open connections",
+        kind: work(tcp(64 * KIB), "message"),
+        goals: &[
+            ("haproxy", 0.47),
+            ("haproxy-splice-1m", 1.00),
+            ("nginx", 0.60),
+            ("tokio-current-thread", 0.48),
+            ("sozu", 0.48),
+        ],
+    },
+    Row {
+        name: "tcp-stream-1g-down",
+        what: "a stream from the backend, on one connection",
+        kind: stream(0, PART),
+        goals: STREAM_GOALS,
+    },
+    Row {
+        name: "tcp-stream-1g-up",
+        what: "a stream to the backend, on one connection",
+        kind: stream(PART, 64),
+        goals: STREAM_GOALS,
+    },
+    Row {
+        name: "http-keepalive",
+        what: "GET, answer 1 KiB, on 64 kept connections",
+        kind: work(http(KIB), "request"),
+        goals: &[
+            ("haproxy", 0.58),
+            ("nginx", 0.78),
+            ("sozu", 0.42),
+            ("pingora", 0.33),
+            ("hyper-current-thread", 0.40),
+        ],
+    },
+    Row {
+        name: "http-close",
+        what: "GET, answer 1 KiB, a connection each on both sides; 64 at once",
+        kind: work(script(Protocol::Http, KIB, After::BackendCloses), "request"),
+        goals: &[],
+    },
+    Row {
+        name: "http-close-pooled",
+        what: "GET, answer 1 KiB, the client's connection closes, the backend's is kept",
+        kind: work(script(Protocol::Http, KIB, After::ClientCloses), "request"),
+        goals: &[
+            ("haproxy", 0.65),
+            ("nginx", 0.78),
+            ("sozu", 0.40),
+            ("pingora", 0.40),
+            ("hyper-current-thread", 0.50),
+        ],
+    },
+    Row {
+        name: "http-64k",
+        what: "GET, answer 64 KiB, on 64 kept connections",
+        kind: work(http(64 * KIB), "request"),
+        goals: &[
+            ("haproxy", 0.55),
+            ("haproxy-splice-1m", 0.80),
+            ("nginx", 0.55),
+            ("sozu", 0.55),
+            ("pingora", 0.33),
+            ("hyper-current-thread", 0.40),
+        ],
+    },
+    Row {
+        name: "http-1m",
+        what: "GET, answer 1 MiB, on 64 kept connections",
+        kind: work(http(MIB), "request"),
+        goals: &[
+            ("haproxy", 0.20),
+            ("haproxy-splice-1m", 1.00),
+            ("nginx", 0.20),
+            ("sozu", 0.20),
+            ("pingora", 0.20),
+            ("hyper-current-thread", 0.20),
+        ],
+    },
+    Row {
+        name: "idle-memory-tcp",
+        what: "memory of an open TCP connection after one exchange",
+        kind: Kind::Memory(Protocol::Tcp),
+        goals: &[
+            ("haproxy", 0.15),
+            ("nginx", 0.06),
+            ("tokio-current-thread", 0.04),
+            ("sozu", 0.10),
+        ],
+    },
+    Row {
+        name: "idle-memory-http",
+        what: "memory of a kept HTTP connection after one exchange",
+        kind: Kind::Memory(Protocol::Http),
+        goals: &[
+            ("haproxy", 0.28),
+            ("nginx", 0.60),
+            ("sozu", 0.10),
+            ("pingora", 0.10),
+            ("hyper-current-thread", 0.10),
+        ],
+    },
+    Row {
+        name: "latency-30",
+        what: "time added to a TCP message, open loop at 30 % of the slowest peer's best",
+        kind: Kind::Latency { protocol: Protocol::Tcp, part: 0.3 },
+        goals: LATENCY_GOALS,
+    },
+    Row {
+        name: "latency-60",
+        what: "the same at 60 %",
+        kind: Kind::Latency { protocol: Protocol::Tcp, part: 0.6 },
+        goals: LATENCY_GOALS,
+    },
+    Row {
+        name: "latency-http-30",
+        what: "time added to an HTTP request, open loop at 30 % of the slowest peer's best",
+        kind: Kind::Latency { protocol: Protocol::Http, part: 0.3 },
+        goals: LATENCY_GOALS,
+    },
+    Row {
+        name: "latency-http-60",
+        what: "the same at 60 %",
+        kind: Kind::Latency { protocol: Protocol::Http, part: 0.6 },
+        goals: LATENCY_GOALS,
+    },
+    Row {
+        name: "fairness",
+        what: "p99 of TCP messages of 1 KiB, 2,000 a second, beside a stream",
+        kind: Kind::Fairness,
+        goals: &[],
+    },
+    Row {
+        name: "churn",
+        what: "20,000 connections in one go: a second, and errors",
+        kind: Kind::Churn,
+        goals: &[],
+    },
+];
+
+const STREAM_GOALS: &[(&str, f64)] = &[
+    ("haproxy", 0.15),
+    ("haproxy-splice-64k", 0.80),
+    ("haproxy-splice-1m", 1.00),
+    ("nginx", 0.15),
+    ("tokio-current-thread", 0.12),
+    ("tokio-current-thread-64k", 0.25),
+    ("sozu", 0.15),
+];
+
+const LATENCY_GOALS: &[(&str, f64)] = &[
+    ("haproxy", 0.85),
+    ("nginx", 0.90),
+    ("tokio-current-thread", 0.80),
+    ("sozu", 0.75),
+    ("pingora", 0.65),
+    ("hyper-current-thread", 0.65),
+];
+
+impl Row {
+    /// What has to be spoken.
+    pub fn protocol(&self) -> Protocol {
+        match self.kind {
+            Kind::Work { script, .. } => script.protocol,
+            Kind::Memory(protocol) | Kind::Latency { protocol, .. } => protocol,
+            Kind::Fairness | Kind::Churn => Protocol::Tcp,
+        }
+    }
+
+    /// What a figure of it is.
+    pub fn measure(&self) -> &'static str {
+        match self.kind {
+            Kind::Work { unit: "GiB", .. } => "ms of processor time a GiB",
+            Kind::Work { unit: "connection", .. } => "us of processor time a connection",
+            Kind::Work { unit: "request", .. } => "us of processor time a request",
+            Kind::Work { .. } => "us of processor time a message",
+            Kind::Memory(_) => "bytes a connection",
+            Kind::Latency { .. } => "us added at the 99th percentile",
+            Kind::Fairness => "us at the 99th percentile",
+            Kind::Churn => "us of processor time a connection",
+        }
+    }
+
+    /// The goal against this peer.
+    pub fn goal(&self, peer: &str) -> Option<f64> {
+        self.goals.iter().find(|(name, _)| *name == peer).map(|&(_, goal)| goal)
+    }
+}

@@ -1,0 +1,163 @@
+//! A peer on the stage: started, listening, pinned to its processor, and gone when dropped.
+
+use std::fs;
+use std::io;
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::peers::{Peer, Protocol, Scene};
+use crate::world::free_port;
+
+/// How long a peer may take until it listens.
+const START: Duration = Duration::from_secs(10);
+
+/// A peer that runs.
+pub struct Running {
+    pub name: String,
+    pub address: SocketAddr,
+    pub configuration: String,
+    directory: PathBuf,
+    child: Child,
+}
+
+impl Running {
+    /// Start a peer before these backends, and wait until it listens.
+    pub fn start(
+        peer: &Peer,
+        name: &str,
+        protocol: Protocol,
+        backends: &[SocketAddr],
+        wrapper: &[String],
+    ) -> io::Result<Running> {
+        let address = SocketAddr::from(([127, 0, 0, 1], free_port()?));
+        let directory = std::env::temp_dir().join(format!(
+            "versus-{}-{name}-{}",
+            std::process::id(),
+            address.port()
+        ));
+        fs::create_dir_all(&directory)?;
+        let pointsman = Path::new(env!("CARGO_BIN_EXE_pointsman"));
+        let scene =
+            Scene { protocol, listen: address, backends, directory: &directory, pointsman };
+        let launch = peer.launch(&scene)?;
+        let log = fs::File::create(directory.join("log"))?;
+        let mut words = pinned().into_iter().chain(wrapper.iter().cloned());
+        let mut command = match words.next() {
+            Some(first) => {
+                let mut command = Command::new(first);
+                command.args(words).arg(&launch.program);
+                command
+            }
+            None => Command::new(&launch.program),
+        };
+        let child = command
+            .args(&launch.arguments)
+            .envs(launch.environment.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()?;
+        let configuration = launch.configuration;
+        let mut running =
+            Running { name: name.to_owned(), address, configuration, directory, child };
+        running.wait_until_listening()?;
+        Ok(running)
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Where it may leave files.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    fn wait_until_listening(&mut self) -> io::Result<()> {
+        // callgrind needs longer.
+        let end = Instant::now() + START;
+        while Instant::now() < end {
+            if TcpStream::connect(self.address).is_ok() {
+                return Ok(());
+            }
+            if let Some(status) = self.child.try_wait()? {
+                let said = fs::read_to_string(self.directory.join("log")).unwrap_or_default();
+                let line = said.lines().last().unwrap_or("it said nothing").to_owned();
+                return Err(io::Error::other(format!("{}: {status}: {line}", self.name)));
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Err(io::Error::other(format!("{} does not listen after {START:?}", self.name)))
+    }
+
+    /// Let it end by itself, as callgrind wants it to.
+    pub fn stop(&mut self) -> io::Result<()> {
+        if let Some(pid) = rustix::process::Pid::from_raw(self.child.id() as i32) {
+            rustix::process::kill_process(pid, rustix::process::Signal::TERM)?;
+        }
+        self.child.wait().map(|_| ())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // A peer that forked leaves nobody: its children go first.
+        for pid in crate::measure::family(self.child.id()) {
+            if let Some(pid) = rustix::process::Pid::from_raw(pid as i32) {
+                let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+            }
+        }
+        let _ = self.child.wait();
+        let _ = fs::remove_dir_all(&self.directory);
+    }
+}
+
+/// Words before a command that give it the second processor, and let it end with us however we end.
+fn pinned() -> Vec<String> {
+    let mut words: Vec<String> = Vec::new();
+    if works(&["setpriv", "--pdeathsig", "KILL", "true"]) {
+        words.extend(["setpriv", "--pdeathsig", "KILL"].map(String::from));
+    }
+    if processors() > 1 && works(&["taskset", "-c", "1", "true"]) {
+        words.extend(["taskset", "-c", "1"].map(String::from));
+    }
+    words
+}
+
+fn works(words: &[&str]) -> bool {
+    let mut command = Command::new(words[0]);
+    let status = command.args(&words[1..]).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    status.is_ok_and(|status| status.success())
+}
+
+/// Processors of this machine, whatever this process is pinned to.
+pub fn processors() -> usize {
+    let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    info.lines().filter(|line| line.starts_with("processor")).count().max(1)
+}
+
+/// Give this process the first processor, by becoming what `taskset` starts. Comes back if there is
+/// one processor only, or no `taskset`.
+pub fn pin_ourselves() {
+    const DONE: &str = "POINTSMAN_VERSUS_PINNED";
+    use std::os::unix::process::CommandExt;
+    if std::env::var_os(DONE).is_some() {
+        return;
+    }
+    if processors() < 2 || !works(&["taskset", "-c", "0", "true"]) {
+        eprintln!("not pinned: the proxies share a processor with their load");
+        return;
+    }
+    let mut arguments = std::env::args_os();
+    let Some(program) = arguments.next() else { return };
+    let error = Command::new("taskset")
+        .args(["-c", "0"])
+        .arg(program)
+        .args(arguments)
+        .env(DONE, "1")
+        .exec();
+    eprintln!("taskset: {error}; not pinned");
+}

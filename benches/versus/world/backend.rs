@@ -1,0 +1,200 @@
+//! A backend's connection: reads what is asked and answers it.
+//!
+//! TCP asks in a head of 64 bytes: three numbers (bytes that follow, bytes to answer, whether to
+//! close then) and noise. HTTP asks by the path, `/ANSWER/` or `/ANSWER/close`, and may have a
+//! body. Which of the two is spoken is seen from the first byte.
+
+use std::io::{self, Read, Write};
+
+use mio::net::TcpStream;
+
+use super::pattern;
+
+/// Bytes of a TCP ask's head.
+pub const HEAD_BYTES: usize = 64;
+
+/// Longest HTTP head that a backend takes: proxies add some fields.
+const HTTP_HEAD_MAX: usize = 4096;
+
+/// A backend's connection.
+pub struct Backend {
+    stream: TcpStream,
+    /// The head under way.
+    head: Vec<u8>,
+    /// What is to come of the body.
+    upload: (u64, u64),
+    /// What is to be answered: before it, a head.
+    prefix: Vec<u8>,
+    prefix_sent: usize,
+    answer: (u64, u64),
+    answering: bool,
+    closes: bool,
+    writable: bool,
+}
+
+impl Backend {
+    /// A connection that was just accepted.
+    pub fn new(stream: TcpStream) -> Backend {
+        Backend {
+            stream,
+            head: Vec::with_capacity(512),
+            upload: (0, 0),
+            prefix: Vec::with_capacity(256),
+            prefix_sent: 0,
+            answer: (0, 0),
+            answering: false,
+            closes: false,
+            writable: true,
+        }
+    }
+
+    /// Get on with it. `true`: the connection is over.
+    pub fn step(&mut self, scratch: &mut [u8]) -> bool {
+        self.writable = true;
+        let mut drained = false;
+        loop {
+            if self.answering {
+                match self.send() {
+                    Ok(true) if self.closes => return true,
+                    // An edge will tell of the next ask.
+                    Ok(true) if drained => return false,
+                    Ok(true) => {}
+                    Ok(false) => {
+                        // What is asked meanwhile waits; the end of it is news all the same.
+                        return false;
+                    }
+                    Err(_) => return true,
+                }
+            }
+            match self.stream.read(scratch) {
+                Ok(0) => return true,
+                Ok(count) => {
+                    if !self.take(&scratch[..count]) {
+                        return true;
+                    }
+                    drained = count < scratch.len();
+                    if drained && !self.answering {
+                        return false;
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return true,
+            }
+        }
+    }
+
+    /// `false`: this is nothing that a client of ours says, and the connection is closed on it.
+    fn take(&mut self, mut bytes: &[u8]) -> bool {
+        while !bytes.is_empty() {
+            if self.upload.0 < self.upload.1 {
+                let here = (self.upload.1 - self.upload.0).min(bytes.len() as u64) as usize;
+                if !pattern::is_right(&bytes[..here], self.upload.0) {
+                    return false;
+                }
+                self.upload.0 += here as u64;
+                bytes = &bytes[here..];
+            } else {
+                let before = self.head.len();
+                self.head.extend_from_slice(bytes);
+                let Some(length) = head_length(&self.head) else {
+                    return self.head.len() < HTTP_HEAD_MAX;
+                };
+                if !self.understand(length) {
+                    return false;
+                }
+                self.head.clear();
+                bytes = &bytes[length - before..];
+            }
+            if self.upload.0 == self.upload.1 {
+                self.answering = true;
+            }
+        }
+        true
+    }
+
+    fn understand(&mut self, length: usize) -> bool {
+        self.prefix.clear();
+        self.prefix_sent = 0;
+        let head = &self.head[..length];
+        if head[0] == 0 {
+            let number = |at: usize| {
+                let bytes: [u8; 8] = head[at..at + 8].try_into().unwrap_or_default();
+                u64::from_le_bytes(bytes)
+            };
+            self.upload = (0, number(8));
+            self.answer = (0, number(16));
+            self.closes = number(24) != 0;
+            return pattern::is_right(&head[32..], 32);
+        }
+        let Some((answer, closes)) = path(head) else { return false };
+        self.upload = (0, content_length(head).unwrap_or(0));
+        self.answer = (0, answer);
+        self.closes = closes;
+        let close = if closes { "Connection: close\r\n" } else { "" };
+        let _ = write!(
+            self.prefix,
+            "HTTP/1.1 200 OK\r\nServer: bench\r\nContent-Type: text/plain\r\n\
+             Content-Length: {answer}\r\n{close}\r\n"
+        );
+        true
+    }
+
+    /// `Ok(true)`: the answer is sent.
+    fn send(&mut self) -> io::Result<bool> {
+        while self.prefix_sent < self.prefix.len() || self.answer.0 < self.answer.1 {
+            if !self.writable {
+                return Ok(false);
+            }
+            let passage = pattern::passage(self.answer.0, self.answer.1);
+            let rest = &self.prefix[self.prefix_sent..];
+            let slices = [io::IoSlice::new(rest), io::IoSlice::new(passage)];
+            let sent = match (rest.len(), passage.len()) {
+                (0, _) => self.stream.write(passage),
+                _ => self.stream.write_vectored(&slices),
+            };
+            let wanted = rest.len() + passage.len();
+            match sent {
+                Ok(count) => {
+                    let of_prefix = count.min(rest.len());
+                    self.prefix_sent += of_prefix;
+                    self.answer.0 += (count - of_prefix) as u64;
+                    self.writable = count == wanted;
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.writable = false;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        self.answering = false;
+        Ok(true)
+    }
+}
+
+/// Bytes of the head at the beginning, if it is whole.
+fn head_length(head: &[u8]) -> Option<usize> {
+    if head[0] == 0 {
+        return (head.len() >= HEAD_BYTES).then_some(HEAD_BYTES);
+    }
+    head.windows(4).position(|it| it == b"\r\n\r\n").map(|at| at + 4)
+}
+
+/// What is asked for: bytes of the answer, and whether to close.
+fn path(head: &[u8]) -> Option<(u64, bool)> {
+    let line = head.split(|&byte| byte == b'\r').next()?;
+    let path = line.split(|&byte| byte == b' ').nth(1)?;
+    let text = std::str::from_utf8(path).ok()?;
+    let (number, rest) = text.strip_prefix('/')?.split_once('/')?;
+    Some((number.parse().ok()?, rest == "close"))
+}
+
+/// The value of Content-Length, if there is one.
+pub fn content_length(head: &[u8]) -> Option<u64> {
+    const NAME: &[u8] = b"content-length:";
+    let mut lines = head.split(|&byte| byte == b'\n');
+    let line = lines.find(|line| {
+        line.get(..NAME.len()).is_some_and(|name| name.eq_ignore_ascii_case(NAME))
+    })?;
+    std::str::from_utf8(&line[NAME.len()..]).ok()?.trim().parse().ok()
+}

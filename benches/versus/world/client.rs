@@ -1,0 +1,211 @@
+//! A client's connection: asks, and compares every byte of the answer.
+
+use std::io::{self, Read, Write};
+use std::time::Instant;
+
+use mio::net::TcpStream;
+
+use super::backend::{HEAD_BYTES, content_length};
+use super::{After, Script, pattern};
+use crate::peers::Protocol;
+
+/// A client's connection.
+pub struct Client {
+    stream: TcpStream,
+    script: Script,
+    /// When the unit under way should have begun.
+    intended: Instant,
+    asked: Vec<u8>,
+    /// Bytes of `asked` and of the upload that are sent.
+    sent: (usize, u64),
+    head: Vec<u8>,
+    phase: Phase,
+    received: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Resting,
+    /// The head of an HTTP answer is awaited.
+    Head,
+    Body,
+    /// The end of the connection is awaited.
+    End,
+}
+
+/// What a step came to.
+pub enum Step {
+    Wait,
+    /// The unit is over; `closed`: and so is the connection.
+    Done {
+        closed: bool,
+    },
+    Failed(String),
+}
+
+impl Client {
+    /// A connection that is under way.
+    pub fn new(stream: TcpStream, script: Script) -> Client {
+        let asked = match script.protocol {
+            Protocol::Tcp => tcp_ask(&script),
+            Protocol::Http => http_ask(&script),
+        };
+        Client {
+            stream,
+            script,
+            intended: Instant::now(),
+            asked,
+            sent: (0, 0),
+            head: Vec::with_capacity(512),
+            phase: Phase::Resting,
+            received: 0,
+        }
+    }
+
+    /// A unit begins.
+    pub fn begin(&mut self, intended: Instant) {
+        self.intended = intended;
+        self.sent = (0, 0);
+        self.received = 0;
+        self.head.clear();
+        self.phase = match self.script.protocol {
+            Protocol::Tcp => Phase::Body,
+            Protocol::Http => Phase::Head,
+        };
+    }
+
+    /// When the unit should have begun.
+    pub fn intended(&self) -> Instant {
+        self.intended
+    }
+
+    /// Get on with it.
+    pub fn step(&mut self, scratch: &mut [u8]) -> Step {
+        if self.phase == Phase::Resting {
+            return match self.stream.read(&mut scratch[..1]) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => Step::Wait,
+                Err(error) if error.kind() == io::ErrorKind::NotConnected => Step::Wait,
+                Ok(0) => Step::Failed("an idle connection was closed".to_owned()),
+                Ok(_) => Step::Failed("bytes that nobody asked for".to_owned()),
+                Err(error) => Step::Failed(format!("idle: {error}")),
+            };
+        }
+        match self.send() {
+            Ok(true) => {}
+            // An upload's answer cannot come before its end, but an error can.
+            Ok(false) if self.received == 0 && self.sent == (0, 0) => return Step::Wait,
+            Ok(false) => {}
+            Err(error) => return Step::Failed(format!("send: {error}")),
+        }
+        self.receive(scratch)
+    }
+
+    /// `Ok(true)`: all is sent.
+    fn send(&mut self) -> io::Result<bool> {
+        loop {
+            let (bytes, of_head) = if self.sent.0 < self.asked.len() {
+                (&self.asked[self.sent.0..], true)
+            } else if self.sent.1 < self.script.upload {
+                (pattern::passage(self.sent.1, self.script.upload), false)
+            } else {
+                return Ok(true);
+            };
+            match self.stream.write(bytes) {
+                Ok(count) if of_head => self.sent.0 += count,
+                Ok(count) => self.sent.1 += count as u64,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                Err(error) if error.kind() == io::ErrorKind::NotConnected => return Ok(false),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn receive(&mut self, scratch: &mut [u8]) -> Step {
+        loop {
+            match self.stream.read(scratch) {
+                Ok(0) if self.phase == Phase::End => return Step::Done { closed: true },
+                Ok(0) => return Step::Failed(format!("an end after {} bytes", self.received)),
+                Ok(count) => {
+                    if let Err(why) = self.take(&scratch[..count]) {
+                        return Step::Failed(why);
+                    }
+                    if self.phase == Phase::Body && self.received == self.script.answer {
+                        if self.script.after == After::Keep {
+                            self.phase = Phase::Resting;
+                            return Step::Done { closed: false };
+                        }
+                        self.phase = Phase::End;
+                    } else if count < scratch.len() {
+                        return Step::Wait;
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Step::Wait,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Step::Failed(format!("receive: {error}")),
+            }
+        }
+    }
+
+    fn take(&mut self, mut bytes: &[u8]) -> Result<(), String> {
+        if self.phase == Phase::Head {
+            let before = self.head.len();
+            self.head.extend_from_slice(bytes);
+            let end = self.head.windows(4).position(|it| it == b"\r\n\r\n");
+            let Some(end) = end else { return Ok(()) };
+            self.judge_head(end + 4)?;
+            bytes = &bytes[end + 4 - before..];
+            self.phase = Phase::Body;
+        }
+        let room = self.script.answer - self.received;
+        if self.phase != Phase::Body || bytes.len() as u64 > room {
+            return Err("more bytes than were asked for".to_owned());
+        }
+        if !pattern::is_right(bytes, self.received) {
+            return Err(format!("a wrong byte after {}", self.received));
+        }
+        self.received += bytes.len() as u64;
+        Ok(())
+    }
+
+    fn judge_head(&self, length: usize) -> Result<(), String> {
+        let head = &self.head[..length];
+        if !head.starts_with(b"HTTP/1.1 200") {
+            let line = head.split(|&byte| byte == b'\r').next().unwrap_or_default();
+            return Err(format!("answered {}", String::from_utf8_lossy(line)));
+        }
+        match content_length(head) {
+            Some(length) if length == self.script.answer => Ok(()),
+            other => Err(format!("Content-Length {other:?}")),
+        }
+    }
+}
+
+fn tcp_ask(script: &Script) -> Vec<u8> {
+    let closes = u64::from(script.after != After::Keep);
+    let mut head = vec![0; 8];
+    for number in [script.upload, script.answer, closes] {
+        head.extend_from_slice(&number.to_le_bytes());
+    }
+    head.extend_from_slice(pattern::passage(32, HEAD_BYTES as u64));
+    head
+}
+
+fn http_ask(script: &Script) -> Vec<u8> {
+    let (path, field) = match script.after {
+        After::Keep => ("", ""),
+        After::ClientCloses => ("", "Connection: close\r\n"),
+        After::BackendCloses => ("close", "Connection: close\r\n"),
+    };
+    let answer = script.answer;
+    let body = match script.upload {
+        0 => String::new(),
+        upload => format!("Content-Length: {upload}\r\n"),
+    };
+    let method = if script.upload == 0 { "GET" } else { "PUT" };
+    format!(
+        "{method} /{answer}/{path} HTTP/1.1\r\nHost: bench.example:8080\r\n\
+         User-Agent: pointsman-bench/1\r\nAccept: */*\r\nAccept-Encoding: gzip\r\n\
+         {field}{body}\r\n"
+    )
+    .into_bytes()
+}
