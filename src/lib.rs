@@ -14,6 +14,7 @@
 //! | [`json`], [`outlet`] | writing it; lines for a descriptor that may not take them |
 //! | [`net`] | sockets, buffers, pipes; errors sorted into small enums |
 //! | [`http`] | HTTP/1.1 without sockets: heads, bodies, rewriting, our own answers |
+//! | [`hello`] | the ClientHello of TLS without sockets: whom the client asks for |
 //! | [`balance`] | one file an algorithm, one trait |
 //! | [`access_log`] | a line for each exchange: three formats, one file |
 //! | [`stats`] | counters, histograms |
@@ -77,6 +78,7 @@ pub mod event;
 pub mod event_loop;
 pub mod flags;
 pub mod health;
+pub mod hello;
 pub mod http;
 pub mod json;
 pub mod limits;

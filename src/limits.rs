@@ -121,6 +121,16 @@ pub const ACCESS_LOG_WARNINGS: Duration = Duration::from_secs(10);
 /// How soon the log is tried again after it would have blocked.
 pub const LOG_RETRY: Duration = Duration::from_millis(100);
 
+// ---- TLS ------------------------------------------------------------------------------------
+
+/// Longest ClientHello that is read for its server name, with its header: what one record holds.
+/// Those with keys for the time after quantum computers have 2 KiB; HAProxy and nginx take as much.
+pub const CLIENT_HELLO_BYTES_MAX: usize = 16 * 1024;
+
+/// The same with the headers of its records: the longest still fits in pieces of 32 bytes, and no
+/// client makes us keep more before we know where it goes.
+pub const CLIENT_HELLO_WIRE_BYTES_MAX: usize = 20 * 1024;
+
 // ---- What flags may say ---------------------------------------------------------------------
 
 /// Longest duration a flag takes, 365 days: more is a slip of the unit, and adding it to a clock
