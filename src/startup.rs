@@ -9,7 +9,7 @@ use std::time::Instant;
 use log::{info, warn};
 
 use crate::access_log::AccessLog;
-use crate::backends::{Backends, Member, Policy, RiseFall};
+use crate::backends::{Backends, Member, Policy, PoolPlan, RiseFall};
 use crate::balance;
 use crate::config::{BackendSpec, Check, Config, Listen, Protocol};
 use crate::demo::{self, Demo};
@@ -39,19 +39,10 @@ pub fn start(config: &Config, log: LogSink) -> Result<EventLoop, StartError> {
         None => config.backends.iter().map(resolve).collect::<Result<Vec<_>, _>>()?,
     };
     let share = share_descriptors(config, listeners.len(), members.len());
-    let backends = Backends::new(
-        members,
-        balance::build(config.algorithm, seed),
-        policy(config),
-        Instant::now(),
-    );
-    for (id, backend) in backends.iter() {
-        info!(
-            "backend {} at {}, weight {}",
-            backend.name,
-            backend.address,
-            backends.weights(id).0
-        );
+    let pool = PoolPlan::of_first(members.len(), balance::build(config.algorithm, seed));
+    let backends = Backends::new(members, vec![pool], policy(config), Instant::now());
+    for (_, backend) in backends.iter() {
+        info!("backend {} at {}, weight {}", backend.name, backend.address, backend.weight);
     }
     let access_log = open_access_log(config)?;
     let looping = EventLoop::new(config, seed, listeners, backends, share, log, access_log)

@@ -53,12 +53,12 @@ fn backend_line(cx: &mut Context, id: BackendId, width: usize) -> String {
         State::Up(_) => format!("up {since}"),
         State::Down(_) => format!("down {since}"),
     };
-    let (weight, effective) = cx.backends.weights(id);
-    let ramp = if effective < weight * WEIGHT_ONE { "~" } else { "" };
+    let weight = backend.weight;
+    let ramp = if backend.effective_weight < weight * WEIGHT_ONE { "~" } else { "" };
     let mut line =
         format!("{:width$} {state:>12} {:>6}", backend.name, format!("{ramp}{weight}"));
     let load = backend.load.map_or_else(|| "-".to_string(), |load| format!("{load:.2}"));
-    let active = cx.backends.connections(id);
+    let active = backend.connections;
     // because: writing to a string cannot fail.
     let _ = write!(
         line,

@@ -7,7 +7,7 @@ use log::{info, warn};
 use crate::balance::{Observation, hash_key};
 use crate::stats::Failure;
 
-use super::{BackendId, Backends, Conduct};
+use super::{BackendId, Backends, Conduct, Place, PoolId};
 
 impl Backends {
     /// The head of an answer of it came, so long after the request.
@@ -16,8 +16,7 @@ impl Backends {
         if status >= 500 {
             return self.misbehaved(id, took, now);
         }
-        let seen = Observation::Connected(took);
-        self.balance.observe(&self.candidates, id.0 as usize, seen, now);
+        self.observe(id, Observation::Connected(took), now);
     }
 
     /// An answer with a status below 500 was whole.
@@ -41,10 +40,9 @@ impl Backends {
     }
 
     /// It answered with 5xx, or with what is no answer. Once too often in a row, it is left out for
-    /// a while: but never the last one that is up, and never more than half of them.
+    /// a while: but never the last one of a pool that is up, and never more than half of a pool.
     pub fn misbehaved(&mut self, id: BackendId, took: Duration, now: Instant) {
-        let seen = Observation::Failed(took);
-        self.balance.observe(&self.candidates, id.0 as usize, seen, now);
+        self.observe(id, Observation::Failed(took), now);
         let limit = self.policy.eject_after;
         let too_often = self.list[id.0 as usize].conduct.bad(limit);
         if !too_often || !self.may_eject(id) {
@@ -58,24 +56,34 @@ impl Backends {
     }
 
     fn may_eject(&self, id: BackendId) -> bool {
-        let index = id.0 as usize;
-        let others = (0..self.list.len()).any(|other| other != index && self.serves(other));
-        self.list[index].state.is_up() && others && (self.ejected + 1) * 2 <= self.list.len()
+        let can_do_without = |place: &Place| {
+            let members = || self.pool(place.pool).members();
+            let others = members().any(|other| other != id && self.serves(other));
+            let out = members().filter(|&other| self[other].conduct.is_out()).count();
+            others && (out + 1) * 2 <= members().len()
+        };
+        self[id].state.is_up() && self[id].places.iter().all(can_do_without)
     }
 
     /// Whether it takes requests, or will once it has room for one.
-    fn serves(&self, index: usize) -> bool {
-        let backend = &self.list[index];
-        let wanted = backend.enabled && self.candidates[index].weight > 0;
+    fn serves(&self, id: BackendId) -> bool {
+        let backend = &self[id];
+        let wanted = backend.enabled && backend.weight > 0;
         wanted && backend.state.is_up() && !backend.conduct.is_out()
     }
 
-    /// One went down. If nobody is left, those that are left out are better than nobody.
-    pub(super) fn recall(&mut self) {
-        if self.ejected == 0 || (0..self.list.len()).any(|index| self.serves(index)) {
+    /// This one went down. If nobody is left in a pool, those that are left out are better than
+    /// nobody.
+    pub(super) fn recall(&mut self, fallen: BackendId) {
+        if self.ejected == 0 {
             return;
         }
-        self.return_those(|conduct| conduct.recall());
+        for place in self[fallen].places.clone() {
+            let members: Vec<BackendId> = self.pool(place.pool).members().collect();
+            if !members.iter().any(|&id| self.serves(id)) {
+                self.return_those(members.into_iter(), |conduct| conduct.recall());
+            }
+        }
     }
 
     /// When the next one that is left out may come back.
@@ -88,15 +96,20 @@ impl Backends {
 
     /// Take back in those whose time is over.
     pub fn take_back(&mut self, now: Instant) {
-        self.return_those(|conduct| conduct.come_back(now));
+        let all = (0..self.list.len()).map(|index| BackendId(index as u32));
+        self.return_those(all, |conduct| conduct.come_back(now));
     }
 
-    fn return_those(&mut self, returns: impl Fn(&mut Conduct) -> bool) {
-        for index in 0..self.list.len() {
-            if returns(&mut self.list[index].conduct) {
+    fn return_those(
+        &mut self,
+        candidates: impl Iterator<Item = BackendId>,
+        returns: impl Fn(&mut Conduct) -> bool,
+    ) {
+        for id in candidates {
+            if returns(&mut self.list[id.0 as usize].conduct) {
                 self.ejected -= 1;
-                info!("backend {} is no longer left out", self.list[index].name);
-                self.refresh(index);
+                info!("backend {} is no longer left out", self[id].name);
+                self.refresh(id.0 as usize);
             }
         }
     }
@@ -107,18 +120,19 @@ impl Backends {
         hash_key(self[id].name.as_bytes())
     }
 
-    /// Whose cookie this is, if that backend can take a request now.
-    pub fn by_token(&self, token: &[u8]) -> Option<BackendId> {
+    /// Whose cookie this is, if that backend is in this pool and can take a request now.
+    pub fn by_token(&self, token: &[u8], pool: PoolId) -> Option<BackendId> {
         let ours = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
         let text = std::str::from_utf8(token).ok()?;
         let looks_right = text.len() == 16 && token.iter().all(ours);
         let token = looks_right.then(|| u64::from_str_radix(text, 16).ok())??;
         let id = *self.tokens.get(&token)?;
-        self.takes(id).then_some(id)
+        self.takes(id, pool).then_some(id)
     }
 
-    /// Whether it can take a request now.
-    pub fn takes(&self, id: BackendId) -> bool {
-        self.is_available(id.0 as usize)
+    /// Whether it is in this pool and can take a request now.
+    pub fn takes(&self, id: BackendId, pool: PoolId) -> bool {
+        let here = self[id].places.iter().find(|place| place.pool == pool);
+        here.is_some_and(|place| self.pool(pool).is_available(place.index))
     }
 }

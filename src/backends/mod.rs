@@ -2,9 +2,11 @@
 //! connection.
 //!
 //! ```text
+//!   routes    a name of the client's wish -> a pool
+//!   pool      some of the backends, and the algorithm that picks among the eligible
 //!   eligible = enabled, weight above 0, below its own limit, not tried in vain by this client,
-//!              up (or all are down and --all-down spread), not left out for bad answers,
-//!              and no backup, unless no other backend is all of that
+//!              up (or all of the pool are down and --all-down spread), not left out for bad
+//!              answers, and no backup, unless no other backend of the pool is all of that
 //! ```
 //!
 //! The algorithms of [`crate::balance`] choose among the eligible; this room keeps that word true
@@ -13,7 +15,11 @@
 
 mod answers;
 mod eject;
+mod pool;
+mod routes;
 mod state;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt::{self, Write as _};
@@ -23,7 +29,7 @@ use std::time::{Duration, Instant};
 
 use log::info;
 
-use crate::balance::{Ask, Balance, Candidate, Candidates, Observation};
+use crate::balance::{Ask, Observation};
 use crate::config::AllDown;
 use crate::event::Key;
 use crate::limits::{SLOW_START_PERCENT_MIN, SLOW_START_STEPS, WEIGHT_ONE};
@@ -31,6 +37,9 @@ use crate::net::Fault;
 use crate::stats::{Answers, Rate};
 
 use eject::Conduct;
+use pool::Place;
+pub use pool::{Pool, PoolId, PoolPlan};
+pub use routes::Routes;
 pub use state::{Flip, RiseFall, State};
 
 /// A backend of the set. What identifies it to people is its name.
@@ -50,9 +59,15 @@ pub struct Backend {
     pub since: Instant,
     /// What the operator says: takes new connections.
     pub enabled: bool,
+    /// The operator's weight.
+    pub weight: u32,
+    /// The weight in force in units of 1 / [`WEIGHT_ONE`], which grows in a slow start.
+    pub effective_weight: u32,
+    /// Connections open or being opened.
+    pub connections: u32,
     /// Connections at most.
     pub max_connections: Option<u32>,
-    /// Takes connections only while no other backend can.
+    /// Takes connections only while no other backend of its pool can.
     pub backup: bool,
     /// The last load that it reported.
     pub load: Option<f64>,
@@ -76,8 +91,8 @@ pub struct Backend {
     ramp_from: Option<Instant>,
     /// Left out of the pick that is under way.
     tried: bool,
-    /// What [`Backends::refresh`] last found.
-    available: bool,
+    /// Where it sits.
+    places: Vec<Place>,
 }
 
 /// What is known of a backend before it is in the set.
@@ -91,7 +106,7 @@ pub struct Member {
     pub weight: u32,
     /// Connections at most.
     pub max_connections: Option<u32>,
-    /// Takes connections only while no other backend can.
+    /// Takes connections only while no other backend of its pool can.
     pub backup: bool,
 }
 
@@ -122,15 +137,8 @@ pub enum Refusal {
 /// The set.
 pub struct Backends {
     list: Vec<Backend>,
-    candidates: Candidates,
-    balance: Box<dyn Balance>,
+    pools: Vec<Pool>,
     policy: Policy,
-    /// How many are up.
-    up: usize,
-    /// Connections to all of them.
-    busy: u64,
-    /// How many are available and no backup.
-    primaries: usize,
     /// How many are in a slow start.
     ramping: usize,
     /// How many idle connections wait, to all of them.
@@ -144,68 +152,70 @@ pub struct Backends {
 }
 
 impl Backends {
-    /// A set of `members`, all counting as up until their first result.
+    /// A set of `members` in these pools, all counting as up until their first result.
     pub fn new(
         members: Vec<Member>,
-        balance: Box<dyn Balance>,
+        pools: Vec<PoolPlan>,
         policy: Policy,
         now: Instant,
     ) -> Backends {
         let mut set = Backends {
-            list: Vec::new(),
-            candidates: Candidates::default(),
-            balance,
+            list: members.into_iter().map(|member| Backend::new(member, now)).collect(),
+            pools: Vec::new(),
             policy,
-            up: members.len(),
-            busy: 0,
-            primaries: 0,
             ramping: 0,
             idle: 0,
             ejected: 0,
             flips: Vec::new(),
             tokens: HashMap::new(),
         };
-        for member in members {
-            set.candidates.push(Candidate {
-                name: member.name.clone().into(),
-                weight: member.weight,
-                effective_weight: member.weight * WEIGHT_ONE,
-                connections: 0,
-                eligible: false,
-            });
-            set.list.push(Backend::new(member, now));
+        for plan in pools {
+            let pool = Pool::new(plan, &set.list);
+            let id = PoolId(set.pools.len() as u16);
+            for (index, member) in pool.members().enumerate() {
+                let place = Place { pool: id, index: index as u32 };
+                set.list[member.0 as usize].places.push(place);
+            }
+            set.pools.push(pool);
         }
         set.tokens = set.iter().map(|(id, _)| (set.token(id), id)).collect();
-        set.balance.members_changed(&set.candidates);
-        set.refresh_all();
+        (0..set.list.len()).for_each(|index| set.refresh(index));
         set
     }
 
-    /// Choose a backend for a client; `tried` are left out. The choice counts once
+    /// Choose a backend of a pool for a client; `tried` are left out. The choice counts once
     /// [`Backends::opened`] is called.
-    pub fn pick(&mut self, ask: &Ask, tried: &[BackendId]) -> Result<BackendId, Refusal> {
+    pub fn pick(
+        &mut self,
+        pool: PoolId,
+        ask: &Ask,
+        tried: &[BackendId],
+    ) -> Result<BackendId, Refusal> {
         self.set_tried(tried, true);
-        let picked = self.balance.pick(&self.candidates, ask);
-        debug_assert!(picked.is_none_or(|index| self.candidates[index].eligible));
+        let chosen_from = &mut self.pools[usize::from(pool.0)];
+        let picked = chosen_from.pick(ask);
+        let refusal = if chosen_from.up == 0 { Refusal::AllDown } else { Refusal::NoRoom };
         self.set_tried(tried, false);
-        match picked {
-            Some(index) => Ok(BackendId(index as u32)),
-            None if self.up == 0 => Err(Refusal::AllDown),
-            None => Err(Refusal::NoRoom),
-        }
+        picked.ok_or(refusal)
     }
 
     /// One line that says why `picked` was picked: every candidate with what the algorithm
     /// compares, and a `!` before those that could not be.
-    pub fn why(&self, picked: BackendId, tried: &[BackendId], now: Instant) -> String {
+    pub fn why(
+        &self,
+        pool: PoolId,
+        picked: BackendId,
+        tried: &[BackendId],
+        now: Instant,
+    ) -> String {
         let mut line = format!("picked {} of", self[picked].name);
-        for (index, backend) in self.list.iter().enumerate() {
-            let score = self.balance.score(&self.candidates, index, now);
-            let out =
-                !self.candidates[index].eligible || tried.contains(&BackendId(index as u32));
+        let pool = self.pool(pool);
+        for (index, member) in pool.members().enumerate() {
+            let score = pool.balance.score(&pool.candidates, index, now);
+            let out = !pool.candidates[index].eligible || tried.contains(&member);
             let mark = if out { "!" } else { "" };
             // because: writing to a string cannot fail.
-            let _ = write!(line, " {mark}{}={score}", backend.name);
+            let _ = write!(line, " {mark}{}={score}", self[member].name);
         }
         line
     }
@@ -215,17 +225,22 @@ impl Backends {
         let backend = &mut self.list[id.0 as usize];
         backend.total += 1;
         backend.rate.count(now);
-        self.candidates.candidate_mut(id.0 as usize).connections += 1;
-        self.busy += 1;
+        backend.connections += 1;
+        for place in &backend.places {
+            self.pools[usize::from(place.pool.0)].busy += 1;
+        }
         self.refresh(id.0 as usize);
     }
 
     /// A connection to it was closed, or given up.
     pub fn closed(&mut self, id: BackendId) {
-        let candidate = self.candidates.candidate_mut(id.0 as usize);
-        debug_assert!(candidate.connections > 0, "closed more than were opened");
-        candidate.connections = candidate.connections.saturating_sub(1);
-        self.busy = self.busy.saturating_sub(1);
+        let backend = &mut self.list[id.0 as usize];
+        debug_assert!(backend.connections > 0, "closed more than were opened");
+        backend.connections = backend.connections.saturating_sub(1);
+        for place in &backend.places {
+            let pool = &mut self.pools[usize::from(place.pool.0)];
+            pool.busy = pool.busy.saturating_sub(1);
+        }
         self.refresh(id.0 as usize);
     }
 
@@ -271,13 +286,12 @@ impl Backends {
 
     /// It took a connection after so long.
     pub fn connected(&mut self, id: BackendId, took: Duration, now: Instant) {
-        let seen = Observation::Connected(took);
-        self.balance.observe(&self.candidates, id.0 as usize, seen, now);
+        self.observe(id, Observation::Connected(took), now);
     }
 
     /// It refused a connection, or did not answer: that counts as a failed probe. Without probes
     /// it does not, for nothing would bring the backend up again; and what clients ran into never
-    /// takes down the last backend that is up: the next probes decide that.
+    /// takes down the last backend of a pool that is up: the next probes decide that.
     pub fn connect_failed(
         &mut self,
         id: BackendId,
@@ -286,9 +300,9 @@ impl Backends {
         now: Instant,
     ) {
         self.list[id.0 as usize].failures += 1;
-        let seen = Observation::Failed(took);
-        self.balance.observe(&self.candidates, id.0 as usize, seen, now);
-        let last_one = self.up == 1 && self.list[id.0 as usize].state.is_up();
+        self.observe(id, Observation::Failed(took), now);
+        let is_only = |place: &Place| self.pools[usize::from(place.pool.0)].up == 1;
+        let last_one = self[id].state.is_up() && self[id].places.iter().any(is_only);
         if self.policy.probed && !last_one {
             self.result(id, Err(&format!("a connect {fault}")), now);
         }
@@ -298,8 +312,7 @@ impl Backends {
     pub fn probe_passed(&mut self, id: BackendId, load: Option<f64>, now: Instant) {
         if let Some(load) = load {
             self.list[id.0 as usize].load = Some(load);
-            let seen = Observation::Load(load);
-            self.balance.observe(&self.candidates, id.0 as usize, seen, now);
+            self.observe(id, Observation::Load(load), now);
         }
         self.result(id, Ok(()), now);
     }
@@ -330,7 +343,7 @@ impl Backends {
     pub fn step_ramps(&mut self, now: Instant) {
         for index in 0..self.list.len() {
             let Some(from) = self.list[index].ramp_from else { continue };
-            let weight = self.candidates[index].weight * WEIGHT_ONE;
+            let weight = self.list[index].weight * WEIGHT_ONE;
             let passed = now.saturating_duration_since(from);
             let share = passed.as_secs_f64() / self.policy.slow_start.as_secs_f64();
             let floor = f64::from(SLOW_START_PERCENT_MIN) / 100.0;
@@ -339,7 +352,7 @@ impl Backends {
                 self.ramping -= 1;
             }
             let ramped = (f64::from(weight) * share.clamp(floor, 1.0)) as u32;
-            self.candidates.candidate_mut(index).effective_weight = ramped.max(1);
+            self.list[index].effective_weight = ramped.max(1);
             self.refresh(index);
         }
     }
@@ -354,20 +367,19 @@ impl Backends {
         self.list[id.0 as usize].rate.per_second(now)
     }
 
-    /// Connections open or being opened to it.
-    pub fn connections(&self, id: BackendId) -> u32 {
-        self.candidates[id.0 as usize].connections
+    /// One of the pools.
+    pub fn pool(&self, id: PoolId) -> &Pool {
+        &self.pools[usize::from(id.0)]
     }
 
-    /// Connections open or being opened to all of them.
-    pub fn all_connections(&self) -> u64 {
-        self.busy
+    /// All pools but that of the backends that belong to no route.
+    pub fn routed_pools(&self) -> &[Pool] {
+        self.pools.get(1..).unwrap_or_default()
     }
 
-    /// The operator's weight, and the weight in force in units of 1 / [`WEIGHT_ONE`].
-    pub fn weights(&self, id: BackendId) -> (u32, u32) {
-        let candidate = &self.candidates[id.0 as usize];
-        (candidate.weight, candidate.effective_weight)
+    /// A route led a client to this pool.
+    pub fn routed(&mut self, id: PoolId) {
+        self.pools[usize::from(id.0)].clients += 1;
     }
 
     /// How many there are.
@@ -380,22 +392,14 @@ impl Backends {
         self.list.is_empty()
     }
 
-    /// How many are up.
-    pub fn up(&self) -> usize {
-        self.up
-    }
-
-    /// What this room and the candidates must agree on.
+    /// What this room and the connections must agree on.
     pub fn check_invariants(&self, open: usize, idle: usize) {
         assert_eq!(idle, self.list.iter().map(|b| b.idle.len()).sum(), "idle connections");
         assert_eq!(idle, self.idle, "idle connections, counted");
-        let sum: usize = self.candidates.iter().map(|c| c.connections as usize).sum();
+        let sum: usize = self.list.iter().map(|backend| backend.connections as usize).sum();
         assert_eq!(sum, open, "counts and connections");
-        assert_eq!(sum as u64, self.busy, "counts and their sum");
-        assert_eq!(self.up, self.list.iter().filter(|b| b.state.is_up()).count(), "up");
-        let available = |backend: &&Backend| backend.available && !backend.backup;
-        assert_eq!(self.primaries, self.list.iter().filter(available).count(), "primaries");
         assert!(self.list.iter().all(|backend| !backend.tried), "tried outside a pick");
+        self.pools.iter().for_each(|pool| pool.check_invariants(&self.list));
     }
 
     /// One result, of a probe or a connect.
@@ -412,35 +416,47 @@ impl Backends {
             }
             _ => info!("backend {} is up after {lasted:.1} s down", backend.name),
         }
-        let none_was_up = self.up == 0;
-        self.up = match flip {
-            Flip::Up => self.up + 1,
-            Flip::Down => self.up - 1,
-        };
-        let all_change = none_was_up != (self.up == 0);
         self.flips.push((id, flip));
         self.set_ramp(id.0 as usize, flip, now);
+        let changed = self.count_flip(id, flip);
         if flip == Flip::Down {
-            self.recall();
+            self.recall(id);
         }
-        match self.policy.all_down {
-            AllDown::Spread if all_change => self.refresh_all(),
-            _ => self.refresh(id.0 as usize),
+        self.refresh(id.0 as usize);
+        if self.policy.all_down == AllDown::Spread {
+            changed.into_iter().for_each(|pool| self.refresh_pool(pool));
         }
+    }
+
+    /// Says in which pools the first one came up, or the last one went down.
+    fn count_flip(&mut self, id: BackendId, flip: Flip) -> Vec<PoolId> {
+        let mut changed = Vec::new();
+        for place in &self.list[id.0 as usize].places {
+            let pool = &mut self.pools[usize::from(place.pool.0)];
+            let none_was_up = pool.up == 0;
+            pool.up = match flip {
+                Flip::Up => pool.up + 1,
+                Flip::Down => pool.up - 1,
+            };
+            if none_was_up != (pool.up == 0) {
+                changed.push(place.pool);
+            }
+        }
+        changed
     }
 
     /// A backend that comes back begins a slow start; one that goes down again ends it.
     fn set_ramp(&mut self, index: usize, flip: Flip, now: Instant) {
         let ramps = flip == Flip::Up
             && !self.policy.slow_start.is_zero()
-            && self.candidates[index].weight > 0;
+            && self.list[index].weight > 0;
         self.ramping -= usize::from(self.list[index].ramp_from.is_some());
         self.ramping += usize::from(ramps);
         self.list[index].ramp_from = ramps.then_some(now);
-        let weight = self.candidates[index].weight * WEIGHT_ONE;
+        let weight = self.list[index].weight * WEIGHT_ONE;
         let percent = if ramps { SLOW_START_PERCENT_MIN } else { 100 };
         let effective = u64::from(weight) * u64::from(percent) / 100;
-        self.candidates.candidate_mut(index).effective_weight = effective as u32;
+        self.list[index].effective_weight = effective as u32;
     }
 
     fn set_tried(&mut self, tried: &[BackendId], value: bool) {
@@ -450,47 +466,27 @@ impl Backends {
         }
     }
 
-    fn refresh_all(&mut self) {
-        (0..self.list.len()).for_each(|index| self.refresh(index));
+    fn observe(&mut self, id: BackendId, seen: Observation, now: Instant) {
+        for place in &self.list[id.0 as usize].places {
+            self.pools[usize::from(place.pool.0)].observe(place.index, seen, now);
+        }
     }
 
-    /// Bring the candidate at `index` up to date, and with it the backups if the last of the others
-    /// became unavailable or the first available.
+    fn refresh_pool(&mut self, pool: PoolId) {
+        let members: Vec<BackendId> = self.pool(pool).members().collect();
+        members.into_iter().for_each(|id| self.refresh(id.0 as usize));
+    }
+
+    /// Bring what the pools know of a backend up to date.
     fn refresh(&mut self, index: usize) {
-        let had_primaries = self.primaries > 0;
-        let available = self.is_available(index);
-        let backend = &mut self.list[index];
-        if !backend.backup && backend.available != available {
-            self.primaries = if available { self.primaries + 1 } else { self.primaries - 1 };
-        }
-        backend.available = available;
-        self.refresh_eligible(index);
-        if had_primaries != (self.primaries > 0) {
-            for index in 0..self.list.len() {
-                if self.list[index].backup {
-                    self.refresh_eligible(index);
-                }
-            }
-        }
-    }
-
-    fn refresh_eligible(&mut self, index: usize) {
         let backend = &self.list[index];
-        let eligible = backend.available && (!backend.backup || self.primaries == 0);
-        self.candidates.candidate_mut(index).eligible = eligible;
-        self.balance.changed(&self.candidates, index);
-    }
-
-    fn is_available(&self, index: usize) -> bool {
-        let backend = &self.list[index];
-        let candidate = &self.candidates[index];
-        let spread = self.up == 0 && self.policy.all_down == AllDown::Spread;
-        backend.enabled
-            && !backend.tried
-            && !backend.conduct.is_out()
-            && (backend.state.is_up() || spread)
-            && candidate.weight > 0
-            && backend.max_connections.is_none_or(|limit| candidate.connections < limit)
+        let takes_more = backend.takes_more();
+        for place in &backend.places {
+            let pool = &mut self.pools[usize::from(place.pool.0)];
+            let spread = pool.up == 0 && self.policy.all_down == AllDown::Spread;
+            let available = takes_more && (backend.state.is_up() || spread);
+            pool.update(place.index, backend, available);
+        }
     }
 }
 
@@ -510,6 +506,9 @@ impl Backend {
             state: State::default(),
             since: now,
             enabled: true,
+            weight: member.weight,
+            effective_weight: member.weight * WEIGHT_ONE,
+            connections: 0,
             max_connections: member.max_connections,
             backup: member.backup,
             load: None,
@@ -523,8 +522,17 @@ impl Backend {
             conduct: Conduct::default(),
             ramp_from: None,
             tried: false,
-            available: false,
+            places: Vec::new(),
         }
+    }
+
+    /// Whether it may be given a connection, provided that it is up.
+    fn takes_more(&self) -> bool {
+        self.enabled
+            && !self.tried
+            && !self.conduct.is_out()
+            && self.weight > 0
+            && self.max_connections.is_none_or(|limit| self.connections < limit)
     }
 }
 

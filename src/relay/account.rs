@@ -266,6 +266,7 @@ fn write(
     let Context { access_log, backends, stats, now, .. } = cx;
     let Some(log) = access_log else { return };
     let (front, front_open) = stats.front(pair.front as usize);
+    let pool = backends.pool(pair.pool);
     let backend_name = account.backend.map(|id| &*backends[id].name);
     let what = match &account.about {
         About::Tcp => What::Tcp,
@@ -283,8 +284,8 @@ fn write(
     let counts = Counts {
         process: stats.open,
         front: front_open,
-        pool: backends.all_connections(),
-        backend: account.backend.map_or(0, |id| u64::from(backends.connections(id))),
+        pool: pool.connections(),
+        backend: account.backend.map_or(0, |id| u64::from(backends[id].connections)),
     };
     let began = log.time_of(account.began, *now);
     let (client, times) = (pair.client_address, account.times(*now));
@@ -307,7 +308,7 @@ fn write(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backends::{Backends, Member, Policy, Refusal, RiseFall};
+    use crate::backends::{Backends, Member, Policy, PoolPlan, Refusal, RiseFall};
     use crate::balance;
     use crate::config::{Algorithm, AllDown};
 
@@ -350,8 +351,8 @@ mod tests {
             slow_start: Duration::ZERO,
             eject_after: 0,
         };
-        let balance = balance::build(Algorithm::First, 1);
-        let set = Backends::new(vec![member], balance, policy, Instant::now());
+        let pool = PoolPlan::of_first(1, balance::build(Algorithm::First, 1));
+        let set = Backends::new(vec![member], vec![pool], policy, Instant::now());
         set.iter().next().unwrap().0
     }
 

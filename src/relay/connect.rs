@@ -77,10 +77,10 @@ fn choose(
 
 fn pick(pair: &Pair, cx: &mut Context) -> Result<BackendId, Attempt> {
     let ask = Ask { client: pair.client_address.ip(), key: pair.hash_key(), now: cx.now };
-    let picked = cx.backends.pick(&ask, pair.tried());
+    let picked = cx.backends.pick(pair.pool, &ask, pair.tried());
     let backend = picked.map_err(|refusal| Attempt::Over(refused(pair, refusal)))?;
     if log_enabled!(Level::Debug) {
-        let why = cx.backends.why(backend, pair.tried(), cx.now);
+        let why = cx.backends.why(pair.pool, backend, pair.tried(), cx.now);
         debug!("pair {}: connecting: {why}", pair.number);
     }
     if !pair.tried().is_empty() {

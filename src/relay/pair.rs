@@ -12,7 +12,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use crate::backends::{BackendId, Refusal};
+use crate::backends::{BackendId, PoolId, Refusal};
 use crate::config::Protocol;
 use crate::context::Context;
 use crate::event::{Key, TimerKey};
@@ -32,6 +32,8 @@ pub struct Pair {
     pub number: u64,
     /// At which listener it came.
     pub front: u32,
+    /// Among whom its backend is picked.
+    pub pool: PoolId,
     /// The client's socket.
     pub client: Stream,
     /// Where the client is.
@@ -144,6 +146,7 @@ impl Pair {
             key,
             number,
             front,
+            pool: PoolId::default(),
             client: client.0,
             client_address: client.1,
             connection: None,
@@ -260,5 +263,16 @@ impl fmt::Display for Reason {
             Reason::Stopped => f.write_str("cut off by the stop"),
             Reason::Exhausted => f.write_str("out of descriptors or memory"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// There may be a hundred thousand: what only some of them need is in a box.
+    #[test]
+    fn a_pair_takes_a_quarter_of_a_kibibyte() {
+        assert!(size_of::<Pair>() <= 256, "{} bytes", size_of::<Pair>());
     }
 }

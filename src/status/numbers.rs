@@ -26,10 +26,10 @@ pub fn write(cx: &mut Context, out: &mut Vec<u8>) {
 /// Backends of different names can have the same address: there, one that is up is enough.
 fn by_address(it: &mut Object<'_>, cx: &Context) {
     let mut all: BTreeMap<SocketAddr, (bool, u64)> = BTreeMap::new();
-    for (id, backend) in cx.backends.iter() {
+    for (_, backend) in cx.backends.iter() {
         let (up, busy) = all.entry(backend.address).or_default();
         *up |= backend.state.is_up();
-        *busy += u64::from(cx.backends.connections(id));
+        *busy += u64::from(backend.connections);
     }
     it.object("health", |it| {
         all.iter().for_each(|(address, &(up, _))| it.truth(&url(*address), up));
@@ -61,21 +61,19 @@ fn process(it: &mut Object<'_>, cx: &Context) {
 fn backend(it: &mut Object<'_>, id: BackendId, cx: &mut Context) {
     let (last, minute) = cx.backends.rate(id, cx.now);
     let times = cx.backends.response_times(id, [0.5, 0.9, 0.99], cx.now);
-    let (weight, effective) = cx.backends.weights(id);
-    let in_flight = cx.backends.connections(id);
     let backend = &cx.backends[id];
     it.text("name", &*backend.name);
     it.text("address", url(backend.address));
     it.text("state", state(backend));
     it.decimal("state_seconds", seconds(backend.since, cx.now));
-    it.number("weight", u64::from(weight));
-    it.decimal("effective_weight", f64::from(effective) / f64::from(WEIGHT_ONE));
+    it.number("weight", u64::from(backend.weight));
+    it.decimal("effective_weight", f64::from(backend.effective_weight) / f64::from(WEIGHT_ONE));
     it.truth("backup", backend.backup);
     match backend.load {
         Some(load) => it.decimal("load", load),
         None => it.null("load"),
     }
-    it.number("in_flight", u64::from(in_flight));
+    it.number("in_flight", u64::from(backend.connections));
     it.number("requests", backend.total);
     it.object("requests_per_second", |it| {
         it.number("1s", u64::from(last));

@@ -191,7 +191,8 @@ impl Exchange {
         }
         let name = cx.settings.sticky_cookie.as_deref();
         let token = name.and_then(|name| fields.cookie(input, name));
-        self.stuck_to = token.and_then(|token| cx.backends.by_token(token.of(input)));
+        self.stuck_to =
+            token.and_then(|token| cx.backends.by_token(token.of(input), pair.pool));
     }
 
     /// The cookie that leads the client back, if it does not have it.
@@ -234,7 +235,8 @@ impl Exchange {
         cx: &mut Context,
     ) -> Result<(), Reason> {
         loop {
-            let takes = |id: &BackendId| pair.tried().is_empty() && cx.backends.takes(*id);
+            let takes =
+                |id: &BackendId| pair.tried().is_empty() && cx.backends.takes(*id, pair.pool);
             let wanted = self.stuck_to.filter(takes);
             let found = connect::find(wanted, !new, pair, cx);
             match found {

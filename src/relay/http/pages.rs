@@ -54,7 +54,7 @@ pub(super) fn answer(
             answer::not_allowed(how, &mut bytes);
             405
         }
-        (Which::Health, _) if cx.backends.up() > 0 => {
+        (Which::Health, _) if cx.backends.pool(pair.pool).up() > 0 => {
             answer::page(200, "text/plain", b"OK", how, &mut bytes);
             200
         }

@@ -1,0 +1,197 @@
+//! Several pools over the same backends: what is one backend's and what is one pool's.
+
+use super::*;
+use crate::balance::{self, hash_key};
+use crate::config::Algorithm;
+
+const MEMBERS: usize = 6;
+
+fn member(index: usize) -> Member {
+    Member {
+        name: format!("b{index}"),
+        address: SocketAddr::from(([127, 0, 0, 1], index as u16 + 1)),
+        weight: 1,
+        max_connections: None,
+        backup: false,
+    }
+}
+
+fn policy() -> Policy {
+    Policy {
+        rise_fall: RiseFall { rise: 1, fall: 1 },
+        probed: true,
+        all_down: AllDown::Refuse,
+        slow_start: Duration::ZERO,
+        eject_after: 1,
+    }
+}
+
+fn plan(members: &[usize]) -> PoolPlan {
+    let balance = balance::build(Algorithm::LeastConnections, 1);
+    PoolPlan { name: format!("{members:?}"), members: members.to_vec(), balance }
+}
+
+fn set(members: Vec<Member>, pools: &[&[usize]], policy: Policy) -> Backends {
+    let pools = pools.iter().map(|members| plan(members)).collect();
+    Backends::new(members, pools, policy, Instant::now())
+}
+
+fn ids<const N: usize>(set: &Backends) -> [BackendId; N] {
+    let all: Vec<BackendId> = set.iter().map(|(id, _)| id).collect();
+    all[..N].try_into().unwrap()
+}
+
+fn pick(set: &mut Backends, pool: u16) -> Result<BackendId, Refusal> {
+    let now = Instant::now();
+    let ask = Ask { client: [127, 0, 0, 1].into(), key: None, now };
+    let picked = set.pick(PoolId(pool), &ask, &[])?;
+    set.opened(picked, now);
+    Ok(picked)
+}
+
+#[test]
+fn each_pool_picks_among_its_own() {
+    let mut set = set((0..3).map(member).collect(), &[&[0], &[1, 2], &[]], policy());
+    let [first, second, third] = ids(&set);
+    assert_eq!([pick(&mut set, 0), pick(&mut set, 0)], [Ok(first), Ok(first)]);
+    let mut picked = [pick(&mut set, 1).unwrap(), pick(&mut set, 1).unwrap()];
+    picked.sort_by_key(|id| id.0);
+    assert_eq!(picked, [second, third]);
+    assert_eq!(pick(&mut set, 2), Err(Refusal::AllDown), "nobody is there");
+    assert_eq!(set.pool(PoolId(0)).connections(), 2);
+    assert_eq!(set.pool(PoolId(1)).connections(), 2);
+}
+
+#[test]
+fn a_backend_in_two_pools_is_one_backend() {
+    let mut members: Vec<Member> = (0..3).map(member).collect();
+    members[1].max_connections = Some(2);
+    let mut set = set(members, &[&[0, 1], &[1, 2], &[1]], policy());
+    let [_, shared, third] = ids(&set);
+    let now = Instant::now();
+    set.opened(shared, now);
+    set.opened(shared, now);
+    assert_eq!(pick(&mut set, 2), Err(Refusal::NoRoom), "its limit is one for all");
+    set.closed(shared);
+    assert_eq!(pick(&mut set, 1), Ok(third), "busier, whoever made it so");
+    assert_eq!(pick(&mut set, 2), Ok(shared));
+    set.probe_failed(shared, "gone", now);
+    assert_eq!(pick(&mut set, 2), Err(Refusal::AllDown));
+    let ups = [0, 1, 2].map(|pool| set.pool(PoolId(pool)).up());
+    assert_eq!((ups, set.take_flips().len()), ([1, 1, 0], 1));
+    assert!(!set.takes(shared, PoolId(1)));
+}
+
+#[test]
+fn clients_never_take_down_the_last_one_of_any_pool() {
+    let mut set = set((0..2).map(member).collect(), &[&[0, 1], &[1]], policy());
+    let [first, second] = ids(&set);
+    let now = Instant::now();
+    let fail = |set: &mut Backends, id| {
+        set.connect_failed(id, Fault::Refused, Duration::ZERO, now);
+        set[id].state.is_up()
+    };
+    assert!(fail(&mut set, second), "alone in the second pool");
+    assert!(!fail(&mut set, first), "not alone in its only one");
+    assert!(fail(&mut set, second));
+}
+
+#[test]
+fn while_all_of_a_pool_are_down_it_alone_may_spread() {
+    let spread = Policy { all_down: AllDown::Spread, ..policy() };
+    let mut set = set((0..3).map(member).collect(), &[&[0, 1], &[1, 2]], spread);
+    let [first, second, third] = ids(&set);
+    let now = Instant::now();
+    set.probe_failed(first, "gone", now);
+    set.probe_failed(second, "gone", now);
+    assert!(set.takes(first, PoolId(0)) && set.takes(second, PoolId(0)));
+    assert!(!set.takes(second, PoolId(1)) && set.takes(third, PoolId(1)));
+    set.probe_passed(first, None, now);
+    assert!(!set.takes(second, PoolId(0)));
+}
+
+#[test]
+fn bad_answers_leave_enough_in_every_pool() {
+    let mut set = set((0..4).map(member).collect(), &[&[0, 1, 2, 3], &[0, 1]], policy());
+    let [first, second, third, _] = ids(&set);
+    let now = Instant::now();
+    let is_in = |set: &Backends, id| set.takes(id, PoolId(0));
+    set.misbehaved(first, Duration::ZERO, now);
+    assert!(!is_in(&set, first));
+    set.misbehaved(second, Duration::ZERO, now);
+    assert!(is_in(&set, second), "the last one of the second pool");
+    set.misbehaved(third, Duration::ZERO, now);
+    assert!(!is_in(&set, third));
+    set.probe_failed(second, "gone", now);
+    assert!(is_in(&set, first), "better than nobody in the second pool");
+    assert!(!is_in(&set, third));
+}
+
+#[test]
+fn a_cookie_leads_nobody_out_of_the_pool() {
+    let set = set((0..2).map(member).collect(), &[&[0], &[1]], policy());
+    let [first, _] = ids(&set);
+    let token = format!("{:016x}", hash_key(b"b0"));
+    assert_eq!(set.by_token(token.as_bytes(), PoolId(0)), Some(first));
+    assert_eq!(set.by_token(token.as_bytes(), PoolId(1)), None);
+}
+
+/// Who may be picked, worked out anew from what is known of each backend.
+fn eligible(set: &Backends, pool: &Pool, id: BackendId, all_down: AllDown) -> bool {
+    let none_is_up = !pool.members().any(|id| set[id].state.is_up());
+    let spread = none_is_up && all_down == AllDown::Spread;
+    let available = |id: BackendId| {
+        let backend = &set[id];
+        let full = backend.max_connections.is_some_and(|most| backend.connections >= most);
+        let up = backend.state.is_up() || spread;
+        up && backend.weight > 0 && !full && !backend.conduct.is_out()
+    };
+    let primary = pool.members().any(|id| available(id) && !set[id].backup);
+    available(id) && !(set[id].backup && primary)
+}
+
+/// Whatever happens in whatever order, each pool knows who may be picked.
+#[test]
+fn pools_agree_with_a_plain_model() {
+    for seed in 0..300 {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let members = (0..MEMBERS).map(|index| Member {
+            weight: random.u32(0..3),
+            max_connections: random.bool().then(|| random.u32(1..4)),
+            backup: random.u8(..4) == 0,
+            ..member(index)
+        });
+        let members: Vec<Member> = members.collect();
+        let mut pool = || (0..MEMBERS).filter(|_| random.bool()).collect::<Vec<_>>();
+        let pools = [pool(), pool(), pool()];
+        let all_down = if random.bool() { AllDown::Spread } else { AllDown::Refuse };
+        let slow_start = Duration::from_secs(random.u64(0..2));
+        let policy = Policy { all_down, slow_start, ..policy() };
+        let mut set = set(members, &pools.each_ref().map(Vec::as_slice), policy);
+        let all: [BackendId; MEMBERS] = ids(&set);
+        let (mut now, mut open) = (Instant::now(), Vec::new());
+        for _ in 0..200 {
+            now += Duration::from_millis(random.u64(0..5_000));
+            let id = all[random.usize(..MEMBERS)];
+            match random.u8(..8) {
+                0 => set.probe_passed(id, None, now),
+                1 => set.probe_failed(id, "gone", now),
+                2 => set.connect_failed(id, Fault::Refused, Duration::ZERO, now),
+                3 => set.misbehaved(id, Duration::ZERO, now),
+                4 => set.take_back(now),
+                5 => set.step_ramps(now),
+                6 if !open.is_empty() => {
+                    set.closed(open.swap_remove(random.usize(..open.len())));
+                }
+                _ => open.extend(pick(&mut set, random.u16(..3))),
+            }
+            set.check_invariants(open.len(), 0);
+            for pool in &set.pools {
+                for (candidate, id) in pool.candidates.iter().zip(pool.members()) {
+                    let wanted = eligible(&set, pool, id, all_down);
+                    assert_eq!(candidate.eligible, wanted, "seed {seed}: {}", candidate.name);
+                }
+            }
+        }
+    }
+}
