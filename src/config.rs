@@ -3,13 +3,14 @@
 //! `flags` fills a [`Config`]; `main` hands it to `startup`. Every `parse` here takes the
 //! text of one value and answers with what is wrong in words for people: what was found, what
 //! would be right. `value` has numbers, durations, sizes and words, `address` listeners and
-//! backends, `cidr` networks, `http` what only HTTP listeners heed,
-//! `access_log` where that goes.
+//! backends, `route` who goes to which of them, `cidr` networks, `http` what only HTTP listeners
+//! heed, `access_log` where that goes.
 
 mod access_log;
 mod address;
 mod cidr;
 mod http;
+mod route;
 mod value;
 
 use std::fmt;
@@ -24,6 +25,9 @@ pub use cidr::Cidr;
 pub use http::{
     HashKey, check_hash_key, check_http_listener, check_stats_path, own_path, sticky_cookie,
 };
+pub use route::{
+    Destination, Plan, Route, RouteName, check_route_listener, check_routes, plan,
+};
 pub use value::{
     Wrong, alternatives, closest, duration, duration_text, escaped, number, number_u32, one_of,
     quoted, size_or_none, size_text, word_of,
@@ -34,8 +38,11 @@ pub use value::{
 pub struct Config {
     /// Where clients connect. Never empty.
     pub listeners: Vec<Listen>,
-    /// Where connections go, names unique. Empty only with `demo`, which brings its own.
+    /// Where connections go that no route leads elsewhere, names unique. Empty only with routes, or
+    /// with `demo`, which brings its own.
     pub backends: Vec<BackendSpec>,
+    /// Where those go that ask for a name, names unique.
+    pub routes: Vec<Route>,
     /// How a backend is chosen.
     pub algorithm: Algorithm,
     /// What the hashing algorithms place by.
@@ -62,6 +69,8 @@ pub struct Config {
     pub all_down: AllDown,
     /// Within this time a connect to a backend must succeed.
     pub connect_timeout: Duration,
+    /// Within this time a client of TLS must have said what a handshake needs.
+    pub tls_handshake_timeout: Duration,
     /// How many other backends are tried after a connect failed.
     pub retries: u32,
     /// A pair on which no byte moves for so long is closed.
@@ -118,6 +127,8 @@ pub enum Protocol {
     Tcp,
     /// HTTP/1.1: each request is balanced.
     Http,
+    /// TLS: bytes are relayed as they are, to whom the server name at their beginning says.
+    Sni,
 }
 
 impl fmt::Display for Protocol {
@@ -125,6 +136,7 @@ impl fmt::Display for Protocol {
         f.write_str(match self {
             Protocol::Tcp => "tcp",
             Protocol::Http => "http",
+            Protocol::Sni => "sni",
         })
     }
 }
@@ -218,6 +230,7 @@ impl Config {
         Config {
             listeners: Vec::new(),
             backends: Vec::new(),
+            routes: Vec::new(),
             algorithm: Algorithm::LeastConnections,
             hash_key: HashKey::Ip,
             sticky_cookie: None,
@@ -231,6 +244,7 @@ impl Config {
             stats_path: None,
             all_down: AllDown::Refuse,
             connect_timeout: limits::CONNECT_TIMEOUT_DEFAULT,
+            tls_handshake_timeout: limits::TLS_HANDSHAKE_TIMEOUT_DEFAULT,
             retries: limits::RETRIES_DEFAULT,
             idle_timeout: limits::IDLE_TIMEOUT_DEFAULT,
             half_close_timeout: limits::HALF_CLOSE_TIMEOUT_DEFAULT,

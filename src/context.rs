@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use mio::Registry;
 
 use crate::access_log::AccessLog;
-use crate::backends::{BackendId, Backends};
+use crate::backends::{BackendId, Backends, Routes};
 use crate::config::{Cidr, Config, HashKey, OnDown};
 use crate::event::{Key, RunQueue, Slots, Timers};
 use crate::http::Lists;
@@ -35,6 +35,8 @@ pub struct Context {
     pub pipes: PipePool,
     /// The set of backends.
     pub backends: Backends,
+    /// Which of their pools a name leads to.
+    pub routes: Routes,
     /// Connections to them.
     pub connections: Slots<BackendConnection>,
     /// Who acts next.
@@ -82,6 +84,8 @@ pub enum User {
 pub struct Settings {
     /// Within this time a connect must succeed.
     pub connect_timeout: Duration,
+    /// Within this time a client of TLS must have said whom it wants.
+    pub tls_handshake_timeout: Duration,
     /// How many other backends are tried.
     pub retries: u32,
     /// A pair on which no byte moves for so long is closed.
@@ -147,6 +151,7 @@ impl Context {
             http: Lists::default(),
             pipes,
             backends,
+            routes: Routes::default(),
             connections: Slots::default(),
             run_queue: RunQueue::default(),
             stats: Stats::default(),
@@ -277,6 +282,7 @@ impl Settings {
     pub fn of(config: &Config, max_connections: usize) -> Settings {
         Settings {
             connect_timeout: config.connect_timeout,
+            tls_handshake_timeout: config.tls_handshake_timeout,
             retries: config.retries,
             idle_timeout: config.idle_timeout,
             half_close_timeout: config.half_close_timeout,

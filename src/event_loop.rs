@@ -24,7 +24,7 @@ use log::{debug, info, warn};
 use mio::{Events, Poll};
 
 use crate::access_log::AccessLog;
-use crate::backends::{BackendId, Backends, Flip};
+use crate::backends::{BackendId, Backends, Flip, Routes};
 use crate::config::{Config, OnDown, Protocol, duration_text};
 use crate::context::{Context, Settings, User};
 use crate::event::signals::{Signals, Wish};
@@ -96,12 +96,12 @@ enum Phase {
 }
 
 impl EventLoop {
-    /// A loop that serves `listeners` from `backends`, ready to run.
+    /// A loop that serves `listeners` from these backends by these routes, ready to run.
     pub fn new(
         config: &Config,
         seed: u64,
         listeners: Vec<(Listener, Protocol)>,
-        backends: Backends,
+        (backends, routes): (Backends, Routes),
         share: Share,
         log: LogSink,
         access_log: Option<AccessLog>,
@@ -113,7 +113,7 @@ impl EventLoop {
         let pipes = PipePool::new(share.pipes);
         let registry = poll.registry().try_clone()?;
         let mut cx = Context::new(registry, backends, pipes, settings, now);
-        cx.access_log = access_log.map(Box::new);
+        (cx.access_log, cx.routes) = (access_log.map(Box::new), routes);
         let mut random = fastrand::Rng::with_seed(seed);
         let (interval, timeout) = (config.check_interval, config.check_timeout);
         let health = Health::new(&config.check, interval, timeout, &mut random, &mut cx);
@@ -246,7 +246,7 @@ impl EventLoop {
                     if let Some(pair) = self.pairs.get_mut(key) {
                         pair.queued = false;
                     }
-                    self.with_pair(key, http::act);
+                    self.with_pair(key, relay::act);
                 }
                 Some(Owner::Probe(key)) => self.health.act(key, &mut self.cx),
                 _ => {}
@@ -259,7 +259,7 @@ impl EventLoop {
         for _ in 0..TIMERS_PER_TURN {
             match self.cx.timers.pop_due(self.cx.now) {
                 None => return,
-                Some(Owner::Pair(key)) => self.with_pair(key, http::on_timer),
+                Some(Owner::Pair(key)) => self.with_pair(key, relay::on_timer),
                 Some(Owner::Probe(key)) => self.health.on_timer(key, &mut self.cx),
                 Some(Owner::Listener(key)) => {
                     if let Some(entrance) = self.listeners.get_mut(key.index as usize) {
@@ -326,7 +326,7 @@ impl EventLoop {
         let has_fallen = |backend| fallen.iter().any(|&(id, _)| id == backend);
         let on_it = self.cx.connections.iter().filter(|(_, c)| has_fallen(c.backend));
         let pairs: Vec<Key> = on_it.filter_map(|(_, c)| c.user.pair()).collect();
-        pairs.into_iter().for_each(|key| self.with_pair(key, http::on_backend_down));
+        pairs.into_iter().for_each(|key| self.with_pair(key, relay::on_backend_down));
     }
 
     fn arm_chores(&mut self) {

@@ -15,8 +15,8 @@ use getopts::{Fail, HasArg, Matches, Occur, Options};
 
 use crate::config::{
     Config, Listen, Protocol, Wrong, check_access_log_format, check_algorithm, check_backends,
-    check_hash_key, check_http_listener, check_listeners, check_stats_path, closest, escaped,
-    quoted,
+    check_hash_key, check_http_listener, check_listeners, check_route_listener, check_routes,
+    check_stats_path, closest, escaped, quoted,
 };
 use crate::limits;
 use table::{Act, Flag, GROUPS};
@@ -118,10 +118,7 @@ fn apply(flag: &Flag, matches: &Matches, config: &mut Config) -> Result<(), Usag
 /// What no single flag can know: what is missing, and what does not go together.
 fn complete(config: &mut Config) -> Result<(), UsageError> {
     if config.demo {
-        if !config.backends.is_empty() {
-            let want = "one of the two: the demo brings its own backends";
-            return Err(UsageError::of("demo", Wrong::saying("--backend beside it", want)));
-        }
+        beside_the_demo(config).map_err(|wrong| UsageError::of("demo", wrong))?;
         if config.listeners.is_empty() {
             let address = limits::DEMO_LISTEN;
             config.listeners.push(Listen { protocol: Protocol::Http, address });
@@ -130,12 +127,28 @@ fn complete(config: &mut Config) -> Result<(), UsageError> {
             show_own_pages(config);
         }
     } else {
+        check_route_listener(config).map_err(|wrong| UsageError::of("route", wrong))?;
         something_to_do(config)?;
     }
     check_listeners(&config.listeners).map_err(|wrong| UsageError::of("listen", wrong))?;
     check_backends(&config.backends).map_err(|wrong| UsageError::of("backend", wrong))?;
+    check_routes(config).map_err(|wrong| UsageError::of("route", wrong))?;
     check_algorithm(config.algorithm, &config.check)
         .map_err(|wrong| UsageError::of("balance", wrong))
+}
+
+fn beside_the_demo(config: &Config) -> Result<(), Wrong> {
+    let want = "one of the two: the demo brings its own backends";
+    if !config.backends.is_empty() {
+        return Err(Wrong::saying("--backend beside it", want));
+    }
+    if !config.routes.is_empty() {
+        return Err(Wrong::saying("--route beside it", want));
+    }
+    match config.listeners.iter().find(|listen| listen.protocol == Protocol::Sni) {
+        Some(_) => Err(Wrong::saying("an sni:// listener", "others: no backend of it has TLS")),
+        None => Ok(()),
+    }
 }
 
 /// The demo has both pages, unless one of them was put where the other would be.
@@ -149,9 +162,15 @@ fn show_own_pages(config: &mut Config) {
     }
 }
 
+/// Routes are enough for who asks for a name; other listeners need backends that belong to none.
 fn something_to_do(config: &Config) -> Result<(), UsageError> {
-    let (missing, example) = match (config.listeners.is_empty(), config.backends.is_empty()) {
+    let listeners = &config.listeners;
+    let hear_names = listeners.iter().all(|listen| listen.protocol == Protocol::Sni);
+    let has_routes = !config.routes.is_empty() && hear_names;
+    let (missing, example) = match (listeners.is_empty(), config.backends.is_empty()) {
         (false, false) => return Ok(()),
+        (false, true) if has_routes => return Ok(()),
+        (false, true) if hear_names => ("--route", "--route www.example.com=127.0.0.1:8443"),
         (true, false) => ("--listen", "--listen 127.0.0.1:8000"),
         (false, true) => ("--backend", "--backend 127.0.0.1:8001"),
         (true, true) => {
@@ -294,6 +313,7 @@ mod tests {
              --all-down spread --connect-timeout 1.5s --retries 0 --idle-timeout 2h \
              --half-close-timeout 1m --slow-start 10s --on-down close --max-connections 7 \
              --drain-timeout 0s --seed 18446744073709551615 --log-level trace \
+             --tls-handshake-timeout 4s \
              --backend-idle 1ms --backend-idle-connections 0 --header-timeout 1s \
              --keep-alive 2s --server-timeout 3s --max-body 10m \
              --trusted-proxies 10.0.0.0/8,::1 --trusted-proxies fd00::/8 --access-log - \
@@ -302,6 +322,7 @@ mod tests {
         let expected = Config {
             listeners: config.listeners.clone(),
             backends: config.backends.clone(),
+            routes: Vec::new(),
             algorithm: Algorithm::Random,
             hash_key: HashKey::Ip,
             sticky_cookie: None,
@@ -315,6 +336,7 @@ mod tests {
             stats_path: None,
             all_down: AllDown::Spread,
             connect_timeout: Duration::from_millis(1500),
+            tls_handshake_timeout: Duration::from_secs(4),
             retries: 0,
             idle_timeout: Duration::from_secs(7200),
             half_close_timeout: Duration::from_secs(60),
@@ -357,6 +379,16 @@ mod tests {
         };
         assert_eq!(config, expected);
         assert_eq!(config.listeners[0].protocol, Protocol::Http);
+    }
+
+    #[test]
+    fn routes_are_enough_where_names_are_heard() {
+        let config = run("-l sni://*:0 --route a.example=b:1,backup,c:1 --route *=refuse");
+        assert_eq!(config.listeners[0].protocol, Protocol::Sni);
+        assert_eq!((config.routes.len(), config.backends.len()), (2, 0));
+        let config = run("-l sni://*:0 -l *:0 --route a.example=b:1 -b b:1");
+        assert_eq!((config.routes.len(), config.backends.len()), (1, 1));
+        assert_eq!(run("-l sni://*:0 -b b:1").routes, []);
     }
 
     #[test]

@@ -79,6 +79,19 @@ impl Object<'_> {
         self.out.push(b']');
     }
 
+    /// A member that is a list of texts.
+    pub fn texts<T: AsRef<[u8]>>(&mut self, name: &str, items: impl IntoIterator<Item = T>) {
+        self.name(name);
+        self.out.push(b'[');
+        for (index, item) in items.into_iter().enumerate() {
+            if index > 0 {
+                self.out.push(b',');
+            }
+            text(item.as_ref(), self.out);
+        }
+        self.out.push(b']');
+    }
+
     fn name(&mut self, name: &str) {
         if !std::mem::take(&mut self.empty) {
             self.out.push(b',');
@@ -136,10 +149,14 @@ mod tests {
             it.object("f", |it| it.truth("g", false));
             it.list("h", [1, 2], |it, value| it.number("i", value));
             it.list("j", [0; 0], |_, _| {});
+            it.texts("l", ["x", "\n"]);
             it.decimal("k", f64::NAN);
         });
         let start = r#"{"a":"x","b":7,"c":0.062,"d":true,"e":null,"f":{"g":false},"#;
-        assert_eq!(text, start.to_owned() + r#""h":[{"i":1},{"i":2}],"j":[],"k":null}"#);
+        assert_eq!(
+            text,
+            start.to_owned() + r#""h":[{"i":1},{"i":2}],"j":[],"l":["x","\n"],"k":null}"#
+        );
     }
 
     #[test]

@@ -92,6 +92,9 @@ pub const SLOW_START_STEPS: u32 = 20;
 /// Backends at most; tests and the cost of a pick are measured up to here.
 pub const BACKENDS_MAX: usize = 10_000;
 
+/// Routes at most: as many as backends, and a pool's number is kept in 16 bits.
+pub const ROUTES_MAX: usize = 10_000;
+
 // ---- Probes ---------------------------------------------------------------------------------
 
 /// Longest answer to a `load:` probe, in bytes, terminator not counted.
@@ -178,6 +181,9 @@ pub const FALL_DEFAULT: u32 = 3;
 
 /// Envoy's: a SYN and its repeats after 1 s and 3 s fit in. nginx's 60 s outlasts people.
 pub const CONNECT_TIMEOUT_DEFAULT: Duration = Duration::from_secs(5);
+
+/// Between the 5 s of HAProxy's examples and Envoy's 15 s; nginx waits 30 s for a ClientHello.
+pub const TLS_HANDSHAKE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
 
 /// HAProxy's number, but each on a different backend.
 pub const RETRIES_DEFAULT: u32 = 3;
@@ -379,10 +385,10 @@ pub const HTTP_UNWATCHED: Duration = Duration::from_secs(1);
 
 /// How long a client is heard out after our last answer, so that a reset does not overtake it
 /// (nginx: `lingering_timeout`).
-pub const HTTP_LINGER: Duration = Duration::from_secs(5);
+pub const LINGER: Duration = Duration::from_secs(5);
 
 /// How much it may say in that time.
-pub const HTTP_LINGER_BYTES_MAX: usize = 4 * 1024 * 1024;
+pub const LINGER_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// In the time that an idle connection is kept, so often it is looked whether the time is over.
 pub const IDLE_LOOKS: u32 = 4;

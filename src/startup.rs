@@ -9,9 +9,9 @@ use std::time::Instant;
 use log::{info, warn};
 
 use crate::access_log::AccessLog;
-use crate::backends::{Backends, Member, Policy, PoolPlan, RiseFall};
+use crate::backends::{Backends, Member, Policy, PoolId, PoolPlan, RiseFall, Routes};
 use crate::balance;
-use crate::config::{BackendSpec, Check, Config, Listen, Protocol};
+use crate::config::{self, BackendSpec, Check, Config, Listen, Protocol, RouteName};
 use crate::demo::{self, Demo};
 use crate::event_loop::EventLoop;
 use crate::limits::DEMO_CLIENTS;
@@ -34,18 +34,17 @@ pub fn start(config: &Config, log: LogSink) -> Result<EventLoop, StartError> {
     let listeners = bind_all(&config.listeners)?;
     let fronts: Vec<(SocketAddr, Protocol)> =
         listeners.iter().map(|(listener, protocol)| (listener.address(), *protocol)).collect();
-    let members = match &demo {
-        Some(demo) => demo.backends.iter().map(demo_member).collect(),
-        None => config.backends.iter().map(resolve).collect::<Result<Vec<_>, _>>()?,
+    let (backends, routes) = match &demo {
+        Some(demo) => (demo_backends(demo, config, seed), Routes::default()),
+        None => backends_and_routes(config, seed)?,
     };
-    let share = share_descriptors(config, listeners.len(), members.len());
-    let pool = PoolPlan::of_first(members.len(), balance::build(config.algorithm, seed));
-    let backends = Backends::new(members, vec![pool], policy(config), Instant::now());
+    let share = share_descriptors(config, listeners.len(), backends.len());
     for (_, backend) in backends.iter() {
         info!("backend {} at {}, weight {}", backend.name, backend.address, backend.weight);
     }
     let access_log = open_access_log(config)?;
-    let looping = EventLoop::new(config, seed, listeners, backends, share, log, access_log)
+    let destinations = (backends, routes);
+    let looping = EventLoop::new(config, seed, listeners, destinations, share, log, access_log)
         .map_err(|error| StartError::new("cannot start the event loop", &error))?;
     announce(&fronts);
     if let (Some(demo), Some(front)) = (demo, fronts.first()) {
@@ -65,6 +64,44 @@ fn open_access_log(config: &Config) -> Result<Option<AccessLog>, StartError> {
 fn start_demo(seed: u64) -> Result<Demo, StartError> {
     demo::start(seed)
         .map_err(|error| StartError::new("--demo: cannot start its backends", &error))
+}
+
+fn demo_backends(demo: &Demo, config: &Config, seed: u64) -> Backends {
+    let members: Vec<Member> = demo.backends.iter().map(demo_member).collect();
+    let pool = PoolPlan::of_first(members.len(), balance::build(config.algorithm, seed));
+    Backends::new(members, vec![pool], policy(config), Instant::now())
+}
+
+/// Everybody's name is looked up; each pool has an algorithm of its own.
+fn backends_and_routes(config: &Config, seed: u64) -> Result<(Backends, Routes), StartError> {
+    let plan = config::plan(config)
+        .map_err(|wrong| StartError { what: "--route".to_owned(), why: wrong.to_string() })?;
+    let members = plan.backends.iter().map(resolve).collect::<Result<Vec<_>, _>>()?;
+    let others = plan.others();
+    let pools = plan.pools.into_iter().zip(seed..).map(|((name, members), seed)| PoolPlan {
+        name,
+        members,
+        balance: balance::build(config.algorithm, seed),
+    });
+    let backends = Backends::new(members, pools.collect(), policy(config), Instant::now());
+    let pool = |place: Option<usize>| backends.pool_ids().nth(place?);
+    let mut routes = Routes::new(pool(others));
+    for (name, to) in plan.routes {
+        info!("route {name} to {}", destination(&backends, pool(to)));
+        match name {
+            RouteName::Exact(name) => routes.add(&name, pool(to)),
+            RouteName::Below(name) => routes.add_below(&name, pool(to)),
+            // In the plan's `others` already.
+            RouteName::Others => {}
+        }
+    }
+    Ok((backends, routes))
+}
+
+fn destination(backends: &Backends, pool: Option<PoolId>) -> String {
+    let Some(pool) = pool else { return "nobody".to_owned() };
+    let members = backends.pool(pool).members();
+    members.map(|id| &*backends[id].name).collect::<Vec<_>>().join(", ")
 }
 
 fn demo_member((name, address): &(String, SocketAddr)) -> Member {

@@ -23,6 +23,12 @@ pub struct Stats {
     pub requests: u64,
     /// HTTP requests that were none.
     pub bad_requests: u64,
+    /// Clients of TLS that asked for a name that nobody serves.
+    pub names_unknown: u64,
+    /// Clients of TLS that began with something else.
+    pub hellos_bad: u64,
+    /// Clients of TLS that did not say in time whom they want.
+    pub hellos_too_late: u64,
     /// Clients turned away because no backend could be chosen.
     pub refused: u64,
     /// Connects repeated at another backend.

@@ -5,10 +5,11 @@ pub mod numbers;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use crate::backends::{BackendId, State};
+use crate::backends::{BackendId, Pool, State};
 use crate::config::duration_text;
 use crate::context::Context;
 use crate::limits::WEIGHT_ONE;
+use crate::stats::Stats;
 
 /// The page, one entry a line.
 pub fn page(cx: &mut Context) -> Vec<String> {
@@ -16,6 +17,10 @@ pub fn page(cx: &mut Context) -> Vec<String> {
     let mut lines = vec![process_line(cx), header(width)];
     let ids: Vec<BackendId> = cx.backends.iter().map(|(id, _)| id).collect();
     lines.extend(ids.into_iter().map(|id| backend_line(cx, id, width)));
+    if !cx.backends.routed_pools().is_empty() {
+        lines.extend(cx.backends.routed_pools().iter().map(route_line));
+        lines.push(names_line(cx));
+    }
     lines
 }
 
@@ -66,6 +71,19 @@ fn backend_line(cx: &mut Context, id: BackendId, width: usize) -> String {
         backend.total, backend.failures
     );
     line
+}
+
+fn route_line(pool: &Pool) -> String {
+    let (name, clients, all) = (&pool.name, pool.clients, pool.members().len());
+    format!("route {name}: {clients} clients, {} of {all} backends up", pool.up())
+}
+
+fn names_line(cx: &Context) -> String {
+    let Stats { names_unknown, hellos_bad, hellos_too_late, .. } = &cx.stats;
+    format!(
+        "{names_unknown} clients asked for names that nobody serves, {hellos_bad} began with no \
+         ClientHello, {hellos_too_late} were too late with it"
+    )
 }
 
 fn name_width(cx: &Context) -> usize {

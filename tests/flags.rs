@@ -46,8 +46,8 @@ fn the_line_is_exactly_this() {
     );
     assert_eq!(
         complaint(&["--listen", "https://127.0.0.1:80"]),
-        "--listen: found 'https://127.0.0.1:80', want tcp://, http:// or no scheme: 'https' is \
-         not served by this version"
+        "--listen: found 'https://127.0.0.1:80', want tcp://, http://, sni:// or no scheme: \
+         'https' is not served by this version"
     );
     assert_eq!(
         complaint(&["--listen", "127.0.0.1:80"]),
@@ -59,10 +59,7 @@ fn the_line_is_exactly_this() {
 #[test]
 fn wrong_listeners() {
     let rows = [
-        (
-            "-l 8000",
-            "--listen: found '8000', want [tcp://|http://]ADDR:PORT such as 127.0.0.1:8000",
-        ),
+        ("-l 8000", "--listen: found '8000', want [tcp:|ADDR:PORT such as 127.0.0.1:8000"),
         ("-l 127.0.0.1", "--listen: found '127.0.0.1'"),
         (
             "-l 127.0.0.1:99999",
@@ -76,20 +73,19 @@ fn wrong_listeners() {
         ("-l *:80 -l http://*:80", "--listen: found '0.0.0.0:80' twice, want each address"),
         (
             "-l https://[::]:443",
-            "--listen: |tcp://, http:// or no scheme|'https' is not served",
+            "--listen: |tcp://, http://, sni:// or no scheme|'https' is not served",
         ),
         ("-l tls://[::]:443", "--listen: |'tls' is not served by this version"),
-        ("-l sni://[::]:443", "--listen: |'sni' is not served by this version"),
         ("-l udp://[::]:53", "--listen: |'udp' is not served by this version"),
         ("-l gopher://[::]:70", "--listen: |'gopher' is not served by this version"),
         (
             "-l *:80 --listen 0.0.0.0:80",
             "--listen: found '0.0.0.0:80' twice, want each address",
         ),
-        ("--listen=", "--listen: found nothing, want [tcp://|http://]ADDR:PORT"),
-        ("--listen", "--listen: found nothing, want [tcp://|http://]ADDR:PORT"),
-        ("-l", "--listen: found nothing, want [tcp://|http://]ADDR:PORT"),
-        ("-l -a first", "--listen: found '-a', want [tcp://|http://]ADDR:PORT"),
+        ("--listen=", "--listen: found nothing, want [tcp:|ADDR:PORT"),
+        ("--listen", "--listen: found nothing, want [tcp:|ADDR:PORT"),
+        ("-l", "--listen: found nothing, want [tcp:|ADDR:PORT"),
+        ("-l -a first", "--listen: found '-a', want [tcp:|ADDR:PORT"),
     ];
     expect(&rows, BACKEND);
     expect(&[("", "--listen: found nothing|such as --listen 127.0.0.1:8000|--demo")], BACKEND);
@@ -140,6 +136,42 @@ fn wrong_backends() {
     ];
     expect(&rows, LISTEN);
     expect(&[("", "--backend: found nothing|such as --backend 127.0.0.1:8001|--demo")], LISTEN);
+}
+
+#[test]
+fn wrong_routes() {
+    let want = "want NAME=BACKEND[,BACKEND]... such as www.example.com=10.0.0.1:443";
+    let name = "want a host name, *.DOMAIN or * before the =";
+    let rows = [
+        ("--route", &*format!("--route: found nothing, {want}")),
+        ("--route=", &format!("--route: found nothing, {want}")),
+        ("--route a.example", &format!("--route: found 'a.example', {want}")),
+        ("--route a.example=", &format!("--route: found 'a.example=', {want}")),
+        ("--route -l=b:1", &format!("--route: found '-l=b:1', {name}")),
+        ("--route 10.0.0.1=b:1", &format!("--route: found '10.0.0.1=b:1', {name}")),
+        ("--route a.*=b:1", &format!("--route: found 'a.*=b:1', {name}")),
+        ("--route a.example=b", "--route: found 'b', want [tcp:|HOST:PORT such as"),
+        ("--route a.example=b:1,c", "--route: found 'c', want [tcp:|HOST:PORT such as"),
+        ("--route a.example=b:1,weight=x", "--route: found 'weight=x' in 'b:1,weight=x', want"),
+        ("--route a.example=b:1,b:1", "--route: found the backend 'b:1' twice at a.example"),
+        (
+            "--route a.example=b:1 --route A.EXAMPLE.=c:1",
+            "--route: found 'a.example' twice, want each name once, with all its backends",
+        ),
+        (
+            "--route a.example=b:1,weight=2 -b b:1,weight=3",
+            "--route: found the backend 'b:1' with other options, want its options once",
+        ),
+        ("--route a.example=b:1 -l *:0", "--backend: found nothing, want at least one such as"),
+        ("--route *=b:1 --demo", "--demo: found --route beside it, want one of the two"),
+        ("--demo", "--demo: found an sni:// listener, want others"),
+        ("", "--route: found nothing, want at least one such as --route www.example.com="),
+    ];
+    expect(&rows, &["--listen", "sni://127.0.0.1:0"]);
+    let says = "--route: found no sni:// listener, want at least one such as --listen sni://";
+    expect(&[("--route a.example=b:1", says)], BOTH);
+    expect(&[("--route a.example=b:1", says)], &["--listen", "http://127.0.0.1:0"]);
+    expect(&[("--route a.example=b:1", says)], &[]);
 }
 
 #[test]
@@ -290,6 +322,7 @@ fn wrong_durations() {
         ("check-interval", "at least 10ms"),
         ("check-timeout", "at least 1ms"),
         ("connect-timeout", "at least 1ms"),
+        ("tls-handshake-timeout", "at least 1ms"),
         ("idle-timeout", "at least 1ms"),
         ("half-close-timeout", "at least 1ms"),
         ("backend-idle", "at least 1ms"),
@@ -438,6 +471,7 @@ fn flags_given_twice() {
         ("all-down", "spread"),
         ("on-down", "close"),
         ("connect-timeout", "1s"),
+        ("tls-handshake-timeout", "1s"),
         ("retries", "1"),
         ("idle-timeout", "1s"),
         ("half-close-timeout", "1s"),
@@ -470,8 +504,8 @@ fn flags_given_twice() {
         assert_eq!(line, format!("--{flag}: found twice, want it once"));
     }
     assert_eq!(complaint(&["-a", "first", "--balance=rr"])[..9], *"--balance");
-    let tested =
-        good.iter().map(|(flag, _)| *flag).chain(["listen", "backend", "trusted-proxies"]);
+    let repeatable = ["listen", "backend", "route", "trusted-proxies"];
+    let tested = good.iter().map(|(flag, _)| *flag).chain(repeatable);
     let mut tested: Vec<&str> = tested.collect();
     let mut known: Vec<&str> = pointsman::flags::names().map(|(_, long)| long).collect();
     tested.sort_unstable();
@@ -531,7 +565,8 @@ fn examples_of_the_manual_are_right() {
     let examples = examples.replace("\\\n", " ");
     let mut seen = 0;
     for line in examples.lines() {
-        let mut words = line.split_whitespace().map(str::to_owned);
+        // The quotes are for the shell, which would look for files.
+        let mut words = line.split_whitespace().map(|word| word.replace('\'', ""));
         assert_eq!(words.next().as_deref(), Some("pointsman"));
         let args: Vec<String> = words.collect();
         if let Err(error) = pointsman::flags::parse(&args) {

@@ -27,7 +27,7 @@ pub(super) fn line(record: &Record<'_>, out: &mut Vec<u8>) {
         at.second()
     );
     let (asked, status, bytes) = match &record.what {
-        What::Tcp => (None, 0, record.sent),
+        What::Tcp { .. } => (None, 0, record.sent),
         What::Http { asked, status, body } => (asked.as_ref(), *status, *body),
     };
     match asked {

@@ -7,7 +7,8 @@
 //!       state  connections, retries
 //! ```
 //!
-//! Times are milliseconds, -1 for what was never reached. There is no queue, so its places are 0.
+//! Where a route led, its name stands in the place of `pool`. Times are milliseconds, -1 for what
+//! was never reached. There is no queue, so its places are 0.
 
 use std::io::Write as _;
 use std::time::Duration;
@@ -22,7 +23,7 @@ pub(super) fn line(record: &Record<'_>, out: &mut Vec<u8>) {
     let total = times.total.as_millis();
     let [who, when] = record.ending.letters().map(char::from);
     match &record.what {
-        What::Tcp => {
+        What::Tcp { .. } => {
             let _ = write!(out, "{queue}/{connect}/{total} {} {who}{when} ", record.sent);
             counts(record, out);
         }
@@ -57,7 +58,7 @@ fn begin(record: &Record<'_>, out: &mut Vec<u8>) {
     // because: writing to a vector cannot fail.
     let _ = write!(
         out,
-        "{}:{} [{:02}/{}/{}:{:02}:{:02}:{:02}.{:03}] {} pool/{server} ",
+        "{}:{} [{:02}/{}/{}:{:02}:{:02}:{:02}.{:03}] {} {}/{server} ",
         record.client.ip(),
         record.client.port(),
         at.day(),
@@ -68,6 +69,7 @@ fn begin(record: &Record<'_>, out: &mut Vec<u8>) {
         at.second(),
         at.millisecond(),
         record.front,
+        record.pool,
     );
 }
 

@@ -15,13 +15,17 @@ pub(super) fn line(record: &Record<'_>, out: &mut Vec<u8>) {
             Server::Backend(name) => it.text("backend", name),
             Server::Nobody | Server::Ourselves => it.null("backend"),
         }
-        if let What::Http { asked, status, body } = &record.what {
-            request(it, asked.as_ref());
-            match status {
-                0 => it.null("status"),
-                status => it.number("status", u64::from(*status)),
+        match &record.what {
+            What::Tcp { server_name: Some(name) } => it.text("server_name", *name),
+            What::Tcp { server_name: None } => {}
+            What::Http { asked, status, body } => {
+                request(it, asked.as_ref());
+                match status {
+                    0 => it.null("status"),
+                    status => it.number("status", u64::from(*status)),
+                }
+                it.number("body_bytes", *body);
             }
-            it.number("body_bytes", *body);
         }
         it.number("bytes_to_client", record.sent);
         it.number("bytes_to_backend", record.received);

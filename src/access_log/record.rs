@@ -15,6 +15,8 @@ pub struct Record<'a> {
     pub client: SocketAddr,
     /// The listener, as in `http://127.0.0.1:8000`.
     pub front: &'a str,
+    /// Among whom a backend was picked: a route, or `pool`.
+    pub pool: &'a str,
     /// Who answered.
     pub server: Server<'a>,
     /// When the request's first byte came, or the connection.
@@ -39,7 +41,10 @@ pub struct Record<'a> {
 #[derive(Debug, Clone)]
 pub enum What<'a> {
     /// A TCP connection.
-    Tcp,
+    Tcp {
+        /// Whom its client asked for in TLS, if it did and that was read.
+        server_name: Option<&'a str>,
+    },
     /// A request and its answer.
     Http {
         /// What was asked; nothing, if that could not be understood.

@@ -19,6 +19,7 @@ fn http(asked: Option<Asked<'_>>, status: u16) -> Record<'_> {
     Record {
         client: "10.0.1.2:33317".parse().unwrap(),
         front: "http://10.0.0.1:80",
+        pool: "pool",
         server: Server::Backend("web1"),
         began: SystemTime::UNIX_EPOCH + Duration::from_millis(1_233_922_454_655),
         what: What::Http { asked, status, body: 2500 },
@@ -39,7 +40,12 @@ fn http(asked: Option<Asked<'_>>, status: u16) -> Record<'_> {
 
 fn tcp() -> Record<'static> {
     let times = Times { head: None, answer: None, ..http(None, 0).times };
-    Record { what: What::Tcp, front: "tcp://[::]:443", times, ..http(None, 0) }
+    Record {
+        what: What::Tcp { server_name: None },
+        front: "tcp://[::]:443",
+        times,
+        ..http(None, 0)
+    }
 }
 
 fn nobody(status: u16) -> Record<'static> {
@@ -105,6 +111,8 @@ fn haproxy_is_its_httplog_and_tcplog() {
         "10.0.1.2:33317 [06/Feb/2009:12:14:14.655] tcp://[::]:443 pool/web1 \
          0/30/1109 2750 -- 5/4/3/2/0 0/0"
     );
+    let routed = Record { pool: "*.example.com", ..tcp() };
+    assert!(of(&routed).contains(" tcp://[::]:443 *.example.com/web1 0/30/1109 "));
 }
 
 #[test]
@@ -125,6 +133,10 @@ fn json_has_the_same_by_name() {
     assert!(bad.contains("\"ended\":\"refused\",\"state\":\"PR\""), "{bad}");
     let tcp = of(&tcp());
     assert!(!tcp.contains("status") && tcp.contains("\"ms\":{\"connect\":30.000,"), "{tcp}");
+    assert!(!tcp.contains("server_name"), "{tcp}");
+    let sni = Record { what: What::Tcp { server_name: Some("a.example") }, ..self::tcp() };
+    let sni = of(&sni);
+    assert!(sni.contains("\"backend\":\"web1\",\"server_name\":\"a.example\","), "{sni}");
 }
 
 /// What somebody might send to make two lines of one, to close a quote or to colour a terminal.

@@ -372,6 +372,11 @@ impl Backends {
         &self.pools[usize::from(id.0)]
     }
 
+    /// The pools in the order in which they were given.
+    pub fn pool_ids(&self) -> impl Iterator<Item = PoolId> {
+        (0..self.pools.len()).map(|index| PoolId(index as u16))
+    }
+
     /// All pools but that of the backends that belong to no route.
     pub fn routed_pools(&self) -> &[Pool] {
         self.pools.get(1..).unwrap_or_default()

@@ -63,13 +63,6 @@ impl PoolPlan {
     }
 }
 
-impl PoolId {
-    /// Its place in the list of pools, for who makes it a key.
-    pub fn new(index: u16) -> PoolId {
-        PoolId(index)
-    }
-}
-
 impl Pool {
     /// A pool at rest; `list` has everybody, in the order that the plan refers to.
     pub(super) fn new(plan: PoolPlan, list: &[Backend]) -> Pool {

@@ -1,5 +1,5 @@
 //! Listeners and backends as people write them: `[SCHEME://]ADDR:PORT`,
-//! `[SCHEME://]HOST:PORT[,OPTION]`, the scheme being `tcp` or `http`.
+//! `[SCHEME://]HOST:PORT[,OPTION]`, the scheme being `tcp` or `http`, for listeners also `sni`.
 //!
 //! No look-up happens here: a host name is checked for its form and stays a name. Called by the
 //! flags' table for each value, then by [`crate::flags`] once for the whole list.
@@ -12,16 +12,23 @@ use super::{BackendSpec, Listen, Protocol};
 use crate::limits;
 
 const LISTEN_WANT: &str =
-    "[tcp://|http://]ADDR:PORT such as 127.0.0.1:8000, [::]:8000 or http://*:8000";
+    "[tcp://|http://|sni://]ADDR:PORT such as 127.0.0.1:8000, [::]:8000 or http://*:8000";
 const BACKEND_WANT: &str =
     "[tcp://|http://]HOST:PORT such as 10.0.0.1:8001, [::1]:8001 or db1:5432";
+/// Schemes, and what they mean.
+type Schemes = &'static [(&'static str, Protocol)];
+
+const LISTEN_SCHEMES: Schemes =
+    &[("tcp", Protocol::Tcp), ("http", Protocol::Http), ("sni", Protocol::Sni)];
+const BACKEND_SCHEMES: Schemes = &[("tcp", Protocol::Tcp), ("http", Protocol::Http)];
+
 const OPTIONS_WANT: &str = "weight=N, max-connections=N, backup or name=NAME";
 
 impl Listen {
-    /// `[tcp://|http://]ADDR:PORT`; TCP where no scheme is given. Port 0 lets the system choose;
-    /// `*` is every IPv4 address.
+    /// `[tcp://|http://|sni://]ADDR:PORT`; TCP where no scheme is given. Port 0 lets the system
+    /// choose; `*` is every IPv4 address.
     pub fn parse(text: &str) -> Result<Listen, Wrong> {
-        let (protocol, rest) = protocol_and_rest(text)?;
+        let (protocol, rest) = protocol_and_rest(text, LISTEN_SCHEMES)?;
         let wrong = || Wrong::found(text, LISTEN_WANT);
         let (host, port) = rest.rsplit_once(':').ok_or_else(wrong)?;
         let port = u16::try_from(digits(port).ok_or_else(wrong)?)
@@ -39,7 +46,7 @@ impl BackendSpec {
     /// `[tcp://|http://]HOST:PORT[,weight=N][,max-connections=N][,backup][,name=NAME]`. What is
     /// spoken to a backend follows from the listener, so that its scheme is not kept.
     pub fn parse(text: &str) -> Result<BackendSpec, Wrong> {
-        let (_, rest) = protocol_and_rest(text)?;
+        let (_, rest) = protocol_and_rest(text, BACKEND_SCHEMES)?;
         let mut parts = rest.split(',');
         let address = parts.next().unwrap_or_default();
         let (host, port) = host_and_port(address, text)?;
@@ -165,16 +172,14 @@ fn unknown_option(key: &str, option: &str, text: &str) -> Wrong {
 
 /// Take the scheme off. Others are refused by name: quietly serving bytes where somebody asked for
 /// TLS would be worse than not starting.
-fn protocol_and_rest(text: &str) -> Result<(Protocol, &str), Wrong> {
-    match text.split_once("://") {
-        None => Ok((Protocol::Tcp, text)),
-        Some(("tcp", rest)) => Ok((Protocol::Tcp, rest)),
-        Some(("http", rest)) => Ok((Protocol::Http, rest)),
-        Some((scheme, _)) => {
-            let want = format!(
-                "tcp://, http:// or no scheme: {} is not served by this version",
-                quoted(scheme)
-            );
+fn protocol_and_rest(text: &str, schemes: Schemes) -> Result<(Protocol, &str), Wrong> {
+    let Some((scheme, rest)) = text.split_once("://") else { return Ok((Protocol::Tcp, text)) };
+    match schemes.iter().find(|(known, _)| *known == scheme) {
+        Some(&(_, protocol)) => Ok((protocol, rest)),
+        None => {
+            let known: Vec<String> = schemes.iter().map(|(it, _)| format!("{it}://")).collect();
+            let (known, scheme) = (known.join(", "), quoted(scheme));
+            let want = format!("{known} or no scheme: {scheme} is not served by this version");
             Err(Wrong::found(text, want))
         }
     }
@@ -219,7 +224,7 @@ fn is_ipv6(text: &str) -> bool {
 
 /// An IPv4 address or a name that DNS or a hosts file can hold. A name that ends in a number is an
 /// address with a slip in it, and the resolver would read `127.1` as one all the same.
-fn is_host(text: &str) -> bool {
+pub(super) fn is_host(text: &str) -> bool {
     if text.parse::<Ipv4Addr>().is_ok() {
         return true;
     }
@@ -263,6 +268,8 @@ mod tests {
             let address = text.strip_prefix("tcp://").unwrap_or(text);
             let http = Listen::parse(&format!("http://{address}")).unwrap();
             assert_eq!(http, Listen { protocol: Protocol::Http, ..listen });
+            let sni = Listen::parse(&format!("sni://{address}")).unwrap();
+            assert_eq!(sni, Listen { protocol: Protocol::Sni, ..listen });
         }
     }
 
@@ -290,10 +297,12 @@ mod tests {
             ("http://127.0.0.1", LISTEN_WANT),
             ("http://127.0.0.1:80/", LISTEN_WANT),
             ("http://db1:80", "an address of this machine, not a name"),
-            ("https://127.0.0.1:443", "tcp://, http:// or no scheme: 'https' is not served"),
+            (
+                "https://127.0.0.1:443",
+                "tcp://, http://, sni:// or no scheme: 'https' is not served",
+            ),
             ("HTTP://127.0.0.1:80", "'HTTP' is not served by this version"),
             ("tls://127.0.0.1:443", "'tls' is not served by this version"),
-            ("sni://127.0.0.1:443", "'sni' is not served by this version"),
             ("udp://127.0.0.1:53", "'udp' is not served by this version"),
             ("TCP://127.0.0.1:53", "'TCP' is not served by this version"),
             ("://127.0.0.1:53", "nothing is not served by this version"),

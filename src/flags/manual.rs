@@ -14,7 +14,8 @@ const TEXT_COLUMN: usize = 8;
 
 const INTRODUCTION: &str = "\
 A TCP and HTTP load balancer on one thread: one poll loop, every connection
-or request waved to the backend that can take it.
+or request waved to the backend that can take it. TLS is led on by its server
+name, unopened.
 
 Usage:
   pointsman --listen ADDR:PORT --backend HOST:PORT [--backend HOST:PORT]...
@@ -44,6 +45,8 @@ Examples:
   pointsman -l tcp://[::]:5432 -b db1:5432,weight=3 \\
       -b db2:5432,max-connections=100 -b db3:5432,backup -a round-robin
   pointsman -l http://0.0.0.0:80 -b web1:80 -b web2:80 --check http:/health
+  pointsman -l sni://0.0.0.0:443 --route www.example.com=web1:443,web2:443 \\
+      --route '*.example.com=web3:443'
   pointsman -l 0.0.0.0:9000 -b w1:9000 -b w2:9000 -a least-load \\
       --check load:busy
 ";

@@ -9,7 +9,7 @@ use super::http::HTTP;
 use super::{Command, manual};
 use crate::config::{
     AccessLog, AccessLogFormat, Algorithm, AllDown, BackendSpec, Check, Config, LOG_LEVELS,
-    Listen, OnDown, Wrong, duration, duration_text, number, number_u32, one_of, word_of,
+    Listen, OnDown, Route, Wrong, duration, duration_text, number, number_u32, one_of, word_of,
 };
 use crate::limits;
 
@@ -63,11 +63,12 @@ static TRAFFIC: &[Flag] = &[
     Flag {
         short: "l",
         long: "listen",
-        value: "[tcp://|http://]ADDR:PORT",
+        value: "[tcp://|http://|sni://]ADDR:PORT",
         says: "Where clients connect. Can be repeated. tcp, or no scheme: bytes are relayed as \
-               they are; http: HTTP/1.1, each request is balanced. ADDR is IPv4, or IPv6 in \
-               brackets; * is every IPv4 address, [::] every address, localhost is \
-               127.0.0.1. With port 0 the system chooses one, and the log says which.",
+               they are; http: HTTP/1.1, each request is balanced; sni: TLS is relayed as it is, \
+               to the backends of the --route for the server name that the client asks for. \
+               ADDR is IPv4, or IPv6 in brackets; * is every IPv4 address, [::] every address, \
+               localhost is 127.0.0.1. With port 0 the system chooses one, and the log says which.",
         default: |_| "none, one is needed".to_owned(),
         act: Act::Values(|config, text| {
             config.listeners.push(Listen::parse(text)?);
@@ -78,15 +79,34 @@ static TRAFFIC: &[Flag] = &[
         short: "b",
         long: "backend",
         value: "[tcp://|http://]HOST:PORT[,OPTION]...",
-        says: "Where connections go. Can be repeated. The scheme changes nothing: what is \
-               spoken follows from the listener. A name is looked up once, at start. \
-               Options: weight=N, its share relative to the others, 0 to 65535, 0 for no new \
-               connections (default: 1); max-connections=N, how many it takes at once (default: \
-               no limit); backup, to be used only while no other backend can take connections; \
-               name=NAME, for the log and the hashes (default: HOST:PORT).",
-        default: |_| "none, one is needed".to_owned(),
+        says: "Where connections go that no --route leads elsewhere. Can be repeated. The scheme \
+               changes nothing: what is spoken follows from the listener. A name is looked up \
+               once, at start. Options: weight=N, its share relative to the others, 0 to 65535, \
+               0 for no new connections (default: 1); max-connections=N, how many it takes at \
+               once (default: no limit); backup, to be used only while no other backend can take \
+               connections; name=NAME, for the log and the hashes (default: HOST:PORT).",
+        default: |_| "none, one is needed unless there are routes".to_owned(),
         act: Act::Values(|config, text| {
             config.backends.push(BackendSpec::parse(text)?);
+            Ok(())
+        }),
+    },
+    Flag {
+        short: "",
+        long: "route",
+        value: "NAME=BACKEND[,BACKEND]...",
+        says: "Where clients of sni:// listeners go that ask for this server name. Can be \
+               repeated. NAME is a host name; or *.DOMAIN, every name below DOMAIN, however deep; \
+               or *, all that no other route is for and clients that say no name. The longest \
+               that fits wins. BACKEND is written as at --backend, options included: weight=3 \
+               behind it is its weight. The same backend at --backend or in several routes is \
+               one: probed once, its connections counted together; its options need to stand \
+               at one place only. NAME=refuse: nobody serves it. Without a route for * the rest \
+               goes to what --backend says, and if that says nothing nobody serves it. A name \
+               that nobody serves is closed with the TLS alert unrecognized_name.",
+        default: |_| "none".to_owned(),
+        act: Act::Values(|config, text| {
+            config.routes.push(Route::parse(text)?);
             Ok(())
         }),
     },
@@ -225,6 +245,18 @@ static LIMITS: &[Flag] = &[
         default: |defaults| duration_text(defaults.connect_timeout),
         act: Act::Value(|config, text| {
             config.connect_timeout = duration(text, limits::TIMEOUT_MIN)?;
+            Ok(())
+        }),
+    },
+    Flag {
+        short: "",
+        long: "tls-handshake-timeout",
+        value: "DURATION",
+        says: "Within this time from being accepted a client of an sni:// listener must have sent \
+               its whole ClientHello; else it is closed.",
+        default: |defaults| duration_text(defaults.tls_handshake_timeout),
+        act: Act::Value(|config, text| {
+            config.tls_handshake_timeout = duration(text, limits::TIMEOUT_MIN)?;
             Ok(())
         }),
     },

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use crate::access_log::{Asked, Counts, Ending, Record, Server, Times, What, When, Who};
 use crate::backends::BackendId;
+use crate::config::Protocol;
 use crate::context::Context;
 use crate::http::{RequestHead, Version};
 use crate::net::Fault;
@@ -23,7 +24,7 @@ use super::pair::{Pair, Reason};
 pub struct Account {
     began: Instant,
     about: About,
-    /// When the request's head was whole; of a TCP connection, when it came.
+    /// When the request's head was whole, or the client's hello; of a TCP connection, when it came.
     asked_at: Option<Instant>,
     backend: Option<BackendId>,
     connected_at: Option<Instant>,
@@ -40,7 +41,8 @@ pub struct Account {
 
 #[derive(Debug)]
 enum About {
-    Tcp,
+    /// Bytes; for TLS whom the client asked for, if it said a name.
+    Tcp(Option<Box<str>>),
     /// What could not be understood.
     NoRequest,
     Request(Words),
@@ -111,13 +113,13 @@ impl Account {
 
     /// What it means that the pair is closed for this reason before all was said.
     fn ending_by(&self, reason: Reason) -> Ending {
-        let is_tcp = matches!(self.about, About::Tcp);
+        let is_tcp = matches!(self.about, About::Tcp(_));
         let when = match (self.answered_at, self.connected_at, self.backend) {
             (Some(_), ..) => When::Data,
             (None, Some(_), _) if is_tcp => When::Data,
             (None, Some(_), _) => When::Head,
             (None, None, Some(_)) => When::Connect,
-            (None, None, None) if is_tcp => When::Connect,
+            (None, None, None) if is_tcp && self.asked_at.is_some() => When::Connect,
             (None, None, None) => When::Request,
         };
         let who = match reason {
@@ -130,7 +132,10 @@ impl Account {
             Reason::BackendBroke(_) | Reason::ConnectFailed(_) | Reason::Refused(_) => {
                 Who::Server
             }
-            Reason::Idle | Reason::HalfClosedIdle => Who::ClientTimeout,
+            Reason::Alerted(_) => {
+                return Ending { who: Who::Proxy, when: When::Request };
+            }
+            Reason::Idle | Reason::HalfClosedIdle | Reason::HelloTooLate => Who::ClientTimeout,
             Reason::BackendDown => Who::Down,
             Reason::Stopped => Who::Killed,
             Reason::Exhausted => Who::Resource,
@@ -183,12 +188,21 @@ impl Words {
     }
 }
 
-/// A TCP connection was accepted.
+/// A connection was accepted. What HTTP does with it is accounted for request by request.
 pub fn begin(pair: &mut Pair, cx: &Context) {
-    if cx.access_log.is_some() {
-        let mut account = Account::new(pair.opened_at, About::Tcp, pair);
-        account.asked_at = Some(pair.opened_at);
-        pair.account = Some(account);
+    if cx.access_log.is_none() || pair.protocol == Protocol::Http {
+        return;
+    }
+    let mut account = Account::new(pair.opened_at, About::Tcp(None), pair);
+    account.asked_at = (pair.protocol == Protocol::Tcp).then_some(pair.opened_at);
+    pair.account = Some(account);
+}
+
+/// The client said whom it wants, or that it does not say.
+pub fn named(name: Option<Box<str>>, pair: &mut Pair, now: Instant) {
+    if let Some(account) = &mut pair.account {
+        account.about = About::Tcp(name);
+        account.asked_at = Some(now);
     }
 }
 
@@ -244,7 +258,7 @@ pub fn close(pair: &mut Pair, reason: Reason, cx: &mut Context) {
     let partial = || Some(Account::new(partial_head(pair)?, About::NoRequest, pair));
     let Some(mut account) = begun.or_else(partial) else { return };
     let gave_up = matches!(reason, Reason::ClientBroke(_));
-    if account.status == 0 && gave_up && !matches!(account.about, About::Tcp) {
+    if account.status == 0 && gave_up && !matches!(account.about, About::Tcp(_)) {
         account.status = 499;
     }
     write(&account, account.ending_by(reason), moved(&account, pair), pair, cx);
@@ -269,7 +283,7 @@ fn write(
     let pool = backends.pool(pair.pool);
     let backend_name = account.backend.map(|id| &*backends[id].name);
     let what = match &account.about {
-        About::Tcp => What::Tcp,
+        About::Tcp(name) => What::Tcp { server_name: name.as_deref() },
         about => What::Http {
             asked: if let About::Request(words) = about { Some(words.asked()) } else { None },
             status: account.status,
@@ -293,6 +307,7 @@ fn write(
     log.add(&Record {
         client,
         front,
+        pool: &pool.name,
         server,
         began,
         what,
@@ -387,7 +402,7 @@ mod tests {
                 assert_eq!(letters(account.ending_by(reason)), wanted, "{reason:?}");
             }
         }
-        let tcp = |picked, connected| account(About::Tcp, picked, connected, false);
+        let tcp = |picked, connected| account(About::Tcp(None), picked, connected, false);
         let refused = Reason::Refused(Refusal::AllDown);
         assert_eq!(letters(tcp(false, false).ending_by(refused)), "SC");
         assert_eq!(letters(tcp(true, false).ending_by(Reason::ConnectFailed(late))), "sC");

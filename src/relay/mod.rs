@@ -1,18 +1,20 @@
 //! What happens between a client and a backend.
 //!
 //! [`pair`] says who is connected to whom, [`tcp`] what a pair does in its turn, [`duplex`] what
-//! the end of one direction means for the other, and [`pump`] moves the bytes of one; [`account`]
-//! notes what the access log will say. Called by
-//! [`crate::event_loop`], which owns the slab of pairs.
+//! the end of one direction means for the other, and [`pump`] moves the bytes of one; [`sni`] hears
+//! a client of TLS say whom it wants, [`http`] has its own walk, and [`account`] notes what the
+//! access log will say. Called by [`crate::event_loop`], which owns the slab of pairs.
 
 pub mod account;
 pub mod connect;
 pub mod duplex;
 pub mod http;
 pub mod pair;
+pub mod parting;
 pub mod pump;
 #[cfg(test)]
 mod simulation;
+pub mod sni;
 pub mod tcp;
 
 pub use pair::{Pair, Reason, Verdict};
@@ -22,9 +24,38 @@ use crate::context::Context;
 
 /// A new pair's first turn.
 pub fn open(pair: &mut Pair, cx: &mut Context) -> Verdict {
-    if pair.protocol == Protocol::Http {
-        return http::act(pair, cx);
-    }
     account::begin(pair, cx);
-    tcp::open(pair, cx)
+    match pair.protocol {
+        Protocol::Tcp => tcp::open(pair, cx),
+        Protocol::Http => http::act(pair, cx),
+        Protocol::Sni => sni::act(pair, cx),
+    }
+}
+
+/// Something happened at one of the sockets, or there was work left over.
+pub fn act(pair: &mut Pair, cx: &mut Context) -> Verdict {
+    match pair.protocol {
+        Protocol::Tcp => tcp::act(pair, cx),
+        Protocol::Http => http::act(pair, cx),
+        Protocol::Sni => sni::act(pair, cx),
+    }
+}
+
+/// The timer fired: perhaps too early, for deadlines move without it.
+pub fn on_timer(pair: &mut Pair, cx: &mut Context) -> Verdict {
+    match pair.protocol {
+        Protocol::Tcp => tcp::on_timer(pair, cx),
+        Protocol::Http => http::on_timer(pair, cx),
+        Protocol::Sni => sni::on_timer(pair, cx),
+    }
+}
+
+/// Its backend went down, and its connections are to be closed.
+pub fn on_backend_down(pair: &mut Pair, cx: &mut Context) -> Verdict {
+    match pair.protocol {
+        Protocol::Tcp => tcp::on_backend_down(pair, cx),
+        Protocol::Http => http::on_backend_down(pair, cx),
+        // It has no backend yet.
+        Protocol::Sni => Verdict::Keep,
+    }
 }

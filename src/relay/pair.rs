@@ -16,12 +16,14 @@ use crate::backends::{BackendId, PoolId, Refusal};
 use crate::config::Protocol;
 use crate::context::Context;
 use crate::event::{Key, TimerKey};
+use crate::hello::Alert;
 use crate::net::{Fault, Stream};
 
 use super::account::Account;
 use super::duplex::{Break, Duplex};
 use super::http::Http;
 use super::pump::{Flow, State};
+use super::sni::Greeting;
 
 /// A client's connection through us.
 #[derive(Debug)]
@@ -40,7 +42,8 @@ pub struct Pair {
     pub client_address: SocketAddr,
     /// The backend connection in use, if one was opened.
     pub connection: Option<Key>,
-    /// What the client speaks, as far as it matters to us: TCP again, once it has a tunnel.
+    /// What the client speaks, as far as it matters to us: TCP, once it has a tunnel or its TLS was
+    /// led to a backend.
     pub protocol: Protocol,
     /// What HTTP needs to know of the client; nothing while that rests.
     pub http: Option<Box<Http>>,
@@ -73,6 +76,8 @@ pub struct Search {
     pub tried: Vec<BackendId>,
     /// Why the last of them did not.
     pub fault: Option<Fault>,
+    /// What the client said of whom it wants, as long as that leads nowhere.
+    greeting: Option<Box<Greeting>>,
 }
 
 /// What a pair waits for.
@@ -119,6 +124,10 @@ pub enum Reason {
     ConnectFailed(Fault),
     /// No backend could be chosen.
     Refused(Refusal),
+    /// The client was told why it is not served.
+    Alerted(Alert),
+    /// The client did not say in time whom it wants.
+    HelloTooLate,
     /// No byte moved for the idle timeout.
     Idle,
     /// No byte moved for the half-close timeout.
@@ -196,6 +205,21 @@ impl Pair {
         }
     }
 
+    /// What the client said of whom it wants, as long as that leads nowhere.
+    pub fn greeting(&self) -> Option<&Greeting> {
+        self.search.as_ref()?.greeting.as_deref()
+    }
+
+    /// The same, to go on with.
+    pub fn take_greeting(&mut self) -> Option<Greeting> {
+        self.search.as_mut()?.greeting.take().map(|greeting| *greeting)
+    }
+
+    /// There is more to come, from it or from us.
+    pub fn set_greeting(&mut self, greeting: Greeting) {
+        self.search_mut().greeting = Some(Box::new(greeting));
+    }
+
     /// The next search begins anew.
     pub fn forget_search(&mut self) {
         self.search = None;
@@ -214,6 +238,9 @@ impl Pair {
 
     /// What it is doing, for the log.
     pub fn doing(&self) -> &'static str {
+        if self.protocol == Protocol::Sni {
+            return "greeting";
+        }
         match (self.stage, self.duplex.request.state(), self.duplex.response.state()) {
             (Stage::Picking | Stage::Connecting, ..) => "connecting",
             (Stage::Relaying, State::Open, State::Open) => "relaying",
@@ -229,6 +256,8 @@ impl Reason {
             Reason::Finished
             | Reason::Idle
             | Reason::HalfClosedIdle
+            | Reason::Alerted(_)
+            | Reason::HelloTooLate
             | Reason::ClientBroke(_)
             | Reason::BackendBroke(_) => false,
             Reason::ConnectFailed(_)
@@ -257,6 +286,8 @@ impl fmt::Display for Reason {
             Reason::BackendBroke(fault) => write!(f, "the backend's connection broke: {fault}"),
             Reason::ConnectFailed(fault) => write!(f, "no backend could be reached: {fault}"),
             Reason::Refused(refusal) => write!(f, "refused: {refusal}"),
+            Reason::Alerted(alert) => write!(f, "refused with the alert {alert}"),
+            Reason::HelloTooLate => f.write_str("no ClientHello in time"),
             Reason::Idle => f.write_str("idle for too long"),
             Reason::HalfClosedIdle => f.write_str("half closed and idle for too long"),
             Reason::BackendDown => f.write_str("its backend went down"),

@@ -273,6 +273,14 @@ impl Flow {
         }
     }
 
+    /// These bytes of the source, at most a buffer's worth, were read before there was a target:
+    /// they go first.
+    pub fn hold(&mut self, bytes: &[u8], buffers: &mut BufferPool) {
+        debug_assert!(self.is_untouched(), "what was read before goes first");
+        let buffer = buffers.keep(&[IoSlice::new(bytes)], 0);
+        self.held = Held::Buffer(Box::new(buffer));
+    }
+
     /// Send what is held, and nothing more.
     pub fn flush_to(
         &mut self,

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use crate::backends::{Backend, BackendId, State};
+use crate::backends::{Backend, BackendId, Pool, State};
 use crate::context::Context;
 use crate::json::{self, Object};
 use crate::limits::WEIGHT_ONE;
@@ -18,6 +18,7 @@ pub fn write(cx: &mut Context, out: &mut Vec<u8>) {
         by_address(it, cx);
         it.object("process", |it| process(it, cx));
         let ids: Vec<BackendId> = cx.backends.iter().map(|(id, _)| id).collect();
+        it.list("routes", cx.backends.routed_pools(), |it, pool| route(it, pool, cx));
         it.list("backends", ids, |it, id| backend(it, id, cx));
     });
     out.push(b'\n');
@@ -47,6 +48,9 @@ fn process(it: &mut Object<'_>, cx: &Context) {
     it.number("connections_total", stats.accepted);
     it.number("requests", stats.requests);
     it.number("bad_requests", stats.bad_requests);
+    it.number("unknown_names", stats.names_unknown);
+    it.number("bad_hellos", stats.hellos_bad);
+    it.number("late_hellos", stats.hellos_too_late);
     it.number("refused", stats.refused);
     it.number("retries", stats.retries);
     it.number("out_of_descriptors", stats.exhausted + stats.accept_failures);
@@ -105,6 +109,13 @@ fn backend(it: &mut Object<'_>, id: BackendId, cx: &mut Context) {
             }
         }
     });
+}
+
+fn route(it: &mut Object<'_>, pool: &Pool, cx: &Context) {
+    it.text("name", &*pool.name);
+    it.texts("backends", pool.members().map(|id| &*cx.backends[id].name));
+    it.number("up", pool.up() as u64);
+    it.number("connections_total", pool.clients);
 }
 
 fn state(backend: &Backend) -> &'static str {

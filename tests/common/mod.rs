@@ -6,6 +6,7 @@
 // Each test file uses its own part of this.
 #![allow(dead_code)]
 
+pub mod hello;
 pub mod http;
 pub mod measure;
 pub mod servers;
@@ -119,7 +120,7 @@ impl Balancer {
             })
             .take(listeners.max(1))
             .collect();
-        let backends = args.iter().filter(|arg| ["-b", "--backend"].contains(arg)).count();
+        let backends = backends_in(args);
         let balancer = Balancer { child, addresses, backends, log };
         assert!(!balancer.addresses.is_empty(), "it does not listen: {}", balancer.log());
         balancer
@@ -471,6 +472,21 @@ pub fn write_on_thread(
         stream.write_all(&bytes)?;
         if finish { stream.shutdown(std::net::Shutdown::Write) } else { Ok(()) }
     })
+}
+
+/// How many backends these flags mention, each counted once.
+fn backends_in(args: &[&str]) -> usize {
+    let values = |flags: &'static [&str]| {
+        let pairs = args.windows(2).filter(|pair| flags.contains(&pair[0]));
+        pairs.map(|pair| pair[1])
+    };
+    let plain =
+        values(&["-b", "--backend"]).map(|value| value.split(',').next().unwrap_or(value));
+    let routes = values(&["--route"]).filter_map(|value| Some(value.split_once('=')?.1));
+    let routed = routes.flat_map(|backends| backends.split(','));
+    let is_backend = |part: &&str| part.contains(':') && !part.contains('=');
+    let routed = routed.filter(is_backend);
+    plain.chain(routed).collect::<std::collections::HashSet<_>>().len()
 }
 
 /// The flags for a balancer at a free port before these backends.

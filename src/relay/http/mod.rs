@@ -25,16 +25,16 @@ use std::time::Instant;
 use crate::config::Protocol;
 use crate::context::Context;
 use crate::http::{Lists, Scan};
-use crate::limits::{HTTP_LINGER, HTTP_REQUESTS_PER_TURN, HTTP_UNWATCHED};
+use crate::limits::{HTTP_REQUESTS_PER_TURN, HTTP_UNWATCHED, LINGER};
 use crate::net::Fault;
 
 use super::connect::{self, watch, watch_backend};
 use super::pair::{Pair, Reason, Stage, Verdict};
+use super::parting::Parting;
 use super::tcp;
 
 use exchange::Exchange;
 use pages::Page;
-use reply::Parting;
 
 /// What HTTP needs to know of a client.
 #[derive(Debug, Default)]
@@ -80,26 +80,17 @@ enum Step {
 
 /// Something happened at one of the sockets, or there was work left over.
 pub fn act(pair: &mut Pair, cx: &mut Context) -> Verdict {
-    match take(pair) {
-        Some(http) => take_turn(http, walk, pair, cx),
-        None => tcp::act(pair, cx),
-    }
+    take_turn(walk, pair, cx)
 }
 
 /// The timer fired: perhaps too early, for deadlines move without it.
 pub fn on_timer(pair: &mut Pair, cx: &mut Context) -> Verdict {
-    match take(pair) {
-        Some(http) => take_turn(http, look_at_the_clock, pair, cx),
-        None => tcp::on_timer(pair, cx),
-    }
+    take_turn(look_at_the_clock, pair, cx)
 }
 
 /// Its backend went down, and its connections are to be closed.
 pub fn on_backend_down(pair: &mut Pair, cx: &mut Context) -> Verdict {
-    match take(pair) {
-        Some(http) => take_turn(http, leave_backend, pair, cx),
-        None => tcp::on_backend_down(pair, cx),
-    }
+    take_turn(leave_backend, pair, cx)
 }
 
 /// Whether the client is between two requests, so that closing it harms nobody.
@@ -114,18 +105,13 @@ pub fn partial_head(pair: &Pair) -> Option<Instant> {
     pair.http.as_deref().and_then(|http| http.head_since)
 }
 
-/// What is known of an HTTP client; of one that rested, nothing.
-fn take(pair: &mut Pair) -> Option<Box<Http>> {
-    let known = pair.http.take();
-    (pair.protocol == Protocol::Http).then(|| known.unwrap_or_default())
-}
-
 fn take_turn(
-    mut http: Box<Http>,
     turn: fn(&mut Http, &mut Pair, &mut Context) -> Step,
     pair: &mut Pair,
     cx: &mut Context,
 ) -> Verdict {
+    // Of a client that rested nothing was known.
+    let mut http = pair.http.take().unwrap_or_default();
     let before = pair.duplex.moved();
     let step = turn(&mut http, pair, cx);
     if pair.duplex.moved() != before {
@@ -210,7 +196,7 @@ fn deadline(http: &Http, pair: &Pair, cx: &Context) -> Instant {
             pair.active_at + settings.server_timeout
         }
         (Phase::Page(_), _) => pair.active_at + settings.keep_alive,
-        (Phase::Parting(_), _) => pair.active_at + HTTP_LINGER,
+        (Phase::Parting(_), _) => pair.active_at + LINGER,
     }
 }
 

@@ -4,20 +4,12 @@ use std::io::IoSlice;
 
 use crate::context::Context;
 use crate::http::answer::{self, How};
-use crate::limits::HTTP_LINGER_BYTES_MAX;
-use crate::net::{Fault, Received, Socket};
+use crate::net::{Fault, Socket};
 
 use super::super::account;
 use super::super::pair::{Pair, Reason};
+use super::super::parting::{Parted, Parting};
 use super::{Http, Phase, Step, client_broke};
-
-/// The end of a client's connection, in a way that lets it read our last answer (pitfall 8): FIN,
-/// then what it still says is heard and dropped for a moment; a reset would overtake the answer.
-#[derive(Debug, Default)]
-pub(super) struct Parting {
-    told: bool,
-    heard: usize,
-}
 
 /// Answer what could not be understood, for the last time.
 pub(super) fn refuse(
@@ -72,27 +64,12 @@ pub(super) fn part(
     pair: &mut Pair,
     cx: &mut Context,
 ) -> Step {
-    let (_, mut supplies) = cx.connection_and_supplies(None);
-    let response = &mut pair.duplex.response;
-    if let Err(fault) = response.flush_to(&mut pair.client, &mut supplies) {
-        return client_broke(fault);
-    }
-    let sent = response.held() == 0;
-    if sent && !parting.told {
-        parting.told = true;
-        pair.active_at = cx.now;
-        pair.client.finish_sending();
-    }
-    while sent && pair.client.can_read() && parting.heard < HTTP_LINGER_BYTES_MAX {
-        match pair.client.receive(&mut cx.scratch) {
-            Received::Bytes(count) => parting.heard += count,
-            Received::WouldBlock => break,
-            Received::Eof | Received::Broken(_) => return Step::Close(Reason::Finished),
+    match parting.proceed(pair, cx) {
+        Parted::Yes => Step::Close(Reason::Finished),
+        Parted::Broke(fault) => client_broke(fault),
+        Parted::NotYet => {
+            http.phase = Phase::Parting(parting);
+            Step::Wait
         }
     }
-    if parting.heard >= HTTP_LINGER_BYTES_MAX {
-        return Step::Close(Reason::Finished);
-    }
-    http.phase = Phase::Parting(parting);
-    Step::Wait
 }

@@ -18,6 +18,7 @@ use crate::net::Fault;
 use crate::relay::account;
 use crate::relay::connect;
 use crate::relay::pair::{Pair, Reason, Stage};
+use crate::relay::parting::Parting;
 use crate::stats::Failure;
 
 use super::super::response::Answer;
@@ -90,7 +91,7 @@ impl Exchange {
             (true, _) => Step::Next,
             (false, false) => Step::Close(Reason::Finished),
             (false, true) => {
-                http.phase = Phase::Parting(reply::Parting::default());
+                http.phase = Phase::Parting(Parting::default());
                 Step::Next
             }
         }
