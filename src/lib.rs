@@ -43,6 +43,9 @@
 //!   event_loop::reap     the sockets are dropped and the slots freed
 //! ```
 //!
+//! At an `sni://` listener `relay::sni` comes first: it reads the ClientHello ([`hello`]), asks the
+//! routes (backends) for a pool, and what came is the first that goes out.
+//!
 //! # One HTTP request's walk
 //!
 //! ```text
@@ -63,10 +66,11 @@
 //! # The words
 //!
 //! *Client* and *backend* are the people. A *pair* is a client and what is done for it; a *backend
-//! connection* is a socket to a backend; a *direction* is the request's or the response's, and in
-//! the pump each has a *source* and a *target*. An *exchange* is an HTTP request and its answer; an
-//! *idle* connection to a backend waits for the next one. A *turn* is one iteration of the loop, a
-//! *budget* what one may do in it, a *probe* a health check.
+//! connection* is a socket to a backend; a *pool* is some of the backends, and a *route* leads a
+//! name to one; a *direction* is the request's or the response's, and in the pump each has a
+//! *source* and a *target*. An *exchange* is an HTTP request and its answer; an *idle* connection
+//! to a backend waits for the next one. A *turn* is one iteration of the loop, a *budget* what one
+//! may do in it, a *probe* a health check.
 
 pub mod access_log;
 pub mod backends;
