@@ -1,7 +1,7 @@
 //! pointsman against the others: the same work for all of them in turns, and what each turn cost.
 //!
 //! ```text
-//!   processor 0:  clients and backends, one loop (world)      processor 1:  the proxy, alone (stage)
+//!   processor 0:  clients and backends, one loop (world)     processor 1:  the proxy (stage)
 //!
 //!   a round:      pointsman  floor  haproxy  nginx  tokio ... pointsman-again
 //!   the figure:   processor time for a unit of work, and pointsman's divided by each other's

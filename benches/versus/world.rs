@@ -6,9 +6,9 @@
 //! ```
 //!
 //! It is to cost less than any proxy: no allocation for a unit of work, one read and one write for
-//! each message, sockets registered once. A *unit* is an ask and its answer, a connection with both,
-//! or a stream: what a row says. Whatever is not as it should be is an error: a proxy that fails
-//! fast must not look fast.
+//! each message, sockets registered once. A *unit* is an ask and its answer, a connection with
+//! both, or a stream: what a row says. Whatever is not as it should be is an error: a proxy that
+//! fails fast must not look fast.
 
 mod backend;
 mod client;
@@ -327,36 +327,31 @@ impl World {
 
     /// Somebody may have something to do.
     fn step(&mut self, index: usize, run: &mut Run) {
-        loop {
-            match self.conns.get_mut(index) {
-                None => return,
-                Some(Conn::Backend(backend)) => {
-                    if backend.step(&mut self.scratch) {
-                        self.conns.remove(index);
-                    }
-                    return;
-                }
-                Some(Conn::Client(client)) => match client.step(&mut self.scratch) {
-                    Step::Wait => return,
-                    Step::Done { closed } => {
-                        run.note_done(client.intended());
-                        if closed {
-                            self.conns.remove(index);
-                        } else {
-                            run.resting.push(index);
-                        }
-                        // The last one rested first: the others must not starve.
-                        return self.begin_next(run);
-                    }
-                    Step::Failed(why) => {
-                        self.conns.remove(index);
-                        run.resting.retain(|&resting| resting != index);
-                        run.busy = run.busy.saturating_sub(1);
-                        run.fail(why);
-                        return self.begin_next(run);
-                    }
-                },
+        match self.conns.get_mut(index) {
+            None => {}
+            Some(Conn::Backend(backend)) => {
+                let over = backend.step(&mut self.scratch);
+                let _ = over.then(|| self.conns.remove(index));
             }
+            Some(Conn::Client(client)) => match client.step(&mut self.scratch) {
+                Step::Wait => {}
+                Step::Done { closed } => {
+                    run.note_done(client.intended());
+                    if closed {
+                        self.conns.remove(index);
+                    } else {
+                        run.resting.push(index);
+                    }
+                    self.begin_next(run);
+                }
+                Step::Failed(why) => {
+                    self.conns.remove(index);
+                    run.resting.retain(|&resting| resting != index);
+                    run.busy = run.busy.saturating_sub(1);
+                    run.fail(why);
+                    self.begin_next(run);
+                }
+            },
         }
     }
 

@@ -70,7 +70,7 @@ fn configuration(scene: &Scene<'_>, variant: Variant, about: &str) -> io::Result
         // because: writing to a String cannot fail; so below.
         let _ = writeln!(text, "load_module \"{}\";", quotable(&module)?);
     }
-    // One process that is its own worker: nothing else to be measured, nobody left when it is killed.
+    // One process that is its own worker: nothing else to measure, nobody left when it ends.
     let _ = write!(
         text,
         "daemon off;\nmaster_process off;\nworker_processes 1;\npid \"{at}/nginx.pid\";\n\

@@ -1,4 +1,4 @@
-//! The programs of `benches/peers`: a package of its own, built when the first of them is asked for.
+//! The programs of `benches/peers`: a package of its own, built when one of them is asked for.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -82,7 +82,7 @@ fn built() -> Result<&'static Path, String> {
         if !target.join("release/tokio-relay").exists() {
             eprintln!("building benches/peers (tokio, hyper), once; it takes a minute");
         }
-        build(target, &[])
+        build(&target, &[])
     };
     BUILT.get_or_init(build).as_deref().map_err(String::clone)
 }
@@ -101,7 +101,7 @@ fn built_pingora() -> Result<&'static Path, String> {
             }
             eprintln!("building Pingora, once; it takes some minutes");
         }
-        build(target, &["--features", "pingora", "--bin", PINGORA.name])
+        build(&target, &["--features", "pingora", "--bin", PINGORA.name])
     };
     BUILT.get_or_init(build).as_deref().map_err(String::clone)
 }
@@ -116,12 +116,12 @@ fn target() -> Result<PathBuf, String> {
 }
 
 /// Cargo looks itself whether there is something to do.
-fn build(target: PathBuf, what: &[&str]) -> Result<PathBuf, String> {
+fn build(target: &Path, what: &[&str]) -> Result<PathBuf, String> {
     let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
         .args(["build", "--quiet", "--release", "--locked", "--manifest-path"])
         .arg(package_directory().join("Cargo.toml"))
         .arg("--target-dir")
-        .arg(&target)
+        .arg(target)
         .args(what)
         .stdin(Stdio::null())
         .output()
