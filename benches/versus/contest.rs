@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::measure;
 use crate::peers::{Peer, Protocol};
 use crate::rows::{Kind, Row};
-use crate::stage::{Running, processors};
+use crate::stage::Running;
 use crate::statistics::{self, Estimate, estimate, median};
 use crate::world::{After, Outcome, Pace, Script, Until, World};
 
@@ -28,7 +28,7 @@ pub struct Effort {
 pub struct Result {
     pub row: &'static Row,
     pub entries: Vec<Entry>,
-    /// What others took of the machine meanwhile, of all its processors.
+    /// The part of the time for which the clients and backends waited while others ran.
     pub foreign: f64,
 }
 
@@ -140,13 +140,12 @@ fn round(
         _ => None,
     };
     let began = std::time::Instant::now();
-    // The peers are our children, so that our family is all of us.
-    let before = measure::foreign_ns(std::process::id());
+    let before = measure::kept_waiting_ns();
     for index in order {
         turns[index] = turn(row, &running[index], rate, direct.as_ref(), effort, world)?;
     }
-    let foreign = measure::foreign_ns(std::process::id()).saturating_sub(before);
-    let all = began.elapsed().as_nanos() as f64 * processors() as f64;
+    let foreign = measure::kept_waiting_ns() - before;
+    let all = began.elapsed().as_nanos() as f64;
     Ok((turns, foreign as f64 / all))
 }
 

@@ -56,17 +56,15 @@ pub fn memory(root: u32) -> u64 {
     family(root).into_iter().filter_map(one).sum::<u64>() * 1024
 }
 
-/// Processor time of everybody but this family, and what a hypervisor took: in nanoseconds. What
-/// ends before it is looked at again is missed.
-pub fn foreign_ns(root: u32) -> u64 {
+/// How long this process waited for its processor while others had it, and what a hypervisor took
+/// of the machine: in nanoseconds. Others show here however short they live.
+pub fn kept_waiting_ns() -> u64 {
     const TICK_NS: u64 = 10_000_000;
-    let ours = family(root);
-    // Kernel threads, children of number 2, work for us as well as for others.
-    let is_other = |pid: &u32| !ours.contains(pid) && *pid != 2 && parent(*pid) != Some(2);
-    let others: u64 = processes().filter(is_other).map(processor_ns_alone).sum();
+    let own = fs::read_to_string("/proc/self/schedstat").unwrap_or_default();
+    let waited = own.split_whitespace().nth(1).and_then(|it| it.parse::<u64>().ok());
     let stat = fs::read_to_string("/proc/stat").unwrap_or_default();
-    let steal = stat.split_whitespace().nth(8).and_then(|it| it.parse::<u64>().ok());
-    others + steal.unwrap_or(0) * TICK_NS
+    let stolen = stat.split_whitespace().nth(8).and_then(|it| it.parse::<u64>().ok());
+    waited.unwrap_or(0) + stolen.unwrap_or(0) * TICK_NS
 }
 
 /// System calls of a peer while `work` goes on: all, and those of them that only wait.

@@ -45,7 +45,7 @@ pub fn table(result: &Result, effort: Effort) -> String {
     // because: writing to a String cannot fail; so below.
     let _ = writeln!(
         text,
-        "  {:<26}{:<26}{:<20}{:<14}{counted}",
+        "  {:<26}{:<36}{:<20}{:<14}{counted}",
         "",
         row.measure(),
         "ours / theirs",
@@ -55,7 +55,7 @@ pub fn table(result: &Result, effort: Effort) -> String {
         let counts = if effort.counts { counts(entry) } else { String::new() };
         let _ = writeln!(
             text,
-            "  {:<26}{:<26}{:<20}{:<14}{counts}{}{}",
+            "  {:<26}{:<36}{:<20}{:<14}{counts}{}{}",
             entry.peer,
             cost(entry),
             ratio(entry),
@@ -71,7 +71,7 @@ pub fn table(result: &Result, effort: Effort) -> String {
     if result.foreign > 0.03 {
         let _ = writeln!(
             text,
-            "  others took {:.0} % of the machine meanwhile: read this with care",
+            "  others had our processor for {:.0} % of the time: read this with care",
             result.foreign * 100.0
         );
     }
@@ -164,7 +164,8 @@ pub fn markdown(results: &[Result], versions: &[(String, String)], effort: Effor
         }
         if result.foreign > 0.03 {
             let percent = result.foreign * 100.0;
-            let _ = writeln!(text, "\nOthers took {percent:.0} % of the machine meanwhile.");
+            let _ =
+                writeln!(text, "\nOthers had our processor for {percent:.0} % of the time.");
         }
     }
     text + &configurations(results)
