@@ -226,9 +226,6 @@ impl Backends {
         backend.total += 1;
         backend.rate.count(now);
         backend.connections += 1;
-        for place in &backend.places {
-            self.pools[usize::from(place.pool.0)].busy += 1;
-        }
         self.refresh(id.0 as usize);
     }
 
@@ -237,10 +234,6 @@ impl Backends {
         let backend = &mut self.list[id.0 as usize];
         debug_assert!(backend.connections > 0, "closed more than were opened");
         backend.connections = backend.connections.saturating_sub(1);
-        for place in &backend.places {
-            let pool = &mut self.pools[usize::from(place.pool.0)];
-            pool.busy = pool.busy.saturating_sub(1);
-        }
         self.refresh(id.0 as usize);
     }
 

@@ -42,7 +42,7 @@ pub struct Pool {
     /// How many are up.
     pub(super) up: usize,
     /// Connections to all of them.
-    pub(super) busy: u64,
+    busy: u64,
     /// How many are available and no backup.
     primaries: usize,
 }
@@ -124,6 +124,8 @@ impl Pool {
         }
         seat.available = available;
         let candidate = self.candidates.candidate_mut(index);
+        self.busy =
+            self.busy + u64::from(backend.connections) - u64::from(candidate.connections);
         candidate.connections = backend.connections;
         candidate.effective_weight = backend.effective_weight;
         self.update_eligible(index);
