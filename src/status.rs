@@ -17,10 +17,8 @@ pub fn page(cx: &mut Context) -> Vec<String> {
     let mut lines = vec![process_line(cx), header(width)];
     let ids: Vec<BackendId> = cx.backends.iter().map(|(id, _)| id).collect();
     lines.extend(ids.into_iter().map(|id| backend_line(cx, id, width)));
-    if !cx.backends.routed_pools().is_empty() {
-        lines.extend(cx.backends.routed_pools().iter().map(route_line));
-        lines.push(names_line(cx));
-    }
+    lines.extend(cx.backends.routed_pools().iter().map(route_line));
+    lines.extend(names_line(cx));
     lines
 }
 
@@ -78,12 +76,16 @@ fn route_line(pool: &Pool) -> String {
     format!("route {name}: {clients} clients, {} of {all} backends up", pool.up())
 }
 
-fn names_line(cx: &Context) -> String {
+/// Nothing, where nobody is led by a name or was ever turned away for one.
+fn names_line(cx: &Context) -> Option<String> {
     let Stats { names_unknown, hellos_bad, hellos_too_late, .. } = &cx.stats;
-    format!(
-        "{names_unknown} clients asked for names that nobody serves, {hellos_bad} began with no \
-         ClientHello, {hellos_too_late} were too late with it"
-    )
+    let has_routes = !cx.backends.routed_pools().is_empty();
+    (has_routes || names_unknown + hellos_bad + hellos_too_late > 0).then(|| {
+        format!(
+            "{names_unknown} clients asked for names that nobody serves, {hellos_bad} began with \
+             no ClientHello, {hellos_too_late} were too late with it"
+        )
+    })
 }
 
 fn name_width(cx: &Context) -> usize {
