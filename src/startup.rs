@@ -76,12 +76,15 @@ fn demo_backends(demo: &Demo, config: &Config, seed: u64) -> Backends {
 fn backends_and_routes(config: &Config, seed: u64) -> Result<(Backends, Routes), StartError> {
     let plan = config::plan(config)
         .map_err(|wrong| StartError { what: "--route".to_owned(), why: wrong.to_string() })?;
-    let members = plan.backends.iter().map(resolve).collect::<Result<Vec<_>, _>>()?;
+    let of_no_route = plan.pools[0].1.len();
+    let flag = |index: usize| if index < of_no_route { "--backend" } else { "--route" };
+    let members = plan.backends.iter().enumerate();
+    let members = members.map(|(index, spec)| resolve(spec, flag(index)));
+    let members = members.collect::<Result<Vec<_>, _>>()?;
     let others = plan.others();
-    let pools = plan.pools.into_iter().zip(seed..).map(|((name, members), seed)| PoolPlan {
-        name,
-        members,
-        balance: balance::build(config.algorithm, seed),
+    let pools = plan.pools.into_iter().enumerate().map(|(index, (name, members))| {
+        let seed = seed.wrapping_add(index as u64);
+        PoolPlan { name, members, balance: balance::build(config.algorithm, seed) }
     });
     let backends = Backends::new(members, pools.collect(), policy(config), Instant::now());
     let pool = |place: Option<usize>| backends.pool_ids().nth(place?);
@@ -110,8 +113,8 @@ fn demo_member((name, address): &(String, SocketAddr)) -> Member {
 }
 
 /// Look the host's name up, once and for all.
-fn resolve(spec: &BackendSpec) -> Result<Member, StartError> {
-    let what = format!("--backend {}:{}", spec.host, spec.port);
+fn resolve(spec: &BackendSpec, flag: &str) -> Result<Member, StartError> {
+    let what = format!("{flag} {}:{}", spec.host, spec.port);
     let found = (spec.host.as_str(), spec.port).to_socket_addrs();
     let mut addresses = found.map_err(|error| StartError {
         what: what.clone(),

@@ -9,8 +9,13 @@ use common::{Backend, Balancer, End, connect, front_args, read_to_end};
 
 /// The one line with which it gives up, and exit code 1.
 fn complaint(listen: &str, backend: &str) -> String {
+    complaint_at(&["-l", listen, "-b", backend])
+}
+
+fn complaint_at(args: &[&str]) -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_pointsman"))
-        .args(["-l", listen, "-b", backend, "--log-level", "error"])
+        .args(args)
+        .args(["--log-level", "error"])
         .output()
         .expect("it starts");
     let text = String::from_utf8(output.stderr).expect("it speaks UTF-8");
@@ -56,6 +61,10 @@ fn an_unknown_host_is_named() {
     let line = complaint("127.0.0.1:0", "nobody.invalid:80");
     assert!(line.starts_with("pointsman: --backend nobody.invalid:80: "), "{line}");
     assert!(line.contains("'nobody.invalid'"), "{line}");
+    let sni = ["-l", "sni://127.0.0.1:0", "-b", "127.0.0.1:1"];
+    let route = ["--route", "a.example=127.0.0.1:1,nobody.invalid:443"];
+    let line = complaint_at(&[&sni[..], &route].concat());
+    assert!(line.starts_with("pointsman: --route nobody.invalid:443: cannot find"), "{line}");
 }
 
 /// Whether this machine has IPv6 at all.
