@@ -90,7 +90,10 @@ impl Client {
                 Err(error) => Step::Failed(format!("idle: {error}")),
             };
         }
+        let was_sent = self.is_sent();
         match self.send() {
+            // Just asked: an edge will tell of the answer.
+            Ok(true) if !was_sent => return Step::Wait,
             Ok(true) => {}
             // An upload's answer cannot come before its end, but an error can.
             Ok(false) if self.received == 0 && self.sent == (0, 0) => return Step::Wait,
@@ -98,6 +101,10 @@ impl Client {
             Err(error) => return Step::Failed(format!("send: {error}")),
         }
         self.receive(scratch)
+    }
+
+    fn is_sent(&self) -> bool {
+        self.sent == (self.asked.len(), self.script.upload)
     }
 
     /// `Ok(true)`: all is sent.
