@@ -87,8 +87,12 @@ pub fn play(
         _ => 0.0,
     };
     let mut turns: Vec<Vec<Turn>> = vec![Vec::new(); running.len()];
-    let (mut foreign, mut spare) = (Vec::new(), effort.rounds);
-    let rounds = if let Kind::Memory(_) = row.kind { 1 } else { effort.rounds };
+    let mut foreign = Vec::new();
+    // Memory grows once, and whoever else runs does not change it.
+    let (rounds, mut spare) = match row.kind {
+        Kind::Memory(_) => (1, 0),
+        _ => (effort.rounds, effort.rounds),
+    };
     while foreign.len() < rounds {
         let (round, load) = round(row, &running, rate, foreign.len(), effort, world)?;
         if load > FOREIGN_MAX && spare > 0 {
