@@ -11,6 +11,7 @@ mod address;
 mod cidr;
 mod http;
 mod route;
+mod tls;
 mod value;
 
 use std::fmt;
@@ -27,6 +28,11 @@ pub use http::{
 };
 pub use route::{
     Destination, Plan, Route, RouteName, check_route_listener, check_routes, plan,
+};
+pub use tls::{
+    BackendVerify, CertificatePair, ClientCert, Redirect, TlsSettings, UnknownName,
+    check_certificates, check_client_cert, check_https_listener, check_redirect,
+    check_tls_backend, check_tls_listener, dials_tls,
 };
 pub use value::{
     Wrong, alternatives, closest, duration, duration_text, escaped, number, number_u32, one_of,
@@ -81,6 +87,8 @@ pub struct Config {
     pub slow_start: Duration,
     /// What happens to the connections of a backend that goes down.
     pub on_down: OnDown,
+    /// How TLS is spoken.
+    pub tls: TlsSettings,
     /// Pairs open at once; `None` derives it from the limit on file descriptors.
     pub max_connections: Option<usize>,
     /// How long an idle connection to a backend is kept for the next request.
@@ -120,7 +128,7 @@ pub struct Listen {
     pub address: SocketAddr,
 }
 
-/// What is spoken on a listener. HTTPS and UDP come onto the same rooms.
+/// What is spoken on a listener. UDP comes onto the same rooms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protocol {
     /// Bytes are relayed as they are.
@@ -129,6 +137,10 @@ pub enum Protocol {
     Http,
     /// TLS: bytes are relayed as they are, to whom the server name at their beginning says.
     Sni,
+    /// HTTP/1.1 through TLS, which ends here.
+    Https,
+    /// Bytes through TLS, which ends here.
+    Tls,
 }
 
 impl fmt::Display for Protocol {
@@ -137,6 +149,8 @@ impl fmt::Display for Protocol {
             Protocol::Tcp => "tcp",
             Protocol::Http => "http",
             Protocol::Sni => "sni",
+            Protocol::Https => "https",
+            Protocol::Tls => "tls",
         })
     }
 }
@@ -155,6 +169,8 @@ pub struct BackendSpec {
     pub max_connections: Option<u32>,
     /// Takes connections only while no other backend can.
     pub backup: bool,
+    /// The name that its certificate must be for, if it speaks TLS.
+    pub tls: Option<String>,
     /// What logs call it, and what the hashing algorithms place: `HOST:PORT` unless named.
     pub name: String,
 }
@@ -187,8 +203,10 @@ pub enum Check {
     None,
     /// That a connection is taken.
     Tcp,
-    /// `GET` of this path, answered with status 200.
+    /// `GET` of this path, answered with status 200; through TLS where the backend speaks it.
     Http(String),
+    /// The same, always through TLS.
+    Https(String),
     /// This text and a NUL byte, answered with a decimal number: the load.
     Load(String),
 }
@@ -250,6 +268,7 @@ impl Config {
             half_close_timeout: limits::HALF_CLOSE_TIMEOUT_DEFAULT,
             slow_start: limits::SLOW_START_DEFAULT,
             on_down: OnDown::Keep,
+            tls: TlsSettings::defaults(),
             max_connections: None,
             backend_idle: limits::BACKEND_IDLE_DEFAULT,
             backend_idle_connections: limits::BACKEND_IDLE_CONNECTIONS_DEFAULT,
@@ -373,14 +392,17 @@ impl fmt::Display for Algorithm {
 }
 
 impl Check {
-    /// `tcp`, `http:/PATH`, `load:TEXT` or `none`.
+    /// `tcp`, `http:/PATH`, `https:/PATH`, `load:TEXT` or `none`.
     pub fn parse(text: &str) -> Result<Check, Wrong> {
         match text.split_once(':') {
             None if text == "none" => Ok(Check::None),
             None if text == "tcp" => Ok(Check::Tcp),
-            Some(("http", path)) => check_path(path, text),
+            Some((scheme @ ("http" | "https"), path)) => {
+                let path = check_path(scheme, path, text)?;
+                Ok(if scheme == "http" { Check::Http(path) } else { Check::Https(path) })
+            }
             Some(("load", asked)) => check_load(asked, text),
-            _ => Err(Wrong::found(text, "tcp, http:/PATH, load:TEXT or none")),
+            _ => Err(Wrong::found(text, "tcp, http:/PATH, https:/PATH, load:TEXT or none")),
         }
     }
 }
@@ -391,6 +413,7 @@ impl fmt::Display for Check {
             Check::None => f.write_str("none"),
             Check::Tcp => f.write_str("tcp"),
             Check::Http(path) => write!(f, "http:{path}"),
+            Check::Https(path) => write!(f, "https:{path}"),
             Check::Load(text) => write!(f, "load:{text}"),
         }
     }
@@ -421,7 +444,7 @@ pub const LOG_LEVELS: &[(&str, log::LevelFilter)] = &[
 /// An algorithm that lives on reports needs the probe that brings them.
 pub fn check_algorithm(algorithm: Algorithm, check: &Check) -> Result<(), Wrong> {
     match (algorithm, check) {
-        (Algorithm::LeastLoad, Check::None | Check::Tcp | Check::Http(_)) => {
+        (Algorithm::LeastLoad, Check::None | Check::Tcp | Check::Http(_) | Check::Https(_)) => {
             let found = format!("'{algorithm}' with --check {}", quoted(&check.to_string()));
             Err(Wrong::saying(found, "--check load:TEXT with it, which asks for the load"))
         }
@@ -429,14 +452,15 @@ pub fn check_algorithm(algorithm: Algorithm, check: &Check) -> Result<(), Wrong>
     }
 }
 
-fn check_path(path: &str, text: &str) -> Result<Check, Wrong> {
+fn check_path(scheme: &str, path: &str, text: &str) -> Result<String, Wrong> {
+    let form = format!("{scheme}:/PATH");
     if path.starts_with("//") {
-        let want = "http:/PATH without a host: each backend is asked in turn";
+        let want = format!("{form} without a host: each backend is asked in turn");
         return Err(Wrong::found(text, want));
     }
-    match http::path_fault(path, "http:/PATH") {
+    match http::path_fault(path, &form) {
         Some(want) => Err(Wrong::found(text, want)),
-        None => Ok(Check::Http(path.to_owned())),
+        None => Ok(path.to_owned()),
     }
 }
 
@@ -500,6 +524,7 @@ mod tests {
             ("tcp", Check::Tcp),
             ("http:/", Check::Http("/".to_owned())),
             ("http:/health?a=b:c,%20", Check::Http("/health?a=b:c,%20".to_owned())),
+            ("https:/health", Check::Https("/health".to_owned())),
             ("load:x", Check::Load("x".to_owned())),
             ("load: __clients? ", Check::Load(" __clients? ".to_owned())),
             ("load:a:b\n", Check::Load("a:b\n".to_owned())),
@@ -512,7 +537,7 @@ mod tests {
 
     #[test]
     fn checks_refuse_the_rest_in_words() {
-        let kinds = "tcp, http:/PATH, load:TEXT or none";
+        let kinds = "tcp, http:/PATH, https:/PATH, load:TEXT or none";
         let load = "load:TEXT, TEXT being 1 to 100 bytes without NUL";
         let chars = "http:/PATH without spaces, '#' and control characters, others as %XX";
         let long_path = format!("http:/{}", "p".repeat(1024));
@@ -522,7 +547,8 @@ mod tests {
             ("TCP", kinds),
             ("tcp:", kinds),
             ("none:", kinds),
-            ("https:/health", kinds),
+            ("https:health", "https:/PATH, the path beginning with a slash"),
+            ("https://a/b", "https:/PATH without a host: each backend is asked in turn"),
             ("http", kinds),
             ("load", kinds),
             ("http:", "http:/PATH, the path beginning with a slash"),

@@ -12,8 +12,9 @@ use crate::backends::{BackendId, Backends, Routes};
 use crate::config::{Cidr, Config, HashKey, OnDown};
 use crate::event::{Key, RunQueue, Slots, Timers};
 use crate::http::Lists;
+use crate::limits::HANDSHAKES_PER_TURN;
 use crate::net::{self, BufferPool, PipePool, Stream, Supplies};
-use crate::stats::Stats;
+use crate::stats::{Seldom, Stats};
 
 /// Everything shared, in one place, with one owner.
 pub struct Context {
@@ -47,6 +48,10 @@ pub struct Context {
     pub access_log: Option<Box<AccessLog>>,
     /// The operator's times and limits.
     pub settings: Settings,
+    /// Lines about backends with which TLS fails.
+    pub tls_warnings: Seldom,
+    /// How many handshakes may still be worked on in this turn.
+    pub handshakes_left: usize,
     /// We are stopping: no connection is kept for another request.
     pub draining: bool,
     /// Connections to be reaped at the end of this turn.
@@ -110,6 +115,10 @@ pub struct Settings {
     pub server_timeout: Duration,
     /// Bytes of a request's body at most.
     pub max_body: Option<u64>,
+    /// What answers through TLS say of Strict-Transport-Security.
+    pub hsts: Option<u64>,
+    /// The port to which requests in the clear are redirected.
+    pub redirect_to: Option<u16>,
     /// What requests are placed by.
     pub hash_key: HashKey,
     /// The cookie that keeps a client on its backend.
@@ -157,6 +166,8 @@ impl Context {
             stats: Stats::default(),
             access_log: None,
             settings,
+            tls_warnings: Seldom::default(),
+            handshakes_left: HANDSHAKES_PER_TURN,
             draining: false,
             retired: Vec::new(),
             stirred: Vec::new(),
@@ -241,8 +252,10 @@ impl Context {
     /// Retire the idle connections that had an event, unless a pair took them meanwhile.
     pub fn retire_stirred(&mut self) {
         while let Some(key) = self.stirred.pop() {
-            let idle = |connection: &BackendConnection| connection.user == User::Idle;
-            if self.connections.get(key).is_some_and(idle) {
+            let Some(connection) = self.connections.get_mut(key) else { continue };
+            // TLS has things of its own to say: tickets, new keys.
+            let murmurs = connection.stream.tls().is_some() && connection.stream.is_quiet();
+            if connection.user == User::Idle && !murmurs {
                 self.retire(key);
             }
         }
@@ -251,7 +264,9 @@ impl Context {
     /// Close the retired connections; only the reaping calls this.
     pub fn reap_connections(&mut self) {
         for key in self.retired.drain(..) {
-            self.connections.remove(key);
+            if let Some(mut connection) = self.connections.remove(key) {
+                connection.stream.say_goodbye();
+            }
         }
     }
 
@@ -295,6 +310,8 @@ impl Settings {
             keep_alive: config.keep_alive,
             server_timeout: config.server_timeout,
             max_body: config.max_body,
+            hsts: config.tls.hsts,
+            redirect_to: None,
             hash_key: config.hash_key.clone(),
             sticky_cookie: config.sticky_cookie.clone(),
             trusted_proxies: config.trusted_proxies.clone(),

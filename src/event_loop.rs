@@ -13,6 +13,8 @@
 //! so whatever an event's owner does, the other events of the same batch still find theirs, or
 //! nobody, never somebody new in the same place (pitfall 1).
 
+mod certificates;
+mod chores;
 #[cfg(debug_assertions)]
 mod invariants;
 
@@ -25,21 +27,23 @@ use mio::{Events, Poll};
 
 use crate::access_log::AccessLog;
 use crate::backends::{BackendId, Backends, Flip, Routes};
-use crate::config::{Config, OnDown, Protocol, duration_text};
+use crate::config::{Config, OnDown, Protocol, Redirect, duration_text};
 use crate::context::{Context, Settings, User};
 use crate::event::signals::{Signals, Wish};
-use crate::event::{Chore, Key, Owner, Slots, TimerKey};
+use crate::event::{Key, Owner, Slots, TimerKey};
 use crate::health::Health;
 use crate::limits::{
     ACCEPT_PAUSE, ACCEPTS_PER_TURN, DEMO_STATUS_INTERVAL, EVENTS_PER_TURN, EXHAUSTION_WARNINGS,
-    IDLE_LOOKS, LISTEN_BACKLOG, LOG_RETRY, TIMERS_PER_TURN,
+    HANDSHAKES_PER_TURN, LISTEN_BACKLOG, LOG_RETRY, TIMERS_PER_TURN,
 };
 use crate::logging::LogSink;
 use crate::net::descriptors::Share;
+use crate::net::tls::server::Terminator;
 use crate::net::{Accepted, Listener, PipePool, Stream};
 use crate::relay::{self, Pair, Reason, Verdict, account, http};
 use crate::stats::{Front, Seldom};
 use crate::status;
+use chores::Chores;
 
 /// The loop and everything it owns.
 pub struct EventLoop {
@@ -48,6 +52,8 @@ pub struct EventLoop {
     signals: Signals,
     /// Indexed by their keys; all of them go at once, when no more clients are wanted.
     listeners: Vec<Entrance>,
+    /// What TLS listeners show and remember.
+    terminator: Option<Terminator>,
     pairs: Slots<Pair>,
     health: Health,
     cx: Context,
@@ -71,20 +77,6 @@ struct Entrance {
     paused: bool,
 }
 
-/// The timers of the process itself.
-struct Chores {
-    drain: TimerKey,
-    ramp: TimerKey,
-    back: TimerKey,
-    idle: TimerKey,
-    log: TimerKey,
-    status: TimerKey,
-    ramp_armed: bool,
-    back_at: Option<Instant>,
-    idle_armed: bool,
-    log_armed: bool,
-}
-
 /// What the process is up to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
@@ -100,7 +92,7 @@ impl EventLoop {
     pub fn new(
         config: &Config,
         seed: u64,
-        listeners: Vec<(Listener, Protocol)>,
+        (listeners, terminator): (Vec<(Listener, Protocol)>, Option<Terminator>),
         (backends, routes): (Backends, Routes),
         share: Share,
         log: LogSink,
@@ -109,7 +101,11 @@ impl EventLoop {
         let now = Instant::now();
         let poll = Poll::new()?;
         let signals = Signals::new(poll.registry())?;
-        let settings = Settings::of(config, config.max_connections.unwrap_or(share.pairs));
+        let mut settings = Settings::of(config, config.max_connections.unwrap_or(share.pairs));
+        if config.tls.redirect == Redirect::Https {
+            let https = listeners.iter().find(|(_, protocol)| *protocol == Protocol::Https);
+            settings.redirect_to = https.map(|(listener, _)| listener.address().port());
+        }
         let pipes = PipePool::new(share.pipes);
         let registry = poll.registry().try_clone()?;
         let mut cx = Context::new(registry, backends, pipes, settings, now);
@@ -126,6 +122,7 @@ impl EventLoop {
             events: Events::with_capacity(EVENTS_PER_TURN),
             signals,
             listeners: Vec::new(),
+            terminator,
             pairs: Slots::default(),
             health,
             cx,
@@ -137,6 +134,7 @@ impl EventLoop {
             phase: Phase::Serving,
             chores,
         };
+        this.review_certificates();
         listeners
             .into_iter()
             .try_for_each(|(listener, protocol)| this.add_listener(listener, protocol))?;
@@ -192,6 +190,7 @@ impl EventLoop {
             result => result?,
         }
         self.cx.now = Instant::now();
+        self.cx.handshakes_left = HANDSHAKES_PER_TURN;
         Ok(())
     }
 
@@ -329,29 +328,6 @@ impl EventLoop {
         pairs.into_iter().for_each(|key| self.with_pair(key, relay::on_backend_down));
     }
 
-    fn arm_chores(&mut self) {
-        if let Some(step) = self.cx.backends.ramp_step()
-            && !self.chores.ramp_armed
-        {
-            self.chores.ramp_armed = true;
-            self.cx.timers.arm(self.chores.ramp, self.cx.now + step);
-        }
-        let back_at = self.cx.backends.next_return();
-        if let Some(at) = back_at.filter(|_| back_at != self.chores.back_at) {
-            self.chores.back_at = back_at;
-            self.cx.timers.arm(self.chores.back, at);
-        }
-        if !self.chores.idle_armed && self.cx.backends.has_idle() {
-            self.chores.idle_armed = true;
-            let step = self.cx.settings.backend_idle / IDLE_LOOKS;
-            self.cx.timers.arm(self.chores.idle, self.cx.now + step);
-        }
-        if !self.chores.log_armed && self.log.is_behind() {
-            self.chores.log_armed = true;
-            self.cx.timers.arm(self.chores.log, self.cx.now + LOG_RETRY);
-        }
-    }
-
     /// 6: free what died in this turn. Nothing else in the program frees a slot.
     fn reap(&mut self) {
         while let Some(key) = self.dead.pop() {
@@ -364,6 +340,8 @@ impl EventLoop {
             let torn = pair.torn_ends(reason);
             if torn.client {
                 pair.client.reset_on_close();
+            } else {
+                pair.client.say_goodbye();
             }
             let (connection, mut supplies) = self.cx.connection_and_supplies(pair.connection);
             pair.duplex.end(&mut supplies);
@@ -410,9 +388,12 @@ impl EventLoop {
         let key = self.pairs.insert_with(|key| {
             let timer = timers.create(Owner::Pair(key));
             let client = (stream, address);
-            Pair::new(key, number, protocol, front as u32, client, timer, now)
+            Pair::new(key, number, protocol.inside(), front as u32, client, timer, now)
         });
         debug!("pair {number}: accepted {address}");
+        if protocol.is_tls() {
+            self.begin_tls(key, protocol);
+        }
         self.with_pair(key, relay::open);
     }
 
@@ -472,7 +453,10 @@ impl EventLoop {
         for wish in wishes {
             match (wish, self.phase) {
                 (Wish::Status, _) => self.log_status(),
-                (Wish::Reopen, _) => self.reopen_access_log(),
+                (Wish::Reopen, _) => {
+                    self.reopen_access_log();
+                    self.reload_certificates();
+                }
                 (Wish::Stop, Phase::Serving) => self.begin_to_drain(),
                 (Wish::Stop, _) => {
                     info!("stopping at once, {} connections are cut off", self.pairs.len());
@@ -511,42 +495,6 @@ impl EventLoop {
         keys.into_iter().for_each(|key| self.close(key, Reason::Stopped));
     }
 
-    fn do_chore(&mut self, chore: Chore) {
-        match chore {
-            Chore::Drain => {
-                info!(
-                    "the drain timeout is over, {} connections are cut off",
-                    self.pairs.len()
-                );
-                self.cut_off();
-            }
-            Chore::Ramp => {
-                self.chores.ramp_armed = false;
-                self.cx.backends.step_ramps(self.cx.now);
-            }
-            Chore::Return => {
-                self.chores.back_at = None;
-                self.cx.backends.take_back(self.cx.now);
-            }
-            Chore::Idle => {
-                self.chores.idle_armed = false;
-                self.cx.retire_long_idle();
-            }
-            Chore::Log => {
-                self.chores.log_armed = false;
-                self.log.write_kept();
-                self.cx.stats.log_dropped = self.log.dropped();
-                if let Some(log) = &mut self.cx.access_log {
-                    log.try_again();
-                }
-            }
-            Chore::Status => {
-                self.log_status();
-                self.cx.timers.arm(self.chores.status, self.cx.now + DEMO_STATUS_INTERVAL);
-            }
-        }
-    }
-
     fn log_status(&mut self) {
         self.cx.stats.log_dropped = self.log.dropped();
         for line in status::page(&mut self.cx) {
@@ -558,25 +506,5 @@ impl EventLoop {
 impl Entrance {
     fn is_ready(&self) -> bool {
         self.listener.is_ready() && !self.paused
-    }
-}
-
-impl Chores {
-    #[cfg(debug_assertions)]
-    const COUNT: usize = 6;
-
-    fn new(cx: &mut Context) -> Chores {
-        Chores {
-            drain: cx.timers.create(Owner::Chore(Chore::Drain)),
-            ramp: cx.timers.create(Owner::Chore(Chore::Ramp)),
-            back: cx.timers.create(Owner::Chore(Chore::Return)),
-            idle: cx.timers.create(Owner::Chore(Chore::Idle)),
-            log: cx.timers.create(Owner::Chore(Chore::Log)),
-            status: cx.timers.create(Owner::Chore(Chore::Status)),
-            ramp_armed: false,
-            back_at: None,
-            idle_armed: false,
-            log_armed: false,
-        }
     }
 }

@@ -7,6 +7,7 @@
 mod http;
 mod manual;
 mod table;
+mod tls;
 
 use std::ffi::OsString;
 use std::fmt;
@@ -15,8 +16,9 @@ use getopts::{Fail, HasArg, Matches, Occur, Options};
 
 use crate::config::{
     Config, Listen, Protocol, Wrong, check_access_log_format, check_algorithm, check_backends,
-    check_hash_key, check_http_listener, check_listeners, check_route_listener, check_routes,
-    check_stats_path, closest, escaped, quoted,
+    check_certificates, check_client_cert, check_hash_key, check_http_listener,
+    check_https_listener, check_listeners, check_redirect, check_route_listener, check_routes,
+    check_stats_path, check_tls_backend, check_tls_listener, closest, escaped, quoted,
 };
 use crate::limits;
 use table::{Act, Flag, GROUPS};
@@ -133,6 +135,7 @@ fn complete(config: &mut Config) -> Result<(), UsageError> {
     check_listeners(&config.listeners).map_err(|wrong| UsageError::of("listen", wrong))?;
     check_backends(&config.backends).map_err(|wrong| UsageError::of("backend", wrong))?;
     check_routes(config).map_err(|wrong| UsageError::of("route", wrong))?;
+    check_certificates(config).map_err(|(flag, wrong)| UsageError::of(flag, wrong))?;
     check_algorithm(config.algorithm, &config.check)
         .map_err(|wrong| UsageError::of("balance", wrong))
 }
@@ -188,6 +191,13 @@ fn go_together(config: &Config, matches: &Matches) -> Result<(), UsageError> {
         ("sticky-cookie", check_http_listener(config)),
         ("health-path", check_http_listener(config)),
         ("stats-path", check_stats_path(config)),
+        ("sni-strict", check_tls_listener(config)),
+        ("client-ca", check_tls_listener(config)),
+        ("client-cert", check_client_cert(config)),
+        ("redirect-https", check_redirect(config)),
+        ("hsts", check_https_listener(config)),
+        ("backend-ca", check_tls_backend(config)),
+        ("backend-verify", check_tls_backend(config)),
         ("access-log-format", check_access_log_format(config)),
     ];
     for (flag, checked) in checks {
@@ -285,7 +295,8 @@ impl std::error::Error for UsageError {}
 mod tests {
     use super::*;
     use crate::config::{
-        AccessLog, AccessLogFormat, Algorithm, AllDown, Check, Cidr, HashKey, OnDown,
+        AccessLog, AccessLogFormat, Algorithm, AllDown, BackendVerify, CertificatePair, Check,
+        Cidr, ClientCert, HashKey, OnDown, Redirect, TlsSettings, UnknownName,
     };
     use std::time::Duration;
 
@@ -348,6 +359,7 @@ mod tests {
             header_timeout: Duration::from_secs(1),
             keep_alive: Duration::from_secs(2),
             server_timeout: Duration::from_secs(3),
+            tls: TlsSettings::defaults(),
             max_body: Some(10 << 20),
             trusted_proxies: Cidr::parse_list("10.0.0.0/8,::1,fd00::/8").unwrap(),
             drain_timeout: Duration::ZERO,
@@ -389,6 +401,32 @@ mod tests {
         let config = run("-l sni://*:0 -l *:0 --route a.example=b:1 -b b:1");
         assert_eq!((config.routes.len(), config.backends.len()), (1, 1));
         assert_eq!(run("-l sni://*:0 -b b:1").routes, []);
+    }
+
+    #[test]
+    fn what_is_asked_about_tls_reaches_its_field() {
+        let config =
+            run("-l https://*:0 -l http://*:0 -b https://a:1 --cert a.crt --cert b.crt \
+             --key a.key --key b.key --sni-strict --client-ca ca.crt --client-cert optional \
+             --redirect-https --hsts 60 --backend-ca b.ca \
+             --backend-verify required");
+        let pair = |name: &str| CertificatePair {
+            cert: format!("{name}.crt"),
+            key: format!("{name}.key"),
+        };
+        let expected = TlsSettings {
+            certificates: vec![pair("a"), pair("b")],
+            unknown_name: UnknownName::Refuse,
+            client_ca: Some("ca.crt".to_owned()),
+            client_cert: ClientCert::Optional,
+            backend_ca: Some("b.ca".to_owned()),
+            backend_verify: BackendVerify::Required,
+            redirect: Redirect::Https,
+            hsts: Some(60),
+        };
+        assert_eq!(config.tls, expected);
+        let config = run("-l tls://*:0 -b a:1,tls --cert a --key b --client-ca c");
+        assert_eq!(config.tls.client_cert, ClientCert::Required);
     }
 
     #[test]

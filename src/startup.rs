@@ -4,20 +4,25 @@
 use std::fmt;
 use std::io::{self, Write};
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use log::{info, warn};
 
 use crate::access_log::AccessLog;
 use crate::backends::{Backends, Member, Policy, PoolId, PoolPlan, RiseFall, Routes};
 use crate::balance;
-use crate::config::{self, BackendSpec, Check, Config, Listen, Protocol, RouteName};
+use crate::config::{
+    self, BackendSpec, BackendVerify, Check, Config, Listen, Protocol, RouteName, dials_tls,
+};
 use crate::demo::{self, Demo};
 use crate::event_loop::EventLoop;
 use crate::limits::DEMO_CLIENTS;
 use crate::logging::LogSink;
 use crate::net::Listener;
 use crate::net::descriptors;
+use crate::net::tls::client::{Dial, Trust};
+use crate::net::tls::files::FileError;
+use crate::net::tls::server::Terminator;
 
 /// Why the program could not begin to serve: one line, for people.
 #[derive(Debug)]
@@ -44,8 +49,10 @@ pub fn start(config: &Config, log: LogSink) -> Result<EventLoop, StartError> {
     }
     let access_log = open_access_log(config)?;
     let destinations = (backends, routes);
-    let looping = EventLoop::new(config, seed, listeners, destinations, share, log, access_log)
-        .map_err(|error| StartError::new("cannot start the event loop", &error))?;
+    let fronts_and_tls = (listeners, load_certificates(config)?);
+    let looping =
+        EventLoop::new(config, seed, fronts_and_tls, destinations, share, log, access_log)
+            .map_err(|error| StartError::new("cannot start the event loop", &error))?;
     announce(&fronts);
     if let (Some(demo), Some(front)) = (demo, fronts.first()) {
         say(&demo::banner(front.0, config.stats_path.as_deref(), &demo));
@@ -59,6 +66,14 @@ fn open_access_log(config: &Config) -> Result<Option<AccessLog>, StartError> {
     let opened = AccessLog::open(place, config.access_log_format, Instant::now());
     let what = format!("--access-log {place}");
     opened.map(Some).map_err(|error| StartError::new(&what, &error))
+}
+
+fn load_certificates(config: &Config) -> Result<Option<Terminator>, StartError> {
+    if config.tls.certificates.is_empty() {
+        return Ok(None);
+    }
+    let loaded = Terminator::load(&config.tls, SystemTime::now());
+    loaded.map(Some).map_err(|error| StartError::file("--cert", &error))
 }
 
 fn start_demo(seed: u64) -> Result<Demo, StartError> {
@@ -79,6 +94,8 @@ fn backends_and_routes(config: &Config, seed: u64) -> Result<(Backends, Routes),
     let of_no_route = plan.pools[0].1.len();
     let flag = |index: usize| if index < of_no_route { "--backend" } else { "--route" };
     let members = plan.backends.iter().enumerate();
+    let trust = load_trust(config)?;
+    let resolve = |spec, flag| resolve(spec, trust.as_ref(), &config.check, flag);
     let members = members.map(|(index, spec)| resolve(spec, flag(index)));
     let members = members.collect::<Result<Vec<_>, _>>()?;
     let others = plan.others();
@@ -109,12 +126,22 @@ fn destination(backends: &Backends, pool: Option<PoolId>) -> String {
 
 fn demo_member((name, address): &(String, SocketAddr)) -> Member {
     let (name, address) = (name.clone(), *address);
-    Member { name, address, weight: 1, max_connections: None, backup: false }
+    let (dial, probe_dial) = (None, None);
+    Member { name, address, weight: 1, max_connections: None, backup: false, dial, probe_dial }
 }
 
 /// Look the host's name up, once and for all.
-fn resolve(spec: &BackendSpec, flag: &str) -> Result<Member, StartError> {
+fn resolve(
+    spec: &BackendSpec,
+    trust: Option<&Trust>,
+    check: &Check,
+    flag: &str,
+) -> Result<Member, StartError> {
     let what = format!("{flag} {}:{}", spec.host, spec.port);
+    let (dial, probe_dial) = dials(spec, trust, check).ok_or_else(|| StartError {
+        what: what.clone(),
+        why: format!("'{}' is no name for TLS; ,sni=NAME gives one", spec.host),
+    })?;
     let found = (spec.host.as_str(), spec.port).to_socket_addrs();
     let mut addresses = found.map_err(|error| StartError {
         what: what.clone(),
@@ -133,7 +160,48 @@ fn resolve(spec: &BackendSpec, flag: &str) -> Result<Member, StartError> {
         weight: spec.weight,
         max_connections: spec.max_connections,
         backup: spec.backup,
+        dial,
+        probe_dial,
     })
+}
+
+/// What it takes to speak TLS with a backend, for clients and for probes; nothing at all if it has
+/// no name for it.
+fn dials(
+    spec: &BackendSpec,
+    trust: Option<&Trust>,
+    check: &Check,
+) -> Option<(Option<Dial>, Option<Dial>)> {
+    let Some(trust) = trust else { return Some((None, None)) };
+    let dial = match &spec.tls {
+        Some(name) => Some(trust.dial(name)?),
+        None => None,
+    };
+    let probe_dial = match check {
+        Check::None | Check::Tcp => None,
+        Check::Http(_) | Check::Load(_) => dial.clone(),
+        Check::Https(_) if dial.is_none() => Some(trust.dial(&spec.host)?),
+        Check::Https(_) => dial.clone(),
+    };
+    Some((dial, probe_dial))
+}
+
+/// Whom we believe that a backend is the right one; nothing, if no backend is spoken to in TLS.
+fn load_trust(config: &Config) -> Result<Option<Trust>, StartError> {
+    if !dials_tls(config) {
+        return Ok(None);
+    }
+    let trust = match config.tls.backend_verify {
+        BackendVerify::Required => Trust::roots(config.tls.backend_ca.as_deref()),
+        BackendVerify::None => {
+            warn!(
+                "--backend-verify none: the certificates of backends are not verified, and \
+                 whoever stands between us and them can read and change everything"
+            );
+            Trust::anybody()
+        }
+    };
+    trust.map(Some).map_err(|error| StartError::file("--backend-ca", &error))
 }
 
 fn bind_all(listens: &[Listen]) -> Result<Vec<(Listener, Protocol)>, StartError> {
@@ -214,6 +282,10 @@ fn say(text: &str) {
 }
 
 impl StartError {
+    fn file(flag: &str, error: &FileError) -> StartError {
+        StartError { what: flag.to_owned(), why: error.to_string() }
+    }
+
     fn new(what: &str, error: &io::Error) -> StartError {
         StartError { what: what.to_string(), why: error.to_string() }
     }

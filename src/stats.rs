@@ -19,6 +19,8 @@ pub struct Stats {
     pub finished: u64,
     /// Pairs that ended in any other way, refusals included.
     pub failed: u64,
+    /// Handshakes of TLS clients.
+    pub handshakes: Handshakes,
     /// HTTP requests.
     pub requests: u64,
     /// HTTP requests that were none.
@@ -43,6 +45,17 @@ pub struct Stats {
     pub turns: u64,
     /// The longest time between two polls.
     pub longest_turn: Duration,
+}
+
+/// What became of the handshakes of TLS clients.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Handshakes {
+    /// Done, resumed ones included.
+    pub done: u64,
+    /// Short ones, from a session before.
+    pub resumed: u64,
+    /// Refused, broken off, or too late.
+    pub failed: u64,
 }
 
 /// Lets one line of log through now and then, however often there is something to say

@@ -45,9 +45,9 @@ fn the_line_is_exactly_this() {
         "--check-interval: found '5', want a duration with its unit such as 500ms, 2s, 5m or 1h"
     );
     assert_eq!(
-        complaint(&["--listen", "https://127.0.0.1:80"]),
-        "--listen: found 'https://127.0.0.1:80', want tcp://, http://, sni:// or no scheme: \
-         'https' is not served by this version"
+        complaint(&["--listen", "udp://127.0.0.1:80"]),
+        "--listen: found 'udp://127.0.0.1:80', want tcp://, http://, https://, tls://, sni:// or \
+         no scheme: 'udp' is not served by this version"
     );
     assert_eq!(
         complaint(&["--listen", "127.0.0.1:80"]),
@@ -59,7 +59,7 @@ fn the_line_is_exactly_this() {
 #[test]
 fn wrong_listeners() {
     let rows = [
-        ("-l 8000", "--listen: found '8000', want [tcp:|ADDR:PORT such as 127.0.0.1:8000"),
+        ("-l 8000", "--listen: found '8000', want [SCHEME://]ADDR:PORT such as 127.0.0.1:8000"),
         ("-l 127.0.0.1", "--listen: found '127.0.0.1'"),
         (
             "-l 127.0.0.1:99999",
@@ -73,19 +73,19 @@ fn wrong_listeners() {
         ("-l *:80 -l http://*:80", "--listen: found '0.0.0.0:80' twice, want each address"),
         (
             "-l https://[::]:443",
-            "--listen: |tcp://, http://, sni:// or no scheme|'https' is not served",
+            "--listen: found 'https://[::]:443' without a certificate, want --cert FILE and --key",
         ),
-        ("-l tls://[::]:443", "--listen: |'tls' is not served by this version"),
+        ("-l tls://[::]:443", "--listen: found 'tls://[::]:443' without a certificate"),
         ("-l udp://[::]:53", "--listen: |'udp' is not served by this version"),
         ("-l gopher://[::]:70", "--listen: |'gopher' is not served by this version"),
         (
             "-l *:80 --listen 0.0.0.0:80",
             "--listen: found '0.0.0.0:80' twice, want each address",
         ),
-        ("--listen=", "--listen: found nothing, want [tcp:|ADDR:PORT"),
-        ("--listen", "--listen: found nothing, want [tcp:|ADDR:PORT"),
-        ("-l", "--listen: found nothing, want [tcp:|ADDR:PORT"),
-        ("-l -a first", "--listen: found '-a', want [tcp:|ADDR:PORT"),
+        ("--listen=", "--listen: found nothing, want [SCHEME://]ADDR:PORT"),
+        ("--listen", "--listen: found nothing, want [SCHEME://]ADDR:PORT"),
+        ("-l", "--listen: found nothing, want [SCHEME://]ADDR:PORT"),
+        ("-l -a first", "--listen: found '-a', want [SCHEME://]ADDR:PORT"),
     ];
     expect(&rows, BACKEND);
     expect(&[("", "--listen: found nothing|such as --listen 127.0.0.1:8000|--demo")], BACKEND);
@@ -94,10 +94,7 @@ fn wrong_listeners() {
 #[test]
 fn wrong_backends() {
     let rows = [
-        (
-            "-b db1",
-            "--backend: found 'db1', want [tcp://|http://]HOST:PORT such as 10.0.0.1:8001",
-        ),
+        ("-b db1", "--backend: found 'db1', want [SCHEME://]HOST:PORT such as 10.0.0.1:8001"),
         ("-b :80", "--backend: found ':80'"),
         ("-b db1:0", "--backend: found 'db1:0', want a port from 1 to 65535"),
         ("-b db1:65536", "--backend: |want a port from 1 to 65535"),
@@ -105,10 +102,12 @@ fn wrong_backends() {
         ("-b fe80::1:80", "--backend: |want an IPv6 address in brackets"),
         ("-b http://db1", "--backend: found 'http://db1', want"),
         ("-b http://db1:80/path", "--backend: found 'http://db1:80/path', want"),
-        (
-            "-b https://db1:443",
-            "--backend: |tcp://, http:// or no scheme|'https' is not served",
-        ),
+        ("-b a:1,tls=yes", "--backend: found 'tls=yes'|want tls alone, without a value"),
+        ("-b a:1,tls,tls", "--backend: found a second tls in|want each option once"),
+        ("-b a:1,sni=b", "--backend: found sni= without TLS|want https:// in front, or ,tls"),
+        ("-b https://a:1,sni=", "--backend: found 'sni=' in|want sni=NAME"),
+        ("-b https://a:1,sni=a/b", "--backend: found 'sni=a/b' in|want sni=NAME"),
+        ("-b HTTPS://a:1", "--backend: |'HTTPS' is not served by this version"),
         ("-b db1:80 -b http://db1:80", "--backend: found the name 'db1:80' twice"),
         ("-b udp://db1:53", "--backend: |'udp' is not served by this version"),
         (
@@ -132,7 +131,7 @@ fn wrong_backends() {
         ("-b a:1,weigth=3", "--backend: |did you mean weight?"),
         ("-b a:1 -b a:1", "--backend: found the name 'a:1' twice|,name=NAME"),
         ("-b a:1,name=x -b a:2,name=x", "--backend: found the name 'x' twice"),
-        ("--backend", "--backend: found nothing, want [tcp://|http://]HOST:PORT"),
+        ("--backend", "--backend: found nothing, want [SCHEME://]HOST:PORT"),
     ];
     expect(&rows, LISTEN);
     expect(&[("", "--backend: found nothing|such as --backend 127.0.0.1:8001|--demo")], LISTEN);
@@ -150,8 +149,8 @@ fn wrong_routes() {
         ("--route -l=b:1", &format!("--route: found '-l=b:1', {name}")),
         ("--route 10.0.0.1=b:1", &format!("--route: found '10.0.0.1=b:1', {name}")),
         ("--route a.*=b:1", &format!("--route: found 'a.*=b:1', {name}")),
-        ("--route a.example=b", "--route: found 'b', want [tcp:|HOST:PORT such as"),
-        ("--route a.example=b:1,c", "--route: found 'c', want [tcp:|HOST:PORT such as"),
+        ("--route a.example=b", "--route: found 'b', want [SCHEME://]|HOST:PORT such as"),
+        ("--route a.example=b:1,c", "--route: found 'c', want [SCHEME://]|HOST:PORT such as"),
         ("--route a.example=b:1,weight=x", "--route: found 'weight=x' in 'b:1,weight=x', want"),
         ("--route a.example=b:1,b:1", "--route: found the backend 'b:1' twice at a.example"),
         (
@@ -207,12 +206,18 @@ fn wrong_words() {
         ),
         ("-a least_load --check http:/", &format!("--balance: found 'least-load'|{load}")),
         ("-a least-load --check none", &format!("--balance: |--check 'none'|{load}")),
-        ("--check udp", "--check: found 'udp', want tcp, http:/PATH, load:TEXT or none"),
+        (
+            "--check udp",
+            "--check: found 'udp', want tcp, http:/PATH, https:/PATH, load:TEXT or none",
+        ),
         ("--check http:health", "--check: found 'http:health', want|beginning with a slash"),
         ("--check http://db1/health", "--check: |want http:/PATH without a host"),
         ("--check http:/é", "--check: |want http:/PATH without spaces"),
         ("--check load:", "--check: found 'load:', want load:TEXT, TEXT being 1 to 100 bytes"),
-        ("--check", "--check: found nothing, want tcp, http:/PATH, load:TEXT or none"),
+        (
+            "--check",
+            "--check: found nothing, want tcp, http:/PATH, https:/PATH, load:TEXT or none",
+        ),
         ("--all-down wait", "--all-down: found 'wait', want refuse or spread"),
         ("--all-down", "--all-down: found nothing, want refuse or spread"),
         ("--on-down drop", "--on-down: found 'drop', want keep or close"),
@@ -489,6 +494,13 @@ fn flags_given_twice() {
         ("health-path", "/up"),
         ("stats-path", "/stats"),
         ("drain-timeout", "1s"),
+        ("sni-strict", ""),
+        ("client-ca", "ca.crt"),
+        ("client-cert", "optional"),
+        ("redirect-https", ""),
+        ("hsts", "1"),
+        ("backend-ca", "ca.crt"),
+        ("backend-verify", "none"),
         ("seed", "1"),
         ("access-log", "-"),
         ("access-log-format", "json"),
@@ -504,7 +516,7 @@ fn flags_given_twice() {
         assert_eq!(line, format!("--{flag}: found twice, want it once"));
     }
     assert_eq!(complaint(&["-a", "first", "--balance=rr"])[..9], *"--balance");
-    let repeatable = ["listen", "backend", "route", "trusted-proxies"];
+    let repeatable = ["listen", "backend", "route", "cert", "key", "trusted-proxies"];
     let tested = good.iter().map(|(flag, _)| *flag).chain(repeatable);
     let mut tested: Vec<&str> = tested.collect();
     let mut known: Vec<&str> = pointsman::flags::names().map(|(_, long)| long).collect();

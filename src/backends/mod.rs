@@ -34,6 +34,7 @@ use crate::config::AllDown;
 use crate::event::Key;
 use crate::limits::{SLOW_START_PERCENT_MIN, SLOW_START_STEPS, WEIGHT_ONE};
 use crate::net::Fault;
+use crate::net::tls::client::Dial;
 use crate::stats::{Answers, Rate};
 
 use eject::Conduct;
@@ -69,6 +70,10 @@ pub struct Backend {
     pub max_connections: Option<u32>,
     /// Takes connections only while no other backend of its pool can.
     pub backup: bool,
+    /// What it takes to speak TLS with it, if that is spoken.
+    pub dial: Option<Dial>,
+    /// The same for probes.
+    pub probe_dial: Option<Dial>,
     /// The last load that it reported.
     pub load: Option<f64>,
     /// Connections given to it.
@@ -108,6 +113,10 @@ pub struct Member {
     pub max_connections: Option<u32>,
     /// Takes connections only while no other backend of its pool can.
     pub backup: bool,
+    /// What it takes to speak TLS with it, if that is spoken.
+    pub dial: Option<Dial>,
+    /// The same for probes.
+    pub probe_dial: Option<Dial>,
 }
 
 /// How the set behaves.
@@ -509,6 +518,8 @@ impl Backend {
             connections: 0,
             max_connections: member.max_connections,
             backup: member.backup,
+            dial: member.dial,
+            probe_dial: member.probe_dial,
             load: None,
             total: 0,
             failures: 0,

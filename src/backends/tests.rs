@@ -13,6 +13,8 @@ fn member(index: usize) -> Member {
         weight: 1,
         max_connections: None,
         backup: false,
+        dial: None,
+        probe_dial: None,
     }
 }
 

@@ -1,5 +1,6 @@
 //! Listeners and backends as people write them: `[SCHEME://]ADDR:PORT`,
-//! `[SCHEME://]HOST:PORT[,OPTION]`, the scheme being `tcp` or `http`, for listeners also `sni`.
+//! `[SCHEME://]HOST:PORT[,OPTION]`, the scheme being `tcp`, `http`, `https` or `tls`, for listeners
+//! also `sni`.
 //!
 //! No look-up happens here: a host name is checked for its form and stays a name. Called by the
 //! flags' table for each value, then by [`crate::flags`] once for the whole list.
@@ -12,21 +13,30 @@ use super::{BackendSpec, Listen, Protocol};
 use crate::limits;
 
 const LISTEN_WANT: &str =
-    "[tcp://|http://|sni://]ADDR:PORT such as 127.0.0.1:8000, [::]:8000 or http://*:8000";
-const BACKEND_WANT: &str =
-    "[tcp://|http://]HOST:PORT such as 10.0.0.1:8001, [::1]:8001 or db1:5432";
+    "[SCHEME://]ADDR:PORT such as 127.0.0.1:8000, [::]:8000 or http://*:8000";
+const BACKEND_WANT: &str = "[SCHEME://]HOST:PORT such as 10.0.0.1:8001, [::1]:8001 or db1:5432";
 /// Schemes, and what they mean.
 type Schemes = &'static [(&'static str, Protocol)];
 
-const LISTEN_SCHEMES: Schemes =
-    &[("tcp", Protocol::Tcp), ("http", Protocol::Http), ("sni", Protocol::Sni)];
-const BACKEND_SCHEMES: Schemes = &[("tcp", Protocol::Tcp), ("http", Protocol::Http)];
+const LISTEN_SCHEMES: Schemes = &[
+    ("tcp", Protocol::Tcp),
+    ("http", Protocol::Http),
+    ("https", Protocol::Https),
+    ("tls", Protocol::Tls),
+    ("sni", Protocol::Sni),
+];
+const BACKEND_SCHEMES: Schemes = &[
+    ("tcp", Protocol::Tcp),
+    ("http", Protocol::Http),
+    ("https", Protocol::Https),
+    ("tls", Protocol::Tls),
+];
 
-const OPTIONS_WANT: &str = "weight=N, max-connections=N, backup or name=NAME";
+const OPTIONS_WANT: &str = "weight=N, max-connections=N, backup, tls, sni=NAME or name=NAME";
 
 impl Listen {
-    /// `[tcp://|http://|sni://]ADDR:PORT`; TCP where no scheme is given. Port 0 lets the system
-    /// choose; `*` is every IPv4 address.
+    /// `[SCHEME://]ADDR:PORT`; TCP where no scheme is given. Port 0 lets the system choose;
+    /// `*` is every IPv4 address.
     pub fn parse(text: &str) -> Result<Listen, Wrong> {
         let (protocol, rest) = protocol_and_rest(text, LISTEN_SCHEMES)?;
         let wrong = || Wrong::found(text, LISTEN_WANT);
@@ -43,10 +53,11 @@ impl Listen {
 }
 
 impl BackendSpec {
-    /// `[tcp://|http://]HOST:PORT[,weight=N][,max-connections=N][,backup][,name=NAME]`. What is
-    /// spoken to a backend follows from the listener, so that its scheme is not kept.
+    /// `[SCHEME://]HOST:PORT[,weight=N][,max-connections=N][,backup][,tls][,sni=NAME][,name=NAME]`.
+    /// What is spoken to a backend follows from the listener, so that of its scheme only matters
+    /// whether it is encrypted.
     pub fn parse(text: &str) -> Result<BackendSpec, Wrong> {
-        let (_, rest) = protocol_and_rest(text, BACKEND_SCHEMES)?;
+        let (protocol, rest) = protocol_and_rest(text, BACKEND_SCHEMES)?;
         let mut parts = rest.split(',');
         let address = parts.next().unwrap_or_default();
         let (host, port) = host_and_port(address, text)?;
@@ -54,8 +65,15 @@ impl BackendSpec {
         for option in parts {
             options.take(option, text)?;
         }
+        let tls = protocol.is_tls() || options.tls;
+        if options.sni.is_some() && !tls {
+            let found = format!("sni= without TLS in {}", quoted(text));
+            return Err(Wrong::saying(found, "https:// in front, or ,tls"));
+        }
+        let expected = options.sni.take().unwrap_or_else(|| host.clone());
         Ok(BackendSpec {
             host,
+            tls: tls.then_some(expected),
             port,
             weight: options.weight.unwrap_or(limits::WEIGHT_DEFAULT),
             max_connections: options.max_connections,
@@ -99,6 +117,8 @@ struct Options {
     weight: Option<u32>,
     max_connections: Option<u32>,
     backup: bool,
+    tls: bool,
+    sni: Option<String>,
     name: Option<String>,
 }
 
@@ -118,10 +138,13 @@ impl Options {
                 self.max_connections.replace(max).is_some()
             }
             "name" => self.name.replace(name_option(option, value, text)?).is_some(),
-            "backup" if value.is_some() => {
-                return Err(Wrong::found_in(option, text, "backup alone, without a value"));
+            "sni" => self.sni.replace(sni_option(option, value, text)?).is_some(),
+            "backup" | "tls" if value.is_some() => {
+                let want = format!("{key} alone, without a value");
+                return Err(Wrong::found_in(option, text, want));
             }
             "backup" => std::mem::replace(&mut self.backup, true),
+            "tls" => std::mem::replace(&mut self.tls, true),
             _ => return Err(unknown_option(key, option, text)),
         };
         if seen_before {
@@ -160,12 +183,20 @@ fn name_option(option: &str, value: Option<&str>, text: &str) -> Result<String, 
     Ok(name.to_owned())
 }
 
+fn sni_option(option: &str, value: Option<&str>, text: &str) -> Result<String, Wrong> {
+    let name = value.unwrap_or_default();
+    if !is_host(name) {
+        return Err(Wrong::found_in(option, text, "sni=NAME, NAME being that of a host"));
+    }
+    Ok(name.to_owned())
+}
+
 fn unknown_option(key: &str, option: &str, text: &str) -> Wrong {
     if option.is_empty() {
         let found = format!("an empty option in {}", quoted(text));
         return Wrong::saying(found, OPTIONS_WANT);
     }
-    let near = closest(key, ["weight", "max-connections", "backup", "name"]);
+    let near = closest(key, ["weight", "max-connections", "backup", "tls", "sni", "name"]);
     let hint = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
     Wrong::found_in(option, text, format!("{OPTIONS_WANT}{hint}"))
 }
@@ -297,12 +328,12 @@ mod tests {
             ("http://127.0.0.1", LISTEN_WANT),
             ("http://127.0.0.1:80/", LISTEN_WANT),
             ("http://db1:80", "an address of this machine, not a name"),
+            ("https://127.0.0.1", LISTEN_WANT),
+            ("tls://db1:443", "an address of this machine, not a name"),
             (
-                "https://127.0.0.1:443",
-                "tcp://, http://, sni:// or no scheme: 'https' is not served",
+                "HTTP://127.0.0.1:80",
+                "sni:// or no scheme: 'HTTP' is not served by this version",
             ),
-            ("HTTP://127.0.0.1:80", "'HTTP' is not served by this version"),
-            ("tls://127.0.0.1:443", "'tls' is not served by this version"),
             ("udp://127.0.0.1:53", "'udp' is not served by this version"),
             ("TCP://127.0.0.1:53", "'TCP' is not served by this version"),
             ("://127.0.0.1:53", "nothing is not served by this version"),
@@ -335,6 +366,7 @@ mod tests {
             weight: 1,
             max_connections: None,
             backup: false,
+            tls: None,
             name: "db1:5432".to_owned(),
         };
         assert_eq!(backend("db1:5432"), plain);
@@ -347,6 +379,7 @@ mod tests {
                 weight: 3,
                 max_connections: Some(100),
                 backup: true,
+                tls: None,
                 name: "one".to_owned(),
                 ..plain.clone()
             }
@@ -411,13 +444,30 @@ mod tests {
     }
 
     #[test]
+    fn backends_speak_tls_by_scheme_or_option_under_their_host_or_another_name() {
+        let table = [
+            ("a:80", None),
+            ("http://a:80", None),
+            ("https://a:443", Some("a")),
+            ("tls://10.0.0.1:443", Some("10.0.0.1")),
+            ("a:443,tls", Some("a")),
+            ("https://a:443,tls,weight=2", Some("a")),
+            ("https://10.0.0.1:443,sni=b.example", Some("b.example")),
+            ("[::1]:443,sni=b,tls", Some("b")),
+        ];
+        for (text, tls) in table {
+            assert_eq!(backend(text).tls.as_deref(), tls, "{text}");
+        }
+    }
+
+    #[test]
     fn backend_refuses_the_rest_in_words() {
         let table = [
             ("a:0", "want a port from 1 to 65535"),
             ("a:65536", "want a port from 1 to 65535"),
             ("::1:80", "want an IPv6 address in brackets such as [::1]:8001"),
             ("fe80::1", "want an IPv6 address in brackets such as [::1]:8001"),
-            ("https://a:80", "tcp://, http:// or no scheme: 'https' is not served by this"),
+            ("udp://a:80", "tls:// or no scheme: 'udp' is not served by this version"),
             ("a:80,weight", "found 'weight' in 'a:80,weight', want weight=N, N being a whole"),
             ("a:80,weight=", "want weight=N, N being a whole number from 0 to 65535"),
             ("a:80,weight=65536", "found 'weight=65536' in"),
@@ -433,9 +483,12 @@ mod tests {
             ("a:80,name=a\nb", "found 'name=a\\nb' in"),
             ("a:80,name=a,name=a", "found a second name in"),
             ("a:80,", "found an empty option in 'a:80,', want weight=N, max-connections=N"),
-            ("a:80,wieght=3", "backup or name=NAME; did you mean weight?"),
+            ("a:80,wieght=3", "sni=NAME or name=NAME; did you mean weight?"),
             ("a:80,Backup", "did you mean backup?"),
-            ("a:80,tls", "found 'tls' in 'a:80,tls', want weight=N"),
+            ("a:80,tls=1", "want tls alone, without a value"),
+            ("a:80,sni=b", "found sni= without TLS in 'a:80,sni=b', want https:// in front"),
+            ("a:80,tls,sni=b:c", "found 'sni=b:c' in"),
+            ("a:80,tls,sni=b,sni=c", "found a second sni in"),
         ];
         for (text, says) in table {
             let wrong = BackendSpec::parse(text).unwrap_err().to_string();

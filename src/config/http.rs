@@ -6,7 +6,7 @@
 use std::fmt;
 
 use super::value::{Wrong, quoted};
-use super::{Algorithm, Config, Protocol};
+use super::{Algorithm, Config};
 use crate::limits;
 
 const HASH_KEY_WANT: &str = "ip, uri, path, header:NAME or cookie:NAME";
@@ -112,7 +112,7 @@ pub(super) fn path_fault(path: &str, form: &str) -> Option<String> {
 
 /// For a flag that does nothing where no HTTP is spoken.
 pub fn check_http_listener(config: &Config) -> Result<(), Wrong> {
-    if config.listeners.iter().any(|listen| listen.protocol == Protocol::Http) {
+    if config.listeners.iter().any(|listen| listen.protocol.is_http()) {
         return Ok(());
     }
     let want = "at least one such as --listen http://127.0.0.1:8000";
@@ -137,7 +137,7 @@ pub fn check_hash_key(config: &Config) -> Result<(), Wrong> {
         let found = format!("'{key}' with --balance '{}'", config.algorithm);
         return Err(Wrong::saying(found, "--balance ip-hash or consistent-hash with it"));
     }
-    let other = config.listeners.iter().find(|listen| listen.protocol != Protocol::Http);
+    let other = config.listeners.iter().find(|listen| !listen.protocol.is_http());
     match other {
         Some(listen) if *key != HashKey::Ip => {
             let found = format!("'{key}' with the TCP listener '{}'", listen.address);

@@ -225,7 +225,10 @@ impl Plan {
 impl BackendSpec {
     /// Whether it says no more than who it is.
     fn is_bare(&self) -> bool {
-        self.weight == limits::WEIGHT_DEFAULT && self.max_connections.is_none() && !self.backup
+        self.weight == limits::WEIGHT_DEFAULT
+            && self.max_connections.is_none()
+            && !self.backup
+            && self.tls.is_none()
     }
 }
 

@@ -44,6 +44,8 @@ pub enum Chore {
     Log,
     /// The demo's table.
     Status,
+    /// Certificates may come near their end.
+    Certificates,
 }
 
 /// Everybody who can own an event, a timer or a place in the run queue.
@@ -71,8 +73,15 @@ impl Key {
 }
 
 impl Chore {
-    const ALL: [Chore; 6] =
-        [Chore::Drain, Chore::Ramp, Chore::Return, Chore::Idle, Chore::Log, Chore::Status];
+    const ALL: [Chore; 7] = [
+        Chore::Drain,
+        Chore::Ramp,
+        Chore::Return,
+        Chore::Idle,
+        Chore::Log,
+        Chore::Status,
+        Chore::Certificates,
+    ];
 }
 
 impl Owner {
@@ -139,7 +148,7 @@ mod tests {
 
     #[test]
     fn words_that_nobody_packed_have_no_owner() {
-        for word in [u64::MAX, 6 << 60, 5 << 60 | 6] {
+        for word in [u64::MAX, 6 << 60, 5 << 60 | 7] {
             assert_eq!(Owner::unpack(word), None, "{word:#x}");
         }
     }

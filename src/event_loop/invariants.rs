@@ -3,7 +3,8 @@
 
 use crate::event::Owner;
 
-use super::{Chores, EventLoop};
+use super::EventLoop;
+use super::chores::Chores;
 
 impl EventLoop {
     /// What the structures must agree on between two turns.

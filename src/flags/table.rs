@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use super::http::HTTP;
+use super::tls::TLS;
 use super::{Command, manual};
 use crate::config::{
     AccessLog, AccessLogFormat, Algorithm, AllDown, BackendSpec, Check, Config, LOG_LEVELS,
@@ -55,6 +56,7 @@ pub(super) static GROUPS: &[Group] = &[
     Group { title: "Health", flags: HEALTH },
     Group { title: "Limits and timeouts", flags: LIMITS },
     Group { title: "HTTP", flags: HTTP },
+    Group { title: "TLS", flags: TLS },
     Group { title: "Operation", flags: OPERATION },
     Group { title: "Demo", flags: DEMO },
 ];
@@ -63,12 +65,14 @@ static TRAFFIC: &[Flag] = &[
     Flag {
         short: "l",
         long: "listen",
-        value: "[tcp://|http://|sni://]ADDR:PORT",
+        value: "[SCHEME://]ADDR:PORT",
         says: "Where clients connect. Can be repeated. tcp, or no scheme: bytes are relayed as \
-               they are; http: HTTP/1.1, each request is balanced; sni: TLS is relayed as it is, \
-               to the backends of the --route for the server name that the client asks for. \
-               ADDR is IPv4, or IPv6 in brackets; * is every IPv4 address, [::] every address, \
-               localhost is 127.0.0.1. With port 0 the system chooses one, and the log says which.",
+               they are; http: HTTP/1.1, each request is balanced; tls and https: the same \
+               through TLS, which ends here and needs --cert and --key; sni: TLS is relayed as \
+               it is, to the backends of the --route for the server name that the client asks \
+               for. ADDR is IPv4, or IPv6 in brackets; * is every IPv4 address, [::] every \
+               address, localhost is 127.0.0.1. With port 0 the system chooses one, and the log \
+               says which.",
         default: |_| "none, one is needed".to_owned(),
         act: Act::Values(|config, text| {
             config.listeners.push(Listen::parse(text)?);
@@ -78,13 +82,15 @@ static TRAFFIC: &[Flag] = &[
     Flag {
         short: "b",
         long: "backend",
-        value: "[tcp://|http://]HOST:PORT[,OPTION]...",
-        says: "Where connections go that no --route leads elsewhere. Can be repeated. The scheme \
-               changes nothing: what is spoken follows from the listener. A name is looked up \
-               once, at start. Options: weight=N, its share relative to the others, 0 to 65535, \
-               0 for no new connections (default: 1); max-connections=N, how many it takes at \
-               once (default: no limit); backup, to be used only while no other backend can take \
-               connections; name=NAME, for the log and the hashes (default: HOST:PORT).",
+        value: "[SCHEME://]HOST:PORT[,OPTION]...",
+        says: "Where connections go that no --route leads elsewhere. Can be repeated. What is \
+               spoken follows from the listener; https:// or tls:// in front, or the option tls, \
+               encrypts it. A name is looked up once, at start. Options: weight=N, its share \
+               relative to the others, 0 to 65535, 0 for no new connections (default: 1); \
+               max-connections=N, how many it takes at once (default: no limit); backup, to be \
+               used only while no other backend can take connections; tls, to speak TLS; \
+               sni=NAME, the name that its certificate is for (default: HOST); name=NAME, for \
+               the log and the hashes (default: HOST:PORT).",
         default: |_| "none, one is needed unless there are routes".to_owned(),
         act: Act::Values(|config, text| {
             config.backends.push(BackendSpec::parse(text)?);
@@ -144,7 +150,8 @@ static HEALTH: &[Flag] = &[
         long: "check",
         value: "KIND",
         says: "What a probe asks. tcp: to be connected. http:/PATH: GET of the path, answered \
-               with status 200. load:TEXT: the text and a NUL byte, answered with a decimal \
+               with status 200, through TLS where the backend speaks it; https:/PATH: the same, \
+               always through TLS. load:TEXT: the text and a NUL byte, answered with a decimal \
                number of at most 100 bytes, ended by NUL or newline, which is the load. none: \
                nothing, backends count as up.",
         default: |defaults| defaults.check.to_string(),
@@ -252,8 +259,9 @@ static LIMITS: &[Flag] = &[
         short: "",
         long: "tls-handshake-timeout",
         value: "DURATION",
-        says: "Within this time from being accepted a client of an sni:// listener must have sent \
-               its whole ClientHello; else it is closed.",
+        says: "Within this time from being accepted a client of an https:// or tls:// listener \
+               must have shaken hands, and one of an sni:// listener have sent its whole \
+               ClientHello; else it is closed.",
         default: |defaults| duration_text(defaults.tls_handshake_timeout),
         act: Act::Value(|config, text| {
             config.tls_handshake_timeout = duration(text, limits::TIMEOUT_MIN)?;

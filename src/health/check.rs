@@ -36,7 +36,7 @@ impl Question {
     pub fn of(check: &Check) -> Question {
         let (kind, text) = match check {
             Check::None | Check::Tcp => (Kind::Connect, Vec::new()),
-            Check::Http(path) => (Kind::Http, http_request(path)),
+            Check::Http(path) | Check::Https(path) => (Kind::Http, http_request(path)),
             Check::Load(text) => (Kind::Load, [text.as_bytes(), b"\0"].concat()),
         };
         Question { kind, text }

@@ -140,7 +140,8 @@ impl Health {
         probe.generation = Key::next_generation(probe.generation);
         let key = Key { generation: probe.generation, ..key };
         probe.next_at = cx.now + self.interval;
-        let mut stream = match Stream::connect(cx.backends[probe.backend].address) {
+        let backend = &cx.backends[probe.backend];
+        let mut stream = match Stream::connect(backend.address, backend.probe_dial.as_ref()) {
             Ok(stream) => stream,
             Err(Fault::Exhausted) => return self.skip(key, "out of descriptors", cx),
             Err(fault) => return self.finish(key, Err(fault.to_string()), cx),
@@ -183,7 +184,9 @@ impl Probe {
     fn rest(&mut self, cx: &mut Context) {
         // Dropped here and not by the reaping: nobody else holds a key to it, and a late event is
         // stopped by the generation, which the next run raises before it registers.
-        self.run = None;
+        if let Some(mut run) = self.run.take() {
+            run.stream.say_goodbye();
+        }
         self.next_at = self.next_at.max(cx.now);
         cx.timers.arm(self.timer, self.next_at);
     }

@@ -41,6 +41,13 @@ pub fn answer(status: u16, why: &str, how: How, out: &mut Vec<u8>) {
     parts(status, ALLOW, "text/plain", &body, how, out);
 }
 
+/// Append a redirect to a place, for good. All but GET and HEAD must be repeated as they were.
+pub fn redirect(to: &[u8], reading: bool, how: How, out: &mut Vec<u8>) {
+    let status = if reading { 301 } else { 308 };
+    let extra = [b"Location: ", to, b"\r\n"].concat();
+    parts(status, &extra, "text/plain", &[b"over there: ", to, b"\n"], how, out);
+}
+
 /// Append an answer with this body: `OK` of the health page, the numbers of the stats page.
 pub fn page(status: u16, content_type: &str, body: &[u8], how: How, out: &mut Vec<u8>) {
     parts(status, ALLOW, content_type, &[body], how, out);
@@ -54,7 +61,7 @@ pub fn not_allowed(how: How, out: &mut Vec<u8>) {
 
 fn parts(
     status: u16,
-    allow: &[u8],
+    extra: &[u8],
     content_type: &str,
     body: &[&[u8]],
     how: How,
@@ -70,7 +77,7 @@ fn parts(
     number(length, out);
     out.extend_from_slice(b"\r\nCache-Control: no-store\r\n");
     match status {
-        405 => out.extend_from_slice(allow),
+        301 | 308 | 405 => out.extend_from_slice(extra),
         429 | 503 => {
             out.extend_from_slice(b"Retry-After: ");
             number(HTTP_RETRY_AFTER_SECONDS as usize, out);
@@ -98,6 +105,8 @@ const ALLOW_READING: &[u8] = b"Allow: GET, HEAD\r\n";
 fn reason(status: u16) -> &'static str {
     match status {
         200 => "OK",
+        301 => "Moved Permanently",
+        308 => "Permanent Redirect",
         400 => "Bad Request",
         403 => "Forbidden",
         404 => "Not Found",

@@ -121,6 +121,7 @@ fn forward() -> Forward<'static> {
         host: "backend",
         via: Some("pointsman"),
         sticky: Some("LB"),
+        subject: None,
     }
 }
 
@@ -130,6 +131,7 @@ const BACK: Back<'static> = Back {
     chunk: true,
     takes_trailers: true,
     cookie: None,
+    hsts: None,
 };
 
 /// A small carrier: reads end at `cuts` and at the end; heads are kept until they are whole.

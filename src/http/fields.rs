@@ -62,6 +62,10 @@ pub enum Kind {
     ForwardedHost,
     /// Whatever else tells of the client: Forwarded, X-Real-IP, all of X-Forwarded-*.
     Forwarded,
+    /// X-SSL-Client-S-DN, whom a client's certificate names.
+    ClientSubject,
+    /// Strict-Transport-Security
+    StrictTransport,
     /// Via
     Via,
     /// Cookie
@@ -332,6 +336,8 @@ fn kind(name: &[u8], plain: bool) -> Kind {
         14 if is(b"http2-settings") => Kind::Hop,
         16 if is(b"proxy-connection") => Kind::Hop,
         17 if is(b"transfer-encoding") => Kind::TransferEncoding,
+        17 if is(b"x-ssl-client-s-dn") => Kind::ClientSubject,
+        25 if is(b"strict-transport-security") => Kind::StrictTransport,
         _ if !plain && name.contains(&b'_') => Kind::Underscore,
         12.. if first == b'x' => forwarded(name),
         _ => Kind::Other,

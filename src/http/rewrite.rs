@@ -36,6 +36,8 @@ pub struct Forward<'a> {
     pub via: Option<&'a str>,
     /// A cookie that is ours, not the backend's.
     pub sticky: Option<&'a str>,
+    /// Whom the client's certificate names, if it showed one.
+    pub subject: Option<&'a str>,
 }
 
 /// The protocol between the client and us.
@@ -61,6 +63,8 @@ pub struct Back<'a> {
     pub takes_trailers: bool,
     /// What Set-Cookie says, if the client is to come back to this backend.
     pub cookie: Option<&'a str>,
+    /// For how many seconds the client is to come by HTTPS alone, if that is to be said.
+    pub hsts: Option<u64>,
 }
 
 /// How the response leaves.
@@ -130,7 +134,8 @@ const REQUEST_HOP: u32 =
     HOP | set(&[Kind::Host, Kind::Expect, Kind::Trailer, Kind::ForwardedFor, Kind::Underscore]);
 
 /// What only a trusted client may say of those before it.
-const HEARSAY: u32 = set(&[Kind::Forwarded, Kind::ForwardedProto, Kind::ForwardedHost]);
+const HEARSAY: u32 =
+    set(&[Kind::Forwarded, Kind::ForwardedProto, Kind::ForwardedHost, Kind::ClientSubject]);
 
 const fn set(kinds: &[Kind]) -> u32 {
     match kinds {
@@ -150,7 +155,8 @@ fn pass_request_fields(
     let sticky = to.sticky.filter(ours);
     let hearsay = if to.trusted { 0 } else { HEARSAY };
     let cookies = if sticky.is_some() { Kind::Cookie.bit() } else { 0 };
-    pass_fields(fields, REQUEST_HOP | hearsay | cookies, head.length, input, out);
+    let named = if to.subject.is_some() { Kind::ClientSubject.bit() } else { 0 };
+    pass_fields(fields, REQUEST_HOP | hearsay | cookies | named, head.length, input, out);
     if let Some(name) = sticky {
         for field in fields.of_kind(Kind::Cookie) {
             other_cookies(field.value, name, input, out);
@@ -189,7 +195,7 @@ fn other_cookies(value: Span, name: &str, input: &[u8], out: &mut Outgoing) {
     }
 }
 
-/// X-Forwarded-For, -Proto, -Host and Via.
+/// X-Forwarded-For, -Proto, -Host, X-SSL-Client-S-DN and Via.
 fn tell_of_client(
     head: &RequestHead,
     fields: &Fields,
@@ -222,6 +228,10 @@ fn tell_of_client(
     if !told.1 && head.host.is_some() {
         out.text(b"\r\nX-Forwarded-Host: ");
         host(head, input, to, out);
+    }
+    if let Some(subject) = to.subject {
+        out.text(b"\r\nX-SSL-Client-S-DN: ");
+        out.text(subject.as_bytes());
     }
     if let Some(name) = to.via {
         out.text(match head.version {
@@ -285,7 +295,13 @@ pub fn response(
     out.text(if head.status_text.len() == 3 { b" \r\n" } else { b"\r\n" });
     let trailers = leaves.framing == Framing::Chunked && back.takes_trailers;
     let announced = if trailers { 0 } else { Kind::Trailer.bit() };
-    pass_fields(fields, HOP | announced, head.length, input, out);
+    let hsts = if back.hsts.is_some() { Kind::StrictTransport.bit() } else { 0 };
+    pass_fields(fields, HOP | announced | hsts, head.length, input, out);
+    if let Some(seconds) = back.hsts.filter(|_| !head.is_interim()) {
+        out.text(b"Strict-Transport-Security: max-age=");
+        out.number(seconds);
+        out.text(b"\r\n");
+    }
     if let Some(cookie) = back.cookie.filter(|_| !head.is_interim()) {
         // A shared cache must not hand one client's cookie to another.
         out.text(b"Cache-Control: private\r\nSet-Cookie: ");

@@ -13,6 +13,7 @@ fn forward() -> Forward<'static> {
         host: "backend:80",
         via: Some("pointsman"),
         sticky: None,
+        subject: None,
     }
 }
 
@@ -23,6 +24,7 @@ fn back() -> Back<'static> {
         chunk: true,
         takes_trailers: false,
         cookie: None,
+        hsts: None,
     }
 }
 

@@ -8,6 +8,8 @@ pub mod descriptors;
 pub mod listener;
 pub mod pipe;
 pub mod stream;
+pub mod tls;
+pub mod wire;
 
 use std::fmt;
 use std::io::{self, IoSlice};
@@ -15,7 +17,8 @@ use std::io::{self, IoSlice};
 pub use buffer::{Buffer, BufferPool};
 pub use listener::{Accepted, Listener};
 pub use pipe::{Pipe, PipePool};
-pub use stream::{Connect, Stream};
+pub use stream::Stream;
+pub use wire::{Connect, Wire};
 
 /// What a read came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +62,8 @@ pub enum Fault {
     GivenUp,
     /// It ended before what it had promised.
     CutShort,
+    /// The two do not agree on TLS, or one of them broke its rules.
+    Tls(tls::Trouble),
     /// We have no descriptor or memory left: not the peer's fault, and the same for all of them.
     Exhausted,
     /// Anything else.
@@ -77,6 +82,8 @@ pub struct Supplies<'a> {
 
 /// The two ends of a pump: a socket, or in the simulation a script.
 pub trait Socket {
+    /// Whether bytes can go through it without being seen: not where they are encrypted on the way.
+    fn can_splice(&self) -> bool;
     /// Whether a read may bring something.
     fn can_read(&self) -> bool;
     /// Whether a write may be taken.
@@ -137,6 +144,7 @@ impl fmt::Display for Fault {
             Fault::Unreachable => f.write_str("unreachable"),
             Fault::GivenUp => f.write_str("its backend went down"),
             Fault::CutShort => f.write_str("ended too early"),
+            Fault::Tls(trouble) => write!(f, "TLS: {trouble}"),
             Fault::Exhausted => f.write_str("out of descriptors or memory"),
             Fault::Other(kind) => write!(f, "{kind}"),
         }

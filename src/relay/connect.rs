@@ -6,12 +6,13 @@
 use std::io;
 use std::time::Instant;
 
-use log::{Level, debug, log_enabled};
+use log::{Level, debug, log_enabled, warn};
 
 use crate::backends::{BackendId, Refusal};
 use crate::balance::Ask;
 use crate::context::Context;
 use crate::event::Owner;
+use crate::limits::TLS_WARNINGS;
 use crate::net::{Fault, Stream};
 use crate::stats::Failure;
 
@@ -90,9 +91,9 @@ fn pick(pair: &Pair, cx: &mut Context) -> Result<BackendId, Attempt> {
 }
 
 fn open(pair: &mut Pair, backend: BackendId, cx: &mut Context) -> Result<(), Attempt> {
-    let address = cx.backends[backend].address;
+    let to = &cx.backends[backend];
     let started_at = Instant::now();
-    match Stream::connect(address) {
+    match Stream::connect(to.address, to.dial.as_ref()) {
         Ok(stream) => {
             pair.connection = Some(cx.add_connection(stream, backend, pair.key, started_at));
             pair.stage = Stage::Connecting;
@@ -175,6 +176,11 @@ fn blame(
 ) {
     let name = &cx.backends[backend].name;
     debug!("pair {}: {}: {name} failed: {fault}", pair.number, pair.doing());
+    if let Fault::Tls(trouble) = fault
+        && cx.tls_warnings.lets_through(cx.now, TLS_WARNINGS)
+    {
+        warn!("backend {name}: TLS: {trouble}");
+    }
     let search = pair.search_mut();
     search.tried.push(backend);
     search.fault = Some(fault);

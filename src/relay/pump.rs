@@ -336,7 +336,8 @@ impl Flow {
         supplies: &mut Supplies<'_>,
     ) -> Result<Received, Fault> {
         if self.mode == Mode::Splice {
-            if let Some(mut pipe) = supplies.pipes.take() {
+            let can_splice = source.can_splice() && target.can_splice();
+            if can_splice && let Some(mut pipe) = supplies.pipes.take() {
                 let received = source.receive_into(&mut pipe, self.left);
                 if let Received::Bytes(count) = received {
                     self.judge_splice(count);

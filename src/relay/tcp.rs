@@ -50,7 +50,9 @@ pub fn on_timer(pair: &mut Pair, cx: &mut Context) -> Verdict {
         return Verdict::Keep;
     }
     match pair.stage {
-        Stage::Picking | Stage::Connecting => try_another(pair, Fault::TimedOut, cx),
+        Stage::Handshaking | Stage::Picking | Stage::Connecting => {
+            try_another(pair, Fault::TimedOut, cx)
+        }
         Stage::Relaying => Verdict::Close(reason),
     }
 }
@@ -59,7 +61,9 @@ pub fn on_timer(pair: &mut Pair, cx: &mut Context) -> Verdict {
 /// not suffer from that: another backend is tried.
 pub fn on_backend_down(pair: &mut Pair, cx: &mut Context) -> Verdict {
     match pair.stage {
-        Stage::Picking | Stage::Connecting => try_another(pair, Fault::GivenUp, cx),
+        Stage::Handshaking | Stage::Picking | Stage::Connecting => {
+            try_another(pair, Fault::GivenUp, cx)
+        }
         Stage::Relaying => Verdict::Close(Reason::BackendDown),
     }
 }
@@ -67,7 +71,7 @@ pub fn on_backend_down(pair: &mut Pair, cx: &mut Context) -> Verdict {
 /// When the pair has waited too long, and what to call it then.
 fn deadline(pair: &Pair, cx: &Context) -> (Instant, Reason) {
     match (pair.stage, pair.duplex.progress()) {
-        (Stage::Picking | Stage::Connecting, _) => {
+        (Stage::Handshaking | Stage::Picking | Stage::Connecting, _) => {
             let until = connect::deadline(pair, cx).unwrap_or(cx.now);
             (until, Reason::ConnectFailed(Fault::TimedOut))
         }

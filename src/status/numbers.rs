@@ -51,6 +51,11 @@ fn process(it: &mut Object<'_>, cx: &Context) {
     it.number("unknown_names", stats.names_unknown);
     it.number("bad_hellos", stats.hellos_bad);
     it.number("late_hellos", stats.hellos_too_late);
+    it.object("tls_handshakes", |it| {
+        it.number("done", stats.handshakes.done);
+        it.number("resumed", stats.handshakes.resumed);
+        it.number("failed", stats.handshakes.failed);
+    });
     it.number("refused", stats.refused);
     it.number("retries", stats.retries);
     it.number("out_of_descriptors", stats.exhausted + stats.accept_failures);

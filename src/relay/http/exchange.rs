@@ -23,6 +23,7 @@ use crate::config::HashKey;
 use crate::context::Context;
 use crate::http::rewrite::{self, Forward, Proto};
 use crate::http::{Asked, BadBody, Decoder, Framing, Lists, RequestHead, Trailers, Version};
+use crate::net::tls::Tls;
 use crate::net::{Connect, Fault, Socket, Stream, Supplies};
 use crate::stats::Failure;
 
@@ -270,11 +271,12 @@ impl Exchange {
         };
         let to = Forward {
             client,
-            proto: Proto::Http,
+            proto: if pair.client.tls().is_some() { Proto::Https } else { Proto::Http },
             trusted: cx.settings.trusted_proxies.iter().any(|cidr| cidr.contains(client)),
             host: &host,
             via: Some("pointsman"),
             sticky: cx.settings.sticky_cookie.as_deref(),
+            subject: pair.client.tls().and_then(Tls::subject),
         };
         lists.outgoing.clear();
         lists.surplus.clear();
@@ -339,6 +341,7 @@ impl Exchange {
         cx: &mut Context,
     ) -> Turn {
         let (mut lists, draining) = (std::mem::take(&mut cx.http), cx.draining);
+        let hsts = cx.settings.hsts.filter(|_| pair.client.tls().is_some());
         let (connection, mut supplies) = cx.connection_and_supplies(pair.connection);
         let turn = match connection {
             None => Turn::Nothing(Fault::Reset),
@@ -348,7 +351,7 @@ impl Exchange {
                 if asked.is_over() {
                     asked
                 } else {
-                    let to = self.reader(cookie, draining);
+                    let to = Reader { hsts, ..self.reader(cookie, draining) };
                     let listened = self.listen(&to, pair, backend, &mut supplies, &mut lists);
                     if matches!(listened, Turn::Rest) { asked } else { listened }
                 }
@@ -437,6 +440,7 @@ impl Exchange {
             keep_alive: self.keep_alive && self.is_asked && !draining,
             takes_trailers: self.takes_trailers,
             cookie,
+            hsts: None,
         }
     }
 }

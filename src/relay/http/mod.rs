@@ -93,6 +93,26 @@ pub fn on_backend_down(pair: &mut Pair, cx: &mut Context) -> Verdict {
     take_turn(leave_backend, pair, cx)
 }
 
+/// A client that did not get through its handshake: its last word was sent, so that it is heard out
+/// for a moment and closed.
+pub fn hear_out(pair: &mut Pair, cx: &mut Context) -> Verdict {
+    pair.protocol = Protocol::Http;
+    let phase = Phase::Parting(Parting::default());
+    pair.http = Some(Box::new(Http { phase, ..Http::default() }));
+    take_turn(walk, pair, cx)
+}
+
+/// A client that speaks HTTP where it should speak HTTPS.
+pub fn refuse_plain(pair: &mut Pair, cx: &mut Context) -> Verdict {
+    fn refuse(http: &mut Http, pair: &mut Pair, cx: &mut Context) -> Step {
+        cx.stats.bad_requests += 1;
+        let why = "this port speaks HTTPS: ask again with https:// in front";
+        let step = reply::refuse(400, why, http, pair, cx);
+        go_on(step, http, pair, cx)
+    }
+    take_turn(refuse, pair, cx)
+}
+
 /// Whether the client is between two requests, so that closing it harms nobody.
 pub fn is_resting(pair: &Pair) -> bool {
     let untaken = pair.duplex.response.held() > 0;
@@ -192,7 +212,7 @@ fn deadline(http: &Http, pair: &Pair, cx: &Context) -> Instant {
         (Phase::Exchange(_), Stage::Relaying) if !http.listens_to_client(pair) => {
             pair.active_at + HTTP_UNWATCHED.min(settings.server_timeout)
         }
-        (Phase::Exchange(_), Stage::Picking | Stage::Relaying) => {
+        (Phase::Exchange(_), Stage::Handshaking | Stage::Picking | Stage::Relaying) => {
             pair.active_at + settings.server_timeout
         }
         (Phase::Page(_), _) => pair.active_at + settings.keep_alive,

@@ -1,10 +1,12 @@
-//! The pages that we answer ourselves on the traffic port: `--health-path` and `--stats-path`.
+//! What we answer ourselves on the traffic port: `--health-path` and `--stats-path`, and the way to
+//! HTTPS with `--redirect-https`.
 //!
 //! They are looked for before a backend is, so they cost none a connection. The statistics of many
 //! backends are more than a buffer holds: what is left of them waits in the phase, and goes out as
 //! far as the client takes it.
 
 use std::io::IoSlice;
+use std::net::IpAddr;
 
 use crate::access_log::Who;
 use crate::context::Context;
@@ -40,7 +42,7 @@ pub(super) fn answer(
     pair: &mut Pair,
     cx: &mut Context,
 ) -> Option<Step> {
-    let which = asked_for(head, cx)?;
+    let Some(which) = asked_for(head, cx) else { return redirect(head, total, http, pair, cx) };
     cx.stats.requests += 1;
     let has_body = !matches!(head.framing, Framing::None | Framing::Length(0));
     let keep_alive = head.keep_alive && !cx.draining && !has_body;
@@ -74,6 +76,69 @@ pub(super) fn answer(
     }
     account::own_answer(status, &bytes, None, pair, cx);
     Some(proceed(Box::new(Page { bytes, sent: 0, keep_alive }), http, pair, cx))
+}
+
+/// Send a client that speaks in the clear to HTTPS, where that was asked for.
+fn redirect(
+    head: &RequestHead,
+    total: usize,
+    http: &mut Http,
+    pair: &mut Pair,
+    cx: &mut Context,
+) -> Option<Step> {
+    let port = cx.settings.redirect_to.filter(|_| pair.client.tls().is_none())?;
+    cx.stats.requests += 1;
+    let has_body = !matches!(head.framing, Framing::None | Framing::Length(0));
+    let keep_alive = head.keep_alive && !cx.draining && !has_body;
+    let how = How { version: head.version, keep_alive, head_request: head.is_head() };
+    let to = place(head, port, pair, cx);
+    if !has_body {
+        http.keep(&cx.scratch[head.length..total]);
+    }
+    let mut bytes = Vec::new();
+    let reading = matches!(head.method, Method::Get | Method::Head);
+    answer::redirect(&to, reading, how, &mut bytes);
+    if let Some(account) = &mut pair.account {
+        account.blame(Who::Local);
+    }
+    account::own_answer(if reading { 301 } else { 308 }, &bytes, None, pair, cx);
+    Some(proceed(Box::new(Page { bytes, sent: 0, keep_alive }), http, pair, cx))
+}
+
+/// What was asked for, as a place at HTTPS.
+fn place(head: &RequestHead, port: u16, pair: &Pair, cx: &Context) -> Vec<u8> {
+    let input = &cx.scratch;
+    let mut place = b"https://".to_vec();
+    match head.host.map(|host| host.of(input)).filter(|host| !host.is_empty()) {
+        Some(host) => place.extend_from_slice(without_port(host)),
+        // HTTP/1.0 names none: where it came to is all that is known.
+        None => match pair.client.local_address().map(|address| address.ip().to_canonical()) {
+            Ok(IpAddr::V6(address)) => {
+                place.extend_from_slice(format!("[{address}]").as_bytes());
+            }
+            Ok(address) => place.extend_from_slice(address.to_string().as_bytes()),
+            Err(_) => place.extend_from_slice(b"localhost"),
+        },
+    }
+    if port != 443 {
+        place.extend_from_slice(format!(":{port}").as_bytes());
+    }
+    let path = head.path.of(input);
+    if !path.starts_with(b"/") {
+        place.push(b'/');
+    }
+    // Of `OPTIONS *` only the server is left.
+    place.extend_from_slice(if path == b"*" { b"" } else { path });
+    place
+}
+
+/// A host without the port behind it; an IPv6 address has colons of its own, in brackets.
+fn without_port(host: &[u8]) -> &[u8] {
+    let colon = host.iter().rposition(|&byte| byte == b':');
+    match colon {
+        Some(colon) if host[colon..].iter().all(|&byte| byte != b']') => &host[..colon],
+        _ => host,
+    }
 }
 
 /// Send on what the client takes.

@@ -43,6 +43,8 @@ pub(super) struct Reader<'a> {
     pub takes_trailers: bool,
     /// What Set-Cookie is to say.
     pub cookie: Option<&'a str>,
+    /// What Strict-Transport-Security is to say.
+    pub hsts: Option<u64>,
 }
 
 /// What carrying an answer came to.
@@ -239,6 +241,7 @@ impl Reader<'_> {
             chunk: true,
             takes_trailers: self.takes_trailers,
             cookie: self.cookie,
+            hsts: self.hsts,
         }
     }
 }

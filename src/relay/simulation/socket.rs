@@ -434,6 +434,10 @@ impl ScriptedSocket {
 }
 
 impl Socket for ScriptedSocket {
+    fn can_splice(&self) -> bool {
+        true
+    }
+
     fn can_read(&self) -> bool {
         self.told.read
     }

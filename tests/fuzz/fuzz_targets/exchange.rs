@@ -54,6 +54,7 @@ fn request(input: &[u8]) {
         host: "backend",
         via: Some("pointsman"),
         sticky: Some("LB"),
+        subject: None,
     };
     rewrite::request(&head, &fields, input, &to, &mut out);
     let sent = bytes_of(&out, input);
@@ -85,6 +86,7 @@ fn response(input: &[u8]) {
         chunk: true,
         takes_trailers: true,
         cookie: None,
+        hsts: None,
     };
     let leaves = rewrite::response(&head, &fields, input, &back, &mut out);
     let sent = bytes_of(&out, input);

@@ -201,9 +201,10 @@ impl Exchange {
         cx: &mut Context,
     ) -> Step {
         if let Some(key) = pair.connection.take() {
-            let connection = cx.connections.get(key).filter(|_| !self.is_asked);
-            // The half of a request must not look like the whole.
-            connection.iter().for_each(|connection| connection.stream.reset_on_close());
+            if let Some(connection) = cx.connections.get_mut(key).filter(|_| !self.is_asked) {
+                // The half of a request must not look like the whole.
+                connection.stream.reset_on_close();
+            }
             cx.retire(key);
         }
         self.leave_backend(pair, cx);

@@ -1,0 +1,231 @@
+//! What can be asked for where TLS is spoken, and what that needs of the rest.
+
+use super::value::Wrong;
+use super::{Check, Config, Destination, Protocol};
+
+/// What was asked for about TLS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsSettings {
+    /// Certificates with their keys, the first for whoever names no other.
+    pub certificates: Vec<CertificatePair>,
+    /// What is done with a client that asks for a name without a certificate.
+    pub unknown_name: UnknownName,
+    /// Who signs the certificates of clients.
+    pub client_ca: Option<String>,
+    /// Whether clients have to show one.
+    pub client_cert: ClientCert,
+    /// Who signs the certificates of backends; `None` is whom the system trusts.
+    pub backend_ca: Option<String>,
+    /// Whether they have to be signed.
+    pub backend_verify: BackendVerify,
+    /// What plain HTTP listeners do.
+    pub redirect: Redirect,
+    /// How long browsers are to come by HTTPS alone, in seconds.
+    pub hsts: Option<u64>,
+}
+
+/// The files of a certificate and its key.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CertificatePair {
+    /// The certificate, and those that lead to its root.
+    pub cert: String,
+    /// The key of the first of them.
+    pub key: String,
+}
+
+/// What is done with a client that asks for a name without a certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UnknownName {
+    /// It is shown the first certificate, and may object.
+    First,
+    /// It is refused.
+    Refuse,
+}
+
+/// Whether clients show a certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientCert {
+    /// They are not asked.
+    None,
+    /// They may.
+    Optional,
+    /// They have to.
+    Required,
+}
+
+/// Whether the certificates of backends are looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BackendVerify {
+    /// They are.
+    Required,
+    /// They are not.
+    None,
+}
+
+/// What plain HTTP listeners do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Redirect {
+    /// They serve.
+    No,
+    /// They send everybody to HTTPS.
+    Https,
+}
+
+impl Protocol {
+    /// What is spoken once TLS is taken off.
+    pub fn inside(self) -> Protocol {
+        match self {
+            Protocol::Https => Protocol::Http,
+            Protocol::Tls => Protocol::Tcp,
+            plain => plain,
+        }
+    }
+
+    /// Whether clients begin with a handshake.
+    pub fn is_tls(self) -> bool {
+        self.inside() != self
+    }
+
+    /// Whether requests can be seen.
+    pub fn is_http(self) -> bool {
+        self.inside() == Protocol::Http
+    }
+}
+
+impl TlsSettings {
+    /// What holds where no flag says otherwise.
+    pub fn defaults() -> TlsSettings {
+        TlsSettings {
+            certificates: Vec::new(),
+            unknown_name: UnknownName::First,
+            client_ca: None,
+            client_cert: ClientCert::None,
+            backend_ca: None,
+            backend_verify: BackendVerify::Required,
+            redirect: Redirect::No,
+            hsts: None,
+        }
+    }
+
+    /// The next certificate's file, or the next key's: they belong together in their order.
+    pub fn add_cert(&mut self, file: &str) {
+        match self.certificates.iter_mut().find(|pair| pair.cert.is_empty()) {
+            Some(pair) => file.clone_into(&mut pair.cert),
+            None => {
+                let (cert, key) = (file.to_owned(), String::new());
+                self.certificates.push(CertificatePair { cert, key });
+            }
+        }
+    }
+
+    /// See [`TlsSettings::add_cert`].
+    pub fn add_key(&mut self, file: &str) {
+        match self.certificates.iter_mut().find(|pair| pair.key.is_empty()) {
+            Some(pair) => file.clone_into(&mut pair.key),
+            None => {
+                let (cert, key) = (String::new(), file.to_owned());
+                self.certificates.push(CertificatePair { cert, key });
+            }
+        }
+    }
+}
+
+impl ClientCert {
+    /// The words for it.
+    pub const ALL: &'static [(&'static str, ClientCert)] =
+        &[("required", ClientCert::Required), ("optional", ClientCert::Optional)];
+}
+
+impl BackendVerify {
+    /// The words for it.
+    pub const ALL: &'static [(&'static str, BackendVerify)] =
+        &[("required", BackendVerify::Required), ("none", BackendVerify::None)];
+}
+
+/// Every certificate has a key, and who speaks TLS has a certificate.
+pub fn check_certificates(config: &Config) -> Result<(), (&'static str, Wrong)> {
+    let pairs = &config.tls.certificates;
+    let certs = pairs.iter().filter(|pair| !pair.cert.is_empty()).count();
+    let keys = pairs.iter().filter(|pair| !pair.key.is_empty()).count();
+    let want = "a --key for each --cert, in the same order";
+    if keys != certs {
+        let (flag, found) = match keys < certs {
+            true => ("cert", format!("{certs} of them and {keys} --key")),
+            false => ("key", format!("{keys} of them for {certs} --cert")),
+        };
+        return Err((flag, Wrong::saying(found, want)));
+    }
+    let speaks = config.listeners.iter().find(|listen| listen.protocol.is_tls());
+    match speaks {
+        Some(listen) if certs == 0 => {
+            let found =
+                format!("'{}://{}' without a certificate", listen.protocol, listen.address);
+            Err(("listen", Wrong::saying(found, "--cert FILE and --key FILE with it")))
+        }
+        None if certs > 0 => Err(("cert", no_listener())),
+        _ => Ok(()),
+    }
+}
+
+/// For a flag that does nothing where no TLS is spoken.
+pub fn check_tls_listener(config: &Config) -> Result<(), Wrong> {
+    let speaks = config.listeners.iter().any(|listen| listen.protocol.is_tls());
+    if speaks { Ok(()) } else { Err(no_listener()) }
+}
+
+fn no_listener() -> Wrong {
+    let want = "at least one such as --listen https://127.0.0.1:8443";
+    Wrong::saying("no https:// or tls:// listener", want)
+}
+
+/// Whether anybody is spoken to through TLS.
+pub fn dials_tls(config: &Config) -> bool {
+    let routed = config.routes.iter().filter_map(|route| match &route.to {
+        Destination::Backends(backends) => Some(backends),
+        Destination::Refused => None,
+    });
+    let mut backends = config.backends.iter().chain(routed.flatten());
+    matches!(config.check, Check::Https(_)) || backends.any(|backend| backend.tls.is_some())
+}
+
+/// For a flag about the certificates of backends.
+pub fn check_tls_backend(config: &Config) -> Result<(), Wrong> {
+    match (dials_tls(config), config.tls.backend_verify, &config.tls.backend_ca) {
+        (false, ..) => {
+            let want = "at least one such as --backend https://10.0.0.1:8443";
+            Err(Wrong::saying("no backend that speaks TLS", want))
+        }
+        (true, BackendVerify::None, Some(_)) => {
+            let want = "one of the two: with none, no file is looked at";
+            Err(Wrong::saying("--backend-ca with --backend-verify none", want))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether clients show a certificate can be asked only if it is known whose are good.
+pub fn check_client_cert(config: &Config) -> Result<(), Wrong> {
+    match config.tls.client_ca {
+        Some(_) => check_tls_listener(config),
+        None => Err(Wrong::saying("no --client-ca", "--client-ca FILE with it")),
+    }
+}
+
+/// There must be somebody to send away, and somewhere to send them.
+pub fn check_redirect(config: &Config) -> Result<(), Wrong> {
+    check_https_listener(config)?;
+    if config.listeners.iter().any(|listen| listen.protocol == Protocol::Http) {
+        return Ok(());
+    }
+    let want = "at least one such as --listen http://127.0.0.1:8080";
+    Err(Wrong::saying("no http:// listener to redirect from", want))
+}
+
+/// For a flag that does nothing without HTTPS.
+pub fn check_https_listener(config: &Config) -> Result<(), Wrong> {
+    if config.listeners.iter().any(|listen| listen.protocol == Protocol::Https) {
+        return Ok(());
+    }
+    let want = "at least one such as --listen https://127.0.0.1:8443";
+    Err(Wrong::saying("no https:// listener", want))
+}

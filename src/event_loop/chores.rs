@@ -1,0 +1,111 @@
+//! What the process does by the clock: ramps, returns, idle connections, the log, the table.
+//!
+//! Each chore has one timer for good. Most are armed only while there is something to wait for.
+
+use std::time::Instant;
+
+use log::info;
+
+use crate::context::Context;
+use crate::event::{Chore, Owner, TimerKey};
+use crate::limits::{DEMO_STATUS_INTERVAL, IDLE_LOOKS, LOG_RETRY};
+
+use super::EventLoop;
+
+/// The timers of the process itself.
+pub(super) struct Chores {
+    pub drain: TimerKey,
+    ramp: TimerKey,
+    back: TimerKey,
+    idle: TimerKey,
+    pub log: TimerKey,
+    pub status: TimerKey,
+    pub certificates: TimerKey,
+    ramp_armed: bool,
+    back_at: Option<Instant>,
+    idle_armed: bool,
+    pub log_armed: bool,
+}
+
+impl EventLoop {
+    pub(super) fn arm_chores(&mut self) {
+        if let Some(step) = self.cx.backends.ramp_step()
+            && !self.chores.ramp_armed
+        {
+            self.chores.ramp_armed = true;
+            self.cx.timers.arm(self.chores.ramp, self.cx.now + step);
+        }
+        let back_at = self.cx.backends.next_return();
+        if let Some(at) = back_at.filter(|_| back_at != self.chores.back_at) {
+            self.chores.back_at = back_at;
+            self.cx.timers.arm(self.chores.back, at);
+        }
+        if !self.chores.idle_armed && self.cx.backends.has_idle() {
+            self.chores.idle_armed = true;
+            let step = self.cx.settings.backend_idle / IDLE_LOOKS;
+            self.cx.timers.arm(self.chores.idle, self.cx.now + step);
+        }
+        if !self.chores.log_armed && self.log.is_behind() {
+            self.chores.log_armed = true;
+            self.cx.timers.arm(self.chores.log, self.cx.now + LOG_RETRY);
+        }
+    }
+
+    pub(super) fn do_chore(&mut self, chore: Chore) {
+        match chore {
+            Chore::Drain => {
+                info!(
+                    "the drain timeout is over, {} connections are cut off",
+                    self.pairs.len()
+                );
+                self.cut_off();
+            }
+            Chore::Ramp => {
+                self.chores.ramp_armed = false;
+                self.cx.backends.step_ramps(self.cx.now);
+            }
+            Chore::Return => {
+                self.chores.back_at = None;
+                self.cx.backends.take_back(self.cx.now);
+            }
+            Chore::Idle => {
+                self.chores.idle_armed = false;
+                self.cx.retire_long_idle();
+            }
+            Chore::Log => {
+                self.chores.log_armed = false;
+                self.log.write_kept();
+                self.cx.stats.log_dropped = self.log.dropped();
+                if let Some(log) = &mut self.cx.access_log {
+                    log.try_again();
+                }
+            }
+            Chore::Certificates => self.review_certificates(),
+            Chore::Status => {
+                self.log_status();
+                self.cx.timers.arm(self.chores.status, self.cx.now + DEMO_STATUS_INTERVAL);
+            }
+        }
+    }
+}
+
+impl Chores {
+    #[cfg(debug_assertions)]
+    pub const COUNT: usize = 7;
+
+    pub fn new(cx: &mut Context) -> Chores {
+        Chores {
+            drain: cx.timers.create(Owner::Chore(Chore::Drain)),
+            ramp: cx.timers.create(Owner::Chore(Chore::Ramp)),
+            back: cx.timers.create(Owner::Chore(Chore::Return)),
+            idle: cx.timers.create(Owner::Chore(Chore::Idle)),
+            log: cx.timers.create(Owner::Chore(Chore::Log)),
+            status: cx.timers.create(Owner::Chore(Chore::Status)),
+            certificates: cx.timers.create(Owner::Chore(Chore::Certificates)),
+            ramp_armed: false,
+            back_at: None,
+            idle_armed: false,
+            log_armed: false,
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! The rows of the flags about TLS, the group "TLS" of the manual.
+//!
+//! Apart from the other rows because they are many. Read through [`super::table::GROUPS`].
+
+use super::table::{Act, Flag};
+use crate::config::{
+    BackendVerify, ClientCert, Redirect, UnknownName, Wrong, number, one_of, word_of,
+};
+use crate::limits;
+
+pub(super) static TLS: &[Flag] = &[
+    Flag {
+        short: "",
+        long: "cert",
+        value: "FILE",
+        says: "Certificate for https:// and tls:// listeners, in PEM, followed by those that \
+               lead to its root. Can be repeated: a client is shown the one for the name that it \
+               asks for, exact or by *., and the first if there is none. Read again at SIGHUP; \
+               a broken file changes nothing then. Needs a --key.",
+        default: |_| "none, https:// and tls:// listeners need one".to_owned(),
+        act: Act::Values(|config, text| {
+            config.tls.add_cert(file(text)?);
+            Ok(())
+        }),
+    },
+    Flag {
+        short: "",
+        long: "key",
+        value: "FILE",
+        says: "Private key of a certificate, in PEM without a passphrase; RSA, ECDSA or Ed25519. \
+               As many as --cert, in the same order.",
+        default: |_| "none, each --cert needs one".to_owned(),
+        act: Act::Values(|config, text| {
+            config.tls.add_key(file(text)?);
+            Ok(())
+        }),
+    },
+    Flag {
+        short: "",
+        long: "sni-strict",
+        value: "",
+        says: "Refuse clients that ask for a name which no certificate is for, with the alert \
+               unrecognized_name. Those that ask for none get the first certificate all the same.",
+        default: |_| String::new(),
+        act: Act::Switch(|config| config.tls.unknown_name = UnknownName::Refuse),
+    },
+    Flag {
+        short: "",
+        long: "client-ca",
+        value: "FILE",
+        says: "Clients show a certificate that leads to one in this file, in PEM. Whom it names \
+               is told to backends over HTTP in X-SSL-Client-S-DN; a field of that name from a \
+               client is thrown away.",
+        default: |_| "none, clients are not asked for a certificate".to_owned(),
+        act: Act::Value(|config, text| {
+            config.tls.client_ca = Some(file(text)?.to_owned());
+            if config.tls.client_cert == ClientCert::None {
+                config.tls.client_cert = ClientCert::Required;
+            }
+            Ok(())
+        }),
+    },
+    Flag {
+        short: "",
+        long: "client-cert",
+        value: "required|optional",
+        says: "Whether clients have to show a certificate, or may. Needs --client-ca.",
+        default: |_| word_of(&ClientCert::Required, ClientCert::ALL).to_owned(),
+        act: Act::Value(|config, text| {
+            config.tls.client_cert = one_of(text, ClientCert::ALL)?;
+            Ok(())
+        }),
+    },
+    Flag {
+        short: "",
+        long: "redirect-https",
+        value: "",
+        says: "Answer every request at http:// listeners with a redirect to the same place at \
+               the first https:// listener, whose port is named unless it is 443. Needs both.",
+        default: |_| String::new(),
+        act: Act::Switch(|config| config.tls.redirect = Redirect::Https),
+    },
+    Flag {
+        short: "",
+        long: "hsts",
+        value: "SECONDS",
+        says: "Tell browsers in answers at https:// listeners to come by HTTPS alone for so \
+               long (Strict-Transport-Security), instead of what backends say of it. 0: at once \
+               no longer.",
+        default: |_| "nothing is said".to_owned(),
+        act: Act::Value(|config, text| {
+            config.tls.hsts = Some(number(text, 0..=limits::HSTS_SECONDS_MAX)?);
+            Ok(())
+        }),
+    },
+    Flag {
+        short: "",
+        long: "backend-ca",
+        value: "FILE",
+        says: "Certificates of backends that speak TLS lead to one in this file, in PEM.",
+        default: |_| "those that the system trusts".to_owned(),
+        act: Act::Value(|config, text| {
+            config.tls.backend_ca = Some(file(text)?.to_owned());
+            Ok(())
+        }),
+    },
+    Flag {
+        short: "",
+        long: "backend-verify",
+        value: "required|none",
+        says: "Whether the certificates of backends are verified. none: whoever stands between \
+               us and them can read and change everything; there is a warning at every start.",
+        default: |defaults| {
+            word_of(&defaults.tls.backend_verify, BackendVerify::ALL).to_owned()
+        },
+        act: Act::Value(|config, text| {
+            config.tls.backend_verify = one_of(text, BackendVerify::ALL)?;
+            Ok(())
+        }),
+    },
+];
+
+/// The name of a file: anything that can be one.
+fn file(text: &str) -> Result<&str, Wrong> {
+    match text {
+        "" => Err(Wrong::found(text, "the path of a file in PEM")),
+        _ if text.starts_with('-') => {
+            Err(Wrong::found(text, "the path of a file, ./ before it if it begins with a dash"))
+        }
+        text => Ok(text),
+    }
+}

@@ -1,0 +1,224 @@
+//! Certificates and keys out of their files, and what is wrong with them in words.
+
+use std::fmt;
+use std::fs::File;
+use std::io::Read;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use rustls::pki_types::pem::{self, PemObject, SectionKind};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::CertifiedKey;
+use rustls::{CertificateError, Error, InconsistentKeys};
+use x509_cert::der::Decode;
+use x509_cert::ext::pkix::SubjectAltName;
+use x509_cert::ext::pkix::name::GeneralName;
+
+use crate::limits::PEM_BYTES_MAX;
+
+use super::server::provider;
+
+/// A certificate with its key, ready to be shown.
+#[derive(Debug)]
+pub struct Certificate {
+    file: String,
+    key: Arc<CertifiedKey>,
+    /// In lower case.
+    names: Vec<String>,
+    ends: SystemTime,
+}
+
+/// What is wrong with a file: one line, for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileError {
+    file: String,
+    why: String,
+}
+
+impl FileError {
+    /// This is wrong with that file.
+    pub fn new(file: &str, why: &str) -> FileError {
+        FileError { file: file.to_owned(), why: why.to_owned() }
+    }
+}
+
+impl fmt::Display for FileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.file, self.why)
+    }
+}
+
+impl std::error::Error for FileError {}
+
+impl Certificate {
+    /// Read a certificate with its chain, and the key that belongs to it.
+    pub fn load(cert: &str, key: &str, now: SystemTime) -> Result<Certificate, FileError> {
+        let chain = certificates(cert)?;
+        let about = x509_cert::Certificate::from_der(chain[0].as_ref())
+            .map_err(|error| FileError::new(cert, &format!("not a certificate: {error}")))?;
+        let validity = &about.tbs_certificate.validity;
+        let (begins, ends) = (
+            UNIX_EPOCH + validity.not_before.to_unix_duration(),
+            UNIX_EPOCH + validity.not_after.to_unix_duration(),
+        );
+        if ends <= now {
+            let why = format!("the certificate expired on {}", day(ends));
+            return Err(FileError::new(cert, &why));
+        }
+        if begins > now {
+            let why = format!("the certificate is not valid before {}", day(begins));
+            return Err(FileError::new(cert, &why));
+        }
+        let names = names(&about);
+        let pair = CertifiedKey::from_der(chain, private_key(key)?, &provider());
+        let pair = pair.map_err(|error| match error {
+            Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
+                FileError::new(key, &format!("not the key of the certificate in {cert}"))
+            }
+            Error::InvalidCertificate(_) => FileError::new(cert, &reason(&error)),
+            _ => FileError::new(
+                key,
+                "a key of a kind that is not served: RSA of 2048 to 8192 \
+                 bits, or ECDSA on P-256, P-384 or P-521, or Ed25519 is",
+            ),
+        })?;
+        Ok(Certificate { file: cert.to_owned(), key: Arc::new(pair), names, ends })
+    }
+
+    /// Where it was read.
+    pub fn file(&self) -> &str {
+        &self.file
+    }
+
+    /// It with its chain and key.
+    pub fn key(&self) -> &Arc<CertifiedKey> {
+        &self.key
+    }
+
+    /// The names that it is for.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// How long it is still good for; nothing, if it is over.
+    pub fn time_left(&self, now: SystemTime) -> Duration {
+        self.ends.duration_since(now).unwrap_or_default()
+    }
+
+    /// The day on which it ends.
+    pub fn last_day(&self) -> String {
+        day(self.ends)
+    }
+}
+
+/// All certificates of a file, at least one.
+pub fn certificates(file: &str) -> Result<Vec<CertificateDer<'static>>, FileError> {
+    let text = read(file)?;
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
+    match found {
+        Ok(found) if !found.is_empty() => Ok(found),
+        Ok(_) => Err(FileError::new(file, &what_instead(&text, "certificate", "CERTIFICATE"))),
+        Err(error) => Err(FileError::new(file, &format!("not PEM: {error}"))),
+    }
+}
+
+fn private_key(file: &str) -> Result<PrivateKeyDer<'static>, FileError> {
+    let text = read(file)?;
+    PrivateKeyDer::from_pem_slice(&text).map_err(|error| {
+        let why = match error {
+            pem::Error::NoItemsFound => what_instead(&text, "private key", "PRIVATE KEY"),
+            error => format!("not PEM: {error}"),
+        };
+        FileError::new(file, &why)
+    })
+}
+
+/// What a file holds that lacks what it should hold.
+fn what_instead(text: &[u8], wanted: &str, label: &str) -> String {
+    let holds = |label: &str| {
+        let begin = format!("-----BEGIN {label}-----");
+        text.windows(begin.len()).any(|window| window == begin.as_bytes())
+    };
+    let other = <(SectionKind, Vec<u8>)>::pem_slice_iter(text).flatten().next();
+    let what = match other {
+        _ if holds("ENCRYPTED PRIVATE KEY") || text.windows(10).any(|w| w == b",ENCRYPTED") => {
+            return "the key is encrypted: write it without a passphrase, as \
+                    'openssl pkey -in FILE -out NEW' does"
+                .to_owned();
+        }
+        Some((SectionKind::Certificate, _)) => "a certificate",
+        Some((
+            SectionKind::PrivateKey | SectionKind::RsaPrivateKey | SectionKind::EcPrivateKey,
+            _,
+        )) => "a private key",
+        Some(_) => "something else",
+        None if text.is_empty() => "nothing",
+        None if text.first() == Some(&0x30) => "DER, not PEM",
+        None => "no PEM",
+    };
+    format!("no {wanted} in it but {what}; want a section -----BEGIN {label}-----")
+}
+
+fn read(file: &str) -> Result<Vec<u8>, FileError> {
+    let mut text = Vec::new();
+    let opened = File::open(file).and_then(|opened| {
+        // A directory opens, and a pipe never ends.
+        if !opened.metadata()?.is_file() {
+            return Err(std::io::Error::other("not a file"));
+        }
+        opened.take(PEM_BYTES_MAX + 1).read_to_end(&mut text)
+    });
+    match opened {
+        Err(error) => Err(FileError::new(file, &error.to_string())),
+        Ok(count) if count as u64 > PEM_BYTES_MAX => {
+            Err(FileError::new(file, "too large for certificates or a key"))
+        }
+        Ok(_) => Ok(text),
+    }
+}
+
+/// Why a certificate is refused, in words.
+pub(super) fn reason(error: &Error) -> String {
+    match error {
+        Error::InvalidCertificate(CertificateError::BadEncoding) => {
+            "a certificate that cannot be read".to_owned()
+        }
+        error => error.to_string(),
+    }
+}
+
+/// The names that a certificate is for; where none are, what it calls its subject.
+fn names(about: &x509_cert::Certificate) -> Vec<String> {
+    let body = &about.tbs_certificate;
+    let listed = body.get::<SubjectAltName>().ok().flatten();
+    let listed = listed.map(|(_, names)| names.0).unwrap_or_default();
+    let dns = listed.iter().filter_map(|name| match name {
+        GeneralName::DnsName(name) => Some(name.as_str().to_ascii_lowercase()),
+        _ => None,
+    });
+    let dns: Vec<String> = dns.collect();
+    if !listed.is_empty() {
+        return dns;
+    }
+    let subject = body.subject.to_string();
+    let common = subject.split(',').find_map(|part| part.strip_prefix("CN="));
+    common.into_iter().map(str::to_ascii_lowercase).collect()
+}
+
+/// Whom a client's certificate names, as RFC 4514 writes it, in characters that a header may have.
+pub fn subject(certificate: &[u8]) -> Option<String> {
+    let about = x509_cert::Certificate::from_der(certificate).ok()?;
+    let mut text = String::new();
+    for byte in about.tbs_certificate.subject.to_string().bytes() {
+        match byte {
+            b' '..=b'~' => text.push(char::from(byte)),
+            other => text.push_str(&format!("\\{other:02X}")),
+        }
+    }
+    Some(text)
+}
+
+fn day(time: SystemTime) -> String {
+    let date = jiff::Timestamp::try_from(time).map(|time| time.to_string());
+    date.map_or_else(|_| "a day out of reach".to_owned(), |date| date.replace('T', " "))
+}

@@ -1,0 +1,383 @@
+//! One TCP socket, what it can do, and what the poll is asked to tell about it.
+//!
+//! The socket is registered once, for reading; writing is asked for only after the first write that
+//! would have blocked, and stays asked for (edge-triggered, it costs nothing then). Closing needs
+//! no deregistration, because descriptors are never duplicated (pitfall 27): the kernel forgets a
+//! closed socket by itself, and an event fetched before finds nobody (see [`crate::event::owner`]).
+//!
+//! What the bytes are is not known here: [`super::Stream`] puts TLS around a wire, or nothing.
+
+use std::io::{self, IoSlice, Read, Write};
+use std::net::SocketAddr;
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use mio::event::Event;
+use mio::net::TcpStream;
+use mio::{Interest, Registry};
+#[cfg(target_os = "linux")]
+use rustix::net::SendFlags;
+
+use socket2::SockRef;
+
+use crate::event::{Owner, Readiness};
+
+use super::{Fault, Pipe, Received, Sent, Socket};
+
+/// A TCP socket with its readiness, and the bytes as they are on the network.
+#[derive(Debug)]
+pub struct Wire {
+    socket: TcpStream,
+    readiness: Readiness,
+    armed: Armed,
+    /// A write would have blocked: the poll has to tell when it would not.
+    wants_write: bool,
+    nodelay: Nodelay,
+    /// The errno that the socket told, which it tells only once.
+    fault: Option<Fault>,
+    /// A short read came after the news of the peer's FIN: all is read, and the end is known
+    /// without asking for it.
+    read_to_the_end: bool,
+    /// The last bytes are being sent, and the end follows them.
+    end_follows: bool,
+}
+
+/// What became of a connect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Connect {
+    /// Still under way.
+    Pending,
+    /// It is there.
+    Done,
+    /// It failed.
+    Failed(Fault),
+}
+
+/// What the poll was asked to tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Armed {
+    Nothing,
+    Reading,
+    Both,
+}
+
+/// Whether small writes go out at once. Nagle's algorithm delays only a write that follows another
+/// one, so a connection with a single write saves the system call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Nodelay {
+    Unneeded,
+    BeforeNextWrite,
+    Set,
+}
+
+impl Wire {
+    /// A client's socket, nonblocking already. TCP_NODELAY came with it from the listener.
+    pub fn accepted(socket: TcpStream) -> Wire {
+        // Both at once, to save a turn: the client's first bytes are often here already.
+        let readiness = Readiness { can_read: true, can_write: true, ..Readiness::default() };
+        Wire::new(socket, readiness, Nodelay::Set)
+    }
+
+    /// A socket that is being connected to `address`. A write is worth a try at once: on fast
+    /// networks the connection is there before this returns, and if not the write would block.
+    pub fn connect(address: SocketAddr) -> Result<Wire, Fault> {
+        let socket = TcpStream::connect(address).map_err(|error| Fault::of(&error))?;
+        let readiness = Readiness { can_write: true, ..Readiness::default() };
+        Ok(Wire::new(socket, readiness, Nodelay::Unneeded))
+    }
+
+    fn new(socket: TcpStream, readiness: Readiness, nodelay: Nodelay) -> Wire {
+        let armed = Armed::Nothing;
+        Wire {
+            socket,
+            readiness,
+            armed,
+            wants_write: false,
+            nodelay,
+            fault: None,
+            read_to_the_end: false,
+            end_follows: false,
+        }
+    }
+
+    /// Ask the poll for what is wanted and not yet asked for; no system call if there is nothing.
+    pub fn arm(&mut self, registry: &Registry, owner: Owner) -> io::Result<()> {
+        let reading = Interest::READABLE.add(priority());
+        let both = reading.add(Interest::WRITABLE);
+        let token = owner.into();
+        match (self.armed, self.wants_write) {
+            (Armed::Nothing, false) => {
+                registry.register(&mut self.socket, token, reading)?;
+                self.armed = Armed::Reading;
+            }
+            (Armed::Nothing, true) => {
+                registry.register(&mut self.socket, token, both)?;
+                self.armed = Armed::Both;
+            }
+            (Armed::Reading, true) => {
+                registry.reregister(&mut self.socket, token, both)?;
+                self.armed = Armed::Both;
+            }
+            (Armed::Reading, false) | (Armed::Both, _) => {}
+        }
+        Ok(())
+    }
+
+    /// Whether the poll tells of this socket at all.
+    pub fn is_armed(&self) -> bool {
+        self.armed != Armed::Nothing
+    }
+
+    /// Whether a write would have blocked, so that the poll has to be asked.
+    pub fn wants_write(&self) -> bool {
+        self.wants_write
+    }
+
+    /// Note what an event says; nothing is read, written or closed.
+    pub fn mark(&mut self, event: &Event) {
+        self.readiness.mark(event);
+    }
+
+    /// Ask the poll to tell when the socket can be written, which is also when its connect is done.
+    pub fn want_write(&mut self) {
+        self.readiness.can_write = false;
+        self.wants_write = true;
+    }
+
+    /// What became of the connect. Writable alone does not mean connected, and an error may show
+    /// up in any bit (pitfall 9): so an erring socket is asked for its error, and one that can be
+    /// written for its peer, which only a connected one has.
+    pub fn connect_outcome(&mut self) -> Connect {
+        if let Some(fault) = self.fault() {
+            return Connect::Failed(fault);
+        }
+        if !self.readiness.can_write {
+            return Connect::Pending;
+        }
+        match self.socket.peer_addr() {
+            Ok(_) => Connect::Done,
+            Err(error) if error.kind() == io::ErrorKind::NotConnected => {
+                self.want_write();
+                Connect::Pending
+            }
+            Err(error) => Connect::Failed(Fault::of(&error)),
+        }
+    }
+
+    /// Close with RST instead of FIN when dropped: the peer must not take a torn stream for a
+    /// complete one.
+    pub fn reset_on_close(&self) {
+        // Failing, the close says FIN: not as clear, but closed all the same.
+        let _ = SockRef::from(&self.socket).set_linger(Some(Duration::ZERO));
+    }
+
+    /// The address of our end.
+    pub fn local_address(&self) -> io::Result<SocketAddr> {
+        self.socket.local_addr()
+    }
+
+    /// Whether a read shorter than asked for has emptied the socket.
+    fn short_read_means_empty(&self) -> bool {
+        !self.readiness.urgent && !self.readiness.error && self.fault.is_none()
+    }
+
+    fn before_write(&mut self) {
+        match self.nodelay {
+            Nodelay::Set => {}
+            Nodelay::Unneeded => self.nodelay = Nodelay::BeforeNextWrite,
+            Nodelay::BeforeNextWrite => {
+                self.nodelay = Nodelay::Set;
+                // Failing, small writes are slower; nothing else changes.
+                let _ = self.socket.set_nodelay(true);
+            }
+        }
+    }
+
+    fn write(&self, from: &[u8]) -> io::Result<usize> {
+        match self.flags() {
+            0 => (&self.socket).write(from),
+            flags => SockRef::from(&self.socket).send_with_flags(from, flags),
+        }
+    }
+
+    fn write_vectored(&self, from: &[IoSlice<'_>]) -> io::Result<usize> {
+        match self.flags() {
+            0 => (&self.socket).write_vectored(from),
+            flags => SockRef::from(&self.socket).send_vectored_with_flags(from, flags),
+        }
+    }
+
+    /// Bytes that the FIN follows wait for it in the socket, and both leave in one packet.
+    fn flags(&self) -> i32 {
+        if self.end_follows { MORE } else { 0 }
+    }
+
+    /// Sort what a read came to and keep the readiness right.
+    fn note_received(&mut self, received: Received) -> Received {
+        match received {
+            Received::Bytes(_) => return received,
+            Received::WouldBlock => self.readiness.can_read = false,
+            // After an error was told, the socket says EOF: that is not the peer's FIN, unless
+            // the error says so.
+            Received::Eof => {
+                self.readiness.can_read = false;
+                if let Some(fault) = self.fault.filter(|&fault| fault != Fault::Closed) {
+                    return Received::Broken(fault);
+                }
+            }
+            Received::Broken(fault) => self.note_fault(fault),
+        }
+        received
+    }
+
+    fn note_sent(&mut self, sent: Sent, wanted: usize) -> Sent {
+        match sent {
+            // A short write has filled the socket: as good as WouldBlock, and a call less.
+            Sent::Bytes(count) if count < wanted => self.want_write(),
+            Sent::Bytes(_) => {}
+            Sent::WouldBlock => self.want_write(),
+            Sent::Broken(fault) => {
+                self.note_fault(fault);
+                // What the peer sent before may still be there, and the end of it has to be seen.
+                self.readiness.can_read = true;
+            }
+        }
+        sent
+    }
+
+    fn note_fault(&mut self, fault: Fault) {
+        self.readiness.can_read = false;
+        self.readiness.can_write = false;
+        self.fault = self.fault.or(Some(fault));
+    }
+}
+
+impl Socket for Wire {
+    fn can_splice(&self) -> bool {
+        true
+    }
+
+    fn can_read(&self) -> bool {
+        self.readiness.can_read
+    }
+
+    fn can_write(&self) -> bool {
+        self.readiness.can_write
+    }
+
+    fn fault(&mut self) -> Option<Fault> {
+        if self.readiness.error {
+            // The socket says it once; the answer is kept.
+            self.readiness.error = false;
+            let told = match self.socket.take_error() {
+                Ok(None) => None,
+                Ok(Some(error)) | Err(error) => Some(Fault::of(&error)),
+            };
+            self.fault = self.fault.or(told);
+        }
+        self.fault
+    }
+
+    fn receive(&mut self, into: &mut [u8]) -> Received {
+        if self.read_to_the_end {
+            return self.note_received(Received::Eof);
+        }
+        let received = match retry(|| (&self.socket).read(into)) {
+            Ok(0) => Received::Eof,
+            Ok(count) => {
+                if count < into.len() && self.short_read_means_empty() {
+                    // With the FIN already here, this was the rest. Without it, there is nothing
+                    // before the next edge.
+                    self.read_to_the_end = self.readiness.read_closed;
+                    self.readiness.can_read = self.readiness.read_closed;
+                }
+                Received::Bytes(count)
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Received::WouldBlock,
+            Err(error) => Received::Broken(Fault::of(&error)),
+        };
+        self.note_received(received)
+    }
+
+    fn send(&mut self, from: &[u8]) -> Sent {
+        self.before_write();
+        let sent = match retry(|| self.write(from)) {
+            Ok(count) => Sent::Bytes(count),
+            Err(error) if would_block(&error) => Sent::WouldBlock,
+            Err(error) => Sent::Broken(Fault::of(&error)),
+        };
+        self.note_sent(sent, from.len())
+    }
+
+    fn send_slices(&mut self, from: &[IoSlice<'_>]) -> Sent {
+        self.before_write();
+        let wanted = from.iter().map(|slice| slice.len()).sum();
+        let sent = match retry(|| self.write_vectored(from)) {
+            Ok(count) => Sent::Bytes(count),
+            Err(error) if would_block(&error) => Sent::WouldBlock,
+            Err(error) => Sent::Broken(Fault::of(&error)),
+        };
+        self.note_sent(sent, wanted)
+    }
+
+    fn receive_into(&mut self, pipe: &mut Pipe, limit: u64) -> Received {
+        if self.read_to_the_end || self.readiness.urgent {
+            return Received::Eof;
+        }
+        match pipe.fill_from(self.socket.as_fd(), limit) {
+            Received::Eof => Received::Eof,
+            received => self.note_received(received),
+        }
+    }
+
+    fn send_out_of(&mut self, pipe: &mut Pipe) -> Sent {
+        self.before_write();
+        let wanted = pipe.len();
+        let sent = pipe.empty_into(self.socket.as_fd());
+        self.note_sent(sent, wanted)
+    }
+
+    fn is_spent(&self) -> bool {
+        self.read_to_the_end
+    }
+
+    fn end_follows(&mut self) {
+        self.end_follows = true;
+    }
+
+    fn finish_sending(&mut self) {
+        // Failing, the connection is gone already, and reading will tell.
+        let _ = self.socket.shutdown(std::net::Shutdown::Write);
+    }
+}
+
+/// A write on a socket that is still being connected says "not connected" on some systems.
+fn would_block(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::NotConnected)
+}
+
+fn retry<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
+}
+
+/// `MSG_MORE`, and that a broken connection is an error and no signal.
+#[cfg(target_os = "linux")]
+const MORE: i32 = (SendFlags::MORE.bits() | SendFlags::NOSIGNAL.bits()) as i32;
+
+#[cfg(not(target_os = "linux"))]
+const MORE: i32 = 0;
+
+#[cfg(target_os = "linux")]
+fn priority() -> Interest {
+    Interest::PRIORITY
+}
+
+#[cfg(not(target_os = "linux"))]
+fn priority() -> Interest {
+    Interest::READABLE
+}

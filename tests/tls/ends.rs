@@ -1,0 +1,147 @@
+//! How a TLS connection ends: finished, cut off, or in the middle of an answer.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::Shutdown;
+
+use crate::authority::Authority;
+use crate::backends::{backend, head};
+use crate::clients::https;
+use crate::common::http::{Origin, Wire, get};
+use crate::common::{Backend, Balancer, DEADLINE, reset};
+
+/// A balancer that relays bytes through TLS to this backend.
+fn tls(authority: &Authority, backend: &Backend) -> Balancer {
+    let pair = authority.pair(&["localhost"]);
+    let flag = backend.flag();
+    let front = ["-l", "tls://127.0.0.1:0", "--check", "none", "-b", &flag];
+    Balancer::start(&[&front[..], &pair.flags()].concat())
+}
+
+#[test]
+fn a_client_that_was_cut_off_is_told_from_one_that_has_finished() {
+    let authority = Authority::new("cut");
+    let (backend, ends) = Backend::silent();
+    let balancer = tls(&authority, &backend);
+    let mut finished = authority.client(&balancer);
+    finished.write_all(b"all of it").unwrap();
+    finished.conn.send_close_notify();
+    finished.flush().unwrap();
+    assert_eq!(ends.recv_timeout(DEADLINE).unwrap().bytes(), b"all of it");
+    let mut cut = authority.client(&balancer);
+    cut.write_all(b"some of it").unwrap();
+    cut.sock.shutdown(Shutdown::Write).unwrap();
+    assert!(ends.recv_timeout(DEADLINE).unwrap().is_reset(), "not taken for the whole");
+    balancer.wait_until_idle();
+}
+
+#[test]
+fn a_backend_that_was_cut_off_is_told_from_one_that_has_finished() {
+    let authority = Authority::new("torn");
+    let (backend, streams) = Backend::manual();
+    let balancer = tls(&authority, &backend);
+    for is_whole in [true, false] {
+        let mut client = authority.client(&balancer);
+        client.write_all(b"x").unwrap();
+        let mut stream = streams.recv_timeout(DEADLINE).unwrap();
+        stream.read_exact(&mut [0]).unwrap();
+        stream.write_all(b"answer").unwrap();
+        let mut answer = [0; 6];
+        client.read_exact(&mut answer).unwrap();
+        if is_whole {
+            drop(stream);
+            assert_eq!(client.read(&mut [0]).unwrap(), 0, "close_notify");
+        } else {
+            reset(stream);
+            let error = client.read(&mut [0]).unwrap_err().kind();
+            let torn = [ErrorKind::UnexpectedEof, ErrorKind::ConnectionReset];
+            assert!(torn.contains(&error), "{error:?}");
+        }
+    }
+    balancer.wait_until_idle();
+}
+
+#[test]
+fn an_answer_that_ends_with_its_connection_must_end_with_close_notify() {
+    let authority = Authority::new("until");
+    for is_whole in [true, false] {
+        let pair = authority.pair(&["127.0.0.1"]);
+        let backend = backend(&authority, &pair, move |server| {
+            if head(server).is_none() {
+                return;
+            }
+            let _ = server.write_all(b"HTTP/1.1 200 OK\r\n\r\nsome bytes");
+            if is_whole {
+                server.conn.send_close_notify();
+                let _ = server.flush();
+            }
+        });
+        let (ca, flag) = (authority.file(), format!("https://{}", backend.flag()));
+        let front = ["-l", "http://127.0.0.1:0", "--check", "none", "-b", &flag];
+        let balancer = Balancer::start(&[&front[..], &["--backend-ca", &ca]].concat());
+        let mut wire = Wire::to(&balancer);
+        wire.say(get("/"));
+        let mut answer = wire.head().unwrap();
+        assert_eq!(answer.status(), 200);
+        assert_eq!(wire.body(&mut answer, true), is_whole, "{}", answer.text());
+    }
+}
+
+#[test]
+fn a_client_that_only_hangs_up_between_requests_is_no_failure() {
+    let authority = Authority::new("hangs-up");
+    let origin = Origin::named("a");
+    let balancer = https(&authority, &origin, &[]);
+    let mut client = authority.client(&balancer);
+    client.write_all(get("/").as_bytes()).unwrap();
+    let mut answer = [0; 64];
+    assert!(client.read(&mut answer).unwrap() > 0);
+    client.sock.shutdown(Shutdown::Both).unwrap();
+    balancer.wait_for_log(": finished; ");
+    balancer.wait_until_idle();
+}
+
+#[test]
+fn an_answer_that_is_the_last_ends_with_close_notify() {
+    let authority = Authority::new("last");
+    let origin = Origin::named("a");
+    let balancer = https(&authority, &origin, &[]);
+    for request in [
+        "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+        "GET / HTTP/1.0\r\n\r\n",
+        "nonsense\r\n\r\n",
+    ] {
+        let mut client = authority.client(&balancer);
+        client.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).expect("an end that is one");
+        assert!(answer.starts_with("HTTP/1.1 "), "{answer}");
+    }
+}
+
+#[test]
+fn a_reader_that_pauses_gets_all_of_it() {
+    let authority = Authority::new("pauses");
+    let bytes = crate::common::noise(9, 6_000_000);
+    let sent = bytes.clone();
+    let backend = Backend::start(move |mut stream| {
+        let _ = stream.read(&mut [0; 16]);
+        let _ = stream.write_all(&sent);
+    });
+    let balancer = tls(&authority, &backend);
+    let mut client = authority.client(&balancer);
+    client.write_all(b"go").unwrap();
+    // Nothing is read until the balancer cannot go on: it sleeps with its buffers full.
+    let asleep = || {
+        let (before, after) = (balancer.cpu_ticks(), std::time::Instant::now());
+        while after.elapsed().as_millis() < 200 {
+            std::thread::yield_now();
+        }
+        balancer.cpu_ticks() == before
+    };
+    crate::common::until("it waits for the reader", asleep);
+    let mut came = Vec::new();
+    client.read_to_end(&mut came).unwrap();
+    assert!(came == bytes, "{} of {}", came.len(), bytes.len());
+    drop(client);
+    balancer.wait_until_idle();
+}

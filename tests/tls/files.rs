@@ -1,0 +1,167 @@
+//! Certificates and keys that are missing, wrong, over or not each other's: one line that says so.
+
+use std::io::{Read, Write};
+use std::process::Command;
+
+use rcgen::date_time_ymd;
+use rustix::process::Signal;
+
+use crate::authority::{Authority, Pair, s_client};
+use crate::common::servers::missing;
+use crate::common::{Backend, Balancer};
+
+/// What the program says when it is started with these files; it must not start.
+fn complaint(pair: &Pair, more: &[&str]) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_pointsman"))
+        .args(["-l", "https://127.0.0.1:0", "-b", "127.0.0.1:1", "--log-level", "off"])
+        .args(pair.flags())
+        .args(more)
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(output.stdout.is_empty(), "nothing listens");
+    assert_eq!(text.matches('\n').count(), 1, "{text}");
+    text
+}
+
+#[test]
+fn what_is_wrong_with_a_file_is_said_in_one_line() {
+    let authority = Authority::new("files");
+    let good = authority.pair(&["good.test"]);
+    let other = authority.pair(&["other.test"]);
+    let expired =
+        authority.pair_with(&rcgen::PKCS_ECDSA_P256_SHA256, &["old.test"], |params| {
+            params.not_after = date_time_ymd(2020, 1, 2);
+        });
+    let early = authority.pair_with(&rcgen::PKCS_ECDSA_P256_SHA256, &["new.test"], |params| {
+        (params.not_before, params.not_after) =
+            (date_time_ymd(2990, 1, 2), date_time_ymd(2999, 1, 2));
+    });
+    let file = |name: &str, text: &str| authority.write(name, text);
+    let empty = file("empty", "");
+    let words = file("words", "hello\n");
+    let torn = file("torn", "-----BEGIN CERTIFICATE-----\nMIIB\n");
+    let nonsense =
+        file("nonsense", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
+    let locked = file(
+        "locked",
+        "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMIIB\n-----END ENCRYPTED PRIVATE KEY-----\n",
+    );
+    let missing = authority.path("missing").display().to_string();
+    let home = authority.home.0.display().to_string();
+    let (cert, key) = (&good.cert, &good.key);
+    let want_cert = "want a section -----BEGIN CERTIFICATE-----";
+    for (cert, key, says) in [
+        (&missing, key, format!("{missing}: No such file")),
+        (cert, &missing, format!("{missing}: No such file")),
+        (&home, key, format!("{home}: not a file")),
+        (&empty, key, format!("{empty}: no certificate in it but nothing; {want_cert}")),
+        (&words, key, format!("{words}: no certificate in it but no PEM; {want_cert}")),
+        (&torn, key, format!("{torn}: not PEM: ")),
+        (&nonsense, key, format!("{nonsense}: not a certificate: ")),
+        (key, key, format!("{key}: no certificate in it but a private key")),
+        (cert, cert, format!("{cert}: no private key in it but a certificate")),
+        (cert, &locked, format!("{locked}: the key is encrypted: write it without a pass")),
+        (cert, &other.key, format!("{}: not the key of the certificate in {cert}", other.key)),
+        (
+            &expired.cert,
+            &expired.key,
+            "old.test.crt: the certificate expired on 2020-01-02".into(),
+        ),
+        (
+            &early.cert,
+            &early.key,
+            "new.test.crt: the certificate is not valid before 2990".into(),
+        ),
+    ] {
+        let pair = Pair { cert: cert.clone(), key: key.clone() };
+        let line = complaint(&pair, &[]);
+        assert!(line.starts_with("pointsman: --cert: "), "{line}");
+        assert!(line.contains(&says), "{line}\n  not: {says}");
+    }
+    let line = complaint(&good, &["--client-ca", &words]);
+    assert!(line.contains(&format!("{words}: no certificate in it")), "{line}");
+}
+
+#[test]
+fn keys_of_all_usual_kinds_are_read() {
+    if missing(&["openssl"]) {
+        return;
+    }
+    let authority = Authority::new("kinds");
+    // PKCS#8 for each, PKCS#1 for RSA, SEC1 for EC.
+    for (name, make) in [
+        ("pkcs8-rsa", "openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out K"),
+        ("pkcs1", "openssl genrsa -traditional -out K 2048"),
+        ("sec1", "openssl ecparam -genkey -name prime256v1 -out K"),
+        ("pkcs8-ec", "openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-384 -out K"),
+        ("ed25519", "openssl genpkey -algorithm ED25519 -out K"),
+    ] {
+        let (cert, key) = (authority.path(name), authority.path(&format!("{name}.key")));
+        let script = format!(
+            "{} && openssl req -x509 -new -key {} -out {} -days 30 -subj /CN=localhost",
+            make.replace(" K", &format!(" {}", key.display())),
+            key.display(),
+            cert.display()
+        );
+        let made = Command::new("sh").args(["-c", &script]).output().unwrap();
+        assert!(made.status.success(), "{name}: {}", String::from_utf8_lossy(&made.stderr));
+        let pair = Pair { cert: cert.display().to_string(), key: key.display().to_string() };
+        let front = ["-l", "tls://127.0.0.1:0", "-b", "127.0.0.1:1", "--check", "none"];
+        let balancer = Balancer::start(&[&front[..], &pair.flags()].concat());
+        let text = s_client(balancer.address(), "", &[]);
+        assert!(text.contains("subject=CN = localhost"), "{name}: {text}");
+    }
+}
+
+/// The subject of the certificate that is shown.
+fn shown(balancer: &Balancer) -> String {
+    let text = s_client(balancer.address(), "", &[]);
+    let subject = text.lines().find_map(|line| line.strip_prefix("subject=CN = "));
+    subject.unwrap_or(&text).to_owned()
+}
+
+#[test]
+fn certificates_are_read_again_at_sighup_and_a_broken_one_changes_nothing() {
+    if missing(&["openssl"]) {
+        return;
+    }
+    let authority = Authority::new("again");
+    let (first, second) =
+        (authority.pair(&["localhost", "1.test"]), authority.pair(&["2.test"]));
+    let backend = Backend::echo();
+    let flag = backend.flag();
+    let front = ["-l", "tls://127.0.0.1:0", "-b", &flag, "--check", "none"];
+    let balancer = Balancer::start(&[&front[..], &first.flags()].concat());
+    assert_eq!(shown(&balancer), "localhost");
+    let mut old = authority.client(&balancer);
+    std::fs::copy(&second.cert, &first.cert).unwrap();
+    balancer.signal(Signal::HUP);
+    balancer.wait_for_log("the certificates stay as they were: ");
+    assert!(balancer.log().contains("not the key of the certificate in"), "{}", balancer.log());
+    assert_eq!(shown(&balancer), "localhost");
+    std::fs::copy(&second.key, &first.key).unwrap();
+    balancer.signal(Signal::HUP);
+    balancer.wait_for_log("read 1 certificates again");
+    assert_eq!(shown(&balancer), "2.test");
+    old.write_all(b"still here").unwrap();
+    let mut back = [0; 10];
+    old.read_exact(&mut back).unwrap();
+    assert_eq!(&back, b"still here", "no connection was lost");
+}
+
+#[test]
+fn a_certificate_near_its_end_is_warned_of() {
+    let authority = Authority::new("soon");
+    let soon = authority.pair_with(&rcgen::PKCS_ECDSA_P256_SHA256, &["soon.test"], |params| {
+        let now =
+            std::time::SystemTime::now() + std::time::Duration::from_secs(5 * 86_400 + 60);
+        params.not_after = now.into();
+    });
+    let late = authority.pair(&["late.test"]);
+    let front = ["-l", "tls://127.0.0.1:0", "-b", "127.0.0.1:1", "--check", "none"];
+    let balancer = Balancer::start(&[&front[..], &late.flags(), &soon.flags()].concat());
+    balancer.wait_for_log("soon.test.crt: the certificate ends in 5 days, on 20");
+    assert!(!balancer.log().contains("late.test.crt"), "{}", balancer.log());
+}
