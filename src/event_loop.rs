@@ -30,7 +30,7 @@ use crate::backends::{BackendId, Backends, Flip, Routes};
 use crate::config::{Config, OnDown, Protocol, Redirect, duration_text};
 use crate::context::{Context, Settings, User};
 use crate::event::signals::{Signals, Wish};
-use crate::event::{Key, Owner, Slots, TimerKey};
+use crate::event::{Generation, Key, Owner, Slots, TimerKey};
 use crate::health::Health;
 use crate::limits::{
     ACCEPT_PAUSE, ACCEPTS_PER_TURN, DEMO_STATUS_INTERVAL, EVENTS_PER_TURN, EXHAUSTION_WARNINGS,
@@ -167,7 +167,7 @@ impl EventLoop {
     }
 
     fn add_listener(&mut self, mut listener: Listener, protocol: Protocol) -> io::Result<()> {
-        let key = Key { index: self.listeners.len() as u32, generation: 0 };
+        let key = Key { index: self.listeners.len() as u32, generation: Generation::FIRST };
         listener.register(&self.cx.registry, Owner::Listener(key))?;
         let timer = self.cx.timers.create(Owner::Listener(key));
         let name = format!("{protocol}://{}", listener.address());
@@ -335,7 +335,7 @@ impl EventLoop {
             let reason = pair.closing.unwrap_or(Reason::Finished);
             account::close(&mut pair, reason, &mut self.cx);
             self.cx.stats.open -= 1;
-            self.cx.stats.fronts[pair.front as usize].open -= 1;
+            self.cx.stats.fronts[usize::from(pair.front)].open -= 1;
             self.count_end(&pair, reason);
             let torn = pair.torn_ends(reason);
             if torn.client {
@@ -388,7 +388,7 @@ impl EventLoop {
         let key = self.pairs.insert_with(|key| {
             let timer = timers.create(Owner::Pair(key));
             let client = (stream, address);
-            Pair::new(key, number, protocol.inside(), front as u32, client, timer, now)
+            Pair::new(key, number, protocol.inside(), front as u16, client, timer, now)
         });
         debug!("pair {number}: accepted {address}");
         if protocol.is_tls() {

@@ -9,7 +9,7 @@ pub mod signals;
 pub mod slots;
 pub mod timers;
 
-pub use owner::{Chore, Key, Owner};
+pub use owner::{Chore, Generation, Key, Owner};
 pub use readiness::Readiness;
 pub use run_queue::RunQueue;
 pub use slots::Slots;

@@ -12,6 +12,8 @@
 //! generation does: every insertion gets a new one, and whoever looks up a key with an old
 //! generation finds nobody.
 
+use std::num::NonZeroU32;
+
 const INDEX_BITS: u32 = 32;
 const GENERATION_BITS: u32 = 28;
 const GENERATION_MASK: u64 = (1 << GENERATION_BITS) - 1;
@@ -24,9 +26,14 @@ const _: () = assert!(usize::BITS == 64, "pointsman needs a 64-bit machine");
 pub struct Key {
     /// Place in its slab.
     pub index: u32,
-    /// Which of the successive owners of that place; 28 bits.
-    pub generation: u32,
+    /// Which of the successive owners of that place.
+    pub generation: Generation,
 }
+
+/// Counts the owners of a place: 28 bits, and never zero, so that an `Option` of a key is no larger
+/// than the key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Generation(NonZeroU32);
 
 /// Work that belongs to the process and not to a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -65,10 +72,21 @@ pub enum Owner {
     Chore(Chore),
 }
 
-impl Key {
-    /// The generation after this one; wraps within its bits.
-    pub fn next_generation(generation: u32) -> u32 {
-        generation.wrapping_add(1) & GENERATION_MASK as u32
+impl Generation {
+    /// The one that a count begins with.
+    pub const FIRST: Generation = Generation(NonZeroU32::MIN);
+
+    /// The one after this; wraps within its bits.
+    pub fn next(self) -> Generation {
+        Generation::of(self.bits() + 1).unwrap_or(Generation::FIRST)
+    }
+
+    fn of(bits: u64) -> Option<Generation> {
+        NonZeroU32::new((bits & GENERATION_MASK) as u32).map(Generation)
+    }
+
+    fn bits(self) -> u64 {
+        u64::from(self.0.get())
     }
 }
 
@@ -88,31 +106,27 @@ impl Owner {
     /// One word that says it all.
     pub fn pack(self) -> u64 {
         let (kind, index, generation) = match self {
-            Owner::Listener(key) => (0, key.index, key.generation),
-            Owner::Pair(key) => (1, key.index, key.generation),
-            Owner::Connection(key) => (2, key.index, key.generation),
-            Owner::Probe(key) => (3, key.index, key.generation),
+            Owner::Listener(key) => (0, key.index, key.generation.bits()),
+            Owner::Pair(key) => (1, key.index, key.generation.bits()),
+            Owner::Connection(key) => (2, key.index, key.generation.bits()),
+            Owner::Probe(key) => (3, key.index, key.generation.bits()),
             Owner::Signals => (4, 0, 0),
             Owner::Chore(chore) => (5, chore as u32, 0),
         };
-        kind << (INDEX_BITS + GENERATION_BITS)
-            | (u64::from(generation) & GENERATION_MASK) << INDEX_BITS
-            | u64::from(index)
+        kind << (INDEX_BITS + GENERATION_BITS) | generation << INDEX_BITS | u64::from(index)
     }
 
     /// The reverse of [`Owner::pack`]; `None` for a word that nobody packed.
     pub fn unpack(word: u64) -> Option<Owner> {
-        let key = Key {
-            index: word as u32,
-            generation: (word >> INDEX_BITS & GENERATION_MASK) as u32,
-        };
+        let index = word as u32;
+        let key = || Some(Key { index, generation: Generation::of(word >> INDEX_BITS)? });
         Some(match word >> (INDEX_BITS + GENERATION_BITS) {
-            0 => Owner::Listener(key),
-            1 => Owner::Pair(key),
-            2 => Owner::Connection(key),
-            3 => Owner::Probe(key),
+            0 => Owner::Listener(key()?),
+            1 => Owner::Pair(key()?),
+            2 => Owner::Connection(key()?),
+            3 => Owner::Probe(key()?),
             4 => Owner::Signals,
-            5 => Owner::Chore(*Chore::ALL.get(key.index as usize)?),
+            5 => Owner::Chore(*Chore::ALL.get(index as usize)?),
             _ => return None,
         })
     }
@@ -128,12 +142,16 @@ impl From<Owner> for mio::Token {
 mod tests {
     use super::*;
 
+    fn last() -> Generation {
+        Generation::of(GENERATION_MASK).expect("not zero")
+    }
+
     #[test]
     fn every_owner_survives_packing() {
         let keys = [
-            Key { index: 0, generation: 0 },
-            Key { index: 7, generation: 3 },
-            Key { index: u32::MAX, generation: GENERATION_MASK as u32 },
+            Key { index: 0, generation: Generation::FIRST },
+            Key { index: 7, generation: Generation::FIRST.next().next() },
+            Key { index: u32::MAX, generation: last() },
         ];
         let mut owners = vec![Owner::Signals];
         owners.extend(Chore::ALL.map(Owner::Chore));
@@ -155,6 +173,7 @@ mod tests {
 
     #[test]
     fn generations_wrap_within_their_bits() {
-        assert_eq!(Key::next_generation(GENERATION_MASK as u32), 0);
+        assert_eq!(last().next(), Generation::FIRST);
+        assert_eq!(size_of::<Option<Key>>(), size_of::<Key>());
     }
 }

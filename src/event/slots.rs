@@ -2,31 +2,31 @@
 
 use slab::Slab;
 
-use super::owner::Key;
+use super::owner::{Generation, Key};
 
 /// Entries with keys that are not reused before 2^28 further insertions.
 #[derive(Debug)]
 pub struct Slots<T> {
     slab: Slab<Slot<T>>,
-    generation: u32,
+    generation: Generation,
 }
 
 #[derive(Debug)]
 struct Slot<T> {
-    generation: u32,
+    generation: Generation,
     entry: T,
 }
 
 impl<T> Default for Slots<T> {
     fn default() -> Self {
-        Slots { slab: Slab::new(), generation: 0 }
+        Slots { slab: Slab::new(), generation: Generation::FIRST }
     }
 }
 
 impl<T> Slots<T> {
     /// Insert what `make` makes of its own key.
     pub fn insert_with(&mut self, make: impl FnOnce(Key) -> T) -> Key {
-        self.generation = Key::next_generation(self.generation);
+        self.generation = self.generation.next();
         let vacant = self.slab.vacant_entry();
         let key = Key { index: vacant.key() as u32, generation: self.generation };
         vacant.insert(Slot { generation: self.generation, entry: make(key) });

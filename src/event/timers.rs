@@ -238,10 +238,10 @@ impl Timers {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::Key;
+    use crate::event::{Generation, Key};
 
     fn owner(index: u32) -> Owner {
-        Owner::Pair(Key { index, generation: 1 })
+        Owner::Pair(Key { index, generation: Generation::FIRST })
     }
 
     fn ms(count: u64) -> Duration {

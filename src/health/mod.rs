@@ -19,7 +19,7 @@ use mio::event::Event;
 use crate::backends::BackendId;
 use crate::config::{Check, duration_text};
 use crate::context::Context;
-use crate::event::{Key, Owner, TimerKey};
+use crate::event::{Generation, Key, Owner, TimerKey};
 use crate::limits::EXHAUSTION_WARNINGS;
 use crate::net::{Connect, Fault, Received, Sent, Socket, Stream};
 use crate::stats::Seldom;
@@ -40,7 +40,7 @@ struct Probe {
     backend: BackendId,
     timer: TimerKey,
     /// Counts the runs, so that an event of an old run's socket finds nobody.
-    generation: u32,
+    generation: Generation,
     run: Option<Run>,
     next_at: Instant,
     queued: bool,
@@ -77,11 +77,12 @@ impl Health {
         }
         let backends: Vec<BackendId> = cx.backends.iter().map(|(id, _)| id).collect();
         for (index, backend) in backends.into_iter().enumerate() {
-            let owner = Owner::Probe(Key { index: index as u32, generation: 0 });
+            let owner =
+                Owner::Probe(Key { index: index as u32, generation: Generation::FIRST });
             let timer = cx.timers.create(owner);
             let next_at = cx.now + (interval / 4).mul_f64(random.f64());
             cx.timers.arm(timer, next_at);
-            let (generation, run, queued) = (0, None, false);
+            let (generation, run, queued) = (Generation::FIRST, None, false);
             health.probes.push(Probe { backend, timer, generation, run, next_at, queued });
         }
         health
@@ -137,7 +138,7 @@ impl Health {
 
     fn start(&mut self, key: Key, cx: &mut Context) {
         let probe = &mut self.probes[key.index as usize];
-        probe.generation = Key::next_generation(probe.generation);
+        probe.generation = probe.generation.next();
         let key = Key { generation: probe.generation, ..key };
         probe.next_at = cx.now + self.interval;
         let backend = &cx.backends[probe.backend];

@@ -33,7 +33,7 @@ pub struct Pair {
     /// What the log calls it; counted up from 1.
     pub number: u64,
     /// At which listener it came.
-    pub front: u32,
+    pub front: u16,
     /// Among whom its backend is picked.
     pub pool: PoolId,
     /// The client's socket.
@@ -148,7 +148,7 @@ impl Pair {
         key: Key,
         number: u64,
         protocol: Protocol,
-        front: u32,
+        front: u16,
         client: (Stream, SocketAddr),
         timer: TimerKey,
         now: Instant,
@@ -308,6 +308,6 @@ mod tests {
     /// bytes are TLS's, or would be; debug builds have mio's eight on top.
     #[test]
     fn a_pair_takes_a_quarter_of_a_kibibyte() {
-        assert!(size_of::<Pair>() <= 256 + 8, "{} bytes", size_of::<Pair>());
+        assert!(size_of::<Pair>() <= 256, "{} bytes", size_of::<Pair>());
     }
 }
