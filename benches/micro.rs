@@ -16,7 +16,7 @@ use criterion::{
     BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main,
 };
 use pointsman::config::Algorithm;
-use pointsman::event::{Key, Owner, Slots, Timers};
+use pointsman::event::{Generation, Key, Owner, Slots, Timers};
 use pointsman::http::rewrite::{Back, Forward, Proto};
 use pointsman::http::{
     Asked, Decoder, Fields, Framing, Outgoing, Parse, Scan, Trailers, Version, parse_request,
@@ -64,6 +64,7 @@ const FORWARD: Forward<'_> = Forward {
     host: "127.0.0.1:8080",
     via: Some("pointsman"),
     sticky: None,
+    subject: None,
 };
 
 /// What a client is told of its connection.
@@ -73,6 +74,7 @@ const BACK: Back<'_> = Back {
     chunk: true,
     takes_trailers: false,
     cookie: None,
+    hsts: None,
 };
 
 criterion_group! {
@@ -159,7 +161,7 @@ fn chunked(payload: usize, size: usize) -> Vec<u8> {
 /// Among ten thousand others: one set, moved, left as it is, and given up; and a thousand fired.
 fn timers(criterion: &mut Criterion) {
     let now = Instant::now();
-    let owner = |index| Owner::Pair(Key { index, generation: 1 });
+    let owner = |index| Owner::Pair(Key { index, generation: Generation::FIRST });
     let crowd = |count: u32| {
         let mut timers = Timers::new(now);
         for index in 0..count {
