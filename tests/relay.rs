@@ -5,6 +5,7 @@ mod common;
 use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use common::{Backend, Balancer, noise};
 
@@ -26,5 +27,23 @@ fn the_bytes_out_are_the_bytes_in() {
         writing.join().unwrap();
         assert!(sent == received, "{size} bytes: {} came back", received.len());
     }
+    balancer.stop();
+}
+
+/// Its connection must be there before the client has said anything: an ACK that waits for the
+/// client's first bytes waits for 200 ms.
+#[test]
+fn a_backend_that_speaks_first_is_heard_at_once() {
+    let backend = Backend::named("welcome");
+    let balancer =
+        Balancer::start(&["-l", "127.0.0.1:0", "-b", &backend.flag(), "--check", "none"]);
+    let greeted_within = |_| {
+        let began = Instant::now();
+        let mut client = balancer.connect();
+        client.read_exact(&mut [0; 7]).unwrap();
+        began.elapsed()
+    };
+    let least = (0..5).map(greeted_within).min().unwrap();
+    assert!(least < Duration::from_millis(100), "the greeting took {least:?}");
     balancer.stop();
 }

@@ -16,7 +16,9 @@ use mio::event::Event;
 use mio::net::TcpStream;
 use mio::{Interest, Registry};
 #[cfg(target_os = "linux")]
-use rustix::net::SendFlags;
+use rustix::io::Errno;
+#[cfg(target_os = "linux")]
+use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType};
 
 use socket2::SockRef;
 
@@ -81,7 +83,7 @@ impl Wire {
     /// A socket that is being connected to `address`. A write is worth a try at once: on fast
     /// networks the connection is there before this returns, and if not the write would block.
     pub fn connect(address: SocketAddr) -> Result<Wire, Fault> {
-        let socket = TcpStream::connect(address).map_err(|error| Fault::of(&error))?;
+        let socket = begin_connect(address).map_err(|error| Fault::of(&error))?;
         let readiness = Readiness { can_write: true, ..Readiness::default() };
         Ok(Wire::new(socket, readiness, Nodelay::Unneeded))
     }
@@ -105,6 +107,9 @@ impl Wire {
         let reading = Interest::READABLE.add(priority());
         let both = reading.add(Interest::WRITABLE);
         let token = owner.into();
+        if self.armed == Armed::Nothing {
+            self.stop_waiting_to_acknowledge();
+        }
         match (self.armed, self.wants_write) {
             (Armed::Nothing, false) => {
                 registry.register(&mut self.socket, token, reading)?;
@@ -174,6 +179,14 @@ impl Wire {
     /// The address of our end.
     pub fn local_address(&self) -> io::Result<SocketAddr> {
         self.socket.local_addr()
+    }
+
+    /// There was nothing to say to the backend yet: it need not wait for that (see
+    /// [`begin_connect`]).
+    fn stop_waiting_to_acknowledge(&self) {
+        if self.nodelay == Nodelay::Unneeded {
+            acknowledge_at_once(&self.socket, true);
+        }
     }
 
     /// Whether a read shorter than asked for has emptied the socket.
@@ -350,6 +363,38 @@ impl Socket for Wire {
         let _ = self.socket.shutdown(std::net::Shutdown::Write);
     }
 }
+
+/// Begin to connect. Mostly the client's first bytes are here already and follow at once: the last
+/// ACK of the handshake waits for them, and both leave in one packet.
+#[cfg(target_os = "linux")]
+fn begin_connect(address: SocketAddr) -> io::Result<TcpStream> {
+    let family = match address {
+        SocketAddr::V4(_) => AddressFamily::INET,
+        SocketAddr::V6(_) => AddressFamily::INET6,
+    };
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    let socket = rustix::net::socket_with(family, SocketType::STREAM, flags, None)?;
+    acknowledge_at_once(&socket, false);
+    match rustix::net::connect(&socket, &address) {
+        Ok(()) | Err(Errno::INPROGRESS) => Ok(TcpStream::from_std(socket.into())),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn begin_connect(address: SocketAddr) -> io::Result<TcpStream> {
+    TcpStream::connect(address)
+}
+
+/// Whether an ACK leaves by itself, or waits for a moment whether there is something to go with.
+#[cfg(target_os = "linux")]
+fn acknowledge_at_once(socket: impl AsFd, at_once: bool) {
+    // Failing, there is a packet more or less.
+    let _ = rustix::net::sockopt::set_tcp_quickack(socket, at_once);
+}
+
+#[cfg(not(target_os = "linux"))]
+fn acknowledge_at_once(_socket: impl AsFd, _at_once: bool) {}
 
 /// A write on a socket that is still being connected says "not connected" on some systems.
 fn would_block(error: &io::Error) -> bool {
