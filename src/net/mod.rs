@@ -81,6 +81,11 @@ pub struct Supplies<'a> {
 }
 
 /// The two ends of a pump: a socket, or in the simulation a script.
+///
+/// What it says that it can, it can: after [`Received::WouldBlock`], and once its end was told,
+/// `can_read` is false until an event says otherwise, and `can_write` after [`Sent::WouldBlock`].
+/// TLS answers for both, bytes that it has opened already and those on the wire, for it may hold
+/// some that no event will tell of.
 pub trait Socket {
     /// Whether bytes can go through it without being seen: not where they are encrypted on the way.
     fn can_splice(&self) -> bool;

@@ -160,17 +160,23 @@ impl Socket for Stream {
     }
 
     fn receive(&mut self, into: &mut [u8]) -> Received {
-        match &mut self.tls {
+        let received = match &mut self.tls {
             None => self.wire.receive(into),
             Some(tls) => tls.receive(&mut self.wire, into),
-        }
+        };
+        let more = matches!(received, Received::Bytes(_));
+        debug_assert!(more || !self.can_read(), "asked again, it says the same: {received:?}");
+        debug_assert_ne!((received, into.is_empty()), (Received::Bytes(0), false));
+        received
     }
 
     fn send(&mut self, from: &[u8]) -> Sent {
-        match &mut self.tls {
+        let sent = match &mut self.tls {
             None => self.wire.send(from),
             Some(tls) => tls.send(&mut self.wire, from),
-        }
+        };
+        debug_assert!(sent != Sent::WouldBlock || !self.can_write(), "it can, and does not");
+        sent
     }
 
     fn send_slices(&mut self, from: &[IoSlice<'_>]) -> Sent {

@@ -15,6 +15,11 @@
 //! The one function that moves is used for both directions, by TCP pairs and by tunnels. It writes
 //! before it reads (pitfall 4), reads only while the target takes (so a reader that stops holds one
 //! buffer at most: pitfall 17), and leaves when its budget is spent (pitfall 15).
+//!
+//! **It never spins** (pitfall 16). Each round takes a byte from the source, gives one to the
+//! target, or ends a state; a round that does none of it is the last one before the next event.
+//! That holds whatever the sockets say that they could: a source that can be read for ever after
+//! its end is not asked again, and one that yields nothing is as good as one that would block.
 
 use std::io::IoSlice;
 
@@ -209,6 +214,8 @@ impl Flow {
             if self.state == State::Draining {
                 self.state = State::Done;
                 self.end = if self.discards() { End::None } else { End::Owed };
+                // Whatever the source says of itself: behind its end there is nothing to read.
+                return Step::Rest;
             }
             if self.left == 0 {
                 self.state = State::Done;
@@ -221,11 +228,11 @@ impl Flow {
                 return Step::Again;
             }
             match self.fill(source, target, supplies) {
-                Ok(Received::Bytes(count)) => {
+                Ok(Received::Bytes(count @ 1..)) => {
                     budget = budget.saturating_sub(count);
                     self.count_down(count);
                 }
-                Ok(Received::WouldBlock) => return Step::Rest,
+                Ok(Received::WouldBlock | Received::Bytes(0)) => return Step::Rest,
                 Ok(Received::Eof) if self.left == ENDLESS => self.state = State::Draining,
                 Ok(Received::Eof) => {
                     self.state = State::Done;
@@ -321,8 +328,8 @@ impl Flow {
                 }
             };
             match sent {
-                Sent::Bytes(count) => self.moved += count as u64,
-                Sent::WouldBlock => return Flush::Blocked,
+                Sent::Bytes(count @ 1..) => self.moved += count as u64,
+                Sent::WouldBlock | Sent::Bytes(0) => return Flush::Blocked,
                 Sent::Broken(fault) => return Flush::Broken(fault),
             }
         }
@@ -339,7 +346,7 @@ impl Flow {
             let can_splice = source.can_splice() && target.can_splice();
             if can_splice && let Some(mut pipe) = supplies.pipes.take() {
                 let received = source.receive_into(&mut pipe, self.left);
-                if let Received::Bytes(count) = received {
+                if let Received::Bytes(count @ 1..) = received {
                     self.judge_splice(count);
                     self.held = Held::Pipe(Box::new(pipe));
                     return Ok(received);
@@ -355,7 +362,7 @@ impl Flow {
         let left = usize::try_from(self.left).unwrap_or(usize::MAX);
         let room = supplies.scratch.len().min(left);
         let received = source.receive(&mut supplies.scratch[..room]);
-        let Received::Bytes(count) = received else { return Ok(received) };
+        let Received::Bytes(count @ 1..) = received else { return Ok(received) };
         if self.mode == Mode::Copy {
             self.judge_copy(count);
             if self.left == ENDLESS && source.is_spent() {
@@ -412,6 +419,113 @@ impl Flow {
             Held::Nothing => {}
             Held::Buffer(buffer) => supplies.buffers.give_back(*buffer),
             Held::Pipe(pipe) => supplies.pipes.give_back(*pipe),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::PipePool;
+
+    /// A socket that can always be read and always be written, if one believes it, and keeps
+    /// saying the same. It gives up on who does not give up on it.
+    struct Liar {
+        says: Received,
+        takes: Sent,
+        patience: usize,
+    }
+
+    impl Liar {
+        fn new(says: Received, takes: Sent) -> Liar {
+            Liar { says, takes, patience: 2_000 }
+        }
+
+        fn be_asked(&mut self) {
+            self.patience -= 1;
+            assert!(self.patience > 0, "asked for ever: {:?}, {:?}", self.says, self.takes);
+        }
+    }
+
+    impl Socket for Liar {
+        fn can_splice(&self) -> bool {
+            false
+        }
+        fn can_read(&self) -> bool {
+            true
+        }
+        fn can_write(&self) -> bool {
+            true
+        }
+        fn fault(&mut self) -> Option<Fault> {
+            None
+        }
+        fn receive(&mut self, _: &mut [u8]) -> Received {
+            self.be_asked();
+            self.says
+        }
+        fn send(&mut self, _: &[u8]) -> Sent {
+            self.be_asked();
+            self.takes
+        }
+        fn send_slices(&mut self, _: &[IoSlice<'_>]) -> Sent {
+            self.be_asked();
+            self.takes
+        }
+        fn receive_into(&mut self, _: &mut Pipe, _: u64) -> Received {
+            self.says
+        }
+        fn send_out_of(&mut self, _: &mut Pipe) -> Sent {
+            self.takes
+        }
+        fn is_spent(&self) -> bool {
+            false
+        }
+        fn end_follows(&mut self) {}
+        fn finish_sending(&mut self) {}
+    }
+
+    /// A few turns between two liars: each comes to an end, and what has ended stays so.
+    #[test]
+    fn nothing_that_sockets_say_makes_it_spin() {
+        let reset = Fault::Reset;
+        let all_say = [
+            Received::Bytes(0),
+            Received::Bytes(1),
+            Received::Bytes(20_000),
+            Received::WouldBlock,
+            Received::Eof,
+            Received::Broken(reset),
+        ];
+        let all_take = [Sent::Bytes(0), Sent::Bytes(1), Sent::WouldBlock, Sent::Broken(reset)];
+        let (mut buffers, mut pipes) = (BufferPool::default(), PipePool::new(0));
+        let mut scratch = vec![0; 64 * 1024];
+        for (says, takes) in all_say.into_iter().flat_map(|s| all_take.map(|t| (s, t))) {
+            let mut supplies =
+                Supplies { scratch: &mut scratch, buffers: &mut buffers, pipes: &mut pipes };
+            let mut flow = Flow::default();
+            for _ in 0..3 {
+                let before = (flow.moved(), flow.held(), flow.state());
+                let (mut source, mut target) = (Liar::new(says, takes), Liar::new(says, takes));
+                // One byte in a round at the least, and a round asks each of them once or twice.
+                source.patience = 2 * BYTES_PER_DIRECTION_PER_TURN + 10;
+                target.patience = source.patience;
+                let step = flow.pump(&mut source, &mut target, &mut supplies);
+                if before.2 == State::Done {
+                    assert_eq!(step, Step::Rest, "{says:?}, {takes:?}");
+                    assert_eq!((flow.moved(), flow.held(), flow.state()), before);
+                }
+                if let Step::Again = step {
+                    let moved = (flow.moved(), flow.held()) != (before.0, before.1);
+                    assert!(moved || flow.discards(), "{says:?}, {takes:?}");
+                }
+                if let Step::TargetBroke(_) = step {
+                    flow.discard(&mut supplies);
+                }
+            }
+            let ends = matches!(says, Received::Eof | Received::Broken(_));
+            assert_eq!(flow.state() == State::Done, ends, "{says:?}, {takes:?}");
+            flow.end(&mut supplies);
         }
     }
 }

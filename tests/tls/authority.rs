@@ -111,6 +111,15 @@ impl Authority {
         StreamOwned::new(tls, stream)
     }
 
+    /// What a client says first.
+    pub fn hello(&self) -> Vec<u8> {
+        let name = ServerName::try_from("localhost").unwrap();
+        let mut tls = ClientConnection::new(Arc::new(self.client_config()), name).unwrap();
+        let mut hello = Vec::new();
+        tls.write_tls(&mut hello).unwrap();
+        hello
+    }
+
     /// What a server of rustls needs that shows this certificate.
     pub fn server_config(&self, pair: &Pair) -> ServerConfig {
         let chain = CertificateDer::pem_file_iter(&pair.cert).unwrap();

@@ -2,12 +2,13 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::Shutdown;
+use std::time::{Duration, Instant};
 
-use crate::authority::Authority;
+use crate::authority::{Authority, Client};
 use crate::backends::{backend, head};
 use crate::clients::https;
 use crate::common::http::{Origin, Wire, get};
-use crate::common::{Backend, Balancer, DEADLINE, reset};
+use crate::common::{Backend, Balancer, DEADLINE, reset, until};
 
 /// A balancer that relays bytes through TLS to this backend.
 fn tls(authority: &Authority, backend: &Backend) -> Balancer {
@@ -15,6 +16,129 @@ fn tls(authority: &Authority, backend: &Backend) -> Balancer {
     let flag = backend.flag();
     let front = ["-l", "tls://127.0.0.1:0", "--check", "none", "-b", &flag];
     Balancer::start(&[&front[..], &pair.flags()].concat())
+}
+
+/// Wait until it uses no processor time for a while: whatever its sockets say, it does not spin.
+#[track_caller]
+fn wait_until_asleep(balancer: &Balancer) {
+    until("it sleeps", || {
+        let (before, after) = (balancer.cpu_ticks(), Instant::now());
+        while after.elapsed() < Duration::from_millis(100) {
+            std::thread::yield_now();
+        }
+        balancer.cpu_ticks() == before
+    });
+}
+
+/// What a client of TLS has to put on the wire for these bytes, and for its end.
+fn records(client: &mut Client, bytes: &[u8], ends: bool) -> Vec<u8> {
+    client.conn.writer().write_all(bytes).unwrap();
+    if ends {
+        client.conn.send_close_notify();
+    }
+    let mut wire = Vec::new();
+    while client.conn.wants_write() {
+        client.conn.write_tls(&mut wire).unwrap();
+    }
+    wire
+}
+
+/// The ways in which a client can leave, all in one segment where that is possible: the backend
+/// gets what was said, then the end or a reset; and nothing is done for ever afterwards.
+#[test]
+fn however_a_client_leaves_nothing_spins() {
+    let authority = Authority::new("leaves");
+    let (backend, streams) = Backend::manual();
+    let balancer = tls(&authority, &backend);
+    let garbage: Vec<u8> = [&[23, 3, 3, 0, 40][..], &[7; 40]].concat();
+    for (ends, behind, fin, whole) in [
+        (true, &[][..], false, true),
+        (true, &[], true, true),
+        (true, &garbage, false, true),
+        (true, &garbage, true, true),
+        (true, b"GET / HTTP/1.1", true, true),
+        (false, &[], true, false),
+        (false, &garbage, false, false),
+        (false, &garbage[..20], true, false),
+    ] {
+        let what = format!("close_notify {ends}, {} bytes behind, FIN {fin}", behind.len());
+        let mut client = authority.client(&balancer);
+        let wire = records(&mut client, b"words", ends);
+        client.sock.write_all(&[&wire, behind].concat()).unwrap();
+        if fin {
+            client.sock.shutdown(Shutdown::Write).unwrap();
+        }
+        let mut stream = streams.recv_timeout(DEADLINE).unwrap();
+        let mut words = [0; 5];
+        stream.read_exact(&mut words).unwrap();
+        assert_eq!(&words, b"words", "{what}");
+        let end = crate::common::read_to_end(&stream);
+        assert_eq!(end.is_reset(), !whole, "{what}: {end:?}");
+        wait_until_asleep(&balancer);
+        if whole {
+            // Its end is not ours: the answer still reaches it.
+            stream.write_all(b"answer").unwrap();
+            drop(stream);
+            let mut answer = Vec::new();
+            client.read_to_end(&mut answer).expect(&what);
+            assert_eq!(answer, b"answer", "{what}");
+        }
+        drop(client);
+        balancer.wait_until_idle();
+    }
+}
+
+#[test]
+fn an_end_behind_more_than_the_backend_takes_arrives_last() {
+    let authority = Authority::new("full");
+    let (backend, streams) = Backend::manual();
+    let balancer = tls(&authority, &backend);
+    let bytes = crate::common::noise(13, 12_000_000);
+    let mut client = authority.client(&balancer);
+    let mut wire = Vec::new();
+    for piece in bytes.chunks(16_000) {
+        wire.extend(records(&mut client, piece, false));
+    }
+    wire.extend(records(&mut client, b"", true));
+    let mut socket = client.sock.try_clone().unwrap();
+    let writer = std::thread::spawn(move || socket.write_all(&wire));
+    let stream = streams.recv_timeout(DEADLINE).unwrap();
+    wait_until_asleep(&balancer);
+    assert!(crate::common::read_to_end(&stream).bytes() == bytes);
+    writer.join().unwrap().unwrap();
+    drop(stream);
+    assert_eq!(client.read(&mut [0]).unwrap(), 0);
+    drop(client);
+    balancer.wait_until_idle();
+}
+
+#[test]
+fn who_leaves_in_the_handshake_is_counted_and_forgotten() {
+    let authority = Authority::new("handshake");
+    let (backend, _) = Backend::silent();
+    let balancer = tls(&authority, &backend);
+    let hello = authority.hello();
+    for (piece, leave) in [
+        (&hello[..0], Shutdown::Write),
+        (&hello[..100], Shutdown::Write),
+        (&hello, Shutdown::Write),
+        (&hello[..100], Shutdown::Both),
+        (&hello, Shutdown::Both),
+    ] {
+        let mut stream = balancer.connect();
+        stream.write_all(piece).unwrap();
+        match leave {
+            Shutdown::Both => reset(stream),
+            leave => {
+                stream.shutdown(leave).unwrap();
+                let mut rest = Vec::new();
+                let _ = stream.read_to_end(&mut rest);
+            }
+        }
+        balancer.wait_until_idle();
+        wait_until_asleep(&balancer);
+    }
+    assert_eq!(backend.accepted(), 0, "nobody was asked");
 }
 
 #[test]
@@ -131,14 +255,7 @@ fn a_reader_that_pauses_gets_all_of_it() {
     let mut client = authority.client(&balancer);
     client.write_all(b"go").unwrap();
     // Nothing is read until the balancer cannot go on: it sleeps with its buffers full.
-    let asleep = || {
-        let (before, after) = (balancer.cpu_ticks(), std::time::Instant::now());
-        while after.elapsed().as_millis() < 200 {
-            std::thread::yield_now();
-        }
-        balancer.cpu_ticks() == before
-    };
-    crate::common::until("it waits for the reader", asleep);
+    wait_until_asleep(&balancer);
     let mut came = Vec::new();
     client.read_to_end(&mut came).unwrap();
     assert!(came == bytes, "{} of {}", came.len(), bytes.len());
