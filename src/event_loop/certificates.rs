@@ -9,7 +9,7 @@ use log::{info, warn};
 
 use crate::config::Protocol;
 use crate::event::Key;
-use crate::limits::{CERTIFICATE_REVIEW, CERTIFICATE_WARNING};
+use crate::limits::CERTIFICATE_REVIEW;
 use crate::net::Fault;
 use crate::net::tls::Trouble;
 use crate::net::tls::server::Inside;
@@ -51,16 +51,60 @@ impl EventLoop {
     pub(super) fn review_certificates(&mut self) {
         let Some(terminator) = &self.terminator else { return };
         let now = SystemTime::now();
-        for certificate in terminator.certificates() {
-            let left = certificate.time_left(now);
-            if left.is_zero() {
-                warn!("{}: the certificate is expired", certificate.file());
-            } else if left < CERTIFICATE_WARNING {
-                let (file, day) = (certificate.file(), certificate.last_day());
-                let days = left.as_secs() / (24 * 3600);
-                warn!("{file}: the certificate ends in {days} days, on {day}");
-            }
-        }
+        let lines = terminator.certificates().iter().filter_map(|it| it.warning(now));
+        lines.for_each(|line| warn!("{line}"));
         self.cx.timers.arm(self.chores.certificates, self.cx.now + CERTIFICATE_REVIEW);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+    use crate::backends::{Backends, Policy, PoolPlan, RiseFall, Routes};
+    use crate::balance;
+    use crate::config::{Algorithm, AllDown, CertificatePair, Config};
+    use crate::event::{Chore, Owner};
+    use crate::logging::LogSink;
+    use crate::net::descriptors;
+    use crate::net::tls::files::tests::Files;
+    use crate::net::tls::server::Terminator;
+
+    /// A loop that nobody comes to, with a certificate to show.
+    fn event_loop(config: &Config) -> EventLoop {
+        let policy = Policy {
+            rise_fall: RiseFall { rise: 1, fall: 1 },
+            probed: false,
+            all_down: AllDown::Refuse,
+            slow_start: Duration::ZERO,
+            eject_after: 0,
+        };
+        let pool = PoolPlan::of_first(0, balance::build(Algorithm::First, 1));
+        let set = Backends::new(Vec::new(), vec![pool], policy, Instant::now());
+        let terminator = Terminator::load(&config.tls, SystemTime::now()).unwrap();
+        let fronts = (Vec::new(), Some(terminator));
+        let share = descriptors::share(1000, 1, 0);
+        let log = LogSink::default();
+        EventLoop::new(config, 1, fronts, (set, Routes::default()), share, log, None).unwrap()
+    }
+
+    /// From the start on, once a day, however long it runs.
+    #[test]
+    fn certificates_are_looked_at_daily() {
+        let files = Files::new("daily");
+        let mut config = Config::defaults();
+        let (cert, key) = files.pair("a.test", Duration::from_secs(24 * 3600));
+        config.tls.certificates.push(CertificatePair { cert, key });
+        let mut this = event_loop(&config);
+        let second = Duration::from_secs(1);
+        for _ in 0..30 {
+            let due = this.cx.now + CERTIFICATE_REVIEW;
+            assert_eq!(this.cx.timers.pop_due(due - second), None);
+            this.cx.now = due;
+            let owner = this.cx.timers.pop_due(due);
+            assert_eq!(owner, Some(Owner::Chore(Chore::Certificates)));
+            this.do_chore(Chore::Certificates);
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::fs::File;
 use std::io::Read;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustls::pki_types::pem::{self, PemObject, SectionKind};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -14,7 +14,7 @@ use x509_cert::der::Decode;
 use x509_cert::ext::pkix::SubjectAltName;
 use x509_cert::ext::pkix::name::GeneralName;
 
-use crate::limits::PEM_BYTES_MAX;
+use crate::limits::{CERTIFICATE_WARNING, PEM_BYTES_MAX};
 
 use super::server::provider;
 
@@ -100,14 +100,18 @@ impl Certificate {
         &self.names
     }
 
-    /// How long it is still good for; nothing, if it is over.
-    pub fn time_left(&self, now: SystemTime) -> Duration {
-        self.ends.duration_since(now).unwrap_or_default()
-    }
-
-    /// The day on which it ends.
-    pub fn last_day(&self) -> String {
-        day(self.ends)
+    /// What there is to be said of its end, if that is near or past.
+    pub fn warning(&self, now: SystemTime) -> Option<String> {
+        let (file, day) = (&self.file, day(self.ends));
+        let left = self.ends.duration_since(now).unwrap_or_default();
+        let days = left.as_secs() / (24 * 3600);
+        match days {
+            _ if left.is_zero() => Some(format!("{file}: the certificate expired on {day}")),
+            _ if left >= CERTIFICATE_WARNING => None,
+            0 => Some(format!("{file}: the certificate ends within a day, on {day}")),
+            1 => Some(format!("{file}: the certificate ends in 1 day, on {day}")),
+            days => Some(format!("{file}: the certificate ends in {days} days, on {day}")),
+        }
     }
 }
 
@@ -221,4 +225,71 @@ pub fn subject(certificate: &[u8]) -> Option<String> {
 fn day(time: SystemTime) -> String {
     let date = jiff::Timestamp::try_from(time).map(|time| time.to_string());
     date.map_or_else(|_| "a day out of reach".to_owned(), |date| date.replace('T', " "))
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::path::PathBuf;
+    use std::time::Duration;
+
+    use super::*;
+
+    const DAY: Duration = Duration::from_secs(24 * 3600);
+
+    /// A directory for certificates, gone when the test is.
+    pub struct Files(PathBuf);
+
+    impl Files {
+        pub fn new(name: &str) -> Files {
+            let name = format!("pointsman-files-{name}-{}", std::process::id());
+            let files = Files(std::env::temp_dir().join(name));
+            std::fs::create_dir_all(&files.0).unwrap();
+            files
+        }
+
+        /// A certificate that signs itself and is good for so long, and its key.
+        pub fn pair(&self, name: &str, good_for: Duration) -> (String, String) {
+            let mut params = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();
+            params.not_after = (SystemTime::now() + good_for).into();
+            let key = rcgen::KeyPair::generate().unwrap();
+            let certificate = params.self_signed(&key).unwrap();
+            let write = |ending: &str, text: String| {
+                let path = self.0.join(format!("{name}.{ending}"));
+                std::fs::write(&path, text).unwrap();
+                path.display().to_string()
+            };
+            (write("crt", certificate.pem()), write("key", key.serialize_pem()))
+        }
+    }
+
+    impl Drop for Files {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[test]
+    fn the_end_of_a_certificate_is_warned_of_in_time() {
+        let files = Files::new("end");
+        let (cert, key) = files.pair("a.test", 100 * DAY);
+        let certificate = Certificate::load(&cert, &key, SystemTime::now()).unwrap();
+        let ends = certificate.ends;
+        let at = |before: Duration| certificate.warning(ends - before);
+        let hour = DAY / 24;
+        assert_eq!(at(99 * DAY), None);
+        assert_eq!(at(CERTIFICATE_WARNING), None);
+        for (before, says) in [
+            (14 * DAY - hour, "ends in 13 days, on "),
+            (2 * DAY, "ends in 2 days, on "),
+            (2 * DAY - hour, "ends in 1 day, on "),
+            (hour, "ends within a day, on "),
+            (Duration::ZERO, "expired on "),
+        ] {
+            let line = at(before).unwrap();
+            let wanted = format!("{cert}: the certificate {says}{}", day(ends));
+            assert_eq!(line, wanted);
+        }
+        let later = certificate.warning(ends + 100 * DAY).unwrap();
+        assert!(later.contains("expired on"), "{later}");
+    }
 }
