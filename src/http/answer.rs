@@ -22,12 +22,14 @@ pub struct How {
     pub keep_alive: bool,
     /// The request was HEAD: everything but the body.
     pub head_request: bool,
+    /// What Strict-Transport-Security is to say.
+    pub hsts: Option<u64>,
 }
 
 impl How {
     /// For a request that could not be understood.
     pub const LAST: How =
-        How { version: Version::Http11, keep_alive: false, head_request: false };
+        How { version: Version::Http11, keep_alive: false, head_request: false, hsts: None };
 }
 
 /// Append an answer whose body is the status and why.
@@ -76,6 +78,11 @@ fn parts(
     out.extend_from_slice(b"\r\nContent-Length: ");
     number(length, out);
     out.extend_from_slice(b"\r\nCache-Control: no-store\r\n");
+    if let Some(seconds) = how.hsts {
+        out.extend_from_slice(b"Strict-Transport-Security: max-age=");
+        number(seconds as usize, out);
+        out.extend_from_slice(b"\r\n");
+    }
     match status {
         301 | 308 | 405 => out.extend_from_slice(extra),
         429 | 503 => {
@@ -174,11 +181,13 @@ mod tests {
 
     #[test]
     fn head_and_the_old_version_are_heeded() {
-        let how = How { version: Version::Http10, keep_alive: true, head_request: true };
+        let (version, hsts) = (Version::Http10, Some(3600));
+        let how = How { version, keep_alive: true, head_request: true, hsts };
         assert_eq!(
             text(|out| page(200, "text/plain", b"OK", how, out)),
             "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\
-             Cache-Control: no-store\r\nConnection: keep-alive\r\n\r\n"
+             Cache-Control: no-store\r\nStrict-Transport-Security: max-age=3600\r\n\
+             Connection: keep-alive\r\n\r\n"
         );
     }
 }

@@ -46,7 +46,8 @@ pub(super) fn answer(
     cx.stats.requests += 1;
     let has_body = !matches!(head.framing, Framing::None | Framing::Length(0));
     let keep_alive = head.keep_alive && !cx.draining && !has_body;
-    let how = How { version: head.version, keep_alive, head_request: head.is_head() };
+    let (version, head_request, hsts) = (head.version, head.is_head(), reply::hsts(pair, cx));
+    let how = How { version, keep_alive, head_request, hsts };
     if !has_body {
         http.keep(&cx.scratch[head.length..total]);
     }
@@ -90,7 +91,8 @@ fn redirect(
     cx.stats.requests += 1;
     let has_body = !matches!(head.framing, Framing::None | Framing::Length(0));
     let keep_alive = head.keep_alive && !cx.draining && !has_body;
-    let how = How { version: head.version, keep_alive, head_request: head.is_head() };
+    let (version, head_request, hsts) = (head.version, head.is_head(), reply::hsts(pair, cx));
+    let how = How { version, keep_alive, head_request, hsts };
     let to = place(head, port, pair, cx);
     if !has_body {
         http.keep(&cx.scratch[head.length..total]);

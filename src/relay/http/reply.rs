@@ -38,6 +38,7 @@ pub(super) fn answer(
     http.phase = after(how.keep_alive);
     let mut flat = std::mem::take(&mut cx.http.flat);
     flat.clear();
+    let how = How { hsts: hsts(pair, cx), ..how };
     answer::answer(status, why, how, &mut flat);
     if !how.keep_alive {
         pair.client.end_follows();
@@ -50,6 +51,11 @@ pub(super) fn answer(
         Ok(()) => Step::Next,
         Err(fault) => client_broke(fault),
     }
+}
+
+/// What answers to this client say of Strict-Transport-Security: in the clear, nothing.
+pub(super) fn hsts(pair: &Pair, cx: &Context) -> Option<u64> {
+    cx.settings.hsts.filter(|_| pair.client.tls().is_some())
 }
 
 /// What follows on an answer of ours.

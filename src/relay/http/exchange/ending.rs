@@ -214,6 +214,7 @@ impl Exchange {
             version: self.version,
             keep_alive: self.keep_alive && whole && !cx.draining,
             head_request: self.asked.head_request,
+            hsts: None,
         };
         reply::answer(status, why, how, http, pair, cx)
     }
