@@ -174,6 +174,17 @@ impl Context {
         }
     }
 
+    /// Whether a handshake on this stream has to wait for the next turn, for enough of them were
+    /// worked on in this one. If not, and there is one, it is counted.
+    pub fn must_wait(handshakes_left: &mut usize, stream: &Stream) -> bool {
+        if !stream.is_heard_shaking_hands() {
+            return false;
+        }
+        let must_wait = *handshakes_left == 0;
+        *handshakes_left = handshakes_left.saturating_sub(1);
+        must_wait
+    }
+
     /// Take in a new connection for `pair`; it counts at its backend from now on.
     pub fn add_connection(
         &mut self,

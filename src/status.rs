@@ -9,7 +9,7 @@ use crate::backends::{BackendId, Pool, State};
 use crate::config::duration_text;
 use crate::context::Context;
 use crate::limits::WEIGHT_ONE;
-use crate::stats::Stats;
+use crate::stats::{Handshakes, Stats};
 
 /// The page, one entry a line.
 pub fn page(cx: &mut Context) -> Vec<String> {
@@ -19,6 +19,7 @@ pub fn page(cx: &mut Context) -> Vec<String> {
     lines.extend(ids.into_iter().map(|id| backend_line(cx, id, width)));
     lines.extend(cx.backends.routed_pools().iter().map(route_line));
     lines.extend(names_line(cx));
+    lines.extend(handshakes_line(cx));
     lines
 }
 
@@ -85,6 +86,14 @@ fn names_line(cx: &Context) -> Option<String> {
             "{names_unknown} clients asked for names that nobody serves, {hellos_bad} began with \
              no ClientHello, {hellos_too_late} were too late with it"
         )
+    })
+}
+
+/// Nothing, where no client speaks TLS with us.
+fn handshakes_line(cx: &Context) -> Option<String> {
+    let Handshakes { done, resumed, failed } = cx.stats.handshakes;
+    (done + failed > 0).then(|| {
+        format!("{done} TLS handshakes, {resumed} of them resumed; {failed} more failed")
     })
 }
 

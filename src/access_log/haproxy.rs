@@ -23,7 +23,7 @@ pub(super) fn line(record: &Record<'_>, out: &mut Vec<u8>) {
     let total = times.total.as_millis();
     let [who, when] = record.ending.letters().map(char::from);
     match &record.what {
-        What::Tcp { .. } => {
+        What::Tcp { .. } | What::Handshake { .. } => {
             let _ = write!(out, "{queue}/{connect}/{total} {} {who}{when} ", record.sent);
             counts(record, out);
         }

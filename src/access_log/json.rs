@@ -18,6 +18,7 @@ pub(super) fn line(record: &Record<'_>, out: &mut Vec<u8>) {
         match &record.what {
             What::Tcp { server_name: Some(name) } => it.text("server_name", *name),
             What::Tcp { server_name: None } => {}
+            What::Handshake { why } => it.text("tls_error", why),
             What::Http { asked, status, body } => {
                 request(it, asked.as_ref());
                 match status {

@@ -45,6 +45,11 @@ pub enum What<'a> {
         /// Whom its client asked for in TLS, if it did and that was read.
         server_name: Option<&'a str>,
     },
+    /// A connection that did not get through its TLS handshake.
+    Handshake {
+        /// Why not.
+        why: String,
+    },
     /// A request and its answer.
     Http {
         /// What was asked; nothing, if that could not be understood.

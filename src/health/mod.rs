@@ -110,6 +110,10 @@ impl Health {
         let Some(probe) = self.probes.get_mut(key.index as usize) else { return };
         probe.queued = false;
         let Some(run) = &mut probe.run else { return };
+        if Context::must_wait(&mut cx.handshakes_left, &run.stream) {
+            cx.run_queue.push(Owner::Probe(key), &mut probe.queued);
+            return;
+        }
         let owner = Owner::Probe(Key { generation: probe.generation, ..key });
         match run.proceed(&self.question, &mut cx.scratch) {
             Some(outcome) => self.finish(key, outcome, cx),

@@ -45,6 +45,11 @@ impl Stream {
         Ok(())
     }
 
+    /// Whether there is a handshake to get on with: the peer has said something, most likely.
+    pub fn is_heard_shaking_hands(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.is_shaking_hands()) && self.wire.can_read()
+    }
+
     /// Get on with the handshake of a client.
     pub fn shake_hands(&mut self) -> Handshake {
         match &mut self.tls {

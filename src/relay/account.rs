@@ -43,6 +43,8 @@ pub struct Account {
 enum About {
     /// Bytes; for TLS whom the client asked for, if it said a name.
     Tcp(Option<Box<str>>),
+    /// A handshake of TLS that failed, and why.
+    Handshake(Fault),
     /// What could not be understood.
     NoRequest,
     Request(Words),
@@ -194,8 +196,23 @@ pub fn begin(pair: &mut Pair, cx: &Context) {
         return;
     }
     let mut account = Account::new(pair.opened_at, About::Tcp(None), pair);
-    account.asked_at = (pair.protocol == Protocol::Tcp).then_some(pair.opened_at);
+    // Where there was a handshake before, it is over.
+    account.asked_at = (pair.protocol == Protocol::Tcp).then_some(pair.active_at);
     pair.account = Some(account);
+}
+
+/// The client did not get through its TLS handshake.
+pub fn handshake_failed(fault: Fault, pair: &Pair, cx: &mut Context) {
+    if cx.access_log.is_none() {
+        return;
+    }
+    let account = Account::new(pair.opened_at, About::Handshake(fault), pair);
+    let who = match fault {
+        Fault::TimedOut => Who::ClientTimeout,
+        Fault::Tls(trouble) if !trouble.is_their_word() => Who::Proxy,
+        _ => Who::Client,
+    };
+    write(&account, Ending { who, when: When::Request }, (0, 0), pair, cx);
 }
 
 /// The client said whom it wants, or that it does not say.
@@ -284,6 +301,7 @@ fn write(
     let backend_name = account.backend.map(|id| &*backends[id].name);
     let what = match &account.about {
         About::Tcp(name) => What::Tcp { server_name: name.as_deref() },
+        About::Handshake(fault) => What::Handshake { why: fault.to_string() },
         about => What::Http {
             asked: if let About::Request(words) = about { Some(words.asked()) } else { None },
             status: account.status,

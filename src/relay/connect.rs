@@ -13,7 +13,7 @@ use crate::balance::Ask;
 use crate::context::Context;
 use crate::event::Owner;
 use crate::limits::TLS_WARNINGS;
-use crate::net::{Fault, Stream};
+use crate::net::{Connect, Fault, Stream};
 use crate::stats::Failure;
 
 use super::pair::{Pair, Reason, Stage, Verdict};
@@ -131,6 +131,33 @@ pub fn see(moved_before: u64, pair: &mut Pair, cx: &mut Context) {
     }
     if let Some(connection) = pair.connection.and_then(|key| cx.connections.get_mut(key)) {
         connection.stream.want_write();
+    }
+}
+
+/// How far the connect is.
+pub enum Progress {
+    /// The backend took the connection, and shook hands where that is asked for.
+    Done,
+    /// Not yet.
+    Pending,
+    /// It has to shake hands, and enough of that was done in this turn.
+    Again,
+    /// It failed, or there is none.
+    Failed(Fault),
+}
+
+/// Get on with the connect, and with the handshake that belongs to it.
+pub fn proceed(pair: &mut Pair, cx: &mut Context) -> Progress {
+    let connection = pair.connection.and_then(|key| cx.connections.get_mut(key));
+    debug_assert!(connection.is_some(), "a pair connects without a connection");
+    let Some(connection) = connection else { return Progress::Failed(Fault::Reset) };
+    if Context::must_wait(&mut cx.handshakes_left, &connection.stream) {
+        return Progress::Again;
+    }
+    match connection.stream.connect_outcome() {
+        Connect::Pending => Progress::Pending,
+        Connect::Failed(fault) => Progress::Failed(fault),
+        Connect::Done => Progress::Done,
     }
 }
 

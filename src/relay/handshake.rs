@@ -5,34 +5,37 @@
 //!       |  |
 //!       |  +-- it fails -------> the alert is sent; FIN, hear it out for a moment, close
 //!       |  +-- plain HTTP -----> a 400 that can be read, in the clear; the same
+//!       |  +-- not a byte -----> closed: a look whether the port is open is no failure
 //!       +----- too late -------> closed
+//!
+//! What fails is counted, and has a line in the access log that says why.
 //! ```
 //!
 //! No backend is looked for before the handshake is done. Handshakes are dear, so only a few are
-//! worked on in a turn; the others wait in the run queue, and the relays come in between.
+//! worked on in a turn, those with backends and of probes included; the others wait in the run
+//! queue, and the relays come in between.
 
 use std::time::Instant;
 
 use crate::config::Protocol;
 use crate::context::Context;
-use crate::net::tls::Handshake;
-use crate::net::{Fault, Socket};
+use crate::net::Fault;
+use crate::net::tls::{Handshake, Tls, Trouble};
 
 use super::connect::watch;
-use super::http;
 use super::pair::{Pair, Reason, Stage, Verdict};
+use super::{account, http};
 
-/// The turn of a client that was shaking hands before.
+/// The turn of a client that is new, or was shaking hands before.
 pub fn act(pair: &mut Pair, cx: &mut Context) -> Verdict {
-    if cx.handshakes_left == 0 && pair.client.can_read() {
+    if Context::must_wait(&mut cx.handshakes_left, &pair.client) {
         return Verdict::Again;
     }
-    cx.handshakes_left = cx.handshakes_left.saturating_sub(1);
     proceed(pair, cx)
 }
 
 /// Get on with the handshake.
-pub fn proceed(pair: &mut Pair, cx: &mut Context) -> Verdict {
+fn proceed(pair: &mut Pair, cx: &mut Context) -> Verdict {
     match pair.client.shake_hands() {
         Handshake::Pending => {
             pair.arm_by(deadline(pair, cx), cx);
@@ -50,14 +53,22 @@ pub fn proceed(pair: &mut Pair, cx: &mut Context) -> Verdict {
             cx.stats.handshakes.failed += 1;
             pair.client.drop_tls();
             pair.stage = Stage::Picking;
-            match pair.protocol {
-                Protocol::Http => http::refuse_plain(pair, cx),
-                _ => http::hear_out(pair, cx),
+            if pair.protocol == Protocol::Http {
+                // Its 400 has a line of its own.
+                return http::refuse_plain(pair, cx);
             }
+            account::handshake_failed(Fault::Tls(Trouble::NotTls), pair, cx);
+            http::hear_out(pair, cx)
+        }
+        Handshake::Failed(fault) if !has_spoken(pair) => {
+            Verdict::Close(if fault == Fault::CutShort {
+                Reason::Finished
+            } else {
+                Reason::ClientBroke(fault)
+            })
         }
         Handshake::Failed(fault) => {
-            cx.stats.handshakes.failed += 1;
-            log::debug!("pair {}: {}: {fault}", pair.number, pair.doing());
+            note_failure(fault, pair, cx);
             if !matches!(fault, Fault::Tls(_)) {
                 return Verdict::Close(Reason::ClientBroke(fault));
             }
@@ -68,6 +79,17 @@ pub fn proceed(pair: &mut Pair, cx: &mut Context) -> Verdict {
     }
 }
 
+fn has_spoken(pair: &Pair) -> bool {
+    pair.client.tls().is_some_and(Tls::has_heard)
+}
+
+fn note_failure(fault: Fault, pair: &Pair, cx: &mut Context) {
+    cx.stats.handshakes.failed += 1;
+    let (number, doing, client) = (pair.number, pair.doing(), pair.client_address);
+    log::debug!("pair {number}: {doing}: {client}: {fault}");
+    account::handshake_failed(fault, pair, cx);
+}
+
 /// The timer fired: the client took too long, unless it is another deadline's.
 pub fn on_timer(pair: &mut Pair, cx: &mut Context) -> Verdict {
     let deadline = deadline(pair, cx);
@@ -75,7 +97,7 @@ pub fn on_timer(pair: &mut Pair, cx: &mut Context) -> Verdict {
         pair.arm_by(deadline, cx);
         return Verdict::Keep;
     }
-    cx.stats.handshakes.failed += 1;
+    note_failure(Fault::TimedOut, pair, cx);
     Verdict::Close(Reason::ClientBroke(Fault::TimedOut))
 }
 

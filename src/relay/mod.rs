@@ -27,7 +27,7 @@ use crate::context::Context;
 /// A new pair's first turn.
 pub fn open(pair: &mut Pair, cx: &mut Context) -> Verdict {
     match pair.stage {
-        Stage::Handshaking => handshake::proceed(pair, cx),
+        Stage::Handshaking => handshake::act(pair, cx),
         Stage::Picking | Stage::Connecting | Stage::Relaying => serve(pair, cx),
     }
 }

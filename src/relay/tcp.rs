@@ -12,7 +12,7 @@
 use std::time::Instant;
 
 use crate::context::Context;
-use crate::net::{Connect, Fault, Socket};
+use crate::net::{Fault, Socket};
 
 use super::connect::{self, Attempt, watch};
 use super::duplex::{Outcome, Progress};
@@ -31,12 +31,11 @@ pub fn act(pair: &mut Pair, cx: &mut Context) -> Verdict {
             pair.duplex.client_broke(fault);
             return Verdict::Close(Reason::ClientBroke(fault));
         }
-        let connection = pair.connection.and_then(|key| cx.connections.get_mut(key));
-        let Some(connection) = connection else { return lost() };
-        match connection.stream.connect_outcome() {
-            Connect::Pending => return Verdict::Keep,
-            Connect::Failed(fault) => return try_another(pair, fault, cx),
-            Connect::Done => connected(pair, cx),
+        match connect::proceed(pair, cx) {
+            connect::Progress::Pending => return watch(pair, Verdict::Keep, cx),
+            connect::Progress::Again => return Verdict::Again,
+            connect::Progress::Failed(fault) => return try_another(pair, fault, cx),
+            connect::Progress::Done => connected(pair, cx),
         }
     }
     relay(pair, cx)

@@ -1,9 +1,16 @@
 //! Who comes in and what is told of it: client certificates, the way from HTTP to HTTPS, HSTS.
 
+use std::io::{Read, Write};
+use std::net::Shutdown;
+use std::sync::Arc;
+
 use rcgen::{DnType, PKCS_ECDSA_P256_SHA256};
+use rustix::process::Signal;
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection};
 
 use crate::authority::{Authority, Pair, curl};
-use crate::clients::https;
+use crate::clients::{ask, https};
 use crate::common::Balancer;
 use crate::common::http::{Origin, Wire, get, ok, post};
 use crate::common::servers::missing;
@@ -128,6 +135,92 @@ fn hsts_is_said_through_tls_alone_and_in_our_words() {
     };
     assert_eq!(heard(&["--hsts", "31536000"], 0), "max-age=31536000");
     assert_eq!(heard(&["--hsts", "0"], 0), "max-age=0");
+    let own = ["--hsts", "60", "--health-path", "/", "--stats-path", "/stats"];
+    assert_eq!(heard(&own, 0), "max-age=60", "a page of ours");
+    assert_eq!(heard(&own, 1), "", "in the clear");
     assert_eq!(heard(&[], 0), "max-age=1; preload");
     assert_eq!(heard(&["--hsts", "60"], 1), "max-age=1; preload");
+}
+
+#[test]
+fn errors_of_ours_say_hsts_too() {
+    let authority = Authority::new("hsts-errors");
+    let origin = Origin::saying("nonsense");
+    let balancer = https(&authority, &origin, &["--hsts", "60", "--max-body", "10"]);
+    let too_large = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 11\r\n\r\n";
+    for (request, status) in [
+        ("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", "502"),
+        ("no request\r\n\r\n", "400"),
+        (too_large, "413"),
+    ] {
+        let mut client = authority.client(&balancer);
+        let answer = ask(&mut client, request);
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+        assert!(answer.contains("\r\nStrict-Transport-Security: max-age=60\r\n"), "{answer}");
+    }
+    let in_the_clear = Wire::to(&balancer).ask(get("/"));
+    assert_eq!(
+        in_the_clear.field("strict-transport-security"),
+        "",
+        "who reads it may forge it"
+    );
+}
+
+/// What fails is counted, and its line says who was to blame and why.
+#[test]
+fn handshakes_that_fail_are_counted_and_logged() {
+    let authority = Authority::new("failed");
+    let origin = Origin::named("a");
+    let log = authority.path("access.log");
+    let path = log.display().to_string();
+    let more = ["--access-log", &path, "--access-log-format", "json", "--sni-strict"];
+    let late = ["--tls-handshake-timeout", "300ms"];
+    let balancer = https(&authority, &origin, &[&more[..], &late].concat());
+    let hello = authority.hello();
+    let broken = authority.client_config();
+    let distrusts = Authority::new("distrusts").client_config();
+    let attempt = |config: ClientConfig, name: &str| {
+        let name = ServerName::try_from(name.to_owned()).unwrap();
+        let mut tls = ClientConnection::new(Arc::new(config), name).unwrap();
+        let mut stream = balancer.connect();
+        while tls.is_handshaking() && tls.complete_io(&mut stream).is_ok() {}
+        // Until the other side has heard of it.
+        let _ = stream.read_to_end(&mut Vec::new());
+    };
+    let say = |bytes: &[u8], then: Option<Shutdown>| {
+        let mut stream = balancer.connect();
+        stream.write_all(bytes).unwrap();
+        if let Some(how) = then {
+            stream.shutdown(how).unwrap();
+        }
+        let _ = stream.read_to_end(&mut Vec::new());
+    };
+    // Whether the port is open is a question, and no failure.
+    say(b"", Some(Shutdown::Write));
+    attempt(broken, "stranger.test");
+    attempt(distrusts, "localhost");
+    say(&[0x80, 0x2e, 1, 0, 2], None);
+    say(&hello[..60], Some(Shutdown::Write));
+    say(&hello[..60], None);
+    say(b"", None);
+    balancer.wait_until_idle();
+    let text = std::fs::read_to_string(&log).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    let wanted = [
+        ("PR", "TLS: it asks for a name that is not served"),
+        ("CR", "TLS: it does not trust our certificate"),
+        ("PR", "TLS: what it says is not TLS"),
+        ("CR", "ended too early"),
+        ("cR", "timed out"),
+        ("cR", "timed out"),
+    ];
+    assert_eq!(lines.len(), wanted.len(), "{text}");
+    for (line, (state, why)) in lines.iter().zip(wanted) {
+        assert!(line.contains(&format!("\"state\":\"{state}\"")), "{line}");
+        assert!(line.contains(&format!("\"tls_error\":\"{why}\"")), "{line}");
+        assert!(line.contains("\"client\":\"127.0.0.1:"), "{line}");
+    }
+    balancer.signal(Signal::USR1);
+    balancer.wait_for_log("0 TLS handshakes, 0 of them resumed; 6 more failed");
+    assert_eq!(origin.count(), 0);
 }

@@ -61,6 +61,17 @@ impl Trouble {
         }
     }
 
+    /// Whether it was the peer that gave up, and said so.
+    pub fn is_their_word(self) -> bool {
+        matches!(
+            self,
+            Trouble::Distrusted
+                | Trouble::CertificateWanted
+                | Trouble::NameRefused
+                | Trouble::Refused
+        )
+    }
+
     /// The same as a fault of the connection.
     pub fn fault(error: &Error) -> Fault {
         log::debug!("TLS: {error}");

@@ -24,14 +24,14 @@ use crate::context::Context;
 use crate::http::rewrite::{self, Forward, Proto};
 use crate::http::{Asked, BadBody, Decoder, Framing, Lists, RequestHead, Trailers, Version};
 use crate::net::tls::Tls;
-use crate::net::{Connect, Fault, Socket, Stream, Supplies};
+use crate::net::{Fault, Socket, Stream, Supplies};
 use crate::stats::Failure;
 
 use super::super::connect::{self, Attempt, Found};
 use super::super::pair::{Pair, Reason, Stage};
 use super::carry::{self, Body, Carried, Way};
 use super::response::{Answer, Answered, Reader};
-use super::{Http, Phase, Step};
+use super::{Http, Phase, Step, reply};
 
 use ending::blame;
 pub(super) use ending::{on_backend_down, too_late};
@@ -311,12 +311,11 @@ impl Exchange {
             return Turn::Close(Reason::ClientBroke(fault));
         }
         if pair.stage == Stage::Connecting {
-            let connection = pair.connection.and_then(|key| cx.connections.get_mut(key));
-            let Some(connection) = connection else { return Turn::Nothing(Fault::Reset) };
-            match connection.stream.connect_outcome() {
-                Connect::Pending => return Turn::Rest,
-                Connect::Failed(fault) => return Turn::Nothing(fault),
-                Connect::Done => connect::connected(pair, cx),
+            match connect::proceed(pair, cx) {
+                connect::Progress::Pending => return Turn::Rest,
+                connect::Progress::Again => return Turn::Again,
+                connect::Progress::Failed(fault) => return Turn::Nothing(fault),
+                connect::Progress::Done => connect::connected(pair, cx),
             }
         }
         let backend = pair.connection.and_then(|key| cx.connections.get(key));
@@ -341,7 +340,7 @@ impl Exchange {
         cx: &mut Context,
     ) -> Turn {
         let (mut lists, draining) = (std::mem::take(&mut cx.http), cx.draining);
-        let hsts = cx.settings.hsts.filter(|_| pair.client.tls().is_some());
+        let hsts = reply::hsts(pair, cx);
         let (connection, mut supplies) = cx.connection_and_supplies(pair.connection);
         let turn = match connection {
             None => Turn::Nothing(Fault::Reset),
