@@ -17,5 +17,7 @@ mod doors;
 mod ends;
 #[path = "tls/files.rs"]
 mod files;
+#[path = "tls/tools.rs"]
+mod tools;
 #[path = "tls/words.rs"]
 mod words;

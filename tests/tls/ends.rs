@@ -20,7 +20,7 @@ fn tls(authority: &Authority, backend: &Backend) -> Balancer {
 
 /// Wait until it uses no processor time for a while: whatever its sockets say, it does not spin.
 #[track_caller]
-fn wait_until_asleep(balancer: &Balancer) {
+pub fn wait_until_asleep(balancer: &Balancer) {
     until("it sleeps", || {
         let (before, after) = (balancer.cpu_ticks(), Instant::now());
         while after.elapsed() < Duration::from_millis(100) {

@@ -423,8 +423,9 @@ impl Tls {
     }
 
     fn break_off(&mut self, error: &rustls::Error) {
-        if server::is_unknown_name(error) {
-            record::replace_alert(&mut self.outlet, record::UNRECOGNIZED_NAME);
+        let in_the_clear = self.engine.common().negotiated_cipher_suite().is_none();
+        if let Some(alert) = trouble::better_alert(error).filter(|_| in_the_clear) {
+            record::end_with_alert(&mut self.outlet, alert.into());
         }
         self.incoming = Incoming::Broken(Trouble::fault(error));
     }

@@ -15,11 +15,11 @@ use crate::net::Fault;
 
 use super::Trouble;
 
-/// The alert for a name that nobody serves (RFC 6066, section 3).
-pub const UNRECOGNIZED_NAME: u8 = 112;
-
-/// An alert in the clear: its header, its level, what it says.
+/// An alert in the clear; its level and what it says follow.
 const PLAIN_ALERT_HEADER: [u8; 5] = [21, 3, 3, 0, 2];
+
+/// The level of an alert after which nothing follows.
+const FATAL: u8 = 2;
 
 /// rustls, on one of the two sides.
 pub enum Engine {
@@ -207,11 +207,16 @@ fn encrypt<Data>(
     }
 }
 
-/// Say something else in the alert at the end of the outlet, which is in the clear.
-pub fn replace_alert(outlet: &mut [u8], description: u8) {
-    if let Some([header @ .., _level, said]) = outlet.last_chunk_mut::<7>()
-        && *header == PLAIN_ALERT_HEADER
-    {
-        *said = description;
+/// End the outlet, in which nothing is sealed yet, with this alert; or have the one say it that is
+/// there.
+pub fn end_with_alert(outlet: &mut Vec<u8>, description: u8) {
+    match outlet.last_chunk_mut::<7>() {
+        Some([header @ .., _level, said]) if *header == PLAIN_ALERT_HEADER => {
+            *said = description;
+        }
+        _ => {
+            outlet.extend_from_slice(&PLAIN_ALERT_HEADER);
+            outlet.extend_from_slice(&[FATAL, description]);
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use rustls::{AlertDescription, CertificateError, Error};
+use rustls::{AlertDescription, CertificateError, Error, InvalidMessage, PeerMisbehaved};
 
 use crate::net::Fault;
 
@@ -107,6 +107,22 @@ impl Trouble {
             | Alert::NoApplicationProtocol => Trouble::NothingInCommon,
             _ => Trouble::Refused,
         }
+    }
+}
+
+/// What the peer should be told of this, where rustls says something else or nothing.
+pub(super) fn better_alert(error: &Error) -> Option<AlertDescription> {
+    use AlertDescription as Alert;
+    match error {
+        error if super::server::is_unknown_name(error) => Some(Alert::UnrecognisedName),
+        Error::InvalidMessage(InvalidMessage::MessageTooLarge) => Some(Alert::RecordOverflow),
+        Error::InvalidMessage(InvalidMessage::HandshakePayloadTooLarge) => {
+            Some(Alert::DecodeError)
+        }
+        Error::PeerMisbehaved(PeerMisbehaved::MessageInterleavedWithHandshakeMessage) => {
+            Some(Alert::UnexpectedMessage)
+        }
+        _ => None,
     }
 }
 
