@@ -45,6 +45,7 @@ struct Wish {
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     statistics::check();
+    world::pattern::check();
     let wish = match wish(&arguments) {
         Ok(Some(wish)) => wish,
         Ok(None) => return ExitCode::SUCCESS,

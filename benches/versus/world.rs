@@ -93,6 +93,8 @@ pub struct World {
     listeners: Vec<TcpListener>,
     conns: Slab<Conn>,
     scratch: Box<[u8]>,
+    /// Units that ever began.
+    begun: u32,
 }
 
 enum Conn {
@@ -134,7 +136,7 @@ impl World {
         }
         let scratch = vec![0; 256 * 1024].into_boxed_slice();
         let events = Events::with_capacity(1024);
-        Ok(World { poll, events, listeners, conns: Slab::new(), scratch })
+        Ok(World { poll, events, listeners, conns: Slab::new(), scratch, begun: 0 })
     }
 
     /// Where the backends listen.
@@ -273,7 +275,8 @@ impl World {
             },
         };
         if let Some(Conn::Client(client)) = self.conns.get_mut(index) {
-            client.begin(intended);
+            self.begun = self.begun.wrapping_add(1);
+            client.begin(intended, self.begun);
             self.step(index, run);
         }
     }
@@ -346,10 +349,15 @@ impl World {
                 }
                 Step::Failed(why) => {
                     self.conns.remove(index);
-                    run.resting.retain(|&resting| resting != index);
-                    run.busy = run.busy.saturating_sub(1);
                     run.fail(why);
-                    self.begin_next(run);
+                    match run.resting.iter().position(|&resting| resting == index) {
+                        // Nothing was asked of it: no unit is over.
+                        Some(at) => drop(run.resting.swap_remove(at)),
+                        None => {
+                            run.busy = run.busy.saturating_sub(1);
+                            self.begin_next(run);
+                        }
+                    }
                 }
             },
         }

@@ -1,17 +1,20 @@
 //! A backend's connection: reads what is asked and answers it.
 //!
 //! TCP asks in a head of 64 bytes: three numbers (bytes that follow, bytes to answer, whether to
-//! close then) and noise. HTTP asks by the path, `/ANSWER/` or `/ANSWER/close`, and may have a
-//! body. Which of the two is spoken is seen from the first byte.
+//! close then), the tag, and noise. HTTP asks by the path, `/ANSWER/TAG/` or `/ANSWER/TAG/close`,
+//! and may have a body. Which of the two is spoken is seen from the first byte.
 
 use std::io::{self, Read, Write};
 
 use mio::net::TcpStream;
 
-use super::pattern;
+use super::pattern::{self, TAG_BYTES, Tag};
 
 /// Bytes of a TCP ask's head.
 pub const HEAD_BYTES: usize = 64;
+
+/// Where the tag is in it; noise follows.
+pub const TAG_AT: usize = 32;
 
 /// Longest HTTP head that a backend takes: proxies add some fields.
 const HTTP_HEAD_MAX: usize = 4096;
@@ -23,7 +26,7 @@ pub struct Backend {
     head: Vec<u8>,
     /// What is to come of the body.
     upload: (u64, u64),
-    /// What is to be answered: before it, a head.
+    /// What is to be answered: first the head, and the tag with which the body begins.
     prefix: Vec<u8>,
     prefix_sent: usize,
     answer: (u64, u64),
@@ -123,13 +126,15 @@ impl Backend {
                 u64::from_le_bytes(bytes)
             };
             self.upload = (0, number(8));
-            self.answer = (0, number(16));
+            self.answer = (TAG_BYTES as u64, number(16));
             self.closes = number(24) != 0;
-            return pattern::is_right(&head[32..], 32);
+            let noise = TAG_AT + TAG_BYTES;
+            self.prefix.extend_from_slice(&head[TAG_AT..noise]);
+            return pattern::is_right(&head[noise..], noise as u64);
         }
-        let Some((answer, closes)) = path(head) else { return false };
+        let Some((answer, tag, closes)) = path(head) else { return false };
         self.upload = (0, content_length(head).unwrap_or(0));
-        self.answer = (0, answer);
+        self.answer = (TAG_BYTES as u64, answer);
         self.closes = closes;
         let close = if closes { "Connection: close\r\n" } else { "" };
         let _ = write!(
@@ -137,6 +142,7 @@ impl Backend {
             "HTTP/1.1 200 OK\r\nServer: bench\r\nContent-Type: text/plain\r\n\
              Content-Length: {answer}\r\n{close}\r\n"
         );
+        self.prefix.extend_from_slice(&tag);
         true
     }
 
@@ -180,13 +186,14 @@ fn head_length(head: &[u8]) -> Option<usize> {
     head.windows(4).position(|it| it == b"\r\n\r\n").map(|at| at + 4)
 }
 
-/// What is asked for: bytes of the answer, and whether to close.
-fn path(head: &[u8]) -> Option<(u64, bool)> {
+/// What is asked for: bytes of the answer, its tag, and whether to close.
+fn path(head: &[u8]) -> Option<(u64, Tag, bool)> {
     let line = head.split(|&byte| byte == b'\r').next()?;
     let path = line.split(|&byte| byte == b' ').nth(1)?;
     let text = std::str::from_utf8(path).ok()?;
     let (number, rest) = text.strip_prefix('/')?.split_once('/')?;
-    Some((number.parse().ok()?, rest == "close"))
+    let (tag, rest) = rest.split_once('/')?;
+    Some((number.parse().ok()?, tag.as_bytes().try_into().ok()?, rest == "close"))
 }
 
 /// The value of Content-Length, if there is one.

@@ -5,8 +5,9 @@ use std::time::Instant;
 
 use mio::net::TcpStream;
 
-use super::backend::{HEAD_BYTES, content_length};
-use super::{After, Script, pattern};
+use super::backend::{HEAD_BYTES, TAG_AT, content_length};
+use super::pattern::{self, TAG_BYTES, Tag};
+use super::{After, Script};
 use crate::peers::Protocol;
 
 /// A client's connection.
@@ -16,6 +17,9 @@ pub struct Client {
     /// When the unit under way should have begun.
     intended: Instant,
     asked: Vec<u8>,
+    /// Where the tag is in it.
+    tag_at: usize,
+    tag: Tag,
     /// Bytes of `asked` and of the upload that are sent.
     sent: (usize, u64),
     head: Vec<u8>,
@@ -46,8 +50,8 @@ pub enum Step {
 impl Client {
     /// A connection that is under way.
     pub fn new(stream: TcpStream, script: Script) -> Client {
-        let asked = match script.protocol {
-            Protocol::Tcp => tcp_ask(&script),
+        let (asked, tag_at) = match script.protocol {
+            Protocol::Tcp => (tcp_ask(&script), TAG_AT),
             Protocol::Http => http_ask(&script),
         };
         Client {
@@ -55,6 +59,8 @@ impl Client {
             script,
             intended: Instant::now(),
             asked,
+            tag_at,
+            tag: Tag::default(),
             sent: (0, 0),
             head: Vec::with_capacity(512),
             phase: Phase::Resting,
@@ -62,9 +68,11 @@ impl Client {
         }
     }
 
-    /// A unit begins.
-    pub fn begin(&mut self, intended: Instant) {
+    /// A unit begins, the one with this number.
+    pub fn begin(&mut self, intended: Instant, number: u32) {
         self.intended = intended;
+        self.tag = pattern::tag(number);
+        self.asked[self.tag_at..][..TAG_BYTES].copy_from_slice(&self.tag);
         self.sent = (0, 0);
         self.received = 0;
         self.head.clear();
@@ -167,7 +175,7 @@ impl Client {
         if self.phase != Phase::Body || bytes.len() as u64 > room {
             return Err("more bytes than were asked for".to_owned());
         }
-        if !pattern::is_right(bytes, self.received) {
+        if !pattern::answers(bytes, self.received, &self.tag) {
             return Err(format!("a wrong byte after {}", self.received));
         }
         self.received += bytes.len() as u64;
@@ -197,7 +205,8 @@ fn tcp_ask(script: &Script) -> Vec<u8> {
     head
 }
 
-fn http_ask(script: &Script) -> Vec<u8> {
+/// With the place of the tag.
+fn http_ask(script: &Script) -> (Vec<u8>, usize) {
     let (path, field) = match script.after {
         After::Keep => ("", ""),
         After::ClientCloses => ("", "Connection: close\r\n"),
@@ -209,10 +218,12 @@ fn http_ask(script: &Script) -> Vec<u8> {
         upload => format!("Content-Length: {upload}\r\n"),
     };
     let method = if script.upload == 0 { "GET" } else { "PUT" };
-    format!(
-        "{method} /{answer}/{path} HTTP/1.1\r\nHost: bench.example:8080\r\n\
+    let before = format!("{method} /{answer}/");
+    let after = format!(
+        "/{path} HTTP/1.1\r\nHost: bench.example:8080\r\n\
          User-Agent: pointsman-bench/1\r\nAccept: */*\r\nAccept-Encoding: gzip\r\n\
          {field}{body}\r\n"
-    )
-    .into_bytes()
+    );
+    let tag = [b'-'; TAG_BYTES];
+    ([before.as_bytes(), &tag, after.as_bytes()].concat(), before.len())
 }
