@@ -134,7 +134,6 @@ fn heads(criterion: &mut Criterion) {
 fn bodies(criterion: &mut Criterion) {
     const PAYLOAD: usize = 64 * 1024;
     let mut group = criterion.benchmark_group("body");
-    group.throughput(Throughput::Bytes(PAYLOAD as u64));
     let (mut spans, mut trailers, mut out) = (Vec::new(), Vec::new(), Outgoing::new());
     for size in [128, 4_096, PAYLOAD] {
         let input = chunked(PAYLOAD, size);
@@ -203,7 +202,8 @@ fn timers(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// One pick with a connection more and one less, by algorithm and number of backends.
+/// One pick with a connection more and one less, by algorithm and number of backends; and what it
+/// costs that the set has changed.
 fn all_picks(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("pick");
     for row in Algorithm::ALL {
@@ -214,12 +214,11 @@ fn all_picks(criterion: &mut Criterion) {
                 bencher.iter(|| scene.pick(now));
             });
         }
+        let mut scene = Scene::new(row.algorithm, 1_000);
+        group.bench_function(BenchmarkId::new(row.name, "1000-set-changed"), |bencher| {
+            bencher.iter(|| scene.rebuild());
+        });
     }
-    // What a change of health or weight costs the algorithm with the largest table.
-    let mut scene = Scene::new(Algorithm::ConsistentHash, 1_000);
-    group.bench_function("consistent-hash-rebuilt/1000", |bencher| {
-        bencher.iter(|| scene.rebuild());
-    });
     group.finish();
 }
 
@@ -241,7 +240,8 @@ fn buffers(criterion: &mut Criterion) {
     let parse = parse_request(BROWSER, &mut Scan::default(), &mut fields);
     let Parse::Done(head) = parse else { panic!("{parse:?}") };
     rewrite::request(&head, &fields, BROWSER, &FORWARD, &mut out);
-    group.throughput(Throughput::Bytes(out.len() as u64));
+    group.finish();
+    let mut group = criterion.benchmark_group("outgoing");
     group.bench_function("head-as-slices", |bencher| {
         bencher.iter(|| {
             let mut slices = [IoSlice::new(&[]); 64];
