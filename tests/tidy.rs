@@ -69,6 +69,27 @@ fn files_functions_and_lines_are_short() {
     every_source(rules::short_lines);
 }
 
+/// They are compared with, and read as examples.
+#[test]
+fn the_peers_are_tidy_too() {
+    let sources = source::sources_of_package("benches/peers");
+    assert!(sources.len() > 5, "where are they?");
+    let rules: [fn(&Source) -> Vec<Breach>; 6] = [
+        rules::short_file,
+        rules::short_functions,
+        rules::short_lines,
+        rules::header,
+        rules::no_leftovers,
+        rules::no_unsafe,
+    ];
+    none(
+        &sources
+            .iter()
+            .flat_map(|file| rules.iter().flat_map(|rule| rule(file)))
+            .collect::<Vec<_>>(),
+    );
+}
+
 #[test]
 fn every_file_says_what_it_is() {
     every_source(rules::header);

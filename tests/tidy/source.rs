@@ -171,8 +171,12 @@ pub fn read(path: &str) -> String {
 /// Every file of the project that ends in `extension`, sorted. What is built and what is hidden is
 /// left out, and so is every folder that is a package of its own.
 pub fn files(extension: &str) -> Vec<String> {
+    files_below("", extension)
+}
+
+fn files_below(folder: &str, extension: &str) -> Vec<String> {
     let mut found = Vec::new();
-    let mut waiting = vec![top().to_path_buf()];
+    let mut waiting = vec![top().join(folder)];
     while let Some(folder) = waiting.pop() {
         let entries = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{error}"));
         for path in entries.map(|entry| entry.unwrap().path()) {
@@ -202,6 +206,12 @@ pub fn sources() -> Vec<Source> {
         }
     }
     sources
+}
+
+/// The Rust files of a package of its own within this one.
+pub fn sources_of_package(folder: &str) -> Vec<Source> {
+    let files = files_below(&format!("{folder}/src"), ".rs");
+    files.iter().map(|path| Source::new(path, &read(path))).collect()
 }
 
 pub fn line_of(text: &str, byte: usize) -> usize {
