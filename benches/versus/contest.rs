@@ -49,6 +49,9 @@ pub struct Entry {
     pub configuration: String,
 }
 
+/// Whose cost is divided by everybody's.
+pub const OURS: &str = "pointsman";
+
 /// Foreign load above which a round is done again, as long as there are rounds to spare.
 const FOREIGN_MAX: f64 = 0.10;
 
@@ -104,10 +107,13 @@ pub fn play(
             all.push(turn);
         }
     }
-    let ours: Vec<f64> = turns.first().into_iter().flatten().map(|turn| turn.cost).collect();
+    let first = running.iter().position(|running| running.name == OURS);
+    let ours = first.map(|index| turns[index].clone()).unwrap_or_default();
     for (running, turns) in running.iter().zip(&turns) {
         entries.push(Entry::of(running, row, turns, &ours));
     }
+    let place = |entry: &Entry| peers.iter().position(|(name, _)| *name == entry.peer);
+    entries.sort_by_key(place);
     drop(running);
     if effort.counts
         && let Kind::Work { script, per_unit, .. } = row.kind
@@ -350,9 +356,15 @@ impl Turn {
 }
 
 impl Entry {
-    fn of(running: &Running, row: &Row, turns: &[Turn], ours: &[f64]) -> Entry {
+    fn of(running: &Running, row: &Row, turns: &[Turn], ours: &[Turn]) -> Entry {
         let costs: Vec<f64> = turns.iter().map(|turn| turn.cost).collect();
-        let ratios: Vec<f64> = ours.iter().zip(&costs).map(|(us, them)| us / them).collect();
+        let pairs = ours.iter().zip(turns);
+        // Who makes errors is not compared, however fast; where errors are the row, they are told.
+        let counts_errors = matches!(row.kind, Kind::Churn);
+        let is_sound = |turn: &Turn| turn.errors == 0 || counts_errors;
+        let are_sound = ours.iter().chain(turns).all(is_sound);
+        let ratios: Vec<f64> =
+            pairs.filter(|_| are_sound).map(|(us, them)| us.cost / them.cost).collect();
         let notes: Vec<f64> = turns.iter().map(|turn| turn.note).collect();
         let note = match row.kind {
             Kind::Work { unit, .. } => format!("{} {unit}s a second", Figure(median(&notes))),

@@ -12,7 +12,9 @@ use crate::statistics::estimate;
 /// Whether a goal was met: the upper end of the interval says so.
 fn verdict(entry: &Entry) -> String {
     match entry.goal {
+        None if entry.errors > 0 => "FAILED".to_owned(),
         None => String::new(),
+        Some(goal) if entry.errors > 0 => format!("{goal:.2} FAILED"),
         Some(goal) if entry.ratio.high <= goal => format!("{goal:.2} met"),
         Some(goal) if entry.ratio.high.is_finite() => format!("{goal:.2} missed"),
         Some(goal) => format!("{goal:.2} ?"),
