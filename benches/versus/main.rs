@@ -155,6 +155,9 @@ fn choose(names: Option<&[String]>) -> Result<Vec<(String, Peer)>, String> {
     };
     let mut chosen: Vec<(String, Peer)> =
         all.iter().filter(wanted).map(|peer| (peer.name.to_owned(), *peer)).collect();
+    for (_, peer) in &mut chosen {
+        peer.requested = names.is_some();
+    }
     if let Some((_, ours)) = chosen.first().cloned() {
         chosen.push(("pointsman-again".to_owned(), ours));
     }

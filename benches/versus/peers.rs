@@ -53,6 +53,8 @@ pub struct Peer {
     pub protocols: &'static [Protocol],
     /// A variant that says something about another peer's tuning; it runs when asked for by name.
     pub on_request: bool,
+    /// It was: what takes long to build is built then.
+    pub requested: bool,
     kind: Kind,
 }
 
@@ -81,18 +83,22 @@ const BACKLOG: u32 = 4_096;
 /// Everybody, pointsman first.
 pub fn all() -> Vec<Peer> {
     use Kind::{HaProxy, Nginx, Ours, Pointsman, Sozu};
-    let peer = |name, protocols, kind| Peer { name, protocols, on_request: false, kind };
-    let variant = |name, protocols, kind| Peer { name, protocols, on_request: true, kind };
+    let peer = |name, protocols, kind| {
+        let (on_request, requested) = (false, false);
+        Peer { name, protocols, on_request, requested, kind }
+    };
+    let variant =
+        |name, protocols, kind| Peer { on_request: true, ..peer(name, protocols, kind) };
     vec![
         peer("pointsman", BOTH, Pointsman),
         peer("floor", TCP, Ours(&ours::FLOOR)),
         peer("haproxy", BOTH, HaProxy(haproxy::Variant::Copies)),
         peer("haproxy-splice-64k", BOTH, HaProxy(haproxy::Variant::Splices(64 * 1024))),
         peer("haproxy-splice-1m", BOTH, HaProxy(haproxy::Variant::Splices(1024 * 1024))),
-        variant("haproxy-64k", BOTH, HaProxy(haproxy::Variant::Buffers(64 * 1024))),
+        peer("haproxy-64k", BOTH, HaProxy(haproxy::Variant::Buffers(64 * 1024))),
         variant("haproxy-plain", HTTP, HaProxy(haproxy::Variant::Plain)),
         peer("nginx", BOTH, Nginx(nginx::Variant::Usual)),
-        variant("nginx-64k", BOTH, Nginx(nginx::Variant::Buffers64k)),
+        peer("nginx-64k", BOTH, Nginx(nginx::Variant::Buffers64k)),
         variant("nginx-closes-both", TCP, Nginx(nginx::Variant::ClosesBoth)),
         variant("nginx-plain", HTTP, Nginx(nginx::Variant::Plain)),
         peer("sozu", BOTH, Sozu),
@@ -115,7 +121,7 @@ impl Peer {
             Kind::HaProxy(_) => haproxy::version(),
             Kind::Nginx(_) => nginx::version(self.protocols),
             Kind::Sozu => sozu::version(),
-            Kind::Ours(program) => program.version(),
+            Kind::Ours(program) => program.version(self.requested),
         }
     }
 

@@ -42,12 +42,10 @@ pub const HYPER_MULTI_THREAD: Program =
 /// Large, and slow to build: only when asked for, or when it is there.
 pub const PINGORA: Program = Program { name: "pingora-proxy", flags: &[], of: Some("pingora") };
 
-/// Set to anything, the environment asks for Pingora to be built.
-const ASKS_FOR_PINGORA: &str = "VERSUS_PINGORA";
-
 impl Program {
-    pub fn version(&self) -> Result<String, String> {
-        self.place()?;
+    /// Builds it, if that has not been done; what takes minutes, only if it was `requested`.
+    pub fn version(&self, requested: bool) -> Result<String, String> {
+        self.place(requested)?;
         let Some(package) = self.of else { return Ok(format!("{}, ours", self.name)) };
         let lock = std::fs::read_to_string(package_directory().join("Cargo.lock"))
             .map_err(|error| format!("benches/peers/Cargo.lock: {error}"))?;
@@ -58,15 +56,15 @@ impl Program {
     }
 
     pub fn launch(&self, scene: &Scene<'_>) -> io::Result<Launch> {
-        let program = self.place().map_err(io::Error::other)?.join(self.name);
+        let program = self.place(false).map_err(io::Error::other)?.join(self.name);
         let mut flags = vec![("--listen", scene.listen.to_string())];
         flags.extend(scene.backends.iter().map(|address| ("--backend", address.to_string())));
         flags.extend(self.flags.iter().map(|&(flag, value)| (flag, value.to_owned())));
         Ok(Launch::by_flags(&program, &flags))
     }
 
-    fn place(&self) -> Result<&'static Path, String> {
-        if self.name == PINGORA.name { built_pingora() } else { built() }
+    fn place(&self, requested: bool) -> Result<&'static Path, String> {
+        if self.name == PINGORA.name { built_pingora(requested) } else { built() }
     }
 }
 
@@ -89,20 +87,16 @@ fn built() -> Result<&'static Path, String> {
 
 /// The same for Pingora. By itself, for its packages ask for other features of tokio, and what it
 /// does not need for itself must not change the others.
-fn built_pingora() -> Result<&'static Path, String> {
+fn built_pingora(requested: bool) -> Result<&'static Path, String> {
     static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    let build = || {
-        let target = target()?.join("pingora");
-        if !target.join("release").join(PINGORA.name).exists() {
-            if std::env::var_os(ASKS_FOR_PINGORA).is_none() {
-                return Err(format!(
-                    "not built: {ASKS_FOR_PINGORA}=1 asks for it; needs cmake"
-                ));
-            }
-            eprintln!("building Pingora, once; it takes some minutes");
+    let target = target()?.join("pingora");
+    if !target.join("release").join(PINGORA.name).exists() {
+        if !requested {
+            return Err("not built; --peers pingora builds it, which needs cmake".to_owned());
         }
-        build(&target, &["--features", "pingora", "--bin", PINGORA.name])
-    };
+        eprintln!("building Pingora, once; it takes some minutes");
+    }
+    let build = || build(&target, &["--features", "pingora", "--bin", PINGORA.name]);
     BUILT.get_or_init(build).as_deref().map_err(String::clone)
 }
 
