@@ -1,7 +1,7 @@
 //! What is compared, a row each: the work, its unit, and the goal against each peer.
 
 use crate::peers::Protocol;
-use crate::world::{After, Script};
+use crate::world::{After, Script, Turns};
 
 /// A line of the comparison.
 #[derive(Debug, Clone, Copy)]
@@ -40,7 +40,7 @@ const GIB: u64 = 1024 * MIB;
 const PART: u64 = 128 * MIB;
 
 const fn script(protocol: Protocol, answer: u64, after: After) -> Script {
-    Script { protocol, clients: CLIENTS, upload: 0, answer, after }
+    Script { protocol, clients: CLIENTS, upload: 0, answer, turns: Turns::One, after }
 }
 
 const fn tcp(answer: u64) -> Script {
@@ -51,8 +51,8 @@ const fn http(answer: u64) -> Script {
     script(Protocol::Http, answer, After::Keep)
 }
 
-const fn stream(upload: u64, answer: u64) -> Kind {
-    let script = Script { clients: 1, upload, ..tcp(answer) };
+const fn stream(upload: u64, answer: u64, turns: Turns) -> Kind {
+    let script = Script { clients: 1, upload, turns, ..tcp(answer) };
     Kind::Work { script, unit: "GiB", per_unit: (GIB / PART) as f64 }
 }
 
@@ -105,13 +105,19 @@ pub const ROWS: &[Row] = &[
     Row {
         name: "tcp-stream-1g-down",
         what: "a stream from the backend, on one connection",
-        kind: stream(0, PART),
+        kind: stream(0, PART, Turns::One),
         goals: STREAM_GOALS,
     },
     Row {
         name: "tcp-stream-1g-up",
         what: "a stream to the backend, on one connection",
-        kind: stream(PART, 64),
+        kind: stream(PART, 64, Turns::One),
+        goals: STREAM_GOALS,
+    },
+    Row {
+        name: "tcp-stream-1g-both",
+        what: "streams both ways at once on one connection, half a GiB each",
+        kind: stream(PART / 2, PART / 2, Turns::Both),
         goals: STREAM_GOALS,
     },
     Row {

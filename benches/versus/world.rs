@@ -49,8 +49,20 @@ pub struct Script {
     pub upload: u64,
     /// Bytes of the body of the answer.
     pub answer: u64,
+    /// When the answer begins.
+    pub turns: Turns,
     /// What becomes of a connection after an answer.
     pub after: After,
+}
+
+/// When an answer begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turns {
+    /// When all is asked.
+    One,
+    /// When the ask's head has come: bytes go both ways at once. The last byte waits until all is
+    /// asked, so that an answer is still the receipt for what was sent. TCP only.
+    Both,
 }
 
 /// What becomes of a connection after an answer.
@@ -437,6 +449,7 @@ impl Default for Script {
             clients: 1,
             upload: 0,
             answer: 1024,
+            turns: Turns::One,
             after: After::Keep,
         }
     }

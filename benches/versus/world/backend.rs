@@ -1,8 +1,9 @@
 //! A backend's connection: reads what is asked and answers it.
 //!
-//! TCP asks in a head of 64 bytes: three numbers (bytes that follow, bytes to answer, whether to
-//! close then), the tag, and noise. HTTP asks by the path, `/ANSWER/TAG/` or `/ANSWER/TAG/close`,
-//! and may have a body. Which of the two is spoken is seen from the first byte.
+//! TCP asks in a head of 64 bytes: three numbers (bytes that follow, bytes to answer, and what to
+//! do differently), the tag, and noise. HTTP asks by the path, `/ANSWER/TAG/` or
+//! `/ANSWER/TAG/close`, and may have a body. Which of the two is spoken is seen from the first
+//! byte.
 
 use std::io::{self, Read, Write};
 
@@ -15,6 +16,12 @@ pub const HEAD_BYTES: usize = 64;
 
 /// Where the tag is in it; noise follows.
 pub const TAG_AT: usize = 32;
+
+/// In the third number: close after the answer.
+pub const CLOSES: u64 = 1;
+
+/// In the third number: answer at once, but keep the last byte until all is asked.
+pub const AT_ONCE: u64 = 2;
 
 /// Longest HTTP head that a backend takes: proxies add some fields.
 const HTTP_HEAD_MAX: usize = 4096;
@@ -31,6 +38,7 @@ pub struct Backend {
     prefix_sent: usize,
     answer: (u64, u64),
     answering: bool,
+    at_once: bool,
     closes: bool,
     writable: bool,
 }
@@ -46,6 +54,7 @@ impl Backend {
             prefix_sent: 0,
             answer: (0, 0),
             answering: false,
+            at_once: false,
             closes: false,
             writable: true,
         }
@@ -62,10 +71,9 @@ impl Backend {
                     // An edge will tell of the next ask.
                     Ok(true) if drained => return false,
                     Ok(true) => {}
-                    Ok(false) => {
-                        // What is asked meanwhile waits; the end of it is news all the same.
-                        return false;
-                    }
+                    // What is asked meanwhile waits, unless the answer waits for it.
+                    Ok(false) if drained || self.upload.0 == self.upload.1 => return false,
+                    Ok(false) => {}
                     Err(_) => return true,
                 }
             }
@@ -109,7 +117,7 @@ impl Backend {
                 self.head.clear();
                 bytes = &bytes[length - before..];
             }
-            if self.upload.0 == self.upload.1 {
+            if self.at_once || self.upload.0 == self.upload.1 {
                 self.answering = true;
             }
         }
@@ -127,7 +135,8 @@ impl Backend {
             };
             self.upload = (0, number(8));
             self.answer = (TAG_BYTES as u64, number(16));
-            self.closes = number(24) != 0;
+            self.closes = number(24) & CLOSES != 0;
+            self.at_once = number(24) & AT_ONCE != 0;
             let noise = TAG_AT + TAG_BYTES;
             self.prefix.extend_from_slice(&head[TAG_AT..noise]);
             return pattern::is_right(&head[noise..], noise as u64);
@@ -135,7 +144,7 @@ impl Backend {
         let Some((answer, tag, closes)) = path(head) else { return false };
         self.upload = (0, content_length(head).unwrap_or(0));
         self.answer = (TAG_BYTES as u64, answer);
-        self.closes = closes;
+        (self.closes, self.at_once) = (closes, false);
         let close = if closes { "Connection: close\r\n" } else { "" };
         let _ = write!(
             self.prefix,
@@ -148,11 +157,13 @@ impl Backend {
 
     /// `Ok(true)`: the answer is sent.
     fn send(&mut self) -> io::Result<bool> {
-        while self.prefix_sent < self.prefix.len() || self.answer.0 < self.answer.1 {
+        let kept_back = u64::from(self.upload.0 < self.upload.1);
+        let end = self.answer.1.saturating_sub(kept_back);
+        while self.prefix_sent < self.prefix.len() || self.answer.0 < end {
             if !self.writable {
                 return Ok(false);
             }
-            let passage = pattern::passage(self.answer.0, self.answer.1);
+            let passage = pattern::passage(self.answer.0, end);
             let rest = &self.prefix[self.prefix_sent..];
             let slices = [io::IoSlice::new(rest), io::IoSlice::new(passage)];
             let sent = match (rest.len(), passage.len()) {
@@ -173,8 +184,8 @@ impl Backend {
                 Err(error) => return Err(error),
             }
         }
-        self.answering = false;
-        Ok(true)
+        self.answering = kept_back > 0;
+        Ok(!self.answering)
     }
 }
 

@@ -5,9 +5,9 @@ use std::time::Instant;
 
 use mio::net::TcpStream;
 
-use super::backend::{HEAD_BYTES, TAG_AT, content_length};
+use super::backend::{AT_ONCE, CLOSES, HEAD_BYTES, TAG_AT, content_length};
 use super::pattern::{self, TAG_BYTES, Tag};
-use super::{After, Script};
+use super::{After, Script, Turns};
 use crate::peers::Protocol;
 
 /// A client's connection.
@@ -100,8 +100,8 @@ impl Client {
         }
         let was_sent = self.is_sent();
         match self.send() {
-            // Just asked: an edge will tell of the answer.
-            Ok(true) if !was_sent => return Step::Wait,
+            // Just asked: an edge will tell of the answer, unless it has come already.
+            Ok(true) if !was_sent && self.script.turns == Turns::One => return Step::Wait,
             Ok(true) => {}
             // An upload's answer cannot come before its end, but an error can.
             Ok(false) if self.received == 0 && self.sent == (0, 0) => return Step::Wait,
@@ -145,6 +145,9 @@ impl Client {
                         return Step::Failed(why);
                     }
                     if self.phase == Phase::Body && self.received == self.script.answer {
+                        if !self.is_sent() {
+                            return Step::Failed("an answer before all was asked".to_owned());
+                        }
                         if self.script.after == After::Keep {
                             self.phase = Phase::Resting;
                             return Step::Done { closed: false };
@@ -196,9 +199,10 @@ impl Client {
 }
 
 fn tcp_ask(script: &Script) -> Vec<u8> {
-    let closes = u64::from(script.after != After::Keep);
+    let closes = if script.after == After::Keep { 0 } else { CLOSES };
+    let at_once = if script.turns == Turns::Both { AT_ONCE } else { 0 };
     let mut head = vec![0; 8];
-    for number in [script.upload, script.answer, closes] {
+    for number in [script.upload, script.answer, closes | at_once] {
         head.extend_from_slice(&number.to_le_bytes());
     }
     head.extend_from_slice(pattern::passage(32, HEAD_BYTES as u64));
