@@ -12,19 +12,25 @@
 //! `cargo test --benches`, one short turn shows that it works.
 
 mod contest;
+mod counts;
 mod measure;
 mod peers;
+mod picking;
+#[path = "../common/picks.rs"]
+mod picks;
+mod plan;
 mod plot;
 mod report;
 mod rows;
 mod stage;
 mod statistics;
+mod turns;
 mod world;
 
 use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use contest::Effort;
 use getopts::Options;
@@ -46,6 +52,7 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     statistics::check();
     world::pattern::check();
+    measure::check();
     let wish = match wish(&arguments) {
         Ok(Some(wish)) => wish,
         Ok(None) => return ExitCode::SUCCESS,
@@ -69,14 +76,14 @@ fn options() -> Options {
     let mut options = Options::new();
     options
         .optopt("", "peers", "only these, beside pointsman; separated by commas", "NAMES")
-        .optopt("", "rounds", "turns of each peer in a row (7)", "N")
-        .optopt("", "seconds", "of a turn (0.4)", "S")
+        .optopt("", "rounds", "turns of each peer in a row of work (7)", "N")
+        .optopt("", "seconds", "of a turn (0.25)", "S")
         .optopt("", "connections", "that rest while memory is measured (6000)", "N")
         .optflag("", "counts", "count system calls and instructions as well (strace, valgrind)")
         .optopt("", "json", "write the figures there", "FILE")
         .optopt("", "markdown", "write the tables there", "FILE")
         .optopt("", "plots", "write a picture of each row there", "DIRECTORY")
-        .optflag("", "list", "say which rows and peers there are")
+        .optflag("", "list", "say which rows and peers there are, and how long this would take")
         .optflag("h", "help", "say this")
         // What cargo adds by itself.
         .optflag("", "bench", "");
@@ -88,10 +95,6 @@ fn wish(arguments: &[String]) -> Result<Option<Wish>, String> {
     let given = options.parse(arguments).map_err(|wrong| wrong.to_string())?;
     if given.opt_present("help") {
         println!("{}", options.usage("cargo bench --bench versus -- [ROW...] [options]"));
-        return Ok(None);
-    }
-    if given.opt_present("list") {
-        list();
         return Ok(None);
     }
     let measured = given.opt_present("bench") || !given.free.is_empty();
@@ -107,7 +110,7 @@ fn wish(arguments: &[String]) -> Result<Option<Wish>, String> {
         rounds: number("rounds", if measured { 7.0 } else { 1.0 }, 1.0)? as usize,
         time: Duration::from_secs_f64(number(
             "seconds",
-            if measured { 0.4 } else { 0.2 },
+            if measured { 0.25 } else { 0.2 },
             0.01,
         )?),
         connections: number("connections", 6_000.0, 1.0)? as usize,
@@ -130,9 +133,14 @@ fn wish(arguments: &[String]) -> Result<Option<Wish>, String> {
         };
         rows = given.free.iter().map(find).collect::<Result<_, _>>()?;
     }
+    let peers = choose(names.as_deref())?;
+    if given.opt_present("list") {
+        list(&rows, peers, effort);
+        return Ok(None);
+    }
     Ok(Some(Wish {
         rows,
-        peers: choose(names.as_deref())?,
+        peers,
         effort,
         json: given.opt_str("json").map(PathBuf::from),
         markdown: given.opt_str("markdown").map(PathBuf::from),
@@ -143,7 +151,10 @@ fn wish(arguments: &[String]) -> Result<Option<Wish>, String> {
 /// pointsman first, itself once more last: what differs between the two is noise.
 fn choose(names: Option<&[String]>) -> Result<Vec<(String, Peer)>, String> {
     let all = peers::all();
-    let known = |name: &&String| all.iter().any(|peer| peer.name == **name);
+    // Without a proxy it is measured anyhow.
+    let known = |name: &&String| {
+        **name == contest::DIRECT || all.iter().any(|peer| peer.name == **name)
+    };
     if let Some(unknown) = names.unwrap_or_default().iter().find(|name| !known(name)) {
         let known: Vec<&str> = all.iter().map(|peer| peer.name).collect();
         return Err(format!("--peers: found '{unknown}', want some of {}", known.join(", ")));
@@ -164,7 +175,7 @@ fn choose(names: Option<&[String]>) -> Result<Vec<(String, Peer)>, String> {
     Ok(chosen)
 }
 
-fn list() {
+fn list(rows: &[&Row], peers: Vec<(String, Peer)>, effort: Effort) {
     println!("rows:");
     for row in ROWS {
         println!("  {:<24}{}", row.name, row.what);
@@ -175,6 +186,10 @@ fn list() {
         let asked = if peer.on_request { " (when asked for)" } else { "" };
         println!("  {:<28}{said}{asked}", peer.name);
     }
+    println!("  {:<28}no proxy: the limit, measured with every row", contest::DIRECT);
+    let here: Vec<_> = peers.into_iter().filter(|(_, peer)| peer.version().is_ok()).collect();
+    let time = plan::about(plan::time(rows, &here, effort));
+    println!("a run of {} rows with {} peers takes {time}", rows.len(), here.len());
 }
 
 /// Whether all went without an error.
@@ -198,6 +213,9 @@ fn run(wish: Wish) -> std::io::Result<bool> {
             Err(why) => eprintln!("without {name}: {why}"),
         }
     }
+    let time = plan::about(plan::time(&wish.rows, &here, wish.effort));
+    eprintln!("{} rows, {} peers: {time}", wish.rows.len(), here.len());
+    let began = Instant::now();
     let mut world = World::new()?;
     let mut results = Vec::new();
     for row in wish.rows {
@@ -211,6 +229,7 @@ fn run(wish: Wish) -> std::io::Result<bool> {
         }
         results.push(result);
     }
+    eprintln!("took {} seconds", began.elapsed().as_secs());
     if let Some(file) = &wish.json {
         fs::write(file, report::json(&results, wish.effort))?;
     }

@@ -67,60 +67,84 @@ pub fn kept_waiting_ns() -> u64 {
     waited.unwrap_or(0) + stolen.unwrap_or(0) * TICK_NS
 }
 
-/// System calls of a peer while `work` goes on: all, and those of them that only wait.
+/// How long a peer waited for its processor while others had it, in nanoseconds. Of one with
+/// several threads that cannot be said: they wait for each other.
+pub fn waited_ns(root: u32) -> u64 {
+    let family = family(root);
+    let tasks = |pid: &u32| fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten();
+    if family.iter().flat_map(tasks).count() != 1 {
+        return 0;
+    }
+    let stat = fs::read_to_string(format!("/proc/{root}/schedstat")).unwrap_or_default();
+    stat.split_whitespace().nth(1).and_then(|it| it.parse().ok()).unwrap_or(0)
+}
+
+/// System calls of a peer while `work` goes on, but for those that only wait: how many of these
+/// there are is a matter of how much comes at once.
 pub fn calls(
     root: u32,
     directory: &Path,
     work: &mut dyn FnMut() -> io::Result<()>,
-) -> Result<(u64, u64), String> {
+) -> Result<u64, String> {
     let file = directory.join("strace");
     let mut strace = Command::new("strace");
     strace.args(["-f", "-c", "-qq", "-o"]).arg(&file);
-    for pid in family(root) {
+    let family = family(root);
+    for pid in &family {
         strace.args(["-p", &pid.to_string()]);
     }
     let spawned = strace.stdin(Stdio::null()).stderr(Stdio::null()).spawn();
     let mut strace = spawned.map_err(|error| format!("strace: {error}"))?;
-    wait_for_tracer(root);
-    let worked = work().map_err(|error| error.to_string());
+    let traced = wait_for_tracer(&family);
+    let worked = if traced { work().map_err(|error| error.to_string()) } else { Ok(()) };
     if let Some(pid) = rustix::process::Pid::from_raw(strace.id() as i32) {
         // Failing, it has ended by itself, and its table says how far it came.
         let _ = rustix::process::kill_process(pid, rustix::process::Signal::INT);
     }
     strace.wait().map_err(|error| format!("strace: {error}"))?;
     worked?;
+    if !traced {
+        return Err("strace does not get hold of it; may it trace?".to_owned());
+    }
     let table = fs::read_to_string(&file).map_err(|error| format!("strace: {error}"))?;
     Ok(count_calls(&table))
 }
 
-fn wait_for_tracer(pid: u32) {
-    let traced = || {
-        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-        !status.contains("TracerPid:\t0\n")
+/// Whether it came, to all threads of all of them.
+fn wait_for_tracer(pids: &[u32]) -> bool {
+    let tasks = |pid: &u32| fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten();
+    let is_traced = |task: io::Result<fs::DirEntry>| {
+        let status = task.and_then(|task| fs::read_to_string(task.path().join("status")));
+        !status.unwrap_or_default().contains("TracerPid:\t0\n")
     };
     for _ in 0..100 {
-        if traced() {
-            return;
+        if pids.iter().flat_map(tasks).all(is_traced) {
+            return true;
         }
         std::thread::sleep(Duration::from_millis(20));
     }
+    false
 }
 
 /// Rows of `strace -c`: `% seconds usecs calls [errors] name`.
-fn count_calls(table: &str) -> (u64, u64) {
-    let (mut all, mut waits) = (0, 0);
-    for line in table.lines() {
+fn count_calls(table: &str) -> u64 {
+    let waits = |name: &str| name.starts_with("epoll_") && name.contains("wait");
+    let calls = table.lines().filter_map(|line| {
         let words: Vec<&str> = line.split_whitespace().collect();
-        let (Some(name), Some(Ok(count))) =
-            (words.last(), words.get(3).map(|it| it.parse::<u64>()))
-        else {
-            continue;
-        };
-        if *name != "total" {
-            all += count;
-            waits +=
-                if name.starts_with("epoll_") && name.contains("wait") { count } else { 0 };
-        }
-    }
-    (all, waits)
+        let (name, count) = (words.last()?, words.get(3)?.parse::<u64>().ok()?);
+        (*name != "total" && !waits(name)).then_some(count)
+    });
+    calls.sum()
+}
+
+/// What is read from a table of strace, asserted with every benchmark.
+pub fn check() {
+    let table = "% time     seconds  usecs/call     calls    errors syscall\n\
+        ------ ----------- ----------- --------- --------- ----------------\n \
+        50.00    0.000100           1       100        10 recvfrom\n \
+        30.00    0.000060           1        60           sendto\n \
+        20.00    0.000040           1        40           epoll_wait\n\
+        ------ ----------- ----------- --------- --------- ----------------\n\
+        100.00    0.000200           1       200        10 total\n";
+    assert_eq!(count_calls(table), 160);
 }

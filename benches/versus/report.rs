@@ -9,6 +9,9 @@ use pointsman::json;
 use crate::contest::{Effort, Entry, Figure, Result};
 use crate::statistics::estimate;
 
+/// The part of the time from which on a row says that others ran.
+const DISTURBED: f64 = 0.03;
+
 /// Whether a goal was met: the upper end of the interval says so.
 fn verdict(entry: &Entry) -> String {
     match entry.goal {
@@ -30,6 +33,9 @@ fn ratio(entry: &Entry) -> String {
 }
 
 fn cost(entry: &Entry) -> String {
+    if entry.costs.is_empty() {
+        return "-".to_owned();
+    }
     let it = estimate(&entry.costs);
     format!("{} [{}-{}]", Figure(it.median), Figure(it.low), Figure(it.high))
 }
@@ -70,10 +76,13 @@ pub fn table(result: &Result, effort: Effort) -> String {
             let _ = writeln!(text, "  {:<26}!! {} errors: {why}", "", entry.errors);
         }
     }
-    if result.foreign > 0.03 {
+    if let Some(rate) = result.rate {
+        let _ = writeln!(text, "  at {} {}s a second", Figure(rate), row.unit());
+    }
+    if result.foreign > DISTURBED {
         let _ = writeln!(
             text,
-            "  others had our processor for {:.0} % of the time: read this with care",
+            "  others had our processors for {:.0} % of the time: read this with care",
             result.foreign * 100.0
         );
     }
@@ -95,6 +104,7 @@ pub fn json(results: &[Result], effort: Effort) -> Vec<u8> {
             it.text("row", result.row.name);
             it.text("unit", result.row.measure());
             it.decimal("foreign_load", result.foreign);
+            it.decimal("rate", result.rate.unwrap_or(f64::NAN));
             it.list("peers", &result.entries, |it, entry| {
                 let cost = estimate(&entry.costs);
                 it.text("peer", &entry.peer);
@@ -105,8 +115,13 @@ pub fn json(results: &[Result], effort: Effort) -> Vec<u8> {
                 it.decimal("ratio_low", entry.ratio.low);
                 it.decimal("ratio_high", entry.ratio.high);
                 it.number("errors", entry.errors);
+                let time = |index: usize| entry.times.map(|times| times[index]);
                 for (name, value) in [
                     ("goal", entry.goal),
+                    ("a_second", entry.speed),
+                    ("p50_us", time(0)),
+                    ("p99_us", time(1)),
+                    ("p99_9_us", time(2)),
                     ("calls", entry.calls),
                     ("instructions", entry.instructions),
                 ] {
@@ -134,6 +149,7 @@ pub fn markdown(results: &[Result], versions: &[(String, String)], effort: Effor
     for (peer, version) in versions {
         let _ = writeln!(text, "| {peer} | {version} |");
     }
+    let _ = writeln!(text, "| foreign load | {} |", foreign(results));
     for result in results {
         let row = result.row;
         let _ = writeln!(text, "\n### {}\n\n{}.\n", row.name, upper(row.what));
@@ -164,13 +180,26 @@ pub fn markdown(results: &[Result], versions: &[(String, String)], effort: Effor
                 entry.note
             );
         }
-        if result.foreign > 0.03 {
+        if let Some(rate) = result.rate {
+            let _ = writeln!(text, "\nAt {} {}s a second.", Figure(rate), row.unit());
+        }
+        if result.foreign > DISTURBED {
             let percent = result.foreign * 100.0;
             let _ =
-                writeln!(text, "\nOthers had our processor for {percent:.0} % of the time.");
+                writeln!(text, "\nOthers had our processors for {percent:.0} % of the time.");
         }
     }
     text + &configurations(results)
+}
+
+/// Whether a run was disturbed, and which rows of it.
+fn foreign(results: &[Result]) -> String {
+    let disturbed: Vec<&str> =
+        results.iter().filter(|it| it.foreign > DISTURBED).map(|it| it.row.name).collect();
+    if disturbed.is_empty() {
+        return format!("in no row above {:.0} % of the time", DISTURBED * 100.0);
+    }
+    format!("above {:.0} % of the time in {}", DISTURBED * 100.0, disturbed.join(", "))
 }
 
 /// Each peer's configuration, of the first row of each protocol that it played.

@@ -19,14 +19,17 @@ pub struct Row {
 pub enum Kind {
     /// Processor time for a unit; so many of the script's units are one of the row's.
     Work { script: Script, unit: &'static str, per_unit: f64 },
-    /// Memory of a connection that rests.
+    /// Memory of a connection that rests, of the process alone.
     Memory(Protocol),
-    /// Time added, with an open loop at this part of the slowest peer's best.
+    /// Time added, with an open loop at this part of the slowest peer's best: each unit begins when
+    /// it is due.
     Latency { protocol: Protocol, part: f64 },
     /// The 99th percentile of small messages beside a stream.
     Fairness,
     /// New connections, as many as go in one go.
     Churn,
+    /// What it costs to choose a backend, of each of our algorithms.
+    Pick,
 }
 
 /// Clients at once, where nothing else is said.
@@ -178,7 +181,8 @@ pub const ROWS: &[Row] = &[
     },
     Row {
         name: "idle-memory-tcp",
-        what: "memory of an open TCP connection after one exchange",
+        what: "memory of the process for an open TCP connection after one exchange; not \
+               the kernel's for its sockets",
         kind: Kind::Memory(Protocol::Tcp),
         goals: &[
             ("haproxy", 0.15),
@@ -189,7 +193,8 @@ pub const ROWS: &[Row] = &[
     },
     Row {
         name: "idle-memory-http",
-        what: "memory of a kept HTTP connection after one exchange",
+        what: "memory of the process for a kept HTTP connection after one exchange; not \
+               the kernel's for its sockets",
         kind: Kind::Memory(Protocol::Http),
         goals: &[
             ("haproxy", 0.28),
@@ -225,14 +230,20 @@ pub const ROWS: &[Row] = &[
     },
     Row {
         name: "fairness",
-        what: "p99 of TCP messages of 1 KiB, 2,000 a second, beside a stream",
+        what: "time of TCP messages of 1 KiB, 2,000 a second, beside a stream",
         kind: Kind::Fairness,
         goals: &[],
     },
     Row {
         name: "churn",
-        what: "20,000 connections in one go: a second, and errors",
+        what: "TCP connections of 1 KiB in one go, 10,000 a turn, over and over the same ports",
         kind: Kind::Churn,
+        goals: &[],
+    },
+    Row {
+        name: "pick",
+        what: "a backend chosen and its count changed, by our algorithm and the number of backends",
+        kind: Kind::Pick,
         goals: &[],
     },
 ];
@@ -262,7 +273,37 @@ impl Row {
         match self.kind {
             Kind::Work { script, .. } => script.protocol,
             Kind::Memory(protocol) | Kind::Latency { protocol, .. } => protocol,
-            Kind::Fairness | Kind::Churn => Protocol::Tcp,
+            Kind::Fairness | Kind::Churn | Kind::Pick => Protocol::Tcp,
+        }
+    }
+
+    /// What is done again and again.
+    pub fn unit(&self) -> &'static str {
+        match self.kind {
+            Kind::Work { unit, .. } => unit,
+            Kind::Latency { protocol: Protocol::Http, .. } => "request",
+            Kind::Latency { .. } | Kind::Fairness => "message",
+            Kind::Memory(_) | Kind::Churn => "connection",
+            Kind::Pick => "pick",
+        }
+    }
+
+    /// Turns of each peer, where a row of work has so many.
+    pub fn rounds(&self, of_work: usize) -> usize {
+        match self.kind {
+            Kind::Work { .. } | Kind::Pick => of_work,
+            // Memory grows once, and whoever else runs does not change it.
+            Kind::Memory(_) => 1,
+            // Their turns are longer.
+            Kind::Latency { .. } | Kind::Fairness | Kind::Churn => of_work.div_ceil(2),
+        }
+    }
+
+    /// Rounds that may be done again because others disturbed them.
+    pub fn spare_rounds(&self, of_work: usize) -> usize {
+        match self.kind {
+            Kind::Memory(_) => 0,
+            _ => self.rounds(of_work) / 3,
         }
     }
 
@@ -277,6 +318,7 @@ impl Row {
             Kind::Latency { .. } => "us added at the 99th percentile",
             Kind::Fairness => "us at the 99th percentile",
             Kind::Churn => "us of processor time a connection",
+            Kind::Pick => "ns a pick",
         }
     }
 

@@ -11,7 +11,10 @@ use crate::peers::{Peer, Protocol, Scene};
 use crate::world::free_port;
 
 /// How long a peer may take until it listens.
-const START: Duration = Duration::from_secs(10);
+const START: Duration = Duration::from_secs(30);
+
+/// How long it may take until it is gone, when it is asked to.
+const END: Duration = Duration::from_secs(20);
 
 /// A peer that runs.
 pub struct Running {
@@ -93,25 +96,41 @@ impl Running {
         Err(io::Error::other(format!("{} does not listen after {START:?}", self.name)))
     }
 
-    /// Let it end by itself, as callgrind wants it to.
+    /// Let it end by itself, as callgrind wants it to: all its processes.
     pub fn stop(&mut self) -> io::Result<()> {
-        if let Some(pid) = rustix::process::Pid::from_raw(self.child.id() as i32) {
-            rustix::process::kill_process(pid, rustix::process::Signal::TERM)?;
+        let mut family = crate::measure::family(self.child.id());
+        family.iter().for_each(|&pid| signal(pid, rustix::process::Signal::TERM));
+        let end = Instant::now() + END;
+        while Instant::now() < end {
+            // Who has ended and is our own child is there until it is waited for.
+            let _ = self.child.try_wait()?;
+            family.retain(|pid| Path::new(&format!("/proc/{pid}")).exists());
+            if family.is_empty() {
+                return Ok(());
+            }
+            std::thread::sleep(Duration::from_millis(10));
         }
-        self.child.wait().map(|_| ())
+        Err(io::Error::other(format!("{} is still there {END:?} after SIGTERM", self.name)))
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // A peer that forked leaves nobody: its children go first.
-        for pid in crate::measure::family(self.child.id()) {
-            if let Some(pid) = rustix::process::Pid::from_raw(pid as i32) {
-                let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+        // A peer that forked leaves nobody. One that has ended may have lent its number on.
+        if let Ok(None) = self.child.try_wait() {
+            for pid in crate::measure::family(self.child.id()) {
+                signal(pid, rustix::process::Signal::KILL);
             }
+            let _ = self.child.wait();
         }
-        let _ = self.child.wait();
         let _ = fs::remove_dir_all(&self.directory);
+    }
+}
+
+/// To one of a peer's processes; it may be gone already.
+fn signal(pid: u32, signal: rustix::process::Signal) {
+    if let Some(pid) = rustix::process::Pid::from_raw(pid as i32) {
+        let _ = rustix::process::kill_process(pid, signal);
     }
 }
 
@@ -127,7 +146,8 @@ fn pinned() -> Vec<String> {
     words
 }
 
-fn works(words: &[&str]) -> bool {
+/// Whether this command can be run here.
+pub fn works(words: &[&str]) -> bool {
     let mut command = Command::new(words[0]);
     let status = command.args(&words[1..]).stdout(Stdio::null()).stderr(Stdio::null()).status();
     status.is_ok_and(|status| status.success())

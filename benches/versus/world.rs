@@ -33,6 +33,12 @@ const BACKENDS: u8 = 4;
 /// How long the last units of a run may take after its time is over.
 const DRAIN: Duration = Duration::from_secs(10);
 
+/// How long a run by number may take. It is far from it, unless somebody does not answer.
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// How long a proxy may tidy up before another has its turn.
+const BETWEEN_RUNS: Duration = Duration::from_millis(20);
+
 /// Connections under way at once while clients come in.
 const BURST: usize = 256;
 
@@ -189,6 +195,11 @@ impl World {
             self.turn(wait, &mut run)?;
             self.begin_due(&mut run);
         }
+        if let Until::Units(_) = until
+            && run.left > 0
+        {
+            run.fail(format!("{} units not begun after {LONGEST:?}", run.left));
+        }
         self.finish(&mut run)?;
         run.outcome.seconds = run.began.elapsed().as_secs_f64();
         run.outcome.errors += warm.errors;
@@ -207,14 +218,15 @@ impl World {
         }
     }
 
-    /// Close all connections, and let the kernel tell the proxy of it.
-    pub fn clear(&mut self) {
+    /// Close all connections, and leave the proxy a moment to do the same.
+    pub fn rest(&mut self) -> io::Result<()> {
         self.conns.clear();
         self.conns.shrink_to_fit();
+        self.idle(BETWEEN_RUNS)
     }
 
     /// Let backends accept and answer for a moment without asking anything.
-    pub fn idle(&mut self, time: Duration) -> io::Result<()> {
+    fn idle(&mut self, time: Duration) -> io::Result<()> {
         let mut nobody = Run::new(SocketAddr::from(([127, 0, 0, 1], 0)), Script::default());
         let end = Instant::now() + time;
         while Instant::now() < end {
@@ -415,7 +427,9 @@ impl Run {
             Until::Time(time) => {
                 (self.ends_at, self.left) = (Some(self.began + time), u64::MAX);
             }
-            Until::Units(units) => (self.ends_at, self.left) = (None, units),
+            Until::Units(units) => {
+                (self.ends_at, self.left) = (Some(self.began + LONGEST), units);
+            }
         }
     }
 
