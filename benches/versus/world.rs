@@ -36,6 +36,10 @@ const DRAIN: Duration = Duration::from_secs(10);
 /// How long a run by number may take. It is far from it, unless somebody does not answer.
 const LONGEST: Duration = Duration::from_secs(60);
 
+/// Full reads or writes of a connection before it is another's turn: a stream must not keep small
+/// messages waiting in this loop, for it would look like the proxy's doing.
+const PASSES: usize = 2;
+
 /// How long a proxy may tidy up before another has its turn.
 const BETWEEN_RUNS: Duration = Duration::from_millis(20);
 
@@ -111,6 +115,8 @@ pub struct World {
     listeners: Vec<TcpListener>,
     conns: Slab<Conn>,
     scratch: Box<[u8]>,
+    /// Connections whose turn is over though they have more to do.
+    unfinished: Vec<usize>,
     /// Units that ever began.
     begun: u32,
 }
@@ -154,7 +160,15 @@ impl World {
         }
         let scratch = vec![0; 256 * 1024].into_boxed_slice();
         let events = Events::with_capacity(1024);
-        Ok(World { poll, events, listeners, conns: Slab::new(), scratch, begun: 0 })
+        Ok(World {
+            poll,
+            events,
+            listeners,
+            conns: Slab::new(),
+            scratch,
+            unfinished: Vec::new(),
+            begun: 0,
+        })
     }
 
     /// Where the backends listen.
@@ -318,6 +332,8 @@ impl World {
 
     fn turn(&mut self, wait: Duration, run: &mut Run) -> io::Result<()> {
         let mut events = std::mem::replace(&mut self.events, Events::with_capacity(1));
+        let unfinished = std::mem::take(&mut self.unfinished);
+        let wait = if unfinished.is_empty() { wait } else { Duration::ZERO };
         let polled = self.poll.poll(&mut events, Some(wait));
         if let Err(error) = polled
             && error.kind() != io::ErrorKind::Interrupted
@@ -333,6 +349,8 @@ impl World {
             }
         }
         self.events = events;
+        // Whose place another has taken by now is stepped in vain.
+        unfinished.into_iter().for_each(|index| self.step(index, run));
         Ok(())
     }
 
@@ -356,12 +374,14 @@ impl World {
     fn step(&mut self, index: usize, run: &mut Run) {
         match self.conns.get_mut(index) {
             None => {}
-            Some(Conn::Backend(backend)) => {
-                let over = backend.step(&mut self.scratch);
-                let _ = over.then(|| self.conns.remove(index));
-            }
+            Some(Conn::Backend(backend)) => match backend.step(&mut self.scratch) {
+                backend::Step::Wait => {}
+                backend::Step::More => self.unfinished.push(index),
+                backend::Step::Over => drop(self.conns.remove(index)),
+            },
             Some(Conn::Client(client)) => match client.step(&mut self.scratch) {
                 Step::Wait => {}
+                Step::More => self.unfinished.push(index),
                 Step::Done { closed } => {
                     run.note_done(client.intended());
                     if closed {

@@ -9,6 +9,7 @@ use std::io::{self, Read, Write};
 
 use mio::net::TcpStream;
 
+use super::PASSES;
 use super::pattern::{self, TAG_BYTES, Tag};
 
 /// Bytes of a TCP ask's head.
@@ -43,6 +44,15 @@ pub struct Backend {
     writable: bool,
 }
 
+/// What a step came to.
+pub enum Step {
+    Wait,
+    /// There is more, and it is somebody else's turn.
+    More,
+    /// The connection is over.
+    Over,
+}
+
 impl Backend {
     /// A connection that was just accepted.
     pub fn new(stream: TcpStream) -> Backend {
@@ -60,39 +70,55 @@ impl Backend {
         }
     }
 
-    /// Get on with it. `true`: the connection is over.
-    pub fn step(&mut self, scratch: &mut [u8]) -> bool {
+    /// Get on with it.
+    pub fn step(&mut self, scratch: &mut [u8]) -> Step {
         self.writable = true;
         let mut drained = false;
         loop {
             if self.answering {
                 match self.send() {
-                    Ok(true) if self.closes => return true,
+                    Ok(true) if self.closes => return Step::Over,
                     // An edge will tell of the next ask.
-                    Ok(true) if drained => return false,
+                    Ok(true) if drained => return Step::Wait,
                     Ok(true) => {}
                     // What is asked meanwhile waits, unless the answer waits for it.
-                    Ok(false) if drained || self.upload.0 == self.upload.1 => return false,
+                    Ok(false) if drained || !self.is_asked() => return self.pause(),
                     Ok(false) => {}
-                    Err(_) => return true,
+                    Err(_) => return Step::Over,
                 }
             }
             match self.stream.read(scratch) {
-                Ok(0) => return true,
+                Ok(0) => return Step::Over,
                 Ok(count) => {
                     if !self.take(&scratch[..count]) {
-                        return true;
+                        return Step::Over;
                     }
                     drained = count < scratch.len();
                     if drained && !self.answering {
-                        return false;
+                        return Step::Wait;
                     }
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return self.pause(),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => return true,
+                Err(_) => return Step::Over,
             }
         }
+    }
+
+    /// Still being asked.
+    fn is_asked(&self) -> bool {
+        self.upload.0 < self.upload.1
+    }
+
+    /// Bytes of the answer that may go: the last one waits for the end of the ask.
+    fn answer_end(&self) -> u64 {
+        self.answer.1.saturating_sub(u64::from(self.is_asked()))
+    }
+
+    /// Nothing more now; an edge will tell, unless it is only somebody else's turn.
+    fn pause(&self) -> Step {
+        let has_more = self.answering && self.writable && self.answer.0 < self.answer_end();
+        if has_more { Step::More } else { Step::Wait }
     }
 
     /// `false`: this is nothing that a client of ours says, and the connection is closed on it.
@@ -157,12 +183,13 @@ impl Backend {
 
     /// `Ok(true)`: the answer is sent.
     fn send(&mut self) -> io::Result<bool> {
-        let kept_back = u64::from(self.upload.0 < self.upload.1);
-        let end = self.answer.1.saturating_sub(kept_back);
+        let end = self.answer_end();
+        let mut passes = 0;
         while self.prefix_sent < self.prefix.len() || self.answer.0 < end {
-            if !self.writable {
+            if !self.writable || passes == PASSES {
                 return Ok(false);
             }
+            passes += 1;
             let passage = pattern::passage(self.answer.0, end);
             let rest = &self.prefix[self.prefix_sent..];
             let slices = [io::IoSlice::new(rest), io::IoSlice::new(passage)];
@@ -184,7 +211,7 @@ impl Backend {
                 Err(error) => return Err(error),
             }
         }
-        self.answering = kept_back > 0;
+        self.answering = self.is_asked();
         Ok(!self.answering)
     }
 }

@@ -7,7 +7,7 @@ use mio::net::TcpStream;
 
 use super::backend::{AT_ONCE, CLOSES, HEAD_BYTES, TAG_AT, content_length};
 use super::pattern::{self, TAG_BYTES, Tag};
-use super::{After, Script, Turns};
+use super::{After, PASSES, Script, Turns};
 use crate::peers::Protocol;
 
 /// A client's connection.
@@ -40,6 +40,8 @@ enum Phase {
 /// What a step came to.
 pub enum Step {
     Wait,
+    /// There is more, and it is somebody else's turn.
+    More,
     /// The unit is over; `closed`: and so is the connection.
     Done {
         closed: bool,
@@ -136,7 +138,7 @@ impl Client {
     }
 
     fn receive(&mut self, scratch: &mut [u8]) -> Step {
-        loop {
+        for _ in 0..PASSES {
             match self.stream.read(scratch) {
                 Ok(0) if self.phase == Phase::End => return Step::Done { closed: true },
                 Ok(0) => return Step::Failed(format!("an end after {} bytes", self.received)),
@@ -162,6 +164,7 @@ impl Client {
                 Err(error) => return Step::Failed(format!("receive: {error}")),
             }
         }
+        Step::More
     }
 
     fn take(&mut self, mut bytes: &[u8]) -> Result<(), String> {
