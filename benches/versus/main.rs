@@ -213,6 +213,7 @@ fn run(wish: Wish) -> std::io::Result<bool> {
             Err(why) => eprintln!("without {name}: {why}"),
         }
     }
+    let _alone = alone()?;
     let time = plan::about(plan::time(&wish.rows, &here, wish.effort));
     eprintln!("{} rows, {} peers: {time}", wish.rows.len(), here.len());
     let began = Instant::now();
@@ -237,6 +238,18 @@ fn run(wish: Wish) -> std::io::Result<bool> {
         fs::write(file, report::markdown(&results, &versions, wish.effort))?;
     }
     Ok(results.iter().flat_map(|it| &it.entries).all(|entry| entry.errors == 0))
+}
+
+/// Two runs at once would measure each other, and take each other's ports: the second one waits.
+fn alone() -> std::io::Result<fs::File> {
+    use rustix::fs::{FlockOperation, flock};
+    let path = std::env::temp_dir().join("pointsman-versus.lock");
+    let file = fs::OpenOptions::new().create(true).append(true).open(&path)?;
+    if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
+        eprintln!("waiting for another run to end, which has {}", path.display());
+        flock(&file, FlockOperation::LockExclusive)?;
+    }
+    Ok(file)
 }
 
 /// As many descriptors as we may have, for us and for those we start.

@@ -105,6 +105,10 @@ pub fn without(
     world: &mut World,
 ) -> io::Result<Option<Turn>> {
     let turn = match row.kind {
+        // That a client closes is nothing to a backend: it takes a proxy between.
+        Kind::Work { script: Script { after: After::ClientCloses, .. }, .. } => {
+            return Ok(None);
+        }
         Kind::Work { script, per_unit, .. } => {
             let until = Until::Time(effort.time);
             let outcome = world.run(target, script, Pace::Closed, until, &mut || {})?;
