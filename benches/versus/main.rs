@@ -20,6 +20,7 @@ mod picking;
 mod picks;
 mod plan;
 mod plot;
+mod priority;
 mod report;
 mod rows;
 mod stage;
@@ -214,6 +215,7 @@ fn run(wish: Wish) -> std::io::Result<bool> {
         }
     }
     let _alone = alone()?;
+    let _first = priority::First::go();
     let time = plan::about(plan::time(&wish.rows, &here, wish.effort));
     eprintln!("{} rows, {} peers: {time}", wish.rows.len(), here.len());
     let began = Instant::now();

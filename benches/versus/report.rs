@@ -245,6 +245,7 @@ pub fn machine() -> Vec<(&'static str, String)> {
         ),
         ("kernel", read("/proc/sys/kernel/osrelease").trim().to_owned()),
         ("congestion control", congestion_control()),
+        ("priority", crate::priority::said()),
         ("compiler", rustc.unwrap_or_default()),
     ]
 }
