@@ -65,9 +65,6 @@ pub const OURS: &str = "pointsman";
 /// No proxy at all: what the clients and backends could do, and how long a message takes them.
 pub const DIRECT: &str = "direct";
 
-/// Foreign load above which a round is done again, as long as there are rounds to spare.
-pub const FOREIGN_MAX: f64 = 0.10;
-
 /// Let all of them play this row.
 pub fn play(
     row: &'static Row,
@@ -98,7 +95,7 @@ pub fn play(
     while rounds.foreign.len() < wanted {
         let round =
             round(row, &running, rate.unwrap_or(0.0), rounds.foreign.len(), effort, world)?;
-        if round.foreign > FOREIGN_MAX && spare > 0 {
+        if round.foreign > row.foreign_max() && spare > 0 {
             spare -= 1;
             continue;
         }

@@ -9,9 +9,6 @@ use pointsman::json;
 use crate::contest::{Effort, Entry, Figure, Result};
 use crate::statistics::estimate;
 
-/// The part of the time from which on a row says that others ran.
-const DISTURBED: f64 = 0.03;
-
 /// Whether a goal was met: the upper end of the interval says so.
 fn verdict(entry: &Entry) -> String {
     match entry.goal {
@@ -79,10 +76,10 @@ pub fn table(result: &Result, effort: Effort) -> String {
     if let Some(rate) = result.rate {
         let _ = writeln!(text, "  at {} {}s a second", Figure(rate), row.unit());
     }
-    if result.foreign > DISTURBED {
+    if is_disturbed(result) {
         let _ = writeln!(
             text,
-            "  others had our processors for {:.0} % of the time: read this with care",
+            "  others had our processors for {:.1} % of the time: read this with care",
             result.foreign * 100.0
         );
     }
@@ -142,7 +139,7 @@ pub fn markdown(results: &[Result], versions: &[(String, String)], effort: Effor
     }
     let _ = writeln!(
         text,
-        "| effort | {} rounds of {:.1} s a peer and row |",
+        "| effort | {} rounds of {:.2} s a peer and row of work |",
         effort.rounds,
         effort.time.as_secs_f64()
     );
@@ -183,23 +180,26 @@ pub fn markdown(results: &[Result], versions: &[(String, String)], effort: Effor
         if let Some(rate) = result.rate {
             let _ = writeln!(text, "\nAt {} {}s a second.", Figure(rate), row.unit());
         }
-        if result.foreign > DISTURBED {
+        if is_disturbed(result) {
             let percent = result.foreign * 100.0;
             let _ =
-                writeln!(text, "\nOthers had our processors for {percent:.0} % of the time.");
+                writeln!(text, "\nOthers had our processors for {percent:.1} % of the time.");
         }
     }
     text + &configurations(results)
 }
 
+/// Whether others ran for so long that the row has to say so.
+fn is_disturbed(result: &Result) -> bool {
+    result.foreign > result.row.foreign_noted()
+}
+
 /// Whether a run was disturbed, and which rows of it.
 fn foreign(results: &[Result]) -> String {
-    let disturbed: Vec<&str> =
-        results.iter().filter(|it| it.foreign > DISTURBED).map(|it| it.row.name).collect();
-    if disturbed.is_empty() {
-        return format!("in no row above {:.0} % of the time", DISTURBED * 100.0);
-    }
-    format!("above {:.0} % of the time in {}", DISTURBED * 100.0, disturbed.join(", "))
+    let disturbed = results.iter().filter(|it| is_disturbed(it));
+    let said: Vec<String> =
+        disturbed.map(|it| format!("{} {:.1} %", it.row.name, it.foreign * 100.0)).collect();
+    if said.is_empty() { "none that matters".to_owned() } else { said.join(", ") }
 }
 
 /// Each peer's configuration, of the first row of each protocol that it played.
