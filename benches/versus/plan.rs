@@ -20,7 +20,7 @@ const CHURNED: f64 = 13_000.0;
 const RESTING: f64 = 7_000.0;
 
 /// Seconds to count a peer's system calls and instructions in a row.
-const COUNTED: f64 = 9.0;
+const COUNTED: f64 = 5.0;
 
 /// Seconds of the row of the picks, per round.
 const PICKED: f64 = 0.6;

@@ -318,7 +318,7 @@ impl Row {
     pub fn spare_rounds(&self, of_work: usize) -> usize {
         match self.kind {
             Kind::Memory(_) => 0,
-            _ => self.rounds(of_work) / 3,
+            _ => self.rounds(of_work) / 4,
         }
     }
 
