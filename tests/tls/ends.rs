@@ -88,6 +88,32 @@ fn however_a_client_leaves_nothing_spins() {
     }
 }
 
+/// Half-closed by us, then told nonsense: no alert fits behind our FIN, and nobody else is harmed.
+#[test]
+fn nonsense_behind_our_own_end_is_only_the_end() {
+    let authority = Authority::new("behind");
+    let (backend, streams) = Backend::manual();
+    let balancer = tls(&authority, &backend);
+    let garbage = [&[23, 3, 3, 0, 40][..], &[7; 40]].concat();
+    let mut other = authority.client(&balancer);
+    other.write_all(b"other").unwrap();
+    let mut other_stream = streams.recv_timeout(DEADLINE).unwrap();
+    let mut client = authority.client(&balancer);
+    client.write_all(b"words").unwrap();
+    let mut stream = streams.recv_timeout(DEADLINE).unwrap();
+    stream.read_exact(&mut [0; 5]).unwrap();
+    stream.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(client.read(&mut [0]).unwrap(), 0, "the backend has finished");
+    client.sock.write_all(&garbage).unwrap();
+    assert!(crate::common::read_to_end(&stream).is_reset(), "not taken for an end");
+    wait_until_asleep(&balancer);
+    other_stream.write_all(b"still here").unwrap();
+    let mut answer = [0; 10];
+    other.read_exact(&mut answer).unwrap();
+    drop((client, other, stream, other_stream));
+    balancer.wait_until_idle();
+}
+
 #[test]
 fn an_end_behind_more_than_the_backend_takes_arrives_last() {
     let authority = Authority::new("full");

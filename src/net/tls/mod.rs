@@ -35,7 +35,7 @@ use crate::limits::{
     TLS_BARREN_BYTES_MAX, TLS_GATHER_BYTES, TLS_INLET_BYTES_MAX, TLS_RECORD_BYTES_MAX,
 };
 
-use super::{Fault, Received, Sent, Socket, Wire};
+use super::{Fault, Received, Sent, Socket};
 
 use client::Dial;
 use record::{Engine, Keep, Next};
@@ -151,7 +151,7 @@ impl Tls {
 
     /// Whether a read may bring something, from here or from the wire. An end is told once; what
     /// comes behind it means nothing.
-    pub fn can_read(&self, wire: &Wire) -> bool {
+    pub fn can_read(&self, wire: &impl Socket) -> bool {
         match self.incoming {
             Incoming::Open => !self.plain.is_empty() || wire.can_read(),
             Incoming::Finished | Incoming::Broken(_) => !self.plain.is_empty() || !self.told,
@@ -167,7 +167,7 @@ impl Tls {
     }
 
     /// Get on with the handshake as far as possible.
-    pub fn shake_hands(&mut self, wire: &mut Wire) -> Handshake {
+    pub fn shake_hands(&mut self, wire: &mut impl Socket) -> Handshake {
         loop {
             self.turn_over();
             let flushed = self.flush(wire);
@@ -198,7 +198,7 @@ impl Tls {
     }
 
     /// Read what the peer sent into a buffer.
-    pub fn receive(&mut self, wire: &mut Wire, into: &mut [u8]) -> Received {
+    pub fn receive(&mut self, wire: &mut impl Socket, into: &mut [u8]) -> Received {
         let mut barren = 0;
         loop {
             if !self.plain.is_empty() {
@@ -243,7 +243,7 @@ impl Tls {
     }
 
     /// Write from a buffer. What was offered in vain before has to be offered again.
-    pub fn send(&mut self, wire: &mut Wire, from: &[u8]) -> Sent {
+    pub fn send(&mut self, wire: &mut impl Socket, from: &[u8]) -> Sent {
         debug_assert!(from.len() >= self.owed, "what is in the outlet is offered again");
         if let Some(fault) = self.fault() {
             return Sent::Broken(fault);
@@ -271,7 +271,7 @@ impl Tls {
     }
 
     /// Write from several places: gathered first, for small records cost more than the copy.
-    pub fn send_slices(&mut self, wire: &mut Wire, from: &[IoSlice<'_>]) -> Sent {
+    pub fn send_slices(&mut self, wire: &mut impl Socket, from: &[IoSlice<'_>]) -> Sent {
         let total: usize = from.iter().map(|slice| slice.len()).sum();
         if total > TLS_GATHER_BYTES {
             return self.send(wire, &from.concat_slices());
@@ -286,14 +286,14 @@ impl Tls {
     }
 
     /// Send what the wire would not take before; nothing to do most of the time.
-    pub fn settle(&mut self, wire: &mut Wire) {
+    pub fn settle(&mut self, wire: &mut impl Socket) {
         if !self.outlet.is_empty() {
             self.flush(wire);
         }
     }
 
     /// Tell the peer that nothing more will be sent: close_notify, then FIN.
-    pub fn finish_sending(&mut self, wire: &mut Wire) {
+    pub fn finish_sending(&mut self, wire: &mut impl Socket) {
         if self.outgoing == Outgoing::Open {
             self.say_close();
             self.outgoing = Outgoing::Closing;
@@ -302,7 +302,7 @@ impl Tls {
     }
 
     /// The connection is about to be closed: the peer is told that this is the end, if it is one.
-    pub fn say_goodbye(&mut self, wire: &mut Wire) {
+    pub fn say_goodbye(&mut self, wire: &mut impl Socket) {
         if self.outgoing == Outgoing::Open && self.owed == 0 && self.fault().is_none() {
             self.say_close();
             self.flush(wire);
@@ -345,7 +345,7 @@ impl Tls {
     }
 
     /// Read as far as one record goes, into the inlet.
-    fn take_in(&mut self, wire: &mut Wire) -> Received {
+    fn take_in(&mut self, wire: &mut impl Socket) -> Received {
         let held = self.inlet.len();
         self.inlet.resize(held + TLS_RECORD_BYTES_MAX, 0);
         let received = wire.receive(&mut self.inlet[held..]);
@@ -364,7 +364,7 @@ impl Tls {
 
     /// One read: what it came to, and how much plaintext is at the beginning of the buffer. The
     /// ciphertext goes a record's length behind it, so that plaintext never reaches it.
-    fn read_once(&mut self, wire: &mut Wire, into: &mut [u8]) -> (Received, usize) {
+    fn read_once(&mut self, wire: &mut impl Socket, into: &mut [u8]) -> (Received, usize) {
         let (held, from) = (self.inlet.len(), TLS_RECORD_BYTES_MAX);
         if into.len() < held + 2 * TLS_RECORD_BYTES_MAX {
             let received = self.take_in(wire);
@@ -443,7 +443,7 @@ impl Tls {
 
     /// Encrypt as much as goes out in one write. Says how much of it is on its way; what the wire
     /// does not take is in the outlet.
-    fn seal_and_write(&mut self, wire: &mut Wire, from: &[u8]) -> Result<usize, Fault> {
+    fn seal_and_write(&mut self, wire: &mut impl Socket, from: &[u8]) -> Result<usize, Fault> {
         let outlet = &mut self.outlet;
         let (count, sealed) = self.engine.seal(&mut self.inlet, from, |sealed| {
             let sent = wire.send(sealed);
@@ -462,7 +462,12 @@ impl Tls {
         Ok(0)
     }
 
-    fn flush(&mut self, wire: &mut Wire) -> Flush {
+    fn flush(&mut self, wire: &mut impl Socket) -> Flush {
+        if self.outgoing == Outgoing::Closed {
+            // An alert that comes too late: FIN is out.
+            self.outlet = Vec::new();
+            return Flush::Empty;
+        }
         let mut gone = 0;
         while gone < self.outlet.len() && wire.can_write() {
             match wire.send(&self.outlet[gone..]) {
