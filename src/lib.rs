@@ -15,6 +15,7 @@
 //! | [`net`] | sockets, buffers, pipes; errors sorted into small enums |
 //! | [`http`] | HTTP/1.1 without sockets: heads, bodies, rewriting, our own answers |
 //! | [`hello`] | the ClientHello of TLS without sockets: whom the client asks for |
+//! | [`flow`] | UDP's flows: whose datagram belongs to which, who gives way |
 //! | [`balance`] | one file an algorithm, one trait |
 //! | [`access_log`] | a line for each exchange: three formats, one file |
 //! | [`stats`] | counters, histograms |
@@ -81,6 +82,7 @@ pub mod demo;
 pub mod event;
 pub mod event_loop;
 pub mod flags;
+pub mod flow;
 pub mod health;
 pub mod hello;
 pub mod http;

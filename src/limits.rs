@@ -119,6 +119,11 @@ pub const EXHAUSTION_WARNINGS: Duration = Duration::from_secs(1);
 /// Descriptors kept back for what is not a pair: standard streams, poll, signals, log.
 pub const RESERVED_DESCRIPTORS: usize = 32;
 
+// ---- UDP ------------------------------------------------------------------------------------
+
+/// A flow that carried an answer within this time is never pushed out by a new one.
+pub const FLOW_PROTECTED: Duration = Duration::from_secs(1);
+
 // ---- Backends -------------------------------------------------------------------------------
 
 /// Largest weight an operator can give (nginx and Envoy take more, HAProxy 256).

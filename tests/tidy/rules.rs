@@ -12,7 +12,7 @@ pub const COLUMNS_MAX: usize = 100;
 pub const FLOORS: &[&[&str]] = &[
     &["limits"],
     &["config"],
-    &["json", "outlet", "event", "http", "hello", "balance", "net"],
+    &["json", "outlet", "event", "flow", "http", "hello", "balance", "net"],
     &["access_log", "stats", "backends"],
     &["context"],
     &["health", "status", "relay", "logging"],
