@@ -124,6 +124,35 @@ pub const RESERVED_DESCRIPTORS: usize = 32;
 /// A flow that carried an answer within this time is never pushed out by a new one.
 pub const FLOW_PROTECTED: Duration = Duration::from_secs(1);
 
+/// Room for what one receive brings: the largest datagram, or several that the kernel put together.
+/// A little more than 64 KiB, so that the beginnings of slots do not all fall into the same cache
+/// lines.
+pub const SLOT_BYTES: usize = 64 * 1024 + 320;
+
+/// Slots for the datagrams of one turn. Most hold small ones, and memory that is not touched is
+/// none.
+pub const SLOTS: usize = 512;
+
+/// Messages received or sent by one system call.
+pub const MESSAGES_PER_CALL: usize = 32;
+
+/// Bytes after which no more datagrams are taken from a socket in the same turn: as a stream's.
+pub const DATAGRAM_BYTES_PER_TURN: usize = 512 * 1024;
+
+/// Receive buffer asked for at a listener, so that a burst waits instead of being lost; the kernel
+/// cuts it to `net.core.rmem_max`.
+pub const DATAGRAM_BUFFER_BYTES: usize = 4 * 1024 * 1024;
+
+/// Longest datagram of which several go out as one (GSO): what fits into an Ethernet frame, for
+/// segments are never fragments.
+pub const SEGMENT_BYTES_MAX: usize = 1452;
+
+/// Datagrams in one such message; older kernels take no more.
+pub const SEGMENTS_MAX: usize = 64;
+
+/// Bytes in one such message: IP's length has 16 bits.
+pub const SEGMENTED_BYTES_MAX: usize = 65_000;
+
 // ---- Backends -------------------------------------------------------------------------------
 
 /// Largest weight an operator can give (nginx and Envoy take more, HAProxy 256).

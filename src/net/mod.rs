@@ -4,6 +4,7 @@
 //! `cfg`, with a plain fallback. Nothing here knows what the bytes mean or why a connection closes.
 
 pub mod buffer;
+pub mod datagram;
 pub mod descriptors;
 pub mod listener;
 pub mod pipe;
@@ -15,6 +16,9 @@ use std::fmt;
 use std::io::{self, IoSlice};
 
 pub use buffer::{Buffer, BufferPool};
+pub use datagram::{
+    Batch, Brought, DatagramListener, DatagramSocket, Letter, Parcel, Post, Posted,
+};
 pub use listener::{Accepted, Listener};
 pub use pipe::{Pipe, PipePool};
 pub use stream::Stream;

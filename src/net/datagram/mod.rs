@@ -1,0 +1,206 @@
+//! UDP sockets, and many datagrams in one system call.
+//!
+//! ```text
+//!   socket --batch: recvmmsg, GRO--> Parcel: who, to which address of ours, and a Piece of memory
+//!   Letter: a Piece, to whom, from which address --post: sendmmsg, GSO--> socket
+//! ```
+//!
+//! What is received stays where it was received until it is sent: a [`Piece`] says where. It holds
+//! one datagram, or several of the same length that the kernel had put together. Nothing here knows
+//! of flows or backends.
+
+mod batch;
+mod post;
+#[cfg(target_os = "linux")]
+#[path = "linux.rs"]
+mod system;
+#[cfg(not(target_os = "linux"))]
+#[path = "plain.rs"]
+mod system;
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+
+use mio::net::UdpSocket;
+use mio::{Interest, Registry};
+use socket2::{Domain, Protocol, Type};
+
+use crate::event::Owner;
+use crate::limits::DATAGRAM_BUFFER_BYTES;
+
+use super::Fault;
+
+pub use batch::{Batch, Brought};
+pub use post::{Post, Posted};
+
+/// Where datagrams of clients arrive, and answers leave.
+#[derive(Debug)]
+pub struct DatagramListener {
+    socket: UdpSocket,
+    address: SocketAddr,
+    /// There may be datagrams to take: set by an event, cleared when there were none left.
+    ready: bool,
+}
+
+/// A socket towards one peer: it hears nobody else, and is told when its datagrams are refused.
+#[derive(Debug)]
+pub struct DatagramSocket {
+    socket: UdpSocket,
+    /// The kernel puts datagrams together.
+    coalesces: bool,
+}
+
+/// A place in the memory of a [`Batch`]: datagrams one after another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Piece {
+    start: u32,
+    bytes: u32,
+    /// Bytes of each; only the last may have fewer.
+    size: u16,
+}
+
+/// What came in one slot.
+#[derive(Debug, Clone, Copy)]
+pub struct Parcel {
+    /// The datagrams.
+    pub piece: Piece,
+    /// Who sent them; of a connected socket, nobody says.
+    pub from: Option<SocketAddr>,
+    /// Which of our addresses it was sent to, where that is asked for.
+    pub local: Option<IpAddr>,
+}
+
+/// What is to be sent.
+#[derive(Debug, Clone, Copy)]
+pub struct Letter {
+    /// The datagrams.
+    pub piece: Piece,
+    /// To whom; on a connected socket that is known.
+    pub to: Option<SocketAddr>,
+    /// From which of our addresses, where there is a choice.
+    pub from: Option<IpAddr>,
+}
+
+impl Piece {
+    fn new(start: usize, bytes: usize, size: usize) -> Piece {
+        let size = if size == 0 || size > bytes { bytes } else { size };
+        Piece { start: start as u32, bytes: bytes as u32, size: size as u16 }
+    }
+
+    /// How many datagrams it holds. One without a byte is a datagram.
+    pub fn count(&self) -> u32 {
+        self.bytes.div_ceil(u32::from(self.size).max(1)).max(1)
+    }
+
+    /// Bytes of all of them.
+    pub fn bytes(&self) -> u64 {
+        u64::from(self.bytes)
+    }
+
+    /// The first so many of them, and the others.
+    pub fn split(self, count: u32) -> (Piece, Option<Piece>) {
+        if count >= self.count() {
+            return (self, None);
+        }
+        let bytes = count * u32::from(self.size);
+        let start = (self.start + bytes) as usize;
+        let rest = Piece::new(start, (self.bytes - bytes) as usize, usize::from(self.size));
+        (Piece { bytes, ..self }, Some(rest))
+    }
+}
+
+impl DatagramListener {
+    /// Take datagrams at `address`; port 0 lets the system choose one. `only_v6` keeps a `[::]`
+    /// listener from taking IPv4 too. The port is ours alone: two programs that share one would
+    /// each get some of the datagrams.
+    pub fn bind(address: SocketAddr, only_v6: bool) -> io::Result<DatagramListener> {
+        let domain = Domain::for_address(address);
+        let socket = socket2::Socket::new(domain, Type::DGRAM, Some(Protocol::UDP))?;
+        socket.set_nonblocking(true)?;
+        if address.is_ipv6() {
+            socket.set_only_v6(only_v6)?;
+        }
+        // Less is no failure: bursts are lost sooner.
+        let _ = socket.set_recv_buffer_size(DATAGRAM_BUFFER_BYTES);
+        let _ = socket.set_send_buffer_size(DATAGRAM_BUFFER_BYTES);
+        system::prepare(&socket, address)?;
+        socket.bind(&address.into())?;
+        let socket = UdpSocket::from_std(socket.into());
+        let address = socket.local_addr()?;
+        Ok(DatagramListener { socket, address, ready: false })
+    }
+
+    /// The address it really has.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Ask the poll to tell of datagrams.
+    pub fn register(&mut self, registry: &Registry, owner: Owner) -> io::Result<()> {
+        registry.register(&mut self.socket, owner.into(), Interest::READABLE)
+    }
+
+    /// An event said that datagrams are here.
+    pub fn mark(&mut self) {
+        self.ready = true;
+    }
+
+    /// Whether there may be some.
+    pub fn is_ready(&self) -> bool {
+        self.ready
+    }
+
+    /// There are none left; an event will tell of the next.
+    pub fn drained(&mut self) {
+        self.ready = false;
+    }
+}
+
+impl DatagramSocket {
+    /// A socket towards `address`. Nothing is sent.
+    pub fn connect(address: SocketAddr) -> Result<DatagramSocket, Fault> {
+        let socket = connected(address).map_err(|error| Fault::of(&error))?;
+        Ok(DatagramSocket { socket, coalesces: false })
+    }
+
+    /// Ask the poll to tell of answers.
+    pub fn register(&mut self, registry: &Registry, owner: Owner) -> io::Result<()> {
+        registry.register(&mut self.socket, owner.into(), Interest::READABLE)
+    }
+
+    /// Much comes here: let the kernel put together what it can.
+    pub fn coalesce(&mut self) {
+        self.coalesces = self.coalesces || system::coalesce(&self.socket);
+    }
+
+    /// Send one datagram.
+    pub fn send(&self, bytes: &[u8]) -> Result<(), Fault> {
+        self.socket.send(bytes).map(drop).map_err(|error| Fault::of(&error))
+    }
+
+    /// Receive one datagram, cut to the buffer; `None` if there is none.
+    pub fn receive(&self, into: &mut [u8]) -> Result<Option<usize>, Fault> {
+        match self.socket.recv(into) {
+            Ok(count) => Ok(Some(count)),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            Err(error) => Err(Fault::of(&error)),
+        }
+    }
+}
+
+fn connected(address: SocketAddr) -> io::Result<UdpSocket> {
+    let domain = Domain::for_address(address);
+    #[cfg(target_os = "linux")]
+    let socket = socket2::Socket::new(domain, Type::DGRAM.nonblocking(), Some(Protocol::UDP))?;
+    #[cfg(not(target_os = "linux"))]
+    let socket = {
+        let socket = socket2::Socket::new(domain, Type::DGRAM, Some(Protocol::UDP))?;
+        socket.set_nonblocking(true)?;
+        socket
+    };
+    socket.connect(&address.into())?;
+    Ok(UdpSocket::from_std(socket.into()))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,106 @@
+//! Other systems: a call for each datagram, and answers from whatever address the system chooses.
+
+use std::io::{self, IoSlice};
+use std::net::SocketAddr;
+
+use mio::net::UdpSocket;
+
+use crate::limits::SLOT_BYTES;
+
+use super::post::{Message, Refusal};
+use super::{Brought, Fault, Parcel, Piece};
+
+/// Free slots, and where in the memory they begin.
+type Free<'a> = (&'a mut [u8], usize);
+
+/// Nothing is prepared here.
+pub struct Headers;
+
+/// Nothing is asked for.
+pub fn prepare(_socket: &socket2::Socket, _address: SocketAddr) -> io::Result<()> {
+    Ok(())
+}
+
+/// Datagrams are not put together.
+pub fn coalesce(_socket: &UdpSocket) -> bool {
+    false
+}
+
+impl Headers {
+    /// None.
+    pub fn new() -> Headers {
+        Headers
+    }
+
+    /// Receive from a listener.
+    pub fn take(
+        &mut self,
+        socket: &UdpSocket,
+        free: Free<'_>,
+        most: usize,
+        list: &mut Vec<Parcel>,
+    ) -> Brought {
+        receive(free, most, list, |slot| {
+            let (count, from) = socket.recv_from(slot)?;
+            Ok((count, Some(from)))
+        })
+    }
+
+    /// Receive from a connected socket.
+    pub fn hear(
+        &mut self,
+        socket: &UdpSocket,
+        _coalesces: bool,
+        free: Free<'_>,
+        most: usize,
+        list: &mut Vec<Parcel>,
+    ) -> Brought {
+        receive(free, most, list, |slot| Ok((socket.recv(slot)?, None)))
+    }
+
+    /// Send the first of the messages.
+    pub fn send(
+        &mut self,
+        socket: &UdpSocket,
+        slices: &[IoSlice<'_>],
+        messages: &[Message],
+    ) -> Result<usize, Refusal> {
+        let Some(first) = messages.first() else { return Ok(0) };
+        if first.segment.is_some() {
+            return Err(Refusal::Segments);
+        }
+        let bytes = slices.get(first.slices.start).map_or(&[][..], |slice| slice);
+        let sent = match first.to {
+            Some(to) => socket.send_to(bytes, to),
+            None => socket.send(bytes),
+        };
+        match sent {
+            Ok(_) => Ok(1),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(Refusal::Later),
+            Err(error) => Err(Refusal::Fault(Fault::of(&error))),
+        }
+    }
+}
+
+fn receive(
+    (free, start): Free<'_>,
+    most: usize,
+    list: &mut Vec<Parcel>,
+    mut one: impl FnMut(&mut [u8]) -> io::Result<(usize, Option<SocketAddr>)>,
+) -> Brought {
+    for (index, slot) in free.chunks_mut(SLOT_BYTES).take(most).enumerate() {
+        match one(slot) {
+            Ok((bytes, from)) => {
+                let piece = Piece::new(start + index * SLOT_BYTES, bytes, 0);
+                list.push(Parcel { piece, from, local: None });
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                return Brought::All(index);
+            }
+            // Told again by nobody: what came before is handed on first.
+            Err(error) if index == 0 => return Brought::Failed(Fault::of(&error)),
+            Err(_) => return Brought::Some(index),
+        }
+    }
+    Brought::Some(most)
+}

@@ -1,0 +1,240 @@
+//! Sending many datagrams with few calls: letters become messages, messages go out together.
+//!
+//! ```text
+//!   letters   [A A] [A] [B] [C C C]        pieces of memory, to whom, from where
+//!   messages  [A A A]   [B] [C C C]        the same receiver and the same length: one message (GSO)
+//!   calls     ----------------------       those that say the same beside their bytes (sendmmsg)
+//! ```
+//!
+//! A message that the kernel will not cut up goes out datagram by datagram instead; one that it
+//! refuses is dropped and counted, and never keeps the others back.
+
+use std::io::IoSlice;
+use std::net::{IpAddr, SocketAddr};
+use std::ops::Range;
+
+use mio::net::UdpSocket;
+
+use crate::limits::{MESSAGES_PER_CALL, SEGMENT_BYTES_MAX, SEGMENTED_BYTES_MAX, SEGMENTS_MAX};
+
+use super::system::Headers;
+use super::{DatagramListener, DatagramSocket, Fault, Letter};
+
+/// Pieces that one call gathers.
+const SLICES: usize = 128;
+
+/// What is needed for sending, kept from call to call.
+pub struct Post {
+    headers: Headers,
+    messages: Vec<Message>,
+    /// Whether the kernel cuts up messages.
+    segments: bool,
+}
+
+/// What became of letters.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Posted {
+    /// Datagrams that were taken.
+    pub sent: u64,
+    /// Bytes of them.
+    pub bytes: u64,
+    /// Datagrams that were refused.
+    pub dropped: u64,
+    /// The peer had refused what was sent before: from this letter on, and in it from this datagram
+    /// on, nothing was tried.
+    pub refused_at: Option<(usize, u32)>,
+}
+
+/// One message of a call.
+#[derive(Debug, Clone)]
+pub struct Message {
+    /// To whom.
+    pub to: Option<SocketAddr>,
+    /// From which address.
+    pub from: Option<IpAddr>,
+    /// Its parts in the call's list.
+    pub slices: Range<usize>,
+    /// It is to be cut into datagrams of so many bytes.
+    pub segment: Option<u16>,
+    datagrams: u64,
+    bytes: u64,
+    end: Cursor,
+}
+
+/// Why a message was not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// The socket's buffer is full.
+    Later,
+    /// This one cannot be cut up on its way.
+    Segment,
+    /// Nothing can be.
+    Segments,
+    /// Anything else.
+    Fault(Fault),
+}
+
+/// A letter, and a datagram in it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Cursor {
+    letter: usize,
+    datagram: u32,
+}
+
+impl Post {
+    /// Nothing sent yet.
+    pub fn new() -> Post {
+        Post { headers: Headers::new(), messages: Vec::new(), segments: true }
+    }
+
+    /// Send answers to clients.
+    pub fn answer(
+        &mut self,
+        from: &DatagramListener,
+        letters: &[Letter],
+        memory: &[u8],
+    ) -> Posted {
+        self.send(&from.socket, letters, memory)
+    }
+
+    /// Send on a connected socket.
+    pub fn pass_on(
+        &mut self,
+        to: &DatagramSocket,
+        letters: &[Letter],
+        memory: &[u8],
+    ) -> Posted {
+        self.send(&to.socket, letters, memory)
+    }
+
+    fn send(&mut self, socket: &UdpSocket, letters: &[Letter], memory: &[u8]) -> Posted {
+        let mut posted = Posted::default();
+        let (mut at, mut whole_until) = (Cursor::default(), Cursor::default());
+        while at.letter < letters.len() {
+            let mut slices = [IoSlice::new(&[]); SLICES];
+            let segments = self.segments;
+            fill(&mut self.messages, &mut slices, letters, memory, at, |cursor| {
+                segments && cursor >= whole_until
+            });
+            let Some(first) = self.messages.first() else { break };
+            match self.headers.send(socket, &slices, &self.messages) {
+                Ok(count) => {
+                    let sent = &self.messages[..count];
+                    at = sent.last().map_or(at, |message| message.end);
+                    posted.sent += sent.iter().map(|message| message.datagrams).sum::<u64>();
+                    posted.bytes += sent.iter().map(|message| message.bytes).sum::<u64>();
+                }
+                // What waits in the kernel is as much as anybody asked for.
+                Err(Refusal::Later) => {
+                    posted.dropped += left(letters, at);
+                    return posted;
+                }
+                Err(Refusal::Segments) => self.segments = false,
+                Err(Refusal::Segment) => whole_until = first.end,
+                Err(Refusal::Fault(Fault::Refused)) => {
+                    posted.refused_at = Some((at.letter, at.datagram));
+                    return posted;
+                }
+                Err(Refusal::Fault(_)) => {
+                    posted.dropped += first.datagrams;
+                    at = first.end;
+                }
+            }
+        }
+        posted
+    }
+}
+
+impl Default for Post {
+    fn default() -> Post {
+        Post::new()
+    }
+}
+
+/// Datagrams from here on.
+fn left(letters: &[Letter], at: Cursor) -> u64 {
+    let all = letters.iter().skip(at.letter).map(|letter| u64::from(letter.piece.count()));
+    all.sum::<u64>() - u64::from(at.datagram)
+}
+
+/// Fill one call: messages from the cursor on that say the same beside their bytes.
+fn fill<'a>(
+    messages: &mut Vec<Message>,
+    slices: &mut [IoSlice<'a>; SLICES],
+    letters: &[Letter],
+    memory: &'a [u8],
+    mut at: Cursor,
+    may_cut: impl Fn(Cursor) -> bool,
+) {
+    messages.clear();
+    let (mut used, mut segment, mut longest) = (0, None, 0);
+    while messages.len() < MESSAGES_PER_CALL && used < SLICES {
+        let Some(message) = message(slices, used, letters, memory, at, &may_cut) else {
+            return;
+        };
+        let agrees = messages.first().is_none_or(|first| first.from == message.from)
+            && match (segment, message.segment) {
+                (Some(each), Some(other)) => each == other,
+                (Some(each), None) => message.bytes <= u64::from(each),
+                (None, Some(each)) => longest <= u64::from(each),
+                (None, None) => true,
+            };
+        if !agrees {
+            return;
+        }
+        segment = segment.or(message.segment);
+        longest = longest.max(message.bytes);
+        (used, at) = (message.slices.end, message.end);
+        messages.push(message);
+    }
+}
+
+/// The message that begins at the cursor; `None` at the end.
+fn message<'a>(
+    slices: &mut [IoSlice<'a>; SLICES],
+    used: usize,
+    letters: &[Letter],
+    memory: &'a [u8],
+    mut at: Cursor,
+    may_cut: &impl Fn(Cursor) -> bool,
+) -> Option<Message> {
+    let first = letters.get(at.letter)?;
+    let size = u64::from(first.piece.size);
+    let cuts = may_cut(at) && size > 0 && size <= SEGMENT_BYTES_MAX as u64;
+    let most =
+        if cuts { (SEGMENTED_BYTES_MAX as u64 / size).min(SEGMENTS_MAX as u64) } else { 1 };
+    let (mut end, mut datagrams, mut bytes) = (used, 0, 0);
+    while let Some(letter) = letters.get(at.letter) {
+        let piece = letter.piece;
+        let same = letter.to == first.to && letter.from == first.from;
+        // One that is shorter can only be the last, and nothing follows a shorter one.
+        let fits = u64::from(piece.size) <= size && bytes == datagrams * size;
+        if datagrams > 0 && !(same && fits && piece.size > 0)
+            || end == SLICES
+            || datagrams == most
+        {
+            break;
+        }
+        // Of shorter ones only one, for it ends the message.
+        let shorter = u64::from(piece.size) < size;
+        let room = if shorter { 1 } else { most - datagrams };
+        let count = u64::from(piece.count() - at.datagram).min(room);
+        let start = piece.start as usize + at.datagram as usize * usize::from(piece.size);
+        let whole = u64::from(at.datagram) + count == u64::from(piece.count());
+        let stop = if whole {
+            (piece.start + piece.bytes) as usize
+        } else {
+            start + count as usize * usize::from(piece.size)
+        };
+        slices[end] = IoSlice::new(&memory[start..stop]);
+        (end, datagrams, bytes) = (end + 1, datagrams + count, bytes + (stop - start) as u64);
+        if !whole {
+            at.datagram += count as u32;
+            break;
+        }
+        at = Cursor { letter: at.letter + 1, datagram: 0 };
+    }
+    let segment = (datagrams > 1).then_some(first.piece.size);
+    let (to, from) = (first.to, first.from);
+    Some(Message { to, from, slices: used..end, segment, datagrams, bytes, end: at })
+}
