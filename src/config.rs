@@ -3,15 +3,17 @@
 //! `flags` fills a [`Config`]; `main` hands it to `startup`. Every `parse` here takes the
 //! text of one value and answers with what is wrong in words for people: what was found, what
 //! would be right. `value` has numbers, durations, sizes and words, `address` listeners and
-//! backends, `route` who goes to which of them, `cidr` networks, `http` what only HTTP listeners
-//! heed, `access_log` where that goes.
+//! backends, `route` who goes to which of them, `cidr` networks, `http` and `udp` what only such
+//! listeners heed, `access_log` where that goes.
 
 mod access_log;
 mod address;
+mod check;
 mod cidr;
 mod http;
 mod route;
 mod tls;
+mod udp;
 mod value;
 
 use std::fmt;
@@ -22,6 +24,7 @@ use crate::limits;
 
 pub use access_log::{AccessLog, AccessLogFormat, check_access_log_format};
 pub use address::{check_backends, check_listeners};
+pub use check::Check;
 pub use cidr::Cidr;
 pub use http::{
     HashKey, check_hash_key, check_http_listener, check_stats_path, own_path, sticky_cookie,
@@ -34,6 +37,7 @@ pub use tls::{
     check_certificates, check_client_cert, check_https_listener, check_redirect,
     check_tls_backend, check_tls_listener, dials_tls,
 };
+pub use udp::{Udp, UdpCheck, check_udp_listener, is_udp_alone};
 pub use value::{
     Wrong, alternatives, closest, duration, duration_text, escaped, number, number_u32, one_of,
     quoted, size_or_none, size_text, word_of,
@@ -103,6 +107,8 @@ pub struct Config {
     pub server_timeout: Duration,
     /// Bytes the body of a request may have; `None` is no limit.
     pub max_body: Option<u64>,
+    /// What holds for flows of UDP.
+    pub udp: Udp,
     /// Peers whose word on the client's address is believed.
     pub trusted_proxies: Vec<Cidr>,
     /// How long connections may go on after SIGTERM or SIGINT.
@@ -128,7 +134,7 @@ pub struct Listen {
     pub address: SocketAddr,
 }
 
-/// What is spoken on a listener. UDP comes onto the same rooms.
+/// What is spoken on a listener.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protocol {
     /// Bytes are relayed as they are.
@@ -141,6 +147,8 @@ pub enum Protocol {
     Https,
     /// Bytes through TLS, which ends here.
     Tls,
+    /// Datagrams: each client's flow of them is balanced.
+    Udp,
 }
 
 impl fmt::Display for Protocol {
@@ -151,6 +159,7 @@ impl fmt::Display for Protocol {
             Protocol::Sni => "sni",
             Protocol::Https => "https",
             Protocol::Tls => "tls",
+            Protocol::Udp => "udp",
         })
     }
 }
@@ -171,6 +180,8 @@ pub struct BackendSpec {
     pub backup: bool,
     /// The name that its certificate must be for, if it speaks TLS.
     pub tls: Option<String>,
+    /// Where its probes go, if not to `port`.
+    pub check_port: Option<u16>,
     /// What logs call it, and what the hashing algorithms place: `HOST:PORT` unless named.
     pub name: String,
 }
@@ -194,21 +205,6 @@ pub enum Algorithm {
     LeastLoad,
     /// Peak EWMA of the connect time.
     LeastTime,
-}
-
-/// What a health probe asks.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Check {
-    /// Nothing; backends always count as up.
-    None,
-    /// That a connection is taken.
-    Tcp,
-    /// `GET` of this path, answered with status 200; through TLS where the backend speaks it.
-    Http(String),
-    /// The same, always through TLS.
-    Https(String),
-    /// This text and a NUL byte, answered with a decimal number: the load.
-    Load(String),
 }
 
 /// What happens to new connections while every backend is down.
@@ -276,6 +272,7 @@ impl Config {
             keep_alive: limits::KEEP_ALIVE_DEFAULT,
             server_timeout: limits::SERVER_TIMEOUT_DEFAULT,
             max_body: None,
+            udp: Udp::DEFAULT,
             trusted_proxies: Vec::new(),
             drain_timeout: limits::DRAIN_TIMEOUT_DEFAULT,
             seed: None,
@@ -391,34 +388,6 @@ impl fmt::Display for Algorithm {
     }
 }
 
-impl Check {
-    /// `tcp`, `http:/PATH`, `https:/PATH`, `load:TEXT` or `none`.
-    pub fn parse(text: &str) -> Result<Check, Wrong> {
-        match text.split_once(':') {
-            None if text == "none" => Ok(Check::None),
-            None if text == "tcp" => Ok(Check::Tcp),
-            Some((scheme @ ("http" | "https"), path)) => {
-                let path = check_path(scheme, path, text)?;
-                Ok(if scheme == "http" { Check::Http(path) } else { Check::Https(path) })
-            }
-            Some(("load", asked)) => check_load(asked, text),
-            _ => Err(Wrong::found(text, "tcp, http:/PATH, https:/PATH, load:TEXT or none")),
-        }
-    }
-}
-
-impl fmt::Display for Check {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Check::None => f.write_str("none"),
-            Check::Tcp => f.write_str("tcp"),
-            Check::Http(path) => write!(f, "http:{path}"),
-            Check::Https(path) => write!(f, "https:{path}"),
-            Check::Load(text) => write!(f, "load:{text}"),
-        }
-    }
-}
-
 impl AllDown {
     /// The words for it.
     pub const ALL: &'static [(&'static str, AllDown)] =
@@ -444,33 +413,15 @@ pub const LOG_LEVELS: &[(&str, log::LevelFilter)] = &[
 /// An algorithm that lives on reports needs the probe that brings them.
 pub fn check_algorithm(algorithm: Algorithm, check: &Check) -> Result<(), Wrong> {
     match (algorithm, check) {
-        (Algorithm::LeastLoad, Check::None | Check::Tcp | Check::Http(_) | Check::Https(_)) => {
+        (
+            Algorithm::LeastLoad,
+            Check::None | Check::Tcp | Check::Http(_) | Check::Https(_) | Check::Udp(_),
+        ) => {
             let found = format!("'{algorithm}' with --check {}", quoted(&check.to_string()));
             Err(Wrong::saying(found, "--check load:TEXT with it, which asks for the load"))
         }
         _ => Ok(()),
     }
-}
-
-fn check_path(scheme: &str, path: &str, text: &str) -> Result<String, Wrong> {
-    let form = format!("{scheme}:/PATH");
-    if path.starts_with("//") {
-        let want = format!("{form} without a host: each backend is asked in turn");
-        return Err(Wrong::found(text, want));
-    }
-    match http::path_fault(path, &form) {
-        Some(want) => Err(Wrong::found(text, want)),
-        None => Ok(path.to_owned()),
-    }
-}
-
-fn check_load(asked: &str, text: &str) -> Result<Check, Wrong> {
-    let most = limits::LOAD_TEXT_BYTES_MAX;
-    if asked.is_empty() || asked.len() > most || asked.contains('\0') {
-        let want = format!("load:TEXT, TEXT being 1 to {most} bytes without NUL");
-        return Err(Wrong::found(text, want));
-    }
-    Ok(Check::Load(asked.to_owned()))
 }
 
 #[cfg(test)]
@@ -515,59 +466,6 @@ mod tests {
             let wrong = Wrong::found(text, format!("{names}{hint}"));
             assert_eq!(Algorithm::parse(text), Err(wrong));
         }
-    }
-
-    #[test]
-    fn checks_are_read_and_shown_alike() {
-        let table = [
-            ("none", Check::None),
-            ("tcp", Check::Tcp),
-            ("http:/", Check::Http("/".to_owned())),
-            ("http:/health?a=b:c,%20", Check::Http("/health?a=b:c,%20".to_owned())),
-            ("https:/health", Check::Https("/health".to_owned())),
-            ("load:x", Check::Load("x".to_owned())),
-            ("load: __clients? ", Check::Load(" __clients? ".to_owned())),
-            ("load:a:b\n", Check::Load("a:b\n".to_owned())),
-        ];
-        for (text, check) in table {
-            assert_eq!(check.to_string(), text);
-            assert_eq!(Check::parse(text), Ok(check));
-        }
-    }
-
-    #[test]
-    fn checks_refuse_the_rest_in_words() {
-        let kinds = "tcp, http:/PATH, https:/PATH, load:TEXT or none";
-        let load = "load:TEXT, TEXT being 1 to 100 bytes without NUL";
-        let chars = "http:/PATH without spaces, '#' and control characters, others as %XX";
-        let long_path = format!("http:/{}", "p".repeat(1024));
-        let long_text = format!("load:{}", "é".repeat(51));
-        let table = [
-            ("", kinds),
-            ("TCP", kinds),
-            ("tcp:", kinds),
-            ("none:", kinds),
-            ("https:health", "https:/PATH, the path beginning with a slash"),
-            ("https://a/b", "https:/PATH without a host: each backend is asked in turn"),
-            ("http", kinds),
-            ("load", kinds),
-            ("http:", "http:/PATH, the path beginning with a slash"),
-            ("http:health", "http:/PATH, the path beginning with a slash"),
-            ("http://a/b", "http:/PATH without a host: each backend is asked in turn"),
-            ("http:/a b", chars),
-            ("http:/a\r\nHost: b", chars),
-            ("http:/\u{e9}", chars),
-            ("http:/a#b", chars),
-            (&long_path, "a path of at most 1024 bytes"),
-            ("load:", load),
-            ("load:a\0b", load),
-            (&long_text, load),
-        ];
-        for (text, want) in table {
-            assert_eq!(Check::parse(text), Err(Wrong::found(text, want)));
-        }
-        assert!(Check::parse(&long_path[..long_path.len() - 1]).is_ok());
-        assert!(Check::parse(&long_text[..long_text.len() - 2]).is_ok());
     }
 
     #[test]

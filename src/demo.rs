@@ -9,12 +9,14 @@
 //! - `server`: accepts, counts, starts the threads; can take a nap
 //! - `upper`: a line in, the same line in capitals out
 //! - `hello`: a small HTTP/1.1 server with a random delay
+//! - `echo`: datagrams, sent back as they are, at the same ports
 //! - `client`: asks, and keeps asking
 //!
 //! `startup` starts the set for `pointsman --demo`; the binary `pointsman-demo` runs the pieces
 //! singly. The balancer knows nothing of this room: it meets it through sockets alone.
 
 pub mod client;
+pub mod echo;
 pub mod hello;
 pub mod server;
 pub mod upper;
@@ -55,6 +57,10 @@ pub fn start(seed: u64) -> io::Result<Demo> {
         // The wished-for port reads well in a terminal, but any port will do.
         let server = Server::bind((Ipv4Addr::LOCALHOST, plan.port))
             .or_else(|_| Server::bind((Ipv4Addr::LOCALHOST, 0)))?;
+        // The same port for datagrams may be taken: then HTTP is all there is to try.
+        if let Err(error) = echo::start(server.address(), plan.name) {
+            log::warn!("demo backend {}: no UDP echo: {error}", plan.name);
+        }
         backends.push((plan.name.to_owned(), server.address()));
 
         let (min, max) = plan.delay_ms;
@@ -79,7 +85,12 @@ pub fn start_traffic(front: SocketAddr, clients: usize) {
 }
 
 /// What is running and what to try, for a terminal 80 columns wide.
-pub fn banner(front: SocketAddr, stats_path: Option<&str>, demo: &Demo) -> String {
+pub fn banner(
+    front: SocketAddr,
+    udp: Option<SocketAddr>,
+    stats_path: Option<&str>,
+    demo: &Demo,
+) -> String {
     let mut text = format!(
         "\n  pointsman --demo: one balancer, {} backends, all in this process\n\n  \
          {:<10} {front}\n",
@@ -96,6 +107,13 @@ pub fn banner(front: SocketAddr, stats_path: Option<&str>, demo: &Demo) -> Strin
     if let Some(path) = stats_path {
         text += &format!(
             "\n    curl http://{front}{path}\n        the numbers: who is up, how busy, how fast\n"
+        );
+    }
+    if let Some(udp) = udp {
+        let (ip, port) = (udp.ip(), udp.port());
+        text += &format!(
+            "\n    echo hello | nc -u -w1 {ip} {port}\n        \
+             the same backends echo UDP: one of them says hello\n"
         );
     }
     if let Some((name, address)) = demo.backends.first() {
@@ -124,8 +142,9 @@ mod tests {
             "[2001:db8:1111:2222:3333:4444:5555:6666]:65535".parse().unwrap();
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 65535));
         let backends = PLANS.iter().map(|plan| (plan.name.to_owned(), address)).collect();
-        let text = banner(front, Some("/stats"), &Demo { backends });
-        for part in ["fast", "middling", "slow", "200 to 800 ms", "/nap", "kill -USR1"] {
+        let text = banner(front, Some(front), Some("/stats"), &Demo { backends });
+        for part in ["fast", "middling", "slow", "200 to 800 ms", "/nap", "kill -USR1", "nc -u"]
+        {
             assert!(text.contains(part), "no {part} in {text}");
         }
         assert!(text.contains(&format!("curl http://{front}/\n")));

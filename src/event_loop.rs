@@ -17,6 +17,7 @@ mod certificates;
 mod chores;
 #[cfg(debug_assertions)]
 mod invariants;
+mod udp;
 
 use std::io;
 use std::net::SocketAddr;
@@ -39,7 +40,8 @@ use crate::limits::{
 use crate::logging::LogSink;
 use crate::net::descriptors::Share;
 use crate::net::tls::server::Terminator;
-use crate::net::{Accepted, Listener, PipePool, Stream};
+use crate::net::{Accepted, DatagramListener, Listener, PipePool, Stream};
+use crate::relay::udp::Udp;
 use crate::relay::{self, Pair, Reason, Verdict, account, http};
 use crate::stats::{Front, Seldom};
 use crate::status;
@@ -55,6 +57,7 @@ pub struct EventLoop {
     /// What TLS listeners show and remember.
     terminator: Option<Terminator>,
     pairs: Slots<Pair>,
+    udp: Udp,
     health: Health,
     cx: Context,
     log: LogSink,
@@ -68,10 +71,23 @@ pub struct EventLoop {
     chores: Chores,
 }
 
+/// Where clients are taken in.
+#[derive(Default)]
+pub struct Fronts {
+    /// For connections.
+    pub streams: Vec<(Listener, Protocol)>,
+    /// For datagrams.
+    pub datagrams: Vec<DatagramListener>,
+    /// What TLS listeners show, if there are any.
+    pub terminator: Option<Terminator>,
+}
+
 /// A listener, and whether it rests.
 struct Entrance {
     listener: Listener,
     protocol: Protocol,
+    /// Its place among the listeners of the process.
+    front: usize,
     timer: TimerKey,
     /// It ran out of descriptors and waits for its timer.
     paused: bool,
@@ -92,7 +108,7 @@ impl EventLoop {
     pub fn new(
         config: &Config,
         seed: u64,
-        (listeners, terminator): (Vec<(Listener, Protocol)>, Option<Terminator>),
+        fronts: Fronts,
         (backends, routes): (Backends, Routes),
         share: Share,
         log: LogSink,
@@ -103,7 +119,8 @@ impl EventLoop {
         let signals = Signals::new(poll.registry())?;
         let mut settings = Settings::of(config, config.max_connections.unwrap_or(share.pairs));
         if config.tls.redirect == Redirect::Https {
-            let https = listeners.iter().find(|(_, protocol)| *protocol == Protocol::Https);
+            let https =
+                fronts.streams.iter().find(|(_, protocol)| *protocol == Protocol::Https);
             settings.redirect_to = https.map(|(listener, _)| listener.address().port());
         }
         let pipes = PipePool::new(share.pipes);
@@ -114,6 +131,8 @@ impl EventLoop {
         let (interval, timeout) = (config.check_interval, config.check_timeout);
         let health = Health::new(&config.check, interval, timeout, &mut random, &mut cx);
         let chores = Chores::new(&mut cx);
+        let most = config.udp.max_flows.unwrap_or(share.flows);
+        let udp = Udp::new(fronts.datagrams, &config.udp, most, &mut cx)?;
         if config.demo {
             cx.timers.arm(chores.status, now + DEMO_STATUS_INTERVAL);
         }
@@ -122,8 +141,9 @@ impl EventLoop {
             events: Events::with_capacity(EVENTS_PER_TURN),
             signals,
             listeners: Vec::new(),
-            terminator,
+            terminator: fronts.terminator,
             pairs: Slots::default(),
+            udp,
             health,
             cx,
             log,
@@ -135,7 +155,8 @@ impl EventLoop {
             chores,
         };
         this.review_certificates();
-        listeners
+        fronts
+            .streams
             .into_iter()
             .try_for_each(|(listener, protocol)| this.add_listener(listener, protocol))?;
         Ok(this)
@@ -150,6 +171,7 @@ impl EventLoop {
             self.act();
             self.fire_timers();
             self.accept();
+            self.receive_datagrams();
             self.follow_up();
             self.reap();
             self.write_access_log();
@@ -168,11 +190,12 @@ impl EventLoop {
 
     fn add_listener(&mut self, mut listener: Listener, protocol: Protocol) -> io::Result<()> {
         let key = Key { index: self.listeners.len() as u32, generation: Generation::FIRST };
+        let front = self.cx.stats.fronts.len();
         listener.register(&self.cx.registry, Owner::Listener(key))?;
         let timer = self.cx.timers.create(Owner::Listener(key));
         let name = format!("{protocol}://{}", listener.address());
         self.cx.stats.fronts.push(Front { name, open: 0 });
-        self.listeners.push(Entrance { listener, protocol, timer, paused: false });
+        self.listeners.push(Entrance { listener, protocol, front, timer, paused: false });
         Ok(())
     }
 
@@ -197,6 +220,7 @@ impl EventLoop {
     fn has_work_left(&self) -> bool {
         let may_accept = self.may_accept();
         !self.cx.run_queue.is_empty()
+            || self.udp.is_ready()
             || self.listeners.iter().any(|entrance| may_accept && entrance.is_ready())
     }
 
@@ -230,6 +254,8 @@ impl EventLoop {
                         entrance.listener.mark();
                     }
                 }
+                Some(Owner::Door(key)) => self.udp.mark_door(key),
+                Some(Owner::Flow(key)) => self.udp.mark_line(key, &mut self.cx),
                 Some(Owner::Signals) => self.signalled = true,
                 Some(Owner::Chore(_)) | None => debug!("an event that nobody asked for"),
             }
@@ -248,9 +274,11 @@ impl EventLoop {
                     self.with_pair(key, relay::act);
                 }
                 Some(Owner::Probe(key)) => self.health.act(key, &mut self.cx),
+                Some(Owner::Flow(key)) => self.udp.answer(key, &mut self.cx),
                 _ => {}
             }
         }
+        self.send_answers();
     }
 
     /// 4: what is due.
@@ -266,7 +294,9 @@ impl EventLoop {
                     }
                 }
                 Some(Owner::Chore(chore)) => self.do_chore(chore),
-                Some(Owner::Connection(_) | Owner::Signals) => {}
+                Some(
+                    Owner::Connection(_) | Owner::Signals | Owner::Door(_) | Owner::Flow(_),
+                ) => {}
             }
         }
     }
@@ -312,11 +342,13 @@ impl EventLoop {
         for (backend, _) in &fallen {
             self.cx.retire_idle(*backend, None);
         }
+        self.leave_backends(&fallen);
         if !fallen.is_empty() && self.cx.settings.on_down == OnDown::Close {
             self.clear_backends(&fallen);
         }
         self.arm_chores();
-        if self.phase == Phase::Draining && self.pairs.len() == self.dead.len() {
+        let no_pairs = self.pairs.len() == self.dead.len();
+        if self.phase == Phase::Draining && no_pairs && self.udp.flows() == 0 {
             self.phase = Phase::Stopping;
         }
     }
@@ -354,6 +386,7 @@ impl EventLoop {
             self.cx.timers.remove(pair.timer);
         }
         self.cx.reap_connections();
+        self.udp.reap();
     }
 
     /// The lines of this turn go out together. What the file does not take waits for a timer.
@@ -378,8 +411,8 @@ impl EventLoop {
         self.phase == Phase::Serving && self.pairs.len() < self.cx.settings.max_connections
     }
 
-    fn open_pair(&mut self, stream: Stream, address: SocketAddr, front: usize) {
-        let protocol = self.listeners[front].protocol;
+    fn open_pair(&mut self, stream: Stream, address: SocketAddr, index: usize) {
+        let Entrance { protocol, front, .. } = self.listeners[index];
         self.cx.stats.fronts[front].open += 1;
         self.cx.stats.accepted += 1;
         self.cx.stats.open += 1;
@@ -475,9 +508,15 @@ impl EventLoop {
         }
         let (open, timeout) = (self.pairs.len(), self.cx.settings.drain_timeout);
         let timeout_text = duration_text(timeout);
-        info!("stopping: {open} connections may finish within {timeout_text}");
         self.phase = Phase::Draining;
         self.cx.draining = true;
+        self.udp.begin_to_drain(&mut self.cx);
+        self.chores.flows_armed = false;
+        let flows = match self.udp.flows() {
+            0 => String::new(),
+            flows => format!(" and {flows} flows"),
+        };
+        info!("stopping: {open} connections{flows} may finish within {timeout_text}");
         let resting = self.pairs.iter().filter(|(_, pair)| http::is_resting(pair));
         let resting: Vec<Key> = resting.map(|(key, _)| key).collect();
         resting.into_iter().for_each(|key| self.close(key, Reason::Finished));
@@ -493,6 +532,7 @@ impl EventLoop {
         self.phase = Phase::Stopping;
         let keys: Vec<Key> = self.pairs.iter().map(|(key, _)| key).collect();
         keys.into_iter().for_each(|key| self.close(key, Reason::Stopped));
+        self.udp.cut_off(&mut self.cx);
     }
 
     fn log_status(&mut self) {

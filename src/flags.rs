@@ -8,6 +8,7 @@ mod http;
 mod manual;
 mod table;
 mod tls;
+mod udp;
 
 use std::ffi::OsString;
 use std::fmt;
@@ -15,10 +16,11 @@ use std::fmt;
 use getopts::{Fail, HasArg, Matches, Occur, Options};
 
 use crate::config::{
-    Config, Listen, Protocol, Wrong, check_access_log_format, check_algorithm, check_backends,
-    check_certificates, check_client_cert, check_hash_key, check_http_listener,
+    Check, Config, Listen, Protocol, Wrong, check_access_log_format, check_algorithm,
+    check_backends, check_certificates, check_client_cert, check_hash_key, check_http_listener,
     check_https_listener, check_listeners, check_redirect, check_route_listener, check_routes,
-    check_stats_path, check_tls_backend, check_tls_listener, closest, escaped, quoted,
+    check_stats_path, check_tls_backend, check_tls_listener, check_udp_listener, closest,
+    escaped, is_udp_alone, quoted,
 };
 use crate::limits;
 use table::{Act, Flag, GROUPS};
@@ -76,6 +78,9 @@ pub fn parse(args: &[String]) -> Result<Command, UsageError> {
         );
         return Err(UsageError::new(format!("'{}'", escaped(free)), wrong));
     }
+    if is_udp_alone(&config) && !matches.opt_present("check") {
+        config.check = Check::None;
+    }
     complete(&mut config)?;
     go_together(&config, &matches)?;
     Ok(Command::Run(Box::new(config)))
@@ -123,7 +128,8 @@ fn complete(config: &mut Config) -> Result<(), UsageError> {
         beside_the_demo(config).map_err(|wrong| UsageError::of("demo", wrong))?;
         if config.listeners.is_empty() {
             let address = limits::DEMO_LISTEN;
-            config.listeners.push(Listen { protocol: Protocol::Http, address });
+            let listen = |protocol| Listen { protocol, address };
+            config.listeners.extend([Protocol::Http, Protocol::Udp].map(listen));
         }
         if check_http_listener(config).is_ok() {
             show_own_pages(config);
@@ -198,6 +204,10 @@ fn go_together(config: &Config, matches: &Matches) -> Result<(), UsageError> {
         ("hsts", check_https_listener(config)),
         ("backend-ca", check_tls_backend(config)),
         ("backend-verify", check_tls_backend(config)),
+        ("udp-timeout", check_udp_listener(config)),
+        ("udp-responses", check_udp_listener(config)),
+        ("udp-requests", check_udp_listener(config)),
+        ("max-flows", check_udp_listener(config)),
         ("access-log-format", check_access_log_format(config)),
     ];
     for (flag, checked) in checks {
@@ -296,7 +306,7 @@ mod tests {
     use super::*;
     use crate::config::{
         AccessLog, AccessLogFormat, Algorithm, AllDown, BackendVerify, CertificatePair, Check,
-        Cidr, ClientCert, HashKey, OnDown, Redirect, TlsSettings, UnknownName,
+        Cidr, ClientCert, HashKey, OnDown, Redirect, TlsSettings, Udp, UnknownName,
     };
     use std::time::Duration;
 
@@ -361,6 +371,7 @@ mod tests {
             server_timeout: Duration::from_secs(3),
             tls: TlsSettings::defaults(),
             max_body: Some(10 << 20),
+            udp: Udp::DEFAULT,
             trusted_proxies: Cidr::parse_list("10.0.0.0/8,::1,fd00::/8").unwrap(),
             drain_timeout: Duration::ZERO,
             seed: Some(u64::MAX),
@@ -430,11 +441,35 @@ mod tests {
     }
 
     #[test]
+    fn what_only_udp_listeners_heed_reaches_its_field_too() {
+        let config = run("-l udp://*:53 -l *:53 -b udp://a:53,check-port=80 --udp-timeout 5s \
+             --udp-responses 0 --udp-requests 1 --max-flows 7 --check http:/");
+        let udp = Udp {
+            timeout: Duration::from_secs(5),
+            responses: Some(0),
+            requests: Some(1),
+            max_flows: Some(7),
+        };
+        assert_eq!((config.udp, config.backends[0].check_port), (udp, Some(80)));
+        let protocols: Vec<Protocol> = config.listeners.iter().map(|l| l.protocol).collect();
+        assert_eq!(protocols, [Protocol::Udp, Protocol::Tcp]);
+    }
+
+    #[test]
+    fn datagrams_alone_are_not_probed_by_connects() {
+        assert_eq!(run("-l udp://*:53 -b a:53").check, Check::None);
+        assert_eq!(run("-l udp://*:53 -b a:53 --check tcp").check, Check::Tcp);
+        assert_eq!(run("-l udp://*:53 -l *:53 -b a:53").check, Check::Tcp);
+    }
+
+    #[test]
     fn the_demo_needs_nothing_and_may_listen_elsewhere() {
         let config = run("--demo");
         assert!(config.demo && config.backends.is_empty());
         assert_eq!(config.listeners[0].address, limits::DEMO_LISTEN);
         assert_eq!(config.listeners[0].protocol, Protocol::Http);
+        assert_eq!(config.listeners[1].address, limits::DEMO_LISTEN);
+        assert_eq!(config.listeners[1].protocol, Protocol::Udp);
         assert_eq!(config.health_path.as_deref(), Some("/health"));
         assert_eq!(config.stats_path.as_deref(), Some("/stats"));
         let config = run("--demo -l http://127.0.0.1:0 --stats-path /numbers");

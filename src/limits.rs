@@ -124,6 +124,10 @@ pub const RESERVED_DESCRIPTORS: usize = 32;
 /// A flow that carried an answer within this time is never pushed out by a new one.
 pub const FLOW_PROTECTED: Duration = Duration::from_secs(1);
 
+/// While stopping, an answer that is owed is waited for so long: what DNS clients wait before they
+/// ask again.
+pub const FLOW_AWAITED: Duration = Duration::from_secs(5);
+
 /// Room for what one receive brings: the largest datagram, or several that the kernel put together.
 /// A little more than 64 KiB, so that the beginnings of slots do not all fall into the same cache
 /// lines.
@@ -152,6 +156,34 @@ pub const SEGMENTS_MAX: usize = 64;
 
 /// Bytes in one such message: IP's length has 16 bits.
 pub const SEGMENTED_BYTES_MAX: usize = 65_000;
+
+/// Messages that a flow's socket is asked for at first; it is asked for more once more come.
+pub const HEARD_AT_FIRST: usize = 4;
+
+/// After so many answers a flow's socket lets the kernel put datagrams together, which costs a
+/// system call.
+pub const HEARD_UNTIL_BUSY: u64 = 64;
+
+/// Flows ended in one look for those that are idle; what is left is due at once.
+pub const FLOWS_ENDED_PER_TURN: usize = 256;
+
+/// Clients whose refusing backend is remembered.
+pub const FLOWS_SHUNNED_MAX: usize = 10_000;
+
+/// Flows opened in one turn for datagrams that were about to go to a backend that refused others.
+pub const REROUTES_PER_TURN: u32 = 64;
+
+/// While stopping, how often it is looked which flows have had their answers.
+pub const DRAIN_LOOKS: Duration = Duration::from_millis(100);
+
+/// nginx and HAProxy keep flows for 10 m and 1 m; the kernel's own tracking for 30 s.
+pub const UDP_TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
+
+/// Most that `--udp-requests` and `--udp-responses` can ask for; beyond, it is no limit any more.
+pub const UDP_COUNT_MAX: u32 = 1_000_000;
+
+/// Longest text of a `udp:` probe, in bytes: a datagram that every network carries whole.
+pub const UDP_CHECK_BYTES_MAX: usize = 512;
 
 // ---- Backends -------------------------------------------------------------------------------
 
@@ -184,6 +216,9 @@ pub const LOAD_TEXT_BYTES_MAX: usize = 100;
 
 /// Longest status line an `http:` probe reads, in bytes.
 pub const STATUS_LINE_BYTES_MAX: usize = 1024;
+
+/// Bytes of an answer to a `udp:` probe that are shown when it is not what was expected.
+pub const DATAGRAM_SHOWN_BYTES: usize = 32;
 
 // ---- Logs -----------------------------------------------------------------------------------
 
@@ -294,6 +329,9 @@ pub const DEMO_HEALTH_PATH: &str = "/health";
 pub const DEMO_STATS_PATH: &str = "/stats";
 
 // ---- The demo -------------------------------------------------------------------------------
+
+/// Longest datagram: what IPv4 carries.
+pub const DEMO_DATAGRAM_BYTES: usize = 65_535;
 
 /// Connections a demo backend serves at once, each on a thread; more are closed unanswered.
 pub const DEMO_CLIENTS_MAX: usize = 4096;

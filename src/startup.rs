@@ -15,14 +15,14 @@ use crate::config::{
     self, BackendSpec, BackendVerify, Check, Config, Listen, Protocol, RouteName, dials_tls,
 };
 use crate::demo::{self, Demo};
-use crate::event_loop::EventLoop;
+use crate::event_loop::{EventLoop, Fronts};
 use crate::limits::DEMO_CLIENTS;
 use crate::logging::LogSink;
-use crate::net::Listener;
-use crate::net::descriptors;
+use crate::net::descriptors::{self, Needs};
 use crate::net::tls::client::{Dial, Trust};
 use crate::net::tls::files::FileError;
 use crate::net::tls::server::Terminator;
+use crate::net::{DatagramListener, Listener};
 
 /// Why the program could not begin to serve: one line, for people.
 #[derive(Debug)]
@@ -36,26 +36,26 @@ pub fn start(config: &Config, log: LogSink) -> Result<EventLoop, StartError> {
     let seed = config.seed.unwrap_or_else(|| fastrand::u64(..));
     info!("seed {seed}");
     let demo = config.demo.then(|| start_demo(seed)).transpose()?;
-    let listeners = bind_all(&config.listeners)?;
-    let fronts: Vec<(SocketAddr, Protocol)> =
-        listeners.iter().map(|(listener, protocol)| (listener.address(), *protocol)).collect();
+    let (mut fronts, addresses) = bind_all(&config.listeners)?;
     let (backends, routes) = match &demo {
         Some(demo) => (demo_backends(demo, config, seed), Routes::default()),
         None => backends_and_routes(config, seed)?,
     };
-    let share = share_descriptors(config, listeners.len(), backends.len());
+    let share = share_descriptors(config, &fronts, backends.len());
     for (_, backend) in backends.iter() {
         info!("backend {} at {}, weight {}", backend.name, backend.address, backend.weight);
     }
     let access_log = open_access_log(config)?;
     let destinations = (backends, routes);
-    let fronts_and_tls = (listeners, load_certificates(config)?);
-    let looping =
-        EventLoop::new(config, seed, fronts_and_tls, destinations, share, log, access_log)
-            .map_err(|error| StartError::new("cannot start the event loop", &error))?;
-    announce(&fronts);
-    if let (Some(demo), Some(front)) = (demo, fronts.first()) {
-        say(&demo::banner(front.0, config.stats_path.as_deref(), &demo));
+    fronts.terminator = load_certificates(config)?;
+    let looping = EventLoop::new(config, seed, fronts, destinations, share, log, access_log)
+        .map_err(|error| StartError::new("cannot start the event loop", &error))?;
+    announce(&addresses);
+    let is_udp = |&&(_, protocol): &&(SocketAddr, Protocol)| protocol == Protocol::Udp;
+    let udp = addresses.iter().find(is_udp).map(|front| front.0);
+    let stream = addresses.iter().find(|front| !is_udp(front));
+    if let (Some(demo), Some(front)) = (demo, stream) {
+        say(&demo::banner(front.0, udp, config.stats_path.as_deref(), &demo));
         demo::start_traffic(front.0, DEMO_CLIENTS);
     }
     Ok(looping)
@@ -126,8 +126,17 @@ fn destination(backends: &Backends, pool: Option<PoolId>) -> String {
 
 fn demo_member((name, address): &(String, SocketAddr)) -> Member {
     let (name, address) = (name.clone(), *address);
-    let (dial, probe_dial) = (None, None);
-    Member { name, address, weight: 1, max_connections: None, backup: false, dial, probe_dial }
+    let (check_port, dial, probe_dial) = (None, None, None);
+    Member {
+        name,
+        address,
+        weight: 1,
+        max_connections: None,
+        backup: false,
+        check_port,
+        dial,
+        probe_dial,
+    }
 }
 
 /// Look the host's name up, once and for all.
@@ -160,6 +169,7 @@ fn resolve(
         weight: spec.weight,
         max_connections: spec.max_connections,
         backup: spec.backup,
+        check_port: spec.check_port,
         dial,
         probe_dial,
     })
@@ -178,7 +188,7 @@ fn dials(
         None => None,
     };
     let probe_dial = match check {
-        Check::None | Check::Tcp => None,
+        Check::None | Check::Tcp | Check::Udp(_) => None,
         Check::Http(_) | Check::Load(_) => dial.clone(),
         Check::Https(_) if dial.is_none() => Some(trust.dial(&spec.host)?),
         Check::Https(_) => dial.clone(),
@@ -204,20 +214,41 @@ fn load_trust(config: &Config) -> Result<Option<Trust>, StartError> {
     trust.map(Some).map_err(|error| StartError::file("--backend-ca", &error))
 }
 
-fn bind_all(listens: &[Listen]) -> Result<Vec<(Listener, Protocol)>, StartError> {
-    let bind = |listen: &Listen| Ok((bind(listen.address, listens)?, listen.protocol));
-    listens.iter().map(bind).collect()
+/// All listeners, and where they really are in the order in which they were asked for.
+fn bind_all(listens: &[Listen]) -> Result<(Fronts, Vec<(SocketAddr, Protocol)>), StartError> {
+    let (mut fronts, mut addresses) = (Fronts::default(), Vec::new());
+    for listen in listens {
+        let address = if listen.protocol == Protocol::Udp {
+            let listener = bind(listen, listens, DatagramListener::bind)?;
+            let address = listener.address();
+            fronts.datagrams.push(listener);
+            address
+        } else {
+            let listener = bind(listen, listens, Listener::bind)?;
+            let address = listener.address();
+            fronts.streams.push((listener, listen.protocol));
+            address
+        };
+        addresses.push((address, listen.protocol));
+    }
+    Ok((fronts, addresses))
 }
 
 /// `[::]` takes IPv4 clients too, unless another listener has the same port for them.
-fn bind(address: SocketAddr, all: &[Listen]) -> Result<Listener, StartError> {
+fn bind<T>(
+    listen: &Listen,
+    all: &[Listen],
+    bind: fn(SocketAddr, bool) -> io::Result<T>,
+) -> Result<T, StartError> {
+    let (address, is_udp) = (listen.address, listen.protocol == Protocol::Udp);
     let taken = |listen: &Listen| {
         listen.address.is_ipv4()
+            && (listen.protocol == Protocol::Udp) == is_udp
             && listen.address.port() == address.port()
             && address.port() != 0
     };
     let only_v6 = address.ip() == IpAddr::from([0u16; 8]) && all.iter().any(taken);
-    Listener::bind(address, only_v6).map_err(|error| {
+    bind(address, only_v6).map_err(|error| {
         let why = match error.kind() {
             io::ErrorKind::AddrInUse => {
                 "the port is in use; stop who uses it, or choose another (0 lets the system choose)"
@@ -234,17 +265,29 @@ fn bind(address: SocketAddr, all: &[Listen]) -> Result<Listener, StartError> {
             }
             _ => error.to_string(),
         };
-        StartError { what: format!("--listen {address}"), why }
+        let scheme = if is_udp { "udp://" } else { "" };
+        StartError { what: format!("--listen {scheme}{address}"), why }
     })
 }
 
-fn share_descriptors(config: &Config, listeners: usize, backends: usize) -> descriptors::Share {
+fn share_descriptors(
+    config: &Config,
+    listeners: &Fronts,
+    backends: usize,
+) -> descriptors::Share {
     let limit = descriptors::raise_limit();
     if limit.now != limit.before {
         info!("raised the limit of open files from {} to {}", limit.before, limit.now);
     }
     let probes = if config.check == Check::None { 0 } else { backends };
-    let share = descriptors::share(limit.now, listeners, probes);
+    let (streams, datagrams) = (listeners.streams.len(), listeners.datagrams.len());
+    let share = descriptors::share(limit.now, Needs { streams, datagrams, probes });
+    if datagrams > 0 {
+        note_flows(config, limit.now, share.flows);
+    }
+    if streams == 0 {
+        return share;
+    }
     match config.max_connections {
         Some(wanted) if wanted > share.pairs => warn!(
             "--max-connections {wanted} is more than the limit of {} open files allows, about {}",
@@ -256,6 +299,17 @@ fn share_descriptors(config: &Config, listeners: usize, backends: usize) -> desc
         }
     }
     share
+}
+
+fn note_flows(config: &Config, limit: u64, flows: usize) {
+    match config.udp.max_flows {
+        Some(wanted) if wanted > flows => warn!(
+            "--max-flows {wanted} is more than the limit of {limit} open files allows, \
+             about {flows}"
+        ),
+        Some(_) => {}
+        None => info!("at most {flows} flows at once, by the limit of open files"),
+    }
 }
 
 fn policy(config: &Config) -> Policy {

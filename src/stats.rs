@@ -39,6 +39,8 @@ pub struct Stats {
     pub exhausted: u64,
     /// Accepts that failed for lack of descriptors or memory.
     pub accept_failures: u64,
+    /// What became of datagrams.
+    pub udp: Datagrams,
     /// Log lines dropped because nobody read them.
     pub log_dropped: u64,
     /// Turns of the loop.
@@ -56,6 +58,47 @@ pub struct Handshakes {
     pub resumed: u64,
     /// Refused, broken off, or too late.
     pub failed: u64,
+}
+
+/// Flows of UDP, and their datagrams: every one that came went out, or is counted as dropped.
+#[derive(Debug, Default, Clone)]
+pub struct Datagrams {
+    /// Whether there is a listener for them.
+    pub is_used: bool,
+    /// Flows now.
+    pub open: u64,
+    /// Flows ever.
+    pub opened: u64,
+    /// Flows that ended because they had all their answers.
+    pub finished: u64,
+    /// Because nothing moved.
+    pub idle: u64,
+    /// Because they gave way to another one.
+    pub gave_way: u64,
+    /// Because the backend's machine refused their datagrams.
+    pub refused: u64,
+    /// Because their backend went down.
+    pub backend_down: u64,
+    /// Because we stopped, or had nothing left.
+    pub cut_off: u64,
+    /// Datagrams that came from clients.
+    pub from_clients: u64,
+    /// Datagrams sent on to backends.
+    pub to_backends: u64,
+    /// Datagrams that came from backends.
+    pub from_backends: u64,
+    /// Datagrams sent back to clients.
+    pub to_clients: u64,
+    /// Dropped: there was no room for a flow.
+    pub dropped_full: u64,
+    /// Dropped: there was no backend for a flow, or no socket.
+    pub dropped_no_backend: u64,
+    /// Dropped: a new flow while we are stopping.
+    pub dropped_stopping: u64,
+    /// Dropped: the kernel did not take them.
+    pub dropped_unsent: u64,
+    /// Receives that failed.
+    pub errors: u64,
 }
 
 /// Lets one line of log through now and then, however often there is something to say
@@ -78,6 +121,16 @@ impl Stats {
     /// The name of a listener, and how many clients it has.
     pub fn front(&self, index: usize) -> (&str, u64) {
         self.fronts.get(index).map_or(("", 0), |front| (&front.name, front.open))
+    }
+}
+
+impl Datagrams {
+    /// All that were dropped.
+    pub fn dropped(&self) -> u64 {
+        self.dropped_full
+            + self.dropped_no_backend
+            + self.dropped_stopping
+            + self.dropped_unsent
     }
 }
 

@@ -20,6 +20,9 @@ pub fn page(cx: &mut Context) -> Vec<String> {
     lines.extend(cx.backends.routed_pools().iter().map(route_line));
     lines.extend(names_line(cx));
     lines.extend(handshakes_line(cx));
+    if cx.stats.udp.is_used {
+        lines.push(udp_line(cx));
+    }
     lines
 }
 
@@ -38,6 +41,26 @@ fn process_line(cx: &Context) -> String {
         stats.exhausted + stats.accept_failures,
         stats.log_dropped,
         stats.longest_turn.as_secs_f64() * 1e3,
+    )
+}
+
+fn udp_line(cx: &Context) -> String {
+    let udp = &cx.stats.udp;
+    format!(
+        "udp: {} open of {} flows: {} finished, {} idle, {} gave way, {} refused, \
+         {} of backends that went down; datagrams: {} in, {} on, {} answered, {} back, {} dropped",
+        udp.open,
+        udp.opened,
+        udp.finished,
+        udp.idle,
+        udp.gave_way,
+        udp.refused,
+        udp.backend_down,
+        udp.from_clients,
+        udp.to_backends,
+        udp.from_backends,
+        udp.to_clients,
+        udp.dropped(),
     )
 }
 

@@ -1,6 +1,9 @@
 //! Every flag wrong in every way, with the real program: one line on standard error that names
 //! the flag, what was found and what would be right; nothing on standard output; exit code 2.
 
+#[path = "flags/protocols.rs"]
+mod protocols;
+
 use std::ffi::OsStr;
 use std::process::{Command, Output};
 
@@ -45,9 +48,9 @@ fn the_line_is_exactly_this() {
         "--check-interval: found '5', want a duration with its unit such as 500ms, 2s, 5m or 1h"
     );
     assert_eq!(
-        complaint(&["--listen", "udp://127.0.0.1:80"]),
-        "--listen: found 'udp://127.0.0.1:80', want tcp://, http://, https://, tls://, sni:// or \
-         no scheme: 'udp' is not served by this version"
+        complaint(&["--listen", "quic://127.0.0.1:80"]),
+        "--listen: found 'quic://127.0.0.1:80', want tcp://, http://, https://, tls://, sni://, \
+         udp:// or no scheme: 'quic' is not served by this version"
     );
     assert_eq!(
         complaint(&["--listen", "127.0.0.1:80"]),
@@ -76,7 +79,7 @@ fn wrong_listeners() {
             "--listen: found 'https://[::]:443' without a certificate, want --cert FILE and --key",
         ),
         ("-l tls://[::]:443", "--listen: found 'tls://[::]:443' without a certificate"),
-        ("-l udp://[::]:53", "--listen: |'udp' is not served by this version"),
+        ("-l quic://[::]:53", "--listen: |'quic' is not served by this version"),
         ("-l gopher://[::]:70", "--listen: |'gopher' is not served by this version"),
         (
             "-l *:80 --listen 0.0.0.0:80",
@@ -109,7 +112,7 @@ fn wrong_backends() {
         ("-b https://a:1,sni=a/b", "--backend: found 'sni=a/b' in|want sni=NAME"),
         ("-b HTTPS://a:1", "--backend: |'HTTPS' is not served by this version"),
         ("-b db1:80 -b http://db1:80", "--backend: found the name 'db1:80' twice"),
-        ("-b udp://db1:53", "--backend: |'udp' is not served by this version"),
+        ("-b quic://db1:53", "--backend: |'quic' is not served by this version"),
         (
             "-b a:1,weight=x",
             "--backend: found 'weight=x' in 'a:1,weight=x', want weight=N|65535",
@@ -208,7 +211,13 @@ fn wrong_words() {
         ("-a least-load --check none", &format!("--balance: |--check 'none'|{load}")),
         (
             "--check udp",
-            "--check: found 'udp', want tcp, http:/PATH, https:/PATH, load:TEXT or none",
+            "--check: found 'udp', want tcp, http:/PATH, https:/PATH, load:TEXT, udp:TEXT or",
+        ),
+        ("--check udp:", "--check: found 'udp:', want udp:TEXT[,expect=TEXT], TEXT being 1"),
+        (r"--check udp:\y", r"--check: found 'udp:\y', want udp:TEXT|with \xNN for any byte"),
+        (
+            "--check udp:a,expect=",
+            "--check: found 'udp:a,expect=', want udp:TEXT[,expect=TEXT]",
         ),
         ("--check http:health", "--check: found 'http:health', want|beginning with a slash"),
         ("--check http://db1/health", "--check: |want http:/PATH without a host"),
@@ -216,7 +225,7 @@ fn wrong_words() {
         ("--check load:", "--check: found 'load:', want load:TEXT, TEXT being 1 to 100 bytes"),
         (
             "--check",
-            "--check: found nothing, want tcp, http:/PATH, https:/PATH, load:TEXT or none",
+            "--check: found nothing, want tcp, http:/PATH, https:/PATH, load:TEXT, udp:TEXT or",
         ),
         ("--all-down wait", "--all-down: found 'wait', want refuse or spread"),
         ("--all-down", "--all-down: found nothing, want refuse or spread"),
@@ -230,72 +239,6 @@ fn wrong_words() {
         ("--log-level", "--log-level: found nothing, want off"),
     ];
     expect(&rows, BOTH);
-}
-
-#[test]
-fn wrong_hash_keys() {
-    let kinds = "want ip, uri, path, header:NAME or cookie:NAME";
-    let hash = "want --balance ip-hash or consistent-hash with it";
-    let rows = [
-        ("--hash-key", &*format!("--hash-key: found nothing, {kinds}")),
-        ("--hash-key=", &format!("--hash-key: found nothing, {kinds}")),
-        ("--hash-key -l", &format!("--hash-key: found '-l', {kinds}")),
-        ("--hash-key url", &format!("--hash-key: found 'url', {kinds}")),
-        ("--hash-key header", &format!("--hash-key: found 'header', {kinds}")),
-        ("--hash-key path:/", &format!("--hash-key: found 'path:/', {kinds}")),
-        ("--hash-key header:", "--hash-key: found 'header:', want header:NAME"),
-        ("--hash-key header:a/b", "--hash-key: |want header:NAME, NAME being 1"),
-        ("--hash-key cookie:a=b", "--hash-key: |want cookie:NAME, NAME being 1"),
-        ("--hash-key uri", &format!("--hash-key: found 'uri' with --balance|{hash}")),
-        ("--hash-key ip -a rr", &format!("--hash-key: found 'ip' with|round-robin|{hash}")),
-    ];
-    expect(&rows, HTTP);
-    let rows = [
-        ("-a ip-hash --hash-key uri", "'uri' with the TCP listener '127.0.0.1:0'"),
-        ("-a maglev --hash-key cookie:a -l http://[::1]:0", "'cookie:a' with the TCP listener"),
-    ];
-    expect(&rows, BOTH);
-}
-
-#[test]
-fn wrong_cookies() {
-    let want = "want a name of 1 to 256 letters, digits or !";
-    let rows = [
-        ("--sticky-cookie", &*format!("--sticky-cookie: found nothing, {want}")),
-        ("--sticky-cookie=", &format!("--sticky-cookie: found nothing, {want}")),
-        ("--sticky-cookie -l", &format!("--sticky-cookie: found '-l', {want}")),
-        ("--sticky-cookie a=b", &format!("--sticky-cookie: found 'a=b', {want}")),
-        ("--sticky-cookie a;b", &format!("--sticky-cookie: found 'a;b', {want}")),
-        ("--sticky-cookie é", &format!("--sticky-cookie: found 'é', {want}")),
-        ("--sticky-cookie __Host-a", "--sticky-cookie: found '__Host-a', want a name without"),
-    ];
-    expect(&rows, HTTP);
-    let want = "want at least one such as --listen http://127.0.0.1:8000";
-    let says = format!("--sticky-cookie: found no http:// listener, {want}");
-    expect(&[("--sticky-cookie SRV", &says)], BOTH);
-}
-
-#[test]
-fn wrong_paths() {
-    for flag in ["--health-path", "--stats-path"] {
-        let rows = [
-            ("", "found nothing, want /PATH, the path beginning with a slash"),
-            (" -l", "found '-l', want /PATH, the path beginning with a slash"),
-            ("=up", "found 'up', want /PATH, the path beginning with a slash"),
-            ("=http://a/up", "found 'http://a/up', want /PATH, the path"),
-            ("=//a/up", "found '//a/up', want /PATH without a host"),
-            ("=/up?full", "found '/up?full', want /PATH without a query"),
-            ("=/up#top", "found '/up#top', want /PATH without spaces, '#'"),
-            ("=/é", "found '/é', want /PATH without spaces"),
-        ];
-        for (value, says) in rows {
-            expect(&[(&format!("{flag}{value}"), &format!("{flag}: {says}"))], HTTP);
-        }
-        let says = format!("{flag}: found no http:// listener, want at least one such as");
-        expect(&[(&format!("{flag} /up"), &says)], BOTH);
-    }
-    let says = "--stats-path: found '/up' at --health-path too, want two paths that differ";
-    expect(&[("--stats-path /up --health-path /up", says)], HTTP);
 }
 
 #[test]
@@ -333,6 +276,7 @@ fn wrong_durations() {
         ("backend-idle", "at least 1ms"),
         ("header-timeout", "at least 1ms"),
         ("keep-alive", "at least 1ms"),
+        ("udp-timeout", "at least 1ms"),
         ("server-timeout", "at least 1ms"),
         ("slow-start", ""),
         ("drain-timeout", ""),
@@ -369,6 +313,9 @@ fn wrong_numbers() {
         ("fall", "from 1 to 1000", ["0", "1001", "-1", "+3", "0x3"]),
         ("eject-after", "from 0 to 1000", ["1001", "-1", "off", "5s", "1.5"]),
         ("retries", "from 0 to 100", ["101", "-1", "1e1", "3s", "none"]),
+        ("max-flows", "from 1 to 1000000000", ["0", "1000000001", "-1", "10k", "none"]),
+        ("udp-requests", "from 1 to 1000000", ["0", "1000001", "-1", "1s", "none"]),
+        ("udp-responses", "from 0 to 1000000", ["1000001", "-1", "1.0", "any", "+1"]),
         ("max-connections", "from 1 to 1000000000", ["0", "1000000001", "-1", "10k", "∞"]),
         ("backend-idle-connections", "from 0 to 100000", ["100001", "-1", "10k", "none", "1s"]),
         (
@@ -488,6 +435,10 @@ fn flags_given_twice() {
         ("keep-alive", "1s"),
         ("server-timeout", "1s"),
         ("max-body", "1k"),
+        ("udp-timeout", "1s"),
+        ("udp-responses", "1"),
+        ("udp-requests", "1"),
+        ("max-flows", "1"),
         ("hash-key", "ip"),
         ("sticky-cookie", "SRV"),
         ("eject-after", "1"),

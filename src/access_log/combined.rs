@@ -5,7 +5,7 @@
 //! ```
 //!
 //! A request that could not be understood is a dash, a status that there is none of `000`. So is
-//! that of a TCP connection or a failed handshake of TLS, which have neither.
+//! that of a TCP connection, of a flow of UDP, or of a failed handshake of TLS, which have neither.
 
 use std::io::Write as _;
 
@@ -27,7 +27,7 @@ pub(super) fn line(record: &Record<'_>, out: &mut Vec<u8>) {
         at.second()
     );
     let (asked, status, bytes) = match &record.what {
-        What::Tcp { .. } | What::Handshake { .. } => (None, 0, record.sent),
+        What::Tcp { .. } | What::Udp { .. } | What::Handshake { .. } => (None, 0, record.sent),
         What::Http { asked, status, body } => (asked.as_ref(), *status, *body),
     };
     match asked {

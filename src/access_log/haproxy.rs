@@ -1,4 +1,4 @@
-//! HAProxy's `httplog`, and for TCP its `tcplog`, so that what reads its logs reads ours.
+//! HAProxy's `httplog`, and for TCP and UDP its `tcplog`, so that what reads its logs reads ours.
 //!
 //! ```text
 //!   10.0.1.2:33317 [06/Feb/2009:12:14:14.655] http://10.0.0.1:80 pool/web1 10/0/30/69/109 200 2750
@@ -23,7 +23,7 @@ pub(super) fn line(record: &Record<'_>, out: &mut Vec<u8>) {
     let total = times.total.as_millis();
     let [who, when] = record.ending.letters().map(char::from);
     match &record.what {
-        What::Tcp { .. } | What::Handshake { .. } => {
+        What::Tcp { .. } | What::Udp { .. } | What::Handshake { .. } => {
             let _ = write!(out, "{queue}/{connect}/{total} {} {who}{when} ", record.sent);
             counts(record, out);
         }

@@ -19,6 +19,10 @@ pub(super) fn line(record: &Record<'_>, out: &mut Vec<u8>) {
             What::Tcp { server_name: Some(name) } => it.text("server_name", *name),
             What::Tcp { server_name: None } => {}
             What::Handshake { why } => it.text("tls_error", why),
+            What::Udp { datagrams_sent, datagrams_received } => {
+                it.number("datagrams_to_client", *datagrams_sent);
+                it.number("datagrams_from_client", *datagrams_received);
+            }
             What::Http { asked, status, body } => {
                 request(it, asked.as_ref());
                 match status {

@@ -1,4 +1,5 @@
-//! The access log: a line for each exchange of HTTP and for each TCP connection, once it is over.
+//! The access log: a line for each exchange of HTTP, each TCP connection and each flow of UDP,
+//! once it is over.
 //!
 //! ```text
 //!   relay::account --Record--> combined | haproxy | json --line--> Outlet --once a turn--> file

@@ -8,7 +8,7 @@ use jiff::tz::Offset;
 
 use crate::http::Version;
 
-/// An exchange of HTTP, or a TCP connection, that is over.
+/// An exchange of HTTP, a TCP connection or a flow of UDP that is over.
 #[derive(Debug, Clone)]
 pub struct Record<'a> {
     /// Who asked.
@@ -49,6 +49,13 @@ pub enum What<'a> {
     Handshake {
         /// Why not.
         why: String,
+    },
+    /// A flow of UDP.
+    Udp {
+        /// Datagrams to the client.
+        datagrams_sent: u64,
+        /// Datagrams from the client.
+        datagrams_received: u64,
     },
     /// A request and its answer.
     Http {

@@ -54,6 +54,8 @@ pub struct Backend {
     pub name: Box<str>,
     /// Where it is.
     pub address: SocketAddr,
+    /// Where its probes go.
+    pub check_address: SocketAddr,
     /// What probes and connects say of it.
     pub state: State,
     /// When it last went up or down; the start, if never.
@@ -117,6 +119,8 @@ pub struct Member {
     pub dial: Option<Dial>,
     /// The same for probes.
     pub probe_dial: Option<Dial>,
+    /// Where its probes go, if not to the port of `address`.
+    pub check_port: Option<u16>,
 }
 
 /// How the set behaves.
@@ -301,13 +305,12 @@ impl Backends {
         took: Duration,
         now: Instant,
     ) {
-        self.list[id.0 as usize].failures += 1;
-        self.observe(id, Observation::Failed(took), now);
-        let is_only = |place: &Place| self.pools[usize::from(place.pool.0)].up == 1;
-        let last_one = self[id].state.is_up() && self[id].places.iter().any(is_only);
-        if self.policy.probed && !last_one {
-            self.result(id, Err(&format!("a connect {fault}")), now);
-        }
+        self.failed(id, &format!("a connect {fault}"), took, now);
+    }
+
+    /// Its machine refused a client's datagram, or there is no way to it: as a connect that failed.
+    pub fn datagram_failed(&mut self, id: BackendId, fault: Fault, now: Instant) {
+        self.failed(id, &format!("a datagram {fault}"), Duration::ZERO, now);
     }
 
     /// A probe was answered well, perhaps with a load.
@@ -409,6 +412,16 @@ impl Backends {
         self.pools.iter().for_each(|pool| pool.check_invariants(&self.list));
     }
 
+    fn failed(&mut self, id: BackendId, reason: &str, took: Duration, now: Instant) {
+        self.list[id.0 as usize].failures += 1;
+        self.observe(id, Observation::Failed(took), now);
+        let is_only = |place: &Place| self.pools[usize::from(place.pool.0)].up == 1;
+        let last_one = self[id].state.is_up() && self[id].places.iter().any(is_only);
+        if self.policy.probed && !last_one {
+            self.result(id, Err(reason), now);
+        }
+    }
+
     /// One result, of a probe or a connect.
     fn result(&mut self, id: BackendId, result: Result<(), &str>, now: Instant) {
         let backend = &mut self.list[id.0 as usize];
@@ -507,9 +520,12 @@ impl Index<BackendId> for Backends {
 
 impl Backend {
     fn new(member: Member, now: Instant) -> Backend {
+        let mut check_address = member.address;
+        check_address.set_port(member.check_port.unwrap_or(member.address.port()));
         Backend {
             name: member.name.into(),
             address: member.address,
+            check_address,
             state: State::default(),
             since: now,
             enabled: true,

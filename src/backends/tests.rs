@@ -15,6 +15,7 @@ fn member(index: usize) -> Member {
         backup: false,
         dial: None,
         probe_dial: None,
+        check_port: None,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Listeners and backends as people write them: `[SCHEME://]ADDR:PORT`,
-//! `[SCHEME://]HOST:PORT[,OPTION]`, the scheme being `tcp`, `http`, `https` or `tls`, for listeners
-//! also `sni`.
+//! `[SCHEME://]HOST:PORT[,OPTION]`, the scheme being `tcp`, `http`, `https`, `tls` or `udp`, for
+//! listeners also `sni`.
 //!
 //! No look-up happens here: a host name is checked for its form and stays a name. Called by the
 //! flags' table for each value, then by [`crate::flags`] once for the whole list.
@@ -24,15 +24,18 @@ const LISTEN_SCHEMES: Schemes = &[
     ("https", Protocol::Https),
     ("tls", Protocol::Tls),
     ("sni", Protocol::Sni),
+    ("udp", Protocol::Udp),
 ];
 const BACKEND_SCHEMES: Schemes = &[
     ("tcp", Protocol::Tcp),
     ("http", Protocol::Http),
     ("https", Protocol::Https),
     ("tls", Protocol::Tls),
+    ("udp", Protocol::Udp),
 ];
 
-const OPTIONS_WANT: &str = "weight=N, max-connections=N, backup, tls, sni=NAME or name=NAME";
+const OPTIONS_WANT: &str =
+    "weight=N, max-connections=N, backup, check-port=N, tls, sni=NAME or name=NAME";
 
 impl Listen {
     /// `[SCHEME://]ADDR:PORT`; TCP where no scheme is given. Port 0 lets the system choose;
@@ -53,9 +56,9 @@ impl Listen {
 }
 
 impl BackendSpec {
-    /// `[SCHEME://]HOST:PORT[,weight=N][,max-connections=N][,backup][,tls][,sni=NAME][,name=NAME]`.
-    /// What is spoken to a backend follows from the listener, so that of its scheme only matters
-    /// whether it is encrypted.
+    /// `[SCHEME://]HOST:PORT[,weight=N][,max-connections=N][,backup][,check-port=N][,tls]
+    /// [,sni=NAME][,name=NAME]`, in one piece. What is spoken to a backend follows from the
+    /// listener, so that of its scheme only matters whether it is encrypted.
     pub fn parse(text: &str) -> Result<BackendSpec, Wrong> {
         let (protocol, rest) = protocol_and_rest(text, BACKEND_SCHEMES)?;
         let mut parts = rest.split(',');
@@ -78,16 +81,18 @@ impl BackendSpec {
             weight: options.weight.unwrap_or(limits::WEIGHT_DEFAULT),
             max_connections: options.max_connections,
             backup: options.backup,
+            check_port: options.check_port,
             name: options.name.unwrap_or_else(|| address.to_owned()),
         })
     }
 }
 
-/// The same address twice could never be bound; port 0 is a new one each time.
+/// The same address twice could never be bound, but for UDP beside TCP; port 0 is a new one each
+/// time.
 pub fn check_listeners(listeners: &[Listen]) -> Result<(), Wrong> {
     let mut seen = HashSet::new();
     for listen in listeners.iter().filter(|listen| listen.address.port() != 0) {
-        if !seen.insert(listen.address) {
+        if !seen.insert((listen.address, listen.protocol == Protocol::Udp)) {
             let found = format!("'{}' twice", listen.address);
             return Err(Wrong::saying(found, "each address once"));
         }
@@ -119,6 +124,7 @@ struct Options {
     backup: bool,
     tls: bool,
     sni: Option<String>,
+    check_port: Option<u16>,
     name: Option<String>,
 }
 
@@ -136,6 +142,10 @@ impl Options {
             "max-connections" => {
                 let max = number_option(option, value, 1..=limits::CONNECTIONS_MAX, text)?;
                 self.max_connections.replace(max).is_some()
+            }
+            "check-port" => {
+                let port = number_option(option, value, 1..=u32::from(u16::MAX), text)?;
+                self.check_port.replace(port as u16).is_some()
             }
             "name" => self.name.replace(name_option(option, value, text)?).is_some(),
             "sni" => self.sni.replace(sni_option(option, value, text)?).is_some(),
@@ -196,7 +206,8 @@ fn unknown_option(key: &str, option: &str, text: &str) -> Wrong {
         let found = format!("an empty option in {}", quoted(text));
         return Wrong::saying(found, OPTIONS_WANT);
     }
-    let near = closest(key, ["weight", "max-connections", "backup", "tls", "sni", "name"]);
+    let keys = ["weight", "max-connections", "backup", "check-port", "tls", "sni", "name"];
+    let near = closest(key, keys);
     let hint = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
     Wrong::found_in(option, text, format!("{OPTIONS_WANT}{hint}"))
 }
@@ -332,9 +343,9 @@ mod tests {
             ("tls://db1:443", "an address of this machine, not a name"),
             (
                 "HTTP://127.0.0.1:80",
-                "sni:// or no scheme: 'HTTP' is not served by this version",
+                "sni://, udp:// or no scheme: 'HTTP' is not served by this version",
             ),
-            ("udp://127.0.0.1:53", "'udp' is not served by this version"),
+            ("quic://127.0.0.1:53", "'quic' is not served by this version"),
             ("TCP://127.0.0.1:53", "'TCP' is not served by this version"),
             ("://127.0.0.1:53", "nothing is not served by this version"),
         ];
@@ -352,6 +363,8 @@ mod tests {
         };
         assert_eq!(check_listeners(&list(&["*:80", "[::]:80", "*:81", "*:0", "*:0"])), Ok(()));
         assert_eq!(check_listeners(&list(&["tcp://*:80", "http://*:81"])), Ok(()));
+        assert_eq!(check_listeners(&list(&["tcp://*:80", "udp://*:80"])), Ok(()));
+        assert!(check_listeners(&list(&["udp://*:80", "udp://*:80"])).is_err());
         for again in ["tcp://0.0.0.0:80", "http://0.0.0.0:80"] {
             let wrong = check_listeners(&list(&["*:80", again])).unwrap_err();
             assert_eq!(wrong.to_string(), "found '0.0.0.0:80' twice, want each address once");
@@ -367,6 +380,7 @@ mod tests {
             max_connections: None,
             backup: false,
             tls: None,
+            check_port: None,
             name: "db1:5432".to_owned(),
         };
         assert_eq!(backend("db1:5432"), plain);
@@ -374,12 +388,15 @@ mod tests {
         assert_eq!(backend("http://db1:5432"), plain);
         assert_eq!(backend("http://db1:80,weight=2").name, "db1:80");
         assert_eq!(
-            backend("db1:5432,name=one,backup,max-connections=100,weight=3"),
+            backend(
+                "udp://db1:5432,name=one,backup,max-connections=100,check-port=80,weight=3"
+            ),
             BackendSpec {
                 weight: 3,
                 max_connections: Some(100),
                 backup: true,
                 tls: None,
+                check_port: Some(80),
                 name: "one".to_owned(),
                 ..plain.clone()
             }
@@ -467,7 +484,10 @@ mod tests {
             ("a:65536", "want a port from 1 to 65535"),
             ("::1:80", "want an IPv6 address in brackets such as [::1]:8001"),
             ("fe80::1", "want an IPv6 address in brackets such as [::1]:8001"),
-            ("udp://a:80", "tls:// or no scheme: 'udp' is not served by this version"),
+            (
+                "quic://a:80",
+                "tls://, udp:// or no scheme: 'quic' is not served by this version",
+            ),
             ("a:80,weight", "found 'weight' in 'a:80,weight', want weight=N, N being a whole"),
             ("a:80,weight=", "want weight=N, N being a whole number from 0 to 65535"),
             ("a:80,weight=65536", "found 'weight=65536' in"),

@@ -140,7 +140,8 @@ pub fn check_hash_key(config: &Config) -> Result<(), Wrong> {
     let other = config.listeners.iter().find(|listen| !listen.protocol.is_http());
     match other {
         Some(listen) if *key != HashKey::Ip => {
-            let found = format!("'{key}' with the TCP listener '{}'", listen.address);
+            let protocol = listen.protocol.to_string().to_uppercase();
+            let found = format!("'{key}' with the {protocol} listener '{}'", listen.address);
             Err(Wrong::saying(found, "http:// listeners alone: others have no requests"))
         }
         _ => Ok(()),

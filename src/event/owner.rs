@@ -53,6 +53,8 @@ pub enum Chore {
     Status,
     /// Certificates may come near their end.
     Certificates,
+    /// Flows of UDP may have been idle for too long.
+    Flows,
 }
 
 /// Everybody who can own an event, a timer or a place in the run queue.
@@ -70,6 +72,10 @@ pub enum Owner {
     Signals,
     /// The process itself.
     Chore(Chore),
+    /// Where datagrams of clients arrive.
+    Door(Key),
+    /// A flow of UDP; as a token, its socket towards the backend.
+    Flow(Key),
 }
 
 impl Generation {
@@ -91,7 +97,7 @@ impl Generation {
 }
 
 impl Chore {
-    const ALL: [Chore; 7] = [
+    const ALL: [Chore; 8] = [
         Chore::Drain,
         Chore::Ramp,
         Chore::Return,
@@ -99,6 +105,7 @@ impl Chore {
         Chore::Log,
         Chore::Status,
         Chore::Certificates,
+        Chore::Flows,
     ];
 }
 
@@ -112,6 +119,8 @@ impl Owner {
             Owner::Probe(key) => (3, key.index, key.generation.bits()),
             Owner::Signals => (4, 0, 0),
             Owner::Chore(chore) => (5, chore as u32, 0),
+            Owner::Door(key) => (6, key.index, key.generation.bits()),
+            Owner::Flow(key) => (7, key.index, key.generation.bits()),
         };
         kind << (INDEX_BITS + GENERATION_BITS) | generation << INDEX_BITS | u64::from(index)
     }
@@ -127,6 +136,8 @@ impl Owner {
             3 => Owner::Probe(key()?),
             4 => Owner::Signals,
             5 => Owner::Chore(*Chore::ALL.get(index as usize)?),
+            6 => Owner::Door(key()?),
+            7 => Owner::Flow(key()?),
             _ => return None,
         })
     }
@@ -158,6 +169,7 @@ mod tests {
         for key in keys {
             owners.extend([Owner::Listener(key), Owner::Pair(key)]);
             owners.extend([Owner::Connection(key), Owner::Probe(key)]);
+            owners.extend([Owner::Door(key), Owner::Flow(key)]);
         }
         for owner in owners {
             assert_eq!(Owner::unpack(owner.pack()), Some(owner));
@@ -166,7 +178,7 @@ mod tests {
 
     #[test]
     fn words_that_nobody_packed_have_no_owner() {
-        for word in [u64::MAX, 6 << 60, 5 << 60 | 7] {
+        for word in [u64::MAX, 8 << 60, 5 << 60 | 8] {
             assert_eq!(Owner::unpack(word), None, "{word:#x}");
         }
     }

@@ -66,8 +66,9 @@ mod tests {
     use crate::balance;
     use crate::config::{Algorithm, AllDown, CertificatePair, Config};
     use crate::event::{Chore, Owner};
+    use crate::event_loop::Fronts;
     use crate::logging::LogSink;
-    use crate::net::descriptors;
+    use crate::net::descriptors::{self, Needs};
     use crate::net::tls::files::tests::Files;
     use crate::net::tls::server::Terminator;
 
@@ -83,8 +84,9 @@ mod tests {
         let pool = PoolPlan::of_first(0, balance::build(Algorithm::First, 1));
         let set = Backends::new(Vec::new(), vec![pool], policy, Instant::now());
         let terminator = Terminator::load(&config.tls, SystemTime::now()).unwrap();
-        let fronts = (Vec::new(), Some(terminator));
-        let share = descriptors::share(1000, 1, 0);
+        let fronts = Fronts { terminator: Some(terminator), ..Fronts::default() };
+        let needs = Needs { streams: 1, ..Needs::default() };
+        let share = descriptors::share(1000, needs);
         let log = LogSink::default();
         EventLoop::new(config, 1, fronts, (set, Routes::default()), share, log, None).unwrap()
     }

@@ -21,10 +21,12 @@ pub(super) struct Chores {
     pub log: TimerKey,
     pub status: TimerKey,
     pub certificates: TimerKey,
+    pub flows: TimerKey,
     ramp_armed: bool,
     back_at: Option<Instant>,
     idle_armed: bool,
     pub log_armed: bool,
+    pub flows_armed: bool,
 }
 
 impl EventLoop {
@@ -49,6 +51,7 @@ impl EventLoop {
             self.chores.log_armed = true;
             self.cx.timers.arm(self.chores.log, self.cx.now + LOG_RETRY);
         }
+        self.arm_flows();
     }
 
     pub(super) fn do_chore(&mut self, chore: Chore) {
@@ -81,6 +84,7 @@ impl EventLoop {
                 }
             }
             Chore::Certificates => self.review_certificates(),
+            Chore::Flows => self.look_at_flows(),
             Chore::Status => {
                 self.log_status();
                 self.cx.timers.arm(self.chores.status, self.cx.now + DEMO_STATUS_INTERVAL);
@@ -91,7 +95,7 @@ impl EventLoop {
 
 impl Chores {
     #[cfg(debug_assertions)]
-    pub const COUNT: usize = 7;
+    pub const COUNT: usize = 8;
 
     pub fn new(cx: &mut Context) -> Chores {
         Chores {
@@ -102,10 +106,12 @@ impl Chores {
             log: cx.timers.create(Owner::Chore(Chore::Log)),
             status: cx.timers.create(Owner::Chore(Chore::Status)),
             certificates: cx.timers.create(Owner::Chore(Chore::Certificates)),
+            flows: cx.timers.create(Owner::Chore(Chore::Flows)),
             ramp_armed: false,
             back_at: None,
             idle_armed: false,
             log_armed: false,
+            flows_armed: false,
         }
     }
 }

@@ -12,7 +12,8 @@ impl EventLoop {
         assert!(self.dead.is_empty() && self.cx.retired() == 0, "all that died was reaped");
         let in_use =
             self.cx.connections.iter().filter(|(_, c)| c.user.pair().is_some()).count();
-        self.cx.backends.check_invariants(in_use, self.cx.connections.len() - in_use);
+        let idle = self.cx.connections.len() - in_use;
+        self.cx.backends.check_invariants(in_use + self.udp.flows(), idle);
         let mut holding = 0;
         for (key, pair) in self.pairs.iter() {
             assert!(self.cx.timers.belongs_to(pair.timer, Owner::Pair(key)), "pair and timer");
@@ -25,6 +26,10 @@ impl EventLoop {
         let is_pair =
             |owner: &Owner| matches!(*owner, Owner::Pair(key) if self.pairs.get(key).is_some());
         let waiting = self.cx.run_queue.iter().filter(is_pair).count();
+        let is_flow =
+            |owner: &Owner| matches!(*owner, Owner::Flow(key) if self.udp.has_flow(key));
+        let flows = self.cx.run_queue.iter().filter(is_flow).count();
+        assert_eq!(flows, self.udp.check_invariants(), "flows in the run queue");
         let queued = self.pairs.iter().filter(|(_, pair)| pair.queued).count();
         assert_eq!(waiting, queued, "who waits in the run queue waits once, and knows it");
         assert_eq!(self.cx.buffers.lent() + self.cx.pipes.lent(), holding, "buffers and flows");

@@ -13,9 +13,9 @@ const COLUMNS: usize = 79;
 const TEXT_COLUMN: usize = 8;
 
 const INTRODUCTION: &str = "\
-A TCP and HTTP load balancer on one thread: one poll loop, every connection
-or request waved to the backend that can take it. TLS is led on by its server
-name, unopened.
+A TCP, HTTP and UDP load balancer on one thread: one poll loop, every
+connection, request or flow of datagrams waved to the backend that can take
+it. TLS is led on by its server name, unopened.
 
 Usage:
   pointsman --listen ADDR:PORT --backend HOST:PORT [--backend HOST:PORT]...
@@ -47,6 +47,8 @@ Examples:
   pointsman -l http://0.0.0.0:80 -b web1:80 -b web2:80 --check http:/health
   pointsman -l sni://0.0.0.0:443 --route www.example.com=web1:443,web2:443 \\
       --route '*.example.com=web3:443'
+  pointsman -l udp://[::]:53 -l tcp://[::]:53 -b dns1:53 -b dns2:53 \\
+      --udp-responses 1
   pointsman -l 0.0.0.0:9000 -b w1:9000 -b w2:9000 -a least-load \\
       --check load:busy
 ";

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::http::HTTP;
 use super::tls::TLS;
+use super::udp::UDP;
 use super::{Command, manual};
 use crate::config::{
     AccessLog, AccessLogFormat, Algorithm, AllDown, BackendSpec, Check, Config, LOG_LEVELS,
@@ -57,6 +58,7 @@ pub(super) static GROUPS: &[Group] = &[
     Group { title: "Limits and timeouts", flags: LIMITS },
     Group { title: "HTTP", flags: HTTP },
     Group { title: "TLS", flags: TLS },
+    Group { title: "UDP", flags: UDP },
     Group { title: "Operation", flags: OPERATION },
     Group { title: "Demo", flags: DEMO },
 ];
@@ -70,9 +72,9 @@ static TRAFFIC: &[Flag] = &[
                they are; http: HTTP/1.1, each request is balanced; tls and https: the same \
                through TLS, which ends here and needs --cert and --key; sni: TLS is relayed as \
                it is, to the backends of the --route for the server name that the client asks \
-               for. ADDR is IPv4, or IPv6 in brackets; * is every IPv4 address, [::] every \
-               address, localhost is 127.0.0.1. With port 0 the system chooses one, and the log \
-               says which.",
+               for; udp: datagrams, each client's flow of them is balanced. ADDR is IPv4, or \
+               IPv6 in brackets; * is every IPv4 address, [::] every address, localhost is \
+               127.0.0.1. With port 0 the system chooses one, and the log says which.",
         default: |_| "none, one is needed".to_owned(),
         act: Act::Values(|config, text| {
             config.listeners.push(Listen::parse(text)?);
@@ -88,7 +90,8 @@ static TRAFFIC: &[Flag] = &[
                encrypts it. A name is looked up once, at start. Options: weight=N, its share \
                relative to the others, 0 to 65535, 0 for no new connections (default: 1); \
                max-connections=N, how many it takes at once (default: no limit); backup, to be \
-               used only while no other backend can take connections; tls, to speak TLS; \
+               used only while no other backend can take connections; check-port=N, where its \
+               probes go (default: PORT); tls, to speak TLS; \
                sni=NAME, the name that its certificate is for (default: HOST); name=NAME, for \
                the log and the hashes (default: HOST:PORT).",
         default: |_| "none, one is needed unless there are routes".to_owned(),
@@ -152,9 +155,11 @@ static HEALTH: &[Flag] = &[
         says: "What a probe asks. tcp: to be connected. http:/PATH: GET of the path, answered \
                with status 200, through TLS where the backend speaks it; https:/PATH: the same, \
                always through TLS. load:TEXT: the text and a NUL byte, answered with a decimal \
-               number of at most 100 bytes, ended by NUL or newline, which is the load. none: \
-               nothing, backends count as up.",
-        default: |defaults| defaults.check.to_string(),
+               number of at most 100 bytes, ended by NUL or newline, which is the load. \
+               udp:TEXT[,expect=TEXT]: the text in a datagram, \\xNN for any byte, answered with \
+               a datagram, and one that has the second text in it. none: nothing, backends \
+               count as up.",
+        default: |defaults| format!("{}; none where all listeners are udp", defaults.check),
         act: Act::Value(|config, text| {
             config.check = Check::parse(text)?;
             Ok(())
@@ -387,10 +392,10 @@ static DEMO: &[Flag] = &[Flag {
     short: "",
     long: "demo",
     value: "",
-    says: "Start three small backends of different speed on loopback, listen in front of them \
-           at http://127.0.0.1:8000 unless --listen says where, with /health and /stats unless \
-           the flags for them say otherwise, and tell what to try. Brings its own backends, so \
-           it takes no --backend.",
+    says: "Start three small backends of different speed on loopback, which echo UDP as well, \
+           listen in front of them at http://127.0.0.1:8000 and udp://127.0.0.1:8000 unless \
+           --listen says where, with /health and /stats unless the flags for them say \
+           otherwise, and tell what to try. Brings its own backends, so it takes no --backend.",
     default: |_| String::new(),
     act: Act::Switch(|config| config.demo = true),
 }];

@@ -2,8 +2,8 @@
 //!
 //! A *flow* is a client's address, the address of ours that it wrote to, and a backend. This is a
 //! pure room: no socket, no clock. A datagram and the time go in; what comes out is the flow that
-//! takes it, or that a new one is wanted, or that there is no room. What a flow carries (its socket,
-//! its backend) is the business of `relay::udp`, and only kept here.
+//! takes it, or that a new one is wanted, or that there is no room. What a flow carries (a socket
+//! and a backend) is the business of `relay::udp`, and only kept here.
 //!
 //! ```text
 //!   datagrams --> Taken(key, n)                       n of them go with this flow

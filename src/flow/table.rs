@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use crate::event::{Key, Slots};
-use crate::limits::FLOW_PROTECTED;
+use crate::limits::{FLOW_AWAITED, FLOW_PROTECTED};
 
 use super::Client;
 
@@ -168,11 +168,12 @@ impl<T> Table<T> {
     /// Whether an answer is to be waited for while we are stopping: one that is owed, or the next
     /// one of a stream that came until a moment ago.
     pub fn awaits_answers(&self, flow: &Flow<T>, now: Instant) -> bool {
-        match (self.policy.responses, flow.answered_at) {
+        let owed = match (self.policy.responses, flow.answered_at) {
             (Some(each), _) => !self.owes_none(flow, each),
             (None, Some(at)) if at == flow.active_at => is_recent(at, now),
             (None, _) => true,
-        }
+        };
+        owed && now.saturating_duration_since(flow.active_at) < FLOW_AWAITED
     }
 
     /// Take a flow out.
@@ -194,6 +195,11 @@ impl<T> Table<T> {
         let is_old = |flow: &Flow<T>| flow.active_at + self.policy.idle <= now;
         let (key, _) = self.heads().find(|(_, flow)| is_old(flow))?;
         self.close(key)
+    }
+
+    /// The flow of this key, if it is still there.
+    pub fn get(&self, key: Key) -> Option<&Flow<T>> {
+        self.flows.get(key)
     }
 
     /// The flow of this key, if it is still there.

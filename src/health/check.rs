@@ -1,13 +1,15 @@
 //! What a probe asks, and what an answer means. A pure room: bytes in, a small enum out.
 
 use crate::config::Check;
-use crate::limits::{LOAD_ANSWER_BYTES_MAX, STATUS_LINE_BYTES_MAX};
+use crate::limits::{DATAGRAM_SHOWN_BYTES, LOAD_ANSWER_BYTES_MAX, STATUS_LINE_BYTES_MAX};
 
 /// What is sent to a backend once it took the connection.
 #[derive(Debug, Clone)]
 pub struct Question {
     kind: Kind,
     text: Vec<u8>,
+    /// What the answer must have in it.
+    expect: Option<Vec<u8>>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -15,6 +17,7 @@ enum Kind {
     Connect,
     Http,
     Load,
+    Datagram,
 }
 
 /// What was answered.
@@ -34,12 +37,22 @@ impl Question {
 
     /// The question that belongs to a check.
     pub fn of(check: &Check) -> Question {
+        let mut expect = None;
         let (kind, text) = match check {
             Check::None | Check::Tcp => (Kind::Connect, Vec::new()),
             Check::Http(path) | Check::Https(path) => (Kind::Http, http_request(path)),
             Check::Load(text) => (Kind::Load, [text.as_bytes(), b"\0"].concat()),
+            Check::Udp(check) => {
+                expect.clone_from(&check.expect);
+                (Kind::Datagram, check.text.clone())
+            }
         };
-        Question { kind, text }
+        Question { kind, text, expect }
+    }
+
+    /// Whether it is asked, and answered, in a datagram.
+    pub fn is_datagram(&self) -> bool {
+        matches!(self.kind, Kind::Datagram)
     }
 
     /// What to send; nothing, if the connection itself is the answer.
@@ -53,7 +66,17 @@ impl Question {
             Kind::Connect => Answer::Good(None),
             Kind::Http => judge_status(answer, ended),
             Kind::Load => judge_load(answer, ended),
+            Kind::Datagram => self.judge_datagram(answer),
         }
+    }
+
+    fn judge_datagram(&self, answer: &[u8]) -> Answer {
+        let has = |text: &Vec<u8>| answer.windows(text.len()).any(|part| part == text);
+        if self.expect.as_ref().is_none_or(has) {
+            return Answer::Good(None);
+        }
+        let shown = answer.get(..DATAGRAM_SHOWN_BYTES).unwrap_or(answer);
+        Answer::Bad(format!("'{}' is not what is expected", shown.escape_ascii()))
     }
 }
 
@@ -192,6 +215,25 @@ mod tests {
         ));
         assert!(bad(&question.judge(format!("{digits}1\0").as_bytes(), false)));
         assert!(bad(&question.judge(format!("{digits}1").as_bytes(), false)));
+    }
+
+    #[test]
+    fn a_datagram_has_what_is_expected_in_it() {
+        let question = |text: &str| Question::of(&Check::parse(text).expect("a check"));
+        let any = question(r"udp:\x00ping");
+        assert_eq!((any.text(), any.is_datagram()), (&b"\0ping"[..], true));
+        for answer in [&b""[..], b"\0", b"whatever"] {
+            assert_eq!(any.judge(answer, true), Answer::Good(None));
+        }
+        let pong = question(r"udp:ping,expect=p\x6fng");
+        for answer in [&b"pong"[..], b"a pong!"] {
+            assert_eq!(pong.judge(answer, true), Answer::Good(None));
+        }
+        for answer in [&b""[..], b"pon", b"PONG"] {
+            assert!(bad(&pong.judge(answer, true)));
+        }
+        let Answer::Bad(said) = pong.judge(&[b'\n'; 2000], true) else { panic!("good") };
+        assert!(said.len() < 200 && !said.contains('\n'), "{said}");
     }
 
     #[test]

@@ -7,13 +7,17 @@
 //! ```
 //!
 //! A probe has one timer, which serves as the alarm for its next run and as the deadline of the run
-//! under way; so ten backends in a black hole cost ten sockets, and delay nobody. What is asked and
-//! what an answer means is in [`check`]; what results mean is in [`crate::backends`].
+//! under way; so ten backends in a black hole cost ten sockets, and delay nobody. One that asks by
+//! datagram is connected at once. What is asked and what an answer means is in [`check`]; what
+//! results mean is in [`crate::backends`].
 
 pub mod check;
 
+use std::io;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use mio::Registry;
 use mio::event::Event;
 
 use crate::backends::BackendId;
@@ -21,7 +25,8 @@ use crate::config::{Check, duration_text};
 use crate::context::Context;
 use crate::event::{Generation, Key, Owner, TimerKey};
 use crate::limits::EXHAUSTION_WARNINGS;
-use crate::net::{Connect, Fault, Received, Sent, Socket, Stream};
+use crate::net::tls::client::Dial;
+use crate::net::{Connect, DatagramSocket, Fault, Received, Sent, Socket, Stream};
 use crate::stats::Seldom;
 
 use check::{Answer, Question};
@@ -48,12 +53,18 @@ struct Probe {
 
 /// One run of a probe.
 struct Run {
-    stream: Stream,
+    line: Line,
     deadline: Instant,
     connected: bool,
     /// How much of the question was sent.
     sent: usize,
     answer: Vec<u8>,
+}
+
+/// What a run asks on.
+enum Line {
+    Stream(Stream),
+    Datagram(DatagramSocket),
 }
 
 /// What a run came to.
@@ -100,7 +111,9 @@ impl Health {
             return;
         }
         if let Some(run) = &mut probe.run {
-            run.stream.mark(event);
+            if let Line::Stream(stream) = &mut run.line {
+                stream.mark(event);
+            }
             cx.run_queue.push(Owner::Probe(key), &mut probe.queued);
         }
     }
@@ -110,7 +123,9 @@ impl Health {
         let Some(probe) = self.probes.get_mut(key.index as usize) else { return };
         probe.queued = false;
         let Some(run) = &mut probe.run else { return };
-        if Context::must_wait(&mut cx.handshakes_left, &run.stream) {
+        if let Line::Stream(stream) = &run.line
+            && Context::must_wait(&mut cx.handshakes_left, stream)
+        {
             cx.run_queue.push(Owner::Probe(key), &mut probe.queued);
             return;
         }
@@ -118,7 +133,7 @@ impl Health {
         match run.proceed(&self.question, &mut cx.scratch) {
             Some(outcome) => self.finish(key, outcome, cx),
             None => {
-                if let Err(error) = run.stream.arm(&cx.registry, owner) {
+                if let Err(error) = run.line.arm(&cx.registry, owner) {
                     self.skip(key, &error.to_string(), cx);
                 }
             }
@@ -146,18 +161,18 @@ impl Health {
         let key = Key { generation: probe.generation, ..key };
         probe.next_at = cx.now + self.interval;
         let backend = &cx.backends[probe.backend];
-        let mut stream = match Stream::connect(backend.address, backend.probe_dial.as_ref()) {
-            Ok(stream) => stream,
+        let dial = backend.probe_dial.as_ref();
+        let mut line = match Line::open(backend.check_address, dial, &self.question) {
+            Ok(line) => line,
             Err(Fault::Exhausted) => return self.skip(key, "out of descriptors", cx),
             Err(fault) => return self.finish(key, Err(fault.to_string()), cx),
         };
-        stream.want_write();
-        if let Err(error) = stream.arm(&cx.registry, Owner::Probe(key)) {
+        if let Err(error) = line.begin(&cx.registry, Owner::Probe(key)) {
             return self.skip(key, &error.to_string(), cx);
         }
         let deadline = cx.now + self.timeout;
-        let (connected, sent, answer) = (false, 0, Vec::new());
-        probe.run = Some(Run { stream, deadline, connected, sent, answer });
+        let connected = matches!(line, Line::Datagram(_));
+        probe.run = Some(Run { line, deadline, connected, sent: 0, answer: Vec::new() });
         cx.timers.arm(probe.timer, deadline);
     }
 
@@ -189,19 +204,69 @@ impl Probe {
     fn rest(&mut self, cx: &mut Context) {
         // Dropped here and not by the reaping: nobody else holds a key to it, and a late event is
         // stopped by the generation, which the next run raises before it registers.
-        if let Some(mut run) = self.run.take() {
-            run.stream.say_goodbye();
+        if let Some(Run { line: Line::Stream(mut stream), .. }) = self.run.take() {
+            stream.say_goodbye();
         }
         self.next_at = self.next_at.max(cx.now);
         cx.timers.arm(self.timer, self.next_at);
     }
 }
 
+impl Line {
+    /// A stream that is being connected; or a datagram that is on its way.
+    fn open(
+        address: SocketAddr,
+        dial: Option<&Dial>,
+        question: &Question,
+    ) -> Result<Line, Fault> {
+        if !question.is_datagram() {
+            return Stream::connect(address, dial).map(Line::Stream);
+        }
+        let socket = DatagramSocket::connect(address)?;
+        socket.send(question.text())?;
+        Ok(Line::Datagram(socket))
+    }
+
+    /// Ask the poll for the first time. An answer that is here already makes an event as well.
+    fn begin(&mut self, registry: &Registry, owner: Owner) -> io::Result<()> {
+        match self {
+            Line::Stream(stream) => stream.want_write(),
+            Line::Datagram(socket) => return socket.register(registry, owner),
+        }
+        self.arm(registry, owner)
+    }
+
+    /// Ask the poll for what is wanted and not yet asked for.
+    fn arm(&mut self, registry: &Registry, owner: Owner) -> io::Result<()> {
+        match self {
+            Line::Stream(stream) => stream.arm(registry, owner),
+            Line::Datagram(_) => Ok(()),
+        }
+    }
+}
+
+/// One datagram is the answer.
+fn hear(socket: &DatagramSocket, question: &Question, scratch: &mut [u8]) -> Option<Outcome> {
+    match socket.receive(scratch) {
+        Ok(None) => None,
+        Ok(Some(count)) => match question.judge(&scratch[..count], true) {
+            Answer::Good(load) => Some(Ok(load)),
+            Answer::Bad(reason) => Some(Err(reason)),
+            Answer::Incomplete => None,
+        },
+        Err(fault) => Some(Err(fault.to_string())),
+    }
+}
+
 impl Run {
     /// Get on as far as possible; says what the run came to, once that is known.
     fn proceed(&mut self, question: &Question, scratch: &mut [u8]) -> Option<Outcome> {
+        let stream = match &mut self.line {
+            Line::Stream(stream) => stream,
+            Line::Datagram(socket) => return hear(socket, question, scratch),
+        };
         if !self.connected {
-            match self.stream.connect_outcome() {
+            match stream.connect_outcome() {
                 Connect::Pending => return None,
                 Connect::Failed(fault) => return Some(Err(fault.to_string())),
                 Connect::Done => self.connected = true,
@@ -210,15 +275,15 @@ impl Run {
         if question.text().is_empty() {
             return Some(Ok(None));
         }
-        while self.sent < question.text().len() && self.stream.can_write() {
-            match self.stream.send(&question.text()[self.sent..]) {
+        while self.sent < question.text().len() && stream.can_write() {
+            match stream.send(&question.text()[self.sent..]) {
                 Sent::Bytes(count) => self.sent += count,
                 Sent::WouldBlock => break,
                 Sent::Broken(fault) => return Some(Err(fault.to_string())),
             }
         }
-        while self.stream.can_read() {
-            let (count, ended) = match self.stream.receive(scratch) {
+        while stream.can_read() {
+            let (count, ended) = match stream.receive(scratch) {
                 Received::Bytes(count) => (count, false),
                 Received::Eof => (0, true),
                 Received::WouldBlock => break,

@@ -18,6 +18,8 @@ pub struct Limit {
 pub struct Share {
     /// Pairs, each with two sockets.
     pub pairs: usize,
+    /// Flows of UDP, each with one socket.
+    pub flows: usize,
     /// Pipes for splicing, each with two ends.
     pub pipes: usize,
 }
@@ -32,25 +34,50 @@ pub fn raise_limit() -> Limit {
     Limit { before, now }
 }
 
-/// Divide `limit` descriptors: a reserve, one a listener, one a probe, some pipes, and two for each
-/// pair from what is left.
-pub fn share(limit: u64, listeners: usize, probes: usize) -> Share {
+/// Who needs descriptors.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// Listeners for connections.
+    pub streams: usize,
+    /// Listeners for datagrams.
+    pub datagrams: usize,
+    /// Probes at once.
+    pub probes: usize,
+}
+
+/// Divide `limit` descriptors: a reserve, one a listener, one a probe, some pipes; from what is
+/// left two for each pair, and one for each flow. Where there are listeners of both kinds, each
+/// has half.
+pub fn share(limit: u64, needs: Needs) -> Share {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX).min(usize::MAX / 2);
     let pipes = (limit / 32).min(PIPES_MAX);
+    let listeners = needs.streams + needs.datagrams;
     let reserved = RESERVED_DESCRIPTORS.min(limit / 2);
-    let other =
-        reserved.saturating_add(listeners).saturating_add(probes).saturating_add(2 * pipes);
-    Share { pairs: (limit.saturating_sub(other) / 2).max(1), pipes }
+    let other = reserved
+        .saturating_add(listeners)
+        .saturating_add(needs.probes)
+        .saturating_add(2 * pipes);
+    let rest = limit.saturating_sub(other);
+    let (pairs, flows) = match (needs.streams, needs.datagrams) {
+        (_, 0) => (rest, 0),
+        (0, _) => (0, rest),
+        _ => (rest / 2, rest / 2),
+    };
+    Share { pairs: (pairs / 2).max(1), flows: flows.max(1), pipes }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn needs(streams: usize, datagrams: usize, probes: usize) -> Needs {
+        Needs { streams, datagrams, probes }
+    }
+
     #[test]
     fn the_share_never_spends_more_than_the_limit() {
         for limit in [64, 256, 1024, 20_000, 1_048_576] {
-            let share = share(limit, 2, 3);
+            let share = share(limit, needs(2, 0, 3));
             let spent = 2 * share.pairs + 2 * share.pipes + 5;
             assert!(spent as u64 <= limit, "{limit}: {share:?}");
             assert!(share.pairs as u64 >= limit / 8, "{limit}: {share:?}");
@@ -58,8 +85,20 @@ mod tests {
     }
 
     #[test]
+    fn datagrams_have_half_where_there_are_connections_too() {
+        for limit in [64, 256, 1024, 20_000, 1_048_576] {
+            let both = share(limit, needs(1, 1, 3));
+            let spent = 2 * both.pairs + both.flows + 2 * both.pipes + 5;
+            assert!(spent as u64 <= limit, "{limit}: {both:?}");
+            assert!(both.flows as u64 >= limit / 8, "{limit}: {both:?}");
+            let alone = share(limit, needs(0, 1, 3));
+            assert!(alone.flows >= 2 * both.flows, "{limit}: {alone:?}");
+        }
+    }
+
+    #[test]
     fn a_tiny_or_endless_limit_still_leaves_a_pair() {
-        assert_eq!(share(8, 4, 10_000).pairs, 1);
-        assert!(share(u64::MAX, 1, 1).pairs > 1_000_000);
+        assert_eq!(share(8, needs(4, 1, 10_000)).pairs, 1);
+        assert!(share(u64::MAX, needs(1, 0, 1)).pairs > 1_000_000);
     }
 }

@@ -17,7 +17,7 @@ use std::io::{self, IoSlice};
 
 pub use buffer::{Buffer, BufferPool};
 pub use datagram::{
-    Batch, Brought, DatagramListener, DatagramSocket, Letter, Parcel, Post, Posted,
+    Batch, Brought, DatagramListener, DatagramSocket, Letter, Parcel, Piece, Post, Posted,
 };
 pub use listener::{Accepted, Listener};
 pub use pipe::{Pipe, PipePool};

@@ -376,9 +376,17 @@ mod tests {
     fn backend() -> BackendId {
         let address = "127.0.0.1:1".parse().unwrap();
         let (name, weight, max_connections, backup) = ("a".to_owned(), 1, None, false);
-        let (dial, probe_dial) = (None, None);
-        let member =
-            Member { name, address, weight, max_connections, backup, dial, probe_dial };
+        let (check_port, dial, probe_dial) = (None, None, None);
+        let member = Member {
+            name,
+            address,
+            weight,
+            max_connections,
+            backup,
+            check_port,
+            dial,
+            probe_dial,
+        };
         let policy = Policy {
             rise_fall: RiseFall { rise: 1, fall: 1 },
             probed: false,

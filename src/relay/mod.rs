@@ -3,7 +3,8 @@
 //! [`pair`] says who is connected to whom, [`handshake`] lets TLS clients in, [`tcp`] says what a
 //! pair does in its turn, [`duplex`] what the end of one direction means for the other, and
 //! [`pump`] moves the bytes of one; [`sni`] hears a client of TLS say whom it wants, [`http`] has
-//! its own walk, and [`account`] notes what the access log will say. Called by
+//! its own walk, and [`account`] notes what the access log will say. [`udp`] is apart: it has flows
+//! instead of pairs. Called by
 //! [`crate::event_loop`], which owns the slab of pairs.
 
 pub mod account;
@@ -18,6 +19,7 @@ pub mod pump;
 mod simulation;
 pub mod sni;
 pub mod tcp;
+pub mod udp;
 
 pub use pair::{Pair, Reason, Stage, Verdict};
 
@@ -39,6 +41,7 @@ fn serve(pair: &mut Pair, cx: &mut Context) -> Verdict {
         Protocol::Tcp | Protocol::Tls => tcp::open(pair, cx),
         Protocol::Http | Protocol::Https => http::act(pair, cx),
         Protocol::Sni => sni::act(pair, cx),
+        Protocol::Udp => no_pair(),
     }
 }
 
@@ -51,6 +54,7 @@ pub fn act(pair: &mut Pair, cx: &mut Context) -> Verdict {
         Protocol::Tcp | Protocol::Tls => tcp::act(pair, cx),
         Protocol::Http | Protocol::Https => http::act(pair, cx),
         Protocol::Sni => sni::act(pair, cx),
+        Protocol::Udp => no_pair(),
     }
 }
 
@@ -63,6 +67,7 @@ pub fn on_timer(pair: &mut Pair, cx: &mut Context) -> Verdict {
         Protocol::Tcp | Protocol::Tls => tcp::on_timer(pair, cx),
         Protocol::Http | Protocol::Https => http::on_timer(pair, cx),
         Protocol::Sni => sni::on_timer(pair, cx),
+        Protocol::Udp => no_pair(),
     }
 }
 
@@ -73,5 +78,12 @@ pub fn on_backend_down(pair: &mut Pair, cx: &mut Context) -> Verdict {
         Protocol::Http | Protocol::Https => http::on_backend_down(pair, cx),
         // It has no backend yet.
         Protocol::Sni => Verdict::Keep,
+        Protocol::Udp => no_pair(),
     }
+}
+
+/// Datagrams have flows instead.
+fn no_pair() -> Verdict {
+    debug_assert!(false, "a pair of datagrams");
+    Verdict::Close(Reason::Finished)
 }

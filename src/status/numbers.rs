@@ -11,12 +11,16 @@ use crate::backends::{Backend, BackendId, Pool, State};
 use crate::context::Context;
 use crate::json::{self, Object};
 use crate::limits::WEIGHT_ONE;
+use crate::stats::Datagrams;
 
 /// All of them, in one line.
 pub fn write(cx: &mut Context, out: &mut Vec<u8>) {
     json::object(out, |it| {
         by_address(it, cx);
         it.object("process", |it| process(it, cx));
+        if cx.stats.udp.is_used {
+            it.object("udp", |it| udp(it, &cx.stats.udp));
+        }
         let ids: Vec<BackendId> = cx.backends.iter().map(|(id, _)| id).collect();
         it.list("routes", cx.backends.routed_pools(), |it, pool| route(it, pool, cx));
         it.list("backends", ids, |it, id| backend(it, id, cx));
@@ -65,6 +69,32 @@ fn process(it: &mut Object<'_>, cx: &Context) {
     }
     it.number("turns", stats.turns);
     it.decimal("longest_turn_ms", millis(stats.longest_turn));
+}
+
+fn udp(it: &mut Object<'_>, udp: &Datagrams) {
+    it.number("flows_open", udp.open);
+    it.number("flows_total", udp.opened);
+    it.object("flows_ended", |it| {
+        it.number("finished", udp.finished);
+        it.number("idle", udp.idle);
+        it.number("gave_way", udp.gave_way);
+        it.number("refused", udp.refused);
+        it.number("backend_down", udp.backend_down);
+        it.number("cut_off", udp.cut_off);
+    });
+    it.object("datagrams", |it| {
+        it.number("from_clients", udp.from_clients);
+        it.number("to_backends", udp.to_backends);
+        it.number("from_backends", udp.from_backends);
+        it.number("to_clients", udp.to_clients);
+    });
+    it.object("dropped", |it| {
+        it.number("full", udp.dropped_full);
+        it.number("no_backend", udp.dropped_no_backend);
+        it.number("stopping", udp.dropped_stopping);
+        it.number("unsent", udp.dropped_unsent);
+    });
+    it.number("receive_errors", udp.errors);
 }
 
 fn backend(it: &mut Object<'_>, id: BackendId, cx: &mut Context) {

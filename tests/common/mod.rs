@@ -10,6 +10,7 @@ pub mod hello;
 pub mod http;
 pub mod measure;
 pub mod servers;
+pub mod udp;
 
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};

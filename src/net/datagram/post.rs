@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   letters   [A A] [A] [B] [C C C]        pieces of memory, to whom, from where
-//!   messages  [A A A]   [B] [C C C]        the same receiver and the same length: one message (GSO)
+//!   messages  [A A A]   [B] [C C C]        same receiver and same length: one message (GSO)
 //!   calls     ----------------------       those that say the same beside their bytes (sendmmsg)
 //! ```
 //!

@@ -27,7 +27,7 @@ fn take(batch: &mut Batch, listener: &DatagramListener, count: u32) -> Vec<Parce
     list
 }
 
-fn bytes<'a>(batch: &'a Batch, piece: Piece) -> &'a [u8] {
+fn bytes(batch: &Batch, piece: Piece) -> &[u8] {
     &batch.memory()[piece.start as usize..(piece.start + piece.bytes) as usize]
 }
 

@@ -1,0 +1,44 @@
+//! The loop's side of UDP: whose turn it is, what is due, what the process's state means for flows.
+
+use crate::backends::{BackendId, Flip};
+
+use super::EventLoop;
+
+impl EventLoop {
+    /// A part of step 3: the answers that lines heard leave together.
+    pub(super) fn send_answers(&mut self) {
+        self.udp.flush(&mut self.cx);
+    }
+
+    /// Beside step 5: what is at the doors, for flows that are there or may be opened.
+    pub(super) fn receive_datagrams(&mut self) {
+        if self.udp.is_ready() {
+            self.udp.receive(&mut self.cx);
+        }
+    }
+
+    /// Flows of backends that went down are over, whatever `--on-down` says of connections: no byte
+    /// of theirs is lost that would not be lost anyway.
+    pub(super) fn leave_backends(&mut self, fallen: &[(BackendId, Flip)]) {
+        if !fallen.is_empty() {
+            self.udp.leave(|id| fallen.iter().any(|&(other, _)| other == id), &mut self.cx);
+        }
+    }
+
+    /// See to it that flows are looked at when the next one may be over.
+    pub(super) fn arm_flows(&mut self) {
+        if self.chores.flows_armed {
+            return;
+        }
+        if let Some(at) = self.udp.next_look(self.cx.now) {
+            self.chores.flows_armed = true;
+            self.cx.timers.arm(self.chores.flows, at);
+        }
+    }
+
+    /// The timer for that fired.
+    pub(super) fn look_at_flows(&mut self) {
+        self.chores.flows_armed = false;
+        self.udp.look(&mut self.cx);
+    }
+}

@@ -1,0 +1,130 @@
+//! The end of a flow: what is counted, and its line in the access log.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use log::debug;
+
+use crate::access_log::{Counts, Ending, Record, Server, Times, What, When, Who};
+use crate::backends::PoolId;
+use crate::context::Context;
+use crate::flow::Flow;
+
+use super::{Line, Udp};
+
+/// Why a flow ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// It had all the answers that it was to have.
+    Finished,
+    /// Nothing moved for `--udp-timeout`.
+    Idle,
+    /// There was no room, and it was idle for longest.
+    GaveWay,
+    /// Nobody listens where it led.
+    Refused,
+    /// Its backend went down.
+    BackendDown,
+    /// We are stopping.
+    Stopped,
+    /// The poll took no more sockets.
+    Exhausted,
+}
+
+impl Udp {
+    /// A flow that was taken out of the table is over; the end of the turn closes its socket.
+    pub(super) fn end(&mut self, flow: Flow<Line>, end: End, cx: &mut Context) {
+        let front = self.doors.get(usize::from(flow.client.door)).map_or(0, |door| door.front);
+        debug!(
+            "flow of {}: {}; {} datagrams sent on, {} answered",
+            plain(flow.client.address),
+            end.text(),
+            flow.requests,
+            flow.answers
+        );
+        write(&flow, end, front, cx);
+        cx.backends.closed(flow.line.backend);
+        if let Some(front) = cx.stats.fronts.get_mut(front) {
+            front.open -= 1;
+        }
+        let stats = &mut cx.stats.udp;
+        stats.open -= 1;
+        match end {
+            End::Finished => stats.finished += 1,
+            End::Idle => stats.idle += 1,
+            End::GaveWay => stats.gave_way += 1,
+            End::Refused => stats.refused += 1,
+            End::BackendDown => stats.backend_down += 1,
+            End::Stopped | End::Exhausted => stats.cut_off += 1,
+        }
+        self.ended.push(flow);
+    }
+}
+
+impl End {
+    fn text(self) -> &'static str {
+        match self {
+            End::Finished => "finished",
+            End::Idle => "idle for --udp-timeout",
+            End::GaveWay => "gave way to another one",
+            End::Refused => "refused",
+            End::BackendDown => "its backend went down",
+            End::Stopped => "cut off by the stop",
+            End::Exhausted => "the poll takes no more",
+        }
+    }
+
+    /// In the access log's words. To be idle is how a flow ends that has no other end.
+    fn ending(self, answered: bool) -> Ending {
+        let when = if answered { When::Data } else { When::Connect };
+        let who = match self {
+            End::Finished | End::Idle => return Ending::WELL,
+            End::GaveWay | End::Exhausted => Who::Resource,
+            End::Refused => Who::Server,
+            End::BackendDown => Who::Down,
+            End::Stopped => Who::Killed,
+        };
+        Ending { who, when }
+    }
+}
+
+fn write(flow: &Flow<Line>, end: End, front: usize, cx: &mut Context) {
+    let Context { access_log, backends, stats, now, .. } = cx;
+    let Some(log) = access_log else { return };
+    let line = &flow.line;
+    let (name, open) = stats.front(front);
+    let answered = flow.answers > 0;
+    let pool = backends.pool(PoolId::default());
+    let times = Times {
+        queue: Some(Duration::ZERO),
+        connect: Some(Duration::ZERO),
+        total: now.saturating_duration_since(flow.opened_at),
+        ..Times::default()
+    };
+    let counts = Counts {
+        process: stats.open + stats.udp.open,
+        front: open,
+        pool: pool.connections(),
+        backend: u64::from(backends[line.backend].connections),
+    };
+    let began = log.time_of(flow.opened_at, *now);
+    log.add(&Record {
+        client: plain(flow.client.address),
+        front: name,
+        pool: &pool.name,
+        server: Server::Backend(&backends[line.backend].name),
+        began,
+        what: What::Udp { datagrams_sent: flow.answers, datagrams_received: flow.requests },
+        times,
+        sent: line.bytes_received,
+        received: line.bytes_sent,
+        ending: end.ending(answered),
+        counts,
+        retries: 0,
+    });
+}
+
+/// IPv4 as IPv4, whatever the listener's socket calls it.
+fn plain(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
+}

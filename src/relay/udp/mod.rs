@@ -1,0 +1,567 @@
+//! UDP: datagrams find a backend, and their answers the way back.
+//!
+//! ```text
+//!   client --> door --receive--> flows (src/flow) --deliver--> line --> backend
+//!   client <-- door <---flush--- letters <---------answer----- line <-- backend
+//! ```
+//!
+//! A *door* is a listening socket. A *line* is what a flow carries: a connected socket of its own
+//! and the backend that it leads to. What arrives at a door in a turn is sorted by flow before
+//! anything is sent, and answers of many flows are gathered before they leave, so that a system
+//! call moves many. Which flow takes what, and when one is over, is decided by [`crate::flow`].
+//!
+//! Datagrams are dropped where a stream would wait: there is no room, no backend, or a full socket.
+//! Each is counted.
+
+mod ending;
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Instant;
+
+use log::{Level, debug, log_enabled, warn};
+
+use crate::backends::{BackendId, PoolId};
+use crate::balance::Ask;
+use crate::config::Udp as Rules;
+use crate::context::Context;
+use crate::event::{Generation, Key, Owner};
+use crate::flow::{Client, Flow, Place, Policy, Shunned, Table};
+use crate::limits::{
+    DATAGRAM_BYTES_PER_TURN, DRAIN_LOOKS, EXHAUSTION_WARNINGS, FLOWS_ENDED_PER_TURN,
+    FLOWS_SHUNNED_MAX, HEARD_AT_FIRST, HEARD_UNTIL_BUSY, MESSAGES_PER_CALL, REROUTES_PER_TURN,
+    SLOTS,
+};
+use crate::net::{
+    Batch, Brought, DatagramListener, DatagramSocket, Fault, Letter, Parcel, Piece, Post,
+    Posted,
+};
+use crate::stats::{Front, Seldom};
+
+use ending::End;
+
+/// Everything that is UDP.
+pub struct Udp {
+    doors: Vec<Door>,
+    flows: Table<Line>,
+    shunned: Shunned<BackendId>,
+    batch: Batch,
+    post: Post,
+    parcels: Vec<Parcel>,
+    /// What was received at a door, each with the next one of the same flow.
+    sorted: Vec<(Piece, u32)>,
+    /// The flows that got some of it.
+    touched: Vec<Key>,
+    /// What is sent on one line.
+    letters: Vec<Letter>,
+    /// Over: their sockets are closed at the end of the turn.
+    ended: Vec<Flow<Line>>,
+    /// Answers heard in this turn, in messages and bytes.
+    heard: (usize, usize),
+    /// Datagrams that were refused and given to another backend in this turn.
+    reroutes: u32,
+    stopping: bool,
+    warnings: Seldom,
+}
+
+/// A listening socket, and the answers that are to leave from it.
+struct Door {
+    listener: DatagramListener,
+    /// Its place among the listeners of the process.
+    front: usize,
+    letters: Vec<Letter>,
+}
+
+/// What a flow carries.
+#[derive(Debug)]
+pub struct Line {
+    socket: DatagramSocket,
+    backend: BackendId,
+    /// It waits in the run queue.
+    queued: bool,
+    /// Messages asked for at once.
+    wanted: u8,
+    /// The first and the last of [`Udp::sorted`] that wait to be sent.
+    waiting: Option<(u32, u32)>,
+    bytes_sent: u64,
+    bytes_received: u64,
+}
+
+const LAST: u32 = u32::MAX;
+
+impl Udp {
+    /// At these listeners; `most` flows at once.
+    pub fn new(
+        listeners: Vec<DatagramListener>,
+        rules: &Rules,
+        most: usize,
+        cx: &mut Context,
+    ) -> io::Result<Udp> {
+        let mut doors = Vec::new();
+        for (index, mut listener) in listeners.into_iter().enumerate() {
+            let owner = Owner::Door(Key { index: index as u32, generation: Generation::FIRST });
+            listener.register(&cx.registry, owner)?;
+            let name = format!("udp://{}", listener.address());
+            let front = cx.stats.fronts.len();
+            cx.stats.fronts.push(Front { name, open: 0 });
+            doors.push(Door { listener, front, letters: Vec::new() });
+        }
+        cx.stats.udp.is_used = !doors.is_empty();
+        let (responses, requests) = (rules.responses, rules.requests);
+        let policy = Policy { idle: rules.timeout, responses, requests, most };
+        Ok(Udp {
+            doors,
+            flows: Table::new(policy),
+            shunned: Shunned::new(FLOWS_SHUNNED_MAX, rules.timeout),
+            batch: Batch::new(),
+            post: Post::new(),
+            parcels: Vec::new(),
+            sorted: Vec::new(),
+            touched: Vec::new(),
+            letters: Vec::new(),
+            ended: Vec::new(),
+            heard: (0, 0),
+            reroutes: 0,
+            stopping: false,
+            warnings: Seldom::default(),
+        })
+    }
+
+    /// An event said that datagrams are at a door.
+    pub fn mark_door(&mut self, key: Key) {
+        if let Some(door) = self.doors.get_mut(key.index as usize) {
+            door.listener.mark();
+        }
+    }
+
+    /// An event said that answers are at a line.
+    pub fn mark_line(&mut self, key: Key, cx: &mut Context) {
+        if let Some(flow) = self.flows.get_mut(key) {
+            cx.run_queue.push(Owner::Flow(key), &mut flow.line.queued);
+        }
+    }
+
+    /// Whether datagrams may be at a door.
+    pub fn is_ready(&self) -> bool {
+        self.doors.iter().any(|door| door.listener.is_ready())
+    }
+
+    /// How many flows there are.
+    pub fn flows(&self) -> usize {
+        self.flows.len()
+    }
+
+    /// Whether the flow of this key is there.
+    pub fn has_flow(&self, key: Key) -> bool {
+        self.flows.get(key).is_some()
+    }
+
+    /// A line's turn: hear its answers. They leave with the next flush.
+    pub fn answer(&mut self, key: Key, cx: &mut Context) {
+        let Some(flow) = self.flows.get_mut(key) else { return };
+        flow.line.queued = false;
+        if self.heard.0 >= SLOTS || self.heard.1 >= DATAGRAM_BYTES_PER_TURN {
+            return cx.run_queue.push(Owner::Flow(key), &mut flow.line.queued);
+        }
+        if self.batch.room() < MESSAGES_PER_CALL {
+            self.flush(cx);
+        }
+        let mut broken = None;
+        self.parcels.clear();
+        let Some(flow) = self.flows.get_mut(key) else { return };
+        let line = &mut flow.line;
+        // An error is told before what came earlier is handed out: what is there is taken first.
+        for _ in 0..MESSAGES_PER_CALL {
+            let wanted = usize::from(line.wanted);
+            match self.batch.hear(&line.socket, wanted, &mut self.parcels) {
+                Brought::Failed(Fault::Refused) => broken = Some(Fault::Refused),
+                Brought::Failed(_) => cx.stats.udp.errors += 1,
+                Brought::Some(_) => {
+                    line.wanted = MESSAGES_PER_CALL as u8;
+                    cx.run_queue.push(Owner::Flow(key), &mut line.queued);
+                    break;
+                }
+                Brought::All(count) => {
+                    let usual = (2 * count).clamp(HEARD_AT_FIRST, MESSAGES_PER_CALL);
+                    line.wanted = usual as u8;
+                    break;
+                }
+            }
+        }
+        self.note_answers(key, cx);
+        if broken.is_some() {
+            self.refused(key, cx);
+        } else if self.flows.is_over(key) {
+            self.close(key, End::Finished, cx);
+        }
+    }
+
+    /// What was heard on a line becomes letters to its client.
+    fn note_answers(&mut self, key: Key, cx: &mut Context) {
+        let Some(flow) = self.flows.get_mut(key) else { return };
+        let (client, line) = (flow.client, &mut flow.line);
+        let Some(door) = self.doors.get_mut(usize::from(client.door)) else { return };
+        let (to, from) = (Some(client.address), client.local);
+        let (mut count, mut bytes) = (0, 0);
+        for parcel in &self.parcels {
+            count += parcel.piece.count();
+            bytes += parcel.piece.bytes();
+            door.letters.push(Letter { piece: parcel.piece, to, from });
+        }
+        if count == 0 {
+            return;
+        }
+        if flow.answers == 0 {
+            let took = cx.now.saturating_duration_since(flow.opened_at);
+            cx.backends.connected(line.backend, took, cx.now);
+        }
+        line.bytes_received += bytes;
+        if flow.answers < HEARD_UNTIL_BUSY
+            && flow.answers + u64::from(count) >= HEARD_UNTIL_BUSY
+        {
+            line.socket.coalesce();
+        }
+        cx.backends.moved(line.backend, 0, bytes);
+        cx.stats.udp.from_backends += u64::from(count);
+        self.heard.0 += self.parcels.len();
+        self.heard.1 += bytes as usize;
+        self.flows.answers(key, count, cx.now);
+    }
+
+    /// Send the answers that were heard.
+    pub fn flush(&mut self, cx: &mut Context) {
+        for door in &mut self.doors {
+            if door.letters.is_empty() {
+                continue;
+            }
+            let posted = self.post.answer(&door.listener, &door.letters, self.batch.memory());
+            cx.stats.udp.to_clients += posted.sent;
+            cx.stats.udp.dropped_unsent += posted.dropped;
+            door.letters.clear();
+        }
+        self.batch.clear();
+    }
+
+    /// Take what is at the doors, and send it on.
+    pub fn receive(&mut self, cx: &mut Context) {
+        for index in 0..self.doors.len() {
+            if !self.doors[index].listener.is_ready() {
+                continue;
+            }
+            self.flush(cx);
+            self.parcels.clear();
+            self.take(index, cx);
+            let parcels = std::mem::take(&mut self.parcels);
+            for parcel in &parcels {
+                let Some(address) = parcel.from else { continue };
+                let client = Client { door: index as u16, address, local: parcel.local };
+                cx.stats.udp.from_clients += u64::from(parcel.piece.count());
+                self.sort(&client, parcel.piece, cx);
+            }
+            self.parcels = parcels;
+            self.deliver(cx);
+            self.batch.clear();
+        }
+    }
+
+    /// Receive until there is nothing, or enough.
+    fn take(&mut self, index: usize, cx: &mut Context) {
+        let mut errors = 0;
+        let Some(door) = self.doors.get_mut(index) else { return };
+        while self.batch.room() > 0 && self.batch.bytes() < DATAGRAM_BYTES_PER_TURN {
+            match self.batch.take(&door.listener, &mut self.parcels) {
+                Brought::Some(_) => {}
+                Brought::All(_) => return door.listener.drained(),
+                // Told once, and of one datagram: the others are still there.
+                Brought::Failed(_) => {
+                    cx.stats.udp.errors += 1;
+                    errors += 1;
+                    if errors == MESSAGES_PER_CALL {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Find the flow that takes these datagrams of a client, or open one.
+    fn sort(&mut self, client: &Client, piece: Piece, cx: &mut Context) {
+        let mut left = Some(piece);
+        while let Some(piece) = left {
+            let stats = &mut cx.stats.udp;
+            match self.flows.datagrams(client, piece.count(), cx.now) {
+                Place::Taken(key, count) => {
+                    let (taken, rest) = piece.split(count);
+                    self.append(key, taken);
+                    left = rest;
+                }
+                Place::Wanted if self.stopping => {
+                    stats.dropped_stopping += u64::from(piece.count());
+                    return;
+                }
+                Place::Wanted => {
+                    if !self.open(*client, cx) {
+                        cx.stats.udp.dropped_no_backend += u64::from(piece.count());
+                        return;
+                    }
+                }
+                Place::Full => {
+                    stats.dropped_full += u64::from(piece.count());
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Behind the others that wait for the same flow.
+    fn append(&mut self, key: Key, piece: Piece) {
+        let Some(flow) = self.flows.get_mut(key) else { return };
+        let index = self.sorted.len() as u32;
+        self.sorted.push((piece, LAST));
+        match &mut flow.line.waiting {
+            Some((_, last)) => {
+                self.sorted[*last as usize].1 = index;
+                *last = index;
+            }
+            None => {
+                flow.line.waiting = Some((index, index));
+                self.touched.push(key);
+            }
+        }
+    }
+
+    /// Open a flow: pick a backend, and make a socket towards it. Says whether it is there.
+    fn open(&mut self, client: Client, cx: &mut Context) -> bool {
+        let mut tried: Vec<BackendId> =
+            self.shunned.take(&client, cx.now).into_iter().collect();
+        let shunned = tried.len();
+        while tried.len() <= shunned + cx.settings.retries as usize {
+            let Some(backend) = pick(&client, &tried, cx) else { return false };
+            match DatagramSocket::connect(cx.backends[backend].address) {
+                Ok(socket) => return self.add(client, socket, backend, cx),
+                Err(Fault::Exhausted) => {
+                    self.note_exhaustion("a descriptor", cx);
+                    return false;
+                }
+                Err(fault) => {
+                    cx.backends.datagram_failed(backend, fault, cx.now);
+                    tried.push(backend);
+                }
+            }
+        }
+        false
+    }
+
+    fn add(
+        &mut self,
+        client: Client,
+        socket: DatagramSocket,
+        backend: BackendId,
+        cx: &mut Context,
+    ) -> bool {
+        cx.backends.opened(backend, cx.now);
+        cx.stats.udp.open += 1;
+        cx.stats.udp.opened += 1;
+        if let Some(door) = self.doors.get(usize::from(client.door)) {
+            cx.stats.fronts[door.front].open += 1;
+        }
+        let wanted = HEARD_AT_FIRST as u8;
+        let (queued, waiting, bytes_sent, bytes_received) = (false, None, 0, 0);
+        let line =
+            Line { socket, backend, queued, wanted, waiting, bytes_sent, bytes_received };
+        let (key, gave_way) = self.flows.open(client, line, cx.now);
+        if let Some(mut flow) = gave_way {
+            // What it was given in this very turn still goes out.
+            self.send_waiting(&mut flow.line, cx);
+            self.end(flow, End::GaveWay, cx);
+        }
+        let Some(flow) = self.flows.get_mut(key) else { return false };
+        if flow.line.socket.register(&cx.registry, Owner::Flow(key)).is_err() {
+            self.note_exhaustion("room in the poll", cx);
+            self.close(key, End::Exhausted, cx);
+            return false;
+        }
+        true
+    }
+
+    fn note_exhaustion(&mut self, what: &str, cx: &mut Context) {
+        cx.stats.exhausted += 1;
+        if self.warnings.lets_through(cx.now, EXHAUSTION_WARNINGS) {
+            let open = self.flows.len();
+            warn!("no {what} for a new flow with {open} open: datagrams are dropped");
+        }
+    }
+
+    /// Send to the backends what was sorted.
+    fn deliver(&mut self, cx: &mut Context) {
+        let mut at = 0;
+        // Datagrams that are refused are given to another flow, at the end of this list.
+        while let Some(&key) = self.touched.get(at) {
+            at += 1;
+            let Some(flow) = self.flows.get_mut(key) else { continue };
+            let waiting = flow.line.waiting.take();
+            gather(waiting, &self.sorted, &mut self.letters);
+            let memory = self.batch.memory();
+            let posted = self.post.pass_on(&flow.line.socket, &self.letters, memory);
+            note_sent(&mut flow.line, &posted, cx);
+            if let Some(refused_at) = posted.refused_at {
+                self.reroute(key, refused_at, cx);
+            } else if self.flows.is_over(key) {
+                self.close(key, End::Finished, cx);
+            }
+        }
+        self.touched.clear();
+        self.sorted.clear();
+    }
+
+    /// The last words of a flow that has to go.
+    fn send_waiting(&mut self, line: &mut Line, cx: &mut Context) {
+        let waiting = line.waiting.take();
+        gather(waiting, &self.sorted, &mut self.letters);
+        let posted = self.post.pass_on(&line.socket, &self.letters, self.batch.memory());
+        note_sent(line, &posted, cx);
+        if let Some(refused_at) = posted.refused_at {
+            cx.stats.udp.dropped_unsent += left(&self.letters, refused_at);
+        }
+    }
+
+    /// The backend refused what it was sent before: what it was not sent yet goes to another one.
+    fn reroute(&mut self, key: Key, refused_at: (usize, u32), cx: &mut Context) {
+        let Some(flow) = self.flows.get_mut(key) else { return };
+        let client = flow.client;
+        self.refused(key, cx);
+        let letters = std::mem::take(&mut self.letters);
+        if self.reroutes >= REROUTES_PER_TURN || self.stopping {
+            cx.stats.udp.dropped_unsent += left(&letters, refused_at);
+        } else {
+            self.reroutes += 1;
+            for (index, letter) in letters.iter().enumerate().skip(refused_at.0) {
+                let sent = if index == refused_at.0 { refused_at.1 } else { 0 };
+                let rest =
+                    if sent == 0 { Some(letter.piece) } else { letter.piece.split(sent).1 };
+                if let Some(piece) = rest {
+                    self.sort(&client, piece, cx);
+                }
+            }
+        }
+        self.letters = letters;
+    }
+
+    /// The backend's machine said that nobody listens there.
+    fn refused(&mut self, key: Key, cx: &mut Context) {
+        let Some(flow) = self.flows.get_mut(key) else { return };
+        let (client, backend) = (flow.client, flow.line.backend);
+        cx.backends.datagram_failed(backend, Fault::Refused, cx.now);
+        self.shunned.note(client, backend, cx.now);
+        self.close(key, End::Refused, cx);
+    }
+
+    /// When somebody should look for flows that are over; nothing, if there are none.
+    pub fn next_look(&self, now: Instant) -> Option<Instant> {
+        let expiry = self.flows.next_expiry()?;
+        Some(if self.stopping { expiry.min(now + DRAIN_LOOKS) } else { expiry })
+    }
+
+    /// Look for them.
+    pub fn look(&mut self, cx: &mut Context) {
+        for _ in 0..FLOWS_ENDED_PER_TURN {
+            let Some(flow) = self.flows.expire(cx.now) else { break };
+            self.end(flow, End::Idle, cx);
+        }
+        if self.stopping {
+            self.let_go(cx);
+        }
+    }
+
+    /// No new flows from now on. Those that wait for an answer may have it.
+    pub fn begin_to_drain(&mut self, cx: &mut Context) {
+        self.receive(cx);
+        self.stopping = true;
+        self.let_go(cx);
+    }
+
+    fn let_go(&mut self, cx: &mut Context) {
+        let done =
+            self.flows.iter().filter(|(_, flow)| !self.flows.awaits_answers(flow, cx.now));
+        let done: Vec<Key> = done.map(|(key, _)| key).collect();
+        done.into_iter().for_each(|key| self.close(key, End::Finished, cx));
+    }
+
+    /// These backends went down: their flows are over, and what clients send next goes elsewhere.
+    pub fn leave(&mut self, fallen: impl Fn(BackendId) -> bool, cx: &mut Context) {
+        let on_it = self.flows.iter().filter(|(_, flow)| fallen(flow.line.backend));
+        let keys: Vec<Key> = on_it.map(|(key, _)| key).collect();
+        keys.into_iter().for_each(|key| self.close(key, End::BackendDown, cx));
+    }
+
+    /// Nobody is waited for any longer.
+    pub fn cut_off(&mut self, cx: &mut Context) {
+        let keys: Vec<Key> = self.flows.iter().map(|(key, _)| key).collect();
+        keys.into_iter().for_each(|key| self.close(key, End::Stopped, cx));
+    }
+
+    /// The end of the turn: close the sockets of flows that are over.
+    pub fn reap(&mut self) {
+        self.ended.clear();
+        self.heard = (0, 0);
+        self.reroutes = 0;
+    }
+
+    /// What this room's parts must agree on; how many of its flows wait in the run queue.
+    pub fn check_invariants(&self) -> usize {
+        self.flows.check_invariants();
+        assert!(self.ended.is_empty() && self.touched.is_empty(), "flows of this turn");
+        assert!(self.doors.iter().all(|door| door.letters.is_empty()), "answers were sent");
+        assert!(self.flows.iter().all(|(_, flow)| flow.line.waiting.is_none()), "all was sent");
+        self.flows.iter().filter(|(_, flow)| flow.line.queued).count()
+    }
+
+    fn close(&mut self, key: Key, end: End, cx: &mut Context) {
+        if let Some(flow) = self.flows.close(key) {
+            self.end(flow, end, cx);
+        }
+    }
+}
+
+/// The backend for a new flow. One that has just refused this client is better than none.
+fn pick(client: &Client, tried: &[BackendId], cx: &mut Context) -> Option<BackendId> {
+    // Routes are for names, and datagrams say none.
+    let pool = PoolId::default();
+    let address: IpAddr = client.address.ip().to_canonical();
+    let ask = Ask { client: address, key: None, now: cx.now };
+    let picked = cx.backends.pick(pool, &ask, tried);
+    let picked = if tried.len() == 1 {
+        picked.or_else(|_| cx.backends.pick(pool, &ask, &[]))
+    } else {
+        picked
+    };
+    let backend = picked.ok()?;
+    if log_enabled!(Level::Debug) {
+        let who = SocketAddr::new(address, client.address.port());
+        debug!("flow of {who}: {}", cx.backends.why(pool, backend, tried, cx.now));
+    }
+    Some(backend)
+}
+
+/// What waits, as letters.
+fn gather(waiting: Option<(u32, u32)>, sorted: &[(Piece, u32)], letters: &mut Vec<Letter>) {
+    letters.clear();
+    let mut next = waiting.map_or(LAST, |(first, _)| first);
+    while let Some(&(piece, after)) = sorted.get(next as usize) {
+        letters.push(Letter { piece, to: None, from: None });
+        next = after;
+    }
+}
+
+fn note_sent(line: &mut Line, posted: &Posted, cx: &mut Context) {
+    line.bytes_sent += posted.bytes;
+    cx.backends.moved(line.backend, posted.bytes, 0);
+    cx.stats.udp.to_backends += posted.sent;
+    cx.stats.udp.dropped_unsent += posted.dropped;
+}
+
+/// Datagrams of these letters from there on.
+fn left(letters: &[Letter], (letter, datagram): (usize, u32)) -> u64 {
+    let counts = letters.iter().skip(letter).map(|letter| u64::from(letter.piece.count()));
+    counts.sum::<u64>() - u64::from(datagram)
+}

@@ -1,0 +1,195 @@
+//! What UDP costs, as numbers that must not get worse: system calls a datagram, memory of a flow,
+//! and what a great many flows leave behind.
+//!
+//! Calls are counted by `strace` with the process stopped while its queues are filled: so it is
+//! saturated, on any machine, and the count is the same each time.
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::process::Command;
+use std::sync::{Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use common::measure::{is_release, private_dirty, raise_descriptor_limit, skip};
+use common::udp::{UdpBackend, ask, client, udp_args};
+use common::{Balancer, DEADLINE, until};
+use rustix::process::Signal;
+
+static ALONE: Mutex<()> = Mutex::new(());
+
+fn alone() -> MutexGuard<'static, ()> {
+    // A gate that failed says nothing about the next one.
+    ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+const FLOWS: usize = 64;
+const EACH: usize = 8;
+
+type Calls = BTreeMap<String, f64>;
+
+#[test]
+fn a_datagram_costs_at_most_0_3_calls() {
+    let _alone = alone();
+    for bytes in [64, 1200] {
+        let (Some(few), Some(many)) = (saturate(bytes, 4), saturate(bytes, 14)) else { return };
+        // To the backend and back.
+        let datagrams = (10 * 2 * FLOWS * EACH) as f64;
+        let mut sum = 0.0;
+        println!("a datagram of {bytes} bytes:");
+        for (name, count) in &many {
+            let each = (count - few.get(name).unwrap_or(&0.0)) / datagrams;
+            if each != 0.0 {
+                println!("{each:12.4}  {name}");
+            }
+            sum += each;
+        }
+        println!("{sum:12.4}  in all");
+        assert!(sum <= 0.3, "{sum} calls a datagram of {bytes} bytes");
+    }
+}
+
+/// So many rounds of datagrams that wait in queues: all calls made. `None`: there is no strace.
+fn saturate(bytes: usize, rounds: usize) -> Option<Calls> {
+    if let Err(error) = Command::new("strace").arg("-V").output() {
+        skip(&format!("no system calls are counted without strace: {error}"));
+        return None;
+    }
+    let directory = std::env::temp_dir();
+    let file = directory.join(format!("pointsman-udp-calls-{}.txt", std::process::id()));
+    let mut strace = Command::new("strace");
+    // -D: strace is the child, and who gets our signals is pointsman.
+    strace.args(["-D", "-f", "-q", "-o"]).arg(&file).arg(env!("CARGO_BIN_EXE_pointsman"));
+    let backend = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+    let room = socket2::SockRef::from(&backend).set_recv_buffer_size(4 << 20);
+    room.expect("an option");
+    backend.set_read_timeout(Some(DEADLINE)).expect("not zero");
+    let address = backend.local_addr().expect("bound").to_string();
+    let args = ["-l", "udp://127.0.0.1:0", "-b", &address, "--log-level", "warn"];
+    let balancer = Balancer::start_command(strace, &args);
+    let clients: Vec<UdpSocket> = (0..FLOWS).map(|_| client(balancer.address())).collect();
+    let text = vec![b'x'; bytes];
+    let mut buffer = vec![0; 65_535];
+    for _ in 0..rounds {
+        stopped(&balancer, || {
+            for client in &clients {
+                (0..EACH).for_each(|_| assert!(client.send(&text).is_ok()));
+            }
+        });
+        let mut all = Vec::new();
+        while all.len() < FLOWS * EACH {
+            let (count, from) = backend.recv_from(&mut buffer).expect("none is lost");
+            assert_eq!(count, bytes);
+            all.push(from);
+        }
+        stopped(&balancer, || {
+            all.iter().for_each(|from| assert!(backend.send_to(&text, from).is_ok()));
+        });
+        for client in &clients {
+            (0..EACH)
+                .for_each(|_| assert_eq!(client.recv(&mut buffer).expect("answered"), bytes));
+        }
+    }
+    balancer.stop();
+    let mut log = String::new();
+    until("strace has written all of it", || {
+        log = std::fs::read_to_string(&file).unwrap_or_default();
+        log.contains("+++ exited with")
+    });
+    let _ = std::fs::remove_file(&file);
+    let mut calls = Calls::new();
+    for line in log.lines() {
+        let line = line.trim_start_matches(|c: char| c.is_ascii_digit()).trim_start();
+        let Some((name, _)) = line.split_once('(') else { continue };
+        if name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+            *calls.entry(name.to_string()).or_default() += 1.0;
+        }
+    }
+    Some(calls)
+}
+
+/// While the process stands still.
+fn stopped(balancer: &Balancer, work: impl FnOnce()) {
+    balancer.signal(Signal::STOP);
+    let stat = format!("/proc/{}/stat", balancer.pid());
+    until("it is stopped", || {
+        let stat = std::fs::read_to_string(&stat).expect("it runs");
+        let state = stat.rsplit_once(") ").map(|(_, rest)| &rest[..1]);
+        matches!(state, Some("T" | "t"))
+    });
+    work();
+    balancer.signal(Signal::CONT);
+}
+
+/// Clients with addresses of their own, so that a port is no limit.
+fn host(number: usize) -> IpAddr {
+    let number = number as u32;
+    IpAddr::V4(Ipv4Addr::from(0x7f01_0001 + number))
+}
+
+#[test]
+fn a_flow_costs_at_most_half_a_kibibyte() {
+    if !is_release("the memory of flows") {
+        return;
+    }
+    let _alone = alone();
+    const MORE: usize = 10_000;
+    let limit = raise_descriptor_limit();
+    if limit < MORE as u64 + 600 {
+        skip(&format!("{MORE} flows need more than {limit} descriptors"));
+        return;
+    }
+    let backend = UdpBackend::echo();
+    let balancer = Balancer::start(&udp_args(&[&backend], &["--log-level", "warn"]));
+    let exchange = |number| {
+        let own = SocketAddr::new(host(number), 0);
+        ask(&common::udp::client_from(own, balancer.address()), b"question");
+    };
+    (0..100).for_each(exchange);
+    let before = private_dirty(&balancer);
+    (100..100 + MORE).for_each(exchange);
+    let each = (private_dirty(&balancer) - before) / MORE as f64;
+    println!("memory: {each:.0} bytes a flow");
+    assert!(each <= 512.0, "{each} bytes a flow");
+    balancer.signal(Signal::TERM);
+}
+
+/// `FLOWS=1000000 cargo test --release --test udp_gates -- --nocapture` opens a million.
+#[test]
+fn flows_by_the_hundred_thousand_leave_nothing() {
+    if !is_release("churn of flows") {
+        return;
+    }
+    let _alone = alone();
+    let wanted = std::env::var("FLOWS").ok().and_then(|text| text.parse().ok());
+    let each = wanted.unwrap_or(200_000) / 2;
+    let end = Instant::now() + Duration::from_secs(120);
+    let backend = UdpBackend::echo();
+    let flags = ["--log-level", "warn", "--udp-responses", "1"];
+    let balancer = Balancer::start(&udp_args(&[&backend], &flags));
+    let (mut done, mut memory, mut descriptors) = (0, Vec::new(), Vec::new());
+    let clients: Vec<UdpSocket> = (0..64).map(|_| client(balancer.address())).collect();
+    let mut buffer = [0; 64];
+    // The first ones pay for what is there once.
+    for target in [2000, each, each] {
+        let mut round = 0;
+        while round < target && Instant::now() < end {
+            clients.iter().for_each(|client| assert!(client.send(b"question").is_ok()));
+            clients.iter().for_each(|c| assert_eq!(c.recv(&mut buffer).expect("answered"), 8));
+            round += clients.len();
+        }
+        done += round;
+        until("all flows are over", || {
+            balancer.descriptors() <= descriptors.first().map_or(30, |d| *d)
+        });
+        descriptors.push(balancer.descriptors());
+        memory.push(private_dirty(&balancer));
+    }
+    let grown = memory[2] - memory[1];
+    println!("churn: {done} flows, then {grown} bytes more than half way");
+    assert!(done >= 50_000, "too slow a machine to say anything: {done} flows");
+    assert!(descriptors.iter().all(|count| *count == descriptors[0]), "{descriptors:?}");
+    assert!(grown < 64.0 * 1024.0, "{memory:?}: memory grows with flows that are gone");
+    balancer.stop();
+}
