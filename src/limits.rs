@@ -147,6 +147,9 @@ pub const DATAGRAM_BYTES_PER_TURN: usize = 512 * 1024;
 /// cuts it to `net.core.rmem_max`.
 pub const DATAGRAM_BUFFER_BYTES: usize = 4 * 1024 * 1024;
 
+/// The same at a flow's socket, once much came there.
+pub const BUSY_BUFFER_BYTES: usize = 1024 * 1024;
+
 /// Longest datagram of which several go out as one (GSO): what fits into an Ethernet frame, for
 /// segments are never fragments.
 pub const SEGMENT_BYTES_MAX: usize = 1452;
@@ -160,8 +163,8 @@ pub const SEGMENTED_BYTES_MAX: usize = 65_000;
 /// Messages that a flow's socket is asked for at first; it is asked for more once more come.
 pub const HEARD_AT_FIRST: usize = 4;
 
-/// After so many answers a flow's socket lets the kernel put datagrams together, which costs a
-/// system call.
+/// After so many answers a flow's socket lets the kernel put datagrams together and keep more of
+/// them, which costs two system calls.
 pub const HEARD_UNTIL_BUSY: u64 = 64;
 
 /// Flows ended in one look for those that are idle; what is left is due at once.

@@ -16,15 +16,7 @@ fn before(backends: &[&UdpBackend], more: &[&str]) -> Balancer {
 
 /// The number before a word on the status page's line about UDP.
 fn count(balancer: &Balancer, word: &str) -> u64 {
-    let mark = balancer.log().len();
-    balancer.signal(Signal::USR1);
-    let mut line = String::new();
-    until("the status page is written", || {
-        let log = balancer.log();
-        let found = log[mark..].lines().find(|line| line.contains("] udp: ")).map(String::from);
-        line = found.unwrap_or_default();
-        log.ends_with('\n') && !line.is_empty()
-    });
+    let line = balancer.udp_line();
     let words: Vec<&str> = line.split(&[' ', ',', ':', ';'][..]).collect();
     let at = words.iter().position(|it| *it == word).expect("a word of the line");
     words[at - 1].parse().expect("a number")
@@ -370,5 +362,14 @@ fn the_access_log_has_a_line_a_flow() {
     ] {
         assert!(line.contains(&part), "no {part} in {line}");
     }
+    balancer.stop();
+}
+
+#[test]
+fn the_demo_echoes() {
+    let balancer =
+        Balancer::start(&["--demo", "-l", "http://127.0.0.1:0", "-l", "udp://127.0.0.1:0"]);
+    let client = client(balancer.addresses[1]);
+    assert_eq!(ask(&client, b"hello"), b"hello");
     balancer.stop();
 }

@@ -198,6 +198,20 @@ impl Balancer {
         page
     }
 
+    /// The line of a fresh status page about UDP.
+    pub fn udp_line(&self) -> String {
+        let mark = self.log().len();
+        self.signal(Signal::USR1);
+        let mut line = String::new();
+        until("the status page is written", || {
+            let log = self.log();
+            let found = log[mark..].lines().find(|line| line.contains("] udp: "));
+            line = found.unwrap_or_default().to_string();
+            log.ends_with('\n') && !line.is_empty()
+        });
+        line
+    }
+
     /// The number that the first line of the status page has before a word.
     pub fn count(&self, word: &str) -> usize {
         let line = self.page().swap_remove(0);
@@ -547,7 +561,10 @@ pub fn free_port() -> SocketAddr {
         let port = 20_000 + (start + NEXT.fetch_add(1, Ordering::SeqCst)) % 12_000;
         SocketAddr::from(([127, 0, 0, 1], port as u16))
     });
-    let mut free = ports.take(12_000).filter(|&port| TcpListener::bind(port).is_ok());
+    let is_free = |port: SocketAddr| {
+        TcpListener::bind(port).is_ok() && std::net::UdpSocket::bind(port).is_ok()
+    };
+    let mut free = ports.take(12_000).filter(|&port| is_free(port));
     free.next().expect("one of twelve thousand ports is free")
 }
 

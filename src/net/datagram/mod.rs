@@ -23,10 +23,10 @@ use std::net::{IpAddr, SocketAddr};
 
 use mio::net::UdpSocket;
 use mio::{Interest, Registry};
-use socket2::{Domain, Protocol, Type};
+use socket2::{Domain, Protocol, SockRef, Type};
 
 use crate::event::Owner;
-use crate::limits::DATAGRAM_BUFFER_BYTES;
+use crate::limits::{BUSY_BUFFER_BYTES, DATAGRAM_BUFFER_BYTES};
 
 use super::Fault;
 
@@ -168,8 +168,9 @@ impl DatagramSocket {
         registry.register(&mut self.socket, owner.into(), Interest::READABLE)
     }
 
-    /// Much comes here: let the kernel put together what it can.
+    /// Much comes here: let the kernel put together what it can, and keep more of it.
     pub fn coalesce(&mut self) {
+        let _ = SockRef::from(&self.socket).set_recv_buffer_size(BUSY_BUFFER_BYTES);
         self.coalesces = self.coalesces || system::coalesce(&self.socket);
     }
 

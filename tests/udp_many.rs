@@ -1,0 +1,199 @@
+//! Ten thousand clients at once, and floods of strangers.
+//!
+//! The clients are one socket that sends from many addresses of 127/8, as its packet information
+//! says: what takes part is counted in addresses, not in descriptors.
+
+mod common;
+
+use std::collections::BTreeSet;
+use std::io::{IoSlice, IoSliceMut};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use common::measure::{raise_descriptor_limit, skip};
+use common::udp::{UdpBackend, ask, client, udp_args};
+use common::{Balancer, DEADLINE};
+use nix::cmsg_space;
+use nix::libc::{in_addr, in_pktinfo};
+use nix::sys::socket::sockopt::{Ipv4PacketInfo, ReceiveTimeout};
+use nix::sys::socket::{
+    ControlMessage, ControlMessageOwned, MsgFlags, SockaddrIn, recvmsg, sendmsg, setsockopt,
+};
+use nix::sys::time::TimeVal;
+
+/// Many clients at one socket.
+struct Crowd {
+    socket: UdpSocket,
+    to: SocketAddrV4,
+}
+
+impl Crowd {
+    fn new(to: SocketAddr) -> Crowd {
+        let SocketAddr::V4(to) = to else { panic!("IPv4 is what has so many addresses") };
+        let socket = UdpSocket::bind("0.0.0.0:0").expect("a free port");
+        setsockopt(&socket, Ipv4PacketInfo, &true).expect("an option");
+        let deadline = TimeVal::new(DEADLINE.as_secs() as i64, 0);
+        setsockopt(&socket, ReceiveTimeout, &deadline).expect("an option");
+        let room = socket2::SockRef::from(&socket).set_recv_buffer_size(4 << 20);
+        room.expect("an option");
+        Crowd { socket, to }
+    }
+
+    /// The client of this number says something.
+    fn send(&self, number: u32, text: &[u8]) {
+        let from = in_addr { s_addr: u32::from_ne_bytes(address(number).octets()) };
+        let any = in_addr { s_addr: 0 };
+        let info = in_pktinfo { ipi_ifindex: 0, ipi_spec_dst: from, ipi_addr: any };
+        let said = [ControlMessage::Ipv4PacketInfo(&info)];
+        let to = SockaddrIn::from(self.to);
+        let parts = [IoSlice::new(text)];
+        let fd = self.socket.as_raw_fd();
+        sendmsg(fd, &parts, &said, MsgFlags::empty(), Some(&to)).expect("it is sent");
+    }
+
+    /// Somebody is told something.
+    fn hear(&self) -> (Ipv4Addr, Vec<u8>) {
+        let mut buffer = [0; 64];
+        let mut said = cmsg_space!(in_pktinfo);
+        let mut parts = [IoSliceMut::new(&mut buffer)];
+        let fd = self.socket.as_raw_fd();
+        let message = recvmsg::<SockaddrIn>(fd, &mut parts, Some(&mut said), MsgFlags::empty());
+        let message = message.expect("an answer");
+        let told = message.cmsgs().expect("room").find_map(|said| match said {
+            ControlMessageOwned::Ipv4PacketInfo(info) => {
+                Some(Ipv4Addr::from(info.ipi_addr.s_addr.to_ne_bytes()))
+            }
+            _ => None,
+        });
+        let count = message.bytes;
+        (told.expect("to whom"), buffer[..count].to_vec())
+    }
+}
+
+fn address(number: u32) -> Ipv4Addr {
+    Ipv4Addr::from(0x7f01_0000 + number)
+}
+
+#[test]
+fn ten_thousand_clients_at_once_have_their_own_answers() {
+    const CLIENTS: u32 = 10_000;
+    if raise_descriptor_limit() < u64::from(CLIENTS) + 600 {
+        return skip("ten thousand flows need as many descriptors");
+    }
+    let echo = [UdpBackend::echo(), UdpBackend::echo()];
+    let flags = ["--log-level", "info", "--udp-timeout", "1h"];
+    let balancer = Balancer::start(&udp_args(&[&echo[0], &echo[1]], &flags));
+    let crowd = Crowd::new(balancer.address());
+    for round in 0..3_u8 {
+        // As many at a time as any socket on the way holds.
+        for from in (0..CLIENTS).step_by(100) {
+            let all = from..from + 100;
+            all.clone().for_each(|number| crowd.send(number, &message(round, number)));
+            let heard: BTreeSet<Ipv4Addr> = all.map(|_| hear_own(&crowd, round)).collect();
+            assert_eq!(heard.len(), 100, "each once");
+        }
+    }
+    assert_eq!(echo[0].received() + echo[1].received(), 30_000);
+    let page = balancer.udp_line();
+    assert!(page.contains("udp: 10000 open of 10000 flows"), "{page}");
+    assert!(page.contains("30000 back, 0 dropped"), "{page}");
+    balancer.stop();
+}
+
+fn message(round: u8, number: u32) -> Vec<u8> {
+    [&[round][..], &number.to_be_bytes()].concat()
+}
+
+/// An answer, at the client that asked.
+fn hear_own(crowd: &Crowd, round: u8) -> Ipv4Addr {
+    let (told, text) = crowd.hear();
+    let number = u32::from_be_bytes([text[1], text[2], text[3], text[4]]);
+    assert_eq!((told, text[0]), (address(number), round), "an answer of somebody else");
+    told
+}
+
+/// In a flood a datagram may be lost on its way to us: it is asked again.
+fn ask_until_told(talker: &UdpSocket) -> Option<Vec<u8>> {
+    talker.set_read_timeout(Some(Duration::from_millis(100))).expect("not zero");
+    let mut buffer = [0; 64];
+    (0..20).find_map(|_| {
+        talker.send(b"who am I?").expect("it is sent");
+        let count = talker.recv(&mut buffer).ok()?;
+        Some(buffer[..count].to_vec())
+    })
+}
+
+/// The backend answers talkers with the port that it sees them at: as long as that is the same,
+/// nobody took their flow.
+#[test]
+fn a_flood_of_strangers_pushes_out_strangers_alone() {
+    let backend = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket2::SockRef::from(&backend).set_recv_buffer_size(4 << 20).unwrap();
+    let at = backend.local_addr().unwrap().to_string();
+    let over = Arc::new(AtomicBool::new(false));
+    let done = Arc::clone(&over);
+    backend.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
+    let serving = thread::spawn(move || {
+        let mut buffer = [0; 64];
+        while !done.load(Ordering::SeqCst) {
+            let Ok((count, from)) = backend.recv_from(&mut buffer) else { continue };
+            if &buffer[..count] == b"who am I?" {
+                backend.send_to(from.port().to_string().as_bytes(), from).unwrap();
+            }
+        }
+    });
+    let args =
+        ["-l", "udp://127.0.0.1:0", "-b", &at, "--max-flows", "500", "--log-level", "info"];
+    let balancer = Balancer::start(&args);
+    let talkers: Vec<UdpSocket> = (0..20).map(|_| client(balancer.address())).collect();
+    let first: Vec<Vec<u8>> = talkers.iter().map(|talker| ask(talker, b"who am I?")).collect();
+
+    let sent = Arc::new(AtomicUsize::new(0));
+    let (count, stop, to) = (Arc::clone(&sent), Arc::clone(&over), balancer.address());
+    let flood = thread::spawn(move || {
+        let crowd = Crowd::new(to);
+        for number in (0..200_000).cycle() {
+            if stop.load(Ordering::SeqCst) {
+                return;
+            }
+            crowd.send(number, b"flood");
+            // The flood is to fill the table, not the queue before it.
+            if count.fetch_add(1, Ordering::SeqCst).is_multiple_of(20) {
+                thread::sleep(Duration::from_millis(1));
+            }
+        }
+    });
+    let end = Instant::now() + Duration::from_secs(3);
+    let mut known: Vec<(Vec<u8>, Instant)> =
+        first.into_iter().map(|name| (name, Instant::now())).collect();
+    let (mut kept, mut late) = (0, 0);
+    while Instant::now() < end {
+        for (talker, (name, since)) in talkers.iter().zip(&mut known) {
+            let Some(seen) = ask_until_told(talker) else { continue };
+            // Who was kept waiting by the machine for longer may have lost its flow.
+            if since.elapsed() < Duration::from_millis(900) {
+                assert_eq!(seen, *name, "another flow than before");
+                kept += 1;
+            } else {
+                late += 1;
+            }
+            (*name, *since) = (seen, Instant::now());
+        }
+    }
+    over.store(true, Ordering::SeqCst);
+    flood.join().unwrap();
+    serving.join().unwrap();
+    let strangers = sent.load(Ordering::SeqCst);
+    println!(
+        "{kept} answers in the same flows and {late} late, beside {strangers} of strangers"
+    );
+    println!("{}", balancer.udp_line());
+    assert!(strangers > 2000, "that is no flood");
+    assert!(kept > 100, "too slow a machine to say anything");
+    assert!(balancer.udp_line().contains("udp: 500 open of "), "the table is full");
+    balancer.stop();
+}
