@@ -37,7 +37,7 @@ pub use tls::{
     check_certificates, check_client_cert, check_https_listener, check_redirect,
     check_tls_backend, check_tls_listener, dials_tls,
 };
-pub use udp::{Udp, UdpCheck, check_udp_listener, is_udp_alone};
+pub use udp::{Udp, UdpCheck, check_udp_backends, check_udp_listener, is_udp_alone};
 pub use value::{
     Wrong, alternatives, closest, duration, duration_text, escaped, number, number_u32, one_of,
     quoted, size_or_none, size_text, word_of,

@@ -19,8 +19,8 @@ use crate::config::{
     Check, Config, Listen, Protocol, Wrong, check_access_log_format, check_algorithm,
     check_backends, check_certificates, check_client_cert, check_hash_key, check_http_listener,
     check_https_listener, check_listeners, check_redirect, check_route_listener, check_routes,
-    check_stats_path, check_tls_backend, check_tls_listener, check_udp_listener, closest,
-    escaped, is_udp_alone, quoted,
+    check_stats_path, check_tls_backend, check_tls_listener, check_udp_backends,
+    check_udp_listener, closest, escaped, is_udp_alone, quoted,
 };
 use crate::limits;
 use table::{Act, Flag, GROUPS};
@@ -193,6 +193,7 @@ fn something_to_do(config: &Config) -> Result<(), UsageError> {
 /// What a flag needs of others; asked only where it was given.
 fn go_together(config: &Config, matches: &Matches) -> Result<(), UsageError> {
     let checks = [
+        ("backend", check_udp_backends(config)),
         ("hash-key", check_hash_key(config)),
         ("sticky-cookie", check_http_listener(config)),
         ("health-path", check_http_listener(config)),

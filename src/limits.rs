@@ -150,6 +150,13 @@ pub const DATAGRAM_BUFFER_BYTES: usize = 4 * 1024 * 1024;
 /// The same at a flow's socket, once much came there.
 pub const BUSY_BUFFER_BYTES: usize = 1024 * 1024;
 
+/// Ports for sockets that ask for none, where the system does not say: those that IANA leaves free.
+pub const PORTS_ASSUMED: usize = 16_384;
+
+/// Of these ports, so many hundredths may be taken by flows: the machine's other programs, who look
+/// up names perhaps, need some as well.
+pub const PORTS_FOR_FLOWS_PERCENT: usize = 90;
+
 /// Longest datagram of which several go out as one (GSO): what fits into an Ethernet frame, for
 /// segments are never fragments.
 pub const SEGMENT_BYTES_MAX: usize = 1452;

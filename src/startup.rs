@@ -16,13 +16,13 @@ use crate::config::{
 };
 use crate::demo::{self, Demo};
 use crate::event_loop::{EventLoop, Fronts};
-use crate::limits::DEMO_CLIENTS;
+use crate::limits::{DEMO_CLIENTS, PORTS_FOR_FLOWS_PERCENT};
 use crate::logging::LogSink;
 use crate::net::descriptors::{self, Needs};
 use crate::net::tls::client::{Dial, Trust};
 use crate::net::tls::files::FileError;
 use crate::net::tls::server::Terminator;
-use crate::net::{DatagramListener, Listener};
+use crate::net::{DatagramListener, Listener, ports};
 
 /// Why the program could not begin to serve: one line, for people.
 #[derive(Debug)]
@@ -281,9 +281,9 @@ fn share_descriptors(
     }
     let probes = if config.check == Check::None { 0 } else { backends };
     let (streams, datagrams) = (listeners.streams.len(), listeners.datagrams.len());
-    let share = descriptors::share(limit.now, Needs { streams, datagrams, probes });
+    let mut share = descriptors::share(limit.now, Needs { streams, datagrams, probes });
     if datagrams > 0 {
-        note_flows(config, limit.now, share.flows);
+        share.flows = share_ports(config, limit.now, share.flows);
     }
     if streams == 0 {
         return share;
@@ -301,15 +301,23 @@ fn share_descriptors(
     share
 }
 
-fn note_flows(config: &Config, limit: u64, flows: usize) {
+/// A flow needs a descriptor and a port: as many as there can be of both.
+fn share_ports(config: &Config, limit: u64, by_descriptors: usize) -> usize {
+    let ports = ports();
+    let by_ports = ports * PORTS_FOR_FLOWS_PERCENT / 100;
+    let (flows, what) = if by_ports < by_descriptors {
+        (by_ports, format!("the system's {ports} local ports"))
+    } else {
+        (by_descriptors, format!("the limit of {limit} open files"))
+    };
     match config.udp.max_flows {
-        Some(wanted) if wanted > flows => warn!(
-            "--max-flows {wanted} is more than the limit of {limit} open files allows, \
-             about {flows}"
-        ),
+        Some(wanted) if wanted > flows => {
+            warn!("--max-flows {wanted} is more than {what} allows, about {flows}");
+        }
         Some(_) => {}
-        None => info!("at most {flows} flows at once, by the limit of open files"),
+        None => info!("at most {flows} flows at once, by {what}"),
     }
+    flows
 }
 
 fn policy(config: &Config) -> Policy {

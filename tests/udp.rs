@@ -6,20 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
-use common::udp::{UdpBackend, ask, ask_text, client, client_from, hear, udp_args};
+use common::udp::{UdpBackend, ask, ask_text, client, client_from, count, hear, udp_args};
 use common::{Balancer, free_port, noise, until};
 use rustix::process::Signal;
 
 fn before(backends: &[&UdpBackend], more: &[&str]) -> Balancer {
     Balancer::start(&udp_args(backends, more))
-}
-
-/// The number before a word on the status page's line about UDP.
-fn count(balancer: &Balancer, word: &str) -> u64 {
-    let line = balancer.udp_line();
-    let words: Vec<&str> = line.split(&[' ', ',', ':', ';'][..]).collect();
-    let at = words.iter().position(|it| *it == word).expect("a word of the line");
-    words[at - 1].parse().expect("a number")
 }
 
 #[test]

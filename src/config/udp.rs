@@ -87,6 +87,18 @@ pub fn is_udp_alone(config: &Config) -> bool {
     !config.listeners.is_empty() && listeners.all(|listen| listen.protocol == Protocol::Udp)
 }
 
+/// Datagrams are not encrypted on their way: whoever asks for that must not believe that they are.
+pub fn check_udp_backends(config: &Config) -> Result<(), Wrong> {
+    let encrypted = config.backends.iter().find(|backend| backend.tls.is_some());
+    match encrypted {
+        Some(backend) if is_udp_alone(config) => {
+            let found = format!("'{}' with TLS, and only udp:// listeners", backend.name);
+            Err(Wrong::saying(found, "none: datagrams are sent on as they come"))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn unescaped(text: &str) -> Option<Vec<u8>> {
     let mut out = Vec::new();
     let mut rest = text.as_bytes();

@@ -49,7 +49,7 @@ pub(super) static UDP: &[Flag] = &[
         value: "N",
         says: "Flows at once, at least 1. When there are so many the longest idle one gives way \
                to a new one, but none that carried an answer within the last second.",
-        default: |_| "what the limit on file descriptors allows".to_owned(),
+        default: |_| "what file descriptors and local ports allow".to_owned(),
         act: Act::Value(|config, text| {
             let most = number_u32(text, 1..=limits::CONNECTIONS_MAX)?;
             config.udp.max_flows = usize::try_from(most).ok();

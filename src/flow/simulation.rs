@@ -116,7 +116,8 @@ impl World {
                 self.datagrams(client, count);
             }
             55..85 => self.answer(),
-            85..90 => self.refuse(),
+            85..89 => self.refuse(),
+            89 => self.make_room(),
             90..95 => self.now += Duration::from_millis(self.random.u64(0..1200)),
             _ => {
                 self.now += Duration::from_millis(self.random.u64(0..20));
@@ -206,6 +207,17 @@ impl World {
         assert!(self.table.close(key).is_none(), "closed once");
     }
 
+    /// There are more flows allowed than sockets to be had.
+    fn make_room(&mut self) {
+        match self.table.give_way(self.now) {
+            Some(flow) => {
+                self.must_give_way(flow.line);
+                self.forget(&flow);
+            }
+            None => self.must_be_spared(),
+        }
+    }
+
     fn expire(&mut self) {
         while let Some(flow) = self.table.expire(self.now) {
             assert!(flow.active_at + self.policy.idle <= self.now, "too early");
@@ -259,6 +271,13 @@ impl World {
 
     fn must_be_full(&self) {
         assert_eq!(self.known.len(), self.policy.most, "there was room");
+        self.must_be_spared();
+    }
+
+    fn must_be_spared(&self) {
+        if self.known.is_empty() {
+            return;
+        }
         let longest = self.known.values().map(|known| known.active_at).min();
         let mut idlest = self.known.values().filter(|known| Some(known.active_at) == longest);
         assert!(idlest.any(|known| self.is_spared(known)), "nobody gave way");

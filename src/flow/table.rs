@@ -116,8 +116,7 @@ impl<T> Table<T> {
     /// that gave way to it, if the table was full.
     pub fn open(&mut self, client: Client, line: T, now: Instant) -> (Key, Option<Flow<T>>) {
         let full = self.flows.len() >= self.policy.most;
-        let gave_way = if full { self.victim(now) } else { None };
-        let gave_way = gave_way.and_then(|key| self.close(key));
+        let gave_way = if full { self.give_way(now) } else { None };
         debug_assert!(self.flows.len() < self.policy.most, "opened without room");
         let flow = Flow {
             client,
@@ -136,6 +135,12 @@ impl<T> Table<T> {
         self.last = Some((client, key));
         self.link(key);
         (key, gave_way)
+    }
+
+    /// The longest idle flow, taken out to make room; nobody, if all have just carried answers.
+    pub fn give_way(&mut self, now: Instant) -> Option<Flow<T>> {
+        let key = self.victim(now)?;
+        self.close(key)
     }
 
     /// So many answers came for this flow.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use super::DEADLINE;
+use super::{Balancer, DEADLINE};
 
 /// A backend on a thread of this process; its socket is closed when it is dropped.
 pub struct UdpBackend {
@@ -125,4 +125,12 @@ pub fn udp_args(backends: &[&UdpBackend], more: &[&str]) -> Vec<&'static str> {
     args.extend(more.iter().map(|arg| arg.to_string()));
     // Tests are short, and slices of borrowed text are what everybody wants.
     args.into_iter().map(|arg| &*arg.leak()).collect()
+}
+
+/// The number before a word on the status page's line about UDP.
+pub fn count(balancer: &Balancer, word: &str) -> u64 {
+    let line = balancer.udp_line();
+    let words: Vec<&str> = line.split(&[' ', ',', ':', ';'][..]).collect();
+    let at = words.iter().position(|it| *it == word).expect("a word of the line");
+    words[at - 1].parse().expect("a number")
 }

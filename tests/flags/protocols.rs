@@ -90,4 +90,7 @@ fn udp_flags_without_datagrams() {
         ("-b a:1,check-port=1,check-port=2", "--backend: found a second check-port in"),
     ];
     expect(&rows, LISTEN);
+    let says =
+        "--backend: found 'a:1' with TLS, and only udp:// listeners, want none: datagrams";
+    expect(&[("-b udp://b:1 -b https://a:1", says)], &["--listen", "udp://127.0.0.1:0"]);
 }

@@ -53,6 +53,14 @@ pub fn coalesce(socket: &UdpSocket) -> bool {
     setsockopt(socket, UdpGroSegment, &true).is_ok()
 }
 
+/// Ports that the system chooses from for sockets that ask for none.
+pub fn ports() -> Option<usize> {
+    let text = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").ok()?;
+    let mut ends = text.split_whitespace().map(|word| word.parse::<u16>().ok());
+    let (first, last) = (ends.next()??, ends.next()??);
+    Some(usize::from(last.checked_sub(first)?) + 1)
+}
+
 impl Headers {
     /// None used yet.
     pub fn new() -> Headers {
@@ -199,7 +207,8 @@ fn told(message: &RecvMsg<'_, '_, SockaddrStorage>) -> (usize, Option<IpAddr>) {
                 local = Some(IpAddr::V4(Ipv4Addr::from(octets)));
             }
             ControlMessageOwned::Ipv6PacketInfo(info) => {
-                local = Some(IpAddr::V6(Ipv6Addr::from(info.ipi6_addr.s6_addr)));
+                let address = Ipv6Addr::from(info.ipi6_addr.s6_addr);
+                local = Some(IpAddr::V6(address)).filter(|ip| !ip.is_multicast());
             }
             _ => {}
         }

@@ -26,12 +26,16 @@ use mio::{Interest, Registry};
 use socket2::{Domain, Protocol, SockRef, Type};
 
 use crate::event::Owner;
-use crate::limits::{BUSY_BUFFER_BYTES, DATAGRAM_BUFFER_BYTES};
+use crate::limits::{BUSY_BUFFER_BYTES, DATAGRAM_BUFFER_BYTES, PORTS_ASSUMED, SLOT_BYTES};
 
 use super::Fault;
 
 pub use batch::{Batch, Brought};
 pub use post::{Post, Posted};
+
+// because: then none can be cut short. UDP's own length has 16 bits, and what the kernel puts
+// together is no longer than that.
+const _: () = assert!(SLOT_BYTES > u16::MAX as usize);
 
 /// Where datagrams of clients arrive, and answers leave.
 #[derive(Debug)]
@@ -159,7 +163,11 @@ impl DatagramListener {
 impl DatagramSocket {
     /// A socket towards `address`. Nothing is sent.
     pub fn connect(address: SocketAddr) -> Result<DatagramSocket, Fault> {
-        let socket = connected(address).map_err(|error| Fault::of(&error))?;
+        let socket = connected(address).map_err(|error| match error.kind() {
+            // All ports of ours are taken, which says nothing of the peer.
+            io::ErrorKind::WouldBlock => Fault::Exhausted,
+            _ => Fault::of(&error),
+        })?;
         Ok(DatagramSocket { socket, coalesces: false })
     }
 
@@ -187,6 +195,11 @@ impl DatagramSocket {
             Err(error) => Err(Fault::of(&error)),
         }
     }
+}
+
+/// How many sockets can have a port of their own, the system's other programs included.
+pub fn ports() -> usize {
+    system::ports().unwrap_or(PORTS_ASSUMED)
 }
 
 fn connected(address: SocketAddr) -> io::Result<UdpSocket> {

@@ -40,9 +40,9 @@ pub struct Posted {
     pub bytes: u64,
     /// Datagrams that were refused.
     pub dropped: u64,
-    /// The peer had refused what was sent before: from this letter on, and in it from this datagram
-    /// on, nothing was tried.
-    pub refused_at: Option<(usize, u32)>,
+    /// The peer had refused what was sent before, or cannot be reached: from this letter on, and in
+    /// it from this datagram on, nothing was tried.
+    pub refused: Option<(Fault, (usize, u32))>,
 }
 
 /// One message of a call.
@@ -131,8 +131,10 @@ impl Post {
                 }
                 Err(Refusal::Segments) => self.segments = false,
                 Err(Refusal::Segment) => whole_until = first.end,
-                Err(Refusal::Fault(Fault::Refused)) => {
-                    posted.refused_at = Some((at.letter, at.datagram));
+                Err(Refusal::Fault(fault @ (Fault::Refused | Fault::Unreachable)))
+                    if first.to.is_none() =>
+                {
+                    posted.refused = Some((fault, (at.letter, at.datagram)));
                     return posted;
                 }
                 Err(Refusal::Fault(_)) => {

@@ -148,7 +148,7 @@ fn who_is_not_there_is_said_once() {
     let piece = take(&mut batch, &listener, 1)[0].piece;
     let letters = [Letter { piece, to: None, from: None }];
     let posted = post.pass_on(&socket, &letters, batch.memory());
-    assert_eq!(posted, Posted { refused_at: Some((0, 0)), ..Posted::default() });
+    assert_eq!(posted, Posted { refused: Some((Fault::Refused, (0, 0))), ..Posted::default() });
 }
 
 #[test]

@@ -166,31 +166,35 @@ impl Udp {
         if self.batch.room() < MESSAGES_PER_CALL {
             self.flush(cx);
         }
-        let mut broken = None;
         self.parcels.clear();
         let Some(flow) = self.flows.get_mut(key) else { return };
         let line = &mut flow.line;
+        let wanted = usize::from(line.wanted);
+        let (mut refusal, mut drained) = (None, false);
         // An error is told before what came earlier is handed out: what is there is taken first.
         for _ in 0..MESSAGES_PER_CALL {
-            let wanted = usize::from(line.wanted);
             match self.batch.hear(&line.socket, wanted, &mut self.parcels) {
-                Brought::Failed(Fault::Refused) => broken = Some(Fault::Refused),
+                Brought::Failed(fault @ (Fault::Refused | Fault::Unreachable)) => {
+                    refusal = Some(fault);
+                }
                 Brought::Failed(_) => cx.stats.udp.errors += 1,
                 Brought::Some(_) => {
                     line.wanted = MESSAGES_PER_CALL as u8;
-                    cx.run_queue.push(Owner::Flow(key), &mut line.queued);
                     break;
                 }
                 Brought::All(count) => {
                     let usual = (2 * count).clamp(HEARD_AT_FIRST, MESSAGES_PER_CALL);
-                    line.wanted = usual as u8;
+                    (line.wanted, drained) = (usual as u8, true);
                     break;
                 }
             }
         }
+        if !drained {
+            cx.run_queue.push(Owner::Flow(key), &mut line.queued);
+        }
         self.note_answers(key, cx);
-        if broken.is_some() {
-            self.refused(key, cx);
+        if let Some(fault) = refusal {
+            self.refused(key, fault, cx);
         } else if self.flows.is_over(key) {
             self.close(key, End::Finished, cx);
         }
@@ -340,7 +344,11 @@ impl Udp {
             match DatagramSocket::connect(cx.backends[backend].address) {
                 Ok(socket) => return self.add(client, socket, backend, cx),
                 Err(Fault::Exhausted) => {
-                    self.note_exhaustion("a descriptor", cx);
+                    self.note_exhaustion("socket", cx);
+                    // Its socket is free at the end of the turn, for whoever asks again.
+                    if let Some(flow) = self.flows.give_way(cx.now) {
+                        self.give_way(flow, cx);
+                    }
                     return false;
                 }
                 Err(fault) => {
@@ -370,10 +378,8 @@ impl Udp {
         let line =
             Line { socket, backend, queued, wanted, waiting, bytes_sent, bytes_received };
         let (key, gave_way) = self.flows.open(client, line, cx.now);
-        if let Some(mut flow) = gave_way {
-            // What it was given in this very turn still goes out.
-            self.send_waiting(&mut flow.line, cx);
-            self.end(flow, End::GaveWay, cx);
+        if let Some(flow) = gave_way {
+            self.give_way(flow, cx);
         }
         let Some(flow) = self.flows.get_mut(key) else { return false };
         if flow.line.socket.register(&cx.registry, Owner::Flow(key)).is_err() {
@@ -382,6 +388,12 @@ impl Udp {
             return false;
         }
         true
+    }
+
+    /// What it was given in this very turn still goes out.
+    fn give_way(&mut self, mut flow: Flow<Line>, cx: &mut Context) {
+        self.send_waiting(&mut flow.line, cx);
+        self.end(flow, End::GaveWay, cx);
     }
 
     fn note_exhaustion(&mut self, what: &str, cx: &mut Context) {
@@ -404,8 +416,8 @@ impl Udp {
             let memory = self.batch.memory();
             let posted = self.post.pass_on(&flow.line.socket, &self.letters, memory);
             note_sent(&mut flow.line, &posted, cx);
-            if let Some(refused_at) = posted.refused_at {
-                self.reroute(key, refused_at, cx);
+            if let Some(refusal) = posted.refused {
+                self.reroute(key, refusal, cx);
             } else if self.flows.is_over(key) {
                 self.close(key, End::Finished, cx);
             }
@@ -420,16 +432,21 @@ impl Udp {
         gather(waiting, &self.sorted, &mut self.letters);
         let posted = self.post.pass_on(&line.socket, &self.letters, self.batch.memory());
         note_sent(line, &posted, cx);
-        if let Some(refused_at) = posted.refused_at {
-            cx.stats.udp.dropped_unsent += left(&self.letters, refused_at);
+        if let Some((_, at)) = posted.refused {
+            cx.stats.udp.dropped_unsent += left(&self.letters, at);
         }
     }
 
     /// The backend refused what it was sent before: what it was not sent yet goes to another one.
-    fn reroute(&mut self, key: Key, refused_at: (usize, u32), cx: &mut Context) {
+    fn reroute(
+        &mut self,
+        key: Key,
+        (fault, refused_at): (Fault, (usize, u32)),
+        cx: &mut Context,
+    ) {
         let Some(flow) = self.flows.get_mut(key) else { return };
         let client = flow.client;
-        self.refused(key, cx);
+        self.refused(key, fault, cx);
         let letters = std::mem::take(&mut self.letters);
         if self.reroutes >= REROUTES_PER_TURN || self.stopping {
             cx.stats.udp.dropped_unsent += left(&letters, refused_at);
@@ -447,11 +464,11 @@ impl Udp {
         self.letters = letters;
     }
 
-    /// The backend's machine said that nobody listens there.
-    fn refused(&mut self, key: Key, cx: &mut Context) {
+    /// The backend's machine said that nobody listens there; or somebody, that there is no way.
+    fn refused(&mut self, key: Key, fault: Fault, cx: &mut Context) {
         let Some(flow) = self.flows.get_mut(key) else { return };
         let (client, backend) = (flow.client, flow.line.backend);
-        cx.backends.datagram_failed(backend, Fault::Refused, cx.now);
+        cx.backends.datagram_failed(backend, fault, cx.now);
         self.shunned.note(client, backend, cx.now);
         self.close(key, End::Refused, cx);
     }
