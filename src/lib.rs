@@ -24,6 +24,7 @@
 //! | [`health`] | probes: what is asked, what an answer means |
 //! | [`relay`] | what happens between a client and a backend |
 //! | [`relay::http`] | the same where HTTP is spoken, request by request |
+//! | [`relay::udp`] | what carries the flows: sockets, batches, answers |
 //! | [`status`], [`logging`] | the status page; a log that cannot block |
 //! | [`event_loop`] | the turn |
 //! | [`startup`], [`flags`], `main` | names, ports and descriptors; the command line; exit codes |
@@ -64,14 +65,28 @@
 //!     relay::http::reply     FIN, hear it out for a moment, close
 //! ```
 //!
+//! # One datagram's walk
+//!
+//! ```text
+//!   event_loop::receive_datagrams
+//!     relay::udp             many are taken from a listener at once (net::datagram)
+//!       flow::Table          whose is it? a known flow's, or a backend is picked for a new one
+//!       relay::udp           sorted by flow, each flow's share leaves in one call
+//!   -- next turns --
+//!   event_loop::act
+//!     relay::udp             answers are heard, flow by flow, and leave together
+//!   event_loop::reap         the sockets of flows that are over are closed
+//! ```
+//!
 //! # The words
 //!
 //! *Client* and *backend* are the people. A *pair* is a client and what is done for it; a *backend
 //! connection* is a socket to a backend; a *pool* is some of the backends, and a *route* leads a
 //! name to one; a *direction* is the request's or the response's, and in the pump each has a
 //! *source* and a *target*. An *exchange* is an HTTP request and its answer; an *idle* connection
-//! to a backend waits for the next one. A *turn* is one iteration of the loop, a *budget* what one
-//! may do in it, a *probe* a health check.
+//! to a backend waits for the next one. A *flow* is a UDP client's address and its backend, a
+//! *door* the listener that it came to, a *line* its own socket to the backend. A *turn* is one
+//! iteration of the loop, a *budget* what one may do in it, a *probe* a health check.
 
 pub mod access_log;
 pub mod backends;
