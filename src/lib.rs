@@ -13,6 +13,7 @@
 //! | [`event`] | whose an event is, what is ready, what is due, whose turn it is |
 //! | [`json`], [`outlet`] | writing it; lines for a descriptor that may not take them |
 //! | [`net`] | sockets, buffers, pipes; errors sorted into small enums |
+//! | [`net::tls`] | TLS around a wire: handshakes, records, certificates |
 //! | [`http`] | HTTP/1.1 without sockets: heads, bodies, rewriting, our own answers |
 //! | [`hello`] | the ClientHello of TLS without sockets: whom the client asks for |
 //! | [`flow`] | UDP's flows: whose datagram belongs to which, who gives way |
@@ -47,6 +48,9 @@
 //!
 //! At an `sni://` listener `relay::sni` comes first: it reads the ClientHello ([`hello`]), asks the
 //! routes (backends) for a pool, and what came is the first that goes out.
+//!
+//! At a `tls://` or `https://` listener `relay::handshake` comes first, until the client has shaken
+//! hands ([`net::tls`]); from then on nobody above `net::stream` knows that TLS is there.
 //!
 //! # One HTTP request's walk
 //!
