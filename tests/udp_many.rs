@@ -15,7 +15,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use common::measure::{raise_descriptor_limit, skip};
-use common::udp::{UdpBackend, ask, client, udp_args};
+use common::udp::{UdpBackend, client, udp_args};
 use common::{Balancer, DEADLINE};
 use nix::cmsg_space;
 use nix::libc::{in_addr, in_pktinfo};
@@ -116,14 +116,21 @@ fn hear_own(crowd: &Crowd, round: u8) -> Ipv4Addr {
     told
 }
 
-/// In a flood a datagram may be lost on its way to us: it is asked again.
-fn ask_until_told(talker: &UdpSocket) -> Option<Vec<u8>> {
+/// What a talker is called, and when it began to ask. In a flood a datagram may be lost on its way
+/// to us: it is asked again. An answer to an earlier question says nothing of now.
+fn ask_until_told(talker: &UdpSocket, number: u32) -> Option<(Vec<u8>, Instant)> {
     talker.set_read_timeout(Some(Duration::from_millis(100))).expect("not zero");
+    let (began, question) = (Instant::now(), format!("who am I? {number}"));
+    let ending = format!(" {number}");
     let mut buffer = [0; 64];
     (0..20).find_map(|_| {
-        talker.send(b"who am I?").expect("it is sent");
-        let count = talker.recv(&mut buffer).ok()?;
-        Some(buffer[..count].to_vec())
+        talker.send(question.as_bytes()).expect("it is sent");
+        while let Ok(count) = talker.recv(&mut buffer) {
+            if let Some(name) = buffer[..count].strip_suffix(ending.as_bytes()) {
+                return Some((name.to_vec(), began));
+            }
+        }
+        None
     })
 }
 
@@ -141,8 +148,9 @@ fn a_flood_of_strangers_pushes_out_strangers_alone() {
         let mut buffer = [0; 64];
         while !done.load(Ordering::SeqCst) {
             let Ok((count, from)) = backend.recv_from(&mut buffer) else { continue };
-            if &buffer[..count] == b"who am I?" {
-                backend.send_to(from.port().to_string().as_bytes(), from).unwrap();
+            if let Some(number) = buffer[..count].strip_prefix(b"who am I?") {
+                let name = from.port().to_string();
+                backend.send_to(&[name.as_bytes(), number].concat(), from).unwrap();
             }
         }
     });
@@ -150,7 +158,8 @@ fn a_flood_of_strangers_pushes_out_strangers_alone() {
         ["-l", "udp://127.0.0.1:0", "-b", &at, "--max-flows", "500", "--log-level", "info"];
     let balancer = Balancer::start(&args);
     let talkers: Vec<UdpSocket> = (0..20).map(|_| client(balancer.address())).collect();
-    let first: Vec<Vec<u8>> = talkers.iter().map(|talker| ask(talker, b"who am I?")).collect();
+    let mut known: Vec<(Vec<u8>, Instant)> =
+        talkers.iter().map(|talker| ask_until_told(talker, 0).expect("an answer")).collect();
 
     let sent = Arc::new(AtomicUsize::new(0));
     let (count, stop, to) = (Arc::clone(&sent), Arc::clone(&over), balancer.address());
@@ -168,12 +177,11 @@ fn a_flood_of_strangers_pushes_out_strangers_alone() {
         }
     });
     let end = Instant::now() + Duration::from_secs(3);
-    let mut known: Vec<(Vec<u8>, Instant)> =
-        first.into_iter().map(|name| (name, Instant::now())).collect();
-    let (mut kept, mut late) = (0, 0);
+    let (mut kept, mut late, mut number) = (0, 0, 0);
     while Instant::now() < end {
+        number += 1;
         for (talker, (name, since)) in talkers.iter().zip(&mut known) {
-            let Some(seen) = ask_until_told(talker) else { continue };
+            let Some((seen, began)) = ask_until_told(talker, number) else { continue };
             // Who was kept waiting by the machine for longer may have lost its flow.
             if since.elapsed() < Duration::from_millis(900) {
                 assert_eq!(seen, *name, "another flow than before");
@@ -181,9 +189,11 @@ fn a_flood_of_strangers_pushes_out_strangers_alone() {
             } else {
                 late += 1;
             }
-            (*name, *since) = (seen, Instant::now());
+            (*name, *since) = (seen, began);
         }
     }
+    // While the backend is there to be sent to.
+    let page = balancer.udp_line();
     over.store(true, Ordering::SeqCst);
     flood.join().unwrap();
     serving.join().unwrap();
@@ -191,9 +201,9 @@ fn a_flood_of_strangers_pushes_out_strangers_alone() {
     println!(
         "{kept} answers in the same flows and {late} late, beside {strangers} of strangers"
     );
-    println!("{}", balancer.udp_line());
+    println!("{page}");
     assert!(strangers > 2000, "that is no flood");
     assert!(kept > 100, "too slow a machine to say anything");
-    assert!(balancer.udp_line().contains("udp: 500 open of "), "the table is full");
+    assert!(page.contains("udp: 500 open of "), "the table is full");
     balancer.stop();
 }
