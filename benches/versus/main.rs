@@ -13,6 +13,7 @@
 
 mod contest;
 mod counts;
+mod datagrams;
 mod measure;
 mod peers;
 mod picking;
@@ -201,6 +202,12 @@ fn run(wish: Wish) -> std::io::Result<bool> {
             "congestion control is {}: on loopback it paces and measures itself; \
              sysctl -w net.ipv4.tcp_congestion_control=cubic",
             report::congestion_control()
+        );
+    }
+    if !datagrams::room() {
+        eprintln!(
+            "sockets that ask for no buffer get too small a one for the udp rows, and sozu asks \
+             for none; sysctl -w net.core.rmem_default=4194304"
         );
     }
     let mut versions = Vec::new();

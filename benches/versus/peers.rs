@@ -22,6 +22,7 @@ use std::process::Command;
 pub enum Protocol {
     Tcp,
     Http,
+    Udp,
 }
 
 /// Where a peer is to stand.
@@ -69,7 +70,9 @@ enum Kind {
 
 const TCP: &[Protocol] = &[Protocol::Tcp];
 const HTTP: &[Protocol] = &[Protocol::Http];
+const TCP_UDP: &[Protocol] = &[Protocol::Tcp, Protocol::Udp];
 const BOTH: &[Protocol] = &[Protocol::Tcp, Protocol::Http];
+const ALL: &[Protocol] = &[Protocol::Tcp, Protocol::Http, Protocol::Udp];
 
 /// Clients at once that each peer has to take, where the limit of open files allows it.
 const CLIENTS_MAX: u64 = 9_000;
@@ -90,22 +93,22 @@ pub fn all() -> Vec<Peer> {
     let variant =
         |name, protocols, kind| Peer { on_request: true, ..peer(name, protocols, kind) };
     vec![
-        peer("pointsman", BOTH, Pointsman),
+        peer("pointsman", ALL, Pointsman),
         peer("floor", TCP, Ours(&ours::FLOOR)),
         peer("haproxy", BOTH, HaProxy(haproxy::Variant::Copies)),
         peer("haproxy-splice-64k", BOTH, HaProxy(haproxy::Variant::Splices(64 * 1024))),
         peer("haproxy-splice-1m", BOTH, HaProxy(haproxy::Variant::Splices(1024 * 1024))),
         peer("haproxy-64k", BOTH, HaProxy(haproxy::Variant::Buffers(64 * 1024))),
         variant("haproxy-plain", HTTP, HaProxy(haproxy::Variant::Plain)),
-        peer("nginx", BOTH, Nginx(nginx::Variant::Usual)),
+        peer("nginx", ALL, Nginx(nginx::Variant::Usual)),
         peer("nginx-64k", BOTH, Nginx(nginx::Variant::Buffers64k)),
         variant("nginx-closes-both", TCP, Nginx(nginx::Variant::ClosesBoth)),
         variant("nginx-plain", HTTP, Nginx(nginx::Variant::Plain)),
-        peer("sozu", BOTH, Sozu),
+        peer("sozu", ALL, Sozu),
         peer("pingora", HTTP, Ours(&ours::PINGORA)),
-        peer("tokio-current-thread", TCP, Ours(&ours::TOKIO_CURRENT_THREAD)),
+        peer("tokio-current-thread", TCP_UDP, Ours(&ours::TOKIO_CURRENT_THREAD)),
         peer("tokio-current-thread-64k", TCP, Ours(&ours::TOKIO_CURRENT_THREAD_64K)),
-        peer("tokio-multi-thread", TCP, Ours(&ours::TOKIO_MULTI_THREAD)),
+        peer("tokio-multi-thread", TCP_UDP, Ours(&ours::TOKIO_MULTI_THREAD)),
         peer("tokio-multi-thread-64k", TCP, Ours(&ours::TOKIO_MULTI_THREAD_64K)),
         peer("tokio-splice", TCP, Ours(&ours::TOKIO_SPLICE)),
         peer("hyper-current-thread", HTTP, Ours(&ours::HYPER_CURRENT_THREAD)),

@@ -40,6 +40,7 @@ fn seconds(row: &Row, peers: &[(String, Peer)], effort: Effort) -> f64 {
         Kind::Work { .. } => {
             players * rounds * turn + turn + if effort.counts { counted } else { 0.0 }
         }
+        Kind::Datagrams(_) => players * rounds * turn,
         Kind::Memory(_) => players * effort.connections as f64 / RESTING,
         // Each has to show first how fast it is.
         Kind::Latency { .. } => players * turn + rounds * (players + 1.0) * open,

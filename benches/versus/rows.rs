@@ -1,5 +1,6 @@
 //! What is compared, a row each: the work, its unit, and the goal against each peer.
 
+use crate::datagrams::{By, Volley};
 use crate::peers::Protocol;
 use crate::world::{After, Script, Turns};
 
@@ -19,6 +20,8 @@ pub struct Row {
 pub enum Kind {
     /// Processor time for a unit; so many of the script's units are one of the row's.
     Work { script: Script, unit: &'static str, per_unit: f64 },
+    /// Processor time for a datagram relayed, with full queues.
+    Datagrams(Volley),
     /// Memory of a connection that rests, of the process alone.
     Memory(Protocol),
     /// Time added, with an open loop at this part of the slowest peer's best: each unit begins when
@@ -180,6 +183,24 @@ pub const ROWS: &[Row] = &[
         ],
     },
     Row {
+        name: "udp-64",
+        what: "datagrams of 64 B, 64 flows with full queues, each answered by one as long",
+        kind: Kind::Datagrams(Volley { bytes: 64, by: By::Ones }),
+        goals: UDP_GOALS,
+    },
+    Row {
+        name: "udp-1200",
+        what: "datagrams of 1,200 B, the same",
+        kind: Kind::Datagrams(Volley { bytes: 1200, by: By::Ones }),
+        goals: UDP_GOALS,
+    },
+    Row {
+        name: "udp-1200-bursts",
+        what: "the same from senders that hand the kernel eight at once (GSO), as QUIC's do",
+        kind: Kind::Datagrams(Volley { bytes: 1200, by: By::Bursts }),
+        goals: UDP_BURST_GOALS,
+    },
+    Row {
         name: "idle-memory-tcp",
         what: "memory of the process for an open TCP connection after one exchange; not \
                the kernel's for its sockets",
@@ -258,6 +279,12 @@ const STREAM_GOALS: &[(&str, f64)] = &[
     ("sozu", 0.15),
 ];
 
+const UDP_GOALS: &[(&str, f64)] =
+    &[("nginx", 0.60), ("tokio-current-thread", 0.60), ("sozu", 0.70)];
+
+const UDP_BURST_GOALS: &[(&str, f64)] =
+    &[("nginx", 0.40), ("tokio-current-thread", 0.60), ("sozu", 0.70)];
+
 const LATENCY_GOALS: &[(&str, f64)] = &[
     ("haproxy", 0.85),
     ("nginx", 0.90),
@@ -273,6 +300,7 @@ impl Row {
         match self.kind {
             Kind::Work { script, .. } => script.protocol,
             Kind::Memory(protocol) | Kind::Latency { protocol, .. } => protocol,
+            Kind::Datagrams(_) => Protocol::Udp,
             Kind::Fairness | Kind::Churn | Kind::Pick => Protocol::Tcp,
         }
     }
@@ -281,6 +309,7 @@ impl Row {
     pub fn unit(&self) -> &'static str {
         match self.kind {
             Kind::Work { unit, .. } => unit,
+            Kind::Datagrams(_) => "datagram",
             Kind::Latency { protocol: Protocol::Http, .. } => "request",
             Kind::Latency { .. } | Kind::Fairness => "message",
             Kind::Memory(_) | Kind::Churn => "connection",
@@ -291,7 +320,7 @@ impl Row {
     /// Turns of each peer, where a row of work has so many.
     pub fn rounds(&self, of_work: usize) -> usize {
         match self.kind {
-            Kind::Work { .. } | Kind::Pick => of_work,
+            Kind::Work { .. } | Kind::Datagrams(_) | Kind::Pick => of_work,
             // Memory grows once, and whoever else runs does not change it.
             Kind::Memory(_) => 1,
             // Their turns are longer.
@@ -329,6 +358,7 @@ impl Row {
             Kind::Work { unit: "connection", .. } => "us of processor time a connection",
             Kind::Work { unit: "request", .. } => "us of processor time a request",
             Kind::Work { .. } => "us of processor time a message",
+            Kind::Datagrams(_) => "us of processor time a datagram",
             Kind::Memory(_) => "bytes a connection",
             Kind::Latency { .. } => "us added at the 99th percentile",
             Kind::Fairness => "us at the 99th percentile",

@@ -65,7 +65,7 @@ impl Running {
         let configuration = launch.configuration;
         let mut running =
             Running { name: name.to_owned(), address, configuration, directory, child };
-        running.wait_until_listening()?;
+        running.wait_until_listening(protocol)?;
         Ok(running)
     }
 
@@ -79,11 +79,15 @@ impl Running {
         &self.directory
     }
 
-    fn wait_until_listening(&mut self) -> io::Result<()> {
+    fn wait_until_listening(&mut self, protocol: Protocol) -> io::Result<()> {
         // callgrind needs longer.
         let end = Instant::now() + START;
         while Instant::now() < end {
-            if TcpStream::connect(self.address).is_ok() {
+            let listens = match protocol {
+                Protocol::Udp => takes_datagrams(self.address),
+                Protocol::Tcp | Protocol::Http => TcpStream::connect(self.address).is_ok(),
+            };
+            if listens {
                 return Ok(());
             }
             if let Some(status) = self.child.try_wait()? {
@@ -132,6 +136,15 @@ fn signal(pid: u32, signal: rustix::process::Signal) {
     if let Some(pid) = rustix::process::Pid::from_raw(pid as i32) {
         let _ = rustix::process::kill_process(pid, signal);
     }
+}
+
+/// Whether somebody has bound this address for datagrams, as the kernel lists them.
+fn takes_datagrams(address: SocketAddr) -> bool {
+    let SocketAddr::V4(address) = address else { return false };
+    let ip = u32::from_ne_bytes(address.ip().octets());
+    let listed = format!("{ip:08X}:{:04X}", address.port());
+    let sockets = fs::read_to_string("/proc/net/udp").unwrap_or_default();
+    sockets.lines().any(|line| line.split_whitespace().nth(1) == Some(&listed))
 }
 
 /// Words before a command that give it the second processor, and let it end with us however we end.

@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use crate::contest::Effort;
+use crate::datagrams;
 use crate::measure;
 use crate::peers::Protocol;
 use crate::rows::{Kind, Row};
@@ -61,6 +62,18 @@ pub fn turn(
             let scale = if unit == "GiB" { 1e6 } else { 1e3 };
             let cost = ns as f64 / units / scale;
             Turn { cost, speed: units / outcome.seconds, ..Turn::of(&outcome) }
+        }
+        Kind::Datagrams(volley) => {
+            let (pid, target) = (running.pid(), running.address);
+            match datagrams::play(pid, target, &world.backends(), volley, effort.time) {
+                // No speed: most of the time it stands still.
+                Ok((outcome, ns)) => {
+                    Turn { cost: ns as f64 / outcome.units as f64 / 1e3, ..Turn::of(&outcome) }
+                }
+                Err(error) => {
+                    Turn { errors: 1, error: Some(error.to_string()), ..Turn::default() }
+                }
+            }
         }
         Kind::Memory(protocol) => rest(running, protocol, effort, world)?,
         Kind::Latency { .. } => {
@@ -129,7 +142,7 @@ pub fn without(
                 }
             }
         }
-        Kind::Memory(_) | Kind::Churn | Kind::Pick => return Ok(None),
+        Kind::Datagrams(_) | Kind::Memory(_) | Kind::Churn | Kind::Pick => return Ok(None),
     };
     world.rest()?;
     Ok(Some(turn))

@@ -492,7 +492,11 @@ impl Default for Script {
 /// A port that is free and that no outgoing connection gets: below where those begin.
 pub fn free_port() -> io::Result<u16> {
     for port in 7100..9900 {
-        let free = |host| std::net::TcpListener::bind((Ipv4Addr::new(127, 0, 0, host), port));
+        let free = |host| {
+            let address = (Ipv4Addr::new(127, 0, 0, host), port);
+            std::net::TcpListener::bind(address)
+                .and_then(|_| std::net::UdpSocket::bind(address))
+        };
         if (1..=BACKENDS).all(|host| free(host).is_ok()) {
             return Ok(port);
         }

@@ -49,7 +49,8 @@ fn configuration(scene: &Scene<'_>, variant: Variant) -> String {
     };
     text += &tuned;
     text += match scene.protocol {
-        Protocol::Tcp => "\ndefaults\n    mode tcp\n",
+        // Datagrams it does not balance: no row of theirs asks for it.
+        Protocol::Tcp | Protocol::Udp => "\ndefaults\n    mode tcp\n",
         Protocol::Http => "\ndefaults\n    mode http\n",
     };
     // because: writing to a String cannot fail; so below.

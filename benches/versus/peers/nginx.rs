@@ -1,4 +1,4 @@
-//! nginx: its stream module for TCP, its http module for HTTP; one process.
+//! nginx: its stream module for TCP and UDP, its http module for HTTP; one process.
 
 use std::fmt::Write;
 use std::io;
@@ -26,7 +26,7 @@ const HINT: &str = "apt-get install nginx-light libnginx-mod-stream brings it";
 pub fn version(protocols: &[Protocol]) -> Result<String, String> {
     let program = find("nginx").ok_or(format!("no nginx here; {HINT}"))?;
     let about = all_lines(&program, "-V")?;
-    if protocols.contains(&Protocol::Tcp) {
+    if protocols != [Protocol::Http] {
         stream_module(&about).map_err(|missing| format!("nginx has {missing}; {HINT}"))?;
     }
     // "nginx version: nginx/1.22.1"
@@ -64,7 +64,7 @@ fn stream_module(about: &str) -> Result<Option<PathBuf>, String> {
 fn configuration(scene: &Scene<'_>, variant: Variant, about: &str) -> io::Result<String> {
     let at = quotable(scene.directory)?;
     let mut text = String::new();
-    if scene.protocol == Protocol::Tcp
+    if scene.protocol != Protocol::Http
         && let Some(module) = stream_module(about).map_err(io::Error::other)?
     {
         // because: writing to a String cannot fail; so below.
@@ -80,6 +80,7 @@ fn configuration(scene: &Scene<'_>, variant: Variant, about: &str) -> io::Result
     );
     match scene.protocol {
         Protocol::Tcp => stream(scene, variant, about, &mut text),
+        Protocol::Udp => datagrams(scene, &mut text),
         Protocol::Http => http(scene, variant, about, &at, &mut text),
     }
     Ok(text)
@@ -110,6 +111,18 @@ fn stream(scene: &Scene<'_>, variant: Variant, about: &str, text: &mut String) {
         text.push_str("        proxy_half_close on;\n");
     }
     text.push_str("    }\n}\n");
+}
+
+/// Its buffers as large as pointsman's, for the queues are to be full and not to overflow.
+fn datagrams(scene: &Scene<'_>, text: &mut String) {
+    text.push_str("stream {\n");
+    upstream(scene, text);
+    let _ = write!(
+        text,
+        "    }}\n    server {{\n        listen {} udp rcvbuf=4m sndbuf=4m;\n        \
+         proxy_pass backends;\n        proxy_timeout 1h;\n    }}\n}}\n",
+        scene.listen
+    );
 }
 
 /// Since 1.21.4.

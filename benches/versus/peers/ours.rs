@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
-use super::{Launch, Scene};
+use super::{Launch, Protocol, Scene};
 
 /// One of them, with what makes it this variant.
 #[derive(Debug)]
@@ -56,7 +56,11 @@ impl Program {
     }
 
     pub fn launch(&self, scene: &Scene<'_>) -> io::Result<Launch> {
-        let program = self.place(false).map_err(io::Error::other)?.join(self.name);
+        let name = match (scene.protocol, self.of) {
+            (Protocol::Udp, Some("tokio")) => "tokio-udp",
+            _ => self.name,
+        };
+        let program = self.place(false).map_err(io::Error::other)?.join(name);
         let mut flags = vec![("--listen", scene.listen.to_string())];
         flags.extend(scene.backends.iter().map(|address| ("--backend", address.to_string())));
         flags.extend(self.flags.iter().map(|&(flag, value)| (flag, value.to_owned())));

@@ -6,6 +6,7 @@ pub fn launch(scene: &Scene<'_>) -> Launch {
     let listen = match scene.protocol {
         Protocol::Tcp => format!("tcp://{}", scene.listen),
         Protocol::Http => format!("http://{}", scene.listen),
+        Protocol::Udp => format!("udp://{}", scene.listen),
     };
     let mut flags = vec![("--listen", listen)];
     flags.extend(scene.backends.iter().map(|address| ("--backend", address.to_string())));
@@ -13,10 +14,13 @@ pub fn launch(scene: &Scene<'_>) -> Launch {
         ("--balance", "least-connections".to_owned()),
         ("--check", "none".to_owned()),
         ("--log-level", "warn".to_owned()),
-        ("--idle-timeout", "1h".to_owned()),
         ("--drain-timeout", "0s".to_owned()),
     ];
     flags.extend(rest);
+    match scene.protocol {
+        Protocol::Udp => flags.push(("--udp-timeout", "1h".to_owned())),
+        Protocol::Tcp | Protocol::Http => flags.push(("--idle-timeout", "1h".to_owned())),
+    }
     if scene.protocol == Protocol::Http {
         flags.push(("--keep-alive", "1h".to_owned()));
         flags.push(("--backend-idle", "1h".to_owned()));

@@ -39,16 +39,18 @@ fn configuration(scene: &Scene<'_>) -> io::Result<String> {
          disable_cluster_metrics = true\n",
         2 * clients
     );
-    let (protocol, frontend) = match scene.protocol {
-        Protocol::Tcp => ("tcp", format!("{{ address = \"{}\" }}", scene.listen)),
-        Protocol::Http => {
-            ("http", format!("{{ address = \"{}\", hostname = \"*\" }}", scene.listen))
-        }
+    let plain = format!("{{ address = \"{}\" }}", scene.listen);
+    let named = format!("{{ address = \"{}\", hostname = \"*\" }}", scene.listen);
+    // What a cluster of its TCP kind carries is for the listener to say.
+    let (listens, protocol, frontend) = match scene.protocol {
+        Protocol::Tcp => ("tcp", "tcp", plain),
+        Protocol::Http => ("http", "http", named),
+        Protocol::Udp => ("udp", "tcp", plain),
     };
     // because: writing to a String cannot fail; so below.
     let _ = write!(
         text,
-        "\n[[listeners]]\nprotocol = \"{protocol}\"\naddress = \"{}\"\n\
+        "\n[[listeners]]\nprotocol = \"{listens}\"\naddress = \"{}\"\n\
          front_timeout = 3600\nback_timeout = 3600\nrequest_timeout = 3600\n\
          \n[clusters.backends]\nprotocol = \"{protocol}\"\nload_balancing = \"LEAST_LOADED\"\n\
          frontends = [ {frontend} ]\nbackends = [\n",

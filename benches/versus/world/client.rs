@@ -53,7 +53,8 @@ impl Client {
     /// A connection that is under way.
     pub fn new(stream: TcpStream, script: Script) -> Client {
         let (asked, tag_at) = match script.protocol {
-            Protocol::Tcp => (tcp_ask(&script), TAG_AT),
+            // Datagrams have a world of their own.
+            Protocol::Tcp | Protocol::Udp => (tcp_ask(&script), TAG_AT),
             Protocol::Http => http_ask(&script),
         };
         Client {
@@ -79,7 +80,7 @@ impl Client {
         self.received = 0;
         self.head.clear();
         self.phase = match self.script.protocol {
-            Protocol::Tcp => Phase::Body,
+            Protocol::Tcp | Protocol::Udp => Phase::Body,
             Protocol::Http => Phase::Head,
         };
     }
