@@ -31,7 +31,7 @@ use crate::backends::{BackendId, Backends, Flip, Routes};
 use crate::config::{Config, OnDown, Protocol, Redirect, duration_text};
 use crate::context::{Context, Settings, User};
 use crate::event::signals::{Signals, Wish};
-use crate::event::{Generation, Key, Owner, Slots, TimerKey};
+use crate::event::{Alarm, Generation, Key, Owner, Slots, TimerKey};
 use crate::health::Health;
 use crate::limits::{
     ACCEPT_PAUSE, ACCEPTS_PER_TURN, DEMO_STATUS_INTERVAL, EVENTS_PER_TURN, EXHAUSTION_WARNINGS,
@@ -51,6 +51,7 @@ use chores::Chores;
 pub struct EventLoop {
     poll: Poll,
     events: Events,
+    alarm: Alarm,
     signals: Signals,
     /// Indexed by their keys; all of them go at once, when no more clients are wanted.
     listeners: Vec<Entrance>,
@@ -116,6 +117,7 @@ impl EventLoop {
     ) -> io::Result<EventLoop> {
         let now = Instant::now();
         let poll = Poll::new()?;
+        let alarm = Alarm::new(poll.registry())?;
         let signals = Signals::new(poll.registry())?;
         let mut settings = Settings::of(config, config.max_connections.unwrap_or(share.pairs));
         if config.tls.redirect == Redirect::Https {
@@ -139,6 +141,7 @@ impl EventLoop {
         let mut this = EventLoop {
             poll,
             events: Events::with_capacity(EVENTS_PER_TURN),
+            alarm,
             signals,
             listeners: Vec::new(),
             terminator: fronts.terminator,
@@ -204,8 +207,7 @@ impl EventLoop {
         let timeout = if self.has_work_left() {
             Some(Duration::ZERO)
         } else {
-            let next = self.cx.timers.next_at();
-            next.map(|at| at.saturating_duration_since(Instant::now()))
+            self.alarm.timeout(self.cx.timers.next_at(), Instant::now())
         };
         match self.poll.poll(&mut self.events, timeout) {
             // A signal, a debugger: no events, but the clock moved (pitfall 26).
@@ -257,6 +259,8 @@ impl EventLoop {
                 Some(Owner::Door(key)) => self.udp.mark_door(key),
                 Some(Owner::Flow(key)) => self.udp.mark_line(key, &mut self.cx),
                 Some(Owner::Signals) => self.signalled = true,
+                // The timers are looked at in each turn.
+                Some(Owner::Alarm) => {}
                 Some(Owner::Chore(_)) | None => debug!("an event that nobody asked for"),
             }
         }
@@ -295,7 +299,11 @@ impl EventLoop {
                 }
                 Some(Owner::Chore(chore)) => self.do_chore(chore),
                 Some(
-                    Owner::Connection(_) | Owner::Signals | Owner::Door(_) | Owner::Flow(_),
+                    Owner::Connection(_)
+                    | Owner::Signals
+                    | Owner::Door(_)
+                    | Owner::Flow(_)
+                    | Owner::Alarm,
                 ) => {}
             }
         }

@@ -2,6 +2,7 @@
 //!
 //! Nothing here does input or output on a connection; [`crate::event_loop`] drives all of it.
 
+pub mod alarm;
 pub mod owner;
 pub mod readiness;
 pub mod run_queue;
@@ -9,6 +10,7 @@ pub mod signals;
 pub mod slots;
 pub mod timers;
 
+pub use alarm::Alarm;
 pub use owner::{Chore, Generation, Key, Owner};
 pub use readiness::Readiness;
 pub use run_queue::RunQueue;

@@ -76,6 +76,8 @@ pub enum Owner {
     Door(Key),
     /// A flow of UDP; as a token, its socket towards the backend.
     Flow(Key),
+    /// The end of a sleep: see [`super::alarm`].
+    Alarm,
 }
 
 impl Generation {
@@ -121,6 +123,7 @@ impl Owner {
             Owner::Chore(chore) => (5, chore as u32, 0),
             Owner::Door(key) => (6, key.index, key.generation.bits()),
             Owner::Flow(key) => (7, key.index, key.generation.bits()),
+            Owner::Alarm => (8, 0, 0),
         };
         kind << (INDEX_BITS + GENERATION_BITS) | generation << INDEX_BITS | u64::from(index)
     }
@@ -138,6 +141,7 @@ impl Owner {
             5 => Owner::Chore(*Chore::ALL.get(index as usize)?),
             6 => Owner::Door(key()?),
             7 => Owner::Flow(key()?),
+            8 => Owner::Alarm,
             _ => return None,
         })
     }
@@ -164,7 +168,7 @@ mod tests {
             Key { index: 7, generation: Generation::FIRST.next().next() },
             Key { index: u32::MAX, generation: last() },
         ];
-        let mut owners = vec![Owner::Signals];
+        let mut owners = vec![Owner::Signals, Owner::Alarm];
         owners.extend(Chore::ALL.map(Owner::Chore));
         for key in keys {
             owners.extend([Owner::Listener(key), Owner::Pair(key)]);
@@ -178,7 +182,7 @@ mod tests {
 
     #[test]
     fn words_that_nobody_packed_have_no_owner() {
-        for word in [u64::MAX, 8 << 60, 5 << 60 | 8] {
+        for word in [u64::MAX, 9 << 60, 5 << 60 | 8] {
             assert_eq!(Owner::unpack(word), None, "{word:#x}");
         }
     }
