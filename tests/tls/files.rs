@@ -151,6 +151,30 @@ fn certificates_are_read_again_at_sighup_and_a_broken_one_changes_nothing() {
     assert_eq!(&back, b"still here", "no connection was lost");
 }
 
+/// To open one waits until somebody writes to it, and the loop would wait with it.
+#[test]
+fn a_pipe_in_the_place_of_a_key_stops_nobody() {
+    if missing(&["openssl"]) {
+        return;
+    }
+    let authority = Authority::new("pipe");
+    let pair = authority.pair(&["localhost"]);
+    let backend = Backend::echo();
+    let flag = backend.flag();
+    let front = ["-l", "tls://127.0.0.1:0", "-b", &flag, "--check", "none"];
+    let balancer = Balancer::start(&[&front[..], &pair.flags()].concat());
+    std::fs::remove_file(&pair.key).unwrap();
+    assert!(Command::new("mkfifo").arg(&pair.key).status().unwrap().success());
+    balancer.signal(Signal::HUP);
+    balancer.wait_for_log("the certificates stay as they were: ");
+    assert!(
+        balancer.log().contains(&format!("{}: not a file", pair.key)),
+        "{}",
+        balancer.log()
+    );
+    assert_eq!(shown(&balancer), "localhost");
+}
+
 #[test]
 fn a_certificate_near_its_end_is_warned_of() {
     let authority = Authority::new("soon");

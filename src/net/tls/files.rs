@@ -1,11 +1,13 @@
 //! Certificates and keys out of their files, and what is wrong with them in words.
 
 use std::fmt;
-use std::fs::File;
+use std::fs::OpenOptions;
 use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use rustix::fs::OFlags;
 use rustls::pki_types::pem::{self, PemObject, SectionKind};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
@@ -165,8 +167,11 @@ fn what_instead(text: &[u8], wanted: &str, label: &str) -> String {
 
 fn read(file: &str) -> Result<Vec<u8>, FileError> {
     let mut text = Vec::new();
-    let opened = File::open(file).and_then(|opened| {
-        // A directory opens, and a pipe never ends.
+    // To open a pipe waits for who writes to it, unless it is asked not to.
+    let mut options = OpenOptions::new();
+    let options = options.read(true).custom_flags(OFlags::NONBLOCK.bits() as i32);
+    let opened = options.open(file).and_then(|opened| {
+        // A directory opens as well, and a pipe never ends.
         if !opened.metadata()?.is_file() {
             return Err(std::io::Error::other("not a file"));
         }
