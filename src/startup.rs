@@ -73,7 +73,7 @@ fn load_certificates(config: &Config) -> Result<Option<Terminator>, StartError> 
         return Ok(None);
     }
     let loaded = Terminator::load(&config.tls, SystemTime::now());
-    loaded.map(Some).map_err(|error| StartError::file("--cert", &error))
+    loaded.map(Some).map_err(|error| StartError::file(&error))
 }
 
 fn start_demo(seed: u64) -> Result<Demo, StartError> {
@@ -211,7 +211,7 @@ fn load_trust(config: &Config) -> Result<Option<Trust>, StartError> {
             Trust::anybody()
         }
     };
-    trust.map(Some).map_err(|error| StartError::file("--backend-ca", &error))
+    trust.map(Some).map_err(|error| StartError::file(&error))
 }
 
 /// All listeners, and where they really are in the order in which they were asked for.
@@ -344,8 +344,8 @@ fn say(text: &str) {
 }
 
 impl StartError {
-    fn file(flag: &str, error: &FileError) -> StartError {
-        StartError { what: flag.to_owned(), why: error.to_string() }
+    fn file(error: &FileError) -> StartError {
+        StartError { what: error.flag().to_owned(), why: error.to_string() }
     }
 
     fn new(what: &str, error: &io::Error) -> StartError {

@@ -58,7 +58,7 @@ fn what_is_wrong_with_a_file_is_said_in_one_line() {
         (&home, key, format!("{home}: not a file")),
         (&empty, key, format!("{empty}: no certificate in it but nothing; {want_cert}")),
         (&words, key, format!("{words}: no certificate in it but no PEM; {want_cert}")),
-        (&torn, key, format!("{torn}: not PEM: ")),
+        (&torn, key, format!("{torn}: not PEM: it ends before -----END CERTIFICATE")),
         (&nonsense, key, format!("{nonsense}: not a certificate: ")),
         (key, key, format!("{key}: no certificate in it but a private key")),
         (cert, cert, format!("{cert}: no private key in it but a certificate")),
@@ -77,11 +77,13 @@ fn what_is_wrong_with_a_file_is_said_in_one_line() {
     ] {
         let pair = Pair { cert: cert.clone(), key: key.clone() };
         let line = complaint(&pair, &[]);
-        assert!(line.starts_with("pointsman: --cert: "), "{line}");
+        let flag = if pair.cert == good.cert { "--key" } else { "--cert" };
+        assert!(line.starts_with(&format!("pointsman: {flag}: ")), "{line}");
         assert!(line.contains(&says), "{line}\n  not: {says}");
     }
     let line = complaint(&good, &["--client-ca", &words]);
-    assert!(line.contains(&format!("{words}: no certificate in it")), "{line}");
+    let says = format!("pointsman: --client-ca: {words}: no certificate in it");
+    assert!(line.starts_with(&says), "{line}");
 }
 
 #[test]

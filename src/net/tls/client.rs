@@ -33,9 +33,11 @@ impl Trust {
         let mut roots = RootCertStore::empty();
         match file {
             Some(file) => {
-                for certificate in files::certificates(file)? {
+                for certificate in files::certificates("--backend-ca", file)? {
                     let added = roots.add(certificate);
-                    added.map_err(|error| FileError::new(file, &files::reason(&error)))?;
+                    added.map_err(|error| {
+                        FileError::new("--backend-ca", file, &files::reason(&error))
+                    })?;
                 }
             }
             None => {
@@ -46,14 +48,18 @@ impl Trust {
                         Some(error) => error.to_string(),
                         None => "there are none (package ca-certificates)".to_owned(),
                     };
-                    return Err(FileError::new("the system's root certificates", &why));
+                    return Err(FileError::new(
+                        "--backend-ca",
+                        "the system's root certificates",
+                        &why,
+                    ));
                 }
             }
         }
         let verifier = WebPkiServerVerifier::builder_with_provider(roots.into(), provider());
-        let verifier = verifier
-            .build()
-            .map_err(|error| FileError::new(file.unwrap_or_default(), &error.to_string()))?;
+        let verifier = verifier.build().map_err(|error| {
+            FileError::new("--backend-ca", file.unwrap_or_default(), &error.to_string())
+        })?;
         Trust::by(verifier)
     }
 
@@ -67,7 +73,7 @@ impl Trust {
         let builder = ClientConfig::builder_with_provider(provider());
         let builder = builder
             .with_safe_default_protocol_versions()
-            .map_err(|error| FileError::new("TLS", &error.to_string()))?;
+            .map_err(|error| FileError::new("--backend-ca", "TLS", &error.to_string()))?;
         let builder = builder.dangerous().with_custom_certificate_verifier(verifier);
         Ok(Trust { config: builder.with_no_client_auth() })
     }

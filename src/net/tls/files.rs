@@ -33,14 +33,20 @@ pub struct Certificate {
 /// What is wrong with a file: one line, for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileError {
+    flag: &'static str,
     file: String,
     why: String,
 }
 
 impl FileError {
-    /// This is wrong with that file.
-    pub fn new(file: &str, why: &str) -> FileError {
-        FileError { file: file.to_owned(), why: why.to_owned() }
+    /// This is wrong with that file, which this flag names.
+    pub fn new(flag: &'static str, file: &str, why: &str) -> FileError {
+        FileError { flag, file: file.to_owned(), why: why.to_owned() }
+    }
+
+    /// The flag that names the file.
+    pub fn flag(&self) -> &'static str {
+        self.flag
     }
 }
 
@@ -55,9 +61,10 @@ impl std::error::Error for FileError {}
 impl Certificate {
     /// Read a certificate with its chain, and the key that belongs to it.
     pub fn load(cert: &str, key: &str, now: SystemTime) -> Result<Certificate, FileError> {
-        let chain = certificates(cert)?;
-        let about = x509_cert::Certificate::from_der(chain[0].as_ref())
-            .map_err(|error| FileError::new(cert, &format!("not a certificate: {error}")))?;
+        let chain = certificates("--cert", cert)?;
+        let about = x509_cert::Certificate::from_der(chain[0].as_ref()).map_err(|error| {
+            FileError::new("--cert", cert, &format!("not a certificate: {error}"))
+        })?;
         let validity = &about.tbs_certificate.validity;
         let (begins, ends) = (
             UNIX_EPOCH + validity.not_before.to_unix_duration(),
@@ -65,20 +72,23 @@ impl Certificate {
         );
         if ends <= now {
             let why = format!("the certificate expired on {}", day(ends));
-            return Err(FileError::new(cert, &why));
+            return Err(FileError::new("--cert", cert, &why));
         }
         if begins > now {
             let why = format!("the certificate is not valid before {}", day(begins));
-            return Err(FileError::new(cert, &why));
+            return Err(FileError::new("--cert", cert, &why));
         }
         let names = names(&about);
         let pair = CertifiedKey::from_der(chain, private_key(key)?, &provider());
         let pair = pair.map_err(|error| match error {
-            Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
-                FileError::new(key, &format!("not the key of the certificate in {cert}"))
-            }
-            Error::InvalidCertificate(_) => FileError::new(cert, &reason(&error)),
+            Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => FileError::new(
+                "--key",
+                key,
+                &format!("not the key of the certificate in {cert}"),
+            ),
+            Error::InvalidCertificate(_) => FileError::new("--cert", cert, &reason(&error)),
             _ => FileError::new(
+                "--key",
                 key,
                 "a key of a kind that is not served: RSA of 2048 to 8192 \
                  bits, or ECDSA on P-256, P-384 or P-521, or Ed25519 is",
@@ -118,25 +128,41 @@ impl Certificate {
 }
 
 /// All certificates of a file, at least one.
-pub fn certificates(file: &str) -> Result<Vec<CertificateDer<'static>>, FileError> {
-    let text = read(file)?;
+pub fn certificates(
+    flag: &'static str,
+    file: &str,
+) -> Result<Vec<CertificateDer<'static>>, FileError> {
+    let text = read(flag, file)?;
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
     match found {
         Ok(found) if !found.is_empty() => Ok(found),
-        Ok(_) => Err(FileError::new(file, &what_instead(&text, "certificate", "CERTIFICATE"))),
-        Err(error) => Err(FileError::new(file, &format!("not PEM: {error}"))),
+        Ok(_) => {
+            Err(FileError::new(flag, file, &what_instead(&text, "certificate", "CERTIFICATE")))
+        }
+        Err(error) => Err(FileError::new(flag, file, &torn(&error))),
     }
 }
 
 fn private_key(file: &str) -> Result<PrivateKeyDer<'static>, FileError> {
-    let text = read(file)?;
+    let text = read("--key", file)?;
     PrivateKeyDer::from_pem_slice(&text).map_err(|error| {
         let why = match error {
             pem::Error::NoItemsFound => what_instead(&text, "private key", "PRIVATE KEY"),
-            error => format!("not PEM: {error}"),
+            error => torn(&error),
         };
-        FileError::new(file, &why)
+        FileError::new("--key", file, &why)
     })
+}
+
+/// How PEM can be broken, in words.
+fn torn(error: &pem::Error) -> String {
+    match error {
+        pem::Error::MissingSectionEnd { end_marker } => {
+            let label = String::from_utf8_lossy(end_marker);
+            format!("not PEM: it ends before -----END {label}-----")
+        }
+        error => format!("not PEM: {error}"),
+    }
 }
 
 /// What a file holds that lacks what it should hold.
@@ -165,7 +191,7 @@ fn what_instead(text: &[u8], wanted: &str, label: &str) -> String {
     format!("no {wanted} in it but {what}; want a section -----BEGIN {label}-----")
 }
 
-fn read(file: &str) -> Result<Vec<u8>, FileError> {
+fn read(flag: &'static str, file: &str) -> Result<Vec<u8>, FileError> {
     let mut text = Vec::new();
     // To open a pipe waits for who writes to it, unless it is asked not to.
     let mut options = OpenOptions::new();
@@ -178,9 +204,9 @@ fn read(file: &str) -> Result<Vec<u8>, FileError> {
         opened.take(PEM_BYTES_MAX + 1).read_to_end(&mut text)
     });
     match opened {
-        Err(error) => Err(FileError::new(file, &error.to_string())),
+        Err(error) => Err(FileError::new(flag, file, &error.to_string())),
         Ok(count) if count as u64 > PEM_BYTES_MAX => {
-            Err(FileError::new(file, "too large for certificates or a key"))
+            Err(FileError::new(flag, file, "too large for certificates or a key"))
         }
         Ok(_) => Ok(text),
     }

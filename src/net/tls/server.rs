@@ -41,7 +41,8 @@ impl Terminator {
     /// Everything that the settings name, read from its files.
     pub fn load(settings: &TlsSettings, now: SystemTime) -> Result<Terminator, FileError> {
         let tickets = aws_lc_rs::Ticketer::new();
-        let tickets = tickets.map_err(|error| FileError::new("TLS", &error.to_string()))?;
+        let tickets =
+            tickets.map_err(|error| FileError::new("--cert", "TLS", &error.to_string()))?;
         Terminator::load_with(settings, tickets, now)
     }
 
@@ -67,7 +68,7 @@ impl Terminator {
         let config = |inside| -> Result<Arc<ServerConfig>, FileError> {
             let builder = ServerConfig::builder_with_provider(provider())
                 .with_safe_default_protocol_versions()
-                .map_err(|error| FileError::new("TLS", &error.to_string()))?;
+                .map_err(|error| FileError::new("--cert", "TLS", &error.to_string()))?;
             let builder = builder.with_client_cert_verifier(Arc::clone(&verifier));
             let mut config = builder.with_cert_resolver(Arc::clone(&chooser) as _);
             config.ticketer = Arc::clone(&tickets);
@@ -108,16 +109,16 @@ pub(super) fn is_unknown_name(error: &Error) -> bool {
 fn client_verifier(settings: &TlsSettings) -> Result<Arc<dyn ClientCertVerifier>, FileError> {
     let Some(file) = &settings.client_ca else { return Ok(Arc::new(NoClientAuth)) };
     let mut roots = RootCertStore::empty();
-    for certificate in files::certificates(file)? {
+    for certificate in files::certificates("--client-ca", file)? {
         let added = roots.add(certificate);
-        added.map_err(|error| FileError::new(file, &files::reason(&error)))?;
+        added.map_err(|error| FileError::new("--client-ca", file, &files::reason(&error)))?;
     }
     let builder = WebPkiClientVerifier::builder_with_provider(roots.into(), provider());
     let builder = match settings.client_cert {
         ClientCert::Optional => builder.allow_unauthenticated(),
         ClientCert::Required | ClientCert::None => builder,
     };
-    builder.build().map_err(|error| FileError::new(file, &error.to_string()))
+    builder.build().map_err(|error| FileError::new("--client-ca", file, &error.to_string()))
 }
 
 /// Which certificate for which name: the exact one, one for `*.` and the rest of it, the first.
