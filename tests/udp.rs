@@ -42,6 +42,23 @@ fn datagrams_of_every_length_pass_whole() {
     balancer.stop();
 }
 
+/// Each of these clients asks once, as resolvers do; and who never answers looks least busy.
+#[test]
+fn who_refuses_without_being_probed_is_left_out() {
+    let (echo, dead) = (UdpBackend::echo(), free_port());
+    let dead = format!("{dead},name=dead");
+    let balancer = before(&[&echo], &["-b", &dead, "--fall", "3"]);
+    until("it was refused three times", || {
+        client(balancer.address()).send(b"anybody?").unwrap();
+        balancer.log().contains("backend dead is left out for 30 s: 3 refusals")
+    });
+    for number in 0..20 {
+        let text = format!("new {number}");
+        assert_eq!(ask_text(&client(balancer.address()), &text), text);
+    }
+    balancer.stop();
+}
+
 #[test]
 fn ipv6_works_as_ipv4_does() {
     if UdpSocket::bind("[::1]:0").is_err() {

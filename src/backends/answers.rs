@@ -1,4 +1,4 @@
-//! What HTTP answers say of the backends: who is left out for a while, and whose cookie is whose.
+//! What answers say of the backends: who is left out for a while, and whose cookie is whose.
 
 use std::time::{Duration, Instant};
 
@@ -19,7 +19,7 @@ impl Backends {
         self.observe(id, Observation::Connected(took), now);
     }
 
-    /// An answer with a status below 500 was whole.
+    /// An answer was whole, and if it had a status, that was below 500.
     pub fn behaved(&mut self, id: BackendId) {
         self.list[id.0 as usize].conduct.good();
     }
@@ -43,7 +43,11 @@ impl Backends {
     /// a while: but never the last one of a pool that is up, and never more than half of a pool.
     pub fn misbehaved(&mut self, id: BackendId, took: Duration, now: Instant) {
         self.observe(id, Observation::Failed(took), now);
-        let limit = self.policy.eject_after;
+        self.strike(id, self.policy.eject_after, "bad answers", now);
+    }
+
+    /// Something bad, of which so many in a row are too many.
+    pub(super) fn strike(&mut self, id: BackendId, limit: u32, what: &str, now: Instant) {
         let too_often = self.list[id.0 as usize].conduct.bad(limit);
         if !too_often || !self.may_eject(id) {
             return;
@@ -51,7 +55,7 @@ impl Backends {
         let backend = &mut self.list[id.0 as usize];
         let seconds = backend.conduct.eject(now).as_secs();
         self.ejected += 1;
-        warn!("backend {} is left out for {seconds} s: {limit} bad answers", backend.name);
+        warn!("backend {} is left out for {seconds} s: {limit} {what}", backend.name);
         self.refresh(id.0 as usize);
     }
 

@@ -1,5 +1,5 @@
-//! Passive health under HTTP: a backend that answers badly, again and again, is left out for a
-//! while, however well it answers its probes.
+//! Passive health: under HTTP a backend that answers badly, again and again, is left out for a
+//! while, however well it answers its probes; under UDP one that refuses datagrams, if it has none.
 //!
 //! ```text
 //!   in --bad answers in a row >= limit--> out for 30 s x (times out so far), at most 5 minutes

@@ -309,8 +309,19 @@ impl Backends {
     }
 
     /// Its machine refused a client's datagram, or there is no way to it: as a connect that failed.
+    /// Without probes, so many in a row leave it out for a while: what a client sends is not tried
+    /// elsewhere as a connect is, and who answers nothing looks idle.
     pub fn datagram_failed(&mut self, id: BackendId, fault: Fault, now: Instant) {
         self.failed(id, &format!("a datagram {fault}"), Duration::ZERO, now);
+        if !self.policy.probed {
+            self.strike(id, self.policy.rise_fall.fall, "refusals", now);
+        }
+    }
+
+    /// The first answer of a flow came from it, after so long.
+    pub fn datagram_answered(&mut self, id: BackendId, took: Duration, now: Instant) {
+        self.connected(id, took, now);
+        self.behaved(id);
     }
 
     /// A probe was answered well, perhaps with a load.

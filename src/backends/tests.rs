@@ -131,6 +131,26 @@ fn bad_answers_leave_enough_in_every_pool() {
 }
 
 #[test]
+fn refused_datagrams_leave_out_who_has_no_probes() {
+    let rise_fall = RiseFall { rise: 1, fall: 2 };
+    let unprobed = Policy { probed: false, rise_fall, eject_after: 0, ..policy() };
+    let mut set = set((0..2).map(member).collect(), &[&[0, 1]], unprobed);
+    let [dead, alive] = ids(&set);
+    let now = Instant::now();
+    set.datagram_failed(dead, Fault::Refused, now);
+    set.datagram_answered(dead, Duration::ZERO, now);
+    set.datagram_failed(dead, Fault::Refused, now);
+    assert!(set.takes(dead, PoolId(0)), "not in a row");
+    set.datagram_failed(dead, Fault::Refused, now);
+    assert!(!set.takes(dead, PoolId(0)) && set[dead].state.is_up());
+    (0..9).for_each(|_| set.datagram_failed(alive, Fault::Refused, now));
+    assert!(set.takes(alive, PoolId(0)), "the last one");
+    let back_at = set.next_return().unwrap();
+    set.take_back(back_at);
+    assert!(set.takes(dead, PoolId(0)));
+}
+
+#[test]
 fn a_cookie_leads_nobody_out_of_the_pool() {
     let set = set((0..2).map(member).collect(), &[&[0], &[1]], policy());
     let [first, _] = ids(&set);

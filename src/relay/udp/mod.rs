@@ -217,7 +217,7 @@ impl Udp {
         }
         if flow.answers == 0 {
             let took = cx.now.saturating_duration_since(flow.opened_at);
-            cx.backends.connected(line.backend, took, cx.now);
+            cx.backends.datagram_answered(line.backend, took, cx.now);
         }
         line.bytes_received += bytes;
         if flow.answers < HEARD_UNTIL_BUSY
