@@ -66,6 +66,12 @@ fn a_backend_is_believed_by_its_certificate_and_name() {
     let at_home = authority.pair(&["127.0.0.1"]);
     let named = authority.pair(&["db.test"]);
     let home = backend(&authority, &at_home, hello);
+    // As 'openssl req -x509' makes them.
+    let signer =
+        authority.pair_with(&rcgen::PKCS_ECDSA_P256_SHA256, &["127.0.0.1"], |params| {
+            params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        });
+    let signer = backend(&authority, &signer, hello);
     let elsewhere = backend(&authority, &named, hello);
     let forged = backend(&stranger, &stranger.pair(&["127.0.0.1"]), hello);
     let address = |backend: &Backend| backend.flag();
@@ -89,6 +95,12 @@ fn a_backend_is_believed_by_its_certificate_and_name() {
             &["--backend-ca", &ca],
             502,
             "TLS: nobody whom we trust signed its certificate",
+        ),
+        (
+            format!("https://{}", address(&signer)),
+            &["--backend-ca", &ca],
+            502,
+            "TLS: its certificate is one for signing others (CA:TRUE)",
         ),
         (
             format!("https://{}", address(&forged)),

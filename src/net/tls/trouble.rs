@@ -6,6 +6,9 @@ use rustls::{AlertDescription, CertificateError, Error, InvalidMessage, PeerMisb
 
 use crate::net::Fault;
 
+/// How rustls says that a certificate for signing was shown.
+const AUTHORITY: &str = "CaUsedAsEndEntity";
+
 /// Why the two could not agree, or did not go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trouble {
@@ -15,6 +18,8 @@ pub enum Trouble {
     Expired,
     /// The peer's certificate is for another name.
     WrongName,
+    /// The peer's certificate is one for signing others.
+    Authority,
     /// Something else about the peer's certificate.
     BadCertificate,
     /// The peer shows no certificate, and has to.
@@ -87,6 +92,8 @@ impl Trouble {
             | Wrong::NotValidYetContext { .. } => Trouble::Expired,
             Wrong::UnknownIssuer => Trouble::Untrusted,
             Wrong::NotValidForName | Wrong::NotValidForNameContext { .. } => Trouble::WrongName,
+            // The error is of a package of rustls' own; its words are what there is to go by.
+            Wrong::Other(why) if why.to_string() == AUTHORITY => Trouble::Authority,
             _ => Trouble::BadCertificate,
         }
     }
@@ -132,6 +139,7 @@ impl fmt::Display for Trouble {
             Trouble::Untrusted => "nobody whom we trust signed its certificate",
             Trouble::Expired => "its certificate is expired, or not valid yet",
             Trouble::WrongName => "its certificate is for another name",
+            Trouble::Authority => "its certificate is one for signing others (CA:TRUE)",
             Trouble::BadCertificate => "its certificate is bad",
             Trouble::NoCertificate => "it shows no certificate",
             Trouble::UnknownName => "it asks for a name that is not served",
