@@ -33,11 +33,13 @@ Signals:
         Write a page of status to the log: backends, their state, active and
         total connections, load, rates.
   SIGHUP
-        Open the access log anew, for who moved the old one away.
+        Open the access log anew, for who moved the old one away, and read the
+        files of --cert, --key and --client-ca again.
 
 Exit codes:
   0     Ended as asked.
-  1     Failed at run time: a port in use or forbidden, a name not found.
+  1     Failed at run time: a port in use or forbidden, a name not found, a
+        certificate or key that is broken.
   2     A flag is wrong; one line on standard error says which.
 
 Examples:

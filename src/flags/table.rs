@@ -203,7 +203,8 @@ static HEALTH: &[Flag] = &[
         long: "fall",
         value: "N",
         says: "Bad probes in a row that take a backend down, 1 to 1000. A connect that fails \
-               counts as one.",
+               counts as one, and so does a datagram that is refused; where nothing is probed, \
+               so many refused datagrams in a row leave a backend out for 30s, longer each time.",
         default: |defaults| defaults.fall.to_string(),
         act: Act::Value(|config, text| {
             config.fall = number_u32(text, 1..=limits::RISE_FALL_MAX)?;
@@ -325,8 +326,9 @@ static OPERATION: &[Flag] = &[
         short: "",
         long: "access-log",
         value: "FILE|-",
-        says: "Write a line for every request, and for every TCP connection, to the end of this \
-               file; - is standard output. Lines that cannot be written are dropped and counted.",
+        says: "Write a line for every request, every TCP connection and every flow of UDP, to \
+               the end of this file; - is standard output. Lines that cannot be written are \
+               dropped and counted.",
         default: |_| "none is written".to_owned(),
         act: Act::Value(|config, text| {
             config.access_log = Some(AccessLog::parse(text)?);

@@ -97,7 +97,8 @@ pub(super) static TLS: &[Flag] = &[
         short: "",
         long: "backend-ca",
         value: "FILE",
-        says: "Certificates of backends that speak TLS lead to one in this file, in PEM.",
+        says: "Certificates of backends that speak TLS lead to one in this file, in PEM. One for \
+               signing others (CA:TRUE), as 'openssl req -x509' makes them, is no server's.",
         default: |_| "those that the system trusts".to_owned(),
         act: Act::Value(|config, text| {
             config.tls.backend_ca = Some(file(text)?.to_owned());

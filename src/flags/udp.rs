@@ -23,8 +23,9 @@ pub(super) static UDP: &[Flag] = &[
         short: "",
         long: "udp-responses",
         value: "N",
-        says: "A flow is over once N answers came to each of its datagrams, 0 to 1000000. 1 \
-               suits DNS. 0: one way, no answer is waited for.",
+        says: "A flow is over once N answers came to each of its datagrams, and with \
+               --udp-requests so many of those came too, 0 to 1000000. 1 suits DNS. 0: one way, \
+               no answer is waited for.",
         default: |_| "any number, until --udp-timeout".to_owned(),
         act: Act::Value(|config, text| {
             config.udp.responses = Some(number_u32(text, 0..=limits::UDP_COUNT_MAX)?);
