@@ -1,7 +1,9 @@
-//! The command line of all peers: `--listen ADDR --backend ADDR... [--runtime NAME] [--buffer N]`.
+//! The command line of all peers: `--listen ADDR --backend ADDR... [--runtime NAME] [--buffer N]`,
+//! and `--cert FILE --key FILE` for those who speak TLS.
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 /// What the command line asks for.
@@ -15,6 +17,8 @@ pub struct Options {
     pub runtime: Runtime,
     /// Bytes of a buffer, one for each direction, where buffers have a size.
     pub buffer: usize,
+    /// Certificate and key, in PEM: clients speak TLS.
+    pub tls: Option<(PathBuf, PathBuf)>,
 }
 
 /// The two runtimes of tokio.
@@ -47,6 +51,7 @@ impl Options {
 
     fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Options, Wrong> {
         let (mut listen, mut backends) = (None, Vec::new());
+        let (mut certificate, mut key) = (None, None);
         // What copy_bidirectional has by itself.
         let (mut runtime, mut buffer) = (Runtime::CurrentThread, 8 * 1024);
         while let Some(flag) = arguments.next() {
@@ -55,6 +60,8 @@ impl Options {
                 "--listen" => listen = Some(read(&flag, &value, "an address and port")?),
                 "--backend" => backends.push(read(&flag, &value, "an address and port")?),
                 "--buffer" => buffer = read(&flag, &value, "a number of bytes")?,
+                "--cert" => certificate = Some(PathBuf::from(value)),
+                "--key" => key = Some(PathBuf::from(value)),
                 "--runtime" => {
                     runtime = match value.as_str() {
                         "current-thread" => Runtime::CurrentThread,
@@ -63,7 +70,7 @@ impl Options {
                     }
                 }
                 _ => {
-                    let want = "--listen, --backend, --runtime or --buffer";
+                    let want = "--listen, --backend, --runtime, --buffer, --cert or --key";
                     return Err(Wrong(format!("found '{flag}', want {want}")));
                 }
             }
@@ -75,7 +82,12 @@ impl Options {
             return Err(wrong("--buffer", "0", "at least one byte"));
         }
         let listen = listen.ok_or(Wrong("--listen: found none, want one".to_owned()))?;
-        Ok(Options { listen, backends, runtime, buffer })
+        let tls = match (certificate, key) {
+            (Some(certificate), Some(key)) => Some((certificate, key)),
+            (None, None) => None,
+            _ => return Err(Wrong("--cert and --key: found one, want both".to_owned())),
+        };
+        Ok(Options { listen, backends, runtime, buffer, tls })
     }
 }
 
@@ -117,6 +129,9 @@ mod tests {
         assert_eq!((options.runtime, options.buffer), (Runtime::MultiThread, 65536));
         let plain = parse("--listen 127.0.0.1:80 --backend 127.0.0.1:81").unwrap();
         assert_eq!((plain.runtime, plain.buffer), (Runtime::CurrentThread, 8192));
+        assert_eq!(plain.tls, None);
+        let sealed = parse("--listen [::1]:80 --backend [::1]:81 --cert c --key k").unwrap();
+        assert_eq!(sealed.tls, Some(("c".into(), "k".into())));
     }
 
     #[test]
@@ -127,10 +142,14 @@ mod tests {
             ("--listen x", "--listen: found 'x', want an address and port"),
             ("--backend", "--backend: found '', want an address and port"),
             ("--buffer -1", "--buffer: found '-1', want a number of bytes"),
+            (
+                "--listen 127.0.0.1:80 --backend 127.0.0.1:81 --cert x",
+                "--cert and --key: found one, want both",
+            ),
             ("--runtime many", "--runtime: found 'many', want current-thread, multi-thread"),
             (
                 "--threads 2",
-                "found '--threads', want --listen, --backend, --runtime or --buffer",
+                "found '--threads', want --listen, --backend, --runtime, --buffer, --cert or --key",
             ),
         ] {
             assert_eq!(parse(line), Err(said.to_owned()), "{line}");

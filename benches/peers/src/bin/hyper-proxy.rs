@@ -1,5 +1,5 @@
-//! An HTTP/1.1 reverse proxy with hyper: its server towards clients, and the pooling client of
-//! hyper-util towards backends.
+//! An HTTP/1.1 reverse proxy with hyper: its server towards clients, through TLS by tokio-rustls if
+//! there is a certificate, and the pooling client of hyper-util towards backends.
 //!
 //! A request passes with what is for one hop alone taken out and what the backend should know of
 //! the client put in; bodies stream. hyper parses and writes heads, keeps connections and bounds
@@ -23,7 +23,13 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use pointsman_peers::{BACKLOG, Backends, Lease, Options, REST, fail};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::crypto::aws_lc_rs;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 /// How long an idle connection to a backend is kept.
 const IDLE: Duration = Duration::from_secs(3600);
@@ -64,7 +70,7 @@ async fn serve(options: Options) -> io::Result<()> {
     loop {
         match listener.accept().await {
             Ok((stream, client)) => {
-                tokio::spawn(Arc::clone(&proxy).converse(stream, client.ip()));
+                tokio::spawn(Arc::clone(&proxy).welcome(stream, client.ip()));
             }
             Err(_) => tokio::time::sleep(REST).await,
         }
@@ -83,7 +89,27 @@ fn listen(options: &Options) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
+/// TLS with clients, if there is a certificate; sessions are resumed by ticket.
+fn acceptor(options: &Options) -> io::Result<Option<TlsAcceptor>> {
+    let Some((certificate, key)) = &options.tls else { return Ok(None) };
+    let chain: Result<Vec<_>, _> =
+        CertificateDer::pem_file_iter(certificate).map_err(io::Error::other)?.collect();
+    let chain = chain.map_err(io::Error::other)?;
+    let key = PrivateKeyDer::from_pem_file(key).map_err(io::Error::other)?;
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(io::Error::other)?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .map_err(io::Error::other)?;
+    config.ticketer = aws_lc_rs::Ticketer::new().map_err(io::Error::other)?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Some(TlsAcceptor::from(Arc::new(config))))
+}
+
 struct Proxy {
+    acceptor: Option<TlsAcceptor>,
     client: Client<HttpConnector, Incoming>,
     backends: Arc<Backends>,
     /// How each backend is called in a URI.
@@ -103,11 +129,28 @@ impl Proxy {
         let authority = |address: &SocketAddr| Authority::try_from(address.to_string());
         let authorities: Result<_, _> = options.backends.iter().map(authority).collect();
         let authorities = authorities.map_err(io::Error::other)?;
-        Ok(Proxy { client, backends: Backends::new(&options.backends), authorities })
+        let (acceptor, backends) = (acceptor(options)?, Backends::new(&options.backends));
+        Ok(Proxy { acceptor, client, backends, authorities })
+    }
+
+    /// A client that has just come.
+    async fn welcome(self: Arc<Proxy>, stream: TcpStream, client: IpAddr) {
+        match self.acceptor.clone() {
+            None => self.converse(stream, client).await,
+            Some(acceptor) => {
+                // With whom hands cannot be shaken there is nothing to talk about.
+                if let Ok(stream) = acceptor.accept(stream).await {
+                    self.converse(stream, client).await;
+                }
+            }
+        }
     }
 
     /// All requests of one client's connection.
-    async fn converse(self: Arc<Proxy>, stream: TcpStream, client: IpAddr) {
+    async fn converse<S>(self: Arc<Proxy>, stream: S, client: IpAddr)
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
         let answer = |request| {
             let proxy = Arc::clone(&self);
             async move { Ok::<_, Infallible>(proxy.exchange(request, client).await) }
@@ -126,7 +169,8 @@ impl Proxy {
             return ours(StatusCode::BAD_REQUEST);
         }
         remove_hop_by_hop(request.headers_mut());
-        tell_of_client(request.headers_mut(), client, version);
+        let scheme = if self.acceptor.is_some() { "https" } else { "http" };
+        tell_of_client(request.headers_mut(), client, scheme, version);
         match self.client.request(request).await {
             Ok(mut response) => {
                 *response.version_mut() = Version::HTTP_11;
@@ -164,11 +208,16 @@ fn remove_hop_by_hop(headers: &mut HeaderMap) {
 }
 
 /// X-Forwarded-For, -Proto, -Host and Via; what the client says of itself is not believed.
-fn tell_of_client(headers: &mut HeaderMap, client: IpAddr, version: Version) {
+fn tell_of_client(
+    headers: &mut HeaderMap,
+    client: IpAddr,
+    scheme: &'static str,
+    version: Version,
+) {
     if let Ok(address) = HeaderValue::try_from(client.to_canonical().to_string()) {
         headers.insert(X_FORWARDED_FOR, address);
     }
-    headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("http"));
+    headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(scheme));
     if let Some(host) = headers.get(header::HOST).cloned() {
         headers.insert(X_FORWARDED_HOST, host);
     }
