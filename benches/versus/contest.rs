@@ -210,7 +210,8 @@ impl Entry {
         };
         let times = (!all_times.is_empty()).then(|| [at(0), at(1), at(2)]);
         let speed = Some(median(&speeds)).filter(|&speed| speed > 0.0);
-        let note = match (times, speed) {
+        let resumed: u64 = turns.iter().map(|turn| turn.resumed).sum();
+        let mut note = match (times, speed) {
             (Some([p50, p99, p999]), _) => {
                 let [p50, p99, p999] = [Figure(p50), Figure(p99), Figure(p999)];
                 format!("p50 {p50}, p99 {p99}, p99.9 {p999} us")
@@ -218,6 +219,9 @@ impl Entry {
             (None, Some(speed)) => format!("{} {}s a second", Figure(speed), row.unit()),
             (None, None) => String::new(),
         };
+        if resumed > 0 {
+            note += &format!(", {resumed} sessions resumed");
+        }
         Entry {
             peer: name.to_owned(),
             ratio: estimate(&ratios),

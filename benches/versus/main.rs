@@ -14,6 +14,7 @@
 mod contest;
 mod counts;
 mod datagrams;
+mod identity;
 mod measure;
 mod peers;
 mod picking;

@@ -23,6 +23,20 @@ pub enum Protocol {
     Tcp,
     Http,
     Udp,
+    /// HTTP through TLS with the clients, without it with the backends.
+    Https,
+}
+
+impl Protocol {
+    /// Whether requests are balanced.
+    pub fn is_http(self) -> bool {
+        matches!(self, Protocol::Http | Protocol::Https)
+    }
+
+    /// What a request came by, as a backend is told.
+    fn scheme(self) -> &'static str {
+        if self == Protocol::Https { "https" } else { "http" }
+    }
 }
 
 /// Where a peer is to stand.
@@ -31,7 +45,8 @@ pub struct Scene<'a> {
     pub protocol: Protocol,
     pub listen: SocketAddr,
     pub backends: &'a [SocketAddr],
-    /// For configuration and what else must be a file; a new one for each launch.
+    /// For configuration and what else must be a file; a new one for each launch. Where TLS is
+    /// spoken, certificate and key are there.
     pub directory: &'a Path,
     /// The program that all this is about, built.
     pub pointsman: &'a Path,
@@ -72,7 +87,11 @@ const TCP: &[Protocol] = &[Protocol::Tcp];
 const HTTP: &[Protocol] = &[Protocol::Http];
 const TCP_UDP: &[Protocol] = &[Protocol::Tcp, Protocol::Udp];
 const BOTH: &[Protocol] = &[Protocol::Tcp, Protocol::Http];
+const HTTPS: &[Protocol] = &[Protocol::Https];
 const ALL: &[Protocol] = &[Protocol::Tcp, Protocol::Http, Protocol::Udp];
+const ALL_BUT_UDP: &[Protocol] = &[Protocol::Tcp, Protocol::Http, Protocol::Https];
+const ALL_AND_TLS: &[Protocol] =
+    &[Protocol::Tcp, Protocol::Http, Protocol::Udp, Protocol::Https];
 
 /// Clients at once that each peer has to take, where the limit of open files allows it.
 const CLIENTS_MAX: u64 = 9_000;
@@ -93,14 +112,14 @@ pub fn all() -> Vec<Peer> {
     let variant =
         |name, protocols, kind| Peer { on_request: true, ..peer(name, protocols, kind) };
     vec![
-        peer("pointsman", ALL, Pointsman),
+        peer("pointsman", ALL_AND_TLS, Pointsman),
         peer("floor", TCP, Ours(&ours::FLOOR)),
-        peer("haproxy", BOTH, HaProxy(haproxy::Variant::Copies)),
+        peer("haproxy", ALL_BUT_UDP, HaProxy(haproxy::Variant::Copies)),
         peer("haproxy-splice-64k", BOTH, HaProxy(haproxy::Variant::Splices(64 * 1024))),
         peer("haproxy-splice-1m", BOTH, HaProxy(haproxy::Variant::Splices(1024 * 1024))),
         peer("haproxy-64k", BOTH, HaProxy(haproxy::Variant::Buffers(64 * 1024))),
         variant("haproxy-plain", HTTP, HaProxy(haproxy::Variant::Plain)),
-        peer("nginx", ALL, Nginx(nginx::Variant::Usual)),
+        peer("nginx", ALL_AND_TLS, Nginx(nginx::Variant::Usual)),
         peer("nginx-64k", BOTH, Nginx(nginx::Variant::Buffers64k)),
         variant("nginx-closes-both", TCP, Nginx(nginx::Variant::ClosesBoth)),
         variant("nginx-plain", HTTP, Nginx(nginx::Variant::Plain)),
@@ -112,6 +131,7 @@ pub fn all() -> Vec<Peer> {
         peer("tokio-multi-thread-64k", TCP, Ours(&ours::TOKIO_MULTI_THREAD_64K)),
         peer("tokio-splice", TCP, Ours(&ours::TOKIO_SPLICE)),
         peer("hyper-current-thread", HTTP, Ours(&ours::HYPER_CURRENT_THREAD)),
+        peer("hyper-rustls-current-thread", HTTPS, Ours(&ours::HYPER_RUSTLS_CURRENT_THREAD)),
         peer("hyper-multi-thread", HTTP, Ours(&ours::HYPER_MULTI_THREAD)),
     ]
 }

@@ -50,7 +50,7 @@ pub fn table(result: &Result, effort: Effort) -> String {
     // because: writing to a String cannot fail; so below.
     let _ = writeln!(
         text,
-        "  {:<26}{:<36}{:<20}{:<14}{counted}",
+        "  {:<28}{:<36}{:<20}{:<14}{counted}",
         "",
         row.measure(),
         "ours / theirs",
@@ -60,7 +60,7 @@ pub fn table(result: &Result, effort: Effort) -> String {
         let counts = if effort.counts { counts(entry) } else { String::new() };
         let _ = writeln!(
             text,
-            "  {:<26}{:<36}{:<20}{:<14}{counts}{}{}",
+            "  {:<28}{:<36}{:<20}{:<14}{counts}{}{}",
             entry.peer,
             cost(entry),
             ratio(entry),
@@ -70,7 +70,7 @@ pub fn table(result: &Result, effort: Effort) -> String {
         );
         if entry.errors > 0 {
             let why = entry.error.as_deref().unwrap_or("no word of why");
-            let _ = writeln!(text, "  {:<26}!! {} errors: {why}", "", entry.errors);
+            let _ = writeln!(text, "  {:<28}!! {} errors: {why}", "", entry.errors);
         }
     }
     if let Some(rate) = result.rate {

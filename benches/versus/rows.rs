@@ -2,7 +2,7 @@
 
 use crate::datagrams::{By, Volley};
 use crate::peers::Protocol;
-use crate::world::{After, Script, Turns};
+use crate::world::{After, Handshake, Script, Turns};
 
 /// A line of the comparison.
 #[derive(Debug, Clone, Copy)]
@@ -46,7 +46,15 @@ const GIB: u64 = 1024 * MIB;
 const PART: u64 = 128 * MIB;
 
 const fn script(protocol: Protocol, answer: u64, after: After) -> Script {
-    Script { protocol, clients: CLIENTS, upload: 0, answer, turns: Turns::One, after }
+    Script {
+        protocol,
+        clients: CLIENTS,
+        upload: 0,
+        answer,
+        turns: Turns::One,
+        after,
+        handshake: Handshake::New,
+    }
 }
 
 const fn tcp(answer: u64) -> Script {
@@ -55,6 +63,11 @@ const fn tcp(answer: u64) -> Script {
 
 const fn http(answer: u64) -> Script {
     script(Protocol::Http, answer, After::Keep)
+}
+
+/// Through TLS; where clients close, each request is a handshake.
+const fn https(answer: u64, after: After) -> Script {
+    script(Protocol::Https, answer, after)
 }
 
 const fn stream(upload: u64, answer: u64, turns: Turns) -> Kind {
@@ -181,6 +194,33 @@ pub const ROWS: &[Row] = &[
             ("pingora", 0.20),
             ("hyper-current-thread", 0.20),
         ],
+    },
+    Row {
+        name: "https-keepalive",
+        what: "GET through TLS 1.3, answer 1 KiB, on 64 kept connections",
+        kind: work(https(KIB, After::Keep), "request"),
+        goals: &[("haproxy", 0.80), ("nginx", 0.80), ("hyper-rustls-current-thread", 0.65)],
+    },
+    Row {
+        name: "https-connect",
+        what: "a handshake of TLS 1.3 with ECDSA P-256, GET, answer 1 KiB, close; 64 at once",
+        kind: work(https(KIB, After::ClientCloses), "connection"),
+        goals: &[("haproxy", 0.95), ("nginx", 0.95), ("hyper-rustls-current-thread", 0.65)],
+    },
+    Row {
+        name: "https-resumed",
+        what: "the same, each with the session of an earlier one",
+        kind: work(
+            Script { handshake: Handshake::Resumed, ..https(KIB, After::ClientCloses) },
+            "connection",
+        ),
+        goals: &[("haproxy", 0.85), ("nginx", 0.85), ("hyper-rustls-current-thread", 0.65)],
+    },
+    Row {
+        name: "https-1m",
+        what: "GET through TLS 1.3, answer 1 MiB, on 64 kept connections",
+        kind: work(https(MIB, After::Keep), "request"),
+        goals: &[("haproxy", 1.00), ("nginx", 1.00), ("hyper-rustls-current-thread", 0.65)],
     },
     Row {
         name: "udp-64",

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::identity;
 use crate::peers::{Peer, Protocol, Scene};
 use crate::world::free_port;
 
@@ -41,6 +42,9 @@ impl Running {
             address.port()
         ));
         fs::create_dir_all(&directory)?;
+        if protocol == Protocol::Https {
+            identity::write(&directory)?;
+        }
         let pointsman = Path::new(env!("CARGO_BIN_EXE_pointsman"));
         let scene =
             Scene { protocol, listen: address, backends, directory: &directory, pointsman };
@@ -85,7 +89,9 @@ impl Running {
         while Instant::now() < end {
             let listens = match protocol {
                 Protocol::Udp => takes_datagrams(self.address),
-                Protocol::Tcp | Protocol::Http => TcpStream::connect(self.address).is_ok(),
+                Protocol::Tcp | Protocol::Http | Protocol::Https => {
+                    TcpStream::connect(self.address).is_ok()
+                }
             };
             if listens {
                 return Ok(());

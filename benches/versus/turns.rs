@@ -34,6 +34,8 @@ pub struct Turn {
     pub speed: f64,
     /// Microseconds at the 50th, 99th and 99.9th percentile.
     pub times: Option<[f64; 3]>,
+    /// Sessions of TLS that were resumed.
+    pub resumed: u64,
     pub errors: u64,
     pub error: Option<String>,
 }
@@ -41,7 +43,7 @@ pub struct Turn {
 impl Turn {
     fn of(outcome: &Outcome) -> Turn {
         let (errors, error) = (outcome.errors, outcome.error.clone());
-        Turn { errors, error, ..Turn::default() }
+        Turn { resumed: outcome.resumed, errors, error, ..Turn::default() }
     }
 }
 
@@ -118,6 +120,8 @@ pub fn without(
     world: &mut World,
 ) -> io::Result<Option<Turn>> {
     let turn = match row.kind {
+        // The backends speak no TLS.
+        Kind::Work { script: Script { protocol: Protocol::Https, .. }, .. } => return Ok(None),
         // That a client closes is nothing to a backend: it takes a proxy between.
         Kind::Work { script: Script { after: After::ClientCloses, .. }, .. } => {
             return Ok(None);

@@ -12,6 +12,7 @@
 
 mod backend;
 mod client;
+mod line;
 pub mod pattern;
 
 use std::collections::VecDeque;
@@ -26,6 +27,7 @@ use slab::Slab;
 use crate::peers::Protocol;
 use backend::Backend;
 use client::{Client, Step};
+use line::{Line, Terms};
 
 /// Loopback addresses that backends listen on, so that no pair of addresses runs out of ports.
 const BACKENDS: u8 = 4;
@@ -63,6 +65,8 @@ pub struct Script {
     pub turns: Turns,
     /// What becomes of a connection after an answer.
     pub after: After,
+    /// How connections begin, where TLS is spoken.
+    pub handshake: Handshake,
 }
 
 /// When an answer begins.
@@ -86,6 +90,16 @@ pub enum After {
     ClientCloses,
 }
 
+/// How a connection of TLS begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Handshake {
+    /// With a new session.
+    New,
+    /// With a session that an earlier connection of the same run left; it is an error if it does
+    /// not.
+    Resumed,
+}
+
 /// When the next unit begins.
 #[derive(Debug, Clone, Copy)]
 pub enum Pace {
@@ -103,6 +117,8 @@ pub struct Outcome {
     pub errors: u64,
     /// The first of them.
     pub error: Option<String>,
+    /// Connections that resumed a session of TLS, of those that ended.
+    pub resumed: u64,
     pub seconds: f64,
     /// Nanoseconds of each unit, where the pace is open.
     pub latencies: Vec<u64>,
@@ -130,6 +146,8 @@ enum Conn {
 struct Run {
     target: SocketAddr,
     script: Script,
+    /// Where TLS is spoken, made for the first client.
+    terms: Option<Terms>,
     ends_at: Option<Instant>,
     /// Clients come in: each unit on a connection of its own.
     warming: bool,
@@ -319,14 +337,14 @@ impl World {
         }
     }
 
-    fn connect(&mut self, run: &Run) -> io::Result<usize> {
+    fn connect(&mut self, run: &mut Run) -> io::Result<usize> {
         let entry = self.conns.vacant_entry();
         let index = entry.key();
         let mut stream = TcpStream::connect(run.target)?;
         let _ = stream.set_nodelay(true);
         let both = Interest::READABLE | Interest::WRITABLE;
         self.poll.registry().register(&mut stream, Token(index), both)?;
-        entry.insert(Conn::Client(Client::new(stream, run.script)));
+        entry.insert(Conn::Client(Client::new(run.line(stream)?, run.script)));
         Ok(index)
     }
 
@@ -384,6 +402,7 @@ impl World {
                 Step::More => self.unfinished.push(index),
                 Step::Done { closed } => {
                     run.note_done(client.intended());
+                    run.outcome.resumed += u64::from(closed && client.is_resumed());
                     if closed {
                         self.conns.remove(index);
                     } else {
@@ -428,6 +447,7 @@ impl Run {
         Run {
             target,
             script,
+            terms: None,
             ends_at: None,
             warming: false,
             left: 0,
@@ -451,6 +471,18 @@ impl Run {
                 (self.ends_at, self.left) = (Some(self.began + LONGEST), units);
             }
         }
+    }
+
+    /// What the next client speaks through.
+    fn line(&mut self, stream: TcpStream) -> io::Result<Line> {
+        if self.script.protocol != Protocol::Https {
+            return Ok(Line::Plain(stream));
+        }
+        let terms = match self.terms.take() {
+            Some(terms) => terms,
+            None => Terms::new(self.script.handshake)?,
+        };
+        self.terms.insert(terms).line(stream, self.warming)
     }
 
     fn is_open(&self) -> bool {
@@ -485,6 +517,7 @@ impl Default for Script {
             answer: 1024,
             turns: Turns::One,
             after: After::Keep,
+            handshake: Handshake::New,
         }
     }
 }

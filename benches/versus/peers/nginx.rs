@@ -4,6 +4,8 @@ use std::fmt::Write;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::identity;
+
 use super::{
     BACKLOG, IDLE_MAX, Launch, Protocol, Scene, all_lines, clients_max, find, quotable,
 };
@@ -64,7 +66,7 @@ fn stream_module(about: &str) -> Result<Option<PathBuf>, String> {
 fn configuration(scene: &Scene<'_>, variant: Variant, about: &str) -> io::Result<String> {
     let at = quotable(scene.directory)?;
     let mut text = String::new();
-    if scene.protocol != Protocol::Http
+    if !scene.protocol.is_http()
         && let Some(module) = stream_module(about).map_err(io::Error::other)?
     {
         // because: writing to a String cannot fail; so below.
@@ -81,7 +83,7 @@ fn configuration(scene: &Scene<'_>, variant: Variant, about: &str) -> io::Result
     match scene.protocol {
         Protocol::Tcp => stream(scene, variant, about, &mut text),
         Protocol::Udp => datagrams(scene, &mut text),
-        Protocol::Http => http(scene, variant, about, &at, &mut text),
+        Protocol::Http | Protocol::Https => http(scene, variant, about, &at, &mut text)?,
     }
     Ok(text)
 }
@@ -134,7 +136,13 @@ fn knows_half_close(about: &str) -> bool {
     (number(), number(), number()) >= (1, 21, 4)
 }
 
-fn http(scene: &Scene<'_>, variant: Variant, about: &str, at: &str, text: &mut String) {
+fn http(
+    scene: &Scene<'_>,
+    variant: Variant,
+    about: &str,
+    at: &str,
+    text: &mut String,
+) -> io::Result<()> {
     text.push_str("http {\n    access_log off;\n");
     // It makes these when it starts, wherever it was told to.
     for kind in ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"] {
@@ -152,9 +160,14 @@ fn http(scene: &Scene<'_>, variant: Variant, about: &str, at: &str, text: &mut S
         text,
         "        keepalive {IDLE_MAX};\n        keepalive_timeout 1h;\n        \
          keepalive_time 24h;\n        keepalive_requests 1000000000;\n    }}\n    \
-         server {{\n        listen {} backlog={BACKLOG};\n        location / {{\n",
-        scene.listen
+         server {{\n        listen {} backlog={BACKLOG}{};\n",
+        scene.listen,
+        if scene.protocol == Protocol::Https { " ssl" } else { "" }
     );
+    if scene.protocol == Protocol::Https {
+        tls(scene, text)?;
+    }
+    text.push_str("        location / {\n");
     for line in LOCATION {
         let _ = writeln!(text, "            {line}");
     }
@@ -168,7 +181,28 @@ fn http(scene: &Scene<'_>, variant: Variant, about: &str, at: &str, text: &mut S
         }
     }
     text.push_str("        }\n    }\n}\n");
+    Ok(())
 }
+
+/// Its tickets are on by themselves.
+fn tls(scene: &Scene<'_>, text: &mut String) -> io::Result<()> {
+    let _ = write!(
+        text,
+        "        ssl_certificate \"{}\";\n        ssl_certificate_key \"{}\";\n",
+        quotable(&identity::certificate_file(scene.directory))?,
+        quotable(&identity::key_file(scene.directory))?
+    );
+    for line in TLS {
+        let _ = writeln!(text, "        {line}");
+    }
+    Ok(())
+}
+
+const TLS: [&str; 3] = [
+    "ssl_protocols TLSv1.2 TLSv1.3;",
+    "ssl_conf_command Ciphersuites TLS_AES_128_GCM_SHA256;",
+    "ssl_ecdh_curve X25519;",
+];
 
 /// To keep connections to the backends it has to be told so twice; bodies stay out of files, in
 /// both directions.

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
+use crate::identity;
+
 use super::{Launch, Protocol, Scene};
 
 /// One of them, with what makes it this variant.
@@ -39,6 +41,9 @@ pub const HYPER_CURRENT_THREAD: Program =
 pub const HYPER_MULTI_THREAD: Program =
     Program { name: "hyper-proxy", flags: &[MULTI_THREAD], of: Some("hyper") };
 
+pub const HYPER_RUSTLS_CURRENT_THREAD: Program =
+    Program { name: "hyper-proxy", flags: &[CURRENT_THREAD], of: Some("tokio-rustls") };
+
 /// Large, and slow to build: only when asked for, or when it is there.
 pub const PINGORA: Program = Program { name: "pingora-proxy", flags: &[], of: Some("pingora") };
 
@@ -64,6 +69,11 @@ impl Program {
         let mut flags = vec![("--listen", scene.listen.to_string())];
         flags.extend(scene.backends.iter().map(|address| ("--backend", address.to_string())));
         flags.extend(self.flags.iter().map(|&(flag, value)| (flag, value.to_owned())));
+        if scene.protocol == Protocol::Https {
+            let file = |path: PathBuf| path.display().to_string();
+            flags.push(("--cert", file(identity::certificate_file(scene.directory))));
+            flags.push(("--key", file(identity::key_file(scene.directory))));
+        }
         Ok(Launch::by_flags(&program, &flags))
     }
 

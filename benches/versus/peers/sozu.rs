@@ -44,7 +44,8 @@ fn configuration(scene: &Scene<'_>) -> io::Result<String> {
     // What a cluster of its TCP kind carries is for the listener to say.
     let (listens, protocol, frontend) = match scene.protocol {
         Protocol::Tcp => ("tcp", "tcp", plain),
-        Protocol::Http => ("http", "http", named),
+        // TLS no row asks of it.
+        Protocol::Http | Protocol::Https => ("http", "http", named),
         Protocol::Udp => ("udp", "tcp", plain),
     };
     // because: writing to a String cannot fail; so below.

@@ -1,18 +1,17 @@
 //! A client's connection: asks, and compares every byte of the answer.
 
-use std::io::{self, Read, Write};
+use std::io;
 use std::time::Instant;
 
-use mio::net::TcpStream;
-
 use super::backend::{AT_ONCE, CLOSES, HEAD_BYTES, TAG_AT, content_length};
+use super::line::{Came, Line};
 use super::pattern::{self, TAG_BYTES, Tag};
 use super::{After, PASSES, Script, Turns};
 use crate::peers::Protocol;
 
 /// A client's connection.
 pub struct Client {
-    stream: TcpStream,
+    line: Line,
     script: Script,
     /// When the unit under way should have begun.
     intended: Instant,
@@ -51,14 +50,14 @@ pub enum Step {
 
 impl Client {
     /// A connection that is under way.
-    pub fn new(stream: TcpStream, script: Script) -> Client {
+    pub fn new(line: Line, script: Script) -> Client {
         let (asked, tag_at) = match script.protocol {
             // Datagrams have a world of their own.
             Protocol::Tcp | Protocol::Udp => (tcp_ask(&script), TAG_AT),
-            Protocol::Http => http_ask(&script),
+            Protocol::Http | Protocol::Https => http_ask(&script),
         };
         Client {
-            stream,
+            line,
             script,
             intended: Instant::now(),
             asked,
@@ -81,7 +80,7 @@ impl Client {
         self.head.clear();
         self.phase = match self.script.protocol {
             Protocol::Tcp | Protocol::Udp => Phase::Body,
-            Protocol::Http => Phase::Head,
+            Protocol::Http | Protocol::Https => Phase::Head,
         };
     }
 
@@ -90,13 +89,20 @@ impl Client {
         self.intended
     }
 
+    /// Whether it resumed a session of TLS.
+    pub fn is_resumed(&self) -> bool {
+        self.line.is_resumed()
+    }
+
     /// Get on with it.
     pub fn step(&mut self, scratch: &mut [u8]) -> Step {
         if self.phase == Phase::Resting {
-            return match self.stream.read(&mut scratch[..1]) {
+            return match self.line.receive(scratch) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => Step::Wait,
                 Err(error) if error.kind() == io::ErrorKind::NotConnected => Step::Wait,
-                Ok(0) => Step::Failed("an idle connection was closed".to_owned()),
+                Ok(Came { count: 0, .. }) => {
+                    Step::Failed("an idle connection was closed".to_owned())
+                }
                 Ok(_) => Step::Failed("bytes that nobody asked for".to_owned()),
                 Err(error) => Step::Failed(format!("idle: {error}")),
             };
@@ -128,7 +134,7 @@ impl Client {
             } else {
                 return Ok(true);
             };
-            match self.stream.write(bytes) {
+            match self.line.send(bytes) {
                 Ok(count) if of_head => self.sent.0 += count,
                 Ok(count) => self.sent.1 += count as u64,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
@@ -140,10 +146,14 @@ impl Client {
 
     fn receive(&mut self, scratch: &mut [u8]) -> Step {
         for _ in 0..PASSES {
-            match self.stream.read(scratch) {
-                Ok(0) if self.phase == Phase::End => return Step::Done { closed: true },
-                Ok(0) => return Step::Failed(format!("an end after {} bytes", self.received)),
-                Ok(count) => {
+            match self.line.receive(scratch) {
+                Ok(Came { count: 0, .. }) if self.phase == Phase::End => {
+                    return Step::Done { closed: true };
+                }
+                Ok(Came { count: 0, .. }) => {
+                    return Step::Failed(format!("an end after {} bytes", self.received));
+                }
+                Ok(Came { count, drained }) => {
                     if let Err(why) = self.take(&scratch[..count]) {
                         return Step::Failed(why);
                     }
@@ -151,12 +161,15 @@ impl Client {
                         if !self.is_sent() {
                             return Step::Failed("an answer before all was asked".to_owned());
                         }
+                        if let Err(why) = self.line.judge() {
+                            return Step::Failed(why);
+                        }
                         if self.script.after == After::Keep {
                             self.phase = Phase::Resting;
                             return Step::Done { closed: false };
                         }
                         self.phase = Phase::End;
-                    } else if count < scratch.len() {
+                    } else if drained {
                         return Step::Wait;
                     }
                 }
