@@ -34,9 +34,9 @@ use crate::identity;
 /// Sessions that are kept to be resumed: the latest. Some proxies hand out two at a time.
 const TICKETS_MAX: usize = 1_024;
 
-/// Of so many signatures one is verified: it takes the world about three times as long as the proxy took
-/// to sign, and the world is to be faster. That the proxy holds the other end of the key exchange
-/// is seen in each handshake.
+/// Of so many signatures one is verified: it takes the world about three times as long as the proxy
+/// took to sign, and the world is to be faster. That the proxy holds the other end of the key
+/// exchange is seen in each handshake.
 const VERIFIED_EACH: u64 = 32;
 
 /// A client's end of its connection.
