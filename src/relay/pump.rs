@@ -46,7 +46,8 @@ pub enum State {
 #[derive(Debug)]
 pub struct Flow {
     state: State,
-    held: Held,
+    /// What was read and not yet sent. Boxed, for most of the time most flows hold nothing.
+    held: Option<Box<Held>>,
     /// Bytes that the target took, since the beginning.
     moved: u64,
     /// Large reads in a row while copying, small ones in a row while splicing.
@@ -74,12 +75,11 @@ pub enum Step {
     TargetBroke(Fault),
 }
 
-/// What was read and not yet sent. Boxed, for most of the time most flows hold nothing.
+/// Where bytes wait that were read and not yet sent.
 #[derive(Debug)]
 enum Held {
-    Nothing,
-    Buffer(Box<Buffer>),
-    Pipe(Box<Pipe>),
+    Buffer(Buffer),
+    Pipe(Pipe),
 }
 
 /// How the bytes go.
@@ -110,7 +110,7 @@ impl Default for Flow {
     fn default() -> Self {
         Flow {
             state: State::Open,
-            held: Held::Nothing,
+            held: None,
             moved: 0,
             streak: 0,
             mode: Mode::Copy,
@@ -148,10 +148,10 @@ impl Flow {
 
     /// Bytes that were read and not yet taken.
     pub fn held(&self) -> usize {
-        match &self.held {
-            Held::Nothing => 0,
-            Held::Buffer(buffer) => buffer.len(),
-            Held::Pipe(pipe) => pipe.len(),
+        match self.held.as_deref() {
+            None => 0,
+            Some(Held::Buffer(buffer)) => buffer.len(),
+            Some(Held::Pipe(pipe)) => pipe.len(),
         }
     }
 
@@ -272,7 +272,7 @@ impl Flow {
         };
         self.moved += taken as u64;
         if taken < count {
-            self.held = Held::Buffer(Box::new(buffers.keep(slices, taken)));
+            self.hold_back(Held::Buffer(buffers.keep(slices, taken)));
         }
         match sent {
             Sent::Broken(fault) => Err(fault),
@@ -285,7 +285,7 @@ impl Flow {
     pub fn hold(&mut self, bytes: &[u8], buffers: &mut BufferPool) {
         debug_assert!(self.is_untouched(), "what was read before goes first");
         let buffer = buffers.keep(&[IoSlice::new(bytes)], 0);
-        self.held = Held::Buffer(Box::new(buffer));
+        self.hold_back(Held::Buffer(buffer));
     }
 
     /// Send what is held, and nothing more.
@@ -300,6 +300,10 @@ impl Flow {
         }
     }
 
+    fn hold_back(&mut self, held: Held) {
+        self.held = Some(Box::new(held));
+    }
+
     fn count_down(&mut self, count: usize) {
         if self.left != ENDLESS {
             self.left -= count as u64;
@@ -311,13 +315,12 @@ impl Flow {
         loop {
             if self.held() == 0 {
                 self.release(supplies);
-                return Flush::Empty;
             }
+            let Some(held) = &mut self.held else { return Flush::Empty };
             if !target.can_write() {
                 return Flush::Blocked;
             }
-            let sent = match &mut self.held {
-                Held::Nothing => return Flush::Empty,
+            let sent = match &mut **held {
                 Held::Pipe(pipe) => target.send_out_of(pipe),
                 Held::Buffer(buffer) => {
                     let sent = target.send(buffer.bytes());
@@ -348,7 +351,7 @@ impl Flow {
                 let received = source.receive_into(&mut pipe, self.left);
                 if let Received::Bytes(count @ 1..) = received {
                     self.judge_splice(count);
-                    self.held = Held::Pipe(Box::new(pipe));
+                    self.hold_back(Held::Pipe(pipe));
                     return Ok(received);
                 }
                 supplies.pipes.give_back(pipe);
@@ -389,7 +392,7 @@ impl Flow {
         self.moved += taken as u64;
         if taken < count {
             let buffer = supplies.buffers.keep(&[IoSlice::new(bytes)], taken);
-            self.held = Held::Buffer(Box::new(buffer));
+            self.hold_back(Held::Buffer(buffer));
         }
         match sent {
             Sent::Broken(fault) => Err(fault),
@@ -415,10 +418,10 @@ impl Flow {
 
     /// Give back the buffer or pipe, with what is in it.
     fn release(&mut self, supplies: &mut Supplies<'_>) {
-        match std::mem::replace(&mut self.held, Held::Nothing) {
-            Held::Nothing => {}
-            Held::Buffer(buffer) => supplies.buffers.give_back(*buffer),
-            Held::Pipe(pipe) => supplies.pipes.give_back(*pipe),
+        match self.held.take().map(|held| *held) {
+            None => {}
+            Some(Held::Buffer(buffer)) => supplies.buffers.give_back(buffer),
+            Some(Held::Pipe(pipe)) => supplies.pipes.give_back(pipe),
         }
     }
 }
