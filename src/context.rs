@@ -10,7 +10,7 @@ use mio::Registry;
 use crate::access_log::AccessLog;
 use crate::backends::{BackendId, Backends, Routes};
 use crate::config::{Cidr, Config, HashKey, OnDown};
-use crate::event::{Key, RunQueue, Slots, Timers};
+use crate::event::{Key, Owner, RunQueue, Slots, Timers};
 use crate::http::Lists;
 use crate::limits::HANDSHAKES_PER_TURN;
 use crate::net::{self, BufferPool, PipePool, Stream, Supplies};
@@ -204,6 +204,10 @@ impl Context {
         let Some(connection) = self.connections.get_mut(key) else { return };
         connection.user = User::Idle;
         self.backends.closed(connection.backend);
+        // That its backend closes it is to be heard, whatever was last of interest.
+        if connection.stream.arm(&self.registry, Owner::Connection(key)).is_err() {
+            return self.retire(key);
+        }
         let limit = self.settings.backend_idle_connections;
         if let Some(oldest) = self.backends.park(connection.backend, key, self.now, limit) {
             self.retire(oldest);
@@ -264,9 +268,9 @@ impl Context {
     pub fn retire_stirred(&mut self) {
         while let Some(key) = self.stirred.pop() {
             let Some(connection) = self.connections.get_mut(key) else { continue };
-            // TLS has things of its own to say: tickets, new keys.
-            let murmurs = connection.stream.tls().is_some() && connection.stream.is_quiet();
-            if connection.user == User::Idle && !murmurs {
+            // That it can be written is of no interest, and TLS has things of its own to say:
+            // tickets, new keys.
+            if connection.user == User::Idle && !connection.stream.is_quiet() {
                 self.retire(key);
             }
         }

@@ -46,6 +46,33 @@ pub const SPLICE_MOVE_BYTES_MIN: usize = 16 * 1024;
 /// So many small splices in a row demote a direction to plain reads.
 pub const SPLICE_UNTIL_SMALL: u8 = 2;
 
+/// A direction that is patient (see `relay::patience`) hears of its source once so much is there:
+/// half a pipe, so that what comes while it is moved fits, too.
+pub const PATIENT_BYTES: u32 = 512 * 1024;
+
+/// Less than this is not worth being waited for.
+pub const PATIENT_BYTES_MIN: u32 = 128 * 1024;
+
+/// A direction is patient with so much credit. It earns one for each large piece ([a
+/// read](SPLICE_READ_BYTES_MIN) that counts as one), and more for larger ones: half a MiB at least.
+pub const PATIENT_FROM_CREDIT: i16 = 16;
+
+/// What a wait in vain costs: it takes 16 MiB at least to earn that.
+pub const PATIENCE_LOSS_CREDIT: i16 = 512;
+
+/// Most credit, and most debt: a stream that stalls now and then stays patient, and one that always
+/// does is not asked again for 64 MiB.
+pub const PATIENCE_CREDIT_MAX: i16 = 2048;
+
+/// How often it is looked whether something came meanwhile: what a patient direction waits for in
+/// vain is late by this or twice this. Streams slower than half a pipe in this time (2 Gbit/s) are
+/// hardly ever patient.
+pub const PATIENCE_LOOK: Duration = Duration::from_millis(2);
+
+/// The same where the end is known: the last byte is never waited for in vain, so that what may be
+/// late is the middle of a message of which the rest is not here either.
+pub const PATIENCE_LOOK_COUNTED: Duration = Duration::from_millis(20);
+
 /// Wanted capacity of a pipe. The kernel moves at most one pipe's worth a call.
 pub const PIPE_BYTES: usize = 1024 * 1024;
 

@@ -38,6 +38,19 @@ pub enum Received {
     Broken(Fault),
 }
 
+/// How much has to be there to read before the poll tells of a socket. A break is told in any case,
+/// and so is the end if anything is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wake {
+    /// One byte.
+    AnyByte,
+    /// So many bytes, or as many as the kernel has room for; less may be there unsaid. Until then
+    /// the socket cannot be read.
+    Piece(u32),
+    /// No matter how much: nothing of it could be taken now.
+    Never,
+}
+
 /// What a write came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sent {
@@ -111,6 +124,11 @@ pub trait Socket {
     fn receive_into(&mut self, pipe: &mut Pipe, limit: u64) -> Received;
     /// Move bytes out of a pipe without seeing them.
     fn send_out_of(&mut self, pipe: &mut Pipe) -> Sent;
+    /// Say what the poll is to tell from now on of what can be read. What is there already and
+    /// suffices is told, too.
+    fn wake_for(&mut self, wake: Wake);
+    /// Whether its end or a break is known, so that nothing will come that is not here already.
+    fn is_ending(&self) -> bool;
     /// Whether all that comes is read and only the end is left, as far as that is known.
     fn is_spent(&self) -> bool;
     /// What is sent from now on is followed by the end at once, or by the close: bytes may wait

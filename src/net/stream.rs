@@ -18,7 +18,7 @@ use crate::event::Owner;
 
 use super::tls::client::Dial;
 use super::tls::{Handshake, Tls};
-use super::{Connect, Fault, Pipe, Received, Sent, Socket, Wire};
+use super::{Connect, Fault, Pipe, Received, Sent, Socket, Wake, Wire};
 
 /// A connection.
 #[derive(Debug)]
@@ -202,6 +202,14 @@ impl Socket for Stream {
     fn send_out_of(&mut self, pipe: &mut Pipe) -> Sent {
         debug_assert!(self.tls.is_none(), "nothing goes through TLS unseen");
         self.wire.send_out_of(pipe)
+    }
+
+    fn wake_for(&mut self, wake: Wake) {
+        self.wire.wake_for(wake);
+    }
+
+    fn is_ending(&self) -> bool {
+        self.wire.is_ending()
     }
 
     fn is_spent(&self) -> bool {

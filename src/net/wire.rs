@@ -10,6 +10,8 @@
 use std::io::{self, IoSlice, Read, Write};
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
+#[cfg(target_os = "linux")]
+use std::os::fd::AsRawFd;
 use std::time::Duration;
 
 use mio::event::Event;
@@ -21,19 +23,22 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType};
 
 use socket2::SockRef;
+#[cfg(target_os = "linux")]
+use uapi::c::{SO_RCVLOWAT, SOL_SOCKET};
 
 use crate::event::{Owner, Readiness};
 
-use super::{Fault, Pipe, Received, Sent, Socket};
+use super::{Fault, Pipe, Received, Sent, Socket, Wake};
 
 /// A TCP socket with its readiness, and the bytes as they are on the network.
 #[derive(Debug)]
 pub struct Wire {
     socket: TcpStream,
     readiness: Readiness,
-    armed: Armed,
-    /// A write would have blocked: the poll has to tell when it would not.
-    wants_write: bool,
+    /// What the poll is to tell. Writing joins when a write would have blocked, and stays.
+    wanted: Interest,
+    /// What it was asked to tell.
+    armed: Option<Interest>,
     nodelay: Nodelay,
     /// The errno that the socket told, which it tells only once.
     fault: Option<Fault>,
@@ -53,14 +58,6 @@ pub enum Connect {
     Done,
     /// It failed.
     Failed(Fault),
-}
-
-/// What the poll was asked to tell.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Armed {
-    Nothing,
-    Reading,
-    Both,
 }
 
 /// Whether small writes go out at once. Nagle's algorithm delays only a write that follows another
@@ -89,12 +86,11 @@ impl Wire {
     }
 
     fn new(socket: TcpStream, readiness: Readiness, nodelay: Nodelay) -> Wire {
-        let armed = Armed::Nothing;
         Wire {
             socket,
             readiness,
-            armed,
-            wants_write: false,
+            wanted: Interest::READABLE.add(priority()),
+            armed: None,
             nodelay,
             fault: None,
             read_to_the_end: false,
@@ -104,38 +100,27 @@ impl Wire {
 
     /// Ask the poll for what is wanted and not yet asked for; no system call if there is nothing.
     pub fn arm(&mut self, registry: &Registry, owner: Owner) -> io::Result<()> {
-        let reading = Interest::READABLE.add(priority());
-        let both = reading.add(Interest::WRITABLE);
-        let token = owner.into();
-        if self.armed == Armed::Nothing {
-            self.stop_waiting_to_acknowledge();
+        let (token, wanted) = (owner.into(), self.wanted);
+        match self.armed {
+            Some(armed) if armed == wanted => return Ok(()),
+            Some(_) => registry.reregister(&mut self.socket, token, wanted)?,
+            None => {
+                self.stop_waiting_to_acknowledge();
+                registry.register(&mut self.socket, token, wanted)?;
+            }
         }
-        match (self.armed, self.wants_write) {
-            (Armed::Nothing, false) => {
-                registry.register(&mut self.socket, token, reading)?;
-                self.armed = Armed::Reading;
-            }
-            (Armed::Nothing, true) => {
-                registry.register(&mut self.socket, token, both)?;
-                self.armed = Armed::Both;
-            }
-            (Armed::Reading, true) => {
-                registry.reregister(&mut self.socket, token, both)?;
-                self.armed = Armed::Both;
-            }
-            (Armed::Reading, false) | (Armed::Both, _) => {}
-        }
+        self.armed = Some(wanted);
         Ok(())
     }
 
     /// Whether the poll tells of this socket at all.
     pub fn is_armed(&self) -> bool {
-        self.armed != Armed::Nothing
+        self.armed.is_some()
     }
 
     /// Whether a write would have blocked, so that the poll has to be asked.
     pub fn wants_write(&self) -> bool {
-        self.wants_write
+        self.wanted.is_writable()
     }
 
     /// Note what an event says; nothing is read, written or closed.
@@ -146,7 +131,7 @@ impl Wire {
     /// Ask the poll to tell when the socket can be written, which is also when its connect is done.
     pub fn want_write(&mut self) {
         self.readiness.can_write = false;
-        self.wants_write = true;
+        self.wanted = self.wanted.add(Interest::WRITABLE);
     }
 
     /// What became of the connect. Writable alone does not mean connected, and an error may show
@@ -350,6 +335,27 @@ impl Socket for Wire {
         self.note_sent(sent, wanted)
     }
 
+    fn wake_for(&mut self, wake: Wake) {
+        let bytes = match wake {
+            Wake::AnyByte => 1,
+            Wake::Piece(bytes) => {
+                self.readiness.can_read = false;
+                bytes
+            }
+            // A piece that is large enough would not do: each packet from there on is an edge.
+            Wake::Never => {
+                self.wanted = self.wanted.remove(Interest::READABLE).unwrap_or(self.wanted);
+                return;
+            }
+        };
+        self.wanted = self.wanted.add(Interest::READABLE);
+        set_low_mark(&self.socket, bytes);
+    }
+
+    fn is_ending(&self) -> bool {
+        self.readiness.read_closed || self.readiness.error || self.fault.is_some()
+    }
+
     fn is_spent(&self) -> bool {
         self.read_to_the_end
     }
@@ -395,6 +401,17 @@ fn acknowledge_at_once(socket: impl AsFd, at_once: bool) {
 
 #[cfg(not(target_os = "linux"))]
 fn acknowledge_at_once(_socket: impl AsFd, _at_once: bool) {}
+
+/// How many bytes the socket waits for before it says that it can be read (`SO_RCVLOWAT`).
+#[cfg(target_os = "linux")]
+fn set_low_mark(socket: &TcpStream, bytes: u32) {
+    let bytes = i32::try_from(bytes).unwrap_or(i32::MAX);
+    // Failing, it wakes us more often.
+    let _ = uapi::setsockopt(socket.as_raw_fd(), SOL_SOCKET, SO_RCVLOWAT, &bytes);
+}
+
+#[cfg(not(target_os = "linux"))]
+fn set_low_mark(_socket: &TcpStream, _bytes: u32) {}
 
 /// A write on a socket that is still being connected says "not connected" on some systems.
 fn would_block(error: &io::Error) -> bool {

@@ -16,6 +16,8 @@
 //! [`Duplex::progress`] alone knows when a connection is finished. Nothing here connects, waits or
 //! closes: `relay::tcp` does that, and the simulation in its stead.
 
+use std::time::Duration;
+
 use crate::net::{Fault, Socket};
 
 use super::pump::{Flow, State, Step, Supplies};
@@ -84,6 +86,7 @@ impl Duplex {
         supplies: &mut Supplies<'_>,
     ) -> Outcome {
         self.heed_faults(client, backend, supplies);
+        let before = self.moved();
         let request = self.request.pump(client, backend, supplies);
         let response = self.response.pump(backend, client, supplies);
         match (request, response) {
@@ -96,6 +99,8 @@ impl Duplex {
             }
             _ => {}
         }
+        self.request.heed_other(self.response.moved() - before.1);
+        self.response.heed_other(self.request.moved() - before.0);
         let outcome = self.heed_steps(request, response, supplies);
         if self.progress() == Progress::Finished {
             return Outcome::Finished;
@@ -117,6 +122,18 @@ impl Duplex {
     pub fn end(&mut self, supplies: &mut Supplies<'_>) {
         self.request.end(supplies);
         self.response.end(supplies);
+    }
+
+    /// When somebody has to look whether more came, if at all; see [`Flow::look`].
+    pub fn look_in(&self) -> Option<Duration> {
+        let (request, response) = (self.request.look_in(), self.response.look_in());
+        request.into_iter().chain(response).min()
+    }
+
+    /// A look of the clock at both directions.
+    pub fn look(&mut self, client: &mut impl Socket, backend: &mut impl Socket) {
+        self.request.look(client);
+        self.response.look(backend);
     }
 
     /// Who broke first, if anybody did.

@@ -14,7 +14,10 @@ pub mod handshake;
 pub mod http;
 pub mod pair;
 pub mod parting;
+pub mod patience;
 pub mod pump;
+#[cfg(test)]
+mod pump_tests;
 #[cfg(test)]
 mod simulation;
 pub mod sni;

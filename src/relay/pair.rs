@@ -180,6 +180,20 @@ impl Pair {
         cx.timers.arm_by(self.timer, deadline);
     }
 
+    /// While a direction waits for a large piece, somebody has to look whether it does so in vain.
+    pub fn arm_look(&mut self, cx: &mut Context) {
+        if let Some(time) = self.duplex.look_in() {
+            self.arm_by(cx.now + time, cx);
+        }
+    }
+
+    /// The timer fired: if a direction waits in vain, its source will tell what is there.
+    pub fn look(&mut self, cx: &mut Context) {
+        if let Some(connection) = self.connection.and_then(|key| cx.connections.get_mut(key)) {
+            self.duplex.look(&mut self.client, &mut connection.stream);
+        }
+    }
+
     /// What the client is placed by instead of its address, if by anything.
     pub fn hash_key(&self) -> Option<u64> {
         self.search.as_ref()?.hash_key

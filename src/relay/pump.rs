@@ -20,14 +20,22 @@
 //! target, or ends a state; a round that does none of it is the last one before the next event.
 //! That holds whatever the sockets say that they could: a source that can be read for ever after
 //! its end is not asked again, and one that yields nothing is as good as one that would block.
+//!
+//! **While it rests, its source knows what to wake it for**: for any byte, or for a large piece if
+//! the direction is [patient](super::patience), or for nothing while the target takes no more. That
+//! is said at one place, at the end of a pump.
 
 use std::io::IoSlice;
+use std::time::Duration;
 
 use crate::limits::{
-    BYTES_PER_DIRECTION_PER_TURN, SPLICE_AFTER_READS, SPLICE_MESSAGE_BYTES_MIN,
-    SPLICE_MOVE_BYTES_MIN, SPLICE_READ_BYTES_MIN, SPLICE_UNTIL_SMALL,
+    BYTES_PER_DIRECTION_PER_TURN, PATIENCE_LOOK, PATIENCE_LOOK_COUNTED, PATIENT_BYTES,
+    PATIENT_BYTES_MIN, SPLICE_AFTER_READS, SPLICE_MESSAGE_BYTES_MIN, SPLICE_MOVE_BYTES_MIN,
+    SPLICE_READ_BYTES_MIN, SPLICE_UNTIL_SMALL,
 };
-use crate::net::{Buffer, BufferPool, Fault, Pipe, Received, Sent, Socket};
+use crate::net::{Buffer, BufferPool, Fault, Pipe, Received, Sent, Socket, Wake};
+
+use super::patience::Patience;
 
 pub use crate::net::Supplies;
 
@@ -54,6 +62,9 @@ pub struct Flow {
     streak: u8,
     mode: Mode,
     end: End,
+    patience: Patience,
+    /// What the source was told to wake us for.
+    wake: Wake,
     /// Bytes still to be read, unless the source ends it: a message ends before its connection
     /// does, and a source that ends before the message broke off.
     left: u64,
@@ -115,6 +126,8 @@ impl Default for Flow {
             streak: 0,
             mode: Mode::Copy,
             end: End::None,
+            patience: Patience::default(),
+            wake: Wake::AnyByte,
             left: ENDLESS,
         }
     }
@@ -127,6 +140,14 @@ impl Flow {
         Flow { state, ..Flow::default() }
     }
 
+    /// A direction that was found to be a stream already.
+    #[cfg(test)]
+    pub fn proven() -> Flow {
+        let mut flow = Flow::default();
+        flow.patience.took(usize::MAX);
+        flow
+    }
+
     /// Another message follows in this direction: so many bytes of it are still to be read.
     pub fn begin(&mut self, bytes: u64) {
         debug_assert!(self.state != State::Draining, "the message before has ended");
@@ -134,6 +155,9 @@ impl Flow {
         let mode = if large { Mode::Splice } else { Mode::Copy };
         (self.state, self.mode, self.streak) = (State::Open, mode, 0);
         (self.end, self.left) = (End::None, bytes);
+        if large {
+            self.patience.trust();
+        }
     }
 
     /// How far the direction is.
@@ -197,6 +221,36 @@ impl Flow {
         }
     }
 
+    /// When somebody has to [look](Flow::look), because bytes may be there of which the source says
+    /// nothing until more come.
+    pub fn look_in(&self) -> Option<Duration> {
+        match self.wake {
+            Wake::AnyByte | Wake::Never => None,
+            Wake::Piece(_) if self.left == ENDLESS => Some(PATIENCE_LOOK),
+            Wake::Piece(_) => Some(PATIENCE_LOOK_COUNTED),
+        }
+    }
+
+    /// A look of the clock. If it waits in vain, what is there will be told of at once.
+    pub fn look(&mut self, source: &mut impl Socket) {
+        if self.look_in().is_some() && !self.patience.look() {
+            self.set_wake(Wake::AnyByte, source);
+        }
+    }
+
+    /// So many bytes went the other way since the last turn.
+    pub fn heed_other(&mut self, moved: u64) {
+        if (1..SPLICE_READ_BYTES_MIN as u64).contains(&moved) {
+            self.patience.doubt();
+        }
+    }
+
+    /// Nothing more is taken from the source by this flow: whoever goes on with it is to hear of
+    /// each byte.
+    pub fn let_go(&mut self, source: &mut impl Socket) {
+        self.set_wake(Wake::AnyByte, source);
+    }
+
     /// Move what can be moved, within the budget of a turn.
     pub fn pump(
         &mut self,
@@ -204,7 +258,24 @@ impl Flow {
         target: &mut impl Socket,
         supplies: &mut Supplies<'_>,
     ) -> Step {
+        let step = self.move_on(source, target, supplies);
+        match self.worth_waking_for() {
+            _ if step == Step::Again => {}
+            // Nothing more will be there to wait for.
+            Wake::Piece(_) if source.is_ending() => self.set_wake(Wake::AnyByte, source),
+            wake => self.set_wake(wake, source),
+        }
+        step
+    }
+
+    fn move_on(
+        &mut self,
+        source: &mut impl Socket,
+        target: &mut impl Socket,
+        supplies: &mut Supplies<'_>,
+    ) -> Step {
         let mut budget = BYTES_PER_DIRECTION_PER_TURN;
+        let mut rests = false;
         while self.state != State::Done {
             match self.flush(target, supplies) {
                 Flush::Empty => {}
@@ -221,7 +292,7 @@ impl Flow {
                 self.state = State::Done;
                 return Step::Rest;
             }
-            if !source.can_read() || !(target.can_write() || self.discards()) {
+            if rests || !source.can_read() || !(target.can_write() || self.discards()) {
                 return Step::Rest;
             }
             if budget == 0 {
@@ -231,6 +302,7 @@ impl Flow {
                 Ok(Received::Bytes(count @ 1..)) => {
                     budget = budget.saturating_sub(count);
                     self.count_down(count);
+                    rests = self.is_patient_with(source);
                 }
                 Ok(Received::WouldBlock | Received::Bytes(0)) => return Step::Rest,
                 Ok(Received::Eof) if self.left == ENDLESS => self.state = State::Draining,
@@ -300,6 +372,35 @@ impl Flow {
         }
     }
 
+    /// What the source is to wake us for while we rest.
+    fn worth_waking_for(&self) -> Wake {
+        let streams = self.mode == Mode::Splice && self.state == State::Open;
+        if !streams || !self.patience.is_granted() {
+            return Wake::AnyByte;
+        }
+        if self.held.is_some() {
+            return Wake::Never;
+        }
+        match u32::try_from(self.left).unwrap_or(u32::MAX).min(PATIENT_BYTES) {
+            ..PATIENT_BYTES_MIN => Wake::AnyByte,
+            bytes => Wake::Piece(bytes),
+        }
+    }
+
+    /// Whether one piece is enough for now: the source says at once if another one is there.
+    fn is_patient_with(&self, source: &impl Socket) -> bool {
+        self.worth_waking_for() != Wake::AnyByte && !source.is_ending()
+    }
+
+    /// A piece is asked for anew after each one that was taken: it may be there already.
+    fn set_wake(&mut self, wake: Wake, source: &mut impl Socket) {
+        let anew = matches!(wake, Wake::Piece(_)) && source.can_read();
+        if self.wake != wake || anew {
+            self.wake = wake;
+            source.wake_for(wake);
+        }
+    }
+
     fn hold_back(&mut self, held: Held) {
         self.held = Some(Box::new(held));
     }
@@ -351,6 +452,7 @@ impl Flow {
                 let received = source.receive_into(&mut pipe, self.left);
                 if let Received::Bytes(count @ 1..) = received {
                     self.judge_splice(count);
+                    self.patience.took(count);
                     self.hold_back(Held::Pipe(pipe));
                     return Ok(received);
                 }
@@ -422,113 +524,6 @@ impl Flow {
             None => {}
             Some(Held::Buffer(buffer)) => supplies.buffers.give_back(buffer),
             Some(Held::Pipe(pipe)) => supplies.pipes.give_back(pipe),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::net::PipePool;
-
-    /// A socket that can always be read and always be written, if one believes it, and keeps
-    /// saying the same. It gives up on who does not give up on it.
-    struct Liar {
-        says: Received,
-        takes: Sent,
-        patience: usize,
-    }
-
-    impl Liar {
-        fn new(says: Received, takes: Sent) -> Liar {
-            Liar { says, takes, patience: 2_000 }
-        }
-
-        fn be_asked(&mut self) {
-            self.patience -= 1;
-            assert!(self.patience > 0, "asked for ever: {:?}, {:?}", self.says, self.takes);
-        }
-    }
-
-    impl Socket for Liar {
-        fn can_splice(&self) -> bool {
-            false
-        }
-        fn can_read(&self) -> bool {
-            true
-        }
-        fn can_write(&self) -> bool {
-            true
-        }
-        fn fault(&mut self) -> Option<Fault> {
-            None
-        }
-        fn receive(&mut self, _: &mut [u8]) -> Received {
-            self.be_asked();
-            self.says
-        }
-        fn send(&mut self, _: &[u8]) -> Sent {
-            self.be_asked();
-            self.takes
-        }
-        fn send_slices(&mut self, _: &[IoSlice<'_>]) -> Sent {
-            self.be_asked();
-            self.takes
-        }
-        fn receive_into(&mut self, _: &mut Pipe, _: u64) -> Received {
-            self.says
-        }
-        fn send_out_of(&mut self, _: &mut Pipe) -> Sent {
-            self.takes
-        }
-        fn is_spent(&self) -> bool {
-            false
-        }
-        fn end_follows(&mut self) {}
-        fn finish_sending(&mut self) {}
-    }
-
-    /// A few turns between two liars: each comes to an end, and what has ended stays so.
-    #[test]
-    fn nothing_that_sockets_say_makes_it_spin() {
-        let reset = Fault::Reset;
-        let all_say = [
-            Received::Bytes(0),
-            Received::Bytes(1),
-            Received::Bytes(20_000),
-            Received::WouldBlock,
-            Received::Eof,
-            Received::Broken(reset),
-        ];
-        let all_take = [Sent::Bytes(0), Sent::Bytes(1), Sent::WouldBlock, Sent::Broken(reset)];
-        let (mut buffers, mut pipes) = (BufferPool::default(), PipePool::new(0));
-        let mut scratch = vec![0; 64 * 1024];
-        for (says, takes) in all_say.into_iter().flat_map(|s| all_take.map(|t| (s, t))) {
-            let mut supplies =
-                Supplies { scratch: &mut scratch, buffers: &mut buffers, pipes: &mut pipes };
-            let mut flow = Flow::default();
-            for _ in 0..3 {
-                let before = (flow.moved(), flow.held(), flow.state());
-                let (mut source, mut target) = (Liar::new(says, takes), Liar::new(says, takes));
-                // One byte in a round at the least, and a round asks each of them once or twice.
-                source.patience = 2 * BYTES_PER_DIRECTION_PER_TURN + 10;
-                target.patience = source.patience;
-                let step = flow.pump(&mut source, &mut target, &mut supplies);
-                if before.2 == State::Done {
-                    assert_eq!(step, Step::Rest, "{says:?}, {takes:?}");
-                    assert_eq!((flow.moved(), flow.held(), flow.state()), before);
-                }
-                if let Step::Again = step {
-                    let moved = (flow.moved(), flow.held()) != (before.0, before.1);
-                    assert!(moved || flow.discards(), "{says:?}, {takes:?}");
-                }
-                if let Step::TargetBroke(_) = step {
-                    flow.discard(&mut supplies);
-                }
-            }
-            let ends = matches!(says, Received::Eof | Received::Broken(_));
-            assert_eq!(flow.state() == State::Done, ends, "{says:?}, {takes:?}");
-            flow.end(&mut supplies);
         }
     }
 }

@@ -51,6 +51,8 @@ struct Seen {
     unserved: u32,
     spliced: u32,
     demoted: u32,
+    patient: u32,
+    looked: u32,
     budget_spent: u32,
     discarded: u32,
     half_closed: u32,
@@ -80,6 +82,7 @@ fn ten_thousand_worlds() {
     }
     eprintln!("{all:?}");
     let rare = all.unserved.min(all.demoted).min(all.budget_spent);
+    assert!(all.patient > 50 && all.looked > 10, "nobody had patience, or lost it: {all:?}");
     let common = all.changed.min(all.spliced).min(all.discarded).min(all.half_closed);
     assert!(rare > 20 && common > 200, "what is not met is not tested: {all:?}");
     assert!(all.torn > 1000 && all.whole > 3000, "a fair share of both: {all:?}");
@@ -119,7 +122,10 @@ impl World {
         let name = "client".to_string();
         let client = ScriptedSocket::new(name, script, (0, 1), random.fork(), &trace);
         let backend = draw_backend(&mut random, client.script(), 0, &trace);
-        let duplex = Duplex::default();
+        let mut duplex = Duplex::default();
+        if random.bool() {
+            (duplex.request, duplex.response) = (Flow::proven(), Flow::proven());
+        }
         let seen = Seen { worlds: 1, ..Seen::default() };
         let pipes = random.usize(..4);
         World { seed, random, trace, client, backend, changes: 0, duplex, pipes, seen }
@@ -131,6 +137,9 @@ impl World {
         for turn in 0..TURNS_MAX {
             self.seen.longest = turn;
             queued |= self.client.mark() | self.backend.mark();
+            if self.random.u8(..32) == 0 {
+                self.duplex.look(&mut self.client, &mut self.backend);
+            }
             if queued {
                 let outcome = self.duplex.pump(&mut self.client, &mut self.backend, supplies);
                 self.note(outcome);
@@ -169,7 +178,10 @@ impl World {
                 moved |= self.backend.live();
             }
         }
-        if !moved && !queued {
+        if !moved && !queued && self.duplex.look_in().is_some() {
+            self.seen.looked = 1;
+            self.duplex.look(&mut self.client, &mut self.backend);
+        } else if !moved && !queued {
             let client = self.client.live() || self.client.mark();
             let backend = self.backend.live() || self.backend.mark();
             assert!(client || backend, "everybody waits for somebody: {:?}", self.duplex);
@@ -219,7 +231,10 @@ impl World {
                 State::Done => true,
                 _ if flow.held() > 0 => target.write_would_wait(),
                 _ if flow.discards() => source.read_would_wait(),
-                _ => source.read_would_wait() || target.write_would_wait(),
+                _ => {
+                    let kept_back = source.keeps_back() && flow.look_in().is_some();
+                    source.read_would_wait() || kept_back || target.write_would_wait()
+                }
             };
             assert!(rests, "work was left undone, and no edge will tell: {flow:?}");
             let owed = flow.state() == State::Done && source.eof_read && !flow.discards();
@@ -280,6 +295,7 @@ impl World {
     fn note(&mut self, outcome: Outcome) {
         let Duplex { request, response, .. } = &self.duplex;
         let seen = &mut self.seen;
+        seen.patient |= u32::from(self.duplex.look_in().is_some());
         seen.spliced |= u32::from(self.client.spliced || self.backend.spliced);
         // Whoever finds no pipe, or discards, reads into memory too.
         let by_choice = self.pipes >= 2 && !request.discards();
@@ -313,6 +329,8 @@ impl Seen {
         self.unserved += other.unserved;
         self.spliced += other.spliced;
         self.demoted += other.demoted;
+        self.patient += other.patient;
+        self.looked += other.looked;
         self.budget_spent += other.budget_spent;
         self.discarded += other.discarded;
         self.half_closed += other.half_closed;

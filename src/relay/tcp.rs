@@ -43,9 +43,11 @@ pub fn act(pair: &mut Pair, cx: &mut Context) -> Verdict {
 
 /// The timer fired: perhaps too early, for deadlines move without it.
 pub fn on_timer(pair: &mut Pair, cx: &mut Context) -> Verdict {
+    pair.look(cx);
     let (deadline, reason) = deadline(pair, cx);
     if deadline > cx.now {
         pair.arm_by(deadline, cx);
+        pair.arm_look(cx);
         return Verdict::Keep;
     }
     match pair.stage {
@@ -171,6 +173,7 @@ fn relay(pair: &mut Pair, cx: &mut Context) -> Verdict {
         Outcome::Again => Verdict::Again,
         Outcome::Rest => Verdict::Keep,
     };
+    pair.arm_look(cx);
     if pair.duplex.progress() == Progress::HalfClosed {
         arm_timer(pair, cx);
     }

@@ -190,7 +190,11 @@ fn leave_backend(http: &mut Http, pair: &mut Pair, cx: &mut Context) -> Step {
 
 /// See to it that the pair is woken, by its sockets and by its timer.
 fn settle(http: &Http, verdict: Verdict, pair: &mut Pair, cx: &mut Context) -> Verdict {
+    if !matches!(http.phase, Phase::Exchange(_)) {
+        pair.duplex.request.let_go(&mut pair.client);
+    }
     pair.arm_by(deadline(http, pair, cx), cx);
+    pair.arm_look(cx);
     if http.listens_to_client(pair) {
         watch(pair, verdict, cx)
     } else {
@@ -221,6 +225,7 @@ fn deadline(http: &Http, pair: &Pair, cx: &Context) -> Instant {
 }
 
 fn look_at_the_clock(http: &mut Http, pair: &mut Pair, cx: &mut Context) -> Step {
+    pair.look(cx);
     if deadline(http, pair, cx) > cx.now {
         // Armed anew when the pair settles.
         return Step::Wait;

@@ -10,7 +10,8 @@
 //!
 //! The edges are as stingy as they may be: one for each change from would-block to ready and none
 //! for more of the same, so whoever stops early without a reason is never woken. The peer moves in
-//! the middle of a pump too, and then the edge comes with the next wait.
+//! the middle of a pump too, and then the edge comes with the next wait. What we want to be woken
+//! for ([`Wake`]) decides which change is one.
 
 use std::cell::RefCell;
 use std::io::IoSlice;
@@ -18,7 +19,7 @@ use std::rc::Rc;
 use std::sync::LazyLock;
 
 use crate::limits::{BUFFER_BYTES, PIPE_BYTES_MIN};
-use crate::net::{Fault, Pipe, Received, Sent, Socket};
+use crate::net::{Fault, Pipe, Received, Sent, Socket, Wake};
 
 /// What happened, if anybody wants to know.
 pub type Trace = Rc<RefCell<Option<Vec<String>>>>;
@@ -105,6 +106,7 @@ pub struct ScriptedSocket {
     connecting: bool,
     nap: u32,
     pending: Edge,
+    wake: Wake,
     // What we know.
     told: Edge,
     fault: Option<Fault>,
@@ -160,6 +162,7 @@ impl ScriptedSocket {
             connecting,
             nap: 0,
             pending: Edge::default(),
+            wake: Wake::AnyByte,
             told,
             fault: None,
             spent: false,
@@ -197,6 +200,11 @@ impl ScriptedSocket {
         !self.is_readable() || self.pending.read
     }
 
+    /// Something can be read, and we are not told because it is too little.
+    pub fn keeps_back(&self) -> bool {
+        self.is_readable() && !self.tells() && matches!(self.wake, Wake::Piece(_))
+    }
+
     /// Nothing can be written, or an edge will tell.
     pub fn write_would_wait(&self) -> bool {
         !self.is_writable() || self.pending.write
@@ -207,10 +215,10 @@ impl ScriptedSocket {
         if self.broken {
             return false;
         }
-        let was = (self.is_readable(), self.is_writable());
+        let was = (self.tells(), self.is_writable());
         let moved = self.move_peer();
         if moved {
-            let is = (self.is_readable(), self.is_writable());
+            let is = (self.tells(), self.is_writable());
             self.pending.read |= is.0 && !was.0;
             self.pending.write |= is.1 && !was.1;
             // A real kernel wakes for more of the same, too.
@@ -314,8 +322,9 @@ impl ScriptedSocket {
         }
         self.fin_in = true;
         // Of a FIN behind bytes only a socket that is told of every FIN can be told.
-        self.pending.read_closed = !self.script.patient;
-        self.pending.read |= !self.script.patient;
+        let told = !self.script.patient && self.wake != Wake::Never;
+        self.pending.read_closed |= told;
+        self.pending.read |= told;
         self.note(|| "peer finished".to_string());
         true
     }
@@ -338,6 +347,20 @@ impl ScriptedSocket {
         let end = self.fin_in && !self.eof_read;
         let fault = self.broken && self.fault.is_none();
         self.waiting() > 0 || end || fault
+    }
+
+    /// Whether the poll would tell that it can be read.
+    fn tells(&self) -> bool {
+        let end = self.fin_in && !self.eof_read;
+        match self.wake {
+            _ if self.broken => self.is_readable(),
+            Wake::AnyByte => self.is_readable(),
+            Wake::Piece(bytes) => {
+                let piece = self.script.capacities.0.min(bytes as usize);
+                self.waiting() >= piece || end
+            }
+            Wake::Never => false,
+        }
     }
 
     fn is_writable(&self) -> bool {
@@ -513,6 +536,18 @@ impl Socket for ScriptedSocket {
         let count = self.moved(self.room().min(wanted));
         let count = pipe.pour_out(&mut bytes[..count]);
         self.take(&bytes[..count], wanted)
+    }
+
+    fn wake_for(&mut self, wake: Wake) {
+        self.wake = wake;
+        self.told.read &= !matches!(wake, Wake::Piece(_));
+        self.pending.read |= self.tells();
+        self.pending.read_closed |= self.tells() && self.fin_in && !self.script.patient;
+        self.note(|| format!("wakes for {wake:?}"));
+    }
+
+    fn is_ending(&self) -> bool {
+        self.told.read_closed || self.told.error || self.fault.is_some()
     }
 
     fn is_spent(&self) -> bool {

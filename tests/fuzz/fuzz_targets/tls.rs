@@ -12,7 +12,7 @@ use std::sync::{Arc, LazyLock};
 use libfuzzer_sys::fuzz_target;
 use pointsman::net::tls::client::{Dial, Trust};
 use pointsman::net::tls::{Handshake, Tls};
-use pointsman::net::{Fault, Pipe, Received, Sent, Socket};
+use pointsman::net::{Fault, Pipe, Received, Sent, Socket, Wake};
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
@@ -108,6 +108,12 @@ impl Socket for End {
 
     fn send_out_of(&mut self, _: &mut Pipe) -> Sent {
         unreachable!("TLS is not spliced")
+    }
+
+    fn wake_for(&mut self, _: Wake) {}
+
+    fn is_ending(&self) -> bool {
+        self.told
     }
 
     fn is_spent(&self) -> bool {

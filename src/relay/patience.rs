@@ -1,0 +1,149 @@
+//! Whether a direction that streams may wait for a large piece of its source, instead of taking
+//! each small one as soon as it comes.
+//!
+//! ```text
+//!            credit, earned by large pieces
+//!   eager --------------------------------------> patient
+//!     ^                                              |
+//!     +---- from one look at the clock to the next <-+
+//!           nothing came: the kernel kept back the
+//!           last of it in vain, and that costs
+//! ```
+//!
+//! Who is eager and fast takes a stream in the smallest pieces there are, sleeps before each of
+//! them, and pays more for the sleep than for the bytes. Who waits for half a pipe's worth sleeps
+//! eight times less often, and what was waited for is delayed by nothing but itself, as long as
+//! more comes. Only the last piece before a pause has nothing behind it: it is late by a look or
+//! two. That is what credit is for, as with a token bucket: a pause may be met by patience once in
+//! 16 MiB, so that the delay is small beside the time that those take.
+//!
+//! No clock and no socket is here: [`super::pump`] asks and tells, and whoever owns the timer
+//! looks.
+
+use crate::limits::{
+    PATIENCE_CREDIT_MAX, PATIENCE_LOSS_CREDIT, PATIENT_FROM_CREDIT, SPLICE_READ_BYTES_MIN,
+};
+
+/// What is known of a direction.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Patience {
+    credit: i16,
+    /// Something came since the last look.
+    fed: bool,
+}
+
+impl Patience {
+    /// Whether to wait for a large piece.
+    pub fn is_granted(&self) -> bool {
+        self.credit >= PATIENT_FROM_CREDIT
+    }
+
+    /// So many bytes came in one piece.
+    pub fn took(&mut self, count: usize) {
+        let earned = i16::try_from(count / SPLICE_READ_BYTES_MIN).unwrap_or(i16::MAX);
+        self.credit = self.credit.saturating_add(earned).min(PATIENCE_CREDIT_MAX);
+        self.fed = true;
+    }
+
+    /// The end of what comes is known, so that nobody will wait for more than there is: a few large
+    /// pieces are enough, unless there is debt.
+    pub fn trust(&mut self) {
+        if self.credit >= 0 {
+            self.credit = self.credit.max(PATIENT_FROM_CREDIT - 2);
+        }
+    }
+
+    /// These are messages that are answered, not a stream.
+    pub fn doubt(&mut self) {
+        self.credit = self.credit.min(0);
+    }
+
+    /// A look while the source is waited for. `false` if that was in vain: nothing came since the
+    /// last one.
+    pub fn look(&mut self) -> bool {
+        let fed = std::mem::take(&mut self.fed);
+        if !fed {
+            self.credit = (self.credit - PATIENCE_LOSS_CREDIT).max(-PATIENCE_CREDIT_MAX);
+        }
+        fed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LARGE: usize = SPLICE_READ_BYTES_MIN;
+
+    /// How many large pieces it takes until it is patient.
+    fn feed(patience: &mut Patience) -> i16 {
+        let mut count = 0;
+        while !patience.is_granted() {
+            patience.took(LARGE);
+            count += 1;
+        }
+        count
+    }
+
+    /// What came last is found by the first look, and nothing by the second.
+    fn starve(patience: &mut Patience) {
+        patience.took(1);
+        assert!(patience.look());
+        assert!(!patience.look());
+    }
+
+    #[test]
+    fn a_wait_in_vain_has_to_be_earned_anew() {
+        let mut patience = Patience::default();
+        assert_eq!(feed(&mut patience), PATIENT_FROM_CREDIT);
+        for _ in 0..3 {
+            starve(&mut patience);
+            assert_eq!(feed(&mut patience), PATIENCE_LOSS_CREDIT);
+        }
+        for _ in 0..100 {
+            starve(&mut patience);
+        }
+        assert_eq!(feed(&mut patience), PATIENCE_CREDIT_MAX + PATIENT_FROM_CREDIT);
+    }
+
+    #[test]
+    fn a_long_stream_may_stall_a_few_times() {
+        let mut patience = Patience::default();
+        for _ in 0..10_000 {
+            patience.took(LARGE);
+        }
+        for _ in 1..PATIENCE_CREDIT_MAX / PATIENCE_LOSS_CREDIT {
+            starve(&mut patience);
+            assert!(patience.is_granted());
+        }
+        starve(&mut patience);
+        assert!(!patience.is_granted());
+    }
+
+    #[test]
+    fn small_pieces_earn_nothing_and_large_ones_what_they_are_worth() {
+        let mut patience = Patience::default();
+        for _ in 0..10_000 {
+            patience.took(LARGE - 1);
+        }
+        assert!(!patience.is_granted());
+        patience.took(LARGE * PATIENT_FROM_CREDIT as usize);
+        assert!(patience.is_granted());
+        patience.doubt();
+        assert!(!patience.is_granted());
+        patience.took(usize::MAX);
+        assert!(patience.is_granted());
+    }
+
+    #[test]
+    fn who_knows_the_end_needs_little_proof_unless_there_is_debt() {
+        let mut patience = Patience::default();
+        patience.trust();
+        assert_eq!(feed(&mut patience), 2);
+        patience.trust();
+        assert!(patience.is_granted(), "nothing is taken away");
+        starve(&mut patience);
+        patience.trust();
+        assert_eq!(feed(&mut patience), PATIENCE_LOSS_CREDIT);
+    }
+}
