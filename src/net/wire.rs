@@ -99,15 +99,26 @@ impl Wire {
     }
 
     /// Ask the poll for what is wanted and not yet asked for; no system call if there is nothing.
+    #[inline]
     pub fn arm(&mut self, registry: &Registry, owner: Owner) -> io::Result<()> {
-        let (token, wanted) = (owner.into(), self.wanted);
         match self.armed {
-            Some(armed) if armed == wanted => return Ok(()),
-            Some(_) => registry.reregister(&mut self.socket, token, wanted)?,
-            None => {
-                self.stop_waiting_to_acknowledge();
-                registry.register(&mut self.socket, token, wanted)?;
-            }
+            Some(armed) if armed == self.wanted => Ok(()),
+            armed => self.ask(armed, registry, owner),
+        }
+    }
+
+    fn ask(
+        &mut self,
+        armed: Option<Interest>,
+        registry: &Registry,
+        owner: Owner,
+    ) -> io::Result<()> {
+        let (token, wanted) = (owner.into(), self.wanted);
+        if armed.is_some() {
+            registry.reregister(&mut self.socket, token, wanted)?;
+        } else {
+            self.stop_waiting_to_acknowledge();
+            registry.register(&mut self.socket, token, wanted)?;
         }
         self.armed = Some(wanted);
         Ok(())

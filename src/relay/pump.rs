@@ -411,8 +411,16 @@ impl Flow {
         }
     }
 
-    /// Send what is held.
+    /// Send what is held, which mostly is nothing.
+    #[inline]
     fn flush(&mut self, target: &mut impl Socket, supplies: &mut Supplies<'_>) -> Flush {
+        match self.held {
+            None => Flush::Empty,
+            Some(_) => self.flush_held(target, supplies),
+        }
+    }
+
+    fn flush_held(&mut self, target: &mut impl Socket, supplies: &mut Supplies<'_>) -> Flush {
         loop {
             if self.held() == 0 {
                 self.release(supplies);
@@ -519,11 +527,12 @@ impl Flow {
     }
 
     /// Give back the buffer or pipe, with what is in it.
+    #[inline]
     fn release(&mut self, supplies: &mut Supplies<'_>) {
-        match self.held.take().map(|held| *held) {
-            None => {}
-            Some(Held::Buffer(buffer)) => supplies.buffers.give_back(buffer),
-            Some(Held::Pipe(pipe)) => supplies.pipes.give_back(pipe),
+        let Some(held) = self.held.take() else { return };
+        match *held {
+            Held::Buffer(buffer) => supplies.buffers.give_back(buffer),
+            Held::Pipe(pipe) => supplies.pipes.give_back(pipe),
         }
     }
 }
