@@ -193,6 +193,8 @@ pub struct Rate {
     start: Instant,
     /// The second that `ring` was last brought up to.
     second: u64,
+    /// When that second is over.
+    until: Instant,
     ring: [u32; Rate::SECONDS],
 }
 
@@ -212,7 +214,8 @@ impl Rate {
 
     /// Nothing counted yet.
     pub fn new(now: Instant) -> Rate {
-        Rate { start: now, second: 0, ring: [0; Rate::SECONDS] }
+        let until = now + Duration::from_secs(1);
+        Rate { start: now, second: 0, until, ring: [0; Rate::SECONDS] }
     }
 
     /// Count one event.
@@ -234,15 +237,16 @@ impl Rate {
     }
 
     fn advance(&mut self, now: Instant) {
-        let second = now.saturating_duration_since(self.start).as_secs();
-        if second <= self.second {
+        if now < self.until {
             return;
         }
+        let second = now.saturating_duration_since(self.start).as_secs();
         let passed = (second - self.second).min(Rate::SECONDS as u64);
         for ago in 0..passed {
             self.ring[(second - ago) as usize % Rate::SECONDS] = 0;
         }
         self.second = second;
+        self.until = self.start + Duration::from_secs(second + 1);
     }
 }
 

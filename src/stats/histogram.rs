@@ -38,7 +38,8 @@ pub struct Histogram {
 pub struct RecentTimes {
     filling: Histogram,
     before: Histogram,
-    since: Instant,
+    /// When the span is full.
+    until: Instant,
 }
 
 impl Histogram {
@@ -71,7 +72,7 @@ impl RecentTimes {
     /// Nothing counted yet.
     pub fn new(now: Instant) -> RecentTimes {
         let (filling, before) = (Histogram::default(), Histogram::default());
-        RecentTimes { filling, before, since: now }
+        RecentTimes { filling, before, until: now + SPAN }
     }
 
     /// Count a time.
@@ -110,16 +111,15 @@ impl RecentTimes {
     }
 
     fn advance(&mut self, now: Instant) {
-        let passed = now.saturating_duration_since(self.since);
-        if passed < SPAN {
+        if now < self.until {
             return;
         }
         std::mem::swap(&mut self.filling, &mut self.before);
         self.filling.clear();
-        if passed >= 2 * SPAN {
+        if now >= self.until + SPAN {
             self.before.clear();
         }
-        self.since = now;
+        self.until = now + SPAN;
     }
 }
 
