@@ -43,6 +43,11 @@ impl Outgoing {
         self.made_from = 0;
     }
 
+    /// All of it, if that is one piece that was made here: as nearly all small messages are.
+    pub fn whole(&self) -> Option<&[u8]> {
+        self.pieces.is_empty().then_some(&self.made)
+    }
+
     /// Bytes in all.
     pub fn len(&self) -> usize {
         let taken = |piece: &Piece| match piece {

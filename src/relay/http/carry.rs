@@ -195,9 +195,20 @@ pub(super) fn offer(
     target: &mut impl Socket,
     buffers: &mut BufferPool,
 ) -> Result<(), Fault> {
-    if lists.outgoing.is_empty() {
-        return Ok(());
+    match lists.outgoing.whole() {
+        Some([]) => Ok(()),
+        Some(bytes) => flow.offer(&[IoSlice::new(bytes)], target, buffers),
+        None => offer_pieces(lists, input, flow, target, buffers),
     }
+}
+
+fn offer_pieces(
+    lists: &mut Lists,
+    input: &[u8],
+    flow: &mut Flow,
+    target: &mut impl Socket,
+    buffers: &mut BufferPool,
+) -> Result<(), Fault> {
     if lists.outgoing.pieces() > HTTP_PIECES_MAX {
         lists.flat.clear();
         lists.outgoing.copy_to(input, 0, &mut lists.flat);
