@@ -295,15 +295,22 @@ impl Context {
         &mut self,
         key: Option<Key>,
     ) -> (Option<&mut BackendConnection>, Supplies<'_>) {
+        let (connection, supplies, _) = self.for_carrying(key);
+        (connection, supplies)
+    }
+
+    /// The same beside the lists that messages fill.
+    pub fn for_carrying(
+        &mut self,
+        key: Option<Key>,
+    ) -> (Option<&mut BackendConnection>, Supplies<'_>, &mut Lists) {
         let connection = key.and_then(|key| self.connections.get_mut(key));
-        (
-            connection,
-            Supplies {
-                scratch: &mut self.scratch,
-                buffers: &mut self.buffers,
-                pipes: &mut self.pipes,
-            },
-        )
+        let supplies = Supplies {
+            scratch: &mut self.scratch,
+            buffers: &mut self.buffers,
+            pipes: &mut self.pipes,
+        };
+        (connection, supplies, &mut self.http)
     }
 }
 

@@ -524,6 +524,13 @@ pub const HTTP_ANSWER_READ_BYTES: usize = 32 * 1024;
 /// said twice, a space is put between cookies, and neither makes a head more than twice as long.
 pub const HTTP_FRAMING_ROOM: usize = HTTP_HEAD_BYTES_MAX + 4 * 1024;
 
+/// Requests that are over leave their memory to so many others, if it is no more than
+/// [`HTTP_SPARE_BYTES_MAX`] each: 256 KiB at most.
+pub const HTTP_SPARES_MAX: usize = 128;
+
+/// See [`HTTP_SPARES_MAX`]. Few requests without a body are longer.
+pub const HTTP_SPARE_BYTES_MAX: usize = 2 * 1024;
+
 /// Pieces of a vectored write; a message of more is copied together first.
 pub const HTTP_PIECES_MAX: usize = 32;
 

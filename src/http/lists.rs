@@ -1,6 +1,8 @@
 //! Lists that every message fills anew, kept for their memory: nothing is allocated for a message
 //! once they have grown.
 
+use crate::limits::{HTTP_SPARE_BYTES_MAX, HTTP_SPARES_MAX};
+
 use super::{Fields, Outgoing, Span};
 
 /// See the head of the file. What is in them is the last message's.
@@ -16,4 +18,22 @@ pub struct Lists {
     pub surplus: Vec<u8>,
     /// A message that is not sent in pieces.
     pub flat: Vec<u8>,
+    /// Memory of messages that had to be kept, for the next ones.
+    spare: Vec<Vec<u8>>,
+}
+
+impl Lists {
+    /// Memory for a message that is to be kept.
+    pub fn lend(&mut self) -> Vec<u8> {
+        self.spare.pop().unwrap_or_default()
+    }
+
+    /// The message need not be kept any more.
+    pub fn give_back(&mut self, mut kept: Vec<u8>) {
+        let of_use = (1..=HTTP_SPARE_BYTES_MAX).contains(&kept.capacity());
+        if of_use && self.spare.len() < HTTP_SPARES_MAX {
+            kept.clear();
+            self.spare.push(kept);
+        }
+    }
 }

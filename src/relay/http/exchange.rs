@@ -100,12 +100,9 @@ pub(super) fn begin(
         }
         return exchange.fail(reason, http, pair, cx);
     }
-    let mut lists = std::mem::take(&mut cx.http);
-    let composed = exchange.compose(head, total, &mut lists, pair, cx);
-    http.take_surplus(&mut lists);
-    let sent = composed.map(|()| exchange.send(total, &mut lists, pair, cx));
-    cx.http = lists;
-    match sent {
+    let composed = exchange.compose(head, total, pair, cx);
+    http.take_surplus(&mut cx.http);
+    match composed.map(|()| exchange.send(total, pair, cx)) {
         Ok(Ok(())) => {}
         Ok(Err(fault)) => return exchange.recover(fault, http, pair, cx),
         Err(bad) => {
@@ -216,8 +213,8 @@ impl Exchange {
         pair: &mut Pair,
         cx: &mut Context,
     ) {
-        let took = cx.now.saturating_duration_since(self.asked_at);
         if let Some((status, head_bytes)) = self.answer.head().filter(|_| !had_begun) {
+            let took = cx.now.saturating_duration_since(self.asked_at);
             cx.backends.answered(backend, status, took, cx.now);
             if let Some(account) = &mut pair.account {
                 account.answered(status, head_bytes, cx.now);
@@ -258,30 +255,31 @@ impl Exchange {
         &mut self,
         head: &RequestHead,
         total: usize,
-        lists: &mut Lists,
         pair: &mut Pair,
-        cx: &Context,
+        cx: &mut Context,
     ) -> Result<(), BadBody> {
-        let input = &cx.scratch[..total];
+        let Context { scratch, connections, backends, settings, http: lists, .. } = cx;
+        let input = &scratch[..total];
         let client = pair.client_address.ip();
-        let connection = pair.connection.and_then(|key| cx.connections.get(key));
+        let connection = pair.connection.and_then(|key| connections.get(key));
         let host = match (head.host, connection) {
-            (None, Some(connection)) => cx.backends[connection.backend].address.to_string(),
+            (None, Some(connection)) => backends[connection.backend].address.to_string(),
             _ => String::new(),
         };
         let to = Forward {
             client,
             proto: if pair.client.tls().is_some() { Proto::Https } else { Proto::Http },
-            trusted: cx.settings.trusted_proxies.iter().any(|cidr| cidr.contains(client)),
+            trusted: settings.trusted_proxies.iter().any(|cidr| cidr.contains(client)),
             host: &host,
             via: Some("pointsman"),
-            sticky: cx.settings.sticky_cookie.as_deref(),
+            sticky: settings.sticky_cookie.as_deref(),
             subject: pair.client.tls().and_then(Tls::subject),
         };
         lists.outgoing.clear();
         lists.surplus.clear();
         rewrite::request(head, &lists.fields, input, &to, &mut lists.outgoing);
         if head.is_idempotent() && self.request.is_read() {
+            self.again = lists.lend();
             lists.outgoing.copy_to(input, 0, &mut self.again);
         }
         self.request.take(input, head.length, lists)?;
@@ -289,14 +287,8 @@ impl Exchange {
         Ok(())
     }
 
-    fn send(
-        &mut self,
-        total: usize,
-        lists: &mut Lists,
-        pair: &mut Pair,
-        cx: &mut Context,
-    ) -> Result<(), Fault> {
-        let (connection, supplies) = cx.connection_and_supplies(pair.connection);
+    fn send(&mut self, total: usize, pair: &mut Pair, cx: &mut Context) -> Result<(), Fault> {
+        let (connection, supplies, lists) = cx.for_carrying(pair.connection);
         let Some(connection) = connection else { return Err(Fault::Reset) };
         let (input, flow) = (&supplies.scratch[..total], &mut pair.duplex.request);
         carry::offer(lists, input, flow, &mut connection.stream, supplies.buffers)?;
@@ -339,25 +331,17 @@ impl Exchange {
         pair: &mut Pair,
         cx: &mut Context,
     ) -> Turn {
-        let (mut lists, draining) = (std::mem::take(&mut cx.http), cx.draining);
-        let hsts = reply::hsts(pair, cx);
-        let (connection, mut supplies) = cx.connection_and_supplies(pair.connection);
-        let turn = match connection {
-            None => Turn::Nothing(Fault::Reset),
-            Some(connection) => {
-                let backend = &mut connection.stream;
-                let asked = self.ask(http, pair, backend, &mut supplies, &mut lists);
-                if asked.is_over() {
-                    asked
-                } else {
-                    let to = Reader { hsts, ..self.reader(cookie, draining) };
-                    let listened = self.listen(&to, pair, backend, &mut supplies, &mut lists);
-                    if matches!(listened, Turn::Rest) { asked } else { listened }
-                }
-            }
-        };
-        cx.http = lists;
-        turn
+        let (draining, hsts) = (cx.draining, reply::hsts(pair, cx));
+        let (connection, mut supplies, lists) = cx.for_carrying(pair.connection);
+        let Some(connection) = connection else { return Turn::Nothing(Fault::Reset) };
+        let backend = &mut connection.stream;
+        let asked = self.ask(http, pair, backend, &mut supplies, lists);
+        if asked.is_over() {
+            return asked;
+        }
+        let to = Reader { hsts, ..self.reader(cookie, draining) };
+        let listened = self.listen(&to, pair, backend, &mut supplies, lists);
+        if matches!(listened, Turn::Rest) { asked } else { listened }
     }
 
     /// Send on what of the request is still to come.

@@ -76,8 +76,14 @@ pub(in crate::relay::http) fn on_backend_down(
 
 impl Exchange {
     /// The answer is complete: the connection goes back, and the client may ask on.
-    pub(super) fn finish(self, http: &mut Http, pair: &mut Pair, cx: &mut Context) -> Step {
+    pub(super) fn finish(
+        &mut self,
+        http: &mut Http,
+        pair: &mut Pair,
+        cx: &mut Context,
+    ) -> Step {
         account::finish(pair, cx);
+        cx.http.give_back(std::mem::take(&mut self.again));
         let keeps_backend = self.answer.keeps_backend() && self.is_asked && !self.deaf;
         if let Some(key) = pair.connection.take() {
             self.praise(key, cx);
@@ -172,7 +178,7 @@ impl Exchange {
 
     /// No backend can be had.
     pub(super) fn fail(
-        self,
+        &self,
         reason: Reason,
         http: &mut Http,
         pair: &mut Pair,
@@ -193,7 +199,7 @@ impl Exchange {
 
     /// Answer the client ourselves. Nothing of an answer was sent before.
     pub(super) fn reply(
-        self,
+        &self,
         status: u16,
         why: &str,
         http: &mut Http,
@@ -228,7 +234,7 @@ impl Exchange {
     }
 
     /// 101: from now on bytes are relayed as they are.
-    pub(super) fn switch(self, http: &mut Http, pair: &mut Pair, cx: &mut Context) -> Step {
+    pub(super) fn switch(&self, http: &mut Http, pair: &mut Pair, cx: &mut Context) -> Step {
         let (connection, mut supplies) = cx.connection_and_supplies(pair.connection);
         let Some(connection) = connection else {
             return Step::Close(Reason::BackendBroke(Fault::Reset));
