@@ -156,43 +156,31 @@ impl Fields {
                 None if matches!(bytes.get(end), None | Some(b'\r')) => return Ok(None),
                 _ => return Err(Refusal::FieldValue),
             }
-            self.take(bytes, Span::new(at, colon), Span::new(start, end), plain)?;
+            let kind = kind(&bytes[at..colon], plain);
+            let mut value = Span::new(start, end);
+            if let [.., b' ' | b'\t'] = &bytes[start..end] {
+                value.end = value.start + scan::trim(value.of(bytes)).len() as u32;
+                if kind == Kind::ContentLength {
+                    return Err(Refusal::ContentLength);
+                }
+            }
+            if self.list.len() == HTTP_FIELDS_MAX {
+                return Err(Refusal::TooManyFields);
+            }
+            self.seen |= kind.bit();
+            self.list.push(Field { name: Span::new(at, colon), value, kind, passes: true });
             at = end + 2;
         }
-    }
-
-    /// Note a field. Its value has no space before it, but perhaps some after it.
-    #[inline(always)]
-    fn take(
-        &mut self,
-        bytes: &[u8],
-        name: Span,
-        value: Span,
-        plain: bool,
-    ) -> Result<(), Refusal> {
-        let text = value.of(bytes);
-        let kind = kind(name.of(bytes), plain);
-        let mut value = value;
-        if let [.., b' ' | b'\t'] = text {
-            value.end = value.start + scan::trim(text).len() as u32;
-            if kind == Kind::ContentLength {
-                return Err(Refusal::ContentLength);
-            }
-        }
-        if self.list.len() == HTTP_FIELDS_MAX {
-            return Err(Refusal::TooManyFields);
-        }
-        self.seen |= kind.bit();
-        self.list.push(Field { name, value, kind, passes: true });
-        Ok(())
     }
 
     /// What the Connection fields say. The other fields that they name do not pass, but for those
     /// that mean something to us: nobody may take Host or X-Forwarded-For away.
     pub(super) fn options(&mut self, bytes: &[u8]) -> Result<Options, Refusal> {
         let mut options = Options::default();
-        let mut count = 0;
-        let mut from = if self.has(Kind::Connection) { 0 } else { self.list.len() };
+        if !self.has(Kind::Connection) {
+            return Ok(options);
+        }
+        let (mut count, mut from) = (0, 0);
         let is_connection = |field: &Field| field.kind == Kind::Connection;
         while let Some(index) = self.list[from..].iter().position(is_connection) {
             let value = self.list[from + index].value.of(bytes);

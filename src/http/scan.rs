@@ -107,11 +107,22 @@ pub fn name_end(bytes: &[u8], at: usize) -> (usize, bool) {
     (end, end == plain && plain > at)
 }
 
-/// Index of the first byte at or after `at` that a field value cannot have.
-#[inline]
+/// Index of the first byte at or after `at` that a field value cannot have. Most values are short:
+/// only of those that are not, whole blocks are looked at.
+#[inline(always)]
 pub fn value_end(bytes: &[u8], at: usize) -> usize {
+    const NEAR: usize = 16;
+    let near = bytes.get(..at + NEAR).unwrap_or(bytes);
+    let plain = find(near, at, unprinted);
+    if plain == at + NEAR {
+        return far_value_end(bytes, plain);
+    }
+    run(bytes, plain, VALUE)
+}
+
+fn far_value_end(bytes: &[u8], at: usize) -> usize {
     const BLOCK: usize = 16;
-    // Nearly all values are printed ASCII. This loop is one that compilers make vectors of.
+    // This loop is one that compilers make vectors of.
     let mut rest = bytes.get(at..).unwrap_or_default();
     let odd = |found: bool, &byte: &u8| found | !(0x20..=0x7e).contains(&byte);
     while let Some((block, tail)) = rest.split_first_chunk::<BLOCK>()
@@ -119,9 +130,14 @@ pub fn value_end(bytes: &[u8], at: usize) -> usize {
     {
         rest = tail;
     }
-    let at = bytes.len() - rest.len();
-    let plain = find(bytes, at, |word| below(word, 0x20) | above(word, 0x7e));
+    let plain = find(bytes, bytes.len() - rest.len(), unprinted);
     run(bytes, plain, VALUE)
+}
+
+/// High bits of the bytes that are not printed ASCII, as nearly all of a value are.
+#[inline(always)]
+fn unprinted(word: u64) -> u64 {
+    below(word, 0x20) | above(word, 0x7e)
 }
 
 /// Index of the first byte at or after `at` that a request target cannot have.

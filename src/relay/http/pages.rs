@@ -180,8 +180,8 @@ pub(super) fn proceed(
 }
 
 fn asked_for(head: &RequestHead, cx: &Context) -> Option<Which> {
-    let path = head.path_alone(&cx.scratch).of(&cx.scratch);
-    let is = |own: &Option<String>| own.as_ref().is_some_and(|own| own.as_bytes() == path);
+    let path = || head.path_alone(&cx.scratch).of(&cx.scratch);
+    let is = |own: &Option<String>| own.as_ref().is_some_and(|own| own.as_bytes() == path());
     if is(&cx.settings.health_path) {
         Some(Which::Health)
     } else if is(&cx.settings.stats_path) {
