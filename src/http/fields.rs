@@ -140,46 +140,48 @@ impl Fields {
     /// it is not here.
     pub(super) fn parse(&mut self, bytes: &[u8], at: usize) -> Result<Option<usize>, Refusal> {
         self.clear();
-        let mut at = at;
+        let mut line = bytes.get(at..).unwrap_or_default();
         loop {
-            let (colon, plain) = scan::name_end(bytes, at);
-            if colon == at || bytes.get(colon) != Some(&b':') {
-                return no_field(bytes, at, colon);
-            }
-            let mut start = colon + 1;
-            while let Some(b' ' | b'\t') = bytes.get(start) {
-                start += 1;
-            }
-            let end = scan::value_end(bytes, start);
-            match bytes.get(end..end + 2) {
-                Some(b"\r\n") => {}
-                None if matches!(bytes.get(end), None | Some(b'\r')) => return Ok(None),
+            let (colon, plain) = scan::name_end(line);
+            let Some((b':', text)) = line[colon..].split_first().filter(|_| colon > 0) else {
+                return no_field(line, colon).map(|end| Some(bytes.len() - line.len() + end?));
+            };
+            let text = scan::trim_start(text);
+            let end = scan::value_end(text);
+            let next = match &text[end..] {
+                [b'\r', b'\n', next @ ..] => next,
+                [] | [b'\r'] => return Ok(None),
                 _ => return Err(Refusal::FieldValue),
-            }
-            let kind = kind(&bytes[at..colon], plain);
-            let mut value = Span::new(start, end);
-            if let [.., b' ' | b'\t'] = &bytes[start..end] {
-                value.end = value.start + scan::trim(value.of(bytes)).len() as u32;
-                if kind == Kind::ContentLength {
-                    return Err(Refusal::ContentLength);
-                }
+            };
+            let kind = kind(&line[..colon], plain);
+            let value = scan::trim_end(&text[..end]);
+            if value.len() < end && kind == Kind::ContentLength {
+                return Err(Refusal::ContentLength);
             }
             if self.list.len() == HTTP_FIELDS_MAX {
                 return Err(Refusal::TooManyFields);
             }
+            let (start, from) = (bytes.len() - line.len(), bytes.len() - text.len());
+            let name = Span::new(start, start + colon);
+            let value = Span::new(from, from + value.len());
             self.seen |= kind.bit();
-            self.list.push(Field { name: Span::new(at, colon), value, kind, passes: true });
-            at = end + 2;
+            self.list.push(Field { name, value, kind, passes: true });
+            line = next;
         }
     }
 
     /// What the Connection fields say. The other fields that they name do not pass, but for those
     /// that mean something to us: nobody may take Host or X-Forwarded-For away.
+    #[inline]
     pub(super) fn options(&mut self, bytes: &[u8]) -> Result<Options, Refusal> {
-        let mut options = Options::default();
-        if !self.has(Kind::Connection) {
-            return Ok(options);
+        match self.has(Kind::Connection) {
+            true => self.connection_options(bytes),
+            false => Ok(Options::default()),
         }
+    }
+
+    fn connection_options(&mut self, bytes: &[u8]) -> Result<Options, Refusal> {
+        let mut options = Options::default();
         let (mut count, mut from) = (0, 0);
         let is_connection = |field: &Field| field.kind == Kind::Connection;
         while let Some(index) = self.list[from..].iter().position(is_connection) {
@@ -275,11 +277,12 @@ impl Fields {
     }
 }
 
-/// What begins at `at` is no field, or not a whole one: the name ends at `end`.
-fn no_field(bytes: &[u8], at: usize, end: usize) -> Result<Option<usize>, Refusal> {
-    match bytes.get(at..at + 2) {
-        Some(b"\r\n") => Ok(Some(at + 2)),
-        None if bytes.get(at) == Some(&b'\r') => Ok(None),
+/// What begins here is no field, or not a whole one: the name ends at `end`. Says how long the
+/// empty line is, if it is that.
+fn no_field(bytes: &[u8], end: usize) -> Result<Option<usize>, Refusal> {
+    match bytes {
+        [b'\r', b'\n', ..] => Ok(Some(2)),
+        [b'\r'] => Ok(None),
         _ if end == bytes.len() => Ok(None),
         _ => Err(Refusal::FieldName),
     }

@@ -114,14 +114,14 @@ struct StartLine {
 
 /// The first line, and where the fields begin; `None` if it is not whole.
 fn start_line(bytes: &[u8]) -> Result<Option<(StartLine, usize)>, Refusal> {
-    let end = scan::run(bytes, 0, TOKEN);
+    let end = scan::run(bytes, TOKEN);
     match bytes.get(end) {
         Some(b' ') if end > 0 => {}
         Some(_) => return Err(Refusal::StartLine),
         None => return Ok(None),
     }
-    let target = Span::new(end + 1, scan::target_end(bytes, end + 1));
-    let after = target.end as usize;
+    let after = end + 1 + scan::target_end(&bytes[end + 1..]);
+    let target = Span::new(end + 1, after);
     match bytes.get(after) {
         Some(b' ') if !target.is_empty() => {}
         Some(_) => return Err(Refusal::Target),
@@ -231,7 +231,7 @@ fn host(bytes: &[u8], line: &StartLine, fields: &Fields) -> Result<Option<Span>,
 /// How the body is delimited (RFC 9112 section 6.3, its strict reading).
 fn framing(bytes: &[u8], version: Version, fields: &Fields) -> Result<Framing, Refusal> {
     let length = fields.content_length(bytes)?;
-    let chunked = fields.is_chunked(bytes)?;
+    let chunked = fields.has(Kind::TransferEncoding) && fields.is_chunked(bytes)?;
     match (chunked, length) {
         (true, Some(_)) => Err(Refusal::TwoLengths),
         (true, None) if version == Version::Http10 => Err(Refusal::TransferEncoding),
@@ -265,7 +265,7 @@ pub(super) fn is_host(text: &[u8]) -> bool {
             }
             (inside, &rest[end + 1..])
         }
-        _ => text.split_at(scan::run(text, 0, HOST)),
+        _ => text.split_at(scan::run(text, HOST)),
     };
     let port_is_good = match port {
         [] => true,

@@ -89,7 +89,7 @@ fn start_line(bytes: &[u8]) -> Result<Option<(StartLine, usize)>, Refusal> {
         Some(_) => return Err(Refusal::StartLine),
         None => return Ok(None),
     }
-    let end = scan::value_end(bytes, CODE + 3);
+    let end = CODE + 3 + scan::value_end(&bytes[CODE + 3..]);
     match (bytes.get(end), bytes.get(end + 1)) {
         (None, _) | (Some(b'\r'), None) => Ok(None),
         (Some(b'\r'), Some(b'\n')) => {
@@ -110,7 +110,7 @@ fn understand(
 ) -> Result<ResponseHead, Refusal> {
     let &StartLine { version, status, status_text } = line;
     let declared_length = fields.content_length(bytes)?;
-    let declared_chunked = fields.is_chunked(bytes)?;
+    let declared_chunked = fields.has(Kind::TransferEncoding) && fields.is_chunked(bytes)?;
     if declared_chunked && declared_length.is_some() {
         return Err(Refusal::TwoLengths);
     }

@@ -48,25 +48,29 @@ pub fn all(bytes: &[u8], class: u8) -> bool {
     !bytes.is_empty() && bytes.iter().all(|&byte| is(byte, class))
 }
 
-/// Index of the first byte at or after `at` that is not of the class; the length if there is none.
-pub fn run(bytes: &[u8], mut at: usize, class: u8) -> usize {
-    while let Some(&byte) = bytes.get(at)
-        && is(byte, class)
-    {
-        at += 1;
+/// How many bytes at the beginning are of the class.
+pub fn run(bytes: &[u8], class: u8) -> usize {
+    bytes.iter().position(|&byte| !is(byte, class)).unwrap_or(bytes.len())
+}
+
+/// The same from `at` on, where mostly it ends at once; says where.
+#[inline(always)]
+fn run_from(bytes: &[u8], at: usize, class: u8) -> usize {
+    match bytes.get(at) {
+        Some(&byte) if is(byte, class) => at + run(&bytes[at..], class),
+        _ => at,
     }
-    at
 }
 
 const ONES: u64 = 0x0101_0101_0101_0101;
 const HIGH: u64 = 0x80 * ONES;
 
-/// Index of the first byte at or after `at` whose high bit `odd` sets, eight bytes at a time. Above
-/// the lowest such bit `odd` may set any: its sums carry into bytes above those that are not ASCII.
-/// The last bytes of a buffer are left to the caller.
+/// Index of the first byte whose high bit `odd` sets, eight bytes at a time. Above the lowest such
+/// bit `odd` may set any: its sums carry into bytes above those that are not ASCII. The last bytes
+/// of a buffer are left to the caller.
 #[inline(always)]
-fn find(bytes: &[u8], at: usize, odd: impl Fn(u64) -> u64) -> usize {
-    let mut rest = bytes.get(at..).unwrap_or_default();
+fn find(bytes: &[u8], odd: impl Fn(u64) -> u64) -> usize {
+    let mut rest = bytes;
     while let Some((word, tail)) = rest.split_first_chunk::<8>() {
         let odd = odd(u64::from_le_bytes(*word)) & HIGH;
         if odd != 0 {
@@ -75,6 +79,14 @@ fn find(bytes: &[u8], at: usize, odd: impl Fn(u64) -> u64) -> usize {
         rest = tail;
     }
     bytes.len() - rest.len()
+}
+
+/// The same where it is likely to be within the first bytes.
+#[inline(always)]
+fn find_near(bytes: &[u8], odd: impl Fn(u64) -> u64 + Copy) -> Option<usize> {
+    const NEAR: usize = 16;
+    let end = find(bytes.first_chunk::<NEAR>()?, odd);
+    (end < NEAR).then_some(end)
 }
 
 /// High bits of the bytes that are below `least`, and of those that are not ASCII.
@@ -95,43 +107,38 @@ fn other(word: u64, byte: u8) -> u64 {
     above(word ^ (ONES * u64::from(byte)), 0)
 }
 
-/// Index of the first byte at or after `at` that a field name cannot have, and whether the name is
-/// letters and hyphens alone, as nearly all are.
-#[inline]
-pub fn name_end(bytes: &[u8], at: usize) -> (usize, bool) {
-    let plain = find(bytes, at, |word| {
+/// How long the field name at the beginning is, and whether it is nothing but letters and hyphens,
+/// as nearly all are.
+#[inline(always)]
+pub fn name_end(bytes: &[u8]) -> (usize, bool) {
+    let odd = |word| {
         let small = word | (0x20 * ONES);
         (below(small, b'a') | above(small, b'z')) & other(word, b'-')
-    });
-    let end = run(bytes, plain, TOKEN);
-    (end, end == plain && plain > at)
+    };
+    let plain = find_near(bytes, odd).unwrap_or_else(|| find(bytes, odd));
+    let end = run_from(bytes, plain, TOKEN);
+    (end, end == plain)
 }
 
-/// Index of the first byte at or after `at` that a field value cannot have. Most values are short:
-/// only of those that are not, whole blocks are looked at.
+/// How long the field value at the beginning is. Most are short: only of those that are not, whole
+/// blocks are looked at.
 #[inline(always)]
-pub fn value_end(bytes: &[u8], at: usize) -> usize {
-    const NEAR: usize = 16;
-    let near = bytes.get(..at + NEAR).unwrap_or(bytes);
-    let plain = find(near, at, unprinted);
-    if plain == at + NEAR {
-        return far_value_end(bytes, plain);
-    }
-    run(bytes, plain, VALUE)
+pub fn value_end(bytes: &[u8]) -> usize {
+    let plain = find_near(bytes, unprinted).unwrap_or_else(|| far_unprinted(bytes));
+    run_from(bytes, plain, VALUE)
 }
 
-fn far_value_end(bytes: &[u8], at: usize) -> usize {
+fn far_unprinted(bytes: &[u8]) -> usize {
     const BLOCK: usize = 16;
     // This loop is one that compilers make vectors of.
-    let mut rest = bytes.get(at..).unwrap_or_default();
+    let mut rest = bytes;
     let odd = |found: bool, &byte: &u8| found | !(0x20..=0x7e).contains(&byte);
     while let Some((block, tail)) = rest.split_first_chunk::<BLOCK>()
         && !block.iter().fold(false, odd)
     {
         rest = tail;
     }
-    let plain = find(bytes, bytes.len() - rest.len(), unprinted);
-    run(bytes, plain, VALUE)
+    bytes.len() - rest.len() + find(rest, unprinted)
 }
 
 /// High bits of the bytes that are not printed ASCII, as nearly all of a value are.
@@ -140,37 +147,58 @@ fn unprinted(word: u64) -> u64 {
     below(word, 0x20) | above(word, 0x7e)
 }
 
-/// Index of the first byte at or after `at` that a request target cannot have.
+/// How long the request target at the beginning is.
 #[inline]
-pub fn target_end(bytes: &[u8], at: usize) -> usize {
-    let plain =
-        find(bytes, at, |word| below(word, 0x21) | above(word, 0x7e) | !other(word, b'#'));
-    run(bytes, plain, TARGET)
+pub fn target_end(bytes: &[u8]) -> usize {
+    let odd = |word| below(word, 0x21) | above(word, 0x7e) | !other(word, b'#');
+    run_from(bytes, find(bytes, odd), TARGET)
 }
 
 /// Whether a name or a word of a value is this one, which is in small letters and hyphens. The
 /// bit that makes letters small makes nothing else a letter, and only CR a hyphen.
 #[inline(always)]
 pub fn same(text: &[u8], known: &[u8]) -> bool {
-    const SMALL: u64 = 0x2020_2020_2020_2020;
     if text.len() != known.len() {
         return false;
     }
-    let words = |it: &[u8]| {
-        let (first, last) = (it.first_chunk::<8>()?, it.last_chunk::<8>()?);
-        Some((u64::from_le_bytes(*first) | SMALL, u64::from_le_bytes(*last) | SMALL))
-    };
-    match (words(text), words(known)) {
-        (Some(left), Some(right)) if known.len() <= 16 => left == right,
+    match known.len() {
+        4..8 => ends::<4>(text) == ends::<4>(known),
+        8..=16 => ends::<8>(text) == ends::<8>(known),
         _ => text.eq_ignore_ascii_case(known),
     }
 }
 
+/// The first so many bytes and the last, in small letters: all of a short text.
+#[inline(always)]
+fn ends<const COUNT: usize>(text: &[u8]) -> Option<[[u8; COUNT]; 2]> {
+    let small = |bytes: &[u8; COUNT]| bytes.map(|byte| byte | 0x20);
+    Some([small(text.first_chunk()?), small(text.last_chunk()?)])
+}
+
 /// Without the spaces and tabs at its ends.
-pub fn trim(mut bytes: &[u8]) -> &[u8] {
+pub fn trim(bytes: &[u8]) -> &[u8] {
+    trim_end(trim_start(bytes))
+}
+
+/// Without the spaces and tabs before it: nearly always one space.
+#[inline(always)]
+pub fn trim_start(bytes: &[u8]) -> &[u8] {
+    match bytes {
+        [b' ', rest @ ..] if rest.first().is_some_and(u8::is_ascii_graphic) => rest,
+        _ => trim_blanks(bytes),
+    }
+}
+
+fn trim_blanks(mut bytes: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] = bytes {
         bytes = rest;
     }
+    bytes
+}
+
+/// Without the spaces and tabs behind it.
+#[inline(always)]
+pub fn trim_end(mut bytes: &[u8]) -> &[u8] {
     while let [rest @ .., b' ' | b'\t'] = bytes {
         bytes = rest;
     }
@@ -184,13 +212,18 @@ pub fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 /// A decimal number of digits alone, up to 2^63 - 1.
 pub fn number(digits: &[u8]) -> Option<u64> {
-    if digits.is_empty() {
+    const SAFE: usize = 18;
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return None;
     }
-    digits.iter().try_fold(0u64, |value, &byte| {
-        let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
-        let value = value.checked_mul(10)?.checked_add(digit)?;
-        (value <= i64::MAX as u64).then_some(value)
+    let add = |value: u64, &digit: &u8| value * 10 + u64::from(digit - b'0');
+    if digits.len() <= SAFE {
+        return Some(digits.iter().fold(0, add));
+    }
+    digits.iter().try_fold(0, |value, digit| {
+        (value <= i64::MAX as u64 / 10)
+            .then(|| add(value, digit))
+            .filter(|&it| it <= i64::MAX as u64)
     })
 }
 
@@ -208,11 +241,9 @@ mod tests {
                         if let Some(place) = bytes.get_mut(at) {
                             *place = byte;
                         }
-                        assert_eq!(value_end(&bytes, 0), run(&bytes, 0, VALUE), "{bytes:?}");
-                        assert_eq!(target_end(&bytes, 0), run(&bytes, 0, TARGET), "{bytes:?}");
-                        assert_eq!(name_end(&bytes, 0).0, run(&bytes, 0, TOKEN), "{bytes:?}");
-                        let from = length / 2;
-                        assert_eq!(value_end(&bytes, from), run(&bytes, from, VALUE));
+                        assert_eq!(value_end(&bytes), run(&bytes, VALUE), "{bytes:?}");
+                        assert_eq!(target_end(&bytes), run(&bytes, TARGET), "{bytes:?}");
+                        assert_eq!(name_end(&bytes).0, run(&bytes, TOKEN), "{bytes:?}");
                     }
                 }
             }
