@@ -110,8 +110,9 @@ pub(super) fn begin(
             return exchange.reply(bad.status(), bad.reason(), http, pair, cx);
         }
     }
+    let step = if exchange.only_waits(pair, cx) { Step::Wait } else { Step::Next };
     http.phase = Phase::Exchange(exchange);
-    Step::Next
+    step
 }
 
 /// The exchange's turn.
@@ -172,6 +173,15 @@ impl Exchange {
     /// Whether all of the request is with the backend.
     pub fn is_asked(&self) -> bool {
         self.is_asked
+    }
+
+    /// Whether nothing is left to do before the backend has an event.
+    fn only_waits(&self, pair: &mut Pair, cx: &Context) -> bool {
+        let connection = pair.connection.and_then(|key| cx.connections.get(key));
+        self.is_asked
+            && pair.stage == Stage::Relaying
+            && pair.client.fault().is_none()
+            && connection.is_some_and(|connection| !connection.stream.can_read())
     }
 
     /// What the request says of where it belongs: the hash of its key, and its cookie.
@@ -288,10 +298,14 @@ impl Exchange {
     }
 
     fn send(&mut self, total: usize, pair: &mut Pair, cx: &mut Context) -> Result<(), Fault> {
-        let (connection, supplies, lists) = cx.for_carrying(pair.connection);
+        let (connection, mut supplies, lists) = cx.for_carrying(pair.connection);
         let Some(connection) = connection else { return Err(Fault::Reset) };
         let (input, flow) = (&supplies.scratch[..total], &mut pair.duplex.request);
         carry::offer(lists, input, flow, &mut connection.stream, supplies.buffers)?;
+        if self.request.is_read() && flow.held() == 0 {
+            self.is_asked = true;
+            flow.end(&mut supplies);
+        }
         let backend = connection.backend;
         cx.backends.moved(backend, pair.duplex.request.moved() - self.moved_before, 0);
         connect::see(self.moved_before, pair, cx);
