@@ -23,6 +23,13 @@ pub struct Lists {
 }
 
 impl Lists {
+    /// These bytes come after the end of the message: mostly none do.
+    pub fn add_surplus(&mut self, bytes: &[u8]) {
+        if !bytes.is_empty() {
+            self.surplus.extend_from_slice(bytes);
+        }
+    }
+
     /// Memory for a message that is to be kept.
     pub fn lend(&mut self) -> Vec<u8> {
         self.spare.pop().unwrap_or_default()

@@ -331,19 +331,44 @@ impl Flow {
         buffers: &mut BufferPool,
     ) -> Result<(), Fault> {
         debug_assert_eq!(self.held(), 0, "what was read before goes first");
-        let count: usize = slices.iter().map(|slice| slice.len()).sum();
         let sent = match slices {
             [] => return Ok(()),
+            [slice] => return self.offer_whole(slice, target, buffers),
             _ if !target.can_write() => Sent::WouldBlock,
-            [slice] => target.send(slice),
             slices => target.send_slices(slices),
         };
+        self.note_sent(sent, slices, buffers)
+    }
+
+    /// The same where the bytes are in one place.
+    pub fn offer_whole(
+        &mut self,
+        bytes: &[u8],
+        target: &mut impl Socket,
+        buffers: &mut BufferPool,
+    ) -> Result<(), Fault> {
+        debug_assert_eq!(self.held(), 0, "what was read before goes first");
+        let sent = if target.can_write() { target.send(bytes) } else { Sent::WouldBlock };
+        if sent == Sent::Bytes(bytes.len()) {
+            self.moved += bytes.len() as u64;
+            return Ok(());
+        }
+        self.note_sent(sent, &[IoSlice::new(bytes)], buffers)
+    }
+
+    /// Count what was taken of these bytes, and keep the rest.
+    fn note_sent(
+        &mut self,
+        sent: Sent,
+        slices: &[IoSlice<'_>],
+        buffers: &mut BufferPool,
+    ) -> Result<(), Fault> {
         let taken = match sent {
             Sent::Bytes(taken) => taken,
             Sent::WouldBlock | Sent::Broken(_) => 0,
         };
         self.moved += taken as u64;
-        if taken < count {
+        if taken < slices.iter().map(|slice| slice.len()).sum() {
             self.hold_back(Held::Buffer(buffers.keep(slices, taken)));
         }
         match sent {
@@ -481,33 +506,9 @@ impl Flow {
             if self.left == ENDLESS && source.is_spent() {
                 target.end_follows();
             }
-            self.send_scratch(count, target, supplies)?;
+            self.offer_whole(&supplies.scratch[..count], target, supplies.buffers)?;
         }
         Ok(received)
-    }
-
-    /// Send the first `count` bytes of the scratch buffer, and keep what the target does not take.
-    fn send_scratch(
-        &mut self,
-        count: usize,
-        target: &mut impl Socket,
-        supplies: &mut Supplies<'_>,
-    ) -> Result<(), Fault> {
-        let bytes = &supplies.scratch[..count];
-        let sent = target.send(bytes);
-        let taken = match sent {
-            Sent::Bytes(taken) => taken,
-            Sent::WouldBlock | Sent::Broken(_) => 0,
-        };
-        self.moved += taken as u64;
-        if taken < count {
-            let buffer = supplies.buffers.keep(&[IoSlice::new(bytes)], taken);
-            self.hold_back(Held::Buffer(buffer));
-        }
-        match sent {
-            Sent::Broken(fault) => Err(fault),
-            Sent::Bytes(_) | Sent::WouldBlock => Ok(()),
-        }
     }
 
     /// Large reads in a row mean a stream: from then on the bytes need not pass through us.

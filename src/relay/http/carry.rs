@@ -75,6 +75,10 @@ impl Body {
         from: usize,
         lists: &mut Lists,
     ) -> Result<(), BadBody> {
+        if self.is_read() {
+            lists.add_surplus(&bytes[from..]);
+            return Ok(());
+        }
         lists.spans.clear();
         let decoded = self.decoder.decode(bytes, from, &mut lists.spans, &mut self.trailers)?;
         self.allowed = self.allowed.checked_sub(decoded.bytes).ok_or(BadBody::TooLarge)?;
@@ -89,7 +93,7 @@ impl Body {
                 lists.outgoing.input(bytes, *span);
             }
         }
-        lists.surplus.extend_from_slice(&bytes[from + decoded.consumed..]);
+        lists.add_surplus(&bytes[from + decoded.consumed..]);
         Ok(())
     }
 
@@ -197,7 +201,7 @@ pub(super) fn offer(
 ) -> Result<(), Fault> {
     match lists.outgoing.whole() {
         Some([]) => Ok(()),
-        Some(bytes) => flow.offer(&[IoSlice::new(bytes)], target, buffers),
+        Some(bytes) => flow.offer_whole(bytes, target, buffers),
         None => offer_pieces(lists, input, flow, target, buffers),
     }
 }

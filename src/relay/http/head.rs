@@ -16,7 +16,9 @@ pub(super) fn read(http: &mut Http, pair: &mut Pair, cx: &mut Context) -> Step {
         return step;
     }
     let had = http.input.len();
-    cx.scratch[..had].copy_from_slice(&http.input);
+    if had > 0 {
+        cx.scratch[..had].copy_from_slice(&http.input);
+    }
     let room = cx.scratch.len() - HTTP_FRAMING_ROOM;
     let mut total = had;
     if !std::mem::take(&mut http.fresh) {

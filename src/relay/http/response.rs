@@ -125,7 +125,9 @@ impl Answer {
             return Some(Answered::Rest);
         }
         let had = self.input.len();
-        way.supplies.scratch[..had].copy_from_slice(&self.input);
+        if had > 0 {
+            way.supplies.scratch[..had].copy_from_slice(&self.input);
+        }
         let mut total = had;
         if !std::mem::take(&mut self.fresh) {
             if !way.source.can_read() {
