@@ -107,6 +107,8 @@ impl Outgoing {
         }
     }
 
+    // Apart, so that the short ones, which are most, need no room for what it works with.
+    #[inline(never)]
     fn long_input(&mut self, span: Span) {
         let made = Span::new(self.made_from, self.made.len());
         if !made.is_empty() {

@@ -85,13 +85,7 @@ pub fn request(
     to: &Forward<'_>,
     out: &mut Outgoing,
 ) {
-    out.input(input, head.method_name);
-    out.text(b" ");
-    if head.form == Form::Absolute && !head.path.of(input).starts_with(b"/") {
-        let server = head.method == Method::Options && head.path.is_empty();
-        out.text(if server { b"*" } else { b"/" });
-    }
-    out.input(input, head.path);
+    method_and_path(head, input, out);
     out.text(b" HTTP/1.1\r\nHost: ");
     host(head, input, to, out);
     out.text(b"\r\n");
@@ -109,6 +103,20 @@ pub fn request(
         out.text(b"Expect: 100-continue\r\n");
     }
     out.text(b"\r\n");
+}
+
+fn method_and_path(head: &RequestHead, input: &[u8], out: &mut Outgoing) {
+    if head.form != Form::Absolute {
+        // With the one space that is between them.
+        return out.input(input, Span { end: head.path.end, ..head.method_name });
+    }
+    out.input(input, head.method_name);
+    out.text(b" ");
+    if !head.path.of(input).starts_with(b"/") {
+        let server = head.method == Method::Options && head.path.is_empty();
+        out.text(if server { b"*" } else { b"/" });
+    }
+    out.input(input, head.path);
 }
 
 fn host(head: &RequestHead, input: &[u8], to: &Forward<'_>, out: &mut Outgoing) {
