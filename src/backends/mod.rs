@@ -239,7 +239,7 @@ impl Backends {
         backend.total += 1;
         backend.rate.count(now);
         backend.connections += 1;
-        self.refresh(id.0 as usize);
+        self.recount(id.0 as usize);
     }
 
     /// A connection to it was closed, or given up.
@@ -247,7 +247,7 @@ impl Backends {
         let backend = &mut self.list[id.0 as usize];
         debug_assert!(backend.connections > 0, "closed more than were opened");
         backend.connections = backend.connections.saturating_sub(1);
-        self.refresh(id.0 as usize);
+        self.recount(id.0 as usize);
     }
 
     /// Keep an idle connection to it; beyond `limit`, the oldest is handed back to be closed.
@@ -506,6 +506,19 @@ impl Backends {
     fn refresh_pool(&mut self, pool: PoolId) {
         let members: Vec<BackendId> = self.pool(pool).members().collect();
         members.into_iter().for_each(|id| self.refresh(id.0 as usize));
+    }
+
+    /// Tell the pools how many connections a backend has. Who may be picked depends on that only
+    /// where they are limited.
+    fn recount(&mut self, index: usize) {
+        let backend = &self.list[index];
+        if backend.max_connections.is_some() {
+            return self.refresh(index);
+        }
+        for place in &backend.places {
+            let pool = &mut self.pools[usize::from(place.pool.0)];
+            pool.recount(place.index, backend.connections);
+        }
     }
 
     /// Bring what the pools know of a backend up to date.

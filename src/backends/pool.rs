@@ -113,6 +113,19 @@ impl Pool {
         self.balance.observe(&self.candidates, index as usize, seen, now);
     }
 
+    /// A backend has so many connections now, and nothing else changed.
+    pub(super) fn recount(&mut self, index: u32, connections: u32) {
+        let index = index as usize;
+        self.count(index, connections);
+        self.balance.changed(&self.candidates, index);
+    }
+
+    fn count(&mut self, index: usize, connections: u32) {
+        let candidate = self.candidates.candidate_mut(index);
+        self.busy = self.busy + u64::from(connections) - u64::from(candidate.connections);
+        candidate.connections = connections;
+    }
+
     /// Bring the copy of a backend up to date, and with it the backups if the last of the others
     /// became unavailable or the first available.
     pub(super) fn update(&mut self, index: u32, backend: &Backend, available: bool) {
@@ -123,11 +136,8 @@ impl Pool {
             self.primaries = if available { self.primaries + 1 } else { self.primaries - 1 };
         }
         seat.available = available;
-        let candidate = self.candidates.candidate_mut(index);
-        self.busy =
-            self.busy + u64::from(backend.connections) - u64::from(candidate.connections);
-        candidate.connections = backend.connections;
-        candidate.effective_weight = backend.effective_weight;
+        self.count(index, backend.connections);
+        self.candidates.candidate_mut(index).effective_weight = backend.effective_weight;
         self.update_eligible(index);
         if had_primaries != (self.primaries > 0) {
             for index in 0..self.seats.len() {
