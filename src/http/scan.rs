@@ -81,12 +81,21 @@ fn find(bytes: &[u8], odd: impl Fn(u64) -> u64) -> usize {
     bytes.len() - rest.len()
 }
 
-/// The same where it is likely to be within the first bytes.
+/// The same where it mostly is within the first bytes; `far` looks further.
 #[inline(always)]
-fn find_near(bytes: &[u8], odd: impl Fn(u64) -> u64 + Copy) -> Option<usize> {
+fn find_near(
+    bytes: &[u8],
+    odd: impl Fn(u64) -> u64,
+    far: impl FnOnce(&[u8]) -> usize,
+) -> usize {
     const NEAR: usize = 16;
-    let end = find(bytes.first_chunk::<NEAR>()?, odd);
-    (end < NEAR).then_some(end)
+    match bytes.split_first_chunk::<NEAR>() {
+        None => find(bytes, odd),
+        Some((near, rest)) => match find(near, odd) {
+            NEAR => NEAR + far(rest),
+            end => end,
+        },
+    }
 }
 
 /// High bits of the bytes that are below `least`, and of those that are not ASCII.
@@ -115,7 +124,7 @@ pub fn name_end(bytes: &[u8]) -> (usize, bool) {
         let small = word | (0x20 * ONES);
         (below(small, b'a') | above(small, b'z')) & other(word, b'-')
     };
-    let plain = find_near(bytes, odd).unwrap_or_else(|| find(bytes, odd));
+    let plain = find_near(bytes, odd, |rest| find(rest, odd));
     let end = run_from(bytes, plain, TOKEN);
     (end, end == plain)
 }
@@ -124,7 +133,7 @@ pub fn name_end(bytes: &[u8]) -> (usize, bool) {
 /// blocks are looked at.
 #[inline(always)]
 pub fn value_end(bytes: &[u8]) -> usize {
-    let plain = find_near(bytes, unprinted).unwrap_or_else(|| far_unprinted(bytes));
+    let plain = find_near(bytes, unprinted, far_unprinted);
     run_from(bytes, plain, VALUE)
 }
 
@@ -212,18 +221,14 @@ pub fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 /// A decimal number of digits alone, up to 2^63 - 1.
 pub fn number(digits: &[u8]) -> Option<u64> {
-    const SAFE: usize = 18;
-    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+    const MOST: u64 = i64::MAX as u64;
+    if digits.is_empty() {
         return None;
     }
-    let add = |value: u64, &digit: &u8| value * 10 + u64::from(digit - b'0');
-    if digits.len() <= SAFE {
-        return Some(digits.iter().fold(0, add));
-    }
-    digits.iter().try_fold(0, |value, digit| {
-        (value <= i64::MAX as u64 / 10)
-            .then(|| add(value, digit))
-            .filter(|&it| it <= i64::MAX as u64)
+    digits.iter().try_fold(0u64, |value, byte| {
+        let digit = u64::from(byte.wrapping_sub(b'0'));
+        let longer = (digit < 10 && value <= MOST / 10).then(|| value * 10 + digit)?;
+        (longer <= MOST).then_some(longer)
     })
 }
 
