@@ -254,6 +254,7 @@ impl Wire {
         sent
     }
 
+    #[cold]
     fn note_fault(&mut self, fault: Fault) {
         self.readiness.can_read = false;
         self.readiness.can_write = false;

@@ -154,6 +154,7 @@ fn take_turn(
 }
 
 /// Who broke off must not leave the other side with what looks complete.
+#[cold]
 fn note_break(reason: Reason, pair: &mut Pair) {
     match reason {
         Reason::ClientBroke(fault) => pair.duplex.client_broke(fault),

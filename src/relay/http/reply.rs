@@ -12,6 +12,7 @@ use super::super::parting::{Parted, Parting};
 use super::{Http, Phase, Step, client_broke};
 
 /// Answer what could not be understood, for the last time.
+#[cold]
 pub(super) fn refuse(
     status: u16,
     why: &str,

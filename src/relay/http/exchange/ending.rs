@@ -6,6 +6,9 @@
 //!   no backend, or too late ---------> our own answer: 502, 503, 504, 408
 //!   101 -----------------------------> a tunnel
 //! ```
+//!
+//! All but the first are rare and marked `#[cold]`: they are compiled apart from the walk that ends
+//! well, which needs its registers for itself.
 
 use std::io::IoSlice;
 
@@ -26,6 +29,7 @@ use super::super::{Http, Phase, Step, reply};
 use super::Exchange;
 
 /// Nothing moved for too long.
+#[cold]
 pub(in crate::relay::http) fn too_late(
     exchange: Box<Exchange>,
     http: &mut Http,
@@ -62,6 +66,7 @@ pub(super) fn blame(who: Who, pair: &mut Pair) {
 }
 
 /// The backend went down, and its connections are to be closed.
+#[cold]
 pub(in crate::relay::http) fn on_backend_down(
     exchange: Box<Exchange>,
     http: &mut Http,
@@ -113,6 +118,7 @@ impl Exchange {
 
     /// No whole answer comes, which is bad. After a head that said 5xx it was so already, and one
     /// answer is bad only once.
+    #[cold]
     pub(super) fn condemn(&self, backend: BackendId, failure: Failure, cx: &mut Context) {
         cx.backends.unanswered(backend, failure);
         if !matches!(self.answer.head(), Some((500.., _))) {
@@ -122,6 +128,7 @@ impl Exchange {
     }
 
     /// No byte of an answer came. Ask again where that harms nobody.
+    #[cold]
     pub(super) fn recover(
         mut self: Box<Self>,
         fault: Fault,
@@ -177,6 +184,7 @@ impl Exchange {
     }
 
     /// No backend can be had.
+    #[cold]
     pub(super) fn fail(
         &self,
         reason: Reason,
@@ -198,6 +206,7 @@ impl Exchange {
     }
 
     /// Answer the client ourselves. Nothing of an answer was sent before.
+    #[cold]
     pub(super) fn reply(
         &self,
         status: u16,
@@ -234,6 +243,7 @@ impl Exchange {
     }
 
     /// 101: from now on bytes are relayed as they are.
+    #[cold]
     pub(super) fn switch(&self, http: &mut Http, pair: &mut Pair, cx: &mut Context) -> Step {
         let (connection, mut supplies) = cx.connection_and_supplies(pair.connection);
         let Some(connection) = connection else {
