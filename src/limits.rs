@@ -518,7 +518,7 @@ pub const HTTP_RETRY_AFTER_SECONDS: u32 = 2;
 
 /// Most of an answer that is read while its head is looked for: a small answer is read whole, and
 /// of a large one enough is left behind to be spliced rather than copied.
-pub const HTTP_ANSWER_READ_BYTES: usize = 32 * 1024;
+pub const HTTP_ANSWER_READ_BYTES: usize = 16 * 1024;
 
 /// Room kept free in the scratch buffer when a message is read, for what we add to it: a host is
 /// said twice, a space is put between cookies, and neither makes a head more than twice as long.

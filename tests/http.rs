@@ -4,11 +4,14 @@
 mod common;
 
 use std::io::Read;
+use std::sync::{Mutex, mpsc};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use pointsman::limits::HTTP_ANSWER_READ_BYTES;
 
 use common::http::{Message, Origin, Wire, before, get, ok, post};
-use common::{noise, until, write_on_thread};
+use common::{DEADLINE, noise, until, write_on_thread};
 
 const LARGE: usize = 20_000_000;
 /// More than the kernel's buffers take on the way.
@@ -425,4 +428,33 @@ fn a_slow_reader_holds_back_the_backend() {
         }
     }
     balancer.stop();
+}
+
+/// What comes with a head may wait for the rest in our socket, but not for a rest that stalls: the
+/// kernel would let it go after 0.2 s, and these are too many for that.
+#[test]
+fn an_answer_that_stalls_after_a_full_read_is_not_kept_back() {
+    const LENGTH: usize = 100_000;
+    let (passed, on) = mpsc::channel();
+    let on = Mutex::new(on);
+    let origin = Origin::start(move |_, wire| {
+        let mut answer = ok(vec![b'x'; LENGTH]);
+        let rest = answer.split_off(HTTP_ANSWER_READ_BYTES);
+        wire.say(answer);
+        let waited = on.lock().expect("no panic before").recv_timeout(DEADLINE);
+        waited.expect("the client has it");
+        wire.try_say(rest)
+    });
+    let balancer = before(&[&origin], &[]);
+    let mut client = Wire::to(&balancer);
+    let begun = Instant::now();
+    for _ in 0..10 * DEADLINE.as_secs() {
+        client.say(get("/"));
+        let head = client.head().expect("an answer").head;
+        let first = HTTP_ANSWER_READ_BYTES - (ok(vec![b'x'; LENGTH]).len() - LENGTH);
+        client.exactly(first).expect("what came with the head");
+        passed.send(()).expect("the backend waits");
+        client.exactly(LENGTH - first).expect("the rest");
+        assert!(begun.elapsed() < DEADLINE, "it waits for what stalls: {head}");
+    }
 }

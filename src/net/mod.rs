@@ -134,6 +134,11 @@ pub trait Socket {
     /// What is sent from now on is followed by the end at once, or by the close: bytes may wait
     /// for it and leave in the same packet.
     fn end_follows(&mut self);
+    /// What is sent next is followed by more in this turn, most likely: bytes may wait for it and
+    /// leave in the same packet. If it does not come, [`Socket::send_now`] is to be called.
+    fn more_follows(&mut self) {}
+    /// What waits for more leaves now.
+    fn send_now(&mut self) {}
     /// Tell the peer that nothing more will be sent; reading goes on.
     fn finish_sending(&mut self);
 }

@@ -223,6 +223,16 @@ impl Socket for Stream {
         }
     }
 
+    fn more_follows(&mut self) {
+        if self.tls.is_none() {
+            self.wire.more_follows();
+        }
+    }
+
+    fn send_now(&mut self) {
+        self.wire.send_now();
+    }
+
     fn finish_sending(&mut self) {
         match &mut self.tls {
             None => self.wire.finish_sending(),

@@ -45,8 +45,20 @@ pub struct Wire {
     /// A short read came after the news of the peer's FIN: all is read, and the end is known
     /// without asking for it.
     read_to_the_end: bool,
-    /// The last bytes are being sent, and the end follows them.
-    end_follows: bool,
+    follows: Follows,
+}
+
+/// What follows on the bytes that are sent next, so that they may wait for it in the socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Follows {
+    /// Nothing that is known.
+    Nothing,
+    /// More, in this turn.
+    More,
+    /// More, and some bytes wait for it already.
+    MoreAwaited,
+    /// The end.
+    End,
 }
 
 /// What became of a connect.
@@ -94,7 +106,7 @@ impl Wire {
             nodelay,
             fault: None,
             read_to_the_end: false,
-            end_follows: false,
+            follows: Follows::Nothing,
         }
     }
 
@@ -216,9 +228,13 @@ impl Wire {
         }
     }
 
-    /// Bytes that the FIN follows wait for it in the socket, and both leave in one packet.
+    /// Bytes that more or the FIN follows wait for it in the socket, and leave in one packet with
+    /// it.
     fn flags(&self) -> i32 {
-        if self.end_follows { MORE } else { 0 }
+        match self.follows {
+            Follows::Nothing | Follows::MoreAwaited => 0,
+            Follows::More | Follows::End => MORE,
+        }
     }
 
     /// Sort what a read came to and keep the readiness right.
@@ -240,6 +256,11 @@ impl Wire {
     }
 
     fn note_sent(&mut self, sent: Sent, wanted: usize) -> Sent {
+        self.follows = match self.follows {
+            Follows::More => Follows::MoreAwaited,
+            Follows::MoreAwaited => Follows::Nothing,
+            follows => follows,
+        };
         match sent {
             // A short write has filled the socket: as good as WouldBlock, and a call less.
             Sent::Bytes(count) if count < wanted => self.want_write(),
@@ -373,7 +394,22 @@ impl Socket for Wire {
     }
 
     fn end_follows(&mut self) {
-        self.end_follows = true;
+        self.follows = Follows::End;
+    }
+
+    fn more_follows(&mut self) {
+        if self.follows == Follows::Nothing {
+            self.follows = Follows::More;
+        }
+    }
+
+    fn send_now(&mut self) {
+        if self.follows == Follows::MoreAwaited {
+            self.follows = Follows::Nothing;
+            // Setting it sends what waits, whether or not it was set before. Failing, it leaves
+            // when the kernel's patience is over, after 0.2 s.
+            let _ = self.socket.set_nodelay(true);
+        }
     }
 
     fn finish_sending(&mut self) {

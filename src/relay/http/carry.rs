@@ -63,6 +63,11 @@ impl Body {
         Body { allowed: allowed.unwrap_or(u64::MAX), ..self }
     }
 
+    /// Whether it goes out as it comes in, so that the pump may have it.
+    pub fn is_plain(&self) -> bool {
+        self.plain
+    }
+
     /// Whether all of it was read.
     pub fn is_read(&self) -> bool {
         self.decoder.is_finished()

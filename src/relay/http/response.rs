@@ -103,7 +103,10 @@ impl Answer {
         let carried = coming.body.carry(way);
         coming.keeps_backend &= way.lists.surplus.is_empty();
         match carried {
-            Carried::Rest => Answered::Rest,
+            Carried::Rest => {
+                way.target.send_now();
+                Answered::Rest
+            }
             Carried::Again => Answered::Again,
             Carried::Whole => Answered::Complete,
             Carried::SourceBroke(fault) => Answered::Torn(fault),
@@ -219,6 +222,9 @@ impl Answer {
         body.announce(way.flow);
         if body.is_read() && !leaves.keep_alive && !switched {
             way.target.end_follows();
+        } else if way.source.can_read() && body.is_plain() {
+            // The read was full: the rest is here, and goes through in this turn.
+            way.target.more_follows();
         }
         self.coming = Some(Coming {
             body,
