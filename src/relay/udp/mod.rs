@@ -14,23 +14,19 @@
 //! Each is counted.
 
 mod ending;
+mod opening;
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
-use log::{Level, debug, log_enabled, warn};
-
-use crate::backends::{BackendId, PoolId};
-use crate::balance::Ask;
+use crate::backends::BackendId;
 use crate::config::Udp as Rules;
 use crate::context::Context;
 use crate::event::{Generation, Key, Owner};
 use crate::flow::{Client, Flow, Place, Policy, Shunned, Table};
 use crate::limits::{
-    DATAGRAM_BYTES_PER_TURN, DRAIN_LOOKS, EXHAUSTION_WARNINGS, FLOWS_ENDED_PER_TURN,
-    FLOWS_SHUNNED_MAX, HEARD_AT_FIRST, HEARD_UNTIL_BUSY, MESSAGES_PER_CALL, REROUTES_PER_TURN,
-    SLOTS,
+    DATAGRAM_BYTES_PER_TURN, DRAIN_LOOKS, FLOWS_ENDED_PER_TURN, FLOWS_SHUNNED_MAX,
+    HEARD_AT_FIRST, HEARD_UNTIL_BUSY, MESSAGES_PER_CALL, REROUTES_PER_TURN, SLOTS,
 };
 use crate::net::{
     Batch, Brought, DatagramListener, DatagramSocket, Fault, Letter, Parcel, Piece, Post,
@@ -334,76 +330,6 @@ impl Udp {
         }
     }
 
-    /// Open a flow: pick a backend, and make a socket towards it. Says whether it is there.
-    fn open(&mut self, client: Client, cx: &mut Context) -> bool {
-        let mut tried: Vec<BackendId> =
-            self.shunned.take(&client, cx.now).into_iter().collect();
-        let shunned = tried.len();
-        while tried.len() <= shunned + cx.settings.retries as usize {
-            let Some(backend) = pick(&client, &tried, cx) else { return false };
-            match DatagramSocket::connect(cx.backends[backend].address) {
-                Ok(socket) => return self.add(client, socket, backend, cx),
-                Err(Fault::Exhausted) => {
-                    self.note_exhaustion("socket", cx);
-                    // Its socket is free at the end of the turn, for whoever asks again.
-                    if let Some(flow) = self.flows.give_way(cx.now) {
-                        self.give_way(flow, cx);
-                    }
-                    return false;
-                }
-                Err(fault) => {
-                    cx.backends.datagram_failed(backend, fault, cx.now);
-                    tried.push(backend);
-                }
-            }
-        }
-        false
-    }
-
-    fn add(
-        &mut self,
-        client: Client,
-        socket: DatagramSocket,
-        backend: BackendId,
-        cx: &mut Context,
-    ) -> bool {
-        cx.backends.opened(backend, cx.now);
-        cx.stats.udp.open += 1;
-        cx.stats.udp.opened += 1;
-        if let Some(door) = self.doors.get(usize::from(client.door)) {
-            cx.stats.fronts[door.front].open += 1;
-        }
-        let wanted = HEARD_AT_FIRST as u8;
-        let (queued, waiting, bytes_sent, bytes_received) = (false, None, 0, 0);
-        let line =
-            Line { socket, backend, queued, wanted, waiting, bytes_sent, bytes_received };
-        let (key, gave_way) = self.flows.open(client, line, cx.now);
-        if let Some(flow) = gave_way {
-            self.give_way(flow, cx);
-        }
-        let Some(flow) = self.flows.get_mut(key) else { return false };
-        if flow.line.socket.register(&cx.registry, Owner::Flow(key)).is_err() {
-            self.note_exhaustion("room in the poll", cx);
-            self.close(key, End::Exhausted, cx);
-            return false;
-        }
-        true
-    }
-
-    /// What it was given in this very turn still goes out.
-    fn give_way(&mut self, mut flow: Flow<Line>, cx: &mut Context) {
-        self.send_waiting(&mut flow.line, cx);
-        self.end(flow, End::GaveWay, cx);
-    }
-
-    fn note_exhaustion(&mut self, what: &str, cx: &mut Context) {
-        cx.stats.exhausted += 1;
-        if self.warnings.lets_through(cx.now, EXHAUSTION_WARNINGS) {
-            let open = self.flows.len();
-            warn!("no {what} for a new flow with {open} open: datagrams are dropped");
-        }
-    }
-
     /// Send to the backends what was sorted.
     fn deliver(&mut self, cx: &mut Context) {
         let mut at = 0;
@@ -538,26 +464,6 @@ impl Udp {
             self.end(flow, end, cx);
         }
     }
-}
-
-/// The backend for a new flow. One that has just refused this client is better than none.
-fn pick(client: &Client, tried: &[BackendId], cx: &mut Context) -> Option<BackendId> {
-    // Routes are for names, and datagrams say none.
-    let pool = PoolId::default();
-    let address: IpAddr = client.address.ip().to_canonical();
-    let ask = Ask { client: address, key: None, now: cx.now };
-    let picked = cx.backends.pick(pool, &ask, tried);
-    let picked = if tried.len() == 1 {
-        picked.or_else(|_| cx.backends.pick(pool, &ask, &[]))
-    } else {
-        picked
-    };
-    let backend = picked.ok()?;
-    if log_enabled!(Level::Debug) {
-        let who = SocketAddr::new(address, client.address.port());
-        debug!("flow of {who}: {}", cx.backends.why(pool, backend, tried, cx.now));
-    }
-    Some(backend)
 }
 
 /// What waits, as letters.

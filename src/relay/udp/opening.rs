@@ -1,0 +1,109 @@
+//! The beginning of a flow: a backend is picked, and a socket connected to it. Perhaps another flow
+//! gives way.
+
+use std::net::{IpAddr, SocketAddr};
+
+use log::{Level, debug, log_enabled, warn};
+
+use crate::backends::{BackendId, PoolId};
+use crate::balance::Ask;
+use crate::context::Context;
+use crate::event::Owner;
+use crate::flow::{Client, Flow};
+use crate::limits::{EXHAUSTION_WARNINGS, HEARD_AT_FIRST};
+use crate::net::{DatagramSocket, Fault};
+
+use super::ending::End;
+use super::{Line, Udp};
+
+impl Udp {
+    /// Open a flow: pick a backend, and make a socket towards it. Says whether it is there.
+    pub(super) fn open(&mut self, client: Client, cx: &mut Context) -> bool {
+        let mut tried: Vec<BackendId> =
+            self.shunned.take(&client, cx.now).into_iter().collect();
+        let shunned = tried.len();
+        while tried.len() <= shunned + cx.settings.retries as usize {
+            let Some(backend) = pick(&client, &tried, cx) else { return false };
+            match DatagramSocket::connect(cx.backends[backend].address) {
+                Ok(socket) => return self.add(client, socket, backend, cx),
+                Err(Fault::Exhausted) => {
+                    self.note_exhaustion("socket", cx);
+                    // Its socket is free at the end of the turn, for whoever asks again.
+                    if let Some(flow) = self.flows.give_way(cx.now) {
+                        self.give_way(flow, cx);
+                    }
+                    return false;
+                }
+                Err(fault) => {
+                    cx.backends.datagram_failed(backend, fault, cx.now);
+                    tried.push(backend);
+                }
+            }
+        }
+        false
+    }
+
+    fn add(
+        &mut self,
+        client: Client,
+        socket: DatagramSocket,
+        backend: BackendId,
+        cx: &mut Context,
+    ) -> bool {
+        cx.backends.opened(backend, cx.now);
+        cx.stats.udp.open += 1;
+        cx.stats.udp.opened += 1;
+        if let Some(door) = self.doors.get(usize::from(client.door)) {
+            cx.stats.fronts[door.front].open += 1;
+        }
+        let wanted = HEARD_AT_FIRST as u8;
+        let (queued, waiting, bytes_sent, bytes_received) = (false, None, 0, 0);
+        let line =
+            Line { socket, backend, queued, wanted, waiting, bytes_sent, bytes_received };
+        let (key, gave_way) = self.flows.open(client, line, cx.now);
+        if let Some(flow) = gave_way {
+            self.give_way(flow, cx);
+        }
+        let Some(flow) = self.flows.get_mut(key) else { return false };
+        if flow.line.socket.register(&cx.registry, Owner::Flow(key)).is_err() {
+            self.note_exhaustion("room in the poll", cx);
+            self.close(key, End::Exhausted, cx);
+            return false;
+        }
+        true
+    }
+
+    /// What it was given in this very turn still goes out.
+    fn give_way(&mut self, mut flow: Flow<Line>, cx: &mut Context) {
+        self.send_waiting(&mut flow.line, cx);
+        self.end(flow, End::GaveWay, cx);
+    }
+
+    fn note_exhaustion(&mut self, what: &str, cx: &mut Context) {
+        cx.stats.exhausted += 1;
+        if self.warnings.lets_through(cx.now, EXHAUSTION_WARNINGS) {
+            let open = self.flows.len();
+            warn!("no {what} for a new flow with {open} open: datagrams are dropped");
+        }
+    }
+}
+
+/// The backend for a new flow. One that has just refused this client is better than none.
+fn pick(client: &Client, tried: &[BackendId], cx: &mut Context) -> Option<BackendId> {
+    // Routes are for names, and datagrams say none.
+    let pool = PoolId::default();
+    let address: IpAddr = client.address.ip().to_canonical();
+    let ask = Ask { client: address, key: None, now: cx.now };
+    let picked = cx.backends.pick(pool, &ask, tried);
+    let picked = if tried.len() == 1 {
+        picked.or_else(|_| cx.backends.pick(pool, &ask, &[]))
+    } else {
+        picked
+    };
+    let backend = picked.ok()?;
+    if log_enabled!(Level::Debug) {
+        let who = SocketAddr::new(address, client.address.port());
+        debug!("flow of {who}: {}", cx.backends.why(pool, backend, tried, cx.now));
+    }
+    Some(backend)
+}
