@@ -8,11 +8,11 @@ mod common;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
-use std::process::Command;
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use common::measure::{is_release, private_dirty, raise_descriptor_limit, skip};
+use common::trace::{Trace, while_stopped};
 use common::udp::{UdpBackend, ask, client, udp_args};
 use common::{Balancer, DEADLINE, until};
 use rustix::process::Signal;
@@ -52,27 +52,14 @@ fn a_datagram_costs_at_most_0_3_calls() {
 
 /// So many rounds of datagrams that wait in queues: all calls made. `None`: there is no strace.
 fn saturate(bytes: usize, rounds: usize) -> Option<Calls> {
-    if let Err(error) = Command::new("strace").arg("-V").output() {
-        skip(&format!("no system calls are counted without strace: {error}"));
-        return None;
-    }
-    let directory = std::env::temp_dir();
-    let file = directory.join(format!("pointsman-udp-calls-{}.txt", std::process::id()));
-    let mut strace = Command::new("strace");
-    // -D: strace is the child, and who gets our signals is pointsman.
-    strace.args(["-D", "-f", "-q", "-o"]).arg(&file).arg(env!("CARGO_BIN_EXE_pointsman"));
-    let backend = UdpSocket::bind("127.0.0.1:0").expect("a free port");
-    let room = socket2::SockRef::from(&backend).set_recv_buffer_size(4 << 20);
-    room.expect("an option");
-    backend.set_read_timeout(Some(DEADLINE)).expect("not zero");
-    let address = backend.local_addr().expect("bound").to_string();
+    let (backend, address) = roomy_backend();
     let args = ["-l", "udp://127.0.0.1:0", "-b", &address, "--log-level", "warn"];
-    let balancer = Balancer::start_command(strace, &args);
+    let (balancer, trace) = Trace::start(&args)?;
     let clients: Vec<UdpSocket> = (0..FLOWS).map(|_| client(balancer.address())).collect();
     let text = vec![b'x'; bytes];
     let mut buffer = vec![0; 65_535];
     for _ in 0..rounds {
-        stopped(&balancer, || {
+        while_stopped(&balancer, || {
             for client in &clients {
                 (0..EACH).for_each(|_| assert!(client.send(&text).is_ok()));
             }
@@ -83,7 +70,7 @@ fn saturate(bytes: usize, rounds: usize) -> Option<Calls> {
             assert_eq!(count, bytes);
             all.push(from);
         }
-        stopped(&balancer, || {
+        while_stopped(&balancer, || {
             all.iter().for_each(|from| assert!(backend.send_to(&text, from).is_ok()));
         });
         for client in &clients {
@@ -92,34 +79,19 @@ fn saturate(bytes: usize, rounds: usize) -> Option<Calls> {
         }
     }
     balancer.stop();
-    let mut log = String::new();
-    until("strace has written all of it", || {
-        log = std::fs::read_to_string(&file).unwrap_or_default();
-        log.contains("+++ exited with")
-    });
-    let _ = std::fs::remove_file(&file);
     let mut calls = Calls::new();
-    for line in log.lines() {
-        let line = line.trim_start_matches(|c: char| c.is_ascii_digit()).trim_start();
-        let Some((name, _)) = line.split_once('(') else { continue };
-        if name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
-            *calls.entry(name.to_string()).or_default() += 1.0;
-        }
-    }
+    trace.calls().into_iter().for_each(|call| *calls.entry(call.name).or_default() += 1.0);
     Some(calls)
 }
 
-/// While the process stands still.
-fn stopped(balancer: &Balancer, work: impl FnOnce()) {
-    balancer.signal(Signal::STOP);
-    let stat = format!("/proc/{}/stat", balancer.pid());
-    until("it is stopped", || {
-        let stat = std::fs::read_to_string(&stat).expect("it runs");
-        let state = stat.rsplit_once(") ").map(|(_, rest)| &rest[..1]);
-        matches!(state, Some("T" | "t"))
-    });
-    work();
-    balancer.signal(Signal::CONT);
+/// A backend in the test's hands whose queue holds all that is sent at once, and its address.
+fn roomy_backend() -> (UdpSocket, String) {
+    let backend = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+    let room = socket2::SockRef::from(&backend).set_recv_buffer_size(4 << 20);
+    room.expect("an option");
+    backend.set_read_timeout(Some(DEADLINE)).expect("not zero");
+    let address = backend.local_addr().expect("bound").to_string();
+    (backend, address)
 }
 
 /// Clients with addresses of their own, so that a port is no limit.

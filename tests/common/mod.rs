@@ -10,6 +10,7 @@ pub mod hello;
 pub mod http;
 pub mod measure;
 pub mod servers;
+pub mod trace;
 pub mod udp;
 
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
