@@ -164,6 +164,19 @@ pub const SLOT_BYTES: usize = 64 * 1024 + 320;
 /// none.
 pub const SLOTS: usize = 512;
 
+/// Work that a turn does at one listener for datagrams. A message of a known flow is one, so that
+/// those alone may fill all slots.
+pub const DATAGRAM_WORK_PER_TURN: usize = SLOTS;
+
+/// Work that a new flow is beside its first message. Its socket is made, connected, registered,
+/// sent on and closed again by a call for each, where a known flow's message has a fraction of one.
+/// So a turn opens about as many flows as one call receives messages, and fewer than twice as many.
+pub const FLOW_OPENING_WORK: usize = 16;
+
+/// Turns' worth of datagrams that are taken in at once when we begin to stop: as many new clients
+/// as there are slots. Whoever came before the signal gets in.
+pub const LAST_TAKES: usize = SLOTS / MESSAGES_PER_CALL;
+
 /// Messages received or sent by one system call.
 pub const MESSAGES_PER_CALL: usize = 32;
 

@@ -1,5 +1,5 @@
-//! What UDP costs, as numbers that must not get worse: system calls a datagram, memory of a flow,
-//! and what a great many flows leave behind.
+//! What UDP costs, as numbers that must not get worse: system calls a datagram, flows opened in a
+//! turn, memory of a flow, and what a great many flows leave behind.
 //!
 //! Calls are counted by `strace` with the process stopped while its queues are filled: so it is
 //! saturated, on any machine, and the count is the same each time.
@@ -12,9 +12,11 @@ use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use common::measure::{is_release, private_dirty, raise_descriptor_limit, skip};
-use common::trace::{Trace, while_stopped};
+use common::trace::{Trace, most_and_all, while_stopped};
 use common::udp::{UdpBackend, ask, client, udp_args};
 use common::{Balancer, DEADLINE, until};
+use nix::sys::socket::{setsockopt, sockopt::UdpGsoSegment};
+use pointsman::limits::MESSAGES_PER_CALL;
 use rustix::process::Signal;
 
 static ALONE: Mutex<()> = Mutex::new(());
@@ -92,6 +94,49 @@ fn roomy_backend() -> (UdpSocket, String) {
     backend.set_read_timeout(Some(DEADLINE)).expect("not zero");
     let address = backend.local_addr().expect("bound").to_string();
     (backend, address)
+}
+
+/// Datagrams that wait in the listener's queue, each of which begins a flow, and their senders.
+type Crowd = fn(SocketAddr) -> Vec<UdpSocket>;
+
+/// A flow costs some calls to open. Whoever waits for the turn's end waits for few of them.
+fn opens_few_flows_a_turn(more: &[&str], crowd: Crowd) {
+    const ALL: usize = 512;
+    let _alone = alone();
+    let (backend, address) = roomy_backend();
+    let args = ["-l", "udp://127.0.0.1:0", "-b", &address, "--log-level", "warn"];
+    let Some((balancer, trace)) = Trace::start(&[&args, more].concat()) else { return };
+    let mut clients = Vec::new();
+    while_stopped(&balancer, || clients = crowd(balancer.address()));
+    // Nobody is left behind in the queue, though no further event tells of them.
+    let mut buffer = [0; 64];
+    (0..ALL).for_each(|_| assert_eq!(backend.recv(&mut buffer).expect("none is lost"), 8));
+    balancer.stop_after(clients);
+    let (most, all) = most_and_all(&trace.calls(), "socket");
+    println!("{all} flows were opened, at most {most} in a turn");
+    assert_eq!(all, ALL);
+    assert!(most < 2 * MESSAGES_PER_CALL, "{most} flows in one turn");
+}
+
+#[test]
+fn a_crowd_of_new_clients_makes_no_long_turn() {
+    raise_descriptor_limit();
+    opens_few_flows_a_turn(&[], |address| {
+        let clients: Vec<UdpSocket> = (0..512).map(|_| client(address)).collect();
+        clients.iter().for_each(|client| assert!(client.send(b"new here").is_ok()));
+        clients
+    });
+}
+
+/// One message may hold many datagrams, as the sender's kernel or its network card puts them.
+#[test]
+fn a_client_with_a_flow_for_each_datagram_makes_no_long_turn() {
+    opens_few_flows_a_turn(&["--udp-requests", "1"], |address| {
+        let client = client(address);
+        setsockopt(&client, UdpGsoSegment, &8).expect("Linux");
+        (0..8).for_each(|_| assert!(client.send(&[b'x'; 64 * 8]).is_ok()));
+        vec![client]
+    });
 }
 
 /// Clients with addresses of their own, so that a port is no limit.

@@ -37,8 +37,6 @@ pub struct Headers {
 
 /// Ask for what is needed of a listener's datagrams.
 pub fn prepare(socket: &socket2::Socket, address: SocketAddr) -> std::io::Result<()> {
-    // An old kernel cannot; then each datagram comes by itself.
-    let _ = setsockopt(socket, UdpGroSegment, &true);
     if address.ip().is_unspecified() {
         match address {
             SocketAddr::V4(_) => setsockopt(socket, Ipv4PacketInfo, &true)?,
@@ -48,7 +46,8 @@ pub fn prepare(socket: &socket2::Socket, address: SocketAddr) -> std::io::Result
     Ok(())
 }
 
-/// Let the kernel put datagrams together; whether it does.
+/// Let the kernel put datagrams together; whether it does. An old one cannot: then each comes by
+/// itself.
 pub fn coalesce(socket: &UdpSocket) -> bool {
     setsockopt(socket, UdpGroSegment, &true).is_ok()
 }

@@ -134,6 +134,11 @@ impl DatagramListener {
         Ok(DatagramListener { socket, address, ready: false })
     }
 
+    /// Let the kernel put together what a client sends at once.
+    pub fn coalesce(&self) {
+        system::coalesce(&self.socket);
+    }
+
     /// The address it really has.
     pub fn address(&self) -> SocketAddr {
         self.address

@@ -13,6 +13,7 @@
 //! Datagrams are dropped where a stream would wait: there is no room, no backend, or a full socket.
 //! Each is counted.
 
+mod budget;
 mod ending;
 mod opening;
 
@@ -26,7 +27,8 @@ use crate::event::{Generation, Key, Owner};
 use crate::flow::{Client, Flow, Place, Policy, Shunned, Table};
 use crate::limits::{
     DATAGRAM_BYTES_PER_TURN, DRAIN_LOOKS, FLOWS_ENDED_PER_TURN, FLOWS_SHUNNED_MAX,
-    HEARD_AT_FIRST, HEARD_UNTIL_BUSY, MESSAGES_PER_CALL, REROUTES_PER_TURN, SLOTS,
+    HEARD_AT_FIRST, HEARD_UNTIL_BUSY, LAST_TAKES, MESSAGES_PER_CALL, REROUTES_PER_TURN,
+    SEGMENTS_MAX, SLOTS,
 };
 use crate::net::{
     Batch, Brought, DatagramListener, DatagramSocket, Fault, Letter, Parcel, Piece, Post,
@@ -34,6 +36,7 @@ use crate::net::{
 };
 use crate::stats::{Front, Seldom};
 
+use budget::Budget;
 use ending::End;
 
 /// Everything that is UDP.
@@ -50,6 +53,8 @@ pub struct Udp {
     touched: Vec<Key>,
     /// What is sent on one line.
     letters: Vec<Letter>,
+    /// What may still be done for the door that is at work.
+    budget: Budget,
     /// Over: their sockets are closed at the end of the turn.
     ended: Vec<Flow<Line>>,
     /// Answers heard in this turn, in messages and bytes.
@@ -97,6 +102,11 @@ impl Udp {
         for (index, mut listener) in listeners.into_iter().enumerate() {
             let owner = Owner::Door(Key { index: index as u32, generation: Generation::FIRST });
             listener.register(&cx.registry, owner)?;
+            // One message is to begin one flow, or two: where each flow takes few datagrams, many
+            // in a message would make many of it.
+            if rules.requests.is_none_or(|most| most as usize >= SEGMENTS_MAX) {
+                listener.coalesce();
+            }
             let name = format!("udp://{}", listener.address());
             let front = cx.stats.fronts.len();
             cx.stats.fronts.push(Front { name, open: 0 });
@@ -115,6 +125,7 @@ impl Udp {
             sorted: Vec::new(),
             touched: Vec::new(),
             letters: Vec::new(),
+            budget: Budget::default(),
             ended: Vec::new(),
             heard: (0, 0),
             reroutes: 0,
@@ -249,39 +260,51 @@ impl Udp {
                 continue;
             }
             self.flush(cx);
-            self.parcels.clear();
             self.take(index, cx);
-            let parcels = std::mem::take(&mut self.parcels);
-            for parcel in &parcels {
-                let Some(address) = parcel.from else { continue };
-                let client = Client { door: index as u16, address, local: parcel.local };
-                cx.stats.udp.from_clients += u64::from(parcel.piece.count());
-                self.sort(&client, parcel.piece, cx);
-            }
-            self.parcels = parcels;
             self.deliver(cx);
             self.batch.clear();
         }
     }
 
-    /// Receive until there is nothing, or enough.
+    /// Receive until there is nothing, or enough: then the door stays ready, and the next turn does
+    /// not sleep. What a call brought is sorted before the next one, for what it costs is known
+    /// only then.
     fn take(&mut self, index: usize, cx: &mut Context) {
+        self.budget = Budget::of_a_turn();
         let mut errors = 0;
-        let Some(door) = self.doors.get_mut(index) else { return };
-        while self.batch.room() > 0 && self.batch.bytes() < DATAGRAM_BYTES_PER_TURN {
-            match self.batch.take(&door.listener, &mut self.parcels) {
+        while errors < MESSAGES_PER_CALL
+            && !self.budget.is_spent()
+            && self.batch.bytes() < DATAGRAM_BYTES_PER_TURN
+        {
+            self.parcels.clear();
+            let listener = &mut self.doors[index].listener;
+            match self.batch.take(listener, &mut self.parcels) {
                 Brought::Some(_) => {}
-                Brought::All(_) => return door.listener.drained(),
+                Brought::All(_) => listener.drained(),
                 // Told once, and of one datagram: the others are still there.
                 Brought::Failed(_) => {
                     cx.stats.udp.errors += 1;
                     errors += 1;
-                    if errors == MESSAGES_PER_CALL {
-                        return;
-                    }
                 }
             }
+            self.budget.received(self.parcels.len());
+            self.sort_all(index, cx);
+            if !self.doors[index].listener.is_ready() {
+                return;
+            }
         }
+    }
+
+    /// What a call brought goes to the flows, in its order.
+    fn sort_all(&mut self, index: usize, cx: &mut Context) {
+        let parcels = std::mem::take(&mut self.parcels);
+        for parcel in &parcels {
+            let Some(address) = parcel.from else { continue };
+            let client = Client { door: index as u16, address, local: parcel.local };
+            cx.stats.udp.from_clients += u64::from(parcel.piece.count());
+            self.sort(&client, parcel.piece, cx);
+        }
+        self.parcels = parcels;
     }
 
     /// Find the flow that takes these datagrams of a client, or open one.
@@ -418,7 +441,7 @@ impl Udp {
 
     /// No new flows from now on. Those that wait for an answer may have it.
     pub fn begin_to_drain(&mut self, cx: &mut Context) {
-        self.receive(cx);
+        (0..LAST_TAKES).for_each(|_| self.receive(cx));
         self.stopping = true;
         self.let_go(cx);
     }

@@ -24,6 +24,7 @@ impl Udp {
         let shunned = tried.len();
         while tried.len() <= shunned + cx.settings.retries as usize {
             let Some(backend) = pick(&client, &tried, cx) else { return false };
+            self.budget.opened();
             match DatagramSocket::connect(cx.backends[backend].address) {
                 Ok(socket) => return self.add(client, socket, backend, cx),
                 Err(Fault::Exhausted) => {
