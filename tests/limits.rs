@@ -57,15 +57,12 @@ fn pitfall_11_out_of_descriptors_accepting_pauses_and_recovers() {
         let used = balancer.cpu_ticks() - ticks;
         assert!(used < 20, "{used} ticks of 60");
         drop(crowd);
-        let began = Instant::now();
         // A client that comes too early may still be reset.
         until("there is room again", || {
             let mut client = balancer.connect();
             let mut word = [0; 4];
             client.write_all(b"word").and_then(|()| client.read_exact(&mut word)).is_ok()
         });
-        // A tenth of it here; the rest is for a busy machine.
-        assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
         drop(old);
         balancer.wait_until_idle();
         balancer.stop();
@@ -77,21 +74,16 @@ fn pitfall_32_out_of_descriptors_is_said_once_a_second() {
     let backend = Backend::echo();
     let args = front_args(&[&backend], &with(QUIET, &["--max-connections", "1000"]));
     // Of both limits one makes accepting fail and not connecting.
+    let began = Instant::now();
     let balancers = [40, 41].map(|limit| with_descriptors(limit, &args));
     let crowds = balancers.each_ref().map(|balancer| crowd(balancer, 60));
-    let failing = balancers.iter().find(|balancer| {
-        let began = Instant::now();
-        while began.elapsed() < Duration::from_secs(2)
-            && !balancer.log().contains("cannot accept")
-        {
-            thread::yield_now();
-        }
-        balancer.log().contains("cannot accept")
-    });
-    let failing = failing.expect("one of them cannot accept");
+    let cannot = |balancer: &&Balancer| balancer.log().contains("cannot accept");
+    until("one of them cannot accept", || balancers.iter().any(|balancer| cannot(&balancer)));
+    let failing = balancers.iter().find(cannot).expect("it was there");
     until("it has failed often", || failing.count("times out of descriptors") >= 15);
     let lines = failing.log().matches("cannot accept").count();
-    assert!(lines <= 4, "{lines} lines in about two seconds");
+    let seconds = began.elapsed().as_secs() as usize + 1;
+    assert!(lines <= seconds, "{lines} lines in {seconds} s");
     drop(crowds);
 }
 
@@ -175,27 +167,35 @@ fn a_byte_at_a_time_arrives_as_it_was() {
 
 #[test]
 fn nobody_may_be_idle_for_too_long() {
+    const IDLE: Duration = Duration::from_millis(300);
     let (backend, taken) = Backend::manual();
     let more = ["--idle-timeout", "300ms", "--half-close-timeout", "1h"];
     let balancer = Balancer::before(&[&backend], &more);
-    let began = Instant::now();
-    let client = balancer.connect();
-    let served = taken.recv_timeout(DEADLINE).unwrap();
-    // Bytes in either direction keep it alive.
-    let mut last = Instant::now();
-    for round in 0..8 {
-        let (from, to) = if round % 2 == 0 { (&client, &served) } else { (&served, &client) };
-        (&mut { from }).write_all(b"tick").unwrap();
-        (&mut { to }).read_exact(&mut [0; 4]).unwrap();
-        last = Instant::now();
-        thread::sleep(Duration::from_millis(60));
-    }
-    assert!(began.elapsed() > Duration::from_millis(300));
-    assert_eq!(read_to_end(&client), End::Finished(vec![]));
-    assert!(last.elapsed() >= Duration::from_millis(299), "{:?}", last.elapsed());
-    assert!(last.elapsed() < Duration::from_secs(3), "{:?}", last.elapsed());
+    until("bytes in either direction keep it alive", || {
+        let client = balancer.connect();
+        let served = taken.recv_timeout(DEADLINE).unwrap();
+        let (began, mut longest) = (Instant::now(), Duration::ZERO);
+        let mut ticks = (0..8).map(|round| {
+            let last = Instant::now();
+            thread::sleep(IDLE / 5);
+            let (from, to) =
+                if round % 2 == 0 { (&client, &served) } else { (&served, &client) };
+            let ticked = (&mut { from }).write_all(b"tick");
+            let ticked = ticked.and_then(|()| (&mut { to }).read_exact(&mut [0; 4]));
+            longest = longest.max(last.elapsed());
+            ticked
+        });
+        let all = ticks.try_for_each(|ticked| ticked);
+        // Whom a busy machine made wait for so long says nothing.
+        if longest >= IDLE {
+            return false;
+        }
+        all.unwrap();
+        assert!(began.elapsed() > IDLE);
+        assert_eq!(read_to_end(&client), End::Finished(vec![]), "then it is idle");
+        true
+    });
     balancer.wait_for_log("idle for too long");
-    drop((client, served));
     balancer.stop();
 }
 
@@ -208,17 +208,33 @@ fn pitfall_07_half_close_does_not_last_for_ever() {
         let client = balancer.connect();
         let served = taken.recv_timeout(DEADLINE).unwrap();
         let (first, other) = if by_client { (&client, &served) } else { (&served, &client) };
+        let closed = Instant::now();
         first.shutdown(std::net::Shutdown::Write).unwrap();
         assert_eq!(read_to_end(other), End::Finished(vec![]));
-        let closed = Instant::now();
         // The other one says nothing: its silence is cut off, and is no end of its answer.
         assert_eq!(read_to_end(first), End::Reset(0));
-        assert!(closed.elapsed() >= Duration::from_millis(150), "{:?}", closed.elapsed());
-        assert!(closed.elapsed() < Duration::from_secs(3), "{:?}", closed.elapsed());
+        assert!(closed.elapsed() >= Duration::from_millis(200), "{:?}", closed.elapsed());
         balancer.wait_for_log("half closed and idle for too long");
         drop((client, served));
         balancer.stop();
     }
+}
+
+/// Such as one who asks something hard, waits, and finishes before the answer comes.
+#[test]
+fn half_close_after_a_long_silence_leaves_time_for_the_answer() {
+    let (backend, taken) = Backend::manual();
+    let more = ["--idle-timeout", "1h", "--half-close-timeout", "2s"];
+    let balancer = Balancer::before(&[&backend], &more);
+    let client = balancer.connect();
+    let mut served = taken.recv_timeout(DEADLINE).unwrap();
+    thread::sleep(Duration::from_millis(2200));
+    client.shutdown(std::net::Shutdown::Write).unwrap();
+    assert_eq!(read_to_end(&served), End::Finished(vec![]));
+    served.write_all(b"answer").unwrap();
+    drop(served);
+    assert_eq!(read_to_end(&client), End::Finished(b"answer".to_vec()));
+    balancer.stop();
 }
 
 #[test]

@@ -158,10 +158,12 @@ fn relay(pair: &mut Pair, cx: &mut Context) -> Verdict {
     let Some(connection) = connection else { return lost() };
     let (backend, duplex) = (connection.backend, &mut pair.duplex);
     let (sent, received) = (duplex.request.moved(), duplex.response.moved());
+    let before = duplex.progress();
     let outcome = duplex.pump(&mut pair.client, &mut connection.stream, &mut supplies);
     let (sent, received) = (duplex.request.moved() - sent, duplex.response.moved() - received);
     cx.backends.moved(backend, sent, received);
-    if sent + received > 0 {
+    // An end is a move, too: whoever is left has the whole time from then on.
+    if sent + received > 0 || duplex.progress() != before {
         pair.active_at = cx.now;
     }
     let verdict = match outcome {

@@ -25,8 +25,9 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use socket2::{Domain, SockRef, Socket, Type};
 
-/// After this, what has not happened will not.
-pub const DEADLINE: Duration = Duration::from_secs(10);
+/// After this, what has not happened will not, however busy the machine is. Before the timeouts of
+/// 30 s that pointsman has by default: they would put an end to what hangs.
+pub const DEADLINE: Duration = Duration::from_secs(25);
 
 /// A running `pointsman`; killed when dropped.
 pub struct Balancer {

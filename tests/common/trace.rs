@@ -84,11 +84,17 @@ pub fn most_and_all(calls: &[Call], name: &str) -> (usize, usize) {
 /// Do this while the process stands still.
 pub fn while_stopped(balancer: &Balancer, work: impl FnOnce()) {
     balancer.signal(Signal::STOP);
-    let stat = format!("/proc/{}/stat", balancer.pid());
+    let path = format!("/proc/{}/status", balancer.pid());
     until("it is stopped", || {
-        let stat = std::fs::read_to_string(&stat).expect("it runs");
-        let state = stat.rsplit_once(") ").map(|(_, rest)| &rest[..1]);
-        matches!(state, Some("T" | "t"))
+        let status = std::fs::read_to_string(&path).expect("it runs");
+        let value = |name| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name));
+            line.expect("a line").trim().to_string()
+        };
+        // strace stops it at every call as well, but then the signal is still to come.
+        let pending = u64::from_str_radix(&value("ShdPnd:"), 16).expect("a number");
+        value("State:").to_lowercase().starts_with('t')
+            && pending & 1 << (Signal::STOP.as_raw() - 1) == 0
     });
     work();
     balancer.signal(Signal::CONT);
