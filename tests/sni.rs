@@ -389,7 +389,9 @@ fn a_thousand_connections_at_once_each_where_it_belongs() {
     let names = ["a.example", "b.example", "*.c.example"];
     let routes: Vec<String> =
         names.iter().zip(&backends).map(|(name, backend)| route(name, &[backend])).collect();
-    let balancer = start(&routes, &["--log-level", "info"]);
+    // A thousand clients take a busy machine longer than a hello may take by default.
+    let patient = ["--tls-handshake-timeout", "1h", "--log-level", "info"];
+    let balancer = start(&routes, &patient);
     let asked = [("a.example", b'a'), ("b.example", b'b'), ("x.c.example", b'c')];
     let mut random = fastrand::Rng::with_seed(1);
     let clients: Vec<(TcpStream, Vec<u8>, u8, usize)> = (0..1000)
