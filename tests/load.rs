@@ -10,8 +10,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use pointsman::limits::{ACCEPTS_PER_TURN, BYTES_PER_DIRECTION_PER_TURN, PIPE_BYTES};
 use rustix::process::Signal;
 
+use common::trace::{Call, Trace, most_and_all, turns, while_stopped};
 use common::{
     Backend, Balancer, End, ask, connect, front_args, noise, read_to_end, until,
     write_on_thread,
@@ -47,13 +49,17 @@ impl Busy {
         self.done.load(Ordering::Relaxed)
     }
 
+    /// However long so many take, the next one must not be long in coming.
     fn wait_until_done(&self, more: u64) {
         let goal = self.done() + more;
-        until("the others get on", || {
-            let alive = self.threads.iter().all(|thread| !thread.is_finished());
-            assert!(alive, "one of them failed");
-            self.done() >= goal
-        });
+        while self.done() < goal {
+            let before = self.done();
+            until("the others get on", || {
+                let alive = self.threads.iter().all(|thread| !thread.is_finished());
+                assert!(alive, "one of them failed");
+                self.done() > before
+            });
+        }
     }
 
     fn finish(mut self) -> u64 {
@@ -113,54 +119,62 @@ fn pitfall_01_mixed_with_resets_nothing_is_left_behind() {
     balancer.stop();
 }
 
-/// How long the slowest of a hundred takes in a ping-pong on 100 connections.
-fn p99(connections: &[TcpStream], rounds: usize) -> Duration {
-    let mut times = Vec::new();
-    for _ in 0..rounds {
-        for client in connections {
-            let began = Instant::now();
-            assert_eq!(ask(client, b"ping"), b"ping");
-            times.push(began.elapsed());
-        }
-    }
-    times.sort_unstable();
-    times[times.len() * 99 / 100]
+/// The bytes that a turn moves from one socket to another through pipes.
+fn spliced(turn: &[Call]) -> i64 {
+    let spliced = turn.iter().filter(|call| call.name == "splice" && call.result > 0);
+    // Into the pipe and out of it.
+    spliced.map(|call| call.result).sum::<i64>() / 2
 }
 
+/// What they would have to wait for is counted, not timed: a turn serves all who asked, and in it
+/// the stream moves no more than it may.
 #[test]
 fn pitfall_15_a_stream_at_full_speed_does_not_starve_the_others() {
+    const OTHERS: usize = 100;
     let (echo, source) = (Backend::echo(), Backend::start(endless));
-    let pings = Balancer::before(&[&echo], QUIET);
-    let connections: Vec<TcpStream> = (0..100).map(|_| pings.connect()).collect();
-    let alone = p99(&connections, 10);
-    pings.stop_after(connections);
-
     // The first connection goes to the source, the others to the echo.
     let first = format!("{},max-connections=1", source.flag());
     let more = ["--balance", "first", "-b", &first, "-b", &echo.flag(), "--log-level", "info"];
-    let balancer = Balancer::start(&front_args(&[], &more));
+    let Some((mut balancer, trace)) = Trace::start(&front_args(&[], &more)) else { return };
     let mut stream = balancer.connect();
-    stream.read_exact(&mut [0; 1000]).unwrap();
-    let connections: Vec<TcpStream> = (0..100).map(|_| balancer.connect()).collect();
-    let mut block = vec![0; 1 << 20];
     let received = Arc::new(AtomicU64::new(0));
     let counter = Arc::clone(&received);
     let reading = thread::spawn(move || {
+        let mut block = vec![0; 1 << 20];
         while let Ok(count @ 1..) = stream.read(&mut block) {
             counter.fetch_add(count as u64, Ordering::Relaxed);
         }
     });
-    let (began, before) = (Instant::now(), received.load(Ordering::Relaxed));
-    let beside = p99(&connections, 10);
-    let moved = received.load(Ordering::Relaxed) - before;
-    let speed = moved as f64 / began.elapsed().as_secs_f64() / 1e6;
-    println!("p99 of 100: {alone:?} alone, {beside:?} beside a stream of {speed:.0} MB/s");
-    assert!(beside < Duration::from_millis(100), "{beside:?}, alone {alone:?}");
-    assert!(moved > 0, "the stream goes on, too");
+    let goes_on = || {
+        let goal = received.load(Ordering::Relaxed) + 10_000_000;
+        until("the stream goes on", || received.load(Ordering::Relaxed) > goal);
+    };
+    goes_on();
+    let others: Vec<TcpStream> = (0..OTHERS).map(|_| balancer.connect()).collect();
+    others.iter().for_each(|client| assert_eq!(ask(client, b"ping"), b"ping"));
+    while_stopped(&balancer, || {
+        others.iter().for_each(|mut client| client.write_all(b"ping").unwrap());
+    });
+    others.iter().for_each(|mut client| client.read_exact(&mut [0; 4]).unwrap());
+    goes_on();
     balancer.signal(Signal::TERM);
+    balancer.wait_for_log("stopping: 101 connections");
     balancer.signal(Signal::TERM);
-    drop(balancer);
+    assert!(balancer.wait().success());
     reading.join().unwrap();
+    let calls = trace.calls();
+    let sent = |turn: &&[Call]| turn.iter().filter(|call| call.name == "sendto").count();
+    let busiest = turns(&calls).max_by_key(sent).expect("there were turns");
+    assert!(sent(&busiest) >= OTHERS, "all of them in one turn: {}", sent(&busiest));
+    let most = turns(&calls).map(spliced).max().expect("there were turns");
+    println!(
+        "{} of {OTHERS} in one turn, in which {} bytes went by",
+        sent(&busiest),
+        spliced(busiest)
+    );
+    println!("at most {most} bytes a turn");
+    // The last splice before the budget is spent may fill a whole pipe.
+    assert!(most <= (BYTES_PER_DIRECTION_PER_TURN + PIPE_BYTES) as i64, "{most} bytes");
 }
 
 /// In a debug build the balancer itself checks the run queue after each turn, and panics.
@@ -168,10 +182,14 @@ fn pitfall_15_a_stream_at_full_speed_does_not_starve_the_others() {
 fn pitfall_15_a_timer_gives_nobody_a_second_place_in_the_queue() {
     let source = Backend::start(endless);
     let balancer = Balancer::before(&[&source], &["--idle-timeout", "200ms"]);
-    let mut stream = balancer.connect();
     let (mut block, began) = (vec![0; 1 << 20], Instant::now());
+    let mut stream = balancer.connect();
     while began.elapsed() < Duration::from_secs(2) {
-        assert!(stream.read(&mut block).unwrap() > 0, "the stream goes on");
+        if stream.read(&mut block).unwrap() == 0 {
+            // The machine let the source wait for so long.
+            balancer.wait_for_log("idle for too long");
+            stream = balancer.connect();
+        }
     }
     balancer.stop_after(stream);
 }
@@ -185,28 +203,29 @@ fn endless(mut stream: TcpStream) {
 #[test]
 fn pitfall_13_a_flood_of_clients_does_not_starve_those_inside() {
     let backend = Backend::echo();
-    let balancer = Balancer::before(&[&backend], QUIET);
+    let args = front_args(&[&backend], QUIET);
+    let Some((balancer, trace)) = Trace::start(&args) else { return };
     let inside = balancer.connect();
     assert_eq!(ask(&inside, b"word"), b"word");
+    let mut flood: Vec<TcpStream> = Vec::new();
+    while_stopped(&balancer, || flood.extend((0..200).map(|_| balancer.connect())));
     let address = balancer.address();
-    let flood = Busy::start(6, move || {
-        let _ = read_to_end(&{
-            let client = connect(address);
-            client.shutdown(Shutdown::Write).unwrap();
-            client
-        });
+    let more = Busy::start(6, move || {
+        let client = connect(address);
+        client.shutdown(Shutdown::Write).unwrap();
+        let _ = read_to_end(&client);
     });
-    flood.wait_until_done(100);
-    let mut worst = Duration::ZERO;
+    more.wait_until_done(100);
     for round in 0..200 {
-        let (word, began) = (noise(round, 100), Instant::now());
+        let word = noise(round, 100);
         assert_eq!(ask(&inside, &word), word);
-        worst = worst.max(began.elapsed());
     }
-    println!("the slowest answer beside {} quick clients: {worst:?}", flood.finish());
-    assert!(worst < Duration::from_millis(500), "{worst:?}");
-    drop(inside);
-    balancer.stop();
+    let count = 201 + more.finish() as usize;
+    balancer.stop_after((inside, flood));
+    // Who is inside has a turn after every few who come.
+    let (most, all) = most_and_all(&trace.calls(), "accept4");
+    println!("{count} clients, {all} calls of accept, at most {most} in a turn");
+    assert!(all >= count && most <= ACCEPTS_PER_TURN, "{most} of {all} in one turn");
 }
 
 #[test]
@@ -247,7 +266,6 @@ fn pitfall_12_a_client_that_gave_up_strands_nobody() {
     for error in ["ECONNABORTED", "EINTR", "EPROTO", "ENFILE", "ENOBUFS", "EMFILE"] {
         let inject = format!("inject=accept4:error={error}:when=1..12+2");
         let Some(balancer) = with_failing_calls(&[&inject], &backend) else { return };
-        let began = Instant::now();
         // All at once, so that some wait behind one that fails.
         let clients: Vec<TcpStream> = (0..8).map(|_| balancer.connect()).collect();
         let echoes = clients.iter().map(|client| write_on_thread(client, noise(1, 100), true));
@@ -255,8 +273,6 @@ fn pitfall_12_a_client_that_gave_up_strands_nobody() {
         for client in &clients {
             assert_eq!(read_to_end(client), End::Finished(noise(1, 100)), "{error}");
         }
-        println!("{error}: {:?}", began.elapsed());
-        assert!(began.elapsed() < Duration::from_secs(3), "{error}: {:?}", began.elapsed());
         drop(clients);
         balancer.stop();
     }
