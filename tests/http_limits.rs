@@ -154,15 +154,15 @@ fn a_head_that_drips_is_408() {
     let origin = Origin::named("hello");
     let flags = ["--header-timeout", "300ms", "--keep-alive", "50ms"];
     let balancer = before(&[&origin], &flags);
+    let began = Instant::now();
     let mut client = Wire::to(&balancer);
     client.stream.set_nodelay(true).unwrap();
-    let began = Instant::now();
     let drip = client.stream.try_clone().unwrap();
     let dripping = std::thread::spawn(move || {
         let mut bytes = get("/").into_bytes();
         bytes.resize(1000, b'x');
         for byte in bytes {
-            if (&drip).write_all(&[byte]).is_err() || began.elapsed() > Duration::from_secs(1) {
+            if (&drip).write_all(&[byte]).is_err() {
                 break;
             }
             std::thread::sleep(Duration::from_millis(20));
@@ -171,10 +171,10 @@ fn a_head_that_drips_is_408() {
     let answer = client.answer();
     let took = began.elapsed();
     assert_eq!((answer.status(), answer.keeps_alive()), (408, false));
-    assert!(took >= Duration::from_millis(290), "{took:?}");
-    assert!(took < Duration::from_secs(5), "{took:?}: however steadily it drips");
+    assert!(took >= Duration::from_millis(300), "{took:?}");
+    assert!(!dripping.is_finished(), "however steadily it drips");
     assert!(client.ends());
-    drop(client);
+    client.stream.shutdown(std::net::Shutdown::Both).unwrap();
     dripping.join().unwrap();
     assert_eq!(origin.count(), 0);
     balancer.stop();

@@ -7,7 +7,7 @@ use std::net::Shutdown;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::{Backend, Balancer, noise};
+use common::{Backend, Balancer, noise, until};
 
 #[test]
 fn the_bytes_out_are_the_bytes_in() {
@@ -37,13 +37,13 @@ fn a_backend_that_speaks_first_is_heard_at_once() {
     let backend = Backend::named("welcome");
     let balancer =
         Balancer::start(&["-l", "127.0.0.1:0", "-b", &backend.flag(), "--check", "none"]);
-    let greeted_within = |_| {
+    let greeted_within = || {
         let began = Instant::now();
         let mut client = balancer.connect();
         client.read_exact(&mut [0; 7]).unwrap();
         began.elapsed()
     };
-    let least = (0..5).map(greeted_within).min().unwrap();
-    assert!(least < Duration::from_millis(100), "the greeting took {least:?}");
+    // One that no busy machine held up is enough: if it waits, it waits each time.
+    until("it is greeted at once", || greeted_within() < Duration::from_millis(100));
     balancer.stop();
 }

@@ -236,16 +236,18 @@ fn garbage_makes_no_busy_loop() {
     let a = lettered(b'a');
     let balancer = start(&[route("*", &[&a])], &["--log-level", "info"]);
     let clients: Vec<TcpStream> = (0..50).map(|_| balancer.connect()).collect();
+    let mut began = Instant::now();
     for client in &clients {
+        began = Instant::now();
         (&*client).write_all(b"\xff\xff\xff").unwrap();
         let mut told = [0; 7];
         (&*client).read_exact(&mut told).unwrap();
         assert_eq!(told, alert(UNEXPECTED_MESSAGE));
         assert_eq!((&*client).read(&mut told).unwrap(), 0);
     }
-    let (began, ticks) = (Instant::now(), balancer.cpu_ticks());
+    let ticks = balancer.cpu_ticks();
     balancer.wait_until_idle();
-    assert!(began.elapsed() > Duration::from_secs(3), "it hears them out for a moment");
+    assert!(began.elapsed() > Duration::from_secs(3), "it hears the last out for a moment");
     assert!(balancer.cpu_ticks() - ticks < 50, "{} ticks", balancer.cpu_ticks() - ticks);
     balancer.stop_after(clients);
 }
@@ -253,22 +255,23 @@ fn garbage_makes_no_busy_loop() {
 #[test]
 fn who_is_too_late_is_closed() {
     let a = lettered(b'a');
-    let more = ["--tls-handshake-timeout", "300ms"];
+    let more = ["--tls-handshake-timeout", "2s"];
     let balancer = start(&[route("*", &[&a])], &more);
+    let quick = balancer.connect();
     let began = Instant::now();
-    let (silent, slow, quick) = (balancer.connect(), balancer.connect(), balancer.connect());
+    let (silent, slow) = (balancer.connect(), balancer.connect());
     (&slow).write_all(&CURL[..100]).unwrap();
     assert_eq!(hello::answer_to(&quick, CURL).unwrap(), "a");
     // Dripping does not help: the time counts from the beginning.
     let mut dripped = 100;
     while (&slow).write_all(&CURL[dripped..=dripped]).is_ok() && dripped < 400 {
         dripped += 1;
-        std::thread::sleep(Duration::from_millis(2));
+        std::thread::sleep(Duration::from_millis(5));
     }
     for client in [&silent, &slow] {
         let end = read_to_end(client);
         assert!(end == End::Finished(vec![]) || end == End::Reset(0), "{end:?}");
-        assert!(began.elapsed() >= Duration::from_millis(300));
+        assert!(began.elapsed() >= Duration::from_secs(2));
     }
     assert_eq!(ask(&quick, b"still here"), b"still here", "the deadline was the hello's");
     assert_eq!(last_line_number(&balancer, " were too late"), 2);
@@ -367,8 +370,8 @@ fn routes_share_backends() {
     let probes = ["--check", "tcp", "--check-interval", "200ms"];
     let mut args = vec!["-l", "sni://127.0.0.1:0"];
     args.extend(routes.iter().flat_map(|route| ["--route", route]));
-    let balancer = Balancer::start(&[&args[..], &probes].concat());
     let began = Instant::now();
+    let balancer = Balancer::start(&[&args[..], &probes].concat());
     until("five probes came", || b.accepted() >= 5);
     assert!(began.elapsed() >= Duration::from_millis(700), "{:?}", began.elapsed());
     // Least connections: both routes see what the other one did.
