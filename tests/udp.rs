@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
+use common::trace::while_stopped;
 use common::udp::{UdpBackend, ask, ask_text, client, client_from, count, hear, udp_args};
 use common::{Balancer, free_port, noise, until};
 use rustix::process::Signal;
@@ -344,6 +345,20 @@ fn stopping_lets_flows_have_their_answers() {
     assert!(balancer.wait().success());
     let log = balancer.log();
     assert!(log.contains("stopping: 0 connections and 1 flows may finish within 30s"), "{log}");
+}
+
+/// More than a turn takes in.
+#[test]
+fn who_came_before_the_stop_gets_in() {
+    let echo = UdpBackend::echo();
+    let mut balancer = before(&[&echo], &["--udp-responses", "1", "--log-level", "info"]);
+    let clients: Vec<UdpSocket> = (0..200).map(|_| client(balancer.address())).collect();
+    while_stopped(&balancer, || {
+        clients.iter().for_each(|client| assert!(client.send(b"question").is_ok()));
+        balancer.signal(Signal::TERM);
+    });
+    clients.iter().for_each(|client| assert_eq!(hear(client), b"question"));
+    assert!(balancer.wait().success());
 }
 
 #[test]
