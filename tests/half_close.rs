@@ -363,3 +363,23 @@ fn urgent_data_in_a_stream_that_stays_open_stalls_nothing() {
     drop(client);
     balancer.stop();
 }
+
+/// The reset may come in the middle of a splice, which then says only what it moved.
+#[test]
+fn a_reset_in_the_middle_of_an_upload_is_never_taken_for_an_end() {
+    let rig = Rig::new();
+    let upload = noise(14, 8_000_000);
+    for round in 0..200 {
+        let (client, backend) = rig.connect();
+        let writing = write_on_thread(&client, upload.clone(), false);
+        (&backend).write_all(b"half an answer").unwrap();
+        let mut part = vec![0; 1_000_000 + round * 7919 % 500_000];
+        (&backend).read_exact(&mut part).unwrap();
+        reset(backend);
+        // Who writes and reads is told of a reset once, at whichever comes first.
+        let end = read_to_end(&client);
+        let told = writing.join().unwrap().is_err() || end.is_reset();
+        assert!(told, "round {round}: that looks whole: {end:?}");
+    }
+    rig.finish();
+}

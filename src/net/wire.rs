@@ -45,6 +45,8 @@ pub struct Wire {
     /// A short read came after the news of the peer's FIN: all is read, and the end is known
     /// without asking for it.
     read_to_the_end: bool,
+    /// The last splice into it was a short one: see [`Wire::find_hidden_reset`].
+    may_hide_reset: bool,
     follows: Follows,
 }
 
@@ -106,6 +108,7 @@ impl Wire {
             nodelay,
             fault: None,
             read_to_the_end: false,
+            may_hide_reset: false,
             follows: Follows::Nothing,
         }
     }
@@ -246,6 +249,7 @@ impl Wire {
             // the error says so.
             Received::Eof => {
                 self.readiness.can_read = false;
+                self.find_hidden_reset();
                 if let Some(fault) = self.fault.filter(|&fault| fault != Fault::Closed) {
                     return Received::Broken(fault);
                 }
@@ -255,7 +259,23 @@ impl Wire {
         received
     }
 
+    /// A splice that met a reset after some bytes tells of the bytes alone, and has used up the one
+    /// time that the socket tells of it. What is left is that nothing can be sent any more.
+    fn find_hidden_reset(&mut self) {
+        let may_be = std::mem::take(&mut self.may_hide_reset) && self.fault.is_none();
+        if may_be
+            && matches!((&self.socket).write(&[]), Err(e) if Fault::of(&e) == Fault::Closed)
+        {
+            self.fault = Some(Fault::Reset);
+        }
+    }
+
     fn note_sent(&mut self, sent: Sent, wanted: usize) -> Sent {
+        let sent = match sent {
+            Sent::Broken(Fault::Closed) if self.may_hide_reset => Sent::Broken(Fault::Reset),
+            sent => sent,
+        };
+        self.may_hide_reset = false;
         self.follows = match self.follows {
             Follows::More => Follows::MoreAwaited,
             Follows::MoreAwaited => Follows::Nothing,
@@ -364,8 +384,11 @@ impl Socket for Wire {
     fn send_out_of(&mut self, pipe: &mut Pipe) -> Sent {
         self.before_write();
         let wanted = pipe.len();
-        let sent = pipe.empty_into(self.socket.as_fd());
-        self.note_sent(sent, wanted)
+        let sent = self.note_sent(pipe.empty_into(self.socket.as_fd()), wanted);
+        // With the FIN already here, all that the peer had to say is whole in any case.
+        self.may_hide_reset =
+            matches!(sent, Sent::Bytes(count) if count < wanted) && !self.readiness.read_closed;
+        sent
     }
 
     fn wake_for(&mut self, wake: Wake) {
@@ -413,6 +436,8 @@ impl Socket for Wire {
     }
 
     fn finish_sending(&mut self) {
+        // From here on nothing can be sent, whatever the peer does.
+        self.may_hide_reset = false;
         // Failing, the connection is gone already, and reading will tell.
         let _ = self.socket.shutdown(std::net::Shutdown::Write);
     }
