@@ -47,8 +47,8 @@ pub const SPLICE_MOVE_BYTES_MIN: usize = 16 * 1024;
 pub const SPLICE_UNTIL_SMALL: u8 = 2;
 
 /// A direction that is patient (see `relay::patience`) hears of its source once so much is there:
-/// half a pipe, so that what comes while it is moved fits, too.
-pub const PATIENT_BYTES: u32 = 512 * 1024;
+/// as much as a pipe holds, which is the most that one call moves.
+pub const PATIENT_BYTES: u32 = 1024 * 1024;
 
 /// Less than this is not worth being waited for.
 pub const PATIENT_BYTES_MIN: u32 = 128 * 1024;
@@ -65,7 +65,7 @@ pub const PATIENCE_LOSS_CREDIT: i16 = 512;
 pub const PATIENCE_CREDIT_MAX: i16 = 2048;
 
 /// How often it is looked whether something came meanwhile: what a patient direction waits for in
-/// vain is late by this or twice this. Streams slower than half a pipe in this time (2 Gbit/s) are
+/// vain is late by this or twice this. Streams slower than a pipe in this time (4 Gbit/s) are
 /// hardly ever patient.
 pub const PATIENCE_LOOK: Duration = Duration::from_millis(2);
 

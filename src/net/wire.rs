@@ -398,13 +398,14 @@ impl Socket for Wire {
                 self.readiness.can_read = false;
                 bytes
             }
-            // A piece that is large enough would not do: each packet from there on is an edge.
+            // A piece that is large enough would not do: each packet from there on is an edge. And
+            // with urgent data each of them would at least be looked at.
             Wake::Never => {
-                self.wanted = self.wanted.remove(Interest::READABLE).unwrap_or(self.wanted);
+                self.wanted = Interest::WRITABLE;
                 return;
             }
         };
-        self.wanted = self.wanted.add(Interest::READABLE);
+        self.wanted = self.wanted.add(Interest::READABLE).add(priority());
         set_low_mark(&self.socket, bytes);
     }
 

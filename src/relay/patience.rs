@@ -11,8 +11,8 @@
 //! ```
 //!
 //! Who is eager and fast takes a stream in the smallest pieces there are, sleeps before each of
-//! them, and pays more for the sleep than for the bytes. Who waits for half a pipe's worth sleeps
-//! eight times less often, and what was waited for is delayed by nothing but itself, as long as
+//! them, and pays more for the sleep than for the bytes. Who waits for a pipe's worth sleeps a
+//! sixteenth as often, and what was waited for is delayed by nothing but itself, as long as
 //! more comes. Only the last piece before a pause has nothing behind it: it is late by a look or
 //! two. That is what credit is for, as with a token bucket: a pause may be met by patience once in
 //! 16 MiB, so that the delay is small beside the time that those take.
