@@ -45,22 +45,22 @@ pub struct Wire {
     /// A short read came after the news of the peer's FIN: all is read, and the end is known
     /// without asking for it.
     read_to_the_end: bool,
-    /// The last splice into it was a short one: see [`Wire::find_hidden_reset`].
-    may_hide_reset: bool,
-    follows: Follows,
+    sending: Sending,
 }
 
-/// What follows on the bytes that are sent next, so that they may wait for it in the socket.
+/// What is known of the bytes that are sent next, or were sent last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Follows {
-    /// Nothing that is known.
-    Nothing,
-    /// More, in this turn.
-    More,
-    /// More, and some bytes wait for it already.
+enum Sending {
+    /// Nothing.
+    Plain,
+    /// More follows them in this turn, so that they may wait for it in the socket.
+    MoreFollows,
+    /// Some wait there.
     MoreAwaited,
-    /// The end.
-    End,
+    /// The end follows them, and they may wait for that.
+    EndFollows,
+    /// They were a short splice: see [`Wire::find_hidden_reset`].
+    CutShort,
 }
 
 /// What became of a connect.
@@ -108,8 +108,7 @@ impl Wire {
             nodelay,
             fault: None,
             read_to_the_end: false,
-            may_hide_reset: false,
-            follows: Follows::Nothing,
+            sending: Sending::Plain,
         }
     }
 
@@ -234,9 +233,9 @@ impl Wire {
     /// Bytes that more or the FIN follows wait for it in the socket, and leave in one packet with
     /// it.
     fn flags(&self) -> i32 {
-        match self.follows {
-            Follows::Nothing | Follows::MoreAwaited => 0,
-            Follows::More | Follows::End => MORE,
+        match self.sending {
+            Sending::Plain | Sending::MoreAwaited | Sending::CutShort => 0,
+            Sending::MoreFollows | Sending::EndFollows => MORE,
         }
     }
 
@@ -262,9 +261,12 @@ impl Wire {
     /// A splice that met a reset after some bytes tells of the bytes alone, and has used up the one
     /// time that the socket tells of it. What is left is that nothing can be sent any more.
     fn find_hidden_reset(&mut self) {
-        let may_be = std::mem::take(&mut self.may_hide_reset) && self.fault.is_none();
-        if may_be
-            && matches!((&self.socket).write(&[]), Err(e) if Fault::of(&e) == Fault::Closed)
+        if self.sending != Sending::CutShort || self.fault.is_some() {
+            return;
+        }
+        self.sending = Sending::Plain;
+        if let Err(error) = (&self.socket).write(&[])
+            && Fault::of(&error) == Fault::Closed
         {
             self.fault = Some(Fault::Reset);
         }
@@ -272,14 +274,15 @@ impl Wire {
 
     fn note_sent(&mut self, sent: Sent, wanted: usize) -> Sent {
         let sent = match sent {
-            Sent::Broken(Fault::Closed) if self.may_hide_reset => Sent::Broken(Fault::Reset),
+            Sent::Broken(Fault::Closed) if self.sending == Sending::CutShort => {
+                Sent::Broken(Fault::Reset)
+            }
             sent => sent,
         };
-        self.may_hide_reset = false;
-        self.follows = match self.follows {
-            Follows::More => Follows::MoreAwaited,
-            Follows::MoreAwaited => Follows::Nothing,
-            follows => follows,
+        self.sending = match self.sending {
+            Sending::MoreFollows => Sending::MoreAwaited,
+            Sending::EndFollows => Sending::EndFollows,
+            Sending::Plain | Sending::MoreAwaited | Sending::CutShort => Sending::Plain,
         };
         match sent {
             // A short write has filled the socket: as good as WouldBlock, and a call less.
@@ -386,8 +389,9 @@ impl Socket for Wire {
         let wanted = pipe.len();
         let sent = self.note_sent(pipe.empty_into(self.socket.as_fd()), wanted);
         // With the FIN already here, all that the peer had to say is whole in any case.
-        self.may_hide_reset =
-            matches!(sent, Sent::Bytes(count) if count < wanted) && !self.readiness.read_closed;
+        if matches!(sent, Sent::Bytes(count) if count < wanted) && !self.readiness.read_closed {
+            self.sending = Sending::CutShort;
+        }
         sent
     }
 
@@ -418,18 +422,20 @@ impl Socket for Wire {
     }
 
     fn end_follows(&mut self) {
-        self.follows = Follows::End;
+        if self.sending != Sending::CutShort {
+            self.sending = Sending::EndFollows;
+        }
     }
 
     fn more_follows(&mut self) {
-        if self.follows == Follows::Nothing {
-            self.follows = Follows::More;
+        if self.sending == Sending::Plain {
+            self.sending = Sending::MoreFollows;
         }
     }
 
     fn send_now(&mut self) {
-        if self.follows == Follows::MoreAwaited {
-            self.follows = Follows::Nothing;
+        if self.sending == Sending::MoreAwaited {
+            self.sending = Sending::Plain;
             // Setting it sends what waits, whether or not it was set before. Failing, it leaves
             // when the kernel's patience is over, after 0.2 s.
             let _ = self.socket.set_nodelay(true);
@@ -438,7 +444,7 @@ impl Socket for Wire {
 
     fn finish_sending(&mut self) {
         // From here on nothing can be sent, whatever the peer does.
-        self.may_hide_reset = false;
+        self.sending = Sending::Plain;
         // Failing, the connection is gone already, and reading will tell.
         let _ = self.socket.shutdown(std::net::Shutdown::Write);
     }
