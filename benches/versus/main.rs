@@ -230,8 +230,7 @@ fn run(wish: Wish) -> std::io::Result<bool> {
     let mut world = World::new()?;
     let mut results = Vec::new();
     for row in wish.rows {
-        let speaks = |(_, peer): &&(String, Peer)| peer.protocols.contains(&row.protocol());
-        let players: Vec<(String, Peer)> = here.iter().filter(speaks).cloned().collect();
+        let players: Vec<(String, Peer)> = row.players(&here).cloned().collect();
         let result = contest::play(row, &players, wish.effort, &mut world)?;
         print!("{}", report::table(&result, wish.effort));
         if let Some(directory) = &wish.plots {

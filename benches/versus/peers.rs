@@ -113,7 +113,7 @@ pub fn all() -> Vec<Peer> {
         |name, protocols, kind| Peer { on_request: true, ..peer(name, protocols, kind) };
     vec![
         peer("pointsman", ALL_AND_TLS, Pointsman),
-        peer("floor", TCP, Ours(&ours::FLOOR)),
+        peer("floor", BOTH, Ours(&ours::FLOOR)),
         peer("haproxy", ALL_BUT_UDP, HaProxy(haproxy::Variant::Copies)),
         peer("haproxy-splice-64k", BOTH, HaProxy(haproxy::Variant::Splices(64 * 1024))),
         peer("haproxy-splice-1m", BOTH, HaProxy(haproxy::Variant::Splices(1024 * 1024))),
@@ -137,6 +137,11 @@ pub fn all() -> Vec<Peer> {
 }
 
 impl Peer {
+    /// Whether it passes bytes on and knows nothing of what they say.
+    pub fn understands_nothing(&self) -> bool {
+        matches!(self.kind, Kind::Ours(program) if program.name() == ours::FLOOR.name())
+    }
+
     /// Which version is here; or, in one line, why there is none and what would help.
     pub fn version(&self) -> Result<String, String> {
         match self.kind {

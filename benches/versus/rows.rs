@@ -1,7 +1,7 @@
 //! What is compared, a row each: the work, its unit, and the goal against each peer.
 
 use crate::datagrams::{By, Volley};
-use crate::peers::Protocol;
+use crate::peers::{Peer, Protocol};
 use crate::world::{After, Handshake, Script, Turns};
 
 /// A line of the comparison.
@@ -342,6 +342,28 @@ impl Row {
             Kind::Memory(protocol) | Kind::Latency { protocol, .. } => protocol,
             Kind::Datagrams(_) => Protocol::Udp,
             Kind::Fairness | Kind::Churn | Kind::Pick => Protocol::Tcp,
+        }
+    }
+
+    /// Those of the peers that can do this. A relay that understands nothing gives each client a
+    /// connection of its own to a backend, so that none is left to be kept for others.
+    pub fn players<'a>(
+        &self,
+        peers: &'a [(String, Peer)],
+    ) -> impl Iterator<Item = &'a (String, Peer)> {
+        let (protocol, pools) = (self.protocol(), self.pools());
+        let can = move |peer: &Peer| {
+            peer.protocols.contains(&protocol) && !(pools && peer.understands_nothing())
+        };
+        peers.iter().filter(move |(_, peer)| can(peer))
+    }
+
+    fn pools(&self) -> bool {
+        match self.kind {
+            Kind::Work { script, .. } => {
+                script.protocol == Protocol::Http && script.after == After::ClientCloses
+            }
+            _ => false,
         }
     }
 

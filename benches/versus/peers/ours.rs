@@ -48,6 +48,10 @@ pub const HYPER_RUSTLS_CURRENT_THREAD: Program =
 pub const PINGORA: Program = Program { name: "pingora-proxy", flags: &[], of: Some("pingora") };
 
 impl Program {
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
     /// Builds it, if that has not been done; what takes minutes, only if it was `requested`.
     pub fn version(&self, requested: bool) -> Result<String, String> {
         self.place(requested)?;
