@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 
 use pointsman::limits::HTTP_ANSWER_READ_BYTES;
 
-use common::http::{Message, Origin, Wire, before, get, ok, post};
-use common::{DEADLINE, noise, until, write_on_thread};
+use common::http::{Message, Origin, Wire, before, before_backends, get, ok, post};
+use common::trace::while_stopped;
+use common::{Backend, DEADLINE, noise, until, write_on_thread};
 
 const LARGE: usize = 20_000_000;
 /// More than the kernel's buffers take on the way.
@@ -457,4 +458,42 @@ fn an_answer_that_stalls_after_a_full_read_is_not_kept_back() {
         client.exactly(LENGTH - first).expect("the rest");
         assert!(begun.elapsed() < DEADLINE, "it waits for what stalls: {head}");
     }
+}
+
+/// An answer that is whole is followed by nothing, however full the read was that brought it, and
+/// whether or not its backend's end came along.
+#[test]
+fn an_answer_that_a_read_brings_whole_is_not_kept_back() {
+    let framing = ok(vec![b'x'; HTTP_ANSWER_READ_BYTES]).len() - HTTP_ANSWER_READ_BYTES;
+    let full = ok(vec![b'x'; HTTP_ANSWER_READ_BYTES - framing]);
+    assert_eq!(full.len(), HTTP_ANSWER_READ_BYTES);
+    let last = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok";
+    for origin in [Origin::saying(full), Origin::saying_last(last)] {
+        let balancer = before(&[&origin], &[]);
+        let mut client = Wire::to(&balancer);
+        let begun = Instant::now();
+        for _ in 0..10 * DEADLINE.as_secs() {
+            let head = client.ask(get("/")).head;
+            assert!(begun.elapsed() < DEADLINE, "it waits for more that never comes: {head}");
+        }
+    }
+}
+
+/// What came of an answer is its client's, even if in the same moment it is known that no more
+/// comes.
+#[test]
+fn the_beginning_of_an_answer_that_breaks_off_is_not_kept_back() {
+    let (backend, streams) = Backend::manual();
+    let balancer = before_backends(&[&backend], &[]);
+    let mut client = Wire::to(&balancer);
+    client.say(get("/"));
+    let mut server = Wire::new(streams.recv_timeout(DEADLINE).expect("connected"));
+    server.request().expect("it is asked");
+    while_stopped(&balancer, || {
+        server.say("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf");
+        drop(server);
+    });
+    assert_eq!(client.head().expect("an answer").status(), 200);
+    assert_eq!(client.exactly(4).expect("what came of it"), b"half");
+    assert!(client.exactly(1).is_none(), "there is no more");
 }

@@ -101,12 +101,12 @@ impl Answer {
         let Some(coming) = &mut self.coming else { return Answered::Again };
         way.lists.surplus.clear();
         let carried = coming.body.carry(way);
+        // If the rest is not here after all, because it stalls or never comes, that is no reason to
+        // keep back the beginning.
+        way.target.send_now();
         coming.keeps_backend &= way.lists.surplus.is_empty();
         match carried {
-            Carried::Rest => {
-                way.target.send_now();
-                Answered::Rest
-            }
+            Carried::Rest => Answered::Rest,
             Carried::Again => Answered::Again,
             Carried::Whole => Answered::Complete,
             Carried::SourceBroke(fault) => Answered::Torn(fault),
@@ -220,8 +220,11 @@ impl Answer {
             way.lists.surplus.clear();
         }
         body.announce(way.flow);
-        if body.is_read() && !leaves.keep_alive && !switched {
-            way.target.end_follows();
+        if body.is_read() {
+            // Whatever else can be read of the backend, it is not for this client.
+            if !leaves.keep_alive && !switched {
+                way.target.end_follows();
+            }
         } else if way.source.can_read() && body.is_plain() {
             // The read was full: the rest is here, and goes through in this turn.
             way.target.more_follows();
