@@ -275,7 +275,7 @@ impl Flow {
         supplies: &mut Supplies<'_>,
     ) -> Step {
         let mut budget = BYTES_PER_DIRECTION_PER_TURN;
-        let mut rests = false;
+        let mut took = false;
         while self.state != State::Done {
             match self.flush(target, supplies) {
                 Flush::Empty => {}
@@ -292,7 +292,11 @@ impl Flow {
                 self.state = State::Done;
                 return Step::Rest;
             }
-            if rests || !source.can_read() || !(target.can_write() || self.discards()) {
+            if !source.can_read() || !(target.can_write() || self.discards()) {
+                return Step::Rest;
+            }
+            // Only now that nothing is held: before, no piece at all was worth being woken for.
+            if took && self.is_patient_with(source) {
                 return Step::Rest;
             }
             if budget == 0 {
@@ -302,7 +306,7 @@ impl Flow {
                 Ok(Received::Bytes(count @ 1..)) => {
                     budget = budget.saturating_sub(count);
                     self.count_down(count);
-                    rests = self.is_patient_with(source);
+                    took = true;
                 }
                 Ok(Received::WouldBlock | Received::Bytes(0)) => return Step::Rest,
                 Ok(Received::Eof) if self.left == ENDLESS => self.state = State::Draining,

@@ -1,9 +1,10 @@
-//! The pump between sockets that say whatever they like: it comes to an end all the same.
+//! The pump between sockets that say whatever they like: it comes to an end all the same. And
+//! between two that say only what they must: it does not rest before that.
 
 use std::io::IoSlice;
 
 use super::pump::{Flow, State, Step};
-use crate::limits::BYTES_PER_DIRECTION_PER_TURN;
+use crate::limits::{BYTES_PER_DIRECTION_PER_TURN, PATIENT_BYTES_MIN, PIPE_BYTES};
 use crate::net::{BufferPool, Fault, Pipe, PipePool, Received, Sent, Socket, Supplies, Wake};
 
 /// A socket that can always be read and always be written, if one believes it, and keeps
@@ -108,5 +109,99 @@ fn nothing_that_sockets_say_makes_it_spin() {
         let ends = matches!(says, Received::Eof | Received::Broken(_));
         assert_eq!(flow.state() == State::Done, ends, "{says:?}, {takes:?}");
         flow.end(&mut supplies);
+    }
+}
+
+/// A source of which all is here already, or a target that takes all. It has no more news of its
+/// own: whoever does not ask it for any gets none.
+#[derive(Default)]
+struct Kettle {
+    holds: usize,
+    can_read: bool,
+    /// It told since it was last looked at.
+    told: bool,
+}
+
+impl Socket for Kettle {
+    fn can_splice(&self) -> bool {
+        true
+    }
+    fn can_read(&self) -> bool {
+        self.can_read
+    }
+    fn can_write(&self) -> bool {
+        true
+    }
+    fn fault(&mut self) -> Option<Fault> {
+        None
+    }
+    fn receive(&mut self, into: &mut [u8]) -> Received {
+        let count = into.len().min(self.holds);
+        self.holds -= count;
+        self.can_read = count > 0;
+        if count > 0 { Received::Bytes(count) } else { Received::WouldBlock }
+    }
+    fn send(&mut self, from: &[u8]) -> Sent {
+        self.holds += from.len();
+        Sent::Bytes(from.len())
+    }
+    fn send_slices(&mut self, from: &[IoSlice<'_>]) -> Sent {
+        Sent::Bytes(from.iter().map(|slice| slice.len()).sum())
+    }
+    fn receive_into(&mut self, pipe: &mut Pipe, limit: u64) -> Received {
+        let wanted = usize::try_from(limit).unwrap_or(usize::MAX).min(self.holds);
+        self.can_read = wanted > 0;
+        if wanted == 0 {
+            return Received::WouldBlock;
+        }
+        let count = pipe.pour_in(&vec![0; wanted]);
+        self.holds -= count;
+        Received::Bytes(count)
+    }
+    fn send_out_of(&mut self, pipe: &mut Pipe) -> Sent {
+        let count = pipe.pour_out(&mut vec![0; PIPE_BYTES]);
+        self.holds += count;
+        Sent::Bytes(count)
+    }
+    fn wake_for(&mut self, wake: Wake) {
+        self.told = match wake {
+            Wake::AnyByte => self.holds > 0,
+            Wake::Piece(bytes) => self.holds >= bytes as usize,
+            Wake::Never => false,
+        };
+        self.can_read &= !matches!(wake, Wake::Piece(_));
+    }
+    fn is_ending(&self) -> bool {
+        false
+    }
+    fn is_spent(&self) -> bool {
+        false
+    }
+    fn end_follows(&mut self) {}
+    fn finish_sending(&mut self) {}
+}
+
+/// Once the last bytes of a message are too few to be waited for, those that are here are taken at
+/// once: nobody will tell of them again.
+#[test]
+fn a_patient_message_that_is_here_is_taken_to_its_end() {
+    let (mut buffers, mut pipes) = (BufferPool::default(), PipePool::new(1));
+    let mut scratch = vec![0; 64 * 1024];
+    let few = PATIENT_BYTES_MIN as usize;
+    for rest in [0, 1, few - 1, few, few + 1] {
+        let total = PIPE_BYTES + rest;
+        let mut supplies =
+            Supplies { scratch: &mut scratch, buffers: &mut buffers, pipes: &mut pipes };
+        let mut flow = Flow::proven();
+        flow.begin(total as u64);
+        let mut source = Kettle { holds: total, told: true, ..Kettle::default() };
+        let mut target = Kettle::default();
+        let mut step = Step::Rest;
+        while step == Step::Again || std::mem::take(&mut source.told) {
+            source.can_read = true;
+            step = flow.pump(&mut source, &mut target, &mut supplies);
+        }
+        assert_eq!(target.holds, total, "{rest} more than a pipe holds");
+        assert_eq!(flow.state(), State::Done);
     }
 }
