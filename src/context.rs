@@ -204,8 +204,10 @@ impl Context {
         let Some(connection) = self.connections.get_mut(key) else { return };
         connection.user = User::Idle;
         self.backends.closed(connection.backend);
-        // That its backend closes it is to be heard, whatever was last of interest.
-        if connection.stream.arm(&self.registry, Owner::Connection(key)).is_err() {
+        // Behind a slow client it was not listened to, and its backend may have closed it.
+        let is_good = connection.stream.is_heard() || connection.stream.is_quiet();
+        let armed = connection.stream.arm(&self.registry, Owner::Connection(key));
+        if !is_good || armed.is_err() {
             return self.retire(key);
         }
         let limit = self.settings.backend_idle_connections;

@@ -149,6 +149,25 @@ fn a_kept_connection_that_was_stopped_hears_its_backend_close() {
     }
 }
 
+/// That a backend closed behind its answer is not heard while the client is slow. The next request
+/// is here already, and must not be sent to nobody.
+#[test]
+fn the_request_behind_a_slow_answer_does_not_go_to_a_backend_that_left() {
+    let answer = ok(noise(12, 8 * MIB));
+    let origin = Origin::start(move |request, wire| match request.target() {
+        "/long" => wire.part(&answer),
+        _ => wire.try_say(ok("done")),
+    });
+    let balancer = before(&[&origin], QUIET);
+    for _ in 0..4 {
+        let mut client = narrow(&balancer);
+        client.say([get("/long").as_bytes(), &post("/", "x")].concat());
+        assert_eq!(client.answer().body.len(), 8 * MIB);
+        let answer = client.answer();
+        assert_eq!((answer.status(), answer.text()), (200, "done".to_string()));
+    }
+}
+
 /// A client that is told early that its body is not wanted is heard out, however it sends.
 #[test]
 fn an_upload_that_is_refused_half_way_gets_its_answer() {

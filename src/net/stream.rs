@@ -90,7 +90,13 @@ impl Stream {
     /// Whether there is nothing to read, neither bytes nor an end: what an idle connection must
     /// be. If that is not known, it is tried.
     pub fn is_quiet(&mut self) -> bool {
-        !self.can_read() || self.receive(&mut [0]) == Received::WouldBlock
+        let is_known = !self.can_read() && self.is_heard();
+        is_known || self.receive(&mut [0]) == Received::WouldBlock
+    }
+
+    /// Whether the poll tells of what can be read: not while nothing of it could be taken.
+    pub fn is_heard(&self) -> bool {
+        self.wire.is_heard()
     }
 
     /// Note what an event says; nothing is read, written or closed.

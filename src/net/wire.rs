@@ -143,6 +143,11 @@ impl Wire {
         self.armed.is_some()
     }
 
+    /// Whether the poll tells of what can be read, or was not asked for anything yet.
+    pub fn is_heard(&self) -> bool {
+        self.armed.is_none_or(Interest::is_readable)
+    }
+
     /// Whether a write would have blocked, so that the poll has to be asked.
     pub fn wants_write(&self) -> bool {
         self.wanted.is_writable()

@@ -53,7 +53,7 @@ impl Patience {
         }
     }
 
-    /// These are messages that are answered, not a stream.
+    /// These are messages that are answered, not a stream; or it cannot be spliced.
     pub fn doubt(&mut self) {
         self.credit = self.credit.min(0);
     }

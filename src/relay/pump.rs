@@ -259,11 +259,8 @@ impl Flow {
         supplies: &mut Supplies<'_>,
     ) -> Step {
         let step = self.move_on(source, target, supplies);
-        match self.worth_waking_for() {
-            _ if step == Step::Again => {}
-            // Nothing more will be there to wait for.
-            Wake::Piece(_) if source.is_ending() => self.set_wake(Wake::AnyByte, source),
-            wake => self.set_wake(wake, source),
+        if step != Step::Again {
+            self.set_wake(self.worth_waking_for(source), source);
         }
         step
     }
@@ -295,8 +292,8 @@ impl Flow {
             if !source.can_read() || !(target.can_write() || self.discards()) {
                 return Step::Rest;
             }
-            // Only now that nothing is held: before, no piece at all was worth being woken for.
-            if took && self.is_patient_with(source) {
+            // One piece is enough for now: the source says at once if another one is there.
+            if took && self.worth_waking_for(source) != Wake::AnyByte {
                 return Step::Rest;
             }
             if budget == 0 {
@@ -401,10 +398,11 @@ impl Flow {
         }
     }
 
-    /// What the source is to wake us for while we rest.
-    fn worth_waking_for(&self) -> Wake {
+    /// What the source is to wake us for if we rest now. What an end or a break leaves to be read
+    /// is all that there will be.
+    fn worth_waking_for(&self, source: &impl Socket) -> Wake {
         let streams = self.mode == Mode::Splice && self.state == State::Open;
-        if !streams || !self.patience.is_granted() {
+        if !streams || !self.patience.is_granted() || source.is_ending() {
             return Wake::AnyByte;
         }
         if self.held.is_some() {
@@ -414,11 +412,6 @@ impl Flow {
             ..PATIENT_BYTES_MIN => Wake::AnyByte,
             bytes => Wake::Piece(bytes),
         }
-    }
-
-    /// Whether one piece is enough for now: the source says at once if another one is there.
-    fn is_patient_with(&self, source: &impl Socket) -> bool {
-        self.worth_waking_for() != Wake::AnyByte && !source.is_ending()
     }
 
     /// A piece is asked for anew after each one that was taken: it may be there already.
@@ -499,6 +492,8 @@ impl Flow {
                 }
                 // The end, or urgent data that a splice does not pass: a read knows.
             }
+            // What is read in small pieces is not worth waiting for in large ones.
+            self.patience.doubt();
             self.mode = Mode::Copy;
         }
         let left = usize::try_from(self.left).unwrap_or(usize::MAX);

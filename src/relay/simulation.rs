@@ -9,6 +9,7 @@
 //! `SEED=n cargo test --lib simulation -- --nocapture` plays it again with all that happened.
 //! The loop here is what `event_loop` and `relay::tcp` do with a pair, without a clock.
 
+mod messages;
 mod socket;
 
 use std::cell::RefCell;

@@ -200,6 +200,11 @@ impl ScriptedSocket {
         !self.is_readable() || self.pending.read
     }
 
+    /// What it was last told to wake us for.
+    pub fn wakes_for(&self) -> Wake {
+        self.wake
+    }
+
     /// Something can be read, and we are not told because it is too little.
     pub fn keeps_back(&self) -> bool {
         self.is_readable() && !self.tells() && matches!(self.wake, Wake::Piece(_))

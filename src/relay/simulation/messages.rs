@@ -1,0 +1,112 @@
+//! Messages of known length one after another through one flow, as HTTP has them: the next one's
+//! bytes are often here before the one before has gone.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use crate::net::{self, BufferPool, PipePool, Supplies, Wake};
+use crate::relay::pump::{Flow, State, Step};
+
+use super::socket::{Ending, Script, ScriptedSocket, Trace};
+use super::{TURNS_MAX, draw_script, draw_size};
+
+const SEEDS: u64 = 3_000;
+
+#[test]
+fn three_thousand_rows_of_messages() {
+    let only = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok());
+    if let Some(seed) = only {
+        play(seed, true);
+        return;
+    }
+    let patient = (0..SEEDS).filter(|&seed| play(seed, false)).count();
+    assert!(patient > 30, "patience is not met: {patient}");
+}
+
+/// One row of messages; whether a piece was waited for.
+fn play(seed: u64, traced: bool) -> bool {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let trace: Trace = Rc::new(RefCell::new(traced.then(Vec::new)));
+    let scale = draw_size(&mut random);
+    let lengths: Vec<u64> =
+        (0..random.usize(1..4)).map(|_| random.usize(..=scale) as u64).collect();
+    let total = lengths.iter().sum();
+    let script = whole(&draw_script(&mut random, scale), total);
+    let mut source =
+        ScriptedSocket::new("source".to_string(), script, (0, 1), random.fork(), &trace);
+    let script = whole(&draw_script(&mut random, scale), 0);
+    let mut target =
+        ScriptedSocket::new("target".to_string(), script, (1, 0), random.fork(), &trace);
+    let mut row = Row { seed, random, trace, patient: false };
+    let (mut buffers, mut pipes) = (BufferPool::default(), PipePool::new(1));
+    let mut scratch = net::buffer::scratch();
+    let mut supplies =
+        Supplies { scratch: &mut scratch, buffers: &mut buffers, pipes: &mut pipes };
+    let mut flow = if row.random.bool() { Flow::proven() } else { Flow::default() };
+    for length in lengths {
+        flow.begin(length);
+        row.carry(&mut flow, &mut source, &mut target, &mut supplies);
+        assert_eq!(source.wakes_for(), Wake::AnyByte, "the next message is not heard of");
+        assert_eq!((flow.held(), source.read), (0, target.taken), "more or less than it");
+    }
+    assert_eq!(target.taken, total, "bytes are missing");
+    row.patient
+}
+
+/// Who neither breaks off nor ends before all is over.
+fn whole(script: &Script, total: u64) -> Script {
+    Script { total, reset: None, ending: Ending::FinishAfterUs, ..script.clone() }
+}
+
+struct Row {
+    seed: u64,
+    random: fastrand::Rng,
+    trace: Trace,
+    patient: bool,
+}
+
+impl Row {
+    /// The turns of one message.
+    fn carry(
+        &mut self,
+        flow: &mut Flow,
+        source: &mut ScriptedSocket,
+        target: &mut ScriptedSocket,
+        supplies: &mut Supplies<'_>,
+    ) {
+        let mut queued = true;
+        for _ in 0..TURNS_MAX {
+            queued |= source.mark() | target.mark();
+            if queued {
+                let step = flow.pump(source, target, supplies);
+                if flow.state() == State::Done {
+                    return;
+                }
+                assert!(matches!(step, Step::Rest | Step::Again), "{step:?}");
+                queued = step == Step::Again;
+            }
+            self.patient |= flow.look_in().is_some();
+            let mut moved = false;
+            for _ in 0..self.random.u32(1..4) {
+                moved |= if self.random.bool() { source.live() } else { target.live() };
+            }
+            if !moved && !queued && flow.look_in().is_some() {
+                flow.look(source);
+            } else if !moved && !queued {
+                let any = source.live() || target.live() || source.mark() || target.mark();
+                assert!(any, "everybody waits for somebody: {flow:?}");
+                queued = true;
+            }
+        }
+        panic!("no end after {TURNS_MAX} turns");
+    }
+}
+
+impl Drop for Row {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let trace = self.trace.borrow_mut().take().unwrap_or_default();
+            eprintln!("{}\nSEED={} plays this again", trace.join("\n"), self.seed);
+        }
+    }
+}
