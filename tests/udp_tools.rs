@@ -33,7 +33,8 @@ impl Drop for Running {
     }
 }
 
-/// A DNS server that answers every name below `test` with one address; on return it answers.
+/// A DNS server that answers every name below `test` with one address; on return it answers. One
+/// that ends by itself, because somebody had its port for a moment, is started again.
 fn dns(address: SocketAddr, answer: &str) -> Running {
     let mut command = Command::new("dnsmasq");
     command.args(["--keep-in-foreground", "--conf-file=/dev/null", "--pid-file="]);
@@ -45,8 +46,14 @@ fn dns(address: SocketAddr, answer: &str) -> Running {
     if rustix::process::geteuid().is_root() {
         command.arg("--user=root");
     }
-    let server = Running::start(&mut command);
-    until("dnsmasq answers", || dig(address, &[]).trim() == answer);
+    let mut server = Running::start(&mut command);
+    until("dnsmasq answers", || {
+        if let Some(status) = server.0.try_wait().expect("it is ours") {
+            println!("dnsmasq on {address}: {status}");
+            server = Running::start(&mut command);
+        }
+        dig(address, &[]).trim() == answer
+    });
     server
 }
 
