@@ -82,7 +82,8 @@ impl Stream {
         self.wire.is_armed()
     }
 
-    /// Whether a write would have blocked, so that the poll has to be asked.
+    /// Whether the poll has to tell of writing, because a write would have blocked or nothing is to
+    /// be read.
     pub fn wants_write(&self) -> bool {
         self.wire.wants_write()
     }

@@ -1,9 +1,10 @@
 //! One TCP socket, what it can do, and what the poll is asked to tell about it.
 //!
 //! The socket is registered once, for reading; writing is asked for only after the first write that
-//! would have blocked, and stays asked for (edge-triggered, it costs nothing then). Closing needs
-//! no deregistration, because descriptors are never duplicated (pitfall 27): the kernel forgets a
-//! closed socket by itself, and an event fetched before finds nobody (see [`crate::event::owner`]).
+//! would have blocked, and stays asked for (edge-triggered, it costs nothing then). Only while
+//! nothing is to be read ([`Wake::Never`]) is reading left out. Closing needs no deregistration,
+//! because descriptors are never duplicated (pitfall 27): the kernel forgets a closed socket by
+//! itself, and an event fetched before finds nobody (see [`crate::event::owner`]).
 //!
 //! What the bytes are is not known here: [`super::Stream`] puts TLS around a wire, or nothing.
 
@@ -35,7 +36,8 @@ use super::{Fault, Pipe, Received, Sent, Socket, Wake};
 pub struct Wire {
     socket: TcpStream,
     readiness: Readiness,
-    /// What the poll is to tell. Writing joins when a write would have blocked, and stays.
+    /// What the poll is to tell. Writing joins when a write would have blocked, or when nothing is
+    /// to be read (the poll must be asked for something), and stays.
     wanted: Interest,
     /// What it was asked to tell.
     armed: Option<Interest>,
@@ -148,7 +150,8 @@ impl Wire {
         self.armed.is_none_or(Interest::is_readable)
     }
 
-    /// Whether a write would have blocked, so that the poll has to be asked.
+    /// Whether the poll has to tell of writing, because a write would have blocked or nothing is to
+    /// be read.
     pub fn wants_write(&self) -> bool {
         self.wanted.is_writable()
     }
