@@ -1,0 +1,65 @@
+//! Buffers, pipes, and how much one call moves.
+
+use std::time::Duration;
+
+/// The process-wide scratch buffer, and each pooled buffer that keeps what a slow target would
+/// not take. Holds a 64 KiB message with room for framing, and stays inside a core's L2 cache.
+pub const BUFFER_BYTES: usize = 128 * 1024;
+
+/// Free buffers kept for reuse; the rest goes back to the allocator.
+pub const FREE_BUFFERS_MAX: usize = 32;
+
+/// A read of at least this much counts towards promotion to `splice`.
+pub const SPLICE_READ_BYTES_MIN: usize = 32 * 1024;
+
+/// So many large reads in a row promote a direction to `splice`.
+pub const SPLICE_AFTER_READS: u8 = 2;
+
+/// A message of which so much is still to come is spliced from its first byte: its length promises
+/// what otherwise large reads have to show.
+pub const SPLICE_MESSAGE_BYTES_MIN: u64 = 32 * 1024;
+
+/// A splice that moves less than this counts towards demotion to plain reads.
+pub const SPLICE_MOVE_BYTES_MIN: usize = 16 * 1024;
+
+/// So many small splices in a row demote a direction to plain reads.
+pub const SPLICE_UNTIL_SMALL: u8 = 2;
+
+/// A direction that is patient (see `relay::patience`) hears of its source once so much is there:
+/// as much as a pipe holds, which is the most that one call moves.
+pub const PATIENT_BYTES: u32 = 1024 * 1024;
+
+/// Less than this is not worth being waited for.
+pub const PATIENT_BYTES_MIN: u32 = 128 * 1024;
+
+/// A direction is patient with so much credit. It earns one for each large piece ([a
+/// read](SPLICE_READ_BYTES_MIN) that counts as one), and more for larger ones: half a MiB at least.
+pub const PATIENT_FROM_CREDIT: i16 = 16;
+
+/// What a wait in vain costs: it takes 16 MiB at least to earn that.
+pub const PATIENCE_LOSS_CREDIT: i16 = 512;
+
+/// Most credit, and most debt: a stream that stalls now and then stays patient, and one that always
+/// does is not asked again for 64 MiB.
+pub const PATIENCE_CREDIT_MAX: i16 = 2048;
+
+/// How often it is looked whether something came meanwhile: what a patient direction waits for in
+/// vain is late by this or twice this. Streams slower than a pipe in this time (4 Gbit/s) are
+/// hardly ever patient.
+pub const PATIENCE_LOOK: Duration = Duration::from_millis(2);
+
+/// The same where the end is known: the last byte is never waited for in vain, so that what may be
+/// late is the middle of a message of which the rest is not here either.
+pub const PATIENCE_LOOK_COUNTED: Duration = Duration::from_millis(20);
+
+/// Wanted capacity of a pipe. The kernel moves at most one pipe's worth a call.
+pub const PIPE_BYTES: usize = 1024 * 1024;
+
+/// A pipe the kernel gave less than this (its per-user quota is used up) is not worth a splice.
+pub const PIPE_BYTES_MIN: usize = 64 * 1024;
+
+/// Pipes alive at once, each two descriptors; directions beyond that copy.
+pub const PIPES_MAX: usize = 128;
+
+/// Free pipes kept for reuse.
+pub const FREE_PIPES_MAX: usize = 16;

@@ -1,0 +1,96 @@
+//! HTTP/1.1.
+
+use std::time::Duration;
+
+/// How long an idle connection to a backend is kept; Node.js closes after 5 s, nginx after 75 s.
+pub const BACKEND_IDLE_DEFAULT: Duration = Duration::from_secs(60);
+
+/// Idle connections kept to one backend.
+pub const BACKEND_IDLE_CONNECTIONS_DEFAULT: usize = 100;
+
+/// Most idle connections to one backend that can be asked for: more than ports to come from.
+pub const BACKEND_IDLE_CONNECTIONS_MAX: usize = 100_000;
+
+/// HAProxy's usual number: long for a person's line, short for who drips one byte a second.
+pub const HEADER_TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
+
+/// Somewhat below nginx's 75 s: an idle client costs little here.
+pub const KEEP_ALIVE_DEFAULT: Duration = Duration::from_secs(60);
+
+/// nginx's, and what most clients wait at most.
+pub const SERVER_TIMEOUT_DEFAULT: Duration = Duration::from_secs(60);
+
+/// Largest limit on the body of a request, a pebibyte: more is a slip of the unit.
+pub const BODY_BYTES_MAX: u64 = 1 << 50;
+
+/// Longest name of a header or a cookie that a flag takes, in bytes: leaves room in the head.
+pub const TOKEN_BYTES_MAX: usize = 256;
+
+/// nginx's and Envoy's idea of passive health, Envoy's number.
+pub const EJECT_AFTER_DEFAULT: u32 = 5;
+
+/// Most bad answers in a row `--eject-after` can ask for, as
+/// [`RISE_FALL_MAX`](super::RISE_FALL_MAX).
+pub const EJECT_AFTER_MAX: u32 = 1000;
+/// Longest head of a message, start line and fields together: twice what browsers need, and what
+/// HAProxy takes.
+pub const HTTP_HEAD_BYTES_MAX: usize = 16 * 1024;
+
+/// Most fields of a head, and of a trailer section (HAProxy's `tune.http.maxhdr` is 101).
+pub const HTTP_FIELDS_MAX: usize = 100;
+
+/// Most options in the Connection fields of a head. Each unknown one is looked up among all fields,
+/// and nobody needs five.
+pub const HTTP_CONNECTION_OPTIONS_MAX: usize = 32;
+
+/// Longest extension of one chunk, in bytes. They are dropped; reading them must not cost more than
+/// the payload.
+pub const HTTP_CHUNK_EXTENSION_BYTES_MAX: u16 = 256;
+
+/// Longest trailer section, in bytes: it has to be kept until it is whole.
+pub const HTTP_TRAILER_BYTES_MAX: u16 = 4096;
+
+/// Passages of a message shorter than this are copied together rather than sent from where they
+/// lie: an entry more in a vectored write costs more than the copy.
+pub const HTTP_COPY_BYTES_BELOW: usize = 2048;
+
+/// What `Retry-After` says when no backend is up, in seconds: about one probe's interval.
+pub const HTTP_RETRY_AFTER_SECONDS: u32 = 2;
+
+/// Most of an answer that is read while its head is looked for: a small answer is read whole, and
+/// of a large one enough is left behind to be spliced rather than copied.
+pub const HTTP_ANSWER_READ_BYTES: usize = 16 * 1024;
+
+/// Room kept free in the scratch buffer when a message is read, for what we add to it: a host is
+/// said twice, a space is put between cookies, and neither makes a head more than twice as long.
+pub const HTTP_FRAMING_ROOM: usize = HTTP_HEAD_BYTES_MAX + 4 * 1024;
+
+/// Requests that are over leave their memory to so many others, if it is no more than
+/// [`HTTP_SPARE_BYTES_MAX`] each: 256 KiB at most.
+pub const HTTP_SPARES_MAX: usize = 128;
+
+/// See [`HTTP_SPARES_MAX`]. Few requests without a body are longer.
+pub const HTTP_SPARE_BYTES_MAX: usize = 2 * 1024;
+
+/// Pieces of a vectored write; a message of more is copied together first.
+pub const HTTP_PIECES_MAX: usize = 32;
+
+/// Pipelined requests answered in one turn before the others have theirs.
+pub const HTTP_REQUESTS_PER_TURN: usize = 8;
+
+/// Looks at the head of an answer in one turn: each may bring an interim one, without an end.
+pub const HTTP_ANSWER_HEADS_PER_TURN: usize = 8;
+
+/// How long a client that waits for its answer is not watched by the poll: who asks once and closes
+/// never is.
+pub const HTTP_UNWATCHED: Duration = Duration::from_secs(1);
+
+/// How long a client is heard out after our last answer, so that a reset does not overtake it
+/// (nginx: `lingering_timeout`).
+pub const LINGER: Duration = Duration::from_secs(5);
+
+/// How much it may say in that time.
+pub const LINGER_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// In the time that an idle connection is kept, so often it is looked whether the time is over.
+pub const IDLE_LOOKS: u32 = 4;
