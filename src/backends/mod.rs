@@ -14,29 +14,25 @@
 //! [`BackendId`], never to the configuration.
 
 mod answers;
+mod backend;
 mod eject;
+mod idle;
 mod pool;
+mod results;
 mod routes;
 mod state;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::fmt::{self, Write as _};
-use std::net::SocketAddr;
 use std::ops::Index;
 use std::time::{Duration, Instant};
 
-use log::info;
-
 use crate::balance::{Ask, Observation};
 use crate::config::AllDown;
-use crate::event::Key;
-use crate::limits::{SLOW_START_PERCENT_MIN, SLOW_START_STEPS, WEIGHT_ONE};
-use crate::net::Fault;
-use crate::net::tls::client::Dial;
-use crate::stats::{Answers, Rate};
 
+pub use backend::{Backend, Member};
 use eject::Conduct;
 use pool::Place;
 pub use pool::{Pool, PoolId, PoolPlan};
@@ -46,82 +42,6 @@ pub use state::{Flip, RiseFall, State};
 /// A backend of the set. What identifies it to people is its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct BackendId(u32);
-
-/// One backend.
-#[derive(Debug)]
-pub struct Backend {
-    /// What logs call it.
-    pub name: Box<str>,
-    /// Where it is.
-    pub address: SocketAddr,
-    /// Where its probes go.
-    pub check_address: SocketAddr,
-    /// What probes and connects say of it.
-    pub state: State,
-    /// When it last went up or down; the start, if never.
-    pub since: Instant,
-    /// What the operator says: takes new connections.
-    pub enabled: bool,
-    /// The operator's weight.
-    pub weight: u32,
-    /// The weight in force in units of 1 / [`WEIGHT_ONE`], which grows in a slow start.
-    pub effective_weight: u32,
-    /// Connections open or being opened.
-    pub connections: u32,
-    /// Connections at most.
-    pub max_connections: Option<u32>,
-    /// Takes connections only while no other backend of its pool can.
-    pub backup: bool,
-    /// What it takes to speak TLS with it, if that is spoken.
-    pub dial: Option<Dial>,
-    /// The same for probes.
-    pub probe_dial: Option<Dial>,
-    /// The last load that it reported.
-    pub load: Option<f64>,
-    /// Connections given to it.
-    pub total: u64,
-    /// Connects to it that failed.
-    pub failures: u64,
-    /// Bytes sent to it.
-    pub bytes_sent: u64,
-    /// Bytes that came from it.
-    pub bytes_received: u64,
-    /// Connections a second.
-    pub rate: Rate,
-    /// What became of its requests.
-    pub answers: Answers,
-    /// Connections that wait for a pair, the last parked at the back.
-    idle: VecDeque<(Key, Instant)>,
-    /// How it answered lately.
-    conduct: Conduct,
-    /// When its slow start began, if it is in one.
-    ramp_from: Option<Instant>,
-    /// Left out of the pick that is under way.
-    tried: bool,
-    /// Where it sits.
-    places: Vec<Place>,
-}
-
-/// What is known of a backend before it is in the set.
-#[derive(Debug, Clone)]
-pub struct Member {
-    /// What logs call it, and what the hashing algorithms place.
-    pub name: String,
-    /// Where it is.
-    pub address: SocketAddr,
-    /// Share of the traffic.
-    pub weight: u32,
-    /// Connections at most.
-    pub max_connections: Option<u32>,
-    /// Takes connections only while no other backend of its pool can.
-    pub backup: bool,
-    /// What it takes to speak TLS with it, if that is spoken.
-    pub dial: Option<Dial>,
-    /// The same for probes.
-    pub probe_dial: Option<Dial>,
-    /// Where its probes go, if not to the port of `address`.
-    pub check_port: Option<u16>,
-}
 
 /// How the set behaves.
 #[derive(Debug, Clone, Copy)]
@@ -250,127 +170,11 @@ impl Backends {
         self.recount(id.0 as usize);
     }
 
-    /// Keep an idle connection to it; beyond `limit`, the oldest is handed back to be closed.
-    pub fn park(&mut self, id: BackendId, key: Key, now: Instant, limit: usize) -> Option<Key> {
-        let idle = &mut self.list[id.0 as usize].idle;
-        idle.push_back((key, now));
-        self.idle += 1;
-        if idle.len() > limit { self.unpark_older(id, None) } else { None }
-    }
-
-    /// The idle connection to it that was parked last.
-    pub fn unpark(&mut self, id: BackendId) -> Option<Key> {
-        let (key, _) = self.list[id.0 as usize].idle.pop_back()?;
-        self.idle -= 1;
-        Some(key)
-    }
-
-    /// The idle connection to it that was parked first, if that was before `since`, or at all.
-    pub fn unpark_older(&mut self, id: BackendId, since: Option<Instant>) -> Option<Key> {
-        let idle = &mut self.list[id.0 as usize].idle;
-        let &(key, parked) = idle.front()?;
-        if since.is_some_and(|since| parked >= since) {
-            return None;
-        }
-        idle.pop_front();
-        self.idle -= 1;
-        Some(key)
-    }
-
-    /// This idle connection to it is closed.
-    pub fn forget_idle(&mut self, id: BackendId, key: Key) {
-        let idle = &mut self.list[id.0 as usize].idle;
-        let before = idle.len();
-        idle.retain(|&(other, _)| other != key);
-        self.idle -= before - idle.len();
-    }
-
-    /// Whether idle connections wait, to whomever.
-    pub fn has_idle(&self) -> bool {
-        self.idle > 0
-    }
-
-    /// It took a connection after so long.
-    pub fn connected(&mut self, id: BackendId, took: Duration, now: Instant) {
-        self.observe(id, Observation::Connected(took), now);
-    }
-
-    /// It refused a connection, or did not answer: that counts as a failed probe. Without probes
-    /// it does not, for nothing would bring the backend up again; and what clients ran into never
-    /// takes down the last backend of a pool that is up: the next probes decide that.
-    pub fn connect_failed(
-        &mut self,
-        id: BackendId,
-        fault: Fault,
-        took: Duration,
-        now: Instant,
-    ) {
-        self.failed(id, &format!("a connect {fault}"), took, now);
-    }
-
-    /// Its machine refused a client's datagram, or there is no way to it: as a connect that failed.
-    /// Without probes, so many in a row leave it out for a while: what a client sends is not tried
-    /// elsewhere as a connect is, and who answers nothing looks idle.
-    pub fn datagram_failed(&mut self, id: BackendId, fault: Fault, now: Instant) {
-        self.failed(id, &format!("a datagram {fault}"), Duration::ZERO, now);
-        if !self.policy.probed {
-            self.strike(id, self.policy.rise_fall.fall, "refusals", now);
-        }
-    }
-
-    /// The first answer of a flow came from it, after so long.
-    pub fn datagram_answered(&mut self, id: BackendId, took: Duration, now: Instant) {
-        self.connected(id, took, now);
-        self.behaved(id);
-    }
-
-    /// A probe was answered well, perhaps with a load.
-    pub fn probe_passed(&mut self, id: BackendId, load: Option<f64>, now: Instant) {
-        if let Some(load) = load {
-            self.list[id.0 as usize].load = Some(load);
-            self.observe(id, Observation::Load(load), now);
-        }
-        self.result(id, Ok(()), now);
-    }
-
-    /// A probe failed, for a reason in words.
-    pub fn probe_failed(&mut self, id: BackendId, reason: &str, now: Instant) {
-        self.result(id, Err(reason), now);
-    }
-
     /// Bytes went to it and came from it.
     pub fn moved(&mut self, id: BackendId, sent: u64, received: u64) {
         let backend = &mut self.list[id.0 as usize];
         backend.bytes_sent += sent;
         backend.bytes_received += received;
-    }
-
-    /// Who went up or down since the last call.
-    pub fn take_flips(&mut self) -> Vec<(BackendId, Flip)> {
-        std::mem::take(&mut self.flips)
-    }
-
-    /// How long the steps of the slow starts under way are; `None` if there are none.
-    pub fn ramp_step(&self) -> Option<Duration> {
-        (self.ramping > 0).then(|| self.policy.slow_start / SLOW_START_STEPS)
-    }
-
-    /// Raise the weights of those in a slow start to where they belong now.
-    pub fn step_ramps(&mut self, now: Instant) {
-        for index in 0..self.list.len() {
-            let Some(from) = self.list[index].ramp_from else { continue };
-            let weight = self.list[index].weight * WEIGHT_ONE;
-            let passed = now.saturating_duration_since(from);
-            let share = passed.as_secs_f64() / self.policy.slow_start.as_secs_f64();
-            let floor = f64::from(SLOW_START_PERCENT_MIN) / 100.0;
-            if share >= 1.0 {
-                self.list[index].ramp_from = None;
-                self.ramping -= 1;
-            }
-            let ramped = (f64::from(weight) * share.clamp(floor, 1.0)) as u32;
-            self.list[index].effective_weight = ramped.max(1);
-            self.refresh(index);
-        }
     }
 
     /// All backends in the order in which they were given.
@@ -423,73 +227,6 @@ impl Backends {
         self.pools.iter().for_each(|pool| pool.check_invariants(&self.list));
     }
 
-    fn failed(&mut self, id: BackendId, reason: &str, took: Duration, now: Instant) {
-        self.list[id.0 as usize].failures += 1;
-        self.observe(id, Observation::Failed(took), now);
-        let is_only = |place: &Place| self.pools[usize::from(place.pool.0)].up == 1;
-        let last_one = self[id].state.is_up() && self[id].places.iter().any(is_only);
-        if self.policy.probed && !last_one {
-            self.result(id, Err(reason), now);
-        }
-    }
-
-    /// One result, of a probe or a connect.
-    fn result(&mut self, id: BackendId, result: Result<(), &str>, now: Instant) {
-        let backend = &mut self.list[id.0 as usize];
-        let Some(flip) = backend.state.observe(result.is_ok(), self.policy.rise_fall) else {
-            return;
-        };
-        let lasted = now.saturating_duration_since(backend.since).as_secs_f64();
-        backend.since = now;
-        match (flip, result) {
-            (Flip::Down, Err(reason)) => {
-                info!("backend {} is down after {lasted:.1} s up: {reason}", backend.name);
-            }
-            _ => info!("backend {} is up after {lasted:.1} s down", backend.name),
-        }
-        self.flips.push((id, flip));
-        self.set_ramp(id.0 as usize, flip, now);
-        let changed = self.count_flip(id, flip);
-        if flip == Flip::Down {
-            self.recall(id);
-        }
-        self.refresh(id.0 as usize);
-        if self.policy.all_down == AllDown::Spread {
-            changed.into_iter().for_each(|pool| self.refresh_pool(pool));
-        }
-    }
-
-    /// Says in which pools the first one came up, or the last one went down.
-    fn count_flip(&mut self, id: BackendId, flip: Flip) -> Vec<PoolId> {
-        let mut changed = Vec::new();
-        for place in &self.list[id.0 as usize].places {
-            let pool = &mut self.pools[usize::from(place.pool.0)];
-            let none_was_up = pool.up == 0;
-            pool.up = match flip {
-                Flip::Up => pool.up + 1,
-                Flip::Down => pool.up - 1,
-            };
-            if none_was_up != (pool.up == 0) {
-                changed.push(place.pool);
-            }
-        }
-        changed
-    }
-
-    /// A backend that comes back begins a slow start; one that goes down again ends it.
-    fn set_ramp(&mut self, index: usize, flip: Flip, now: Instant) {
-        let ramps = flip == Flip::Up
-            && !self.policy.slow_start.is_zero()
-            && self.list[index].weight > 0;
-        self.ramping -= usize::from(self.list[index].ramp_from.is_some());
-        self.ramping += usize::from(ramps);
-        self.list[index].ramp_from = ramps.then_some(now);
-        let weight = self.list[index].weight * WEIGHT_ONE;
-        let percent = if ramps { SLOW_START_PERCENT_MIN } else { 100 };
-        let effective = u64::from(weight) * u64::from(percent) / 100;
-        self.list[index].effective_weight = effective as u32;
-    }
-
     fn set_tried(&mut self, tried: &[BackendId], value: bool) {
         for id in tried {
             self.list[id.0 as usize].tried = value;
@@ -539,49 +276,6 @@ impl Index<BackendId> for Backends {
 
     fn index(&self, id: BackendId) -> &Backend {
         &self.list[id.0 as usize]
-    }
-}
-
-impl Backend {
-    fn new(member: Member, now: Instant) -> Backend {
-        let mut check_address = member.address;
-        check_address.set_port(member.check_port.unwrap_or(member.address.port()));
-        Backend {
-            name: member.name.into(),
-            address: member.address,
-            check_address,
-            state: State::default(),
-            since: now,
-            enabled: true,
-            weight: member.weight,
-            effective_weight: member.weight * WEIGHT_ONE,
-            connections: 0,
-            max_connections: member.max_connections,
-            backup: member.backup,
-            dial: member.dial,
-            probe_dial: member.probe_dial,
-            load: None,
-            total: 0,
-            failures: 0,
-            bytes_sent: 0,
-            bytes_received: 0,
-            rate: Rate::new(now),
-            answers: Answers::new(now),
-            idle: VecDeque::new(),
-            conduct: Conduct::default(),
-            ramp_from: None,
-            tried: false,
-            places: Vec::new(),
-        }
-    }
-
-    /// Whether it may be given a connection, provided that it is up.
-    fn takes_more(&self) -> bool {
-        self.enabled
-            && !self.tried
-            && !self.conduct.is_out()
-            && self.weight > 0
-            && self.max_connections.is_none_or(|limit| self.connections < limit)
     }
 }
 

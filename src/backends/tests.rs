@@ -1,8 +1,11 @@
 //! Several pools over the same backends: what is one backend's and what is one pool's.
 
+use std::net::SocketAddr;
+
 use super::*;
 use crate::balance::{self, hash_key};
 use crate::config::Algorithm;
+use crate::net::Fault;
 
 const MEMBERS: usize = 6;
 

@@ -1,0 +1,133 @@
+//! One backend: what the operator says of it, and what was seen of it.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use crate::event::Key;
+use crate::limits::WEIGHT_ONE;
+use crate::net::tls::client::Dial;
+use crate::stats::{Answers, Rate};
+
+use super::eject::Conduct;
+use super::pool::Place;
+use super::state::State;
+
+/// One backend.
+#[derive(Debug)]
+pub struct Backend {
+    /// What logs call it.
+    pub name: Box<str>,
+    /// Where it is.
+    pub address: SocketAddr,
+    /// Where its probes go.
+    pub check_address: SocketAddr,
+    /// What probes and connects say of it.
+    pub state: State,
+    /// When it last went up or down; the start, if never.
+    pub since: Instant,
+    /// What the operator says: takes new connections.
+    pub enabled: bool,
+    /// The operator's weight.
+    pub weight: u32,
+    /// The weight in force in units of 1 / [`WEIGHT_ONE`], which grows in a slow start.
+    pub effective_weight: u32,
+    /// Connections open or being opened.
+    pub connections: u32,
+    /// Connections at most.
+    pub max_connections: Option<u32>,
+    /// Takes connections only while no other backend of its pool can.
+    pub backup: bool,
+    /// What it takes to speak TLS with it, if that is spoken.
+    pub dial: Option<Dial>,
+    /// The same for probes.
+    pub probe_dial: Option<Dial>,
+    /// The last load that it reported.
+    pub load: Option<f64>,
+    /// Connections given to it.
+    pub total: u64,
+    /// Connects to it that failed.
+    pub failures: u64,
+    /// Bytes sent to it.
+    pub bytes_sent: u64,
+    /// Bytes that came from it.
+    pub bytes_received: u64,
+    /// Connections a second.
+    pub rate: Rate,
+    /// What became of its requests.
+    pub answers: Answers,
+    /// Connections that wait for a pair, the last parked at the back.
+    pub(super) idle: VecDeque<(Key, Instant)>,
+    /// How it answered lately.
+    pub(super) conduct: Conduct,
+    /// When its slow start began, if it is in one.
+    pub(super) ramp_from: Option<Instant>,
+    /// Left out of the pick that is under way.
+    pub(super) tried: bool,
+    /// Where it sits.
+    pub(super) places: Vec<Place>,
+}
+
+/// What is known of a backend before it is in the set.
+#[derive(Debug, Clone)]
+pub struct Member {
+    /// What logs call it, and what the hashing algorithms place.
+    pub name: String,
+    /// Where it is.
+    pub address: SocketAddr,
+    /// Share of the traffic.
+    pub weight: u32,
+    /// Connections at most.
+    pub max_connections: Option<u32>,
+    /// Takes connections only while no other backend of its pool can.
+    pub backup: bool,
+    /// What it takes to speak TLS with it, if that is spoken.
+    pub dial: Option<Dial>,
+    /// The same for probes.
+    pub probe_dial: Option<Dial>,
+    /// Where its probes go, if not to the port of `address`.
+    pub check_port: Option<u16>,
+}
+
+impl Backend {
+    pub(super) fn new(member: Member, now: Instant) -> Backend {
+        let mut check_address = member.address;
+        check_address.set_port(member.check_port.unwrap_or(member.address.port()));
+        Backend {
+            name: member.name.into(),
+            address: member.address,
+            check_address,
+            state: State::default(),
+            since: now,
+            enabled: true,
+            weight: member.weight,
+            effective_weight: member.weight * WEIGHT_ONE,
+            connections: 0,
+            max_connections: member.max_connections,
+            backup: member.backup,
+            dial: member.dial,
+            probe_dial: member.probe_dial,
+            load: None,
+            total: 0,
+            failures: 0,
+            bytes_sent: 0,
+            bytes_received: 0,
+            rate: Rate::new(now),
+            answers: Answers::new(now),
+            idle: VecDeque::new(),
+            conduct: Conduct::default(),
+            ramp_from: None,
+            tried: false,
+            places: Vec::new(),
+        }
+    }
+
+    /// Whether it may be given a connection, provided that it is up.
+    pub(super) fn takes_more(&self) -> bool {
+        self.enabled
+            && !self.tried
+            && !self.conduct.is_out()
+            && self.weight > 0
+            && self.max_connections.is_none_or(|limit| self.connections < limit)
+    }
+}

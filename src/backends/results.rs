@@ -1,0 +1,157 @@
+//! What probes and connects say of the backends: who goes down, who comes back, and how gently.
+
+use std::time::{Duration, Instant};
+
+use log::info;
+
+use crate::balance::Observation;
+use crate::config::AllDown;
+use crate::limits::{SLOW_START_PERCENT_MIN, SLOW_START_STEPS, WEIGHT_ONE};
+use crate::net::Fault;
+
+use super::{BackendId, Backends, Flip, Place, PoolId};
+
+impl Backends {
+    /// It took a connection after so long.
+    pub fn connected(&mut self, id: BackendId, took: Duration, now: Instant) {
+        self.observe(id, Observation::Connected(took), now);
+    }
+
+    /// It refused a connection, or did not answer: that counts as a failed probe. Without probes
+    /// it does not, for nothing would bring the backend up again; and what clients ran into never
+    /// takes down the last backend of a pool that is up: the next probes decide that.
+    pub fn connect_failed(
+        &mut self,
+        id: BackendId,
+        fault: Fault,
+        took: Duration,
+        now: Instant,
+    ) {
+        self.failed(id, &format!("a connect {fault}"), took, now);
+    }
+
+    /// Its machine refused a client's datagram, or there is no way to it: as a connect that failed.
+    /// Without probes, so many in a row leave it out for a while: what a client sends is not tried
+    /// elsewhere as a connect is, and who answers nothing looks idle.
+    pub fn datagram_failed(&mut self, id: BackendId, fault: Fault, now: Instant) {
+        self.failed(id, &format!("a datagram {fault}"), Duration::ZERO, now);
+        if !self.policy.probed {
+            self.strike(id, self.policy.rise_fall.fall, "refusals", now);
+        }
+    }
+
+    /// The first answer of a flow came from it, after so long.
+    pub fn datagram_answered(&mut self, id: BackendId, took: Duration, now: Instant) {
+        self.connected(id, took, now);
+        self.behaved(id);
+    }
+
+    /// A probe was answered well, perhaps with a load.
+    pub fn probe_passed(&mut self, id: BackendId, load: Option<f64>, now: Instant) {
+        if let Some(load) = load {
+            self.list[id.0 as usize].load = Some(load);
+            self.observe(id, Observation::Load(load), now);
+        }
+        self.result(id, Ok(()), now);
+    }
+
+    /// A probe failed, for a reason in words.
+    pub fn probe_failed(&mut self, id: BackendId, reason: &str, now: Instant) {
+        self.result(id, Err(reason), now);
+    }
+
+    /// Who went up or down since the last call.
+    pub fn take_flips(&mut self) -> Vec<(BackendId, Flip)> {
+        std::mem::take(&mut self.flips)
+    }
+
+    /// How long the steps of the slow starts under way are; `None` if there are none.
+    pub fn ramp_step(&self) -> Option<Duration> {
+        (self.ramping > 0).then(|| self.policy.slow_start / SLOW_START_STEPS)
+    }
+
+    /// Raise the weights of those in a slow start to where they belong now.
+    pub fn step_ramps(&mut self, now: Instant) {
+        for index in 0..self.list.len() {
+            let Some(from) = self.list[index].ramp_from else { continue };
+            let weight = self.list[index].weight * WEIGHT_ONE;
+            let passed = now.saturating_duration_since(from);
+            let share = passed.as_secs_f64() / self.policy.slow_start.as_secs_f64();
+            let floor = f64::from(SLOW_START_PERCENT_MIN) / 100.0;
+            if share >= 1.0 {
+                self.list[index].ramp_from = None;
+                self.ramping -= 1;
+            }
+            let ramped = (f64::from(weight) * share.clamp(floor, 1.0)) as u32;
+            self.list[index].effective_weight = ramped.max(1);
+            self.refresh(index);
+        }
+    }
+
+    fn failed(&mut self, id: BackendId, reason: &str, took: Duration, now: Instant) {
+        self.list[id.0 as usize].failures += 1;
+        self.observe(id, Observation::Failed(took), now);
+        let is_only = |place: &Place| self.pools[usize::from(place.pool.0)].up == 1;
+        let last_one = self[id].state.is_up() && self[id].places.iter().any(is_only);
+        if self.policy.probed && !last_one {
+            self.result(id, Err(reason), now);
+        }
+    }
+
+    /// One result, of a probe or a connect.
+    fn result(&mut self, id: BackendId, result: Result<(), &str>, now: Instant) {
+        let backend = &mut self.list[id.0 as usize];
+        let Some(flip) = backend.state.observe(result.is_ok(), self.policy.rise_fall) else {
+            return;
+        };
+        let lasted = now.saturating_duration_since(backend.since).as_secs_f64();
+        backend.since = now;
+        match (flip, result) {
+            (Flip::Down, Err(reason)) => {
+                info!("backend {} is down after {lasted:.1} s up: {reason}", backend.name);
+            }
+            _ => info!("backend {} is up after {lasted:.1} s down", backend.name),
+        }
+        self.flips.push((id, flip));
+        self.set_ramp(id.0 as usize, flip, now);
+        let changed = self.count_flip(id, flip);
+        if flip == Flip::Down {
+            self.recall(id);
+        }
+        self.refresh(id.0 as usize);
+        if self.policy.all_down == AllDown::Spread {
+            changed.into_iter().for_each(|pool| self.refresh_pool(pool));
+        }
+    }
+
+    /// Says in which pools the first one came up, or the last one went down.
+    fn count_flip(&mut self, id: BackendId, flip: Flip) -> Vec<PoolId> {
+        let mut changed = Vec::new();
+        for place in &self.list[id.0 as usize].places {
+            let pool = &mut self.pools[usize::from(place.pool.0)];
+            let none_was_up = pool.up == 0;
+            pool.up = match flip {
+                Flip::Up => pool.up + 1,
+                Flip::Down => pool.up - 1,
+            };
+            if none_was_up != (pool.up == 0) {
+                changed.push(place.pool);
+            }
+        }
+        changed
+    }
+
+    /// A backend that comes back begins a slow start; one that goes down again ends it.
+    fn set_ramp(&mut self, index: usize, flip: Flip, now: Instant) {
+        let ramps = flip == Flip::Up
+            && !self.policy.slow_start.is_zero()
+            && self.list[index].weight > 0;
+        self.ramping -= usize::from(self.list[index].ramp_from.is_some());
+        self.ramping += usize::from(ramps);
+        self.list[index].ramp_from = ramps.then_some(now);
+        let weight = self.list[index].weight * WEIGHT_ONE;
+        let percent = if ramps { SLOW_START_PERCENT_MIN } else { 100 };
+        let effective = u64::from(weight) * u64::from(percent) / 100;
+        self.list[index].effective_weight = effective as u32;
+    }
+}
