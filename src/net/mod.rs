@@ -139,6 +139,9 @@ pub trait Socket {
     fn more_follows(&mut self) {}
     /// What waits for more leaves now.
     fn send_now(&mut self) {}
+    /// More is to come, and the peer may wait with it until what came is acknowledged: Nagle's
+    /// algorithm does where nobody turned it off.
+    fn acknowledge_now(&mut self) {}
     /// Tell the peer that nothing more will be sent; reading goes on.
     fn finish_sending(&mut self);
 }

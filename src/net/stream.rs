@@ -240,6 +240,10 @@ impl Socket for Stream {
         self.wire.send_now();
     }
 
+    fn acknowledge_now(&mut self) {
+        self.wire.acknowledge_now();
+    }
+
     fn finish_sending(&mut self) {
         match &mut self.tls {
             None => self.wire.finish_sending(),

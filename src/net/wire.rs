@@ -19,9 +19,7 @@ use mio::event::Event;
 use mio::net::TcpStream;
 use mio::{Interest, Registry};
 #[cfg(target_os = "linux")]
-use rustix::io::Errno;
-#[cfg(target_os = "linux")]
-use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType};
+use rustix::net::SendFlags;
 
 use socket2::SockRef;
 #[cfg(target_os = "linux")]
@@ -96,7 +94,7 @@ impl Wire {
     /// A socket that is being connected to `address`. A write is worth a try at once: on fast
     /// networks the connection is there before this returns, and if not the write would block.
     pub fn connect(address: SocketAddr) -> Result<Wire, Fault> {
-        let socket = begin_connect(address).map_err(|error| Fault::of(&error))?;
+        let socket = TcpStream::connect(address).map_err(|error| Fault::of(&error))?;
         let readiness = Readiness { can_write: true, ..Readiness::default() };
         Ok(Wire::new(socket, readiness, Nodelay::Unneeded))
     }
@@ -133,7 +131,6 @@ impl Wire {
         if armed.is_some() {
             registry.reregister(&mut self.socket, token, wanted)?;
         } else {
-            self.stop_waiting_to_acknowledge();
             registry.register(&mut self.socket, token, wanted)?;
         }
         self.armed = Some(wanted);
@@ -197,14 +194,6 @@ impl Wire {
     /// The address of our end.
     pub fn local_address(&self) -> io::Result<SocketAddr> {
         self.socket.local_addr()
-    }
-
-    /// There was nothing to say to the backend yet: it need not wait for that (see
-    /// [`begin_connect`]).
-    fn stop_waiting_to_acknowledge(&self) {
-        if self.nodelay == Nodelay::Unneeded {
-            acknowledge_at_once(&self.socket, true);
-        }
     }
 
     /// Whether a read shorter than asked for has emptied the socket.
@@ -450,6 +439,10 @@ impl Socket for Wire {
         }
     }
 
+    fn acknowledge_now(&mut self) {
+        acknowledge(&self.socket);
+    }
+
     fn finish_sending(&mut self) {
         // From here on nothing can be sent, whatever the peer does.
         self.sending = Sending::Plain;
@@ -458,37 +451,16 @@ impl Socket for Wire {
     }
 }
 
-/// Begin to connect. Mostly the client's first bytes are here already and follow at once: the last
-/// ACK of the handshake waits for them, and both leave in one packet.
+/// Let the ACK of what came leave now, instead of waiting up to 40 ms for bytes to leave with. The
+/// kernel goes back to that by itself, once bytes go both ways.
 #[cfg(target_os = "linux")]
-fn begin_connect(address: SocketAddr) -> io::Result<TcpStream> {
-    let family = match address {
-        SocketAddr::V4(_) => AddressFamily::INET,
-        SocketAddr::V6(_) => AddressFamily::INET6,
-    };
-    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-    let socket = rustix::net::socket_with(family, SocketType::STREAM, flags, None)?;
-    acknowledge_at_once(&socket, false);
-    match rustix::net::connect(&socket, &address) {
-        Ok(()) | Err(Errno::INPROGRESS) => Ok(TcpStream::from_std(socket.into())),
-        Err(errno) => Err(errno.into()),
-    }
+fn acknowledge(socket: impl AsFd) {
+    // Failing, the peer waits as long as it always did.
+    let _ = rustix::net::sockopt::set_tcp_quickack(socket, true);
 }
 
 #[cfg(not(target_os = "linux"))]
-fn begin_connect(address: SocketAddr) -> io::Result<TcpStream> {
-    TcpStream::connect(address)
-}
-
-/// Whether an ACK leaves by itself, or waits for a moment whether there is something to go with.
-#[cfg(target_os = "linux")]
-fn acknowledge_at_once(socket: impl AsFd, at_once: bool) {
-    // Failing, there is a packet more or less.
-    let _ = rustix::net::sockopt::set_tcp_quickack(socket, at_once);
-}
-
-#[cfg(not(target_os = "linux"))]
-fn acknowledge_at_once(_socket: impl AsFd, _at_once: bool) {}
+fn acknowledge(_socket: impl AsFd) {}
 
 /// How many bytes the socket waits for before it says that it can be read (`SO_RCVLOWAT`).
 #[cfg(target_os = "linux")]

@@ -305,6 +305,8 @@ impl Exchange {
         if self.request.is_read() && flow.held() == 0 {
             self.is_asked = true;
             flow.end(&mut supplies);
+        } else if !self.request.is_read() && !pair.client.can_read() {
+            pair.client.acknowledge_now();
         }
         let backend = connection.backend;
         cx.backends.moved(backend, pair.duplex.request.moved() - self.moved_before, 0);

@@ -228,6 +228,8 @@ impl Answer {
         } else if way.source.can_read() && body.is_plain() {
             // The read was full: the rest is here, and goes through in this turn.
             way.target.more_follows();
+        } else if !way.source.can_read() {
+            way.source.acknowledge_now();
         }
         self.coming = Some(Coming {
             body,

@@ -1,0 +1,7 @@
+//! What kernels and networks do that ours does not do by itself: Nagle's algorithm at the other
+//! end, system calls that are not there, names with several addresses, peers that vanish.
+
+mod common;
+
+#[path = "net/delays.rs"]
+mod delays;
