@@ -9,6 +9,9 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
+use common::hello;
+use common::servers::missing;
+use common::trace::{slow_sends, while_stopped};
 use common::{
     Backend, Balancer, BlackHole, DEADLINE, End, ask, connect, free_port, noise, read_to_end,
     reset, write_on_thread,
@@ -116,6 +119,40 @@ fn pitfall_10_no_byte_goes_to_two_backends() {
     assert_eq!(read_to_end(&client), End::Reset(0));
     assert_eq!((bad.accepted(), good.accepted()), (1, 0));
     balancer.stop();
+}
+
+/// A backend that takes the first byte and resets, in the middle of the first pump: each send takes
+/// a moment longer, so that the next one of the same pump finds it broken.
+#[test]
+fn pitfall_10_what_follows_a_byte_that_was_taken_goes_to_nobody_else() {
+    if missing(&["strace"]) {
+        return;
+    }
+    let hello = hello::asking_for("a.example");
+    for (protocol, first) in [("tcp", &[][..]), ("sni", &hello)] {
+        let bad = Backend::start(|mut stream| {
+            let _ = stream.read_exact(&mut [0]);
+            reset(stream);
+        });
+        let (good, ends) = Backend::silent();
+        let (bad_flag, good_flag) = (bad.flag(), good.flag());
+        let listener = format!("{protocol}://127.0.0.1:0");
+        let balancer = Balancer::start_command(
+            slow_sends(),
+            &["-l", &listener, "--check", "none", "--balance", "first"]
+                .into_iter()
+                .chain(["-b", &bad_flag, "-b", &good_flag])
+                .collect::<Vec<_>>(),
+        );
+        let mut client = balancer.connect();
+        let bytes = [first, &noise(1, 300_000)].concat();
+        while_stopped(&balancer, || client.write_all(&bytes).unwrap());
+        assert_eq!(read_to_end(&client), End::Reset(0), "{protocol}");
+        assert_eq!((bad.accepted(), good.accepted()), (1, 0), "{protocol}");
+        assert!(ends.try_recv().is_err());
+        balancer.wait_for_log("the backend's connection broke");
+        balancer.stop();
+    }
 }
 
 #[test]

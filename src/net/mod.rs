@@ -124,6 +124,11 @@ pub trait Socket {
     fn receive_into(&mut self, pipe: &mut Pipe, limit: u64) -> Received;
     /// Move bytes out of a pipe without seeing them.
     fn send_out_of(&mut self, pipe: &mut Pipe) -> Sent;
+    /// Whether some of what was offered may have left already, though it is not said to be sent:
+    /// TLS has sealed it, and the rest of its record waits here.
+    fn owes(&self) -> bool {
+        false
+    }
     /// Say what the poll is to tell from now on of what can be read. What is there already and
     /// suffices is told, too.
     fn wake_for(&mut self, wake: Wake);

@@ -211,6 +211,10 @@ impl Socket for Stream {
         self.wire.send_out_of(pipe)
     }
 
+    fn owes(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.owes())
+    }
+
     fn wake_for(&mut self, wake: Wake) {
         self.wire.wake_for(wake);
     }

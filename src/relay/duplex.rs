@@ -53,6 +53,19 @@ pub enum Progress {
     Finished,
 }
 
+/// What came of sending to a backend of which nobody knows yet whether it is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Begun {
+    /// It took some: it is there, or was.
+    Taken,
+    /// There was nothing to send, or it takes nothing yet.
+    Waits,
+    /// It broke before a byte was taken.
+    Unserved(Fault),
+    /// The client broke off.
+    ClientBroke(Fault),
+}
+
 /// What pumping came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
@@ -93,7 +106,7 @@ impl Duplex {
             // For a client that is gone, nobody needs to take over.
             (Step::SourceBroke(_), _) => {}
             (Step::TargetBroke(fault), _) | (_, Step::SourceBroke(fault))
-                if self.is_untouched() =>
+                if self.is_untouched(backend) =>
             {
                 return Outcome::Unserved(fault);
             }
@@ -110,12 +123,38 @@ impl Duplex {
         outcome
     }
 
-    /// Another backend takes over from one that broke before a byte went either way.
-    pub fn change_backend(&mut self) {
-        debug_assert!(self.is_untouched(), "bytes of two backends would be one answer");
+    /// Send what the client has sent already. A backend that breaks in the middle of it may have
+    /// acted on the first part, and nobody else gets the rest: [`Duplex::pump`] goes on from there.
+    pub fn begin(
+        &mut self,
+        client: &mut impl Socket,
+        backend: &mut impl Socket,
+        supplies: &mut Supplies<'_>,
+    ) -> Begun {
+        let before = self.request.moved();
+        let step = self.request.pump(client, backend, supplies);
+        match step {
+            Step::SourceBroke(fault) => {
+                self.client_broke(fault);
+                Begun::ClientBroke(fault)
+            }
+            Step::TargetBroke(fault) if self.is_untouched(backend) => Begun::Unserved(fault),
+            _ if self.request.moved() > before || backend.owes() => Begun::Taken,
+            _ => Begun::Waits,
+        }
+    }
+
+    /// Another backend takes over from one that broke before a byte went either way. `false`: bytes
+    /// were taken or came, and nobody else may go on with them.
+    #[must_use]
+    pub fn change_backend(&mut self) -> bool {
+        if !self.is_unmoved() {
+            return false;
+        }
         self.request.change_target();
         // It ended with the backend that broke.
         self.response = Flow::default();
+        true
     }
 
     /// Nothing will move any more; what was on its way is dropped.
@@ -162,7 +201,7 @@ impl Duplex {
         }
         if let Some(fault) = backend.fault()
             && self.request.state() != State::Done
-            && !self.is_untouched()
+            && !self.is_untouched(backend)
         {
             self.broke.get_or_insert(Break::Backend(fault));
             self.request.discard(supplies);
@@ -228,8 +267,13 @@ impl Duplex {
     }
 
     /// Whether no byte reached the backend and nothing came from it, so that another backend can
-    /// take over without anybody noticing (pitfall 10). A client that broke needs none.
-    fn is_untouched(&self) -> bool {
+    /// take over without anybody noticing (pitfall 10).
+    fn is_untouched(&self, backend: &impl Socket) -> bool {
+        self.is_unmoved() && !backend.owes()
+    }
+
+    /// The same as far as we counted. A client that broke needs no other backend.
+    fn is_unmoved(&self) -> bool {
         self.request.moved() == 0 && self.response.is_untouched() && self.broke.is_none()
     }
 }

@@ -3,6 +3,7 @@
 
 use std::io::IoSlice;
 
+use super::duplex::{Begun, Duplex, Outcome};
 use super::pump::{Flow, State, Step};
 use crate::limits::{BYTES_PER_DIRECTION_PER_TURN, PATIENT_BYTES_MIN, PIPE_BYTES};
 use crate::net::{BufferPool, Fault, Pipe, PipePool, Received, Sent, Socket, Supplies, Wake};
@@ -12,12 +13,14 @@ use crate::net::{BufferPool, Fault, Pipe, PipePool, Received, Sent, Socket, Supp
 struct Liar {
     says: Received,
     takes: Sent,
+    /// It has sealed some of what it does not say to have sent.
+    owes: bool,
     patience: usize,
 }
 
 impl Liar {
     fn new(says: Received, takes: Sent) -> Liar {
-        Liar { says, takes, patience: 2_000 }
+        Liar { says, takes, owes: false, patience: 2_000 }
     }
 
     fn be_asked(&mut self) {
@@ -56,6 +59,9 @@ impl Socket for Liar {
     }
     fn send_out_of(&mut self, _: &mut Pipe) -> Sent {
         self.takes
+    }
+    fn owes(&self) -> bool {
+        self.owes
     }
     fn wake_for(&mut self, _: Wake) {}
     fn is_ending(&self) -> bool {
@@ -109,6 +115,29 @@ fn nothing_that_sockets_say_makes_it_spin() {
         let ends = matches!(says, Received::Eof | Received::Broken(_));
         assert_eq!(flow.state() == State::Done, ends, "{says:?}, {takes:?}");
         flow.end(&mut supplies);
+    }
+}
+
+/// What TLS sealed may have left in part before the wire broke, though nothing counts as sent: no
+/// other backend gets it.
+#[test]
+fn a_backend_that_may_have_taken_something_is_the_last_one() {
+    let reset = Fault::Reset;
+    let (mut buffers, mut pipes) = (BufferPool::default(), PipePool::new(0));
+    let mut scratch = vec![0; 64 * 1024];
+    for owes in [false, true] {
+        let mut supplies =
+            Supplies { scratch: &mut scratch, buffers: &mut buffers, pipes: &mut pipes };
+        let mut duplex = Duplex::default();
+        let mut client = Liar::new(Received::Bytes(1000), Sent::Bytes(1));
+        let mut backend = Liar::new(Received::Broken(reset), Sent::WouldBlock);
+        backend.owes = owes;
+        let begun = duplex.begin(&mut client, &mut backend, &mut supplies);
+        assert_eq!(begun, if owes { Begun::Taken } else { Begun::Waits });
+        backend.takes = Sent::Broken(reset);
+        let outcome = duplex.pump(&mut client, &mut backend, &mut supplies);
+        assert_eq!(outcome == Outcome::Unserved(reset), !owes, "{outcome:?}");
+        duplex.end(&mut supplies);
     }
 }
 

@@ -18,7 +18,7 @@ use std::rc::Rc;
 use crate::limits::BYTES_PER_DIRECTION_PER_TURN;
 use crate::net::{self, BufferPool, PipePool, Socket};
 
-use super::duplex::{Break, Duplex, Outcome, Progress};
+use super::duplex::{Begun, Break, Duplex, Outcome, Progress};
 use super::pump::{Flow, State, Supplies};
 use socket::{Ending, Reset, Script, ScriptedSocket, Trace};
 
@@ -135,6 +135,9 @@ impl World {
     /// The turns of a world.
     fn run(&mut self, supplies: &mut Supplies<'_>) -> End {
         let mut queued = true;
+        if self.begin(supplies) == Some(End::Unserved) {
+            return End::Unserved;
+        }
         for turn in 0..TURNS_MAX {
             self.seen.longest = turn;
             queued |= self.client.mark() | self.backend.mark();
@@ -150,6 +153,9 @@ impl World {
                     Outcome::Unserved(_) if self.changes == RETRIES => return End::Unserved,
                     Outcome::Unserved(_) => {
                         self.change_backend();
+                        if self.begin(supplies) == Some(End::Unserved) {
+                            return End::Unserved;
+                        }
                         true
                     }
                     Outcome::Again => {
@@ -165,6 +171,19 @@ impl World {
             queued |= self.go_on(queued);
         }
         panic!("no end after {TURNS_MAX} turns");
+    }
+
+    /// What the client has sent goes out before the backend is known to be there, and to another
+    /// one as long as that fails at once, as `relay::tcp` does it. A client that broke is found by
+    /// the turns that follow.
+    fn begin(&mut self, supplies: &mut Supplies<'_>) -> Option<End> {
+        loop {
+            match self.duplex.begin(&mut self.client, &mut self.backend, supplies) {
+                Begun::Unserved(_) if self.changes == RETRIES => return Some(End::Unserved),
+                Begun::Unserved(_) => self.change_backend(),
+                Begun::Taken | Begun::Waits | Begun::ClientBroke(_) => return None,
+            }
+        }
     }
 
     /// The peers move. If nobody is going to act, somebody must be able to.
@@ -204,7 +223,7 @@ impl World {
         let client = self.client.script();
         self.backend = draw_backend(&mut self.random, client, number, &self.trace);
         self.client.expect(1 + u64::from(number));
-        self.duplex.change_backend();
+        assert!(self.duplex.change_backend(), "and we know it");
     }
 
     /// Memory is held for what is on its way, and only for that.
@@ -393,6 +412,7 @@ fn draw_script(random: &mut fastrand::Rng, scale: usize) -> Script {
         1 => Some(Reset::Taken(random.u64(..=3000))),
         2 => Some(Reset::Taken(random.u64(..=scale as u64))),
         3 => Some(Reset::Finished),
+        4 => Some(Reset::AtOnce(random.u64(..=scale as u64))),
         _ => None,
     };
     let ending = match random.u8(..6) {

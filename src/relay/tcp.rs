@@ -15,9 +15,8 @@ use crate::context::Context;
 use crate::net::{Fault, Socket};
 
 use super::connect::{self, Attempt, watch};
-use super::duplex::{Outcome, Progress};
+use super::duplex::{Begun, Outcome, Progress};
 use super::pair::{Pair, Reason, Stage, Verdict};
-use super::pump::Step;
 
 /// A new pair's first turn.
 pub fn open(pair: &mut Pair, cx: &mut Context) -> Verdict {
@@ -106,9 +105,15 @@ fn find_backend(pair: &mut Pair, cx: &mut Context) -> Verdict {
     }
 }
 
-/// Let go of this backend; the next one gets what this one did not take.
+/// Let go of this backend; the next one gets all that the client sent. Once this one took any of it
+/// there is no next one, whatever led here.
 fn give_up(pair: &mut Pair, fault: Fault, cx: &mut Context) -> Result<(), Reason> {
-    pair.duplex.change_backend();
+    let connection = pair.connection.and_then(|key| cx.connections.get(key));
+    let owes = connection.is_some_and(|connection| connection.stream.owes());
+    if owes || !pair.duplex.change_backend() {
+        pair.duplex.backend_broke(fault);
+        return Err(Reason::BackendBroke(fault));
+    }
     connect::give_up(pair, fault, cx)
 }
 
@@ -117,22 +122,18 @@ fn give_up(pair: &mut Pair, fault: Fault, cx: &mut Context) -> Result<(), Reason
 fn first_bytes(pair: &mut Pair, cx: &mut Context) -> Result<Verdict, Attempt> {
     let (connection, mut supplies) = cx.connection_and_supplies(pair.connection);
     let Some(connection) = connection else { return Ok(lost()) };
-    let request = &mut pair.duplex.request;
-    let before = request.moved();
-    match request.pump(&mut pair.client, &mut connection.stream, &mut supplies) {
-        Step::SourceBroke(fault) => {
-            pair.duplex.client_broke(fault);
-            return Err(Attempt::Over(Reason::ClientBroke(fault)));
+    match pair.duplex.begin(&mut pair.client, &mut connection.stream, &mut supplies) {
+        Begun::ClientBroke(fault) => Err(Attempt::Over(Reason::ClientBroke(fault))),
+        Begun::Unserved(fault) => Err(Attempt::Failed(fault)),
+        Begun::Waits => {
+            connection.stream.want_write();
+            Ok(watch(pair, Verdict::Keep, cx))
         }
-        Step::TargetBroke(fault) => return Err(Attempt::Failed(fault)),
-        Step::Again | Step::Rest => {}
+        Begun::Taken => {
+            connected(pair, cx);
+            Ok(relay(pair, cx))
+        }
     }
-    if pair.duplex.request.moved() == before {
-        connection.stream.want_write();
-        return Ok(watch(pair, Verdict::Keep, cx));
-    }
-    connected(pair, cx);
-    Ok(relay(pair, cx))
 }
 
 fn connected(pair: &mut Pair, cx: &mut Context) {

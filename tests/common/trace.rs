@@ -56,6 +56,14 @@ impl Trace {
     }
 }
 
+/// Runs pointsman so that each send takes 50 ms longer: its peer has acted before the next one.
+pub fn slow_sends() -> Command {
+    let mut strace = Command::new("strace");
+    strace.args(["-D", "-f", "-q", "-o", "/dev/null", "-e", "trace=sendto"]);
+    strace.args(["-e", "inject=sendto:delay_exit=50000", env!("CARGO_BIN_EXE_pointsman")]);
+    strace
+}
+
 impl Call {
     /// `1234  socket(AF_INET, ...) = 7`; signals and exits are no calls.
     fn parse(line: &str) -> Option<Call> {

@@ -8,7 +8,9 @@ use crate::authority::{Authority, Client};
 use crate::backends::{backend, head};
 use crate::clients::https;
 use crate::common::http::{Origin, Wire, get};
-use crate::common::{Backend, Balancer, DEADLINE, reset, until};
+use crate::common::servers::missing;
+use crate::common::trace::{slow_sends, while_stopped};
+use crate::common::{Backend, Balancer, DEADLINE, noise, reset, until};
 
 /// A balancer that relays bytes through TLS to this backend.
 fn tls(authority: &Authority, backend: &Backend) -> Balancer {
@@ -112,6 +114,38 @@ fn nonsense_behind_our_own_end_is_only_the_end() {
     other.read_exact(&mut answer).unwrap();
     drop((client, other, stream, other_stream));
     balancer.wait_until_idle();
+}
+
+/// Records leave one by one: a backend that resets after the first of them is gone before the next,
+/// which must not begin somebody else's stream.
+#[test]
+fn pitfall_10_a_record_behind_one_that_was_taken_goes_to_nobody_else() {
+    if missing(&["strace"]) {
+        return;
+    }
+    let authority = Authority::new("taken");
+    let bad = Backend::start(|mut stream| {
+        let _ = stream.read_exact(&mut [0]);
+        reset(stream);
+    });
+    let (good, _ends) = Backend::silent();
+    let (bad_flag, good_flag) = (bad.flag(), good.flag());
+    let pair = authority.pair(&["localhost"]);
+    let front = ["-l", "tls://127.0.0.1:0", "--check", "none", "--balance", "first"];
+    let backends = ["-b", &bad_flag, "-b", &good_flag];
+    let args = [&front[..], &backends, &pair.flags()].concat();
+    let balancer = Balancer::start_command(slow_sends(), &args);
+    let mut client = authority.client(&balancer);
+    // What the client says with the end of its handshake is there when a backend is.
+    while_stopped(&balancer, || {
+        client.conn.writer().write_all(&noise(1, 60_000)).unwrap();
+        while client.conn.wants_write() {
+            client.conn.write_tls(&mut client.sock).unwrap();
+        }
+    });
+    assert!(client.read(&mut [0]).is_err(), "torn");
+    assert_eq!((bad.accepted(), good.accepted()), (1, 0));
+    balancer.stop();
 }
 
 #[test]

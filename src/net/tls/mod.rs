@@ -285,6 +285,12 @@ impl Tls {
         self.send(wire, &flat[..end])
     }
 
+    /// Whether bytes of the caller were sealed that are not said to be sent: some of it may be on
+    /// its way.
+    pub fn owes(&self) -> bool {
+        self.owed > 0
+    }
+
     /// Send what the wire would not take before; nothing to do most of the time.
     pub fn settle(&mut self, wire: &mut impl Socket) {
         if !self.outlet.is_empty() {

@@ -70,6 +70,8 @@ pub enum Reset {
     Sent(u64),
     /// Having been sent so many bytes.
     Taken(u64),
+    /// The same, before we can do anything else: the next send finds it broken.
+    AtOnce(u64),
     /// At some time after it said FIN.
     Finished,
     /// Instead of taking the connection.
@@ -270,7 +272,9 @@ impl ScriptedSocket {
         match self.script.reset {
             _ if close_answers && self.outgoing > 0 => true,
             Some(Reset::Sent(count)) => !self.connecting && self.sent >= count,
-            Some(Reset::Taken(count)) => !self.connecting && self.taken >= count,
+            Some(Reset::Taken(count) | Reset::AtOnce(count)) => {
+                !self.connecting && self.taken >= count
+            }
             Some(Reset::Finished) => self.fin_in && self.random.u8(..4) == 0,
             Some(Reset::Refused) => self.connecting,
             None => false,
@@ -457,6 +461,9 @@ impl ScriptedSocket {
             self.told.write = false;
         }
         self.note(|| format!("took {} of {wanted}", bytes.len()));
+        if matches!(self.script.reset, Some(Reset::AtOnce(count)) if self.taken >= count) {
+            self.break_off();
+        }
         Sent::Bytes(bytes.len())
     }
 }

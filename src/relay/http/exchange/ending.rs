@@ -17,7 +17,7 @@ use crate::backends::BackendId;
 use crate::context::Context;
 use crate::event::Key;
 use crate::http::answer::How;
-use crate::net::Fault;
+use crate::net::{Fault, Socket};
 use crate::relay::account;
 use crate::relay::connect;
 use crate::relay::pair::{Pair, Reason, Stage};
@@ -136,7 +136,10 @@ impl Exchange {
         pair: &mut Pair,
         cx: &mut Context,
     ) -> Step {
-        let untouched = pair.duplex.request.moved() == self.moved_before && !self.deaf;
+        let connection = pair.connection.and_then(|key| cx.connections.get(key));
+        let owes = connection.is_some_and(|connection| connection.stream.owes());
+        let moved = pair.duplex.request.moved() > self.moved_before;
+        let untouched = !moved && !owes && !self.deaf;
         let stale = self.reused;
         if stale {
             if let Some(key) = pair.connection.take() {
