@@ -109,16 +109,16 @@ impl EventLoop {
     pub fn new(
         config: &Config,
         seed: u64,
+        mut signals: Signals,
         fronts: Fronts,
         (backends, routes): (Backends, Routes),
         share: Share,
-        log: LogSink,
-        access_log: Option<AccessLog>,
+        (log, access_log): (LogSink, Option<AccessLog>),
     ) -> io::Result<EventLoop> {
         let now = Instant::now();
         let poll = Poll::new()?;
         let alarm = Alarm::new(poll.registry())?;
-        let signals = Signals::new(poll.registry())?;
+        signals.watch(poll.registry())?;
         let mut settings = Settings::of(config, config.max_connections.unwrap_or(share.pairs));
         if config.tls.redirect == Redirect::Https {
             let https =

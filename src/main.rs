@@ -4,13 +4,21 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use pointsman::config::Config;
+use pointsman::event::signals::Signals;
 use pointsman::flags::{self, Command};
 use pointsman::logging::LogSink;
 use pointsman::startup;
 
 fn main() -> ExitCode {
+    // First of all: until then any signal ends the process.
+    let signals = match Signals::install() {
+        Ok(signals) => signals,
+        Err(error) => {
+            return complain(&format!("cannot handle signals: {error}"), ExitCode::FAILURE);
+        }
+    };
     match flags::arguments(std::env::args_os()).and_then(|args| flags::parse(&args)) {
-        Ok(Command::Run(config)) => run(&config),
+        Ok(Command::Run(config)) => run(&config, signals),
         Ok(Command::Help(text) | Command::Version(text)) => {
             // A reader that has seen enough (`--help | head`) is no failure.
             let _ = std::io::stdout().write_all(text.as_bytes());
@@ -20,10 +28,10 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(config: &Config) -> ExitCode {
+fn run(config: &Config, signals: Signals) -> ExitCode {
     let log = LogSink::default();
     log.install(config.log_level);
-    match startup::start(config, log) {
+    match startup::start(config, signals, log) {
         Ok(mut event_loop) => match event_loop.run() {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => complain(&error, ExitCode::FAILURE),
@@ -32,7 +40,7 @@ fn run(config: &Config) -> ExitCode {
     }
 }
 
-fn complain(error: &dyn std::error::Error, code: ExitCode) -> ExitCode {
+fn complain(error: &dyn std::fmt::Display, code: ExitCode) -> ExitCode {
     let _ = writeln!(std::io::stderr(), "pointsman: {error}");
     code
 }

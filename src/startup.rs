@@ -15,6 +15,7 @@ use crate::config::{
     self, BackendSpec, BackendVerify, Check, Config, Listen, Protocol, RouteName, dials_tls,
 };
 use crate::demo::{self, Demo};
+use crate::event::signals::Signals;
 use crate::event_loop::{EventLoop, Fronts};
 use crate::limits::{DEMO_CLIENTS, PORTS_FOR_FLOWS_PERCENT};
 use crate::logging::LogSink;
@@ -32,7 +33,7 @@ pub struct StartError {
 }
 
 /// Everything up to the first turn. The real listen addresses are printed on standard output.
-pub fn start(config: &Config, log: LogSink) -> Result<EventLoop, StartError> {
+pub fn start(config: &Config, signals: Signals, log: LogSink) -> Result<EventLoop, StartError> {
     let seed = config.seed.unwrap_or_else(|| fastrand::u64(..));
     info!("seed {seed}");
     let demo = config.demo.then(|| start_demo(seed)).transpose()?;
@@ -48,7 +49,8 @@ pub fn start(config: &Config, log: LogSink) -> Result<EventLoop, StartError> {
     let access_log = open_access_log(config)?;
     let destinations = (backends, routes);
     fronts.terminator = load_certificates(config)?;
-    let looping = EventLoop::new(config, seed, fronts, destinations, share, log, access_log)
+    let logs = (log, access_log);
+    let looping = EventLoop::new(config, seed, signals, fronts, destinations, share, logs)
         .map_err(|error| StartError::new("cannot start the event loop", &error))?;
     announce(&addresses);
     let is_udp = |&&(_, protocol): &&(SocketAddr, Protocol)| protocol == Protocol::Udp;

@@ -2,10 +2,14 @@
 
 mod common;
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
-use std::process::Command;
+use std::io::{BufRead, BufReader};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::thread;
 
-use common::{Backend, Balancer, End, connect, front_args, read_to_end};
+use rustix::process::{Pid, Signal, kill_process};
+
+use common::{Backend, Balancer, End, connect, front_args, read_to_end, until};
 
 /// The one line with which it gives up, and exit code 1.
 fn complaint(listen: &str, backend: &str) -> String {
@@ -144,4 +148,60 @@ fn a_backend_may_be_ipv6() {
     let balancer = Balancer::before(&[&backend], &[]);
     answers(balancer.address());
     balancer.stop();
+}
+
+/// Many backends at one address, so that the start takes a while after the port was bound.
+fn start_with_many_backends(listen: &str) -> Child {
+    let backends = (1..=2_000).flat_map(|n| ["-b".to_string(), format!("localhost:{n}")]);
+    let child = Command::new(env!("CARGO_BIN_EXE_pointsman"))
+        .args(["-l", listen, "--check", "none", "--log-level", "info"])
+        .args(backends)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    until("the port is bound", || TcpStream::connect(listen).is_ok());
+    child
+}
+
+fn pid(child: &Child) -> Pid {
+    Pid::from_child(child)
+}
+
+/// SIGHUP and SIGUSR1 end a process that has no handlers for them.
+#[test]
+fn signals_during_the_start_are_kept_for_the_first_turn() {
+    for _ in 0..5 {
+        let address = common::free_port().to_string();
+        let mut child = start_with_many_backends(&address);
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        let listens = thread::spawn(move || stdout.lines().next().is_some());
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        let page = thread::spawn(move || {
+            stderr.lines().map_while(Result::ok).any(|line| line.contains(" accepted: "))
+        });
+        while !listens.is_finished() {
+            for signal in [Signal::HUP, Signal::USR1] {
+                let sent = kill_process(pid(&child), signal);
+                assert!(sent.is_ok() && child.try_wait().unwrap().is_none(), "it was killed");
+            }
+            thread::yield_now();
+        }
+        assert!(listens.join().unwrap(), "it listens");
+        until("the status page is written", || page.is_finished());
+        assert!(page.join().unwrap(), "the status page");
+        kill_process(pid(&child), Signal::TERM).unwrap();
+        assert!(child.wait().unwrap().success());
+    }
+}
+
+#[test]
+fn a_stop_during_the_start_ends_it_cleanly() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let address = common::free_port().to_string();
+        let mut child = start_with_many_backends(&address);
+        kill_process(pid(&child), signal).unwrap();
+        let status = child.wait().unwrap();
+        assert!(status.success(), "{status}");
+    }
 }

@@ -1,9 +1,22 @@
 //! The process's signals as events of the loop: a handler writes to a pipe that the poll watches.
+//!
+//! ```text
+//!   install --- starting: files, names, ports --- watch --- serving
+//!      SIGTERM, SIGINT    end it at once            \------> an event
+//!      SIGUSR1, SIGHUP    wait in the pipe ----------------> an event of the first turn
+//! ```
+//!
+//! What has no handler ends the process, even SIGHUP and SIGUSR1: so they are installed before all
+//! else. A start may hang for long in a look-up of a name, and nobody is served yet: whoever wants
+//! it to stop then need not wait.
 
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use mio::{Interest, Registry};
 use signal_hook::consts::signal::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
+use signal_hook::flag;
 
 use super::owner::Owner;
 
@@ -21,15 +34,27 @@ pub enum Wish {
 /// The source of [`Wish`]es.
 pub struct Signals {
     inner: signal_hook_mio::v1_0::Signals,
+    /// Nobody is served yet. Shared with the handlers, which run at any time.
+    starting: Arc<AtomicBool>,
 }
 
 impl Signals {
-    /// Take over the signals of this process.
-    pub fn new(registry: &Registry) -> io::Result<Signals> {
-        let mut inner =
-            signal_hook_mio::v1_0::Signals::new([SIGTERM, SIGINT, SIGUSR1, SIGHUP])?;
-        registry.register(&mut inner, Owner::Signals.into(), Interest::READABLE)?;
-        Ok(Signals { inner })
+    /// Take over the signals of this process. Those that ask it to stop end it at once until the
+    /// signals are watched.
+    pub fn install() -> io::Result<Signals> {
+        let starting = Arc::new(AtomicBool::new(true));
+        for signal in [SIGTERM, SIGINT] {
+            flag::register_conditional_shutdown(signal, 0, Arc::clone(&starting))?;
+        }
+        let inner = signal_hook_mio::v1_0::Signals::new([SIGTERM, SIGINT, SIGUSR1, SIGHUP])?;
+        Ok(Signals { inner, starting })
+    }
+
+    /// From now on they are events; those that came before are an event of the first poll.
+    pub fn watch(&mut self, registry: &Registry) -> io::Result<()> {
+        registry.register(&mut self.inner, Owner::Signals.into(), Interest::READABLE)?;
+        self.starting.store(false, Ordering::SeqCst);
+        Ok(())
     }
 
     /// What was asked for since the last call.

@@ -65,6 +65,7 @@ mod tests {
     use crate::backends::{Backends, Policy, PoolPlan, RiseFall, Routes};
     use crate::balance;
     use crate::config::{Algorithm, AllDown, CertificatePair, Config};
+    use crate::event::signals::Signals;
     use crate::event::{Chore, Owner};
     use crate::event_loop::Fronts;
     use crate::logging::LogSink;
@@ -88,7 +89,9 @@ mod tests {
         let needs = Needs { streams: 1, ..Needs::default() };
         let share = descriptors::share(1000, needs);
         let log = LogSink::default();
-        EventLoop::new(config, 1, fronts, (set, Routes::default()), share, log, None).unwrap()
+        let signals = Signals::install().unwrap();
+        let (to, logs) = ((set, Routes::default()), (log, None));
+        EventLoop::new(config, 1, signals, fronts, to, share, logs).unwrap()
     }
 
     /// From the start on, once a day, however long it runs.
