@@ -58,6 +58,8 @@ pub struct Handshakes {
     pub resumed: u64,
     /// Refused, broken off, or too late.
     pub failed: u64,
+    /// Done with a client's certificate whose subject is too long to be told to backends.
+    pub subjects_left_out: u64,
 }
 
 /// Flows of UDP, and their datagrams: every one that came went out, or is counted as dropped.

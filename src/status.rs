@@ -114,9 +114,15 @@ fn names_line(cx: &Context) -> Option<String> {
 
 /// Nothing, where no client speaks TLS with us.
 fn handshakes_line(cx: &Context) -> Option<String> {
-    let Handshakes { done, resumed, failed } = cx.stats.handshakes;
+    let Handshakes { done, resumed, failed, subjects_left_out } = cx.stats.handshakes;
     (done + failed > 0).then(|| {
-        format!("{done} TLS handshakes, {resumed} of them resumed; {failed} more failed")
+        let untold = match subjects_left_out {
+            0 => String::new(),
+            count => format!("; {count} with a subject too long to be told"),
+        };
+        format!(
+            "{done} TLS handshakes, {resumed} of them resumed; {failed} more failed{untold}"
+        )
     })
 }
 

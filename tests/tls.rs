@@ -17,6 +17,8 @@ mod doors;
 mod ends;
 #[path = "tls/files.rs"]
 mod files;
+#[path = "tls/subject.rs"]
+mod subject;
 #[path = "tls/tools.rs"]
 mod tools;
 #[path = "tls/words.rs"]

@@ -15,6 +15,7 @@
 //! Everything here is bounded by [`limits`](crate::limits), allocates nothing once its lists have
 //! grown, and takes any bytes without a panic. The carrier is `relay::http`.
 
+pub mod added;
 pub mod answer;
 pub mod body;
 pub mod fields;

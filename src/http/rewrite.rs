@@ -14,6 +14,7 @@ use std::fmt::Write;
 use std::net::IpAddr;
 
 use super::Span;
+use super::added;
 use super::body::Framing;
 use super::fields::{Fields, Kind, crumbs, is_named};
 use super::head::Version;
@@ -85,24 +86,26 @@ pub fn request(
     to: &Forward<'_>,
     out: &mut Outgoing,
 ) {
+    let before = out.len();
     method_and_path(head, input, out);
-    out.text(b" HTTP/1.1\r\nHost: ");
+    out.text(added::HOST_AFTER_LINE);
     host(head, input, to, out);
-    out.text(b"\r\n");
+    out.text(added::LINE_END);
     pass_request_fields(head, fields, input, to, out);
     tell_of_client(head, fields, input, to, out);
     framing(head.framing, out);
     if let Some(protocol) = head.upgrade {
-        out.text(b"Connection: Upgrade\r\nUpgrade: ");
+        out.text(added::UPGRADE);
         out.input(input, protocol);
-        out.text(b"\r\n");
+        out.text(added::LINE_END);
     } else if head.takes_trailers {
-        out.text(b"Connection: TE\r\nTE: trailers\r\n");
+        out.text(added::TRAILERS_WANTED);
     }
     if head.expects_continue {
-        out.text(b"Expect: 100-continue\r\n");
+        out.text(added::CONTINUE_EXPECTED);
     }
-    out.text(b"\r\n");
+    out.text(added::LINE_END);
+    debug_assert!(out.len() - before <= head.length + added::REQUEST_BYTES_MAX);
 }
 
 fn method_and_path(head: &RequestHead, input: &[u8], out: &mut Outgoing) {
@@ -111,10 +114,10 @@ fn method_and_path(head: &RequestHead, input: &[u8], out: &mut Outgoing) {
         return out.input(input, Span { end: head.path.end, ..head.method_name });
     }
     out.input(input, head.method_name);
-    out.text(b" ");
+    out.text(added::SPACE);
     if !head.path.of(input).starts_with(b"/") {
         let server = head.method == Method::Options && head.path.is_empty();
-        out.text(if server { b"*" } else { b"/" });
+        out.text(if server { b"*" } else { added::SLASH });
     }
     out.input(input, head.path);
 }
@@ -199,7 +202,7 @@ fn other_cookies(value: Span, name: &str, input: &[u8], out: &mut Outgoing) {
         }
     }
     if lead == b"; " {
-        out.text(b"\r\n");
+        out.text(added::LINE_END);
     }
 }
 
@@ -211,7 +214,7 @@ fn tell_of_client(
     to: &Forward<'_>,
     out: &mut Outgoing,
 ) {
-    out.text(b"X-Forwarded-For: ");
+    out.text(added::FORWARDED_FOR);
     let mut told = (false, false);
     if to.trusted {
         for field in fields.iter() {
@@ -229,26 +232,26 @@ fn tell_of_client(
     address(to.client, out);
     if !told.0 {
         out.text(match to.proto {
-            Proto::Http => b"\r\nX-Forwarded-Proto: http",
-            Proto::Https => b"\r\nX-Forwarded-Proto: https",
+            Proto::Http => added::FORWARDED_PROTO_HTTP,
+            Proto::Https => added::FORWARDED_PROTO_HTTPS,
         });
     }
     if !told.1 && head.host.is_some() {
-        out.text(b"\r\nX-Forwarded-Host: ");
+        out.text(added::FORWARDED_HOST);
         host(head, input, to, out);
     }
     if let Some(subject) = to.subject {
-        out.text(b"\r\nX-SSL-Client-S-DN: ");
+        out.text(added::CLIENT_SUBJECT);
         out.text(subject.as_bytes());
     }
     if let Some(name) = to.via {
         out.text(match head.version {
-            Version::Http10 => b"\r\nVia: 1.0 ",
-            Version::Http11 => b"\r\nVia: 1.1 ",
+            Version::Http10 => added::VIA_10,
+            Version::Http11 => added::VIA_11,
         });
         out.text(name.as_bytes());
     }
-    out.text(b"\r\n");
+    out.text(added::LINE_END);
 }
 
 /// Without brackets and port; IPv4 as IPv4, however the socket sees it.
@@ -278,14 +281,14 @@ fn framing(framing: Framing, out: &mut Outgoing) {
     match framing {
         Framing::None | Framing::UntilClose => {}
         Framing::Length(length) => content_length(length, out),
-        Framing::Chunked => out.text(b"Transfer-Encoding: chunked\r\n"),
+        Framing::Chunked => out.text(added::CHUNKED),
     }
 }
 
 fn content_length(length: u64, out: &mut Outgoing) {
-    out.text(b"Content-Length: ");
+    out.text(added::CONTENT_LENGTH);
     out.number(length);
-    out.text(b"\r\n");
+    out.text(added::LINE_END);
 }
 
 /// Write the head of a response for the client. An interim one must not go to HTTP/1.0.
@@ -296,25 +299,25 @@ pub fn response(
     back: &Back<'_>,
     out: &mut Outgoing,
 ) -> Leaves {
+    let before = out.len();
     let leaves = leaves(head, back);
-    out.text(b"HTTP/1.1 ");
+    out.text(added::VERSION);
     out.input(input, head.status_text);
     // Without words there must be a space still.
-    out.text(if head.status_text.len() == 3 { b" \r\n" } else { b"\r\n" });
+    out.text(if head.status_text.len() == 3 { added::NO_WORDS } else { added::LINE_END });
     let trailers = leaves.framing == Framing::Chunked && back.takes_trailers;
     let announced = if trailers { 0 } else { Kind::Trailer.bit() };
     let hsts = if back.hsts.is_some() { Kind::StrictTransport.bit() } else { 0 };
     pass_fields(fields, HOP | announced | hsts, head.length, input, out);
     if let Some(seconds) = back.hsts.filter(|_| !head.is_interim()) {
-        out.text(b"Strict-Transport-Security: max-age=");
+        out.text(added::STRICT_TRANSPORT);
         out.number(seconds);
-        out.text(b"\r\n");
+        out.text(added::LINE_END);
     }
     if let Some(cookie) = back.cookie.filter(|_| !head.is_interim()) {
-        // A shared cache must not hand one client's cookie to another.
-        out.text(b"Cache-Control: private\r\nSet-Cookie: ");
+        out.text(added::SET_COOKIE);
         out.text(cookie.as_bytes());
-        out.text(b"\r\n");
+        out.text(added::LINE_END);
     }
     match (leaves.framing, head.declared_length) {
         // What the body would be, said of a body that is not sent. 1xx and 204 must not.
@@ -324,17 +327,18 @@ pub fn response(
         _ => framing(leaves.framing, out),
     }
     if let Some(protocol) = head.upgrade {
-        out.text(b"Connection: Upgrade\r\nUpgrade: ");
+        out.text(added::UPGRADE);
         out.input(input, protocol);
-        out.text(b"\r\n");
+        out.text(added::LINE_END);
     } else if !head.is_interim() {
         match (leaves.keep_alive, back.client_version) {
-            (false, _) => out.text(b"Connection: close\r\n"),
-            (true, Version::Http10) => out.text(b"Connection: keep-alive\r\n"),
+            (false, _) => out.text(added::CLOSE),
+            (true, Version::Http10) => out.text(added::KEEP_ALIVE),
             (true, Version::Http11) => {}
         }
     }
-    out.text(b"\r\n");
+    out.text(added::LINE_END);
+    debug_assert!(out.len() - before <= head.length + added::RESPONSE_BYTES_MAX);
     leaves
 }
 

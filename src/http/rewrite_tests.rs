@@ -4,6 +4,9 @@ use std::net::IpAddr;
 
 use super::rewrite::{Back, Forward, Leaves, Proto};
 use super::*;
+use crate::limits::{
+    CLIENT_SUBJECT_BYTES_MAX, HTTP_FRAMING_ROOM, HTTP_HEAD_BYTES_MAX, TOKEN_BYTES_MAX,
+};
 
 fn forward() -> Forward<'static> {
     Forward {
@@ -276,4 +279,43 @@ fn long_passages_are_not_copied() {
     let Parse::Done(head) = parse else { panic!() };
     rewrite::request(&head, &fields, text.as_bytes(), &forward(), &mut out);
     assert_eq!(out.pieces(), 3);
+}
+
+/// Each head is as long as one may be and grows as much as it can; `rewrite` looks at the bound
+/// that the compiler checked, and here it is close to what there was.
+#[test]
+fn no_head_grows_by_more_than_there_is_room_for() {
+    let to = Forward {
+        client: "ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255".parse().unwrap(),
+        proto: Proto::Https,
+        trusted: true,
+        sticky: Some("LB"),
+        subject: Some(&"s".repeat(CLIENT_SUBJECT_BYTES_MAX)),
+        ..forward()
+    };
+    let fixed = "Transfer-Encoding: chunked\r\nExpect: 100-continue\r\nTE: trailers\r\n";
+    let full = |field: &str, unit: &str| {
+        let start = format!("OPTIONS http://a HTTP/1.1\r\nHost: a\r\n{fixed}{field}");
+        let room = HTTP_HEAD_BYTES_MAX - start.len() - 4;
+        format!("{start}{}\r\n\r\n", &unit.repeat(room)[..room])
+    };
+    let room = HTTP_HEAD_BYTES_MAX - 32 - fixed.len();
+    let host = "a".repeat(room);
+    let many = "X-Forwarded-For:1\r\n".repeat(90);
+    for (text, least) in [
+        (format!("GET / HTTP/1.1\r\nHost:{host}\r\n{fixed}\r\n"), room),
+        (full("Cookie:LB=x;", "a;"), room / 3),
+        (format!("GET / HTTP/1.1\r\nHost: a\r\n{many}\r\n"), 0),
+        (full("X:", "y"), CLIENT_SUBJECT_BYTES_MAX),
+    ] {
+        let text = text.trim_end().to_owned() + "\r\n\r\n";
+        assert!(text.len() <= HTTP_HEAD_BYTES_MAX, "{}", text.len());
+        let grown = sent(&text, to).len().saturating_sub(text.len());
+        assert!((least..=HTTP_FRAMING_ROOM).contains(&grown), "{grown} of {least}");
+    }
+    let cookie = "c".repeat(TOKEN_BYTES_MAX + added::COOKIE_REST_BYTES_MAX);
+    let back =
+        Back { cookie: Some(&cookie), hsts: Some(u64::MAX), keep_alive: false, ..back() };
+    let (out, _) = returned("HTTP/1.1 200\r\n\r\n", Asked::default(), back);
+    assert!((cookie.len()..=HTTP_FRAMING_ROOM).contains(&out.len()), "{out}");
 }

@@ -62,8 +62,10 @@ pub const HTTP_RETRY_AFTER_SECONDS: u32 = 2;
 pub const HTTP_ANSWER_READ_BYTES: usize = 16 * 1024;
 
 /// Room kept free in the scratch buffer when a message is read, for what we add to it: a host is
-/// said twice, a space is put between cookies, and neither makes a head more than twice as long.
-pub const HTTP_FRAMING_ROOM: usize = HTTP_HEAD_BYTES_MAX + 4 * 1024;
+/// said twice, a space is put between cookies, and neither makes a head more than twice as long;
+/// trailers; and our own fields, which `http::added` lists and counts.
+pub const HTTP_FRAMING_ROOM: usize =
+    HTTP_HEAD_BYTES_MAX + HTTP_TRAILER_BYTES_MAX as usize + 4 * 1024;
 
 /// Requests that are over leave their memory to so many others, if it is no more than
 /// [`HTTP_SPARE_BYTES_MAX`] each: 256 KiB at most.

@@ -41,6 +41,10 @@ pub const HSTS_SECONDS_MAX: u64 = 10 * 365 * 24 * 3600;
 /// At most one line in this time about backends with which TLS fails.
 pub const TLS_WARNINGS: Duration = Duration::from_secs(10);
 
+/// Longest subject of a client's certificate that backends are told, in bytes: those of people and
+/// machines have a hundred, and a certificate could name 60 KiB.
+pub const CLIENT_SUBJECT_BYTES_MAX: usize = 1024;
+
 /// Sessions with one backend that are kept to be resumed.
 pub const TLS_BACKEND_SESSIONS: usize = 32;
 

@@ -9,35 +9,34 @@ use std::io::IoSlice;
 
 use crate::limits::{BUFFER_BYTES, FREE_BUFFERS_MAX};
 
-/// Bytes that wait for their target: `data[start..end]`.
+/// Bytes that wait for their target: `data[start..]`.
 #[derive(Debug)]
 pub struct Buffer {
-    data: Box<[u8]>,
+    data: Vec<u8>,
     start: usize,
-    end: usize,
 }
 
 /// Where buffers come from and go back to.
 #[derive(Debug, Default)]
 pub struct BufferPool {
-    free: Vec<Box<[u8]>>,
+    free: Vec<Vec<u8>>,
     lent: usize,
 }
 
 impl Buffer {
     /// What waits.
     pub fn bytes(&self) -> &[u8] {
-        &self.data[self.start..self.end]
+        self.data.get(self.start..).unwrap_or_default()
     }
 
     /// How much waits.
     pub fn len(&self) -> usize {
-        self.end - self.start
+        self.data.len().saturating_sub(self.start)
     }
 
     /// Whether nothing waits.
     pub fn is_empty(&self) -> bool {
-        self.start == self.end
+        self.len() == 0
     }
 
     /// The first `count` bytes were taken.
@@ -48,25 +47,25 @@ impl Buffer {
 }
 
 impl BufferPool {
-    /// A buffer that keeps these bytes, which are at most a buffer's worth, from `skip` on.
-    pub fn keep(&mut self, slices: &[IoSlice<'_>], skip: usize) -> Buffer {
-        let mut data = self.free.pop().unwrap_or_else(zeroed);
-        let (mut skip, mut end) = (skip, 0);
+    /// A buffer that keeps these bytes from `skip` on. They are at most a buffer's worth; should
+    /// they ever be more, it grows for once rather than that a byte is lost or the process ends.
+    pub fn keep(&mut self, slices: &[IoSlice<'_>], mut skip: usize) -> Buffer {
+        let mut data = self.free.pop().unwrap_or_else(|| Vec::with_capacity(BUFFER_BYTES));
         for slice in slices {
-            let rest = slice.get(skip..).unwrap_or_default();
+            data.extend_from_slice(slice.get(skip..).unwrap_or_default());
             skip = skip.saturating_sub(slice.len());
-            data[end..end + rest.len()].copy_from_slice(rest);
-            end += rest.len();
         }
         self.lent += 1;
-        Buffer { data, start: 0, end }
+        Buffer { data, start: 0 }
     }
 
     /// Take a buffer back.
     pub fn give_back(&mut self, buffer: Buffer) {
         self.lent -= 1;
-        if self.free.len() < FREE_BUFFERS_MAX {
-            self.free.push(buffer.data);
+        let mut data = buffer.data;
+        if self.free.len() < FREE_BUFFERS_MAX && data.capacity() <= BUFFER_BYTES {
+            data.clear();
+            self.free.push(data);
         }
     }
 
@@ -78,10 +77,6 @@ impl BufferPool {
 
 /// The one buffer that all reads go into. What is in it is gone at the next read.
 pub fn scratch() -> Box<[u8]> {
-    zeroed()
-}
-
-fn zeroed() -> Box<[u8]> {
     // Zeroed pages come from the system untouched: memory is used only as far as it is written.
     vec![0; BUFFER_BYTES].into_boxed_slice()
 }
@@ -113,6 +108,23 @@ mod tests {
             assert_eq!(buffer.bytes(), &b"abcdef"[skip..]);
             pool.give_back(buffer);
         }
+    }
+
+    /// It was a panic, and so the end of the process, when a head that we had made was longer.
+    #[test]
+    fn more_than_a_buffer_is_kept_as_well_but_not_its_memory() {
+        let mut pool = BufferPool::default();
+        let (long, more) = (vec![b'l'; BUFFER_BYTES], [b'm'; 1000]);
+        let mut buffer = pool.keep(&[IoSlice::new(&long), IoSlice::new(&more)], 1);
+        assert_eq!(buffer.len(), BUFFER_BYTES + 999);
+        buffer.consume(BUFFER_BYTES - 1);
+        assert_eq!(buffer.bytes(), more);
+        pool.give_back(buffer);
+        assert_eq!((pool.free.len(), pool.lent()), (0, 0));
+        let usual = pool.keep(&[IoSlice::new(&long)], 0);
+        pool.give_back(usual);
+        assert_eq!((pool.free.len(), pool.lent()), (1, 0));
+        assert!(pool.free[0].is_empty());
     }
 
     #[test]

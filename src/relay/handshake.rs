@@ -19,6 +19,7 @@ use std::time::Instant;
 
 use crate::config::Protocol;
 use crate::context::Context;
+use crate::limits::{CLIENT_SUBJECT_BYTES_MAX, TLS_WARNINGS};
 use crate::net::Fault;
 use crate::net::tls::{Handshake, Tls, Trouble};
 
@@ -45,6 +46,9 @@ fn proceed(pair: &mut Pair, cx: &mut Context) -> Verdict {
             cx.stats.handshakes.done += 1;
             let resumed = pair.client.tls().is_some_and(|tls| tls.is_resumed());
             cx.stats.handshakes.resumed += u64::from(resumed);
+            if pair.client.tls().is_some_and(Tls::leaves_subject_out) {
+                note_untold_subject(pair, cx);
+            }
             pair.stage = Stage::Picking;
             pair.active_at = cx.now;
             super::serve(pair, cx)
@@ -81,6 +85,18 @@ fn proceed(pair: &mut Pair, cx: &mut Context) -> Verdict {
 
 fn has_spoken(pair: &Pair) -> bool {
     pair.client.tls().is_some_and(Tls::has_heard)
+}
+
+#[cold]
+fn note_untold_subject(pair: &Pair, cx: &mut Context) {
+    cx.stats.handshakes.subjects_left_out += 1;
+    if cx.tls_warnings.lets_through(cx.now, TLS_WARNINGS) {
+        log::warn!(
+            "client {} shows a certificate whose subject is longer than \
+             {CLIENT_SUBJECT_BYTES_MAX} bytes or cannot be read: no X-SSL-Client-S-DN for it",
+            pair.client_address
+        );
+    }
 }
 
 fn note_failure(fault: Fault, pair: &Pair, cx: &mut Context) {

@@ -59,6 +59,7 @@ fn process(it: &mut Object<'_>, cx: &Context) {
         it.number("done", stats.handshakes.done);
         it.number("resumed", stats.handshakes.resumed);
         it.number("failed", stats.handshakes.failed);
+        it.number("subjects_left_out", stats.handshakes.subjects_left_out);
     });
     it.number("refused", stats.refused);
     it.number("retries", stats.retries);

@@ -16,7 +16,7 @@ use x509_cert::der::Decode;
 use x509_cert::ext::pkix::SubjectAltName;
 use x509_cert::ext::pkix::name::GeneralName;
 
-use crate::limits::{CERTIFICATE_WARNING, PEM_BYTES_MAX};
+use crate::limits::{CERTIFICATE_WARNING, CLIENT_SUBJECT_BYTES_MAX, PEM_BYTES_MAX};
 
 use super::server::provider;
 
@@ -240,17 +240,33 @@ fn names(about: &x509_cert::Certificate) -> Vec<String> {
     common.into_iter().map(str::to_ascii_lowercase).collect()
 }
 
-/// Whom a client's certificate names, as RFC 4514 writes it, in characters that a header may have.
-pub fn subject(certificate: &[u8]) -> Option<String> {
-    let about = x509_cert::Certificate::from_der(certificate).ok()?;
-    let mut text = String::new();
-    for byte in about.tbs_certificate.subject.to_string().bytes() {
-        match byte {
-            b' '..=b'~' => text.push(char::from(byte)),
-            other => text.push_str(&format!("\\{other:02X}")),
+/// The subject of a client's certificate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Subject {
+    /// As RFC 4514 writes it, in characters that a header may have.
+    Named(Box<str>),
+    /// It cannot be read, or is longer than [`CLIENT_SUBJECT_BYTES_MAX`].
+    LeftOut,
+}
+
+impl Subject {
+    /// What a certificate says.
+    pub fn of(certificate: &[u8]) -> Subject {
+        let Ok(about) = x509_cert::Certificate::from_der(certificate) else {
+            return Subject::LeftOut;
+        };
+        let mut text = String::new();
+        for byte in about.tbs_certificate.subject.to_string().bytes() {
+            match byte {
+                b' '..=b'~' => text.push(char::from(byte)),
+                other => text.push_str(&format!("\\{other:02X}")),
+            }
+            if text.len() > CLIENT_SUBJECT_BYTES_MAX {
+                return Subject::LeftOut;
+            }
         }
+        Subject::Named(text.into_boxed_str())
     }
-    Some(text)
 }
 
 fn day(time: SystemTime) -> String {

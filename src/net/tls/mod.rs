@@ -38,6 +38,7 @@ use crate::limits::{
 use super::{Fault, Received, Sent, Socket};
 
 use client::Dial;
+use files::Subject;
 use record::{Engine, Keep, Next};
 pub use trouble::Trouble;
 
@@ -58,8 +59,8 @@ pub struct Tls {
     outgoing: Outgoing,
     /// A first byte has come.
     has_heard: bool,
-    /// Whom the certificate of a client names, if it showed one.
-    subject: Option<Box<str>>,
+    /// Of the certificate of a client, if it showed one.
+    subject: Option<Subject>,
 }
 
 /// How far the peer's side is.
@@ -144,9 +145,17 @@ impl Tls {
         self.engine.common().handshake_kind() == Some(HandshakeKind::Resumed)
     }
 
-    /// Whom the certificate of a client names, if it showed one.
+    /// Whom the certificate of a client names, if it showed one and that can be said.
     pub fn subject(&self) -> Option<&str> {
-        self.subject.as_deref()
+        match &self.subject {
+            Some(Subject::Named(name)) => Some(name),
+            Some(Subject::LeftOut) | None => None,
+        }
+    }
+
+    /// Whether a client showed a certificate of which nothing can be said.
+    pub fn leaves_subject_out(&self) -> bool {
+        self.subject == Some(Subject::LeftOut)
     }
 
     /// Whether a read may bring something, from here or from the wire. An end is told once; what
@@ -330,8 +339,7 @@ impl Tls {
     fn note_subject(&mut self) {
         if let Engine::Server(server) = &self.engine {
             let certificate = server.peer_certificates().and_then(|chain| chain.first());
-            let subject = certificate.and_then(|certificate| files::subject(certificate));
-            self.subject = subject.map(String::into_boxed_str);
+            self.subject = certificate.map(|certificate| Subject::of(certificate));
         }
     }
 

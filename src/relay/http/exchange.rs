@@ -21,6 +21,7 @@ use crate::backends::BackendId;
 use crate::balance;
 use crate::config::HashKey;
 use crate::context::Context;
+use crate::http::added::VIA_NAME;
 use crate::http::rewrite::{self, Forward, Proto};
 use crate::http::{Asked, BadBody, Decoder, Framing, Lists, RequestHead, Trailers, Version};
 use crate::net::tls::Tls;
@@ -281,7 +282,7 @@ impl Exchange {
             proto: if pair.client.tls().is_some() { Proto::Https } else { Proto::Http },
             trusted: settings.trusted_proxies.iter().any(|cidr| cidr.contains(client)),
             host: &host,
-            via: Some("pointsman"),
+            via: Some(VIA_NAME),
             sticky: settings.sticky_cookie.as_deref(),
             subject: pair.client.tls().and_then(Tls::subject),
         };

@@ -7,7 +7,7 @@ use crate::net::{Fault, Received, Socket};
 
 use super::super::account;
 use super::super::pair::{Pair, Reason};
-use super::{Http, Step, client_broke, exchange, pages, reply};
+use super::{Http, Step, client_broke, exchange, pages, put_in_front, reply};
 
 /// Read on, and see whether the head is whole. The bytes read before are put in front of what
 /// comes, so that the head lies in one piece in the scratch buffer.
@@ -16,16 +16,17 @@ pub(super) fn read(http: &mut Http, pair: &mut Pair, cx: &mut Context) -> Step {
         return step;
     }
     let had = http.input.len();
-    if had > 0 {
-        cx.scratch[..had].copy_from_slice(&http.input);
+    if !put_in_front(&http.input, &mut cx.scratch) {
+        return client_broke(Fault::Other(std::io::ErrorKind::InvalidData));
     }
-    let room = cx.scratch.len() - HTTP_FRAMING_ROOM;
+    let most = cx.scratch.len().saturating_sub(HTTP_FRAMING_ROOM);
     let mut total = had;
     if !std::mem::take(&mut http.fresh) {
         if !pair.client.can_read() {
             return Step::Wait;
         }
-        match pair.client.receive(&mut cx.scratch[had..room]) {
+        let room = cx.scratch.get_mut(had..most).unwrap_or_default();
+        match pair.client.receive(room) {
             Received::Bytes(count) => total += count,
             Received::WouldBlock => return Step::Wait,
             Received::Eof if had == 0 => return Step::Close(Reason::Finished),

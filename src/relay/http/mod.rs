@@ -284,6 +284,18 @@ impl Http {
     }
 }
 
+/// Put what was read before in front of what comes; whether there is room for it, as there always
+/// is: no more was read than leaves it.
+fn put_in_front(had: &[u8], scratch: &mut [u8]) -> bool {
+    match scratch.get_mut(..had.len()) {
+        Some(front) => {
+            front.copy_from_slice(had);
+            true
+        }
+        None => false,
+    }
+}
+
 /// A client that broke off.
 fn client_broke(fault: Fault) -> Step {
     Step::Close(Reason::ClientBroke(fault))

@@ -8,6 +8,7 @@ use crate::limits::{HTTP_ANSWER_HEADS_PER_TURN, HTTP_ANSWER_READ_BYTES, HTTP_FRA
 use crate::net::{Fault, Received, Socket};
 
 use super::carry::{Body, Carried, Way};
+use super::put_in_front;
 
 /// An answer on its way.
 #[derive(Debug, Default)]
@@ -128,17 +129,18 @@ impl Answer {
             return Some(Answered::Rest);
         }
         let had = self.input.len();
-        if had > 0 {
-            way.supplies.scratch[..had].copy_from_slice(&self.input);
+        if !put_in_front(&self.input, way.supplies.scratch) {
+            return Some(Answered::Bad("the head is too long"));
         }
         let mut total = had;
         if !std::mem::take(&mut self.fresh) {
             if !way.source.can_read() {
                 return Some(Answered::Rest);
             }
-            let most = way.supplies.scratch.len() - HTTP_FRAMING_ROOM;
-            let room = (had + HTTP_ANSWER_READ_BYTES).min(most);
-            match way.source.receive(&mut way.supplies.scratch[had..room]) {
+            let most = way.supplies.scratch.len().saturating_sub(HTTP_FRAMING_ROOM);
+            let end = (had + HTTP_ANSWER_READ_BYTES).min(most);
+            let room = way.supplies.scratch.get_mut(had..end).unwrap_or_default();
+            match way.source.receive(room) {
                 Received::Bytes(count) => total += count,
                 Received::WouldBlock => return Some(Answered::Rest),
                 Received::Eof if had == 0 && !self.spoke => {
