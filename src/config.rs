@@ -2,33 +2,37 @@
 //!
 //! `flags` fills a [`Config`]; `main` hands it to `startup`. Every `parse` here takes the
 //! text of one value and answers with what is wrong in words for people: what was found, what
-//! would be right. `value` has numbers, durations, sizes and words, `address` listeners and
-//! backends, `route` who goes to which of them, `cidr` networks, `http` and `udp` what only such
-//! listeners heed, `access_log` where that goes.
+//! would be right. `value` has numbers, durations, sizes and words, `listen` and `backend` the
+//! two ends, `host` the names and schemes of both, `algorithm` the table of those, `route` which
+//! client goes to which backend, `cidr` networks, `http` and `udp` what only such listeners use,
+//! `access_log` where that goes.
 
 mod access_log;
-mod address;
+mod algorithm;
+mod backend;
 mod check;
 mod cidr;
+mod host;
 mod http;
+mod listen;
 mod route;
 mod tls;
 mod udp;
 mod value;
 
-use std::fmt;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::limits;
 
 pub use access_log::{AccessLog, AccessLogFormat, check_access_log_format};
-pub use address::{check_backends, check_listeners};
+pub use algorithm::{Algorithm, AlgorithmRow, check_algorithm};
+pub use backend::{BackendSpec, check_backends};
 pub use check::Check;
 pub use cidr::Cidr;
 pub use http::{
     HashKey, check_hash_key, check_http_listener, check_stats_path, own_path, sticky_cookie,
 };
+pub use listen::{Listen, Protocol, check_listeners};
 pub use route::{
     Destination, Plan, Route, RouteName, check_route_listener, check_routes, plan,
 };
@@ -125,88 +129,6 @@ pub struct Config {
     pub demo: bool,
 }
 
-/// One place where clients connect.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listen {
-    /// What is spoken there.
-    pub protocol: Protocol,
-    /// The address; port 0 lets the system choose.
-    pub address: SocketAddr,
-}
-
-/// What is spoken on a listener.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Protocol {
-    /// Bytes are relayed as they are.
-    Tcp,
-    /// HTTP/1.1: each request is balanced.
-    Http,
-    /// TLS: bytes are relayed as they are, to whom the server name at their beginning says.
-    Sni,
-    /// HTTP/1.1 through TLS, which ends here.
-    Https,
-    /// Bytes through TLS, which ends here.
-    Tls,
-    /// Datagrams: each client's flow of them is balanced.
-    Udp,
-}
-
-impl fmt::Display for Protocol {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Protocol::Tcp => "tcp",
-            Protocol::Http => "http",
-            Protocol::Sni => "sni",
-            Protocol::Https => "https",
-            Protocol::Tls => "tls",
-            Protocol::Udp => "udp",
-        })
-    }
-}
-
-/// One backend as it was asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BackendSpec {
-    /// Host name or address, without brackets.
-    pub host: String,
-    /// TCP port, 1 to 65535.
-    pub port: u16,
-    /// Share of the traffic relative to the others, 0 to [`crate::limits::WEIGHT_MAX`]; 0 takes no
-    /// new connections.
-    pub weight: u32,
-    /// Connections at most; `None` is no limit.
-    pub max_connections: Option<u32>,
-    /// Takes connections only while no other backend can.
-    pub backup: bool,
-    /// The name that its certificate must be for, if it speaks TLS.
-    pub tls: Option<String>,
-    /// Where its probes go, if not to `port`.
-    pub check_port: Option<u16>,
-    /// What logs call it, and what the hashing algorithms place: `HOST:PORT` unless named.
-    pub name: String,
-}
-
-/// The balancing algorithms by the field's names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Algorithm {
-    /// Fewest active connections for its weight.
-    LeastConnections,
-    /// Smooth weighted round robin.
-    RoundRobin,
-    /// Two weighted draws, the one with fewer connections wins.
-    Random,
-    /// By the client's address.
-    IpHash,
-    /// By the client's address over a Maglev table.
-    ConsistentHash,
-    /// The first with room.
-    First,
-    /// The lowest load reported to `load:` probes.
-    LeastLoad,
-    /// Peak EWMA of the connect time.
-    LeastTime,
-}
-
 /// What happens to new connections while every backend is down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AllDown {
@@ -223,19 +145,6 @@ pub enum OnDown {
     Keep,
     /// They are closed.
     Close,
-}
-
-/// What an algorithm is called, and what it is for.
-#[derive(Debug)]
-pub struct AlgorithmRow {
-    /// Which one.
-    pub algorithm: Algorithm,
-    /// Its name here.
-    pub name: &'static str,
-    /// Its names elsewhere, accepted as well.
-    pub aliases: &'static [&'static str],
-    /// What comes out equal among the backends, for their weights, and where that is poor.
-    pub equalises: &'static str,
 }
 
 impl Config {
@@ -284,110 +193,6 @@ impl Config {
     }
 }
 
-impl Algorithm {
-    /// Every algorithm. A new one gets its row here; flags and manual follow.
-    pub const ALL: &'static [AlgorithmRow] = &[
-        AlgorithmRow {
-            algorithm: Algorithm::LeastConnections,
-            name: "least-connections",
-            aliases: &[
-                "leastconn",
-                "least_conn",
-                "least-conn",
-                "least_connections",
-                "lc",
-                "wlc",
-            ],
-            equalises: "connections open at once. Poor where a backend fails fast: \
-                        it looks idle.",
-        },
-        AlgorithmRow {
-            algorithm: Algorithm::RoundRobin,
-            name: "round-robin",
-            aliases: &["roundrobin", "round_robin", "rr", "wrr"],
-            equalises: "connections started. Poor where some cost far more than others, \
-                        or a backend is slow.",
-        },
-        AlgorithmRow {
-            algorithm: Algorithm::Random,
-            name: "random",
-            aliases: &["p2c", "random-two", "random_two", "two-choices"],
-            equalises: "connections open at once, nearly: two draws, the one with fewer wins. \
-                        For several balancers that do not know of each other.",
-        },
-        AlgorithmRow {
-            algorithm: Algorithm::IpHash,
-            name: "ip-hash",
-            aliases: &["ip_hash", "iphash", "source", "source-hash"],
-            equalises: "client addresses; each stays with its backend. Poor where many clients \
-                        share one address.",
-        },
-        AlgorithmRow {
-            algorithm: Algorithm::ConsistentHash,
-            name: "consistent-hash",
-            aliases: &["consistent_hash", "consistent", "maglev"],
-            equalises: "client addresses, as ip-hash; few of them move when a backend comes or \
-                        goes, and every balancer agrees on where.",
-        },
-        AlgorithmRow {
-            algorithm: Algorithm::First,
-            name: "first",
-            aliases: &["first-available", "first_available"],
-            equalises: "nothing: it fills one backend after the other, so that few are in use. \
-                        Poor without max-connections=N.",
-        },
-        AlgorithmRow {
-            algorithm: Algorithm::LeastLoad,
-            name: "least-load",
-            aliases: &["least_load", "leastload"],
-            equalises: "the load that backends report; needs --check load:TEXT. Poor where they \
-                        report wrongly or late.",
-        },
-        AlgorithmRow {
-            algorithm: Algorithm::LeastTime,
-            name: "least-time",
-            aliases: &["least_time", "leasttime", "peak-ewma", "peak_ewma", "ewma"],
-            equalises: "the wait to be connected. Poor with little traffic: there is little to \
-                        learn from.",
-        },
-    ];
-
-    /// By its name or an alias, lower-case.
-    pub fn parse(text: &str) -> Result<Algorithm, Wrong> {
-        let named = |word: &str| {
-            Algorithm::ALL.iter().find(|row| row.name == word || row.aliases.contains(&word))
-        };
-        if let Some(row) = named(text) {
-            return Ok(row.algorithm);
-        }
-        let names: Vec<&str> = Algorithm::ALL.iter().map(|row| row.name).collect();
-        let aliases = Algorithm::ALL.iter().flat_map(|row| row.aliases.iter().copied());
-        let near = closest(text, names.iter().copied().chain(aliases)).and_then(named);
-        let hint = near.map(|row| format!("; did you mean {}?", row.name)).unwrap_or_default();
-        Err(Wrong::found(text, format!("one of {}{hint}", names.join(", "))))
-    }
-
-    /// Its name, as the manual and the log have it.
-    pub fn name(self) -> &'static str {
-        self.row().map_or("?", |row| row.name)
-    }
-
-    /// What comes out equal among the backends, for their weights, and where that is poor.
-    pub fn equalises(self) -> &'static str {
-        self.row().map_or("?", |row| row.equalises)
-    }
-
-    fn row(self) -> Option<&'static AlgorithmRow> {
-        Algorithm::ALL.iter().find(|row| row.algorithm == self)
-    }
-}
-
-impl fmt::Display for Algorithm {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
-    }
-}
-
 impl AllDown {
     /// The words for it.
     pub const ALL: &'static [(&'static str, AllDown)] =
@@ -409,76 +214,3 @@ pub const LOG_LEVELS: &[(&str, log::LevelFilter)] = &[
     ("debug", log::LevelFilter::Debug),
     ("trace", log::LevelFilter::Trace),
 ];
-
-/// An algorithm that lives on reports needs the probe that brings them.
-pub fn check_algorithm(algorithm: Algorithm, check: &Check) -> Result<(), Wrong> {
-    match (algorithm, check) {
-        (
-            Algorithm::LeastLoad,
-            Check::None | Check::Tcp | Check::Http(_) | Check::Https(_) | Check::Udp(_),
-        ) => {
-            let found = format!("'{algorithm}' with --check {}", quoted(&check.to_string()));
-            Err(Wrong::saying(found, "--check load:TEXT with it, which asks for the load"))
-        }
-        _ => Ok(()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn algorithms_are_known_by_all_their_names() {
-        let mut seen = Vec::new();
-        for row in Algorithm::ALL {
-            for name in std::iter::once(&row.name).chain(row.aliases) {
-                assert_eq!(Algorithm::parse(name), Ok(row.algorithm));
-                assert_eq!(name.to_lowercase(), **name);
-                assert!(!seen.contains(name), "{name} is in the table twice");
-                seen.push(name);
-            }
-            assert_eq!(row.algorithm.to_string(), row.name);
-            assert_eq!(row.algorithm.equalises(), row.equalises);
-        }
-        // Fails to compile when an algorithm is added, as a reminder of its row.
-        let rows = Algorithm::ALL.iter().filter(|row| match row.algorithm {
-            Algorithm::LeastConnections | Algorithm::RoundRobin | Algorithm::Random => true,
-            Algorithm::IpHash | Algorithm::ConsistentHash | Algorithm::First => true,
-            Algorithm::LeastLoad | Algorithm::LeastTime => true,
-        });
-        assert_eq!(rows.count(), 8);
-    }
-
-    #[test]
-    fn an_unknown_algorithm_is_answered_with_the_names() {
-        let names = "one of least-connections, round-robin, random, ip-hash, consistent-hash, \
-                     first, least-load, least-time";
-        let table = [
-            ("", ""),
-            ("fastest", ""),
-            ("lestconn", "; did you mean least-connections?"),
-            ("RoundRobin", "; did you mean round-robin?"),
-            ("magleb", "; did you mean consistent-hash?"),
-            ("least-tme", "; did you mean least-time?"),
-        ];
-        for (text, hint) in table {
-            let wrong = Wrong::found(text, format!("{names}{hint}"));
-            assert_eq!(Algorithm::parse(text), Err(wrong));
-        }
-    }
-
-    #[test]
-    fn least_load_needs_reports() {
-        let load = Check::Load("x".to_owned());
-        for check in [Check::None, Check::Tcp, Check::Http("/".to_owned())] {
-            let wrong = check_algorithm(Algorithm::LeastLoad, &check).unwrap_err().to_string();
-            assert!(wrong.starts_with("found 'least-load' with --check '"), "{wrong}");
-            assert!(wrong.contains("want --check load:TEXT"), "{wrong}");
-            assert_eq!(check_algorithm(Algorithm::Random, &check), Ok(()));
-        }
-        for row in Algorithm::ALL {
-            assert_eq!(check_algorithm(row.algorithm, &load), Ok(()));
-        }
-    }
-}

@@ -8,7 +8,7 @@ use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 
-use super::address::is_host;
+use super::host::is_host;
 use super::value::{Wrong, quoted};
 use super::{BackendSpec, Config, Listen, Protocol};
 use crate::limits;

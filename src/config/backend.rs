@@ -1,31 +1,17 @@
-//! Listeners and backends as people write them: `[SCHEME://]ADDR:PORT`,
-//! `[SCHEME://]HOST:PORT[,OPTION]`, the scheme being `tcp`, `http`, `https`, `tls` or `udp`, for
-//! listeners also `sni`.
+//! Backends as people write them: `[SCHEME://]HOST:PORT[,OPTION]`, the scheme being `tcp`, `http`,
+//! `https`, `tls` or `udp`.
 //!
-//! No look-up happens here: a host name is checked for its form and stays a name. Called by the
-//! flags' table for each value, then by [`crate::flags`] once for the whole list.
+//! Called by the flags' table for each value, then by [`crate::flags`] once for the whole list.
 
 use std::collections::HashSet;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr};
 
+use super::Protocol;
+use super::host::{Schemes, is_host, is_ipv6, protocol_and_rest};
 use super::value::{self, Wrong, closest, digits, quoted};
-use super::{BackendSpec, Listen, Protocol};
 use crate::limits;
 
-const LISTEN_WANT: &str =
-    "[SCHEME://]ADDR:PORT such as 127.0.0.1:8000, [::]:8000 or http://*:8000";
 const BACKEND_WANT: &str = "[SCHEME://]HOST:PORT such as 10.0.0.1:8001, [::1]:8001 or db1:5432";
-/// Schemes, and what they mean.
-type Schemes = &'static [(&'static str, Protocol)];
-
-const LISTEN_SCHEMES: Schemes = &[
-    ("tcp", Protocol::Tcp),
-    ("http", Protocol::Http),
-    ("https", Protocol::Https),
-    ("tls", Protocol::Tls),
-    ("sni", Protocol::Sni),
-    ("udp", Protocol::Udp),
-];
 const BACKEND_SCHEMES: Schemes = &[
     ("tcp", Protocol::Tcp),
     ("http", Protocol::Http),
@@ -37,22 +23,26 @@ const BACKEND_SCHEMES: Schemes = &[
 const OPTIONS_WANT: &str =
     "weight=N, max-connections=N, backup, check-port=N, tls, sni=NAME or name=NAME";
 
-impl Listen {
-    /// `[SCHEME://]ADDR:PORT`; TCP where no scheme is given. Port 0 lets the system choose;
-    /// `*` is every IPv4 address.
-    pub fn parse(text: &str) -> Result<Listen, Wrong> {
-        let (protocol, rest) = protocol_and_rest(text, LISTEN_SCHEMES)?;
-        let wrong = || Wrong::found(text, LISTEN_WANT);
-        let (host, port) = rest.rsplit_once(':').ok_or_else(wrong)?;
-        let port = u16::try_from(digits(port).ok_or_else(wrong)?)
-            .map_err(|_| Wrong::found(text, "a port from 0 to 65535"))?;
-        let address = match host {
-            "" | "*" => SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)),
-            "localhost" => SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
-            _ => rest.parse().map_err(|_| listen_host_wrong(text, host))?,
-        };
-        Ok(Listen { protocol, address })
-    }
+/// One backend as it was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BackendSpec {
+    /// Host name or address, without brackets.
+    pub host: String,
+    /// TCP port, 1 to 65535.
+    pub port: u16,
+    /// Share of the traffic relative to the others, 0 to [`crate::limits::WEIGHT_MAX`]; 0 takes no
+    /// new connections.
+    pub weight: u32,
+    /// Connections at most; `None` is no limit.
+    pub max_connections: Option<u32>,
+    /// Takes connections only while no other backend can.
+    pub backup: bool,
+    /// The name that its certificate must be for, if it speaks TLS.
+    pub tls: Option<String>,
+    /// Where its probes go, if not to `port`.
+    pub check_port: Option<u16>,
+    /// What logs call it, and what the hashing algorithms place: `HOST:PORT` unless named.
+    pub name: String,
 }
 
 impl BackendSpec {
@@ -85,19 +75,6 @@ impl BackendSpec {
             name: options.name.unwrap_or_else(|| address.to_owned()),
         })
     }
-}
-
-/// The same address twice could never be bound, but for UDP beside TCP; port 0 is a new one each
-/// time.
-pub fn check_listeners(listeners: &[Listen]) -> Result<(), Wrong> {
-    let mut seen = HashSet::new();
-    for listen in listeners.iter().filter(|listen| listen.address.port() != 0) {
-        if !seen.insert((listen.address, listen.protocol == Protocol::Udp)) {
-            let found = format!("'{}' twice", listen.address);
-            return Err(Wrong::saying(found, "each address once"));
-        }
-    }
-    Ok(())
 }
 
 /// Not too many, and each with a name of its own: logs and hashing know them by it.
@@ -212,33 +189,6 @@ fn unknown_option(key: &str, option: &str, text: &str) -> Wrong {
     Wrong::found_in(option, text, format!("{OPTIONS_WANT}{hint}"))
 }
 
-/// Take the scheme off. Others are refused by name: quietly serving bytes where somebody asked for
-/// TLS would be worse than not starting.
-fn protocol_and_rest(text: &str, schemes: Schemes) -> Result<(Protocol, &str), Wrong> {
-    let Some((scheme, rest)) = text.split_once("://") else { return Ok((Protocol::Tcp, text)) };
-    match schemes.iter().find(|(known, _)| *known == scheme) {
-        Some(&(_, protocol)) => Ok((protocol, rest)),
-        None => {
-            let known: Vec<String> = schemes.iter().map(|(it, _)| format!("{it}://")).collect();
-            let (known, scheme) = (known.join(", "), quoted(scheme));
-            let want = format!("{known} or no scheme: {scheme} is not served by this version");
-            Err(Wrong::found(text, want))
-        }
-    }
-}
-
-fn listen_host_wrong(text: &str, host: &str) -> Wrong {
-    if host.contains(':') && !host.starts_with('[') {
-        return Wrong::found(text, "an IPv6 address in brackets such as [::1]:8000");
-    }
-    if host.bytes().any(|b| b.is_ascii_alphabetic()) && !host.contains([':', '[', ' ', '/']) {
-        let want =
-            "an address of this machine, not a name, such as 127.0.0.1:8000 or [::]:8000";
-        return Wrong::found(text, want);
-    }
-    Wrong::found(text, LISTEN_WANT)
-}
-
 fn host_and_port(address: &str, text: &str) -> Result<(String, u16), Wrong> {
     let wrong = || Wrong::found(text, BACKEND_WANT);
     let (host, port) = address.rsplit_once(':').ok_or_else(wrong)?;
@@ -257,118 +207,12 @@ fn host_and_port(address: &str, text: &str) -> Result<(String, u16), Wrong> {
     }
 }
 
-/// With or without the zone that a link-local address needs.
-fn is_ipv6(text: &str) -> bool {
-    let (address, zone) = text.split_once('%').unwrap_or((text, "0"));
-    let in_zone = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
-    address.parse::<Ipv6Addr>().is_ok() && !zone.is_empty() && zone.bytes().all(in_zone)
-}
-
-/// An IPv4 address or a name that DNS or a hosts file can hold. A name that ends in a number is an
-/// address with a slip in it, and the resolver would read `127.1` as one all the same.
-pub(super) fn is_host(text: &str) -> bool {
-    if text.parse::<Ipv4Addr>().is_ok() {
-        return true;
-    }
-    let name = text.strip_suffix('.').unwrap_or(text);
-    let in_label = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
-    let is_label = |label: &str| {
-        let length = 1..=limits::HOST_LABEL_BYTES_MAX;
-        length.contains(&label.len()) && label.bytes().all(in_label) && !label.starts_with('-')
-    };
-    let ends_in_number = name.rsplit('.').next().and_then(digits).is_some();
-    name.len() <= limits::HOST_BYTES_MAX && !ends_in_number && name.split('.').all(is_label)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn backend(text: &str) -> BackendSpec {
         BackendSpec::parse(text).unwrap_or_else(|wrong| panic!("{text}: {wrong}"))
-    }
-
-    #[test]
-    fn listen_takes_addresses_of_both_families() {
-        let table = [
-            ("127.0.0.1:8000", "127.0.0.1:8000"),
-            ("tcp://127.0.0.1:8000", "127.0.0.1:8000"),
-            ("127.0.0.1:0", "127.0.0.1:0"),
-            ("0.0.0.0:65535", "0.0.0.0:65535"),
-            ("[::]:5432", "[::]:5432"),
-            ("tcp://[::1]:5432", "[::1]:5432"),
-            ("[fe80::1%2]:80", "[fe80::1%2]:80"),
-            ("*:80", "0.0.0.0:80"),
-            (":80", "0.0.0.0:80"),
-            ("tcp://:80", "0.0.0.0:80"),
-            ("localhost:80", "127.0.0.1:80"),
-        ];
-        for (text, address) in table {
-            let listen = Listen::parse(text).unwrap_or_else(|wrong| panic!("{text}: {wrong}"));
-            assert_eq!(listen.address, address.parse().unwrap(), "{text}");
-            assert_eq!(listen.protocol, Protocol::Tcp);
-            let address = text.strip_prefix("tcp://").unwrap_or(text);
-            let http = Listen::parse(&format!("http://{address}")).unwrap();
-            assert_eq!(http, Listen { protocol: Protocol::Http, ..listen });
-            let sni = Listen::parse(&format!("sni://{address}")).unwrap();
-            assert_eq!(sni, Listen { protocol: Protocol::Sni, ..listen });
-        }
-    }
-
-    #[test]
-    fn listen_refuses_the_rest_in_words() {
-        let table = [
-            ("", LISTEN_WANT),
-            ("8000", LISTEN_WANT),
-            ("127.0.0.1", LISTEN_WANT),
-            ("127.0.0.1:", LISTEN_WANT),
-            ("127.0.0.1:http", LISTEN_WANT),
-            ("127.0.0.1:+80", LISTEN_WANT),
-            ("127.0.0.1:80/", LISTEN_WANT),
-            ("127.0.0.1:65536", "a port from 0 to 65535"),
-            ("127.0.0.1:-1", LISTEN_WANT),
-            ("127.0.0.256:80", LISTEN_WANT),
-            ("127.1:80", LISTEN_WANT),
-            (" 127.0.0.1:80", LISTEN_WANT),
-            ("[::1:80", LISTEN_WANT),
-            ("[127.0.0.1]:80", LISTEN_WANT),
-            ("::1:80", "an IPv6 address in brackets such as [::1]:8000"),
-            ("db1:5432", "an address of this machine, not a name"),
-            ("tcp://", LISTEN_WANT),
-            ("http://", LISTEN_WANT),
-            ("http://127.0.0.1", LISTEN_WANT),
-            ("http://127.0.0.1:80/", LISTEN_WANT),
-            ("http://db1:80", "an address of this machine, not a name"),
-            ("https://127.0.0.1", LISTEN_WANT),
-            ("tls://db1:443", "an address of this machine, not a name"),
-            (
-                "HTTP://127.0.0.1:80",
-                "sni://, udp:// or no scheme: 'HTTP' is not served by this version",
-            ),
-            ("quic://127.0.0.1:53", "'quic' is not served by this version"),
-            ("TCP://127.0.0.1:53", "'TCP' is not served by this version"),
-            ("://127.0.0.1:53", "nothing is not served by this version"),
-        ];
-        for (text, want) in table {
-            let wrong = Listen::parse(text).unwrap_err().to_string();
-            assert!(wrong.starts_with(&format!("found {}", quoted(text))), "{wrong}");
-            assert!(wrong.contains(want), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn listeners_differ_unless_the_system_chooses_the_port() {
-        let list = |texts: &[&str]| -> Vec<Listen> {
-            texts.iter().map(|text| Listen::parse(text).unwrap()).collect()
-        };
-        assert_eq!(check_listeners(&list(&["*:80", "[::]:80", "*:81", "*:0", "*:0"])), Ok(()));
-        assert_eq!(check_listeners(&list(&["tcp://*:80", "http://*:81"])), Ok(()));
-        assert_eq!(check_listeners(&list(&["tcp://*:80", "udp://*:80"])), Ok(()));
-        assert!(check_listeners(&list(&["udp://*:80", "udp://*:80"])).is_err());
-        for again in ["tcp://0.0.0.0:80", "http://0.0.0.0:80"] {
-            let wrong = check_listeners(&list(&["*:80", again])).unwrap_err();
-            assert_eq!(wrong.to_string(), "found '0.0.0.0:80' twice, want each address once");
-        }
     }
 
     #[test]

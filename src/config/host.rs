@@ -1,0 +1,53 @@
+//! What listeners and backends have in common as people write them: a scheme in front, a host.
+//!
+//! No look-up happens here: a host name is checked for its form and stays a name.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use super::Protocol;
+use super::value::{Wrong, digits, quoted};
+use crate::limits;
+
+/// Schemes, and what they mean.
+pub(super) type Schemes = &'static [(&'static str, Protocol)];
+
+/// Take the scheme off. Others are refused by name: quietly serving bytes where somebody asked for
+/// TLS would be worse than not starting.
+pub(super) fn protocol_and_rest(
+    text: &str,
+    schemes: Schemes,
+) -> Result<(Protocol, &str), Wrong> {
+    let Some((scheme, rest)) = text.split_once("://") else { return Ok((Protocol::Tcp, text)) };
+    match schemes.iter().find(|(known, _)| *known == scheme) {
+        Some(&(_, protocol)) => Ok((protocol, rest)),
+        None => {
+            let known: Vec<String> = schemes.iter().map(|(it, _)| format!("{it}://")).collect();
+            let (known, scheme) = (known.join(", "), quoted(scheme));
+            let want = format!("{known} or no scheme: {scheme} is not served by this version");
+            Err(Wrong::found(text, want))
+        }
+    }
+}
+
+/// With or without the zone that a link-local address needs.
+pub(super) fn is_ipv6(text: &str) -> bool {
+    let (address, zone) = text.split_once('%').unwrap_or((text, "0"));
+    let in_zone = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
+    address.parse::<Ipv6Addr>().is_ok() && !zone.is_empty() && zone.bytes().all(in_zone)
+}
+
+/// An IPv4 address or a name that DNS or a hosts file can hold. A name that ends in a number is an
+/// address with a slip in it, and the resolver would read `127.1` as one all the same.
+pub(super) fn is_host(text: &str) -> bool {
+    if text.parse::<Ipv4Addr>().is_ok() {
+        return true;
+    }
+    let name = text.strip_suffix('.').unwrap_or(text);
+    let in_label = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+    let is_label = |label: &str| {
+        let length = 1..=limits::HOST_LABEL_BYTES_MAX;
+        length.contains(&label.len()) && label.bytes().all(in_label) && !label.starts_with('-')
+    };
+    let ends_in_number = name.rsplit('.').next().and_then(digits).is_some();
+    name.len() <= limits::HOST_BYTES_MAX && !ends_in_number && name.split('.').all(is_label)
+}

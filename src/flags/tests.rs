@@ -1,0 +1,272 @@
+//! Lines as a whole: what each flag reaches, and that nothing typed goes unanswered.
+
+use super::*;
+use crate::config::{
+    AccessLog, AccessLogFormat, Algorithm, AllDown, BackendVerify, CertificatePair, Check,
+    Cidr, ClientCert, HashKey, OnDown, Protocol, Redirect, TlsSettings, Udp, UnknownName,
+};
+use crate::limits;
+use std::time::Duration;
+
+fn run(line: &str) -> Config {
+    let args: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+    match parse(&args) {
+        Ok(Command::Run(config)) => *config,
+        other => panic!("{line}: {other:?}"),
+    }
+}
+
+#[test]
+fn the_least_that_can_be_asked_for_has_the_defaults() {
+    let config = run("-l 127.0.0.1:8000 -b 127.0.0.1:8001");
+    assert_eq!(config.listeners.len(), 1);
+    assert_eq!(config.backends.len(), 1);
+    let rest = Config { listeners: Vec::new(), backends: Vec::new(), ..config };
+    assert_eq!(rest, Config::defaults());
+}
+
+#[test]
+fn every_flag_reaches_its_field() {
+    let config = run("-l *:0 --listen=[::1]:0 -ba:1,backup --backend b:2 -a p2c \
+         --check http:/x --check-interval 10ms --check-timeout=1ms --rise 1 --fall 1000 \
+         --all-down spread --connect-timeout 1.5s --retries 0 --idle-timeout 2h \
+         --half-close-timeout 1m --slow-start 10s --on-down close --max-connections 7 \
+         --drain-timeout 0s --seed 18446744073709551615 --log-level trace \
+         --tls-handshake-timeout 4s \
+         --backend-idle 1ms --backend-idle-connections 0 --header-timeout 1s \
+         --keep-alive 2s --server-timeout 3s --max-body 10m \
+         --trusted-proxies 10.0.0.0/8,::1 --trusted-proxies fd00::/8 --access-log - \
+         --access-log-format haproxy");
+    assert_eq!(config.listeners.len(), 2);
+    let expected = Config {
+        listeners: config.listeners.clone(),
+        backends: config.backends.clone(),
+        routes: Vec::new(),
+        algorithm: Algorithm::Random,
+        hash_key: HashKey::Ip,
+        sticky_cookie: None,
+        check: Check::Http("/x".to_owned()),
+        check_interval: Duration::from_millis(10),
+        check_timeout: Duration::from_millis(1),
+        rise: 1,
+        fall: 1000,
+        eject_after: limits::EJECT_AFTER_DEFAULT,
+        health_path: None,
+        stats_path: None,
+        all_down: AllDown::Spread,
+        connect_timeout: Duration::from_millis(1500),
+        tls_handshake_timeout: Duration::from_secs(4),
+        retries: 0,
+        idle_timeout: Duration::from_secs(7200),
+        half_close_timeout: Duration::from_secs(60),
+        slow_start: Duration::from_secs(10),
+        on_down: OnDown::Close,
+        max_connections: Some(7),
+        backend_idle: Duration::from_millis(1),
+        backend_idle_connections: 0,
+        header_timeout: Duration::from_secs(1),
+        keep_alive: Duration::from_secs(2),
+        server_timeout: Duration::from_secs(3),
+        tls: TlsSettings::defaults(),
+        max_body: Some(10 << 20),
+        udp: Udp::DEFAULT,
+        trusted_proxies: Cidr::parse_list("10.0.0.0/8,::1,fd00::/8").unwrap(),
+        drain_timeout: Duration::ZERO,
+        seed: Some(u64::MAX),
+        access_log: Some(AccessLog::Stdout),
+        access_log_format: AccessLogFormat::Haproxy,
+        log_level: log::LevelFilter::Trace,
+        demo: false,
+    };
+    assert_eq!(config, expected);
+    let names: Vec<&str> = config.backends.iter().map(|b| b.name.as_str()).collect();
+    assert_eq!(names, ["a:1", "b:2"]);
+}
+
+#[test]
+fn what_only_http_listeners_heed_reaches_its_field_too() {
+    let config = run("-l http://*:0 -b http://a:1 -a ip-hash --hash-key header:X-User \
+         --sticky-cookie SRV --eject-after 0 --health-path /up --stats-path /stats");
+    let expected = Config {
+        listeners: config.listeners.clone(),
+        backends: config.backends.clone(),
+        algorithm: Algorithm::IpHash,
+        hash_key: HashKey::Header("x-user".to_owned()),
+        sticky_cookie: Some("SRV".to_owned()),
+        eject_after: 0,
+        health_path: Some("/up".to_owned()),
+        stats_path: Some("/stats".to_owned()),
+        ..Config::defaults()
+    };
+    assert_eq!(config, expected);
+    assert_eq!(config.listeners[0].protocol, Protocol::Http);
+}
+
+#[test]
+fn routes_are_enough_where_names_are_heard() {
+    let config = run("-l sni://*:0 --route a.example=b:1,backup,c:1 --route *=refuse");
+    assert_eq!(config.listeners[0].protocol, Protocol::Sni);
+    assert_eq!((config.routes.len(), config.backends.len()), (2, 0));
+    let config = run("-l sni://*:0 -l *:0 --route a.example=b:1 -b b:1");
+    assert_eq!((config.routes.len(), config.backends.len()), (1, 1));
+    assert_eq!(run("-l sni://*:0 -b b:1").routes, []);
+}
+
+#[test]
+fn what_is_asked_about_tls_reaches_its_field() {
+    let config = run("-l https://*:0 -l http://*:0 -b https://a:1 --cert a.crt --cert b.crt \
+         --key a.key --key b.key --sni-strict --client-ca ca.crt --client-cert optional \
+         --redirect-https --hsts 60 --backend-ca b.ca \
+         --backend-verify required");
+    let pair = |name: &str| CertificatePair {
+        cert: format!("{name}.crt"),
+        key: format!("{name}.key"),
+    };
+    let expected = TlsSettings {
+        certificates: vec![pair("a"), pair("b")],
+        unknown_name: UnknownName::Refuse,
+        client_ca: Some("ca.crt".to_owned()),
+        client_cert: ClientCert::Optional,
+        backend_ca: Some("b.ca".to_owned()),
+        backend_verify: BackendVerify::Required,
+        redirect: Redirect::Https,
+        hsts: Some(60),
+    };
+    assert_eq!(config.tls, expected);
+    let config = run("-l tls://*:0 -b a:1,tls --cert a --key b --client-ca c");
+    assert_eq!(config.tls.client_cert, ClientCert::Required);
+}
+
+#[test]
+fn what_only_udp_listeners_heed_reaches_its_field_too() {
+    let config = run("-l udp://*:53 -l *:53 -b udp://a:53,check-port=80 --udp-timeout 5s \
+         --udp-responses 0 --udp-requests 1 --max-flows 7 --check http:/");
+    let udp = Udp {
+        timeout: Duration::from_secs(5),
+        responses: Some(0),
+        requests: Some(1),
+        max_flows: Some(7),
+    };
+    assert_eq!((config.udp, config.backends[0].check_port), (udp, Some(80)));
+    let protocols: Vec<Protocol> = config.listeners.iter().map(|l| l.protocol).collect();
+    assert_eq!(protocols, [Protocol::Udp, Protocol::Tcp]);
+}
+
+#[test]
+fn datagrams_alone_are_not_probed_by_connects() {
+    assert_eq!(run("-l udp://*:53 -b a:53").check, Check::None);
+    assert_eq!(run("-l udp://*:53 -b a:53 --check tcp").check, Check::Tcp);
+    assert_eq!(run("-l udp://*:53 -l *:53 -b a:53").check, Check::Tcp);
+}
+
+#[test]
+fn the_demo_needs_nothing_and_may_listen_elsewhere() {
+    let config = run("--demo");
+    assert!(config.demo && config.backends.is_empty());
+    assert_eq!(config.listeners[0].address, limits::DEMO_LISTEN);
+    assert_eq!(config.listeners[0].protocol, Protocol::Http);
+    assert_eq!(config.listeners[1].address, limits::DEMO_LISTEN);
+    assert_eq!(config.listeners[1].protocol, Protocol::Udp);
+    assert_eq!(config.health_path.as_deref(), Some("/health"));
+    assert_eq!(config.stats_path.as_deref(), Some("/stats"));
+    let config = run("--demo -l http://127.0.0.1:0 --stats-path /numbers");
+    assert_eq!(config.stats_path.as_deref(), Some("/numbers"));
+    let config = run("--demo --stats-path /health");
+    assert_eq!((config.health_path, config.stats_path.as_deref()), (None, Some("/health")));
+    let config = run("--demo -l 127.0.0.1:0");
+    assert_eq!((config.health_path, config.stats_path), (None, None));
+    let config = run("--demo -l 127.0.0.1:0");
+    assert_eq!(config.listeners.len(), 1);
+    assert_eq!(config.listeners[0].address.port(), 0);
+}
+
+/// What [`Take`](table::Take) promises: a flag that lacks its value swallows the next flag,
+/// and must say so.
+#[test]
+fn no_value_is_empty_or_begins_with_a_dash() {
+    for flag in all_flags() {
+        if let Act::Value(take) | Act::Values(take) = flag.act {
+            for text in ["", "--", "-1", "-1s", "--demo", "-b", "-a:80", "-:1"] {
+                let wrong = take(&mut Config::defaults(), text);
+                assert!(wrong.is_err(), "--{} {text}", flag.long);
+            }
+            let stdout = take(&mut Config::defaults(), "-").is_ok();
+            assert_eq!(stdout, flag.long == "access-log", "--{} -", flag.long);
+        }
+    }
+}
+
+/// Whatever is typed: no panic, and a complaint is one line that begins with its flag.
+#[test]
+fn any_line_is_read_or_refused_in_one_line() {
+    let bits = [
+        "-",
+        "--",
+        "=",
+        ":",
+        ",",
+        "://",
+        "tcp",
+        "http",
+        "load",
+        "[",
+        "]",
+        "::1",
+        "%",
+        "*",
+        ".",
+        "0",
+        "1",
+        "65536",
+        "9999999999999999999999",
+        "s",
+        "ms",
+        "h",
+        "a",
+        "localhost",
+        "weight",
+        "backup",
+        "name",
+        "listen",
+        "backend",
+        "balance",
+        "check",
+        "l",
+        "b",
+        "\n",
+        "\0",
+        " ",
+        "é",
+        "'",
+        "\u{202e}",
+        "rise",
+        "seed",
+        "demo",
+        "h",
+        "drain-timeout",
+    ];
+    for seed in 0..20_000 {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let mut args = vec![String::new(); random.usize(1..5)];
+        for arg in &mut args {
+            for _ in 0..random.usize(0..7) {
+                arg.push_str(bits[random.usize(..bits.len())]);
+            }
+        }
+        if let Err(error) = parse(&args) {
+            let line = error.to_string();
+            assert!(!line.contains(char::is_control), "seed {seed}: {line:?}");
+            assert!(line.contains(": found ") && line.contains(", want "), "seed {seed}");
+        }
+    }
+}
+
+#[test]
+fn arguments_are_text() {
+    use std::os::unix::ffi::OsStringExt;
+    let good = ["pointsman", "--demo"].map(OsString::from);
+    assert_eq!(arguments(good.into_iter()), Ok(vec!["--demo".to_owned()]));
+    let bad = [OsString::from("pointsman"), OsString::from_vec(vec![b'-', 0xff, b'\n'])];
+    let error = arguments(bad.into_iter()).unwrap_err().to_string();
+    assert_eq!(error, "'-\u{fffd}\\n': found bytes that are no text, want UTF-8");
+}
