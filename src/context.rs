@@ -3,6 +3,7 @@
 //! The event loop owns it and lends it; the slab of pairs is not in it, so that a room can hold
 //! `&mut` of its pair and of this at once.
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use mio::Registry;
@@ -12,7 +13,7 @@ use crate::backends::{BackendId, Backends, Routes};
 use crate::config::{Cidr, Config, HashKey, OnDown};
 use crate::event::{Key, Owner, RunQueue, Slots, Timers};
 use crate::http::Lists;
-use crate::limits::HANDSHAKES_PER_TURN;
+use crate::limits::{HANDSHAKES_PER_TURN, LONG_TURN};
 use crate::net::{self, BufferPool, PipePool, Stream, Supplies};
 use crate::stats::{Seldom, Stats};
 
@@ -54,8 +55,10 @@ pub struct Context {
     pub handshakes_left: usize,
     /// We are stopping: no connection is kept for another request.
     pub draining: bool,
-    /// Connections to be reaped at the end of this turn.
-    retired: Vec<Key>,
+    /// How much time was lost to turns and sleeps that were too long, in all.
+    pub lateness: Duration,
+    /// Connections to be reaped at the end of this turn, or of the next ones.
+    retired: VecDeque<Key>,
     /// Idle connections with an event in this turn.
     stirred: Vec<Key>,
 }
@@ -169,7 +172,8 @@ impl Context {
             tls_warnings: Seldom::default(),
             handshakes_left: HANDSHAKES_PER_TURN,
             draining: false,
-            retired: Vec::new(),
+            lateness: Duration::ZERO,
+            retired: VecDeque::new(),
             stirred: Vec::new(),
         }
     }
@@ -258,7 +262,7 @@ impl Context {
             User::Idle => self.backends.forget_idle(connection.backend, key),
             User::Pair(_) => self.backends.closed(connection.backend),
         }
-        self.retired.push(key);
+        self.retired.push_back(key);
     }
 
     /// An idle connection has an event. Only noted, for events are still being marked.
@@ -278,12 +282,19 @@ impl Context {
         }
     }
 
-    /// Close the retired connections; only the reaping calls this.
-    pub fn reap_connections(&mut self) {
-        for key in self.retired.drain(..) {
-            if let Some(mut connection) = self.connections.remove(key) {
-                connection.stream.say_goodbye();
-            }
+    /// Close one of the retired connections; only the reaping calls this.
+    pub fn reap_connection(&mut self) {
+        let key = self.retired.pop_front();
+        if let Some(mut connection) = key.and_then(|key| self.connections.remove(key)) {
+            connection.stream.say_goodbye();
+        }
+    }
+
+    /// A turn took so long, or a sleep ended so much later than it should: if that is much, what
+    /// came meanwhile was not looked at in time.
+    pub fn note_lateness(&mut self, late: Duration) {
+        if late >= LONG_TURN {
+            self.lateness += late;
         }
     }
 

@@ -9,43 +9,50 @@
 //!     +-- 6 reap     drop sockets, give back buffers and pipes, free slots: only here
 //! ```
 //!
+//! Each step has a share of the turn (see `event::pace`), and leaves the rest to the next one.
+//!
 //! Marking does no input or output and closes nothing, and nothing is freed before the turn's end:
 //! so whatever an event's owner does, the other events of the same batch still find theirs, or
 //! nobody, never somebody new in the same place (pitfall 1).
 
+mod acting;
 mod certificates;
 mod chores;
+mod closing;
+mod entrance;
 #[cfg(debug_assertions)]
 mod invariants;
 mod udp;
 
+use std::collections::VecDeque;
 use std::io;
-use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use log::{debug, info, warn};
+use log::{debug, info};
 use mio::{Events, Poll};
 
 use crate::access_log::AccessLog;
-use crate::backends::{BackendId, Backends, Flip, Routes};
+use crate::backends::{Backends, Flip, Routes};
 use crate::config::{Config, OnDown, Protocol, Redirect, duration_text};
 use crate::context::{Context, Settings, User};
 use crate::event::signals::{Signals, Wish};
-use crate::event::{Alarm, Generation, Key, Owner, Slots, TimerKey};
+use crate::event::{Alarm, Generation, Key, Owner, Pace, Slots};
 use crate::health::Health;
 use crate::limits::{
-    ACCEPT_PAUSE, ACCEPTS_PER_TURN, DEMO_STATUS_INTERVAL, EVENTS_PER_TURN, EXHAUSTION_WARNINGS,
-    HANDSHAKES_PER_TURN, LISTEN_BACKLOG, LOG_RETRY, TIMERS_PER_TURN,
+    DEMO_STATUS_INTERVAL, EVENTS_PER_TURN, HANDSHAKES_PER_TURN, LISTEN_BACKLOG, LOG_RETRY,
+    STEP_TIME, TIMERS_PER_TURN,
 };
 use crate::logging::LogSink;
 use crate::net::descriptors::Share;
 use crate::net::tls::server::Terminator;
-use crate::net::{Accepted, DatagramListener, Listener, PipePool, Stream};
+use crate::net::{DatagramListener, Listener, PipePool};
 use crate::relay::udp::Udp;
-use crate::relay::{self, Pair, Reason, Verdict, account, http};
+use crate::relay::{self, Pair, Reason, http};
 use crate::stats::{Front, Seldom};
 use crate::status;
 use chores::Chores;
+use closing::Sweep;
+use entrance::Entrance;
 
 /// The loop and everything it owns.
 pub struct EventLoop {
@@ -62,13 +69,20 @@ pub struct EventLoop {
     health: Health,
     cx: Context,
     log: LogSink,
-    /// Pairs to be reaped at the end of this turn.
-    dead: Vec<Key>,
+    pace: Pace,
+    /// Pairs to be reaped at the end of this turn, or of the next ones.
+    dead: VecDeque<Key>,
+    /// Pairs to be closed because their backend went down.
+    sweep: Sweep,
+    /// The listener that comes first in this turn.
+    first_listener: usize,
     /// A signal came in this turn.
     signalled: bool,
     pair_number: u64,
     accept_warnings: Seldom,
     phase: Phase,
+    /// In this turn some who wait had no time to act.
+    busy: bool,
     chores: Chores,
 }
 
@@ -81,17 +95,6 @@ pub struct Fronts {
     pub datagrams: Vec<DatagramListener>,
     /// What TLS listeners show, if there are any.
     pub terminator: Option<Terminator>,
-}
-
-/// A listener, and whether it rests.
-struct Entrance {
-    listener: Listener,
-    protocol: Protocol,
-    /// Its place among the listeners of the process.
-    front: usize,
-    timer: TimerKey,
-    /// It ran out of descriptors and waits for its timer.
-    paused: bool,
 }
 
 /// What the process is up to.
@@ -150,11 +153,15 @@ impl EventLoop {
             health,
             cx,
             log,
-            dead: Vec::new(),
+            pace: Pace::new(now),
+            dead: VecDeque::new(),
+            sweep: Sweep::default(),
+            first_listener: 0,
             signalled: false,
             accept_warnings: Seldom::default(),
             pair_number: 0,
             phase: Phase::Serving,
+            busy: false,
             chores,
         };
         this.review_certificates();
@@ -183,6 +190,7 @@ impl EventLoop {
             ended = Instant::now();
             let took = ended.saturating_duration_since(began);
             self.cx.stats.longest_turn = self.cx.stats.longest_turn.max(took);
+            self.cx.note_lateness(took);
             #[cfg(debug_assertions)]
             self.check_invariants();
         }
@@ -201,24 +209,32 @@ impl EventLoop {
         let timer = self.cx.timers.create(Owner::Listener(key));
         let name = format!("{protocol}://{}", listener.address());
         self.cx.stats.fronts.push(Front { name, open: 0 });
-        self.listeners.push(Entrance { listener, protocol, front, timer, paused: false });
+        self.listeners.push(Entrance {
+            listener,
+            protocol,
+            front,
+            timer,
+            paused: false,
+            last: None,
+        });
         Ok(())
     }
 
     /// 1: sleep until something happens, unless somebody has work left. The turn before has just
     /// ended, so that the clock need not be asked again.
     fn wait(&mut self, ended: Instant) -> io::Result<()> {
-        let timeout = if self.has_work_left() {
-            Some(Duration::ZERO)
-        } else {
-            self.alarm.timeout(self.cx.timers.next_at(), ended)
-        };
+        let next = if self.has_work_left() { Some(ended) } else { self.cx.timers.next_at() };
+        let timeout = self.alarm.timeout(next, ended);
         match self.poll.poll(&mut self.events, timeout) {
             // A signal, a debugger: no events, but the clock moved (pitfall 26).
             Err(error) if error.kind() == io::ErrorKind::Interrupted => self.events.clear(),
             result => result?,
         }
         self.cx.now = Instant::now();
+        self.pace = Pace::new(self.cx.now);
+        if let Some(next) = next {
+            self.cx.note_lateness(self.cx.now.saturating_duration_since(next.max(ended)));
+        }
         self.cx.handshakes_left = HANDSHAKES_PER_TURN;
         Ok(())
     }
@@ -227,6 +243,9 @@ impl EventLoop {
         let may_accept = self.may_accept();
         !self.cx.run_queue.is_empty()
             || self.udp.is_ready()
+            || self.udp.is_leaving()
+            || self.has_closing_left()
+            || self.phase == Phase::Draining && !self.listeners.is_empty()
             || self.listeners.iter().any(|entrance| may_accept && entrance.is_ready())
     }
 
@@ -237,7 +256,7 @@ impl EventLoop {
                 Some(Owner::Pair(key)) => {
                     if let Some(pair) = self.pairs.get_mut(key) {
                         pair.client.mark(event);
-                        self.cx.run_queue.push(Owner::Pair(key), &mut pair.queued);
+                        acting::queue(&mut self.cx.run_queue, pair);
                     }
                 }
                 Some(Owner::Connection(key)) => {
@@ -246,7 +265,7 @@ impl EventLoop {
                     match connection.user {
                         User::Pair(user) => {
                             if let Some(pair) = self.pairs.get_mut(user) {
-                                self.cx.run_queue.push(Owner::Pair(user), &mut pair.queued);
+                                acting::queue(&mut self.cx.run_queue, pair);
                             }
                         }
                         // Closed by its backend, most likely; looked at when acting.
@@ -270,28 +289,10 @@ impl EventLoop {
         }
     }
 
-    /// 3: everybody who waited when the turn began acts once.
-    fn act(&mut self) {
-        self.cx.retire_stirred();
-        for _ in 0..self.cx.run_queue.len() {
-            match self.cx.run_queue.pop() {
-                Some(Owner::Pair(key)) => {
-                    if let Some(pair) = self.pairs.get_mut(key) {
-                        pair.queued = false;
-                    }
-                    self.with_pair(key, relay::act);
-                }
-                Some(Owner::Probe(key)) => self.health.act(key, &mut self.cx),
-                Some(Owner::Flow(key)) => self.udp.answer(key, &mut self.cx),
-                _ => {}
-            }
-        }
-        self.send_answers();
-    }
-
     /// 4: what is due.
     fn fire_timers(&mut self) {
-        for _ in 0..TIMERS_PER_TURN {
+        let mut share = self.pace.share(STEP_TIME, TIMERS_PER_TURN);
+        while share.allows(&mut self.pace) {
             match self.cx.timers.pop_due(self.cx.now) {
                 None => return,
                 Some(Owner::Pair(key)) => self.with_pair(key, relay::on_timer),
@@ -313,36 +314,6 @@ impl EventLoop {
         }
     }
 
-    /// 5: take in new clients, a few from each listener.
-    fn accept(&mut self) {
-        if !self.may_accept() {
-            return;
-        }
-        for index in 0..self.listeners.len() {
-            self.accept_from(index, ACCEPTS_PER_TURN);
-        }
-    }
-
-    /// At most so many clients of one listener.
-    fn accept_from(&mut self, index: usize, most: usize) {
-        for _ in 0..most {
-            let entrance = &mut self.listeners[index];
-            if !entrance.is_ready() || self.pairs.len() >= self.cx.settings.max_connections {
-                return;
-            }
-            match entrance.listener.accept() {
-                Accepted::Client(stream, address) => self.open_pair(stream, address, index),
-                Accepted::GaveUp => {}
-                Accepted::Nobody => return,
-                Accepted::Failed(error) => {
-                    entrance.paused = true;
-                    self.cx.timers.arm(entrance.timer, self.cx.now + ACCEPT_PAUSE);
-                    self.note_accept_failure(&error);
-                }
-            }
-        }
-    }
-
     /// What this turn set off beyond those who acted: signals, backends that went down, ramps, a
     /// log that could not be written.
     fn follow_up(&mut self) {
@@ -358,47 +329,13 @@ impl EventLoop {
         if !fallen.is_empty() && self.cx.settings.on_down == OnDown::Close {
             self.clear_backends(&fallen);
         }
+        self.sweep();
         self.arm_chores();
         let no_pairs = self.pairs.len() == self.dead.len();
-        if self.phase == Phase::Draining && no_pairs && self.udp.flows() == 0 {
+        let no_clients = no_pairs && self.listeners.is_empty() && self.udp.flows() == 0;
+        if self.phase == Phase::Draining && no_clients {
             self.phase = Phase::Stopping;
         }
-    }
-
-    fn clear_backends(&mut self, fallen: &[(BackendId, Flip)]) {
-        let has_fallen = |backend| fallen.iter().any(|&(id, _)| id == backend);
-        let on_it = self.cx.connections.iter().filter(|(_, c)| has_fallen(c.backend));
-        let pairs: Vec<Key> = on_it.filter_map(|(_, c)| c.user.pair()).collect();
-        pairs.into_iter().for_each(|key| self.with_pair(key, relay::on_backend_down));
-    }
-
-    /// 6: free what died in this turn. Nothing else in the program frees a slot.
-    fn reap(&mut self) {
-        while let Some(key) = self.dead.pop() {
-            let Some(mut pair) = self.pairs.remove(key) else { continue };
-            let reason = pair.closing.unwrap_or(Reason::Finished);
-            account::close(&mut pair, reason, &mut self.cx);
-            self.cx.stats.open -= 1;
-            self.cx.stats.fronts[usize::from(pair.front)].open -= 1;
-            self.count_end(&pair, reason);
-            let torn = pair.torn_ends(reason);
-            if torn.client {
-                pair.client.reset_on_close();
-            } else {
-                pair.client.say_goodbye();
-            }
-            let (connection, mut supplies) = self.cx.connection_and_supplies(pair.connection);
-            pair.duplex.end(&mut supplies);
-            if let Some(connection) = connection.filter(|_| torn.backend) {
-                connection.stream.reset_on_close();
-            }
-            if let Some(connection) = pair.connection {
-                self.cx.retire(connection);
-            }
-            self.cx.timers.remove(pair.timer);
-        }
-        self.cx.reap_connections();
-        self.udp.reap();
     }
 
     /// The lines of this turn go out together. What the file does not take waits for a timer.
@@ -416,80 +353,6 @@ impl EventLoop {
         match &mut self.cx.access_log {
             Some(log) => log.reopen(),
             None => debug!("SIGHUP: there is no access log to open anew"),
-        }
-    }
-
-    fn may_accept(&self) -> bool {
-        self.phase == Phase::Serving && self.pairs.len() < self.cx.settings.max_connections
-    }
-
-    fn open_pair(&mut self, stream: Stream, address: SocketAddr, index: usize) {
-        let Entrance { protocol, front, .. } = self.listeners[index];
-        self.cx.stats.fronts[front].open += 1;
-        self.cx.stats.accepted += 1;
-        self.cx.stats.open += 1;
-        self.pair_number += 1;
-        let (number, now, timers) = (self.pair_number, self.cx.now, &mut self.cx.timers);
-        let key = self.pairs.insert_with(|key| {
-            let timer = timers.create(Owner::Pair(key));
-            let client = (stream, address);
-            Pair::new(key, number, protocol.inside(), front as u16, client, timer, now)
-        });
-        debug!("pair {number}: accepted {address}");
-        if protocol.is_tls() {
-            self.begin_tls(key, protocol);
-        }
-        self.with_pair(key, relay::open);
-    }
-
-    /// Let a pair do something, and heed its verdict.
-    fn with_pair(&mut self, key: Key, act: fn(&mut Pair, &mut Context) -> Verdict) {
-        let Some(pair) = self.pairs.get_mut(key) else { return };
-        if pair.closing.is_some() {
-            return;
-        }
-        match act(pair, &mut self.cx) {
-            Verdict::Keep => {}
-            Verdict::Again => self.cx.run_queue.push(Owner::Pair(key), &mut pair.queued),
-            Verdict::Close(reason) => self.close(key, reason),
-        }
-    }
-
-    /// The pair is over: the end of the turn reaps it.
-    fn close(&mut self, key: Key, reason: Reason) {
-        if let Some(pair) = self.pairs.get_mut(key)
-            && pair.closing.is_none()
-        {
-            pair.closing = Some(reason);
-            self.dead.push(key);
-        }
-    }
-
-    fn count_end(&mut self, pair: &Pair, reason: Reason) {
-        match reason {
-            Reason::Finished => self.cx.stats.finished += 1,
-            Reason::Refused(_) => {
-                self.cx.stats.refused += 1;
-                self.cx.stats.failed += 1;
-            }
-            _ => self.cx.stats.failed += 1,
-        }
-        debug!(
-            "pair {}: {}: {reason}; {} bytes sent on, {} answered, {:.3} s",
-            pair.number,
-            pair.doing(),
-            pair.duplex.request.moved(),
-            pair.duplex.response.moved(),
-            self.cx.now.saturating_duration_since(pair.opened_at).as_secs_f64()
-        );
-    }
-
-    /// One line now and then, however often it fails (pitfall 32).
-    fn note_accept_failure(&mut self, error: &io::Error) {
-        self.cx.stats.accept_failures += 1;
-        if self.accept_warnings.lets_through(self.cx.now, EXHAUSTION_WARNINGS) {
-            let open = self.pairs.len();
-            warn!("cannot accept with {open} connections open: {error}; trying again shortly");
         }
     }
 
@@ -513,10 +376,11 @@ impl EventLoop {
 
     /// No new clients from now on; those that are here may finish within the drain timeout. Who
     /// waits to be accepted is here: closing the listener would reset them, connected as they are.
+    /// They come in during the next turns.
     fn begin_to_drain(&mut self) {
-        for index in 0..self.listeners.len() {
-            self.listeners[index].listener.mark();
-            self.accept_from(index, LISTEN_BACKLOG as usize);
+        for entrance in &mut self.listeners {
+            entrance.listener.mark();
+            entrance.last = Some(LISTEN_BACKLOG as usize);
         }
         let (open, timeout) = (self.pairs.len(), self.cx.settings.drain_timeout);
         let timeout_text = duration_text(timeout);
@@ -532,9 +396,6 @@ impl EventLoop {
         let resting = self.pairs.iter().filter(|(_, pair)| http::is_resting(pair));
         let resting: Vec<Key> = resting.map(|(key, _)| key).collect();
         resting.into_iter().for_each(|key| self.close(key, Reason::Finished));
-        for entrance in self.listeners.drain(..) {
-            self.cx.timers.remove(entrance.timer);
-        }
         self.cx.timers.arm(self.chores.drain, self.cx.now + timeout);
     }
 
@@ -552,11 +413,5 @@ impl EventLoop {
         for line in status::page(&mut self.cx) {
             info!("{line}");
         }
-    }
-}
-
-impl Entrance {
-    fn is_ready(&self) -> bool {
-        self.listener.is_ready() && !self.paused
     }
 }

@@ -15,6 +15,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use common::measure::{raise_descriptor_limit, skip};
+use common::trace::{Trace, most_and_all};
 use common::udp::{UdpBackend, client, udp_args};
 use common::{Balancer, DEADLINE};
 use nix::cmsg_space;
@@ -24,6 +25,7 @@ use nix::sys::socket::{
     ControlMessage, ControlMessageOwned, MsgFlags, SockaddrIn, recvmsg, sendmsg, setsockopt,
 };
 use nix::sys::time::TimeVal;
+use pointsman::limits::FLOWS_ENDED_PER_TURN;
 
 /// Many clients at one socket.
 struct Crowd {
@@ -102,6 +104,44 @@ fn ten_thousand_clients_at_once_have_their_own_answers() {
     assert!(page.contains("udp: 10000 open of 10000 flows"), "{page}");
     assert!(page.contains("30000 back, 0 dropped"), "{page}");
     balancer.stop();
+}
+
+/// To end a flow takes a while: ten thousand at once made a turn of 66 ms.
+#[test]
+fn a_backend_that_falls_with_many_flows_is_left_in_slices() {
+    const CLIENTS: u32 = 2000;
+    if raise_descriptor_limit() < u64::from(CLIENTS) + 600 {
+        return skip("as many flows need as many descriptors");
+    }
+    let echo = [UdpBackend::echo(), UdpBackend::echo()];
+    let flags = ["--log-level", "info", "--udp-timeout", "1h", "--check", "udp:ping"];
+    let fast = ["--check-interval", "100ms", "--check-timeout", "500ms", "--fall", "1"];
+    let args = udp_args(&[&echo[0], &echo[1]], &[&flags[..], &fast].concat());
+    let Some((balancer, trace)) = Trace::start(&args) else { return };
+    let [fallen, other] = echo;
+    for backend in [&fallen, &other] {
+        balancer.wait_for_row(&backend.flag(), |row| row.is_known_up());
+    }
+    let crowd = Crowd::new(balancer.address());
+    let ask_all = |round: u8| {
+        for from in (0..CLIENTS).step_by(100) {
+            let all = from..from + 100;
+            all.clone().for_each(|number| crowd.send(number, &message(round, number)));
+            let heard: BTreeSet<Ipv4Addr> = all.map(|_| hear_own(&crowd, round)).collect();
+            assert_eq!(heard.len(), 100, "each once");
+        }
+    };
+    ask_all(0);
+    let flag = fallen.flag();
+    drop(fallen);
+    // Whoever asks from now on is answered by the other one, ended or not yet.
+    balancer.wait_for_row(&flag, |row| !row.is_up());
+    ask_all(1);
+    balancer.wait_for_row(&flag, |row| row.active == 0);
+    balancer.stop();
+    let (most, all) = most_and_all(&trace.calls(), "close");
+    println!("{all} closed, at most {most} in a turn");
+    assert!(most <= FLOWS_ENDED_PER_TURN + 100, "{most} of {all} in one turn");
 }
 
 fn message(round: u8, number: u32) -> Vec<u8> {

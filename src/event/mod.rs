@@ -4,6 +4,7 @@
 
 pub mod alarm;
 pub mod owner;
+pub mod pace;
 pub mod readiness;
 pub mod run_queue;
 pub mod signals;
@@ -12,7 +13,8 @@ pub mod timers;
 
 pub use alarm::Alarm;
 pub use owner::{Chore, Generation, Key, Owner};
+pub use pace::{Pace, Share};
 pub use readiness::Readiness;
-pub use run_queue::RunQueue;
+pub use run_queue::{Class, RunQueue};
 pub use slots::Slots;
 pub use timers::{TimerKey, Timers};

@@ -45,6 +45,17 @@ impl<T> Slots<T> {
         (slot.generation == key.generation).then_some(&mut slot.entry)
     }
 
+    /// The entry at a place, whoever's it is, with its key: for a walk in slices.
+    pub fn at(&self, place: usize) -> Option<(Key, &T)> {
+        let slot = self.slab.get(place)?;
+        Some((Key { index: place as u32, generation: slot.generation }, &slot.entry))
+    }
+
+    /// All entries lie at places below this.
+    pub fn places(&self) -> usize {
+        self.slab.capacity()
+    }
+
     /// Take the entry out; its key is stale from now on.
     pub fn remove(&mut self, key: Key) -> Option<T> {
         self.get(key)?;

@@ -9,10 +9,11 @@ use super::chores::Chores;
 impl EventLoop {
     /// What the structures must agree on between two turns.
     pub(super) fn check_invariants(&self) {
-        assert!(self.dead.is_empty() && self.cx.retired() == 0, "all that died was reaped");
+        let closing = self.pairs.iter().filter(|(_, pair)| pair.closing.is_some()).count();
+        assert_eq!(closing, self.dead.len(), "who is closing is to be reaped");
         let in_use =
             self.cx.connections.iter().filter(|(_, c)| c.user.pair().is_some()).count();
-        let idle = self.cx.connections.len() - in_use;
+        let idle = self.cx.connections.len() - in_use - self.cx.retired();
         self.cx.backends.check_invariants(in_use + self.udp.flows(), idle);
         let mut holding = 0;
         for (key, pair) in self.pairs.iter() {

@@ -20,9 +20,8 @@ impl EventLoop {
     /// Flows of backends that went down are over, whatever `--on-down` says of connections: no byte
     /// of theirs is lost that would not be lost anyway.
     pub(super) fn leave_backends(&mut self, fallen: &[(BackendId, Flip)]) {
-        if !fallen.is_empty() {
-            self.udp.leave(|id| fallen.iter().any(|&(other, _)| other == id), &mut self.cx);
-        }
+        fallen.iter().for_each(|&(backend, _)| self.udp.leave(backend, &self.cx));
+        self.udp.leave_some(&mut self.cx);
     }
 
     /// See to it that flows are looked at when the next one may be over.

@@ -212,6 +212,22 @@ impl<T> Table<T> {
         self.flows.get_mut(key)
     }
 
+    /// The flow that this client's next datagram belongs to, if there is one.
+    pub fn of_client(&self, client: &Client) -> Option<(Key, &Flow<T>)> {
+        let key = *self.by_client.get(client)?;
+        Some((key, self.flows.get(key)?))
+    }
+
+    /// The flow at a place, whoever's it is: for a walk in slices.
+    pub fn at(&self, place: usize) -> Option<(Key, &Flow<T>)> {
+        self.flows.at(place)
+    }
+
+    /// All flows lie at places below this.
+    pub fn places(&self) -> usize {
+        self.flows.places()
+    }
+
     /// All flows.
     pub fn iter(&self) -> impl Iterator<Item = (Key, &Flow<T>)> {
         self.flows.iter()

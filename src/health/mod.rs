@@ -6,6 +6,10 @@
 //!                                      +-- error, or deadline -+--> failed --> resting
 //! ```
 //!
+//! What a run has to be told may be here and not looked at yet, and we may have been late
+//! ourselves: so before a run is called too late its socket is asked once more, and it gets back
+//! the time that was lost to turns that were too long.
+//!
 //! A probe has one timer, which serves as the alarm for its next run and as the deadline of the run
 //! under way; so ten backends in a black hole cost ten sockets, and delay nobody. One that asks by
 //! datagram is connected at once. What is asked and what an answer means is in [`check`]; what
@@ -55,6 +59,8 @@ struct Probe {
 struct Run {
     line: Line,
     deadline: Instant,
+    /// What [`Context::lateness`] was when it began, or got some time back.
+    lateness: Duration,
     connected: bool,
     /// How much of the question was sent.
     sent: usize,
@@ -144,14 +150,35 @@ impl Health {
     pub fn on_timer(&mut self, key: Key, cx: &mut Context) {
         let Some(probe) = self.probes.get_mut(key.index as usize) else { return };
         match &probe.run {
-            Some(run) if run.deadline <= cx.now => {
-                let doing = if run.connected { "no answer" } else { "no connection" };
-                let reason = format!("{doing} within {}", duration_text(self.timeout));
-                self.finish(key, Err(reason), cx);
-            }
+            Some(run) if run.deadline <= cx.now => self.judge_late(key, cx),
             Some(run) => cx.timers.arm(probe.timer, run.deadline),
             None if probe.next_at > cx.now => cx.timers.arm(probe.timer, probe.next_at),
             None => self.start(key, cx),
+        }
+    }
+
+    /// The time of its run is over.
+    fn judge_late(&mut self, key: Key, cx: &mut Context) {
+        let probe = &mut self.probes[key.index as usize];
+        let Some(run) = &mut probe.run else { return };
+        if let Line::Stream(stream) = &mut run.line {
+            stream.look_again();
+        }
+        if let Some(outcome) = run.proceed(&self.question, &mut cx.scratch) {
+            return self.finish(key, outcome, cx);
+        }
+        let lost = cx.lateness.saturating_sub(run.lateness).min(self.timeout);
+        if lost.is_zero() {
+            let doing = if run.connected { "no answer" } else { "no connection" };
+            let reason = format!("{doing} within {}", duration_text(self.timeout));
+            return self.finish(key, Err(reason), cx);
+        }
+        run.lateness = cx.lateness;
+        run.deadline = cx.now + lost;
+        cx.timers.arm(probe.timer, run.deadline);
+        let owner = Owner::Probe(Key { generation: probe.generation, ..key });
+        if let Err(error) = run.line.arm(&cx.registry, owner) {
+            self.skip(key, &error.to_string(), cx);
         }
     }
 
@@ -172,7 +199,8 @@ impl Health {
         }
         let deadline = cx.now + self.timeout;
         let connected = matches!(line, Line::Datagram(_));
-        probe.run = Some(Run { line, deadline, connected, sent: 0, answer: Vec::new() });
+        let (lateness, answer) = (cx.lateness, Vec::new());
+        probe.run = Some(Run { line, deadline, lateness, connected, sent: 0, answer });
         cx.timers.arm(probe.timer, deadline);
     }
 

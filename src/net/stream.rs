@@ -105,6 +105,11 @@ impl Stream {
         self.wire.mark(event);
     }
 
+    /// Ask the socket itself the next time, whatever the poll said: it may not have come to it yet.
+    pub fn look_again(&mut self) {
+        self.wire.look_again();
+    }
+
     /// Ask the poll to tell when the socket can be written, which is also when its connect is done.
     pub fn want_write(&mut self) {
         self.wire.want_write();

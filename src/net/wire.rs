@@ -158,6 +158,11 @@ impl Wire {
         self.readiness.mark(event);
     }
 
+    /// Ask the socket itself the next time, whatever the poll said: it may not have come to it yet.
+    pub fn look_again(&mut self) {
+        (self.readiness.can_read, self.readiness.can_write) = (true, true);
+    }
+
     /// Ask the poll to tell when the socket can be written, which is also when its connect is done.
     pub fn want_write(&mut self) {
         self.readiness.can_write = false;

@@ -253,6 +253,7 @@ pub fn own_answer(
     pair: &mut Pair,
     cx: &mut Context,
 ) {
+    pair.goes_behind = true;
     if cx.access_log.is_none() {
         return;
     }

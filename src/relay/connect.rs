@@ -161,6 +161,16 @@ pub fn proceed(pair: &mut Pair, cx: &mut Context) -> Progress {
     }
 }
 
+/// Its time to connect is over. Whether it really failed: the backend may have taken the
+/// connection, and the poll not have come to it yet.
+pub fn is_too_late(pair: &Pair, cx: &mut Context) -> bool {
+    let connection = pair.connection.and_then(|key| cx.connections.get_mut(key));
+    connection.is_none_or(|connection| {
+        connection.stream.look_again();
+        matches!(connection.stream.connect_outcome(), Connect::Pending)
+    })
+}
+
 /// Until when the backend may take the connection; nothing, if there is none.
 pub fn deadline(pair: &Pair, cx: &Context) -> Option<Instant> {
     let connection = cx.connections.get(pair.connection?)?;

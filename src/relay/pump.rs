@@ -30,8 +30,8 @@ use std::time::Duration;
 
 use crate::limits::{
     BYTES_PER_DIRECTION_PER_TURN, PATIENCE_LOOK, PATIENCE_LOOK_COUNTED, PATIENT_BYTES,
-    PATIENT_BYTES_MIN, SPLICE_AFTER_READS, SPLICE_MESSAGE_BYTES_MIN, SPLICE_MOVE_BYTES_MIN,
-    SPLICE_READ_BYTES_MIN, SPLICE_UNTIL_SMALL,
+    PATIENT_BYTES_MIN, READ_WORK_BYTES, SPLICE_AFTER_READS, SPLICE_MESSAGE_BYTES_MIN,
+    SPLICE_MOVE_BYTES_MIN, SPLICE_READ_BYTES_MIN, SPLICE_UNTIL_SMALL,
 };
 use crate::net::{Buffer, BufferPool, Fault, Pipe, Received, Sent, Socket, Wake};
 
@@ -300,7 +300,7 @@ impl Flow {
             }
             match self.fill(source, target, supplies) {
                 Ok(Received::Bytes(count @ 1..)) => {
-                    budget = budget.saturating_sub(count);
+                    budget = budget.saturating_sub(count.max(READ_WORK_BYTES));
                     self.count_down(count);
                     took = true;
                 }

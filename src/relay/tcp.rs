@@ -50,6 +50,7 @@ pub fn on_timer(pair: &mut Pair, cx: &mut Context) -> Verdict {
         return Verdict::Keep;
     }
     match pair.stage {
+        Stage::Connecting if !connect::is_too_late(pair, cx) => act(pair, cx),
         Stage::Handshaking | Stage::Picking | Stage::Connecting => {
             try_another(pair, Fault::TimedOut, cx)
         }

@@ -222,6 +222,14 @@ impl Balancer {
         number.parse().expect("it is a number")
     }
 
+    /// What the status page says of the longest turn.
+    pub fn longest_turn(&self) -> Duration {
+        let line = self.page().swap_remove(0);
+        let text = line.split_once("longest turn ").expect("the page has it").1;
+        let millis: f64 = text.split(' ').next().expect("a word").parse().expect("a number");
+        Duration::from_secs_f64(millis / 1e3)
+    }
+
     /// The status page's line for a backend.
     pub fn row(&self, backend: &str) -> Row {
         let page = self.page();
@@ -520,7 +528,7 @@ pub fn front_args(backends: &[&Backend], more: &[&str]) -> Vec<&'static str> {
 
 /// A listener with a long backlog. With std's 128, a burst makes the kernel drop the last step of
 /// handshakes, and who waits for the backend's first word waits for seconds.
-fn listen(address: SocketAddr) -> TcpListener {
+pub fn listen(address: SocketAddr) -> TcpListener {
     let kind = socket2::Type::STREAM;
     let socket = socket2::Socket::new(socket2::Domain::for_address(address), kind, None);
     let socket = socket.expect("a socket");

@@ -7,7 +7,10 @@
 use std::io::IoSlice;
 
 use crate::http::{BadBody, Decoder, Framing, Lists, Trailers, rewrite};
-use crate::limits::{BYTES_PER_DIRECTION_PER_TURN, HTTP_FRAMING_ROOM, HTTP_PIECES_MAX};
+use crate::limits::{
+    BYTES_PER_DIRECTION_PER_TURN, CHUNK_WORK_BYTES, FINE_READ_BYTES, HTTP_FRAMING_ROOM,
+    HTTP_PIECES_MAX, READ_WORK_BYTES,
+};
 use crate::net::{BufferPool, Fault, Received, Socket};
 use crate::relay::pump::{Flow, State, Step, Supplies};
 
@@ -21,6 +24,8 @@ pub(super) struct Body {
     leaves: Framing,
     /// It is all payload, and the pump may have it.
     plain: bool,
+    /// Its last chunks were so small that they are more work than their bytes.
+    fine: bool,
     /// Payload that it may still have.
     allowed: u64,
 }
@@ -55,7 +60,7 @@ impl Body {
     /// A body of which nothing was read yet.
     pub fn new(decoder: Decoder, leaves: Framing) -> Body {
         let plain = decoder.plain_remaining().is_some() && leaves != Framing::Chunked;
-        Body { decoder, trailers: Vec::new(), leaves, plain, allowed: u64::MAX }
+        Body { decoder, trailers: Vec::new(), leaves, plain, fine: false, allowed: u64::MAX }
     }
 
     /// The same, if it has no more payload than this.
@@ -126,14 +131,19 @@ impl Body {
             if self.is_read() {
                 return Carried::Whole;
             }
-            if !way.source.can_read() || !way.target.can_write() {
-                return Carried::Rest;
-            }
+            // Before it is known whether there is more: work that was enough for a turn is told of.
             if budget == 0 {
                 return Carried::Again;
             }
+            if !way.source.can_read() || !way.target.can_write() {
+                return Carried::Rest;
+            }
             match self.carry_once(way) {
-                Ok(count) => budget = budget.saturating_sub(count),
+                // A chunk of one byte is as much work as one of a hundred; and so is a read.
+                Ok(count) => {
+                    let work = count + way.lists.spans.len() * CHUNK_WORK_BYTES;
+                    budget = budget.saturating_sub(work.max(READ_WORK_BYTES));
+                }
                 Err(carried) => return carried,
             }
         }
@@ -144,7 +154,8 @@ impl Body {
         &mut self,
         way: &mut Way<'_, '_, impl Socket, impl Socket>,
     ) -> Result<usize, Carried> {
-        let room = way.supplies.scratch.len() - HTTP_FRAMING_ROOM;
+        let all = way.supplies.scratch.len() - HTTP_FRAMING_ROOM;
+        let room = if self.fine { FINE_READ_BYTES } else { all };
         let count = match way.source.receive(&mut way.supplies.scratch[..room]) {
             Received::Bytes(count) => count,
             Received::WouldBlock => return Err(Carried::Rest),
@@ -158,6 +169,7 @@ impl Body {
         } else {
             let bytes = &way.supplies.scratch[..count];
             self.take(bytes, 0, way.lists).map_err(Carried::Bad)?;
+            self.fine = way.lists.spans.len() * CHUNK_WORK_BYTES > count;
         }
         way.offer(count).map_err(Carried::TargetBroke)?;
         Ok(count)

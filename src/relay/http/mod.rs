@@ -26,7 +26,7 @@ use crate::config::Protocol;
 use crate::context::Context;
 use crate::http::{Lists, Scan};
 use crate::limits::{HTTP_REQUESTS_PER_TURN, HTTP_UNWATCHED, LINGER};
-use crate::net::Fault;
+use crate::net::{Fault, Socket};
 
 use super::connect::{self, watch, watch_backend};
 use super::pair::{Pair, Reason, Stage, Verdict};
@@ -174,6 +174,10 @@ fn walk(http: &mut Http, pair: &mut Pair, cx: &mut Context) -> Step {
         if !matches!(step, Step::Next) {
             return step;
         }
+        // An answer of our own ends the turn, or thousands of pipelined requests were one.
+        if pair.goes_behind && http.may_have_head(pair) {
+            return Step::Again;
+        }
     }
     Step::Again
 }
@@ -256,6 +260,11 @@ impl Http {
     /// Whether the client is between two requests, with nothing to be remembered.
     fn is_resting(&self) -> bool {
         matches!(self.phase, Phase::Head) && self.input.is_empty() && !self.fresh
+    }
+
+    /// Whether another request may be here.
+    fn may_have_head(&self, pair: &Pair) -> bool {
+        matches!(self.phase, Phase::Head) && (self.fresh || pair.client.can_read())
     }
 
     /// Whether the poll has to tell about the client. While the whole request is with a backend

@@ -15,10 +15,11 @@
 
 mod budget;
 mod ending;
+mod lapse;
+mod leaving;
 mod opening;
 
 use std::io;
-use std::time::Instant;
 
 use crate::backends::BackendId;
 use crate::config::Udp as Rules;
@@ -26,9 +27,8 @@ use crate::context::Context;
 use crate::event::{Generation, Key, Owner};
 use crate::flow::{Client, Flow, Place, Policy, Shunned, Table};
 use crate::limits::{
-    DATAGRAM_BYTES_PER_TURN, DRAIN_LOOKS, FLOWS_ENDED_PER_TURN, FLOWS_SHUNNED_MAX,
-    HEARD_AT_FIRST, HEARD_UNTIL_BUSY, LAST_TAKES, MESSAGES_PER_CALL, REROUTES_PER_TURN,
-    SEGMENTS_MAX, SLOTS,
+    DATAGRAM_BYTES_PER_TURN, FLOWS_SHUNNED_MAX, HEARD_AT_FIRST, HEARD_UNTIL_BUSY,
+    MESSAGES_PER_CALL, REROUTES_PER_TURN, SEGMENTS_MAX, SLOTS,
 };
 use crate::net::{
     Batch, Brought, DatagramListener, DatagramSocket, Fault, Letter, Parcel, Piece, Post,
@@ -38,6 +38,7 @@ use crate::stats::{Front, Seldom};
 
 use budget::Budget;
 use ending::End;
+use leaving::Leaving;
 
 /// Everything that is UDP.
 pub struct Udp {
@@ -62,6 +63,9 @@ pub struct Udp {
     /// Datagrams that were refused and given to another backend in this turn.
     reroutes: u32,
     stopping: bool,
+    /// There were more flows to be let go than a turn may end.
+    more_to_let_go: bool,
+    leaving: Leaving,
     warnings: Seldom,
 }
 
@@ -130,6 +134,8 @@ impl Udp {
             heard: (0, 0),
             reroutes: 0,
             stopping: false,
+            more_to_let_go: false,
+            leaving: Leaving::default(),
             warnings: Seldom::default(),
         })
     }
@@ -163,11 +169,17 @@ impl Udp {
         self.flows.get(key).is_some()
     }
 
+    /// Whether enough answers were heard in this turn.
+    pub fn is_spent(&self) -> bool {
+        self.heard.0 >= SLOTS || self.heard.1 >= DATAGRAM_BYTES_PER_TURN
+    }
+
     /// A line's turn: hear its answers. They leave with the next flush.
     pub fn answer(&mut self, key: Key, cx: &mut Context) {
+        let spent = self.is_spent();
         let Some(flow) = self.flows.get_mut(key) else { return };
         flow.line.queued = false;
-        if self.heard.0 >= SLOTS || self.heard.1 >= DATAGRAM_BYTES_PER_TURN {
+        if spent {
             return cx.run_queue.push(Owner::Flow(key), &mut flow.line.queued);
         }
         if self.batch.room() < MESSAGES_PER_CALL {
@@ -309,6 +321,7 @@ impl Udp {
 
     /// Find the flow that takes these datagrams of a client, or open one.
     fn sort(&mut self, client: &Client, piece: Piece, cx: &mut Context) {
+        self.leave_before(client, cx);
         let mut left = Some(piece);
         while let Some(piece) = left {
             let stats = &mut cx.stats.udp;
@@ -420,44 +433,6 @@ impl Udp {
         cx.backends.datagram_failed(backend, fault, cx.now);
         self.shunned.note(client, backend, cx.now);
         self.close(key, End::Refused, cx);
-    }
-
-    /// When somebody should look for flows that are over; nothing, if there are none.
-    pub fn next_look(&self, now: Instant) -> Option<Instant> {
-        let expiry = self.flows.next_expiry()?;
-        Some(if self.stopping { expiry.min(now + DRAIN_LOOKS) } else { expiry })
-    }
-
-    /// Look for them.
-    pub fn look(&mut self, cx: &mut Context) {
-        for _ in 0..FLOWS_ENDED_PER_TURN {
-            let Some(flow) = self.flows.expire(cx.now) else { break };
-            self.end(flow, End::Idle, cx);
-        }
-        if self.stopping {
-            self.let_go(cx);
-        }
-    }
-
-    /// No new flows from now on. Those that wait for an answer may have it.
-    pub fn begin_to_drain(&mut self, cx: &mut Context) {
-        (0..LAST_TAKES).for_each(|_| self.receive(cx));
-        self.stopping = true;
-        self.let_go(cx);
-    }
-
-    fn let_go(&mut self, cx: &mut Context) {
-        let done =
-            self.flows.iter().filter(|(_, flow)| !self.flows.awaits_answers(flow, cx.now));
-        let done: Vec<Key> = done.map(|(key, _)| key).collect();
-        done.into_iter().for_each(|key| self.close(key, End::Finished, cx));
-    }
-
-    /// These backends went down: their flows are over, and what clients send next goes elsewhere.
-    pub fn leave(&mut self, fallen: impl Fn(BackendId) -> bool, cx: &mut Context) {
-        let on_it = self.flows.iter().filter(|(_, flow)| fallen(flow.line.backend));
-        let keys: Vec<Key> = on_it.map(|(key, _)| key).collect();
-        keys.into_iter().for_each(|key| self.close(key, End::BackendDown, cx));
     }
 
     /// Nobody is waited for any longer.

@@ -36,6 +36,9 @@ pub(in crate::relay::http) fn too_late(
     pair: &mut Pair,
     cx: &mut Context,
 ) -> Step {
+    if pair.stage == Stage::Connecting && !connect::is_too_late(pair, cx) {
+        return super::proceed(exchange, http, pair, cx);
+    }
     if pair.stage == Stage::Connecting {
         return exchange.recover(Fault::TimedOut, http, pair, cx);
     }

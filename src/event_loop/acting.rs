@@ -1,0 +1,85 @@
+//! Step 3 of the turn: who is queued acts, class by class, as far as the turn's time goes.
+
+use crate::context::Context;
+use crate::event::{Class, Key, Owner, RunQueue};
+use crate::limits::{ACTING_TIME, CLASS_TIME, OWNERS_PER_TURN};
+use crate::relay::{self, Pair, Stage, Verdict};
+
+use super::EventLoop;
+
+impl EventLoop {
+    /// Everybody who waited when the turn began acts once. Who is left over stays in the queue, and
+    /// accepts, timers and probes come in between.
+    pub(super) fn act(&mut self) {
+        self.cx.retire_stirred();
+        let until = self.cx.now + ACTING_TIME;
+        self.busy = false;
+        for class in Class::ALL {
+            self.act_of(class, until);
+        }
+        self.send_answers();
+    }
+
+    fn act_of(&mut self, class: Class, until: std::time::Instant) {
+        let waiting = self.cx.run_queue.len(class);
+        if waiting == 0 {
+            return;
+        }
+        let most = waiting.min(OWNERS_PER_TURN);
+        let mut share = self.pace.share_until(until, CLASS_TIME, most);
+        let mut acted = 0;
+        while share.allows(&mut self.pace) && !(class == Class::Flows && self.udp.is_spent()) {
+            let Some(owner) = self.cx.run_queue.pop(class) else { break };
+            acted += 1;
+            if self.act_as(owner) {
+                share.note_large();
+            }
+        }
+        self.busy |= acted < waiting;
+    }
+
+    /// Says whether it has work left over, which is the sign of a long turn.
+    fn act_as(&mut self, owner: Owner) -> bool {
+        match owner {
+            Owner::Pair(key) => {
+                if let Some(pair) = self.pairs.get_mut(key) {
+                    (pair.queued, pair.goes_behind) = (false, false);
+                }
+                self.with_pair(key, relay::act);
+                return self.pairs.get(key).is_some_and(|pair| pair.queued);
+            }
+            Owner::Probe(key) => self.health.act(key, &mut self.cx),
+            Owner::Flow(key) => self.udp.answer(key, &mut self.cx),
+            _ => {}
+        }
+        false
+    }
+
+    /// Let a pair do something, and heed its verdict.
+    pub(super) fn with_pair(&mut self, key: Key, act: fn(&mut Pair, &mut Context) -> Verdict) {
+        let Some(pair) = self.pairs.get_mut(key) else { return };
+        if pair.closing.is_some() {
+            return;
+        }
+        match act(pair, &mut self.cx) {
+            Verdict::Keep => {}
+            Verdict::Again => {
+                // Who waits for a place among the handshakes has not used its turn.
+                pair.goes_behind |= pair.stage == Stage::Relaying;
+                queue(&mut self.cx.run_queue, pair);
+            }
+            Verdict::Close(reason) => self.close(key, reason),
+        }
+    }
+}
+
+/// A pair is to act: behind the others if its last turn was an answer of our own, or all that a
+/// turn may be.
+pub(super) fn queue(run_queue: &mut RunQueue, pair: &mut Pair) {
+    let owner = Owner::Pair(pair.key);
+    if pair.goes_behind {
+        run_queue.push_behind(owner, &mut pair.queued);
+    } else {
+        run_queue.push(owner, &mut pair.queued);
+    }
+}

@@ -1,0 +1,146 @@
+//! Step 6 of the turn: what died is freed. And who dies because its backend went down.
+//!
+//! Closing a socket is dear, some ten microseconds, and thousands may die at once: so each turn
+//! frees as many as its time allows. The others stay in their slots, inert.
+
+use std::time::Instant;
+
+use log::debug;
+
+use crate::backends::{BackendId, Flip};
+use crate::event::Key;
+use crate::limits::{STEP_TIME, SWEPT_PER_TURN};
+use crate::relay::{self, Pair, Reason, account};
+
+use super::{EventLoop, Phase};
+
+/// The backends that went down whose connections are still being closed, for `--on-down close`.
+#[derive(Debug, Default)]
+pub(super) struct Sweep {
+    /// Each with when it fell: what was begun later is no concern of this fall.
+    fallen: Vec<(BackendId, Instant)>,
+    /// Those that the present walk through the connections looks for.
+    walking: Vec<(BackendId, Instant)>,
+    /// How far it is.
+    at: usize,
+}
+
+impl Sweep {
+    fn is_over(&self) -> bool {
+        self.fallen.is_empty() && self.walking.is_empty()
+    }
+}
+
+impl EventLoop {
+    /// Whether the next turn has somebody to close or to free.
+    pub(super) fn has_closing_left(&self) -> bool {
+        !self.dead.is_empty() || self.cx.retired() > 0 || !self.sweep.is_over()
+    }
+
+    /// The pair is over: the end of the turn reaps it.
+    pub(super) fn close(&mut self, key: Key, reason: Reason) {
+        if let Some(pair) = self.pairs.get_mut(key)
+            && pair.closing.is_none()
+        {
+            pair.closing = Some(reason);
+            self.dead.push_back(key);
+        }
+    }
+
+    /// The connections to these backends are to be closed.
+    pub(super) fn clear_backends(&mut self, fallen: &[(BackendId, Flip)]) {
+        let now = self.cx.now;
+        self.sweep.fallen.extend(fallen.iter().map(|&(backend, _)| (backend, now)));
+    }
+
+    /// A part of that: so many connections are looked at in a turn, and closed as far as its time
+    /// goes.
+    pub(super) fn sweep(&mut self) {
+        if self.sweep.is_over() {
+            return;
+        }
+        if self.sweep.walking.is_empty() {
+            self.sweep.walking = std::mem::take(&mut self.sweep.fallen);
+            self.sweep.at = 0;
+        }
+        let end = self.cx.connections.places();
+        let mut share = self.pace.share(STEP_TIME, usize::MAX);
+        for _ in 0..SWEPT_PER_TURN {
+            if self.sweep.at >= end {
+                return self.sweep.walking.clear();
+            }
+            let at = self.sweep.at;
+            if let Some((_, connection)) = self.cx.connections.at(at) {
+                let fell = |&(id, fell): &(BackendId, Instant)| {
+                    id == connection.backend && connection.started_at <= fell
+                };
+                let pair = connection.user.pair();
+                if let Some(key) = pair.filter(|_| self.sweep.walking.iter().any(fell)) {
+                    if !share.allows(&mut self.pace) {
+                        return;
+                    }
+                    self.with_pair(key, relay::on_backend_down);
+                }
+            }
+            self.sweep.at += 1;
+        }
+    }
+
+    /// Free what died. Nothing else in the program frees a slot.
+    pub(super) fn reap(&mut self) {
+        let all = self.phase == Phase::Stopping;
+        let mut share = self.pace.share(STEP_TIME, usize::MAX);
+        while (all || share.allows(&mut self.pace))
+            && let Some(key) = self.dead.pop_front()
+        {
+            self.free(key);
+        }
+        while self.cx.retired() > 0 && (all || share.allows(&mut self.pace)) {
+            self.cx.reap_connection();
+        }
+        self.udp.reap();
+    }
+
+    fn free(&mut self, key: Key) {
+        let Some(mut pair) = self.pairs.remove(key) else { return };
+        let reason = pair.closing.unwrap_or(Reason::Finished);
+        account::close(&mut pair, reason, &mut self.cx);
+        self.cx.stats.open -= 1;
+        self.cx.stats.fronts[usize::from(pair.front)].open -= 1;
+        self.count_end(&pair, reason);
+        let torn = pair.torn_ends(reason);
+        if torn.client {
+            pair.client.reset_on_close();
+        } else {
+            pair.client.say_goodbye();
+        }
+        let (connection, mut supplies) = self.cx.connection_and_supplies(pair.connection);
+        pair.duplex.end(&mut supplies);
+        if let Some(connection) = connection.filter(|_| torn.backend) {
+            connection.stream.reset_on_close();
+        }
+        if let Some(connection) = pair.connection {
+            self.cx.retire(connection);
+        }
+        self.cx.timers.remove(pair.timer);
+    }
+
+    fn count_end(&mut self, pair: &Pair, reason: Reason) {
+        match reason {
+            Reason::Finished => self.cx.stats.finished += 1,
+            Reason::Refused(_) => {
+                self.cx.stats.refused += 1;
+                self.cx.stats.failed += 1;
+            }
+            _ => self.cx.stats.failed += 1,
+        }
+        debug!(
+            "pair {}: {}: {reason}; {} bytes sent on, {} answered, {:.3} s",
+            pair.number,
+            pair.doing(),
+            pair.duplex.request.moved(),
+            pair.duplex.response.moved(),
+            self.cx.now.saturating_duration_since(pair.opened_at).as_secs_f64()
+        );
+    }
+}

@@ -1,0 +1,130 @@
+//! Step 5 of the turn: new clients come in, a few from each listener.
+
+use std::io;
+use std::net::SocketAddr;
+
+use log::{debug, warn};
+
+use crate::config::Protocol;
+use crate::event::{Owner, Share, TimerKey};
+use crate::limits::{
+    ACCEPT_PAUSE, ACCEPTS_PER_BUSY_TURN, ACCEPTS_PER_TURN, EXHAUSTION_WARNINGS, STEP_TIME,
+};
+use crate::net::{Accepted, Listener, Stream};
+use crate::relay::{self, Pair, Reason, http};
+
+use super::{EventLoop, Phase};
+
+/// A listener, and whether it rests.
+pub(super) struct Entrance {
+    pub listener: Listener,
+    pub protocol: Protocol,
+    /// Its place among the listeners of the process.
+    pub front: usize,
+    pub timer: TimerKey,
+    /// It ran out of descriptors and waits for its timer.
+    pub paused: bool,
+    /// We are stopping: so many may still come in, who waited when that began.
+    pub last: Option<usize>,
+}
+
+impl Entrance {
+    pub fn is_ready(&self) -> bool {
+        self.listener.is_ready() && !self.paused
+    }
+}
+
+impl EventLoop {
+    /// A few of each listener. Which one is first changes, for the time may not do for all.
+    pub(super) fn accept(&mut self) {
+        if self.listeners.is_empty() || !self.may_accept() && self.phase == Phase::Serving {
+            return;
+        }
+        let most = if self.busy { ACCEPTS_PER_BUSY_TURN } else { ACCEPTS_PER_TURN };
+        let mut share = self.pace.share(STEP_TIME, usize::MAX);
+        let count = self.listeners.len();
+        self.first_listener = (self.first_listener + 1) % count;
+        for index in 0..count {
+            self.accept_from((self.first_listener + index) % count, most, &mut share);
+        }
+        if self.phase == Phase::Draining {
+            self.close_listeners();
+        }
+    }
+
+    /// At most so many clients of one listener.
+    fn accept_from(&mut self, index: usize, most: usize, share: &mut Share) {
+        let most = self.listeners[index].last.map_or(most, |left| left.min(most));
+        for _ in 0..most {
+            let entrance = &mut self.listeners[index];
+            if !entrance.is_ready()
+                || self.pairs.len() >= self.cx.settings.max_connections
+                || !share.allows(&mut self.pace)
+            {
+                return;
+            }
+            if let Some(left) = &mut entrance.last {
+                *left -= 1;
+            }
+            match entrance.listener.accept() {
+                Accepted::Client(stream, address) => self.open_pair(stream, address, index),
+                Accepted::GaveUp => {}
+                Accepted::Nobody => return,
+                Accepted::Failed(error) => {
+                    entrance.paused = true;
+                    self.cx.timers.arm(entrance.timer, self.cx.now + ACCEPT_PAUSE);
+                    self.note_accept_failure(&error);
+                }
+            }
+        }
+    }
+
+    /// We are stopping: those listeners at which nobody waits any more.
+    fn close_listeners(&mut self) {
+        let may_accept = self.may_accept();
+        let timers = &mut self.cx.timers;
+        self.listeners.retain(|entrance| {
+            let stays = may_accept && entrance.is_ready() && entrance.last != Some(0);
+            if !stays {
+                timers.remove(entrance.timer);
+            }
+            stays
+        });
+    }
+
+    pub(super) fn may_accept(&self) -> bool {
+        self.pairs.len() < self.cx.settings.max_connections
+    }
+
+    fn open_pair(&mut self, stream: Stream, address: SocketAddr, index: usize) {
+        let Entrance { protocol, front, .. } = self.listeners[index];
+        self.cx.stats.fronts[front].open += 1;
+        self.cx.stats.accepted += 1;
+        self.cx.stats.open += 1;
+        self.pair_number += 1;
+        let (number, now, timers) = (self.pair_number, self.cx.now, &mut self.cx.timers);
+        let key = self.pairs.insert_with(|key| {
+            let timer = timers.create(Owner::Pair(key));
+            let client = (stream, address);
+            Pair::new(key, number, protocol.inside(), front as u16, client, timer, now)
+        });
+        debug!("pair {number}: accepted {address}");
+        if protocol.is_tls() {
+            self.begin_tls(key, protocol);
+        }
+        self.with_pair(key, relay::open);
+        let rests = self.pairs.get(key).is_some_and(http::is_resting);
+        if self.phase == Phase::Draining && rests {
+            self.close(key, Reason::Finished);
+        }
+    }
+
+    /// One line now and then, however often it fails (pitfall 32).
+    fn note_accept_failure(&mut self, error: &io::Error) {
+        self.cx.stats.accept_failures += 1;
+        if self.accept_warnings.lets_through(self.cx.now, EXHAUSTION_WARNINGS) {
+            let open = self.pairs.len();
+            warn!("cannot accept with {open} connections open: {error}; trying again shortly");
+        }
+    }
+}
