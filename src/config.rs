@@ -16,6 +16,7 @@ mod host;
 mod http;
 mod listen;
 mod route;
+mod sticky;
 mod tls;
 mod udp;
 mod value;
@@ -36,6 +37,7 @@ pub use listen::{Listen, Protocol, check_listeners};
 pub use route::{
     Destination, Plan, Route, RouteName, check_route_listener, check_routes, plan,
 };
+pub use sticky::{SameSite, Sticky, check_same_site, check_sticky};
 pub use tls::{
     BackendVerify, CertificatePair, ClientCert, Redirect, TlsSettings, UnknownName,
     check_certificates, check_client_cert, check_https_listener, check_redirect,
@@ -62,7 +64,7 @@ pub struct Config {
     /// What the hashing algorithms place by.
     pub hash_key: HashKey,
     /// The cookie that keeps a client on its backend.
-    pub sticky_cookie: Option<String>,
+    pub sticky: Sticky,
     /// What a health probe asks.
     pub check: Check,
     /// From the start of one probe of a backend to the start of the next.
@@ -115,6 +117,8 @@ pub struct Config {
     pub udp: Udp,
     /// Peers whose word on the client's address is believed.
     pub trusted_proxies: Vec<Cidr>,
+    /// Backends are told in Via that the request came through us.
+    pub via: bool,
     /// How long connections may go on after SIGTERM or SIGINT.
     pub drain_timeout: Duration,
     /// Seed of everything random; `None` takes one from the clock.
@@ -156,7 +160,7 @@ impl Config {
             routes: Vec::new(),
             algorithm: Algorithm::LeastConnections,
             hash_key: HashKey::Ip,
-            sticky_cookie: None,
+            sticky: Sticky::DEFAULT,
             check: Check::Tcp,
             check_interval: limits::CHECK_INTERVAL_DEFAULT,
             check_timeout: limits::CHECK_TIMEOUT_DEFAULT,
@@ -183,6 +187,7 @@ impl Config {
             max_body: None,
             udp: Udp::DEFAULT,
             trusted_proxies: Vec::new(),
+            via: false,
             drain_timeout: limits::DRAIN_TIMEOUT_DEFAULT,
             seed: None,
             access_log: None,

@@ -4,13 +4,14 @@
 //! `&mut` of its pair and of this at once.
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use mio::Registry;
 
 use crate::access_log::AccessLog;
 use crate::backends::{BackendId, Backends, Routes};
-use crate::config::{Cidr, Config, HashKey, OnDown};
+use crate::config::{Cidr, Config, HashKey, OnDown, Sticky};
 use crate::event::{Key, Owner, RunQueue, Slots, Timers};
 use crate::http::Lists;
 use crate::limits::{HANDSHAKES_PER_TURN, LONG_TURN};
@@ -124,8 +125,10 @@ pub struct Settings {
     pub redirect_to: Option<u16>,
     /// What requests are placed by.
     pub hash_key: HashKey,
+    /// Backends are told in Via that the request came through us.
+    pub via: bool,
     /// The cookie that keeps a client on its backend.
-    pub sticky_cookie: Option<String>,
+    pub sticky: Sticky,
     /// Whose word about the clients before them is believed.
     pub trusted_proxies: Vec<Cidr>,
     /// Where we say ourselves whether there is a backend.
@@ -328,6 +331,11 @@ impl Context {
 }
 
 impl Settings {
+    /// Whether what this one says of the clients before it is believed.
+    pub fn trusts(&self, client: IpAddr) -> bool {
+        self.trusted_proxies.iter().any(|cidr| cidr.contains(client))
+    }
+
     /// What the operator asked for, with the number of pairs that the descriptors allow.
     pub fn of(config: &Config, max_connections: usize) -> Settings {
         Settings {
@@ -348,7 +356,8 @@ impl Settings {
             hsts: config.tls.hsts,
             redirect_to: None,
             hash_key: config.hash_key.clone(),
-            sticky_cookie: config.sticky_cookie.clone(),
+            via: config.via,
+            sticky: config.sticky.clone(),
             trusted_proxies: config.trusted_proxies.clone(),
             health_path: config.health_path.clone(),
             stats_path: config.stats_path.clone(),

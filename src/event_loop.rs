@@ -208,7 +208,7 @@ impl EventLoop {
         listener.register(&self.cx.registry, Owner::Listener(key))?;
         let timer = self.cx.timers.create(Owner::Listener(key));
         let name = format!("{protocol}://{}", listener.address());
-        self.cx.stats.fronts.push(Front { name, open: 0 });
+        self.cx.stats.fronts.push(Front { name, port: listener.address().port(), open: 0 });
         self.listeners.push(Entrance {
             listener,
             protocol,

@@ -9,10 +9,13 @@ use std::time::{Instant, SystemTime};
 use log::{info, warn};
 
 use crate::access_log::AccessLog;
-use crate::backends::{Backends, Member, Policy, PoolId, PoolPlan, RiseFall, Routes};
+use crate::backends::{
+    Backends, Member, Policy, PoolId, PoolPlan, RiseFall, Routes, StickyKey,
+};
 use crate::balance;
 use crate::config::{
-    self, BackendSpec, BackendVerify, Check, Config, Listen, Protocol, RouteName, dials_tls,
+    self, BackendSpec, BackendVerify, Check, Config, Listen, Protocol, RouteName, Sticky,
+    dials_tls,
 };
 use crate::demo::{self, Demo};
 use crate::event::signals::Signals;
@@ -21,7 +24,7 @@ use crate::limits::{DEMO_CLIENTS, PORTS_FOR_FLOWS_PERCENT};
 use crate::logging::LogSink;
 use crate::net::descriptors::{self, Needs};
 use crate::net::tls::client::{Dial, Trust};
-use crate::net::tls::files::FileError;
+use crate::net::tls::files::{self, FileError};
 use crate::net::tls::server::Terminator;
 use crate::net::{DatagramListener, Listener, ports};
 
@@ -38,10 +41,13 @@ pub fn start(config: &Config, signals: Signals, log: LogSink) -> Result<EventLoo
     info!("seed {seed}");
     let demo = config.demo.then(|| start_demo(seed)).transpose()?;
     let (mut fronts, addresses) = bind_all(&config.listeners)?;
-    let (backends, routes) = match &demo {
+    let (mut backends, routes) = match &demo {
         Some(demo) => (demo_backends(demo, config, seed), Routes::default()),
         None => backends_and_routes(config, seed)?,
     };
+    if let Some(key) = sticky_key(config)? {
+        backends.make_tokens(&key);
+    }
     let share = share_descriptors(config, &fronts, backends.len());
     for (_, backend) in backends.iter() {
         info!("backend {} at {}, weight {}", backend.name, backend.address, backend.weight);
@@ -68,6 +74,23 @@ fn open_access_log(config: &Config) -> Result<Option<AccessLog>, StartError> {
     let opened = AccessLog::open(place, config.access_log_format, Instant::now());
     let what = format!("--access-log {place}");
     opened.map(Some).map_err(|error| StartError::new(&what, &error))
+}
+
+/// What the sticky cookie is made with, if there is one.
+fn sticky_key(config: &Config) -> Result<Option<StickyKey>, StartError> {
+    const FLAG: &str = "--sticky-key";
+    match &config.sticky {
+        Sticky { cookie: None, .. } => Ok(None),
+        Sticky { key: None, .. } => StickyKey::random().map(Some).map_err(|why| StartError {
+            what: "--sticky-cookie".to_owned(),
+            why: why.to_owned(),
+        }),
+        Sticky { key: Some(file), .. } => {
+            let text = files::read(FLAG, file).map_err(|error| StartError::file(&error))?;
+            let key = StickyKey::from_text(&text);
+            key.map(Some).map_err(|why| StartError::file(&FileError::new(FLAG, file, &why)))
+        }
+    }
 }
 
 fn load_certificates(config: &Config) -> Result<Option<Terminator>, StartError> {

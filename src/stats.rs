@@ -23,6 +23,8 @@ pub struct Stats {
     pub handshakes: Handshakes,
     /// HTTP requests.
     pub requests: u64,
+    /// Fields of requests that did not pass: a backend could have taken them for others.
+    pub fields_dropped: u64,
     /// HTTP requests that were none.
     pub bad_requests: u64,
     /// Clients of TLS that asked for a name that nobody serves.
@@ -115,11 +117,18 @@ pub struct Seldom {
 pub struct Front {
     /// What is spoken there, and where: `http://127.0.0.1:8000`.
     pub name: String,
+    /// The port that it listens at.
+    pub port: u16,
     /// Clients of it here now.
     pub open: u64,
 }
 
 impl Stats {
+    /// The port of a listener.
+    pub fn port(&self, index: u16) -> u16 {
+        self.fronts.get(usize::from(index)).map_or(0, |front| front.port)
+    }
+
     /// The name of a listener, and how many clients it has.
     pub fn front(&self, index: usize) -> (&str, u64) {
         self.fronts.get(index).map_or(("", 0), |front| (&front.name, front.open))

@@ -20,6 +20,7 @@ pub fn page(cx: &mut Context) -> Vec<String> {
     lines.extend(cx.backends.routed_pools().iter().map(route_line));
     lines.extend(names_line(cx));
     lines.extend(handshakes_line(cx));
+    lines.extend(dropped_fields_line(cx));
     if cx.stats.udp.is_used {
         lines.push(udp_line(cx));
     }
@@ -123,6 +124,14 @@ fn handshakes_line(cx: &Context) -> Option<String> {
         format!(
             "{done} TLS handshakes, {resumed} of them resumed; {failed} more failed{untold}"
         )
+    })
+}
+
+/// Nothing, where every field passed.
+fn dropped_fields_line(cx: &Context) -> Option<String> {
+    let count = cx.stats.fields_dropped;
+    (count > 0).then(|| {
+        format!("{count} request fields not passed on: a backend could take them for others")
     })
 }
 

@@ -1,6 +1,8 @@
 //! Who gets a request: by its key, by its cookie, and not those that answered badly.
 
 mod common;
+#[path = "http_place/sticky.rs"]
+mod sticky;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -167,10 +169,10 @@ const STICKY: [&str; 4] = ["--sticky-cookie", "LB", "--balance", "round-robin"];
 #[track_caller]
 fn set_cookie(answer: &Message) -> String {
     let line = answer.field("set-cookie");
-    let value = line.strip_prefix("LB=").and_then(|rest| rest.get(..16)).unwrap_or_default();
+    let value = line.strip_prefix("LB=").and_then(|rest| rest.get(..32)).unwrap_or_default();
     assert_eq!(line, format!("LB={value}; Path=/; HttpOnly; SameSite=Lax"), "{}", answer.head);
     let hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-    assert!(value.len() == 16 && value.bytes().all(hex), "{line}");
+    assert!(value.len() == 32 && value.bytes().all(hex), "{line}");
     assert_eq!(answer.field("cache-control"), "private", "{}", answer.head);
     value.to_owned()
 }
@@ -189,14 +191,18 @@ fn with_cookie(value: &str) -> String {
 fn a_cookie_leads_back() {
     let origins = ["a", "b", "c"].map(Origin::named);
     let backends: Vec<_> = NAMES.into_iter().zip(origins.iter().map(at)).collect();
-    let balancer = front(&backends, &STICKY);
+    let key = std::env::temp_dir().join(format!("pointsman-sticky-{}", std::process::id()));
+    std::fs::write(&key, "of all instances, 32 bytes and a line end\n").unwrap();
+    let path = key.display().to_string();
+    let shared = [&STICKY[..], &["--sticky-key", &path]].concat();
+    let balancer = front(&backends, &shared);
     let mut cookies = BTreeMap::new();
     for _ in 0..3 {
         let answer = Wire::to(&balancer).ask(get("/"));
         cookies.insert(set_cookie(&answer), answer.text());
     }
     assert_eq!(cookies.len(), 3, "each backend has one of its own: {cookies:?}");
-    let other = front(&backends, &STICKY);
+    let other = front(&backends, &shared);
     for balancer in [&balancer, &other] {
         let mut client = Wire::to(balancer);
         for (cookie, name) in cookies.iter().cycle().take(12) {
@@ -207,8 +213,16 @@ fn a_cookie_leads_back() {
         // The connection remembers nothing.
         set_cookie(&client.ask(get("/")));
     }
+    // One with a secret of its own knows none of them, and has others.
+    let stranger = front(&backends, &STICKY);
+    for cookie in cookies.keys() {
+        let answer = Wire::to(&stranger).ask(with_cookie(cookie));
+        assert!(!cookies.contains_key(&set_cookie(&answer)), "{cookies:?}");
+    }
+    stranger.stop();
     other.stop();
     balancer.stop();
+    std::fs::remove_file(key).unwrap();
 }
 
 #[test]
@@ -242,7 +256,7 @@ fn what_the_backend_says_of_cookies_and_caches_stays() {
     let cookies = answer.all("set-cookie");
     assert!(cookies.len() == 2 && cookies[0] == "LB=mine", "{cookies:?}");
     assert!(answer.all("cache-control").contains(&"private"), "{}", answer.head);
-    let value = &cookies[1][3..19];
+    let value = &cookies[1][3..35];
     let answer = client.ask(with_cookie(value));
     assert_eq!(answer.all("set-cookie"), ["LB=mine"]);
     assert_eq!(answer.all("cache-control"), ["max-age=60"]);
@@ -274,10 +288,15 @@ fn cookies_that_lead_nowhere_are_replaced() {
 #[test]
 fn a_backend_that_refuses_loses_its_clients() {
     let (gone, other) = (free_port(), Origin::named("other"));
-    let more = [&STICKY[..], &["--stats-path", "/stats"]].concat();
+    let key = std::env::temp_dir().join(format!("pointsman-twins-{}", std::process::id()));
+    std::fs::write(&key, "k".repeat(32)).unwrap();
+    let path = key.display().to_string();
+    let shared = [&STICKY[..], &["--sticky-key", &path]].concat();
+    let more = [&shared[..], &["--stats-path", "/stats"]].concat();
     let balancer = front(&[("gone", gone), ("other", at(&other))], &more);
     let back = Origin::named("gone");
-    let twin = front(&[("gone", at(&back)), ("other", at(&other))], &STICKY);
+    let twin = front(&[("gone", at(&back)), ("other", at(&other))], &shared);
+    std::fs::remove_file(key).unwrap();
     let cookie = set_cookie(&Wire::to(&twin).ask(get("/")));
     let mut client = Wire::to(&balancer);
     assert_eq!(client.ask(get("/")).text(), "other", "the first one refused");

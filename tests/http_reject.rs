@@ -13,7 +13,8 @@ use common::{Backend, read_to_end, until};
 const NO: &[(&str, u16, &str)] = &[
     ("garbage", 400, "\x16\x03\x01\x02\x00\x01\x00"),
     ("two words", 400, "GET /\r\n\r\n"),
-    ("an empty line first", 400, "\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n"),
+    ("LF first", 400, "\nGET / HTTP/1.1\r\nHost: a\r\n\r\n"),
+    ("an empty line, then LF", 400, "\r\n\nGET / HTTP/1.1\r\nHost: a\r\n\r\n"),
     ("a space first", 400, " GET / HTTP/1.1\r\nHost: a\r\n\r\n"),
     ("another version", 505, "GET / HTTP/2.0\r\nHost: a\r\n\r\n"),
     ("the preface of HTTP/2", 505, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
@@ -51,7 +52,7 @@ const NO_FRAMING: &[(&str, u16, &str)] = &[
     ("a plus", 400, "Content-Length: +5"),
     ("a minus", 400, "Content-Length: -5"),
     ("hexadecimal", 400, "Content-Length: 0x5"),
-    ("a space after it", 400, "Content-Length: 5 "),
+    ("a space within it", 400, "Content-Length: 5 5"),
     ("no length", 400, "Content-Length:"),
     ("over 2^63", 400, "Content-Length: 9223372036854775808"),
 ];
@@ -62,7 +63,7 @@ const NO_CHUNKS: &[(&str, &str)] = &[
     ("17 digits", "00000000000000005\r\nhello\r\n0\r\n\r\n"),
     ("0x", "0x5\r\nhello\r\n0\r\n\r\n"),
     ("a sign", "+5\r\nhello\r\n0\r\n\r\n"),
-    ("a space after it", "5 \r\nhello\r\n0\r\n\r\n"),
+    ("a space within it", "5 5\r\nhello\r\n0\r\n\r\n"),
     ("a space before it", " 5\r\nhello\r\n0\r\n\r\n"),
     ("LF after it", "5\nhello\r\n0\r\n\r\n"),
     ("LF after an extension", "5;a\nhello\r\n0\r\n\r\n"),
@@ -131,22 +132,90 @@ fn a_chunk_that_goes_bad_later_never_makes_a_whole_request() {
     balancer.stop();
 }
 
+/// RFC 9110 and 9112 allow it, nginx and HAProxy take it, and there is one way to read it.
+#[test]
+fn what_is_odd_and_not_ambiguous_is_served() {
+    let origin = Origin::start(|request, wire| {
+        wire.try_say(format!(
+            "HTTP/1.1 200 OK\r\nContent-Length: {} \r\n\r\n{}",
+            request.body.len(),
+            request.text()
+        ))
+    });
+    let balancer = before(&[&origin], &["--keep-alive", "1s", "--header-timeout", "20s"]);
+    let mut client = Wire::to(&balancer);
+    let chunks = "Transfer-Encoding: chunked\r\n\r\n3 \r\nabc\r\n0 \r\n\r\n";
+    for (what, request, body) in [
+        ("an empty line first", "\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n".to_owned(), ""),
+        ("some", "\r\n\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n".to_owned(), ""),
+        (
+            "a blank behind a length",
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3 \r\n\r\nabc".to_owned(),
+            "abc",
+        ),
+        (
+            "an empty line behind a body",
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length:\t3\t\r\n\r\nabc\r\n".to_owned(),
+            "abc",
+        ),
+        ("a blank behind a size", format!("POST / HTTP/1.1\r\nHost: a\r\n{chunks}"), "abc"),
+        ("a usual port", "GET http://h:80/ HTTP/1.1\r\nHost: h\r\n\r\n".to_owned(), ""),
+    ] {
+        let answer = client.ask(request);
+        assert_eq!((answer.status(), &*answer.text()), (200, body), "{what}");
+        assert!(answer.keeps_alive(), "{what}");
+    }
+    // An empty line alone is not the beginning of a request that then takes too long.
+    client.say("\r\n");
+    assert!(client.ends());
+    balancer.stop();
+}
+
+/// What CGI, FastCGI, WSGI and PHP make of a name: whatever is no letter and no digit is `_`.
+fn folded(name: &str) -> String {
+    let fold = |byte: char| if byte.is_ascii_alphanumeric() { byte } else { '_' };
+    name.chars().map(|byte| fold(byte).to_ascii_uppercase()).collect()
+}
+
 #[test]
 fn what_could_mislead_a_backend_is_dropped() {
     let origin = Origin::named("hello");
-    let balancer = before(&[&origin], &[]);
     let fields = "X_Forwarded_For: 1.2.3.4\r\nConnection: Upgrade, HTTP2-Settings, Host, X-Hop\r\n\
                   Upgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\nX-Hop: 1\r\nKeep-Alive: 5\r\n\
-                  Proxy-Connection: close\r\nTE: gzip\r\nX-Stays: yes\r\n";
-    let mut client = Wire::to(&balancer);
-    client.ask(format!("GET / HTTP/1.1\r\nHost: a\r\n{fields}\r\n"));
-    let request = origin.last();
-    let names: Vec<&str> =
-        request.head.lines().skip(1).filter_map(|line| line.split(':').next()).collect();
-    let wanted =
-        ["Host", "X-Stays", "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "Via"];
-    assert_eq!(names, wanted, "{}", request.head);
-    balancer.stop_after(client);
+                  Proxy-Connection: close\r\nTE: gzip\r\nX-Stays: yes\r\n\
+                  X.SSL.Client.S.DN: CN=admin\r\nX_SSL-Client-S_DN: CN=admin\r\n\
+                  X-SSL-Client-S-DN: CN=admin\r\nX~Forwarded~Proto: https\r\n\
+                  X-Forwarded-Host!: evil\r\nProxy: http://evil/\r\nx^forwarded-port: 1\r\n";
+    let ours = ["X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Forwarded-Port"];
+    for more in [&[][..], &["--trusted-proxies", "127.0.0.1"]] {
+        let balancer = before(&[&origin], &[&["--stats-path", "/stats"], more].concat());
+        let mut client = Wire::to(&balancer);
+        client.ask(format!("GET / HTTP/1.1\r\nHost: a\r\n{fields}\r\n"));
+        let request = origin.last();
+        let names: Vec<&str> = request
+            .head
+            .lines()
+            .skip(1)
+            .filter_map(|line| line.split_once(':'))
+            .map(|it| it.0)
+            .collect();
+        assert_eq!(names, [&["Host", "X-Stays"][..], &ours].concat(), "{}", request.head);
+        let seen: std::collections::BTreeSet<String> =
+            names.iter().map(|it| folded(it)).collect();
+        assert_eq!(seen.len(), names.len(), "each variable has one field");
+        for never in ["X_SSL_CLIENT_S_DN", "PROXY"] {
+            assert!(!seen.contains(never), "{}", request.head);
+        }
+        // Trailers of requests do not pass at all.
+        let chunks = "1\r\na\r\n0\r\nX.SSL.Client.S.DN: CN=admin\r\nProxy: x\r\n\r\n";
+        client.ask(format!(
+            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}"
+        ));
+        assert_eq!(origin.last().trailers, "");
+        let stats = client.ask(get("/stats")).text();
+        assert!(stats.contains("\"request_fields_dropped\":7,"), "{stats}");
+        balancer.stop_after(client);
+    }
 }
 
 const BAD_ANSWERS: &[(&str, &str)] = &[

@@ -1,13 +1,13 @@
-//! What answers say of the backends: who is left out for a while, and whose cookie is whose.
+//! What answers say of the backends: who is left out for a while.
 
 use std::time::{Duration, Instant};
 
 use log::{info, warn};
 
-use crate::balance::{Observation, hash_key};
+use crate::balance::Observation;
 use crate::stats::Failure;
 
-use super::{BackendId, Backends, Conduct, Place, PoolId};
+use super::{BackendId, Backends, Conduct, Place};
 
 impl Backends {
     /// The head of an answer of it came, so long after the request.
@@ -116,27 +116,5 @@ impl Backends {
                 self.refresh(id.0 as usize);
             }
         }
-    }
-
-    /// What the sticky cookie says of a backend: nothing to whoever reads it, and the same on every
-    /// instance.
-    pub fn token(&self, id: BackendId) -> u64 {
-        hash_key(self[id].name.as_bytes())
-    }
-
-    /// Whose cookie this is, if that backend is in this pool and can take a request now.
-    pub fn by_token(&self, token: &[u8], pool: PoolId) -> Option<BackendId> {
-        let ours = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-        let text = std::str::from_utf8(token).ok()?;
-        let looks_right = text.len() == 16 && token.iter().all(ours);
-        let token = looks_right.then(|| u64::from_str_radix(text, 16).ok())??;
-        let id = *self.tokens.get(&token)?;
-        self.takes(id, pool).then_some(id)
-    }
-
-    /// Whether it is in this pool and can take a request now.
-    pub fn takes(&self, id: BackendId, pool: PoolId) -> bool {
-        let here = self[id].places.iter().find(|place| place.pool == pool);
-        here.is_some_and(|place| self.pool(pool).is_available(place.index))
     }
 }

@@ -21,10 +21,10 @@ mod pool;
 mod results;
 mod routes;
 mod state;
+mod sticky;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
 use std::fmt::{self, Write as _};
 use std::ops::Index;
 use std::time::{Duration, Instant};
@@ -38,6 +38,8 @@ use pool::Place;
 pub use pool::{Pool, PoolId, PoolPlan};
 pub use routes::Routes;
 pub use state::{Flip, RiseFall, State};
+pub use sticky::StickyKey;
+use sticky::Tokens;
 
 /// A backend of the set. What identifies it to people is its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -81,7 +83,7 @@ pub struct Backends {
     /// Who went up or down since somebody asked.
     flips: Vec<(BackendId, Flip)>,
     /// Whose sticky cookie is whose.
-    tokens: HashMap<u64, BackendId>,
+    tokens: Tokens,
 }
 
 impl Backends {
@@ -100,7 +102,7 @@ impl Backends {
             idle: 0,
             ejected: 0,
             flips: Vec::new(),
-            tokens: HashMap::new(),
+            tokens: Tokens::default(),
         };
         for plan in pools {
             let pool = Pool::new(plan, &set.list);
@@ -111,7 +113,6 @@ impl Backends {
             }
             set.pools.push(pool);
         }
-        set.tokens = set.iter().map(|(id, _)| (set.token(id), id)).collect();
         (0..set.list.len()).for_each(|index| set.refresh(index));
         set
     }
@@ -219,7 +220,11 @@ impl Backends {
 
     /// What this room and the connections must agree on.
     pub fn check_invariants(&self, open: usize, idle: usize) {
-        assert_eq!(idle, self.list.iter().map(|b| b.idle.len()).sum(), "idle connections");
+        assert_eq!(
+            idle,
+            self.list.iter().map(|b| b.idle.len()).sum::<usize>(),
+            "idle connections"
+        );
         assert_eq!(idle, self.idle, "idle connections, counted");
         let sum: usize = self.list.iter().map(|backend| backend.connections as usize).sum();
         assert_eq!(sum, open, "counts and connections");

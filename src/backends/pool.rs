@@ -105,8 +105,9 @@ impl Pool {
         picked.map(|index| self.seats[index].member)
     }
 
-    pub(super) fn is_available(&self, index: u32) -> bool {
-        self.seats[index as usize].available
+    /// Whether it could be picked now.
+    pub(super) fn is_eligible(&self, index: u32) -> bool {
+        self.candidates[index as usize].eligible
     }
 
     pub(super) fn observe(&mut self, index: u32, seen: Observation, now: std::time::Instant) {

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use super::*;
-use crate::balance::{self, hash_key};
+use crate::balance;
 use crate::config::Algorithm;
 use crate::net::Fault;
 
@@ -155,9 +155,11 @@ fn refused_datagrams_leave_out_who_has_no_probes() {
 
 #[test]
 fn a_cookie_leads_nobody_out_of_the_pool() {
-    let set = set((0..2).map(member).collect(), &[&[0], &[1]], policy());
+    let mut set = set((0..2).map(member).collect(), &[&[0], &[1]], policy());
     let [first, _] = ids(&set);
-    let token = format!("{:016x}", hash_key(b"b0"));
+    assert_eq!(set.token(first), None);
+    set.make_tokens(&StickyKey::random().unwrap());
+    let token = set.token(first).unwrap().to_owned();
     assert_eq!(set.by_token(token.as_bytes(), PoolId(0)), Some(first));
     assert_eq!(set.by_token(token.as_bytes(), PoolId(1)), None);
 }

@@ -3,9 +3,10 @@
 //! Apart from the other rows because they are many. Read through [`super::table::GROUPS`].
 
 use super::table::{Act, Flag};
+use super::tls::file;
 use crate::config::{
-    Cidr, HashKey, duration, duration_text, number, number_u32, own_path, size_or_none,
-    sticky_cookie,
+    Cidr, HashKey, SameSite, duration, duration_text, number, number_u32, one_of, own_path,
+    size_or_none, sticky_cookie, word_of,
 };
 use crate::limits;
 
@@ -63,10 +64,24 @@ pub(super) static HTTP: &[Flag] = &[
         value: "CIDR[,CIDR]...",
         says: "Peers that are proxies themselves, as networks such as 10.0.0.0/8 or addresses: \
                the X-Forwarded fields that they send are kept and added to, those of all others \
-               thrown away. Can be repeated.",
+               thrown away. From nobody passes what a backend could take for another field: \
+               names with anything but letters, digits and hyphens, and Proxy. Can be repeated.",
         default: |_| "nobody is trusted".to_owned(),
         act: Act::Values(|config, text| {
             config.trusted_proxies.extend(Cidr::parse_list(text)?);
+            Ok(())
+        }),
+    },
+    Flag {
+        short: "",
+        long: "via",
+        value: "on|off",
+        says: "Tell backends in a Via field that a request came through this program, as HTTP \
+               wants it of proxies. nginx takes such a request for one that must not be answered \
+               compressed (gzip_proxied), and others have rules of their own.",
+        default: |_| "off".to_owned(),
+        act: Act::Value(|config, text| {
+            config.via = one_of(text, &[("on", true), ("off", false)])?;
             Ok(())
         }),
     },
@@ -89,11 +104,37 @@ pub(super) static HTTP: &[Flag] = &[
         long: "sticky-cookie",
         value: "NAME",
         says: "Keep a client on its backend by a cookie of this name. A client whose backend is \
-               down or draining gets another backend and a new cookie. Needs an http:// \
-               listener.",
+               down or draining gets another backend and a new cookie. It is HttpOnly, and Secure \
+               where the client speaks HTTPS. Needs an http:// listener.",
         default: |_| "no cookie".to_owned(),
         act: Act::Value(|config, text| {
-            config.sticky_cookie = Some(sticky_cookie(text)?);
+            config.sticky.cookie = Some(sticky_cookie(text)?);
+            Ok(())
+        }),
+    },
+    Flag {
+        short: "",
+        long: "sticky-key",
+        value: "FILE",
+        says: "The secret that the sticky cookie is made with, 32 bytes or more, such as \
+               'openssl rand -hex 32' writes. Instances with the same secret and the same names of \
+               backends know each other's cookies, as does this one after a restart.",
+        default: |_| "drawn at start".to_owned(),
+        act: Act::Value(|config, text| {
+            config.sticky.key = Some(file(text)?.to_owned());
+            Ok(())
+        }),
+    },
+    Flag {
+        short: "",
+        long: "sticky-same-site",
+        value: "WHEN",
+        says: "Which requests that other sites cause browsers send the sticky cookie with. lax: \
+               those that open a page. strict: none of them. none: all of them; the cookie is \
+               then Secure at all listeners, for browsers drop it if not.",
+        default: |defaults| word_of(&defaults.sticky.same_site, SameSite::ALL).to_owned(),
+        act: Act::Value(|config, text| {
+            config.sticky.same_site = one_of(text, SameSite::ALL)?;
             Ok(())
         }),
     },

@@ -3,7 +3,8 @@
 use super::*;
 use crate::config::{
     AccessLog, AccessLogFormat, Algorithm, AllDown, BackendVerify, CertificatePair, Check,
-    Cidr, ClientCert, HashKey, OnDown, Protocol, Redirect, TlsSettings, Udp, UnknownName,
+    Cidr, ClientCert, HashKey, OnDown, Protocol, Redirect, SameSite, Sticky, TlsSettings, Udp,
+    UnknownName,
 };
 use crate::limits;
 use std::time::Duration;
@@ -44,7 +45,7 @@ fn every_flag_reaches_its_field() {
         routes: Vec::new(),
         algorithm: Algorithm::Random,
         hash_key: HashKey::Ip,
-        sticky_cookie: None,
+        sticky: Sticky::DEFAULT,
         check: Check::Http("/x".to_owned()),
         check_interval: Duration::from_millis(10),
         check_timeout: Duration::from_millis(1),
@@ -71,6 +72,7 @@ fn every_flag_reaches_its_field() {
         max_body: Some(10 << 20),
         udp: Udp::DEFAULT,
         trusted_proxies: Cidr::parse_list("10.0.0.0/8,::1,fd00::/8").unwrap(),
+        via: false,
         drain_timeout: Duration::ZERO,
         seed: Some(u64::MAX),
         access_log: Some(AccessLog::Stdout),
@@ -86,13 +88,19 @@ fn every_flag_reaches_its_field() {
 #[test]
 fn what_only_http_listeners_heed_reaches_its_field_too() {
     let config = run("-l http://*:0 -b http://a:1 -a ip-hash --hash-key header:X-User \
-         --sticky-cookie SRV --eject-after 0 --health-path /up --stats-path /stats");
+         --sticky-cookie SRV --sticky-key k --sticky-same-site strict --via on \
+         --eject-after 0 --health-path /up --stats-path /stats");
     let expected = Config {
         listeners: config.listeners.clone(),
         backends: config.backends.clone(),
         algorithm: Algorithm::IpHash,
         hash_key: HashKey::Header("x-user".to_owned()),
-        sticky_cookie: Some("SRV".to_owned()),
+        sticky: Sticky {
+            cookie: Some("SRV".to_owned()),
+            key: Some("k".to_owned()),
+            same_site: SameSite::Strict,
+        },
+        via: true,
         eject_after: 0,
         health_path: Some("/up".to_owned()),
         stats_path: Some("/stats".to_owned()),

@@ -122,9 +122,9 @@ pub(super) static TLS: &[Flag] = &[
 ];
 
 /// The name of a file: anything that can be one.
-fn file(text: &str) -> Result<&str, Wrong> {
+pub(super) fn file(text: &str) -> Result<&str, Wrong> {
     match text {
-        "" => Err(Wrong::found(text, "the path of a file in PEM")),
+        "" => Err(Wrong::found(text, "the path of a file")),
         _ if text.starts_with('-') => {
             Err(Wrong::found(text, "the path of a file, ./ before it if it begins with a dash"))
         }

@@ -9,8 +9,8 @@ use crate::config::{
     Config, Listen, Protocol, Wrong, check_access_log_format, check_algorithm, check_backends,
     check_certificates, check_client_cert, check_hash_key, check_http_listener,
     check_https_listener, check_listeners, check_redirect, check_route_listener, check_routes,
-    check_stats_path, check_tls_backend, check_tls_listener, check_udp_backends,
-    check_udp_listener,
+    check_same_site, check_stats_path, check_sticky, check_tls_backend, check_tls_listener,
+    check_udp_backends, check_udp_listener,
 };
 use crate::limits;
 
@@ -88,6 +88,9 @@ pub(super) fn go_together(config: &Config, matches: &Matches) -> Result<(), Usag
         ("backend", check_udp_backends(config)),
         ("hash-key", check_hash_key(config)),
         ("sticky-cookie", check_http_listener(config)),
+        ("sticky-key", check_sticky(config)),
+        ("sticky-same-site", check_same_site(config)),
+        ("via", check_http_listener(config)),
         ("health-path", check_http_listener(config)),
         ("stats-path", check_stats_path(config)),
         ("sni-strict", check_tls_listener(config)),

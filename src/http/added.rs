@@ -26,6 +26,7 @@ texts! { REQUEST_TEXTS:
     FORWARDED_PROTO_HTTP = b"\r\nX-Forwarded-Proto: http";
     FORWARDED_PROTO_HTTPS = b"\r\nX-Forwarded-Proto: https";
     FORWARDED_HOST = b"\r\nX-Forwarded-Host: ";
+    FORWARDED_PORT = b"\r\nX-Forwarded-Port: ";
     CLIENT_SUBJECT = b"\r\nX-SSL-Client-S-DN: ";
     VIA_10 = b"\r\nVia: 1.0 ";
     VIA_11 = b"\r\nVia: 1.1 ";
@@ -79,14 +80,15 @@ pub(super) const REQUEST_BYTES_MAX: usize = REQUEST_TEXTS
     + 2 * ADDRESS
     + CLIENT_SUBJECT_BYTES_MAX
     + VIA_NAME.len()
-    + NUMBER;
+    + 2 * NUMBER;
 
-/// What a response's head grows by.
+/// What a response's head grows by. Of 426 each Upgrade has a Connection of its own.
 pub(super) const RESPONSE_BYTES_MAX: usize = RESPONSE_TEXTS
     + COMMON_TEXTS
     + LINE_ENDS
     + TOKEN_BYTES_MAX
     + COOKIE_REST_BYTES_MAX
+    + HTTP_FIELDS_MAX * b"Connection: Upgrade\r\n ".len()
     + 2 * NUMBER;
 
 const _: () = assert!(REQUEST_BYTES_MAX + CHUNK <= HTTP_FRAMING_ROOM);

@@ -104,6 +104,8 @@ enum State {
     Length,
     UntilClose,
     Size,
+    /// Blanks behind the size, before an extension or the line's end.
+    Blank,
     Extension,
     SizeEnd,
     Data,
@@ -179,6 +181,7 @@ impl Decoder {
                     continue;
                 }
                 State::Size => self.size(byte)?,
+                State::Blank => self.blank(byte)?,
                 State::Extension => self.extension(byte)?,
                 State::SizeEnd => {
                     let next = if self.left == 0 { State::Line } else { State::Data };
@@ -230,10 +233,7 @@ impl Decoder {
             b'0'..=b'9' => byte - b'0',
             b'a'..=b'f' => byte - b'a' + 10,
             b'A'..=b'F' => byte - b'A' + 10,
-            b'\r' | b';' if self.digits > 0 => {
-                self.state = if byte == b';' { State::Extension } else { State::SizeEnd };
-                return Ok(());
-            }
+            b'\r' | b';' | b' ' | b'\t' if self.digits > 0 => return self.blank(byte),
             _ => return Err(BadBody::Size),
         };
         self.digits += 1;
@@ -241,6 +241,20 @@ impl Decoder {
         if self.digits > DIGITS_MAX || self.left > i64::MAX as u64 {
             return Err(BadBody::Size);
         }
+        Ok(())
+    }
+
+    /// Some write sizes in columns. Only blanks are taken: `5 6` could be read as a size of 56.
+    fn blank(&mut self, byte: u8) -> Result<(), BadBody> {
+        self.state = match byte {
+            b'\r' => State::SizeEnd,
+            b';' => State::Extension,
+            b' ' | b'\t' if self.extra < HTTP_CHUNK_EXTENSION_BYTES_MAX => {
+                self.extra += 1;
+                State::Blank
+            }
+            _ => return Err(BadBody::Size),
+        };
         Ok(())
     }
 

@@ -77,8 +77,10 @@ fn chunks_that_two_could_read_differently_are_refused() {
         ("+5\r\nhello", Size),
         ("-5\r\nhello", Size),
         (" 5\r\nhello", Size),
-        ("5 \r\nhello", Size),
-        ("5\t;a\r\nhello", Size),
+        ("5 5\r\nhello", Size),
+        ("5 \nhello", Size),
+        (" \r\nhello", Size),
+        (&format!("5{}\r\nhello", " ".repeat(300)), Size),
         ("5\nhello", Size),
         ("5_0\r\n", Size),
         (";a\r\n", Size),
@@ -175,4 +177,17 @@ fn spans_count_from_the_beginning_of_the_input() {
 #[test]
 fn a_decoder_is_small() {
     assert!(size_of::<Decoder>() <= 16);
+}
+
+/// Some servers write sizes in columns, and all readers take that.
+#[test]
+fn blanks_behind_a_size_mean_nothing() {
+    for size in ["5 ", "5\t", "5   ", "5 ;a", "5\t; a=b", "5 ; a "] {
+        for step in [1, 2, 100] {
+            let input = format!("{size}\r\nhello\r\n0  \r\n\r\n");
+            let body = read(Framing::Chunked, input.as_bytes(), step).unwrap();
+            assert!(body.finished, "{input:?}");
+            assert_eq!(body.payload, b"hello", "{input:?}");
+        }
+    }
 }

@@ -117,6 +117,7 @@ fn forward() -> Forward<'static> {
     Forward {
         client: IpAddr::from([192, 0, 2, 1]),
         proto: Proto::Http,
+        port: 8000,
         trusted: false,
         host: "backend",
         via: Some("pointsman"),
@@ -333,7 +334,10 @@ fn check(side: Side, input: &[u8], message: &Passed) -> Result<(), String> {
     // A body until the end leaves in chunks.
     let chunked = [Framing::Chunked, Framing::UntilClose].contains(&message.framing);
     let leaves = if chunked { Framing::Chunked } else { message.framing };
-    if sent.framing != leaves || sent.length != message.head.len() {
+    if message.head.starts_with(b"\r\n")
+        || sent.framing != leaves
+        || sent.length != message.head.len()
+    {
         return Err(format!("sent as {:?}: {}", sent.framing, message.head.escape_ascii()));
     }
     for line in message.head.split(|&byte| byte == b'\n') {
@@ -379,6 +383,10 @@ mod naive {
     }
 
     pub fn head(request: bool, bytes: &[u8]) -> Result<Head, String> {
+        // Empty lines may come before a request.
+        let is_line_end = |pair: &&[u8]| request && *pair == b"\r\n";
+        let empty = 2 * bytes.chunks_exact(2).take_while(is_line_end).count();
+        let bytes = &bytes[empty..];
         let end = find(bytes, b"\r\n\r\n").ok_or("no end")?;
         // As Latin-1: a byte is a character.
         let text: String = bytes[..end].iter().map(|&byte| byte as char).collect();
@@ -423,7 +431,7 @@ mod naive {
         if !request && (status < 200 || status == 204 || status == 304) {
             framing = Framing::None;
         }
-        Ok(Head { framing, length: end + 4 })
+        Ok(Head { framing, length: empty + end + 4 })
     }
 
     fn minor(version: &str) -> Result<u32, String> {
@@ -466,6 +474,7 @@ mod naive {
             let end = at + find(&bytes[at..], b"\r\n").ok_or("no end of a size")?;
             let line = String::from_utf8_lossy(&bytes[at..end]).to_string();
             let (digits, _) = line.split_once(';').unwrap_or((&line, ""));
+            let digits = digits.trim_end_matches([' ', '\t']);
             if !digits.bytes().all(|it| it.is_ascii_hexdigit()) {
                 return Err(format!("size {digits:?}"));
             }

@@ -60,6 +60,8 @@ pub enum Kind {
     ForwardedProto,
     /// X-Forwarded-Host
     ForwardedHost,
+    /// X-Forwarded-Port
+    ForwardedPort,
     /// Whatever else tells of the client: Forwarded, X-Real-IP, all of X-Forwarded-*.
     Forwarded,
     /// X-SSL-Client-S-DN, whom a client's certificate names.
@@ -70,8 +72,11 @@ pub enum Kind {
     Via,
     /// Cookie
     Cookie,
-    /// A name with `_` in it. Many a server reads it as `-`, so it could pass for any other.
-    Underscore,
+    /// Proxy, which CGI makes the variable HTTP_PROXY of: there it is a setting (httpoxy).
+    Proxy,
+    /// A name with anything but letters, digits and hyphens in it. CGI and its kin write `_` for
+    /// all others, and for hyphens: it could pass for any other field, ours included.
+    Folded,
     /// Set-Cookie and the like, which pass whatever Connection says.
     EndToEnd,
 }
@@ -117,6 +122,12 @@ impl Fields {
         })
     }
 
+    /// How many fields of a request do not pass because a backend could take them for others.
+    pub fn misleading(&self) -> u64 {
+        let count = |kind| self.of_kind(kind).count() as u64;
+        count(Kind::Folded) + count(Kind::Proxy)
+    }
+
     pub(super) fn as_slice(&self) -> &[Field] {
         &self.list
     }
@@ -155,9 +166,6 @@ impl Fields {
             };
             let kind = kind(&line[..colon], plain);
             let value = scan::trim_end(&text[..end]);
-            if value.len() < end && kind == Kind::ContentLength {
-                return Err(Refusal::ContentLength);
-            }
             if self.list.len() == HTTP_FIELDS_MAX {
                 return Err(Refusal::TooManyFields);
             }
@@ -214,7 +222,8 @@ impl Fields {
 
     fn stop_named(&mut self, bytes: &[u8], name: &[u8]) {
         for field in &mut self.list {
-            if field.kind == Kind::Other && field.name.of(bytes).eq_ignore_ascii_case(name) {
+            let is_plain = matches!(field.kind, Kind::Other | Kind::Folded);
+            if is_plain && field.name.of(bytes).eq_ignore_ascii_case(name) {
                 field.passes = false;
             }
         }
@@ -314,6 +323,7 @@ fn kind(name: &[u8], plain: bool) -> Kind {
         2 if is(b"te") => Kind::Te,
         3 if is(b"via") => Kind::Via,
         4 if is(b"host") => Kind::Host,
+        5 if is(b"proxy") => Kind::Proxy,
         6 if is(b"cookie") => Kind::Cookie,
         6 if is(b"expect") => Kind::Expect,
         7 if is(b"upgrade") => Kind::Upgrade,
@@ -329,10 +339,15 @@ fn kind(name: &[u8], plain: bool) -> Kind {
         17 if is(b"transfer-encoding") => Kind::TransferEncoding,
         17 if is(b"x-ssl-client-s-dn") => Kind::ClientSubject,
         25 if is(b"strict-transport-security") => Kind::StrictTransport,
-        _ if !plain && name.contains(&b'_') => Kind::Underscore,
+        _ if !plain && !name.iter().all(|&byte| folds_to_itself(byte)) => Kind::Folded,
         12.. if first == b'x' => forwarded(name),
         _ => Kind::Other,
     }
+}
+
+/// Whether no server takes the byte of a name for another one.
+fn folds_to_itself(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'-'
 }
 
 /// The family of X-Forwarded-*.
@@ -346,6 +361,8 @@ fn forwarded(name: &[u8]) -> Kind {
                 Kind::ForwardedProto
             } else if scan::same(member, b"host") {
                 Kind::ForwardedHost
+            } else if scan::same(member, b"port") {
+                Kind::ForwardedPort
             } else {
                 Kind::Forwarded
             }

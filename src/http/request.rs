@@ -95,10 +95,22 @@ impl RequestHead {
 pub fn parse_request(bytes: &[u8], scan: &mut Scan, fields: &mut Fields) -> Parse<RequestHead> {
     fields.clear();
     scan.look(bytes, |window| {
-        let Some((line, at)) = start_line(window)? else { return Ok(None) };
+        let Some((line, at)) = start_line(window, empty_lines(window))? else {
+            return Ok(None);
+        };
         let Some(length) = fields.parse(window, at)? else { return Ok(None) };
         understand(window, &line, length, fields).map(Some)
     })
+}
+
+/// How long the empty lines at the beginning are: clients used to send one behind a body (RFC 9112
+/// section 2.2). They are part of the head, and so are bounded with it.
+pub fn empty_lines(bytes: &[u8]) -> usize {
+    let mut rest = bytes;
+    while let [b'\r', b'\n', after @ ..] = rest {
+        rest = after;
+    }
+    bytes.len() - rest.len()
 }
 
 /// What the first line says.
@@ -107,16 +119,27 @@ struct StartLine {
     method_name: Span,
     target: Span,
     form: Form,
-    authority: Option<Span>,
+    authority: Option<Authority>,
     path: Span,
     version: Version,
 }
 
-/// The first line, and where the fields begin; `None` if it is not whole.
-fn start_line(bytes: &[u8]) -> Result<Option<(StartLine, usize)>, Refusal> {
-    let end = scan::run(bytes, TOKEN);
+/// What a URL names before its path.
+#[derive(Debug, Clone, Copy)]
+struct Authority {
+    host: Span,
+    /// The port that its scheme means.
+    port: u16,
+}
+
+/// The first line, which begins at `from`, and where the fields begin; `None` if it is not whole.
+fn start_line(bytes: &[u8], from: usize) -> Result<Option<(StartLine, usize)>, Refusal> {
+    let rest = bytes.get(from..).unwrap_or_default();
+    let end = from + scan::run(rest, TOKEN);
     match bytes.get(end) {
-        Some(b' ') if end > 0 => {}
+        Some(b' ') if end > from => {}
+        // Perhaps half of an empty line.
+        Some(b'\r') if rest.len() == 1 => return Ok(None),
         Some(_) => return Err(Refusal::StartLine),
         None => return Ok(None),
     }
@@ -128,7 +151,7 @@ fn start_line(bytes: &[u8]) -> Result<Option<(StartLine, usize)>, Refusal> {
         None => return Ok(None),
     }
     let Some(version) = version(&bytes[after + 1..], b"\r\n")? else { return Ok(None) };
-    let method_name = Span::new(0, end);
+    let method_name = Span::new(from, end);
     let method = match method_name.of(bytes) {
         b"GET" => Method::Get,
         b"HEAD" => Method::Head,
@@ -150,16 +173,16 @@ fn target_parts(
     bytes: &[u8],
     target: Span,
     method: Method,
-) -> Result<(Form, Option<Span>, Span), Refusal> {
+) -> Result<(Form, Option<Authority>, Span), Refusal> {
     let text = target.of(bytes);
     match text {
         [b'/', ..] => return Ok((Form::Origin, None, target)),
         b"*" if method == Method::Options => return Ok((Form::Asterisk, None, target)),
         _ => {}
     }
-    let scheme = [&b"http://"[..], b"https://"]
+    let (scheme, port) = [(&b"http://"[..], 80), (b"https://", 443)]
         .into_iter()
-        .find(|it| text.get(..it.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(it)))
+        .find(|(it, _)| text.get(..it.len()).is_some_and(|is| is.eq_ignore_ascii_case(it)))
         .ok_or(Refusal::Target)?;
     let rest = &text[scheme.len()..];
     let length = rest.iter().position(|byte| b"/?".contains(byte)).unwrap_or(rest.len());
@@ -167,9 +190,9 @@ fn target_parts(
         return Err(Refusal::Target);
     }
     let start = target.start + scheme.len() as u32;
-    let authority = Span { start, end: start + length as u32 };
-    let path = Span { start: authority.end, end: target.end };
-    Ok((Form::Absolute, Some(authority), path))
+    let host = Span { start, end: start + length as u32 };
+    let path = Span { start: host.end, end: target.end };
+    Ok((Form::Absolute, Some(Authority { host, port }), path))
 }
 
 /// What the fields mean together.
@@ -211,7 +234,7 @@ fn host(bytes: &[u8], line: &StartLine, fields: &Fields) -> Result<Option<Span>,
     let Some(host) = hosts.next() else {
         return match line.version {
             Version::Http11 => Err(Refusal::HostMissing),
-            Version::Http10 => Ok(line.authority),
+            Version::Http10 => Ok(line.authority.map(|it| it.host)),
         };
     };
     if hosts.next().is_some() {
@@ -221,11 +244,25 @@ fn host(bytes: &[u8], line: &StartLine, fields: &Fields) -> Result<Option<Span>,
         return Err(Refusal::Host);
     }
     match line.authority {
-        Some(it) if !it.of(bytes).eq_ignore_ascii_case(host.of(bytes)) => {
+        Some(it) if !agree(it.host.of(bytes), host.of(bytes), it.port) => {
             Err(Refusal::HostOther)
         }
         _ => Ok(Some(host)),
     }
+}
+
+/// Whether two hosts are the same, a port left out being the usual one.
+fn agree(one: &[u8], other: &[u8], usual: u16) -> bool {
+    let parts = |text: &[u8]| {
+        let digits = text.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+        let (name, digits) = text.split_at_checked(text.len() - digits)?;
+        match name.strip_suffix(b":") {
+            Some(name) if digits.is_empty() => Some((name.to_ascii_lowercase(), usual.into())),
+            Some(name) => Some((name.to_ascii_lowercase(), scan::number(digits)?)),
+            None => Some((text.to_ascii_lowercase(), usual.into())),
+        }
+    };
+    one.eq_ignore_ascii_case(other) || parts(one) == parts(other)
 }
 
 /// How the body is delimited (RFC 9112 section 6.3, its strict reading).

@@ -16,7 +16,7 @@ use std::net::IpAddr;
 use super::Span;
 use super::added;
 use super::body::Framing;
-use super::fields::{Fields, Kind, crumbs, is_named};
+use super::fields::{Field, Fields, Kind, crumbs, is_named};
 use super::head::Version;
 use super::outgoing::Outgoing;
 use super::request::{Form, Method, RequestHead};
@@ -29,6 +29,8 @@ pub struct Forward<'a> {
     pub client: IpAddr,
     /// The protocol between the client and us.
     pub proto: Proto,
+    /// The port of ours that it came to.
+    pub port: u16,
     /// What the client says of those before it is believed.
     pub trusted: bool,
     /// Host for a client of HTTP/1.0 that named none: the backend's own.
@@ -129,6 +131,8 @@ fn host(head: &RequestHead, input: &[u8], to: &Forward<'_>, out: &mut Outgoing) 
     }
 }
 
+const UPGRADE_REQUIRED: u16 = 426;
+
 /// What is for one hop alone, or written afresh.
 const HOP: u32 = set(&[
     Kind::ContentLength,
@@ -141,12 +145,14 @@ const HOP: u32 = set(&[
 ]);
 
 /// The same in a request. Trailers are dropped there: nobody knows whether the backend takes them.
-const REQUEST_HOP: u32 =
-    HOP | set(&[Kind::Host, Kind::Expect, Kind::Trailer, Kind::ForwardedFor, Kind::Underscore]);
+/// Whom a certificate names is for us to say and for nobody before us, trusted or not.
+const REQUEST_HOP: u32 = HOP
+    | set(&[Kind::Host, Kind::Expect, Kind::Trailer, Kind::ForwardedFor])
+    | set(&[Kind::ClientSubject, Kind::Proxy, Kind::Folded]);
 
 /// What only a trusted client may say of those before it.
 const HEARSAY: u32 =
-    set(&[Kind::Forwarded, Kind::ForwardedProto, Kind::ForwardedHost, Kind::ClientSubject]);
+    set(&[Kind::Forwarded, Kind::ForwardedProto, Kind::ForwardedHost, Kind::ForwardedPort]);
 
 const fn set(kinds: &[Kind]) -> u32 {
     match kinds {
@@ -166,8 +172,7 @@ fn pass_request_fields(
     let sticky = to.sticky.filter(ours);
     let hearsay = if to.trusted { 0 } else { HEARSAY };
     let cookies = if sticky.is_some() { Kind::Cookie.bit() } else { 0 };
-    let named = if to.subject.is_some() { Kind::ClientSubject.bit() } else { 0 };
-    pass_fields(fields, REQUEST_HOP | hearsay | cookies | named, head.length, input, out);
+    pass_fields(fields, REQUEST_HOP | hearsay | cookies, head.length, input, out);
     if let Some(name) = sticky {
         for field in fields.of_kind(Kind::Cookie) {
             other_cookies(field.value, name, input, out);
@@ -206,7 +211,7 @@ fn other_cookies(value: Span, name: &str, input: &[u8], out: &mut Outgoing) {
     }
 }
 
-/// X-Forwarded-For, -Proto, -Host, X-SSL-Client-S-DN and Via.
+/// X-Forwarded-For, -Proto, -Host, -Port, X-SSL-Client-S-DN and Via.
 fn tell_of_client(
     head: &RequestHead,
     fields: &Fields,
@@ -215,30 +220,30 @@ fn tell_of_client(
     out: &mut Outgoing,
 ) {
     out.text(added::FORWARDED_FOR);
-    let mut told = (false, false);
     if to.trusted {
-        for field in fields.iter() {
-            match field.kind {
-                Kind::ForwardedFor if !field.value.is_empty() => {
-                    out.input(input, field.value);
-                    out.text(b", ");
-                }
-                Kind::ForwardedProto => told.0 = true,
-                Kind::ForwardedHost => told.1 = true,
-                _ => {}
-            }
+        let before = |field: &&Field| !field.value.is_empty();
+        for field in fields.of_kind(Kind::ForwardedFor).filter(before) {
+            out.input(input, field.value);
+            out.text(b", ");
         }
     }
     address(to.client, out);
-    if !told.0 {
+    let told = |kind| to.trusted && fields.has(kind);
+    if !told(Kind::ForwardedProto) {
         out.text(match to.proto {
             Proto::Http => added::FORWARDED_PROTO_HTTP,
             Proto::Https => added::FORWARDED_PROTO_HTTPS,
         });
     }
-    if !told.1 && head.host.is_some() {
+    if !told(Kind::ForwardedHost) && head.host.is_some() {
         out.text(added::FORWARDED_HOST);
         host(head, input, to, out);
+    }
+    // Our port would contradict a proxy before us that says how the client reached it.
+    let door = [Kind::ForwardedProto, Kind::ForwardedHost, Kind::ForwardedPort];
+    if !door.into_iter().any(told) {
+        out.text(added::FORWARDED_PORT);
+        out.number(u64::from(to.port));
     }
     if let Some(subject) = to.subject {
         out.text(added::CLIENT_SUBJECT);
@@ -331,6 +336,9 @@ pub fn response(
         out.input(input, protocol);
         out.text(added::LINE_END);
     } else if !head.is_interim() {
+        if head.status == UPGRADE_REQUIRED {
+            protocols(fields, input, out);
+        }
         match (leaves.keep_alive, back.client_version) {
             (false, _) => out.text(added::CLOSE),
             (true, Version::Http10) => out.text(added::KEEP_ALIVE),
@@ -340,6 +348,16 @@ pub fn response(
     out.text(added::LINE_END);
     debug_assert!(out.len() - before <= head.length + added::RESPONSE_BYTES_MAX);
     leaves
+}
+
+/// Of 426 what the backend wants spoken instead: without it the answer says nothing.
+#[cold]
+fn protocols(fields: &Fields, input: &[u8], out: &mut Outgoing) {
+    for field in fields.of_kind(Kind::Upgrade) {
+        out.text(added::UPGRADE);
+        out.input(input, field.value);
+        out.text(added::LINE_END);
+    }
 }
 
 /// How the body goes on to the client, and whether the connection can outlive it.

@@ -12,6 +12,7 @@ fn forward() -> Forward<'static> {
     Forward {
         client: IpAddr::from([192, 0, 2, 1]),
         proto: Proto::Http,
+        port: 8000,
         trusted: false,
         host: "backend:80",
         via: Some("pointsman"),
@@ -49,7 +50,7 @@ fn sent(text: &str, to: Forward<'_>) -> String {
 
 /// The lines that are the same in every request of [`forward`].
 const TOLD: &str = "X-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Proto: http\r\n\
-                    X-Forwarded-Host: a\r\nVia: 1.1 pointsman\r\n";
+                    X-Forwarded-Host: a\r\nX-Forwarded-Port: 8000\r\nVia: 1.1 pointsman\r\n";
 
 #[track_caller]
 fn returned(text: &str, asked: Asked, back: Back<'_>) -> (String, Leaves) {
@@ -74,7 +75,7 @@ fn fields_of_one_hop_stay_on_it() {
                 X-Forwarded-For, Host\r\n\
                 x-foo: 1\r\nKeep-Alive: 5\r\nProxy-Connection: close\r\nTE: gzip\r\nA: b\r\n\
                 Upgrade: h2c\r\nHTTP2-Settings: AAA\r\nTrailer: z\r\nX_Forwarded_For: 6.6.6.6\r\n\
-                any_thing: c\r\n\r\n";
+                any_thing: c\r\nX.SSL.Client.S.DN: d\r\nProxy: e\r\nx!y: f\r\n\r\n";
     let wanted = format!("GET / HTTP/1.1\r\nHost: a\r\nA: b\r\n{TOLD}\r\n");
     assert_eq!(sent(text, forward()), wanted);
 }
@@ -111,7 +112,8 @@ fn addresses_are_bare() {
     };
     assert_eq!(
         told("2001:db8::1", Proto::Https),
-        "X-Forwarded-For: 2001:db8::1\r\nX-Forwarded-Proto: https\r\nVia: 1.0 pointsman\r\n\r\n"
+        "X-Forwarded-For: 2001:db8::1\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Port: 8000\r\n\
+         Via: 1.0 pointsman\r\n\r\n"
     );
     assert!(
         told("::ffff:10.0.0.200", Proto::Http).starts_with("X-Forwarded-For: 10.0.0.200\r\n")
@@ -318,4 +320,51 @@ fn no_head_grows_by_more_than_there_is_room_for() {
         Back { cookie: Some(&cookie), hsts: Some(u64::MAX), keep_alive: false, ..back() };
     let (out, _) = returned("HTTP/1.1 200\r\n\r\n", Asked::default(), back);
     assert!((cookie.len()..=HTTP_FRAMING_ROOM).contains(&out.len()), "{out}");
+}
+
+#[test]
+fn a_proxy_before_us_says_how_it_was_reached_or_we_do() {
+    let to = Forward { trusted: true, port: 8443, via: None, ..forward() };
+    let port = |said: &str| {
+        let text = sent(&format!("GET / HTTP/1.1\r\nHost: a\r\n{said}\r\n"), to);
+        let ports = text.split("X-Forwarded-Port: ").skip(1);
+        ports.map(|rest| rest.split("\r\n").next().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(port(""), ["8443"]);
+    assert_eq!(port("X-Forwarded-For: 1.1.1.1\r\n"), ["8443"]);
+    assert_eq!(port("X-Forwarded-Port: 443\r\n"), ["443"]);
+    assert_eq!(port("X-Forwarded-Proto: https\r\n"), [""; 0]);
+    assert_eq!(port("X-Forwarded-Host: b\r\n"), [""; 0]);
+}
+
+#[test]
+fn no_one_before_us_names_a_certificate() {
+    for trusted in [false, true] {
+        for subject in [None, Some("CN=Ada")] {
+            let to = Forward { trusted, subject, ..forward() };
+            let text = "GET / HTTP/1.1\r\nHost: a\r\nX-SSL-Client-S-DN: CN=me\r\n\r\n";
+            let text = sent(text, to);
+            assert!(!text.contains("CN=me"), "{text}");
+            assert_eq!(text.contains("\r\nX-SSL-Client-S-DN: CN=Ada\r\n"), subject.is_some());
+        }
+    }
+}
+
+#[test]
+fn what_is_to_be_spoken_instead_is_said() {
+    let text = |status: u16| {
+        format!(
+            "HTTP/1.1 {status} X\r\nUpgrade: TLS/1.2, HTTP/1.1\r\nConnection: upgrade\r\n\
+             Upgrade: x\r\nContent-Length: 0\r\n\r\n"
+        )
+    };
+    let (out, leaves) = returned(&text(426), Asked::default(), back());
+    assert_eq!(
+        out,
+        "HTTP/1.1 426 X\r\nContent-Length: 0\r\nConnection: Upgrade\r\n\
+         Upgrade: TLS/1.2, HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n"
+    );
+    assert!(leaves.keep_alive);
+    let (out, _) = returned(&text(200), Asked::default(), back());
+    assert_eq!(out, "HTTP/1.1 200 X\r\nContent-Length: 0\r\n\r\n");
 }

@@ -26,6 +26,9 @@ pub const BODY_BYTES_MAX: u64 = 1 << 50;
 /// Longest name of a header or a cookie that a flag takes, in bytes: leaves room in the head.
 pub const TOKEN_BYTES_MAX: usize = 256;
 
+/// Least bytes of the secret of sticky cookies: as many as its MAC is strong by.
+pub const STICKY_KEY_BYTES_MIN: usize = 32;
+
 /// nginx's and Envoy's idea of passive health, Envoy's number.
 pub const EJECT_AFTER_DEFAULT: u32 = 5;
 

@@ -37,6 +37,9 @@ fn wrong_cookies() {
         ("--sticky-cookie a=b", &format!("--sticky-cookie: found 'a=b', {want}")),
         ("--sticky-cookie a;b", &format!("--sticky-cookie: found 'a;b', {want}")),
         ("--sticky-cookie é", &format!("--sticky-cookie: found 'é', {want}")),
+        ("--sticky-key k", "--sticky-key: found no --sticky-cookie, want --sticky-cookie NAME"),
+        ("--sticky-same-site all", "--sticky-same-site: found 'all', want lax, strict or none"),
+        ("--via yes", "--via: found 'yes', want on or off"),
         ("--sticky-cookie __Host-a", "--sticky-cookie: found '__Host-a', want a name without"),
     ];
     expect(&rows, HTTP);

@@ -10,8 +10,8 @@ use rustls::{ClientConfig, RootCertStore};
 
 use crate::authority::{Authority, Pair};
 use crate::clients::{ask, https};
-use crate::common::http::Origin;
-use crate::common::{Balancer, BlackHole};
+use crate::common::http::{Origin, Wire};
+use crate::common::{Balancer, BlackHole, connect};
 
 /// A client's certificate whose subject has this name.
 fn card(authority: &Authority, file: &str, name: &str) -> Pair {
@@ -86,4 +86,55 @@ fn what_is_said_of_a_subject_is_bounded() {
     let mut client = authority.client_of(showing(&authority, &good), balancer.address());
     let stats = ask(&mut client, "GET /stats HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
     assert!(stats.contains("\"subjects_left_out\":2"), "{stats}");
+}
+
+#[test]
+fn a_sticky_cookie_is_secure_where_the_client_speaks_https() {
+    let authority = Authority::new("sticky");
+    let origin = Origin::echo();
+    let request =
+        |more: &str| format!("GET / HTTP/1.1\r\nHost: a\r\n{more}Connection: close\r\n\r\n");
+    let strict = ["--sticky-same-site", "strict"];
+    let trusting = ["--trusted-proxies", "127.0.0.1", "--sticky-same-site", "none"];
+    for (more, said, attributes) in [
+        (&[][..], "", ["; Secure; SameSite=Lax", "; SameSite=Lax"]),
+        (
+            &strict[..],
+            "X-Forwarded-Proto: https\r\n",
+            ["; Secure; SameSite=Strict", "; SameSite=Strict"],
+        ),
+        (&trusting[..2], "X-Forwarded-Proto: https\r\n", ["; Secure; SameSite=Lax"; 2]),
+        (&trusting[..], "", ["; Secure; SameSite=None"; 2]),
+    ] {
+        let both = ["-l", "http://127.0.0.1:0", "--sticky-cookie", "LB"];
+        let balancer = https(&authority, &origin, &[&both[..], more].concat());
+        let mut safe = authority.client(&balancer);
+        let mut plain = Wire::new(connect(balancer.addresses[1]));
+        let answers = [ask(&mut safe, &request(said)), plain.ask(request(said)).head];
+        for (answer, attributes) in answers.iter().zip(attributes) {
+            let line = answer.lines().find_map(|line| line.strip_prefix("Set-Cookie: LB="));
+            let wanted = format!("; Path=/; HttpOnly{attributes}");
+            assert_eq!(line.and_then(|line| line.get(32..)), Some(&*wanted), "{more:?}");
+        }
+    }
+}
+
+#[test]
+fn a_client_that_knows_http_1_0_alone_is_served() {
+    let authority = Authority::new("old");
+    let origin = Origin::named("hello");
+    let balancer = https(&authority, &origin, &[]);
+    for (offers, chosen) in [
+        (&["http/1.0"][..], Some("http/1.0")),
+        (&["http/1.0", "http/1.1"], Some("http/1.1")),
+        (&["h2", "http/1.1"], Some("http/1.1")),
+        (&[], None),
+    ] {
+        let mut config = authority.client_config();
+        config.alpn_protocols = offers.iter().map(|it| it.as_bytes().to_vec()).collect();
+        let mut client = authority.client_of(config, balancer.address());
+        assert_eq!(client.conn.alpn_protocol(), chosen.map(str::as_bytes), "{offers:?}");
+        let answer = ask(&mut client, "GET / HTTP/1.0\r\n\r\n");
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("hello"), "{answer}");
+    }
 }

@@ -17,8 +17,8 @@ fn wrong_words_about_tls() {
     let pair = "--cert a.crt --key a.key";
     let https = "-l https://127.0.0.1:0 --cert a.crt --key a.key";
     let rows = [
-        ("--cert", "--cert: found nothing, want the path of a file in PEM"),
-        ("--key=", "--key: found nothing, want the path of a file in PEM"),
+        ("--cert", "--cert: found nothing, want the path of a file"),
+        ("--key=", "--key: found nothing, want the path of a file"),
         ("--cert --key", "--cert: found '--key', want the path of a file"),
         ("--cert a.crt", "--cert: found 1 of them and 0 --key, want a --key for each --cert"),
         (&format!("{pair} --key b"), "--key: found 2 of them for 1 --cert, want a --key for"),

@@ -33,6 +33,8 @@ pub fn launch(scene: &Scene<'_>) -> Launch {
     }
     if scene.protocol.is_http() {
         flags.push(("--keep-alive", "1h".to_owned()));
+        // The others say it.
+        flags.push(("--via", "on".to_owned()));
         flags.push(("--backend-idle", "1h".to_owned()));
         flags.push(("--backend-idle-connections", IDLE_MAX.to_string()));
     }

@@ -191,7 +191,8 @@ fn what_instead(text: &[u8], wanted: &str, label: &str) -> String {
     format!("no {wanted} in it but {what}; want a section -----BEGIN {label}-----")
 }
 
-fn read(flag: &'static str, file: &str) -> Result<Vec<u8>, FileError> {
+/// What is in a file that a flag names, if it is one and not too large.
+pub fn read(flag: &'static str, file: &str) -> Result<Vec<u8>, FileError> {
     let mut text = Vec::new();
     // To open a pipe waits for who writes to it, unless it is asked not to.
     let mut options = OpenOptions::new();

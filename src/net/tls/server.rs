@@ -31,7 +31,7 @@ pub struct Terminator {
 /// What is spoken inside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Inside {
-    /// HTTP/1.1, and so it is said to whoever asks (ALPN).
+    /// HTTP/1.1, or 1.0 for who knows no other, and so it is said to whoever asks (ALPN).
     Http,
     /// Anything.
     Bytes,
@@ -73,7 +73,7 @@ impl Terminator {
             let mut config = builder.with_cert_resolver(Arc::clone(&chooser) as _);
             config.ticketer = Arc::clone(&tickets);
             if inside == Inside::Http {
-                config.alpn_protocols = vec![b"http/1.1".to_vec()];
+                config.alpn_protocols = vec![b"http/1.1".to_vec(), b"http/1.0".to_vec()];
             }
             Ok(Arc::new(config))
         };

@@ -19,7 +19,7 @@ use std::time::Instant;
 use crate::access_log::Who;
 use crate::backends::BackendId;
 use crate::balance;
-use crate::config::HashKey;
+use crate::config::{HashKey, SameSite};
 use crate::context::Context;
 use crate::http::added::VIA_NAME;
 use crate::http::rewrite::{self, Forward, Proto};
@@ -58,6 +58,8 @@ pub(super) struct Exchange {
     moved_before: u64,
     /// The backend that the client's cookie names, if it can take the request.
     stuck_to: Option<BackendId>,
+    /// The client speaks HTTPS, with us or with a trusted proxy before us.
+    secure: bool,
     /// When this backend's part began.
     asked_at: Instant,
     answer: Answer,
@@ -87,6 +89,7 @@ pub(super) fn begin(
     cx: &mut Context,
 ) -> Step {
     cx.stats.requests += 1;
+    cx.stats.fields_dropped += cx.http.fields.misleading();
     let mut exchange = Box::new(Exchange::new(head, cx));
     if let (Framing::Length(length), Some(most)) = (head.framing, cx.settings.max_body)
         && length > most
@@ -166,6 +169,7 @@ impl Exchange {
             reused: false,
             moved_before: 0,
             stuck_to: None,
+            secure: false,
             asked_at: cx.now,
             answer: Answer::default(),
         }
@@ -198,10 +202,17 @@ impl Exchange {
         if let Some(key) = key {
             pair.search_mut().hash_key = Some(balance::hash_key(key.of(input)));
         }
-        let name = cx.settings.sticky_cookie.as_deref();
+        let name = cx.settings.sticky.cookie.as_deref();
         let token = name.and_then(|name| fields.cookie(input, name));
         self.stuck_to =
             token.and_then(|token| cx.backends.by_token(token.of(input), pair.pool));
+        self.secure = name.is_some() && {
+            let client = pair.client_address.ip();
+            let trusted = || cx.settings.trusts(client);
+            let said = || fields.find(input, "x-forwarded-proto").map(|it| it.of(input));
+            let https = |said: &[u8]| said.eq_ignore_ascii_case(b"https");
+            pair.client.tls().is_some() || trusted() && said().is_some_and(https)
+        };
     }
 
     /// The cookie that leads the client back, if it does not have it.
@@ -209,9 +220,12 @@ impl Exchange {
         if self.answer.has_begun() {
             return None;
         }
-        let name = cx.settings.sticky_cookie.as_deref()?;
-        let token = cx.backends.token(backend);
-        let cookie = || format!("{name}={token:016x}; Path=/; HttpOnly; SameSite=Lax");
+        let sticky = &cx.settings.sticky;
+        let (name, token) = (sticky.cookie.as_deref()?, cx.backends.token(backend)?);
+        let same_site = sticky.same_site;
+        let secure = if self.secure || same_site == SameSite::None { "; Secure" } else { "" };
+        let attributes = same_site.attribute();
+        let cookie = || format!("{name}={token}; Path=/; HttpOnly{secure}{attributes}");
         (self.stuck_to != Some(backend)).then(cookie)
     }
 
@@ -269,7 +283,7 @@ impl Exchange {
         pair: &mut Pair,
         cx: &mut Context,
     ) -> Result<(), BadBody> {
-        let Context { scratch, connections, backends, settings, http: lists, .. } = cx;
+        let Context { scratch, connections, backends, settings, stats, http: lists, .. } = cx;
         let input = &scratch[..total];
         let client = pair.client_address.ip();
         let connection = pair.connection.and_then(|key| connections.get(key));
@@ -280,10 +294,11 @@ impl Exchange {
         let to = Forward {
             client,
             proto: if pair.client.tls().is_some() { Proto::Https } else { Proto::Http },
-            trusted: settings.trusted_proxies.iter().any(|cidr| cidr.contains(client)),
+            trusted: settings.trusts(client),
             host: &host,
-            via: Some(VIA_NAME),
-            sticky: settings.sticky_cookie.as_deref(),
+            port: stats.port(pair.front),
+            via: settings.via.then_some(VIA_NAME),
+            sticky: settings.sticky.cookie.as_deref(),
             subject: pair.client.tls().and_then(Tls::subject),
         };
         lists.outgoing.clear();

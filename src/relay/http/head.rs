@@ -1,7 +1,8 @@
 //! The client's next request: read until its head is whole, then find it a backend.
 
 use crate::context::Context;
-use crate::http::{Parse, parse_request};
+use crate::http::request::empty_lines;
+use crate::http::{Parse, Scan, parse_request};
 use crate::limits::HTTP_FRAMING_ROOM;
 use crate::net::{Fault, Received, Socket};
 
@@ -47,6 +48,12 @@ pub(super) fn read(http: &mut Http, pair: &mut Pair, cx: &mut Context) -> Step {
         Parse::Bad(refusal) => {
             cx.stats.bad_requests += 1;
             reply::refuse(refusal.status(), refusal.reason(), http, pair, cx)
+        }
+        // Not a word yet: the client rests as before.
+        Parse::Incomplete if empty_lines(bytes) == bytes.len() => {
+            http.input = Vec::new();
+            (http.scan, http.head_since) = (Scan::default(), None);
+            if pair.client.can_read() { Step::Next } else { Step::Wait }
         }
         Parse::Incomplete => {
             http.input.extend_from_slice(&bytes[had..]);
