@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
+use common::http::Wire;
 use common::servers::{Home, Server, ask, missing};
 use common::{Balancer, free_port, until};
 
@@ -64,6 +65,27 @@ fn kill_and_revive(check: &str) {
     assert!(seen.errors.len() <= CLIENTS, "more broke than were on their way");
     balancer.stop();
     drop((nginx, python));
+}
+
+/// A request with Via is one of a proxy to nginx, and it does not compress for proxies.
+#[test]
+fn nginx_compresses_for_clients_behind_us_unless_via_is_said() {
+    if missing(&["nginx"]) {
+        return;
+    }
+    let home = Home::new("gzip");
+    std::fs::write(home.0.join("nginx/long.html"), "the same words ".repeat(500)).unwrap();
+    let nginx = Server::start("nginx", free_port(), &home);
+    let request = "GET /long.html HTTP/1.1\r\nHost: a\r\nAccept-Encoding: gzip\r\n\r\n";
+    for (more, coding) in [(&[][..], "gzip"), (&["--via", "on"], "")] {
+        let flag = nginx.flag();
+        let front = ["-l", "http://127.0.0.1:0", "-b", &flag, "--check", "none"];
+        let balancer = Balancer::start(&[&front[..], more].concat());
+        let mut client = Wire::to(&balancer);
+        let answer = client.ask(request);
+        assert_eq!((answer.status(), answer.field("content-encoding")), (200, coding));
+        balancer.stop_after(client);
+    }
 }
 
 /// Clients that ask all the time, on a thread each.

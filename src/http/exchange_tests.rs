@@ -63,6 +63,8 @@ const MORSELS: &[&str] = &[
     "+",
     "_",
     "\r\n\r\n",
+    "Proxy: x\r\n",
+    "X.SSL.Client.S.DN: x\r\n",
     "Content-Length: 5\r\n",
     "Content-Length: 0\r\n",
     "Transfer-Encoding: chunked\r\n",
@@ -340,7 +342,12 @@ fn check(side: Side, input: &[u8], message: &Passed) -> Result<(), String> {
     {
         return Err(format!("sent as {:?}: {}", sent.framing, message.head.escape_ascii()));
     }
-    for line in message.head.split(|&byte| byte == b'\n') {
+    for line in message.head.split(|&byte| byte == b'\n').skip(1) {
+        let name = line.split(|&byte| byte == b':').next().unwrap_or_default();
+        let folds = |&byte: &u8| !byte.is_ascii_alphanumeric() && byte != b'-' && byte != b'\r';
+        if request && (name.iter().any(folds) || name.eq_ignore_ascii_case(b"proxy")) {
+            return Err(format!("could pass for another: {}", name.escape_ascii()));
+        }
         let line = String::from_utf8_lossy(line).to_ascii_lowercase();
         let names = ["x-forwarded-", "forwarded:", "x-real-ip:", "x_"];
         if line.contains("6.6.6.6") && names.iter().any(|name| line.starts_with(name)) {

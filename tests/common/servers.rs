@@ -120,6 +120,7 @@ fn nginx(address: SocketAddr, home: &Path) -> Command {
          events {{}}\n\
          http {{\n\
          access_log off;\n\
+         gzip on;\n\
          {directories}\
          server {{ listen {address} backlog=511; root {at}/nginx; }}\n\
          }}\n"
