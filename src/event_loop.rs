@@ -320,6 +320,7 @@ impl EventLoop {
         if std::mem::take(&mut self.signalled) {
             self.heed_signals();
         }
+        self.health.hasten(&mut self.cx);
         let mut fallen = self.cx.backends.take_flips();
         fallen.retain(|&(_, flip)| flip == Flip::Down);
         for (backend, _) in &fallen {

@@ -11,11 +11,8 @@ use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 
 use common::http::{Message, Origin, Wire, get, ok};
-use common::{Backend, Balancer, DEADLINE, free_port, read_to_end, until, with_deadline};
+use common::{Backend, Balancer, DEADLINE, free_port, until, with_deadline};
 use socket2::{Domain, Socket, Type};
-
-const BAD: &str = "HTTP/1.1 500 Oh\r\nContent-Length: 0\r\n\r\n";
-const TORN: &str = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello";
 
 /// A balancer before backends with these names, so that hashes and cookies are the same each time.
 fn front(backends: &[(&str, SocketAddr)], more: &[&str]) -> Balancer {
@@ -46,6 +43,8 @@ fn wire_from(address: [u8; 4], balancer: &Balancer) -> Wire {
     socket.connect(&balancer.address().into()).expect("it listens");
     Wire::new(with_deadline(socket.into()))
 }
+
+const BAD: &str = "HTTP/1.1 500 Oh\r\nContent-Length: 0\r\n\r\n";
 
 const NAMES: [&str; 4] = ["a", "b", "c", "d"];
 
@@ -426,162 +425,5 @@ fn the_access_log_knows_whose_cookie_it_was() {
     let log = balancer.log();
     let line = log.lines().find(|line| line.contains("GET /again")).expect("it is there");
     assert!(line.contains(&format!("/{name} ")), "{line}");
-    balancer.stop_after(client);
-}
-
-/// A backend whose answer to every request can be changed.
-struct Moody {
-    origin: Origin,
-    bad: Arc<AtomicBool>,
-}
-
-impl Moody {
-    /// Answers these bytes at first; then its name. It hangs up after what is torn.
-    fn start(name: &'static str, bad: &'static str) -> Moody {
-        let is_bad = Arc::new(AtomicBool::new(true));
-        let told = Arc::clone(&is_bad);
-        let origin = Origin::start(move |_, wire| {
-            if told.load(Ordering::SeqCst) {
-                return wire.try_say(bad) && bad == BAD;
-            }
-            wire.try_say(ok(name))
-        });
-        Moody { origin, bad: is_bad }
-    }
-
-    fn set(&self, bad: bool) {
-        self.bad.store(bad, Ordering::SeqCst);
-    }
-}
-
-/// Ask on a connection of its own, until the end or a reset.
-fn ask_once(balancer: &Balancer) {
-    let client = Wire::to(balancer);
-    client.say(with("/", "Connection: close\r\n"));
-    read_to_end(&client.stream);
-}
-
-fn out(balancer: &Balancer) -> usize {
-    balancer.log().matches(" is left out for ").count()
-}
-
-#[test]
-fn bad_answers_in_a_row_leave_a_backend_out() {
-    for (bad, what) in [(BAD, "5xx"), (TORN, "torn"), ("nonsense\r\n\r\n", "nonsense")] {
-        let (ill, other) = (Moody::start("ill", bad), Origin::named("other"));
-        let backends = [("ill", at(&ill.origin)), ("other", at(&other))];
-        let balancer = front(&backends, &["-a", "first", "--eject-after", "3"]);
-        for count in 0..3 {
-            assert_eq!((ill.origin.count(), out(&balancer)), (count, 0), "{what}");
-            ask_once(&balancer);
-        }
-        balancer.wait_for_log("backend ill is left out for 30 s: 3 bad answers");
-        ill.set(false);
-        let mut client = Wire::to(&balancer);
-        (0..5).for_each(|_| assert_eq!(client.ask(get("/")).text(), "other", "{what}"));
-        assert_eq!(ill.origin.count(), 3, "{what}");
-        balancer.stop_after(client);
-    }
-}
-
-#[test]
-fn an_answer_is_bad_only_once() {
-    let torn = "HTTP/1.1 500 Oh\r\nContent-Length: 10\r\n\r\nhello";
-    let (ill, other) = (Moody::start("ill", torn), Origin::named("other"));
-    let backends = [("ill", at(&ill.origin)), ("other", at(&other))];
-    let balancer = front(&backends, &["-a", "first", "--eject-after", "4"]);
-    (0..3).for_each(|_| ask_once(&balancer));
-    assert_eq!((ill.origin.count(), out(&balancer)), (3, 0));
-    ask_once(&balancer);
-    balancer.wait_for_log("backend ill is left out for 30 s: 4 bad answers");
-    balancer.stop();
-}
-
-#[test]
-fn a_good_answer_in_between_counts_from_zero() {
-    for bad in [BAD, TORN] {
-        let (ill, other) = (Moody::start("ill", bad), Origin::named("other"));
-        let backends = [("ill", at(&ill.origin)), ("other", at(&other))];
-        let balancer = front(&backends, &["-a", "first", "--eject-after", "3"]);
-        for _ in 0..4 {
-            ill.set(true);
-            (0..2).for_each(|_| ask_once(&balancer));
-            ill.set(false);
-            assert_eq!(Wire::to(&balancer).ask(get("/")).text(), "ill");
-        }
-        assert_eq!((ill.origin.count(), out(&balancer)), (12, 0));
-        balancer.stop();
-    }
-}
-
-#[test]
-fn zero_leaves_nobody_out() {
-    let ills = ["a", "b"].map(|name| Moody::start(name, BAD));
-    let backends: Vec<_> =
-        NAMES.into_iter().zip(ills.iter().map(|it| at(&it.origin))).collect();
-    let balancer = front(&backends, &["-a", "first", "--eject-after", "0"]);
-    let mut client = Wire::to(&balancer);
-    (0..50).for_each(|_| assert_eq!(client.ask(get("/")).status(), 500));
-    assert_eq!((ills[0].origin.count(), out(&balancer)), (50, 0));
-    balancer.stop_after(client);
-}
-
-#[test]
-fn never_more_than_half_are_left_out_and_never_the_last() {
-    for (count, most) in [(1, 0), (2, 1), (3, 1), (4, 2)] {
-        let ills: Vec<_> = NAMES[..count].iter().map(|name| Moody::start(name, BAD)).collect();
-        let addresses = ills.iter().map(|ill| at(&ill.origin));
-        let backends: Vec<_> = NAMES.into_iter().zip(addresses).collect();
-        let balancer = front(&backends, &["-a", "round-robin", "--eject-after", "1"]);
-        let mut client = Wire::to(&balancer);
-        (0..20).for_each(|_| assert_eq!(client.ask(get("/")).status(), 500, "of {count}"));
-        assert_eq!(out(&balancer), most, "of {count}");
-        balancer.stop_after(client);
-    }
-}
-
-#[test]
-fn who_takes_no_requests_is_no_replacement() {
-    let (ill, idle) = (Moody::start("ill", BAD), Origin::named("idle"));
-    let (one, two) = (ill.origin.backend.flag(), format!("{},weight=0", idle.backend.flag()));
-    let args = ["-l", "http://127.0.0.1:0", "-b", &one, "-b", &two, "--check", "none"];
-    let balancer = Balancer::start(&[&args[..], &["--eject-after", "1"]].concat());
-    let mut client = Wire::to(&balancer);
-    (0..3).for_each(|_| assert_eq!(client.ask(get("/")).status(), 500));
-    ill.set(false);
-    assert_eq!(client.ask(get("/")).text(), "ill");
-    assert_eq!(out(&balancer), 0);
-    balancer.stop_after(client);
-}
-
-#[test]
-fn who_is_left_out_comes_back_when_nobody_else_is_up() {
-    let (ill, other) = (Moody::start("ill", BAD), Origin::named("other"));
-    let more = ["-a", "first", "--eject-after", "1", "--check", "tcp", "--fall", "1"];
-    let more = [&more[..], &["--check-interval", "30ms"]].concat();
-    let balancer = front(&[("ill", at(&ill.origin)), ("other", at(&other))], &more);
-    ask_once(&balancer);
-    balancer.wait_for_log("backend ill is left out");
-    ill.set(false);
-    let mut client = Wire::to(&balancer);
-    assert_eq!(client.ask(get("/")).text(), "other");
-    drop(other);
-    balancer.wait_for_log("backend other is down");
-    assert_eq!(client.ask(get("/")).text(), "ill");
-    balancer.stop_after(client);
-}
-
-#[test]
-fn a_cookie_does_not_lead_to_who_is_left_out() {
-    let (ill, other) = (Moody::start("ill", BAD), Origin::named("other"));
-    let more = ["-a", "first", "--eject-after", "2", "--sticky-cookie", "LB"];
-    let balancer = front(&[("ill", at(&ill.origin)), ("other", at(&other))], &more);
-    let mut client = Wire::to(&balancer);
-    let cookie = set_cookie(&client.ask(get("/")));
-    assert_plain(&client.ask(with_cookie(&cookie)));
-    balancer.wait_for_log("backend ill is left out");
-    let answer = client.ask(with_cookie(&cookie));
-    assert_eq!(answer.text(), "other");
-    assert_ne!(set_cookie(&answer), cookie);
     balancer.stop_after(client);
 }

@@ -153,7 +153,8 @@ fn a_backend_that_dies_before_its_answer() {
         false
     });
     let origin = Origin::named("hello");
-    let balancer = before(&[&dying, &origin], &["--balance", "first"]);
+    let more = ["--balance", "first", "--eject-after", "0"];
+    let balancer = before(&[&dying, &origin], &more);
     let mut client = Wire::to(&balancer);
     // GET, and what is as harmless: by the other one.
     for method in ["GET", "PUT", "DELETE"] {

@@ -222,8 +222,27 @@ fn a_refusal_ends_the_flow_and_sends_the_client_elsewhere() {
     balancer.stop();
 }
 
+/// A refusal can come from anybody: it asks for a probe, and the probe decides.
 #[test]
-fn refusals_count_as_failed_probes_and_a_fallen_backend_loses_its_flows() {
+fn a_refusal_asks_for_a_probe_and_counts_for_nothing_itself() {
+    let (echo, web) = (UdpBackend::echo(), common::Backend::named("hello"));
+    let gone = format!("{},check-port={},name=gone", free_port(), web.address.port());
+    let echo_flag = format!("{},check-port={},name=here", echo.flag(), web.address.port());
+    let flags = ["--check", "tcp", "--check-interval", "300h", "--fall", "1", "--rise", "1"];
+    let more = [&flags[..], &["-b", &gone, "-b", &echo_flag]].concat();
+    let balancer = before(&[], &more);
+    until("it is refused often", || {
+        (0..20).for_each(|_| drop(client(balancer.address()).send(b"anybody?")));
+        count(&balancer, "refused") >= 20
+    });
+    until("a probe came before its time", || web.accepted() >= 1);
+    let log = balancer.log();
+    assert!(!log.contains("is down") && !log.contains("left out"), "{log}");
+    balancer.stop();
+}
+
+#[test]
+fn refusals_bring_the_probe_that_takes_a_backend_down_and_a_fallen_backend_loses_its_flows() {
     let here = UdpBackend::echo();
     let other = UdpBackend::echo();
     let flags =

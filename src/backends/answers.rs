@@ -1,22 +1,42 @@
 //! What answers say of the backends: who is left out for a while.
 
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use log::{info, warn};
 
 use crate::balance::Observation;
+use crate::limits::{EJECT_ANSWERS_MIN, EJECT_LOOKS};
 use crate::stats::Failure;
 
-use super::{BackendId, Backends, Conduct, Place};
+use super::eject::{Cause, Conduct, Grade, Tally, may_spare, stands_out};
+use super::{BackendId, Backends, Place};
 
 impl Backends {
-    /// The head of an answer of it came, so long after the request.
-    pub fn answered(&mut self, id: BackendId, status: u16, took: Duration, now: Instant) {
+    /// The head of an answer of it to this client came, so long after the request.
+    pub fn answered(
+        &mut self,
+        id: BackendId,
+        client: IpAddr,
+        status: u16,
+        took: Duration,
+        now: Instant,
+    ) {
         self.list[id.0 as usize].answers.count(status, took, now);
-        if status >= 500 {
-            return self.misbehaved(id, took, now);
+        let grade = Grade::of(status);
+        if self.policy.eject_after > 0 {
+            self.crowd.see(client, now);
+            let faulty = grade == Grade::Faulty;
+            self.list[id.0 as usize].conduct.tally(faulty, client, now);
         }
-        self.observe(id, Observation::Connected(took), now);
+        match grade {
+            Grade::Good | Grade::Unsaid => self.observe(id, Observation::Connected(took), now),
+            Grade::Bad => self.misbehaved(id, client, took, now),
+            Grade::Faulty => {
+                self.observe(id, Observation::Failed(took), now);
+                self.compare(id, now);
+            }
+        }
     }
 
     /// An answer was whole, and if it had a status, that was below 500.
@@ -39,41 +59,74 @@ impl Backends {
         self.list[id.0 as usize].answers.times.quantiles(shares, now)
     }
 
-    /// It answered with 5xx, or with what is no answer. Once too often in a row, it is left out for
-    /// a while: but never the last one of a pool that is up, and never more than half of a pool.
-    pub fn misbehaved(&mut self, id: BackendId, took: Duration, now: Instant) {
+    /// It answered this client that it cannot serve, or with what is no answer. Once too often in
+    /// a row, it is left out for a while.
+    pub fn misbehaved(&mut self, id: BackendId, client: IpAddr, took: Duration, now: Instant) {
         self.observe(id, Observation::Failed(took), now);
-        self.strike(id, self.policy.eject_after, "bad answers", now);
+        let limit = self.policy.eject_after;
+        self.crowd.see(client, now);
+        let needed = self.crowd.needed(now);
+        if self.list[id.0 as usize].conduct.bad(client, needed, limit) {
+            self.eject(id, Cause::BadAnswers(limit), now);
+        }
     }
 
-    /// Something bad, of which so many in a row are too many.
-    pub(super) fn strike(&mut self, id: BackendId, limit: u32, what: &str, now: Instant) {
-        let too_often = self.list[id.0 as usize].conduct.bad(limit);
-        if !too_often || !self.may_eject(id) {
+    /// Another answer of it was faulty: it is left out if those of some pool's others are not.
+    fn compare(&mut self, id: BackendId, now: Instant) {
+        let needed = self.crowd.needed(now);
+        let conduct = &self.list[id.0 as usize].conduct;
+        let too_soon = self.compared_at.is_some_and(|at| now < at + EJECT_LOOKS);
+        if too_soon || !conduct.is_faulty(needed, self.policy.eject_after) {
+            return;
+        }
+        let own = self.list[id.0 as usize].conduct.lately(now);
+        if own.answers < EJECT_ANSWERS_MIN {
+            return;
+        }
+        self.compared_at = Some(now);
+        for place in self.list[id.0 as usize].places.clone() {
+            let others: Vec<BackendId> = self.pool(place.pool).members().collect();
+            let lately = |other: &BackendId| self.list[other.0 as usize].conduct.lately(now);
+            let others = others.iter().filter(|&&other| other != id);
+            let rest = others.map(lately).fold(Tally::default(), |sum, tally| sum + tally);
+            if stands_out(own, rest) {
+                return self.eject(id, Cause::Faults(own, rest), now);
+            }
+        }
+    }
+
+    /// Leave it out, if its pools can do without.
+    pub(super) fn eject(&mut self, id: BackendId, cause: Cause, now: Instant) {
+        if !self.may_eject(id) {
             return;
         }
         let backend = &mut self.list[id.0 as usize];
-        let seconds = backend.conduct.eject(now).as_secs();
+        let seconds = backend.conduct.eject(cause, now).as_secs();
         self.ejected += 1;
-        warn!("backend {} is left out for {seconds} s: {limit} {what}", backend.name);
+        warn!("backend {} is left out for {seconds} s: {cause}", backend.name);
         self.refresh(id.0 as usize);
     }
 
+    /// Never the last one that takes requests, and never more than half of those of a pool that
+    /// are up: if all answer badly, the fault is not with one of them.
     fn may_eject(&self, id: BackendId) -> bool {
         let can_do_without = |place: &Place| {
-            let members = || self.pool(place.pool).members();
-            let others = members().any(|other| other != id && self.serves(other));
-            let out = members().filter(|&other| self[other].conduct.is_out()).count();
-            others && (out + 1) * 2 <= members().len()
+            let able = || self.pool(place.pool).members().filter(|&other| self.is_able(other));
+            let out = able().filter(|&other| self[other].conduct.is_out()).count();
+            may_spare(able().count(), out)
         };
-        self[id].state.is_up() && self[id].places.iter().all(can_do_without)
+        self.is_able(id) && self[id].places.iter().all(can_do_without)
+    }
+
+    /// Whether it is up and wanted, left out or not.
+    fn is_able(&self, id: BackendId) -> bool {
+        let backend = &self[id];
+        backend.enabled && backend.weight > 0 && backend.state.is_up()
     }
 
     /// Whether it takes requests, or will once it has room for one.
     fn serves(&self, id: BackendId) -> bool {
-        let backend = &self[id];
-        let wanted = backend.enabled && backend.weight > 0;
-        wanted && backend.state.is_up() && !backend.conduct.is_out()
+        self.is_able(id) && !self[id].conduct.is_out()
     }
 
     /// This one went down. If nobody is left in a pool, those that are left out are better than

@@ -9,7 +9,7 @@ use crate::limits::WEIGHT_ONE;
 use crate::net::tls::client::Dial;
 use crate::stats::{Answers, Rate};
 
-use super::eject::Conduct;
+use super::eject::{Conduct, Out};
 use super::pool::Place;
 use super::state::State;
 
@@ -60,6 +60,8 @@ pub struct Backend {
     pub(super) idle: VecDeque<(Key, Instant)>,
     /// How it answered lately.
     pub(super) conduct: Conduct,
+    /// A probe of it is wanted before its time.
+    pub(super) probe_wanted: bool,
     /// When its slow start began, if it is in one.
     pub(super) ramp_from: Option<Instant>,
     /// Left out of the pick that is under way.
@@ -116,10 +118,16 @@ impl Backend {
             answers: Answers::new(now),
             idle: VecDeque::new(),
             conduct: Conduct::default(),
+            probe_wanted: false,
             ramp_from: None,
             tried: false,
             places: Vec::new(),
         }
+    }
+
+    /// How it is left out for its answers, if it is.
+    pub fn left_out(&self) -> Option<Out> {
+        self.conduct.out()
     }
 
     /// Whether it may be given a connection, provided that it is up.

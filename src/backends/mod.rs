@@ -33,7 +33,8 @@ use crate::balance::{Ask, Observation};
 use crate::config::AllDown;
 
 pub use backend::{Backend, Member};
-use eject::Conduct;
+use eject::Crowd;
+pub use eject::{Cause, Grade, Out, Tally};
 use pool::Place;
 pub use pool::{Pool, PoolId, PoolPlan};
 pub use routes::Routes;
@@ -44,6 +45,13 @@ use sticky::Tokens;
 /// A backend of the set. What identifies it to people is its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct BackendId(u32);
+
+impl BackendId {
+    /// Its place in the order in which they were given.
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
 
 /// How the set behaves.
 #[derive(Debug, Clone, Copy)]
@@ -80,6 +88,12 @@ pub struct Backends {
     idle: usize,
     /// How many are left out for their bad answers.
     ejected: usize,
+    /// Who was here lately.
+    crowd: Crowd,
+    /// When the answers of a pool were last compared.
+    compared_at: Option<Instant>,
+    /// Whose probes are wanted before their time.
+    probes_wanted: Vec<BackendId>,
     /// Who went up or down since somebody asked.
     flips: Vec<(BackendId, Flip)>,
     /// Whose sticky cookie is whose.
@@ -101,6 +115,9 @@ impl Backends {
             ramping: 0,
             idle: 0,
             ejected: 0,
+            crowd: Crowd::default(),
+            compared_at: None,
+            probes_wanted: Vec::new(),
             flips: Vec::new(),
             tokens: Tokens::default(),
         };

@@ -2,14 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use log::info;
+use log::{debug, info};
 
 use crate::balance::Observation;
 use crate::config::AllDown;
 use crate::limits::{SLOW_START_PERCENT_MIN, SLOW_START_STEPS, WEIGHT_ONE};
 use crate::net::Fault;
 
-use super::{BackendId, Backends, Flip, Place, PoolId};
+use super::{BackendId, Backends, Cause, Flip, Place, PoolId};
 
 impl Backends {
     /// It took a connection after so long.
@@ -30,20 +30,41 @@ impl Backends {
         self.failed(id, &format!("a connect {fault}"), took, now);
     }
 
-    /// Its machine refused a client's datagram, or there is no way to it: as a connect that failed.
-    /// Without probes, so many in a row leave it out for a while: what a client sends is not tried
-    /// elsewhere as a connect is, and who answers nothing looks idle.
+    /// Its machine refused a client's datagram, or there is no way to it: so it is said, but who
+    /// says it can be anybody. It asks for a probe now, and counts for nothing by itself. Without
+    /// probes, so many in a row leave it out for a while, slowly and while no answer comes: who
+    /// answers nothing looks idle.
     pub fn datagram_failed(&mut self, id: BackendId, fault: Fault, now: Instant) {
-        self.failed(id, &format!("a datagram {fault}"), Duration::ZERO, now);
-        if !self.policy.probed {
-            self.strike(id, self.policy.rise_fall.fall, "refusals", now);
+        let backend = &mut self.list[id.0 as usize];
+        debug!("backend {}: a datagram {fault}", backend.name);
+        backend.failures += 1;
+        if self.policy.probed {
+            if !std::mem::replace(&mut backend.probe_wanted, true) {
+                self.probes_wanted.push(id);
+            }
+            return;
         }
+        let limit = self.policy.rise_fall.fall;
+        if backend.conduct.refused(limit, now) {
+            self.eject(id, Cause::Refusals(limit), now);
+        }
+    }
+
+    /// Whose probes are wanted before their time, since the last call.
+    pub fn take_probes_wanted(&mut self) -> Vec<BackendId> {
+        let wanted = std::mem::take(&mut self.probes_wanted);
+        wanted.iter().for_each(|id| self.list[id.0 as usize].probe_wanted = false);
+        wanted
     }
 
     /// The first answer of a flow came from it, after so long.
     pub fn datagram_answered(&mut self, id: BackendId, took: Duration, now: Instant) {
         self.connected(id, took, now);
-        self.behaved(id);
+    }
+
+    /// Answers came from it by datagram.
+    pub fn datagram_heard(&mut self, id: BackendId, now: Instant) {
+        self.list[id.0 as usize].conduct.heard(now);
     }
 
     /// A probe was answered well, perhaps with a load.

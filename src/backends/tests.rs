@@ -1,6 +1,6 @@
 //! Several pools over the same backends: what is one backend's and what is one pool's.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use super::*;
 use crate::balance;
@@ -8,6 +8,8 @@ use crate::config::Algorithm;
 use crate::net::Fault;
 
 const MEMBERS: usize = 6;
+
+const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 fn member(index: usize) -> Member {
     Member {
@@ -122,11 +124,11 @@ fn bad_answers_leave_enough_in_every_pool() {
     let [first, second, third, _] = ids(&set);
     let now = Instant::now();
     let is_in = |set: &Backends, id| set.takes(id, PoolId(0));
-    set.misbehaved(first, Duration::ZERO, now);
+    set.misbehaved(first, CLIENT, Duration::ZERO, now);
     assert!(!is_in(&set, first));
-    set.misbehaved(second, Duration::ZERO, now);
+    set.misbehaved(second, CLIENT, Duration::ZERO, now);
     assert!(is_in(&set, second), "the last one of the second pool");
-    set.misbehaved(third, Duration::ZERO, now);
+    set.misbehaved(third, CLIENT, Duration::ZERO, now);
     assert!(!is_in(&set, third));
     set.probe_failed(second, "gone", now);
     assert!(is_in(&set, first), "better than nobody in the second pool");
@@ -140,17 +142,109 @@ fn refused_datagrams_leave_out_who_has_no_probes() {
     let mut set = set((0..2).map(member).collect(), &[&[0, 1]], unprobed);
     let [dead, alive] = ids(&set);
     let now = Instant::now();
-    set.datagram_failed(dead, Fault::Refused, now);
-    set.datagram_answered(dead, Duration::ZERO, now);
-    set.datagram_failed(dead, Fault::Refused, now);
-    assert!(set.takes(dead, PoolId(0)), "not in a row");
-    set.datagram_failed(dead, Fault::Refused, now);
+    let at = |seconds| now + Duration::from_secs(seconds);
+    set.datagram_failed(dead, Fault::Refused, at(0));
+    set.datagram_heard(dead, at(1));
+    set.datagram_failed(dead, Fault::Refused, at(7));
+    (0..9).for_each(|_| set.datagram_failed(dead, Fault::Refused, at(7)));
+    assert!(set.takes(dead, PoolId(0)), "not in a row, or all at once");
+    set.datagram_failed(dead, Fault::Refused, at(8));
     assert!(!set.takes(dead, PoolId(0)) && set[dead].state.is_up());
-    (0..9).for_each(|_| set.datagram_failed(alive, Fault::Refused, now));
+    (8..19).for_each(|second| set.datagram_failed(alive, Fault::Refused, at(second)));
     assert!(set.takes(alive, PoolId(0)), "the last one");
     let back_at = set.next_return().unwrap();
     set.take_back(back_at);
     assert!(set.takes(dead, PoolId(0)));
+}
+
+/// Anybody can forge a refusal: it asks for a probe, once, and no more.
+#[test]
+fn refused_datagrams_ask_for_a_probe_where_there_are_probes() {
+    let mut set = set((0..3).map(member).collect(), &[&[0, 1, 2]], policy());
+    let [first, second, _] = ids(&set);
+    let now = Instant::now();
+    (0..56_000).for_each(|_| set.datagram_failed(first, Fault::Refused, now));
+    set.datagram_failed(second, Fault::Unreachable, now);
+    assert!(set[first].state.is_up() && set.takes(first, PoolId(0)));
+    assert_eq!(set.take_probes_wanted(), [first, second]);
+    assert_eq!(set.take_probes_wanted(), []);
+    set.datagram_failed(first, Fault::Refused, now);
+    assert_eq!(set.take_probes_wanted(), [first]);
+}
+
+/// Statuses, each told to one of so many clients in turn by every backend of a pool of four, or by
+/// the first alone while the others answer well; and who is left out in the end.
+#[test]
+fn who_is_left_out_for_what() {
+    let all: &[usize] = &[0, 1, 2, 3];
+    let one: &[usize] = &[0];
+    let table = [
+        (501, 1, all, 0),
+        (505, 9, all, 0),
+        (501, 9, one, 0),
+        (502, 1, one, 1),
+        (503, 9, all, 2),
+        (504, 9, one, 1),
+        (500, 9, all, 0),
+        (500, 1, all, 0),
+        (500, 9, one, 1),
+        (599, 9, one, 1),
+        (404, 9, one, 0),
+    ];
+    for (status, clients, who, out) in table {
+        let five = Policy { eject_after: 5, ..policy() };
+        let mut set = set((0..4).map(member).collect(), &[all], five);
+        let ids: [BackendId; 4] = ids(&set);
+        let mut now = Instant::now();
+        for round in 0..40_u32 {
+            now += Duration::from_millis(200);
+            let client = IpAddr::from([10, 0, 0, (round % clients) as u8]);
+            for (index, &id) in ids.iter().enumerate() {
+                let status = if who.contains(&index) { status } else { 200 };
+                set.answered(id, client, status, Duration::ZERO, now);
+                if status < 500 {
+                    set.behaved(id);
+                }
+            }
+        }
+        let left_out = ids.iter().filter(|&&id| set[id].conduct.is_out()).count();
+        assert_eq!(left_out, out, "{status} to {clients} clients by {who:?}");
+    }
+}
+
+#[test]
+fn one_client_alone_leaves_nobody_out_while_others_are_here() {
+    let five = Policy { eject_after: 5, ..policy() };
+    let mut set = set((0..4).map(member).collect(), &[&[0, 1, 2, 3]], five);
+    let [first, second, ..] = ids::<4>(&set);
+    let (now, took) = (Instant::now(), Duration::ZERO);
+    let other = IpAddr::from([10, 0, 0, 9]);
+    set.answered(second, other, 200, took, now);
+    for _ in 0..100 {
+        set.misbehaved(first, CLIENT, took, now);
+        set.answered(first, CLIENT, 500, took, now);
+        set.answered(second, CLIENT, 200, took, now);
+    }
+    assert!(set.takes(first, PoolId(0)));
+    set.misbehaved(first, other, took, now);
+    assert!(!set.takes(first, PoolId(0)), "the others met it, too");
+}
+
+/// Half of those that are up stay, and who is down or not wanted is none of them.
+#[test]
+fn who_is_down_does_not_stand_in_for_who_is_left_out() {
+    let mut members: Vec<Member> = (0..6).map(member).collect();
+    members[5].weight = 0;
+    let mut set = set(members, &[&[0, 1, 2, 3, 4, 5]], policy());
+    let all: [BackendId; 6] = ids(&set);
+    let now = Instant::now();
+    set.probe_failed(all[4], "gone", now);
+    set.probe_failed(all[3], "gone", now);
+    for id in all {
+        set.misbehaved(id, CLIENT, Duration::ZERO, now);
+    }
+    let out = all.iter().filter(|&&id| set[id].conduct.is_out()).count();
+    assert_eq!(out, 1, "of the three that are up");
 }
 
 #[test]
@@ -205,7 +299,7 @@ fn pools_agree_with_a_plain_model() {
                 0 => set.probe_passed(id, None, now),
                 1 => set.probe_failed(id, "gone", now),
                 2 => set.connect_failed(id, Fault::Refused, Duration::ZERO, now),
-                3 => set.misbehaved(id, Duration::ZERO, now),
+                3 => set.misbehaved(id, CLIENT, Duration::ZERO, now),
                 4 => set.take_back(now),
                 5 => set.step_ramps(now),
                 6 if !open.is_empty() => {

@@ -28,7 +28,7 @@ use crate::backends::BackendId;
 use crate::config::{Check, duration_text};
 use crate::context::Context;
 use crate::event::{Generation, Key, Owner, TimerKey};
-use crate::limits::EXHAUSTION_WARNINGS;
+use crate::limits::{EXHAUSTION_WARNINGS, PROBE_HASTE};
 use crate::net::tls::client::Dial;
 use crate::net::{Connect, DatagramSocket, Fault, Received, Sent, Socket, Stream};
 use crate::stats::Seldom;
@@ -51,6 +51,8 @@ struct Probe {
     /// Counts the runs, so that an event of an old run's socket finds nobody.
     generation: Generation,
     run: Option<Run>,
+    /// When the last run began.
+    began: Option<Instant>,
     next_at: Instant,
     queued: bool,
 }
@@ -99,8 +101,15 @@ impl Health {
             let timer = cx.timers.create(owner);
             let next_at = cx.now + (interval / 4).mul_f64(random.f64());
             cx.timers.arm(timer, next_at);
-            let (generation, run, queued) = (Generation::FIRST, None, false);
-            health.probes.push(Probe { backend, timer, generation, run, next_at, queued });
+            health.probes.push(Probe {
+                backend,
+                timer,
+                generation: Generation::FIRST,
+                run: None,
+                began: None,
+                next_at,
+                queued: false,
+            });
         }
         health
     }
@@ -182,10 +191,25 @@ impl Health {
         }
     }
 
+    /// Probe soon what a probe is wanted of now, though not more often than every
+    /// [`PROBE_HASTE`].
+    pub fn hasten(&mut self, cx: &mut Context) {
+        for backend in cx.backends.take_probes_wanted() {
+            // There is a probe for each backend, in their order, or none at all.
+            let Some(probe) = self.probes.get_mut(backend.index()) else { continue };
+            let soon = probe.began.map_or(cx.now, |began| cx.now.max(began + PROBE_HASTE));
+            probe.next_at = probe.next_at.min(soon);
+            if probe.run.is_none() {
+                cx.timers.arm(probe.timer, probe.next_at);
+            }
+        }
+    }
+
     fn start(&mut self, key: Key, cx: &mut Context) {
         let probe = &mut self.probes[key.index as usize];
         probe.generation = probe.generation.next();
         let key = Key { generation: probe.generation, ..key };
+        probe.began = Some(cx.now);
         probe.next_at = cx.now + self.interval;
         let backend = &cx.backends[probe.backend];
         let dial = backend.probe_dial.as_ref();

@@ -48,3 +48,34 @@ pub const EJECTION_MAX: Duration = Duration::from_secs(300);
 
 /// After so long in good order, the next time is counted as the first.
 pub const EJECTION_FORGOTTEN_AFTER: Duration = Duration::from_secs(300);
+
+/// A backend is left out only for what so many clients met, or all that were here lately: one that
+/// provokes bad answers takes no backend from the others. Their addresses are kept at each backend.
+pub const EJECT_CLIENTS: usize = 3;
+
+/// Clients are here lately if they had an answer within this time.
+pub const CROWD_REMEMBERED: Duration = Duration::from_secs(60);
+
+/// The shares of faulty answers are those of this time, and of the one before.
+pub const EJECT_WINDOW: Duration = Duration::from_secs(30);
+
+/// Fewer answers than this within these times, of a backend or of the others, have no share.
+pub const EJECT_ANSWERS_MIN: u32 = 10;
+
+/// A backend is much worse than the others if its share of faulty answers is higher by so much of
+/// all, in percent.
+pub const EJECT_SHARE_PERCENT: u64 = 30;
+
+/// So often the answers of a whole pool are added up at most: with 10,000 backends that takes about
+/// 30 us.
+pub const EJECT_LOOKS: Duration = Duration::from_millis(100);
+
+/// Refused datagrams do not count against a backend from which one came within this time: a refusal
+/// can be forged by anybody who guesses a port, an answer by nobody who does not read the others.
+pub const REFUSAL_SILENCE: Duration = Duration::from_secs(5);
+
+/// Nor more often than this.
+pub const REFUSAL_EVERY: Duration = Duration::from_secs(1);
+
+/// A probe that is asked for because of a refusal begins so long after the last one, or later.
+pub const PROBE_HASTE: Duration = Duration::from_millis(250);

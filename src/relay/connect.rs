@@ -26,6 +26,15 @@ pub enum Attempt {
     Over(Reason),
 }
 
+/// What the backend had taken of the client's bytes when its connection failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Took {
+    /// Nothing: it failed to connect.
+    Nothing,
+    /// Some: perhaps it was they that broke it, so it counts as no connect that failed.
+    Some,
+}
+
 /// How a pair came by its connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Found {
@@ -106,7 +115,7 @@ fn open(pair: &mut Pair, backend: BackendId, cx: &mut Context) -> Result<(), Att
             Err(Attempt::Over(Reason::Exhausted))
         }
         Err(fault) => {
-            blame(pair, backend, fault, started_at, cx);
+            blame(pair, backend, (fault, Took::Nothing), started_at, cx);
             Err(Attempt::Failed(fault))
         }
     }
@@ -188,13 +197,18 @@ pub fn connected(pair: &mut Pair, cx: &mut Context) {
 }
 
 /// The backend did not take the connection: let go of it. Says whether another one may be tried.
-pub fn give_up(pair: &mut Pair, fault: Fault, cx: &mut Context) -> Result<(), Reason> {
+pub fn give_up(
+    pair: &mut Pair,
+    fault: Fault,
+    took: Took,
+    cx: &mut Context,
+) -> Result<(), Reason> {
     if let Some(key) = pair.connection.take()
         && let Some(connection) = cx.connections.get(key)
     {
         let (backend, started_at) = (connection.backend, connection.started_at);
         cx.retire(key);
-        blame(pair, backend, fault, started_at, cx);
+        blame(pair, backend, (fault, took), started_at, cx);
     }
     match pair.tried().len() > cx.settings.retries as usize {
         true => Err(Reason::ConnectFailed(fault)),
@@ -203,11 +217,12 @@ pub fn give_up(pair: &mut Pair, fault: Fault, cx: &mut Context) -> Result<(), Re
 }
 
 /// A connect that failed counts against its backend, unless it was us who had nothing left, or it
-/// was taken and broke later than a connect can fail; and this client does not try it again.
+/// was taken and broke later than a connect can fail, or after it had taken bytes; and this client
+/// does not try it again.
 fn blame(
     pair: &mut Pair,
     backend: BackendId,
-    fault: Fault,
+    (fault, bytes): (Fault, Took),
     started_at: Instant,
     cx: &mut Context,
 ) {
@@ -229,7 +244,7 @@ fn blame(
         let failure = if connected { Failure::Broken } else { Failure::Connect };
         cx.backends.unanswered(backend, failure);
     }
-    if !ours && !was_taken {
+    if !ours && !was_taken && bytes == Took::Nothing {
         cx.backends.connect_failed(backend, fault, took, cx.now);
     }
 }

@@ -14,7 +14,7 @@ use std::time::Instant;
 use crate::context::Context;
 use crate::net::{Fault, Socket};
 
-use super::connect::{self, Attempt, watch};
+use super::connect::{self, Attempt, Took, watch};
 use super::duplex::{Begun, Outcome, Progress};
 use super::pair::{Pair, Reason, Stage, Verdict};
 
@@ -115,7 +115,7 @@ fn give_up(pair: &mut Pair, fault: Fault, cx: &mut Context) -> Result<(), Reason
         pair.duplex.backend_broke(fault);
         return Err(Reason::BackendBroke(fault));
     }
-    connect::give_up(pair, fault, cx)
+    connect::give_up(pair, fault, Took::Nothing, cx)
 }
 
 /// Send what the client has sent already, before anybody knows whether the backend is there: on a

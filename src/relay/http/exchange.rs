@@ -12,6 +12,7 @@
 //! connection that had waited in the idle list may have been closed meanwhile by its backend: that
 //! counts against nobody.
 
+mod broken;
 mod ending;
 
 use std::time::Instant;
@@ -28,12 +29,13 @@ use crate::net::tls::Tls;
 use crate::net::{Fault, Socket, Stream, Supplies};
 use crate::stats::Failure;
 
-use super::super::connect::{self, Attempt, Found};
+use super::super::connect::{self, Attempt, Found, Took};
 use super::super::pair::{Pair, Reason, Stage};
 use super::carry::{self, Body, Carried, Way};
 use super::response::{Answer, Answered, Reader};
 use super::{Http, Phase, Step, reply};
 
+use broken::Broke;
 use ending::blame;
 pub(super) use ending::{on_backend_down, too_late};
 
@@ -62,6 +64,9 @@ pub(super) struct Exchange {
     secure: bool,
     /// When this backend's part began.
     asked_at: Instant,
+    /// Which backend broke off with this request, and says of it or of the request what another
+    /// one will do with it.
+    broke: Broke,
     answer: Answer,
 }
 
@@ -171,6 +176,7 @@ impl Exchange {
             stuck_to: None,
             secure: false,
             asked_at: cx.now,
+            broke: Broke::default(),
             answer: Answer::default(),
         }
     }
@@ -231,7 +237,7 @@ impl Exchange {
 
     /// What the answer says of its backend.
     fn judge(
-        &self,
+        &mut self,
         backend: BackendId,
         had_begun: bool,
         turn: &Turn,
@@ -240,13 +246,15 @@ impl Exchange {
     ) {
         if let Some((status, head_bytes)) = self.answer.head().filter(|_| !had_begun) {
             let took = cx.now.saturating_duration_since(self.asked_at);
-            cx.backends.answered(backend, status, took, cx.now);
+            let client = pair.client_address.ip();
+            cx.backends.answered(backend, client, status, took, cx.now);
+            self.settle(backend, status, client, cx);
             if let Some(account) = &mut pair.account {
                 account.answered(status, head_bytes, cx.now);
             }
         }
         if let Turn::Bad(_) | Turn::Close(Reason::BackendBroke(_)) = turn {
-            self.condemn(backend, Failure::Broken, cx);
+            self.condemn(backend, Failure::Broken, pair, cx);
         }
     }
 
@@ -270,7 +278,9 @@ impl Exchange {
                     return Ok(());
                 }
                 Err(Attempt::Over(reason)) => return Err(reason),
-                Err(Attempt::Failed(fault)) => connect::give_up(pair, fault, cx)?,
+                Err(Attempt::Failed(fault)) => {
+                    connect::give_up(pair, fault, Took::Nothing, cx)?;
+                }
             }
         }
     }

@@ -244,6 +244,7 @@ impl Udp {
         {
             line.socket.coalesce();
         }
+        cx.backends.datagram_heard(line.backend, cx.now);
         cx.backends.moved(line.backend, 0, bytes);
         cx.stats.udp.from_backends += u64::from(count);
         self.heard.0 += self.parcels.len();

@@ -27,6 +27,7 @@ use crate::stats::Failure;
 use super::super::response::Answer;
 use super::super::{Http, Phase, Step, reply};
 use super::Exchange;
+use super::broken::{Accused, GoesOn};
 
 /// Nothing moved for too long.
 #[cold]
@@ -49,7 +50,7 @@ pub(in crate::relay::http) fn too_late(
     if exchange.is_asked {
         let connection = pair.connection.and_then(|key| cx.connections.get(key));
         if let Some(backend) = connection.map(|connection| connection.backend) {
-            exchange.condemn(backend, Failure::Timeout, cx);
+            exchange.condemn(backend, Failure::Timeout, pair, cx);
         }
     }
     if exchange.answer.has_begun() {
@@ -122,11 +123,17 @@ impl Exchange {
     /// No whole answer comes, which is bad. After a head that said 5xx it was so already, and one
     /// answer is bad only once.
     #[cold]
-    pub(super) fn condemn(&self, backend: BackendId, failure: Failure, cx: &mut Context) {
+    pub(super) fn condemn(
+        &self,
+        backend: BackendId,
+        failure: Failure,
+        pair: &Pair,
+        cx: &mut Context,
+    ) {
         cx.backends.unanswered(backend, failure);
         if !matches!(self.answer.head(), Some((500.., _))) {
             let took = cx.now.saturating_duration_since(self.asked_at);
-            cx.backends.misbehaved(backend, took, cx.now);
+            cx.backends.misbehaved(backend, pair.client_address.ip(), took, cx.now);
         }
     }
 
@@ -143,21 +150,20 @@ impl Exchange {
         let owes = connection.is_some_and(|connection| connection.stream.owes());
         let moved = pair.duplex.request.moved() > self.moved_before;
         let untouched = !moved && !owes && !self.deaf;
-        let stale = self.reused;
-        if stale {
-            if let Some(key) = pair.connection.take() {
-                cx.retire(key);
-            }
-        } else if let Err(reason) = connect::give_up(pair, fault, cx) {
-            return self.fail(reason, http, pair, cx);
-        }
-        if !untouched && self.again.is_empty() {
+        let goes_on = self.let_go(fault, untouched, pair, cx);
+        if goes_on == GoesOn::No {
             return self.reply(502, "the backend broke off", http, pair, cx);
+        }
+        if let GoesOn::Failed(reason) = goes_on {
+            return self.fail(reason, http, pair, cx);
         }
         // What one backend began to say is not for another one to go on with.
         self.answer = Answer::default();
         if let Err(reason) = self.find_backend(true, pair, cx) {
-            return self.fail(reason, http, pair, cx);
+            return match self.accuse(pair, cx) {
+                Accused::Somebody => self.reply(502, "the backend broke off", http, pair, cx),
+                Accused::Nobody => self.fail(reason, http, pair, cx),
+            };
         }
         if let Err(fault) = self.send_again(untouched, pair, cx) {
             return self.recover(fault, http, pair, cx);
