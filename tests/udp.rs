@@ -4,6 +4,7 @@ mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{SocketAddr, UdpSocket};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use common::trace::while_stopped;
@@ -325,6 +326,26 @@ fn the_longest_idle_flow_gives_way_but_none_that_has_just_answered() {
     let opened = count(&balancer, "flows");
     talkers.iter().for_each(|client| drop(ask(client, b"question")));
     assert!(!quick || count(&balancer, "flows") == opened, "a flow with answers gave way");
+    balancer.stop();
+}
+
+/// However long ago that was.
+#[test]
+fn strangers_push_out_nobody_who_was_answered() {
+    let backend = UdpBackend::start(|bytes| match bytes {
+        b"mute" => Vec::new(),
+        _ => vec![bytes.to_vec()],
+    });
+    let balancer = before(&[&backend], &["--max-flows", "20", "--udp-timeout", "1h"]);
+    let talkers: Vec<UdpSocket> = (0..15).map(|_| client(balancer.address())).collect();
+    talkers.iter().for_each(|client| drop(ask(client, b"question")));
+    // No answer is younger than a second any more.
+    thread::sleep(Duration::from_millis(1100));
+    let flood: Vec<UdpSocket> = (0..300).map(|_| client(balancer.address())).collect();
+    flood.iter().for_each(|client| assert!(client.send(b"mute").is_ok()));
+    until("the flood is here", || count(&balancer, "gave") == 295);
+    talkers.iter().for_each(|client| drop(ask(client, b"question")));
+    assert_eq!(count(&balancer, "flows"), 315, "a flow with answers gave way");
     balancer.stop();
 }
 

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use crate::event::Key;
-use crate::limits::FLOW_PROTECTED;
+use crate::limits::{FLOW_PROTECTED, FLOW_STRANGERS_KEPT};
 
 use super::{Client, Flow, Place, Policy, Table};
 
@@ -45,6 +45,7 @@ struct Seen {
     opened: u32,
     full: u32,
     gave_way: u32,
+    strangers_gave_way: u32,
     expired: u32,
     over: u32,
     replaced: u32,
@@ -70,12 +71,13 @@ fn tables_keep_to_their_rules_in_a_thousand_worlds() {
 }
 
 impl Seen {
-    fn counts(&mut self) -> [&mut u32; 7] {
-        let Seen { opened, full, gave_way, expired, over, replaced, split } = self;
-        [opened, full, gave_way, expired, over, replaced, split]
+    fn counts(&mut self) -> [&mut u32; 8] {
+        let Seen { opened, full, gave_way, strangers_gave_way, expired, over, replaced, split } =
+            self;
+        [opened, full, gave_way, strangers_gave_way, expired, over, replaced, split]
     }
 
-    fn copy(mut self) -> [u32; 7] {
+    fn copy(mut self) -> [u32; 8] {
         self.counts().map(|count| *count)
     }
 }
@@ -88,7 +90,7 @@ fn play(seed: u64) -> Seen {
         idle: Duration::from_millis(random.u64(500..5000)),
         responses: some(&mut random, 0),
         requests: some(&mut random, 1),
-        most: random.usize(1..12),
+        most: if random.u8(..8) == 0 { random.usize(100..260) } else { random.usize(1..12) },
     };
     let table = Table::new(policy);
     let (now, known, current) = (Instant::now(), BTreeMap::new(), HashMap::new());
@@ -256,17 +258,27 @@ impl World {
         known.answered_at.is_some_and(|at| self.now - at < FLOW_PROTECTED)
     }
 
-    fn must_give_way(&self, mark: u32) {
+    /// Strangers go first, the longest idle of them; or, if only a few are there, the longest idle of
+    /// those that had an answer.
+    fn must_give_way(&mut self, mark: u32) {
         let known = &self.known[&mark];
         assert!(!self.is_spared(known), "it answered a moment ago");
-        let spared: Vec<Instant> =
-            self.known.values().filter(|k| self.is_spared(k)).map(|k| k.active_at).collect();
-        // Behind one that is spared, who once answered may be spared as well: it was busy since.
-        let excused = |other: &Known| {
-            other.answered_at.is_some() && spared.iter().any(|at| *at <= other.active_at)
-        };
-        let mut longer = self.known.values().filter(|k| k.active_at < known.active_at);
-        assert!(longer.all(|k| self.is_spared(k) || excused(k)), "another one was idler");
+        let is_stranger = known.answered_at.is_none();
+        let alike = self.known.values().filter(|k| k.answered_at.is_none() == is_stranger);
+        let mut longer = alike.filter(|k| k.active_at < known.active_at);
+        assert!(longer.next().is_none(), "another one was idler");
+        let strangers = self.known.values().filter(|k| k.answered_at.is_none()).count();
+        let few = strangers < (self.policy.most / FLOW_STRANGERS_KEPT).max(1);
+        if is_stranger {
+            let others = || self.known.values().filter(|k| k.answered_at.is_some());
+            let longest = others().map(|k| k.active_at).min();
+            let mut heads = others().filter(|k| Some(k.active_at) == longest);
+            let free = longest.is_some() && !heads.any(|k| self.is_spared(k));
+            assert!(!few || !free, "a stranger gave way though few are there");
+        } else {
+            assert!(few, "who was answered gave way to {strangers} strangers");
+        }
+        self.seen.strangers_gave_way += u32::from(is_stranger);
     }
 
     fn must_be_full(&self) {

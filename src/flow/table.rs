@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use crate::event::{Key, Slots};
-use crate::limits::{FLOW_AWAITED, FLOW_PROTECTED};
+use crate::limits::{FLOW_AWAITED, FLOW_PROTECTED, FLOW_STRANGERS_KEPT};
 
 use super::Client;
 
@@ -65,6 +65,8 @@ pub struct Table<T> {
     /// Those that never carried an answer, and those that did, the longest idle first.
     unanswered: List,
     answered: List,
+    /// How many of them never carried an answer.
+    strangers: usize,
     /// Who was looked up last: datagrams of a client come together.
     last: Option<(Client, Key)>,
 }
@@ -85,6 +87,7 @@ impl<T> Table<T> {
             by_client: HashMap::new(),
             unanswered: List::default(),
             answered: List::default(),
+            strangers: 0,
             last: None,
         }
     }
@@ -137,7 +140,8 @@ impl<T> Table<T> {
         (key, gave_way)
     }
 
-    /// The longest idle flow, taken out to make room; nobody, if all have just carried answers.
+    /// A flow taken out to make room: a stranger, or the longest idle; nobody, if all have just
+    /// carried answers.
     pub fn give_way(&mut self, now: Instant) -> Option<Flow<T>> {
         let key = self.victim(now)?;
         self.close(key)
@@ -266,6 +270,8 @@ impl<T> Table<T> {
             assert_eq!(list.tail, previous, "the list's end");
         }
         assert_eq!(listed, self.flows.len(), "every flow is in a list");
+        let strangers = self.flows.iter().filter(|(_, flow)| flow.answered_at.is_none());
+        assert_eq!(strangers.count(), self.strangers, "strangers, counted");
     }
 
     fn place_for_new(&self, now: Instant) -> Place {
@@ -273,12 +279,25 @@ impl<T> Table<T> {
         if room { Place::Wanted } else { Place::Full }
     }
 
-    /// Who gives way: the longest idle, but nobody who carried an answer a moment ago. Behind a
-    /// head of the answered list that is spared there are only flows that are busier still.
+    /// Who gives way: the longest idle stranger, so that a flood of them pushes out nobody else.
+    /// A few strangers stay, or whoever is new would be gone before the answer comes: then it is
+    /// the longest idle of the others, but nobody who carried an answer a moment ago. Behind a head
+    /// of that list which is spared there are only flows that are busier still.
     fn victim(&self, now: Instant) -> Option<Key> {
-        let spared = |flow: &Flow<T>| flow.answered_at.is_some_and(|at| is_recent(at, now));
-        let able = self.heads().filter(|(_, flow)| !spared(flow));
-        able.min_by_key(|(_, flow)| flow.active_at).map(|(key, _)| key)
+        let stranger = self.unanswered.head;
+        if self.strangers >= self.strangers_kept() {
+            return stranger;
+        }
+        let spared = |key: &Key| {
+            let at = self.flows.get(*key).and_then(|flow| flow.answered_at);
+            at.is_some_and(|at| is_recent(at, now))
+        };
+        self.answered.head.filter(|key| !spared(key)).or(stranger)
+    }
+
+    /// So many strangers do not have to give way to each other.
+    fn strangers_kept(&self) -> usize {
+        (self.policy.most / FLOW_STRANGERS_KEPT).max(1)
     }
 
     /// The longest idle flow of each list.
@@ -327,6 +346,7 @@ impl<T> Table<T> {
         if let Some(flow) = self.flows.get_mut(key) {
             (flow.previous, flow.next) = (tail, None);
         }
+        self.strangers += usize::from(!answered);
     }
 
     fn unlink(&mut self, key: Key) {
@@ -334,6 +354,7 @@ impl<T> Table<T> {
         let (previous, next) = (flow.previous, flow.next);
         let answered = flow.answered_at.is_some();
         let list = if answered { &mut self.answered } else { &mut self.unanswered };
+        self.strangers -= usize::from(!answered);
         match previous.and_then(|key| self.flows.get_mut(key)) {
             Some(before) => before.next = next,
             None => list.head = next,
