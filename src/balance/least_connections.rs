@@ -1,9 +1,19 @@
 //! `least-connections`: equalises the connections in progress, in proportion to the weights.
 //!
-//! The lowest (connections + 1) / weight wins, compared exactly by cross-multiplication; the one
-//! more is the connection to be placed, so that weights count among idle backends too. Connections
-//! being opened count. Ties go round smoothly ([`super::rotation`]), never by list order, so equal
-//! backends get equal shares of short connections, and no bursts. O(log n) a pick and a change.
+//! ```text
+//!   the least busy    lowest (connections + 1/2) / weight
+//!   the next idle     among those without a connection, whose turn is next in the rotation
+//!
+//!   the idle one takes it if its turn comes before that of the least busy one
+//! ```
+//!
+//! Connections being opened count. The half more rounds to the nearest whole connection: at any
+//! number of connections each backend has its share, give or take one half (Webster's method of
+//! sharing out seats). It is compared exactly, by cross-multiplication. Where the share of a light
+//! backend is less than half a connection, it would never get one; so idle backends have turns as
+//! well, by weight ([`super::rotation`]): with one client after the other all are idle, and the
+//! picks are a weighted rotation and nothing else. Equals take turns in it too, never by list
+//! order. O(log n) a pick and a change.
 
 use std::num::NonZeroU32;
 
@@ -14,7 +24,9 @@ use super::{Ask, Balance, Candidates};
 /// See the head of the file.
 #[derive(Debug, Default)]
 pub struct LeastConnections {
-    tournament: Tournament<Busy>,
+    busy: Tournament<Busy>,
+    /// Those without a connection.
+    idle: Tournament<Turn>,
     rotation: Rotation,
 }
 
@@ -25,25 +37,54 @@ struct Busy {
     pass: u64,
 }
 
+/// When a backend's turn is; the earliest wins.
+#[derive(Debug, Clone, Copy)]
+struct Turn(u64);
+
 impl Balance for LeastConnections {
     fn members_changed(&mut self, set: &Candidates) {
         self.rotation.resize(set.len());
         let rotation = &mut self.rotation;
-        self.tournament.rebuild(set.len(), |index| key(set, index, rotation));
+        self.busy.rebuild(set.len(), |index| key(set, index, rotation));
+        let busy = &self.busy;
+        self.idle.rebuild(set.len(), |index| busy.key_of(index).and_then(Busy::turn));
     }
 
     fn changed(&mut self, set: &Candidates, index: usize) {
-        self.tournament.set(index, key(set, index, &mut self.rotation));
+        let key = key(set, index, &mut self.rotation);
+        self.set(index, key);
     }
 
     fn pick(&mut self, set: &Candidates, _ask: &Ask) -> Option<usize> {
-        let (index, busy) = self.tournament.winner()?;
+        let (index, busy) = self.next()?;
         let (pass, restarted) = self.rotation.chosen(index, busy.weight);
         match restarted {
-            Restarted::No => self.tournament.set(index, Some(Busy { pass, ..busy })),
+            Restarted::No => self.set(index, Some(Busy { pass, ..busy })),
             Restarted::Yes => self.members_changed(set),
         }
         Some(index)
+    }
+}
+
+impl LeastConnections {
+    /// The least busy one, or an idle one whose turn is before that.
+    fn next(&self) -> Option<(usize, Busy)> {
+        let (index, least) = self.busy.winner()?;
+        match self.idle.winner() {
+            Some((idle, Turn(pass))) if pass < least.pass => {
+                Some((idle, self.busy.key_of(idle)?))
+            }
+            _ => Some((index, least)),
+        }
+    }
+
+    fn set(&mut self, index: usize, key: Option<Busy>) {
+        self.busy.set(index, key);
+        let turn = key.and_then(Busy::turn);
+        // One that was busy and stays so has nothing to say here.
+        if turn.is_some() || self.idle.key_of(index).is_some() {
+            self.idle.set(index, turn);
+        }
     }
 }
 
@@ -53,11 +94,25 @@ fn key(set: &Candidates, index: usize, rotation: &mut Rotation) -> Option<Busy> 
     Some(Busy { connections: set[index].connections, weight, pass })
 }
 
+impl Busy {
+    /// Its turn, if it is idle.
+    fn turn(self) -> Option<Turn> {
+        (self.connections == 0).then_some(Turn(self.pass))
+    }
+}
+
 impl Key for Busy {
     fn beats(&self, other: &Busy) -> bool {
-        let ours = (u64::from(self.connections) + 1) * u64::from(other.weight.get());
-        let theirs = (u64::from(other.connections) + 1) * u64::from(self.weight.get());
+        let halves = |key: &Busy| 2 * u64::from(key.connections) + 1;
+        let ours = halves(self) * u64::from(other.weight.get());
+        let theirs = halves(other) * u64::from(self.weight.get());
         if ours == theirs { self.pass < other.pass } else { ours < theirs }
+    }
+}
+
+impl Key for Turn {
+    fn beats(&self, other: &Turn) -> bool {
+        self.0 < other.0
     }
 }
 
@@ -79,9 +134,33 @@ mod tests {
     fn the_least_busy_for_its_weight_wins() {
         let mut model = Model::new(Algorithm::LeastConnections, &[1, 2, 1]);
         model.set_connections(&[2, 4, 3]);
-        assert_eq!(model.pick(), Some(1), "5 / 2 is less than 3 / 1 and 4 / 1");
+        assert_eq!(model.pick(), Some(1), "4.5 / 2 is less than 2.5 / 1 and 3.5 / 1");
         model.set_connections(&[2, 6, 3]);
-        assert_eq!(model.pick(), Some(0), "3 / 1 is less than 7 / 2 and 4 / 1");
+        assert_eq!(model.pick(), Some(0), "2.5 / 1 is less than 6.5 / 2 and 3.5 / 1");
+    }
+
+    /// Whatever their number, each has its share to the nearest connection or so.
+    #[test]
+    fn connections_that_stay_are_shared_out() {
+        for weights in [&[95, 5][..], &[3, 1], &[1, 1, 1], &[4, 3, 2, 1], &[100, 100, 1]] {
+            let mut model = Model::new(Algorithm::LeastConnections, weights);
+            let all: u32 = weights.iter().sum();
+            for count in 1..=400 {
+                model.connect();
+                for (have, &weight) in model.connections().into_iter().zip(weights) {
+                    let share = f64::from(count) * f64::from(weight) / f64::from(all);
+                    let off = (f64::from(have) - share).abs();
+                    assert!(off <= 1.0, "{have} of {count}, {weights:?}: {share:.2}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_idle_one_beats_a_busy_one_of_its_weight() {
+        let mut model = Model::new(Algorithm::LeastConnections, &[7, 7, 7]);
+        model.set_connections(&[1, 0, 1]);
+        (0..20).for_each(|_| assert_eq!(model.pick(), Some(1)));
     }
 
     #[test]

@@ -231,6 +231,44 @@ fn live(algorithm: Algorithm, count: usize, steps: usize, seed: u64) {
     }
 }
 
+/// As many clients as are told ask one after another, each as soon as it has its answer, which
+/// takes any time between one and three of those that a request takes to come.
+fn shares_of_busy_clients(algorithm: Algorithm, weights: &[u32], clients: usize) -> Vec<f64> {
+    let mut model = Model::new(algorithm, weights);
+    let mut rng = fastrand::Rng::with_seed(7);
+    let (mut counts, mut under_way) = (vec![0_u32; weights.len()], Vec::new());
+    let picks = 4_000;
+    for _ in 0..picks {
+        if under_way.len() == clients {
+            let done: usize = under_way.swap_remove(rng.usize(..clients));
+            model.disconnect(done);
+        }
+        let index = model.connect().expect("all are eligible");
+        counts[index] += 1;
+        under_way.push(index);
+    }
+    counts.iter().map(|&count| f64::from(count) / f64::from(picks)).collect()
+}
+
+/// A weight is a share of the requests, whether one client asks at a time or many at once: of 400
+/// requests one after the other, the backend of weight 5 beside one of 95 had none.
+#[test]
+fn weights_hold_with_few_clients_and_with_many() {
+    for weights in [&[95, 5][..], &[3, 1], &[1, 1, 1]] {
+        let all: u32 = weights.iter().sum();
+        for clients in [1, 2, 8, 20, 64] {
+            let shares = shares_of_busy_clients(Algorithm::LeastConnections, weights, clients);
+            for (share, &weight) in shares.iter().zip(weights) {
+                let wanted = f64::from(weight) / f64::from(all);
+                let off = (share - wanted).abs();
+                assert!(off <= 0.02, "{share:.3} for {weight} of {all} with {clients}");
+            }
+        }
+    }
+    let alone = shares_of_busy_clients(Algorithm::LeastConnections, &[95, 5], 1);
+    assert!((0.049..=0.051).contains(&alone[1]), "{alone:?}");
+}
+
 #[test]
 fn shares_honour_the_weights() {
     let sharing = Algorithm::ALL.iter().filter(|row| !row.equalises.starts_with("nothing"));
