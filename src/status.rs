@@ -3,20 +3,26 @@
 pub mod numbers;
 
 use std::fmt::Write as _;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::backends::{BackendId, Pool, State};
+use crate::backends::{BackendId, Pool, Standing, Word};
 use crate::config::duration_text;
 use crate::context::Context;
 use crate::limits::WEIGHT_ONE;
 use crate::stats::{Handshakes, Stats};
 
+/// Room for how a backend stands, where no line needs more.
+const STATE_WIDTH: usize = 12;
+
 /// The page, one entry a line.
 pub fn page(cx: &mut Context) -> Vec<String> {
     let width = name_width(cx);
-    let mut lines = vec![process_line(cx), header(width)];
-    let ids: Vec<BackendId> = cx.backends.iter().map(|(id, _)| id).collect();
-    lines.extend(ids.into_iter().map(|id| backend_line(cx, id, width)));
+    let states: Vec<_> =
+        cx.backends.iter().map(|(id, it)| (id, state_text(&it.standing(), cx.now))).collect();
+    let wide = states.iter().map(|(_, state)| state.chars().count()).max();
+    let widths = (width, wide.unwrap_or(0).max(STATE_WIDTH));
+    let mut lines = vec![process_line(cx), header(widths)];
+    lines.extend(states.into_iter().map(|(id, state)| backend_line(cx, id, &state, widths)));
     lines.extend(cx.backends.routed_pools().iter().map(route_line));
     lines.extend(names_line(cx));
     lines.extend(handshakes_line(cx));
@@ -65,26 +71,41 @@ fn udp_line(cx: &Context) -> String {
     )
 }
 
-fn header(width: usize) -> String {
+fn header((width, state_width): (usize, usize)) -> String {
     format!(
-        "{:width$} {:>12} {:>6} {:>7} {:>9} {:>8} {:>8} {:>7} {:>7}",
+        "{:width$} {:>state_width$} {:>6} {:>7} {:>9} {:>8} {:>8} {:>7} {:>7}",
         "backend", "state", "weight", "active", "total", "failed", "load", "1 s", "60 s"
     )
 }
 
-fn backend_line(cx: &mut Context, id: BackendId, width: usize) -> String {
+/// `up 3s`, `down 1m (a connect refused)`, `ejected 22s (5 bad answers)`, `full`.
+fn state_text(standing: &Standing, now: Instant) -> String {
+    if standing.word == Word::Unknown {
+        return "up?".to_owned();
+    }
+    let mut text = standing.word.text().to_owned();
+    if let Some(since) = standing.since {
+        text += " ";
+        text += &whole_seconds_text(now.saturating_duration_since(since));
+    }
+    if let Some(reason) = &standing.reason {
+        text += &format!(" ({reason})");
+    }
+    text
+}
+
+fn backend_line(
+    cx: &mut Context,
+    id: BackendId,
+    state: &str,
+    (width, state_width): (usize, usize),
+) -> String {
     let (last, minute) = cx.backends.rate(id, cx.now);
     let backend = &cx.backends[id];
-    let since = whole_seconds_text(cx.now.saturating_duration_since(backend.since));
-    let state = match backend.state {
-        State::Unknown => "up?".to_string(),
-        State::Up(_) => format!("up {since}"),
-        State::Down(_) => format!("down {since}"),
-    };
-    let weight = backend.weight;
+    let weight = if backend.left_out().is_some() { 0 } else { backend.weight };
     let ramp = if backend.effective_weight < weight * WEIGHT_ONE { "~" } else { "" };
-    let mut line =
-        format!("{:width$} {state:>12} {:>6}", backend.name, format!("{ramp}{weight}"));
+    let weight = format!("{ramp}{weight}");
+    let mut line = format!("{:width$} {state:>state_width$} {weight:>6}", backend.name);
     let load = backend.load.map_or_else(|| "-".to_string(), |load| format!("{load:.2}"));
     let active = backend.connections;
     // because: writing to a string cannot fail.

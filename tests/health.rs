@@ -197,6 +197,22 @@ fn pitfall_30_all_down_refuses_or_spreads() {
 }
 
 #[test]
+fn the_last_one_that_falls_and_the_first_that_returns_are_errors() {
+    let (first, second) = (Backend::named("a"), Backend::named("b"));
+    let (address, name) = (second.address, second.name());
+    let more = with(FAST, &["--check", "tcp", "--log-level", "error", "--rise", "1"]);
+    let balancer = Balancer::before(&[&first, &second], &more);
+    drop(first);
+    drop(second);
+    balancer.wait_for_log("pool: nobody is left: 2 of 2 backends are down");
+    let _second = Backend::start_at(address, |mut stream| drop(stream.write_all(b"b")));
+    balancer.wait_for_log(&format!("pool: backend {name} is there again"));
+    let log = balancer.log();
+    assert_eq!((count(&log, "nobody is left"), count(&log, "ERROR")), (1, 2), "{log}");
+    balancer.stop();
+}
+
+#[test]
 fn connections_of_a_backend_that_goes_down_live_on_or_not() {
     for (policy, survives) in [("keep", true), ("close", false)] {
         let (backend, taken) = Backend::manual();

@@ -348,6 +348,61 @@ fn who_is_left_out_comes_back_when_nobody_else_is_up() {
     balancer.stop_after(client);
 }
 
+/// What the status page and the numbers say of each.
+#[test]
+fn states_are_true() {
+    let origins = ["full", "idle"].map(Origin::named);
+    let ill = Origin::saying(BAD);
+    let flags = [
+        format!("{},name=ill", ill.backend.flag()),
+        format!("{},name=full,max-connections=1", origins[0].backend.flag()),
+        format!("{},name=idle,weight=0", origins[1].backend.flag()),
+        format!("{},name=gone", common::free_port()),
+        format!("{},name=other", origins[1].backend.flag()),
+    ];
+    let mut args = vec!["-l", "http://127.0.0.1:0", "--stats-path", "/stats", "-a", "first"];
+    args.extend(flags.iter().flat_map(|flag| ["-b", flag]));
+    let checks = ["--check", "tcp", "--check-interval", "50ms", "--fall", "1"];
+    let balancer = Balancer::start(&[&args[..], &checks].concat());
+    (0..5).for_each(|_| ask_once(&balancer));
+    balancer.wait_for_row("gone", |row| row.state.starts_with("down "));
+    let held = Wire::to(&balancer);
+    held.say("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n");
+    balancer.wait_for_row("full", |row| row.state == "full");
+    let row = balancer.row("ill");
+    assert!(row.state.starts_with("ejected "), "{}", row.state);
+    assert!(row.state.ends_with("s (5 bad answers)"), "{}", row.state);
+    assert_eq!(row.weight, "0");
+    assert_eq!(balancer.row("idle").state, "draining");
+    let down = balancer.row("gone").state;
+    assert!(down.ends_with("refused)"), "{down}");
+    let text = Wire::to(&balancer).ask(get("/stats")).text();
+    let of = |name: &str| {
+        let from = text.find(&format!("{{\"name\":\"{name}\"")).expect("it is there");
+        let rest = &text[from..];
+        rest[..rest.find("\"requests\"").expect("it is long")].to_owned()
+    };
+    for (name, says) in [
+        ("ill", "\"state\":\"ejected\""),
+        ("ill", "\"reason\":\"5 bad answers\""),
+        ("ill", "\"effective_weight\":0"),
+        ("full", "\"state\":\"full\""),
+        ("full", "\"effective_weight\":1"),
+        ("full", "\"ejected_for\":null"),
+        ("idle", "\"state\":\"draining\""),
+        ("gone", "\"state\":\"down\""),
+        ("gone", "refused\""),
+        ("gone", "\"effective_weight\":0"),
+        ("other", "\"state\":\"up\""),
+        ("other", "\"reason\":null"),
+    ] {
+        assert!(of(name).contains(says), "{says} of {name}: {}", of(name));
+    }
+    assert!(!of("ill").contains("\"ejected_for\":null"), "{}", of("ill"));
+    assert!(!of("ill").contains("\"returns_in\":null"), "{}", of("ill"));
+    balancer.stop_after(held);
+}
+
 #[test]
 fn a_cookie_does_not_lead_to_who_is_left_out() {
     let (ill, other) = (Moody::start("ill", BAD), Origin::named("other"));

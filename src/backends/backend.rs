@@ -26,6 +26,8 @@ pub struct Backend {
     pub state: State,
     /// When it last went up or down; the start, if never.
     pub since: Instant,
+    /// Why it last went down.
+    pub down_reason: Box<str>,
     /// What the operator says: takes new connections.
     pub enabled: bool,
     /// The operator's weight.
@@ -101,6 +103,7 @@ impl Backend {
             check_address,
             state: State::default(),
             since: now,
+            down_reason: Box::default(),
             enabled: true,
             weight: member.weight,
             effective_weight: member.weight * WEIGHT_ONE,

@@ -20,6 +20,7 @@ mod idle;
 mod pool;
 mod results;
 mod routes;
+mod standing;
 mod state;
 mod sticky;
 #[cfg(test)]
@@ -38,6 +39,7 @@ pub use eject::{Cause, Grade, Out, Tally};
 use pool::Place;
 pub use pool::{Pool, PoolId, PoolPlan};
 pub use routes::Routes;
+pub use standing::{Standing, Word};
 pub use state::{Flip, RiseFall, State};
 pub use sticky::StickyKey;
 use sticky::Tokens;

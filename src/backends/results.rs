@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use log::{debug, info};
+use log::{debug, error, info};
 
 use crate::balance::Observation;
 use crate::config::AllDown;
@@ -129,6 +129,7 @@ impl Backends {
         backend.since = now;
         match (flip, result) {
             (Flip::Down, Err(reason)) => {
+                backend.down_reason = reason.into();
                 info!("backend {} is down after {lasted:.1} s up: {reason}", backend.name);
             }
             _ => info!("backend {} is up after {lasted:.1} s down", backend.name),
@@ -136,12 +137,32 @@ impl Backends {
         self.flips.push((id, flip));
         self.set_ramp(id.0 as usize, flip, now);
         let changed = self.count_flip(id, flip);
+        changed.iter().for_each(|&pool| self.say_pool(pool, id, flip));
         if flip == Flip::Down {
             self.recall(id);
         }
         self.refresh(id.0 as usize);
         if self.policy.all_down == AllDown::Spread {
             changed.into_iter().for_each(|pool| self.refresh_pool(pool));
+        }
+    }
+
+    /// The last one of a pool went down, or the first one is back.
+    fn say_pool(&self, id: PoolId, backend: BackendId, flip: Flip) {
+        let pool = self.pool(id);
+        let route = if id == PoolId::default() { "" } else { "route " };
+        let (name, count) = (&pool.name, pool.members().len());
+        match (flip, self.policy.all_down) {
+            (Flip::Up, _) => {
+                error!("{route}{name}: backend {} is there again", self[backend].name);
+            }
+            (Flip::Down, AllDown::Refuse) => {
+                error!("{route}{name}: nobody is left: {count} of {count} backends are down");
+            }
+            (Flip::Down, AllDown::Spread) => error!(
+                "{route}{name}: nobody is left: {count} of {count} backends are down, and all of \
+                 them are tried (--all-down spread)"
+            ),
         }
     }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use crate::backends::{Backend, BackendId, Pool, State};
+use crate::backends::{Backend, BackendId, Pool};
 use crate::context::Context;
 use crate::json::{self, Object};
 use crate::limits::WEIGHT_ONE;
@@ -102,13 +102,13 @@ fn udp(it: &mut Object<'_>, udp: &Datagrams) {
 fn backend(it: &mut Object<'_>, id: BackendId, cx: &mut Context) {
     let (last, minute) = cx.backends.rate(id, cx.now);
     let times = cx.backends.response_times(id, [0.5, 0.9, 0.99], cx.now);
+    let in_force = cx.backends.weight_in_force(id);
     let backend = &cx.backends[id];
     it.text("name", &*backend.name);
     it.text("address", url(backend.address));
-    it.text("state", state(backend));
-    it.decimal("state_seconds", seconds(backend.since, cx.now));
+    standing(it, backend, cx.now);
     it.number("weight", u64::from(backend.weight));
-    it.decimal("effective_weight", f64::from(backend.effective_weight) / f64::from(WEIGHT_ONE));
+    it.decimal("effective_weight", f64::from(in_force) / f64::from(WEIGHT_ONE));
     it.truth("backup", backend.backup);
     match backend.load {
         Some(load) => it.decimal("load", load),
@@ -155,11 +155,24 @@ fn route(it: &mut Object<'_>, pool: &Pool, cx: &Context) {
     it.number("connections_total", pool.clients);
 }
 
-fn state(backend: &Backend) -> &'static str {
-    match backend.state {
-        State::Unknown => "unknown",
-        State::Up(_) => "up",
-        State::Down(_) => "down",
+/// `state_seconds` is of being up or down, whatever else it is as well.
+fn standing(it: &mut Object<'_>, backend: &Backend, now: Instant) {
+    let standing = backend.standing();
+    it.text("state", standing.word.text());
+    it.decimal("state_seconds", seconds(backend.since, now));
+    match &standing.reason {
+        Some(reason) => it.text("reason", reason),
+        None => it.null("reason"),
+    }
+    match (standing.since, standing.until) {
+        (Some(since), Some(until)) => {
+            it.decimal("ejected_for", seconds(since, now));
+            it.decimal("returns_in", seconds(now, until));
+        }
+        _ => {
+            it.null("ejected_for");
+            it.null("returns_in");
+        }
     }
 }
 
