@@ -258,8 +258,8 @@ impl World {
         known.answered_at.is_some_and(|at| self.now - at < FLOW_PROTECTED)
     }
 
-    /// Strangers go first, the longest idle of them; or, if only a few are there, the longest idle of
-    /// those that had an answer.
+    /// Strangers go first, the longest idle of them; or, if only a few are there, the longest idle
+    /// of those that had an answer.
     fn must_give_way(&mut self, mark: u32) {
         let known = &self.known[&mark];
         assert!(!self.is_spared(known), "it answered a moment ago");
