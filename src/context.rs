@@ -14,7 +14,7 @@ use crate::backends::{BackendId, Backends, Routes};
 use crate::config::{Cidr, Config, HashKey, OnDown, Sticky};
 use crate::event::{Key, Owner, RunQueue, Slots, Timers};
 use crate::http::Lists;
-use crate::limits::{HANDSHAKES_PER_TURN, LONG_TURN};
+use crate::limits::{BACKEND_REST_MARGIN, HANDSHAKES_PER_TURN, LONG_TURN};
 use crate::net::{self, BufferPool, PipePool, Stream, Supplies};
 use crate::stats::{Seldom, Stats};
 
@@ -75,6 +75,8 @@ pub struct BackendConnection {
     pub user: User,
     /// When the connect began.
     pub started_at: Instant,
+    /// Until when its backend keeps it while it rests, if that was said.
+    kept_until: Option<Instant>,
 }
 
 /// Who uses a backend connection.
@@ -202,7 +204,8 @@ impl Context {
     ) -> Key {
         self.backends.opened(backend, self.now);
         let user = User::Pair(pair);
-        let connection = BackendConnection { stream, backend, user, started_at };
+        let kept_until = None;
+        let connection = BackendConnection { stream, backend, user, started_at, kept_until };
         self.connections.insert_with(|_| connection)
     }
 
@@ -223,13 +226,23 @@ impl Context {
         }
     }
 
+    /// Its backend says that it keeps this connection for so many seconds once it rests.
+    pub fn note_keep_alive(&mut self, key: Key, seconds: Option<u32>) {
+        if let Some(connection) = self.connections.get_mut(key) {
+            let kept = seconds.map(|seconds| Duration::from_secs(u64::from(seconds)));
+            let used = kept.map(|kept| kept - BACKEND_REST_MARGIN.min(kept / 2));
+            connection.kept_until = used.map(|used| self.now + used);
+        }
+    }
+
     /// An idle connection to `backend` for `pair`, the last parked first; `None` if there is none
     /// that is still good. One that has something to say was closed by its backend, or says what
     /// nobody asked for: neither is of use.
     pub fn unpark(&mut self, backend: BackendId, pair: Key) -> Option<Key> {
         while let Some(key) = self.backends.unpark(backend) {
             let Some(connection) = self.connections.get_mut(key) else { continue };
-            if !connection.stream.is_quiet() {
+            let let_go = connection.kept_until.is_some_and(|until| until <= self.now);
+            if let_go || !connection.stream.is_quiet() {
                 self.retire(key);
                 continue;
             }

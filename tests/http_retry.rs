@@ -253,6 +253,23 @@ fn idle_connections_are_closed_in_time() {
     balancer.stop_after(clients);
 }
 
+/// What is over soon is not used again: a request on it would meet the backend's FIN.
+#[test]
+fn what_a_backend_says_of_its_patience_is_believed() {
+    for (says, accepted) in [("timeout=1", 2), ("timeout=0", 2), ("timeout=60, max=9", 1)] {
+        let answer =
+            format!("HTTP/1.1 200 OK\r\nKeep-Alive: {says}\r\nContent-Length: 0\r\n\r\n");
+        let origin = Origin::saying(answer);
+        let balancer = before(&[&origin], &[]);
+        let mut client = Wire::to(&balancer);
+        assert_eq!(client.ask(get("/")).status(), 200);
+        thread::sleep(Duration::from_millis(600));
+        assert_eq!(client.ask(get("/")).status(), 200);
+        assert_eq!(origin.backend.accepted(), accepted, "{says}");
+        balancer.stop_after(client);
+    }
+}
+
 #[test]
 fn only_so_many_idle_connections_are_kept() {
     for (flag, kept) in [("1", 1), ("0", 0), ("2", 2)] {

@@ -23,6 +23,11 @@ pub const SERVER_TIMEOUT_DEFAULT: Duration = Duration::from_secs(60);
 /// Largest limit on the body of a request, a pebibyte: more is a slip of the unit.
 pub const BODY_BYTES_MAX: u64 = 1 << 50;
 
+/// A connection that a backend keeps for so many seconds, as its `Keep-Alive: timeout=` says, is
+/// not used again this long before they are over, or after half of them: a request needs its time
+/// to get there, and both clocks are started by different things.
+pub const BACKEND_REST_MARGIN: Duration = Duration::from_secs(1);
+
 /// Longest name of a header or a cookie that a flag takes, in bytes: leaves room in the head.
 pub const TOKEN_BYTES_MAX: usize = 256;
 

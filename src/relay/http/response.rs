@@ -34,6 +34,8 @@ struct Coming {
     keeps_client: bool,
     /// The backend's connection is good for another request.
     keeps_backend: bool,
+    /// For so many seconds, says the backend.
+    kept_seconds: Option<u32>,
 }
 
 /// Who reads the answer.
@@ -84,6 +86,11 @@ impl Answer {
     /// Whether the backend's connection is good for another request.
     pub fn keeps_backend(&self) -> bool {
         self.coming.as_ref().is_some_and(|coming| coming.keeps_backend)
+    }
+
+    /// For how many seconds it is, if the backend says so.
+    pub fn kept_seconds(&self) -> Option<u32> {
+        self.coming.as_ref().and_then(|coming| coming.kept_seconds)
     }
 
     /// Pass on what has come.
@@ -239,6 +246,7 @@ impl Answer {
             keeps_client: leaves.keep_alive,
             // What nobody asked for must not be taken for the next answer.
             keeps_backend: head.keep_alive && way.lists.surplus.is_empty(),
+            kept_seconds: head.keep_alive_seconds,
         });
         match way.offer(total) {
             Ok(()) if switched => Some(Answered::Switched),

@@ -96,6 +96,7 @@ impl Exchange {
         let keeps_backend = self.answer.keeps_backend() && self.is_asked && !self.deaf;
         if let Some(key) = pair.connection.take() {
             self.praise(key, cx);
+            cx.note_keep_alive(key, self.answer.kept_seconds());
             if keeps_backend && !cx.draining { cx.park(key) } else { cx.retire(key) }
         }
         self.leave_backend(pair, cx);
