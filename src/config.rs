@@ -12,6 +12,7 @@ mod algorithm;
 mod backend;
 mod check;
 mod cidr;
+mod expect;
 mod host;
 mod http;
 mod listen;
@@ -28,8 +29,9 @@ use crate::limits;
 pub use access_log::{AccessLog, AccessLogFormat, check_access_log_format};
 pub use algorithm::{Algorithm, AlgorithmRow, check_algorithm};
 pub use backend::{BackendSpec, check_backends};
-pub use check::Check;
+pub use check::{Check, check_check_host};
 pub use cidr::Cidr;
+pub use expect::{HttpCheck, Statuses, TextCheck, check_host};
 pub use http::{
     HashKey, check_hash_key, check_http_listener, check_stats_path, own_path, sticky_cookie,
 };
@@ -43,7 +45,7 @@ pub use tls::{
     check_certificates, check_client_cert, check_https_listener, check_redirect,
     check_tls_backend, check_tls_listener, dials_tls,
 };
-pub use udp::{Udp, UdpCheck, check_udp_backends, check_udp_listener, is_udp_alone};
+pub use udp::{Udp, check_udp_backends, check_udp_listener, is_udp_alone};
 pub use value::{
     Wrong, alternatives, closest, duration, duration_text, escaped, number, number_u32, one_of,
     quoted, size_or_none, size_text, word_of,
@@ -67,6 +69,8 @@ pub struct Config {
     pub sticky: Sticky,
     /// What a health probe asks.
     pub check: Check,
+    /// The host that HTTP probes ask for; `None` is each backend's own.
+    pub check_host: Option<String>,
     /// From the start of one probe of a backend to the start of the next.
     pub check_interval: Duration,
     /// Within this time a probe must be answered.
@@ -162,6 +166,7 @@ impl Config {
             hash_key: HashKey::Ip,
             sticky: Sticky::DEFAULT,
             check: Check::Tcp,
+            check_host: None,
             check_interval: limits::CHECK_INTERVAL_DEFAULT,
             check_timeout: limits::CHECK_TIMEOUT_DEFAULT,
             rise: limits::RISE_DEFAULT,

@@ -120,7 +120,7 @@ fn backends_and_routes(config: &Config, seed: u64) -> Result<(Backends, Routes),
     let flag = |index: usize| if index < of_no_route { "--backend" } else { "--route" };
     let members = plan.backends.iter().enumerate();
     let trust = load_trust(config)?;
-    let resolve = |spec, flag| resolve(spec, trust.as_ref(), &config.check, flag);
+    let resolve = |spec, flag| resolve(spec, trust.as_ref(), config, flag);
     let members = members.map(|(index, spec)| resolve(spec, flag(index)));
     let members = members.collect::<Result<Vec<_>, _>>()?;
     let others = plan.others();
@@ -151,16 +151,16 @@ fn destination(backends: &Backends, pool: Option<PoolId>) -> String {
 
 fn demo_member((name, address): &(String, SocketAddr)) -> Member {
     let (name, address) = (name.clone(), *address);
-    let (check_port, dial, probe_dial) = (None, None, None);
     Member {
+        check_host: address.to_string(),
         name,
         address,
         weight: 1,
         max_connections: None,
         backup: false,
-        check_port,
-        dial,
-        probe_dial,
+        check_port: None,
+        dial: None,
+        probe_dial: None,
     }
 }
 
@@ -168,11 +168,11 @@ fn demo_member((name, address): &(String, SocketAddr)) -> Member {
 fn resolve(
     spec: &BackendSpec,
     trust: Option<&Trust>,
-    check: &Check,
+    config: &Config,
     flag: &str,
 ) -> Result<Member, StartError> {
     let what = format!("{flag} {}:{}", spec.host, spec.port);
-    let (dial, probe_dial) = dials(spec, trust, check).ok_or_else(|| StartError {
+    let (dial, probe_dial) = dials(spec, trust, &config.check).ok_or_else(|| StartError {
         what: what.clone(),
         why: format!("'{}' is no name for TLS; ,sni=NAME gives one", spec.host),
     })?;
@@ -195,9 +195,24 @@ fn resolve(
         max_connections: spec.max_connections,
         backup: spec.backup,
         check_port: spec.check_port,
+        check_host: probe_host(spec, probe_dial.is_some(), config),
         dial,
         probe_dial,
     })
+}
+
+/// What probes of HTTP say of their host: what the operator wrote of the backend, with the port
+/// they go to unless it is the usual one.
+fn probe_host(spec: &BackendSpec, tls: bool, config: &Config) -> String {
+    if let Some(host) = &config.check_host {
+        return host.clone();
+    }
+    // The zone of a link-local address is of use on this machine alone.
+    let name = spec.host.split('%').next().unwrap_or_default();
+    let host = if name.contains(':') { format!("[{name}]") } else { name.to_owned() };
+    let port = spec.check_port.unwrap_or(spec.port);
+    let usual = if tls { 443 } else { 80 };
+    if port == usual { host } else { format!("{host}:{port}") }
 }
 
 /// What it takes to speak TLS with a backend, for clients and for probes; nothing at all if it has
@@ -214,7 +229,7 @@ fn dials(
     };
     let probe_dial = match check {
         Check::None | Check::Tcp | Check::Udp(_) => None,
-        Check::Http(_) | Check::Load(_) => dial.clone(),
+        Check::Http(_) | Check::Text(_) | Check::Load(_) => dial.clone(),
         Check::Https(_) if dial.is_none() => Some(trust.dial(&spec.host)?),
         Check::Https(_) => dial.clone(),
     };

@@ -222,6 +222,13 @@ fn wrong_words() {
         ("--check http:health", "--check: found 'http:health', want|beginning with a slash"),
         ("--check http://db1/health", "--check: |want http:/PATH without a host"),
         ("--check http:/é", "--check: |want http:/PATH without spaces"),
+        (
+            "--check http:/,expect=2xx",
+            "--check: |want http:/PATH[,expect=STATUSES] such as 200",
+        ),
+        ("--check tcp:", "--check: found 'tcp:', want tcp:TEXT[,expect=TEXT], TEXT being 1"),
+        ("--check-host a/b --check http:/", "--check-host: found 'a/b', want a host such as"),
+        ("--check-host a", "--check-host: found --check 'tcp', want --check http:/PATH or"),
         ("--check load:", "--check: found 'load:', want load:TEXT, TEXT being 1 to 100 bytes"),
         (
             "--check",
@@ -416,6 +423,7 @@ fn flags_given_twice() {
     let good = [
         ("balance", "first"),
         ("check", "tcp"),
+        ("check-host", "a"),
         ("check-interval", "1s"),
         ("check-timeout", "1s"),
         ("rise", "1"),

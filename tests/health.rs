@@ -6,6 +6,8 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use common::{
@@ -65,6 +67,121 @@ fn http_checks_take_a_backend_down_and_bring_it_back() {
     let log = balancer.log();
     assert_eq!(count(&log, &format!("backend {name} is down")), 1, "once");
     assert_eq!(count(&log, &format!("backend {name} is up")), 1, "once");
+    balancer.stop();
+}
+
+/// Answers with what `answer` makes of each request, and tells how each connection ended.
+fn probed(
+    answer: impl Fn(&str) -> Vec<u8> + Send + Sync + 'static,
+) -> (Backend, Receiver<(String, End)>) {
+    let (tell, told) = mpsc::channel();
+    let backend = Backend::start(move |stream: TcpStream| {
+        let stream = common::with_deadline(stream);
+        let mut question = Vec::new();
+        let mut bytes = [0; 512];
+        while !question.ends_with(b"\r\n\r\n") {
+            match (&stream).read(&mut bytes) {
+                Ok(count @ 1..) => question.extend_from_slice(&bytes[..count]),
+                _ => return,
+            }
+        }
+        let question = String::from_utf8_lossy(&question).into_owned();
+        // In pieces, so that most is not there when the first is understood.
+        let text = answer(&question);
+        let (first, rest) = text.split_at(text.len().min(20));
+        let mut taken = (&stream).write_all(first).is_ok();
+        for piece in rest.chunks(8 * 1024) {
+            thread::sleep(Duration::from_millis(5));
+            taken &= (&stream).write_all(piece).is_ok();
+        }
+        let end = if taken { read_to_end(&stream) } else { End::Reset(0) };
+        let _ = tell.send((question, end));
+    });
+    (backend, told)
+}
+
+fn host_of(question: &str) -> &str {
+    let line = question.lines().find(|line| line.starts_with("Host: "));
+    line.expect("it has one").trim_start_matches("Host: ")
+}
+
+#[test]
+fn probes_ask_for_the_host_that_was_written_and_for_another_if_told() {
+    let (backend, told) = probed(|_| b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".to_vec());
+    let port = backend.address.port();
+    for (spec, more, wanted) in [
+        (format!("localhost:{port}"), &[][..], format!("localhost:{port}")),
+        (format!("127.0.0.1:{port}"), &[], format!("127.0.0.1:{port}")),
+        (format!("127.0.0.1:9,check-port={port}"), &[], format!("127.0.0.1:{port}")),
+        (format!("127.0.0.1:{port}"), &["--check-host", "a.test"], "a.test".to_owned()),
+    ] {
+        let checks = with(&["-b", &spec, "--check", "http:/x"], more);
+        let balancer = Balancer::start(&front_args(&[], &with(FAST, &checks)));
+        let (question, _) = told.recv_timeout(DEADLINE).expect("it is probed");
+        assert_eq!(host_of(&question), wanted, "{spec}");
+        balancer.stop();
+        while told.try_recv().is_ok() {}
+    }
+}
+
+/// Whatever its size, up to a bound; and the connection is closed without a reset.
+#[test]
+fn an_answer_to_a_probe_is_read_to_its_end() {
+    let body = "x".repeat(60_000);
+    let length = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+    let chunked = format!(
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{body}\r\n0\r\n\r\n",
+        body.len()
+    );
+    let bad = format!("HTTP/1.1 503 No\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+    for answer in [length, chunked, bad] {
+        let (backend, told) = probed(move |_| answer.clone().into_bytes());
+        let checks = ["--check", "http:/", "--check-interval", "300ms"];
+        let balancer = Balancer::before(&[&backend], &checks);
+        for _ in 0..2 {
+            let (_, end) = told.recv_timeout(DEADLINE).expect("it is probed");
+            assert_eq!(end, End::Finished(Vec::new()), "no reset");
+        }
+        balancer.stop();
+    }
+}
+
+#[test]
+fn other_statuses_will_do_where_they_are_expected() {
+    let (backend, code) = knob(b"\r\n\r\n", |code| {
+        Some(format!("HTTP/1.1 {code} Whatever\r\nContent-Length: 0\r\n\r\n"))
+    });
+    code.store(302, Ordering::SeqCst);
+    let more = with(FAST, &["--check", "http:/,expect=200-399,401", "--fall", "1"]);
+    let balancer = Balancer::before(&[&backend], &with(&more, &["--rise", "1"]));
+    let name = backend.name();
+    balancer.wait_for_row(&name, |row| row.is_known_up());
+    code.store(403, Ordering::SeqCst);
+    balancer.wait_for_log("a probe: status 403, want 200-399,401");
+    code.store(401, Ordering::SeqCst);
+    balancer.wait_for_row(&name, |row| row.is_up());
+    balancer.stop();
+}
+
+#[test]
+fn texts_are_asked_and_expected_over_tcp() {
+    let answer = |number| match number {
+        0 => Some("+PONG\r\n".to_owned()),
+        1 => Some("-LOADING\r\n".to_owned()),
+        _ => None,
+    };
+    let (backend, number) = knob(b"PING\r\n", answer);
+    let check = r"tcp:PING\x0d\x0a,expect=+PONG";
+    let more = with(FAST, &["--check", check, "--fall", "1", "--rise", "1"]);
+    let balancer = Balancer::before(&[&backend], &more);
+    let name = backend.name();
+    balancer.wait_for_row(&name, |row| row.is_known_up());
+    number.store(1, Ordering::SeqCst);
+    balancer.wait_for_log(r"a probe: '-LOADING\r\n' is not what is expected");
+    number.store(0, Ordering::SeqCst);
+    balancer.wait_for_row(&name, |row| row.is_up());
+    number.store(2, Ordering::SeqCst);
+    balancer.wait_for_log("a probe: no answer within 200ms");
     balancer.stop();
 }
 

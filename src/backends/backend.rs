@@ -22,6 +22,8 @@ pub struct Backend {
     pub address: SocketAddr,
     /// Where its probes go.
     pub check_address: SocketAddr,
+    /// What they say of their host.
+    pub check_host: Box<str>,
     /// What probes and connects say of it.
     pub state: State,
     /// When it last went up or down; the start, if never.
@@ -91,6 +93,8 @@ pub struct Member {
     pub probe_dial: Option<Dial>,
     /// Where its probes go, if not to the port of `address`.
     pub check_port: Option<u16>,
+    /// What they say of their host.
+    pub check_host: String,
 }
 
 impl Backend {
@@ -101,6 +105,7 @@ impl Backend {
             name: member.name.into(),
             address: member.address,
             check_address,
+            check_host: member.check_host.into(),
             state: State::default(),
             since: now,
             down_reason: Box::default(),

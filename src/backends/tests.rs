@@ -21,6 +21,7 @@ fn member(index: usize) -> Member {
         dial: None,
         probe_dial: None,
         check_port: None,
+        check_host: String::new(),
     }
 }
 

@@ -150,7 +150,12 @@ pub fn check_algorithm(algorithm: Algorithm, check: &Check) -> Result<(), Wrong>
     match (algorithm, check) {
         (
             Algorithm::LeastLoad,
-            Check::None | Check::Tcp | Check::Http(_) | Check::Https(_) | Check::Udp(_),
+            Check::None
+            | Check::Tcp
+            | Check::Text(_)
+            | Check::Http(_)
+            | Check::Https(_)
+            | Check::Udp(_),
         ) => {
             let found = format!("'{algorithm}' with --check {}", quoted(&check.to_string()));
             Err(Wrong::saying(found, "--check load:TEXT with it, which asks for the load"))
@@ -206,7 +211,7 @@ mod tests {
     #[test]
     fn least_load_needs_reports() {
         let load = Check::Load("x".to_owned());
-        for check in [Check::None, Check::Tcp, Check::Http("/".to_owned())] {
+        for check in [Check::None, Check::Tcp, Check::parse("http:/").unwrap()] {
             let wrong = check_algorithm(Algorithm::LeastLoad, &check).unwrap_err().to_string();
             assert!(wrong.starts_with("found 'least-load' with --check '"), "{wrong}");
             assert!(wrong.contains("want --check load:TEXT"), "{wrong}");

@@ -2,8 +2,11 @@
 
 use std::fmt;
 
-use super::{UdpCheck, Wrong, http};
+use super::{Config, HttpCheck, TextCheck, Wrong, quoted};
 use crate::limits;
+
+const KINDS_WANT: &str =
+    "tcp, http:/PATH, https:/PATH, load:TEXT, udp:TEXT or tcp:TEXT, or none";
 
 /// What a health probe asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,34 +15,47 @@ pub enum Check {
     None,
     /// That a connection is taken.
     Tcp,
-    /// `GET` of this path, answered with status 200; through TLS where the backend speaks it.
-    Http(String),
+    /// This text, answered with another one.
+    Text(TextCheck),
+    /// `GET` of a path, answered with a good status; through TLS where the backend speaks it.
+    Http(HttpCheck),
     /// The same, always through TLS.
-    Https(String),
+    Https(HttpCheck),
     /// This text and a NUL byte, answered with a decimal number: the load.
     Load(String),
     /// This datagram, answered with another one.
-    Udp(UdpCheck),
+    Udp(TextCheck),
 }
 
 impl Check {
-    /// `tcp`, `http:/PATH`, `https:/PATH`, `load:TEXT`, `udp:TEXT[,expect=TEXT]` or `none`.
+    /// `tcp[:TEXT[,expect=TEXT]]`, `http:/PATH[,expect=STATUSES]`, the same with `https`,
+    /// `load:TEXT`, `udp:TEXT[,expect=TEXT]` or `none`.
     pub fn parse(text: &str) -> Result<Check, Wrong> {
         match text.split_once(':') {
             None if text == "none" => Ok(Check::None),
             None if text == "tcp" => Ok(Check::Tcp),
-            Some((scheme @ ("http" | "https"), path)) => {
-                let path = check_path(scheme, path, text)?;
-                Ok(if scheme == "http" { Check::Http(path) } else { Check::Https(path) })
-            }
+            Some(("http", asked)) => HttpCheck::parse(asked, "http", text).map(Check::Http),
+            Some(("https", asked)) => HttpCheck::parse(asked, "https", text).map(Check::Https),
             Some(("load", asked)) => check_load(asked, text),
-            Some(("udp", asked)) => UdpCheck::parse(asked, text).map(Check::Udp),
-            _ => Err(Wrong::found(
-                text,
-                "tcp, http:/PATH, https:/PATH, load:TEXT, udp:TEXT or none",
-            )),
+            Some(("tcp", asked)) => TextCheck::parse(asked, "tcp", text).map(Check::Text),
+            Some(("udp", asked)) => TextCheck::parse(asked, "udp", text).map(Check::Udp),
+            _ => Err(Wrong::found(text, KINDS_WANT)),
         }
     }
+
+    /// Whether it is a request of HTTP.
+    pub fn is_http(&self) -> bool {
+        matches!(self, Check::Http(_) | Check::Https(_))
+    }
+}
+
+/// A Host field is in requests of HTTP alone.
+pub fn check_check_host(config: &Config) -> Result<(), Wrong> {
+    if config.check.is_http() {
+        return Ok(());
+    }
+    let found = format!("--check {}", quoted(&config.check.to_string()));
+    Err(Wrong::saying(found, "--check http:/PATH or https:/PATH with it"))
 }
 
 impl fmt::Display for Check {
@@ -47,23 +63,12 @@ impl fmt::Display for Check {
         match self {
             Check::None => f.write_str("none"),
             Check::Tcp => f.write_str("tcp"),
-            Check::Http(path) => write!(f, "http:{path}"),
-            Check::Https(path) => write!(f, "https:{path}"),
+            Check::Text(check) => write!(f, "tcp:{check}"),
+            Check::Http(check) => write!(f, "http:{check}"),
+            Check::Https(check) => write!(f, "https:{check}"),
             Check::Load(text) => write!(f, "load:{text}"),
             Check::Udp(check) => write!(f, "udp:{check}"),
         }
-    }
-}
-
-fn check_path(scheme: &str, path: &str, text: &str) -> Result<String, Wrong> {
-    let form = format!("{scheme}:/PATH");
-    if path.starts_with("//") {
-        let want = format!("{form} without a host: each backend is asked in turn");
-        return Err(Wrong::found(text, want));
-    }
-    match http::path_fault(path, &form) {
-        Some(want) => Err(Wrong::found(text, want)),
-        None => Ok(path.to_owned()),
     }
 }
 
@@ -78,16 +83,21 @@ fn check_load(asked: &str, text: &str) -> Result<Check, Wrong> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Statuses;
     use super::*;
 
     #[test]
     fn checks_are_read_and_shown_alike() {
+        let http = |path: &str| {
+            let statuses = Statuses::default();
+            HttpCheck { path: path.to_owned(), statuses }
+        };
         let table = [
             ("none", Check::None),
             ("tcp", Check::Tcp),
-            ("http:/", Check::Http("/".to_owned())),
-            ("http:/health?a=b:c,%20", Check::Http("/health?a=b:c,%20".to_owned())),
-            ("https:/health", Check::Https("/health".to_owned())),
+            ("http:/", Check::Http(http("/"))),
+            ("http:/health?a=b:c,%20", Check::Http(http("/health?a=b:c,%20"))),
+            ("https:/health", Check::Https(http("/health"))),
             ("load:x", Check::Load("x".to_owned())),
             ("load: __clients? ", Check::Load(" __clients? ".to_owned())),
             ("load:a:b\n", Check::Load("a:b\n".to_owned())),
@@ -100,7 +110,7 @@ mod tests {
 
     #[test]
     fn checks_refuse_the_rest_in_words() {
-        let kinds = "tcp, http:/PATH, https:/PATH, load:TEXT, udp:TEXT or none";
+        let kinds = KINDS_WANT;
         let load = "load:TEXT, TEXT being 1 to 100 bytes without NUL";
         let chars = "http:/PATH without spaces, '#' and control characters, others as %XX";
         let long_path = format!("http:/{}", "p".repeat(1024));
@@ -108,7 +118,6 @@ mod tests {
         let table = [
             ("", kinds),
             ("TCP", kinds),
-            ("tcp:", kinds),
             ("none:", kinds),
             ("https:health", "https:/PATH, the path beginning with a slash"),
             ("https://a/b", "https:/PATH without a host: each backend is asked in turn"),

@@ -11,7 +11,8 @@ use super::udp::UDP;
 use super::{Command, manual};
 use crate::config::{
     AccessLog, AccessLogFormat, Algorithm, AllDown, BackendSpec, Check, Config, LOG_LEVELS,
-    Listen, OnDown, Route, Wrong, duration, duration_text, number, number_u32, one_of, word_of,
+    Listen, OnDown, Route, Wrong, check_host, duration, duration_text, number, number_u32,
+    one_of, word_of,
 };
 use crate::limits;
 
@@ -152,16 +153,29 @@ static HEALTH: &[Flag] = &[
         short: "",
         long: "check",
         value: "KIND",
-        says: "What a probe asks. tcp: to be connected. http:/PATH: GET of the path, answered \
-               with status 200, through TLS where the backend speaks it; https:/PATH: the same, \
-               always through TLS. load:TEXT: the text and a NUL byte, answered with a decimal \
-               number of at most 100 bytes, ended by NUL or newline, which is the load. \
-               udp:TEXT[,expect=TEXT]: the text in a datagram, \\xNN for any byte, answered with \
-               a datagram, and one that has the second text in it. none: nothing, backends \
-               count as up.",
+        says: "What a probe asks. tcp: to be connected. tcp:TEXT[,expect=TEXT]: the text, \\xNN \
+               for any byte, answered with anything, or with the second text in it. \
+               http:/PATH[,expect=STATUSES]: GET of the path, answered with a status from 200 to \
+               299, or with one of the list (200-399,401), through TLS where the backend speaks \
+               it; https:/PATH: the same, always through TLS. load:TEXT: the text and a NUL \
+               byte, answered with a decimal number of at most 100 bytes, ended by NUL or \
+               newline, which is the load. udp:TEXT[,expect=TEXT]: as tcp:TEXT, in datagrams. \
+               none: nothing, backends count as up.",
         default: |defaults| format!("{}; none where all listeners are udp", defaults.check),
         act: Act::Value(|config, text| {
             config.check = Check::parse(text)?;
+            Ok(())
+        }),
+    },
+    Flag {
+        short: "",
+        long: "check-host",
+        value: "NAME",
+        says: "The host that http: and https: probes ask for, perhaps with a port. It changes \
+               nothing of where they go.",
+        default: |_| "each backend's HOST:PORT as it was written".to_owned(),
+        act: Act::Value(|config, text| {
+            config.check_host = Some(check_host(text)?);
             Ok(())
         }),
     },

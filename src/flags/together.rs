@@ -7,7 +7,7 @@ use getopts::Matches;
 use super::UsageError;
 use crate::config::{
     Config, Listen, Protocol, Wrong, check_access_log_format, check_algorithm, check_backends,
-    check_certificates, check_client_cert, check_hash_key, check_http_listener,
+    check_certificates, check_check_host, check_client_cert, check_hash_key, check_http_listener,
     check_https_listener, check_listeners, check_redirect, check_route_listener, check_routes,
     check_same_site, check_stats_path, check_sticky, check_tls_backend, check_tls_listener,
     check_udp_backends, check_udp_listener,
@@ -86,6 +86,7 @@ fn something_to_do(config: &Config) -> Result<(), UsageError> {
 pub(super) fn go_together(config: &Config, matches: &Matches) -> Result<(), UsageError> {
     let checks = [
         ("backend", check_udp_backends(config)),
+        ("check-host", check_check_host(config)),
         ("hash-key", check_hash_key(config)),
         ("sticky-cookie", check_http_listener(config)),
         ("sticky-key", check_sticky(config)),

@@ -28,12 +28,12 @@ use crate::backends::BackendId;
 use crate::config::{Check, duration_text};
 use crate::context::Context;
 use crate::event::{Generation, Key, Owner, TimerKey};
-use crate::limits::{EXHAUSTION_WARNINGS, PROBE_HASTE};
+use crate::limits::{CHECK_ANSWER_BYTES_MAX, EXHAUSTION_WARNINGS, PROBE_HASTE};
 use crate::net::tls::client::Dial;
 use crate::net::{Connect, DatagramSocket, Fault, Received, Sent, Socket, Stream};
 use crate::stats::Seldom;
 
-use check::{Answer, Question};
+use check::{Answer, Question, Rest};
 
 /// The probes of all backends.
 pub struct Health {
@@ -64,9 +64,22 @@ struct Run {
     /// What [`Context::lateness`] was when it began, or got some time back.
     lateness: Duration,
     connected: bool,
-    /// How much of the question was sent.
+    /// What is asked, and how much of it was sent.
+    asked: Vec<u8>,
     sent: usize,
     answer: Vec<u8>,
+    /// Bytes of the answer.
+    heard: usize,
+    /// What it comes to was told, and this is read for the backend's sake.
+    rest: Option<Rest>,
+}
+
+/// How far a run is.
+struct Progress {
+    /// What it came to, if that became known now.
+    outcome: Option<Outcome>,
+    /// There is nothing left to do.
+    over: bool,
 }
 
 /// What a run asks on.
@@ -145,13 +158,19 @@ impl Health {
             return;
         }
         let owner = Owner::Probe(Key { generation: probe.generation, ..key });
-        match run.proceed(&self.question, &mut cx.scratch) {
-            Some(outcome) => self.finish(key, outcome, cx),
-            None => {
-                if let Err(error) = run.line.arm(&cx.registry, owner) {
-                    self.skip(key, &error.to_string(), cx);
-                }
-            }
+        let progress = run.proceed(&self.question, &mut cx.scratch);
+        let armed = if progress.over { Ok(()) } else { run.line.arm(&cx.registry, owner) };
+        let told = run.rest.is_some();
+        if let Some(outcome) = progress.outcome {
+            self.tell(key, outcome, cx);
+        }
+        let probe = &mut self.probes[key.index as usize];
+        match armed {
+            Ok(()) if progress.over => probe.rest(cx),
+            Ok(()) => probe.bound_rest(cx),
+            // What it came to is known, and no more is wanted.
+            Err(_) if told => probe.rest(cx),
+            Err(error) => self.skip(key, &error.to_string(), cx),
         }
     }
 
@@ -159,6 +178,7 @@ impl Health {
     pub fn on_timer(&mut self, key: Key, cx: &mut Context) {
         let Some(probe) = self.probes.get_mut(key.index as usize) else { return };
         match &probe.run {
+            Some(run) if run.deadline <= cx.now && run.rest.is_some() => probe.rest(cx),
             Some(run) if run.deadline <= cx.now => self.judge_late(key, cx),
             Some(run) => cx.timers.arm(probe.timer, run.deadline),
             None if probe.next_at > cx.now => cx.timers.arm(probe.timer, probe.next_at),
@@ -173,13 +193,15 @@ impl Health {
         if let Line::Stream(stream) = &mut run.line {
             stream.look_again();
         }
-        if let Some(outcome) = run.proceed(&self.question, &mut cx.scratch) {
+        // What follows an answer that is understood is not waited for any more.
+        if let Some(outcome) = run.proceed(&self.question, &mut cx.scratch).outcome {
             return self.finish(key, outcome, cx);
         }
         let lost = cx.lateness.saturating_sub(run.lateness).min(self.timeout);
         if lost.is_zero() {
             let doing = if run.connected { "no answer" } else { "no connection" };
-            let reason = format!("{doing} within {}", duration_text(self.timeout));
+            let late = || format!("{doing} within {}", duration_text(self.timeout));
+            let reason = self.question.too_late(&run.answer).unwrap_or_else(late);
             return self.finish(key, Err(reason), cx);
         }
         run.lateness = cx.lateness;
@@ -213,7 +235,9 @@ impl Health {
         probe.next_at = cx.now + self.interval;
         let backend = &cx.backends[probe.backend];
         let dial = backend.probe_dial.as_ref();
-        let mut line = match Line::open(backend.check_address, dial, &self.question) {
+        let asked = self.question.text(&backend.check_host);
+        let datagram = self.question.is_datagram().then_some(&*asked);
+        let mut line = match Line::open(backend.check_address, dial, datagram) {
             Ok(line) => line,
             Err(Fault::Exhausted) => return self.skip(key, "out of descriptors", cx),
             Err(fault) => return self.finish(key, Err(fault.to_string()), cx),
@@ -223,22 +247,35 @@ impl Health {
         }
         let deadline = cx.now + self.timeout;
         let connected = matches!(line, Line::Datagram(_));
-        let (lateness, answer) = (cx.lateness, Vec::new());
-        probe.run = Some(Run { line, deadline, lateness, connected, sent: 0, answer });
+        probe.run = Some(Run {
+            line,
+            deadline,
+            lateness: cx.lateness,
+            connected,
+            asked,
+            sent: 0,
+            answer: Vec::new(),
+            heard: 0,
+            rest: None,
+        });
         cx.timers.arm(probe.timer, deadline);
     }
 
     /// A run is over: drop its socket, tell the backends, and rest until the next one.
     fn finish(&mut self, key: Key, outcome: Outcome, cx: &mut Context) {
-        let probe = &mut self.probes[key.index as usize];
-        let backend = probe.backend;
+        self.tell(key, outcome, cx);
+        self.probes[key.index as usize].rest(cx);
+    }
+
+    /// What a run came to.
+    fn tell(&mut self, key: Key, outcome: Outcome, cx: &mut Context) {
+        let backend = self.probes[key.index as usize].backend;
         match outcome {
             Ok(load) => cx.backends.probe_passed(backend, load, cx.now),
             Err(reason) => {
                 cx.backends.probe_failed(backend, &format!("a probe: {reason}"), cx.now);
             }
         }
-        probe.rest(cx);
     }
 
     /// We had nothing left to probe with, which says nothing of the backend.
@@ -253,6 +290,16 @@ impl Health {
 }
 
 impl Probe {
+    /// What is read of an answer after its meaning is known is over when the next run begins.
+    fn bound_rest(&mut self, cx: &mut Context) {
+        if let Some(run) = self.run.as_mut().filter(|run| run.rest.is_some())
+            && self.next_at < run.deadline
+        {
+            run.deadline = self.next_at;
+            cx.timers.arm(self.timer, self.next_at);
+        }
+    }
+
     fn rest(&mut self, cx: &mut Context) {
         // Dropped here and not by the reaping: nobody else holds a key to it, and a late event is
         // stopped by the generation, which the next run raises before it registers.
@@ -269,13 +316,13 @@ impl Line {
     fn open(
         address: SocketAddr,
         dial: Option<&Dial>,
-        question: &Question,
+        datagram: Option<&[u8]>,
     ) -> Result<Line, Fault> {
-        if !question.is_datagram() {
+        let Some(datagram) = datagram else {
             return Stream::connect(address, dial).map(Line::Stream);
-        }
+        };
         let socket = DatagramSocket::connect(address)?;
-        socket.send(question.text())?;
+        socket.send(datagram)?;
         Ok(Line::Datagram(socket))
     }
 
@@ -311,44 +358,100 @@ fn hear(socket: &DatagramSocket, question: &Question, scratch: &mut [u8]) -> Opt
 }
 
 impl Run {
-    /// Get on as far as possible; says what the run came to, once that is known.
-    fn proceed(&mut self, question: &Question, scratch: &mut [u8]) -> Option<Outcome> {
+    /// Get on as far as possible.
+    fn proceed(&mut self, question: &Question, scratch: &mut [u8]) -> Progress {
         let stream = match &mut self.line {
             Line::Stream(stream) => stream,
-            Line::Datagram(socket) => return hear(socket, question, scratch),
+            Line::Datagram(socket) => return Progress::of(hear(socket, question, scratch)),
         };
         if !self.connected {
             match stream.connect_outcome() {
-                Connect::Pending => return None,
-                Connect::Failed(fault) => return Some(Err(fault.to_string())),
+                Connect::Pending => return Progress::NONE,
+                Connect::Failed(fault) => return Progress::over(Err(fault.to_string())),
                 Connect::Done => self.connected = true,
             }
         }
-        if question.text().is_empty() {
-            return Some(Ok(None));
+        if question.is_connect() {
+            return Progress::over(Ok(None));
         }
-        while self.sent < question.text().len() && stream.can_write() {
-            match stream.send(&question.text()[self.sent..]) {
+        while self.sent < self.asked.len() && stream.can_write() {
+            match stream.send(&self.asked[self.sent..]) {
                 Sent::Bytes(count) => self.sent += count,
                 Sent::WouldBlock => break,
-                Sent::Broken(fault) => return Some(Err(fault.to_string())),
+                // What it came to may be known.
+                Sent::Broken(_) if self.rest.is_some() => return Progress::ENDED,
+                Sent::Broken(fault) => return Progress::over(Err(fault.to_string())),
             }
         }
-        while stream.can_read() {
+        let outcome = match self.listen(question, scratch) {
+            Some(outcome) if self.rest.is_none() => return Progress::over(outcome),
+            outcome => outcome,
+        };
+        let over = self.rest.is_some() && self.read_rest(scratch);
+        Progress { outcome, over }
+    }
+
+    /// Hear the answer until its meaning is known; what follows is left in `rest`.
+    fn listen(&mut self, question: &Question, scratch: &mut [u8]) -> Option<Outcome> {
+        let Line::Stream(stream) = &mut self.line else { return None };
+        while self.rest.is_none() && stream.can_read() {
             let (count, ended) = match stream.receive(scratch) {
                 Received::Bytes(count) => (count, false),
                 Received::Eof => (0, true),
                 Received::WouldBlock => break,
                 Received::Broken(fault) => return Some(Err(fault.to_string())),
             };
-            let room = Question::ANSWER_BYTES_MAX.saturating_sub(self.answer.len());
-            self.answer.extend_from_slice(&scratch[..count.min(room)]);
-            match question.judge(&self.answer, ended || count > room) {
-                Answer::Incomplete => {}
-                Answer::Good(load) => return Some(Ok(load)),
-                Answer::Bad(reason) => return Some(Err(reason)),
+            self.heard += count;
+            self.answer.extend_from_slice(&scratch[..count]);
+            let outcome = match question.judge(&self.answer, ended) {
+                Answer::Incomplete => continue,
+                Answer::Good(load) => Ok(load),
+                Answer::Bad(reason) => Err(reason),
+            };
+            if !ended {
+                self.rest = question.rest(std::mem::take(&mut self.answer));
             }
+            if self.rest.is_some() && question.says_end() {
+                stream.finish_sending();
+            }
+            return Some(outcome);
         }
         None
+    }
+
+    /// Read what is to come of the answer; says whether that was all, or enough.
+    fn read_rest(&mut self, scratch: &mut [u8]) -> bool {
+        let (Line::Stream(stream), Some(rest)) = (&mut self.line, &mut self.rest) else {
+            return true;
+        };
+        while stream.can_read() && self.heard <= CHECK_ANSWER_BYTES_MAX {
+            match stream.receive(scratch) {
+                Received::Bytes(count) => {
+                    self.heard += count;
+                    if rest.take(&scratch[..count]) {
+                        return true;
+                    }
+                }
+                Received::WouldBlock => return false,
+                Received::Eof | Received::Broken(_) => return true,
+            }
+        }
+        self.heard > CHECK_ANSWER_BYTES_MAX
+    }
+}
+
+impl Progress {
+    const NONE: Progress = Progress { outcome: None, over: false };
+
+    const ENDED: Progress = Progress { outcome: None, over: true };
+
+    fn over(outcome: Outcome) -> Progress {
+        Progress { outcome: Some(outcome), over: true }
+    }
+
+    /// Over if that is known.
+    fn of(outcome: Option<Outcome>) -> Progress {
+        let over = outcome.is_some();
+        Progress { outcome, over }
     }
 }

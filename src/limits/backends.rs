@@ -34,7 +34,14 @@ pub const LOAD_TEXT_BYTES_MAX: usize = 100;
 /// Longest status line an `http:` probe reads, in bytes.
 pub const STATUS_LINE_BYTES_MAX: usize = 1024;
 
-/// Bytes of an answer to a `udp:` probe that are shown when it is not what was expected.
+/// Longest text of a `udp:` or `tcp:` probe, in bytes: a datagram that every network carries whole.
+pub const CHECK_TEXT_BYTES_MAX: usize = 512;
+
+/// Bytes of an answer to a probe that are read, the rest of it included that says nothing to us;
+/// of a longer one the connection is reset.
+pub const CHECK_ANSWER_BYTES_MAX: usize = 64 * 1024;
+
+/// Bytes of an answer to a `udp:` or `tcp:` probe that are shown when it is not what was expected.
 pub const DATAGRAM_SHOWN_BYTES: usize = 32;
 
 // ---- Ejection ---------------------------------------------------------------------------------

@@ -90,6 +90,3 @@ pub const UDP_TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
 
 /// Most that `--udp-requests` and `--udp-responses` can ask for; beyond, it is no limit any more.
 pub const UDP_COUNT_MAX: u32 = 1_000_000;
-
-/// Longest text of a `udp:` probe, in bytes: a datagram that every network carries whole.
-pub const UDP_CHECK_BYTES_MAX: usize = 512;

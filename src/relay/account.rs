@@ -385,6 +385,7 @@ mod tests {
             max_connections,
             backup,
             check_port,
+            check_host: String::new(),
             dial,
             probe_dial,
         };
