@@ -112,12 +112,12 @@ impl Question {
     }
 
     /// What follows these bytes of an answer that is understood: nothing, or it is to be read.
-    pub fn rest(&self, answer: Vec<u8>) -> Option<Rest> {
+    pub fn rest(&self, answer: &[u8]) -> Option<Rest> {
         match self.kind {
             Kind::Connect | Kind::Datagram(_) => None,
             Kind::Http(_) => {
                 let mut rest = Rest::Head(Vec::new());
-                (!rest.take(&answer)).then_some(rest)
+                (!rest.take(answer)).then_some(rest)
             }
             Kind::Load | Kind::Text(_) => Some(Rest::UntilClose),
         }
@@ -331,15 +331,15 @@ mod tests {
         ];
         for (answer, whole) in table {
             let (question, answer) = (question("http:/"), answer.as_bytes());
-            assert_eq!(question.rest(answer.to_vec()).is_none(), whole, "{answer:?}");
+            assert_eq!(question.rest(answer).is_none(), whole, "{answer:?}");
             for cut in (0..answer.len()).step_by(1 + answer.len() / 100) {
-                let rest = question.rest(answer[..cut].to_vec());
+                let rest = question.rest(&answer[..cut]);
                 let mut rest = rest.expect("a part is not the whole");
                 assert_eq!(rest.take(&answer[cut..]), whole, "cut at {cut}: {answer:?}");
             }
         }
-        assert!(question("tcp").rest(Vec::new()).is_none());
-        assert!(matches!(question("load:x").rest(b"1\0".to_vec()), Some(Rest::UntilClose)));
+        assert!(question("tcp").rest(b"").is_none());
+        assert!(matches!(question("load:x").rest(b"1\0"), Some(Rest::UntilClose)));
     }
 
     #[test]

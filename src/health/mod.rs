@@ -409,7 +409,7 @@ impl Run {
                 Answer::Bad(reason) => Err(reason),
             };
             if !ended {
-                self.rest = question.rest(std::mem::take(&mut self.answer));
+                self.rest = question.rest(&self.answer);
             }
             if self.rest.is_some() && question.says_end() {
                 stream.finish_sending();
