@@ -7,10 +7,10 @@ use getopts::Matches;
 use super::UsageError;
 use crate::config::{
     Config, Listen, Protocol, Wrong, check_access_log_format, check_algorithm, check_backends,
-    check_certificates, check_check_host, check_client_cert, check_hash_key, check_http_listener,
-    check_https_listener, check_listeners, check_redirect, check_route_listener, check_routes,
-    check_same_site, check_stats_path, check_sticky, check_tls_backend, check_tls_listener,
-    check_udp_backends, check_udp_listener,
+    check_certificates, check_check_host, check_client_cert, check_hash_key,
+    check_http_listener, check_https_listener, check_listeners, check_redirect,
+    check_route_listener, check_routes, check_same_site, check_stats_path, check_sticky,
+    check_tls_backend, check_tls_listener, check_udp_backends, check_udp_listener,
 };
 use crate::limits;
 
