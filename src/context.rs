@@ -84,6 +84,8 @@ pub struct BackendConnection {
 pub enum User {
     /// A pair.
     Pair(Key),
+    /// A pair that logged in on it: nobody else uses it after that one.
+    Owner(Key),
     /// Nobody now: it waits in its backend's idle list for the next pair.
     Idle,
     /// Nobody any more: it waits for the end of the turn.
@@ -143,9 +145,23 @@ impl User {
     /// The pair that uses it, if one does.
     pub fn pair(self) -> Option<Key> {
         match self {
-            User::Pair(key) => Some(key),
+            User::Pair(key) | User::Owner(key) => Some(key),
             User::Idle | User::Retired => None,
         }
+    }
+}
+
+impl BackendConnection {
+    /// A login was made on it, or is asked for: it is its pair's own, for life.
+    pub fn bind(&mut self) {
+        if let User::Pair(key) = self.user {
+            self.user = User::Owner(key);
+        }
+    }
+
+    /// Whether it is its pair's own.
+    pub fn is_bound(&self) -> bool {
+        matches!(self.user, User::Owner(_))
     }
 }
 
@@ -212,6 +228,9 @@ impl Context {
     /// Its pair is done with this connection, and another one may use it: to the idle list.
     pub fn park(&mut self, key: Key) {
         let Some(connection) = self.connections.get_mut(key) else { return };
+        if connection.is_bound() {
+            return self.retire(key);
+        }
         connection.user = User::Idle;
         self.backends.closed(connection.backend);
         // Behind a slow client it was not listened to, and its backend may have closed it.
@@ -253,6 +272,19 @@ impl Context {
         None
     }
 
+    /// The pair that owns this connection asks on, if it is still good; if not it is retired.
+    pub fn resume(&mut self, key: Key) -> bool {
+        let Some(connection) = self.connections.get_mut(key) else { return false };
+        if !connection.stream.is_quiet() {
+            self.retire(key);
+            return false;
+        }
+        // It counted all the time. What is new is the request.
+        self.backends.closed(connection.backend);
+        self.backends.opened(connection.backend, self.now);
+        true
+    }
+
     /// Close the idle connections to `backend`: those that were parked before `since`, or all.
     pub fn retire_idle(&mut self, backend: BackendId, since: Option<Instant>) {
         while let Some(key) = self.backends.unpark_older(backend, since) {
@@ -276,7 +308,7 @@ impl Context {
         match std::mem::replace(&mut connection.user, User::Retired) {
             User::Retired => return,
             User::Idle => self.backends.forget_idle(connection.backend, key),
-            User::Pair(_) => self.backends.closed(connection.backend),
+            User::Pair(_) | User::Owner(_) => self.backends.closed(connection.backend),
         }
         self.retired.push_back(key);
     }

@@ -263,7 +263,7 @@ impl EventLoop {
                     let Some(connection) = self.cx.connections.get_mut(key) else { continue };
                     connection.stream.mark(event);
                     match connection.user {
-                        User::Pair(user) => {
+                        User::Pair(user) | User::Owner(user) => {
                             if let Some(pair) = self.pairs.get_mut(user) {
                                 acting::queue(&mut self.cx.run_queue, pair);
                             }

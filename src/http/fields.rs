@@ -77,6 +77,10 @@ pub enum Kind {
     /// A name with anything but letters, digits and hyphens in it. CGI and its kin write `_` for
     /// all others, and for hyphens: it could pass for any other field, ours included.
     Folded,
+    /// Authorization, Proxy-Authorization: passes whatever Connection says.
+    Authorization,
+    /// WWW-Authenticate, Proxy-Authenticate: the same.
+    Challenge,
     /// Set-Cookie and the like, which pass whatever Connection says.
     EndToEnd,
 }
@@ -332,12 +336,16 @@ fn kind(name: &[u8], plain: bool) -> Kind {
         10 if is(b"connection") => Kind::Connection,
         10 if is(b"keep-alive") => Kind::KeepAlive,
         10 if is(b"set-cookie") => Kind::EndToEnd,
-        13 if is(b"authorization") || is(b"cache-control") => Kind::EndToEnd,
+        13 if is(b"cache-control") => Kind::EndToEnd,
+        13 if is(b"authorization") => Kind::Authorization,
         14 if is(b"content-length") => Kind::ContentLength,
         14 if is(b"http2-settings") => Kind::Hop,
         16 if is(b"proxy-connection") => Kind::Hop,
+        16 if is(b"www-authenticate") => Kind::Challenge,
         17 if is(b"transfer-encoding") => Kind::TransferEncoding,
         17 if is(b"x-ssl-client-s-dn") => Kind::ClientSubject,
+        18 if is(b"proxy-authenticate") => Kind::Challenge,
+        19 if is(b"proxy-authorization") => Kind::Authorization,
         25 if is(b"strict-transport-security") => Kind::StrictTransport,
         _ if !plain && !name.iter().all(|&byte| folds_to_itself(byte)) => Kind::Folded,
         12.. if first == b'x' => forwarded(name),

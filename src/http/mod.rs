@@ -21,6 +21,7 @@ pub mod body;
 pub mod fields;
 pub mod head;
 pub mod lists;
+mod login;
 pub mod outgoing;
 pub mod request;
 pub mod response;

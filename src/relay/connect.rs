@@ -70,6 +70,23 @@ pub fn find(
     open(pair, backend, cx).map(|()| Found::New)
 }
 
+/// The backend of the connection that the client has for its own since an earlier request, because
+/// it logged in there; nothing, if there is none, or it is not good any more.
+pub fn resume(pair: &mut Pair, cx: &mut Context) -> Option<BackendId> {
+    let key = pair.connection.take()?;
+    if !cx.resume(key) {
+        return None;
+    }
+    let backend = cx.connections.get(key)?.backend;
+    pair.connection = Some(key);
+    pair.stage = Stage::Relaying;
+    if let Some(account) = &mut pair.account {
+        account.picked(backend, 0);
+        account.connected(cx.now);
+    }
+    Some(backend)
+}
+
 /// The backend that is wanted, or one that is picked.
 fn choose(
     wanted: Option<BackendId>,

@@ -62,6 +62,10 @@ pub(super) struct Exchange {
     stuck_to: Option<BackendId>,
     /// The client speaks HTTPS, with us or with a trusted proxy before us.
     secure: bool,
+    /// The backend on whose connection the client is logged in.
+    bound_to: Option<BackendId>,
+    /// The request makes such a login.
+    logs_in: bool,
     /// When this backend's part began.
     asked_at: Instant,
     /// Which backend broke off with this request, and says of it or of the request what another
@@ -159,6 +163,14 @@ impl Turn {
     }
 }
 
+/// The client logs in on its connection to the backend, which is its own from now on.
+#[cold]
+fn bind(pair: &Pair, cx: &mut Context) {
+    if let Some(connection) = pair.connection.and_then(|key| cx.connections.get_mut(key)) {
+        connection.bind();
+    }
+}
+
 impl Exchange {
     fn new(head: &RequestHead, cx: &Context) -> Exchange {
         let decoder = Decoder::new(head.framing, Trailers::Drop);
@@ -175,6 +187,8 @@ impl Exchange {
             moved_before: 0,
             stuck_to: None,
             secure: false,
+            bound_to: None,
+            logs_in: false,
             asked_at: cx.now,
             broke: Broke::default(),
             answer: Answer::default(),
@@ -253,28 +267,36 @@ impl Exchange {
                 account.answered(status, head_bytes, cx.now);
             }
         }
+        if !had_begun && self.answer.binds_login() {
+            bind(pair, cx);
+        }
         if let Turn::Bad(_) | Turn::Close(Reason::BackendBroke(_)) = turn {
             self.condemn(backend, Failure::Broken, pair, cx);
         }
     }
 
-    /// Pick a backend that takes a connection, or has an idle one unless it is to be `new`.
+    /// The connection on which the client is logged in, or that of a backend that is picked: an
+    /// idle one will do, unless it is to be `new`.
     fn find_backend(
         &mut self,
         new: bool,
         pair: &mut Pair,
         cx: &mut Context,
     ) -> Result<(), Reason> {
+        if let Some(backend) = connect::resume(pair, cx) {
+            (self.bound_to, self.reused) = (Some(backend), true);
+            self.begin_part(pair, cx);
+            return Ok(());
+        }
         loop {
             let takes =
                 |id: &BackendId| pair.tried().is_empty() && cx.backends.takes(*id, pair.pool);
-            let wanted = self.stuck_to.filter(takes);
+            let wanted = self.bound_to.or(self.stuck_to).filter(takes);
             let found = connect::find(wanted, !new, pair, cx);
             match found {
                 Ok(found) => {
                     self.reused = found == Found::Idle;
-                    self.moved_before = pair.duplex.request.moved();
-                    self.asked_at = cx.now;
+                    self.begin_part(pair, cx);
                     return Ok(());
                 }
                 Err(Attempt::Over(reason)) => return Err(reason),
@@ -283,6 +305,12 @@ impl Exchange {
                 }
             }
         }
+    }
+
+    /// A backend's part begins.
+    fn begin_part(&mut self, pair: &Pair, cx: &Context) {
+        self.moved_before = pair.duplex.request.moved();
+        self.asked_at = cx.now;
     }
 
     /// Write the request as it is to be sent, with what of its body is here.
@@ -311,6 +339,7 @@ impl Exchange {
             sticky: settings.sticky.cookie.as_deref(),
             subject: pair.client.tls().and_then(Tls::subject),
         };
+        self.logs_in = lists.fields.bind_a_login(input);
         lists.outgoing.clear();
         lists.surplus.clear();
         rewrite::request(head, &lists.fields, input, &to, &mut lists.outgoing);
@@ -326,6 +355,9 @@ impl Exchange {
     fn send(&mut self, total: usize, pair: &mut Pair, cx: &mut Context) -> Result<(), Fault> {
         let (connection, mut supplies, lists) = cx.for_carrying(pair.connection);
         let Some(connection) = connection else { return Err(Fault::Reset) };
+        if self.logs_in {
+            connection.bind();
+        }
         let (input, flow) = (&supplies.scratch[..total], &mut pair.duplex.request);
         carry::offer(lists, input, flow, &mut connection.stream, supplies.buffers)?;
         if self.request.is_read() && flow.held() == 0 {

@@ -16,6 +16,9 @@ pub(super) fn read(http: &mut Http, pair: &mut Pair, cx: &mut Context) -> Step {
     if let Some(step) = clear_the_way(pair, cx) {
         return step;
     }
+    if pair.connection.is_some() {
+        look_after_login(pair, cx);
+    }
     let had = http.input.len();
     if !put_in_front(&http.input, &mut cx.scratch) {
         return client_broke(Fault::Other(std::io::ErrorKind::InvalidData));
@@ -60,6 +63,18 @@ pub(super) fn read(http: &mut Http, pair: &mut Pair, cx: &mut Context) -> Step {
             http.head_since.get_or_insert(cx.now);
             if pair.client.can_read() { Step::Next } else { Step::Wait }
         }
+    }
+}
+
+/// A connection on which the client is logged in waits with it for its next request. Who ends it
+/// says so by an event, and then it is closed.
+#[cold]
+fn look_after_login(pair: &mut Pair, cx: &mut Context) {
+    if let Some(key) = pair.connection
+        && cx.connections.get_mut(key).is_none_or(|connection| !connection.stream.is_quiet())
+    {
+        pair.connection = None;
+        cx.retire(key);
     }
 }
 

@@ -187,6 +187,10 @@ fn leave_backend(http: &mut Http, pair: &mut Pair, cx: &mut Context) -> Step {
         Phase::Exchange(exchange) => exchange::on_backend_down(exchange, http, pair, cx),
         phase => {
             http.phase = phase;
+            // One on which the client is logged in.
+            if let Some(key) = pair.connection.take() {
+                cx.retire(key);
+            }
             Step::Wait
         }
     };

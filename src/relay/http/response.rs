@@ -36,6 +36,8 @@ struct Coming {
     keeps_backend: bool,
     /// For so many seconds, says the backend.
     kept_seconds: Option<u32>,
+    /// It asks for a login that is bound to the connection, or makes one.
+    binds_login: bool,
 }
 
 /// Who reads the answer.
@@ -91,6 +93,11 @@ impl Answer {
     /// For how many seconds it is, if the backend says so.
     pub fn kept_seconds(&self) -> Option<u32> {
         self.coming.as_ref().and_then(|coming| coming.kept_seconds)
+    }
+
+    /// Whether the backend's connection is the client's own from now on.
+    pub fn binds_login(&self) -> bool {
+        self.coming.as_ref().is_some_and(|coming| coming.binds_login)
     }
 
     /// Pass on what has come.
@@ -209,6 +216,8 @@ impl Answer {
         let bytes = &way.supplies.scratch[..total];
         way.lists.outgoing.clear();
         way.lists.surplus.clear();
+        // Trailers use the same list.
+        let binds_login = way.lists.fields.bind_a_login(bytes);
         let leaves = rewrite::response(
             head,
             &way.lists.fields,
@@ -247,6 +256,7 @@ impl Answer {
             // What nobody asked for must not be taken for the next answer.
             keeps_backend: head.keep_alive && way.lists.surplus.is_empty(),
             kept_seconds: head.keep_alive_seconds,
+            binds_login,
         });
         match way.offer(total) {
             Ok(()) if switched => Some(Answered::Switched),

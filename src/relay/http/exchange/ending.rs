@@ -14,7 +14,7 @@ use std::io::IoSlice;
 
 use crate::access_log::Who;
 use crate::backends::BackendId;
-use crate::context::Context;
+use crate::context::{BackendConnection, Context};
 use crate::event::Key;
 use crate::http::answer::How;
 use crate::net::{Fault, Socket};
@@ -97,7 +97,15 @@ impl Exchange {
         if let Some(key) = pair.connection.take() {
             self.praise(key, cx);
             cx.note_keep_alive(key, self.answer.kept_seconds());
-            if keeps_backend && !cx.draining { cx.park(key) } else { cx.retire(key) }
+            let is_bound = cx.connections.get(key).is_some_and(BackendConnection::is_bound);
+            if !keeps_backend || cx.draining {
+                cx.retire(key);
+            } else if is_bound && self.answer.keeps_client() {
+                // The client is logged in on it: nobody else may ever have it.
+                pair.connection = Some(key);
+            } else {
+                cx.park(key);
+            }
         }
         self.leave_backend(pair, cx);
         let more_to_hear = !self.is_asked || !http.input.is_empty();
@@ -147,6 +155,11 @@ impl Exchange {
         pair: &mut Pair,
         cx: &mut Context,
     ) -> Step {
+        if self.bound_to.is_some() && self.logs_in {
+            // Half a login says nothing on another connection, and would be taken for a wrong one.
+            self.keep_alive = false;
+            return self.reply(502, "the backend broke off in a login", http, pair, cx);
+        }
         let connection = pair.connection.and_then(|key| cx.connections.get(key));
         let owes = connection.is_some_and(|connection| connection.stream.owes());
         let moved = pair.duplex.request.moved() > self.moved_before;
@@ -181,6 +194,9 @@ impl Exchange {
     ) -> Result<(), Fault> {
         let (connection, mut supplies) = cx.connection_and_supplies(pair.connection);
         let Some(connection) = connection else { return Err(Fault::Reset) };
+        if self.logs_in {
+            connection.bind();
+        }
         let (flow, backend) = (&mut pair.duplex.request, &mut connection.stream);
         if untouched {
             flow.flush_to(backend, &mut supplies)?;
