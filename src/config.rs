@@ -47,8 +47,8 @@ pub use tls::{
 };
 pub use udp::{Udp, check_udp_backends, check_udp_listener, is_udp_alone};
 pub use value::{
-    Wrong, alternatives, closest, duration, duration_text, escaped, number, number_u32, one_of,
-    quoted, size_or_none, size_text, word_of,
+    ON_OFF, Wrong, alternatives, closest, duration, duration_text, escaped, number, number_u32,
+    one_of, quoted, size_or_none, size_text, word_of,
 };
 
 /// Everything that can be asked for.
@@ -115,6 +115,8 @@ pub struct Config {
     pub keep_alive: Duration,
     /// Within this time a backend must have answered with a head.
     pub server_timeout: Duration,
+    /// Whether a request is given up whose client has finished sending while it waits.
+    pub abort_on_close: bool,
     /// Bytes the body of a request may have; `None` is no limit.
     pub max_body: Option<u64>,
     /// What holds for flows of UDP.
@@ -189,6 +191,7 @@ impl Config {
             header_timeout: limits::HEADER_TIMEOUT_DEFAULT,
             keep_alive: limits::KEEP_ALIVE_DEFAULT,
             server_timeout: limits::SERVER_TIMEOUT_DEFAULT,
+            abort_on_close: true,
             max_body: None,
             udp: Udp::DEFAULT,
             trusted_proxies: Vec::new(),

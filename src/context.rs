@@ -121,6 +121,8 @@ pub struct Settings {
     pub keep_alive: Duration,
     /// So long a backend may keep quiet in an exchange.
     pub server_timeout: Duration,
+    /// Whether a request is given up whose client has finished sending while it waits.
+    pub abort_on_close: bool,
     /// Bytes of a request's body at most.
     pub max_body: Option<u64>,
     /// What answers through TLS say of Strict-Transport-Security.
@@ -397,6 +399,7 @@ impl Settings {
             header_timeout: config.header_timeout,
             keep_alive: config.keep_alive,
             server_timeout: config.server_timeout,
+            abort_on_close: config.abort_on_close,
             max_body: config.max_body,
             hsts: config.tls.hsts,
             redirect_to: None,

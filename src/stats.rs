@@ -27,6 +27,8 @@ pub struct Stats {
     pub fields_dropped: u64,
     /// HTTP requests that were none.
     pub bad_requests: u64,
+    /// HTTP requests whose client went away before it had its answer.
+    pub aborted: u64,
     /// Clients of TLS that asked for a name that nobody serves.
     pub names_unknown: u64,
     /// Clients of TLS that began with something else.

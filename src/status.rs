@@ -38,13 +38,14 @@ fn process_line(cx: &Context) -> String {
     let stats = &cx.stats;
     format!(
         "{up} up, {} open of {} accepted: {} finished, {} failed, {} refused, \
-         {} retries, {} times out of descriptors; {} log lines dropped; longest turn {:.1} ms",
+         {} retries, {} requests aborted, {} times out of descriptors; {} log lines dropped; longest turn {:.1} ms",
         stats.open,
         stats.accepted,
         stats.finished,
         stats.failed,
         stats.refused,
         stats.retries,
+        stats.aborted,
         stats.exhausted + stats.accept_failures,
         stats.log_dropped,
         stats.longest_turn.as_secs_f64() * 1e3,

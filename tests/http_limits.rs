@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use common::http::{Message, Origin, Wire, before, before_backends, get, narrow, post};
+use common::http::{Message, Origin, Wire, before, before_backends, get, narrow, ok, post};
 use common::{Backend, Balancer, BlackHole, DEADLINE, free_port, read_to_end, until};
 
 /// A balancer before an address that is no `Backend`.
@@ -123,18 +123,36 @@ fn an_answer_that_stops_half_way_is_torn() {
     balancer.stop();
 }
 
+/// Each of them is a sign of life, so no timeout would ever end it.
 #[test]
-fn a_client_that_takes_no_interim_answers_is_given_up() {
-    let origin = Origin::start(|_, wire| {
+fn a_backend_that_gives_interim_answers_without_end_is_cut_off() {
+    let origin = Origin::start(|request, wire| {
         let hints = format!("HTTP/1.1 103 Early Hints\r\nLink: {}\r\n\r\n", "x".repeat(9000));
-        while wire.try_say(&hints) {}
-        false
+        match request.target() {
+            "/few" => wire.try_say(hints.repeat(32)) && wire.try_say(ok("after all")),
+            _ => {
+                while wire.try_say(&hints) {}
+                false
+            }
+        }
     });
-    let balancer = before(&[&origin], &["--server-timeout", "200ms"]);
-    let client = narrow(&balancer);
-    client.say(get("/"));
-    balancer.wait_until_idle();
-    assert!(read_to_end(&client.stream).is_reset());
+    let balancer = before(&[&origin], &[]);
+    let interims = |client: &mut Wire, target: &str| {
+        client.say(get(target));
+        let answers = std::iter::repeat_with(|| client.answer());
+        let mut answers = answers.skip_while(|answer| answer.status() == 103);
+        answers.next().expect("an end of it")
+    };
+    // One that reads late finds the same.
+    for mut client in [Wire::to(&balancer), narrow(&balancer)] {
+        assert_eq!(interims(&mut client, "/few").text(), "after all");
+        let last = interims(&mut client, "/");
+        assert_eq!(last.status(), 502, "{}", last.head);
+        assert!(last.text().contains("interim answers"), "{}", last.text());
+        // HTTP/1.0 is not shown them.
+        let old = client.ask("GET / HTTP/1.0\r\nHost: test\r\n\r\n");
+        assert_eq!(old.status(), 502, "{}", old.head);
+    }
     balancer.stop();
 }
 

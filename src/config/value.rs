@@ -143,6 +143,9 @@ pub fn one_of<T: Copy>(text: &str, table: &[(&str, T)]) -> Result<T, Wrong> {
     Err(Wrong::found(text, alternatives(&words)))
 }
 
+/// For flags that say whether something is done.
+pub const ON_OFF: &[(&str, bool)] = &[("on", true), ("off", false)];
+
 /// The word for a value: the way back from [`one_of`].
 pub fn word_of<T: PartialEq>(value: &T, table: &[(&'static str, T)]) -> &'static str {
     table.iter().find(|(_, known)| known == value).map_or("?", |(word, _)| word)

@@ -5,8 +5,8 @@
 use super::table::{Act, Flag};
 use super::tls::file;
 use crate::config::{
-    Cidr, HashKey, SameSite, duration, duration_text, number, number_u32, one_of, own_path,
-    size_or_none, sticky_cookie, word_of,
+    Cidr, HashKey, ON_OFF, SameSite, duration, duration_text, number, number_u32, one_of,
+    own_path, size_or_none, sticky_cookie, word_of,
 };
 use crate::limits;
 
@@ -38,11 +38,27 @@ pub(super) static HTTP: &[Flag] = &[
         short: "",
         long: "server-timeout",
         value: "DURATION",
-        says: "Within this time from the request to it a backend must have answered with a \
-               head; else 504.",
+        says: "A backend that says nothing for so long is cut off, before its answer and in the \
+               middle of it: 504, or a reset once the answer has begun. A stream that may be \
+               silent for longer needs more. The same holds for a request's body (408) and for \
+               a client that takes nothing of its answer.",
         default: |defaults| duration_text(defaults.server_timeout),
         act: Act::Value(|config, text| {
             config.server_timeout = duration(text, limits::TIMEOUT_MIN)?;
+            Ok(())
+        }),
+    },
+    Flag {
+        short: "",
+        long: "abort-on-close",
+        value: "on|off",
+        says: "Whether a request is given up once its client has finished sending, has nothing \
+               more to ask, and has waited for a quarter of a second: the connection to the \
+               backend is reset, so that no work is done for nobody. off: who has only finished \
+               sending and still reads gets the answer, and work goes on for those who are gone.",
+        default: |defaults| word_of(&defaults.abort_on_close, ON_OFF).to_owned(),
+        act: Act::Value(|config, text| {
+            config.abort_on_close = one_of(text, ON_OFF)?;
             Ok(())
         }),
     },
@@ -81,7 +97,7 @@ pub(super) static HTTP: &[Flag] = &[
                compressed (gzip_proxied), and others have rules of their own.",
         default: |_| "off".to_owned(),
         act: Act::Value(|config, text| {
-            config.via = one_of(text, &[("on", true), ("off", false)])?;
+            config.via = one_of(text, ON_OFF)?;
             Ok(())
         }),
     },

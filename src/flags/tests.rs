@@ -35,7 +35,7 @@ fn every_flag_reaches_its_field() {
          --drain-timeout 0s --seed 18446744073709551615 --log-level trace \
          --tls-handshake-timeout 4s \
          --backend-idle 1ms --backend-idle-connections 0 --header-timeout 1s \
-         --keep-alive 2s --server-timeout 3s --max-body 10m \
+         --keep-alive 2s --server-timeout 3s --abort-on-close off --max-body 10m \
          --trusted-proxies 10.0.0.0/8,::1 --trusted-proxies fd00::/8 --access-log - \
          --access-log-format haproxy");
     assert_eq!(config.listeners.len(), 2);
@@ -69,6 +69,7 @@ fn every_flag_reaches_its_field() {
         header_timeout: Duration::from_secs(1),
         keep_alive: Duration::from_secs(2),
         server_timeout: Duration::from_secs(3),
+        abort_on_close: false,
         tls: TlsSettings::defaults(),
         max_body: Some(10 << 20),
         udp: Udp::DEFAULT,

@@ -91,9 +91,15 @@ pub const HTTP_REQUESTS_PER_TURN: usize = 8;
 /// Looks at the head of an answer in one turn: each may bring an interim one, without an end.
 pub const HTTP_ANSWER_HEADS_PER_TURN: usize = 8;
 
+/// Interim answers (100, 103) that a backend may give to one request: two are of use, and one that
+/// never comes to an answer would keep its client for ever, for each of them is a sign of life.
+pub const HTTP_INTERIM_ANSWERS_MAX: u8 = 32;
+
 /// How long a client that waits for its answer is not watched by the poll: who asks once and closes
-/// never is.
-pub const HTTP_UNWATCHED: Duration = Duration::from_secs(1);
+/// never is. So long, too, one that has finished sending is served all the same (`printf | nc`).
+/// A quarter of a second is longer than most answers take, and shorter than it pays to go on for a
+/// client that is gone.
+pub const HTTP_UNWATCHED: Duration = Duration::from_millis(250);
 
 /// How long a client is heard out after our last answer, so that a reset does not overtake it
 /// (nginx: `lingering_timeout`).

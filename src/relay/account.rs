@@ -127,7 +127,7 @@ impl Account {
         let who = match reason {
             Reason::Finished => return Ending::WELL,
             Reason::ClientBroke(Fault::TimedOut) => Who::ClientTimeout,
-            Reason::ClientBroke(_) => Who::Client,
+            Reason::ClientBroke(_) | Reason::ClientLeft => Who::Client,
             Reason::BackendBroke(Fault::TimedOut) | Reason::ConnectFailed(Fault::TimedOut) => {
                 Who::ServerTimeout
             }
@@ -275,7 +275,7 @@ pub fn close(pair: &mut Pair, reason: Reason, cx: &mut Context) {
     let begun = pair.account.take();
     let partial = || Some(Account::new(partial_head(pair)?, About::NoRequest, pair));
     let Some(mut account) = begun.or_else(partial) else { return };
-    let gave_up = matches!(reason, Reason::ClientBroke(_));
+    let gave_up = matches!(reason, Reason::ClientBroke(_) | Reason::ClientLeft);
     if account.status == 0 && gave_up && !matches!(account.about, About::Tcp(_)) {
         account.status = 499;
     }
@@ -416,6 +416,7 @@ mod tests {
         let table = [
             (Reason::Finished, ["--", "--", "--", "--"]),
             (Reason::ClientBroke(reset), ["CR", "CC", "CH", "CD"]),
+            (Reason::ClientLeft, ["CR", "CC", "CH", "CD"]),
             (Reason::ClientBroke(late), ["cR", "cC", "cH", "cD"]),
             (Reason::BackendBroke(reset), ["SR", "SC", "SH", "SD"]),
             (Reason::BackendBroke(late), ["sR", "sC", "sH", "sD"]),

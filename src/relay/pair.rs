@@ -122,6 +122,8 @@ pub enum Reason {
     Finished,
     /// The client's connection broke.
     ClientBroke(Fault),
+    /// The client finished sending while it waited for an answer: it went away.
+    ClientLeft,
     /// The backend's connection broke.
     BackendBroke(Fault),
     /// No backend could be reached; the last one for this reason.
@@ -280,7 +282,8 @@ impl Reason {
             | Reason::HelloTooLate
             | Reason::ClientBroke(_)
             | Reason::BackendBroke(_) => false,
-            Reason::ConnectFailed(_)
+            Reason::ClientLeft
+            | Reason::ConnectFailed(_)
             | Reason::Refused(_)
             | Reason::BackendDown
             | Reason::Stopped
@@ -303,6 +306,7 @@ impl fmt::Display for Reason {
         match self {
             Reason::Finished => f.write_str("finished"),
             Reason::ClientBroke(fault) => write!(f, "the client's connection broke: {fault}"),
+            Reason::ClientLeft => f.write_str("the client went away while it waited"),
             Reason::BackendBroke(fault) => write!(f, "the backend's connection broke: {fault}"),
             Reason::ConnectFailed(fault) => write!(f, "no backend could be reached: {fault}"),
             Reason::Refused(refusal) => write!(f, "refused: {refusal}"),

@@ -53,6 +53,7 @@ fn process(it: &mut Object<'_>, cx: &Context) {
     it.number("requests", stats.requests);
     it.number("bad_requests", stats.bad_requests);
     it.number("request_fields_dropped", stats.fields_dropped);
+    it.number("aborted_requests", stats.aborted);
     it.number("unknown_names", stats.names_unknown);
     it.number("bad_hellos", stats.hellos_bad);
     it.number("late_hellos", stats.hellos_too_late);

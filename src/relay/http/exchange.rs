@@ -25,8 +25,9 @@ use crate::context::Context;
 use crate::http::added::VIA_NAME;
 use crate::http::rewrite::{self, Forward, Proto};
 use crate::http::{Asked, BadBody, Decoder, Framing, Lists, RequestHead, Trailers, Version};
+use crate::limits::{HTTP_HEAD_BYTES_MAX, HTTP_UNWATCHED};
 use crate::net::tls::Tls;
-use crate::net::{Fault, Socket, Stream, Supplies};
+use crate::net::{Fault, Received, Socket, Stream, Supplies};
 use crate::stats::Failure;
 
 use super::super::connect::{self, Attempt, Found, Took};
@@ -171,6 +172,27 @@ fn bind(pair: &Pair, cx: &mut Context) {
     }
 }
 
+/// The client said something while it waits, or that it says no more.
+#[cold]
+fn hear_client(http: &mut Http, pair: &mut Pair, cx: &mut Context) -> Option<Turn> {
+    match pair.client.receive(&mut cx.scratch[..HTTP_HEAD_BYTES_MAX]) {
+        Received::Bytes(count) => {
+            http.keep(&cx.scratch[..count]);
+            None
+        }
+        Received::WouldBlock => None,
+        Received::Eof => Some(gave_up(Reason::ClientLeft, cx)),
+        Received::Broken(fault) => Some(gave_up(Reason::ClientBroke(fault), cx)),
+    }
+}
+
+/// The client went away before it had its answer.
+#[cold]
+fn gave_up(reason: Reason, cx: &mut Context) -> Turn {
+    cx.stats.aborted += 1;
+    Turn::Close(reason)
+}
+
 impl Exchange {
     fn new(head: &RequestHead, cx: &Context) -> Exchange {
         let decoder = Decoder::new(head.framing, Trailers::Drop);
@@ -198,6 +220,22 @@ impl Exchange {
     /// Whether all of the request is with the backend.
     pub fn is_asked(&self) -> bool {
         self.is_asked
+    }
+
+    /// When the client is taken for gone that has finished sending; nothing, if it did not, or has
+    /// asked for more before. Through TLS its end may come without the socket's, and anything that
+    /// it says has to be looked at.
+    pub fn patience_ends(&self, http: &Http, pair: &Pair, cx: &Context) -> Option<Instant> {
+        let may_have_left = cx.settings.abort_on_close
+            && pair.client.can_read()
+            && (pair.client.is_ending() || pair.client.tls().is_some())
+            && self.request.is_read()
+            && http.input.is_empty();
+        may_have_left.then(|| self.asked_at + HTTP_UNWATCHED)
+    }
+
+    fn is_patient_no_more(&self, http: &Http, pair: &Pair, cx: &Context) -> bool {
+        self.patience_ends(http, pair, cx).is_some_and(|end| end <= cx.now)
     }
 
     /// Whether nothing is left to do before the backend has an event.
@@ -374,7 +412,12 @@ impl Exchange {
 
     fn turn(&mut self, http: &mut Http, pair: &mut Pair, cx: &mut Context) -> Turn {
         if let Some(fault) = pair.client.fault() {
-            return Turn::Close(Reason::ClientBroke(fault));
+            return gave_up(Reason::ClientBroke(fault), cx);
+        }
+        if self.is_patient_no_more(http, pair, cx)
+            && let Some(turn) = hear_client(http, pair, cx)
+        {
+            return turn;
         }
         if pair.stage == Stage::Connecting {
             match connect::proceed(pair, cx) {

@@ -214,7 +214,7 @@ fn settle(http: &Http, verdict: Verdict, pair: &mut Pair, cx: &mut Context) -> V
 /// When the present phase has lasted too long, or the client is to be watched after all.
 fn deadline(http: &Http, pair: &Pair, cx: &Context) -> Instant {
     let settings = &cx.settings;
-    match (&http.phase, pair.stage) {
+    let until = match (&http.phase, pair.stage) {
         (Phase::Head, _) => match http.head_since {
             Some(since) => since + settings.header_timeout,
             None => pair.active_at + settings.keep_alive,
@@ -230,6 +230,15 @@ fn deadline(http: &Http, pair: &Pair, cx: &Context) -> Instant {
         }
         (Phase::Page(_), _) => pair.active_at + settings.keep_alive,
         (Phase::Parting(_), _) => pair.active_at + LINGER,
+    };
+    patience_ends(http, pair, cx).map_or(until, |end| end.min(until))
+}
+
+/// When a client that may have gone away is looked after.
+fn patience_ends(http: &Http, pair: &Pair, cx: &Context) -> Option<Instant> {
+    match &http.phase {
+        Phase::Exchange(exchange) => exchange.patience_ends(http, pair, cx),
+        Phase::Head | Phase::Page(_) | Phase::Parting(_) => None,
     }
 }
 
@@ -238,6 +247,9 @@ fn look_at_the_clock(http: &mut Http, pair: &mut Pair, cx: &mut Context) -> Step
     if deadline(http, pair, cx) > cx.now {
         // Armed anew when the pair settles.
         return Step::Wait;
+    }
+    if patience_ends(http, pair, cx).is_some_and(|end| end <= cx.now) {
+        return walk(http, pair, cx);
     }
     if !http.listens_to_client(pair) && pair.active_at + cx.settings.server_timeout > cx.now {
         // The answer takes its time: from now on we want to know if the client gives up.

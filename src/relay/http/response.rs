@@ -4,7 +4,10 @@ use crate::http::rewrite::{self, Back};
 use crate::http::{
     Asked, Decoder, Parse, ResponseHead, Scan, Span, Trailers, Version, parse_response,
 };
-use crate::limits::{HTTP_ANSWER_HEADS_PER_TURN, HTTP_ANSWER_READ_BYTES, HTTP_FRAMING_ROOM};
+use crate::limits::{
+    HTTP_ANSWER_HEADS_PER_TURN, HTTP_ANSWER_READ_BYTES, HTTP_FRAMING_ROOM,
+    HTTP_INTERIM_ANSWERS_MAX,
+};
 use crate::net::{Fault, Received, Socket};
 
 use super::carry::{Body, Carried, Way};
@@ -18,8 +21,8 @@ pub(super) struct Answer {
     scan: Scan,
     /// `input` was not looked at yet.
     fresh: bool,
-    /// 100 Continue or the like has come.
-    spoke: bool,
+    /// How many of 100 Continue and the like have come.
+    interims: u8,
     coming: Option<Coming>,
     /// Bytes of the heads that were passed on.
     head_bytes: usize,
@@ -157,10 +160,10 @@ impl Answer {
             match way.source.receive(room) {
                 Received::Bytes(count) => total += count,
                 Received::WouldBlock => return Some(Answered::Rest),
-                Received::Eof if had == 0 && !self.spoke => {
+                Received::Eof if had == 0 && self.interims == 0 => {
                     return Some(Answered::Nothing(Fault::CutShort));
                 }
-                Received::Broken(fault) if had == 0 && !self.spoke => {
+                Received::Broken(fault) if had == 0 && self.interims == 0 => {
                     return Some(Answered::Nothing(fault));
                 }
                 Received::Eof | Received::Broken(_) => {
@@ -188,11 +191,14 @@ impl Answer {
         total: usize,
         way: &mut Way<'_, '_, impl Socket, impl Socket>,
     ) -> Option<Answered> {
+        if self.interims == HTTP_INTERIM_ANSWERS_MAX {
+            return Some(Answered::Bad("the backend gives interim answers without end"));
+        }
         let bytes = &way.supplies.scratch[..total];
         self.input.clear();
         self.input.extend_from_slice(&bytes[head.length..]);
         self.fresh = !self.input.is_empty();
-        self.spoke = true;
+        self.interims += 1;
         if to.version == Version::Http10 {
             return None;
         }
