@@ -369,7 +369,7 @@ impl EventLoop {
                 (Wish::Stop, Phase::Serving) => self.begin_to_drain(),
                 (Wish::Stop, _) => {
                     info!("stopping at once, {} connections are cut off", self.pairs.len());
-                    self.cut_off();
+                    self.cut_off(Reason::Stopped);
                 }
             }
         }
@@ -402,10 +402,10 @@ impl EventLoop {
 
     /// This turn is the last: whoever is still here is reset, so that nobody takes the half of a
     /// stream for the whole.
-    fn cut_off(&mut self) {
+    fn cut_off(&mut self, reason: Reason) {
         self.phase = Phase::Stopping;
         let keys: Vec<Key> = self.pairs.iter().map(|(key, _)| key).collect();
-        keys.into_iter().for_each(|key| self.close(key, Reason::Stopped));
+        keys.into_iter().for_each(|key| self.close(key, reason));
         self.udp.cut_off(&mut self.cx);
     }
 

@@ -38,7 +38,8 @@ fn process_line(cx: &Context) -> String {
     let stats = &cx.stats;
     format!(
         "{up} up, {} open of {} accepted: {} finished, {} failed, {} refused, \
-         {} retries, {} requests aborted, {} times out of descriptors; {} log lines dropped; longest turn {:.1} ms",
+         {} retries, {} requests aborted, {} times out of descriptors; \
+         {} log lines dropped; longest turn {:.1} ms",
         stats.open,
         stats.accepted,
         stats.finished,

@@ -2,6 +2,8 @@
 //! becomes of the file.
 
 mod common;
+#[path = "access_log/reasons.rs"]
+mod reasons;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};

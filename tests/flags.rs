@@ -452,6 +452,7 @@ fn flags_given_twice() {
         ("sticky-key", "sticky.key"),
         ("sticky-same-site", "lax"),
         ("via", "on"),
+        ("abort-on-close", "off"),
         ("eject-after", "1"),
         ("health-path", "/up"),
         ("stats-path", "/stats"),

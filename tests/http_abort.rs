@@ -1,5 +1,5 @@
-//! Clients that go away while they wait: by FIN, as a closed program's kernel says it, which who has
-//! only finished sending says as well. `--abort-on-close` decides which of both it is taken for.
+//! Clients that go away while they wait: by FIN, as a closed program's kernel says it, which who
+//! has only finished sending says as well. `--abort-on-close` decides what it is taken for.
 
 mod common;
 

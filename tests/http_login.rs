@@ -1,5 +1,5 @@
-//! Backends that bind a login to its connection, as NTLM and Negotiate do: what one client logged in
-//! on serves that client alone, whoever else asks.
+//! Backends that bind a login to its connection, as NTLM and Negotiate do: what one client logged
+//! in on serves that client alone, whoever else asks.
 
 mod common;
 

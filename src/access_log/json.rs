@@ -43,9 +43,16 @@ pub(super) fn line(record: &Record<'_>, out: &mut Vec<u8>) {
             millis(it, "connect", times.connect);
             millis(it, "total", Some(times.total));
         });
-        it.text("ended", record.ending.word());
+        it.text("ended", record.ended_how());
         it.text("state", record.ending.letters());
+        if let Some(why) = &record.why {
+            it.text("reason", why.cause.word());
+            it.text("detail", why.detail.as_ref());
+        }
         it.number("retries", record.retries as u64);
+        if record.why.is_some() || record.retries > 0 {
+            it.texts("tried", &record.tried);
+        }
     });
 }
 

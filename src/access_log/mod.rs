@@ -10,6 +10,7 @@
 //! finds no room is dropped and counted, and now and then the other log says how many that were.
 //! Called by the rooms of `relay` for each line, and by the event loop once a turn.
 
+mod cause;
 mod combined;
 mod haproxy;
 mod json;
@@ -30,7 +31,8 @@ use crate::config::{AccessLog as Place, AccessLogFormat};
 use crate::limits::{ACCESS_LOG_BYTES_MAX, ACCESS_LOG_FLUSH_BYTES, ACCESS_LOG_WARNINGS};
 use crate::outlet::{Manner, Outlet};
 
-pub use record::{Asked, Counts, Ending, Record, Server, Times, What, When, Who};
+pub use cause::Cause;
+pub use record::{Asked, Counts, Ending, Record, Server, Times, What, When, Who, Why};
 
 /// The log and where it goes.
 #[derive(Debug)]

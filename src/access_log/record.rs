@@ -1,11 +1,13 @@
 //! What a line of the access log says: facts, before any format.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
 use jiff::civil::DateTime;
 use jiff::tz::Offset;
 
+use super::cause::Cause;
 use crate::http::Version;
 
 /// An exchange of HTTP, a TCP connection or a flow of UDP that is over.
@@ -35,6 +37,19 @@ pub struct Record<'a> {
     pub counts: Counts,
     /// Other backends that were tried.
     pub retries: usize,
+    /// Why it did not come to its end, or was answered here.
+    pub why: Option<Why<'a>>,
+    /// The backends that were asked, in their order.
+    pub tried: Vec<&'a str>,
+}
+
+/// Why an exchange did not come to its end, or was answered here.
+#[derive(Debug, Clone)]
+pub struct Why<'a> {
+    /// In one word.
+    pub cause: Cause,
+    /// In more of them.
+    pub detail: Cow<'a, str>,
 }
 
 /// What the line is about.
@@ -200,25 +215,14 @@ impl Ending {
         };
         [who, when]
     }
-
-    /// The first letter in a word.
-    pub fn word(self) -> &'static str {
-        match self.who {
-            Who::Nobody => "finished",
-            Who::Client => "client-aborted",
-            Who::ClientTimeout => "client-timeout",
-            Who::Server => "backend-failed",
-            Who::ServerTimeout => "backend-timeout",
-            Who::Proxy => "refused",
-            Who::Local => "answered-here",
-            Who::Resource => "out-of-resources",
-            Who::Down => "backend-down",
-            Who::Killed => "stopped",
-        }
-    }
 }
 
 impl Record<'_> {
+    /// How it ended, in a word.
+    pub fn ended_how(&self) -> &'static str {
+        self.why.as_ref().map_or("finished", |why| why.cause.ended())
+    }
+
     /// When it was over.
     pub fn ended(&self) -> SystemTime {
         self.began + self.times.total

@@ -35,6 +35,8 @@ fn http(asked: Option<Asked<'_>>, status: u16) -> Record<'_> {
         ending: Ending::WELL,
         counts: Counts { process: 5, front: 4, pool: 3, backend: 2 },
         retries: 0,
+        why: None,
+        tried: Vec::new(),
     }
 }
 
@@ -53,6 +55,7 @@ fn nobody(status: u16) -> Record<'static> {
         server: Server::Nobody,
         times: Times { total: Duration::from_millis(3), ..Times::default() },
         ending: Ending { who: Who::Proxy, when: When::Request },
+        why: Some(Why { cause: Cause::BadRequest, detail: "no \"host\"".into() }),
         ..http(None, status)
     }
 }

@@ -9,6 +9,7 @@ use log::info;
 use crate::context::Context;
 use crate::event::{Chore, Owner, TimerKey};
 use crate::limits::{DEMO_STATUS_INTERVAL, IDLE_LOOKS, LOG_RETRY};
+use crate::relay::Reason;
 
 use super::EventLoop;
 
@@ -61,7 +62,7 @@ impl EventLoop {
                     "the drain timeout is over, {} connections are cut off",
                     self.pairs.len()
                 );
-                self.cut_off();
+                self.cut_off(Reason::DrainTimeout);
             }
             Chore::Ramp => {
                 self.chores.ramp_armed = false;

@@ -354,7 +354,9 @@ static OPERATION: &[Flag] = &[
         long: "access-log-format",
         value: "combined|haproxy|json",
         says: "How its lines look. combined: as Apache's and nginx's. haproxy: as HAProxy's, with \
-               timers and how it ended. json: an object a line. Needs --access-log.",
+               timers and how it ended. json: an object a line, with the reason of \
+               what was refused, answered here or cut off, and the backends that were \
+               tried. Needs --access-log.",
         default: |defaults| {
             word_of(&defaults.access_log_format, AccessLogFormat::ALL).to_owned()
         },

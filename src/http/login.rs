@@ -1,7 +1,7 @@
 //! Whether a message binds a login to its connection.
 //!
-//! NTLM and Negotiate log a connection in, not a request: what comes on it afterwards is answered as
-//! whoever logged in, without another word. All other schemes are said anew with each request.
+//! NTLM and Negotiate log a connection in, not a request: what comes on it afterwards is answered
+//! as whoever logged in, without another word. All other schemes are said anew with each request.
 
 use super::fields::{Fields, Kind};
 use super::scan::{TOKEN, all};

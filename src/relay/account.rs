@@ -7,13 +7,21 @@
 //! A pair has an account only while there is an access log and something to account for: a TCP
 //! connection, or one exchange of HTTP, each with its own. Nothing here decides anything.
 
+use std::borrow::Cow;
+use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
-use crate::access_log::{Asked, Counts, Ending, Record, Server, Times, What, When, Who};
-use crate::backends::BackendId;
+use log::debug;
+
+use crate::access_log::{
+    Asked, Cause, Counts, Ending, Record, Server, Times, What, When, Who, Why,
+};
+use crate::backends::{BackendId, Refusal};
 use crate::config::Protocol;
 use crate::context::Context;
-use crate::http::{RequestHead, Version};
+use crate::hello::Alert;
+use crate::http::Refusal as BadHead;
+use crate::http::{BadBody, RequestHead, Version};
 use crate::net::Fault;
 
 use super::http::partial_head;
@@ -35,8 +43,10 @@ pub struct Account {
     /// Bytes that the pair had moved before, to the backend and to the client.
     before: (u64, u64),
     retries: usize,
-    /// Who is to blame, where the status does not tell.
-    blamed: Option<Who>,
+    /// Backends that were asked before this one.
+    tried: Vec<BackendId>,
+    /// Why we answered.
+    why: Option<(Cause, Cow<'static, str>)>,
 }
 
 #[derive(Debug)]
@@ -72,13 +82,18 @@ impl Account {
             head_bytes: 0,
             before: pair.duplex.moved(),
             retries: 0,
-            blamed: None,
+            tried: Vec::new(),
+            why: None,
         })
     }
 
     /// A backend was picked, after so many others.
     pub fn picked(&mut self, backend: BackendId, retries: usize) {
-        (self.backend, self.retries, self.connected_at) = (Some(backend), retries, None);
+        if let Some(before) = self.backend.replace(backend).filter(|&before| before != backend)
+        {
+            self.tried.push(before);
+        }
+        (self.retries, self.connected_at) = (retries, None);
     }
 
     /// It is connected.
@@ -91,32 +106,10 @@ impl Account {
         (self.status, self.head_bytes, self.answered_at) = (status, head_bytes, Some(now));
     }
 
-    /// This one is to blame for what follows.
-    pub fn blame(&mut self, who: Who) {
-        self.blamed = Some(who);
-    }
-
-    /// What our own answer says of who failed.
-    fn ending_of(&self, status: u16) -> Ending {
-        let seeking = if self.connected_at.is_some() { When::Head } else { When::Connect };
-        let (who, when) = match (status, &self.about) {
-            (408, About::NoRequest) => (Who::ClientTimeout, When::Request),
-            (408, _) => (Who::ClientTimeout, When::Data),
-            (502 | 503, _) => (Who::Server, seeking),
-            (504, _) => (Who::ServerTimeout, seeking),
-            _ => (Who::Proxy, When::Request),
-        };
-        match self.blamed {
-            Some(Who::Local) => Ending { who: Who::Local, when: When::Request },
-            Some(who) => Ending { who, when },
-            None => Ending { who, when },
-        }
-    }
-
-    /// What it means that the pair is closed for this reason before all was said.
-    fn ending_by(&self, reason: Reason) -> Ending {
+    /// What the cause says of who failed, and when.
+    fn ending_of(&self, cause: Cause) -> Ending {
         let is_tcp = matches!(self.about, About::Tcp(_));
-        let when = match (self.answered_at, self.connected_at, self.backend) {
+        let reached = match (self.answered_at, self.connected_at, self.backend) {
             (Some(_), ..) => When::Data,
             (None, Some(_), _) if is_tcp => When::Data,
             (None, Some(_), _) => When::Head,
@@ -124,25 +117,57 @@ impl Account {
             (None, None, None) if is_tcp && self.asked_at.is_some() => When::Connect,
             (None, None, None) => When::Request,
         };
-        let who = match reason {
-            Reason::Finished => return Ending::WELL,
-            Reason::ClientBroke(Fault::TimedOut) => Who::ClientTimeout,
-            Reason::ClientBroke(_) | Reason::ClientLeft => Who::Client,
-            Reason::BackendBroke(Fault::TimedOut) | Reason::ConnectFailed(Fault::TimedOut) => {
-                Who::ServerTimeout
-            }
-            Reason::BackendBroke(_) | Reason::ConnectFailed(_) | Reason::Refused(_) => {
-                Who::Server
-            }
-            Reason::Alerted(_) => {
-                return Ending { who: Who::Proxy, when: When::Request };
-            }
-            Reason::Idle | Reason::HalfClosedIdle | Reason::HelloTooLate => Who::ClientTimeout,
-            Reason::BackendDown => Who::Down,
-            Reason::Stopped => Who::Killed,
-            Reason::Exhausted => Who::Resource,
+        let when = match cause {
+            Cause::AllDown | Cause::NoRoom if reached == When::Request => When::Connect,
+            Cause::BodyStalled | Cause::BodyCutShort => When::Data,
+            Cause::BadBody if reached == When::Data => When::Data,
+            Cause::BadAnswer => reached,
+            _ if matches!(cause.who(), Who::Proxy | Who::Local) => When::Request,
+            _ => reached,
         };
-        Ending { who, when }
+        Ending { who: cause.who(), when }
+    }
+
+    /// What it means that the pair is closed for this reason before all was said.
+    fn cause_of(&self, reason: Reason) -> Option<(Cause, Cow<'static, str>)> {
+        let http = matches!(self.about, About::Request(_) | About::NoRequest);
+        let malformed = Fault::Other(ErrorKind::InvalidData);
+        let (cause, fault) = match reason {
+            Reason::Finished => return None,
+            Reason::ClientBroke(_) if matches!(self.about, About::NoRequest) => {
+                (Cause::HeadCutShort, None)
+            }
+            Reason::ClientBroke(Fault::TimedOut) if http => (Cause::ClientStalled, None),
+            Reason::ClientBroke(fault) if http && fault == malformed => (Cause::BadBody, None),
+            Reason::ClientBroke(fault) => (Cause::ClientReset, Some(fault)),
+            Reason::ClientLeft => (Cause::AbortOnClose, None),
+            Reason::BackendBroke(Fault::TimedOut) if http => (Cause::AnswerStalled, None),
+            Reason::BackendBroke(fault) if http && fault == malformed => {
+                (Cause::BadAnswer, None)
+            }
+            Reason::BackendBroke(fault) if !http => (Cause::BackendReset, Some(fault)),
+            Reason::BackendBroke(fault) if self.answered_at.is_some() => {
+                (Cause::AnswerCutShort, Some(fault))
+            }
+            Reason::BackendBroke(fault) => (Cause::NoAnswer, Some(fault)),
+            Reason::ConnectFailed(Fault::TimedOut) => (Cause::ConnectTimeout, None),
+            Reason::ConnectFailed(fault) => (Cause::ConnectFailed, Some(fault)),
+            Reason::Refused(Refusal::AllDown) => (Cause::AllDown, None),
+            Reason::Refused(Refusal::NoRoom) => (Cause::NoRoom, None),
+            Reason::Alerted(Alert::UnrecognizedName) => (Cause::UnknownName, None),
+            Reason::Alerted(alert) => {
+                return Some((Cause::BadHello, format!("refused with {alert}").into()));
+            }
+            Reason::HelloTooLate => (Cause::HandshakeTimeout, None),
+            Reason::Idle => (Cause::IdleTimeout, None),
+            Reason::HalfClosedIdle => (Cause::HalfCloseTimeout, None),
+            Reason::BackendDown => (Cause::BackendDown, None),
+            Reason::Stopped => (Cause::Stopped, None),
+            Reason::DrainTimeout => (Cause::DrainTimeout, None),
+            Reason::Exhausted => (Cause::OutOfResources, None),
+        };
+        let says = cause.says();
+        Some((cause, fault.map_or(says.into(), |fault| format!("{says}: {fault}").into())))
     }
 
     fn times(&self, now: Instant) -> Times {
@@ -206,13 +231,14 @@ pub fn handshake_failed(fault: Fault, pair: &Pair, cx: &mut Context) {
     if cx.access_log.is_none() {
         return;
     }
-    let account = Account::new(pair.opened_at, About::Handshake(fault), pair);
-    let who = match fault {
-        Fault::TimedOut => Who::ClientTimeout,
-        Fault::Tls(trouble) if !trouble.is_their_word() => Who::Proxy,
-        _ => Who::Client,
+    let mut account = Account::new(pair.opened_at, About::Handshake(fault), pair);
+    let cause = match fault {
+        Fault::TimedOut => Cause::HandshakeTimeout,
+        Fault::Tls(trouble) if !trouble.is_their_word() => Cause::TlsHandshake,
+        _ => Cause::HandshakeBroken,
     };
-    write(&account, Ending { who, when: When::Request }, (0, 0), pair, cx);
+    account.why = Some((cause, format!("{}: {fault}", cause.says()).into()));
+    write(&account, (0, 0), pair, cx);
 }
 
 /// The client said whom it wants, or that it does not say.
@@ -241,19 +267,53 @@ pub fn begin_request(
 /// The answer of a backend is complete.
 pub fn finish(pair: &mut Pair, cx: &mut Context) {
     if let Some(account) = pair.account.take() {
-        write(&account, Ending::WELL, moved(&account, pair), pair, cx);
+        write(&account, moved(&account, pair), pair, cx);
+    }
+}
+
+/// An answer of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Own {
+    /// Its status.
+    pub status: u16,
+    /// Why it is given, for the log.
+    pub cause: Cause,
+    /// The same, for who reads it.
+    pub why: &'static str,
+}
+
+impl Own {
+    /// An answer that says what its cause says.
+    pub fn new(status: u16, cause: Cause) -> Own {
+        Own { status, cause, why: cause.says() }
+    }
+}
+
+impl From<BadBody> for Own {
+    fn from(bad: BadBody) -> Own {
+        let too_large = bad == BadBody::TooLarge;
+        let cause = if too_large { Cause::MaxBody } else { Cause::BadBody };
+        Own { status: bad.status(), cause, why: bad.reason() }
+    }
+}
+
+impl From<BadHead> for Own {
+    fn from(refusal: BadHead) -> Own {
+        Own { status: refusal.status(), cause: Cause::BadRequest, why: refusal.reason() }
     }
 }
 
 /// We answered ourselves, with these bytes; if there was no request, since its first byte came.
 pub fn own_answer(
-    status: u16,
+    own: Own,
     bytes: &[u8],
     since: Option<Instant>,
     pair: &mut Pair,
     cx: &mut Context,
 ) {
     pair.goes_behind = true;
+    let Own { status, cause, why } = own;
+    debug!("pair {}: answered {status} here: {}: {why}", pair.number, cause.word());
     if cx.access_log.is_none() {
         return;
     }
@@ -262,9 +322,9 @@ pub fn own_answer(
         pair.account.take().unwrap_or_else(|| Account::new(began, About::NoRequest, pair));
     let head = bytes.windows(4).position(|end| end == b"\r\n\r\n").map_or(0, |at| at + 4);
     (account.status, account.head_bytes) = (status, head as u64);
+    account.why = Some((cause, why.into()));
     let asked = moved(&account, pair).0;
-    let ending = account.ending_of(status);
-    write(&account, ending, (asked, bytes.len() as u64), pair, cx);
+    write(&account, (asked, bytes.len() as u64), pair, cx);
 }
 
 /// The pair is closed, perhaps in the middle of something.
@@ -279,7 +339,8 @@ pub fn close(pair: &mut Pair, reason: Reason, cx: &mut Context) {
     if account.status == 0 && gave_up && !matches!(account.about, About::Tcp(_)) {
         account.status = 499;
     }
-    write(&account, account.ending_by(reason), moved(&account, pair), pair, cx);
+    account.why = account.cause_of(reason);
+    write(&account, moved(&account, pair), pair, cx);
 }
 
 /// Bytes to the backend and to the client since the account was begun.
@@ -288,13 +349,7 @@ fn moved(account: &Account, pair: &Pair) -> (u64, u64) {
     (sent - account.before.0, received - account.before.1)
 }
 
-fn write(
-    account: &Account,
-    ending: Ending,
-    (received, sent): (u64, u64),
-    pair: &Pair,
-    cx: &mut Context,
-) {
+fn write(account: &Account, (received, sent): (u64, u64), pair: &Pair, cx: &mut Context) {
     let Context { access_log, backends, stats, now, .. } = cx;
     let Some(log) = access_log else { return };
     let (front, front_open) = stats.front(pair.front as usize);
@@ -309,8 +364,10 @@ fn write(
             body: sent.saturating_sub(account.head_bytes),
         },
     };
-    let server = match (account.blamed, backend_name) {
-        (Some(Who::Local), _) => Server::Ourselves,
+    let cause = account.why.as_ref().map(|why| why.0);
+    let ending = cause.map_or(Ending::WELL, |cause| account.ending_of(cause));
+    let server = match (ending.who, backend_name) {
+        (Who::Local, _) => Server::Ourselves,
         (_, Some(name)) => Server::Backend(name),
         (_, None) => Server::Nobody,
     };
@@ -323,6 +380,11 @@ fn write(
     let began = log.time_of(account.began, *now);
     let (client, times) = (pair.client_address, account.times(*now));
     let retries = account.retries;
+    let why = account.why.as_ref();
+    let why = why.map(|(cause, detail)| Why { cause: *cause, detail: Cow::Borrowed(detail) });
+    let asked = account.tried.iter().chain(&account.backend);
+    let needs_all = why.is_some() || retries > 0;
+    let tried = asked.filter(|_| needs_all).map(|id| &*backends[*id].name).collect();
     log.add(&Record {
         client,
         front,
@@ -336,13 +398,15 @@ fn write(
         ending,
         counts,
         retries,
+        why,
+        tried,
     });
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backends::{Backends, Member, Policy, PoolPlan, Refusal, RiseFall};
+    use crate::backends::{Backends, Member, Policy, PoolPlan, RiseFall};
     use crate::balance;
     use crate::config::{Algorithm, AllDown};
 
@@ -359,7 +423,8 @@ mod tests {
             head_bytes: 0,
             before: (0, 0),
             retries: 0,
-            blamed: None,
+            tried: Vec::new(),
+            why: None,
         };
         if picked {
             account.picked(backend(), 0);
@@ -430,39 +495,42 @@ mod tests {
             let all = stages.into_iter().chain([(true, true, true)]);
             for ((picked, connected, answered), wanted) in all.zip(wanted) {
                 let account = account(request(), picked, connected, answered);
-                assert_eq!(letters(account.ending_by(reason)), wanted, "{reason:?}");
+                let cause = account.cause_of(reason);
+                let ending = cause.map_or(Ending::WELL, |why| account.ending_of(why.0));
+                assert_eq!(letters(ending), wanted, "{reason:?}");
             }
         }
         let tcp = |picked, connected| account(About::Tcp(None), picked, connected, false);
-        let refused = Reason::Refused(Refusal::AllDown);
-        assert_eq!(letters(tcp(false, false).ending_by(refused)), "SC");
-        assert_eq!(letters(tcp(true, false).ending_by(Reason::ConnectFailed(late))), "sC");
-        assert_eq!(letters(tcp(true, true).ending_by(Reason::ClientBroke(reset))), "CD");
+        let by = |account: Account, reason| {
+            letters(account.ending_of(account.cause_of(reason).expect("a cause").0))
+        };
+        assert_eq!(by(tcp(false, false), Reason::Refused(Refusal::AllDown)), "SC");
+        assert_eq!(by(tcp(true, false), Reason::ConnectFailed(late)), "sC");
+        assert_eq!(by(tcp(true, true), Reason::ClientBroke(reset)), "CD");
     }
 
     #[test]
     fn our_own_answers_say_who_and_when() {
         let table = [
-            (503, [false, false], "SC"),
-            (502, [true, false], "SC"),
-            (504, [true, false], "sC"),
-            (502, [true, true], "SH"),
-            (504, [true, true], "sH"),
-            (408, [true, true], "cD"),
-            (413, [false, false], "PR"),
+            (Cause::AllDown, [false, false], "SC"),
+            (Cause::ConnectFailed, [true, false], "SC"),
+            (Cause::ConnectTimeout, [true, false], "sC"),
+            (Cause::NoAnswer, [true, true], "SH"),
+            (Cause::AnswerTimeout, [true, true], "sH"),
+            (Cause::BodyStalled, [true, true], "cD"),
+            (Cause::BodyCutShort, [true, true], "CD"),
+            (Cause::BadAnswer, [true, true], "PH"),
+            (Cause::MaxBody, [false, false], "PR"),
+            (Cause::OutOfResources, [true, false], "RC"),
+            (Cause::HealthPath, [false, false], "LR"),
         ];
-        for (status, [picked, connected], wanted) in table {
+        for (cause, [picked, connected], wanted) in table {
             let account = account(request(), picked, connected, false);
-            assert_eq!(letters(account.ending_of(status)), wanted, "{status}");
+            assert_eq!(letters(account.ending_of(cause)), wanted, "{cause:?}");
         }
         let bad = account(About::NoRequest, false, false, false);
-        assert_eq!(letters(bad.ending_of(408)), "cR");
-        assert_eq!(letters(bad.ending_of(400)), "PR");
-        let mut account = account(request(), true, true, false);
-        account.blame(Who::Proxy);
-        assert_eq!(letters(account.ending_of(502)), "PH");
-        account.blame(Who::Local);
-        assert_eq!(letters(account.ending_of(503)), "LR");
+        assert_eq!(letters(bad.ending_of(Cause::HeaderTimeout)), "cR");
+        assert_eq!(letters(bad.ending_of(Cause::BadRequest)), "PR");
     }
 
     /// A retry forgets when the backend before it was connected.

@@ -140,8 +140,10 @@ pub enum Reason {
     HalfClosedIdle,
     /// Its backend went down, and `--on-down close` was asked for.
     BackendDown,
-    /// We are stopping, and the drain timeout is over or nobody wants to wait for it.
+    /// We are stopping, and nobody wants to wait any longer.
     Stopped,
+    /// We are stopping, and the drain timeout is over.
+    DrainTimeout,
     /// We have no descriptor or memory left.
     Exhausted,
 }
@@ -287,6 +289,7 @@ impl Reason {
             | Reason::Refused(_)
             | Reason::BackendDown
             | Reason::Stopped
+            | Reason::DrainTimeout
             | Reason::Exhausted => true,
         }
     }
@@ -306,16 +309,23 @@ impl fmt::Display for Reason {
         match self {
             Reason::Finished => f.write_str("finished"),
             Reason::ClientBroke(fault) => write!(f, "the client's connection broke: {fault}"),
-            Reason::ClientLeft => f.write_str("the client went away while it waited"),
+            Reason::ClientLeft => {
+                f.write_str("the client went away while it waited: --abort-on-close")
+            }
             Reason::BackendBroke(fault) => write!(f, "the backend's connection broke: {fault}"),
             Reason::ConnectFailed(fault) => write!(f, "no backend could be reached: {fault}"),
             Reason::Refused(refusal) => write!(f, "refused: {refusal}"),
             Reason::Alerted(alert) => write!(f, "refused with the alert {alert}"),
-            Reason::HelloTooLate => f.write_str("no ClientHello in time"),
-            Reason::Idle => f.write_str("idle for too long"),
-            Reason::HalfClosedIdle => f.write_str("half closed and idle for too long"),
+            Reason::HelloTooLate => {
+                f.write_str("no ClientHello in time: --tls-handshake-timeout")
+            }
+            Reason::Idle => f.write_str("idle for too long: --idle-timeout"),
+            Reason::HalfClosedIdle => {
+                f.write_str("half closed and idle for too long: --half-close-timeout")
+            }
             Reason::BackendDown => f.write_str("its backend went down"),
             Reason::Stopped => f.write_str("cut off by the stop"),
+            Reason::DrainTimeout => f.write_str("cut off by the stop: --drain-timeout"),
             Reason::Exhausted => f.write_str("out of descriptors or memory"),
         }
     }

@@ -148,8 +148,14 @@ fn connected(pair: &mut Pair, cx: &mut Context) {
 
 /// Give up this backend, and connect to another one if there is one left to try.
 fn try_another(pair: &mut Pair, fault: Fault, cx: &mut Context) -> Verdict {
+    let was_taken = pair.stage == Stage::Relaying;
     match give_up(pair, fault, cx) {
         Ok(()) => find_backend(pair, cx),
+        // It was reached, and broke off.
+        Err(Reason::ConnectFailed(fault)) if was_taken => {
+            pair.duplex.backend_broke(fault);
+            Verdict::Close(Reason::BackendBroke(fault))
+        }
         Err(reason) => Verdict::Close(reason),
     }
 }

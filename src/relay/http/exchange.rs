@@ -17,7 +17,7 @@ mod ending;
 
 use std::time::Instant;
 
-use crate::access_log::Who;
+use crate::access_log::Cause;
 use crate::backends::BackendId;
 use crate::balance;
 use crate::config::{HashKey, SameSite};
@@ -30,6 +30,7 @@ use crate::net::tls::Tls;
 use crate::net::{Fault, Received, Socket, Stream, Supplies};
 use crate::stats::Failure;
 
+use super::super::account::Own;
 use super::super::connect::{self, Attempt, Found, Took};
 use super::super::pair::{Pair, Reason, Stage};
 use super::carry::{self, Body, Carried, Way};
@@ -37,7 +38,6 @@ use super::response::{Answer, Answered, Reader};
 use super::{Http, Phase, Step, reply};
 
 use broken::Broke;
-use ending::blame;
 pub(super) use ending::{on_backend_down, too_late};
 
 /// A request that is with a backend.
@@ -55,6 +55,8 @@ pub(super) struct Exchange {
     is_asked: bool,
     /// The backend takes no more of the request; its answer may be on the way.
     deaf: bool,
+    /// A backend took the request and broke off.
+    was_taken: bool,
     /// The connection had waited in the idle list.
     reused: bool,
     /// What the flow had moved when this backend's part began.
@@ -85,7 +87,7 @@ enum Turn {
     /// What the backend says is no answer, and why.
     Bad(&'static str),
     /// Our own answer is due.
-    Reply(u16, &'static str),
+    Reply(Own),
     Switched,
     Close(Reason),
 }
@@ -104,8 +106,7 @@ pub(super) fn begin(
     if let (Framing::Length(length), Some(most)) = (head.framing, cx.settings.max_body)
         && length > most
     {
-        let bad = BadBody::TooLarge;
-        return exchange.reply(bad.status(), bad.reason(), http, pair, cx);
+        return exchange.reply(BadBody::TooLarge.into(), http, pair, cx);
     }
     exchange.place(head, total, pair, cx);
     if let Err(reason) = exchange.find_backend(false, pair, cx) {
@@ -121,7 +122,7 @@ pub(super) fn begin(
         Ok(Err(fault)) => return exchange.recover(fault, http, pair, cx),
         Err(bad) => {
             exchange.keep_alive = false;
-            return exchange.reply(bad.status(), bad.reason(), http, pair, cx);
+            return exchange.reply(bad.into(), http, pair, cx);
         }
     }
     let step = if exchange.only_waits(pair, cx) { Step::Wait } else { Step::Next };
@@ -148,10 +149,10 @@ pub(super) fn proceed(
         Turn::Complete => exchange.finish(http, pair, cx),
         Turn::Nothing(fault) => exchange.recover(fault, http, pair, cx),
         Turn::Bad(why) => {
-            blame(Who::Proxy, pair);
-            exchange.reply(502, why, http, pair, cx)
+            let own = Own { status: 502, cause: Cause::BadAnswer, why };
+            exchange.reply(own, http, pair, cx)
         }
-        Turn::Reply(status, why) => exchange.reply(status, why, http, pair, cx),
+        Turn::Reply(own) => exchange.reply(own, http, pair, cx),
         Turn::Switched => exchange.switch(http, pair, cx),
         Turn::Close(reason) => Step::Close(reason),
     }
@@ -205,6 +206,7 @@ impl Exchange {
             request: Body::new(decoder, head.framing).at_most(cx.settings.max_body),
             is_asked: false,
             deaf: false,
+            was_taken: false,
             reused: false,
             moved_before: 0,
             stuck_to: None,
@@ -485,7 +487,7 @@ impl Exchange {
                 Turn::Rest
             }
             Carried::SourceBroke(Fault::CutShort) if !self.answer.has_begun() => {
-                Turn::Reply(400, "the request body is cut short")
+                Turn::Reply(Own::new(400, Cause::BodyCutShort))
             }
             Carried::SourceBroke(fault) => Turn::Close(Reason::ClientBroke(fault)),
             Carried::TargetBroke(_) => {
@@ -498,7 +500,7 @@ impl Exchange {
             }
             Carried::Bad(bad) => {
                 self.keep_alive = false;
-                Turn::Reply(bad.status(), bad.reason())
+                Turn::Reply(bad.into())
             }
         }
     }

@@ -50,7 +50,7 @@ pub(super) fn read(http: &mut Http, pair: &mut Pair, cx: &mut Context) -> Step {
         }
         Parse::Bad(refusal) => {
             cx.stats.bad_requests += 1;
-            reply::refuse(refusal.status(), refusal.reason(), http, pair, cx)
+            reply::refuse(refusal.into(), http, pair, cx)
         }
         // Not a word yet: the client rests as before.
         Parse::Incomplete if empty_lines(bytes) == bytes.len() => {

@@ -22,12 +22,14 @@ mod response;
 
 use std::time::Instant;
 
+use crate::access_log::Cause;
 use crate::config::Protocol;
 use crate::context::Context;
 use crate::http::{Lists, Scan};
 use crate::limits::{HTTP_REQUESTS_PER_TURN, HTTP_UNWATCHED, LINGER};
 use crate::net::{Fault, Socket};
 
+use super::account::Own;
 use super::connect::{self, watch, watch_backend};
 use super::pair::{Pair, Reason, Stage, Verdict};
 use super::parting::Parting;
@@ -107,7 +109,8 @@ pub fn refuse_plain(pair: &mut Pair, cx: &mut Context) -> Verdict {
     fn refuse(http: &mut Http, pair: &mut Pair, cx: &mut Context) -> Step {
         cx.stats.bad_requests += 1;
         let why = "this port speaks HTTPS: ask again with https:// in front";
-        let step = reply::refuse(400, why, http, pair, cx);
+        let own = Own { status: 400, cause: Cause::PlainHttp, why };
+        let step = reply::refuse(own, http, pair, cx);
         go_on(step, http, pair, cx)
     }
     take_turn(refuse, pair, cx)
@@ -260,7 +263,7 @@ fn look_at_the_clock(http: &mut Http, pair: &mut Pair, cx: &mut Context) -> Step
     }
     let step = match std::mem::take(&mut http.phase) {
         Phase::Head if http.head_since.is_none() => Step::Close(Reason::Idle),
-        Phase::Head => reply::refuse(408, "the request head took too long", http, pair, cx),
+        Phase::Head => reply::refuse(Own::new(408, Cause::HeaderTimeout), http, pair, cx),
         Phase::Exchange(exchange) => exchange::too_late(exchange, http, pair, cx),
         Phase::Page(_) => Step::Close(Reason::Idle),
         Phase::Parting(_) => Step::Close(Reason::Finished),

@@ -8,14 +8,14 @@
 use std::io::IoSlice;
 use std::net::IpAddr;
 
-use crate::access_log::Who;
+use crate::access_log::Cause;
 use crate::context::Context;
 use crate::http::answer::{self, How};
 use crate::http::{Framing, Method, RequestHead};
 use crate::limits::BUFFER_BYTES;
 use crate::status::numbers;
 
-use super::super::account;
+use super::super::account::{self, Own};
 use super::super::pair::{Pair, Reason};
 use super::{Http, Phase, Step, client_broke, reply};
 
@@ -72,10 +72,17 @@ pub(super) fn answer(
             200
         }
     };
-    if let Some(account) = &mut pair.account {
-        account.blame(Who::Local);
-    }
-    account::own_answer(status, &bytes, None, pair, cx);
+    let cause = match which {
+        Which::Health => Cause::HealthPath,
+        Which::Stats => Cause::StatsPath,
+    };
+    let why = match status {
+        405 => "only GET and HEAD are answered here",
+        503 => "no backend is up",
+        _ => cause.says(),
+    };
+    let own = Own { status, cause, why };
+    account::own_answer(own, &bytes, None, pair, cx);
     Some(proceed(Box::new(Page { bytes, sent: 0, keep_alive }), http, pair, cx))
 }
 
@@ -100,10 +107,8 @@ fn redirect(
     let mut bytes = Vec::new();
     let reading = matches!(head.method, Method::Get | Method::Head);
     answer::redirect(&to, reading, how, &mut bytes);
-    if let Some(account) = &mut pair.account {
-        account.blame(Who::Local);
-    }
-    account::own_answer(if reading { 301 } else { 308 }, &bytes, None, pair, cx);
+    let own = Own::new(if reading { 301 } else { 308 }, Cause::RedirectHttps);
+    account::own_answer(own, &bytes, None, pair, cx);
     Some(proceed(Box::new(Page { bytes, sent: 0, keep_alive }), http, pair, cx))
 }
 

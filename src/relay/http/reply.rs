@@ -6,27 +6,20 @@ use crate::context::Context;
 use crate::http::answer::{self, How};
 use crate::net::{Fault, Socket};
 
-use super::super::account;
+use super::super::account::{self, Own};
 use super::super::pair::{Pair, Reason};
 use super::super::parting::{Parted, Parting};
 use super::{Http, Phase, Step, client_broke};
 
 /// Answer what could not be understood, for the last time.
 #[cold]
-pub(super) fn refuse(
-    status: u16,
-    why: &str,
-    http: &mut Http,
-    pair: &mut Pair,
-    cx: &mut Context,
-) -> Step {
-    answer(status, why, How::LAST, http, pair, cx)
+pub(super) fn refuse(own: Own, http: &mut Http, pair: &mut Pair, cx: &mut Context) -> Step {
+    answer(own, How::LAST, http, pair, cx)
 }
 
 /// Send an answer of ours; nothing of a final one must be on its way.
 pub(super) fn answer(
-    status: u16,
-    why: &str,
+    own: Own,
     how: How,
     http: &mut Http,
     pair: &mut Pair,
@@ -40,13 +33,13 @@ pub(super) fn answer(
     let mut flat = std::mem::take(&mut cx.http.flat);
     flat.clear();
     let how = How { hsts: hsts(pair, cx), ..how };
-    answer::answer(status, why, how, &mut flat);
+    answer::answer(own.status, own.why, how, &mut flat);
     if !how.keep_alive {
         pair.client.end_follows();
     }
     let flow = &mut pair.duplex.response;
     let sent = flow.offer(&[IoSlice::new(&flat)], &mut pair.client, &mut cx.buffers);
-    account::own_answer(status, &flat, http.head_since.take(), pair, cx);
+    account::own_answer(own, &flat, http.head_since.take(), pair, cx);
     cx.http.flat = flat;
     match sent {
         Ok(()) => Step::Next,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use log::debug;
 
-use crate::access_log::{Counts, Ending, Record, Server, Times, What, When, Who};
+use crate::access_log::{Cause, Counts, Ending, Record, Server, Times, What, When, Who, Why};
 use crate::backends::PoolId;
 use crate::context::Context;
 use crate::flow::Flow;
@@ -77,14 +77,22 @@ impl End {
     /// In the access log's words. To be idle is how a flow ends that has no other end.
     fn ending(self, answered: bool) -> Ending {
         let when = if answered { When::Data } else { When::Connect };
-        let who = match self {
-            End::Finished | End::Idle => return Ending::WELL,
-            End::GaveWay | End::Exhausted => Who::Resource,
-            End::Refused => Who::Server,
-            End::BackendDown => Who::Down,
-            End::Stopped => Who::Killed,
-        };
-        Ending { who, when }
+        match self.cause().map(Cause::who) {
+            None | Some(Who::Nobody) => Ending::WELL,
+            Some(who) => Ending { who, when },
+        }
+    }
+
+    fn cause(self) -> Option<Cause> {
+        match self {
+            End::Finished => None,
+            End::Idle => Some(Cause::UdpTimeout),
+            End::GaveWay => Some(Cause::MaxFlows),
+            End::Refused => Some(Cause::UdpRefused),
+            End::BackendDown => Some(Cause::BackendDown),
+            End::Stopped => Some(Cause::Stopped),
+            End::Exhausted => Some(Cause::OutOfResources),
+        }
     }
 }
 
@@ -121,6 +129,8 @@ fn write(flow: &Flow<Line>, end: End, front: usize, cx: &mut Context) {
         ending: end.ending(answered),
         counts,
         retries: 0,
+        why: end.cause().map(|cause| Why { cause, detail: cause.says().into() }),
+        tried: vec![&backends[line.backend].name],
     });
 }
 

@@ -12,13 +12,16 @@
 
 use std::io::IoSlice;
 
-use crate::access_log::Who;
+use log::{Level, debug, log_enabled};
+
+use crate::access_log::Cause;
 use crate::backends::BackendId;
+use crate::backends::Refusal;
 use crate::context::{BackendConnection, Context};
 use crate::event::Key;
 use crate::http::answer::How;
 use crate::net::{Fault, Socket};
-use crate::relay::account;
+use crate::relay::account::{self, Own};
 use crate::relay::connect;
 use crate::relay::pair::{Pair, Reason, Stage};
 use crate::relay::parting::Parting;
@@ -57,15 +60,9 @@ pub(in crate::relay::http) fn too_late(
         return Step::Close(Reason::BackendBroke(Fault::TimedOut));
     }
     if exchange.is_asked {
-        exchange.reply(504, "the backend did not answer in time", http, pair, cx)
+        exchange.reply(Own::new(504, Cause::AnswerTimeout), http, pair, cx)
     } else {
-        exchange.reply(408, "the request body took too long", http, pair, cx)
-    }
-}
-
-pub(super) fn blame(who: Who, pair: &mut Pair) {
-    if let Some(account) = &mut pair.account {
-        account.blame(who);
+        exchange.reply(Own::new(408, Cause::BodyStalled), http, pair, cx)
     }
 }
 
@@ -81,6 +78,21 @@ pub(in crate::relay::http) fn on_backend_down(
         return Step::Close(Reason::BackendDown);
     }
     exchange.recover(Fault::GivenUp, http, pair, cx)
+}
+
+/// Which backends were asked before we answer ourselves.
+fn note_tried(pair: &Pair, cx: &Context) {
+    if !log_enabled!(Level::Debug) {
+        return;
+    }
+    let last = pair.connection.and_then(|key| cx.connections.get(key)).map(|it| it.backend);
+    let asked = pair.tried().iter().copied().chain(last);
+    let names: Vec<&str> = asked.map(|id| &*cx.backends[id].name).collect();
+    debug!(
+        "pair {}: tried {}",
+        pair.number,
+        if names.is_empty() { "nobody".to_owned() } else { names.join(", ") }
+    );
 }
 
 impl Exchange {
@@ -158,15 +170,18 @@ impl Exchange {
         if self.bound_to.is_some() && self.logs_in {
             // Half a login says nothing on another connection, and would be taken for a wrong one.
             self.keep_alive = false;
-            return self.reply(502, "the backend broke off in a login", http, pair, cx);
+            let why = "the backend broke off in a login";
+            let own = Own { status: 502, cause: Cause::NoAnswer, why };
+            return self.reply(own, http, pair, cx);
         }
         let connection = pair.connection.and_then(|key| cx.connections.get(key));
         let owes = connection.is_some_and(|connection| connection.stream.owes());
         let moved = pair.duplex.request.moved() > self.moved_before;
         let untouched = !moved && !owes && !self.deaf;
+        self.was_taken |= pair.stage == Stage::Relaying;
         let goes_on = self.let_go(fault, untouched, pair, cx);
         if goes_on == GoesOn::No {
-            return self.reply(502, "the backend broke off", http, pair, cx);
+            return self.reply(Own::new(502, Cause::NoAnswer), http, pair, cx);
         }
         if let GoesOn::Failed(reason) = goes_on {
             return self.fail(reason, http, pair, cx);
@@ -175,7 +190,7 @@ impl Exchange {
         self.answer = Answer::default();
         if let Err(reason) = self.find_backend(true, pair, cx) {
             return match self.accuse(pair, cx) {
-                Accused::Somebody => self.reply(502, "the backend broke off", http, pair, cx),
+                Accused::Somebody => self.reply(Own::new(502, Cause::NoAnswer), http, pair, cx),
                 Accused::Nobody => self.fail(reason, http, pair, cx),
             };
         }
@@ -221,29 +236,31 @@ impl Exchange {
         pair: &mut Pair,
         cx: &mut Context,
     ) -> Step {
-        let (status, why) = match reason {
-            Reason::ConnectFailed(Fault::TimedOut) => (504, "no backend took the connection"),
-            Reason::ConnectFailed(_) => (502, "no backend could be reached"),
-            Reason::Refused(_) => (503, "no backend is there for this"),
-            Reason::Exhausted => {
-                blame(Who::Resource, pair);
-                (503, "out of descriptors, memory or ports")
+        let own = match reason {
+            Reason::ConnectFailed(_) if self.was_taken => {
+                let why = "the backends that were asked broke off";
+                Own { status: 502, cause: Cause::NoAnswer, why }
             }
+            Reason::ConnectFailed(Fault::TimedOut) => Own::new(504, Cause::ConnectTimeout),
+            Reason::ConnectFailed(_) => Own::new(502, Cause::ConnectFailed),
+            Reason::Refused(Refusal::AllDown) => Own::new(503, Cause::AllDown),
+            Reason::Refused(Refusal::NoRoom) => Own::new(503, Cause::NoRoom),
+            Reason::Exhausted => Own::new(503, Cause::OutOfResources),
             reason => return Step::Close(reason),
         };
-        self.reply(status, why, http, pair, cx)
+        self.reply(own, http, pair, cx)
     }
 
     /// Answer the client ourselves. Nothing of an answer was sent before.
     #[cold]
     pub(super) fn reply(
         &self,
-        status: u16,
-        why: &str,
+        own: Own,
         http: &mut Http,
         pair: &mut Pair,
         cx: &mut Context,
     ) -> Step {
+        note_tried(pair, cx);
         if let Some(key) = pair.connection.take() {
             if let Some(connection) = cx.connections.get_mut(key).filter(|_| !self.is_asked) {
                 // The half of a request must not look like the whole.
@@ -260,7 +277,7 @@ impl Exchange {
             head_request: self.asked.head_request,
             hsts: None,
         };
-        reply::answer(status, why, how, http, pair, cx)
+        reply::answer(own, how, http, pair, cx)
     }
 
     /// Nothing is on its way to a backend any more.
