@@ -421,20 +421,24 @@ mod naive {
         if request && (hosts > 1 || (hosts == 0 && version == 1)) {
             return Err(format!("{hosts} hosts"));
         }
-        let mut framing =
-            match (&values("content-length")[..], &values("transfer-encoding")[..]) {
-                ([], []) if request => Framing::None,
-                ([], []) => Framing::UntilClose,
-                ([length], [])
-                    if !length.is_empty() && length.bytes().all(|it| it.is_ascii_digit()) =>
-                {
-                    Framing::Length(length.parse::<i64>().map_err(|it| it.to_string())? as u64)
-                }
-                ([], [coding]) if coding.eq_ignore_ascii_case("chunked") && version == 1 => {
-                    Framing::Chunked
-                }
-                other => return Err(format!("framed by {other:?}")),
-            };
+        let mut lengths = values("content-length");
+        if !request {
+            let digits = |text: &str| text.trim_start_matches('0').to_owned();
+            lengths.dedup_by(|one, other| !one.is_empty() && digits(one) == digits(other));
+        }
+        let mut framing = match (&lengths[..], &values("transfer-encoding")[..]) {
+            ([], []) if request => Framing::None,
+            ([], []) => Framing::UntilClose,
+            ([length], [])
+                if !length.is_empty() && length.bytes().all(|it| it.is_ascii_digit()) =>
+            {
+                Framing::Length(length.parse::<i64>().map_err(|it| it.to_string())? as u64)
+            }
+            ([], [coding]) if coding.eq_ignore_ascii_case("chunked") && version == 1 => {
+                Framing::Chunked
+            }
+            other => return Err(format!("framed by {other:?}")),
+        };
         if !request && (status < 200 || status == 204 || status == 304) {
             framing = Framing::None;
         }
@@ -444,7 +448,9 @@ mod naive {
     fn minor(version: &str) -> Result<u32, String> {
         match version {
             "HTTP/1.0" => Ok(0),
-            "HTTP/1.1" => Ok(1),
+            later if later.len() == 8 && later.starts_with("HTTP/1.") => {
+                later[7..].parse::<u8>().map(|_| 1).map_err(|it| it.to_string())
+            }
             other => Err(format!("version {other:?}")),
         }
     }

@@ -93,6 +93,15 @@ pub(super) struct Options {
     pub upgrade: bool,
 }
 
+/// Whether a length may be said again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Repeats {
+    /// No client needs to.
+    Refused,
+    /// Backends do, when two layers of them say the same; it is passed on once.
+    Equal,
+}
+
 impl Kind {
     /// A bit of its own, for sets of kinds.
     pub(super) const fn bit(self) -> u32 {
@@ -216,9 +225,8 @@ impl Fields {
                     options.upgrade = true;
                 } else if scan::all(option, TOKEN) {
                     self.stop_named(bytes, option);
-                } else if !option.is_empty() {
-                    return Err(Refusal::Connection);
                 }
+                // What is no option names no field, and asks for nothing.
             }
         }
         Ok(options)
@@ -260,14 +268,21 @@ impl Fields {
     }
 
     /// The one Content-Length, if there is any.
-    pub(super) fn content_length(&self, bytes: &[u8]) -> Result<Option<u64>, Refusal> {
+    pub(super) fn content_length(
+        &self,
+        bytes: &[u8],
+        repeats: Repeats,
+    ) -> Result<Option<u64>, Refusal> {
         let mut lengths = self.of_kind(Kind::ContentLength);
-        let Some(length) = lengths.next() else { return Ok(None) };
-        let number = scan::number(length.value.of(bytes)).ok_or(Refusal::ContentLength)?;
-        match lengths.next() {
-            None => Ok(Some(number)),
-            Some(_) => Err(Refusal::ContentLengthTwice),
+        let number =
+            |field: &Field| scan::number(field.value.of(bytes)).ok_or(Refusal::ContentLength);
+        let Some(length) = lengths.next().map(number).transpose()? else { return Ok(None) };
+        for other in lengths {
+            if repeats == Repeats::Refused || number(other)? != length {
+                return Err(Refusal::ContentLengthTwice);
+            }
         }
+        Ok(Some(length))
     }
 
     /// Whether Transfer-Encoding says `chunked`; it may say nothing else.

@@ -25,7 +25,8 @@ pub enum Parse<T> {
 pub enum Version {
     /// HTTP/1.0
     Http10,
-    /// HTTP/1.1
+    /// HTTP/1.1, or one above it: what there is of it is to be understood as this (RFC 9110 section
+    /// 2.5).
     Http11,
 }
 
@@ -34,7 +35,7 @@ pub enum Version {
 pub enum Refusal {
     /// The first line is not of the right form.
     StartLine,
-    /// Neither HTTP/1.0 nor HTTP/1.1.
+    /// No HTTP/1.
     Version,
     /// CONNECT or TRACE.
     Method,
@@ -68,10 +69,8 @@ pub enum Refusal {
     TransferEncoding,
     /// A transfer coding that we do not know.
     Coding,
-    /// Connection is not a list of tokens, or a very long one.
+    /// Connection is a very long list.
     Connection,
-    /// An expectation that is not `100-continue`.
-    Expectation,
     /// A response that switches protocols though nobody asked.
     Upgrade,
 }
@@ -85,7 +84,6 @@ impl Refusal {
             Refusal::TargetTooLong => 414,
             Refusal::HeadTooLong | Refusal::TooManyFields => 431,
             Refusal::Coding => 501,
-            Refusal::Expectation => 417,
             _ => 400,
         }
     }
@@ -111,8 +109,7 @@ impl Refusal {
             Refusal::TwoLengths => "both Content-Length and Transfer-Encoding",
             Refusal::TransferEncoding => "malformed or misplaced Transfer-Encoding",
             Refusal::Coding => "unknown transfer coding",
-            Refusal::Connection => "malformed Connection field",
-            Refusal::Expectation => "unknown expectation",
+            Refusal::Connection => "too many options in the Connection field",
             Refusal::Upgrade => "the protocol was switched unasked",
         }
     }
@@ -184,5 +181,9 @@ fn other_version(text: &[u8], after: &[u8]) -> Result<Option<Version>, Refusal> 
     if !text.iter().zip(pattern).all(fits) {
         return Err(Refusal::StartLine);
     }
-    if text.len() < NAME.len() + after.len() { Ok(None) } else { Err(Refusal::Version) }
+    match text.get(5) {
+        _ if text.len() < NAME.len() + after.len() => Ok(None),
+        Some(b'1') => Ok(Some(Version::Http11)),
+        _ => Err(Refusal::Version),
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::Span;
 use super::body::Framing;
-use super::fields::{Fields, Kind};
+use super::fields::{Fields, Kind, Repeats};
 use super::head::{Parse, Refusal, Scan, Version, version};
 use super::scan::{self, HOST, TOKEN};
 
@@ -208,7 +208,7 @@ fn understand(
     let is_11 = line.version == Version::Http11;
     // A body before the switch would leave open where the new protocol begins.
     let switches = is_11 && options.upgrade && framing == Framing::None;
-    let expects = fields.has(Kind::Expect) && expectation(bytes, fields)?;
+    let expects = fields.has(Kind::Expect) && expectation(bytes, fields);
     let trailers = |te: &[u8]| scan::list(te).any(|it| scan::same(it, b"trailers"));
     Ok(RequestHead {
         method: line.method,
@@ -267,7 +267,7 @@ fn agree(one: &[u8], other: &[u8], usual: u16) -> bool {
 
 /// How the body is delimited (RFC 9112 section 6.3, its strict reading).
 fn framing(bytes: &[u8], version: Version, fields: &Fields) -> Result<Framing, Refusal> {
-    let length = fields.content_length(bytes)?;
+    let length = fields.content_length(bytes, Repeats::Refused)?;
     let chunked = fields.has(Kind::TransferEncoding) && fields.is_chunked(bytes)?;
     match (chunked, length) {
         (true, Some(_)) => Err(Refusal::TwoLengths),
@@ -278,16 +278,12 @@ fn framing(bytes: &[u8], version: Version, fields: &Fields) -> Result<Framing, R
     }
 }
 
-/// Whether the client waits for 100 Continue. There is no other expectation.
-fn expectation(bytes: &[u8], fields: &Fields) -> Result<bool, Refusal> {
-    let mut expects = false;
-    for field in fields.of_kind(Kind::Expect) {
-        if !field.value.of(bytes).eq_ignore_ascii_case(b"100-continue") {
-            return Err(Refusal::Expectation);
-        }
-        expects = true;
-    }
-    Ok(expects)
+/// Whether the client waits for 100 Continue. There is no other expectation, and what nobody knows
+/// need not be met (RFC 9110 section 10.1.1).
+fn expectation(bytes: &[u8], fields: &Fields) -> bool {
+    let known =
+        |value: &[u8]| scan::list(value).any(|it| it.eq_ignore_ascii_case(b"100-continue"));
+    fields.of_kind(Kind::Expect).any(|field| known(field.value.of(bytes)))
 }
 
 /// A name or an address with or without a port. No user, and no letters that a URL would escape.

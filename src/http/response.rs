@@ -2,7 +2,7 @@
 
 use super::Span;
 use super::body::Framing;
-use super::fields::{Fields, Kind};
+use super::fields::{Fields, Kind, Repeats};
 use super::head::{Parse, Refusal, Scan, Version, version};
 use super::scan;
 
@@ -109,7 +109,7 @@ fn understand(
     asked: &Asked,
 ) -> Result<ResponseHead, Refusal> {
     let &StartLine { version, status, status_text } = line;
-    let declared_length = fields.content_length(bytes)?;
+    let declared_length = fields.content_length(bytes, Repeats::Equal)?;
     let declared_chunked = fields.has(Kind::TransferEncoding) && fields.is_chunked(bytes)?;
     if declared_chunked && declared_length.is_some() {
         return Err(Refusal::TwoLengths);
