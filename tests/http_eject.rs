@@ -348,6 +348,25 @@ fn who_is_left_out_comes_back_when_nobody_else_is_up() {
     balancer.stop_after(client);
 }
 
+/// A backend that resets those who say nothing for a while.
+#[test]
+fn silent_clients_take_no_backend_down() {
+    let impatient = Backend::start(|stream: TcpStream| {
+        std::thread::sleep(std::time::Duration::from_millis(1200));
+        common::reset(stream);
+    });
+    let other = Backend::named("other");
+    let more = [RARE, &["-a", "first"]].concat();
+    let balancer = Balancer::before(&[&impatient, &other], &more);
+    let clients: Vec<TcpStream> = (0..4).map(|_| balancer.connect()).collect();
+    for client in &clients {
+        assert_eq!(read_to_end(client).bytes(), b"other", "nobody notices");
+    }
+    let row = balancer.row(&impatient.name());
+    assert_eq!((row.is_up(), row.failed), (true, 0));
+    balancer.stop_after(clients);
+}
+
 /// What the status page and the numbers say of each.
 #[test]
 fn states_are_true() {

@@ -44,6 +44,11 @@ pub const CHECK_ANSWER_BYTES_MAX: usize = 64 * 1024;
 /// Bytes of an answer to a `udp:` or `tcp:` probe that are shown when it is not what was expected.
 pub const DATAGRAM_SHOWN_BYTES: usize = 32;
 
+/// A backend that took a connection and kept it for so long is there: what breaks it then, perhaps
+/// that its client says nothing, is no connect that failed. What accepts for a backend that is
+/// gone, as forwarders of ports do, resets at once.
+pub const CONNECT_PROVEN: Duration = Duration::from_secs(1);
+
 // ---- Ejection ---------------------------------------------------------------------------------
 
 /// How long a backend is left out for its bad answers, times the number of times (Envoy's

@@ -12,7 +12,7 @@ use crate::backends::{BackendId, Refusal};
 use crate::balance::Ask;
 use crate::context::Context;
 use crate::event::Owner;
-use crate::limits::TLS_WARNINGS;
+use crate::limits::{CONNECT_PROVEN, TLS_WARNINGS};
 use crate::net::{Connect, Fault, Stream};
 use crate::stats::Failure;
 
@@ -234,8 +234,8 @@ pub fn give_up(
 }
 
 /// A connect that failed counts against its backend, unless it was us who had nothing left, or it
-/// was taken and broke later than a connect can fail, or after it had taken bytes; and this client
-/// does not try it again.
+/// was taken and broke after a while, or after it had taken bytes; and this client does not try it
+/// again.
 fn blame(
     pair: &mut Pair,
     backend: BackendId,
@@ -254,7 +254,8 @@ fn blame(
     search.tried.push(backend);
     search.fault = Some(fault);
     let took = started_at.elapsed();
-    let was_taken = pair.stage == Stage::Relaying && took > cx.settings.connect_timeout;
+    let proven = CONNECT_PROVEN.min(cx.settings.connect_timeout);
+    let was_taken = pair.stage == Stage::Relaying && took > proven;
     let ours = matches!(fault, Fault::Exhausted | Fault::GivenUp);
     if !ours {
         let connected = pair.stage == Stage::Relaying;
