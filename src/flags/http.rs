@@ -27,7 +27,8 @@ pub(super) static HTTP: &[Flag] = &[
         short: "",
         long: "keep-alive",
         value: "DURATION",
-        says: "How long a client's connection is kept open for its next request.",
+        says: "How long a client's connection is kept open for its next request, and for one \
+               that takes nothing of an answer of ours.",
         default: |defaults| duration_text(defaults.keep_alive),
         act: Act::Value(|config, text| {
             config.keep_alive = duration(text, limits::TIMEOUT_MIN)?;

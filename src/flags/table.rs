@@ -304,7 +304,8 @@ static LIMITS: &[Flag] = &[
         short: "",
         long: "idle-timeout",
         value: "DURATION",
-        says: "A connection on which no byte moves for so long is closed.",
+        says: "A TCP connection, or one that HTTP made a tunnel (WebSocket), on which no byte \
+               moves for so long is closed. Requests and answers of HTTP have --server-timeout.",
         default: |defaults| duration_text(defaults.idle_timeout),
         act: Act::Value(|config, text| {
             config.idle_timeout = duration(text, limits::TIMEOUT_MIN)?;
