@@ -41,14 +41,14 @@ pub use route::{
 };
 pub use sticky::{SameSite, Sticky, check_same_site, check_sticky};
 pub use tls::{
-    BackendVerify, CertificatePair, ClientCert, Redirect, TlsSettings, UnknownName,
-    check_certificates, check_client_cert, check_https_listener, check_redirect,
-    check_tls_backend, check_tls_listener, dials_tls,
+    BackendVerify, CertificatePair, ClientCert, Redirect, TlsSettings, UnknownName, alpn_names,
+    check_alpn, check_backend_identity, check_certificates, check_client_cert,
+    check_https_listener, check_redirect, check_tls_backend, check_tls_listener, dials_tls,
 };
 pub use udp::{Udp, check_udp_backends, check_udp_listener, is_udp_alone};
 pub use value::{
-    ON_OFF, Wrong, alternatives, closest, duration, duration_text, escaped, number, number_u32,
-    one_of, quoted, size_or_none, size_text, word_of,
+    ON_OFF, Wrong, alternatives, closest, duration, duration_text, escaped, io_words, number,
+    number_u32, one_of, quoted, size_or_none, size_text, word_of,
 };
 
 /// Everything that can be asked for.

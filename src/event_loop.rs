@@ -26,6 +26,7 @@ mod udp;
 
 use std::collections::VecDeque;
 use std::io;
+use std::sync::Arc;
 use std::time::Instant;
 
 use log::{debug, info};
@@ -44,6 +45,7 @@ use crate::limits::{
 };
 use crate::logging::LogSink;
 use crate::net::descriptors::Share;
+use crate::net::tls::client::Identity;
 use crate::net::tls::server::Terminator;
 use crate::net::{DatagramListener, Listener, PipePool};
 use crate::relay::udp::Udp;
@@ -64,6 +66,7 @@ pub struct EventLoop {
     listeners: Vec<Entrance>,
     /// What TLS listeners show and remember.
     terminator: Option<Terminator>,
+    identity: Option<Arc<Identity>>,
     pairs: Slots<Pair>,
     udp: Udp,
     health: Health,
@@ -95,6 +98,8 @@ pub struct Fronts {
     pub datagrams: Vec<DatagramListener>,
     /// What TLS listeners show, if there are any.
     pub terminator: Option<Terminator>,
+    /// What backends are shown that ask for a certificate, if there is one.
+    pub identity: Option<Arc<Identity>>,
 }
 
 /// What the process is up to.
@@ -148,6 +153,7 @@ impl EventLoop {
             signals,
             listeners: Vec::new(),
             terminator: fronts.terminator,
+            identity: fronts.identity,
             pairs: Slots::default(),
             udp,
             health,

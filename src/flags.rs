@@ -1,7 +1,9 @@
-//! The command line: getopts over one table, `--help` out of the same table, errors of one line.
+//! The command line: getopts over one table, `--help` out of the same table, errors of one line
+//! each, all at once.
 //!
 //! Owns the order in which things are complained about: first what getopts cannot read, then
-//! single values, then what is missing or does not go together. `main` calls [`parse`] and prints;
+//! single values, then what is missing or does not go together. What follows from a mistake that
+//! was named already is not complained about. `main` calls [`parse`] and prints;
 //! nothing here does I/O.
 
 mod http;
@@ -23,7 +25,6 @@ use getopts::{HasArg, Matches, Occur, Options};
 use crate::config::{Check, Config, Wrong, escaped, is_udp_alone, quoted};
 use table::{Act, Flag, GROUPS};
 use together::{complete, go_together};
-use typed::{refuse_long_flag_with_one_dash, unreadable};
 
 /// What the command line asks for.
 #[derive(Debug)]
@@ -45,45 +46,69 @@ pub struct UsageError {
     wrong: Wrong,
 }
 
-/// The arguments without the program's name, as text.
-pub fn arguments(args: impl Iterator<Item = OsString>) -> Result<Vec<String>, UsageError> {
-    let as_text = |arg: OsString| {
-        arg.into_string().map_err(|arg| {
-            let shown = quoted(&arg.to_string_lossy());
-            UsageError::new(shown, Wrong::saying("bytes that are no text", "UTF-8"))
-        })
-    };
-    args.skip(1).map(as_text).collect()
+/// Everything that is wrong with a command line, told at once: to mend one thing and hear of the
+/// next at the next try is no way to learn flags.
+#[derive(Debug, Default)]
+struct Complaints {
+    errors: Vec<UsageError>,
+    /// What has a complaint already, by its long name: what depends on it cannot be judged.
+    failed: Vec<&'static str>,
+    /// The value of a flag was the next flag.
+    has_swallowed: bool,
 }
 
-/// Read the arguments that follow the program's name.
-pub fn parse(args: &[String]) -> Result<Command, UsageError> {
-    refuse_long_flag_with_one_dash(args)?;
-    let matches = options().parse(args).map_err(|fail| unreadable(&fail, args))?;
-    for flag in all_flags() {
-        if let Act::Answer(answer) = flag.act
-            && matches.opt_present(flag.long)
-        {
-            return Ok(answer());
+/// The arguments without the program's name, as text.
+pub fn arguments(args: impl Iterator<Item = OsString>) -> Result<Vec<String>, Vec<UsageError>> {
+    let (mut texts, mut errors) = (Vec::new(), Vec::new());
+    for arg in args.skip(1) {
+        match arg.into_string() {
+            Ok(text) => texts.push(text),
+            Err(arg) => {
+                let shown = quoted(&arg.to_string_lossy());
+                let wrong = Wrong::saying("bytes that are no text", "UTF-8");
+                errors.push(UsageError::new(shown, wrong));
+            }
+        }
+    }
+    if errors.is_empty() { Ok(texts) } else { Err(errors) }
+}
+
+/// Read the arguments that follow the program's name. At least one complaint, if it cannot be done.
+pub fn parse(args: &[String]) -> Result<Command, Vec<UsageError>> {
+    let mut complaints = Complaints::default();
+    let matches = typed::read(args, &options(), &mut complaints);
+    if complaints.errors.is_empty() {
+        for flag in all_flags() {
+            if let Act::Answer(answer) = flag.act
+                && matches.opt_count(flag.long) == 1
+            {
+                return Ok(answer());
+            }
         }
     }
     let mut config = Config::defaults();
     for flag in all_flags() {
-        apply(flag, &matches, &mut config)?;
+        apply(flag, &matches, &mut config, &mut complaints);
     }
-    if let Some(free) = matches.free.first() {
+    // A flag that swallowed the next one left that one's value behind.
+    let free = if complaints.has_swallowed { &[][..] } else { &matches.free[..] };
+    for free in free {
         let wrong = Wrong::saying(
             "an argument that belongs to no flag",
             "a flag before it such as --listen or --backend",
         );
-        return Err(UsageError::new(format!("'{}'", escaped(free)), wrong));
+        complaints.add(UsageError::new(format!("'{}'", escaped(free)), wrong));
     }
     if is_udp_alone(&config) && !matches.opt_present("check") {
         config.check = Check::None;
     }
-    complete(&mut config)?;
-    go_together(&config, &matches)?;
-    Ok(Command::Run(Box::new(config)))
+    complete(&mut config, &mut complaints);
+    go_together(&config, &matches, &mut complaints);
+    if complaints.errors.is_empty() {
+        Ok(Command::Run(Box::new(config)))
+    } else {
+        Err(complaints.errors)
+    }
 }
 
 /// Every flag as (letter or empty, name), for the tests that look whether the documentation has
@@ -96,30 +121,59 @@ fn all_flags() -> impl Iterator<Item = &'static Flag> {
     GROUPS.iter().flat_map(|group| group.flags)
 }
 
+/// That a flag is given once is looked at in [`apply`]: getopts would stop there.
 fn options() -> Options {
     let mut options = Options::new();
     for flag in all_flags() {
-        let (has_arg, occur) = match flag.act {
-            Act::Value(_) => (HasArg::Yes, Occur::Optional),
-            Act::Values(_) => (HasArg::Yes, Occur::Multi),
-            Act::Switch(_) | Act::Answer(_) => (HasArg::No, Occur::Optional),
+        let has_arg = match flag.act {
+            Act::Value(_) | Act::Values(_) => HasArg::Yes,
+            Act::Switch(_) | Act::Answer(_) => HasArg::No,
         };
-        options.opt(flag.short, flag.long, flag.says, flag.value, has_arg, occur);
+        options.opt(flag.short, flag.long, flag.says, flag.value, has_arg, Occur::Multi);
     }
     options
 }
 
-fn apply(flag: &Flag, matches: &Matches, config: &mut Config) -> Result<(), UsageError> {
+fn apply(flag: &Flag, matches: &Matches, config: &mut Config, complaints: &mut Complaints) {
+    if !matches!(flag.act, Act::Values(_)) && matches.opt_count(flag.long) > 1 {
+        return complaints.of(flag.long, Wrong::saying("twice", "it once"));
+    }
     match flag.act {
         Act::Value(take) | Act::Values(take) => {
             for text in matches.opt_strs(flag.long) {
-                take(config, &text).map_err(|wrong| UsageError::of(flag.long, wrong))?;
+                let taken = take(config, &text);
+                complaints.has_swallowed |= taken.is_err() && text.starts_with('-');
+                complaints.check(flag.long, &[], taken);
             }
         }
         Act::Switch(switch) if matches.opt_present(flag.long) => switch(config),
         Act::Switch(_) | Act::Answer(_) => {}
     }
-    Ok(())
+}
+
+impl Complaints {
+    fn add(&mut self, error: UsageError) {
+        self.errors.push(error);
+    }
+
+    fn of(&mut self, long: &'static str, wrong: Wrong) {
+        self.failed.push(long);
+        self.add(UsageError::of(long, wrong));
+    }
+
+    /// Complain of this, unless something that it follows from has a complaint itself.
+    fn check(&mut self, long: &'static str, needs: &[&str], checked: Result<(), Wrong>) {
+        match checked {
+            Err(wrong) if !needs.iter().any(|flag| self.has_failed(flag)) => {
+                self.of(long, wrong);
+            }
+            _ => {}
+        }
+    }
+
+    fn has_failed(&self, long: &str) -> bool {
+        self.failed.contains(&long)
+    }
 }
 
 impl UsageError {

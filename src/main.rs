@@ -24,7 +24,7 @@ fn main() -> ExitCode {
             let _ = std::io::stdout().write_all(text.as_bytes());
             ExitCode::SUCCESS
         }
-        Err(error) => complain(&error, ExitCode::from(2)),
+        Err(errors) => complain_of_all(&errors, ExitCode::from(2)),
     }
 }
 
@@ -36,8 +36,12 @@ fn run(config: &Config, signals: Signals) -> ExitCode {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => complain(&error, ExitCode::FAILURE),
         },
-        Err(error) => complain(&error, ExitCode::FAILURE),
+        Err(errors) => complain_of_all(&errors, ExitCode::FAILURE),
     }
+}
+
+fn complain_of_all<E: std::fmt::Display>(errors: &[E], code: ExitCode) -> ExitCode {
+    errors.iter().fold(code, |code, error| complain(error, code))
 }
 
 fn complain(error: &dyn std::fmt::Display, code: ExitCode) -> ExitCode {

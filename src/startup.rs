@@ -1,9 +1,12 @@
-//! From a configuration to a loop that is ready to run: what can fail for want of a name, a port or
-//! a descriptor fails here, in one line that names the flag.
+//! From a configuration to a loop that is ready to run: what can fail for want of a file, a name, a
+//! port or a descriptor fails here, in one line each that names the flag, all at once.
+
+mod own;
 
 use std::fmt;
 use std::io::{self, Write};
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use log::{info, warn};
@@ -15,15 +18,15 @@ use crate::backends::{
 use crate::balance;
 use crate::config::{
     self, BackendSpec, BackendVerify, Check, Config, Listen, Protocol, RouteName, Sticky,
-    dials_tls,
+    dials_tls, duration_text, io_words,
 };
 use crate::demo::{self, Demo};
 use crate::event::signals::Signals;
 use crate::event_loop::{EventLoop, Fronts};
-use crate::limits::{DEMO_CLIENTS, PORTS_FOR_FLOWS_PERCENT};
+use crate::limits::{CHECK_TIMEOUT_DEFAULT, DEMO_CLIENTS, PORTS_FOR_FLOWS_PERCENT};
 use crate::logging::LogSink;
 use crate::net::descriptors::{self, Needs};
-use crate::net::tls::client::{Dial, Trust};
+use crate::net::tls::client::{Dial, Identity, Trust};
 use crate::net::tls::files::{self, FileError};
 use crate::net::tls::server::Terminator;
 use crate::net::{DatagramListener, Listener, ports};
@@ -35,29 +38,42 @@ pub struct StartError {
     why: String,
 }
 
-/// Everything up to the first turn. The real listen addresses are printed on standard output.
-pub fn start(config: &Config, signals: Signals, log: LogSink) -> Result<EventLoop, StartError> {
+/// Everything up to the first turn. The real listen addresses are printed on standard output. What
+/// cannot be read, bound or found is told all at once.
+pub fn start(
+    config: &Config,
+    signals: Signals,
+    log: LogSink,
+) -> Result<EventLoop, Vec<StartError>> {
+    let mut errors = Vec::new();
+    let files = Files::read(config, &mut errors);
     let seed = config.seed.unwrap_or_else(|| fastrand::u64(..));
-    info!("seed {seed}");
-    let demo = config.demo.then(|| start_demo(seed)).transpose()?;
-    let (mut fronts, addresses) = bind_all(&config.listeners)?;
+    let demo = noted(config.demo.then(|| start_demo(seed)).transpose(), &mut errors).flatten();
+    let (mut fronts, addresses) = bind_all(&config.listeners, &mut errors);
     let (mut backends, routes) = match &demo {
         Some(demo) => (demo_backends(demo, config, seed), Routes::default()),
-        None => backends_and_routes(config, seed)?,
+        None => backends_and_routes(config, files.trust.as_ref(), seed, &mut errors)
+            .unwrap_or_else(|| (no_backends(config), Routes::default())),
     };
-    if let Some(key) = sticky_key(config)? {
-        backends.make_tokens(&key);
+    errors.extend(own::listeners_among(&backends, config, &addresses));
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    info!("seed {seed}");
+    advise(config);
+    if let Some(key) = &files.sticky_key {
+        backends.make_tokens(key);
     }
     let share = share_descriptors(config, &fronts, backends.len());
     for (_, backend) in backends.iter() {
         info!("backend {} at {}, weight {}", backend.name, backend.address, backend.weight);
     }
-    let access_log = open_access_log(config)?;
     let destinations = (backends, routes);
-    fronts.terminator = load_certificates(config)?;
-    let logs = (log, access_log);
+    fronts.terminator = files.terminator;
+    fronts.identity = files.identity;
+    let logs = (log, files.access_log);
     let looping = EventLoop::new(config, seed, signals, fronts, destinations, share, logs)
-        .map_err(|error| StartError::new("cannot start the event loop", &error))?;
+        .map_err(|error| vec![StartError::new("cannot start the event loop", &error)])?;
     announce(&addresses);
     let is_udp = |&&(_, protocol): &&(SocketAddr, Protocol)| protocol == Protocol::Udp;
     let udp = addresses.iter().find(is_udp).map(|front| front.0);
@@ -93,12 +109,94 @@ fn sticky_key(config: &Config) -> Result<Option<StickyKey>, StartError> {
     }
 }
 
-fn load_certificates(config: &Config) -> Result<Option<Terminator>, StartError> {
+/// What is read or opened before anything is bound or said.
+#[derive(Default)]
+struct Files {
+    trust: Option<Trust>,
+    identity: Option<Arc<Identity>>,
+    terminator: Option<Terminator>,
+    access_log: Option<AccessLog>,
+    sticky_key: Option<StickyKey>,
+}
+
+impl Files {
+    fn read(config: &Config, errors: &mut Vec<StartError>) -> Files {
+        Files {
+            trust: noted(load_trust(config), errors).flatten(),
+            identity: noted(load_identity(config), errors).flatten(),
+            terminator: load_certificates(config, errors),
+            access_log: noted(open_access_log(config), errors).flatten(),
+            sticky_key: noted(sticky_key(config), errors).flatten(),
+        }
+        .identified()
+    }
+
+    fn identified(mut self) -> Files {
+        if let Some(identity) = &self.identity {
+            self.trust = self.trust.map(|trust| trust.identify(Arc::clone(identity)));
+        }
+        self
+    }
+}
+
+/// Go on without it, to find what else is wrong.
+fn noted<T>(result: Result<T, StartError>, errors: &mut Vec<StartError>) -> Option<T> {
+    result.map_err(|error| errors.push(error)).ok()
+}
+
+fn load_certificates(config: &Config, errors: &mut Vec<StartError>) -> Option<Terminator> {
     if config.tls.certificates.is_empty() {
+        return None;
+    }
+    match Terminator::load(&config.tls, SystemTime::now()) {
+        Ok(loaded) => {
+            loaded.never_shown().iter().for_each(|line| warn!("{line}"));
+            Some(loaded)
+        }
+        Err(wrong) => {
+            errors.extend(wrong.iter().map(StartError::file));
+            None
+        }
+    }
+}
+
+fn load_identity(config: &Config) -> Result<Option<Arc<Identity>>, StartError> {
+    let files = &config.tls.backend_identity;
+    if files.cert.is_empty() {
         return Ok(None);
     }
-    let loaded = Terminator::load(&config.tls, SystemTime::now());
-    loaded.map(Some).map_err(|error| StartError::file(&error))
+    let identity = Identity::load(files, SystemTime::now());
+    identity.map(Some).map_err(|error| StartError::file(&error))
+}
+
+/// What can be meant, but hardly is.
+fn advise(config: &Config) {
+    if config.check_timeout > config.check_interval
+        && config.check_timeout != CHECK_TIMEOUT_DEFAULT
+        && config.check != Check::None
+    {
+        warn!(
+            "--check-timeout: found {}, which is above --check-interval {}: a probe that waits so \
+             long puts the next one off, want at most the interval",
+            duration_text(config.check_timeout),
+            duration_text(config.check_interval)
+        );
+    }
+    let backends = &config.backends;
+    if backends.is_empty() {
+        return;
+    }
+    if backends.iter().all(|backend| backend.weight == 0) {
+        warn!(
+            "--backend: found weight=0 at each, so that none takes a new connection, want another \
+             weight at one at least"
+        );
+    } else if backends.iter().all(|backend| backend.backup) {
+        warn!(
+            "--backend: found backup at each, which is the same as at none, want one at least \
+             without it"
+        );
+    }
 }
 
 fn start_demo(seed: u64) -> Result<Demo, StartError> {
@@ -113,16 +211,23 @@ fn demo_backends(demo: &Demo, config: &Config, seed: u64) -> Backends {
 }
 
 /// Everybody's name is looked up; each pool has an algorithm of its own.
-fn backends_and_routes(config: &Config, seed: u64) -> Result<(Backends, Routes), StartError> {
+fn backends_and_routes(
+    config: &Config,
+    trust: Option<&Trust>,
+    seed: u64,
+    errors: &mut Vec<StartError>,
+) -> Option<(Backends, Routes)> {
     let plan = config::plan(config)
-        .map_err(|wrong| StartError { what: "--route".to_owned(), why: wrong.to_string() })?;
+        .map_err(|wrong| StartError { what: "--route".to_owned(), why: wrong.to_string() });
+    let plan = noted(plan, errors)?;
     let of_no_route = plan.pools[0].1.len();
     let flag = |index: usize| if index < of_no_route { "--backend" } else { "--route" };
     let members = plan.backends.iter().enumerate();
-    let trust = load_trust(config)?;
-    let resolve = |spec, flag| resolve(spec, trust.as_ref(), config, flag);
-    let members = members.map(|(index, spec)| resolve(spec, flag(index)));
-    let members = members.collect::<Result<Vec<_>, _>>()?;
+    let resolve = |spec, flag| resolve(spec, trust, config, flag);
+    let members = members.map(|(index, spec)| noted(resolve(spec, flag(index)), errors));
+    // All are looked up before the first that cannot be found ends it.
+    let members: Vec<Option<Member>> = members.collect();
+    let members = members.into_iter().collect::<Option<Vec<_>>>()?;
     let others = plan.others();
     let pools = plan.pools.into_iter().enumerate().map(|(index, (name, members))| {
         let seed = seed.wrapping_add(index as u64);
@@ -140,7 +245,13 @@ fn backends_and_routes(config: &Config, seed: u64) -> Result<(Backends, Routes),
             RouteName::Others => {}
         }
     }
-    Ok((backends, routes))
+    Some((backends, routes))
+}
+
+/// In the place of those that cannot be found.
+fn no_backends(config: &Config) -> Backends {
+    let pool = PoolPlan::of_first(0, balance::build(config.algorithm, 0));
+    Backends::new(Vec::new(), vec![pool], policy(config), Instant::now())
 }
 
 fn destination(backends: &Backends, pool: Option<PoolId>) -> String {
@@ -255,23 +366,30 @@ fn load_trust(config: &Config) -> Result<Option<Trust>, StartError> {
 }
 
 /// All listeners, and where they really are in the order in which they were asked for.
-fn bind_all(listens: &[Listen]) -> Result<(Fronts, Vec<(SocketAddr, Protocol)>), StartError> {
+fn bind_all(
+    listens: &[Listen],
+    errors: &mut Vec<StartError>,
+) -> (Fronts, Vec<(SocketAddr, Protocol)>) {
     let (mut fronts, mut addresses) = (Fronts::default(), Vec::new());
     for listen in listens {
         let address = if listen.protocol == Protocol::Udp {
-            let listener = bind(listen, listens, DatagramListener::bind)?;
-            let address = listener.address();
-            fronts.datagrams.push(listener);
-            address
+            let bound = noted(bind(listen, listens, DatagramListener::bind), errors);
+            bound.map(|listener| {
+                let address = listener.address();
+                fronts.datagrams.push(listener);
+                address
+            })
         } else {
-            let listener = bind(listen, listens, Listener::bind)?;
-            let address = listener.address();
-            fronts.streams.push((listener, listen.protocol));
-            address
+            let bound = noted(bind(listen, listens, Listener::bind), errors);
+            bound.map(|listener| {
+                let address = listener.address();
+                fronts.streams.push((listener, listen.protocol));
+                address
+            })
         };
-        addresses.push((address, listen.protocol));
+        addresses.extend(address.map(|address| (address, listen.protocol)));
     }
-    Ok((fronts, addresses))
+    (fronts, addresses)
 }
 
 /// `[::]` takes IPv4 clients too, unless another listener has the same port for them.
@@ -303,7 +421,7 @@ fn bind<T>(
                 "this machine does not have that address; 0.0.0.0 or [::] listens on all it has"
                     .to_string()
             }
-            _ => error.to_string(),
+            _ => io_words(&error),
         };
         let scheme = if is_udp { "udp://" } else { "" };
         StartError { what: format!("--listen {scheme}{address}"), why }
@@ -389,7 +507,7 @@ impl StartError {
     }
 
     fn new(what: &str, error: &io::Error) -> StartError {
-        StartError { what: what.to_string(), why: error.to_string() }
+        StartError { what: what.to_string(), why: io_words(error) }
     }
 }
 

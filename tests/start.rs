@@ -71,6 +71,98 @@ fn an_unknown_host_is_named() {
     assert!(line.starts_with("pointsman: --route nobody.invalid:443: cannot find"), "{line}");
 }
 
+/// What is said at the default level by a program that does not start.
+fn all_that_is_said(args: &[&str]) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_pointsman")).args(args).output().unwrap();
+    let text = String::from_utf8(output.stderr).expect("it speaks UTF-8");
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(output.stdout.is_empty(), "it does not listen");
+    text
+}
+
+/// Each connection would come back to us, until no descriptor is left.
+#[test]
+fn a_backend_that_is_a_listener_is_refused() {
+    let port = common::free_port().port();
+    let at = |host: &str| format!("{host}:{port}");
+    let table = [
+        (at("127.0.0.1"), at("127.0.0.1")),
+        (at("127.0.0.1"), at("localhost")),
+        (at("0.0.0.0"), at("127.0.0.1")),
+        (at("0.0.0.0"), at("127.9.9.9")),
+        (at("http://*"), at("http://127.0.0.1")),
+        (at("[::]"), at("127.0.0.1")),
+        (at("udp://127.0.0.1"), at("127.0.0.1")),
+    ];
+    for (listen, backend) in table {
+        let line = complaint(&listen, &backend);
+        assert!(line.starts_with("pointsman: --backend "), "{listen} {backend}: {line}");
+        let says =
+            "listens: each connection would come back to us, want the address of a server";
+        assert!(line.ends_with(says), "{listen} {backend}: {line}");
+    }
+    // To another listener of ours is no way back.
+    let sni = ["-l", "sni://127.0.0.1:0", "-l", &at("127.0.0.1"), "-b", "127.0.0.1:1"];
+    let route = format!("a.example={}", at("127.0.0.1"));
+    let more = ["--route", &route, "--check", "none"];
+    Balancer::start(&[&sni[..], &more].concat()).stop();
+}
+
+#[test]
+fn all_that_is_missing_is_told_at_once_and_files_before_anything_else() {
+    let holder = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = holder.local_addr().unwrap().to_string();
+    let listen = format!("https://{address}");
+    let args = ["-l", &listen, "-b", "nobody.invalid:80", "-b", "none.invalid:80"];
+    let files = ["--cert", "/no/a.crt", "--key", "/no/a.key", "--cert", "/no/b.crt"];
+    let more = ["--key", "/no/b.key", "--client-ca", "/no/ca.crt", "--access-log", "/no/log"];
+    let text = all_that_is_said(&[&args[..], &files, &more].concat());
+    let told = text.lines().filter_map(|line| line.strip_prefix("pointsman: "));
+    let told: Vec<&str> = told.collect();
+    let begins = [
+        "--cert: /no/a.crt: there is no such file",
+        "--key: /no/a.key: there is no such file",
+        "--cert: /no/b.crt: there is no such file",
+        "--key: /no/b.key: there is no such file",
+        "--client-ca: /no/ca.crt: there is no such file",
+        "--access-log /no/log: there is no such file",
+        &format!("--listen {address}: the port is in use"),
+        "--backend nobody.invalid:80: cannot find the host",
+        "--backend none.invalid:80: cannot find the host",
+    ];
+    assert_eq!(told.len(), begins.len(), "{text}");
+    for (line, begin) in told.iter().zip(begins) {
+        assert!(line.starts_with(begin), "{line}\n  not: {begin}");
+    }
+    assert!(!text.contains("os error") && !text.contains("INFO"), "{text}");
+}
+
+/// What can be meant, but hardly is.
+#[test]
+fn what_is_odd_is_warned_of() {
+    let start = |args: &[&str]| {
+        let front = ["-l", "127.0.0.1:0"];
+        Balancer::start(&[&front[..], args].concat())
+    };
+    let table = [
+        (&["-b", "127.0.0.1:1,weight=0"][..], "--backend: found weight=0 at each"),
+        (&["-b", "127.0.0.1:1,backup"], "--backend: found backup at each"),
+        (
+            &["-b", "127.0.0.1:1", "--check-interval", "1s", "--check-timeout", "3s"],
+            "--check-timeout: found 3s, which is above --check-interval 1s",
+        ),
+    ];
+    for (args, says) in table {
+        let balancer = start(args);
+        balancer.wait_for_log(&format!("WARN  pointsman::startup] {says}"));
+        balancer.stop();
+    }
+    let good = ["-b", "127.0.0.1:1,weight=0", "-b", "127.0.0.1:2,backup"];
+    let balancer = start(&[&good[..], &["--check-interval", "20ms"]].concat());
+    assert!(!balancer.log().contains("pointsman::startup] --"), "{}", balancer.log());
+    balancer.stop();
+}
+
 /// Whether this machine has IPv6 at all.
 fn has_ipv6() -> bool {
     let bound = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_ok();

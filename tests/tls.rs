@@ -9,6 +9,10 @@ mod common;
 mod authority;
 #[path = "tls/backends.rs"]
 mod backends;
+#[path = "tls/chains.rs"]
+mod chains;
+#[path = "tls/choices.rs"]
+mod choices;
 #[path = "tls/clients.rs"]
 mod clients;
 #[path = "tls/doors.rs"]

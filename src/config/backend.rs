@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::net::{IpAddr, Ipv6Addr};
 
 use super::Protocol;
-use super::host::{Schemes, is_host, is_ipv6, protocol_and_rest};
+use super::host::{Schemes, did_you_mean, is_host, is_ipv6, protocol_and_rest, usual_port};
 use super::value::{self, Wrong, closest, digits, quoted};
 use crate::limits;
 
@@ -53,7 +53,7 @@ impl BackendSpec {
         let (protocol, rest) = protocol_and_rest(text, BACKEND_SCHEMES)?;
         let mut parts = rest.split(',');
         let address = parts.next().unwrap_or_default();
-        let (host, port) = host_and_port(address, text)?;
+        let (host, port) = host_and_port(address, text, protocol)?;
         let mut options = Options::default();
         for option in parts {
             options.take(option, text)?;
@@ -189,8 +189,45 @@ fn unknown_option(key: &str, option: &str, text: &str) -> Wrong {
     Wrong::found_in(option, text, format!("{OPTIONS_WANT}{hint}"))
 }
 
-fn host_and_port(address: &str, text: &str) -> Result<(String, u16), Wrong> {
-    let wrong = || Wrong::found(text, BACKEND_WANT);
+/// A name alone or a port alone are what people write first, or a URL to its end.
+fn hint(address: &str, text: &str, protocol: Protocol) -> String {
+    let (before, behind) = text.split_once(address).unwrap_or_default();
+    let host = address.split('/').next().unwrap_or_default();
+    let better = match host.rsplit_once(':') {
+        Some((name, port)) if host != address => {
+            (is_host(name) && port.parse::<u16>().is_ok()).then(|| host.to_owned())
+        }
+        Some(_) => None,
+        None if is_host(host) => Some(format!("{host}:{}", usual_port(protocol))),
+        None if digits(host).is_some() && host.parse::<u16>().is_ok() => {
+            Some(format!("127.0.0.1:{host}"))
+        }
+        None => None,
+    };
+    did_you_mean(better.map(|better| format!("{before}{better}{behind}")))
+}
+
+/// Where everybody listens, nobody in particular can be reached.
+fn check_is_somewhere(host: &str, port: u16, text: &str) -> Result<(), Wrong> {
+    let here = match host.parse::<IpAddr>() {
+        Ok(IpAddr::V4(address)) if address.is_unspecified() => format!("127.0.0.1:{port}"),
+        Ok(IpAddr::V6(address)) if address.is_unspecified() => format!("[::1]:{port}"),
+        _ => return Ok(()),
+    };
+    let want = format!(
+        "the address of a server: {host} is one to listen on; did you mean {here}, which is \
+         this machine?"
+    );
+    Err(Wrong::found(text, want))
+}
+
+fn host_and_port(
+    address: &str,
+    text: &str,
+    protocol: Protocol,
+) -> Result<(String, u16), Wrong> {
+    let wrong =
+        || Wrong::found(text, format!("{BACKEND_WANT}{}", hint(address, text, protocol)));
     let (host, port) = address.rsplit_once(':').ok_or_else(wrong)?;
     let host = match host.strip_prefix('[') {
         Some(inner) => inner.strip_suffix(']').filter(|inner| is_ipv6(inner)),
@@ -203,7 +240,10 @@ fn host_and_port(address: &str, text: &str) -> Result<(String, u16), Wrong> {
     let host = host.ok_or_else(wrong)?;
     match digits(port).ok_or_else(wrong)?.try_into() {
         Ok(0) | Err(_) => Err(Wrong::found(text, "a port from 1 to 65535")),
-        Ok(port) => Ok((host.to_owned(), port)),
+        Ok(port) => {
+            check_is_somewhere(host, port, text)?;
+            Ok((host.to_owned(), port))
+        }
     }
 }
 
@@ -296,8 +336,13 @@ mod tests {
             ",weight=1",
         ];
         for text in bad {
-            let wrong = BackendSpec::parse(text).unwrap_err();
-            assert_eq!(wrong, Wrong::found(text, BACKEND_WANT));
+            let wrong = BackendSpec::parse(text).unwrap_err().to_string();
+            let says = Wrong::found(text, BACKEND_WANT).to_string();
+            assert!(wrong.starts_with(&says), "{wrong}");
+            let meant = wrong.split_once("; did you mean ").map(|(_, meant)| meant);
+            if let Some(meant) = meant {
+                backend(meant.trim_end_matches('?'));
+            }
         }
         for text in [format!("{}:80", "a".repeat(64)), format!("{}b:80", "a.".repeat(127))] {
             assert!(BackendSpec::parse(&text).is_err());
@@ -332,6 +377,16 @@ mod tests {
                 "quic://a:80",
                 "tls://, udp:// or no scheme: 'quic' is not served by this version",
             ),
+            (
+                "0.0.0.0:80",
+                "want the address of a server: 0.0.0.0 is one to listen on; did you",
+            ),
+            ("[::]:80", "did you mean [::1]:80, which is this machine?"),
+            ("web1", "such as 10.0.0.1:8001, [::1]:8001 or db1:5432; did you mean web1:80?"),
+            ("https://web1,weight=2", "; did you mean https://web1:443,weight=2?"),
+            ("http://web1:80/x", "; did you mean http://web1:80?"),
+            ("8080", "; did you mean 127.0.0.1:8080?"),
+            ("htp://a:80", "'htp' is not served by this version; did you mean http://a:80?"),
             ("a:80,weight", "found 'weight' in 'a:80,weight', want weight=N, N being a whole"),
             ("a:80,weight=", "want weight=N, N being a whole number from 0 to 65535"),
             ("a:80,weight=65536", "found 'weight=65536' in"),

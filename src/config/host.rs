@@ -5,28 +5,58 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::Protocol;
-use super::value::{Wrong, digits, quoted};
+use super::value::{Wrong, closest, digits, escaped, quoted};
 use crate::limits;
 
 /// Schemes, and what they mean.
 pub(super) type Schemes = &'static [(&'static str, Protocol)];
 
-/// Take the scheme off. Others are refused by name: quietly serving bytes where somebody asked for
-/// TLS would be worse than not starting.
+/// Take the scheme off, in letters of either case. Others are refused by name: quietly serving
+/// bytes where somebody asked for TLS would be worse than not starting.
 pub(super) fn protocol_and_rest(
     text: &str,
     schemes: Schemes,
 ) -> Result<(Protocol, &str), Wrong> {
+    let is_unix = text.get(..5).is_some_and(|start| start.eq_ignore_ascii_case("unix:"));
+    if is_unix || text.starts_with('/') {
+        let want = "an address of TCP or UDP such as 127.0.0.1:8000: sockets of Unix are not \
+                    served by this version";
+        return Err(Wrong::found(text, want));
+    }
     let Some((scheme, rest)) = text.split_once("://") else { return Ok((Protocol::Tcp, text)) };
-    match schemes.iter().find(|(known, _)| *known == scheme) {
+    match schemes.iter().find(|(known, _)| known.eq_ignore_ascii_case(scheme)) {
         Some(&(_, protocol)) => Ok((protocol, rest)),
         None => {
+            let near = match scheme {
+                "ssl" => Some("tls"),
+                "ws" => Some("http"),
+                "wss" => Some("https"),
+                other => closest(other, schemes.iter().map(|(known, _)| *known)),
+            };
+            let hint = near.map(|near| format!("; did you mean {near}://{rest}?"));
             let known: Vec<String> = schemes.iter().map(|(it, _)| format!("{it}://")).collect();
             let (known, scheme) = (known.join(", "), quoted(scheme));
-            let want = format!("{known} or no scheme: {scheme} is not served by this version");
+            let want = format!(
+                "{known} or no scheme: {scheme} is not served by this version{}",
+                escaped(&hint.unwrap_or_default())
+            );
             Err(Wrong::found(text, want))
         }
     }
+}
+
+/// The port that people leave out.
+pub(super) fn usual_port(protocol: Protocol) -> u16 {
+    match protocol {
+        Protocol::Tcp | Protocol::Http => 80,
+        Protocol::Sni | Protocol::Https | Protocol::Tls => 443,
+        Protocol::Udp => 53,
+    }
+}
+
+/// What was probably meant, as the end of a sentence; `better` is the whole value.
+pub(super) fn did_you_mean(better: Option<String>) -> String {
+    better.map(|better| format!("; did you mean {}?", escaped(&better))).unwrap_or_default()
 }
 
 /// With or without the zone that a link-local address needs.

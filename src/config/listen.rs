@@ -5,9 +5,9 @@
 
 use std::collections::HashSet;
 use std::fmt;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use super::host::{Schemes, protocol_and_rest};
+use super::host::{Schemes, did_you_mean, protocol_and_rest, usual_port};
 use super::value::{Wrong, digits};
 
 const LISTEN_WANT: &str =
@@ -66,7 +66,10 @@ impl Listen {
     /// `*` is every IPv4 address.
     pub fn parse(text: &str) -> Result<Listen, Wrong> {
         let (protocol, rest) = protocol_and_rest(text, LISTEN_SCHEMES)?;
-        let wrong = || Wrong::found(text, LISTEN_WANT);
+        let wrong = || {
+            let scheme = &text[..text.len() - rest.len()];
+            Wrong::found(text, format!("{LISTEN_WANT}{}", hint(scheme, rest, protocol)))
+        };
         let (host, port) = rest.rsplit_once(':').ok_or_else(wrong)?;
         let port = u16::try_from(digits(port).ok_or_else(wrong)?)
             .map_err(|_| Wrong::found(text, "a port from 0 to 65535"))?;
@@ -79,14 +82,41 @@ impl Listen {
     }
 }
 
-/// The same address twice could never be bound, but for UDP beside TCP; port 0 is a new one each
-/// time.
+/// A port alone or an address alone are what people write first.
+fn hint(scheme: &str, rest: &str, protocol: Protocol) -> String {
+    let rest = rest.trim_end_matches('/');
+    let is_port = rest.parse::<u16>().is_ok() && digits(rest).is_some();
+    let is_address = rest == "*" || rest == "localhost" || rest.parse::<Ipv4Addr>().is_ok();
+    if is_port {
+        return format!(
+            "; did you mean {scheme}127.0.0.1:{rest}, or {scheme}*:{rest} for all addresses?"
+        );
+    }
+    let port = usual_port(protocol);
+    did_you_mean(is_address.then(|| format!("{scheme}{rest}:{port}")))
+}
+
+/// The same address twice could never be bound, but for UDP beside TCP, nor one address beside all;
+/// port 0 is a new one each time.
 pub fn check_listeners(listeners: &[Listen]) -> Result<(), Wrong> {
+    let with_port = || listeners.iter().filter(|listen| listen.address.port() != 0);
+    let is_udp = |listen: &Listen| listen.protocol == Protocol::Udp;
     let mut seen = HashSet::new();
-    for listen in listeners.iter().filter(|listen| listen.address.port() != 0) {
-        if !seen.insert((listen.address, listen.protocol == Protocol::Udp)) {
+    for listen in with_port() {
+        if !seen.insert((listen.address, is_udp(listen))) {
             let found = format!("'{}' twice", listen.address);
             return Err(Wrong::saying(found, "each address once"));
+        }
+    }
+    for listen in with_port().filter(|listen| !listen.address.ip().is_unspecified()) {
+        let all: IpAddr = match listen.address {
+            SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+            SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+        };
+        let all = SocketAddr::new(all, listen.address.port());
+        if seen.contains(&(all, is_udp(listen))) {
+            let found = format!("'{}' beside '{all}', which has it already", listen.address);
+            return Err(Wrong::saying(found, "one of the two, or another port"));
         }
     }
     Ok(())
@@ -162,12 +192,23 @@ mod tests {
             ("http://db1:80", "an address of this machine, not a name"),
             ("https://127.0.0.1", LISTEN_WANT),
             ("tls://db1:443", "an address of this machine, not a name"),
-            (
-                "HTTP://127.0.0.1:80",
-                "sni://, udp:// or no scheme: 'HTTP' is not served by this version",
-            ),
             ("quic://127.0.0.1:53", "'quic' is not served by this version"),
-            ("TCP://127.0.0.1:53", "'TCP' is not served by this version"),
+            (
+                "htp://127.0.0.1:80",
+                "'htp' is not served by this version; did you mean http://127.",
+            ),
+            ("ws://*:80", "; did you mean http://*:80?"),
+            (
+                "unix:/run/x.sock",
+                "an address of TCP or UDP such as 127.0.0.1:8000: sockets of Unix",
+            ),
+            ("8080", "; did you mean 127.0.0.1:8080, or *:8080 for all addresses?"),
+            (
+                "http://8080",
+                "; did you mean http://127.0.0.1:8080, or http://*:8080 for all add",
+            ),
+            ("https://0.0.0.0", "; did you mean https://0.0.0.0:443?"),
+            ("localhost", "; did you mean localhost:80?"),
             ("://127.0.0.1:53", "nothing is not served by this version"),
         ];
         for (text, want) in table {

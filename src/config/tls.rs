@@ -1,7 +1,8 @@
 //! What can be asked for where TLS is spoken, and what that needs of the rest.
 
-use super::value::Wrong;
+use super::value::{Wrong, quoted};
 use super::{Check, Config, Destination, Protocol};
+use crate::limits;
 
 /// What was asked for about TLS.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +17,10 @@ pub struct TlsSettings {
     pub client_cert: ClientCert,
     /// Who signs the certificates of backends; `None` is whom the system trusts.
     pub backend_ca: Option<String>,
+    /// What we show to backends that ask for a certificate.
+    pub backend_identity: CertificatePair,
+    /// What is spoken inside TLS at `tls://` listeners, the preferred one first; if any.
+    pub alpn: Vec<String>,
     /// Whether they have to be signed.
     pub backend_verify: BackendVerify,
     /// What plain HTTP listeners do.
@@ -101,6 +106,8 @@ impl TlsSettings {
             client_ca: None,
             client_cert: ClientCert::None,
             backend_ca: None,
+            backend_identity: CertificatePair::default(),
+            alpn: Vec::new(),
             backend_verify: BackendVerify::Required,
             redirect: Redirect::No,
             hsts: None,
@@ -191,16 +198,56 @@ pub fn dials_tls(config: &Config) -> bool {
 /// For a flag about the certificates of backends.
 pub fn check_tls_backend(config: &Config) -> Result<(), Wrong> {
     match (dials_tls(config), config.tls.backend_verify, &config.tls.backend_ca) {
-        (false, ..) => {
-            let want = "at least one such as --backend https://10.0.0.1:8443";
-            Err(Wrong::saying("no backend that speaks TLS", want))
-        }
+        (false, ..) => Err(no_tls_backend()),
         (true, BackendVerify::None, Some(_)) => {
             let want = "one of the two: with none, no file is looked at";
             Err(Wrong::saying("--backend-ca with --backend-verify none", want))
         }
         _ => Ok(()),
     }
+}
+
+/// The names of `--alpn`: what is spoken inside, as ALPN calls it.
+pub fn alpn_names(text: &str) -> Result<Vec<String>, Wrong> {
+    const WANT: &str = "a name of ALPN such as postgresql or h2, several with commas between";
+    let mut names: Vec<String> = Vec::new();
+    for name in text.split(',') {
+        let is_name = name.bytes().all(|byte| byte.is_ascii_graphic());
+        let length = 1..=limits::ALPN_NAME_BYTES_MAX;
+        if text.starts_with('-') || !is_name || !length.contains(&name.len()) {
+            return Err(Wrong::found(text, WANT));
+        }
+        if names.iter().any(|known| known == name) {
+            return Err(Wrong::saying(format!("{} twice", quoted(name)), "each name once"));
+        }
+        names.push(name.to_owned());
+    }
+    Ok(names)
+}
+
+/// At `https://` listeners we speak ourselves, and say so.
+pub fn check_alpn(config: &Config) -> Result<(), Wrong> {
+    if config.listeners.iter().any(|listen| listen.protocol == Protocol::Tls) {
+        return Ok(());
+    }
+    let want = "at least one such as --listen tls://127.0.0.1:5432";
+    Err(Wrong::saying("no tls:// listener", want))
+}
+
+/// A certificate towards backends has a key, and somebody to be shown to.
+pub fn check_backend_identity(config: &Config) -> Result<(), Wrong> {
+    let CertificatePair { cert, key } = &config.tls.backend_identity;
+    match (cert.is_empty(), key.is_empty()) {
+        (true, false) => Err(Wrong::saying("no --backend-cert", "--backend-cert FILE with it")),
+        (false, true) => Err(Wrong::saying("no --backend-key", "--backend-key FILE with it")),
+        _ if dials_tls(config) => Ok(()),
+        _ => Err(no_tls_backend()),
+    }
+}
+
+fn no_tls_backend() -> Wrong {
+    let want = "at least one such as --backend https://10.0.0.1:8443";
+    Wrong::saying("no backend that speaks TLS", want)
 }
 
 /// Whether clients show a certificate can be asked only if it is known whose are good.

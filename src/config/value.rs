@@ -111,7 +111,7 @@ pub fn size_or_none(text: &str, max: u64) -> Result<Option<u64>, Wrong> {
         "k" => 10,
         "m" => 20,
         "g" => 30,
-        _ => return Err(Wrong::found(text, SIZE_OR_NONE_WANT)),
+        _ => return Err(Wrong::found(text, format!("{SIZE_OR_NONE_WANT}{}", size_hint(text)))),
     };
     if !all_digits(amount) {
         return Err(Wrong::found(text, SIZE_OR_NONE_WANT));
@@ -122,6 +122,17 @@ pub fn size_or_none(text: &str, max: u64) -> Result<Option<u64>, Wrong> {
         Some(0) => Err(Wrong::found(text, "at least 1 byte, or none for no limit")),
         Some(bytes) if bytes <= max => Ok(Some(bytes)),
         _ => Err(Wrong::found(text, format!("at most {}, or none", size_text(max)))),
+    }
+}
+
+/// `10MB`, `10 MiB` and `10M` are what others write for `10m`.
+fn size_hint(text: &str) -> String {
+    let small = text.to_ascii_lowercase().replace(' ', "");
+    let small = small.strip_suffix("ib").or(small.strip_suffix('b')).unwrap_or(&small);
+    let amount = small.strip_suffix(['k', 'm', 'g']).unwrap_or(small);
+    match all_digits(amount) {
+        true => format!("; did you mean {small}?"),
+        false => String::new(),
     }
 }
 
@@ -180,6 +191,20 @@ pub fn escaped(text: &str) -> String {
         out.push_str("...");
     }
     out
+}
+
+/// What the system says of a failure, without its number, which is for programmers.
+pub fn io_words(error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => return "there is no such file or directory".to_owned(),
+        std::io::ErrorKind::PermissionDenied => return "not allowed to open it".to_owned(),
+        _ => {}
+    }
+    let text = error.to_string();
+    match text.split_once(" (os error ") {
+        Some((words, _)) => words.to_lowercase(),
+        None => text,
+    }
 }
 
 /// The known word that was probably meant: within a third of its letters, or begun with it.
@@ -353,7 +378,13 @@ mod tests {
             "None", "٣k", "1m1", "off",
         ];
         for text in bad {
-            assert_eq!(size_or_none(text, max), Err(Wrong::found(text, SIZE_OR_NONE_WANT)));
+            let wrong = size_or_none(text, max).unwrap_err().to_string();
+            let says = Wrong::found(text, SIZE_OR_NONE_WANT).to_string();
+            let meant = wrong.strip_prefix(&says).unwrap();
+            let meant =
+                meant.strip_prefix("; did you mean ").map(|it| it.trim_end_matches('?'));
+            assert!(meant.is_none_or(|it| size_or_none(it, max).is_ok()), "{wrong}");
+            assert_eq!(meant.is_some(), ["1 k", "1k ", " 1k", "1K", "1kb"].contains(&text));
         }
         for text in ["0", "0k", "000g"] {
             let want = "at least 1 byte, or none for no limit";

@@ -3,19 +3,25 @@
 //!
 //! The files are small and read in one go, which is the only time that the loop waits for a disk.
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use log::{info, warn};
+use rustls::sign::CertifiedKey;
 
 use crate::config::Protocol;
 use crate::event::Key;
 use crate::limits::CERTIFICATE_REVIEW;
 use crate::net::Fault;
 use crate::net::tls::Trouble;
-use crate::net::tls::server::Inside;
+use crate::net::tls::files::FileError;
+use crate::net::tls::server::{Inside, Terminator};
 use crate::relay::{Reason, Stage};
 
 use super::EventLoop;
+
+/// What listeners show, and what backends are shown.
+type ReadAgain = (Option<Terminator>, Option<Arc<CertifiedKey>>);
 
 impl EventLoop {
     /// The client speaks TLS, and is served once it has shaken hands.
@@ -36,15 +42,34 @@ impl EventLoop {
     /// The certificates as they are in their files now; if anything is wrong with one of them, all
     /// stay as they were. Connections go on with what they began with.
     pub(super) fn reload_certificates(&mut self) {
-        let Some(terminator) = &self.terminator else { return };
-        match terminator.reload(SystemTime::now()) {
-            Ok(terminator) => {
-                info!("read {} certificates again", terminator.certificates().len());
-                self.terminator = Some(terminator);
-                self.review_certificates();
+        let now = SystemTime::now();
+        let (terminator, identity) = match self.read_certificates(now) {
+            Ok(read) => read,
+            Err(errors) => {
+                for error in errors {
+                    warn!("the certificates stay as they were: {error}");
+                }
+                return;
             }
-            Err(error) => warn!("the certificates stay as they were: {error}"),
+        };
+        if let Some(terminator) = terminator {
+            info!("read {} certificates again", terminator.certificates().len());
+            terminator.never_shown().iter().for_each(|line| warn!("{line}"));
+            self.terminator = Some(terminator);
+            self.review_certificates();
         }
+        if let (Some(shown), Some(identity)) = (identity, &self.identity) {
+            info!("read the certificate for backends again");
+            identity.show(shown);
+        }
+    }
+
+    /// All of them before any is put in place.
+    fn read_certificates(&self, now: SystemTime) -> Result<ReadAgain, Vec<FileError>> {
+        let terminator = self.terminator.as_ref().map(|it| it.reload(now)).transpose()?;
+        let identity = self.identity.as_ref().map(|it| it.reload(now)).transpose();
+        let identity = identity.map_err(|error| vec![error])?;
+        Ok((terminator, identity))
     }
 
     /// Warn of those that are near their end, now and once a day.
@@ -71,7 +96,6 @@ mod tests {
     use crate::logging::LogSink;
     use crate::net::descriptors::{self, Needs};
     use crate::net::tls::files::tests::Files;
-    use crate::net::tls::server::Terminator;
 
     /// A loop that nobody comes to, with a certificate to show.
     fn event_loop(config: &Config) -> EventLoop {

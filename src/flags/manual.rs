@@ -34,13 +34,15 @@ Signals:
         total connections, load, rates.
   SIGHUP
         Open the access log anew, for who moved the old one away, and read the
-        files of --cert, --key and --client-ca again.
+        files of --cert, --key, --client-ca, --backend-cert and --backend-key
+        again.
 
 Exit codes:
   0     Ended as asked.
   1     Failed at run time: a port in use or forbidden, a name not found, a
         certificate or key that is broken.
-  2     A flag is wrong; one line on standard error says which.
+  2     A flag is wrong. A line on standard error for each says what was found
+        and what would be right, all at once; so it is with 1 at the start.
 
 Examples:
   pointsman -l 127.0.0.1:8000 -b 127.0.0.1:8001 -b 127.0.0.1:8002

@@ -4,7 +4,8 @@
 
 use super::table::{Act, Flag};
 use crate::config::{
-    BackendVerify, ClientCert, Redirect, UnknownName, Wrong, number, one_of, word_of,
+    BackendVerify, ClientCert, Redirect, UnknownName, Wrong, alpn_names, number, one_of,
+    word_of,
 };
 use crate::limits;
 
@@ -15,8 +16,9 @@ pub(super) static TLS: &[Flag] = &[
         value: "FILE",
         says: "Certificate for https:// and tls:// listeners, in PEM, followed by those that \
                lead to its root. Can be repeated: a client is shown the one for the name that it \
-               asks for, exact or by *., and the first if there is none. Read again at SIGHUP; \
-               a broken file changes nothing then. Needs a --key.",
+               asks for, exact or by *., and the first if there is none; of an ECDSA and an RSA \
+               one for the same name the ECDSA one, if the client can verify it. Read again at \
+               SIGHUP; a broken file changes nothing then. Needs a --key.",
         default: |_| "none, https:// and tls:// listeners need one".to_owned(),
         act: Act::Values(|config, text| {
             config.tls.add_cert(file(text)?);
@@ -37,6 +39,20 @@ pub(super) static TLS: &[Flag] = &[
     },
     Flag {
         short: "",
+        long: "alpn",
+        value: "NAME[,NAME]...",
+        says: "What is spoken inside TLS at tls:// listeners, by its name in ALPN, the preferred \
+               one first: PostgreSQL 17 asks for postgresql. A client that asks for none is \
+               served all the same, one that asks for others alone is refused with the alert \
+               no_application_protocol. At https:// listeners it is http/1.1, always.",
+        default: |_| "none, whatever a client asks for is passed over".to_owned(),
+        act: Act::Value(|config, text| {
+            config.tls.alpn = alpn_names(text)?;
+            Ok(())
+        }),
+    },
+    Flag {
+        short: "",
         long: "sni-strict",
         value: "",
         says: "Refuse clients that ask for a name which no certificate is for, with the alert \
@@ -48,7 +64,8 @@ pub(super) static TLS: &[Flag] = &[
         short: "",
         long: "client-ca",
         value: "FILE",
-        says: "Clients show a certificate that leads to one in this file, in PEM. Whom it names \
+        says: "Clients show a certificate that leads to one in this file, in PEM; sessions \
+               are not resumed then, so that none outlives its certificate. Whom it names \
                is told to backends over HTTP in X-SSL-Client-S-DN; a field of that name from a \
                client is thrown away.",
         default: |_| "none, clients are not asked for a certificate".to_owned(),
@@ -102,6 +119,30 @@ pub(super) static TLS: &[Flag] = &[
         default: |_| "those that the system trusts".to_owned(),
         act: Act::Value(|config, text| {
             config.tls.backend_ca = Some(file(text)?.to_owned());
+            Ok(())
+        }),
+    },
+    Flag {
+        short: "",
+        long: "backend-cert",
+        value: "FILE",
+        says: "Certificate that is shown to backends that ask for one, probes included, in PEM, \
+               followed by those that lead to its root. Read again at SIGHUP. Sessions with \
+               backends are not resumed then. Needs a --backend-key.",
+        default: |_| "none is shown".to_owned(),
+        act: Act::Value(|config, text| {
+            file(text)?.clone_into(&mut config.tls.backend_identity.cert);
+            Ok(())
+        }),
+    },
+    Flag {
+        short: "",
+        long: "backend-key",
+        value: "FILE",
+        says: "Private key of --backend-cert, as at --key.",
+        default: |_| "none, --backend-cert needs one".to_owned(),
+        act: Act::Value(|config, text| {
+            file(text)?.clone_into(&mut config.tls.backend_identity.key);
             Ok(())
         }),
     },

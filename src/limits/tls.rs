@@ -7,9 +7,18 @@ use std::time::Duration;
 /// The largest record that can come, header and all (TLS 1.2 allows for 2048 bytes of expansion).
 pub const TLS_RECORD_BYTES_MAX: usize = 5 + 16 * 1024 + 2048;
 
-/// Bytes of a handshake that are kept until a message is whole: a message has 64 KiB at most, in
-/// records that may be small. More is not a certificate chain but an attack on our memory.
-pub const TLS_INLET_BYTES_MAX: usize = 256 * 1024;
+/// Bytes of a handshake that are kept until a message is whole, once the two have agreed on a
+/// version: the longest that rustls takes, the headers of its records, and a record behind it.
+/// Before that it is [`CLIENT_HELLO_WIRE_BYTES_MAX`].
+pub const TLS_INLET_BYTES_MAX: usize = 64 * 1024 + 2 * TLS_RECORD_BYTES_MAX;
+
+/// Certificates that a peer may show, its own included: a path to a root has two or three, with
+/// cross-signed ones five. Each one more may cost us a signature to check at each step.
+pub const TLS_CHAIN_CERTIFICATES_MAX: usize = 8;
+
+/// The bytes of those behind the peer's own: seven of the largest RSA keys need half of it. Its own
+/// may have a thousand names.
+pub const TLS_CHAIN_BYTES_MAX: usize = 32 * 1024;
 
 /// Bytes that may come in one read without a byte of payload in them. Keys and tickets are small.
 pub const TLS_BARREN_BYTES_MAX: usize = 256 * 1024;
@@ -33,6 +42,9 @@ pub const CERTIFICATE_WARNING: Duration = Duration::from_secs(14 * 24 * 3600);
 
 /// How often the ends of the certificates are looked at.
 pub const CERTIFICATE_REVIEW: Duration = Duration::from_secs(24 * 3600);
+
+/// Longest name of a protocol in ALPN, in bytes (RFC 7301: its length is one byte).
+pub const ALPN_NAME_BYTES_MAX: usize = 255;
 
 /// Longest time that browsers can be told to keep to HTTPS, in seconds: ten years. The list that
 /// browsers come with asks for one.

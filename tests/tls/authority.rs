@@ -91,9 +91,14 @@ impl Authority {
 
     /// What a client of rustls needs that trusts this authority.
     pub fn client_config(&self) -> ClientConfig {
+        ClientConfig::builder().with_root_certificates(self.roots()).with_no_client_auth()
+    }
+
+    /// Its certificate as the one that is trusted.
+    pub fn roots(&self) -> RootCertStore {
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_file(self.path("ca.crt")).unwrap()).unwrap();
-        ClientConfig::builder().with_root_certificates(roots).with_no_client_auth()
+        roots
     }
 
     /// A client that has shaken hands.

@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
-use rustls::{ServerConnection, StreamOwned};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use crate::authority::{Authority, Pair};
 use crate::common::http::{Wire, get};
@@ -21,7 +21,15 @@ pub fn backend(
     pair: &Pair,
     serve: impl Fn(&mut Server) + Send + Sync + 'static,
 ) -> Backend {
-    let config = Arc::new(authority.server_config(pair));
+    serve_tls(authority.server_config(pair), serve)
+}
+
+/// The same, set up in any way.
+pub fn serve_tls(
+    config: ServerConfig,
+    serve: impl Fn(&mut Server) + Send + Sync + 'static,
+) -> Backend {
+    let config = Arc::new(config);
     Backend::start(move |stream| {
         let tls = ServerConnection::new(Arc::clone(&config)).unwrap();
         serve(&mut StreamOwned::new(tls, with_deadline(stream)));
@@ -39,7 +47,7 @@ pub fn head(server: &mut Server) -> Option<String> {
     Some(String::from_utf8(text).unwrap())
 }
 
-fn hello(server: &mut Server) {
+pub fn hello(server: &mut Server) {
     while head(server).is_some() {
         if server.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello").is_err() {
             return;
@@ -48,13 +56,13 @@ fn hello(server: &mut Server) {
 }
 
 /// A balancer for plain HTTP before this backend.
-fn http(backend: &str, more: &[&str]) -> Balancer {
+pub fn http(backend: &str, more: &[&str]) -> Balancer {
     let check = if more.contains(&"--check") { &[][..] } else { &["--check", "none"] };
     let front = ["-l", "http://127.0.0.1:0", "-b", backend];
     Balancer::start(&[&front[..], check, more].concat())
 }
 
-fn status(balancer: &Balancer) -> u16 {
+pub fn status(balancer: &Balancer) -> u16 {
     Wire::to(balancer).ask(get("/")).status()
 }
 

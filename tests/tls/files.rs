@@ -51,17 +51,23 @@ fn what_is_wrong_with_a_file_is_said_in_one_line() {
     let missing = authority.path("missing").display().to_string();
     let home = authority.home.0.display().to_string();
     let (cert, key) = (&good.cert, &good.key);
-    let want_cert = "want a section -----BEGIN CERTIFICATE-----";
+    let want_cert = "want a certificate: a section -----BEGIN CERTIFICATE-----";
     for (cert, key, says) in [
-        (&missing, key, format!("{missing}: No such file")),
-        (cert, &missing, format!("{missing}: No such file")),
-        (&home, key, format!("{home}: not a file")),
-        (&empty, key, format!("{empty}: no certificate in it but nothing; {want_cert}")),
-        (&words, key, format!("{words}: no certificate in it but no PEM; {want_cert}")),
+        (&missing, key, format!("{missing}: there is no such file")),
+        (cert, &missing, format!("{missing}: there is no such file")),
+        (&home, key, format!("{home}: it is not a file")),
+        (&empty, key, format!("{empty}: it is empty, {want_cert}")),
+        (&words, key, format!("{words}: it is not PEM, {want_cert}")),
         (&torn, key, format!("{torn}: not PEM: it ends before -----END CERTIFICATE")),
-        (&nonsense, key, format!("{nonsense}: not a certificate: ")),
-        (key, key, format!("{key}: no certificate in it but a private key")),
-        (cert, cert, format!("{cert}: no private key in it but a certificate")),
+        (
+            &nonsense,
+            key,
+            format!(
+                "{nonsense}: what stands between BEGIN CERTIFICATE and END CERTIFICATE is no"
+            ),
+        ),
+        (key, key, format!("{key}: it holds a private key, want a certificate")),
+        (cert, cert, format!("{cert}: it holds a certificate, want a private key")),
         (cert, &locked, format!("{locked}: the key is encrypted: write it without a pass")),
         (cert, &other.key, format!("{}: not the key of the certificate in {cert}", other.key)),
         (
@@ -82,7 +88,7 @@ fn what_is_wrong_with_a_file_is_said_in_one_line() {
         assert!(line.contains(&says), "{line}\n  not: {says}");
     }
     let line = complaint(&good, &["--client-ca", &words]);
-    let says = format!("pointsman: --client-ca: {words}: no certificate in it");
+    let says = format!("pointsman: --client-ca: {words}: it is not PEM");
     assert!(line.starts_with(&says), "{line}");
 }
 
@@ -170,7 +176,7 @@ fn a_pipe_in_the_place_of_a_key_stops_nobody() {
     balancer.signal(Signal::HUP);
     balancer.wait_for_log("the certificates stay as they were: ");
     assert!(
-        balancer.log().contains(&format!("{}: not a file", pair.key)),
+        balancer.log().contains(&format!("{}: it is not a file", pair.key)),
         "{}",
         balancer.log()
     );

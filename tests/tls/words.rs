@@ -39,6 +39,20 @@ fn wrong_words_about_tls() {
             "-b https://a:1 --backend-ca x --backend-verify none",
             "--backend-ca: found --backend-ca with --backend-verify none, want one of the two",
         ),
+        ("--alpn", "--alpn: found nothing, want a name of ALPN such as postgresql or h2"),
+        ("--alpn a,,b", "--alpn: found 'a,,b', want a name of ALPN"),
+        ("--alpn -b", "--alpn: found '-b', want a name of ALPN"),
+        ("--alpn a,a", "--alpn: found 'a' twice, want each name once"),
+        (
+            "--alpn a",
+            "--alpn: found no tls:// listener, want at least one such as --listen tls",
+        ),
+        ("--backend-cert x", "--backend-cert: found no --backend-key, want --backend-key FILE"),
+        ("--backend-key x", "--backend-key: found no --backend-cert, want --backend-cert FILE"),
+        (
+            "--backend-cert x --backend-key y",
+            "--backend-cert: found no backend that speaks TLS, want at least one such as",
+        ),
         ("--check https:health", "--check: |want https:/PATH, the path beginning with a slash"),
     ];
     for (args, says) in rows {

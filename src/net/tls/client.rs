@@ -1,16 +1,20 @@
 //! TLS towards backends: whom we trust, and what name we expect.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::SystemTime;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{Resumption, WebPkiServerVerifier};
+use rustls::client::{ResolvesClientCert, Resumption, WebPkiServerVerifier};
 use rustls::crypto::WebPkiSupportedAlgorithms;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 
+use crate::config::CertificatePair;
 use crate::limits::TLS_BACKEND_SESSIONS;
 
-use super::files::{self, FileError};
+use super::chain::Bounded;
+use super::files::{self, Certificate, FileError, Flags};
 use super::server::provider;
 
 /// All that a handshake with one backend takes. Sessions are kept for each by itself.
@@ -24,6 +28,49 @@ pub struct Dial {
 #[derive(Debug, Clone)]
 pub struct Trust {
     config: ClientConfig,
+    /// Sessions go on where nothing but the backend is verified; see [`Trust::identify`].
+    resumes: bool,
+}
+
+/// The certificate that we show to backends that ask for one, shared by all that dial them.
+#[derive(Debug)]
+pub struct Identity {
+    files: CertificatePair,
+    shown: RwLock<Arc<CertifiedKey>>,
+}
+
+impl Identity {
+    /// Read from these files.
+    pub fn load(files: &CertificatePair, now: SystemTime) -> Result<Arc<Identity>, FileError> {
+        let shown = RwLock::new(Identity::read(files, now)?);
+        Ok(Arc::new(Identity { files: files.clone(), shown }))
+    }
+
+    /// The files as they are now; to be [put in place](Identity::show) once all others are good.
+    pub fn reload(&self, now: SystemTime) -> Result<Arc<CertifiedKey>, FileError> {
+        Identity::read(&self.files, now)
+    }
+
+    /// Show this from now on.
+    pub fn show(&self, key: Arc<CertifiedKey>) {
+        *self.shown.write().unwrap_or_else(PoisonError::into_inner) = key;
+    }
+
+    fn read(files: &CertificatePair, now: SystemTime) -> Result<Arc<CertifiedKey>, FileError> {
+        let certificate = Certificate::load(Flags::BACKEND, files, now)?;
+        Ok(Arc::clone(certificate.key()))
+    }
+}
+
+impl ResolvesClientCert for Identity {
+    fn resolve(&self, _: &[&[u8]], schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        let shown = self.shown.read().unwrap_or_else(PoisonError::into_inner);
+        shown.key.choose_scheme(schemes).map(|_| Arc::clone(&shown))
+    }
+
+    fn has_certs(&self) -> bool {
+        true
+    }
 }
 
 impl Trust {
@@ -60,7 +107,7 @@ impl Trust {
         let verifier = verifier.build().map_err(|error| {
             FileError::new("--backend-ca", file.unwrap_or_default(), &error.to_string())
         })?;
-        Trust::by(verifier)
+        Trust::by(Arc::new(Bounded(verifier as Arc<dyn ServerCertVerifier>)))
     }
 
     /// Anybody: what is sent is encrypted, but who reads it is not known.
@@ -75,14 +122,26 @@ impl Trust {
             .with_safe_default_protocol_versions()
             .map_err(|error| FileError::new("--backend-ca", "TLS", &error.to_string()))?;
         let builder = builder.dangerous().with_custom_certificate_verifier(verifier);
-        Ok(Trust { config: builder.with_no_client_auth() })
+        Ok(Trust { config: builder.with_no_client_auth(), resumes: true })
+    }
+
+    /// Show this to backends that ask. A session would stand for the certificate with which it was
+    /// begun, also after another one was put in its place, so none is resumed.
+    #[must_use]
+    pub fn identify(mut self, identity: Arc<Identity>) -> Trust {
+        self.config.client_auth_cert_resolver = identity;
+        self.resumes = false;
+        self
     }
 
     /// What it takes to talk to a backend of this name, or address.
     pub fn dial(&self, name: &str) -> Option<Dial> {
         let name = ServerName::try_from(name.to_owned()).ok()?;
         let mut config = self.config.clone();
-        config.resumption = Resumption::in_memory_sessions(TLS_BACKEND_SESSIONS);
+        config.resumption = match self.resumes {
+            true => Resumption::in_memory_sessions(TLS_BACKEND_SESSIONS),
+            false => Resumption::disabled(),
+        };
         Some(Dial { config: Arc::new(config), name })
     }
 }

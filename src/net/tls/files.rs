@@ -16,9 +16,14 @@ use x509_cert::der::Decode;
 use x509_cert::ext::pkix::SubjectAltName;
 use x509_cert::ext::pkix::name::GeneralName;
 
+use crate::config::{CertificatePair, io_words};
 use crate::limits::{CERTIFICATE_WARNING, CLIENT_SUBJECT_BYTES_MAX, PEM_BYTES_MAX};
 
 use super::server::provider;
+
+/// Where and how the DER is wrong helps nobody who has a file to replace.
+const NOT_A_CERTIFICATE: &str = "what stands between BEGIN CERTIFICATE and END CERTIFICATE is no \
+     certificate: damaged or cut, want one that 'openssl x509 -text -in FILE' can show";
 
 /// A certificate with its key, ready to be shown.
 #[derive(Debug)]
@@ -58,13 +63,32 @@ impl fmt::Display for FileError {
 
 impl std::error::Error for FileError {}
 
+/// The two flags that name the files of a certificate and its key.
+#[derive(Debug, Clone, Copy)]
+pub struct Flags {
+    cert: &'static str,
+    key: &'static str,
+}
+
+impl Flags {
+    /// For what clients are shown.
+    pub const LISTENERS: Flags = Flags { cert: "--cert", key: "--key" };
+
+    /// For what backends are shown.
+    pub const BACKEND: Flags = Flags { cert: "--backend-cert", key: "--backend-key" };
+}
+
 impl Certificate {
     /// Read a certificate with its chain, and the key that belongs to it.
-    pub fn load(cert: &str, key: &str, now: SystemTime) -> Result<Certificate, FileError> {
-        let chain = certificates("--cert", cert)?;
-        let about = x509_cert::Certificate::from_der(chain[0].as_ref()).map_err(|error| {
-            FileError::new("--cert", cert, &format!("not a certificate: {error}"))
-        })?;
+    pub fn load(
+        flags: Flags,
+        files: &CertificatePair,
+        now: SystemTime,
+    ) -> Result<Certificate, FileError> {
+        let CertificatePair { cert, key } = files;
+        let chain = certificates(flags.cert, cert)?;
+        let about = x509_cert::Certificate::from_der(chain[0].as_ref())
+            .map_err(|_| FileError::new(flags.cert, cert, NOT_A_CERTIFICATE))?;
         let validity = &about.tbs_certificate.validity;
         let (begins, ends) = (
             UNIX_EPOCH + validity.not_before.to_unix_duration(),
@@ -72,23 +96,23 @@ impl Certificate {
         );
         if ends <= now {
             let why = format!("the certificate expired on {}", day(ends));
-            return Err(FileError::new("--cert", cert, &why));
+            return Err(FileError::new(flags.cert, cert, &why));
         }
         if begins > now {
             let why = format!("the certificate is not valid before {}", day(begins));
-            return Err(FileError::new("--cert", cert, &why));
+            return Err(FileError::new(flags.cert, cert, &why));
         }
         let names = names(&about);
-        let pair = CertifiedKey::from_der(chain, private_key(key)?, &provider());
+        let pair = CertifiedKey::from_der(chain, private_key(flags.key, key)?, &provider());
         let pair = pair.map_err(|error| match error {
             Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => FileError::new(
-                "--key",
+                flags.key,
                 key,
                 &format!("not the key of the certificate in {cert}"),
             ),
-            Error::InvalidCertificate(_) => FileError::new("--cert", cert, &reason(&error)),
+            Error::InvalidCertificate(_) => FileError::new(flags.cert, cert, &reason(&error)),
             _ => FileError::new(
-                "--key",
+                flags.key,
                 key,
                 "a key of a kind that is not served: RSA of 2048 to 8192 \
                  bits, or ECDSA on P-256, P-384 or P-521, or Ed25519 is",
@@ -143,14 +167,26 @@ pub fn certificates(
     }
 }
 
-fn private_key(file: &str) -> Result<PrivateKeyDer<'static>, FileError> {
-    let text = read("--key", file)?;
+/// What is wrong with a key file beside the certificate's, for which it was not looked at.
+pub(super) fn check_key(
+    flags: Flags,
+    files: &CertificatePair,
+    found: &FileError,
+) -> Option<FileError> {
+    if found.flag != flags.cert {
+        return None;
+    }
+    private_key(flags.key, &files.key).err()
+}
+
+fn private_key(flag: &'static str, file: &str) -> Result<PrivateKeyDer<'static>, FileError> {
+    let text = read(flag, file)?;
     PrivateKeyDer::from_pem_slice(&text).map_err(|error| {
         let why = match error {
             pem::Error::NoItemsFound => what_instead(&text, "private key", "PRIVATE KEY"),
             error => torn(&error),
         };
-        FileError::new("--key", file, &why)
+        FileError::new(flag, file, &why)
     })
 }
 
@@ -178,17 +214,23 @@ fn what_instead(text: &[u8], wanted: &str, label: &str) -> String {
                     'openssl pkey -in FILE -out NEW' does"
                 .to_owned();
         }
-        Some((SectionKind::Certificate, _)) => "a certificate",
+        Some((SectionKind::Certificate, _)) => "holds a certificate",
         Some((
             SectionKind::PrivateKey | SectionKind::RsaPrivateKey | SectionKind::EcPrivateKey,
             _,
-        )) => "a private key",
-        Some(_) => "something else",
-        None if text.is_empty() => "nothing",
-        None if text.first() == Some(&0x30) => "DER, not PEM",
-        None => "no PEM",
+        )) => "holds a private key",
+        Some(_) => "holds something else",
+        None if text.is_empty() => "is empty",
+        None if text.first() == Some(&0x30) => {
+            return format!(
+                "it is DER, want PEM: a section -----BEGIN {label}-----; \
+                 'openssl {tool} -inform DER -in FILE -out NEW' makes it",
+                tool = if label == "CERTIFICATE" { "x509" } else { "pkey" }
+            );
+        }
+        None => "is not PEM",
     };
-    format!("no {wanted} in it but {what}; want a section -----BEGIN {label}-----")
+    format!("it {what}, want a {wanted}: a section -----BEGIN {label}-----")
 }
 
 /// What is in a file that a flag names, if it is one and not too large.
@@ -200,12 +242,12 @@ pub fn read(flag: &'static str, file: &str) -> Result<Vec<u8>, FileError> {
     let opened = options.open(file).and_then(|opened| {
         // A directory opens as well, and a pipe never ends.
         if !opened.metadata()?.is_file() {
-            return Err(std::io::Error::other("not a file"));
+            return Err(std::io::Error::other("it is not a file"));
         }
         opened.take(PEM_BYTES_MAX + 1).read_to_end(&mut text)
     });
     match opened {
-        Err(error) => Err(FileError::new(flag, file, &error.to_string())),
+        Err(error) => Err(FileError::new(flag, file, &io_words(&error))),
         Ok(count) if count as u64 > PEM_BYTES_MAX => {
             Err(FileError::new(flag, file, "too large for certificates or a key"))
         }
@@ -217,7 +259,7 @@ pub fn read(flag: &'static str, file: &str) -> Result<Vec<u8>, FileError> {
 pub(super) fn reason(error: &Error) -> String {
     match error {
         Error::InvalidCertificate(CertificateError::BadEncoding) => {
-            "a certificate that cannot be read".to_owned()
+            NOT_A_CERTIFICATE.to_owned()
         }
         error => error.to_string(),
     }
@@ -318,9 +360,11 @@ pub(crate) mod tests {
 
     #[test]
     fn the_end_of_a_certificate_is_warned_of_in_time() {
-        let files = Files::new("end");
-        let (cert, key) = files.pair("a.test", 100 * DAY);
-        let certificate = Certificate::load(&cert, &key, SystemTime::now()).unwrap();
+        let home = Files::new("end");
+        let (cert, key) = home.pair("a.test", 100 * DAY);
+        let files = CertificatePair { cert: cert.clone(), key };
+        let certificate =
+            Certificate::load(Flags::LISTENERS, &files, SystemTime::now()).unwrap();
         let ends = certificate.ends;
         let at = |before: Duration| certificate.warning(ends - before);
         let hour = DAY / 24;

@@ -17,6 +17,8 @@
 //! The protocol itself is rustls, without its buffers. [`server`] and [`client`] say how the two
 //! sides are set up, [`files`] reads certificates and keys.
 
+mod chain;
+mod chooser;
 pub mod client;
 pub mod files;
 mod record;
@@ -29,10 +31,11 @@ use std::sync::Arc;
 
 use rustls::client::UnbufferedClientConnection;
 use rustls::server::UnbufferedServerConnection;
-use rustls::{HandshakeKind, ServerConfig};
+use rustls::{AlertDescription, HandshakeKind, ServerConfig};
 
 use crate::limits::{
-    TLS_BARREN_BYTES_MAX, TLS_GATHER_BYTES, TLS_INLET_BYTES_MAX, TLS_RECORD_BYTES_MAX,
+    CLIENT_HELLO_WIRE_BYTES_MAX, TLS_BARREN_BYTES_MAX, TLS_GATHER_BYTES, TLS_INLET_BYTES_MAX,
+    TLS_RECORD_BYTES_MAX,
 };
 
 use super::{Fault, Received, Sent, Socket};
@@ -429,19 +432,35 @@ impl Tls {
         }
         if let Some(error) = failed {
             self.break_off(&error);
-        } else if to - at > TLS_INLET_BYTES_MAX {
+        } else if to - at > self.inlet_bytes_max() {
+            self.say_alert(AlertDescription::IllegalParameter);
             self.incoming = Incoming::Broken(Fault::Tls(Trouble::Misbehaved));
         }
         // After the end, nothing that comes means anything.
         if self.incoming == Incoming::Open { (at, written) } else { (to, written) }
     }
 
+    /// A stranger is given no more room for its ClientHello than at an `sni://` listener: in
+    /// records of one byte each, what is kept is six times what it says.
+    fn inlet_bytes_max(&self) -> usize {
+        match (&self.engine, self.engine.common().protocol_version()) {
+            (Engine::Server(_), None) => CLIENT_HELLO_WIRE_BYTES_MAX,
+            (Engine::Server(_), Some(_)) | (Engine::Client(_), _) => TLS_INLET_BYTES_MAX,
+        }
+    }
+
     fn break_off(&mut self, error: &rustls::Error) {
-        let in_the_clear = self.engine.common().negotiated_cipher_suite().is_none();
-        if let Some(alert) = trouble::better_alert(error).filter(|_| in_the_clear) {
-            record::end_with_alert(&mut self.outlet, alert.into());
+        if let Some(alert) = trouble::better_alert(error) {
+            self.say_alert(alert);
         }
         self.incoming = Incoming::Broken(Trouble::fault(error));
+    }
+
+    /// As long as nothing is sealed; afterwards rustls alone can say anything.
+    fn say_alert(&mut self, alert: AlertDescription) {
+        if self.engine.common().negotiated_cipher_suite().is_none() {
+            record::end_with_alert(&mut self.outlet, alert.into());
+        }
     }
 
     fn hand_out(&mut self, into: &mut [u8]) -> usize {

@@ -1,20 +1,20 @@
-//! TLS towards clients: which certificate for which name, who may come, which sessions go on.
+//! TLS towards clients: certificates, who may come, which sessions go on, what is spoken inside.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{
-    ClientHello, NoClientAuth, ProducesTickets, ResolvesServerCert, WebPkiClientVerifier,
+    NoClientAuth, NoServerSessionStorage, ProducesTickets, WebPkiClientVerifier,
 };
-use rustls::sign::CertifiedKey;
 use rustls::{Error, RootCertStore, ServerConfig};
 
-use crate::config::{CertificatePair, ClientCert, TlsSettings, UnknownName};
+use crate::config::{ClientCert, TlsSettings};
 
-use super::files::{self, Certificate, FileError};
+use super::chain::Bounded;
+use super::chooser::{self, Chooser};
+use super::files::{self, Certificate, FileError, Flags};
 
 /// How rustls says that no certificate was found.
 const NO_CERTIFICATE: &str = "no server certificate chain resolved";
@@ -39,45 +39,57 @@ pub enum Inside {
 
 impl Terminator {
     /// Everything that the settings name, read from its files.
-    pub fn load(settings: &TlsSettings, now: SystemTime) -> Result<Terminator, FileError> {
+    pub fn load(settings: &TlsSettings, now: SystemTime) -> Result<Terminator, Vec<FileError>> {
         let tickets = aws_lc_rs::Ticketer::new();
-        let tickets =
-            tickets.map_err(|error| FileError::new("--cert", "TLS", &error.to_string()))?;
+        let tickets = tickets
+            .map_err(|error| vec![FileError::new("--cert", "TLS", &error.to_string())])?;
         Terminator::load_with(settings, tickets, now)
     }
 
-    /// The same with the files as they are now. Sessions that were begun before go on, unless it
-    /// is certificates of clients that let them in: who is trusted may have changed.
-    pub fn reload(&self, now: SystemTime) -> Result<Terminator, FileError> {
-        if self.settings.client_cert == ClientCert::None {
-            return Terminator::load_with(&self.settings, Arc::clone(&self.tickets), now);
-        }
-        Terminator::load(&self.settings, now)
+    /// The same with the files as they are now. Sessions that were begun before go on.
+    pub fn reload(&self, now: SystemTime) -> Result<Terminator, Vec<FileError>> {
+        Terminator::load_with(&self.settings, Arc::clone(&self.tickets), now)
     }
 
     fn load_with(
         settings: &TlsSettings,
         tickets: Arc<dyn ProducesTickets>,
         now: SystemTime,
-    ) -> Result<Terminator, FileError> {
-        let load = |pair: &CertificatePair| Certificate::load(&pair.cert, &pair.key, now);
-        let certificates = settings.certificates.iter().map(load);
-        let certificates: Vec<Certificate> = certificates.collect::<Result<_, _>>()?;
+    ) -> Result<Terminator, Vec<FileError>> {
+        let (mut certificates, mut errors) = (Vec::new(), Vec::new());
+        for pair in &settings.certificates {
+            match Certificate::load(Flags::LISTENERS, pair, now) {
+                Ok(certificate) => certificates.push(certificate),
+                Err(error) => {
+                    let key = files::check_key(Flags::LISTENERS, pair, &error);
+                    errors.extend([Some(error), key].into_iter().flatten());
+                }
+            }
+        }
+        let verifier = match client_verifier(settings) {
+            Ok(verifier) if errors.is_empty() => verifier,
+            Ok(_) => return Err(errors),
+            Err(error) => {
+                errors.push(error);
+                return Err(errors);
+            }
+        };
         let chooser = Arc::new(Chooser::new(&certificates, settings.unknown_name));
-        let verifier = client_verifier(settings)?;
         let config = |inside| -> Result<Arc<ServerConfig>, FileError> {
             let builder = ServerConfig::builder_with_provider(provider())
                 .with_safe_default_protocol_versions()
                 .map_err(|error| FileError::new("--cert", "TLS", &error.to_string()))?;
             let builder = builder.with_client_cert_verifier(Arc::clone(&verifier));
             let mut config = builder.with_cert_resolver(Arc::clone(&chooser) as _);
-            config.ticketer = Arc::clone(&tickets);
-            if inside == Inside::Http {
-                config.alpn_protocols = vec![b"http/1.1".to_vec(), b"http/1.0".to_vec()];
-            }
+            resume(&mut config, settings.client_cert, &tickets);
+            config.alpn_protocols = match inside {
+                Inside::Http => vec![b"http/1.1".to_vec(), b"http/1.0".to_vec()],
+                Inside::Bytes => settings.alpn.iter().map(|it| it.clone().into()).collect(),
+            };
             Ok(Arc::new(config))
         };
-        let (http, bytes) = (config(Inside::Http)?, config(Inside::Bytes)?);
+        let http = config(Inside::Http).map_err(|error| vec![error])?;
+        let bytes = config(Inside::Bytes).map_err(|error| vec![error])?;
         let settings = settings.clone();
         Ok(Terminator { settings, tickets, certificates, http, bytes })
     }
@@ -90,9 +102,39 @@ impl Terminator {
         }
     }
 
+    /// What there is to be said of certificates that no client is ever shown.
+    pub fn never_shown(&self) -> Vec<String> {
+        let unused = chooser::never_shown(&self.certificates);
+        let line = |(certificate, before): &(&Certificate, &Certificate)| {
+            format!(
+                "--cert {}: it is never shown: {} comes before it and is for the same names, with \
+                 a key of the same kind",
+                certificate.file(),
+                before.file()
+            )
+        };
+        unused.iter().map(line).collect()
+    }
+
     /// The certificates, in the order of the flags.
     pub fn certificates(&self) -> &[Certificate] {
         &self.certificates
+    }
+}
+
+/// A session that goes on takes the place of a certificate that was verified when it began, and
+/// would outlive it and the trust in who signed it. So there is none where clients show one.
+fn resume(
+    config: &mut ServerConfig,
+    client_cert: ClientCert,
+    tickets: &Arc<dyn ProducesTickets>,
+) {
+    match client_cert {
+        ClientCert::None => config.ticketer = Arc::clone(tickets),
+        ClientCert::Optional | ClientCert::Required => {
+            config.session_storage = Arc::new(NoServerSessionStorage {});
+            config.send_tls13_tickets = 0;
+        }
     }
 }
 
@@ -118,51 +160,8 @@ fn client_verifier(settings: &TlsSettings) -> Result<Arc<dyn ClientCertVerifier>
         ClientCert::Optional => builder.allow_unauthenticated(),
         ClientCert::Required | ClientCert::None => builder,
     };
-    builder.build().map_err(|error| FileError::new("--client-ca", file, &error.to_string()))
-}
-
-/// Which certificate for which name: the exact one, one for `*.` and the rest of it, the first.
-#[derive(Debug)]
-struct Chooser {
-    exact: HashMap<String, Arc<CertifiedKey>>,
-    /// By what follows on `*.`.
-    wildcards: HashMap<String, Arc<CertifiedKey>>,
-    first: Option<Arc<CertifiedKey>>,
-    unknown_name: UnknownName,
-}
-
-impl Chooser {
-    fn new(certificates: &[Certificate], unknown_name: UnknownName) -> Chooser {
-        let (mut exact, mut wildcards) = (HashMap::new(), HashMap::new());
-        for certificate in certificates {
-            for name in certificate.names() {
-                let (names, name) = match name.strip_prefix("*.") {
-                    Some(rest) => (&mut wildcards, rest),
-                    None => (&mut exact, name.as_str()),
-                };
-                // Of two for one name the first stays.
-                let key = || Arc::clone(certificate.key());
-                names.entry(name.to_owned()).or_insert_with(key);
-            }
-        }
-        let first = certificates.first().map(|certificate| Arc::clone(certificate.key()));
-        Chooser { exact, wildcards, first, unknown_name }
-    }
-
-    fn choose(&self, name: Option<&str>) -> Option<Arc<CertifiedKey>> {
-        let Some(name) = name else { return self.first.clone() };
-        let name = name.trim_end_matches('.').to_ascii_lowercase();
-        let wildcard = || self.wildcards.get(name.split_once('.')?.1);
-        match self.exact.get(&name).or_else(wildcard) {
-            Some(key) => Some(Arc::clone(key)),
-            None if self.unknown_name == UnknownName::Refuse => None,
-            None => self.first.clone(),
-        }
-    }
-}
-
-impl ResolvesServerCert for Chooser {
-    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        self.choose(hello.server_name())
-    }
+    let built = builder.build();
+    let built =
+        built.map_err(|error| FileError::new("--client-ca", file, &error.to_string()))?;
+    Ok(Arc::new(Bounded(built)))
 }

@@ -20,6 +20,8 @@ pub enum Trouble {
     WrongName,
     /// The peer's certificate is one for signing others.
     Authority,
+    /// The peer shows more certificates than are looked at.
+    LongChain,
     /// Something else about the peer's certificate.
     BadCertificate,
     /// The peer shows no certificate, and has to.
@@ -92,6 +94,7 @@ impl Trouble {
             | Wrong::NotValidYetContext { .. } => Trouble::Expired,
             Wrong::UnknownIssuer => Trouble::Untrusted,
             Wrong::NotValidForName | Wrong::NotValidForNameContext { .. } => Trouble::WrongName,
+            wrong if super::chain::is_too_long(wrong) => Trouble::LongChain,
             // The error is of a package of rustls' own; its words are what there is to go by.
             Wrong::Other(why) if why.to_string() == AUTHORITY => Trouble::Authority,
             _ => Trouble::BadCertificate,
@@ -140,6 +143,7 @@ impl fmt::Display for Trouble {
             Trouble::Expired => "its certificate is expired, or not valid yet",
             Trouble::WrongName => "its certificate is for another name",
             Trouble::Authority => "its certificate is one for signing others (CA:TRUE)",
+            Trouble::LongChain => "it shows more certificates than are looked at",
             Trouble::BadCertificate => "its certificate is bad",
             Trouble::NoCertificate => "it shows no certificate",
             Trouble::UnknownName => "it asks for a name that is not served",

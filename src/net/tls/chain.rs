@@ -1,0 +1,158 @@
+//! How much of a peer's certificate chain is looked at: a bound in front of rustls' verifiers.
+//!
+//! A path to a root is searched for among all certificates that a peer sends, with a signature to
+//! check at each attempt. A hundred that lead nowhere made a handshake cost a hundred signatures,
+//! so a longer chain is refused before the first one is checked. Used by `server` and `client`.
+
+use std::fmt;
+use std::sync::Arc;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::{
+    CertificateError, DigitallySignedStruct, DistinguishedName, Error, OtherError,
+    SignatureScheme,
+};
+
+use crate::limits::{TLS_CHAIN_BYTES_MAX, TLS_CHAIN_CERTIFICATES_MAX};
+
+/// A verifier that is asked only about chains of a reasonable size.
+#[derive(Debug)]
+pub(super) struct Bounded<V: ?Sized>(pub Arc<V>);
+
+/// The chain is longer than anybody needs.
+#[derive(Debug)]
+struct ChainTooLong;
+
+impl fmt::Display for ChainTooLong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("more certificates than are looked at")
+    }
+}
+
+impl std::error::Error for ChainTooLong {}
+
+/// Whether it was the length of the chain that a certificate was refused for.
+pub(super) fn is_too_long(error: &CertificateError) -> bool {
+    matches!(error, CertificateError::Other(other) if other.0.is::<ChainTooLong>())
+}
+
+fn check_size(others: &[CertificateDer<'_>]) -> Result<(), Error> {
+    let count = 1 + others.len();
+    let bytes: usize = others.iter().map(|certificate| certificate.len()).sum();
+    if count <= TLS_CHAIN_CERTIFICATES_MAX && bytes <= TLS_CHAIN_BYTES_MAX {
+        return Ok(());
+    }
+    // Of the alerts, "some other (unspecified) issue" (certificate_unknown, RFC 8446) is its.
+    let why = OtherError(Arc::new(ChainTooLong));
+    Err(Error::InvalidCertificate(CertificateError::Other(why)))
+}
+
+impl ClientCertVerifier for Bounded<dyn ClientCertVerifier> {
+    fn offer_client_auth(&self) -> bool {
+        self.0.offer_client_auth()
+    }
+
+    fn client_auth_mandatory(&self) -> bool {
+        self.0.client_auth_mandatory()
+    }
+
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        self.0.root_hint_subjects()
+    }
+
+    fn verify_client_cert(
+        &self,
+        own: &CertificateDer<'_>,
+        others: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        check_size(others)?;
+        self.0.verify_client_cert(own, others, now)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.0.verify_tls12_signature(message, certificate, signed)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.0.verify_tls13_signature(message, certificate, signed)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.supported_verify_schemes()
+    }
+}
+
+impl ServerCertVerifier for Bounded<dyn ServerCertVerifier> {
+    fn verify_server_cert(
+        &self,
+        own: &CertificateDer<'_>,
+        others: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        check_size(others)?;
+        self.0.verify_server_cert(own, others, name, ocsp, now)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.0.verify_tls12_signature(message, certificate, signed)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.0.verify_tls13_signature(message, certificate, signed)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.supported_verify_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The bounds themselves pass, one more of either does not.
+    #[test]
+    fn a_chain_has_a_bound_on_its_certificates_and_on_its_bytes() {
+        let small = || CertificateDer::from(vec![0; 100]);
+        let chain = |others: usize| vec![small(); others];
+        assert_eq!(check_size(&chain(TLS_CHAIN_CERTIFICATES_MAX - 1)), Ok(()));
+        let half = || CertificateDer::from(vec![0; TLS_CHAIN_BYTES_MAX / 2]);
+        assert_eq!(check_size(&[half(), half()]), Ok(()));
+        let long = [
+            check_size(&chain(TLS_CHAIN_CERTIFICATES_MAX)),
+            check_size(&[half(), half(), CertificateDer::from(vec![0])]),
+        ];
+        for refused in long {
+            let Err(Error::InvalidCertificate(error)) = refused else {
+                panic!("{refused:?}");
+            };
+            assert!(is_too_long(&error), "{error:?}");
+        }
+        assert!(!is_too_long(&CertificateError::UnknownIssuer));
+    }
+}

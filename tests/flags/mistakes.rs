@@ -1,0 +1,83 @@
+//! Several mistakes at once, and what was probably meant.
+
+use super::{BACKEND, complaints, expect};
+
+/// What follows from a mistake is not told beside it.
+#[test]
+fn all_mistakes_are_told_at_once() {
+    let says = |args: &str| complaints(&args.split(' ').collect::<Vec<_>>());
+    let begin = |args: &str, begins: &[&str]| {
+        let lines = says(args);
+        assert_eq!(lines.len(), begins.len(), "{args}: {lines:#?}");
+        for begin in begins {
+            assert!(lines.iter().any(|line| line.starts_with(begin)), "{begin}: {lines:#?}");
+        }
+    };
+    begin(
+        "-l 8080 -b web1 --health-check http:/ -t --rise 0 --max-body 10MB stray",
+        &[
+            "--listen: found '8080'",
+            "--backend: found 'web1'",
+            "--health-check: found an unknown flag",
+            "-t: found an unknown flag",
+            "--rise: found '0'",
+            "--max-body: found '10MB'",
+            "'stray': found an argument that belongs to no flag",
+        ],
+    );
+    begin(
+        "-l 127.0.0.1:0 -l 127.0.0.1:99999 -b a:1 -b a:1 -a least-load --hsts 1 --cert a.crt",
+        &[
+            "--listen: found '127.0.0.1:99999'",
+            "--backend: found the name 'a:1' twice",
+            "--balance: found 'least-load'",
+        ],
+    );
+    begin(
+        "-listen 127.0.0.1:0 -b a:1 --rise 1 --rise 1",
+        &["-listen: found one", "--rise: found twice"],
+    );
+    begin(
+        "--rise=x --fall",
+        &["--fall: found", "--rise: found", "--listen and --backend: found"],
+    );
+    begin("one two -demo", &["-demo: found one dash", "'one': found", "'two': found"]);
+    begin("--demo=1 --retries=x", &["--demo: found the value '1'", "--retries: found 'x'"]);
+    begin("--listen --balance first -b a:1", &["--listen: found '--balance'"]);
+    begin("-l https://*:1 -b a:1 --cert a --hsts x", &["--cert: found 1", "--hsts: found 'x'"]);
+    begin("-xyz -l *:1 -b a:1 --frob=1 --nicate 2", &["-x: found", "--frob:", "--nicate:"]);
+}
+
+/// What was probably meant is said.
+#[test]
+fn near_misses_are_answered_with_what_was_meant() {
+    let rows = [
+        (
+            "-l 8080",
+            "--listen: found '8080', want |; did you mean 127.0.0.1:8080, or *:8080 for",
+        ),
+        ("-l htp://*:80", "--listen: found 'htp://*:80'|; did you mean http://*:80?"),
+        ("-l unix:/run/x", "--listen: found 'unix:/run/x', want an address of TCP or UDP"),
+        ("-l *:80 -b unix:/run/x", "--backend: found 'unix:/run/x', want an address of TCP"),
+        ("-l *:80 -b web1", "--backend: found 'web1', want |; did you mean web1:80?"),
+        (
+            "-l *:80 -b 0.0.0.0:80",
+            "--backend: found '0.0.0.0:80', want the address of a server",
+        ),
+        ("-l *:80 --health-check /x", "--health-check: found an unknown flag|mean --check?"),
+        ("-l *:80 --config x.yml", "--config: found an unknown flag|no configuration file"),
+        ("-l *:80 -t", "-t: found an unknown flag|each start looks at all flags and files"),
+        ("-l *:80 --max-body 10MB", "--max-body: found '10MB', want |; did you mean 10m?"),
+        (
+            "-l 127.0.0.1:80 -l *:80",
+            "--listen: found '127.0.0.1:80' beside '0.0.0.0:80', which has it already, want one",
+        ),
+        ("-l [::1]:80 -l [::]:80", "--listen: found '[::1]:80' beside '[::]:80'"),
+    ];
+    expect(&rows, BACKEND);
+    for args in ["-l HTTP://127.0.0.1:0 -b Tcp://a:1", "-l TCP://[::]:80 -l 0.0.0.0:80 -b a:1"]
+    {
+        let args: Vec<String> = args.split(' ').map(str::to_owned).collect();
+        assert!(pointsman::flags::parse(&args).is_ok(), "{args:?}");
+    }
+}
