@@ -14,8 +14,8 @@ use crate::backends::{BackendId, Backends, Routes};
 use crate::config::{Cidr, Config, HashKey, OnDown, Sticky};
 use crate::event::{Key, Owner, RunQueue, Slots, Timers};
 use crate::http::Lists;
-use crate::limits::{BACKEND_REST_MARGIN, HANDSHAKES_PER_TURN, LONG_TURN};
-use crate::net::{self, BufferPool, PipePool, Stream, Supplies};
+use crate::limits::{BACKEND_REST_MARGIN, GIVE_WAY_TRIES, HANDSHAKES_PER_TURN, LONG_TURN};
+use crate::net::{self, BufferPool, Fault, PipePool, Stream, Supplies};
 use crate::stats::{Seldom, Stats};
 
 /// Everything shared, in one place, with one owner.
@@ -243,7 +243,7 @@ impl Context {
         }
         let limit = self.settings.backend_idle_connections;
         if let Some(oldest) = self.backends.park(connection.backend, key, self.now, limit) {
-            self.retire(oldest);
+            self.retire_unparked(oldest);
         }
     }
 
@@ -264,7 +264,7 @@ impl Context {
             let Some(connection) = self.connections.get_mut(key) else { continue };
             let let_go = connection.kept_until.is_some_and(|until| until <= self.now);
             if let_go || !connection.stream.is_quiet() {
-                self.retire(key);
+                self.retire_unparked(key);
                 continue;
             }
             connection.user = User::Pair(pair);
@@ -290,7 +290,7 @@ impl Context {
     /// Close the idle connections to `backend`: those that were parked before `since`, or all.
     pub fn retire_idle(&mut self, backend: BackendId, since: Option<Instant>) {
         while let Some(key) = self.backends.unpark_older(backend, since) {
-            self.retire(key);
+            self.retire_unparked(key);
         }
     }
 
@@ -313,6 +313,49 @@ impl Context {
             User::Pair(_) | User::Owner(_) => self.backends.closed(connection.backend),
         }
         self.retired.push_back(key);
+    }
+
+    /// The same for one that was taken out of its idle list.
+    fn retire_unparked(&mut self, key: Key) {
+        if let Some(connection) = self.connections.get_mut(key) {
+            connection.user = User::Retired;
+            self.retired.push_back(key);
+        }
+    }
+
+    /// Open what takes a descriptor. If there is none left, a connection that is not in use gives
+    /// way, and it is tried again.
+    pub fn open_with<T>(
+        &mut self,
+        open: impl Fn(&Backends) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        for _ in 0..GIVE_WAY_TRIES {
+            match open(&self.backends) {
+                Err(Fault::Exhausted) if self.give_way() => {}
+                result => return result,
+            }
+        }
+        open(&self.backends)
+    }
+
+    /// We are out of descriptors: a backend connection that nobody uses is closed, one that waits
+    /// to be reaped or the one that has been idle for longest, whichever backend's. Says whether
+    /// there was one.
+    ///
+    /// At once and not by the reaping, for its descriptor is wanted in this turn. That is safe for
+    /// it as it is for a probe's: nobody uses it, and an event of this batch that is still to be
+    /// looked at is stopped by the generation in its token.
+    pub fn give_way(&mut self) -> bool {
+        if !self.retired.is_empty() {
+            self.reap_connection();
+            return true;
+        }
+        let Some(key) = self.backends.unpark_oldest() else { return false };
+        self.stats.idle_gave_way += 1;
+        if let Some(mut connection) = self.connections.remove(key) {
+            connection.stream.say_goodbye();
+        }
+        true
     }
 
     /// An idle connection has an event. Only noted, for events are still being marked.

@@ -22,6 +22,7 @@ mod closing;
 mod entrance;
 #[cfg(debug_assertions)]
 mod invariants;
+mod resting;
 mod udp;
 
 use std::collections::VecDeque;
@@ -55,6 +56,7 @@ use crate::status;
 use chores::Chores;
 use closing::Sweep;
 use entrance::Entrance;
+use resting::Resting;
 
 /// The loop and everything it owns.
 pub struct EventLoop {
@@ -77,6 +79,8 @@ pub struct EventLoop {
     dead: VecDeque<Key>,
     /// Pairs to be closed because their backend went down.
     sweep: Sweep,
+    /// Who gives way when there is no room.
+    resting: Resting,
     /// The listener that comes first in this turn.
     first_listener: usize,
     /// A signal came in this turn.
@@ -162,6 +166,7 @@ impl EventLoop {
             pace: Pace::new(now),
             dead: VecDeque::new(),
             sweep: Sweep::default(),
+            resting: Resting::default(),
             first_listener: 0,
             signalled: false,
             accept_warnings: Seldom::default(),

@@ -85,6 +85,16 @@ pub const FINE_READ_BYTES: usize = 8 * 1024;
 
 // ---- Sockets ------------------------------------------------------------------------------------
 
+/// Clients beyond `--max-connections` until those that give way to them are closed, at the end of
+/// the turn: less than the descriptors kept back.
+pub const OVERLAP_MAX: usize = 16;
+
+/// Clients that rest longest of which a list is kept, once there is no room.
+pub const RESTING_KEPT: usize = 1024;
+
+/// How soon it is looked again whether a client rests, after none did.
+pub const ROOM_LOOKS: Duration = Duration::from_millis(50);
+
 /// Backlog asked for; the kernel cuts it to `net.core.somaxconn`.
 pub const LISTEN_BACKLOG: i32 = 4096;
 
@@ -95,6 +105,10 @@ pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// At most one line of log in this time about accepts that failed, and one about probes that could
 /// not be begun.
 pub const EXHAUSTION_WARNINGS: Duration = Duration::from_secs(1);
+
+/// So many connections that nobody uses are closed for one descriptor that is wanted: the first may
+/// have been what another process of the machine waited for.
+pub const GIVE_WAY_TRIES: usize = 4;
 
 /// Descriptors kept back for what is not a pair: standard streams, poll, signals, log.
 pub const RESERVED_DESCRIPTORS: usize = 32;

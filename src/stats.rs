@@ -41,6 +41,10 @@ pub struct Stats {
     pub retries: u64,
     /// Times that descriptors or memory had run out.
     pub exhausted: u64,
+    /// Idle connections to backends closed because descriptors had run out.
+    pub idle_gave_way: u64,
+    /// Clients closed between two requests to make room for others.
+    pub clients_gave_way: u64,
     /// Accepts that failed for lack of descriptors or memory.
     pub accept_failures: u64,
     /// What became of datagrams.

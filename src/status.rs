@@ -27,6 +27,7 @@ pub fn page(cx: &mut Context) -> Vec<String> {
     lines.extend(names_line(cx));
     lines.extend(handshakes_line(cx));
     lines.extend(dropped_fields_line(cx));
+    lines.extend(gave_way_line(cx));
     if cx.stats.udp.is_used {
         lines.push(udp_line(cx));
     }
@@ -155,6 +156,17 @@ fn dropped_fields_line(cx: &Context) -> Option<String> {
     let count = cx.stats.fields_dropped;
     (count > 0).then(|| {
         format!("{count} request fields not passed on: a backend could take them for others")
+    })
+}
+
+/// Nothing, while there is room for all.
+fn gave_way_line(cx: &Context) -> Option<String> {
+    let Stats { idle_gave_way, clients_gave_way, .. } = &cx.stats;
+    (idle_gave_way + clients_gave_way > 0).then(|| {
+        format!(
+            "{idle_gave_way} idle connections to backends and {clients_gave_way} resting clients \
+             gave way to others"
+        )
     })
 }
 

@@ -4,8 +4,8 @@
 mod common;
 
 use std::io::{Read, Write};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
@@ -308,4 +308,73 @@ fn a_long_host_before_a_long_body_fits_what_waits_for_the_backend() {
     client.read_exact(&mut answer).expect("an answer");
     assert_eq!(&answer, b"HTTP/1.1 504 ");
     balancer.stop_after(client);
+}
+
+/// Clients that ask once and then rest, the first of them for longest.
+fn resting(balancer: &Balancer, count: usize) -> Vec<Wire> {
+    let one = |number: usize| {
+        let mut client = Wire::to(balancer);
+        // Some never ask.
+        if number.is_multiple_of(2) {
+            assert_eq!(client.ask(get("/")).status(), 200);
+        }
+        client
+    };
+    let clients: Vec<Wire> = (0..count).map(one).collect();
+    until("all are accepted", || balancer.count("open of") == count);
+    clients
+}
+
+#[test]
+fn at_the_limit_the_client_that_rests_longest_gives_way() {
+    const MOST: usize = 20;
+    let origin = Origin::named("here");
+    let balancer = before(&[&origin], &["--max-connections", "20"]);
+    let mut old = resting(&balancer, MOST);
+    // This one is in the middle of a head, and rests no more.
+    old[0].say("GET / HTTP/1.1\r\nHost");
+    until("half a head was read", || balancer.count("open of") == MOST);
+    let mut new: Vec<Wire> = Vec::new();
+    for gone in &mut old[1..6] {
+        let mut client = Wire::to(&balancer);
+        assert_eq!(client.ask(get("/")).status(), 200);
+        new.push(client);
+        assert!(gone.ends(), "it rested longest");
+        assert!(balancer.count("open of") <= MOST);
+    }
+    old[0].say(": a\r\n\r\n");
+    assert_eq!(old[0].answer().status(), 200);
+    for client in old.iter_mut().skip(6).chain(&mut new) {
+        assert_eq!(client.ask(get("/")).status(), 200, "the others stay");
+    }
+    let line = balancer.page_line("resting clients gave way");
+    assert!(line.contains(" and 5 resting clients"), "{line}");
+    balancer.stop_after((old, new));
+}
+
+#[test]
+fn at_the_limit_nobody_gives_way_in_the_middle_of_an_exchange() {
+    let (permit, permits) = mpsc::channel::<()>();
+    let permits = Mutex::new(permits);
+    let origin = Origin::start(move |_, wire| {
+        let permitted = permits.lock().unwrap().recv_timeout(DEADLINE).is_ok();
+        permitted && wire.try_say(ok("word"))
+    });
+    let balancer = before(&[&origin], &["--max-connections", "4"]);
+    let mut busy: Vec<Wire> = (0..4).map(|_| Wire::to(&balancer)).collect();
+    busy.iter().for_each(|client| client.say(get("/")));
+    until("all are asked for", || origin.count() == 4);
+    let mut waiting = Wire::to(&balancer);
+    waiting.say(get("/"));
+    for _ in 0..5 {
+        assert_eq!((balancer.count("accepted:"), origin.count()), (4, 4), "it is not let in");
+    }
+    // One of those inside is done, and rests: that is soon noticed.
+    permit.send(()).unwrap();
+    until("the one that waits is let in", || origin.count() == 5);
+    (0..4).for_each(|_| permit.send(()).unwrap());
+    for client in busy.iter_mut().chain([&mut waiting]) {
+        assert_eq!(client.answer().status(), 200);
+    }
+    balancer.stop_after((busy, waiting));
 }

@@ -8,6 +8,7 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use common::http::{Origin, Wire, ok, post};
 use common::{
     Backend, Balancer, DEADLINE, End, ask, connect, front_args, noise, read_to_end, until,
     write_on_thread,
@@ -251,5 +252,43 @@ fn idle_pairs_cost_nothing() {
     assert!(sleeps <= 5, "{sleeps} sleeps in two idle seconds");
     assert!(ticks <= 1, "{ticks} ticks");
     drop(clients);
+    balancer.stop();
+}
+
+/// Each wave of requests leaves its connections idle at another backend: together they are more
+/// than there are descriptors, though each wave alone has room.
+#[test]
+fn out_of_descriptors_idle_backend_connections_give_way() {
+    const CLIENTS: usize = 36;
+    let slow = || {
+        Origin::start(|request, wire| {
+            // All of a wave are under way at once.
+            thread::sleep(Duration::from_millis(200));
+            wire.try_say(ok(&request.body))
+        })
+    };
+    let origins = [slow(), slow(), slow(), slow()];
+    let flags: Vec<String> = origins.iter().map(|origin| origin.backend.flag()).collect();
+    let mut args =
+        vec!["-l", "http://127.0.0.1:0", "--balance", "ip-hash", "--hash-key", "uri"];
+    args.extend(flags.iter().flat_map(|flag| ["-b", flag]));
+    args.extend(["--max-connections", "40", "--backend-idle-connections", "1000"]);
+    args.extend(["--check", "tcp", "--check-interval", "100ms"]);
+    let balancer = with_descriptors(130, &args);
+    for wave in 0..40 {
+        let clients: Vec<Wire> = (0..CLIENTS).map(|_| Wire::to(&balancer)).collect();
+        clients.iter().for_each(|client| client.say(post(&format!("/{wave}"), "word")));
+        for mut client in clients {
+            assert_eq!(client.answer().status(), 200, "wave {wave}");
+        }
+        if balancer.log().contains("not probed") || origins.iter().all(|it| it.count() > 100) {
+            break;
+        }
+    }
+    assert!(origins.iter().filter(|it| it.count() > 0).count() >= 3, "there were several");
+    assert!(!balancer.log().contains("not probed"), "probes have descriptors");
+    assert_eq!(balancer.count("times out of descriptors"), 0);
+    let line = balancer.page_line(" idle connections to backends and ");
+    assert!(!line.starts_with("0 "), "they are counted: {line}");
     balancer.stop();
 }

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use crate::event::Key;
 
-use super::{BackendId, Backends};
+use super::{Backend, BackendId, Backends};
 
 impl Backends {
     /// Keep an idle connection to it; beyond `limit`, the oldest is handed back to be closed.
@@ -32,6 +32,20 @@ impl Backends {
         idle.pop_front();
         self.idle -= 1;
         Some(key)
+    }
+
+    /// The connection that was parked first of all, whomever it leads to. This looks at each
+    /// backend, a tenth of a millisecond for ten thousand: it is for when descriptors ran out.
+    pub fn unpark_oldest(&mut self) -> Option<Key> {
+        if self.idle == 0 {
+            return None;
+        }
+        let oldest = |(index, backend): (usize, &Backend)| {
+            backend.idle.front().map(|&(_, parked)| (parked, BackendId(index as u32)))
+        };
+        let (_, id) =
+            self.list.iter().enumerate().filter_map(oldest).min_by_key(|&(at, _)| at)?;
+        self.unpark_older(id, None)
     }
 
     /// This idle connection to it is closed.

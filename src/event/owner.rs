@@ -55,6 +55,8 @@ pub enum Chore {
     Certificates,
     /// Flows of UDP may have been idle for too long.
     Flows,
+    /// A client may rest, and give way to one that waits to be accepted.
+    Room,
 }
 
 /// Everybody who can own an event, a timer or a place in the run queue.
@@ -99,7 +101,7 @@ impl Generation {
 }
 
 impl Chore {
-    const ALL: [Chore; 8] = [
+    const ALL: [Chore; 9] = [
         Chore::Drain,
         Chore::Ramp,
         Chore::Return,
@@ -108,6 +110,7 @@ impl Chore {
         Chore::Status,
         Chore::Certificates,
         Chore::Flows,
+        Chore::Room,
     ];
 }
 
@@ -182,7 +185,7 @@ mod tests {
 
     #[test]
     fn words_that_nobody_packed_have_no_owner() {
-        for word in [u64::MAX, 9 << 60, 5 << 60 | 8] {
+        for word in [u64::MAX, 9 << 60, 5 << 60 | 9] {
             assert_eq!(Owner::unpack(word), None, "{word:#x}");
         }
     }

@@ -23,6 +23,7 @@ pub(super) struct Chores {
     pub status: TimerKey,
     pub certificates: TimerKey,
     pub flows: TimerKey,
+    pub room: TimerKey,
     ramp_armed: bool,
     back_at: Option<Instant>,
     idle_armed: bool,
@@ -86,6 +87,8 @@ impl EventLoop {
             }
             Chore::Certificates => self.review_certificates(),
             Chore::Flows => self.look_at_flows(),
+            // The accepting, which comes next, looks.
+            Chore::Room => {}
             Chore::Status => {
                 self.log_status();
                 self.cx.timers.arm(self.chores.status, self.cx.now + DEMO_STATUS_INTERVAL);
@@ -96,7 +99,7 @@ impl EventLoop {
 
 impl Chores {
     #[cfg(debug_assertions)]
-    pub const COUNT: usize = 8;
+    pub const COUNT: usize = 9;
 
     pub fn new(cx: &mut Context) -> Chores {
         Chores {
@@ -108,6 +111,7 @@ impl Chores {
             status: cx.timers.create(Owner::Chore(Chore::Status)),
             certificates: cx.timers.create(Owner::Chore(Chore::Certificates)),
             flows: cx.timers.create(Owner::Chore(Chore::Flows)),
+            room: cx.timers.create(Owner::Chore(Chore::Room)),
             ramp_armed: false,
             back_at: None,
             idle_armed: false,

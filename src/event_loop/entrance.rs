@@ -6,11 +6,12 @@ use std::net::SocketAddr;
 use log::{debug, warn};
 
 use crate::config::Protocol;
-use crate::event::{Owner, Share, TimerKey};
+use crate::event::{Key, Owner, Share, TimerKey};
 use crate::limits::{
-    ACCEPT_PAUSE, ACCEPTS_PER_BUSY_TURN, ACCEPTS_PER_TURN, EXHAUSTION_WARNINGS, STEP_TIME,
+    ACCEPT_PAUSE, ACCEPTS_PER_BUSY_TURN, ACCEPTS_PER_TURN, EXHAUSTION_WARNINGS, OVERLAP_MAX,
+    STEP_TIME,
 };
-use crate::net::{Accepted, Listener, Stream};
+use crate::net::{Accepted, Fault, Listener, Stream};
 use crate::relay::{self, Pair, Reason, http};
 
 use super::{EventLoop, Phase};
@@ -26,6 +27,14 @@ pub(super) struct Entrance {
     pub paused: bool,
     /// We are stopping: so many may still come in, who waited when that began.
     pub last: Option<usize>,
+}
+
+/// Who has to go for a new client.
+enum Leaver {
+    /// There is room.
+    Nobody,
+    /// A client that rests.
+    Client(Key),
 }
 
 impl Entrance {
@@ -56,27 +65,69 @@ impl EventLoop {
     fn accept_from(&mut self, index: usize, most: usize, share: &mut Share) {
         let most = self.listeners[index].last.map_or(most, |left| left.min(most));
         for _ in 0..most {
-            let entrance = &mut self.listeners[index];
-            if !entrance.is_ready()
-                || self.pairs.len() >= self.cx.settings.max_connections
-                || !share.allows(&mut self.pace)
-            {
+            if !self.listeners[index].is_ready() || !share.allows(&mut self.pace) {
                 return;
             }
+            let Some(leaver) = self.find_room() else { return };
+            let entrance = &mut self.listeners[index];
             if let Some(left) = &mut entrance.last {
                 *left -= 1;
             }
             match entrance.listener.accept() {
-                Accepted::Client(stream, address) => self.open_pair(stream, address, index),
+                Accepted::Client(stream, address) => {
+                    if let Leaver::Client(key) = leaver {
+                        self.dismiss(key);
+                    }
+                    self.open_pair(stream, address, index);
+                }
                 Accepted::GaveUp => {}
                 Accepted::Nobody => return,
                 Accepted::Failed(error) => {
-                    entrance.paused = true;
-                    self.cx.timers.arm(entrance.timer, self.cx.now + ACCEPT_PAUSE);
-                    self.note_accept_failure(&error);
+                    if !self.free_descriptor(&error) {
+                        return self.pause(index, &error);
+                    }
+                    if !self.dead.is_empty() {
+                        // Their descriptors are free in the next turn.
+                        return;
+                    }
                 }
             }
         }
+    }
+
+    /// Whether there is room for one more, and who has to go for it. That one goes once the other
+    /// is really there, so that there are a few too many until the end of the turn.
+    fn find_room(&mut self) -> Option<Leaver> {
+        let most = self.cx.settings.max_connections;
+        if self.pairs.len() < most {
+            return Some(Leaver::Nobody);
+        }
+        let overlaps = self.pairs.len() < most + OVERLAP_MAX && self.phase == Phase::Serving;
+        let leaver = if overlaps { self.longest_resting() } else { None };
+        leaver.map(Leaver::Client)
+    }
+
+    /// Out of descriptors: what is not in use gives one back, at once or at the end of the turn.
+    fn free_descriptor(&mut self, error: &io::Error) -> bool {
+        if Fault::of(error) != Fault::Exhausted {
+            return false;
+        }
+        if self.cx.give_way() {
+            return true;
+        }
+        // Those who died in this turn do so first.
+        let leaver = if self.dead.is_empty() { self.longest_resting() } else { None };
+        if let Some(key) = leaver {
+            self.dismiss(key);
+        }
+        !self.dead.is_empty()
+    }
+
+    fn pause(&mut self, index: usize, error: &io::Error) {
+        let entrance = &mut self.listeners[index];
+        entrance.paused = true;
+        self.cx.timers.arm(entrance.timer, self.cx.now + ACCEPT_PAUSE);
+        self.note_accept_failure(error);
     }
 
     /// We are stopping: those listeners at which nobody waits any more.
@@ -93,7 +144,9 @@ impl EventLoop {
     }
 
     pub(super) fn may_accept(&self) -> bool {
-        self.pairs.len() < self.cx.settings.max_connections
+        let (pairs, most) = (self.pairs.len(), self.cx.settings.max_connections);
+        let overlaps = pairs < most + OVERLAP_MAX && self.phase == Phase::Serving;
+        pairs < most || overlaps && self.might_make_room()
     }
 
     fn open_pair(&mut self, stream: Stream, address: SocketAddr, index: usize) {

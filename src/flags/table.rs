@@ -256,7 +256,9 @@ static LIMITS: &[Flag] = &[
         short: "",
         long: "max-connections",
         value: "N",
-        says: "Client connections open at once, at least 1; the next ones wait to be accepted.",
+        says: "Client connections open at once, at least 1. To the next ones the HTTP clients \
+               that rest longest between two requests give way; while there are none, they wait \
+               to be accepted.",
         default: |_| "what the limit on file descriptors allows".to_owned(),
         act: Act::Value(|config, text| {
             let most = number_u32(text, 1..=limits::CONNECTIONS_MAX)?;

@@ -233,11 +233,14 @@ impl Health {
         let key = Key { generation: probe.generation, ..key };
         probe.began = Some(cx.now);
         probe.next_at = cx.now + self.interval;
-        let backend = &cx.backends[probe.backend];
-        let dial = backend.probe_dial.as_ref();
-        let asked = self.question.text(&backend.check_host);
+        let backend = probe.backend;
+        let asked = self.question.text(&cx.backends[backend].check_host);
         let datagram = self.question.is_datagram().then_some(&*asked);
-        let mut line = match Line::open(backend.check_address, dial, datagram) {
+        let opened = cx.open_with(|backends| {
+            let to = &backends[backend];
+            Line::open(to.check_address, to.probe_dial.as_ref(), datagram)
+        });
+        let mut line = match opened {
             Ok(line) => line,
             Err(Fault::Exhausted) => return self.skip(key, "out of descriptors", cx),
             Err(fault) => return self.finish(key, Err(fault.to_string()), cx),

@@ -105,6 +105,11 @@ impl Stream {
         self.wire.mark(event);
     }
 
+    /// Whether bytes wait to be read, with TLS those of its records; none are taken.
+    pub fn has_input(&self) -> bool {
+        self.wire.has_input()
+    }
+
     /// Ask the socket itself the next time, whatever the poll said: it may not have come to it yet.
     pub fn look_again(&mut self) {
         self.wire.look_again();

@@ -158,6 +158,11 @@ impl Wire {
         self.readiness.mark(event);
     }
 
+    /// Whether bytes wait to be read, asked of the socket; none are taken.
+    pub fn has_input(&self) -> bool {
+        matches!(self.socket.peek(&mut [0]), Ok(1..))
+    }
+
     /// Ask the socket itself the next time, whatever the poll said: it may not have come to it yet.
     pub fn look_again(&mut self) {
         (self.readiness.can_read, self.readiness.can_write) = (true, true);

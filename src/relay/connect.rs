@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use log::{Level, debug, log_enabled, warn};
 
-use crate::backends::{BackendId, Refusal};
+use crate::backends::{BackendId, Backends, Refusal};
 use crate::balance::Ask;
 use crate::context::Context;
 use crate::event::Owner;
@@ -117,9 +117,12 @@ fn pick(pair: &Pair, cx: &mut Context) -> Result<BackendId, Attempt> {
 }
 
 fn open(pair: &mut Pair, backend: BackendId, cx: &mut Context) -> Result<(), Attempt> {
-    let to = &cx.backends[backend];
     let started_at = Instant::now();
-    match Stream::connect(to.address, to.dial.as_ref()) {
+    let connect = |backends: &Backends| {
+        let to = &backends[backend];
+        Stream::connect(to.address, to.dial.as_ref())
+    };
+    match cx.open_with(connect) {
         Ok(stream) => {
             pair.connection = Some(cx.add_connection(stream, backend, pair.key, started_at));
             pair.stage = Stage::Connecting;

@@ -200,18 +200,24 @@ impl Balancer {
         page
     }
 
-    /// The line of a fresh status page about UDP.
-    pub fn udp_line(&self) -> String {
+    /// The line of a status page that has this text.
+    pub fn page_line(&self, text: &str) -> String {
         let mark = self.log().len();
         self.signal(Signal::USR1);
         let mut line = String::new();
-        until("the status page is written", || {
+        until(&format!("the status page has {text:?}"), || {
             let log = self.log();
-            let found = log[mark..].lines().find(|line| line.contains("] udp: "));
+            let lines = log[mark..].lines().filter_map(|line| line.split_once("event_loop] "));
+            let found = lines.map(|(_, line)| line).find(|line| line.contains(text));
             line = found.unwrap_or_default().to_string();
             log.ends_with('\n') && !line.is_empty()
         });
         line
+    }
+
+    /// The line of a fresh status page about UDP.
+    pub fn udp_line(&self) -> String {
+        self.page_line("udp: ")
     }
 
     /// The number that the first line of the status page has before a word.

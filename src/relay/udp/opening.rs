@@ -25,7 +25,7 @@ impl Udp {
         while tried.len() <= shunned + cx.settings.retries as usize {
             let Some(backend) = pick(&client, &tried, cx) else { return false };
             self.budget.opened();
-            match DatagramSocket::connect(cx.backends[backend].address) {
+            match cx.open_with(|backends| DatagramSocket::connect(backends[backend].address)) {
                 Ok(socket) => return self.add(client, socket, backend, cx),
                 Err(Fault::Exhausted) => {
                     self.note_exhaustion("socket", cx);
