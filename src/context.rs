@@ -16,6 +16,7 @@ use crate::event::{Key, Owner, RunQueue, Slots, Timers};
 use crate::http::Lists;
 use crate::limits::{BACKEND_REST_MARGIN, GIVE_WAY_TRIES, HANDSHAKES_PER_TURN, LONG_TURN};
 use crate::net::{self, BufferPool, Fault, PipePool, Stream, Supplies};
+use crate::stats::pages::Pages;
 use crate::stats::{Seldom, Stats};
 
 /// Everything shared, in one place, with one owner.
@@ -46,6 +47,8 @@ pub struct Context {
     pub run_queue: RunQueue,
     /// Counters.
     pub stats: Stats,
+    /// The statistics as they are shown.
+    pub pages: Pages,
     /// What is written of each exchange, if anything is.
     pub access_log: Option<Box<AccessLog>>,
     /// The operator's times and limits.
@@ -190,6 +193,7 @@ impl Context {
             connections: Slots::default(),
             run_queue: RunQueue::default(),
             stats: Stats::default(),
+            pages: Pages::default(),
             access_log: None,
             settings,
             tls_warnings: Seldom::default(),

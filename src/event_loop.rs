@@ -256,6 +256,7 @@ impl EventLoop {
             || self.udp.is_ready()
             || self.udp.is_leaving()
             || self.has_closing_left()
+            || self.cx.pages.is_making()
             || self.phase == Phase::Draining && !self.listeners.is_empty()
             || self.listeners.iter().any(|entrance| may_accept && entrance.is_ready())
     }
@@ -342,6 +343,7 @@ impl EventLoop {
             self.clear_backends(&fallen);
         }
         self.sweep();
+        self.make_page();
         self.arm_chores();
         let no_pairs = self.pairs.len() == self.dead.len();
         let no_clients = no_pairs && self.listeners.is_empty() && self.udp.flows() == 0;

@@ -1,6 +1,7 @@
 //! Plain counters, exact because there is one thread.
 
 pub mod histogram;
+pub mod pages;
 
 use std::time::{Duration, Instant};
 

@@ -2,8 +2,10 @@
 
 mod common;
 
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::time::Instant;
 
 use common::{Backend, Balancer, BlackHole, free_port, until};
 
@@ -210,5 +212,71 @@ fn the_statistics_of_a_thousand_backends_are_sent_whole() {
     assert!(head.contains(&format!("\r\nContent-Length: {}\r\n", body.len())), "{head}");
     assert!(body.len() > 300_000, "{} bytes are no test", body.len());
     assert!(body.ends_with("}]}\n"));
+    balancer.stop();
+}
+
+/// How often the page's numbers differ: a page that is shared says the same to all.
+#[test]
+fn a_page_is_made_at_most_every_quarter_of_a_second() {
+    let backend = http(GOOD);
+    let balancer = before(&[&backend.flag()], &[]);
+    let began = Instant::now();
+    let pages: Vec<String> = (0..200).map(|_| stats(&balancer)).collect();
+    let different: BTreeSet<&String> = pages.iter().collect();
+    let most = began.elapsed().as_millis() / 250 + 1;
+    let (count, all) = (different.len() as u128, pages.len());
+    assert!(count <= most, "{count} pages for {all} readers, {most} at most");
+    balancer.stop();
+}
+
+#[test]
+fn head_makes_no_page() {
+    let backend = http(GOOD);
+    let balancer = before(&[&backend.flag()], &[]);
+    let (status, head, body) = ask(&balancer, "HEAD", "/stats");
+    assert_eq!((status, &*body), (200, ""));
+    assert!(head.contains("\r\nContent-Type: application/json"), "{head}");
+    // Nobody knows how long it would be.
+    assert!(!head.contains("Content-Length"), "{head}");
+    // Behind HEAD the next request is answered.
+    let text = "HEAD /stats HTTP/1.1\r\nHost: a\r\n\r\nGET /up HTTP/1.1\r\nHost: a\r\n\
+                Connection: close\r\n\r\n";
+    let (_, _, rest) = exchange(&balancer, text);
+    assert!(rest.starts_with("HTTP/1.1 200 OK\r\n") && rest.ends_with("\r\n\r\nOK"), "{rest}");
+    balancer.stop();
+}
+
+/// Many backends: the page is made in slices, and is whole all the same.
+#[test]
+fn the_page_of_many_backends_is_made_in_slices_and_shared_by_readers_that_read_nothing() {
+    const BACKENDS: usize = 3000;
+    const READERS: usize = 100;
+    let flags: Vec<String> = (1..=BACKENDS).map(|port| format!("127.0.0.1:{port}")).collect();
+    let flags: Vec<&str> = flags.iter().map(|flag| &**flag).collect();
+    let balancer = before(&flags, &["--log-level", "info"]);
+    let page = stats(&balancer);
+    for number in [1, 64, 65, BACKENDS] {
+        let name = format!("{{\"name\":\"127.0.0.1:{number}\",");
+        assert_eq!(page.matches(&name).count(), 1, "{name}");
+    }
+    assert!(page.ends_with("}]}\n") && page.len() > 400 * BACKENDS, "{} bytes", page.len());
+    let memory = balancer.memory();
+    // Each of them asks for a page of its own, if there were such a thing.
+    let readers: Vec<TcpStream> = (0..READERS)
+        .map(|_| {
+            let mut reader = balancer.connect();
+            socket2::SockRef::from(&reader).set_recv_buffer_size(4096).unwrap();
+            reader.write_all(b"GET /stats HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+            // The head is there, so the page is.
+            reader.read_exact(&mut [0; 64]).unwrap();
+            reader
+        })
+        .collect();
+    let more = balancer.memory().saturating_sub(memory);
+    println!("{} bytes a page, {more} more for {READERS} readers", page.len());
+    assert!(more < 8 * page.len(), "{more} bytes for {READERS} readers of {}", page.len());
+    assert_eq!(ask(&balancer, "GET", "/up").0, 200, "the others are served");
+    drop(readers);
+    assert!(stats(&balancer).ends_with("}]}\n"));
     balancer.stop();
 }

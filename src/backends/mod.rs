@@ -202,6 +202,11 @@ impl Backends {
         self.list.iter().enumerate().map(|(index, backend)| (BackendId(index as u32), backend))
     }
 
+    /// The one at this place of that order.
+    pub fn at(&self, place: usize) -> Option<BackendId> {
+        (place < self.list.len()).then_some(BackendId(place as u32))
+    }
+
     /// Connections to it a second, over the last second and the last minute.
     pub fn rate(&mut self, id: BackendId, now: Instant) -> (u32, f64) {
         self.list[id.0 as usize].rate.per_second(now)

@@ -2,8 +2,8 @@
 
 use crate::context::Context;
 use crate::event::{Class, Key, Owner, RunQueue};
-use crate::limits::{ACTING_TIME, CLASS_TIME, OWNERS_PER_TURN};
-use crate::relay::{self, Pair, Stage, Verdict};
+use crate::limits::{ACTING_TIME, CLASS_TIME, OWNERS_PER_TURN, STEP_TIME};
+use crate::relay::{self, Pair, Stage, Verdict, http};
 
 use super::EventLoop;
 
@@ -53,6 +53,21 @@ impl EventLoop {
             _ => {}
         }
         false
+    }
+
+    /// A slice of the page of statistics that is being made. Who waited for it acts in the next
+    /// turn.
+    pub(super) fn make_page(&mut self) {
+        if !self.cx.pages.is_making() {
+            return;
+        }
+        let mut share = self.pace.share(STEP_TIME, usize::MAX);
+        let pace = &mut self.pace;
+        for key in http::pages::make(|| share.allows(pace), &mut self.cx) {
+            if let Some(pair) = self.pairs.get_mut(key) {
+                queue(&mut self.cx.run_queue, pair);
+            }
+        }
     }
 
     /// Let a pair do something, and heed its verdict.

@@ -10,7 +10,7 @@ use log::debug;
 use crate::backends::{BackendId, Flip};
 use crate::event::Key;
 use crate::limits::{STEP_TIME, SWEPT_PER_TURN};
-use crate::relay::{self, Pair, Reason, account};
+use crate::relay::{self, Pair, Reason, account, http};
 
 use super::{EventLoop, Phase};
 
@@ -105,6 +105,7 @@ impl EventLoop {
         let Some(mut pair) = self.pairs.remove(key) else { return };
         let reason = pair.closing.unwrap_or(Reason::Finished);
         account::close(&mut pair, reason, &mut self.cx);
+        http::release(&mut pair, &mut self.cx);
         self.cx.stats.open -= 1;
         self.cx.stats.fronts[usize::from(pair.front)].open -= 1;
         self.count_end(&pair, reason);

@@ -55,6 +55,11 @@ pub fn page(status: u16, content_type: &str, body: &[u8], how: How, out: &mut Ve
     parts(status, ALLOW, content_type, &[body], how, out);
 }
 
+/// Append the head of such an answer; nothing is said of a length that is not known.
+pub fn page_head(content_type: &str, length: Option<usize>, how: How, out: &mut Vec<u8>) {
+    head(200, ALLOW, content_type, length, how, out);
+}
+
 /// Append the answer to a request that only GET and HEAD may make.
 pub fn not_allowed(how: How, out: &mut Vec<u8>) {
     let body = b"405 Method Not Allowed: GET and HEAD alone\n";
@@ -70,13 +75,31 @@ fn parts(
     out: &mut Vec<u8>,
 ) {
     let length = body.iter().map(|part| part.len()).sum();
+    head(status, extra, content_type, Some(length), how, out);
+    if !how.head_request {
+        for part in body {
+            out.extend_from_slice(part);
+        }
+    }
+}
+
+fn head(
+    status: u16,
+    extra: &[u8],
+    content_type: &str,
+    length: Option<usize>,
+    how: How,
+    out: &mut Vec<u8>,
+) {
     out.extend_from_slice(b"HTTP/1.1 ");
     out.extend_from_slice(&three(status));
     for text in [" ", reason(status), "\r\nContent-Type: ", content_type] {
         out.extend_from_slice(text.as_bytes());
     }
-    out.extend_from_slice(b"\r\nContent-Length: ");
-    number(length, out);
+    if let Some(length) = length {
+        out.extend_from_slice(b"\r\nContent-Length: ");
+        number(length, out);
+    }
     out.extend_from_slice(b"\r\nCache-Control: no-store\r\n");
     if let Some(seconds) = how.hsts {
         out.extend_from_slice(b"Strict-Transport-Security: max-age=");
@@ -98,11 +121,6 @@ fn parts(
         (true, Version::Http11) => {}
     }
     out.extend_from_slice(b"\r\n");
-    if !how.head_request {
-        for part in body {
-            out.extend_from_slice(part);
-        }
-    }
 }
 
 const ALLOW: &[u8] = b"Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n";

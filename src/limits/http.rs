@@ -110,3 +110,15 @@ pub const LINGER_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// In the time that an idle connection is kept, so often it is looked whether the time is over.
 pub const IDLE_LOOKS: u32 = 4;
+
+/// A page of statistics is made at most so often; who asks meanwhile gets the last one. People and
+/// their tools look every second or more seldom.
+pub const STATS_PAGE_EVERY: Duration = Duration::from_millis(250);
+
+/// Pages of statistics at once: the newest, and those that are still being read. One has half a
+/// kilobyte for each backend.
+pub const STATS_PAGES_MAX: usize = 4;
+
+/// With so many backends, a page is made when it is asked for: a fraction of a millisecond. That of
+/// more is made in slices.
+pub const STATS_BACKENDS_AT_ONCE: usize = 64;

@@ -311,6 +311,18 @@ pub fn own_answer(
     pair: &mut Pair,
     cx: &mut Context,
 ) {
+    own_page(own, bytes, 0, since, pair, cx);
+}
+
+/// The same with so many bytes of a body behind these.
+pub fn own_page(
+    own: Own,
+    bytes: &[u8],
+    body: u64,
+    since: Option<Instant>,
+    pair: &mut Pair,
+    cx: &mut Context,
+) {
     pair.goes_behind = true;
     let Own { status, cause, why } = own;
     debug!("pair {}: answered {status} here: {}: {why}", pair.number, cause.word());
@@ -324,7 +336,7 @@ pub fn own_answer(
     (account.status, account.head_bytes) = (status, head as u64);
     account.why = Some((cause, why.into()));
     let asked = moved(&account, pair).0;
-    write(&account, (asked, bytes.len() as u64), pair, cx);
+    write(&account, (asked, bytes.len() as u64 + body), pair, cx);
 }
 
 /// The pair is closed, perhaps in the middle of something.

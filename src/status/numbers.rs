@@ -13,19 +13,34 @@ use crate::json::{self, Object};
 use crate::limits::WEIGHT_ONE;
 use crate::stats::Datagrams;
 
-/// All of them, in one line.
-pub fn write(cx: &mut Context, out: &mut Vec<u8>) {
+/// A part of a page: all but the backends, of which some thousands take longer than a turn has.
+pub fn begin(cx: &Context, out: &mut Vec<u8>) {
     json::object(out, |it| {
         by_address(it, cx);
         it.object("process", |it| process(it, cx));
         if cx.stats.udp.is_used {
             it.object("udp", |it| udp(it, &cx.stats.udp));
         }
-        let ids: Vec<BackendId> = cx.backends.iter().map(|(id, _)| id).collect();
         it.list("routes", cx.backends.routed_pools(), |it, pool| route(it, pool, cx));
-        it.list("backends", ids, |it, id| backend(it, id, cx));
     });
-    out.push(b'\n');
+    // The brace that closes it comes in the end.
+    out.pop();
+    out.extend_from_slice(b",\"backends\":[");
+}
+
+/// The next part: a backend, if there is one at this place.
+pub fn add_backend(place: usize, cx: &mut Context, out: &mut Vec<u8>) -> bool {
+    let Some(id) = cx.backends.at(place) else { return false };
+    if place > 0 {
+        out.push(b',');
+    }
+    json::object(out, |it| backend(it, id, cx));
+    true
+}
+
+/// The last part.
+pub fn end(out: &mut Vec<u8>) {
+    out.extend_from_slice(b"]}\n");
 }
 
 /// Backends of different names can have the same address: there, one that is up is enough.

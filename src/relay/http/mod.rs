@@ -16,7 +16,7 @@
 mod carry;
 mod exchange;
 mod head;
-mod pages;
+pub mod pages;
 mod reply;
 mod response;
 
@@ -121,6 +121,13 @@ pub fn is_resting(pair: &Pair) -> bool {
     let untaken = pair.duplex.response.held() > 0;
     let resting = pair.http.as_deref().is_none_or(Http::is_resting);
     pair.protocol == Protocol::Http && resting && !untaken
+}
+
+/// The pair is closed: what it shares with others is theirs from now on.
+pub fn release(pair: &mut Pair, cx: &mut Context) {
+    if let Some(Http { phase: Phase::Page(page), .. }) = pair.http.as_deref_mut() {
+        page.release(cx);
+    }
 }
 
 /// When the first byte came of a head that is not whole, and never will be.
@@ -265,7 +272,10 @@ fn look_at_the_clock(http: &mut Http, pair: &mut Pair, cx: &mut Context) -> Step
         Phase::Head if http.head_since.is_none() => Step::Close(Reason::Idle),
         Phase::Head => reply::refuse(Own::new(408, Cause::HeaderTimeout), http, pair, cx),
         Phase::Exchange(exchange) => exchange::too_late(exchange, http, pair, cx),
-        Phase::Page(_) => Step::Close(Reason::Idle),
+        Phase::Page(mut page) => {
+            page.release(cx);
+            Step::Close(Reason::Idle)
+        }
         Phase::Parting(_) => Step::Close(Reason::Finished),
     };
     go_on(step, http, pair, cx)

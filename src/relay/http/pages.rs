@@ -2,30 +2,48 @@
 //! HTTPS with `--redirect-https`.
 //!
 //! They are looked for before a backend is, so they cost none a connection. The statistics of many
-//! backends are more than a buffer holds: what is left of them waits in the phase, and goes out as
-//! far as the client takes it.
+//! backends are more than a buffer holds: they are made once for all who ask (`stats::pages`), and
+//! go out to each as far as it takes them.
 
 use std::io::IoSlice;
 use std::net::IpAddr;
 
 use crate::access_log::Cause;
 use crate::context::Context;
+use crate::event::Key;
 use crate::http::answer::{self, How};
 use crate::http::{Framing, Method, RequestHead};
-use crate::limits::BUFFER_BYTES;
+use crate::limits::{BUFFER_BYTES, BYTES_PER_DIRECTION_PER_TURN, STATS_BACKENDS_AT_ONCE};
+use crate::net::Fault;
+use crate::stats::pages::Pages;
 use crate::status::numbers;
 
 use super::super::account::{self, Own};
 use super::super::pair::{Pair, Reason};
 use super::{Http, Phase, Step, client_broke, reply};
 
-/// A long answer of ours on its way.
+/// An answer of ours on its way.
 #[derive(Debug)]
 pub(super) struct Page {
+    /// The answer, or the head of the statistics.
     bytes: Vec<u8>,
     sent: usize,
     keep_alive: bool,
+    stats: Shared,
 }
+
+/// The statistics behind a head: they are nobody's own.
+#[derive(Debug, Clone, Copy)]
+enum Shared {
+    /// Something else was asked for, or all of them are sent.
+    None,
+    /// They are being made.
+    Awaited(How),
+    /// So many bytes of them are sent.
+    Read(Key, usize),
+}
+
+const STATS_TYPE: &str = "application/json";
 
 /// Which page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +69,9 @@ pub(super) fn answer(
     if !has_body {
         http.keep(&cx.scratch[head.length..total]);
     }
+    if which == Which::Stats && head.method == Method::Get {
+        return Some(stats(how, http, pair, cx));
+    }
     let mut bytes = Vec::new();
     let status = match (which, head.method) {
         (_, method) if !matches!(method, Method::Get | Method::Head) => {
@@ -65,10 +86,9 @@ pub(super) fn answer(
             answer::answer(503, "no backend is up", how, &mut bytes);
             503
         }
+        // Not made for a question that wants nothing of it.
         (Which::Stats, _) => {
-            let mut body = Vec::new();
-            numbers::write(cx, &mut body);
-            answer::page(200, "application/json", &body, how, &mut bytes);
+            answer::page_head(STATS_TYPE, None, how, &mut bytes);
             200
         }
     };
@@ -83,7 +103,79 @@ pub(super) fn answer(
     };
     let own = Own { status, cause, why };
     account::own_answer(own, &bytes, None, pair, cx);
-    Some(proceed(Box::new(Page { bytes, sent: 0, keep_alive }), http, pair, cx))
+    Some(proceed(Box::new(Page::new(bytes, keep_alive)), http, pair, cx))
+}
+
+/// The statistics: the last page, or the next one.
+fn stats(how: How, http: &mut Http, pair: &mut Pair, cx: &mut Context) -> Step {
+    let mut page = Box::new(Page::new(Vec::new(), how.keep_alive));
+    match cx.pages.read_fresh(cx.now) {
+        Some(key) => page.show(key, how, pair, cx),
+        None => {
+            cx.pages.wait(pair.key);
+            page.stats = Shared::Awaited(how);
+            if cx.backends.len() <= STATS_BACKENDS_AT_ONCE {
+                make(|| true, cx);
+            }
+        }
+    }
+    proceed(page, http, pair, cx)
+}
+
+/// Get on with the page that is being made, if one is, as far as `may` allows. Hands back the pairs
+/// that waited for it, once it is whole.
+pub fn make(mut may: impl FnMut() -> bool, cx: &mut Context) -> Vec<Key> {
+    let Some(mut making) = cx.pages.take_making() else { return Vec::new() };
+    if making.bytes.is_empty() {
+        numbers::begin(cx, &mut making.bytes);
+    }
+    while may() {
+        if !numbers::add_backend(making.next, cx, &mut making.bytes) {
+            numbers::end(&mut making.bytes);
+            return cx.pages.finish(making, cx.now);
+        }
+        making.next += 1;
+    }
+    cx.pages.put_back(making);
+    Vec::new()
+}
+
+impl Page {
+    fn new(bytes: Vec<u8>, keep_alive: bool) -> Page {
+        Page { bytes, sent: 0, keep_alive, stats: Shared::None }
+    }
+
+    /// The statistics are there: this is their head.
+    fn show(&mut self, key: Key, how: How, pair: &mut Pair, cx: &mut Context) {
+        let length = cx.pages.bytes(key).map_or(0, <[u8]>::len);
+        answer::page_head(STATS_TYPE, Some(length), how, &mut self.bytes);
+        let own = Own::new(200, Cause::StatsPath);
+        account::own_page(own, &self.bytes, length as u64, None, pair, cx);
+        self.stats = Shared::Read(key, 0);
+    }
+
+    /// It is not read any further.
+    pub fn release(&mut self, cx: &mut Context) {
+        if let Shared::Read(key, _) = std::mem::replace(&mut self.stats, Shared::None) {
+            cx.pages.release(key);
+        }
+    }
+
+    /// What is to be sent next; nothing at all, if the statistics had to go.
+    fn rest<'a>(&'a self, pages: &'a Pages) -> Option<&'a [u8]> {
+        let rest = &self.bytes[self.sent..];
+        match self.stats {
+            Shared::Read(key, sent) if rest.is_empty() => Some(&pages.bytes(key)?[sent..]),
+            _ => Some(rest),
+        }
+    }
+
+    fn note_sent(&mut self, count: usize) {
+        match &mut self.stats {
+            Shared::Read(_, sent) if self.sent == self.bytes.len() => *sent += count,
+            _ => self.sent += count,
+        }
+    }
 }
 
 /// Send a client that speaks in the clear to HTTPS, where that was asked for.
@@ -109,7 +201,7 @@ fn redirect(
     answer::redirect(&to, reading, how, &mut bytes);
     let own = Own::new(if reading { 301 } else { 308 }, Cause::RedirectHttps);
     account::own_answer(own, &bytes, None, pair, cx);
-    Some(proceed(Box::new(Page { bytes, sent: 0, keep_alive }), http, pair, cx))
+    Some(proceed(Box::new(Page::new(bytes, keep_alive)), http, pair, cx))
 }
 
 /// What was asked for, as a place at HTTPS.
@@ -155,7 +247,30 @@ pub(super) fn proceed(
     pair: &mut Pair,
     cx: &mut Context,
 ) -> Step {
-    let draining = cx.draining;
+    if let Shared::Awaited(how) = page.stats {
+        let made = if cx.pages.is_making() { None } else { cx.pages.read_newest() };
+        match made {
+            Some(key) => page.show(key, how, pair, cx),
+            None => {
+                http.phase = Phase::Page(page);
+                return Step::Wait;
+            }
+        }
+    }
+    let step = send(&mut page, http.input.is_empty(), pair, cx);
+    match step {
+        Step::Next => {
+            page.release(cx);
+            http.phase = reply::after(page.keep_alive);
+        }
+        Step::Close(_) => page.release(cx),
+        _ => http.phase = Phase::Page(page),
+    }
+    step
+}
+
+fn send(page: &mut Page, is_last: bool, pair: &mut Pair, cx: &mut Context) -> Step {
+    let mut budget = BYTES_PER_DIRECTION_PER_TURN;
     loop {
         let (_, mut supplies) = cx.connection_and_supplies(None);
         let (flow, client) = (&mut pair.duplex.response, &mut pair.client);
@@ -163,24 +278,27 @@ pub(super) fn proceed(
             return client_broke(fault);
         }
         if flow.held() > 0 {
-            http.phase = Phase::Page(page);
             return Step::Wait;
         }
-        let rest = &page.bytes[page.sent..];
-        if rest.is_empty() && page.keep_alive && draining && http.input.is_empty() {
-            // We are stopping, and it was told too early that it may ask on.
-            return Step::Close(Reason::Finished);
-        }
+        let Some(rest) = page.rest(&cx.pages) else {
+            // It read so slowly that its page went; the length that it was told tells it so.
+            return client_broke(Fault::TimedOut);
+        };
         if rest.is_empty() {
-            http.phase = reply::after(page.keep_alive);
-            return Step::Next;
+            // If we are stopping, it was told too early that it may ask on.
+            let over = page.keep_alive && cx.draining && is_last;
+            return if over { Step::Close(Reason::Finished) } else { Step::Next };
+        }
+        if budget == 0 {
+            return Step::Again;
         }
         let count = rest.len().min(BUFFER_BYTES);
-        let offered = flow.offer(&[IoSlice::new(&rest[..count])], client, supplies.buffers);
+        let offered = flow.offer(&[IoSlice::new(&rest[..count])], client, &mut cx.buffers);
         if let Err(fault) = offered {
             return client_broke(fault);
         }
-        page.sent += count;
+        page.note_sent(count);
+        budget = budget.saturating_sub(count);
     }
 }
 
