@@ -79,6 +79,8 @@ pub struct EventLoop {
     dead: VecDeque<Key>,
     /// Pairs to be closed because their backend went down.
     sweep: Sweep,
+    /// The status page that is being written.
+    page: Option<status::Page>,
     /// Who gives way when there is no room.
     resting: Resting,
     /// The listener that comes first in this turn.
@@ -166,6 +168,7 @@ impl EventLoop {
             pace: Pace::new(now),
             dead: VecDeque::new(),
             sweep: Sweep::default(),
+            page: None,
             resting: Resting::default(),
             first_listener: 0,
             signalled: false,
@@ -257,6 +260,7 @@ impl EventLoop {
             || self.udp.is_leaving()
             || self.has_closing_left()
             || self.cx.pages.is_making()
+            || self.page.is_some()
             || self.phase == Phase::Draining && !self.listeners.is_empty()
             || self.listeners.iter().any(|entrance| may_accept && entrance.is_ready())
     }
@@ -329,6 +333,7 @@ impl EventLoop {
     /// What this turn set off beyond those who acted: signals, backends that went down, ramps, a
     /// log that could not be written.
     fn follow_up(&mut self) {
+        self.log_page();
         if std::mem::take(&mut self.signalled) {
             self.heed_signals();
         }
@@ -422,10 +427,30 @@ impl EventLoop {
         self.udp.cut_off(&mut self.cx);
     }
 
+    /// Begin to write the status page, unless one is being written.
     fn log_status(&mut self) {
         self.cx.stats.log_dropped = self.log.dropped();
-        for line in status::page(&mut self.cx) {
-            info!("{line}");
+        if self.page.is_none() {
+            let (page, lines) = status::Page::begin(&self.cx);
+            lines.iter().for_each(|line| info!("{line}"));
+            self.page = Some(page);
+            self.log_page();
+        }
+    }
+
+    /// Go on with it, as far as the turn's time goes.
+    fn log_page(&mut self) {
+        let Some(page) = &mut self.page else { return };
+        let mut share = self.pace.share(STEP_TIME, usize::MAX);
+        while share.allows(&mut self.pace) {
+            match page.backend(&mut self.cx) {
+                Some(line) => info!("{line}"),
+                None => {
+                    status::end(&self.cx).iter().for_each(|line| info!("{line}"));
+                    self.page = None;
+                    return;
+                }
+            }
         }
     }
 }

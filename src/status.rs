@@ -8,21 +8,41 @@ use std::time::{Duration, Instant};
 use crate::backends::{BackendId, Pool, Standing, Word};
 use crate::config::duration_text;
 use crate::context::Context;
-use crate::limits::WEIGHT_ONE;
+use crate::limits::{STATES_MEASURED, WEIGHT_ONE};
 use crate::stats::{Handshakes, Stats};
 
 /// Room for how a backend stands, where no line needs more.
 const STATE_WIDTH: usize = 12;
 
-/// The page, one entry a line.
-pub fn page(cx: &mut Context) -> Vec<String> {
-    let width = name_width(cx);
-    let states: Vec<_> =
-        cx.backends.iter().map(|(id, it)| (id, state_text(&it.standing(), cx.now))).collect();
-    let wide = states.iter().map(|(_, state)| state.chars().count()).max();
-    let widths = (width, wide.unwrap_or(0).max(STATE_WIDTH));
-    let mut lines = vec![process_line(cx), header(widths)];
-    lines.extend(states.into_iter().map(|(id, state)| backend_line(cx, id, &state, widths)));
+/// A page that is being written, one entry a line. There may be thousands of backends: so whoever
+/// writes it takes as many lines as the turn has time for.
+pub struct Page {
+    widths: (usize, usize),
+    next: usize,
+}
+
+impl Page {
+    /// The first lines.
+    pub fn begin(cx: &Context) -> (Page, [String; 2]) {
+        // Of the first ones only: a look at each of thousands takes a turn.
+        let some = cx.backends.iter().take(STATES_MEASURED);
+        let states = some.map(|(_, it)| state_text(&it.standing(), cx.now).chars().count());
+        let widths = (name_width(cx), states.max().unwrap_or(0).max(STATE_WIDTH));
+        (Page { widths, next: 0 }, [process_line(cx), header(widths)])
+    }
+
+    /// The next backend's; nothing, if there are no more.
+    pub fn backend(&mut self, cx: &mut Context) -> Option<String> {
+        let id = cx.backends.at(self.next)?;
+        self.next += 1;
+        let state = state_text(&cx.backends[id].standing(), cx.now);
+        Some(backend_line(cx, id, &state, self.widths))
+    }
+}
+
+/// The last lines.
+pub fn end(cx: &Context) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
     lines.extend(cx.backends.routed_pools().iter().map(route_line));
     lines.extend(names_line(cx));
     lines.extend(handshakes_line(cx));

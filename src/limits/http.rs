@@ -122,3 +122,6 @@ pub const STATS_PAGES_MAX: usize = 4;
 /// With so many backends, a page is made when it is asked for: a fraction of a millisecond. That of
 /// more is made in slices.
 pub const STATS_BACKENDS_AT_ONCE: usize = 64;
+
+/// So many backends decide how wide the status page's column of states is.
+pub const STATES_MEASURED: usize = 1000;
