@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use common::hello;
 use common::http::{Wire, get, ok};
 use common::measure::{is_release, private_dirty, raise_descriptor_limit, skip};
-use common::{Balancer, DEADLINE, until};
+use common::{Backend, Balancer, DEADLINE, until};
 use rustix::process::Signal;
 
 /// One listener is enough, mostly.
@@ -141,6 +141,43 @@ fn a_gibibyte_costs_under_10_000_calls() {
     let (Some(none), Some(all)) = (ask(0), ask(1 << 30)) else { return };
     let sum = difference("streaming 1 GiB", &none, &all, 1);
     assert!(sum < 10_000.0, "{sum} calls");
+}
+
+/// Clients that read 8 MiB and then nothing: what the kernel takes in of their backends' endless
+/// answers is bounded, while what it has for clients is bounded anyway.
+#[test]
+fn what_is_taken_in_for_stalled_readers_is_bounded() {
+    const MIB: usize = 1 << 20;
+    let _alone = alone();
+    for (clients, protocol) in [(20, "tcp"), (20, "http"), (200, "tcp"), (200, "http")] {
+        let backend = Backend::start(answer_for_ever);
+        let balancer = Balancer::start(&[
+            "-l",
+            &format!("{protocol}://127.0.0.1:0"),
+            "-b",
+            &backend.flag(),
+            "--check",
+            "none",
+            "--log-level",
+            "info",
+        ]);
+        let stalled: Vec<TcpStream> = (0..clients).map(|_| stall(&balancer)).collect();
+        let mut held = received_from(&backend);
+        until("the queues are full", || {
+            thread::sleep(Duration::from_millis(200));
+            let before = std::mem::replace(&mut held, received_from(&backend));
+            before == held
+        });
+        held.sort_unstable();
+        let (median, most) = (held[clients / 2], held[clients - 1]);
+        let mean = held.iter().sum::<usize>() / clients;
+        println!("{clients} at {protocol}: median {median}, mean {mean}, most {most} bytes");
+        // Where 200 begin at once, a few look as if they were far away.
+        let bound = 33 * MIB / 10;
+        assert!(median <= bound && mean <= 2 * bound, "bytes for clients that read nothing");
+        assert!(clients > 20 || most <= bound, "bytes for one of them");
+        drop(stalled);
+    }
 }
 
 #[test]
@@ -277,6 +314,44 @@ impl Listening {
         });
         Listening { address }
     }
+}
+
+/// Whatever is asked, an answer that does not end in our days.
+fn answer_for_ever(mut stream: TcpStream) {
+    let _ = socket2::SockRef::from(&stream).set_send_buffer_size(256 * 1024);
+    let (mut question, zeros) = ([0; 512], vec![0; 256 * 1024]);
+    let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", 1_u64 << 40);
+    if stream.read(&mut question).is_ok() && stream.write_all(head.as_bytes()).is_ok() {
+        while stream.write_all(&zeros).is_ok() {}
+    }
+}
+
+/// A client that reads 8 MiB of its answer.
+fn stall(balancer: &Balancer) -> TcpStream {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None);
+    let socket = socket.expect("a socket");
+    socket.set_recv_buffer_size(256 * 1024).expect("an option");
+    socket.connect(&balancer.address().into()).expect("it listens");
+    let mut client = common::with_deadline(socket.into());
+    client.write_all(get("/").as_bytes()).expect("taken");
+    let (mut buffer, mut left) = (vec![0; 64 * 1024], 8 << 20);
+    while left > 0 {
+        left -= client.read(&mut buffer).expect("more of it").min(left);
+    }
+    client
+}
+
+/// What waits in each of our sockets to this backend.
+fn received_from(backend: &Backend) -> Vec<usize> {
+    let port = format!(":{:04X}", backend.address.port());
+    let table = std::fs::read_to_string("/proc/net/tcp").expect("Linux");
+    let queue = |line: &str| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let (_sending, receiving) = words.get(4)?.split_once(':')?;
+        let is_ours = words[2].ends_with(&port) && words[3] == "01";
+        is_ours.then(|| usize::from_str_radix(receiving, 16).expect("a number"))
+    };
+    table.lines().filter_map(queue).collect()
 }
 
 fn answer_and_keep(mut stream: TcpStream, kept: &mut Vec<TcpStream>) {

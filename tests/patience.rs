@@ -8,7 +8,8 @@ use std::net::{Shutdown, TcpStream};
 use std::sync::{Mutex, mpsc};
 
 use common::http::{Origin, Wire, before, before_backends, get, narrow, ok, post};
-use common::{Backend, Balancer, DEADLINE, noise, until, write_on_thread};
+use common::trace::Trace;
+use common::{Backend, Balancer, DEADLINE, front_args, noise, until, write_on_thread};
 
 const QUIET: &[&str] = &["--log-level", "info"];
 const MIB: usize = 1 << 20;
@@ -189,4 +190,76 @@ fn an_upload_that_is_refused_half_way_gets_its_answer() {
         // Whether all of the rest was taken is not promised.
         let _ = writer.join().expect("no panic");
     }
+}
+
+/// Answers each question, which is a number, with as many zeros.
+fn zeros() -> Backend {
+    Backend::start(|mut stream| {
+        let (zeros, mut question) = (vec![0; 1 << 18], [0; 8]);
+        while stream.read_exact(&mut question).is_ok() {
+            let mut left = u64::from_be_bytes(question) as usize;
+            while left > 0 {
+                let piece = left.min(zeros.len());
+                if stream.write_all(&zeros[..piece]).is_err() {
+                    return;
+                }
+                left -= piece;
+            }
+        }
+    })
+}
+
+fn ask_for(mut client: &TcpStream, size: usize) {
+    client.write_all(&(size as u64).to_be_bytes()).expect("taken");
+    let (mut buffer, mut left) = (vec![0; 1 << 18], size);
+    while left > 0 {
+        let room = left.min(buffer.len());
+        let count = client.read(&mut buffer[..room]).expect("all of it comes");
+        assert!(count > 0, "{left} are missing");
+        left -= count;
+    }
+}
+
+/// How often a piece was waited for, or no longer, while this was asked for on one connection.
+fn waits(sizes: impl Iterator<Item = usize>) -> Option<usize> {
+    let backend = zeros();
+    let (balancer, trace) = Trace::start(&front_args(&[&backend], QUIET))?;
+    let client = balancer.connect();
+    sizes.for_each(|size| ask_for(&client, size));
+    drop(client);
+    balancer.stop();
+    Some(trace.text().matches("SO_RCVLOWAT").count())
+}
+
+/// Nobody waits for the last piece of a message until a timer ends that: of a message no piece is
+/// waited for, nor is it after many of them.
+#[test]
+fn whoever_asks_for_messages_is_not_made_to_wait_for_their_ends() {
+    for (size, count) in [
+        (1_000, 100),
+        (64_000, 100),
+        (300_000, 100),
+        (700_000, 100),
+        (1_500_000, 100),
+        (3_000_000, 50),
+        (8_388_608, 20),
+    ] {
+        let Some(waits) = waits(std::iter::repeat_n(size, count)) else { return };
+        assert!(waits <= 2, "{waits} waits in {count} messages of {size}");
+    }
+}
+
+/// A stream is waited for in pieces, and so is the next one on its connection, from early on.
+#[test]
+fn streams_are_waited_for_in_pieces() {
+    let (Some(none), Some(once), Some(twice)) = (
+        waits([8 * MIB].into_iter()),
+        waits([160 * MIB].into_iter()),
+        waits([160 * MIB, 8 * MIB].into_iter()),
+    ) else {
+        return;
+    };
+    assert_eq!(none, 0);
+    assert!(once > 20, "{once} waits for a piece");
+    println!("{once} waits, and with the beginning of another stream {twice}");
 }

@@ -57,6 +57,8 @@ pub enum Chore {
     Flows,
     /// A client may rest, and give way to one that waits to be accepted.
     Room,
+    /// More pipes are free than anybody needs.
+    Pipes,
 }
 
 /// Everybody who can own an event, a timer or a place in the run queue.
@@ -101,7 +103,7 @@ impl Generation {
 }
 
 impl Chore {
-    const ALL: [Chore; 9] = [
+    const ALL: [Chore; 10] = [
         Chore::Drain,
         Chore::Ramp,
         Chore::Return,
@@ -111,6 +113,7 @@ impl Chore {
         Chore::Certificates,
         Chore::Flows,
         Chore::Room,
+        Chore::Pipes,
     ];
 }
 
@@ -185,7 +188,7 @@ mod tests {
 
     #[test]
     fn words_that_nobody_packed_have_no_owner() {
-        for word in [u64::MAX, 9 << 60, 5 << 60 | 9] {
+        for word in [u64::MAX, 9 << 60, 5 << 60 | Chore::ALL.len() as u64] {
             assert_eq!(Owner::unpack(word), None, "{word:#x}");
         }
     }

@@ -8,7 +8,7 @@ use log::info;
 
 use crate::context::Context;
 use crate::event::{Chore, Owner, TimerKey};
-use crate::limits::{DEMO_STATUS_INTERVAL, IDLE_LOOKS, LOG_RETRY};
+use crate::limits::{DEMO_STATUS_INTERVAL, FREE_PIPES_LOOK, IDLE_LOOKS, LOG_RETRY};
 use crate::relay::Reason;
 
 use super::EventLoop;
@@ -24,11 +24,13 @@ pub(super) struct Chores {
     pub certificates: TimerKey,
     pub flows: TimerKey,
     pub room: TimerKey,
+    pipes: TimerKey,
     ramp_armed: bool,
     back_at: Option<Instant>,
     idle_armed: bool,
     pub log_armed: bool,
     pub flows_armed: bool,
+    pipes_armed: bool,
 }
 
 impl EventLoop {
@@ -52,6 +54,10 @@ impl EventLoop {
         if !self.chores.log_armed && self.log.is_behind() {
             self.chores.log_armed = true;
             self.cx.timers.arm(self.chores.log, self.cx.now + LOG_RETRY);
+        }
+        if !self.chores.pipes_armed && self.cx.pipes.has_spare() {
+            self.chores.pipes_armed = true;
+            self.cx.timers.arm(self.chores.pipes, self.cx.now + FREE_PIPES_LOOK);
         }
         self.arm_flows();
     }
@@ -86,6 +92,10 @@ impl EventLoop {
                 }
             }
             Chore::Certificates => self.review_certificates(),
+            Chore::Pipes => {
+                self.chores.pipes_armed = false;
+                self.cx.pipes.close_spare();
+            }
             Chore::Flows => self.look_at_flows(),
             // The accepting, which comes next, looks.
             Chore::Room => {}
@@ -99,7 +109,7 @@ impl EventLoop {
 
 impl Chores {
     #[cfg(debug_assertions)]
-    pub const COUNT: usize = 9;
+    pub const COUNT: usize = 10;
 
     pub fn new(cx: &mut Context) -> Chores {
         Chores {
@@ -112,11 +122,13 @@ impl Chores {
             certificates: cx.timers.create(Owner::Chore(Chore::Certificates)),
             flows: cx.timers.create(Owner::Chore(Chore::Flows)),
             room: cx.timers.create(Owner::Chore(Chore::Room)),
+            pipes: cx.timers.create(Owner::Chore(Chore::Pipes)),
             ramp_armed: false,
             back_at: None,
             idle_armed: false,
             log_armed: false,
             flows_armed: false,
+            pipes_armed: false,
         }
     }
 }

@@ -33,15 +33,22 @@ pub const PATIENT_BYTES: u32 = 1024 * 1024;
 pub const PATIENT_BYTES_MIN: u32 = 128 * 1024;
 
 /// A direction is patient with so much credit. It earns one for each large piece ([a
-/// read](SPLICE_READ_BYTES_MIN) that counts as one), and more for larger ones: half a MiB at least.
-pub const PATIENT_FROM_CREDIT: i16 = 16;
+/// read](SPLICE_READ_BYTES_MIN) that counts as one), and more for larger ones: 9 MiB at least
+/// without a small piece the other way. Whoever asks for messages of 8 MB or less never waits for
+/// the last of one.
+pub const PATIENT_FROM_CREDIT: i16 = 288;
 
-/// What a wait in vain costs: it takes 16 MiB at least to earn that.
-pub const PATIENCE_LOSS_CREDIT: i16 = 512;
+/// The same behind a run of [64 MiB](PATIENCE_CREDIT_MAX): who asks for so much asks for more of
+/// it, most likely. This is what is missing then, 1 MiB.
+pub const PATIENCE_KNOWN_CREDIT: i16 = PATIENT_FROM_CREDIT - 32;
 
-/// Most credit, and most debt: a stream that stalls now and then stays patient, and one that always
-/// does is not asked again for 64 MiB.
+/// Most credit, which 64 MiB earn. A wait for nothing uses it up: it is late by a tenth of what
+/// those take.
 pub const PATIENCE_CREDIT_MAX: i16 = 2048;
+
+/// What is owed after a wait for nothing with less credit than that: 256 MiB. Messages that nobody
+/// answers are hardly ever waited for.
+pub const PATIENCE_DEBT: i16 = 8192;
 
 /// How often it is looked whether something came meanwhile: what a patient direction waits for in
 /// vain is late by this or twice this. Streams slower than a pipe in this time (4 Gbit/s) are
@@ -63,3 +70,21 @@ pub const PIPES_MAX: usize = 128;
 
 /// Free pipes kept for reuse.
 pub const FREE_PIPES_MAX: usize = 16;
+
+/// Of those, so many stay when nobody needs them; the others are closed after a while.
+pub const FREE_PIPES_KEPT: usize = 2;
+
+/// How often it is looked whether there were more than that all the time.
+pub const FREE_PIPES_LOOK: Duration = Duration::from_secs(10);
+
+/// What the kernel may hold for us of a source that is spliced, and as much again for its own use:
+/// what a client that stops reading leaves behind. A piece that a [patient](PATIENT_BYTES)
+/// direction waits for, and half of the next one, which comes while that is moved; with less a
+/// stream costs a tenth more. Left to itself, the kernel makes room for 20 to 30 MiB for who takes
+/// much at once.
+pub const STREAM_RECEIVE_BYTES: u32 = 1536 * 1024;
+
+/// Sources that are farther than this need more room, or they would stand still until they hear
+/// that there is some again: that is left to the kernel. At this distance it is 2.5 Gbit/s at
+/// least.
+pub const STREAM_NEAR: Duration = Duration::from_millis(5);

@@ -129,6 +129,8 @@ pub trait Socket {
     fn owes(&self) -> bool {
         false
     }
+    /// It sends in large pieces: what stays behind here when nobody takes it on is to have an end.
+    fn bound_what_waits(&mut self) {}
     /// Say what the poll is to tell from now on of what can be read. What is there already and
     /// suffices is told, too.
     fn wake_for(&mut self, wake: Wake);

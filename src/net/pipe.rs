@@ -18,7 +18,7 @@ mod linux {
 
     use rustix::pipe::{self, PipeFlags, SpliceFlags};
 
-    use crate::limits::{FREE_PIPES_MAX, PIPE_BYTES, PIPE_BYTES_MIN};
+    use crate::limits::{FREE_PIPES_KEPT, FREE_PIPES_MAX, PIPE_BYTES, PIPE_BYTES_MIN};
     use crate::net::{Fault, Received, Sent};
 
     /// A pipe and what is in it.
@@ -36,6 +36,8 @@ mod linux {
         free: Vec<Pipe>,
         lent: usize,
         limit: usize,
+        /// The fewest that were free since the last look.
+        spare: usize,
     }
 
     impl Pipe {
@@ -118,7 +120,7 @@ mod linux {
     impl PipePool {
         /// At most `limit` pipes at once.
         pub fn new(limit: usize) -> PipePool {
-            PipePool { free: Vec::new(), lent: 0, limit }
+            PipePool { free: Vec::new(), lent: 0, limit, spare: 0 }
         }
 
         /// An empty pipe; `None` if there are enough, or the kernel gives none worth having.
@@ -131,6 +133,7 @@ mod linux {
                 None => Pipe::new().ok().filter(|pipe| pipe.capacity >= PIPE_BYTES_MIN)?,
             };
             self.lent += 1;
+            self.spare = self.spare.min(self.free.len());
             Some(pipe)
         }
 
@@ -142,9 +145,43 @@ mod linux {
             }
         }
 
+        /// Whether more are free than are worth being kept.
+        pub fn has_spare(&self) -> bool {
+            self.free.len() > FREE_PIPES_KEPT
+        }
+
+        /// Close those that nobody needed since the last time this was asked for.
+        pub fn close_spare(&mut self) {
+            let spare = self.spare.min(self.free.len().saturating_sub(FREE_PIPES_KEPT));
+            self.free.truncate(self.free.len() - spare);
+            self.spare = self.free.len();
+        }
+
         /// How many are out.
         pub fn lent(&self) -> usize {
             self.lent
+        }
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        #[test]
+        fn pipes_that_nobody_needs_are_closed_at_the_second_look() {
+            let mut pool = PipePool::new(8);
+            let take = |pool: &mut PipePool| pool.take().expect("a pipe");
+            let pipes: Vec<Pipe> = (0..6).map(|_| take(&mut pool)).collect();
+            pipes.into_iter().for_each(|pipe| pool.give_back(pipe));
+            assert!(pool.has_spare());
+            pool.close_spare();
+            assert_eq!(pool.free.len(), 6, "a moment ago all were needed");
+            let (one, other) = (take(&mut pool), take(&mut pool));
+            pool.give_back(one);
+            pool.give_back(other);
+            pool.close_spare();
+            assert_eq!(pool.free.len(), FREE_PIPES_KEPT, "of four that were not");
+            assert!(!pool.has_spare());
         }
     }
 }
@@ -212,6 +249,14 @@ mod elsewhere {
         pub fn give_back(&mut self, pipe: Pipe) {
             match pipe.0 {}
         }
+
+        /// None is ever free.
+        pub fn has_spare(&self) -> bool {
+            false
+        }
+
+        /// There is nothing to close.
+        pub fn close_spare(&mut self) {}
 
         /// None is ever out.
         pub fn lent(&self) -> usize {

@@ -225,6 +225,10 @@ impl Socket for Stream {
         self.tls.as_ref().is_some_and(|tls| tls.owes())
     }
 
+    fn bound_what_waits(&mut self) {
+        self.wire.bound_what_waits();
+    }
+
     fn wake_for(&mut self, wake: Wake) {
         self.wire.wake_for(wake);
     }

@@ -14,14 +14,17 @@
 //! them, and pays more for the sleep than for the bytes. Who waits for a pipe's worth sleeps a
 //! sixteenth as often, and what was waited for is delayed by nothing but itself, as long as
 //! more comes. Only the last piece before a pause has nothing behind it: it is late by a look or
-//! two. That is what credit is for, as with a token bucket: a pause may be met by patience once in
-//! 16 MiB, so that the delay is small beside the time that those take.
+//! two. That must not meet who asks for messages and waits for each of them, so patience begins
+//! behind the longest of these: 9 MiB after the last small piece the other way, which is what a
+//! question looks like; or 1 MiB, once a run was of 64 MiB. And a wait for nothing has to be paid:
+//! with full credit, that 64 MiB earn, or by a debt of four times as much.
 //!
 //! No clock and no socket is here: [`super::pump`] asks and tells, and whoever owns the timer
 //! looks.
 
 use crate::limits::{
-    PATIENCE_CREDIT_MAX, PATIENCE_LOSS_CREDIT, PATIENT_FROM_CREDIT, SPLICE_READ_BYTES_MIN,
+    PATIENCE_CREDIT_MAX, PATIENCE_DEBT, PATIENCE_KNOWN_CREDIT, PATIENT_FROM_CREDIT,
+    SPLICE_READ_BYTES_MIN,
 };
 
 /// What is known of a direction.
@@ -30,6 +33,8 @@ pub struct Patience {
     credit: i16,
     /// Something came since the last look.
     fed: bool,
+    /// It had full credit, and has waited for nothing only with that.
+    is_known: bool,
 }
 
 impl Patience {
@@ -43,6 +48,7 @@ impl Patience {
         let earned = i16::try_from(count / SPLICE_READ_BYTES_MIN).unwrap_or(i16::MAX);
         self.credit = self.credit.saturating_add(earned).min(PATIENCE_CREDIT_MAX);
         self.fed = true;
+        self.is_known |= self.credit == PATIENCE_CREDIT_MAX;
     }
 
     /// The end of what comes is known, so that nobody will wait for more than there is: a few large
@@ -55,7 +61,8 @@ impl Patience {
 
     /// These are messages that are answered, not a stream; or it cannot be spliced.
     pub fn doubt(&mut self) {
-        self.credit = self.credit.min(0);
+        let most = if self.is_known { PATIENCE_KNOWN_CREDIT } else { 0 };
+        self.credit = self.credit.min(most);
     }
 
     /// A look while the source is waited for. `false` if that was in vain: nothing came since the
@@ -63,7 +70,8 @@ impl Patience {
     pub fn look(&mut self) -> bool {
         let fed = std::mem::take(&mut self.fed);
         if !fed {
-            self.credit = (self.credit - PATIENCE_LOSS_CREDIT).max(-PATIENCE_CREDIT_MAX);
+            self.is_known = self.credit == PATIENCE_CREDIT_MAX;
+            self.credit = if self.is_known { PATIENCE_KNOWN_CREDIT } else { -PATIENCE_DEBT };
         }
         fed
     }
@@ -93,31 +101,30 @@ mod tests {
     }
 
     #[test]
-    fn a_wait_in_vain_has_to_be_earned_anew() {
+    fn a_wait_for_nothing_has_to_be_earned_anew() {
         let mut patience = Patience::default();
         assert_eq!(feed(&mut patience), PATIENT_FROM_CREDIT);
         for _ in 0..3 {
             starve(&mut patience);
-            assert_eq!(feed(&mut patience), PATIENCE_LOSS_CREDIT);
+            assert_eq!(feed(&mut patience), PATIENCE_DEBT + PATIENT_FROM_CREDIT);
         }
-        for _ in 0..100 {
-            starve(&mut patience);
-        }
-        assert_eq!(feed(&mut patience), PATIENCE_CREDIT_MAX + PATIENT_FROM_CREDIT);
     }
 
     #[test]
-    fn a_long_stream_may_stall_a_few_times() {
+    fn a_long_stream_has_paid_for_its_pause() {
         let mut patience = Patience::default();
-        for _ in 0..10_000 {
-            patience.took(LARGE);
-        }
-        for _ in 1..PATIENCE_CREDIT_MAX / PATIENCE_LOSS_CREDIT {
+        for _ in 0..3 {
+            (0..PATIENCE_CREDIT_MAX).for_each(|_| patience.took(LARGE));
             starve(&mut patience);
-            assert!(patience.is_granted());
+            assert_eq!(feed(&mut patience), PATIENT_FROM_CREDIT - PATIENCE_KNOWN_CREDIT);
+            patience.doubt();
+            assert_eq!(feed(&mut patience), PATIENT_FROM_CREDIT - PATIENCE_KNOWN_CREDIT);
         }
+        (1..PATIENCE_CREDIT_MAX - PATIENT_FROM_CREDIT).for_each(|_| patience.took(LARGE));
         starve(&mut patience);
-        assert!(!patience.is_granted());
+        assert_eq!(feed(&mut patience), PATIENCE_DEBT + PATIENT_FROM_CREDIT);
+        patience.doubt();
+        assert_eq!(feed(&mut patience), PATIENT_FROM_CREDIT, "no longer known");
     }
 
     #[test]
@@ -144,6 +151,6 @@ mod tests {
         assert!(patience.is_granted(), "nothing is taken away");
         starve(&mut patience);
         patience.trust();
-        assert_eq!(feed(&mut patience), PATIENCE_LOSS_CREDIT);
+        assert_eq!(feed(&mut patience), PATIENCE_DEBT + PATIENT_FROM_CREDIT);
     }
 }

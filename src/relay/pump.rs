@@ -478,6 +478,7 @@ impl Flow {
         if self.mode == Mode::Splice {
             let can_splice = source.can_splice() && target.can_splice();
             if can_splice && let Some(mut pipe) = supplies.pipes.take() {
+                source.bound_what_waits();
                 let received = source.receive_into(&mut pipe, self.left);
                 if let Received::Bytes(count @ 1..) = received {
                     self.judge_splice(count);

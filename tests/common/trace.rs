@@ -46,13 +46,18 @@ impl Trace {
 
     /// All calls in their order, once the process is over.
     pub fn calls(self) -> Vec<Call> {
+        self.text().lines().filter_map(Call::parse).collect()
+    }
+
+    /// The same as strace wrote it.
+    pub fn text(self) -> String {
         let mut log = String::new();
         until("strace has written all of it", || {
             log = std::fs::read_to_string(&self.file).unwrap_or_default();
             log.contains("+++ exited with")
         });
         let _ = std::fs::remove_file(&self.file);
-        log.lines().filter_map(Call::parse).collect()
+        log
     }
 }
 
