@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::contest::Effort;
 use crate::peers::Peer;
 use crate::rows::{Kind, Row};
-use crate::turns::{CHURN, OPEN_TURNS};
+use crate::turns::{CHURN, OPEN_TURNS, SIZES, SIZES_TURNS};
 
 /// Clients come in, one unit each, and go: beside the time of a turn.
 const AROUND_A_TURN: f64 = 0.06;
@@ -43,6 +43,9 @@ fn seconds(row: &Row, peers: &[(String, Peer)], effort: Effort) -> f64 {
         Kind::Memory(_) => players * effort.connections as f64 / RESTING,
         // Each has to show first how fast it is.
         Kind::Latency { .. } => players * turn + rounds * (players + 1.0) * open,
+        Kind::Sizes => {
+            rounds * (players + 1.0) * open * f64::from(SIZES_TURNS) * SIZES.len() as f64
+        }
         Kind::Fairness => rounds * (players + 1.0) * open,
         Kind::Churn => players * rounds * (CHURN as f64 / CHURNED + AROUND_A_TURN),
         Kind::Pick => return effort.rounds as f64 * PICKED,

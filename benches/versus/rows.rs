@@ -27,6 +27,8 @@ pub enum Kind {
     /// Time added, with an open loop at this part of the slowest peer's best: each unit begins when
     /// it is due.
     Latency { protocol: Protocol, part: f64 },
+    /// Time of messages of one size after another, on one connection.
+    Sizes,
     /// The 99th percentile of small messages beside a stream.
     Fairness,
     /// New connections, as many as go in one go.
@@ -290,6 +292,12 @@ pub const ROWS: &[Row] = &[
         goals: LATENCY_GOALS,
     },
     Row {
+        name: "latency-by-size",
+        what: "time of TCP messages from 1 kB to 8 MB on one connection, the mean of all sizes",
+        kind: Kind::Sizes,
+        goals: &[("haproxy", 1.0), ("nginx", 1.0)],
+    },
+    Row {
         name: "fairness",
         what: "time of TCP messages of 1 KiB, 2,000 a second, beside a stream",
         kind: Kind::Fairness,
@@ -341,7 +349,7 @@ impl Row {
             Kind::Work { script, .. } => script.protocol,
             Kind::Memory(protocol) | Kind::Latency { protocol, .. } => protocol,
             Kind::Datagrams(_) => Protocol::Udp,
-            Kind::Fairness | Kind::Churn | Kind::Pick => Protocol::Tcp,
+            Kind::Sizes | Kind::Fairness | Kind::Churn | Kind::Pick => Protocol::Tcp,
         }
     }
 
@@ -373,7 +381,7 @@ impl Row {
             Kind::Work { unit, .. } => unit,
             Kind::Datagrams(_) => "datagram",
             Kind::Latency { protocol: Protocol::Http, .. } => "request",
-            Kind::Latency { .. } | Kind::Fairness => "message",
+            Kind::Latency { .. } | Kind::Sizes | Kind::Fairness => "message",
             Kind::Memory(_) | Kind::Churn => "connection",
             Kind::Pick => "pick",
         }
@@ -386,7 +394,9 @@ impl Row {
             // Memory grows once, and whoever else runs does not change it.
             Kind::Memory(_) => 1,
             // Their turns are longer.
-            Kind::Latency { .. } | Kind::Fairness | Kind::Churn => of_work.div_ceil(2),
+            Kind::Latency { .. } | Kind::Sizes | Kind::Fairness | Kind::Churn => {
+                of_work.div_ceil(2)
+            }
         }
     }
 
@@ -395,7 +405,7 @@ impl Row {
     /// percentile.
     pub fn foreign_noted(&self) -> f64 {
         match self.kind {
-            Kind::Latency { .. } | Kind::Fairness => 0.005,
+            Kind::Latency { .. } | Kind::Sizes | Kind::Fairness => 0.005,
             _ => 0.03,
         }
     }
@@ -423,7 +433,7 @@ impl Row {
             Kind::Datagrams(_) => "us of processor time a datagram",
             Kind::Memory(_) => "bytes a connection",
             Kind::Latency { .. } => "us added at the 99th percentile",
-            Kind::Fairness => "us at the 99th percentile",
+            Kind::Sizes | Kind::Fairness => "us at the 99th percentile",
             Kind::Churn => "us of processor time a connection",
             Kind::Pick => "ns a pick",
         }

@@ -15,6 +15,15 @@ use crate::world::{After, Outcome, Pace, Script, Until, World};
 /// Small messages a second beside a stream.
 const FAIRNESS_RATE: f64 = 2_000.0;
 
+/// Bytes of the messages of which the times are taken by size: around what decides how they go.
+pub const SIZES: &[u64] = &[1_000, 64_000, 300_000, 700_000, 1_500_000, 3_000_000, 8_000_000];
+
+/// Most of them a second, and bytes of them: no peer has more than half of its time to do for it.
+const SIZES_RATE: (f64, f64) = (1_000.0, 4e8);
+
+/// A size takes so many times as long as a turn of latency: of the largest there are few a second.
+pub const SIZES_TURNS: u32 = 2;
+
 /// Connections of a turn of churn.
 pub const CHURN: u64 = 10_000;
 
@@ -92,7 +101,7 @@ pub fn turn(
             }
             turn
         }
-        Kind::Fairness => {
+        Kind::Sizes | Kind::Fairness => {
             without(row, running.address, rate, effort, world)?.unwrap_or_default()
         }
         Kind::Churn => {
@@ -136,6 +145,7 @@ pub fn without(
             let script = Script { protocol, clients: OPEN_CLIENTS, ..Script::default() };
             open_loop(target, script, rate, effort, world)?
         }
+        Kind::Sizes => by_size(target, effort, world)?,
         Kind::Fairness => {
             let stream = Script { answer: u64::MAX / 2, ..Script::default() };
             let script = Script { clients: 64, ..Script::default() };
@@ -150,6 +160,26 @@ pub fn without(
     };
     world.rest()?;
     Ok(Some(turn))
+}
+
+/// Messages of each size on one connection; the mean of what the sizes come to.
+fn by_size(target: SocketAddr, effort: Effort, world: &mut World) -> io::Result<Turn> {
+    let effort = Effort { time: effort.time * SIZES_TURNS, ..effort };
+    let mut all = Turn::default();
+    let mut sums = [0.0; 3];
+    for &answer in SIZES {
+        let script = Script { answer, ..Script::default() };
+        let (messages, bytes) = SIZES_RATE;
+        let rate = messages.min(bytes / answer as f64);
+        let turn = open_loop(target, script, rate, effort, world)?;
+        for (sum, time) in sums.iter_mut().zip(turn.times.unwrap_or_default()) {
+            *sum += time / SIZES.len() as f64;
+        }
+        all.errors += turn.errors;
+        all.error = all.error.or(turn.error);
+        world.rest()?;
+    }
+    Ok(Turn { cost: sums[1], times: Some(sums), ..all })
 }
 
 /// Do it, and say what that took of the peer's processor.
