@@ -102,6 +102,10 @@ pub const LISTEN_BACKLOG: i32 = 4096;
 /// (HAProxy rests as long).
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// Accepts in a row that fail by a client's trouble: more of them, and the trouble is the
+/// listener's (a sandbox that forbids to accept), which then rests instead of keeping us busy.
+pub const ACCEPT_TROUBLES_MAX: u32 = 256;
+
 /// At most one line of log in this time about accepts that failed, and one about probes that could
 /// not be begun.
 pub const EXHAUSTION_WARNINGS: Duration = Duration::from_secs(1);

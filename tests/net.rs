@@ -5,3 +5,5 @@ mod common;
 
 #[path = "net/delays.rs"]
 mod delays;
+#[path = "net/kernels.rs"]
+mod kernels;

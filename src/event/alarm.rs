@@ -62,23 +62,27 @@ mod bell {
 
     use crate::event::Owner;
 
-    pub struct Bell(OwnedFd);
+    /// Nothing where the kernel has no such files: then each sleep has a timeout of its own.
+    pub struct Bell(Option<OwnedFd>);
 
     impl Bell {
         pub fn new(registry: &Registry) -> io::Result<Bell> {
             let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
-            let file = timerfd_create(TimerfdClockId::Monotonic, flags)?;
+            let Ok(file) = timerfd_create(TimerfdClockId::Monotonic, flags) else {
+                return Ok(Bell(None));
+            };
             let mut source = SourceFd(&file.as_raw_fd());
             registry.register(&mut source, Owner::Alarm.into(), Interest::READABLE)?;
-            Ok(Bell(file))
+            Ok(Bell(Some(file)))
         }
 
         /// Ring once, after so long. What rang before need not be read: setting it forgets that.
         pub fn set(&self, after: Duration) -> bool {
+            let Some(file) = &self.0 else { return false };
             let Ok(value) = Timespec::try_from(after) else { return false };
             let never = Timespec { tv_sec: 0, tv_nsec: 0 };
             let when = Itimerspec { it_interval: never, it_value: value };
-            timerfd_settime(&self.0, TimerfdTimerFlags::empty(), &when).is_ok()
+            timerfd_settime(file, TimerfdTimerFlags::empty(), &when).is_ok()
         }
     }
 }

@@ -5,10 +5,11 @@ use std::net::SocketAddr;
 
 use mio::net::TcpListener;
 use mio::{Interest, Registry};
+use rustix::io::Errno;
 use socket2::{Domain, Protocol, Type};
 
 use crate::event::Owner;
-use crate::limits::LISTEN_BACKLOG;
+use crate::limits::{ACCEPT_TROUBLES_MAX, LISTEN_BACKLOG};
 
 use super::Stream;
 
@@ -20,6 +21,8 @@ pub struct Listener {
     address: SocketAddr,
     /// There may be connections to accept: set by an event, cleared by WouldBlock.
     ready: bool,
+    /// So many in a row were in trouble of their own.
+    troubles: u32,
 }
 
 /// What an accept came to: what happened, not what to do about it.
@@ -42,8 +45,9 @@ impl Listener {
         let domain = Domain::for_address(address);
         let socket = socket2::Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
         socket.set_nonblocking(true)?;
-        socket.set_reuse_address(true)?;
-        socket.set_tcp_nodelay(true)?;
+        // Failing, a restart waits for old connections, or small writes are slower.
+        let _ = socket.set_reuse_address(true);
+        let _ = socket.set_tcp_nodelay(true);
         if address.is_ipv6() {
             socket.set_only_v6(only_v6)?;
         }
@@ -51,7 +55,7 @@ impl Listener {
         socket.listen(LISTEN_BACKLOG)?;
         let socket = TcpListener::from_std(socket.into());
         let address = socket.local_addr()?;
-        Ok(Listener { socket, address, ready: false })
+        Ok(Listener { socket, address, ready: false, troubles: 0 })
     }
 
     /// The address it really has.
@@ -78,6 +82,7 @@ impl Listener {
     pub fn accept(&mut self) -> Accepted {
         match self.socket.accept() {
             Ok((socket, address)) => {
+                self.troubles = 0;
                 let address = SocketAddr::new(address.ip().to_canonical(), address.port());
                 Accepted::Client(Stream::accepted(socket), address)
             }
@@ -89,26 +94,52 @@ impl Listener {
         use io::ErrorKind as Kind;
         match error.kind() {
             Kind::WouldBlock => {
-                self.ready = false;
+                (self.ready, self.troubles) = (false, 0);
                 Accepted::Nobody
             }
-            // Linux hands pending network errors of the new connection to accept (accept(2)).
+            // One after the other, and nobody else in between: then it is not theirs.
+            _ if self.troubles >= ACCEPT_TROUBLES_MAX => Accepted::Failed(error),
             Kind::Interrupted
             | Kind::ConnectionAborted
             | Kind::ConnectionReset
-            | Kind::TimedOut
-            | Kind::HostUnreachable
-            | Kind::NetworkUnreachable
-            | Kind::NetworkDown => Accepted::GaveUp,
+            | Kind::TimedOut => self.gave_up(),
+            _ if is_of_one_client(&error) => self.gave_up(),
             _ => Accepted::Failed(error),
         }
     }
+
+    fn gave_up(&mut self) -> Accepted {
+        self.troubles += 1;
+        Accepted::GaveUp
+    }
+}
+
+/// Linux hands the network's trouble with a new connection to accept, and a firewall's refusal; the
+/// list is that of accept(2).
+fn is_of_one_client(error: &io::Error) -> bool {
+    #[cfg(target_os = "linux")]
+    if Errno::from_io_error(error) == Some(Errno::NONET) {
+        return true;
+    }
+    let errno = Errno::from_io_error(error);
+    errno.is_some_and(|errno| {
+        [
+            Errno::HOSTDOWN,
+            Errno::HOSTUNREACH,
+            Errno::NETDOWN,
+            Errno::NETUNREACH,
+            Errno::NOPROTOOPT,
+            Errno::OPNOTSUPP,
+            Errno::PERM,
+            Errno::PROTO,
+        ]
+        .contains(&errno)
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rustix::io::Errno;
 
     fn listener() -> Listener {
         Listener::bind("127.0.0.1:0".parse().expect("an address"), false).expect("a listener")
@@ -132,10 +163,37 @@ mod tests {
 
     #[test]
     fn pitfall_12_a_client_that_gave_up_does_not_strand_the_others() {
-        let gone = [Errno::INTR, Errno::CONNABORTED, Errno::TIMEDOUT, Errno::HOSTUNREACH];
+        let gone = [
+            Errno::INTR,
+            Errno::CONNABORTED,
+            Errno::TIMEDOUT,
+            Errno::HOSTUNREACH,
+            Errno::NETDOWN,
+            Errno::NETUNREACH,
+            Errno::HOSTDOWN,
+            Errno::NOPROTOOPT,
+            Errno::OPNOTSUPP,
+            Errno::PERM,
+            Errno::PROTO,
+        ];
         for errno in gone {
             assert!(matches!(sorted(errno), Accepted::GaveUp), "{errno}");
         }
+        #[cfg(target_os = "linux")]
+        assert!(matches!(sorted(Errno::NONET), Accepted::GaveUp));
+    }
+
+    /// A sandbox that forbids to accept would keep the loop busy with nothing.
+    #[test]
+    fn trouble_that_never_ends_is_nobodys_own() {
+        let mut listener = listener();
+        listener.mark();
+        for _ in 0..ACCEPT_TROUBLES_MAX {
+            assert!(matches!(listener.sort(Errno::PERM.into()), Accepted::GaveUp));
+        }
+        assert!(matches!(listener.sort(Errno::PERM.into()), Accepted::Failed(_)));
+        assert!(matches!(listener.sort(Errno::AGAIN.into()), Accepted::Nobody));
+        assert!(matches!(listener.sort(Errno::PERM.into()), Accepted::GaveUp));
     }
 
     #[test]

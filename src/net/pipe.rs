@@ -4,6 +4,10 @@
 //! One call moves at most one pipe's capacity, so pipes are made large; the kernel grants that only
 //! up to a quota for each user, so the capacity is read back. Only Linux has this: elsewhere
 //! [`PipePool::take`] never has a pipe, and every direction copies.
+//!
+//! Some kernels, containers and tracers have no `splice` for sockets, or refuse it. That is no
+//! fault of a connection: what is in the pipe then is read out of it and sent by hand, and nobody
+//! gets a pipe from then on.
 
 #[cfg(target_os = "linux")]
 pub use linux::{Pipe, PipePool};
@@ -13,9 +17,10 @@ pub use elsewhere::{Pipe, PipePool};
 
 #[cfg(target_os = "linux")]
 mod linux {
-    use std::io;
     use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+    use rustix::io::Errno;
+    use rustix::net::SendFlags;
     use rustix::pipe::{self, PipeFlags, SpliceFlags};
 
     use crate::limits::{FREE_PIPES_KEPT, FREE_PIPES_MAX, PIPE_BYTES, PIPE_BYTES_MIN};
@@ -28,6 +33,11 @@ mod linux {
         write_end: OwnedFd,
         capacity: usize,
         held: usize,
+        /// What had to be read out of it, because it cannot be moved on: the last `held` bytes of
+        /// this are still to be sent.
+        taken_out: Option<Vec<u8>>,
+        /// Why it is of no use.
+        trouble: Option<Errno>,
     }
 
     /// Where pipes come from and go back to.
@@ -38,17 +48,31 @@ mod linux {
         limit: usize,
         /// The fewest that were free since the last look.
         spare: usize,
+        /// Nothing can be spliced here, ever.
+        off: bool,
+    }
+
+    /// Whether this says that the kernel cannot or may not do such a thing at all, or not now; and
+    /// nothing of a connection.
+    fn is_of_the_kernel(errno: Errno) -> bool {
+        let never = matches!(
+            errno,
+            Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP | Errno::PERM | Errno::ACCESS
+        );
+        never || errno == Errno::NOMEM
     }
 
     impl Pipe {
         /// An empty pipe, as large as the kernel grants.
-        pub fn new() -> io::Result<Pipe> {
+        pub fn new() -> rustix::io::Result<Pipe> {
             let (read_end, write_end) =
                 pipe::pipe_with(PipeFlags::NONBLOCK | PipeFlags::CLOEXEC)?;
             // Refused beyond the user's quota: the default size may still do.
             let _ = pipe::fcntl_setpipe_size(&write_end, PIPE_BYTES);
-            let capacity = pipe::fcntl_getpipe_size(&write_end)?;
-            Ok(Pipe { read_end, write_end, capacity, held: 0 })
+            // If it does not say: that is the default.
+            let capacity = pipe::fcntl_getpipe_size(&write_end).unwrap_or(PIPE_BYTES_MIN);
+            let (taken_out, trouble) = (None, None);
+            Ok(Pipe { read_end, write_end, capacity, held: 0, taken_out, trouble })
         }
 
         /// How much is in it.
@@ -62,7 +86,8 @@ mod linux {
         }
 
         /// Move at most `limit` bytes from a socket into the pipe, which must be empty: only then
-        /// is "would block" certain to speak of the socket.
+        /// is "would block" certain to speak of the socket. Where the kernel cannot do it, that
+        /// counts as an end: only a read tells.
         pub fn fill_from(&mut self, socket: BorrowedFd<'_>, limit: u64) -> Received {
             debug_assert!(self.is_empty(), "a pipe is filled again only once it is empty");
             let room = self.capacity.min(usize::try_from(limit).unwrap_or(usize::MAX));
@@ -72,22 +97,60 @@ mod linux {
                     self.held = count;
                     Received::Bytes(count)
                 }
-                Err(rustix::io::Errno::AGAIN) => Received::WouldBlock,
+                Err(Errno::AGAIN) => Received::WouldBlock,
+                Err(errno) if is_of_the_kernel(errno) => {
+                    self.trouble = Some(errno);
+                    Received::Eof
+                }
                 Err(errno) => Received::Broken(Fault::of(&errno.into())),
             }
         }
 
-        /// Move bytes from the pipe, which must hold some, into a socket.
+        /// Move bytes from the pipe, which must hold some, into a socket. Where the kernel cannot
+        /// do it, they are written by hand: they are nowhere else any more.
         pub fn empty_into(&mut self, socket: BorrowedFd<'_>) -> Sent {
             debug_assert!(!self.is_empty(), "nothing to move");
-            match self.splice(self.read_end.as_fd(), socket, self.held) {
+            if self.taken_out.is_none() {
+                match self.splice(self.read_end.as_fd(), socket, self.held) {
+                    Err(errno) if is_of_the_kernel(errno) => {
+                        self.trouble = Some(errno);
+                        if let Err(errno) = self.take_out() {
+                            return Sent::Broken(Fault::of(&errno.into()));
+                        }
+                    }
+                    moved => return self.note_moved(moved),
+                }
+            }
+            let bytes = self.taken_out.as_deref().unwrap_or_default();
+            let rest = bytes.get(bytes.len() - self.held..).unwrap_or_default();
+            let send = || rustix::net::send(socket, rest, SendFlags::NOSIGNAL);
+            let moved = rustix::io::retry_on_intr(send);
+            self.note_moved(moved)
+        }
+
+        fn note_moved(&mut self, moved: rustix::io::Result<usize>) -> Sent {
+            match moved {
                 Ok(count) => {
                     self.held -= count;
                     Sent::Bytes(count)
                 }
-                Err(rustix::io::Errno::AGAIN) => Sent::WouldBlock,
+                Err(Errno::AGAIN) => Sent::WouldBlock,
                 Err(errno) => Sent::Broken(Fault::of(&errno.into())),
             }
+        }
+
+        /// Read all that it holds into our memory.
+        fn take_out(&mut self) -> rustix::io::Result<()> {
+            let (mut bytes, mut filled) = (vec![0; self.held], 0);
+            while filled < bytes.len() {
+                let read = || rustix::io::read(&self.read_end, &mut bytes[filled..]);
+                match rustix::io::retry_on_intr(read)? {
+                    0 => return Err(Errno::IO),
+                    count => filled += count,
+                }
+            }
+            self.taken_out = Some(bytes);
+            Ok(())
         }
 
         fn splice(
@@ -120,17 +183,21 @@ mod linux {
     impl PipePool {
         /// At most `limit` pipes at once.
         pub fn new(limit: usize) -> PipePool {
-            PipePool { free: Vec::new(), lent: 0, limit, spare: 0 }
+            PipePool { free: Vec::new(), lent: 0, limit, spare: 0, off: false }
         }
 
         /// An empty pipe; `None` if there are enough, or the kernel gives none worth having.
         pub fn take(&mut self) -> Option<Pipe> {
-            if self.lent >= self.limit {
+            if self.off || self.lent >= self.limit {
                 return None;
             }
-            let pipe = match self.free.pop() {
-                Some(pipe) => pipe,
-                None => Pipe::new().ok().filter(|pipe| pipe.capacity >= PIPE_BYTES_MIN)?,
+            let pipe = match self.free.pop().map_or_else(Pipe::new, Ok) {
+                Ok(pipe) if pipe.capacity >= PIPE_BYTES_MIN => pipe,
+                Ok(_) => return None,
+                Err(errno) => {
+                    self.note_trouble(errno, "pipe");
+                    return None;
+                }
             };
             self.lent += 1;
             self.spare = self.spare.min(self.free.len());
@@ -140,6 +207,9 @@ mod linux {
         /// Take a pipe back. One that still holds bytes is closed, and the bytes with it.
         pub fn give_back(&mut self, pipe: Pipe) {
             self.lent -= 1;
+            if let Some(errno) = pipe.trouble {
+                return self.note_trouble(errno, "splice");
+            }
             if pipe.is_empty() && self.free.len() < FREE_PIPES_MAX {
                 self.free.push(pipe);
             }
@@ -160,6 +230,17 @@ mod linux {
         /// How many are out.
         pub fn lent(&self) -> usize {
             self.lent
+        }
+
+        /// What will never work is not tried again. No memory or descriptor is for now.
+        fn note_trouble(&mut self, errno: Errno, call: &str) {
+            if self.off || !is_of_the_kernel(errno) || errno == Errno::NOMEM {
+                return;
+            }
+            self.off = true;
+            self.spare = 0;
+            self.free.clear();
+            log::warn!("streams are copied from now on: {call} does not work here: {errno}");
         }
     }
 

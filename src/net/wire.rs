@@ -422,10 +422,7 @@ impl Socket for Wire {
     fn wake_for(&mut self, wake: Wake) {
         let bytes = match wake {
             Wake::AnyByte => 1,
-            Wake::Piece(bytes) => {
-                self.readiness.can_read = false;
-                bytes
-            }
+            Wake::Piece(bytes) => bytes,
             // A piece that is large enough would not do: each packet from there on is an edge. And
             // with urgent data each of them would at least be looked at.
             Wake::Never => {
@@ -434,7 +431,14 @@ impl Socket for Wire {
             }
         };
         self.wanted = self.wanted.add(Interest::READABLE).add(priority());
-        set_low_mark(&self.socket, bytes);
+        if let Wake::Piece(_) = wake {
+            self.readiness.can_read = false;
+        }
+        // What is there already and suffices is told by setting the mark. Where that fails, asking
+        // the poll anew tells of whatever is there.
+        if !set_low_mark(&self.socket, bytes) {
+            self.armed = self.armed.map(|_| Interest::WRITABLE);
+        }
     }
 
     fn is_ending(&self) -> bool {
@@ -491,14 +495,15 @@ fn acknowledge(_socket: impl AsFd) {}
 
 /// How many bytes the socket waits for before it says that it can be read (`SO_RCVLOWAT`).
 #[cfg(target_os = "linux")]
-fn set_low_mark(socket: &TcpStream, bytes: u32) {
+fn set_low_mark(socket: &TcpStream, bytes: u32) -> bool {
     let bytes = i32::try_from(bytes).unwrap_or(i32::MAX);
-    // Failing, it wakes us more often.
-    let _ = uapi::setsockopt(socket.as_raw_fd(), SOL_SOCKET, SO_RCVLOWAT, &bytes);
+    uapi::setsockopt(socket.as_raw_fd(), SOL_SOCKET, SO_RCVLOWAT, &bytes).is_ok()
 }
 
 #[cfg(not(target_os = "linux"))]
-fn set_low_mark(_socket: &TcpStream, _bytes: u32) {}
+fn set_low_mark(_socket: &TcpStream, _bytes: u32) -> bool {
+    false
+}
 
 /// Stop the kernel from making more and more room for a stream that is taken in large pieces, if
 /// its source is near enough to do without. `false`: it is not, as far as is known by now.

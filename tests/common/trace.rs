@@ -29,6 +29,22 @@ pub struct Call {
 impl Trace {
     /// Start under `strace`. `None`: there is none, and that is said.
     pub fn start(args: &[&str]) -> Option<(Balancer, Trace)> {
+        Trace::start_with(&[], args)
+    }
+
+    /// Start where the kernel refuses something: each of these is what `strace -e inject=` takes,
+    /// such as `splice:error=EINVAL`, and only such calls are written down.
+    pub fn start_refusing(refused: &[&str], args: &[&str]) -> Option<(Balancer, Trace)> {
+        let names: Vec<&str> = refused.iter().filter_map(|one| one.split(':').next()).collect();
+        let mut flags = vec!["-e".to_string(), format!("trace={}", names.join(","))];
+        refused
+            .iter()
+            .for_each(|one| flags.extend(["-e".to_string(), format!("inject={one}")]));
+        let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+        Trace::start_with(&flags, args)
+    }
+
+    fn start_with(flags: &[&str], args: &[&str]) -> Option<(Balancer, Trace)> {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         if let Err(error) = Command::new("strace").arg("-V").output() {
             skip(&format!("no system calls are counted without strace: {error}"));
@@ -39,7 +55,8 @@ impl Trace {
         let file = std::env::temp_dir().join(name);
         let mut strace = Command::new("strace");
         // -D: strace is the child, and who gets our signals is pointsman.
-        strace.args(["-D", "-f", "-q", "-o"]).arg(&file).arg(env!("CARGO_BIN_EXE_pointsman"));
+        strace.args(["-D", "-f", "-q"]).args(flags);
+        strace.arg("-o").arg(&file).arg(env!("CARGO_BIN_EXE_pointsman"));
         let balancer = Balancer::start_command(strace, args);
         Some((balancer, Trace { file }))
     }

@@ -3,6 +3,8 @@
 //! nix's prepared headers keep the lengths that the kernel wrote into them, so that they can be
 //! used again only where no control message comes; elsewhere they are made for each call, which
 //! brings many datagrams.
+//!
+//! Where the calls for many are not there or forbidden, one by one has to do.
 
 use std::io::{IoSlice, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -15,7 +17,7 @@ use nix::libc::{in_addr, in_pktinfo, in6_addr, in6_pktinfo};
 use nix::sys::socket::sockopt::{Ipv4PacketInfo, Ipv6RecvPacketInfo, UdpGroSegment};
 use nix::sys::socket::{
     ControlMessage, ControlMessageOwned, MsgFlags, MultiHeaders, RecvMsg, SockaddrStorage,
-    recvmmsg, sendmmsg, setsockopt,
+    recvmmsg, recvmsg, sendmmsg, sendmsg, setsockopt,
 };
 
 use crate::limits::{MESSAGES_PER_CALL, SLOT_BYTES};
@@ -33,17 +35,25 @@ pub struct Headers {
     /// For sending, by what is said beside the bytes: see [`Headers::kind`].
     sending: [Option<MultiHeaders<SockaddrStorage>>; 6],
     addresses: Vec<Option<SockaddrStorage>>,
+    /// The kernel does not take several messages in one call.
+    one_by_one: bool,
 }
 
 /// Ask for what is needed of a listener's datagrams.
-pub fn prepare(socket: &socket2::Socket, address: SocketAddr) -> std::io::Result<()> {
-    if address.ip().is_unspecified() {
-        match address {
-            SocketAddr::V4(_) => setsockopt(socket, Ipv4PacketInfo, &true)?,
-            SocketAddr::V6(_) => setsockopt(socket, Ipv6RecvPacketInfo, &true)?,
-        }
+pub fn prepare(socket: &socket2::Socket, address: SocketAddr) {
+    if !address.ip().is_unspecified() {
+        return;
     }
-    Ok(())
+    let asked = match address {
+        SocketAddr::V4(_) => setsockopt(socket, Ipv4PacketInfo, &true),
+        SocketAddr::V6(_) => setsockopt(socket, Ipv6RecvPacketInfo, &true),
+    };
+    if let Err(errno) = asked {
+        log::warn!(
+            "udp://{address}: the system does not say to which of its addresses datagrams came, \
+             so answers may leave from another one: {errno}"
+        );
+    }
 }
 
 /// Let the kernel put datagrams together; whether it does. An old one cannot: then each comes by
@@ -67,6 +77,14 @@ impl Headers {
             plain: MultiHeaders::preallocate(MESSAGES_PER_CALL, None),
             sending: [const { None }; 6],
             addresses: Vec::new(),
+            one_by_one: false,
+        }
+    }
+
+    /// There are no such calls here: said once, and never tried again.
+    fn go_one_by_one(one_by_one: &mut bool, errno: Errno) {
+        if !std::mem::replace(one_by_one, true) {
+            log::warn!("datagrams go one by one: calls for many do not work here: {errno}");
         }
     }
 
@@ -79,7 +97,7 @@ impl Headers {
         list: &mut Vec<Parcel>,
     ) -> Brought {
         let mut headers = told_headers(most);
-        receive(socket, &mut headers, free, most, |start, message| {
+        receive(socket, &mut headers, &mut self.one_by_one, free, most, |start, message| {
             let (size, local) = told(message);
             let from = message.address.and_then(|address| plain_address(&address));
             list.push(Parcel { piece: Piece::new(start, message.bytes, size), from, local });
@@ -97,12 +115,19 @@ impl Headers {
     ) -> Brought {
         let parcel = |piece| Parcel { piece, from: None, local: None };
         if !coalesces {
-            return receive(socket, &mut self.plain, free, most, |start, message| {
-                list.push(parcel(Piece::new(start, message.bytes, 0)));
-            });
+            return receive(
+                socket,
+                &mut self.plain,
+                &mut self.one_by_one,
+                free,
+                most,
+                |start, message| {
+                    list.push(parcel(Piece::new(start, message.bytes, 0)));
+                },
+            );
         }
         let mut headers = told_headers(most);
-        receive(socket, &mut headers, free, most, |start, message| {
+        receive(socket, &mut headers, &mut self.one_by_one, free, most, |start, message| {
             list.push(parcel(Piece::new(start, message.bytes, told(message).0)));
         })
     }
@@ -115,7 +140,8 @@ impl Headers {
         messages: &[Message],
     ) -> Result<usize, Refusal> {
         let Some(first) = messages.first() else { return Ok(0) };
-        let segment = messages.iter().find_map(|message| message.segment);
+        let mut together = messages.iter().take(if self.one_by_one { 1 } else { usize::MAX });
+        let segment = together.find_map(|message| message.segment);
         self.addresses.clear();
         self.addresses.extend(messages.iter().map(|message| message.to.map(Into::into)));
         let (v4, v6) = (source_v4(first.from), source_v6(first.from));
@@ -125,6 +151,15 @@ impl Headers {
             v6.as_ref().map(ControlMessage::Ipv6PacketInfo),
         ];
         let said: Vec<ControlMessage<'_>> = said.into_iter().flatten().collect();
+        let fd = socket.as_raw_fd();
+        if self.one_by_one {
+            let part = slices.get(first.slices.clone()).unwrap_or_default();
+            let to = self.addresses.first().and_then(Option::as_ref);
+            return match sendmsg(fd, part, &said, MsgFlags::empty(), to) {
+                Ok(_) => Ok(1),
+                Err(errno) => refusal(errno, segment),
+            };
+        }
         let headers = Headers::kind(&mut self.sending, segment.is_some(), first.from);
         let empty: &[IoSlice<'_>] = &[];
         let mut parts = [empty; MESSAGES_PER_CALL];
@@ -132,14 +167,13 @@ impl Headers {
             *part = slices.get(message.slices.clone()).unwrap_or_default();
         }
         let parts = &parts[..messages.len().min(MESSAGES_PER_CALL)];
-        let fd = socket.as_raw_fd();
         match sendmmsg(fd, headers, parts, &self.addresses, &said, MsgFlags::empty()) {
             Ok(sent) => Ok(sent.count()),
-            Err(Errno::EINTR) => Ok(0),
-            Err(Errno::EAGAIN) => Err(Refusal::Later),
-            Err(Errno::EIO) if segment.is_some() => Err(Refusal::Segments),
-            Err(Errno::EINVAL | Errno::EMSGSIZE) if segment.is_some() => Err(Refusal::Segment),
-            Err(error) => Err(Refusal::Fault(Fault::of(&error.into()))),
+            Err(errno @ Errno::ENOSYS) => {
+                Headers::go_one_by_one(&mut self.one_by_one, errno);
+                Ok(0)
+            }
+            Err(errno) => refusal(errno, segment),
         }
     }
 
@@ -161,6 +195,19 @@ impl Headers {
     }
 }
 
+/// Why messages were not taken; nothing, if they are to be tried again at once.
+fn refusal(errno: Errno, segment: Option<u16>) -> Result<usize, Refusal> {
+    match errno {
+        Errno::EINTR => Ok(0),
+        Errno::EAGAIN => Err(Refusal::Later),
+        Errno::EIO | Errno::EOPNOTSUPP | Errno::ENOPROTOOPT if segment.is_some() => {
+            Err(Refusal::Segments)
+        }
+        Errno::EINVAL | Errno::EMSGSIZE if segment.is_some() => Err(Refusal::Segment),
+        errno => Err(Refusal::Fault(Fault::of(&errno.into()))),
+    }
+}
+
 fn told_headers(most: usize) -> MultiHeaders<SockaddrStorage> {
     MultiHeaders::preallocate(most, Some(cmsg_space!(i32, in6_pktinfo)))
 }
@@ -168,10 +215,14 @@ fn told_headers(most: usize) -> MultiHeaders<SockaddrStorage> {
 fn receive(
     socket: &UdpSocket,
     headers: &mut MultiHeaders<SockaddrStorage>,
+    one_by_one: &mut bool,
     (free, start): Free<'_>,
     most: usize,
     mut each: impl FnMut(usize, &RecvMsg<'_, '_, SockaddrStorage>),
 ) -> Brought {
+    if *one_by_one {
+        return receive_one_by_one(socket, (free, start), most, each);
+    }
     let mut slots = free.chunks_mut(SLOT_BYTES).take(most);
     let mut parts: [[IoSliceMut<'_>; 1]; MESSAGES_PER_CALL] =
         std::array::from_fn(|_| [IoSliceMut::new(slots.next().unwrap_or_default())]);
@@ -188,8 +239,34 @@ fn receive(
         }
         Err(Errno::EAGAIN) => Brought::All(0),
         Err(Errno::EINTR) => Brought::Some(0),
+        Err(errno @ (Errno::ENOSYS | Errno::EPERM)) => {
+            Headers::go_one_by_one(one_by_one, errno);
+            Brought::Some(0)
+        }
         Err(error) => Brought::Failed(Fault::of(&error.into())),
     }
+}
+
+fn receive_one_by_one(
+    socket: &UdpSocket,
+    (free, start): Free<'_>,
+    most: usize,
+    mut each: impl FnMut(usize, &RecvMsg<'_, '_, SockaddrStorage>),
+) -> Brought {
+    let mut said = cmsg_space!(i32, in6_pktinfo);
+    for (index, slot) in free.chunks_mut(SLOT_BYTES).take(most).enumerate() {
+        let mut part = [IoSliceMut::new(slot)];
+        let (fd, flags) = (socket.as_raw_fd(), MsgFlags::MSG_DONTWAIT);
+        match recvmsg(fd, &mut part, Some(&mut said), flags) {
+            Ok(message) => each(start + index * SLOT_BYTES, &message),
+            Err(Errno::EAGAIN) => return Brought::All(index),
+            // What came before is handed on first; the next turn goes on.
+            Err(_) if index > 0 => return Brought::Some(index),
+            Err(Errno::EINTR) => return Brought::Some(0),
+            Err(error) => return Brought::Failed(Fault::of(&error.into())),
+        }
+    }
+    Brought::Some(most)
 }
 
 /// The length of each datagram, if several were put together, and the address that they came to.

@@ -127,7 +127,7 @@ impl DatagramListener {
         // Less is no failure: bursts are lost sooner.
         let _ = socket.set_recv_buffer_size(DATAGRAM_BUFFER_BYTES);
         let _ = socket.set_send_buffer_size(DATAGRAM_BUFFER_BYTES);
-        system::prepare(&socket, address)?;
+        system::prepare(&socket, address);
         socket.bind(&address.into())?;
         let socket = UdpSocket::from_std(socket.into());
         let address = socket.local_addr()?;

@@ -17,9 +17,7 @@ type Free<'a> = (&'a mut [u8], usize);
 pub struct Headers;
 
 /// Nothing is asked for.
-pub fn prepare(_socket: &socket2::Socket, _address: SocketAddr) -> io::Result<()> {
-    Ok(())
-}
+pub fn prepare(_socket: &socket2::Socket, _address: SocketAddr) {}
 
 /// Datagrams are not put together.
 pub fn coalesce(_socket: &UdpSocket) -> bool {
