@@ -142,6 +142,7 @@ impl EventLoop {
         let pipes = PipePool::new(share.pipes);
         let registry = poll.registry().try_clone()?;
         let mut cx = Context::new(registry, backends, pipes, settings, now);
+        cx.stats.log_dropped = log.dropped();
         (cx.access_log, cx.routes) = (access_log.map(Box::new), routes);
         let mut random = fastrand::Rng::with_seed(seed);
         let (interval, timeout) = (config.check_interval, config.check_timeout);
@@ -209,8 +210,7 @@ impl EventLoop {
             self.check_invariants();
         }
         if let Some(log) = &mut self.cx.access_log {
-            log.try_again();
-            log.tell(self.cx.now, true);
+            log.finish(self.cx.now);
         }
         self.log.write_kept();
         Ok(())
@@ -429,7 +429,6 @@ impl EventLoop {
 
     /// Begin to write the status page, unless one is being written.
     fn log_status(&mut self) {
-        self.cx.stats.log_dropped = self.log.dropped();
         if self.page.is_none() {
             let (page, lines) = status::Page::begin(&self.cx);
             lines.iter().for_each(|line| info!("{line}"));

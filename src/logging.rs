@@ -4,7 +4,8 @@
 //! a reader. What it would not take is kept in an [`Outlet`], up to a limit; what is over the limit
 //! is dropped, counted, and said as soon as there is somebody to say it to.
 
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Write};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::limits::LOG_BYTES_MAX;
@@ -21,7 +22,8 @@ struct Kept {
     outlet: Outlet,
     /// Lines dropped since the log last said so.
     unsaid: u64,
-    dropped: u64,
+    /// Lines dropped since the start: the pages show it.
+    dropped: Arc<AtomicU64>,
 }
 
 impl LogSink {
@@ -37,9 +39,9 @@ impl LogSink {
         !self.kept().outlet.is_empty()
     }
 
-    /// Lines dropped since the start.
-    pub fn dropped(&self) -> u64 {
-        self.kept().dropped
+    /// Lines dropped since the start, always up to date.
+    pub fn dropped(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.kept().dropped)
     }
 
     /// Write what waits, as far as standard error takes it.
@@ -78,22 +80,28 @@ impl Kept {
         if self.outlet.keep(&[note.as_bytes(), line].concat()) {
             self.unsaid = 0;
         } else {
-            self.unsaid += 1;
-            self.dropped += 1;
+            self.drop_lines(1);
         }
     }
 
     fn write(&mut self) {
-        if self.outlet.write_to(&mut io::stderr(), Manner::AskFirst).is_err() {
-            // Nobody will ever read it.
-            self.outlet.clear();
+        let written = self.outlet.write_to(&mut io::stderr(), Manner::AskFirst);
+        // Nobody will ever read it. A full disk may have room again.
+        if written.is_err_and(|error| error.kind() == ErrorKind::BrokenPipe) {
+            let lines = self.outlet.clear();
+            self.drop_lines(lines);
         }
+    }
+
+    fn drop_lines(&mut self, lines: u64) {
+        self.unsaid += lines;
+        self.dropped.fetch_add(lines, Ordering::Relaxed);
     }
 }
 
 impl Default for Kept {
     fn default() -> Kept {
-        Kept { outlet: Outlet::new(LOG_BYTES_MAX), unsaid: 0, dropped: 0 }
+        Kept { outlet: Outlet::new(LOG_BYTES_MAX), unsaid: 0, dropped: Arc::default() }
     }
 }
 
@@ -113,6 +121,6 @@ mod tests {
         kept.keep(b"and on\n");
         let note = b"[3 log lines were dropped here]\nand on\n";
         assert_eq!(kept.outlet.len(), note.len());
-        assert_eq!((kept.unsaid, kept.dropped), (0, 3));
+        assert_eq!((kept.unsaid, kept.dropped.load(Ordering::Relaxed)), (0, 3));
     }
 }

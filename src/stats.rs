@@ -3,6 +3,8 @@
 pub mod histogram;
 pub mod pages;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use histogram::RecentTimes;
@@ -51,7 +53,7 @@ pub struct Stats {
     /// What became of datagrams.
     pub udp: Datagrams,
     /// Log lines dropped because nobody read them.
-    pub log_dropped: u64,
+    pub log_dropped: Arc<AtomicU64>,
     /// Turns of the loop.
     pub turns: u64,
     /// The longest time between two polls.
@@ -134,6 +136,11 @@ impl Stats {
     /// The port of a listener.
     pub fn port(&self, index: u16) -> u16 {
         self.fronts.get(usize::from(index)).map_or(0, |front| front.port)
+    }
+
+    /// Log lines dropped. The log counts them itself, for other threads write to it as well.
+    pub fn log_dropped(&self) -> u64 {
+        self.log_dropped.load(Ordering::Relaxed)
     }
 
     /// The name of a listener, and how many clients it has.

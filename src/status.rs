@@ -48,6 +48,7 @@ pub fn end(cx: &Context) -> Vec<String> {
     lines.extend(handshakes_line(cx));
     lines.extend(dropped_fields_line(cx));
     lines.extend(gave_way_line(cx));
+    lines.extend(access_log_line(cx));
     if cx.stats.udp.is_used {
         lines.push(udp_line(cx));
     }
@@ -69,7 +70,7 @@ fn process_line(cx: &Context) -> String {
         stats.retries,
         stats.aborted,
         stats.exhausted + stats.accept_failures,
-        stats.log_dropped,
+        stats.log_dropped(),
         stats.longest_turn.as_secs_f64() * 1e3,
     )
 }
@@ -187,6 +188,15 @@ fn gave_way_line(cx: &Context) -> Option<String> {
             "{idle_gave_way} idle connections to backends and {clients_gave_way} resting clients \
              gave way to others"
         )
+    })
+}
+
+/// Nothing, where all of it is written.
+fn access_log_line(cx: &Context) -> Option<String> {
+    let log = cx.access_log.as_ref()?;
+    (log.dropped() > 0 || log.is_behind()).then(|| {
+        let (dropped, waiting) = (log.dropped(), log.waiting());
+        format!("access log: {dropped} lines dropped, {waiting} bytes wait to be written")
     })
 }
 

@@ -407,3 +407,112 @@ fn a_request_that_its_cookie_places_names_its_backend() {
     }
     balancer.stop_after(client);
 }
+
+/// The numbers that a page of ours says.
+fn stats(balancer: &Balancer) -> String {
+    let text = tell(balancer, &get("/stats", "Connection: close\r\n"));
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+fn number(stats: &str, name: &str) -> usize {
+    let (_, rest) = stats.split_once(&format!("\"{name}\":")).expect("it is counted");
+    let digits = rest.trim_start().split(|c: char| !c.is_ascii_digit()).next();
+    digits.expect("split never yields nothing").parse().expect("a number")
+}
+
+/// `Balancer::stop`, and all that it logged.
+fn stop_and_read(mut balancer: Balancer) -> String {
+    balancer.signal(Signal::TERM);
+    assert!(balancer.wait().success());
+    balancer.wait_for_log("lines of the access log were dropped");
+    balancer.log()
+}
+
+#[test]
+fn a_full_disk_is_told_of_at_once_and_what_is_lost_is_counted_to_the_line() {
+    const ASKED: usize = 300;
+    let backend = says(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n");
+    // Always full.
+    let more = ["--access-log", "/dev/full", "--stats-path", "/stats", "--log-level", "info"];
+    let balancer = http_before(&[&backend.flag()], &more);
+    let close = "Connection: close\r\n";
+    tell(&balancer, &get("/", close));
+    balancer
+        .wait_for_log("the access log /dev/full cannot be written: No space left on device");
+    let before = stats(&balancer);
+    assert_eq!(number(&before, "access_log_lines_dropped"), 0, "kept as yet");
+    assert!(number(&before, "access_log_bytes_waiting") > 0);
+
+    let long = format!("/{}", "x".repeat(8_000));
+    (0..ASKED).for_each(|_| drop(tell(&balancer, &get(&long, close))));
+    let after = stats(&balancer);
+    let dropped = number(&after, "access_log_lines_dropped");
+    assert!((100..ASKED).contains(&dropped), "1 MiB of them are kept: {dropped}");
+    balancer.signal(Signal::USR1);
+    balancer.wait_for_log(&format!("access log: {dropped} lines dropped, "));
+
+    let log = stop_and_read(balancer);
+    assert_eq!(log.matches("cannot be written").count(), 1, "{log}");
+    let told: usize = log
+        .lines()
+        .filter_map(|line| line.split_once(" lines of the access log were dropped"))
+        .map(|(before, _)| before.rsplit(' ').next().expect("a word"))
+        .map(|count| count.parse::<usize>().expect("a number"))
+        .sum();
+    // Each request has a line, those for our own pages too.
+    assert_eq!(told, 1 + ASKED + 2, "{log}");
+}
+
+/// A disk that has room again gets what was kept for it.
+#[test]
+fn what_a_full_disk_did_not_take_is_written_when_there_is_room() {
+    let can = Command::new("unshare").args(["-m", "true"]).output();
+    if !can.is_ok_and(|output| output.status.success()) {
+        return common::measure::skip("a small disk takes a mount, which needs root");
+    }
+    let backend = says(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n");
+    let place = Place::new("small-disk");
+    fs::create_dir_all(&place.0).expect("a directory");
+    let script = "mount -t tmpfs -o size=64k tmpfs \"$0\" && exec \"$@\"";
+    let mut command = Command::new("unshare");
+    command.args(["-m", "sh", "-c", script, place.flag(), env!("CARGO_BIN_EXE_pointsman")]);
+    let (file, backend) = (format!("{}/log", place.flag()), backend.flag());
+    let args = ["-l", "http://127.0.0.1:0", "-b", &backend, "--check", "none"];
+    let more = ["--access-log", &file, "--log-level", "info"];
+    let balancer = Balancer::start_command(command, &[&args[..], &more[..]].concat());
+    // Its mounts are its own, but can be looked into.
+    let seen = format!("/proc/{}/root{}", balancer.pid(), place.flag());
+    let filler = format!("{seen}/filler");
+    let mut full = fs::File::create(&filler).expect("a file");
+    while full.write(&[0; 4096]).is_ok() {}
+
+    (0..20).for_each(|_| drop(tell(&balancer, &get("/", "Connection: close\r\n"))));
+    balancer.wait_for_log("cannot be written: No space left on device");
+    drop(full);
+    fs::remove_file(filler).expect("it is there");
+    let text = || fs::read_to_string(format!("{seen}/log")).unwrap_or_default();
+    until("all lines are there", || text().lines().count() == 20);
+    balancer.wait_for_log("is written again");
+    assert!(!balancer.log().contains("lines of the access log were dropped"));
+    balancer.stop();
+    let _ = fs::remove_dir(&place.0);
+}
+
+/// The log for people may be on that disk as well: it is kept until there is room, and what is not
+/// kept is counted.
+#[test]
+fn a_log_for_people_on_a_full_disk_is_counted() {
+    let backend = says(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n");
+    let flag = backend.flag();
+    let mut command = Command::new("sh");
+    command.args(["-c", "exec \"$@\" 2>/dev/full", "sh", env!("CARGO_BIN_EXE_pointsman")]);
+    let args = ["-l", "http://127.0.0.1:0", "-b", &flag, "--check", "none"];
+    let more = ["--stats-path", "/stats", "--log-level", "debug"];
+    let balancer = Balancer::start_command(command, &[&args[..], &more[..]].concat());
+    let long = format!("/{}", "x".repeat(8_000));
+    until("some lines are dropped", || {
+        tell(&balancer, &get(&long, "Connection: close\r\n"));
+        number(&stats(&balancer), "log_lines_dropped") > 0
+    });
+    balancer.stop();
+}

@@ -52,8 +52,19 @@ pub struct AccessLog {
     said_at: Option<Instant>,
     /// Why the file took nothing, if it said.
     why: Option<io::Error>,
+    /// What was told of that.
+    told: Told,
     /// The time of day at a turn's time.
     clock: (Instant, SystemTime),
+}
+
+/// What people were told of a file, and when they last heard of trouble with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Told {
+    /// It is written.
+    Fine(Option<Instant>),
+    /// It cannot be written.
+    Trouble(Instant),
 }
 
 impl AccessLog {
@@ -72,6 +83,7 @@ impl AccessLog {
             unsaid: 0,
             said_at: None,
             why: None,
+            told: Told::Fine(None),
             clock: (now, SystemTime::now()),
         })
     }
@@ -138,8 +150,15 @@ impl AccessLog {
         self.dropped
     }
 
-    /// Tell of lines dropped, now and then; at the end, at once.
+    /// How many bytes wait.
+    pub fn waiting(&self) -> usize {
+        self.outlet.len()
+    }
+
+    /// Tell of a file that takes nothing as soon as it does, and of lines dropped, now and then;
+    /// at the end, at once.
     pub fn tell(&mut self, now: Instant, last: bool) {
+        self.tell_of_trouble(now);
         let lately = |at: Instant| now.saturating_duration_since(at) < ACCESS_LOG_WARNINGS;
         if self.unsaid == 0 || (!last && self.said_at.is_some_and(lately)) {
             return;
@@ -149,6 +168,36 @@ impl AccessLog {
         match &self.why {
             Some(error) => warn!("{lines} lines of the access log were dropped: {error}"),
             None => warn!("{lines} lines of the access log were dropped: nobody reads them"),
+        }
+    }
+
+    /// The process ends: what cannot be written now is lost.
+    pub fn finish(&mut self, now: Instant) {
+        self.try_again();
+        let lines = self.outlet.clear();
+        self.drop_lines(lines);
+        self.tell(now, true);
+    }
+
+    /// Its lines are not lost yet, but will be if that lasts.
+    fn tell_of_trouble(&mut self, now: Instant) {
+        let lately = |at: Instant| now.saturating_duration_since(at) < ACCESS_LOG_WARNINGS;
+        match (&self.why, self.told) {
+            (Some(error), Told::Fine(before))
+                if error.kind() != io::ErrorKind::BrokenPipe && !before.is_some_and(lately) =>
+            {
+                self.told = Told::Trouble(now);
+                let (place, room) = (&self.place, ACCESS_LOG_BYTES_MAX / 1024);
+                warn!(
+                    "the access log {place} cannot be written: {error}; up to {room} KiB of it \
+                     are kept until it can"
+                );
+            }
+            (None, Told::Trouble(at)) => {
+                self.told = Told::Fine(Some(at));
+                info!("the access log {} is written again", self.place);
+            }
+            _ => {}
         }
     }
 

@@ -86,7 +86,6 @@ impl EventLoop {
             Chore::Log => {
                 self.chores.log_armed = false;
                 self.log.write_kept();
-                self.cx.stats.log_dropped = self.log.dropped();
                 if let Some(log) = &mut self.cx.access_log {
                     log.try_again();
                 }

@@ -83,9 +83,10 @@ fn process(it: &mut Object<'_>, cx: &Context) {
     it.number("out_of_descriptors", stats.exhausted + stats.accept_failures);
     it.number("idle_connections_gave_way", stats.idle_gave_way);
     it.number("clients_gave_way", stats.clients_gave_way);
-    it.number("log_lines_dropped", stats.log_dropped);
+    it.number("log_lines_dropped", stats.log_dropped());
     if let Some(log) = &cx.access_log {
         it.number("access_log_lines_dropped", log.dropped());
+        it.number("access_log_bytes_waiting", log.waiting() as u64);
     }
     it.number("turns", stats.turns);
     it.decimal("longest_turn_ms", millis(stats.longest_turn));
