@@ -126,7 +126,7 @@ pub fn banner(
     }
     text += &format!(
         "\n    kill -USR1 {}\n        the status page: who has how much work\n\n  \
-         Ctrl-C ends it; a second one ends it at once.\n",
+         Ctrl-C or closing the terminal ends it; a second Ctrl-C ends it at once.\n",
         std::process::id()
     );
     text

@@ -384,7 +384,9 @@ impl EventLoop {
                     self.reopen_access_log();
                     self.reload_certificates();
                 }
-                (Wish::Stop, Phase::Serving) => self.begin_to_drain(),
+                (Wish::Stop | Wish::Hangup, Phase::Serving) => self.begin_to_drain(),
+                // A shell and the kernel both say it.
+                (Wish::Hangup, _) => {}
                 (Wish::Stop, _) => {
                     info!("stopping at once, {} connections are cut off", self.pairs.len());
                     self.cut_off(Reason::Stopped);

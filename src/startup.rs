@@ -42,13 +42,16 @@ pub struct StartError {
 /// cannot be read, bound or found is told all at once.
 pub fn start(
     config: &Config,
-    signals: Signals,
+    mut signals: Signals,
     log: LogSink,
 ) -> Result<EventLoop, Vec<StartError>> {
     let mut errors = Vec::new();
     let files = Files::read(config, &mut errors);
     let seed = config.seed.unwrap_or_else(|| fastrand::u64(..));
     let demo = noted(config.demo.then(|| start_demo(seed)).transpose(), &mut errors).flatten();
+    if demo.is_some() {
+        signals.belong_to_terminal();
+    }
     let (mut fronts, addresses) = bind_all(&config.listeners, &mut errors);
     let (mut backends, routes) = match &demo {
         Some(demo) => (demo_backends(demo, config, seed), Routes::default()),

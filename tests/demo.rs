@@ -4,7 +4,10 @@
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
 
 const DEADLINE: Duration = Duration::from_secs(20);
 
@@ -267,6 +270,26 @@ fn hello_naps_and_comes_back() {
     assert!(hello.ask(b"GET /health HTTP/1.0\r\n\r\n").starts_with(b"HTTP/1.1 200 OK\r\n"));
 }
 
+/// A balancer keeps connections for the next request. A server that sleeps hangs up on them: if
+/// not, it would go on to serve whoever has one.
+#[test]
+fn hello_hangs_up_on_kept_connections_when_it_naps() {
+    let hello = hello();
+    let mut kept = hello.connect();
+    let request = b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n";
+    kept.write_all(request).unwrap();
+    let mut reader = BufReader::new(kept.try_clone().unwrap());
+    let (head, _) = read_answer(&mut reader, true);
+    assert!(!head.to_ascii_lowercase().contains("connection: close"), "{head}");
+    let mut napper = hello.connect();
+    napper.write_all(b"GET /nap?seconds=2 HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    let answer = String::from_utf8(read_all(napper)).unwrap();
+    assert!(answer.to_ascii_lowercase().contains("connection: close"), "{answer}");
+    assert_eq!(read_all(kept), b"", "it hangs up");
+    until("it refuses connections", || hello.refuses());
+    until("it listens again", || !hello.refuses());
+}
+
 // ---- the set for `pointsman --demo` -----------------------------------------------------------
 
 #[test]
@@ -287,6 +310,98 @@ fn the_set_starts_twice_and_greets_from_six_addresses() {
     greetings.sort();
     greetings.dedup();
     assert_eq!(greetings.len(), 6);
+}
+
+/// `pointsman --demo`, and what it said so far.
+struct Show {
+    child: Child,
+    text: Arc<Mutex<String>>,
+}
+
+impl Show {
+    fn start(mut command: Command, arguments: &[&str]) -> Show {
+        command.args(["--demo", "--listen", "http://127.0.0.1:0", "--log-level", "info"]);
+        command.args(arguments).env_remove("RUST_LOG");
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let text = Arc::new(Mutex::new(String::new()));
+        let outputs: [Box<dyn Read + Send>; 2] =
+            [Box::new(child.stdout.take().unwrap()), Box::new(child.stderr.take().unwrap())];
+        for output in outputs {
+            let text = Arc::clone(&text);
+            std::thread::spawn(move || {
+                for line in BufReader::new(output).lines().map_while(Result::ok) {
+                    *text.lock().unwrap() += &format!("{line}\n");
+                }
+            });
+        }
+        let show = Show { child, text };
+        until("it says how to end it", || show.text().contains("Ctrl-C or closing"));
+        show
+    }
+
+    fn text(&self) -> String {
+        self.text.lock().unwrap().clone()
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+}
+
+impl Drop for Show {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn pointsman() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_pointsman"))
+}
+
+/// What the README shows: connects are refused, each is repeated elsewhere, nobody sees an error.
+#[test]
+fn a_nap_takes_the_fast_one_down_and_no_client_sees_an_error() {
+    // Probes would find it out first, now and then.
+    let show = Show::start(pointsman(), &["--check-interval", "1m"]);
+    until("the clients are served", || show.text().contains(" finished, 0 failed, "));
+    let text = show.text();
+    let line = text.lines().find(|line| line.trim_start().starts_with("fast ")).unwrap();
+    let address = line.split_whitespace().nth(1).unwrap();
+    let request = b"GET /nap?seconds=3600 HTTP/1.0\r\n\r\n";
+    let answer = pointsman::demo::client::ask(address, request).unwrap();
+    assert!(answer.ends_with(b"Napping for 3600 s\n"));
+    until("it is down", || show.text().contains("backend fast is down after"));
+    let before = show.text().len();
+    until("the log has a page", || show.text()[before..].contains("fast "));
+    let text = show.text();
+    assert!(text.contains("a connect refused"), "{text}");
+    let page = text[before..].lines().find(|line| line.contains(" retries, ")).unwrap();
+    assert!(page.contains(" 0 failed, 0 refused, "), "{page}");
+    assert!(!page.contains(" 0 retries, "), "{page}");
+    assert!(!text.contains("demo client"), "a client complained: {text}");
+}
+
+/// Nobody would see its screen any more, and it would keep its ports.
+#[test]
+fn the_demo_ends_with_its_terminal_unless_it_was_asked_to_outlive_it() {
+    let mut show = Show::start(pointsman(), &[]);
+    // A shell and the kernel both say it, and that is no second Ctrl-C.
+    show.signal(Signal::HUP);
+    show.signal(Signal::HUP);
+    until("it is over", || show.child.try_wait().unwrap().is_some());
+    assert!(show.child.wait().unwrap().success());
+
+    let mut nohup = Command::new("nohup");
+    nohup.arg(env!("CARGO_BIN_EXE_pointsman"));
+    let mut show = Show::start(nohup, &[]);
+    show.signal(Signal::HUP);
+    let before = show.text().len();
+    until("it goes on", || show.text()[before..].contains(" open of "));
+    assert!(show.child.try_wait().unwrap().is_none());
+    show.signal(Signal::TERM);
+    until("it is over", || show.child.try_wait().unwrap().is_some());
 }
 
 #[test]

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! /health           200, `OK`, at once: what `--check http:/health` asks
-//! /nap?seconds=N    after the answer, stop listening for N seconds (10 if not said)
+//! /nap?seconds=N    after the answer, stop listening for N seconds (10 if not said), and hang up
+//!                   on connections that wait for another request
 //! all the rest      `Hello from ADDR`, after a random delay
 //! ```
 //!
@@ -62,7 +63,10 @@ impl Hello {
     pub fn answer(&self, client: &Client) -> io::Result<()> {
         let mut reader = BufReader::new(&client.stream);
         loop {
-            let outcome = match read_request(&mut reader) {
+            let rest = client.rest()?;
+            let request = read_request(&mut reader);
+            drop(rest);
+            let outcome = match request {
                 Ok(None) => return Ok(()),
                 Ok(Some(request)) => self.answer_one(client, &mut reader, &request),
                 Err(refusal) => Err(refusal),
@@ -100,11 +104,12 @@ impl Hello {
                 format!("Hello from {}\n", client.address())
             }
         };
-        write_answer(client, "200 OK", &body, request.head_only, request.keep_alive)?;
+        let keep_alive = request.keep_alive && nap.is_none() && !client.naps();
+        write_answer(client, "200 OK", &body, request.head_only, keep_alive)?;
         if let Some(seconds) = nap {
             client.send_to_nap(seconds);
         }
-        Ok(request.keep_alive)
+        Ok(keep_alive)
     }
 
     fn draw_delay(&self) -> Duration {

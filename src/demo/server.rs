@@ -4,17 +4,18 @@
 //! ```text
 //! accept --> seat --> thread: answer(client) --> seat given back --> socket closed
 //!   ^ |
-//!   | +-- nap asked for: stop listening, sleep, listen again on the same port
+//!   | +-- nap asked for: stop listening, hang up on who rests, sleep, listen again on the port
 //!   +--------------------------------------------------------------------------+
 //! ```
 //!
 //! It owns the listener and the count of open connections. It never reads or writes a byte; what
 //! is said is up to `upper` and `hello`.
 
+use std::collections::HashMap;
 use std::io;
-use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
-use std::sync::Arc;
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -33,6 +34,10 @@ struct Shared {
     clients: AtomicUsize,
     /// Seconds of the nap somebody asked for; 0 is none.
     nap_seconds: AtomicU64,
+    /// Connections that are kept for another request, which none may send during a nap.
+    resting: Mutex<HashMap<u64, TcpStream>>,
+    /// Gives each of them a number.
+    numbers: AtomicU64,
 }
 
 /// One connection, as its thread sees it. The fields drop in this order: the seat is given back
@@ -41,6 +46,12 @@ pub struct Client {
     seat: Seat,
     /// Blocking, with time limits on both directions.
     pub stream: TcpStream,
+}
+
+/// A connection that waits for another request, until it is dropped.
+pub struct Rest<'a> {
+    shared: &'a Shared,
+    number: u64,
 }
 
 /// Counts as one client until it is dropped, which a panicking thread does as well.
@@ -52,7 +63,13 @@ impl Server {
         let listener = TcpListener::bind(address)?;
         let address = listener.local_addr()?;
         let clients = AtomicUsize::new(0);
-        let shared = Shared { address, clients, nap_seconds: AtomicU64::new(0) };
+        let shared = Shared {
+            address,
+            clients,
+            nap_seconds: AtomicU64::new(0),
+            resting: Mutex::default(),
+            numbers: AtomicU64::new(0),
+        };
         Ok(Server { listener, shared: Arc::new(shared) })
     }
 
@@ -135,7 +152,27 @@ impl Client {
         self.seat.0.clients.load(SeqCst) - 1
     }
 
-    /// Sends the server to sleep: connects are refused, open connections go on.
+    /// The client may ask again on this connection, and is waited for. A server that naps, or
+    /// goes to sleep meanwhile, hangs up.
+    pub fn rest(&self) -> io::Result<Rest<'_>> {
+        let shared = &*self.seat.0;
+        let stream = self.stream.try_clone()?;
+        let mut resting = shared.resting();
+        if shared.naps() {
+            stream.shutdown(Shutdown::Both)?;
+        }
+        let number = shared.numbers.fetch_add(1, SeqCst);
+        resting.insert(number, stream);
+        Ok(Rest { shared, number })
+    }
+
+    /// Whether the server naps, or is about to: then an answer is the last one of its connection.
+    pub fn naps(&self) -> bool {
+        self.seat.0.naps()
+    }
+
+    /// Sends the server to sleep: connects are refused and resting connections closed, requests
+    /// that are under way are answered.
     pub fn send_to_nap(&self, seconds: u64) {
         self.seat.0.nap_seconds.store(seconds, SeqCst);
         // The accepting thread is stuck in accept, and one more connection is all that wakes it:
@@ -145,10 +182,22 @@ impl Client {
 }
 
 impl Shared {
+    fn naps(&self) -> bool {
+        self.nap_seconds.load(SeqCst) > 0
+    }
+
+    fn resting(&self) -> MutexGuard<'_, HashMap<u64, TcpStream>> {
+        self.resting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Sleeps as long as was asked for and listens again.
     fn nap(&self) -> TcpListener {
         let seconds = self.nap_seconds.load(SeqCst);
         log::info!("{}: napping for {seconds} s", self.address);
+        for stream in self.resting().values() {
+            // Its thread reads the end, and is done. Failing, the client has hung up itself.
+            let _ = stream.shutdown(Shutdown::Both);
+        }
         thread::sleep(Duration::from_secs(seconds));
         // Whoever asked for a nap during the nap has had it.
         self.nap_seconds.store(0, SeqCst);
@@ -159,6 +208,12 @@ impl Shared {
             }
             thread::sleep(DEMO_RETRY_PAUSE);
         }
+    }
+}
+
+impl Drop for Rest<'_> {
+    fn drop(&mut self) {
+        self.shared.resting().remove(&self.number);
     }
 }
 

@@ -29,6 +29,8 @@ pub enum Wish {
     Status,
     /// SIGHUP: open the access log anew.
     Reopen,
+    /// SIGHUP to a program that belongs to its terminal: that is gone.
+    Hangup,
 }
 
 /// The source of [`Wish`]es.
@@ -36,18 +38,28 @@ pub struct Signals {
     inner: signal_hook_mio::v1_0::Signals,
     /// Nobody is served yet. Shared with the handlers, which run at any time.
     starting: Arc<AtomicBool>,
+    /// What SIGHUP means.
+    hangup: Wish,
+    /// Who started us asked that we outlive the terminal (`nohup`).
+    outlives: bool,
 }
 
 impl Signals {
     /// Take over the signals of this process. Those that ask it to stop end it at once until the
     /// signals are watched.
     pub fn install() -> io::Result<Signals> {
+        let outlives = ignores(SIGHUP);
         let starting = Arc::new(AtomicBool::new(true));
         for signal in [SIGTERM, SIGINT] {
             flag::register_conditional_shutdown(signal, 0, Arc::clone(&starting))?;
         }
         let inner = signal_hook_mio::v1_0::Signals::new([SIGTERM, SIGINT, SIGUSR1, SIGHUP])?;
-        Ok(Signals { inner, starting })
+        Ok(Signals { inner, starting, hangup: Wish::Reopen, outlives })
+    }
+
+    /// This program is for a terminal, and need not go on without it, unless that was asked for.
+    pub fn belong_to_terminal(&mut self) {
+        self.hangup = if self.outlives { Wish::Reopen } else { Wish::Hangup };
     }
 
     /// From now on they are events; those that came before are an event of the first poll.
@@ -59,10 +71,19 @@ impl Signals {
 
     /// What was asked for since the last call.
     pub fn pending(&mut self) -> impl Iterator<Item = Wish> + '_ {
-        self.inner.pending().map(|signal| match signal {
+        let hangup = self.hangup;
+        self.inner.pending().map(move |signal| match signal {
             SIGUSR1 => Wish::Status,
-            SIGHUP => Wish::Reopen,
+            SIGHUP => hangup,
             _ => Wish::Stop,
         })
     }
+}
+
+/// Whether this process ignores a signal; it is not, where nobody says so.
+fn ignores(signal: i32) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|text| u64::from_str_radix(text.trim(), 16).ok());
+    mask.is_some_and(|mask| mask & 1 << (signal - 1) != 0)
 }
