@@ -48,7 +48,7 @@ pub use tls::{
 pub use udp::{Udp, check_udp_backends, check_udp_listener, is_udp_alone};
 pub use value::{
     ON_OFF, Wrong, alternatives, closest, duration, duration_text, escaped, io_words, number,
-    number_u32, one_of, quoted, size_or_none, size_text, word_of,
+    number_u32, one_of, quoted, size_or_none, size_text, tcp_keepalive, word_of,
 };
 
 /// Everything that can be asked for.
@@ -97,6 +97,8 @@ pub struct Config {
     pub idle_timeout: Duration,
     /// The same, once one side has finished sending.
     pub half_close_timeout: Duration,
+    /// A peer that is silent for so long is asked by TCP whether it is there; zero turns it off.
+    pub tcp_keepalive: Duration,
     /// Over this time the weight of a new or recovered backend grows; zero turns it off.
     pub slow_start: Duration,
     /// What happens to the connections of a backend that goes down.
@@ -196,6 +198,7 @@ impl Config {
             udp: Udp::DEFAULT,
             trusted_proxies: Vec::new(),
             via: false,
+            tcp_keepalive: limits::TCP_KEEPALIVE_DEFAULT,
             drain_timeout: limits::DRAIN_TIMEOUT_DEFAULT,
             seed: None,
             access_log: None,

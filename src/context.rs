@@ -80,6 +80,8 @@ pub struct BackendConnection {
     pub started_at: Instant,
     /// Until when its backend keeps it while it rests, if that was said.
     kept_until: Option<Instant>,
+    /// TCP asks a silent backend whether it is there.
+    pub keepalive: bool,
 }
 
 /// Who uses a backend connection.
@@ -110,6 +112,8 @@ pub struct Settings {
     pub half_close_timeout: Duration,
     /// What happens to the connections of a backend that goes down.
     pub on_down: OnDown,
+    /// A peer that is silent for so long is asked by TCP whether it is there; zero: never.
+    pub tcp_keepalive: Duration,
     /// How long connections may go on after a stop.
     pub drain_timeout: Duration,
     /// Pairs at once.
@@ -226,8 +230,14 @@ impl Context {
     ) -> Key {
         self.backends.opened(backend, self.now);
         let user = User::Pair(pair);
-        let kept_until = None;
-        let connection = BackendConnection { stream, backend, user, started_at, kept_until };
+        let connection = BackendConnection {
+            stream,
+            backend,
+            user,
+            started_at,
+            kept_until: None,
+            keepalive: false,
+        };
         self.connections.insert_with(|_| connection)
     }
 
@@ -439,6 +449,7 @@ impl Settings {
             idle_timeout: config.idle_timeout,
             half_close_timeout: config.half_close_timeout,
             on_down: config.on_down,
+            tcp_keepalive: config.tcp_keepalive,
             drain_timeout: config.drain_timeout,
             max_connections,
             backend_idle_connections: config.backend_idle_connections,

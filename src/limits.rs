@@ -102,6 +102,12 @@ pub const LISTEN_BACKLOG: i32 = 4096;
 /// (HAProxy rests as long).
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// Connections to backends that have keepalive set in one turn, at four system calls each.
+pub const TCP_KEEPALIVES_PER_TURN: usize = 64;
+
+/// If there are more, the next turn comes after this: the resolution of the timers.
+pub const KEEPALIVE_PAUSE: Duration = Duration::from_millis(1);
+
 /// Accepts in a row that fail by a client's trouble: more of them, and the trouble is the
 /// listener's (a sandbox that forbids to accept), which then rests instead of keeping us busy.
 pub const ACCEPT_TROUBLES_MAX: u32 = 256;

@@ -52,7 +52,7 @@ pub fn start(
     if demo.is_some() {
         signals.belong_to_terminal();
     }
-    let (mut fronts, addresses) = bind_all(&config.listeners, &mut errors);
+    let (mut fronts, addresses) = bind_all(config, &mut errors);
     let (mut backends, routes) = match &demo {
         Some(demo) => (demo_backends(demo, config, seed), Routes::default()),
         None => backends_and_routes(config, files.trust.as_ref(), seed, &mut errors)
@@ -370,9 +370,10 @@ fn load_trust(config: &Config) -> Result<Option<Trust>, StartError> {
 
 /// All listeners, and where they really are in the order in which they were asked for.
 fn bind_all(
-    listens: &[Listen],
+    config: &Config,
     errors: &mut Vec<StartError>,
 ) -> (Fronts, Vec<(SocketAddr, Protocol)>) {
+    let listens = &*config.listeners;
     let (mut fronts, mut addresses) = (Fronts::default(), Vec::new());
     for listen in listens {
         let address = if listen.protocol == Protocol::Udp {
@@ -385,6 +386,9 @@ fn bind_all(
         } else {
             let bound = noted(bind(listen, listens, Listener::bind), errors);
             bound.map(|listener| {
+                if !config.tcp_keepalive.is_zero() {
+                    listener.set_keepalive(config.tcp_keepalive);
+                }
                 let address = listener.address();
                 fronts.streams.push((listener, listen.protocol));
                 address

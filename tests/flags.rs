@@ -443,6 +443,7 @@ const ONCE: &[(&str, &str)] = &[
     ("tls-handshake-timeout", "1s"),
     ("retries", "1"),
     ("idle-timeout", "1s"),
+    ("tcp-keepalive", "1s"),
     ("half-close-timeout", "1s"),
     ("slow-start", "1s"),
     ("max-connections", "1"),
@@ -568,4 +569,15 @@ fn examples_of_the_manual_are_right() {
         seen += 1;
     }
     assert!(seen >= 3);
+}
+
+#[test]
+fn wrong_times_of_keepalive() {
+    for text in ["999ms", "10h"] {
+        let line = complaint(&[BOTH, &["--tcp-keepalive", text]].concat());
+        assert_eq!(
+            line,
+            format!("--tcp-keepalive: found '{text}', want from 1s to 9h, or off")
+        );
+    }
 }

@@ -1,9 +1,11 @@
 //! What kernels and networks do that ours does not do by itself: Nagle's algorithm at the other
-//! end, system calls that are not there, names with several addresses, peers that vanish.
+//! end, system calls that are not there, peers that vanish.
 
 mod common;
 
 #[path = "net/delays.rs"]
 mod delays;
+#[path = "net/keepalive.rs"]
+mod keepalive;
 #[path = "net/kernels.rs"]
 mod kernels;

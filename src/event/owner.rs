@@ -59,6 +59,8 @@ pub enum Chore {
     Room,
     /// More pipes are free than anybody needs.
     Pipes,
+    /// Connections to backends have lived for long enough to be worth keepalive.
+    Keepalive,
 }
 
 /// Everybody who can own an event, a timer or a place in the run queue.
@@ -103,7 +105,7 @@ impl Generation {
 }
 
 impl Chore {
-    const ALL: [Chore; 10] = [
+    const ALL: [Chore; 11] = [
         Chore::Drain,
         Chore::Ramp,
         Chore::Return,
@@ -114,6 +116,7 @@ impl Chore {
         Chore::Flows,
         Chore::Room,
         Chore::Pipes,
+        Chore::Keepalive,
     ];
 }
 

@@ -2,13 +2,16 @@
 //!
 //! Each chore has one timer for good. Most are armed only while there is something to wait for.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use log::info;
 
 use crate::context::Context;
-use crate::event::{Chore, Owner, TimerKey};
-use crate::limits::{DEMO_STATUS_INTERVAL, FREE_PIPES_LOOK, IDLE_LOOKS, LOG_RETRY};
+use crate::event::{Chore, Key, Owner, TimerKey};
+use crate::limits::{
+    DEMO_STATUS_INTERVAL, FREE_PIPES_LOOK, IDLE_LOOKS, KEEPALIVE_PAUSE, LOG_RETRY,
+    TCP_KEEPALIVES_PER_TURN,
+};
 use crate::relay::Reason;
 
 use super::EventLoop;
@@ -25,6 +28,10 @@ pub(super) struct Chores {
     pub flows: TimerKey,
     pub room: TimerKey,
     pipes: TimerKey,
+    keepalive: TimerKey,
+    /// Connections that are to have keepalive.
+    to_keep_alive: Vec<Key>,
+    keepalive_armed: bool,
     ramp_armed: bool,
     back_at: Option<Instant>,
     idle_armed: bool,
@@ -60,6 +67,42 @@ impl EventLoop {
             self.cx.timers.arm(self.chores.pipes, self.cx.now + FREE_PIPES_LOOK);
         }
         self.arm_flows();
+        if !self.chores.keepalive_armed
+            && !self.cx.settings.tcp_keepalive.is_zero()
+            && !self.cx.connections.is_empty()
+        {
+            self.chores.keepalive_armed = true;
+            self.cx.timers.arm(self.chores.keepalive, self.cx.now + self.keepalive_age());
+        }
+    }
+
+    fn keepalive_age(&self) -> Duration {
+        self.cx.settings.tcp_keepalive / 2
+    }
+
+    /// Connections to backends get keepalive once they have lived for a while: most are over before
+    /// that, and need no system call for it. A few in each turn.
+    fn set_keepalives(&mut self) {
+        let (now, age) = (self.cx.now, self.keepalive_age());
+        let after = self.cx.settings.tcp_keepalive;
+        let connections = &mut self.cx.connections;
+        if self.chores.to_keep_alive.is_empty() {
+            let lived = |started_at| now.saturating_duration_since(started_at) >= age;
+            let due =
+                connections.iter().filter(|(_, it)| !it.keepalive && lived(it.started_at));
+            self.chores.to_keep_alive.extend(due.map(|(key, _)| key));
+        }
+        for _ in 0..TCP_KEEPALIVES_PER_TURN {
+            let Some(key) = self.chores.to_keep_alive.pop() else { break };
+            if let Some(connection) = connections.get_mut(key) {
+                connection.keepalive = true;
+                connection.stream.set_keepalive(after);
+            }
+        }
+        self.chores.keepalive_armed = !self.chores.to_keep_alive.is_empty();
+        if self.chores.keepalive_armed {
+            self.cx.timers.arm(self.chores.keepalive, now + KEEPALIVE_PAUSE);
+        }
     }
 
     pub(super) fn do_chore(&mut self, chore: Chore) {
@@ -98,6 +141,7 @@ impl EventLoop {
             Chore::Flows => self.look_at_flows(),
             // The accepting, which comes next, looks.
             Chore::Room => {}
+            Chore::Keepalive => self.set_keepalives(),
             Chore::Status => {
                 self.log_status();
                 self.cx.timers.arm(self.chores.status, self.cx.now + DEMO_STATUS_INTERVAL);
@@ -108,7 +152,7 @@ impl EventLoop {
 
 impl Chores {
     #[cfg(debug_assertions)]
-    pub const COUNT: usize = 10;
+    pub const COUNT: usize = 11;
 
     pub fn new(cx: &mut Context) -> Chores {
         Chores {
@@ -122,6 +166,9 @@ impl Chores {
             flows: cx.timers.create(Owner::Chore(Chore::Flows)),
             room: cx.timers.create(Owner::Chore(Chore::Room)),
             pipes: cx.timers.create(Owner::Chore(Chore::Pipes)),
+            keepalive: cx.timers.create(Owner::Chore(Chore::Keepalive)),
+            to_keep_alive: Vec::new(),
+            keepalive_armed: false,
             ramp_armed: false,
             back_at: None,
             idle_armed: false,

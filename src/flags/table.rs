@@ -12,7 +12,7 @@ use super::{Command, manual};
 use crate::config::{
     AccessLog, AccessLogFormat, Algorithm, AllDown, BackendSpec, Check, Config, LOG_LEVELS,
     Listen, OnDown, Route, Wrong, check_host, duration, duration_text, number, number_u32,
-    one_of, word_of,
+    one_of, tcp_keepalive, word_of,
 };
 use crate::limits;
 
@@ -322,6 +322,19 @@ static LIMITS: &[Flag] = &[
         default: |defaults| duration_text(defaults.half_close_timeout),
         act: Act::Value(|config, text| {
             config.half_close_timeout = duration(text, limits::TIMEOUT_MIN)?;
+            Ok(())
+        }),
+    },
+    Flag {
+        short: "",
+        long: "tcp-keepalive",
+        value: "DURATION",
+        says: "A client or backend that is silent for so long is asked by TCP whether it is still \
+               there, and again four times in as much time; then the connection is closed. It \
+               also keeps NAT and firewalls from forgetting the connection. 0s or off: never.",
+        default: |defaults| duration_text(defaults.tcp_keepalive),
+        act: Act::Value(|config, text| {
+            config.tcp_keepalive = tcp_keepalive(text)?;
             Ok(())
         }),
     },

@@ -33,7 +33,7 @@ fn every_flag_reaches_its_field() {
          --all-down spread --connect-timeout 1.5s --retries 0 --idle-timeout 2h \
          --half-close-timeout 1m --slow-start 10s --on-down close --max-connections 7 \
          --drain-timeout 0s --seed 18446744073709551615 --log-level trace \
-         --tls-handshake-timeout 4s \
+         --tls-handshake-timeout 4s --tcp-keepalive 5s \
          --backend-idle 1ms --backend-idle-connections 0 --header-timeout 1s \
          --keep-alive 2s --server-timeout 3s --abort-on-close off --max-body 10m \
          --trusted-proxies 10.0.0.0/8,::1 --trusted-proxies fd00::/8 --access-log - \
@@ -61,6 +61,7 @@ fn every_flag_reaches_its_field() {
         retries: 0,
         idle_timeout: Duration::from_secs(7200),
         half_close_timeout: Duration::from_secs(60),
+        tcp_keepalive: Duration::from_secs(5),
         slow_start: Duration::from_secs(10),
         on_down: OnDown::Close,
         max_connections: Some(7),

@@ -70,3 +70,20 @@ pub const DRAIN_TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
 
 /// Weight of a backend that says none, the field's convention.
 pub const WEIGHT_DEFAULT: u32 = 1;
+
+/// A peer that is silent for so long is asked by TCP whether it is still there: below the 350 s
+/// after which the NAT of clouds forgets a connection, and rare enough to cost nothing.
+pub const TCP_KEEPALIVE_DEFAULT: Duration = Duration::from_secs(60);
+
+/// The kernel counts whole seconds, ...
+pub const TCP_KEEPALIVE_MIN: Duration = Duration::from_secs(1);
+
+/// ... 32,767 of them at most (`MAX_TCP_KEEPIDLE`).
+pub const TCP_KEEPALIVE_MAX: Duration = Duration::from_secs(9 * 3600);
+
+/// Questions without an answer after which a peer is gone, ...
+pub const TCP_KEEPALIVE_PROBES: u32 = 4;
+
+/// ... asked in parts of the time before the first: a peer that vanished is noticed after twice
+/// that.
+pub const TCP_KEEPALIVE_PARTS: u32 = 4;

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use mio::net::TcpListener;
 use mio::{Interest, Registry};
@@ -56,6 +57,12 @@ impl Listener {
         let socket = TcpListener::from_std(socket.into());
         let address = socket.local_addr()?;
         Ok(Listener { socket, address, ready: false, troubles: 0 })
+    }
+
+    /// Let TCP ask clients that are silent for so long whether they are there: accepted sockets
+    /// inherit it, which saves the system calls for each.
+    pub fn set_keepalive(&self, after: Duration) {
+        super::wire::set_keepalive(&self.socket, after);
     }
 
     /// The address it really has.

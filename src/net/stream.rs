@@ -8,6 +8,7 @@
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use mio::Registry;
 use mio::event::Event;
@@ -153,6 +154,11 @@ impl Stream {
         if let Some(tls) = &mut self.tls {
             tls.say_goodbye(&mut self.wire);
         }
+    }
+
+    /// Let TCP ask a peer that is silent for so long whether it is there.
+    pub fn set_keepalive(&self, after: Duration) {
+        self.wire.set_keepalive(after);
     }
 
     /// The address of our end.

@@ -8,7 +8,7 @@ use crate::common::http::{Origin, Wire, get, ok};
 use crate::common::trace::{Call, Trace};
 use crate::common::udp::{UdpBackend, ask_text, client, udp_args};
 use crate::common::{
-    Backend, Balancer, DEADLINE, End, front_args, noise, read_to_end, write_on_thread,
+    Backend, Balancer, DEADLINE, End, front_args, noise, read_to_end, until, write_on_thread,
 };
 
 const QUIET: &[&str] = &["--log-level", "info"];
@@ -52,6 +52,7 @@ fn without_splice_streams_are_copied() {
         let Some((balancer, trace)) = started else { return };
         carry_streams(&balancer);
         carry_streams(&balancer);
+        balancer.wait_for_log("splice does not work here");
         let log = balancer.log();
         assert_eq!(log.matches("splice does not work here").count(), 1, "{errno}: {log}");
         balancer.stop();
@@ -86,8 +87,10 @@ fn a_splice_that_fails_once_for_want_of_memory_is_copied_once() {
         carry_streams(&balancer);
         assert!(!balancer.log().contains("splice does not work here"));
         balancer.stop();
-        let calls = trace.calls();
-        assert!(calls.iter().rev().take(5).all(|call| call.result >= 0), "spliced to the end");
+        // Those that found nothing fail as well.
+        let moved = |call: &&Call| call.result > 0;
+        let after = trace.calls().iter().skip(which).filter(moved).count();
+        assert!(after > 10, "pipes are used again: {after}");
     }
 }
 
@@ -101,6 +104,9 @@ fn without_pipes_streams_are_copied() {
         let started = Trace::start_refusing(&[refusing], &front_args(&[&backend], QUIET));
         let Some((balancer, _)) = started else { return };
         carry_streams(&balancer);
+        if is_said {
+            balancer.wait_for_log("pipe does not work here");
+        }
         assert_eq!(balancer.log().contains("pipe does not work here"), is_said);
         balancer.stop();
     }
@@ -169,11 +175,11 @@ fn without_calls_for_many_datagrams_they_go_one_by_one() {
                 }
             }
         }
-        let log = balancer.log();
-        let said = log.matches("datagrams go one by one").count();
-        let wanted =
-            refused.iter().filter(|one| one.contains("ENOSYS") || one.contains("EPERM"));
-        assert_eq!(said, wanted.count(), "{refused:?}: {log}");
+        let lasting = |one: &&&str| one.contains("ENOSYS") || one.contains("EPERM");
+        let wanted = refused.iter().filter(lasting).count();
+        until("it was said, once each", || {
+            balancer.log().matches("datagrams go one by one").count() == wanted
+        });
         balancer.stop();
     }
 }
