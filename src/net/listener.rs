@@ -62,7 +62,7 @@ impl Listener {
     /// Let TCP ask clients that are silent for so long whether they are there: accepted sockets
     /// inherit it, which saves the system calls for each.
     pub fn set_keepalive(&self, after: Duration) {
-        super::wire::set_keepalive(&self.socket, after);
+        super::keepalive::set(&self.socket, after);
     }
 
     /// The address it really has.

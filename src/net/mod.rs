@@ -6,6 +6,7 @@
 pub mod buffer;
 pub mod datagram;
 pub mod descriptors;
+pub mod keepalive;
 pub mod listener;
 pub mod pipe;
 pub mod stream;

@@ -28,7 +28,6 @@ use uapi::c::{IPPROTO_TCP, SO_BUF_LOCK, SO_RCVLOWAT, SOL_SOCKET, TCP_INFO, TCP_W
 use crate::event::{Owner, Readiness};
 #[cfg(target_os = "linux")]
 use crate::limits::{STREAM_NEAR, STREAM_RECEIVE_BYTES};
-use crate::limits::{TCP_KEEPALIVE_MIN, TCP_KEEPALIVE_PARTS, TCP_KEEPALIVE_PROBES};
 
 use super::{Fault, Pipe, Received, Sent, Socket, Wake};
 
@@ -210,7 +209,7 @@ impl Wire {
 
     /// Let TCP ask a peer that is silent for so long whether it is there.
     pub fn set_keepalive(&self, after: Duration) {
-        set_keepalive(&self.socket, after);
+        super::keepalive::set(&self.socket, after);
     }
 
     /// The address of our end.
@@ -486,19 +485,6 @@ impl Socket for Wire {
         // Failing, the connection is gone already, and reading will tell.
         let _ = self.socket.shutdown(std::net::Shutdown::Write);
     }
-}
-
-/// Let TCP ask a peer that is silent for so long whether it is there.
-pub(super) fn set_keepalive(socket: impl AsFd, after: Duration) {
-    use rustix::net::sockopt;
-    let socket = socket.as_fd();
-    let interval = (after / TCP_KEEPALIVE_PARTS).max(TCP_KEEPALIVE_MIN);
-    // Failing, a peer that vanished is noticed later. In this order: it is counted from when the
-    // peer was last heard.
-    let _ = sockopt::set_socket_keepalive(socket, true);
-    let _ = sockopt::set_tcp_keepintvl(socket, interval);
-    let _ = sockopt::set_tcp_keepcnt(socket, TCP_KEEPALIVE_PROBES);
-    let _ = sockopt::set_tcp_keepidle(socket, after);
 }
 
 /// Let the ACK of what came leave now, instead of waiting up to 40 ms for bytes to leave with. The
