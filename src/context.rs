@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use mio::Registry;
 
 use crate::access_log::AccessLog;
-use crate::backends::{BackendId, Backends, Routes};
+use crate::backends::{BackendId, Backends, Course, Routes};
 use crate::config::{Cidr, Config, HashKey, OnDown, Sticky};
 use crate::event::{Key, Owner, RunQueue, Slots, Timers};
 use crate::http::Lists;
@@ -82,6 +82,8 @@ pub struct BackendConnection {
     kept_until: Option<Instant>,
     /// TCP asks a silent backend whether it is there.
     pub keepalive: bool,
+    /// Which address of its backend it leads to.
+    pub course: Course,
 }
 
 /// Who uses a backend connection.
@@ -227,6 +229,7 @@ impl Context {
         backend: BackendId,
         pair: Key,
         started_at: Instant,
+        course: Course,
     ) -> Key {
         self.backends.opened(backend, self.now);
         let user = User::Pair(pair);
@@ -235,6 +238,7 @@ impl Context {
             backend,
             user,
             started_at,
+            course,
             kept_until: None,
             keepalive: false,
         };

@@ -13,7 +13,7 @@ use log::{info, warn};
 
 use crate::access_log::AccessLog;
 use crate::backends::{
-    Backends, Member, Policy, PoolId, PoolPlan, RiseFall, Routes, StickyKey,
+    Backend, Backends, Member, Policy, PoolId, PoolPlan, RiseFall, Routes, StickyKey,
 };
 use crate::balance;
 use crate::config::{
@@ -23,7 +23,9 @@ use crate::config::{
 use crate::demo::{self, Demo};
 use crate::event::signals::Signals;
 use crate::event_loop::{EventLoop, Fronts};
-use crate::limits::{CHECK_TIMEOUT_DEFAULT, DEMO_CLIENTS, PORTS_FOR_FLOWS_PERCENT};
+use crate::limits::{
+    BACKEND_ADDRESSES_MAX, CHECK_TIMEOUT_DEFAULT, DEMO_CLIENTS, PORTS_FOR_FLOWS_PERCENT,
+};
 use crate::logging::LogSink;
 use crate::net::descriptors::{self, Needs};
 use crate::net::tls::client::{Dial, Identity, Trust};
@@ -69,7 +71,7 @@ pub fn start(
     }
     let share = share_descriptors(config, &fronts, backends.len());
     for (_, backend) in backends.iter() {
-        info!("backend {} at {}, weight {}", backend.name, backend.address, backend.weight);
+        info!("backend {} at {}, weight {}", backend.name, places(backend), backend.weight);
     }
     let destinations = (backends, routes);
     fronts.terminator = files.terminator;
@@ -264,11 +266,11 @@ fn destination(backends: &Backends, pool: Option<PoolId>) -> String {
 }
 
 fn demo_member((name, address): &(String, SocketAddr)) -> Member {
-    let (name, address) = (name.clone(), *address);
+    let (name, addresses) = (name.clone(), vec![*address]);
     Member {
         check_host: address.to_string(),
         name,
-        address,
+        addresses,
         weight: 1,
         max_connections: None,
         backup: false,
@@ -278,7 +280,17 @@ fn demo_member((name, address): &(String, SocketAddr)) -> Member {
     }
 }
 
-/// Look the host's name up, once and for all.
+/// The address in use, and those that may take its place.
+fn places(backend: &Backend) -> String {
+    let others = backend.addresses.all().iter().filter(|&&it| it != backend.address());
+    let others: Vec<String> = others.map(SocketAddr::to_string).collect();
+    match others.is_empty() {
+        true => backend.address().to_string(),
+        false => format!("{} (or {})", backend.address(), others.join(", ")),
+    }
+}
+
+/// Look the host's name up, once and for all. All its addresses are candidates.
 fn resolve(
     spec: &BackendSpec,
     trust: Option<&Trust>,
@@ -291,20 +303,31 @@ fn resolve(
         why: format!("'{}' is no name for TLS; ,sni=NAME gives one", spec.host),
     })?;
     let found = (spec.host.as_str(), spec.port).to_socket_addrs();
-    let mut addresses = found.map_err(|error| StartError {
+    let found = found.map_err(|error| StartError {
         what: what.clone(),
         why: format!("cannot find the host '{}': {error}", spec.host),
     })?;
-    let address = addresses.next().ok_or_else(|| StartError {
-        what,
-        why: format!("the host '{}' has no address", spec.host),
-    })?;
-    if addresses.any(|other| other.ip() != address.ip()) {
-        warn!("backend {} has several addresses: only {address} is used", spec.name);
+    let mut addresses: Vec<SocketAddr> = Vec::new();
+    for address in found {
+        if !addresses.contains(&address) {
+            addresses.push(address);
+        }
+    }
+    if addresses.is_empty() {
+        let why = format!("the host '{}' has no address", spec.host);
+        return Err(StartError { what, why });
+    }
+    if addresses.len() > BACKEND_ADDRESSES_MAX {
+        let count = addresses.len();
+        warn!(
+            "backend {} has {count} addresses: the first {BACKEND_ADDRESSES_MAX} are used",
+            spec.name
+        );
+        addresses.truncate(BACKEND_ADDRESSES_MAX);
     }
     Ok(Member {
         name: spec.name.clone(),
-        address,
+        addresses,
         weight: spec.weight,
         max_connections: spec.max_connections,
         backup: spec.backup,

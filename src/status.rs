@@ -5,7 +5,7 @@ pub mod numbers;
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
-use crate::backends::{BackendId, Pool, Standing, Word};
+use crate::backends::{Backend, BackendId, Pool, Standing, Word};
 use crate::config::duration_text;
 use crate::context::Context;
 use crate::limits::{STATES_MEASURED, WEIGHT_ONE};
@@ -43,6 +43,9 @@ impl Page {
 /// The last lines.
 pub fn end(cx: &Context) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
+    // There are few of them, and the statistics have all.
+    let several = cx.backends.iter().filter_map(|(_, backend)| address_line(backend));
+    lines.extend(several.take(STATES_MEASURED));
     lines.extend(cx.backends.routed_pools().iter().map(route_line));
     lines.extend(names_line(cx));
     lines.extend(handshakes_line(cx));
@@ -139,6 +142,14 @@ fn backend_line(
         backend.total, backend.failures
     );
     line
+}
+
+/// Nothing, where there is no choice.
+fn address_line(backend: &Backend) -> Option<String> {
+    let count = backend.addresses.all().len();
+    let line =
+        || format!("{} is at {}, one of {count} addresses", backend.name, backend.address());
+    (count > 1).then(line)
 }
 
 fn route_line(pool: &Pool) -> String {

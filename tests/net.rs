@@ -3,6 +3,8 @@
 
 mod common;
 
+#[path = "net/addresses.rs"]
+mod addresses;
 #[path = "net/delays.rs"]
 mod delays;
 #[path = "net/keepalive.rs"]

@@ -9,6 +9,7 @@ use crate::limits::WEIGHT_ONE;
 use crate::net::tls::client::Dial;
 use crate::stats::{Answers, Rate};
 
+use super::addresses::{Addresses, Course};
 use super::eject::{Conduct, Out};
 use super::pool::Place;
 use super::state::State;
@@ -19,9 +20,9 @@ pub struct Backend {
     /// What logs call it.
     pub name: Box<str>,
     /// Where it is.
-    pub address: SocketAddr,
-    /// Where its probes go.
-    pub check_address: SocketAddr,
+    pub addresses: Addresses,
+    /// The port that its probes go to, if it is another one.
+    check_port: Option<u16>,
     /// What they say of their host.
     pub check_host: Box<str>,
     /// What probes and connects say of it.
@@ -79,8 +80,8 @@ pub struct Backend {
 pub struct Member {
     /// What logs call it, and what the hashing algorithms place.
     pub name: String,
-    /// Where it is.
-    pub address: SocketAddr,
+    /// Where it is: all addresses of its name.
+    pub addresses: Vec<SocketAddr>,
     /// Share of the traffic.
     pub weight: u32,
     /// Connections at most.
@@ -91,7 +92,7 @@ pub struct Member {
     pub dial: Option<Dial>,
     /// The same for probes.
     pub probe_dial: Option<Dial>,
-    /// Where its probes go, if not to the port of `address`.
+    /// Where its probes go, if not to the port of its addresses.
     pub check_port: Option<u16>,
     /// What they say of their host.
     pub check_host: String,
@@ -99,12 +100,10 @@ pub struct Member {
 
 impl Backend {
     pub(super) fn new(member: Member, now: Instant) -> Backend {
-        let mut check_address = member.address;
-        check_address.set_port(member.check_port.unwrap_or(member.address.port()));
         Backend {
             name: member.name.into(),
-            address: member.address,
-            check_address,
+            addresses: Addresses::new(member.addresses),
+            check_port: member.check_port,
             check_host: member.check_host.into(),
             state: State::default(),
             since: now,
@@ -136,6 +135,18 @@ impl Backend {
     /// How it is left out for its answers, if it is.
     pub fn left_out(&self) -> Option<Out> {
         self.conduct.out()
+    }
+
+    /// The address of it that is in use.
+    pub fn address(&self) -> SocketAddr {
+        self.addresses.in_use()
+    }
+
+    /// Where a probe goes that is so far.
+    pub fn check_address(&self, course: Course) -> SocketAddr {
+        let mut address = course.address(&self.addresses);
+        address.set_port(self.check_port.unwrap_or(address.port()));
+        address
     }
 
     /// Whether it may be given a connection, provided that it is up.

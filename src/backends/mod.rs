@@ -13,6 +13,7 @@
 //! with O(1) work a change, so that a pick need not look at everybody. Connections refer to a
 //! [`BackendId`], never to the configuration.
 
+mod addresses;
 mod answers;
 mod backend;
 mod eject;
@@ -33,6 +34,7 @@ use std::time::{Duration, Instant};
 use crate::balance::{Ask, Observation};
 use crate::config::AllDown;
 
+pub use addresses::{Addresses, Course};
 pub use backend::{Backend, Member};
 use eject::Crowd;
 pub use eject::{Cause, Grade, Out, Tally};

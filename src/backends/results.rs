@@ -1,5 +1,6 @@
 //! What probes and connects say of the backends: who goes down, who comes back, and how gently.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use log::{debug, error, info};
@@ -9,9 +10,35 @@ use crate::config::AllDown;
 use crate::limits::{SLOW_START_PERCENT_MIN, SLOW_START_STEPS, WEIGHT_ONE};
 use crate::net::Fault;
 
-use super::{BackendId, Backends, Cause, Flip, Place, PoolId};
+use super::{BackendId, Backends, Cause, Course, Flip, Place, PoolId};
 
 impl Backends {
+    /// The address that this attempt is at took a connection, or passed a probe: it is in use from
+    /// now on.
+    pub fn settle(&mut self, id: BackendId, course: Course) {
+        let backend = &mut self.list[id.0 as usize];
+        let before = backend.address();
+        if course.has_turned() && backend.addresses.settle(course) {
+            let (name, address) = (&backend.name, backend.address());
+            info!(
+                "backend {name}: {address} is used from now on, for {before} does not answer"
+            );
+        }
+    }
+
+    /// The address refused datagrams. Says whether its backend has another one that did not, and
+    /// whoever comes next is sent there.
+    pub fn address_refused(&mut self, id: BackendId, address: SocketAddr) -> bool {
+        let backend = &mut self.list[id.0 as usize];
+        let before = backend.address();
+        let has_others = backend.addresses.refuse(address);
+        let (name, now_used) = (&backend.name, backend.address());
+        if now_used != before {
+            info!("backend {name}: {now_used} is used from now on, for {before} refuses");
+        }
+        has_others
+    }
+
     /// It took a connection after so long.
     pub fn connected(&mut self, id: BackendId, took: Duration, now: Instant) {
         self.observe(id, Observation::Connected(took), now);
@@ -59,6 +86,7 @@ impl Backends {
 
     /// The first answer of a flow came from it, after so long.
     pub fn datagram_answered(&mut self, id: BackendId, took: Duration, now: Instant) {
+        self.list[id.0 as usize].addresses.answered();
         self.connected(id, took, now);
     }
 

@@ -14,7 +14,7 @@ const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 fn member(index: usize) -> Member {
     Member {
         name: format!("b{index}"),
-        address: SocketAddr::from(([127, 0, 0, 1], index as u16 + 1)),
+        addresses: vec![SocketAddr::from(([127, 0, 0, 1], index as u16 + 1))],
         weight: 1,
         max_connections: None,
         backup: false,

@@ -88,7 +88,8 @@ static TRAFFIC: &[Flag] = &[
         value: "[SCHEME://]HOST:PORT[,OPTION]...",
         says: "Where connections go that no --route leads elsewhere. Can be repeated. What is \
                spoken follows from the listener; https:// or tls:// in front, or the option tls, \
-               encrypts it. A name is looked up once, at start. Options: weight=N, its share \
+               encrypts it. A name is looked up once, at start; all \
+               its addresses are tried. Options: weight=N, its share \
                relative to the others, 0 to 65535, 0 for no new connections (default: 1); \
                max-connections=N, how many it takes at once (default: no limit); backup, to be \
                used only while no other backend can take connections; check-port=N, where its \

@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 use mio::Registry;
 use mio::event::Event;
 
-use crate::backends::BackendId;
+use crate::backends::{BackendId, Course};
 use crate::config::{Check, duration_text};
 use crate::context::Context;
 use crate::event::{Generation, Key, Owner, TimerKey};
@@ -60,6 +60,9 @@ struct Probe {
 /// One run of a probe.
 struct Run {
     line: Line,
+    /// Which of the backend's addresses it asks.
+    course: Course,
+    /// When this address is given up.
     deadline: Instant,
     /// What [`Context::lateness`] was when it began, or got some time back.
     lateness: Duration,
@@ -162,6 +165,9 @@ impl Health {
         let armed = if progress.over { Ok(()) } else { run.line.arm(&cx.registry, owner) };
         let told = run.rest.is_some();
         if let Some(outcome) = progress.outcome {
+            if self.turn(key, &outcome, cx) {
+                return;
+            }
             self.tell(key, outcome, cx);
         }
         let probe = &mut self.probes[key.index as usize];
@@ -229,29 +235,43 @@ impl Health {
 
     fn start(&mut self, key: Key, cx: &mut Context) {
         let probe = &mut self.probes[key.index as usize];
-        probe.generation = probe.generation.next();
-        let key = Key { generation: probe.generation, ..key };
         probe.began = Some(cx.now);
         probe.next_at = cx.now + self.interval;
+        let course = Course::begin(&cx.backends[probe.backend].addresses, cx.now);
+        self.ask(key, course, cx);
+    }
+
+    /// Ask one of the backend's addresses.
+    fn ask(&mut self, key: Key, course: Course, cx: &mut Context) {
+        let probe = &mut self.probes[key.index as usize];
+        probe.generation = probe.generation.next();
+        let key = Key { generation: probe.generation, ..key };
         let backend = probe.backend;
         let asked = self.question.text(&cx.backends[backend].check_host);
         let datagram = self.question.is_datagram().then_some(&*asked);
         let opened = cx.open_with(|backends| {
             let to = &backends[backend];
-            Line::open(to.check_address, to.probe_dial.as_ref(), datagram)
+            Line::open(to.check_address(course), to.probe_dial.as_ref(), datagram)
         });
         let mut line = match opened {
             Ok(line) => line,
             Err(Fault::Exhausted) => return self.skip(key, "out of descriptors", cx),
-            Err(fault) => return self.finish(key, Err(fault.to_string()), cx),
+            Err(fault) => {
+                return match self.next(key, course, fault, cx) {
+                    Some(on) => self.ask(key, on, cx),
+                    None => self.finish(key, Err(fault.to_string()), cx),
+                };
+            }
         };
         if let Err(error) = line.begin(&cx.registry, Owner::Probe(key)) {
             return self.skip(key, &error.to_string(), cx);
         }
-        let deadline = cx.now + self.timeout;
+        let of = &cx.backends[probe.backend].addresses;
+        let deadline = course.deadline(of, self.timeout, cx.now);
         let connected = matches!(line, Line::Datagram(_));
         probe.run = Some(Run {
             line,
+            course,
             deadline,
             lateness: cx.lateness,
             connected,
@@ -264,15 +284,42 @@ impl Health {
         cx.timers.arm(probe.timer, deadline);
     }
 
+    /// Nobody is there, or nobody answers a datagram: then the backend's next address is asked, if
+    /// it has one and there is time. Says whether it is.
+    fn turn(&mut self, key: Key, outcome: &Outcome, cx: &mut Context) -> bool {
+        let probe = &self.probes[key.index as usize];
+        let Some(run) = &probe.run else { return false };
+        let is_datagram = matches!(run.line, Line::Datagram(_));
+        if outcome.is_ok() || run.connected && !is_datagram {
+            return false;
+        }
+        let Some(on) = self.next(key, run.course, Fault::TimedOut, cx) else { return false };
+        self.probes[key.index as usize].hang_up();
+        self.ask(key, on, cx);
+        true
+    }
+
+    fn next(&self, key: Key, course: Course, fault: Fault, cx: &Context) -> Option<Course> {
+        let backend = self.probes[key.index as usize].backend;
+        course.next(fault, &cx.backends[backend].addresses, self.timeout, cx.now)
+    }
+
     /// A run is over: drop its socket, tell the backends, and rest until the next one.
     fn finish(&mut self, key: Key, outcome: Outcome, cx: &mut Context) {
+        if self.turn(key, &outcome, cx) {
+            return;
+        }
         self.tell(key, outcome, cx);
         self.probes[key.index as usize].rest(cx);
     }
 
     /// What a run came to.
     fn tell(&mut self, key: Key, outcome: Outcome, cx: &mut Context) {
-        let backend = self.probes[key.index as usize].backend;
+        let probe = &self.probes[key.index as usize];
+        let backend = probe.backend;
+        if let (Ok(_), Some(run)) = (&outcome, &probe.run) {
+            cx.backends.settle(backend, run.course);
+        }
         match outcome {
             Ok(load) => cx.backends.probe_passed(backend, load, cx.now),
             Err(reason) => {
@@ -303,12 +350,16 @@ impl Probe {
         }
     }
 
-    fn rest(&mut self, cx: &mut Context) {
+    fn hang_up(&mut self) {
         // Dropped here and not by the reaping: nobody else holds a key to it, and a late event is
         // stopped by the generation, which the next run raises before it registers.
         if let Some(Run { line: Line::Stream(mut stream), .. }) = self.run.take() {
             stream.say_goodbye();
         }
+    }
+
+    fn rest(&mut self, cx: &mut Context) {
+        self.hang_up();
         self.next_at = self.next_at.max(cx.now);
         cx.timers.arm(self.timer, self.next_at);
     }

@@ -49,6 +49,10 @@ pub const DATAGRAM_SHOWN_BYTES: usize = 32;
 /// gone, as forwarders of ports do, resets at once.
 pub const CONNECT_PROVEN: Duration = Duration::from_secs(1);
 
+/// Addresses of one backend's name that are used: more than any name has that means one server.
+/// Each costs a part of `--connect-timeout` where none answers.
+pub const BACKEND_ADDRESSES_MAX: usize = 16;
+
 // ---- Ejection ---------------------------------------------------------------------------------
 
 /// How long a backend is left out for its bad answers, times the number of times (Envoy's

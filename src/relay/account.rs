@@ -457,7 +457,7 @@ mod tests {
         let (check_port, dial, probe_dial) = (None, None, None);
         let member = Member {
             name,
-            address,
+            addresses: vec![address],
             weight,
             max_connections,
             backup,

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use log::{Level, debug, log_enabled, warn};
 
-use crate::backends::{BackendId, Backends, Refusal};
+use crate::backends::{BackendId, Backends, Course, Refusal};
 use crate::balance::Ask;
 use crate::context::Context;
 use crate::event::Owner;
@@ -59,6 +59,7 @@ pub fn find(
     cx: &mut Context,
 ) -> Result<Found, Attempt> {
     let backend = choose(wanted, pair, cx)?;
+    let idle = idle && pair.turned().is_none();
     if idle && let Some(key) = cx.unpark(backend, pair.key) {
         pair.connection = Some(key);
         pair.stage = Stage::Relaying;
@@ -94,6 +95,9 @@ fn choose(
     cx: &mut Context,
 ) -> Result<BackendId, Attempt> {
     pair.stage = Stage::Picking;
+    if let Some((backend, _)) = pair.turned() {
+        return Ok(backend);
+    }
     let backend = wanted.map_or_else(|| pick(pair, cx), Ok)?;
     let tried = pair.tried().len();
     if let Some(account) = &mut pair.account {
@@ -116,29 +120,61 @@ fn pick(pair: &Pair, cx: &mut Context) -> Result<BackendId, Attempt> {
     Ok(backend)
 }
 
+/// Begin to connect: to the address that works, or to the next one after those that failed.
 fn open(pair: &mut Pair, backend: BackendId, cx: &mut Context) -> Result<(), Attempt> {
-    let started_at = Instant::now();
-    let connect = |backends: &Backends| {
-        let to = &backends[backend];
-        Stream::connect(to.address, to.dial.as_ref())
-    };
-    match cx.open_with(connect) {
-        Ok(stream) => {
-            pair.connection = Some(cx.add_connection(stream, backend, pair.key, started_at));
-            pair.stage = Stage::Connecting;
-            pair.arm_by(started_at + cx.settings.connect_timeout, cx);
-            Ok(())
-        }
-        // No socket for anybody: no backend's fault, and no use in asking another one.
-        Err(Fault::Exhausted) => {
-            cx.stats.exhausted += 1;
-            Err(Attempt::Over(Reason::Exhausted))
-        }
-        Err(fault) => {
-            blame(pair, backend, (fault, Took::Nothing), started_at, cx);
-            Err(Attempt::Failed(fault))
+    let (mut started_at, timeout) = (Instant::now(), cx.settings.connect_timeout);
+    let turned = pair.turned().map(|(_, course)| course);
+    if turned.is_some() {
+        pair.search_mut().turned = None;
+    }
+    let begin = || Course::begin(&cx.backends[backend].addresses, started_at);
+    let mut course = turned.unwrap_or_else(begin);
+    loop {
+        let connect = |backends: &Backends| {
+            let to = &backends[backend];
+            Stream::connect(course.address(&to.addresses), to.dial.as_ref())
+        };
+        let fault = match cx.open_with(connect) {
+            Ok(stream) => {
+                let of = &cx.backends[backend].addresses;
+                let deadline = course.deadline(of, timeout, started_at);
+                let key = cx.add_connection(stream, backend, pair.key, started_at, course);
+                pair.connection = Some(key);
+                pair.stage = Stage::Connecting;
+                pair.arm_by(deadline, cx);
+                return Ok(());
+            }
+            // No socket for anybody: no backend's fault, and no use in asking another one.
+            Err(Fault::Exhausted) => {
+                cx.stats.exhausted += 1;
+                return Err(Attempt::Over(Reason::Exhausted));
+            }
+            Err(fault) => fault,
+        };
+        match turn(course, fault, backend, pair, cx) {
+            Some(on) => (course, started_at) = (on, Instant::now()),
+            None => {
+                blame(pair, backend, (fault, Took::Nothing), started_at, cx);
+                return Err(Attempt::Failed(fault));
+            }
         }
     }
+}
+
+/// An address did not take the connection: on to the next one of the same backend, if there is
+/// one.
+fn turn(
+    course: Course,
+    fault: Fault,
+    backend: BackendId,
+    pair: &Pair,
+    cx: &Context,
+) -> Option<Course> {
+    let of = &cx.backends[backend].addresses;
+    let on = course.next(fault, of, cx.settings.connect_timeout, Instant::now())?;
+    let (name, from, to) = (&cx.backends[backend].name, course.address(of), on.address(of));
+    debug!("pair {}: {name}: {from} failed: {fault}; trying {to}", pair.number);
+    Some(on)
 }
 
 /// A refusal after failed attempts is really their failure.
@@ -203,12 +239,17 @@ pub fn is_too_late(pair: &Pair, cx: &mut Context) -> bool {
 /// Until when the backend may take the connection; nothing, if there is none.
 pub fn deadline(pair: &Pair, cx: &Context) -> Option<Instant> {
     let connection = cx.connections.get(pair.connection?)?;
-    Some(connection.started_at + cx.settings.connect_timeout)
+    let (of, timeout) =
+        (&cx.backends[connection.backend].addresses, cx.settings.connect_timeout);
+    Some(connection.course.deadline(of, timeout, connection.started_at))
 }
 
 /// The backend took the connection.
 pub fn connected(pair: &mut Pair, cx: &mut Context) {
     pair.stage = Stage::Relaying;
+    if let Some(connection) = pair.connection.and_then(|key| cx.connections.get(key)) {
+        cx.backends.settle(connection.backend, connection.course);
+    }
     pair.note_found();
     pair.active_at = cx.now;
     if let Some(account) = &mut pair.account {
@@ -216,7 +257,8 @@ pub fn connected(pair: &mut Pair, cx: &mut Context) {
     }
 }
 
-/// The backend did not take the connection: let go of it. Says whether another one may be tried.
+/// The backend did not take the connection: let go of it. Says whether another one may be tried,
+/// or the same one at another address.
 pub fn give_up(
     pair: &mut Pair,
     fault: Fault,
@@ -227,7 +269,14 @@ pub fn give_up(
         && let Some(connection) = cx.connections.get(key)
     {
         let (backend, started_at) = (connection.backend, connection.started_at);
+        let course = connection.course;
         cx.retire(key);
+        if pair.stage == Stage::Connecting
+            && let Some(on) = turn(course, fault, backend, pair, cx)
+        {
+            pair.search_mut().turned = Some((backend, on));
+            return Ok(());
+        }
         blame(pair, backend, (fault, took), started_at, cx);
     }
     match pair.tried().len() > cx.settings.retries as usize {

@@ -12,7 +12,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use crate::backends::{BackendId, PoolId, Refusal};
+use crate::backends::{BackendId, Course, PoolId, Refusal};
 use crate::config::Protocol;
 use crate::context::Context;
 use crate::event::{Key, TimerKey};
@@ -78,6 +78,8 @@ pub struct Search {
     pub tried: Vec<BackendId>,
     /// Why the last of them did not.
     pub fault: Option<Fault>,
+    /// A backend of which an address failed, and another one is to be tried.
+    pub turned: Option<(BackendId, Course)>,
     /// What the client said of whom it wants, as long as that leads nowhere.
     greeting: Option<Box<Greeting>>,
 }
@@ -209,6 +211,11 @@ impl Pair {
     /// Backends that did not take the connection.
     pub fn tried(&self) -> &[BackendId] {
         self.search.as_deref().map_or(&[], |search| &search.tried)
+    }
+
+    /// A backend of which an address failed, and another one is to be tried.
+    pub fn turned(&self) -> Option<(BackendId, Course)> {
+        self.search.as_ref()?.turned
     }
 
     /// Why the last of them did not, unless one did meanwhile.

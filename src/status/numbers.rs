@@ -47,7 +47,7 @@ pub fn end(out: &mut Vec<u8>) {
 fn by_address(it: &mut Object<'_>, cx: &Context) {
     let mut all: BTreeMap<SocketAddr, (bool, u64)> = BTreeMap::new();
     for (_, backend) in cx.backends.iter() {
-        let (up, busy) = all.entry(backend.address).or_default();
+        let (up, busy) = all.entry(backend.address()).or_default();
         *up |= backend.state.is_up();
         *busy += u64::from(backend.connections);
     }
@@ -124,7 +124,7 @@ fn backend(it: &mut Object<'_>, id: BackendId, cx: &mut Context) {
     let in_force = cx.backends.weight_in_force(id);
     let backend = &cx.backends[id];
     it.text("name", &*backend.name);
-    it.text("address", url(backend.address));
+    it.text("address", url(backend.address()));
     standing(it, backend, cx.now);
     it.number("weight", u64::from(backend.weight));
     it.decimal("effective_weight", f64::from(in_force) / f64::from(WEIGHT_ONE));

@@ -176,6 +176,11 @@ impl DatagramSocket {
         Ok(DatagramSocket { socket, coalesces: false })
     }
 
+    /// Whom it hears.
+    pub fn peer(&self) -> Option<SocketAddr> {
+        self.socket.peer_addr().ok()
+    }
+
     /// Ask the poll to tell of answers.
     pub fn register(&mut self, registry: &Registry, owner: Owner) -> io::Result<()> {
         registry.register(&mut self.socket, owner.into(), Interest::READABLE)

@@ -366,7 +366,7 @@ impl Exchange {
         let client = pair.client_address.ip();
         let connection = pair.connection.and_then(|key| connections.get(key));
         let host = match (head.host, connection) {
-            (None, Some(connection)) => backends[connection.backend].address.to_string(),
+            (None, Some(connection)) => backends[connection.backend].address().to_string(),
             _ => String::new(),
         };
         let to = Forward {

@@ -431,8 +431,12 @@ impl Udp {
     fn refused(&mut self, key: Key, fault: Fault, cx: &mut Context) {
         let Some(flow) = self.flows.get_mut(key) else { return };
         let (client, backend) = (flow.client, flow.line.backend);
-        cx.backends.datagram_failed(backend, fault, cx.now);
-        self.shunned.note(client, backend, cx.now);
+        let address = flow.line.socket.peer();
+        let moved_on = address.is_some_and(|it| cx.backends.address_refused(backend, it));
+        if !moved_on {
+            cx.backends.datagram_failed(backend, fault, cx.now);
+            self.shunned.note(client, backend, cx.now);
+        }
         self.close(key, End::Refused, cx);
     }
 

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use log::{Level, debug, log_enabled, warn};
 
-use crate::backends::{BackendId, PoolId};
+use crate::backends::{BackendId, Backends, Course, PoolId};
 use crate::balance::Ask;
 use crate::context::Context;
 use crate::event::Owner;
@@ -25,7 +25,7 @@ impl Udp {
         while tried.len() <= shunned + cx.settings.retries as usize {
             let Some(backend) = pick(&client, &tried, cx) else { return false };
             self.budget.opened();
-            match cx.open_with(|backends| DatagramSocket::connect(backends[backend].address)) {
+            match connect(backend, cx) {
                 Ok(socket) => return self.add(client, socket, backend, cx),
                 Err(Fault::Exhausted) => {
                     self.note_exhaustion("socket", cx);
@@ -85,6 +85,25 @@ impl Udp {
         if self.warnings.lets_through(cx.now, EXHAUSTION_WARNINGS) {
             let open = self.flows.len();
             warn!("no {what} for a new flow with {open} open: datagrams are dropped");
+        }
+    }
+}
+
+/// A socket to the address that is in use, or to the next one to which there is a way.
+fn connect(backend: BackendId, cx: &mut Context) -> Result<DatagramSocket, Fault> {
+    let mut course = Course::begin(&cx.backends[backend].addresses, cx.now);
+    loop {
+        let to = |backends: &Backends| course.address(&backends[backend].addresses);
+        match cx.open_with(|backends| DatagramSocket::connect(to(backends))) {
+            Ok(socket) => {
+                cx.backends.settle(backend, course);
+                return Ok(socket);
+            }
+            Err(fault) => {
+                let of = &cx.backends[backend].addresses;
+                let on = course.next(fault, of, cx.settings.connect_timeout, cx.now);
+                course = on.ok_or(fault)?;
+            }
         }
     }
 }

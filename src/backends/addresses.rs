@@ -1,0 +1,217 @@
+//! Where a backend is: all addresses of its name, and which of them works.
+//!
+//! ```text
+//!   a b c    one is in use; a connect begins there, and goes on in a circle where one is refused,
+//!   ^        cannot be reached, or takes too long; within the time that a connect has at all
+//!   a b c    what took a connection or passed a probe is in use from then on, for everybody
+//!     ^
+//! ```
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use crate::net::Fault;
+
+/// The addresses of one backend, at least one.
+#[derive(Debug, Clone)]
+pub struct Addresses {
+    list: Box<[SocketAddr]>,
+    in_use: u8,
+    /// How many refused datagrams since one of them answered.
+    refused: u8,
+}
+
+/// How far an attempt to connect is with the addresses of its backend.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Course {
+    /// The address that it began with.
+    first: u8,
+    /// How many failed.
+    failed: u8,
+    /// When it began.
+    began_at: Instant,
+}
+
+impl Addresses {
+    /// The first of these is in use.
+    pub fn new(list: Vec<SocketAddr>) -> Addresses {
+        debug_assert!(!list.is_empty(), "a backend is somewhere");
+        Addresses { list: list.into(), in_use: 0, refused: 0 }
+    }
+
+    /// The one in use.
+    pub fn in_use(&self) -> SocketAddr {
+        self.list[usize::from(self.in_use)]
+    }
+
+    /// All of them.
+    pub fn all(&self) -> &[SocketAddr] {
+        &self.list
+    }
+
+    fn count(&self) -> u8 {
+        u8::try_from(self.list.len()).unwrap_or(u8::MAX)
+    }
+
+    /// This one works. Says whether another one was in use.
+    pub fn settle(&mut self, course: Course) -> bool {
+        let before = self.in_use;
+        self.in_use = course.index(self);
+        self.in_use != before
+    }
+
+    /// The one at this place refused datagrams: whoever comes next is sent on to another one.
+    /// Says whether there is one that did not refuse lately.
+    pub fn refuse(&mut self, address: SocketAddr) -> bool {
+        if self.in_use() != address {
+            // Somebody was refused before.
+            return self.list.len() > 1;
+        }
+        self.in_use = (self.in_use + 1) % self.count();
+        self.refused += 1;
+        let others = self.refused < self.count();
+        if !others {
+            self.refused = 0;
+        }
+        others
+    }
+
+    /// One of them answered.
+    pub fn answered(&mut self) {
+        self.refused = 0;
+    }
+}
+
+impl Course {
+    /// Begin with the address in use.
+    pub fn begin(at: &Addresses, now: Instant) -> Course {
+        Course { first: at.in_use, failed: 0, began_at: now }
+    }
+
+    fn index(self, of: &Addresses) -> u8 {
+        let index = (u16::from(self.first) + u16::from(self.failed)) % u16::from(of.count());
+        index as u8
+    }
+
+    /// The address that it is at.
+    pub fn address(self, of: &Addresses) -> SocketAddr {
+        of.list[usize::from(self.index(of))]
+    }
+
+    /// Whether an address failed already.
+    pub fn has_turned(self) -> bool {
+        self.failed > 0
+    }
+
+    /// Until when the address that it is at may take the connection, tried from now on: those left
+    /// share what is left of the time, so that one in a black hole does not use up all of it.
+    pub fn deadline(self, of: &Addresses, timeout: Duration, now: Instant) -> Instant {
+        let left = (self.began_at + timeout).saturating_duration_since(now);
+        now + left / u32::from(of.count() - self.failed).max(1)
+    }
+
+    /// After this address failed: on to the next one, if there is one and time is left for it.
+    pub fn next(
+        self,
+        fault: Fault,
+        of: &Addresses,
+        timeout: Duration,
+        now: Instant,
+    ) -> Option<Course> {
+        let is_of_the_address = match fault {
+            Fault::Refused
+            | Fault::Reset
+            | Fault::TimedOut
+            | Fault::Unreachable
+            | Fault::Other(_) => true,
+            Fault::Closed
+            | Fault::GivenUp
+            | Fault::CutShort
+            | Fault::Tls(_)
+            | Fault::Exhausted => false,
+        };
+        let failed = self.failed + 1;
+        let goes_on = is_of_the_address && failed < of.count() && now < self.began_at + timeout;
+        goes_on.then_some(Course { failed, ..self })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TIMEOUT: Duration = Duration::from_secs(4);
+
+    fn three() -> Addresses {
+        let list = ["[::1]:80", "127.0.0.1:80", "127.0.0.2:80"];
+        Addresses::new(list.iter().map(|text| text.parse().expect("an address")).collect())
+    }
+
+    #[test]
+    fn a_connect_goes_once_around_and_what_works_is_in_use() {
+        let (mut addresses, now) = (three(), Instant::now());
+        let next =
+            |course: Course, of: &Addresses| course.next(Fault::Refused, of, TIMEOUT, now);
+        let course = Course::begin(&addresses, now);
+        let course = next(course, &addresses).expect("there is another one");
+        assert_eq!(course.address(&addresses), addresses.all()[1]);
+        assert!(addresses.settle(course));
+        assert!(!addresses.settle(course));
+        assert_eq!(addresses.in_use(), addresses.all()[1]);
+
+        let mut course = Course::begin(&addresses, now);
+        let mut seen = vec![course.address(&addresses)];
+        while let Some(on) = next(course, &addresses) {
+            course = on;
+            seen.push(course.address(&addresses));
+        }
+        assert_eq!(seen, [1, 2, 0].map(|index| addresses.all()[index]));
+        assert_eq!(addresses.in_use(), addresses.all()[1], "nothing works: nothing changes");
+    }
+
+    #[test]
+    fn the_addresses_share_the_time_of_one_connect() {
+        let (addresses, mut now) = (three(), Instant::now());
+        let end = now + TIMEOUT;
+        let mut course = Course::begin(&addresses, now);
+        loop {
+            let deadline = course.deadline(&addresses, TIMEOUT, now);
+            assert!(deadline > now && deadline <= end);
+            now = deadline;
+            match course.next(Fault::TimedOut, &addresses, TIMEOUT, now) {
+                Some(on) => course = on,
+                None => break,
+            }
+        }
+        assert!(end - now < Duration::from_millis(1), "all of it was used");
+        let late = Course::begin(&addresses, end - TIMEOUT);
+        assert_eq!(late.next(Fault::TimedOut, &addresses, TIMEOUT, end), None);
+    }
+
+    #[test]
+    fn what_is_no_matter_of_the_address_does_not_lead_to_another_one() {
+        let (addresses, now) = (three(), Instant::now());
+        let course = Course::begin(&addresses, now);
+        for fault in [Fault::Exhausted, Fault::GivenUp, Fault::Closed] {
+            assert_eq!(course.next(fault, &addresses, TIMEOUT, now), None);
+        }
+        let alone = Addresses::new(vec![addresses.in_use()]);
+        let course = Course::begin(&alone, now);
+        assert_eq!(course.next(Fault::Refused, &alone, TIMEOUT, now), None);
+        assert_eq!(course.deadline(&alone, TIMEOUT, now), now + TIMEOUT);
+    }
+
+    #[test]
+    fn datagrams_go_once_around_before_the_backend_is_to_blame() {
+        let mut addresses = three();
+        assert!(addresses.refuse(addresses.in_use()));
+        assert!(addresses.refuse(addresses.all()[0]), "another flow of the same address");
+        assert_eq!(addresses.in_use(), addresses.all()[1]);
+        assert!(addresses.refuse(addresses.in_use()));
+        assert!(!addresses.refuse(addresses.in_use()), "all of them did");
+        addresses.answered();
+        assert!(addresses.refuse(addresses.in_use()));
+        let mut alone = Addresses::new(vec![addresses.in_use()]);
+        assert!(!alone.refuse(alone.in_use()));
+    }
+}
