@@ -32,7 +32,10 @@ pub(super) fn listeners_among(
         Some(StartError { what: format!("{flag} {name}"), why })
     };
     let all = backends.iter().enumerate();
-    let all = all.map(|(index, (_, backend))| (index, backend.address, &*backend.name));
+    let all = all.flat_map(|(index, (_, backend))| {
+        let addresses = backend.addresses.all().iter();
+        addresses.map(move |&address| (index, address, &*backend.name))
+    });
     all.filter_map(complaint).collect()
 }
 
