@@ -9,7 +9,7 @@ use crate::balance::Observation;
 use crate::limits::{EJECT_ANSWERS_MIN, EJECT_LOOKS};
 use crate::stats::Failure;
 
-use super::eject::{Cause, Conduct, Grade, Tally, may_spare, stands_out};
+use super::eject::{Came, Cause, Conduct, Grade, Tally, may_spare, stands_out};
 use super::{BackendId, Backends, Place};
 
 impl Backends {
@@ -26,15 +26,14 @@ impl Backends {
         let grade = Grade::of(status);
         if self.policy.eject_after > 0 {
             self.crowd.see(client, now);
-            let faulty = grade == Grade::Faulty;
-            self.list[id.0 as usize].conduct.tally(faulty, client, now);
+            self.list[id.0 as usize].conduct.tally(now);
         }
         match grade {
             Grade::Good | Grade::Unsaid => self.observe(id, Observation::Connected(took), now),
-            Grade::Bad => self.misbehaved(id, client, took, now),
+            Grade::Bad => self.misbehaved(id, Came::Head, client, took, now),
             Grade::Faulty => {
                 self.observe(id, Observation::Failed(took), now);
-                self.compare(id, now);
+                self.fault(id, client, now);
             }
         }
     }
@@ -59,21 +58,35 @@ impl Backends {
         self.list[id.0 as usize].answers.times.quantiles(shares, now)
     }
 
-    /// It answered this client that it cannot serve, or with what is no answer. Once too often in
-    /// a row, it is left out for a while.
-    pub fn misbehaved(&mut self, id: BackendId, client: IpAddr, took: Duration, now: Instant) {
+    /// It answered this client that it cannot serve, or with what is no answer, and so much of that
+    /// `came`. Once too often, it is left out for a while.
+    pub fn misbehaved(
+        &mut self,
+        id: BackendId,
+        came: Came,
+        client: IpAddr,
+        took: Duration,
+        now: Instant,
+    ) {
         self.observe(id, Observation::Failed(took), now);
         let limit = self.policy.eject_after;
         self.crowd.see(client, now);
         let needed = self.crowd.needed(now);
-        if self.list[id.0 as usize].conduct.bad(client, needed, limit) {
-            self.eject(id, Cause::BadAnswers(limit), now);
+        let conduct = &mut self.list[id.0 as usize].conduct;
+        if came == Came::Nothing {
+            conduct.tally(now);
+        }
+        match conduct.bad(client, needed, limit) {
+            Some(count) => self.eject(id, Cause::BadAnswers(count), now),
+            None => self.fault(id, client, now),
         }
     }
 
-    /// Another answer of it was faulty: it is left out if those of some pool's others are not.
-    fn compare(&mut self, id: BackendId, now: Instant) {
+    /// Another answer of it did not serve its client: it is left out if those of some pool's others
+    /// do.
+    fn fault(&mut self, id: BackendId, client: IpAddr, now: Instant) {
         let needed = self.crowd.needed(now);
+        self.list[id.0 as usize].conduct.tally_fault(client);
         let conduct = &self.list[id.0 as usize].conduct;
         let too_soon = self.compared_at.is_some_and(|at| now < at + EJECT_LOOKS);
         if too_soon || !conduct.is_faulty(needed, self.policy.eject_after) {

@@ -6,7 +6,7 @@
 //!   1xx to 4xx          for it: the row is over
 //!   501, 505            neither way: they are the client's doing
 //!   502, 503, 504,
-//!   torn, none, late    in a row                       --eject-after in a row, of several clients
+//!   torn, none, late    in a row, and by their share   --eject-after in a row, of several clients
 //!   500, other 5xx      by their share                 --eject-after of them, of several clients,
 //!                                                      much more often than the rest of the pool
 //!
@@ -17,7 +17,8 @@
 //!
 //! *Several clients* are several addresses, [`EJECT_CLIENTS`] or as many as were here lately
 //! ([`Crowd`]): nobody alone, with requests that break whoever is asked, takes a backend from the
-//! others. Datagrams that were refused count in a row as well, where nothing probes, but slowly
+//! others. One that serves nobody at all is no loss to them: of it the answers to one client are
+//! enough, if the rest of the pool does much better. Datagrams that were refused count in a row as well, where nothing probes, but slowly
 //! and only while no answer comes: anybody can forge a refusal, and nobody an answer.
 //!
 //! The numbers of the times are Envoy's outlier detection's. Who may be left out at all (never the
@@ -44,12 +45,21 @@ pub enum Grade {
     Bad,
 }
 
+/// How much of an answer came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Came {
+    /// Its head, which was told to [`super::Backends::answered`].
+    Head,
+    /// Nothing that is one.
+    Nothing,
+}
+
 /// Answers of a time, and those of them that were faulty.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tally {
     /// All of them.
     pub answers: u32,
-    /// Those with a status of 500 and the like.
+    /// Those that did not serve their client.
     pub faults: u32,
 }
 
@@ -150,25 +160,28 @@ impl Conduct {
         self.bad_for = Faces::default();
     }
 
-    /// It answered badly to this client; says whether that was once too often, where as many
-    /// clients as `needed` have to have met it.
-    pub fn bad(&mut self, client: IpAddr, needed: usize, limit: u32) -> bool {
+    /// It answered badly to this client; says after how many such answers that was once too often,
+    /// where as many clients as `needed` have to have met it.
+    pub fn bad(&mut self, client: IpAddr, needed: usize, limit: u32) -> Option<u32> {
         self.bad_in_a_row = self.bad_in_a_row.saturating_add(1);
         self.bad_for.add(face(client));
         let too_often = limit > 0 && self.bad_in_a_row >= limit;
-        too_often && self.bad_for.count >= needed && !self.is_out()
+        let out = too_often && self.bad_for.count >= needed && !self.is_out();
+        out.then_some(self.bad_in_a_row)
     }
 
-    /// An answer of it came, faulty or not, to this client.
-    pub fn tally(&mut self, faulty: bool, client: IpAddr, now: Instant) {
+    /// The head of an answer of it came.
+    pub fn tally(&mut self, now: Instant) {
         if self.window.turn(now) {
             self.faulty_for = Faces::default();
         }
         self.window.now.answers = self.window.now.answers.saturating_add(1);
-        if faulty {
-            self.window.now.faults = self.window.now.faults.saturating_add(1);
-            self.faulty_for.add(face(client));
-        }
+    }
+
+    /// An answer of those that were tallied did not serve this client.
+    pub fn tally_fault(&mut self, client: IpAddr) {
+        self.window.now.faults = self.window.now.faults.saturating_add(1);
+        self.faulty_for.add(face(client));
     }
 
     /// What it answered lately.
@@ -177,11 +190,14 @@ impl Conduct {
         self.window.now + self.window.before
     }
 
-    /// Whether so many clients met its faults that the rest of the pool is worth a look.
+    /// Whether its faults are worth a look at the rest of the pool: so many clients met them, or it
+    /// says to all that it cannot serve. Where clients are placed by their address or a cookie, one
+    /// client can be all that a backend has, and would be served by nobody.
     pub fn is_faulty(&self, needed: usize, limit: u32) -> bool {
-        let faults = self.window.now.faults + self.window.before.faults;
-        let often = limit > 0 && faults >= limit;
-        often && self.faulty_for.count >= needed && !self.is_out()
+        let lately = self.window.now + self.window.before;
+        let often = limit > 0 && lately.faults >= limit;
+        let serves_nobody = self.bad_in_a_row >= lately.answers;
+        often && (serves_nobody || self.faulty_for.count >= needed) && !self.is_out()
     }
 
     /// A datagram came from it.
@@ -295,7 +311,7 @@ impl std::fmt::Display for Cause {
             Cause::Refusals(count) => write!(f, "{count} refusals"),
             Cause::Faults(own, rest) => write!(
                 f,
-                "{} of {} answers were faulty, {} of {} of the others",
+                "{} of {} answers were bad, {} of {} of the others",
                 own.faults, own.answers, rest.faults, rest.answers
             ),
         }
@@ -331,6 +347,11 @@ mod tests {
         [10, 0, 0, number].into()
     }
 
+    fn faulty(conduct: &mut Conduct, number: u8, now: Instant) {
+        conduct.tally(now);
+        conduct.tally_fault(client(number));
+    }
+
     #[test]
     fn what_a_status_says() {
         let table = [
@@ -355,7 +376,7 @@ mod tests {
     #[test]
     fn only_bad_answers_in_a_row_count() {
         let mut conduct = Conduct::default();
-        let bad = |conduct: &mut Conduct| conduct.bad(client(1), 1, 3);
+        let bad = |conduct: &mut Conduct| conduct.bad(client(1), 1, 3).is_some();
         for _ in 0..10 {
             assert!(!bad(&mut conduct) && !bad(&mut conduct));
             conduct.good();
@@ -367,8 +388,8 @@ mod tests {
     fn zero_turns_it_off() {
         let mut conduct = Conduct::default();
         let now = Instant::now();
-        assert!((0..1000).all(|_| !conduct.bad(client(1), 1, 0)));
-        (0..1000).for_each(|_| conduct.tally(true, client(1), now));
+        assert!((0..1000).all(|_| conduct.bad(client(1), 1, 0).is_none()));
+        (0..1000).for_each(|_| faulty(&mut conduct, 1, now));
         assert!(!conduct.is_faulty(1, 0) && !conduct.refused(0, now));
     }
 
@@ -407,7 +428,7 @@ mod tests {
                     conduct.good();
                 } else {
                     let number = see(&mut crowd, digit);
-                    too_often |= conduct.bad(number, crowd.needed(now), 3);
+                    too_often |= conduct.bad(number, crowd.needed(now), 3).is_some();
                 }
             }
             assert_eq!(too_often, out, "{row} beside {others}");
@@ -458,17 +479,18 @@ mod tests {
     fn faults_are_of_several_clients_and_of_lately() {
         let mut conduct = Conduct::default();
         let now = Instant::now();
-        (0..10).for_each(|_| conduct.tally(true, client(1), now));
+        conduct.tally(now);
+        (0..10).for_each(|_| faulty(&mut conduct, 1, now));
         assert!(conduct.is_faulty(1, 5) && !conduct.is_faulty(2, 5));
-        conduct.tally(true, client(2), now + EJECT_WINDOW);
+        faulty(&mut conduct, 2, now + EJECT_WINDOW);
         assert!(conduct.is_faulty(2, 11) && !conduct.is_faulty(2, 12));
-        conduct.tally(false, client(2), now + 2 * EJECT_WINDOW);
+        conduct.tally(now + 2 * EJECT_WINDOW);
         assert_eq!(
             conduct.lately(now + 2 * EJECT_WINDOW),
             Tally { answers: 2, faults: 1 },
             "the first ten are gone"
         );
-        conduct.tally(false, client(2), now + 5 * EJECT_WINDOW);
+        conduct.tally(now + 5 * EJECT_WINDOW);
         assert_eq!(conduct.lately(now + 5 * EJECT_WINDOW), Tally { answers: 1, faults: 0 });
         assert!(!conduct.is_faulty(1, 1));
     }

@@ -37,7 +37,7 @@ use crate::config::AllDown;
 pub use addresses::{Addresses, Course};
 pub use backend::{Backend, Member};
 use eject::Crowd;
-pub use eject::{Cause, Grade, Out, Tally};
+pub use eject::{Came, Cause, Grade, Out, Tally};
 use pool::Place;
 pub use pool::{Pool, PoolId, PoolPlan};
 pub use routes::Routes;

@@ -125,11 +125,11 @@ fn bad_answers_leave_enough_in_every_pool() {
     let [first, second, third, _] = ids(&set);
     let now = Instant::now();
     let is_in = |set: &Backends, id| set.takes(id, PoolId(0));
-    set.misbehaved(first, CLIENT, Duration::ZERO, now);
+    set.misbehaved(first, Came::Nothing, CLIENT, Duration::ZERO, now);
     assert!(!is_in(&set, first));
-    set.misbehaved(second, CLIENT, Duration::ZERO, now);
+    set.misbehaved(second, Came::Nothing, CLIENT, Duration::ZERO, now);
     assert!(is_in(&set, second), "the last one of the second pool");
-    set.misbehaved(third, CLIENT, Duration::ZERO, now);
+    set.misbehaved(third, Came::Nothing, CLIENT, Duration::ZERO, now);
     assert!(!is_in(&set, third));
     set.probe_failed(second, "gone", now);
     assert!(is_in(&set, first), "better than nobody in the second pool");
@@ -222,13 +222,69 @@ fn one_client_alone_leaves_nobody_out_while_others_are_here() {
     let other = IpAddr::from([10, 0, 0, 9]);
     set.answered(second, other, 200, took, now);
     for _ in 0..100 {
-        set.misbehaved(first, CLIENT, took, now);
+        set.misbehaved(first, Came::Nothing, CLIENT, took, now);
         set.answered(first, CLIENT, 500, took, now);
         set.answered(second, CLIENT, 200, took, now);
     }
     assert!(set.takes(first, PoolId(0)));
-    set.misbehaved(first, other, took, now);
+    set.misbehaved(first, Came::Nothing, other, took, now);
     assert!(!set.takes(first, PoolId(0)), "the others met it, too");
+}
+
+/// Answers to one client, of a backend that it has for itself, while others are served elsewhere;
+/// and whether that backend is left out.
+#[test]
+fn one_that_serves_nobody_is_left_out_for_one_client() {
+    let table: [(&[u16], u16, u16, bool); 7] = [
+        (&[502], 200, 200, true),
+        (&[503, 500, 503], 200, 200, false),
+        (&[502, 502, 502, 502, 200], 200, 200, false),
+        (&[500], 200, 200, false),
+        (&[502], 502, 502, false),
+        (&[502], 502, 200, true),
+        (&[501], 200, 200, false),
+    ];
+    for (said, others, third, out) in table {
+        let five = Policy { eject_after: 5, ..policy() };
+        let mut set = set((0..3).map(member).collect(), &[&[0, 1, 2]], five);
+        let ids: [BackendId; 3] = ids(&set);
+        let mut now = Instant::now();
+        for round in 0..40_u8 {
+            now += Duration::from_millis(200);
+            let said = said[usize::from(round) % said.len()];
+            let told =
+                [(CLIENT, said), ([10, 0, 0, 1].into(), others), ([10, 0, 0, 2].into(), third)];
+            for (id, (client, status)) in ids.into_iter().zip(told) {
+                set.answered(id, client, status, Duration::ZERO, now);
+                if status < 500 {
+                    set.behaved(id);
+                }
+            }
+        }
+        let is_out = set[ids[0]].conduct.is_out();
+        assert_eq!(is_out, out, "{said:?} beside {others} and {third}");
+    }
+}
+
+/// Three clients, and every other answer of one backend is 502: none of its rows is long.
+#[test]
+fn who_cannot_serve_half_of_the_time_is_left_out() {
+    let five = Policy { eject_after: 5, ..policy() };
+    let mut set = set((0..3).map(member).collect(), &[&[0, 1, 2]], five);
+    let ids: [BackendId; 3] = ids(&set);
+    let mut now = Instant::now();
+    for round in 0..40_u8 {
+        now += Duration::from_millis(200);
+        let client = IpAddr::from([10, 0, 0, round % 3]);
+        for id in ids {
+            let status = if id == ids[0] && round % 2 == 0 { 502 } else { 200 };
+            set.answered(id, client, status, Duration::ZERO, now);
+            if status < 500 {
+                set.behaved(id);
+            }
+        }
+    }
+    assert!(set[ids[0]].conduct.is_out() && !set[ids[1]].conduct.is_out());
 }
 
 /// Half of those that are up stay, and who is down or not wanted is none of them.
@@ -242,7 +298,7 @@ fn who_is_down_does_not_stand_in_for_who_is_left_out() {
     set.probe_failed(all[4], "gone", now);
     set.probe_failed(all[3], "gone", now);
     for id in all {
-        set.misbehaved(id, CLIENT, Duration::ZERO, now);
+        set.misbehaved(id, Came::Nothing, CLIENT, Duration::ZERO, now);
     }
     let out = all.iter().filter(|&&id| set[id].conduct.is_out()).count();
     assert_eq!(out, 1, "of the three that are up");
@@ -300,7 +356,7 @@ fn pools_agree_with_a_plain_model() {
                 0 => set.probe_passed(id, None, now),
                 1 => set.probe_failed(id, "gone", now),
                 2 => set.connect_failed(id, Fault::Refused, Duration::ZERO, now),
-                3 => set.misbehaved(id, CLIENT, Duration::ZERO, now),
+                3 => set.misbehaved(id, Came::Nothing, CLIENT, Duration::ZERO, now),
                 4 => set.take_back(now),
                 5 => set.step_ramps(now),
                 6 if !open.is_empty() => {

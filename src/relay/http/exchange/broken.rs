@@ -12,7 +12,7 @@
 
 use std::net::IpAddr;
 
-use crate::backends::{BackendId, Grade};
+use crate::backends::{BackendId, Came, Grade};
 use crate::context::Context;
 use crate::net::Fault;
 
@@ -113,6 +113,6 @@ impl Exchange {
 
     fn count_against(&self, backend: BackendId, client: IpAddr, cx: &mut Context) {
         let took = cx.now.saturating_duration_since(self.asked_at);
-        cx.backends.misbehaved(backend, client, took, cx.now);
+        cx.backends.misbehaved(backend, Came::Nothing, client, took, cx.now);
     }
 }

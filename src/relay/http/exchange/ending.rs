@@ -15,8 +15,7 @@ use std::io::IoSlice;
 use log::{Level, debug, log_enabled};
 
 use crate::access_log::Cause;
-use crate::backends::BackendId;
-use crate::backends::Refusal;
+use crate::backends::{BackendId, Came, Refusal};
 use crate::context::{BackendConnection, Context};
 use crate::event::Key;
 use crate::http::answer::How;
@@ -152,10 +151,13 @@ impl Exchange {
         cx: &mut Context,
     ) {
         cx.backends.unanswered(backend, failure);
-        if !matches!(self.answer.head(), Some((500.., _))) {
-            let took = cx.now.saturating_duration_since(self.asked_at);
-            cx.backends.misbehaved(backend, pair.client_address.ip(), took, cx.now);
-        }
+        let came = match self.answer.head() {
+            Some((500.., _)) => return,
+            Some(_) => Came::Head,
+            None => Came::Nothing,
+        };
+        let took = cx.now.saturating_duration_since(self.asked_at);
+        cx.backends.misbehaved(backend, came, pair.client_address.ip(), took, cx.now);
     }
 
     /// No byte of an answer came. Ask again where that harms nobody.
