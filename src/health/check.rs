@@ -195,29 +195,49 @@ fn http_request(path: &[u8], host: &str) -> Vec<u8> {
     [b"GET ", path, fields.as_bytes()].concat()
 }
 
-/// `HTTP/1.1 200 OK`: the status line is all that matters (RFC 9112 section 4).
-fn judge_status(answer: &[u8], ended: bool, statuses: &Statuses) -> Answer {
-    let looked_at = answer.get(..STATUS_LINE_BYTES_MAX).unwrap_or(answer);
-    let Some(end) = looked_at.iter().position(|&byte| byte == b'\n') else {
-        return match (ended || looked_at.len() < answer.len(), answer.is_empty()) {
-            (false, _) => Answer::Incomplete,
-            (true, true) => Answer::Bad("closed without an answer".into()),
-            (true, false) => Answer::Bad("not an HTTP answer".into()),
+/// `HTTP/1.1 200 OK`: the status line is all that matters (RFC 9112 section 4). Interim answers, as
+/// 103, come before the one that counts.
+fn judge_status(mut answer: &[u8], ended: bool, statuses: &Statuses) -> Answer {
+    let too_much = answer.len() >= CHECK_ANSWER_BYTES_MAX;
+    loop {
+        let looked_at = answer.get(..STATUS_LINE_BYTES_MAX).unwrap_or(answer);
+        let Some(end) = looked_at.iter().position(|&byte| byte == b'\n') else {
+            let over = ended || too_much || looked_at.len() < answer.len();
+            return match (over, answer.is_empty()) {
+                (false, _) => Answer::Incomplete,
+                (true, true) => Answer::Bad("closed without an answer".into()),
+                (true, false) => Answer::Bad("not an HTTP answer".into()),
+            };
         };
-    };
-    let line = answer[..end].strip_suffix(b"\r").unwrap_or(&answer[..end]);
+        let status = match status_of(&answer[..end]) {
+            Some(status) if statuses.has(status) => return Answer::Good(None),
+            Some(status @ (100 | 102..=199)) => status,
+            Some(status) => return Answer::Bad(format!("status {status:03}, want {statuses}")),
+            None => return Answer::Bad("not an HTTP answer".into()),
+        };
+        let head_end = answer.windows(4).position(|four| four == b"\r\n\r\n");
+        match head_end {
+            Some(at) => answer = &answer[at + 4..],
+            None if ended || too_much => {
+                return Answer::Bad(format!("status {status}, and no answer behind it"));
+            }
+            None => return Answer::Incomplete,
+        }
+    }
+}
+
+/// The status in a line of it, if it is one.
+fn status_of(line: &[u8]) -> Option<u16> {
     let digits = line
+        .strip_suffix(b"\r")
+        .unwrap_or(line)
         .strip_prefix(b"HTTP/1.")
         .filter(|rest| rest.first().is_some_and(u8::is_ascii_digit))
         .and_then(|rest| rest[1..].strip_prefix(b" "))
         .filter(|rest| rest.len() == 3 || rest.get(3) == Some(&b' '))
         .and_then(|rest| std::str::from_utf8(&rest[..3]).ok())
         .filter(|code| code.bytes().all(|byte| byte.is_ascii_digit()));
-    match digits.and_then(|code| code.parse().ok()) {
-        Some(status) if statuses.has(status) => Answer::Good(None),
-        Some(status) => Answer::Bad(format!("status {status:03}, want {statuses}")),
-        None => Answer::Bad("not an HTTP answer".into()),
-    }
+    digits.and_then(|code| code.parse().ok())
 }
 
 /// A decimal number, ended by NUL, a newline, or the end of the connection.
@@ -278,8 +298,9 @@ mod tests {
         let bads = [
             "HTTP/1.1 500 Oops\r\n",
             "HTTP/1.1 302 Found\r\n",
-            "HTTP/1.1 199 X\r\n",
-            "HTTP/1.1 100 Continue\r\n",
+            "HTTP/1.1 101 Switching Protocols\r\n",
+            "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 500 Oops\r\n",
+            "HTTP/1.1 100 Continue\r\n\r\nhello\n",
             "HTTP/1.1 2000 OK\r\n",
             "HTTP/1.1 20\r\n",
             "HTTP/1.1 +20 \r\n",
@@ -300,6 +321,20 @@ mod tests {
         }
         let Answer::Bad(said) = some.judge(b"HTTP/1.1 503 X\r\n", false) else { panic!() };
         assert_eq!(said, "status 503, want 200-399,401");
+    }
+
+    #[test]
+    fn interim_answers_come_before_the_one_that_counts() {
+        let question = question("http:/");
+        let answer =
+            b"HTTP/1.1 100 X\r\n\r\nHTTP/1.1 103 X\r\nLink: y\r\n\r\nHTTP/1.1 200 OK\r\n";
+        for cut in 0..answer.len() {
+            assert_eq!(question.judge(&answer[..cut], false), Answer::Incomplete, "{cut}");
+            assert!(bad(&question.judge(&answer[..cut], true)), "{cut}");
+        }
+        assert_eq!(question.judge(answer, false), Answer::Good(None));
+        let endless = b"HTTP/1.1 103 X\r\n\r\n".repeat(CHECK_ANSWER_BYTES_MAX / 18 + 1);
+        assert!(bad(&question.judge(&endless, false)));
     }
 
     #[test]
