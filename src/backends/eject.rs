@@ -18,8 +18,9 @@
 //! *Several clients* are several addresses, [`EJECT_CLIENTS`] or as many as were here lately
 //! ([`Crowd`]): nobody alone, with requests that break whoever is asked, takes a backend from the
 //! others. One that serves nobody at all is no loss to them: of it the answers to one client are
-//! enough, if the rest of the pool does much better. Datagrams that were refused count in a row as well, where nothing probes, but slowly
-//! and only while no answer comes: anybody can forge a refusal, and nobody an answer.
+//! enough, if the rest of the pool does much better. Datagrams that were refused count in a row as
+//! well, where nothing probes, but slowly and only while no answer comes: anybody can forge a
+//! refusal, and nobody an answer.
 //!
 //! The numbers of the times are Envoy's outlier detection's. Who may be left out at all (never the
 //! last one, never more than half) is [`may_spare`], asked by [`super::Backends`], which sees all.
