@@ -289,7 +289,7 @@ fn a_file_that_cannot_be_opened_is_said_at_the_start() {
     let output = command.output().expect("it starts");
     assert_eq!(output.status.code(), Some(1));
     let text = String::from_utf8(output.stderr).expect("text");
-    let line = "pointsman: --access-log /no/where/log: No such file or directory";
+    let line = "pointsman: --access-log /no/where/log: there is no such file";
     assert!(text.contains(line), "{text}");
 }
 
