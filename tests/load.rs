@@ -10,7 +10,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use pointsman::limits::{ACCEPTS_PER_TURN, BYTES_PER_DIRECTION_PER_TURN, PIPE_BYTES};
+use pointsman::limits::{
+    ACCEPTS_PER_TURN, BYTES_PER_DIRECTION_PER_TURN, ITEMS_PER_LOOK, PIPE_BYTES,
+};
 use rustix::process::Signal;
 
 use common::trace::{Call, Trace, most_and_all, turns, while_stopped};
@@ -127,7 +129,7 @@ fn spliced(turn: &[Call]) -> i64 {
 }
 
 /// What they have to wait for is counted, not timed: until all who asked were served the stream has
-/// its turn a few times at most, and in each it moves no more than it may.
+/// a turn for each few of them at most, and in each it moves no more than it may.
 #[test]
 fn pitfall_15_a_stream_at_full_speed_does_not_starve_the_others() {
     const OTHERS: usize = 100;
@@ -171,9 +173,12 @@ fn pitfall_15_a_stream_at_full_speed_does_not_starve_the_others() {
     let most = turns(&calls).map(spliced).max().expect("there were turns");
     println!("while {OTHERS} were served {waited} bytes went by");
     println!("at most {most} bytes a turn");
-    // The last splice before the budget is spent may fill a whole pipe.
-    let turn = (BYTES_PER_DIRECTION_PER_TURN + PIPE_BYTES) as i64;
-    assert!(most <= turn && waited <= 3 * turn, "{most} and {waited} bytes");
+    // A pipe of the turn before is emptied first, which counts half, and the last splice before the
+    // budget is spent may fill a whole one.
+    let turn = (BYTES_PER_DIRECTION_PER_TURN + PIPE_BYTES + PIPE_BYTES / 2) as i64;
+    // However slow the machine, so many are served before a turn's time may be over.
+    let turns = (OTHERS / ITEMS_PER_LOOK + 2) as i64;
+    assert!(most <= turn && waited <= turns * turn, "{most} and {waited} bytes");
 }
 
 /// In a debug build the balancer itself checks the run queue after each turn, and panics.

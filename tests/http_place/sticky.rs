@@ -46,9 +46,10 @@ fn a_sticky_key_that_is_none_is_told_of() {
     let path = std::env::temp_dir().join(format!("pointsman-short-{}", std::process::id()));
     std::fs::write(&path, "too short\n").unwrap();
     let file = path.display().to_string();
-    for (name, says) in
-        [(&*file, "found 9 bytes, want 32 or more"), ("/nowhere/sticky.key", "No such file")]
-    {
+    for (name, says) in [
+        (&*file, "found 9 bytes, want 32 or more"),
+        ("/nowhere/sticky.key", "there is no such file"),
+    ] {
         let output = std::process::Command::new(env!("CARGO_BIN_EXE_pointsman"))
             .args(["-l", "http://127.0.0.1:0", "-b", "127.0.0.1:1", "--sticky-cookie", "LB"])
             .args(["--sticky-key", name, "--log-level", "off"])
