@@ -407,7 +407,7 @@ fn states_are_true() {
         ("ill", "\"effective_weight\":0"),
         ("full", "\"state\":\"full\""),
         ("full", "\"effective_weight\":1"),
-        ("full", "\"ejected_for\":null"),
+        ("full", "\"ejected_seconds\":null"),
         ("idle", "\"state\":\"draining\""),
         ("gone", "\"state\":\"down\""),
         ("gone", "refused\""),
@@ -417,8 +417,8 @@ fn states_are_true() {
     ] {
         assert!(of(name).contains(says), "{says} of {name}: {}", of(name));
     }
-    assert!(!of("ill").contains("\"ejected_for\":null"), "{}", of("ill"));
-    assert!(!of("ill").contains("\"returns_in\":null"), "{}", of("ill"));
+    assert!(!of("ill").contains("\"ejected_seconds\":null"), "{}", of("ill"));
+    assert!(!of("ill").contains("\"returns_in_seconds\":null"), "{}", of("ill"));
     balancer.stop_after(held);
 }
 

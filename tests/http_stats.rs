@@ -184,6 +184,79 @@ fn the_statistics_count_answers_and_errors_by_kind() {
     balancer.stop();
 }
 
+/// The members of a page by their paths, lists left out: `process.requests`. No text in it has
+/// brackets or quotes.
+fn paths(page: &str) -> BTreeSet<String> {
+    let mut above: Vec<String> = Vec::new();
+    let mut found = BTreeSet::new();
+    let mut name = String::new();
+    let mut parts = page.split('"');
+    // Between the quotes is every other part.
+    let mut between = parts.next().unwrap_or_default();
+    loop {
+        for byte in between.bytes() {
+            match byte {
+                b'{' | b'[' => above.push(std::mem::take(&mut name)),
+                b'}' | b']' => drop(above.pop()),
+                _ => {}
+            }
+        }
+        let (Some(text), Some(behind)) = (parts.next(), parts.next()) else { return found };
+        if behind.starts_with(':') {
+            name = text.to_owned();
+            let path = above.iter().map(String::as_str).chain([text]);
+            let path: Vec<&str> = path.filter(|part| !part.is_empty()).collect();
+            let is_plain = !behind.starts_with(":{") && !behind.starts_with(":[");
+            if is_plain || path.len() == 1 {
+                found.insert(path.join("."));
+            }
+        }
+        between = behind;
+    }
+}
+
+/// Programs read them: what is on a page is in the list, and what is in the list on a page.
+#[test]
+fn every_number_is_in_the_manual() {
+    let backend = http(GOOD);
+    let log = std::env::temp_dir().join(format!("pointsman-stats-{}", std::process::id()));
+    let log = log.to_str().expect("a name");
+    let route = format!("a.example={}", backend.address);
+    let more = [
+        "-l",
+        "udp://127.0.0.1:0",
+        "-l",
+        "sni://127.0.0.1:0",
+        "--access-log",
+        log,
+        "--route",
+        &route,
+    ];
+    let balancer = before(&[&backend.name()], &more);
+    assert_eq!(ask(&balancer, "GET", "/").0, 200);
+    let page = stats(&balancer);
+    std::fs::remove_file(log).expect("it was written");
+    let manual = include_str!("../docs/stats.md");
+    let rows = manual.lines().filter_map(|line| line.strip_prefix("| `")?.split(" |").next());
+    let mut told: BTreeSet<String> = rows
+        .flat_map(|cell| cell.split(", "))
+        .map(|name| name.trim_matches('`').to_owned())
+        .collect();
+    assert!(told.remove("backends.responses.1xx` to `backends.responses.5xx"));
+    told.extend((1..=5).map(|class| format!("backends.responses.{class}xx")));
+    let is_keyed =
+        |path: &String| path.starts_with("health.") || path.starts_with("connections.");
+    let mut found: BTreeSet<String> =
+        paths(&page).into_iter().filter(|path| !is_keyed(path)).collect();
+    for list in ["process", "udp", "routes", "backends"] {
+        assert!(found.remove(list), "{list}: {page}");
+    }
+    found.insert("routes.backends".to_owned());
+    let wrong: Vec<_> = told.symmetric_difference(&found).collect();
+    assert!(wrong.is_empty(), "{wrong:?} of {page}");
+    balancer.stop();
+}
+
 #[test]
 fn late_answers_are_timeouts_and_requests_in_flight_are_seen() {
     let (backend, streams) = Backend::manual();

@@ -185,12 +185,12 @@ fn standing(it: &mut Object<'_>, backend: &Backend, now: Instant) {
     }
     match (standing.since, standing.until) {
         (Some(since), Some(until)) => {
-            it.decimal("ejected_for", seconds(since, now));
-            it.decimal("returns_in", seconds(now, until));
+            it.decimal("ejected_seconds", seconds(since, now));
+            it.decimal("returns_in_seconds", seconds(now, until));
         }
         _ => {
-            it.null("ejected_for");
-            it.null("returns_in");
+            it.null("ejected_seconds");
+            it.null("returns_in_seconds");
         }
     }
 }
