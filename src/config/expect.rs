@@ -5,6 +5,7 @@
 use std::fmt;
 use std::ops::RangeInclusive;
 
+use super::host::{did_you_mean, is_host, is_ipv6};
 use super::http;
 use super::value::{Wrong, digits};
 use crate::limits;
@@ -142,16 +143,22 @@ impl fmt::Display for TextCheck {
 
 /// A host for the Host field of probes, perhaps with a port.
 pub fn check_host(text: &str) -> Result<String, Wrong> {
-    let fits = |b: u8| b.is_ascii_alphanumeric() || b"._-:[]".contains(&b);
-    let good =
-        !text.is_empty() && !text.starts_with('-') && text.len() <= limits::TOKEN_BYTES_MAX;
-    if good && text.bytes().all(fits) {
+    let (host, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((address, port)) => (is_ipv6(address), port),
+        None => {
+            let host = text.split(':').next().unwrap_or_default();
+            (is_host(host), &text[host.len()..])
+        }
+    };
+    let is_port = |port: &str| port.parse::<u16>().is_ok_and(|port| port > 0);
+    let of_digits = |port: &&str| port.bytes().all(|byte| byte.is_ascii_digit());
+    let port = if port.is_empty() { ":80" } else { port };
+    if host && port.strip_prefix(':').filter(of_digits).is_some_and(is_port) {
         return Ok(text.to_owned());
     }
-    Err(Wrong::found(
-        text,
-        "a host such as www.example.com, perhaps with a port as in web:8080",
-    ))
+    let hint = is_ipv6(text).then(|| format!("[{text}]"));
+    let want = "a host such as www.example.com, perhaps with a port as in web:8080";
+    Err(Wrong::found(text, format!("{want}{}", did_you_mean(hint))))
 }
 
 fn unescaped(text: &str) -> Option<Vec<u8>> {
@@ -232,6 +239,34 @@ mod tests {
             assert!(wrong.contains(&want), "{wrong}");
         }
         assert!(Check::parse(&long[..long.len() - 1]).is_ok());
+    }
+
+    #[test]
+    fn a_host_to_ask_for_is_one_that_servers_take() {
+        for good in ["web", "www.example.com:8080", "a_b.", "10.0.0.1:1", "[::1]", "[::1]:443"]
+        {
+            assert_eq!(check_host(good).as_deref(), Ok(good));
+        }
+        for bad in [
+            "",
+            "-a",
+            "web:",
+            "web:0",
+            "web:65536",
+            "web:+1",
+            "web:80:80",
+            "[::1",
+            "[web]",
+            "[::1]80",
+            "a b",
+            "a\r\nb",
+            "http://web",
+            "*",
+        ] {
+            assert!(check_host(bad).is_err(), "{bad}");
+        }
+        let wrong = check_host("::1").unwrap_err().to_string();
+        assert!(wrong.ends_with("did you mean [::1]?"), "{wrong}");
     }
 
     #[test]

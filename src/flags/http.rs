@@ -161,9 +161,10 @@ pub(super) static HTTP: &[Flag] = &[
         value: "N",
         says: "Bad answers that take a backend out for a while, 0 to 1000: 30s the first time, \
                30s longer each time, at most 5m. 502, 503, 504 and broken ones count in a row; \
-               they and other 5xx count if they are much more frequent than the others' (by \
-               30 % of all answers); 501 and 505 never do. All this only if several clients met \
-               them, or nobody was served. At least half of those that are up stay, rounded up. 0: no answer does.",
+               they and other 5xx count if they are much more frequent than the others' (by 30 % \
+               of all answers); 501 and 505 never do. All this only if several clients met them, \
+               or nobody was served. At least half of those that are up stay, rounded up. 0: no \
+               answer does.",
         default: |defaults| defaults.eject_after.to_string(),
         act: Act::Value(|config, text| {
             config.eject_after = number_u32(text, 0..=limits::EJECT_AFTER_MAX)?;
