@@ -173,6 +173,14 @@ fn refused_datagrams_ask_for_a_probe_where_there_are_probes() {
     assert_eq!(set.take_probes_wanted(), [first]);
 }
 
+/// A whole answer came.
+fn tell(set: &mut Backends, id: BackendId, client: IpAddr, status: u16, now: Instant) {
+    set.answered(id, client, status, Duration::ZERO, now);
+    if status < 500 {
+        set.behaved(id);
+    }
+}
+
 /// Statuses, each told to one of so many clients in turn by every backend of a pool of four, or by
 /// the first alone while the others answer well; and who is left out in the end.
 #[test]
@@ -202,10 +210,7 @@ fn who_is_left_out_for_what() {
             let client = IpAddr::from([10, 0, 0, (round % clients) as u8]);
             for (index, &id) in ids.iter().enumerate() {
                 let status = if who.contains(&index) { status } else { 200 };
-                set.answered(id, client, status, Duration::ZERO, now);
-                if status < 500 {
-                    set.behaved(id);
-                }
+                tell(&mut set, id, client, status, now);
             }
         }
         let left_out = ids.iter().filter(|&&id| set[id].conduct.is_out()).count();
@@ -255,10 +260,7 @@ fn one_that_serves_nobody_is_left_out_for_one_client() {
             let told =
                 [(CLIENT, said), ([10, 0, 0, 1].into(), others), ([10, 0, 0, 2].into(), third)];
             for (id, (client, status)) in ids.into_iter().zip(told) {
-                set.answered(id, client, status, Duration::ZERO, now);
-                if status < 500 {
-                    set.behaved(id);
-                }
+                tell(&mut set, id, client, status, now);
             }
         }
         let is_out = set[ids[0]].conduct.is_out();
@@ -278,10 +280,7 @@ fn who_cannot_serve_half_of_the_time_is_left_out() {
         let client = IpAddr::from([10, 0, 0, round % 3]);
         for id in ids {
             let status = if id == ids[0] && round % 2 == 0 { 502 } else { 200 };
-            set.answered(id, client, status, Duration::ZERO, now);
-            if status < 500 {
-                set.behaved(id);
-            }
+            tell(&mut set, id, client, status, now);
         }
     }
     assert!(set[ids[0]].conduct.is_out() && !set[ids[1]].conduct.is_out());

@@ -35,6 +35,23 @@ pub enum Took {
     Some,
 }
 
+/// Which connections will do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wants {
+    /// One of the idle list, or a new one.
+    Any,
+    /// A new one.
+    New,
+}
+
+/// A connection that failed.
+struct Broken {
+    backend: BackendId,
+    started_at: Instant,
+    fault: Fault,
+    took: Took,
+}
+
 /// How a pair came by its connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Found {
@@ -50,16 +67,15 @@ pub fn start(pair: &mut Pair, cx: &mut Context) -> Result<(), Attempt> {
     open(pair, backend, cx)
 }
 
-/// Connect to `wanted`, or to a backend that is picked; with `idle`, a connection from the idle
-/// list will do.
+/// Connect to `backend`, or to one that is picked.
 pub fn find(
-    wanted: Option<BackendId>,
-    idle: bool,
+    backend: Option<BackendId>,
+    wants: Wants,
     pair: &mut Pair,
     cx: &mut Context,
 ) -> Result<Found, Attempt> {
-    let backend = choose(wanted, pair, cx)?;
-    let idle = idle && pair.turned().is_none();
+    let backend = choose(backend, pair, cx)?;
+    let idle = wants == Wants::Any && pair.turned().is_none();
     if idle && let Some(key) = cx.unpark(backend, pair.key) {
         pair.connection = Some(key);
         pair.stage = Stage::Relaying;
@@ -154,7 +170,7 @@ fn open(pair: &mut Pair, backend: BackendId, cx: &mut Context) -> Result<(), Att
         match turn(course, fault, backend, pair, cx) {
             Some(on) => (course, started_at) = (on, Instant::now()),
             None => {
-                blame(pair, backend, (fault, Took::Nothing), started_at, cx);
+                blame(pair, &Broken { backend, started_at, fault, took: Took::Nothing }, cx);
                 return Err(Attempt::Failed(fault));
             }
         }
@@ -277,7 +293,7 @@ pub fn give_up(
             pair.search_mut().turned = Some((backend, on));
             return Ok(());
         }
-        blame(pair, backend, (fault, took), started_at, cx);
+        blame(pair, &Broken { backend, started_at, fault, took }, cx);
     }
     match pair.tried().len() > cx.settings.retries as usize {
         true => Err(Reason::ConnectFailed(fault)),
@@ -288,13 +304,8 @@ pub fn give_up(
 /// A connect that failed counts against its backend, unless it was us who had nothing left, or it
 /// was taken and broke after a while, or after it had taken bytes; and this client does not try it
 /// again.
-fn blame(
-    pair: &mut Pair,
-    backend: BackendId,
-    (fault, bytes): (Fault, Took),
-    started_at: Instant,
-    cx: &mut Context,
-) {
+fn blame(pair: &mut Pair, broken: &Broken, cx: &mut Context) {
+    let &Broken { backend, started_at, fault, took } = broken;
     let name = &cx.backends[backend].name;
     debug!("pair {}: {}: {name} failed: {fault}", pair.number, pair.doing());
     if let Fault::Tls(trouble) = fault
@@ -305,17 +316,17 @@ fn blame(
     let search = pair.search_mut();
     search.tried.push(backend);
     search.fault = Some(fault);
-    let took = started_at.elapsed();
+    let lived = started_at.elapsed();
     let proven = CONNECT_PROVEN.min(cx.settings.connect_timeout);
-    let was_taken = pair.stage == Stage::Relaying && took > proven;
+    let was_taken = pair.stage == Stage::Relaying && lived > proven;
     let ours = matches!(fault, Fault::Exhausted | Fault::GivenUp);
     if !ours {
         let connected = pair.stage == Stage::Relaying;
         let failure = if connected { Failure::Broken } else { Failure::Connect };
         cx.backends.unanswered(backend, failure);
     }
-    if !ours && !was_taken && bytes == Took::Nothing {
-        cx.backends.connect_failed(backend, fault, took, cx.now);
+    if !ours && !was_taken && took == Took::Nothing {
+        cx.backends.connect_failed(backend, fault, lived, cx.now);
     }
 }
 

@@ -31,7 +31,7 @@ use crate::net::{Fault, Received, Socket, Stream, Supplies};
 use crate::stats::Failure;
 
 use super::super::account::Own;
-use super::super::connect::{self, Attempt, Found, Took};
+use super::super::connect::{self, Attempt, Found, Took, Wants};
 use super::super::pair::{Pair, Reason, Stage};
 use super::carry::{self, Body, Carried, Way};
 use super::response::{Answer, Answered, Reader};
@@ -109,7 +109,7 @@ pub(super) fn begin(
         return exchange.reply(BadBody::TooLarge.into(), http, pair, cx);
     }
     exchange.place(head, total, pair, cx);
-    if let Err(reason) = exchange.find_backend(false, pair, cx) {
+    if let Err(reason) = exchange.find_backend(Wants::Any, pair, cx) {
         if exchange.request.is_read() {
             http.keep(&cx.scratch[head.length..total]);
         }
@@ -316,10 +316,10 @@ impl Exchange {
     }
 
     /// The connection on which the client is logged in, or that of a backend that is picked: an
-    /// idle one will do, unless it is to be `new`.
+    /// idle one will do, unless the exchange `wants` another.
     fn find_backend(
         &mut self,
-        new: bool,
+        wants: Wants,
         pair: &mut Pair,
         cx: &mut Context,
     ) -> Result<(), Reason> {
@@ -332,7 +332,7 @@ impl Exchange {
             let takes =
                 |id: &BackendId| pair.tried().is_empty() && cx.backends.takes(*id, pair.pool);
             let wanted = self.bound_to.or(self.stuck_to).filter(takes);
-            let found = connect::find(wanted, !new, pair, cx);
+            let found = connect::find(wanted, wants, pair, cx);
             match found {
                 Ok(found) => {
                     self.reused = found == Found::Idle;

@@ -52,13 +52,12 @@ impl Exchange {
     pub(super) fn let_go(
         &mut self,
         fault: Fault,
-        untouched: bool,
+        took: Took,
         pair: &mut Pair,
         cx: &mut Context,
     ) -> GoesOn {
         let connection = pair.connection.and_then(|key| cx.connections.get(key));
         let backend = connection.map(|connection| connection.backend);
-        let took = if untouched { Took::Nothing } else { Took::Some };
         let mut goes_on = GoesOn::Yes;
         if self.reused {
             if let Some(key) = pair.connection.take() {
@@ -68,7 +67,7 @@ impl Exchange {
             goes_on = GoesOn::Failed(reason);
         }
         let ours = matches!(fault, Fault::GivenUp | Fault::Exhausted);
-        if !untouched
+        if took == Took::Some
             && !ours
             && let Some(backend) = backend
         {
@@ -79,7 +78,7 @@ impl Exchange {
             self.broke.met = Some(backend);
             self.broke.suspect = (!self.reused).then_some(backend);
         }
-        if !untouched && (self.again.is_empty() || goes_on != GoesOn::Yes) {
+        if took == Took::Some && (self.again.is_empty() || goes_on != GoesOn::Yes) {
             self.accuse(pair, cx);
             return GoesOn::No;
         }

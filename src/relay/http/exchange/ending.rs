@@ -21,7 +21,7 @@ use crate::event::Key;
 use crate::http::answer::How;
 use crate::net::{Fault, Socket};
 use crate::relay::account::{self, Own};
-use crate::relay::connect;
+use crate::relay::connect::{self, Took, Wants};
 use crate::relay::pair::{Pair, Reason, Stage};
 use crate::relay::parting::Parting;
 use crate::stats::Failure;
@@ -179,9 +179,9 @@ impl Exchange {
         let connection = pair.connection.and_then(|key| cx.connections.get(key));
         let owes = connection.is_some_and(|connection| connection.stream.owes());
         let moved = pair.duplex.request.moved() > self.moved_before;
-        let untouched = !moved && !owes && !self.deaf;
+        let took = if moved || owes || self.deaf { Took::Some } else { Took::Nothing };
         self.was_taken |= pair.stage == Stage::Relaying;
-        let goes_on = self.let_go(fault, untouched, pair, cx);
+        let goes_on = self.let_go(fault, took, pair, cx);
         if goes_on == GoesOn::No {
             return self.reply(Own::new(502, Cause::NoAnswer), http, pair, cx);
         }
@@ -190,13 +190,13 @@ impl Exchange {
         }
         // What one backend began to say is not for another one to go on with.
         self.answer = Answer::default();
-        if let Err(reason) = self.find_backend(true, pair, cx) {
+        if let Err(reason) = self.find_backend(Wants::New, pair, cx) {
             return match self.accuse(pair, cx) {
                 Accused::Somebody => self.reply(Own::new(502, Cause::NoAnswer), http, pair, cx),
                 Accused::Nobody => self.fail(reason, http, pair, cx),
             };
         }
-        if let Err(fault) = self.send_again(untouched, pair, cx) {
+        if let Err(fault) = self.send_again(took, pair, cx) {
             return self.recover(fault, http, pair, cx);
         }
         http.phase = Phase::Exchange(self);
@@ -205,7 +205,7 @@ impl Exchange {
 
     fn send_again(
         &mut self,
-        untouched: bool,
+        took: Took,
         pair: &mut Pair,
         cx: &mut Context,
     ) -> Result<(), Fault> {
@@ -215,7 +215,7 @@ impl Exchange {
             connection.bind();
         }
         let (flow, backend) = (&mut pair.duplex.request, &mut connection.stream);
-        if untouched {
+        if took == Took::Nothing {
             flow.flush_to(backend, &mut supplies)?;
         } else {
             flow.end(&mut supplies);
