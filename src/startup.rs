@@ -298,7 +298,7 @@ fn resolve(
     flag: &str,
 ) -> Result<Member, StartError> {
     let what = format!("{flag} {}:{}", spec.host, spec.port);
-    let (dial, probe_dial) = dials(spec, trust, &config.check).ok_or_else(|| StartError {
+    let (dial, probe_dial) = dials(spec, trust, config).ok_or_else(|| StartError {
         what: what.clone(),
         why: format!("'{}' is no name for TLS; ,sni=NAME gives one", spec.host),
     })?;
@@ -357,17 +357,18 @@ fn probe_host(spec: &BackendSpec, tls: bool, config: &Config) -> String {
 fn dials(
     spec: &BackendSpec,
     trust: Option<&Trust>,
-    check: &Check,
+    config: &Config,
 ) -> Option<(Option<Dial>, Option<Dial>)> {
     let Some(trust) = trust else { return Some((None, None)) };
     let dial = match &spec.tls {
-        Some(name) => Some(trust.dial(name)?),
+        Some(name) => Some(trust.dial(name, &config.tls.alpn)?),
         None => None,
     };
-    let probe_dial = match check {
+    let probe_dial = match &config.check {
         Check::None | Check::Tcp | Check::Udp(_) => None,
-        Check::Http(_) | Check::Text(_) | Check::Load(_) => dial.clone(),
-        Check::Https(_) if dial.is_none() => Some(trust.dial(&spec.host)?),
+        Check::Text(_) | Check::Load(_) => dial.clone().map(Dial::without_client),
+        Check::Http(_) => dial.clone(),
+        Check::Https(_) if dial.is_none() => Some(trust.dial(&spec.host, &[])?),
         Check::Https(_) => dial.clone(),
     };
     Some((dial, probe_dial))

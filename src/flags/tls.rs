@@ -44,7 +44,9 @@ pub(super) static TLS: &[Flag] = &[
         says: "What is spoken inside TLS at tls:// listeners, by its name in ALPN, the preferred \
                one first: PostgreSQL 17 asks for postgresql. A client that asks for none is \
                served all the same, one that asks for others alone is refused with the alert \
-               no_application_protocol. At https:// listeners it is http/1.1, always.",
+               no_application_protocol. Backends that speak TLS are asked for what the client \
+               chose, and by probes with a text for the first. At https:// listeners it is \
+               http/1.1, always.",
         default: |_| "none, whatever a client asks for is passed over".to_owned(),
         act: Act::Value(|config, text| {
             config.tls.alpn = alpn_names(text)?;

@@ -373,7 +373,7 @@ impl Line {
         datagram: Option<&[u8]>,
     ) -> Result<Line, Fault> {
         let Some(datagram) = datagram else {
-            return Stream::connect(address, dial).map(Line::Stream);
+            return Stream::connect(address, dial, None).map(Line::Stream);
         };
         let socket = DatagramSocket::connect(address)?;
         socket.send(datagram)?;

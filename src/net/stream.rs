@@ -34,9 +34,14 @@ impl Stream {
         Stream { wire: Wire::accepted(socket), tls: None }
     }
 
-    /// A socket that is being connected to `address`, and through TLS if a dial is given.
-    pub fn connect(address: SocketAddr, dial: Option<&Dial>) -> Result<Stream, Fault> {
-        let tls = dial.map(Tls::dial).transpose()?;
+    /// A socket that is being connected to `address`, and through TLS if a dial is given; for a
+    /// client that chose `alpn` to be spoken inside, or nothing.
+    pub fn connect(
+        address: SocketAddr,
+        dial: Option<&Dial>,
+        alpn: Option<&[u8]>,
+    ) -> Result<Stream, Fault> {
+        let tls = dial.map(|dial| Tls::dial(dial, alpn)).transpose()?;
         Ok(Stream { wire: Wire::connect(address)?, tls })
     }
 

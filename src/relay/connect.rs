@@ -10,9 +10,11 @@ use log::{Level, debug, log_enabled, warn};
 
 use crate::backends::{BackendId, Backends, Course, Refusal};
 use crate::balance::Ask;
+use crate::config::Protocol;
 use crate::context::Context;
 use crate::event::Owner;
 use crate::limits::{CONNECT_PROVEN, TLS_WARNINGS};
+use crate::net::tls::{Tls, Trouble};
 use crate::net::{Connect, Fault, Stream};
 use crate::stats::Failure;
 
@@ -146,9 +148,12 @@ fn open(pair: &mut Pair, backend: BackendId, cx: &mut Context) -> Result<(), Att
     let begin = || Course::begin(&cx.backends[backend].addresses, started_at);
     let mut course = turned.unwrap_or_else(begin);
     loop {
+        // At tls:// it is the client's choice what is spoken inside, and said on.
+        let tls = pair.client.tls().filter(|_| pair.protocol == Protocol::Tcp);
+        let alpn = tls.and_then(Tls::alpn);
         let connect = |backends: &Backends| {
             let to = &backends[backend];
-            Stream::connect(course.address(&to.addresses), to.dial.as_ref())
+            Stream::connect(course.address(&to.addresses), to.dial.as_ref(), alpn)
         };
         let fault = match cx.open_with(connect) {
             Ok(stream) => {
@@ -301,9 +306,9 @@ pub fn give_up(
     }
 }
 
-/// A connect that failed counts against its backend, unless it was us who had nothing left, or it
-/// was taken and broke after a while, or after it had taken bytes; and this client does not try it
-/// again.
+/// A connect that failed counts against its backend, unless it was us who had nothing left, or what
+/// the client chose to speak that was refused, or it was taken and broke after a while, or after it
+/// had taken bytes; and this client does not try it again.
 fn blame(pair: &mut Pair, broken: &Broken, cx: &mut Context) {
     let &Broken { backend, started_at, fault, took } = broken;
     let name = &cx.backends[backend].name;
@@ -325,7 +330,8 @@ fn blame(pair: &mut Pair, broken: &Broken, cx: &mut Context) {
         let failure = if connected { Failure::Broken } else { Failure::Connect };
         cx.backends.unanswered(backend, failure);
     }
-    if !ours && !was_taken && took == Took::Nothing {
+    let client_chose = fault == Fault::Tls(Trouble::AlpnRefused);
+    if !ours && !client_chose && !was_taken && took == Took::Nothing {
         cx.backends.connect_failed(backend, fault, lived, cx.now);
     }
 }

@@ -1,11 +1,14 @@
 //! What is chosen in a handshake: one of several certificates for a name, a protocol inside.
 
+use std::io::Write;
+
 use rcgen::PKCS_ECDSA_P384_SHA384;
 use rustix::process::Signal;
 
 use crate::authority::{Authority, Pair, s_client};
+use crate::backends::serve_tls;
 use crate::common::servers::missing;
-use crate::common::{Backend, Balancer};
+use crate::common::{Backend, Balancer, until};
 
 fn tls(backend: &Backend, more: &[&str]) -> Balancer {
     let flag = backend.flag();
@@ -126,5 +129,55 @@ fn what_is_spoken_inside_tls_is_said_by_alpn() {
         assert_eq!(ask(&speaks, &["-alpn", "h2,imap,postgresql"]), "postgresql");
         assert_eq!(ask(&speaks, &["-alpn", "h2"]), "refused");
         assert_eq!(ask(&speaks, &[]), "none");
+    }
+}
+
+/// PostgreSQL 17 wants it of whoever connects to it by TLS at once. That a client chose something
+/// which the backend does not speak is no failure of the backend.
+#[test]
+fn a_backend_is_offered_what_the_client_chose_to_speak() {
+    if missing(&["openssl"]) {
+        return;
+    }
+    let authority = Authority::new("spoken");
+    let pair = authority.pair(&["localhost", "127.0.0.1"]);
+    let mut config = authority.server_config(&pair);
+    config.alpn_protocols = vec![b"postgresql".to_vec()];
+    let server = serve_tls(config, |server| {
+        while server.conn.is_handshaking() {
+            if server.conn.complete_io(&mut server.sock).is_err() {
+                return;
+            }
+        }
+        let heard = server.conn.alpn_protocol().unwrap_or(b"nothing").to_vec();
+        let _ = server.write_all(&[b"offered ", &heard[..], b"\n"].concat());
+        server.conn.send_close_notify();
+        let _ = server.flush();
+    });
+    let backend = format!("tls://{}", server.address);
+    let ca = authority.file();
+    let flags = ["-l", "tls://127.0.0.1:0", "-b", &backend, "--backend-ca", &ca];
+    let more = ["--alpn", "postgresql,imap", "--fall", "1", "--check-interval", "50ms"];
+    for check in ["tcp:,expect=offered postgresql", "none"] {
+        let flags = [&flags[..], &more, &pair.flags(), &["--check", check]].concat();
+        let balancer = Balancer::start(&flags);
+        let ask =
+            |names: &[&str]| s_client(balancer.address(), "", &[&["-ign_eof"], names].concat());
+        if check != "none" {
+            until("a probe was good", || ask(&[]).contains("offered nothing"));
+        }
+        for version in ["-tls1_2", "-tls1_3"] {
+            for _ in 0..2 {
+                let text = ask(&[version, "-alpn", "postgresql"]);
+                assert!(text.contains("offered postgresql"), "{text}");
+                let text = ask(&[version]);
+                assert!(text.contains("offered nothing"), "{text}");
+                let text = ask(&[version, "-alpn", "imap"]);
+                assert!(text.contains("ALPN protocol: imap"), "{text}");
+                assert!(!text.contains("offered"), "{text}");
+            }
+        }
+        balancer.wait_for_log("it speaks nothing of what we offered (ALPN)");
+        assert!(!balancer.log().contains("is down"), "{}", balancer.log());
     }
 }

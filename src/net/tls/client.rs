@@ -20,8 +20,16 @@ use super::server::provider;
 /// All that a handshake with one backend takes. Sessions are kept for each by itself.
 #[derive(Debug, Clone)]
 pub struct Dial {
-    pub(super) config: Arc<ClientConfig>,
+    config: Arc<ClientConfig>,
     pub(super) name: ServerName<'static>,
+    /// What to begin with instead for a client that chose this name of ALPN.
+    spoken: Arc<[Spoken]>,
+}
+
+#[derive(Debug)]
+struct Spoken {
+    alpn: Box<[u8]>,
+    config: Arc<ClientConfig>,
 }
 
 /// Whom we believe that a backend is the right one.
@@ -134,15 +142,43 @@ impl Trust {
         self
     }
 
-    /// What it takes to talk to a backend of this name, or address.
-    pub fn dial(&self, name: &str) -> Option<Dial> {
+    /// What it takes to talk to a backend of this name, or address, for clients that may have
+    /// chosen one of these names of ALPN.
+    pub fn dial(&self, name: &str, alpn: &[String]) -> Option<Dial> {
         let name = ServerName::try_from(name.to_owned()).ok()?;
+        let spoken = alpn.iter().map(|alpn| {
+            let alpn = alpn.as_bytes();
+            Spoken { alpn: alpn.into(), config: self.config(Some(alpn)) }
+        });
+        Some(Dial { config: self.config(None), name, spoken: spoken.collect() })
+    }
+
+    /// With sessions of its own, for each is of one protocol.
+    fn config(&self, alpn: Option<&[u8]>) -> Arc<ClientConfig> {
         let mut config = self.config.clone();
         config.resumption = match self.resumes {
             true => Resumption::in_memory_sessions(TLS_BACKEND_SESSIONS),
             false => Resumption::disabled(),
         };
-        Some(Dial { config: Arc::new(config), name })
+        config.alpn_protocols = alpn.into_iter().map(<[u8]>::to_vec).collect();
+        Arc::new(config)
+    }
+}
+
+impl Dial {
+    /// The same for who has no client behind it: what is preferred is offered.
+    #[must_use]
+    pub fn without_client(mut self) -> Dial {
+        if let Some(preferred) = self.spoken.first() {
+            self.config = Arc::clone(&preferred.config);
+        }
+        self
+    }
+
+    /// What to begin with for a client that chose this, or nothing.
+    pub(super) fn config(&self, alpn: Option<&[u8]>) -> &Arc<ClientConfig> {
+        let found = self.spoken.iter().find(|it| Some(&*it.alpn) == alpn);
+        found.map_or(&self.config, |it| &it.config)
     }
 }
 

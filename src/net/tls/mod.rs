@@ -111,9 +111,9 @@ impl Tls {
         engine.map(|engine| Tls::new(Engine::Server(engine))).map_err(|e| Trouble::fault(&e))
     }
 
-    /// Towards a backend.
-    pub fn dial(dial: &Dial) -> Result<Box<Tls>, Fault> {
-        let (config, name) = (Arc::clone(&dial.config), dial.name.clone());
+    /// Towards a backend, for a client that chose `alpn` to be spoken inside, or nothing.
+    pub fn dial(dial: &Dial, alpn: Option<&[u8]>) -> Result<Box<Tls>, Fault> {
+        let (config, name) = (Arc::clone(dial.config(alpn)), dial.name.clone());
         let engine = UnbufferedClientConnection::new(config, name);
         engine.map(|engine| Tls::new(Engine::Client(engine))).map_err(|e| Trouble::fault(&e))
     }
@@ -146,6 +146,11 @@ impl Tls {
     /// Whether the handshake was a short one, from a session before.
     pub fn is_resumed(&self) -> bool {
         self.engine.common().handshake_kind() == Some(HandshakeKind::Resumed)
+    }
+
+    /// What the two agreed to speak inside, if they said so.
+    pub fn alpn(&self) -> Option<&[u8]> {
+        self.engine.common().alpn_protocol()
     }
 
     /// Whom the certificate of a client names, if it showed one and that can be said.

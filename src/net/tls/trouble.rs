@@ -42,6 +42,8 @@ pub enum Trouble {
     CertificateWanted,
     /// The peer does not know the name that we asked for.
     NameRefused,
+    /// The peer speaks nothing of what we offered inside (ALPN).
+    AlpnRefused,
     /// The peer gave up with an alert.
     Refused,
     /// Anything else.
@@ -111,10 +113,10 @@ impl Trouble {
             | Alert::UnsupportedCertificate => Trouble::Distrusted,
             Alert::CertificateRequired => Trouble::CertificateWanted,
             Alert::UnrecognisedName => Trouble::NameRefused,
-            Alert::HandshakeFailure
-            | Alert::ProtocolVersion
-            | Alert::InsufficientSecurity
-            | Alert::NoApplicationProtocol => Trouble::NothingInCommon,
+            Alert::NoApplicationProtocol => Trouble::AlpnRefused,
+            Alert::HandshakeFailure | Alert::ProtocolVersion | Alert::InsufficientSecurity => {
+                Trouble::NothingInCommon
+            }
             _ => Trouble::Refused,
         }
     }
@@ -154,6 +156,7 @@ impl fmt::Display for Trouble {
             Trouble::Distrusted => "it does not trust our certificate",
             Trouble::CertificateWanted => "it wants a certificate of ours",
             Trouble::NameRefused => "it does not know the name",
+            Trouble::AlpnRefused => "it speaks nothing of what we offered (ALPN)",
             Trouble::Refused => "it gave up with an alert",
             Trouble::Other => "it cannot go on",
         })

@@ -31,7 +31,7 @@ static SERVER: LazyLock<[Arc<ServerConfig>; 2]> = LazyLock::new(|| {
 });
 
 static DIAL: LazyLock<Dial> =
-    LazyLock::new(|| Trust::anybody().unwrap().dial("localhost").expect("a name"));
+    LazyLock::new(|| Trust::anybody().unwrap().dial("localhost", &[]).expect("a name"));
 
 /// Most calls that one call of ours may make.
 const PATIENCE: usize = 10_000;
@@ -295,7 +295,7 @@ fuzz_target!(|input: &[u8]| {
     let Some((&kind, script)) = input.split_first() else { return };
     let config = &SERVER[usize::from(kind & 1)];
     let mut world = World {
-        client: Peer::new(Tls::dial(&DIAL).unwrap()),
+        client: Peer::new(Tls::dial(&DIAL, None).unwrap()),
         server: Peer::new(Tls::accept(config).unwrap()),
         changed: false,
         cut: false,
