@@ -41,8 +41,8 @@ use crate::event::signals::{Signals, Wish};
 use crate::event::{Alarm, Generation, Key, Owner, Pace, Slots};
 use crate::health::Health;
 use crate::limits::{
-    DEMO_STATUS_INTERVAL, EVENTS_PER_TURN, HANDSHAKES_PER_TURN, LISTEN_BACKLOG, LOG_RETRY,
-    STEP_TIME, TIMERS_PER_TURN,
+    ACTING_TIME, DEMO_STATUS_INTERVAL, EVENTS_PER_TURN, HANDSHAKES_PER_TURN, LISTEN_BACKLOG,
+    LOG_RETRY, STEP_TIME, TIMERS_PER_TURN,
 };
 use crate::logging::LogSink;
 use crate::net::descriptors::Share;
@@ -92,6 +92,8 @@ pub struct EventLoop {
     phase: Phase,
     /// In this turn some who wait had no time to act.
     busy: bool,
+    /// The turn before was longer than owners may act.
+    was_long: bool,
     chores: Chores,
 }
 
@@ -177,6 +179,7 @@ impl EventLoop {
             pair_number: 0,
             phase: Phase::Serving,
             busy: false,
+            was_long: false,
             chores,
         };
         this.review_certificates();
@@ -205,6 +208,7 @@ impl EventLoop {
             ended = Instant::now();
             let took = ended.saturating_duration_since(began);
             self.cx.stats.longest_turn = self.cx.stats.longest_turn.max(took);
+            self.was_long = took > ACTING_TIME;
             self.cx.note_lateness(took);
             #[cfg(debug_assertions)]
             self.check_invariants();

@@ -60,8 +60,9 @@ pub const LONG_TURN: Duration = Duration::from_millis(10);
 /// free slots and warm caches (HAProxy's `maxaccept 4` measured 27 % above 64 on one thread).
 pub const ACCEPTS_PER_TURN: usize = 4;
 
-/// The same in a turn that had not the time for all owners: such turns are few a second, and who
-/// comes new is not to wait for the many who are here.
+/// The same in a turn that had not the time for all owners, or after one that took longer than
+/// [`ACTING_TIME`]: such turns are few a second, and who comes new is not to wait for the many who
+/// are here, or come beside it.
 pub const ACCEPTS_PER_BUSY_TURN: usize = 16;
 
 /// Timers fired in one turn; what is left is due at once in the next one.

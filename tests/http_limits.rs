@@ -378,3 +378,25 @@ fn at_the_limit_nobody_gives_way_in_the_middle_of_an_exchange() {
     }
     balancer.stop_after((busy, waiting));
 }
+
+/// They have our last word, and nothing is lost by closing them; the bound is half of the time for
+/// which they would be heard out.
+#[test]
+fn at_the_limit_who_is_only_heard_out_gives_way() {
+    let origin = Origin::named("here");
+    let balancer = before(&[&origin], &["--max-connections", "4"]);
+    let refused = |_| {
+        let mut client = Wire::to(&balancer);
+        client.say("GET / HTTP/1.1\r\nHost: a, b\r\n\r\n");
+        assert_eq!(client.answer().status(), 400);
+        client
+    };
+    let refused: Vec<Wire> = (0..4).map(refused).collect();
+    let began = Instant::now();
+    let mut new: Vec<Wire> = (0..4).map(|_| Wire::to(&balancer)).collect();
+    for client in &mut new {
+        assert_eq!(client.ask(get("/")).status(), 200);
+    }
+    assert!(began.elapsed() < Duration::from_millis(2500), "{:?}", began.elapsed());
+    balancer.stop_after((refused, new));
+}

@@ -49,7 +49,8 @@ impl EventLoop {
         if self.listeners.is_empty() || !self.may_accept() && self.phase == Phase::Serving {
             return;
         }
-        let most = if self.busy { ACCEPTS_PER_BUSY_TURN } else { ACCEPTS_PER_TURN };
+        let slow = self.busy || self.was_long;
+        let most = if slow { ACCEPTS_PER_BUSY_TURN } else { ACCEPTS_PER_TURN };
         let mut share = self.pace.share(STEP_TIME, usize::MAX);
         let count = self.listeners.len();
         self.first_listener = (self.first_listener + 1) % count;
@@ -78,7 +79,9 @@ impl EventLoop {
                     if let Leaver::Client(key) = leaver {
                         self.dismiss(key);
                     }
-                    self.open_pair(stream, address, index);
+                    if self.open_pair(stream, address, index) {
+                        share.note_large();
+                    }
                 }
                 Accepted::GaveUp => {}
                 Accepted::Nobody => return,
@@ -149,7 +152,8 @@ impl EventLoop {
         pairs < most || overlaps && self.might_make_room()
     }
 
-    fn open_pair(&mut self, stream: Stream, address: SocketAddr, index: usize) {
+    /// Says whether it has work left over.
+    fn open_pair(&mut self, stream: Stream, address: SocketAddr, index: usize) -> bool {
         let Entrance { protocol, front, .. } = self.listeners[index];
         self.cx.stats.fronts[front].open += 1;
         self.cx.stats.accepted += 1;
@@ -166,10 +170,12 @@ impl EventLoop {
             self.begin_tls(key, protocol);
         }
         self.with_pair(key, relay::open);
-        let rests = self.pairs.get(key).is_some_and(http::is_resting);
-        if self.phase == Phase::Draining && rests {
+        let Some(pair) = self.pairs.get(key) else { return false };
+        let works = pair.queued;
+        if self.phase == Phase::Draining && http::is_resting(pair) {
             self.close(key, Reason::Finished);
         }
+        works
     }
 
     /// One line now and then, however often it fails (pitfall 32).

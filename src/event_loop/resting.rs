@@ -2,7 +2,8 @@
 //!
 //! One address may fill `--max-connections` with clients that ask for nothing. To close a client
 //! between two requests harms nobody, for HTTP lets each side do that at any time; so nginx does,
-//! and so do we.
+//! and so do we. The same holds for who is only heard out after our last word: a flood of broken
+//! requests would keep its places for [`crate::limits::LINGER`] longer.
 //!
 //! In which order clients rest is not kept, which would cost each request of each of them, at the
 //! limit or not. Instead, at the limit all are looked at, and those that rest longest remembered:
@@ -88,8 +89,8 @@ impl EventLoop {
     }
 }
 
-/// Whether a client is between two requests, as far as we read. One that still shakes hands has not
-/// come so far; it has a time limit of its own.
+/// Whether a client is between two requests, as far as we read, or was told that this is the end.
+/// One that still shakes hands has not come so far; it has a time limit of its own.
 fn rests(pair: &Pair) -> bool {
-    pair.closing.is_none() && pair.stage != Stage::Handshaking && http::is_resting(pair)
+    pair.closing.is_none() && pair.stage != Stage::Handshaking && http::owes_nothing(pair)
 }

@@ -29,6 +29,11 @@ pub enum Parted {
 }
 
 impl Parting {
+    /// Whether our last word is out, and FIN behind it.
+    pub fn is_told(&self) -> bool {
+        self.told
+    }
+
     /// Its turn: send what is left of the word, and hear the client out.
     pub fn proceed(&mut self, pair: &mut Pair, cx: &mut Context) -> Parted {
         let (_, mut supplies) = cx.connection_and_supplies(None);

@@ -24,7 +24,8 @@ pub(super) struct Body {
     leaves: Framing,
     /// It is all payload, and the pump may have it.
     plain: bool,
-    /// Its last chunks were so small that they are more work than their bytes.
+    /// Its last chunks were so small that they are more work than their bytes; or none was read yet,
+    /// for who always comes anew with a scratch buffer full of them would never be known.
     fine: bool,
     /// Payload that it may still have.
     allowed: u64,
@@ -60,7 +61,7 @@ impl Body {
     /// A body of which nothing was read yet.
     pub fn new(decoder: Decoder, leaves: Framing) -> Body {
         let plain = decoder.plain_remaining().is_some() && leaves != Framing::Chunked;
-        Body { decoder, trailers: Vec::new(), leaves, plain, fine: false, allowed: u64::MAX }
+        Body { decoder, trailers: Vec::new(), leaves, plain, fine: true, allowed: u64::MAX }
     }
 
     /// The same, if it has no more payload than this.

@@ -123,6 +123,13 @@ pub fn is_resting(pair: &Pair) -> bool {
     pair.protocol == Protocol::Http && resting && !untaken
 }
 
+/// Whether nothing is owed to the client: it is between two requests, or took our last word and is
+/// only heard out.
+pub fn owes_nothing(pair: &Pair) -> bool {
+    let parts = |http: &Http| matches!(&http.phase, Phase::Parting(it) if it.is_told());
+    is_resting(pair) || pair.http.as_deref().is_some_and(parts)
+}
+
 /// The pair is closed: what it shares with others is theirs from now on.
 pub fn release(pair: &mut Pair, cx: &mut Context) {
     if let Some(Http { phase: Phase::Page(page), .. }) = pair.http.as_deref_mut() {
