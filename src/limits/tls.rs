@@ -16,6 +16,10 @@ pub const TLS_INLET_BYTES_MAX: usize = 64 * 1024 + 2 * TLS_RECORD_BYTES_MAX;
 /// cross-signed ones five. Each one more may cost us a signature to check at each step.
 pub const TLS_CHAIN_CERTIFICATES_MAX: usize = 8;
 
+/// Of these, those behind its own that may have the same subject: one, and the same cross-signed by
+/// another authority. Each one more doubles the paths that are tried, each with its signatures.
+pub const TLS_CHAIN_NAMESAKES_MAX: usize = 2;
+
 /// The bytes of those behind the peer's own: seven of the largest RSA keys need half of it. Its own
 /// may have a thousand names.
 pub const TLS_CHAIN_BYTES_MAX: usize = 32 * 1024;

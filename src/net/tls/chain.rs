@@ -2,7 +2,9 @@
 //!
 //! A path to a root is searched for among all certificates that a peer sends, with a signature to
 //! check at each attempt. A hundred that lead nowhere made a handshake cost a hundred signatures,
-//! so a longer chain is refused before the first one is checked. Used by `server` and `client`.
+//! so a longer chain is refused before the first one is checked. The same with certificates that
+//! share a subject: each of them may stand behind each other one, and seven that all bear the
+//! root's name make a hundred paths. Used by `server` and `client`.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,8 +16,10 @@ use rustls::{
     CertificateError, DigitallySignedStruct, DistinguishedName, Error, OtherError,
     SignatureScheme,
 };
+use x509_cert::der::Decode;
+use x509_cert::name::Name;
 
-use crate::limits::{TLS_CHAIN_BYTES_MAX, TLS_CHAIN_CERTIFICATES_MAX};
+use crate::limits::{TLS_CHAIN_BYTES_MAX, TLS_CHAIN_CERTIFICATES_MAX, TLS_CHAIN_NAMESAKES_MAX};
 
 /// A verifier that is asked only about chains of a reasonable size.
 #[derive(Debug)]
@@ -41,12 +45,26 @@ pub(super) fn is_too_long(error: &CertificateError) -> bool {
 fn check_size(others: &[CertificateDer<'_>]) -> Result<(), Error> {
     let count = 1 + others.len();
     let bytes: usize = others.iter().map(|certificate| certificate.len()).sum();
-    if count <= TLS_CHAIN_CERTIFICATES_MAX && bytes <= TLS_CHAIN_BYTES_MAX {
+    if count <= TLS_CHAIN_CERTIFICATES_MAX
+        && bytes <= TLS_CHAIN_BYTES_MAX
+        && (others.len() <= TLS_CHAIN_NAMESAKES_MAX || !has_many_namesakes(others))
+    {
         return Ok(());
     }
     // Of the alerts, "some other (unspecified) issue" (certificate_unknown, RFC 8446) is its.
     let why = OtherError(Arc::new(ChainTooLong));
     Err(Error::InvalidCertificate(CertificateError::Other(why)))
+}
+
+/// Those that cannot be read count as namesakes of each other.
+fn has_many_namesakes(others: &[CertificateDer<'_>]) -> bool {
+    let subject = |it: &CertificateDer<'_>| {
+        let read = x509_cert::Certificate::from_der(it);
+        read.ok().map(|certificate| certificate.tbs_certificate.subject)
+    };
+    let subjects: Vec<Option<Name>> = others.iter().map(subject).collect();
+    let namesakes = |of: &Option<Name>| subjects.iter().filter(|it| *it == of).count();
+    subjects.iter().any(|it| namesakes(it) > TLS_CHAIN_NAMESAKES_MAX)
 }
 
 impl ClientCertVerifier for Bounded<dyn ClientCertVerifier> {
@@ -135,11 +153,28 @@ impl ServerCertVerifier for Bounded<dyn ServerCertVerifier> {
 mod tests {
     use super::*;
 
+    fn named(name: &str) -> CertificateDer<'static> {
+        let mut params = rcgen::CertificateParams::default();
+        params.distinguished_name.push(rcgen::DnType::CommonName, name);
+        let key = rcgen::KeyPair::generate().unwrap();
+        params.self_signed(&key).unwrap().der().clone()
+    }
+
+    /// As an authority and its cross-signed twin.
+    #[test]
+    fn two_may_share_a_subject_and_three_may_not() {
+        let chain = |names: &[&str]| names.iter().map(|name| named(name)).collect::<Vec<_>>();
+        assert_eq!(check_size(&chain(&["a", "b", "a", "b", "c", "d", "c"])), Ok(()));
+        assert!(check_size(&chain(&["a", "b", "a", "c", "a"])).is_err());
+        let unreadable = || CertificateDer::from(vec![0; 100]);
+        assert!(check_size(&vec![unreadable(); 3]).is_err());
+    }
+
     /// The bounds themselves pass, one more of either does not.
     #[test]
     fn a_chain_has_a_bound_on_its_certificates_and_on_its_bytes() {
-        let small = || CertificateDer::from(vec![0; 100]);
-        let chain = |others: usize| vec![small(); others];
+        let chain =
+            |others: usize| (0..others).map(|it| named(&it.to_string())).collect::<Vec<_>>();
         assert_eq!(check_size(&chain(TLS_CHAIN_CERTIFICATES_MAX - 1)), Ok(()));
         let half = || CertificateDer::from(vec![0; TLS_CHAIN_BYTES_MAX / 2]);
         assert_eq!(check_size(&[half(), half()]), Ok(()));

@@ -20,7 +20,7 @@ pub enum Trouble {
     WrongName,
     /// The peer's certificate is one for signing others.
     Authority,
-    /// The peer shows more certificates than are looked at.
+    /// The peer shows more certificates, or more of one name, than are looked at.
     LongChain,
     /// Something else about the peer's certificate.
     BadCertificate,
@@ -145,7 +145,9 @@ impl fmt::Display for Trouble {
             Trouble::Expired => "its certificate is expired, or not valid yet",
             Trouble::WrongName => "its certificate is for another name",
             Trouble::Authority => "its certificate is one for signing others (CA:TRUE)",
-            Trouble::LongChain => "it shows more certificates than are looked at",
+            Trouble::LongChain => {
+                "it shows more certificates than are looked at, or more of one name"
+            }
             Trouble::BadCertificate => "its certificate is bad",
             Trouble::NoCertificate => "it shows no certificate",
             Trouble::UnknownName => "it asks for a name that is not served",

@@ -24,8 +24,8 @@ pub(super) struct Body {
     leaves: Framing,
     /// It is all payload, and the pump may have it.
     plain: bool,
-    /// Its last chunks were so small that they are more work than their bytes; or none was read yet,
-    /// for who always comes anew with a scratch buffer full of them would never be known.
+    /// Its last chunks were so small that they are more work than their bytes; or none was read
+    /// yet, for who always comes anew, with a scratch buffer full of them, would never be known.
     fine: bool,
     /// Payload that it may still have.
     allowed: u64,
