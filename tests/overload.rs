@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use mio::{Events, Interest, Poll, Token};
 use rustix::process::Signal;
 
-use common::trace::{Trace, most_and_all};
+use common::trace::{Trace, most_and_all, while_stopped};
 use common::{Backend, Balancer, End, connect, free_port, read_to_end, until};
 
 /// In release the goal is 10 ms; this is what a debug build on a busy machine stays below.
@@ -248,4 +248,35 @@ fn a_backend_is_not_judged_by_our_own_lateness() {
     }
     assert!(!balancer.log().contains(" is down"), "{}", balancer.log());
     balancer.stop();
+}
+
+/// Who sends them anew for each request is not known by what it sent before.
+#[test]
+fn the_first_chunks_behind_a_head_are_read_in_small_bites() {
+    let heard = Arc::new(AtomicU64::new(0));
+    let counter = Arc::clone(&heard);
+    let sink = Backend::start(move |mut stream| {
+        let mut block = vec![0; 1 << 18];
+        while let Ok(count @ 1..) = stream.read(&mut block) {
+            counter.fetch_add(count as u64, Ordering::Relaxed);
+        }
+    });
+    let flag = sink.flag();
+    let args = ["-l", "http://127.0.0.1:0", "--check", "none", "-b", &flag];
+    let Some((balancer, trace)) = Trace::start(&args) else { return };
+    let mut client = connect(balancer.address());
+    let head = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+    client.write_all(head).unwrap();
+    until("the head is there", || heard.load(Ordering::Relaxed) > 0);
+    while_stopped(&balancer, || {
+        client.write_all(&b"1\r\nx\r\n".repeat(10_000)).unwrap();
+    });
+    // Cut short: that is noticed once all of it was read.
+    client.shutdown(std::net::Shutdown::Write).unwrap();
+    let _ = client.read_to_end(&mut Vec::new());
+    balancer.stop_after(client);
+    let calls = trace.calls();
+    let reads = calls.iter().filter(|call| call.name == "recvfrom");
+    let largest = reads.map(|call| call.result).max().unwrap();
+    assert!((1000..=8 * 1024).contains(&largest), "{largest} bytes at once");
 }
