@@ -44,14 +44,18 @@ pub struct Wire {
     nodelay: Nodelay,
     /// The errno that the socket told, which it tells only once.
     fault: Option<Fault>,
-    /// A short read came after the news of the peer's FIN: all is read, and the end is known
-    /// without asking for it.
-    read_to_the_end: bool,
-    /// Large pieces that came while what the kernel holds for us was not bounded; the most there
-    /// can be, once it is.
-    unbounded: u16,
+    /// Large pieces that came while what the kernel holds for us was not bounded; or [`BOUNDED`],
+    /// or [`ALL_READ`]. A byte more here would cost each pair eight.
+    pieces: u8,
     sending: Sending,
 }
+
+/// In place of a number of pieces: what the kernel holds for us is bounded, or need not be.
+const BOUNDED: u8 = u8::MAX - 1;
+
+/// In place of a number of pieces: a short read came after the news of the peer's FIN, so that all
+/// is read, and the end is known without asking for it.
+const ALL_READ: u8 = u8::MAX;
 
 /// What is known of the bytes that are sent next, or were sent last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,8 +116,7 @@ impl Wire {
             armed: None,
             nodelay,
             fault: None,
-            read_to_the_end: false,
-            unbounded: 0,
+            pieces: 0,
             sending: Sending::Plain,
         }
     }
@@ -351,7 +354,7 @@ impl Socket for Wire {
     }
 
     fn receive(&mut self, into: &mut [u8]) -> Received {
-        if self.read_to_the_end {
+        if self.pieces == ALL_READ {
             return self.note_received(Received::Eof);
         }
         let received = match retry(|| (&self.socket).read(into)) {
@@ -360,7 +363,9 @@ impl Socket for Wire {
                 if count < into.len() && self.short_read_means_empty() {
                     // With the FIN already here, this was the rest. Without it, there is nothing
                     // before the next edge.
-                    self.read_to_the_end = self.readiness.read_closed;
+                    if self.readiness.read_closed {
+                        self.pieces = ALL_READ;
+                    }
                     self.readiness.can_read = self.readiness.read_closed;
                 }
                 Received::Bytes(count)
@@ -393,7 +398,7 @@ impl Socket for Wire {
     }
 
     fn receive_into(&mut self, pipe: &mut Pipe, limit: u64) -> Received {
-        if self.read_to_the_end || self.readiness.urgent {
+        if self.pieces == ALL_READ || self.readiness.urgent {
             return Received::Eof;
         }
         match pipe.fill_from(self.socket.as_fd(), limit) {
@@ -416,10 +421,11 @@ impl Socket for Wire {
     fn bound_what_waits(&mut self) {
         // Now and then, ever more seldom: on a machine that has much to do the first answers are
         // late, and the source looks far away.
-        if self.unbounded < u16::MAX {
-            self.unbounded += 1;
-            if self.unbounded.is_power_of_two() && bound_receive_queue(&self.socket) {
-                self.unbounded = u16::MAX;
+        if self.pieces < BOUNDED {
+            let next = self.pieces + 1;
+            self.pieces = if next == BOUNDED { BOUNDED / 2 + 1 } else { next };
+            if self.pieces.is_power_of_two() && bound_receive_queue(&self.socket) {
+                self.pieces = BOUNDED;
             }
         }
     }
@@ -451,7 +457,7 @@ impl Socket for Wire {
     }
 
     fn is_spent(&self) -> bool {
-        self.read_to_the_end
+        self.pieces == ALL_READ
     }
 
     fn end_follows(&mut self) {
