@@ -185,7 +185,13 @@ fn unknown_option(key: &str, option: &str, text: &str) -> Wrong {
     }
     let keys = ["weight", "max-connections", "backup", "check-port", "tls", "sni", "name"];
     let near = closest(key, keys);
-    let hint = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+    let hint = match near {
+        Some(near) => format!("; did you mean {near}?"),
+        None if BackendSpec::parse(option.trim()).is_ok() => {
+            format!("; did you mean a second --backend {}?", option.trim())
+        }
+        None => String::new(),
+    };
     Wrong::found_in(option, text, format!("{OPTIONS_WANT}{hint}"))
 }
 
@@ -402,6 +408,8 @@ mod tests {
             ("a:80,name=a\nb", "found 'name=a\\nb' in"),
             ("a:80,name=a,name=a", "found a second name in"),
             ("a:80,", "found an empty option in 'a:80,', want weight=N, max-connections=N"),
+            ("a:80,b:80", "name=NAME; did you mean a second --backend b:80?"),
+            ("a:80, [::1]:9", "name=NAME; did you mean a second --backend [::1]:9?"),
             ("a:80,wieght=3", "sni=NAME or name=NAME; did you mean weight?"),
             ("a:80,Backup", "did you mean backup?"),
             ("a:80,tls=1", "want tls alone, without a value"),
