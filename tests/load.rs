@@ -11,7 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use pointsman::limits::{
-    ACCEPTS_PER_TURN, BYTES_PER_DIRECTION_PER_TURN, ITEMS_PER_LOOK, PIPE_BYTES,
+    ACCEPTS_PER_BUSY_TURN, BYTES_PER_DIRECTION_PER_TURN, ITEMS_PER_LOOK, PIPE_BYTES,
 };
 use rustix::process::Signal;
 
@@ -226,10 +226,10 @@ fn pitfall_13_a_flood_of_clients_does_not_starve_those_inside() {
     }
     let count = 201 + more.finish() as usize;
     balancer.stop_after((inside, flood));
-    // Who is inside has a turn after every few who come.
+    // Who is inside has a turn after every few who come; more come after a turn that was long.
     let (most, all) = most_and_all(&trace.calls(), "accept4");
     println!("{count} clients, {all} calls of accept, at most {most} in a turn");
-    assert!(all >= count && most <= ACCEPTS_PER_TURN, "{most} of {all} in one turn");
+    assert!(all >= count && most <= ACCEPTS_PER_BUSY_TURN, "{most} of {all} in one turn");
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Step 3 of the turn: who is queued acts, class by class, as far as the turn's time goes.
 
+use std::time::Instant;
+
 use crate::context::Context;
 use crate::event::{Class, Key, Owner, RunQueue};
 use crate::limits::{ACTING_TIME, CLASS_TIME, OWNERS_PER_TURN, STEP_TIME};
@@ -14,17 +16,18 @@ impl EventLoop {
         self.cx.retire_stirred();
         let until = self.cx.now + ACTING_TIME;
         self.busy = false;
+        // Counted before anybody acts: who goes behind in this turn is not to act once more in it.
+        let waiting = Class::ALL.map(|class| self.cx.run_queue.len(class));
         for class in Class::ALL {
-            self.act_of(class, until);
+            match waiting[class as usize] {
+                0 => {}
+                waiting => self.act_of(class, waiting, until),
+            }
         }
         self.send_answers();
     }
 
-    fn act_of(&mut self, class: Class, until: std::time::Instant) {
-        let waiting = self.cx.run_queue.len(class);
-        if waiting == 0 {
-            return;
-        }
+    fn act_of(&mut self, class: Class, waiting: usize, until: Instant) {
         let most = waiting.min(OWNERS_PER_TURN);
         let mut share = self.pace.share_until(until, CLASS_TIME, most);
         let mut acted = 0;
