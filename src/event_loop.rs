@@ -226,7 +226,8 @@ impl EventLoop {
         listener.register(&self.cx.registry, Owner::Listener(key))?;
         let timer = self.cx.timers.create(Owner::Listener(key));
         let name = format!("{protocol}://{}", listener.address());
-        self.cx.stats.fronts.push(Front { name, port: listener.address().port(), open: 0 });
+        let port = listener.address().port().to_string();
+        self.cx.stats.fronts.push(Front { name, port, open: 0 });
         self.listeners.push(Entrance {
             listener,
             protocol,
@@ -258,7 +259,6 @@ impl EventLoop {
     }
 
     fn has_work_left(&self) -> bool {
-        let may_accept = self.may_accept();
         !self.cx.run_queue.is_empty()
             || self.udp.is_ready()
             || self.udp.is_leaving()
@@ -266,7 +266,7 @@ impl EventLoop {
             || self.cx.pages.is_making()
             || self.page.is_some()
             || self.phase == Phase::Draining && !self.listeners.is_empty()
-            || self.listeners.iter().any(|entrance| may_accept && entrance.is_ready())
+            || self.has_clients_waiting()
     }
 
     /// 2: note what each event says, and queue its owner.

@@ -126,16 +126,16 @@ pub struct Seldom {
 pub struct Front {
     /// What is spoken there, and where: `http://127.0.0.1:8000`.
     pub name: String,
-    /// The port that it listens at.
-    pub port: u16,
+    /// The port that it listens at, in digits: it is told to backends with each request.
+    pub port: String,
     /// Clients of it here now.
     pub open: u64,
 }
 
 impl Stats {
     /// The port of a listener.
-    pub fn port(&self, index: u16) -> u16 {
-        self.fronts.get(usize::from(index)).map_or(0, |front| front.port)
+    pub fn port(&self, index: u16) -> &str {
+        self.fronts.get(usize::from(index)).map_or("0", |front| &front.port)
     }
 
     /// Log lines dropped. The log counts them itself, for other threads write to it as well.

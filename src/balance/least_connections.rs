@@ -25,8 +25,12 @@ use super::{Ask, Balance, Candidates};
 #[derive(Debug, Default)]
 pub struct LeastConnections {
     busy: Tournament<Busy>,
-    /// Those without a connection.
+    /// Those without a connection, unless all weigh the same: then the least busy one is idle as
+    /// long as there are any, and of these the one whose turn is next.
     idle: Tournament<Turn>,
+    /// What one of them weighs, and whether another one weighs something else.
+    weight: Option<NonZeroU32>,
+    uneven: bool,
     rotation: Rotation,
 }
 
@@ -46,13 +50,20 @@ impl Balance for LeastConnections {
         self.rotation.resize(set.len());
         let rotation = &mut self.rotation;
         self.busy.rebuild(set.len(), |index| key(set, index, rotation));
-        let busy = &self.busy;
-        self.idle.rebuild(set.len(), |index| busy.key_of(index).and_then(Busy::turn));
+        let mut weights = (0..set.len()).filter_map(|index| set[index].open_weight());
+        self.weight = weights.next();
+        self.uneven = weights.any(|weight| self.weight != Some(weight));
+        self.rebuild_idle(set);
     }
 
     fn changed(&mut self, set: &Candidates, index: usize) {
         let key = key(set, index, &mut self.rotation);
         self.set(index, key);
+        let Some(Busy { weight, .. }) = key.filter(|_| !self.uneven) else { return };
+        if *self.weight.get_or_insert(weight) != weight {
+            self.uneven = true;
+            self.rebuild_idle(set);
+        }
     }
 
     fn pick(&mut self, set: &Candidates, _ask: &Ask) -> Option<usize> {
@@ -67,9 +78,18 @@ impl Balance for LeastConnections {
 }
 
 impl LeastConnections {
+    fn rebuild_idle(&mut self, set: &Candidates) {
+        let busy = &self.busy;
+        let count = if self.uneven { set.len() } else { 0 };
+        self.idle.rebuild(count, |index| busy.key_of(index).and_then(Busy::turn));
+    }
+
     /// The least busy one, or an idle one whose turn is before that.
     fn next(&self) -> Option<(usize, Busy)> {
         let (index, least) = self.busy.winner()?;
+        if !self.uneven {
+            return Some((index, least));
+        }
         match self.idle.winner() {
             Some((idle, Turn(pass))) if pass < least.pass => {
                 Some((idle, self.busy.key_of(idle)?))
@@ -80,6 +100,9 @@ impl LeastConnections {
 
     fn set(&mut self, index: usize, key: Option<Busy>) {
         self.busy.set(index, key);
+        if !self.uneven {
+            return;
+        }
         let turn = key.and_then(Busy::turn);
         // One that was busy and stays so has nothing to say here.
         if turn.is_some() || self.idle.key_of(index).is_some() {

@@ -16,7 +16,8 @@ pub struct Pace {
 /// What one step may still do.
 #[derive(Debug)]
 pub struct Share {
-    until: Instant,
+    from: Instant,
+    time: Duration,
     left: usize,
     before_look: usize,
 }
@@ -29,13 +30,22 @@ impl Pace {
 
     /// At most so many items, for so long from now on.
     pub fn share(&self, time: Duration, items: usize) -> Share {
-        Share { until: self.seen + time, left: items, before_look: ITEMS_PER_LOOK }
+        Share { from: self.seen, time, left: items, before_look: ITEMS_PER_LOOK }
     }
 
-    /// The same until a time that may have passed, but for so long at least.
-    pub fn share_until(&self, until: Instant, at_least: Duration, items: usize) -> Share {
-        let until = until.max(self.seen + at_least);
-        Share { until, ..self.share(at_least, items) }
+    /// The same for so long from `began` on, but for `at_least` from now on.
+    pub fn share_of(
+        &self,
+        began: Instant,
+        time: Duration,
+        at_least: Duration,
+        items: usize,
+    ) -> Share {
+        if self.seen == began {
+            return self.share(time.max(at_least), items);
+        }
+        let left = (began + time).saturating_duration_since(self.seen);
+        self.share(left.max(at_least), items)
     }
 }
 
@@ -57,7 +67,7 @@ impl Share {
         if self.before_look == 0 {
             self.before_look = ITEMS_PER_LOOK;
             pace.seen = clock();
-            if pace.seen >= self.until {
+            if pace.seen.saturating_duration_since(self.from) >= self.time {
                 self.left = 0;
                 return false;
             }
@@ -115,9 +125,8 @@ mod tests {
     fn a_step_that_begins_late_has_some_time_all_the_same() {
         let now = Instant::now();
         let pace = Pace::new(now + 50 * MS);
-        let share = pace.share_until(now + 2 * MS, MS, 1000);
-        assert_eq!(share.until, now + 51 * MS);
-        let share = pace.share_until(now + 80 * MS, MS, 1000);
-        assert_eq!(share.until, now + 80 * MS);
+        let until = |share: Share| share.from + share.time;
+        assert_eq!(until(pace.share_of(now, 2 * MS, MS, 1000)), now + 51 * MS);
+        assert_eq!(until(pace.share_of(now, 80 * MS, MS, 1000)), now + 80 * MS);
     }
 }

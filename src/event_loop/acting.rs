@@ -1,7 +1,5 @@
 //! Step 3 of the turn: who is queued acts, class by class, as far as the turn's time goes.
 
-use std::time::Instant;
-
 use crate::context::Context;
 use crate::event::{Class, Key, Owner, RunQueue};
 use crate::limits::{ACTING_TIME, CLASS_TIME, OWNERS_PER_TURN, STEP_TIME};
@@ -14,22 +12,21 @@ impl EventLoop {
     /// accepts, timers and probes come in between.
     pub(super) fn act(&mut self) {
         self.cx.retire_stirred();
-        let until = self.cx.now + ACTING_TIME;
         self.busy = false;
         // Counted before anybody acts: who goes behind in this turn is not to act once more in it.
         let waiting = Class::ALL.map(|class| self.cx.run_queue.len(class));
         for class in Class::ALL {
             match waiting[class as usize] {
                 0 => {}
-                waiting => self.act_of(class, waiting, until),
+                waiting => self.act_of(class, waiting),
             }
         }
         self.send_answers();
     }
 
-    fn act_of(&mut self, class: Class, waiting: usize, until: Instant) {
+    fn act_of(&mut self, class: Class, waiting: usize) {
         let most = waiting.min(OWNERS_PER_TURN);
-        let mut share = self.pace.share_until(until, CLASS_TIME, most);
+        let mut share = self.pace.share_of(self.cx.now, ACTING_TIME, CLASS_TIME, most);
         let mut acted = 0;
         while share.allows(&mut self.pace) && !(class == Class::Flows && self.udp.is_spent()) {
             let Some(owner) = self.cx.run_queue.pop(class) else { break };

@@ -46,7 +46,8 @@ impl Entrance {
 impl EventLoop {
     /// A few of each listener. Which one is first changes, for the time may not do for all.
     pub(super) fn accept(&mut self) {
-        if self.listeners.is_empty() || !self.may_accept() && self.phase == Phase::Serving {
+        let serving = self.phase == Phase::Serving;
+        if self.listeners.is_empty() || serving && !self.has_clients_waiting() {
             return;
         }
         let slow = self.busy || self.was_long;
@@ -146,7 +147,12 @@ impl EventLoop {
         });
     }
 
-    pub(super) fn may_accept(&self) -> bool {
+    /// Whether somebody waits to be accepted, and may be.
+    pub(super) fn has_clients_waiting(&self) -> bool {
+        self.listeners.iter().any(Entrance::is_ready) && self.may_accept()
+    }
+
+    fn may_accept(&self) -> bool {
         let (pairs, most) = (self.pairs.len(), self.cx.settings.max_connections);
         let overlaps = pairs < most + OVERLAP_MAX && self.phase == Phase::Serving;
         pairs < most || overlaps && self.might_make_room()

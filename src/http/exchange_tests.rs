@@ -119,7 +119,7 @@ fn forward() -> Forward<'static> {
     Forward {
         client: IpAddr::from([192, 0, 2, 1]),
         proto: Proto::Http,
-        port: 8000,
+        port: "8000",
         trusted: false,
         host: "backend",
         via: Some("pointsman"),

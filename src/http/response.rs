@@ -48,6 +48,7 @@ impl ResponseHead {
 }
 
 /// Parse the head at the beginning of `bytes`. Whatever is wrong with it is a 502 for the client.
+#[inline(always)]
 pub fn parse_response(
     bytes: &[u8],
     scan: &mut Scan,

@@ -30,7 +30,7 @@ pub struct Forward<'a> {
     /// The protocol between the client and us.
     pub proto: Proto,
     /// The port of ours that it came to.
-    pub port: u16,
+    pub port: &'a str,
     /// What the client says of those before it is believed.
     pub trusted: bool,
     /// Host for a client of HTTP/1.0 that named none: the backend's own.
@@ -243,7 +243,7 @@ fn tell_of_client(
     let door = [Kind::ForwardedProto, Kind::ForwardedHost, Kind::ForwardedPort];
     if !door.into_iter().any(told) {
         out.text(added::FORWARDED_PORT);
-        out.number(u64::from(to.port));
+        out.text(to.port.as_bytes());
     }
     if let Some(subject) = to.subject {
         out.text(added::CLIENT_SUBJECT);

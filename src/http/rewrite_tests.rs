@@ -12,7 +12,7 @@ fn forward() -> Forward<'static> {
     Forward {
         client: IpAddr::from([192, 0, 2, 1]),
         proto: Proto::Http,
-        port: 8000,
+        port: "8000",
         trusted: false,
         host: "backend:80",
         via: Some("pointsman"),
@@ -324,7 +324,7 @@ fn no_head_grows_by_more_than_there_is_room_for() {
 
 #[test]
 fn a_proxy_before_us_says_how_it_was_reached_or_we_do() {
-    let to = Forward { trusted: true, port: 8443, via: None, ..forward() };
+    let to = Forward { trusted: true, port: "8443", via: None, ..forward() };
     let port = |said: &str| {
         let text = sent(&format!("GET / HTTP/1.1\r\nHost: a\r\n{said}\r\n"), to);
         let ports = text.split("X-Forwarded-Port: ").skip(1);

@@ -433,7 +433,7 @@ impl Flow {
     }
 
     /// Send what is held, which mostly is nothing.
-    #[inline]
+    #[inline(always)]
     fn flush(&mut self, target: &mut impl Socket, supplies: &mut Supplies<'_>) -> Flush {
         match self.held {
             None => Flush::Empty,
@@ -527,8 +527,14 @@ impl Flow {
     }
 
     /// Give back the buffer or pipe, with what is in it.
-    #[inline]
+    #[inline(always)]
     fn release(&mut self, supplies: &mut Supplies<'_>) {
+        if self.held.is_some() {
+            self.release_held(supplies);
+        }
+    }
+
+    fn release_held(&mut self, supplies: &mut Supplies<'_>) {
         let Some(held) = self.held.take() else { return };
         match *held {
             Held::Buffer(buffer) => supplies.buffers.give_back(buffer),

@@ -131,6 +131,7 @@ pub(super) fn begin(
 }
 
 /// The exchange's turn.
+#[inline(always)]
 pub(super) fn proceed(
     mut exchange: Box<Exchange>,
     http: &mut Http,

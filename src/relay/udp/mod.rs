@@ -113,7 +113,8 @@ impl Udp {
             }
             let name = format!("udp://{}", listener.address());
             let front = cx.stats.fronts.len();
-            cx.stats.fronts.push(Front { name, port: listener.address().port(), open: 0 });
+            let port = listener.address().port().to_string();
+            cx.stats.fronts.push(Front { name, port, open: 0 });
             doors.push(Door { listener, front, letters: Vec::new() });
         }
         cx.stats.udp.is_used = !doors.is_empty();

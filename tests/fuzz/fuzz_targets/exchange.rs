@@ -50,7 +50,7 @@ fn request(input: &[u8]) {
     let to = Forward {
         client: IpAddr::from([192, 0, 2, 1]),
         proto: Proto::Http,
-        port: 8000,
+        port: "8000",
         trusted: input.len() % 2 == 0,
         host: "backend",
         via: Some("pointsman"),
