@@ -60,7 +60,7 @@ const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\n\
 const FORWARD: Forward<'_> = Forward {
     client: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
     proto: Proto::Http,
-    port: 8000,
+    port: "8000",
     trusted: false,
     host: "127.0.0.1:8080",
     via: Some("pointsman"),

@@ -5,12 +5,13 @@
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
 use mio::Registry;
 
 use crate::access_log::AccessLog;
-use crate::backends::{BackendId, Backends, Course, Routes};
+use crate::backends::{BackendId, Backends, Course, CourseOf, Routes};
 use crate::config::{Cidr, Config, HashKey, OnDown, Sticky};
 use crate::event::{Key, Owner, RunQueue, Slots, Timers};
 use crate::http::Lists;
@@ -78,12 +79,12 @@ pub struct BackendConnection {
     pub user: User,
     /// When the connect began.
     pub started_at: Instant,
-    /// Until when its backend keeps it while it rests, if that was said.
-    kept_until: Option<Instant>,
+    /// How many milliseconds its backend keeps it while it rests, if that was said.
+    kept_for: Option<NonZeroU32>,
     /// TCP asks a silent backend whether it is there.
     pub keepalive: bool,
     /// Which address of its backend it leads to.
-    pub course: Course,
+    course: CourseOf,
 }
 
 /// Who uses a backend connection.
@@ -170,6 +171,11 @@ impl BackendConnection {
         }
     }
 
+    /// How far it is with the addresses of its backend.
+    pub fn course(&self) -> Course {
+        self.course.course(self.started_at)
+    }
+
     /// Whether it is its pair's own.
     pub fn is_bound(&self) -> bool {
         matches!(self.user, User::Owner(_))
@@ -238,8 +244,8 @@ impl Context {
             backend,
             user,
             started_at,
-            course,
-            kept_until: None,
+            course: CourseOf::new(course, started_at),
+            kept_for: None,
             keepalive: false,
         };
         self.connections.insert_with(|_| connection)
@@ -270,7 +276,8 @@ impl Context {
         if let Some(connection) = self.connections.get_mut(key) {
             let kept = seconds.map(|seconds| Duration::from_secs(u64::from(seconds)));
             let used = kept.map(|kept| kept - BACKEND_REST_MARGIN.min(kept / 2));
-            connection.kept_until = used.map(|used| self.now + used);
+            let used = used.map(|used| u32::try_from(used.as_millis()).unwrap_or(u32::MAX));
+            connection.kept_for = used.and_then(|used| NonZeroU32::new(used.max(1)));
         }
     }
 
@@ -278,9 +285,11 @@ impl Context {
     /// that is still good. One that has something to say was closed by its backend, or says what
     /// nobody asked for: neither is of use.
     pub fn unpark(&mut self, backend: BackendId, pair: Key) -> Option<Key> {
-        while let Some(key) = self.backends.unpark(backend) {
+        while let Some((key, parked_at)) = self.backends.unpark(backend) {
             let Some(connection) = self.connections.get_mut(key) else { continue };
-            let let_go = connection.kept_until.is_some_and(|until| until <= self.now);
+            let rests = self.now.saturating_duration_since(parked_at).as_millis();
+            let kept_for = connection.kept_for.map(|kept| u128::from(kept.get()));
+            let let_go = kept_for.is_some_and(|kept| rests >= kept);
             if let_go || !connection.stream.is_quiet() {
                 self.retire_unparked(key);
                 continue;

@@ -32,6 +32,31 @@ pub struct Course {
     began_at: Instant,
 }
 
+/// The same beside a connection, of which there may be many: in half of the room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CourseOf {
+    first: u8,
+    failed: u8,
+    /// So long before the connection began, in milliseconds.
+    began_before: u32,
+}
+
+impl CourseOf {
+    /// That of a connection which began at this time.
+    pub fn new(course: Course, started_at: Instant) -> CourseOf {
+        let before = started_at.saturating_duration_since(course.began_at).as_millis();
+        let began_before = u32::try_from(before).unwrap_or(u32::MAX);
+        CourseOf { first: course.first, failed: course.failed, began_before }
+    }
+
+    /// With its times again.
+    pub fn course(self, started_at: Instant) -> Course {
+        let before = Duration::from_millis(u64::from(self.began_before));
+        let began_at = started_at.checked_sub(before).unwrap_or(started_at);
+        Course { first: self.first, failed: self.failed, began_at }
+    }
+}
+
 impl Addresses {
     /// The first of these is in use.
     pub fn new(list: Vec<SocketAddr>) -> Addresses {

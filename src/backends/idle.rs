@@ -15,11 +15,11 @@ impl Backends {
         if idle.len() > limit { self.unpark_older(id, None) } else { None }
     }
 
-    /// The idle connection to it that was parked last.
-    pub fn unpark(&mut self, id: BackendId) -> Option<Key> {
-        let (key, _) = self.list[id.0 as usize].idle.pop_back()?;
+    /// The idle connection to it that was parked last, and when.
+    pub fn unpark(&mut self, id: BackendId) -> Option<(Key, Instant)> {
+        let parked = self.list[id.0 as usize].idle.pop_back()?;
         self.idle -= 1;
-        Some(key)
+        Some(parked)
     }
 
     /// The idle connection to it that was parked first, if that was before `since`, or at all.

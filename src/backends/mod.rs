@@ -34,7 +34,7 @@ use std::time::{Duration, Instant};
 use crate::balance::{Ask, Observation};
 use crate::config::AllDown;
 
-pub use addresses::{Addresses, Course};
+pub use addresses::{Addresses, Course, CourseOf};
 pub use backend::{Backend, Member};
 use eject::Crowd;
 pub use eject::{Came, Cause, Grade, Out, Tally};

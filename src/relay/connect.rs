@@ -262,14 +262,14 @@ pub fn deadline(pair: &Pair, cx: &Context) -> Option<Instant> {
     let connection = cx.connections.get(pair.connection?)?;
     let (of, timeout) =
         (&cx.backends[connection.backend].addresses, cx.settings.connect_timeout);
-    Some(connection.course.deadline(of, timeout, connection.started_at))
+    Some(connection.course().deadline(of, timeout, connection.started_at))
 }
 
 /// The backend took the connection.
 pub fn connected(pair: &mut Pair, cx: &mut Context) {
     pair.stage = Stage::Relaying;
     if let Some(connection) = pair.connection.and_then(|key| cx.connections.get(key)) {
-        cx.backends.settle(connection.backend, connection.course);
+        cx.backends.settle(connection.backend, connection.course());
     }
     pair.note_found();
     pair.active_at = cx.now;
@@ -290,7 +290,7 @@ pub fn give_up(
         && let Some(connection) = cx.connections.get(key)
     {
         let (backend, started_at) = (connection.backend, connection.started_at);
-        let course = connection.course;
+        let course = connection.course();
         cx.retire(key);
         if pair.stage == Stage::Connecting
             && let Some(on) = turn(course, fault, backend, pair, cx)
