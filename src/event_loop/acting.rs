@@ -70,7 +70,7 @@ impl EventLoop {
         }
     }
 
-    /// Let a pair do something, and heed its verdict.
+    /// Let a pair act, and carry out its verdict.
     pub(super) fn with_pair(&mut self, key: Key, act: fn(&mut Pair, &mut Context) -> Verdict) {
         let Some(pair) = self.pairs.get_mut(key) else { return };
         if pair.closing.is_some() {

@@ -2,7 +2,7 @@
 //!
 //! One address may fill `--max-connections` with clients that ask for nothing. To close a client
 //! between two requests harms nobody, for HTTP lets each side do that at any time; so nginx does,
-//! and so do we. The same holds for who is only heard out after our last word: a flood of broken
+//! and so do we. The same holds for a client that lingers after our last answer: a flood of broken
 //! requests would keep its places for [`crate::limits::LINGER`] longer.
 //!
 //! In which order clients rest is not kept, which would cost each request of each of them, at the
