@@ -13,8 +13,9 @@ use std::time::{Duration, Instant};
 use mio::{Events, Interest, Poll, Token};
 use rustix::process::Signal;
 
+use common::http::{Wire, get};
 use common::trace::{Trace, most_and_all, while_stopped};
-use common::{Backend, Balancer, End, connect, free_port, read_to_end, until};
+use common::{Backend, Balancer, DEADLINE, End, connect, free_port, read_to_end, until};
 
 /// In release the goal is 10 ms; this is what a debug build on a busy machine stays below.
 const LONGEST_TURN: Duration = Duration::from_millis(120);
@@ -279,4 +280,38 @@ fn the_first_chunks_behind_a_head_are_read_in_small_bites() {
     let reads = calls.iter().filter(|call| call.name == "recvfrom");
     let largest = reads.map(|call| call.result).max().unwrap();
     assert!((1000..=8 * 1024).contains(&largest), "{largest} bytes at once");
+}
+
+/// Thousands who always have another request here would be a long queue before who asks once.
+#[test]
+fn who_pipelines_is_answered_behind_who_does_not() {
+    const MANY: usize = 30;
+    let (backend, streams) = Backend::manual();
+    let flag = backend.flag();
+    let args = ["-l", "http://127.0.0.1:0", "--check", "none", "-b", &flag];
+    let Some((balancer, trace)) = Trace::start(&args) else { return };
+    let ask = |text: String| {
+        let client = Wire::to(&balancer);
+        client.say(text);
+        let mut server = Wire::new(streams.recv_timeout(DEADLINE).expect("connected"));
+        server.head().expect("a request");
+        (client, server)
+    };
+    let mut many: Vec<_> = (0..MANY).map(|_| ask(get("/").repeat(2))).collect();
+    let (mut client, server) = ask(get("/"));
+    while_stopped(&balancer, || {
+        for (_, server) in &many {
+            server.say("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
+        }
+        server.say("HTTP/1.1 204 No Content\r\n\r\n");
+    });
+    assert_eq!(client.answer().status(), 204);
+    many.iter_mut().for_each(|(client, _)| assert_eq!(client.answer().status(), 200));
+    balancer.stop_after((many, client, server));
+    let calls = trace.text();
+    let sent = calls.lines().filter(|line| line.contains("send") || line.contains("writev"));
+    let mut answers = sent.filter(|line| line.contains("\"HTTP/1.1 "));
+    let first = answers.next().expect("answers were sent");
+    assert!(first.contains("HTTP/1.1 204"), "{first}");
+    assert_eq!(answers.count(), MANY);
 }

@@ -4,7 +4,8 @@
 //!   Probes   our own questions, whose answers must not wait for anybody
 //!   Flows    answers by datagram
 //!   Pairs    clients and their backends
-//!   Behind   pairs whose last turn was an answer of our own, or as long as a turn may be
+//!   Behind   pairs whose last turn was an answer of our own, or as long as a turn may be, or whose
+//!            client pipelines
 //! ```
 //!
 //! A turn takes of each class as many as stood there when it began, as far as its time goes; who
@@ -15,7 +16,7 @@
 //! An answer of our own costs its client nothing but a few bytes: thousands of clients that ask for
 //! nothing else fill a queue faster than it empties, and who comes new waited for a round of it. So
 //! they wait for each other, and the others go before them. The same holds for streams that always
-//! have more to move than a turn allows.
+//! have more to move than a turn allows, and for clients that always have another request here.
 //!
 //! That a queued owner is not queued twice is kept by a bit at the owner, so that the queue needs
 //! no look-up.

@@ -63,7 +63,8 @@ pub struct Pair {
     pub active_at: Instant,
     /// It waits in the run queue.
     pub queued: bool,
-    /// Its last turn was an answer of our own, or all that a turn may be: it acts after the others.
+    /// Its last turn was an answer of our own, or all that a turn may be, or it pipelines: it acts
+    /// after the others.
     pub goes_behind: bool,
     /// It is to be reaped at the end of this turn, and nothing is to be done for it any more.
     pub closing: Option<Reason>,

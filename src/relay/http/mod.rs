@@ -47,6 +47,8 @@ pub struct Http {
     scan: Scan,
     /// The input was not looked at yet.
     fresh: bool,
+    /// It asked for more before it had its answers, and has not rested since.
+    pipelines: bool,
     /// When the first byte of the head under way came.
     head_since: Option<Instant>,
     phase: Phase,
@@ -216,7 +218,10 @@ fn leave_backend(http: &mut Http, pair: &mut Pair, cx: &mut Context) -> Step {
 
 /// See to it that the pair is woken, by its sockets and by its timer.
 fn settle(http: &Http, verdict: Verdict, pair: &mut Pair, cx: &mut Context) -> Verdict {
-    if !matches!(http.phase, Phase::Exchange(_)) {
+    if matches!(http.phase, Phase::Exchange(_)) {
+        // Thousands that pipeline wait for each other, and not everybody else for them.
+        pair.goes_behind |= http.pipelines;
+    } else {
         pair.duplex.request.let_go(&mut pair.client);
     }
     pair.arm_by(deadline(http, pair, cx), cx);
@@ -324,7 +329,7 @@ impl Http {
     fn keep(&mut self, surplus: &[u8]) {
         if !surplus.is_empty() {
             self.input.extend_from_slice(surplus);
-            self.fresh = true;
+            (self.fresh, self.pipelines) = (true, true);
         }
     }
 }
