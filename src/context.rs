@@ -58,6 +58,8 @@ pub struct Context {
     pub tls_warnings: Seldom,
     /// How many handshakes may still be worked on in this turn.
     pub handshakes_left: usize,
+    /// Somebody began to connect to a backend since that was asked last.
+    pub began_to_connect: bool,
     /// We are stopping: no connection is kept for another request.
     pub draining: bool,
     /// How much time was lost to turns and sleeps that were too long, in all.
@@ -210,6 +212,7 @@ impl Context {
             settings,
             tls_warnings: Seldom::default(),
             handshakes_left: HANDSHAKES_PER_TURN,
+            began_to_connect: false,
             draining: false,
             lateness: Duration::ZERO,
             retired: VecDeque::new(),
@@ -267,7 +270,7 @@ impl Context {
         }
         let limit = self.settings.backend_idle_connections;
         if let Some(oldest) = self.backends.park(connection.backend, key, self.now, limit) {
-            self.retire_unparked(oldest);
+            self.drop_surplus(oldest);
         }
     }
 
@@ -348,6 +351,16 @@ impl Context {
             connection.user = User::Retired;
             self.retired.push_back(key);
         }
+    }
+
+    /// The same for one too many. Nothing is on its way in it, and closed with a FIN it would keep
+    /// its local port for a minute: where thousands of clients share few idle connections, that
+    /// uses up all there are in seconds.
+    fn drop_surplus(&mut self, key: Key) {
+        if let Some(connection) = self.connections.get_mut(key) {
+            connection.stream.reset_on_close();
+        }
+        self.retire_unparked(key);
     }
 
     /// Open what takes a descriptor. If there is none left, a connection that is not in use gives

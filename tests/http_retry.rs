@@ -11,7 +11,9 @@ use std::thread;
 use std::time::Duration;
 
 use common::http::{Origin, Wire, before, before_backends, get, ok, post};
-use common::{Backend, Balancer, End, free_port, read_to_end, reset, until, with_deadline};
+use common::{
+    Backend, Balancer, DEADLINE, End, free_port, read_to_end, reset, until, with_deadline,
+};
 
 const ROUNDS: usize = 1000;
 
@@ -280,6 +282,26 @@ fn only_so_many_idle_connections_are_kept() {
         balancer.stop_after(clients);
         wait_until_open(&open, 0);
     }
+}
+
+/// Closed with a FIN, each would keep one of our ports for a minute.
+#[test]
+fn a_connection_too_many_is_reset() {
+    let (backend, streams) = Backend::manual();
+    let balancer = before_backends(&[&backend], &["--backend-idle-connections", "1"]);
+    let mut ends = Vec::new();
+    for _ in 0..2 {
+        let client = Wire::to(&balancer);
+        client.say(get("/"));
+        ends.push((client, Wire::new(streams.recv_timeout(DEADLINE).expect("connected"))));
+    }
+    for (client, server) in &mut ends {
+        server.head().expect("a request");
+        server.say(ok(""));
+        assert_eq!(client.answer().status(), 200);
+    }
+    assert!(read_to_end(&ends[0].1.stream).is_reset(), "it rested longest");
+    balancer.stop_after(ends);
 }
 
 #[test]

@@ -38,7 +38,7 @@ impl EventLoop {
         self.busy |= acted < waiting;
     }
 
-    /// Says whether it has work left over, which is the sign of a long turn.
+    /// Says whether that may have taken long.
     fn act_as(&mut self, owner: Owner) -> bool {
         match owner {
             Owner::Pair(key) => {
@@ -46,13 +46,20 @@ impl EventLoop {
                     (pair.queued, pair.goes_behind) = (false, false);
                 }
                 self.with_pair(key, relay::act);
-                return self.pairs.get(key).is_some_and(|pair| pair.queued);
+                return self.took_long(key);
             }
             Owner::Probe(key) => self.health.act(key, &mut self.cx),
             Owner::Flow(key) => self.udp.answer(key, &mut self.cx),
             _ => {}
         }
         false
+    }
+
+    /// Whether a pair that acted may have taken as long as several: it has work left over, or began
+    /// to connect, and where most local ports are taken the kernel looks for one for 2 ms or more.
+    pub(super) fn took_long(&mut self, key: Key) -> bool {
+        let connected = std::mem::take(&mut self.cx.began_to_connect);
+        connected || self.pairs.get(key).is_some_and(|pair| pair.queued)
     }
 
     /// A slice of the page of statistics that is being made. Who waited for it acts in the next
@@ -88,8 +95,7 @@ impl EventLoop {
     }
 }
 
-/// A pair is to act: behind the others if its last turn was an answer of our own, or all that a
-/// turn may be.
+/// A pair is to act, before or behind the others.
 pub(super) fn queue(run_queue: &mut RunQueue, pair: &mut Pair) {
     let owner = Owner::Pair(pair.key);
     if pair.goes_behind {

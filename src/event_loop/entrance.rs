@@ -158,7 +158,7 @@ impl EventLoop {
         pairs < most || overlaps && self.might_make_room()
     }
 
-    /// Says whether it has work left over.
+    /// Says whether that may have taken long.
     fn open_pair(&mut self, stream: Stream, address: SocketAddr, index: usize) -> bool {
         let Entrance { protocol, front, .. } = self.listeners[index];
         self.cx.stats.fronts[front].open += 1;
@@ -176,12 +176,12 @@ impl EventLoop {
             self.begin_tls(key, protocol);
         }
         self.with_pair(key, relay::open);
-        let Some(pair) = self.pairs.get(key) else { return false };
-        let works = pair.queued;
+        let long = self.took_long(key);
+        let Some(pair) = self.pairs.get(key) else { return long };
         if self.phase == Phase::Draining && http::is_resting(pair) {
             self.close(key, Reason::Finished);
         }
-        works
+        long
     }
 
     /// One line now and then, however often it fails (pitfall 32).

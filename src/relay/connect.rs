@@ -155,6 +155,7 @@ fn open(pair: &mut Pair, backend: BackendId, cx: &mut Context) -> Result<(), Att
             let to = &backends[backend];
             Stream::connect(course.address(&to.addresses), to.dial.as_ref(), alpn)
         };
+        cx.began_to_connect = true;
         let fault = match cx.open_with(connect) {
             Ok(stream) => {
                 let of = &cx.backends[backend].addresses;
