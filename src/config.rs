@@ -12,44 +12,46 @@ mod algorithm;
 mod backend;
 mod check;
 mod cidr;
+mod complaint;
 mod expect;
 mod host;
 mod http;
+mod key;
 mod listen;
 mod route;
 mod sticky;
 mod tls;
 mod udp;
 mod value;
+mod whole;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::limits;
 
-pub use access_log::{AccessLog, AccessLogFormat, check_access_log_format};
-pub use algorithm::{Algorithm, AlgorithmRow, check_algorithm};
-pub use backend::{BackendSpec, check_backends};
-pub use check::{Check, check_check_host};
+pub use access_log::{AccessLog, AccessLogFormat};
+pub use algorithm::{Algorithm, AlgorithmRow};
+pub use backend::BackendSpec;
+pub use check::Check;
 pub use cidr::Cidr;
+pub use complaint::{Complaint, Complaints, Phrase, Wrong};
 pub use expect::{HttpCheck, Statuses, TextCheck, check_host};
-pub use http::{
-    HashKey, check_hash_key, check_http_listener, check_stats_path, own_path, sticky_cookie,
-};
-pub use listen::{Listen, Protocol, check_listeners};
-pub use route::{
-    Destination, Plan, Route, RouteName, check_route_listener, check_routes, plan,
-};
-pub use sticky::{SameSite, Sticky, check_same_site, check_sticky};
+pub use http::{HashKey, own_path, sticky_cookie};
+pub use key::{Key, Spelling};
+pub use listen::{Listen, Protocol};
+pub use route::{Destination, Plan, Route, RouteName, plan};
+pub use sticky::{SameSite, Sticky};
 pub use tls::{
     BackendVerify, CertificatePair, ClientCert, Redirect, TlsSettings, UnknownName, alpn_names,
-    check_alpn, check_backend_identity, check_certificates, check_client_cert,
-    check_https_listener, check_redirect, check_tls_backend, check_tls_listener, dials_tls,
+    dials_tls,
 };
-pub use udp::{Udp, check_udp_backends, check_udp_listener, is_udp_alone};
+pub use udp::Udp;
 pub use value::{
-    ON_OFF, Wrong, alternatives, closest, duration, duration_text, escaped, io_words, number,
+    ON_OFF, alternatives, closest, duration, duration_text, escaped, io_words, number,
     number_u32, one_of, quoted, size_or_none, size_text, tcp_keepalive, word_of,
 };
+pub use whole::{check_whole, fill_in, missing};
 
 /// Everything that can be asked for.
 #[derive(Debug, Clone, PartialEq)]
@@ -139,6 +141,8 @@ pub struct Config {
     pub log_level: log::LevelFilter,
     /// Start the built-in backends, and put the balancer in front of them.
     pub demo: bool,
+    /// What was asked for by name, be it what holds by default.
+    pub given: BTreeSet<Key>,
 }
 
 /// What happens to new connections while every backend is down.
@@ -205,6 +209,7 @@ impl Config {
             access_log_format: AccessLogFormat::Combined,
             log_level: log::LevelFilter::Info,
             demo: false,
+            given: BTreeSet::new(),
         }
     }
 }

@@ -12,7 +12,7 @@ use mio::Registry;
 
 use crate::access_log::AccessLog;
 use crate::backends::{BackendId, Backends, Course, CourseOf, Routes};
-use crate::config::{Cidr, Config, HashKey, OnDown, Sticky};
+use crate::config::{Cidr, Config, HashKey, OnDown, Spelling, Sticky};
 use crate::event::{Key, Owner, RunQueue, Slots, Timers};
 use crate::http::Lists;
 use crate::limits::{BACKEND_REST_MARGIN, GIVE_WAY_TRIES, HANDSHAKES_PER_TURN, LONG_TURN};
@@ -54,6 +54,8 @@ pub struct Context {
     pub access_log: Option<Box<AccessLog>>,
     /// The operator's times and limits.
     pub settings: Settings,
+    /// How the operator writes settings, for lines that mention one.
+    pub spelling: Spelling,
     /// Lines about backends with which TLS fails.
     pub tls_warnings: Seldom,
     /// How many handshakes may still be worked on in this turn.
@@ -210,6 +212,7 @@ impl Context {
             pages: Pages::default(),
             access_log: None,
             settings,
+            spelling: Spelling::PATHS,
             tls_warnings: Seldom::default(),
             handshakes_left: HANDSHAKES_PER_TURN,
             began_to_connect: false,

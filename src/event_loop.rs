@@ -35,7 +35,7 @@ use mio::{Events, Poll};
 
 use crate::access_log::AccessLog;
 use crate::backends::{Backends, Flip, Routes};
-use crate::config::{Config, OnDown, Protocol, Redirect, duration_text};
+use crate::config::{Config, OnDown, Protocol, Redirect, Spelling, duration_text};
 use crate::context::{Context, Settings, User};
 use crate::event::signals::{Signals, Wish};
 use crate::event::{Alarm, Generation, Key, Owner, Pace, Slots};
@@ -110,6 +110,16 @@ pub struct Fronts {
     pub identity: Option<Arc<Identity>>,
 }
 
+/// What is said of the work, and in which words.
+pub struct Logs {
+    /// For people.
+    pub log: LogSink,
+    /// For programs, if it is wanted.
+    pub access_log: Option<AccessLog>,
+    /// How the operator writes settings.
+    pub spelling: Spelling,
+}
+
 /// What the process is up to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
@@ -129,7 +139,7 @@ impl EventLoop {
         fronts: Fronts,
         (backends, routes): (Backends, Routes),
         share: Share,
-        (log, access_log): (LogSink, Option<AccessLog>),
+        logs: Logs,
     ) -> io::Result<EventLoop> {
         let now = Instant::now();
         let poll = Poll::new()?;
@@ -144,8 +154,11 @@ impl EventLoop {
         let pipes = PipePool::new(share.pipes);
         let registry = poll.registry().try_clone()?;
         let mut cx = Context::new(registry, backends, pipes, settings, now);
-        cx.stats.log_dropped = log.dropped();
-        (cx.access_log, cx.routes) = (access_log.map(Box::new), routes);
+        cx.stats.log_dropped = logs.log.dropped();
+        cx.spelling = logs.spelling;
+        cx.backends.spell(logs.spelling);
+        cx.access_log = logs.access_log.map(Box::new);
+        cx.routes = routes;
         let mut random = fastrand::Rng::with_seed(seed);
         let (interval, timeout) = (config.check_interval, config.check_timeout);
         let health = Health::new(&config.check, interval, timeout, &mut random, &mut cx);
@@ -167,7 +180,7 @@ impl EventLoop {
             udp,
             health,
             cx,
-            log,
+            log: logs.log,
             pace: Pace::new(now),
             dead: VecDeque::new(),
             sweep: Sweep::default(),

@@ -10,7 +10,6 @@ mod http;
 mod manual;
 mod table;
 mod tls;
-mod together;
 mod typed;
 mod udp;
 
@@ -22,9 +21,8 @@ use std::fmt;
 
 use getopts::{HasArg, Matches, Occur, Options};
 
-use crate::config::{Check, Config, Wrong, escaped, is_udp_alone, quoted};
-use table::{Act, Flag, GROUPS};
-use together::{complete, go_together};
+use crate::config::{self, Complaint, Config, Key, Spelling, Wrong, escaped, quoted};
+use table::{Act, Flag, GROUPS, OPTIONS};
 
 /// What the command line asks for.
 #[derive(Debug)]
@@ -40,21 +38,34 @@ pub enum Command {
 /// What is wrong with the command line: one line that names the flag, what was found and what
 /// would be right.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UsageError {
-    /// As typed, dashes and all; or the flags that are missing.
-    flag: String,
-    wrong: Wrong,
-}
+pub struct UsageError(String);
 
 /// Everything that is wrong with a command line, told at once: to mend one thing and hear of the
 /// next at the next try is no way to learn flags.
 #[derive(Debug, Default)]
 struct Complaints {
     errors: Vec<UsageError>,
-    /// What has a complaint already, by its long name: what depends on it cannot be judged.
-    failed: Vec<&'static str>,
+    /// About settings.
+    settings: config::Complaints,
     /// The value of a flag was the next flag.
     has_swallowed: bool,
+}
+
+/// How settings are written on the command line.
+pub const SPELLING: Spelling = Spelling {
+    name: |key| match all_flags().find(|flag| flag.key() == Some(key)) {
+        Some(flag) => format!("--{}", flag.long),
+        None => option(key).map_or_else(|| key.to_string(), str::to_owned),
+    },
+    with_value: |key, value| match option(key) {
+        Some(option) => format!("{option}={value}"),
+        None => format!("{} {value}", (SPELLING.name)(key)),
+    },
+};
+
+/// What is said of a backend behind its address.
+fn option(key: Key) -> Option<&'static str> {
+    OPTIONS.iter().find(|option| option.0 == key).map(|option| option.1)
 }
 
 /// The arguments without the program's name, as text.
@@ -66,7 +77,7 @@ pub fn arguments(args: impl Iterator<Item = OsString>) -> Result<Vec<String>, Ve
             Err(arg) => {
                 let shown = quoted(&arg.to_string_lossy());
                 let wrong = Wrong::saying("bytes that are no text", "UTF-8");
-                errors.push(UsageError::new(shown, wrong));
+                errors.push(UsageError::new(shown, &wrong));
             }
         }
     }
@@ -90,6 +101,7 @@ pub fn parse(args: &[String]) -> Result<Command, Vec<UsageError>> {
     for flag in all_flags() {
         apply(flag, &matches, &mut config, &mut complaints);
     }
+    complaints.spell();
     // A flag that swallowed the next one left that one's value behind.
     let free = if complaints.has_swallowed { &[][..] } else { &matches.free[..] };
     for free in free {
@@ -97,13 +109,12 @@ pub fn parse(args: &[String]) -> Result<Command, Vec<UsageError>> {
             "an argument that belongs to no flag",
             "a flag before it such as --listen or --backend",
         );
-        complaints.add(UsageError::new(format!("'{}'", escaped(free)), wrong));
+        complaints.add(UsageError::new(format_args!("'{}'", escaped(free)), &wrong));
     }
-    if is_udp_alone(&config) && !matches.opt_present("check") {
-        config.check = Check::None;
-    }
-    complete(&mut config, &mut complaints);
-    go_together(&config, &matches, &mut complaints);
+    config::fill_in(&mut config, &complaints.settings);
+    complaints.miss(&config::missing(&config, &complaints.settings));
+    config::check_whole(&config, &mut complaints.settings);
+    complaints.spell();
     if complaints.errors.is_empty() {
         Ok(Command::Run(Box::new(config)))
     } else {
@@ -126,8 +137,8 @@ fn options() -> Options {
     let mut options = Options::new();
     for flag in all_flags() {
         let has_arg = match flag.act {
-            Act::Value(_) | Act::Values(_) => HasArg::Yes,
-            Act::Switch(_) | Act::Answer(_) => HasArg::No,
+            Act::Value(..) | Act::Values(..) => HasArg::Yes,
+            Act::Switch(..) | Act::Answer(_) => HasArg::No,
         };
         options.opt(flag.short, flag.long, flag.says, flag.value, has_arg, Occur::Multi);
     }
@@ -135,19 +146,28 @@ fn options() -> Options {
 }
 
 fn apply(flag: &Flag, matches: &Matches, config: &mut Config, complaints: &mut Complaints) {
-    if !matches!(flag.act, Act::Values(_)) && matches.opt_count(flag.long) > 1 {
-        return complaints.of(flag.long, Wrong::saying("twice", "it once"));
+    let count = matches.opt_count(flag.long);
+    if !matches!(flag.act, Act::Values(..)) && count > 1 {
+        let twice = Wrong::saying("twice", "it once");
+        return match flag.key() {
+            Some(key) => complaints.settings.of(key, twice),
+            None => {
+                complaints.spell();
+                complaints.add(UsageError::of(flag, &twice));
+            }
+        };
     }
+    config.given.extend(flag.key().filter(|_| count > 0));
     match flag.act {
-        Act::Value(take) | Act::Values(take) => {
+        Act::Value(key, take) | Act::Values(key, take) => {
             for text in matches.opt_strs(flag.long) {
                 let taken = take(config, &text);
                 complaints.has_swallowed |= taken.is_err() && text.starts_with('-');
-                complaints.check(flag.long, &[], taken);
+                complaints.settings.check(key, &[], taken);
             }
         }
-        Act::Switch(switch) if matches.opt_present(flag.long) => switch(config),
-        Act::Switch(_) | Act::Answer(_) => {}
+        Act::Switch(_, switch) if count > 0 => switch(config),
+        Act::Switch(..) | Act::Answer(_) => {}
     }
 }
 
@@ -156,39 +176,49 @@ impl Complaints {
         self.errors.push(error);
     }
 
-    fn of(&mut self, long: &'static str, wrong: Wrong) {
-        self.failed.push(long);
-        self.add(UsageError::of(long, wrong));
+    /// What was found out about settings, in the words of flags.
+    fn spell(&mut self) {
+        self.errors.extend(self.settings.take().iter().map(UsageError::from));
     }
 
-    /// Complain of this, unless something that it follows from has a complaint itself.
-    fn check(&mut self, long: &'static str, needs: &[&str], checked: Result<(), Wrong>) {
-        match checked {
-            Err(wrong) if !needs.iter().any(|flag| self.has_failed(flag)) => {
-                self.of(long, wrong);
-            }
-            _ => {}
+    /// The line that is short of something is often the first that is tried.
+    fn miss(&mut self, keys: &[Key]) {
+        if keys.is_empty() {
+            return;
         }
-    }
-
-    fn has_failed(&self, long: &str) -> bool {
-        self.failed.contains(&long)
+        let example = |&key: &Key| match key {
+            Key::LISTEN => "--listen 127.0.0.1:8000",
+            Key::ROUTE => "--route www.example.com=127.0.0.1:8443",
+            _ => "--backend 127.0.0.1:8001",
+        };
+        let names: Vec<String> = keys.iter().map(|&key| (SPELLING.name)(key)).collect();
+        let examples: Vec<&str> = keys.iter().map(example).collect();
+        let examples = examples.join(" ");
+        let want = format!("at least one such as {examples}, or --demo; see --help");
+        self.add(UsageError::new(names.join(" and "), &Wrong::found("", want)));
+        keys.iter().for_each(|&key| self.settings.note_failed(key));
     }
 }
 
 impl UsageError {
-    fn new(flag: String, wrong: Wrong) -> UsageError {
-        UsageError { flag, wrong }
+    fn new(flag: impl fmt::Display, wrong: &Wrong) -> UsageError {
+        UsageError(format!("{flag}: {}", wrong.spelled(SPELLING)))
     }
 
-    fn of(long: &str, wrong: Wrong) -> UsageError {
-        UsageError::new(format!("--{long}"), wrong)
+    fn of(flag: &Flag, wrong: &Wrong) -> UsageError {
+        UsageError::new(format_args!("--{}", flag.long), wrong)
+    }
+}
+
+impl From<&Complaint> for UsageError {
+    fn from(complaint: &Complaint) -> UsageError {
+        UsageError(complaint.spelled(SPELLING))
     }
 }
 
 impl fmt::Display for UsageError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.flag, self.wrong)
+        f.write_str(&self.0)
     }
 }
 

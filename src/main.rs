@@ -31,12 +31,12 @@ fn main() -> ExitCode {
 fn run(config: &Config, signals: Signals) -> ExitCode {
     let log = LogSink::default();
     log.install(config.log_level);
-    match startup::start(config, signals, log) {
+    match startup::start(config, flags::SPELLING, signals, log) {
         Ok(mut event_loop) => match event_loop.run() {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => complain(&error, ExitCode::FAILURE),
         },
-        Err(errors) => complain_of_all(&errors, ExitCode::FAILURE),
+        Err(error) => complain_of_all(&error.lines(flags::SPELLING), ExitCode::FAILURE),
     }
 }
 

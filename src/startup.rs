@@ -1,9 +1,8 @@
 //! From a configuration to a loop that is ready to run: what can fail for want of a file, a name, a
-//! port or a descriptor fails here, in one line each that names the flag, all at once.
+//! port or a descriptor fails here, in one line each that names the setting, all at once.
 
 mod own;
 
-use std::fmt;
 use std::io::{self, Write};
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
@@ -17,12 +16,12 @@ use crate::backends::{
 };
 use crate::balance;
 use crate::config::{
-    self, BackendSpec, BackendVerify, Check, Config, Listen, Protocol, RouteName, Sticky,
-    dials_tls, duration_text, io_words,
+    self, BackendSpec, BackendVerify, Check, Complaint, Config, Key, Listen, Phrase, Protocol,
+    RouteName, Spelling, Sticky, Wrong, dials_tls, duration_text, io_words,
 };
 use crate::demo::{self, Demo};
 use crate::event::signals::Signals;
-use crate::event_loop::{EventLoop, Fronts};
+use crate::event_loop::{EventLoop, Fronts, Logs};
 use crate::limits::{
     BACKEND_ADDRESSES_MAX, CHECK_TIMEOUT_DEFAULT, DEMO_CLIENTS, PORTS_FOR_FLOWS_PERCENT,
 };
@@ -33,21 +32,24 @@ use crate::net::tls::files::{self, FileError};
 use crate::net::tls::server::Terminator;
 use crate::net::{DatagramListener, Listener, ports};
 
-/// Why the program could not begin to serve: one line, for people.
+/// Why the program could not begin to serve.
 #[derive(Debug)]
-pub struct StartError {
-    what: String,
-    why: String,
+pub enum StartError {
+    /// What was asked for cannot be had.
+    Settings(Vec<Complaint>),
+    /// The system has no poll, or no memory.
+    EventLoop(io::Error),
 }
 
 /// Everything up to the first turn. The real listen addresses are printed on standard output. What
 /// cannot be read, bound or found is told all at once.
 pub fn start(
     config: &Config,
+    spelling: Spelling,
     mut signals: Signals,
     log: LogSink,
-) -> Result<EventLoop, Vec<StartError>> {
-    let mut errors = Vec::new();
+) -> Result<EventLoop, StartError> {
+    let mut errors: Vec<Complaint> = Vec::new();
     let files = Files::read(config, &mut errors);
     let seed = config.seed.unwrap_or_else(|| fastrand::u64(..));
     let demo = noted(config.demo.then(|| start_demo(seed)).transpose(), &mut errors).flatten();
@@ -62,23 +64,26 @@ pub fn start(
     };
     errors.extend(own::listeners_among(&backends, config, &addresses));
     if !errors.is_empty() {
-        return Err(errors);
+        return Err(StartError::Settings(errors));
     }
     info!("seed {seed}");
-    advise(config);
+    let unused = files.terminator.iter().flat_map(Terminator::never_shown);
+    for complaint in advice(config).into_iter().chain(unused) {
+        warn!("{}", complaint.spelled(spelling));
+    }
     if let Some(key) = &files.sticky_key {
         backends.make_tokens(key);
     }
-    let share = share_descriptors(config, &fronts, backends.len());
+    let share = share_descriptors(config, spelling, &fronts, backends.len());
     for (_, backend) in backends.iter() {
         info!("backend {} at {}, weight {}", backend.name, places(backend), backend.weight);
     }
     let destinations = (backends, routes);
     fronts.terminator = files.terminator;
     fronts.identity = files.identity;
-    let logs = (log, files.access_log);
+    let logs = Logs { log, access_log: files.access_log, spelling };
     let looping = EventLoop::new(config, seed, signals, fronts, destinations, share, logs)
-        .map_err(|error| vec![StartError::new("cannot start the event loop", &error)])?;
+        .map_err(StartError::EventLoop)?;
     announce(&addresses);
     let is_udp = |&&(_, protocol): &&(SocketAddr, Protocol)| protocol == Protocol::Udp;
     let udp = addresses.iter().find(is_udp).map(|front| front.0);
@@ -90,26 +95,27 @@ pub fn start(
     Ok(looping)
 }
 
-fn open_access_log(config: &Config) -> Result<Option<AccessLog>, StartError> {
+fn open_access_log(config: &Config) -> Result<Option<AccessLog>, Complaint> {
     let Some(place) = &config.access_log else { return Ok(None) };
     let opened = AccessLog::open(place, config.access_log_format, Instant::now());
-    let what = format!("--access-log {place}");
-    opened.map(Some).map_err(|error| StartError::new(&what, &error))
+    opened
+        .map(Some)
+        .map_err(|error| Complaint::of(Key::ACCESS_LOG, place.to_string(), io_words(&error)))
 }
 
 /// What the sticky cookie is made with, if there is one.
-fn sticky_key(config: &Config) -> Result<Option<StickyKey>, StartError> {
-    const FLAG: &str = "--sticky-key";
+fn sticky_key(config: &Config) -> Result<Option<StickyKey>, Complaint> {
     match &config.sticky {
         Sticky { cookie: None, .. } => Ok(None),
-        Sticky { key: None, .. } => StickyKey::random().map(Some).map_err(|why| StartError {
-            what: "--sticky-cookie".to_owned(),
-            why: why.to_owned(),
-        }),
+        Sticky { key: None, .. } => {
+            let key = StickyKey::random().map(Some);
+            key.map_err(|why| Complaint::new(Key::STICKY_COOKIE, why))
+        }
         Sticky { key: Some(file), .. } => {
-            let text = files::read(FLAG, file).map_err(|error| StartError::file(&error))?;
+            let setting = Key::STICKY_KEY;
+            let text = files::read(setting, file).map_err(|error| Complaint::from(&error))?;
             let key = StickyKey::from_text(&text);
-            key.map(Some).map_err(|why| StartError::file(&FileError::new(FLAG, file, &why)))
+            key.map(Some).map_err(|why| (&FileError::new(setting, file, &why)).into())
         }
     }
 }
@@ -125,7 +131,7 @@ struct Files {
 }
 
 impl Files {
-    fn read(config: &Config, errors: &mut Vec<StartError>) -> Files {
+    fn read(config: &Config, errors: &mut Vec<Complaint>) -> Files {
         Files {
             trust: noted(load_trust(config), errors).flatten(),
             identity: noted(load_identity(config), errors).flatten(),
@@ -145,68 +151,75 @@ impl Files {
 }
 
 /// Go on without it, to find what else is wrong.
-fn noted<T>(result: Result<T, StartError>, errors: &mut Vec<StartError>) -> Option<T> {
+fn noted<T>(result: Result<T, Complaint>, errors: &mut Vec<Complaint>) -> Option<T> {
     result.map_err(|error| errors.push(error)).ok()
 }
 
-fn load_certificates(config: &Config, errors: &mut Vec<StartError>) -> Option<Terminator> {
+fn load_certificates(config: &Config, errors: &mut Vec<Complaint>) -> Option<Terminator> {
     if config.tls.certificates.is_empty() {
         return None;
     }
     match Terminator::load(&config.tls, SystemTime::now()) {
-        Ok(loaded) => {
-            loaded.never_shown().iter().for_each(|line| warn!("{line}"));
-            Some(loaded)
-        }
+        Ok(loaded) => Some(loaded),
         Err(wrong) => {
-            errors.extend(wrong.iter().map(StartError::file));
+            errors.extend(wrong.iter().map(Complaint::from));
             None
         }
     }
 }
 
-fn load_identity(config: &Config) -> Result<Option<Arc<Identity>>, StartError> {
+fn load_identity(config: &Config) -> Result<Option<Arc<Identity>>, Complaint> {
     let files = &config.tls.backend_identity;
     if files.cert.is_empty() {
         return Ok(None);
     }
     let identity = Identity::load(files, SystemTime::now());
-    identity.map(Some).map_err(|error| StartError::file(&error))
+    identity.map(Some).map_err(|error| Complaint::from(&error))
 }
 
 /// What can be meant, but hardly is.
-fn advise(config: &Config) {
+fn advice(config: &Config) -> Vec<Complaint> {
+    let mut advice = Vec::new();
     if config.check_timeout > config.check_interval
         && config.check_timeout != CHECK_TIMEOUT_DEFAULT
         && config.check != Check::None
     {
-        warn!(
-            "--check-timeout: found {}, which is above --check-interval {}: a probe that waits so \
-             long puts the next one off, want at most the interval",
-            duration_text(config.check_timeout),
-            duration_text(config.check_interval)
-        );
+        let timeout = duration_text(config.check_timeout);
+        let interval = duration_text(config.check_interval);
+        let found = Phrase::from(format!("{timeout}, which is above "));
+        let found = found.setting(Key::CHECK_INTERVAL, interval);
+        let found = found.text(": a probe that waits so long puts the next one off");
+        let wrong = Wrong::saying(found, "at most the interval");
+        advice.push(Complaint::new(Key::CHECK_TIMEOUT, wrong));
+    }
+    if dials_tls(config) && config.tls.backend_verify == BackendVerify::None {
+        let why = "the certificates of backends are not verified, and whoever stands between us \
+                   and them can read and change everything";
+        advice.push(Complaint::of(Key::BACKEND_VERIFY, "none", why));
     }
     let backends = &config.backends;
     if backends.is_empty() {
-        return;
+        return advice;
     }
     if backends.iter().all(|backend| backend.weight == 0) {
-        warn!(
-            "--backend: found weight=0 at each, so that none takes a new connection, want another \
-             weight at one at least"
-        );
+        let found = Phrase::default().setting(Key::BACKEND_WEIGHT, "0");
+        let found = found.text(" at each, so that none takes a new connection");
+        let wrong = Wrong::saying(found, "another weight at one at least");
+        advice.push(Complaint::new(Key::BACKEND, wrong));
     } else if backends.iter().all(|backend| backend.backup) {
-        warn!(
-            "--backend: found backup at each, which is the same as at none, want one at least \
-             without it"
-        );
+        let found = Phrase::default().name(Key::BACKEND_BACKUP);
+        let found = found.text(" at each, which is the same as at none");
+        let wrong = Wrong::saying(found, "one at least without it");
+        advice.push(Complaint::new(Key::BACKEND, wrong));
     }
+    advice
 }
 
-fn start_demo(seed: u64) -> Result<Demo, StartError> {
-    demo::start(seed)
-        .map_err(|error| StartError::new("--demo: cannot start its backends", &error))
+fn start_demo(seed: u64) -> Result<Demo, Complaint> {
+    demo::start(seed).map_err(|error| {
+        let why = format!("cannot start its backends: {}", io_words(&error));
+        Complaint::new(Key::DEMO, why)
+    })
 }
 
 fn demo_backends(demo: &Demo, config: &Config, seed: u64) -> Backends {
@@ -220,16 +233,15 @@ fn backends_and_routes(
     config: &Config,
     trust: Option<&Trust>,
     seed: u64,
-    errors: &mut Vec<StartError>,
+    errors: &mut Vec<Complaint>,
 ) -> Option<(Backends, Routes)> {
-    let plan = config::plan(config)
-        .map_err(|wrong| StartError { what: "--route".to_owned(), why: wrong.to_string() });
+    let plan = config::plan(config).map_err(|wrong| Complaint::new(Key::ROUTE, wrong));
     let plan = noted(plan, errors)?;
     let of_no_route = plan.pools[0].1.len();
-    let flag = |index: usize| if index < of_no_route { "--backend" } else { "--route" };
+    let setting = |index: usize| if index < of_no_route { Key::BACKEND } else { Key::ROUTE };
     let members = plan.backends.iter().enumerate();
-    let resolve = |spec, flag| resolve(spec, trust, config, flag);
-    let members = members.map(|(index, spec)| noted(resolve(spec, flag(index)), errors));
+    let resolve = |spec, setting| resolve(spec, trust, config, setting);
+    let members = members.map(|(index, spec)| noted(resolve(spec, setting(index)), errors));
     // All are looked up before the first that cannot be found ends it.
     let members: Vec<Option<Member>> = members.collect();
     let members = members.into_iter().collect::<Option<Vec<_>>>()?;
@@ -295,17 +307,19 @@ fn resolve(
     spec: &BackendSpec,
     trust: Option<&Trust>,
     config: &Config,
-    flag: &str,
-) -> Result<Member, StartError> {
-    let what = format!("{flag} {}:{}", spec.host, spec.port);
-    let (dial, probe_dial) = dials(spec, trust, config).ok_or_else(|| StartError {
-        what: what.clone(),
-        why: format!("'{}' is no name for TLS; ,sni=NAME gives one", spec.host),
+    setting: Key,
+) -> Result<Member, Complaint> {
+    let complaint = |why: Phrase| {
+        let written = format!("{}:{}", spec.host, spec.port);
+        Complaint::of(setting, written, why)
+    };
+    let (dial, probe_dial) = dials(spec, trust, config).ok_or_else(|| {
+        let why = Phrase::from(format!("'{}' is no name for TLS; ,", spec.host));
+        complaint(why.setting(Key::BACKEND_SNI, "NAME").text(" gives one"))
     })?;
     let found = (spec.host.as_str(), spec.port).to_socket_addrs();
-    let found = found.map_err(|error| StartError {
-        what: what.clone(),
-        why: format!("cannot find the host '{}': {error}", spec.host),
+    let found = found.map_err(|error| {
+        complaint(format!("cannot find the host '{}': {error}", spec.host).into())
     })?;
     let mut addresses: Vec<SocketAddr> = Vec::new();
     for address in found {
@@ -314,8 +328,7 @@ fn resolve(
         }
     }
     if addresses.is_empty() {
-        let why = format!("the host '{}' has no address", spec.host);
-        return Err(StartError { what, why });
+        return Err(complaint(format!("the host '{}' has no address", spec.host).into()));
     }
     if addresses.len() > BACKEND_ADDRESSES_MAX {
         let count = addresses.len();
@@ -375,27 +388,21 @@ fn dials(
 }
 
 /// Whom we believe that a backend is the right one; nothing, if no backend is spoken to in TLS.
-fn load_trust(config: &Config) -> Result<Option<Trust>, StartError> {
+fn load_trust(config: &Config) -> Result<Option<Trust>, Complaint> {
     if !dials_tls(config) {
         return Ok(None);
     }
     let trust = match config.tls.backend_verify {
         BackendVerify::Required => Trust::roots(config.tls.backend_ca.as_deref()),
-        BackendVerify::None => {
-            warn!(
-                "--backend-verify none: the certificates of backends are not verified, and \
-                 whoever stands between us and them can read and change everything"
-            );
-            Trust::anybody()
-        }
+        BackendVerify::None => Trust::anybody(),
     };
-    trust.map(Some).map_err(|error| StartError::file(&error))
+    trust.map(Some).map_err(|error| Complaint::from(&error))
 }
 
 /// All listeners, and where they really are in the order in which they were asked for.
 fn bind_all(
     config: &Config,
-    errors: &mut Vec<StartError>,
+    errors: &mut Vec<Complaint>,
 ) -> (Fronts, Vec<(SocketAddr, Protocol)>) {
     let listens = &*config.listeners;
     let (mut fronts, mut addresses) = (Fronts::default(), Vec::new());
@@ -428,7 +435,7 @@ fn bind<T>(
     listen: &Listen,
     all: &[Listen],
     bind: fn(SocketAddr, bool) -> io::Result<T>,
-) -> Result<T, StartError> {
+) -> Result<T, Complaint> {
     let (address, is_udp) = (listen.address, listen.protocol == Protocol::Udp);
     let taken = |listen: &Listen| {
         listen.address.is_ipv4()
@@ -455,12 +462,13 @@ fn bind<T>(
             _ => io_words(&error),
         };
         let scheme = if is_udp { "udp://" } else { "" };
-        StartError { what: format!("--listen {scheme}{address}"), why }
+        Complaint::of(Key::LISTEN, format!("{scheme}{address}"), why)
     })
 }
 
 fn share_descriptors(
     config: &Config,
+    spelling: Spelling,
     listeners: &Fronts,
     backends: usize,
 ) -> descriptors::Share {
@@ -472,15 +480,17 @@ fn share_descriptors(
     let (streams, datagrams) = (listeners.streams.len(), listeners.datagrams.len());
     let mut share = descriptors::share(limit.now, Needs { streams, datagrams, probes });
     if datagrams > 0 {
-        share.flows = share_ports(config, limit.now, share.flows);
+        share.flows = share_ports(config, spelling, limit.now, share.flows);
     }
     if streams == 0 {
         return share;
     }
     match config.max_connections {
         Some(wanted) if wanted > share.pairs => warn!(
-            "--max-connections {wanted} is more than the limit of {} open files allows, about {}",
-            limit.now, share.pairs
+            "{} is more than the limit of {} open files allows, about {}",
+            (spelling.with_value)(Key::MAX_CONNECTIONS, &wanted.to_string()),
+            limit.now,
+            share.pairs
         ),
         Some(_) => {}
         None => {
@@ -491,7 +501,12 @@ fn share_descriptors(
 }
 
 /// A flow needs a descriptor and a port: as many as there can be of both.
-fn share_ports(config: &Config, limit: u64, by_descriptors: usize) -> usize {
+fn share_ports(
+    config: &Config,
+    spelling: Spelling,
+    limit: u64,
+    by_descriptors: usize,
+) -> usize {
     let ports = ports();
     let by_ports = ports * PORTS_FOR_FLOWS_PERCENT / 100;
     let (flows, what) = if by_ports < by_descriptors {
@@ -501,7 +516,8 @@ fn share_ports(config: &Config, limit: u64, by_descriptors: usize) -> usize {
     };
     match config.udp.max_flows {
         Some(wanted) if wanted > flows => {
-            warn!("--max-flows {wanted} is more than {what} allows, about {flows}");
+            let asked = (spelling.with_value)(Key::MAX_FLOWS, &wanted.to_string());
+            warn!("{asked} is more than {what} allows, about {flows}");
         }
         Some(_) => {}
         None => info!("at most {flows} flows at once, by {what}"),
@@ -533,19 +549,15 @@ fn say(text: &str) {
 }
 
 impl StartError {
-    fn file(error: &FileError) -> StartError {
-        StartError { what: error.flag().to_owned(), why: error.to_string() }
-    }
-
-    fn new(what: &str, error: &io::Error) -> StartError {
-        StartError { what: what.to_string(), why: io_words(error) }
-    }
-}
-
-impl fmt::Display for StartError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.what, self.why)
+    /// A line each, in a front-end's words.
+    pub fn lines(&self, spelling: Spelling) -> Vec<String> {
+        match self {
+            StartError::Settings(wrong) => {
+                wrong.iter().map(|it| it.spelled(spelling)).collect()
+            }
+            StartError::EventLoop(error) => {
+                vec![format!("cannot start the event loop: {}", io_words(error))]
+            }
+        }
     }
 }
-
-impl std::error::Error for StartError {}

@@ -111,6 +111,11 @@ fn there_is_no_unsafe_code() {
 }
 
 #[test]
+fn flags_are_named_by_the_flags_alone() {
+    every_source(rules::no_flag_names);
+}
+
+#[test]
 fn ignored_tests_say_why() {
     every_source(rules::no_silent_ignores);
 }

@@ -32,7 +32,7 @@ use std::ops::Index;
 use std::time::{Duration, Instant};
 
 use crate::balance::{Ask, Observation};
-use crate::config::AllDown;
+use crate::config::{AllDown, Spelling};
 
 pub use addresses::{Addresses, Course, CourseOf};
 pub use backend::{Backend, Member};
@@ -102,6 +102,8 @@ pub struct Backends {
     flips: Vec<(BackendId, Flip)>,
     /// Whose sticky cookie is whose.
     tokens: Tokens,
+    /// How the operator writes settings, for the log.
+    spelling: Spelling,
 }
 
 impl Backends {
@@ -124,6 +126,7 @@ impl Backends {
             probes_wanted: Vec::new(),
             flips: Vec::new(),
             tokens: Tokens::default(),
+            spelling: Spelling::PATHS,
         };
         for plan in pools {
             let pool = Pool::new(plan, &set.list);

@@ -6,13 +6,18 @@ use std::time::{Duration, Instant};
 use log::{debug, error, info};
 
 use crate::balance::Observation;
-use crate::config::AllDown;
+use crate::config::{AllDown, Key, Spelling};
 use crate::limits::{SLOW_START_PERCENT_MIN, SLOW_START_STEPS, WEIGHT_ONE};
 use crate::net::Fault;
 
 use super::{BackendId, Backends, Cause, Course, Flip, Place, PoolId};
 
 impl Backends {
+    /// Mention settings as the operator writes them.
+    pub fn spell(&mut self, spelling: Spelling) {
+        self.spelling = spelling;
+    }
+
     /// The address that this attempt is at took a connection, or passed a probe: it is in use from
     /// now on.
     pub fn settle(&mut self, id: BackendId, course: Course) {
@@ -189,7 +194,8 @@ impl Backends {
             }
             (Flip::Down, AllDown::Spread) => error!(
                 "{route}{name}: nobody is left: {count} of {count} backends are down, and all of \
-                 them are tried (--all-down spread)"
+                 them are tried ({})",
+                (self.spelling.with_value)(Key::ALL_DOWN, "spread")
             ),
         }
     }

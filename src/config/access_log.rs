@@ -7,7 +7,8 @@ use std::fmt;
 use std::path::PathBuf;
 
 use super::Config;
-use super::value::Wrong;
+use super::complaint::{Phrase, Wrong};
+use super::key::Key;
 
 /// Where the access log goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,7 +73,11 @@ impl AccessLogFormat {
 pub fn check_access_log_format(config: &Config) -> Result<(), Wrong> {
     match config.access_log {
         Some(_) => Ok(()),
-        None => Err(Wrong::saying("no --access-log beside it", "--access-log FILE with it")),
+        None => {
+            let found = Phrase::from("no ").name(Key::ACCESS_LOG).text(" beside it");
+            let want = Phrase::default().setting(Key::ACCESS_LOG, "FILE");
+            Err(Wrong::saying(found, want.text(" with it")))
+        }
     }
 }
 

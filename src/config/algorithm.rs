@@ -5,7 +5,9 @@
 use std::fmt;
 
 use super::Check;
-use super::value::{Wrong, closest, quoted};
+use super::complaint::{Phrase, Wrong};
+use super::key::Key;
+use super::value::{closest, quoted};
 
 /// The balancing algorithms by the field's names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,8 +99,8 @@ impl Algorithm {
             algorithm: Algorithm::LeastLoad,
             name: "least-load",
             aliases: &["least_load", "leastload"],
-            equalises: "the load that backends report; needs --check load:TEXT. Poor where they \
-                        report wrongly or late.",
+            equalises: "the load that backends report; needs load:TEXT as its check. Poor where \
+                        they report wrongly or late.",
         },
         AlgorithmRow {
             algorithm: Algorithm::LeastTime,
@@ -157,8 +159,10 @@ pub fn check_algorithm(algorithm: Algorithm, check: &Check) -> Result<(), Wrong>
             | Check::Https(_)
             | Check::Udp(_),
         ) => {
-            let found = format!("'{algorithm}' with --check {}", quoted(&check.to_string()));
-            Err(Wrong::saying(found, "--check load:TEXT with it, which asks for the load"))
+            let found = Phrase::from(format!("'{algorithm}' with "));
+            let found = found.setting(Key::CHECK, quoted(&check.to_string()));
+            let want = Phrase::default().setting(Key::CHECK, "load:TEXT");
+            Err(Wrong::saying(found, want.text(" with it, which asks for the load")))
         }
         _ => Ok(()),
     }
@@ -213,8 +217,11 @@ mod tests {
         let load = Check::Load("x".to_owned());
         for check in [Check::None, Check::Tcp, Check::parse("http:/").unwrap()] {
             let wrong = check_algorithm(Algorithm::LeastLoad, &check).unwrap_err().to_string();
-            assert!(wrong.starts_with("found 'least-load' with --check '"), "{wrong}");
-            assert!(wrong.contains("want --check load:TEXT"), "{wrong}");
+            assert!(
+                wrong.starts_with("found 'least-load' with pool.check.kind = '"),
+                "{wrong}"
+            );
+            assert!(wrong.contains("want pool.check.kind = load:TEXT"), "{wrong}");
             assert_eq!(check_algorithm(Algorithm::Random, &check), Ok(()));
         }
         for row in Algorithm::ALL {

@@ -7,8 +7,10 @@ use std::collections::HashSet;
 use std::net::{IpAddr, Ipv6Addr};
 
 use super::Protocol;
+use super::complaint::{Phrase, Wrong};
 use super::host::{Schemes, did_you_mean, is_host, is_ipv6, protocol_and_rest, usual_port};
-use super::value::{self, Wrong, closest, digits, quoted};
+use super::key::Key;
+use super::value::{self, closest, digits, quoted};
 use crate::limits;
 
 const BACKEND_WANT: &str = "[SCHEME://]HOST:PORT such as 10.0.0.1:8001, [::1]:8001 or db1:5432";
@@ -185,14 +187,16 @@ fn unknown_option(key: &str, option: &str, text: &str) -> Wrong {
     }
     let keys = ["weight", "max-connections", "backup", "check-port", "tls", "sni", "name"];
     let near = closest(key, keys);
-    let hint = match near {
-        Some(near) => format!("; did you mean {near}?"),
+    let want = Phrase::from(OPTIONS_WANT);
+    let want = match near {
+        Some(near) => want.text(format!("; did you mean {near}?")),
         None if BackendSpec::parse(option.trim()).is_ok() => {
-            format!("; did you mean a second --backend {}?", option.trim())
+            let want = want.text("; did you mean a second ");
+            want.setting(Key::BACKEND, option.trim()).text("?")
         }
-        None => String::new(),
+        None => want,
     };
-    Wrong::found_in(option, text, format!("{OPTIONS_WANT}{hint}"))
+    Wrong::found_in(option, text, want)
 }
 
 /// A name alone or a port alone are what people write first, or a URL to its end.
@@ -408,8 +412,8 @@ mod tests {
             ("a:80,name=a\nb", "found 'name=a\\nb' in"),
             ("a:80,name=a,name=a", "found a second name in"),
             ("a:80,", "found an empty option in 'a:80,', want weight=N, max-connections=N"),
-            ("a:80,b:80", "name=NAME; did you mean a second --backend b:80?"),
-            ("a:80, [::1]:9", "name=NAME; did you mean a second --backend [::1]:9?"),
+            ("a:80,b:80", "name=NAME; did you mean a second backend.address = b:80?"),
+            ("a:80, [::1]:9", "name=NAME; did you mean a second backend.address = [::1]:9?"),
             ("a:80,wieght=3", "sni=NAME or name=NAME; did you mean weight?"),
             ("a:80,Backup", "did you mean backup?"),
             ("a:80,tls=1", "want tls alone, without a value"),

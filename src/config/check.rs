@@ -1,8 +1,8 @@
-//! What a probe asks, as people write it: `--check KIND`.
+//! What a probe asks, as people write it.
 
 use std::fmt;
 
-use super::{Config, HttpCheck, TextCheck, Wrong, quoted};
+use super::{Config, HttpCheck, Key, Phrase, TextCheck, Wrong, quoted};
 use crate::limits;
 
 const KINDS_WANT: &str =
@@ -54,8 +54,9 @@ pub fn check_check_host(config: &Config) -> Result<(), Wrong> {
     if config.check.is_http() {
         return Ok(());
     }
-    let found = format!("--check {}", quoted(&config.check.to_string()));
-    Err(Wrong::saying(found, "--check http:/PATH or https:/PATH with it"))
+    let found = Phrase::default().setting(Key::CHECK, quoted(&config.check.to_string()));
+    let want = Phrase::default().setting(Key::CHECK, "http:/PATH or https:/PATH");
+    Err(Wrong::saying(found, want.text(" with it")))
 }
 
 impl fmt::Display for Check {

@@ -5,7 +5,8 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::value::{Wrong, digits, quoted};
+use super::complaint::Wrong;
+use super::value::{digits, quoted};
 
 const WANT: &str = "a network such as 10.0.0.0/8 or fd00::/8, or an address";
 

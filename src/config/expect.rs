@@ -5,9 +5,10 @@
 use std::fmt;
 use std::ops::RangeInclusive;
 
+use super::complaint::Wrong;
 use super::host::{did_you_mean, is_host, is_ipv6};
 use super::http;
-use super::value::{Wrong, digits};
+use super::value::digits;
 use crate::limits;
 
 /// A question and perhaps its answer, in bytes.

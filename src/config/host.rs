@@ -5,7 +5,8 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::Protocol;
-use super::value::{Wrong, closest, digits, escaped, quoted};
+use super::complaint::Wrong;
+use super::value::{closest, digits, escaped, quoted};
 use crate::limits;
 
 /// Schemes, and what they mean.

@@ -5,7 +5,9 @@
 
 use std::fmt;
 
-use super::value::{Wrong, quoted};
+use super::complaint::{Phrase, Wrong};
+use super::key::Key;
+use super::value::quoted;
 use super::{Algorithm, Config};
 use crate::limits;
 
@@ -115,7 +117,7 @@ pub fn check_http_listener(config: &Config) -> Result<(), Wrong> {
     if config.listeners.iter().any(|listen| listen.protocol.is_http()) {
         return Ok(());
     }
-    let want = "at least one such as --listen http://127.0.0.1:8000";
+    let want = Phrase::such_as(Key::LISTEN, "http://127.0.0.1:8000");
     Err(Wrong::saying("no http:// listener", want))
 }
 
@@ -123,7 +125,8 @@ pub fn check_http_listener(config: &Config) -> Result<(), Wrong> {
 pub fn check_stats_path(config: &Config) -> Result<(), Wrong> {
     match &config.stats_path {
         Some(path) if config.health_path.as_ref() == Some(path) => {
-            let found = format!("{} at --health-path too", quoted(path));
+            let found = Phrase::from(quoted(path)).text(" at ").name(Key::HEALTH_PATH);
+            let found = found.text(" too");
             Err(Wrong::saying(found, "two paths that differ"))
         }
         _ => check_http_listener(config),
@@ -134,8 +137,10 @@ pub fn check_stats_path(config: &Config) -> Result<(), Wrong> {
 pub fn check_hash_key(config: &Config) -> Result<(), Wrong> {
     let key = &config.hash_key;
     if !matches!(config.algorithm, Algorithm::IpHash | Algorithm::ConsistentHash) {
-        let found = format!("'{key}' with --balance '{}'", config.algorithm);
-        return Err(Wrong::saying(found, "--balance ip-hash or consistent-hash with it"));
+        let found = Phrase::from(format!("'{key}' with "));
+        let found = found.setting(Key::BALANCE, format!("'{}'", config.algorithm));
+        let want = Phrase::default().setting(Key::BALANCE, "ip-hash or consistent-hash");
+        return Err(Wrong::saying(found, want.text(" with it")));
     }
     let other = config.listeners.iter().find(|listen| !listen.protocol.is_http());
     match other {
@@ -264,7 +269,7 @@ mod tests {
         assert_eq!(check_stats_path(&config), Ok(()));
         config.health_path = Some("/a".to_owned());
         let wrong = check_stats_path(&config).unwrap_err().to_string();
-        assert_eq!(wrong, "found '/a' at --health-path too, want two paths that differ");
+        assert_eq!(wrong, "found '/a' at service.health_path too, want two paths that differ");
     }
 
     #[test]

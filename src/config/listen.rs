@@ -7,8 +7,9 @@ use std::collections::HashSet;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use super::complaint::Wrong;
 use super::host::{Schemes, did_you_mean, protocol_and_rest, usual_port};
-use super::value::{Wrong, digits};
+use super::value::digits;
 
 const LISTEN_WANT: &str =
     "[SCHEME://]ADDR:PORT such as 127.0.0.1:8000, [::]:8000 or http://*:8000";

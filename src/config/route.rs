@@ -8,8 +8,10 @@ use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 
+use super::complaint::{Phrase, Wrong};
 use super::host::is_host;
-use super::value::{Wrong, quoted};
+use super::key::Key;
+use super::value::quoted;
 use super::{BackendSpec, Config, Listen, Protocol};
 use crate::limits;
 
@@ -120,7 +122,7 @@ pub fn check_route_listener(config: &Config) -> Result<(), Wrong> {
     if config.routes.is_empty() || config.listeners.iter().any(hears_names) {
         return Ok(());
     }
-    let want = "at least one such as --listen sni://0.0.0.0:443 with it";
+    let want = Phrase::such_as(Key::LISTEN, "sni://0.0.0.0:443").text(" with it");
     Err(Wrong::saying("no sni:// listener", want))
 }
 

@@ -1,6 +1,8 @@
 //! The cookie that keeps a client on its backend.
 
-use super::value::{Wrong, quoted};
+use super::complaint::{Phrase, Wrong};
+use super::key::Key;
+use super::value::quoted;
 use super::{Config, Protocol};
 
 /// What is asked of it.
@@ -49,7 +51,7 @@ impl SameSite {
 pub fn check_sticky(config: &Config) -> Result<(), Wrong> {
     match &config.sticky.cookie {
         Some(_) => Ok(()),
-        None => Err(Wrong::saying("no --sticky-cookie", "--sticky-cookie NAME with it")),
+        None => Err(Wrong::without(Key::STICKY_COOKIE, "NAME")),
     }
 }
 
@@ -62,10 +64,8 @@ pub fn check_same_site(config: &Config) -> Result<(), Wrong> {
     match (config.sticky.same_site, clear) {
         (SameSite::None, Some(clear)) if config.trusted_proxies.is_empty() => {
             let found = format!("'none' with {}", quoted(&format!("http://{}", clear.address)));
-            Err(Wrong::saying(
-                found,
-                "https:// listeners alone, or --trusted-proxies that speak HTTPS before this one",
-            ))
+            let want = Phrase::from("https:// listeners alone, or ").name(Key::TRUSTED_PROXIES);
+            Err(Wrong::saying(found, want.text(" that speak HTTPS before this one")))
         }
         _ => Ok(()),
     }
@@ -81,7 +81,7 @@ mod tests {
         let mut config = Config::defaults();
         config.sticky.same_site = SameSite::None;
         let wrong = check_same_site(&config).unwrap_err().to_string();
-        assert!(wrong.starts_with("found no --sticky-cookie, want"), "{wrong}");
+        assert!(wrong.starts_with("found no pool.sticky.cookie, want"), "{wrong}");
         config.sticky.cookie = Some("SRV".to_owned());
         config.listeners.push(Listen::parse("https://*:443").unwrap());
         assert_eq!(check_same_site(&config), Ok(()));

@@ -1,6 +1,8 @@
 //! What can be asked for where TLS is spoken, and what that needs of the rest.
 
-use super::value::{Wrong, quoted};
+use super::complaint::{Phrase, Wrong};
+use super::key::Key;
+use super::value::quoted;
 use super::{Check, Config, Destination, Protocol};
 use crate::limits;
 
@@ -150,26 +152,30 @@ impl BackendVerify {
 }
 
 /// Every certificate has a key, and who speaks TLS has a certificate.
-pub fn check_certificates(config: &Config) -> Result<(), (&'static str, Wrong)> {
+pub fn check_certificates(config: &Config) -> Result<(), (Key, Wrong)> {
     let pairs = &config.tls.certificates;
     let certs = pairs.iter().filter(|pair| !pair.cert.is_empty()).count();
     let keys = pairs.iter().filter(|pair| !pair.key.is_empty()).count();
-    let want = "a --key for each --cert, in the same order";
     if keys != certs {
-        let (flag, found) = match keys < certs {
-            true => ("cert", format!("{certs} of them and {keys} --key")),
-            false => ("key", format!("{keys} of them for {certs} --cert")),
+        let (at, found) = match keys < certs {
+            true => (Key::CERT, format!("{certs} of them and {keys} ")),
+            false => (Key::CERT_KEY, format!("{keys} of them for {certs} ")),
         };
-        return Err((flag, Wrong::saying(found, want)));
+        let other = if at == Key::CERT { Key::CERT_KEY } else { Key::CERT };
+        let want = Phrase::from("a ").name(Key::CERT_KEY).text(" for each ").name(Key::CERT);
+        let want = want.text(", in the same order");
+        return Err((at, Wrong::saying(Phrase::from(found).name(other), want)));
     }
     let speaks = config.listeners.iter().find(|listen| listen.protocol.is_tls());
     match speaks {
         Some(listen) if certs == 0 => {
             let found =
                 format!("'{}://{}' without a certificate", listen.protocol, listen.address);
-            Err(("listen", Wrong::saying(found, "--cert FILE and --key FILE with it")))
+            let want = Phrase::default().setting(Key::CERT, "FILE").text(" and ");
+            let want = want.setting(Key::CERT_KEY, "FILE").text(" with it");
+            Err((Key::LISTEN, Wrong::saying(found, want)))
         }
-        None if certs > 0 => Err(("cert", no_listener())),
+        None if certs > 0 => Err((Key::CERT, no_listener())),
         _ => Ok(()),
     }
 }
@@ -181,7 +187,7 @@ pub fn check_tls_listener(config: &Config) -> Result<(), Wrong> {
 }
 
 fn no_listener() -> Wrong {
-    let want = "at least one such as --listen https://127.0.0.1:8443";
+    let want = Phrase::such_as(Key::LISTEN, "https://127.0.0.1:8443");
     Wrong::saying("no https:// or tls:// listener", want)
 }
 
@@ -201,13 +207,14 @@ pub fn check_tls_backend(config: &Config) -> Result<(), Wrong> {
         (false, ..) => Err(no_tls_backend()),
         (true, BackendVerify::None, Some(_)) => {
             let want = "one of the two: with none, no file is looked at";
-            Err(Wrong::saying("--backend-ca with --backend-verify none", want))
+            let found = Phrase::default().name(Key::BACKEND_CA).text(" with ");
+            Err(Wrong::saying(found.setting(Key::BACKEND_VERIFY, "none"), want))
         }
         _ => Ok(()),
     }
 }
 
-/// The names of `--alpn`: what is spoken inside, as ALPN calls it.
+/// Names of ALPN: what is spoken inside, as ALPN calls it.
 pub fn alpn_names(text: &str) -> Result<Vec<String>, Wrong> {
     const WANT: &str = "a name of ALPN such as postgresql or h2, several with commas between";
     let mut names: Vec<String> = Vec::new();
@@ -230,7 +237,7 @@ pub fn check_alpn(config: &Config) -> Result<(), Wrong> {
     if config.listeners.iter().any(|listen| listen.protocol == Protocol::Tls) {
         return Ok(());
     }
-    let want = "at least one such as --listen tls://127.0.0.1:5432";
+    let want = Phrase::such_as(Key::LISTEN, "tls://127.0.0.1:5432");
     Err(Wrong::saying("no tls:// listener", want))
 }
 
@@ -238,15 +245,15 @@ pub fn check_alpn(config: &Config) -> Result<(), Wrong> {
 pub fn check_backend_identity(config: &Config) -> Result<(), Wrong> {
     let CertificatePair { cert, key } = &config.tls.backend_identity;
     match (cert.is_empty(), key.is_empty()) {
-        (true, false) => Err(Wrong::saying("no --backend-cert", "--backend-cert FILE with it")),
-        (false, true) => Err(Wrong::saying("no --backend-key", "--backend-key FILE with it")),
+        (true, false) => Err(Wrong::without(Key::BACKEND_CERT, "FILE")),
+        (false, true) => Err(Wrong::without(Key::BACKEND_KEY, "FILE")),
         _ if dials_tls(config) => Ok(()),
         _ => Err(no_tls_backend()),
     }
 }
 
 fn no_tls_backend() -> Wrong {
-    let want = "at least one such as --backend https://10.0.0.1:8443";
+    let want = Phrase::such_as(Key::BACKEND, "https://10.0.0.1:8443");
     Wrong::saying("no backend that speaks TLS", want)
 }
 
@@ -254,7 +261,7 @@ fn no_tls_backend() -> Wrong {
 pub fn check_client_cert(config: &Config) -> Result<(), Wrong> {
     match config.tls.client_ca {
         Some(_) => check_tls_listener(config),
-        None => Err(Wrong::saying("no --client-ca", "--client-ca FILE with it")),
+        None => Err(Wrong::without(Key::CLIENT_CA, "FILE")),
     }
 }
 
@@ -264,7 +271,7 @@ pub fn check_redirect(config: &Config) -> Result<(), Wrong> {
     if config.listeners.iter().any(|listen| listen.protocol == Protocol::Http) {
         return Ok(());
     }
-    let want = "at least one such as --listen http://127.0.0.1:8080";
+    let want = Phrase::such_as(Key::LISTEN, "http://127.0.0.1:8080");
     Err(Wrong::saying("no http:// listener to redirect from", want))
 }
 
@@ -273,6 +280,6 @@ pub fn check_https_listener(config: &Config) -> Result<(), Wrong> {
     if config.listeners.iter().any(|listen| listen.protocol == Protocol::Https) {
         return Ok(());
     }
-    let want = "at least one such as --listen https://127.0.0.1:8443";
+    let want = Phrase::such_as(Key::LISTEN, "https://127.0.0.1:8443");
     Err(Wrong::saying("no https:// listener", want))
 }

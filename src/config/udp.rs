@@ -5,7 +5,8 @@
 
 use std::time::Duration;
 
-use super::value::Wrong;
+use super::complaint::{Phrase, Wrong};
+use super::key::Key;
 use super::{Config, Protocol};
 use crate::limits;
 
@@ -37,7 +38,7 @@ pub fn check_udp_listener(config: &Config) -> Result<(), Wrong> {
     if config.listeners.iter().any(|listen| listen.protocol == Protocol::Udp) {
         return Ok(());
     }
-    let want = "at least one such as --listen udp://127.0.0.1:5353";
+    let want = Phrase::such_as(Key::LISTEN, "udp://127.0.0.1:5353");
     Err(Wrong::saying("no udp:// listener", want))
 }
 

@@ -1,46 +1,13 @@
-//! Single values as people write them: durations, numbers, sizes, words; and what is said when
-//! they are wrong.
+//! Single values as people write them: durations, numbers, sizes, words.
 //!
 //! Pure text to value. Called by `config`, by `config::address` and by the flags' table; knows
 //! nothing of flags, so that a configuration file can be read with it as well.
 
-use std::fmt;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use super::complaint::Wrong;
 use crate::limits;
-
-/// What is wrong with a value: what was found, what would be right. Always one line.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wrong {
-    found: String,
-    want: String,
-}
-
-impl Wrong {
-    /// This text was found; it is shown in quotes, escaped and cut to a readable length.
-    pub fn found(text: &str, want: impl Into<String>) -> Wrong {
-        Wrong { found: quoted(text), want: want.into() }
-    }
-
-    /// As [`Wrong::found`], for a part of a longer text.
-    pub fn found_in(part: &str, whole: &str, want: impl Into<String>) -> Wrong {
-        Wrong { found: format!("{} in {}", quoted(part), quoted(whole)), want: want.into() }
-    }
-
-    /// What was found is said in words; quote what comes from outside with [`quoted`].
-    pub fn saying(found: impl Into<String>, want: impl Into<String>) -> Wrong {
-        Wrong { found: found.into(), want: want.into() }
-    }
-}
-
-impl fmt::Display for Wrong {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "found {}, want {}", self.found, self.want)
-    }
-}
-
-impl std::error::Error for Wrong {}
 
 const DURATION_WANT: &str = "a duration with its unit such as 500ms, 2s, 5m or 1h";
 

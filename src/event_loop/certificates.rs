@@ -54,7 +54,9 @@ impl EventLoop {
         };
         if let Some(terminator) = terminator {
             info!("read {} certificates again", terminator.certificates().len());
-            terminator.never_shown().iter().for_each(|line| warn!("{line}"));
+            for unused in terminator.never_shown() {
+                warn!("{}", unused.spelled(self.cx.spelling));
+            }
             self.terminator = Some(terminator);
             self.review_certificates();
         }
@@ -89,10 +91,10 @@ mod tests {
     use super::*;
     use crate::backends::{Backends, Policy, PoolPlan, RiseFall, Routes};
     use crate::balance;
-    use crate::config::{Algorithm, AllDown, CertificatePair, Config};
+    use crate::config::{Algorithm, AllDown, CertificatePair, Config, Spelling};
     use crate::event::signals::Signals;
     use crate::event::{Chore, Owner};
-    use crate::event_loop::Fronts;
+    use crate::event_loop::{Fronts, Logs};
     use crate::logging::LogSink;
     use crate::net::descriptors::{self, Needs};
     use crate::net::tls::files::tests::Files;
@@ -114,7 +116,8 @@ mod tests {
         let share = descriptors::share(1000, needs);
         let log = LogSink::default();
         let signals = Signals::install().unwrap();
-        let (to, logs) = ((set, Routes::default()), (log, None));
+        let logs = Logs { log, access_log: None, spelling: Spelling::PATHS };
+        let to = (set, Routes::default());
         EventLoop::new(config, 1, signals, fronts, to, share, logs).unwrap()
     }
 

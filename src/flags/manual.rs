@@ -89,8 +89,8 @@ fn describe(out: &mut String, flag: &Flag, defaults: &Config) {
     out.push('\n');
     let default = (flag.default)(defaults);
     let says = match flag.act {
-        Act::Value(_) | Act::Values(_) => format!("{} Default: {default}.", flag.says),
-        Act::Switch(_) | Act::Answer(_) => flag.says.to_owned(),
+        Act::Value(..) | Act::Values(..) => format!("{} Default: {default}.", flag.says),
+        Act::Switch(..) | Act::Answer(_) => flag.says.to_owned(),
     };
     wrap(out, TEXT_COLUMN, &says);
 }
@@ -146,7 +146,7 @@ mod tests {
         for flag in GROUPS.iter().flat_map(|group| group.flags) {
             assert!(manual.contains(&format!("--{}", flag.long)), "{}", flag.long);
             assert!(words.contains(flag.says), "{}", flag.long);
-            let takes_value = matches!(flag.act, Act::Value(_) | Act::Values(_));
+            let takes_value = matches!(flag.act, Act::Value(..) | Act::Values(..));
             assert_eq!(takes_value, !flag.value.is_empty(), "{}", flag.long);
             if takes_value {
                 let default = format!("{} Default: {}.", flag.says, (flag.default)(&defaults));

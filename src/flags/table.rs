@@ -10,9 +10,9 @@ use super::tls::TLS;
 use super::udp::UDP;
 use super::{Command, manual};
 use crate::config::{
-    AccessLog, AccessLogFormat, Algorithm, AllDown, BackendSpec, Check, Config, LOG_LEVELS,
-    Listen, OnDown, Route, Wrong, check_host, duration, duration_text, number, number_u32,
-    one_of, tcp_keepalive, word_of,
+    AccessLog, AccessLogFormat, Algorithm, AllDown, BackendSpec, Check, Config, Key,
+    LOG_LEVELS, Listen, OnDown, Route, Wrong, check_host, duration, duration_text, number,
+    number_u32, one_of, tcp_keepalive, word_of,
 };
 use crate::limits;
 
@@ -33,11 +33,11 @@ pub(super) struct Flag {
 /// What a flag does.
 pub(super) enum Act {
     /// Takes its value into the configuration.
-    Value(Take),
+    Value(Key, Take),
     /// The same, as often as the flag is given.
-    Values(Take),
+    Values(Key, Take),
     /// Changes the configuration by being there.
-    Switch(fn(&mut Config)),
+    Switch(Key, fn(&mut Config)),
     /// Answers instead of running.
     Answer(fn() -> Command),
 }
@@ -46,11 +46,28 @@ pub(super) enum Act {
 /// that is a flag whose predecessor lacks its value. A dash alone may stand for standard output.
 pub(super) type Take = fn(&mut Config, &str) -> Result<(), Wrong>;
 
+impl Flag {
+    /// The setting that it is for.
+    pub fn key(&self) -> Option<Key> {
+        match self.act {
+            Act::Value(key, _) | Act::Values(key, _) | Act::Switch(key, _) => Some(key),
+            Act::Answer(_) => None,
+        }
+    }
+}
+
 /// Flags that belong together in the manual.
 pub(super) struct Group {
     pub title: &'static str,
     pub flags: &'static [Flag],
 }
+
+/// What stands behind the address of a backend, where others have to speak of it.
+pub(super) const OPTIONS: &[(Key, &str)] = &[
+    (Key::BACKEND_WEIGHT, "weight"),
+    (Key::BACKEND_BACKUP, "backup"),
+    (Key::BACKEND_SNI, "sni"),
+];
 
 pub(super) static GROUPS: &[Group] = &[
     Group { title: "Where traffic comes from and goes to", flags: TRAFFIC },
@@ -77,7 +94,7 @@ static TRAFFIC: &[Flag] = &[
                IPv6 in brackets; * is every IPv4 address, [::] every address, localhost is \
                127.0.0.1. With port 0 the system chooses one, and the log says which.",
         default: |_| "none, one is needed".to_owned(),
-        act: Act::Values(|config, text| {
+        act: Act::Values(Key::LISTEN, |config, text| {
             config.listeners.push(Listen::parse(text)?);
             Ok(())
         }),
@@ -97,7 +114,7 @@ static TRAFFIC: &[Flag] = &[
                sni=NAME, the name that its certificate is for (default: HOST); name=NAME, for \
                the log and the hashes (default: HOST:PORT).",
         default: |_| "none, one is needed unless there are routes".to_owned(),
-        act: Act::Values(|config, text| {
+        act: Act::Values(Key::BACKEND, |config, text| {
             config.backends.push(BackendSpec::parse(text)?);
             Ok(())
         }),
@@ -116,7 +133,7 @@ static TRAFFIC: &[Flag] = &[
                goes to what --backend says, and if that says nothing nobody serves it. A name \
                that nobody serves is closed with the TLS alert unrecognized_name.",
         default: |_| "none".to_owned(),
-        act: Act::Values(|config, text| {
+        act: Act::Values(Key::ROUTE, |config, text| {
             config.routes.push(Route::parse(text)?);
             Ok(())
         }),
@@ -130,7 +147,7 @@ static BALANCING: &[Flag] = &[
         value: "NAME",
         says: "How a backend is chosen. All honour weights.",
         default: |defaults| defaults.algorithm.to_string(),
-        act: Act::Value(|config, text| {
+        act: Act::Value(Key::BALANCE, |config, text| {
             config.algorithm = Algorithm::parse(text)?;
             Ok(())
         }),
@@ -142,7 +159,7 @@ static BALANCING: &[Flag] = &[
         says: "Over this time the weight of a backend grows from a tenth to the whole once it \
                came back or was added; not for those there at start. 0s: at once.",
         default: |defaults| duration_text(defaults.slow_start),
-        act: Act::Value(|config, text| {
+        act: Act::Value(Key::SLOW_START, |config, text| {
             config.slow_start = duration(text, Duration::ZERO)?;
             Ok(())
         }),
@@ -163,7 +180,7 @@ static HEALTH: &[Flag] = &[
                newline, which is the load. udp:TEXT[,expect=TEXT]: as tcp:TEXT, in datagrams. \
                none: nothing, backends count as up.",
         default: |defaults| format!("{}; none where all listeners are udp", defaults.check),
-        act: Act::Value(|config, text| {
+        act: Act::Value(Key::CHECK, |config, text| {
             config.check = Check::parse(text)?;
             Ok(())
         }),
@@ -175,7 +192,7 @@ static HEALTH: &[Flag] = &[
         says: "The host that http: and https: probes ask for, perhaps with a port. It changes \
                nothing of where they go.",
         default: |_| "each backend's HOST:PORT as it was written".to_owned(),
-        act: Act::Value(|config, text| {
+        act: Act::Value(Key::CHECK_HOST, |config, text| {
             config.check_host = Some(check_host(text)?);
             Ok(())
         }),
@@ -186,7 +203,7 @@ static HEALTH: &[Flag] = &[
         value: "DURATION",
         says: "From one probe of a backend to the next; at least 10ms.",
         default: |defaults| duration_text(defaults.check_interval),
-        act: Act::Value(|config, text| {
+        act: Act::Value(Key::CHECK_INTERVAL, |config, text| {
             config.check_interval = duration(text, limits::CHECK_INTERVAL_MIN)?;
             Ok(())
         }),
@@ -197,7 +214,7 @@ static HEALTH: &[Flag] = &[
         value: "DURATION",
         says: "Within this time a probe must be answered.",
         default: |defaults| duration_text(defaults.check_timeout),
-        act: Act::Value(|config, text| {
+        act: Act::Value(Key::CHECK_TIMEOUT, |config, text| {
             config.check_timeout = duration(text, limits::TIMEOUT_MIN)?;
             Ok(())
         }),
@@ -208,7 +225,7 @@ static HEALTH: &[Flag] = &[
         value: "N",
         says: "Good probes in a row that bring a backend up, 1 to 1000.",
         default: |defaults| defaults.rise.to_string(),
-        act: Act::Value(|config, text| {
+        act: Act::Value(Key::RISE, |config, text| {
             config.rise = number_u32(text, 1..=limits::RISE_FALL_MAX)?;
             Ok(())
         }),
@@ -221,7 +238,7 @@ static HEALTH: &[Flag] = &[
                counts as one, and so does a datagram that is refused; where nothing is probed, \
                so many refused datagrams in a row leave a backend out for 30s, longer each time.",
         default: |defaults| defaults.fall.to_string(),
-        act: Act::Value(|config, text| {
+        act: Act::Value(Key::FALL, |config, text| {
             config.fall = number_u32(text, 1..=limits::RISE_FALL_MAX)?;
             Ok(())
         }),
@@ -233,7 +250,7 @@ static HEALTH: &[Flag] = &[
         says: "While every backend is down, refuse new connections at once, or spread them as \
                if all were up.",
         default: |defaults| word_of(&defaults.all_down, AllDown::ALL).to_owned(),
-        act: Act::Value(|config, text| {
+        act: Act::Value(Key::ALL_DOWN, |config, text| {
             config.all_down = one_of(text, AllDown::ALL)?;
             Ok(())
         }),
@@ -245,7 +262,7 @@ static HEALTH: &[Flag] = &[
         says: "When a backend goes down, keep its connections for as long as they live, or \
                close them.",
         default: |defaults| word_of(&defaults.on_down, OnDown::ALL).to_owned(),
-        act: Act::Value(|config, text| {
+        act: Act::Value(Key::ON_DOWN, |config, text| {
             config.on_down = one_of(text, OnDown::ALL)?;
             Ok(())
         }),
@@ -261,7 +278,7 @@ static LIMITS: &[Flag] = &[
                that rest longest between two requests give way; while there are none, they wait \
                to be accepted.",
         default: |_| "what the limit on file descriptors allows".to_owned(),
-        act: Act::Value(|config, text| {
+        act: Act::Value(Key::MAX_CONNECTIONS, |config, text| {
             let most = number_u32(text, 1..=limits::CONNECTIONS_MAX)?;
             config.max_connections = usize::try_from(most).ok();
             Ok(())
@@ -273,7 +290,7 @@ static LIMITS: &[Flag] = &[
         value: "DURATION",
         says: "Within this time a backend must take a connection.",
         default: |defaults| duration_text(defaults.connect_timeout),
-        act: Act::Value(|config, text| {
+        act: Act::Value(Key::CONNECT_TIMEOUT, |config, text| {
             config.connect_timeout = duration(text, limits::TIMEOUT_MIN)?;
             Ok(())
         }),
@@ -286,7 +303,7 @@ static LIMITS: &[Flag] = &[
                must have shaken hands, and one of an sni:// listener have sent its whole \
                ClientHello; else it is closed.",
         default: |defaults| duration_text(defaults.tls_handshake_timeout),
-        act: Act::Value(|config, text| {
+        act: Act::Value(Key::TLS_HANDSHAKE_TIMEOUT, |config, text| {
             config.tls_handshake_timeout = duration(text, limits::TIMEOUT_MIN)?;
             Ok(())
         }),
@@ -298,7 +315,7 @@ static LIMITS: &[Flag] = &[
         says: "Other backends tried after a connect failed, 0 to 100. Nothing is lost: what \
                the client sent goes to the one that takes it.",
         default: |defaults| defaults.retries.to_string(),
-        act: Act::Value(|config, text| {
+        act: Act::Value(Key::RETRIES, |config, text| {
             config.retries = number_u32(text, 0..=limits::RETRIES_MAX)?;
             Ok(())
         }),
@@ -310,7 +327,7 @@ static LIMITS: &[Flag] = &[
         says: "A TCP connection, or one that HTTP made a tunnel (WebSocket), on which no byte \
                moves for so long is closed. Requests and answers of HTTP have --server-timeout.",
         default: |defaults| duration_text(defaults.idle_timeout),
-        act: Act::Value(|config, text| {
+        act: Act::Value(Key::IDLE_TIMEOUT, |config, text| {
             config.idle_timeout = duration(text, limits::TIMEOUT_MIN)?;
             Ok(())
         }),
@@ -321,7 +338,7 @@ static LIMITS: &[Flag] = &[
         value: "DURATION",
         says: "The same, once one side has finished sending.",
         default: |defaults| duration_text(defaults.half_close_timeout),
-        act: Act::Value(|config, text| {
+        act: Act::Value(Key::HALF_CLOSE_TIMEOUT, |config, text| {
             config.half_close_timeout = duration(text, limits::TIMEOUT_MIN)?;
             Ok(())
         }),
@@ -334,7 +351,7 @@ static LIMITS: &[Flag] = &[
                there, and again four times in as much time; then the connection is closed. It \
                also keeps NAT and firewalls from forgetting the connection. 0s or off: never.",
         default: |defaults| duration_text(defaults.tcp_keepalive),
-        act: Act::Value(|config, text| {
+        act: Act::Value(Key::TCP_KEEPALIVE, |config, text| {
             config.tcp_keepalive = tcp_keepalive(text)?;
             Ok(())
         }),
@@ -345,7 +362,7 @@ static LIMITS: &[Flag] = &[
         value: "DURATION",
         says: "How long connections may go on after SIGTERM or SIGINT. 0s: not at all.",
         default: |defaults| duration_text(defaults.drain_timeout),
-        act: Act::Value(|config, text| {
+        act: Act::Value(Key::DRAIN_TIMEOUT, |config, text| {
             config.drain_timeout = duration(text, Duration::ZERO)?;
             Ok(())
         }),
@@ -361,7 +378,7 @@ static OPERATION: &[Flag] = &[
                the end of this file; - is standard output. Lines that cannot be written are \
                dropped and counted.",
         default: |_| "none is written".to_owned(),
-        act: Act::Value(|config, text| {
+        act: Act::Value(Key::ACCESS_LOG, |config, text| {
             config.access_log = Some(AccessLog::parse(text)?);
             Ok(())
         }),
@@ -377,7 +394,7 @@ static OPERATION: &[Flag] = &[
         default: |defaults| {
             word_of(&defaults.access_log_format, AccessLogFormat::ALL).to_owned()
         },
-        act: Act::Value(|config, text| {
+        act: Act::Value(Key::ACCESS_LOG_FORMAT, |config, text| {
             config.access_log_format = one_of(text, AccessLogFormat::ALL)?;
             Ok(())
         }),
@@ -389,7 +406,7 @@ static OPERATION: &[Flag] = &[
         says: "What is logged to standard error: off, error, warn, info, debug (why each \
                backend was picked) or trace.",
         default: |defaults| word_of(&defaults.log_level, LOG_LEVELS).to_owned(),
-        act: Act::Value(|config, text| {
+        act: Act::Value(Key::LOG_LEVEL, |config, text| {
             config.log_level = one_of(text, LOG_LEVELS)?;
             Ok(())
         }),
@@ -400,7 +417,7 @@ static OPERATION: &[Flag] = &[
         value: "N",
         says: "Seed of everything random, so that a run can be repeated; 64 bits.",
         default: |_| "from the clock".to_owned(),
-        act: Act::Value(|config, text| {
+        act: Act::Value(Key::SEED, |config, text| {
             config.seed = Some(number(text, 0..=u64::MAX)?);
             Ok(())
         }),
@@ -432,5 +449,5 @@ static DEMO: &[Flag] = &[Flag {
            --listen says where, with /health and /stats unless the flags for them say \
            otherwise, and tell what to try. Brings its own backends, so it takes no --backend.",
     default: |_| String::new(),
-    act: Act::Switch(|config| config.demo = true),
+    act: Act::Switch(Key::DEMO, |config| config.demo = true),
 }];

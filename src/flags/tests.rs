@@ -7,6 +7,7 @@ use crate::config::{
     UnknownName,
 };
 use crate::limits;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 fn run(line: &str) -> Config {
@@ -22,7 +23,9 @@ fn the_least_that_can_be_asked_for_has_the_defaults() {
     let config = run("-l 127.0.0.1:8000 -b 127.0.0.1:8001");
     assert_eq!(config.listeners.len(), 1);
     assert_eq!(config.backends.len(), 1);
-    let rest = Config { listeners: Vec::new(), backends: Vec::new(), ..config };
+    assert_eq!(config.given, BTreeSet::from([Key::LISTEN, Key::BACKEND]));
+    let (listeners, backends) = (Vec::new(), Vec::new());
+    let rest = Config { listeners, backends, given: BTreeSet::new(), ..config };
     assert_eq!(rest, Config::defaults());
 }
 
@@ -82,6 +85,7 @@ fn every_flag_reaches_its_field() {
         access_log_format: AccessLogFormat::Haproxy,
         log_level: log::LevelFilter::Trace,
         demo: false,
+        given: config.given.clone(),
     };
     assert_eq!(config, expected);
     let names: Vec<&str> = config.backends.iter().map(|b| b.name.as_str()).collect();
@@ -107,6 +111,7 @@ fn what_only_http_listeners_heed_reaches_its_field_too() {
         eject_after: 0,
         health_path: Some("/up".to_owned()),
         stats_path: Some("/stats".to_owned()),
+        given: config.given.clone(),
         ..Config::defaults()
     };
     assert_eq!(config, expected);
@@ -200,7 +205,7 @@ fn the_demo_needs_nothing_and_may_listen_elsewhere() {
 #[test]
 fn no_value_is_empty_or_begins_with_a_dash() {
     for flag in all_flags() {
-        if let Act::Value(take) | Act::Values(take) = flag.act {
+        if let Act::Value(_, take) | Act::Values(_, take) = flag.act {
             for text in ["", "--", "-1", "-1s", "--demo", "-b", "-a:80", "-:1"] {
                 let wrong = take(&mut Config::defaults(), text);
                 assert!(wrong.is_err(), "--{} {text}", flag.long);

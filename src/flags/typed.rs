@@ -52,7 +52,7 @@ pub(super) fn read(args: &[String], options: &Options, complaints: &mut Complain
                 if let Fail::ArgumentMissing(name) = &fail
                     && let Some(flag) = find(name)
                 {
-                    complaints.failed.push(flag.long);
+                    flag.key().into_iter().for_each(|key| complaints.settings.note_failed(key));
                 }
                 take_out(&fail, &mut args);
             }
@@ -115,7 +115,7 @@ fn place_of(name: &str, args: &[String]) -> Option<usize> {
 }
 
 fn takes_value(flag: &Flag) -> bool {
-    matches!(flag.act, Act::Value(_) | Act::Values(_))
+    matches!(flag.act, Act::Value(..) | Act::Values(..))
 }
 
 /// `-listen x` would be read as `-l isten`, and the complaint would be about an address.
@@ -126,7 +126,7 @@ fn with_two_dashes(args: &[String], complaints: &mut Complaints) -> Vec<String> 
         if let Some(flag) = all_flags().find(|flag| Some(flag.long) == name) {
             let shown = format!("-{}", flag.long);
             let want = format!("two: --{}", flag.long);
-            complaints.add(UsageError::new(shown, Wrong::saying("one dash", want)));
+            complaints.add(UsageError::new(shown, &Wrong::saying("one dash", want)));
             arg.insert(0, '-');
         }
     }
@@ -141,21 +141,23 @@ fn unreadable(fail: &Fail, args: &[String]) -> UsageError {
                 Some(flag) => (format!("--{}", flag.long), refusal_of_nothing(flag)),
                 None => (dashed(name), Wrong::found("", "a value")),
             };
-            UsageError::new(flag, wrong)
+            UsageError::new(flag, &wrong)
         }
         Fail::UnrecognizedOption(name) => unknown(name),
         Fail::OptionDuplicated(name) => {
-            UsageError::new(dashed(name), Wrong::saying("twice", "it once"))
+            UsageError::new(dashed(name), &Wrong::saying("twice", "it once"))
         }
         Fail::UnexpectedArgument(name) => {
             let start = format!("--{name}=");
             let value =
                 args.iter().find_map(|arg| arg.strip_prefix(&start)).unwrap_or_default();
             let found = format!("the value '{}'", escaped(value));
-            UsageError::new(dashed(name), Wrong::saying(found, "the flag alone"))
+            UsageError::new(dashed(name), &Wrong::saying(found, "the flag alone"))
         }
         // because: no flag of the table is required by getopts, so that it cannot miss one.
-        Fail::OptionMissing(name) => UsageError::new(dashed(name), Wrong::found("", "it once")),
+        Fail::OptionMissing(name) => {
+            UsageError::new(dashed(name), &Wrong::found("", "it once"))
+        }
     }
 }
 
@@ -168,14 +170,14 @@ fn unknown(name: &str) -> UsageError {
         None => near().map(|near| format!("; did you mean --{near}?")).unwrap_or_default(),
     };
     let wrong = Wrong::saying("an unknown flag", format!("one that --help lists{hint}"));
-    UsageError::new(dashed(name), wrong)
+    UsageError::new(dashed(name), &wrong)
 }
 
 /// A flag without its value is as wrong as one with an empty value, and wants the same.
 fn refusal_of_nothing(flag: &Flag) -> Wrong {
     match flag.act {
-        Act::Value(take) | Act::Values(take) => take(&mut Config::defaults(), "").err(),
-        Act::Switch(_) | Act::Answer(_) => None,
+        Act::Value(_, take) | Act::Values(_, take) => take(&mut Config::defaults(), "").err(),
+        Act::Switch(..) | Act::Answer(_) => None,
     }
     .unwrap_or_else(|| Wrong::found("", flag.value))
 }

@@ -5,16 +5,15 @@
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 
-use super::StartError;
 use crate::backends::Backends;
-use crate::config::{Config, Protocol};
+use crate::config::{Complaint, Config, Key, Phrase, Protocol, Wrong};
 
 /// A complaint for each backend that leads back to us.
 pub(super) fn listeners_among(
     backends: &Backends,
     config: &Config,
     listeners: &[(SocketAddr, Protocol)],
-) -> Vec<StartError> {
+) -> Vec<Complaint> {
     let of_no_route = config.backends.len();
     let complaint = |(index, address, name): (usize, SocketAddr, &str)| {
         // Those of a route get what `sni://` listeners take alone: to lead it to an `https://`
@@ -24,12 +23,12 @@ pub(super) fn listeners_among(
             .iter()
             .filter(|(_, protocol)| is_fed(*protocol))
             .find(|(at, _)| leads_to(address, *at, listeners))?;
-        let flag = if index < of_no_route { "--backend" } else { "--route" };
-        let why = format!(
-            "found {address}, where --listen {protocol}://{at} listens: each connection would \
-             come back to us, want the address of a server"
-        );
-        Some(StartError { what: format!("{flag} {name}"), why })
+        let setting = if index < of_no_route { Key::BACKEND } else { Key::ROUTE };
+        let found = Phrase::from(format!("{address}, where "));
+        let found = found.setting(Key::LISTEN, format!("{protocol}://{at}"));
+        let found = found.text(" listens: each connection would come back to us");
+        let wrong = Wrong::saying(found, "the address of a server");
+        Some(Complaint::of(setting, name, wrong))
     };
     let all = backends.iter().enumerate();
     let all = all.flat_map(|(index, (_, backend))| {

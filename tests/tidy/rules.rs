@@ -117,6 +117,34 @@ pub fn no_unsafe(source: &Source) -> Vec<Breach> {
         .collect()
 }
 
+/// Rooms that may say how a flag is written: the flags themselves, the demo, which is one, and for
+/// now the relay in its reasons.
+const SAY_FLAGS: &[&str] = &["flags", "demo", "relay"];
+
+/// A setting is a `Key` below its front-ends: who has it from a file has no use for a flag's name.
+pub fn no_flag_names(source: &Source) -> Vec<Breach> {
+    let Some(room) = room_of(&source.path) else { return Vec::new() };
+    if SAY_FLAGS.contains(&room) {
+        return Vec::new();
+    }
+    let text = source.text.as_bytes();
+    let is_blank = |text: &str, at: usize| text.as_bytes()[at] == b' ';
+    let in_literal = |at| is_blank(&source.code, at) && is_blank(&source.comments, at);
+    let is_flag = |at: usize| {
+        let before = at.checked_sub(1).map_or(b' ', |before| text[before]);
+        let begins = before != b'-' && !before.is_ascii_alphanumeric();
+        begins && text.get(at + 2).is_some_and(u8::is_ascii_lowercase)
+    };
+    let found = source.text.match_indices("--").map(|(at, _)| at);
+    let bad = found.filter(|&at| in_literal(at) && is_flag(at) && !source.is_test(at));
+    bad.map(|at| {
+        let name = source.text[at + 2..].split(|c: char| !is_word(c) && c != '-').next();
+        let what = format!("the flag --{} in a literal", name.unwrap_or_default());
+        breach(&source.path, source.line_of(at), what, "a config::Key, spelled by the flags")
+    })
+    .collect()
+}
+
 /// A test that does not run says why.
 pub fn no_silent_ignores(source: &Source) -> Vec<Breach> {
     let found = source.code.match_indices("#[ignore]");
@@ -274,6 +302,17 @@ fn unsafe_code_and_silent_ignores_are_found() {
     assert_eq!(lines_of(no_unsafe, "tests/a.rs", "#![forbid(unsafe_code)] // unsafe\n"), []);
     let ignores = "#[test]\n#[ignore]\nfn a() {}\n#[ignore = \"slow\"]\nfn b() {}\n";
     assert_eq!(lines_of(no_silent_ignores, "tests/a.rs", ignores), [2]);
+}
+
+#[test]
+fn flags_below_the_flags_are_found() {
+    let text = "// --a\nlet b = \"--cert FILE, --no-x\";\nlet c = \"xn--d -----BEGIN\";\n\
+                #[cfg(test)]\nmod tests {\n    const E: &str = \"--e\";\n}\n";
+    assert_eq!(lines_of(no_flag_names, "src/net/a.rs", text), [2, 2]);
+    assert_eq!(lines_of(no_flag_names, "src/startup.rs", text), [2, 2]);
+    for path in ["src/flags/a.rs", "src/demo.rs", "src/main.rs", "src/bin/a.rs", "tests/a.rs"] {
+        assert_eq!(lines_of(no_flag_names, path, text), [], "{path}");
+    }
 }
 
 #[test]

@@ -10,11 +10,11 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 
-use crate::config::CertificatePair;
+use crate::config::{CertificatePair, Key};
 use crate::limits::TLS_BACKEND_SESSIONS;
 
 use super::chain::Bounded;
-use super::files::{self, Certificate, FileError, Flags};
+use super::files::{self, Certificate, FileError, Keys};
 use super::server::provider;
 
 /// All that a handshake with one backend takes. Sessions are kept for each by itself.
@@ -65,7 +65,7 @@ impl Identity {
     }
 
     fn read(files: &CertificatePair, now: SystemTime) -> Result<Arc<CertifiedKey>, FileError> {
-        let certificate = Certificate::load(Flags::BACKEND, files, now)?;
+        let certificate = Certificate::load(Keys::BACKEND, files, now)?;
         Ok(Arc::clone(certificate.key()))
     }
 }
@@ -88,10 +88,10 @@ impl Trust {
         let mut roots = RootCertStore::empty();
         match file {
             Some(file) => {
-                for certificate in files::certificates("--backend-ca", file)? {
+                for certificate in files::certificates(Key::BACKEND_CA, file)? {
                     let added = roots.add(certificate);
                     added.map_err(|error| {
-                        FileError::new("--backend-ca", file, &files::reason(&error))
+                        FileError::new(Key::BACKEND_CA, file, &files::reason(&error))
                     })?;
                 }
             }
@@ -104,7 +104,7 @@ impl Trust {
                         None => "there are none (package ca-certificates)".to_owned(),
                     };
                     return Err(FileError::new(
-                        "--backend-ca",
+                        Key::BACKEND_CA,
                         "the system's root certificates",
                         &why,
                     ));
@@ -113,7 +113,7 @@ impl Trust {
         }
         let verifier = WebPkiServerVerifier::builder_with_provider(roots.into(), provider());
         let verifier = verifier.build().map_err(|error| {
-            FileError::new("--backend-ca", file.unwrap_or_default(), &error.to_string())
+            FileError::new(Key::BACKEND_CA, file.unwrap_or_default(), &error.to_string())
         })?;
         Trust::by(Arc::new(Bounded(verifier as Arc<dyn ServerCertVerifier>)))
     }
@@ -128,7 +128,7 @@ impl Trust {
         let builder = ClientConfig::builder_with_provider(provider());
         let builder = builder
             .with_safe_default_protocol_versions()
-            .map_err(|error| FileError::new("--backend-ca", "TLS", &error.to_string()))?;
+            .map_err(|error| FileError::new(Key::BACKEND_CA, "TLS", &error.to_string()))?;
         let builder = builder.dangerous().with_custom_certificate_verifier(verifier);
         Ok(Trust { config: builder.with_no_client_auth(), resumes: true })
     }

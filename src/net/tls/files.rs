@@ -16,7 +16,7 @@ use x509_cert::der::Decode;
 use x509_cert::ext::pkix::SubjectAltName;
 use x509_cert::ext::pkix::name::GeneralName;
 
-use crate::config::{CertificatePair, io_words};
+use crate::config::{CertificatePair, Complaint, Key, io_words};
 use crate::limits::{CERTIFICATE_WARNING, CLIENT_SUBJECT_BYTES_MAX, PEM_BYTES_MAX};
 
 use super::server::provider;
@@ -38,20 +38,21 @@ pub struct Certificate {
 /// What is wrong with a file: one line, for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileError {
-    flag: &'static str,
+    key: Key,
     file: String,
     why: String,
 }
 
 impl FileError {
-    /// This is wrong with that file, which this flag names.
-    pub fn new(flag: &'static str, file: &str, why: &str) -> FileError {
-        FileError { flag, file: file.to_owned(), why: why.to_owned() }
+    /// This is wrong with that file, which this setting names.
+    pub fn new(key: Key, file: &str, why: &str) -> FileError {
+        FileError { key, file: file.to_owned(), why: why.to_owned() }
     }
+}
 
-    /// The flag that names the file.
-    pub fn flag(&self) -> &'static str {
-        self.flag
+impl From<&FileError> for Complaint {
+    fn from(error: &FileError) -> Complaint {
+        Complaint::new(error.key, error.to_string())
     }
 }
 
@@ -63,32 +64,32 @@ impl fmt::Display for FileError {
 
 impl std::error::Error for FileError {}
 
-/// The two flags that name the files of a certificate and its key.
+/// The two settings that name the files of a certificate and its key.
 #[derive(Debug, Clone, Copy)]
-pub struct Flags {
-    cert: &'static str,
-    key: &'static str,
+pub struct Keys {
+    cert: Key,
+    key: Key,
 }
 
-impl Flags {
+impl Keys {
     /// For what clients are shown.
-    pub const LISTENERS: Flags = Flags { cert: "--cert", key: "--key" };
+    pub const LISTENERS: Keys = Keys { cert: Key::CERT, key: Key::CERT_KEY };
 
     /// For what backends are shown.
-    pub const BACKEND: Flags = Flags { cert: "--backend-cert", key: "--backend-key" };
+    pub const BACKEND: Keys = Keys { cert: Key::BACKEND_CERT, key: Key::BACKEND_KEY };
 }
 
 impl Certificate {
     /// Read a certificate with its chain, and the key that belongs to it.
     pub fn load(
-        flags: Flags,
+        keys: Keys,
         files: &CertificatePair,
         now: SystemTime,
     ) -> Result<Certificate, FileError> {
         let CertificatePair { cert, key } = files;
-        let chain = certificates(flags.cert, cert)?;
+        let chain = certificates(keys.cert, cert)?;
         let about = x509_cert::Certificate::from_der(chain[0].as_ref())
-            .map_err(|_| FileError::new(flags.cert, cert, NOT_A_CERTIFICATE))?;
+            .map_err(|_| FileError::new(keys.cert, cert, NOT_A_CERTIFICATE))?;
         let validity = &about.tbs_certificate.validity;
         let (begins, ends) = (
             UNIX_EPOCH + validity.not_before.to_unix_duration(),
@@ -96,23 +97,23 @@ impl Certificate {
         );
         if ends <= now {
             let why = format!("the certificate expired on {}", day(ends));
-            return Err(FileError::new(flags.cert, cert, &why));
+            return Err(FileError::new(keys.cert, cert, &why));
         }
         if begins > now {
             let why = format!("the certificate is not valid before {}", day(begins));
-            return Err(FileError::new(flags.cert, cert, &why));
+            return Err(FileError::new(keys.cert, cert, &why));
         }
         let names = names(&about);
-        let pair = CertifiedKey::from_der(chain, private_key(flags.key, key)?, &provider());
+        let pair = CertifiedKey::from_der(chain, private_key(keys.key, key)?, &provider());
         let pair = pair.map_err(|error| match error {
             Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => FileError::new(
-                flags.key,
+                keys.key,
                 key,
                 &format!("not the key of the certificate in {cert}"),
             ),
-            Error::InvalidCertificate(_) => FileError::new(flags.cert, cert, &reason(&error)),
+            Error::InvalidCertificate(_) => FileError::new(keys.cert, cert, &reason(&error)),
             _ => FileError::new(
-                flags.key,
+                keys.key,
                 key,
                 "a key of a kind that is not served: RSA of 2048 to 8192 \
                  bits, or ECDSA on P-256, P-384 or P-521, or Ed25519 is",
@@ -153,40 +154,42 @@ impl Certificate {
 
 /// All certificates of a file, at least one.
 pub fn certificates(
-    flag: &'static str,
+    setting: Key,
     file: &str,
 ) -> Result<Vec<CertificateDer<'static>>, FileError> {
-    let text = read(flag, file)?;
+    let text = read(setting, file)?;
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
     match found {
         Ok(found) if !found.is_empty() => Ok(found),
-        Ok(_) => {
-            Err(FileError::new(flag, file, &what_instead(&text, "certificate", "CERTIFICATE")))
-        }
-        Err(error) => Err(FileError::new(flag, file, &torn(&error))),
+        Ok(_) => Err(FileError::new(
+            setting,
+            file,
+            &what_instead(&text, "certificate", "CERTIFICATE"),
+        )),
+        Err(error) => Err(FileError::new(setting, file, &torn(&error))),
     }
 }
 
 /// What is wrong with a key file beside the certificate's, for which it was not looked at.
 pub(super) fn check_key(
-    flags: Flags,
+    keys: Keys,
     files: &CertificatePair,
     found: &FileError,
 ) -> Option<FileError> {
-    if found.flag != flags.cert {
+    if found.key != keys.cert {
         return None;
     }
-    private_key(flags.key, &files.key).err()
+    private_key(keys.key, &files.key).err()
 }
 
-fn private_key(flag: &'static str, file: &str) -> Result<PrivateKeyDer<'static>, FileError> {
-    let text = read(flag, file)?;
+fn private_key(setting: Key, file: &str) -> Result<PrivateKeyDer<'static>, FileError> {
+    let text = read(setting, file)?;
     PrivateKeyDer::from_pem_slice(&text).map_err(|error| {
         let why = match error {
             pem::Error::NoItemsFound => what_instead(&text, "private key", "PRIVATE KEY"),
             error => torn(&error),
         };
-        FileError::new(flag, file, &why)
+        FileError::new(setting, file, &why)
     })
 }
 
@@ -233,8 +236,8 @@ fn what_instead(text: &[u8], wanted: &str, label: &str) -> String {
     format!("it {what}, want a {wanted}: a section -----BEGIN {label}-----")
 }
 
-/// What is in a file that a flag names, if it is one and not too large.
-pub fn read(flag: &'static str, file: &str) -> Result<Vec<u8>, FileError> {
+/// What is in a file that a setting names, if it is one and not too large.
+pub fn read(setting: Key, file: &str) -> Result<Vec<u8>, FileError> {
     let mut text = Vec::new();
     // To open a pipe waits for who writes to it, unless it is asked not to.
     let mut options = OpenOptions::new();
@@ -247,9 +250,9 @@ pub fn read(flag: &'static str, file: &str) -> Result<Vec<u8>, FileError> {
         opened.take(PEM_BYTES_MAX + 1).read_to_end(&mut text)
     });
     match opened {
-        Err(error) => Err(FileError::new(flag, file, &io_words(&error))),
+        Err(error) => Err(FileError::new(setting, file, &io_words(&error))),
         Ok(count) if count as u64 > PEM_BYTES_MAX => {
-            Err(FileError::new(flag, file, "too large for certificates or a key"))
+            Err(FileError::new(setting, file, "too large for certificates or a key"))
         }
         Ok(_) => Ok(text),
     }
@@ -364,7 +367,7 @@ pub(crate) mod tests {
         let (cert, key) = home.pair("a.test", 100 * DAY);
         let files = CertificatePair { cert: cert.clone(), key };
         let certificate =
-            Certificate::load(Flags::LISTENERS, &files, SystemTime::now()).unwrap();
+            Certificate::load(Keys::LISTENERS, &files, SystemTime::now()).unwrap();
         let ends = certificate.ends;
         let at = |before: Duration| certificate.warning(ends - before);
         let hour = DAY / 24;

@@ -10,11 +10,11 @@ use rustls::server::{
 };
 use rustls::{Error, RootCertStore, ServerConfig};
 
-use crate::config::{ClientCert, TlsSettings};
+use crate::config::{ClientCert, Complaint, Key, TlsSettings};
 
 use super::chain::Bounded;
 use super::chooser::{self, Chooser};
-use super::files::{self, Certificate, FileError, Flags};
+use super::files::{self, Certificate, FileError, Keys};
 
 /// How rustls says that no certificate was found.
 const NO_CERTIFICATE: &str = "no server certificate chain resolved";
@@ -42,7 +42,7 @@ impl Terminator {
     pub fn load(settings: &TlsSettings, now: SystemTime) -> Result<Terminator, Vec<FileError>> {
         let tickets = aws_lc_rs::Ticketer::new();
         let tickets = tickets
-            .map_err(|error| vec![FileError::new("--cert", "TLS", &error.to_string())])?;
+            .map_err(|error| vec![FileError::new(Key::CERT, "TLS", &error.to_string())])?;
         Terminator::load_with(settings, tickets, now)
     }
 
@@ -58,10 +58,10 @@ impl Terminator {
     ) -> Result<Terminator, Vec<FileError>> {
         let (mut certificates, mut errors) = (Vec::new(), Vec::new());
         for pair in &settings.certificates {
-            match Certificate::load(Flags::LISTENERS, pair, now) {
+            match Certificate::load(Keys::LISTENERS, pair, now) {
                 Ok(certificate) => certificates.push(certificate),
                 Err(error) => {
-                    let key = files::check_key(Flags::LISTENERS, pair, &error);
+                    let key = files::check_key(Keys::LISTENERS, pair, &error);
                     errors.extend([Some(error), key].into_iter().flatten());
                 }
             }
@@ -78,7 +78,7 @@ impl Terminator {
         let config = |inside| -> Result<Arc<ServerConfig>, FileError> {
             let builder = ServerConfig::builder_with_provider(provider())
                 .with_safe_default_protocol_versions()
-                .map_err(|error| FileError::new("--cert", "TLS", &error.to_string()))?;
+                .map_err(|error| FileError::new(Key::CERT, "TLS", &error.to_string()))?;
             let builder = builder.with_client_cert_verifier(Arc::clone(&verifier));
             let mut config = builder.with_cert_resolver(Arc::clone(&chooser) as _);
             resume(&mut config, settings.client_cert, &tickets);
@@ -103,20 +103,20 @@ impl Terminator {
     }
 
     /// What there is to be said of certificates that no client is ever shown.
-    pub fn never_shown(&self) -> Vec<String> {
+    pub fn never_shown(&self) -> Vec<Complaint> {
         let unused = chooser::never_shown(&self.certificates);
         let line = |(certificate, before): &(&Certificate, &Certificate)| {
-            format!(
-                "--cert {}: it is never shown: {} comes before it and is for the same names, with \
-                 a key of the same kind",
-                certificate.file(),
+            let why = format!(
+                "it is never shown: {} comes before it and is for the same names, with a key of \
+                 the same kind",
                 before.file()
-            )
+            );
+            Complaint::of(Key::CERT, certificate.file(), why)
         };
         unused.iter().map(line).collect()
     }
 
-    /// The certificates, in the order of the flags.
+    /// The certificates, in the order in which they were asked for.
     pub fn certificates(&self) -> &[Certificate] {
         &self.certificates
     }
@@ -151,9 +151,9 @@ pub(super) fn is_unknown_name(error: &Error) -> bool {
 fn client_verifier(settings: &TlsSettings) -> Result<Arc<dyn ClientCertVerifier>, FileError> {
     let Some(file) = &settings.client_ca else { return Ok(Arc::new(NoClientAuth)) };
     let mut roots = RootCertStore::empty();
-    for certificate in files::certificates("--client-ca", file)? {
+    for certificate in files::certificates(Key::CLIENT_CA, file)? {
         let added = roots.add(certificate);
-        added.map_err(|error| FileError::new("--client-ca", file, &files::reason(&error)))?;
+        added.map_err(|error| FileError::new(Key::CLIENT_CA, file, &files::reason(&error)))?;
     }
     let builder = WebPkiClientVerifier::builder_with_provider(roots.into(), provider());
     let builder = match settings.client_cert {
@@ -162,6 +162,6 @@ fn client_verifier(settings: &TlsSettings) -> Result<Arc<dyn ClientCertVerifier>
     };
     let built = builder.build();
     let built =
-        built.map_err(|error| FileError::new("--client-ca", file, &error.to_string()))?;
+        built.map_err(|error| FileError::new(Key::CLIENT_CA, file, &error.to_string()))?;
     Ok(Arc::new(Bounded(built)))
 }

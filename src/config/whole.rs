@@ -1,0 +1,146 @@
+//! What no single setting can know: what is missing, what follows from others, what does not go
+//! together.
+//!
+//! Asked by a front-end once all values are read, in the order in which the functions stand here.
+
+use super::access_log::check_access_log_format;
+use super::algorithm::check_algorithm;
+use super::backend::check_backends;
+use super::check::check_check_host;
+use super::http::{check_hash_key, check_http_listener, check_stats_path};
+use super::listen::check_listeners;
+use super::route::{check_route_listener, check_routes};
+use super::sticky::{check_same_site, check_sticky};
+use super::tls::{
+    check_alpn, check_backend_identity, check_certificates, check_client_cert,
+    check_https_listener, check_redirect, check_tls_backend, check_tls_listener,
+};
+use super::udp::{check_udp_backends, check_udp_listener, is_udp_alone};
+use super::{Check, Complaints, Config, Key, Listen, Phrase, Protocol, Wrong};
+use crate::limits;
+
+/// Defaults that depend on other settings, where nothing was given.
+pub fn fill_in(config: &mut Config, complaints: &Complaints) {
+    if is_udp_alone(config) && !config.given.contains(&Key::CHECK) {
+        config.check = Check::None;
+    }
+    if config.demo {
+        if config.listeners.is_empty() && !complaints.has_failed(Key::LISTEN) {
+            let address = limits::DEMO_LISTEN;
+            let listen = |protocol| Listen { protocol, address };
+            config.listeners.extend([Protocol::Http, Protocol::Udp].map(listen));
+        }
+        if check_http_listener(config).is_ok() {
+            show_own_pages(config);
+        }
+    }
+}
+
+/// The demo has both pages, unless one of them was put where the other would be.
+fn show_own_pages(config: &mut Config) {
+    let (health, stats) = (limits::DEMO_HEALTH_PATH, limits::DEMO_STATS_PATH);
+    if config.health_path.is_none() && config.stats_path.as_deref() != Some(health) {
+        config.health_path = Some(health.to_owned());
+    }
+    if config.stats_path.is_none() && config.health_path.as_deref() != Some(stats) {
+        config.stats_path = Some(stats.to_owned());
+    }
+}
+
+/// What has to be given and was not, of where traffic comes from and goes to. Routes are enough for
+/// who asks for a name; other listeners need backends that belong to none.
+pub fn missing(config: &Config, complaints: &Complaints) -> Vec<Key> {
+    if config.demo || check_route_listener(config).is_err() {
+        return Vec::new();
+    }
+    let listeners = &config.listeners;
+    let listens = !listeners.is_empty() || complaints.has_failed(Key::LISTEN);
+    let hear_names = listeners.iter().all(|listen| listen.protocol == Protocol::Sni);
+    let routed = !config.routes.is_empty() || complaints.has_failed(Key::ROUTE);
+    let serves = !config.backends.is_empty()
+        || complaints.has_failed(Key::BACKEND)
+        || (routed && hear_names);
+    match (listens, serves) {
+        (true, true) => Vec::new(),
+        (true, false) if hear_names && !listeners.is_empty() => vec![Key::ROUTE],
+        (false, true) => vec![Key::LISTEN],
+        (true, false) => vec![Key::BACKEND],
+        (false, false) => vec![Key::LISTEN, Key::BACKEND],
+    }
+}
+
+/// What does not go together.
+pub fn check_whole(config: &Config, complaints: &mut Complaints) {
+    match config.demo {
+        true => complaints.check(Key::DEMO, &[], beside_the_demo(config)),
+        false => complaints.check(Key::ROUTE, &[Key::LISTEN], check_route_listener(config)),
+    }
+    complaints.check(Key::LISTEN, &[], check_listeners(&config.listeners));
+    complaints.check(Key::BACKEND, &[], check_backends(&config.backends));
+    complaints.check(Key::ROUTE, &[Key::BACKEND], check_routes(config));
+    if let Err((key, wrong)) = check_certificates(config) {
+        complaints.check(key, &[Key::LISTEN, Key::CERT, Key::CERT_KEY], Err(wrong));
+    }
+    let checked = check_algorithm(config.algorithm, &config.check);
+    complaints.check(Key::BALANCE, &[Key::BALANCE, Key::CHECK], checked);
+    check_needs(config, complaints);
+}
+
+fn beside_the_demo(config: &Config) -> Result<(), Wrong> {
+    let want = "one of the two: the demo brings its own backends";
+    let beside = |key| Wrong::saying(Phrase::default().name(key).text(" beside it"), want);
+    if !config.backends.is_empty() {
+        return Err(beside(Key::BACKEND));
+    }
+    if !config.routes.is_empty() {
+        return Err(beside(Key::ROUTE));
+    }
+    match config.listeners.iter().find(|listen| listen.protocol == Protocol::Sni) {
+        Some(_) => Err(Wrong::saying("an sni:// listener", "others: no backend of it has TLS")),
+        None => Ok(()),
+    }
+}
+
+/// What a setting needs of others; asked only where it was given.
+fn check_needs(config: &Config, complaints: &mut Complaints) {
+    use Key as K;
+    let listener: &[Key] = &[K::LISTEN];
+    let backend: &[Key] = &[K::BACKEND, K::ROUTE, K::CHECK];
+    let verify: &[Key] = &[K::BACKEND, K::ROUTE, K::CHECK, K::BACKEND_CA];
+    let checks = [
+        (K::BACKEND, &[K::BACKEND, K::LISTEN, K::CHECK][..], check_udp_backends(config)),
+        (K::CHECK_HOST, &[K::CHECK], check_check_host(config)),
+        (K::HASH_KEY, &[K::LISTEN, K::BALANCE, K::HASH_KEY], check_hash_key(config)),
+        (K::STICKY_COOKIE, listener, check_http_listener(config)),
+        (K::STICKY_KEY, &[K::LISTEN, K::STICKY_COOKIE], check_sticky(config)),
+        (K::STICKY_SAME_SITE, &[K::LISTEN, K::STICKY_COOKIE], check_same_site(config)),
+        (K::VIA, listener, check_http_listener(config)),
+        (K::HEALTH_PATH, listener, check_http_listener(config)),
+        (K::STATS_PATH, listener, check_stats_path(config)),
+        (K::ALPN, listener, check_alpn(config)),
+        (K::BACKEND_CERT, backend, check_backend_identity(config)),
+        (
+            K::BACKEND_KEY,
+            &[K::BACKEND, K::ROUTE, K::BACKEND_CERT],
+            check_backend_identity(config),
+        ),
+        (K::SNI_STRICT, listener, check_tls_listener(config)),
+        (K::CLIENT_CA, listener, check_tls_listener(config)),
+        (K::CLIENT_CERT, &[K::LISTEN, K::CLIENT_CA, K::CLIENT_CERT], check_client_cert(config)),
+        (K::REDIRECT_HTTPS, listener, check_redirect(config)),
+        (K::HSTS, listener, check_https_listener(config)),
+        (K::BACKEND_CA, backend, check_tls_backend(config)),
+        (K::BACKEND_VERIFY, verify, check_tls_backend(config)),
+        (K::UDP_TIMEOUT, listener, check_udp_listener(config)),
+        (K::UDP_RESPONSES, listener, check_udp_listener(config)),
+        (K::UDP_REQUESTS, listener, check_udp_listener(config)),
+        (K::MAX_FLOWS, listener, check_udp_listener(config)),
+        (K::ACCESS_LOG_FORMAT, &[K::ACCESS_LOG], check_access_log_format(config)),
+    ];
+    for (key, needs, checked) in checks {
+        let applies = key == K::BACKEND || !complaints.has_failed(key);
+        if config.given.contains(&key) && applies {
+            complaints.check(key, needs, checked);
+        }
+    }
+}
