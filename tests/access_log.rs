@@ -147,7 +147,9 @@ fn haproxy_says_who_failed_and_when() {
     for (number, (backend, bytes, want)) in table.into_iter().enumerate() {
         let place = Place(place.0.with_extension(number.to_string()));
         let more = ["--access-log", place.flag(), "--access-log-format", "haproxy"];
-        let times = ["--connect-timeout", "200ms", "--server-timeout", "200ms"];
+        // A busy machine must not run into what is not waited for.
+        let limit = if want.contains(" 504 ") { "1s" } else { "1h" };
+        let times = ["--connect-timeout", limit, "--server-timeout", limit];
         let all = [&more[..], &times, &["--health-path", "/up"]].concat();
         let balancer = http_before(&[&backend], &all);
         tell(&balancer, bytes);
@@ -165,51 +167,57 @@ fn clients_that_give_up_are_in_it() {
     let place = Place::new("gave-up");
     let (backend, streams) = Backend::manual();
     let more = ["--access-log", place.flag(), "--access-log-format", "haproxy"];
-    let quick = ["--header-timeout", "200ms"];
-    let balancer = http_before(&[&backend.flag()], &[&more[..], &quick].concat());
+    let balancer = http_before(&[&backend.flag()], &more);
     // In the middle of a head.
     let mut stream = balancer.connect();
     stream.write_all(b"GET / HT").expect("it listens");
     drop(stream);
     assert_eq!(haproxy_tail(&place.lines(1)[0]), "<NOSRV> -/-/-/-/t 499 CR-- 0 \"<BADREQ>\"");
-    // With a head that is never whole.
-    tell(&balancer, b"GET / HT");
-    assert_eq!(haproxy_tail(&place.lines(2)[1]), "<NOSRV> -/-/-/-/t 408 cR-- 0 \"<BADREQ>\"");
     // In the middle of an answer.
     let mut stream = balancer.connect();
     stream.write_all(&get("/big", "")).expect("it listens");
-    let mut server = streams.recv().expect("a connection");
+    let mut server = streams.recv_timeout(common::DEADLINE).expect("a connection");
     let head = b"HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\nbeginning";
     server.write_all(head).expect("it reads");
     let mut buffer = [0; 100];
     assert!(stream.read(&mut buffer).expect("an answer") > 0);
     common::reset(stream);
     let _ = server.write_all(&vec![0; 10_000_000]);
-    let line = haproxy_tail(&place.lines(3)[2]);
+    let line = haproxy_tail(&place.lines(2)[1]);
     assert_eq!(line, "127.0.0.1 t/t/t/t/t 200 CD-- 0 \"GET /big HTTP/1.1\"");
     // The stop cuts one off.
     let mut stream = balancer.connect();
     stream.write_all(&get("/cut", "")).expect("it listens");
-    let _server = streams.recv().expect("a connection");
+    let _server = streams.recv_timeout(common::DEADLINE).expect("a connection");
     balancer.signal(Signal::TERM);
     balancer.wait_for_log("may finish");
     balancer.signal(Signal::TERM);
-    let line = haproxy_tail(&place.lines(4)[3]);
+    let line = haproxy_tail(&place.lines(3)[2]);
     assert_eq!(line, "127.0.0.1 t/t/t/-/t -1 KH-- 0 \"GET /cut HTTP/1.1\"");
+}
+
+#[test]
+fn a_head_that_is_never_whole_is_in_it() {
+    let (place, backend) = (Place::new("never-whole"), Backend::echo());
+    let more = ["--access-log", place.flag(), "--access-log-format", "haproxy"];
+    let quick = ["--header-timeout", "200ms"];
+    let balancer = http_before(&[&backend.flag()], &[&more[..], &quick].concat());
+    tell(&balancer, b"GET / HT");
+    assert_eq!(haproxy_tail(&place.lines(1)[0]), "<NOSRV> -/-/-/-/t 408 cR-- 0 \"<BADREQ>\"");
 }
 
 #[test]
 fn a_client_that_does_not_read_is_its_own_fault() {
     let place = Place::new("slow");
-    let backend = Backend::start(|mut stream| {
-        // Made first: to be slow must never be the backend's fault here.
-        let body = vec![b'x'; 50_000_000];
+    // Made first: to be slow must never be the backend's fault here.
+    let body = vec![b'x'; 50_000_000];
+    let backend = Backend::start(move |mut stream| {
         let _ = stream.read(&mut [0; 4096]);
         let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 50000000\r\n\r\n");
         let _ = stream.write_all(&body);
     });
     let more = ["--access-log", place.flag(), "--access-log-format", "haproxy"];
-    let quick = ["--server-timeout", "1s", "--stats-path", "/stats"];
+    let quick = ["--server-timeout", "3s", "--stats-path", "/stats"];
     let balancer = http_before(&[&backend.flag()], &[&more[..], &quick].concat());
     let mut stream = balancer.connect();
     stream.write_all(&get("/big", "")).expect("it listens");
@@ -445,11 +453,18 @@ fn a_full_disk_is_told_of_at_once_and_what_is_lost_is_counted_to_the_line() {
 
     let long = format!("/{}", "x".repeat(8_000));
     (0..ASKED).for_each(|_| drop(tell(&balancer, &get(&long, close))));
-    let after = stats(&balancer);
-    let dropped = number(&after, "access_log_lines_dropped");
+    // The page is shared for a moment, and on a quick machine that is the one from before.
+    let mut asked = 1 + ASKED + 1;
+    let mut dropped = 0;
+    until("the statistics have it", || {
+        asked += 1;
+        dropped = number(&stats(&balancer), "access_log_lines_dropped");
+        dropped > 0
+    });
     assert!((100..ASKED).contains(&dropped), "1 MiB of them are kept: {dropped}");
-    balancer.signal(Signal::USR1);
-    balancer.wait_for_log(&format!("access log: {dropped} lines dropped, "));
+    // Those lines of our own page that came after it may be more.
+    let now = balancer.page_number(" lines dropped, ");
+    assert!((dropped..dropped + asked - ASKED).contains(&now), "{now} after {dropped}");
 
     let log = stop_and_read(balancer);
     assert_eq!(log.matches("cannot be written").count(), 1, "{log}");
@@ -460,7 +475,7 @@ fn a_full_disk_is_told_of_at_once_and_what_is_lost_is_counted_to_the_line() {
         .map(|count| count.parse::<usize>().expect("a number"))
         .sum();
     // Each request has a line, those for our own pages too.
-    assert_eq!(told, 1 + ASKED + 2, "{log}");
+    assert_eq!(told, asked, "{log}");
 }
 
 /// A disk that has room again gets what was kept for it.

@@ -70,7 +70,9 @@ fn who_half_closes_is_served_where_that_is_asked_for() {
     let ask = |balancer| {
         let client = Wire::to(balancer);
         client.say(get("/"));
-        let mut server = Wire::new(with_deadline(streams.recv().expect("a connection")));
+        let mut server = Wire::new(with_deadline(
+            streams.recv_timeout(common::DEADLINE).expect("a connection"),
+        ));
         server.request().expect("a request");
         finish(&client);
         (client, server)
@@ -107,14 +109,15 @@ fn who_has_asked_for_more_is_not_gone() {
     let balancer = before_backends(&[&slow], &["--server-timeout", "1h"]);
     let mut client = Wire::to(&balancer);
     client.say(get("/1"));
-    let mut server = Wire::new(with_deadline(streams.recv().expect("a connection")));
+    let mut server =
+        Wire::new(with_deadline(streams.recv_timeout(common::DEADLINE).expect("a connection")));
     server.request().expect("a request");
     client.say(get("/2"));
     finish(&client);
     // Another one that is gone shows that the time is over.
     let gone = Wire::to(&balancer);
     gone.say(get("/"));
-    let stream = with_deadline(streams.recv().expect("a connection"));
+    let stream = with_deadline(streams.recv_timeout(common::DEADLINE).expect("a connection"));
     drop(gone);
     let mut other = Wire::new(stream);
     other.request().expect("a request");
@@ -133,7 +136,8 @@ fn who_goes_away_from_a_silent_stream_ends_it() {
     let balancer = before_backends(&[&slow], &["--server-timeout", "1h"]);
     let mut client = Wire::to(&balancer);
     client.say(get("/"));
-    let mut server = Wire::new(with_deadline(streams.recv().expect("a connection")));
+    let mut server =
+        Wire::new(with_deadline(streams.recv_timeout(common::DEADLINE).expect("a connection")));
     server.request().expect("a request");
     server.say("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\ntoken\r\n");
     client.head().expect("the answer begins");
@@ -158,7 +162,7 @@ fn who_goes_away_before_a_backend_took_the_connection_is_given_up() {
             client.stream
         })
         .collect();
-    until("they connect", || balancer.log().matches("picked").count() == 5);
+    until("they connect", || balancer.log_so_far().matches("picked").count() == 5);
     drop(clients);
     balancer.wait_until_idle();
     assert_eq!(balancer.count("requests aborted"), 5);

@@ -116,7 +116,7 @@ fn an_answer_that_stops_half_way_is_torn() {
         let _ = wire.stream.read(&mut [0]);
         false
     });
-    let balancer = before(&[&origin], &["--server-timeout", "200ms"]);
+    let balancer = before(&[&origin], &["--server-timeout", "2s"]);
     let client = Wire::to(&balancer);
     client.say(get("/"));
     assert!(read_to_end(&client.stream).is_reset());
@@ -170,7 +170,7 @@ fn a_client_that_rests_for_too_long_is_let_go() {
 #[test]
 fn a_head_that_drips_is_408() {
     let origin = Origin::named("hello");
-    let flags = ["--header-timeout", "300ms", "--keep-alive", "50ms"];
+    let flags = ["--header-timeout", "2s", "--keep-alive", "1s"];
     let balancer = before(&[&origin], &flags);
     let began = Instant::now();
     let mut client = Wire::to(&balancer);
@@ -189,7 +189,7 @@ fn a_head_that_drips_is_408() {
     let answer = client.answer();
     let took = began.elapsed();
     assert_eq!((answer.status(), answer.keeps_alive()), (408, false));
-    assert!(took >= Duration::from_millis(300), "{took:?}");
+    assert!(took >= Duration::from_secs(2), "{took:?}");
     assert!(!dripping.is_finished(), "however steadily it drips");
     assert!(client.ends());
     client.stream.shutdown(std::net::Shutdown::Both).unwrap();

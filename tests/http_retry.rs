@@ -325,8 +325,8 @@ fn a_backend_that_goes_down_loses_its_idle_connections() {
     let origin = Origin::named("hello");
     let checks = ["--check", "http:/check", "--check-interval", "50ms", "--fall", "2"];
     let balancer = before_backends(&[&backend, &origin.backend], &checks);
-    balancer.wait_for_row(&backend.name(), common::Row::is_known_up);
-    balancer.wait_for_row(&origin.backend.name(), common::Row::is_known_up);
+    balancer.wait_for_row(&backend.name(), common::status::Row::is_known_up);
+    balancer.wait_for_row(&origin.backend.name(), common::status::Row::is_known_up);
     let mut client = Wire::to(&balancer);
     (0..8).for_each(|_| assert_eq!(client.ask(get("/")).text(), "hello"));
     until("it keeps an idle connection", || open.load(Ordering::SeqCst) >= 1);
@@ -362,7 +362,7 @@ fn what_one_backend_began_to_say_another_one_does_not_go_on_with() {
     let balancer = Balancer::start(&[&backends[..], &more, &fast].concat());
     let mut client = Wire::to(&balancer);
     client.say(get("/"));
-    asked.recv().expect("it is asked");
+    asked.recv_timeout(common::DEADLINE).expect("it is asked");
     drop(first);
     let answer = client.answer();
     assert_eq!((answer.status(), &*answer.text()), (200, "second"));

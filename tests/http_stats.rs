@@ -260,10 +260,10 @@ fn every_number_is_in_the_manual() {
 #[test]
 fn late_answers_are_timeouts_and_requests_in_flight_are_seen() {
     let (backend, streams) = Backend::manual();
-    let balancer = before(&[&backend.flag()], &["--server-timeout", "300ms"]);
+    let balancer = before(&[&backend.flag()], &["--server-timeout", "3s"]);
     let mut client: TcpStream = balancer.connect();
     client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").expect("it");
-    let _held = streams.recv().expect("a connection");
+    let _held = streams.recv_timeout(common::DEADLINE).expect("a connection");
     let key = format!("http://{}", backend.address);
     assert_eq!(value(&stats(&balancer), "\"connections\"", &key), "1");
     let mut answer = String::new();

@@ -78,7 +78,7 @@ fn pitfall_32_out_of_descriptors_is_said_once_a_second() {
     let began = Instant::now();
     let balancers = [40, 41].map(|limit| with_descriptors(limit, &args));
     let crowds = balancers.each_ref().map(|balancer| crowd(balancer, 60));
-    let cannot = |balancer: &&Balancer| balancer.log().contains("cannot accept");
+    let cannot = |balancer: &&Balancer| balancer.log_so_far().contains("cannot accept");
     until("one of them cannot accept", || balancers.iter().any(|balancer| cannot(&balancer)));
     let failing = balancers.iter().find(cannot).expect("it was there");
     until("it has failed often", || failing.count("times out of descriptors") >= 15);
@@ -281,7 +281,9 @@ fn out_of_descriptors_idle_backend_connections_give_way() {
         for mut client in clients {
             assert_eq!(client.answer().status(), 200, "wave {wave}");
         }
-        if balancer.log().contains("not probed") || origins.iter().all(|it| it.count() > 100) {
+        if balancer.log_so_far().contains("not probed")
+            || origins.iter().all(|it| it.count() > 100)
+        {
             break;
         }
     }

@@ -229,7 +229,7 @@ fn a_backend_is_not_judged_by_our_own_lateness() {
     let backend = Backend::start(|mut stream| {
         let mut question = [0; 1024];
         while let Ok(1..) = stream.read(&mut question) {
-            thread::sleep(Duration::from_millis(50));
+            thread::sleep(Duration::from_millis(300));
             let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
             if stream.write_all(answer).is_err() {
                 return;
@@ -237,14 +237,14 @@ fn a_backend_is_not_judged_by_our_own_lateness() {
         }
     });
     let flag = backend.flag();
-    let check = ["--check", "http:/", "--check-interval", "300ms", "--check-timeout", "250ms"];
+    let check = ["--check", "http:/", "--check-interval", "300ms", "--check-timeout", "1s"];
     let more = ["--fall", "1", "-l", "127.0.0.1:0", "--log-level", "info", "-b", &flag];
     let balancer = Balancer::start(&[&check[..], &more].concat());
     balancer.wait_for_row(&backend.name(), |row| row.is_known_up());
-    for round in 0..20 {
-        thread::sleep(Duration::from_millis(100 + 13 * round));
+    for round in 0..10 {
+        thread::sleep(Duration::from_millis(100 + 53 * round));
         balancer.signal(Signal::STOP);
-        thread::sleep(Duration::from_millis(400));
+        thread::sleep(Duration::from_millis(1200));
         balancer.signal(Signal::CONT);
     }
     assert!(!balancer.log().contains(" is down"), "{}", balancer.log());

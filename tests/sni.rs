@@ -213,21 +213,7 @@ fn what_is_no_hello_gets_an_alert_at_once() {
 
 /// How many hellos were none, by the status page's last line.
 fn bad_hellos(balancer: &Balancer) -> usize {
-    last_line_number(balancer, " began with no ClientHello")
-}
-
-fn last_line_number(balancer: &Balancer, word: &str) -> usize {
-    let before = balancer.log().len();
-    balancer.signal(Signal::USR1);
-    let mut number = None;
-    until("the status page is written", || {
-        let log = balancer.log();
-        number = log[before..].split_once(word).and_then(|(before, _)| {
-            before.rsplit(' ').next().and_then(|number| number.parse().ok())
-        });
-        number.is_some()
-    });
-    number.expect("found")
+    balancer.page_number(" began with no ClientHello")
 }
 
 /// Garbage of a client that never closes costs a moment of listening, and no processor.
@@ -274,7 +260,7 @@ fn who_is_too_late_is_closed() {
         assert!(began.elapsed() >= Duration::from_secs(2));
     }
     assert_eq!(ask(&quick, b"still here"), b"still here", "the deadline was the hello's");
-    assert_eq!(last_line_number(&balancer, " were too late"), 2);
+    assert_eq!(balancer.page_number(" were too late"), 2);
     balancer.wait_for_log("greeting: no ClientHello in time");
     balancer.stop_after(quick);
 }

@@ -115,7 +115,7 @@ fn a_backend_that_falls_with_many_flows_is_left_in_slices() {
     }
     let echo = [UdpBackend::echo(), UdpBackend::echo()];
     let flags = ["--log-level", "info", "--udp-timeout", "1h", "--check", "udp:ping"];
-    let fast = ["--check-interval", "100ms", "--check-timeout", "500ms", "--fall", "1"];
+    let fast = ["--check-interval", "100ms", "--check-timeout", "10s", "--fall", "1"];
     let args = udp_args(&[&echo[0], &echo[1]], &[&flags[..], &fast].concat());
     let Some((balancer, trace)) = Trace::start(&args) else { return };
     let [fallen, other] = echo;

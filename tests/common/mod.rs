@@ -10,6 +10,7 @@ pub mod hello;
 pub mod http;
 pub mod measure;
 pub mod servers;
+pub mod status;
 pub mod trace;
 pub mod udp;
 
@@ -36,50 +37,12 @@ pub struct Balancer {
     pub addresses: Vec<SocketAddr>,
     /// How many backends it has.
     backends: usize,
+    /// What it logged, in whole lines, as far as it was read.
     log: Arc<Mutex<String>>,
-}
-
-/// What the status page says of a backend.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Row {
-    /// `up?`, `up 3s`, `down 1m`.
-    pub state: String,
-    /// With a `~` in front during a slow start.
-    pub weight: String,
-    /// Connections now.
-    pub active: usize,
-    /// Connections ever.
-    pub total: usize,
-    /// Connects that failed.
-    pub failed: usize,
-    /// The last load reported, or `-`.
-    pub load: String,
-}
-
-impl Row {
-    fn parse(line: &str) -> Row {
-        let words: Vec<&str> = line.split_whitespace().collect();
-        let end = words.len();
-        let number = |back: usize| words[end - back].parse().expect("a number");
-        Row {
-            state: words[1..end - 7].join(" "),
-            weight: words[end - 7].to_string(),
-            active: number(6),
-            total: number(5),
-            failed: number(4),
-            load: words[end - 3].to_string(),
-        }
-    }
-
-    /// Whether it counts as up.
-    pub fn is_up(&self) -> bool {
-        self.state.starts_with("up")
-    }
-
-    /// Whether a probe said that it is up.
-    pub fn is_known_up(&self) -> bool {
-        self.state.starts_with("up ")
-    }
+    /// Reads the log; over once the process is.
+    reader: thread::JoinHandle<()>,
+    /// Its pid may be another process's by then.
+    has_exited: bool,
 }
 
 impl Balancer {
@@ -105,7 +68,7 @@ impl Balancer {
         let log = Arc::new(Mutex::new(String::new()));
         let stderr = BufReader::new(child.stderr.take().expect("piped"));
         let sink = Arc::clone(&log);
-        thread::spawn(move || {
+        let reader = thread::spawn(move || {
             for line in stderr.lines().map_while(Result::ok) {
                 let mut log = sink.lock().expect("no panic while logging");
                 log.push_str(&line);
@@ -124,7 +87,8 @@ impl Balancer {
             .take(listeners.max(1))
             .collect();
         let backends = backends_in(args);
-        let balancer = Balancer { child, addresses, backends, log };
+        let has_exited = false;
+        let balancer = Balancer { child, addresses, backends, log, reader, has_exited };
         assert!(!balancer.addresses.is_empty(), "it does not listen: {}", balancer.log());
         balancer
     }
@@ -137,16 +101,6 @@ impl Balancer {
     /// A client's connection, with a deadline on its reads and writes.
     pub fn connect(&self) -> TcpStream {
         connect(self.address())
-    }
-
-    /// What it logged so far.
-    pub fn log(&self) -> String {
-        self.log.lock().expect("no panic while logging").clone()
-    }
-
-    /// Wait until the log contains `text`.
-    pub fn wait_for_log(&self, text: &str) {
-        until(&format!("the log says {text:?}"), || self.log().contains(text));
     }
 
     /// Its process.
@@ -166,6 +120,7 @@ impl Balancer {
             status = self.child.try_wait().expect("it is ours");
             status.is_some()
         });
+        self.has_exited = true;
         status.expect("it exited")
     }
 
@@ -180,84 +135,6 @@ impl Balancer {
     pub fn stop_after<T>(self, clients: T) {
         drop(clients);
         self.stop();
-    }
-
-    /// A fresh status page, the log's prefix taken off its lines; the backends' lines are last.
-    pub fn page(&self) -> Vec<String> {
-        let before = self.log().len();
-        let backends = self.backends;
-        self.signal(Signal::USR1);
-        let mut page = Vec::new();
-        until("the status page is written", || {
-            let log = self.log();
-            let lines = log[before..].lines().filter(|line| line.contains("event_loop] "));
-            let texts = lines.filter_map(|line| Some(line.split_once("event_loop] ")?.1));
-            let page_begins = |line: &&str| !line.contains(" accepted: ");
-            page = texts.skip_while(page_begins).map(String::from).collect();
-            page.len() >= 2 + backends && log.ends_with('\n')
-        });
-        page.truncate(2 + backends);
-        page
-    }
-
-    /// The line of a status page that has this text.
-    pub fn page_line(&self, text: &str) -> String {
-        let mark = self.log().len();
-        self.signal(Signal::USR1);
-        let mut line = String::new();
-        until(&format!("the status page has {text:?}"), || {
-            let log = self.log();
-            let lines = log[mark..].lines().filter_map(|line| line.split_once("event_loop] "));
-            let found = lines.map(|(_, line)| line).find(|line| line.contains(text));
-            line = found.unwrap_or_default().to_string();
-            log.ends_with('\n') && !line.is_empty()
-        });
-        line
-    }
-
-    /// The line of a fresh status page about UDP.
-    pub fn udp_line(&self) -> String {
-        self.page_line("udp: ")
-    }
-
-    /// The number that the first line of the status page has before a word.
-    pub fn count(&self, word: &str) -> usize {
-        let line = self.page().swap_remove(0);
-        let before = line.split_once(&format!(" {word}")).expect("the page has it").0;
-        let number = before.rsplit(' ').next().expect("a number is there");
-        number.parse().expect("it is a number")
-    }
-
-    /// What the status page says of the longest turn.
-    pub fn longest_turn(&self) -> Duration {
-        let line = self.page().swap_remove(0);
-        let text = line.split_once("longest turn ").expect("the page has it").1;
-        let millis: f64 = text.split(' ').next().expect("a word").parse().expect("a number");
-        Duration::from_secs_f64(millis / 1e3)
-    }
-
-    /// The status page's line for a backend.
-    pub fn row(&self, backend: &str) -> Row {
-        let page = self.page();
-        let line = page.iter().find(|line| line.split(' ').next() == Some(backend));
-        Row::parse(line.expect("the backend has a line"))
-    }
-
-    /// Wait until a backend's line is as wanted.
-    #[track_caller]
-    pub fn wait_for_row(&self, backend: &str, mut wanted: impl FnMut(&Row) -> bool) -> Row {
-        let mut row = self.row(backend);
-        until(&format!("the status page is right for {backend}: {row:?}"), || {
-            row = self.row(backend);
-            wanted(&row)
-        });
-        row
-    }
-
-    /// Wait until no client is left.
-    #[track_caller]
-    pub fn wait_until_idle(&self) {
-        until("all connections are closed", || self.count("open of") == 0);
     }
 
     /// Open descriptors of its process.
@@ -298,7 +175,7 @@ impl Drop for Balancer {
         let _ = self.child.kill();
         let _ = self.child.wait();
         if thread::panicking() {
-            eprintln!("pointsman's log:\n{}", self.log());
+            eprintln!("pointsman's log:\n{}", self.log_so_far());
         }
     }
 }

@@ -81,7 +81,7 @@ fn a_client_shows_eight_certificates_at_most() {
         }
     }
     let says = "TLS: it shows more certificates than are looked at";
-    until("each is logged", || balancer.log().matches(says).count() == 4);
+    until("each is logged", || balancer.log_so_far().matches(says).count() == 4);
 }
 
 /// Seven that bear the authority's name stand behind each other in any order, and each path among

@@ -174,7 +174,7 @@ fn handshakes_that_fail_are_counted_and_logged() {
     let log = authority.path("access.log");
     let path = log.display().to_string();
     let more = ["--access-log", &path, "--access-log-format", "json", "--sni-strict"];
-    let late = ["--tls-handshake-timeout", "300ms"];
+    let late = ["--tls-handshake-timeout", "2s"];
     let balancer = https(&authority, &origin, &[&more[..], &late].concat());
     let hello = authority.hello();
     let broken = authority.client_config();
