@@ -177,9 +177,7 @@ fn a_head_that_drips_is_408() {
     client.stream.set_nodelay(true).unwrap();
     let drip = client.stream.try_clone().unwrap();
     let dripping = std::thread::spawn(move || {
-        let mut bytes = get("/").into_bytes();
-        bytes.resize(1000, b'x');
-        for byte in bytes {
+        for byte in format!("GET /{}", "x".repeat(1000)).into_bytes() {
             if (&drip).write_all(&[byte]).is_err() {
                 break;
             }
