@@ -10,6 +10,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -20,7 +21,9 @@ struct Place(PathBuf);
 
 impl Place {
     fn new(name: &str) -> Place {
-        let name = format!("pointsman-{}-{name}", std::process::id());
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        let (process, number) = (std::process::id(), NEXT.fetch_add(1, Ordering::SeqCst));
+        let name = format!("pointsman-{process}-{number}-{name}");
         Place(std::env::temp_dir().join(name))
     }
 
