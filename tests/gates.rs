@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use common::hello;
 use common::http::{Wire, get, ok};
-use common::measure::{is_release, private_dirty, raise_descriptor_limit, skip};
+use common::measure::{Queue, is_release, private_dirty, queues, raise_descriptor_limit, skip};
 use common::{Backend, Balancer, DEADLINE, until};
 
 /// One listener is enough, mostly.
@@ -143,7 +143,7 @@ fn a_gibibyte_costs_under_10_000_calls() {
 }
 
 /// Clients that read 8 MiB and then nothing: what the kernel takes in of their backends' endless
-/// answers is bounded, while what it has for clients is bounded anyway.
+/// answers is bounded, and so is what it has for clients.
 #[test]
 fn what_is_taken_in_for_stalled_readers_is_bounded() {
     const MIB: usize = 1 << 20;
@@ -161,13 +161,13 @@ fn what_is_taken_in_for_stalled_readers_is_bounded() {
             "info",
         ]);
         let stalled: Vec<TcpStream> = (0..clients).map(|_| stall(&balancer)).collect();
-        let mut held = received_from(&backend);
+        let received = || queues(Queue::ReceivedFrom(backend.address.port()));
+        let mut held = received();
         until("the queues are full", || {
             thread::sleep(Duration::from_millis(200));
-            let before = std::mem::replace(&mut held, received_from(&backend));
+            let before = std::mem::replace(&mut held, received());
             before == held
         });
-        held.sort_unstable();
         let (median, most) = (held[clients / 2], held[clients - 1]);
         let mean = held.iter().sum::<usize>() / clients;
         println!("{clients} at {protocol}: median {median}, mean {mean}, most {most} bytes");
@@ -175,6 +175,10 @@ fn what_is_taken_in_for_stalled_readers_is_bounded() {
         let bound = 33 * MIB / 10;
         assert!(median <= bound && mean <= 2 * bound, "bytes for clients that read nothing");
         assert!(clients > 20 || most <= bound, "bytes for one of them");
+        let sent = queues(Queue::SentBy(balancer.address().port()));
+        let (median, most) = (sent[clients / 2], sent[clients - 1]);
+        println!("for clients: median {median}, most {most} bytes");
+        assert!(median <= 3 * MIB / 2 && most <= 2 * MIB, "what is not sent is bounded, too");
         drop(stalled);
     }
 }
@@ -332,19 +336,6 @@ fn stall(balancer: &Balancer) -> TcpStream {
         left -= client.read(&mut buffer).expect("more of it").min(left);
     }
     client
-}
-
-/// What waits in each of our sockets to this backend.
-fn received_from(backend: &Backend) -> Vec<usize> {
-    let port = format!(":{:04X}", backend.address.port());
-    let table = std::fs::read_to_string("/proc/net/tcp").expect("Linux");
-    let queue = |line: &str| {
-        let words: Vec<&str> = line.split_whitespace().collect();
-        let (_sending, receiving) = words.get(4)?.split_once(':')?;
-        let is_ours = words[2].ends_with(&port) && words[3] == "01";
-        is_ours.then(|| usize::from_str_radix(receiving, 16).expect("a number"))
-    };
-    table.lines().filter_map(queue).collect()
 }
 
 fn answer_and_keep(mut stream: TcpStream, kept: &mut Vec<TcpStream>) {

@@ -21,6 +21,8 @@ mod doors;
 mod ends;
 #[path = "tls/files.rs"]
 mod files;
+#[path = "tls/stalled.rs"]
+mod stalled;
 #[path = "tls/subject.rs"]
 mod subject;
 #[path = "tls/tools.rs"]

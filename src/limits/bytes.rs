@@ -88,3 +88,12 @@ pub const STREAM_RECEIVE_BYTES: u32 = 1536 * 1024;
 /// that there is some again: that is left to the kernel. At this distance it is 2.5 Gbit/s at
 /// least.
 pub const STREAM_NEAR: Duration = Duration::from_millis(5);
+
+/// A direction that moved so much in large pieces is a stream, whose target is to have [no more
+/// than this](STREAM_UNSENT_BYTES) waiting: until then an answer costs no call for it.
+pub const STREAM_FROM_BYTES: u64 = 1024 * 1024;
+
+/// What may wait in the kernel for the target of a stream beside what is on its way: a piece that
+/// is moved at once. Left to itself the kernel takes in 4 MiB, and a reader that stops leaves them
+/// behind. With half of it a stream costs a tenth more, for pieces are cut.
+pub const STREAM_UNSENT_BYTES: u32 = 1024 * 1024;

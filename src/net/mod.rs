@@ -9,6 +9,7 @@ pub mod descriptors;
 pub mod keepalive;
 pub mod listener;
 pub mod pipe;
+mod room;
 pub mod stream;
 pub mod tls;
 pub mod wire;
@@ -132,6 +133,9 @@ pub trait Socket {
     }
     /// It sends in large pieces: what stays behind here when nobody takes it on is to have an end.
     fn bound_what_waits(&mut self) {}
+    /// It is sent a stream: what it does not take now is to wait here and at its source, and not
+    /// in the kernel for it as well.
+    fn bound_what_is_unsent(&mut self) {}
     /// Say what the poll is to tell from now on of what can be read. What is there already and
     /// suffices is told, too.
     fn wake_for(&mut self, wake: Wake);

@@ -240,6 +240,10 @@ impl Socket for Stream {
         self.wire.bound_what_waits();
     }
 
+    fn bound_what_is_unsent(&mut self) {
+        self.wire.bound_what_is_unsent();
+    }
+
     fn wake_for(&mut self, wake: Wake) {
         self.wire.wake_for(wake);
     }

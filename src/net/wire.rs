@@ -23,12 +23,11 @@ use rustix::net::SendFlags;
 
 use socket2::SockRef;
 #[cfg(target_os = "linux")]
-use uapi::c::{IPPROTO_TCP, SO_BUF_LOCK, SO_RCVLOWAT, SOL_SOCKET, TCP_INFO, TCP_WINDOW_CLAMP};
+use uapi::c::{SO_RCVLOWAT, SOL_SOCKET};
 
 use crate::event::{Owner, Readiness};
-#[cfg(target_os = "linux")]
-use crate::limits::{STREAM_NEAR, STREAM_RECEIVE_BYTES};
 
+use super::room::{bound_receive_queue, bound_send_queue};
 use super::{Fault, Pipe, Received, Sent, Socket, Wake};
 
 /// A TCP socket with its readiness, and the bytes as they are on the network.
@@ -90,6 +89,8 @@ enum Nodelay {
     Unneeded,
     BeforeNextWrite,
     Set,
+    /// It is, and what waits to be sent is bounded as well.
+    SetAndBounded,
 }
 
 impl Wire {
@@ -227,7 +228,7 @@ impl Wire {
 
     fn before_write(&mut self) {
         match self.nodelay {
-            Nodelay::Set => {}
+            Nodelay::Set | Nodelay::SetAndBounded => {}
             Nodelay::Unneeded => self.nodelay = Nodelay::BeforeNextWrite,
             Nodelay::BeforeNextWrite => {
                 self.nodelay = Nodelay::Set;
@@ -430,6 +431,13 @@ impl Socket for Wire {
         }
     }
 
+    fn bound_what_is_unsent(&mut self) {
+        if self.nodelay == Nodelay::Set {
+            self.nodelay = Nodelay::SetAndBounded;
+            bound_send_queue(&self.socket);
+        }
+    }
+
     fn wake_for(&mut self, wake: Wake) {
         let bytes = match wake {
             Wake::AnyByte => 1,
@@ -515,52 +523,6 @@ fn set_low_mark(socket: &TcpStream, bytes: u32) -> bool {
 fn set_low_mark(_socket: &TcpStream, _bytes: u32) -> bool {
     false
 }
-
-/// Stop the kernel from making more and more room for a stream that is taken in large pieces, if
-/// its source is near enough to do without. `false`: it is not, as far as is known by now.
-#[cfg(target_os = "linux")]
-fn bound_receive_queue(socket: &TcpStream) -> bool {
-    let fd = socket.as_raw_fd();
-    let mut info = [0_u32; TCP_INFO_WORDS];
-    if uapi::getsockopt(fd, IPPROTO_TCP, TCP_INFO, &mut info) != Ok(size_of_val(&info)) {
-        return true;
-    }
-    // From the handshake and what we sent; and from what comes, once that is known.
-    let trips = [info[TCP_INFO_MIN_RTT], info[TCP_INFO_RCV_RTT]];
-    let trip = trips.into_iter().filter(|&trip| trip > 0).min();
-    if trip.is_none_or(|trip| Duration::from_micros(trip.into()) > STREAM_NEAR) {
-        return false;
-    }
-    // All of it or nothing: where so much cannot be had (`net.core.rmem_max`), the kernel makes not
-    // much more by itself. And one that does not know how to undo it must not begin.
-    let leave_it_to_the_kernel = || uapi::setsockopt(fd, SOL_SOCKET, SO_BUF_LOCK, &0_i32);
-    let (socket, wanted) = (SockRef::from(socket), STREAM_RECEIVE_BYTES as usize);
-    if leave_it_to_the_kernel().is_err() || socket.set_recv_buffer_size(wanted).is_err() {
-        return true;
-    }
-    if socket.recv_buffer_size().is_ok_and(|granted| granted < 2 * wanted) {
-        let _ = leave_it_to_the_kernel();
-        return true;
-    }
-    // Room alone is not offered to the peer by all kernels. Failing, the stream is slower.
-    let bytes = STREAM_RECEIVE_BYTES as i32;
-    let _ = uapi::setsockopt(fd, IPPROTO_TCP, TCP_WINDOW_CLAMP, &bytes);
-    true
-}
-
-#[cfg(not(target_os = "linux"))]
-fn bound_receive_queue(_socket: &TcpStream) -> bool {
-    true
-}
-
-/// Where `tcp_info` has round trips in microseconds, counted in words: what comes in tells of one,
-/// and the shortest of late is the other.
-#[cfg(target_os = "linux")]
-const TCP_INFO_RCV_RTT: usize = 23;
-#[cfg(target_os = "linux")]
-const TCP_INFO_MIN_RTT: usize = 37;
-#[cfg(target_os = "linux")]
-const TCP_INFO_WORDS: usize = TCP_INFO_MIN_RTT + 1;
 
 /// A write on a socket that is still being connected says "not connected" on some systems.
 fn would_block(error: &io::Error) -> bool {

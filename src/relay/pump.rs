@@ -31,7 +31,7 @@ use std::time::Duration;
 use crate::limits::{
     BYTES_PER_DIRECTION_PER_TURN, PATIENCE_LOOK, PATIENCE_LOOK_COUNTED, PATIENT_BYTES,
     PATIENT_BYTES_MIN, READ_WORK_BYTES, SPLICE_AFTER_READS, SPLICE_MESSAGE_BYTES_MIN,
-    SPLICE_MOVE_BYTES_MIN, SPLICE_READ_BYTES_MIN, SPLICE_UNTIL_SMALL,
+    SPLICE_MOVE_BYTES_MIN, SPLICE_READ_BYTES_MIN, SPLICE_UNTIL_SMALL, STREAM_FROM_BYTES,
 };
 use crate::net::{Buffer, BufferPool, Fault, Pipe, Received, Sent, Socket, Wake};
 
@@ -476,6 +476,9 @@ impl Flow {
         supplies: &mut Supplies<'_>,
     ) -> Result<Received, Fault> {
         if self.mode == Mode::Splice {
+            if self.moved >= STREAM_FROM_BYTES {
+                target.bound_what_is_unsent();
+            }
             let can_splice = source.can_splice() && target.can_splice();
             if can_splice && let Some(mut pipe) = supplies.pipes.take() {
                 source.bound_what_waits();

@@ -33,3 +33,30 @@ pub fn skip(why: &str) {
     assert!(std::env::var("CI").as_deref() != Ok("true"), "{why}");
     println!("skipped: {why}");
 }
+
+/// The queues of which sockets.
+#[derive(Debug, Clone, Copy)]
+pub enum Queue {
+    /// What waits to be read in those that are connected to this port.
+    ReceivedFrom(u16),
+    /// What waits to be sent or acknowledged in those of this port.
+    SentBy(u16),
+}
+
+/// Bytes in the queues of these sockets, which are of IPv4; the smallest first.
+pub fn queues(of: Queue) -> Vec<usize> {
+    let table = std::fs::read_to_string("/proc/net/tcp").expect("Linux");
+    let length = |line: &str| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let (sending, receiving) = words.get(4)?.split_once(':')?;
+        let (address, port, length) = match of {
+            Queue::ReceivedFrom(port) => (words[2], port, receiving),
+            Queue::SentBy(port) => (words[1], port, sending),
+        };
+        let is_meant = address.ends_with(&format!(":{port:04X}")) && words[3] == "01";
+        is_meant.then(|| usize::from_str_radix(length, 16).expect("a number"))
+    };
+    let mut lengths: Vec<usize> = table.lines().filter_map(length).collect();
+    lengths.sort_unstable();
+    lengths
+}
