@@ -145,8 +145,9 @@ impl EventLoop {
         let poll = Poll::new()?;
         let alarm = Alarm::new(poll.registry())?;
         signals.watch(poll.registry())?;
-        let mut settings = Settings::of(config, config.max_connections.unwrap_or(share.pairs));
-        if config.tls.redirect == Redirect::Https {
+        let mut settings =
+            Settings::of(config, config.process.max_connections.unwrap_or(share.pairs));
+        if config.service.redirect == Redirect::Https {
             let https =
                 fronts.streams.iter().find(|(_, protocol)| *protocol == Protocol::Https);
             settings.redirect_to = https.map(|(listener, _)| listener.address().port());
@@ -160,12 +161,11 @@ impl EventLoop {
         cx.access_log = logs.access_log.map(Box::new);
         cx.routes = routes;
         let mut random = fastrand::Rng::with_seed(seed);
-        let (interval, timeout) = (config.check_interval, config.check_timeout);
-        let health = Health::new(&config.check, interval, timeout, &mut random, &mut cx);
+        let health = Health::new(&config.pool.check, &mut random, &mut cx);
         let chores = Chores::new(&mut cx);
-        let most = config.udp.max_flows.unwrap_or(share.flows);
-        let udp = Udp::new(fronts.datagrams, &config.udp, most, &mut cx)?;
-        if config.demo {
+        let most = config.service.udp.max_flows.unwrap_or(share.flows);
+        let udp = Udp::new(fronts.datagrams, &config.service.udp, most, &mut cx)?;
+        if config.process.demo {
             cx.timers.arm(chores.status, now + DEMO_STATUS_INTERVAL);
         }
         let mut this = EventLoop {

@@ -30,7 +30,7 @@ fn main() -> ExitCode {
 
 fn run(config: &Config, signals: Signals) -> ExitCode {
     let log = LogSink::default();
-    log.install(config.log_level);
+    log.install(config.process.log_level);
     match startup::start(config, flags::SPELLING, signals, log) {
         Ok(mut event_loop) => match event_loop.run() {
             Ok(()) => ExitCode::SUCCESS,

@@ -51,8 +51,9 @@ pub fn start(
 ) -> Result<EventLoop, StartError> {
     let mut errors: Vec<Complaint> = Vec::new();
     let files = Files::read(config, &mut errors);
-    let seed = config.seed.unwrap_or_else(|| fastrand::u64(..));
-    let demo = noted(config.demo.then(|| start_demo(seed)).transpose(), &mut errors).flatten();
+    let seed = config.process.seed.unwrap_or_else(|| fastrand::u64(..));
+    let demo =
+        noted(config.process.demo.then(|| start_demo(seed)).transpose(), &mut errors).flatten();
     if demo.is_some() {
         signals.belong_to_terminal();
     }
@@ -89,15 +90,15 @@ pub fn start(
     let udp = addresses.iter().find(is_udp).map(|front| front.0);
     let stream = addresses.iter().find(|front| !is_udp(front));
     if let (Some(demo), Some(front)) = (demo, stream) {
-        say(&demo::banner(front.0, udp, config.stats_path.as_deref(), &demo));
+        say(&demo::banner(front.0, udp, config.service.stats_path.as_deref(), &demo));
         demo::start_traffic(front.0, DEMO_CLIENTS);
     }
     Ok(looping)
 }
 
 fn open_access_log(config: &Config) -> Result<Option<AccessLog>, Complaint> {
-    let Some(place) = &config.access_log else { return Ok(None) };
-    let opened = AccessLog::open(place, config.access_log_format, Instant::now());
+    let Some(place) = &config.process.access_log else { return Ok(None) };
+    let opened = AccessLog::open(place, config.process.access_log_format, Instant::now());
     opened
         .map(Some)
         .map_err(|error| Complaint::of(Key::ACCESS_LOG, place.to_string(), io_words(&error)))
@@ -105,7 +106,7 @@ fn open_access_log(config: &Config) -> Result<Option<AccessLog>, Complaint> {
 
 /// What the sticky cookie is made with, if there is one.
 fn sticky_key(config: &Config) -> Result<Option<StickyKey>, Complaint> {
-    match &config.sticky {
+    match &config.pool.sticky {
         Sticky { cookie: None, .. } => Ok(None),
         Sticky { key: None, .. } => {
             let key = StickyKey::random().map(Some);
@@ -156,10 +157,10 @@ fn noted<T>(result: Result<T, Complaint>, errors: &mut Vec<Complaint>) -> Option
 }
 
 fn load_certificates(config: &Config, errors: &mut Vec<Complaint>) -> Option<Terminator> {
-    if config.tls.certificates.is_empty() {
+    if config.listener.tls.certificates.is_empty() {
         return None;
     }
-    match Terminator::load(&config.tls, SystemTime::now()) {
+    match Terminator::load(&config.listener.tls, SystemTime::now()) {
         Ok(loaded) => Some(loaded),
         Err(wrong) => {
             errors.extend(wrong.iter().map(Complaint::from));
@@ -169,7 +170,7 @@ fn load_certificates(config: &Config, errors: &mut Vec<Complaint>) -> Option<Ter
 }
 
 fn load_identity(config: &Config) -> Result<Option<Arc<Identity>>, Complaint> {
-    let files = &config.tls.backend_identity;
+    let files = &config.pool.tls.identity;
     if files.cert.is_empty() {
         return Ok(None);
     }
@@ -180,19 +181,19 @@ fn load_identity(config: &Config) -> Result<Option<Arc<Identity>>, Complaint> {
 /// What can be meant, but hardly is.
 fn advice(config: &Config) -> Vec<Complaint> {
     let mut advice = Vec::new();
-    if config.check_timeout > config.check_interval
-        && config.check_timeout != CHECK_TIMEOUT_DEFAULT
-        && config.check != Check::None
+    if config.pool.check.timeout > config.pool.check.interval
+        && config.pool.check.timeout != CHECK_TIMEOUT_DEFAULT
+        && config.pool.check.kind != Check::None
     {
-        let timeout = duration_text(config.check_timeout);
-        let interval = duration_text(config.check_interval);
+        let timeout = duration_text(config.pool.check.timeout);
+        let interval = duration_text(config.pool.check.interval);
         let found = Phrase::from(format!("{timeout}, which is above "));
         let found = found.setting(Key::CHECK_INTERVAL, interval);
         let found = found.text(": a probe that waits so long puts the next one off");
         let wrong = Wrong::saying(found, "at most the interval");
         advice.push(Complaint::new(Key::CHECK_TIMEOUT, wrong));
     }
-    if dials_tls(config) && config.tls.backend_verify == BackendVerify::None {
+    if dials_tls(config) && config.pool.tls.verify == BackendVerify::None {
         let why = "the certificates of backends are not verified, and whoever stands between us \
                    and them can read and change everything";
         advice.push(Complaint::of(Key::BACKEND_VERIFY, "none", why));
@@ -224,7 +225,7 @@ fn start_demo(seed: u64) -> Result<Demo, Complaint> {
 
 fn demo_backends(demo: &Demo, config: &Config, seed: u64) -> Backends {
     let members: Vec<Member> = demo.backends.iter().map(demo_member).collect();
-    let pool = PoolPlan::of_first(members.len(), balance::build(config.algorithm, seed));
+    let pool = PoolPlan::of_first(members.len(), balance::build(config.pool.algorithm, seed));
     Backends::new(members, vec![pool], policy(config), Instant::now())
 }
 
@@ -248,7 +249,7 @@ fn backends_and_routes(
     let others = plan.others();
     let pools = plan.pools.into_iter().enumerate().map(|(index, (name, members))| {
         let seed = seed.wrapping_add(index as u64);
-        PoolPlan { name, members, balance: balance::build(config.algorithm, seed) }
+        PoolPlan { name, members, balance: balance::build(config.pool.algorithm, seed) }
     });
     let backends = Backends::new(members, pools.collect(), policy(config), Instant::now());
     let pool = |place: Option<usize>| backends.pool_ids().nth(place?);
@@ -267,7 +268,7 @@ fn backends_and_routes(
 
 /// In the place of those that cannot be found.
 fn no_backends(config: &Config) -> Backends {
-    let pool = PoolPlan::of_first(0, balance::build(config.algorithm, 0));
+    let pool = PoolPlan::of_first(0, balance::build(config.pool.algorithm, 0));
     Backends::new(Vec::new(), vec![pool], policy(config), Instant::now())
 }
 
@@ -354,7 +355,7 @@ fn resolve(
 /// What probes of HTTP say of their host: what the operator wrote of the backend, with the port
 /// they go to unless it is the usual one.
 fn probe_host(spec: &BackendSpec, tls: bool, config: &Config) -> String {
-    if let Some(host) = &config.check_host {
+    if let Some(host) = &config.pool.check.host {
         return host.clone();
     }
     // The zone of a link-local address is of use on this machine alone.
@@ -374,10 +375,10 @@ fn dials(
 ) -> Option<(Option<Dial>, Option<Dial>)> {
     let Some(trust) = trust else { return Some((None, None)) };
     let dial = match &spec.tls {
-        Some(name) => Some(trust.dial(name, &config.tls.alpn)?),
+        Some(name) => Some(trust.dial(name, &config.listener.tls.alpn)?),
         None => None,
     };
-    let probe_dial = match &config.check {
+    let probe_dial = match &config.pool.check.kind {
         Check::None | Check::Tcp | Check::Udp(_) => None,
         Check::Text(_) | Check::Load(_) => dial.clone().map(Dial::without_client),
         Check::Http(_) => dial.clone(),
@@ -392,8 +393,8 @@ fn load_trust(config: &Config) -> Result<Option<Trust>, Complaint> {
     if !dials_tls(config) {
         return Ok(None);
     }
-    let trust = match config.tls.backend_verify {
-        BackendVerify::Required => Trust::roots(config.tls.backend_ca.as_deref()),
+    let trust = match config.pool.tls.verify {
+        BackendVerify::Required => Trust::roots(config.pool.tls.ca.as_deref()),
         BackendVerify::None => Trust::anybody(),
     };
     trust.map(Some).map_err(|error| Complaint::from(&error))
@@ -417,8 +418,8 @@ fn bind_all(
         } else {
             let bound = noted(bind(listen, listens, Listener::bind), errors);
             bound.map(|listener| {
-                if !config.tcp_keepalive.is_zero() {
-                    listener.set_keepalive(config.tcp_keepalive);
+                if !config.service.tcp_keepalive.is_zero() {
+                    listener.set_keepalive(config.service.tcp_keepalive);
                 }
                 let address = listener.address();
                 fronts.streams.push((listener, listen.protocol));
@@ -476,7 +477,7 @@ fn share_descriptors(
     if limit.now != limit.before {
         info!("raised the limit of open files from {} to {}", limit.before, limit.now);
     }
-    let probes = if config.check == Check::None { 0 } else { backends };
+    let probes = if config.pool.check.kind == Check::None { 0 } else { backends };
     let (streams, datagrams) = (listeners.streams.len(), listeners.datagrams.len());
     let mut share = descriptors::share(limit.now, Needs { streams, datagrams, probes });
     if datagrams > 0 {
@@ -485,7 +486,7 @@ fn share_descriptors(
     if streams == 0 {
         return share;
     }
-    match config.max_connections {
+    match config.process.max_connections {
         Some(wanted) if wanted > share.pairs => warn!(
             "{} is more than the limit of {} open files allows, about {}",
             (spelling.with_value)(Key::MAX_CONNECTIONS, &wanted.to_string()),
@@ -514,7 +515,7 @@ fn share_ports(
     } else {
         (by_descriptors, format!("the limit of {limit} open files"))
     };
-    match config.udp.max_flows {
+    match config.service.udp.max_flows {
         Some(wanted) if wanted > flows => {
             let asked = (spelling.with_value)(Key::MAX_FLOWS, &wanted.to_string());
             warn!("{asked} is more than {what} allows, about {flows}");
@@ -527,11 +528,11 @@ fn share_ports(
 
 fn policy(config: &Config) -> Policy {
     Policy {
-        rise_fall: RiseFall { rise: config.rise, fall: config.fall },
-        probed: config.check != Check::None,
-        all_down: config.all_down,
-        slow_start: config.slow_start,
-        eject_after: config.eject_after,
+        rise_fall: RiseFall { rise: config.pool.check.rise, fall: config.pool.check.fall },
+        probed: config.pool.check.kind != Check::None,
+        all_down: config.pool.all_down,
+        slow_start: config.pool.slow_start,
+        eject_after: config.pool.eject_after,
     }
 }
 

@@ -71,7 +71,7 @@ impl AccessLogFormat {
 
 /// A format is of something.
 pub fn check_access_log_format(config: &Config) -> Result<(), Wrong> {
-    match config.access_log {
+    match config.process.access_log {
         Some(_) => Ok(()),
         None => {
             let found = Phrase::from("no ").name(Key::ACCESS_LOG).text(" beside it");
@@ -117,7 +117,7 @@ mod tests {
     fn a_format_needs_a_log() {
         let mut config = Config::defaults();
         assert!(check_access_log_format(&config).is_err());
-        config.access_log = Some(AccessLog::Stdout);
+        config.process.access_log = Some(AccessLog::Stdout);
         assert_eq!(check_access_log_format(&config), Ok(()));
     }
 }

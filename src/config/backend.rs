@@ -47,6 +47,15 @@ pub struct BackendSpec {
     pub name: String,
 }
 
+/// The settings above by name.
+#[expect(missing_docs, reason = "their paths say what they are")]
+impl Key {
+    pub const BACKEND: Key = Key("backend.address");
+    pub const BACKEND_WEIGHT: Key = Key("backend.weight");
+    pub const BACKEND_BACKUP: Key = Key("backend.backup");
+    pub const BACKEND_SNI: Key = Key("backend.sni");
+}
+
 impl BackendSpec {
     /// `[SCHEME://]HOST:PORT[,weight=N][,max-connections=N][,backup][,check-port=N][,tls]
     /// [,sni=NAME][,name=NAME]`, in one piece. What is spoken to a backend follows from the

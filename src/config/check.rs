@@ -51,10 +51,11 @@ impl Check {
 
 /// A Host field is in requests of HTTP alone.
 pub fn check_check_host(config: &Config) -> Result<(), Wrong> {
-    if config.check.is_http() {
+    if config.pool.check.kind.is_http() {
         return Ok(());
     }
-    let found = Phrase::default().setting(Key::CHECK, quoted(&config.check.to_string()));
+    let found =
+        Phrase::default().setting(Key::CHECK, quoted(&config.pool.check.kind.to_string()));
     let want = Phrase::default().setting(Key::CHECK, "http:/PATH or https:/PATH");
     Err(Wrong::saying(found, want.text(" with it")))
 }

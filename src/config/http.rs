@@ -123,8 +123,8 @@ pub fn check_http_listener(config: &Config) -> Result<(), Wrong> {
 
 /// Statistics need a listener that answers, and cannot be where the health is.
 pub fn check_stats_path(config: &Config) -> Result<(), Wrong> {
-    match &config.stats_path {
-        Some(path) if config.health_path.as_ref() == Some(path) => {
+    match &config.service.stats_path {
+        Some(path) if config.service.health_path.as_ref() == Some(path) => {
             let found = Phrase::from(quoted(path)).text(" at ").name(Key::HEALTH_PATH);
             let found = found.text(" too");
             Err(Wrong::saying(found, "two paths that differ"))
@@ -135,10 +135,10 @@ pub fn check_stats_path(config: &Config) -> Result<(), Wrong> {
 
 /// A key is for an algorithm that hashes; all but the address are in requests alone.
 pub fn check_hash_key(config: &Config) -> Result<(), Wrong> {
-    let key = &config.hash_key;
-    if !matches!(config.algorithm, Algorithm::IpHash | Algorithm::ConsistentHash) {
+    let key = &config.pool.hash_key;
+    if !matches!(config.pool.algorithm, Algorithm::IpHash | Algorithm::ConsistentHash) {
         let found = Phrase::from(format!("'{key}' with "));
-        let found = found.setting(Key::BALANCE, format!("'{}'", config.algorithm));
+        let found = found.setting(Key::BALANCE, format!("'{}'", config.pool.algorithm));
         let want = Phrase::default().setting(Key::BALANCE, "ip-hash or consistent-hash");
         return Err(Wrong::saying(found, want.text(" with it")));
     }
@@ -263,11 +263,11 @@ mod tests {
     fn own_paths_differ() {
         let mut config = Config::defaults();
         config.listeners.push(Listen::parse("http://*:80").unwrap());
-        config.stats_path = Some("/a".to_owned());
+        config.service.stats_path = Some("/a".to_owned());
         assert_eq!(check_stats_path(&config), Ok(()));
-        config.health_path = Some("/b".to_owned());
+        config.service.health_path = Some("/b".to_owned());
         assert_eq!(check_stats_path(&config), Ok(()));
-        config.health_path = Some("/a".to_owned());
+        config.service.health_path = Some("/a".to_owned());
         let wrong = check_stats_path(&config).unwrap_err().to_string();
         assert_eq!(wrong, "found '/a' at service.health_path too, want two paths that differ");
     }
@@ -290,19 +290,19 @@ mod tests {
         };
         let mut config = Config::defaults();
         for row in Algorithm::ALL {
-            config.algorithm = row.algorithm;
+            config.pool.algorithm = row.algorithm;
             config.listeners = listeners(&["http://*:80", "http://*:81"]);
             for key in ["ip", "path", "header:x"] {
-                config.hash_key = HashKey::parse(key).unwrap();
+                config.pool.hash_key = HashKey::parse(key).unwrap();
                 let hashes = ["ip-hash", "consistent-hash"].contains(&row.name);
                 assert_eq!(check_hash_key(&config).is_ok(), hashes, "{}", row.name);
             }
         }
-        config.algorithm = Algorithm::IpHash;
+        config.pool.algorithm = Algorithm::IpHash;
         config.listeners = listeners(&["http://*:80", "*:81"]);
         let wrong = check_hash_key(&config).unwrap_err().to_string();
         assert!(wrong.starts_with("found 'header:x' with the TCP listener '0.0.0.0:81'"));
-        config.hash_key = HashKey::Ip;
+        config.pool.hash_key = HashKey::Ip;
         assert_eq!(check_hash_key(&config), Ok(()));
     }
 }

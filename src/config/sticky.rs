@@ -49,7 +49,7 @@ impl SameSite {
 
 /// What goes with a sticky cookie alone.
 pub fn check_sticky(config: &Config) -> Result<(), Wrong> {
-    match &config.sticky.cookie {
+    match &config.pool.sticky.cookie {
         Some(_) => Ok(()),
         None => Err(Wrong::without(Key::STICKY_COOKIE, "NAME")),
     }
@@ -61,8 +61,8 @@ pub fn check_same_site(config: &Config) -> Result<(), Wrong> {
     check_sticky(config)?;
     let mut listeners = config.listeners.iter();
     let clear = listeners.find(|listen| listen.protocol == Protocol::Http);
-    match (config.sticky.same_site, clear) {
-        (SameSite::None, Some(clear)) if config.trusted_proxies.is_empty() => {
+    match (config.pool.sticky.same_site, clear) {
+        (SameSite::None, Some(clear)) if config.listener.trusted_proxies.is_empty() => {
             let found = format!("'none' with {}", quoted(&format!("http://{}", clear.address)));
             let want = Phrase::from("https:// listeners alone, or ").name(Key::TRUSTED_PROXIES);
             Err(Wrong::saying(found, want.text(" that speak HTTPS before this one")))
@@ -79,10 +79,10 @@ mod tests {
     #[test]
     fn none_needs_https() {
         let mut config = Config::defaults();
-        config.sticky.same_site = SameSite::None;
+        config.pool.sticky.same_site = SameSite::None;
         let wrong = check_same_site(&config).unwrap_err().to_string();
         assert!(wrong.starts_with("found no pool.sticky.cookie, want"), "{wrong}");
-        config.sticky.cookie = Some("SRV".to_owned());
+        config.pool.sticky.cookie = Some("SRV".to_owned());
         config.listeners.push(Listen::parse("https://*:443").unwrap());
         assert_eq!(check_same_site(&config), Ok(()));
         config.listeners.push(Listen::parse("http://*:80").unwrap());
@@ -91,10 +91,10 @@ mod tests {
             wrong.starts_with("found 'none' with 'http://0.0.0.0:80', want https"),
             "{wrong}"
         );
-        config.trusted_proxies = Cidr::parse_list("10.0.0.0/8").unwrap();
+        config.listener.trusted_proxies = Cidr::parse_list("10.0.0.0/8").unwrap();
         assert_eq!(check_same_site(&config), Ok(()));
-        config.trusted_proxies.clear();
-        config.sticky.same_site = SameSite::Strict;
+        config.listener.trusted_proxies.clear();
+        config.pool.sticky.same_site = SameSite::Strict;
         assert_eq!(check_same_site(&config), Ok(()));
     }
 }

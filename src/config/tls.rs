@@ -6,9 +6,9 @@ use super::value::quoted;
 use super::{Check, Config, Destination, Protocol};
 use crate::limits;
 
-/// What was asked for about TLS.
+/// How TLS is spoken with clients.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TlsSettings {
+pub struct ListenerTls {
     /// Certificates with their keys, the first for whoever names no other.
     pub certificates: Vec<CertificatePair>,
     /// What is done with a client that asks for a name without a certificate.
@@ -17,18 +17,19 @@ pub struct TlsSettings {
     pub client_ca: Option<String>,
     /// Whether clients have to show one.
     pub client_cert: ClientCert,
-    /// Who signs the certificates of backends; `None` is whom the system trusts.
-    pub backend_ca: Option<String>,
-    /// What we show to backends that ask for a certificate.
-    pub backend_identity: CertificatePair,
     /// What is spoken inside TLS at `tls://` listeners, the preferred one first; if any.
     pub alpn: Vec<String>,
-    /// Whether they have to be signed.
-    pub backend_verify: BackendVerify,
-    /// What plain HTTP listeners do.
-    pub redirect: Redirect,
-    /// How long browsers are to come by HTTPS alone, in seconds.
-    pub hsts: Option<u64>,
+}
+
+/// How TLS is spoken with backends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BackendTls {
+    /// Who signs the certificates of backends; `None` is whom the system trusts.
+    pub ca: Option<String>,
+    /// What we show to backends that ask for a certificate.
+    pub identity: CertificatePair,
+    /// Whether their certificates have to be signed.
+    pub verify: BackendVerify,
 }
 
 /// The files of a certificate and its key.
@@ -69,15 +70,6 @@ pub enum BackendVerify {
     None,
 }
 
-/// What plain HTTP listeners do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Redirect {
-    /// They serve.
-    No,
-    /// They send everybody to HTTPS.
-    Https,
-}
-
 impl Protocol {
     /// What is spoken once TLS is taken off.
     pub fn inside(self) -> Protocol {
@@ -99,22 +91,15 @@ impl Protocol {
     }
 }
 
-impl TlsSettings {
-    /// What holds where no flag says otherwise.
-    pub fn defaults() -> TlsSettings {
-        TlsSettings {
-            certificates: Vec::new(),
-            unknown_name: UnknownName::First,
-            client_ca: None,
-            client_cert: ClientCert::None,
-            backend_ca: None,
-            backend_identity: CertificatePair::default(),
-            alpn: Vec::new(),
-            backend_verify: BackendVerify::Required,
-            redirect: Redirect::No,
-            hsts: None,
-        }
-    }
+impl ListenerTls {
+    /// What holds where nothing else is asked for.
+    pub const DEFAULT: ListenerTls = ListenerTls {
+        certificates: Vec::new(),
+        unknown_name: UnknownName::First,
+        client_ca: None,
+        client_cert: ClientCert::None,
+        alpn: Vec::new(),
+    };
 
     /// The next certificate's file, or the next key's: they belong together in their order.
     pub fn add_cert(&mut self, file: &str) {
@@ -127,7 +112,7 @@ impl TlsSettings {
         }
     }
 
-    /// See [`TlsSettings::add_cert`].
+    /// See [`ListenerTls::add_cert`].
     pub fn add_key(&mut self, file: &str) {
         match self.certificates.iter_mut().find(|pair| pair.key.is_empty()) {
             Some(pair) => file.clone_into(&mut pair.key),
@@ -137,6 +122,15 @@ impl TlsSettings {
             }
         }
     }
+}
+
+impl BackendTls {
+    /// What holds where nothing else is asked for.
+    pub const DEFAULT: BackendTls = BackendTls {
+        ca: None,
+        identity: CertificatePair { cert: String::new(), key: String::new() },
+        verify: BackendVerify::Required,
+    };
 }
 
 impl ClientCert {
@@ -153,7 +147,7 @@ impl BackendVerify {
 
 /// Every certificate has a key, and who speaks TLS has a certificate.
 pub fn check_certificates(config: &Config) -> Result<(), (Key, Wrong)> {
-    let pairs = &config.tls.certificates;
+    let pairs = &config.listener.tls.certificates;
     let certs = pairs.iter().filter(|pair| !pair.cert.is_empty()).count();
     let keys = pairs.iter().filter(|pair| !pair.key.is_empty()).count();
     if keys != certs {
@@ -198,12 +192,13 @@ pub fn dials_tls(config: &Config) -> bool {
         Destination::Refused => None,
     });
     let mut backends = config.backends.iter().chain(routed.flatten());
-    matches!(config.check, Check::Https(_)) || backends.any(|backend| backend.tls.is_some())
+    matches!(config.pool.check.kind, Check::Https(_))
+        || backends.any(|backend| backend.tls.is_some())
 }
 
 /// For a flag about the certificates of backends.
 pub fn check_tls_backend(config: &Config) -> Result<(), Wrong> {
-    match (dials_tls(config), config.tls.backend_verify, &config.tls.backend_ca) {
+    match (dials_tls(config), config.pool.tls.verify, &config.pool.tls.ca) {
         (false, ..) => Err(no_tls_backend()),
         (true, BackendVerify::None, Some(_)) => {
             let want = "one of the two: with none, no file is looked at";
@@ -243,7 +238,7 @@ pub fn check_alpn(config: &Config) -> Result<(), Wrong> {
 
 /// A certificate towards backends has a key, and somebody to be shown to.
 pub fn check_backend_identity(config: &Config) -> Result<(), Wrong> {
-    let CertificatePair { cert, key } = &config.tls.backend_identity;
+    let CertificatePair { cert, key } = &config.pool.tls.identity;
     match (cert.is_empty(), key.is_empty()) {
         (true, false) => Err(Wrong::without(Key::BACKEND_CERT, "FILE")),
         (false, true) => Err(Wrong::without(Key::BACKEND_KEY, "FILE")),
@@ -259,7 +254,7 @@ fn no_tls_backend() -> Wrong {
 
 /// Whether clients show a certificate can be asked only if it is known whose are good.
 pub fn check_client_cert(config: &Config) -> Result<(), Wrong> {
-    match config.tls.client_ca {
+    match config.listener.tls.client_ca {
         Some(_) => check_tls_listener(config),
         None => Err(Wrong::without(Key::CLIENT_CA, "FILE")),
     }

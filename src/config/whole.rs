@@ -22,9 +22,9 @@ use crate::limits;
 /// Defaults that depend on other settings, where nothing was given.
 pub fn fill_in(config: &mut Config, complaints: &Complaints) {
     if is_udp_alone(config) && !config.given.contains(&Key::CHECK) {
-        config.check = Check::None;
+        config.pool.check.kind = Check::None;
     }
-    if config.demo {
+    if config.process.demo {
         if config.listeners.is_empty() && !complaints.has_failed(Key::LISTEN) {
             let address = limits::DEMO_LISTEN;
             let listen = |protocol| Listen { protocol, address };
@@ -39,18 +39,22 @@ pub fn fill_in(config: &mut Config, complaints: &Complaints) {
 /// The demo has both pages, unless one of them was put where the other would be.
 fn show_own_pages(config: &mut Config) {
     let (health, stats) = (limits::DEMO_HEALTH_PATH, limits::DEMO_STATS_PATH);
-    if config.health_path.is_none() && config.stats_path.as_deref() != Some(health) {
-        config.health_path = Some(health.to_owned());
+    if config.service.health_path.is_none()
+        && config.service.stats_path.as_deref() != Some(health)
+    {
+        config.service.health_path = Some(health.to_owned());
     }
-    if config.stats_path.is_none() && config.health_path.as_deref() != Some(stats) {
-        config.stats_path = Some(stats.to_owned());
+    if config.service.stats_path.is_none()
+        && config.service.health_path.as_deref() != Some(stats)
+    {
+        config.service.stats_path = Some(stats.to_owned());
     }
 }
 
 /// What has to be given and was not, of where traffic comes from and goes to. Routes are enough for
 /// who asks for a name; other listeners need backends that belong to none.
 pub fn missing(config: &Config, complaints: &Complaints) -> Vec<Key> {
-    if config.demo || check_route_listener(config).is_err() {
+    if config.process.demo || check_route_listener(config).is_err() {
         return Vec::new();
     }
     let listeners = &config.listeners;
@@ -71,7 +75,7 @@ pub fn missing(config: &Config, complaints: &Complaints) -> Vec<Key> {
 
 /// What does not go together.
 pub fn check_whole(config: &Config, complaints: &mut Complaints) {
-    match config.demo {
+    match config.process.demo {
         true => complaints.check(Key::DEMO, &[], beside_the_demo(config)),
         false => complaints.check(Key::ROUTE, &[Key::LISTEN], check_route_listener(config)),
     }
@@ -81,7 +85,7 @@ pub fn check_whole(config: &Config, complaints: &mut Complaints) {
     if let Err((key, wrong)) = check_certificates(config) {
         complaints.check(key, &[Key::LISTEN, Key::CERT, Key::CERT_KEY], Err(wrong));
     }
-    let checked = check_algorithm(config.algorithm, &config.check);
+    let checked = check_algorithm(config.pool.algorithm, &config.pool.check.kind);
     complaints.check(Key::BALANCE, &[Key::BALANCE, Key::CHECK], checked);
     check_needs(config, complaints);
 }

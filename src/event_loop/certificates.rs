@@ -110,7 +110,7 @@ mod tests {
         };
         let pool = PoolPlan::of_first(0, balance::build(Algorithm::First, 1));
         let set = Backends::new(Vec::new(), vec![pool], policy, Instant::now());
-        let terminator = Terminator::load(&config.tls, SystemTime::now()).unwrap();
+        let terminator = Terminator::load(&config.listener.tls, SystemTime::now()).unwrap();
         let fronts = Fronts { terminator: Some(terminator), ..Fronts::default() };
         let needs = Needs { streams: 1, ..Needs::default() };
         let share = descriptors::share(1000, needs);
@@ -127,7 +127,7 @@ mod tests {
         let files = Files::new("daily");
         let mut config = Config::defaults();
         let (cert, key) = files.pair("a.test", Duration::from_secs(24 * 3600));
-        config.tls.certificates.push(CertificatePair { cert, key });
+        config.listener.tls.certificates.push(CertificatePair { cert, key });
         let mut this = event_loop(&config);
         let second = Duration::from_secs(1);
         for _ in 0..30 {

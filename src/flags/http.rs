@@ -17,9 +17,9 @@ pub(super) static HTTP: &[Flag] = &[
         value: "DURATION",
         says: "Within this time from its first byte the head of a request must be complete, \
                however steadily it drips; else 408.",
-        default: |defaults| duration_text(defaults.header_timeout),
+        default: |defaults| duration_text(defaults.service.header_timeout),
         act: Act::Value(Key::HEADER_TIMEOUT, |config, text| {
-            config.header_timeout = duration(text, limits::TIMEOUT_MIN)?;
+            config.service.header_timeout = duration(text, limits::TIMEOUT_MIN)?;
             Ok(())
         }),
     },
@@ -29,9 +29,9 @@ pub(super) static HTTP: &[Flag] = &[
         value: "DURATION",
         says: "How long a client's connection is kept open for its next request, and for one \
                that takes nothing of an answer of ours.",
-        default: |defaults| duration_text(defaults.keep_alive),
+        default: |defaults| duration_text(defaults.service.keep_alive),
         act: Act::Value(Key::KEEP_ALIVE, |config, text| {
-            config.keep_alive = duration(text, limits::TIMEOUT_MIN)?;
+            config.service.keep_alive = duration(text, limits::TIMEOUT_MIN)?;
             Ok(())
         }),
     },
@@ -43,9 +43,9 @@ pub(super) static HTTP: &[Flag] = &[
                middle of it: 504, or a reset once the answer has begun. A stream that may be \
                silent for longer needs more. The same holds for a request's body (408) and for \
                a client that takes nothing of its answer.",
-        default: |defaults| duration_text(defaults.server_timeout),
+        default: |defaults| duration_text(defaults.service.server_timeout),
         act: Act::Value(Key::SERVER_TIMEOUT, |config, text| {
-            config.server_timeout = duration(text, limits::TIMEOUT_MIN)?;
+            config.service.server_timeout = duration(text, limits::TIMEOUT_MIN)?;
             Ok(())
         }),
     },
@@ -57,9 +57,9 @@ pub(super) static HTTP: &[Flag] = &[
                more to ask, and has waited for a quarter of a second: the connection to the \
                backend is reset, so that no work is done for nobody. off: who has only finished \
                sending and still reads gets the answer, and work goes on for those who are gone.",
-        default: |defaults| word_of(&defaults.abort_on_close, ON_OFF).to_owned(),
+        default: |defaults| word_of(&defaults.service.abort_on_close, ON_OFF).to_owned(),
         act: Act::Value(Key::ABORT_ON_CLOSE, |config, text| {
-            config.abort_on_close = one_of(text, ON_OFF)?;
+            config.service.abort_on_close = one_of(text, ON_OFF)?;
             Ok(())
         }),
     },
@@ -71,7 +71,7 @@ pub(super) static HTTP: &[Flag] = &[
                each 1024 times the one before, such as 512k; else 413.",
         default: |_| "none, no limit".to_owned(),
         act: Act::Value(Key::MAX_BODY, |config, text| {
-            config.max_body = size_or_none(text, limits::BODY_BYTES_MAX)?;
+            config.service.max_body = size_or_none(text, limits::BODY_BYTES_MAX)?;
             Ok(())
         }),
     },
@@ -85,7 +85,7 @@ pub(super) static HTTP: &[Flag] = &[
                names with anything but letters, digits and hyphens, and Proxy. Can be repeated.",
         default: |_| "nobody is trusted".to_owned(),
         act: Act::Values(Key::TRUSTED_PROXIES, |config, text| {
-            config.trusted_proxies.extend(Cidr::parse_list(text)?);
+            config.listener.trusted_proxies.extend(Cidr::parse_list(text)?);
             Ok(())
         }),
     },
@@ -98,7 +98,7 @@ pub(super) static HTTP: &[Flag] = &[
                compressed (gzip_proxied), and others have rules of their own.",
         default: |_| "off".to_owned(),
         act: Act::Value(Key::VIA, |config, text| {
-            config.via = one_of(text, ON_OFF)?;
+            config.service.via = one_of(text, ON_OFF)?;
             Ok(())
         }),
     },
@@ -110,9 +110,9 @@ pub(super) static HTTP: &[Flag] = &[
                uri: path and query. path: the path alone. header:NAME and cookie:NAME: the \
                value of that header or cookie; a request without it goes by the client's \
                address. All but ip need http:// listeners alone.",
-        default: |defaults| defaults.hash_key.to_string(),
+        default: |defaults| defaults.pool.hash_key.to_string(),
         act: Act::Value(Key::HASH_KEY, |config, text| {
-            config.hash_key = HashKey::parse(text)?;
+            config.pool.hash_key = HashKey::parse(text)?;
             Ok(())
         }),
     },
@@ -125,7 +125,7 @@ pub(super) static HTTP: &[Flag] = &[
                where the client speaks HTTPS. Needs an http:// listener.",
         default: |_| "no cookie".to_owned(),
         act: Act::Value(Key::STICKY_COOKIE, |config, text| {
-            config.sticky.cookie = Some(sticky_cookie(text)?);
+            config.pool.sticky.cookie = Some(sticky_cookie(text)?);
             Ok(())
         }),
     },
@@ -138,7 +138,7 @@ pub(super) static HTTP: &[Flag] = &[
                backends know each other's cookies, as does this one after a restart.",
         default: |_| "drawn at start".to_owned(),
         act: Act::Value(Key::STICKY_KEY, |config, text| {
-            config.sticky.key = Some(file(text)?.to_owned());
+            config.pool.sticky.key = Some(file(text)?.to_owned());
             Ok(())
         }),
     },
@@ -149,9 +149,9 @@ pub(super) static HTTP: &[Flag] = &[
         says: "Which requests that other sites cause browsers send the sticky cookie with. lax: \
                those that open a page. strict: none of them. none: all of them; the cookie is \
                then Secure at all listeners, for browsers drop it if not.",
-        default: |defaults| word_of(&defaults.sticky.same_site, SameSite::ALL).to_owned(),
+        default: |defaults| word_of(&defaults.pool.sticky.same_site, SameSite::ALL).to_owned(),
         act: Act::Value(Key::STICKY_SAME_SITE, |config, text| {
-            config.sticky.same_site = one_of(text, SameSite::ALL)?;
+            config.pool.sticky.same_site = one_of(text, SameSite::ALL)?;
             Ok(())
         }),
     },
@@ -165,9 +165,9 @@ pub(super) static HTTP: &[Flag] = &[
                of all answers); 501 and 505 never do. All this only if several clients met them, \
                or nobody was served. At least half of those that are up stay, rounded up. 0: no \
                answer does.",
-        default: |defaults| defaults.eject_after.to_string(),
+        default: |defaults| defaults.pool.eject_after.to_string(),
         act: Act::Value(Key::EJECT_AFTER, |config, text| {
-            config.eject_after = number_u32(text, 0..=limits::EJECT_AFTER_MAX)?;
+            config.pool.eject_after = number_u32(text, 0..=limits::EJECT_AFTER_MAX)?;
             Ok(())
         }),
     },
@@ -179,7 +179,7 @@ pub(super) static HTTP: &[Flag] = &[
                it: 200 while at least one backend is up, else 503. Needs an http:// listener.",
         default: |_| "none, every request goes to a backend".to_owned(),
         act: Act::Value(Key::HEALTH_PATH, |config, text| {
-            config.health_path = Some(own_path(text)?);
+            config.service.health_path = Some(own_path(text)?);
             Ok(())
         }),
     },
@@ -192,7 +192,7 @@ pub(super) static HTTP: &[Flag] = &[
                http:// listener.",
         default: |_| "none, every request goes to a backend".to_owned(),
         act: Act::Value(Key::STATS_PATH, |config, text| {
-            config.stats_path = Some(own_path(text)?);
+            config.service.stats_path = Some(own_path(text)?);
             Ok(())
         }),
     },
@@ -201,9 +201,9 @@ pub(super) static HTTP: &[Flag] = &[
         long: "backend-idle",
         value: "DURATION",
         says: "How long an idle connection to a backend is kept for the next request.",
-        default: |defaults| duration_text(defaults.backend_idle),
+        default: |defaults| duration_text(defaults.pool.backend_idle),
         act: Act::Value(Key::BACKEND_IDLE, |config, text| {
-            config.backend_idle = duration(text, limits::TIMEOUT_MIN)?;
+            config.pool.backend_idle = duration(text, limits::TIMEOUT_MIN)?;
             Ok(())
         }),
     },
@@ -212,10 +212,10 @@ pub(super) static HTTP: &[Flag] = &[
         long: "backend-idle-connections",
         value: "N",
         says: "Idle connections kept to one backend at most, 0 to 100000. 0: none is kept.",
-        default: |defaults| defaults.backend_idle_connections.to_string(),
+        default: |defaults| defaults.pool.backend_idle_connections.to_string(),
         act: Act::Value(Key::BACKEND_IDLE_CONNECTIONS, |config, text| {
             let most = number(text, 0..=limits::BACKEND_IDLE_CONNECTIONS_MAX as u64)?;
-            config.backend_idle_connections = most as usize;
+            config.pool.backend_idle_connections = most as usize;
             Ok(())
         }),
     },

@@ -146,9 +146,9 @@ static BALANCING: &[Flag] = &[
         long: "balance",
         value: "NAME",
         says: "How a backend is chosen. All honour weights.",
-        default: |defaults| defaults.algorithm.to_string(),
+        default: |defaults| defaults.pool.algorithm.to_string(),
         act: Act::Value(Key::BALANCE, |config, text| {
-            config.algorithm = Algorithm::parse(text)?;
+            config.pool.algorithm = Algorithm::parse(text)?;
             Ok(())
         }),
     },
@@ -158,9 +158,9 @@ static BALANCING: &[Flag] = &[
         value: "DURATION",
         says: "Over this time the weight of a backend grows from a tenth to the whole once it \
                came back or was added; not for those there at start. 0s: at once.",
-        default: |defaults| duration_text(defaults.slow_start),
+        default: |defaults| duration_text(defaults.pool.slow_start),
         act: Act::Value(Key::SLOW_START, |config, text| {
-            config.slow_start = duration(text, Duration::ZERO)?;
+            config.pool.slow_start = duration(text, Duration::ZERO)?;
             Ok(())
         }),
     },
@@ -179,9 +179,11 @@ static HEALTH: &[Flag] = &[
                byte, answered with a decimal number of at most 100 bytes, ended by NUL or \
                newline, which is the load. udp:TEXT[,expect=TEXT]: as tcp:TEXT, in datagrams. \
                none: nothing, backends count as up.",
-        default: |defaults| format!("{}; none where all listeners are udp", defaults.check),
+        default: |defaults| {
+            format!("{}; none where all listeners are udp", defaults.pool.check.kind)
+        },
         act: Act::Value(Key::CHECK, |config, text| {
-            config.check = Check::parse(text)?;
+            config.pool.check.kind = Check::parse(text)?;
             Ok(())
         }),
     },
@@ -193,7 +195,7 @@ static HEALTH: &[Flag] = &[
                nothing of where they go.",
         default: |_| "each backend's HOST:PORT as it was written".to_owned(),
         act: Act::Value(Key::CHECK_HOST, |config, text| {
-            config.check_host = Some(check_host(text)?);
+            config.pool.check.host = Some(check_host(text)?);
             Ok(())
         }),
     },
@@ -202,9 +204,9 @@ static HEALTH: &[Flag] = &[
         long: "check-interval",
         value: "DURATION",
         says: "From one probe of a backend to the next; at least 10ms.",
-        default: |defaults| duration_text(defaults.check_interval),
+        default: |defaults| duration_text(defaults.pool.check.interval),
         act: Act::Value(Key::CHECK_INTERVAL, |config, text| {
-            config.check_interval = duration(text, limits::CHECK_INTERVAL_MIN)?;
+            config.pool.check.interval = duration(text, limits::CHECK_INTERVAL_MIN)?;
             Ok(())
         }),
     },
@@ -213,9 +215,9 @@ static HEALTH: &[Flag] = &[
         long: "check-timeout",
         value: "DURATION",
         says: "Within this time a probe must be answered.",
-        default: |defaults| duration_text(defaults.check_timeout),
+        default: |defaults| duration_text(defaults.pool.check.timeout),
         act: Act::Value(Key::CHECK_TIMEOUT, |config, text| {
-            config.check_timeout = duration(text, limits::TIMEOUT_MIN)?;
+            config.pool.check.timeout = duration(text, limits::TIMEOUT_MIN)?;
             Ok(())
         }),
     },
@@ -224,9 +226,9 @@ static HEALTH: &[Flag] = &[
         long: "rise",
         value: "N",
         says: "Good probes in a row that bring a backend up, 1 to 1000.",
-        default: |defaults| defaults.rise.to_string(),
+        default: |defaults| defaults.pool.check.rise.to_string(),
         act: Act::Value(Key::RISE, |config, text| {
-            config.rise = number_u32(text, 1..=limits::RISE_FALL_MAX)?;
+            config.pool.check.rise = number_u32(text, 1..=limits::RISE_FALL_MAX)?;
             Ok(())
         }),
     },
@@ -237,9 +239,9 @@ static HEALTH: &[Flag] = &[
         says: "Bad probes in a row that take a backend down, 1 to 1000. A connect that fails \
                counts as one, and so does a datagram that is refused; where nothing is probed, \
                so many refused datagrams in a row leave a backend out for 30s, longer each time.",
-        default: |defaults| defaults.fall.to_string(),
+        default: |defaults| defaults.pool.check.fall.to_string(),
         act: Act::Value(Key::FALL, |config, text| {
-            config.fall = number_u32(text, 1..=limits::RISE_FALL_MAX)?;
+            config.pool.check.fall = number_u32(text, 1..=limits::RISE_FALL_MAX)?;
             Ok(())
         }),
     },
@@ -249,9 +251,9 @@ static HEALTH: &[Flag] = &[
         value: "refuse|spread",
         says: "While every backend is down, refuse new connections at once, or spread them as \
                if all were up.",
-        default: |defaults| word_of(&defaults.all_down, AllDown::ALL).to_owned(),
+        default: |defaults| word_of(&defaults.pool.all_down, AllDown::ALL).to_owned(),
         act: Act::Value(Key::ALL_DOWN, |config, text| {
-            config.all_down = one_of(text, AllDown::ALL)?;
+            config.pool.all_down = one_of(text, AllDown::ALL)?;
             Ok(())
         }),
     },
@@ -261,9 +263,9 @@ static HEALTH: &[Flag] = &[
         value: "keep|close",
         says: "When a backend goes down, keep its connections for as long as they live, or \
                close them.",
-        default: |defaults| word_of(&defaults.on_down, OnDown::ALL).to_owned(),
+        default: |defaults| word_of(&defaults.pool.on_down, OnDown::ALL).to_owned(),
         act: Act::Value(Key::ON_DOWN, |config, text| {
-            config.on_down = one_of(text, OnDown::ALL)?;
+            config.pool.on_down = one_of(text, OnDown::ALL)?;
             Ok(())
         }),
     },
@@ -280,7 +282,7 @@ static LIMITS: &[Flag] = &[
         default: |_| "what the limit on file descriptors allows".to_owned(),
         act: Act::Value(Key::MAX_CONNECTIONS, |config, text| {
             let most = number_u32(text, 1..=limits::CONNECTIONS_MAX)?;
-            config.max_connections = usize::try_from(most).ok();
+            config.process.max_connections = usize::try_from(most).ok();
             Ok(())
         }),
     },
@@ -289,9 +291,9 @@ static LIMITS: &[Flag] = &[
         long: "connect-timeout",
         value: "DURATION",
         says: "Within this time a backend must take a connection.",
-        default: |defaults| duration_text(defaults.connect_timeout),
+        default: |defaults| duration_text(defaults.pool.connect_timeout),
         act: Act::Value(Key::CONNECT_TIMEOUT, |config, text| {
-            config.connect_timeout = duration(text, limits::TIMEOUT_MIN)?;
+            config.pool.connect_timeout = duration(text, limits::TIMEOUT_MIN)?;
             Ok(())
         }),
     },
@@ -302,9 +304,9 @@ static LIMITS: &[Flag] = &[
         says: "Within this time from being accepted a client of an https:// or tls:// listener \
                must have shaken hands, and one of an sni:// listener have sent its whole \
                ClientHello; else it is closed.",
-        default: |defaults| duration_text(defaults.tls_handshake_timeout),
+        default: |defaults| duration_text(defaults.listener.tls_handshake_timeout),
         act: Act::Value(Key::TLS_HANDSHAKE_TIMEOUT, |config, text| {
-            config.tls_handshake_timeout = duration(text, limits::TIMEOUT_MIN)?;
+            config.listener.tls_handshake_timeout = duration(text, limits::TIMEOUT_MIN)?;
             Ok(())
         }),
     },
@@ -314,9 +316,9 @@ static LIMITS: &[Flag] = &[
         value: "N",
         says: "Other backends tried after a connect failed, 0 to 100. Nothing is lost: what \
                the client sent goes to the one that takes it.",
-        default: |defaults| defaults.retries.to_string(),
+        default: |defaults| defaults.pool.retries.to_string(),
         act: Act::Value(Key::RETRIES, |config, text| {
-            config.retries = number_u32(text, 0..=limits::RETRIES_MAX)?;
+            config.pool.retries = number_u32(text, 0..=limits::RETRIES_MAX)?;
             Ok(())
         }),
     },
@@ -326,9 +328,9 @@ static LIMITS: &[Flag] = &[
         value: "DURATION",
         says: "A TCP connection, or one that HTTP made a tunnel (WebSocket), on which no byte \
                moves for so long is closed. Requests and answers of HTTP have --server-timeout.",
-        default: |defaults| duration_text(defaults.idle_timeout),
+        default: |defaults| duration_text(defaults.service.idle_timeout),
         act: Act::Value(Key::IDLE_TIMEOUT, |config, text| {
-            config.idle_timeout = duration(text, limits::TIMEOUT_MIN)?;
+            config.service.idle_timeout = duration(text, limits::TIMEOUT_MIN)?;
             Ok(())
         }),
     },
@@ -337,9 +339,9 @@ static LIMITS: &[Flag] = &[
         long: "half-close-timeout",
         value: "DURATION",
         says: "The same, once one side has finished sending.",
-        default: |defaults| duration_text(defaults.half_close_timeout),
+        default: |defaults| duration_text(defaults.service.half_close_timeout),
         act: Act::Value(Key::HALF_CLOSE_TIMEOUT, |config, text| {
-            config.half_close_timeout = duration(text, limits::TIMEOUT_MIN)?;
+            config.service.half_close_timeout = duration(text, limits::TIMEOUT_MIN)?;
             Ok(())
         }),
     },
@@ -350,9 +352,9 @@ static LIMITS: &[Flag] = &[
         says: "A client or backend that is silent for so long is asked by TCP whether it is still \
                there, and again four times in as much time; then the connection is closed. It \
                also keeps NAT and firewalls from forgetting the connection. 0s or off: never.",
-        default: |defaults| duration_text(defaults.tcp_keepalive),
+        default: |defaults| duration_text(defaults.service.tcp_keepalive),
         act: Act::Value(Key::TCP_KEEPALIVE, |config, text| {
-            config.tcp_keepalive = tcp_keepalive(text)?;
+            config.service.tcp_keepalive = tcp_keepalive(text)?;
             Ok(())
         }),
     },
@@ -361,9 +363,9 @@ static LIMITS: &[Flag] = &[
         long: "drain-timeout",
         value: "DURATION",
         says: "How long connections may go on after SIGTERM or SIGINT. 0s: not at all.",
-        default: |defaults| duration_text(defaults.drain_timeout),
+        default: |defaults| duration_text(defaults.process.drain_timeout),
         act: Act::Value(Key::DRAIN_TIMEOUT, |config, text| {
-            config.drain_timeout = duration(text, Duration::ZERO)?;
+            config.process.drain_timeout = duration(text, Duration::ZERO)?;
             Ok(())
         }),
     },
@@ -379,7 +381,7 @@ static OPERATION: &[Flag] = &[
                dropped and counted.",
         default: |_| "none is written".to_owned(),
         act: Act::Value(Key::ACCESS_LOG, |config, text| {
-            config.access_log = Some(AccessLog::parse(text)?);
+            config.process.access_log = Some(AccessLog::parse(text)?);
             Ok(())
         }),
     },
@@ -392,10 +394,10 @@ static OPERATION: &[Flag] = &[
                what was refused, answered here or cut off, and the backends that were \
                tried. Needs --access-log.",
         default: |defaults| {
-            word_of(&defaults.access_log_format, AccessLogFormat::ALL).to_owned()
+            word_of(&defaults.process.access_log_format, AccessLogFormat::ALL).to_owned()
         },
         act: Act::Value(Key::ACCESS_LOG_FORMAT, |config, text| {
-            config.access_log_format = one_of(text, AccessLogFormat::ALL)?;
+            config.process.access_log_format = one_of(text, AccessLogFormat::ALL)?;
             Ok(())
         }),
     },
@@ -405,9 +407,9 @@ static OPERATION: &[Flag] = &[
         value: "LEVEL",
         says: "What is logged to standard error: off, error, warn, info, debug (why each \
                backend was picked) or trace.",
-        default: |defaults| word_of(&defaults.log_level, LOG_LEVELS).to_owned(),
+        default: |defaults| word_of(&defaults.process.log_level, LOG_LEVELS).to_owned(),
         act: Act::Value(Key::LOG_LEVEL, |config, text| {
-            config.log_level = one_of(text, LOG_LEVELS)?;
+            config.process.log_level = one_of(text, LOG_LEVELS)?;
             Ok(())
         }),
     },
@@ -418,7 +420,7 @@ static OPERATION: &[Flag] = &[
         says: "Seed of everything random, so that a run can be repeated; 64 bits.",
         default: |_| "from the clock".to_owned(),
         act: Act::Value(Key::SEED, |config, text| {
-            config.seed = Some(number(text, 0..=u64::MAX)?);
+            config.process.seed = Some(number(text, 0..=u64::MAX)?);
             Ok(())
         }),
     },
@@ -449,5 +451,5 @@ static DEMO: &[Flag] = &[Flag {
            --listen says where, with /health and /stats unless the flags for them say \
            otherwise, and tell what to try. Brings its own backends, so it takes no --backend.",
     default: |_| String::new(),
-    act: Act::Switch(Key::DEMO, |config| config.demo = true),
+    act: Act::Switch(Key::DEMO, |config| config.process.demo = true),
 }];

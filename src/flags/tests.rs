@@ -2,8 +2,9 @@
 
 use super::*;
 use crate::config::{
-    AccessLog, AccessLogFormat, Algorithm, AllDown, BackendVerify, CertificatePair, Check,
-    Cidr, ClientCert, HashKey, OnDown, Protocol, Redirect, SameSite, Sticky, TlsSettings, Udp,
+    AccessLog, AccessLogFormat, Algorithm, AllDown, BackendTls, BackendVerify, CertificatePair,
+    Check, CheckSettings, Cidr, ClientCert, HashKey, ListenerSettings, ListenerTls, OnDown,
+    PoolSettings, ProcessSettings, Protocol, Redirect, SameSite, ServiceSettings, Sticky, Udp,
     UnknownName,
 };
 use crate::limits;
@@ -29,6 +30,32 @@ fn the_least_that_can_be_asked_for_has_the_defaults() {
     assert_eq!(rest, Config::defaults());
 }
 
+/// What [`every_flag_reaches_its_field`] asks for.
+fn every_pool_setting() -> PoolSettings {
+    PoolSettings {
+        algorithm: Algorithm::Random,
+        hash_key: HashKey::Ip,
+        sticky: Sticky::DEFAULT,
+        slow_start: Duration::from_secs(10),
+        eject_after: limits::EJECT_AFTER_DEFAULT,
+        all_down: AllDown::Spread,
+        on_down: OnDown::Close,
+        connect_timeout: Duration::from_millis(1500),
+        retries: 0,
+        backend_idle: Duration::from_millis(1),
+        backend_idle_connections: 0,
+        check: CheckSettings {
+            kind: Check::parse("http:/x").unwrap(),
+            host: None,
+            interval: Duration::from_millis(10),
+            timeout: Duration::from_millis(1),
+            rise: 1,
+            fall: 1000,
+        },
+        tls: BackendTls::DEFAULT,
+    }
+}
+
 #[test]
 fn every_flag_reaches_its_field() {
     let config = run("-l *:0 --listen=[::1]:0 -ba:1,backup --backend b:2 -a p2c \
@@ -43,48 +70,40 @@ fn every_flag_reaches_its_field() {
          --access-log-format haproxy");
     assert_eq!(config.listeners.len(), 2);
     let expected = Config {
+        process: ProcessSettings {
+            max_connections: Some(7),
+            drain_timeout: Duration::ZERO,
+            access_log: Some(AccessLog::Stdout),
+            access_log_format: AccessLogFormat::Haproxy,
+            log_level: log::LevelFilter::Trace,
+            seed: Some(u64::MAX),
+            demo: false,
+        },
         listeners: config.listeners.clone(),
-        backends: config.backends.clone(),
+        listener: ListenerSettings {
+            tls_handshake_timeout: Duration::from_secs(4),
+            trusted_proxies: Cidr::parse_list("10.0.0.0/8,::1,fd00::/8").unwrap(),
+            tls: ListenerTls::DEFAULT,
+        },
+        service: ServiceSettings {
+            idle_timeout: Duration::from_secs(7200),
+            half_close_timeout: Duration::from_secs(60),
+            tcp_keepalive: Duration::from_secs(5),
+            header_timeout: Duration::from_secs(1),
+            keep_alive: Duration::from_secs(2),
+            server_timeout: Duration::from_secs(3),
+            abort_on_close: false,
+            max_body: Some(10 << 20),
+            via: false,
+            hsts: None,
+            redirect: Redirect::No,
+            health_path: None,
+            stats_path: None,
+            udp: Udp::DEFAULT,
+        },
         routes: Vec::new(),
-        algorithm: Algorithm::Random,
-        hash_key: HashKey::Ip,
-        sticky: Sticky::DEFAULT,
-        check: Check::parse("http:/x").unwrap(),
-        check_host: None,
-        check_interval: Duration::from_millis(10),
-        check_timeout: Duration::from_millis(1),
-        rise: 1,
-        fall: 1000,
-        eject_after: limits::EJECT_AFTER_DEFAULT,
-        health_path: None,
-        stats_path: None,
-        all_down: AllDown::Spread,
-        connect_timeout: Duration::from_millis(1500),
-        tls_handshake_timeout: Duration::from_secs(4),
-        retries: 0,
-        idle_timeout: Duration::from_secs(7200),
-        half_close_timeout: Duration::from_secs(60),
-        tcp_keepalive: Duration::from_secs(5),
-        slow_start: Duration::from_secs(10),
-        on_down: OnDown::Close,
-        max_connections: Some(7),
-        backend_idle: Duration::from_millis(1),
-        backend_idle_connections: 0,
-        header_timeout: Duration::from_secs(1),
-        keep_alive: Duration::from_secs(2),
-        server_timeout: Duration::from_secs(3),
-        abort_on_close: false,
-        tls: TlsSettings::defaults(),
-        max_body: Some(10 << 20),
-        udp: Udp::DEFAULT,
-        trusted_proxies: Cidr::parse_list("10.0.0.0/8,::1,fd00::/8").unwrap(),
-        via: false,
-        drain_timeout: Duration::ZERO,
-        seed: Some(u64::MAX),
-        access_log: Some(AccessLog::Stdout),
-        access_log_format: AccessLogFormat::Haproxy,
-        log_level: log::LevelFilter::Trace,
-        demo: false,
+        pool: every_pool_setting(),
+        backends: config.backends.clone(),
         given: config.given.clone(),
     };
     assert_eq!(config, expected);
@@ -97,23 +116,23 @@ fn what_only_http_listeners_heed_reaches_its_field_too() {
     let config = run("-l http://*:0 -b http://a:1 -a ip-hash --hash-key header:X-User \
          --sticky-cookie SRV --sticky-key k --sticky-same-site strict --via on \
          --eject-after 0 --health-path /up --stats-path /stats");
-    let expected = Config {
+    let mut expected = Config {
         listeners: config.listeners.clone(),
         backends: config.backends.clone(),
-        algorithm: Algorithm::IpHash,
-        hash_key: HashKey::Header("x-user".to_owned()),
-        sticky: Sticky {
-            cookie: Some("SRV".to_owned()),
-            key: Some("k".to_owned()),
-            same_site: SameSite::Strict,
-        },
-        via: true,
-        eject_after: 0,
-        health_path: Some("/up".to_owned()),
-        stats_path: Some("/stats".to_owned()),
         given: config.given.clone(),
         ..Config::defaults()
     };
+    expected.pool.algorithm = Algorithm::IpHash;
+    expected.pool.hash_key = HashKey::Header("x-user".to_owned());
+    expected.pool.sticky = Sticky {
+        cookie: Some("SRV".to_owned()),
+        key: Some("k".to_owned()),
+        same_site: SameSite::Strict,
+    };
+    expected.pool.eject_after = 0;
+    expected.service.via = true;
+    expected.service.health_path = Some("/up".to_owned());
+    expected.service.stats_path = Some("/stats".to_owned());
     assert_eq!(config, expected);
     assert_eq!(config.listeners[0].protocol, Protocol::Http);
 }
@@ -138,23 +157,25 @@ fn what_is_asked_about_tls_reaches_its_field() {
         cert: format!("{name}.crt"),
         key: format!("{name}.key"),
     };
-    let expected = TlsSettings {
+    let expected = ListenerTls {
         certificates: vec![pair("a"), pair("b")],
         unknown_name: UnknownName::Refuse,
         client_ca: Some("ca.crt".to_owned()),
         client_cert: ClientCert::Optional,
-        backend_ca: Some("b.ca".to_owned()),
-        backend_verify: BackendVerify::Required,
-        backend_identity: pair("c"),
         alpn: Vec::new(),
-        redirect: Redirect::Https,
-        hsts: Some(60),
     };
-    assert_eq!(config.tls, expected);
+    assert_eq!(config.listener.tls, expected);
+    let expected = BackendTls {
+        ca: Some("b.ca".to_owned()),
+        identity: pair("c"),
+        verify: BackendVerify::Required,
+    };
+    assert_eq!(config.pool.tls, expected);
+    assert_eq!((config.service.redirect, config.service.hsts), (Redirect::Https, Some(60)));
     let config =
         run("-l tls://*:0 -b a:1,tls --cert a --key b --client-ca c --alpn postgresql,h2");
-    assert_eq!(config.tls.alpn, ["postgresql", "h2"]);
-    assert_eq!(config.tls.client_cert, ClientCert::Required);
+    assert_eq!(config.listener.tls.alpn, ["postgresql", "h2"]);
+    assert_eq!(config.listener.tls.client_cert, ClientCert::Required);
 }
 
 #[test]
@@ -167,34 +188,37 @@ fn what_only_udp_listeners_heed_reaches_its_field_too() {
         requests: Some(1),
         max_flows: Some(7),
     };
-    assert_eq!((config.udp, config.backends[0].check_port), (udp, Some(80)));
+    assert_eq!((config.service.udp, config.backends[0].check_port), (udp, Some(80)));
     let protocols: Vec<Protocol> = config.listeners.iter().map(|l| l.protocol).collect();
     assert_eq!(protocols, [Protocol::Udp, Protocol::Tcp]);
 }
 
 #[test]
 fn datagrams_alone_are_not_probed_by_connects() {
-    assert_eq!(run("-l udp://*:53 -b a:53").check, Check::None);
-    assert_eq!(run("-l udp://*:53 -b a:53 --check tcp").check, Check::Tcp);
-    assert_eq!(run("-l udp://*:53 -l *:53 -b a:53").check, Check::Tcp);
+    assert_eq!(run("-l udp://*:53 -b a:53").pool.check.kind, Check::None);
+    assert_eq!(run("-l udp://*:53 -b a:53 --check tcp").pool.check.kind, Check::Tcp);
+    assert_eq!(run("-l udp://*:53 -l *:53 -b a:53").pool.check.kind, Check::Tcp);
 }
 
 #[test]
 fn the_demo_needs_nothing_and_may_listen_elsewhere() {
     let config = run("--demo");
-    assert!(config.demo && config.backends.is_empty());
+    assert!(config.process.demo && config.backends.is_empty());
     assert_eq!(config.listeners[0].address, limits::DEMO_LISTEN);
     assert_eq!(config.listeners[0].protocol, Protocol::Http);
     assert_eq!(config.listeners[1].address, limits::DEMO_LISTEN);
     assert_eq!(config.listeners[1].protocol, Protocol::Udp);
-    assert_eq!(config.health_path.as_deref(), Some("/health"));
-    assert_eq!(config.stats_path.as_deref(), Some("/stats"));
+    assert_eq!(config.service.health_path.as_deref(), Some("/health"));
+    assert_eq!(config.service.stats_path.as_deref(), Some("/stats"));
     let config = run("--demo -l http://127.0.0.1:0 --stats-path /numbers");
-    assert_eq!(config.stats_path.as_deref(), Some("/numbers"));
+    assert_eq!(config.service.stats_path.as_deref(), Some("/numbers"));
     let config = run("--demo --stats-path /health");
-    assert_eq!((config.health_path, config.stats_path.as_deref()), (None, Some("/health")));
+    assert_eq!(
+        (config.service.health_path, config.service.stats_path.as_deref()),
+        (None, Some("/health"))
+    );
     let config = run("--demo -l 127.0.0.1:0");
-    assert_eq!((config.health_path, config.stats_path), (None, None));
+    assert_eq!((config.service.health_path, config.service.stats_path), (None, None));
     let config = run("--demo -l 127.0.0.1:0");
     assert_eq!(config.listeners.len(), 1);
     assert_eq!(config.listeners[0].address.port(), 0);

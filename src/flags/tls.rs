@@ -21,7 +21,7 @@ pub(super) static TLS: &[Flag] = &[
                SIGHUP; a broken file changes nothing then. Needs a --key.",
         default: |_| "none, https:// and tls:// listeners need one".to_owned(),
         act: Act::Values(Key::CERT, |config, text| {
-            config.tls.add_cert(file(text)?);
+            config.listener.tls.add_cert(file(text)?);
             Ok(())
         }),
     },
@@ -33,7 +33,7 @@ pub(super) static TLS: &[Flag] = &[
                As many as --cert, in the same order.",
         default: |_| "none, each --cert needs one".to_owned(),
         act: Act::Values(Key::CERT_KEY, |config, text| {
-            config.tls.add_key(file(text)?);
+            config.listener.tls.add_key(file(text)?);
             Ok(())
         }),
     },
@@ -49,7 +49,7 @@ pub(super) static TLS: &[Flag] = &[
                http/1.1, always.",
         default: |_| "none, whatever a client asks for is passed over".to_owned(),
         act: Act::Value(Key::ALPN, |config, text| {
-            config.tls.alpn = alpn_names(text)?;
+            config.listener.tls.alpn = alpn_names(text)?;
             Ok(())
         }),
     },
@@ -61,7 +61,7 @@ pub(super) static TLS: &[Flag] = &[
                unrecognized_name. Those that ask for none get the first certificate all the same.",
         default: |_| String::new(),
         act: Act::Switch(Key::SNI_STRICT, |config| {
-            config.tls.unknown_name = UnknownName::Refuse;
+            config.listener.tls.unknown_name = UnknownName::Refuse;
         }),
     },
     Flag {
@@ -74,9 +74,9 @@ pub(super) static TLS: &[Flag] = &[
                client is thrown away.",
         default: |_| "none, clients are not asked for a certificate".to_owned(),
         act: Act::Value(Key::CLIENT_CA, |config, text| {
-            config.tls.client_ca = Some(file(text)?.to_owned());
-            if config.tls.client_cert == ClientCert::None {
-                config.tls.client_cert = ClientCert::Required;
+            config.listener.tls.client_ca = Some(file(text)?.to_owned());
+            if config.listener.tls.client_cert == ClientCert::None {
+                config.listener.tls.client_cert = ClientCert::Required;
             }
             Ok(())
         }),
@@ -88,7 +88,7 @@ pub(super) static TLS: &[Flag] = &[
         says: "Whether clients have to show a certificate, or may. Needs --client-ca.",
         default: |_| word_of(&ClientCert::Required, ClientCert::ALL).to_owned(),
         act: Act::Value(Key::CLIENT_CERT, |config, text| {
-            config.tls.client_cert = one_of(text, ClientCert::ALL)?;
+            config.listener.tls.client_cert = one_of(text, ClientCert::ALL)?;
             Ok(())
         }),
     },
@@ -99,7 +99,9 @@ pub(super) static TLS: &[Flag] = &[
         says: "Answer every request at http:// listeners with a redirect to the same place at \
                the first https:// listener, whose port is named unless it is 443. Needs both.",
         default: |_| String::new(),
-        act: Act::Switch(Key::REDIRECT_HTTPS, |config| config.tls.redirect = Redirect::Https),
+        act: Act::Switch(Key::REDIRECT_HTTPS, |config| {
+            config.service.redirect = Redirect::Https;
+        }),
     },
     Flag {
         short: "",
@@ -110,7 +112,7 @@ pub(super) static TLS: &[Flag] = &[
                no longer.",
         default: |_| "nothing is said".to_owned(),
         act: Act::Value(Key::HSTS, |config, text| {
-            config.tls.hsts = Some(number(text, 0..=limits::HSTS_SECONDS_MAX)?);
+            config.service.hsts = Some(number(text, 0..=limits::HSTS_SECONDS_MAX)?);
             Ok(())
         }),
     },
@@ -122,7 +124,7 @@ pub(super) static TLS: &[Flag] = &[
                signing others (CA:TRUE), as 'openssl req -x509' makes them, is no server's.",
         default: |_| "those that the system trusts".to_owned(),
         act: Act::Value(Key::BACKEND_CA, |config, text| {
-            config.tls.backend_ca = Some(file(text)?.to_owned());
+            config.pool.tls.ca = Some(file(text)?.to_owned());
             Ok(())
         }),
     },
@@ -135,7 +137,7 @@ pub(super) static TLS: &[Flag] = &[
                backends are not resumed then. Needs a --backend-key.",
         default: |_| "none is shown".to_owned(),
         act: Act::Value(Key::BACKEND_CERT, |config, text| {
-            file(text)?.clone_into(&mut config.tls.backend_identity.cert);
+            file(text)?.clone_into(&mut config.pool.tls.identity.cert);
             Ok(())
         }),
     },
@@ -146,7 +148,7 @@ pub(super) static TLS: &[Flag] = &[
         says: "Private key of --backend-cert, as at --key.",
         default: |_| "none, --backend-cert needs one".to_owned(),
         act: Act::Value(Key::BACKEND_KEY, |config, text| {
-            file(text)?.clone_into(&mut config.tls.backend_identity.key);
+            file(text)?.clone_into(&mut config.pool.tls.identity.key);
             Ok(())
         }),
     },
@@ -156,11 +158,9 @@ pub(super) static TLS: &[Flag] = &[
         value: "required|none",
         says: "Whether the certificates of backends are verified. none: whoever stands between \
                us and them can read and change everything; there is a warning at every start.",
-        default: |defaults| {
-            word_of(&defaults.tls.backend_verify, BackendVerify::ALL).to_owned()
-        },
+        default: |defaults| word_of(&defaults.pool.tls.verify, BackendVerify::ALL).to_owned(),
         act: Act::Value(Key::BACKEND_VERIFY, |config, text| {
-            config.tls.backend_verify = one_of(text, BackendVerify::ALL)?;
+            config.pool.tls.verify = one_of(text, BackendVerify::ALL)?;
             Ok(())
         }),
     },

@@ -13,9 +13,9 @@ pub(super) static UDP: &[Flag] = &[
         value: "DURATION",
         says: "A flow, which is a client's address and its backend, is over when nothing moves \
                on it for so long.",
-        default: |defaults| duration_text(defaults.udp.timeout),
+        default: |defaults| duration_text(defaults.service.udp.timeout),
         act: Act::Value(Key::UDP_TIMEOUT, |config, text| {
-            config.udp.timeout = duration(text, limits::TIMEOUT_MIN)?;
+            config.service.udp.timeout = duration(text, limits::TIMEOUT_MIN)?;
             Ok(())
         }),
     },
@@ -28,7 +28,7 @@ pub(super) static UDP: &[Flag] = &[
                no answer is waited for.",
         default: |_| "any number, until --udp-timeout".to_owned(),
         act: Act::Value(Key::UDP_RESPONSES, |config, text| {
-            config.udp.responses = Some(number_u32(text, 0..=limits::UDP_COUNT_MAX)?);
+            config.service.udp.responses = Some(number_u32(text, 0..=limits::UDP_COUNT_MAX)?);
             Ok(())
         }),
     },
@@ -40,7 +40,7 @@ pub(super) static UDP: &[Flag] = &[
                datagram is balanced by itself. Answers still find their way back.",
         default: |_| "the backend stays as long as the flow".to_owned(),
         act: Act::Value(Key::UDP_REQUESTS, |config, text| {
-            config.udp.requests = Some(number_u32(text, 1..=limits::UDP_COUNT_MAX)?);
+            config.service.udp.requests = Some(number_u32(text, 1..=limits::UDP_COUNT_MAX)?);
             Ok(())
         }),
     },
@@ -53,7 +53,7 @@ pub(super) static UDP: &[Flag] = &[
         default: |_| "what file descriptors and local ports allow".to_owned(),
         act: Act::Value(Key::MAX_FLOWS, |config, text| {
             let most = number_u32(text, 1..=limits::CONNECTIONS_MAX)?;
-            config.udp.max_flows = usize::try_from(most).ok();
+            config.service.udp.max_flows = usize::try_from(most).ok();
             Ok(())
         }),
     },

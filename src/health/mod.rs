@@ -25,7 +25,7 @@ use mio::Registry;
 use mio::event::Event;
 
 use crate::backends::{BackendId, Course};
-use crate::config::{Check, duration_text};
+use crate::config::{Check, CheckSettings, duration_text};
 use crate::context::Context;
 use crate::event::{Generation, Key, Owner, TimerKey};
 use crate::limits::{CHECK_ANSWER_BYTES_MAX, EXHAUSTION_WARNINGS, PROBE_HASTE};
@@ -97,17 +97,16 @@ type Outcome = Result<Option<f64>, String>;
 impl Health {
     /// A probe for each backend, the first runs spread over a quarter of the interval; none if
     /// there is nothing to ask.
-    pub fn new(
-        check: &Check,
-        interval: Duration,
-        timeout: Duration,
-        random: &mut fastrand::Rng,
-        cx: &mut Context,
-    ) -> Health {
-        let (question, probes) = (Question::of(check), Vec::new());
-        let skip_warnings = Seldom::default();
-        let mut health = Health { question, interval, timeout, probes, skip_warnings };
-        if *check == Check::None {
+    pub fn new(check: &CheckSettings, random: &mut fastrand::Rng, cx: &mut Context) -> Health {
+        let interval = check.interval;
+        let mut health = Health {
+            question: Question::of(&check.kind),
+            interval,
+            timeout: check.timeout,
+            probes: Vec::new(),
+            skip_warnings: Seldom::default(),
+        };
+        if check.kind == Check::None {
             return health;
         }
         let backends: Vec<BackendId> = cx.backends.iter().map(|(id, _)| id).collect();

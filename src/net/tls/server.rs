@@ -10,7 +10,7 @@ use rustls::server::{
 };
 use rustls::{Error, RootCertStore, ServerConfig};
 
-use crate::config::{ClientCert, Complaint, Key, TlsSettings};
+use crate::config::{ClientCert, Complaint, Key, ListenerTls};
 
 use super::chain::Bounded;
 use super::chooser::{self, Chooser};
@@ -21,7 +21,7 @@ const NO_CERTIFICATE: &str = "no server certificate chain resolved";
 
 /// The TLS side of all listeners: certificates, sessions, whom to let in.
 pub struct Terminator {
-    settings: TlsSettings,
+    settings: ListenerTls,
     tickets: Arc<dyn ProducesTickets>,
     certificates: Vec<Certificate>,
     http: Arc<ServerConfig>,
@@ -39,7 +39,7 @@ pub enum Inside {
 
 impl Terminator {
     /// Everything that the settings name, read from its files.
-    pub fn load(settings: &TlsSettings, now: SystemTime) -> Result<Terminator, Vec<FileError>> {
+    pub fn load(settings: &ListenerTls, now: SystemTime) -> Result<Terminator, Vec<FileError>> {
         let tickets = aws_lc_rs::Ticketer::new();
         let tickets = tickets
             .map_err(|error| vec![FileError::new(Key::CERT, "TLS", &error.to_string())])?;
@@ -52,7 +52,7 @@ impl Terminator {
     }
 
     fn load_with(
-        settings: &TlsSettings,
+        settings: &ListenerTls,
         tickets: Arc<dyn ProducesTickets>,
         now: SystemTime,
     ) -> Result<Terminator, Vec<FileError>> {
@@ -148,7 +148,7 @@ pub(super) fn is_unknown_name(error: &Error) -> bool {
     matches!(error, Error::General(text) if text == NO_CERTIFICATE)
 }
 
-fn client_verifier(settings: &TlsSettings) -> Result<Arc<dyn ClientCertVerifier>, FileError> {
+fn client_verifier(settings: &ListenerTls) -> Result<Arc<dyn ClientCertVerifier>, FileError> {
     let Some(file) = &settings.client_ca else { return Ok(Arc::new(NoClientAuth)) };
     let mut roots = RootCertStore::empty();
     for certificate in files::certificates(Key::CLIENT_CA, file)? {

@@ -1,0 +1,144 @@
+//! What a pool has: how its backends are chosen, tried, probed and given up.
+
+use std::time::Duration;
+
+use super::key::Key;
+use super::{Algorithm, BackendTls, Check, HashKey, Sticky};
+use crate::limits;
+
+/// What a pool has, the same for all pools.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PoolSettings {
+    /// How a backend is chosen.
+    pub algorithm: Algorithm,
+    /// What the hashing algorithms place by.
+    pub hash_key: HashKey,
+    /// The cookie that keeps a client on its backend.
+    pub sticky: Sticky,
+    /// Over this time the weight of a new or recovered backend grows; zero turns it off.
+    pub slow_start: Duration,
+    /// Bad answers in a row to requests that take a backend out for a while; zero turns it off.
+    pub eject_after: u32,
+    /// What happens to new connections while every backend is down.
+    pub all_down: AllDown,
+    /// What happens to the connections of a backend that goes down.
+    pub on_down: OnDown,
+    /// Within this time a connect to a backend must succeed.
+    pub connect_timeout: Duration,
+    /// How many other backends are tried after a connect failed.
+    pub retries: u32,
+    /// How long an idle connection to a backend is kept for the next request.
+    pub backend_idle: Duration,
+    /// Idle connections kept to one backend, at most.
+    pub backend_idle_connections: usize,
+    /// How backends are probed.
+    pub check: CheckSettings,
+    /// How TLS is spoken with backends.
+    pub tls: BackendTls,
+}
+
+/// How backends are probed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CheckSettings {
+    /// What a probe asks.
+    pub kind: Check,
+    /// The host that HTTP probes ask for; `None` is each backend's own.
+    pub host: Option<String>,
+    /// From the start of one probe of a backend to the start of the next.
+    pub interval: Duration,
+    /// Within this time a probe must be answered.
+    pub timeout: Duration,
+    /// Good results in a row that bring a backend up.
+    pub rise: u32,
+    /// Bad results in a row that take a backend down.
+    pub fall: u32,
+}
+
+impl PoolSettings {
+    /// What holds where nothing else is asked for.
+    pub const DEFAULT: PoolSettings = PoolSettings {
+        algorithm: Algorithm::LeastConnections,
+        hash_key: HashKey::Ip,
+        sticky: Sticky::DEFAULT,
+        slow_start: limits::SLOW_START_DEFAULT,
+        eject_after: limits::EJECT_AFTER_DEFAULT,
+        all_down: AllDown::Refuse,
+        on_down: OnDown::Keep,
+        connect_timeout: limits::CONNECT_TIMEOUT_DEFAULT,
+        retries: limits::RETRIES_DEFAULT,
+        backend_idle: limits::BACKEND_IDLE_DEFAULT,
+        backend_idle_connections: limits::BACKEND_IDLE_CONNECTIONS_DEFAULT,
+        check: CheckSettings::DEFAULT,
+        tls: BackendTls::DEFAULT,
+    };
+}
+
+impl CheckSettings {
+    /// What holds where nothing else is asked for.
+    pub const DEFAULT: CheckSettings = CheckSettings {
+        kind: Check::Tcp,
+        host: None,
+        interval: limits::CHECK_INTERVAL_DEFAULT,
+        timeout: limits::CHECK_TIMEOUT_DEFAULT,
+        rise: limits::RISE_DEFAULT,
+        fall: limits::FALL_DEFAULT,
+    };
+}
+
+/// The settings above by name.
+#[expect(missing_docs, reason = "their paths say what they are")]
+impl Key {
+    pub const BALANCE: Key = Key("pool.balance");
+    pub const HASH_KEY: Key = Key("pool.hash_key");
+    pub const STICKY_COOKIE: Key = Key("pool.sticky.cookie");
+    pub const STICKY_KEY: Key = Key("pool.sticky.key");
+    pub const STICKY_SAME_SITE: Key = Key("pool.sticky.same_site");
+    pub const SLOW_START: Key = Key("pool.slow_start");
+    pub const EJECT_AFTER: Key = Key("pool.eject_after");
+    pub const ALL_DOWN: Key = Key("pool.all_down");
+    pub const ON_DOWN: Key = Key("pool.on_down");
+    pub const CONNECT_TIMEOUT: Key = Key("pool.connect_timeout");
+    pub const RETRIES: Key = Key("pool.retries");
+    pub const BACKEND_IDLE: Key = Key("pool.backend_idle");
+    pub const BACKEND_IDLE_CONNECTIONS: Key = Key("pool.backend_idle_connections");
+    pub const CHECK: Key = Key("pool.check.kind");
+    pub const CHECK_HOST: Key = Key("pool.check.host");
+    pub const CHECK_INTERVAL: Key = Key("pool.check.interval");
+    pub const CHECK_TIMEOUT: Key = Key("pool.check.timeout");
+    pub const RISE: Key = Key("pool.check.rise");
+    pub const FALL: Key = Key("pool.check.fall");
+    pub const BACKEND_CA: Key = Key("pool.tls.ca");
+    pub const BACKEND_CERT: Key = Key("pool.tls.cert");
+    pub const BACKEND_KEY: Key = Key("pool.tls.key");
+    pub const BACKEND_VERIFY: Key = Key("pool.tls.verify");
+}
+
+/// What happens to new connections while every backend is down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AllDown {
+    /// They are closed at once.
+    Refuse,
+    /// They are spread as if all were up.
+    Spread,
+}
+
+/// What happens to the connections of a backend that goes down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnDown {
+    /// They live on as long as they can.
+    Keep,
+    /// They are closed.
+    Close,
+}
+
+impl AllDown {
+    /// The words for it.
+    pub const ALL: &'static [(&'static str, AllDown)] =
+        &[("refuse", AllDown::Refuse), ("spread", AllDown::Spread)];
+}
+
+impl OnDown {
+    /// The words for it.
+    pub const ALL: &'static [(&'static str, OnDown)] =
+        &[("keep", OnDown::Keep), ("close", OnDown::Close)];
+}

@@ -1,0 +1,92 @@
+//! What a service has: for how long it waits for whom, how it speaks HTTP and UDP.
+
+use std::time::Duration;
+
+use super::Udp;
+use super::key::Key;
+use crate::limits;
+
+/// What a service has. There is one, behind all listeners.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ServiceSettings {
+    /// A pair on which no byte moves for so long is closed.
+    pub idle_timeout: Duration,
+    /// The same, once one side has finished sending.
+    pub half_close_timeout: Duration,
+    /// A peer that is silent for so long is asked by TCP whether it is there; zero turns it off.
+    pub tcp_keepalive: Duration,
+    /// Within this time from its first byte the head of a request must be complete.
+    pub header_timeout: Duration,
+    /// How long a client's connection is kept for its next request.
+    pub keep_alive: Duration,
+    /// Within this time a backend must have answered with a head.
+    pub server_timeout: Duration,
+    /// Whether a request is given up whose client has finished sending while it waits.
+    pub abort_on_close: bool,
+    /// Bytes the body of a request may have; `None` is no limit.
+    pub max_body: Option<u64>,
+    /// Backends are told in Via that the request came through us.
+    pub via: bool,
+    /// How long browsers are to come by HTTPS alone, in seconds.
+    pub hsts: Option<u64>,
+    /// What plain HTTP listeners do.
+    pub redirect: Redirect,
+    /// At this path HTTP listeners answer themselves whether a backend is up.
+    pub health_path: Option<String>,
+    /// At this path HTTP listeners answer themselves with what they count.
+    pub stats_path: Option<String>,
+    /// What holds for flows of UDP.
+    pub udp: Udp,
+}
+
+impl ServiceSettings {
+    /// What holds where nothing else is asked for.
+    pub const DEFAULT: ServiceSettings = ServiceSettings {
+        idle_timeout: limits::IDLE_TIMEOUT_DEFAULT,
+        half_close_timeout: limits::HALF_CLOSE_TIMEOUT_DEFAULT,
+        tcp_keepalive: limits::TCP_KEEPALIVE_DEFAULT,
+        header_timeout: limits::HEADER_TIMEOUT_DEFAULT,
+        keep_alive: limits::KEEP_ALIVE_DEFAULT,
+        server_timeout: limits::SERVER_TIMEOUT_DEFAULT,
+        abort_on_close: true,
+        max_body: None,
+        via: false,
+        hsts: None,
+        redirect: Redirect::No,
+        health_path: None,
+        stats_path: None,
+        udp: Udp::DEFAULT,
+    };
+}
+
+/// The settings above by name.
+#[expect(missing_docs, reason = "their paths say what they are")]
+impl Key {
+    pub const ROUTE: Key = Key("service.route");
+    pub const IDLE_TIMEOUT: Key = Key("service.idle_timeout");
+    pub const HALF_CLOSE_TIMEOUT: Key = Key("service.half_close_timeout");
+    pub const TCP_KEEPALIVE: Key = Key("service.tcp_keepalive");
+    pub const HEADER_TIMEOUT: Key = Key("service.header_timeout");
+    pub const KEEP_ALIVE: Key = Key("service.keep_alive");
+    pub const SERVER_TIMEOUT: Key = Key("service.server_timeout");
+    pub const ABORT_ON_CLOSE: Key = Key("service.abort_on_close");
+    pub const MAX_BODY: Key = Key("service.max_body");
+    pub const VIA: Key = Key("service.via");
+    pub const HSTS: Key = Key("service.hsts");
+    pub const REDIRECT_HTTPS: Key = Key("service.redirect_https");
+    pub const HEALTH_PATH: Key = Key("service.health_path");
+    pub const STATS_PATH: Key = Key("service.stats_path");
+    pub const UDP_TIMEOUT: Key = Key("service.udp.timeout");
+    pub const UDP_RESPONSES: Key = Key("service.udp.responses");
+    pub const UDP_REQUESTS: Key = Key("service.udp.requests");
+    pub const MAX_FLOWS: Key = Key("service.udp.max_flows");
+}
+
+/// What plain HTTP listeners do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Redirect {
+    /// They serve.
+    No,
+    /// They send everybody to HTTPS.
+    Https,
+}
