@@ -171,10 +171,9 @@ fn what_is_taken_in_for_stalled_readers_is_bounded() {
         let (median, most) = (held[clients / 2], held[clients - 1]);
         let mean = held.iter().sum::<usize>() / clients;
         println!("{clients} at {protocol}: median {median}, mean {mean}, most {most} bytes");
-        // Where 200 begin at once, a few look as if they were far away.
+        // With more clients than there are pipes, some are copied.
         let bound = 33 * MIB / 10;
-        assert!(median <= bound && mean <= 2 * bound, "bytes for clients that read nothing");
-        assert!(clients > 20 || most <= bound, "bytes for one of them");
+        assert!(median <= bound && most <= bound, "bytes for clients that read nothing");
         let sent = queues(Queue::SentBy(balancer.address().port()));
         let (median, most) = (sent[clients / 2], sent[clients - 1]);
         println!("for clients: median {median}, most {most} bytes");

@@ -480,8 +480,11 @@ impl Flow {
                 target.bound_what_is_unsent();
             }
             let can_splice = source.can_splice() && target.can_splice();
-            if can_splice && let Some(mut pipe) = supplies.pipes.take() {
+            if can_splice {
+                // Even if there is no pipe left: a stream that is copied grows as well.
                 source.bound_what_waits();
+            }
+            if can_splice && let Some(mut pipe) = supplies.pipes.take() {
                 let received = source.receive_into(&mut pipe, self.left);
                 if let Received::Bytes(count @ 1..) = received {
                     self.judge_splice(count);
