@@ -42,7 +42,7 @@ use crate::event::{Alarm, Generation, Key, Owner, Pace, Slots};
 use crate::health::Health;
 use crate::limits::{
     ACTING_TIME, DEMO_STATUS_INTERVAL, EVENTS_PER_TURN, HANDSHAKES_PER_TURN, LISTEN_BACKLOG,
-    LOG_RETRY, STEP_TIME, TIMERS_PER_TURN,
+    LOG_RETRY, STATS_ROWS_PER_TURN, STATS_TIME, STEP_TIME, TIMERS_PER_TURN,
 };
 use crate::logging::LogSink;
 use crate::net::descriptors::Share;
@@ -449,9 +449,7 @@ impl EventLoop {
     /// Begin to write the status page, unless one is being written.
     fn log_status(&mut self) {
         if self.page.is_none() {
-            let (page, lines) = status::Page::begin(&self.cx);
-            lines.iter().for_each(|line| info!("{line}"));
-            self.page = Some(page);
+            self.page = Some(status::Page::begin(&self.cx));
             self.log_page();
         }
     }
@@ -459,12 +457,12 @@ impl EventLoop {
     /// Go on with it, as far as the turn's time goes.
     fn log_page(&mut self) {
         let Some(page) = &mut self.page else { return };
-        let mut share = self.pace.share(STEP_TIME, usize::MAX);
+        let mut share = self.pace.share(STATS_TIME, STATS_ROWS_PER_TURN);
         while share.allows(&mut self.pace) {
-            match page.backend(&mut self.cx) {
-                Some(line) => info!("{line}"),
-                None => {
-                    status::end(&self.cx).iter().for_each(|line| info!("{line}"));
+            match page.step(&mut self.cx) {
+                status::Step::Line(line) => info!("{line}"),
+                status::Step::Going => {}
+                status::Step::Over => {
                     self.page = None;
                     return;
                 }

@@ -20,11 +20,17 @@ pub fn object(out: &mut Vec<u8>, fill: impl FnOnce(&mut Object<'_>)) {
     out.push(b'}');
 }
 
+/// Append members to an object whose brace is open; whoever opened it closes it.
+pub fn members(out: &mut Vec<u8>, fill: impl FnOnce(&mut Object<'_>)) {
+    let empty = out.last() == Some(&b'{');
+    fill(&mut Object { out, empty });
+}
+
 impl Object<'_> {
     /// A member that is text: UTF-8, and what is none becomes U+FFFD.
     pub fn text(&mut self, name: &str, value: impl AsRef<[u8]>) {
         self.name(name);
-        text(value.as_ref(), self.out);
+        text(value, self.out);
     }
 
     /// A member that is a whole number.
@@ -87,7 +93,7 @@ impl Object<'_> {
             if index > 0 {
                 self.out.push(b',');
             }
-            text(item.as_ref(), self.out);
+            text(item, self.out);
         }
         self.out.push(b']');
     }
@@ -96,14 +102,15 @@ impl Object<'_> {
         if !std::mem::take(&mut self.empty) {
             self.out.push(b',');
         }
-        text(name.as_bytes(), self.out);
+        text(name, self.out);
         self.out.push(b':');
     }
 }
 
-fn text(bytes: &[u8], out: &mut Vec<u8>) {
+/// Append a text in its quotes.
+pub fn text(bytes: impl AsRef<[u8]>, out: &mut Vec<u8>) {
     out.push(b'"');
-    for chunk in bytes.utf8_chunks() {
+    for chunk in bytes.as_ref().utf8_chunks() {
         chunk.valid().chars().for_each(|letter| character(letter, out));
         if !chunk.invalid().is_empty() {
             character(char::REPLACEMENT_CHARACTER, out);

@@ -1,13 +1,22 @@
-//! Plain counters, exact because there is one thread.
+//! Plain counters, exact because there is one thread; and how they are shown.
+//!
+//! ```text
+//!   counters --taken--> snapshot --rows of tables--> JSON, status page, manual
+//! ```
+//!
+//! Counting is one addition to a field of the structs below. The number is shown once it has a row
+//! in [`tables`], which names it and says what it is.
 
+pub mod field;
 pub mod histogram;
+pub mod json;
 pub mod pages;
+pub mod snapshot;
+pub mod tables;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-
-use histogram::RecentTimes;
 
 /// What the process counted.
 #[derive(Debug, Default, Clone)]
@@ -143,6 +152,11 @@ impl Stats {
         self.log_dropped.load(Ordering::Relaxed)
     }
 
+    /// How often there was no descriptor, port or memory for a socket.
+    pub fn out_of_descriptors(&self) -> u64 {
+        self.exhausted + self.accept_failures
+    }
+
     /// The name of a listener, and how many clients it has.
     pub fn front(&self, index: usize) -> (&str, u64) {
         self.fronts.get(index).map_or(("", 0), |front| (&front.name, front.open))
@@ -159,19 +173,32 @@ impl Datagrams {
     }
 }
 
-/// What became of the requests that a backend was given.
-#[derive(Debug, Clone)]
-pub struct Answers {
+/// What is counted of a backend.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct BackendCounts {
+    /// Connections given to it, or exchanges.
+    pub given: u64,
+    /// Connects to it that failed, and what else took it for down.
+    pub failures: u64,
+    /// Bytes sent to it.
+    pub bytes_sent: u64,
+    /// Bytes that came from it.
+    pub bytes_received: u64,
     /// Answers by the first digit of their status, 1xx first.
-    pub classes: [u64; 5],
-    /// Connects that failed.
+    pub answers: [u64; 5],
+    /// Connects of requests that failed.
     pub connect_errors: u64,
     /// Requests whose answer did not come in time.
     pub timeouts: u64,
     /// Answers that were none, or broke off.
     pub broken: u64,
-    /// From a request to the head of its answer.
-    pub times: RecentTimes,
+}
+
+/// What is counted of a pool.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct PoolCounts {
+    /// Clients that were sent there by a route.
+    pub clients: u64,
 }
 
 /// Why there is no answer, or not all of it.
@@ -185,18 +212,11 @@ pub enum Failure {
     Broken,
 }
 
-impl Answers {
-    /// Nothing counted yet.
-    pub fn new(now: Instant) -> Answers {
-        let times = RecentTimes::new(now);
-        Answers { classes: [0; 5], connect_errors: 0, timeouts: 0, broken: 0, times }
-    }
-
-    /// The head of an answer came so long after its request.
-    pub fn count(&mut self, status: u16, took: Duration, now: Instant) {
+impl BackendCounts {
+    /// An answer with this status came.
+    pub fn count_answer(&mut self, status: u16) {
         let class = usize::from(status / 100).clamp(1, 5);
-        self.classes[class - 1] += 1;
-        self.times.record(took, now);
+        self.answers[class - 1] += 1;
     }
 
     /// There was none.
@@ -221,6 +241,15 @@ pub struct Rate {
     /// When that second is over.
     until: Instant,
     ring: [u32; Rate::SECONDS],
+}
+
+/// What a [`Rate`] says.
+#[derive(Debug, Default, Clone, Copy, PartialEq)]
+pub struct PerSecond {
+    /// Events in the last whole second.
+    pub last_second: u32,
+    /// Events a second, over the last whole minute.
+    pub last_minute: f64,
 }
 
 impl Seldom {
@@ -250,15 +279,15 @@ impl Rate {
         *slot = slot.saturating_add(1);
     }
 
-    /// Events in the last whole second, and per second over the last whole minute.
-    pub fn per_second(&mut self, now: Instant) -> (u32, f64) {
+    /// How many there were lately.
+    pub fn per_second(&mut self, now: Instant) -> PerSecond {
         self.advance(now);
         let now = self.second as usize % Rate::SECONDS;
-        let last = self.ring[(now + Rate::SECONDS - 1) % Rate::SECONDS];
+        let last_second = self.ring[(now + Rate::SECONDS - 1) % Rate::SECONDS];
         let sum: u64 = self.ring.iter().map(|&count| u64::from(count)).sum();
         let minute = sum - u64::from(self.ring[now]);
         let seconds = self.second.clamp(1, Rate::SECONDS as u64 - 1);
-        (last, minute as f64 / seconds as f64)
+        PerSecond { last_second, last_minute: minute as f64 / seconds as f64 }
     }
 
     fn advance(&mut self, now: Instant) {
@@ -297,9 +326,13 @@ mod tests {
         for second in 0..10 {
             (0..6).for_each(|_| rate.count(at(second)));
         }
-        assert_eq!(rate.per_second(at(10)), (6, 6.0));
-        assert_eq!(rate.per_second(at(60)), (0, 1.0));
-        assert_eq!(rate.per_second(at(65)), (0, 0.5), "five of the ten seconds are left");
-        assert_eq!(rate.per_second(at(1000)), (0, 0.0));
+        let mut told = |second| {
+            let PerSecond { last_second, last_minute } = rate.per_second(at(second));
+            (last_second, last_minute)
+        };
+        assert_eq!(told(10), (6, 6.0));
+        assert_eq!(told(60), (0, 1.0));
+        assert_eq!(told(65), (0, 0.5), "five of the ten seconds are left");
+        assert_eq!(told(1000), (0, 0.0));
     }
 }

@@ -1,66 +1,188 @@
-//! The status page: what is going on, on one page of the log; and the same for programs.
+//! The pages that say what is going on: the status page of the log, and the statistics.
+//!
+//! ```text
+//!   taking a row ... all taken --- writing a row ... all written --- freeing a row ... --- over
+//! ```
+//!
+//! There may be thousands of backends: so whoever makes a page does as many rows of it as the turn
+//! has time for. What is taken is a [`Snapshot`], and both pages are written from one of their own.
 
-pub mod numbers;
+mod taking;
+#[cfg(test)]
+mod tests;
 
 use std::fmt::Write as _;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::backends::{Backend, BackendId, Pool, Standing, Word};
 use crate::config::duration_text;
 use crate::context::Context;
-use crate::limits::{STATES_MEASURED, WEIGHT_ONE};
+use crate::event::Key;
+use crate::limits::STATUS_ADDRESSES_MAX;
+use crate::stats::snapshot::{Backend, Pool, Process, Snapshot, Standing, Word};
 use crate::stats::{Handshakes, Stats};
 
 /// Room for how a backend stands, where no line needs more.
 const STATE_WIDTH: usize = 12;
 
-/// A page that is being written, one entry a line. There may be thousands of backends: so whoever
-/// writes it takes as many lines as the turn has time for.
-pub struct Page {
-    widths: (usize, usize),
-    next: usize,
+/// Room for its name.
+const NAME_WIDTH: usize = 7;
+
+/// Get on with the page of statistics that is being made, if one is, as far as `may` allows. Hands
+/// back the pairs that waited for it, once it is whole.
+pub fn make_statistics(mut may: impl FnMut() -> bool, cx: &mut Context) -> Vec<Key> {
+    let Some(mut making) = cx.pages.take_making() else { return Vec::new() };
+    let mut snapshot = making.snapshot.take().unwrap_or_else(|| taking::begin(cx));
+    while may() {
+        if !snapshot.is_whole() {
+            taking::take_row(&mut snapshot, cx);
+        } else if !making.writer.write_row(&snapshot, &mut making.bytes) && !snapshot.free_row()
+        {
+            return cx.pages.finish(making, cx.now);
+        }
+    }
+    making.snapshot = Some(snapshot);
+    cx.pages.put_back(making);
+    Vec::new()
 }
+
+/// The status page that is being written.
+pub struct Page {
+    snapshot: Snapshot,
+    widths: Widths,
+    at: At,
+    /// Lines about addresses.
+    addresses: usize,
+}
+
+/// What a step of it comes to.
+pub enum Step {
+    /// The next line.
+    Line(String),
+    /// No line yet.
+    Going,
+    /// There are no more.
+    Over,
+}
+
+/// What comes next.
+#[derive(Debug, Clone, Copy)]
+enum At {
+    Process,
+    Header,
+    Backend(usize),
+    Address(usize),
+    Route(usize),
+    Sum(usize),
+}
+
+/// Room for the columns whose width differs.
+#[derive(Debug, Clone, Copy)]
+struct Widths {
+    name: usize,
+    state: usize,
+}
+
+/// The last lines, of things that not every process has.
+const SUMS: [fn(&Snapshot) -> Option<String>; 6] = [
+    names_line,
+    handshakes_line,
+    dropped_fields_line,
+    gave_way_line,
+    access_log_line,
+    udp_line,
+];
 
 impl Page {
-    /// The first lines.
-    pub fn begin(cx: &Context) -> (Page, [String; 2]) {
-        // Of the first ones only: a look at each of thousands takes a turn.
-        let some = cx.backends.iter().take(STATES_MEASURED);
-        let states = some.map(|(_, it)| state_text(&it.standing(), cx.now).chars().count());
-        let widths = (name_width(cx), states.max().unwrap_or(0).max(STATE_WIDTH));
-        (Page { widths, next: 0 }, [process_line(cx), header(widths)])
+    /// Nothing of it is written yet.
+    pub fn begin(cx: &Context) -> Page {
+        Page {
+            snapshot: taking::begin(cx),
+            widths: Widths { name: NAME_WIDTH, state: STATE_WIDTH },
+            at: At::Process,
+            addresses: 0,
+        }
     }
 
-    /// The next backend's; nothing, if there are no more.
-    pub fn backend(&mut self, cx: &mut Context) -> Option<String> {
-        let id = cx.backends.at(self.next)?;
-        self.next += 1;
-        let state = state_text(&cx.backends[id].standing(), cx.now);
-        Some(backend_line(cx, id, &state, self.widths))
+    /// A row more is taken, or written.
+    pub fn step(&mut self, cx: &mut Context) -> Step {
+        if !self.snapshot.is_whole() {
+            self.take_row(cx);
+            return Step::Going;
+        }
+        match self.next_line() {
+            None if self.snapshot.free_row() => Step::Going,
+            None => Step::Over,
+            Some(None) => Step::Going,
+            Some(Some(line)) => Step::Line(line),
+        }
+    }
+
+    fn take_row(&mut self, cx: &mut Context) {
+        let before = self.snapshot.backends.len();
+        taking::take_row(&mut self.snapshot, cx);
+        for backend in &self.snapshot.backends[before..] {
+            let state = state_text(&backend.standing).chars().count();
+            self.widths.name = self.widths.name.max(backend.name.len());
+            self.widths.state = self.widths.state.max(state);
+        }
+    }
+
+    fn next_line(&mut self) -> Option<Option<String>> {
+        let from = &self.snapshot;
+        let line = match self.at {
+            At::Process => {
+                self.at = At::Header;
+                Some(process_line(&from.process))
+            }
+            At::Header => {
+                self.at = At::Backend(0);
+                Some(header(self.widths))
+            }
+            At::Backend(index) => match from.backends.get(index) {
+                Some(backend) => {
+                    self.at = At::Backend(index + 1);
+                    Some(backend_line(backend, self.widths))
+                }
+                None => {
+                    self.at = At::Address(0);
+                    None
+                }
+            },
+            // There are few of them, and the statistics have all.
+            At::Address(index) => match from.backends.get(index) {
+                Some(backend) if self.addresses < STATUS_ADDRESSES_MAX => {
+                    self.at = At::Address(index + 1);
+                    let line = address_line(backend);
+                    self.addresses += usize::from(line.is_some());
+                    line
+                }
+                _ => {
+                    self.at = At::Route(0);
+                    None
+                }
+            },
+            At::Route(index) => match from.pools.get(index) {
+                Some(pool) => {
+                    self.at = At::Route(index + 1);
+                    Some(route_line(pool))
+                }
+                None => {
+                    self.at = At::Sum(0);
+                    None
+                }
+            },
+            At::Sum(index) => {
+                self.at = At::Sum(index + 1);
+                SUMS.get(index)?(from)
+            }
+        };
+        Some(line)
     }
 }
 
-/// The last lines.
-pub fn end(cx: &Context) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    // There are few of them, and the statistics have all.
-    let several = cx.backends.iter().filter_map(|(_, backend)| address_line(backend));
-    lines.extend(several.take(STATES_MEASURED));
-    lines.extend(cx.backends.routed_pools().iter().map(route_line));
-    lines.extend(names_line(cx));
-    lines.extend(handshakes_line(cx));
-    lines.extend(dropped_fields_line(cx));
-    lines.extend(gave_way_line(cx));
-    lines.extend(access_log_line(cx));
-    if cx.stats.udp.is_used {
-        lines.push(udp_line(cx));
-    }
-    lines
-}
-
-fn process_line(cx: &Context) -> String {
-    let up = whole_seconds_text(cx.now.saturating_duration_since(cx.started));
-    let stats = &cx.stats;
+fn process_line(process: &Process) -> String {
+    let up = whole_seconds_text(process.uptime);
+    let stats = &process.stats;
     format!(
         "{up} up, {} open of {} accepted: {} finished, {} failed, {} refused, \
          {} retries, {} requests aborted, {} times out of descriptors; \
@@ -72,48 +194,52 @@ fn process_line(cx: &Context) -> String {
         stats.refused,
         stats.retries,
         stats.aborted,
-        stats.exhausted + stats.accept_failures,
-        stats.log_dropped(),
+        stats.out_of_descriptors(),
+        process.log_lines_dropped,
         stats.longest_turn.as_secs_f64() * 1e3,
     )
 }
 
-fn udp_line(cx: &Context) -> String {
-    let udp = &cx.stats.udp;
-    format!(
-        "udp: {} open of {} flows: {} finished, {} idle, {} gave way, {} refused, \
+/// Nothing, where there is no listener for it.
+fn udp_line(from: &Snapshot) -> Option<String> {
+    let udp = &from.process.stats.udp;
+    let line = || {
+        format!(
+            "udp: {} open of {} flows: {} finished, {} idle, {} gave way, {} refused, \
          {} of backends that went down; datagrams: {} in, {} on, {} answered, {} back, {} dropped",
-        udp.open,
-        udp.opened,
-        udp.finished,
-        udp.idle,
-        udp.gave_way,
-        udp.refused,
-        udp.backend_down,
-        udp.from_clients,
-        udp.to_backends,
-        udp.from_backends,
-        udp.to_clients,
-        udp.dropped(),
-    )
+            udp.open,
+            udp.opened,
+            udp.finished,
+            udp.idle,
+            udp.gave_way,
+            udp.refused,
+            udp.backend_down,
+            udp.from_clients,
+            udp.to_backends,
+            udp.from_backends,
+            udp.to_clients,
+            udp.dropped(),
+        )
+    };
+    udp.is_used.then(line)
 }
 
-fn header((width, state_width): (usize, usize)) -> String {
+fn header(Widths { name, state }: Widths) -> String {
     format!(
-        "{:width$} {:>state_width$} {:>6} {:>7} {:>9} {:>8} {:>8} {:>7} {:>7}",
+        "{:name$} {:>state$} {:>6} {:>7} {:>9} {:>8} {:>8} {:>7} {:>7}",
         "backend", "state", "weight", "active", "total", "failed", "load", "1 s", "60 s"
     )
 }
 
 /// `up 3s`, `down 1m (a connect refused)`, `ejected 22s (5 bad answers)`, `full`.
-fn state_text(standing: &Standing, now: Instant) -> String {
+fn state_text(standing: &Standing) -> String {
     if standing.word == Word::Unknown {
         return "up?".to_owned();
     }
     let mut text = standing.word.text().to_owned();
     if let Some(since) = standing.since {
         text += " ";
-        text += &whole_seconds_text(now.saturating_duration_since(since));
+        text += &whole_seconds_text(since);
     }
     if let Some(reason) = &standing.reason {
         text += &format!(" ({reason})");
@@ -121,46 +247,44 @@ fn state_text(standing: &Standing, now: Instant) -> String {
     text
 }
 
-fn backend_line(
-    cx: &mut Context,
-    id: BackendId,
-    state: &str,
-    (width, state_width): (usize, usize),
-) -> String {
-    let (last, minute) = cx.backends.rate(id, cx.now);
-    let backend = &cx.backends[id];
-    let weight = if backend.left_out().is_some() { 0 } else { backend.weight };
-    let ramp = if backend.effective_weight < weight * WEIGHT_ONE { "~" } else { "" };
-    let weight = format!("{ramp}{weight}");
-    let mut line = format!("{:width$} {state:>state_width$} {weight:>6}", backend.name);
+fn backend_line(backend: &Backend, widths: Widths) -> String {
+    let state = state_text(&backend.standing);
+    let weight = match backend.standing.is_left_out {
+        true => "0".to_owned(),
+        false => format!("{}{}", if backend.is_ramping { "~" } else { "" }, backend.weight),
+    };
+    let mut line = format!(
+        "{:name_width$} {state:>state_width$} {weight:>6}",
+        backend.name,
+        name_width = widths.name,
+        state_width = widths.state,
+    );
     let load = backend.load.map_or_else(|| "-".to_string(), |load| format!("{load:.2}"));
-    let active = backend.connections;
+    let (active, counts, rate) = (backend.connections, &backend.counts, &backend.rate);
     // because: writing to a string cannot fail.
     let _ = write!(
         line,
-        " {active:>7} {:>9} {:>8} {load:>8} {last:>7} {minute:>7.1}",
-        backend.total, backend.failures
+        " {active:>7} {:>9} {:>8} {load:>8} {:>7} {:>7.1}",
+        counts.given, counts.failures, rate.last_second, rate.last_minute
     );
     line
 }
 
 /// Nothing, where there is no choice.
 fn address_line(backend: &Backend) -> Option<String> {
-    let count = backend.addresses.all().len();
-    let line =
-        || format!("{} is at {}, one of {count} addresses", backend.name, backend.address());
-    (count > 1).then(line)
+    let Backend { name, address, addresses, .. } = backend;
+    (*addresses > 1).then(|| format!("{name} is at {address}, one of {addresses} addresses"))
 }
 
 fn route_line(pool: &Pool) -> String {
-    let (name, clients, all) = (&pool.name, pool.clients, pool.members().len());
-    format!("route {name}: {clients} clients, {} of {all} backends up", pool.up())
+    let (name, clients, all) = (&pool.name, pool.counts.clients, pool.members.len());
+    format!("route {name}: {clients} clients, {} of {all} backends up", pool.up)
 }
 
 /// Nothing, where nobody is led by a name or was ever turned away for one.
-fn names_line(cx: &Context) -> Option<String> {
-    let Stats { names_unknown, hellos_bad, hellos_too_late, .. } = &cx.stats;
-    let has_routes = !cx.backends.routed_pools().is_empty();
+fn names_line(from: &Snapshot) -> Option<String> {
+    let Stats { names_unknown, hellos_bad, hellos_too_late, .. } = &from.process.stats;
+    let has_routes = !from.pools.is_empty();
     (has_routes || names_unknown + hellos_bad + hellos_too_late > 0).then(|| {
         format!(
             "{names_unknown} clients asked for names that nobody serves, {hellos_bad} began with \
@@ -170,8 +294,8 @@ fn names_line(cx: &Context) -> Option<String> {
 }
 
 /// Nothing, where no client speaks TLS with us.
-fn handshakes_line(cx: &Context) -> Option<String> {
-    let Handshakes { done, resumed, failed, subjects_left_out } = cx.stats.handshakes;
+fn handshakes_line(from: &Snapshot) -> Option<String> {
+    let Handshakes { done, resumed, failed, subjects_left_out } = from.process.stats.handshakes;
     (done + failed > 0).then(|| {
         let untold = match subjects_left_out {
             0 => String::new(),
@@ -184,16 +308,16 @@ fn handshakes_line(cx: &Context) -> Option<String> {
 }
 
 /// Nothing, where every field passed.
-fn dropped_fields_line(cx: &Context) -> Option<String> {
-    let count = cx.stats.fields_dropped;
+fn dropped_fields_line(from: &Snapshot) -> Option<String> {
+    let count = from.process.stats.fields_dropped;
     (count > 0).then(|| {
         format!("{count} request fields not passed on: a backend could take them for others")
     })
 }
 
 /// Nothing, while there is room for all.
-fn gave_way_line(cx: &Context) -> Option<String> {
-    let Stats { idle_gave_way, clients_gave_way, .. } = &cx.stats;
+fn gave_way_line(from: &Snapshot) -> Option<String> {
+    let Stats { idle_gave_way, clients_gave_way, .. } = &from.process.stats;
     (idle_gave_way + clients_gave_way > 0).then(|| {
         format!(
             "{idle_gave_way} idle connections to backends and {clients_gave_way} resting clients \
@@ -203,16 +327,12 @@ fn gave_way_line(cx: &Context) -> Option<String> {
 }
 
 /// Nothing, where all of it is written.
-fn access_log_line(cx: &Context) -> Option<String> {
-    let log = cx.access_log.as_ref()?;
-    (log.dropped() > 0 || log.is_behind()).then(|| {
-        let (dropped, waiting) = (log.dropped(), log.waiting());
+fn access_log_line(from: &Snapshot) -> Option<String> {
+    let log = from.process.access_log?;
+    (log.dropped > 0 || log.is_behind).then(|| {
+        let (dropped, waiting) = (log.dropped, log.waiting);
         format!("access log: {dropped} lines dropped, {waiting} bytes wait to be written")
     })
-}
-
-fn name_width(cx: &Context) -> usize {
-    cx.backends.iter().map(|(_, backend)| backend.name.len()).max().unwrap_or(0).max(7)
 }
 
 fn whole_seconds_text(time: Duration) -> String {

@@ -7,6 +7,8 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Instant;
 
+use pointsman::limits::{STATS_PAGE_EVERY, STATS_ROWS_PER_TURN};
+
 use common::{Backend, Balancer, BlackHole, free_port, until};
 
 /// A balancer with both pages before these backends.
@@ -238,12 +240,7 @@ fn every_number_is_in_the_manual() {
     std::fs::remove_file(log).expect("it was written");
     let manual = include_str!("../docs/stats.md");
     let rows = manual.lines().filter_map(|line| line.strip_prefix("| `")?.split(" |").next());
-    let mut told: BTreeSet<String> = rows
-        .flat_map(|cell| cell.split(", "))
-        .map(|name| name.trim_matches('`').to_owned())
-        .collect();
-    assert!(told.remove("backends.responses.1xx` to `backends.responses.5xx"));
-    told.extend((1..=5).map(|class| format!("backends.responses.{class}xx")));
+    let told: BTreeSet<String> = rows.map(|name| name.trim_matches('`').to_owned()).collect();
     let is_keyed =
         |path: &String| path.starts_with("health.") || path.starts_with("connections.");
     let mut found: BTreeSet<String> =
@@ -316,6 +313,35 @@ fn head_makes_no_page() {
                 Connection: close\r\n\r\n";
     let (_, _, rest) = exchange(&balancer, text);
     assert!(rest.starts_with("HTTP/1.1 200 OK\r\n") && rest.ends_with("\r\n\r\nOK"), "{rest}");
+    balancer.stop();
+}
+
+/// Turns until now, as a page says that was begun then.
+fn turns(balancer: &Balancer) -> usize {
+    value(&stats(balancer), "\"process\"", "turns").parse().expect("a number")
+}
+
+/// Neither page of thousands of backends is one turn's work.
+#[test]
+fn the_pages_of_many_backends_take_many_turns() {
+    const BACKENDS: usize = 2000;
+    let flags: Vec<String> = (1..=BACKENDS).map(|port| format!("127.0.0.1:{port}")).collect();
+    let flags: Vec<&str> = flags.iter().map(|flag| &**flag).collect();
+    let balancer = before(&flags, &["--log-level", "info"]);
+    // A backend's rows: taken, twice by its address, its own, and freed. Some are of one turn.
+    let least = 5 * BACKENDS / STATS_ROWS_PER_TURN;
+    let before = turns(&balancer);
+    // Until then the same page is shown.
+    let pause = STATS_PAGE_EVERY;
+    std::thread::sleep(pause);
+    let after = turns(&balancer);
+    assert!(after - before >= least, "{before}, {after}");
+    assert_eq!(balancer.page().len(), 2 + BACKENDS);
+    std::thread::sleep(pause);
+    let last = turns(&balancer);
+    // Taken, and written.
+    let least = least + 2 * BACKENDS / STATS_ROWS_PER_TURN;
+    assert!(last - after >= least, "{after}, {last}");
     balancer.stop();
 }
 

@@ -8,6 +8,7 @@ use log::{info, warn};
 use crate::balance::Observation;
 use crate::limits::{EJECT_ANSWERS_MIN, EJECT_LOOKS};
 use crate::stats::Failure;
+use crate::stats::snapshot::Quantiles;
 
 use super::eject::{Came, Cause, Conduct, Grade, Tally, may_spare, stands_out};
 use super::{BackendId, Backends, Place};
@@ -22,7 +23,9 @@ impl Backends {
         took: Duration,
         now: Instant,
     ) {
-        self.list[id.0 as usize].answers.count(status, took, now);
+        let backend = &mut self.list[id.0 as usize];
+        backend.counts.count_answer(status);
+        backend.times.record(took, now);
         let grade = Grade::of(status);
         if self.policy.eject_after > 0 {
             self.crowd.see(client, now);
@@ -45,17 +48,14 @@ impl Backends {
 
     /// A request to it came to nothing.
     pub fn unanswered(&mut self, id: BackendId, failure: Failure) {
-        self.list[id.0 as usize].answers.count_failure(failure);
+        self.list[id.0 as usize].counts.count_failure(failure);
     }
 
-    /// Its response times of the last minute or two, at these shares of all.
-    pub fn response_times<const N: usize>(
-        &mut self,
-        id: BackendId,
-        shares: [f64; N],
-        now: Instant,
-    ) -> Option<[Duration; N]> {
-        self.list[id.0 as usize].answers.times.quantiles(shares, now)
+    /// Its response times of the last minute or two.
+    pub fn response_times(&mut self, id: BackendId, now: Instant) -> Option<Quantiles> {
+        let times = &mut self.list[id.0 as usize].times;
+        let [p50, p90, p99] = times.quantiles([0.5, 0.9, 0.99], now)?;
+        Some(Quantiles { p50, p90, p99 })
     }
 
     /// It answered this client that it cannot serve, or with what is no answer, and so much of that

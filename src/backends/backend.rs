@@ -7,7 +7,8 @@ use std::time::Instant;
 use crate::event::Key;
 use crate::limits::WEIGHT_ONE;
 use crate::net::tls::client::Dial;
-use crate::stats::{Answers, Rate};
+use crate::stats::histogram::RecentTimes;
+use crate::stats::{BackendCounts, Rate};
 
 use super::addresses::{Addresses, Course};
 use super::eject::{Conduct, Out};
@@ -49,18 +50,12 @@ pub struct Backend {
     pub probe_dial: Option<Dial>,
     /// The last load that it reported.
     pub load: Option<f64>,
-    /// Connections given to it.
-    pub total: u64,
-    /// Connects to it that failed.
-    pub failures: u64,
-    /// Bytes sent to it.
-    pub bytes_sent: u64,
-    /// Bytes that came from it.
-    pub bytes_received: u64,
+    /// What was counted of it.
+    pub counts: BackendCounts,
     /// Connections a second.
     pub rate: Rate,
-    /// What became of its requests.
-    pub answers: Answers,
+    /// How long its answers took lately.
+    pub times: RecentTimes,
     /// Connections that wait for a pair, the last parked at the back.
     pub(super) idle: VecDeque<(Key, Instant)>,
     /// How it answered lately.
@@ -117,12 +112,9 @@ impl Backend {
             dial: member.dial,
             probe_dial: member.probe_dial,
             load: None,
-            total: 0,
-            failures: 0,
-            bytes_sent: 0,
-            bytes_received: 0,
+            counts: BackendCounts::default(),
             rate: Rate::new(now),
-            answers: Answers::new(now),
+            times: RecentTimes::new(now),
             idle: VecDeque::new(),
             conduct: Conduct::default(),
             probe_wanted: false,

@@ -33,6 +33,7 @@ use std::time::{Duration, Instant};
 
 use crate::balance::{Ask, Observation};
 use crate::config::{AllDown, Spelling};
+use crate::stats::PerSecond;
 
 pub use addresses::{Addresses, Course, CourseOf};
 pub use backend::{Backend, Member};
@@ -181,7 +182,7 @@ impl Backends {
     /// A connection to it was begun.
     pub fn opened(&mut self, id: BackendId, now: Instant) {
         let backend = &mut self.list[id.0 as usize];
-        backend.total += 1;
+        backend.counts.given += 1;
         backend.rate.count(now);
         backend.connections += 1;
         self.recount(id.0 as usize);
@@ -198,8 +199,8 @@ impl Backends {
     /// Bytes went to it and came from it.
     pub fn moved(&mut self, id: BackendId, sent: u64, received: u64) {
         let backend = &mut self.list[id.0 as usize];
-        backend.bytes_sent += sent;
-        backend.bytes_received += received;
+        backend.counts.bytes_sent += sent;
+        backend.counts.bytes_received += received;
     }
 
     /// All backends in the order in which they were given.
@@ -212,8 +213,8 @@ impl Backends {
         (place < self.list.len()).then_some(BackendId(place as u32))
     }
 
-    /// Connections to it a second, over the last second and the last minute.
-    pub fn rate(&mut self, id: BackendId, now: Instant) -> (u32, f64) {
+    /// Connections to it a second.
+    pub fn rate(&mut self, id: BackendId, now: Instant) -> PerSecond {
         self.list[id.0 as usize].rate.per_second(now)
     }
 
@@ -234,7 +235,7 @@ impl Backends {
 
     /// A route led a client to this pool.
     pub fn routed(&mut self, id: PoolId) {
-        self.pools[usize::from(id.0)].clients += 1;
+        self.pools[usize::from(id.0)].counts.clients += 1;
     }
 
     /// How many there are.

@@ -6,6 +6,7 @@
 use std::fmt;
 
 use crate::balance::{Ask, Balance, Candidate, Candidates, Observation};
+use crate::stats::PoolCounts;
 
 use super::{Backend, BackendId};
 
@@ -34,8 +35,8 @@ pub(super) struct Place {
 pub struct Pool {
     /// What logs call it: the name of its route.
     pub name: Box<str>,
-    /// Clients that were sent here by a route.
-    pub clients: u64,
+    /// What was counted of it.
+    pub counts: PoolCounts,
     seats: Vec<Seat>,
     pub(super) candidates: Candidates,
     pub(super) balance: Box<dyn Balance>,
@@ -80,8 +81,9 @@ impl Pool {
             seats.push(Seat { member, backup: backend.backup, available: false });
         }
         let (name, up, mut balance) = (plan.name.into(), seats.len(), plan.balance);
+        let counts = PoolCounts::default();
         balance.members_changed(&candidates);
-        Pool { name, clients: 0, seats, candidates, balance, up, busy: 0, primaries: 0 }
+        Pool { name, counts, seats, candidates, balance, up, busy: 0, primaries: 0 }
     }
 
     /// Who is in it.

@@ -69,7 +69,7 @@ impl Backends {
     pub fn datagram_failed(&mut self, id: BackendId, fault: Fault, now: Instant) {
         let backend = &mut self.list[id.0 as usize];
         debug!("backend {}: a datagram {fault}", backend.name);
-        backend.failures += 1;
+        backend.counts.failures += 1;
         if self.policy.probed {
             if !std::mem::replace(&mut backend.probe_wanted, true) {
                 self.probes_wanted.push(id);
@@ -143,7 +143,7 @@ impl Backends {
     }
 
     fn failed(&mut self, id: BackendId, reason: &str, took: Duration, now: Instant) {
-        self.list[id.0 as usize].failures += 1;
+        self.list[id.0 as usize].counts.failures += 1;
         self.observe(id, Observation::Failed(took), now);
         let is_only = |place: &Place| self.pools[usize::from(place.pool.0)].up == 1;
         let last_one = self[id].state.is_up() && self[id].places.iter().any(is_only);

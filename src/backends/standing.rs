@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use crate::config::AllDown;
+pub use crate::stats::snapshot::Word;
 
 use super::{Backend, BackendId, Backends, State};
 
@@ -17,37 +18,6 @@ pub struct Standing {
     pub until: Option<Instant>,
     /// Why, where the word does not tell.
     pub reason: Option<String>,
-}
-
-/// What it does, or why it takes no connections.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Word {
-    /// It takes connections, though nothing is known of it yet.
-    Unknown,
-    /// It takes connections.
-    Up,
-    /// It is there, and has as many as it may have.
-    Full,
-    /// It is there, and the operator wants it to have no new ones.
-    Draining,
-    /// It is there, and left out for what it answered.
-    Ejected,
-    /// It is not there.
-    Down,
-}
-
-impl Word {
-    /// As programs read it.
-    pub fn text(self) -> &'static str {
-        match self {
-            Word::Unknown => "unknown",
-            Word::Up => "up",
-            Word::Full => "full",
-            Word::Draining => "draining",
-            Word::Ejected => "ejected",
-            Word::Down => "down",
-        }
-    }
 }
 
 impl Backend {

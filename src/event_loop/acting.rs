@@ -2,8 +2,11 @@
 
 use crate::context::Context;
 use crate::event::{Class, Key, Owner, RunQueue};
-use crate::limits::{ACTING_TIME, CLASS_TIME, OWNERS_PER_TURN, STEP_TIME};
-use crate::relay::{self, Pair, Stage, Verdict, http};
+use crate::limits::{
+    ACTING_TIME, CLASS_TIME, OWNERS_PER_TURN, STATS_ROWS_PER_TURN, STATS_TIME,
+};
+use crate::relay::{self, Pair, Stage, Verdict};
+use crate::status;
 
 use super::EventLoop;
 
@@ -68,9 +71,9 @@ impl EventLoop {
         if !self.cx.pages.is_making() {
             return;
         }
-        let mut share = self.pace.share(STEP_TIME, usize::MAX);
+        let mut share = self.pace.share(STATS_TIME, STATS_ROWS_PER_TURN);
         let pace = &mut self.pace;
-        for key in http::pages::make(|| share.allows(pace), &mut self.cx) {
+        for key in status::make_statistics(|| share.allows(pace), &mut self.cx) {
             if let Some(pair) = self.pairs.get_mut(key) {
                 queue(&mut self.cx.run_queue, pair);
             }

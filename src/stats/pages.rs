@@ -14,6 +14,9 @@ use std::time::Instant;
 use crate::event::{Key, Slots};
 use crate::limits::{STATS_PAGE_EVERY, STATS_PAGES_MAX};
 
+use super::json::Writer;
+use super::snapshot::Snapshot;
+
 /// The pages that there are, and the one that is being made.
 #[derive(Debug, Default)]
 pub struct Pages {
@@ -34,8 +37,10 @@ struct Page {
 pub struct Making {
     /// What there is of it.
     pub bytes: Vec<u8>,
-    /// The backend that comes next.
-    pub next: usize,
+    /// What it is written from, once that is begun.
+    pub snapshot: Option<Snapshot>,
+    /// How far it is written.
+    pub writer: Writer,
     /// The pairs that wait for it.
     waiting: Vec<Key>,
 }

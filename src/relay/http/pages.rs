@@ -13,10 +13,12 @@ use crate::context::Context;
 use crate::event::Key;
 use crate::http::answer::{self, How};
 use crate::http::{Framing, Method, RequestHead};
-use crate::limits::{BUFFER_BYTES, BYTES_PER_DIRECTION_PER_TURN, STATS_BACKENDS_AT_ONCE};
+use crate::limits::{
+    BUFFER_BYTES, BYTES_PER_DIRECTION_PER_TURN, STATS_BACKENDS_AT_ONCE, STATS_ROWS_AT_ONCE,
+};
 use crate::net::Fault;
 use crate::stats::pages::Pages;
-use crate::status::numbers;
+use crate::status;
 
 use super::super::account::{self, Own};
 use super::super::pair::{Pair, Reason};
@@ -112,32 +114,17 @@ fn stats(how: How, http: &mut Http, pair: &mut Pair, cx: &mut Context) -> Step {
     match cx.pages.read_fresh(cx.now) {
         Some(key) => page.show(key, how, pair, cx),
         None => {
+            let begins = !cx.pages.is_making();
             cx.pages.wait(pair.key);
             page.stats = Shared::Awaited(how);
-            if cx.backends.len() <= STATS_BACKENDS_AT_ONCE {
-                make(|| true, cx);
+            // If others wait as well, the loop makes it.
+            if begins && cx.backends.len() <= STATS_BACKENDS_AT_ONCE {
+                let mut rows = 0..STATS_ROWS_AT_ONCE;
+                status::make_statistics(|| rows.next().is_some(), cx);
             }
         }
     }
     proceed(page, http, pair, cx)
-}
-
-/// Get on with the page that is being made, if one is, as far as `may` allows. Hands back the pairs
-/// that waited for it, once it is whole.
-pub fn make(mut may: impl FnMut() -> bool, cx: &mut Context) -> Vec<Key> {
-    let Some(mut making) = cx.pages.take_making() else { return Vec::new() };
-    if making.bytes.is_empty() {
-        numbers::begin(cx, &mut making.bytes);
-    }
-    while may() {
-        if !numbers::add_backend(making.next, cx, &mut making.bytes) {
-            numbers::end(&mut making.bytes);
-            return cx.pages.finish(making, cx.now);
-        }
-        making.next += 1;
-    }
-    cx.pages.put_back(making);
-    Vec::new()
 }
 
 impl Page {

@@ -1,0 +1,452 @@
+//! The numbers, each a row: its name, what it tells, where it is counted.
+//!
+//! To add one, count it in the struct that goes with the table and give it a row; every output and
+//! `docs/stats.md` are made from the rows. Programs read the names: they stay as they are.
+
+use super::Datagrams;
+use super::field::Field;
+use super::field::Unit::{Bytes, Milliseconds, One, PerSecond, Seconds};
+use super::field::Value;
+use super::snapshot::{Backend, Pool, Process};
+
+/// Of the process.
+pub const PROCESS: &[Field<Process>] = &[
+    Field::text("version", |_| env!("CARGO_PKG_VERSION").into(), "of pointsman"),
+    Field::gauge("uptime_seconds", Seconds, |it| it.uptime.into(), "since it began to serve"),
+    Field::gauge("connections_open", One, |it| it.stats.open.into(), "clients that are here"),
+    Field::counter(
+        "connections_total",
+        One,
+        |it| it.stats.accepted.into(),
+        "clients that were accepted",
+    ),
+    Field::counter(
+        "requests",
+        One,
+        |it| it.stats.requests.into(),
+        "HTTP requests with a head that could be read, those answered here among them",
+    ),
+    Field::counter(
+        "bad_requests",
+        One,
+        |it| it.stats.bad_requests.into(),
+        "what was no HTTP request",
+    ),
+    Field::counter(
+        "request_fields_dropped",
+        One,
+        |it| it.stats.fields_dropped.into(),
+        "fields that a backend could take for others, and did not get",
+    ),
+    Field::counter(
+        "aborted_requests",
+        One,
+        |it| it.stats.aborted.into(),
+        "requests whose client went away before it had its answer",
+    ),
+    Field::counter(
+        "unknown_names",
+        One,
+        |it| it.stats.names_unknown.into(),
+        "TLS clients that asked for a name that nobody serves",
+    ),
+    Field::counter(
+        "bad_hellos",
+        One,
+        |it| it.stats.hellos_bad.into(),
+        "clients that began with no ClientHello",
+    ),
+    Field::counter(
+        "late_hellos",
+        One,
+        |it| it.stats.hellos_too_late.into(),
+        "clients that were too late with it",
+    ),
+    Field::counter(
+        "tls_handshakes.done",
+        One,
+        |it| it.stats.handshakes.done.into(),
+        "handshakes with clients",
+    ),
+    Field::counter(
+        "tls_handshakes.resumed",
+        One,
+        |it| it.stats.handshakes.resumed.into(),
+        "those of them that resumed a session",
+    ),
+    Field::counter(
+        "tls_handshakes.failed",
+        One,
+        |it| it.stats.handshakes.failed.into(),
+        "handshakes that failed, not among `done`",
+    ),
+    Field::counter(
+        "tls_handshakes.subjects_left_out",
+        One,
+        |it| it.stats.handshakes.subjects_left_out.into(),
+        "client certificates with a subject too long to be told to backends",
+    ),
+    Field::counter(
+        "refused",
+        One,
+        |it| it.stats.refused.into(),
+        "clients that were turned away for want of a backend or of room",
+    ),
+    Field::counter(
+        "retries",
+        One,
+        |it| it.stats.retries.into(),
+        "backends that were tried after another one failed",
+    ),
+    Field::counter(
+        "out_of_descriptors",
+        One,
+        |it| it.stats.out_of_descriptors().into(),
+        "how often there was no descriptor, port or memory for a socket",
+    ),
+    Field::counter(
+        "idle_connections_gave_way",
+        One,
+        |it| it.stats.idle_gave_way.into(),
+        "idle connections to backends that were closed for want of descriptors",
+    ),
+    Field::counter(
+        "clients_gave_way",
+        One,
+        |it| it.stats.clients_gave_way.into(),
+        "resting clients that were closed for others, where there were as many as may be",
+    ),
+    Field::counter(
+        "log_lines_dropped",
+        One,
+        |it| it.log_lines_dropped.into(),
+        "lines of the log that nobody took",
+    ),
+    Field::counter(
+        "access_log_lines_dropped",
+        One,
+        |it| it.access_log.map_or(Value::Absent, |log| log.dropped.into()),
+        "lines of the access log that could not be written",
+    ),
+    Field::gauge(
+        "access_log_bytes_waiting",
+        Bytes,
+        |it| it.access_log.map_or(Value::Absent, |log| log.waiting.into()),
+        "bytes of the access log that are not written yet",
+    ),
+    Field::counter("turns", One, |it| it.stats.turns.into(), "turns of the event loop"),
+    Field::gauge(
+        "longest_turn_ms",
+        Milliseconds,
+        |it| it.stats.longest_turn.into(),
+        "the longest of them",
+    ),
+];
+
+/// Of datagrams.
+pub const UDP: &[Field<Datagrams>] = &[
+    Field::gauge("flows_open", One, |it| it.open.into(), "flows that are here"),
+    Field::counter("flows_total", One, |it| it.opened.into(), "flows that were opened"),
+    Field::counter(
+        "flows_ended.finished",
+        One,
+        |it| it.finished.into(),
+        "had as many answers as are awaited",
+    ),
+    Field::counter("flows_ended.idle", One, |it| it.idle.into(), "nothing moved for too long"),
+    Field::counter(
+        "flows_ended.gave_way",
+        One,
+        |it| it.gave_way.into(),
+        "to another flow, where there was no room",
+    ),
+    Field::counter(
+        "flows_ended.refused",
+        One,
+        |it| it.refused.into(),
+        "the backend's machine said that nobody listens",
+    ),
+    Field::counter(
+        "flows_ended.backend_down",
+        One,
+        |it| it.backend_down.into(),
+        "the backend went down",
+    ),
+    Field::counter("flows_ended.cut_off", One, |it| it.cut_off.into(), "by the stop"),
+    Field::counter("datagrams.from_clients", One, |it| it.from_clients.into(), "received"),
+    Field::counter("datagrams.to_backends", One, |it| it.to_backends.into(), "passed on"),
+    Field::counter("datagrams.from_backends", One, |it| it.from_backends.into(), "received"),
+    Field::counter("datagrams.to_clients", One, |it| it.to_clients.into(), "passed on"),
+    Field::counter(
+        "dropped.full",
+        One,
+        |it| it.dropped_full.into(),
+        "there was no room for another flow",
+    ),
+    Field::counter(
+        "dropped.no_backend",
+        One,
+        |it| it.dropped_no_backend.into(),
+        "there was none",
+    ),
+    Field::counter(
+        "dropped.stopping",
+        One,
+        |it| it.dropped_stopping.into(),
+        "they would have begun a flow during the stop",
+    ),
+    Field::counter(
+        "dropped.unsent",
+        One,
+        |it| it.dropped_unsent.into(),
+        "the kernel would not send them",
+    ),
+    Field::counter(
+        "receive_errors",
+        One,
+        |it| it.errors.into(),
+        "errors of the listeners' sockets",
+    ),
+];
+
+/// Of each pool of a route.
+pub const POOLS: &[Field<Pool>] = &[
+    Field::text("name", |it| (&*it.name).into(), "of the pool"),
+    Field::text("backends", |it| Value::Backends(&it.members), "their names"),
+    Field::gauge("up", One, |it| it.up.into(), "how many of them are up"),
+    Field::counter(
+        "connections_total",
+        One,
+        |it| it.counts.clients.into(),
+        "clients that were led there",
+    ),
+];
+
+/// Of each backend.
+pub const BACKENDS: &[Field<Backend>] = &[
+    Field::text("name", |it| (&*it.name).into(), "as in the log"),
+    Field::text("address", |it| Value::Address(it.address), "the one in use, as in `health`"),
+    Field::text(
+        "state",
+        |it| it.standing.word.text().into(),
+        "`unknown` (no probe has ended yet), `up`, `full`, `draining`, `ejected` or `down`",
+    ),
+    Field::gauge(
+        "state_seconds",
+        Seconds,
+        |it| it.state_for.into(),
+        "since it came up or went down, whatever else it is as well",
+    ),
+    Field::text(
+        "reason",
+        |it| it.standing.reason.as_deref().into(),
+        "why it is `down` or `ejected`, in words",
+    ),
+    Field::gauge(
+        "ejected_seconds",
+        Seconds,
+        |it| it.standing.ejected().map(|(since, _)| since).into(),
+        "for how long it has been left out",
+    ),
+    Field::gauge(
+        "returns_in_seconds",
+        Seconds,
+        |it| it.standing.ejected().map(|(_, left)| left).into(),
+        "when it will be back",
+    ),
+    Field::gauge("weight", One, |it| it.weight.into(), "as given"),
+    Field::gauge(
+        "effective_weight",
+        One,
+        |it| it.effective_weight.into(),
+        "with which it is picked now: 0 while it takes nobody, less in a slow start",
+    ),
+    Field::text("backup", |it| it.backup.into(), "whether it is one"),
+    Field::gauge("load", One, |it| it.load.into(), "what it reported last to a `load:` probe"),
+    Field::gauge(
+        "in_flight",
+        One,
+        |it| it.connections.into(),
+        "connections, or exchanges of HTTP, in progress",
+    ),
+    Field::counter("requests", One, |it| it.counts.given.into(), "all that it was given"),
+    Field::gauge(
+        "requests_per_second.1s",
+        PerSecond,
+        |it| it.rate.last_second.into(),
+        "in the last second",
+    ),
+    Field::gauge(
+        "requests_per_second.60s",
+        PerSecond,
+        |it| it.rate.last_minute.into(),
+        "in the last minute, on average",
+    ),
+    Field::counter(
+        "responses.1xx",
+        One,
+        |it| it.counts.answers[0].into(),
+        "answers with a status of 100 to 199",
+    ),
+    Field::counter(
+        "responses.2xx",
+        One,
+        |it| it.counts.answers[1].into(),
+        "answers with a status of 200 to 299",
+    ),
+    Field::counter(
+        "responses.3xx",
+        One,
+        |it| it.counts.answers[2].into(),
+        "answers with a status of 300 to 399",
+    ),
+    Field::counter(
+        "responses.4xx",
+        One,
+        |it| it.counts.answers[3].into(),
+        "answers with a status of 400 to 499",
+    ),
+    Field::counter(
+        "responses.5xx",
+        One,
+        |it| it.counts.answers[4].into(),
+        "answers with a status of 500 to 599",
+    ),
+    Field::counter(
+        "errors.connect",
+        One,
+        |it| it.counts.connect_errors.into(),
+        "connects that failed",
+    ),
+    Field::counter(
+        "errors.timeout",
+        One,
+        |it| it.counts.timeouts.into(),
+        "answers that did not come in time",
+    ),
+    Field::counter(
+        "errors.broken",
+        One,
+        |it| it.counts.broken.into(),
+        "answers that broke off, or were none",
+    ),
+    Field::counter(
+        "errors.5xx",
+        One,
+        |it| it.counts.answers[4].into(),
+        "the same as in `responses`",
+    ),
+    Field::counter("bytes.sent", Bytes, |it| it.counts.bytes_sent.into(), "to it"),
+    Field::counter("bytes.received", Bytes, |it| it.counts.bytes_received.into(), "from it"),
+    Field::gauge(
+        "response_ms.p50",
+        Milliseconds,
+        |it| it.times.map(|times| times.p50).into(),
+        "half of the answers of the last one to two minutes took no longer",
+    ),
+    Field::gauge(
+        "response_ms.p90",
+        Milliseconds,
+        |it| it.times.map(|times| times.p90).into(),
+        "nine of ten of the answers of the last one to two minutes took no longer",
+    ),
+    Field::gauge(
+        "response_ms.p99",
+        Milliseconds,
+        |it| it.times.map(|times| times.p99).into(),
+        "99 of 100 of the answers of the last one to two minutes took no longer",
+    ),
+];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::time::Instant;
+
+    use super::super::field::{Kind, Unit};
+    use super::super::snapshot::tests::{backend, pool};
+    use super::super::snapshot::{AccessLog, Quantiles};
+    use super::*;
+
+    /// What the manual says of a table.
+    fn manual<T>(above: &str, table: &[Field<T>]) -> String {
+        let mut text = String::from("| name | kind | what it is |\n|---|---|---|\n");
+        for field in table {
+            let kind = match (field.kind, field.unit) {
+                (Kind::Counter, Unit::Bytes) => "counter, bytes",
+                (Kind::Counter, _) => "counter",
+                (Kind::Gauge, Unit::Bytes) => "gauge, bytes",
+                (Kind::Gauge, Unit::Seconds) => "gauge, seconds",
+                (Kind::Gauge, Unit::Milliseconds) => "gauge, ms",
+                (Kind::Gauge, Unit::PerSecond) => "gauge, a second",
+                (Kind::Gauge, Unit::One) => "gauge",
+                (Kind::Text, _) => "text",
+            };
+            text += &format!("| `{above}.{}` | {kind} | {} |\n", field.path(), field.help);
+        }
+        text
+    }
+
+    /// To bring the manual up to date, put in what this prints.
+    #[test]
+    fn the_manual_has_every_table() {
+        let page = include_str!("../../docs/stats.md");
+        let tables = [
+            manual("process", PROCESS),
+            manual("udp", UDP),
+            manual("routes", POOLS),
+            manual("backends", BACKENDS),
+        ];
+        for table in tables {
+            assert!(page.contains(&table), "docs/stats.md has not this table:\n\n{table}");
+        }
+    }
+
+    /// Names become parts of others' names, and helps stand in one line.
+    fn check<T>(table: &[Field<T>], rows: &[T]) {
+        let paths: BTreeSet<String> = table.iter().map(Field::path).collect();
+        assert_eq!(paths.len(), table.len(), "a name twice: {paths:?}");
+        let groups = table.chunk_by(|a, b| a.group == b.group).map(|group| group[0].group);
+        let groups: Vec<&str> = groups.filter(|group| !group.is_empty()).collect();
+        let apart: BTreeSet<&str> = groups.iter().copied().collect();
+        assert_eq!(apart.len(), groups.len(), "a group in two places: {groups:?}");
+        for field in table {
+            let path = field.path();
+            let is_plain = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'.');
+            assert!(path.bytes().all(is_plain), "{path}");
+            let help = field.help;
+            assert!(!help.is_empty() && !help.contains(['\n', '|']), "{path}: {help:?}");
+            assert!(!help.ends_with('.'), "{path}: {help:?}");
+            for row in rows {
+                let value = (field.get)(row);
+                let fits = match (value, field.kind) {
+                    (Value::Unknown | Value::Absent, _) => true,
+                    (Value::Count(_), Kind::Counter | Kind::Gauge) => true,
+                    (Value::Decimal(_), Kind::Gauge) => true,
+                    (Value::Time(_), Kind::Gauge) => {
+                        matches!(field.unit, Unit::Seconds | Unit::Milliseconds)
+                    }
+                    (Value::Truth(_) | Value::Text(_), Kind::Text) => true,
+                    (Value::Address(_) | Value::Backends(_), Kind::Text) => true,
+                    _ => false,
+                };
+                assert!(fits, "{path}: {value:?} is no {:?}", field.kind);
+            }
+        }
+    }
+
+    #[test]
+    fn every_row_has_a_name_of_its_own_a_help_and_a_value_of_its_kind() {
+        let log = AccessLog { dropped: 1, waiting: 2, is_behind: true };
+        let with_log = Process { access_log: Some(log), ..Process::default() };
+        check(PROCESS, &[Process::default(), with_log]);
+        check(UDP, &[Datagrams::default()]);
+        check(POOLS, &[pool(&[0, 1])]);
+        let time = Instant::now().elapsed();
+        let times = Some(Quantiles { p50: time, p90: time, p99: time });
+        let mut busy = Backend { times, load: Some(0.5), ..backend(2) };
+        busy.standing.reason = Some("said so".to_owned());
+        (busy.standing.since, busy.standing.left) = (Some(time), Some(time));
+        check(BACKENDS, &[backend(1), busy]);
+    }
+}
