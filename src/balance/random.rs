@@ -1,9 +1,12 @@
 //! `random`: nearly equalises the connections in progress, by the power of two choices.
 //!
 //! Two different backends are drawn in proportion to their weights, the second out of what the
-//! first leaves; the one with fewer connections for its weight wins, the first drawn if equal. The
-//! busiest backend then carries little more than the average (Mitzenmacher 1996), and many
-//! balancers at once never agree on the same victim. O(log n) a pick, nothing a change.
+//! first leaves; the first wins if it has no connection, else the one with fewer for its weight,
+//! half a connection added to each as in [`super::least_connections`]: without that an idle
+//! backend of little weight beats each that has a connection, whatever that one weighs, and few
+//! clients get to it far too often. The busiest backend carries little more than the average
+//! (Mitzenmacher 1996), and many balancers at once never agree on the same victim. O(log n) a
+//! pick, nothing a change.
 
 use fastrand::Rng;
 
@@ -35,9 +38,12 @@ impl Balance for Random {
 
     fn pick(&mut self, set: &Candidates, _ask: &Ask) -> Option<usize> {
         let (first, second) = self.weights.draw_two(&mut self.rng)?;
+        if set[first].connections == 0 {
+            return Some(first);
+        }
         let better = second.filter(|&second| {
             let product = |connections: usize, weight: usize| {
-                u64::from(set[connections].connections)
+                (2 * u64::from(set[connections].connections) + 1)
                     * u64::from(set[weight].effective_weight)
             };
             product(second, first) < product(first, second)
@@ -70,6 +76,28 @@ mod tests {
         }
         for (connections, weight) in model.connections().iter().zip(&weights) {
             assert!(connections.abs_diff(100 * weight) < 12 * weight, "{connections} {weight}");
+        }
+    }
+
+    /// Few clients, each with a connection that ends when it has the next one.
+    #[test]
+    fn weights_hold_with_few_clients() {
+        for clients in [1, 2, 8, 64] {
+            let mut model = Model::new(Algorithm::Random, &[95, 5]);
+            let mut connections = [0, 0];
+            let mut open = std::collections::VecDeque::new();
+            let mut light = 0;
+            for _ in 0..4_000 {
+                model.set_connections(&connections);
+                let picked = model.pick().unwrap();
+                connections[picked] += 1;
+                open.push_back(picked);
+                if open.len() >= clients {
+                    connections[open.pop_front().unwrap()] -= 1;
+                }
+                light += u32::from(picked == 1);
+            }
+            assert!((120..=320).contains(&light), "{light} of 4,000 with {clients} clients");
         }
     }
 
