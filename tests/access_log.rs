@@ -516,6 +516,27 @@ fn what_a_full_disk_did_not_take_is_written_when_there_is_room() {
     let _ = fs::remove_dir(&place.0);
 }
 
+/// The kernel sends SIGXFSZ to who writes past the limit, which ends who does not expect it.
+#[test]
+fn a_log_that_reaches_the_limit_on_files_is_as_on_a_full_disk() {
+    let backend = says(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n");
+    let place = Place::new("limit-of-files");
+    let mut command = Command::new("sh");
+    // 512 bytes a block.
+    command.args(["-c", "ulimit -f 8; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_pointsman")]);
+    let flag = backend.flag();
+    let args = ["-l", "http://127.0.0.1:0", "-b", &flag, "--check", "none"];
+    let balancer = Balancer::start_command(
+        command,
+        &[&args[..], &["--access-log", place.flag()]].concat(),
+    );
+    let long = format!("/{}", "x".repeat(1_000));
+    (0..10).for_each(|_| drop(tell(&balancer, &get(&long, "Connection: close\r\n"))));
+    balancer.wait_for_log("cannot be written: File too large");
+    assert!(tell(&balancer, &get("/", "Connection: close\r\n")).starts_with(b"HTTP/1.1 204"));
+    balancer.stop();
+}
+
 /// The log for people may be on that disk as well: it is kept until there is room, and what is not
 /// kept is counted.
 #[test]

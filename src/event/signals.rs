@@ -8,14 +8,16 @@
 //!
 //! What has no handler ends the process, even SIGHUP and SIGUSR1: so they are installed before all
 //! else. A start may hang for long in a look-up of a name, and nobody is served yet: whoever wants
-//! it to stop then need not wait.
+//! it to stop then need not wait. SIGXFSZ has a handler for another reason: a log that reaches the
+//! limit on the size of files (`ulimit -f`) is then an error of the write, as a full disk is, and
+//! not the end of everybody's connections.
 
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use mio::{Interest, Registry};
-use signal_hook::consts::signal::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
+use signal_hook::consts::signal::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGXFSZ};
 use signal_hook::flag;
 
 use super::owner::Owner;
@@ -53,6 +55,7 @@ impl Signals {
         for signal in [SIGTERM, SIGINT] {
             flag::register_conditional_shutdown(signal, 0, Arc::clone(&starting))?;
         }
+        flag::register(SIGXFSZ, Arc::default())?;
         let inner = signal_hook_mio::v1_0::Signals::new([SIGTERM, SIGINT, SIGUSR1, SIGHUP])?;
         Ok(Signals { inner, starting, hangup: Wish::Reopen, outlives })
     }
