@@ -34,8 +34,8 @@ use log::{debug, info};
 use mio::{Events, Poll};
 
 use crate::access_log::AccessLog;
-use crate::backends::{Backends, Flip, Routes};
-use crate::config::{Config, OnDown, Protocol, Redirect, Spelling, duration_text};
+use crate::backends::{Backends, Routes};
+use crate::config::{Config, Protocol, Redirect, Spelling, duration_text};
 use crate::context::{Context, Settings, User};
 use crate::event::signals::{Signals, Wish};
 use crate::event::{Alarm, Generation, Key, Owner, Pace, Slots};
@@ -264,7 +264,8 @@ impl EventLoop {
         }
         self.cx.now = Instant::now();
         self.pace = Pace::new(self.cx.now);
-        if let Some(next) = next {
+        // Most sleeps end before their time.
+        if let Some(next) = next.filter(|&next| next < self.cx.now) {
             self.cx.note_lateness(self.cx.now.saturating_duration_since(next.max(ended)));
         }
         self.cx.handshakes_left = HANDSHAKES_PER_TURN;
@@ -328,7 +329,11 @@ impl EventLoop {
         while share.allows(&mut self.pace) {
             match self.cx.timers.pop_due(self.cx.now) {
                 None => return,
-                Some(Owner::Pair(key)) => self.with_pair(key, relay::on_timer),
+                Some(Owner::Pair(key)) => {
+                    if self.with_pair(key, relay::on_timer) {
+                        share.note_large();
+                    }
+                }
                 Some(Owner::Probe(key)) => self.health.on_timer(key, &mut self.cx),
                 Some(Owner::Listener(key)) => {
                     if let Some(entrance) = self.listeners.get_mut(key.index as usize) {
@@ -350,20 +355,19 @@ impl EventLoop {
     /// What this turn set off beyond those who acted: signals, backends that went down, ramps, a
     /// log that could not be written.
     fn follow_up(&mut self) {
-        self.log_page();
+        if self.page.is_some() {
+            self.log_page();
+        }
         if std::mem::take(&mut self.signalled) {
             self.heed_signals();
         }
-        self.health.hasten(&mut self.cx);
-        let mut fallen = self.cx.backends.take_flips();
-        fallen.retain(|&(_, flip)| flip == Flip::Down);
-        for (backend, _) in &fallen {
-            self.cx.retire_idle(*backend, None);
+        if self.cx.backends.wants_probes() {
+            self.health.hasten(&mut self.cx);
         }
-        self.leave_backends(&fallen);
-        if !fallen.is_empty() && self.cx.settings.on_down == OnDown::Close {
-            self.clear_backends(&fallen);
+        if self.cx.backends.has_flips() {
+            self.leave_backends();
         }
+        self.udp.leave_some(&mut self.cx);
         self.sweep();
         self.make_page();
         self.arm_chores();

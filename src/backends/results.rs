@@ -82,6 +82,11 @@ impl Backends {
         }
     }
 
+    /// Whether probes are wanted before their time.
+    pub fn wants_probes(&self) -> bool {
+        !self.probes_wanted.is_empty()
+    }
+
     /// Whose probes are wanted before their time, since the last call.
     pub fn take_probes_wanted(&mut self) -> Vec<BackendId> {
         let wanted = std::mem::take(&mut self.probes_wanted);
@@ -112,6 +117,11 @@ impl Backends {
     /// A probe failed, for a reason in words.
     pub fn probe_failed(&mut self, id: BackendId, reason: &str, now: Instant) {
         self.result(id, Err(reason), now);
+    }
+
+    /// Whether somebody went up or down since they were taken.
+    pub fn has_flips(&self) -> bool {
+        !self.flips.is_empty()
     }
 
     /// Who went up or down since the last call.

@@ -42,6 +42,8 @@ pub enum Class {
 #[derive(Debug, Default)]
 pub struct RunQueue {
     waiting: [VecDeque<Owner>; Class::ALL.len()],
+    /// How many wait in all.
+    count: usize,
 }
 
 impl Class {
@@ -71,18 +73,21 @@ impl RunQueue {
     fn push_to(&mut self, class: Class, owner: Owner, queued: &mut bool) {
         if !*queued {
             *queued = true;
+            self.count += 1;
             self.waiting[class as usize].push_back(owner);
         }
     }
 
     /// The next one of a class; the caller clears its bit.
     pub fn pop(&mut self, class: Class) -> Option<Owner> {
-        self.waiting[class as usize].pop_front()
+        let owner = self.waiting[class as usize].pop_front()?;
+        self.count -= 1;
+        Some(owner)
     }
 
-    /// How many of a class wait.
-    pub fn len(&self, class: Class) -> usize {
-        self.waiting[class as usize].len()
+    /// How many of each class wait, in their order.
+    pub fn lens(&self) -> [usize; Class::ALL.len()] {
+        self.waiting.each_ref().map(VecDeque::len)
     }
 
     /// Who waits, the next one of each class first.
@@ -92,7 +97,7 @@ impl RunQueue {
 
     /// Whether nobody waits.
     pub fn is_empty(&self) -> bool {
-        self.waiting.iter().all(VecDeque::is_empty)
+        self.count == 0
     }
 }
 
@@ -108,7 +113,7 @@ mod tests {
         queue.push(Owner::Signals, &mut first);
         queue.push(Owner::Chore(Chore::Log), &mut second);
         queue.push(Owner::Signals, &mut first);
-        assert_eq!(queue.len(Class::Pairs), 2);
+        assert_eq!(queue.lens()[Class::Pairs as usize], 2);
         assert_eq!(queue.pop(Class::Pairs), Some(Owner::Signals));
         assert_eq!(queue.pop(Class::Pairs), Some(Owner::Chore(Chore::Log)));
         assert!(queue.is_empty());

@@ -17,11 +17,10 @@ impl EventLoop {
         self.cx.retire_stirred();
         self.busy = false;
         // Counted before anybody acts: who goes behind in this turn is not to act once more in it.
-        let waiting = Class::ALL.map(|class| self.cx.run_queue.len(class));
-        for class in Class::ALL {
-            match waiting[class as usize] {
-                0 => {}
-                waiting => self.act_of(class, waiting),
+        let waiting = self.cx.run_queue.lens();
+        for (&class, &waiting) in Class::ALL.iter().zip(&waiting) {
+            if waiting > 0 {
+                self.act_of(class, waiting);
             }
         }
         self.send_answers();
@@ -48,21 +47,13 @@ impl EventLoop {
                 if let Some(pair) = self.pairs.get_mut(key) {
                     (pair.queued, pair.goes_behind) = (false, false);
                 }
-                self.with_pair(key, relay::act);
-                return self.took_long(key);
+                return self.with_pair(key, relay::act);
             }
             Owner::Probe(key) => self.health.act(key, &mut self.cx),
             Owner::Flow(key) => self.udp.answer(key, &mut self.cx),
             _ => {}
         }
         false
-    }
-
-    /// Whether a pair that acted may have taken as long as several: it has work left over, or began
-    /// to connect, and where most local ports are taken the kernel looks for one for 2 ms or more.
-    pub(super) fn took_long(&mut self, key: Key) -> bool {
-        let connected = std::mem::take(&mut self.cx.began_to_connect);
-        connected || self.pairs.get(key).is_some_and(|pair| pair.queued)
     }
 
     /// A slice of the page of statistics that is being made. Who waited for it acts in the next
@@ -80,20 +71,32 @@ impl EventLoop {
         }
     }
 
-    /// Let a pair act, and carry out its verdict.
-    pub(super) fn with_pair(&mut self, key: Key, act: fn(&mut Pair, &mut Context) -> Verdict) {
-        let Some(pair) = self.pairs.get_mut(key) else { return };
+    /// Let a pair act, and carry out its verdict. Says whether it may have taken as long as
+    /// several: it has work left over, or began to connect, and where most local ports are taken
+    /// the kernel looks for one for 2 ms or more.
+    pub(super) fn with_pair(
+        &mut self,
+        key: Key,
+        act: fn(&mut Pair, &mut Context) -> Verdict,
+    ) -> bool {
+        let Some(pair) = self.pairs.get_mut(key) else { return false };
         if pair.closing.is_some() {
-            return;
+            return false;
         }
-        match act(pair, &mut self.cx) {
-            Verdict::Keep => {}
+        let verdict = act(pair, &mut self.cx);
+        let connected = std::mem::take(&mut self.cx.began_to_connect);
+        match verdict {
+            Verdict::Keep => connected,
             Verdict::Again => {
                 // Who waits for a place among the handshakes has not used its turn.
                 pair.goes_behind |= pair.stage == Stage::Relaying;
                 queue(&mut self.cx.run_queue, pair);
+                true
             }
-            Verdict::Close(reason) => self.close(key, reason),
+            Verdict::Close(reason) => {
+                self.close(key, reason);
+                connected
+            }
         }
     }
 }

@@ -8,6 +8,7 @@ use std::time::Instant;
 use log::debug;
 
 use crate::backends::{BackendId, Flip};
+use crate::config::OnDown;
 use crate::event::Key;
 use crate::limits::{STEP_TIME, SWEPT_PER_TURN};
 use crate::relay::{self, Pair, Reason, account, http};
@@ -47,8 +48,23 @@ impl EventLoop {
         }
     }
 
+    /// Backends went down. Flows to them are over, whatever `--on-down` says of connections: no
+    /// byte of theirs is lost that would not be lost anyway.
+    #[cold]
+    pub(super) fn leave_backends(&mut self) {
+        let mut fallen = self.cx.backends.take_flips();
+        fallen.retain(|&(_, flip)| flip == Flip::Down);
+        for &(backend, _) in &fallen {
+            self.cx.retire_idle(backend, None);
+            self.udp.leave(backend, &self.cx);
+        }
+        if self.cx.settings.on_down == OnDown::Close {
+            self.clear_backends(&fallen);
+        }
+    }
+
     /// The connections to these backends are to be closed.
-    pub(super) fn clear_backends(&mut self, fallen: &[(BackendId, Flip)]) {
+    fn clear_backends(&mut self, fallen: &[(BackendId, Flip)]) {
         let now = self.cx.now;
         self.sweep.fallen.extend(fallen.iter().map(|&(backend, _)| (backend, now)));
     }
@@ -79,7 +95,9 @@ impl EventLoop {
                     if !share.allows(&mut self.pace) {
                         return;
                     }
-                    self.with_pair(key, relay::on_backend_down);
+                    if self.with_pair(key, relay::on_backend_down) {
+                        share.note_large();
+                    }
                 }
             }
             self.sweep.at += 1;
@@ -88,6 +106,9 @@ impl EventLoop {
 
     /// Free what died. Nothing else in the program frees a slot.
     pub(super) fn reap(&mut self) {
+        if self.dead.is_empty() && self.cx.retired() == 0 {
+            return self.udp.reap();
+        }
         let all = self.phase == Phase::Stopping;
         let mut share = self.pace.share(STEP_TIME, usize::MAX);
         while (all || share.allows(&mut self.pace))

@@ -175,10 +175,8 @@ impl EventLoop {
         if protocol.is_tls() {
             self.begin_tls(key, protocol);
         }
-        self.with_pair(key, relay::open);
-        let long = self.took_long(key);
-        let Some(pair) = self.pairs.get(key) else { return long };
-        if self.phase == Phase::Draining && http::is_resting(pair) {
+        let long = self.with_pair(key, relay::open);
+        if self.phase == Phase::Draining && self.pairs.get(key).is_some_and(http::is_resting) {
             self.close(key, Reason::Finished);
         }
         long

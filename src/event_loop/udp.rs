@@ -1,7 +1,5 @@
 //! The loop's side of UDP: whose turn it is, what is due, what the process's state means for flows.
 
-use crate::backends::{BackendId, Flip};
-
 use super::EventLoop;
 
 impl EventLoop {
@@ -15,13 +13,6 @@ impl EventLoop {
         if self.udp.is_ready() {
             self.udp.receive(&mut self.cx);
         }
-    }
-
-    /// Flows of backends that went down are over, whatever `--on-down` says of connections: no byte
-    /// of theirs is lost that would not be lost anyway.
-    pub(super) fn leave_backends(&mut self, fallen: &[(BackendId, Flip)]) {
-        fallen.iter().for_each(|&(backend, _)| self.udp.leave(backend, &self.cx));
-        self.udp.leave_some(&mut self.cx);
     }
 
     /// See to it that flows are looked at when the next one may be over.

@@ -47,10 +47,15 @@ impl Udp {
     }
 
     /// End some of them.
+    #[inline]
     pub fn leave_some(&mut self, cx: &mut Context) {
-        if !self.is_leaving() {
-            return;
+        if self.is_leaving() {
+            self.walk_and_end(cx);
         }
+    }
+
+    #[cold]
+    fn walk_and_end(&mut self, cx: &mut Context) {
         let mut ended = 0;
         for _ in 0..SWEPT_PER_TURN {
             let place = self.leaving.at;
