@@ -44,8 +44,12 @@ pub struct CourseOf {
 impl CourseOf {
     /// That of a connection which began at this time.
     pub fn new(course: Course, started_at: Instant) -> CourseOf {
-        let before = started_at.saturating_duration_since(course.began_at).as_millis();
-        let began_before = u32::try_from(before).unwrap_or(u32::MAX);
+        let before = || started_at.saturating_duration_since(course.began_at).as_millis();
+        // Most connections are to the first address that was tried.
+        let began_before = match course.began_at == started_at {
+            true => 0,
+            false => u32::try_from(before()).unwrap_or(u32::MAX),
+        };
         CourseOf { first: course.first, failed: course.failed, began_before }
     }
 
@@ -131,8 +135,11 @@ impl Course {
     /// Until when the address that it is at may take the connection, tried from now on: those left
     /// share what is left of the time, so that one in a black hole does not use up all of it.
     pub fn deadline(self, of: &Addresses, timeout: Duration, now: Instant) -> Instant {
-        let left = (self.began_at + timeout).saturating_duration_since(now);
-        now + left / u32::from(of.count() - self.failed).max(1)
+        let end = (self.began_at + timeout).max(now);
+        match of.count() - self.failed {
+            0 | 1 => end,
+            several => now + end.saturating_duration_since(now) / u32::from(several),
+        }
     }
 
     /// After this address failed: on to the next one, if there is one and time is left for it.

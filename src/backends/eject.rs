@@ -122,7 +122,7 @@ struct Faces {
 /// The answers since a moment, and those of the time before.
 #[derive(Debug, Clone, Copy, Default)]
 struct Window {
-    since: Option<Instant>,
+    ends: Option<Instant>,
     now: Tally,
     before: Tally,
 }
@@ -279,17 +279,17 @@ impl Faces {
 impl Window {
     /// Begin anew if it is time; says whether everything before is forgotten.
     fn turn(&mut self, now: Instant) -> bool {
-        let Some(since) = self.since else {
-            self.since = Some(now);
+        let Some(ends) = self.ends else {
+            self.ends = Some(now + EJECT_WINDOW);
             return false;
         };
-        let age = now.saturating_duration_since(since);
-        if age < EJECT_WINDOW {
+        // With each answer: times are compared, which is cheaper than to take their difference.
+        if now < ends {
             return false;
         }
-        let over = age >= 2 * EJECT_WINDOW;
+        let over = now >= ends + EJECT_WINDOW;
         let before = if over { Tally::default() } else { self.now };
-        *self = Window { since: Some(now), now: Tally::default(), before };
+        *self = Window { ends: Some(now + EJECT_WINDOW), now: Tally::default(), before };
         over
     }
 }
