@@ -175,6 +175,16 @@ impl BackendConnection {
         }
     }
 
+    /// Its backend says that it keeps it for so many seconds once it rests.
+    pub fn note_keep_alive(&mut self, seconds: Option<u32>) {
+        self.kept_for = seconds.and_then(|seconds| {
+            let kept = Duration::from_secs(u64::from(seconds));
+            let used = kept - BACKEND_REST_MARGIN.min(kept / 2);
+            let used = u32::try_from(used.as_millis()).unwrap_or(u32::MAX);
+            NonZeroU32::new(used.max(1))
+        });
+    }
+
     /// How far it is with the addresses of its backend.
     pub fn course(&self) -> Course {
         self.course.course(self.started_at)
@@ -277,25 +287,14 @@ impl Context {
         }
     }
 
-    /// Its backend says that it keeps this connection for so many seconds once it rests.
-    pub fn note_keep_alive(&mut self, key: Key, seconds: Option<u32>) {
-        if let Some(connection) = self.connections.get_mut(key) {
-            let kept = seconds.map(|seconds| Duration::from_secs(u64::from(seconds)));
-            let used = kept.map(|kept| kept - BACKEND_REST_MARGIN.min(kept / 2));
-            let used = used.map(|used| u32::try_from(used.as_millis()).unwrap_or(u32::MAX));
-            connection.kept_for = used.and_then(|used| NonZeroU32::new(used.max(1)));
-        }
-    }
-
     /// An idle connection to `backend` for `pair`, the last parked first; `None` if there is none
     /// that is still good. One that has something to say was closed by its backend, or says what
     /// nobody asked for: neither is of use.
     pub fn unpark(&mut self, backend: BackendId, pair: Key) -> Option<Key> {
         while let Some((key, parked_at)) = self.backends.unpark(backend) {
             let Some(connection) = self.connections.get_mut(key) else { continue };
-            let rests = self.now.saturating_duration_since(parked_at).as_millis();
-            let kept_for = connection.kept_for.map(|kept| u128::from(kept.get()));
-            let let_go = kept_for.is_some_and(|kept| rests >= kept);
+            let rests = || self.now.saturating_duration_since(parked_at).as_millis();
+            let let_go = connection.kept_for.is_some_and(|kept| rests() >= kept.get().into());
             if let_go || !connection.stream.is_quiet() {
                 self.retire_unparked(key);
                 continue;

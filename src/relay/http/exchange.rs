@@ -324,7 +324,9 @@ impl Exchange {
         pair: &mut Pair,
         cx: &mut Context,
     ) -> Result<(), Reason> {
-        if let Some(backend) = connect::resume(pair, cx) {
+        if pair.connection.is_some()
+            && let Some(backend) = connect::resume(pair, cx)
+        {
             (self.bound_to, self.reused) = (Some(backend), true);
             self.begin_part(pair, cx);
             return Ok(());

@@ -16,7 +16,7 @@ use log::{Level, debug, log_enabled};
 
 use crate::access_log::Cause;
 use crate::backends::{BackendId, Came, Refusal};
-use crate::context::{BackendConnection, Context};
+use crate::context::Context;
 use crate::event::Key;
 use crate::http::answer::How;
 use crate::net::{Fault, Socket};
@@ -106,9 +106,7 @@ impl Exchange {
         cx.http.give_back(std::mem::take(&mut self.again));
         let keeps_backend = self.answer.keeps_backend() && self.is_asked && !self.deaf;
         if let Some(key) = pair.connection.take() {
-            self.praise(key, cx);
-            cx.note_keep_alive(key, self.answer.kept_seconds());
-            let is_bound = cx.connections.get(key).is_some_and(BackendConnection::is_bound);
+            let is_bound = self.note_whole(key, cx);
             if !keeps_backend || cx.draining {
                 cx.retire(key);
             } else if is_bound && self.answer.keeps_client() {
@@ -132,12 +130,15 @@ impl Exchange {
         }
     }
 
-    /// A whole answer speaks for its backend, whatever came before; a 5xx does not.
-    fn praise(&self, connection: Key, cx: &mut Context) {
-        let backend = cx.connections.get(connection).map(|connection| connection.backend);
-        if let (Some(backend), Some((..=499, _))) = (backend, self.answer.head()) {
-            cx.backends.behaved(backend);
+    /// A whole answer speaks for its backend, whatever came before; a 5xx does not. Says whether
+    /// the connection is the client's own.
+    fn note_whole(&self, connection: Key, cx: &mut Context) -> bool {
+        let Some(connection) = cx.connections.get_mut(connection) else { return false };
+        connection.note_keep_alive(self.answer.kept_seconds());
+        if let Some((..=499, _)) = self.answer.head() {
+            cx.backends.behaved(connection.backend);
         }
+        connection.is_bound()
     }
 
     /// No whole answer comes, which is bad. After a head that said 5xx it was so already, and one
