@@ -168,7 +168,7 @@ fn a_client_that_rests_for_too_long_is_let_go() {
 }
 
 #[test]
-fn a_head_that_drips_is_408() {
+fn pitfall_34_a_head_that_drips_is_408() {
     let origin = Origin::named("hello");
     let flags = ["--header-timeout", "2s", "--keep-alive", "1s"];
     let balancer = before(&[&origin], &flags);

@@ -73,7 +73,7 @@ const NO_CHUNKS: &[(&str, &str)] = &[
 ];
 
 #[test]
-fn the_backend_sees_nothing_of_what_is_refused() {
+fn pitfall_33_the_backend_sees_nothing_of_what_is_refused() {
     let bytes = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&bytes);
     let backend = Backend::start(move |mut stream| {

@@ -3,8 +3,12 @@
 //! examples; below they are put to the whole project. A failure names the file, the line, what was
 //! found and what is wanted.
 
+#[path = "tidy/claims.rs"]
+mod claims;
 #[path = "tidy/pages.rs"]
 mod pages;
+#[path = "tidy/pitfalls.rs"]
+mod pitfalls;
 #[path = "tidy/rules.rs"]
 mod rules;
 #[path = "tidy/source.rs"]
@@ -149,6 +153,19 @@ fn every_citation_is_true() {
         sources.iter().map(|source| (source.path.as_str(), source)).collect();
     every_page(|page| pages::citations(page, &by_path, exists));
     every_page(|page| pages::excerpts(page, &sources));
+    every_page(|page| claims::edges(page, &by_path));
+    every_page(|page| claims::numbers(page, &sources));
+}
+
+#[test]
+fn every_pitfall_that_is_cited_is_explained() {
+    none(&pitfalls::pitfalls(&page("docs/pitfalls.md"), &source::sources()));
+}
+
+/// A duplicate would go on getting events when the socket is closed.
+#[test]
+fn pitfall_27_sockets_are_never_duplicated() {
+    every_source(rules::no_duplicates);
 }
 
 #[test]

@@ -32,7 +32,7 @@ fn an_answer_finds_the_way_back() {
 }
 
 #[test]
-fn datagrams_of_every_length_pass_whole() {
+fn pitfall_19_datagrams_of_every_length_pass_whole() {
     let echo = UdpBackend::echo();
     let balancer = before(&[&echo], &[]);
     let client = client(balancer.address());

@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn every_owner_survives_packing() {
+    fn pitfall_24_every_owner_survives_packing() {
         let keys = [
             Key { index: 0, generation: Generation::FIRST },
             Key { index: 7, generation: Generation::FIRST.next().next() },

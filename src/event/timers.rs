@@ -1,5 +1,5 @@
 //! Timers in a hierarchical wheel (Varghese and Lauck, "Hashed and Hierarchical Timing Wheels",
-//! SOSP 1987, scheme 7): set, move and cancel in O(1), whatever their number.
+//! SOSP 1987, scheme 7): set, move and cancel in O(1), whatever their number (pitfall 23).
 //!
 //! ```text
 //!   level 0   64 slots of   1 ms   [.|.|x|.|  ...  ]   due when the hand gets there
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn an_idle_hour_wakes_the_loop_only_a_few_times() {
+    fn pitfall_22_an_idle_hour_wakes_the_loop_only_a_few_times() {
         let start = Instant::now();
         let mut timers = Timers::new(start);
         let timer = timers.create(owner(1));

@@ -76,7 +76,7 @@ impl Socket for Liar {
 
 /// A few turns between two liars: each comes to an end, and what has ended stays so.
 #[test]
-fn nothing_that_sockets_say_makes_it_spin() {
+fn pitfall_16_nothing_that_sockets_say_makes_it_spin() {
     let reset = Fault::Reset;
     let all_say = [
         Received::Bytes(0),

@@ -40,7 +40,7 @@ impl Page {
     }
 
     /// What stands between backticks, outside fenced blocks.
-    fn code_spans(&self) -> Vec<(usize, &str)> {
+    pub fn code_spans(&self) -> Vec<(usize, &str)> {
         self.prose()
             .into_iter()
             .flat_map(|(number, line)| {
@@ -149,7 +149,7 @@ pub fn excerpts(page: &Page, sources: &[Source]) -> Vec<Breach> {
 
 /// Whether a file defines `symbol`: an item, or `Type::member` with the member in the type's own
 /// braces or in an `impl` of it.
-fn defines(source: &Source, symbol: &str) -> bool {
+pub fn defines(source: &Source, symbol: &str) -> bool {
     match symbol.split_once("::") {
         None => is_item(&source.code, symbol),
         Some((owner, member)) => {
@@ -171,9 +171,14 @@ fn defines(source: &Source, symbol: &str) -> bool {
 }
 
 fn is_item(code: &str, name: &str) -> bool {
+    item(code, name).is_some()
+}
+
+/// Where the name of an item stands that the code defines.
+pub fn item(code: &str, name: &str) -> Option<usize> {
     let kinds =
         ["fn", "struct", "enum", "trait", "const", "static", "type", "mod", "macro_rules!"];
-    words(code, name).any(|at| {
+    words(code, name).find(|&at| {
         let before = code[..at].trim_end();
         kinds.iter().any(|kind| {
             before

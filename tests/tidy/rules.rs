@@ -117,6 +117,27 @@ pub fn no_unsafe(source: &Source) -> Vec<Breach> {
         .collect()
 }
 
+/// A duplicated socket stays registered with the poll when the original is closed. Standard output
+/// is no socket, a registry no descriptor of a connection, and the demo's threads have no poll.
+pub fn no_duplicates(source: &Source) -> Vec<Breach> {
+    if !source.path.starts_with("src/") || room_of(&source.path) == Some("demo") {
+        return Vec::new();
+    }
+    let calls =
+        ["try_clone", "try_clone_to_owned", "dup", "dup2", "dup3", "fcntl_dupfd_cloexec"];
+    let found = calls.iter().flat_map(|call| words(&source.code, call));
+    found
+        .filter(|&at| !source.is_test(at))
+        .filter(|&at| {
+            let before = source.code[..at].rsplit('\n').next().unwrap_or_default();
+            !before.ends_with("registry().") && !before.contains("stdout()")
+        })
+        .map(|at| {
+            breach(&source.path, source.line_of(at), "a duplicated descriptor", "one a socket")
+        })
+        .collect()
+}
+
 /// Rooms that may say how a flag is written: the flags themselves, the demo, which is one, and for
 /// now the relay in its reasons.
 const SAY_FLAGS: &[&str] = &["flags", "demo", "relay"];
@@ -302,6 +323,13 @@ fn unsafe_code_and_silent_ignores_are_found() {
     assert_eq!(lines_of(no_unsafe, "tests/a.rs", "#![forbid(unsafe_code)] // unsafe\n"), []);
     let ignores = "#[test]\n#[ignore]\nfn a() {}\n#[ignore = \"slow\"]\nfn b() {}\n";
     assert_eq!(lines_of(no_silent_ignores, "tests/a.rs", ignores), [2]);
+}
+
+#[test]
+fn duplicated_sockets_are_found() {
+    let text = "let a = poll.registry().try_clone();\nlet b = socket.try_clone();\n";
+    assert_eq!(lines_of(no_duplicates, "src/net/a.rs", text), [2]);
+    assert_eq!(lines_of(no_duplicates, "src/demo/a.rs", text), []);
 }
 
 #[test]
