@@ -205,13 +205,14 @@ fn paths(page: &str) -> BTreeSet<String> {
         }
         let (Some(text), Some(behind)) = (parts.next(), parts.next()) else { return found };
         if behind.starts_with(':') {
-            name = text.to_owned();
             let path = above.iter().map(String::as_str).chain([text]);
             let path: Vec<&str> = path.filter(|part| !part.is_empty()).collect();
             let is_plain = !behind.starts_with(":{") && !behind.starts_with(":[");
             if is_plain || path.len() == 1 {
                 found.insert(path.join("."));
             }
+            // What comes behind a plain one is not in it.
+            name = if is_plain { String::new() } else { text.to_owned() };
         }
         between = behind;
     }
@@ -245,7 +246,7 @@ fn every_number_is_in_the_manual() {
         |path: &String| path.starts_with("health.") || path.starts_with("connections.");
     let mut found: BTreeSet<String> =
         paths(&page).into_iter().filter(|path| !is_keyed(path)).collect();
-    for list in ["process", "udp", "routes", "backends"] {
+    for list in ["process", "udp", "listeners", "routes", "backends"] {
         assert!(found.remove(list), "{list}: {page}");
     }
     found.insert("routes.backends".to_owned());

@@ -10,7 +10,7 @@ use crate::limits::STATS_NAMES_AT_ONCE;
 
 use super::field::{Field, Unit, Value};
 use super::snapshot::{Pool, Snapshot};
-use super::tables::{BACKENDS, POOLS, PROCESS, UDP};
+use super::tables::{BACKENDS, LISTENERS, POOLS, PROCESS, UDP};
 
 /// How far the writing is.
 #[derive(Debug, Default)]
@@ -104,6 +104,7 @@ fn process(from: &Snapshot, out: &mut Vec<u8>) {
         if udp.is_used {
             it.object("udp", |it| row(it, UDP, udp));
         }
+        it.list("listeners", &process.stats.fronts, |it, front| row(it, LISTENERS, front));
     });
     out.extend_from_slice(b",\"routes\":[");
 }
@@ -206,7 +207,10 @@ mod tests {
         let page = page(0, &[]);
         let begin = "{\"health\":{},\"connections\":{},\"process\":{\"version\":\"";
         assert!(page.starts_with(begin), "{page}");
-        assert!(page.ends_with("},\"routes\":[],\"backends\":[]}\n"), "{page}");
+        assert!(
+            page.ends_with("},\"listeners\":[],\"routes\":[],\"backends\":[]}\n"),
+            "{page}"
+        );
         let groups = "\"tls_handshakes\":{\"done\":0,\"resumed\":0,\"failed\":0,\
                       \"subjects_left_out\":0},\"refused\":0,";
         assert!(page.contains(groups), "{page}");

@@ -3,11 +3,11 @@
 //! To add one, count it in the struct that goes with the table and give it a row; every output and
 //! `docs/stats.md` are made from the rows. Programs read the names: they stay as they are.
 
-use super::Datagrams;
 use super::field::Field;
 use super::field::Unit::{Bytes, Milliseconds, One, PerSecond, Seconds};
 use super::field::Value;
 use super::snapshot::{Backend, Pool, Process};
+use super::{Datagrams, Front};
 
 /// Of the process.
 pub const PROCESS: &[Field<Process>] = &[
@@ -209,6 +209,12 @@ pub const UDP: &[Field<Datagrams>] = &[
     ),
 ];
 
+/// Of each listener.
+pub const LISTENERS: &[Field<Front>] = &[
+    Field::text("name", |it| (&*it.name).into(), "what is spoken there, and where"),
+    Field::gauge("connections_open", One, |it| it.open.into(), "clients or flows of it"),
+];
+
 /// Of each pool of a route.
 pub const POOLS: &[Field<Pool>] = &[
     Field::text("name", |it| (&*it.name).into(), "of the pool"),
@@ -394,6 +400,7 @@ mod tests {
         let tables = [
             manual("process", PROCESS),
             manual("udp", UDP),
+            manual("listeners", LISTENERS),
             manual("routes", POOLS),
             manual("backends", BACKENDS),
         ];
@@ -441,6 +448,8 @@ mod tests {
         let with_log = Process { access_log: Some(log), ..Process::default() };
         check(PROCESS, &[Process::default(), with_log]);
         check(UDP, &[Datagrams::default()]);
+        let (name, port) = ("http://127.0.0.1:8000".to_owned(), "8000".to_owned());
+        check(LISTENERS, &[Front { name, port, open: 0 }]);
         check(POOLS, &[pool(&[0, 1])]);
         let time = Instant::now().elapsed();
         let times = Some(Quantiles { p50: time, p90: time, p99: time });
