@@ -122,10 +122,39 @@ pub fn parse(args: &[String]) -> Result<Command, Vec<UsageError>> {
     }
 }
 
-/// Every flag as (letter or empty, name), for the tests that look whether the documentation has
-/// them all.
-pub fn names() -> impl Iterator<Item = (&'static str, &'static str)> {
-    all_flags().map(|flag| (flag.short, flag.long))
+/// A flag as documents show it: `docs/flags.md` is made of these.
+#[derive(Debug, Clone)]
+pub struct Row {
+    /// Title of the group that it belongs to.
+    pub group: &'static str,
+    /// One letter, or empty.
+    pub short: &'static str,
+    /// Its name, without dashes.
+    pub long: &'static str,
+    /// What stands for the value; empty for a flag without one.
+    pub value: &'static str,
+    /// What the manual says.
+    pub says: &'static str,
+    /// The default in words, of a flag with a value.
+    pub default: Option<String>,
+}
+
+/// Every flag, in the order of the manual.
+pub fn rows() -> impl Iterator<Item = Row> {
+    let defaults = Config::defaults();
+    let flags =
+        GROUPS.iter().flat_map(|group| group.flags.iter().map(move |flag| (group, flag)));
+    flags.map(move |(group, flag)| Row {
+        group: group.title,
+        short: flag.short,
+        long: flag.long,
+        value: flag.value,
+        says: flag.says,
+        default: match flag.act {
+            Act::Value(..) | Act::Values(..) => Some((flag.default)(&defaults)),
+            Act::Switch(..) | Act::Answer(_) => None,
+        },
+    })
 }
 
 fn all_flags() -> impl Iterator<Item = &'static Flag> {

@@ -9,6 +9,8 @@ mod protocols;
 use std::ffi::OsStr;
 use std::process::{Command, Output};
 
+use pointsman::flags::Row;
+
 fn pointsman<S: AsRef<OsStr>>(args: &[S]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_pointsman")).args(args).output().expect("it starts")
 }
@@ -501,7 +503,7 @@ fn flags_given_twice() {
     let repeatable = ["listen", "backend", "route", "cert", "key", "trusted-proxies"];
     let tested = ONCE.iter().map(|(flag, _)| *flag).chain(repeatable);
     let mut tested: Vec<&str> = tested.collect();
-    let mut known: Vec<&str> = pointsman::flags::names().map(|(_, long)| long).collect();
+    let mut known: Vec<&str> = pointsman::flags::rows().map(|row| row.long).collect();
     tested.sort_unstable();
     known.sort_unstable();
     assert_eq!(tested, known, "a flag is missing from this test");
@@ -522,7 +524,7 @@ fn help_is_the_manual() {
         assert_eq!(output.status.code(), Some(0), "{args:?}");
         assert!(output.stderr.is_empty(), "{args:?}");
         let manual = String::from_utf8(output.stdout).expect("it speaks UTF-8");
-        for (short, long) in pointsman::flags::names() {
+        for Row { short, long, .. } in pointsman::flags::rows() {
             let heading = match short {
                 "" => format!("\n      --{long}"),
                 letter => format!("\n  -{letter}, --{long}"),

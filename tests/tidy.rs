@@ -5,6 +5,8 @@
 
 #[path = "tidy/claims.rs"]
 mod claims;
+#[path = "tidy/flags_page.rs"]
+mod flags_page;
 #[path = "tidy/pages.rs"]
 mod pages;
 #[path = "tidy/pitfalls.rs"]
@@ -174,8 +176,20 @@ fn every_package_is_explained() {
     none(&pages::dependencies(&manifest, &page("docs/dependencies.md")));
 }
 
+/// With `POINTSMAN_WRITE` set the page is written and not compared.
 #[test]
-fn every_flag_is_in_the_table() {
-    let names: Vec<_> = pointsman::flags::names().collect();
-    none(&pages::flags(&names, &page("README.md")));
+fn the_page_of_flags_is_made_of_the_table() {
+    let wanted = flags_page::page(pointsman::flags::rows());
+    if std::env::var_os("POINTSMAN_WRITE").is_some() {
+        std::fs::write(source::top().join("docs/flags.md"), &wanted).unwrap();
+    }
+    let found = source::read("docs/flags.md");
+    let differs = found.lines().zip(wanted.lines()).position(|(found, wanted)| found != wanted);
+    let line =
+        differs.map_or(found.lines().count().min(wanted.lines().count()), |line| line + 1);
+    assert!(
+        found == wanted,
+        "docs/flags.md:{line} is not what src/flags says, want the page that \
+         `POINTSMAN_WRITE=1 cargo test --test tidy page_of_flags` writes"
+    );
 }

@@ -215,33 +215,6 @@ pub fn dependencies(manifest: &str, page: &Page) -> Vec<Breach> {
     found
 }
 
-/// The table of flags has every flag, and none that is not there.
-pub fn flags(names: &[(&str, &str)], page: &Page) -> Vec<Breach> {
-    let rows: Vec<(usize, &str)> =
-        page.prose().into_iter().filter(|(_, line)| line.starts_with("| `-")).collect();
-    let mut found = Vec::new();
-    for (_, long) in names {
-        let flag = format!("--{long}");
-        if !rows.iter().any(|(_, row)| long_flags(row).any(|shown| shown == flag)) {
-            let line = rows.first().map_or(1, |row| row.0);
-            found.push(breach(&page.path, line, format!("no row for {flag}"), "one a flag"));
-        }
-    }
-    for (number, row) in &rows {
-        for shown in long_flags(row).filter(|s| !names.iter().any(|(_, l)| s[2..] == **l)) {
-            let what = format!("a row for {shown}, which is no flag");
-            found.push(breach(&page.path, *number, what, "the flags that --help lists"));
-        }
-    }
-    found
-}
-
-/// The flags in the first cell of a row.
-fn long_flags(row: &str) -> impl Iterator<Item = &str> {
-    let cell = row.split('|').nth(1).unwrap_or_default();
-    cell.split(['`', ' ', ',', '=']).filter(|word| word.starts_with("--"))
-}
-
 fn lines(breaches: &[Breach]) -> Vec<usize> {
     breaches.iter().map(|breach| breach.line).collect()
 }
@@ -298,13 +271,4 @@ fn packages_without_a_reason_are_found() {
                     [dev-dependencies]\nslab = \"1\"\n\n[lints.rust]\nunused = \"deny\"\n";
     let page = Page::new("docs/dependencies.md", "| `log` | why |\n`mio`\n");
     assert_eq!(lines(&dependencies(manifest, &page)), [7, 10]);
-}
-
-#[test]
-fn flags_without_a_row_and_rows_without_a_flag_are_found() {
-    let names = [("l", "listen"), ("", "seed")];
-    let good = Page::new("a.md", "| `-l`, `--listen ADDR` | x |\n| `--seed N` | --else |\n");
-    assert_eq!(lines(&flags(&names, &good)), []);
-    let bad = Page::new("a.md", "\n| `-l`, `--listen ADDR` | --seed |\n| `--sed N` | x |\n");
-    assert_eq!(lines(&flags(&names, &bad)), [2, 3]);
 }
