@@ -19,7 +19,7 @@
 //! | [`flow`] | UDP's flows: whose datagram belongs to which, who gives way |
 //! | [`balance`] | one file an algorithm, one trait |
 //! | [`access_log`] | a line for each exchange: three formats, one file |
-//! | [`stats`] | counters, histograms |
+//! | [`stats`] | counters, histograms; the table of what is shown of them |
 //! | [`backends`] | the set of backends: identity, state, counts, idle connections, slow start |
 //! | [`context`] | what a room may use while a pair or a probe acts |
 //! | [`health`] | probes: what is asked, what an answer means |

@@ -178,7 +178,7 @@ impl Datagrams {
 pub struct BackendCounts {
     /// Connections given to it, or exchanges.
     pub given: u64,
-    /// Connects to it that failed, and what else took it for down.
+    /// Connects and datagrams to it that failed.
     pub failures: u64,
     /// Bytes sent to it.
     pub bytes_sent: u64,

@@ -21,6 +21,18 @@ pub const PROCESS: &[Field<Process>] = &[
         "clients that were accepted",
     ),
     Field::counter(
+        "connections_finished",
+        One,
+        |it| it.stats.finished.into(),
+        "those of them that ended because both sides had finished",
+    ),
+    Field::counter(
+        "connections_failed",
+        One,
+        |it| it.stats.failed.into(),
+        "those that ended in any other way, `refused` among them",
+    ),
+    Field::counter(
         "requests",
         One,
         |it| it.stats.requests.into(),
@@ -276,6 +288,12 @@ pub const BACKENDS: &[Field<Backend>] = &[
         "connections, or exchanges of HTTP, in progress",
     ),
     Field::counter("requests", One, |it| it.counts.given.into(), "all that it was given"),
+    Field::counter(
+        "failures",
+        One,
+        |it| it.counts.failures.into(),
+        "connects and datagrams to it that failed",
+    ),
     Field::gauge(
         "requests_per_second.1s",
         PerSecond,
@@ -407,6 +425,42 @@ mod tests {
         for table in tables {
             assert!(page.contains(&table), "docs/stats.md has not this table:\n\n{table}");
         }
+    }
+
+    /// What stands in a text between these two.
+    fn between(text: &'static str, from: &str, to: &str) -> &'static str {
+        let behind = text.split_once(from).unwrap_or_else(|| panic!("{from:?} is there")).1;
+        behind.split_once(to).unwrap_or_else(|| panic!("{to:?} is behind {from:?}")).0
+    }
+
+    #[test]
+    fn every_counter_has_a_row() {
+        let (counters, tables) = (include_str!("../stats.rs"), include_str!("tables.rs"));
+        let sum = between(counters, "pub fn out_of_descriptors", "\n    }");
+        let mut seen = 0;
+        for (owner, table, place) in [
+            ("Stats", "PROCESS", "it.stats."),
+            ("Handshakes", "PROCESS", "it.stats.handshakes."),
+            ("Datagrams", "UDP", "it."),
+            ("Front", "LISTENERS", "it."),
+            ("PoolCounts", "POOLS", "it.counts."),
+            ("BackendCounts", "BACKENDS", "it.counts."),
+        ] {
+            let rows = between(tables, &format!("pub const {table}: "), "\n];");
+            let fields = between(counters, &format!("pub struct {owner} {{"), "\n}");
+            let fields = fields.lines().filter_map(|line| line.trim().strip_prefix("pub "));
+            for (name, kind) in fields.filter_map(|field| field.split_once(": ")) {
+                if !kind.contains("u64") {
+                    continue;
+                }
+                let is_shown = rows.contains(&format!("{place}{name}.into()"))
+                    || rows.contains(&format!("{place}{name}[0]"))
+                    || sum.contains(&format!("self.{name}"));
+                assert!(is_shown, "no row of {table} shows {owner}::{name}");
+                seen += 1;
+            }
+        }
+        assert!(seen > 40, "only {seen} counters were found");
     }
 
     /// Names become parts of others' names, and helps stand in one line.
