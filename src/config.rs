@@ -40,7 +40,7 @@ pub use complaint::{Complaint, Complaints, Phrase, Wrong};
 pub use expect::{HttpCheck, Statuses, TextCheck, check_host};
 pub use http::{HashKey, own_path, sticky_cookie};
 pub use key::{Key, Spelling};
-pub use listen::{Listen, Protocol};
+pub use listen::{Listen, Phase, Phases, Protocol, Service};
 pub use listener::ListenerSettings;
 pub use pool::{AllDown, CheckSettings, OnDown, PoolSettings};
 pub use process::{LOG_LEVELS, ProcessSettings};

@@ -4,7 +4,7 @@
 //! `&mut` of its pair and of this at once.
 
 use std::collections::VecDeque;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
@@ -12,13 +12,14 @@ use mio::Registry;
 
 use crate::access_log::AccessLog;
 use crate::backends::{BackendId, Backends, Course, CourseOf, Routes};
-use crate::config::{Cidr, Config, HashKey, OnDown, Spelling, Sticky};
+use crate::config::{Cidr, Config, HashKey, OnDown, Phases, Protocol, Spelling, Sticky};
 use crate::event::{Key, Owner, RunQueue, Slots, Timers};
 use crate::http::Lists;
 use crate::limits::{BACKEND_REST_MARGIN, GIVE_WAY_TRIES, HANDSHAKES_PER_TURN, LONG_TURN};
+use crate::net::tls::server::Terminator;
 use crate::net::{self, BufferPool, Fault, PipePool, Stream, Supplies};
 use crate::stats::pages::Pages;
-use crate::stats::{Seldom, Stats};
+use crate::stats::{Front, Seldom, Stats};
 
 /// Everything shared, in one place, with one owner.
 pub struct Context {
@@ -50,6 +51,10 @@ pub struct Context {
     pub stats: Stats,
     /// The statistics as they are shown.
     pub pages: Pages,
+    /// What is asked of clients and then done for them, listener by listener.
+    pub phases: Vec<Phases>,
+    /// What TLS listeners show and remember.
+    pub terminator: Option<Terminator>,
     /// What is written of each exchange, if anything is.
     pub access_log: Option<Box<AccessLog>>,
     /// The operator's times and limits.
@@ -220,6 +225,8 @@ impl Context {
             run_queue: RunQueue::default(),
             stats: Stats::default(),
             pages: Pages::default(),
+            phases: Vec::new(),
+            terminator: None,
             access_log: None,
             settings,
             spelling: Spelling::PATHS,
@@ -231,6 +238,15 @@ impl Context {
             retired: VecDeque::new(),
             stirred: Vec::new(),
         }
+    }
+
+    /// A listener has its counters and its phases at the place that is returned.
+    pub fn add_listener(&mut self, protocol: Protocol, address: SocketAddr) -> usize {
+        let name = format!("{protocol}://{address}");
+        let port = address.port().to_string();
+        self.stats.fronts.push(Front { name, port, open: 0 });
+        self.phases.push(Phases::of(protocol));
+        self.phases.len() - 1
     }
 
     /// Whether a handshake on this stream has to wait for the next turn, for enough of them were

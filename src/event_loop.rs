@@ -50,8 +50,8 @@ use crate::net::tls::client::Identity;
 use crate::net::tls::server::Terminator;
 use crate::net::{DatagramListener, Listener, PipePool};
 use crate::relay::udp::Udp;
-use crate::relay::{self, Pair, Reason, http};
-use crate::stats::{Front, Seldom};
+use crate::relay::{Pair, Reason};
+use crate::stats::Seldom;
 use crate::status;
 use chores::Chores;
 use closing::Sweep;
@@ -66,8 +66,6 @@ pub struct EventLoop {
     signals: Signals,
     /// Indexed by their keys; all of them go at once, when no more clients are wanted.
     listeners: Vec<Entrance>,
-    /// What TLS listeners show and remember.
-    terminator: Option<Terminator>,
     identity: Option<Arc<Identity>>,
     pairs: Slots<Pair>,
     udp: Udp,
@@ -159,6 +157,7 @@ impl EventLoop {
         cx.spelling = logs.spelling;
         cx.backends.spell(logs.spelling);
         cx.access_log = logs.access_log.map(Box::new);
+        cx.terminator = fronts.terminator;
         cx.routes = routes;
         let mut random = fastrand::Rng::with_seed(seed);
         let health = Health::new(&config.pool.check, &mut random, &mut cx);
@@ -174,7 +173,6 @@ impl EventLoop {
             alarm,
             signals,
             listeners: Vec::new(),
-            terminator: fronts.terminator,
             identity: fronts.identity,
             pairs: Slots::default(),
             udp,
@@ -235,20 +233,10 @@ impl EventLoop {
 
     fn add_listener(&mut self, mut listener: Listener, protocol: Protocol) -> io::Result<()> {
         let key = Key { index: self.listeners.len() as u32, generation: Generation::FIRST };
-        let front = self.cx.stats.fronts.len();
         listener.register(&self.cx.registry, Owner::Listener(key))?;
         let timer = self.cx.timers.create(Owner::Listener(key));
-        let name = format!("{protocol}://{}", listener.address());
-        let port = listener.address().port().to_string();
-        self.cx.stats.fronts.push(Front { name, port, open: 0 });
-        self.listeners.push(Entrance {
-            listener,
-            protocol,
-            front,
-            timer,
-            paused: false,
-            last: None,
-        });
+        let front = self.cx.add_listener(protocol, listener.address());
+        self.listeners.push(Entrance { listener, front, timer, paused: false, last: None });
         Ok(())
     }
 
@@ -289,8 +277,8 @@ impl EventLoop {
             match Owner::unpack(event.token().0 as u64) {
                 Some(Owner::Pair(key)) => {
                     if let Some(pair) = self.pairs.get_mut(key) {
-                        pair.client.mark(event);
-                        acting::queue(&mut self.cx.run_queue, pair);
+                        pair.client.socket.mark(event);
+                        acting::queue(&mut self.cx.run_queue, &mut pair.client);
                     }
                 }
                 Some(Owner::Connection(key)) => {
@@ -299,7 +287,7 @@ impl EventLoop {
                     match connection.user {
                         User::Pair(user) | User::Owner(user) => {
                             if let Some(pair) = self.pairs.get_mut(user) {
-                                acting::queue(&mut self.cx.run_queue, pair);
+                                acting::queue(&mut self.cx.run_queue, &mut pair.client);
                             }
                         }
                         // Closed by its backend, most likely; looked at when acting.
@@ -330,7 +318,7 @@ impl EventLoop {
             match self.cx.timers.pop_due(self.cx.now) {
                 None => return,
                 Some(Owner::Pair(key)) => {
-                    if self.with_pair(key, relay::on_timer) {
+                    if self.with_pair(key, Pair::on_timer) {
                         share.note_large();
                     }
                 }
@@ -435,7 +423,7 @@ impl EventLoop {
             flows => format!(" and {flows} flows"),
         };
         info!("stopping: {open} connections{flows} may finish within {timeout_text}");
-        let resting = self.pairs.iter().filter(|(_, pair)| http::is_resting(pair));
+        let resting = self.pairs.iter().filter(|(_, pair)| pair.is_resting());
         let resting: Vec<Key> = resting.map(|(key, _)| key).collect();
         resting.into_iter().for_each(|key| self.close(key, Reason::Finished));
         self.cx.timers.arm(self.chores.drain, self.cx.now + timeout);

@@ -11,7 +11,7 @@
 //! What is not needed for that is stepped over: versions, ciphers, keys and extensions are for the
 //! backend to judge, and so GREASE and whatever comes after TLS 1.3 pass. Under ECH the outer name
 //! is the one that is seen. What two readers could take for different names is refused. Called by
-//! `relay::sni` with all bytes that came so far; any way of cutting them gives the same answer.
+//! `relay::hello` with all bytes that came so far; any way of cutting them gives the same answer.
 
 mod name;
 #[cfg(test)]

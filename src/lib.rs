@@ -35,19 +35,20 @@
 //!
 //! ```text
 //!   event_loop::accept   a client is taken in, and a pair is made for it
-//!     relay::tcp::open     a backend is picked (backends, balance) and connected to (net)
+//!     relay::act           no phase is asked for at tcp://, so it becomes a TCP talk
+//!       relay::tcp::open     a backend is picked (backends, balance) and connected to (net)
 //!     relay::pump          what the client has sent already goes out at once
 //!   -- next turns --
 //!   event_loop::mark     an event sets readiness bits and queues the pair
 //!   event_loop::act
 //!     relay::tcp::act      connected? failed, then another backend
 //!       relay::pump        client to backend, backend to client
-//!       relay::pair        both directions done? then the verdict is Close
+//!       relay::duplex      both directions done? then the verdict is Close
 //!   event_loop::reap     the sockets are dropped and the slots freed
 //! ```
 //!
-//! At an `sni://` listener `relay::sni` comes first: it reads the ClientHello ([`hello`]), asks the
-//! routes (backends) for a pool, and what came is the first that goes out.
+//! At an `sni://` listener `relay::hello` comes first: it reads the ClientHello ([`hello`]). Then
+//! `relay::routing` asks the routes (backends) for a pool. What came is the first that goes out.
 //!
 //! At a `tls://` or `https://` listener `relay::handshake` comes first, until the client has shaken
 //! hands ([`net::tls`]); from then on nobody above `net::stream` knows that TLS is there.
@@ -66,7 +67,7 @@
 //!       relay::http::response  the answer's head (http::response, rewrite), then its body
 //!     context::park          whole: the connection goes to its backend's idle list
 //!     relay::http::head      and the client may ask on; if not:
-//!     relay::http::reply     FIN, hear it out for a moment, close
+//!     relay::parting         FIN, read and drop for a moment, close
 //! ```
 //!
 //! # One datagram's walk

@@ -116,7 +116,7 @@ fn a_name_that_nobody_serves_gets_the_alert_and_a_fin() {
     balancer.wait_until_idle();
     balancer.wait_for_log("which nobody serves");
     balancer
-        .wait_for_log("greeting: refused with the alert unrecognized_name; 0 bytes sent on, 7");
+        .wait_for_log("relaying: refused with the alert unrecognized_name; 0 bytes sent on, 7");
     assert_eq!(a.accepted(), 0);
     balancer.stop();
 }
@@ -261,7 +261,7 @@ fn who_is_too_late_is_closed() {
     }
     assert_eq!(ask(&quick, b"still here"), b"still here", "the deadline was the hello's");
     assert_eq!(balancer.page_number(" were too late"), 2);
-    balancer.wait_for_log("greeting: no ClientHello in time");
+    balancer.wait_for_log("reading the ClientHello: no ClientHello in time");
     balancer.stop_after(quick);
 }
 

@@ -3,6 +3,8 @@
 //! examples; below they are put to the whole project. A failure names the file, the line, what was
 //! found and what is wanted.
 
+#[path = "tidy/circles.rs"]
+mod circles;
 #[path = "tidy/claims.rs"]
 mod claims;
 #[path = "tidy/flags_page.rs"]
@@ -136,6 +138,11 @@ fn every_file_is_compiled() {
 #[test]
 fn no_room_uses_a_floor_above_it() {
     every_source(rules::floors);
+}
+
+#[test]
+fn no_files_of_a_room_form_a_circle() {
+    none(&circles::no_circles(&source::sources()));
 }
 
 #[test]

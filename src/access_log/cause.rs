@@ -3,7 +3,7 @@
 //!
 //! Where a flag cut it off, its name is the word. The list is in `docs/design.md`.
 
-use super::record::Who;
+use super::ending::Who;
 
 /// See the head of the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

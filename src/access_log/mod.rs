@@ -12,6 +12,7 @@
 
 mod cause;
 mod combined;
+mod ending;
 mod haproxy;
 mod json;
 mod record;
@@ -32,7 +33,8 @@ use crate::limits::{ACCESS_LOG_BYTES_MAX, ACCESS_LOG_FLUSH_BYTES, ACCESS_LOG_WAR
 use crate::outlet::{Manner, Outlet};
 
 pub use cause::Cause;
-pub use record::{Asked, Counts, Ending, Record, Server, Times, What, When, Who, Why};
+pub use ending::{Ending, When, Who};
+pub use record::{Asked, Counts, Record, Server, Times, What, Why};
 
 /// The log and where it goes.
 #[derive(Debug)]

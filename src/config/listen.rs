@@ -49,6 +49,48 @@ pub enum Protocol {
     Udp,
 }
 
+/// What is asked of a client before a backend is looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// A handshake of TLS that ends here.
+    Tls,
+    /// A ClientHello that is only read, for its server name.
+    Hello,
+    /// The pool, by the server name that was asked for.
+    Route,
+}
+
+/// What a listener does for a client that has all phases behind it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Service {
+    /// It relays bytes as they are.
+    Bytes,
+    /// It answers requests of HTTP/1.1, one by one.
+    Http,
+}
+
+/// The way of a listener's clients to a backend.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Phases {
+    /// What is asked of them, in this order.
+    pub list: Vec<Phase>,
+    /// What they are served then.
+    pub service: Service,
+}
+
+impl Phases {
+    /// The way at a listener that speaks this; datagrams have none.
+    pub fn of(protocol: Protocol) -> Phases {
+        let list = match protocol {
+            Protocol::Tcp | Protocol::Http | Protocol::Udp => vec![],
+            Protocol::Https | Protocol::Tls => vec![Phase::Tls],
+            Protocol::Sni => vec![Phase::Hello, Phase::Route],
+        };
+        let service = if protocol.is_http() { Service::Http } else { Service::Bytes };
+        Phases { list, service }
+    }
+}
+
 impl fmt::Display for Protocol {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -5,7 +5,7 @@ use crate::event::{Class, Key, Owner, RunQueue};
 use crate::limits::{
     ACTING_TIME, CLASS_TIME, OWNERS_PER_TURN, STATS_ROWS_PER_TURN, STATS_TIME,
 };
-use crate::relay::{self, Pair, Stage, Verdict};
+use crate::relay::{Client, Next, Pair};
 use crate::status;
 
 use super::EventLoop;
@@ -45,9 +45,10 @@ impl EventLoop {
         match owner {
             Owner::Pair(key) => {
                 if let Some(pair) = self.pairs.get_mut(key) {
-                    (pair.queued, pair.goes_behind) = (false, false);
+                    let client = &mut pair.client;
+                    (client.queued, client.goes_behind) = (false, false);
                 }
-                return self.with_pair(key, relay::act);
+                return self.with_pair(key, Pair::act);
             }
             Owner::Probe(key) => self.health.act(key, &mut self.cx),
             Owner::Flow(key) => self.udp.answer(key, &mut self.cx),
@@ -66,34 +67,32 @@ impl EventLoop {
         let pace = &mut self.pace;
         for key in status::make_statistics(|| share.allows(pace), &mut self.cx) {
             if let Some(pair) = self.pairs.get_mut(key) {
-                queue(&mut self.cx.run_queue, pair);
+                queue(&mut self.cx.run_queue, &mut pair.client);
             }
         }
     }
 
-    /// Let a pair act, and carry out its verdict. Says whether it may have taken as long as
+    /// Let a pair act, and carry out what comes of it. Says whether it may have taken as long as
     /// several: it has work left over, or began to connect, and where most local ports are taken
     /// the kernel looks for one for 2 ms or more.
     pub(super) fn with_pair(
         &mut self,
         key: Key,
-        act: fn(&mut Pair, &mut Context) -> Verdict,
+        act: fn(&mut Pair, &mut Context) -> Next,
     ) -> bool {
         let Some(pair) = self.pairs.get_mut(key) else { return false };
-        if pair.closing.is_some() {
+        if pair.client.closing.is_some() {
             return false;
         }
-        let verdict = act(pair, &mut self.cx);
+        let next = act(pair, &mut self.cx);
         let connected = std::mem::take(&mut self.cx.began_to_connect);
-        match verdict {
-            Verdict::Keep => connected,
-            Verdict::Again => {
-                // Who waits for a place among the handshakes has not used its turn.
-                pair.goes_behind |= pair.stage == Stage::Relaying;
-                queue(&mut self.cx.run_queue, pair);
+        match next {
+            Next::Wait => connected,
+            Next::Queue => {
+                queue(&mut self.cx.run_queue, &mut pair.client);
                 true
             }
-            Verdict::Close(reason) => {
+            Next::Close(reason) => {
                 self.close(key, reason);
                 connected
             }
@@ -102,11 +101,11 @@ impl EventLoop {
 }
 
 /// A pair is to act, before or behind the others.
-pub(super) fn queue(run_queue: &mut RunQueue, pair: &mut Pair) {
-    let owner = Owner::Pair(pair.key);
-    if pair.goes_behind {
-        run_queue.push_behind(owner, &mut pair.queued);
+pub(super) fn queue(run_queue: &mut RunQueue, client: &mut Client) {
+    let owner = Owner::Pair(client.key);
+    if client.goes_behind {
+        run_queue.push_behind(owner, &mut client.queued);
     } else {
-        run_queue.push(owner, &mut pair.queued);
+        run_queue.push(owner, &mut client.queued);
     }
 }

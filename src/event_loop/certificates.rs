@@ -1,5 +1,4 @@
-//! What listeners that speak TLS show: put around new clients, read again at SIGHUP, looked at
-//! daily.
+//! What listeners that speak TLS show: read again at SIGHUP, looked at daily.
 //!
 //! The files are small and read in one go, which is the only time that the loop waits for a disk.
 
@@ -9,14 +8,9 @@ use std::time::SystemTime;
 use log::{info, warn};
 use rustls::sign::CertifiedKey;
 
-use crate::config::Protocol;
-use crate::event::Key;
 use crate::limits::CERTIFICATE_REVIEW;
-use crate::net::Fault;
-use crate::net::tls::Trouble;
 use crate::net::tls::files::FileError;
-use crate::net::tls::server::{Inside, Terminator};
-use crate::relay::{Reason, Stage};
+use crate::net::tls::server::Terminator;
 
 use super::EventLoop;
 
@@ -24,21 +18,6 @@ use super::EventLoop;
 type ReadAgain = (Option<Terminator>, Option<Arc<CertifiedKey>>);
 
 impl EventLoop {
-    /// The client speaks TLS, and is served once it has shaken hands.
-    pub(super) fn begin_tls(&mut self, key: Key, protocol: Protocol) {
-        let inside = if protocol.is_http() { Inside::Http } else { Inside::Bytes };
-        let Some(pair) = self.pairs.get_mut(key) else { return };
-        let begun = match &self.terminator {
-            Some(terminator) => pair.client.begin_tls(terminator.config(inside)),
-            // because: the flags are refused where a listener speaks TLS without certificates.
-            None => Err(Fault::Tls(Trouble::Other)),
-        };
-        match begun {
-            Ok(()) => pair.stage = Stage::Handshaking,
-            Err(fault) => self.close(key, Reason::ClientBroke(fault)),
-        }
-    }
-
     /// The certificates as they are in their files now; if anything is wrong with one of them, all
     /// stay as they were. Connections go on with what they began with.
     pub(super) fn reload_certificates(&mut self) {
@@ -57,7 +36,7 @@ impl EventLoop {
             for unused in terminator.never_shown() {
                 warn!("{}", unused.spelled(self.cx.spelling));
             }
-            self.terminator = Some(terminator);
+            self.cx.terminator = Some(terminator);
             self.review_certificates();
         }
         if let (Some(shown), Some(identity)) = (identity, &self.identity) {
@@ -68,7 +47,7 @@ impl EventLoop {
 
     /// All of them before any is put in place.
     fn read_certificates(&self, now: SystemTime) -> Result<ReadAgain, Vec<FileError>> {
-        let terminator = self.terminator.as_ref().map(|it| it.reload(now)).transpose()?;
+        let terminator = self.cx.terminator.as_ref().map(|it| it.reload(now)).transpose()?;
         let identity = self.identity.as_ref().map(|it| it.reload(now)).transpose();
         let identity = identity.map_err(|error| vec![error])?;
         Ok((terminator, identity))
@@ -76,7 +55,7 @@ impl EventLoop {
 
     /// Warn of those that are near their end, now and once a day.
     pub(super) fn review_certificates(&mut self) {
-        let Some(terminator) = &self.terminator else { return };
+        let Some(terminator) = &self.cx.terminator else { return };
         let now = SystemTime::now();
         let lines = terminator.certificates().iter().filter_map(|it| it.warning(now));
         lines.for_each(|line| warn!("{line}"));

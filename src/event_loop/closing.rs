@@ -11,7 +11,7 @@ use crate::backends::{BackendId, Flip};
 use crate::config::OnDown;
 use crate::event::Key;
 use crate::limits::{STEP_TIME, SWEPT_PER_TURN};
-use crate::relay::{self, Pair, Reason, account, http};
+use crate::relay::{Pair, Reason};
 
 use super::{EventLoop, Phase};
 
@@ -41,9 +41,9 @@ impl EventLoop {
     /// The pair is over: the end of the turn reaps it.
     pub(super) fn close(&mut self, key: Key, reason: Reason) {
         if let Some(pair) = self.pairs.get_mut(key)
-            && pair.closing.is_none()
+            && pair.client.closing.is_none()
         {
-            pair.closing = Some(reason);
+            pair.client.closing = Some(reason);
             self.dead.push_back(key);
         }
     }
@@ -95,7 +95,7 @@ impl EventLoop {
                     if !share.allows(&mut self.pace) {
                         return;
                     }
-                    if self.with_pair(key, relay::on_backend_down) {
+                    if self.with_pair(key, Pair::on_backend_down) {
                         share.note_large();
                     }
                 }
@@ -124,30 +124,31 @@ impl EventLoop {
 
     fn free(&mut self, key: Key) {
         let Some(mut pair) = self.pairs.remove(key) else { return };
-        let reason = pair.closing.unwrap_or(Reason::Finished);
-        account::close(&mut pair, reason, &mut self.cx);
-        http::release(&mut pair, &mut self.cx);
-        self.cx.stats.open -= 1;
-        self.cx.stats.fronts[usize::from(pair.front)].open -= 1;
+        let reason = pair.client.closing.unwrap_or(Reason::Finished);
+        pair.on_close(reason, &mut self.cx);
         self.count_end(&pair, reason);
-        let torn = pair.torn_ends(reason);
+        let client = &mut pair.client;
+        let torn = client.torn_ends(reason);
         if torn.client {
-            pair.client.reset_on_close();
+            client.socket.reset_on_close();
         } else {
-            pair.client.say_goodbye();
+            client.socket.say_goodbye();
         }
-        let (connection, mut supplies) = self.cx.connection_and_supplies(pair.connection);
-        pair.duplex.end(&mut supplies);
+        let (connection, mut supplies) = self.cx.connection_and_supplies(client.link.key());
+        client.duplex.end(&mut supplies);
         if let Some(connection) = connection.filter(|_| torn.backend) {
             connection.stream.reset_on_close();
         }
-        if let Some(connection) = pair.connection {
+        if let Some(connection) = client.link.key() {
             self.cx.retire(connection);
         }
-        self.cx.timers.remove(pair.timer);
+        self.cx.timers.remove(client.timer);
     }
 
     fn count_end(&mut self, pair: &Pair, reason: Reason) {
+        let client = &pair.client;
+        self.cx.stats.open -= 1;
+        self.cx.stats.fronts[usize::from(client.front)].open -= 1;
         match reason {
             Reason::Finished => self.cx.stats.finished += 1,
             Reason::Refused(_) => {
@@ -158,11 +159,11 @@ impl EventLoop {
         }
         debug!(
             "pair {}: {}: {reason}; {} bytes sent on, {} answered, {:.3} s",
-            pair.number,
+            client.number,
             pair.doing(),
-            pair.duplex.request.moved(),
-            pair.duplex.response.moved(),
-            self.cx.now.saturating_duration_since(pair.opened_at).as_secs_f64()
+            client.duplex.request.moved(),
+            client.duplex.response.moved(),
+            self.cx.now.saturating_duration_since(client.opened_at(&self.cx)).as_secs_f64()
         );
     }
 }

@@ -5,21 +5,19 @@ use std::net::SocketAddr;
 
 use log::{debug, warn};
 
-use crate::config::Protocol;
 use crate::event::{Key, Owner, Share, TimerKey};
 use crate::limits::{
     ACCEPT_PAUSE, ACCEPTS_PER_BUSY_TURN, ACCEPTS_PER_TURN, EXHAUSTION_WARNINGS, OVERLAP_MAX,
     STEP_TIME,
 };
 use crate::net::{Accepted, Fault, Listener, Stream};
-use crate::relay::{self, Pair, Reason, http};
+use crate::relay::{Arrival, Pair, Reason};
 
 use super::{EventLoop, Phase};
 
 /// A listener, and whether it rests.
 pub(super) struct Entrance {
     pub listener: Listener,
-    pub protocol: Protocol,
     /// Its place among the listeners of the process.
     pub front: usize,
     pub timer: TimerKey,
@@ -160,23 +158,21 @@ impl EventLoop {
 
     /// Says whether that may have taken long.
     fn open_pair(&mut self, stream: Stream, address: SocketAddr, index: usize) -> bool {
-        let Entrance { protocol, front, .. } = self.listeners[index];
+        let front = self.listeners[index].front;
         self.cx.stats.fronts[front].open += 1;
         self.cx.stats.accepted += 1;
         self.cx.stats.open += 1;
         self.pair_number += 1;
-        let (number, now, timers) = (self.pair_number, self.cx.now, &mut self.cx.timers);
-        let key = self.pairs.insert_with(|key| {
-            let timer = timers.create(Owner::Pair(key));
-            let client = (stream, address);
-            Pair::new(key, number, protocol.inside(), front as u16, client, timer, now)
-        });
+        let number = self.pair_number;
         debug!("pair {number}: accepted {address}");
-        if protocol.is_tls() {
-            self.begin_tls(key, protocol);
-        }
-        let long = self.with_pair(key, relay::open);
-        if self.phase == Phase::Draining && self.pairs.get(key).is_some_and(http::is_resting) {
+        let arrival = Arrival { number, front: front as u16, socket: stream, address };
+        let cx = &mut self.cx;
+        let key = self.pairs.insert_with(|key| {
+            let timer = cx.timers.create(Owner::Pair(key));
+            Pair::new(arrival, key, timer, cx)
+        });
+        let long = self.with_pair(key, Pair::act);
+        if self.phase == Phase::Draining && self.pairs.get(key).is_some_and(Pair::is_resting) {
             self.close(key, Reason::Finished);
         }
         long

@@ -16,7 +16,7 @@ use log::debug;
 
 use crate::event::Key;
 use crate::limits::{RESTING_KEPT, ROOM_LOOKS};
-use crate::relay::{Pair, Reason, Stage, http};
+use crate::relay::{Pair, Reason};
 
 use super::EventLoop;
 
@@ -56,7 +56,7 @@ impl EventLoop {
     pub(super) fn dismiss(&mut self, key: Key) {
         self.resting.longest.pop_if(|(_, last)| *last == key);
         if let Some(pair) = self.pairs.get(key) {
-            debug!("pair {}: rests longest, and gives way", pair.number);
+            debug!("pair {}: rests longest, and gives way", pair.client.number);
         }
         self.cx.stats.clients_gave_way += 1;
         self.close(key, Reason::Finished);
@@ -67,8 +67,8 @@ impl EventLoop {
         while let Some(&(since, key)) = self.resting.longest.last() {
             if let Some(pair) = self.pairs.get_mut(key)
                 && rests(pair)
-                && pair.active_at == since
-                && !pair.client.has_input()
+                && pair.client.active_at == since
+                && !pair.client.socket.has_input()
             {
                 return Some(key);
             }
@@ -80,7 +80,7 @@ impl EventLoop {
     fn look_who_rests(&mut self) {
         let longest = &mut self.resting.longest;
         let resting = self.pairs.iter().filter(|(_, pair)| rests(pair));
-        longest.extend(resting.map(|(key, pair)| (pair.active_at, key)));
+        longest.extend(resting.map(|(key, pair)| (pair.client.active_at, key)));
         if longest.len() > RESTING_KEPT {
             longest.select_nth_unstable_by_key(RESTING_KEPT, |&(since, _)| since);
             longest.truncate(RESTING_KEPT);
@@ -92,5 +92,5 @@ impl EventLoop {
 /// Whether a client is between two requests, as far as we read, or was told that this is the end.
 /// One that still shakes hands has not come so far; it has a time limit of its own.
 fn rests(pair: &Pair) -> bool {
-    pair.closing.is_none() && pair.stage != Stage::Handshaking && http::owes_nothing(pair)
+    pair.client.closing.is_none() && pair.owes_nothing()
 }

@@ -8,6 +8,7 @@ pub mod datagram;
 pub mod descriptors;
 pub mod keepalive;
 pub mod listener;
+pub mod peer;
 pub mod pipe;
 mod room;
 pub mod stream;
@@ -23,6 +24,7 @@ pub use datagram::{
     ports,
 };
 pub use listener::{Accepted, Listener};
+pub use peer::Peer;
 pub use pipe::{Pipe, PipePool};
 pub use stream::Stream;
 pub use wire::{Connect, Wire};

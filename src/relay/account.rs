@@ -1,56 +1,48 @@
-//! What a pair's next line in the access log will say, gathered as it happens.
+//! What a client's next line in the access log will say, gathered as it happens.
 //!
-//! ```text
-//!   begin --- picked --- connected --- answered --- finish, own_answer or close: the line
-//! ```
-//!
-//! A pair has an account only while there is an access log and something to account for: a TCP
-//! connection, or one exchange of HTTP, each with its own. Nothing here decides anything.
+//! A client has an account only while there is an access log and something to account for: a TCP
+//! connection, or one exchange of HTTP, each with its own. Nothing here decides anything;
+//! [`super::report`] begins accounts and writes their lines.
 
 use std::borrow::Cow;
 use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
-use log::debug;
-
-use crate::access_log::{
-    Asked, Cause, Counts, Ending, Record, Server, Times, What, When, Who, Why,
-};
+use crate::access_log::{Asked, Cause, Ending, Times, When, Who};
 use crate::backends::{BackendId, Refusal};
-use crate::config::Protocol;
 use crate::context::Context;
 use crate::hello::Alert;
 use crate::http::Refusal as BadHead;
 use crate::http::{BadBody, RequestHead, Version};
 use crate::net::Fault;
 
-use super::http::partial_head;
-use super::pair::{Pair, Reason};
+use super::verdict::Reason;
 
-/// See the head of the file.
+/// A connection of TCP, or one exchange of HTTP.
 #[derive(Debug)]
 pub struct Account {
-    began: Instant,
-    about: About,
+    pub(super) began: Instant,
+    pub(super) about: About,
     /// When the request's head was whole, or the client's hello; of a TCP connection, when it came.
-    asked_at: Option<Instant>,
-    backend: Option<BackendId>,
+    pub(super) asked_at: Option<Instant>,
+    pub(super) backend: Option<BackendId>,
     connected_at: Option<Instant>,
     answered_at: Option<Instant>,
-    status: u16,
+    pub(super) status: u16,
     /// Bytes of the answer's head.
-    head_bytes: u64,
+    pub(super) head_bytes: u64,
     /// Bytes that the pair had moved before, to the backend and to the client.
-    before: (u64, u64),
-    retries: usize,
+    pub(super) before: (u64, u64),
+    pub(super) retries: usize,
     /// Backends that were asked before this one.
-    tried: Vec<BackendId>,
+    pub(super) tried: Vec<BackendId>,
     /// Why we answered.
-    why: Option<(Cause, Cow<'static, str>)>,
+    pub(super) why: Option<(Cause, Cow<'static, str>)>,
 }
 
+/// What is accounted for.
 #[derive(Debug)]
-enum About {
+pub(super) enum About {
     /// Bytes; for TLS whom the client asked for, if it said a name.
     Tcp(Option<Box<str>>),
     /// A handshake of TLS that failed, and why.
@@ -62,7 +54,7 @@ enum About {
 
 /// A request in its client's words, one after another in one piece of memory.
 #[derive(Debug)]
-struct Words {
+pub(super) struct Words {
     text: Vec<u8>,
     /// Where method, target, host, referer and user agent end.
     ends: [usize; 5],
@@ -70,7 +62,8 @@ struct Words {
 }
 
 impl Account {
-    fn new(began: Instant, about: About, pair: &Pair) -> Box<Account> {
+    /// An account of what began then, when so many bytes had moved: to the backend, to the client.
+    pub(super) fn new(began: Instant, about: About, before: (u64, u64)) -> Box<Account> {
         Box::new(Account {
             began,
             about,
@@ -80,7 +73,7 @@ impl Account {
             answered_at: None,
             status: 0,
             head_bytes: 0,
-            before: pair.duplex.moved(),
+            before,
             retries: 0,
             tried: Vec::new(),
             why: None,
@@ -107,7 +100,7 @@ impl Account {
     }
 
     /// What the cause says of who failed, and when.
-    fn ending_of(&self, cause: Cause) -> Ending {
+    pub(super) fn ending_of(&self, cause: Cause) -> Ending {
         let is_tcp = matches!(self.about, About::Tcp(_));
         let reached = match (self.answered_at, self.connected_at, self.backend) {
             (Some(_), ..) => When::Data,
@@ -129,7 +122,7 @@ impl Account {
     }
 
     /// What it means that the pair is closed for this reason before all was said.
-    fn cause_of(&self, reason: Reason) -> Option<(Cause, Cow<'static, str>)> {
+    pub(super) fn cause_of(&self, reason: Reason) -> Option<(Cause, Cow<'static, str>)> {
         let http = matches!(self.about, About::Request(_) | About::NoRequest);
         let malformed = Fault::Other(ErrorKind::InvalidData);
         let (cause, fault) = match reason {
@@ -170,7 +163,7 @@ impl Account {
         Some((cause, fault.map_or(says.into(), |fault| format!("{says}: {fault}").into())))
     }
 
-    fn times(&self, now: Instant) -> Times {
+    pub(super) fn times(&self, now: Instant) -> Times {
         let between = |from: Option<Instant>, to: Option<Instant>| {
             Some(to?.saturating_duration_since(from?))
         };
@@ -185,7 +178,7 @@ impl Account {
 }
 
 impl Words {
-    fn of(head: &RequestHead, cx: &Context) -> Words {
+    pub(super) fn of(head: &RequestHead, cx: &Context) -> Words {
         let bytes = &*cx.scratch;
         let field = |name| cx.http.fields.find(bytes, name).unwrap_or_default();
         let host = head.host.unwrap_or_default();
@@ -199,7 +192,7 @@ impl Words {
         Words { text, ends, version: head.version }
     }
 
-    fn asked(&self) -> Asked<'_> {
+    pub(super) fn asked(&self) -> Asked<'_> {
         let word = |index: usize| {
             let start = if index == 0 { 0 } else { self.ends[index - 1] };
             &self.text[start..self.ends[index]]
@@ -212,62 +205,6 @@ impl Words {
             referer: word(3),
             user_agent: word(4),
         }
-    }
-}
-
-/// A connection was accepted. What HTTP does with it is accounted for request by request.
-pub fn begin(pair: &mut Pair, cx: &Context) {
-    if cx.access_log.is_none() || pair.protocol == Protocol::Http {
-        return;
-    }
-    let mut account = Account::new(pair.opened_at, About::Tcp(None), pair);
-    // Where there was a handshake before, it is over.
-    account.asked_at = (pair.protocol == Protocol::Tcp).then_some(pair.active_at);
-    pair.account = Some(account);
-}
-
-/// The client did not get through its TLS handshake.
-pub fn handshake_failed(fault: Fault, pair: &Pair, cx: &mut Context) {
-    if cx.access_log.is_none() {
-        return;
-    }
-    let mut account = Account::new(pair.opened_at, About::Handshake(fault), pair);
-    let cause = match fault {
-        Fault::TimedOut => Cause::HandshakeTimeout,
-        Fault::Tls(trouble) if !trouble.is_their_word() => Cause::TlsHandshake,
-        _ => Cause::HandshakeBroken,
-    };
-    account.why = Some((cause, format!("{}: {fault}", cause.says()).into()));
-    write(&account, (0, 0), pair, cx);
-}
-
-/// The client said whom it wants, or that it does not say.
-pub fn named(name: Option<Box<str>>, pair: &mut Pair, now: Instant) {
-    if let Some(account) = &mut pair.account {
-        account.about = About::Tcp(name);
-        account.asked_at = Some(now);
-    }
-}
-
-/// The head of a request lies at the beginning of the scratch buffer; its first byte came `since`.
-pub fn begin_request(
-    head: &RequestHead,
-    since: Option<Instant>,
-    pair: &mut Pair,
-    cx: &Context,
-) {
-    if cx.access_log.is_some() {
-        let about = About::Request(Words::of(head, cx));
-        let mut account = Account::new(since.unwrap_or(cx.now), about, pair);
-        account.asked_at = Some(cx.now);
-        pair.account = Some(account);
-    }
-}
-
-/// The answer of a backend is complete.
-pub fn finish(pair: &mut Pair, cx: &mut Context) {
-    if let Some(account) = pair.account.take() {
-        write(&account, moved(&account, pair), pair, cx);
     }
 }
 
@@ -301,118 +238,6 @@ impl From<BadHead> for Own {
     fn from(refusal: BadHead) -> Own {
         Own { status: refusal.status(), cause: Cause::BadRequest, why: refusal.reason() }
     }
-}
-
-/// We answered ourselves, with these bytes; if there was no request, since its first byte came.
-pub fn own_answer(
-    own: Own,
-    bytes: &[u8],
-    since: Option<Instant>,
-    pair: &mut Pair,
-    cx: &mut Context,
-) {
-    own_page(own, bytes, 0, since, pair, cx);
-}
-
-/// The same with so many bytes of a body behind these.
-pub fn own_page(
-    own: Own,
-    bytes: &[u8],
-    body: u64,
-    since: Option<Instant>,
-    pair: &mut Pair,
-    cx: &mut Context,
-) {
-    pair.goes_behind = true;
-    let Own { status, cause, why } = own;
-    debug!("pair {}: answered {status} here: {}: {why}", pair.number, cause.word());
-    if cx.access_log.is_none() {
-        return;
-    }
-    let began = since.unwrap_or(cx.now);
-    let mut account =
-        pair.account.take().unwrap_or_else(|| Account::new(began, About::NoRequest, pair));
-    let head = bytes.windows(4).position(|end| end == b"\r\n\r\n").map_or(0, |at| at + 4);
-    (account.status, account.head_bytes) = (status, head as u64);
-    account.why = Some((cause, why.into()));
-    let asked = moved(&account, pair).0;
-    write(&account, (asked, bytes.len() as u64 + body), pair, cx);
-}
-
-/// The pair is closed, perhaps in the middle of something.
-pub fn close(pair: &mut Pair, reason: Reason, cx: &mut Context) {
-    if cx.access_log.is_none() {
-        return;
-    }
-    let begun = pair.account.take();
-    let partial = || Some(Account::new(partial_head(pair)?, About::NoRequest, pair));
-    let Some(mut account) = begun.or_else(partial) else { return };
-    let gave_up = matches!(reason, Reason::ClientBroke(_) | Reason::ClientLeft);
-    if account.status == 0 && gave_up && !matches!(account.about, About::Tcp(_)) {
-        account.status = 499;
-    }
-    account.why = account.cause_of(reason);
-    write(&account, moved(&account, pair), pair, cx);
-}
-
-/// Bytes to the backend and to the client since the account was begun.
-fn moved(account: &Account, pair: &Pair) -> (u64, u64) {
-    let (sent, received) = pair.duplex.moved();
-    (sent - account.before.0, received - account.before.1)
-}
-
-fn write(account: &Account, (received, sent): (u64, u64), pair: &Pair, cx: &mut Context) {
-    let Context { access_log, backends, stats, now, .. } = cx;
-    let Some(log) = access_log else { return };
-    let (front, front_open) = stats.front(pair.front as usize);
-    let pool = backends.pool(pair.pool);
-    let backend_name = account.backend.map(|id| &*backends[id].name);
-    let what = match &account.about {
-        About::Tcp(name) => What::Tcp { server_name: name.as_deref() },
-        About::Handshake(fault) => What::Handshake { why: fault.to_string() },
-        about => What::Http {
-            asked: if let About::Request(words) = about { Some(words.asked()) } else { None },
-            status: account.status,
-            body: sent.saturating_sub(account.head_bytes),
-        },
-    };
-    let cause = account.why.as_ref().map(|why| why.0);
-    let ending = cause.map_or(Ending::WELL, |cause| account.ending_of(cause));
-    let server = match (ending.who, backend_name) {
-        (Who::Local, _) => Server::Ourselves,
-        (_, Some(name)) => Server::Backend(name),
-        (_, None) => Server::Nobody,
-    };
-    let counts = Counts {
-        process: stats.open,
-        front: front_open,
-        pool: pool.connections(),
-        backend: account.backend.map_or(0, |id| u64::from(backends[id].connections)),
-    };
-    let began = log.time_of(account.began, *now);
-    let (client, times) = (pair.client_address, account.times(*now));
-    let retries = account.retries;
-    let why = account.why.as_ref();
-    let why = why.map(|(cause, detail)| Why { cause: *cause, detail: Cow::Borrowed(detail) });
-    let asked = account.tried.iter().chain(&account.backend);
-    let needs_all = why.is_some() || retries > 0;
-    let tried = asked.filter(|_| needs_all).map(|id| &*backends[*id].name).collect();
-    log.add(&Record {
-        client,
-        front,
-        pool: &pool.name,
-        server,
-        began,
-        what,
-        times,
-        sent,
-        received,
-        ending,
-        counts,
-        retries,
-        why,
-        tried,
-    });
 }
 
 #[cfg(test)]

@@ -1,122 +1,139 @@
-//! A client that has to shake hands before it is served: TLS at an `https://` or `tls://` listener.
+//! The phase in which a client of TLS shakes hands with us: at an `https://` or `tls://` listener.
 //!
 //! ```text
-//!   Handshaking ---- done ----> Picking: served like any other client from now on
-//!       |  |
-//!       |  +-- it fails -------> the alert is sent; FIN, hear it out for a moment, close
-//!       |  +-- plain HTTP -----> a 400 that can be read, in the clear; the same
-//!       |  +-- not a byte -----> closed: a look whether the port is open is no failure
-//!       +----- too late -------> closed
+//!   begin ---- done ----> the next phase; nobody above `net::stream` knows of TLS from now on
+//!     |  |
+//!     |  +-- it fails -------> the alert is sent; then `relay::parting`
+//!     |  +-- plain HTTP -----> a 400 that can be read, in the clear; the same
+//!     |  +-- not a byte -----> closed: a look whether the port is open is no failure
+//!     +----- too late -------> closed
 //!
 //! What fails is counted, and has a line in the access log that says why.
 //! ```
 //!
-//! No backend is looked for before the handshake is done. Handshakes are dear, so only a few are
-//! worked on in a turn, those with backends and of probes included; the others wait in the run
+//! No backend is looked for before the handshake is done. Handshakes are expensive, so only a few
+//! are worked on in a turn, those with backends and of probes included; the others wait in the run
 //! queue, and the relays come in between.
 
 use std::time::Instant;
 
-use crate::config::Protocol;
+use crate::config::Service;
 use crate::context::Context;
 use crate::limits::{CLIENT_SUBJECT_BYTES_MAX, TLS_WARNINGS};
 use crate::net::Fault;
+use crate::net::tls::server::Inside;
 use crate::net::tls::{Handshake, Tls, Trouble};
 
+use super::client::Client;
 use super::connect::watch;
-use super::pair::{Pair, Reason, Stage, Verdict};
-use super::{account, http};
+use super::report;
+use super::verdict::{Reason, Successor, Verdict};
 
-/// The turn of a client that is new, or was shaking hands before.
-pub fn act(pair: &mut Pair, cx: &mut Context) -> Verdict {
-    if Context::must_wait(&mut cx.handshakes_left, &pair.client) {
+/// A client that may begin.
+pub fn begin(client: &mut Client, cx: &mut Context) -> Verdict {
+    let inside = match service(client, cx) {
+        Service::Http => Inside::Http,
+        Service::Bytes => Inside::Bytes,
+    };
+    let begun = match &cx.terminator {
+        Some(terminator) => client.socket.begin_tls(terminator.config(inside)),
+        // because: the flags are refused where a listener speaks TLS without certificates.
+        None => Err(Fault::Tls(Trouble::Other)),
+    };
+    match begun {
+        Ok(()) => act(client, cx),
+        Err(fault) => Verdict::Close(Reason::ClientBroke(fault)),
+    }
+}
+
+/// The turn of a client that shakes hands.
+pub fn act(client: &mut Client, cx: &mut Context) -> Verdict {
+    if Context::must_wait(&mut cx.handshakes_left, &client.socket) {
         return Verdict::Again;
     }
-    proceed(pair, cx)
-}
-
-/// Get on with the handshake.
-fn proceed(pair: &mut Pair, cx: &mut Context) -> Verdict {
-    match pair.client.shake_hands() {
+    match client.socket.shake_hands() {
         Handshake::Pending => {
-            pair.arm_by(deadline(pair, cx), cx);
-            watch(pair, Verdict::Keep, cx)
+            client.arm_by(deadline(client, cx), cx);
+            watch(client, Verdict::Keep, cx)
         }
-        Handshake::Done => {
-            cx.stats.handshakes.done += 1;
-            let resumed = pair.client.tls().is_some_and(|tls| tls.is_resumed());
-            cx.stats.handshakes.resumed += u64::from(resumed);
-            if pair.client.tls().is_some_and(Tls::leaves_subject_out) {
-                note_untold_subject(pair, cx);
-            }
-            pair.stage = Stage::Picking;
-            pair.active_at = cx.now;
-            super::serve(pair, cx)
-        }
-        Handshake::Plain => {
-            cx.stats.handshakes.failed += 1;
-            pair.client.drop_tls();
-            pair.stage = Stage::Picking;
-            if pair.protocol == Protocol::Http {
-                // Its 400 has a line of its own.
-                return http::refuse_plain(pair, cx);
-            }
-            account::handshake_failed(Fault::Tls(Trouble::NotTls), pair, cx);
-            http::hear_out(pair, cx)
-        }
-        Handshake::Failed(fault) if !has_spoken(pair) => {
-            Verdict::Close(if fault == Fault::CutShort {
-                Reason::Finished
-            } else {
-                Reason::ClientBroke(fault)
-            })
-        }
-        Handshake::Failed(fault) => {
-            note_failure(fault, pair, cx);
-            if !matches!(fault, Fault::Tls(_)) {
-                return Verdict::Close(Reason::ClientBroke(fault));
-            }
-            pair.client.drop_tls();
-            pair.stage = Stage::Picking;
-            http::hear_out(pair, cx)
-        }
+        Handshake::Done => done(client, cx),
+        Handshake::Plain => plain(client, cx),
+        Handshake::Failed(fault) => failed(fault, client, cx),
     }
 }
 
-fn has_spoken(pair: &Pair) -> bool {
-    pair.client.tls().is_some_and(Tls::has_heard)
+/// The timer fired: the client took too long, unless it is another deadline's.
+pub fn on_timer(client: &mut Client, cx: &mut Context) -> Verdict {
+    let deadline = deadline(client, cx);
+    if deadline > cx.now {
+        client.arm_by(deadline, cx);
+        return Verdict::Keep;
+    }
+    note_failure(Fault::TimedOut, client, cx);
+    Verdict::Close(Reason::ClientBroke(Fault::TimedOut))
+}
+
+fn service(client: &Client, cx: &Context) -> Service {
+    cx.phases[usize::from(client.front)].service
+}
+
+fn done(client: &mut Client, cx: &mut Context) -> Verdict {
+    cx.stats.handshakes.done += 1;
+    let resumed = client.socket.tls().is_some_and(|tls| tls.is_resumed());
+    cx.stats.handshakes.resumed += u64::from(resumed);
+    if client.socket.tls().is_some_and(Tls::leaves_subject_out) {
+        note_untold_subject(client, cx);
+    }
+    client.active_at = cx.now;
+    Verdict::Become(Successor::NextPhase)
+}
+
+/// This is no TLS. Whoever speaks HTTP can read why it is not served.
+fn plain(client: &mut Client, cx: &mut Context) -> Verdict {
+    cx.stats.handshakes.failed += 1;
+    client.socket.drop_tls();
+    if service(client, cx) == Service::Http {
+        // Its 400 has a line of its own.
+        return Verdict::Become(Successor::PlainHttp);
+    }
+    report::handshake_failed(Fault::Tls(Trouble::NotTls), client, cx);
+    Verdict::Become(Successor::Parting(Reason::Finished))
+}
+
+fn failed(fault: Fault, client: &mut Client, cx: &mut Context) -> Verdict {
+    let has_spoken = client.socket.tls().is_some_and(Tls::has_heard);
+    if !has_spoken && fault == Fault::CutShort {
+        return Verdict::Close(Reason::Finished);
+    }
+    if !has_spoken {
+        return Verdict::Close(Reason::ClientBroke(fault));
+    }
+    note_failure(fault, client, cx);
+    if !matches!(fault, Fault::Tls(_)) {
+        return Verdict::Close(Reason::ClientBroke(fault));
+    }
+    client.socket.drop_tls();
+    Verdict::Become(Successor::Parting(Reason::Finished))
 }
 
 #[cold]
-fn note_untold_subject(pair: &Pair, cx: &mut Context) {
+fn note_untold_subject(client: &Client, cx: &mut Context) {
     cx.stats.handshakes.subjects_left_out += 1;
     if cx.tls_warnings.lets_through(cx.now, TLS_WARNINGS) {
         log::warn!(
             "client {} shows a certificate whose subject is longer than \
              {CLIENT_SUBJECT_BYTES_MAX} bytes or cannot be read: no X-SSL-Client-S-DN for it",
-            pair.client_address
+            client.address
         );
     }
 }
 
-fn note_failure(fault: Fault, pair: &Pair, cx: &mut Context) {
+fn note_failure(fault: Fault, client: &Client, cx: &mut Context) {
     cx.stats.handshakes.failed += 1;
-    let (number, doing, client) = (pair.number, pair.doing(), pair.client_address);
-    log::debug!("pair {number}: {doing}: {client}: {fault}");
-    account::handshake_failed(fault, pair, cx);
+    log::debug!("pair {}: shaking hands: {}: {fault}", client.number, client.address);
+    report::handshake_failed(fault, client, cx);
 }
 
-/// The timer fired: the client took too long, unless it is another deadline's.
-pub fn on_timer(pair: &mut Pair, cx: &mut Context) -> Verdict {
-    let deadline = deadline(pair, cx);
-    if deadline > cx.now {
-        pair.arm_by(deadline, cx);
-        return Verdict::Keep;
-    }
-    note_failure(Fault::TimedOut, pair, cx);
-    Verdict::Close(Reason::ClientBroke(Fault::TimedOut))
-}
-
-fn deadline(pair: &Pair, cx: &Context) -> Instant {
-    pair.opened_at + cx.settings.tls_handshake_timeout
+fn deadline(client: &Client, cx: &Context) -> Instant {
+    client.opened_at(cx) + cx.settings.tls_handshake_timeout
 }

@@ -1,92 +1,267 @@
 //! What happens between a client and a backend.
 //!
-//! [`pair`] says who is connected to whom, [`handshake`] lets TLS clients in, [`tcp`] says what a
-//! pair does in its turn, [`duplex`] what the end of one direction means for the other, and
-//! [`pump`] moves the bytes of one; [`sni`] hears a client of TLS say whom it wants, [`http`] has
-//! its own walk, and [`account`] notes what the access log will say. [`udp`] is apart: it has flows
-//! instead of pairs. Called by
-//! [`crate::event_loop`], which owns the slab of pairs.
+//! A [`Pair`] is a [`Client`], with what it has of a backend, and the talk that it is in. A talk
+//! acts for its client and says with a [`Verdict`] how it goes on; it names its successor and never
+//! calls it. This file alone knows all talks and carries out which follows which.
+//!
+//! ```text
+//!   accept --> the listener's phases, in order --> the listener's service
+//!                handshake  TLS of ours              tcp   bytes both ways
+//!                hello      a ClientHello's name     http  request by request; tcp after 101
+//!                routing    the pool of that name     |
+//!                     |                               |
+//!                     +---------> parting <-----------+    our last word, then closed
+//! ```
+//!
+//! Below the talks: [`connect`] finds a backend, [`report`] writes the lines of the access log,
+//! [`duplex`] knows what the end of one direction means for the other, and [`pump`] moves the bytes
+//! of one.
+//! [`udp`] is apart: it has flows instead of pairs. Called by [`crate::event_loop`], which owns the
+//! slab of pairs.
 
 pub mod account;
+pub mod client;
 pub mod connect;
 pub mod duplex;
 pub mod handshake;
+pub mod hello;
 pub mod http;
-pub mod pair;
 pub mod parting;
 pub mod patience;
 pub mod pump;
 #[cfg(test)]
 mod pump_tests;
+pub mod report;
+pub mod routing;
 #[cfg(test)]
 mod simulation;
-pub mod sni;
 pub mod tcp;
 pub mod udp;
+pub mod verdict;
 
-pub use pair::{Pair, Reason, Stage, Verdict};
+pub use client::{Arrival, Client};
+pub use verdict::{Reason, Successor, Verdict};
 
-use crate::config::Protocol;
+use crate::config::{Phase, Service};
 use crate::context::Context;
+use crate::event::{Key, TimerKey};
 
-/// A new pair's first turn.
-pub fn open(pair: &mut Pair, cx: &mut Context) -> Verdict {
-    match pair.stage {
-        Stage::Handshaking => handshake::act(pair, cx),
-        Stage::Picking | Stage::Connecting | Stage::Relaying => serve(pair, cx),
+use hello::Hello;
+use http::Http;
+use parting::Parting;
+
+/// A client and the talk that it is in.
+#[derive(Debug)]
+pub struct Pair {
+    /// All that does not depend on the talk.
+    pub client: Client,
+    talk: Talk,
+}
+
+/// What is spoken with a client now, and how far that is.
+#[derive(Debug)]
+enum Talk {
+    /// None yet: it was just accepted.
+    New,
+    /// It shakes hands.
+    Handshake,
+    /// Its ClientHello is read.
+    Hello(Hello),
+    /// Bytes are relayed as they are.
+    Tcp,
+    /// Requests; nothing needs to be known of a client that rests between two.
+    Http(Option<Box<Http>>),
+    /// It reads our last word.
+    Parting(Box<Parting>),
+}
+
+/// What the event loop does with a pair that acted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// Nothing: an event or its timer will come.
+    Wait,
+    /// It acts again, later.
+    Queue,
+    /// It is over.
+    Close(Reason),
+}
+
+impl Pair {
+    /// A pair for a client that was just accepted, before its first turn.
+    pub fn new(arrival: Arrival, key: Key, timer: TimerKey, cx: &Context) -> Pair {
+        Pair { client: Client::new(arrival, key, timer, cx), talk: Talk::New }
+    }
+
+    /// Something happened at one of the sockets, or there was work left over, or it is new.
+    pub fn act(&mut self, cx: &mut Context) -> Next {
+        let client = &mut self.client;
+        let verdict = match &mut self.talk {
+            Talk::New => Verdict::Become(Successor::NextPhase),
+            Talk::Handshake => handshake::act(client, cx),
+            Talk::Hello(hello) => hello.act(client, cx),
+            Talk::Tcp => tcp::act(client, cx),
+            Talk::Http(http) => http::act(http, client, cx),
+            Talk::Parting(parting) => parting.act(client, cx),
+        };
+        self.go_on(verdict, cx)
+    }
+
+    /// The timer fired: perhaps too early, for deadlines move without it.
+    pub fn on_timer(&mut self, cx: &mut Context) -> Next {
+        let client = &mut self.client;
+        let verdict = match &mut self.talk {
+            Talk::New => Verdict::Keep,
+            Talk::Handshake => handshake::on_timer(client, cx),
+            Talk::Hello(hello) => hello.on_timer(client, cx),
+            Talk::Tcp => tcp::on_timer(client, cx),
+            Talk::Http(http) => http::on_timer(http, client, cx),
+            Talk::Parting(parting) => parting.on_timer(client, cx),
+        };
+        self.go_on(verdict, cx)
+    }
+
+    /// Its backend went down, and its connections are to be closed.
+    pub fn on_backend_down(&mut self, cx: &mut Context) -> Next {
+        let client = &mut self.client;
+        let verdict = match &mut self.talk {
+            Talk::Tcp => tcp::on_backend_down(client, cx),
+            Talk::Http(http) => http::on_backend_down(http, client, cx),
+            // They have no backend.
+            Talk::New | Talk::Handshake | Talk::Hello(_) | Talk::Parting(_) => Verdict::Keep,
+        };
+        self.go_on(verdict, cx)
+    }
+
+    /// Whether the client is between two requests, so that closing it harms nobody.
+    pub fn is_resting(&self) -> bool {
+        match &self.talk {
+            Talk::Http(http) => http::is_resting(http.as_deref(), &self.client),
+            _ => false,
+        }
+    }
+
+    /// Whether nothing is owed to the client: it is between two requests, or took our last word and
+    /// is only given time to read it.
+    pub fn owes_nothing(&self) -> bool {
+        match &self.talk {
+            Talk::Parting(parting) => parting.is_told(),
+            _ => self.is_resting(),
+        }
+    }
+
+    /// What it is doing, for the log.
+    pub fn doing(&self) -> &'static str {
+        match &self.talk {
+            Talk::New => "accepted",
+            Talk::Handshake => "shaking hands",
+            Talk::Hello(_) => "reading the ClientHello",
+            Talk::Tcp => self.client.doing(),
+            Talk::Http(_) if self.client.link.is_connecting() => "connecting",
+            Talk::Http(_) | Talk::Parting(_) => self.client.relaying(),
+        }
+    }
+
+    /// It is closed: its line in the access log, if something was under way, and what it shares
+    /// with others is theirs from now on.
+    pub fn on_close(&mut self, reason: Reason, cx: &mut Context) {
+        let mut partial_head = None;
+        if let Talk::Http(Some(http)) = &mut self.talk {
+            partial_head = http.partial_head();
+            http.release(cx);
+        }
+        report::close(&mut self.client, partial_head, reason, cx);
+    }
+
+    /// Carry out what a talk said, and let its successors act as long as it becomes others.
+    fn go_on(&mut self, mut verdict: Verdict, cx: &mut Context) -> Next {
+        loop {
+            match verdict {
+                Verdict::Keep => return Next::Wait,
+                Verdict::Close(reason) => return Next::Close(reason),
+                Verdict::Again => {
+                    // Whoever waits for a place among the handshakes has not used its turn.
+                    let shakes_hands = matches!(self.talk, Talk::Handshake)
+                        || self.client.link.is_connecting();
+                    self.client.goes_behind |= !shakes_hands;
+                    return Next::Queue;
+                }
+                Verdict::Become(successor) => verdict = self.become_successor(successor, cx),
+            }
+        }
+    }
+
+    fn become_successor(&mut self, successor: Successor, cx: &mut Context) -> Verdict {
+        let client = &mut self.client;
+        match successor {
+            Successor::NextPhase => self.next_phase(cx),
+            Successor::PlainHttp => {
+                let mut http = None;
+                let verdict = http::refuse_plain(&mut http, client, cx);
+                self.talk = Talk::Http(http);
+                verdict
+            }
+            Successor::Tunnel => {
+                self.talk = Talk::Tcp;
+                tcp::act(client, cx)
+            }
+            Successor::Parting(reason) => {
+                let mut parting = Box::new(Parting::new(reason));
+                let verdict = parting.act(client, cx);
+                self.talk = Talk::Parting(parting);
+                verdict
+            }
+        }
+    }
+
+    fn next_phase(&mut self, cx: &mut Context) -> Verdict {
+        let client = &mut self.client;
+        let of = &cx.phases[usize::from(client.front)];
+        let (phase, service) =
+            (of.list.get(usize::from(client.phases_done)).copied(), of.service);
+        client.phases_done += 1;
+        let Some(phase) = phase else { return self.serve(service, cx) };
+        match phase {
+            Phase::Tls => {
+                self.talk = Talk::Handshake;
+                handshake::begin(client, cx)
+            }
+            Phase::Hello => {
+                report::begin(None, client, cx);
+                let mut hello = Hello::default();
+                let verdict = hello.act(client, cx);
+                self.talk = Talk::Hello(hello);
+                verdict
+            }
+            Phase::Route => routing::route(client, cx),
+        }
+    }
+
+    fn serve(&mut self, service: Service, cx: &mut Context) -> Verdict {
+        let client = &mut self.client;
+        match service {
+            Service::Bytes => {
+                self.talk = Talk::Tcp;
+                report::begin(Some(client.active_at), client, cx);
+                tcp::open(client, cx)
+            }
+            Service::Http => {
+                let mut http = None;
+                let verdict = http::act(&mut http, client, cx);
+                self.talk = Talk::Http(http);
+                verdict
+            }
+        }
     }
 }
 
-/// The client may speak: a request, or what is to be relayed.
-fn serve(pair: &mut Pair, cx: &mut Context) -> Verdict {
-    account::begin(pair, cx);
-    match pair.protocol {
-        Protocol::Tcp | Protocol::Tls => tcp::open(pair, cx),
-        Protocol::Http | Protocol::Https => http::act(pair, cx),
-        Protocol::Sni => sni::act(pair, cx),
-        Protocol::Udp => no_pair(),
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// Something happened at one of the sockets, or there was work left over.
-pub fn act(pair: &mut Pair, cx: &mut Context) -> Verdict {
-    if pair.stage == Stage::Handshaking {
-        return handshake::act(pair, cx);
+    /// There may be a hundred thousand: what only some of them need is in a box. The last eight
+    /// bytes are TLS's, or would be; debug builds have mio's eight on top.
+    #[test]
+    fn a_pair_takes_a_quarter_of_a_kibibyte() {
+        assert!(size_of::<Pair>() <= 256, "{} bytes", size_of::<Pair>());
     }
-    match pair.protocol {
-        Protocol::Tcp | Protocol::Tls => tcp::act(pair, cx),
-        Protocol::Http | Protocol::Https => http::act(pair, cx),
-        Protocol::Sni => sni::act(pair, cx),
-        Protocol::Udp => no_pair(),
-    }
-}
-
-/// The timer fired: perhaps too early, for deadlines move without it.
-pub fn on_timer(pair: &mut Pair, cx: &mut Context) -> Verdict {
-    if pair.stage == Stage::Handshaking {
-        return handshake::on_timer(pair, cx);
-    }
-    match pair.protocol {
-        Protocol::Tcp | Protocol::Tls => tcp::on_timer(pair, cx),
-        Protocol::Http | Protocol::Https => http::on_timer(pair, cx),
-        Protocol::Sni => sni::on_timer(pair, cx),
-        Protocol::Udp => no_pair(),
-    }
-}
-
-/// Its backend went down, and its connections are to be closed.
-pub fn on_backend_down(pair: &mut Pair, cx: &mut Context) -> Verdict {
-    match pair.protocol {
-        Protocol::Tcp | Protocol::Tls => tcp::on_backend_down(pair, cx),
-        Protocol::Http | Protocol::Https => http::on_backend_down(pair, cx),
-        // It has no backend yet.
-        Protocol::Sni => Verdict::Keep,
-        Protocol::Udp => no_pair(),
-    }
-}
-
-/// Datagrams have flows instead.
-fn no_pair() -> Verdict {
-    debug_assert!(false, "a pair of datagrams");
-    Verdict::Close(Reason::Finished)
 }

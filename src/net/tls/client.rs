@@ -15,7 +15,7 @@ use crate::limits::TLS_BACKEND_SESSIONS;
 
 use super::chain::Bounded;
 use super::files::{self, Certificate, FileError, Keys};
-use super::server::provider;
+use super::provider::provider;
 
 /// All that a handshake with one backend takes. Sessions are kept for each by itself.
 #[derive(Debug, Clone)]

@@ -19,7 +19,7 @@ use x509_cert::ext::pkix::name::GeneralName;
 use crate::config::{CertificatePair, Complaint, Key, io_words};
 use crate::limits::{CERTIFICATE_WARNING, CLIENT_SUBJECT_BYTES_MAX, PEM_BYTES_MAX};
 
-use super::server::provider;
+use super::provider::provider;
 
 /// Where and how the DER is wrong helps nobody who has a file to replace.
 const NOT_A_CERTIFICATE: &str = "what stands between BEGIN CERTIFICATE and END CERTIFICATE is no \

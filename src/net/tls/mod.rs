@@ -21,6 +21,7 @@ mod chain;
 mod chooser;
 pub mod client;
 pub mod files;
+mod provider;
 mod record;
 pub mod server;
 mod trouble;

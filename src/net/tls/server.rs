@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::crypto::aws_lc_rs;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{
     NoClientAuth, NoServerSessionStorage, ProducesTickets, WebPkiClientVerifier,
@@ -15,6 +15,7 @@ use crate::config::{ClientCert, Complaint, Key, ListenerTls};
 use super::chain::Bounded;
 use super::chooser::{self, Chooser};
 use super::files::{self, Certificate, FileError, Keys};
+use super::provider::provider;
 
 /// How rustls says that no certificate was found.
 const NO_CERTIFICATE: &str = "no server certificate chain resolved";
@@ -136,11 +137,6 @@ fn resume(
             config.send_tls13_tickets = 0;
         }
     }
-}
-
-/// The cryptography, with what rustls thinks safe.
-pub(super) fn provider() -> Arc<CryptoProvider> {
-    Arc::new(aws_lc_rs::default_provider())
 }
 
 /// Whether this says that a client asked for a name that nobody serves.

@@ -31,8 +31,9 @@ use crate::net::{Fault, Received, Socket, Stream, Supplies};
 use crate::stats::Failure;
 
 use super::super::account::Own;
+use super::super::client::Client;
 use super::super::connect::{self, Attempt, Found, Took, Wants};
-use super::super::pair::{Pair, Reason, Stage};
+use super::super::verdict::Reason;
 use super::carry::{self, Body, Carried, Way};
 use super::response::{Answer, Answered, Reader};
 use super::{Http, Phase, Step, reply};
@@ -97,7 +98,7 @@ pub(super) fn begin(
     head: &RequestHead,
     total: usize,
     http: &mut Http,
-    pair: &mut Pair,
+    client: &mut Client,
     cx: &mut Context,
 ) -> Step {
     cx.stats.requests += 1;
@@ -106,26 +107,26 @@ pub(super) fn begin(
     if let (Framing::Length(length), Some(most)) = (head.framing, cx.settings.max_body)
         && length > most
     {
-        return exchange.reply(BadBody::TooLarge.into(), http, pair, cx);
+        return exchange.reply(BadBody::TooLarge.into(), http, client, cx);
     }
-    exchange.place(head, total, pair, cx);
-    if let Err(reason) = exchange.find_backend(Wants::Any, pair, cx) {
+    exchange.place(head, total, client, cx);
+    if let Err(reason) = exchange.find_backend(Wants::Any, client, cx) {
         if exchange.request.is_read() {
             http.keep(&cx.scratch[head.length..total]);
         }
-        return exchange.fail(reason, http, pair, cx);
+        return exchange.fail(reason, http, client, cx);
     }
-    let composed = exchange.compose(head, total, pair, cx);
+    let composed = exchange.compose(head, total, client, cx);
     http.take_surplus(&mut cx.http);
-    match composed.map(|()| exchange.send(total, pair, cx)) {
+    match composed.map(|()| exchange.send(total, client, cx)) {
         Ok(Ok(())) => {}
-        Ok(Err(fault)) => return exchange.recover(fault, http, pair, cx),
+        Ok(Err(fault)) => return exchange.recover(fault, http, client, cx),
         Err(bad) => {
             exchange.keep_alive = false;
-            return exchange.reply(bad.into(), http, pair, cx);
+            return exchange.reply(bad.into(), http, client, cx);
         }
     }
-    let step = if exchange.only_waits(pair, cx) { Step::Wait } else { Step::Next };
+    let step = if exchange.only_waits(client, cx) { Step::Wait } else { Step::Next };
     http.phase = Phase::Exchange(exchange);
     step
 }
@@ -135,10 +136,10 @@ pub(super) fn begin(
 pub(super) fn proceed(
     mut exchange: Box<Exchange>,
     http: &mut Http,
-    pair: &mut Pair,
+    client: &mut Client,
     cx: &mut Context,
 ) -> Step {
-    match exchange.turn(http, pair, cx) {
+    match exchange.turn(http, client, cx) {
         Turn::Rest => {
             http.phase = Phase::Exchange(exchange);
             Step::Wait
@@ -147,14 +148,14 @@ pub(super) fn proceed(
             http.phase = Phase::Exchange(exchange);
             Step::Again
         }
-        Turn::Complete => exchange.finish(http, pair, cx),
-        Turn::Nothing(fault) => exchange.recover(fault, http, pair, cx),
+        Turn::Complete => exchange.finish(http, client, cx),
+        Turn::Nothing(fault) => exchange.recover(fault, http, client, cx),
         Turn::Bad(why) => {
             let own = Own { status: 502, cause: Cause::BadAnswer, why };
-            exchange.reply(own, http, pair, cx)
+            exchange.reply(own, http, client, cx)
         }
-        Turn::Reply(own) => exchange.reply(own, http, pair, cx),
-        Turn::Switched => exchange.switch(http, pair, cx),
+        Turn::Reply(own) => exchange.reply(own, http, client, cx),
+        Turn::Switched => exchange.switch(http, client, cx),
         Turn::Close(reason) => Step::Close(reason),
     }
 }
@@ -168,16 +169,16 @@ impl Turn {
 
 /// The client logs in on its connection to the backend, which is its own from now on.
 #[cold]
-fn bind(pair: &Pair, cx: &mut Context) {
-    if let Some(connection) = pair.connection.and_then(|key| cx.connections.get_mut(key)) {
+fn bind(client: &Client, cx: &mut Context) {
+    if let Some(connection) = client.link.key().and_then(|key| cx.connections.get_mut(key)) {
         connection.bind();
     }
 }
 
 /// The client said something while it waits, or that it says no more.
 #[cold]
-fn hear_client(http: &mut Http, pair: &mut Pair, cx: &mut Context) -> Option<Turn> {
-    match pair.client.receive(&mut cx.scratch[..HTTP_HEAD_BYTES_MAX]) {
+fn hear_client(http: &mut Http, client: &mut Client, cx: &mut Context) -> Option<Turn> {
+    match client.socket.receive(&mut cx.scratch[..HTTP_HEAD_BYTES_MAX]) {
         Received::Bytes(count) => {
             http.keep(&cx.scratch[..count]);
             None
@@ -228,30 +229,30 @@ impl Exchange {
     /// When the client is taken for gone that has finished sending; nothing, if it did not, or has
     /// asked for more before. Through TLS its end may come without the socket's, and anything that
     /// it says has to be looked at.
-    pub fn patience_ends(&self, http: &Http, pair: &Pair, cx: &Context) -> Option<Instant> {
+    pub fn patience_ends(&self, http: &Http, client: &Client, cx: &Context) -> Option<Instant> {
         let may_have_left = cx.settings.abort_on_close
-            && pair.client.can_read()
-            && (pair.client.is_ending() || pair.client.tls().is_some())
+            && client.socket.can_read()
+            && (client.socket.is_ending() || client.socket.tls().is_some())
             && self.request.is_read()
             && http.input.is_empty();
         may_have_left.then(|| self.asked_at + HTTP_UNWATCHED)
     }
 
-    fn is_patient_no_more(&self, http: &Http, pair: &Pair, cx: &Context) -> bool {
-        self.patience_ends(http, pair, cx).is_some_and(|end| end <= cx.now)
+    fn is_patient_no_more(&self, http: &Http, client: &Client, cx: &Context) -> bool {
+        self.patience_ends(http, client, cx).is_some_and(|end| end <= cx.now)
     }
 
     /// Whether nothing is left to do before the backend has an event.
-    fn only_waits(&self, pair: &mut Pair, cx: &Context) -> bool {
-        let connection = pair.connection.and_then(|key| cx.connections.get(key));
+    fn only_waits(&self, client: &mut Client, cx: &Context) -> bool {
+        let connection = client.link.key().and_then(|key| cx.connections.get(key));
         self.is_asked
-            && pair.stage == Stage::Relaying
-            && pair.client.fault().is_none()
+            && client.link.is_connected()
+            && client.socket.fault().is_none()
             && connection.is_some_and(|connection| !connection.stream.can_read())
     }
 
     /// What the request says of where it belongs: the hash of its key, and its cookie.
-    fn place(&mut self, head: &RequestHead, total: usize, pair: &mut Pair, cx: &Context) {
+    fn place(&mut self, head: &RequestHead, total: usize, client: &mut Client, cx: &Context) {
         let (input, fields) = (&cx.scratch[..total], &cx.http.fields);
         let key = match &cx.settings.hash_key {
             HashKey::Ip => None,
@@ -261,18 +262,18 @@ impl Exchange {
             HashKey::Cookie(name) => fields.cookie(input, name),
         };
         if let Some(key) = key {
-            pair.search_mut().hash_key = Some(balance::hash_key(key.of(input)));
+            client.search_mut().hash_key = Some(balance::hash_key(key.of(input)));
         }
         let name = cx.settings.sticky.cookie.as_deref();
         let token = name.and_then(|name| fields.cookie(input, name));
         self.stuck_to =
-            token.and_then(|token| cx.backends.by_token(token.of(input), pair.pool));
+            token.and_then(|token| cx.backends.by_token(token.of(input), client.pool));
         self.secure = name.is_some() && {
-            let client = pair.client_address.ip();
-            let trusted = || cx.settings.trusts(client);
+            let peer = client.address.ip();
+            let trusted = || cx.settings.trusts(peer);
             let said = || fields.find(input, "x-forwarded-proto").map(|it| it.of(input));
             let https = |said: &[u8]| said.eq_ignore_ascii_case(b"https");
-            pair.client.tls().is_some() || trusted() && said().is_some_and(https)
+            client.socket.tls().is_some() || trusted() && said().is_some_and(https)
         };
     }
 
@@ -296,23 +297,23 @@ impl Exchange {
         backend: BackendId,
         had_begun: bool,
         turn: &Turn,
-        pair: &mut Pair,
+        client: &mut Client,
         cx: &mut Context,
     ) {
         if let Some((status, head_bytes)) = self.answer.head().filter(|_| !had_begun) {
             let took = cx.now.saturating_duration_since(self.asked_at);
-            let client = pair.client_address.ip();
-            cx.backends.answered(backend, client, status, took, cx.now);
-            self.settle(backend, status, client, cx);
-            if let Some(account) = &mut pair.account {
+            let peer = client.address.ip();
+            cx.backends.answered(backend, peer, status, took, cx.now);
+            self.settle(backend, status, peer, cx);
+            if let Some(account) = &mut client.account {
                 account.answered(status, head_bytes, cx.now);
             }
         }
         if !had_begun && self.answer.binds_login() {
-            bind(pair, cx);
+            bind(client, cx);
         }
         if let Turn::Bad(_) | Turn::Close(Reason::BackendBroke(_)) = turn {
-            self.condemn(backend, Failure::Broken, pair, cx);
+            self.condemn(backend, Failure::Broken, client, cx);
         }
     }
 
@@ -321,38 +322,39 @@ impl Exchange {
     fn find_backend(
         &mut self,
         wants: Wants,
-        pair: &mut Pair,
+        client: &mut Client,
         cx: &mut Context,
     ) -> Result<(), Reason> {
-        if pair.connection.is_some()
-            && let Some(backend) = connect::resume(pair, cx)
+        if client.link.key().is_some()
+            && let Some(backend) = connect::resume(client, cx)
         {
             (self.bound_to, self.reused) = (Some(backend), true);
-            self.begin_part(pair, cx);
+            self.begin_part(client, cx);
             return Ok(());
         }
         loop {
-            let takes =
-                |id: &BackendId| pair.tried().is_empty() && cx.backends.takes(*id, pair.pool);
+            let takes = |id: &BackendId| {
+                client.tried().is_empty() && cx.backends.takes(*id, client.pool)
+            };
             let wanted = self.bound_to.or(self.stuck_to).filter(takes);
-            let found = connect::find(wanted, wants, pair, cx);
+            let found = connect::find(wanted, wants, client, cx);
             match found {
                 Ok(found) => {
                     self.reused = found == Found::Idle;
-                    self.begin_part(pair, cx);
+                    self.begin_part(client, cx);
                     return Ok(());
                 }
                 Err(Attempt::Over(reason)) => return Err(reason),
                 Err(Attempt::Failed(fault)) => {
-                    connect::give_up(pair, fault, Took::Nothing, cx)?;
+                    connect::give_up(client, fault, Took::Nothing, cx)?;
                 }
             }
         }
     }
 
     /// A backend's part begins.
-    fn begin_part(&mut self, pair: &Pair, cx: &Context) {
-        self.moved_before = pair.duplex.request.moved();
+    fn begin_part(&mut self, client: &Client, cx: &Context) {
+        self.moved_before = client.duplex.request.moved();
         self.asked_at = cx.now;
     }
 
@@ -361,26 +363,26 @@ impl Exchange {
         &mut self,
         head: &RequestHead,
         total: usize,
-        pair: &mut Pair,
+        client: &mut Client,
         cx: &mut Context,
     ) -> Result<(), BadBody> {
         let Context { scratch, connections, backends, settings, stats, http: lists, .. } = cx;
         let input = &scratch[..total];
-        let client = pair.client_address.ip();
-        let connection = pair.connection.and_then(|key| connections.get(key));
+        let peer = client.address.ip();
+        let connection = client.link.key().and_then(|key| connections.get(key));
         let host = match (head.host, connection) {
             (None, Some(connection)) => backends[connection.backend].address().to_string(),
             _ => String::new(),
         };
         let to = Forward {
-            client,
-            proto: if pair.client.tls().is_some() { Proto::Https } else { Proto::Http },
-            trusted: settings.trusts(client),
+            client: peer,
+            proto: if client.socket.tls().is_some() { Proto::Https } else { Proto::Http },
+            trusted: settings.trusts(peer),
             host: &host,
-            port: stats.port(pair.front),
+            port: stats.port(client.front),
             via: settings.via.then_some(VIA_NAME),
             sticky: settings.sticky.cookie.as_deref(),
-            subject: pair.client.tls().and_then(Tls::subject),
+            subject: client.socket.tls().and_then(Tls::subject),
         };
         self.logs_in = lists.fields.bind_a_login(input);
         lists.outgoing.clear();
@@ -391,57 +393,62 @@ impl Exchange {
             lists.outgoing.copy_to(input, 0, &mut self.again);
         }
         self.request.take(input, head.length, lists)?;
-        self.request.announce(&mut pair.duplex.request);
+        self.request.announce(&mut client.duplex.request);
         Ok(())
     }
 
-    fn send(&mut self, total: usize, pair: &mut Pair, cx: &mut Context) -> Result<(), Fault> {
-        let (connection, mut supplies, lists) = cx.for_carrying(pair.connection);
+    fn send(
+        &mut self,
+        total: usize,
+        client: &mut Client,
+        cx: &mut Context,
+    ) -> Result<(), Fault> {
+        let (connection, mut supplies, lists) = cx.for_carrying(client.link.key());
         let Some(connection) = connection else { return Err(Fault::Reset) };
         if self.logs_in {
             connection.bind();
         }
-        let (input, flow) = (&supplies.scratch[..total], &mut pair.duplex.request);
+        let (input, flow) = (&supplies.scratch[..total], &mut client.duplex.request);
         carry::offer(lists, input, flow, &mut connection.stream, supplies.buffers)?;
         if self.request.is_read() && flow.held() == 0 {
             self.is_asked = true;
             flow.end(&mut supplies);
-        } else if !self.request.is_read() && !pair.client.can_read() {
-            pair.client.acknowledge_now();
+        } else if !self.request.is_read() && !client.socket.can_read() {
+            client.socket.acknowledge_now();
         }
         let backend = connection.backend;
-        cx.backends.moved(backend, pair.duplex.request.moved() - self.moved_before, 0);
-        connect::see(self.moved_before, pair, cx);
+        cx.backends.moved(backend, client.duplex.request.moved() - self.moved_before, 0);
+        connect::see(self.moved_before, client, cx);
         Ok(())
     }
 
-    fn turn(&mut self, http: &mut Http, pair: &mut Pair, cx: &mut Context) -> Turn {
-        if let Some(fault) = pair.client.fault() {
+    fn turn(&mut self, http: &mut Http, client: &mut Client, cx: &mut Context) -> Turn {
+        if let Some(fault) = client.socket.fault() {
             return gave_up(Reason::ClientBroke(fault), cx);
         }
-        if self.is_patient_no_more(http, pair, cx)
-            && let Some(turn) = hear_client(http, pair, cx)
+        if self.is_patient_no_more(http, client, cx)
+            && let Some(turn) = hear_client(http, client, cx)
         {
             return turn;
         }
-        if pair.stage == Stage::Connecting {
-            match connect::proceed(pair, cx) {
+        if client.link.is_connecting() {
+            match connect::proceed(client, cx) {
                 connect::Progress::Pending => return Turn::Rest,
                 connect::Progress::Again => return Turn::Again,
                 connect::Progress::Failed(fault) => return Turn::Nothing(fault),
-                connect::Progress::Done => connect::connected(pair, cx),
+                connect::Progress::Done => connect::connected(client, cx),
             }
         }
-        let backend = pair.connection.and_then(|key| cx.connections.get(key));
+        let backend = client.link.key().and_then(|key| cx.connections.get(key));
         let Some(backend) = backend.map(|connection| connection.backend) else {
             return Turn::Nothing(Fault::Reset);
         };
         let cookie = self.cookie(backend, cx);
-        let (before, had_begun) = (pair.duplex.moved(), self.answer.has_begun());
-        let turn = self.both_ways(cookie.as_deref(), http, pair, cx);
-        let after = pair.duplex.moved();
+        let (before, had_begun) = (client.duplex.moved(), self.answer.has_begun());
+        let turn = self.both_ways(cookie.as_deref(), http, client, cx);
+        let after = client.duplex.moved();
         cx.backends.moved(backend, after.0 - before.0, after.1 - before.1);
-        self.judge(backend, had_begun, &turn, pair, cx);
+        self.judge(backend, had_begun, &turn, client, cx);
         turn
     }
 
@@ -450,19 +457,19 @@ impl Exchange {
         &mut self,
         cookie: Option<&str>,
         http: &mut Http,
-        pair: &mut Pair,
+        client: &mut Client,
         cx: &mut Context,
     ) -> Turn {
-        let (draining, hsts) = (cx.draining, reply::hsts(pair, cx));
-        let (connection, mut supplies, lists) = cx.for_carrying(pair.connection);
+        let (draining, hsts) = (cx.draining, reply::hsts(client, cx));
+        let (connection, mut supplies, lists) = cx.for_carrying(client.link.key());
         let Some(connection) = connection else { return Turn::Nothing(Fault::Reset) };
         let backend = &mut connection.stream;
-        let asked = self.ask(http, pair, backend, &mut supplies, lists);
+        let asked = self.ask(http, client, backend, &mut supplies, lists);
         if asked.is_over() {
             return asked;
         }
         let to = Reader { hsts, ..self.reader(cookie, draining) };
-        let listened = self.listen(&to, pair, backend, &mut supplies, lists);
+        let listened = self.listen(&to, client, backend, &mut supplies, lists);
         if matches!(listened, Turn::Rest) { asked } else { listened }
     }
 
@@ -470,7 +477,7 @@ impl Exchange {
     fn ask(
         &mut self,
         http: &mut Http,
-        pair: &mut Pair,
+        client: &mut Client,
         backend: &mut Stream,
         supplies: &mut Supplies<'_>,
         lists: &mut Lists,
@@ -479,7 +486,7 @@ impl Exchange {
             return Turn::Rest;
         }
         lists.surplus.clear();
-        let (flow, source) = (&mut pair.duplex.request, &mut pair.client);
+        let (flow, source) = (&mut client.duplex.request, &mut client.socket);
         let mut way = Way { flow, source, target: backend, supplies, lists };
         match self.request.carry(&mut way) {
             Carried::Rest => Turn::Rest,
@@ -512,12 +519,12 @@ impl Exchange {
     fn listen(
         &mut self,
         to: &Reader<'_>,
-        pair: &mut Pair,
+        client: &mut Client,
         backend: &mut Stream,
         supplies: &mut Supplies<'_>,
         lists: &mut Lists,
     ) -> Turn {
-        let (flow, target) = (&mut pair.duplex.response, &mut pair.client);
+        let (flow, target) = (&mut client.duplex.response, &mut client.socket);
         let mut way = Way { flow, source: backend, target, supplies, lists };
         match self.answer.carry(to, &mut way) {
             Answered::Rest => Turn::Rest,

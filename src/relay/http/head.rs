@@ -6,18 +6,19 @@ use crate::http::{Parse, Scan, parse_request};
 use crate::limits::HTTP_FRAMING_ROOM;
 use crate::net::{Fault, Received, Socket};
 
-use super::super::account;
-use super::super::pair::{Pair, Reason};
+use super::super::client::{Client, Link};
+use super::super::report;
+use super::super::verdict::Reason;
 use super::{Http, Step, client_broke, exchange, pages, put_in_front, reply};
 
 /// Read on, and see whether the head is whole. The bytes read before are put in front of what
 /// comes, so that the head lies in one piece in the scratch buffer.
-pub(super) fn read(http: &mut Http, pair: &mut Pair, cx: &mut Context) -> Step {
-    if let Some(step) = clear_the_way(pair, cx) {
+pub(super) fn read(http: &mut Http, client: &mut Client, cx: &mut Context) -> Step {
+    if let Some(step) = clear_the_way(client, cx) {
         return step;
     }
-    if pair.connection.is_some() {
-        look_after_login(pair, cx);
+    if client.link.key().is_some() {
+        look_after_login(client, cx);
     }
     let had = http.input.len();
     if !put_in_front(&http.input, &mut cx.scratch) {
@@ -26,11 +27,11 @@ pub(super) fn read(http: &mut Http, pair: &mut Pair, cx: &mut Context) -> Step {
     let most = cx.scratch.len().saturating_sub(HTTP_FRAMING_ROOM);
     let mut total = had;
     if !std::mem::take(&mut http.fresh) {
-        if !pair.client.can_read() {
+        if !client.socket.can_read() {
             return Step::Wait;
         }
         let room = cx.scratch.get_mut(had..most).unwrap_or_default();
-        match pair.client.receive(room) {
+        match client.socket.receive(room) {
             Received::Bytes(count) => total += count,
             Received::WouldBlock => return Step::Wait,
             Received::Eof if had == 0 => return Step::Close(Reason::Finished),
@@ -44,24 +45,24 @@ pub(super) fn read(http: &mut Http, pair: &mut Pair, cx: &mut Context) -> Step {
         Parse::Done(head) => {
             // A client that rests keeps no memory for what it said.
             http.input = Vec::new();
-            account::begin_request(&head, http.head_since.take(), pair, cx);
-            pages::answer(&head, total, http, pair, cx)
-                .unwrap_or_else(|| exchange::begin(&head, total, http, pair, cx))
+            report::begin_request(&head, http.head_since.take(), client, cx);
+            pages::answer(&head, total, http, client, cx)
+                .unwrap_or_else(|| exchange::begin(&head, total, http, client, cx))
         }
         Parse::Bad(refusal) => {
             cx.stats.bad_requests += 1;
-            reply::refuse(refusal.into(), http, pair, cx)
+            reply::refuse(refusal.into(), http, client, cx)
         }
         // Not a word yet: the client rests as before.
         Parse::Incomplete if empty_lines(bytes) == bytes.len() => {
             http.input = Vec::new();
             (http.scan, http.head_since) = (Scan::default(), None);
-            if pair.client.can_read() { Step::Next } else { Step::Wait }
+            if client.socket.can_read() { Step::Next } else { Step::Wait }
         }
         Parse::Incomplete => {
             http.input.extend_from_slice(&bytes[had..]);
             http.head_since.get_or_insert(cx.now);
-            if pair.client.can_read() { Step::Next } else { Step::Wait }
+            if client.socket.can_read() { Step::Next } else { Step::Wait }
         }
     }
 }
@@ -69,20 +70,20 @@ pub(super) fn read(http: &mut Http, pair: &mut Pair, cx: &mut Context) -> Step {
 /// A connection on which the client is logged in waits with it for its next request. Who ends it
 /// says so by an event, and then it is closed.
 #[cold]
-fn look_after_login(pair: &mut Pair, cx: &mut Context) {
-    if let Some(key) = pair.connection
+fn look_after_login(client: &mut Client, cx: &mut Context) {
+    if let Some(key) = client.link.key()
         && cx.connections.get_mut(key).is_none_or(|connection| !connection.stream.is_quiet())
     {
-        pair.connection = None;
+        client.link = Link::None;
         cx.retire(key);
     }
 }
 
 /// The answer before this one has to be on its way before another request is looked at.
-fn clear_the_way(pair: &mut Pair, cx: &mut Context) -> Option<Step> {
+fn clear_the_way(client: &mut Client, cx: &mut Context) -> Option<Step> {
     let (_, mut supplies) = cx.connection_and_supplies(None);
-    let response = &mut pair.duplex.response;
-    if let Err(fault) = response.flush_to(&mut pair.client, &mut supplies) {
+    let response = &mut client.duplex.response;
+    if let Err(fault) = response.flush_to(&mut client.socket, &mut supplies) {
         return Some(client_broke(fault));
     }
     (response.held() > 0).then_some(Step::Wait)

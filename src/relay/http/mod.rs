@@ -2,12 +2,11 @@
 //!
 //! ```text
 //!   Head --------- a whole head ---------> Exchange --- answer complete ---> Head
-//!    |                                        |   \--- 101 ---> a TCP pair from now on
+//!    |                                        |   \--- 101 ---> a tunnel: `relay::tcp`
 //!    |                                        |
 //!    +-- what is no head, or too late --+     +-- no backend, a broken one, too late --+
 //!                                       v                                              v
-//!                                    our own answer; then Head again, or Parting:
-//!                                    FIN, hear the client out for a moment, close
+//!                                    our own answer; then Head again, or `relay::parting`
 //! ```
 //!
 //! Requests are balanced, not connections: each exchange borrows a backend connection and gives it
@@ -23,17 +22,15 @@ mod response;
 use std::time::Instant;
 
 use crate::access_log::Cause;
-use crate::config::Protocol;
 use crate::context::Context;
 use crate::http::{Lists, Scan};
-use crate::limits::{HTTP_REQUESTS_PER_TURN, HTTP_UNWATCHED, LINGER};
+use crate::limits::{HTTP_REQUESTS_PER_TURN, HTTP_UNWATCHED};
 use crate::net::{Fault, Socket};
 
 use super::account::Own;
+use super::client::{Client, Link};
 use super::connect::{self, watch, watch_backend};
-use super::pair::{Pair, Reason, Stage, Verdict};
-use super::parting::Parting;
-use super::tcp;
+use super::verdict::{Reason, Successor, Verdict};
 
 use exchange::Exchange;
 use pages::Page;
@@ -64,8 +61,6 @@ enum Phase {
     Exchange(Box<Exchange>),
     /// A long answer of ours is on its way.
     Page(Box<Page>),
-    /// Our last answer is on its way.
-    Parting(Parting),
 }
 
 /// What a phase came to.
@@ -78,245 +73,236 @@ enum Step {
     Again,
     /// It is over.
     Close(Reason),
-    /// The client and the backend speak another protocol from now on.
-    Tunnel,
+    /// Another talk follows: our last answer is on its way, or another protocol is spoken.
+    Become(Successor),
 }
 
+/// Our last answer is on its way.
+const PARTING: Step = Step::Become(Successor::Parting(Reason::Finished));
+
 /// Something happened at one of the sockets, or there was work left over.
-pub fn act(pair: &mut Pair, cx: &mut Context) -> Verdict {
-    take_turn(walk, pair, cx)
+pub fn act(http: &mut Option<Box<Http>>, client: &mut Client, cx: &mut Context) -> Verdict {
+    take_turn(walk, http, client, cx)
 }
 
 /// The timer fired: perhaps too early, for deadlines move without it.
-pub fn on_timer(pair: &mut Pair, cx: &mut Context) -> Verdict {
-    take_turn(look_at_the_clock, pair, cx)
+pub fn on_timer(
+    http: &mut Option<Box<Http>>,
+    client: &mut Client,
+    cx: &mut Context,
+) -> Verdict {
+    take_turn(look_at_the_clock, http, client, cx)
 }
 
 /// Its backend went down, and its connections are to be closed.
-pub fn on_backend_down(pair: &mut Pair, cx: &mut Context) -> Verdict {
-    take_turn(leave_backend, pair, cx)
-}
-
-/// A client that did not get through its handshake: its last word was sent, so that it is heard out
-/// for a moment and closed.
-pub fn hear_out(pair: &mut Pair, cx: &mut Context) -> Verdict {
-    pair.protocol = Protocol::Http;
-    let phase = Phase::Parting(Parting::default());
-    pair.http = Some(Box::new(Http { phase, ..Http::default() }));
-    take_turn(walk, pair, cx)
+pub fn on_backend_down(
+    http: &mut Option<Box<Http>>,
+    client: &mut Client,
+    cx: &mut Context,
+) -> Verdict {
+    take_turn(leave_backend, http, client, cx)
 }
 
 /// A client that speaks HTTP where it should speak HTTPS.
-pub fn refuse_plain(pair: &mut Pair, cx: &mut Context) -> Verdict {
-    fn refuse(http: &mut Http, pair: &mut Pair, cx: &mut Context) -> Step {
+pub fn refuse_plain(
+    http: &mut Option<Box<Http>>,
+    client: &mut Client,
+    cx: &mut Context,
+) -> Verdict {
+    fn refuse(http: &mut Http, client: &mut Client, cx: &mut Context) -> Step {
         cx.stats.bad_requests += 1;
         let why = "this port speaks HTTPS: ask again with https:// in front";
         let own = Own { status: 400, cause: Cause::PlainHttp, why };
-        let step = reply::refuse(own, http, pair, cx);
-        go_on(step, http, pair, cx)
+        let step = reply::refuse(own, http, client, cx);
+        go_on(step, http, client, cx)
     }
-    take_turn(refuse, pair, cx)
+    take_turn(refuse, http, client, cx)
 }
 
 /// Whether the client is between two requests, so that closing it harms nobody.
-pub fn is_resting(pair: &Pair) -> bool {
-    let untaken = pair.duplex.response.held() > 0;
-    let resting = pair.http.as_deref().is_none_or(Http::is_resting);
-    pair.protocol == Protocol::Http && resting && !untaken
-}
-
-/// Whether nothing is owed to the client: it is between two requests, or took our last word and is
-/// only heard out.
-pub fn owes_nothing(pair: &Pair) -> bool {
-    let parts = |http: &Http| matches!(&http.phase, Phase::Parting(it) if it.is_told());
-    is_resting(pair) || pair.http.as_deref().is_some_and(parts)
-}
-
-/// The pair is closed: what it shares with others is theirs from now on.
-pub fn release(pair: &mut Pair, cx: &mut Context) {
-    if let Some(Http { phase: Phase::Page(page), .. }) = pair.http.as_deref_mut() {
-        page.release(cx);
-    }
-}
-
-/// When the first byte came of a head that is not whole, and never will be.
-pub fn partial_head(pair: &Pair) -> Option<Instant> {
-    pair.http.as_deref().and_then(|http| http.head_since)
+pub fn is_resting(http: Option<&Http>, client: &Client) -> bool {
+    http.is_none_or(Http::is_resting) && client.duplex.response.held() == 0
 }
 
 fn take_turn(
-    turn: fn(&mut Http, &mut Pair, &mut Context) -> Step,
-    pair: &mut Pair,
+    turn: fn(&mut Http, &mut Client, &mut Context) -> Step,
+    kept: &mut Option<Box<Http>>,
+    client: &mut Client,
     cx: &mut Context,
 ) -> Verdict {
     // Of a client that rested nothing was known.
-    let mut http = pair.http.take().unwrap_or_default();
-    let before = pair.duplex.moved();
-    let step = turn(&mut http, pair, cx);
-    if pair.duplex.moved() != before {
-        pair.active_at = cx.now;
+    let mut http = kept.take().unwrap_or_default();
+    let before = client.duplex.moved();
+    let step = turn(&mut http, client, cx);
+    if client.duplex.moved() != before {
+        client.active_at = cx.now;
     }
     let verdict = match step {
-        Step::Tunnel => {
-            pair.protocol = Protocol::Tcp;
-            return tcp::act(pair, cx);
-        }
+        Step::Become(successor) => return Verdict::Become(successor),
         Step::Close(reason) => {
-            note_break(reason, pair);
+            note_break(reason, client);
             Verdict::Close(reason)
         }
-        Step::Again => settle(&http, Verdict::Again, pair, cx),
-        Step::Next | Step::Wait => settle(&http, Verdict::Keep, pair, cx),
+        Step::Again => settle(&http, Verdict::Again, client, cx),
+        Step::Next | Step::Wait => settle(&http, Verdict::Keep, client, cx),
     };
-    pair.http = (!http.is_resting()).then_some(http);
+    *kept = (!http.is_resting()).then_some(http);
     verdict
 }
 
 /// Who broke off must not leave the other side with what looks complete.
 #[cold]
-fn note_break(reason: Reason, pair: &mut Pair) {
+fn note_break(reason: Reason, client: &mut Client) {
     match reason {
-        Reason::ClientBroke(fault) => pair.duplex.client_broke(fault),
-        Reason::BackendBroke(fault) => pair.duplex.backend_broke(fault),
+        Reason::ClientBroke(fault) => client.duplex.client_broke(fault),
+        Reason::BackendBroke(fault) => client.duplex.backend_broke(fault),
         _ => {}
     }
 }
 
-fn walk(http: &mut Http, pair: &mut Pair, cx: &mut Context) -> Step {
+fn walk(http: &mut Http, client: &mut Client, cx: &mut Context) -> Step {
     for _ in 0..HTTP_REQUESTS_PER_TURN {
         let step = match std::mem::take(&mut http.phase) {
-            Phase::Head => head::read(http, pair, cx),
-            Phase::Exchange(exchange) => exchange::proceed(exchange, http, pair, cx),
-            Phase::Page(page) => pages::proceed(page, http, pair, cx),
-            Phase::Parting(parting) => reply::part(parting, http, pair, cx),
+            Phase::Head => head::read(http, client, cx),
+            Phase::Exchange(exchange) => exchange::proceed(exchange, http, client, cx),
+            Phase::Page(page) => pages::proceed(page, http, client, cx),
         };
         if !matches!(step, Step::Next) {
             return step;
         }
         // An answer of our own ends the turn, or thousands of pipelined requests were one.
-        if pair.goes_behind && http.may_have_head(pair) {
+        if client.goes_behind && http.may_have_head(client) {
             return Step::Again;
         }
     }
     Step::Again
 }
 
-fn leave_backend(http: &mut Http, pair: &mut Pair, cx: &mut Context) -> Step {
+fn leave_backend(http: &mut Http, client: &mut Client, cx: &mut Context) -> Step {
     let step = match std::mem::take(&mut http.phase) {
-        Phase::Exchange(exchange) => exchange::on_backend_down(exchange, http, pair, cx),
+        Phase::Exchange(exchange) => exchange::on_backend_down(exchange, http, client, cx),
         phase => {
             http.phase = phase;
             // One on which the client is logged in.
-            if let Some(key) = pair.connection.take() {
+            if let Some(key) = client.link.take() {
                 cx.retire(key);
             }
             Step::Wait
         }
     };
-    go_on(step, http, pair, cx)
+    go_on(step, http, client, cx)
 }
 
 /// See to it that the pair is woken, by its sockets and by its timer.
-fn settle(http: &Http, verdict: Verdict, pair: &mut Pair, cx: &mut Context) -> Verdict {
+fn settle(http: &Http, verdict: Verdict, client: &mut Client, cx: &mut Context) -> Verdict {
     if matches!(http.phase, Phase::Exchange(_)) {
         // Thousands that pipeline wait for each other, and not everybody else for them.
-        pair.goes_behind |= http.pipelines;
+        client.goes_behind |= http.pipelines;
     } else {
-        pair.duplex.request.let_go(&mut pair.client);
+        client.duplex.request.let_go(&mut client.socket);
     }
-    pair.arm_by(deadline(http, pair, cx), cx);
-    pair.arm_look(cx);
-    if http.listens_to_client(pair) {
-        watch(pair, verdict, cx)
+    client.arm_by(deadline(http, client, cx), cx);
+    client.arm_look(cx);
+    if http.listens_to_client(client) {
+        watch(client, verdict, cx)
     } else {
-        watch_backend(pair, verdict, cx)
+        watch_backend(client, verdict, cx)
     }
 }
 
 /// When the present phase has lasted too long, or the client is to be watched after all.
-fn deadline(http: &Http, pair: &Pair, cx: &Context) -> Instant {
+fn deadline(http: &Http, client: &Client, cx: &Context) -> Instant {
     let settings = &cx.settings;
-    let until = match (&http.phase, pair.stage) {
+    let until = match (&http.phase, client.link) {
         (Phase::Head, _) => match http.head_since {
             Some(since) => since + settings.header_timeout,
-            None => pair.active_at + settings.keep_alive,
+            None => client.active_at + settings.keep_alive,
         },
-        (Phase::Exchange(_), Stage::Connecting) => {
-            connect::deadline(pair, cx).unwrap_or(cx.now)
+        (Phase::Exchange(_), Link::Connecting(_)) => {
+            connect::deadline(client, cx).unwrap_or(cx.now)
         }
-        (Phase::Exchange(_), Stage::Relaying) if !http.listens_to_client(pair) => {
-            pair.active_at + HTTP_UNWATCHED.min(settings.server_timeout)
+        (Phase::Exchange(_), _) if !http.listens_to_client(client) => {
+            client.active_at + HTTP_UNWATCHED.min(settings.server_timeout)
         }
-        (Phase::Exchange(_), Stage::Handshaking | Stage::Picking | Stage::Relaying) => {
-            pair.active_at + settings.server_timeout
-        }
-        (Phase::Page(_), _) => pair.active_at + settings.keep_alive,
-        (Phase::Parting(_), _) => pair.active_at + LINGER,
+        (Phase::Exchange(_), _) => client.active_at + settings.server_timeout,
+        (Phase::Page(_), _) => client.active_at + settings.keep_alive,
     };
-    patience_ends(http, pair, cx).map_or(until, |end| end.min(until))
+    patience_ends(http, client, cx).map_or(until, |end| end.min(until))
 }
 
 /// When a client that may have gone away is looked after.
-fn patience_ends(http: &Http, pair: &Pair, cx: &Context) -> Option<Instant> {
+fn patience_ends(http: &Http, client: &Client, cx: &Context) -> Option<Instant> {
     match &http.phase {
-        Phase::Exchange(exchange) => exchange.patience_ends(http, pair, cx),
-        Phase::Head | Phase::Page(_) | Phase::Parting(_) => None,
+        Phase::Exchange(exchange) => exchange.patience_ends(http, client, cx),
+        Phase::Head | Phase::Page(_) => None,
     }
 }
 
-fn look_at_the_clock(http: &mut Http, pair: &mut Pair, cx: &mut Context) -> Step {
-    pair.look(cx);
-    if deadline(http, pair, cx) > cx.now {
+fn look_at_the_clock(http: &mut Http, client: &mut Client, cx: &mut Context) -> Step {
+    client.look(cx);
+    if deadline(http, client, cx) > cx.now {
         // Armed anew when the pair settles.
         return Step::Wait;
     }
-    if patience_ends(http, pair, cx).is_some_and(|end| end <= cx.now) {
-        return walk(http, pair, cx);
+    if patience_ends(http, client, cx).is_some_and(|end| end <= cx.now) {
+        return walk(http, client, cx);
     }
-    if !http.listens_to_client(pair) && pair.active_at + cx.settings.server_timeout > cx.now {
+    if !http.listens_to_client(client) && client.active_at + cx.settings.server_timeout > cx.now
+    {
         // The answer takes its time: from now on we want to know if the client gives up.
-        if let Verdict::Close(reason) = watch(pair, Verdict::Keep, cx) {
+        if let Verdict::Close(reason) = watch(client, Verdict::Keep, cx) {
             return Step::Close(reason);
         }
         return Step::Wait;
     }
     let step = match std::mem::take(&mut http.phase) {
         Phase::Head if http.head_since.is_none() => Step::Close(Reason::Idle),
-        Phase::Head => reply::refuse(Own::new(408, Cause::HeaderTimeout), http, pair, cx),
-        Phase::Exchange(exchange) => exchange::too_late(exchange, http, pair, cx),
+        Phase::Head => reply::refuse(Own::new(408, Cause::HeaderTimeout), http, client, cx),
+        Phase::Exchange(exchange) => exchange::too_late(exchange, http, client, cx),
         Phase::Page(mut page) => {
             page.release(cx);
             Step::Close(Reason::Idle)
         }
-        Phase::Parting(_) => Step::Close(Reason::Finished),
     };
-    go_on(step, http, pair, cx)
+    go_on(step, http, client, cx)
 }
 
-fn go_on(step: Step, http: &mut Http, pair: &mut Pair, cx: &mut Context) -> Step {
-    if matches!(step, Step::Next) { walk(http, pair, cx) } else { step }
+fn go_on(step: Step, http: &mut Http, client: &mut Client, cx: &mut Context) -> Step {
+    if matches!(step, Step::Next) { walk(http, client, cx) } else { step }
 }
 
 impl Http {
+    /// When the first byte came of a head that is not whole, and never will be.
+    pub fn partial_head(&self) -> Option<Instant> {
+        self.head_since
+    }
+
+    /// The client is closed: what it shares with others is theirs from now on.
+    pub fn release(&mut self, cx: &mut Context) {
+        if let Phase::Page(page) = &mut self.phase {
+            page.release(cx);
+        }
+    }
+
     /// Whether the client is between two requests, with nothing to be remembered.
     fn is_resting(&self) -> bool {
         matches!(self.phase, Phase::Head) && self.input.is_empty() && !self.fresh
     }
 
     /// Whether another request may be here.
-    fn may_have_head(&self, pair: &Pair) -> bool {
-        matches!(self.phase, Phase::Head) && (self.fresh || pair.client.can_read())
+    fn may_have_head(&self, client: &Client) -> bool {
+        matches!(self.phase, Phase::Head) && (self.fresh || client.socket.can_read())
     }
 
     /// Whether the poll has to tell about the client. While the whole request is with a backend
     /// there is nothing to hear but that it gives up; a client that asks once and closes is served
     /// without the poll ever knowing it.
-    fn listens_to_client(&self, pair: &Pair) -> bool {
+    fn listens_to_client(&self, client: &Client) -> bool {
         match &self.phase {
             Phase::Exchange(exchange) => {
-                pair.client.is_armed() || pair.client.wants_write() || !exchange.is_asked()
+                client.socket.is_armed() || client.socket.wants_write() || !exchange.is_asked()
             }
-            Phase::Head | Phase::Page(_) | Phase::Parting(_) => true,
+            Phase::Head | Phase::Page(_) => true,
         }
     }
 

@@ -20,8 +20,10 @@ use crate::net::Fault;
 use crate::stats::pages::Pages;
 use crate::status;
 
-use super::super::account::{self, Own};
-use super::super::pair::{Pair, Reason};
+use super::super::account::Own;
+use super::super::client::Client;
+use super::super::report;
+use super::super::verdict::Reason;
 use super::{Http, Phase, Step, client_broke, reply};
 
 /// An answer of ours on its way.
@@ -59,20 +61,22 @@ pub(super) fn answer(
     head: &RequestHead,
     total: usize,
     http: &mut Http,
-    pair: &mut Pair,
+    client: &mut Client,
     cx: &mut Context,
 ) -> Option<Step> {
-    let Some(which) = asked_for(head, cx) else { return redirect(head, total, http, pair, cx) };
+    let Some(which) = asked_for(head, cx) else {
+        return redirect(head, total, http, client, cx);
+    };
     cx.stats.requests += 1;
     let has_body = !matches!(head.framing, Framing::None | Framing::Length(0));
     let keep_alive = head.keep_alive && !cx.draining && !has_body;
-    let (version, head_request, hsts) = (head.version, head.is_head(), reply::hsts(pair, cx));
+    let (version, head_request, hsts) = (head.version, head.is_head(), reply::hsts(client, cx));
     let how = How { version, keep_alive, head_request, hsts };
     if !has_body {
         http.keep(&cx.scratch[head.length..total]);
     }
     if which == Which::Stats && head.method == Method::Get {
-        return Some(stats(how, http, pair, cx));
+        return Some(stats(how, http, client, cx));
     }
     let mut bytes = Vec::new();
     let status = match (which, head.method) {
@@ -80,7 +84,7 @@ pub(super) fn answer(
             answer::not_allowed(how, &mut bytes);
             405
         }
-        (Which::Health, _) if cx.backends.pool(pair.pool).up() > 0 => {
+        (Which::Health, _) if cx.backends.pool(client.pool).up() > 0 => {
             answer::page(200, "text/plain", b"OK", how, &mut bytes);
             200
         }
@@ -104,18 +108,18 @@ pub(super) fn answer(
         _ => cause.says(),
     };
     let own = Own { status, cause, why };
-    account::own_answer(own, &bytes, None, pair, cx);
-    Some(proceed(Box::new(Page::new(bytes, keep_alive)), http, pair, cx))
+    report::own_answer(own, &bytes, None, client, cx);
+    Some(proceed(Box::new(Page::new(bytes, keep_alive)), http, client, cx))
 }
 
 /// The statistics: the last page, or the next one.
-fn stats(how: How, http: &mut Http, pair: &mut Pair, cx: &mut Context) -> Step {
+fn stats(how: How, http: &mut Http, client: &mut Client, cx: &mut Context) -> Step {
     let mut page = Box::new(Page::new(Vec::new(), how.keep_alive));
     match cx.pages.read_fresh(cx.now) {
-        Some(key) => page.show(key, how, pair, cx),
+        Some(key) => page.show(key, how, client, cx),
         None => {
             let begins = !cx.pages.is_making();
-            cx.pages.wait(pair.key);
+            cx.pages.wait(client.key);
             page.stats = Shared::Awaited(how);
             // If others wait as well, the loop makes it.
             if begins && cx.backends.len() <= STATS_BACKENDS_AT_ONCE {
@@ -124,7 +128,7 @@ fn stats(how: How, http: &mut Http, pair: &mut Pair, cx: &mut Context) -> Step {
             }
         }
     }
-    proceed(page, http, pair, cx)
+    proceed(page, http, client, cx)
 }
 
 impl Page {
@@ -133,11 +137,11 @@ impl Page {
     }
 
     /// The statistics are there: this is their head.
-    fn show(&mut self, key: Key, how: How, pair: &mut Pair, cx: &mut Context) {
+    fn show(&mut self, key: Key, how: How, client: &mut Client, cx: &mut Context) {
         let length = cx.pages.bytes(key).map_or(0, <[u8]>::len);
         answer::page_head(STATS_TYPE, Some(length), how, &mut self.bytes);
         let own = Own::new(200, Cause::StatsPath);
-        account::own_page(own, &self.bytes, length as u64, None, pair, cx);
+        report::own_page(own, &self.bytes, length as u64, None, client, cx);
         self.stats = Shared::Read(key, 0);
     }
 
@@ -170,16 +174,16 @@ fn redirect(
     head: &RequestHead,
     total: usize,
     http: &mut Http,
-    pair: &mut Pair,
+    client: &mut Client,
     cx: &mut Context,
 ) -> Option<Step> {
-    let port = cx.settings.redirect_to.filter(|_| pair.client.tls().is_none())?;
+    let port = cx.settings.redirect_to.filter(|_| client.socket.tls().is_none())?;
     cx.stats.requests += 1;
     let has_body = !matches!(head.framing, Framing::None | Framing::Length(0));
     let keep_alive = head.keep_alive && !cx.draining && !has_body;
-    let (version, head_request, hsts) = (head.version, head.is_head(), reply::hsts(pair, cx));
+    let (version, head_request, hsts) = (head.version, head.is_head(), reply::hsts(client, cx));
     let how = How { version, keep_alive, head_request, hsts };
-    let to = place(head, port, pair, cx);
+    let to = place(head, port, client, cx);
     if !has_body {
         http.keep(&cx.scratch[head.length..total]);
     }
@@ -187,24 +191,26 @@ fn redirect(
     let reading = matches!(head.method, Method::Get | Method::Head);
     answer::redirect(&to, reading, how, &mut bytes);
     let own = Own::new(if reading { 301 } else { 308 }, Cause::RedirectHttps);
-    account::own_answer(own, &bytes, None, pair, cx);
-    Some(proceed(Box::new(Page::new(bytes, keep_alive)), http, pair, cx))
+    report::own_answer(own, &bytes, None, client, cx);
+    Some(proceed(Box::new(Page::new(bytes, keep_alive)), http, client, cx))
 }
 
 /// What was asked for, as a place at HTTPS.
-fn place(head: &RequestHead, port: u16, pair: &Pair, cx: &Context) -> Vec<u8> {
+fn place(head: &RequestHead, port: u16, client: &Client, cx: &Context) -> Vec<u8> {
     let input = &cx.scratch;
     let mut place = b"https://".to_vec();
     match head.host.map(|host| host.of(input)).filter(|host| !host.is_empty()) {
         Some(host) => place.extend_from_slice(without_port(host)),
         // HTTP/1.0 names none: where it came to is all that is known.
-        None => match pair.client.local_address().map(|address| address.ip().to_canonical()) {
-            Ok(IpAddr::V6(address)) => {
-                place.extend_from_slice(format!("[{address}]").as_bytes());
+        None => {
+            match client.socket.local_address().map(|address| address.ip().to_canonical()) {
+                Ok(IpAddr::V6(address)) => {
+                    place.extend_from_slice(format!("[{address}]").as_bytes());
+                }
+                Ok(address) => place.extend_from_slice(address.to_string().as_bytes()),
+                Err(_) => place.extend_from_slice(b"localhost"),
             }
-            Ok(address) => place.extend_from_slice(address.to_string().as_bytes()),
-            Err(_) => place.extend_from_slice(b"localhost"),
-        },
+        }
     }
     if port != 443 {
         place.extend_from_slice(format!(":{port}").as_bytes());
@@ -231,24 +237,24 @@ fn without_port(host: &[u8]) -> &[u8] {
 pub(super) fn proceed(
     mut page: Box<Page>,
     http: &mut Http,
-    pair: &mut Pair,
+    client: &mut Client,
     cx: &mut Context,
 ) -> Step {
     if let Shared::Awaited(how) = page.stats {
         let made = if cx.pages.is_making() { None } else { cx.pages.read_newest() };
         match made {
-            Some(key) => page.show(key, how, pair, cx),
+            Some(key) => page.show(key, how, client, cx),
             None => {
                 http.phase = Phase::Page(page);
                 return Step::Wait;
             }
         }
     }
-    let step = send(&mut page, http.input.is_empty(), pair, cx);
+    let step = send(&mut page, http.input.is_empty(), client, cx);
     match step {
         Step::Next => {
             page.release(cx);
-            http.phase = reply::after(page.keep_alive);
+            return reply::after(page.keep_alive);
         }
         Step::Close(_) => page.release(cx),
         _ => http.phase = Phase::Page(page),
@@ -256,12 +262,12 @@ pub(super) fn proceed(
     step
 }
 
-fn send(page: &mut Page, is_last: bool, pair: &mut Pair, cx: &mut Context) -> Step {
+fn send(page: &mut Page, is_last: bool, client: &mut Client, cx: &mut Context) -> Step {
     let mut budget = BYTES_PER_DIRECTION_PER_TURN;
     loop {
         let (_, mut supplies) = cx.connection_and_supplies(None);
-        let (flow, client) = (&mut pair.duplex.response, &mut pair.client);
-        if let Err(fault) = flow.flush_to(client, &mut supplies) {
+        let (flow, socket) = (&mut client.duplex.response, &mut client.socket);
+        if let Err(fault) = flow.flush_to(socket, &mut supplies) {
             return client_broke(fault);
         }
         if flow.held() > 0 {
@@ -280,7 +286,7 @@ fn send(page: &mut Page, is_last: bool, pair: &mut Pair, cx: &mut Context) -> St
             return Step::Again;
         }
         let count = rest.len().min(BUFFER_BYTES);
-        let offered = flow.offer(&[IoSlice::new(&rest[..count])], client, &mut cx.buffers);
+        let offered = flow.offer(&[IoSlice::new(&rest[..count])], socket, &mut cx.buffers);
         if let Err(fault) = offered {
             return client_broke(fault);
         }

@@ -22,7 +22,7 @@ mod opening;
 use std::io;
 
 use crate::backends::BackendId;
-use crate::config::Udp as Rules;
+use crate::config::{Protocol, Udp as Rules};
 use crate::context::Context;
 use crate::event::{Generation, Key, Owner};
 use crate::flow::{Client, Flow, Place, Policy, Shunned, Table};
@@ -34,7 +34,7 @@ use crate::net::{
     Batch, Brought, DatagramListener, DatagramSocket, Fault, Letter, Parcel, Piece, Post,
     Posted,
 };
-use crate::stats::{Front, Seldom};
+use crate::stats::Seldom;
 
 use budget::Budget;
 use ending::End;
@@ -111,10 +111,7 @@ impl Udp {
             if rules.requests.is_none_or(|most| most as usize >= SEGMENTS_MAX) {
                 listener.coalesce();
             }
-            let name = format!("udp://{}", listener.address());
-            let front = cx.stats.fronts.len();
-            let port = listener.address().port().to_string();
-            cx.stats.fronts.push(Front { name, port, open: 0 });
+            let front = cx.add_listener(Protocol::Udp, listener.address());
             doors.push(Door { listener, front, letters: Vec::new() });
         }
         cx.stats.udp.is_used = !doors.is_empty();

@@ -16,8 +16,9 @@ use crate::backends::{BackendId, Came, Grade};
 use crate::context::Context;
 use crate::net::Fault;
 
+use super::super::super::client::Client;
 use super::super::super::connect::{self, Took};
-use super::super::super::pair::{Pair, Reason};
+use super::super::super::verdict::Reason;
 use super::Exchange;
 
 /// What a request did to those that got it.
@@ -53,17 +54,17 @@ impl Exchange {
         &mut self,
         fault: Fault,
         took: Took,
-        pair: &mut Pair,
+        client: &mut Client,
         cx: &mut Context,
     ) -> GoesOn {
-        let connection = pair.connection.and_then(|key| cx.connections.get(key));
+        let connection = client.link.key().and_then(|key| cx.connections.get(key));
         let backend = connection.map(|connection| connection.backend);
         let mut goes_on = GoesOn::Yes;
         if self.reused {
-            if let Some(key) = pair.connection.take() {
+            if let Some(key) = client.link.take() {
                 cx.retire(key);
             }
-        } else if let Err(reason) = connect::give_up(pair, fault, took, cx) {
+        } else if let Err(reason) = connect::give_up(client, fault, took, cx) {
             goes_on = GoesOn::Failed(reason);
         }
         let ours = matches!(fault, Fault::GivenUp | Fault::Exhausted);
@@ -79,7 +80,7 @@ impl Exchange {
             self.broke.suspect = (!self.reused).then_some(backend);
         }
         if took == Took::Some && (self.again.is_empty() || goes_on != GoesOn::Yes) {
-            self.accuse(pair, cx);
+            self.accuse(client, cx);
             return GoesOn::No;
         }
         goes_on
@@ -87,9 +88,9 @@ impl Exchange {
 
     /// There is nobody else to ask: as far as anybody can tell it was the backend.
     #[cold]
-    pub(super) fn accuse(&mut self, pair: &Pair, cx: &mut Context) -> Accused {
+    pub(super) fn accuse(&mut self, client: &Client, cx: &mut Context) -> Accused {
         if let Some(suspect) = self.broke.suspect.take() {
-            self.count_against(suspect, pair.client_address.ip(), cx);
+            self.count_against(suspect, client.address.ip(), cx);
         }
         if self.broke.met.is_some() { Accused::Somebody } else { Accused::Nobody }
     }
@@ -99,19 +100,19 @@ impl Exchange {
         &mut self,
         backend: BackendId,
         status: u16,
-        client: IpAddr,
+        peer: IpAddr,
         cx: &mut Context,
     ) {
         if let Some(suspect) = self.broke.suspect.take()
             && suspect != backend
             && Grade::of(status) == Grade::Good
         {
-            self.count_against(suspect, client, cx);
+            self.count_against(suspect, peer, cx);
         }
     }
 
-    fn count_against(&self, backend: BackendId, client: IpAddr, cx: &mut Context) {
+    fn count_against(&self, backend: BackendId, peer: IpAddr, cx: &mut Context) {
         let took = cx.now.saturating_duration_since(self.asked_at);
-        cx.backends.misbehaved(backend, Came::Nothing, client, took, cx.now);
+        cx.backends.misbehaved(backend, Came::Nothing, peer, took, cx.now);
     }
 }

@@ -20,14 +20,15 @@ use crate::context::Context;
 use crate::event::Key;
 use crate::http::answer::How;
 use crate::net::{Fault, Socket};
-use crate::relay::account::{self, Own};
+use crate::relay::account::Own;
+use crate::relay::client::{Client, Link};
 use crate::relay::connect::{self, Took, Wants};
-use crate::relay::pair::{Pair, Reason, Stage};
-use crate::relay::parting::Parting;
+use crate::relay::report;
+use crate::relay::verdict::{Reason, Successor};
 use crate::stats::Failure;
 
 use super::super::response::Answer;
-use super::super::{Http, Phase, Step, reply};
+use super::super::{Http, PARTING, Phase, Step, reply};
 use super::Exchange;
 use super::broken::{Accused, GoesOn};
 
@@ -36,32 +37,32 @@ use super::broken::{Accused, GoesOn};
 pub(in crate::relay::http) fn too_late(
     exchange: Box<Exchange>,
     http: &mut Http,
-    pair: &mut Pair,
+    client: &mut Client,
     cx: &mut Context,
 ) -> Step {
-    if pair.stage == Stage::Connecting && !connect::is_too_late(pair, cx) {
-        return super::proceed(exchange, http, pair, cx);
+    if client.link.is_connecting() && !connect::is_too_late(client, cx) {
+        return super::proceed(exchange, http, client, cx);
     }
-    if pair.stage == Stage::Connecting {
-        return exchange.recover(Fault::TimedOut, http, pair, cx);
+    if client.link.is_connecting() {
+        return exchange.recover(Fault::TimedOut, http, client, cx);
     }
-    if pair.duplex.response.held() > 0 {
+    if client.duplex.response.held() > 0 {
         // It is the client that takes nothing: its backend is not to be blamed for it.
         return Step::Close(Reason::ClientBroke(Fault::TimedOut));
     }
     if exchange.is_asked {
-        let connection = pair.connection.and_then(|key| cx.connections.get(key));
+        let connection = client.link.key().and_then(|key| cx.connections.get(key));
         if let Some(backend) = connection.map(|connection| connection.backend) {
-            exchange.condemn(backend, Failure::Timeout, pair, cx);
+            exchange.condemn(backend, Failure::Timeout, client, cx);
         }
     }
     if exchange.answer.has_begun() {
         return Step::Close(Reason::BackendBroke(Fault::TimedOut));
     }
     if exchange.is_asked {
-        exchange.reply(Own::new(504, Cause::AnswerTimeout), http, pair, cx)
+        exchange.reply(Own::new(504, Cause::AnswerTimeout), http, client, cx)
     } else {
-        exchange.reply(Own::new(408, Cause::BodyStalled), http, pair, cx)
+        exchange.reply(Own::new(408, Cause::BodyStalled), http, client, cx)
     }
 }
 
@@ -70,26 +71,26 @@ pub(in crate::relay::http) fn too_late(
 pub(in crate::relay::http) fn on_backend_down(
     exchange: Box<Exchange>,
     http: &mut Http,
-    pair: &mut Pair,
+    client: &mut Client,
     cx: &mut Context,
 ) -> Step {
     if exchange.answer.has_begun() {
         return Step::Close(Reason::BackendDown);
     }
-    exchange.recover(Fault::GivenUp, http, pair, cx)
+    exchange.recover(Fault::GivenUp, http, client, cx)
 }
 
 /// Which backends were asked before we answer ourselves.
-fn note_tried(pair: &Pair, cx: &Context) {
+fn note_tried(client: &Client, cx: &Context) {
     if !log_enabled!(Level::Debug) {
         return;
     }
-    let last = pair.connection.and_then(|key| cx.connections.get(key)).map(|it| it.backend);
-    let asked = pair.tried().iter().copied().chain(last);
+    let last = client.link.key().and_then(|key| cx.connections.get(key)).map(|it| it.backend);
+    let asked = client.tried().iter().copied().chain(last);
     let names: Vec<&str> = asked.map(|id| &*cx.backends[id].name).collect();
     debug!(
         "pair {}: tried {}",
-        pair.number,
+        client.number,
         if names.is_empty() { "nobody".to_owned() } else { names.join(", ") }
     );
 }
@@ -99,34 +100,31 @@ impl Exchange {
     pub(super) fn finish(
         &mut self,
         http: &mut Http,
-        pair: &mut Pair,
+        client: &mut Client,
         cx: &mut Context,
     ) -> Step {
-        account::finish(pair, cx);
+        report::finish(client, cx);
         cx.http.give_back(std::mem::take(&mut self.again));
         let keeps_backend = self.answer.keeps_backend() && self.is_asked && !self.deaf;
-        if let Some(key) = pair.connection.take() {
+        if let Some(key) = client.link.take() {
             let is_bound = self.note_whole(key, cx);
             if !keeps_backend || cx.draining {
                 cx.retire(key);
             } else if is_bound && self.answer.keeps_client() {
                 // The client is logged in on it: nobody else may ever have it.
-                pair.connection = Some(key);
+                client.link = Link::Connected(key);
             } else {
                 cx.park(key);
             }
         }
-        self.leave_backend(pair, cx);
+        self.leave_backend(client, cx);
         let more_to_hear = !self.is_asked || !http.input.is_empty();
         match (self.answer.keeps_client() && self.is_asked, more_to_hear) {
             // We are stopping, and it was told too early that it may ask on.
             (true, false) if cx.draining => Step::Close(Reason::Finished),
             (true, _) => Step::Next,
             (false, false) => Step::Close(Reason::Finished),
-            (false, true) => {
-                http.phase = Phase::Parting(Parting::default());
-                Step::Next
-            }
+            (false, true) => PARTING,
         }
     }
 
@@ -148,7 +146,7 @@ impl Exchange {
         &self,
         backend: BackendId,
         failure: Failure,
-        pair: &Pair,
+        client: &Client,
         cx: &mut Context,
     ) {
         cx.backends.unanswered(backend, failure);
@@ -158,7 +156,7 @@ impl Exchange {
             None => Came::Nothing,
         };
         let took = cx.now.saturating_duration_since(self.asked_at);
-        cx.backends.misbehaved(backend, came, pair.client_address.ip(), took, cx.now);
+        cx.backends.misbehaved(backend, came, client.address.ip(), took, cx.now);
     }
 
     /// No byte of an answer came. Ask again where that harms nobody.
@@ -167,7 +165,7 @@ impl Exchange {
         mut self: Box<Self>,
         fault: Fault,
         http: &mut Http,
-        pair: &mut Pair,
+        client: &mut Client,
         cx: &mut Context,
     ) -> Step {
         if self.bound_to.is_some() && self.logs_in {
@@ -175,30 +173,32 @@ impl Exchange {
             self.keep_alive = false;
             let why = "the backend broke off in a login";
             let own = Own { status: 502, cause: Cause::NoAnswer, why };
-            return self.reply(own, http, pair, cx);
+            return self.reply(own, http, client, cx);
         }
-        let connection = pair.connection.and_then(|key| cx.connections.get(key));
+        let connection = client.link.key().and_then(|key| cx.connections.get(key));
         let owes = connection.is_some_and(|connection| connection.stream.owes());
-        let moved = pair.duplex.request.moved() > self.moved_before;
+        let moved = client.duplex.request.moved() > self.moved_before;
         let took = if moved || owes || self.deaf { Took::Some } else { Took::Nothing };
-        self.was_taken |= pair.stage == Stage::Relaying;
-        let goes_on = self.let_go(fault, took, pair, cx);
+        self.was_taken |= client.link.is_connected();
+        let goes_on = self.let_go(fault, took, client, cx);
         if goes_on == GoesOn::No {
-            return self.reply(Own::new(502, Cause::NoAnswer), http, pair, cx);
+            return self.reply(Own::new(502, Cause::NoAnswer), http, client, cx);
         }
         if let GoesOn::Failed(reason) = goes_on {
-            return self.fail(reason, http, pair, cx);
+            return self.fail(reason, http, client, cx);
         }
         // What one backend began to say is not for another one to go on with.
         self.answer = Answer::default();
-        if let Err(reason) = self.find_backend(Wants::New, pair, cx) {
-            return match self.accuse(pair, cx) {
-                Accused::Somebody => self.reply(Own::new(502, Cause::NoAnswer), http, pair, cx),
-                Accused::Nobody => self.fail(reason, http, pair, cx),
+        if let Err(reason) = self.find_backend(Wants::New, client, cx) {
+            return match self.accuse(client, cx) {
+                Accused::Somebody => {
+                    self.reply(Own::new(502, Cause::NoAnswer), http, client, cx)
+                }
+                Accused::Nobody => self.fail(reason, http, client, cx),
             };
         }
-        if let Err(fault) = self.send_again(took, pair, cx) {
-            return self.recover(fault, http, pair, cx);
+        if let Err(fault) = self.send_again(took, client, cx) {
+            return self.recover(fault, http, client, cx);
         }
         http.phase = Phase::Exchange(self);
         Step::Next
@@ -207,15 +207,15 @@ impl Exchange {
     fn send_again(
         &mut self,
         took: Took,
-        pair: &mut Pair,
+        client: &mut Client,
         cx: &mut Context,
     ) -> Result<(), Fault> {
-        let (connection, mut supplies) = cx.connection_and_supplies(pair.connection);
+        let (connection, mut supplies) = cx.connection_and_supplies(client.link.key());
         let Some(connection) = connection else { return Err(Fault::Reset) };
         if self.logs_in {
             connection.bind();
         }
-        let (flow, backend) = (&mut pair.duplex.request, &mut connection.stream);
+        let (flow, backend) = (&mut client.duplex.request, &mut connection.stream);
         if took == Took::Nothing {
             flow.flush_to(backend, &mut supplies)?;
         } else {
@@ -226,7 +226,7 @@ impl Exchange {
         }
         let (id, moved) = (connection.backend, flow.moved() - self.moved_before);
         cx.backends.moved(id, moved, 0);
-        connect::see(self.moved_before, pair, cx);
+        connect::see(self.moved_before, client, cx);
         Ok(())
     }
 
@@ -236,7 +236,7 @@ impl Exchange {
         &self,
         reason: Reason,
         http: &mut Http,
-        pair: &mut Pair,
+        client: &mut Client,
         cx: &mut Context,
     ) -> Step {
         let own = match reason {
@@ -251,7 +251,7 @@ impl Exchange {
             Reason::Exhausted => Own::new(503, Cause::OutOfResources),
             reason => return Step::Close(reason),
         };
-        self.reply(own, http, pair, cx)
+        self.reply(own, http, client, cx)
     }
 
     /// Answer the client ourselves. Nothing of an answer was sent before.
@@ -260,18 +260,18 @@ impl Exchange {
         &self,
         own: Own,
         http: &mut Http,
-        pair: &mut Pair,
+        client: &mut Client,
         cx: &mut Context,
     ) -> Step {
-        note_tried(pair, cx);
-        if let Some(key) = pair.connection.take() {
+        note_tried(client, cx);
+        if let Some(key) = client.link.take() {
             if let Some(connection) = cx.connections.get_mut(key).filter(|_| !self.is_asked) {
                 // The half of a request must not look like the whole.
                 connection.stream.reset_on_close();
             }
             cx.retire(key);
         }
-        self.leave_backend(pair, cx);
+        self.leave_backend(client, cx);
         // A body that is not read to its end stands between this request and the next.
         let whole = self.is_asked || self.request.is_read();
         let how = How {
@@ -280,27 +280,31 @@ impl Exchange {
             head_request: self.asked.head_request,
             hsts: None,
         };
-        reply::answer(own, how, http, pair, cx)
+        reply::answer(own, how, http, client, cx)
     }
 
     /// Nothing is on its way to a backend any more.
-    fn leave_backend(&self, pair: &mut Pair, cx: &mut Context) {
+    fn leave_backend(&self, client: &mut Client, cx: &mut Context) {
         let (_, mut supplies) = cx.connection_and_supplies(None);
-        pair.duplex.request.end(&mut supplies);
-        pair.forget_search();
-        pair.stage = Stage::Relaying;
+        client.duplex.request.end(&mut supplies);
+        client.forget_search();
     }
 
     /// 101: from now on bytes are relayed as they are.
     #[cold]
-    pub(super) fn switch(&self, http: &mut Http, pair: &mut Pair, cx: &mut Context) -> Step {
-        let (connection, mut supplies) = cx.connection_and_supplies(pair.connection);
+    pub(super) fn switch(
+        &self,
+        http: &mut Http,
+        client: &mut Client,
+        cx: &mut Context,
+    ) -> Step {
+        let (connection, mut supplies) = cx.connection_and_supplies(client.link.key());
         let Some(connection) = connection else {
             return Step::Close(Reason::BackendBroke(Fault::Reset));
         };
-        pair.duplex.request.begin(u64::MAX);
-        pair.duplex.response.begin(u64::MAX);
-        let (input, flow) = (IoSlice::new(&http.input), &mut pair.duplex.request);
+        client.duplex.request.begin(u64::MAX);
+        client.duplex.response.begin(u64::MAX);
+        let (input, flow) = (IoSlice::new(&http.input), &mut client.duplex.request);
         let backend = &mut connection.stream;
         if let Err(fault) = flow
             .flush_to(backend, &mut supplies)
@@ -308,6 +312,6 @@ impl Exchange {
         {
             return Step::Close(Reason::BackendBroke(fault));
         }
-        Step::Tunnel
+        Step::Become(Successor::Tunnel)
     }
 }

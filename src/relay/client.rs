@@ -1,0 +1,252 @@
+//! A client, and what it has of a backend: the client's socket, a borrowed backend connection, and
+//! a flow of bytes in each direction.
+//!
+//! ```text
+//!   client <==[ socket: Stream ]==> duplex <==[ link: a connection's Stream ]==> backend
+//! ```
+//!
+//! It does nothing by itself, and does not know which talk it is in: `relay::connect` finds it a
+//! backend, `relay::duplex` moves the bytes and knows when they have ended, the talks decide, and
+//! `event_loop` closes.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use crate::backends::{BackendId, Course, PoolId};
+use crate::context::Context;
+use crate::event::{Key, TimerKey};
+use crate::net::{Fault, Peer, Stream};
+
+use super::account::Account;
+use super::duplex::Duplex;
+use super::pump::{Flow, State};
+use super::verdict::Reason;
+
+/// A client's connection through us: all that does not depend on what is spoken.
+#[derive(Debug)]
+pub struct Client {
+    /// Its place in the slab of pairs.
+    pub key: Key,
+    /// What the log calls it; counted up from 1.
+    pub number: u64,
+    /// At which listener it came.
+    pub front: u16,
+    /// How many of the listener's phases it has behind it.
+    pub phases_done: u8,
+    /// Among whom its backend is picked.
+    pub pool: PoolId,
+    /// Its socket.
+    pub socket: Stream,
+    /// Where it is.
+    pub address: Peer,
+    /// The backend connection in use.
+    pub link: Link,
+    /// What the access log will say of what is being done.
+    pub account: Option<Box<Account>>,
+    /// The bytes both ways.
+    pub duplex: Duplex,
+    /// What is known of the search for a backend; nothing, if there is nothing to know.
+    search: Option<Box<Search>>,
+    /// Its one timer, armed for its deadline or earlier.
+    pub timer: TimerKey,
+    /// When it was accepted, in nanoseconds since [`Context::started`]: half an `Instant`.
+    opened_after: u64,
+    /// When a byte last moved.
+    pub active_at: Instant,
+    /// It waits in the run queue.
+    pub queued: bool,
+    /// Its last turn was an answer of our own, or all that a turn may be, or it pipelines: it acts
+    /// after the others.
+    pub goes_behind: bool,
+    /// It is to be reaped at the end of this turn, and nothing is to be done for it any more.
+    pub closing: Option<Reason>,
+}
+
+/// The way from a client to its backend.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Link {
+    /// There is none: none is needed now, or none was found yet.
+    #[default]
+    None,
+    /// The backend may still refuse the connection, until its [`super::connect::deadline`].
+    Connecting(Key),
+    /// The backend took the connection.
+    Connected(Key),
+}
+
+/// A search for a backend that took more than one look.
+#[derive(Debug, Default)]
+pub struct Search {
+    /// What the client is placed by instead of its address.
+    pub hash_key: Option<u64>,
+    /// Backends that did not take the connection.
+    pub tried: Vec<BackendId>,
+    /// Why the last of them did not.
+    pub fault: Option<Fault>,
+    /// A backend of which an address failed, and another one is to be tried.
+    pub turned: Option<(BackendId, Course)>,
+    /// The server name that the client asked for, in the hello that was read last.
+    pub server_name: Option<Box<str>>,
+}
+
+/// Which ends of a pair are closed with RST instead of FIN.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TornEnds {
+    /// The client's.
+    pub client: bool,
+    /// The backend's.
+    pub backend: bool,
+}
+
+/// A client as it is accepted.
+#[derive(Debug)]
+pub struct Arrival {
+    /// What the log will call it.
+    pub number: u64,
+    /// At which listener.
+    pub front: u16,
+    /// Its socket.
+    pub socket: Stream,
+    /// Where it is.
+    pub address: SocketAddr,
+}
+
+impl Link {
+    /// The connection, whether or not the backend took it.
+    pub fn key(self) -> Option<Key> {
+        match self {
+            Link::None => None,
+            Link::Connecting(key) | Link::Connected(key) => Some(key),
+        }
+    }
+
+    /// The same, and there is none any more.
+    pub fn take(&mut self) -> Option<Key> {
+        std::mem::take(self).key()
+    }
+
+    /// Whether the backend has still to take the connection.
+    pub fn is_connecting(self) -> bool {
+        matches!(self, Link::Connecting(_))
+    }
+
+    /// Whether the backend took the connection.
+    pub fn is_connected(self) -> bool {
+        matches!(self, Link::Connected(_))
+    }
+}
+
+impl Client {
+    /// A client that was just accepted.
+    pub fn new(arrival: Arrival, key: Key, timer: TimerKey, cx: &Context) -> Client {
+        Client {
+            key,
+            number: arrival.number,
+            front: arrival.front,
+            phases_done: 0,
+            pool: PoolId::default(),
+            socket: arrival.socket,
+            address: arrival.address.into(),
+            link: Link::None,
+            account: None,
+            duplex: Duplex::default(),
+            search: None,
+            timer,
+            opened_after: cx.now.saturating_duration_since(cx.started).as_nanos() as u64,
+            active_at: cx.now,
+            queued: false,
+            goes_behind: false,
+            closing: None,
+        }
+    }
+
+    /// When it was accepted.
+    pub fn opened_at(&self, cx: &Context) -> Instant {
+        cx.started + Duration::from_nanos(self.opened_after)
+    }
+
+    /// A deadline that comes nearer needs the timer; one that moves away is noticed when it fires.
+    pub fn arm_by(&mut self, deadline: Instant, cx: &mut Context) {
+        cx.timers.arm_by(self.timer, deadline);
+    }
+
+    /// While a direction waits for a large piece, somebody has to look whether it does so in vain.
+    pub fn arm_look(&mut self, cx: &mut Context) {
+        if let Some(time) = self.duplex.look_in() {
+            self.arm_by(cx.now + time, cx);
+        }
+    }
+
+    /// The timer fired: if a direction waits in vain, its source will tell what is there.
+    pub fn look(&mut self, cx: &mut Context) {
+        if let Some(connection) = self.link.key().and_then(|key| cx.connections.get_mut(key)) {
+            self.duplex.look(&mut self.socket, &mut connection.stream);
+        }
+    }
+
+    /// What the client is placed by instead of its address, if by anything.
+    pub fn hash_key(&self) -> Option<u64> {
+        self.search.as_ref()?.hash_key
+    }
+
+    /// Backends that did not take the connection.
+    pub fn tried(&self) -> &[BackendId] {
+        self.search.as_deref().map_or(&[], |search| &search.tried)
+    }
+
+    /// A backend of which an address failed, and another one is to be tried.
+    pub fn turned(&self) -> Option<(BackendId, Course)> {
+        self.search.as_ref()?.turned
+    }
+
+    /// Why the last of them did not, unless one did meanwhile.
+    pub fn connect_fault(&self) -> Option<Fault> {
+        self.search.as_ref()?.fault
+    }
+
+    /// The search, to write something down.
+    pub fn search_mut(&mut self) -> &mut Search {
+        self.search.get_or_insert_default()
+    }
+
+    /// A backend took the connection.
+    pub fn note_found(&mut self) {
+        if let Some(search) = &mut self.search {
+            search.fault = None;
+        }
+    }
+
+    /// The server name that the client asked for; it is not kept.
+    pub fn take_server_name(&mut self) -> Option<Box<str>> {
+        self.search.take()?.server_name
+    }
+
+    /// The next search begins anew.
+    pub fn forget_search(&mut self) {
+        self.search = None;
+    }
+
+    /// Who must not take what it got for complete when the pair is closed for this reason.
+    pub fn torn_ends(&self, reason: Reason) -> TornEnds {
+        let all = self.duplex.is_torn() || reason.is_cut();
+        let late = reason == Reason::HalfClosedIdle;
+        let open = |flow: &Flow| flow.state() != State::Done;
+        TornEnds {
+            client: all || late && open(&self.duplex.response),
+            backend: all || late && open(&self.duplex.request),
+        }
+    }
+
+    /// How far it is with its backend, for the log.
+    pub fn doing(&self) -> &'static str {
+        if self.link.is_connected() { self.relaying() } else { "connecting" }
+    }
+
+    /// Whether both directions are open, for the log.
+    pub fn relaying(&self) -> &'static str {
+        match (self.duplex.request.state(), self.duplex.response.state()) {
+            (State::Open, State::Open) => "relaying",
+            _ => "draining",
+        }
+    }
+}

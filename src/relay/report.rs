@@ -1,0 +1,199 @@
+//! Lines of the access log: an account is begun, and its line written when it ends.
+//!
+//! ```text
+//!   begin --- picked --- connected --- answered --- finish, own_answer or close: the line
+//! ```
+//!
+//! Called by the talks. What the account itself notes is in [`super::account`].
+
+use std::borrow::Cow;
+use std::time::Instant;
+
+use log::debug;
+
+use crate::access_log::{Cause, Counts, Ending, Record, Server, What, Who, Why};
+use crate::context::Context;
+use crate::http::RequestHead;
+use crate::net::Fault;
+
+use super::account::{About, Account, Own, Words};
+use super::client::Client;
+use super::verdict::Reason;
+
+/// A connection of TCP begins, unless it was begun before; if it is known already what it asks for,
+/// since when. HTTP is accounted for request by request.
+pub fn begin(asked_at: Option<Instant>, client: &mut Client, cx: &Context) {
+    if cx.access_log.is_some() && client.account.is_none() {
+        let before = client.duplex.moved();
+        let mut account = Account::new(client.opened_at(cx), About::Tcp(None), before);
+        account.asked_at = asked_at;
+        client.account = Some(account);
+    }
+}
+
+/// The client did not get through its TLS handshake.
+pub fn handshake_failed(fault: Fault, client: &Client, cx: &mut Context) {
+    if cx.access_log.is_none() {
+        return;
+    }
+    let mut account =
+        Account::new(client.opened_at(cx), About::Handshake(fault), client.duplex.moved());
+    let cause = match fault {
+        Fault::TimedOut => Cause::HandshakeTimeout,
+        Fault::Tls(trouble) if !trouble.is_their_word() => Cause::TlsHandshake,
+        _ => Cause::HandshakeBroken,
+    };
+    account.why = Some((cause, format!("{}: {fault}", cause.says()).into()));
+    write(&account, (0, 0), client, cx);
+}
+
+/// The client said whom it wants, or that it does not say.
+pub fn named(name: Option<Box<str>>, client: &mut Client, now: Instant) {
+    if let Some(account) = &mut client.account {
+        account.about = About::Tcp(name);
+        account.asked_at = Some(now);
+    }
+}
+
+/// The head of a request lies at the beginning of the scratch buffer; its first byte came `since`.
+pub fn begin_request(
+    head: &RequestHead,
+    since: Option<Instant>,
+    client: &mut Client,
+    cx: &Context,
+) {
+    if cx.access_log.is_some() {
+        let about = About::Request(Words::of(head, cx));
+        let mut account = Account::new(since.unwrap_or(cx.now), about, client.duplex.moved());
+        account.asked_at = Some(cx.now);
+        client.account = Some(account);
+    }
+}
+
+/// The answer of a backend is complete.
+pub fn finish(client: &mut Client, cx: &mut Context) {
+    if let Some(account) = client.account.take() {
+        write(&account, moved(&account, client), client, cx);
+    }
+}
+
+/// We answered ourselves, with these bytes; if there was no request, since its first byte came.
+pub fn own_answer(
+    own: Own,
+    bytes: &[u8],
+    since: Option<Instant>,
+    client: &mut Client,
+    cx: &mut Context,
+) {
+    own_page(own, bytes, 0, since, client, cx);
+}
+
+/// The same with so many bytes of a body behind these.
+pub fn own_page(
+    own: Own,
+    bytes: &[u8],
+    body: u64,
+    since: Option<Instant>,
+    client: &mut Client,
+    cx: &mut Context,
+) {
+    client.goes_behind = true;
+    let Own { status, cause, why } = own;
+    debug!("pair {}: answered {status} here: {}: {why}", client.number, cause.word());
+    if cx.access_log.is_none() {
+        return;
+    }
+    let began = since.unwrap_or(cx.now);
+    let mut account = client
+        .account
+        .take()
+        .unwrap_or_else(|| Account::new(began, About::NoRequest, client.duplex.moved()));
+    let head = bytes.windows(4).position(|end| end == b"\r\n\r\n").map_or(0, |at| at + 4);
+    (account.status, account.head_bytes) = (status, head as u64);
+    account.why = Some((cause, why.into()));
+    let asked = moved(&account, client).0;
+    write(&account, (asked, bytes.len() as u64 + body), client, cx);
+}
+
+/// The pair is closed, perhaps in the middle of something: of a request's head, if its first byte
+/// came then.
+pub fn close(
+    client: &mut Client,
+    partial_head: Option<Instant>,
+    reason: Reason,
+    cx: &mut Context,
+) {
+    if cx.access_log.is_none() {
+        return;
+    }
+    let begun = client.account.take();
+    let before = client.duplex.moved();
+    let partial = || Some(Account::new(partial_head?, About::NoRequest, before));
+    let Some(mut account) = begun.or_else(partial) else { return };
+    let gave_up = matches!(reason, Reason::ClientBroke(_) | Reason::ClientLeft);
+    if account.status == 0 && gave_up && !matches!(account.about, About::Tcp(_)) {
+        account.status = 499;
+    }
+    account.why = account.cause_of(reason);
+    write(&account, moved(&account, client), client, cx);
+}
+
+/// Bytes to the backend and to the client since the account was begun.
+fn moved(account: &Account, client: &Client) -> (u64, u64) {
+    let (sent, received) = client.duplex.moved();
+    (sent - account.before.0, received - account.before.1)
+}
+
+fn write(account: &Account, (received, sent): (u64, u64), client: &Client, cx: &mut Context) {
+    let Context { access_log, backends, stats, now, .. } = cx;
+    let Some(log) = access_log else { return };
+    let (front, front_open) = stats.front(client.front as usize);
+    let pool = backends.pool(client.pool);
+    let backend_name = account.backend.map(|id| &*backends[id].name);
+    let what = match &account.about {
+        About::Tcp(name) => What::Tcp { server_name: name.as_deref() },
+        About::Handshake(fault) => What::Handshake { why: fault.to_string() },
+        about => What::Http {
+            asked: if let About::Request(words) = about { Some(words.asked()) } else { None },
+            status: account.status,
+            body: sent.saturating_sub(account.head_bytes),
+        },
+    };
+    let cause = account.why.as_ref().map(|why| why.0);
+    let ending = cause.map_or(Ending::WELL, |cause| account.ending_of(cause));
+    let server = match (ending.who, backend_name) {
+        (Who::Local, _) => Server::Ourselves,
+        (_, Some(name)) => Server::Backend(name),
+        (_, None) => Server::Nobody,
+    };
+    let counts = Counts {
+        process: stats.open,
+        front: front_open,
+        pool: pool.connections(),
+        backend: account.backend.map_or(0, |id| u64::from(backends[id].connections)),
+    };
+    let began = log.time_of(account.began, *now);
+    let times = account.times(*now);
+    let retries = account.retries;
+    let why = account.why.as_ref();
+    let why = why.map(|(cause, detail)| Why { cause: *cause, detail: Cow::Borrowed(detail) });
+    let asked = account.tried.iter().chain(&account.backend);
+    let needs_all = why.is_some() || retries > 0;
+    let tried = asked.filter(|_| needs_all).map(|id| &*backends[*id].name).collect();
+    log.add(&Record {
+        client: client.address.address(),
+        front,
+        pool: &pool.name,
+        server,
+        began,
+        what,
+        times,
+        sent,
+        received,
+        ending,
+        counts,
+        retries,
+        why,
+        tried,
+    });
+}

@@ -1,0 +1,127 @@
+//! What a talk says at the end of its turn, and why a pair was closed.
+
+use std::fmt;
+
+use crate::backends::Refusal;
+use crate::hello::Alert;
+use crate::net::Fault;
+
+use super::duplex::Break;
+
+/// What is to be done with a pair after its talk acted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It waits for an event or its timer.
+    Keep,
+    /// It has more to do: at the end of the run queue.
+    Again,
+    /// This talk is over, and another one takes its place at once.
+    Become(Successor),
+    /// The pair is over.
+    Close(Reason),
+}
+
+/// Which talk comes next. A talk names its successor and never calls it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Successor {
+    /// The listener's next phase; what the listener serves, if there is none left.
+    NextPhase,
+    /// HTTP that begins with our refusal: the client speaks it in the clear where it should not.
+    PlainHttp,
+    /// Bytes both ways between a client and a backend that are connected already.
+    Tunnel,
+    /// The client was told that this is the end; once it had time to read that, it is closed for
+    /// this reason.
+    Parting(Reason),
+}
+
+/// Why a pair was closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// Both sides had finished.
+    Finished,
+    /// The client's connection broke.
+    ClientBroke(Fault),
+    /// The client finished sending while it waited for an answer: it went away.
+    ClientLeft,
+    /// The backend's connection broke.
+    BackendBroke(Fault),
+    /// No backend could be reached; the last one for this reason.
+    ConnectFailed(Fault),
+    /// No backend could be chosen.
+    Refused(Refusal),
+    /// The client was told why it is not served.
+    Alerted(Alert),
+    /// The client did not say in time whom it wants.
+    HelloTooLate,
+    /// No byte moved for the idle timeout.
+    Idle,
+    /// No byte moved for the half-close timeout.
+    HalfClosedIdle,
+    /// Its backend went down, and `--on-down close` was asked for.
+    BackendDown,
+    /// We are stopping, and nobody wants to wait any longer.
+    Stopped,
+    /// We are stopping, and the drain timeout is over.
+    DrainTimeout,
+    /// We have no descriptor or memory left.
+    Exhausted,
+}
+
+impl Reason {
+    /// Whether we cut the pair off, however complete its streams were.
+    pub fn is_cut(self) -> bool {
+        match self {
+            Reason::Finished
+            | Reason::Idle
+            | Reason::HalfClosedIdle
+            | Reason::Alerted(_)
+            | Reason::HelloTooLate
+            | Reason::ClientBroke(_)
+            | Reason::BackendBroke(_) => false,
+            Reason::ClientLeft
+            | Reason::ConnectFailed(_)
+            | Reason::Refused(_)
+            | Reason::BackendDown
+            | Reason::Stopped
+            | Reason::DrainTimeout
+            | Reason::Exhausted => true,
+        }
+    }
+}
+
+impl From<Break> for Reason {
+    fn from(side: Break) -> Reason {
+        match side {
+            Break::Client(fault) => Reason::ClientBroke(fault),
+            Break::Backend(fault) => Reason::BackendBroke(fault),
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Reason::Finished => f.write_str("finished"),
+            Reason::ClientBroke(fault) => write!(f, "the client's connection broke: {fault}"),
+            Reason::ClientLeft => {
+                f.write_str("the client went away while it waited: --abort-on-close")
+            }
+            Reason::BackendBroke(fault) => write!(f, "the backend's connection broke: {fault}"),
+            Reason::ConnectFailed(fault) => write!(f, "no backend could be reached: {fault}"),
+            Reason::Refused(refusal) => write!(f, "refused: {refusal}"),
+            Reason::Alerted(alert) => write!(f, "refused with the alert {alert}"),
+            Reason::HelloTooLate => {
+                f.write_str("no ClientHello in time: --tls-handshake-timeout")
+            }
+            Reason::Idle => f.write_str("idle for too long: --idle-timeout"),
+            Reason::HalfClosedIdle => {
+                f.write_str("half closed and idle for too long: --half-close-timeout")
+            }
+            Reason::BackendDown => f.write_str("its backend went down"),
+            Reason::Stopped => f.write_str("cut off by the stop"),
+            Reason::DrainTimeout => f.write_str("cut off by the stop: --drain-timeout"),
+            Reason::Exhausted => f.write_str("out of descriptors or memory"),
+        }
+    }
+}
