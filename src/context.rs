@@ -4,7 +4,7 @@
 //! `&mut` of its pair and of this at once.
 
 use std::collections::VecDeque;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,10 @@ use mio::Registry;
 
 use crate::access_log::AccessLog;
 use crate::backends::{BackendId, Backends, Course, CourseOf, Routes};
-use crate::config::{Cidr, Config, HashKey, OnDown, Phases, Protocol, Spelling, Sticky};
+use crate::config::{
+    Config, ListenerSettings, Phases, PoolSettings, ProcessSettings, Protocol, ServiceSettings,
+    Spelling,
+};
 use crate::event::{Key, Owner, RunQueue, Slots, Timers};
 use crate::http::Lists;
 use crate::limits::{BACKEND_REST_MARGIN, GIVE_WAY_TRIES, HANDSHAKES_PER_TURN, LONG_TURN};
@@ -109,57 +112,21 @@ pub enum User {
     Retired,
 }
 
-/// The operator's times and limits that connections live by.
+/// What the operator asked for that connections live by, and what followed from it at the start.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Within this time a connect must succeed.
-    pub connect_timeout: Duration,
-    /// Within this time a client of TLS must have said whom it wants.
-    pub tls_handshake_timeout: Duration,
-    /// How many other backends are tried.
-    pub retries: u32,
-    /// A pair on which no byte moves for so long is closed.
-    pub idle_timeout: Duration,
-    /// The same once one side has finished.
-    pub half_close_timeout: Duration,
-    /// What happens to the connections of a backend that goes down.
-    pub on_down: OnDown,
-    /// A peer that is silent for so long is asked by TCP whether it is there; zero: never.
-    pub tcp_keepalive: Duration,
-    /// How long connections may go on after a stop.
-    pub drain_timeout: Duration,
-    /// Pairs at once.
+    /// Of the process.
+    pub process: ProcessSettings,
+    /// Of listeners.
+    pub listener: ListenerSettings,
+    /// Of the service.
+    pub service: ServiceSettings,
+    /// Of pools.
+    pub pool: PoolSettings,
+    /// Pairs at once: what was asked for, or else what descriptors allow.
     pub max_connections: usize,
-    /// Idle connections kept to one backend.
-    pub backend_idle_connections: usize,
-    /// How long an idle connection to a backend is kept.
-    pub backend_idle: Duration,
-    /// Within this time the head of a request must be whole.
-    pub header_timeout: Duration,
-    /// So long a client may rest between two requests.
-    pub keep_alive: Duration,
-    /// So long a backend may keep quiet in an exchange.
-    pub server_timeout: Duration,
-    /// Whether a request is given up whose client has finished sending while it waits.
-    pub abort_on_close: bool,
-    /// Bytes of a request's body at most.
-    pub max_body: Option<u64>,
-    /// What answers through TLS say of Strict-Transport-Security.
-    pub hsts: Option<u64>,
     /// The port to which requests in the clear are redirected.
     pub redirect_to: Option<u16>,
-    /// What requests are placed by.
-    pub hash_key: HashKey,
-    /// Backends are told in Via that the request came through us.
-    pub via: bool,
-    /// The cookie that keeps a client on its backend.
-    pub sticky: Sticky,
-    /// Whose word about the clients before them is believed.
-    pub trusted_proxies: Vec<Cidr>,
-    /// Where we say ourselves whether there is a backend.
-    pub health_path: Option<String>,
-    /// Where we say ourselves what we count.
-    pub stats_path: Option<String>,
 }
 
 impl User {
@@ -297,7 +264,7 @@ impl Context {
         if !is_good || armed.is_err() {
             return self.retire(key);
         }
-        let limit = self.settings.backend_idle_connections;
+        let limit = self.settings.pool.backend_idle_connections;
         if let Some(oldest) = self.backends.park(connection.backend, key, self.now, limit) {
             self.drop_surplus(oldest);
         }
@@ -344,7 +311,7 @@ impl Context {
 
     /// Close the idle connections that have waited for too long.
     pub fn retire_long_idle(&mut self) {
-        let since = self.now.checked_sub(self.settings.backend_idle);
+        let since = self.now.checked_sub(self.settings.pool.backend_idle);
         let backends: Vec<BackendId> = self.backends.iter().map(|(id, _)| id).collect();
         for backend in backends.into_iter().filter(|_| since.is_some()) {
             self.retire_idle(backend, since);
@@ -479,38 +446,15 @@ impl Context {
 }
 
 impl Settings {
-    /// Whether what this one says of the clients before it is believed.
-    pub fn trusts(&self, client: IpAddr) -> bool {
-        self.trusted_proxies.iter().any(|cidr| cidr.contains(client))
-    }
-
-    /// What the operator asked for, with the number of pairs that the descriptors allow.
-    pub fn of(config: &Config, max_connections: usize) -> Settings {
+    /// What the operator asked for, with the number of pairs that descriptors allow.
+    pub fn of(config: &Config, pairs: usize) -> Settings {
         Settings {
-            connect_timeout: config.pool.connect_timeout,
-            tls_handshake_timeout: config.listener.tls_handshake_timeout,
-            retries: config.pool.retries,
-            idle_timeout: config.service.idle_timeout,
-            half_close_timeout: config.service.half_close_timeout,
-            on_down: config.pool.on_down,
-            tcp_keepalive: config.service.tcp_keepalive,
-            drain_timeout: config.process.drain_timeout,
-            max_connections,
-            backend_idle_connections: config.pool.backend_idle_connections,
-            backend_idle: config.pool.backend_idle,
-            header_timeout: config.service.header_timeout,
-            keep_alive: config.service.keep_alive,
-            server_timeout: config.service.server_timeout,
-            abort_on_close: config.service.abort_on_close,
-            max_body: config.service.max_body,
-            hsts: config.service.hsts,
+            process: config.process.clone(),
+            listener: config.listener.clone(),
+            service: config.service.clone(),
+            pool: config.pool.clone(),
+            max_connections: config.process.max_connections.unwrap_or(pairs),
             redirect_to: None,
-            hash_key: config.pool.hash_key.clone(),
-            via: config.service.via,
-            sticky: config.pool.sticky.clone(),
-            trusted_proxies: config.listener.trusted_proxies.clone(),
-            health_path: config.service.health_path.clone(),
-            stats_path: config.service.stats_path.clone(),
         }
     }
 }

@@ -143,8 +143,7 @@ impl EventLoop {
         let poll = Poll::new()?;
         let alarm = Alarm::new(poll.registry())?;
         signals.watch(poll.registry())?;
-        let mut settings =
-            Settings::of(config, config.process.max_connections.unwrap_or(share.pairs));
+        let mut settings = Settings::of(config, share.pairs);
         if config.service.redirect == Redirect::Https {
             let https =
                 fronts.streams.iter().find(|(_, protocol)| *protocol == Protocol::Https);
@@ -412,7 +411,7 @@ impl EventLoop {
             entrance.listener.mark();
             entrance.last = Some(LISTEN_BACKLOG as usize);
         }
-        let (open, timeout) = (self.pairs.len(), self.cx.settings.drain_timeout);
+        let (open, timeout) = (self.pairs.len(), self.cx.settings.process.drain_timeout);
         let timeout_text = duration_text(timeout);
         self.phase = Phase::Draining;
         self.cx.draining = true;

@@ -55,7 +55,7 @@ impl EventLoop {
         }
         if !self.chores.idle_armed && self.cx.backends.has_idle() {
             self.chores.idle_armed = true;
-            let step = self.cx.settings.backend_idle / IDLE_LOOKS;
+            let step = self.cx.settings.pool.backend_idle / IDLE_LOOKS;
             self.cx.timers.arm(self.chores.idle, self.cx.now + step);
         }
         if !self.chores.log_armed && self.log.is_behind() {
@@ -68,7 +68,7 @@ impl EventLoop {
         }
         self.arm_flows();
         if !self.chores.keepalive_armed
-            && !self.cx.settings.tcp_keepalive.is_zero()
+            && !self.cx.settings.service.tcp_keepalive.is_zero()
             && !self.cx.connections.is_empty()
         {
             self.chores.keepalive_armed = true;
@@ -77,14 +77,14 @@ impl EventLoop {
     }
 
     fn keepalive_age(&self) -> Duration {
-        self.cx.settings.tcp_keepalive / 2
+        self.cx.settings.service.tcp_keepalive / 2
     }
 
     /// Connections to backends get keepalive once they have lived for a while: most are over before
     /// that, and need no system call for it. A few in each turn.
     fn set_keepalives(&mut self) {
         let (now, age) = (self.cx.now, self.keepalive_age());
-        let after = self.cx.settings.tcp_keepalive;
+        let after = self.cx.settings.service.tcp_keepalive;
         let connections = &mut self.cx.connections;
         if self.chores.to_keep_alive.is_empty() {
             let lived = |started_at| now.saturating_duration_since(started_at) >= age;

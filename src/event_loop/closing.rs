@@ -58,7 +58,7 @@ impl EventLoop {
             self.cx.retire_idle(backend, None);
             self.udp.leave(backend, &self.cx);
         }
-        if self.cx.settings.on_down == OnDown::Close {
+        if self.cx.settings.pool.on_down == OnDown::Close {
             self.clear_backends(&fallen);
         }
     }

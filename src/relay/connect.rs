@@ -160,7 +160,7 @@ fn open(
     offers: Offers,
     cx: &mut Context,
 ) -> Result<(), Attempt> {
-    let (mut started_at, timeout) = (Instant::now(), cx.settings.connect_timeout);
+    let (mut started_at, timeout) = (Instant::now(), cx.settings.pool.connect_timeout);
     let turned = client.turned().map(|(_, course)| course);
     if turned.is_some() {
         client.search_mut().turned = None;
@@ -212,7 +212,7 @@ fn turn(
     cx: &Context,
 ) -> Option<Course> {
     let of = &cx.backends[backend].addresses;
-    let on = course.next(fault, of, cx.settings.connect_timeout, Instant::now())?;
+    let on = course.next(fault, of, cx.settings.pool.connect_timeout, Instant::now())?;
     let (name, from, to) = (&cx.backends[backend].name, course.address(of), on.address(of));
     debug!("pair {}: {name}: {from} failed: {fault}; trying {to}", client.number);
     Some(on)
@@ -281,7 +281,7 @@ pub fn is_too_late(client: &Client, cx: &mut Context) -> bool {
 pub fn deadline(client: &Client, cx: &Context) -> Option<Instant> {
     let connection = cx.connections.get(client.link.key()?)?;
     let (of, timeout) =
-        (&cx.backends[connection.backend].addresses, cx.settings.connect_timeout);
+        (&cx.backends[connection.backend].addresses, cx.settings.pool.connect_timeout);
     Some(connection.course().deadline(of, timeout, connection.started_at))
 }
 
@@ -323,7 +323,7 @@ pub fn give_up(
         }
         blame(client, &Broken { backend, started_at, fault, took, stage }, cx);
     }
-    match client.tried().len() > cx.settings.retries as usize {
+    match client.tried().len() > cx.settings.pool.retries as usize {
         true => Err(Reason::ConnectFailed(fault)),
         false => Ok(()),
     }
@@ -349,7 +349,7 @@ fn blame(client: &mut Client, broken: &Broken, cx: &mut Context) {
     search.tried.push(backend);
     search.fault = Some(fault);
     let lived = started_at.elapsed();
-    let proven = CONNECT_PROVEN.min(cx.settings.connect_timeout);
+    let proven = CONNECT_PROVEN.min(cx.settings.pool.connect_timeout);
     let was_taken = stage == Stage::Connected && lived > proven;
     let ours = matches!(fault, Fault::Exhausted | Fault::GivenUp);
     if !ours {

@@ -135,5 +135,5 @@ fn note_failure(fault: Fault, client: &Client, cx: &mut Context) {
 }
 
 fn deadline(client: &Client, cx: &Context) -> Instant {
-    client.opened_at(cx) + cx.settings.tls_handshake_timeout
+    client.opened_at(cx) + cx.settings.listener.tls_handshake_timeout
 }

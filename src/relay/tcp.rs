@@ -74,10 +74,10 @@ fn deadline(client: &Client, cx: &Context) -> (Instant, Reason) {
             (until, Reason::ConnectFailed(Fault::TimedOut))
         }
         (Link::Connected(_), Progress::Open) => {
-            (client.active_at + cx.settings.idle_timeout, Reason::Idle)
+            (client.active_at + cx.settings.service.idle_timeout, Reason::Idle)
         }
         (Link::Connected(_), Progress::HalfClosed | Progress::Finished) => {
-            (client.active_at + cx.settings.half_close_timeout, Reason::HalfClosedIdle)
+            (client.active_at + cx.settings.service.half_close_timeout, Reason::HalfClosedIdle)
         }
     }
 }

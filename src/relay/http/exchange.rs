@@ -104,7 +104,7 @@ pub(super) fn begin(
     cx.stats.requests += 1;
     cx.stats.fields_dropped += cx.http.fields.misleading();
     let mut exchange = Box::new(Exchange::new(head, cx));
-    if let (Framing::Length(length), Some(most)) = (head.framing, cx.settings.max_body)
+    if let (Framing::Length(length), Some(most)) = (head.framing, cx.settings.service.max_body)
         && length > most
     {
         return exchange.reply(BadBody::TooLarge.into(), http, client, cx);
@@ -205,7 +205,7 @@ impl Exchange {
             keep_alive: head.keep_alive,
             takes_trailers: head.takes_trailers,
             again: Vec::new(),
-            request: Body::new(decoder, head.framing).at_most(cx.settings.max_body),
+            request: Body::new(decoder, head.framing).at_most(cx.settings.service.max_body),
             is_asked: false,
             deaf: false,
             was_taken: false,
@@ -230,7 +230,7 @@ impl Exchange {
     /// asked for more before. Through TLS its end may come without the socket's, and anything that
     /// it says has to be looked at.
     pub fn patience_ends(&self, http: &Http, client: &Client, cx: &Context) -> Option<Instant> {
-        let may_have_left = cx.settings.abort_on_close
+        let may_have_left = cx.settings.service.abort_on_close
             && client.socket.can_read()
             && (client.socket.is_ending() || client.socket.tls().is_some())
             && self.request.is_read()
@@ -254,7 +254,7 @@ impl Exchange {
     /// What the request says of where it belongs: the hash of its key, and its cookie.
     fn place(&mut self, head: &RequestHead, total: usize, client: &mut Client, cx: &Context) {
         let (input, fields) = (&cx.scratch[..total], &cx.http.fields);
-        let key = match &cx.settings.hash_key {
+        let key = match &cx.settings.pool.hash_key {
             HashKey::Ip => None,
             HashKey::Uri => Some(head.path),
             HashKey::Path => Some(head.path_alone(input)),
@@ -264,13 +264,13 @@ impl Exchange {
         if let Some(key) = key {
             client.search_mut().hash_key = Some(balance::hash_key(key.of(input)));
         }
-        let name = cx.settings.sticky.cookie.as_deref();
+        let name = cx.settings.pool.sticky.cookie.as_deref();
         let token = name.and_then(|name| fields.cookie(input, name));
         self.stuck_to =
             token.and_then(|token| cx.backends.by_token(token.of(input), client.pool));
         self.secure = name.is_some() && {
             let peer = client.address.ip();
-            let trusted = || cx.settings.trusts(peer);
+            let trusted = || cx.settings.listener.trusts(peer);
             let said = || fields.find(input, "x-forwarded-proto").map(|it| it.of(input));
             let https = |said: &[u8]| said.eq_ignore_ascii_case(b"https");
             client.socket.tls().is_some() || trusted() && said().is_some_and(https)
@@ -282,7 +282,7 @@ impl Exchange {
         if self.answer.has_begun() {
             return None;
         }
-        let sticky = &cx.settings.sticky;
+        let sticky = &cx.settings.pool.sticky;
         let (name, token) = (sticky.cookie.as_deref()?, cx.backends.token(backend)?);
         let same_site = sticky.same_site;
         let secure = if self.secure || same_site == SameSite::None { "; Secure" } else { "" };
@@ -377,11 +377,11 @@ impl Exchange {
         let to = Forward {
             client: peer,
             proto: if client.socket.tls().is_some() { Proto::Https } else { Proto::Http },
-            trusted: settings.trusts(peer),
+            trusted: settings.listener.trusts(peer),
             host: &host,
             port: stats.port(client.front),
-            via: settings.via.then_some(VIA_NAME),
-            sticky: settings.sticky.cookie.as_deref(),
+            via: settings.service.via.then_some(VIA_NAME),
+            sticky: settings.pool.sticky.cookie.as_deref(),
             subject: client.socket.tls().and_then(Tls::subject),
         };
         self.logs_in = lists.fields.bind_a_login(input);

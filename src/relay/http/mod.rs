@@ -215,17 +215,17 @@ fn deadline(http: &Http, client: &Client, cx: &Context) -> Instant {
     let settings = &cx.settings;
     let until = match (&http.phase, client.link) {
         (Phase::Head, _) => match http.head_since {
-            Some(since) => since + settings.header_timeout,
-            None => client.active_at + settings.keep_alive,
+            Some(since) => since + settings.service.header_timeout,
+            None => client.active_at + settings.service.keep_alive,
         },
         (Phase::Exchange(_), Link::Connecting(_)) => {
             connect::deadline(client, cx).unwrap_or(cx.now)
         }
         (Phase::Exchange(_), _) if !http.listens_to_client(client) => {
-            client.active_at + HTTP_UNWATCHED.min(settings.server_timeout)
+            client.active_at + HTTP_UNWATCHED.min(settings.service.server_timeout)
         }
-        (Phase::Exchange(_), _) => client.active_at + settings.server_timeout,
-        (Phase::Page(_), _) => client.active_at + settings.keep_alive,
+        (Phase::Exchange(_), _) => client.active_at + settings.service.server_timeout,
+        (Phase::Page(_), _) => client.active_at + settings.service.keep_alive,
     };
     patience_ends(http, client, cx).map_or(until, |end| end.min(until))
 }
@@ -247,7 +247,8 @@ fn look_at_the_clock(http: &mut Http, client: &mut Client, cx: &mut Context) -> 
     if patience_ends(http, client, cx).is_some_and(|end| end <= cx.now) {
         return walk(http, client, cx);
     }
-    if !http.listens_to_client(client) && client.active_at + cx.settings.server_timeout > cx.now
+    if !http.listens_to_client(client)
+        && client.active_at + cx.settings.service.server_timeout > cx.now
     {
         // The answer takes its time: from now on we want to know if the client gives up.
         if let Verdict::Close(reason) = watch(client, Verdict::Keep, cx) {

@@ -298,9 +298,9 @@ fn send(page: &mut Page, is_last: bool, client: &mut Client, cx: &mut Context) -
 fn asked_for(head: &RequestHead, cx: &Context) -> Option<Which> {
     let path = || head.path_alone(&cx.scratch).of(&cx.scratch);
     let is = |own: &Option<String>| own.as_ref().is_some_and(|own| own.as_bytes() == path());
-    if is(&cx.settings.health_path) {
+    if is(&cx.settings.service.health_path) {
         Some(Which::Health)
-    } else if is(&cx.settings.stats_path) {
+    } else if is(&cx.settings.service.stats_path) {
         Some(Which::Stats)
     } else {
         None

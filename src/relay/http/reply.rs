@@ -48,7 +48,7 @@ pub(super) fn answer(
 
 /// What answers to this client say of Strict-Transport-Security: in the clear, nothing.
 pub(super) fn hsts(client: &Client, cx: &Context) -> Option<u64> {
-    cx.settings.hsts.filter(|_| client.socket.tls().is_some())
+    cx.settings.service.hsts.filter(|_| client.socket.tls().is_some())
 }
 
 /// What follows on an answer of ours that was sent.

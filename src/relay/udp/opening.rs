@@ -22,7 +22,7 @@ impl Udp {
         let mut tried: Vec<BackendId> =
             self.shunned.take(&client, cx.now).into_iter().collect();
         let shunned = tried.len();
-        while tried.len() <= shunned + cx.settings.retries as usize {
+        while tried.len() <= shunned + cx.settings.pool.retries as usize {
             let Some(backend) = pick(&client, &tried, cx) else { return false };
             self.budget.opened();
             match connect(backend, cx) {
@@ -101,7 +101,7 @@ fn connect(backend: BackendId, cx: &mut Context) -> Result<DatagramSocket, Fault
             }
             Err(fault) => {
                 let of = &cx.backends[backend].addresses;
-                let on = course.next(fault, of, cx.settings.connect_timeout, cx.now);
+                let on = course.next(fault, of, cx.settings.pool.connect_timeout, cx.now);
                 course = on.ok_or(fault)?;
             }
         }
