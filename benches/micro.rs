@@ -17,7 +17,8 @@ use criterion::{
 };
 use pointsman::config::Algorithm;
 use pointsman::event::{Generation, Key, Owner, Slots, Timers};
-use pointsman::http::rewrite::{Back, Forward, Proto};
+use pointsman::http::added::{Added, Proto};
+use pointsman::http::rewrite::{Back, Forward};
 use pointsman::http::{
     Asked, Decoder, Fields, Framing, Outgoing, Parse, Scan, Trailers, Version, parse_request,
     parse_response, rewrite,
@@ -63,8 +64,7 @@ const FORWARD: Forward<'_> = Forward {
     port: "8000",
     trusted: false,
     host: "127.0.0.1:8080",
-    via: Some("pointsman"),
-    sticky: None,
+    added: &Added { via: Some("pointsman"), ..Added::NONE },
     subject: None,
 };
 
@@ -75,7 +75,7 @@ const BACK: Back<'_> = Back {
     chunk: true,
     takes_trailers: false,
     cookie: None,
-    hsts: None,
+    added: &Added::NONE,
 };
 
 criterion_group! {

@@ -18,6 +18,7 @@ use crate::config::{
 };
 use crate::event::{Key, Owner, RunQueue, Slots, Timers};
 use crate::http::Lists;
+use crate::http::added::Additions;
 use crate::limits::{BACKEND_REST_MARGIN, GIVE_WAY_TRIES, HANDSHAKES_PER_TURN, LONG_TURN};
 use crate::net::tls::server::Terminator;
 use crate::net::{self, BufferPool, Fault, PipePool, Stream, Supplies};
@@ -40,6 +41,8 @@ pub struct Context {
     pub buffers: BufferPool,
     /// Lists that HTTP messages fill.
     pub http: Lists,
+    /// What we add to their heads.
+    pub added: Additions,
     /// Pipes for splicing.
     pub pipes: PipePool,
     /// The set of backends.
@@ -78,6 +81,18 @@ pub struct Context {
     retired: VecDeque<Key>,
     /// Idle connections with an event in this turn.
     stirred: Vec<Key>,
+}
+
+/// What it takes to carry a message of HTTP, borrowed at once.
+pub struct Carrying<'a> {
+    /// The connection to the backend, if there is one.
+    pub connection: Option<&'a mut BackendConnection>,
+    /// What pumps need.
+    pub supplies: Supplies<'a>,
+    /// What messages fill.
+    pub lists: &'a mut Lists,
+    /// What we add to their heads.
+    pub added: &'a Additions,
 }
 
 /// A connection to a backend: a slot and a token of its own, for life.
@@ -185,6 +200,7 @@ impl Context {
             scratch: net::buffer::scratch(),
             buffers: BufferPool::default(),
             http: Lists::default(),
+            added: Additions::of(&settings.service, &settings.pool.sticky),
             pipes,
             backends,
             routes: Routes::default(),
@@ -426,22 +442,19 @@ impl Context {
         &mut self,
         key: Option<Key>,
     ) -> (Option<&mut BackendConnection>, Supplies<'_>) {
-        let (connection, supplies, _) = self.for_carrying(key);
+        let Carrying { connection, supplies, .. } = self.for_carrying(key);
         (connection, supplies)
     }
 
-    /// The same beside the lists that messages fill.
-    pub fn for_carrying(
-        &mut self,
-        key: Option<Key>,
-    ) -> (Option<&mut BackendConnection>, Supplies<'_>, &mut Lists) {
+    /// The same beside what messages need.
+    pub fn for_carrying(&mut self, key: Option<Key>) -> Carrying<'_> {
         let connection = key.and_then(|key| self.connections.get_mut(key));
         let supplies = Supplies {
             scratch: &mut self.scratch,
             buffers: &mut self.buffers,
             pipes: &mut self.pipes,
         };
-        (connection, supplies, &mut self.http)
+        Carrying { connection, supplies, lists: &mut self.http, added: &self.added }
     }
 }
 

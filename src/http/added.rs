@@ -5,10 +5,93 @@
 //! no fixed text has its bound in a sum below. [`rewrite`](super::rewrite) checks in debug builds
 //! that no head ever grew by more.
 
+use crate::config::{SameSite, ServiceSettings, Sticky};
 use crate::limits::{
     BUFFER_BYTES, CLIENT_SUBJECT_BYTES_MAX, HTTP_ANSWER_READ_BYTES, HTTP_FIELDS_MAX,
     HTTP_FRAMING_ROOM, HTTP_HEAD_BYTES_MAX, HTTP_TRAILER_BYTES_MAX, TOKEN_BYTES_MAX,
 };
+
+/// What we add of our own accord to the heads of one side's clients, whatever they say. Borrowed by
+/// whoever writes a head, so that one more thing to add is said here and written there.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Added {
+    /// Our name in Via, towards backends.
+    pub via: Option<&'static str>,
+    /// The cookie that is ours: given to clients, kept from backends.
+    pub cookie: Option<Cookie>,
+    /// For how many seconds clients are to come by HTTPS alone (Strict-Transport-Security).
+    pub hsts: Option<u64>,
+}
+
+/// The cookie that leads a client back to its backend.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cookie {
+    /// Its name.
+    pub name: String,
+    /// Which requests of other sites browsers send it with.
+    pub same_site: SameSite,
+}
+
+/// The protocol between the client and us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proto {
+    /// In the clear.
+    Http,
+    /// Through TLS.
+    Https,
+}
+
+/// The same for clients in the clear and for those through TLS.
+#[derive(Debug, Clone, Default)]
+pub struct Additions {
+    clear: Added,
+    tls: Added,
+}
+
+impl Additions {
+    /// As the operator wants it.
+    pub fn of(service: &ServiceSettings, sticky: &Sticky) -> Additions {
+        let same_site = sticky.same_site;
+        let cookie = sticky.cookie.clone().map(|name| Cookie { name, same_site });
+        let clear = Added { via: service.via.then_some(VIA_NAME), cookie, hsts: None };
+        // In the clear it could come from anybody, and browsers pass it over (RFC 6797, 7.2).
+        let tls = Added { hsts: service.hsts, ..clear.clone() };
+        Additions { clear, tls }
+    }
+
+    /// The cookie that is ours, the same for all.
+    pub fn cookie(&self) -> Option<&Cookie> {
+        self.clear.cookie.as_ref()
+    }
+
+    /// What is added for clients that speak this.
+    pub fn towards(&self, client: Proto) -> &Added {
+        match client {
+            Proto::Http => &self.clear,
+            Proto::Https => &self.tls,
+        }
+    }
+}
+
+impl Added {
+    /// Nothing.
+    pub const NONE: Added = Added { via: None, cookie: None, hsts: None };
+
+    /// The name of the cookie that is ours, if there is one.
+    pub fn cookie_name(&self) -> Option<&str> {
+        self.cookie.as_ref().map(|cookie| &*cookie.name)
+    }
+}
+
+impl Cookie {
+    /// What Set-Cookie says to a client; `secure` if that speaks HTTPS with us or before us.
+    pub fn set(&self, token: &str, secure: bool) -> String {
+        let Cookie { name, same_site } = self;
+        let secure = if secure || *same_site == SameSite::None { "; Secure" } else { "" };
+        let attributes = same_site.attribute();
+        format!("{name}={token}; Path=/; HttpOnly{secure}{attributes}")
+    }
+}
 
 /// Texts under names, and the length of all together.
 macro_rules! texts {

@@ -10,6 +10,7 @@
 //!   502 Bad Gateway: the backend broke off
 //! ```
 
+use super::added::Added;
 use super::head::Version;
 use crate::limits::HTTP_RETRY_AFTER_SECONDS;
 
@@ -22,48 +23,59 @@ pub struct How {
     pub keep_alive: bool,
     /// The request was HEAD: everything but the body.
     pub head_request: bool,
-    /// What Strict-Transport-Security is to say.
-    pub hsts: Option<u64>,
 }
 
 impl How {
     /// For a request that could not be understood.
     pub const LAST: How =
-        How { version: Version::Http11, keep_alive: false, head_request: false, hsts: None };
+        How { version: Version::Http11, keep_alive: false, head_request: false };
 }
 
 /// Append an answer whose body is the status and why.
-pub fn answer(status: u16, why: &str, how: How, out: &mut Vec<u8>) {
+pub fn answer(status: u16, why: &str, how: How, added: &Added, out: &mut Vec<u8>) {
     let reason = reason(status);
     let separator = if why.is_empty() { "" } else { ": " };
     let mut digits = [0; 3];
     digits.copy_from_slice(&three(status));
     let body =
         [&digits[..], b" ", reason.as_bytes(), separator.as_bytes(), why.as_bytes(), b"\n"];
-    parts(status, ALLOW, "text/plain", &body, how, out);
+    parts(status, ALLOW, "text/plain", &body, how, added, out);
 }
 
 /// Append a redirect to a place, for good. All but GET and HEAD must be repeated as they were.
-pub fn redirect(to: &[u8], reading: bool, how: How, out: &mut Vec<u8>) {
+pub fn redirect(to: &[u8], reading: bool, how: How, added: &Added, out: &mut Vec<u8>) {
     let status = if reading { 301 } else { 308 };
     let extra = [b"Location: ", to, b"\r\n"].concat();
-    parts(status, &extra, "text/plain", &[b"over there: ", to, b"\n"], how, out);
+    parts(status, &extra, "text/plain", &[b"over there: ", to, b"\n"], how, added, out);
 }
 
 /// Append an answer with this body: `OK` of the health page, the numbers of the stats page.
-pub fn page(status: u16, content_type: &str, body: &[u8], how: How, out: &mut Vec<u8>) {
-    parts(status, ALLOW, content_type, &[body], how, out);
+pub fn page(
+    status: u16,
+    content_type: &str,
+    body: &[u8],
+    how: How,
+    added: &Added,
+    out: &mut Vec<u8>,
+) {
+    parts(status, ALLOW, content_type, &[body], how, added, out);
 }
 
 /// Append the head of such an answer; nothing is said of a length that is not known.
-pub fn page_head(content_type: &str, length: Option<usize>, how: How, out: &mut Vec<u8>) {
-    head(200, ALLOW, content_type, length, how, out);
+pub fn page_head(
+    content_type: &str,
+    length: Option<usize>,
+    how: How,
+    added: &Added,
+    out: &mut Vec<u8>,
+) {
+    head(200, ALLOW, content_type, length, how, added, out);
 }
 
 /// Append the answer to a request that only GET and HEAD may make.
-pub fn not_allowed(how: How, out: &mut Vec<u8>) {
+pub fn not_allowed(how: How, added: &Added, out: &mut Vec<u8>) {
     let body = b"405 Method Not Allowed: GET and HEAD alone\n";
-    parts(405, ALLOW_READING, "text/plain", &[body], how, out);
+    parts(405, ALLOW_READING, "text/plain", &[body], how, added, out);
 }
 
 fn parts(
@@ -72,10 +84,11 @@ fn parts(
     content_type: &str,
     body: &[&[u8]],
     how: How,
+    added: &Added,
     out: &mut Vec<u8>,
 ) {
     let length = body.iter().map(|part| part.len()).sum();
-    head(status, extra, content_type, Some(length), how, out);
+    head(status, extra, content_type, Some(length), how, added, out);
     if !how.head_request {
         for part in body {
             out.extend_from_slice(part);
@@ -89,6 +102,7 @@ fn head(
     content_type: &str,
     length: Option<usize>,
     how: How,
+    added: &Added,
     out: &mut Vec<u8>,
 ) {
     out.extend_from_slice(b"HTTP/1.1 ");
@@ -101,7 +115,7 @@ fn head(
         number(length, out);
     }
     out.extend_from_slice(b"\r\nCache-Control: no-store\r\n");
-    if let Some(seconds) = how.hsts {
+    if let Some(seconds) = added.hsts {
         out.extend_from_slice(b"Strict-Transport-Security: max-age=");
         number(seconds as usize, out);
         out.extend_from_slice(b"\r\n");
@@ -179,7 +193,13 @@ mod tests {
     fn an_answer_says_what_happened() {
         let how = How { keep_alive: true, ..How::LAST };
         assert_eq!(
-            text(|out| answer(502, "the backend refused the connection", how, out)),
+            text(|out| answer(
+                502,
+                "the backend refused the connection",
+                how,
+                &Added::NONE,
+                out
+            )),
             "HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/plain\r\nContent-Length: 52\r\n\
              Cache-Control: no-store\r\n\r\n502 Bad Gateway: the backend refused the connection\n"
         );
@@ -187,21 +207,21 @@ mod tests {
 
     #[test]
     fn statuses_that_owe_a_field_have_it() {
-        let of = |status| text(|out| answer(status, "", How::LAST, out));
+        let of = |status| text(|out| answer(status, "", How::LAST, &Added::NONE, out));
         assert!(of(503).contains("\r\nRetry-After: 2\r\n"));
         assert!(of(429).contains("\r\nRetry-After: 2\r\n"));
         assert!(of(405).contains("\r\nAllow: GET, HEAD, "));
-        let own = text(|out| not_allowed(How::LAST, out));
+        let own = text(|out| not_allowed(How::LAST, &Added::NONE, out));
         assert!(own.contains("\r\nAllow: GET, HEAD\r\n"), "{own}");
         assert!(of(400).contains("\r\nConnection: close\r\n\r\n400 Bad Request\n"));
     }
 
     #[test]
     fn head_and_the_old_version_are_heeded() {
-        let (version, hsts) = (Version::Http10, Some(3600));
-        let how = How { version, keep_alive: true, head_request: true, hsts };
+        let how = How { version: Version::Http10, keep_alive: true, head_request: true };
+        let added = Added { hsts: Some(3600), ..Added::NONE };
         assert_eq!(
-            text(|out| page(200, "text/plain", b"OK", how, out)),
+            text(|out| page(200, "text/plain", b"OK", how, &added, out)),
             "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\
              Cache-Control: no-store\r\nStrict-Transport-Security: max-age=3600\r\n\
              Connection: keep-alive\r\n\r\n"

@@ -5,10 +5,13 @@
 //! what came in, nor what we make of it.
 
 use std::net::IpAddr;
+use std::sync::LazyLock;
 
+use super::added::{Added, Cookie, Proto};
 use super::body::{Decoder, Framing, Trailers};
-use super::rewrite::{Back, Forward, Proto};
+use super::rewrite::{Back, Forward};
 use super::*;
+use crate::config::SameSite;
 
 const CUT_SEEDS: u64 = 2000;
 const MANGLE_SEEDS: u64 = 20_000;
@@ -115,6 +118,11 @@ struct Passed {
     chunks: Vec<u8>,
 }
 
+static ADDED: LazyLock<Added> = LazyLock::new(|| {
+    let cookie = Cookie { name: "LB".to_owned(), same_site: SameSite::Lax };
+    Added { via: Some("pointsman"), cookie: Some(cookie), hsts: None }
+});
+
 fn forward() -> Forward<'static> {
     Forward {
         client: IpAddr::from([192, 0, 2, 1]),
@@ -122,8 +130,7 @@ fn forward() -> Forward<'static> {
         port: "8000",
         trusted: false,
         host: "backend",
-        via: Some("pointsman"),
-        sticky: Some("LB"),
+        added: &ADDED,
         subject: None,
     }
 }
@@ -134,7 +141,7 @@ const BACK: Back<'static> = Back {
     chunk: true,
     takes_trailers: true,
     cookie: None,
-    hsts: None,
+    added: &Added::NONE,
 };
 
 /// A small carrier: reads end at `cuts` and at the end; heads are kept until they are whole.

@@ -14,7 +14,7 @@ use std::fmt::Write;
 use std::net::IpAddr;
 
 use super::Span;
-use super::added;
+use super::added::{self, Added, Proto};
 use super::body::Framing;
 use super::fields::{Field, Fields, Kind, crumbs, is_named};
 use super::head::Version;
@@ -35,21 +35,10 @@ pub struct Forward<'a> {
     pub trusted: bool,
     /// Host for a client of HTTP/1.0 that named none: the backend's own.
     pub host: &'a str,
-    /// Our name in Via, if it is to be written.
-    pub via: Option<&'a str>,
-    /// A cookie that is ours, not the backend's.
-    pub sticky: Option<&'a str>,
+    /// What we add of our own accord.
+    pub added: &'a Added,
     /// Whom the client's certificate names, if it showed one.
     pub subject: Option<&'a str>,
-}
-
-/// The protocol between the client and us.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Proto {
-    /// In the clear.
-    Http,
-    /// Through TLS.
-    Https,
 }
 
 /// What the client is told of the connection.
@@ -66,8 +55,8 @@ pub struct Back<'a> {
     pub takes_trailers: bool,
     /// What Set-Cookie says, if the client is to come back to this backend.
     pub cookie: Option<&'a str>,
-    /// For how many seconds the client is to come by HTTPS alone, if that is to be said.
-    pub hsts: Option<u64>,
+    /// What we add of our own accord.
+    pub added: &'a Added,
 }
 
 /// How the response leaves.
@@ -169,7 +158,7 @@ fn pass_request_fields(
     out: &mut Outgoing,
 ) {
     let ours = |name: &&str| fields.cookie(input, name).is_some();
-    let sticky = to.sticky.filter(ours);
+    let sticky = to.added.cookie_name().filter(ours);
     let hearsay = if to.trusted { 0 } else { HEARSAY };
     let cookies = if sticky.is_some() { Kind::Cookie.bit() } else { 0 };
     pass_fields(fields, REQUEST_HOP | hearsay | cookies, head.length, input, out);
@@ -249,7 +238,7 @@ fn tell_of_client(
         out.text(added::CLIENT_SUBJECT);
         out.text(subject.as_bytes());
     }
-    if let Some(name) = to.via {
+    if let Some(name) = to.added.via {
         out.text(match head.version {
             Version::Http10 => added::VIA_10,
             Version::Http11 => added::VIA_11,
@@ -312,9 +301,9 @@ pub fn response(
     out.text(if head.status_text.len() == 3 { added::NO_WORDS } else { added::LINE_END });
     let trailers = leaves.framing == Framing::Chunked && back.takes_trailers;
     let announced = if trailers { 0 } else { Kind::Trailer.bit() };
-    let hsts = if back.hsts.is_some() { Kind::StrictTransport.bit() } else { 0 };
+    let hsts = if back.added.hsts.is_some() { Kind::StrictTransport.bit() } else { 0 };
     pass_fields(fields, HOP | announced | hsts, head.length, input, out);
-    if let Some(seconds) = back.hsts.filter(|_| !head.is_interim()) {
+    if let Some(seconds) = back.added.hsts.filter(|_| !head.is_interim()) {
         out.text(added::STRICT_TRANSPORT);
         out.number(seconds);
         out.text(added::LINE_END);

@@ -2,8 +2,10 @@
 
 use std::net::IpAddr;
 
-use super::rewrite::{Back, Forward, Leaves, Proto};
+use super::added::{Added, Cookie, Proto};
+use super::rewrite::{Back, Forward, Leaves};
 use super::*;
+use crate::config::SameSite;
 use crate::limits::{
     CLIENT_SUBJECT_BYTES_MAX, HTTP_FRAMING_ROOM, HTTP_HEAD_BYTES_MAX, TOKEN_BYTES_MAX,
 };
@@ -15,10 +17,16 @@ fn forward() -> Forward<'static> {
         port: "8000",
         trusted: false,
         host: "backend:80",
-        via: Some("pointsman"),
-        sticky: None,
+        added: &VIA,
         subject: None,
     }
+}
+
+const VIA: Added = Added { via: Some("pointsman"), ..Added::NONE };
+
+fn with_cookie() -> Added {
+    let cookie = Cookie { name: "LB".to_owned(), same_site: SameSite::Lax };
+    Added { cookie: Some(cookie), ..VIA }
 }
 
 fn back() -> Back<'static> {
@@ -28,7 +36,7 @@ fn back() -> Back<'static> {
         chunk: true,
         takes_trailers: false,
         cookie: None,
-        hsts: None,
+        added: &Added::NONE,
     }
 }
 
@@ -94,7 +102,7 @@ fn a_friend_is() {
     let text = "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 1.1.1.1\r\nX-Real-IP: 1.1.1.1\r\n\
                 X-Forwarded-For: 2.2.2.2, 3.3.3.3\r\nX-Forwarded-Proto: https\r\n\
                 X-Forwarded-Host: front\r\n\r\n";
-    let to = Forward { trusted: true, via: None, ..forward() };
+    let to = Forward { trusted: true, added: &Added::NONE, ..forward() };
     assert_eq!(
         sent(text, to),
         "GET / HTTP/1.1\r\nHost: a\r\nX-Real-IP: 1.1.1.1\r\nX-Forwarded-Proto: https\r\n\
@@ -157,7 +165,8 @@ fn framing_is_written_afresh() {
 
 #[test]
 fn our_cookie_is_not_the_backends() {
-    let to = Forward { sticky: Some("LB"), ..forward() };
+    let added = with_cookie();
+    let to = Forward { added: &added, ..forward() };
     let cookies = |fields: &str| {
         let text = sent(&format!("GET / HTTP/1.1\r\nHost: a\r\n{fields}\r\n\r\n"), to);
         let body = text.strip_prefix("GET / HTTP/1.1\r\nHost: a\r\n").unwrap();
@@ -287,11 +296,12 @@ fn long_passages_are_not_copied() {
 /// that the compiler checked, and here it is close to what there was.
 #[test]
 fn no_head_grows_by_more_than_there_is_room_for() {
+    let added = with_cookie();
     let to = Forward {
         client: "ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255".parse().unwrap(),
         proto: Proto::Https,
         trusted: true,
-        sticky: Some("LB"),
+        added: &added,
         subject: Some(&"s".repeat(CLIENT_SUBJECT_BYTES_MAX)),
         ..forward()
     };
@@ -316,15 +326,15 @@ fn no_head_grows_by_more_than_there_is_room_for() {
         assert!((least..=HTTP_FRAMING_ROOM).contains(&grown), "{grown} of {least}");
     }
     let cookie = "c".repeat(TOKEN_BYTES_MAX + added::COOKIE_REST_BYTES_MAX);
-    let back =
-        Back { cookie: Some(&cookie), hsts: Some(u64::MAX), keep_alive: false, ..back() };
+    let added = Added { hsts: Some(u64::MAX), ..added };
+    let back = Back { cookie: Some(&cookie), added: &added, keep_alive: false, ..back() };
     let (out, _) = returned("HTTP/1.1 200\r\n\r\n", Asked::default(), back);
     assert!((cookie.len()..=HTTP_FRAMING_ROOM).contains(&out.len()), "{out}");
 }
 
 #[test]
 fn a_proxy_before_us_says_how_it_was_reached_or_we_do() {
-    let to = Forward { trusted: true, port: "8443", via: None, ..forward() };
+    let to = Forward { trusted: true, port: "8443", added: &Added::NONE, ..forward() };
     let port = |said: &str| {
         let text = sent(&format!("GET / HTTP/1.1\r\nHost: a\r\n{said}\r\n"), to);
         let ports = text.split("X-Forwarded-Port: ").skip(1);

@@ -20,10 +20,10 @@ use std::time::Instant;
 use crate::access_log::Cause;
 use crate::backends::BackendId;
 use crate::balance;
-use crate::config::{HashKey, SameSite};
-use crate::context::Context;
-use crate::http::added::VIA_NAME;
-use crate::http::rewrite::{self, Forward, Proto};
+use crate::config::HashKey;
+use crate::context::{Carrying, Context};
+use crate::http::added::Added;
+use crate::http::rewrite::{self, Forward};
 use crate::http::{Asked, BadBody, Decoder, Framing, Lists, RequestHead, Trailers, Version};
 use crate::limits::{HTTP_HEAD_BYTES_MAX, HTTP_UNWATCHED};
 use crate::net::tls::Tls;
@@ -264,7 +264,7 @@ impl Exchange {
         if let Some(key) = key {
             client.search_mut().hash_key = Some(balance::hash_key(key.of(input)));
         }
-        let name = cx.settings.pool.sticky.cookie.as_deref();
+        let name = cx.added.cookie().map(|cookie| &*cookie.name);
         let token = name.and_then(|name| fields.cookie(input, name));
         self.stuck_to =
             token.and_then(|token| cx.backends.by_token(token.of(input), client.pool));
@@ -282,13 +282,9 @@ impl Exchange {
         if self.answer.has_begun() {
             return None;
         }
-        let sticky = &cx.settings.pool.sticky;
-        let (name, token) = (sticky.cookie.as_deref()?, cx.backends.token(backend)?);
-        let same_site = sticky.same_site;
-        let secure = if self.secure || same_site == SameSite::None { "; Secure" } else { "" };
-        let attributes = same_site.attribute();
-        let cookie = || format!("{name}={token}; Path=/; HttpOnly{secure}{attributes}");
-        (self.stuck_to != Some(backend)).then(cookie)
+        let ours = cx.added.cookie()?;
+        let token = cx.backends.token(backend)?;
+        (self.stuck_to != Some(backend)).then(|| ours.set(token, self.secure))
     }
 
     /// What the answer says of its backend.
@@ -366,7 +362,9 @@ impl Exchange {
         client: &mut Client,
         cx: &mut Context,
     ) -> Result<(), BadBody> {
-        let Context { scratch, connections, backends, settings, stats, http: lists, .. } = cx;
+        let Context {
+            scratch, connections, backends, settings, stats, http: lists, added, ..
+        } = cx;
         let input = &scratch[..total];
         let peer = client.address.ip();
         let connection = client.link.key().and_then(|key| connections.get(key));
@@ -374,14 +372,14 @@ impl Exchange {
             (None, Some(connection)) => backends[connection.backend].address().to_string(),
             _ => String::new(),
         };
+        let proto = reply::speaks(client);
         let to = Forward {
             client: peer,
-            proto: if client.socket.tls().is_some() { Proto::Https } else { Proto::Http },
+            proto,
             trusted: settings.listener.trusts(peer),
             host: &host,
             port: stats.port(client.front),
-            via: settings.service.via.then_some(VIA_NAME),
-            sticky: settings.pool.sticky.cookie.as_deref(),
+            added: added.towards(proto),
             subject: client.socket.tls().and_then(Tls::subject),
         };
         self.logs_in = lists.fields.bind_a_login(input);
@@ -403,7 +401,8 @@ impl Exchange {
         client: &mut Client,
         cx: &mut Context,
     ) -> Result<(), Fault> {
-        let (connection, mut supplies, lists) = cx.for_carrying(client.link.key());
+        let Carrying { connection, mut supplies, lists, .. } =
+            cx.for_carrying(client.link.key());
         let Some(connection) = connection else { return Err(Fault::Reset) };
         if self.logs_in {
             connection.bind();
@@ -460,15 +459,17 @@ impl Exchange {
         client: &mut Client,
         cx: &mut Context,
     ) -> Turn {
-        let (draining, hsts) = (cx.draining, reply::hsts(client, cx));
-        let (connection, mut supplies, lists) = cx.for_carrying(client.link.key());
+        let draining = cx.draining;
+        let Carrying { connection, mut supplies, lists, added } =
+            cx.for_carrying(client.link.key());
         let Some(connection) = connection else { return Turn::Nothing(Fault::Reset) };
         let backend = &mut connection.stream;
         let asked = self.ask(http, client, backend, &mut supplies, lists);
         if asked.is_over() {
             return asked;
         }
-        let to = Reader { hsts, ..self.reader(cookie, draining) };
+        let added = added.towards(reply::speaks(client));
+        let to = self.reader(cookie, added, draining);
         let listened = self.listen(&to, client, backend, &mut supplies, lists);
         if matches!(listened, Turn::Rest) { asked } else { listened }
     }
@@ -545,14 +546,19 @@ impl Exchange {
 
     /// Whom the answer is for. One that comes before all is asked is the last one, for the rest of
     /// the body stands between it and the next request.
-    fn reader<'a>(&self, cookie: Option<&'a str>, draining: bool) -> Reader<'a> {
+    fn reader<'a>(
+        &self,
+        cookie: Option<&'a str>,
+        added: &'a Added,
+        draining: bool,
+    ) -> Reader<'a> {
         Reader {
             asked: self.asked,
             version: self.version,
             keep_alive: self.keep_alive && self.is_asked && !draining,
             takes_trailers: self.takes_trailers,
             cookie,
-            hsts: None,
+            added,
         }
     }
 }

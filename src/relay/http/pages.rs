@@ -70,8 +70,7 @@ pub(super) fn answer(
     cx.stats.requests += 1;
     let has_body = !matches!(head.framing, Framing::None | Framing::Length(0));
     let keep_alive = head.keep_alive && !cx.draining && !has_body;
-    let (version, head_request, hsts) = (head.version, head.is_head(), reply::hsts(client, cx));
-    let how = How { version, keep_alive, head_request, hsts };
+    let how = How { version: head.version, keep_alive, head_request: head.is_head() };
     if !has_body {
         http.keep(&cx.scratch[head.length..total]);
     }
@@ -79,22 +78,23 @@ pub(super) fn answer(
         return Some(stats(how, http, client, cx));
     }
     let mut bytes = Vec::new();
+    let added = cx.added.towards(reply::speaks(client));
     let status = match (which, head.method) {
         (_, method) if !matches!(method, Method::Get | Method::Head) => {
-            answer::not_allowed(how, &mut bytes);
+            answer::not_allowed(how, added, &mut bytes);
             405
         }
         (Which::Health, _) if cx.backends.pool(client.pool).up() > 0 => {
-            answer::page(200, "text/plain", b"OK", how, &mut bytes);
+            answer::page(200, "text/plain", b"OK", how, added, &mut bytes);
             200
         }
         (Which::Health, _) => {
-            answer::answer(503, "no backend is up", how, &mut bytes);
+            answer::answer(503, "no backend is up", how, added, &mut bytes);
             503
         }
         // Not made for a question that wants nothing of it.
         (Which::Stats, _) => {
-            answer::page_head(STATS_TYPE, None, how, &mut bytes);
+            answer::page_head(STATS_TYPE, None, how, added, &mut bytes);
             200
         }
     };
@@ -139,7 +139,8 @@ impl Page {
     /// The statistics are there: this is their head.
     fn show(&mut self, key: Key, how: How, client: &mut Client, cx: &mut Context) {
         let length = cx.pages.bytes(key).map_or(0, <[u8]>::len);
-        answer::page_head(STATS_TYPE, Some(length), how, &mut self.bytes);
+        let added = cx.added.towards(reply::speaks(client));
+        answer::page_head(STATS_TYPE, Some(length), how, added, &mut self.bytes);
         let own = Own::new(200, Cause::StatsPath);
         report::own_page(own, &self.bytes, length as u64, None, client, cx);
         self.stats = Shared::Read(key, 0);
@@ -181,15 +182,15 @@ fn redirect(
     cx.stats.requests += 1;
     let has_body = !matches!(head.framing, Framing::None | Framing::Length(0));
     let keep_alive = head.keep_alive && !cx.draining && !has_body;
-    let (version, head_request, hsts) = (head.version, head.is_head(), reply::hsts(client, cx));
-    let how = How { version, keep_alive, head_request, hsts };
+    let how = How { version: head.version, keep_alive, head_request: head.is_head() };
     let to = place(head, port, client, cx);
     if !has_body {
         http.keep(&cx.scratch[head.length..total]);
     }
     let mut bytes = Vec::new();
+    let added = cx.added.towards(reply::speaks(client));
     let reading = matches!(head.method, Method::Get | Method::Head);
-    answer::redirect(&to, reading, how, &mut bytes);
+    answer::redirect(&to, reading, how, added, &mut bytes);
     let own = Own::new(if reading { 301 } else { 308 }, Cause::RedirectHttps);
     report::own_answer(own, &bytes, None, client, cx);
     Some(proceed(Box::new(Page::new(bytes, keep_alive)), http, client, cx))

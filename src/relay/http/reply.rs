@@ -3,6 +3,7 @@
 use std::io::IoSlice;
 
 use crate::context::Context;
+use crate::http::added::Proto;
 use crate::http::answer::{self, How};
 use crate::net::{Fault, Socket};
 
@@ -31,8 +32,7 @@ pub(super) fn answer(
     }
     let mut flat = std::mem::take(&mut cx.http.flat);
     flat.clear();
-    let how = How { hsts: hsts(client, cx), ..how };
-    answer::answer(own.status, own.why, how, &mut flat);
+    answer::answer(own.status, own.why, how, cx.added.towards(speaks(client)), &mut flat);
     if !how.keep_alive {
         client.socket.end_follows();
     }
@@ -46,9 +46,9 @@ pub(super) fn answer(
     }
 }
 
-/// What answers to this client say of Strict-Transport-Security: in the clear, nothing.
-pub(super) fn hsts(client: &Client, cx: &Context) -> Option<u64> {
-    cx.settings.service.hsts.filter(|_| client.socket.tls().is_some())
+/// What is spoken with this client.
+pub(super) fn speaks(client: &Client) -> Proto {
+    if client.socket.tls().is_some() { Proto::Https } else { Proto::Http }
 }
 
 /// What follows on an answer of ours that was sent.

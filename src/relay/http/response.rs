@@ -1,5 +1,6 @@
 //! The backend's answer: read its head, say it to the client in our words, carry its body.
 
+use crate::http::added::Added;
 use crate::http::rewrite::{self, Back};
 use crate::http::{
     Asked, Decoder, Parse, ResponseHead, Scan, Span, Trailers, Version, parse_response,
@@ -51,8 +52,8 @@ pub(super) struct Reader<'a> {
     pub takes_trailers: bool,
     /// What Set-Cookie is to say.
     pub cookie: Option<&'a str>,
-    /// What Strict-Transport-Security is to say.
-    pub hsts: Option<u64>,
+    /// What we add of our own accord.
+    pub added: &'a Added,
 }
 
 /// What carrying an answer came to.
@@ -280,7 +281,7 @@ impl Reader<'_> {
             chunk: true,
             takes_trailers: self.takes_trailers,
             cookie: self.cookie,
-            hsts: self.hsts,
+            added: self.added,
         }
     }
 }

@@ -278,7 +278,6 @@ impl Exchange {
             version: self.version,
             keep_alive: self.keep_alive && whole && !cx.draining,
             head_request: self.asked.head_request,
-            hsts: None,
         };
         reply::answer(own, how, http, client, cx)
     }
