@@ -158,9 +158,10 @@ impl EventLoop {
             _ => self.cx.stats.failed += 1,
         }
         debug!(
-            "pair {}: {}: {reason}; {} bytes sent on, {} answered, {:.3} s",
+            "pair {}: {}: {}; {} bytes sent on, {} answered, {:.3} s",
             client.number,
             pair.doing(),
+            reason.spelled(self.cx.spelling),
             client.duplex.request.moved(),
             client.duplex.response.moved(),
             self.cx.now.saturating_duration_since(client.opened_at(&self.cx)).as_secs_f64()

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::backends::Refusal;
+use crate::config::{Key, Spelling};
 use crate::hello::Alert;
 use crate::net::Fault;
 
@@ -90,6 +91,36 @@ impl Reason {
     }
 }
 
+impl Reason {
+    /// The setting by which it was, where another value would have changed it.
+    fn setting(self) -> Option<Key> {
+        match self {
+            Reason::ClientLeft => Some(Key::ABORT_ON_CLOSE),
+            Reason::HelloTooLate => Some(Key::TLS_HANDSHAKE_TIMEOUT),
+            Reason::Idle => Some(Key::IDLE_TIMEOUT),
+            Reason::HalfClosedIdle => Some(Key::HALF_CLOSE_TIMEOUT),
+            Reason::DrainTimeout => Some(Key::DRAIN_TIMEOUT),
+            Reason::Finished
+            | Reason::ClientBroke(_)
+            | Reason::BackendBroke(_)
+            | Reason::ConnectFailed(_)
+            | Reason::Refused(_)
+            | Reason::Alerted(_)
+            | Reason::BackendDown
+            | Reason::Stopped
+            | Reason::Exhausted => None,
+        }
+    }
+
+    /// With its setting, for the log.
+    pub fn spelled(self, spelling: Spelling) -> String {
+        match self.setting() {
+            Some(key) => format!("{self}: {}", (spelling.name)(key)),
+            None => self.to_string(),
+        }
+    }
+}
+
 impl From<Break> for Reason {
     fn from(side: Break) -> Reason {
         match side {
@@ -104,23 +135,16 @@ impl fmt::Display for Reason {
         match self {
             Reason::Finished => f.write_str("finished"),
             Reason::ClientBroke(fault) => write!(f, "the client's connection broke: {fault}"),
-            Reason::ClientLeft => {
-                f.write_str("the client went away while it waited: --abort-on-close")
-            }
+            Reason::ClientLeft => f.write_str("the client went away while it waited"),
             Reason::BackendBroke(fault) => write!(f, "the backend's connection broke: {fault}"),
             Reason::ConnectFailed(fault) => write!(f, "no backend could be reached: {fault}"),
             Reason::Refused(refusal) => write!(f, "refused: {refusal}"),
             Reason::Alerted(alert) => write!(f, "refused with the alert {alert}"),
-            Reason::HelloTooLate => {
-                f.write_str("no ClientHello in time: --tls-handshake-timeout")
-            }
-            Reason::Idle => f.write_str("idle for too long: --idle-timeout"),
-            Reason::HalfClosedIdle => {
-                f.write_str("half closed and idle for too long: --half-close-timeout")
-            }
+            Reason::HelloTooLate => f.write_str("no ClientHello in time"),
+            Reason::Idle => f.write_str("idle for too long"),
+            Reason::HalfClosedIdle => f.write_str("half closed and idle for too long"),
             Reason::BackendDown => f.write_str("its backend went down"),
-            Reason::Stopped => f.write_str("cut off by the stop"),
-            Reason::DrainTimeout => f.write_str("cut off by the stop: --drain-timeout"),
+            Reason::Stopped | Reason::DrainTimeout => f.write_str("cut off by the stop"),
             Reason::Exhausted => f.write_str("out of descriptors or memory"),
         }
     }

@@ -7,6 +7,7 @@ use log::debug;
 
 use crate::access_log::{Cause, Counts, Ending, Record, Server, Times, What, When, Who, Why};
 use crate::backends::PoolId;
+use crate::config::{Key, Spelling};
 use crate::context::Context;
 use crate::flow::Flow;
 
@@ -38,7 +39,7 @@ impl Udp {
         debug!(
             "flow of {}: {}; {} datagrams sent on, {} answered",
             plain(flow.client.address),
-            end.text(),
+            end.text(cx.spelling),
             flow.requests,
             flow.answers
         );
@@ -62,16 +63,17 @@ impl Udp {
 }
 
 impl End {
-    fn text(self) -> &'static str {
-        match self {
+    fn text(self, spelling: Spelling) -> String {
+        let text = match self {
             End::Finished => "finished",
-            End::Idle => "idle for --udp-timeout",
+            End::Idle => return format!("idle for {}", (spelling.name)(Key::UDP_TIMEOUT)),
             End::GaveWay => "gave way to another one",
             End::Refused => "refused",
             End::BackendDown => "its backend went down",
             End::Stopped => "cut off by the stop",
             End::Exhausted => "the poll takes no more",
-        }
+        };
+        text.to_owned()
     }
 
     /// In the access log's words. To be idle is how a flow ends that has no other end.
