@@ -8,7 +8,10 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use super::Protocol;
 use super::complaint::{Phrase, Wrong};
-use super::host::{Schemes, did_you_mean, is_host, is_ipv6, protocol_and_rest, usual_port};
+use super::host::{
+    Schemes, address_of_many, did_you_mean, is_host, is_ipv6, literal, protocol_and_rest,
+    usual_port,
+};
 use super::key::Key;
 use super::value::{self, closest, digits, quoted};
 use crate::limits;
@@ -226,12 +229,17 @@ fn hint(address: &str, text: &str, protocol: Protocol) -> String {
     did_you_mean(better.map(|better| format!("{before}{better}{behind}")))
 }
 
-/// Where everybody listens, nobody in particular can be reached.
+/// Where everybody listens, nobody in particular can be reached, and no more where many hear.
 fn check_is_somewhere(host: &str, port: u16, text: &str) -> Result<(), Wrong> {
-    let here = match host.parse::<IpAddr>() {
-        Ok(IpAddr::V4(address)) if address.is_unspecified() => format!("127.0.0.1:{port}"),
-        Ok(IpAddr::V6(address)) if address.is_unspecified() => format!("[::1]:{port}"),
-        _ => return Ok(()),
+    let Some(address) = literal(host) else { return Ok(()) };
+    let here = match address.to_canonical() {
+        IpAddr::V4(address) if address.is_unspecified() => format!("127.0.0.1:{port}"),
+        IpAddr::V6(address) if address.is_unspecified() => format!("[::1]:{port}"),
+        _ => {
+            let Some(what) = address_of_many(address) else { return Ok(()) };
+            let want = format!("the address of a server: {host} is {what}");
+            return Err(Wrong::found(text, want));
+        }
     };
     let want = format!(
         "the address of a server: {host} is one to listen on; did you mean {here}, which is \
@@ -401,6 +409,16 @@ mod tests {
                 "want the address of a server: 0.0.0.0 is one to listen on; did you",
             ),
             ("[::]:80", "did you mean [::1]:80, which is this machine?"),
+            ("[::ffff:0.0.0.0]:80", "did you mean 127.0.0.1:80, which is this machine?"),
+            (
+                "224.0.0.1:80",
+                "want the address of a server: 224.0.0.1 is the address of a multicast group",
+            ),
+            ("udp://239.255.255.255:80", "is the address of a multicast group"),
+            ("[ff02::1]:80", "ff02::1 is the address of a multicast group"),
+            ("[ff02::1%eth0]:80", "ff02::1%eth0 is the address of a multicast group"),
+            ("[::ffff:224.0.0.1]:80", "is the address of a multicast group"),
+            ("255.255.255.255:80", "255.255.255.255 is the address of a broadcast"),
             ("web1", "such as 10.0.0.1:8001, [::1]:8001 or db1:5432; did you mean web1:80?"),
             ("https://web1,weight=2", "; did you mean https://web1:443,weight=2?"),
             ("http://web1:80/x", "; did you mean http://web1:80?"),

@@ -2,7 +2,7 @@
 //!
 //! No look-up happens here: a host name is checked for its form and stays a name.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::Protocol;
 use super::complaint::Wrong;
@@ -58,6 +58,20 @@ pub(super) fn usual_port(protocol: Protocol) -> u16 {
 /// What was probably meant, as the end of a sentence; `better` is the whole value.
 pub(super) fn did_you_mean(better: Option<String>) -> String {
     better.map(|better| format!("; did you mean {}?", escaped(&better))).unwrap_or_default()
+}
+
+/// Why nobody in particular can be reached at an address, nor can we be: it is that of many.
+pub(super) fn address_of_many(address: IpAddr) -> Option<&'static str> {
+    match address.to_canonical() {
+        address if address.is_multicast() => Some("the address of a multicast group"),
+        IpAddr::V4(Ipv4Addr::BROADCAST) => Some("the address of a broadcast"),
+        _ => None,
+    }
+}
+
+/// An address as it is written for a host, the zone left out that a link-local one has.
+pub(super) fn literal(host: &str) -> Option<IpAddr> {
+    host.split('%').next()?.parse().ok()
 }
 
 /// With or without the zone that a link-local address needs.

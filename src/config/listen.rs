@@ -8,7 +8,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::complaint::Wrong;
-use super::host::{Schemes, did_you_mean, protocol_and_rest, usual_port};
+use super::host::{Schemes, address_of_many, did_you_mean, protocol_and_rest, usual_port};
 use super::value::digits;
 
 const LISTEN_WANT: &str =
@@ -121,6 +121,11 @@ impl Listen {
             "localhost" => SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
             _ => rest.parse().map_err(|_| listen_host_wrong(text, host))?,
         };
+        // Nobody connects to one, and no group is joined for datagrams.
+        if let Some(what) = address_of_many(address.ip()) {
+            let want = format!("an address of this machine: {} is {what}", address.ip());
+            return Err(Wrong::found(text, want));
+        }
         Ok(Listen { protocol, address })
     }
 }
@@ -144,17 +149,21 @@ fn hint(scheme: &str, rest: &str, protocol: Protocol) -> String {
 pub fn check_listeners(listeners: &[Listen]) -> Result<(), Wrong> {
     let with_port = || listeners.iter().filter(|listen| listen.address.port() != 0);
     let is_udp = |listen: &Listen| listen.protocol == Protocol::Udp;
+    // `[::ffff:127.0.0.1]` is 127.0.0.1 in the system's eyes.
+    let place =
+        |address: SocketAddr| SocketAddr::new(address.ip().to_canonical(), address.port());
     let mut seen = HashSet::new();
     for listen in with_port() {
-        if !seen.insert((listen.address, is_udp(listen))) {
+        if !seen.insert((place(listen.address), is_udp(listen))) {
             let found = format!("'{}' twice", listen.address);
             return Err(Wrong::saying(found, "each address once"));
         }
     }
-    for listen in with_port().filter(|listen| !listen.address.ip().is_unspecified()) {
-        let all: IpAddr = match listen.address {
-            SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
-            SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    for listen in with_port() {
+        let all: IpAddr = match place(listen.address).ip() {
+            address if address.is_unspecified() => continue,
+            IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+            IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
         };
         let all = SocketAddr::new(all, listen.address.port());
         if seen.contains(&(all, is_udp(listen))) {
@@ -252,6 +261,9 @@ mod tests {
             ),
             ("https://0.0.0.0", "; did you mean https://0.0.0.0:443?"),
             ("localhost", "; did you mean localhost:80?"),
+            ("224.0.0.1:80", "an address of this machine: 224.0.0.1 is the address of a multi"),
+            ("udp://[ff02::1]:80", "ff02::1 is the address of a multicast group"),
+            ("udp://255.255.255.255:80", "255.255.255.255 is the address of a broadcast"),
             ("://127.0.0.1:53", "nothing is not served by this version"),
         ];
         for (text, want) in table {

@@ -231,6 +231,7 @@ impl BackendSpec {
             && self.max_connections.is_none()
             && !self.backup
             && self.tls.is_none()
+            && self.check_port.is_none()
     }
 }
 
@@ -356,12 +357,13 @@ mod tests {
 
     #[test]
     fn what_does_not_go_together_is_said() {
-        let table: [(&[&str], &[&str], &str); 5] = [
+        let table: [(&[&str], &[&str], &str); 6] = [
             (&[], &["a.example=b:1", "A.example.=c:1"], "'a.example' twice, want each name"),
             (&[], &["a.example=b:1,b:1"], "the backend 'b:1' twice at a.example, want it once"),
             (&["b:1,weight=2"], &["*=b:1,weight=3"], "the backend 'b:1' with other options"),
             (&["b:1,name=x"], &["*=b:2,name=x"], "the name 'x' at two addresses"),
             (&["b:1"], &["*=b:1,weight=3", "x.example=b:1,backup"], "with other options"),
+            (&["b:1,check-port=2"], &["*=b:1,check-port=3"], "with other options"),
         ];
         for (backends, routes, says) in table {
             let wrong = check_routes(&config(backends, routes)).unwrap_err().to_string();

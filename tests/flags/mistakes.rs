@@ -73,8 +73,28 @@ fn near_misses_are_answered_with_what_was_meant() {
             "--listen: found '127.0.0.1:80' beside '0.0.0.0:80', which has it already, want one",
         ),
         ("-l [::1]:80 -l [::]:80", "--listen: found '[::1]:80' beside '[::]:80'"),
+        (
+            "-l 127.0.0.1:80 -l [::ffff:127.0.0.1]:80",
+            "--listen: found '[::ffff:127.0.0.1]:80' tw",
+        ),
+        ("-l [::ffff:127.0.0.1]:80 -l *:80", "--listen: found '[::ffff:127.0.0.1]:80' beside"),
+        (
+            "-l 224.0.0.1:80",
+            "--listen: |an address of this machine: 224.0.0.1 is the address of",
+        ),
+        ("-l udp://[ff02::1]:80", "--listen: |ff02::1 is the address of a multicast group"),
+        ("-l 255.255.255.255:80", "--listen: |255.255.255.255 is the address of a broadcast"),
+        (
+            "-l *:80 -b 224.0.0.1:80",
+            "--backend: found '224.0.0.1:80', want the address of a ser",
+        ),
+        ("-l *:80 -b [ff02::1]:80", "--backend: found |ff02::1 is the address of a multicast"),
+        ("-l udp://*:80 -b 255.255.255.255:80", "--backend: |is the address of a broadcast"),
     ];
     expect(&rows, BACKEND);
+    let route = "--route a.example=b:1,check-port=2 --route b.example=b:1,check-port=3";
+    let says = "--route: found the backend 'b:1' with other options";
+    expect(&[(route, says)], &["-l", "sni://*:443"]);
     for args in ["-l HTTP://127.0.0.1:0 -b Tcp://a:1", "-l TCP://[::]:80 -l 0.0.0.0:80 -b a:1"]
     {
         let args: Vec<String> = args.split(' ').map(str::to_owned).collect();
