@@ -1,12 +1,13 @@
-//! The turn: wait, mark, act, timers, accept, reap. The only caller of `Poll::poll`.
+//! The turn: wait, mark, act, timers, accept, follow up, reap. The only caller of `Poll::poll`.
 //!
 //! ```text
-//!     +-> 1 wait     poll; at once if somebody has work left, else until the next timer
-//!     |   2 mark     each event: find its owner, set its readiness bits, queue it once
-//!     |   3 act      each queued owner: input and output within a budget -> Verdict
-//!     |   4 timers   what is due, bounded
-//!     |   5 accept   each ready listener, a few clients at a time
-//!     +-- 6 reap     drop sockets, give back buffers and pipes, free slots: only here
+//!     +-> 1 wait       poll; at once if something has work left, else until the next timer
+//!     |   2 mark       each event: find its owner, set its readiness bits, queue it once
+//!     |   3 act        each queued owner: input and output within a budget -> Verdict
+//!     |   4 timers     what is due, bounded
+//!     |   5 accept     each ready listener, a few clients at a time; then datagrams
+//!     |   6 follow up  signals, backends that went down, pages being written, the end of a stop
+//!     +-- 7 reap       drop sockets, give back buffers and pipes, free slots: only here
 //! ```
 //!
 //! Each step has a share of the turn (see `event::pace`), and leaves the rest to the next one.
@@ -339,7 +340,7 @@ impl EventLoop {
         }
     }
 
-    /// What this turn set off beyond those who acted: signals, backends that went down, ramps, a
+    /// 6: what this turn set off beyond those who acted: signals, backends that went down, ramps, a
     /// log that could not be written.
     fn follow_up(&mut self) {
         if self.page.is_some() {

@@ -44,6 +44,7 @@
 //!     relay::tcp::act      connected? failed, then another backend
 //!       relay::pump        client to backend, backend to client
 //!       relay::duplex      both directions done? then the verdict is Close
+//!   event_loop::follow_up  signals, backends that went down: what concerns more than one pair
 //!   event_loop::reap     the sockets are dropped and the slots freed
 //! ```
 //!
@@ -85,13 +86,14 @@
 //!
 //! # The words
 //!
-//! *Client* and *backend* are the people. A *pair* is a client and what is done for it; a *backend
-//! connection* is a socket to a backend; a *pool* is some of the backends, and a *route* leads a
-//! name to one; a *direction* is the request's or the response's, and in the pump each has a
-//! *source* and a *target*. An *exchange* is an HTTP request and its answer; an *idle* connection
+//! The two sides are the *client* and the *backend*. A *pair* is a client and what is done for it;
+//! a *backend connection* is a socket to a backend; a *pool* is some of the backends, and a *route*
+//! leads a name to one; a *direction* is the request's or the response's, and in the pump each has
+//! a *source* and a *target*. An *exchange* is an HTTP request and its answer; an *idle* connection
 //! to a backend waits for the next one. A *flow* is a UDP client's address and its backend, a
 //! *door* the listener that it came to, a *line* its own socket to the backend. A *turn* is one
 //! iteration of the loop, a *budget* what one may do in it, a *probe* a health check.
+//! `docs/glossary.md` has the field's words beside these.
 
 pub mod access_log;
 pub mod backends;

@@ -1,4 +1,4 @@
-//! Step 6 of the turn: what died is freed. And who dies because its backend went down.
+//! Step 7 of the turn: what died is freed. And who dies because its backend went down.
 //!
 //! Closing a socket is dear, some ten microseconds, and thousands may die at once: so each turn
 //! frees as many as its time allows. The others stay in their slots, inert.
