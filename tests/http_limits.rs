@@ -164,6 +164,9 @@ fn a_client_that_rests_for_too_long_is_let_go() {
     let mut rested = Wire::to(&balancer);
     assert!(rested.ask(get("/")).keeps_alive());
     assert!(rested.ends() && fresh.ends());
+    until("the flag that cut them off is logged", || {
+        balancer.log_so_far().matches("idle for too long: --keep-alive").count() == 2
+    });
     balancer.stop_after((fresh, rested));
 }
 

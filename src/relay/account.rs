@@ -152,7 +152,7 @@ impl Account {
                 return Some((Cause::BadHello, format!("refused with {alert}").into()));
             }
             Reason::HelloTooLate => (Cause::HandshakeTimeout, None),
-            Reason::Idle => (Cause::IdleTimeout, None),
+            Reason::Idle | Reason::Rested => (Cause::IdleTimeout, None),
             Reason::HalfClosedIdle => (Cause::HalfCloseTimeout, None),
             Reason::BackendDown => (Cause::BackendDown, None),
             Reason::Stopped => (Cause::Stopped, None),

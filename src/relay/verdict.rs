@@ -57,6 +57,8 @@ pub enum Reason {
     HelloTooLate,
     /// No byte moved for the idle timeout.
     Idle,
+    /// A client of HTTP asked nothing for the keep-alive time, or took nothing of a page of ours.
+    Rested,
     /// No byte moved for the half-close timeout.
     HalfClosedIdle,
     /// Its backend went down, and `--on-down close` was asked for.
@@ -75,6 +77,7 @@ impl Reason {
         match self {
             Reason::Finished
             | Reason::Idle
+            | Reason::Rested
             | Reason::HalfClosedIdle
             | Reason::Alerted(_)
             | Reason::HelloTooLate
@@ -98,6 +101,7 @@ impl Reason {
             Reason::ClientLeft => Some(Key::ABORT_ON_CLOSE),
             Reason::HelloTooLate => Some(Key::TLS_HANDSHAKE_TIMEOUT),
             Reason::Idle => Some(Key::IDLE_TIMEOUT),
+            Reason::Rested => Some(Key::KEEP_ALIVE),
             Reason::HalfClosedIdle => Some(Key::HALF_CLOSE_TIMEOUT),
             Reason::DrainTimeout => Some(Key::DRAIN_TIMEOUT),
             Reason::Finished
@@ -141,7 +145,7 @@ impl fmt::Display for Reason {
             Reason::Refused(refusal) => write!(f, "refused: {refusal}"),
             Reason::Alerted(alert) => write!(f, "refused with the alert {alert}"),
             Reason::HelloTooLate => f.write_str("no ClientHello in time"),
-            Reason::Idle => f.write_str("idle for too long"),
+            Reason::Idle | Reason::Rested => f.write_str("idle for too long"),
             Reason::HalfClosedIdle => f.write_str("half closed and idle for too long"),
             Reason::BackendDown => f.write_str("its backend went down"),
             Reason::Stopped | Reason::DrainTimeout => f.write_str("cut off by the stop"),

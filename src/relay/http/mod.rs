@@ -257,12 +257,12 @@ fn look_at_the_clock(http: &mut Http, client: &mut Client, cx: &mut Context) -> 
         return Step::Wait;
     }
     let step = match std::mem::take(&mut http.phase) {
-        Phase::Head if http.head_since.is_none() => Step::Close(Reason::Idle),
+        Phase::Head if http.head_since.is_none() => Step::Close(Reason::Rested),
         Phase::Head => reply::refuse(Own::new(408, Cause::HeaderTimeout), http, client, cx),
         Phase::Exchange(exchange) => exchange::too_late(exchange, http, client, cx),
         Phase::Page(mut page) => {
             page.release(cx);
-            Step::Close(Reason::Idle)
+            Step::Close(Reason::Rested)
         }
     };
     go_on(step, http, client, cx)
