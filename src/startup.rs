@@ -1,10 +1,10 @@
 //! From a configuration to a loop that is ready to run: what can fail for want of a file, a name, a
 //! port or a descriptor fails here, in one line each that names the setting, all at once.
 
-mod own;
+mod advice;
 
 use std::io::{self, Write};
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs, UdpSocket};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
@@ -16,15 +16,13 @@ use crate::backends::{
 };
 use crate::balance;
 use crate::config::{
-    self, BackendSpec, BackendVerify, Check, Complaint, Config, Key, Listen, Phrase, Protocol,
-    RouteName, Spelling, Sticky, Wrong, dials_tls, duration_text, io_words,
+    self, BackendSpec, BackendVerify, Check, Complaint, Config, Key, Listen, OwnListeners,
+    Phrase, Plan, Protocol, RouteName, Spelling, Sticky, dials_tls, io_words,
 };
 use crate::demo::{self, Demo};
 use crate::event::signals::Signals;
 use crate::event_loop::{EventLoop, Fronts, Logs};
-use crate::limits::{
-    BACKEND_ADDRESSES_MAX, CHECK_TIMEOUT_DEFAULT, DEMO_CLIENTS, PORTS_FOR_FLOWS_PERCENT,
-};
+use crate::limits::{BACKEND_ADDRESSES_MAX, DEMO_CLIENTS, PORTS_FOR_FLOWS_PERCENT};
 use crate::logging::LogSink;
 use crate::net::descriptors::{self, Needs};
 use crate::net::tls::client::{Dial, Identity, Trust};
@@ -58,18 +56,22 @@ pub fn start(
         signals.belong_to_terminal();
     }
     let (mut fronts, addresses) = bind_all(config, &mut errors);
-    let (mut backends, routes) = match &demo {
-        Some(demo) => (demo_backends(demo, config, seed), Routes::default()),
-        None => backends_and_routes(config, files.trust.as_ref(), seed, &mut errors)
-            .unwrap_or_else(|| (no_backends(config), Routes::default())),
+    let resolved = match &demo {
+        Some(_) => None,
+        None => resolve_all(config, files.trust.as_ref(), &addresses, &mut errors),
     };
-    errors.extend(own::listeners_among(&backends, config, &addresses));
     if !errors.is_empty() {
         return Err(StartError::Settings(errors));
     }
     info!("seed {seed}");
+    let (mut backends, routes) = match (resolved, &demo) {
+        (Some((plan, members)), _) => backends_and_routes(config, seed, plan, members),
+        (None, Some(demo)) => (demo_backends(demo, config, seed), Routes::default()),
+        // because: what could not be resolved was an error.
+        (None, None) => return Err(StartError::Settings(errors)),
+    };
     let unused = files.terminator.iter().flat_map(Terminator::never_shown);
-    for complaint in advice(config).into_iter().chain(unused) {
+    for complaint in advice::advice(config, &backends).into_iter().chain(unused) {
         warn!("{}", complaint.spelled(spelling));
     }
     if let Some(key) = &files.sticky_key {
@@ -86,12 +88,12 @@ pub fn start(
     let looping = EventLoop::new(config, seed, signals, fronts, destinations, share, logs)
         .map_err(StartError::EventLoop)?;
     announce(&addresses);
-    let is_udp = |&&(_, protocol): &&(SocketAddr, Protocol)| protocol == Protocol::Udp;
-    let udp = addresses.iter().find(is_udp).map(|front| front.0);
-    let stream = addresses.iter().find(|front| !is_udp(front));
+    let is_udp = |listen: &&Listen| listen.protocol == Protocol::Udp;
+    let udp = addresses.iter().find(is_udp).map(|listen| listen.address);
+    let stream = addresses.iter().find(|listen| !is_udp(listen));
     if let (Some(demo), Some(front)) = (demo, stream) {
-        say(&demo::banner(front.0, udp, config.service.stats_path.as_deref(), &demo));
-        demo::start_traffic(front.0, DEMO_CLIENTS);
+        say(&demo::banner(front.address, udp, config.service.stats_path.as_deref(), &demo));
+        demo::start_traffic(front.address, DEMO_CLIENTS);
     }
     Ok(looping)
 }
@@ -178,44 +180,6 @@ fn load_identity(config: &Config) -> Result<Option<Arc<Identity>>, Complaint> {
     identity.map(Some).map_err(|error| Complaint::from(&error))
 }
 
-/// What can be meant, but hardly is.
-fn advice(config: &Config) -> Vec<Complaint> {
-    let mut advice = Vec::new();
-    if config.pool.check.timeout > config.pool.check.interval
-        && config.pool.check.timeout != CHECK_TIMEOUT_DEFAULT
-        && config.pool.check.kind != Check::None
-    {
-        let timeout = duration_text(config.pool.check.timeout);
-        let interval = duration_text(config.pool.check.interval);
-        let found = Phrase::from(format!("{timeout}, which is above "));
-        let found = found.setting(Key::CHECK_INTERVAL, interval);
-        let found = found.text(": a probe that waits so long puts the next one off");
-        let wrong = Wrong::saying(found, "at most the interval");
-        advice.push(Complaint::new(Key::CHECK_TIMEOUT, wrong));
-    }
-    if dials_tls(config) && config.pool.tls.verify == BackendVerify::None {
-        let why = "the certificates of backends are not verified, and whoever stands between us \
-                   and them can read and change everything";
-        advice.push(Complaint::of(Key::BACKEND_VERIFY, "none", why));
-    }
-    let backends = &config.backends;
-    if backends.is_empty() {
-        return advice;
-    }
-    if backends.iter().all(|backend| backend.weight == 0) {
-        let found = Phrase::default().setting(Key::BACKEND_WEIGHT, "0");
-        let found = found.text(" at each, so that none takes a new connection");
-        let wrong = Wrong::saying(found, "another weight at one at least");
-        advice.push(Complaint::new(Key::BACKEND, wrong));
-    } else if backends.iter().all(|backend| backend.backup) {
-        let found = Phrase::default().name(Key::BACKEND_BACKUP);
-        let found = found.text(" at each, which is the same as at none");
-        let wrong = Wrong::saying(found, "one at least without it");
-        advice.push(Complaint::new(Key::BACKEND, wrong));
-    }
-    advice
-}
-
 fn start_demo(seed: u64) -> Result<Demo, Complaint> {
     demo::start(seed).map_err(|error| {
         let why = format!("cannot start its backends: {}", io_words(&error));
@@ -229,23 +193,42 @@ fn demo_backends(demo: &Demo, config: &Config, seed: u64) -> Backends {
     Backends::new(members, vec![pool], policy(config), Instant::now())
 }
 
-/// Everybody's name is looked up; each pool has an algorithm of its own.
-fn backends_and_routes(
+/// Everybody's name is looked up, before the first that cannot be found ends it.
+fn resolve_all(
     config: &Config,
     trust: Option<&Trust>,
-    seed: u64,
+    listeners: &[Listen],
     errors: &mut Vec<Complaint>,
-) -> Option<(Backends, Routes)> {
+) -> Option<(Plan, Vec<Member>)> {
     let plan = config::plan(config).map_err(|wrong| Complaint::new(Key::ROUTE, wrong));
     let plan = noted(plan, errors)?;
+    let check = &config.pool.check.kind;
+    let own = OwnListeners { listeners, check, is_of_this_machine };
     let of_no_route = plan.pools[0].1.len();
-    let setting = |index: usize| if index < of_no_route { Key::BACKEND } else { Key::ROUTE };
-    let members = plan.backends.iter().enumerate();
-    let resolve = |spec, setting| resolve(spec, trust, config, setting);
-    let members = members.map(|(index, spec)| noted(resolve(spec, setting(index)), errors));
-    // All are looked up before the first that cannot be found ends it.
-    let members: Vec<Option<Member>> = members.collect();
-    let members = members.into_iter().collect::<Option<Vec<_>>>()?;
+    let mut members = Vec::new();
+    for (index, spec) in plan.backends.iter().enumerate() {
+        let setting = if index < of_no_route { Key::BACKEND } else { Key::ROUTE };
+        if let Some(member) = noted(resolve(spec, trust, config, setting), errors) {
+            let mut addresses = member.addresses.iter();
+            errors.extend(addresses.find_map(|&at| own.complaint(setting, spec, at)));
+            members.push(member);
+        }
+    }
+    (members.len() == plan.backends.len()).then_some((plan, members))
+}
+
+/// Only what is an address of this machine can be bound.
+fn is_of_this_machine(address: IpAddr) -> bool {
+    UdpSocket::bind((address, 0)).is_ok()
+}
+
+/// Each pool has an algorithm of its own.
+fn backends_and_routes(
+    config: &Config,
+    seed: u64,
+    plan: Plan,
+    members: Vec<Member>,
+) -> (Backends, Routes) {
     let others = plan.others();
     let pools = plan.pools.into_iter().enumerate().map(|(index, (name, members))| {
         let seed = seed.wrapping_add(index as u64);
@@ -263,13 +246,7 @@ fn backends_and_routes(
             RouteName::Others => {}
         }
     }
-    Some((backends, routes))
-}
-
-/// In the place of those that cannot be found.
-fn no_backends(config: &Config) -> Backends {
-    let pool = PoolPlan::of_first(0, balance::build(config.pool.algorithm, 0));
-    Backends::new(Vec::new(), vec![pool], policy(config), Instant::now())
+    (backends, routes)
 }
 
 fn destination(backends: &Backends, pool: Option<PoolId>) -> String {
@@ -401,10 +378,7 @@ fn load_trust(config: &Config) -> Result<Option<Trust>, Complaint> {
 }
 
 /// All listeners, and where they really are in the order in which they were asked for.
-fn bind_all(
-    config: &Config,
-    errors: &mut Vec<Complaint>,
-) -> (Fronts, Vec<(SocketAddr, Protocol)>) {
+fn bind_all(config: &Config, errors: &mut Vec<Complaint>) -> (Fronts, Vec<Listen>) {
     let listens = &*config.listeners;
     let (mut fronts, mut addresses) = (Fronts::default(), Vec::new());
     for listen in listens {
@@ -426,7 +400,8 @@ fn bind_all(
                 address
             })
         };
-        addresses.extend(address.map(|address| (address, listen.protocol)));
+        let protocol = listen.protocol;
+        addresses.extend(address.map(|address| Listen { protocol, address }));
     }
     (fronts, addresses)
 }
@@ -536,10 +511,10 @@ fn policy(config: &Config) -> Policy {
     }
 }
 
-fn announce(fronts: &[(SocketAddr, Protocol)]) {
-    for (front, protocol) in fronts {
-        say(&format!("listening on {protocol}://{front}\n"));
-        info!("listening on {protocol}://{front}");
+fn announce(listeners: &[Listen]) {
+    for Listen { protocol, address } in listeners {
+        say(&format!("listening on {protocol}://{address}\n"));
+        info!("listening on {protocol}://{address}");
     }
 }
 

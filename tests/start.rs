@@ -73,29 +73,39 @@ fn an_unknown_host_is_named() {
 
 /// What is said at the default level by a program that does not start.
 fn all_that_is_said(args: &[&str]) -> String {
-    let output = Command::new(env!("CARGO_BIN_EXE_pointsman")).args(args).output().unwrap();
-    let text = String::from_utf8(output.stderr).expect("it speaks UTF-8");
-    assert_eq!(output.status.code(), Some(1), "{text}");
-    assert!(output.stdout.is_empty(), "it does not listen");
+    let (text, code) = said_and_code(args);
+    assert_eq!(code, Some(1), "{text}");
     text
 }
 
-/// Each connection would come back to us, until no descriptor is left.
+fn said_and_code(args: &[&str]) -> (String, Option<i32>) {
+    let output = Command::new(env!("CARGO_BIN_EXE_pointsman")).args(args).output().unwrap();
+    let text = String::from_utf8(output.stderr).expect("it speaks UTF-8");
+    assert!(output.stdout.is_empty(), "it does not listen");
+    (text, output.status.code())
+}
+
+/// Each connection would come back to us, until no descriptor is left. What the command line says
+/// by itself is a wrong flag.
 #[test]
 fn a_backend_that_is_a_listener_is_refused() {
     let port = common::free_port().port();
     let at = |host: &str| format!("{host}:{port}");
     let table = [
-        (at("127.0.0.1"), at("127.0.0.1")),
-        (at("127.0.0.1"), at("localhost")),
-        (at("0.0.0.0"), at("127.0.0.1")),
-        (at("0.0.0.0"), at("127.9.9.9")),
-        (at("http://*"), at("http://127.0.0.1")),
-        (at("[::]"), at("127.0.0.1")),
-        (at("udp://127.0.0.1"), at("127.0.0.1")),
+        (at("127.0.0.1"), at("127.0.0.1"), 2),
+        (at("127.0.0.1"), at("localhost"), 1),
+        (at("0.0.0.0"), at("127.0.0.1"), 2),
+        (at("0.0.0.0"), at("127.9.9.9"), 2),
+        (at("0.0.0.0"), at("localhost"), 1),
+        (at("http://*"), at("http://127.0.0.1"), 2),
+        (at("[::]"), at("127.0.0.1"), 2),
+        (at("udp://127.0.0.1"), at("127.0.0.1"), 2),
     ];
-    for (listen, backend) in table {
-        let line = complaint(&listen, &backend);
+    for (listen, backend, expected) in table {
+        let (text, code) = said_and_code(&["-l", &listen, "-b", &backend]);
+        assert_eq!(code, Some(expected), "{listen} {backend}: {text}");
+        let line = text.trim_end();
+        assert_eq!(line.lines().count(), 1, "{listen} {backend}: {text}");
         assert!(line.starts_with("pointsman: --backend "), "{listen} {backend}: {line}");
         let says =
             "listens: each connection would come back to us, want the address of a server";
@@ -106,6 +116,39 @@ fn a_backend_that_is_a_listener_is_refused() {
     let route = format!("a.example={}", at("127.0.0.1"));
     let more = ["--route", &route, "--check", "none"];
     Balancer::start(&[&sni[..], &more].concat()).stop();
+}
+
+/// Together with what else is wrong, and before anything is logged.
+#[test]
+fn what_leads_back_to_us_is_told_with_the_rest_and_first() {
+    let port = common::free_port().port();
+    let listen = format!("sni://127.0.0.1:{port}");
+    let begins = |args: &[&str], expected: i32, begins: &[&str]| {
+        let (text, code) = said_and_code(&[&["-l", &listen], args].concat());
+        assert_eq!(code, Some(expected), "{text}");
+        let told: Vec<&str> = text.lines().collect();
+        assert_eq!(told.len(), begins.len(), "{text}");
+        for begin in begins {
+            let begin = format!("pointsman: {begin}");
+            assert!(told.iter().any(|line| line.starts_with(&begin)), "{text}\n  not: {begin}");
+        }
+    };
+    let route = format!("a.example=127.0.0.1:{port}");
+    let back =
+        format!("--route 127.0.0.1:{port}: found 127.0.0.1:{port}, where --listen sni://");
+    begins(&["--route", &route, "--rise", "0"], 2, &[&*back, "--rise: found '0'"]);
+    let route = format!("a.example=localhost:{port}");
+    let back = format!("--route localhost:{port}: found ");
+    let lost = ["--route", "b.example=nobody.invalid:80"];
+    let not_found = "--route nobody.invalid:80: cannot find the host";
+    begins(&[&["--route", &*route][..], &lost].concat(), 1, &[&*back, not_found]);
+    // Who probes us knows nothing of the server.
+    let route = format!("a.example=127.0.0.1:1,check-port={port}");
+    let back = format!("--route 127.0.0.1:1: found 127.0.0.1:{port}, where --listen sni://");
+    begins(&["--route", &route], 2, &[&*back]);
+    let backend = format!("localhost:1,check-port={port}");
+    begins(&["-b", &backend], 1, &["--backend localhost:1: found "]);
+    Balancer::start(&["-l", &listen, "-b", &backend, "--check", "none"]).stop();
 }
 
 #[test]
@@ -141,7 +184,7 @@ fn all_that_is_missing_is_told_at_once_and_files_before_anything_else() {
 #[test]
 fn what_is_odd_is_warned_of() {
     let start = |args: &[&str]| {
-        let front = ["-l", "127.0.0.1:0"];
+        let front = ["-l", "sni://127.0.0.1:0"];
         Balancer::start(&[&front[..], args].concat())
     };
     let table = [
@@ -151,6 +194,30 @@ fn what_is_odd_is_warned_of() {
             &["-b", "127.0.0.1:1", "--check-interval", "1s", "--check-timeout", "3s"],
             "--check-timeout: found 3s, which is above --check-interval 1s",
         ),
+        (
+            &["--route", "a.example=127.0.0.1:1,weight=0"],
+            "--route a.example: found weight=0 at each",
+        ),
+        (&["--route", "*.b=127.0.0.1:1,backup"], "--route *.b: found backup at each"),
+        (
+            &["-b", "127.0.0.1:1", "-b", "127.0.0.1:2,backup", "--route", "c=127.0.0.1:2"],
+            "--route c: found backup at each",
+        ),
+        (
+            &["-b", "localhost:1", "-b", "127.0.0.1:1"],
+            "--backend: backends localhost:1 and 127.0.0.1:1 are one server at 127.0.0.1:1: it \
+             gets twice the share",
+        ),
+        (
+            &["--route", "d=127.0.0.1:1,[::ffff:127.0.0.1]:1,127.0.0.1:1,name=x"],
+            "--route d: backends 127.0.0.1:1, [::ffff:127.0.0.1]:1 and x are one server at \
+             127.0.0.1:1: it gets 3 times the share",
+        ),
+        (
+            &["-b", "127.0.0.1:1", "-b", "127.0.0.1:1,backup,name=x"],
+            "--backend: backends 127.0.0.1:1 and x are one server at 127.0.0.1:1: the backup is \
+             down when it is",
+        ),
     ];
     for (args, says) in table {
         let balancer = start(args);
@@ -158,8 +225,10 @@ fn what_is_odd_is_warned_of() {
         balancer.stop();
     }
     let good = ["-b", "127.0.0.1:1,weight=0", "-b", "127.0.0.1:2,backup"];
-    let balancer = start(&[&good[..], &["--check-interval", "20ms"]].concat());
-    assert!(!balancer.log().contains("pointsman::startup] --"), "{}", balancer.log());
+    let routes =
+        ["--route", "a=127.0.0.1:1,name=y", "--route", "b=127.0.0.1:1,weight=0,127.0.0.1:2"];
+    let balancer = start(&[&good[..], &routes, &["--check-interval", "20ms"]].concat());
+    assert!(!balancer.log().contains("] --"), "{}", balancer.log());
     balancer.stop();
 }
 

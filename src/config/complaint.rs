@@ -175,11 +175,16 @@ impl Complaint {
 impl Complaints {
     /// Complain of this.
     pub fn of(&mut self, key: Key, wrong: Wrong) {
-        self.list.push(Complaint::new(key, wrong));
-        self.failed.push(key);
+        self.add(Complaint::new(key, wrong));
     }
 
-    /// The same, unless something that it follows from has a complaint itself.
+    /// Complain of this, which may be one of several.
+    pub fn add(&mut self, complaint: Complaint) {
+        self.failed.push(complaint.at);
+        self.list.push(complaint);
+    }
+
+    /// Complain of what was found, unless something that it follows from has a complaint itself.
     pub fn check(&mut self, key: Key, needs: &[Key], checked: Result<(), Wrong>) {
         if let Err(wrong) = checked
             && !needs.iter().any(|&need| self.has_failed(need))

@@ -9,6 +9,7 @@ use super::backend::check_backends;
 use super::check::check_check_host;
 use super::http::{check_hash_key, check_http_listener, check_stats_path};
 use super::listen::check_listeners;
+use super::own::check_own_listeners;
 use super::route::{check_route_listener, check_routes};
 use super::sticky::{check_same_site, check_sticky};
 use super::tls::{
@@ -82,6 +83,7 @@ pub fn check_whole(config: &Config, complaints: &mut Complaints) {
     complaints.check(Key::LISTEN, &[], check_listeners(&config.listeners));
     complaints.check(Key::BACKEND, &[], check_backends(&config.backends));
     complaints.check(Key::ROUTE, &[Key::BACKEND], check_routes(config));
+    check_own_listeners(config, complaints);
     if let Err((key, wrong)) = check_certificates(config) {
         complaints.check(key, &[Key::LISTEN, Key::CERT, Key::CERT_KEY], Err(wrong));
     }

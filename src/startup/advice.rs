@@ -1,0 +1,121 @@
+//! What can be meant, but hardly is: said as warnings, once the start has succeeded.
+
+use std::collections::{HashMap, HashSet};
+use std::net::SocketAddr;
+
+use crate::backends::{BackendId, Backends};
+use crate::config::{
+    self, BackendSpec, BackendVerify, Check, Complaint, Config, Key, Phrase, Wrong, dials_tls,
+    duration_text,
+};
+use crate::limits::CHECK_TIMEOUT_DEFAULT;
+
+/// All of it, in the order of the settings.
+pub(super) fn advice(config: &Config, backends: &Backends) -> Vec<Complaint> {
+    let mut advice = Vec::new();
+    advice.extend(about_timeout(config));
+    if dials_tls(config) && config.pool.tls.verify == BackendVerify::None {
+        let why = "the certificates of backends are not verified, and whoever stands between us \
+                   and them can read and change everything";
+        advice.push(Complaint::of(Key::BACKEND_VERIFY, "none", why));
+    }
+    let Ok(plan) = config::plan(config) else { return advice };
+    for (index, (name, members)) in plan.pools.iter().enumerate() {
+        let members: Vec<&BackendSpec> = members.iter().map(|&at| &plan.backends[at]).collect();
+        let complaint = |wrong: Wrong| match index {
+            0 => Complaint::new(Key::BACKEND, wrong),
+            _ => Complaint::of(Key::ROUTE, &**name, wrong),
+        };
+        advice.extend(about_members(&members).map(complaint));
+    }
+    if !config.process.demo {
+        advice.extend(about_twins(backends));
+    }
+    advice
+}
+
+fn about_timeout(config: &Config) -> Option<Complaint> {
+    let check = &config.pool.check;
+    let odd = check.timeout > check.interval
+        && check.timeout != CHECK_TIMEOUT_DEFAULT
+        && check.kind != Check::None;
+    odd.then(|| {
+        let found = Phrase::from(format!("{}, which is above ", duration_text(check.timeout)));
+        let found = found.setting(Key::CHECK_INTERVAL, duration_text(check.interval));
+        let found = found.text(": a probe that waits so long puts the next one off");
+        Complaint::new(Key::CHECK_TIMEOUT, Wrong::saying(found, "at most the interval"))
+    })
+}
+
+/// A pool in which nobody takes anything, or in which being a backup says nothing.
+fn about_members(members: &[&BackendSpec]) -> Option<Wrong> {
+    if members.is_empty() {
+        return None;
+    }
+    if members.iter().all(|backend| backend.weight == 0) {
+        let found = Phrase::default().setting(Key::BACKEND_WEIGHT, "0");
+        let found = found.text(" at each, so that none takes a new connection");
+        return Some(Wrong::saying(found, "another weight at one at least"));
+    }
+    members.iter().all(|backend| backend.backup).then(|| {
+        let found = Phrase::default().name(Key::BACKEND_BACKUP);
+        let found = found.text(" at each, which is the same as at none");
+        Wrong::saying(found, "one at least without it")
+    })
+}
+
+/// Backends of one pool that are one server by several names.
+fn about_twins(backends: &Backends) -> Vec<Complaint> {
+    let mut advice = Vec::new();
+    for (index, id) in backends.pool_ids().enumerate() {
+        let pool = backends.pool(id);
+        let setting = if index == 0 { Key::BACKEND } else { Key::ROUTE };
+        for (address, twins) in twins(backends, pool.members()) {
+            let names: Vec<&str> = twins.iter().map(|&id| &*backends[id].name).collect();
+            let is_backup = |id: &BackendId| backends[*id].backup;
+            let so = if twins.iter().any(is_backup) && !twins.iter().all(is_backup) {
+                "the backup is down when it is".to_owned()
+            } else if names.len() == 2 {
+                "it gets twice the share".to_owned()
+            } else {
+                format!("it gets {} times the share", names.len())
+            };
+            let are = format!("backends {} are one server at {address}: {so}", listed(&names));
+            advice.push(match index {
+                0 => Complaint::new(setting, are),
+                _ => Complaint::of(setting, &*pool.name, are),
+            });
+        }
+    }
+    advice
+}
+
+/// Who shares an address, each company once.
+fn twins(
+    backends: &Backends,
+    members: impl Iterator<Item = BackendId>,
+) -> Vec<(SocketAddr, Vec<BackendId>)> {
+    let mut at: HashMap<SocketAddr, Vec<BackendId>> = HashMap::new();
+    let mut order: Vec<SocketAddr> = Vec::new();
+    for id in members {
+        for address in backends[id].addresses.all() {
+            let address = SocketAddr::new(address.ip().to_canonical(), address.port());
+            let here = at.entry(address).or_insert_with(|| {
+                order.push(address);
+                Vec::new()
+            });
+            here.push(id);
+        }
+    }
+    let mut seen = HashSet::new();
+    let told = order.into_iter().filter_map(|address| Some((address, at.remove(&address)?)));
+    told.filter(|(_, ids)| ids.len() > 1 && seen.insert(ids.clone())).collect()
+}
+
+/// `a and b`, `a, b and c`.
+fn listed(names: &[&str]) -> String {
+    match names {
+        [front @ .., last] if !front.is_empty() => format!("{} and {last}", front.join(", ")),
+        _ => names.concat(),
+    }
+}
