@@ -3,7 +3,7 @@
 use super::complaint::{Phrase, Wrong};
 use super::key::Key;
 use super::value::quoted;
-use super::{Check, Config, Destination, Protocol};
+use super::{Check, Config, Destination, Listen, Protocol};
 use crate::limits;
 
 /// How TLS is spoken with clients.
@@ -178,6 +178,16 @@ pub fn check_certificates(config: &Config) -> Result<(), (Key, Wrong)> {
 pub fn check_tls_listener(config: &Config) -> Result<(), Wrong> {
     let speaks = config.listeners.iter().any(|listen| listen.protocol.is_tls());
     if speaks { Ok(()) } else { Err(no_listener()) }
+}
+
+/// For a flag that does nothing where no client begins with a ClientHello.
+pub fn check_hello_listener(config: &Config) -> Result<(), Wrong> {
+    let is_sni = |listen: &Listen| listen.protocol == Protocol::Sni;
+    if check_tls_listener(config).is_ok() || config.listeners.iter().any(is_sni) {
+        return Ok(());
+    }
+    let want = Phrase::such_as(Key::LISTEN, "https://127.0.0.1:8443");
+    Err(Wrong::saying("no https://, tls:// or sni:// listener", want))
 }
 
 fn no_listener() -> Wrong {

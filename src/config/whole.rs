@@ -14,7 +14,8 @@ use super::route::{check_route_listener, check_routes};
 use super::sticky::{check_same_site, check_sticky};
 use super::tls::{
     check_alpn, check_backend_identity, check_certificates, check_client_cert,
-    check_https_listener, check_redirect, check_tls_backend, check_tls_listener,
+    check_hello_listener, check_https_listener, check_redirect, check_tls_backend,
+    check_tls_listener,
 };
 use super::udp::{check_udp_backends, check_udp_listener, is_udp_alone};
 use super::{Check, Complaints, Config, Key, Listen, Phrase, Protocol, Wrong};
@@ -121,6 +122,14 @@ fn check_needs(config: &Config, complaints: &mut Complaints) {
         (K::STICKY_KEY, &[K::LISTEN, K::STICKY_COOKIE], check_sticky(config)),
         (K::STICKY_SAME_SITE, &[K::LISTEN, K::STICKY_COOKIE], check_same_site(config)),
         (K::VIA, listener, check_http_listener(config)),
+        (K::MAX_BODY, listener, check_http_listener(config)),
+        (K::TRUSTED_PROXIES, listener, check_http_listener(config)),
+        (K::ABORT_ON_CLOSE, listener, check_http_listener(config)),
+        (K::EJECT_AFTER, listener, check_http_listener(config)),
+        (K::HEADER_TIMEOUT, listener, check_http_listener(config)),
+        (K::KEEP_ALIVE, listener, check_http_listener(config)),
+        (K::SERVER_TIMEOUT, listener, check_http_listener(config)),
+        (K::TLS_HANDSHAKE_TIMEOUT, listener, check_hello_listener(config)),
         (K::HEALTH_PATH, listener, check_http_listener(config)),
         (K::STATS_PATH, listener, check_stats_path(config)),
         (K::ALPN, listener, check_alpn(config)),

@@ -58,7 +58,7 @@ fn every_pool_setting() -> PoolSettings {
 
 #[test]
 fn every_flag_reaches_its_field() {
-    let config = run("-l *:0 --listen=[::1]:0 -ba:1,backup --backend b:2 -a p2c \
+    let config = run("-l http://*:0 --listen=sni://[::1]:0 -ba:1,backup --backend b:2 -a p2c \
          --check http:/x --check-interval 10ms --check-timeout=1ms --rise 1 --fall 1000 \
          --all-down spread --connect-timeout 1.5s --retries 0 --idle-timeout 2h \
          --half-close-timeout 1m --slow-start 10s --on-down close --max-connections 7 \
