@@ -215,9 +215,9 @@ fn all_picks(criterion: &mut Criterion) {
                 bencher.iter(|| scene.pick(now));
             });
         }
-        let mut scene = Scene::new(row.algorithm, 1_000);
+        let (mut scene, now) = (Scene::new(row.algorithm, 1_000), Instant::now());
         group.bench_function(BenchmarkId::new(row.name, "1000-set-changed"), |bencher| {
-            bencher.iter(|| scene.rebuild());
+            bencher.iter(|| scene.rejoin(now));
         });
     }
     group.finish();

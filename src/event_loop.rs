@@ -267,6 +267,7 @@ impl EventLoop {
             || self.has_closing_left()
             || self.cx.pages.is_making()
             || self.page.is_some()
+            || self.cx.backends.has_work()
             || self.phase == Phase::Draining && !self.listeners.is_empty()
             || self.has_clients_waiting()
     }
@@ -358,6 +359,7 @@ impl EventLoop {
         self.udp.leave_some(&mut self.cx);
         self.sweep();
         self.make_page();
+        self.work_on_balance();
         self.arm_chores();
         let no_pairs = self.pairs.len() == self.dead.len();
         let no_clients = no_pairs && self.listeners.is_empty() && self.udp.flows() == 0;

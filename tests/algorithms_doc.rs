@@ -36,10 +36,10 @@ mod tests {
             let Algorithm::Failover = algorithm;
             let mut set = Candidates::default();
             for &weight in weights {
-                set.push(super::candidate(weight));
+                set.join(super::candidate(weight));
             }
             let mut balance = Failover;
-            balance.members_changed(&set);
+            (0..set.seats()).for_each(|seat| balance.joined(&set, seat));
             Model { set, balance }
         }
 

@@ -18,6 +18,7 @@ mod answers;
 mod backend;
 mod eject;
 mod idle;
+mod membership;
 mod pool;
 mod results;
 mod routes;
@@ -27,11 +28,12 @@ mod sticky;
 #[cfg(test)]
 mod tests;
 
+use std::collections::VecDeque;
 use std::fmt::{self, Write as _};
 use std::ops::Index;
 use std::time::{Duration, Instant};
 
-use crate::balance::{Ask, Observation};
+use crate::balance::{Ask, Observation, Work};
 use crate::config::{AllDown, Spelling};
 use crate::stats::PerSecond;
 
@@ -97,6 +99,8 @@ pub struct Backends {
     crowd: Crowd,
     /// When the answers of a pool were last compared.
     compared_at: Option<Instant>,
+    /// Pools whose algorithms may have put something off.
+    at_work: VecDeque<PoolId>,
     /// Whose probes are wanted before their time.
     probes_wanted: Vec<BackendId>,
     /// Who went up or down since somebody asked.
@@ -124,19 +128,17 @@ impl Backends {
             ejected: 0,
             crowd: Crowd::default(),
             compared_at: None,
+            at_work: VecDeque::new(),
             probes_wanted: Vec::new(),
             flips: Vec::new(),
             tokens: Tokens::default(),
             spelling: Spelling::PATHS,
         };
         for plan in pools {
-            let pool = Pool::new(plan, &set.list);
             let id = PoolId(set.pools.len() as u16);
-            for (index, member) in pool.members().enumerate() {
-                let place = Place { pool: id, index: index as u32 };
-                set.list[member.0 as usize].places.push(place);
-            }
-            set.pools.push(pool);
+            set.pools.push(Pool::new(&plan.name, plan.balance));
+            plan.members.into_iter().for_each(|member| set.sit(BackendId(member as u32), id));
+            while set.pools[usize::from(id.0)].work(usize::MAX) == Work::Left {}
         }
         (0..set.list.len()).for_each(|index| set.refresh(index));
         set
@@ -169,7 +171,7 @@ impl Backends {
     ) -> String {
         let mut line = format!("picked {} of", self[picked].name);
         let pool = self.pool(pool);
-        for (index, member) in pool.members().enumerate() {
+        for (index, member) in pool.seated() {
             let score = pool.balance.score(&pool.candidates, index, now);
             let out = !pool.candidates[index].eligible || tried.contains(&member);
             let mark = if out { "!" } else { "" };

@@ -2,10 +2,11 @@
 //!
 //! A backend may sit in several pools. It is one backend all the same: probed once, its connections
 //! counted together. What the pools know of it is a copy that [`super::Backends`] keeps up to date.
+//! A member sits on the same seat for as long as it is in the pool; see [`Candidates`].
 
 use std::fmt;
 
-use crate::balance::{Ask, Balance, Candidate, Candidates, Observation};
+use crate::balance::{Ask, Balance, Candidate, Candidates, Observation, Work};
 use crate::stats::PoolCounts;
 
 use super::{Backend, BackendId};
@@ -37,7 +38,8 @@ pub struct Pool {
     pub name: Box<str>,
     /// What was counted of it.
     pub counts: PoolCounts,
-    seats: Vec<Seat>,
+    /// `None` is vacant; the same seats as in `candidates`.
+    seats: Vec<Option<Seat>>,
     pub(super) candidates: Candidates,
     pub(super) balance: Box<dyn Balance>,
     /// How many are up.
@@ -65,30 +67,92 @@ impl PoolPlan {
 }
 
 impl Pool {
-    /// A pool at rest; `list` has everybody, in the order that the plan refers to.
-    pub(super) fn new(plan: PoolPlan, list: &[Backend]) -> Pool {
-        let (mut seats, mut candidates) = (Vec::new(), Candidates::default());
-        for member in plan.members {
-            let backend = &list[member];
-            candidates.push(Candidate {
-                name: backend.name.clone(),
-                weight: backend.weight,
-                effective_weight: backend.effective_weight,
-                connections: 0,
-                eligible: false,
-            });
-            let member = BackendId(member as u32);
-            seats.push(Seat { member, backup: backend.backup, available: false });
+    /// A pool without members; those of the plan are to [`Pool::join`].
+    pub(super) fn new(name: &str, balance: Box<dyn Balance>) -> Pool {
+        Pool {
+            name: name.into(),
+            counts: PoolCounts::default(),
+            seats: Vec::new(),
+            candidates: Candidates::default(),
+            balance,
+            up: 0,
+            busy: 0,
+            primaries: 0,
         }
-        let (name, up, mut balance) = (plan.name.into(), seats.len(), plan.balance);
-        let counts = PoolCounts::default();
-        balance.members_changed(&candidates);
-        Pool { name, counts, seats, candidates, balance, up, busy: 0, primaries: 0 }
+    }
+
+    /// Give a backend a seat. It may not be picked before [`Pool::update`] says that it is
+    /// available.
+    pub(super) fn join(&mut self, member: BackendId, backend: &Backend) -> u32 {
+        let index = self.candidates.join(Candidate {
+            name: backend.name.clone(),
+            weight: backend.weight,
+            effective_weight: backend.effective_weight,
+            connections: backend.connections,
+            eligible: false,
+        });
+        if index == self.seats.len() {
+            self.seats.push(None);
+        }
+        let seat = Seat { member, backup: backend.backup, available: false };
+        self.seats[index] = Some(seat);
+        self.busy += u64::from(backend.connections);
+        self.up += usize::from(backend.state.is_up());
+        self.balance.joined(&self.candidates, index);
+        index as u32
+    }
+
+    /// The backend on this seat is no member any more.
+    pub(super) fn leave(&mut self, index: u32, backend: &Backend) {
+        self.update(index, backend, false);
+        let index = index as usize;
+        self.busy -= u64::from(backend.connections);
+        self.up -= usize::from(backend.state.is_up());
+        self.seats[index] = None;
+        self.candidates.leave(index);
+        self.balance.left(&self.candidates, index);
+    }
+
+    /// The weight, the name or the part of the backend on this seat changed. It may not be picked
+    /// before [`Pool::update`] says that it is available.
+    pub(super) fn reweigh(&mut self, index: u32, backend: &Backend) {
+        self.update(index, backend, false);
+        let index = index as usize;
+        if let Some(seat) = &mut self.seats[index] {
+            seat.backup = backend.backup;
+        }
+        let candidate = self.candidates.candidate_mut(index);
+        candidate.weight = backend.weight;
+        if candidate.name != backend.name {
+            candidate.name = backend.name.clone();
+        }
+        self.balance.reweighed(&self.candidates, index);
+    }
+
+    /// A slice of what the algorithm put off when members changed.
+    pub(super) fn work(&mut self, budget: usize) -> Work {
+        self.balance.work(&self.candidates, budget)
     }
 
     /// Who is in it.
-    pub fn members(&self) -> impl ExactSizeIterator<Item = BackendId> {
-        self.seats.iter().map(|seat| seat.member)
+    pub fn members(&self) -> impl Iterator<Item = BackendId> {
+        self.seats.iter().flatten().map(|seat| seat.member)
+    }
+
+    /// The same with their seats.
+    pub(super) fn seated(&self) -> impl Iterator<Item = (usize, BackendId)> {
+        let seats = self.seats.iter().enumerate();
+        seats.filter_map(|(index, seat)| seat.map(|seat| (index, seat.member)))
+    }
+
+    /// How many are in it.
+    pub fn len(&self) -> usize {
+        self.candidates.len()
+    }
+
+    /// Whether nobody is.
+    pub fn is_empty(&self) -> bool {
+        self.candidates.is_empty()
     }
 
     /// How many of them are up.
@@ -104,7 +168,7 @@ impl Pool {
     pub(super) fn pick(&mut self, ask: &Ask) -> Option<BackendId> {
         let picked = self.balance.pick(&self.candidates, ask);
         debug_assert!(picked.is_none_or(|index| self.candidates[index].eligible));
-        picked.map(|index| self.seats[index].member)
+        picked.and_then(|index| self.seats[index]).map(|seat| seat.member)
     }
 
     /// Whether it could be picked now.
@@ -134,7 +198,7 @@ impl Pool {
     pub(super) fn update(&mut self, index: u32, backend: &Backend, available: bool) {
         let index = index as usize;
         let had_primaries = self.primaries > 0;
-        let seat = &mut self.seats[index];
+        let Some(seat) = &mut self.seats[index] else { return };
         if !seat.backup && seat.available != available {
             self.primaries = if available { self.primaries + 1 } else { self.primaries - 1 };
         }
@@ -144,7 +208,7 @@ impl Pool {
         self.update_eligible(index);
         if had_primaries != (self.primaries > 0) {
             for index in 0..self.seats.len() {
-                if self.seats[index].backup {
+                if self.seats[index].is_some_and(|seat| seat.backup) {
                     self.update_eligible(index);
                 }
             }
@@ -152,7 +216,7 @@ impl Pool {
     }
 
     fn update_eligible(&mut self, index: usize) {
-        let seat = self.seats[index];
+        let Some(seat) = self.seats[index] else { return };
         let eligible = seat.available && (!seat.backup || self.primaries == 0);
         self.candidates.candidate_mut(index).eligible = eligible;
         self.balance.changed(&self.candidates, index);
@@ -160,16 +224,23 @@ impl Pool {
 
     /// What this pool and the list of all must agree on.
     pub(super) fn check_invariants(&self, list: &[Backend]) {
+        let seats = || self.seats.iter().flatten();
         let of = |seat: &Seat| &list[seat.member.0 as usize];
-        let ups = self.seats.iter().filter(|seat| of(seat).state.is_up()).count();
-        assert_eq!(self.up, ups, "up");
-        let busy: u64 = self.seats.iter().map(|seat| u64::from(of(seat).connections)).sum();
+        assert_eq!(self.up, seats().filter(|seat| of(seat).state.is_up()).count(), "up");
+        let busy: u64 = seats().map(|seat| u64::from(of(seat).connections)).sum();
         assert_eq!(self.busy, busy, "counts and their sum");
-        let primaries = self.seats.iter().filter(|seat| seat.available && !seat.backup).count();
+        let primaries = seats().filter(|seat| seat.available && !seat.backup).count();
         assert_eq!(self.primaries, primaries, "primaries");
-        for (seat, candidate) in self.seats.iter().zip(self.candidates.iter()) {
-            assert_eq!(candidate.connections, of(seat).connections, "a backend and its copy");
-            assert_eq!(candidate.effective_weight, of(seat).effective_weight, "weights");
+        assert_eq!(self.candidates.seats(), self.seats.len(), "seats");
+        assert_eq!(self.candidates.len(), seats().count(), "vacant seats");
+        for (index, candidate) in self.candidates.iter() {
+            let Some(seat) = &self.seats[index] else { panic!("a candidate without a member") };
+            let backend = of(seat);
+            assert_eq!(candidate.connections, backend.connections, "a backend and its copy");
+            assert_eq!(candidate.effective_weight, backend.effective_weight, "weights");
+            assert_eq!(candidate.weight, backend.weight, "configured weights");
+            assert_eq!(seat.backup, backend.backup, "backups");
+            assert_eq!(candidate.name, backend.name, "names");
         }
     }
 }

@@ -137,19 +137,27 @@ impl Backends {
     /// Raise the weights of those in a slow start to where they belong now.
     pub fn step_ramps(&mut self, now: Instant) {
         for index in 0..self.list.len() {
-            let Some(from) = self.list[index].ramp_from else { continue };
-            let weight = self.list[index].weight * WEIGHT_ONE;
-            let passed = now.saturating_duration_since(from);
-            let share = passed.as_secs_f64() / self.policy.slow_start.as_secs_f64();
-            let floor = f64::from(SLOW_START_PERCENT_MIN) / 100.0;
-            if share >= 1.0 {
-                self.list[index].ramp_from = None;
-                self.ramping -= 1;
+            if self.list[index].ramp_from.is_some() {
+                self.step_ramp(index, now);
+                self.refresh(index);
             }
-            let ramped = (f64::from(weight) * share.clamp(floor, 1.0)) as u32;
-            self.list[index].effective_weight = ramped.max(1);
-            self.refresh(index);
         }
+    }
+
+    /// The weight in force of one in a slow start; the caller tells its pools.
+    pub(super) fn step_ramp(&mut self, index: usize, now: Instant) {
+        let backend = &mut self.list[index];
+        let Some(from) = backend.ramp_from else { return };
+        let weight = backend.weight * WEIGHT_ONE;
+        let passed = now.saturating_duration_since(from);
+        let share = passed.as_secs_f64() / self.policy.slow_start.as_secs_f64();
+        let floor = f64::from(SLOW_START_PERCENT_MIN) / 100.0;
+        if share >= 1.0 {
+            backend.ramp_from = None;
+            self.ramping -= 1;
+        }
+        let ramped = (f64::from(weight) * share.clamp(floor, 1.0)) as u32;
+        backend.effective_weight = ramped.max(1);
     }
 
     fn failed(&mut self, id: BackendId, reason: &str, took: Duration, now: Instant) {
@@ -194,7 +202,7 @@ impl Backends {
     fn say_pool(&self, id: PoolId, backend: BackendId, flip: Flip) {
         let pool = self.pool(id);
         let route = if id == PoolId::default() { "" } else { "route " };
-        let (name, count) = (&pool.name, pool.members().len());
+        let (name, count) = (&pool.name, pool.len());
         match (flip, self.policy.all_down) {
             (Flip::Up, _) => {
                 error!("{route}{name}: backend {} is there again", self[backend].name);

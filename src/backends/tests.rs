@@ -314,6 +314,90 @@ fn a_cookie_leads_nobody_out_of_the_pool() {
     assert_eq!(set.by_token(token.as_bytes(), PoolId(1)), None);
 }
 
+#[test]
+fn one_that_left_a_pool_is_picked_by_the_others_only() {
+    let mut set = set((0..3).map(member).collect(), &[&[0, 1], &[1, 2]], policy());
+    let [first, second, third] = ids(&set);
+    set.opened(second, Instant::now());
+    set.leave(second, PoolId(0));
+    set.leave(second, PoolId(0));
+    assert_eq!((set.pool(PoolId(0)).len(), set.pool(PoolId(0)).connections()), (1, 0));
+    assert!(!set.takes(second, PoolId(0)) && set.takes(second, PoolId(1)));
+    assert_eq!([pick(&mut set, 0), pick(&mut set, 0)], [Ok(first), Ok(first)]);
+    set.closed(second);
+    set.join(third, PoolId(0));
+    assert_eq!(pick(&mut set, 0), Ok(third), "it is idle, and sits where the other one sat");
+    set.leave(first, PoolId(0));
+    set.leave(third, PoolId(0));
+    assert_eq!(pick(&mut set, 0), Err(Refusal::AllDown), "nobody is there");
+    assert!(set.has_work());
+    (0..2).for_each(|_| set.work(1));
+    assert!(!set.has_work(), "this algorithm puts nothing off");
+    set.check_invariants(3, 0);
+}
+
+/// A table in slices, while nothing happens but that.
+#[test]
+fn what_an_algorithm_puts_off_is_done_in_slices() {
+    let balance = balance::build(Algorithm::ConsistentHash, 1);
+    let plan = PoolPlan { name: "hashed".to_owned(), members: vec![0, 1], balance };
+    let members = (0..3).map(member).collect();
+    let mut set = Backends::new(members, vec![plan], policy(), Instant::now());
+    let [first, second, third] = ids(&set);
+    assert!(!set.has_work(), "at the start it is done at once");
+    set.leave(first, PoolId(0));
+    set.join(third, PoolId(0));
+    let picked = |set: &mut Backends| {
+        let asks = (0..200_u8).map(|n| Ask {
+            client: [10, 0, 0, n].into(),
+            key: None,
+            now: Instant::now(),
+        });
+        asks.filter(|ask| set.pick(PoolId(0), ask, &[]) == Ok(third)).count()
+    };
+    assert_eq!(picked(&mut set), 0);
+    let mut slices = 0;
+    while set.has_work() {
+        set.work(5_000);
+        slices += 1;
+    }
+    assert!((10..200).contains(&slices), "{slices}");
+    assert!((60..140).contains(&picked(&mut set)));
+    assert!(set.takes(second, PoolId(0)));
+}
+
+#[test]
+fn weight_and_part_reach_the_algorithm() {
+    for algorithm in Algorithm::ALL.iter().map(|row| row.algorithm) {
+        let balance = balance::build(algorithm, 1);
+        let plan = PoolPlan { name: "pool".to_owned(), members: vec![0, 1], balance };
+        let members = (0..2).map(member).collect();
+        let mut set = Backends::new(members, vec![plan], policy(), Instant::now());
+        let [first, second] = ids(&set);
+        let all_to = |set: &mut Backends, id| {
+            while set.has_work() {
+                set.work(usize::MAX);
+            }
+            set.check_invariants(0, 0);
+            let picks = (0..50_u8).map(|n| {
+                let ask = Ask { client: [10, 0, 0, n].into(), key: None, now: Instant::now() };
+                set.pick(PoolId(0), &ask, &[])
+            });
+            assert!({ picks }.all(|picked| picked == Ok(id)), "{algorithm:?}");
+        };
+        set.reweigh(first, 0, Instant::now());
+        all_to(&mut set, second);
+        set.reweigh(first, 7, Instant::now());
+        set.set_backup(second, true);
+        all_to(&mut set, first);
+        set.reweigh(first, 0, Instant::now());
+        all_to(&mut set, second);
+        set.list[second.index()].name = "renamed".into();
+        set.reseat(second);
+        all_to(&mut set, second);
+    }
+}
+
 /// Who may be picked, worked out anew from what is known of each backend.
 fn eligible(set: &Backends, pool: &Pool, id: BackendId, all_down: AllDown) -> bool {
     let none_is_up = !pool.members().any(|id| set[id].state.is_up());
@@ -351,7 +435,12 @@ fn pools_agree_with_a_plain_model() {
         for _ in 0..200 {
             now += Duration::from_millis(random.u64(0..5_000));
             let id = all[random.usize(..MEMBERS)];
-            match random.u8(..8) {
+            let pool = PoolId(random.u16(..3));
+            match random.u8(..12) {
+                8 => set.join(id, pool),
+                9 => set.leave(id, pool),
+                10 => set.reweigh(id, random.u32(0..3), now),
+                11 => set.set_backup(id, random.u8(..4) == 0),
                 0 => set.probe_passed(id, None, now),
                 1 => set.probe_failed(id, "gone", now),
                 2 => set.connect_failed(id, Fault::Refused, Duration::ZERO, now),
@@ -365,7 +454,7 @@ fn pools_agree_with_a_plain_model() {
             }
             set.check_invariants(open.len(), 0);
             for pool in &set.pools {
-                for (candidate, id) in pool.candidates.iter().zip(pool.members()) {
+                for ((_, candidate), id) in pool.candidates.iter().zip(pool.members()) {
                     let wanted = eligible(&set, pool, id, all_down);
                     assert_eq!(candidate.eligible, wanted, "seed {seed}: {}", candidate.name);
                 }

@@ -6,26 +6,66 @@
 //! spread (as Katran's version 2). Order, walks and hash come from names alone, so every instance
 //! has the same table. A backend that takes nobody keeps its slots; its clients go on to the next
 //! slot with a backend that does. O(1) a pick; building costs O(slots log slots).
+//!
+//! ```text
+//!   joined, left, reweighed --> stale --work--> building --work--> ... --work--> in force
+//!                                 ^                 |                                |
+//!                                 +--- joined, left, reweighed meanwhile: again -----+
+//! ```
+//!
+//! A large table takes tens of milliseconds, so it is built a slice at a time, from the members as
+//! they were when it was begun, and the old one is in force until it is whole. It is finished even
+//! if the members have changed again: else a set that changes all the time would never get one.
+//! Both tables forget the seat of who left at once, so whoever sits there next is not met in them.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::ops::Range;
 
 use super::hash::{ByName, hash_ask, hash_name};
-use super::{Ask, Balance, Candidate, Candidates};
+use super::{Ask, Balance, Candidate, Candidates, Work};
 use crate::limits::{MAGLEV_PROBES_MAX, MAGLEV_SLOTS, MAGLEV_SLOTS_PER_BACKEND};
 
 /// See the head of the file.
 #[derive(Debug, Default)]
 pub struct ConsistentHash {
     by_name: ByName,
-    /// The candidate of each slot; empty only if there is none with a weight.
-    table: Vec<u32>,
+    /// The one in force.
+    table: Table,
+    /// The one that follows it.
+    building: Option<Building>,
+    /// The members changed since the last table was begun.
+    stale: bool,
 }
 
 impl Balance for ConsistentHash {
-    fn members_changed(&mut self, set: &Candidates) {
-        self.by_name.members_changed(set);
-        self.table = build_table(set, self.by_name.order());
+    fn joined(&mut self, set: &Candidates, seat: usize) {
+        self.forget(seat);
+        self.reweighed(set, seat);
+    }
+
+    fn left(&mut self, set: &Candidates, seat: usize) {
+        self.forget(seat);
+        self.reweighed(set, seat);
+    }
+
+    fn reweighed(&mut self, _set: &Candidates, _seat: usize) {
+        self.by_name.members_changed();
+        self.stale = true;
+    }
+
+    fn work(&mut self, set: &Candidates, budget: usize) -> Work {
+        if let Some(building) = &mut self.building {
+            if building.fill(budget) == Work::Left {
+                return Work::Left;
+            }
+            self.table = self.building.take().map(|done| done.table).unwrap_or_default();
+        } else if self.stale {
+            self.stale = false;
+            self.by_name.settle(set);
+            self.building = Some(Building::new(set, self.by_name.order()));
+        }
+        if self.stale || self.building.is_some() { Work::Left } else { Work::Done }
     }
 
     fn changed(&mut self, set: &Candidates, index: usize) {
@@ -33,60 +73,139 @@ impl Balance for ConsistentHash {
     }
 
     fn pick(&mut self, set: &Candidates, ask: &Ask) -> Option<usize> {
-        let hash = hash_ask(ask, 0);
-        let start = ((u128::from(hash) * self.table.len() as u128) >> 64) as usize;
-        let (before, after) = self.table.split_at(start);
-        let slots = after.iter().chain(before).take(MAGLEV_PROBES_MAX + 1);
-        let mut candidates = slots.map(|&index| index as usize);
-        candidates
-            .find(|&index| set[index].open_weight().is_some())
-            .or_else(|| self.by_name.draw(hash_ask(ask, 1)))
+        self.table.find(set, hash_ask(ask, 0)).or_else(|| {
+            self.by_name.settle(set);
+            self.by_name.draw(hash_ask(ask, 1))
+        })
     }
 }
 
+impl ConsistentHash {
+    fn forget(&mut self, seat: usize) {
+        self.table.forget(seat);
+        if let Some(building) = &mut self.building {
+            building.table.forget(seat);
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    /// The seat of each slot; empty only if there is no candidate with a weight.
+    slots: Vec<u32>,
+    /// Whether who sits there is the one that the slots are of.
+    known: Vec<bool>,
+}
+
+impl Table {
+    fn forget(&mut self, seat: usize) {
+        if let Some(known) = self.known.get_mut(seat) {
+            *known = false;
+        }
+    }
+
+    /// The backend at the slot of this hash, or at one of those behind it.
+    fn find(&self, set: &Candidates, hash: u64) -> Option<usize> {
+        let start = ((u128::from(hash) * self.slots.len() as u128) >> 64) as usize;
+        let (before, after) = self.slots.split_at(start);
+        let slots = after.iter().chain(before).take(MAGLEV_PROBES_MAX + 1);
+        let mut seats = slots.map(|&seat| seat as usize);
+        seats.find(|&seat| set[seat].open_weight().is_some() && self.known[seat])
+    }
+}
+
+/// A table that is not whole yet, and where its building stands.
+#[derive(Debug)]
+struct Building {
+    table: Table,
+    free: FreeSlots,
+    /// The heaviest first.
+    walks: Vec<Walk>,
+    /// Those of one weight have their turns in the same rounds: they take them together.
+    groups: Vec<Range<usize>>,
+    /// The next turn of each group, the earliest first.
+    due: BinaryHeap<Reverse<Turn>>,
+    /// How many of the group whose turn it is have had theirs.
+    served: usize,
+}
+
+/// The turns of a group are numbered from 1 on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Turn {
+    round: u64,
+    group: usize,
+    number: u64,
+}
+
 /// A backend's way through all slots: from its own start in strides of its own length.
+#[derive(Debug)]
 struct Walk {
-    index: u32,
+    seat: u32,
     weight: u32,
     slot: usize,
     stride: usize,
 }
 
-fn build_table(set: &Candidates, by_name: &[u32]) -> Vec<u32> {
-    let mut walks = walks(set, by_name);
-    let mut free = FreeSlots::new(table_size(walks.len()));
-    let mut table = vec![0; free.size];
-    // Those of one weight have their turns in the same rounds: they take them together.
-    walks.sort_by_key(|walk| Reverse(walk.weight));
-    let Some(heaviest) = walks.first().map(|walk| walk.weight) else {
-        return Vec::new();
-    };
-    let mut groups: Vec<&mut [Walk]> =
-        walks.chunk_by_mut(|a, b| a.weight == b.weight).collect();
-    let mut due: BinaryHeap<_> = (0..groups.len())
-        .map(|group| Reverse((round(heaviest, groups[group][0].weight, 1), group, 1)))
-        .collect();
-    while let Some(mut next) = due.peek_mut() {
-        let Reverse((_, group, turn)) = *next;
-        for walk in groups[group].iter_mut() {
-            if free.count == 0 {
-                return table;
-            }
-            table[walk.take(&mut free)] = walk.index;
+impl Building {
+    fn new(set: &Candidates, by_name: &[u32]) -> Building {
+        let mut walks = walks(set, by_name);
+        walks.sort_by_key(|walk| Reverse(walk.weight));
+        let size = if walks.is_empty() { 0 } else { table_size(walks.len()) };
+        let mut groups = Vec::new();
+        for group in walks.chunk_by(|a, b| a.weight == b.weight) {
+            let start = groups.last().map_or(0, |before: &Range<usize>| before.end);
+            groups.push(start..start + group.len());
         }
-        let weight = groups[group][0].weight;
-        *next = Reverse((round(heaviest, weight, turn + 1), group, turn + 1));
+        let slots = Vec::with_capacity(size);
+        let table = Table { slots, known: vec![true; set.seats()] };
+        let (free, due) = (FreeSlots::new(size), BinaryHeap::new());
+        let mut building = Building { table, free, walks, groups, due, served: 0 };
+        let first = |group| building.turn(group, 1);
+        building.due = (0..building.groups.len()).map(first).map(Reverse).collect();
+        building
     }
-    table
+
+    /// Fill slots until all are taken, but look at no more than about `budget`: towards the end a
+    /// walk meets very many taken ones for each that is free.
+    fn fill(&mut self, mut budget: usize) -> Work {
+        // A walk may go anywhere from its first step on, so the memory has to be there before: in
+        // slices, since it may take the system milliseconds to give it.
+        let slots = &mut self.table.slots;
+        let more = budget.min(self.free.size - slots.len());
+        slots.resize(slots.len() + more, 0);
+        budget -= more;
+        while self.free.count > 0 {
+            let Some(&Reverse(turn)) = self.due.peek() else { break };
+            for walk in &mut self.walks[self.groups[turn.group].clone()][self.served..] {
+                match walk.take(&mut self.free, &mut budget) {
+                    Some(slot) => self.table.slots[slot] = walk.seat,
+                    None if self.free.count == 0 => return Work::Done,
+                    None => return Work::Left,
+                }
+                self.served += 1;
+            }
+            self.served = 0;
+            let next = Reverse(self.turn(turn.group, turn.number + 1));
+            if let Some(mut due) = self.due.peek_mut() {
+                *due = next;
+            }
+        }
+        Work::Done
+    }
+
+    fn turn(&self, group: usize, number: u64) -> Turn {
+        let weight = self.walks[self.groups[group].start].weight;
+        Turn { round: round(self.walks[0].weight, weight, number), group, number }
+    }
 }
 
 /// Those of all backends with a weight; none is too light for a slot of its own.
 fn walks(set: &Candidates, by_name: &[u32]) -> Vec<Walk> {
-    let weighty = || by_name.iter().filter(|&&index| set[index as usize].weight > 0);
+    let weighty = || by_name.iter().filter(|&&seat| set[seat as usize].weight > 0);
     let size = table_size(weighty().count()) as u64;
-    let total: u64 = set.iter().map(|candidate| u64::from(candidate.weight)).sum();
+    let total: u64 = set.iter().map(|(_, candidate)| u64::from(candidate.weight)).sum();
     let lightest = (total / size) as u32 + 1;
-    weighty().map(|&index| Walk::new(&set[index as usize], index, lightest, size)).collect()
+    weighty().map(|&seat| Walk::new(&set[seat as usize], seat, lightest, size)).collect()
 }
 
 /// The round of a turn: every heaviest / weight rounds one, from half of that on, so that shares
@@ -102,20 +221,23 @@ fn table_size(backends: usize) -> usize {
 }
 
 impl Walk {
-    fn new(candidate: &Candidate, index: u32, lightest: u32, size: u64) -> Walk {
+    fn new(candidate: &Candidate, seat: u32, lightest: u32, size: u64) -> Walk {
         let slot = (hash_name(&candidate.name, 1) % size) as usize;
         let stride = (hash_name(&candidate.name, 2) % (size - 1) + 1) as usize;
-        Walk { index, weight: candidate.weight.max(lightest), slot, stride }
+        Walk { seat, weight: candidate.weight.max(lightest), slot, stride }
     }
 
-    /// Take the next free slot; there must be one.
-    fn take(&mut self, free: &mut FreeSlots) -> usize {
-        while !free.take(self.slot) {
+    /// Take the next free slot, unless that is too far away for now.
+    fn take(&mut self, free: &mut FreeSlots, budget: &mut usize) -> Option<usize> {
+        while free.count > 0 && *budget > 0 {
+            *budget -= 1;
+            let slot = self.slot;
             self.step(free.size);
+            if free.take(slot) {
+                return Some(slot);
+            }
         }
-        let taken = self.slot;
-        self.step(free.size);
-        taken
+        None
     }
 
     fn step(&mut self, size: usize) {
@@ -128,6 +250,7 @@ impl Walk {
 
 /// One bit a slot: small enough to stay in the cache while walks meet taken slots, which they do
 /// some 14 times for each free one.
+#[derive(Debug)]
 struct FreeSlots {
     taken: Vec<u64>,
     size: usize,
@@ -157,14 +280,17 @@ mod tests {
 
     fn table(set: &Candidates) -> Vec<u32> {
         let mut by_name = ByName::default();
-        by_name.members_changed(set);
-        build_table(set, by_name.order())
+        by_name.members_changed();
+        by_name.settle(set);
+        let mut building = Building::new(set, by_name.order());
+        assert_eq!(building.fill(usize::MAX), Work::Done);
+        building.table.slots
     }
 
     fn slots(set: &Candidates) -> Vec<usize> {
-        let mut slots = vec![0; set.len()];
-        for index in table(set) {
-            slots[index as usize] += 1;
+        let mut slots = vec![0; set.seats()];
+        for seat in table(set) {
+            slots[seat as usize] += 1;
         }
         slots
     }
@@ -269,5 +395,55 @@ mod tests {
             model.set_eligible(index, false);
         }
         assert_eq!(shares(&mut model, 100)[777], 100);
+    }
+
+    #[test]
+    fn slices_are_small_and_make_the_table_that_is_made_at_once() {
+        let weights: Vec<u32> = (0..2_000).map(|index| index % 4).collect();
+        let set = candidates(&weights);
+        let mut balance = ConsistentHash::default();
+        balance.joined(&set, 0);
+        assert_eq!(balance.work(&set, 1_000), Work::Left, "it is begun");
+        let (mut slices, mut most) = (0, 0);
+        let size = balance.building.as_ref().unwrap().free.size;
+        while let Some(building) = &balance.building {
+            let before = building.free.count;
+            let work = balance.work(&set, 1_000);
+            let after = balance.building.as_ref().map_or(0, |building| building.free.count);
+            most = most.max(before - after);
+            slices += 1;
+            assert_eq!(work == Work::Done, after == 0);
+        }
+        assert!(most <= 1_000 && slices >= size / 1_000, "{slices} slices of {most}");
+        assert_eq!(balance.table.slots, table(&set));
+        assert_eq!(balance.work(&set, 1_000), Work::Done, "nothing is left");
+    }
+
+    #[test]
+    fn the_old_table_is_in_force_until_the_new_one_is_whole() {
+        let mut model = Model::new(Algorithm::ConsistentHash, &[1; 10]);
+        let before: Vec<_> = (0..2_000).map(|n| model.pick_for(client(n))).collect();
+        model.leave(4);
+        let newcomer = model.join("newcomer", 5);
+        assert_eq!(newcomer, 4, "it sits where the other one sat");
+        let mut slices = 0;
+        while shares(&mut model, 200)[newcomer] == 0 {
+            for (n, &before) in before.iter().enumerate() {
+                let now = model.pick_for(client(n as u32));
+                assert_ne!(now, Some(newcomer), "it inherits nobody");
+                assert!(before == Some(4) || now == before);
+            }
+            // A change meanwhile does not keep the table from being finished.
+            if slices == 3 {
+                model.set_weight(0, 2);
+            }
+            assert_eq!(model.work(20_000), Work::Left);
+            slices += 1;
+        }
+        assert!((10..100).contains(&slices), "{slices}");
+        while model.work(usize::MAX) == Work::Left {}
+        let found = shares(&mut model, 3_200);
+        assert!(found[newcomer].abs_diff(1_000) < 100, "{found:?}");
+        assert!(found[0].abs_diff(400) < 60, "{found:?}");
     }
 }

@@ -1,8 +1,8 @@
 //! `first`: equalises nothing; keeps as few backends in use as it can.
 //!
-//! The first in list order that takes connections, until it has its `max-connections`; then the
-//! second. Weights do not matter, except that weight 0 takes nobody. A pick looks at 64 backends
-//! at a time.
+//! The first in the order of the seats that takes connections, until it has its `max-connections`;
+//! then the second. Weights do not matter, except that weight 0 takes nobody. A pick looks at 64
+//! backends at a time.
 
 use super::{Ask, Balance, Candidates};
 
@@ -14,16 +14,11 @@ pub struct First {
 }
 
 impl Balance for First {
-    fn members_changed(&mut self, set: &Candidates) {
-        self.open.clear();
-        self.open.resize(set.len().div_ceil(64), 0);
-        for index in 0..set.len() {
-            self.changed(set, index);
-        }
-    }
-
     fn changed(&mut self, set: &Candidates, index: usize) {
         let (word, bit) = (index / 64, 1 << (index % 64));
+        if word >= self.open.len() {
+            self.open.resize(word + 1, 0);
+        }
         match set[index].open_weight() {
             Some(_) => self.open[word] |= bit,
             None => self.open[word] &= !bit,

@@ -51,32 +51,47 @@ pub fn hash_name(name: &str, salt: u64) -> u64 {
 /// The backends in the order of their names, and a draw among those that take connections.
 #[derive(Debug, Default)]
 pub struct ByName {
-    /// Indices of candidates.
+    /// Seats of candidates.
     order: Vec<u32>,
     /// Where in the order each candidate is.
     places: Vec<u32>,
     open: Weights,
+    /// Members changed since these were derived.
+    stale: bool,
 }
 
 impl ByName {
-    /// As [`super::Balance::members_changed`].
-    pub fn members_changed(&mut self, set: &Candidates) {
-        self.order.clear();
-        self.order.extend(0..set.len() as u32);
-        self.order.sort_by_key(|&index| &set[index as usize].name);
-        self.places.resize(set.len(), 0);
-        for (place, &index) in self.order.iter().enumerate() {
-            self.places[index as usize] = place as u32;
+    /// A member came or went, or has another name or weight: the order is not true any more.
+    pub fn members_changed(&mut self) {
+        self.stale = true;
+    }
+
+    /// Derive the order anew if it is not true any more; says whether that was so. Before the first
+    /// use, so that of many changes in a row only the last one costs something.
+    pub fn settle(&mut self, set: &Candidates) -> bool {
+        if !self.stale {
+            return false;
         }
-        self.open.rebuild(self.order.iter().map(|&index| open(set, index as usize)));
+        self.stale = false;
+        self.order.clear();
+        self.order.extend(set.iter().map(|(seat, _)| seat as u32));
+        self.order.sort_by_key(|&seat| &set[seat as usize].name);
+        self.places.resize(set.seats(), 0);
+        for (place, &seat) in self.order.iter().enumerate() {
+            self.places[seat as usize] = place as u32;
+        }
+        self.open.rebuild(self.order.iter().map(|&seat| open(set, seat as usize)));
+        true
     }
 
     /// As [`super::Balance::changed`].
     pub fn changed(&mut self, set: &Candidates, index: usize) {
-        self.open.set(self.places[index] as usize, open(set, index));
+        if !self.stale {
+            self.open.set(self.places[index] as usize, open(set, index));
+        }
     }
 
-    /// Indices of the candidates in the order of their names.
+    /// Seats of the candidates in the order of their names.
     pub fn order(&self) -> &[u32] {
         &self.order
     }

@@ -19,9 +19,16 @@ pub struct IpHash {
 }
 
 impl Balance for IpHash {
-    fn members_changed(&mut self, set: &Candidates) {
-        self.by_name.members_changed(set);
-        self.line.rebuild(self.by_name.order().iter().map(|&index| set[index as usize].weight));
+    fn joined(&mut self, _set: &Candidates, _seat: usize) {
+        self.by_name.members_changed();
+    }
+
+    fn left(&mut self, _set: &Candidates, _seat: usize) {
+        self.by_name.members_changed();
+    }
+
+    fn reweighed(&mut self, _set: &Candidates, _seat: usize) {
+        self.by_name.members_changed();
     }
 
     fn changed(&mut self, set: &Candidates, index: usize) {
@@ -29,6 +36,10 @@ impl Balance for IpHash {
     }
 
     fn pick(&mut self, set: &Candidates, ask: &Ask) -> Option<usize> {
+        if self.by_name.settle(set) {
+            let order = self.by_name.order().iter();
+            self.line.rebuild(order.map(|&seat| set[seat as usize].weight));
+        }
         for attempt in 0..=REHASHES_MAX {
             let place = self.line.at_fraction(hash_ask(ask, attempt))?;
             let index = self.by_name.order()[place] as usize;

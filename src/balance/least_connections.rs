@@ -46,14 +46,9 @@ struct Busy {
 struct Turn(u64);
 
 impl Balance for LeastConnections {
-    fn members_changed(&mut self, set: &Candidates) {
-        self.rotation.resize(set.len());
-        let rotation = &mut self.rotation;
-        self.busy.rebuild(set.len(), |index| key(set, index, rotation));
-        let mut weights = (0..set.len()).filter_map(|index| set[index].open_weight());
-        self.weight = weights.next();
-        self.uneven = weights.any(|weight| self.weight != Some(weight));
-        self.rebuild_idle(set);
+    fn left(&mut self, set: &Candidates, seat: usize) {
+        self.rotation.forget(seat);
+        self.changed(set, seat);
     }
 
     fn changed(&mut self, set: &Candidates, index: usize) {
@@ -71,16 +66,25 @@ impl Balance for LeastConnections {
         let (pass, restarted) = self.rotation.chosen(index, busy.weight);
         match restarted {
             Restarted::No => self.set(index, Some(Busy { pass, ..busy })),
-            Restarted::Yes => self.members_changed(set),
+            Restarted::Yes => self.rebuild(set),
         }
         Some(index)
     }
 }
 
 impl LeastConnections {
+    fn rebuild(&mut self, set: &Candidates) {
+        let rotation = &mut self.rotation;
+        self.busy.rebuild(set.seats(), |index| key(set, index, rotation));
+        let mut weights = set.iter().filter_map(|(_, candidate)| candidate.open_weight());
+        self.weight = weights.next();
+        self.uneven = weights.any(|weight| self.weight != Some(weight));
+        self.rebuild_idle(set);
+    }
+
     fn rebuild_idle(&mut self, set: &Candidates) {
         let busy = &self.busy;
-        let count = if self.uneven { set.len() } else { 0 };
+        let count = if self.uneven { set.seats() } else { 0 };
         self.idle.rebuild(count, |index| busy.key_of(index).and_then(Busy::turn));
     }
 

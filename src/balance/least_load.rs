@@ -73,14 +73,22 @@ struct Loaded {
 }
 
 impl Balance for LeastLoad {
-    fn members_changed(&mut self, set: &Candidates) {
-        self.by_connections.members_changed(set);
-        self.reports.resize(set.len(), Report::NONE);
-        self.believed.resize(set.len());
-        self.rotation.resize(set.len());
-        self.rebuild_tournament(set);
-        let reviews = std::mem::take(&mut self.reviews);
-        self.reviews.rebuild(set.len(), |index| reviews.key_of(index).or(self.newest));
+    fn joined(&mut self, set: &Candidates, seat: usize) {
+        self.by_connections.joined(set, seat);
+        self.reports.resize(set.seats(), Report::NONE);
+        match self.newest {
+            Some(newest) => self.substitute(set, seat, newest),
+            None => self.refresh(set, seat),
+        }
+    }
+
+    fn left(&mut self, set: &Candidates, seat: usize) {
+        self.by_connections.left(set, seat);
+        self.rotation.forget(seat);
+        self.reports[seat] = Report::NONE;
+        self.believed.set(seat, None);
+        self.reviews.set(seat, None);
+        self.refresh(set, seat);
     }
 
     fn changed(&mut self, set: &Candidates, index: usize) {
@@ -97,7 +105,7 @@ impl Balance for LeastLoad {
         self.newest = Some(now);
         self.believe(set, index, load.min(LOAD_MAX), now);
         if first {
-            let others = || (0..set.len()).filter(|&other| other != index);
+            let others = || set.iter().map(|(seat, _)| seat).filter(|&seat| seat != index);
             others().for_each(|other| self.believed.set(other, None));
             others().for_each(|other| self.substitute(set, other, now));
         }
@@ -194,7 +202,7 @@ impl LeastLoad {
 
     fn rebuild_tournament(&mut self, set: &Candidates) {
         let mut tournament = std::mem::take(&mut self.tournament);
-        tournament.rebuild(set.len(), |index| self.key(set, index));
+        tournament.rebuild(set.seats(), |index| self.key(set, index));
         self.tournament = tournament;
     }
 

@@ -45,10 +45,15 @@ impl LeastTime {
 }
 
 impl Balance for LeastTime {
-    fn members_changed(&mut self, set: &Candidates) {
-        self.weights.rebuild(set.iter().map(|candidate| candidate.open_weight_or_zero()));
-        self.times.resize(set.len(), None);
-        self.good.resize(set.len());
+    fn joined(&mut self, set: &Candidates, seat: usize) {
+        self.times.resize(set.seats(), None);
+        self.changed(set, seat);
+    }
+
+    fn left(&mut self, set: &Candidates, seat: usize) {
+        self.times[seat] = None;
+        self.good.set(seat, None);
+        self.changed(set, seat);
     }
 
     fn changed(&mut self, set: &Candidates, index: usize) {

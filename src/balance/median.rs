@@ -18,16 +18,11 @@ pub struct Median {
 type Entry = (u64, u32);
 
 impl Median {
-    /// So many members from now on; those there keep their numbers.
-    pub fn resize(&mut self, count: usize) {
-        for index in count..self.values.len() {
-            self.set(index, None);
-        }
-        self.values.resize(count, None);
-    }
-
     /// Give the member at `index` another number, 0 or more, or none.
     pub fn set(&mut self, index: usize, value: Option<f64>) {
+        if index >= self.values.len() {
+            self.values.resize(index + 1, None);
+        }
         let entry = value.map(|value| (value.max(0.0).to_bits(), index as u32));
         if let Some(old) = std::mem::replace(&mut self.values[index], entry)
             && !self.low.remove(&old)
@@ -68,7 +63,6 @@ mod tests {
         let mut rng = fastrand::Rng::with_seed(1);
         let mut values = [None; 20];
         let mut median = Median::default();
-        median.resize(values.len());
         for _ in 0..5_000 {
             let index = rng.usize(..values.len());
             values[index] = rng.bool().then(|| f64::from(rng.u32(..10)) / 4.0);
@@ -78,7 +72,7 @@ mod tests {
             let middle = sorted.len().checked_sub(1).map(|last| sorted[last / 2]);
             assert_eq!(median.value(), middle, "{values:?}");
         }
-        median.resize(0);
+        (0..values.len()).for_each(|index| median.set(index, None));
         assert_eq!(median.value(), None);
     }
 }

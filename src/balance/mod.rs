@@ -22,6 +22,7 @@ mod weights;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
@@ -45,11 +46,13 @@ pub struct Candidate {
     pub eligible: bool,
 }
 
-/// All backends of the set, eligible or not. An index is a place in this list; it stays the same
-/// as long as the program runs.
+/// All backends of the set, eligible or not. An index is a *seat*: a member keeps its own for as
+/// long as it stays. The seat of one that left is vacant until another one joins, and is read as a
+/// candidate without a name that may not be chosen; the lowest vacant one is taken first.
 #[derive(Debug, Default)]
 pub struct Candidates {
     list: Vec<Candidate>,
+    vacant: BTreeSet<usize>,
 }
 
 /// What a pick may depend on.
@@ -83,14 +86,40 @@ pub enum Score {
     Value(f64, &'static str),
 }
 
-/// A way to choose. Calls come in this order: [`Balance::members_changed`] once before the first
-/// pick and whenever the list of candidates or a configured weight changed; then
-/// [`Balance::changed`] for every change of one candidate's connections, effective weight or
-/// eligibility; [`Balance::pick`] in between.
+/// How much is left of what was put off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Work {
+    /// Nothing.
+    Done,
+    /// Something.
+    Left,
+}
+
+/// A way to choose. It starts without members and hears of every change of one seat after it was
+/// made: [`Balance::joined`] and [`Balance::left`] are a member's first and last call, the others
+/// come in between, in any order. What is to be kept of a member must be forgotten when it left:
+/// the next one on that seat inherits nothing.
 pub trait Balance {
-    /// The list changed: forget what was derived from it and derive it anew.
-    fn members_changed(&mut self, set: &Candidates) {
-        let _ = set;
+    /// A member sits on this seat now, which was vacant or new.
+    fn joined(&mut self, set: &Candidates, seat: usize) {
+        self.changed(set, seat);
+    }
+
+    /// The member of this seat is gone, the seat is vacant.
+    fn left(&mut self, set: &Candidates, seat: usize) {
+        self.changed(set, seat);
+    }
+
+    /// The configured weight or the name of the candidate on this seat changed.
+    fn reweighed(&mut self, set: &Candidates, seat: usize) {
+        self.changed(set, seat);
+    }
+
+    /// Go on with what takes too long to be done within the calls above, for about `budget` small
+    /// steps. Until it is [`Work::Done`], picks go by what was there before.
+    fn work(&mut self, set: &Candidates, budget: usize) -> Work {
+        let _ = (set, budget);
+        Work::Done
     }
 
     /// The connections, effective weight or eligibility of the candidate at `index` changed.
@@ -129,6 +158,17 @@ pub fn build(algorithm: Algorithm, seed: u64) -> Box<dyn Balance> {
 }
 
 impl Candidate {
+    /// What is read on a vacant seat.
+    fn nobody() -> Candidate {
+        Candidate {
+            name: Box::default(),
+            weight: 0,
+            effective_weight: 0,
+            connections: 0,
+            eligible: false,
+        }
+    }
+
     /// The weight in force, if it may be chosen now.
     pub fn open_weight(&self) -> Option<NonZeroU32> {
         let open = self.eligible && self.weight > 0;
@@ -147,30 +187,51 @@ pub fn hash_key(key: &[u8]) -> u64 {
 }
 
 impl Candidates {
-    /// Add a candidate at the end; its index is returned.
-    pub fn push(&mut self, candidate: Candidate) -> usize {
-        self.list.push(candidate);
-        self.list.len() - 1
+    /// Give a candidate a seat. The caller must then call [`Balance::joined`].
+    pub fn join(&mut self, candidate: Candidate) -> usize {
+        let Some(seat) = self.vacant.pop_first() else {
+            self.list.push(candidate);
+            return self.list.len() - 1;
+        };
+        self.list[seat] = candidate;
+        seat
     }
 
-    /// How many there are, eligible or not.
+    /// Free a seat that is taken. The caller must then call [`Balance::left`].
+    pub fn leave(&mut self, seat: usize) {
+        debug_assert!(self.is_taken(seat), "left twice");
+        self.list[seat] = Candidate::nobody();
+        self.vacant.insert(seat);
+    }
+
+    /// How many candidates there are, eligible or not.
     pub fn len(&self) -> usize {
-        self.list.len()
+        self.list.len() - self.vacant.len()
     }
 
     /// Whether there are none at all.
     pub fn is_empty(&self) -> bool {
-        self.list.is_empty()
+        self.len() == 0
     }
 
-    /// All of them, in the order of their indices.
-    pub fn iter(&self) -> impl Iterator<Item = &Candidate> {
-        self.list.iter()
+    /// How many seats there are, taken or vacant.
+    pub fn seats(&self) -> usize {
+        self.list.len()
     }
 
-    /// For the owner of the set, who must then call [`Balance::changed`].
-    pub fn candidate_mut(&mut self, index: usize) -> &mut Candidate {
-        &mut self.list[index]
+    /// All candidates and their seats, in the order of the seats.
+    pub fn iter(&self) -> impl Iterator<Item = (usize, &Candidate)> {
+        self.list.iter().enumerate().filter(|&(seat, _)| self.is_taken(seat))
+    }
+
+    /// For the owner of the set, who must then call [`Balance::changed`] or
+    /// [`Balance::reweighed`].
+    pub fn candidate_mut(&mut self, seat: usize) -> &mut Candidate {
+        &mut self.list[seat]
+    }
+
+    fn is_taken(&self, seat: usize) -> bool {
+        seat < self.list.len() && !self.vacant.contains(&seat)
     }
 }
 

@@ -28,10 +28,6 @@ impl Random {
 }
 
 impl Balance for Random {
-    fn members_changed(&mut self, set: &Candidates) {
-        self.weights.rebuild(set.iter().map(|candidate| candidate.open_weight_or_zero()));
-    }
-
     fn changed(&mut self, set: &Candidates, index: usize) {
         self.weights.set(index, set[index].open_weight_or_zero());
     }

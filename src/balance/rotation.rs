@@ -30,13 +30,18 @@ struct Member {
 }
 
 impl Rotation {
-    /// So many members from now on; those there keep their passes.
-    pub fn resize(&mut self, count: usize) {
-        self.members.resize(count, Member::default());
+    /// The member at `index` is gone; whoever has that index next begins as one who comes late.
+    pub fn forget(&mut self, index: usize) {
+        if let Some(member) = self.members.get_mut(index) {
+            *member = Member::default();
+        }
     }
 
     /// The pass of the member at `index`, which has this weight now.
     pub fn pass(&mut self, index: usize, weight: NonZeroU32) -> u64 {
+        if index >= self.members.len() {
+            self.members.resize(index + 1, Member::default());
+        }
         let (clock, member) = (self.clock, &mut self.members[index]);
         if member.weight == 0 {
             member.pass = clock + step(weight) / 2;
@@ -83,7 +88,6 @@ mod tests {
     use super::*;
 
     fn run(rotation: &mut Rotation, weights: &[u32], picks: usize) -> Vec<usize> {
-        rotation.resize(weights.len());
         let weights: Vec<_> = weights.iter().map(|&w| NonZeroU32::new(w).unwrap()).collect();
         (0..picks)
             .map(|_| {
@@ -120,6 +124,18 @@ mod tests {
         }
         let order = run(&mut rotation, &[256, 256, 256], 9);
         assert_eq!(order.iter().filter(|&&i| i == 0).count(), 3, "{order:?}");
+    }
+
+    #[test]
+    fn who_takes_the_place_of_another_owes_nothing() {
+        let mut rotation = Rotation::default();
+        assert_eq!(run(&mut rotation, &[256, 256], 2), [0, 1]);
+        rotation.forget(1);
+        assert_eq!(
+            run(&mut rotation, &[256, 256], 4),
+            [1, 0, 1, 0],
+            "the other one had a turn"
+        );
     }
 
     #[test]

@@ -21,6 +21,8 @@ pub struct RoundRobin {
     groups: BTreeMap<u32, Group>,
     /// Sum of the weights of the eligible.
     total: u64,
+    /// Sum of the currents of all, growth included. A pick does not change it.
+    sum: Current,
 }
 
 #[derive(Debug, Default, Clone, Copy)]
@@ -42,14 +44,19 @@ struct Group {
 type Current = i128;
 
 impl Balance for RoundRobin {
-    fn members_changed(&mut self, set: &Candidates) {
-        for index in 0..self.members.len() {
-            self.leave(index);
-        }
-        self.members.resize(set.len(), Member::default());
-        for index in 0..set.len() {
-            self.changed(set, index);
-        }
+    fn joined(&mut self, set: &Candidates, seat: usize) {
+        self.members.resize(set.seats(), Member::default());
+        // Neither ahead of the others nor behind them, wherever they are by now.
+        let others = set.len() as Current - 1;
+        let current = self.sum.checked_div(others).unwrap_or(0);
+        self.sum += current;
+        self.members[seat] = Member { current, weight: 0 };
+        self.changed(set, seat);
+    }
+
+    fn left(&mut self, _set: &Candidates, seat: usize) {
+        self.leave(seat);
+        self.sum -= std::mem::take(&mut self.members[seat]).current;
     }
 
     fn changed(&mut self, set: &Candidates, index: usize) {
@@ -176,5 +183,16 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// The one that is left is ahead of zero by what the other one paid.
+    #[test]
+    fn who_joins_begins_where_the_others_are() {
+        let mut model = Model::new(Algorithm::RoundRobin, &[100, 1]);
+        let turn_of = |model: &mut Model| (0..).take_while(|_| model.pick() != Some(1)).count();
+        let first = turn_of(&mut model);
+        model.leave(1);
+        model.join("late", 1);
+        assert_eq!(turn_of(&mut model), first);
     }
 }

@@ -1,9 +1,11 @@
 //! What holds for every algorithm, and the model owner that the tests of each one use.
 
+mod churn;
+
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
-use super::{Ask, Balance, Candidate, Candidates, Observation, Score, build};
+use super::{Ask, Balance, Candidate, Candidates, Observation, Score, Work, build};
 use crate::config::Algorithm;
 use crate::limits::WEIGHT_ONE;
 
@@ -34,7 +36,8 @@ impl Model {
 
     fn of(set: Candidates, algorithm: Algorithm, seed: u64) -> Model {
         let mut balance = build(algorithm, seed);
-        balance.members_changed(&set);
+        (0..set.seats()).for_each(|seat| balance.joined(&set, seat));
+        while balance.work(&set, usize::MAX) == Work::Left {}
         let now = Instant::now();
         Model { set, balance, start: now, now }
     }
@@ -59,7 +62,7 @@ impl Model {
     }
 
     pub fn connections(&self) -> Vec<u32> {
-        self.set.iter().map(|candidate| candidate.connections).collect()
+        self.set.iter().map(|(_, candidate)| candidate.connections).collect()
     }
 
     pub fn set_connections(&mut self, connections: &[u32]) {
@@ -97,16 +100,38 @@ impl Model {
         self.balance.changed(&self.set, index);
     }
 
-    fn set_weight(&mut self, index: usize, weight: u32) {
-        let candidate = self.set.candidate_mut(index);
-        (candidate.weight, candidate.effective_weight) = (weight, weight * WEIGHT_ONE);
+    pub fn set_weight(&mut self, seat: usize, weight: u32) {
+        let candidate = self.set.candidate_mut(seat);
+        candidate.weight = weight;
+        candidate.effective_weight = weight * WEIGHT_ONE;
         candidate.eligible &= weight > 0;
-        self.balance.members_changed(&self.set);
+        self.balance.reweighed(&self.set, seat);
     }
 
-    fn add(&mut self, weight: u32) {
-        self.set.push(candidate(&format!("added-{}", self.set.len()), weight));
-        self.balance.members_changed(&self.set);
+    fn rename(&mut self, seat: usize, name: &str) {
+        self.set.candidate_mut(seat).name = name.into();
+        self.balance.reweighed(&self.set, seat);
+    }
+
+    pub fn join(&mut self, name: &str, weight: u32) -> usize {
+        let seat = self.set.join(candidate(name, weight));
+        self.balance.joined(&self.set, seat);
+        seat
+    }
+
+    pub fn leave(&mut self, seat: usize) {
+        self.set.leave(seat);
+        self.balance.left(&self.set, seat);
+    }
+
+    /// One that is taken.
+    fn any_seat(&self, rng: &mut fastrand::Rng) -> Option<usize> {
+        let taken: Vec<usize> = self.set.iter().map(|(seat, _)| seat).collect();
+        rng.choice(taken)
+    }
+
+    pub fn work(&mut self, budget: usize) -> Work {
+        self.balance.work(&self.set, budget)
     }
 }
 
@@ -119,7 +144,7 @@ pub fn candidates(weights: &[u32]) -> Candidates {
 pub fn named_candidates(names: &[impl AsRef<str>], weights: &[u32]) -> Candidates {
     let mut set = Candidates::default();
     for (name, &weight) in names.iter().zip(weights) {
-        set.push(candidate(name.as_ref(), weight));
+        set.join(candidate(name.as_ref(), weight));
     }
     set
 }
@@ -140,14 +165,14 @@ pub fn client(number: u32) -> IpAddr {
 
 /// How often each was picked in so many picks for one client.
 pub fn count(model: &mut Model, picks: u32) -> Vec<u32> {
-    let mut counts = vec![0; model.set.len()];
+    let mut counts = vec![0; model.set.seats()];
     (0..picks).for_each(|_| counts[model.pick().unwrap()] += 1);
     counts
 }
 
 /// How often each was picked for so many different clients.
 pub fn shares(model: &mut Model, clients: u32) -> Vec<u32> {
-    let mut counts = vec![0; model.set.len()];
+    let mut counts = vec![0; model.set.seats()];
     (0..clients).for_each(|n| counts[model.pick_for(client(n)).unwrap()] += 1);
     counts
 }
@@ -202,12 +227,18 @@ fn live(algorithm: Algorithm, count: usize, steps: usize, seed: u64) {
     let weights: Vec<u32> = (0..count).map(|_| rng.u32(..5)).collect();
     let mut model = Model::seeded(algorithm, &weights, seed);
     for step in 0..steps {
-        let index = rng.usize(..model.set.len());
+        let Some(index) = model.any_seat(&mut rng) else {
+            model.join("first", 1);
+            continue;
+        };
         let millis = Duration::from_millis(rng.u64(..3_000));
         match rng.u32(..100) {
             0 if count < 1_000 || step < 100 => model.set_weight(index, rng.u32(..5)),
-            1 if count < 1_000 || step < 100 => model.add(rng.u32(..5)),
-            2..10 => model.set_effective_weight(index, rng.u32(1..2_000)),
+            1 if count < 1_000 || step < 100 => {
+                model.join(&format!("joined-{step}"), rng.u32(..5));
+            }
+            2 if count < 1_000 || step < 100 => model.leave(index),
+            3..10 => model.set_effective_weight(index, rng.u32(1..2_000)),
             10..25 => model.set_eligible(index, rng.bool()),
             25..30 => model.observe(index, Observation::Connected(millis)),
             30..33 => model.observe(index, Observation::Failed(millis)),
@@ -215,7 +246,7 @@ fn live(algorithm: Algorithm, count: usize, steps: usize, seed: u64) {
             40..45 => model.pass_time(millis * 3),
             45..60 if model.set[index].connections > 0 => model.disconnect(index),
             _ => {
-                let open = model.set.iter().any(|candidate| candidate.eligible);
+                let open = model.set.iter().any(|(_, candidate)| candidate.eligible);
                 let picked = model.connect();
                 let context = format!("{algorithm:?} of {count}, seed {seed}, step {step}");
                 assert_eq!(picked.is_some(), open, "{context}");

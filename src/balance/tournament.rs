@@ -50,8 +50,12 @@ impl<K: Key> Tournament<K> {
         }
     }
 
-    /// Give the contestant at `index` a new key, or none.
+    /// Give the contestant at `index` a new key, or none. The tree doubles where it is too small.
     pub fn set(&mut self, index: usize, key: Option<K>) {
+        if index >= self.keys.len() {
+            let keys = std::mem::take(&mut self.keys);
+            self.rebuild(index + 1, |index| keys.get(index).copied().flatten());
+        }
         self.keys[index] = key;
         let mut duel = (self.keys.len() + index) / 2;
         while duel >= 1 {
@@ -114,6 +118,18 @@ mod tests {
         for count in 0..5 {
             tree.rebuild(count, |_| None);
             assert_eq!(tree.winner(), None);
+        }
+    }
+
+    #[test]
+    fn grows_with_its_contestants() {
+        let mut rng = fastrand::Rng::with_seed(1);
+        let (mut tree, mut keys) = (Tournament::default(), Vec::new());
+        for index in 0..100 {
+            keys.push(rng.u32(..20));
+            tree.set(index, keys.last().copied());
+            let best = keys.iter().zip(0..).min().map(|(&key, index)| (index, key));
+            assert_eq!(tree.winner(), best);
         }
     }
 

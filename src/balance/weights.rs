@@ -32,8 +32,11 @@ impl Weights {
         }
     }
 
-    /// Give the member at `index` another weight.
+    /// Give the member at `index` another weight. The line grows as far as that.
     pub fn set(&mut self, index: usize, weight: u32) {
+        while index >= self.weights.len() {
+            self.push_weightless();
+        }
         let old = std::mem::replace(&mut self.weights[index], weight);
         if old == weight {
             return;
@@ -44,6 +47,20 @@ impl Weights {
             self.sums[node] = self.sums[node] - u64::from(old) + u64::from(weight);
             node += lowest_bit(node);
         }
+    }
+
+    fn push_weightless(&mut self) {
+        self.weights.push(0);
+        if self.sums.is_empty() {
+            self.sums.push(0);
+        }
+        let node = self.sums.len();
+        let (mut sum, mut child) = (0, node - 1);
+        while child > node - lowest_bit(node) {
+            sum += self.sums[child];
+            child -= lowest_bit(child);
+        }
+        self.sums.push(sum);
     }
 
     /// The member at this fraction of the line, as a number of 2^64ths.
@@ -99,7 +116,11 @@ mod tests {
         for count in [1, 2, 3, 8, 17] {
             let mut plain: Vec<u32> = (0..count).map(|_| rng.u32(..4)).collect();
             let mut weights = Weights::default();
-            weights.rebuild(plain.iter().copied());
+            // In one piece or one after the other.
+            match count % 2 {
+                0 => weights.rebuild(plain.iter().copied()),
+                _ => plain.iter().enumerate().for_each(|(i, &weight)| weights.set(i, weight)),
+            }
             for _ in 0..100 {
                 let line: Vec<usize> = (0..count)
                     .flat_map(|i| std::iter::repeat_n(i, plain[i] as usize))

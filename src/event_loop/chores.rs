@@ -9,8 +9,8 @@ use log::info;
 use crate::context::Context;
 use crate::event::{Chore, Key, Owner, TimerKey};
 use crate::limits::{
-    DEMO_STATUS_INTERVAL, FREE_PIPES_LOOK, IDLE_LOOKS, KEEPALIVE_PAUSE, LOG_RETRY,
-    TCP_KEEPALIVES_PER_TURN,
+    BALANCE_SLICES_PER_TURN, BALANCE_STEPS, DEMO_STATUS_INTERVAL, FREE_PIPES_LOOK, IDLE_LOOKS,
+    KEEPALIVE_PAUSE, LOG_RETRY, STEP_TIME, TCP_KEEPALIVES_PER_TURN,
 };
 use crate::relay::Reason;
 
@@ -102,6 +102,19 @@ impl EventLoop {
         self.chores.keepalive_armed = !self.chores.to_keep_alive.is_empty();
         if self.chores.keepalive_armed {
             self.cx.timers.arm(self.chores.keepalive, now + KEEPALIVE_PAUSE);
+        }
+    }
+
+    /// A part of what the algorithms put off when members changed. What is left over goes on in the
+    /// next turn, which does not sleep.
+    pub(super) fn work_on_balance(&mut self) {
+        if !self.cx.backends.has_work() {
+            return;
+        }
+        let mut share = self.pace.share(STEP_TIME, BALANCE_SLICES_PER_TURN);
+        while self.cx.backends.has_work() && share.allows(&mut self.pace) {
+            self.cx.backends.work(BALANCE_STEPS);
+            share.note_large();
         }
     }
 

@@ -19,6 +19,13 @@ pub const MAGLEV_SLOTS_PER_BACKEND: usize = 100;
 /// a thousand with 95 % of the backends down, and costs about a microsecond then.
 pub const MAGLEV_PROBES_MAX: usize = 128;
 
+/// Slots looked at in one slice of the building of a table, some 3 ns each: a table for 10,000
+/// backends takes some 15 million.
+pub const BALANCE_STEPS: usize = 1 << 16;
+
+/// Slices of that in a turn, unless [`super::STEP_TIME`] is over before.
+pub const BALANCE_SLICES_PER_TURN: usize = 16;
+
 /// A reported load older than this is no longer believed: two and a half default probes.
 pub const LOAD_TTL: Duration = Duration::from_secs(5);
 

@@ -11,8 +11,9 @@ pub struct Failover;
 
 impl Balance for Failover {
     fn pick(&mut self, set: &Candidates, _ask: &Ask) -> Option<usize> {
-        let open = (0..set.len()).filter(|&index| set[index].open_weight().is_some());
-        open.max_by_key(|&index| (set[index].weight, Reverse(set[index].connections)))
+        let open = set.iter().filter(|(_, candidate)| candidate.open_weight().is_some());
+        let best = open.max_by_key(|(_, it)| (it.weight, Reverse(it.connections)));
+        best.map(|(seat, _)| seat)
     }
 }
 
