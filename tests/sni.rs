@@ -265,6 +265,26 @@ fn who_is_too_late_is_closed() {
     balancer.stop_after(quick);
 }
 
+/// Or forty connections that say nothing would keep everybody out for as long as a hello may take.
+#[test]
+fn at_the_limit_a_client_without_a_whole_hello_gives_way() {
+    let a = lettered(b'a');
+    let more = ["--tls-handshake-timeout", "10m", "--max-connections", "20"];
+    let balancer = start(&[route("*", &[&a])], &more);
+    let served = balancer.connect();
+    assert_eq!(hello::answer_to(&served, CURL).unwrap(), "a");
+    let silent: Vec<TcpStream> = (0..40).map(|_| balancer.connect()).collect();
+    // Some have begun, and none of them is ever done.
+    silent.iter().step_by(2).for_each(|mut client| {
+        let _ = client.write_all(&CURL[..100]);
+    });
+    assert_eq!(who_answers(&balancer, CURL), "a");
+    assert_eq!(ask(&served, b"still here"), b"still here");
+    assert!(balancer.count("open of") <= 20);
+    balancer.wait_for_log("reading the ClientHello: gave way to a new client");
+    balancer.stop_after((served, silent));
+}
+
 #[test]
 fn who_leaves_before_its_hello_is_whole_is_forgotten() {
     let a = lettered(b'a');

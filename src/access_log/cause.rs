@@ -78,6 +78,8 @@ pub enum Cause {
     StatsPath,
     /// Sent to HTTPS.
     RedirectHttps,
+    /// It had said nothing when a new client came for which there was no room.
+    MaxConnections,
     /// Nothing moved on a flow of UDP.
     UdpTimeout,
     /// A flow gave way to another one.
@@ -170,6 +172,13 @@ const ROWS: &[Row] = &[
     (C::HealthPath, "health-path", "answered here", Who::Local, "answered-here"),
     (C::StatsPath, "stats-path", "answered here", Who::Local, "answered-here"),
     (C::RedirectHttps, "redirect-https", "answered here", Who::Local, "answered-here"),
+    (
+        C::MaxConnections,
+        "max-connections",
+        "it gave way to another client",
+        Who::Resource,
+        "out-of-resources",
+    ),
     (C::UdpTimeout, "udp-timeout", "nothing moved", Who::Nobody, "finished"),
     (
         C::MaxFlows,

@@ -1,9 +1,12 @@
-//! Who gives way when there is no room: the HTTP client that rests longest between two requests.
+//! Which client gives way when there is no room: the one that rests longest, between two requests
+//! of HTTP or before it has shaken hands.
 //!
 //! One address may fill `--max-connections` with clients that ask for nothing. To close a client
 //! between two requests harms nobody, for HTTP lets each side do that at any time; so nginx does,
 //! and so do we. The same holds for a client that lingers after our last answer: a flood of broken
-//! requests would keep its places for [`crate::limits::LINGER`] longer.
+//! requests would keep its places for [`crate::limits::LINGER`] longer. And for one that has not
+//! got through its handshake, or sent a whole ClientHello: honest ones take a moment for it, and
+//! those that never will are older.
 //!
 //! In which order clients rest is not kept, which would cost each request of each of them, at the
 //! limit or not. Instead, at the limit all are looked at, and those that rest longest remembered:
@@ -16,7 +19,7 @@ use log::debug;
 
 use crate::event::Key;
 use crate::limits::{RESTING_KEPT, ROOM_LOOKS};
-use crate::relay::{Pair, Reason};
+use crate::relay::Reason;
 
 use super::EventLoop;
 
@@ -55,18 +58,18 @@ impl EventLoop {
     /// It gives way to another client.
     pub(super) fn dismiss(&mut self, key: Key) {
         self.resting.longest.pop_if(|(_, last)| *last == key);
-        if let Some(pair) = self.pairs.get(key) {
-            debug!("pair {}: rests longest, and gives way", pair.client.number);
-        }
+        let Some(pair) = self.pairs.get(key) else { return };
+        debug!("pair {}: rests longest, and gives way", pair.client.number);
+        let reason = if pair.owes_nothing() { Reason::Finished } else { Reason::GaveWay };
         self.cx.stats.clients_gave_way += 1;
-        self.close(key, Reason::Finished);
+        self.close(key, reason);
     }
 
     /// The last of the list who still rests, and has not just begun to ask.
     fn next_resting(&mut self) -> Option<Key> {
         while let Some(&(since, key)) = self.resting.longest.last() {
             if let Some(pair) = self.pairs.get_mut(key)
-                && rests(pair)
+                && pair.may_give_way()
                 && pair.client.active_at == since
                 && !pair.client.socket.has_input()
             {
@@ -79,7 +82,7 @@ impl EventLoop {
 
     fn look_who_rests(&mut self) {
         let longest = &mut self.resting.longest;
-        let resting = self.pairs.iter().filter(|(_, pair)| rests(pair));
+        let resting = self.pairs.iter().filter(|(_, pair)| pair.may_give_way());
         longest.extend(resting.map(|(key, pair)| (pair.client.active_at, key)));
         if longest.len() > RESTING_KEPT {
             longest.select_nth_unstable_by_key(RESTING_KEPT, |&(since, _)| since);
@@ -87,10 +90,4 @@ impl EventLoop {
         }
         longest.sort_unstable_by_key(|&(since, _)| std::cmp::Reverse(since));
     }
-}
-
-/// Whether a client is between two requests, as far as we read, or was told that this is the end.
-/// One that still shakes hands has not come so far; it has a time limit of its own.
-fn rests(pair: &Pair) -> bool {
-    pair.client.closing.is_none() && pair.owes_nothing()
 }

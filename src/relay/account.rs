@@ -153,6 +153,7 @@ impl Account {
             }
             Reason::HelloTooLate => (Cause::HandshakeTimeout, None),
             Reason::Idle | Reason::Rested => (Cause::IdleTimeout, None),
+            Reason::GaveWay => (Cause::MaxConnections, None),
             Reason::HalfClosedIdle => (Cause::HalfCloseTimeout, None),
             Reason::BackendDown => (Cause::BackendDown, None),
             Reason::Stopped => (Cause::Stopped, None),

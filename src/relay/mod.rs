@@ -149,6 +149,15 @@ impl Pair {
         }
     }
 
+    /// Whether it may be closed to make room: nothing is owed to the client, or it has not come so
+    /// far yet that it could ask for anything.
+    pub fn may_give_way(&self) -> bool {
+        let is_at_the_door = matches!(self.talk, Talk::Handshake | Talk::Hello(_));
+        self.client.closing.is_none()
+            && !self.client.queued
+            && (is_at_the_door || self.owes_nothing())
+    }
+
     /// What it is doing, for the log.
     pub fn doing(&self) -> &'static str {
         match &self.talk {

@@ -59,6 +59,8 @@ pub enum Reason {
     Idle,
     /// A client of HTTP asked nothing for the keep-alive time, or took nothing of a page of ours.
     Rested,
+    /// It had not said what it wants, and a new client came for which there was no room.
+    GaveWay,
     /// No byte moved for the half-close timeout.
     HalfClosedIdle,
     /// Its backend went down, and `--on-down close` was asked for.
@@ -78,6 +80,7 @@ impl Reason {
             Reason::Finished
             | Reason::Idle
             | Reason::Rested
+            | Reason::GaveWay
             | Reason::HalfClosedIdle
             | Reason::Alerted(_)
             | Reason::HelloTooLate
@@ -104,7 +107,9 @@ impl Reason {
             Reason::Rested => Some(Key::KEEP_ALIVE),
             Reason::HalfClosedIdle => Some(Key::HALF_CLOSE_TIMEOUT),
             Reason::DrainTimeout => Some(Key::DRAIN_TIMEOUT),
-            Reason::Finished
+            // Or the descriptors were used up.
+            Reason::GaveWay
+            | Reason::Finished
             | Reason::ClientBroke(_)
             | Reason::BackendBroke(_)
             | Reason::ConnectFailed(_)
@@ -146,6 +151,7 @@ impl fmt::Display for Reason {
             Reason::Alerted(alert) => write!(f, "refused with the alert {alert}"),
             Reason::HelloTooLate => f.write_str("no ClientHello in time"),
             Reason::Idle | Reason::Rested => f.write_str("idle for too long"),
+            Reason::GaveWay => f.write_str("gave way to a new client"),
             Reason::HalfClosedIdle => f.write_str("half closed and idle for too long"),
             Reason::BackendDown => f.write_str("its backend went down"),
             Reason::Stopped | Reason::DrainTimeout => f.write_str("cut off by the stop"),

@@ -24,6 +24,32 @@ fn card(authority: &Authority, file: &str, name: &str) -> Pair {
     })
 }
 
+/// Or forty connections that say nothing would keep everybody out for as long as a handshake may
+/// take.
+#[test]
+fn at_the_limit_a_client_that_does_not_shake_hands_gives_way() {
+    if missing(&["curl"]) {
+        return;
+    }
+    let authority = Authority::new("silent");
+    let (origin, ca) = (Origin::named("here"), authority.file());
+    let more = ["--tls-handshake-timeout", "10m", "--max-connections", "20"];
+    let balancer = https(&authority, &origin, &more);
+    let silent: Vec<_> = (0..40).map(|_| balancer.connect()).collect();
+    // Some have begun a record of a handshake, and none of them is ever done.
+    silent.iter().step_by(2).for_each(|mut client| {
+        let _ = client.write_all(&[22, 3, 1, 2, 0, 1]);
+    });
+    let url = format!("https://localhost:{}/", balancer.address().port());
+    for _ in 0..5 {
+        let (good, _, said) = curl(&["--cacert", &ca, &url]);
+        assert!(good, "{said}");
+    }
+    assert!(balancer.count("open of") <= 20);
+    balancer.wait_for_log("shaking hands: gave way to a new client");
+    balancer.stop_after(silent);
+}
+
 #[test]
 fn clients_show_certificates_and_backends_hear_of_it() {
     if missing(&["curl"]) {
