@@ -5,7 +5,7 @@ use crate::event::{Class, Key, Owner, RunQueue};
 use crate::limits::{
     ACTING_TIME, CLASS_TIME, OWNERS_PER_TURN, STATS_ROWS_PER_TURN, STATS_TIME,
 };
-use crate::relay::{Client, Next, Pair};
+use crate::relay::{Client, Pair, Verdict};
 use crate::status;
 
 use super::EventLoop;
@@ -78,23 +78,28 @@ impl EventLoop {
     pub(super) fn with_pair(
         &mut self,
         key: Key,
-        act: fn(&mut Pair, &mut Context) -> Next,
+        act: fn(&mut Pair, &mut Context) -> Verdict,
     ) -> bool {
         let Some(pair) = self.pairs.get_mut(key) else { return false };
         if pair.client.closing.is_some() {
             return false;
         }
-        let next = act(pair, &mut self.cx);
-        let connected = std::mem::take(&mut self.cx.began_to_connect);
-        match next {
-            Next::Wait => connected,
-            Next::Queue => {
-                queue(&mut self.cx.run_queue, &mut pair.client);
-                true
-            }
-            Next::Close(reason) => {
-                self.close(key, reason);
-                connected
+        let mut verdict = act(pair, &mut self.cx);
+        let mut connected = false;
+        loop {
+            connected |= std::mem::take(&mut self.cx.began_to_connect);
+            match verdict {
+                Verdict::Keep => return connected,
+                Verdict::Again => {
+                    pair.client.goes_behind |= pair.has_used_its_turn();
+                    queue(&mut self.cx.run_queue, &mut pair.client);
+                    return true;
+                }
+                Verdict::Become(successor) => verdict = pair.follow(successor, &mut self.cx),
+                Verdict::Close(reason) => {
+                    self.close(key, reason);
+                    return connected;
+                }
             }
         }
     }

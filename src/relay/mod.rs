@@ -75,17 +75,6 @@ enum Talk {
     Parting(Box<Parting>),
 }
 
-/// What the event loop does with a pair that acted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Next {
-    /// Nothing: an event or its timer will come.
-    Wait,
-    /// It acts again, later.
-    Queue,
-    /// It is over.
-    Close(Reason),
-}
-
 impl Pair {
     /// A pair for a client that was just accepted, before its first turn.
     pub fn new(arrival: Arrival, key: Key, timer: TimerKey, cx: &Context) -> Pair {
@@ -93,43 +82,40 @@ impl Pair {
     }
 
     /// Something happened at one of the sockets, or there was work left over, or it is new.
-    pub fn act(&mut self, cx: &mut Context) -> Next {
+    pub fn act(&mut self, cx: &mut Context) -> Verdict {
         let client = &mut self.client;
-        let verdict = match &mut self.talk {
+        match &mut self.talk {
             Talk::New => Verdict::Become(Successor::NextPhase),
             Talk::Handshake => handshake::act(client, cx),
             Talk::Hello(hello) => hello.act(client, cx),
             Talk::Tcp => tcp::act(client, cx),
             Talk::Http(http) => http::act(http, client, cx),
             Talk::Parting(parting) => parting.act(client, cx),
-        };
-        self.go_on(verdict, cx)
+        }
     }
 
     /// The timer fired: perhaps too early, for deadlines move without it.
-    pub fn on_timer(&mut self, cx: &mut Context) -> Next {
+    pub fn on_timer(&mut self, cx: &mut Context) -> Verdict {
         let client = &mut self.client;
-        let verdict = match &mut self.talk {
+        match &mut self.talk {
             Talk::New => Verdict::Keep,
             Talk::Handshake => handshake::on_timer(client, cx),
             Talk::Hello(hello) => hello.on_timer(client, cx),
             Talk::Tcp => tcp::on_timer(client, cx),
             Talk::Http(http) => http::on_timer(http, client, cx),
             Talk::Parting(parting) => parting.on_timer(client, cx),
-        };
-        self.go_on(verdict, cx)
+        }
     }
 
     /// Its backend went down, and its connections are to be closed.
-    pub fn on_backend_down(&mut self, cx: &mut Context) -> Next {
+    pub fn on_backend_down(&mut self, cx: &mut Context) -> Verdict {
         let client = &mut self.client;
-        let verdict = match &mut self.talk {
+        match &mut self.talk {
             Talk::Tcp => tcp::on_backend_down(client, cx),
             Talk::Http(http) => http::on_backend_down(http, client, cx),
             // They have no backend.
             Talk::New | Talk::Handshake | Talk::Hello(_) | Talk::Parting(_) => Verdict::Keep,
-        };
-        self.go_on(verdict, cx)
+        }
     }
 
     /// Whether the client is between two requests, so that closing it harms nobody.
@@ -181,25 +167,14 @@ impl Pair {
         report::close(&mut self.client, partial_head, reason, cx);
     }
 
-    /// Carry out what a talk said, and let its successors act as long as it becomes others.
-    fn go_on(&mut self, mut verdict: Verdict, cx: &mut Context) -> Next {
-        loop {
-            match verdict {
-                Verdict::Keep => return Next::Wait,
-                Verdict::Close(reason) => return Next::Close(reason),
-                Verdict::Again => {
-                    // Whoever waits for a place among the handshakes has not used its turn.
-                    let shakes_hands = matches!(self.talk, Talk::Handshake)
-                        || self.client.link.is_connecting();
-                    self.client.goes_behind |= !shakes_hands;
-                    return Next::Queue;
-                }
-                Verdict::Become(successor) => verdict = self.become_successor(successor, cx),
-            }
-        }
+    /// Whether its next turn comes behind the others': whoever waits for a place among the
+    /// handshakes has not used this one.
+    pub fn has_used_its_turn(&self) -> bool {
+        !matches!(self.talk, Talk::Handshake) && !self.client.link.is_connecting()
     }
 
-    fn become_successor(&mut self, successor: Successor, cx: &mut Context) -> Verdict {
+    /// Its talk is over, and this one begins.
+    pub fn follow(&mut self, successor: Successor, cx: &mut Context) -> Verdict {
         let client = &mut self.client;
         match successor {
             Successor::NextPhase => self.next_phase(cx),
