@@ -22,7 +22,7 @@ use std::fmt;
 use getopts::{HasArg, Matches, Occur, Options};
 
 use crate::config::{self, Complaint, Config, Key, Spelling, Wrong, escaped, quoted};
-use table::{Act, Flag, GROUPS, OPTIONS};
+use table::{Act, Answer, Flag, GROUPS, OPTIONS};
 
 /// What the command line asks for.
 #[derive(Debug)]
@@ -93,7 +93,7 @@ pub fn parse(args: &[String]) -> Result<Command, Vec<UsageError>> {
             if let Act::Answer(answer) = flag.act
                 && matches.opt_count(flag.long) == 1
             {
-                return Ok(answer());
+                return self::answer(answer, args, &matches.free);
             }
         }
     }
@@ -119,6 +119,27 @@ pub fn parse(args: &[String]) -> Result<Command, Vec<UsageError>> {
         Ok(Command::Run(Box::new(config)))
     } else {
         Err(complaints.errors)
+    }
+}
+
+/// What is said instead of running. getopts takes `-h` and `--help` for the same.
+fn answer(
+    answer: Answer,
+    args: &[String],
+    free: &[String],
+) -> Result<Command, Vec<UsageError>> {
+    let is_long = args.iter().any(|arg| arg.trim_start_matches('-') == "help");
+    match (answer, free) {
+        (Answer::Version, _) => Ok(Command::Version(manual::version())),
+        (Answer::Help, _) if !is_long => Ok(Command::Help(manual::screen())),
+        (Answer::Help, []) => Ok(Command::Help(manual::text())),
+        (Answer::Help, [topic, ..]) => {
+            manual::chapter(topic).map(Command::Help).ok_or_else(|| {
+                let want = format!("a flag's name, or {}", manual::topics().join(", "));
+                let wrong = Wrong::saying(format!("no chapter {}", quoted(topic)), want);
+                vec![UsageError::new("--help", &wrong)]
+            })
+        }
     }
 }
 

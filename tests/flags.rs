@@ -1,6 +1,8 @@
 //! Every flag wrong in every way, with the real program: one line on standard error that names
 //! the flag, what was found and what would be right; nothing on standard output; exit code 2.
 
+#[path = "flags/help.rs"]
+mod help;
 #[path = "flags/mistakes.rs"]
 mod mistakes;
 #[path = "flags/protocols.rs"]
@@ -8,8 +10,6 @@ mod protocols;
 
 use std::ffi::OsStr;
 use std::process::{Command, Output};
-
-use pointsman::flags::Row;
 
 fn pointsman<S: AsRef<OsStr>>(args: &[S]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_pointsman")).args(args).output().expect("it starts")
@@ -515,62 +515,6 @@ fn arguments_that_are_no_text() {
     use std::os::unix::ffi::OsStrExt;
     let line = complaint(&[OsStr::from_bytes(b"--listen=\xff")]);
     assert!(line.contains("'--listen=\u{fffd}': found bytes that are no text"), "{line}");
-}
-
-#[test]
-fn help_is_the_manual() {
-    for args in [&["--help"][..], &["-h"], &["--demo", "-h", "stray"], &["--rise", "x", "-h"]] {
-        let output = pointsman(args);
-        assert_eq!(output.status.code(), Some(0), "{args:?}");
-        assert!(output.stderr.is_empty(), "{args:?}");
-        let manual = String::from_utf8(output.stdout).expect("it speaks UTF-8");
-        for Row { short, long, .. } in pointsman::flags::rows() {
-            let heading = match short {
-                "" => format!("\n      --{long}"),
-                letter => format!("\n  -{letter}, --{long}"),
-            };
-            assert!(manual.contains(&heading), "{heading}");
-        }
-        for title in
-            ["Balancing:", "Health:", "HTTP:", "Signals:", "Exit codes:", "Examples:", "Demo:"]
-        {
-            assert!(manual.contains(&format!("\n{title}\n")), "{title}");
-        }
-        let too_wide = manual.lines().find(|line| line.chars().count() > 79);
-        assert_eq!(too_wide, None);
-    }
-}
-
-#[test]
-fn version_is_one_line() {
-    for args in [&["--version"][..], &["-V"], &["-V", "stray"]] {
-        let output = pointsman(args);
-        assert_eq!(output.status.code(), Some(0), "{args:?}");
-        assert!(output.stderr.is_empty(), "{args:?}");
-        let expected = format!("pointsman {}\n", env!("CARGO_PKG_VERSION"));
-        assert_eq!(String::from_utf8(output.stdout), Ok(expected));
-    }
-}
-
-/// The examples of the manual are read as they stand there.
-#[test]
-fn examples_of_the_manual_are_right() {
-    let output = pointsman(&["--help"]);
-    let manual = String::from_utf8(output.stdout).expect("it speaks UTF-8");
-    let examples = manual.split("\nExamples:\n").nth(1).expect("there are examples");
-    let examples = examples.replace("\\\n", " ");
-    let mut seen = 0;
-    for line in examples.lines() {
-        // The quotes are for the shell, which would look for files.
-        let mut words = line.split_whitespace().map(|word| word.replace('\'', ""));
-        assert_eq!(words.next().as_deref(), Some("pointsman"));
-        let args: Vec<String> = words.collect();
-        if let Err(error) = pointsman::flags::parse(&args) {
-            panic!("{line}: {error:?}");
-        }
-        seen += 1;
-    }
-    assert!(seen >= 3);
 }
 
 #[test]

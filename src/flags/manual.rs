@@ -1,9 +1,10 @@
-//! The manual that `--help` shows: laid out from the flags' table and the algorithms' table.
+//! The manual that `--help` shows, its chapters, and the screen that `-h` shows: laid out from the
+//! flags' table and the algorithms' table.
 //!
-//! Only layout and prose: what a flag says stands in its row. Called by the rows of `--help` and
-//! `--version`; prints nothing itself.
+//! Only layout and prose: what a flag says stands in its row. Called by [`super::parse`]; prints
+//! nothing itself.
 
-use super::table::{Act, Flag, GROUPS};
+use super::table::{Act, Flag, GROUPS, Group};
 use crate::config::{Algorithm, Config};
 
 /// Columns of a terminal less one, since some wrap at the last.
@@ -13,16 +14,40 @@ const COLUMNS: usize = 79;
 const TEXT_COLUMN: usize = 8;
 
 const INTRODUCTION: &str = "\
-A TCP, HTTP and UDP load balancer on one thread: one poll loop, every
-connection, request or flow of datagrams waved to the backend that can take
-it. TLS is led on by its server name, unopened.
+A TCP, HTTP, HTTPS and UDP load balancer: one process, one thread, one event
+loop. TLS is terminated here, or passed through by its server name.
 
 Usage:
   pointsman --listen ADDR:PORT --backend HOST:PORT [--backend HOST:PORT]...
   pointsman --demo
+  pointsman -h | --help | --help TOPIC
 
 A DURATION is a number with its unit, ms, s, m or h, such as 500ms or 1.5h.
 ";
+
+/// The flags of the screen, each in a few words.
+const COMMON: &[(&str, &str)] = &[
+    ("listen", "where clients connect: [http|https|...://]ADDR:PORT"),
+    ("backend", "where connections go: HOST:PORT[,weight=N][,backup]"),
+    ("route", "sni:// listeners: which backends serve a name"),
+    ("balance", "least-connections, round-robin, random, ip-hash, ..."),
+    ("check", "what probes ask: tcp, http:/PATH, udp:TEXT, none"),
+    ("max-connections", "clients at once"),
+    ("idle-timeout", "a TCP connection on which nothing moves is closed"),
+    ("server-timeout", "HTTP: how long a backend may say nothing"),
+    ("sticky-cookie", "HTTP: keep a client on its backend"),
+    ("cert", "TLS: the certificate chain; --key: its private key"),
+    ("access-log", "a file with a line for each request, or - for stdout"),
+    ("stats-path", "HTTP: where to answer with statistics in JSON"),
+    ("log-level", "off, error, warn, info, debug or trace"),
+    ("demo", "three backends and their clients, to try it with"),
+];
+
+/// The column at which their words begin.
+const SCREEN_COLUMN: usize = 25;
+
+/// The chapter that is in the one about balancing, too.
+const ALGORITHMS: &str = "algorithms";
 
 const CONCLUSION: &str = "
 Signals:
@@ -33,9 +58,9 @@ Signals:
         Write a page of status to the log: backends, their state, active and
         total connections, load, rates.
   SIGHUP
-        Open the access log anew, for who moved the old one away, and read the
-        files of --cert, --key, --client-ca, --backend-cert and --backend-key
-        again.
+        Reopen the access log, after logrotate or the like moved it, and read
+        the files of --cert, --key, --client-ca, --backend-cert and
+        --backend-key again.
 
 Exit codes:
   0     Ended as asked.
@@ -59,19 +84,72 @@ Examples:
 
 /// All of it, ending in a newline.
 pub(super) fn text() -> String {
-    let defaults = Config::defaults();
     let mut out = format!("{}\n{INTRODUCTION}", version());
-    for group in GROUPS {
-        out.push_str(&format!("\n{}:\n", group.title));
-        for flag in group.flags {
-            describe(&mut out, flag, &defaults);
-            if flag.long == "balance" {
-                algorithms(&mut out);
-            }
-        }
-    }
+    GROUPS.iter().for_each(|group| section(&mut out, group));
     out.push_str(CONCLUSION);
     out
+}
+
+/// What fits on a screen.
+pub(super) fn screen() -> String {
+    let usage = INTRODUCTION.rsplit_once("\n\n").map_or(INTRODUCTION, |(usage, _)| usage);
+    let mut out = format!("{}\n{usage}\n\n", version());
+    for (long, words) in COMMON {
+        let flags = GROUPS.iter().flat_map(|group| group.flags);
+        let Some(flag) = flags.into_iter().find(|flag| flag.long == *long) else { continue };
+        let heading = format!("  {}", name(flag));
+        out.push_str(&format!("{heading:SCREEN_COLUMN$}{words}\n"));
+    }
+    out.push_str(
+        "\nMore: --help, or --help with the name of a flag or one of these chapters:\n",
+    );
+    wrap(&mut out, 2, &topics().join(", "));
+    out
+}
+
+/// A chapter, or what is said of one flag; nothing, if there is none of that name.
+pub(super) fn chapter(topic: &str) -> Option<String> {
+    let mut out = String::new();
+    let topic = topic.trim_start_matches('-');
+    if let Some(group) = GROUPS.iter().find(|group| group.topic == topic) {
+        section(&mut out, group);
+    } else if topic == ALGORITHMS {
+        algorithms(&mut out);
+    } else if let Some(part) = ends().find(|part| end_topic(part) == topic) {
+        out.push_str(part);
+        out.push('\n');
+    } else {
+        let mut flags = GROUPS.iter().flat_map(|group| group.flags);
+        describe(&mut out, flags.find(|flag| flag.long == topic)?, &Config::defaults());
+    }
+    Some(out.trim_start_matches('\n').trim_end().to_owned() + "\n")
+}
+
+/// The names of the chapters.
+pub(super) fn topics() -> Vec<String> {
+    let groups = GROUPS.iter().map(|group| group.topic.to_owned());
+    groups.chain([ALGORITHMS.to_owned()]).chain(ends().map(end_topic)).collect()
+}
+
+/// The chapters behind the flags.
+fn ends() -> impl Iterator<Item = &'static str> {
+    CONCLUSION.trim().split("\n\n")
+}
+
+/// `Exit codes:` is `exit-codes`.
+fn end_topic(part: &'static str) -> String {
+    part.split(':').next().unwrap_or_default().to_lowercase().replace(' ', "-")
+}
+
+fn section(out: &mut String, group: &Group) {
+    let defaults = Config::defaults();
+    out.push_str(&format!("\n{}:\n", group.title));
+    for flag in group.flags {
+        describe(out, flag, &defaults);
+        if flag.long == "balance" {
+            algorithms(out);
+        }
+    }
 }
 
 /// Name and version, ending in a newline.
@@ -79,12 +157,17 @@ pub(super) fn version() -> String {
     format!("pointsman {}\n", env!("CARGO_PKG_VERSION"))
 }
 
-fn describe(out: &mut String, flag: &Flag, defaults: &Config) {
+/// Its letter, if it has one, and its name.
+fn name(flag: &Flag) -> String {
     let short = match flag.short {
         "" => "    ".to_owned(),
         letter => format!("-{letter}, "),
     };
-    let heading = format!("  {short}--{} {}", flag.long, flag.value);
+    format!("{short}--{}", flag.long)
+}
+
+fn describe(out: &mut String, flag: &Flag, defaults: &Config) {
+    let heading = format!("  {} {}", name(flag), flag.value);
     out.push_str(heading.trim_end());
     out.push('\n');
     let default = (flag.default)(defaults);
@@ -157,6 +240,34 @@ mod tests {
         {
             assert!(manual.contains(name), "{name}");
         }
+    }
+
+    #[test]
+    fn the_screen_is_one() {
+        let screen = screen();
+        let lines: Vec<&str> = screen.lines().collect();
+        assert!(lines.len() <= 32, "{} lines", lines.len());
+        for line in lines {
+            assert!(line.chars().count() <= COLUMNS, "too wide: {line}");
+        }
+        for (long, _) in COMMON {
+            assert!(screen.contains(&format!("--{long} ")), "{long} is no flag");
+        }
+    }
+
+    #[test]
+    fn every_chapter_and_every_flag_can_be_asked_for() {
+        let manual = text();
+        for topic in topics() {
+            let chapter = chapter(&topic).expect("it is there");
+            assert!(manual.contains(&chapter), "{topic}");
+            let help = GROUPS.iter().flat_map(|group| group.flags).find(|f| f.long == "help");
+            assert!(help.is_some_and(|help| help.says.contains(&topic)), "{topic} is not said");
+        }
+        for flag in GROUPS.iter().flat_map(|group| group.flags) {
+            assert!(chapter(flag.long).is_some_and(|text| !text.is_empty()), "{}", flag.long);
+        }
+        assert_eq!(chapter("nothing"), None);
     }
 
     #[test]

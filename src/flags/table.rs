@@ -8,7 +8,6 @@ use std::time::Duration;
 use super::http::HTTP;
 use super::tls::TLS;
 use super::udp::UDP;
-use super::{Command, manual};
 use crate::config::{
     AccessLog, AccessLogFormat, Algorithm, AllDown, BackendSpec, Check, Config, Key,
     LOG_LEVELS, Listen, OnDown, Route, Wrong, check_host, duration, duration_text, number,
@@ -39,7 +38,16 @@ pub(super) enum Act {
     /// Changes the configuration by being there.
     Switch(Key, fn(&mut Config)),
     /// Answers instead of running.
-    Answer(fn() -> Command),
+    Answer(Answer),
+}
+
+/// What is answered.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Answer {
+    /// The name and the version.
+    Version,
+    /// A screen, the manual or a chapter of it.
+    Help,
 }
 
 /// Reads one value into the configuration. Refuses the empty text, and what begins with a dash:
@@ -58,6 +66,8 @@ impl Flag {
 
 /// Flags that belong together in the manual.
 pub(super) struct Group {
+    /// What `--help` is asked for it.
+    pub topic: &'static str,
     pub title: &'static str,
     pub flags: &'static [Flag],
 }
@@ -70,15 +80,15 @@ pub(super) const OPTIONS: &[(Key, &str)] = &[
 ];
 
 pub(super) static GROUPS: &[Group] = &[
-    Group { title: "Where traffic comes from and goes to", flags: TRAFFIC },
-    Group { title: "Balancing", flags: BALANCING },
-    Group { title: "Health", flags: HEALTH },
-    Group { title: "Limits and timeouts", flags: LIMITS },
-    Group { title: "HTTP", flags: HTTP },
-    Group { title: "TLS", flags: TLS },
-    Group { title: "UDP", flags: UDP },
-    Group { title: "Operation", flags: OPERATION },
-    Group { title: "Demo", flags: DEMO },
+    Group { topic: "traffic", title: "Where traffic comes from and goes to", flags: TRAFFIC },
+    Group { topic: "balancing", title: "Balancing", flags: BALANCING },
+    Group { topic: "health", title: "Health", flags: HEALTH },
+    Group { topic: "limits", title: "Limits and timeouts", flags: LIMITS },
+    Group { topic: "http", title: "HTTP", flags: HTTP },
+    Group { topic: "tls", title: "TLS", flags: TLS },
+    Group { topic: "udp", title: "UDP", flags: UDP },
+    Group { topic: "operation", title: "Operation", flags: OPERATION },
+    Group { topic: "demo", title: "Demo", flags: DEMO },
 ];
 
 static TRAFFIC: &[Flag] = &[
@@ -430,15 +440,17 @@ static OPERATION: &[Flag] = &[
         value: "",
         says: "Say which version this is.",
         default: |_| String::new(),
-        act: Act::Answer(|| Command::Version(manual::version())),
+        act: Act::Answer(Answer::Version),
     },
     Flag {
         short: "h",
         long: "help",
         value: "",
-        says: "Show this manual.",
+        says: "Show a screen of help (-h), this manual (--help), a chapter of it (--help TOPIC) \
+               or one flag (--help NAME). Chapters: traffic, balancing, algorithms, health, \
+               limits, http, tls, udp, operation, demo, signals, exit-codes, examples.",
         default: |_| String::new(),
-        act: Act::Answer(|| Command::Help(manual::text())),
+        act: Act::Answer(Answer::Help),
     },
 ];
 
