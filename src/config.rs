@@ -58,7 +58,7 @@ pub use value::{
     ON_OFF, alternatives, closest, duration, duration_text, escaped, io_words, number,
     number_u32, one_of, quoted, size_or_none, size_text, tcp_keepalive, word_of,
 };
-pub use whole::{check_whole, fill_in, missing};
+pub use whole::{check_whole, fill_in, missing, without_effect};
 
 /// Everything that can be asked for, by who has it.
 #[derive(Debug, Clone, PartialEq)]

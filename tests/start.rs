@@ -224,11 +224,33 @@ fn what_is_odd_is_warned_of() {
         balancer.wait_for_log(&format!("WARN  pointsman::startup] {says}"));
         balancer.stop();
     }
+    warns_of_limits_without_effect();
     let good = ["-b", "127.0.0.1:1,weight=0", "-b", "127.0.0.1:2,backup"];
     let routes =
         ["--route", "a=127.0.0.1:1,name=y", "--route", "b=127.0.0.1:1,weight=0,127.0.0.1:2"];
     let balancer = start(&[&good[..], &routes, &["--check-interval", "20ms"]].concat());
     assert!(!balancer.log().contains("] --"), "{}", balancer.log());
+    balancer.stop();
+}
+
+/// Each would be believed in, and none of them ends a start.
+fn warns_of_limits_without_effect() {
+    let limits = [
+        "--max-body=1k",
+        "--trusted-proxies=10.0.0.0/8",
+        "--abort-on-close=off",
+        "--eject-after=3",
+        "--header-timeout=3s",
+        "--keep-alive=3s",
+        "--server-timeout=3s",
+    ];
+    let args = [&["-l", "tcp://127.0.0.1:0", "-b", "127.0.0.1:1"][..], &limits].concat();
+    let balancer = Balancer::start(&[&args[..], &["--tls-handshake-timeout=3s"]].concat());
+    for flag in limits.map(|limit| limit.split('=').next().unwrap_or_default()) {
+        balancer.wait_for_log(&format!("{flag}: found no http:// listener, want at least one"));
+    }
+    balancer
+        .wait_for_log("--tls-handshake-timeout: found no https://, tls:// or sni:// listener");
     balancer.stop();
 }
 

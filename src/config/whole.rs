@@ -18,7 +18,7 @@ use super::tls::{
     check_tls_listener,
 };
 use super::udp::{check_udp_backends, check_udp_listener, is_udp_alone};
-use super::{Check, Complaints, Config, Key, Listen, Phrase, Protocol, Wrong};
+use super::{Check, Complaint, Complaints, Config, Key, Listen, Phrase, Protocol, Wrong};
 use crate::limits;
 
 /// Defaults that depend on other settings, where nothing was given.
@@ -108,6 +108,25 @@ fn beside_the_demo(config: &Config) -> Result<(), Wrong> {
     }
 }
 
+/// Limits that were given and that no listener has: each is harmless, but would be believed in.
+pub fn without_effect(config: &Config) -> Vec<Complaint> {
+    let http = [
+        Key::MAX_BODY,
+        Key::TRUSTED_PROXIES,
+        Key::ABORT_ON_CLOSE,
+        Key::EJECT_AFTER,
+        Key::HEADER_TIMEOUT,
+        Key::KEEP_ALIVE,
+        Key::SERVER_TIMEOUT,
+    ];
+    let http = http.map(|key| (key, check_http_listener(config)));
+    let hello = (Key::TLS_HANDSHAKE_TIMEOUT, check_hello_listener(config));
+    let all = http.into_iter().chain([hello]);
+    all.filter(|(key, _)| config.given.contains(key))
+        .filter_map(|(key, checked)| Some(Complaint::new(key, checked.err()?)))
+        .collect()
+}
+
 /// What a setting needs of others; asked only where it was given.
 fn check_needs(config: &Config, complaints: &mut Complaints) {
     use Key as K;
@@ -122,14 +141,6 @@ fn check_needs(config: &Config, complaints: &mut Complaints) {
         (K::STICKY_KEY, &[K::LISTEN, K::STICKY_COOKIE], check_sticky(config)),
         (K::STICKY_SAME_SITE, &[K::LISTEN, K::STICKY_COOKIE], check_same_site(config)),
         (K::VIA, listener, check_http_listener(config)),
-        (K::MAX_BODY, listener, check_http_listener(config)),
-        (K::TRUSTED_PROXIES, listener, check_http_listener(config)),
-        (K::ABORT_ON_CLOSE, listener, check_http_listener(config)),
-        (K::EJECT_AFTER, listener, check_http_listener(config)),
-        (K::HEADER_TIMEOUT, listener, check_http_listener(config)),
-        (K::KEEP_ALIVE, listener, check_http_listener(config)),
-        (K::SERVER_TIMEOUT, listener, check_http_listener(config)),
-        (K::TLS_HANDSHAKE_TIMEOUT, listener, check_hello_listener(config)),
         (K::HEALTH_PATH, listener, check_http_listener(config)),
         (K::STATS_PATH, listener, check_stats_path(config)),
         (K::ALPN, listener, check_alpn(config)),

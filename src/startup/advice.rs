@@ -14,6 +14,7 @@ use crate::limits::CHECK_TIMEOUT_DEFAULT;
 pub(super) fn advice(config: &Config, backends: &Backends) -> Vec<Complaint> {
     let mut advice = Vec::new();
     advice.extend(about_timeout(config));
+    advice.extend(config::without_effect(config));
     if dials_tls(config) && config.pool.tls.verify == BackendVerify::None {
         let why = "the certificates of backends are not verified, and whoever stands between us \
                    and them can read and change everything";

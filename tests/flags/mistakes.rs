@@ -1,6 +1,6 @@
 //! Several mistakes at once, and what was probably meant.
 
-use super::{BACKEND, BOTH, complaints, expect};
+use super::{BACKEND, complaints, expect};
 
 /// What follows from a mistake is not told beside it.
 #[test]
@@ -98,35 +98,6 @@ fn near_misses_are_answered_with_what_was_meant() {
     for args in ["-l HTTP://127.0.0.1:0 -b Tcp://a:1", "-l TCP://[::]:80 -l 0.0.0.0:80 -b a:1"]
     {
         let args: Vec<String> = args.split(' ').map(str::to_owned).collect();
-        assert!(pointsman::flags::parse(&args).is_ok(), "{args:?}");
-    }
-}
-
-/// A limit that is asked for and does nothing would be believed in.
-#[test]
-fn what_only_other_listeners_have_is_refused() {
-    let http =
-        "found no http:// listener, want at least one such as --listen http://127.0.0.1:8000";
-    let hello =
-        "found no https://, tls:// or sni:// listener, want at least one such as --listen";
-    let rows = [
-        ("--max-body 1k", http),
-        ("--trusted-proxies 10.0.0.0/8", http),
-        ("--abort-on-close off", http),
-        ("--eject-after 3", http),
-        ("--header-timeout 3s", http),
-        ("--keep-alive 3s", http),
-        ("--server-timeout 3s", http),
-        ("--tls-handshake-timeout 3s", hello),
-    ];
-    for (args, says) in rows {
-        let flag = args.split(' ').next().unwrap_or_default();
-        expect(&[(args, &format!("{flag}: {says}"))], BOTH);
-        let listen = if says == http { "http://127.0.0.1:0" } else { "sni://127.0.0.1:0" };
-        let args: Vec<String> = format!("-l tcp://*:0 -l {listen} -b a:1 {args}")
-            .split(' ')
-            .map(str::to_owned)
-            .collect();
         assert!(pointsman::flags::parse(&args).is_ok(), "{args:?}");
     }
 }
