@@ -186,8 +186,8 @@ fn retries_0_means_none() {
 #[test]
 fn a_backend_that_cannot_be_reached_at_all_counts_as_failed() {
     let good = Backend::named("good");
-    // Nobody may connect to a broadcast address: the connect itself says so.
-    let nowhere = "255.255.255.255:9".to_string();
+    // An address of some link, and no link with it: the connect itself says so.
+    let nowhere = "[fe80::1]:9".to_string();
     let balancer = front(&[nowhere.clone(), good.flag()], &[]);
     assert_eq!(read_to_end(&balancer.connect()), End::Finished(b"good".to_vec()));
     assert_eq!(balancer.row(&nowhere).failed, 1);

@@ -101,7 +101,10 @@ impl Duplex {
         self.heed_faults(client, backend, supplies);
         let before = self.moved();
         let request = self.request.pump(client, backend, supplies);
+        // Before the answer moves: it may have come in the turn of its question.
+        self.response.heed_other(self.request.moved() - before.0, backend);
         let response = self.response.pump(backend, client, supplies);
+        self.request.heed_other(self.response.moved() - before.1, client);
         match (request, response) {
             // For a client that is gone, nobody needs to take over.
             (Step::SourceBroke(_), _) => {}
@@ -112,8 +115,6 @@ impl Duplex {
             }
             _ => {}
         }
-        self.request.heed_other(self.response.moved() - before.1);
-        self.response.heed_other(self.request.moved() - before.0);
         let outcome = self.heed_steps(request, response, supplies);
         if self.progress() == Progress::Finished {
             return Outcome::Finished;

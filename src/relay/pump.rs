@@ -237,10 +237,14 @@ impl Flow {
         }
     }
 
-    /// So many bytes went the other way since the last turn.
-    pub fn heed_other(&mut self, moved: u64) {
+    /// So many bytes went the other way in this turn. If they look like a question or an answer, a
+    /// piece is waited for no longer.
+    pub fn heed_other(&mut self, moved: u64, source: &mut impl Socket) {
         if (1..SPLICE_READ_BYTES_MIN as u64).contains(&moved) {
             self.patience.doubt();
+            if matches!(self.wake, Wake::Piece(_)) && !self.patience.is_granted() {
+                self.set_wake(Wake::AnyByte, source);
+            }
         }
     }
 
