@@ -25,6 +25,7 @@ mod process;
 mod route;
 mod service;
 mod sticky;
+mod text;
 mod tls;
 mod udp;
 mod value;
@@ -49,14 +50,15 @@ pub use process::{LOG_LEVELS, ProcessSettings};
 pub use route::{Destination, Plan, Route, RouteName, plan};
 pub use service::{Redirect, ServiceSettings};
 pub use sticky::{SameSite, Sticky};
+pub use text::{escaped, quoted};
 pub use tls::{
     BackendTls, BackendVerify, CertificatePair, ClientCert, ListenerTls, UnknownName,
     alpn_names, dials_tls,
 };
 pub use udp::Udp;
 pub use value::{
-    ON_OFF, alternatives, closest, duration, duration_text, escaped, io_words, number,
-    number_u32, one_of, quoted, size_or_none, size_text, tcp_keepalive, word_of,
+    ON_OFF, alternatives, closest, duration, duration_text, io_words, number, number_u32,
+    one_of, size_or_none, size_text, tcp_keepalive, word_of,
 };
 pub use whole::{check_whole, fill_in, missing, without_effect};
 

@@ -8,6 +8,7 @@
 
 mod http;
 mod manual;
+mod row;
 mod table;
 mod tls;
 mod typed;
@@ -22,7 +23,8 @@ use std::fmt;
 use getopts::{HasArg, Matches, Occur, Options};
 
 use crate::config::{self, Complaint, Config, Key, Spelling, Wrong, escaped, quoted};
-use table::{Act, Answer, Flag, GROUPS, OPTIONS};
+use row::{Act, Answer, Flag};
+use table::{GROUPS, OPTIONS};
 
 /// What the command line asks for.
 #[derive(Debug)]

@@ -7,7 +7,8 @@ use std::fmt;
 use super::Check;
 use super::complaint::{Phrase, Wrong};
 use super::key::Key;
-use super::value::{closest, quoted};
+use super::text::quoted;
+use super::value::closest;
 
 /// The balancing algorithms by the field's names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -13,7 +13,8 @@ use super::host::{
     usual_port,
 };
 use super::key::Key;
-use super::value::{self, closest, digits, quoted};
+use super::text::quoted;
+use super::value::{self, closest, digits};
 use crate::limits;
 
 const BACKEND_WANT: &str = "[SCHEME://]HOST:PORT such as 10.0.0.1:8001, [::1]:8001 or db1:5432";

@@ -6,7 +6,8 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::complaint::Wrong;
-use super::value::{digits, quoted};
+use super::text::quoted;
+use super::value::digits;
 
 const WANT: &str = "a network such as 10.0.0.0/8 or fd00::/8, or an address";
 

@@ -7,7 +7,7 @@
 use std::fmt;
 
 use super::key::{Key, Spelling};
-use super::value::quoted;
+use super::text::quoted;
 
 /// A piece of a sentence that mentions settings by their keys.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -6,7 +6,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::Protocol;
 use super::complaint::Wrong;
-use super::value::{closest, digits, escaped, quoted};
+use super::text::{escaped, quoted};
+use super::value::{closest, digits};
 use crate::limits;
 
 /// Schemes, and what they mean.

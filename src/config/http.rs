@@ -7,7 +7,7 @@ use std::fmt;
 
 use super::complaint::{Phrase, Wrong};
 use super::key::Key;
-use super::value::quoted;
+use super::text::quoted;
 use super::{Algorithm, Config};
 use crate::limits;
 

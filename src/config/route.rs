@@ -11,7 +11,7 @@ use std::fmt;
 use super::complaint::{Phrase, Wrong};
 use super::host::is_host;
 use super::key::Key;
-use super::value::quoted;
+use super::text::quoted;
 use super::{BackendSpec, Config, Listen, Protocol};
 use crate::limits;
 

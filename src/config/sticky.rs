@@ -2,7 +2,7 @@
 
 use super::complaint::{Phrase, Wrong};
 use super::key::Key;
-use super::value::quoted;
+use super::text::quoted;
 use super::{Config, Protocol};
 
 /// What is asked of it.

@@ -1,6 +1,6 @@
 //! Single values as people write them: durations, numbers, sizes, words.
 //!
-//! Pure text to value. Called by `config`, by `config::address` and by the flags' table; knows
+//! Pure text to value. Called by `config` and by the flags' table; knows
 //! nothing of flags, so that a configuration file can be read with it as well.
 
 use std::ops::RangeInclusive;
@@ -147,28 +147,6 @@ pub fn alternatives(words: &[&str]) -> String {
         [only] => (*only).to_owned(),
         [front @ .., last] => format!("{} or {last}", front.join(", ")),
     }
-}
-
-/// Text from outside in quotes, [`escaped`].
-pub fn quoted(text: &str) -> String {
-    if text.is_empty() { "nothing".to_owned() } else { format!("'{}'", escaped(text)) }
-}
-
-/// Text from outside: on one line whatever it holds, and cut where nobody reads on.
-pub fn escaped(text: &str) -> String {
-    const CHARS_MAX: usize = 100;
-    let mut out = String::new();
-    for c in text.chars().take(CHARS_MAX) {
-        match c {
-            // A quote in the text is no danger; escaping it would only hide what was typed.
-            '\'' | '"' | '\\' => out.push(c),
-            _ => out.extend(c.escape_debug()),
-        }
-    }
-    if text.chars().nth(CHARS_MAX).is_some() {
-        out.push_str("...");
-    }
-    out
 }
 
 /// What the system says of a failure, without its number, which is for programmers.
@@ -389,14 +367,6 @@ mod tests {
         assert_eq!(word_of(&2, &table), "close");
         let wrong = one_of("Close", &table).unwrap_err().to_string();
         assert_eq!(wrong, "found 'Close', want keep, close or drop");
-    }
-
-    #[test]
-    fn text_from_outside_stays_on_one_line() {
-        assert_eq!(quoted(""), "nothing");
-        assert_eq!(quoted("it's"), "'it's'");
-        assert_eq!(quoted("a\nb\r\0\u{2028}\x1b["), r"'a\nb\r\0\u{2028}\u{1b}['");
-        assert_eq!(quoted(&"x".repeat(101)), format!("'{}...'", "x".repeat(100)));
     }
 
     #[test]

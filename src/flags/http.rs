@@ -2,7 +2,7 @@
 //!
 //! Apart from the other rows because they are many. Read through [`super::table::GROUPS`].
 
-use super::table::{Act, Flag};
+use super::row::{Act, Flag};
 use super::tls::file;
 use crate::config::{
     Cidr, HashKey, Key, ON_OFF, SameSite, duration, duration_text, number, number_u32, one_of,

@@ -4,7 +4,8 @@
 //! Only layout and prose: what a flag says stands in its row. Called by [`super::parse`]; prints
 //! nothing itself.
 
-use super::table::{Act, Flag, GROUPS, Group};
+use super::row::{Act, Flag, Group};
+use super::table::GROUPS;
 use crate::config::{Algorithm, Config};
 
 /// Columns of a terminal less one, since some wrap at the last.

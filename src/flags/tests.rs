@@ -224,7 +224,7 @@ fn the_demo_needs_nothing_and_may_listen_elsewhere() {
     assert_eq!(config.listeners[0].address.port(), 0);
 }
 
-/// What [`Take`](table::Take) promises: a flag that lacks its value swallows the next flag,
+/// What [`Take`](row::Take) promises: a flag that lacks its value swallows the next flag,
 /// and must say so.
 #[test]
 fn no_value_is_empty_or_begins_with_a_dash() {

@@ -2,7 +2,7 @@
 //!
 //! Apart from the other rows because they are many. Read through [`super::table::GROUPS`].
 
-use super::table::{Act, Flag};
+use super::row::{Act, Flag};
 use crate::config::{
     BackendVerify, ClientCert, Key, Redirect, UnknownName, Wrong, alpn_names, number, one_of,
     word_of,

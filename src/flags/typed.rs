@@ -4,7 +4,7 @@
 
 use getopts::{Fail, Matches, Options};
 
-use super::table::{Act, Flag};
+use super::row::{Act, Flag};
 use super::{Complaints, UsageError, all_flags};
 use crate::config::{Config, Wrong, closest, escaped};
 

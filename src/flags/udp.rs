@@ -2,7 +2,7 @@
 //!
 //! Read through [`super::table::GROUPS`].
 
-use super::table::{Act, Flag};
+use super::row::{Act, Flag};
 use crate::config::{Key, duration, duration_text, number_u32};
 use crate::limits;
 
