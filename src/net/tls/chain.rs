@@ -1,4 +1,4 @@
-//! How much of a peer's certificate chain is looked at: a bound in front of rustls' verifiers.
+//! How much of a peer's certificate chain is looked at: a bound before rustls looks at it.
 //!
 //! A path to a root is searched for among all certificates that a peer sends, with a signature to
 //! check at each attempt. A hundred that lead nowhere made a handshake cost a hundred signatures,
@@ -9,8 +9,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::client::danger::HandshakeSignatureValid;
+use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{
     CertificateError, DigitallySignedStruct, DistinguishedName, Error, OtherError,
@@ -21,9 +21,9 @@ use x509_cert::name::Name;
 
 use crate::limits::{TLS_CHAIN_BYTES_MAX, TLS_CHAIN_CERTIFICATES_MAX, TLS_CHAIN_NAMESAKES_MAX};
 
-/// A verifier that is asked only about chains of a reasonable size.
+/// A verifier of clients that is asked only about chains of a reasonable size.
 #[derive(Debug)]
-pub(super) struct Bounded<V: ?Sized>(pub Arc<V>);
+pub(super) struct Bounded(pub Arc<dyn ClientCertVerifier>);
 
 /// The chain is longer than anybody needs.
 #[derive(Debug)]
@@ -42,7 +42,8 @@ pub(super) fn is_too_long(error: &CertificateError) -> bool {
     matches!(error, CertificateError::Other(other) if other.0.is::<ChainTooLong>())
 }
 
-fn check_size(others: &[CertificateDer<'_>]) -> Result<(), Error> {
+/// To be asked before any signature is checked.
+pub(super) fn check_size(others: &[CertificateDer<'_>]) -> Result<(), Error> {
     let count = 1 + others.len();
     let bytes: usize = others.iter().map(|certificate| certificate.len()).sum();
     if count <= TLS_CHAIN_CERTIFICATES_MAX
@@ -67,7 +68,7 @@ fn has_many_namesakes(others: &[CertificateDer<'_>]) -> bool {
     subjects.iter().any(|it| namesakes(it) > TLS_CHAIN_NAMESAKES_MAX)
 }
 
-impl ClientCertVerifier for Bounded<dyn ClientCertVerifier> {
+impl ClientCertVerifier for Bounded {
     fn offer_client_auth(&self) -> bool {
         self.0.offer_client_auth()
     }
@@ -88,42 +89,6 @@ impl ClientCertVerifier for Bounded<dyn ClientCertVerifier> {
     ) -> Result<ClientCertVerified, Error> {
         check_size(others)?;
         self.0.verify_client_cert(own, others, now)
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.0.verify_tls12_signature(message, certificate, signed)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.0.verify_tls13_signature(message, certificate, signed)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.supported_verify_schemes()
-    }
-}
-
-impl ServerCertVerifier for Bounded<dyn ServerCertVerifier> {
-    fn verify_server_cert(
-        &self,
-        own: &CertificateDer<'_>,
-        others: &[CertificateDer<'_>],
-        name: &ServerName<'_>,
-        ocsp: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        check_size(others)?;
-        self.0.verify_server_cert(own, others, name, ocsp, now)
     }
 
     fn verify_tls12_signature(

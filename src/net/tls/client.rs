@@ -13,7 +13,7 @@ use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, Signatur
 use crate::config::{CertificatePair, Key};
 use crate::limits::TLS_BACKEND_SESSIONS;
 
-use super::chain::Bounded;
+use super::chain::check_size;
 use super::files::{self, Certificate, FileError, Keys};
 use super::provider::provider;
 
@@ -115,16 +115,17 @@ impl Trust {
         let verifier = verifier.build().map_err(|error| {
             FileError::new(Key::BACKEND_CA, file.unwrap_or_default(), &error.to_string())
         })?;
-        Trust::by(Arc::new(Bounded(verifier as Arc<dyn ServerCertVerifier>)))
+        Trust::by(Believed::Rooted(verifier))
     }
 
     /// Anybody: what is sent is encrypted, but who reads it is not known.
     pub fn anybody() -> Result<Trust, FileError> {
-        let algorithms = provider().signature_verification_algorithms;
-        Trust::by(Arc::new(Anybody { algorithms }))
+        Trust::by(Believed::Anybody)
     }
 
-    fn by(verifier: Arc<dyn ServerCertVerifier>) -> Result<Trust, FileError> {
+    fn by(believed: Believed) -> Result<Trust, FileError> {
+        let algorithms = provider().signature_verification_algorithms;
+        let verifier = Arc::new(BackendVerifier { believed, algorithms });
         let builder = ClientConfig::builder_with_provider(provider());
         let builder = builder
             .with_safe_default_protocol_versions()
@@ -182,22 +183,39 @@ impl Dial {
     }
 }
 
-/// Believes every certificate. That whoever shows it has its key is looked at all the same.
+/// Verifies the certificates of backends. That a backend has the key of the certificate that it
+/// shows is verified whatever is believed.
 #[derive(Debug)]
-struct Anybody {
+struct BackendVerifier {
+    believed: Believed,
     algorithms: WebPkiSupportedAlgorithms,
 }
 
-impl ServerCertVerifier for Anybody {
+/// Which certificates are believed.
+#[derive(Debug)]
+enum Believed {
+    /// Those for the expected name that lead to one of the roots.
+    Rooted(Arc<WebPkiServerVerifier>),
+    /// All.
+    Anybody,
+}
+
+impl ServerCertVerifier for BackendVerifier {
     fn verify_server_cert(
         &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
+        own: &CertificateDer<'_>,
+        others: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
+        match &self.believed {
+            Believed::Rooted(roots) => {
+                check_size(others)?;
+                roots.verify_server_cert(own, others, name, ocsp, now)
+            }
+            Believed::Anybody => Ok(ServerCertVerified::assertion()),
+        }
     }
 
     fn verify_tls12_signature(
