@@ -109,6 +109,24 @@ pub struct Fronts {
     pub identity: Option<Arc<Identity>>,
 }
 
+/// What a loop is made of, beside the configuration.
+pub struct Parts {
+    /// Of everything random.
+    pub seed: u64,
+    /// Installed, not yet watched.
+    pub signals: Signals,
+    /// Bound, not yet registered.
+    pub fronts: Fronts,
+    /// With the pools of all routes.
+    pub backends: Backends,
+    /// Which of those pools a client's wish leads to.
+    pub routes: Routes,
+    /// How many connections, flows and pipes the descriptors suffice for.
+    pub share: Share,
+    /// Where they go.
+    pub logs: Logs,
+}
+
 /// What is said of the work, and in which words.
 pub struct Logs {
     /// For people.
@@ -130,16 +148,9 @@ enum Phase {
 }
 
 impl EventLoop {
-    /// A loop that serves `listeners` from these backends by these routes, ready to run.
-    pub fn new(
-        config: &Config,
-        seed: u64,
-        mut signals: Signals,
-        fronts: Fronts,
-        (backends, routes): (Backends, Routes),
-        share: Share,
-        logs: Logs,
-    ) -> io::Result<EventLoop> {
+    /// A loop that is ready to run.
+    pub fn new(config: &Config, parts: Parts) -> io::Result<EventLoop> {
+        let Parts { seed, mut signals, fronts, backends, routes, share, logs } = parts;
         let now = Instant::now();
         let poll = Poll::new()?;
         let alarm = Alarm::new(poll.registry())?;

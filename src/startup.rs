@@ -21,7 +21,7 @@ use crate::config::{
 };
 use crate::demo::{self, Demo};
 use crate::event::signals::Signals;
-use crate::event_loop::{EventLoop, Fronts, Logs};
+use crate::event_loop::{EventLoop, Fronts, Logs, Parts};
 use crate::limits::{BACKEND_ADDRESSES_MAX, DEMO_CLIENTS, PORTS_FOR_FLOWS_PERCENT};
 use crate::logging::LogSink;
 use crate::net::descriptors::{self, Needs};
@@ -81,12 +81,11 @@ pub fn start(
     for (_, backend) in backends.iter() {
         info!("backend {} at {}, weight {}", backend.name, places(backend), backend.weight);
     }
-    let destinations = (backends, routes);
     fronts.terminator = files.terminator;
     fronts.identity = files.identity;
     let logs = Logs { log, access_log: files.access_log, spelling };
-    let looping = EventLoop::new(config, seed, signals, fronts, destinations, share, logs)
-        .map_err(StartError::EventLoop)?;
+    let parts = Parts { seed, signals, fronts, backends, routes, share, logs };
+    let looping = EventLoop::new(config, parts).map_err(StartError::EventLoop)?;
     announce(&addresses);
     let is_udp = |listen: &&Listen| listen.protocol == Protocol::Udp;
     let udp = addresses.iter().find(is_udp).map(|listen| listen.address);

@@ -73,7 +73,7 @@ mod tests {
     use crate::config::{Algorithm, AllDown, CertificatePair, Config, Spelling};
     use crate::event::signals::Signals;
     use crate::event::{Chore, Owner};
-    use crate::event_loop::{Fronts, Logs};
+    use crate::event_loop::{Fronts, Logs, Parts};
     use crate::logging::LogSink;
     use crate::net::descriptors::{self, Needs};
     use crate::net::tls::files::tests::Files;
@@ -88,7 +88,7 @@ mod tests {
             eject_after: 0,
         };
         let pool = PoolPlan::of_first(0, balance::build(Algorithm::First, 1));
-        let set = Backends::new(Vec::new(), vec![pool], policy, Instant::now());
+        let backends = Backends::new(Vec::new(), vec![pool], policy, Instant::now());
         let terminator = Terminator::load(&config.listener.tls, SystemTime::now()).unwrap();
         let fronts = Fronts { terminator: Some(terminator), ..Fronts::default() };
         let needs = Needs { streams: 1, ..Needs::default() };
@@ -96,8 +96,9 @@ mod tests {
         let log = LogSink::default();
         let signals = Signals::install().unwrap();
         let logs = Logs { log, access_log: None, spelling: Spelling::PATHS };
-        let to = (set, Routes::default());
-        EventLoop::new(config, 1, signals, fronts, to, share, logs).unwrap()
+        let routes = Routes::default();
+        let parts = Parts { seed: 1, signals, fronts, backends, routes, share, logs };
+        EventLoop::new(config, parts).unwrap()
     }
 
     /// From the start on, once a day, however long it runs.
