@@ -100,7 +100,7 @@ pub struct Carrying<'a> {
 pub struct BackendConnection {
     /// Its socket.
     pub stream: Stream,
-    /// Whom it leads to.
+    /// The backend at its other end, for which its results are counted.
     pub backend: BackendId,
     /// Who uses it.
     pub user: User,

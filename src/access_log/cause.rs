@@ -5,7 +5,7 @@
 
 use super::ending::Who;
 
-/// See the head of the file.
+/// Set where an exchange is cut off or refused; the `reason` of its line in JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cause {
     /// The client finished in the middle of a head.

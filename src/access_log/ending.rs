@@ -3,9 +3,9 @@
 /// Who ended it before its time, and what it was doing then: HAProxy's termination state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ending {
-    /// Who.
+    /// The first letter of HAProxy's two.
     pub who: Who,
-    /// Doing what.
+    /// The second letter: the stage that it was at.
     pub when: When,
 }
 

@@ -20,7 +20,7 @@ use super::state::State;
 pub struct Backend {
     /// What logs call it.
     pub name: Box<str>,
-    /// Where it is.
+    /// All that its name was found to mean, and which of them works.
     pub addresses: Addresses,
     /// The port that its probes go to, if it is another one.
     check_port: Option<u16>,

@@ -14,7 +14,7 @@ use std::collections::HashMap;
 
 use super::PoolId;
 
-/// See the head of the file. Where a route leads may be nowhere: to be refused.
+/// Where a route leads may be nowhere: the client is refused.
 #[derive(Debug, Default)]
 pub struct Routes {
     exact: HashMap<Box<str>, Option<PoolId>>,

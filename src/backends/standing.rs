@@ -7,7 +7,7 @@ pub use crate::stats::snapshot::Word;
 
 use super::{Backend, BackendId, Backends, State};
 
-/// See the head of the file.
+/// As the status page and `/stats` show it; nothing is decided by it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Standing {
     /// The word.

@@ -55,9 +55,9 @@ pub enum UnknownName {
 pub enum ClientCert {
     /// They are not asked.
     None,
-    /// They may.
+    /// They are asked, and served without one; one that is shown has to be good.
     Optional,
-    /// They have to.
+    /// They are asked, and without a good one the handshake fails.
     Required,
 }
 

@@ -5,7 +5,7 @@ use crate::limits::{HTTP_SPARE_BYTES_MAX, HTTP_SPARES_MAX};
 
 use super::{Fields, Outgoing, Span};
 
-/// See the head of the file. What is in them is the last message's.
+/// One set for the whole process: what is in them is the last message's.
 #[derive(Debug, Default)]
 pub struct Lists {
     /// The fields of the head.

@@ -37,7 +37,7 @@ pub struct Client {
     pub pool: PoolId,
     /// Its socket.
     pub socket: Stream,
-    /// Where it is.
+    /// Its address and port, which logs, balancers and forwarding fields go by.
     pub address: Peer,
     /// The backend connection in use.
     pub link: Link,
@@ -107,7 +107,7 @@ pub struct Arrival {
     pub front: u16,
     /// Its socket.
     pub socket: Stream,
-    /// Where it is.
+    /// As accept gave it: that of a proxy, where one is in front.
     pub address: SocketAddr,
 }
 

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use super::{BackendCounts, PerSecond, PoolCounts, Stats};
 
-/// See the head of the file.
+/// Made row by row over several turns, then read by the page that it was taken for.
 #[derive(Debug, Clone)]
 pub struct Snapshot {
     /// When it was begun.
