@@ -151,13 +151,17 @@ fn a_flood_of_datagrams_leaves_tcp_its_turn() {
     let floods: Vec<_> = (0..2).map(flood).collect();
     until("the flood is here", || udp.received() > 1000);
     let asking = common::connect(balancer.addresses[1]);
-    for number in 0..50_u8 {
-        assert_eq!(common::ask(&asking, &[number; 10]), [number; 10]);
-    }
+    // Until there was a flood, however slow the machine is.
+    let mut asked = 0_u32;
+    until("50 answers, and a flood beside them", || {
+        let question = [asked as u8; 10];
+        assert_eq!(common::ask(&asking, &question), question);
+        asked += 1;
+        asked >= 50 && udp.received() > 10_000
+    });
     over.store(true, Ordering::SeqCst);
     let sent: usize = floods.into_iter().map(|flood| flood.join().expect("sent")).sum();
-    println!("50 answers over TCP beside {sent} datagrams");
-    assert!(sent > 10_000, "{sent} datagrams are no flood");
+    println!("{asked} answers over TCP beside {sent} datagrams");
     balancer.stop_after(asking);
 }
 
