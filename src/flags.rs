@@ -72,7 +72,8 @@ fn option(key: Key) -> Option<&'static str> {
 
 /// The arguments without the program's name, as text.
 pub fn arguments(args: impl Iterator<Item = OsString>) -> Result<Vec<String>, Vec<UsageError>> {
-    let (mut texts, mut errors) = (Vec::new(), Vec::new());
+    let mut texts = Vec::new();
+    let mut errors = Vec::new();
     for arg in args.skip(1) {
         match arg.into_string() {
             Ok(text) => texts.push(text),

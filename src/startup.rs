@@ -255,11 +255,10 @@ fn destination(backends: &Backends, pool: Option<PoolId>) -> String {
 }
 
 fn demo_member((name, address): &(String, SocketAddr)) -> Member {
-    let (name, addresses) = (name.clone(), vec![*address]);
     Member {
         check_host: address.to_string(),
-        name,
-        addresses,
+        name: name.clone(),
+        addresses: vec![*address],
         weight: 1,
         max_connections: None,
         backup: false,
@@ -379,7 +378,8 @@ fn load_trust(config: &Config) -> Result<Option<Trust>, Complaint> {
 /// All listeners, and where they really are in the order in which they were asked for.
 fn bind_all(config: &Config, errors: &mut Vec<Complaint>) -> (Fronts, Vec<Listen>) {
     let listens = &*config.listeners;
-    let (mut fronts, mut addresses) = (Fronts::default(), Vec::new());
+    let mut fronts = Fronts::default();
+    let mut addresses = Vec::new();
     for listen in listens {
         let address = if listen.protocol == Protocol::Udp {
             let bound = noted(bind(listen, listens, DatagramListener::bind), errors);
@@ -411,7 +411,8 @@ fn bind<T>(
     all: &[Listen],
     bind: fn(SocketAddr, bool) -> io::Result<T>,
 ) -> Result<T, Complaint> {
-    let (address, is_udp) = (listen.address, listen.protocol == Protocol::Udp);
+    let address = listen.address;
+    let is_udp = listen.protocol == Protocol::Udp;
     let taken = |listen: &Listen| {
         listen.address.is_ipv4()
             && (listen.protocol == Protocol::Udp) == is_udp

@@ -260,7 +260,9 @@ fn backend_line(backend: &Backend, widths: Widths) -> String {
         state_width = widths.state,
     );
     let load = backend.load.map_or_else(|| "-".to_string(), |load| format!("{load:.2}"));
-    let (active, counts, rate) = (backend.connections, &backend.counts, &backend.rate);
+    let active = backend.connections;
+    let counts = &backend.counts;
+    let rate = &backend.rate;
     // because: writing to a string cannot fail.
     let _ = write!(
         line,
@@ -277,7 +279,9 @@ fn address_line(backend: &Backend) -> Option<String> {
 }
 
 fn route_line(pool: &Pool) -> String {
-    let (name, clients, all) = (&pool.name, pool.counts.clients, pool.members.len());
+    let name = &pool.name;
+    let clients = pool.counts.clients;
+    let all = pool.members.len();
     format!("route {name}: {clients} clients, {} of {all} backends up", pool.up)
 }
 

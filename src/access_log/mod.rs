@@ -189,7 +189,8 @@ impl AccessLog {
                 if error.kind() != io::ErrorKind::BrokenPipe && !before.is_some_and(lately) =>
             {
                 self.told = Told::Trouble(now);
-                let (place, room) = (&self.place, ACCESS_LOG_BYTES_MAX / 1024);
+                let place = &self.place;
+                let room = ACCESS_LOG_BYTES_MAX / 1024;
                 warn!(
                     "the access log {place} cannot be written: {error}; up to {room} KiB of it \
                      are kept until it can"

@@ -181,7 +181,8 @@ mod tests {
 
     #[test]
     fn a_connect_goes_once_around_and_what_works_is_in_use() {
-        let (mut addresses, now) = (three(), Instant::now());
+        let mut addresses = three();
+        let now = Instant::now();
         let next =
             |course: Course, of: &Addresses| course.next(Fault::Refused, of, TIMEOUT, now);
         let course = Course::begin(&addresses, now);
@@ -203,7 +204,8 @@ mod tests {
 
     #[test]
     fn the_addresses_share_the_time_of_one_connect() {
-        let (addresses, mut now) = (three(), Instant::now());
+        let addresses = three();
+        let mut now = Instant::now();
         let end = now + TIMEOUT;
         let mut course = Course::begin(&addresses, now);
         loop {
@@ -222,7 +224,8 @@ mod tests {
 
     #[test]
     fn what_is_no_matter_of_the_address_does_not_lead_to_another_one() {
-        let (addresses, now) = (three(), Instant::now());
+        let addresses = three();
+        let now = Instant::now();
         let course = Course::begin(&addresses, now);
         for fault in [Fault::Exhausted, Fault::GivenUp, Fault::Closed] {
             assert_eq!(course.next(fault, &addresses, TIMEOUT, now), None);

@@ -223,7 +223,8 @@ fn one_client_alone_leaves_nobody_out_while_others_are_here() {
     let five = Policy { eject_after: 5, ..policy() };
     let mut set = set((0..4).map(member).collect(), &[&[0, 1, 2, 3]], five);
     let [first, second, ..] = ids::<4>(&set);
-    let (now, took) = (Instant::now(), Duration::ZERO);
+    let now = Instant::now();
+    let took = Duration::ZERO;
     let other = IpAddr::from([10, 0, 0, 9]);
     set.answered(second, other, 200, took, now);
     for _ in 0..100 {
@@ -431,7 +432,8 @@ fn pools_agree_with_a_plain_model() {
         let policy = Policy { all_down, slow_start, ..policy() };
         let mut set = set(members, &pools.each_ref().map(Vec::as_slice), policy);
         let all: [BackendId; MEMBERS] = ids(&set);
-        let (mut now, mut open) = (Instant::now(), Vec::new());
+        let mut now = Instant::now();
+        let mut open = Vec::new();
         for _ in 0..200 {
             now += Duration::from_millis(random.u64(0..5_000));
             let id = all[random.usize(..MEMBERS)];

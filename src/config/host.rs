@@ -37,7 +37,8 @@ pub(super) fn protocol_and_rest(
             };
             let hint = near.map(|near| format!("; did you mean {near}://{rest}?"));
             let known: Vec<String> = schemes.iter().map(|(it, _)| format!("{it}://")).collect();
-            let (known, scheme) = (known.join(", "), quoted(scheme));
+            let known = known.join(", ");
+            let scheme = quoted(scheme);
             let want = format!(
                 "{known} or no scheme: {scheme} is not served by this version{}",
                 escaped(&hint.unwrap_or_default())

@@ -106,8 +106,8 @@ impl ListenerTls {
         match self.certificates.iter_mut().find(|pair| pair.cert.is_empty()) {
             Some(pair) => file.clone_into(&mut pair.cert),
             None => {
-                let (cert, key) = (file.to_owned(), String::new());
-                self.certificates.push(CertificatePair { cert, key });
+                let cert = file.to_owned();
+                self.certificates.push(CertificatePair { cert, key: String::new() });
             }
         }
     }
@@ -117,8 +117,8 @@ impl ListenerTls {
         match self.certificates.iter_mut().find(|pair| pair.key.is_empty()) {
             Some(pair) => file.clone_into(&mut pair.key),
             None => {
-                let (cert, key) = (String::new(), file.to_owned());
-                self.certificates.push(CertificatePair { cert, key });
+                let key = file.to_owned();
+                self.certificates.push(CertificatePair { cert: String::new(), key });
             }
         }
     }

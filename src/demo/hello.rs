@@ -174,7 +174,8 @@ impl Request {
             keep_alive: false,
         };
         let (mut hosts, mut lengths) = (0, 0);
-        let (mut close, mut stay) = (false, version == "HTTP/1.1");
+        let mut close = false;
+        let mut stay = version == "HTTP/1.1";
         for field in fields {
             let (name, value) = field.split_once(':').ok_or(bad("a field without a colon"))?;
             if name.is_empty() || name.contains([' ', '\t']) {

@@ -25,8 +25,12 @@ fn the_least_that_can_be_asked_for_has_the_defaults() {
     assert_eq!(config.listeners.len(), 1);
     assert_eq!(config.backends.len(), 1);
     assert_eq!(config.given, BTreeSet::from([Key::LISTEN, Key::BACKEND]));
-    let (listeners, backends) = (Vec::new(), Vec::new());
-    let rest = Config { listeners, backends, given: BTreeSet::new(), ..config };
+    let rest = Config {
+        listeners: Vec::new(),
+        backends: Vec::new(),
+        given: BTreeSet::new(),
+        ..config
+    };
     assert_eq!(rest, Config::defaults());
 }
 

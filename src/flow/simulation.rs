@@ -93,9 +93,17 @@ fn play(seed: u64) -> Seen {
         most: if random.u8(..8) == 0 { random.usize(100..260) } else { random.usize(1..12) },
     };
     let table = Table::new(policy);
-    let (now, known, current) = (Instant::now(), BTreeMap::new(), HashMap::new());
-    let (opened, closed, seen) = (0, BTreeSet::new(), Seen::default());
-    let mut world = World { random, policy, table, now, known, opened, closed, current, seen };
+    let mut world = World {
+        random,
+        policy,
+        table,
+        now: Instant::now(),
+        known: BTreeMap::new(),
+        opened: 0,
+        closed: BTreeSet::new(),
+        current: HashMap::new(),
+        seen: Seen::default(),
+    };
     for _ in 0..STEPS {
         world.step();
         world.table.check_invariants();
@@ -175,8 +183,14 @@ impl World {
             self.forget(&flow);
             self.seen.gave_way += 1;
         }
-        let (active_at, answered_at) = (self.now, None);
-        let known = Known { key, client, active_at, answered_at, requests: 0, answers: 0 };
+        let known = Known {
+            key,
+            client,
+            active_at: self.now,
+            answered_at: None,
+            requests: 0,
+            answers: 0,
+        };
         self.known.insert(self.opened, known);
         self.current.insert(client, self.opened);
         self.seen.opened += 1;

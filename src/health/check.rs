@@ -365,7 +365,8 @@ mod tests {
             (&long, false),
         ];
         for (answer, whole) in table {
-            let (question, answer) = (question("http:/"), answer.as_bytes());
+            let question = question("http:/");
+            let answer = answer.as_bytes();
             assert_eq!(question.rest(answer).is_none(), whole, "{answer:?}");
             for cut in (0..answer.len()).step_by(1 + answer.len() / 100) {
                 let rest = question.rest(&answer[..cut]);

@@ -16,7 +16,8 @@ fn whole(bytes: &[u8]) -> Reading {
 
 /// The answer to bytes that come in such pieces, the first that is one.
 fn in_pieces(bytes: &[u8], mut piece: impl FnMut() -> usize) -> Reading {
-    let (mut scan, mut end) = (Scan::default(), 0);
+    let mut scan = Scan::default();
+    let mut end = 0;
     while end < bytes.len() {
         end = bytes.len().min(end + piece());
         match read(&bytes[..end], &mut scan) {
@@ -213,7 +214,8 @@ fn nothing_after_it_is_looked_at() {
 
 /// A second reader, as plain as can be: all fragments together, then the message.
 fn plainly(bytes: &[u8]) -> Option<Reading> {
-    let (mut message, mut at) = (Vec::new(), 0);
+    let mut message = Vec::new();
+    let mut at = 0;
     let bytes = &bytes[..bytes.len().min(CLIENT_HELLO_WIRE_BYTES_MAX)];
     loop {
         if let [1, a, b, c, ..] = message[..] {

@@ -489,7 +489,8 @@ mod naive {
     }
 
     pub fn chunked(bytes: &[u8]) -> Result<Body, String> {
-        let (mut payload, mut at) = (Vec::new(), 0);
+        let mut payload = Vec::new();
+        let mut at = 0;
         loop {
             let end = at + find(&bytes[at..], b"\r\n").ok_or("no end of a size")?;
             let line = String::from_utf8_lossy(&bytes[at..end]).to_string();

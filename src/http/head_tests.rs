@@ -176,7 +176,8 @@ fn what_two_could_read_differently_is_refused() {
 fn every_verdict_comes_by_single_bytes_too() {
     for &(row, refusal, _) in REFUSED {
         let bytes: Vec<u8> = whole(row).chars().map(|it| it as u8).collect();
-        let (mut scan, mut fields) = (Scan::default(), Fields::new());
+        let mut scan = Scan::default();
+        let mut fields = Fields::new();
         let verdict = (1..=bytes.len())
             .map(|length| parse_request(&bytes[..length], &mut scan, &mut fields))
             .find(|it| *it != Parse::Incomplete);
@@ -501,7 +502,8 @@ fn what_all_read_alike_is_taken() {
         assert_eq!(head(&text).framing, Framing::Length(3), "{blank:?}");
         let again = "Content-Length: 03\r\nConnection: a b";
         let text = format!("HTTP/1.2 200 OK\r\nContent-Length:\t3{blank}\r\n{again}\r\n\r\n");
-        let (mut scan, mut fields) = (Scan::default(), Fields::new());
+        let mut scan = Scan::default();
+        let mut fields = Fields::new();
         let parse = parse_response(text.as_bytes(), &mut scan, &mut fields, &Asked::default());
         let Parse::Done(head) = parse else { panic!("{text:?} is {parse:?}") };
         assert_eq!(head.framing, Framing::Length(3), "{blank:?}");

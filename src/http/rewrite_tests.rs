@@ -49,7 +49,8 @@ fn bytes_of(out: &Outgoing, input: &[u8]) -> String {
 
 #[track_caller]
 fn sent(text: &str, to: Forward<'_>) -> String {
-    let (mut fields, mut out) = (Fields::new(), Outgoing::new());
+    let mut fields = Fields::new();
+    let mut out = Outgoing::new();
     let parse = parse_request(text.as_bytes(), &mut Scan::default(), &mut fields);
     let Parse::Done(head) = parse else { panic!("{text:?} is {parse:?}") };
     rewrite::request(&head, &fields, text.as_bytes(), &to, &mut out);
@@ -62,7 +63,8 @@ const TOLD: &str = "X-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Proto: http\r\n\
 
 #[track_caller]
 fn returned(text: &str, asked: Asked, back: Back<'_>) -> (String, Leaves) {
-    let (mut fields, mut out) = (Fields::new(), Outgoing::new());
+    let mut fields = Fields::new();
+    let mut out = Outgoing::new();
     let parse = parse_response(text.as_bytes(), &mut Scan::default(), &mut fields, &asked);
     let Parse::Done(head) = parse else { panic!("{text:?} is {parse:?}") };
     let leaves = rewrite::response(&head, &fields, text.as_bytes(), &back, &mut out);
@@ -285,7 +287,8 @@ fn many_small_chunks_leave_as_one() {
 #[test]
 fn long_passages_are_not_copied() {
     let text = format!("GET / HTTP/1.1\r\nHost: a\r\nA: {}\r\n\r\n", "x".repeat(3000));
-    let (mut fields, mut out) = (Fields::new(), Outgoing::new());
+    let mut fields = Fields::new();
+    let mut out = Outgoing::new();
     let parse = parse_request(text.as_bytes(), &mut Scan::default(), &mut fields);
     let Parse::Done(head) = parse else { panic!() };
     rewrite::request(&head, &fields, text.as_bytes(), &forward(), &mut out);

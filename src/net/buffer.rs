@@ -114,7 +114,8 @@ mod tests {
     #[test]
     fn more_than_a_buffer_is_kept_as_well_but_not_its_memory() {
         let mut pool = BufferPool::default();
-        let (long, more) = (vec![b'l'; BUFFER_BYTES], [b'm'; 1000]);
+        let long = vec![b'l'; BUFFER_BYTES];
+        let more = [b'm'; 1000];
         let mut buffer = pool.keep(&[IoSlice::new(&long), IoSlice::new(&more)], 1);
         assert_eq!(buffer.len(), BUFFER_BYTES + 999);
         buffer.consume(BUFFER_BYTES - 1);

@@ -71,8 +71,7 @@ mod linux {
             let _ = pipe::fcntl_setpipe_size(&write_end, PIPE_BYTES);
             // If it does not say: that is the default.
             let capacity = pipe::fcntl_getpipe_size(&write_end).unwrap_or(PIPE_BYTES_MIN);
-            let (taken_out, trouble) = (None, None);
-            Ok(Pipe { read_end, write_end, capacity, held: 0, taken_out, trouble })
+            Ok(Pipe { read_end, write_end, capacity, held: 0, taken_out: None, trouble: None })
         }
 
         /// How much is in it.
@@ -141,7 +140,8 @@ mod linux {
 
         /// Read all that it holds into our memory.
         fn take_out(&mut self) -> rustix::io::Result<()> {
-            let (mut bytes, mut filled) = (vec![0; self.held], 0);
+            let mut bytes = vec![0; self.held];
+            let mut filled = 0;
             while filled < bytes.len() {
                 let read = || rustix::io::read(&self.read_end, &mut bytes[filled..]);
                 match rustix::io::retry_on_intr(read)? {

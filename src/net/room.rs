@@ -35,7 +35,8 @@ pub fn bound_receive_queue(socket: &TcpStream) -> bool {
     // All of it or nothing: where so much cannot be had (`net.core.rmem_max`), the kernel makes not
     // much more by itself. And one that does not know how to undo it must not begin.
     let leave_it_to_the_kernel = || uapi::setsockopt(fd, SOL_SOCKET, SO_BUF_LOCK, &0_i32);
-    let (socket, wanted) = (SockRef::from(socket), STREAM_RECEIVE_BYTES as usize);
+    let socket = SockRef::from(socket);
+    let wanted = STREAM_RECEIVE_BYTES as usize;
     if leave_it_to_the_kernel().is_err() || socket.set_recv_buffer_size(wanted).is_err() {
         return true;
     }

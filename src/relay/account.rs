@@ -279,18 +279,16 @@ mod tests {
     /// The only one of a set.
     fn backend() -> BackendId {
         let address = "127.0.0.1:1".parse().unwrap();
-        let (name, weight, max_connections, backup) = ("a".to_owned(), 1, None, false);
-        let (check_port, dial, probe_dial) = (None, None, None);
         let member = Member {
-            name,
+            name: "a".to_owned(),
             addresses: vec![address],
-            weight,
-            max_connections,
-            backup,
-            check_port,
+            weight: 1,
+            max_connections: None,
+            backup: false,
+            check_port: None,
             check_host: String::new(),
-            dial,
-            probe_dial,
+            dial: None,
+            probe_dial: None,
         };
         let policy = Policy {
             rise_fall: RiseFall { rise: 1, fall: 1 },

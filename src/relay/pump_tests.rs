@@ -87,7 +87,8 @@ fn pitfall_16_nothing_that_sockets_say_makes_it_spin() {
         Received::Broken(reset),
     ];
     let all_take = [Sent::Bytes(0), Sent::Bytes(1), Sent::WouldBlock, Sent::Broken(reset)];
-    let (mut buffers, mut pipes) = (BufferPool::default(), PipePool::new(0));
+    let mut buffers = BufferPool::default();
+    let mut pipes = PipePool::new(0);
     let mut scratch = vec![0; 64 * 1024];
     for (says, takes) in all_say.into_iter().flat_map(|s| all_take.map(|t| (s, t))) {
         let mut supplies =
@@ -123,7 +124,8 @@ fn pitfall_16_nothing_that_sockets_say_makes_it_spin() {
 #[test]
 fn a_backend_that_may_have_taken_something_is_the_last_one() {
     let reset = Fault::Reset;
-    let (mut buffers, mut pipes) = (BufferPool::default(), PipePool::new(0));
+    let mut buffers = BufferPool::default();
+    let mut pipes = PipePool::new(0);
     let mut scratch = vec![0; 64 * 1024];
     for owes in [false, true] {
         let mut supplies =
@@ -214,7 +216,8 @@ impl Socket for Kettle {
 /// once: nobody will tell of them again.
 #[test]
 fn a_patient_message_that_is_here_is_taken_to_its_end() {
-    let (mut buffers, mut pipes) = (BufferPool::default(), PipePool::new(1));
+    let mut buffers = BufferPool::default();
+    let mut pipes = PipePool::new(1);
     let mut scratch = vec![0; 64 * 1024];
     let few = PATIENT_BYTES_MIN as usize;
     for rest in [0, 1, few - 1, few, few + 1] {

@@ -71,8 +71,11 @@ impl Histogram {
 impl RecentTimes {
     /// Nothing counted yet.
     pub fn new(now: Instant) -> RecentTimes {
-        let (filling, before) = (Histogram::default(), Histogram::default());
-        RecentTimes { filling, before, until: now + SPAN }
+        RecentTimes {
+            filling: Histogram::default(),
+            before: Histogram::default(),
+            until: now + SPAN,
+        }
     }
 
     /// Count a time.
@@ -94,7 +97,8 @@ impl RecentTimes {
             return None;
         }
         let mut found = [Duration::ZERO; N];
-        let (mut seen, mut bucket) = (0, 0);
+        let mut seen = 0;
+        let mut bucket = 0;
         for (share, found) in shares.into_iter().zip(&mut found) {
             let rank = ((share * total as f64).ceil() as u64).clamp(1, total);
             while bucket < BUCKETS {

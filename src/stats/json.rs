@@ -196,7 +196,8 @@ mod tests {
         }
         (0..backends).for_each(|number| snapshot.push_backend(backend(number), now));
         snapshot.finish();
-        let (mut writer, mut page) = (Writer::default(), Vec::new());
+        let mut writer = Writer::default();
+        let mut page = Vec::new();
         while writer.write_row(&snapshot, &mut page) {}
         assert!(!writer.write_row(&snapshot, &mut page), "it is over");
         String::from_utf8(page).unwrap()

@@ -128,7 +128,8 @@ mod tests {
 
     #[test]
     fn a_page_is_shared_as_long_as_it_is_fresh() {
-        let (now, mut pages) = (Instant::now(), Pages::default());
+        let now = Instant::now();
+        let mut pages = Pages::default();
         assert_eq!(pages.read_fresh(now), None);
         make(&mut pages, "first", now);
         let [one, two] = [pages.read_fresh(now), pages.read_fresh(now)].map(Option::unwrap);
@@ -145,7 +146,8 @@ mod tests {
 
     #[test]
     fn readers_that_take_nothing_hold_a_few_pages_at_most() {
-        let (now, mut pages) = (Instant::now(), Pages::default());
+        let now = Instant::now();
+        let mut pages = Pages::default();
         let mut read = Vec::new();
         for number in 0..3 * STATS_PAGES_MAX {
             let at = now + STATS_PAGE_EVERY * number as u32;

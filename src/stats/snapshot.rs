@@ -257,8 +257,12 @@ pub(super) mod tests {
 
     /// A pool of these.
     pub fn pool(members: &[usize]) -> Pool {
-        let (name, counts) = ("pool".into(), PoolCounts::default());
-        Pool { name, members: members.to_vec(), up: members.len(), counts }
+        Pool {
+            name: "pool".into(),
+            members: members.to_vec(),
+            up: members.len(),
+            counts: PoolCounts::default(),
+        }
     }
 
     #[test]
@@ -269,7 +273,8 @@ pub(super) mod tests {
         for it in [backend(7), down(5), down(7), backend(6)] {
             snapshot.push_backend(it, now);
         }
-        let (mut seen, mut last) = (Vec::new(), None);
+        let mut seen = Vec::new();
+        let mut last = None;
         while let Some((address, it)) = snapshot.address_behind(last) {
             seen.push((address.port(), it.up, it.connections));
             last = Some(address);

@@ -502,7 +502,8 @@ mod tests {
         let with_log = Process { access_log: Some(log), ..Process::default() };
         check(PROCESS, &[Process::default(), with_log]);
         check(UDP, &[Datagrams::default()]);
-        let (name, port) = ("http://127.0.0.1:8000".to_owned(), "8000".to_owned());
+        let name = "http://127.0.0.1:8000".to_owned();
+        let port = "8000".to_owned();
         check(LISTENERS, &[Front { name, port, open: 0 }]);
         check(POOLS, &[pool(&[0, 1])]);
         let time = Instant::now().elapsed();

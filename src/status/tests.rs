@@ -65,9 +65,11 @@ impl Slices {
         let pair = Key { index: 7, generation: Generation::FIRST };
         cx.pages.wait(pair);
         let mut slices = Slices::default();
-        let (mut before, mut called) = (0, Vec::new());
+        let mut before = 0;
+        let mut called = Vec::new();
         while cx.pages.is_making() {
-            let (began, mut rows) = (Instant::now(), 0..STATS_ROWS_PER_TURN);
+            let began = Instant::now();
+            let mut rows = 0..STATS_ROWS_PER_TURN;
             called = make_statistics(|| rows.next().is_some(), cx);
             slices.times.push(began.elapsed());
             let Some(making) = cx.pages.take_making() else { break };
@@ -83,9 +85,11 @@ impl Slices {
     }
 
     fn of_status(cx: &mut Context) -> Slices {
-        let (mut page, mut slices) = (Some(Page::begin(cx)), Slices::default());
+        let mut page = Some(Page::begin(cx));
+        let mut slices = Slices::default();
         while let Some(making) = &mut page {
-            let (began, before) = (Instant::now(), slices.page.len());
+            let began = Instant::now();
+            let before = slices.page.len();
             let mut over = false;
             for _ in 0..STATS_ROWS_PER_TURN {
                 match making.step(cx) {
@@ -168,7 +172,8 @@ fn the_status_page_of_ten_thousand_backends_is_written_in_slices_of_a_few_rows()
 fn a_snapshot_says_when_it_was_begun_and_ended() {
     let poll = Poll::new().expect("a descriptor");
     let mut cx = context(3, 1, &poll);
-    let (began, second) = (cx.now, Duration::from_secs(1));
+    let began = cx.now;
+    let second = Duration::from_secs(1);
     let mut snapshot = taking::begin(&cx);
     while !snapshot.is_whole() {
         cx.now += second;

@@ -17,7 +17,8 @@ fn client(address: &str) -> Plain {
 
 /// Take so many datagrams.
 fn take(batch: &mut Batch, listener: &DatagramListener, count: u32) -> Vec<Parcel> {
-    let (mut list, end) = (Vec::new(), Instant::now() + Duration::from_secs(10));
+    let mut list = Vec::new();
+    let end = Instant::now() + Duration::from_secs(10);
     while list.iter().map(|parcel: &Parcel| parcel.piece.count()).sum::<u32>() < count {
         assert!(Instant::now() < end, "only {list:?}");
         if let Brought::Failed(fault) = batch.take(listener, &mut list) {
@@ -35,7 +36,8 @@ fn bytes(batch: &Batch, piece: Piece) -> &[u8] {
 fn datagrams_of_every_length_arrive_whole_and_go_back() {
     let listener = listener("127.0.0.1:0");
     let client = client("127.0.0.1:0");
-    let (mut batch, mut post) = (Batch::new(), Post::new());
+    let mut batch = Batch::new();
+    let mut post = Post::new();
     for length in [0, 1, 64, 1472, 1473, 9000, 65_507] {
         let text = vec![b'x'; length];
         client.send_to(&text, listener.address()).unwrap();
@@ -57,7 +59,8 @@ fn datagrams_of_every_length_arrive_whole_and_go_back() {
 fn equal_ones_for_the_same_receiver_go_out_as_one() {
     let listener = listener("127.0.0.1:0");
     let clients = [client("127.0.0.1:0"), client("127.0.0.1:0")];
-    let (mut batch, mut post) = (Batch::new(), Post::new());
+    let mut batch = Batch::new();
+    let mut post = Post::new();
     let mut letters = Vec::new();
     let lengths =
         [(0, 100), (0, 100), (0, 40), (0, 100), (1, 100), (1, 0), (1, 120), (0, 9000)];
@@ -84,7 +87,8 @@ fn equal_ones_for_the_same_receiver_go_out_as_one() {
 fn a_piece_of_many_is_cut_where_it_was_put_together() {
     let (listener, backend) = (listener("127.0.0.1:0"), client("127.0.0.1:0"));
     let client = client("127.0.0.1:0");
-    let (mut batch, mut post) = (Batch::new(), Post::new());
+    let mut batch = Batch::new();
+    let mut post = Post::new();
     let text: Vec<u8> = (0..60_000_u32).map(|number| (number / 7) as u8).collect();
     client.send_to(&text, listener.address()).unwrap();
     let whole = take(&mut batch, &listener, 1)[0].piece;
@@ -117,7 +121,8 @@ fn a_wildcard_listener_answers_from_where_it_was_asked() {
         let asked = SocketAddr::new(asked.parse().unwrap(), listener.address().port());
         // Connected: an answer from another address is not heard.
         client.connect(asked).unwrap();
-        let (mut batch, mut post) = (Batch::new(), Post::new());
+        let mut batch = Batch::new();
+        let mut post = Post::new();
         for round in [b"one", b"two"] {
             client.send(round).unwrap();
             let parcel = take(&mut batch, &listener, 1)[0];
@@ -137,7 +142,8 @@ fn a_wildcard_listener_answers_from_where_it_was_asked() {
 fn who_is_not_there_is_said_once() {
     let gone = client("127.0.0.1:0").local_addr().unwrap();
     let socket = DatagramSocket::connect(gone).unwrap();
-    let (mut batch, mut post) = (Batch::new(), Post::new());
+    let mut batch = Batch::new();
+    let mut post = Post::new();
     socket.send(b"anybody").unwrap();
     let mut list = Vec::new();
     assert_eq!(batch.hear(&socket, 8, &mut list), Brought::Failed(Fault::Refused));
@@ -157,7 +163,8 @@ fn coalesced_answers_are_counted_as_what_they_are() {
     let mut socket = DatagramSocket::connect(backend.local_addr().unwrap()).unwrap();
     socket.coalesce();
     let back = socket.socket.local_addr().unwrap();
-    let (mut batch, mut list) = (Batch::new(), Vec::new());
+    let mut batch = Batch::new();
+    let mut list = Vec::new();
     for length in [10, 0, 300] {
         backend.send_to(&vec![1; length], back).unwrap();
         list.clear();

@@ -86,7 +86,8 @@ pub(super) fn never_shown(certificates: &[Certificate]) -> Vec<(&Certificate, &C
     let mut unused = Vec::new();
     for (index, certificate) in certificates.iter().enumerate() {
         let kind = kind(certificate.key());
-        let (mut before, mut is_new) = (None, index == 0);
+        let mut before = None;
+        let mut is_new = index == 0;
         for name in certificate.names() {
             match taken.get(&(name.as_str(), kind)) {
                 Some(earlier) => before = before.or(Some(*earlier)),

@@ -139,7 +139,8 @@ impl Certificate {
 
     /// What there is to be said of its end, if that is near or past.
     pub fn warning(&self, now: SystemTime) -> Option<String> {
-        let (file, day) = (&self.file, day(self.ends));
+        let file = &self.file;
+        let day = day(self.ends);
         let left = self.ends.duration_since(now).unwrap_or_default();
         let days = left.as_secs() / (24 * 3600);
         match days {

@@ -57,7 +57,8 @@ impl Terminator {
         tickets: Arc<dyn ProducesTickets>,
         now: SystemTime,
     ) -> Result<Terminator, Vec<FileError>> {
-        let (mut certificates, mut errors) = (Vec::new(), Vec::new());
+        let mut certificates = Vec::new();
+        let mut errors = Vec::new();
         for pair in &settings.certificates {
             match Certificate::load(Keys::LISTENERS, pair, now) {
                 Ok(certificate) => certificates.push(certificate),

@@ -38,7 +38,8 @@ fn play(seed: u64, traced: bool) -> bool {
     let mut target =
         ScriptedSocket::new("target".to_string(), script, (1, 0), random.fork(), &trace);
     let mut row = Row { seed, random, trace, patient: false };
-    let (mut buffers, mut pipes) = (BufferPool::default(), PipePool::new(1));
+    let mut buffers = BufferPool::default();
+    let mut pipes = PipePool::new(1);
     let mut scratch = net::buffer::scratch();
     let mut supplies =
         Supplies { scratch: &mut scratch, buffers: &mut buffers, pipes: &mut pipes };
