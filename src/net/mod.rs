@@ -21,7 +21,7 @@ use std::io::{self, IoSlice};
 pub use buffer::{Buffer, BufferPool};
 pub use datagram::{
     Batch, Brought, DatagramListener, DatagramSocket, Letter, Parcel, Piece, Post, Posted,
-    ports,
+    Refused, ports,
 };
 pub use listener::{Accepted, Listener};
 pub use peer::Peer;

@@ -31,7 +31,7 @@ use crate::limits::{BUSY_BUFFER_BYTES, DATAGRAM_BUFFER_BYTES, PORTS_ASSUMED, SLO
 use super::Fault;
 
 pub use batch::{Batch, Brought};
-pub use post::{Post, Posted};
+pub use post::{Cursor, Post, Posted, Refused};
 
 // because: then none can be cut short. UDP's own length has 16 bits, and what the kernel puts
 // together is no longer than that.

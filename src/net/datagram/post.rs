@@ -40,9 +40,17 @@ pub struct Posted {
     pub bytes: u64,
     /// Datagrams that were refused.
     pub dropped: u64,
-    /// The peer had refused what was sent before, or cannot be reached: from this letter on, and in
-    /// it from this datagram on, nothing was tried.
-    pub refused: Option<(Fault, (usize, u32))>,
+    /// The peer had refused what was sent before, or cannot be reached.
+    pub refused: Option<Refused>,
+}
+
+/// That a peer takes nothing more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Refused {
+    /// Refused, or cannot be reached.
+    pub fault: Fault,
+    /// From here on nothing was tried.
+    pub from: Cursor,
 }
 
 /// One message of a call.
@@ -76,9 +84,20 @@ pub enum Refusal {
 
 /// A letter, and a datagram in it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
-struct Cursor {
-    letter: usize,
-    datagram: u32,
+pub struct Cursor {
+    /// Its place in the list.
+    pub letter: usize,
+    /// Counted from the letter's first.
+    pub datagram: u32,
+}
+
+impl Cursor {
+    /// Datagrams from here on.
+    pub fn left(self, letters: &[Letter]) -> u64 {
+        let rest = letters.iter().skip(self.letter);
+        let all = rest.map(|letter| u64::from(letter.piece.count()));
+        all.sum::<u64>() - u64::from(self.datagram)
+    }
 }
 
 impl Post {
@@ -126,7 +145,7 @@ impl Post {
                 }
                 // What waits in the kernel is as much as anybody asked for.
                 Err(Refusal::Later) => {
-                    posted.dropped += left(letters, at);
+                    posted.dropped += at.left(letters);
                     return posted;
                 }
                 Err(Refusal::Segments) => self.segments = false,
@@ -134,7 +153,7 @@ impl Post {
                 Err(Refusal::Fault(fault @ (Fault::Refused | Fault::Unreachable)))
                     if first.to.is_none() =>
                 {
-                    posted.refused = Some((fault, (at.letter, at.datagram)));
+                    posted.refused = Some(Refused { fault, from: at });
                     return posted;
                 }
                 Err(Refusal::Fault(_)) => {
@@ -151,12 +170,6 @@ impl Default for Post {
     fn default() -> Post {
         Post::new()
     }
-}
-
-/// Datagrams from here on.
-fn left(letters: &[Letter], at: Cursor) -> u64 {
-    let all = letters.iter().skip(at.letter).map(|letter| u64::from(letter.piece.count()));
-    all.sum::<u64>() - u64::from(at.datagram)
 }
 
 /// Fill one call: messages from the cursor on that say the same beside their bytes.

@@ -154,7 +154,8 @@ fn who_is_not_there_is_said_once() {
     let piece = take(&mut batch, &listener, 1)[0].piece;
     let letters = [Letter { piece, to: None, from: None }];
     let posted = post.pass_on(&socket, &letters, batch.memory());
-    assert_eq!(posted, Posted { refused: Some((Fault::Refused, (0, 0))), ..Posted::default() });
+    let refused = Refused { fault: Fault::Refused, from: Cursor::default() };
+    assert_eq!(posted, Posted { refused: Some(refused), ..Posted::default() });
 }
 
 #[test]

@@ -32,13 +32,20 @@ use crate::limits::{
 };
 use crate::net::{
     Batch, Brought, DatagramListener, DatagramSocket, Fault, Letter, Parcel, Piece, Post,
-    Posted,
+    Posted, Refused,
 };
 use crate::stats::Seldom;
 
 use budget::Budget;
 use ending::End;
 use leaving::Leaving;
+
+/// Answers, for a bound on them.
+#[derive(Debug, Default)]
+struct Heard {
+    messages: usize,
+    bytes: usize,
+}
 
 /// Everything that is UDP.
 pub struct Udp {
@@ -58,8 +65,8 @@ pub struct Udp {
     budget: Budget,
     /// Over: their sockets are closed at the end of the turn.
     ended: Vec<Flow<Line>>,
-    /// Answers heard in this turn, in messages and bytes.
-    heard: (usize, usize),
+    /// Answers heard in this turn.
+    heard: Heard,
     /// Datagrams that were refused and given to another backend in this turn.
     reroutes: u32,
     stopping: bool,
@@ -129,7 +136,7 @@ impl Udp {
             letters: Vec::new(),
             budget: Budget::default(),
             ended: Vec::new(),
-            heard: (0, 0),
+            heard: Heard::default(),
             reroutes: 0,
             stopping: false,
             more_to_let_go: false,
@@ -169,7 +176,7 @@ impl Udp {
 
     /// Whether enough answers were heard in this turn.
     pub fn is_spent(&self) -> bool {
-        self.heard.0 >= SLOTS || self.heard.1 >= DATAGRAM_BYTES_PER_TURN
+        self.heard.messages >= SLOTS || self.heard.bytes >= DATAGRAM_BYTES_PER_TURN
     }
 
     /// A line's turn: hear its answers. They leave with the next flush.
@@ -245,8 +252,8 @@ impl Udp {
         cx.backends.datagram_heard(line.backend, cx.now);
         cx.backends.moved(line.backend, 0, bytes);
         cx.stats.udp.from_backends += u64::from(count);
-        self.heard.0 += self.parcels.len();
-        self.heard.1 += bytes as usize;
+        self.heard.messages += self.parcels.len();
+        self.heard.bytes += bytes as usize;
         self.flows.answers(key, count, cx.now);
     }
 
@@ -377,8 +384,8 @@ impl Udp {
             let memory = self.batch.memory();
             let posted = self.post.pass_on(&flow.line.socket, &self.letters, memory);
             note_sent(&mut flow.line, &posted, cx);
-            if let Some(refusal) = posted.refused {
-                self.reroute(key, refusal, cx);
+            if let Some(refused) = posted.refused {
+                self.reroute(key, refused, cx);
             } else if self.flows.is_over(key) {
                 self.close(key, End::Finished, cx);
             }
@@ -393,28 +400,24 @@ impl Udp {
         gather(waiting, &self.sorted, &mut self.letters);
         let posted = self.post.pass_on(&line.socket, &self.letters, self.batch.memory());
         note_sent(line, &posted, cx);
-        if let Some((_, at)) = posted.refused {
-            cx.stats.udp.dropped_unsent += left(&self.letters, at);
+        if let Some(refused) = posted.refused {
+            cx.stats.udp.dropped_unsent += refused.from.left(&self.letters);
         }
     }
 
     /// The backend refused what it was sent before: what it was not sent yet goes to another one.
-    fn reroute(
-        &mut self,
-        key: Key,
-        (fault, refused_at): (Fault, (usize, u32)),
-        cx: &mut Context,
-    ) {
+    fn reroute(&mut self, key: Key, refused: Refused, cx: &mut Context) {
+        let Refused { fault, from } = refused;
         let Some(flow) = self.flows.get_mut(key) else { return };
         let client = flow.client;
         self.refused(key, fault, cx);
         let letters = std::mem::take(&mut self.letters);
         if self.reroutes >= REROUTES_PER_TURN || self.stopping {
-            cx.stats.udp.dropped_unsent += left(&letters, refused_at);
+            cx.stats.udp.dropped_unsent += from.left(&letters);
         } else {
             self.reroutes += 1;
-            for (index, letter) in letters.iter().enumerate().skip(refused_at.0) {
-                let sent = if index == refused_at.0 { refused_at.1 } else { 0 };
+            for (index, letter) in letters.iter().enumerate().skip(from.letter) {
+                let sent = if index == from.letter { from.datagram } else { 0 };
                 let rest =
                     if sent == 0 { Some(letter.piece) } else { letter.piece.split(sent).1 };
                 if let Some(piece) = rest {
@@ -447,7 +450,7 @@ impl Udp {
     /// The end of the turn: close the sockets of flows that are over.
     pub fn reap(&mut self) {
         self.ended.clear();
-        self.heard = (0, 0);
+        self.heard = Heard::default();
         self.reroutes = 0;
     }
 
@@ -482,10 +485,4 @@ fn note_sent(line: &mut Line, posted: &Posted, cx: &mut Context) {
     cx.backends.moved(line.backend, posted.bytes, 0);
     cx.stats.udp.to_backends += posted.sent;
     cx.stats.udp.dropped_unsent += posted.dropped;
-}
-
-/// Datagrams of these letters from there on.
-fn left(letters: &[Letter], (letter, datagram): (usize, u32)) -> u64 {
-    let counts = letters.iter().skip(letter).map(|letter| u64::from(letter.piece.count()));
-    counts.sum::<u64>() - u64::from(datagram)
 }
