@@ -60,6 +60,23 @@ fn thirty_of_thirty_that_go_away_are_given_up() {
     }
 }
 
+/// Clients used to send an empty line behind a body, and some still do.
+#[test]
+fn an_empty_line_behind_a_request_asks_for_nothing() {
+    let (backend, asked, given_up) = tireless();
+    let balancer = before_backends(&[&backend], &["--server-timeout", "1h"]);
+    let clients = ["\r\n", "\r\n\r\n"].map(|lines| {
+        let client = Wire::to(&balancer);
+        client.say(get("/") + lines);
+        client
+    });
+    until("both are asked", || asked.load(Ordering::SeqCst) == 2);
+    clients.iter().for_each(finish);
+    until("both are given up", || given_up.load(Ordering::SeqCst) == 2);
+    assert_eq!(balancer.count("requests aborted"), 2);
+    balancer.stop_after(clients);
+}
+
 #[test]
 fn who_half_closes_is_served_where_that_is_asked_for() {
     let (slow, streams) = Backend::manual();

@@ -23,6 +23,7 @@ use std::time::Instant;
 
 use crate::access_log::Cause;
 use crate::context::Context;
+use crate::http::request::empty_lines;
 use crate::http::{Lists, Scan};
 use crate::limits::{HTTP_REQUESTS_PER_TURN, HTTP_UNWATCHED};
 use crate::net::{Fault, Socket};
@@ -313,8 +314,11 @@ impl Http {
         lists.surplus.clear();
     }
 
+    /// Keep what came behind a request. Empty lines are no beginning of another one: whoever sends
+    /// one behind a body asks for nothing more.
     fn keep(&mut self, surplus: &[u8]) {
-        if !surplus.is_empty() {
+        let asks = !self.input.is_empty() || empty_lines(surplus) < surplus.len();
+        if asks && !surplus.is_empty() {
             self.input.extend_from_slice(surplus);
             (self.fresh, self.pipelines) = (true, true);
         }
