@@ -130,6 +130,8 @@ impl Account {
             Reason::ClientBroke(_) if matches!(self.about, About::NoRequest) => {
                 (Cause::HeadCutShort, None)
             }
+            Reason::ClientStalled => (Cause::ClientStalled, None),
+            Reason::AnswerStalled => (Cause::AnswerStalled, None),
             Reason::ClientBroke(Fault::TimedOut) if http => (Cause::ClientStalled, None),
             Reason::ClientBroke(fault) if http && fault == malformed => (Cause::BadBody, None),
             Reason::ClientBroke(fault) => (Cause::ClientReset, Some(fault)),

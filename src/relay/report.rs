@@ -130,7 +130,8 @@ pub fn close(
     let before = client.duplex.moved();
     let partial = || Some(Account::new(partial_head?, About::NoRequest, before));
     let Some(mut account) = begun.or_else(partial) else { return };
-    let gave_up = matches!(reason, Reason::ClientBroke(_) | Reason::ClientLeft);
+    let gave_up =
+        matches!(reason, Reason::ClientBroke(_) | Reason::ClientStalled | Reason::ClientLeft);
     if account.status == 0 && gave_up && !matches!(account.about, About::Tcp(_)) {
         account.status = 499;
     }

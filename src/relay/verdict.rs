@@ -47,6 +47,10 @@ pub enum Reason {
     ClientLeft,
     /// The backend's connection broke.
     BackendBroke(Fault),
+    /// The client took nothing of its answer for the server timeout.
+    ClientStalled,
+    /// The backend said nothing more in its answer for the server timeout.
+    AnswerStalled,
     /// No backend could be reached; the last one for this reason.
     ConnectFailed(Fault),
     /// No backend could be chosen.
@@ -85,6 +89,8 @@ impl Reason {
             | Reason::Alerted(_)
             | Reason::HelloTooLate
             | Reason::ClientBroke(_)
+            | Reason::ClientStalled
+            | Reason::AnswerStalled
             | Reason::BackendBroke(_) => false,
             Reason::ClientLeft
             | Reason::ConnectFailed(_)
@@ -107,6 +113,7 @@ impl Reason {
             Reason::Rested => Some(Key::KEEP_ALIVE),
             Reason::HalfClosedIdle => Some(Key::HALF_CLOSE_TIMEOUT),
             Reason::DrainTimeout => Some(Key::DRAIN_TIMEOUT),
+            Reason::ClientStalled | Reason::AnswerStalled => Some(Key::SERVER_TIMEOUT),
             // Or the descriptors were used up.
             Reason::GaveWay
             | Reason::Finished
@@ -146,6 +153,8 @@ impl fmt::Display for Reason {
             Reason::ClientBroke(fault) => write!(f, "the client's connection broke: {fault}"),
             Reason::ClientLeft => f.write_str("the client went away while it waited"),
             Reason::BackendBroke(fault) => write!(f, "the backend's connection broke: {fault}"),
+            Reason::ClientStalled => f.write_str("the client takes nothing of its answer"),
+            Reason::AnswerStalled => f.write_str("the backend fell silent in its answer"),
             Reason::ConnectFailed(fault) => write!(f, "no backend could be reached: {fault}"),
             Reason::Refused(refusal) => write!(f, "refused: {refusal}"),
             Reason::Alerted(alert) => write!(f, "refused with the alert {alert}"),

@@ -67,6 +67,9 @@ impl Case<'_> {
         tried.sort_unstable();
         asked.sort_unstable();
         assert_eq!(tried, asked, "{line}");
+        if want[1] == "sD" {
+            balancer.wait_for_log("the backend fell silent in its answer: --server-timeout");
+        }
         let answered = status > 200 || want[1] == "LR";
         let said = format!("answered {status} here: {}", want[2]);
         assert_eq!(balancer.log().contains(&said), answered, "{said}: {}", balancer.log());

@@ -157,6 +157,8 @@ fn note_break(reason: Reason, client: &mut Client) {
     match reason {
         Reason::ClientBroke(fault) => client.duplex.client_broke(fault),
         Reason::BackendBroke(fault) => client.duplex.backend_broke(fault),
+        Reason::ClientStalled => client.duplex.client_broke(Fault::TimedOut),
+        Reason::AnswerStalled => client.duplex.backend_broke(Fault::TimedOut),
         _ => {}
     }
 }

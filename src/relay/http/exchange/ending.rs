@@ -48,7 +48,7 @@ pub(in crate::relay::http) fn too_late(
     }
     if client.duplex.response.held() > 0 {
         // It is the client that takes nothing: its backend is not to be blamed for it.
-        return Step::Close(Reason::ClientBroke(Fault::TimedOut));
+        return Step::Close(Reason::ClientStalled);
     }
     if exchange.is_asked {
         let connection = client.link.key().and_then(|key| cx.connections.get(key));
@@ -57,7 +57,7 @@ pub(in crate::relay::http) fn too_late(
         }
     }
     if exchange.answer.has_begun() {
-        return Step::Close(Reason::BackendBroke(Fault::TimedOut));
+        return Step::Close(Reason::AnswerStalled);
     }
     if exchange.is_asked {
         exchange.reply(Own::new(504, Cause::AnswerTimeout), http, client, cx)
