@@ -7,7 +7,7 @@ use super::{Breach, breach};
 
 /// Files that a page speaks of and that are not there, with the reason.
 const NOT_THERE: &[(&str, &str)] = &[
-    // The example of an algorithm to be added; tests/algorithms_doc.rs holds it to be true.
+    // The example of an algorithm to be added; tests/algorithms_doc holds it to be true.
     ("docs/algorithms.md", "src/balance/failover.rs"),
 ];
 

@@ -100,7 +100,7 @@ impl Source {
             let attributes = &self.code[before..start];
             let given = attributes.find("#[path").map(|at| {
                 let text = &self.text[before + at..start];
-                beside.join(text.split('"').nth(1).unwrap_or_default())
+                joined(&beside, text.split('"').nth(1).unwrap_or_default())
             });
             let candidates = match given {
                 Some(path) => vec![path],
@@ -113,6 +113,18 @@ impl Source {
         }
         found
     }
+}
+
+/// A path as seen from a folder, without `..`.
+fn joined(folder: &Path, path: &str) -> PathBuf {
+    let mut whole = folder.to_path_buf();
+    for part in path.split('/') {
+        match part {
+            ".." => drop(whole.pop()),
+            part => whole.push(part),
+        }
+    }
+    whole
 }
 
 /// Which files a walk from `roots` along `mod` lines reaches, and whether only for tests.
@@ -412,5 +424,5 @@ fn a_walk_along_the_modules_knows_what_only_tests_reach() {
     let tests: Vec<&str> =
         reached.iter().filter(|(_, test)| **test).map(|(path, _)| path.as_str()).collect();
     assert_eq!(tests, ["src/b.rs", "src/b/f.rs"]);
-    assert_eq!(reached.len(), 5, "{reached:?}");
+    assert_eq!(reached.len(), 6, "{reached:?}");
 }

@@ -1,0 +1,16 @@
+//! HTTP through the real binary.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod abort;
+mod eject;
+mod exchanges;
+mod limits;
+mod login;
+mod place;
+mod reject;
+mod retry;
+mod stats;
+mod stop;
+mod upgrade;

@@ -1,0 +1,10 @@
+//! The programs as processes: their flags, how they start and stop, what they write.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod access_log;
+mod demo;
+mod flags;
+mod start;
+mod stop;

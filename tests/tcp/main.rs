@@ -1,0 +1,13 @@
+//! Connections through the real binary: who gets them, what passes, how they end.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod balance;
+mod breaks;
+mod events;
+mod half_close;
+mod health;
+mod net;
+mod relay;
+mod retry;

@@ -1,0 +1,8 @@
+//! Other people's clients and servers around the real binary.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod http_suites;
+mod http_tools;
+mod real_servers;

@@ -1,0 +1,7 @@
+//! Datagrams through the real binary.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod flows;
+mod trouble;
