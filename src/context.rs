@@ -20,10 +20,10 @@ use crate::event::{Key, Owner, RunQueue, Slots, Timers};
 use crate::http::Lists;
 use crate::http::added::Additions;
 use crate::limits::{BACKEND_REST_MARGIN, GIVE_WAY_TRIES, HANDSHAKES_PER_TURN, LONG_TURN};
-use crate::net::tls::server::Terminator;
-use crate::net::{self, BufferPool, Fault, PipePool, Stream, Supplies};
+use crate::net::tls::server::ServerTls;
+use crate::net::{self, BufferPool, Buffers, Fault, PipePool, Stream};
 use crate::stats::pages::Pages;
-use crate::stats::{Front, Seldom, Stats};
+use crate::stats::{ListenerStats, LogThrottle, Stats};
 
 /// Everything shared, in one place, with one owner.
 pub struct Context {
@@ -60,7 +60,7 @@ pub struct Context {
     /// What is asked of clients and then done for them, listener by listener.
     pub phases: Vec<Phases>,
     /// What TLS listeners show and remember.
-    pub terminator: Option<Terminator>,
+    pub server_tls: Option<ServerTls>,
     /// What is written of each exchange, if anything is.
     pub access_log: Option<Box<AccessLog>>,
     /// The operator's times and limits.
@@ -68,7 +68,7 @@ pub struct Context {
     /// How the operator writes settings, for lines that mention one.
     pub spelling: Spelling,
     /// Lines about backends with which TLS fails.
-    pub tls_warnings: Seldom,
+    pub tls_warnings: LogThrottle,
     /// How many handshakes may still be worked on in this turn.
     pub handshakes_left: usize,
     /// Somebody began to connect to a backend since that was asked last.
@@ -80,7 +80,7 @@ pub struct Context {
     /// Connections to be reaped at the end of this turn, or of the next ones.
     retired: VecDeque<Key>,
     /// Idle connections with an event in this turn.
-    stirred: Vec<Key>,
+    idle_events: Vec<Key>,
 }
 
 /// What it takes to carry a message of HTTP, borrowed at once.
@@ -88,7 +88,7 @@ pub struct Carrying<'a> {
     /// The connection to the backend, if there is one.
     pub connection: Option<&'a mut BackendConnection>,
     /// What pumps need.
-    pub supplies: Supplies<'a>,
+    pub supplies: Buffers<'a>,
     /// What messages fill.
     pub lists: &'a mut Lists,
     /// What we add to their heads.
@@ -209,17 +209,17 @@ impl Context {
             stats: Stats::default(),
             pages: Pages::default(),
             phases: Vec::new(),
-            terminator: None,
+            server_tls: None,
             access_log: None,
             settings,
             spelling: Spelling::PATHS,
-            tls_warnings: Seldom::default(),
+            tls_warnings: LogThrottle::default(),
             handshakes_left: HANDSHAKES_PER_TURN,
             began_to_connect: false,
             draining: false,
             lateness: Duration::ZERO,
             retired: VecDeque::new(),
-            stirred: Vec::new(),
+            idle_events: Vec::new(),
         }
     }
 
@@ -227,7 +227,7 @@ impl Context {
     pub fn add_listener(&mut self, protocol: Protocol, address: SocketAddr) -> usize {
         let name = format!("{protocol}://{address}");
         let port = address.port().to_string();
-        self.stats.fronts.push(Front { name, port, open: 0 });
+        self.stats.fronts.push(ListenerStats { name, port, open: 0 });
         self.phases.push(Phases::of(protocol));
         self.phases.len() - 1
     }
@@ -400,13 +400,13 @@ impl Context {
     }
 
     /// An idle connection has an event. Only noted, for events are still being marked.
-    pub fn stir(&mut self, key: Key) {
-        self.stirred.push(key);
+    pub fn note_idle_event(&mut self, key: Key) {
+        self.idle_events.push(key);
     }
 
     /// Retire the idle connections that had an event, unless a pair took them meanwhile.
-    pub fn retire_stirred(&mut self) {
-        while let Some(key) = self.stirred.pop() {
+    pub fn retire_idle_with_events(&mut self) {
+        while let Some(key) = self.idle_events.pop() {
             let Some(connection) = self.connections.get_mut(key) else { continue };
             // That it can be written is of no interest, and TLS has things of its own to say:
             // tickets, new keys.
@@ -438,10 +438,10 @@ impl Context {
     }
 
     /// A connection beside what its pumps need.
-    pub fn connection_and_supplies(
+    pub fn connection_and_buffers(
         &mut self,
         key: Option<Key>,
-    ) -> (Option<&mut BackendConnection>, Supplies<'_>) {
+    ) -> (Option<&mut BackendConnection>, Buffers<'_>) {
         let Carrying { connection, supplies, .. } = self.for_carrying(key);
         (connection, supplies)
     }
@@ -449,7 +449,7 @@ impl Context {
     /// The same beside what messages need.
     pub fn for_carrying(&mut self, key: Option<Key>) -> Carrying<'_> {
         let connection = key.and_then(|key| self.connections.get_mut(key));
-        let supplies = Supplies {
+        let supplies = Buffers {
             scratch: &mut self.scratch,
             buffers: &mut self.buffers,
             pipes: &mut self.pipes,

@@ -38,7 +38,7 @@ use crate::access_log::AccessLog;
 use crate::backends::{Backends, Routes};
 use crate::config::{Config, Protocol, Redirect, Spelling, duration_text};
 use crate::context::{Context, Settings, User};
-use crate::event::signals::{Signals, Wish};
+use crate::event::signals::{SignalRequest, Signals};
 use crate::event::{Alarm, Generation, Key, Owner, Pace, Slots};
 use crate::health::Health;
 use crate::limits::{
@@ -48,15 +48,15 @@ use crate::limits::{
 use crate::logging::LogSink;
 use crate::net::descriptors::Share;
 use crate::net::tls::client::Identity;
-use crate::net::tls::server::Terminator;
+use crate::net::tls::server::ServerTls;
 use crate::net::{DatagramListener, Listener, PipePool};
 use crate::relay::udp::Udp;
 use crate::relay::{Pair, Reason};
-use crate::stats::Seldom;
+use crate::stats::LogThrottle;
 use crate::status;
 use chores::Chores;
 use closing::Sweep;
-use entrance::Entrance;
+use entrance::StreamListener;
 use resting::Resting;
 
 /// The loop and everything it owns.
@@ -66,7 +66,7 @@ pub struct EventLoop {
     alarm: Alarm,
     signals: Signals,
     /// Indexed by their keys; all of them go at once, when no more clients are wanted.
-    listeners: Vec<Entrance>,
+    listeners: Vec<StreamListener>,
     identity: Option<Arc<Identity>>,
     pairs: Slots<Pair>,
     udp: Udp,
@@ -87,7 +87,7 @@ pub struct EventLoop {
     /// A signal came in this turn.
     signalled: bool,
     pair_number: u64,
-    accept_warnings: Seldom,
+    accept_warnings: LogThrottle,
     phase: Phase,
     /// In this turn some who wait had no time to act.
     busy: bool,
@@ -98,13 +98,13 @@ pub struct EventLoop {
 
 /// Where clients are taken in.
 #[derive(Default)]
-pub struct Fronts {
+pub struct Listeners {
     /// For connections.
     pub streams: Vec<(Listener, Protocol)>,
     /// For datagrams.
     pub datagrams: Vec<DatagramListener>,
     /// What TLS listeners show, if there are any.
-    pub terminator: Option<Terminator>,
+    pub server_tls: Option<ServerTls>,
     /// What backends are shown that ask for a certificate, if there is one.
     pub identity: Option<Arc<Identity>>,
 }
@@ -116,7 +116,7 @@ pub struct Parts {
     /// Installed, not yet watched.
     pub signals: Signals,
     /// Bound, not yet registered.
-    pub fronts: Fronts,
+    pub fronts: Listeners,
     /// With the pools of all routes.
     pub backends: Backends,
     /// Which of those pools a client's wish leads to.
@@ -168,7 +168,7 @@ impl EventLoop {
         cx.spelling = logs.spelling;
         cx.backends.spell(logs.spelling);
         cx.access_log = logs.access_log.map(Box::new);
-        cx.terminator = fronts.terminator;
+        cx.server_tls = fronts.server_tls;
         cx.routes = routes;
         let mut random = fastrand::Rng::with_seed(seed);
         let health = Health::new(&config.pool.check, &mut random, &mut cx);
@@ -197,7 +197,7 @@ impl EventLoop {
             resting: Resting::default(),
             first_listener: 0,
             signalled: false,
-            accept_warnings: Seldom::default(),
+            accept_warnings: LogThrottle::default(),
             pair_number: 0,
             phase: Phase::Serving,
             busy: false,
@@ -247,7 +247,13 @@ impl EventLoop {
         listener.register(&self.cx.registry, Owner::Listener(key))?;
         let timer = self.cx.timers.create(Owner::Listener(key));
         let front = self.cx.add_listener(protocol, listener.address());
-        self.listeners.push(Entrance { listener, front, timer, paused: false, last: None });
+        self.listeners.push(StreamListener {
+            listener,
+            front,
+            timer,
+            paused: false,
+            last: None,
+        });
         Ok(())
     }
 
@@ -303,7 +309,7 @@ impl EventLoop {
                             }
                         }
                         // Closed by its backend, most likely; looked at when acting.
-                        User::Idle => self.cx.stir(key),
+                        User::Idle => self.cx.note_idle_event(key),
                         User::Retired => {}
                     }
                 }
@@ -313,7 +319,7 @@ impl EventLoop {
                         entrance.listener.mark();
                     }
                 }
-                Some(Owner::Door(key)) => self.udp.mark_door(key),
+                Some(Owner::UdpListener(key)) => self.udp.mark_door(key),
                 Some(Owner::Flow(key)) => self.udp.mark_line(key, &mut self.cx),
                 Some(Owner::Signals) => self.signalled = true,
                 // The timers are looked at in each turn.
@@ -344,7 +350,7 @@ impl EventLoop {
                 Some(
                     Owner::Connection(_)
                     | Owner::Signals
-                    | Owner::Door(_)
+                    | Owner::UdpListener(_)
                     | Owner::Flow(_)
                     | Owner::Alarm,
                 ) => {}
@@ -359,7 +365,7 @@ impl EventLoop {
             self.log_page();
         }
         if std::mem::take(&mut self.signalled) {
-            self.heed_signals();
+            self.on_signals();
         }
         if self.cx.backends.wants_probes() {
             self.health.hasten(&mut self.cx);
@@ -397,19 +403,21 @@ impl EventLoop {
         }
     }
 
-    fn heed_signals(&mut self) {
-        let wishes: Vec<Wish> = self.signals.pending().collect();
-        for wish in wishes {
-            match (wish, self.phase) {
-                (Wish::Status, _) => self.log_status(),
-                (Wish::Reopen, _) => {
+    fn on_signals(&mut self) {
+        let requests: Vec<SignalRequest> = self.signals.pending().collect();
+        for request in requests {
+            match (request, self.phase) {
+                (SignalRequest::Status, _) => self.log_status(),
+                (SignalRequest::Reopen, _) => {
                     self.reopen_access_log();
                     self.reload_certificates();
                 }
-                (Wish::Stop | Wish::Hangup, Phase::Serving) => self.begin_to_drain(),
+                (SignalRequest::Stop | SignalRequest::Hangup, Phase::Serving) => {
+                    self.begin_to_drain();
+                }
                 // A shell and the kernel both say it.
-                (Wish::Hangup, _) => {}
-                (Wish::Stop, _) => {
+                (SignalRequest::Hangup, _) => {}
+                (SignalRequest::Stop, _) => {
                     info!("stopping at once, {} connections are cut off", self.pairs.len());
                     self.cut_off(Reason::Stopped);
                 }

@@ -21,13 +21,13 @@ use crate::config::{
 };
 use crate::demo::{self, Demo};
 use crate::event::signals::Signals;
-use crate::event_loop::{EventLoop, Fronts, Logs, Parts};
+use crate::event_loop::{EventLoop, Listeners, Logs, Parts};
 use crate::limits::{BACKEND_ADDRESSES_MAX, DEMO_CLIENTS, PORTS_FOR_FLOWS_PERCENT};
 use crate::logging::LogSink;
 use crate::net::descriptors::{self, Needs};
-use crate::net::tls::client::{Dial, Identity, Trust};
+use crate::net::tls::client::{ClientTls, Identity, Roots};
 use crate::net::tls::files::{self, FileError};
-use crate::net::tls::server::Terminator;
+use crate::net::tls::server::ServerTls;
 use crate::net::{DatagramListener, Listener, ports};
 
 /// Why the program could not begin to serve.
@@ -70,7 +70,7 @@ pub fn start(
         // because: what could not be resolved was an error.
         (None, None) => return Err(StartError::Settings(errors)),
     };
-    let unused = files.terminator.iter().flat_map(Terminator::never_shown);
+    let unused = files.server_tls.iter().flat_map(ServerTls::never_shown);
     for complaint in advice::advice(config, &backends).into_iter().chain(unused) {
         warn!("{}", complaint.spelled(spelling));
     }
@@ -81,7 +81,7 @@ pub fn start(
     for (_, backend) in backends.iter() {
         info!("backend {} at {}, weight {}", backend.name, places(backend), backend.weight);
     }
-    fronts.terminator = files.terminator;
+    fronts.server_tls = files.server_tls;
     fronts.identity = files.identity;
     let logs = Logs { log, access_log: files.access_log, spelling };
     let parts = Parts { seed, signals, fronts, backends, routes, share, logs };
@@ -125,9 +125,9 @@ fn sticky_key(config: &Config) -> Result<Option<StickyKey>, Complaint> {
 /// What is read or opened before anything is bound or said.
 #[derive(Default)]
 struct Files {
-    trust: Option<Trust>,
+    trust: Option<Roots>,
     identity: Option<Arc<Identity>>,
-    terminator: Option<Terminator>,
+    server_tls: Option<ServerTls>,
     access_log: Option<AccessLog>,
     sticky_key: Option<StickyKey>,
 }
@@ -137,7 +137,7 @@ impl Files {
         Files {
             trust: noted(load_trust(config), errors).flatten(),
             identity: noted(load_identity(config), errors).flatten(),
-            terminator: load_certificates(config, errors),
+            server_tls: load_certificates(config, errors),
             access_log: noted(open_access_log(config), errors).flatten(),
             sticky_key: noted(sticky_key(config), errors).flatten(),
         }
@@ -157,11 +157,11 @@ fn noted<T>(result: Result<T, Complaint>, errors: &mut Vec<Complaint>) -> Option
     result.map_err(|error| errors.push(error)).ok()
 }
 
-fn load_certificates(config: &Config, errors: &mut Vec<Complaint>) -> Option<Terminator> {
+fn load_certificates(config: &Config, errors: &mut Vec<Complaint>) -> Option<ServerTls> {
     if config.listener.tls.certificates.is_empty() {
         return None;
     }
-    match Terminator::load(&config.listener.tls, SystemTime::now()) {
+    match ServerTls::load(&config.listener.tls, SystemTime::now()) {
         Ok(loaded) => Some(loaded),
         Err(wrong) => {
             errors.extend(wrong.iter().map(Complaint::from));
@@ -195,7 +195,7 @@ fn demo_backends(demo: &Demo, config: &Config, seed: u64) -> Backends {
 /// Everybody's name is looked up, before the first that cannot be found ends it.
 fn resolve_all(
     config: &Config,
-    trust: Option<&Trust>,
+    trust: Option<&Roots>,
     listeners: &[Listen],
     errors: &mut Vec<Complaint>,
 ) -> Option<(Plan, Vec<Member>)> {
@@ -281,7 +281,7 @@ fn places(backend: &Backend) -> String {
 /// Look the host's name up, once and for all. All its addresses are candidates.
 fn resolve(
     spec: &BackendSpec,
-    trust: Option<&Trust>,
+    trust: Option<&Roots>,
     config: &Config,
     setting: Key,
 ) -> Result<Member, Complaint> {
@@ -345,9 +345,9 @@ fn probe_host(spec: &BackendSpec, tls: bool, config: &Config) -> String {
 /// no name for it.
 fn dials(
     spec: &BackendSpec,
-    trust: Option<&Trust>,
+    trust: Option<&Roots>,
     config: &Config,
-) -> Option<(Option<Dial>, Option<Dial>)> {
+) -> Option<(Option<ClientTls>, Option<ClientTls>)> {
     let Some(trust) = trust else { return Some((None, None)) };
     let dial = match &spec.tls {
         Some(name) => Some(trust.dial(name, &config.listener.tls.alpn)?),
@@ -355,7 +355,7 @@ fn dials(
     };
     let probe_dial = match &config.pool.check.kind {
         Check::None | Check::Tcp | Check::Udp(_) => None,
-        Check::Text(_) | Check::Load(_) => dial.clone().map(Dial::without_client),
+        Check::Text(_) | Check::Load(_) => dial.clone().map(ClientTls::without_client),
         Check::Http(_) => dial.clone(),
         Check::Https(_) if dial.is_none() => Some(trust.dial(&spec.host, &[])?),
         Check::Https(_) => dial.clone(),
@@ -364,21 +364,21 @@ fn dials(
 }
 
 /// Whom we believe that a backend is the right one; nothing, if no backend is spoken to in TLS.
-fn load_trust(config: &Config) -> Result<Option<Trust>, Complaint> {
+fn load_trust(config: &Config) -> Result<Option<Roots>, Complaint> {
     if !dials_tls(config) {
         return Ok(None);
     }
     let trust = match config.pool.tls.verify {
-        BackendVerify::Required => Trust::roots(config.pool.tls.ca.as_deref()),
-        BackendVerify::None => Trust::anybody(),
+        BackendVerify::Required => Roots::read(config.pool.tls.ca.as_deref()),
+        BackendVerify::None => Roots::anybody(),
     };
     trust.map(Some).map_err(|error| Complaint::from(&error))
 }
 
 /// All listeners, and where they really are in the order in which they were asked for.
-fn bind_all(config: &Config, errors: &mut Vec<Complaint>) -> (Fronts, Vec<Listen>) {
+fn bind_all(config: &Config, errors: &mut Vec<Complaint>) -> (Listeners, Vec<Listen>) {
     let listens = &*config.listeners;
-    let mut fronts = Fronts::default();
+    let mut fronts = Listeners::default();
     let mut addresses = Vec::new();
     for listen in listens {
         let address = if listen.protocol == Protocol::Udp {
@@ -445,7 +445,7 @@ fn bind<T>(
 fn share_descriptors(
     config: &Config,
     spelling: Spelling,
-    listeners: &Fronts,
+    listeners: &Listeners,
     backends: usize,
 ) -> descriptors::Share {
     let limit = descriptors::raise_limit();

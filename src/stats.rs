@@ -24,7 +24,7 @@ pub struct Stats {
     /// Clients here now.
     pub open: u64,
     /// The listeners.
-    pub fronts: Vec<Front>,
+    pub fronts: Vec<ListenerStats>,
     /// Clients accepted.
     pub accepted: u64,
     /// Pairs closed because both sides had finished.
@@ -126,13 +126,13 @@ pub struct Datagrams {
 /// Lets one line of log through now and then, however often there is something to say
 /// (pitfall 32).
 #[derive(Debug, Default)]
-pub struct Seldom {
+pub struct LogThrottle {
     last: Option<Instant>,
 }
 
 /// A listener, as others see it.
 #[derive(Debug, Clone)]
-pub struct Front {
+pub struct ListenerStats {
     /// What is spoken there, and where: `http://127.0.0.1:8000`.
     pub name: String,
     /// The port that it listens at, in digits: it is told to backends with each request.
@@ -252,9 +252,9 @@ pub struct PerSecond {
     pub last_minute: f64,
 }
 
-impl Seldom {
+impl LogThrottle {
     /// Whether the last one that was let through is at least `pause` ago.
-    pub fn lets_through(&mut self, now: Instant, pause: Duration) -> bool {
+    pub fn allows(&mut self, now: Instant, pause: Duration) -> bool {
         let passes = self.last.is_none_or(|last| now.saturating_duration_since(last) >= pause);
         if passes {
             self.last = Some(now);
@@ -312,9 +312,9 @@ mod tests {
     fn pitfall_32_seldom_is_once_in_a_pause() {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
-        let mut seldom = Seldom::default();
+        let mut seldom = LogThrottle::default();
         let passed = [0, 1, 9, 10, 11, 19, 40]
-            .map(|second| u8::from(seldom.lets_through(at(second), Duration::from_secs(10))));
+            .map(|second| u8::from(seldom.allows(at(second), Duration::from_secs(10))));
         assert_eq!(passed, [1, 0, 0, 1, 0, 0, 1]);
     }
 

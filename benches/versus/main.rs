@@ -42,7 +42,7 @@ use rows::{ROWS, Row};
 use world::World;
 
 /// What the command line asks for.
-struct Wish {
+struct SignalRequest {
     rows: Vec<&'static Row>,
     peers: Vec<(String, Peer)>,
     effort: Effort,
@@ -93,7 +93,7 @@ fn options() -> Options {
     options
 }
 
-fn wish(arguments: &[String]) -> Result<Option<Wish>, String> {
+fn wish(arguments: &[String]) -> Result<Option<SignalRequest>, String> {
     let options = options();
     let given = options.parse(arguments).map_err(|wrong| wrong.to_string())?;
     if given.opt_present("help") {
@@ -141,7 +141,7 @@ fn wish(arguments: &[String]) -> Result<Option<Wish>, String> {
         list(&rows, peers, effort);
         return Ok(None);
     }
-    Ok(Some(Wish {
+    Ok(Some(SignalRequest {
         rows,
         peers,
         effort,
@@ -196,7 +196,7 @@ fn list(rows: &[&Row], peers: Vec<(String, Peer)>, effort: Effort) {
 }
 
 /// Whether all went without an error.
-fn run(wish: Wish) -> std::io::Result<bool> {
+fn run(wish: SignalRequest) -> std::io::Result<bool> {
     raise_descriptor_limit();
     if report::congestion_control() != "cubic" {
         eprintln!(

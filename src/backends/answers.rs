@@ -1,4 +1,4 @@
-//! What answers say of the backends: who is left out for a while.
+//! What answers say of the backends: who is ejected for a while.
 
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use crate::limits::{EJECT_ANSWERS_MIN, EJECT_LOOKS};
 use crate::stats::Failure;
 use crate::stats::snapshot::Quantiles;
 
-use super::eject::{Came, Cause, Conduct, Grade, Tally, may_spare, stands_out};
+use super::eject::{Came, Cause, Grade, Outlier, Tally, may_spare, stands_out};
 use super::{BackendId, Backends, Place};
 
 impl Backends {
@@ -59,7 +59,7 @@ impl Backends {
     }
 
     /// It answered this client that it cannot serve, or with what is no answer, and so much of that
-    /// `came`. Once too often, it is left out for a while.
+    /// `came`. Once too often, it is ejected for a while.
     pub fn misbehaved(
         &mut self,
         id: BackendId,
@@ -82,7 +82,7 @@ impl Backends {
         }
     }
 
-    /// Another answer of it did not serve its client: it is left out if those of some pool's others
+    /// Another answer of it did not serve its client: it is ejected if those of some pool's others
     /// do.
     fn fault(&mut self, id: BackendId, client: IpAddr, now: Instant) {
         let needed = self.crowd.needed(now);
@@ -116,7 +116,7 @@ impl Backends {
         let backend = &mut self.list[id.0 as usize];
         let seconds = backend.conduct.eject(cause, now).as_secs();
         self.ejected += 1;
-        warn!("backend {} is left out for {seconds} s: {cause}", backend.name);
+        warn!("backend {} is ejected for {seconds} s: {cause}", backend.name);
         self.refresh(id.0 as usize);
     }
 
@@ -131,7 +131,7 @@ impl Backends {
         self.is_able(id) && self[id].places.iter().all(can_do_without)
     }
 
-    /// Whether it is up and wanted, left out or not.
+    /// Whether it is up and wanted, ejected or not.
     fn is_able(&self, id: BackendId) -> bool {
         let backend = &self[id];
         backend.enabled && backend.weight > 0 && backend.state.is_up()
@@ -142,7 +142,7 @@ impl Backends {
         self.is_able(id) && !self[id].conduct.is_out()
     }
 
-    /// This one went down. If nobody is left in a pool, those that are left out are better than
+    /// This one went down. If nobody is left in a pool, those that are ejected are better than
     /// nobody.
     pub(super) fn recall(&mut self, fallen: BackendId) {
         if self.ejected == 0 {
@@ -156,7 +156,7 @@ impl Backends {
         }
     }
 
-    /// When the next one that is left out may come back.
+    /// When the next one that is ejected may come back.
     pub fn next_return(&self) -> Option<Instant> {
         if self.ejected == 0 {
             return None;
@@ -173,12 +173,12 @@ impl Backends {
     fn return_those(
         &mut self,
         candidates: impl Iterator<Item = BackendId>,
-        returns: impl Fn(&mut Conduct) -> bool,
+        returns: impl Fn(&mut Outlier) -> bool,
     ) {
         for id in candidates {
             if returns(&mut self.list[id.0 as usize].conduct) {
                 self.ejected -= 1;
-                info!("backend {} is no longer left out", self[id].name);
+                info!("backend {} is no longer ejected", self[id].name);
                 self.refresh(id.0 as usize);
             }
         }

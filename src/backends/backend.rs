@@ -6,12 +6,12 @@ use std::time::Instant;
 
 use crate::event::Key;
 use crate::limits::WEIGHT_ONE;
-use crate::net::tls::client::Dial;
+use crate::net::tls::client::ClientTls;
 use crate::stats::histogram::RecentTimes;
 use crate::stats::{BackendCounts, Rate};
 
 use super::addresses::{Addresses, Course};
-use super::eject::{Conduct, Out};
+use super::eject::{Out, Outlier};
 use super::pool::Place;
 use super::state::State;
 
@@ -45,9 +45,9 @@ pub struct Backend {
     /// Takes connections only while no other backend of its pool can.
     pub backup: bool,
     /// What it takes to speak TLS with it, if that is spoken.
-    pub dial: Option<Dial>,
+    pub dial: Option<ClientTls>,
     /// The same for probes.
-    pub probe_dial: Option<Dial>,
+    pub probe_dial: Option<ClientTls>,
     /// The last load that it reported.
     pub load: Option<f64>,
     /// What was counted of it.
@@ -59,7 +59,7 @@ pub struct Backend {
     /// Connections that wait for a pair, the last parked at the back.
     pub(super) idle: VecDeque<(Key, Instant)>,
     /// How it answered lately.
-    pub(super) conduct: Conduct,
+    pub(super) conduct: Outlier,
     /// A probe of it is wanted before its time.
     pub(super) probe_wanted: bool,
     /// When its slow start began, if it is in one.
@@ -84,9 +84,9 @@ pub struct Member {
     /// Takes connections only while no other backend of its pool can.
     pub backup: bool,
     /// What it takes to speak TLS with it, if that is spoken.
-    pub dial: Option<Dial>,
+    pub dial: Option<ClientTls>,
     /// The same for probes.
-    pub probe_dial: Option<Dial>,
+    pub probe_dial: Option<ClientTls>,
     /// Where its probes go, if not to the port of its addresses.
     pub check_port: Option<u16>,
     /// What they say of their host.
@@ -116,7 +116,7 @@ impl Backend {
             rate: Rate::new(now),
             times: RecentTimes::new(now),
             idle: VecDeque::new(),
-            conduct: Conduct::default(),
+            conduct: Outlier::default(),
             probe_wanted: false,
             ramp_from: None,
             tried: false,
@@ -124,7 +124,7 @@ impl Backend {
         }
     }
 
-    /// How it is left out for its answers, if it is.
+    /// How it is ejected for its answers, if it is.
     pub fn left_out(&self) -> Option<Out> {
         self.conduct.out()
     }

@@ -1,4 +1,4 @@
-//! Passive health: a backend that answers badly is left out for a while, however well it answers
+//! Passive health: a backend that answers badly is ejected for a while, however well it answers
 //! its probes.
 //!
 //! ```text
@@ -22,7 +22,7 @@
 //! well, where nothing probes, but slowly and only while no answer comes: anybody can forge a
 //! refusal, and nobody an answer.
 //!
-//! The numbers of the times are Envoy's outlier detection's. Who may be left out at all (never the
+//! The numbers of the times are Envoy's outlier detection's. Who may be ejected at all (never the
 //! last one, never more than half) is [`may_spare`], asked by [`super::Backends`], which sees all.
 
 use std::net::IpAddr;
@@ -66,7 +66,7 @@ pub struct Tally {
 
 /// How a backend answered lately.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Conduct {
+pub struct Outlier {
     bad_in_a_row: u32,
     /// Whose requests the row of bad answers was for, and the faulty ones.
     bad_for: Faces,
@@ -80,7 +80,7 @@ pub struct Conduct {
     last_out: Option<Instant>,
 }
 
-/// Being left out.
+/// Being ejected.
 #[derive(Debug, Clone, Copy)]
 pub struct Out {
     /// Since when.
@@ -91,7 +91,7 @@ pub struct Out {
     pub cause: Cause,
 }
 
-/// Why a backend is left out.
+/// Why a backend is ejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cause {
     /// So many bad answers in a row.
@@ -139,13 +139,13 @@ impl Grade {
     }
 }
 
-impl Conduct {
-    /// How it is left out, if it is.
+impl Outlier {
+    /// How it is ejected, if it is.
     pub fn out(&self) -> Option<Out> {
         self.out
     }
 
-    /// Whether it is left out.
+    /// Whether it is ejected.
     pub fn is_out(&self) -> bool {
         self.out.is_some()
     }
@@ -334,7 +334,7 @@ pub fn stands_out(own: Tally, rest: Tally) -> bool {
     enough && share(own) >= share(rest) + EJECT_SHARE_PERCENT
 }
 
-/// Whether one more of a pool may be left out, of `able` that are up and wanted and `out` of those
+/// Whether one more of a pool may be ejected, of `able` that are up and wanted and `out` of those
 /// already: at least half of them stay, rounded up, and at least one.
 pub fn may_spare(able: usize, out: usize) -> bool {
     (out + 1) * 2 <= able
@@ -348,7 +348,7 @@ mod tests {
         [10, 0, 0, number].into()
     }
 
-    fn faulty(conduct: &mut Conduct, number: u8, now: Instant) {
+    fn faulty(conduct: &mut Outlier, number: u8, now: Instant) {
         conduct.tally(now);
         conduct.tally_fault(client(number));
     }
@@ -376,8 +376,8 @@ mod tests {
 
     #[test]
     fn only_bad_answers_in_a_row_count() {
-        let mut conduct = Conduct::default();
-        let bad = |conduct: &mut Conduct| conduct.bad(client(1), 1, 3).is_some();
+        let mut conduct = Outlier::default();
+        let bad = |conduct: &mut Outlier| conduct.bad(client(1), 1, 3).is_some();
         for _ in 0..10 {
             assert!(!bad(&mut conduct) && !bad(&mut conduct));
             conduct.good();
@@ -387,7 +387,7 @@ mod tests {
 
     #[test]
     fn zero_turns_it_off() {
-        let mut conduct = Conduct::default();
+        let mut conduct = Outlier::default();
         let now = Instant::now();
         assert!((0..1000).all(|_| conduct.bad(client(1), 1, 0).is_none()));
         (0..1000).for_each(|_| faulty(&mut conduct, 1, now));
@@ -412,7 +412,7 @@ mod tests {
             ("11111122222", "3", false),
         ];
         for (row, others, out) in table {
-            let mut conduct = Conduct::default();
+            let mut conduct = Outlier::default();
             let mut crowd = Crowd::default();
             let now = Instant::now();
             let see = |crowd: &mut Crowd, digit| {
@@ -478,7 +478,7 @@ mod tests {
 
     #[test]
     fn faults_are_of_several_clients_and_of_lately() {
-        let mut conduct = Conduct::default();
+        let mut conduct = Outlier::default();
         let now = Instant::now();
         conduct.tally(now);
         (0..10).for_each(|_| faulty(&mut conduct, 1, now));
@@ -499,12 +499,12 @@ mod tests {
     /// 56,000 forged refusals in 0.8 s are what somebody tried.
     #[test]
     fn refusals_count_slowly_and_not_beside_answers() {
-        let mut conduct = Conduct::default();
+        let mut conduct = Outlier::default();
         let start = Instant::now();
         let at = |millis| start + Duration::from_millis(millis);
         assert!((0..56_000).all(|count| !conduct.refused(2, at(count / 70))), "a burst is one");
         assert!(conduct.refused(2, at(2_000)), "nothing but refusals");
-        let mut conduct = Conduct::default();
+        let mut conduct = Outlier::default();
         for second in 0..60 {
             if second % 4 == 0 {
                 conduct.heard(at(second * 1_000));
@@ -515,7 +515,7 @@ mod tests {
 
     #[test]
     fn half_of_the_able_stay() {
-        // Of so many, so many may be left out in the end.
+        // Of so many, so many may be ejected in the end.
         for (able, most) in [(0, 0), (1, 0), (2, 1), (3, 1), (4, 2), (5, 2), (9, 4), (10, 5)] {
             let mut out = 0;
             while may_spare(able, out) {
@@ -528,7 +528,7 @@ mod tests {
 
     #[test]
     fn the_time_grows_up_to_a_limit_and_is_forgotten() {
-        let mut conduct = Conduct::default();
+        let mut conduct = Outlier::default();
         let mut now = Instant::now();
         let cause = Cause::BadAnswers(5);
         for expected in [30, 60, 90, 120, 150, 180, 210, 240, 270, 300, 300] {

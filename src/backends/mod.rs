@@ -5,7 +5,7 @@
 //!   routes    a name of the client's wish -> a pool
 //!   pool      some of the backends, and the algorithm that picks among the eligible
 //!   eligible = enabled, weight above 0, below its own limit, not tried in vain by this client,
-//!              up (or all of the pool are down and --all-down spread), not left out for bad
+//!              up (or all of the pool are down and --all-down spread), not ejected for bad
 //!              answers, and no backup, unless no other backend of the pool is all of that
 //! ```
 //!
@@ -93,7 +93,7 @@ pub struct Backends {
     ramping: usize,
     /// How many idle connections wait, to all of them.
     idle: usize,
-    /// How many are left out for their bad answers.
+    /// How many are ejected for their bad answers.
     ejected: usize,
     /// Who was here lately.
     crowd: Crowd,

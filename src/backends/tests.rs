@@ -182,7 +182,7 @@ fn tell(set: &mut Backends, id: BackendId, client: IpAddr, status: u16, now: Ins
 }
 
 /// Statuses, each told to one of so many clients in turn by every backend of a pool of four, or by
-/// the first alone while the others answer well; and who is left out in the end.
+/// the first alone while the others answer well; and who is ejected in the end.
 #[test]
 fn who_is_left_out_for_what() {
     let all: &[usize] = &[0, 1, 2, 3];
@@ -238,7 +238,7 @@ fn one_client_alone_leaves_nobody_out_while_others_are_here() {
 }
 
 /// Answers to one client, of a backend that it has for itself, while others are served elsewhere;
-/// and whether that backend is left out.
+/// and whether that backend is ejected.
 #[test]
 fn one_that_serves_nobody_is_left_out_for_one_client() {
     let table: [(&[u16], u16, u16, bool); 7] = [

@@ -43,7 +43,7 @@ pub enum Chore {
     Drain,
     /// A step of the slow-start ramps.
     Ramp,
-    /// A backend that was left out may come back.
+    /// A backend that was ejected may come back.
     Return,
     /// Idle connections to backends may have waited for too long.
     Idle,
@@ -79,7 +79,7 @@ pub enum Owner {
     /// The process itself.
     Chore(Chore),
     /// Where datagrams of clients arrive.
-    Door(Key),
+    UdpListener(Key),
     /// A flow of UDP; as a token, its socket towards the backend.
     Flow(Key),
     /// The end of a sleep: see [`super::alarm`].
@@ -130,7 +130,7 @@ impl Owner {
             Owner::Probe(key) => (3, key.index, key.generation.bits()),
             Owner::Signals => (4, 0, 0),
             Owner::Chore(chore) => (5, chore as u32, 0),
-            Owner::Door(key) => (6, key.index, key.generation.bits()),
+            Owner::UdpListener(key) => (6, key.index, key.generation.bits()),
             Owner::Flow(key) => (7, key.index, key.generation.bits()),
             Owner::Alarm => (8, 0, 0),
         };
@@ -148,7 +148,7 @@ impl Owner {
             3 => Owner::Probe(key()?),
             4 => Owner::Signals,
             5 => Owner::Chore(*Chore::ALL.get(index as usize)?),
-            6 => Owner::Door(key()?),
+            6 => Owner::UdpListener(key()?),
             7 => Owner::Flow(key()?),
             8 => Owner::Alarm,
             _ => return None,
@@ -182,7 +182,7 @@ mod tests {
         for key in keys {
             owners.extend([Owner::Listener(key), Owner::Pair(key)]);
             owners.extend([Owner::Connection(key), Owner::Probe(key)]);
-            owners.extend([Owner::Door(key), Owner::Flow(key)]);
+            owners.extend([Owner::UdpListener(key), Owner::Flow(key)]);
         }
         for owner in owners {
             assert_eq!(Owner::unpack(owner.pack()), Some(owner));

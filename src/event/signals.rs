@@ -24,7 +24,7 @@ use super::owner::Owner;
 
 /// What a signal asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wish {
+pub enum SignalRequest {
     /// SIGTERM or SIGINT: finish.
     Stop,
     /// SIGUSR1: write the status page to the log.
@@ -35,13 +35,13 @@ pub enum Wish {
     Hangup,
 }
 
-/// The source of [`Wish`]es.
+/// The source of [`SignalRequest`]es.
 pub struct Signals {
     inner: signal_hook_mio::v1_0::Signals,
     /// Nobody is served yet. Shared with the handlers, which run at any time.
     starting: Arc<AtomicBool>,
     /// What SIGHUP means.
-    hangup: Wish,
+    hangup: SignalRequest,
     /// Who started us asked that we outlive the terminal (`nohup`).
     outlives: bool,
 }
@@ -57,12 +57,12 @@ impl Signals {
         }
         flag::register(SIGXFSZ, Arc::default())?;
         let inner = signal_hook_mio::v1_0::Signals::new([SIGTERM, SIGINT, SIGUSR1, SIGHUP])?;
-        Ok(Signals { inner, starting, hangup: Wish::Reopen, outlives })
+        Ok(Signals { inner, starting, hangup: SignalRequest::Reopen, outlives })
     }
 
     /// This program is for a terminal, and need not go on without it, unless that was asked for.
     pub fn belong_to_terminal(&mut self) {
-        self.hangup = if self.outlives { Wish::Reopen } else { Wish::Hangup };
+        self.hangup = if self.outlives { SignalRequest::Reopen } else { SignalRequest::Hangup };
     }
 
     /// From now on they are events; those that came before are an event of the first poll.
@@ -73,12 +73,12 @@ impl Signals {
     }
 
     /// What was asked for since the last call.
-    pub fn pending(&mut self) -> impl Iterator<Item = Wish> + '_ {
+    pub fn pending(&mut self) -> impl Iterator<Item = SignalRequest> + '_ {
         let hangup = self.hangup;
         self.inner.pending().map(move |signal| match signal {
-            SIGUSR1 => Wish::Status,
+            SIGUSR1 => SignalRequest::Status,
             SIGHUP => hangup,
-            _ => Wish::Stop,
+            _ => SignalRequest::Stop,
         })
     }
 }

@@ -14,7 +14,7 @@ impl EventLoop {
     /// Everybody who waited when the turn began acts once. Who is left over stays in the queue, and
     /// accepts, timers and probes come in between.
     pub(super) fn act(&mut self) {
-        self.cx.retire_stirred();
+        self.cx.retire_idle_with_events();
         self.busy = false;
         // Counted before anybody acts: who goes behind in this turn is not to act once more in it.
         let waiting = self.cx.run_queue.lens();

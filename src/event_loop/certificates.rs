@@ -10,19 +10,19 @@ use rustls::sign::CertifiedKey;
 
 use crate::limits::CERTIFICATE_REVIEW;
 use crate::net::tls::files::FileError;
-use crate::net::tls::server::Terminator;
+use crate::net::tls::server::ServerTls;
 
 use super::EventLoop;
 
 /// What listeners show, and what backends are shown.
-type ReadAgain = (Option<Terminator>, Option<Arc<CertifiedKey>>);
+type ReadAgain = (Option<ServerTls>, Option<Arc<CertifiedKey>>);
 
 impl EventLoop {
     /// The certificates as they are in their files now; if anything is wrong with one of them, all
     /// stay as they were. Connections go on with what they began with.
     pub(super) fn reload_certificates(&mut self) {
         let now = SystemTime::now();
-        let (terminator, identity) = match self.read_certificates(now) {
+        let (server_tls, identity) = match self.read_certificates(now) {
             Ok(read) => read,
             Err(errors) => {
                 for error in errors {
@@ -31,12 +31,12 @@ impl EventLoop {
                 return;
             }
         };
-        if let Some(terminator) = terminator {
-            info!("read {} certificates again", terminator.certificates().len());
-            for unused in terminator.never_shown() {
+        if let Some(server_tls) = server_tls {
+            info!("read {} certificates again", server_tls.certificates().len());
+            for unused in server_tls.never_shown() {
                 warn!("{}", unused.spelled(self.cx.spelling));
             }
-            self.cx.terminator = Some(terminator);
+            self.cx.server_tls = Some(server_tls);
             self.review_certificates();
         }
         if let (Some(shown), Some(identity)) = (identity, &self.identity) {
@@ -47,17 +47,17 @@ impl EventLoop {
 
     /// All of them before any is put in place.
     fn read_certificates(&self, now: SystemTime) -> Result<ReadAgain, Vec<FileError>> {
-        let terminator = self.cx.terminator.as_ref().map(|it| it.reload(now)).transpose()?;
+        let server_tls = self.cx.server_tls.as_ref().map(|it| it.reload(now)).transpose()?;
         let identity = self.identity.as_ref().map(|it| it.reload(now)).transpose();
         let identity = identity.map_err(|error| vec![error])?;
-        Ok((terminator, identity))
+        Ok((server_tls, identity))
     }
 
     /// Warn of those that are near their end, now and once a day.
     pub(super) fn review_certificates(&mut self) {
-        let Some(terminator) = &self.cx.terminator else { return };
+        let Some(server_tls) = &self.cx.server_tls else { return };
         let now = SystemTime::now();
-        let lines = terminator.certificates().iter().filter_map(|it| it.warning(now));
+        let lines = server_tls.certificates().iter().filter_map(|it| it.warning(now));
         lines.for_each(|line| warn!("{line}"));
         self.cx.timers.arm(self.chores.certificates, self.cx.now + CERTIFICATE_REVIEW);
     }
@@ -73,7 +73,7 @@ mod tests {
     use crate::config::{Algorithm, AllDown, CertificatePair, Config, Spelling};
     use crate::event::signals::Signals;
     use crate::event::{Chore, Owner};
-    use crate::event_loop::{Fronts, Logs, Parts};
+    use crate::event_loop::{Listeners, Logs, Parts};
     use crate::logging::LogSink;
     use crate::net::descriptors::{self, Needs};
     use crate::net::tls::files::tests::Files;
@@ -89,8 +89,8 @@ mod tests {
         };
         let pool = PoolPlan::of_first(0, balance::build(Algorithm::First, 1));
         let backends = Backends::new(Vec::new(), vec![pool], policy, Instant::now());
-        let terminator = Terminator::load(&config.listener.tls, SystemTime::now()).unwrap();
-        let fronts = Fronts { terminator: Some(terminator), ..Fronts::default() };
+        let server_tls = ServerTls::load(&config.listener.tls, SystemTime::now()).unwrap();
+        let fronts = Listeners { server_tls: Some(server_tls), ..Listeners::default() };
         let needs = Needs { streams: 1, ..Needs::default() };
         let share = descriptors::share(1000, needs);
         let log = LogSink::default();

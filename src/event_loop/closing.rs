@@ -134,7 +134,7 @@ impl EventLoop {
         } else {
             client.socket.say_goodbye();
         }
-        let (connection, mut supplies) = self.cx.connection_and_supplies(client.link.key());
+        let (connection, mut supplies) = self.cx.connection_and_buffers(client.link.key());
         client.duplex.end(&mut supplies);
         if let Some(connection) = connection.filter(|_| torn.backend) {
             connection.stream.reset_on_close();

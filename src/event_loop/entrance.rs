@@ -16,7 +16,7 @@ use crate::relay::{Arrival, Pair, Reason};
 use super::{EventLoop, Phase};
 
 /// A listener, and whether it rests.
-pub(super) struct Entrance {
+pub(super) struct StreamListener {
     pub listener: Listener,
     /// Its place among the listeners of the process.
     pub front: usize,
@@ -35,7 +35,7 @@ enum Leaver {
     Client(Key),
 }
 
-impl Entrance {
+impl StreamListener {
     pub fn is_ready(&self) -> bool {
         self.listener.is_ready() && !self.paused
     }
@@ -147,7 +147,7 @@ impl EventLoop {
 
     /// Whether somebody waits to be accepted, and may be.
     pub(super) fn has_clients_waiting(&self) -> bool {
-        self.listeners.iter().any(Entrance::is_ready) && self.may_accept()
+        self.listeners.iter().any(StreamListener::is_ready) && self.may_accept()
     }
 
     fn may_accept(&self) -> bool {
@@ -181,7 +181,7 @@ impl EventLoop {
     /// One line now and then, however often it fails (pitfall 32).
     fn note_accept_failure(&mut self, error: &io::Error) {
         self.cx.stats.accept_failures += 1;
-        if self.accept_warnings.lets_through(self.cx.now, EXHAUSTION_WARNINGS) {
+        if self.accept_warnings.allows(self.cx.now, EXHAUSTION_WARNINGS) {
             let open = self.pairs.len();
             warn!("cannot accept with {open} connections open: {error}; trying again shortly");
         }

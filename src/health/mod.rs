@@ -29,9 +29,9 @@ use crate::config::{Check, CheckSettings, duration_text};
 use crate::context::Context;
 use crate::event::{Generation, Key, Owner, TimerKey};
 use crate::limits::{CHECK_ANSWER_BYTES_MAX, EXHAUSTION_WARNINGS, PROBE_HASTE};
-use crate::net::tls::client::Dial;
+use crate::net::tls::client::ClientTls;
 use crate::net::{Connect, DatagramSocket, Fault, Received, Sent, Socket, Stream};
-use crate::stats::Seldom;
+use crate::stats::LogThrottle;
 
 use check::{Answer, Question, Rest};
 
@@ -41,7 +41,7 @@ pub struct Health {
     interval: Duration,
     timeout: Duration,
     probes: Vec<Probe>,
-    skip_warnings: Seldom,
+    skip_warnings: LogThrottle,
 }
 
 /// The probe of one backend.
@@ -104,7 +104,7 @@ impl Health {
             interval,
             timeout: check.timeout,
             probes: Vec::new(),
-            skip_warnings: Seldom::default(),
+            skip_warnings: LogThrottle::default(),
         };
         if check.kind == Check::None {
             return health;
@@ -196,7 +196,7 @@ impl Health {
         let probe = &mut self.probes[key.index as usize];
         let Some(run) = &mut probe.run else { return };
         if let Line::Stream(stream) = &mut run.line {
-            stream.look_again();
+            stream.check_again();
         }
         // What follows an answer that is understood is not waited for any more.
         if let Some(outcome) = run.proceed(&self.question, &mut cx.scratch).outcome {
@@ -330,7 +330,7 @@ impl Health {
     /// We had nothing left to probe with, which says nothing of the backend.
     fn skip(&mut self, key: Key, reason: &str, cx: &mut Context) {
         let probe = &mut self.probes[key.index as usize];
-        if self.skip_warnings.lets_through(cx.now, EXHAUSTION_WARNINGS) {
+        if self.skip_warnings.allows(cx.now, EXHAUSTION_WARNINGS) {
             log::warn!("backend {}: not probed: {reason}", cx.backends[probe.backend].name);
         }
         cx.stats.exhausted += 1;
@@ -368,7 +368,7 @@ impl Line {
     /// A stream that is being connected; or a datagram that is on its way.
     fn open(
         address: SocketAddr,
-        dial: Option<&Dial>,
+        dial: Option<&ClientTls>,
         datagram: Option<&[u8]>,
     ) -> Result<Line, Fault> {
         let Some(datagram) = datagram else {

@@ -1,4 +1,4 @@
-//! Backends, their probes, and being left out for bad answers.
+//! Backends, their probes, and being ejected for bad answers.
 
 use std::time::Duration;
 
@@ -55,7 +55,7 @@ pub const BACKEND_ADDRESSES_MAX: usize = 16;
 
 // ---- Ejection ---------------------------------------------------------------------------------
 
-/// How long a backend is left out for its bad answers, times the number of times (Envoy's
+/// How long a backend is ejected for its bad answers, times the number of times (Envoy's
 /// `base_ejection_time`).
 pub const EJECTION: Duration = Duration::from_secs(30);
 
@@ -65,7 +65,7 @@ pub const EJECTION_MAX: Duration = Duration::from_secs(300);
 /// After so long in good order, the next time is counted as the first.
 pub const EJECTION_FORGOTTEN_AFTER: Duration = Duration::from_secs(300);
 
-/// A backend is left out only for what so many clients met, or all that were here lately: one that
+/// A backend is ejected only for what so many clients met, or all that were here lately: one that
 /// provokes bad answers takes no backend from the others. Their addresses are kept at each backend.
 pub const EJECT_CLIENTS: usize = 3;
 

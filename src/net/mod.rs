@@ -20,8 +20,8 @@ use std::io::{self, IoSlice};
 
 pub use buffer::{Buffer, BufferPool};
 pub use datagram::{
-    Batch, Brought, DatagramListener, DatagramSocket, Letter, Parcel, Piece, Post, Posted,
-    Refused, ports,
+    Batch, DatagramListener, DatagramSocket, Piece, RecvMeta, RecvOutcome, Refused,
+    SendOutcome, Sender, Transmit, ports,
 };
 pub use listener::{Accepted, Listener};
 pub use peer::Peer;
@@ -93,7 +93,7 @@ pub enum Fault {
 }
 
 /// Where a pump's buffers and pipes come from.
-pub struct Supplies<'a> {
+pub struct Buffers<'a> {
     /// What all reads go into.
     pub scratch: &'a mut [u8],
     /// Buffers.

@@ -17,7 +17,7 @@ use rustls::ServerConfig;
 
 use crate::event::Owner;
 
-use super::tls::client::Dial;
+use super::tls::client::ClientTls;
 use super::tls::{Handshake, Tls};
 use super::{Connect, Fault, Pipe, Received, Sent, Socket, Wake, Wire};
 
@@ -38,7 +38,7 @@ impl Stream {
     /// client that chose `alpn` to be spoken inside, or nothing.
     pub fn connect(
         address: SocketAddr,
-        dial: Option<&Dial>,
+        dial: Option<&ClientTls>,
         alpn: Option<&[u8]>,
     ) -> Result<Stream, Fault> {
         let tls = dial.map(|dial| Tls::dial(dial, alpn)).transpose()?;
@@ -117,8 +117,8 @@ impl Stream {
     }
 
     /// Ask the socket itself the next time, whatever the poll said: it may not have come to it yet.
-    pub fn look_again(&mut self) {
-        self.wire.look_again();
+    pub fn check_again(&mut self) {
+        self.wire.check_again();
     }
 
     /// Ask the poll to tell when the socket can be written, which is also when its connect is done.

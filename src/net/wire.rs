@@ -174,7 +174,7 @@ impl Wire {
     }
 
     /// Ask the socket itself the next time, whatever the poll said: it may not have come to it yet.
-    pub fn look_again(&mut self) {
+    pub fn check_again(&mut self) {
         (self.readiness.can_read, self.readiness.can_write) = (true, true);
     }
 

@@ -19,7 +19,7 @@ use crate::net::{Fault, Peer, Stream};
 
 use super::account::Account;
 use super::duplex::Duplex;
-use super::pump::{Flow, State};
+use super::pump::{Direction, State};
 use super::verdict::Reason;
 
 /// A client's connection through us: all that does not depend on what is spoken.
@@ -171,8 +171,8 @@ impl Client {
     }
 
     /// While a direction waits for a large piece, somebody has to look whether it does so in vain.
-    pub fn arm_look(&mut self, cx: &mut Context) {
-        if let Some(time) = self.duplex.look_in() {
+    pub fn arm_recheck(&mut self, cx: &mut Context) {
+        if let Some(time) = self.duplex.recheck_in() {
             self.arm_by(cx.now + time, cx);
         }
     }
@@ -230,7 +230,7 @@ impl Client {
     pub fn torn_ends(&self, reason: Reason) -> TornEnds {
         let all = self.duplex.is_torn() || reason.is_cut();
         let late = reason == Reason::HalfClosedIdle;
-        let open = |flow: &Flow| flow.state() != State::Done;
+        let open = |flow: &Direction| flow.state() != State::Done;
         TornEnds {
             client: all || late && open(&self.duplex.response),
             backend: all || late && open(&self.duplex.request),

@@ -272,7 +272,7 @@ pub fn proceed(client: &mut Client, cx: &mut Context) -> Progress {
 pub fn is_too_late(client: &Client, cx: &mut Context) -> bool {
     let connection = client.link.key().and_then(|key| cx.connections.get_mut(key));
     connection.is_none_or(|connection| {
-        connection.stream.look_again();
+        connection.stream.check_again();
         matches!(connection.stream.connect_outcome(), Connect::Pending)
     })
 }
@@ -341,7 +341,7 @@ fn blame(client: &mut Client, broken: &Broken, cx: &mut Context) {
     };
     debug!("pair {}: {doing}: {name} failed: {fault}", client.number);
     if let Fault::Tls(trouble) = fault
-        && cx.tls_warnings.lets_through(cx.now, TLS_WARNINGS)
+        && cx.tls_warnings.allows(cx.now, TLS_WARNINGS)
     {
         warn!("backend {name}: TLS: {trouble}");
     }

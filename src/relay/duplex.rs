@@ -20,15 +20,15 @@ use std::time::Duration;
 
 use crate::net::{Fault, Socket};
 
-use super::pump::{Flow, State, Step, Supplies};
+use super::pump::{Buffers, Direction, State, Step};
 
 /// A flow of bytes in each direction.
 #[derive(Debug, Default)]
 pub struct Duplex {
     /// Client to backend.
-    pub request: Flow,
+    pub request: Direction,
     /// Backend to client.
-    pub response: Flow,
+    pub response: Direction,
     broke: Option<Break>,
     torn: bool,
 }
@@ -96,15 +96,15 @@ impl Duplex {
         &mut self,
         client: &mut impl Socket,
         backend: &mut impl Socket,
-        supplies: &mut Supplies<'_>,
+        supplies: &mut Buffers<'_>,
     ) -> Outcome {
-        self.heed_faults(client, backend, supplies);
+        self.on_faults(client, backend, supplies);
         let before = self.moved();
         let request = self.request.pump(client, backend, supplies);
         // Before the answer moves: it may have come in the turn of its question.
-        self.response.heed_other(self.request.moved() - before.0, backend);
+        self.response.on_other_direction(self.request.moved() - before.0, backend);
         let response = self.response.pump(backend, client, supplies);
-        self.request.heed_other(self.response.moved() - before.1, client);
+        self.request.on_other_direction(self.response.moved() - before.1, client);
         match (request, response) {
             // For a client that is gone, nobody needs to take over.
             (Step::SourceBroke(_), _) => {}
@@ -115,7 +115,7 @@ impl Duplex {
             }
             _ => {}
         }
-        let outcome = self.heed_steps(request, response, supplies);
+        let outcome = self.on_steps(request, response, supplies);
         if self.progress() == Progress::Finished {
             return Outcome::Finished;
         }
@@ -130,7 +130,7 @@ impl Duplex {
         &mut self,
         client: &mut impl Socket,
         backend: &mut impl Socket,
-        supplies: &mut Supplies<'_>,
+        supplies: &mut Buffers<'_>,
     ) -> Begun {
         let before = self.request.moved();
         let step = self.request.pump(client, backend, supplies);
@@ -154,19 +154,19 @@ impl Duplex {
         }
         self.request.change_target();
         // It ended with the backend that broke.
-        self.response = Flow::default();
+        self.response = Direction::default();
         true
     }
 
     /// Nothing will move any more; what was on its way is dropped.
-    pub fn end(&mut self, supplies: &mut Supplies<'_>) {
+    pub fn end(&mut self, supplies: &mut Buffers<'_>) {
         self.request.end(supplies);
         self.response.end(supplies);
     }
 
-    /// When somebody has to look whether more came, if at all; see [`Flow::look`].
-    pub fn look_in(&self) -> Option<Duration> {
-        let (request, response) = (self.request.look_in(), self.response.look_in());
+    /// When somebody has to look whether more came, if at all; see [`Direction::look`].
+    pub fn recheck_in(&self) -> Option<Duration> {
+        let (request, response) = (self.request.recheck_in(), self.response.recheck_in());
         request.into_iter().chain(response).min()
     }
 
@@ -188,11 +188,11 @@ impl Duplex {
     }
 
     /// Who broke is not written to any more; what it sent before is still read.
-    fn heed_faults(
+    fn on_faults(
         &mut self,
         client: &mut impl Socket,
         backend: &mut impl Socket,
-        supplies: &mut Supplies<'_>,
+        supplies: &mut Buffers<'_>,
     ) {
         if let Some(fault) = client.fault()
             && self.response.state() != State::Done
@@ -210,11 +210,11 @@ impl Duplex {
     }
 
     /// What a break at one end means for both directions, and whether there is more to do.
-    fn heed_steps(
+    fn on_steps(
         &mut self,
         request: Step,
         response: Step,
-        supplies: &mut Supplies<'_>,
+        supplies: &mut Buffers<'_>,
     ) -> Outcome {
         let mut outcome = Outcome::Rest;
         match request {
@@ -298,7 +298,7 @@ mod tests {
             (Done, Draining, HalfClosed),
             (Done, Done, Finished),
         ] {
-            let (request, response) = (Flow::at(request), Flow::at(response));
+            let (request, response) = (Direction::at(request), Direction::at(response));
             let duplex = Duplex { request, response, ..Duplex::default() };
             assert_eq!(duplex.progress(), progress, "{duplex:?}");
         }

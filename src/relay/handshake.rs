@@ -35,8 +35,8 @@ pub fn begin(client: &mut Client, cx: &mut Context) -> Verdict {
         Service::Http => Inside::Http,
         Service::Bytes => Inside::Bytes,
     };
-    let begun = match &cx.terminator {
-        Some(terminator) => client.socket.begin_tls(terminator.config(inside)),
+    let begun = match &cx.server_tls {
+        Some(server_tls) => client.socket.begin_tls(server_tls.config(inside)),
         // because: the flags are refused where a listener speaks TLS without certificates.
         None => Err(Fault::Tls(Trouble::Other)),
     };
@@ -119,7 +119,7 @@ fn failed(fault: Fault, client: &mut Client, cx: &mut Context) -> Verdict {
 #[cold]
 fn note_untold_subject(client: &Client, cx: &mut Context) {
     cx.stats.handshakes.subjects_left_out += 1;
-    if cx.tls_warnings.lets_through(cx.now, TLS_WARNINGS) {
+    if cx.tls_warnings.allows(cx.now, TLS_WARNINGS) {
         log::warn!(
             "client {} shows a certificate whose subject is longer than \
              {CLIENT_SUBJECT_BYTES_MAX} bytes or cannot be read: no X-SSL-Client-S-DN for it",

@@ -37,7 +37,7 @@ use crate::net::{Buffer, BufferPool, Fault, Pipe, Received, Sent, Socket, Wake};
 
 use super::patience::Patience;
 
-pub use crate::net::Supplies;
+pub use crate::net::Buffers;
 
 /// How far a direction is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,7 +52,7 @@ pub enum State {
 
 /// One direction of a pair.
 #[derive(Debug)]
-pub struct Flow {
+pub struct Direction {
     state: State,
     /// What was read and not yet sent. Boxed, for most of the time most flows hold nothing.
     held: Option<Box<Held>>,
@@ -117,9 +117,9 @@ enum Flush {
     Broken(Fault),
 }
 
-impl Default for Flow {
+impl Default for Direction {
     fn default() -> Self {
-        Flow {
+        Direction {
             state: State::Open,
             held: None,
             moved: 0,
@@ -133,17 +133,17 @@ impl Default for Flow {
     }
 }
 
-impl Flow {
+impl Direction {
     /// A direction that is so far.
     #[cfg(test)]
-    pub fn at(state: State) -> Flow {
-        Flow { state, ..Flow::default() }
+    pub fn at(state: State) -> Direction {
+        Direction { state, ..Direction::default() }
     }
 
     /// A direction that was found to be a stream already.
     #[cfg(test)]
-    pub fn proven() -> Flow {
-        let mut flow = Flow::default();
+    pub fn proven() -> Direction {
+        let mut flow = Direction::default();
         flow.patience.took(usize::MAX);
         flow
     }
@@ -190,13 +190,13 @@ impl Flow {
     }
 
     /// Nothing will move any more; what was on its way is dropped.
-    pub fn end(&mut self, supplies: &mut Supplies<'_>) {
+    pub fn end(&mut self, supplies: &mut Buffers<'_>) {
         self.release(supplies);
         self.state = State::Done;
     }
 
     /// The target is gone: drop what is on its way and what the source still sends.
-    pub fn discard(&mut self, supplies: &mut Supplies<'_>) {
+    pub fn discard(&mut self, supplies: &mut Buffers<'_>) {
         self.release(supplies);
         self.mode = Mode::Discard;
         if self.state == State::Draining {
@@ -222,7 +222,7 @@ impl Flow {
 
     /// When somebody has to [look](Flow::look), because bytes may be there of which the source says
     /// nothing until more come.
-    pub fn look_in(&self) -> Option<Duration> {
+    pub fn recheck_in(&self) -> Option<Duration> {
         match self.wake {
             Wake::AnyByte | Wake::Never => None,
             Wake::Piece(_) if self.left == ENDLESS => Some(PATIENCE_LOOK),
@@ -232,14 +232,14 @@ impl Flow {
 
     /// A look of the clock. If it waits in vain, what is there will be told of at once.
     pub fn look(&mut self, source: &mut impl Socket) {
-        if self.look_in().is_some() && !self.patience.look() {
+        if self.recheck_in().is_some() && !self.patience.look() {
             self.set_wake(Wake::AnyByte, source);
         }
     }
 
     /// So many bytes went the other way in this turn. If they look like a question or an answer, a
     /// piece is waited for no longer.
-    pub fn heed_other(&mut self, moved: u64, source: &mut impl Socket) {
+    pub fn on_other_direction(&mut self, moved: u64, source: &mut impl Socket) {
         if (1..SPLICE_READ_BYTES_MIN as u64).contains(&moved) {
             self.patience.doubt();
             if matches!(self.wake, Wake::Piece(_)) && !self.patience.is_granted() {
@@ -259,7 +259,7 @@ impl Flow {
         &mut self,
         source: &mut impl Socket,
         target: &mut impl Socket,
-        supplies: &mut Supplies<'_>,
+        supplies: &mut Buffers<'_>,
     ) -> Step {
         let step = self.move_on(source, target, supplies);
         if step != Step::Again {
@@ -272,7 +272,7 @@ impl Flow {
         &mut self,
         source: &mut impl Socket,
         target: &mut impl Socket,
-        supplies: &mut Supplies<'_>,
+        supplies: &mut Buffers<'_>,
     ) -> Step {
         let mut budget = BYTES_PER_DIRECTION_PER_TURN;
         let mut took = false;
@@ -393,7 +393,7 @@ impl Flow {
     pub fn flush_to(
         &mut self,
         target: &mut impl Socket,
-        supplies: &mut Supplies<'_>,
+        supplies: &mut Buffers<'_>,
     ) -> Result<(), Fault> {
         match self.flush(target, supplies) {
             Flush::Empty | Flush::Blocked => Ok(()),
@@ -438,14 +438,14 @@ impl Flow {
 
     /// Send what is held, which mostly is nothing.
     #[inline(always)]
-    fn flush(&mut self, target: &mut impl Socket, supplies: &mut Supplies<'_>) -> Flush {
+    fn flush(&mut self, target: &mut impl Socket, supplies: &mut Buffers<'_>) -> Flush {
         match self.held {
             None => Flush::Empty,
             Some(_) => self.flush_held(target, supplies),
         }
     }
 
-    fn flush_held(&mut self, target: &mut impl Socket, supplies: &mut Supplies<'_>) -> Flush {
+    fn flush_held(&mut self, target: &mut impl Socket, supplies: &mut Buffers<'_>) -> Flush {
         loop {
             if self.held() == 0 {
                 self.release(supplies);
@@ -477,7 +477,7 @@ impl Flow {
         &mut self,
         source: &mut impl Socket,
         target: &mut impl Socket,
-        supplies: &mut Supplies<'_>,
+        supplies: &mut Buffers<'_>,
     ) -> Result<Received, Fault> {
         if self.mode == Mode::Splice {
             if self.moved >= STREAM_FROM_BYTES {
@@ -538,13 +538,13 @@ impl Flow {
 
     /// Give back the buffer or pipe, with what is in it.
     #[inline(always)]
-    fn release(&mut self, supplies: &mut Supplies<'_>) {
+    fn release(&mut self, supplies: &mut Buffers<'_>) {
         if self.held.is_some() {
             self.release_held(supplies);
         }
     }
 
-    fn release_held(&mut self, supplies: &mut Supplies<'_>) {
+    fn release_held(&mut self, supplies: &mut Buffers<'_>) {
         let Some(held) = self.held.take() else { return };
         match *held {
             Held::Buffer(buffer) => supplies.buffers.give_back(buffer),

@@ -4,9 +4,9 @@
 use std::io::IoSlice;
 
 use super::duplex::{Begun, Duplex, Outcome};
-use super::pump::{Flow, State, Step};
+use super::pump::{Direction, State, Step};
 use crate::limits::{BYTES_PER_DIRECTION_PER_TURN, PATIENT_BYTES_MIN, PIPE_BYTES};
-use crate::net::{BufferPool, Fault, Pipe, PipePool, Received, Sent, Socket, Supplies, Wake};
+use crate::net::{BufferPool, Buffers, Fault, Pipe, PipePool, Received, Sent, Socket, Wake};
 
 /// A socket that can always be read and always be written, if one believes it, and keeps
 /// saying the same. It gives up on who does not give up on it.
@@ -92,8 +92,8 @@ fn pitfall_16_nothing_that_sockets_say_makes_it_spin() {
     let mut scratch = vec![0; 64 * 1024];
     for (says, takes) in all_say.into_iter().flat_map(|s| all_take.map(|t| (s, t))) {
         let mut supplies =
-            Supplies { scratch: &mut scratch, buffers: &mut buffers, pipes: &mut pipes };
-        let mut flow = Flow::default();
+            Buffers { scratch: &mut scratch, buffers: &mut buffers, pipes: &mut pipes };
+        let mut flow = Direction::default();
         for _ in 0..3 {
             let before = (flow.moved(), flow.held(), flow.state());
             let (mut source, mut target) = (Liar::new(says, takes), Liar::new(says, takes));
@@ -129,7 +129,7 @@ fn a_backend_that_may_have_taken_something_is_the_last_one() {
     let mut scratch = vec![0; 64 * 1024];
     for owes in [false, true] {
         let mut supplies =
-            Supplies { scratch: &mut scratch, buffers: &mut buffers, pipes: &mut pipes };
+            Buffers { scratch: &mut scratch, buffers: &mut buffers, pipes: &mut pipes };
         let mut duplex = Duplex::default();
         let mut client = Liar::new(Received::Bytes(1000), Sent::Bytes(1));
         let mut backend = Liar::new(Received::Broken(reset), Sent::WouldBlock);
@@ -223,8 +223,8 @@ fn a_patient_message_that_is_here_is_taken_to_its_end() {
     for rest in [0, 1, few - 1, few, few + 1] {
         let total = PIPE_BYTES + rest;
         let mut supplies =
-            Supplies { scratch: &mut scratch, buffers: &mut buffers, pipes: &mut pipes };
-        let mut flow = Flow::proven();
+            Buffers { scratch: &mut scratch, buffers: &mut buffers, pipes: &mut pipes };
+        let mut flow = Direction::proven();
         flow.begin(total as u64);
         let mut source = Kettle { holds: total, told: true, ..Kettle::default() };
         let mut target = Kettle::default();

@@ -19,7 +19,7 @@ use crate::limits::BYTES_PER_DIRECTION_PER_TURN;
 use crate::net::{self, BufferPool, PipePool, Socket};
 
 use super::duplex::{Begun, Break, Duplex, Outcome, Progress};
-use super::pump::{Flow, State, Supplies};
+use super::pump::{Buffers, Direction, State};
 use socket::{Ending, Reset, Script, ScriptedSocket, Trace};
 
 const SEEDS: u64 = 10_000;
@@ -105,7 +105,7 @@ fn play(seed: u64, traced: bool) -> (Vec<String>, Seen) {
     let mut pipes = PipePool::new(world.pipes);
     let mut scratch = net::buffer::scratch();
     let mut supplies =
-        Supplies { scratch: &mut scratch, buffers: &mut buffers, pipes: &mut pipes };
+        Buffers { scratch: &mut scratch, buffers: &mut buffers, pipes: &mut pipes };
     let end = world.run(&mut supplies);
     world.judge(end);
     world.duplex.end(&mut supplies);
@@ -125,7 +125,7 @@ impl World {
         let backend = draw_backend(&mut random, client.script(), 0, &trace);
         let mut duplex = Duplex::default();
         if random.bool() {
-            (duplex.request, duplex.response) = (Flow::proven(), Flow::proven());
+            (duplex.request, duplex.response) = (Direction::proven(), Direction::proven());
         }
         let seen = Seen { worlds: 1, ..Seen::default() };
         let pipes = random.usize(..4);
@@ -133,7 +133,7 @@ impl World {
     }
 
     /// The turns of a world.
-    fn run(&mut self, supplies: &mut Supplies<'_>) -> End {
+    fn run(&mut self, supplies: &mut Buffers<'_>) -> End {
         let mut queued = true;
         if self.begin(supplies) == Some(End::Unserved) {
             return End::Unserved;
@@ -176,7 +176,7 @@ impl World {
     /// What the client has sent goes out before the backend is known to be there, and to another
     /// one as long as that fails at once, as `relay::tcp` does it. A client that broke is found by
     /// the turns that follow.
-    fn begin(&mut self, supplies: &mut Supplies<'_>) -> Option<End> {
+    fn begin(&mut self, supplies: &mut Buffers<'_>) -> Option<End> {
         loop {
             match self.duplex.begin(&mut self.client, &mut self.backend, supplies) {
                 Begun::Unserved(_) if self.changes == RETRIES => return Some(End::Unserved),
@@ -198,7 +198,7 @@ impl World {
                 moved |= self.backend.live();
             }
         }
-        if !moved && !queued && self.duplex.look_in().is_some() {
+        if !moved && !queued && self.duplex.recheck_in().is_some() {
             self.seen.looked = 1;
             self.duplex.look(&mut self.client, &mut self.backend);
         } else if !moved && !queued {
@@ -227,7 +227,7 @@ impl World {
     }
 
     /// Memory is held for what is on its way, and only for that.
-    fn check_between_turns(&self, supplies: &Supplies<'_>) {
+    fn check_between_turns(&self, supplies: &Buffers<'_>) {
         let flows = [&self.duplex.request, &self.duplex.response];
         let holding = flows.iter().filter(|flow| flow.held() > 0).count();
         let lent = supplies.buffers.lent() + supplies.pipes.lent();
@@ -252,7 +252,7 @@ impl World {
                 _ if flow.held() > 0 => target.write_would_wait(),
                 _ if flow.discards() => source.read_would_wait(),
                 _ => {
-                    let kept_back = source.keeps_back() && flow.look_in().is_some();
+                    let kept_back = source.keeps_back() && flow.recheck_in().is_some();
                     source.read_would_wait() || kept_back || target.write_would_wait()
                 }
             };
@@ -307,7 +307,7 @@ impl World {
         self.seen.whole = u32::from(broken == (false, false));
     }
 
-    fn directions(&self) -> [(&Flow, &ScriptedSocket, &ScriptedSocket); 2] {
+    fn directions(&self) -> [(&Direction, &ScriptedSocket, &ScriptedSocket); 2] {
         let Duplex { request, response, .. } = &self.duplex;
         [(request, &self.client, &self.backend), (response, &self.backend, &self.client)]
     }
@@ -315,7 +315,7 @@ impl World {
     fn note(&mut self, outcome: Outcome) {
         let Duplex { request, response, .. } = &self.duplex;
         let seen = &mut self.seen;
-        seen.patient |= u32::from(self.duplex.look_in().is_some());
+        seen.patient |= u32::from(self.duplex.recheck_in().is_some());
         seen.spliced |= u32::from(self.client.spliced || self.backend.spliced);
         // Whoever finds no pipe, or discards, reads into memory too.
         let by_choice = self.pipes >= 2 && !request.discards();

@@ -47,7 +47,7 @@ pub fn on_timer(client: &mut Client, cx: &mut Context) -> Verdict {
     let (deadline, reason) = deadline(client, cx);
     if deadline > cx.now {
         client.arm_by(deadline, cx);
-        client.arm_look(cx);
+        client.arm_recheck(cx);
         return Verdict::Keep;
     }
     match client.link {
@@ -118,7 +118,7 @@ fn give_up(client: &mut Client, fault: Fault, cx: &mut Context) -> Result<(), Re
 /// Send what the client has sent already, before anybody knows whether the backend is there: on a
 /// fast network it is, and a turn of the loop is saved.
 fn first_bytes(client: &mut Client, cx: &mut Context) -> Result<Verdict, Attempt> {
-    let (connection, mut supplies) = cx.connection_and_supplies(client.link.key());
+    let (connection, mut supplies) = cx.connection_and_buffers(client.link.key());
     let Some(connection) = connection else { return Ok(lost()) };
     match client.duplex.begin(&mut client.socket, &mut connection.stream, &mut supplies) {
         Begun::ClientBroke(fault) => Err(Attempt::Over(Reason::ClientBroke(fault))),
@@ -159,7 +159,7 @@ fn try_another(client: &mut Client, fault: Fault, cx: &mut Context) -> Verdict {
 
 /// Move bytes both ways, then see how far the pair is; if it goes on, see to it that it is woken.
 fn relay(client: &mut Client, cx: &mut Context) -> Verdict {
-    let (connection, mut supplies) = cx.connection_and_supplies(client.link.key());
+    let (connection, mut supplies) = cx.connection_and_buffers(client.link.key());
     let Some(connection) = connection else { return lost() };
     let (backend, duplex) = (connection.backend, &mut client.duplex);
     let (sent, received) = (duplex.request.moved(), duplex.response.moved());
@@ -180,7 +180,7 @@ fn relay(client: &mut Client, cx: &mut Context) -> Verdict {
         Outcome::Again => Verdict::Again,
         Outcome::Rest => Verdict::Keep,
     };
-    client.arm_look(cx);
+    client.arm_recheck(cx);
     if client.duplex.progress() == Progress::HalfClosed {
         arm_timer(client, cx);
     }

@@ -115,7 +115,7 @@ pub struct Standing {
     pub left: Option<Duration>,
     /// Why, where the word does not tell.
     pub reason: Option<String>,
-    /// It is left out for its answers, whatever the word says.
+    /// It is ejected for its answers, whatever the word says.
     pub is_left_out: bool,
 }
 
@@ -130,7 +130,7 @@ pub enum Word {
     Full,
     /// It is there, and the operator wants it to have no new ones.
     Draining,
-    /// It is there, and left out for what it answered.
+    /// It is there, and ejected for what it answered.
     Ejected,
     /// It is not there.
     Down,
@@ -171,7 +171,7 @@ pub struct Address {
 }
 
 impl Standing {
-    /// For how long it has been left out, and for how long still.
+    /// For how long it has been ejected, and for how long still.
     pub fn ejected(&self) -> Option<(Duration, Duration)> {
         self.since.zip(self.left)
     }

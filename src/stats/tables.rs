@@ -7,7 +7,7 @@ use super::field::Field;
 use super::field::Unit::{Bytes, Milliseconds, One, PerSecond, Seconds};
 use super::field::Value;
 use super::snapshot::{Backend, Pool, Process};
-use super::{Datagrams, Front};
+use super::{Datagrams, ListenerStats};
 
 /// Of the process.
 pub const PROCESS: &[Field<Process>] = &[
@@ -222,7 +222,7 @@ pub const UDP: &[Field<Datagrams>] = &[
 ];
 
 /// Of each listener.
-pub const LISTENERS: &[Field<Front>] = &[
+pub const LISTENERS: &[Field<ListenerStats>] = &[
     Field::text("name", |it| (&*it.name).into(), "what is spoken there, and where"),
     Field::gauge("connections_open", One, |it| it.open.into(), "clients or flows of it"),
 ];
@@ -264,7 +264,7 @@ pub const BACKENDS: &[Field<Backend>] = &[
         "ejected_seconds",
         Seconds,
         |it| it.standing.ejected().map(|(since, _)| since).into(),
-        "for how long it has been left out",
+        "for how long it has been ejected",
     ),
     Field::gauge(
         "returns_in_seconds",
@@ -442,7 +442,7 @@ mod tests {
             ("Stats", "PROCESS", "it.stats."),
             ("Handshakes", "PROCESS", "it.stats.handshakes."),
             ("Datagrams", "UDP", "it."),
-            ("Front", "LISTENERS", "it."),
+            ("ListenerStats", "LISTENERS", "it."),
             ("PoolCounts", "POOLS", "it.counts."),
             ("BackendCounts", "BACKENDS", "it.counts."),
         ] {
@@ -504,7 +504,7 @@ mod tests {
         check(UDP, &[Datagrams::default()]);
         let name = "http://127.0.0.1:8000".to_owned();
         let port = "8000".to_owned();
-        check(LISTENERS, &[Front { name, port, open: 0 }]);
+        check(LISTENERS, &[ListenerStats { name, port, open: 0 }]);
         check(POOLS, &[pool(&[0, 1])]);
         let time = Instant::now().elapsed();
         let times = Some(Quantiles { p50: time, p90: time, p99: time });

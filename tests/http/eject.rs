@@ -1,4 +1,4 @@
-//! Backends that answer badly are left out for a while; and no client alone can bring that about.
+//! Backends that answer badly are ejected for a while; and no client alone can bring that about.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -136,7 +136,7 @@ fn one_client_whose_requests_break_leaves_nobody_out_while_others_are_here() {
     assert_all_in(&balancer);
     assert_eq!(origins[0].count(), 81, "they broke the first each time");
     assert_eq!(wire_from([127, 0, 0, 9], &balancer).ask(post("/close", "x")).status(), 502);
-    balancer.wait_for_log("backend a is left out for 30 s: 41 bad answers");
+    balancer.wait_for_log("backend a is ejected for 30 s: 41 bad answers");
     balancer.stop();
 }
 
@@ -161,7 +161,7 @@ fn faults_leave_out_who_is_much_worse_than_the_others() {
         out(&balancer) > 0
     });
     balancer.wait_for_log(" answers were bad, 0 of ");
-    assert!(balancer.log().contains("backend ill is left out for 30 s: "));
+    assert!(balancer.log().contains("backend ill is ejected for 30 s: "));
     assert_eq!(out(&balancer), 1);
     balancer.stop_after(clients);
 }
@@ -237,7 +237,7 @@ fn ask_once(balancer: &Balancer) {
 }
 
 fn out(balancer: &Balancer) -> usize {
-    balancer.log().matches(" is left out for ").count()
+    balancer.log().matches(" is ejected for ").count()
 }
 
 #[test]
@@ -250,7 +250,7 @@ fn bad_answers_in_a_row_leave_a_backend_out() {
             assert_eq!((ill.origin.count(), out(&balancer)), (count, 0), "{what}");
             ask_once(&balancer);
         }
-        balancer.wait_for_log("backend ill is left out for 30 s: 3 bad answers");
+        balancer.wait_for_log("backend ill is ejected for 30 s: 3 bad answers");
         ill.set(false);
         let mut client = Wire::to(&balancer);
         (0..5).for_each(|_| assert_eq!(client.ask(get("/")).text(), "other", "{what}"));
@@ -268,7 +268,7 @@ fn an_answer_is_bad_only_once() {
     (0..3).for_each(|_| ask_once(&balancer));
     assert_eq!((ill.origin.count(), out(&balancer)), (3, 0));
     ask_once(&balancer);
-    balancer.wait_for_log("backend ill is left out for 30 s: 4 bad answers");
+    balancer.wait_for_log("backend ill is ejected for 30 s: 4 bad answers");
     balancer.stop();
 }
 
@@ -336,7 +336,7 @@ fn who_is_left_out_comes_back_when_nobody_else_is_up() {
     let more = [&more[..], &["--check-interval", "30ms"]].concat();
     let balancer = front(&[("ill", at(&ill.origin)), ("other", at(&other))], &more);
     ask_once(&balancer);
-    balancer.wait_for_log("backend ill is left out");
+    balancer.wait_for_log("backend ill is ejected");
     ill.set(false);
     let mut client = Wire::to(&balancer);
     assert_eq!(client.ask(get("/")).text(), "other");
@@ -430,7 +430,7 @@ fn a_cookie_does_not_lead_to_who_is_left_out() {
     let cookie = answer.field("set-cookie").split(';').next().unwrap_or_default().to_owned();
     let with_cookie = format!("GET / HTTP/1.1\r\nHost: test\r\nCookie: {cookie}\r\n\r\n");
     assert_eq!(client.ask(&with_cookie).field("set-cookie"), "");
-    balancer.wait_for_log("backend ill is left out");
+    balancer.wait_for_log("backend ill is ejected");
     let answer = client.ask(&with_cookie);
     assert_eq!(answer.text(), "other");
     assert!(!answer.field("set-cookie").is_empty());

@@ -52,7 +52,7 @@ fn who_refuses_without_being_probed_is_left_out() {
     let balancer = before(&[&echo], &["-b", &dead, "--fall", "3"]);
     until("it was refused three times", || {
         client(balancer.address()).send(b"anybody?").unwrap();
-        balancer.log_so_far().contains("backend dead is left out for 30 s: 3 refusals")
+        balancer.log_so_far().contains("backend dead is ejected for 30 s: 3 refusals")
     });
     for number in 0..20 {
         let text = format!("new {number}");
@@ -241,7 +241,7 @@ fn a_refusal_asks_for_a_probe_and_counts_for_nothing_itself() {
     });
     until("a probe came before its time", || web.accepted() >= 1);
     let log = balancer.log();
-    assert!(!log.contains("is down") && !log.contains("left out"), "{log}");
+    assert!(!log.contains("is down") && !log.contains("ejected"), "{log}");
     balancer.stop();
 }
 

@@ -3,7 +3,7 @@
 use crate::limits::{MESSAGES_PER_CALL, SLOT_BYTES, SLOTS};
 
 use super::system::Headers;
-use super::{DatagramListener, DatagramSocket, Fault, Parcel};
+use super::{DatagramListener, DatagramSocket, Fault, RecvMeta};
 
 /// Slots, of which those in front are in use. No datagram is longer than a slot.
 pub struct Batch {
@@ -16,7 +16,7 @@ pub struct Batch {
 
 /// What a receive came to. The parcels are at the end of the list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Brought {
+pub enum RecvOutcome {
     /// So many parcels, and there may be more.
     Some(usize),
     /// So many parcels, perhaps none, and there will be an event for the next.
@@ -32,7 +32,7 @@ impl Batch {
     }
 
     /// Take datagrams of clients, at most one system call's worth.
-    pub fn take(&mut self, from: &DatagramListener, list: &mut Vec<Parcel>) -> Brought {
+    pub fn take(&mut self, from: &DatagramListener, list: &mut Vec<RecvMeta>) -> RecvOutcome {
         let most = self.room().min(MESSAGES_PER_CALL);
         self.reserve();
         let free = &mut self.memory[self.used * SLOT_BYTES..];
@@ -46,8 +46,8 @@ impl Batch {
         &mut self,
         from: &DatagramSocket,
         most: usize,
-        list: &mut Vec<Parcel>,
-    ) -> Brought {
+        list: &mut Vec<RecvMeta>,
+    ) -> RecvOutcome {
         let most = self.room().min(most).min(MESSAGES_PER_CALL);
         self.reserve();
         let start = self.used * SLOT_BYTES;
@@ -83,8 +83,8 @@ impl Batch {
         }
     }
 
-    fn note(&mut self, brought: Brought, list: &[Parcel]) -> Brought {
-        if let Brought::Some(count) | Brought::All(count) = brought {
+    fn note(&mut self, brought: RecvOutcome, list: &[RecvMeta]) -> RecvOutcome {
+        if let RecvOutcome::Some(count) | RecvOutcome::All(count) = brought {
             self.used += count;
             let new = list.iter().rev().take(count);
             self.bytes += new.map(|parcel| parcel.piece.bytes() as usize).sum::<usize>();

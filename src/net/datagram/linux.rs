@@ -23,7 +23,7 @@ use nix::sys::socket::{
 use crate::limits::{MESSAGES_PER_CALL, SLOT_BYTES};
 
 use super::post::{Message, Refusal};
-use super::{Brought, Fault, Parcel, Piece};
+use super::{Fault, Piece, RecvMeta, RecvOutcome};
 
 /// Free slots, and where in the memory they begin.
 type Free<'a> = (&'a mut [u8], usize);
@@ -94,13 +94,13 @@ impl Headers {
         socket: &UdpSocket,
         free: Free<'_>,
         most: usize,
-        list: &mut Vec<Parcel>,
-    ) -> Brought {
+        list: &mut Vec<RecvMeta>,
+    ) -> RecvOutcome {
         let mut headers = told_headers(most);
         receive(socket, &mut headers, &mut self.one_by_one, free, most, |start, message| {
             let (size, local) = told(message);
             let from = message.address.and_then(|address| plain_address(&address));
-            list.push(Parcel { piece: Piece::new(start, message.bytes, size), from, local });
+            list.push(RecvMeta { piece: Piece::new(start, message.bytes, size), from, local });
         })
     }
 
@@ -111,9 +111,9 @@ impl Headers {
         coalesces: bool,
         free: Free<'_>,
         most: usize,
-        list: &mut Vec<Parcel>,
-    ) -> Brought {
-        let parcel = |piece| Parcel { piece, from: None, local: None };
+        list: &mut Vec<RecvMeta>,
+    ) -> RecvOutcome {
+        let parcel = |piece| RecvMeta { piece, from: None, local: None };
         if !coalesces {
             return receive(
                 socket,
@@ -219,7 +219,7 @@ fn receive(
     (free, start): Free<'_>,
     most: usize,
     mut each: impl FnMut(usize, &RecvMsg<'_, '_, SockaddrStorage>),
-) -> Brought {
+) -> RecvOutcome {
     if *one_by_one {
         return receive_one_by_one(socket, (free, start), most, each);
     }
@@ -235,15 +235,15 @@ fn receive(
                 count += 1;
             }
             // Fewer than asked for: there were no more, and the next one makes an event.
-            if count < most { Brought::All(count) } else { Brought::Some(count) }
+            if count < most { RecvOutcome::All(count) } else { RecvOutcome::Some(count) }
         }
-        Err(Errno::EAGAIN) => Brought::All(0),
-        Err(Errno::EINTR) => Brought::Some(0),
+        Err(Errno::EAGAIN) => RecvOutcome::All(0),
+        Err(Errno::EINTR) => RecvOutcome::Some(0),
         Err(errno @ (Errno::ENOSYS | Errno::EPERM)) => {
             Headers::go_one_by_one(one_by_one, errno);
-            Brought::Some(0)
+            RecvOutcome::Some(0)
         }
-        Err(error) => Brought::Failed(Fault::of(&error.into())),
+        Err(error) => RecvOutcome::Failed(Fault::of(&error.into())),
     }
 }
 
@@ -252,21 +252,21 @@ fn receive_one_by_one(
     (free, start): Free<'_>,
     most: usize,
     mut each: impl FnMut(usize, &RecvMsg<'_, '_, SockaddrStorage>),
-) -> Brought {
+) -> RecvOutcome {
     let mut said = cmsg_space!(i32, in6_pktinfo);
     for (index, slot) in free.chunks_mut(SLOT_BYTES).take(most).enumerate() {
         let mut part = [IoSliceMut::new(slot)];
         let (fd, flags) = (socket.as_raw_fd(), MsgFlags::MSG_DONTWAIT);
         match recvmsg(fd, &mut part, Some(&mut said), flags) {
             Ok(message) => each(start + index * SLOT_BYTES, &message),
-            Err(Errno::EAGAIN) => return Brought::All(index),
+            Err(Errno::EAGAIN) => return RecvOutcome::All(index),
             // What came before is handed on first; the next turn goes on.
-            Err(_) if index > 0 => return Brought::Some(index),
-            Err(Errno::EINTR) => return Brought::Some(0),
-            Err(error) => return Brought::Failed(Fault::of(&error.into())),
+            Err(_) if index > 0 => return RecvOutcome::Some(index),
+            Err(Errno::EINTR) => return RecvOutcome::Some(0),
+            Err(error) => return RecvOutcome::Failed(Fault::of(&error.into())),
         }
     }
-    Brought::Some(most)
+    RecvOutcome::Some(most)
 }
 
 /// The length of each datagram, if several were put together, and the address that they came to.

@@ -30,8 +30,8 @@ use crate::limits::{BUSY_BUFFER_BYTES, DATAGRAM_BUFFER_BYTES, PORTS_ASSUMED, SLO
 
 use super::Fault;
 
-pub use batch::{Batch, Brought};
-pub use post::{Cursor, Post, Posted, Refused};
+pub use batch::{Batch, RecvOutcome};
+pub use post::{Cursor, Refused, SendOutcome, Sender};
 
 // because: then none can be cut short. UDP's own length has 16 bits, and what the kernel puts
 // together is no longer than that.
@@ -65,7 +65,7 @@ pub struct Piece {
 
 /// What came in one slot.
 #[derive(Debug, Clone, Copy)]
-pub struct Parcel {
+pub struct RecvMeta {
     /// The datagrams.
     pub piece: Piece,
     /// Who sent them; of a connected socket, nobody says.
@@ -76,7 +76,7 @@ pub struct Parcel {
 
 /// What is to be sent.
 #[derive(Debug, Clone, Copy)]
-pub struct Letter {
+pub struct Transmit {
     /// The datagrams.
     pub piece: Piece,
     /// To whom; on a connected socket that is known.

@@ -8,7 +8,7 @@ use mio::net::UdpSocket;
 use crate::limits::SLOT_BYTES;
 
 use super::post::{Message, Refusal};
-use super::{Brought, Fault, Parcel, Piece};
+use super::{Fault, Piece, RecvMeta, RecvOutcome};
 
 /// Free slots, and where in the memory they begin.
 type Free<'a> = (&'a mut [u8], usize);
@@ -41,8 +41,8 @@ impl Headers {
         socket: &UdpSocket,
         free: Free<'_>,
         most: usize,
-        list: &mut Vec<Parcel>,
-    ) -> Brought {
+        list: &mut Vec<RecvMeta>,
+    ) -> RecvOutcome {
         receive(free, most, list, |slot| {
             let (count, from) = socket.recv_from(slot)?;
             Ok((count, Some(from)))
@@ -56,8 +56,8 @@ impl Headers {
         _coalesces: bool,
         free: Free<'_>,
         most: usize,
-        list: &mut Vec<Parcel>,
-    ) -> Brought {
+        list: &mut Vec<RecvMeta>,
+    ) -> RecvOutcome {
         receive(free, most, list, |slot| Ok((socket.recv(slot)?, None)))
     }
 
@@ -88,22 +88,22 @@ impl Headers {
 fn receive(
     (free, start): Free<'_>,
     most: usize,
-    list: &mut Vec<Parcel>,
+    list: &mut Vec<RecvMeta>,
     mut one: impl FnMut(&mut [u8]) -> io::Result<(usize, Option<SocketAddr>)>,
-) -> Brought {
+) -> RecvOutcome {
     for (index, slot) in free.chunks_mut(SLOT_BYTES).take(most).enumerate() {
         match one(slot) {
             Ok((bytes, from)) => {
                 let piece = Piece::new(start + index * SLOT_BYTES, bytes, 0);
-                list.push(Parcel { piece, from, local: None });
+                list.push(RecvMeta { piece, from, local: None });
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                return Brought::All(index);
+                return RecvOutcome::All(index);
             }
             // Told again by nobody: what came before is handed on first.
-            Err(error) if index == 0 => return Brought::Failed(Fault::of(&error)),
-            Err(_) => return Brought::Some(index),
+            Err(error) if index == 0 => return RecvOutcome::Failed(Fault::of(&error)),
+            Err(_) => return RecvOutcome::Some(index),
         }
     }
-    Brought::Some(most)
+    RecvOutcome::Some(most)
 }

@@ -18,13 +18,13 @@ use mio::net::UdpSocket;
 use crate::limits::{MESSAGES_PER_CALL, SEGMENT_BYTES_MAX, SEGMENTED_BYTES_MAX, SEGMENTS_MAX};
 
 use super::system::Headers;
-use super::{DatagramListener, DatagramSocket, Fault, Letter};
+use super::{DatagramListener, DatagramSocket, Fault, Transmit};
 
 /// Pieces that one call gathers.
 const SLICES: usize = 128;
 
 /// What is needed for sending, kept from call to call.
-pub struct Post {
+pub struct Sender {
     headers: Headers,
     messages: Vec<Message>,
     /// Whether the kernel cuts up messages.
@@ -33,7 +33,7 @@ pub struct Post {
 
 /// What became of letters.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Posted {
+pub struct SendOutcome {
     /// Datagrams that were taken.
     pub sent: u64,
     /// Bytes of them.
@@ -93,26 +93,26 @@ pub struct Cursor {
 
 impl Cursor {
     /// Datagrams from here on.
-    pub fn left(self, letters: &[Letter]) -> u64 {
+    pub fn left(self, letters: &[Transmit]) -> u64 {
         let rest = letters.iter().skip(self.letter);
         let all = rest.map(|letter| u64::from(letter.piece.count()));
         all.sum::<u64>() - u64::from(self.datagram)
     }
 }
 
-impl Post {
+impl Sender {
     /// Nothing sent yet.
-    pub fn new() -> Post {
-        Post { headers: Headers::new(), messages: Vec::new(), segments: true }
+    pub fn new() -> Sender {
+        Sender { headers: Headers::new(), messages: Vec::new(), segments: true }
     }
 
     /// Send answers to clients.
     pub fn answer(
         &mut self,
         from: &DatagramListener,
-        letters: &[Letter],
+        letters: &[Transmit],
         memory: &[u8],
-    ) -> Posted {
+    ) -> SendOutcome {
         self.send(&from.socket, letters, memory)
     }
 
@@ -120,14 +120,14 @@ impl Post {
     pub fn pass_on(
         &mut self,
         to: &DatagramSocket,
-        letters: &[Letter],
+        letters: &[Transmit],
         memory: &[u8],
-    ) -> Posted {
+    ) -> SendOutcome {
         self.send(&to.socket, letters, memory)
     }
 
-    fn send(&mut self, socket: &UdpSocket, letters: &[Letter], memory: &[u8]) -> Posted {
-        let mut posted = Posted::default();
+    fn send(&mut self, socket: &UdpSocket, letters: &[Transmit], memory: &[u8]) -> SendOutcome {
+        let mut posted = SendOutcome::default();
         let (mut at, mut whole_until) = (Cursor::default(), Cursor::default());
         while at.letter < letters.len() {
             let mut slices = [IoSlice::new(&[]); SLICES];
@@ -166,9 +166,9 @@ impl Post {
     }
 }
 
-impl Default for Post {
-    fn default() -> Post {
-        Post::new()
+impl Default for Sender {
+    fn default() -> Sender {
+        Sender::new()
     }
 }
 
@@ -176,7 +176,7 @@ impl Default for Post {
 fn fill<'a>(
     messages: &mut Vec<Message>,
     slices: &mut [IoSlice<'a>; SLICES],
-    letters: &[Letter],
+    letters: &[Transmit],
     memory: &'a [u8],
     mut at: Cursor,
     may_cut: impl Fn(Cursor) -> bool,
@@ -208,7 +208,7 @@ fn fill<'a>(
 fn message<'a>(
     slices: &mut [IoSlice<'a>; SLICES],
     used: usize,
-    letters: &[Letter],
+    letters: &[Transmit],
     memory: &'a [u8],
     mut at: Cursor,
     may_cut: &impl Fn(Cursor) -> bool,

@@ -16,12 +16,12 @@ fn client(address: &str) -> Plain {
 }
 
 /// Take so many datagrams.
-fn take(batch: &mut Batch, listener: &DatagramListener, count: u32) -> Vec<Parcel> {
+fn take(batch: &mut Batch, listener: &DatagramListener, count: u32) -> Vec<RecvMeta> {
     let mut list = Vec::new();
     let end = Instant::now() + Duration::from_secs(10);
-    while list.iter().map(|parcel: &Parcel| parcel.piece.count()).sum::<u32>() < count {
+    while list.iter().map(|parcel: &RecvMeta| parcel.piece.count()).sum::<u32>() < count {
         assert!(Instant::now() < end, "only {list:?}");
-        if let Brought::Failed(fault) = batch.take(listener, &mut list) {
+        if let RecvOutcome::Failed(fault) = batch.take(listener, &mut list) {
             panic!("{fault}");
         }
     }
@@ -37,7 +37,7 @@ fn datagrams_of_every_length_arrive_whole_and_go_back() {
     let listener = listener("127.0.0.1:0");
     let client = client("127.0.0.1:0");
     let mut batch = Batch::new();
-    let mut post = Post::new();
+    let mut post = Sender::new();
     for length in [0, 1, 64, 1472, 1473, 9000, 65_507] {
         let text = vec![b'x'; length];
         client.send_to(&text, listener.address()).unwrap();
@@ -45,7 +45,7 @@ fn datagrams_of_every_length_arrive_whole_and_go_back() {
         let parcel = parcels[0];
         assert_eq!(parcel.from, Some(client.local_addr().unwrap()));
         assert_eq!((bytes(&batch, parcel.piece), parcel.piece.count()), (&*text, 1));
-        let letter = Letter { piece: parcel.piece, to: parcel.from, from: None };
+        let letter = Transmit { piece: parcel.piece, to: parcel.from, from: None };
         let posted = post.answer(&listener, &[letter], batch.memory());
         assert_eq!((posted.sent, posted.bytes, posted.dropped), (1, length as u64, 0));
         let mut answer = vec![0; 65_535];
@@ -60,7 +60,7 @@ fn equal_ones_for_the_same_receiver_go_out_as_one() {
     let listener = listener("127.0.0.1:0");
     let clients = [client("127.0.0.1:0"), client("127.0.0.1:0")];
     let mut batch = Batch::new();
-    let mut post = Post::new();
+    let mut post = Sender::new();
     let mut letters = Vec::new();
     let lengths =
         [(0, 100), (0, 100), (0, 40), (0, 100), (1, 100), (1, 0), (1, 120), (0, 9000)];
@@ -71,7 +71,7 @@ fn equal_ones_for_the_same_receiver_go_out_as_one() {
         all.extend(take(&mut batch, &listener, 1));
         let piece = all[number].piece;
         let to = Some(clients[to].local_addr().unwrap());
-        letters.push(Letter { piece, to, from: None });
+        letters.push(Transmit { piece, to, from: None });
     }
     let posted = post.answer(&listener, &letters, batch.memory());
     assert_eq!((posted.sent, posted.dropped), (8, 0));
@@ -88,7 +88,7 @@ fn a_piece_of_many_is_cut_where_it_was_put_together() {
     let (listener, backend) = (listener("127.0.0.1:0"), client("127.0.0.1:0"));
     let client = client("127.0.0.1:0");
     let mut batch = Batch::new();
-    let mut post = Post::new();
+    let mut post = Sender::new();
     let text: Vec<u8> = (0..60_000_u32).map(|number| (number / 7) as u8).collect();
     client.send_to(&text, listener.address()).unwrap();
     let whole = take(&mut batch, &listener, 1)[0].piece;
@@ -98,8 +98,8 @@ fn a_piece_of_many_is_cut_where_it_was_put_together() {
         let piece = Piece::new(whole.start as usize, most, size);
         let (head, rest) = piece.split(2);
         let pieces = [Some(head), rest].into_iter().flatten();
-        let letters: Vec<Letter> =
-            pieces.map(|piece| Letter { piece, to: None, from: None }).collect();
+        let letters: Vec<Transmit> =
+            pieces.map(|piece| Transmit { piece, to: None, from: None }).collect();
         let posted = post.pass_on(&socket, &letters, batch.memory());
         assert_eq!((posted.sent, posted.dropped), (u64::from(piece.count()), 0), "{size}");
         for part in text[..most].chunks(size) {
@@ -122,12 +122,12 @@ fn a_wildcard_listener_answers_from_where_it_was_asked() {
         // Connected: an answer from another address is not heard.
         client.connect(asked).unwrap();
         let mut batch = Batch::new();
-        let mut post = Post::new();
+        let mut post = Sender::new();
         for round in [b"one", b"two"] {
             client.send(round).unwrap();
             let parcel = take(&mut batch, &listener, 1)[0];
             assert_eq!(parcel.local.map(|ip| ip.to_canonical()), Some(asked.ip()));
-            let letter = Letter { piece: parcel.piece, to: parcel.from, from: parcel.local };
+            let letter = Transmit { piece: parcel.piece, to: parcel.from, from: parcel.local };
             assert_eq!(post.answer(&listener, &[letter, letter], batch.memory()).sent, 2);
             for _ in 0..2 {
                 let mut answer = [0; 16];
@@ -143,19 +143,19 @@ fn who_is_not_there_is_said_once() {
     let gone = client("127.0.0.1:0").local_addr().unwrap();
     let socket = DatagramSocket::connect(gone).unwrap();
     let mut batch = Batch::new();
-    let mut post = Post::new();
+    let mut post = Sender::new();
     socket.send(b"anybody").unwrap();
     let mut list = Vec::new();
-    assert_eq!(batch.hear(&socket, 8, &mut list), Brought::Failed(Fault::Refused));
-    assert_eq!(batch.hear(&socket, 8, &mut list), Brought::All(0));
+    assert_eq!(batch.hear(&socket, 8, &mut list), RecvOutcome::Failed(Fault::Refused));
+    assert_eq!(batch.hear(&socket, 8, &mut list), RecvOutcome::All(0));
     socket.send(b"anybody").unwrap();
     let listener = listener("127.0.0.1:0");
     client("127.0.0.1:0").send_to(b"x", listener.address()).unwrap();
     let piece = take(&mut batch, &listener, 1)[0].piece;
-    let letters = [Letter { piece, to: None, from: None }];
+    let letters = [Transmit { piece, to: None, from: None }];
     let posted = post.pass_on(&socket, &letters, batch.memory());
     let refused = Refused { fault: Fault::Refused, from: Cursor::default() };
-    assert_eq!(posted, Posted { refused: Some(refused), ..Posted::default() });
+    assert_eq!(posted, SendOutcome { refused: Some(refused), ..SendOutcome::default() });
 }
 
 #[test]

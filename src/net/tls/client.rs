@@ -19,7 +19,7 @@ use super::provider::provider;
 
 /// All that a handshake with one backend takes. Sessions are kept for each by itself.
 #[derive(Debug, Clone)]
-pub struct Dial {
+pub struct ClientTls {
     config: Arc<ClientConfig>,
     pub(super) name: ServerName<'static>,
     /// What to begin with instead for a client that chose this name of ALPN.
@@ -34,9 +34,9 @@ struct Spoken {
 
 /// Whom we believe that a backend is the right one.
 #[derive(Debug, Clone)]
-pub struct Trust {
+pub struct Roots {
     config: ClientConfig,
-    /// Sessions go on where nothing but the backend is verified; see [`Trust::identify`].
+    /// Sessions go on where nothing but the backend is verified; see [`Roots::identify`].
     resumes: bool,
 }
 
@@ -81,10 +81,10 @@ impl ResolvesClientCert for Identity {
     }
 }
 
-impl Trust {
+impl Roots {
     /// Whoever has a certificate from one of those in this file, or from those that the system
     /// trusts.
-    pub fn roots(file: Option<&str>) -> Result<Trust, FileError> {
+    pub fn read(file: Option<&str>) -> Result<Roots, FileError> {
         let mut roots = RootCertStore::empty();
         match file {
             Some(file) => {
@@ -115,15 +115,15 @@ impl Trust {
         let verifier = verifier.build().map_err(|error| {
             FileError::new(Key::BACKEND_CA, file.unwrap_or_default(), &error.to_string())
         })?;
-        Trust::by(Believed::Rooted(verifier))
+        Roots::by(Believed::Rooted(verifier))
     }
 
     /// Anybody: what is sent is encrypted, but who reads it is not known.
-    pub fn anybody() -> Result<Trust, FileError> {
-        Trust::by(Believed::Anybody)
+    pub fn anybody() -> Result<Roots, FileError> {
+        Roots::by(Believed::Anybody)
     }
 
-    fn by(believed: Believed) -> Result<Trust, FileError> {
+    fn by(believed: Believed) -> Result<Roots, FileError> {
         let algorithms = provider().signature_verification_algorithms;
         let verifier = Arc::new(BackendVerifier { believed, algorithms });
         let builder = ClientConfig::builder_with_provider(provider());
@@ -131,13 +131,13 @@ impl Trust {
             .with_safe_default_protocol_versions()
             .map_err(|error| FileError::new(Key::BACKEND_CA, "TLS", &error.to_string()))?;
         let builder = builder.dangerous().with_custom_certificate_verifier(verifier);
-        Ok(Trust { config: builder.with_no_client_auth(), resumes: true })
+        Ok(Roots { config: builder.with_no_client_auth(), resumes: true })
     }
 
     /// Show this to backends that ask. A session would stand for the certificate with which it was
     /// begun, also after another one was put in its place, so none is resumed.
     #[must_use]
-    pub fn identify(mut self, identity: Arc<Identity>) -> Trust {
+    pub fn identify(mut self, identity: Arc<Identity>) -> Roots {
         self.config.client_auth_cert_resolver = identity;
         self.resumes = false;
         self
@@ -145,13 +145,13 @@ impl Trust {
 
     /// What it takes to talk to a backend of this name, or address, for clients that may have
     /// chosen one of these names of ALPN.
-    pub fn dial(&self, name: &str, alpn: &[String]) -> Option<Dial> {
+    pub fn dial(&self, name: &str, alpn: &[String]) -> Option<ClientTls> {
         let name = ServerName::try_from(name.to_owned()).ok()?;
         let spoken = alpn.iter().map(|alpn| {
             let alpn = alpn.as_bytes();
             Spoken { alpn: alpn.into(), config: self.config(Some(alpn)) }
         });
-        Some(Dial { config: self.config(None), name, spoken: spoken.collect() })
+        Some(ClientTls { config: self.config(None), name, spoken: spoken.collect() })
     }
 
     /// With sessions of its own, for each is of one protocol.
@@ -166,10 +166,10 @@ impl Trust {
     }
 }
 
-impl Dial {
+impl ClientTls {
     /// The same for who has no client behind it: what is preferred is offered.
     #[must_use]
-    pub fn without_client(mut self) -> Dial {
+    pub fn without_client(mut self) -> ClientTls {
         if let Some(preferred) = self.spoken.first() {
             self.config = Arc::clone(&preferred.config);
         }

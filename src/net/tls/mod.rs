@@ -41,7 +41,7 @@ use crate::limits::{
 
 use super::{Fault, Received, Sent, Socket};
 
-use client::Dial;
+use client::ClientTls;
 use files::Subject;
 use record::{Engine, Keep, Next};
 pub use trouble::Trouble;
@@ -113,7 +113,7 @@ impl Tls {
     }
 
     /// Towards a backend, for a client that chose `alpn` to be spoken inside, or nothing.
-    pub fn dial(dial: &Dial, alpn: Option<&[u8]>) -> Result<Box<Tls>, Fault> {
+    pub fn dial(dial: &ClientTls, alpn: Option<&[u8]>) -> Result<Box<Tls>, Fault> {
         let (config, name) = (Arc::clone(dial.config(alpn)), dial.name.clone());
         let engine = UnbufferedClientConnection::new(config, name);
         engine.map(|engine| Tls::new(Engine::Client(engine))).map_err(|e| Trouble::fault(&e))

@@ -21,7 +21,7 @@ use super::provider::provider;
 const NO_CERTIFICATE: &str = "no server certificate chain resolved";
 
 /// The TLS side of all listeners: certificates, sessions, whom to let in.
-pub struct Terminator {
+pub struct ServerTls {
     settings: ListenerTls,
     tickets: Arc<dyn ProducesTickets>,
     certificates: Vec<Certificate>,
@@ -38,25 +38,25 @@ pub enum Inside {
     Bytes,
 }
 
-impl Terminator {
+impl ServerTls {
     /// Everything that the settings name, read from its files.
-    pub fn load(settings: &ListenerTls, now: SystemTime) -> Result<Terminator, Vec<FileError>> {
+    pub fn load(settings: &ListenerTls, now: SystemTime) -> Result<ServerTls, Vec<FileError>> {
         let tickets = aws_lc_rs::Ticketer::new();
         let tickets = tickets
             .map_err(|error| vec![FileError::new(Key::CERT, "TLS", &error.to_string())])?;
-        Terminator::load_with(settings, tickets, now)
+        ServerTls::load_with(settings, tickets, now)
     }
 
     /// The same with the files as they are now. Sessions that were begun before go on.
-    pub fn reload(&self, now: SystemTime) -> Result<Terminator, Vec<FileError>> {
-        Terminator::load_with(&self.settings, Arc::clone(&self.tickets), now)
+    pub fn reload(&self, now: SystemTime) -> Result<ServerTls, Vec<FileError>> {
+        ServerTls::load_with(&self.settings, Arc::clone(&self.tickets), now)
     }
 
     fn load_with(
         settings: &ListenerTls,
         tickets: Arc<dyn ProducesTickets>,
         now: SystemTime,
-    ) -> Result<Terminator, Vec<FileError>> {
+    ) -> Result<ServerTls, Vec<FileError>> {
         let mut certificates = Vec::new();
         let mut errors = Vec::new();
         for pair in &settings.certificates {
@@ -93,7 +93,7 @@ impl Terminator {
         let http = config(Inside::Http).map_err(|error| vec![error])?;
         let bytes = config(Inside::Bytes).map_err(|error| vec![error])?;
         let settings = settings.clone();
-        Ok(Terminator { settings, tickets, certificates, http, bytes })
+        Ok(ServerTls { settings, tickets, certificates, http, bytes })
     }
 
     /// What a new connection begins with.

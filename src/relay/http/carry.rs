@@ -12,7 +12,7 @@ use crate::limits::{
     HTTP_PIECES_MAX, READ_WORK_BYTES,
 };
 use crate::net::{BufferPool, Fault, Received, Socket};
-use crate::relay::pump::{Flow, State, Step, Supplies};
+use crate::relay::pump::{Buffers, Direction, State, Step};
 
 /// A body on its way.
 #[derive(Debug)]
@@ -32,11 +32,11 @@ pub(super) struct Body {
 }
 
 /// One direction and all that carrying takes.
-pub(super) struct Way<'a, 'b, S, T> {
-    pub flow: &'a mut Flow,
+pub(super) struct Transfer<'a, 'b, S, T> {
+    pub flow: &'a mut Direction,
     pub source: &'a mut S,
     pub target: &'a mut T,
-    pub supplies: &'a mut Supplies<'b>,
+    pub supplies: &'a mut Buffers<'b>,
     pub lists: &'a mut Lists,
 }
 
@@ -109,7 +109,7 @@ impl Body {
     }
 
     /// Let the flow expect what is left, if it is payload alone.
-    pub fn announce(&self, flow: &mut Flow) {
+    pub fn announce(&self, flow: &mut Direction) {
         match self.decoder.plain_remaining() {
             Some(left) if self.plain => flow.begin(left),
             _ => flow.begin(0),
@@ -117,7 +117,7 @@ impl Body {
     }
 
     /// Move what can be moved, within the budget of a turn.
-    pub fn carry(&mut self, way: &mut Way<'_, '_, impl Socket, impl Socket>) -> Carried {
+    pub fn carry(&mut self, way: &mut Transfer<'_, '_, impl Socket, impl Socket>) -> Carried {
         if self.plain {
             return way.pump();
         }
@@ -153,7 +153,7 @@ impl Body {
     /// Read once, and send what came in our own framing.
     fn carry_once(
         &mut self,
-        way: &mut Way<'_, '_, impl Socket, impl Socket>,
+        way: &mut Transfer<'_, '_, impl Socket, impl Socket>,
     ) -> Result<usize, Carried> {
         let all = way.supplies.scratch.len() - HTTP_FRAMING_ROOM;
         let room = if self.fine { FINE_READ_BYTES } else { all };
@@ -185,7 +185,7 @@ impl Body {
     }
 }
 
-impl<S: Socket, T: Socket> Way<'_, '_, S, T> {
+impl<S: Socket, T: Socket> Transfer<'_, '_, S, T> {
     /// Send what is held; nothing is read.
     pub fn flush(&mut self) -> Result<(), Fault> {
         self.flow.flush_to(self.target, self.supplies)
@@ -213,7 +213,7 @@ impl<S: Socket, T: Socket> Way<'_, '_, S, T> {
 pub(super) fn offer(
     lists: &mut Lists,
     input: &[u8],
-    flow: &mut Flow,
+    flow: &mut Direction,
     target: &mut impl Socket,
     buffers: &mut BufferPool,
 ) -> Result<(), Fault> {
@@ -227,7 +227,7 @@ pub(super) fn offer(
 fn offer_pieces(
     lists: &mut Lists,
     input: &[u8],
-    flow: &mut Flow,
+    flow: &mut Direction,
     target: &mut impl Socket,
     buffers: &mut BufferPool,
 ) -> Result<(), Fault> {

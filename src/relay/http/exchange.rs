@@ -27,14 +27,14 @@ use crate::http::rewrite::{self, Forward};
 use crate::http::{Asked, BadBody, Decoder, Framing, Lists, RequestHead, Trailers, Version};
 use crate::limits::{HTTP_HEAD_BYTES_MAX, HTTP_UNWATCHED};
 use crate::net::tls::Tls;
-use crate::net::{Fault, Received, Socket, Stream, Supplies};
+use crate::net::{Buffers, Fault, Received, Socket, Stream};
 use crate::stats::Failure;
 
 use super::super::account::Own;
 use super::super::client::Client;
 use super::super::connect::{self, Attempt, Found, Took, Wants};
 use super::super::verdict::Reason;
-use super::carry::{self, Body, Carried, Way};
+use super::carry::{self, Body, Carried, Transfer};
 use super::response::{Answer, Answered, Reader};
 use super::{Http, Phase, Step, reply};
 
@@ -309,7 +309,7 @@ impl Exchange {
             bind(client, cx);
         }
         if let Turn::Bad(_) | Turn::Close(Reason::BackendBroke(_)) = turn {
-            self.condemn(backend, Failure::Broken, client, cx);
+            self.record_failure(backend, Failure::Broken, client, cx);
         }
     }
 
@@ -480,7 +480,7 @@ impl Exchange {
         http: &mut Http,
         client: &mut Client,
         backend: &mut Stream,
-        supplies: &mut Supplies<'_>,
+        supplies: &mut Buffers<'_>,
         lists: &mut Lists,
     ) -> Turn {
         if self.is_asked || self.deaf {
@@ -488,7 +488,7 @@ impl Exchange {
         }
         lists.surplus.clear();
         let (flow, source) = (&mut client.duplex.request, &mut client.socket);
-        let mut way = Way { flow, source, target: backend, supplies, lists };
+        let mut way = Transfer { flow, source, target: backend, supplies, lists };
         match self.request.carry(&mut way) {
             Carried::Rest => Turn::Rest,
             Carried::Again => Turn::Again,
@@ -522,11 +522,11 @@ impl Exchange {
         to: &Reader<'_>,
         client: &mut Client,
         backend: &mut Stream,
-        supplies: &mut Supplies<'_>,
+        supplies: &mut Buffers<'_>,
         lists: &mut Lists,
     ) -> Turn {
         let (flow, target) = (&mut client.duplex.response, &mut client.socket);
-        let mut way = Way { flow, source: backend, target, supplies, lists };
+        let mut way = Transfer { flow, source: backend, target, supplies, lists };
         match self.answer.carry(to, &mut way) {
             Answered::Rest => Turn::Rest,
             Answered::Again => Turn::Again,

@@ -81,7 +81,7 @@ fn look_after_login(client: &mut Client, cx: &mut Context) {
 
 /// The answer before this one has to be on its way before another request is looked at.
 fn clear_the_way(client: &mut Client, cx: &mut Context) -> Option<Step> {
-    let (_, mut supplies) = cx.connection_and_supplies(None);
+    let (_, mut supplies) = cx.connection_and_buffers(None);
     let response = &mut client.duplex.response;
     if let Err(fault) = response.flush_to(&mut client.socket, &mut supplies) {
         return Some(client_broke(fault));

@@ -92,7 +92,7 @@ pub fn on_timer(
     client: &mut Client,
     cx: &mut Context,
 ) -> Verdict {
-    take_turn(look_at_the_clock, http, client, cx)
+    take_turn(check_deadline, http, client, cx)
 }
 
 /// Its backend went down, and its connections are to be closed.
@@ -205,7 +205,7 @@ fn settle(http: &Http, verdict: Verdict, client: &mut Client, cx: &mut Context) 
         client.duplex.request.let_go(&mut client.socket);
     }
     client.arm_by(deadline(http, client, cx), cx);
-    client.arm_look(cx);
+    client.arm_recheck(cx);
     if http.listens_to_client(client) {
         watch(client, verdict, cx)
     } else {
@@ -241,7 +241,7 @@ fn patience_ends(http: &Http, client: &Client, cx: &Context) -> Option<Instant> 
     }
 }
 
-fn look_at_the_clock(http: &mut Http, client: &mut Client, cx: &mut Context) -> Step {
+fn check_deadline(http: &mut Http, client: &mut Client, cx: &mut Context) -> Step {
     client.look(cx);
     if deadline(http, client, cx) > cx.now {
         // Armed anew when the pair settles.

@@ -266,7 +266,7 @@ pub(super) fn proceed(
 fn send(page: &mut Page, is_last: bool, client: &mut Client, cx: &mut Context) -> Step {
     let mut budget = BYTES_PER_DIRECTION_PER_TURN;
     loop {
-        let (_, mut supplies) = cx.connection_and_supplies(None);
+        let (_, mut supplies) = cx.connection_and_buffers(None);
         let (flow, socket) = (&mut client.duplex.response, &mut client.socket);
         if let Err(fault) = flow.flush_to(socket, &mut supplies) {
             return client_broke(fault);

@@ -11,7 +11,7 @@ use crate::limits::{
 };
 use crate::net::{Fault, Received, Socket};
 
-use super::carry::{Body, Carried, Way};
+use super::carry::{Body, Carried, Transfer};
 use super::put_in_front;
 
 /// An answer on its way.
@@ -108,7 +108,7 @@ impl Answer {
     pub fn carry(
         &mut self,
         to: &Reader<'_>,
-        way: &mut Way<'_, '_, impl Socket, impl Socket>,
+        way: &mut Transfer<'_, '_, impl Socket, impl Socket>,
     ) -> Answered {
         let mut heads = 0;
         while self.coming.is_none() && heads < HTTP_ANSWER_HEADS_PER_TURN {
@@ -138,7 +138,7 @@ impl Answer {
     fn read_head(
         &mut self,
         to: &Reader<'_>,
-        way: &mut Way<'_, '_, impl Socket, impl Socket>,
+        way: &mut Transfer<'_, '_, impl Socket, impl Socket>,
     ) -> Option<Answered> {
         if let Err(fault) = way.flush() {
             return Some(Answered::ClientBroke(fault));
@@ -190,7 +190,7 @@ impl Answer {
         head: &ResponseHead,
         to: &Reader<'_>,
         total: usize,
-        way: &mut Way<'_, '_, impl Socket, impl Socket>,
+        way: &mut Transfer<'_, '_, impl Socket, impl Socket>,
     ) -> Option<Answered> {
         if self.interims == HTTP_INTERIM_ANSWERS_MAX {
             return Some(Answered::Bad("the backend gives interim answers without end"));
@@ -218,7 +218,7 @@ impl Answer {
         head: &ResponseHead,
         to: &Reader<'_>,
         total: usize,
-        way: &mut Way<'_, '_, impl Socket, impl Socket>,
+        way: &mut Transfer<'_, '_, impl Socket, impl Socket>,
     ) -> Option<Answered> {
         let bytes = &way.supplies.scratch[..total];
         way.lists.outgoing.clear();

@@ -4,8 +4,8 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use crate::net::{self, BufferPool, PipePool, Supplies, Wake};
-use crate::relay::pump::{Flow, State, Step};
+use crate::net::{self, BufferPool, Buffers, PipePool, Wake};
+use crate::relay::pump::{Direction, State, Step};
 
 use super::socket::{Ending, Script, ScriptedSocket, Trace};
 use super::{TURNS_MAX, draw_script, draw_size};
@@ -42,8 +42,8 @@ fn play(seed: u64, traced: bool) -> bool {
     let mut pipes = PipePool::new(1);
     let mut scratch = net::buffer::scratch();
     let mut supplies =
-        Supplies { scratch: &mut scratch, buffers: &mut buffers, pipes: &mut pipes };
-    let mut flow = if row.random.bool() { Flow::proven() } else { Flow::default() };
+        Buffers { scratch: &mut scratch, buffers: &mut buffers, pipes: &mut pipes };
+    let mut flow = if row.random.bool() { Direction::proven() } else { Direction::default() };
     for length in lengths {
         flow.begin(length);
         row.carry(&mut flow, &mut source, &mut target, &mut supplies);
@@ -70,10 +70,10 @@ impl Row {
     /// The turns of one message.
     fn carry(
         &mut self,
-        flow: &mut Flow,
+        flow: &mut Direction,
         source: &mut ScriptedSocket,
         target: &mut ScriptedSocket,
-        supplies: &mut Supplies<'_>,
+        supplies: &mut Buffers<'_>,
     ) {
         let mut queued = true;
         for _ in 0..TURNS_MAX {
@@ -86,12 +86,12 @@ impl Row {
                 assert!(matches!(step, Step::Rest | Step::Again), "{step:?}");
                 queued = step == Step::Again;
             }
-            self.patient |= flow.look_in().is_some();
+            self.patient |= flow.recheck_in().is_some();
             let mut moved = false;
             for _ in 0..self.random.u32(1..4) {
                 moved |= if self.random.bool() { source.live() } else { target.live() };
             }
-            if !moved && !queued && flow.look_in().is_some() {
+            if !moved && !queued && flow.recheck_in().is_some() {
                 flow.look(source);
             } else if !moved && !queued {
                 let any = source.live() || target.live() || source.mark() || target.mark();

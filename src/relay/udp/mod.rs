@@ -31,10 +31,10 @@ use crate::limits::{
     MESSAGES_PER_CALL, REROUTES_PER_TURN, SEGMENTS_MAX, SLOTS,
 };
 use crate::net::{
-    Batch, Brought, DatagramListener, DatagramSocket, Fault, Letter, Parcel, Piece, Post,
-    Posted, Refused,
+    Batch, DatagramListener, DatagramSocket, Fault, Piece, RecvMeta, RecvOutcome, Refused,
+    SendOutcome, Sender, Transmit,
 };
-use crate::stats::Seldom;
+use crate::stats::LogThrottle;
 
 use budget::Budget;
 use ending::End;
@@ -49,18 +49,18 @@ struct Heard {
 
 /// Everything that is UDP.
 pub struct Udp {
-    doors: Vec<Door>,
+    doors: Vec<UdpListener>,
     flows: Table<Line>,
     shunned: Shunned<BackendId>,
     batch: Batch,
-    post: Post,
-    parcels: Vec<Parcel>,
+    post: Sender,
+    parcels: Vec<RecvMeta>,
     /// What was received at a door, each with the next one of the same flow.
     sorted: Vec<(Piece, u32)>,
     /// The flows that got some of it.
     touched: Vec<Key>,
     /// What is sent on one line.
-    letters: Vec<Letter>,
+    letters: Vec<Transmit>,
     /// What may still be done for the door that is at work.
     budget: Budget,
     /// Over: their sockets are closed at the end of the turn.
@@ -73,15 +73,15 @@ pub struct Udp {
     /// There were more flows to be let go than a turn may end.
     more_to_let_go: bool,
     leaving: Leaving,
-    warnings: Seldom,
+    warnings: LogThrottle,
 }
 
 /// A listening socket, and the answers that are to leave from it.
-struct Door {
+struct UdpListener {
     listener: DatagramListener,
     /// Its place among the listeners of the process.
     front: usize,
-    letters: Vec<Letter>,
+    letters: Vec<Transmit>,
 }
 
 /// What a flow carries.
@@ -111,7 +111,8 @@ impl Udp {
     ) -> io::Result<Udp> {
         let mut doors = Vec::new();
         for (index, mut listener) in listeners.into_iter().enumerate() {
-            let owner = Owner::Door(Key { index: index as u32, generation: Generation::FIRST });
+            let owner =
+                Owner::UdpListener(Key { index: index as u32, generation: Generation::FIRST });
             listener.register(&cx.registry, owner)?;
             // One message is to begin one flow, or two: where each flow takes few datagrams, many
             // in a message would make many of it.
@@ -119,7 +120,7 @@ impl Udp {
                 listener.coalesce();
             }
             let front = cx.add_listener(Protocol::Udp, listener.address());
-            doors.push(Door { listener, front, letters: Vec::new() });
+            doors.push(UdpListener { listener, front, letters: Vec::new() });
         }
         cx.stats.udp.is_used = !doors.is_empty();
         let (responses, requests) = (rules.responses, rules.requests);
@@ -129,7 +130,7 @@ impl Udp {
             flows: Table::new(policy),
             shunned: Shunned::new(FLOWS_SHUNNED_MAX, rules.timeout),
             batch: Batch::new(),
-            post: Post::new(),
+            post: Sender::new(),
             parcels: Vec::new(),
             sorted: Vec::new(),
             touched: Vec::new(),
@@ -141,7 +142,7 @@ impl Udp {
             stopping: false,
             more_to_let_go: false,
             leaving: Leaving::default(),
-            warnings: Seldom::default(),
+            warnings: LogThrottle::default(),
         })
     }
 
@@ -198,15 +199,15 @@ impl Udp {
         // An error is told before what came earlier is handed out: what is there is taken first.
         for _ in 0..MESSAGES_PER_CALL {
             match self.batch.hear(&line.socket, wanted, &mut self.parcels) {
-                Brought::Failed(fault @ (Fault::Refused | Fault::Unreachable)) => {
+                RecvOutcome::Failed(fault @ (Fault::Refused | Fault::Unreachable)) => {
                     refusal = Some(fault);
                 }
-                Brought::Failed(_) => cx.stats.udp.errors += 1,
-                Brought::Some(_) => {
+                RecvOutcome::Failed(_) => cx.stats.udp.errors += 1,
+                RecvOutcome::Some(_) => {
                     line.wanted = MESSAGES_PER_CALL as u8;
                     break;
                 }
-                Brought::All(count) => {
+                RecvOutcome::All(count) => {
                     let usual = (2 * count).clamp(HEARD_AT_FIRST, MESSAGES_PER_CALL);
                     (line.wanted, drained) = (usual as u8, true);
                     break;
@@ -234,7 +235,7 @@ impl Udp {
         for parcel in &self.parcels {
             count += parcel.piece.count();
             bytes += parcel.piece.bytes();
-            door.letters.push(Letter { piece: parcel.piece, to, from });
+            door.letters.push(Transmit { piece: parcel.piece, to, from });
         }
         if count == 0 {
             return;
@@ -297,10 +298,10 @@ impl Udp {
             self.parcels.clear();
             let listener = &mut self.doors[index].listener;
             match self.batch.take(listener, &mut self.parcels) {
-                Brought::Some(_) => {}
-                Brought::All(_) => listener.drained(),
+                RecvOutcome::Some(_) => {}
+                RecvOutcome::All(_) => listener.drained(),
                 // Told once, and of one datagram: the others are still there.
-                Brought::Failed(_) => {
+                RecvOutcome::Failed(_) => {
                     cx.stats.udp.errors += 1;
                     errors += 1;
                 }
@@ -471,16 +472,16 @@ impl Udp {
 }
 
 /// What waits, as letters.
-fn gather(waiting: Option<(u32, u32)>, sorted: &[(Piece, u32)], letters: &mut Vec<Letter>) {
+fn gather(waiting: Option<(u32, u32)>, sorted: &[(Piece, u32)], letters: &mut Vec<Transmit>) {
     letters.clear();
     let mut next = waiting.map_or(LAST, |(first, _)| first);
     while let Some(&(piece, after)) = sorted.get(next as usize) {
-        letters.push(Letter { piece, to: None, from: None });
+        letters.push(Transmit { piece, to: None, from: None });
         next = after;
     }
 }
 
-fn note_sent(line: &mut Line, posted: &Posted, cx: &mut Context) {
+fn note_sent(line: &mut Line, posted: &SendOutcome, cx: &mut Context) {
     line.bytes_sent += posted.bytes;
     cx.backends.moved(line.backend, posted.bytes, 0);
     cx.stats.udp.to_backends += posted.sent;

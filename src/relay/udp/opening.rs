@@ -82,7 +82,7 @@ impl Udp {
 
     fn note_exhaustion(&mut self, what: &str, cx: &mut Context) {
         cx.stats.exhausted += 1;
-        if self.warnings.lets_through(cx.now, EXHAUSTION_WARNINGS) {
+        if self.warnings.allows(cx.now, EXHAUSTION_WARNINGS) {
             let open = self.flows.len();
             warn!("no {what} for a new flow with {open} open: datagrams are dropped");
         }

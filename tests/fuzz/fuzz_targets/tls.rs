@@ -10,7 +10,7 @@ use std::io::IoSlice;
 use std::sync::{Arc, LazyLock};
 
 use libfuzzer_sys::fuzz_target;
-use pointsman::net::tls::client::{Dial, Trust};
+use pointsman::net::tls::client::{ClientTls, Roots};
 use pointsman::net::tls::{Handshake, Tls};
 use pointsman::net::{Fault, Pipe, Received, Sent, Socket, Wake};
 use rustls::ServerConfig;
@@ -30,8 +30,8 @@ static SERVER: LazyLock<[Arc<ServerConfig>; 2]> = LazyLock::new(|| {
     })
 });
 
-static DIAL: LazyLock<Dial> =
-    LazyLock::new(|| Trust::anybody().unwrap().dial("localhost", &[]).expect("a name"));
+static DIAL: LazyLock<ClientTls> =
+    LazyLock::new(|| Roots::anybody().unwrap().dial("localhost", &[]).expect("a name"));
 
 /// Most calls that one call of ours may make.
 const PATIENCE: usize = 10_000;

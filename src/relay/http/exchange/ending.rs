@@ -53,7 +53,7 @@ pub(in crate::relay::http) fn too_late(
     if exchange.is_asked {
         let connection = client.link.key().and_then(|key| cx.connections.get(key));
         if let Some(backend) = connection.map(|connection| connection.backend) {
-            exchange.condemn(backend, Failure::Timeout, client, cx);
+            exchange.record_failure(backend, Failure::Timeout, client, cx);
         }
     }
     if exchange.answer.has_begun() {
@@ -142,7 +142,7 @@ impl Exchange {
     /// No whole answer comes, which is bad. After a head that said 5xx it was so already, and one
     /// answer is bad only once.
     #[cold]
-    pub(super) fn condemn(
+    pub(super) fn record_failure(
         &self,
         backend: BackendId,
         failure: Failure,
@@ -210,7 +210,7 @@ impl Exchange {
         client: &mut Client,
         cx: &mut Context,
     ) -> Result<(), Fault> {
-        let (connection, mut supplies) = cx.connection_and_supplies(client.link.key());
+        let (connection, mut supplies) = cx.connection_and_buffers(client.link.key());
         let Some(connection) = connection else { return Err(Fault::Reset) };
         if self.logs_in {
             connection.bind();
@@ -284,7 +284,7 @@ impl Exchange {
 
     /// Nothing is on its way to a backend any more.
     fn leave_backend(&self, client: &mut Client, cx: &mut Context) {
-        let (_, mut supplies) = cx.connection_and_supplies(None);
+        let (_, mut supplies) = cx.connection_and_buffers(None);
         client.duplex.request.end(&mut supplies);
         client.forget_search();
     }
@@ -297,7 +297,7 @@ impl Exchange {
         client: &mut Client,
         cx: &mut Context,
     ) -> Step {
-        let (connection, mut supplies) = cx.connection_and_supplies(client.link.key());
+        let (connection, mut supplies) = cx.connection_and_buffers(client.link.key());
         let Some(connection) = connection else {
             return Step::Close(Reason::BackendBroke(Fault::Reset));
         };
