@@ -220,7 +220,7 @@ impl Direction {
         }
     }
 
-    /// When somebody has to [look](Flow::look), because bytes may be there of which the source says
+    /// When somebody has to [look](Direction::look), because bytes may be there of which the source says
     /// nothing until more come.
     pub fn recheck_in(&self) -> Option<Duration> {
         match self.wake {
