@@ -220,8 +220,8 @@ impl Direction {
         }
     }
 
-    /// When somebody has to [look](Direction::look), because bytes may be there of which the source says
-    /// nothing until more come.
+    /// When somebody has to [look](Direction::look), because bytes may be there of which the source
+    /// says nothing until more come.
     pub fn recheck_in(&self) -> Option<Duration> {
         match self.wake {
             Wake::AnyByte | Wake::Never => None,
