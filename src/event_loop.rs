@@ -51,7 +51,7 @@ use crate::net::tls::client::Identity;
 use crate::net::tls::server::ServerTls;
 use crate::net::{DatagramListener, Listener, PipePool};
 use crate::relay::udp::Udp;
-use crate::relay::{Pair, Reason};
+use crate::relay::{Pair, Reason, Standing};
 use crate::stats::LogThrottle;
 use crate::status;
 use chores::Chores;
@@ -444,9 +444,13 @@ impl EventLoop {
             flows => format!(" and {flows} flows"),
         };
         info!("stopping: {open} connections{flows} may finish within {timeout_text}");
-        let resting = self.pairs.iter().filter(|(_, pair)| pair.is_resting());
-        let resting: Vec<Key> = resting.map(|(key, _)| key).collect();
-        resting.into_iter().for_each(|key| self.close(key, Reason::Finished));
+        let ends = |pair: &Pair| {
+            let silent = pair.standing() == Standing::Silent;
+            pair.may_end_at_stop(&self.cx) && !(silent && pair.client.socket.has_input())
+        };
+        let ending = self.pairs.iter().filter(|(_, pair)| ends(pair));
+        let ending: Vec<Key> = ending.map(|(key, _)| key).collect();
+        ending.into_iter().for_each(|key| self.close(key, Reason::Finished));
         self.cx.timers.arm(self.chores.drain, self.cx.now + timeout);
     }
 

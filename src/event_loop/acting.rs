@@ -5,7 +5,7 @@ use crate::event::{Class, Key, Owner, RunQueue};
 use crate::limits::{
     ACTING_TIME, CLASS_TIME, OWNERS_PER_TURN, STATS_ROWS_PER_TURN, STATS_TIME,
 };
-use crate::relay::{Client, Pair, Verdict};
+use crate::relay::{Client, Pair, Reason, Verdict};
 use crate::status;
 
 use super::EventLoop;
@@ -89,6 +89,10 @@ impl EventLoop {
         loop {
             connected |= std::mem::take(&mut self.cx.began_to_connect);
             match verdict {
+                // We are stopping, and it needs nothing more.
+                Verdict::Keep if self.cx.draining && pair.may_end_at_stop(&self.cx) => {
+                    verdict = Verdict::Close(Reason::Finished);
+                }
                 Verdict::Keep => return connected,
                 Verdict::Again => {
                     pair.client.goes_behind |= pair.has_used_its_turn();

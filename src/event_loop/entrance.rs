@@ -11,7 +11,7 @@ use crate::limits::{
     STEP_TIME,
 };
 use crate::net::{Accepted, Fault, Listener, Stream};
-use crate::relay::{Arrival, Pair, Reason};
+use crate::relay::{Arrival, Pair};
 
 use super::{EventLoop, Phase};
 
@@ -171,11 +171,7 @@ impl EventLoop {
             let timer = cx.timers.create(Owner::Pair(key));
             Pair::new(arrival, key, timer, cx)
         });
-        let long = self.with_pair(key, Pair::act);
-        if self.phase == Phase::Draining && self.pairs.get(key).is_some_and(Pair::is_resting) {
-            self.close(key, Reason::Finished);
-        }
-        long
+        self.with_pair(key, Pair::act)
     }
 
     /// One line now and then, however often it fails (pitfall 32).

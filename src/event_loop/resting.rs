@@ -19,7 +19,7 @@ use log::debug;
 
 use crate::event::Key;
 use crate::limits::{RESTING_KEPT, ROOM_LOOKS};
-use crate::relay::Reason;
+use crate::relay::{Reason, Standing};
 
 use super::EventLoop;
 
@@ -60,7 +60,10 @@ impl EventLoop {
         self.resting.longest.pop_if(|(_, last)| *last == key);
         let Some(pair) = self.pairs.get(key) else { return };
         debug!("pair {}: rests longest, and gives way", pair.client.number);
-        let reason = if pair.owes_nothing() { Reason::Finished } else { Reason::GaveWay };
+        let reason = match pair.standing() {
+            Standing::Resting | Standing::Told => Reason::Finished,
+            Standing::Silent | Standing::Begun | Standing::Busy => Reason::GaveWay,
+        };
         self.cx.stats.clients_gave_way += 1;
         self.close(key, reason);
     }

@@ -46,7 +46,7 @@ pub(super) enum About {
     /// Bytes; for TLS whom the client asked for, if it said a name.
     Tcp(Option<Box<str>>),
     /// A handshake of TLS that failed, and why.
-    Handshake(Fault),
+    Handshake(Box<str>),
     /// What could not be understood.
     NoRequest,
     Request(Words),

@@ -38,6 +38,11 @@ struct Piece {
 }
 
 impl Hello {
+    /// Whether a byte of it came.
+    pub fn is_begun(&self) -> bool {
+        self.piece.is_some()
+    }
+
     /// Read on; what came is held for the backend once the name is known.
     pub fn act(&mut self, client: &mut Client, cx: &mut Context) -> Verdict {
         let mut piece = self.piece.take().map_or_else(Piece::default, |piece| *piece);

@@ -45,6 +45,7 @@ pub use verdict::{Reason, Successor, Verdict};
 use crate::config::{Phase, Service};
 use crate::context::Context;
 use crate::event::{Key, TimerKey};
+use crate::net::tls::Tls;
 
 use hello::Hello;
 use http::Http;
@@ -73,6 +74,21 @@ enum Talk {
     Http(Option<Box<Http>>),
     /// It reads our last word.
     Parting(Box<Parting>),
+}
+
+/// How a client stands with us: what it would lose if it were closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It has to shake hands or to say a ClientHello, and has not said a byte.
+    Silent,
+    /// It has begun to.
+    Begun,
+    /// It is between two requests.
+    Resting,
+    /// It took our last word, and is only given time to read it.
+    Told,
+    /// It is served.
+    Busy,
 }
 
 impl Pair {
@@ -118,30 +134,38 @@ impl Pair {
         }
     }
 
-    /// Whether the client is between two requests, so that closing it harms nobody.
-    pub fn is_resting(&self) -> bool {
+    /// What closing it now would cost the client.
+    pub fn standing(&self) -> Standing {
+        let client = &self.client;
         match &self.talk {
-            Talk::Http(http) => http::is_resting(http.as_deref(), &self.client),
-            _ => false,
+            Talk::New | Talk::Tcp => Standing::Busy,
+            Talk::Handshake if client.socket.tls().is_some_and(Tls::has_heard) => {
+                Standing::Begun
+            }
+            Talk::Hello(hello) if hello.is_begun() => Standing::Begun,
+            Talk::Handshake | Talk::Hello(_) => Standing::Silent,
+            Talk::Http(http) if http::is_resting(http.as_deref(), client) => Standing::Resting,
+            Talk::Parting(parting) if parting.is_told() => Standing::Told,
+            Talk::Http(_) | Talk::Parting(_) => Standing::Busy,
         }
     }
 
-    /// Whether nothing is owed to the client: it is between two requests, or took our last word and
-    /// is only given time to read it.
-    pub fn owes_nothing(&self) -> bool {
-        match &self.talk {
-            Talk::Parting(parting) => parting.is_told(),
-            _ => self.is_resting(),
-        }
-    }
-
-    /// Whether it may be closed to make room: nothing is owed to the client, or it has not come so
-    /// far yet that it could ask for anything.
+    /// Whether it may be closed to make room.
     pub fn may_give_way(&self) -> bool {
-        let is_at_the_door = matches!(self.talk, Talk::Handshake | Talk::Hello(_));
-        self.client.closing.is_none()
-            && !self.client.queued
-            && (is_at_the_door || self.owes_nothing())
+        let client = &self.client;
+        client.closing.is_none() && !client.queued && self.standing() != Standing::Busy
+    }
+
+    /// Whether a stop need not wait for it. A client of HTTP that has not begun loses nothing; of
+    /// one that would be relayed as it is nobody knows.
+    pub fn may_end_at_stop(&self, cx: &Context) -> bool {
+        match self.standing() {
+            Standing::Resting => true,
+            Standing::Silent => {
+                cx.phases[usize::from(self.client.front)].service == Service::Http
+            }
+            Standing::Begun | Standing::Told | Standing::Busy => false,
+        }
     }
 
     /// What it is doing, for the log.
@@ -159,6 +183,12 @@ impl Pair {
     /// It is closed: its line in the access log, if something was under way, and what it shares
     /// with others is theirs from now on.
     pub fn on_close(&mut self, reason: Reason, cx: &mut Context) {
+        let is_ours =
+            matches!(reason, Reason::GaveWay | Reason::Stopped | Reason::DrainTimeout);
+        if matches!(self.talk, Talk::Handshake) && is_ours {
+            cx.stats.handshakes.failed += 1;
+            report::handshake_cut(reason, &self.client, cx);
+        }
         let mut partial_head = None;
         if let Talk::Http(Some(http)) = &mut self.talk {
             partial_head = http.partial_head();
@@ -189,6 +219,10 @@ impl Pair {
                 tcp::act(client, cx)
             }
             Successor::Parting(reason) => {
+                // One on which the client was logged in: it will ask for nothing any more.
+                if let Some(key) = client.link.take() {
+                    cx.retire(key);
+                }
                 let mut parting = Box::new(Parting::new(reason));
                 let verdict = parting.act(client, cx);
                 self.talk = Talk::Parting(parting);

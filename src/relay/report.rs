@@ -36,14 +36,28 @@ pub fn handshake_failed(fault: Fault, client: &Client, cx: &mut Context) {
     if cx.access_log.is_none() {
         return;
     }
-    let mut account =
-        Account::new(client.opened_at(cx), About::Handshake(fault), client.duplex.moved());
+    let mut account = Account::new(
+        client.opened_at(cx),
+        About::Handshake(fault.to_string().into()),
+        client.duplex.moved(),
+    );
     let cause = match fault {
         Fault::TimedOut => Cause::HandshakeTimeout,
         Fault::Tls(trouble) if !trouble.is_their_word() => Cause::TlsHandshake,
         _ => Cause::HandshakeBroken,
     };
     account.why = Some((cause, format!("{}: {fault}", cause.says()).into()));
+    write(&account, (0, 0), client, cx);
+}
+
+/// We closed a client that was shaking hands.
+pub fn handshake_cut(reason: Reason, client: &Client, cx: &mut Context) {
+    if cx.access_log.is_none() {
+        return;
+    }
+    let about = About::Handshake(reason.to_string().into());
+    let mut account = Account::new(client.opened_at(cx), about, client.duplex.moved());
+    account.why = account.cause_of(reason);
     write(&account, (0, 0), client, cx);
 }
 
@@ -153,7 +167,7 @@ fn write(account: &Account, (received, sent): (u64, u64), client: &Client, cx: &
     let backend_name = account.backend.map(|id| &*backends[id].name);
     let what = match &account.about {
         About::Tcp(name) => What::Tcp { server_name: name.as_deref() },
-        About::Handshake(fault) => What::Handshake { why: fault.to_string() },
+        About::Handshake(why) => What::Handshake { why: why.to_string() },
         about => What::Http {
             asked: if let About::Request(words) = about { Some(words.asked()) } else { None },
             status: account.status,

@@ -105,6 +105,20 @@ fn a_login_serves_nobody_but_who_made_it() {
     }
 }
 
+/// A client that was told its last word will ask for nothing on the connection that is its own.
+#[test]
+fn a_login_ends_with_the_last_word_to_its_client() {
+    let domain = Domain::start(NTLM);
+    let balancer = before_one(&domain.backend, "");
+    let mut alice = Wire::to(&balancer);
+    log_in(&mut alice, "alice");
+    alice.say("BAD\r\n\r\n");
+    assert_eq!(alice.answer().status(), 400);
+    until("her connection is closed", || domain.open() == 0);
+    assert_eq!(balancer.count("open of"), 1, "while she is given time to read");
+    balancer.stop_after(alice);
+}
+
 #[test]
 fn a_login_without_a_challenge_is_its_clients_own_too() {
     for name in

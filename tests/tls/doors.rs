@@ -11,9 +11,9 @@ use rustls::{ClientConfig, ClientConnection};
 
 use crate::authority::{Authority, Pair, curl};
 use crate::clients::{ask, https};
-use crate::common::Balancer;
 use crate::common::http::{Origin, Wire, get, ok, post};
 use crate::common::servers::missing;
+use crate::common::{Balancer, read_to_end, until};
 
 /// A client's certificate with this name in it.
 fn card(authority: &Authority, file: &str, name: &str) -> Pair {
@@ -22,6 +22,40 @@ fn card(authority: &Authority, file: &str, name: &str) -> Pair {
         params.distinguished_name.push(DnType::OrganizationName, "Cars, Trams & Co");
         params.distinguished_name.push(DnType::CommonName, name);
     })
+}
+
+/// A stop waits for no client that never begins, and one that it let finish its handshake is gone
+/// once it has nothing to ask.
+#[test]
+fn a_stop_does_not_wait_for_clients_that_never_ask() {
+    let authority = Authority::new("stop");
+    let origin = Origin::named("here");
+    let more = ["--tls-handshake-timeout", "10m", "--drain-timeout", "10m"];
+    let balancer = https(&authority, &origin, &more);
+    let silent: Vec<_> = (0..3).map(|_| balancer.connect()).collect();
+    let name = ServerName::try_from("localhost").expect("a name");
+    let config = Arc::new(authority.client_config());
+    let mut tls = ClientConnection::new(config, name).expect("a client");
+    let mut stream = balancer.connect();
+    let mut hello = Vec::new();
+    tls.write_tls(&mut hello).expect("to memory");
+    stream.write_all(&hello[..100]).expect("taken");
+    until("all are here", || balancer.count("open of") == 4);
+    balancer.signal(Signal::TERM);
+    balancer.wait_for_log("stopping: 4 connections");
+    silent.iter().for_each(|client| assert!(read_to_end(client).bytes().is_empty()));
+    // Half of a hello was here: the other half is waited for, and what follows.
+    stream.write_all(&hello[100..]).expect("taken");
+    while tls.is_handshaking() {
+        assert!(tls.read_tls(&mut stream).expect("it goes on") > 0, "closed");
+        tls.process_new_packets().expect("a handshake");
+        while tls.wants_write() {
+            tls.write_tls(&mut stream).expect("taken");
+        }
+    }
+    let _ = stream.read_to_end(&mut Vec::new());
+    let mut balancer = balancer;
+    assert!(balancer.wait().success());
 }
 
 /// Or forty connections that say nothing would keep everybody out for as long as a handshake may
@@ -33,8 +67,11 @@ fn at_the_limit_a_client_that_does_not_shake_hands_gives_way() {
     }
     let authority = Authority::new("silent");
     let (origin, ca) = (Origin::named("here"), authority.file());
+    let log = std::env::temp_dir().join(format!("pointsman-silent-{}", std::process::id()));
+    let log = log.to_str().expect("a name");
     let more = ["--tls-handshake-timeout", "10m", "--max-connections", "20"];
-    let balancer = https(&authority, &origin, &more);
+    let logs = ["--access-log", log, "--access-log-format", "json"];
+    let balancer = https(&authority, &origin, &[&more[..], &logs].concat());
     let silent: Vec<_> = (0..40).map(|_| balancer.connect()).collect();
     // Some have begun a record of a handshake, and none of them is ever done.
     silent.iter().step_by(2).for_each(|mut client| {
@@ -48,6 +85,9 @@ fn at_the_limit_a_client_that_does_not_shake_hands_gives_way() {
     assert!(balancer.count("open of") <= 20);
     balancer.wait_for_log("shaking hands: gave way to a new client");
     balancer.stop_after(silent);
+    let lines = std::fs::read_to_string(log).expect("it was written");
+    std::fs::remove_file(log).expect("it is there");
+    assert!(lines.contains("\"reason\":\"max-connections\""), "{lines}");
 }
 
 #[test]
