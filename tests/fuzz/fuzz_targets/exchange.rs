@@ -4,8 +4,10 @@
 use std::net::IpAddr;
 
 use libfuzzer_sys::fuzz_target;
+use pointsman::config::SameSite;
+use pointsman::http::added::{Added, Cookie, Proto};
 use pointsman::http::body::Trailers;
-use pointsman::http::rewrite::{self, Back, Forward, Proto};
+use pointsman::http::rewrite::{self, Back, Forward};
 use pointsman::http::{
     Asked, Decoder, Fields, Framing, Outgoing, Parse, Scan, Version, parse_request,
     parse_response,
@@ -47,14 +49,15 @@ fn request(input: &[u8]) {
     let Parse::Done(head) = parse_request(input, &mut Scan::default(), &mut fields) else {
         return;
     };
+    let cookie = Cookie { name: "LB".to_owned(), same_site: SameSite::Lax };
+    let added = Added { via: Some("pointsman"), cookie: Some(cookie), hsts: None };
     let to = Forward {
         client: IpAddr::from([192, 0, 2, 1]),
         proto: Proto::Http,
         port: "8000",
         trusted: input.len() % 2 == 0,
         host: "backend",
-        via: Some("pointsman"),
-        sticky: Some("LB"),
+        added: &added,
         subject: None,
     };
     rewrite::request(&head, &fields, input, &to, &mut out);
@@ -87,7 +90,7 @@ fn response(input: &[u8]) {
         chunk: true,
         takes_trailers: true,
         cookie: None,
-        hsts: None,
+        added: &Added::NONE,
     };
     let leaves = rewrite::response(&head, &fields, input, &back, &mut out);
     let sent = bytes_of(&out, input);
