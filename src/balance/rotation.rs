@@ -38,14 +38,25 @@ impl Rotation {
     }
 
     /// The pass of the member at `index`, which has this weight now.
+    #[inline]
     pub fn pass(&mut self, index: usize, weight: NonZeroU32) -> u64 {
+        match self.members.get(index) {
+            Some(member) if member.weight == weight.get() => member.pass,
+            _ => self.reweigh(index, weight),
+        }
+    }
+
+    /// The same of one that is new, or had another weight.
+    #[cold]
+    fn reweigh(&mut self, index: usize, weight: NonZeroU32) -> u64 {
         if index >= self.members.len() {
             self.members.resize(index + 1, Member::default());
         }
-        let (clock, member) = (self.clock, &mut self.members[index]);
+        let clock = self.clock;
+        let member = &mut self.members[index];
         if member.weight == 0 {
             member.pass = clock + step(weight) / 2;
-        } else if member.weight != weight.get() && member.pass > clock {
+        } else if member.pass > clock {
             let ahead = u128::from(member.pass - clock) * u128::from(member.weight)
                 / u128::from(weight.get());
             member.pass = clock + ahead.min(u128::from(STEP_ONE)) as u64;
