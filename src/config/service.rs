@@ -1,4 +1,4 @@
-//! What a service has: for how long it waits for whom, how it speaks HTTP and UDP.
+//! The settings of a service: its timeouts and limits, and how it speaks HTTP and UDP.
 
 use std::time::Duration;
 

@@ -24,7 +24,7 @@ pub struct ListenerTls {
 /// How TLS is spoken with backends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BackendTls {
-    /// Who signs the certificates of backends; `None` is whom the system trusts.
+    /// The file with the CA certificates for backends; `None` is those that the system trusts.
     pub ca: Option<String>,
     /// What we show to backends that ask for a certificate.
     pub identity: CertificatePair,

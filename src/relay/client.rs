@@ -33,7 +33,7 @@ pub struct Client {
     pub front: u16,
     /// How many of the listener's phases it has behind it.
     pub phases_done: u8,
-    /// Among whom its backend is picked.
+    /// The pool that its backend is picked from.
     pub pool: PoolId,
     /// Its socket.
     pub socket: Stream,
@@ -170,14 +170,14 @@ impl Client {
         cx.timers.arm_by(self.timer, deadline);
     }
 
-    /// While a direction waits for a large piece, somebody has to look whether it does so in vain.
+    /// Arm the timer for the recheck of a direction that waits for a large piece, if one does.
     pub fn arm_recheck(&mut self, cx: &mut Context) {
         if let Some(time) = self.duplex.recheck_in() {
             self.arm_by(cx.now + time, cx);
         }
     }
 
-    /// The timer fired: if a direction waits in vain, its source will tell what is there.
+    /// The recheck: where nothing came since the last one, SO_RCVLOWAT is set back to one byte.
     pub fn look(&mut self, cx: &mut Context) {
         if let Some(connection) = self.link.key().and_then(|key| cx.connections.get_mut(key)) {
             self.duplex.look(&mut self.socket, &mut connection.stream);

@@ -61,7 +61,7 @@ pub fn handshake_cut(reason: Reason, client: &Client, cx: &mut Context) {
     write(&account, (0, 0), client, cx);
 }
 
-/// The client said whom it wants, or that it does not say.
+/// The ClientHello is whole: the server name in it, if there is one.
 pub fn named(name: Option<Box<str>>, client: &mut Client, now: Instant) {
     if let Some(account) = &mut client.account {
         account.about = About::Tcp(name);
