@@ -4,26 +4,26 @@
 //! `&mut` of its pair and of this at once.
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
 use mio::Registry;
 
 use crate::access_log::AccessLog;
-use crate::backends::{BackendId, Backends, Course, CourseOf, Routes};
+use crate::backends::{Backends, Course, CourseOf, Routes};
 use crate::config::{
-    Config, ListenerSettings, Phases, PoolSettings, ProcessSettings, Protocol, ServiceSettings,
-    Spelling,
+    Config, ListenerSettings, PoolSettings, ProcessSettings, ServiceSettings, Spelling,
 };
-use crate::event::{Key, Owner, RunQueue, Slots, Timers};
+use crate::event::id::of;
+use crate::event::{Key, Owner, Roster, RunQueue, ServerId, Slots, Timers};
 use crate::http::Lists;
 use crate::http::added::Additions;
 use crate::limits::{BACKEND_REST_MARGIN, GIVE_WAY_TRIES, HANDSHAKES_PER_TURN, LONG_TURN};
 use crate::net::tls::server::ServerTls;
 use crate::net::{self, BufferPool, Buffers, Fault, PipePool, Stream};
+use crate::services::Listener;
 use crate::stats::pages::Pages;
-use crate::stats::{ListenerStats, LogThrottle, Stats};
+use crate::stats::{LogThrottle, Stats};
 
 /// Everything shared, in one place, with one owner.
 pub struct Context {
@@ -57,8 +57,8 @@ pub struct Context {
     pub stats: Stats,
     /// The statistics as they are shown.
     pub pages: Pages,
-    /// What is asked of clients and then done for them, listener by listener.
-    pub phases: Vec<Phases>,
+    /// Where clients come in, and what is asked of them there.
+    pub listeners: Roster<Listener, of::Listener>,
     /// What TLS listeners show and remember.
     pub server_tls: Option<ServerTls>,
     /// What is written of each exchange, if anything is.
@@ -101,7 +101,7 @@ pub struct BackendConnection {
     /// Its socket.
     pub stream: Stream,
     /// The backend at its other end, for which its results are counted.
-    pub backend: BackendId,
+    pub backend: ServerId,
     /// Who uses it.
     pub user: User,
     /// When the connect began.
@@ -136,8 +136,6 @@ pub struct Settings {
     pub listener: ListenerSettings,
     /// Of the service.
     pub service: ServiceSettings,
-    /// Of pools.
-    pub pool: PoolSettings,
     /// Pairs at once: what was asked for, or else what descriptors allow.
     pub max_connections: usize,
     /// The port to which requests in the clear are redirected.
@@ -190,6 +188,7 @@ impl Context {
         backends: Backends,
         pipes: PipePool,
         settings: Settings,
+        pool: &PoolSettings,
         now: Instant,
     ) -> Context {
         Context {
@@ -200,7 +199,7 @@ impl Context {
             scratch: net::buffer::scratch(),
             buffers: BufferPool::default(),
             http: Lists::default(),
-            added: Additions::of(&settings.service, &settings.pool.sticky),
+            added: Additions::of(&settings.service, &pool.sticky),
             pipes,
             backends,
             routes: Routes::default(),
@@ -208,7 +207,7 @@ impl Context {
             run_queue: RunQueue::default(),
             stats: Stats::default(),
             pages: Pages::default(),
-            phases: Vec::new(),
+            listeners: Roster::default(),
             server_tls: None,
             access_log: None,
             settings,
@@ -221,15 +220,6 @@ impl Context {
             retired: VecDeque::new(),
             idle_events: Vec::new(),
         }
-    }
-
-    /// A listener has its counters and its phases at the place that is returned.
-    pub fn add_listener(&mut self, protocol: Protocol, address: SocketAddr) -> usize {
-        let name = format!("{protocol}://{address}");
-        let port = address.port().to_string();
-        self.stats.fronts.push(ListenerStats { name, port, open: 0 });
-        self.phases.push(Phases::of(protocol));
-        self.phases.len() - 1
     }
 
     /// Whether a handshake on this stream has to wait for the next turn, for enough of them were
@@ -247,7 +237,7 @@ impl Context {
     pub fn add_connection(
         &mut self,
         stream: Stream,
-        backend: BackendId,
+        backend: ServerId,
         pair: Key,
         started_at: Instant,
         course: Course,
@@ -280,8 +270,7 @@ impl Context {
         if !is_good || armed.is_err() {
             return self.retire(key);
         }
-        let limit = self.settings.pool.backend_idle_connections;
-        if let Some(oldest) = self.backends.park(connection.backend, key, self.now, limit) {
+        if let Some(oldest) = self.backends.park(connection.backend, key, self.now) {
             self.drop_surplus(oldest);
         }
     }
@@ -289,7 +278,7 @@ impl Context {
     /// An idle connection to `backend` for `pair`, the last parked first; `None` if there is none
     /// that is still good. One that has something to say was closed by its backend, or says what
     /// nobody asked for: neither is of use.
-    pub fn unpark(&mut self, backend: BackendId, pair: Key) -> Option<Key> {
+    pub fn unpark(&mut self, backend: ServerId, pair: Key) -> Option<Key> {
         while let Some((key, parked_at)) = self.backends.unpark(backend) {
             let Some(connection) = self.connections.get_mut(key) else { continue };
             let rests = || self.now.saturating_duration_since(parked_at).as_millis();
@@ -318,19 +307,20 @@ impl Context {
         true
     }
 
-    /// Close the idle connections to `backend`: those that were parked before `since`, or all.
-    pub fn retire_idle(&mut self, backend: BackendId, since: Option<Instant>) {
-        while let Some(key) = self.backends.unpark_older(backend, since) {
+    /// Close all idle connections to this server.
+    pub fn retire_idle(&mut self, server: ServerId) {
+        while let Some(key) = self.backends.unpark_older(server, None) {
             self.retire_unparked(key);
         }
     }
 
     /// Close the idle connections that have waited for too long.
     pub fn retire_long_idle(&mut self) {
-        let since = self.now.checked_sub(self.settings.pool.backend_idle);
-        let backends: Vec<BackendId> = self.backends.iter().map(|(id, _)| id).collect();
-        for backend in backends.into_iter().filter(|_| since.is_some()) {
-            self.retire_idle(backend, since);
+        let servers: Vec<ServerId> = self.backends.iter().map(|(id, _)| id).collect();
+        for server in servers {
+            while let Some(key) = self.backends.unpark_overdue(server, self.now) {
+                self.retire_unparked(key);
+            }
         }
     }
 
@@ -465,7 +455,6 @@ impl Settings {
             process: config.process.clone(),
             listener: config.listener.clone(),
             service: config.service.clone(),
-            pool: config.pool.clone(),
             max_connections: config.process.max_connections.unwrap_or(pairs),
             redirect_to: None,
         }

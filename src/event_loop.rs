@@ -16,22 +16,26 @@
 //! so whatever an event's owner does, the other events of the same batch still find theirs, or
 //! nobody, never somebody new in the same place (pitfall 1).
 
+mod accepting;
 mod acting;
 mod certificates;
+mod changes;
 mod chores;
 mod closing;
-mod entrance;
 #[cfg(debug_assertions)]
 mod invariants;
 mod resting;
+#[cfg(test)]
+mod tests;
 mod udp;
 
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use log::{debug, info};
+use mio::event::Event;
 use mio::{Events, Poll};
 
 use crate::access_log::AccessLog;
@@ -39,24 +43,23 @@ use crate::backends::{Backends, Routes};
 use crate::config::{Config, Protocol, Redirect, Spelling, duration_text};
 use crate::context::{Context, Settings, User};
 use crate::event::signals::{SignalRequest, Signals};
-use crate::event::{Alarm, Generation, Key, Owner, Pace, Slots};
+use crate::event::{Alarm, Key, ListenerId, Owner, Pace, PoolId, ServerId, Slots};
 use crate::health::Health;
 use crate::limits::{
-    ACTING_TIME, DEMO_STATUS_INTERVAL, EVENTS_PER_TURN, HANDSHAKES_PER_TURN, LISTEN_BACKLOG,
-    LOG_RETRY, STATS_ROWS_PER_TURN, STATS_TIME, STEP_TIME, TIMERS_PER_TURN,
+    ACTING_TIME, DEMO_STATUS_INTERVAL, EVENTS_PER_TURN, HANDSHAKES_PER_TURN, LOG_RETRY,
+    STATS_ROWS_PER_TURN, STATS_TIME, STEP_TIME, TIMERS_PER_TURN,
 };
 use crate::logging::LogSink;
 use crate::net::descriptors::Share;
 use crate::net::tls::client::Identity;
 use crate::net::tls::server::ServerTls;
-use crate::net::{DatagramListener, Listener, PipePool};
+use crate::net::{DatagramListener, Listener as StreamListener, PipePool};
 use crate::relay::udp::Udp;
 use crate::relay::{Pair, Reason, Standing};
 use crate::stats::LogThrottle;
 use crate::status;
 use chores::Chores;
 use closing::Sweep;
-use entrance::StreamListener;
 use resting::Resting;
 
 /// The loop and everything it owns.
@@ -65,8 +68,10 @@ pub struct EventLoop {
     events: Events,
     alarm: Alarm,
     signals: Signals,
-    /// Indexed by their keys; all of them go at once, when no more clients are wanted.
-    listeners: Vec<StreamListener>,
+    /// The listeners whose sockets take connections.
+    accepting: Vec<ListenerId>,
+    /// Those of them at which clients may wait, the next one to be asked first.
+    ready: VecDeque<ListenerId>,
     identity: Option<Arc<Identity>>,
     pairs: Slots<Pair>,
     udp: Udp,
@@ -82,10 +87,10 @@ pub struct EventLoop {
     page: Option<status::Page>,
     /// Who gives way when there is no room.
     resting: Resting,
-    /// The listener that comes first in this turn.
-    first_listener: usize,
     /// A signal came in this turn.
     signalled: bool,
+    /// When the last turn ended.
+    ended: Instant,
     pair_number: u64,
     accept_warnings: LogThrottle,
     phase: Phase,
@@ -100,7 +105,7 @@ pub struct EventLoop {
 #[derive(Default)]
 pub struct Listeners {
     /// For connections.
-    pub streams: Vec<(Listener, Protocol)>,
+    pub streams: Vec<(StreamListener, Protocol)>,
     /// For datagrams.
     pub datagrams: Vec<DatagramListener>,
     /// What TLS listeners show, if there are any.
@@ -116,10 +121,12 @@ pub struct Parts {
     /// Installed, not yet watched.
     pub signals: Signals,
     /// Bound, not yet registered.
-    pub fronts: Listeners,
+    pub listeners: Listeners,
     /// With the pools of all routes.
     pub backends: Backends,
-    /// Which of those pools a client's wish leads to.
+    /// The pool that clients go to who are led to no other.
+    pub pool: PoolId,
+    /// Which of the pools a name leads to.
     pub routes: Routes,
     /// How many connections, flows and pipes the descriptors suffice for.
     pub share: Share,
@@ -150,31 +157,28 @@ enum Phase {
 impl EventLoop {
     /// A loop that is ready to run.
     pub fn new(config: &Config, parts: Parts) -> io::Result<EventLoop> {
-        let Parts { seed, mut signals, fronts, backends, routes, share, logs } = parts;
+        let Parts { seed, mut signals, listeners, backends, pool, routes, share, logs } = parts;
         let now = Instant::now();
         let poll = Poll::new()?;
         let alarm = Alarm::new(poll.registry())?;
         signals.watch(poll.registry())?;
         let mut settings = Settings::of(config, share.pairs);
         if config.service.redirect == Redirect::Https {
-            let https =
-                fronts.streams.iter().find(|(_, protocol)| *protocol == Protocol::Https);
+            let mut streams = listeners.streams.iter();
+            let https = streams.find(|(_, protocol)| *protocol == Protocol::Https);
             settings.redirect_to = https.map(|(listener, _)| listener.address().port());
         }
         let pipes = PipePool::new(share.pipes);
         let registry = poll.registry().try_clone()?;
-        let mut cx = Context::new(registry, backends, pipes, settings, now);
+        let mut cx = Context::new(registry, backends, pipes, settings, &config.pool, now);
         cx.stats.log_dropped = logs.log.dropped();
         cx.spelling = logs.spelling;
         cx.backends.spell(logs.spelling);
         cx.access_log = logs.access_log.map(Box::new);
-        cx.server_tls = fronts.server_tls;
+        cx.server_tls = listeners.server_tls;
         cx.routes = routes;
-        let mut random = fastrand::Rng::with_seed(seed);
-        let health = Health::new(&config.pool.check, &mut random, &mut cx);
         let chores = Chores::new(&mut cx);
         let most = config.service.udp.max_flows.unwrap_or(share.flows);
-        let udp = Udp::new(fronts.datagrams, &config.service.udp, most, &mut cx)?;
         if config.process.demo {
             cx.timers.arm(chores.status, now + DEMO_STATUS_INTERVAL);
         }
@@ -183,11 +187,12 @@ impl EventLoop {
             events: Events::with_capacity(EVENTS_PER_TURN),
             alarm,
             signals,
-            listeners: Vec::new(),
-            identity: fronts.identity,
+            accepting: Vec::new(),
+            ready: VecDeque::new(),
+            identity: listeners.identity,
             pairs: Slots::default(),
-            udp,
-            health,
+            udp: Udp::new(&config.service.udp, most),
+            health: Health::new(seed),
             cx,
             log: logs.log,
             pace: Pace::new(now),
@@ -195,8 +200,8 @@ impl EventLoop {
             sweep: Sweep::default(),
             page: None,
             resting: Resting::default(),
-            first_listener: 0,
             signalled: false,
+            ended: now,
             accept_warnings: LogThrottle::default(),
             pair_number: 0,
             phase: Phase::Serving,
@@ -205,35 +210,24 @@ impl EventLoop {
             chores,
         };
         this.review_certificates();
-        fronts
-            .streams
-            .into_iter()
-            .try_for_each(|(listener, protocol)| this.add_listener(listener, protocol))?;
+        let servers: Vec<ServerId> = this.cx.backends.iter().map(|(id, _)| id).collect();
+        for server in servers {
+            this.health.add(server, &config.pool.check, &mut this.cx);
+        }
+        for listener in listeners.datagrams {
+            this.add_datagram_listener(listener, Some(pool))?;
+        }
+        for (listener, protocol) in listeners.streams {
+            this.add_listener(listener, protocol, Some(pool))?;
+        }
         Ok(this)
     }
 
     /// Serve until asked to stop.
     pub fn run(&mut self) -> io::Result<()> {
-        let mut ended = Instant::now();
+        self.ended = Instant::now();
         while self.phase != Phase::Stopping {
-            self.wait(ended)?;
-            let began = self.cx.now;
-            self.mark();
-            self.act();
-            self.fire_timers();
-            self.accept();
-            self.receive_datagrams();
-            self.follow_up();
-            self.reap();
-            self.write_access_log();
-            self.cx.stats.turns += 1;
-            ended = Instant::now();
-            let took = ended.saturating_duration_since(began);
-            self.cx.stats.longest_turn = self.cx.stats.longest_turn.max(took);
-            self.was_long = took > ACTING_TIME;
-            self.cx.note_lateness(took);
-            #[cfg(debug_assertions)]
-            self.check_invariants();
+            self.turn(None)?;
         }
         if let Some(log) = &mut self.cx.access_log {
             log.finish(self.cx.now);
@@ -242,26 +236,37 @@ impl EventLoop {
         Ok(())
     }
 
-    fn add_listener(&mut self, mut listener: Listener, protocol: Protocol) -> io::Result<()> {
-        let key = Key { index: self.listeners.len() as u32, generation: Generation::FIRST };
-        listener.register(&self.cx.registry, Owner::Listener(key))?;
-        let timer = self.cx.timers.create(Owner::Listener(key));
-        let front = self.cx.add_listener(protocol, listener.address());
-        self.listeners.push(StreamListener {
-            listener,
-            front,
-            timer,
-            paused: false,
-            last: None,
-        });
+    /// One turn, which sleeps for no longer than it must, or for this time instead.
+    #[inline]
+    fn turn(&mut self, longest: Option<Duration>) -> io::Result<()> {
+        self.wait(longest)?;
+        let began = self.cx.now;
+        self.mark();
+        self.act();
+        self.fire_timers();
+        self.accept();
+        self.receive_datagrams();
+        self.follow_up();
+        self.reap();
+        self.write_access_log();
+        self.cx.stats.turns += 1;
+        self.ended = Instant::now();
+        let took = self.ended.saturating_duration_since(began);
+        self.cx.stats.longest_turn = self.cx.stats.longest_turn.max(took);
+        self.was_long = took > ACTING_TIME;
+        self.cx.note_lateness(took);
+        #[cfg(debug_assertions)]
+        self.check_invariants();
         Ok(())
     }
 
     /// 1: sleep until something happens, unless somebody has work left. The turn before has just
     /// ended, so that the clock need not be asked again.
-    fn wait(&mut self, ended: Instant) -> io::Result<()> {
+    fn wait(&mut self, longest: Option<Duration>) -> io::Result<()> {
+        let ended = self.ended;
         let next = if self.has_work_left() { Some(ended) } else { self.cx.timers.next_at() };
         let timeout = self.alarm.timeout(next, ended);
+        let timeout = longest.or(timeout);
         match self.poll.poll(&mut self.events, timeout) {
             // A signal, a debugger: no events, but the clock moved (pitfall 26).
             Err(error) if error.kind() == io::ErrorKind::Interrupted => self.events.clear(),
@@ -285,47 +290,54 @@ impl EventLoop {
             || self.cx.pages.is_making()
             || self.page.is_some()
             || self.cx.backends.has_work()
-            || self.phase == Phase::Draining && !self.listeners.is_empty()
+            || self.cx.listeners.has_leaving() && self.has_sockets_to_close()
             || self.has_clients_waiting()
     }
 
     /// 2: note what each event says, and queue its owner.
     fn mark(&mut self) {
-        for event in &self.events {
+        // Lent to the loop over them: an empty list takes no memory.
+        let events = std::mem::replace(&mut self.events, Events::with_capacity(0));
+        for event in &events {
             match Owner::unpack(event.token().0 as u64) {
-                Some(Owner::Pair(key)) => {
-                    if let Some(pair) = self.pairs.get_mut(key) {
-                        pair.client.socket.mark(event);
-                        acting::queue(&mut self.cx.run_queue, &mut pair.client);
-                    }
-                }
-                Some(Owner::Connection(key)) => {
-                    let Some(connection) = self.cx.connections.get_mut(key) else { continue };
-                    connection.stream.mark(event);
-                    match connection.user {
-                        User::Pair(user) | User::Owner(user) => {
-                            if let Some(pair) = self.pairs.get_mut(user) {
-                                acting::queue(&mut self.cx.run_queue, &mut pair.client);
-                            }
-                        }
-                        // Closed by its backend, most likely; looked at when acting.
-                        User::Idle => self.cx.note_idle_event(key),
-                        User::Retired => {}
-                    }
-                }
-                Some(Owner::Probe(key)) => self.health.mark(key, event, &mut self.cx),
-                Some(Owner::Listener(key)) => {
-                    if let Some(entrance) = self.listeners.get_mut(key.index as usize) {
-                        entrance.listener.mark();
-                    }
-                }
-                Some(Owner::UdpListener(key)) => self.udp.mark_door(key),
-                Some(Owner::Flow(key)) => self.udp.mark_line(key, &mut self.cx),
-                Some(Owner::Signals) => self.signalled = true,
-                // The timers are looked at in each turn.
-                Some(Owner::Alarm) => {}
-                Some(Owner::Chore(_)) | None => debug!("an event that nobody asked for"),
+                Some(owner) => self.mark_owner(owner, event),
+                None => debug!("an event that nobody asked for"),
             }
+        }
+        self.events = events;
+    }
+
+    fn mark_owner(&mut self, owner: Owner, event: &Event) {
+        match owner {
+            Owner::Pair(key) => {
+                if let Some(pair) = self.pairs.get_mut(key) {
+                    pair.client.socket.mark(event);
+                    acting::queue(&mut self.cx.run_queue, &mut pair.client);
+                }
+            }
+            Owner::Connection(key) => self.mark_connection(key, event),
+            Owner::Probe(id, run) => self.health.mark(id, run, event, &mut self.cx),
+            Owner::Listener(id) => self.mark_listener(id),
+            Owner::Flow(key) => self.udp.mark_flow(key, &mut self.cx),
+            Owner::Signals => self.signalled = true,
+            // The timers are looked at in each turn.
+            Owner::Alarm => {}
+            Owner::Chore(_) => debug!("an event for a chore"),
+        }
+    }
+
+    fn mark_connection(&mut self, key: Key, event: &Event) {
+        let Some(connection) = self.cx.connections.get_mut(key) else { return };
+        connection.stream.mark(event);
+        match connection.user {
+            User::Pair(user) | User::Owner(user) => {
+                if let Some(pair) = self.pairs.get_mut(user) {
+                    acting::queue(&mut self.cx.run_queue, &mut pair.client);
+                }
+            }
+            // Closed by its backend, most likely; looked at when acting.
+            User::Idle => self.cx.note_idle_event(key),
+            User::Retired => {}
         }
     }
 
@@ -333,29 +345,23 @@ impl EventLoop {
     fn fire_timers(&mut self) {
         let mut share = self.pace.share(STEP_TIME, TIMERS_PER_TURN);
         while share.allows(&mut self.pace) {
-            match self.cx.timers.pop_due(self.cx.now) {
-                None => return,
-                Some(Owner::Pair(key)) => {
-                    if self.with_pair(key, Pair::on_timer) {
-                        share.note_large();
-                    }
-                }
-                Some(Owner::Probe(key)) => self.health.on_timer(key, &mut self.cx),
-                Some(Owner::Listener(key)) => {
-                    if let Some(entrance) = self.listeners.get_mut(key.index as usize) {
-                        entrance.paused = false;
-                    }
-                }
-                Some(Owner::Chore(chore)) => self.do_chore(chore),
-                Some(
-                    Owner::Connection(_)
-                    | Owner::Signals
-                    | Owner::UdpListener(_)
-                    | Owner::Flow(_)
-                    | Owner::Alarm,
-                ) => {}
+            let Some(owner) = self.cx.timers.pop_due(self.cx.now) else { return };
+            if self.on_due(owner) {
+                share.note_large();
             }
         }
+    }
+
+    /// Says whether that may have taken long.
+    fn on_due(&mut self, owner: Owner) -> bool {
+        match owner {
+            Owner::Pair(key) => return self.with_pair(key, Pair::on_timer),
+            Owner::Probe(id, _) => self.health.on_timer(id, &mut self.cx),
+            Owner::Listener(id) => self.end_pause(id),
+            Owner::Chore(chore) => self.do_chore(chore),
+            Owner::Connection(_) | Owner::Signals | Owner::Flow(_) | Owner::Alarm => {}
+        }
+        false
     }
 
     /// 6: what this turn set off beyond those who acted: signals, backends that went down, ramps, a
@@ -379,7 +385,7 @@ impl EventLoop {
         self.work_on_balance();
         self.arm_chores();
         let no_pairs = self.pairs.len() == self.dead.len();
-        let no_clients = no_pairs && self.listeners.is_empty() && self.udp.flows() == 0;
+        let no_clients = no_pairs && self.accepting.is_empty() && self.udp.flows() == 0;
         if self.phase == Phase::Draining && no_clients {
             self.phase = Phase::Stopping;
         }
@@ -429,15 +435,13 @@ impl EventLoop {
     /// waits to be accepted is here: closing the listener would reset them, connected as they are.
     /// They come in during the next turns.
     fn begin_to_drain(&mut self) {
-        for entrance in &mut self.listeners {
-            entrance.listener.mark();
-            entrance.last = Some(LISTEN_BACKLOG as usize);
-        }
-        let (open, timeout) = (self.pairs.len(), self.cx.settings.process.drain_timeout);
+        let open = self.pairs.len();
+        let timeout = self.cx.settings.process.drain_timeout;
         let timeout_text = duration_text(timeout);
         self.phase = Phase::Draining;
         self.cx.draining = true;
         self.udp.begin_to_drain(&mut self.cx);
+        self.leave_all_listeners();
         self.chores.flows_armed = false;
         let flows = match self.udp.flows() {
             0 => String::new(),

@@ -20,7 +20,8 @@
 //! | [`balance`] | one file an algorithm, one trait |
 //! | [`access_log`] | a line for each exchange: three formats, one file |
 //! | [`stats`] | counters, histograms; the table of what is shown of them |
-//! | [`backends`] | the set of backends: identity, state, counts, idle connections, slow start |
+//! | [`backends`] | servers, pools and their seats: who is there, how busy, who is picked |
+//! | [`services`] | listeners: where clients come in, and what is asked of them |
 //! | [`context`] | what a room may use while a pair or a probe acts |
 //! | [`health`] | probes: what is asked, what an answer means |
 //! | [`relay`] | what happens between a client and a backend |
@@ -114,6 +115,7 @@ pub mod logging;
 pub mod net;
 pub mod outlet;
 pub mod relay;
+pub mod services;
 pub mod startup;
 pub mod stats;
 pub mod status;

@@ -12,7 +12,8 @@ use log::{info, warn};
 
 use crate::access_log::AccessLog;
 use crate::backends::{
-    Backend, Backends, Member, Policy, PoolId, PoolPlan, RiseFall, Routes, StickyKey,
+    Backends, CheckRules, IdleRules, PoolId, PoolOf, PoolPlan, RiseFall, Routes, SeatPlan,
+    Server, ServerId, ServerPlan, StickyKey,
 };
 use crate::balance;
 use crate::config::{
@@ -55,7 +56,7 @@ pub fn start(
     if demo.is_some() {
         signals.belong_to_terminal();
     }
-    let (mut fronts, addresses) = bind_all(config, &mut errors);
+    let (mut listeners, addresses) = bind_all(config, &mut errors);
     let resolved = match &demo {
         Some(_) => None,
         None => resolve_all(config, files.trust.as_ref(), &addresses, &mut errors),
@@ -64,9 +65,9 @@ pub fn start(
         return Err(StartError::Settings(errors));
     }
     info!("seed {seed}");
-    let (mut backends, routes) = match (resolved, &demo) {
-        (Some((plan, members)), _) => backends_and_routes(config, seed, plan, members),
-        (None, Some(demo)) => (demo_backends(demo, config, seed), Routes::default()),
+    let Peopled { mut backends, pool, routes } = match (resolved, &demo) {
+        (Some((plan, servers)), _) => people(config, seed, plan, servers),
+        (None, Some(demo)) => people_with_demo(demo, config, seed),
         // because: what could not be resolved was an error.
         (None, None) => return Err(StartError::Settings(errors)),
     };
@@ -74,25 +75,26 @@ pub fn start(
     for complaint in advice::advice(config, &backends).into_iter().chain(unused) {
         warn!("{}", complaint.spelled(spelling));
     }
-    if let Some(key) = &files.sticky_key {
+    if let Some(key) = files.sticky_key {
         backends.make_tokens(key);
     }
-    let share = share_descriptors(config, spelling, &fronts, backends.len());
-    for (_, backend) in backends.iter() {
-        info!("backend {} at {}, weight {}", backend.name, places(backend), backend.weight);
+    let share = share_descriptors(config, spelling, &listeners, backends.len());
+    for (id, server) in backends.iter() {
+        let weight = backends.share(id).weight;
+        info!("backend {} at {}, weight {weight}", server.name, places(server));
     }
-    fronts.server_tls = files.server_tls;
-    fronts.identity = files.identity;
+    listeners.server_tls = files.server_tls;
+    listeners.identity = files.identity;
     let logs = Logs { log, access_log: files.access_log, spelling };
-    let parts = Parts { seed, signals, fronts, backends, routes, share, logs };
+    let parts = Parts { seed, signals, listeners, backends, pool, routes, share, logs };
     let looping = EventLoop::new(config, parts).map_err(StartError::EventLoop)?;
     announce(&addresses);
     let is_udp = |listen: &&Listen| listen.protocol == Protocol::Udp;
     let udp = addresses.iter().find(is_udp).map(|listen| listen.address);
     let stream = addresses.iter().find(|listen| !is_udp(listen));
-    if let (Some(demo), Some(front)) = (demo, stream) {
-        say(&demo::banner(front.address, udp, config.service.stats_path.as_deref(), &demo));
-        demo::start_traffic(front.address, DEMO_CLIENTS);
+    if let (Some(demo), Some(stream)) = (demo, stream) {
+        say(&demo::banner(stream.address, udp, config.service.stats_path.as_deref(), &demo));
+        demo::start_traffic(stream.address, DEMO_CLIENTS);
     }
     Ok(looping)
 }
@@ -186,10 +188,24 @@ fn start_demo(seed: u64) -> Result<Demo, Complaint> {
     })
 }
 
-fn demo_backends(demo: &Demo, config: &Config, seed: u64) -> Backends {
-    let members: Vec<Member> = demo.backends.iter().map(demo_member).collect();
-    let pool = PoolPlan::of_first(members.len(), balance::build(config.pool.algorithm, seed));
-    Backends::new(members, vec![pool], policy(config), Instant::now())
+/// Servers in their pools, and which way leads where.
+struct Peopled {
+    backends: Backends,
+    /// The pool of those that belong to no route.
+    pool: PoolId,
+    routes: Routes,
+}
+
+fn people_with_demo(demo: &Demo, config: &Config, seed: u64) -> Peopled {
+    let mut backends = Backends::default();
+    let pool = backends.add_pool(pool_plan("pool", PoolOf::Listeners, config, seed));
+    for (name, address) in &demo.backends {
+        let plan = demo_server(name, *address, config);
+        let id = backends.add_server(plan, Instant::now());
+        backends.join(id, pool, SeatPlan { weight: 1, backup: false });
+    }
+    backends.finish_work();
+    Peopled { backends, pool, routes: Routes::default() }
 }
 
 /// Everybody's name is looked up, before the first that cannot be found ends it.
@@ -198,7 +214,7 @@ fn resolve_all(
     trust: Option<&Roots>,
     listeners: &[Listen],
     errors: &mut Vec<Complaint>,
-) -> Option<(Plan, Vec<Member>)> {
+) -> Option<(Plan, Vec<ServerPlan>)> {
     let plan = config::plan(config).map_err(|wrong| Complaint::new(Key::ROUTE, wrong));
     let plan = noted(plan, errors)?;
     let check = &config.pool.check.kind;
@@ -222,19 +238,25 @@ fn is_of_this_machine(address: IpAddr) -> bool {
 }
 
 /// Each pool has an algorithm of its own.
-fn backends_and_routes(
-    config: &Config,
-    seed: u64,
-    plan: Plan,
-    members: Vec<Member>,
-) -> (Backends, Routes) {
+fn people(config: &Config, seed: u64, plan: Plan, servers: Vec<ServerPlan>) -> Peopled {
+    let mut backends = Backends::default();
     let others = plan.others();
-    let pools = plan.pools.into_iter().enumerate().map(|(index, (name, members))| {
+    let now = Instant::now();
+    let add = |server| backends.add_server(server, now);
+    let ids: Vec<ServerId> = servers.into_iter().map(add).collect();
+    let mut pools = Vec::new();
+    for (index, (name, members)) in plan.pools.iter().enumerate() {
+        let of = if index == 0 { PoolOf::Listeners } else { PoolOf::Route };
         let seed = seed.wrapping_add(index as u64);
-        PoolPlan { name, members, balance: balance::build(config.pool.algorithm, seed) }
-    });
-    let backends = Backends::new(members, pools.collect(), policy(config), Instant::now());
-    let pool = |place: Option<usize>| backends.pool_ids().nth(place?);
+        let pool = backends.add_pool(pool_plan(name, of, config, seed));
+        for &member in members {
+            let BackendSpec { weight, backup, .. } = plan.backends[member];
+            backends.join(ids[member], pool, SeatPlan { weight, backup });
+        }
+        pools.push(pool);
+    }
+    backends.finish_work();
+    let pool = |place: Option<usize>| place.map(|place| pools[place]);
     let mut routes = Routes::new(pool(others));
     for (name, to) in plan.routes {
         info!("route {name} to {}", destination(&backends, pool(to)));
@@ -245,31 +267,46 @@ fn backends_and_routes(
             RouteName::Others => {}
         }
     }
-    (backends, routes)
+    Peopled { pool: pools[0], backends, routes }
+}
+
+fn pool_plan(name: &str, of: PoolOf, config: &Config, seed: u64) -> PoolPlan {
+    let balance = balance::build(config.pool.algorithm, seed);
+    PoolPlan { name: name.to_owned(), of, balance, settings: config.pool.clone() }
 }
 
 fn destination(backends: &Backends, pool: Option<PoolId>) -> String {
-    let Some(pool) = pool else { return "nobody".to_owned() };
-    let members = backends.pool(pool).members();
-    members.map(|id| &*backends[id].name).collect::<Vec<_>>().join(", ")
+    let Some(pool) = backends.pool(pool) else { return "nobody".to_owned() };
+    pool.members().map(|id| backends.name(id)).collect::<Vec<_>>().join(", ")
 }
 
-fn demo_member((name, address): &(String, SocketAddr)) -> Member {
-    Member {
+fn demo_server(name: &str, address: SocketAddr, config: &Config) -> ServerPlan {
+    ServerPlan {
         check_host: address.to_string(),
-        name: name.clone(),
-        addresses: vec![*address],
-        weight: 1,
+        name: name.to_owned(),
+        addresses: vec![address],
         max_connections: None,
-        backup: false,
         check_port: None,
         dial: None,
         probe_dial: None,
+        check: check_rules(config),
+        idle_rules: idle_rules(config),
     }
 }
 
+fn check_rules(config: &Config) -> CheckRules {
+    let check = &config.pool.check;
+    let rise_fall = RiseFall { rise: check.rise, fall: check.fall };
+    CheckRules { rise_fall, probed: check.kind != Check::None }
+}
+
+fn idle_rules(config: &Config) -> IdleRules {
+    let connections = config.pool.backend_idle_connections;
+    IdleRules { connections, time: config.pool.backend_idle }
+}
+
 /// The address in use, and those that may take its place.
-fn places(backend: &Backend) -> String {
+fn places(backend: &Server) -> String {
     let others = backend.addresses.all().iter().filter(|&&it| it != backend.address());
     let others: Vec<String> = others.map(SocketAddr::to_string).collect();
     match others.is_empty() {
@@ -284,7 +321,7 @@ fn resolve(
     trust: Option<&Roots>,
     config: &Config,
     setting: Key,
-) -> Result<Member, Complaint> {
+) -> Result<ServerPlan, Complaint> {
     let complaint = |why: Phrase| {
         let written = format!("{}:{}", spec.host, spec.port);
         Complaint::of(setting, written, why)
@@ -314,16 +351,16 @@ fn resolve(
         );
         addresses.truncate(BACKEND_ADDRESSES_MAX);
     }
-    Ok(Member {
+    Ok(ServerPlan {
         name: spec.name.clone(),
         addresses,
-        weight: spec.weight,
         max_connections: spec.max_connections,
-        backup: spec.backup,
         check_port: spec.check_port,
         check_host: probe_host(spec, probe_dial.is_some(), config),
         dial,
         probe_dial,
+        check: check_rules(config),
+        idle_rules: idle_rules(config),
     })
 }
 
@@ -378,14 +415,14 @@ fn load_trust(config: &Config) -> Result<Option<Roots>, Complaint> {
 /// All listeners, and where they really are in the order in which they were asked for.
 fn bind_all(config: &Config, errors: &mut Vec<Complaint>) -> (Listeners, Vec<Listen>) {
     let listens = &*config.listeners;
-    let mut fronts = Listeners::default();
+    let mut found = Listeners::default();
     let mut addresses = Vec::new();
     for listen in listens {
         let address = if listen.protocol == Protocol::Udp {
             let bound = noted(bind(listen, listens, DatagramListener::bind), errors);
             bound.map(|listener| {
                 let address = listener.address();
-                fronts.datagrams.push(listener);
+                found.datagrams.push(listener);
                 address
             })
         } else {
@@ -395,14 +432,14 @@ fn bind_all(config: &Config, errors: &mut Vec<Complaint>) -> (Listeners, Vec<Lis
                     listener.set_keepalive(config.service.tcp_keepalive);
                 }
                 let address = listener.address();
-                fronts.streams.push((listener, listen.protocol));
+                found.streams.push((listener, listen.protocol));
                 address
             })
         };
         let protocol = listen.protocol;
         addresses.extend(address.map(|address| Listen { protocol, address }));
     }
-    (fronts, addresses)
+    (found, addresses)
 }
 
 /// `[::]` takes IPv4 clients too, unless another listener has the same port for them.
@@ -499,16 +536,6 @@ fn share_ports(
         None => info!("at most {flows} flows at once, by {what}"),
     }
     flows
-}
-
-fn policy(config: &Config) -> Policy {
-    Policy {
-        rise_fall: RiseFall { rise: config.pool.check.rise, fall: config.pool.check.fall },
-        probed: config.pool.check.kind != Check::None,
-        all_down: config.pool.all_down,
-        slow_start: config.pool.slow_start,
-        eject_after: config.pool.eject_after,
-    }
 }
 
 fn announce(listeners: &[Listen]) {

@@ -23,8 +23,6 @@ use std::time::{Duration, Instant};
 pub struct Stats {
     /// Clients here now.
     pub open: u64,
-    /// The listeners.
-    pub fronts: Vec<ListenerStats>,
     /// Clients accepted.
     pub accepted: u64,
     /// Pairs closed because both sides had finished.
@@ -142,11 +140,6 @@ pub struct ListenerStats {
 }
 
 impl Stats {
-    /// The port of a listener.
-    pub fn port(&self, index: u16) -> &str {
-        self.fronts.get(usize::from(index)).map_or("0", |front| &front.port)
-    }
-
     /// Log lines dropped. The log counts them itself, for other threads write to it as well.
     pub fn log_dropped(&self) -> u64 {
         self.log_dropped.load(Ordering::Relaxed)
@@ -155,11 +148,6 @@ impl Stats {
     /// How often there was no descriptor, port or memory for a socket.
     pub fn out_of_descriptors(&self) -> u64 {
         self.exhausted + self.accept_failures
-    }
-
-    /// The name of a listener, and how many clients it has.
-    pub fn front(&self, index: usize) -> (&str, u64) {
-        self.fronts.get(index).map_or(("", 0), |front| (&front.name, front.open))
     }
 }
 

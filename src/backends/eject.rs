@@ -23,7 +23,7 @@
 //! refusal, and nobody an answer.
 //!
 //! The numbers of the times are Envoy's outlier detection's. Who may be ejected at all (never the
-//! last one, never more than half) is [`may_spare`], asked by [`super::Backends`], which sees all.
+//! last one, never more than half) is [`may_spare`], asked by [`super::Pool`], which sees all.
 
 use std::net::IpAddr;
 use std::time::{Duration, Instant};

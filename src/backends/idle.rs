@@ -1,30 +1,35 @@
 //! Connections that wait for a pair, for each backend apart, the last parked at the back.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use crate::event::Key;
+use crate::event::{Key, ServerId};
 
-use super::{Backend, BackendId, Backends};
+use super::Backends;
 
 impl Backends {
-    /// Keep an idle connection to it; beyond `limit`, the oldest is handed back to be closed.
-    pub fn park(&mut self, id: BackendId, key: Key, now: Instant, limit: usize) -> Option<Key> {
-        let idle = &mut self.list[id.0 as usize].idle;
-        idle.push_back((key, now));
+    /// Keep an idle connection to it; beyond its limit, the oldest is handed back to be closed. To
+    /// one that leaves, none is kept.
+    pub fn park(&mut self, id: ServerId, key: Key, now: Instant) -> Option<Key> {
+        if self.servers.is_leaving(id) {
+            return Some(key);
+        }
+        let server = self.servers.get_mut(id)?;
+        server.idle.push_back((key, now));
         self.idle += 1;
-        if idle.len() > limit { self.unpark_older(id, None) } else { None }
+        let surplus = server.idle.len() > server.idle_rules.connections;
+        if surplus { self.unpark_older(id, None) } else { None }
     }
 
     /// The idle connection to it that was parked last, and when.
-    pub fn unpark(&mut self, id: BackendId) -> Option<(Key, Instant)> {
-        let parked = self.list[id.0 as usize].idle.pop_back()?;
+    pub fn unpark(&mut self, id: ServerId) -> Option<(Key, Instant)> {
+        let parked = self.servers.get_mut(id)?.idle.pop_back()?;
         self.idle -= 1;
         Some(parked)
     }
 
     /// The idle connection to it that was parked first, if that was before `since`, or at all.
-    pub fn unpark_older(&mut self, id: BackendId, since: Option<Instant>) -> Option<Key> {
-        let idle = &mut self.list[id.0 as usize].idle;
+    pub fn unpark_older(&mut self, id: ServerId, since: Option<Instant>) -> Option<Key> {
+        let idle = &mut self.servers.get_mut(id)?.idle;
         let &(key, parked) = idle.front()?;
         if since.is_some_and(|since| parked >= since) {
             return None;
@@ -34,30 +39,41 @@ impl Backends {
         Some(key)
     }
 
-    /// The connection that was parked first of all, whomever it leads to. This looks at each
-    /// backend, a tenth of a millisecond for ten thousand: it is for when descriptors ran out.
+    /// The idle connections to it that have waited for longer than they may, the longest first.
+    pub fn unpark_overdue(&mut self, id: ServerId, now: Instant) -> Option<Key> {
+        let since = now.checked_sub(self.servers.get(id)?.idle_rules.time)?;
+        self.unpark_older(id, Some(since))
+    }
+
+    /// The connection that was parked first of all, whichever server it leads to. This looks at
+    /// each, a tenth of a millisecond for ten thousand: it is for when descriptors ran out.
     pub fn unpark_oldest(&mut self) -> Option<Key> {
         if self.idle == 0 {
             return None;
         }
-        let oldest = |(index, backend): (usize, &Backend)| {
-            backend.idle.front().map(|&(_, parked)| (parked, BackendId(index as u32)))
-        };
-        let (_, id) =
-            self.list.iter().enumerate().filter_map(oldest).min_by_key(|&(at, _)| at)?;
+        let fronts = self
+            .servers
+            .iter()
+            .filter_map(|(id, server)| server.idle.front().map(|&(_, parked)| (parked, id)));
+        let (_, id) = fronts.min_by_key(|&(at, _)| at)?;
         self.unpark_older(id, None)
     }
 
     /// This idle connection to it is closed.
-    pub fn forget_idle(&mut self, id: BackendId, key: Key) {
-        let idle = &mut self.list[id.0 as usize].idle;
-        let before = idle.len();
-        idle.retain(|&(other, _)| other != key);
-        self.idle -= before - idle.len();
+    pub fn forget_idle(&mut self, id: ServerId, key: Key) {
+        let Some(server) = self.servers.get_mut(id) else { return };
+        let before = server.idle.len();
+        server.idle.retain(|&(other, _)| other != key);
+        self.idle -= before - server.idle.len();
     }
 
-    /// Whether idle connections wait, to whomever.
+    /// Whether idle connections wait, to whichever server.
     pub fn has_idle(&self) -> bool {
         self.idle > 0
+    }
+
+    /// The shortest time that an idle connection may wait.
+    pub fn shortest_idle(&self) -> Duration {
+        self.shortest_idle
     }
 }

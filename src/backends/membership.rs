@@ -1,53 +1,164 @@
-//! Who is in which pool, and with which weight: what may change while the program runs.
+//! Who is there, who is in which pool, and with which weight: what may change while the program
+//! runs.
 //!
-//! A backend that leaves a pool is not given to its clients any more, nor found by their cookies;
-//! the connections that it has go on, and are counted as its own. What the algorithms put off at a
-//! change is done in slices by [`Backends::work`].
+//! ```text
+//!   add_server, add_pool --> here --remove--> leaving --reap, once nobody counts on it--> gone
+//! ```
+//!
+//! A server that leaves a pool is not given to its clients any more, nor found by their cookies;
+//! the connections that it has go on, and are counted as its own. One that is removed leaves all of
+//! them. A pool that is removed goes on serving those clients that it has. What the algorithms put
+//! off at a change is done in slices by [`Backends::work`].
 
 use std::time::Instant;
 
 use crate::balance::Work;
-use crate::config::AllDown;
-use crate::limits::WEIGHT_ONE;
+use crate::config::OnDown;
+use crate::event::{PoolId, ProbeId, ServerId};
 
-use super::{BackendId, Backends, Place, PoolId};
+use super::pool::{Place, Pool, PoolPlan};
+use super::seat::SeatPlan;
+use super::server::{Server, ServerPlan};
+use super::{Backends, StickyKey};
 
 impl Backends {
-    /// It is a member of this pool from now on; nothing happens if it was.
-    pub fn join(&mut self, id: BackendId, pool: PoolId) {
-        if self.place_in(id, pool).is_some() {
+    /// A server that counts as up until its first result, and sits in no pool yet.
+    pub fn add_server(&mut self, plan: ServerPlan, now: Instant) -> ServerId {
+        self.shortest_idle = self.shortest_idle.min(plan.idle_rules.time);
+        let id = self.servers.insert(Server::new(plan, now));
+        self.make_token(id);
+        id
+    }
+
+    /// A pool without members.
+    pub fn add_pool(&mut self, plan: PoolPlan) -> PoolId {
+        self.pools.insert(Pool::new(plan))
+    }
+
+    /// The server is a member of this pool from now on; nothing happens if it was, or if one of
+    /// them leaves. Its slow start is that of a return: a new one has all of its weight.
+    pub fn join(&mut self, id: ServerId, pool: PoolId, plan: SeatPlan) {
+        if self.servers.is_leaving(id) || self.place_in(id, pool).is_some() {
             return;
         }
-        let none_was_up = self.pool(pool).up() == 0;
-        self.sit(id, pool);
-        self.refresh(id.index());
-        self.members_changed(pool, none_was_up);
+        let Some(server) = self.servers.get_mut(id) else { return };
+        let Some(joined) = self.pools.get_mut(pool) else { return };
+        let index = joined.join(id, plan, server);
+        server.seats.push(Place { pool, index });
+        self.put_to_work(pool);
     }
 
     /// It is no member of this pool any more; nothing happens if it was none.
-    pub fn leave(&mut self, id: BackendId, pool: PoolId) {
+    pub fn leave(&mut self, id: ServerId, pool: PoolId) {
         let Some(place) = self.place_in(id, pool) else { return };
-        let none_was_up = self.pool(pool).up() == 0;
-        self.pools[usize::from(pool.0)].leave(place.index, &self.list[id.index()]);
-        self.list[id.index()].places.retain(|place| place.pool != pool);
-        self.members_changed(pool, none_was_up);
-    }
-
-    /// It has another weight from now on. A slow start that it is in goes on.
-    pub fn reweigh(&mut self, id: BackendId, weight: u32, now: Instant) {
-        let backend = &mut self.list[id.index()];
-        backend.weight = weight;
-        backend.effective_weight = weight * WEIGHT_ONE;
-        if backend.ramp_from.is_some() {
-            self.step_ramp(id.index(), now);
+        if let Some(left) = self.pools.get_mut(pool) {
+            let before = left.unrest();
+            left.leave(place.index as usize);
+            self.unrest = self.unrest + left.unrest() - before;
         }
-        self.reseat(id);
+        if let Some(server) = self.servers.get_mut(id) {
+            server.seats.retain(|place| place.pool != pool);
+        }
+        self.put_to_work(pool);
     }
 
-    /// It is a backup in all of its pools from now on, or none any more.
-    pub fn set_backup(&mut self, id: BackendId, backup: bool) {
-        self.list[id.index()].backup = backup;
-        self.reseat(id);
+    /// It has another weight in this pool from now on. A slow start that it is in goes on.
+    pub fn reweigh(&mut self, id: ServerId, pool: PoolId, weight: u32, now: Instant) {
+        self.change_seat(id, pool, |pool, seat| pool.reweigh(seat, weight, now));
+    }
+
+    /// It is a backup in this pool from now on, or none any more.
+    pub fn set_backup(&mut self, id: ServerId, pool: PoolId, backup: bool) {
+        self.change_seat(id, pool, |pool, seat| pool.set_backup(seat, backup));
+    }
+
+    /// Everybody calls it something else from now on.
+    pub fn rename(&mut self, id: ServerId, name: &str) {
+        let Some(server) = self.servers.get_mut(id) else { return };
+        server.name = name.into();
+        let pools: Vec<PoolId> = server.seats.iter().map(|place| place.pool).collect();
+        for pool in pools {
+            self.change_seat(id, pool, |pool, seat| pool.rename(seat, name));
+        }
+        self.make_token(id);
+    }
+
+    /// It is asked how it is by this probe, which keeps it from being freed; or by none.
+    pub fn set_probe(&mut self, id: ServerId, probe: Option<ProbeId>) {
+        if let Some(server) = self.servers.get_mut(id) {
+            server.probe = probe;
+        }
+    }
+
+    /// It leaves all of its pools, and is freed once no connection and no probe is its. Says
+    /// whether it was there and not leaving yet.
+    pub fn remove_server(&mut self, id: ServerId) -> bool {
+        if !self.servers.leave(id) {
+            return false;
+        }
+        let seats = self.servers.get(id).map(|server| server.seats.clone());
+        for place in seats.unwrap_or_default() {
+            self.leave(id, place.pool);
+        }
+        self.forget_token(id);
+        true
+    }
+
+    /// No route leads there any more. It is freed, and its seats with it, once no client and no
+    /// flow is its own. Says whether it was there and not leaving yet.
+    pub fn remove_pool(&mut self, id: PoolId) -> bool {
+        self.pools.leave(id)
+    }
+
+    /// A client or a flow is this pool's from now on.
+    pub fn enter(&mut self, id: Option<PoolId>) {
+        if let Some(pool) = id.and_then(|id| self.pools.get_mut(id)) {
+            pool.users += 1;
+        }
+    }
+
+    /// It is not any more.
+    pub fn exit(&mut self, id: Option<PoolId>) {
+        if let Some(pool) = id.and_then(|id| self.pools.get_mut(id)) {
+            debug_assert!(pool.users > 0, "more went than came");
+            pool.users = pool.users.saturating_sub(1);
+        }
+    }
+
+    /// Whether a pool that it sits in closes the connections of a server that goes down.
+    pub fn closes_on_down(&self, id: ServerId) -> bool {
+        let Some(server) = self.servers.get(id) else { return false };
+        server.seats.iter().any(|place| self.closes_in(id, Some(place.pool)))
+    }
+
+    /// Whether this pool does, and has given it up: one of which nobody else is up goes on with a
+    /// server that only clients call down.
+    pub fn closes_in(&self, id: ServerId, pool: Option<PoolId>) -> bool {
+        let Some(id_of_pool) = pool else { return false };
+        let Some(pool) = self.pools.get(id_of_pool) else { return false };
+        let place = self.place_in(id, id_of_pool);
+        let seat = place.and_then(|place| pool.seat(place.index as usize));
+        let goes_on = pool.up() == 0 && seat.is_some_and(|seat| !seat.is_down());
+        pool.settings.on_down == OnDown::Close && !goes_on
+    }
+
+    /// Whether somebody is leaving.
+    pub fn has_leaving(&self) -> bool {
+        self.servers.has_leaving() || self.pools.has_leaving()
+    }
+
+    /// Free those that left and on which nothing counts any more; the end of the turn does.
+    #[cold]
+    pub fn reap(&mut self) {
+        let empty: Vec<PoolId> = self.pools.leaving().collect();
+        for id in empty {
+            if self.pools.get(id).is_some_and(|pool| pool.users == 0) {
+                let members: Vec<ServerId> = self.pools[id].members().collect();
+                members.into_iter().for_each(|member| self.leave(member, id));
+            }
+        }
+        self.pools.reap(|pool| pool.users == 0, |_, _| {});
+        self.servers.reap(Server::is_free, |_, _| {});
     }
 
     /// Whether [`Backends::work`] is to be called.
@@ -57,35 +168,38 @@ impl Backends {
 
     /// A slice of what one of the algorithms put off: about so many small steps.
     pub fn work(&mut self, budget: usize) {
-        let Some(&pool) = self.at_work.front() else { return };
-        if self.pools[usize::from(pool.0)].work(budget) == Work::Done {
+        let Some(&id) = self.at_work.front() else { return };
+        let pool = self.pools.get_mut(id);
+        if pool.is_none_or(|pool| pool.work(budget) == Work::Done) {
             self.at_work.pop_front();
         }
     }
 
-    /// Give it a seat, and leave the rest to the caller.
-    pub(super) fn sit(&mut self, id: BackendId, pool: PoolId) {
-        let backend = &mut self.list[id.index()];
-        let index = self.pools[usize::from(pool.0)].join(id, backend);
-        backend.places.push(Place { pool, index });
-    }
-
-    /// What the operator says of it changed: tell all of its pools.
-    pub(super) fn reseat(&mut self, id: BackendId) {
-        for place in self.list[id.index()].places.clone() {
-            let pool = &mut self.pools[usize::from(place.pool.0)];
-            pool.reweigh(place.index, &self.list[id.index()]);
-            self.put_to_work(place.pool);
+    /// All of it: where nobody waits.
+    pub fn finish_work(&mut self) {
+        while self.has_work() {
+            self.work(usize::MAX);
         }
-        self.refresh(id.index());
     }
 
-    fn members_changed(&mut self, pool: PoolId, none_was_up: bool) {
+    /// From now on each server has a cookie, made with this key.
+    pub fn make_tokens(&mut self, key: StickyKey) {
+        self.sticky_key = Some(key);
+        self.servers.ids().into_iter().for_each(|id| self.make_token(id));
+    }
+
+    fn change_seat(
+        &mut self,
+        id: ServerId,
+        pool: PoolId,
+        change: impl FnOnce(&mut Pool, usize),
+    ) {
+        let Some(place) = self.place_in(id, pool) else { return };
+        let Some(changed) = self.pools.get_mut(pool) else { return };
+        let before = changed.unrest();
+        change(changed, place.index as usize);
+        self.unrest = self.unrest + changed.unrest() - before;
         self.put_to_work(pool);
-        let none_is_up = self.pool(pool).up() == 0;
-        if self.policy.all_down == AllDown::Spread && none_was_up != none_is_up {
-            self.refresh_pool(pool);
-        }
     }
 
     fn put_to_work(&mut self, pool: PoolId) {
@@ -94,7 +208,7 @@ impl Backends {
         }
     }
 
-    fn place_in(&self, id: BackendId, pool: PoolId) -> Option<Place> {
-        self[id].places.iter().find(|place| place.pool == pool).copied()
+    pub(super) fn place_in(&self, id: ServerId, pool: PoolId) -> Option<Place> {
+        self.servers.get(id)?.seats.iter().find(|place| place.pool == pool).copied()
     }
 }

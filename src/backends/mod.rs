@@ -2,26 +2,26 @@
 //! connection.
 //!
 //! ```text
-//!   routes    a name of the client's wish -> a pool
-//!   pool      some of the backends, and the algorithm that picks among the eligible
-//!   eligible = enabled, weight above 0, below its own limit, not tried in vain by this client,
-//!              up (or all of the pool are down and --all-down spread), not ejected for bad
-//!              answers, and no backup, unless no other backend of the pool is all of that
+//!   routes    a name that a client asks for -> a pool
+//!   pool      seats, the algorithm that picks among the eligible, and the rules for all of them
+//!   seat      a server as a member of one pool: weight, backup, ejected, slow start
+//!   server    what is connected to and probed: addresses, up or down, connections
 //! ```
 //!
-//! The algorithms of [`crate::balance`] choose among the eligible; this room keeps that word true
-//! with O(1) work a change, so that a pick need not look at everybody. Connections refer to a
-//! [`BackendId`], never to the configuration.
+//! The algorithms of [`crate::balance`] choose among the eligible; the pools keep that word true
+//! with O(1) work a change, so that a pick need not look at everybody. Everybody is known by an id,
+//! and none is freed while something counts on it: see `membership`.
 
 mod addresses;
 mod answers;
-mod backend;
 mod eject;
 mod idle;
 mod membership;
 mod pool;
 mod results;
 mod routes;
+mod seat;
+mod server;
 mod standing;
 mod state;
 mod sticky;
@@ -33,49 +33,31 @@ use std::fmt::{self, Write as _};
 use std::ops::Index;
 use std::time::{Duration, Instant};
 
-use crate::balance::{Ask, Observation, Work};
-use crate::config::{AllDown, Spelling};
+use crate::balance::{Ask, Observation};
+use crate::config::{PoolSettings, Spelling};
+use crate::event::Roster;
+use crate::event::id::of;
 use crate::stats::PerSecond;
 
+pub use crate::event::{PoolId, ServerId};
 pub use addresses::{Addresses, Course, CourseOf};
-pub use backend::{Backend, Member};
-use eject::Crowd;
 pub use eject::{Came, Cause, Grade, Out, Tally};
-use pool::Place;
-pub use pool::{Pool, PoolId, PoolPlan};
+pub use pool::{Pool, PoolOf, PoolPlan};
 pub use routes::Routes;
-pub use standing::{Standing, Word};
+pub use seat::SeatPlan;
+pub use server::{CheckRules, IdleRules, Server, ServerPlan};
+pub use standing::{Share, Standing, Word};
 pub use state::{Flip, RiseFall, State};
 pub use sticky::StickyKey;
 use sticky::Tokens;
 
-/// A backend of the set. What identifies it to people is its name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct BackendId(u32);
+/// All servers.
+type Servers = Roster<Server, of::Server>;
 
-impl BackendId {
-    /// Its place in the order in which they were given.
-    pub fn index(self) -> usize {
-        self.0 as usize
-    }
-}
+/// All pools.
+type Pools = Roster<Pool, of::Pool>;
 
-/// How the set behaves.
-#[derive(Debug, Clone, Copy)]
-pub struct Policy {
-    /// How many results change a state.
-    pub rise_fall: RiseFall,
-    /// Whether probes can ever bring a backend up again; if not, nothing takes one down.
-    pub probed: bool,
-    /// What happens while all are down.
-    pub all_down: AllDown,
-    /// Over this time a recovered backend's weight grows.
-    pub slow_start: Duration,
-    /// So many bad answers in a row leave a backend out for a while; 0 never does.
-    pub eject_after: u32,
-}
-
-/// Why no backend could be chosen.
+/// Why no server could be chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
     /// All are down.
@@ -86,77 +68,64 @@ pub enum Refusal {
 
 /// The set.
 pub struct Backends {
-    list: Vec<Backend>,
-    pools: Vec<Pool>,
-    policy: Policy,
-    /// How many are in a slow start.
-    ramping: usize,
+    servers: Servers,
+    pools: Pools,
+    /// How many seats change by the clock: in a slow start, or ejected.
+    unrest: usize,
     /// How many idle connections wait, to all of them.
     idle: usize,
-    /// How many are ejected for their bad answers.
-    ejected: usize,
-    /// Who was here lately.
-    crowd: Crowd,
-    /// When the answers of a pool were last compared.
-    compared_at: Option<Instant>,
+    /// The shortest time that any of them may.
+    shortest_idle: Duration,
     /// Pools whose algorithms may have put something off.
     at_work: VecDeque<PoolId>,
     /// Whose probes are wanted before their time.
-    probes_wanted: Vec<BackendId>,
+    probes_wanted: Vec<ServerId>,
     /// Who went up or down since somebody asked.
-    flips: Vec<(BackendId, Flip)>,
-    /// Whose sticky cookie is whose.
+    flips: Vec<(ServerId, Flip)>,
+    /// What sticky cookies are made with, and whose is whose.
+    sticky_key: Option<StickyKey>,
     tokens: Tokens,
     /// How the operator writes settings, for the log.
     spelling: Spelling,
 }
 
-impl Backends {
-    /// A set of `members` in these pools, all counting as up until their first result.
-    pub fn new(
-        members: Vec<Member>,
-        pools: Vec<PoolPlan>,
-        policy: Policy,
-        now: Instant,
-    ) -> Backends {
-        let mut set = Backends {
-            list: members.into_iter().map(|member| Backend::new(member, now)).collect(),
-            pools: Vec::new(),
-            policy,
-            ramping: 0,
+impl Default for Backends {
+    fn default() -> Backends {
+        Backends {
+            servers: Servers::default(),
+            pools: Pools::default(),
+            unrest: 0,
             idle: 0,
-            ejected: 0,
-            crowd: Crowd::default(),
-            compared_at: None,
+            shortest_idle: Duration::MAX,
             at_work: VecDeque::new(),
             probes_wanted: Vec::new(),
             flips: Vec::new(),
+            sticky_key: None,
             tokens: Tokens::default(),
             spelling: Spelling::PATHS,
-        };
-        for plan in pools {
-            let id = PoolId(set.pools.len() as u16);
-            set.pools.push(Pool::new(&plan.name, plan.balance));
-            plan.members.into_iter().for_each(|member| set.sit(BackendId(member as u32), id));
-            while set.pools[usize::from(id.0)].work(usize::MAX) == Work::Left {}
         }
-        (0..set.list.len()).for_each(|index| set.refresh(index));
-        set
     }
+}
 
-    /// Choose a backend of a pool for a client; `tried` are left out. The choice counts once
+impl Backends {
+    /// Choose a server of a pool for a client; `tried` are left out. The choice counts once
     /// [`Backends::opened`] is called.
     pub fn pick(
         &mut self,
-        pool: PoolId,
+        pool: Option<PoolId>,
         ask: &Ask,
-        tried: &[BackendId],
-    ) -> Result<BackendId, Refusal> {
-        self.set_tried(tried, true);
-        let chosen_from = &mut self.pools[usize::from(pool.0)];
-        let picked = chosen_from.pick(ask);
-        let refusal = if chosen_from.up == 0 { Refusal::AllDown } else { Refusal::NoRoom };
-        self.set_tried(tried, false);
+        tried: &[ServerId],
+    ) -> Result<ServerId, Refusal> {
+        let id = pool.ok_or(Refusal::AllDown)?;
+        if !tried.is_empty() {
+            self.set_tried(id, tried, true);
+        }
+        let pool = self.pools.get_mut(id).ok_or(Refusal::AllDown)?;
+        let picked = pool.pick(ask);
+        let refusal = if pool.up() == 0 { Refusal::AllDown } else { Refusal::NoRoom };
+        if !tried.is_empty() {
+            self.set_tried(id, tried, false);
+        }
         picked.ok_or(refusal)
     }
 
@@ -164,155 +133,186 @@ impl Backends {
     /// compares, and a `!` before those that could not be.
     pub fn why(
         &self,
-        pool: PoolId,
-        picked: BackendId,
-        tried: &[BackendId],
+        pool: Option<PoolId>,
+        picked: ServerId,
+        tried: &[ServerId],
         now: Instant,
     ) -> String {
-        let mut line = format!("picked {} of", self[picked].name);
-        let pool = self.pool(pool);
-        for (index, member) in pool.seated() {
+        let mut line = format!("picked {} of", self.name(picked));
+        let Some(pool) = pool.and_then(|id| self.pools.get(id)) else { return line };
+        for (index, seat) in pool.taken() {
             let score = pool.balance.score(&pool.candidates, index, now);
-            let out = !pool.candidates[index].eligible || tried.contains(&member);
+            let out = !pool.is_eligible(index) || tried.contains(&seat.server);
             let mark = if out { "!" } else { "" };
             // because: writing to a string cannot fail.
-            let _ = write!(line, " {mark}{}={score}", self[member].name);
+            let _ = write!(line, " {mark}{}={score}", self.name(seat.server));
         }
         line
     }
 
     /// A connection to it was begun.
-    pub fn opened(&mut self, id: BackendId, now: Instant) {
-        let backend = &mut self.list[id.0 as usize];
-        backend.counts.given += 1;
-        backend.rate.count(now);
-        backend.connections += 1;
-        self.recount(id.0 as usize);
+    pub fn opened(&mut self, id: ServerId, now: Instant) {
+        let Some(server) = self.servers.get_mut(id) else { return };
+        server.counts.given += 1;
+        server.rate.count(now);
+        server.connections += 1;
+        recount(server, &mut self.pools);
     }
 
     /// A connection to it was closed, or given up.
-    pub fn closed(&mut self, id: BackendId) {
-        let backend = &mut self.list[id.0 as usize];
-        debug_assert!(backend.connections > 0, "closed more than were opened");
-        backend.connections = backend.connections.saturating_sub(1);
-        self.recount(id.0 as usize);
+    pub fn closed(&mut self, id: ServerId) {
+        let Some(server) = self.servers.get_mut(id) else { return };
+        debug_assert!(server.connections > 0, "closed more than were opened");
+        server.connections = server.connections.saturating_sub(1);
+        recount(server, &mut self.pools);
     }
 
     /// Bytes went to it and came from it.
-    pub fn moved(&mut self, id: BackendId, sent: u64, received: u64) {
-        let backend = &mut self.list[id.0 as usize];
-        backend.counts.bytes_sent += sent;
-        backend.counts.bytes_received += received;
+    pub fn moved(&mut self, id: ServerId, sent: u64, received: u64) {
+        let Some(server) = self.servers.get_mut(id) else { return };
+        server.counts.bytes_sent += sent;
+        server.counts.bytes_received += received;
     }
 
-    /// All backends in the order in which they were given.
-    pub fn iter(&self) -> impl Iterator<Item = (BackendId, &Backend)> {
-        self.list.iter().enumerate().map(|(index, backend)| (BackendId(index as u32), backend))
+    /// All servers, those that are leaving included; in the order in which they were added, until
+    /// some were removed.
+    pub fn iter(&self) -> impl Iterator<Item = (ServerId, &Server)> {
+        self.servers.iter()
     }
 
-    /// The one at this place of that order.
-    pub fn at(&self, place: usize) -> Option<BackendId> {
-        (place < self.list.len()).then_some(BackendId(place as u32))
+    /// The server of this id, if it is still there: for who does not count on it.
+    pub fn get(&self, id: ServerId) -> Option<&Server> {
+        self.servers.get(id)
+    }
+
+    /// Whether it is there and does not leave.
+    pub fn is_here(&self, id: ServerId) -> bool {
+        !self.servers.is_leaving(id)
+    }
+
+    /// What logs call it, even after it is gone.
+    pub fn name(&self, id: ServerId) -> &str {
+        self.servers.get(id).map_or("(removed)", |server| &server.name)
+    }
+
+    /// Connections to it; none once it is gone.
+    pub fn connections(&self, id: ServerId) -> u64 {
+        self.servers.get(id).map_or(0, |server| u64::from(server.connections))
+    }
+
+    /// Connections to the members of a pool; none once it is gone.
+    pub fn connections_in(&self, id: Option<PoolId>) -> u64 {
+        self.pool(id).map_or(0, Pool::connections)
+    }
+
+    /// Whether anybody of a pool can be tried.
+    pub fn is_there(&self, id: Option<PoolId>) -> bool {
+        self.pool(id).is_some_and(Pool::has_anybody)
+    }
+
+    /// The settings of a pool; once it is gone, those that hold where nothing is asked for.
+    pub fn settings(&self, id: Option<PoolId>) -> &PoolSettings {
+        static DEFAULT: PoolSettings = PoolSettings::DEFAULT;
+        self.pool(id).map_or(&DEFAULT, |pool| &pool.settings)
+    }
+
+    /// The first one from this place on: for a walk in slices.
+    pub fn next_from(&self, place: usize) -> Option<ServerId> {
+        self.servers.next_from(place).map(|(id, _)| id)
     }
 
     /// Connections to it a second.
-    pub fn rate(&mut self, id: BackendId, now: Instant) -> PerSecond {
-        self.list[id.0 as usize].rate.per_second(now)
+    pub fn rate(&mut self, id: ServerId, now: Instant) -> PerSecond {
+        self.servers.get_mut(id).map_or_else(PerSecond::default, |it| it.rate.per_second(now))
     }
 
-    /// One of the pools.
-    pub fn pool(&self, id: PoolId) -> &Pool {
-        &self.pools[usize::from(id.0)]
+    /// One of the pools, if it is there.
+    pub fn pool(&self, id: Option<PoolId>) -> Option<&Pool> {
+        self.pools.get(id?)
     }
 
-    /// The pools in the order in which they were given.
-    pub fn pool_ids(&self) -> impl Iterator<Item = PoolId> {
-        (0..self.pools.len()).map(|index| PoolId(index as u16))
+    /// What logs call a pool, or the want of one.
+    pub fn pool_name(&self, id: Option<PoolId>) -> &str {
+        self.pool(id).map_or("-", |pool| &pool.name)
     }
 
-    /// All pools but that of the backends that belong to no route.
-    pub fn routed_pools(&self) -> &[Pool] {
-        self.pools.get(1..).unwrap_or_default()
+    /// The pools, those that are leaving included.
+    pub fn pools(&self) -> impl Iterator<Item = (PoolId, &Pool)> {
+        self.pools.iter()
+    }
+
+    /// The first pool from this place on: for a walk in slices.
+    pub fn next_pool_from(&self, place: usize) -> Option<(PoolId, &Pool)> {
+        self.pools.next_from(place)
     }
 
     /// A route led a client to this pool.
     pub fn routed(&mut self, id: PoolId) {
-        self.pools[usize::from(id.0)].counts.clients += 1;
+        if let Some(pool) = self.pools.get_mut(id) {
+            pool.counts.clients += 1;
+        }
     }
 
-    /// How many there are.
+    /// How many servers there are.
     pub fn len(&self) -> usize {
-        self.list.len()
+        self.servers.len()
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.list.is_empty()
+        self.servers.is_empty()
     }
 
-    /// What this room and the connections must agree on.
-    pub fn check_invariants(&self, open: usize, idle: usize) {
-        assert_eq!(
-            idle,
-            self.list.iter().map(|b| b.idle.len()).sum::<usize>(),
-            "idle connections"
-        );
+    /// What this room, the connections and the clients must agree on.
+    pub fn check_invariants(&self, open: usize, idle: usize, users: usize) {
+        let servers = || self.servers.iter().map(|(_, server)| server);
+        assert_eq!(idle, servers().map(|it| it.idle.len()).sum::<usize>(), "idle connections");
         assert_eq!(idle, self.idle, "idle connections, counted");
-        let sum: usize = self.list.iter().map(|backend| backend.connections as usize).sum();
+        let sum: usize = servers().map(|it| it.connections as usize).sum();
         assert_eq!(sum, open, "counts and connections");
-        assert!(self.list.iter().all(|backend| !backend.tried), "tried outside a pick");
-        self.pools.iter().for_each(|pool| pool.check_invariants(&self.list));
+        let sum: u64 = self.pools.iter().map(|(_, pool)| pool.users).sum();
+        assert_eq!(sum, users as u64, "pools and their users");
+        let unrest: usize = self.pools.iter().map(|(_, pool)| pool.unrest()).sum();
+        assert_eq!(unrest, self.unrest, "who changes by the clock");
+        let seats: usize = self.pools.iter().map(|(_, pool)| pool.len()).sum();
+        assert_eq!(seats, servers().map(|it| it.seats.len()).sum::<usize>(), "seats");
+        self.pools.iter().for_each(|(id, pool)| pool.check_invariants(id, &self.servers));
+        self.tokens.check_invariants(&self.servers);
     }
 
-    fn set_tried(&mut self, tried: &[BackendId], value: bool) {
-        for id in tried {
-            self.list[id.0 as usize].tried = value;
-            self.refresh(id.0 as usize);
+    fn set_tried(&mut self, pool: PoolId, tried: &[ServerId], value: bool) {
+        for &id in tried {
+            let place = self.place_in(id, pool);
+            if let Some((place, pool)) = place.zip(self.pools.get_mut(pool)) {
+                pool.set_tried(place.index as usize, value);
+            }
         }
     }
 
-    fn observe(&mut self, id: BackendId, seen: Observation, now: Instant) {
-        for place in &self.list[id.0 as usize].places {
-            self.pools[usize::from(place.pool.0)].observe(place.index, seen, now);
-        }
+    fn observe(&mut self, id: ServerId, seen: Observation, now: Instant) {
+        self.each_seat(id, |pool, seat| pool.observe(seat, seen, now));
     }
+}
 
-    fn refresh_pool(&mut self, pool: PoolId) {
-        let members: Vec<BackendId> = self.pool(pool).members().collect();
-        members.into_iter().for_each(|id| self.refresh(id.0 as usize));
-    }
-
-    /// Tell the pools how many connections a backend has. Who may be picked depends on that only
-    /// where they are limited.
-    fn recount(&mut self, index: usize) {
-        let backend = &self.list[index];
-        if backend.max_connections.is_some() {
-            return self.refresh(index);
-        }
-        for place in &backend.places {
-            let pool = &mut self.pools[usize::from(place.pool.0)];
-            pool.recount(place.index, backend.connections);
-        }
-    }
-
-    /// Bring what the pools know of a backend up to date.
-    fn refresh(&mut self, index: usize) {
-        let backend = &self.list[index];
-        let takes_more = backend.takes_more();
-        for place in &backend.places {
-            let pool = &mut self.pools[usize::from(place.pool.0)];
-            let spread = pool.up == 0 && self.policy.all_down == AllDown::Spread;
-            let available = takes_more && (backend.state.is_up() || spread);
-            pool.update(place.index, backend, available);
+/// Tell the pools how many connections a server has. Who may be picked depends on that only where
+/// they are limited.
+fn recount(server: &Server, pools: &mut Pools) {
+    for place in &server.seats {
+        let Some(pool) = pools.get_mut(place.pool) else { continue };
+        let index = place.index as usize;
+        match server.max_connections {
+            Some(_) => pool.recount_limited(index, server.view()),
+            None => pool.recount(index, server.connections),
         }
     }
 }
 
-impl Index<BackendId> for Backends {
-    type Output = Backend;
+/// For who counts on the server: a connection in use, a probe, a seat.
+impl Index<ServerId> for Backends {
+    type Output = Server;
 
-    fn index(&self, id: BackendId) -> &Backend {
-        &self.list[id.0 as usize]
+    fn index(&self, id: ServerId) -> &Server {
+        &self.servers[id]
     }
 }
 

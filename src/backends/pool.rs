@@ -1,41 +1,71 @@
-//! A pool: some of the backends, and the algorithm that chooses among them.
+//! A pool: seats, the algorithm that chooses among them, and the rules for all of them.
 //!
-//! A backend may sit in several pools. It is one backend all the same: probed once, its connections
-//! counted together. What the pools know of it is a copy that [`super::Backends`] keeps up to date.
-//! A member sits on the same seat for as long as it is in the pool; see [`Candidates`].
+//! A server may have seats in several pools. It is one server all the same: probed once, its
+//! connections counted together. What a pool makes of that is its own: its rules say who is ejected
+//! ([`outliers`]), how a weight grows after a return ([`ramps`]), and what happens while nobody is
+//! up. A member keeps its seat for as long as it is in the pool; see [`Candidates`].
+//!
+//! ```text
+//!   available = up, or nobody of the pool is and it is worth a try (--all-down spread, or only
+//!               clients say that it is down); room for one more; weight above 0; not ejected;
+//!               not tried in vain by this client
+//!   eligible  = available, and no backup unless no other member is available
+//! ```
+
+pub(super) mod outliers;
+mod ramps;
 
 use std::fmt;
+use std::time::Instant;
+
+use log::error;
 
 use crate::balance::{Ask, Balance, Candidate, Candidates, Observation, Work};
+use crate::config::{AllDown, Key, PoolSettings, Spelling};
+use crate::event::{PoolId, ServerId};
+use crate::limits::WEIGHT_ONE;
 use crate::stats::PoolCounts;
 
-use super::{Backend, BackendId};
-
-/// Which pool. The first one is that of the backends that belong to no route.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct PoolId(pub(super) u16);
+use super::eject::Crowd;
+use super::seat::{Presence, Seat, SeatPlan, View};
+use super::{Server, Servers};
 
 /// What is known of a pool before there is one.
 pub struct PoolPlan {
     /// What logs call it.
     pub name: String,
-    /// Who is in it, by their places in the list of all.
-    pub members: Vec<usize>,
+    /// Whether that is the name of a route.
+    pub of: PoolOf,
     /// Who chooses.
     pub balance: Box<dyn Balance>,
+    /// Its rules.
+    pub settings: PoolSettings,
 }
 
-/// A backend's place in one of its pools.
+/// Where a pool's clients come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PoolOf {
+    /// From listeners, as they are.
+    Listeners,
+    /// From a route, whose name the pool has.
+    Route,
+}
+
+/// A server's seat in one of its pools.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Place {
     pub pool: PoolId,
     pub index: u32,
 }
 
-/// See the head of the file.
+/// Seats, who chooses among them, and the rules for all of them.
 pub struct Pool {
-    /// What logs call it: the name of its route.
+    /// What logs call it: the name of its route, if it is of one.
     pub name: Box<str>,
+    /// Where its clients come from.
+    pub of: PoolOf,
+    /// Its rules.
+    pub settings: PoolSettings,
     /// What was counted of it.
     pub counts: PoolCounts,
     /// `None` is vacant; the same seats as in `candidates`.
@@ -43,89 +73,116 @@ pub struct Pool {
     pub(super) candidates: Candidates,
     pub(super) balance: Box<dyn Balance>,
     /// How many are up.
-    pub(super) up: usize,
+    up: usize,
+    /// How many are down by the word of clients alone.
+    suspected: usize,
     /// Connections to all of them.
     busy: u64,
     /// How many are available and no backup.
     primaries: usize,
-}
-
-/// Who sits where, beside what the algorithm sees of it.
-#[derive(Debug, Clone, Copy)]
-struct Seat {
-    member: BackendId,
-    backup: bool,
-    /// What [`super::Backends`] last said.
-    available: bool,
-}
-
-impl PoolPlan {
-    /// The pool of the first so many backends, the only one where there are no routes.
-    pub fn of_first(count: usize, balance: Box<dyn Balance>) -> PoolPlan {
-        PoolPlan { name: "pool".to_owned(), members: (0..count).collect(), balance }
-    }
+    /// How many are in a slow start.
+    ramping: usize,
+    /// How many are ejected for their bad answers.
+    ejected: usize,
+    /// Clients that were here lately.
+    crowd: Crowd,
+    /// When the answers of its members were last compared.
+    compared_at: Option<Instant>,
+    /// Clients and flows that are its own; they keep it from being freed.
+    pub(super) users: u64,
 }
 
 impl Pool {
-    /// A pool without members; those of the plan are to [`Pool::join`].
-    pub(super) fn new(name: &str, balance: Box<dyn Balance>) -> Pool {
+    /// A pool without members.
+    pub(super) fn new(plan: PoolPlan) -> Pool {
         Pool {
-            name: name.into(),
+            name: plan.name.into(),
+            of: plan.of,
+            settings: plan.settings,
             counts: PoolCounts::default(),
             seats: Vec::new(),
             candidates: Candidates::default(),
-            balance,
+            balance: plan.balance,
             up: 0,
+            suspected: 0,
             busy: 0,
             primaries: 0,
+            ramping: 0,
+            ejected: 0,
+            crowd: Crowd::default(),
+            compared_at: None,
+            users: 0,
         }
     }
 
-    /// Give a backend a seat. It may not be picked before [`Pool::update`] says that it is
-    /// available.
-    pub(super) fn join(&mut self, member: BackendId, backend: &Backend) -> u32 {
+    /// Give a server a seat.
+    pub(super) fn join(&mut self, id: ServerId, plan: SeatPlan, server: &Server) -> u32 {
+        let view = server.view();
         let index = self.candidates.join(Candidate {
-            name: backend.name.clone(),
-            weight: backend.weight,
-            effective_weight: backend.effective_weight,
-            connections: backend.connections,
+            name: server.name.clone(),
+            weight: plan.weight,
+            effective_weight: plan.weight * WEIGHT_ONE,
+            connections: view.connections,
             eligible: false,
         });
         if index == self.seats.len() {
             self.seats.push(None);
         }
-        let seat = Seat { member, backup: backend.backup, available: false };
-        self.seats[index] = Some(seat);
-        self.busy += u64::from(backend.connections);
-        self.up += usize::from(backend.state.is_up());
+        self.seats[index] = Some(Seat::new(id, plan, view));
+        self.busy += u64::from(view.connections);
+        let none_was_up = self.up == 0;
+        self.count_presence(None, Some(view.presence));
         self.balance.joined(&self.candidates, index);
+        self.update(index);
+        self.follow_presence(none_was_up);
         index as u32
     }
 
-    /// The backend on this seat is no member any more.
-    pub(super) fn leave(&mut self, index: u32, backend: &Backend) {
-        self.update(index, backend, false);
-        let index = index as usize;
-        self.busy -= u64::from(backend.connections);
-        self.up -= usize::from(backend.state.is_up());
+    /// The server on this seat is no member any more.
+    pub(super) fn leave(&mut self, index: usize) {
+        self.end_ramp(index);
+        self.recall_one(index);
+        let Some(seat) = &mut self.seats[index] else { return };
+        // Whoever is gone is not available: that calls in the backups, if there is need of them.
+        seat.has_room = false;
+        let presence = seat.presence;
+        self.update(index);
+        self.busy -= u64::from(self.candidates[index].connections);
+        let none_was_up = self.up == 0;
+        self.count_presence(Some(presence), None);
         self.seats[index] = None;
         self.candidates.leave(index);
         self.balance.left(&self.candidates, index);
+        self.recall_if_nobody_serves();
+        self.follow_presence(none_was_up);
     }
 
-    /// The weight, the name or the part of the backend on this seat changed. It may not be picked
-    /// before [`Pool::update`] says that it is available.
-    pub(super) fn reweigh(&mut self, index: u32, backend: &Backend) {
-        self.update(index, backend, false);
-        let index = index as usize;
-        if let Some(seat) = &mut self.seats[index] {
-            seat.backup = backend.backup;
-        }
+    /// It has another weight from now on. A slow start that it is in goes on.
+    pub(super) fn reweigh(&mut self, index: usize, weight: u32, now: Instant) {
         let candidate = self.candidates.candidate_mut(index);
-        candidate.weight = backend.weight;
-        if candidate.name != backend.name {
-            candidate.name = backend.name.clone();
+        candidate.weight = weight;
+        candidate.effective_weight = weight * WEIGHT_ONE;
+        self.step_ramp(index, now);
+        self.update(index);
+        self.balance.reweighed(&self.candidates, index);
+    }
+
+    /// It is a backup from now on, or none any more.
+    pub(super) fn set_backup(&mut self, index: usize, backup: bool) {
+        let had_primaries = self.primaries > 0;
+        let Some(seat) = &mut self.seats[index] else { return };
+        if seat.available && seat.backup != backup {
+            self.primaries = if backup { self.primaries - 1 } else { self.primaries + 1 };
         }
+        seat.backup = backup;
+        self.follow_primaries(had_primaries);
+        self.update_eligible(index);
+        self.balance.reweighed(&self.candidates, index);
+    }
+
+    /// Its server has another name.
+    pub(super) fn rename(&mut self, index: usize, name: &str) {
+        self.candidates.candidate_mut(index).name = name.into();
         self.balance.reweighed(&self.candidates, index);
     }
 
@@ -135,14 +192,14 @@ impl Pool {
     }
 
     /// Who is in it.
-    pub fn members(&self) -> impl Iterator<Item = BackendId> {
-        self.seats.iter().flatten().map(|seat| seat.member)
+    pub fn members(&self) -> impl Iterator<Item = ServerId> {
+        self.taken().map(|(_, seat)| seat.server)
     }
 
-    /// The same with their seats.
-    pub(super) fn seated(&self) -> impl Iterator<Item = (usize, BackendId)> {
+    /// The seats that are taken.
+    pub(super) fn taken(&self) -> impl Iterator<Item = (usize, &Seat)> {
         let seats = self.seats.iter().enumerate();
-        seats.filter_map(|(index, seat)| seat.map(|seat| (index, seat.member)))
+        seats.filter_map(|(index, seat)| Some((index, seat.as_ref()?)))
     }
 
     /// How many are in it.
@@ -160,31 +217,102 @@ impl Pool {
         self.up
     }
 
+    /// Whether there is anybody to be tried: one that is up, or that only clients call down.
+    pub fn has_anybody(&self) -> bool {
+        self.up + self.suspected > 0
+    }
+
     /// Connections open or being opened to all of them, whoever asked for them.
     pub fn connections(&self) -> u64 {
         self.busy
     }
 
-    pub(super) fn pick(&mut self, ask: &Ask) -> Option<BackendId> {
+    /// What logs call it, and what it is.
+    pub(super) fn label(&self) -> String {
+        match self.of {
+            PoolOf::Listeners => self.name.to_string(),
+            PoolOf::Route => format!("route {}", self.name),
+        }
+    }
+
+    /// What stands before a line about one of its members, where that may be a member of others.
+    fn prefix(&self) -> String {
+        match self.of {
+            PoolOf::Listeners => String::new(),
+            PoolOf::Route => format!("route {}: ", self.name),
+        }
+    }
+
+    pub(super) fn pick(&mut self, ask: &Ask) -> Option<ServerId> {
         let picked = self.balance.pick(&self.candidates, ask);
         debug_assert!(picked.is_none_or(|index| self.candidates[index].eligible));
-        picked.and_then(|index| self.seats[index]).map(|seat| seat.member)
+        self.seats[picked?].as_ref().map(|seat| seat.server)
+    }
+
+    pub(super) fn seat(&self, index: usize) -> Option<&Seat> {
+        self.seats.get(index)?.as_ref()
     }
 
     /// Whether it could be picked now.
-    pub(super) fn is_eligible(&self, index: u32) -> bool {
-        self.candidates[index as usize].eligible
+    pub(super) fn is_eligible(&self, index: usize) -> bool {
+        self.candidates[index].eligible
     }
 
-    pub(super) fn observe(&mut self, index: u32, seen: Observation, now: std::time::Instant) {
-        self.balance.observe(&self.candidates, index as usize, seen, now);
+    /// The weight with which it is picked now, in units of 1 / [`WEIGHT_ONE`].
+    pub(super) fn weight_in_force(&self, index: usize) -> u32 {
+        let there = self.seat(index).is_some_and(|seat| self.is_there(seat));
+        if there { self.candidates[index].effective_weight } else { 0 }
     }
 
-    /// A backend has so many connections now, and nothing else changed.
-    pub(super) fn recount(&mut self, index: u32, connections: u32) {
-        let index = index as usize;
+    pub(super) fn observe(&mut self, index: usize, seen: Observation, now: Instant) {
+        self.balance.observe(&self.candidates, index, seen, now);
+    }
+
+    /// A pick leaves it out, or did.
+    pub(super) fn set_tried(&mut self, index: usize, tried: bool) {
+        if let Some(seat) = &mut self.seats[index] {
+            seat.tried = tried;
+        }
+        self.update(index);
+    }
+
+    /// Its server has so many connections now, and nothing else changed.
+    pub(super) fn recount(&mut self, index: usize, connections: u32) {
         self.count(index, connections);
         self.balance.changed(&self.candidates, index);
+    }
+
+    /// The same where that server has a limit.
+    pub(super) fn recount_limited(&mut self, index: usize, view: View) {
+        self.count(index, view.connections);
+        if let Some(seat) = &mut self.seats[index] {
+            seat.has_room = view.has_room;
+        }
+        self.update(index);
+    }
+
+    /// Its server went up or down.
+    pub(super) fn on_presence(
+        &mut self,
+        index: usize,
+        presence: Presence,
+        spelling: Spelling,
+        now: Instant,
+    ) {
+        let Some(seat) = &mut self.seats[index] else { return };
+        let before = std::mem::replace(&mut seat.presence, presence);
+        let none_was_up = self.up == 0;
+        self.count_presence(Some(before), Some(presence));
+        self.end_ramp(index);
+        if presence == Presence::Up {
+            self.begin_ramp(index, now);
+        }
+        self.say_whether_anybody_is_left(index, none_was_up, spelling);
+        if presence != Presence::Up {
+            self.recall_if_nobody_serves();
+        }
+        self.update(index);
+        self.follow_presence(none_was_up);
     }
 
     fn count(&mut self, index: usize, connections: u32) {
@@ -193,22 +321,79 @@ impl Pool {
         candidate.connections = connections;
     }
 
-    /// Bring the copy of a backend up to date, and with it the backups if the last of the others
+    fn count_presence(&mut self, before: Option<Presence>, after: Option<Presence>) {
+        let is = |at: Option<Presence>, what| usize::from(at == Some(what));
+        self.up = self.up + is(after, Presence::Up) - is(before, Presence::Up);
+        self.suspected =
+            self.suspected + is(after, Presence::Suspected) - is(before, Presence::Suspected);
+    }
+
+    /// The last one of the pool went down, or the first one is back.
+    fn say_whether_anybody_is_left(&self, index: usize, none_was_up: bool, words: Spelling) {
+        if none_was_up == (self.up == 0) {
+            return;
+        }
+        let label = self.label();
+        let count = self.len();
+        let name = &self.candidates[index].name;
+        if self.up > 0 {
+            return error!("{label}: backend {name} is there again");
+        }
+        let so = match self.settings.all_down {
+            AllDown::Spread => {
+                let spread = (words.with_value)(Key::ALL_DOWN, "spread");
+                format!(", and all of them are tried ({spread})")
+            }
+            AllDown::Refuse if self.suspected > 0 => {
+                ", and those are tried of which no probe has said it yet".to_owned()
+            }
+            AllDown::Refuse => String::new(),
+        };
+        error!("{label}: nobody is left: {count} of {count} backends are down{so}");
+    }
+
+    /// Whether anybody is up decides who else is worth a try.
+    fn follow_presence(&mut self, none_was_up: bool) {
+        if none_was_up != (self.up == 0) {
+            (0..self.seats.len()).for_each(|index| self.update(index));
+        }
+    }
+
+    /// Whether it takes requests, or would with another weight or room for one.
+    fn is_there(&self, seat: &Seat) -> bool {
+        let last_resort = self.up == 0;
+        let there = match seat.presence {
+            Presence::Up => true,
+            Presence::Suspected => last_resort,
+            Presence::Down => false,
+        };
+        let spreads = last_resort && self.settings.all_down == AllDown::Spread;
+        (there || spreads) && !seat.outlier.is_out()
+    }
+
+    /// Work out anew whether it is available, and with it the backups, if the last of the others
     /// became unavailable or the first available.
-    pub(super) fn update(&mut self, index: u32, backend: &Backend, available: bool) {
-        let index = index as usize;
+    fn update(&mut self, index: usize) {
         let had_primaries = self.primaries > 0;
+        let Some(seat) = &self.seats[index] else { return };
+        let available = self.is_there(seat)
+            && seat.has_room
+            && !seat.tried
+            && self.candidates[index].weight > 0;
         let Some(seat) = &mut self.seats[index] else { return };
         if !seat.backup && seat.available != available {
             self.primaries = if available { self.primaries + 1 } else { self.primaries - 1 };
         }
         seat.available = available;
-        self.count(index, backend.connections);
-        self.candidates.candidate_mut(index).effective_weight = backend.effective_weight;
         self.update_eligible(index);
+        self.follow_primaries(had_primaries);
+    }
+
+    /// Whether there are others decides about the backups.
+    fn follow_primaries(&mut self, had_primaries: bool) {
         if had_primaries != (self.primaries > 0) {
             for index in 0..self.seats.len() {
-                if self.seats[index].is_some_and(|seat| seat.backup) {
+                if self.seats[index].as_ref().is_some_and(|seat| seat.backup) {
                     self.update_eligible(index);
                 }
             }
@@ -216,32 +401,41 @@ impl Pool {
     }
 
     fn update_eligible(&mut self, index: usize) {
-        let Some(seat) = self.seats[index] else { return };
+        let Some(seat) = &self.seats[index] else { return };
         let eligible = seat.available && (!seat.backup || self.primaries == 0);
         self.candidates.candidate_mut(index).eligible = eligible;
         self.balance.changed(&self.candidates, index);
     }
 
-    /// What this pool and the list of all must agree on.
-    pub(super) fn check_invariants(&self, list: &[Backend]) {
-        let seats = || self.seats.iter().flatten();
-        let of = |seat: &Seat| &list[seat.member.0 as usize];
-        assert_eq!(self.up, seats().filter(|seat| of(seat).state.is_up()).count(), "up");
-        let busy: u64 = seats().map(|seat| u64::from(of(seat).connections)).sum();
-        assert_eq!(self.busy, busy, "counts and their sum");
-        let primaries = seats().filter(|seat| seat.available && !seat.backup).count();
-        assert_eq!(self.primaries, primaries, "primaries");
+    /// How many of its members change by the clock: if none does, no timer is needed for it.
+    pub(super) fn unrest(&self) -> usize {
+        self.ramping + self.ejected
+    }
+
+    /// What this pool and its servers must agree on.
+    pub(super) fn check_invariants(&self, id: PoolId, servers: &Servers) {
+        let count = |is: fn(&Seat) -> bool| self.taken().filter(|(_, seat)| is(seat)).count();
+        assert_eq!(self.up, count(Seat::is_up), "up");
+        let suspected = count(|seat| seat.presence == Presence::Suspected);
+        assert_eq!(self.suspected, suspected, "suspected");
+        assert_eq!(self.primaries, count(|seat| seat.available && !seat.backup), "primaries");
+        assert_eq!(self.ejected, count(|seat| seat.outlier.is_out()), "ejected");
+        assert_eq!(self.ramping, count(|seat| seat.ramp_from.is_some()), "slow starts");
+        assert_eq!(count(|seat| seat.tried), 0, "tried outside a pick");
         assert_eq!(self.candidates.seats(), self.seats.len(), "seats");
-        assert_eq!(self.candidates.len(), seats().count(), "vacant seats");
-        for (index, candidate) in self.candidates.iter() {
-            let Some(seat) = &self.seats[index] else { panic!("a candidate without a member") };
-            let backend = of(seat);
-            assert_eq!(candidate.connections, backend.connections, "a backend and its copy");
-            assert_eq!(candidate.effective_weight, backend.effective_weight, "weights");
-            assert_eq!(candidate.weight, backend.weight, "configured weights");
-            assert_eq!(seat.backup, backend.backup, "backups");
-            assert_eq!(candidate.name, backend.name, "names");
+        assert_eq!(self.candidates.len(), self.taken().count(), "vacant seats");
+        let mut busy = 0;
+        for (index, seat) in self.taken() {
+            let (candidate, server) = (&self.candidates[index], &servers[seat.server]);
+            let view = server.view();
+            assert_eq!(candidate.connections, view.connections, "a server and its copy");
+            assert_eq!((seat.presence, seat.has_room), (view.presence, view.has_room), "view");
+            assert_eq!(candidate.name, server.name, "names");
+            let is_this = |it: &Place| it.pool == id && it.index as usize == index;
+            assert!(server.seats.iter().any(is_this), "a seat and its server");
+            busy += u64::from(view.connections);
         }
+        assert_eq!(self.busy, busy, "counts and their sum");
     }
 }
 

@@ -1,4 +1,4 @@
-//! Which pool a client's wish leads to: by the name of a host, whoever read it and wherever.
+//! Which pool a client is led to: by the name of a host, whoever read it and wherever.
 //!
 //! ```text
 //!   www.example.com     the route of that name
@@ -12,7 +12,7 @@
 
 use std::collections::HashMap;
 
-use super::PoolId;
+use crate::event::PoolId;
 
 /// Where a route leads may be nowhere: the client is refused.
 #[derive(Debug, Default)]
@@ -39,6 +39,16 @@ impl Routes {
         self.below.insert(name.into(), to);
     }
 
+    /// Nothing leads to this pool any more: who was led there is refused.
+    pub fn forget(&mut self, pool: PoolId) {
+        let all = self.exact.values_mut().chain(self.below.values_mut());
+        for to in all.chain([&mut self.others]) {
+            if *to == Some(pool) {
+                *to = None;
+            }
+        }
+    }
+
     /// Where a client goes that asks for this name, or for none; `None` if nobody serves it.
     pub fn find(&self, name: Option<&str>) -> Option<PoolId> {
         let found =
@@ -59,8 +69,8 @@ impl Routes {
 mod tests {
     use super::*;
 
-    fn pool(index: u16) -> Option<PoolId> {
-        Some(PoolId(index))
+    fn pool(index: u32) -> Option<PoolId> {
+        Some(PoolId::for_tests(index))
     }
 
     #[test]
@@ -102,5 +112,14 @@ mod tests {
         assert_eq!(routes.find(None), pool(0));
         assert_eq!(routes.find(Some("a.example")), pool(1));
         assert_eq!(routes.find(Some("closed.example")), None, "told apart from the others");
+    }
+    #[test]
+    fn nobody_is_led_to_a_pool_that_left() {
+        let mut routes = Routes::new(pool(0));
+        routes.add("a.example", pool(1));
+        routes.add_below("a.example", pool(0));
+        routes.forget(pool(0).unwrap());
+        let found = ["a.example", "b.a.example", "c.example"].map(|it| routes.find(Some(it)));
+        assert_eq!(found, [pool(1), None, None]);
     }
 }

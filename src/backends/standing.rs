@@ -1,11 +1,16 @@
-//! How a backend stands, in one word and a reason: what the status page and `/stats` say of it.
+//! How a server stands, in one word and a reason: what the status page and `/stats` say of it.
+//!
+//! These show one row a server, whichever pools it sits in. Where its seats differ, the first one
+//! is shown; it is called ejected if every pool of its has it so.
 
 use std::time::Instant;
 
-use crate::config::AllDown;
+use crate::event::ServerId;
+use crate::limits::WEIGHT_ONE;
 pub use crate::stats::snapshot::Word;
 
-use super::{Backend, BackendId, Backends, State};
+use super::eject::Out;
+use super::{Backends, Server, State};
 
 /// As the status page and `/stats` show it; nothing is decided by it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,45 +23,85 @@ pub struct Standing {
     pub until: Option<Instant>,
     /// Why, where the word does not tell.
     pub reason: Option<String>,
+    /// A pool ejects it for its answers, whatever the word says.
+    pub is_ejected: bool,
 }
 
-impl Backend {
-    /// How it stands.
-    pub fn standing(&self) -> Standing {
-        let word = self.word();
-        let out = self.left_out().filter(|_| word == Word::Ejected);
-        let reason = match word {
-            Word::Down => Some(self.down_reason.to_string()),
-            _ => out.map(|out| out.cause.to_string()),
-        };
-        let since = match word {
-            Word::Up | Word::Down => Some(self.since),
-            _ => out.map(|out| out.since),
-        };
-        Standing { word, since, until: out.map(|out| out.until), reason }
-    }
+/// What its first pool makes of it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Share {
+    /// The operator's weight.
+    pub weight: u32,
+    /// The weight that it would be picked with if it were there, in units of 1 / [`WEIGHT_ONE`].
+    pub effective: u32,
+    /// The weight with which it is picked now, in the same units.
+    pub in_force: u32,
+    /// Takes connections only while no other member of the pool can.
+    pub backup: bool,
+}
 
-    fn word(&self) -> Word {
-        let full = self.max_connections.is_some_and(|limit| self.connections >= limit);
-        match self.state {
-            State::Down(_) => Word::Down,
-            _ if !self.enabled || self.weight == 0 => Word::Draining,
-            _ if self.left_out().is_some() => Word::Ejected,
-            _ if full => Word::Full,
-            State::Unknown => Word::Unknown,
-            State::Up(_) => Word::Up,
-        }
+impl Share {
+    /// Whether its weight still grows: it is in a slow start.
+    pub fn is_ramping(&self) -> bool {
+        self.effective < self.weight * WEIGHT_ONE
     }
 }
 
 impl Backends {
-    /// The weight with which it is picked now, in units of 1 / [`crate::limits::WEIGHT_ONE`].
-    pub fn weight_in_force(&self, id: BackendId) -> u32 {
-        let backend = &self[id];
-        let spread = self.policy.all_down == AllDown::Spread;
-        let any_down = || backend.places.iter().any(|place| self.pool(place.pool).up() == 0);
-        let there = backend.state.is_up() || spread && any_down();
-        let in_force = there && backend.enabled && backend.left_out().is_none();
-        if in_force { backend.effective_weight } else { 0 }
+    /// How it stands.
+    pub fn standing(&self, id: ServerId) -> Standing {
+        let server = &self[id];
+        let word = self.word(server);
+        let out = self.ejections(server).next().filter(|_| word == Word::Ejected);
+        let reason = match word {
+            Word::Down => Some(server.down_reason.to_string()),
+            _ => out.map(|out| out.cause.to_string()),
+        };
+        let since = match word {
+            Word::Up | Word::Down => Some(server.since),
+            _ => out.map(|out| out.since),
+        };
+        let until = out.map(|out| out.until);
+        let is_ejected = self.ejections(server).next().is_some();
+        Standing { word, since, until, reason, is_ejected }
+    }
+
+    /// What its first pool makes of it; nothing at all if it has none.
+    pub fn share(&self, id: ServerId) -> Share {
+        let place = self[id].seats.first();
+        let found = place.and_then(|place| Some((place, self.pools.get(place.pool)?)));
+        let Some((place, pool)) = found else { return Share::default() };
+        let index = place.index as usize;
+        let candidate = &pool.candidates[index];
+        Share {
+            weight: candidate.weight,
+            effective: candidate.effective_weight,
+            in_force: pool.weight_in_force(index),
+            backup: pool.seat(index).is_some_and(|seat| seat.backup),
+        }
+    }
+
+    fn word(&self, server: &Server) -> Word {
+        let seats = || server.seats.iter();
+        let weight = |pool, index: u32| {
+            let pool = self.pools.get(pool);
+            pool.map_or(0, |pool| pool.candidates[index as usize].weight)
+        };
+        let is_wanted = seats().any(|place| weight(place.pool, place.index) > 0);
+        match server.state {
+            State::Down(_) => Word::Down,
+            _ if !is_wanted => Word::Draining,
+            _ if self.ejections(server).count() == server.seats.len() => Word::Ejected,
+            _ if server.is_full() => Word::Full,
+            State::Unknown => Word::Unknown,
+            State::Up(_) => Word::Up,
+        }
+    }
+
+    /// How it is ejected, pool by pool that does so.
+    fn ejections<'a>(&'a self, server: &'a Server) -> impl Iterator<Item = Out> + 'a {
+        server.seats.iter().filter_map(|place| {
+            self.pools.get(place.pool)?.seat(place.index as usize)?.outlier.out()
+        })
     }
 }

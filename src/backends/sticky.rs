@@ -1,4 +1,4 @@
-//! Which sticky cookie leads to which backend.
+//! Which sticky cookie leads to which server.
 //!
 //! A cookie's value is a MAC of the backend's name under a secret: who has none cannot tell what
 //! it stands for, nor make one for a backend that was not given to him. It says nothing else, so
@@ -10,9 +10,10 @@ use std::fmt;
 use aws_lc_rs::hmac::{self, HMAC_SHA256};
 use aws_lc_rs::rand;
 
+use crate::event::{PoolId, ServerId};
 use crate::limits::STICKY_KEY_BYTES_MIN;
 
-use super::{BackendId, Backends, PoolId};
+use super::{Backends, Servers};
 
 /// What the values are made with.
 pub struct StickyKey(hmac::Key);
@@ -25,11 +26,19 @@ const TOKEN_BYTES: usize = 16;
 /// The secret has other uses one day: what is signed says what for.
 const PURPOSE: &[u8] = b"pointsman sticky cookie\0";
 
-/// The values of all backends. Without a key there are none.
+/// Which server a value leads to. Without a key there are none.
 #[derive(Debug, Default)]
 pub(super) struct Tokens {
-    of: Vec<Token>,
-    whose: HashMap<Token, BackendId>,
+    whose: HashMap<Token, ServerId>,
+}
+
+impl Tokens {
+    pub fn check_invariants(&self, servers: &Servers) {
+        for (token, &id) in &self.whose {
+            let server = servers.get(id);
+            assert!(server.is_some_and(|it| it.token == Some(*token)), "cookies and servers");
+        }
+    }
 }
 
 impl StickyKey {
@@ -73,24 +82,17 @@ impl fmt::Debug for StickyKey {
 }
 
 impl Backends {
-    /// From now on each backend has a cookie, made with this key.
-    pub fn make_tokens(&mut self, key: &StickyKey) {
-        let of: Vec<Token> = self.list.iter().map(|backend| key.token(&backend.name)).collect();
-        let ids = (0..of.len()).map(|index| BackendId(index as u32));
-        self.tokens = Tokens { whose: of.iter().copied().zip(ids).collect(), of };
-    }
-
-    /// The value of the cookie that leads to a backend.
-    pub fn token(&self, id: BackendId) -> Option<&str> {
-        let token = self.tokens.of.get(id.0 as usize)?;
+    /// The value of the cookie that leads to a server.
+    pub fn token(&self, id: ServerId) -> Option<&str> {
+        let token = self.servers.get(id)?.token.as_ref()?;
         std::str::from_utf8(token).ok()
     }
 
-    /// Whose cookie this is, if that backend is in this pool and could be picked now.
+    /// Whose cookie this is, if that server is in this pool and could be picked now.
     ///
     /// The table hashes the whole value under keys of its own, and compares with nothing unless
     /// that is equal: how long it takes says nothing of how much was right.
-    pub fn by_token(&self, token: &[u8], pool: PoolId) -> Option<BackendId> {
+    pub fn by_token(&self, token: &[u8], pool: Option<PoolId>) -> Option<ServerId> {
         let token = Token::try_from(token).ok()?;
         let id = *self.tokens.whose.get(&token)?;
         self.takes(id, pool).then_some(id)
@@ -98,9 +100,32 @@ impl Backends {
 
     /// Whether it is in this pool and could be picked for a request now: a cookie opens nothing
     /// that is closed to those without one, and no backup before its time.
-    pub fn takes(&self, id: BackendId, pool: PoolId) -> bool {
-        let here = self[id].places.iter().find(|place| place.pool == pool);
-        here.is_some_and(|place| self.pool(pool).is_eligible(place.index))
+    pub fn takes(&self, id: ServerId, pool: Option<PoolId>) -> bool {
+        let Some(pool) = pool else { return false };
+        let here = self.place_in(id, pool).zip(self.pools.get(pool));
+        here.is_some_and(|(place, pool)| pool.is_eligible(place.index as usize))
+    }
+
+    /// It has the cookie that belongs to its name from now on, if there are such.
+    pub(super) fn make_token(&mut self, id: ServerId) {
+        self.forget_token(id);
+        let Some(key) = &self.sticky_key else { return };
+        let Some(server) = self.servers.get_mut(id) else { return };
+        let token = key.token(&server.name);
+        server.token = Some(token);
+        let before = self.tokens.whose.insert(token, id);
+        // Of two with one name, the cookie is the later one's.
+        if let Some(other) = before.and_then(|id| self.servers.get_mut(id)) {
+            other.token = None;
+        }
+    }
+
+    /// It has none any more.
+    pub(super) fn forget_token(&mut self, id: ServerId) {
+        let token = self.servers.get_mut(id).and_then(|server| server.token.take());
+        if let Some(token) = token {
+            self.tokens.whose.remove(&token);
+        }
     }
 }
 

@@ -7,33 +7,16 @@
 //!     +-------+------------------------+----------------------------------+
 //! ```
 //!
-//! A slab hands out a freed index again at once, so an index alone does not name anybody: an event
-//! that was fetched before its socket closed would reach the next one (pitfalls 1 and 2). The
-//! generation does: every insertion gets a new one, and whoever looks up a key with an old
-//! generation finds nobody.
+//! Listeners and probes have an [`Id`](super::id::Id) in the place of the index, which says by
+//! itself who they are; a probe's generation counts its runs.
 
-use std::num::NonZeroU32;
+use super::id::{ListenerId, ProbeId};
+use super::key::{GENERATION_BITS, Generation, Key};
 
 const INDEX_BITS: u32 = 32;
-const GENERATION_BITS: u32 = 28;
-const GENERATION_MASK: u64 = (1 << GENERATION_BITS) - 1;
 
 // because: mio's token is a usize, and the packing needs all of its 64 bits.
 const _: () = assert!(usize::BITS == 64, "pointsman needs a 64-bit machine");
-
-/// A slot and the generation that it must have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Key {
-    /// Place in its slab.
-    pub index: u32,
-    /// Which of the successive owners of that place.
-    pub generation: Generation,
-}
-
-/// Counts the owners of a place: 28 bits, and never zero, so that an `Option` of a key is no larger
-/// than the key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Generation(NonZeroU32);
 
 /// Work that belongs to the process and not to a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -66,42 +49,22 @@ pub enum Chore {
 /// Everybody who can own an event, a timer or a place in the run queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Owner {
-    /// A listening socket.
-    Listener(Key),
+    /// A listener: its socket, or the end of its pause.
+    Listener(ListenerId),
     /// A pair; as a token, its client's socket.
     Pair(Key),
     /// A backend connection.
     Connection(Key),
-    /// The probe of a backend; the generation counts its runs.
-    Probe(Key),
+    /// A probe; as a token, the socket of this one of its runs.
+    Probe(ProbeId, Generation),
     /// The process's signals.
     Signals,
     /// The process itself.
     Chore(Chore),
-    /// Where datagrams of clients arrive.
-    UdpListener(Key),
     /// A flow of UDP; as a token, its socket towards the backend.
     Flow(Key),
     /// The end of a sleep: see [`super::alarm`].
     Alarm,
-}
-
-impl Generation {
-    /// The one that a count begins with.
-    pub const FIRST: Generation = Generation(NonZeroU32::MIN);
-
-    /// The one after this; wraps within its bits.
-    pub fn next(self) -> Generation {
-        Generation::of(self.bits() + 1).unwrap_or(Generation::FIRST)
-    }
-
-    fn of(bits: u64) -> Option<Generation> {
-        NonZeroU32::new((bits & GENERATION_MASK) as u32).map(Generation)
-    }
-
-    fn bits(self) -> u64 {
-        u64::from(self.0.get())
-    }
 }
 
 impl Chore {
@@ -124,15 +87,14 @@ impl Owner {
     /// One word that says it all.
     pub fn pack(self) -> u64 {
         let (kind, index, generation) = match self {
-            Owner::Listener(key) => (0, key.index, key.generation.bits()),
+            Owner::Listener(id) => (0, id.bits(), 0),
             Owner::Pair(key) => (1, key.index, key.generation.bits()),
             Owner::Connection(key) => (2, key.index, key.generation.bits()),
-            Owner::Probe(key) => (3, key.index, key.generation.bits()),
+            Owner::Probe(id, run) => (3, id.bits(), run.bits()),
             Owner::Signals => (4, 0, 0),
             Owner::Chore(chore) => (5, chore as u32, 0),
-            Owner::UdpListener(key) => (6, key.index, key.generation.bits()),
-            Owner::Flow(key) => (7, key.index, key.generation.bits()),
-            Owner::Alarm => (8, 0, 0),
+            Owner::Flow(key) => (6, key.index, key.generation.bits()),
+            Owner::Alarm => (7, 0, 0),
         };
         kind << (INDEX_BITS + GENERATION_BITS) | generation << INDEX_BITS | u64::from(index)
     }
@@ -142,15 +104,14 @@ impl Owner {
         let index = word as u32;
         let key = || Some(Key { index, generation: Generation::of(word >> INDEX_BITS)? });
         Some(match word >> (INDEX_BITS + GENERATION_BITS) {
-            0 => Owner::Listener(key()?),
+            0 => Owner::Listener(ListenerId::from_bits(index)?),
             1 => Owner::Pair(key()?),
             2 => Owner::Connection(key()?),
-            3 => Owner::Probe(key()?),
+            3 => Owner::Probe(ProbeId::from_bits(index)?, Generation::of(word >> INDEX_BITS)?),
             4 => Owner::Signals,
             5 => Owner::Chore(*Chore::ALL.get(index as usize)?),
-            6 => Owner::UdpListener(key()?),
-            7 => Owner::Flow(key()?),
-            8 => Owner::Alarm,
+            6 => Owner::Flow(key()?),
+            7 => Owner::Alarm,
             _ => return None,
         })
     }
@@ -167,7 +128,7 @@ mod tests {
     use super::*;
 
     fn last() -> Generation {
-        Generation::of(GENERATION_MASK).expect("not zero")
+        Generation::of((1 << GENERATION_BITS) - 1).expect("not zero")
     }
 
     #[test]
@@ -180,9 +141,12 @@ mod tests {
         let mut owners = vec![Owner::Signals, Owner::Alarm];
         owners.extend(Chore::ALL.map(Owner::Chore));
         for key in keys {
-            owners.extend([Owner::Listener(key), Owner::Pair(key)]);
-            owners.extend([Owner::Connection(key), Owner::Probe(key)]);
-            owners.extend([Owner::UdpListener(key), Owner::Flow(key)]);
+            owners.extend([Owner::Pair(key), Owner::Connection(key), Owner::Flow(key)]);
+        }
+        for (bits, run) in [(1 << 31, Generation::FIRST), (u32::MAX, last())] {
+            let id = ProbeId::from_bits(bits).expect("an id");
+            owners.push(Owner::Probe(id, run));
+            owners.extend(ListenerId::from_bits(bits).map(Owner::Listener));
         }
         for owner in owners {
             assert_eq!(Owner::unpack(owner.pack()), Some(owner));
@@ -191,14 +155,8 @@ mod tests {
 
     #[test]
     fn words_that_nobody_packed_have_no_owner() {
-        for word in [u64::MAX, 9 << 60, 5 << 60 | Chore::ALL.len() as u64] {
+        for word in [u64::MAX, 0, 8 << 60, 5 << 60 | Chore::ALL.len() as u64] {
             assert_eq!(Owner::unpack(word), None, "{word:#x}");
         }
-    }
-
-    #[test]
-    fn generations_wrap_within_their_bits() {
-        assert_eq!(last().next(), Generation::FIRST);
-        assert_eq!(size_of::<Option<Key>>(), size_of::<Key>());
     }
 }

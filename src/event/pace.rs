@@ -55,6 +55,11 @@ impl Share {
         self.allows_at(pace, Instant::now)
     }
 
+    /// Whether it was found that nothing is left of it.
+    pub fn is_spent(&self) -> bool {
+        self.left == 0
+    }
+
     /// The last item took as much as one may: the clock is looked at before the next one.
     pub fn note_large(&mut self) {
         self.before_look = 0;

@@ -52,7 +52,7 @@ impl Class {
 
     fn of(owner: Owner) -> Class {
         match owner {
-            Owner::Probe(_) => Class::Probes,
+            Owner::Probe(..) => Class::Probes,
             Owner::Flow(_) => Class::Flows,
             _ => Class::Pairs,
         }
@@ -103,7 +103,7 @@ impl RunQueue {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Chore, Generation, Key};
+    use super::super::{Chore, Generation, Key, ProbeId};
     use super::*;
 
     #[test]
@@ -122,17 +122,13 @@ mod tests {
     #[test]
     fn each_class_has_its_own_order() {
         let key = |index| Key { index, generation: Generation::FIRST };
+        let probe = Owner::Probe(ProbeId::for_tests(4), Generation::FIRST);
         let mut queue = RunQueue::default();
         queue.push_behind(Owner::Pair(key(1)), &mut false);
         queue.push(Owner::Pair(key(2)), &mut false);
         queue.push(Owner::Flow(key(3)), &mut false);
-        queue.push(Owner::Probe(key(4)), &mut false);
-        let order = [
-            Owner::Probe(key(4)),
-            Owner::Flow(key(3)),
-            Owner::Pair(key(2)),
-            Owner::Pair(key(1)),
-        ];
+        queue.push(probe, &mut false);
+        let order = [probe, Owner::Flow(key(3)), Owner::Pair(key(2)), Owner::Pair(key(1))];
         assert!(queue.iter().eq(order));
         assert!(Class::ALL.into_iter().filter_map(|class| queue.pop(class)).eq(order));
         assert!(queue.is_empty());

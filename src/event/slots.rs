@@ -2,7 +2,7 @@
 
 use slab::Slab;
 
-use super::owner::{Generation, Key};
+use super::key::{Generation, Key};
 
 /// Entries with keys that are not reused before 2^28 further insertions.
 #[derive(Debug)]
@@ -51,6 +51,12 @@ impl<T> Slots<T> {
         Some((Key { index: place as u32, generation: slot.generation }, &slot.entry))
     }
 
+    /// The same, to be changed.
+    pub fn at_mut(&mut self, place: usize) -> Option<(Key, &mut T)> {
+        let slot = self.slab.get_mut(place)?;
+        Some((Key { index: place as u32, generation: slot.generation }, &mut slot.entry))
+    }
+
     /// All entries lie at places below this.
     pub fn places(&self) -> usize {
         self.slab.capacity()
@@ -76,6 +82,13 @@ impl<T> Slots<T> {
     pub fn iter(&self) -> impl Iterator<Item = (Key, &T)> {
         self.slab.iter().map(|(index, slot)| {
             (Key { index: index as u32, generation: slot.generation }, &slot.entry)
+        })
+    }
+
+    /// The same, to be changed.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (Key, &mut T)> {
+        self.slab.iter_mut().map(|(index, slot)| {
+            (Key { index: index as u32, generation: slot.generation }, &mut slot.entry)
         })
     }
 }

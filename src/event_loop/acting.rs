@@ -41,7 +41,7 @@ impl EventLoop {
     }
 
     /// Says whether that may have taken long.
-    fn act_as(&mut self, owner: Owner) -> bool {
+    pub(super) fn act_as(&mut self, owner: Owner) -> bool {
         match owner {
             Owner::Pair(key) => {
                 if let Some(pair) = self.pairs.get_mut(key) {
@@ -50,7 +50,7 @@ impl EventLoop {
                 }
                 return self.with_pair(key, Pair::act);
             }
-            Owner::Probe(key) => self.health.act(key, &mut self.cx),
+            Owner::Probe(id, _) => self.health.act(id, &mut self.cx),
             Owner::Flow(key) => self.udp.answer(key, &mut self.cx),
             _ => {}
         }

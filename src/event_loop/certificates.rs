@@ -65,41 +65,14 @@ impl EventLoop {
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, Instant};
+    use std::time::Duration;
 
     use super::*;
-    use crate::backends::{Backends, Policy, PoolPlan, RiseFall, Routes};
-    use crate::balance;
-    use crate::config::{Algorithm, AllDown, CertificatePair, Config, Spelling};
-    use crate::event::signals::Signals;
+    use crate::config::{CertificatePair, Config};
     use crate::event::{Chore, Owner};
-    use crate::event_loop::{Listeners, Logs, Parts};
-    use crate::logging::LogSink;
-    use crate::net::descriptors::{self, Needs};
+    use crate::event_loop::Listeners;
+    use crate::event_loop::tests::idle_loop;
     use crate::net::tls::files::tests::Files;
-
-    /// A loop that nobody comes to, with a certificate to show.
-    fn event_loop(config: &Config) -> EventLoop {
-        let policy = Policy {
-            rise_fall: RiseFall { rise: 1, fall: 1 },
-            probed: false,
-            all_down: AllDown::Refuse,
-            slow_start: Duration::ZERO,
-            eject_after: 0,
-        };
-        let pool = PoolPlan::of_first(0, balance::build(Algorithm::First, 1));
-        let backends = Backends::new(Vec::new(), vec![pool], policy, Instant::now());
-        let server_tls = ServerTls::load(&config.listener.tls, SystemTime::now()).unwrap();
-        let fronts = Listeners { server_tls: Some(server_tls), ..Listeners::default() };
-        let needs = Needs { streams: 1, ..Needs::default() };
-        let share = descriptors::share(1000, needs);
-        let log = LogSink::default();
-        let signals = Signals::install().unwrap();
-        let logs = Logs { log, access_log: None, spelling: Spelling::PATHS };
-        let routes = Routes::default();
-        let parts = Parts { seed: 1, signals, fronts, backends, routes, share, logs };
-        EventLoop::new(config, parts).unwrap()
-    }
 
     /// From the start on, once a day, however long it runs.
     #[test]
@@ -108,7 +81,9 @@ mod tests {
         let mut config = Config::defaults();
         let (cert, key) = files.pair("a.test", Duration::from_secs(24 * 3600));
         config.listener.tls.certificates.push(CertificatePair { cert, key });
-        let mut this = event_loop(&config);
+        let server_tls = ServerTls::load(&config.listener.tls, SystemTime::now()).unwrap();
+        let listeners = Listeners { server_tls: Some(server_tls), ..Listeners::default() };
+        let mut this = idle_loop(&config, listeners);
         let second = Duration::from_secs(1);
         for _ in 0..30 {
             let due = this.cx.now + CERTIFICATE_REVIEW;

@@ -55,7 +55,7 @@ impl EventLoop {
         }
         if !self.chores.idle_armed && self.cx.backends.has_idle() {
             self.chores.idle_armed = true;
-            let step = self.cx.settings.pool.backend_idle / IDLE_LOOKS;
+            let step = self.cx.backends.shortest_idle() / IDLE_LOOKS;
             self.cx.timers.arm(self.chores.idle, self.cx.now + step);
         }
         if !self.chores.log_armed && self.log.is_behind() {

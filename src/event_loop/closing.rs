@@ -7,9 +7,8 @@ use std::time::Instant;
 
 use log::debug;
 
-use crate::backends::{BackendId, Flip};
-use crate::config::OnDown;
-use crate::event::Key;
+use crate::backends::Flip;
+use crate::event::{Key, ServerId};
 use crate::limits::{STEP_TIME, SWEPT_PER_TURN};
 use crate::relay::{Pair, Reason};
 
@@ -19,9 +18,9 @@ use super::{EventLoop, Phase};
 #[derive(Debug, Default)]
 pub(super) struct Sweep {
     /// Each with when it fell: what was begun later is no concern of this fall.
-    fallen: Vec<(BackendId, Instant)>,
+    fallen: Vec<(ServerId, Instant)>,
     /// Those that the present walk through the connections looks for.
-    walking: Vec<(BackendId, Instant)>,
+    walking: Vec<(ServerId, Instant)>,
     /// How far it is.
     at: usize,
 }
@@ -54,19 +53,14 @@ impl EventLoop {
     pub(super) fn leave_backends(&mut self) {
         let mut fallen = self.cx.backends.take_flips();
         fallen.retain(|&(_, flip)| flip == Flip::Down);
-        for &(backend, _) in &fallen {
-            self.cx.retire_idle(backend, None);
-            self.udp.leave(backend, &self.cx);
-        }
-        if self.cx.settings.pool.on_down == OnDown::Close {
-            self.clear_backends(&fallen);
-        }
-    }
-
-    /// The connections to these backends are to be closed.
-    fn clear_backends(&mut self, fallen: &[(BackendId, Flip)]) {
         let now = self.cx.now;
-        self.sweep.fallen.extend(fallen.iter().map(|&(backend, _)| (backend, now)));
+        for (server, _) in fallen {
+            self.cx.retire_idle(server);
+            self.udp.leave(server, &self.cx);
+            if self.cx.backends.closes_on_down(server) {
+                self.sweep.fallen.push((server, now));
+            }
+        }
     }
 
     /// A part of that: so many connections are looked at in a turn, and closed as far as its time
@@ -87,11 +81,13 @@ impl EventLoop {
             }
             let at = self.sweep.at;
             if let Some((_, connection)) = self.cx.connections.at(at) {
-                let fell = |&(id, fell): &(BackendId, Instant)| {
+                let fell = |&(id, fell): &(ServerId, Instant)| {
                     id == connection.backend && connection.started_at <= fell
                 };
+                let server = connection.backend;
                 let pair = connection.user.pair();
-                if let Some(key) = pair.filter(|_| self.sweep.walking.iter().any(fell)) {
+                let pair = pair.filter(|_| self.sweep.walking.iter().any(fell));
+                if let Some(key) = pair.filter(|&key| self.loses(key, server)) {
                     if !share.allows(&mut self.pace) {
                         return;
                     }
@@ -104,10 +100,23 @@ impl EventLoop {
         }
     }
 
+    /// Whether a pair is to be closed because this server of its went down: if its pool wants that,
+    /// and does not itself go on with the server.
+    fn loses(&self, key: Key, server: ServerId) -> bool {
+        let pool = self.pairs.get(key).and_then(|pair| pair.client.pool);
+        self.cx.backends.closes_in(server, pool)
+    }
+
     /// Free what died. Nothing else in the program frees a slot.
     pub(super) fn reap(&mut self) {
+        self.reap_connections();
+        self.udp.reap();
+        self.reap_leaving();
+    }
+
+    fn reap_connections(&mut self) {
         if self.dead.is_empty() && self.cx.retired() == 0 {
-            return self.udp.reap();
+            return;
         }
         let all = self.phase == Phase::Stopping;
         let mut share = self.pace.share(STEP_TIME, usize::MAX);
@@ -119,7 +128,6 @@ impl EventLoop {
         while self.cx.retired() > 0 && (all || share.allows(&mut self.pace)) {
             self.cx.reap_connection();
         }
-        self.udp.reap();
     }
 
     fn free(&mut self, key: Key) {
@@ -148,7 +156,8 @@ impl EventLoop {
     fn count_end(&mut self, pair: &Pair, reason: Reason) {
         let client = &pair.client;
         self.cx.stats.open -= 1;
-        self.cx.stats.fronts[usize::from(client.front)].open -= 1;
+        self.cx.listeners[client.listener].stats.open -= 1;
+        self.cx.backends.exit(client.pool);
         match reason {
             Reason::Finished => self.cx.stats.finished += 1,
             Reason::Refused(_) => {

@@ -3,6 +3,7 @@
 
 use crate::event::Owner;
 use crate::relay::Pair;
+use crate::services::Socket;
 
 use super::EventLoop;
 use super::chores::Chores;
@@ -16,7 +17,11 @@ impl EventLoop {
         let in_use =
             self.cx.connections.iter().filter(|(_, c)| c.user.pair().is_some()).count();
         let idle = self.cx.connections.len() - in_use - self.cx.retired();
-        self.cx.backends.check_invariants(in_use + self.udp.flows(), idle);
+        let users = self.pairs.iter().filter(|(_, pair)| pair.client.pool.is_some()).count();
+        let (flows_in_pools, flows) = (self.udp.flows_in_pools(), self.udp.flows());
+        self.cx.backends.check_invariants(in_use + flows, idle, users + flows_in_pools);
+        self.check_listeners();
+        self.health.check_invariants(&self.cx);
         let mut holding = 0;
         for (key, Pair { client, .. }) in self.pairs.iter() {
             assert!(
@@ -40,7 +45,31 @@ impl EventLoop {
         assert_eq!(waiting, queued, "who waits in the run queue waits once, and knows it");
         assert_eq!(self.cx.buffers.lent() + self.cx.pipes.lent(), holding, "buffers and flows");
         let timers =
-            self.pairs.len() + self.listeners.len() + self.health.probes() + Chores::COUNT;
+            self.pairs.len() + self.accepting.len() + self.health.probes() + Chores::COUNT;
         assert_eq!(self.cx.timers.len(), timers, "timers and their owners");
+    }
+
+    /// Each listener and the clients that came in there.
+    fn check_listeners(&self) {
+        for (id, listener) in self.cx.listeners.iter() {
+            let is_here = |pair: &&Pair| pair.client.listener == id;
+            let pairs = self.pairs.iter().map(|(_, pair)| pair).filter(is_here).count();
+            let flows = self.udp.flows_of(id);
+            let open = listener.stats.open;
+            assert_eq!(open, (pairs + flows) as u64, "clients of {}", listener.stats.name);
+            if let Socket::Stream(accepting) = &listener.socket {
+                assert!(
+                    self.accepting.contains(&id),
+                    "a listening socket is asked for clients"
+                );
+                assert_eq!(accepting.is_queued, self.ready.contains(&id), "who waits knows it");
+                assert!(accepting.is_queued || !listener.is_ready(), "who is ready waits");
+                let is_own = self.cx.timers.belongs_to(accepting.timer, Owner::Listener(id));
+                assert!(is_own, "a listener and its timer");
+            }
+        }
+        let listed = self.accepting.iter().all(|&id| self.cx.listeners.get(id).is_some());
+        assert!(listed, "who is asked for clients is there");
+        assert!(self.ready.iter().all(|id| self.accepting.contains(id)), "who waits is asked");
     }
 }

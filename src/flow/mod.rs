@@ -28,11 +28,13 @@ pub use table::{Flow, Place, Policy, Table};
 
 use std::net::{IpAddr, SocketAddr};
 
+use crate::event::ListenerId;
+
 /// Who sends, and to which address of ours: answers leave from there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Client {
     /// At which listener.
-    pub door: u16,
+    pub listener: ListenerId,
     /// Where it is, as the listener's socket says it.
     pub address: SocketAddr,
     /// Which of our addresses it wrote to, where a listener has several.

@@ -70,8 +70,11 @@ mod tests {
     use super::*;
     use std::net::SocketAddr;
 
+    use crate::event::ListenerId;
+
     fn client(port: u16) -> Client {
-        Client { door: 0, address: SocketAddr::from(([127, 0, 0, 1], port)), local: None }
+        let listener = ListenerId::for_tests(0);
+        Client { listener, address: SocketAddr::from(([127, 0, 0, 1], port)), local: None }
     }
 
     #[test]

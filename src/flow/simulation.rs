@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 use crate::event::Key;
 use crate::limits::{FLOW_PROTECTED, FLOW_STRANGERS_KEPT};
 
+use crate::event::ListenerId;
+
 use super::{Client, Flow, Place, Policy, Table};
 
 const SEEDS: u64 = 1000;
@@ -141,7 +143,11 @@ impl World {
         let port =
             if self.random.bool() { self.random.u16(1..12) } else { self.random.u16(..) };
         let address = SocketAddr::from(([10, 0, 0, 1], port));
-        Client { door: self.random.u16(0..2), address, local: None }
+        Client { listener: self.listener(), address, local: None }
+    }
+
+    fn listener(&mut self) -> ListenerId {
+        ListenerId::for_tests(self.random.u32(0..2))
     }
 
     fn datagrams(&mut self, client: Client, mut count: u32) {

@@ -16,37 +16,45 @@
 //! results mean is in [`crate::backends`].
 
 pub mod check;
+mod run;
 
-use std::io;
-use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use mio::Registry;
 use mio::event::Event;
 
-use crate::backends::{BackendId, Course};
+use crate::backends::Course;
 use crate::config::{Check, CheckSettings, duration_text};
 use crate::context::Context;
-use crate::event::{Generation, Key, Owner, TimerKey};
-use crate::limits::{CHECK_ANSWER_BYTES_MAX, EXHAUSTION_WARNINGS, PROBE_HASTE};
-use crate::net::tls::client::ClientTls;
-use crate::net::{Connect, DatagramSocket, Fault, Received, Sent, Socket, Stream};
+use crate::event::id::of;
+use crate::event::{CheckId, Generation, Owner, ProbeId, Roster, ServerId, TimerKey};
+use crate::limits::{EXHAUSTION_WARNINGS, PROBE_HASTE};
+use crate::net::Fault;
 use crate::stats::LogThrottle;
 
-use check::{Answer, Question, Rest};
+use check::Question;
+use run::{Outcome, ProbeSocket, Run};
 
-/// The probes of all backends.
+/// The probes of all servers.
 pub struct Health {
-    question: Question,
-    interval: Duration,
-    timeout: Duration,
-    probes: Vec<Probe>,
+    probes: Roster<Probe, of::Probe>,
+    /// What they ask: each check once, however many servers have it.
+    checks: Roster<PlannedCheck, of::Check>,
+    random: fastrand::Rng,
     skip_warnings: LogThrottle,
 }
 
-/// The probe of one backend.
+/// A check, as the operator wants it.
+struct PlannedCheck {
+    settings: CheckSettings,
+    question: Question,
+    /// How many probes ask it; they keep it from being freed.
+    users: usize,
+}
+
+/// The probe of one server.
 struct Probe {
-    backend: BackendId,
+    server: ServerId,
+    check: CheckId,
     timer: TimerKey,
     /// Counts the runs, so that an event of an old run's socket finds nobody.
     generation: Generation,
@@ -57,76 +65,81 @@ struct Probe {
     queued: bool,
 }
 
-/// One run of a probe.
-struct Run {
-    line: Line,
-    /// Which of the backend's addresses it asks.
-    course: Course,
-    /// When this address is given up.
-    deadline: Instant,
-    /// What [`Context::lateness`] was when it began, or got some time back.
-    lateness: Duration,
-    connected: bool,
-    /// What is asked, and how much of it was sent.
-    asked: Vec<u8>,
-    sent: usize,
-    answer: Vec<u8>,
-    /// Bytes of the answer.
-    heard: usize,
-    /// What it comes to was told, and this is read for the backend's sake.
-    rest: Option<Rest>,
-}
-
-/// How far a run is.
-struct Progress {
-    /// What it came to, if that became known now.
-    outcome: Option<Outcome>,
-    /// There is nothing left to do.
-    over: bool,
-}
-
-/// What a run asks on.
-enum Line {
-    Stream(Stream),
-    Datagram(DatagramSocket),
-}
-
-/// What a run came to.
-type Outcome = Result<Option<f64>, String>;
-
 impl Health {
-    /// A probe for each backend, the first runs spread over a quarter of the interval; none if
-    /// there is nothing to ask.
-    pub fn new(check: &CheckSettings, random: &mut fastrand::Rng, cx: &mut Context) -> Health {
-        let interval = check.interval;
-        let mut health = Health {
-            question: Question::of(&check.kind),
-            interval,
-            timeout: check.timeout,
-            probes: Vec::new(),
+    /// No probes yet. The same seed spreads them in the same way.
+    pub fn new(seed: u64) -> Health {
+        Health {
+            probes: Roster::default(),
+            checks: Roster::default(),
+            random: fastrand::Rng::with_seed(seed),
             skip_warnings: LogThrottle::default(),
-        };
-        if check.kind == Check::None {
-            return health;
         }
-        let backends: Vec<BackendId> = cx.backends.iter().map(|(id, _)| id).collect();
-        for (index, backend) in backends.into_iter().enumerate() {
-            let owner =
-                Owner::Probe(Key { index: index as u32, generation: Generation::FIRST });
-            let timer = cx.timers.create(owner);
-            let next_at = cx.now + (interval / 4).mul_f64(random.f64());
+    }
+
+    /// From now on this server is asked this, at first at some time within a quarter of the
+    /// interval; nothing happens if there is nothing to ask.
+    pub fn add(&mut self, server: ServerId, settings: &CheckSettings, cx: &mut Context) {
+        if settings.kind == Check::None {
+            return;
+        }
+        let check = self.check_for(settings);
+        let next_at = cx.now + (settings.interval / 4).mul_f64(self.random.f64());
+        let id = self.probes.insert_with(|id| {
+            let timer = cx.timers.create(Owner::Probe(id, Generation::FIRST));
             cx.timers.arm(timer, next_at);
-            health.probes.push(Probe {
-                backend,
+            Probe {
+                server,
+                check,
                 timer,
                 generation: Generation::FIRST,
                 run: None,
                 began: None,
                 next_at,
                 queued: false,
-            });
+            }
+        });
+        cx.backends.set_probe(server, Some(id));
+    }
+
+    /// The check that is this one, with one user more.
+    fn check_for(&mut self, settings: &CheckSettings) -> CheckId {
+        let known = self.checks.iter().find(|(_, check)| check.settings == *settings);
+        let id = known.map(|(id, _)| id).unwrap_or_else(|| {
+            self.checks.insert(PlannedCheck {
+                settings: settings.clone(),
+                question: Question::of(&settings.kind),
+                users: 0,
+            })
+        });
+        self.checks[id].users += 1;
+        id
+    }
+
+    /// It is to ask nothing more. What its run under way comes to is not heard any more.
+    pub fn remove(&mut self, id: ProbeId) {
+        self.probes.leave(id);
+    }
+
+    /// Whether a probe is to be freed.
+    pub fn has_leaving(&self) -> bool {
+        self.probes.has_leaving()
+    }
+
+    /// Free the probes that left, and the checks that nobody asks any more; the end of the turn
+    /// does.
+    pub fn reap(&mut self, cx: &mut Context) {
+        let mut freed = Vec::new();
+        self.probes.reap(|_| true, |_, probe| freed.push(probe));
+        for mut probe in freed {
+            probe.hang_up();
+            cx.timers.remove(probe.timer);
+            cx.backends.set_probe(probe.server, None);
+            self.checks[probe.check].users -= 1;
+            if self.checks[probe.check].users == 0 {
+                self.checks.leave(probe.check);
+            }
         }
-        health
+        self.checks.reap(|check| check.users == 0, |_, _| {});
     }
 
     /// How many probes there are.
@@ -134,96 +147,109 @@ impl Health {
         self.probes.len()
     }
 
+    /// What probes, checks, servers and timers must agree on.
+    pub fn check_invariants(&self, cx: &Context) {
+        let users: usize = self.checks.iter().map(|(_, check)| check.users).sum();
+        assert_eq!(users, self.probes.len(), "probes and what they ask");
+        for (id, probe) in self.probes.iter() {
+            assert_eq!(cx.backends[probe.server].probe, Some(id), "a server and its probe");
+            let owner = Owner::Probe(id, Generation::FIRST);
+            assert!(cx.timers.belongs_to(probe.timer, owner), "a probe and its timer");
+        }
+    }
+
     /// Note what an event says, and let its probe act if the event is its present run's.
-    pub fn mark(&mut self, key: Key, event: &Event, cx: &mut Context) {
-        let Some(probe) = self.probes.get_mut(key.index as usize) else { return };
-        if probe.generation != key.generation {
+    pub fn mark(&mut self, id: ProbeId, run: Generation, event: &Event, cx: &mut Context) {
+        let Some(probe) = self.probes.get_mut(id) else { return };
+        if probe.generation != run {
             return;
         }
+        let owner = probe.owner(id);
         if let Some(run) = &mut probe.run {
-            if let Line::Stream(stream) = &mut run.line {
-                stream.mark(event);
-            }
-            cx.run_queue.push(Owner::Probe(key), &mut probe.queued);
+            run.mark(event);
+            cx.run_queue.push(owner, &mut probe.queued);
         }
     }
 
     /// A probe's turn.
-    pub fn act(&mut self, key: Key, cx: &mut Context) {
-        let Some(probe) = self.probes.get_mut(key.index as usize) else { return };
+    pub fn act(&mut self, id: ProbeId, cx: &mut Context) {
+        let is_leaving = self.probes.is_leaving(id);
+        let Some(probe) = self.probes.get_mut(id) else { return };
         probe.queued = false;
-        let Some(run) = &mut probe.run else { return };
-        if let Line::Stream(stream) = &run.line
+        let owner = probe.owner(id);
+        let Some(run) = probe.run.as_mut().filter(|_| !is_leaving) else { return };
+        if let ProbeSocket::Stream(stream) = &run.socket
             && Context::must_wait(&mut cx.handshakes_left, stream)
         {
-            cx.run_queue.push(Owner::Probe(key), &mut probe.queued);
-            return;
+            return cx.run_queue.push(owner, &mut probe.queued);
         }
-        let owner = Owner::Probe(Key { generation: probe.generation, ..key });
-        let progress = run.proceed(&self.question, &mut cx.scratch);
-        let armed = if progress.over { Ok(()) } else { run.line.arm(&cx.registry, owner) };
+        let progress = run.proceed(&self.checks[probe.check].question, &mut cx.scratch);
+        let armed = if progress.over { Ok(()) } else { run.socket.arm(&cx.registry, owner) };
         let told = run.rest.is_some();
         if let Some(outcome) = progress.outcome {
-            if self.turn(key, &outcome, cx) {
+            if self.turn(id, &outcome, cx) {
                 return;
             }
-            self.tell(key, outcome, cx);
+            self.tell(id, outcome, cx);
         }
-        let probe = &mut self.probes[key.index as usize];
+        let probe = &mut self.probes[id];
         match armed {
             Ok(()) if progress.over => probe.rest(cx),
             Ok(()) => probe.bound_rest(cx),
             // What it came to is known, and no more is wanted.
             Err(_) if told => probe.rest(cx),
-            Err(error) => self.skip(key, &error.to_string(), cx),
+            Err(error) => self.skip(id, &error.to_string(), cx),
         }
     }
 
     /// A probe's timer fired: its run is too late, or its time has come.
-    pub fn on_timer(&mut self, key: Key, cx: &mut Context) {
-        let Some(probe) = self.probes.get_mut(key.index as usize) else { return };
+    pub fn on_timer(&mut self, id: ProbeId, cx: &mut Context) {
+        if self.probes.is_leaving(id) {
+            return;
+        }
+        let Some(probe) = self.probes.get_mut(id) else { return };
         match &probe.run {
             Some(run) if run.deadline <= cx.now && run.rest.is_some() => probe.rest(cx),
-            Some(run) if run.deadline <= cx.now => self.judge_late(key, cx),
+            Some(run) if run.deadline <= cx.now => self.judge_late(id, cx),
             Some(run) => cx.timers.arm(probe.timer, run.deadline),
             None if probe.next_at > cx.now => cx.timers.arm(probe.timer, probe.next_at),
-            None => self.start(key, cx),
+            None => self.start(id, cx),
         }
     }
 
     /// The time of its run is over.
-    fn judge_late(&mut self, key: Key, cx: &mut Context) {
-        let probe = &mut self.probes[key.index as usize];
+    fn judge_late(&mut self, id: ProbeId, cx: &mut Context) {
+        let probe = &mut self.probes[id];
+        let owner = probe.owner(id);
+        let check = &self.checks[probe.check];
         let Some(run) = &mut probe.run else { return };
-        if let Line::Stream(stream) = &mut run.line {
-            stream.check_again();
-        }
+        run.check_again();
         // What follows an answer that is understood is not waited for any more.
-        if let Some(outcome) = run.proceed(&self.question, &mut cx.scratch).outcome {
-            return self.finish(key, outcome, cx);
+        if let Some(outcome) = run.proceed(&check.question, &mut cx.scratch).outcome {
+            return self.finish(id, outcome, cx);
         }
-        let lost = cx.lateness.saturating_sub(run.lateness).min(self.timeout);
+        let timeout = check.settings.timeout;
+        let lost = cx.lateness.saturating_sub(run.lateness).min(timeout);
         if lost.is_zero() {
             let doing = if run.connected { "no answer" } else { "no connection" };
-            let late = || format!("{doing} within {}", duration_text(self.timeout));
-            let reason = self.question.too_late(&run.answer).unwrap_or_else(late);
-            return self.finish(key, Err(reason), cx);
+            let late = || format!("{doing} within {}", duration_text(timeout));
+            let reason = check.question.too_late(&run.answer).unwrap_or_else(late);
+            return self.finish(id, Err(reason), cx);
         }
         run.lateness = cx.lateness;
         run.deadline = cx.now + lost;
         cx.timers.arm(probe.timer, run.deadline);
-        let owner = Owner::Probe(Key { generation: probe.generation, ..key });
-        if let Err(error) = run.line.arm(&cx.registry, owner) {
-            self.skip(key, &error.to_string(), cx);
+        if let Err(error) = run.socket.arm(&cx.registry, owner) {
+            self.skip(id, &error.to_string(), cx);
         }
     }
 
     /// Probe soon what a probe is wanted of now, though not more often than every
     /// [`PROBE_HASTE`].
     pub fn hasten(&mut self, cx: &mut Context) {
-        for backend in cx.backends.take_probes_wanted() {
-            // There is a probe for each backend, in their order, or none at all.
-            let Some(probe) = self.probes.get_mut(backend.index()) else { continue };
+        for server in cx.backends.take_probes_wanted() {
+            let probe = cx.backends.get(server).and_then(|server| server.probe);
+            let Some(probe) = probe.and_then(|id| self.probes.get_mut(id)) else { continue };
             let soon = probe.began.map_or(cx.now, |began| cx.now.max(began + PROBE_HASTE));
             probe.next_at = probe.next_at.min(soon);
             if probe.run.is_none() {
@@ -232,113 +258,132 @@ impl Health {
         }
     }
 
-    fn start(&mut self, key: Key, cx: &mut Context) {
-        let probe = &mut self.probes[key.index as usize];
+    fn start(&mut self, id: ProbeId, cx: &mut Context) {
+        let probe = &mut self.probes[id];
         probe.began = Some(cx.now);
-        probe.next_at = cx.now + self.interval;
-        let course = Course::begin(&cx.backends[probe.backend].addresses, cx.now);
-        self.ask(key, course, cx);
+        probe.next_at = cx.now + self.checks[probe.check].settings.interval;
+        let course = Course::begin(&cx.backends[probe.server].addresses, cx.now);
+        self.ask(id, course, cx);
     }
 
-    /// Ask one of the backend's addresses.
-    fn ask(&mut self, key: Key, course: Course, cx: &mut Context) {
-        let probe = &mut self.probes[key.index as usize];
+    /// Ask one of the server's addresses.
+    fn ask(&mut self, id: ProbeId, course: Course, cx: &mut Context) {
+        let probe = &mut self.probes[id];
         probe.generation = probe.generation.next();
-        let key = Key { generation: probe.generation, ..key };
-        let backend = probe.backend;
-        let asked = self.question.text(&cx.backends[backend].check_host);
-        let datagram = self.question.is_datagram().then_some(&*asked);
+        let owner = probe.owner(id);
+        let server = probe.server;
+        let check = &self.checks[probe.check];
+        let asked = check.question.text(&cx.backends[server].check_host);
+        let datagram = check.question.is_datagram().then_some(&*asked);
         let opened = cx.open_with(|backends| {
-            let to = &backends[backend];
-            Line::open(to.check_address(course), to.probe_dial.as_ref(), datagram)
+            let to = &backends[server];
+            ProbeSocket::open(to.check_address(course), to.probe_dial.as_ref(), datagram)
         });
-        let mut line = match opened {
-            Ok(line) => line,
-            Err(Fault::Exhausted) => return self.skip(key, "out of descriptors", cx),
+        let mut socket = match opened {
+            Ok(socket) => socket,
+            Err(Fault::Exhausted) => return self.skip(id, "out of descriptors", cx),
             Err(fault) => {
-                return match self.next(key, course, fault, cx) {
-                    Some(on) => self.ask(key, on, cx),
-                    None => self.finish(key, Err(fault.to_string()), cx),
+                return match self.next(id, course, fault, cx) {
+                    Some(on) => self.ask(id, on, cx),
+                    None => self.finish(id, Err(fault.to_string()), cx),
                 };
             }
         };
-        if let Err(error) = line.begin(&cx.registry, Owner::Probe(key)) {
-            return self.skip(key, &error.to_string(), cx);
+        if let Err(error) = socket.begin(&cx.registry, owner) {
+            return self.skip(id, &error.to_string(), cx);
         }
-        let of = &cx.backends[probe.backend].addresses;
-        let deadline = course.deadline(of, self.timeout, cx.now);
-        let connected = matches!(line, Line::Datagram(_));
-        probe.run = Some(Run {
-            line,
-            course,
-            deadline,
-            lateness: cx.lateness,
-            connected,
-            asked,
-            sent: 0,
-            answer: Vec::new(),
-            heard: 0,
-            rest: None,
-        });
+        let of = &cx.backends[server].addresses;
+        let deadline = course.deadline(of, check.settings.timeout, cx.now);
+        probe.run = Some(Run::new(socket, course, asked, deadline, cx.lateness));
         cx.timers.arm(probe.timer, deadline);
     }
 
-    /// Nobody is there, or nobody answers a datagram: then the backend's next address is asked, if
+    /// Nobody is there, or nobody answers a datagram: then the server's next address is asked, if
     /// it has one and there is time. Says whether it is.
-    fn turn(&mut self, key: Key, outcome: &Outcome, cx: &mut Context) -> bool {
-        let probe = &self.probes[key.index as usize];
+    fn turn(&mut self, id: ProbeId, outcome: &Outcome, cx: &mut Context) -> bool {
+        let probe = &self.probes[id];
         let Some(run) = &probe.run else { return false };
-        let is_datagram = matches!(run.line, Line::Datagram(_));
-        if outcome.is_ok() || run.connected && !is_datagram {
+        if outcome.is_ok() || run.connected && !run.is_datagram() {
             return false;
         }
-        let Some(on) = self.next(key, run.course, Fault::TimedOut, cx) else { return false };
-        self.probes[key.index as usize].hang_up();
-        self.ask(key, on, cx);
+        let Some(on) = self.next(id, run.course, Fault::TimedOut, cx) else { return false };
+        self.probes[id].hang_up();
+        self.ask(id, on, cx);
         true
     }
 
-    fn next(&self, key: Key, course: Course, fault: Fault, cx: &Context) -> Option<Course> {
-        let backend = self.probes[key.index as usize].backend;
-        course.next(fault, &cx.backends[backend].addresses, self.timeout, cx.now)
+    fn next(&self, id: ProbeId, course: Course, fault: Fault, cx: &Context) -> Option<Course> {
+        let probe = &self.probes[id];
+        let timeout = self.checks[probe.check].settings.timeout;
+        course.next(fault, &cx.backends[probe.server].addresses, timeout, cx.now)
     }
 
     /// A run is over: drop its socket, tell the backends, and rest until the next one.
-    fn finish(&mut self, key: Key, outcome: Outcome, cx: &mut Context) {
-        if self.turn(key, &outcome, cx) {
+    fn finish(&mut self, id: ProbeId, outcome: Outcome, cx: &mut Context) {
+        if self.turn(id, &outcome, cx) {
             return;
         }
-        self.tell(key, outcome, cx);
-        self.probes[key.index as usize].rest(cx);
+        self.tell(id, outcome, cx);
+        self.probes[id].rest(cx);
     }
 
     /// What a run came to.
-    fn tell(&mut self, key: Key, outcome: Outcome, cx: &mut Context) {
-        let probe = &self.probes[key.index as usize];
-        let backend = probe.backend;
+    fn tell(&mut self, id: ProbeId, outcome: Outcome, cx: &mut Context) {
+        let probe = &self.probes[id];
+        let server = probe.server;
         if let (Ok(_), Some(run)) = (&outcome, &probe.run) {
-            cx.backends.settle(backend, run.course);
+            cx.backends.settle(server, run.course);
         }
         match outcome {
-            Ok(load) => cx.backends.probe_passed(backend, load, cx.now),
+            Ok(load) => cx.backends.probe_passed(server, load, cx.now),
             Err(reason) => {
-                cx.backends.probe_failed(backend, &format!("a probe: {reason}"), cx.now);
+                cx.backends.probe_failed(server, &format!("a probe: {reason}"), cx.now);
             }
         }
     }
 
-    /// We had nothing left to probe with, which says nothing of the backend.
-    fn skip(&mut self, key: Key, reason: &str, cx: &mut Context) {
-        let probe = &mut self.probes[key.index as usize];
+    /// We had nothing left to probe with, which says nothing of the server.
+    fn skip(&mut self, id: ProbeId, reason: &str, cx: &mut Context) {
+        let probe = &mut self.probes[id];
         if self.skip_warnings.allows(cx.now, EXHAUSTION_WARNINGS) {
-            log::warn!("backend {}: not probed: {reason}", cx.backends[probe.backend].name);
+            log::warn!("backend {}: not probed: {reason}", cx.backends[probe.server].name);
         }
         cx.stats.exhausted += 1;
         probe.rest(cx);
     }
 }
 
+#[cfg(test)]
+impl Health {
+    /// Whether this probe is there, leaving or not.
+    pub fn has(&self, id: ProbeId) -> bool {
+        self.probes.get(id).is_some()
+    }
+
+    /// The probes and the runs that they are at.
+    pub fn runs(&self) -> impl Iterator<Item = (ProbeId, Generation)> {
+        self.probes.iter().map(|(id, probe)| (id, probe.generation))
+    }
+
+    /// Whether there are no probes, and nothing for them to ask.
+    pub fn is_empty(&self) -> bool {
+        self.probes.is_empty() && self.checks.is_empty()
+    }
+
+    /// What a late event could change.
+    pub fn print(&self) -> String {
+        let probes = self.probes.iter();
+        let probes = probes.map(|(id, it)| (id, it.generation, it.queued, it.run.is_some()));
+        format!("{:?}", probes.collect::<Vec<_>>())
+    }
+}
+
 impl Probe {
+    /// What its present run's socket has as a token.
+    fn owner(&self, id: ProbeId) -> Owner {
+        Owner::Probe(id, self.generation)
+    }
+
     /// What is read of an answer after its meaning is known is over when the next run begins.
     fn bound_rest(&mut self, cx: &mut Context) {
         if let Some(run) = self.run.as_mut().filter(|run| run.rest.is_some())
@@ -352,8 +397,8 @@ impl Probe {
     fn hang_up(&mut self) {
         // Dropped here and not by the reaping: nobody else holds a key to it, and a late event is
         // stopped by the generation, which the next run raises before it registers.
-        if let Some(Run { line: Line::Stream(mut stream), .. }) = self.run.take() {
-            stream.say_goodbye();
+        if let Some(run) = self.run.take() {
+            run.hang_up();
         }
     }
 
@@ -361,150 +406,5 @@ impl Probe {
         self.hang_up();
         self.next_at = self.next_at.max(cx.now);
         cx.timers.arm(self.timer, self.next_at);
-    }
-}
-
-impl Line {
-    /// A stream that is being connected; or a datagram that is on its way.
-    fn open(
-        address: SocketAddr,
-        dial: Option<&ClientTls>,
-        datagram: Option<&[u8]>,
-    ) -> Result<Line, Fault> {
-        let Some(datagram) = datagram else {
-            return Stream::connect(address, dial, None).map(Line::Stream);
-        };
-        let socket = DatagramSocket::connect(address)?;
-        socket.send(datagram)?;
-        Ok(Line::Datagram(socket))
-    }
-
-    /// Ask the poll for the first time. An answer that is here already makes an event as well.
-    fn begin(&mut self, registry: &Registry, owner: Owner) -> io::Result<()> {
-        match self {
-            Line::Stream(stream) => stream.want_write(),
-            Line::Datagram(socket) => return socket.register(registry, owner),
-        }
-        self.arm(registry, owner)
-    }
-
-    /// Ask the poll for what is wanted and not yet asked for.
-    fn arm(&mut self, registry: &Registry, owner: Owner) -> io::Result<()> {
-        match self {
-            Line::Stream(stream) => stream.arm(registry, owner),
-            Line::Datagram(_) => Ok(()),
-        }
-    }
-}
-
-/// One datagram is the answer.
-fn hear(socket: &DatagramSocket, question: &Question, scratch: &mut [u8]) -> Option<Outcome> {
-    match socket.receive(scratch) {
-        Ok(None) => None,
-        Ok(Some(count)) => match question.judge(&scratch[..count], true) {
-            Answer::Good(load) => Some(Ok(load)),
-            Answer::Bad(reason) => Some(Err(reason)),
-            Answer::Incomplete => None,
-        },
-        Err(fault) => Some(Err(fault.to_string())),
-    }
-}
-
-impl Run {
-    /// Get on as far as possible.
-    fn proceed(&mut self, question: &Question, scratch: &mut [u8]) -> Progress {
-        let stream = match &mut self.line {
-            Line::Stream(stream) => stream,
-            Line::Datagram(socket) => return Progress::of(hear(socket, question, scratch)),
-        };
-        if !self.connected {
-            match stream.connect_outcome() {
-                Connect::Pending => return Progress::NONE,
-                Connect::Failed(fault) => return Progress::over(Err(fault.to_string())),
-                Connect::Done => self.connected = true,
-            }
-        }
-        if question.is_connect() {
-            return Progress::over(Ok(None));
-        }
-        while self.sent < self.asked.len() && stream.can_write() {
-            match stream.send(&self.asked[self.sent..]) {
-                Sent::Bytes(count) => self.sent += count,
-                Sent::WouldBlock => break,
-                // What it came to may be known.
-                Sent::Broken(_) if self.rest.is_some() => return Progress::ENDED,
-                Sent::Broken(fault) => return Progress::over(Err(fault.to_string())),
-            }
-        }
-        let outcome = match self.listen(question, scratch) {
-            Some(outcome) if self.rest.is_none() => return Progress::over(outcome),
-            outcome => outcome,
-        };
-        let over = self.rest.is_some() && self.read_rest(scratch);
-        Progress { outcome, over }
-    }
-
-    /// Hear the answer until its meaning is known; what follows is left in `rest`.
-    fn listen(&mut self, question: &Question, scratch: &mut [u8]) -> Option<Outcome> {
-        let Line::Stream(stream) = &mut self.line else { return None };
-        while self.rest.is_none() && stream.can_read() {
-            let (count, ended) = match stream.receive(scratch) {
-                Received::Bytes(count) => (count, false),
-                Received::Eof => (0, true),
-                Received::WouldBlock => break,
-                Received::Broken(fault) => return Some(Err(fault.to_string())),
-            };
-            self.heard += count;
-            self.answer.extend_from_slice(&scratch[..count]);
-            let outcome = match question.judge(&self.answer, ended) {
-                Answer::Incomplete => continue,
-                Answer::Good(load) => Ok(load),
-                Answer::Bad(reason) => Err(reason),
-            };
-            if !ended {
-                self.rest = question.rest(&self.answer);
-            }
-            if self.rest.is_some() && question.says_end() {
-                stream.finish_sending();
-            }
-            return Some(outcome);
-        }
-        None
-    }
-
-    /// Read what is to come of the answer; says whether that was all, or enough.
-    fn read_rest(&mut self, scratch: &mut [u8]) -> bool {
-        let (Line::Stream(stream), Some(rest)) = (&mut self.line, &mut self.rest) else {
-            return true;
-        };
-        while stream.can_read() && self.heard <= CHECK_ANSWER_BYTES_MAX {
-            match stream.receive(scratch) {
-                Received::Bytes(count) => {
-                    self.heard += count;
-                    if rest.take(&scratch[..count]) {
-                        return true;
-                    }
-                }
-                Received::WouldBlock => return false,
-                Received::Eof | Received::Broken(_) => return true,
-            }
-        }
-        self.heard > CHECK_ANSWER_BYTES_MAX
-    }
-}
-
-impl Progress {
-    const NONE: Progress = Progress { outcome: None, over: false };
-
-    const ENDED: Progress = Progress { outcome: None, over: true };
-
-    fn over(outcome: Outcome) -> Progress {
-        Progress { outcome: Some(outcome), over: true }
-    }
-
-    /// Over if that is known.
-    fn of(outcome: Option<Outcome>) -> Progress {
-        let over = outcome.is_some();
-        Progress { outcome, over }
     }
 }

@@ -9,7 +9,7 @@ use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
 use crate::access_log::{Asked, Cause, Ending, Times, When, Who};
-use crate::backends::{BackendId, Refusal};
+use crate::backends::{Refusal, ServerId};
 use crate::context::Context;
 use crate::hello::Alert;
 use crate::http::Refusal as BadHead;
@@ -25,7 +25,7 @@ pub struct Account {
     pub(super) about: About,
     /// When the request's head was whole, or the client's hello; of a TCP connection, when it came.
     pub(super) asked_at: Option<Instant>,
-    pub(super) backend: Option<BackendId>,
+    pub(super) backend: Option<ServerId>,
     connected_at: Option<Instant>,
     answered_at: Option<Instant>,
     pub(super) status: u16,
@@ -35,7 +35,7 @@ pub struct Account {
     pub(super) before: (u64, u64),
     pub(super) retries: usize,
     /// Backends that were asked before this one.
-    pub(super) tried: Vec<BackendId>,
+    pub(super) tried: Vec<ServerId>,
     /// Why we answered.
     pub(super) why: Option<(Cause, Cow<'static, str>)>,
 }
@@ -81,7 +81,7 @@ impl Account {
     }
 
     /// A backend was picked, after so many others.
-    pub fn picked(&mut self, backend: BackendId, retries: usize) {
+    pub fn picked(&mut self, backend: ServerId, retries: usize) {
         if let Some(before) = self.backend.replace(backend).filter(|&before| before != backend)
         {
             self.tried.push(before);
@@ -246,9 +246,6 @@ impl From<BadHead> for Own {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backends::{Backends, Member, Policy, PoolPlan, RiseFall};
-    use crate::balance;
-    use crate::config::{Algorithm, AllDown};
 
     fn account(about: About, picked: bool, connected: bool, answered: bool) -> Account {
         let now = Instant::now();
@@ -278,30 +275,8 @@ mod tests {
         account
     }
 
-    /// The only one of a set.
-    fn backend() -> BackendId {
-        let address = "127.0.0.1:1".parse().unwrap();
-        let member = Member {
-            name: "a".to_owned(),
-            addresses: vec![address],
-            weight: 1,
-            max_connections: None,
-            backup: false,
-            check_port: None,
-            check_host: String::new(),
-            dial: None,
-            probe_dial: None,
-        };
-        let policy = Policy {
-            rise_fall: RiseFall { rise: 1, fall: 1 },
-            probed: false,
-            all_down: AllDown::Refuse,
-            slow_start: Duration::ZERO,
-            eject_after: 0,
-        };
-        let pool = PoolPlan::of_first(1, balance::build(Algorithm::First, 1));
-        let set = Backends::new(vec![member], vec![pool], policy, Instant::now());
-        set.iter().next().unwrap().0
+    fn backend() -> ServerId {
+        ServerId::for_tests(0)
     }
 
     fn request() -> About {

@@ -12,9 +12,9 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use crate::backends::{BackendId, Course, PoolId};
+use crate::backends::{Course, PoolId, ServerId};
 use crate::context::Context;
-use crate::event::{Key, TimerKey};
+use crate::event::{Key, ListenerId, TimerKey};
 use crate::net::{Fault, Peer, Stream};
 
 use super::account::Account;
@@ -29,12 +29,12 @@ pub struct Client {
     pub key: Key,
     /// What the log calls it; counted up from 1.
     pub number: u64,
-    /// At which listener it came.
-    pub front: u16,
+    /// At which listener it came in; counted there.
+    pub listener: ListenerId,
     /// How many of the listener's phases it has behind it.
     pub phases_done: u8,
-    /// The pool that its backend is picked from.
-    pub pool: PoolId,
+    /// The pool that its backend is picked from; counted there. `None` if that is gone.
+    pub pool: Option<PoolId>,
     /// Its socket.
     pub socket: Stream,
     /// Its address and port, which logs, balancers and forwarding fields go by.
@@ -80,11 +80,11 @@ pub struct Search {
     /// What the client is placed by instead of its address.
     pub hash_key: Option<u64>,
     /// Backends that did not take the connection.
-    pub tried: Vec<BackendId>,
+    pub tried: Vec<ServerId>,
     /// Why the last of them did not.
     pub fault: Option<Fault>,
     /// A backend of which an address failed, and another one is to be tried.
-    pub turned: Option<(BackendId, Course)>,
+    pub turned: Option<(ServerId, Course)>,
     /// The server name that the client asked for, in the hello that was read last.
     pub server_name: Option<Box<str>>,
 }
@@ -104,7 +104,9 @@ pub struct Arrival {
     /// What the log will call it.
     pub number: u64,
     /// At which listener.
-    pub front: u16,
+    pub listener: ListenerId,
+    /// The pool that the listener sends its clients to.
+    pub pool: Option<PoolId>,
     /// Its socket.
     pub socket: Stream,
     /// As accept gave it: that of a proxy, where one is in front.
@@ -142,9 +144,9 @@ impl Client {
         Client {
             key,
             number: arrival.number,
-            front: arrival.front,
+            listener: arrival.listener,
             phases_done: 0,
-            pool: PoolId::default(),
+            pool: arrival.pool,
             socket: arrival.socket,
             address: arrival.address.into(),
             link: Link::None,
@@ -190,12 +192,12 @@ impl Client {
     }
 
     /// Backends that did not take the connection.
-    pub fn tried(&self) -> &[BackendId] {
+    pub fn tried(&self) -> &[ServerId] {
         self.search.as_deref().map_or(&[], |search| &search.tried)
     }
 
     /// A backend of which an address failed, and another one is to be tried.
-    pub fn turned(&self) -> Option<(BackendId, Course)> {
+    pub fn turned(&self) -> Option<(ServerId, Course)> {
         self.search.as_ref()?.turned
     }
 

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use log::{Level, debug, log_enabled, warn};
 
-use crate::backends::{BackendId, Backends, Course, Refusal};
+use crate::backends::{Backends, Course, Refusal, ServerId};
 use crate::balance::Ask;
 use crate::context::Context;
 use crate::event::Owner;
@@ -57,7 +57,7 @@ enum Offers {
 
 /// A connection that failed.
 struct Broken {
-    backend: BackendId,
+    backend: ServerId,
     started_at: Instant,
     fault: Fault,
     took: Took,
@@ -89,7 +89,7 @@ pub fn start(client: &mut Client, cx: &mut Context) -> Result<(), Attempt> {
 
 /// Connect to `backend`, or to one that is picked.
 pub fn find(
-    backend: Option<BackendId>,
+    backend: Option<ServerId>,
     wants: Wants,
     client: &mut Client,
     cx: &mut Context,
@@ -108,7 +108,7 @@ pub fn find(
 
 /// The backend of the connection that the client has for its own since an earlier request, because
 /// it logged in there; nothing, if there is none, or it is not good any more.
-pub fn resume(client: &mut Client, cx: &mut Context) -> Option<BackendId> {
+pub fn resume(client: &mut Client, cx: &mut Context) -> Option<ServerId> {
     let key = client.link.take()?;
     if !cx.resume(key) {
         return None;
@@ -124,12 +124,15 @@ pub fn resume(client: &mut Client, cx: &mut Context) -> Option<BackendId> {
 
 /// The backend that is wanted, or one that is picked.
 fn choose(
-    wanted: Option<BackendId>,
+    wanted: Option<ServerId>,
     client: &mut Client,
     cx: &mut Context,
-) -> Result<BackendId, Attempt> {
+) -> Result<ServerId, Attempt> {
     if let Some((backend, _)) = client.turned() {
-        return Ok(backend);
+        if cx.backends.is_here(backend) {
+            return Ok(backend);
+        }
+        client.search_mut().turned = None;
     }
     let backend = wanted.map_or_else(|| pick(client, cx), Ok)?;
     let tried = client.tried().len();
@@ -139,7 +142,7 @@ fn choose(
     Ok(backend)
 }
 
-fn pick(client: &Client, cx: &mut Context) -> Result<BackendId, Attempt> {
+fn pick(client: &Client, cx: &mut Context) -> Result<ServerId, Attempt> {
     let ask = Ask { client: client.address.ip(), key: client.hash_key(), now: cx.now };
     let picked = cx.backends.pick(client.pool, &ask, client.tried());
     let backend = picked.map_err(|refusal| Attempt::Over(refused(client, refusal)))?;
@@ -156,11 +159,12 @@ fn pick(client: &Client, cx: &mut Context) -> Result<BackendId, Attempt> {
 /// Begin to connect: to the address that works, or to the next one after those that failed.
 fn open(
     client: &mut Client,
-    backend: BackendId,
+    backend: ServerId,
     offers: Offers,
     cx: &mut Context,
 ) -> Result<(), Attempt> {
-    let (mut started_at, timeout) = (Instant::now(), cx.settings.pool.connect_timeout);
+    let mut started_at = Instant::now();
+    let timeout = cx.backends.settings(client.pool).connect_timeout;
     let turned = client.turned().map(|(_, course)| course);
     if turned.is_some() {
         client.search_mut().turned = None;
@@ -207,13 +211,15 @@ fn open(
 fn turn(
     course: Course,
     fault: Fault,
-    backend: BackendId,
+    backend: ServerId,
     client: &Client,
     cx: &Context,
 ) -> Option<Course> {
     let of = &cx.backends[backend].addresses;
-    let on = course.next(fault, of, cx.settings.pool.connect_timeout, Instant::now())?;
-    let (name, from, to) = (&cx.backends[backend].name, course.address(of), on.address(of));
+    let timeout = cx.backends.settings(client.pool).connect_timeout;
+    let on = course.next(fault, of, timeout, Instant::now())?;
+    let name = cx.backends.name(backend);
+    let (from, to) = (course.address(of), on.address(of));
     debug!("pair {}: {name}: {from} failed: {fault}; trying {to}", client.number);
     Some(on)
 }
@@ -280,8 +286,8 @@ pub fn is_too_late(client: &Client, cx: &mut Context) -> bool {
 /// Until when the backend may take the connection; nothing, if there is none.
 pub fn deadline(client: &Client, cx: &Context) -> Option<Instant> {
     let connection = cx.connections.get(client.link.key()?)?;
-    let (of, timeout) =
-        (&cx.backends[connection.backend].addresses, cx.settings.pool.connect_timeout);
+    let of = &cx.backends[connection.backend].addresses;
+    let timeout = cx.backends.settings(client.pool).connect_timeout;
     Some(connection.course().deadline(of, timeout, connection.started_at))
 }
 
@@ -323,7 +329,8 @@ pub fn give_up(
         }
         blame(client, &Broken { backend, started_at, fault, took, stage }, cx);
     }
-    match client.tried().len() > cx.settings.pool.retries as usize {
+    let retries = cx.backends.settings(client.pool).retries;
+    match client.tried().len() > retries as usize {
         true => Err(Reason::ConnectFailed(fault)),
         false => Ok(()),
     }
@@ -334,7 +341,7 @@ pub fn give_up(
 /// had taken bytes; and this client does not try it again.
 fn blame(client: &mut Client, broken: &Broken, cx: &mut Context) {
     let &Broken { backend, started_at, fault, took, stage } = broken;
-    let name = &cx.backends[backend].name;
+    let name = cx.backends.name(backend);
     let doing = match stage {
         Stage::Connected => client.relaying(),
         Stage::Connecting => "connecting",
@@ -349,7 +356,7 @@ fn blame(client: &mut Client, broken: &Broken, cx: &mut Context) {
     search.tried.push(backend);
     search.fault = Some(fault);
     let lived = started_at.elapsed();
-    let proven = CONNECT_PROVEN.min(cx.settings.pool.connect_timeout);
+    let proven = CONNECT_PROVEN.min(cx.backends.settings(client.pool).connect_timeout);
     let was_taken = stage == Stage::Connected && lived > proven;
     let ours = matches!(fault, Fault::Exhausted | Fault::GivenUp);
     if !ours {

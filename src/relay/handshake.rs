@@ -74,7 +74,7 @@ pub fn on_timer(client: &mut Client, cx: &mut Context) -> Verdict {
 }
 
 fn service(client: &Client, cx: &Context) -> Service {
-    cx.phases[usize::from(client.front)].service
+    cx.listeners[client.listener].phases.service
 }
 
 fn done(client: &mut Client, cx: &mut Context) -> Verdict {

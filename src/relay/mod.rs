@@ -162,7 +162,7 @@ impl Pair {
         match self.standing() {
             Standing::Resting => true,
             Standing::Silent => {
-                cx.phases[usize::from(self.client.front)].service == Service::Http
+                cx.listeners[self.client.listener].phases.service == Service::Http
             }
             Standing::Begun | Standing::Told | Standing::Busy => false,
         }
@@ -233,7 +233,7 @@ impl Pair {
 
     fn next_phase(&mut self, cx: &mut Context) -> Verdict {
         let client = &mut self.client;
-        let of = &cx.phases[usize::from(client.front)];
+        let of = &cx.listeners[client.listener].phases;
         let (phase, service) =
             (of.list.get(usize::from(client.phases_done)).copied(), of.service);
         client.phases_done += 1;

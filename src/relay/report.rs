@@ -160,11 +160,10 @@ fn moved(account: &Account, client: &Client) -> (u64, u64) {
 }
 
 fn write(account: &Account, (received, sent): (u64, u64), client: &Client, cx: &mut Context) {
-    let Context { access_log, backends, stats, now, .. } = cx;
+    let Context { access_log, backends, listeners, stats, now, .. } = cx;
     let Some(log) = access_log else { return };
-    let (front, front_open) = stats.front(client.front as usize);
-    let pool = backends.pool(client.pool);
-    let backend_name = account.backend.map(|id| &*backends[id].name);
+    let listener = &listeners[client.listener].stats;
+    let backend_name = account.backend.map(|id| backends.name(id));
     let what = match &account.about {
         About::Tcp(name) => What::Tcp { server_name: name.as_deref() },
         About::Handshake(why) => What::Handshake { why: why.to_string() },
@@ -183,9 +182,9 @@ fn write(account: &Account, (received, sent): (u64, u64), client: &Client, cx: &
     };
     let counts = Counts {
         process: stats.open,
-        front: front_open,
-        pool: pool.connections(),
-        backend: account.backend.map_or(0, |id| u64::from(backends[id].connections)),
+        front: listener.open,
+        pool: backends.connections_in(client.pool),
+        backend: account.backend.map_or(0, |id| backends.connections(id)),
     };
     let began = log.time_of(account.began, *now);
     let times = account.times(*now);
@@ -194,11 +193,11 @@ fn write(account: &Account, (received, sent): (u64, u64), client: &Client, cx: &
     let why = why.map(|(cause, detail)| Why { cause: *cause, detail: Cow::Borrowed(detail) });
     let asked = account.tried.iter().chain(&account.backend);
     let needs_all = why.is_some() || retries > 0;
-    let tried = asked.filter(|_| needs_all).map(|id| &*backends[*id].name).collect();
+    let tried = asked.filter(|_| needs_all).map(|id| backends.name(*id)).collect();
     log.add(&Record {
         client: client.address.address(),
-        front,
-        pool: &pool.name,
+        front: &listener.name,
+        pool: backends.pool_name(client.pool),
         server,
         began,
         what,

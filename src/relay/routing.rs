@@ -17,7 +17,7 @@ pub fn route(client: &mut Client, cx: &mut Context) -> Verdict {
         "pair {}: asks for {}, {}",
         client.number,
         name.as_deref().unwrap_or("nobody by name"),
-        pool.map_or("which nobody serves", |pool| &cx.backends.pool(pool).name),
+        cx.backends.pool(pool).map_or("which nobody serves", |pool| &pool.name),
     );
     report::named(name, client, cx.now);
     let Some(pool) = pool else {
@@ -25,6 +25,8 @@ pub fn route(client: &mut Client, cx: &mut Context) -> Verdict {
         return parting::alert(Alert::UnrecognizedName, client, cx);
     };
     cx.backends.routed(pool);
-    client.pool = pool;
+    cx.backends.exit(client.pool);
+    client.pool = Some(pool);
+    cx.backends.enter(client.pool);
     Verdict::Become(Successor::NextPhase)
 }

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 
-use crate::backends::{BackendId, Backends};
+use crate::backends::{Backends, PoolOf, ServerId};
 use crate::config::{
     self, BackendSpec, BackendVerify, Check, Complaint, Config, Key, Phrase, Wrong, dials_tls,
     duration_text,
@@ -68,12 +68,10 @@ fn about_members(members: &[&BackendSpec]) -> Option<Wrong> {
 /// Backends of one pool that are one server by several names.
 fn about_twins(backends: &Backends) -> Vec<Complaint> {
     let mut advice = Vec::new();
-    for (index, id) in backends.pool_ids().enumerate() {
-        let pool = backends.pool(id);
-        let setting = if index == 0 { Key::BACKEND } else { Key::ROUTE };
+    for (_, pool) in backends.pools() {
         for (address, twins) in twins(backends, pool.members()) {
-            let names: Vec<&str> = twins.iter().map(|&id| &*backends[id].name).collect();
-            let is_backup = |id: &BackendId| backends[*id].backup;
+            let names: Vec<&str> = twins.iter().map(|&id| backends.name(id)).collect();
+            let is_backup = |id: &ServerId| backends.share(*id).backup;
             let so = if twins.iter().any(is_backup) && !twins.iter().all(is_backup) {
                 "the backup is down when it is".to_owned()
             } else if names.len() == 2 {
@@ -82,9 +80,9 @@ fn about_twins(backends: &Backends) -> Vec<Complaint> {
                 format!("it gets {} times the share", names.len())
             };
             let are = format!("backends {} are one server at {address}: {so}", listed(&names));
-            advice.push(match index {
-                0 => Complaint::new(setting, are),
-                _ => Complaint::of(setting, &*pool.name, are),
+            advice.push(match pool.of {
+                PoolOf::Listeners => Complaint::new(Key::BACKEND, are),
+                PoolOf::Route => Complaint::of(Key::ROUTE, &*pool.name, are),
             });
         }
     }
@@ -94,9 +92,9 @@ fn about_twins(backends: &Backends) -> Vec<Complaint> {
 /// Who shares an address, each company once.
 fn twins(
     backends: &Backends,
-    members: impl Iterator<Item = BackendId>,
-) -> Vec<(SocketAddr, Vec<BackendId>)> {
-    let mut at: HashMap<SocketAddr, Vec<BackendId>> = HashMap::new();
+    members: impl Iterator<Item = ServerId>,
+) -> Vec<(SocketAddr, Vec<ServerId>)> {
+    let mut at: HashMap<SocketAddr, Vec<ServerId>> = HashMap::new();
     let mut order: Vec<SocketAddr> = Vec::new();
     for id in members {
         for address in backends[id].addresses.all() {

@@ -7,6 +7,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::event::ServerId;
+
 /// A number of a `T`: a row of a table.
 pub struct Field<T> {
     /// What it has in common with its neighbours: `dropped`, or nothing. The names of one group
@@ -67,7 +69,7 @@ pub enum Value<'a> {
     /// An address.
     Address(SocketAddr),
     /// Backends, by their places in the snapshot.
-    Backends(&'a [usize]),
+    Backends(&'a [ServerId]),
     /// There is such a number, and it is not known.
     Unknown,
     /// As this process was started, there is no such number.

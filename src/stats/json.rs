@@ -104,7 +104,7 @@ fn process(from: &Snapshot, out: &mut Vec<u8>) {
         if udp.is_used {
             it.object("udp", |it| row(it, UDP, udp));
         }
-        it.list("listeners", &process.stats.fronts, |it, front| row(it, LISTENERS, front));
+        it.list("listeners", &process.listeners, |it, listener| row(it, LISTENERS, listener));
     });
     out.extend_from_slice(b",\"routes\":[");
 }
@@ -129,7 +129,7 @@ fn pool_part(pool: &Pool, names: usize, from: &Snapshot, out: &mut Vec<u8>) -> b
     let left = pool.members.get(names..).unwrap_or_default();
     for &member in left.iter().take(STATS_NAMES_AT_ONCE) {
         next_item(out);
-        json::text(from.backends.get(member).map_or("", |backend| &backend.name), out);
+        json::text(from.backend(member).map_or("", |backend| &backend.name), out);
     }
     let is_whole = left.len() <= STATS_NAMES_AT_ONCE;
     if is_whole {

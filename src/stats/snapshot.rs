@@ -13,7 +13,9 @@ use std::net::SocketAddr;
 use std::ops::Bound;
 use std::time::{Duration, Instant};
 
-use super::{BackendCounts, PerSecond, PoolCounts, Stats};
+use crate::event::{PoolId, ServerId};
+
+use super::{BackendCounts, ListenerStats, PerSecond, PoolCounts, Stats};
 
 /// Made row by row over several turns, then read by the page that it was taken for.
 #[derive(Debug, Clone)]
@@ -26,7 +28,7 @@ pub struct Snapshot {
     pub process: Process,
     /// The pools of the routes.
     pub pools: Vec<Pool>,
-    /// The backends, in the order of the flags.
+    /// The backends, in the order of their places: that of the flags, unless some went.
     pub backends: Vec<Backend>,
     addresses: BTreeMap<SocketAddr, Address>,
     is_whole: bool,
@@ -39,6 +41,8 @@ pub struct Process {
     pub uptime: Duration,
     /// What it counted.
     pub stats: Stats,
+    /// Its listeners.
+    pub listeners: Vec<ListenerStats>,
     /// Lines of the log that nobody took.
     pub log_lines_dropped: u64,
     /// The access log, if there is one.
@@ -59,10 +63,12 @@ pub struct AccessLog {
 /// A pool of a route.
 #[derive(Debug, Clone)]
 pub struct Pool {
+    /// Which one.
+    pub id: PoolId,
     /// What logs call it.
     pub name: Box<str>,
-    /// Its backends, by their places in [`Snapshot::backends`].
-    pub members: Vec<usize>,
+    /// Its backends.
+    pub members: Vec<ServerId>,
     /// How many of them are up.
     pub up: usize,
     /// What it counted.
@@ -72,6 +78,8 @@ pub struct Pool {
 /// A backend.
 #[derive(Debug, Clone)]
 pub struct Backend {
+    /// Which one.
+    pub id: ServerId,
     /// What logs call it.
     pub name: Box<str>,
     /// The address in use.
@@ -200,6 +208,22 @@ impl Snapshot {
         self.ended = now;
     }
 
+    /// What was taken of this backend, if it was there.
+    pub fn backend(&self, id: ServerId) -> Option<&Backend> {
+        let at = self.backends.binary_search_by_key(&id.index(), |it| it.id.index()).ok()?;
+        self.backends.get(at).filter(|it| it.id == id)
+    }
+
+    /// The place behind the last pool that was taken.
+    pub fn next_pool(&self) -> usize {
+        self.pools.last().map_or(0, |pool| pool.id.index() + 1)
+    }
+
+    /// The place behind the last backend that was taken.
+    pub fn next_backend(&self) -> usize {
+        self.backends.last().map_or(0, |backend| backend.id.index() + 1)
+    }
+
     /// There are no more.
     pub fn finish(&mut self) {
         self.is_whole = true;
@@ -231,6 +255,7 @@ pub(super) mod tests {
     /// A backend that nothing was seen of.
     pub fn backend(number: u16) -> Backend {
         Backend {
+            id: ServerId::for_tests(u32::from(number)),
             name: format!("b{number}").into(),
             address: SocketAddr::from(([127, 0, 0, 1], number)),
             addresses: 1,
@@ -257,9 +282,11 @@ pub(super) mod tests {
 
     /// A pool of these.
     pub fn pool(members: &[usize]) -> Pool {
+        let id = |&number: &usize| ServerId::for_tests(number as u32);
         Pool {
+            id: PoolId::for_tests(0),
             name: "pool".into(),
-            members: members.to_vec(),
+            members: members.iter().map(id).collect(),
             up: members.len(),
             counts: PoolCounts::default(),
         }

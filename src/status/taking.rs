@@ -1,9 +1,7 @@
 //! Takes a snapshot of everything that is counted, a row at a time: the only place that knows where
 //! a number of a page comes from.
 
-use std::time::Instant;
-
-use crate::backends::{self, Backend, BackendId};
+use crate::backends::{self, PoolId, PoolOf, ServerId};
 use crate::context::Context;
 use crate::limits::WEIGHT_ONE;
 use crate::stats::snapshot::{self, Process, Snapshot};
@@ -18,6 +16,7 @@ pub fn begin(cx: &Context) -> Snapshot {
     let process = Process {
         uptime: cx.now.saturating_duration_since(cx.started),
         stats: cx.stats.clone(),
+        listeners: cx.listeners.iter().map(|(_, listener)| listener.stats.clone()).collect(),
         log_lines_dropped: cx.stats.log_dropped(),
         access_log,
     };
@@ -26,9 +25,9 @@ pub fn begin(cx: &Context) -> Snapshot {
 
 /// The next row, or the end of a snapshot that has all.
 pub fn take_row(snapshot: &mut Snapshot, cx: &mut Context) {
-    if let Some(pool) = cx.backends.routed_pools().get(snapshot.pools.len()) {
-        snapshot.pools.push(pool_now(pool));
-    } else if let Some(id) = cx.backends.at(snapshot.backends.len()) {
+    if let Some((id, pool)) = next_route(snapshot, cx) {
+        snapshot.pools.push(pool_now(id, pool));
+    } else if let Some(id) = cx.backends.next_from(snapshot.next_backend()) {
         let backend = backend_now(id, cx);
         snapshot.push_backend(backend, cx.now);
     } else {
@@ -36,32 +35,50 @@ pub fn take_row(snapshot: &mut Snapshot, cx: &mut Context) {
     }
 }
 
-fn pool_now(pool: &backends::Pool) -> snapshot::Pool {
+/// The next pool that is a route's; the others are not shown.
+fn next_route<'a>(
+    snapshot: &Snapshot,
+    cx: &'a Context,
+) -> Option<(PoolId, &'a backends::Pool)> {
+    let mut from = snapshot.next_pool();
+    loop {
+        let (id, pool) = cx.backends.next_pool_from(from)?;
+        if pool.of == PoolOf::Route {
+            return Some((id, pool));
+        }
+        from = id.index() + 1;
+    }
+}
+
+fn pool_now(id: PoolId, pool: &backends::Pool) -> snapshot::Pool {
     snapshot::Pool {
+        id,
         name: pool.name.clone(),
-        members: pool.members().map(BackendId::index).collect(),
+        members: pool.members().collect(),
         up: pool.up(),
         counts: pool.counts,
     }
 }
 
-fn backend_now(id: BackendId, cx: &mut Context) -> snapshot::Backend {
+fn backend_now(id: ServerId, cx: &mut Context) -> snapshot::Backend {
     let now = cx.now;
     let rate = cx.backends.rate(id, now);
     let times = cx.backends.response_times(id, now);
-    let in_force = cx.backends.weight_in_force(id);
+    let share = cx.backends.share(id);
+    let standing = standing(id, cx);
     let backend = &cx.backends[id];
     snapshot::Backend {
+        id,
         name: backend.name.clone(),
         address: backend.address(),
         addresses: backend.addresses.all().len(),
         is_up: backend.state.is_up(),
         state_for: now.saturating_duration_since(backend.since),
-        standing: standing(backend, now),
-        weight: backend.weight,
-        effective_weight: f64::from(in_force) / f64::from(WEIGHT_ONE),
-        is_ramping: backend.effective_weight < backend.weight * WEIGHT_ONE,
-        backup: backend.backup,
+        standing,
+        weight: share.weight,
+        effective_weight: f64::from(share.in_force) / f64::from(WEIGHT_ONE),
+        is_ramping: share.is_ramping(),
+        backup: share.backup,
         load: backend.load,
         connections: backend.connections,
         rate,
@@ -70,13 +87,15 @@ fn backend_now(id: BackendId, cx: &mut Context) -> snapshot::Backend {
     }
 }
 
-fn standing(backend: &Backend, now: Instant) -> snapshot::Standing {
-    let backends::Standing { word, since, until, reason } = backend.standing();
+fn standing(id: ServerId, cx: &Context) -> snapshot::Standing {
+    let now = cx.now;
+    let backends::Standing { word, since, until, reason, is_ejected } =
+        cx.backends.standing(id);
     snapshot::Standing {
         word,
         since: since.map(|since| now.saturating_duration_since(since)),
         left: until.map(|until| until.saturating_duration_since(now)),
         reason,
-        is_left_out: backend.left_out().is_some(),
+        is_left_out: is_ejected,
     }
 }

@@ -6,9 +6,9 @@ use std::time::Instant;
 use mio::Poll;
 
 use super::*;
-use crate::backends::{Backends, Member, Policy, PoolPlan, RiseFall};
+use crate::backends::{Backends, PoolOf, PoolPlan, SeatPlan, ServerId, ServerPlan};
 use crate::balance;
-use crate::config::{Algorithm, AllDown, Config};
+use crate::config::{Algorithm, Config, PoolSettings};
 use crate::context::Settings;
 use crate::event::{Generation, Key};
 use crate::limits::STATS_ROWS_PER_TURN;
@@ -19,37 +19,35 @@ const BACKENDS: usize = 10_000;
 /// More would be more than a millisecond.
 const SLICE_BYTES_MAX: usize = 1000 * STATS_ROWS_PER_TURN;
 
-fn member(index: usize) -> Member {
+fn server(index: usize) -> ServerPlan {
     let [high, low] = (index as u16).to_be_bytes();
-    Member {
-        name: format!("backend-{index}.example.net"),
+    ServerPlan {
         addresses: vec![SocketAddr::from(([127, 0, high, low], 80))],
-        weight: 1,
-        max_connections: None,
-        backup: false,
-        dial: None,
-        probe_dial: None,
-        check_port: None,
-        check_host: String::new(),
+        ..ServerPlan::for_tests(&format!("backend-{index}.example.net"), 80)
     }
 }
 
 /// A context with so many backends in as many pools; the first is that of no route.
 fn context(backends: usize, pools: usize, poll: &Poll) -> Context {
-    let policy = Policy {
-        rise_fall: RiseFall { rise: 1, fall: 1 },
-        probed: false,
-        all_down: AllDown::Refuse,
-        slow_start: Duration::ZERO,
-        eject_after: 0,
-    };
-    let plan = |_| PoolPlan::of_first(backends, balance::build(Algorithm::RoundRobin, 1));
-    let plans = (0..pools).map(plan).collect();
     let now = Instant::now();
-    let set = Backends::new((0..backends).map(member).collect(), plans, policy, now);
+    let mut set = Backends::default();
+    (0..backends).for_each(|index| {
+        set.add_server(server(index), now);
+    });
+    let servers: Vec<ServerId> = set.iter().map(|(id, _)| id).collect();
+    for index in 0..pools {
+        let pool = set.add_pool(PoolPlan {
+            name: "pool".to_owned(),
+            of: if index == 0 { PoolOf::Listeners } else { PoolOf::Route },
+            balance: balance::build(Algorithm::RoundRobin, 1),
+            settings: PoolSettings::DEFAULT,
+        });
+        let seat = SeatPlan { weight: 1, backup: false };
+        servers.iter().for_each(|&id| set.join(id, pool, seat));
+    }
     let settings = Settings::of(&Config::defaults(), 1);
     let registry = poll.registry().try_clone().expect("a descriptor");
-    Context::new(registry, set, PipePool::new(0), settings, now)
+    Context::new(registry, set, PipePool::new(0), settings, &PoolSettings::DEFAULT, now)
 }
 
 /// What was done in the slices of a page, and what was made.

@@ -14,6 +14,7 @@ pub const FLOORS: &[&[&str]] = &[
     &["config"],
     &["json", "outlet", "event", "flow", "http", "hello", "balance", "net"],
     &["access_log", "stats", "backends"],
+    &["services"],
     &["context"],
     &["health", "status", "relay", "logging"],
     &["event_loop"],

@@ -18,7 +18,7 @@ mod ending;
 use std::time::Instant;
 
 use crate::access_log::Cause;
-use crate::backends::BackendId;
+use crate::backends::ServerId;
 use crate::balance;
 use crate::config::HashKey;
 use crate::context::{Carrying, Context};
@@ -63,11 +63,11 @@ pub(super) struct Exchange {
     /// What the flow had moved when this backend's part began.
     moved_before: u64,
     /// The backend that the client's cookie names, if it can take the request.
-    stuck_to: Option<BackendId>,
+    stuck_to: Option<ServerId>,
     /// The client speaks HTTPS, with us or with a trusted proxy before us.
     secure: bool,
     /// The backend on whose connection the client is logged in.
-    bound_to: Option<BackendId>,
+    bound_to: Option<ServerId>,
     /// The request makes such a login.
     logs_in: bool,
     /// When this backend's part began.
@@ -254,7 +254,7 @@ impl Exchange {
     /// What the request says of where it belongs: the hash of its key, and its cookie.
     fn place(&mut self, head: &RequestHead, total: usize, client: &mut Client, cx: &Context) {
         let (input, fields) = (&cx.scratch[..total], &cx.http.fields);
-        let key = match &cx.settings.pool.hash_key {
+        let key = match &cx.backends.settings(client.pool).hash_key {
             HashKey::Ip => None,
             HashKey::Uri => Some(head.path),
             HashKey::Path => Some(head.path_alone(input)),
@@ -278,7 +278,7 @@ impl Exchange {
     }
 
     /// The cookie that leads the client back, if it does not have it.
-    fn cookie(&self, backend: BackendId, cx: &Context) -> Option<String> {
+    fn cookie(&self, backend: ServerId, cx: &Context) -> Option<String> {
         if self.answer.has_begun() {
             return None;
         }
@@ -290,7 +290,7 @@ impl Exchange {
     /// What the answer says of its backend.
     fn judge(
         &mut self,
-        backend: BackendId,
+        backend: ServerId,
         had_begun: bool,
         turn: &Turn,
         client: &mut Client,
@@ -329,7 +329,7 @@ impl Exchange {
             return Ok(());
         }
         loop {
-            let takes = |id: &BackendId| {
+            let takes = |id: &ServerId| {
                 client.tried().is_empty() && cx.backends.takes(*id, client.pool)
             };
             let wanted = self.bound_to.or(self.stuck_to).filter(takes);
@@ -363,7 +363,14 @@ impl Exchange {
         cx: &mut Context,
     ) -> Result<(), BadBody> {
         let Context {
-            scratch, connections, backends, settings, stats, http: lists, added, ..
+            scratch,
+            connections,
+            backends,
+            listeners,
+            settings,
+            http: lists,
+            added,
+            ..
         } = cx;
         let input = &scratch[..total];
         let peer = client.address.ip();
@@ -378,7 +385,7 @@ impl Exchange {
             proto,
             trusted: settings.listener.trusts(peer),
             host: &host,
-            port: stats.port(client.front),
+            port: &listeners[client.listener].stats.port,
             added: added.towards(proto),
             subject: client.socket.tls().and_then(Tls::subject),
         };

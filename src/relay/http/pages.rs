@@ -84,7 +84,7 @@ pub(super) fn answer(
             answer::not_allowed(how, added, &mut bytes);
             405
         }
-        (Which::Health, _) if cx.backends.pool(client.pool).up() > 0 => {
+        (Which::Health, _) if cx.backends.is_there(client.pool) => {
             answer::page(200, "text/plain", b"OK", how, added, &mut bytes);
             200
         }

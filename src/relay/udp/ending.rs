@@ -6,7 +6,6 @@ use std::time::Duration;
 use log::debug;
 
 use crate::access_log::{Cause, Counts, Ending, Record, Server, Times, What, When, Who, Why};
-use crate::backends::PoolId;
 use crate::config::{Key, Spelling};
 use crate::context::Context;
 use crate::flow::Flow;
@@ -35,7 +34,6 @@ pub(super) enum End {
 impl Udp {
     /// A flow that was taken out of the table is over; the end of the turn closes its socket.
     pub(super) fn end(&mut self, flow: Flow<Line>, end: End, cx: &mut Context) {
-        let front = self.doors.get(usize::from(flow.client.door)).map_or(0, |door| door.front);
         debug!(
             "flow of {}: {}; {} datagrams sent on, {} answered",
             plain(flow.client.address),
@@ -43,11 +41,10 @@ impl Udp {
             flow.requests,
             flow.answers
         );
-        write(&flow, end, front, cx);
+        write(&flow, end, cx);
         cx.backends.closed(flow.line.backend);
-        if let Some(front) = cx.stats.fronts.get_mut(front) {
-            front.open -= 1;
-        }
+        cx.backends.exit(flow.line.pool);
+        cx.listeners[flow.client.listener].stats.open -= 1;
         let stats = &mut cx.stats.udp;
         stats.open -= 1;
         match end {
@@ -98,13 +95,12 @@ impl End {
     }
 }
 
-fn write(flow: &Flow<Line>, end: End, front: usize, cx: &mut Context) {
-    let Context { access_log, backends, stats, now, .. } = cx;
+fn write(flow: &Flow<Line>, end: End, cx: &mut Context) {
+    let Context { access_log, backends, listeners, stats, now, .. } = cx;
     let Some(log) = access_log else { return };
     let line = &flow.line;
-    let (name, open) = stats.front(front);
+    let listener = &listeners[flow.client.listener].stats;
     let answered = flow.answers > 0;
-    let pool = backends.pool(PoolId::default());
     let times = Times {
         queue: Some(Duration::ZERO),
         connect: Some(Duration::ZERO),
@@ -113,16 +109,16 @@ fn write(flow: &Flow<Line>, end: End, front: usize, cx: &mut Context) {
     };
     let counts = Counts {
         process: stats.open + stats.udp.open,
-        front: open,
-        pool: pool.connections(),
-        backend: u64::from(backends[line.backend].connections),
+        front: listener.open,
+        pool: backends.connections_in(line.pool),
+        backend: backends.connections(line.backend),
     };
     let began = log.time_of(flow.opened_at, *now);
     log.add(&Record {
         client: plain(flow.client.address),
-        front: name,
-        pool: &pool.name,
-        server: Server::Backend(&backends[line.backend].name),
+        front: &listener.name,
+        pool: backends.pool_name(line.pool),
+        server: Server::Backend(backends.name(line.backend)),
         began,
         what: What::Udp { datagrams_sent: flow.answers, datagrams_received: flow.requests },
         times,
@@ -132,7 +128,7 @@ fn write(flow: &Flow<Line>, end: End, front: usize, cx: &mut Context) {
         counts,
         retries: 0,
         why: end.cause().map(|cause| Why { cause, detail: cause.says().into() }),
-        tried: vec![&backends[line.backend].name],
+        tried: vec![backends.name(line.backend)],
     });
 }
 

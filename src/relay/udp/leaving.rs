@@ -7,7 +7,7 @@
 
 use std::time::Instant;
 
-use crate::backends::BackendId;
+use crate::backends::ServerId;
 use crate::context::Context;
 use crate::event::Key;
 use crate::flow::{Client, Flow};
@@ -20,7 +20,7 @@ use super::{Line, Udp};
 #[derive(Debug, Default)]
 pub(super) struct Leaving {
     /// Each with when it fell: a flow that was opened later is no concern of this fall.
-    fallen: Vec<(BackendId, Instant)>,
+    fallen: Vec<(ServerId, Instant)>,
     /// Where the walk through the flows is.
     at: usize,
 }
@@ -28,14 +28,14 @@ pub(super) struct Leaving {
 impl Leaving {
     fn concerns(&self, flow: &Flow<Line>) -> bool {
         let fell =
-            |&(id, at): &(BackendId, Instant)| id == flow.line.backend && flow.opened_at <= at;
+            |&(id, at): &(ServerId, Instant)| id == flow.line.backend && flow.opened_at <= at;
         self.fallen.iter().any(fell)
     }
 }
 
 impl Udp {
     /// This backend went down.
-    pub fn leave(&mut self, backend: BackendId, cx: &Context) {
+    pub fn leave(&mut self, backend: ServerId, cx: &Context) {
         // Those before are walked for once more: that is a look, no more.
         self.leaving.fallen.push((backend, cx.now));
         self.leaving.at = 0;

@@ -1,12 +1,12 @@
 //! UDP: datagrams find a backend, and their answers the way back.
 //!
 //! ```text
-//!   client --> door --receive--> flows (src/flow) --deliver--> line --> backend
-//!   client <-- door <---flush--- letters <---------answer----- line <-- backend
+//!   client --> listener --receive--> flows (src/flow) --deliver--> line --> backend
+//!   client <-- listener <---flush--- letters <---------answer----- line <-- backend
 //! ```
 //!
-//! A *door* is a listening socket. A *line* is what a flow carries: a connected socket of its own
-//! and the backend that it leads to. What arrives at a door in a turn is sorted by flow before
+//! A *line* is what a flow carries: a connected socket of its own and the backend that it leads to.
+//! What arrives at a listener in a turn is sorted by flow before
 //! anything is sent, and answers of many flows are gathered before they leave, so that a system
 //! call moves many. Which flow takes what, and when one is over, is decided by [`crate::flow`].
 //!
@@ -21,19 +21,20 @@ mod opening;
 
 use std::io;
 
-use crate::backends::BackendId;
-use crate::config::{Protocol, Udp as Rules};
+use crate::backends::{PoolId, ServerId};
+use crate::config::Udp as Rules;
 use crate::context::Context;
-use crate::event::{Generation, Key, Owner};
+use crate::event::{Key, ListenerId, Owner};
 use crate::flow::{Client, Flow, Place, Policy, Shunned, Table};
 use crate::limits::{
     DATAGRAM_BYTES_PER_TURN, FLOWS_SHUNNED_MAX, HEARD_AT_FIRST, HEARD_UNTIL_BUSY,
     MESSAGES_PER_CALL, REROUTES_PER_TURN, SEGMENTS_MAX, SLOTS,
 };
 use crate::net::{
-    Batch, DatagramListener, DatagramSocket, Fault, Piece, RecvMeta, RecvOutcome, Refused,
-    SendOutcome, Sender, Transmit,
+    Batch, DatagramSocket, Fault, Piece, RecvMeta, RecvOutcome, Refused, SendOutcome, Sender,
+    Transmit,
 };
+use crate::services::{Listener, Receiving};
 use crate::stats::LogThrottle;
 
 use budget::Budget;
@@ -49,9 +50,13 @@ struct Heard {
 
 /// Everything that is UDP.
 pub struct Udp {
-    doors: Vec<UdpListener>,
+    /// The listeners at which datagrams of clients may have arrived.
+    ready: Vec<ListenerId>,
+    /// Those from which answers are to leave.
+    answering: Vec<ListenerId>,
+    rules: Rules,
     flows: Table<Line>,
-    shunned: Shunned<BackendId>,
+    shunned: Shunned<ServerId>,
     batch: Batch,
     post: Sender,
     parcels: Vec<RecvMeta>,
@@ -76,19 +81,13 @@ pub struct Udp {
     warnings: LogThrottle,
 }
 
-/// A listening socket, and the answers that are to leave from it.
-struct UdpListener {
-    listener: DatagramListener,
-    /// Its place among the listeners of the process.
-    front: usize,
-    letters: Vec<Transmit>,
-}
-
 /// What a flow carries.
 #[derive(Debug)]
 pub struct Line {
     socket: DatagramSocket,
-    backend: BackendId,
+    backend: ServerId,
+    /// The pool that the backend was picked from; counted there.
+    pool: Option<PoolId>,
     /// It waits in the run queue.
     queued: bool,
     /// Messages asked for at once.
@@ -102,31 +101,18 @@ pub struct Line {
 const LAST: u32 = u32::MAX;
 
 impl Udp {
-    /// At these listeners; `most` flows at once.
-    pub fn new(
-        listeners: Vec<DatagramListener>,
-        rules: &Rules,
-        most: usize,
-        cx: &mut Context,
-    ) -> io::Result<Udp> {
-        let mut doors = Vec::new();
-        for (index, mut listener) in listeners.into_iter().enumerate() {
-            let owner =
-                Owner::UdpListener(Key { index: index as u32, generation: Generation::FIRST });
-            listener.register(&cx.registry, owner)?;
-            // One message is to begin one flow, or two: where each flow takes few datagrams, many
-            // in a message would make many of it.
-            if rules.requests.is_none_or(|most| most as usize >= SEGMENTS_MAX) {
-                listener.coalesce();
-            }
-            let front = cx.add_listener(Protocol::Udp, listener.address());
-            doors.push(UdpListener { listener, front, letters: Vec::new() });
-        }
-        cx.stats.udp.is_used = !doors.is_empty();
-        let (responses, requests) = (rules.responses, rules.requests);
-        let policy = Policy { idle: rules.timeout, responses, requests, most };
-        Ok(Udp {
-            doors,
+    /// No listeners yet; `most` flows at once.
+    pub fn new(rules: &Rules, most: usize) -> Udp {
+        let policy = Policy {
+            idle: rules.timeout,
+            responses: rules.responses,
+            requests: rules.requests,
+            most,
+        };
+        Udp {
+            ready: Vec::new(),
+            answering: Vec::new(),
+            rules: rules.clone(),
             flows: Table::new(policy),
             shunned: Shunned::new(FLOWS_SHUNNED_MAX, rules.timeout),
             batch: Batch::new(),
@@ -143,26 +129,58 @@ impl Udp {
             more_to_let_go: false,
             leaving: Leaving::default(),
             warnings: LogThrottle::default(),
-        })
-    }
-
-    /// An event said that datagrams are at a door.
-    pub fn mark_door(&mut self, key: Key) {
-        if let Some(door) = self.doors.get_mut(key.index as usize) {
-            door.listener.mark();
         }
     }
 
-    /// An event said that answers are at a line.
-    pub fn mark_line(&mut self, key: Key, cx: &mut Context) {
+    /// Take what arrives at this listener, too.
+    pub fn add_listener(&mut self, id: ListenerId, cx: &mut Context) -> io::Result<()> {
+        let Some(receiving) = cx.listeners[id].receiving() else { return Ok(()) };
+        let listener = &mut receiving.listener;
+        listener.register(&cx.registry, Owner::Listener(id))?;
+        // One message is to begin one flow, or two: where each flow takes few datagrams, many in a
+        // message would make many of it.
+        if self.rules.requests.is_none_or(|most| most as usize >= SEGMENTS_MAX) {
+            listener.coalesce();
+        }
+        cx.stats.udp.is_used = true;
+        Ok(())
+    }
+
+    /// Some of the listeners are gone.
+    pub fn forget_listeners(&mut self, cx: &Context) {
+        self.ready.retain(|&id| cx.listeners.get(id).is_some());
+    }
+
+    /// An event said that datagrams are at a listener.
+    pub fn mark_listener(&mut self, id: ListenerId, cx: &mut Context) {
+        let listener = cx.listeners.get_mut(id);
+        let Some(receiving) = listener.and_then(Listener::receiving) else { return };
+        receiving.listener.mark();
+        if !std::mem::replace(&mut receiving.is_queued, true) {
+            self.ready.push(id);
+        }
+    }
+
+    /// An event said that answers are at a flow's socket.
+    pub fn mark_flow(&mut self, key: Key, cx: &mut Context) {
         if let Some(flow) = self.flows.get_mut(key) {
             cx.run_queue.push(Owner::Flow(key), &mut flow.line.queued);
         }
     }
 
-    /// Whether datagrams may be at a door.
+    /// Whether datagrams may be at a listener.
     pub fn is_ready(&self) -> bool {
-        self.doors.iter().any(|door| door.listener.is_ready())
+        !self.ready.is_empty()
+    }
+
+    /// How many flows came in at this listener.
+    pub fn flows_of(&self, id: ListenerId) -> usize {
+        self.flows.iter().filter(|(_, flow)| flow.client.listener == id).count()
+    }
+
+    /// How many flows are counted at a pool.
+    pub fn flows_in_pools(&self) -> usize {
+        self.flows.iter().filter(|(_, flow)| flow.line.pool.is_some()).count()
     }
 
     /// How many flows there are.
@@ -173,6 +191,12 @@ impl Udp {
     /// Whether the flow of this key is there.
     pub fn has_flow(&self, key: Key) -> bool {
         self.flows.get(key).is_some()
+    }
+
+    /// The keys of all flows.
+    #[cfg(test)]
+    pub fn keys(&self) -> impl Iterator<Item = Key> {
+        self.flows.iter().map(|(key, _)| key)
     }
 
     /// Whether enough answers were heard in this turn.
@@ -229,16 +253,21 @@ impl Udp {
     fn note_answers(&mut self, key: Key, cx: &mut Context) {
         let Some(flow) = self.flows.get_mut(key) else { return };
         let (client, line) = (flow.client, &mut flow.line);
-        let Some(door) = self.doors.get_mut(usize::from(client.door)) else { return };
+        let listener = cx.listeners.get_mut(client.listener);
+        let Some(receiving) = listener.and_then(Listener::receiving) else { return };
         let (to, from) = (Some(client.address), client.local);
+        let is_first = receiving.transmits.is_empty();
         let (mut count, mut bytes) = (0, 0);
         for parcel in &self.parcels {
             count += parcel.piece.count();
             bytes += parcel.piece.bytes();
-            door.letters.push(Transmit { piece: parcel.piece, to, from });
+            receiving.transmits.push(Transmit { piece: parcel.piece, to, from });
         }
         if count == 0 {
             return;
+        }
+        if is_first {
+            self.answering.push(client.listener);
         }
         if flow.answers == 0 {
             let took = cx.now.saturating_duration_since(flow.opened_at);
@@ -260,35 +289,37 @@ impl Udp {
 
     /// Send the answers that were heard.
     pub fn flush(&mut self, cx: &mut Context) {
-        for door in &mut self.doors {
-            if door.letters.is_empty() {
-                continue;
-            }
-            let posted = self.post.answer(&door.listener, &door.letters, self.batch.memory());
+        while let Some(id) = self.answering.pop() {
+            let listener = cx.listeners.get_mut(id);
+            let Some(receiving) = listener.and_then(Listener::receiving) else { continue };
+            let Receiving { listener, transmits, .. } = receiving;
+            let posted = self.post.answer(listener, transmits, self.batch.memory());
             cx.stats.udp.to_clients += posted.sent;
             cx.stats.udp.dropped_unsent += posted.dropped;
-            door.letters.clear();
+            transmits.clear();
         }
         self.batch.clear();
     }
 
     /// Take what is at the doors, and send it on.
     pub fn receive(&mut self, cx: &mut Context) {
-        for index in 0..self.doors.len() {
-            if !self.doors[index].listener.is_ready() {
-                continue;
-            }
+        let mut ready = std::mem::take(&mut self.ready);
+        ready.retain(|&id| {
             self.flush(cx);
-            self.take(index, cx);
+            self.take(id, cx);
             self.deliver(cx);
             self.batch.clear();
-        }
+            let Some(receiving) = cx.listeners[id].receiving() else { return false };
+            receiving.is_queued = receiving.listener.is_ready();
+            receiving.is_queued
+        });
+        self.ready = ready;
     }
 
     /// Receive until there is nothing, or enough: then the door stays ready, and the next turn does
     /// not sleep. What a call brought is sorted before the next one, for what it costs is known
     /// only then.
-    fn take(&mut self, index: usize, cx: &mut Context) {
+    fn take(&mut self, id: ListenerId, cx: &mut Context) {
         self.budget = Budget::of_a_turn();
         let mut errors = 0;
         while errors < MESSAGES_PER_CALL
@@ -296,7 +327,8 @@ impl Udp {
             && self.batch.bytes() < DATAGRAM_BYTES_PER_TURN
         {
             self.parcels.clear();
-            let listener = &mut self.doors[index].listener;
+            let Some(receiving) = cx.listeners[id].receiving() else { return };
+            let listener = &mut receiving.listener;
             match self.batch.take(listener, &mut self.parcels) {
                 RecvOutcome::Some(_) => {}
                 RecvOutcome::All(_) => listener.drained(),
@@ -307,19 +339,19 @@ impl Udp {
                 }
             }
             self.budget.received(self.parcels.len());
-            self.sort_all(index, cx);
-            if !self.doors[index].listener.is_ready() {
+            self.sort_all(id, cx);
+            if !cx.listeners[id].is_ready() {
                 return;
             }
         }
     }
 
     /// What a call brought goes to the flows, in its order.
-    fn sort_all(&mut self, index: usize, cx: &mut Context) {
+    fn sort_all(&mut self, id: ListenerId, cx: &mut Context) {
         let parcels = std::mem::take(&mut self.parcels);
         for parcel in &parcels {
             let Some(address) = parcel.from else { continue };
-            let client = Client { door: index as u16, address, local: parcel.local };
+            let client = Client { listener: id, address, local: parcel.local };
             cx.stats.udp.from_clients += u64::from(parcel.piece.count());
             self.sort(&client, parcel.piece, cx);
         }
@@ -338,7 +370,7 @@ impl Udp {
                     self.append(key, taken);
                     left = rest;
                 }
-                Place::Wanted if self.stopping => {
+                Place::Wanted if self.stopping || cx.listeners.is_leaving(client.listener) => {
                     stats.dropped_stopping += u64::from(piece.count());
                     return;
                 }
@@ -459,7 +491,7 @@ impl Udp {
     pub fn check_invariants(&self) -> usize {
         self.flows.check_invariants();
         assert!(self.ended.is_empty() && self.touched.is_empty(), "flows of this turn");
-        assert!(self.doors.iter().all(|door| door.letters.is_empty()), "answers were sent");
+        assert!(self.answering.is_empty(), "answers were sent");
         assert!(self.flows.iter().all(|(_, flow)| flow.line.waiting.is_none()), "all was sent");
         self.flows.iter().filter(|(_, flow)| flow.line.queued).count()
     }

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use log::{Level, debug, log_enabled, warn};
 
-use crate::backends::{BackendId, Backends, Course, PoolId};
+use crate::backends::{Backends, Course, PoolId, ServerId};
 use crate::balance::Ask;
 use crate::context::Context;
 use crate::event::Owner;
@@ -19,14 +19,18 @@ use super::{Line, Udp};
 impl Udp {
     /// Open a flow: pick a backend, and make a socket towards it. Says whether it is there.
     pub(super) fn open(&mut self, client: Client, cx: &mut Context) -> bool {
-        let mut tried: Vec<BackendId> =
-            self.shunned.take(&client, cx.now).into_iter().collect();
+        let mut tried: Vec<ServerId> = self.shunned.take(&client, cx.now).into_iter().collect();
         let shunned = tried.len();
-        while tried.len() <= shunned + cx.settings.pool.retries as usize {
-            let Some(backend) = pick(&client, &tried, cx) else { return false };
+        let pool = cx.listeners[client.listener].pool;
+        let retries = cx.backends.settings(pool).retries as usize;
+        while tried.len() <= shunned + retries {
+            let Some(backend) = pick(&client, pool, &tried, cx) else { return false };
             self.budget.opened();
-            match connect(backend, cx) {
-                Ok(socket) => return self.add(client, socket, backend, cx),
+            match connect(backend, pool, cx) {
+                Ok(socket) => {
+                    let line = Line::new(socket, backend, pool);
+                    return self.add(client, line, cx);
+                }
                 Err(Fault::Exhausted) => {
                     self.note_exhaustion("socket", cx);
                     // Its socket is free at the end of the turn, for whoever asks again.
@@ -44,23 +48,12 @@ impl Udp {
         false
     }
 
-    fn add(
-        &mut self,
-        client: Client,
-        socket: DatagramSocket,
-        backend: BackendId,
-        cx: &mut Context,
-    ) -> bool {
-        cx.backends.opened(backend, cx.now);
+    fn add(&mut self, client: Client, line: Line, cx: &mut Context) -> bool {
+        cx.backends.opened(line.backend, cx.now);
+        cx.backends.enter(line.pool);
         cx.stats.udp.open += 1;
         cx.stats.udp.opened += 1;
-        if let Some(door) = self.doors.get(usize::from(client.door)) {
-            cx.stats.fronts[door.front].open += 1;
-        }
-        let wanted = HEARD_AT_FIRST as u8;
-        let (queued, waiting, bytes_sent, bytes_received) = (false, None, 0, 0);
-        let line =
-            Line { socket, backend, queued, wanted, waiting, bytes_sent, bytes_received };
+        cx.listeners[client.listener].stats.open += 1;
         let (key, gave_way) = self.flows.open(client, line, cx.now);
         if let Some(flow) = gave_way {
             self.give_way(flow, cx);
@@ -89,8 +82,27 @@ impl Udp {
     }
 }
 
+impl Line {
+    fn new(socket: DatagramSocket, backend: ServerId, pool: Option<PoolId>) -> Line {
+        Line {
+            socket,
+            backend,
+            pool,
+            queued: false,
+            wanted: HEARD_AT_FIRST as u8,
+            waiting: None,
+            bytes_sent: 0,
+            bytes_received: 0,
+        }
+    }
+}
+
 /// A socket to the address that is in use, or to the next one to which there is a way.
-fn connect(backend: BackendId, cx: &mut Context) -> Result<DatagramSocket, Fault> {
+fn connect(
+    backend: ServerId,
+    pool: Option<PoolId>,
+    cx: &mut Context,
+) -> Result<DatagramSocket, Fault> {
     let mut course = Course::begin(&cx.backends[backend].addresses, cx.now);
     loop {
         let to = |backends: &Backends| course.address(&backends[backend].addresses);
@@ -101,7 +113,8 @@ fn connect(backend: BackendId, cx: &mut Context) -> Result<DatagramSocket, Fault
             }
             Err(fault) => {
                 let of = &cx.backends[backend].addresses;
-                let on = course.next(fault, of, cx.settings.pool.connect_timeout, cx.now);
+                let timeout = cx.backends.settings(pool).connect_timeout;
+                let on = course.next(fault, of, timeout, cx.now);
                 course = on.ok_or(fault)?;
             }
         }
@@ -109,9 +122,12 @@ fn connect(backend: BackendId, cx: &mut Context) -> Result<DatagramSocket, Fault
 }
 
 /// The backend for a new flow. One that has just refused this client is better than none.
-fn pick(client: &Client, tried: &[BackendId], cx: &mut Context) -> Option<BackendId> {
-    // Routes are for names, and datagrams say none.
-    let pool = PoolId::default();
+fn pick(
+    client: &Client,
+    pool: Option<PoolId>,
+    tried: &[ServerId],
+    cx: &mut Context,
+) -> Option<ServerId> {
     let address: IpAddr = client.address.ip().to_canonical();
     let ask = Ask { client: address, key: None, now: cx.now };
     let picked = cx.backends.pick(pool, &ask, tried);

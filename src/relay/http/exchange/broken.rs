@@ -12,7 +12,7 @@
 
 use std::net::IpAddr;
 
-use crate::backends::{BackendId, Came, Grade};
+use crate::backends::{Came, Grade, ServerId};
 use crate::context::Context;
 use crate::net::Fault;
 
@@ -25,9 +25,9 @@ use super::Exchange;
 #[derive(Debug, Default)]
 pub(super) struct Broke {
     /// The backend that took it and broke off.
-    met: Option<BackendId>,
+    met: Option<ServerId>,
     /// The same, if that counts.
-    suspect: Option<BackendId>,
+    suspect: Option<ServerId>,
 }
 
 /// Whether another backend may be asked.
@@ -98,7 +98,7 @@ impl Exchange {
     /// A backend answered: whoever broke off with the same request before is to blame.
     pub(super) fn settle(
         &mut self,
-        backend: BackendId,
+        backend: ServerId,
         status: u16,
         peer: IpAddr,
         cx: &mut Context,
@@ -111,7 +111,7 @@ impl Exchange {
         }
     }
 
-    fn count_against(&self, backend: BackendId, peer: IpAddr, cx: &mut Context) {
+    fn count_against(&self, backend: ServerId, peer: IpAddr, cx: &mut Context) {
         let took = cx.now.saturating_duration_since(self.asked_at);
         cx.backends.misbehaved(backend, Came::Nothing, peer, took, cx.now);
     }

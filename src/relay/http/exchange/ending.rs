@@ -15,7 +15,7 @@ use std::io::IoSlice;
 use log::{Level, debug, log_enabled};
 
 use crate::access_log::Cause;
-use crate::backends::{BackendId, Came, Refusal};
+use crate::backends::{Came, Refusal, ServerId};
 use crate::context::Context;
 use crate::event::Key;
 use crate::http::answer::How;
@@ -87,7 +87,7 @@ fn note_tried(client: &Client, cx: &Context) {
     }
     let last = client.link.key().and_then(|key| cx.connections.get(key)).map(|it| it.backend);
     let asked = client.tried().iter().copied().chain(last);
-    let names: Vec<&str> = asked.map(|id| &*cx.backends[id].name).collect();
+    let names: Vec<&str> = asked.map(|id| cx.backends.name(id)).collect();
     debug!(
         "pair {}: tried {}",
         client.number,
@@ -144,7 +144,7 @@ impl Exchange {
     #[cold]
     pub(super) fn record_failure(
         &self,
-        backend: BackendId,
+        backend: ServerId,
         failure: Failure,
         client: &Client,
         cx: &mut Context,

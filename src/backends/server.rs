@@ -1,0 +1,191 @@
+//! A server: what is connected to and probed, whichever pools it sits in.
+//!
+//! What is true of the machine is kept here, once for all pools: where it is, whether it is there,
+//! how many connections it has. What a pool makes of it (its weight, whether it is ejected) is the
+//! seat's.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use crate::event::{Key, ProbeId};
+use crate::net::tls::client::ClientTls;
+use crate::stats::histogram::RecentTimes;
+use crate::stats::{BackendCounts, Rate};
+
+use super::addresses::{Addresses, Course};
+use super::pool::Place;
+use super::seat::{Presence, View};
+use super::state::{RiseFall, State};
+use super::sticky::Token;
+
+/// One server.
+#[derive(Debug)]
+pub struct Server {
+    /// What logs call it.
+    pub name: Box<str>,
+    /// All that its name was found to mean, and which of them works.
+    pub addresses: Addresses,
+    /// The port that its probes go to, if it is another one.
+    check_port: Option<u16>,
+    /// What they say of their host.
+    pub check_host: Box<str>,
+    /// How many results change its state, and whether there are probes at all.
+    pub check: CheckRules,
+    /// What probes and connects say of it.
+    pub state: State,
+    /// It went down by what clients met, and no probe has said the same yet.
+    pub(super) is_suspected: bool,
+    /// When it last went up or down; the start, if never.
+    pub since: Instant,
+    /// Why it last went down.
+    pub down_reason: Box<str>,
+    /// Connections open or being opened, from all pools.
+    pub connections: u32,
+    /// Connections at most.
+    pub max_connections: Option<u32>,
+    /// How many idle connections are kept to it, and for how long.
+    pub idle_rules: IdleRules,
+    /// What it takes to speak TLS with it, if that is spoken.
+    pub dial: Option<ClientTls>,
+    /// The same for probes.
+    pub probe_dial: Option<ClientTls>,
+    /// The last load that it reported.
+    pub load: Option<f64>,
+    /// What was counted of it.
+    pub counts: BackendCounts,
+    /// Connections a second.
+    pub rate: Rate,
+    /// How long its answers took lately.
+    pub times: RecentTimes,
+    /// What probes it, if anything does. It keeps the server from being freed.
+    pub probe: Option<ProbeId>,
+    /// Connections that wait for a pair, the last parked at the back.
+    pub(super) idle: VecDeque<(Key, Instant)>,
+    /// A probe of it is wanted before its time.
+    pub(super) probe_wanted: bool,
+    /// Where it sits.
+    pub(super) seats: Vec<Place>,
+    /// The value of its sticky cookie, if there are such.
+    pub(super) token: Option<Token>,
+}
+
+/// What is known of a server before it is in the set.
+#[derive(Debug, Clone)]
+pub struct ServerPlan {
+    /// What logs call it, and what the hashing algorithms place.
+    pub name: String,
+    /// Where it is: all addresses of its name, at least one.
+    pub addresses: Vec<SocketAddr>,
+    /// Connections at most.
+    pub max_connections: Option<u32>,
+    /// What it takes to speak TLS with it, if that is spoken.
+    pub dial: Option<ClientTls>,
+    /// The same for probes.
+    pub probe_dial: Option<ClientTls>,
+    /// Where its probes go, if not to the port of its addresses.
+    pub check_port: Option<u16>,
+    /// What they say of their host.
+    pub check_host: String,
+    /// How many results change its state, and whether there are probes at all.
+    pub check: CheckRules,
+    /// How many idle connections are kept to it, and for how long.
+    pub idle_rules: IdleRules,
+}
+
+/// What results mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CheckRules {
+    /// How many results in a row change a state.
+    pub rise_fall: RiseFall,
+    /// Whether probes can ever bring it up again; if not, nothing takes it down.
+    pub probed: bool,
+}
+
+/// What is kept of connections that no pair uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IdleRules {
+    /// At most so many.
+    pub connections: usize,
+    /// Each for so long at most.
+    pub time: Duration,
+}
+
+impl Server {
+    pub(super) fn new(plan: ServerPlan, now: Instant) -> Server {
+        Server {
+            name: plan.name.into(),
+            addresses: Addresses::new(plan.addresses),
+            check_port: plan.check_port,
+            check_host: plan.check_host.into(),
+            check: plan.check,
+            state: State::default(),
+            is_suspected: false,
+            since: now,
+            down_reason: Box::default(),
+            connections: 0,
+            max_connections: plan.max_connections,
+            idle_rules: plan.idle_rules,
+            dial: plan.dial,
+            probe_dial: plan.probe_dial,
+            load: None,
+            counts: BackendCounts::default(),
+            rate: Rate::new(now),
+            times: RecentTimes::new(now),
+            probe: None,
+            idle: VecDeque::new(),
+            probe_wanted: false,
+            seats: Vec::new(),
+            token: None,
+        }
+    }
+
+    /// The address of it that is in use.
+    pub fn address(&self) -> SocketAddr {
+        self.addresses.in_use()
+    }
+
+    /// Where a probe goes that is so far.
+    pub fn check_address(&self, course: Course) -> SocketAddr {
+        let mut address = course.address(&self.addresses);
+        address.set_port(self.check_port.unwrap_or(address.port()));
+        address
+    }
+
+    /// What its pools have to know of it.
+    pub(super) fn view(&self) -> View {
+        let presence = match self.state {
+            State::Unknown | State::Up(_) => Presence::Up,
+            State::Down(_) if self.is_suspected => Presence::Suspected,
+            State::Down(_) => Presence::Down,
+        };
+        View { presence, has_room: !self.is_full(), connections: self.connections }
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.max_connections.is_some_and(|limit| self.connections >= limit)
+    }
+
+    /// Nothing counts on it any more.
+    pub(super) fn is_free(&self) -> bool {
+        self.connections == 0 && self.idle.is_empty() && self.probe.is_none()
+    }
+}
+
+#[cfg(test)]
+impl ServerPlan {
+    /// A server at this port of this machine, probed, whose state every result changes.
+    pub fn for_tests(name: &str, port: u16) -> ServerPlan {
+        ServerPlan {
+            name: name.to_owned(),
+            addresses: vec![SocketAddr::from(([127, 0, 0, 1], port))],
+            max_connections: None,
+            dial: None,
+            probe_dial: None,
+            check_port: None,
+            check_host: String::new(),
+            check: CheckRules { rise_fall: RiseFall { rise: 1, fall: 1 }, probed: true },
+            idle_rules: IdleRules { connections: 4, time: Duration::from_secs(1) },
+        }
+    }
+}

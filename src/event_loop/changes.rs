@@ -1,0 +1,143 @@
+//! Who is there may change while the loop runs: listeners, pools, servers and their probes come and
+//! go between two turns, each by one of these. What leaves is freed by the reaping alone, once
+//! nothing counts on it any more.
+//!
+//! ```text
+//!   add_*      here at once; sockets are registered, probes begin
+//!   remove_*   nothing new: no clients, no picks, no probes; what is under way goes on
+//!   reap       a listener without clients, a pool without clients, a server without connections
+//! ```
+
+use std::io;
+
+use log::debug;
+
+use crate::backends::{PoolPlan, ServerPlan};
+use crate::config::{CheckSettings, Protocol};
+use crate::event::{ListenerId, Owner, PoolId, ServerId};
+use crate::net::{DatagramListener, Listener as StreamListener};
+use crate::services::{Accepting, Listener, Receiving, Socket};
+
+use super::{EventLoop, Phase};
+
+impl EventLoop {
+    /// Clients that come to this socket, which is bound, go to this pool from now on, unless a
+    /// phase of the listener chooses another.
+    pub fn add_listener(
+        &mut self,
+        listener: StreamListener,
+        protocol: Protocol,
+        pool: Option<PoolId>,
+    ) -> io::Result<ListenerId> {
+        let address = listener.address();
+        let timers = &mut self.cx.timers;
+        let id = self.cx.listeners.insert_with(|id| {
+            let timer = timers.create(Owner::Listener(id));
+            let accepting =
+                Accepting { listener, timer, is_paused: false, is_queued: false, last: None };
+            Listener::new(protocol, address, pool, Socket::Stream(accepting))
+        });
+        self.accepting.push(id);
+        let registered = match self.cx.listeners[id].accepting() {
+            Some(accepting) => {
+                accepting.listener.register(&self.cx.registry, Owner::Listener(id))
+            }
+            None => Ok(()),
+        };
+        self.undo_on_error(id, registered)
+    }
+
+    /// The same with datagrams.
+    pub fn add_datagram_listener(
+        &mut self,
+        listener: DatagramListener,
+        pool: Option<PoolId>,
+    ) -> io::Result<ListenerId> {
+        let address = listener.address();
+        let receiving = Receiving { listener, is_queued: false, transmits: Vec::new() };
+        let listener = Listener::new(Protocol::Udp, address, pool, Socket::Datagram(receiving));
+        let id = self.cx.listeners.insert(listener);
+        let registered = self.udp.add_listener(id, &mut self.cx);
+        self.undo_on_error(id, registered)
+    }
+
+    fn undo_on_error(
+        &mut self,
+        id: ListenerId,
+        added: io::Result<()>,
+    ) -> io::Result<ListenerId> {
+        if added.is_err() {
+            self.remove_listener(id);
+        }
+        added.map(|()| id)
+    }
+
+    /// Nobody new comes in there, but for those who wait already. Those that are here stay, and are
+    /// served as before.
+    pub fn remove_listener(&mut self, id: ListenerId) {
+        if self.cx.listeners.leave(id) {
+            self.cx.listeners[id].begin_to_leave();
+            self.mark_listener(id);
+        }
+    }
+
+    /// A server, which this is asked for how it is.
+    pub fn add_server(&mut self, plan: ServerPlan, check: &CheckSettings) -> ServerId {
+        let id = self.cx.backends.add_server(plan, self.cx.now);
+        self.health.add(id, check, &mut self.cx);
+        id
+    }
+
+    /// No connection to it is begun any more, and it is asked nothing more. Those that are open go
+    /// on until they end.
+    pub fn remove_server(&mut self, id: ServerId) {
+        let probe = self.cx.backends.get(id).and_then(|server| server.probe);
+        if !self.cx.backends.remove_server(id) {
+            return;
+        }
+        debug!("backend {} leaves", self.cx.backends.name(id));
+        self.cx.retire_idle(id);
+        if let Some(probe) = probe {
+            self.health.remove(probe);
+        }
+    }
+
+    /// A pool without members.
+    pub fn add_pool(&mut self, plan: PoolPlan) -> PoolId {
+        self.cx.backends.add_pool(plan)
+    }
+
+    /// Nothing leads to it any more. Those clients that are its own go on with it.
+    pub fn remove_pool(&mut self, id: PoolId) {
+        if !self.cx.backends.remove_pool(id) {
+            return;
+        }
+        self.cx.routes.forget(id);
+        for (_, listener) in self.cx.listeners.iter_mut() {
+            if listener.pool == Some(id) {
+                listener.pool = None;
+            }
+        }
+    }
+
+    /// Free those that left and on which nothing counts any more.
+    pub(super) fn reap_leaving(&mut self) {
+        if self.cx.listeners.has_leaving() {
+            self.cx.listeners.reap(Listener::is_free, |_, _| {});
+            self.udp.forget_listeners(&self.cx);
+        }
+        if self.health.has_leaving() {
+            self.health.reap(&mut self.cx);
+        }
+        if self.cx.backends.has_leaving() {
+            self.cx.backends.reap();
+        }
+    }
+
+    /// No new clients from now on; those that wait to be accepted come in during the next turns.
+    pub(super) fn leave_all_listeners(&mut self) {
+        debug_assert_eq!(self.phase, Phase::Draining);
+        let all = self.cx.listeners.ids();
+        all.into_iter().for_each(|id| self.remove_listener(id));
+    }
+}

@@ -1,0 +1,135 @@
+//! A listener: the socket at which clients come in, what is asked of them, and how many are here.
+//!
+//! ```text
+//!   open --leave--> last clients --nobody waits any more--> closed --the last one ends--> gone
+//! ```
+//!
+//! Clients that wait to be accepted are connected as they are: closing the socket would reset them,
+//! so they still come in. Then the socket is closed, and the listener stays for as long as clients
+//! of its are here, who are served as it says. Where datagrams arrive, the socket stays open until
+//! the last flow is over, for answers leave from it; nobody new gets one.
+
+use std::net::SocketAddr;
+
+use crate::config::{Phases, Protocol};
+use crate::event::{PoolId, TimerKey};
+use crate::limits::LISTEN_BACKLOG;
+use crate::net::{DatagramListener, Listener as StreamListener, Transmit};
+use crate::stats::ListenerStats;
+
+/// One listener.
+#[derive(Debug)]
+pub struct Listener {
+    /// As others see it: its name, its port, its clients here now.
+    pub stats: ListenerStats,
+    /// What is asked of its clients, and what they are served then.
+    pub phases: Phases,
+    /// The pool that they go to, unless a phase chooses another.
+    pub pool: Option<PoolId>,
+    /// Where they come in.
+    pub socket: Socket,
+}
+
+/// Where clients of a listener come in.
+#[derive(Debug)]
+pub enum Socket {
+    /// By connections.
+    Stream(Accepting),
+    /// By datagrams.
+    Datagram(Receiving),
+    /// Not any more.
+    Closed,
+}
+
+/// A listening socket for connections.
+#[derive(Debug)]
+pub struct Accepting {
+    /// The socket.
+    pub listener: StreamListener,
+    /// Ends a pause.
+    pub timer: TimerKey,
+    /// It ran out of descriptors and waits for its timer.
+    pub is_paused: bool,
+    /// It waits to be asked for clients.
+    pub is_queued: bool,
+    /// It leaves: so many may still come in, who waited when that began.
+    pub last: Option<usize>,
+}
+
+/// A socket for datagrams.
+#[derive(Debug)]
+pub struct Receiving {
+    /// The socket.
+    pub listener: DatagramListener,
+    /// It waits to be asked for datagrams.
+    pub is_queued: bool,
+    /// Answers that are to leave from it.
+    pub transmits: Vec<Transmit>,
+}
+
+impl Listener {
+    /// A listener at this address, which is the real one, whose clients go to this pool.
+    pub fn new(
+        protocol: Protocol,
+        address: SocketAddr,
+        pool: Option<PoolId>,
+        socket: Socket,
+    ) -> Listener {
+        let name = format!("{protocol}://{address}");
+        let port = address.port().to_string();
+        Listener {
+            stats: ListenerStats { name, port, open: 0 },
+            phases: Phases::of(protocol),
+            pool,
+            socket,
+        }
+    }
+
+    /// Its socket, if that takes connections.
+    pub fn accepting(&mut self) -> Option<&mut Accepting> {
+        match &mut self.socket {
+            Socket::Stream(accepting) => Some(accepting),
+            Socket::Datagram(_) | Socket::Closed => None,
+        }
+    }
+
+    /// Its socket, if that takes datagrams.
+    pub fn receiving(&mut self) -> Option<&mut Receiving> {
+        match &mut self.socket {
+            Socket::Datagram(receiving) => Some(receiving),
+            Socket::Stream(_) | Socket::Closed => None,
+        }
+    }
+
+    /// Whether clients or datagrams may be there that can be taken.
+    pub fn is_ready(&self) -> bool {
+        match &self.socket {
+            Socket::Stream(accepting) => accepting.listener.is_ready() && !accepting.is_paused,
+            Socket::Datagram(receiving) => receiving.listener.is_ready(),
+            Socket::Closed => false,
+        }
+    }
+
+    /// It is to take nobody new from now on, but for those who wait already.
+    pub fn begin_to_leave(&mut self) {
+        if let Socket::Stream(accepting) = &mut self.socket {
+            accepting.last = Some(LISTEN_BACKLOG as usize);
+        }
+    }
+
+    /// Whether it leaves and nobody waits at its socket any more, which can be closed.
+    pub fn has_taken_the_last(&self) -> bool {
+        match &self.socket {
+            Socket::Stream(accepting) => match accepting.last {
+                Some(left) => left == 0 || !self.is_ready(),
+                None => false,
+            },
+            Socket::Datagram(_) | Socket::Closed => false,
+        }
+    }
+
+    /// Nothing counts on it any more.
+    pub fn is_free(&self) -> bool {
+        self.stats.open == 0 && !matches!(self.socket, Socket::Stream(_))
+    }
+}
