@@ -42,7 +42,7 @@ use rows::{ROWS, Row};
 use world::World;
 
 /// What the command line asks for.
-struct SignalRequest {
+struct Wanted {
     rows: Vec<&'static Row>,
     peers: Vec<(String, Peer)>,
     effort: Effort,
@@ -56,8 +56,8 @@ fn main() -> ExitCode {
     statistics::check();
     world::pattern::check();
     measure::check();
-    let wish = match wish(&arguments) {
-        Ok(Some(wish)) => wish,
+    let wanted = match parse(&arguments) {
+        Ok(Some(wanted)) => wanted,
         Ok(None) => return ExitCode::SUCCESS,
         Err(wrong) => {
             eprintln!("versus: {wrong}");
@@ -65,7 +65,7 @@ fn main() -> ExitCode {
         }
     };
     stage::pin_ourselves();
-    match run(wish) {
+    match run(wanted) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
@@ -79,6 +79,12 @@ fn options() -> Options {
     let mut options = Options::new();
     options
         .optopt("", "peers", "only these, beside pointsman; separated by commas", "NAMES")
+        .optopt(
+            "",
+            "before",
+            "another pointsman to compare with, as of before a change",
+            "PROGRAM",
+        )
         .optopt("", "rounds", "turns of each peer in a row of work (7)", "N")
         .optopt("", "seconds", "of a turn (0.25)", "S")
         .optopt("", "connections", "that rest while memory is measured (6000)", "N")
@@ -93,7 +99,7 @@ fn options() -> Options {
     options
 }
 
-fn wish(arguments: &[String]) -> Result<Option<SignalRequest>, String> {
+fn parse(arguments: &[String]) -> Result<Option<Wanted>, String> {
     let options = options();
     let given = options.parse(arguments).map_err(|wrong| wrong.to_string())?;
     if given.opt_present("help") {
@@ -136,12 +142,13 @@ fn wish(arguments: &[String]) -> Result<Option<SignalRequest>, String> {
         };
         rows = given.free.iter().map(find).collect::<Result<_, _>>()?;
     }
-    let peers = choose(names.as_deref())?;
+    let before = given.opt_str("before").map(PathBuf::from);
+    let peers = choose(names.as_deref(), before)?;
     if given.opt_present("list") {
         list(&rows, peers, effort);
         return Ok(None);
     }
-    Ok(Some(SignalRequest {
+    Ok(Some(Wanted {
         rows,
         peers,
         effort,
@@ -151,8 +158,12 @@ fn wish(arguments: &[String]) -> Result<Option<SignalRequest>, String> {
     }))
 }
 
-/// pointsman first, itself once more last: what differs between the two is noise.
-fn choose(names: Option<&[String]>) -> Result<Vec<(String, Peer)>, String> {
+/// pointsman first, itself once more last: what differs between the two is noise. A build `before`
+/// a change stands beside them, if there is one.
+fn choose(
+    names: Option<&[String]>,
+    before: Option<PathBuf>,
+) -> Result<Vec<(String, Peer)>, String> {
     let all = peers::all();
     // Without a proxy it is measured anyhow.
     let known = |name: &&String| {
@@ -173,6 +184,11 @@ fn choose(names: Option<&[String]>) -> Result<Vec<(String, Peer)>, String> {
         peer.requested = names.is_some();
     }
     if let Some((_, ours)) = chosen.first().cloned() {
+        if let Some(before) = before {
+            let mut peer = ours;
+            peer.program = Some(Box::leak(before.into_boxed_path()));
+            chosen.push(("pointsman-before".to_owned(), peer));
+        }
         chosen.push(("pointsman-again".to_owned(), ours));
     }
     Ok(chosen)
@@ -196,7 +212,7 @@ fn list(rows: &[&Row], peers: Vec<(String, Peer)>, effort: Effort) {
 }
 
 /// Whether all went without an error.
-fn run(wish: SignalRequest) -> std::io::Result<bool> {
+fn run(wanted: Wanted) -> std::io::Result<bool> {
     raise_descriptor_limit();
     if report::congestion_control() != "cubic" {
         eprintln!(
@@ -213,7 +229,7 @@ fn run(wish: SignalRequest) -> std::io::Result<bool> {
     }
     let mut versions = Vec::new();
     let mut here = Vec::new();
-    for (name, peer) in wish.peers {
+    for (name, peer) in wanted.peers {
         match peer.version() {
             Ok(version) => {
                 versions.push((name.clone(), version));
@@ -224,27 +240,27 @@ fn run(wish: SignalRequest) -> std::io::Result<bool> {
     }
     let _alone = alone()?;
     let _first = priority::First::go();
-    let time = plan::about(plan::time(&wish.rows, &here, wish.effort));
-    eprintln!("{} rows, {} peers: {time}", wish.rows.len(), here.len());
+    let time = plan::about(plan::time(&wanted.rows, &here, wanted.effort));
+    eprintln!("{} rows, {} peers: {time}", wanted.rows.len(), here.len());
     let began = Instant::now();
     let mut world = World::new()?;
     let mut results = Vec::new();
-    for row in wish.rows {
+    for row in wanted.rows {
         let players: Vec<(String, Peer)> = row.players(&here).cloned().collect();
-        let result = contest::play(row, &players, wish.effort, &mut world)?;
-        print!("{}", report::table(&result, wish.effort));
-        if let Some(directory) = &wish.plots {
+        let result = contest::play(row, &players, wanted.effort, &mut world)?;
+        print!("{}", report::table(&result, wanted.effort));
+        if let Some(directory) = &wanted.plots {
             fs::create_dir_all(directory)?;
             fs::write(directory.join(format!("{}.svg", row.name)), plot::svg(&result))?;
         }
         results.push(result);
     }
     eprintln!("took {} seconds", began.elapsed().as_secs());
-    if let Some(file) = &wish.json {
-        fs::write(file, report::json(&results, wish.effort))?;
+    if let Some(file) = &wanted.json {
+        fs::write(file, report::json(&results, wanted.effort))?;
     }
-    if let Some(file) = &wish.markdown {
-        fs::write(file, report::markdown(&results, &versions, wish.effort))?;
+    if let Some(file) = &wanted.markdown {
+        fs::write(file, report::markdown(&results, &versions, wanted.effort))?;
     }
     Ok(results.iter().flat_map(|it| &it.entries).all(|entry| entry.errors == 0))
 }

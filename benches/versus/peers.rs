@@ -71,6 +71,8 @@ pub struct Peer {
     pub on_request: bool,
     /// It was: what takes long to build is built then.
     pub requested: bool,
+    /// Another pointsman than the one of this build.
+    pub program: Option<&'static Path>,
     kind: Kind,
 }
 
@@ -107,7 +109,7 @@ pub fn all() -> Vec<Peer> {
     use Kind::{HaProxy, Nginx, Ours, Pointsman, Sozu};
     let peer = |name, protocols, kind| {
         let (on_request, requested) = (false, false);
-        Peer { name, protocols, on_request, requested, kind }
+        Peer { name, protocols, on_request, requested, program: None, kind }
     };
     let variant =
         |name, protocols, kind| Peer { on_request: true, ..peer(name, protocols, kind) };

@@ -45,7 +45,7 @@ impl Running {
         if protocol == Protocol::Https {
             identity::write(&directory)?;
         }
-        let pointsman = Path::new(env!("CARGO_BIN_EXE_pointsman"));
+        let pointsman = peer.program.unwrap_or(Path::new(env!("CARGO_BIN_EXE_pointsman")));
         let scene =
             Scene { protocol, listen: address, backends, directory: &directory, pointsman };
         let launch = peer.launch(&scene)?;
