@@ -91,7 +91,8 @@ criterion_main!(parts);
 /// A head parsed; and parsed and written for the other side.
 fn heads(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("head");
-    let (mut fields, mut out) = (Fields::new(), Outgoing::new());
+    let mut fields = Fields::new();
+    let mut out = Outgoing::new();
     for (name, text) in [("short", SHORT), ("browser", BROWSER)] {
         group.throughput(Throughput::Bytes(text.len() as u64));
         group.bench_function(BenchmarkId::new("request-parsed", name), |bencher| {
@@ -135,7 +136,9 @@ fn heads(criterion: &mut Criterion) {
 fn bodies(criterion: &mut Criterion) {
     const PAYLOAD: usize = 64 * 1024;
     let mut group = criterion.benchmark_group("body");
-    let (mut spans, mut trailers, mut out) = (Vec::new(), Vec::new(), Outgoing::new());
+    let mut spans = Vec::new();
+    let mut trailers = Vec::new();
+    let mut out = Outgoing::new();
     for size in [128, 4_096, PAYLOAD] {
         let input = chunked(PAYLOAD, size);
         group.bench_function(BenchmarkId::new("chunks-passed-on", size), |bencher| {
@@ -215,7 +218,8 @@ fn all_picks(criterion: &mut Criterion) {
                 bencher.iter(|| scene.pick(now));
             });
         }
-        let (mut scene, now) = (Scene::new(row.algorithm, 1_000), Instant::now());
+        let mut scene = Scene::new(row.algorithm, 1_000);
+        let now = Instant::now();
         group.bench_function(BenchmarkId::new(row.name, "1000-set-changed"), |bencher| {
             bencher.iter(|| scene.rejoin(now));
         });
@@ -237,7 +241,9 @@ fn buffers(criterion: &mut Criterion) {
             });
         });
     }
-    let (mut fields, mut out, mut kept) = (Fields::new(), Outgoing::new(), Vec::new());
+    let mut fields = Fields::new();
+    let mut out = Outgoing::new();
+    let mut kept = Vec::new();
     let parse = parse_request(BROWSER, &mut Scan::default(), &mut fields);
     let Parse::Done(head) = parse else { panic!("{parse:?}") };
     rewrite::request(&head, &fields, BROWSER, &FORWARD, &mut out);

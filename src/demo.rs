@@ -110,7 +110,8 @@ pub fn banner(
         );
     }
     if let Some(udp) = udp {
-        let (ip, port) = (udp.ip(), udp.port());
+        let ip = udp.ip();
+        let port = udp.port();
         text += &format!(
             "\n    echo hello | nc -u -w1 {ip} {port}\n        \
              the same backends echo UDP: one of them says hello\n"

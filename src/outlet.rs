@@ -135,7 +135,8 @@ mod tests {
             [(Manner::AtOnce, PipeFlags::NONBLOCK), (Manner::AskFirst, PipeFlags::empty())]
         {
             let (reader, writer) = pipe_with(flags).unwrap();
-            let (mut reader, mut writer) = (File::from(reader), File::from(writer));
+            let mut reader = File::from(reader);
+            let mut writer = File::from(writer);
             let mut outlet = Outlet::new(1 << 20);
             let line = [&[b'x'; 999][..], b"\n"].concat();
             (0..1000).for_each(|_| assert!(outlet.keep(&line)));

@@ -490,7 +490,8 @@ fn share_descriptors(
         info!("raised the limit of open files from {} to {}", limit.before, limit.now);
     }
     let probes = if config.pool.check.kind == Check::None { 0 } else { backends };
-    let (streams, datagrams) = (listeners.streams.len(), listeners.datagrams.len());
+    let streams = listeners.streams.len();
+    let datagrams = listeners.datagrams.len();
     let mut share = descriptors::share(limit.now, Needs { streams, datagrams, probes });
     if datagrams > 0 {
         share.flows = share_ports(config, spelling, limit.now, share.flows);

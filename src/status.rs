@@ -334,7 +334,8 @@ fn gave_way_line(from: &Snapshot) -> Option<String> {
 fn access_log_line(from: &Snapshot) -> Option<String> {
     let log = from.process.access_log?;
     (log.dropped > 0 || log.is_behind).then(|| {
-        let (dropped, waiting) = (log.dropped, log.waiting);
+        let dropped = log.dropped;
+        let waiting = log.waiting;
         format!("access log: {dropped} lines dropped, {waiting} bytes wait to be written")
     })
 }

@@ -91,7 +91,8 @@ pub fn play(
     };
     let mut rounds = Rounds::new(running.len());
     // Some rounds may be done again, but not so many that a run has no end.
-    let (wanted, mut spare) = (row.rounds(effort.rounds), row.spare_rounds(effort.rounds));
+    let wanted = row.rounds(effort.rounds);
+    let mut spare = row.spare_rounds(effort.rounds);
     while rounds.foreign.len() < wanted {
         let round =
             round(row, &running, rate.unwrap_or(0.0), rounds.foreign.len(), effort, world)?;
@@ -174,7 +175,8 @@ fn round(
     if number % 2 == 1 {
         order.reverse();
     }
-    let (mut foreign, began) = (0, Instant::now());
+    let mut foreign = 0;
+    let began = Instant::now();
     let before = measure::kept_waiting_ns();
     // Times are compared with it round by round; how fast it goes is only a limit.
     let direct = match row.kind {

@@ -84,10 +84,13 @@ pub fn play(
 ) -> io::Result<(Outcome, u64)> {
     let family = measure::family(pid);
     let mut field = Field::new(target, backends, volley)?;
-    let (mut began, mut before, mut number) = (Instant::now(), 0, 0);
+    let mut began = Instant::now();
+    let mut before = 0;
+    let mut number = 0;
     while number <= FIRST || began.elapsed() < time {
         if number == FIRST {
-            (began, before) = (Instant::now(), measure::processor_ns(pid));
+            began = Instant::now();
+            before = measure::processor_ns(pid);
             field.outcome.units = 0;
         }
         standing_still(&family, || field.ask())?;
@@ -171,7 +174,8 @@ impl Field {
     fn hear_asks(&mut self) -> Vec<HashMap<SocketAddr, Vec<Vec<u8>>>> {
         let mut all = vec![HashMap::<SocketAddr, Vec<Vec<u8>>>::new(); self.backends.len()];
         let mut buffer = vec![0; 65_535];
-        let (mut left, mut waits) = (FLOWS * EACH, true);
+        let mut left = FLOWS * EACH;
+        let mut waits = true;
         while left > 0 {
             let before = left;
             for (backend, heard) in self.backends.iter().zip(&mut all) {

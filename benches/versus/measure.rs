@@ -131,7 +131,8 @@ fn count_calls(table: &str) -> u64 {
     let waits = |name: &str| name.starts_with("epoll_") && name.contains("wait");
     let calls = table.lines().filter_map(|line| {
         let words: Vec<&str> = line.split_whitespace().collect();
-        let (name, count) = (words.last()?, words.get(3)?.parse::<u64>().ok()?);
+        let name = words.last()?;
+        let count = words.get(3)?.parse::<u64>().ok()?;
         (*name != "total" && !waits(name)).then_some(count)
     });
     calls.sum()

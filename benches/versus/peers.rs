@@ -108,7 +108,8 @@ const BACKLOG: u32 = 4_096;
 pub fn all() -> Vec<Peer> {
     use Kind::{HaProxy, Nginx, Ours, Pointsman, Sozu};
     let peer = |name, protocols, kind| {
-        let (on_request, requested) = (false, false);
+        let on_request = false;
+        let requested = false;
         Peer { name, protocols, on_request, requested, program: None, kind }
     };
     let variant =

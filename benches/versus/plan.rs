@@ -33,7 +33,8 @@ pub fn time(rows: &[&Row], peers: &[(String, Peer)], effort: Effort) -> Duration
 fn seconds(row: &Row, peers: &[(String, Peer)], effort: Effort) -> f64 {
     let players = row.players(peers).count() as f64;
     let rounds = row.rounds(effort.rounds) as f64;
-    let (turn, counted) = (effort.time.as_secs_f64() + AROUND_A_TURN, players * COUNTED);
+    let turn = effort.time.as_secs_f64() + AROUND_A_TURN;
+    let counted = players * COUNTED;
     let open = effort.time.as_secs_f64() * f64::from(OPEN_TURNS) + AROUND_A_TURN;
     let play = match row.kind {
         Kind::Work { .. } => {

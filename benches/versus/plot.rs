@@ -37,8 +37,9 @@ pub fn svg(result: &Result) -> String {
         let y = TOP + STEP * index as f64;
         let middle = y + BAR / 2.0;
         let class = if entry.peer.starts_with("pointsman") { "us" } else { "them" };
-        let (end, low, high) =
-            (LEFT + it.median * scale, LEFT + it.low * scale, LEFT + it.high * scale);
+        let end = LEFT + it.median * scale;
+        let low = LEFT + it.low * scale;
+        let high = LEFT + it.high * scale;
         // because: writing to a String cannot fail.
         let _ = writeln!(
             text,

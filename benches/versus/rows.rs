@@ -359,7 +359,8 @@ impl Row {
         &self,
         peers: &'a [(String, Peer)],
     ) -> impl Iterator<Item = &'a (String, Peer)> {
-        let (protocol, pools) = (self.protocol(), self.pools());
+        let protocol = self.protocol();
+        let pools = self.pools();
         let can = move |peer: &Peer| {
             peer.protocols.contains(&protocol) && !(pools && peer.understands_nothing())
         };

@@ -51,7 +51,8 @@ pub struct Turn {
 
 impl Turn {
     fn of(outcome: &Outcome) -> Turn {
-        let (errors, error) = (outcome.errors, outcome.error.clone());
+        let errors = outcome.errors;
+        let error = outcome.error.clone();
         Turn { resumed: outcome.resumed, errors, error, ..Turn::default() }
     }
 }
@@ -75,7 +76,8 @@ pub fn turn(
             Turn { cost, speed: units / outcome.seconds, ..Turn::of(&outcome) }
         }
         Kind::Datagrams(volley) => {
-            let (pid, target) = (running.pid(), running.address);
+            let pid = running.pid();
+            let target = running.address;
             match datagrams::play(pid, target, &world.backends(), volley, effort.time) {
                 // No speed: most of the time it stands still.
                 Ok((outcome, ns)) => {
@@ -209,7 +211,8 @@ fn rest(
     let rest = world.run(running.address, many, Pace::Closed, Until::Units(0), &mut || {})?;
     let grown = measure::memory(running.pid()).saturating_sub(before);
     let cost = grown as f64 / effort.connections as f64;
-    let (errors, error) = (first.errors + rest.errors, first.error.or(rest.error));
+    let errors = first.errors + rest.errors;
+    let error = first.error.or(rest.error);
     Ok(Turn { cost, errors, error, ..Turn::default() })
 }
 

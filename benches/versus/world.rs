@@ -205,7 +205,8 @@ impl World {
         at_start: &mut dyn FnMut(),
     ) -> io::Result<Outcome> {
         let mut run = Run::new(target, script);
-        (run.left, run.warming) = (script.clients as u64, true);
+        run.left = script.clients as u64;
+        run.warming = true;
         for _ in 0..script.clients {
             // Not more at once than wait in a listener's backlog.
             while run.busy >= BURST && run.began.elapsed() < DRAIN {
@@ -275,7 +276,8 @@ impl World {
                 run.fail(format!("{late} units not over after {DRAIN:?}"));
                 run.outcome.errors += late as u64 - 1;
                 self.forget_busy();
-                (run.busy, run.resting) = (0, Vec::new());
+                run.busy = 0;
+                run.resting = Vec::new();
                 run.waiting.clear();
                 break;
             }
@@ -382,7 +384,8 @@ impl World {
             };
             let _ = stream.set_nodelay(true);
             let entry = self.conns.vacant_entry();
-            let (index, both) = (entry.key(), Interest::READABLE | Interest::WRITABLE);
+            let index = entry.key();
+            let both = Interest::READABLE | Interest::WRITABLE;
             self.poll.registry().register(&mut stream, Token(index), both)?;
             entry.insert(Conn::Backend(Backend::new(stream)));
         }
@@ -462,13 +465,17 @@ impl Run {
     }
 
     fn start(&mut self, pace: Pace, until: Until) {
-        (self.pace, self.began, self.warming) = (pace, Instant::now(), false);
+        self.pace = pace;
+        self.began = Instant::now();
+        self.warming = false;
         match until {
             Until::Time(time) => {
-                (self.ends_at, self.left) = (Some(self.began + time), u64::MAX);
+                self.ends_at = Some(self.began + time);
+                self.left = u64::MAX;
             }
             Until::Units(units) => {
-                (self.ends_at, self.left) = (Some(self.began + LONGEST), units);
+                self.ends_at = Some(self.began + LONGEST);
+                self.left = units;
             }
         }
     }

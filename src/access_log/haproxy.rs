@@ -19,7 +19,8 @@ use super::record::{Record, Server, What, month, quoted, utc, version};
 pub(super) fn line(record: &Record<'_>, out: &mut Vec<u8>) {
     begin(record, out);
     let times = &record.times;
-    let (queue, connect) = (millis(times.queue), millis(times.connect));
+    let queue = millis(times.queue);
+    let connect = millis(times.connect);
     let total = times.total.as_millis();
     let [who, when] = record.ending.letters().map(char::from);
     match &record.what {
@@ -28,7 +29,8 @@ pub(super) fn line(record: &Record<'_>, out: &mut Vec<u8>) {
             counts(record, out);
         }
         What::Http { asked, status, .. } => {
-            let (head, answer) = (millis(times.head), millis(times.answer));
+            let head = millis(times.head);
+            let answer = millis(times.answer);
             let status = if *status == 0 { -1 } else { i32::from(*status) };
             let _ = write!(
                 out,

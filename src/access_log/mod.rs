@@ -212,7 +212,8 @@ impl AccessLog {
         self.try_again();
         match open(&self.place) {
             Ok((file, manner)) => {
-                (self.file, self.manner) = (file, manner);
+                self.file = file;
+                self.manner = manner;
                 if self.outlet.begin_anew() {
                     self.drop_lines(1);
                 }

@@ -176,7 +176,8 @@ pub(super) fn quoted(parts: &[&[u8]], out: &mut Vec<u8>) {
         match byte {
             b'"' | b'\\' | ..b' ' | 0x7f.. => {
                 const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
-                let (high, low) = (usize::from(byte >> 4), usize::from(byte & 15));
+                let high = usize::from(byte >> 4);
+                let low = usize::from(byte & 15);
                 out.extend([b'\\', b'x', DIGITS[high], DIGITS[low]]);
             }
             byte => out.push(byte),

@@ -162,7 +162,8 @@ fn hostile_clients_write_nothing_but_their_own_words() {
         let record = http(Some(asked), 200);
         let tame = http(Some(GET), 200);
         for line in [combined::line, haproxy::line, json::line] {
-            let (line, plain) = (text(line, &record), text(line, &tame));
+            let plain = text(line, &tame);
+            let line = text(line, &record);
             assert!(line.bytes().all(|byte| (b' '..=b'~').contains(&byte)), "{line}");
             let quotes = |line: &str| {
                 let bare = line.replace("\\\\", "").replace("\\\"", "");

@@ -230,7 +230,8 @@ impl Outlier {
         self.times_out += 1;
         let time = EJECTION.saturating_mul(self.times_out).min(EJECTION_MAX);
         self.good();
-        (self.window, self.faulty_for) = (Window::default(), Faces::default());
+        self.window = Window::default();
+        self.faulty_for = Faces::default();
         self.out = Some(Out { since: now, until: now + time, cause });
         self.last_out = Some(now + time);
         time

@@ -426,7 +426,8 @@ impl Pool {
         assert_eq!(self.candidates.len(), self.taken().count(), "vacant seats");
         let mut busy = 0;
         for (index, seat) in self.taken() {
-            let (candidate, server) = (&self.candidates[index], &servers[seat.server]);
+            let candidate = &self.candidates[index];
+            let server = &servers[seat.server];
             let view = server.view();
             assert_eq!(candidate.connections, view.connections, "a server and its copy");
             assert_eq!((seat.presence, seat.has_room), (view.presence, view.has_room), "view");

@@ -33,7 +33,8 @@ impl Backends {
         };
         let before = server.address();
         if server.addresses.settle(course) {
-            let (name, address) = (&server.name, server.address());
+            let name = &server.name;
+            let address = server.address();
             info!(
                 "backend {name}: {address} is used from now on, for {before} does not answer"
             );
@@ -46,7 +47,8 @@ impl Backends {
         let Some(server) = self.servers.get_mut(id) else { return false };
         let before = server.address();
         let has_others = server.addresses.refuse(address);
-        let (name, now_used) = (&server.name, server.address());
+        let name = &server.name;
+        let now_used = server.address();
         if now_used != before {
             info!("backend {name}: {now_used} is used from now on, for {before} refuses");
         }

@@ -158,7 +158,8 @@ impl Building {
         }
         let slots = Vec::with_capacity(size);
         let table = Table { slots, known: vec![true; set.seats()] };
-        let (free, due) = (FreeSlots::new(size), BinaryHeap::new());
+        let free = FreeSlots::new(size);
+        let due = BinaryHeap::new();
         let mut building = Building { table, free, walks, groups, due, served: 0 };
         let first = |group| building.turn(group, 1);
         building.due = (0..building.groups.len()).map(first).map(Reverse).collect();
@@ -263,7 +264,8 @@ impl FreeSlots {
     }
 
     fn take(&mut self, slot: usize) -> bool {
-        let (word, bit) = (slot / 64, 1 << (slot % 64));
+        let word = slot / 64;
+        let bit = 1 << (slot % 64);
         let free = self.taken[word] & bit == 0;
         self.taken[word] |= bit;
         self.count -= usize::from(free);
@@ -404,7 +406,8 @@ mod tests {
         let mut balance = ConsistentHash::default();
         balance.joined(&set, 0);
         assert_eq!(balance.work(&set, 1_000), Work::Left, "it is begun");
-        let (mut slices, mut most) = (0, 0);
+        let mut slices = 0;
+        let mut most = 0;
         let size = balance.building.as_ref().unwrap().free.size;
         while let Some(building) = &balance.building {
             let before = building.free.count;

@@ -15,7 +15,8 @@ pub struct First {
 
 impl Balance for First {
     fn changed(&mut self, set: &Candidates, index: usize) {
-        let (word, bit) = (index / 64, 1 << (index % 64));
+        let word = index / 64;
+        let bit = 1 << (index % 64);
         if word >= self.open.len() {
             self.open.resize(word + 1, 0);
         }

@@ -92,7 +92,8 @@ mod tests {
 
     #[test]
     fn the_order_of_the_flags_does_not_matter() {
-        let (names, turned) = (["a", "b", "c"], ["c", "a", "b"]);
+        let names = ["a", "b", "c"];
+        let turned = ["c", "a", "b"];
         let mut one = Model::named(Algorithm::IpHash, &names, &[1, 2, 3]);
         let mut two = Model::named(Algorithm::IpHash, &turned, &[3, 1, 2]);
         for n in 0..500 {

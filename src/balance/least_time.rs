@@ -200,7 +200,9 @@ mod tests {
         let recovery = 2.0 * CONNECT_TIME_DECAY.as_secs_f64() * ratio.ln();
         for seed in 0..10 {
             let mut model = Model::seeded(Algorithm::LeastTime, &[1; 5], seed);
-            let (mut slow_left, mut served, mut sent) = (3, 0, 0);
+            let mut slow_left = 3;
+            let mut served = 0;
+            let mut sent = 0;
             let mut ends = BinaryHeap::new();
             for arrival in 0..((recovery + 25.0) * 60.0) as u32 {
                 let time = Duration::from_secs(1) * arrival / 60;

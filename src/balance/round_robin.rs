@@ -72,7 +72,8 @@ impl Balance for RoundRobin {
         for (&weight, group) in &mut self.groups {
             group.growth += Current::from(weight);
             if let Some(&(Reverse(current), index)) = group.queue.first() {
-                let (current, index) = (current + group.growth, Reverse(index));
+                let current = current + group.growth;
+                let index = Reverse(index);
                 if best.as_ref().is_none_or(|best| (current, index) > (best.0, best.1)) {
                     best = Some((current, index, group));
                 }
@@ -110,8 +111,8 @@ impl RoundRobin {
         if weight == 0 {
             return;
         }
-        let (member, group) =
-            (&mut self.members[index], self.groups.entry(weight).or_default());
+        let member = &mut self.members[index];
+        let group = self.groups.entry(weight).or_default();
         member.weight = weight;
         member.current -= group.growth;
         group.queue.insert((Reverse(member.current), index as u32));
@@ -140,7 +141,8 @@ mod tests {
 
     /// nginx's loop, word for word; `weights` has 0 for those that may not be chosen.
     fn plain_pick(currents: &mut [i64], weights: &[u32]) -> Option<usize> {
-        let (mut total, mut best) = (0, None);
+        let mut total = 0;
+        let mut best = None;
         for index in 0..currents.len() {
             if weights[index] == 0 {
                 continue;

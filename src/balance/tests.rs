@@ -267,7 +267,8 @@ fn live(algorithm: Algorithm, count: usize, steps: usize, seed: u64) {
 fn shares_of_busy_clients(algorithm: Algorithm, weights: &[u32], clients: usize) -> Vec<f64> {
     let mut model = Model::new(algorithm, weights);
     let mut rng = fastrand::Rng::with_seed(7);
-    let (mut counts, mut under_way) = (vec![0_u32; weights.len()], Vec::new());
+    let mut counts = vec![0_u32; weights.len()];
+    let mut under_way = Vec::new();
     let picks = 4_000;
     for _ in 0..picks {
         if under_way.len() == clients {

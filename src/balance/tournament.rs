@@ -80,7 +80,8 @@ impl<K: Key> Tournament<K> {
     }
 
     fn fight(&self, duel: usize) -> u32 {
-        let (left, right) = (self.contestant(2 * duel), self.contestant(2 * duel + 1));
+        let left = self.contestant(2 * duel);
+        let right = self.contestant(2 * duel + 1);
         match (self.key_of(left as usize), self.key_of(right as usize)) {
             (Some(ours), Some(theirs)) if theirs.beats(&ours) => right,
             (Some(_), _) => left,
@@ -124,7 +125,8 @@ mod tests {
     #[test]
     fn grows_with_its_contestants() {
         let mut rng = fastrand::Rng::with_seed(1);
-        let (mut tree, mut keys) = (Tournament::default(), Vec::new());
+        let mut tree = Tournament::default();
+        let mut keys = Vec::new();
         for index in 0..100 {
             keys.push(rng.u32(..20));
             tree.set(index, keys.last().copied());

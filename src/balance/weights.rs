@@ -55,7 +55,8 @@ impl Weights {
             self.sums.push(0);
         }
         let node = self.sums.len();
-        let (mut sum, mut child) = (0, node - 1);
+        let mut sum = 0;
+        let mut child = node - 1;
         while child > node - lowest_bit(node) {
             sum += self.sums[child];
             child -= lowest_bit(child);
@@ -87,7 +88,8 @@ impl Weights {
 
     /// The member at a point below the total, and where it starts.
     fn at(&self, point: u64) -> (usize, u64) {
-        let (mut before, mut rest) = (0, point);
+        let mut before = 0;
+        let mut rest = point;
         let mut jump = self.sums.len().next_power_of_two() / 2;
         while jump > 0 {
             if let Some(&sum) = self.sums.get(before + jump)

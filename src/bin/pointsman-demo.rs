@@ -131,7 +131,8 @@ fn run_hello(matches: &Matches) -> Result<(), Failure> {
 }
 
 fn run_client(matches: &Matches) -> Result<(), Failure> {
-    let (address, text) = (&matches.free[1], &matches.free[2]);
+    let address = &matches.free[1];
+    let text = &matches.free[2];
     let end = if matches.opt_present("nul") { '\0' } else { '\n' };
     let mut answer = client::ask(&*resolve(address)?, format!("{text}{end}").as_bytes())
         .map_err(|error| Failure::Network(format!("{address}: {error}")))?;
@@ -188,7 +189,8 @@ fn explain(fail: &Fail) -> String {
 /// `MIN-MAX`, or one duration for both.
 fn parse_range(text: &str) -> Result<RangeInclusive<Duration>, String> {
     let (min, max) = text.split_once('-').unwrap_or((text, text));
-    let (min, max) = (parse_duration(min)?, parse_duration(max)?);
+    let min = parse_duration(min)?;
+    let max = parse_duration(max)?;
     if min > max {
         return Err(format!("{text:?} begins above its end"));
     }

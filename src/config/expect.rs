@@ -101,7 +101,8 @@ impl Statuses {
         };
         let range = |part: &str| {
             let (first, last) = part.split_once('-').unwrap_or((part, part));
-            let (first, last) = (status(first)?, status(last)?);
+            let first = status(first)?;
+            let last = status(last)?;
             (first <= last).then_some(first..=last)
         };
         let ranges = text.split(',').map(range).collect::<Option<_>>()?;

@@ -29,11 +29,13 @@ pub fn duration(text: &str, min: Duration) -> Result<Duration, Wrong> {
 /// After how long a silent peer is asked by TCP: zero, or what the kernel takes.
 pub fn tcp_keepalive(text: &str) -> Result<Duration, Wrong> {
     let value = if text == "off" { Duration::ZERO } else { duration(text, Duration::ZERO)? };
-    let (least, most) = (limits::TCP_KEEPALIVE_MIN, limits::TCP_KEEPALIVE_MAX);
+    let least = limits::TCP_KEEPALIVE_MIN;
+    let most = limits::TCP_KEEPALIVE_MAX;
     if value.is_zero() || (least..=most).contains(&value) {
         return Ok(value);
     }
-    let (least, most) = (duration_text(least), duration_text(most));
+    let least = duration_text(least);
+    let most = duration_text(most);
     Err(Wrong::found(text, format!("from {least} to {most}, or off")))
 }
 

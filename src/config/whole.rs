@@ -40,7 +40,8 @@ pub fn fill_in(config: &mut Config, complaints: &Complaints) {
 
 /// The demo has both pages, unless one of them was put where the other would be.
 fn show_own_pages(config: &mut Config) {
-    let (health, stats) = (limits::DEMO_HEALTH_PATH, limits::DEMO_STATS_PATH);
+    let health = limits::DEMO_HEALTH_PATH;
+    let stats = limits::DEMO_STATS_PATH;
     if config.service.health_path.is_none()
         && config.service.stats_path.as_deref() != Some(health)
     {

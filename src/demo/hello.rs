@@ -173,7 +173,8 @@ impl Request {
             expects_continue: false,
             keep_alive: false,
         };
-        let (mut hosts, mut lengths) = (0, 0);
+        let mut hosts = 0;
+        let mut lengths = 0;
         let mut close = false;
         let mut stay = version == "HTTP/1.1";
         for field in fields {

@@ -96,7 +96,8 @@ mod tests {
         start: Instant,
         each: Duration,
     ) -> (usize, usize) {
-        let (mut done, mut looks) = (0, 0);
+        let mut done = 0;
+        let mut looks = 0;
         while share.allows_at(pace, || {
             looks += 1;
             start + each * done as u32

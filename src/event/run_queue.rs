@@ -109,7 +109,8 @@ mod tests {
     #[test]
     fn an_owner_waits_once_and_in_order() {
         let mut queue = RunQueue::default();
-        let (mut first, mut second) = (false, false);
+        let mut first = false;
+        let mut second = false;
         queue.push(Owner::Signals, &mut first);
         queue.push(Owner::Chore(Chore::Log), &mut second);
         queue.push(Owner::Signals, &mut first);

@@ -159,7 +159,9 @@ impl Timers {
         while index != NIL {
             let entry = &mut self.entries[index as usize];
             let next = entry.next;
-            (entry.previous, entry.next, entry.armed) = (NIL, NIL, false);
+            entry.previous = NIL;
+            entry.next = NIL;
+            entry.armed = false;
             self.link(index);
             index = next;
         }
@@ -198,7 +200,8 @@ impl Timers {
     fn link(&mut self, index: u32) {
         let place = self.place_for(self.entries[index as usize].when);
         let entry = &mut self.entries[index as usize];
-        (entry.place, entry.armed) = (place, true);
+        entry.place = place;
+        entry.armed = true;
         if place == DUE {
             // At the end: those due fire in the order in which the hand passed them.
             entry.previous = self.due_tail;
@@ -219,11 +222,15 @@ impl Timers {
 
     fn unlink(&mut self, index: u32) {
         let entry = &mut self.entries[index as usize];
-        let (place, previous, next) = (entry.place, entry.previous, entry.next);
+        let place = entry.place;
+        let previous = entry.previous;
+        let next = entry.next;
         if !entry.armed {
             return;
         }
-        (entry.previous, entry.next, entry.armed) = (NIL, NIL, false);
+        entry.previous = NIL;
+        entry.next = NIL;
+        entry.armed = false;
         match previous {
             NIL => self.heads[place as usize] = next,
             previous => self.entries[previous as usize].next = next,

@@ -196,7 +196,8 @@ impl EventLoop {
     }
 
     fn may_accept(&self) -> bool {
-        let (pairs, most) = (self.pairs.len(), self.cx.settings.max_connections);
+        let pairs = self.pairs.len();
+        let most = self.cx.settings.max_connections;
         let overlaps = pairs < most + OVERLAP_MAX && self.phase == Phase::Serving;
         pairs < most || overlaps && self.might_make_room()
     }

@@ -46,7 +46,8 @@ impl EventLoop {
             Owner::Pair(key) => {
                 if let Some(pair) = self.pairs.get_mut(key) {
                     let client = &mut pair.client;
-                    (client.queued, client.goes_behind) = (false, false);
+                    client.queued = false;
+                    client.goes_behind = false;
                 }
                 return self.with_pair(key, Pair::act);
             }

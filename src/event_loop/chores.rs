@@ -83,7 +83,8 @@ impl EventLoop {
     /// Connections to backends get keepalive once they have lived for a while: most are over before
     /// that, and need no system call for it. A few in each turn.
     fn set_keepalives(&mut self) {
-        let (now, age) = (self.cx.now, self.keepalive_age());
+        let now = self.cx.now;
+        let age = self.keepalive_age();
         let after = self.cx.settings.service.tcp_keepalive;
         let connections = &mut self.cx.connections;
         if self.chores.to_keep_alive.is_empty() {

@@ -217,7 +217,8 @@ impl World {
         assert_eq!((flow.client, flow.line), (known.client, mark), "no answer goes elsewhere");
         self.table.answers(known.key, 1, self.now);
         known.answers += 1;
-        (known.answered_at, known.active_at) = (Some(self.now), self.now);
+        known.answered_at = Some(self.now);
+        known.active_at = self.now;
         self.close_if_over(mark);
     }
 

@@ -157,7 +157,8 @@ impl<T> Table<T> {
         }
         self.unlink(key);
         if let Some(flow) = self.flows.get_mut(key) {
-            (flow.answered_at, flow.active_at) = (Some(now), now);
+            flow.answered_at = Some(now);
+            flow.active_at = now;
         }
         self.link(key);
     }
@@ -258,13 +259,17 @@ impl<T> Table<T> {
         assert_eq!(current, self.by_client.len(), "flows and index");
         let mut listed = 0;
         for (list, answered) in [(&self.unanswered, false), (&self.answered, true)] {
-            let (mut here, mut previous, mut last) = (list.head, None, None);
+            let mut here = list.head;
+            let mut previous = None;
+            let mut last = None;
             while let Some((key, flow)) = here.and_then(|key| Some((key, self.flows.get(key)?)))
             {
                 assert_eq!(flow.answered_at.is_some(), answered, "in the other list");
                 assert_eq!(flow.previous, previous, "links both ways");
                 assert!(last.is_none_or(|at| at <= flow.active_at), "the longest idle first");
-                (previous, last, listed) = (Some(key), Some(flow.active_at), listed + 1);
+                previous = Some(key);
+                last = Some(flow.active_at);
+                listed += 1;
                 here = flow.next;
             }
             assert_eq!(list.tail, previous, "the list's end");
@@ -344,14 +349,16 @@ impl<T> Table<T> {
             None => list.head = Some(key),
         }
         if let Some(flow) = self.flows.get_mut(key) {
-            (flow.previous, flow.next) = (tail, None);
+            flow.previous = tail;
+            flow.next = None;
         }
         self.strangers += usize::from(!answered);
     }
 
     fn unlink(&mut self, key: Key) {
         let Some(flow) = self.flows.get(key) else { return };
-        let (previous, next) = (flow.previous, flow.next);
+        let previous = flow.previous;
+        let next = flow.next;
         let answered = flow.answered_at.is_some();
         let list = if answered { &mut self.answered } else { &mut self.unanswered };
         self.strangers -= usize::from(!answered);

@@ -126,7 +126,9 @@ fn what_is_no_hello_is_refused_as_soon_as_it_shows() {
 
 #[test]
 fn names_that_could_be_read_in_two_ways_are_refused() {
-    let (host, a, b) = (HOST_NAME, &b"a.example"[..], &b"b.example"[..]);
+    let host = HOST_NAME;
+    let a = &b"a.example"[..];
+    let b = &b"b.example"[..];
     let one = server_name(&[(host, a)]);
     let table: [(&[Vec<u8>], Reading); 14] = [
         (std::slice::from_ref(&one), named("a.example")),
@@ -154,7 +156,8 @@ fn names_that_could_be_read_in_two_ways_are_refused() {
 fn what_stands_before_the_extensions_is_checked_as_far_as_it_leads_there() {
     let extensions = with_length(2, &server_name(&[(HOST_NAME, b"a.example")]));
     let read_body = |parts: &[&[u8]]| whole(&in_records(&message_of(&parts.concat()), 100));
-    let (start, rest) = ([&[3, 3][..], &[0; 32]].concat(), &extensions[..]);
+    let start = [&[3, 3][..], &[0; 32]].concat();
+    let rest = &extensions[..];
     let table: [(&[&[u8]], Reading); 12] = [
         (&[&start, &[0], &[0, 2, 1, 1], &[1, 0], rest], named("a.example")),
         (
@@ -239,7 +242,9 @@ fn plainly(bytes: &[u8]) -> Option<Reading> {
 /// name, the one that the plain reader finds.
 #[test]
 fn any_way_of_cutting_gives_the_same_answer() {
-    let (mut names, mut refusals, mut open) = (0, 0, 0);
+    let mut names = 0;
+    let mut refusals = 0;
+    let mut open = 0;
     for seed in 0..20_000 {
         let mut random = fastrand::Rng::with_seed(seed);
         let mut extensions: Vec<Vec<u8>> = (0..random.usize(0..4))

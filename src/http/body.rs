@@ -169,7 +169,8 @@ impl Decoder {
         data: &mut Vec<Span>,
         trailers: &mut Vec<u8>,
     ) -> Result<Decoded, BadBody> {
-        let (mut at, mut bytes) = (from, 0);
+        let mut at = from;
+        let mut bytes = 0;
         while let Some(&byte) = input.get(at) {
             match self.state {
                 State::Finished => break,
@@ -191,7 +192,8 @@ impl Decoder {
                 State::DataCr => self.want(byte, b'\r', State::DataLf)?,
                 State::DataLf => {
                     self.want(byte, b'\n', State::Size)?;
-                    (self.digits, self.extra) = (0, 0);
+                    self.digits = 0;
+                    self.extra = 0;
                 }
                 State::Line | State::Name | State::Value | State::ValueEnd | State::End => {
                     self.trailer(byte)?;

@@ -14,7 +14,9 @@ struct Body {
 
 fn read(framing: Framing, input: &[u8], step: usize) -> Result<Body, BadBody> {
     let mut decoder = Decoder::new(framing, Trailers::Keep);
-    let (mut payload, mut trailers, mut consumed) = (Vec::new(), Vec::new(), 0);
+    let mut payload = Vec::new();
+    let mut trailers = Vec::new();
+    let mut consumed = 0;
     for piece in input.chunks(step) {
         let mut data = Vec::new();
         let decoded = decoder.decode(piece, 0, &mut data, &mut trailers)?;
@@ -163,7 +165,8 @@ fn only_a_body_without_an_end_may_end_anywhere() {
 /// A head and a body of one read share the input, so that one write can send both.
 #[test]
 fn spans_count_from_the_beginning_of_the_input() {
-    let (mut data, mut trailers) = (Vec::new(), Vec::new());
+    let mut data = Vec::new();
+    let mut trailers = Vec::new();
     let input = b"head5\r\nhello\r\n0\r\n\r\nGET";
     let mut decoder = Decoder::new(Framing::Chunked, Trailers::Drop);
     let decoded = decoder.decode(input, 4, &mut data, &mut trailers).unwrap();

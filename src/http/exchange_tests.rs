@@ -148,7 +148,9 @@ const BACK: Back<'static> = Back {
 fn carry(side: Side, input: &[u8], cuts: &[usize]) -> Outcome {
     let mut ends: Vec<usize> = cuts.to_vec();
     ends.push(input.len());
-    let (mut scan, mut fields, mut out) = (Scan::default(), Fields::new(), Outgoing::new());
+    let mut scan = Scan::default();
+    let mut fields = Fields::new();
+    let mut out = Outgoing::new();
     let looks =
         ends.iter().map(|&end| look(side, &input[..end], &mut scan, &mut fields, &mut out));
     let verdicts = looks.enumerate().find(|(_, verdict)| *verdict != Parse::Incomplete);
@@ -161,7 +163,9 @@ fn carry(side: Side, input: &[u8], cuts: &[usize]) -> Outcome {
     let mut head = Vec::new();
     out.copy_to(input, 0, &mut head);
     assert_eq!(head.len(), out.len());
-    let (payload, trailers, chunks) = (Vec::new(), Vec::new(), Vec::new());
+    let payload = Vec::new();
+    let trailers = Vec::new();
+    let chunks = Vec::new();
     let mut passed =
         Passed { head, framing, payload, trailers, body: Ok(false), consumed: length, chunks };
     let mut decoder = Decoder::new(framing, Trailers::Keep);

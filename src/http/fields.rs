@@ -182,7 +182,8 @@ impl Fields {
             if self.list.len() == HTTP_FIELDS_MAX {
                 return Err(Refusal::TooManyFields);
             }
-            let (start, from) = (bytes.len() - line.len(), bytes.len() - text.len());
+            let start = bytes.len() - line.len();
+            let from = bytes.len() - text.len();
             let name = Span::new(start, start + colon);
             let value = Span::new(from, from + value.len());
             self.seen |= kind.bit();
@@ -203,7 +204,8 @@ impl Fields {
 
     fn connection_options(&mut self, bytes: &[u8]) -> Result<Options, Refusal> {
         let mut options = Options::default();
-        let (mut count, mut from) = (0, 0);
+        let mut count = 0;
+        let mut from = 0;
         let is_connection = |field: &Field| field.kind == Kind::Connection;
         while let Some(index) = self.list[from..].iter().position(is_connection) {
             let value = self.list[from + index].value.of(bytes);

@@ -523,7 +523,8 @@ fn what_all_read_alike_is_taken() {
         assert_eq!(head.version, Version::Http11);
     }
     for lines in [1, 2, 7] {
-        let (empty, plain) = ("\r\n".repeat(lines), "GET /x HTTP/1.1\r\nHost: a\r\n\r\n");
+        let empty = "\r\n".repeat(lines);
+        let plain = "GET /x HTTP/1.1\r\nHost: a\r\n\r\n";
         let text = format!("{empty}{plain}");
         let head = head(&text);
         assert_eq!(head.length, text.len());

@@ -252,7 +252,8 @@ fn tell_of_client(
 fn address(address: IpAddr, out: &mut Outgoing) {
     match address.to_canonical() {
         IpAddr::V4(address) => {
-            let (mut text, mut length) = ([b'.'; 16], 0);
+            let mut text = [b'.'; 16];
+            let mut length = 0;
             for octet in address.octets() {
                 for (divisor, least) in [(100, 100), (10, 10), (1, 0)] {
                     if octet >= least {

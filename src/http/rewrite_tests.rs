@@ -272,7 +272,8 @@ fn many_small_chunks_leave_as_one() {
     let input =
         b"1\r\na\r\n2\r\nbc\r\n0\r\nA: b\r\nContent-Length: 5\r\nx_y: z\r\nC:\t d\r\n\r\n";
     let mut decoder = Decoder::new(Framing::Chunked, body::Trailers::Keep);
-    let (mut data, mut trailers) = (Vec::new(), Vec::new());
+    let mut data = Vec::new();
+    let mut trailers = Vec::new();
     assert!(decoder.decode(input, 0, &mut data, &mut trailers).unwrap().finished);
     let mut out = Outgoing::new();
     rewrite::chunk(&data, input, &mut out);

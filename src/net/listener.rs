@@ -101,7 +101,8 @@ impl Listener {
         use io::ErrorKind as Kind;
         match error.kind() {
             Kind::WouldBlock => {
-                (self.ready, self.troubles) = (false, 0);
+                self.ready = false;
+                self.troubles = 0;
                 Accepted::Nobody
             }
             // One after the other, and nobody else in between: then it is not theirs.

@@ -257,7 +257,8 @@ mod linux {
             assert!(pool.has_spare());
             pool.close_spare();
             assert_eq!(pool.free.len(), 6, "a moment ago all were needed");
-            let (one, other) = (take(&mut pool), take(&mut pool));
+            let one = take(&mut pool);
+            let other = take(&mut pool);
             pool.give_back(one);
             pool.give_back(other);
             pool.close_spare();

@@ -137,7 +137,8 @@ impl Wire {
         registry: &Registry,
         owner: Owner,
     ) -> io::Result<()> {
-        let (token, wanted) = (owner.into(), self.wanted);
+        let token = owner.into();
+        let wanted = self.wanted;
         if armed.is_some() {
             registry.reregister(&mut self.socket, token, wanted)?;
         } else {
@@ -175,7 +176,8 @@ impl Wire {
 
     /// Ask the socket itself the next time, whatever the poll said: it may not have come to it yet.
     pub fn check_again(&mut self) {
-        (self.readiness.can_read, self.readiness.can_write) = (true, true);
+        self.readiness.can_read = true;
+        self.readiness.can_write = true;
     }
 
     /// Ask the poll to tell when the socket can be written, which is also when its connect is done.

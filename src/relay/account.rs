@@ -86,7 +86,8 @@ impl Account {
         {
             self.tried.push(before);
         }
-        (self.retries, self.connected_at) = (retries, None);
+        self.retries = retries;
+        self.connected_at = None;
     }
 
     /// It is connected.
@@ -96,7 +97,9 @@ impl Account {
 
     /// The head of its answer was passed on, in so many bytes.
     pub fn answered(&mut self, status: u16, head_bytes: u64, now: Instant) {
-        (self.status, self.head_bytes, self.answered_at) = (status, head_bytes, Some(now));
+        self.status = status;
+        self.head_bytes = head_bytes;
+        self.answered_at = Some(now);
     }
 
     /// What the cause says of who failed, and when.
@@ -350,7 +353,8 @@ mod tests {
     #[test]
     fn times_are_those_of_the_last_backend() {
         let mut account = account(request(), true, true, false);
-        let (began, ms) = (account.began, Duration::from_millis);
+        let began = account.began;
+        let ms = Duration::from_millis;
         account.picked(backend(), 1);
         assert_eq!(account.times(began + ms(5)).connect, None);
         account.connected(began + ms(7));

@@ -196,9 +196,13 @@ fn open(
             Err(fault) => fault,
         };
         match turn(course, fault, backend, client, cx) {
-            Some(on) => (course, started_at) = (on, Instant::now()),
+            Some(on) => {
+                course = on;
+                started_at = Instant::now();
+            }
             None => {
-                let (took, stage) = (Took::Nothing, Stage::Connecting);
+                let took = Took::Nothing;
+                let stage = Stage::Connecting;
                 blame(client, &Broken { backend, started_at, fault, took, stage }, cx);
                 return Err(Attempt::Failed(fault));
             }
@@ -219,7 +223,8 @@ fn turn(
     let timeout = cx.backends.settings(client.pool).connect_timeout;
     let on = course.next(fault, of, timeout, Instant::now())?;
     let name = cx.backends.name(backend);
-    let (from, to) = (course.address(of), on.address(of));
+    let from = course.address(of);
+    let to = on.address(of);
     debug!("pair {}: {name}: {from} failed: {fault}; trying {to}", client.number);
     Some(on)
 }
@@ -318,7 +323,8 @@ pub fn give_up(
     if let Some(key) = client.link.take()
         && let Some(connection) = cx.connections.get(key)
     {
-        let (backend, started_at) = (connection.backend, connection.started_at);
+        let backend = connection.backend;
+        let started_at = connection.started_at;
         let course = connection.course();
         cx.retire(key);
         if stage == Stage::Connecting

@@ -166,7 +166,8 @@ impl Duplex {
 
     /// When somebody has to look whether more came, if at all; see [`Direction::look`].
     pub fn recheck_in(&self) -> Option<Duration> {
-        let (request, response) = (self.request.recheck_in(), self.response.recheck_in());
+        let request = self.request.recheck_in();
+        let response = self.response.recheck_in();
         request.into_iter().chain(response).min()
     }
 
@@ -298,7 +299,8 @@ mod tests {
             (Done, Draining, HalfClosed),
             (Done, Done, Finished),
         ] {
-            let (request, response) = (Direction::at(request), Direction::at(response));
+            let request = Direction::at(request);
+            let response = Direction::at(response);
             let duplex = Duplex { request, response, ..Duplex::default() };
             assert_eq!(duplex.progress(), progress, "{duplex:?}");
         }

@@ -234,8 +234,8 @@ impl Pair {
     fn next_phase(&mut self, cx: &mut Context) -> Verdict {
         let client = &mut self.client;
         let of = &cx.listeners[client.listener].phases;
-        let (phase, service) =
-            (of.list.get(usize::from(client.phases_done)).copied(), of.service);
+        let phase = of.list.get(usize::from(client.phases_done)).copied();
+        let service = of.service;
         client.phases_done += 1;
         let Some(phase) = phase else { return self.serve(service, cx) };
         match phase {

@@ -153,8 +153,11 @@ impl Direction {
         debug_assert!(self.state != State::Draining, "the message before has ended");
         let large = (SPLICE_MESSAGE_BYTES_MIN..ENDLESS).contains(&bytes);
         let mode = if large { Mode::Splice } else { Mode::Copy };
-        (self.state, self.mode, self.streak) = (State::Open, mode, 0);
-        (self.end, self.left) = (End::None, bytes);
+        self.state = State::Open;
+        self.mode = mode;
+        self.streak = 0;
+        self.end = End::None;
+        self.left = bytes;
         if large {
             self.patience.trust();
         }
@@ -524,7 +527,8 @@ impl Direction {
     fn judge_copy(&mut self, count: usize) {
         self.streak = if count >= SPLICE_READ_BYTES_MIN { self.streak + 1 } else { 0 };
         if self.streak >= SPLICE_AFTER_READS {
-            (self.mode, self.streak) = (Mode::Splice, 0);
+            self.mode = Mode::Splice;
+            self.streak = 0;
         }
     }
 
@@ -532,7 +536,8 @@ impl Direction {
     fn judge_splice(&mut self, count: usize) {
         self.streak = if count < SPLICE_MOVE_BYTES_MIN { self.streak + 1 } else { 0 };
         if self.streak >= SPLICE_UNTIL_SMALL {
-            (self.mode, self.streak) = (Mode::Copy, 0);
+            self.mode = Mode::Copy;
+            self.streak = 0;
         }
     }
 

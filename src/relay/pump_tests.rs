@@ -96,7 +96,8 @@ fn pitfall_16_nothing_that_sockets_say_makes_it_spin() {
         let mut flow = Direction::default();
         for _ in 0..3 {
             let before = (flow.moved(), flow.held(), flow.state());
-            let (mut source, mut target) = (Liar::new(says, takes), Liar::new(says, takes));
+            let mut source = Liar::new(says, takes);
+            let mut target = Liar::new(says, takes);
             // One byte in a round at the least, and a round asks each of them once or twice.
             source.patience = 2 * BYTES_PER_DIRECTION_PER_TURN + 10;
             target.patience = source.patience;

@@ -123,7 +123,8 @@ pub fn own_page(
         .take()
         .unwrap_or_else(|| Account::new(began, About::NoRequest, client.duplex.moved()));
     let head = bytes.windows(4).position(|end| end == b"\r\n\r\n").map_or(0, |at| at + 4);
-    (account.status, account.head_bytes) = (status, head as u64);
+    account.status = status;
+    account.head_bytes = head as u64;
     account.why = Some((cause, why.into()));
     let asked = moved(&account, client).0;
     write(&account, (asked, bytes.len() as u64 + body), client, cx);

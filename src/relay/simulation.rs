@@ -125,7 +125,8 @@ impl World {
         let backend = draw_backend(&mut random, client.script(), 0, &trace);
         let mut duplex = Duplex::default();
         if random.bool() {
-            (duplex.request, duplex.response) = (Direction::proven(), Direction::proven());
+            duplex.request = Direction::proven();
+            duplex.response = Direction::proven();
         }
         let seen = Seen { worlds: 1, ..Seen::default() };
         let pipes = random.usize(..4);
@@ -190,7 +191,8 @@ impl World {
     fn go_on(&mut self, queued: bool) -> bool {
         let mut moved = false;
         for _ in 0..self.random.u32(1..4) {
-            let (client_first, both) = (self.random.bool(), self.random.bool());
+            let client_first = self.random.bool();
+            let both = self.random.bool();
             if client_first || both {
                 moved |= self.client.live();
             }
@@ -326,7 +328,8 @@ impl World {
         seen.budget_spent |=
             u32::from(outcome == Outcome::Again && self.duplex.broke().is_none());
         if let Some(trace) = self.trace.borrow_mut().as_mut() {
-            let (sent, answered) = (request.moved(), response.moved());
+            let sent = request.moved();
+            let answered = response.moved();
             let states = (request.state(), response.state());
             trace.push(format!("{outcome:?}; {states:?}; {sent} sent, {answered} answered"));
         }
@@ -406,7 +409,8 @@ fn draw_script(random: &mut fastrand::Rng, scale: usize) -> Script {
         2 => random.usize(1..200_000).max(least),
         _ => scale.max(1),
     };
-    let (chunks, capacities) = ((size(), size()), (size(), size()));
+    let chunks = (size(), size());
+    let capacities = (size(), size());
     let reset = match random.u8(..12) {
         0 => Some(Reset::Sent(random.u64(..=total as u64))),
         1 => Some(Reset::Taken(random.u64(..=3000))),

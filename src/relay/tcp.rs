@@ -136,7 +136,8 @@ fn first_bytes(client: &mut Client, cx: &mut Context) -> Result<Verdict, Attempt
 
 fn connected(client: &mut Client, cx: &mut Context) {
     if let Some(connection) = client.link.key().and_then(|key| cx.connections.get(key)) {
-        let (backend, took) = (connection.backend, connection.started_at.elapsed());
+        let backend = connection.backend;
+        let took = connection.started_at.elapsed();
         cx.backends.connected(backend, took, cx.now);
     }
     connect::connected(client, cx);
@@ -161,11 +162,14 @@ fn try_another(client: &mut Client, fault: Fault, cx: &mut Context) -> Verdict {
 fn relay(client: &mut Client, cx: &mut Context) -> Verdict {
     let (connection, mut supplies) = cx.connection_and_buffers(client.link.key());
     let Some(connection) = connection else { return lost() };
-    let (backend, duplex) = (connection.backend, &mut client.duplex);
-    let (sent, received) = (duplex.request.moved(), duplex.response.moved());
+    let backend = connection.backend;
+    let duplex = &mut client.duplex;
+    let sent = duplex.request.moved();
+    let received = duplex.response.moved();
     let before = duplex.progress();
     let outcome = duplex.pump(&mut client.socket, &mut connection.stream, &mut supplies);
-    let (sent, received) = (duplex.request.moved() - sent, duplex.response.moved() - received);
+    let sent = duplex.request.moved() - sent;
+    let received = duplex.response.moved() - received;
     cx.backends.moved(backend, sent, received);
     // An end is a move, too: whoever is left has the whole time from then on.
     if sent + received > 0 || duplex.progress() != before {

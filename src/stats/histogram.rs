@@ -185,7 +185,8 @@ mod tests {
             let found = times.quantiles(shares, now).unwrap();
             for (share, found) in shares.into_iter().zip(found) {
                 let rank = (share * count as f64).ceil() as usize;
-                let (want, found) = (list[rank - 1], found.as_micros() as u64);
+                let want = list[rank - 1];
+                let found = found.as_micros() as u64;
                 assert!(
                     found.abs_diff(want) * 64 <= want,
                     "{share} of {count}: {found} {want}"

@@ -435,7 +435,8 @@ mod tests {
 
     #[test]
     fn every_counter_has_a_row() {
-        let (counters, tables) = (include_str!("../stats.rs"), include_str!("tables.rs"));
+        let counters = include_str!("../stats.rs");
+        let tables = include_str!("tables.rs");
         let sum = between(counters, "pub fn out_of_descriptors", "\n    }");
         let mut seen = 0;
         for (owner, table, place) in [
@@ -510,7 +511,8 @@ mod tests {
         let times = Some(Quantiles { p50: time, p90: time, p99: time });
         let mut busy = Backend { times, load: Some(0.5), ..backend(2) };
         busy.standing.reason = Some("said so".to_owned());
-        (busy.standing.since, busy.standing.left) = (Some(time), Some(time));
+        busy.standing.since = Some(time);
+        busy.standing.left = Some(time);
         check(BACKENDS, &[backend(1), busy]);
     }
 }

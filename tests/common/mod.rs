@@ -201,8 +201,10 @@ impl Backend {
     ) -> Backend {
         let listener = listen(address);
         let address = listener.local_addr().expect("bound");
-        let (accepted, stop) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-        let (counter, stopped) = (Arc::clone(&accepted), Arc::clone(&stop));
+        let accepted = Arc::new(AtomicUsize::new(0));
+        let stop = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&accepted);
+        let stopped = Arc::clone(&stop);
         let serve = Arc::new(serve);
         thread::spawn(move || {
             for stream in listener.incoming() {

@@ -50,7 +50,8 @@ impl Trace {
             skip(&format!("no system calls are counted without strace: {error}"));
             return None;
         }
-        let (process, number) = (std::process::id(), NEXT.fetch_add(1, Ordering::SeqCst));
+        let process = std::process::id();
+        let number = NEXT.fetch_add(1, Ordering::SeqCst);
         let name = format!("pointsman-trace-{process}-{number}.txt");
         let file = std::env::temp_dir().join(name);
         let mut strace = Command::new("strace");

@@ -32,9 +32,10 @@ impl UdpBackend {
         let address = socket.local_addr().expect("bound");
         let quick = Some(Duration::from_millis(20));
         socket.set_read_timeout(quick).expect("not zero");
-        let (received, stop) =
-            (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
-        let (counter, stopped) = (Arc::clone(&received), Arc::clone(&stop));
+        let received = Arc::new(AtomicUsize::new(0));
+        let stop = Arc::new(AtomicBool::new(false));
+        let counter = Arc::clone(&received);
+        let stopped = Arc::clone(&stop);
         let thread = thread::spawn(move || {
             let mut buffer = vec![0; 65_535];
             while !stopped.load(Ordering::SeqCst) {

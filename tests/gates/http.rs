@@ -31,7 +31,8 @@ fn an_idle_client_costs_at_most_0_3_kibibytes() {
     let origin = Origin::named("a");
     let balancer = before(&[&origin], QUIET);
     // A head that comes in pieces has to be kept, but no longer than until it is whole.
-    let (line, fields) = ("GET / HTTP/1.1\r\nHost: test\r\nPad: ", "x".repeat(4_000));
+    let line = "GET / HTTP/1.1\r\nHost: test\r\nPad: ";
+    let fields = "x".repeat(4_000);
     let exchange = || {
         let mut wire = Wire::to(&balancer);
         wire.stream.set_nodelay(true).expect("an option");
@@ -62,7 +63,8 @@ fn two_hundred_bodies_of_8_mib_both_ways_take_at_most_64_mib() {
     raise_descriptor_limit();
     let backend = Backend::start(answer_what_comes);
     let balancer = before_backends(&[&backend], QUIET);
-    let (address, together) = (balancer.address(), Arc::new(Barrier::new(CLIENTS)));
+    let address = balancer.address();
+    let together = Arc::new(Barrier::new(CLIENTS));
     let clients: Vec<_> = (0..CLIENTS)
         .map(|number| {
             let together = Arc::clone(&together);

@@ -161,14 +161,16 @@ fn what_is_taken_in_for_stalled_readers_is_bounded() {
             let before = std::mem::replace(&mut held, received());
             before == held
         });
-        let (median, most) = (held[clients / 2], held[clients - 1]);
+        let median = held[clients / 2];
+        let most = held[clients - 1];
         let mean = held.iter().sum::<usize>() / clients;
         println!("{clients} at {protocol}: median {median}, mean {mean}, most {most} bytes");
         // With more clients than there are pipes, some are copied.
         let bound = 33 * MIB / 10;
         assert!(median <= bound && most <= bound, "bytes for clients that read nothing");
         let sent = queues(Queue::SentBy(balancer.address().port()));
-        let (median, most) = (sent[clients / 2], sent[clients - 1]);
+        let median = sent[clients / 2];
+        let most = sent[clients - 1];
         println!("for clients: median {median}, most {most} bytes");
         assert!(median <= 3 * MIB / 2 && most <= 2 * MIB, "what is not sent is bounded, too");
         drop(stalled);
@@ -226,13 +228,16 @@ fn two_hundred_thousand_connections_leave_nothing() {
     churn(&balancer, 500, TIME);
     wait_until_empty(&balancer);
     let descriptors = balancer.descriptors();
-    let (began, mut done, mut memory) = (Instant::now(), 0, Vec::new());
+    let began = Instant::now();
+    let mut done = 0;
+    let mut memory = Vec::new();
     for _ in 0..2 {
         done += churn(&balancer, EACH, TIME);
         wait_until_empty(&balancer);
         memory.push(private_dirty(&balancer));
     }
-    let (time, grown) = (began.elapsed().as_secs_f64(), memory[1] - memory[0]);
+    let time = began.elapsed().as_secs_f64();
+    let grown = memory[1] - memory[0];
     println!("churn: {done} connections in {time:.1} s, then {grown} bytes more than half way");
     assert!(done >= 50_000, "too slow a machine to say anything: {done} connections");
     assert_eq!(balancer.descriptors(), descriptors, "descriptors are back");
@@ -308,7 +313,8 @@ impl Listening {
 /// Whatever is asked, an answer that does not end in our days.
 fn answer_for_ever(mut stream: TcpStream) {
     let _ = socket2::SockRef::from(&stream).set_send_buffer_size(256 * 1024);
-    let (mut question, zeros) = ([0; 512], vec![0; 256 * 1024]);
+    let mut question = [0; 512];
+    let zeros = vec![0; 256 * 1024];
     let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", 1_u64 << 40);
     if stream.read(&mut question).is_ok() && stream.write_all(head.as_bytes()).is_ok() {
         while stream.write_all(&zeros).is_ok() {}
@@ -323,7 +329,8 @@ fn stall(balancer: &Balancer) -> TcpStream {
     socket.connect(&balancer.address().into()).expect("it listens");
     let mut client = crate::common::with_deadline(socket.into());
     client.write_all(get("/").as_bytes()).expect("taken");
-    let (mut buffer, mut left) = (vec![0; 64 * 1024], 8 << 20);
+    let mut buffer = vec![0; 64 * 1024];
+    let mut left = 8 << 20;
     while left > 0 {
         left -= client.read(&mut buffer).expect("more of it").min(left);
     }
@@ -371,7 +378,8 @@ fn send_zeros(mut stream: TcpStream, _kept: &mut Vec<TcpStream>) {
     if stream.read_exact(&mut count).is_err() {
         return;
     }
-    let (zeros, mut left) = (vec![0; 256 * 1024], u64::from_be_bytes(count) as usize);
+    let zeros = vec![0; 256 * 1024];
+    let mut left = u64::from_be_bytes(count) as usize;
     while left > 0 {
         let piece = left.min(zeros.len());
         if stream.write_all(&zeros[..piece]).is_err() {
@@ -398,7 +406,8 @@ fn ask_again_and_again(address: SocketAddr, count: u32) {
 fn ask_for_zeros(address: SocketAddr, count: u64) {
     let mut client = crate::common::connect(address);
     client.write_all(&count.to_be_bytes()).unwrap();
-    let (mut buffer, mut received) = (vec![0; 256 * 1024], 0);
+    let mut buffer = vec![0; 256 * 1024];
+    let mut received = 0;
     loop {
         match client.read(&mut buffer).unwrap() {
             0 => break,

@@ -176,7 +176,9 @@ fn flows_by_the_hundred_thousand_leave_nothing() {
     let backend = UdpBackend::echo();
     let flags = ["--log-level", "warn", "--udp-responses", "1"];
     let balancer = Balancer::start(&udp_args(&[&backend], &flags));
-    let (mut done, mut memory, mut descriptors) = (0, Vec::new(), Vec::new());
+    let mut done = 0;
+    let mut memory = Vec::new();
+    let mut descriptors = Vec::new();
     let clients: Vec<UdpSocket> = (0..64).map(|_| client(balancer.address())).collect();
     let mut buffer = [0; 64];
     // The first ones pay for what is there once.

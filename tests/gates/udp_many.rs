@@ -161,7 +161,8 @@ fn hear_own(crowd: &Crowd, round: u8) -> Ipv4Addr {
 /// to us: it is asked again. An answer to an earlier question says nothing of now.
 fn ask_until_told(talker: &UdpSocket, number: u32) -> Option<(Vec<u8>, Instant)> {
     talker.set_read_timeout(Some(Duration::from_millis(100))).expect("not zero");
-    let (began, question) = (Instant::now(), format!("who am I? {number}"));
+    let began = Instant::now();
+    let question = format!("who am I? {number}");
     let ending = format!(" {number}");
     let mut buffer = [0; 64];
     (0..20).find_map(|_| {
@@ -207,7 +208,9 @@ fn a_flood_of_strangers_pushes_out_strangers_alone() {
         talkers.iter().map(|talker| ask_until_told(talker, 0).expect("an answer")).collect();
 
     let sent = Arc::new(AtomicUsize::new(0));
-    let (count, stop, to) = (Arc::clone(&sent), Arc::clone(&over), balancer.address());
+    let count = Arc::clone(&sent);
+    let stop = Arc::clone(&over);
+    let to = balancer.address();
     let flood = thread::spawn(move || {
         let crowd = Crowd::new(to);
         for number in (0..200_000).cycle() {
@@ -221,8 +224,11 @@ fn a_flood_of_strangers_pushes_out_strangers_alone() {
             }
         }
     });
-    let (began, seconds) = (Instant::now(), Duration::from_secs);
-    let (mut kept, mut late, mut number) = (0, 0, 0);
+    let began = Instant::now();
+    let seconds = Duration::from_secs;
+    let mut kept = 0;
+    let mut late = 0;
+    let mut number = 0;
     // A busy machine takes longer to answer so often.
     while began.elapsed() < seconds(3) || kept <= 100 && began.elapsed() < seconds(60) {
         number += 1;
@@ -235,7 +241,8 @@ fn a_flood_of_strangers_pushes_out_strangers_alone() {
             } else {
                 late += 1;
             }
-            (*name, *since) = (seen, began);
+            *name = seen;
+            *since = began;
         }
     }
     // While the backend is there to be sent to.

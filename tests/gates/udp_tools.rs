@@ -87,9 +87,11 @@ fn dnsperf(server: SocketAddr, more: &[&str]) -> String {
 /// UDP and TCP on the same port, in front of two DNS servers.
 fn front(servers: [SocketAddr; 2], more: &[&str]) -> (Balancer, SocketAddr) {
     let address = free_port();
-    let (udp, tcp) = (format!("udp://{address}"), format!("tcp://{address}"));
+    let udp = format!("udp://{address}");
+    let tcp = format!("tcp://{address}");
     let [one, two] = servers.map(|server| server.to_string());
-    let (one, two) = (format!("{one},name=one"), format!("{two},name=two"));
+    let one = format!("{one},name=one");
+    let two = format!("{two},name=two");
     let args = ["-l", &udp, "-l", &tcp, "-b", &one, "-b", &two, "--log-level", "info"];
     let checks = ["--check", PROBE, "--check-interval", "100ms", "--fall", "2", "--rise", "1"];
     (Balancer::start(&[&args[..], &checks, more].concat()), address)
@@ -155,12 +157,14 @@ fn iperf3_streams_through() {
     if missing(&["iperf3"]) {
         return;
     }
-    let (server, address) = (free_port(), free_port());
+    let server = free_port();
+    let address = free_port();
     let mut command = Command::new("iperf3");
     command.args(["-s", "-B", "127.0.0.1", "-p", &server.port().to_string()]);
     let _server = Running::start(&mut command);
     until("iperf3 listens", || std::net::TcpStream::connect(server).is_ok());
-    let (udp, tcp) = (format!("udp://{address}"), format!("tcp://{address}"));
+    let udp = format!("udp://{address}");
+    let tcp = format!("tcp://{address}");
     let args = ["-l", &udp, "-l", &tcp, "-b", &server.to_string(), "--check", "none"];
     let balancer = Balancer::start(&args);
     for direction in [&[][..], &["-R"]] {
@@ -185,7 +189,8 @@ fn iperf3_streams_through() {
                     value.trim_start().split([',', '\n', '}']).next().expect("a number");
                 value.trim().parse().expect("a number")
             };
-            let (packets, lost) = (number("packets"), number("lost_packets"));
+            let packets = number("packets");
+            let lost = number("lost_packets");
             println!("{length} bytes {direction:?}: {packets} datagrams, {lost} lost");
             // A build with all its checks, beside other tests, may be too slow for bursts.
             let most = if cfg!(debug_assertions) { packets / 2.0 } else { packets / 100.0 };

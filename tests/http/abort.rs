@@ -11,7 +11,8 @@ use crate::common::{Backend, BlackHole, End, read_to_end, until, with_deadline};
 
 /// A backend that never answers, and how many of its requests were reset under it.
 fn tireless() -> (Backend, Arc<AtomicUsize>, Arc<AtomicUsize>) {
-    let (asked, given_up) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let asked = Arc::new(AtomicUsize::new(0));
+    let given_up = Arc::new(AtomicUsize::new(0));
     let counters = (Arc::clone(&asked), Arc::clone(&given_up));
     let backend = Backend::start(move |stream| {
         let mut wire = Wire::new(with_deadline(stream));

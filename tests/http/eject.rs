@@ -243,7 +243,8 @@ fn out(balancer: &Balancer) -> usize {
 #[test]
 fn bad_answers_in_a_row_leave_a_backend_out() {
     for (bad, what) in [(BAD, "503"), (TORN, "torn"), ("nonsense\r\n\r\n", "nonsense")] {
-        let (ill, other) = (Moody::start("ill", bad), Origin::named("other"));
+        let ill = Moody::start("ill", bad);
+        let other = Origin::named("other");
         let backends = [("ill", at(&ill.origin)), ("other", at(&other))];
         let balancer = front(&backends, &["-a", "first", "--eject-after", "3"]);
         for count in 0..3 {
@@ -262,7 +263,8 @@ fn bad_answers_in_a_row_leave_a_backend_out() {
 #[test]
 fn an_answer_is_bad_only_once() {
     let torn = "HTTP/1.1 502 Oh\r\nContent-Length: 10\r\n\r\nhello";
-    let (ill, other) = (Moody::start("ill", torn), Origin::named("other"));
+    let ill = Moody::start("ill", torn);
+    let other = Origin::named("other");
     let backends = [("ill", at(&ill.origin)), ("other", at(&other))];
     let balancer = front(&backends, &["-a", "first", "--eject-after", "4"]);
     (0..3).for_each(|_| ask_once(&balancer));
@@ -275,7 +277,8 @@ fn an_answer_is_bad_only_once() {
 #[test]
 fn a_good_answer_in_between_counts_from_zero() {
     for bad in [BAD, TORN] {
-        let (ill, other) = (Moody::start("ill", bad), Origin::named("other"));
+        let ill = Moody::start("ill", bad);
+        let other = Origin::named("other");
         let backends = [("ill", at(&ill.origin)), ("other", at(&other))];
         let balancer = front(&backends, &["-a", "first", "--eject-after", "3"]);
         for _ in 0..4 {
@@ -317,8 +320,10 @@ fn never_more_than_half_are_left_out_and_never_the_last() {
 
 #[test]
 fn who_takes_no_requests_is_no_replacement() {
-    let (ill, idle) = (Moody::start("ill", BAD), Origin::named("idle"));
-    let (one, two) = (ill.origin.backend.flag(), format!("{},weight=0", idle.backend.flag()));
+    let ill = Moody::start("ill", BAD);
+    let idle = Origin::named("idle");
+    let one = ill.origin.backend.flag();
+    let two = format!("{},weight=0", idle.backend.flag());
     let args = ["-l", "http://127.0.0.1:0", "-b", &one, "-b", &two, "--check", "none"];
     let balancer = Balancer::start(&[&args[..], &["--eject-after", "1"]].concat());
     let mut client = Wire::to(&balancer);
@@ -331,7 +336,8 @@ fn who_takes_no_requests_is_no_replacement() {
 
 #[test]
 fn who_is_left_out_comes_back_when_nobody_else_is_up() {
-    let (ill, other) = (Moody::start("ill", BAD), Origin::named("other"));
+    let ill = Moody::start("ill", BAD);
+    let other = Origin::named("other");
     let more = ["-a", "first", "--eject-after", "1", "--check", "tcp", "--fall", "1"];
     let more = [&more[..], &["--check-interval", "30ms"]].concat();
     let balancer = front(&[("ill", at(&ill.origin)), ("other", at(&other))], &more);
@@ -422,7 +428,8 @@ fn states_are_true() {
 
 #[test]
 fn a_cookie_does_not_lead_to_who_is_left_out() {
-    let (ill, other) = (Moody::start("ill", BAD), Origin::named("other"));
+    let ill = Moody::start("ill", BAD);
+    let other = Origin::named("other");
     let more = ["-a", "first", "--eject-after", "2", "--sticky-cookie", "LB"];
     let balancer = front(&[("ill", at(&ill.origin)), ("other", at(&other))], &more);
     let mut client = Wire::to(&balancer);

@@ -269,8 +269,11 @@ fn cookies_that_lead_nowhere_are_replaced() {
     let good = set_cookie(&client.ask(get("/")));
     let long = "0".repeat(4000);
     let unknown = ["0000000000000000", "", "a", "-", "127.0.0.1:80", "é", "\"\"", "=", &long];
-    let (upper, quoted) = (good.to_uppercase(), format!("\"{good}\""));
-    let (more, less, sign) = (format!("{good}0"), &good[1..], format!("+{}", &good[1..]));
+    let upper = good.to_uppercase();
+    let quoted = format!("\"{good}\"");
+    let more = format!("{good}0");
+    let less = &good[1..];
+    let sign = format!("+{}", &good[1..]);
     let close = [&quoted, &more, less, &sign];
     let upper = (upper != good).then_some(&*upper);
     for value in unknown.into_iter().chain(close).chain(upper) {
@@ -284,7 +287,8 @@ fn cookies_that_lead_nowhere_are_replaced() {
 
 #[test]
 fn a_backend_that_refuses_loses_its_clients() {
-    let (gone, other) = (free_port(), Origin::named("other"));
+    let gone = free_port();
+    let other = Origin::named("other");
     let key = std::env::temp_dir().join(format!("pointsman-twins-{}", std::process::id()));
     std::fs::write(&key, "k".repeat(32)).unwrap();
     let path = key.display().to_string();
@@ -377,8 +381,10 @@ fn a_stale_connection_costs_no_client_its_backend() {
 
 #[test]
 fn a_backend_that_goes_down_with_a_request_is_not_asked_again() {
-    let (asked, told) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(true)));
-    let (count, well) = (Arc::clone(&asked), Arc::clone(&told));
+    let asked = Arc::new(AtomicUsize::new(0));
+    let told = Arc::new(AtomicBool::new(true));
+    let count = Arc::clone(&asked);
+    let well = Arc::clone(&told);
     let (hold, held) = mpsc::channel::<()>();
     let held = Mutex::new(held);
     let ill = Origin::start(move |request, wire| match request.target() {
@@ -417,7 +423,8 @@ fn the_access_log_knows_whose_cookie_it_was() {
     let balancer = front(&backends, &[&STICKY[..], &log].concat());
     let mut client = Wire::to(&balancer);
     let answer = client.ask(get("/"));
-    let (cookie, name) = (set_cookie(&answer), answer.text());
+    let cookie = set_cookie(&answer);
+    let name = answer.text();
     client.ask(with("/again", &format!("Cookie: LB={cookie}\r\n")));
     balancer.wait_for_log("GET /again");
     let log = balancer.log();

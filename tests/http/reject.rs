@@ -260,7 +260,8 @@ fn garbage_from_a_backend_is_502_and_harms_nobody_else() {
         wire.try_say(answer) && !answer.contains("HANG UP")
     });
     let balancer = before(&[&origin], &[]);
-    let (mut client, mut other) = (Wire::to(&balancer), Wire::to(&balancer));
+    let mut client = Wire::to(&balancer);
+    let mut other = Wire::to(&balancer);
     for (index, (what, _)) in BAD_ANSWERS.iter().enumerate() {
         let answer = client.ask(post(&format!("/{index}"), "x"));
         assert_eq!((answer.status(), answer.keeps_alive()), (502, true), "{what}");

@@ -134,7 +134,8 @@ fn a_backend_that_refuses_costs_nobody_an_answer() {
 #[test]
 fn without_retries_a_refusal_is_the_answer() {
     let origin = Origin::named("hello");
-    let (dead, alive) = (free_port().to_string(), origin.backend.flag());
+    let dead = free_port().to_string();
+    let alive = origin.backend.flag();
     let args = ["-l", "http://127.0.0.1:0", "-b", &dead, "-b", &alive, "--check", "none"];
     let balancer =
         Balancer::start(&[&args[..], &["-a", "round-robin", "--retries", "0"]].concat());
@@ -305,7 +306,8 @@ fn a_connection_too_many_is_reset() {
 #[test]
 fn a_backend_that_goes_down_loses_its_idle_connections() {
     let well = Arc::new(AtomicUsize::new(1));
-    let (told, open) = (Arc::clone(&well), Arc::new(AtomicUsize::new(0)));
+    let told = Arc::clone(&well);
+    let open = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&open);
     let backend = Backend::start(move |stream| {
         let mut wire = Wire::new(with_deadline(stream));

@@ -293,7 +293,8 @@ fn a_page_is_made_at_most_every_quarter_of_a_second() {
     let pages: Vec<String> = (0..200).map(|_| stats(&balancer)).collect();
     let different: BTreeSet<&String> = pages.iter().collect();
     let most = began.elapsed().as_millis() / 250 + 1;
-    let (count, all) = (different.len() as u128, pages.len());
+    let count = different.len() as u128;
+    let all = pages.len();
     assert!(count <= most, "{count} pages for {all} readers, {most} at most");
     balancer.stop();
 }

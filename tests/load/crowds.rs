@@ -30,10 +30,13 @@ struct Busy {
 
 impl Busy {
     fn start(threads: usize, work: impl Fn() + Send + Sync + 'static) -> Busy {
-        let (stop, done) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+        let stop = Arc::new(AtomicBool::new(false));
+        let done = Arc::new(AtomicU64::new(0));
         let work = Arc::new(work);
         let one = |_| {
-            let (stop, done, work) = (Arc::clone(&stop), Arc::clone(&done), Arc::clone(&work));
+            let stop = Arc::clone(&stop);
+            let done = Arc::clone(&done);
+            let work = Arc::clone(&work);
             thread::spawn(move || {
                 while !stop.load(Ordering::Relaxed) {
                     work();
@@ -72,7 +75,8 @@ impl Busy {
 /// A client with a question of its own size, which finishes, and has all of it back.
 fn exchange(address: SocketAddr, seed: u64) {
     let size = [0, 1, 100, 5_000, 40_000][seed as usize % 5];
-    let (bytes, client) = (noise(seed, size), connect(address));
+    let bytes = noise(seed, size);
+    let client = connect(address);
     (&client).write_all(&bytes).expect("small enough for the buffers");
     client.shutdown(Shutdown::Write).expect("still open");
     let end = read_to_end(&client);
@@ -84,7 +88,8 @@ fn pitfall_01_places_change_hands_in_the_same_turn() {
     let backend = Backend::echo();
     let balancer = Balancer::before(&[&backend], QUIET);
     let descriptors = balancer.descriptors();
-    let (address, seed) = (balancer.address(), AtomicU64::new(0));
+    let address = balancer.address();
+    let seed = AtomicU64::new(0);
     let clients = Busy::start(16, move || {
         exchange(address, seed.fetch_add(1, Ordering::Relaxed));
     });
@@ -101,10 +106,11 @@ fn pitfall_01_mixed_with_resets_nothing_is_left_behind() {
     let backend = Backend::echo();
     let balancer = Balancer::before(&[&backend], QUIET);
     let descriptors = balancer.descriptors();
-    let (address, seed) = (balancer.address(), AtomicU64::new(0));
+    let address = balancer.address();
+    let seed = AtomicU64::new(0);
     let clients = Busy::start(8, move || {
         let seed = seed.fetch_add(1, Ordering::Relaxed);
-        if seed % 3 == 0 {
+        if seed.is_multiple_of(3) {
             let client = connect(address);
             let _ = (&client).write(&noise(seed, 30_000));
             crate::common::reset(client);
@@ -131,7 +137,8 @@ fn spliced(turn: &[Call]) -> i64 {
 #[test]
 fn pitfall_15_a_stream_at_full_speed_does_not_starve_the_others() {
     const OTHERS: usize = 100;
-    let (echo, source) = (Backend::echo(), Backend::start(endless));
+    let echo = Backend::echo();
+    let source = Backend::start(endless);
     // The first connection goes to the source, the others to the echo.
     let first = format!("{},max-connections=1", source.flag());
     let more = ["--balance", "first", "-b", &first, "-b", &echo.flag(), "--log-level", "info"];
@@ -184,7 +191,8 @@ fn pitfall_15_a_stream_at_full_speed_does_not_starve_the_others() {
 fn pitfall_15_a_timer_gives_nobody_a_second_place_in_the_queue() {
     let source = Backend::start(endless);
     let balancer = Balancer::before(&[&source], &["--idle-timeout", "200ms"]);
-    let (mut block, began) = (vec![0; 1 << 20], Instant::now());
+    let mut block = vec![0; 1 << 20];
+    let began = Instant::now();
     let mut stream = balancer.connect();
     while began.elapsed() < Duration::from_secs(2) {
         if stream.read(&mut block).unwrap() == 0 {
@@ -234,7 +242,8 @@ fn pitfall_13_a_flood_of_clients_does_not_starve_those_inside() {
 fn pitfall_26_signals_interrupt_nothing() {
     let backend = Backend::echo();
     let balancer = Balancer::before(&[&backend], &["--log-level", "error"]);
-    let (address, seed) = (balancer.address(), AtomicU64::new(0));
+    let address = balancer.address();
+    let seed = AtomicU64::new(0);
     let clients = Busy::start(4, move || {
         exchange(address, seed.fetch_add(1, Ordering::Relaxed));
     });

@@ -48,7 +48,8 @@ fn pitfall_11_out_of_descriptors_accepting_pauses_and_recovers() {
         let crowd = crowd(&balancer, 60);
         until("it is out of descriptors", || balancer.count("times out of descriptors") > 1);
         // It does not spin, and those who are in do not notice.
-        let (ticks, began) = (balancer.cpu_ticks(), Instant::now());
+        let ticks = balancer.cpu_ticks();
+        let began = Instant::now();
         while began.elapsed() < Duration::from_millis(600) {
             assert_eq!(ask(&old, b"word"), b"word");
             thread::sleep(Duration::from_millis(20));
@@ -114,15 +115,20 @@ fn pitfall_17_a_reader_that_stops_costs_one_buffer() {
     const STREAM: usize = 250_000_000;
     let (backend, taken) = Backend::manual();
     let balancer = Balancer::before(&[&backend], QUIET);
-    let (before, descriptors) = (balancer.memory(), balancer.descriptors());
+    let before = balancer.memory();
+    let descriptors = balancer.descriptors();
     let client = balancer.connect();
     let mut served = taken.recv_timeout(DEADLINE).unwrap();
     served.set_nonblocking(true).unwrap();
     let block = noise(1, 1 << 20);
-    let (mut sent, mut stuck) = (0, Instant::now());
+    let mut sent = 0;
+    let mut stuck = Instant::now();
     while sent < STREAM && stuck.elapsed() < Duration::from_millis(300) {
         match served.write(&block[sent % block.len()..]) {
-            Ok(count) => (sent, stuck) = (sent + count, Instant::now()),
+            Ok(count) => {
+                sent += count;
+                stuck = Instant::now();
+            }
             Err(error) => assert_eq!(error.kind(), ErrorKind::WouldBlock),
         }
     }
@@ -173,7 +179,8 @@ fn nobody_may_be_idle_for_too_long() {
     until("bytes in either direction keep it alive", || {
         let client = balancer.connect();
         let served = taken.recv_timeout(DEADLINE).unwrap();
-        let (began, mut longest) = (Instant::now(), Duration::ZERO);
+        let began = Instant::now();
+        let mut longest = Duration::ZERO;
         let mut ticks = (0..8).map(|round| {
             let last = Instant::now();
             thread::sleep(IDLE / 5);
@@ -243,9 +250,11 @@ fn idle_pairs_cost_nothing() {
     let clients: Vec<TcpStream> = (0..100).map(|_| connect(balancer.address())).collect();
     clients.iter().for_each(|client| assert_eq!(ask(client, b"word"), b"word"));
     // The connect deadlines lie ahead of the idle ones: each pair looks at its timer once.
-    let (sleeps, ticks) = (balancer.sleeps(), balancer.cpu_ticks());
+    let sleeps = balancer.sleeps();
+    let ticks = balancer.cpu_ticks();
     thread::sleep(Duration::from_secs(2));
-    let (sleeps, ticks) = (balancer.sleeps() - sleeps, balancer.cpu_ticks() - ticks);
+    let sleeps = balancer.sleeps() - sleeps;
+    let ticks = balancer.cpu_ticks() - ticks;
     println!("100 idle pairs, 2 s: {sleeps} sleeps, {ticks} ticks");
     assert!(sleeps <= 5, "{sleeps} sleeps in two idle seconds");
     assert!(ticks <= 1, "{ticks} ticks");

@@ -43,8 +43,10 @@ impl Flood {
         text: Vec<u8>,
     ) -> Flood {
         let stop = Arc::new(AtomicBool::new(false));
-        let (answered, taken) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
-        let (stopped, count) = (Arc::clone(&stop), Arc::clone(&answered));
+        let answered = Arc::new(AtomicU64::new(0));
+        let taken = Arc::new(AtomicU64::new(0));
+        let stopped = Arc::clone(&stop);
+        let count = Arc::clone(&answered);
         let wrote_all = Arc::clone(&taken);
         let thread = thread::spawn(move || {
             let mut poll = Poll::new().unwrap();
@@ -58,7 +60,8 @@ impl Flood {
                 poll.registry().register(&mut stream, Token(index), interest).unwrap();
                 streams.push(stream);
             }
-            let (mut events, mut block) = (Events::with_capacity(1024), vec![0; 64 * 1024]);
+            let mut events = Events::with_capacity(1024);
+            let mut block = vec![0; 64 * 1024];
             let mut sent = vec![0; clients];
             while !stopped.load(Ordering::Relaxed) {
                 poll.poll(&mut events, Some(Duration::from_millis(20))).unwrap();

@@ -198,7 +198,8 @@ fn an_upload_that_is_refused_half_way_gets_its_answer() {
 /// Answers each question, which is a number, with as many zeros.
 fn zeros() -> Backend {
     Backend::start(|mut stream| {
-        let (zeros, mut question) = (vec![0; 1 << 18], [0; 8]);
+        let zeros = vec![0; 1 << 18];
+        let mut question = [0; 8];
         while stream.read_exact(&mut question).is_ok() {
             let mut left = u64::from_be_bytes(question) as usize;
             while left > 0 {
@@ -214,7 +215,8 @@ fn zeros() -> Backend {
 
 fn ask_for(mut client: &TcpStream, size: usize) {
     client.write_all(&(size as u64).to_be_bytes()).expect("taken");
-    let (mut buffer, mut left) = (vec![0; 1 << 18], size);
+    let mut buffer = vec![0; 1 << 18];
+    let mut left = size;
     while left > 0 {
         let room = left.min(buffer.len());
         let count = client.read(&mut buffer[..room]).expect("all of it comes");

@@ -20,7 +20,8 @@ struct Place(PathBuf);
 impl Place {
     fn new(name: &str) -> Place {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
-        let (process, number) = (std::process::id(), NEXT.fetch_add(1, Ordering::SeqCst));
+        let process = std::process::id();
+        let number = NEXT.fetch_add(1, Ordering::SeqCst);
         let name = format!("pointsman-{process}-{number}-{name}");
         Place(std::env::temp_dir().join(name))
     }
@@ -97,7 +98,8 @@ fn haproxy_tail(line: &str) -> String {
     let retries = words.iter().find(|it| it.matches('/').count() == 4 && **it != words[4]);
     let retries = retries.expect("counts").rsplit('/').next().expect("retries");
     let ends = words.iter().position(|it| it.len() == 4 && it.ends_with("--"));
-    let (status, state) = (words[5], words[ends.expect("a state")]);
+    let status = words[5];
+    let state = words[ends.expect("a state")];
     let request = line.split_once('"').expect("a request").1;
     format!("{server} {} {status} {state} {retries} \"{request}", reached.join("/"))
 }
@@ -133,7 +135,8 @@ fn haproxy_says_who_failed_and_when() {
     let good = says(GOOD);
     let silent = Backend::start(|mut stream| drop(stream.read(&mut [0; 4096])));
     let none = says(b"this is no answer");
-    let (gone, hole) = (free_port().to_string(), BlackHole::start());
+    let gone = free_port().to_string();
+    let hole = BlackHole::start();
     let (late, held) = Backend::manual();
     let table: [(String, &[u8], &str); 8] = [
         (good.flag(), &get("/", ""), "127.0.0.1 t/t/t/t/t 200 ---- 0 \"GET / HTTP/1.1\""),
@@ -199,7 +202,8 @@ fn clients_that_give_up_are_in_it() {
 
 #[test]
 fn a_head_that_is_never_whole_is_in_it() {
-    let (place, backend) = (Place::new("never-whole"), Backend::echo());
+    let place = Place::new("never-whole");
+    let backend = Backend::echo();
     let more = ["--access-log", place.flag(), "--access-log-format", "haproxy"];
     let quick = ["--header-timeout", "200ms"];
     let balancer = http_before(&[&backend.flag()], &[&more[..], &quick].concat());
@@ -233,8 +237,10 @@ fn a_client_that_does_not_read_is_its_own_fault() {
 #[test]
 fn a_sticky_client_and_a_retry_have_their_backend_in_it() {
     let place = Place::new("sticky");
-    let (backend, gone) = (says(GOOD), free_port());
-    let (good, gone) = (format!("{},name=good", backend.flag()), format!("{gone},name=gone"));
+    let backend = says(GOOD);
+    let gone = free_port();
+    let good = format!("{},name=good", backend.flag());
+    let gone = format!("{gone},name=gone");
     let mut args = vec!["-l", "http://127.0.0.1:0", "--check", "none", "-a", "first"];
     args.extend(["-b", &gone, "-b", &good, "--sticky-cookie", "at"]);
     args.extend(["--access-log", place.flag(), "--access-log-format", "haproxy"]);
@@ -269,7 +275,8 @@ fn tcp_has_a_line_for_each_connection() {
 
 #[test]
 fn sighup_opens_the_file_anew_and_kills_nobody_without_one() {
-    let (place, moved) = (Place::new("hup"), Place::new("hup.1"));
+    let place = Place::new("hup");
+    let moved = Place::new("hup.1");
     let backend = says(GOOD);
     let more = ["--access-log", place.flag(), "--access-log-format", "json"];
     let balancer = http_before(&[&backend.flag()], &more);
@@ -492,7 +499,8 @@ fn what_a_full_disk_did_not_take_is_written_when_there_is_room() {
     let script = "mount -t tmpfs -o size=64k tmpfs \"$0\" && exec \"$@\"";
     let mut command = Command::new("unshare");
     command.args(["-m", "sh", "-c", script, place.flag(), env!("CARGO_BIN_EXE_pointsman")]);
-    let (file, backend) = (format!("{}/log", place.flag()), backend.flag());
+    let file = format!("{}/log", place.flag());
+    let backend = backend.flag();
     let args = ["-l", "http://127.0.0.1:0", "-b", &backend, "--check", "none"];
     let more = ["--access-log", &file, "--log-level", "info"];
     let balancer = Balancer::start_command(command, &[&args[..], &more[..]].concat());

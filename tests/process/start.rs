@@ -307,7 +307,8 @@ fn both_wildcards_may_share_a_port() {
     }
     let backend = Backend::named("here");
     let port = crate::common::free_port().port();
-    let (four, six) = (format!("0.0.0.0:{port}"), format!("[::]:{port}"));
+    let four = format!("0.0.0.0:{port}");
+    let six = format!("[::]:{port}");
     for [first, second] in [[&four, &six], [&six, &four]] {
         let args = ["-l", first, "-l", second, "--check", "none", "-b"];
         let balancer = Balancer::start(&[&args[..], &[&backend.flag()]].concat());

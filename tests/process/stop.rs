@@ -89,7 +89,8 @@ fn a_second_signal_ends_at_once() {
 
 #[test]
 fn the_status_page_counts() {
-    let (echo, other) = (Backend::echo(), Backend::echo());
+    let echo = Backend::echo();
+    let other = Backend::echo();
     let balancer = Balancer::before(&[&echo, &other], &["--balance", "first"]);
     let held = [balancer.connect(), balancer.connect()];
     held.iter().for_each(|client| assert_eq!(ask(client, b"word"), b"word"));

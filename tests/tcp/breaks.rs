@@ -15,7 +15,8 @@ fn reset(stream: &TcpStream) {
 fn pitfall_10_a_backend_that_breaks_before_a_byte_is_replaced_for_good() {
     let broken = Backend::start(|stream| reset(&stream));
     let echo = Backend::echo();
-    let (first, second) = (broken.flag(), echo.flag());
+    let first = broken.flag();
+    let second = echo.flag();
     let flags = ["-a", "first", "-b", &first, "-b", &second, "--check", "none"];
     let balancer = Balancer::start(&[&["-l", "127.0.0.1:0"], &flags[..]].concat());
     let mut client = balancer.connect();
@@ -38,7 +39,8 @@ fn pitfall_10_a_backend_that_said_its_end_is_not_replaced() {
         reset(&stream);
     });
     let echo = Backend::echo();
-    let (first, second) = (silent.flag(), echo.flag());
+    let first = silent.flag();
+    let second = echo.flag();
     let flags = ["-a", "first", "-b", &first, "-b", &second, "--check", "none"];
     let balancer = Balancer::start(&[&["-l", "127.0.0.1:0"], &flags[..]].concat());
     let mut client = balancer.connect();

@@ -91,10 +91,14 @@ fn pitfall_03_one_edge_for_many_bytes_moves_them_all() {
 /// Writes until nothing is taken any more; says how much was.
 fn fill(mut stream: &TcpStream, block: &[u8]) -> usize {
     stream.set_nonblocking(true).unwrap();
-    let (mut sent, mut stuck) = (0, Instant::now());
+    let mut sent = 0;
+    let mut stuck = Instant::now();
     while stuck.elapsed() < Duration::from_millis(150) {
         match stream.write(&block[sent % block.len()..]) {
-            Ok(count) => (sent, stuck) = (sent + count, Instant::now()),
+            Ok(count) => {
+                sent += count;
+                stuck = Instant::now();
+            }
             Err(error) => assert_eq!(error.kind(), ErrorKind::WouldBlock),
         }
     }
@@ -111,7 +115,8 @@ fn pitfall_04_bytes_that_waited_for_room_go_on_when_there_is_some() {
     let block = noise(3, 1_000_003);
     // Both directions full at once, then emptied one after the other, and again.
     for _ in 0..2 {
-        let (up, down) = (fill(&client, &block), fill(&served, &block));
+        let up = fill(&client, &block);
+        let down = fill(&served, &block);
         for (count, mut reader) in [(up, &served), (down, &client)] {
             let mut received = vec![0; count];
             reader.read_exact(&mut received).unwrap();
@@ -123,7 +128,8 @@ fn pitfall_04_bytes_that_waited_for_room_go_on_when_there_is_some() {
         assert_eq!(&word, b"ping");
     }
     // A socket that could not be written once wakes nobody now that it can (pitfall 5).
-    let (sleeps, ticks) = (balancer.sleeps(), balancer.cpu_ticks());
+    let sleeps = balancer.sleeps();
+    let ticks = balancer.cpu_ticks();
     thread::sleep(Duration::from_millis(500));
     assert!(balancer.sleeps() - sleeps <= 3, "{}", balancer.sleeps() - sleeps);
     assert!(balancer.cpu_ticks() - ticks <= 1);
@@ -139,7 +145,8 @@ fn pitfall_05_a_blocked_writer_wakes_nobody() {
     let served = taken.recv_timeout(DEADLINE).unwrap();
     fill(&client, &noise(4, 1_000_000));
     // The response's direction can be written all the time, and more waits to be read.
-    let (sleeps, ticks) = (balancer.sleeps(), balancer.cpu_ticks());
+    let sleeps = balancer.sleeps();
+    let ticks = balancer.cpu_ticks();
     thread::sleep(Duration::from_millis(500));
     assert!(balancer.sleeps() - sleeps <= 3, "{}", balancer.sleeps() - sleeps);
     assert!(balancer.cpu_ticks() - ticks <= 1);
@@ -183,12 +190,15 @@ fn pitfall_20_waiting_for_a_deadline_is_no_spinning() {
     let more =
         ["-b", &flags[0], "-b", &flags[1], "--connect-timeout", "333ms", "--retries", "1"];
     let balancer = Balancer::start(&front_args(&[], &more));
-    let (sleeps, ticks, began) = (balancer.sleeps(), balancer.cpu_ticks(), Instant::now());
+    let sleeps = balancer.sleeps();
+    let ticks = balancer.cpu_ticks();
+    let began = Instant::now();
     let clients: Vec<TcpStream> = (0..10).map(|_| balancer.connect()).collect();
     clients.iter().for_each(|client| assert_eq!(read_to_end(client), End::Reset(0)));
     let took = began.elapsed();
     assert!(took >= Duration::from_millis(666), "{took:?}");
-    let (sleeps, ticks) = (balancer.sleeps() - sleeps, balancer.cpu_ticks() - ticks);
+    let sleeps = balancer.sleeps() - sleeps;
+    let ticks = balancer.cpu_ticks() - ticks;
     assert!(sleeps < 200, "{sleeps} sleeps");
     assert!(ticks < 20, "{ticks} ticks");
     balancer.stop();
@@ -225,7 +235,8 @@ fn pitfall_25_a_burst_fits_into_the_backlog() {
 
 #[test]
 fn pitfall_31_counts_come_back_to_zero_on_every_path() {
-    let (echo, resets) = (Backend::echo(), Backend::start(reset));
+    let echo = Backend::echo();
+    let resets = Backend::start(reset);
     let hole = BlackHole::start();
     let others = [free_port().to_string(), hole.flag(), format!("{},backup", free_port())];
     let mut args = front_args(&[&echo, &resets], &["--connect-timeout", "50ms"]);

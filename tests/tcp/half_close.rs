@@ -136,7 +136,8 @@ fn end(
 #[test]
 fn pitfall_07_half_close_in_all_nine_combinations() {
     let rig = Rig::new();
-    let (request, response) = (noise(3, 3_500_000), noise(4, 3_500_000));
+    let request = noise(3, 3_500_000);
+    let response = noise(4, 3_500_000);
     let all = [Until::Open, Until::Unread, Until::Done];
     for (one, other) in all.iter().flat_map(|one| all.iter().map(move |other| (*one, *other))) {
         let (client, backend) = rig.connect();
@@ -199,7 +200,8 @@ fn pitfall_06_an_answer_with_its_fin_stays_whole_when_the_backend_resets_later()
     for size in [100, 3_500_000] {
         let (mut client, backend) = rig.connect();
         // The client reads nothing yet, so most of the answer waits in the kernel's buffers.
-        let (here, there) = (backend.local_addr().unwrap(), backend.peer_addr().unwrap());
+        let here = backend.local_addr().unwrap();
+        let there = backend.peer_addr().unwrap();
         let answering = write_on_thread(&backend, noise(6, size), true);
         let has = |state| tcp_state(here, there).as_deref() == Some(state);
         let deadline = Instant::now() + Duration::from_millis(500);

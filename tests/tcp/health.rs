@@ -186,7 +186,8 @@ fn texts_are_asked_and_expected_over_tcp() {
 
 #[test]
 fn tcp_checks_see_a_backend_go_and_come_back() {
-    let (first, second) = (Backend::named("first"), Backend::named("second"));
+    let first = Backend::named("first");
+    let second = Backend::named("second");
     let address = first.address;
     let more = with(FAST, &["--check", "tcp", "--balance", "first"]);
     let balancer = Balancer::before(&[&first, &second], &more);
@@ -316,8 +317,10 @@ fn pitfall_30_all_down_refuses_or_spreads() {
 
 #[test]
 fn the_last_one_that_falls_and_the_first_that_returns_are_errors() {
-    let (first, second) = (Backend::named("a"), Backend::named("b"));
-    let (address, name) = (second.address, second.name());
+    let first = Backend::named("a");
+    let second = Backend::named("b");
+    let address = second.address;
+    let name = second.name();
     let more = with(FAST, &["--check", "tcp", "--log-level", "info", "--rise", "1"]);
     let balancer = Balancer::before(&[&first, &second], &more);
     drop(first);
@@ -394,7 +397,8 @@ fn a_recovered_backend_starts_slowly() {
 
 #[test]
 fn a_backup_serves_only_while_nobody_else_can() {
-    let (main, spare) = (Backend::named("main"), Backend::named("spare"));
+    let main = Backend::named("main");
+    let spare = Backend::named("spare");
     let address = main.address;
     let name = main.name();
     let spare_flag = format!("{},backup", spare.flag());
@@ -413,7 +417,8 @@ fn a_backup_serves_only_while_nobody_else_can() {
 
 #[test]
 fn a_full_backend_takes_nobody_until_one_leaves() {
-    let (a, b) = (Backend::echo(), Backend::echo());
+    let a = Backend::echo();
+    let b = Backend::echo();
     let flags = [a.flag(), b.flag()].map(|flag| format!("{flag},max-connections=1"));
     let args = front_args(&[], &["-b", &flags[0], "-b", &flags[1]]);
     let balancer = Balancer::start(&args);
@@ -431,7 +436,8 @@ fn a_full_backend_takes_nobody_until_one_leaves() {
 
 #[test]
 fn pitfall_28_weight_0_means_no_new_connections() {
-    let (a, b) = (Backend::named("a"), Backend::named("b"));
+    let a = Backend::named("a");
+    let b = Backend::named("b");
     let none = format!("{},weight=0", a.flag());
     let algorithms = [
         "least-connections",

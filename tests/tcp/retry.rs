@@ -133,7 +133,8 @@ fn pitfall_10_what_follows_a_byte_that_was_taken_goes_to_nobody_else() {
             reset(stream);
         });
         let (good, ends) = Backend::silent();
-        let (bad_flag, good_flag) = (bad.flag(), good.flag());
+        let bad_flag = bad.flag();
+        let good_flag = good.flag();
         let listener = format!("{protocol}://127.0.0.1:0");
         let balancer = Balancer::start_command(
             slow_sends(),

@@ -160,7 +160,9 @@ fn circles_are_found_and_parents_are_none() {
         let found = no_circles(&sources);
         found.into_iter().map(|breach| breach.path).collect::<Vec<_>>()
     };
-    let (a, b, c) = ("src/room/a.rs", "src/room/b.rs", "src/room/c.rs");
+    let a = "src/room/a.rs";
+    let b = "src/room/b.rs";
+    let c = "src/room/c.rs";
     assert_eq!(circle(&[(a, "use super::b::B;"), (b, "use super::a::A;")]), [a, b]);
     assert_eq!(circle(&[(a, "use super::{b, c};"), (b, "use super::c;"), (c, "")]), [""; 0]);
     let long = [(a, "use super::{x::Y, b::{self, B}};"), (b, "fn f() { crate::room::c::g() }")];

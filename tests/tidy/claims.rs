@@ -162,8 +162,8 @@ fn atom(text: &str, constants: &BTreeMap<String, String>) -> Option<u64> {
 fn edges_that_are_not_there_are_found() {
     let code = "use super::b;\nfn run() { b::begin(); act() }\nfn act() { end() }\n\
                 struct Flow { held: Held }\nimpl Flow { fn pump(&self) { self.flush() } }\n";
-    let (a, b) =
-        (Source::new("src/a.rs", code), Source::new("src/b/mod.rs", "fn begin() {}\n"));
+    let a = Source::new("src/a.rs", code);
+    let b = Source::new("src/b/mod.rs", "fn begin() {}\n");
     let sources = Sources::from([("src/a.rs", &a), ("src/b/mod.rs", &b)]);
     let found = |text: &str| edges(&Page::new("docs/a.md", text), &sources).len();
     for good in [

@@ -107,6 +107,11 @@ fn nothing_is_left_to_be_done_in_the_sources() {
 }
 
 #[test]
+fn values_are_not_packed_to_save_a_line() {
+    every_source(rules::no_packed_values);
+}
+
+#[test]
 fn there_is_no_unsafe_code() {
     every_source(rules::no_unsafe);
 }

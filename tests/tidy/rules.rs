@@ -107,6 +107,33 @@ pub fn no_leftovers(source: &Source) -> Vec<Breach> {
         .collect()
 }
 
+/// Values that have nothing to do with each other are not packed into a tuple to save a line.
+pub fn no_packed_values(source: &Source) -> Vec<Breach> {
+    let code = &source.code;
+    let ends = code.match_indices(')').map(|(at, _)| at);
+    let packed = ends.filter_map(|close| {
+        let open = code[..close].rfind('(')?;
+        let names = &code[open + 1..close];
+        let is_name = |name: &str| {
+            let name = name.trim().trim_start_matches("mut ").trim_start_matches('*');
+            let is_part =
+                |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "_.".contains(c);
+            !name.is_empty() && name.chars().all(is_part)
+        };
+        let values = code[close + 1..].trim_start().strip_prefix('=')?.trim_start();
+        let before = code[..open].trim_end();
+        let is_statement = before.ends_with([';', '{', '}', '>'])
+            || before.ends_with("let") && !before.trim_end_matches("let").ends_with("if ");
+        let is_packed = names.contains(',')
+            && names.split(',').all(is_name)
+            && values.starts_with('(')
+            && is_statement;
+        is_packed
+            .then(|| breach(&source.path, source.line_of(open), "packed values", "a line each"))
+    });
+    packed.collect()
+}
+
 /// The compiler forbids it in the crate; this is for tests and benches as well.
 pub fn no_unsafe(source: &Source) -> Vec<Breach> {
     let found = words(&source.code, "unsafe");
@@ -315,6 +342,14 @@ fn leftovers_are_found() {
         [2, 4, 3]
     );
     assert_eq!(lines_of(no_leftovers, "src/a.rs", "let todo = 1;\n// AXXX\n"), []);
+}
+
+#[test]
+fn packed_values_are_found() {
+    let text = "let (a, mut b) = (1, c(2));\nself.a = b;\n(self.a, *b) = (1, 2);\n\
+                let (a, b) = pair;\nif let (a, b) = (1, 2) {}\nlet (a, b) =\n    (1, 2);\n\
+                let (Some(a), None) = (b, c) else { return };\nf(a, b) == (1, 2);\n";
+    assert_eq!(lines_of(no_packed_values, "src/a.rs", text), [1, 3, 6]);
 }
 
 #[test]

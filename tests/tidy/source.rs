@@ -324,12 +324,15 @@ fn token(text: &[u8], at: usize) -> (Kind, usize) {
 }
 
 fn block_comment(text: &[u8]) -> usize {
-    let (mut depth, mut at) = (0, 0);
+    let mut depth = 0;
+    let mut at = 0;
     while at < text.len() {
         if text[at..].starts_with(b"/*") {
-            (depth, at) = (depth + 1, at + 2);
+            depth += 1;
+            at += 2;
         } else if text[at..].starts_with(b"*/") {
-            (depth, at) = (depth - 1, at + 2);
+            depth -= 1;
+            at += 2;
             if depth == 0 {
                 return at;
             }

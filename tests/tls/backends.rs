@@ -135,7 +135,8 @@ fn a_backend_that_speaks_no_tls_is_one_that_took_no_connection() {
         let _ = stream.read_to_end(&mut Vec::new());
     });
     let good = backend(&authority, &authority.pair(&["127.0.0.1"]), hello);
-    let (first, second) = (format!("tls://{}", plain.flag()), format!("tls://{}", good.flag()));
+    let first = format!("tls://{}", plain.flag());
+    let second = format!("tls://{}", good.flag());
     let ca = authority.file();
     let more = ["-b", &second, "--balance", "first", "--backend-ca", &ca];
     let balancer = http(&first, &more);
@@ -185,7 +186,8 @@ fn large_bodies_pass_through_tls_on_both_sides() {
         server.conn.send_close_notify();
         let _ = server.flush();
     });
-    let (ca, flag) = (authority.file(), format!("tls://{}", echo.flag()));
+    let ca = authority.file();
+    let flag = format!("tls://{}", echo.flag());
     let front =
         ["-l", "tls://127.0.0.1:0", "-b", &flag, "--check", "none", "--backend-ca", &ca];
     let more = ["--log-level", "info"];
@@ -263,7 +265,8 @@ fn nginx_is_spoken_to_in_pooled_and_in_resumed_connections() {
     std::fs::write(authority.path("large"), &large).unwrap();
     let address = free_port();
     let _nginx = Nginx::start(&authority, address);
-    let (ca, flag) = (authority.file(), format!("https://{address},sni=nginx.test"));
+    let ca = authority.file();
+    let flag = format!("https://{address},sni=nginx.test");
     let trust = ["--backend-ca", &ca];
     let said = |balancer: &Balancer| {
         let text = Wire::to(balancer).ask(get("/")).text();

@@ -66,7 +66,8 @@ fn at_the_limit_a_client_that_does_not_shake_hands_gives_way() {
         return;
     }
     let authority = Authority::new("silent");
-    let (origin, ca) = (Origin::named("here"), authority.file());
+    let origin = Origin::named("here");
+    let ca = authority.file();
     let log = std::env::temp_dir().join(format!("pointsman-silent-{}", std::process::id()));
     let log = log.to_str().expect("a name");
     let more = ["--tls-handshake-timeout", "10m", "--max-connections", "20"];
@@ -96,8 +97,8 @@ fn clients_show_certificates_and_backends_hear_of_it() {
         return;
     }
     let authority = Authority::new("clients");
-    let (good, odd) =
-        (card(&authority, "good", "Ada"), card(&authority, "odd", "A\u{e9}\r\nX: y"));
+    let good = card(&authority, "good", "Ada");
+    let odd = card(&authority, "odd", "A\u{e9}\r\nX: y");
     let stranger = card(&Authority::new("strangers"), "bad", "Eve");
     let origin = Origin::echo();
     let ca = authority.file();

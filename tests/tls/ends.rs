@@ -24,7 +24,8 @@ fn tls(authority: &Authority, backend: &Backend) -> Balancer {
 #[track_caller]
 pub fn wait_until_asleep(balancer: &Balancer) {
     until("it sleeps", || {
-        let (before, after) = (balancer.cpu_ticks(), Instant::now());
+        let before = balancer.cpu_ticks();
+        let after = Instant::now();
         while after.elapsed() < Duration::from_millis(100) {
             std::thread::yield_now();
         }
@@ -129,7 +130,8 @@ fn pitfall_10_a_record_behind_one_that_was_taken_goes_to_nobody_else() {
         reset(stream);
     });
     let (good, _ends) = Backend::silent();
-    let (bad_flag, good_flag) = (bad.flag(), good.flag());
+    let bad_flag = bad.flag();
+    let good_flag = good.flag();
     let pair = authority.pair(&["localhost"]);
     let front = ["-l", "tls://127.0.0.1:0", "--check", "none", "--balance", "first"];
     let backends = ["-b", &bad_flag, "-b", &good_flag];
@@ -259,7 +261,8 @@ fn an_answer_that_ends_with_its_connection_must_end_with_close_notify() {
                 let _ = server.flush();
             }
         });
-        let (ca, flag) = (authority.file(), format!("https://{}", backend.flag()));
+        let ca = authority.file();
+        let flag = format!("https://{}", backend.flag());
         let front = ["-l", "http://127.0.0.1:0", "--check", "none", "-b", &flag];
         let balancer = Balancer::start(&[&front[..], &["--backend-ca", &ca]].concat());
         let mut wire = Wire::to(&balancer);

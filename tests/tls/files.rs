@@ -35,8 +35,8 @@ fn what_is_wrong_with_a_file_is_said_in_one_line() {
             params.not_after = date_time_ymd(2020, 1, 2);
         });
     let early = authority.pair_with(&rcgen::PKCS_ECDSA_P256_SHA256, &["new.test"], |params| {
-        (params.not_before, params.not_after) =
-            (date_time_ymd(2990, 1, 2), date_time_ymd(2999, 1, 2));
+        params.not_before = date_time_ymd(2990, 1, 2);
+        params.not_after = date_time_ymd(2999, 1, 2);
     });
     let file = |name: &str, text: &str| authority.write(name, text);
     let empty = file("empty", "");
@@ -50,7 +50,8 @@ fn what_is_wrong_with_a_file_is_said_in_one_line() {
     );
     let missing = authority.path("missing").display().to_string();
     let home = authority.home.0.display().to_string();
-    let (cert, key) = (&good.cert, &good.key);
+    let cert = &good.cert;
+    let key = &good.key;
     let want_cert = "want a certificate: a section -----BEGIN CERTIFICATE-----";
     for (cert, key, says) in [
         (&missing, key, format!("{missing}: there is no such file")),
@@ -106,7 +107,8 @@ fn keys_of_all_usual_kinds_are_read() {
         ("pkcs8-ec", "openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-384 -out K"),
         ("ed25519", "openssl genpkey -algorithm ED25519 -out K"),
     ] {
-        let (cert, key) = (authority.path(name), authority.path(&format!("{name}.key")));
+        let cert = authority.path(name);
+        let key = authority.path(&format!("{name}.key"));
         let script = format!(
             "{} && openssl req -x509 -new -key {} -out {} -days 30 -subj /CN=localhost",
             make.replace(" K", &format!(" {}", key.display())),
@@ -136,8 +138,8 @@ fn certificates_are_read_again_at_sighup_and_a_broken_one_changes_nothing() {
         return;
     }
     let authority = Authority::new("again");
-    let (first, second) =
-        (authority.pair(&["localhost", "1.test"]), authority.pair(&["2.test"]));
+    let first = authority.pair(&["localhost", "1.test"]);
+    let second = authority.pair(&["2.test"]);
     let backend = Backend::echo();
     let flag = backend.flag();
     let front = ["-l", "tls://127.0.0.1:0", "-b", &flag, "--check", "none"];

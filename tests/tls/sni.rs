@@ -62,7 +62,7 @@ fn received(ends: &Receiver<End>) -> Vec<u8> {
 
 #[test]
 fn the_name_says_who_answers() {
-    let (a, b, c, d) = (lettered(b'a'), lettered(b'b'), lettered(b'c'), lettered(b'd'));
+    let [a, b, c, d] = [b'a', b'b', b'c', b'd'].map(lettered);
     let routes = [
         route("www.example.com", &[&a]),
         route("*.example.com", &[&b]),
@@ -121,7 +121,8 @@ fn a_name_that_nobody_serves_gets_the_alert_and_a_fin() {
 
 #[test]
 fn backends_of_no_route_are_for_the_others_and_for_other_listeners() {
-    let (a, b) = (lettered(b'a'), lettered(b'b'));
+    let a = lettered(b'a');
+    let b = lettered(b'b');
     let more = ["-l", "127.0.0.1:0", "-b", &b.flag()];
     let balancer = start(&[route("a.example", &[&a])], &more);
     assert_eq!(who_answers(&balancer, &asking_for("a.example")), "a");
@@ -243,7 +244,8 @@ fn who_is_too_late_is_closed() {
     let balancer = start(&[route("*", &[&a])], &more);
     let quick = balancer.connect();
     let began = Instant::now();
-    let (silent, slow) = (balancer.connect(), balancer.connect());
+    let silent = balancer.connect();
+    let slow = balancer.connect();
     (&slow).write_all(&CURL[..100]).unwrap();
     assert_eq!(hello::answer_to(&quick, CURL).unwrap(), "a");
     // Dripping does not help: the time counts from the beginning.
@@ -352,7 +354,8 @@ fn a_dead_backend_is_passed_over_with_the_whole_hello() {
 
 #[test]
 fn a_route_whose_backends_are_gone_does_not_use_others() {
-    let (a, b) = (lettered(b'a'), lettered(b'b'));
+    let a = lettered(b'a');
+    let b = lettered(b'b');
     let dead = free_port();
     let routes = [format!("dead.example={dead}"), route("a.example", &[&a])];
     let balancer = start(&routes, &["-b", &b.flag()]);
@@ -368,7 +371,8 @@ fn a_route_whose_backends_are_gone_does_not_use_others() {
 /// Each route balances by itself; a backend of two routes is one, and probed once.
 #[test]
 fn routes_share_backends() {
-    let (a, b) = (lettered(b'a'), lettered(b'b'));
+    let a = lettered(b'a');
+    let b = lettered(b'b');
     let both = route("a.example", &[&a, &b]);
     let routes = [both.clone(), both.replace("a.example", "*.example"), route("*", &[&a])];
     let probes = ["--check", "tcp", "--check-interval", "200ms"];
@@ -436,7 +440,8 @@ fn large_streams_pass_whole() {
     (&client).write_all(CURL).unwrap();
     let served = taken.recv_timeout(DEADLINE).unwrap();
     (&served).read_exact(&mut [0; CURL.len()]).unwrap();
-    let (up, down) = (noise(5, 20_000_000), noise(6, 20_000_000));
+    let up = noise(5, 20_000_000);
+    let down = noise(6, 20_000_000);
     let writers = [
         write_on_thread(&client, up.clone(), true),
         write_on_thread(&served, down.clone(), true),
@@ -480,7 +485,9 @@ fn a_stop_lets_who_is_here_say_its_hello() {
     let (backend, taken) = Backend::manual();
     let routes = [route("www.example.com", &[&backend])];
     let mut balancer = start(&routes, &["--tls-handshake-timeout", "2s"]);
-    let (half, fresh, silent) = (balancer.connect(), balancer.connect(), balancer.connect());
+    let half = balancer.connect();
+    let fresh = balancer.connect();
+    let silent = balancer.connect();
     (&half).write_all(&CURL[..300]).unwrap();
     until("all are here", || balancer.count("open of") == 3);
     balancer.signal(Signal::TERM);
@@ -504,7 +511,9 @@ fn the_end_of_the_drain_time_is_the_end_of_waiting() {
     let a = lettered(b'a');
     let more = ["--drain-timeout", "200ms", "--tls-handshake-timeout", "1h"];
     let mut balancer = start(&[route("*", &[&a])], &more);
-    let (half, silent, told) = (balancer.connect(), balancer.connect(), balancer.connect());
+    let half = balancer.connect();
+    let silent = balancer.connect();
+    let told = balancer.connect();
     (&half).write_all(&CURL[..300]).unwrap();
     (&told).write_all(b"garbage").unwrap();
     (&told).read_exact(&mut [0; 7]).unwrap();

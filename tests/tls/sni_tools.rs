@@ -107,7 +107,8 @@ fn start(routes: &[String], more: &[&str]) -> Balancer {
 
 /// A key and a certificate for a name, signed by itself; all of them together are what is trusted.
 fn make_certificate(home: &Path, index: usize, name: &str) {
-    let (key, cert) = (home.join(format!("{index}.key")), home.join(format!("{index}.crt")));
+    let key = home.join(format!("{index}.key"));
+    let cert = home.join(format!("{index}.crt"));
     let mut openssl = Command::new("openssl");
     openssl.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]);
     openssl.args(["-nodes", "-days", "2", "-subj", &format!("/CN={name}"), "-addext"]);
@@ -223,7 +224,8 @@ fn a_server_that_is_gone_is_passed_over_and_two_share() {
     }
     let servers = Servers::start("retry");
     let dead = free_port();
-    let (nginx, s_server) = (servers.addresses[1], servers.addresses[3]);
+    let nginx = servers.addresses[1];
+    let s_server = servers.addresses[3];
     let routes = [format!("two.example={dead},{nginx},{s_server}")];
     let balancer = start(&routes, &["--balance", "round-robin"]);
     let answers: Vec<String> =

@@ -15,7 +15,8 @@ const MIB: usize = 1 << 20;
 /// An answer that does not end in our days.
 fn endless() -> Backend {
     Backend::start(|mut stream| {
-        let (mut question, zeros) = ([0; 512], vec![0; 256 * 1024]);
+        let mut question = [0; 512];
+        let zeros = vec![0; 256 * 1024];
         let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", 1_u64 << 40);
         if stream.read(&mut question).is_ok() && stream.write_all(head.as_bytes()).is_ok() {
             while stream.write_all(&zeros).is_ok() {}
@@ -27,14 +28,16 @@ fn endless() -> Backend {
 fn what_is_held_for_stalled_readers_through_tls_is_bounded() {
     let authority = Authority::new("stalled");
     let backend = endless();
-    let (pair, flag) = (authority.pair(&["localhost"]), backend.flag());
+    let pair = authority.pair(&["localhost"]);
+    let flag = backend.flag();
     let front = ["-l", "https://127.0.0.1:0", "--check", "none", "-b", &flag];
     let quiet = ["--log-level", "info"];
     let balancer = Balancer::start(&[&front[..], &pair.flags(), &quiet].concat());
     let stall = |_| -> Client {
         let mut client = authority.client(&balancer);
         client.write_all(get("/").as_bytes()).expect("taken");
-        let (mut buffer, mut left) = (vec![0; 64 * 1024], 8 * MIB);
+        let mut buffer = vec![0; 64 * 1024];
+        let mut left = 8 * MIB;
         while left > 0 {
             left -= client.read(&mut buffer).expect("more of it").min(left);
         }

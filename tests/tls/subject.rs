@@ -41,7 +41,8 @@ fn a_long_subject_harms_nobody_while_the_backend_is_being_connected_to() {
     let long = card(&authority, "long", &"x".repeat(50_000));
     let pair = authority.pair(&["localhost"]);
     let hole = BlackHole::start();
-    let (flag, ca) = (hole.flag(), authority.file());
+    let flag = hole.flag();
+    let ca = authority.file();
     let front = ["-l", "https://127.0.0.1:0", "--check", "none", "-b", &flag];
     let more = ["--client-ca", &ca, "--connect-timeout", "300ms", "--retries", "0"];
     let balancer = Balancer::start(&[&front[..], &pair.flags(), &more].concat());

@@ -137,7 +137,8 @@ fn testssl_has_no_objection() {
     // to be told of a page is its author's to say.
     let not_ours = ["engine_problem", "security_headers"];
     for row in rows.iter().filter(|row| !not_ours.contains(&row[0])) {
-        let (id, severity) = (row[0], row[3]);
+        let id = row[0];
+        let severity = row[3];
         assert!(matches!(severity, "OK" | "INFO"), "{id} is {severity}: {row:?}");
     }
     for (id, finding) in [

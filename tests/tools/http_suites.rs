@@ -228,7 +228,8 @@ fn ask_often(address: SocketAddr, seed: u64) -> usize {
 
 /// A backend with a few places.
 fn served() -> Backend {
-    let (small, big) = (ok("s".repeat(100)), ok(vec![b'b'; 1_000_000]));
+    let small = ok("s".repeat(100));
+    let big = ok(vec![b'b'; 1_000_000]);
     Backend::start(move |stream| {
         let _ = stream.set_nodelay(true);
         let mut wire = Wire::new(with_deadline(stream));

@@ -52,7 +52,8 @@ fn curl_sends_bodies_of_all_kinds() {
         return;
     }
     let home = Home::new("curl");
-    let (file, body) = (home.0.join("upload"), noise(3, UPLOAD));
+    let file = home.0.join("upload");
+    let body = noise(3, UPLOAD);
     std::fs::write(&file, &body).unwrap();
     let data = format!("@{}", file.display());
     let backend = polite_echo();

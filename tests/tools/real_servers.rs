@@ -34,7 +34,8 @@ fn kill_and_revive(check: &str) {
     let home = Home::new(&check[..3]);
     let python = Server::start("python", free_port(), &home);
     let mut nginx = Server::start("nginx", free_port(), &home);
-    let (first, second) = (nginx.flag(), python.flag());
+    let first = nginx.flag();
+    let second = python.flag();
     let flags = ["--check-interval", "100ms", "--fall", "2", "--rise", "2"];
     let backends = ["-l", "127.0.0.1:0", "-b", &first, "-b", &second, "--check", check];
     let balancer =
@@ -108,9 +109,11 @@ struct Failure {
 
 impl Load {
     fn start(address: SocketAddr) -> Load {
-        let (stop, seen) = (Arc::default(), Arc::default());
+        let stop = Arc::default();
+        let seen = Arc::default();
         let clients = (0..CLIENTS).map(|_| {
-            let (stop, seen) = (Arc::clone(&stop), Arc::clone(&seen));
+            let stop = Arc::clone(&stop);
+            let seen = Arc::clone(&seen);
             thread::spawn(move || ask_until(&stop, address, &seen))
         });
         let clients = clients.collect();

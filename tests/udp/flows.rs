@@ -20,7 +20,8 @@ fn before(backends: &[&UdpBackend], more: &[&str]) -> Balancer {
 fn an_answer_finds_the_way_back() {
     let echo = UdpBackend::echo();
     let balancer = before(&[&echo], &[]);
-    let (one, two) = (client(balancer.address()), client(balancer.address()));
+    let one = client(balancer.address());
+    let two = client(balancer.address());
     for round in 0..10 {
         one.send(format!("one {round}").as_bytes()).unwrap();
         assert_eq!(ask_text(&two, &format!("two {round}")), format!("two {round}"));
@@ -47,7 +48,8 @@ fn pitfall_19_datagrams_of_every_length_pass_whole() {
 /// Each of these clients asks once, as resolvers do; and who never answers looks least busy.
 #[test]
 fn who_refuses_without_being_probed_is_left_out() {
-    let (echo, dead) = (UdpBackend::echo(), free_port());
+    let echo = UdpBackend::echo();
+    let dead = free_port();
     let dead = format!("{dead},name=dead");
     let balancer = before(&[&echo], &["-b", &dead, "--fall", "3"]);
     until("it was refused three times", || {
@@ -140,7 +142,8 @@ fn hashing_keeps_a_client_across_instances() {
             };
             (1..30).map(ask_from).collect()
         };
-        let (first, second) = (answers(), answers());
+        let first = answers();
+        let second = answers();
         assert_eq!(first, second, "{algorithm}");
         assert_eq!(first.iter().collect::<BTreeSet<_>>().len(), 3, "{algorithm}");
     }
@@ -229,7 +232,8 @@ fn a_refusal_ends_the_flow_and_sends_the_client_elsewhere() {
 /// A refusal can come from anybody: it asks for a probe, and the probe decides.
 #[test]
 fn a_refusal_asks_for_a_probe_and_counts_for_nothing_itself() {
-    let (echo, web) = (UdpBackend::echo(), crate::common::Backend::named("hello"));
+    let echo = UdpBackend::echo();
+    let web = crate::common::Backend::named("hello");
     let gone = format!("{},check-port={},name=gone", free_port(), web.address.port());
     let echo_flag = format!("{},check-port={},name=here", echo.flag(), web.address.port());
     let flags = ["--check", "tcp", "--check-interval", "300h", "--fall", "1", "--rise", "1"];

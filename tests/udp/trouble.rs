@@ -141,7 +141,8 @@ fn a_flood_of_datagrams_leaves_tcp_its_turn() {
     let udp = UdpBackend::start_at(tcp.address, |_| Vec::new());
     let flags = ["-l", "tcp://127.0.0.1:0", "--log-level", "info"];
     let balancer = Balancer::start(&udp_args(&[&udp], &flags));
-    let (to, over) = (balancer.addresses[0], Arc::new(AtomicBool::new(false)));
+    let to = balancer.addresses[0];
+    let over = Arc::new(AtomicBool::new(false));
     let flood = |_| {
         let over = Arc::clone(&over);
         thread::spawn(move || flood(to, &over))

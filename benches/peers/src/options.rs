@@ -50,10 +50,13 @@ impl Options {
     }
 
     fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Options, Wrong> {
-        let (mut listen, mut backends) = (None, Vec::new());
-        let (mut certificate, mut key) = (None, None);
+        let mut listen = None;
+        let mut backends = Vec::new();
+        let mut certificate = None;
+        let mut key = None;
         // What copy_bidirectional has by itself.
-        let (mut runtime, mut buffer) = (Runtime::CurrentThread, 8 * 1024);
+        let mut runtime = Runtime::CurrentThread;
+        let mut buffer = 8 * 1024;
         while let Some(flag) = arguments.next() {
             let value = arguments.next().unwrap_or_default();
             match flag.as_str() {

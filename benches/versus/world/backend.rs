@@ -170,7 +170,8 @@ impl Backend {
         let Some((answer, tag, closes)) = path(head) else { return false };
         self.upload = (0, content_length(head).unwrap_or(0));
         self.answer = (TAG_BYTES as u64, answer);
-        (self.closes, self.at_once) = (closes, false);
+        self.closes = closes;
+        self.at_once = false;
         let close = if closes { "Connection: close\r\n" } else { "" };
         let _ = write!(
             self.prefix,

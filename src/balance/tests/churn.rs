@@ -126,15 +126,18 @@ fn compare(algorithm: Algorithm, past: Past, seed: u64) {
         }
         // No two loads are equal, so nobody's turn matters before connections change.
         (Algorithm::LeastLoad, _) => {
-            let (ours, theirs) = (shares_by_name(&mut model), shares_by_name(&mut fresh));
+            let ours = shares_by_name(&mut model);
+            let theirs = shares_by_name(&mut fresh);
             assert_eq!(ours, theirs, "{context}");
         }
         (Algorithm::LeastConnections | Algorithm::RoundRobin, _) => {
-            let (ours, theirs) = (shares_by_name(&mut model), shares_by_name(&mut fresh));
+            let ours = shares_by_name(&mut model);
+            let theirs = shares_by_name(&mut fresh);
             assert!(close(&ours, &theirs, 8), "{context}: {ours:?} {theirs:?}");
         }
         (Algorithm::Random | Algorithm::LeastTime, Past::Picked) => {
-            let (ours, theirs) = (shares_by_name(&mut model), shares_by_name(&mut fresh));
+            let ours = shares_by_name(&mut model);
+            let theirs = shares_by_name(&mut fresh);
             assert!(close(&ours, &theirs, MANY / 15), "{context}: {ours:?} {theirs:?}");
         }
     }

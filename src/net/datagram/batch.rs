@@ -74,7 +74,8 @@ impl Batch {
 
     /// All of it was sent on: begin at the first slot again.
     pub fn clear(&mut self) {
-        (self.used, self.bytes) = (0, 0);
+        self.used = 0;
+        self.bytes = 0;
     }
 
     fn reserve(&mut self) {

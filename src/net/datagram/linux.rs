@@ -66,7 +66,8 @@ pub fn coalesce(socket: &UdpSocket) -> bool {
 pub fn ports() -> Option<usize> {
     let text = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").ok()?;
     let mut ends = text.split_whitespace().map(|word| word.parse::<u16>().ok());
-    let (first, last) = (ends.next()??, ends.next()??);
+    let first = ends.next()??;
+    let last = ends.next()??;
     Some(usize::from(last.checked_sub(first)?) + 1)
 }
 
@@ -144,7 +145,8 @@ impl Headers {
         let segment = together.find_map(|message| message.segment);
         self.addresses.clear();
         self.addresses.extend(messages.iter().map(|message| message.to.map(Into::into)));
-        let (v4, v6) = (source_v4(first.from), source_v6(first.from));
+        let v4 = source_v4(first.from);
+        let v6 = source_v6(first.from);
         let said: [Option<ControlMessage<'_>>; 3] = [
             segment.as_ref().map(ControlMessage::UdpGsoSegments),
             v4.as_ref().map(ControlMessage::Ipv4PacketInfo),
@@ -226,7 +228,8 @@ fn receive(
     let mut slots = free.chunks_mut(SLOT_BYTES).take(most);
     let mut parts: [[IoSliceMut<'_>; 1]; MESSAGES_PER_CALL] =
         std::array::from_fn(|_| [IoSliceMut::new(slots.next().unwrap_or_default())]);
-    let (fd, flags) = (socket.as_raw_fd(), MsgFlags::MSG_DONTWAIT);
+    let fd = socket.as_raw_fd();
+    let flags = MsgFlags::MSG_DONTWAIT;
     match recvmmsg(fd, headers, parts.iter_mut().take(most), flags, None) {
         Ok(messages) => {
             let mut count = 0;
@@ -256,7 +259,8 @@ fn receive_one_by_one(
     let mut said = cmsg_space!(i32, in6_pktinfo);
     for (index, slot) in free.chunks_mut(SLOT_BYTES).take(most).enumerate() {
         let mut part = [IoSliceMut::new(slot)];
-        let (fd, flags) = (socket.as_raw_fd(), MsgFlags::MSG_DONTWAIT);
+        let fd = socket.as_raw_fd();
+        let flags = MsgFlags::MSG_DONTWAIT;
         match recvmsg(fd, &mut part, Some(&mut said), flags) {
             Ok(message) => each(start + index * SLOT_BYTES, &message),
             Err(Errno::EAGAIN) => return RecvOutcome::All(index),
@@ -272,7 +276,8 @@ fn receive_one_by_one(
 /// The length of each datagram, if several were put together, and the address that they came to.
 /// That is one which answers may leave from, also where they were sent to everybody.
 fn told(message: &RecvMsg<'_, '_, SockaddrStorage>) -> (usize, Option<IpAddr>) {
-    let (mut size, mut local) = (0, None);
+    let mut size = 0;
+    let mut local = None;
     for said in message.cmsgs().into_iter().flatten() {
         match said {
             ControlMessageOwned::UdpGroSegments(bytes) => {

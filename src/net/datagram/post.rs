@@ -128,7 +128,8 @@ impl Sender {
 
     fn send(&mut self, socket: &UdpSocket, letters: &[Transmit], memory: &[u8]) -> SendOutcome {
         let mut posted = SendOutcome::default();
-        let (mut at, mut whole_until) = (Cursor::default(), Cursor::default());
+        let mut at = Cursor::default();
+        let mut whole_until = Cursor::default();
         while at.letter < letters.len() {
             let mut slices = [IoSlice::new(&[]); SLICES];
             let segments = self.segments;
@@ -182,7 +183,9 @@ fn fill<'a>(
     may_cut: impl Fn(Cursor) -> bool,
 ) {
     messages.clear();
-    let (mut used, mut segment, mut longest) = (0, None, 0);
+    let mut used = 0;
+    let mut segment = None;
+    let mut longest = 0;
     while messages.len() < MESSAGES_PER_CALL && used < SLICES {
         let Some(message) = message(slices, used, letters, memory, at, &may_cut) else {
             return;
@@ -199,7 +202,8 @@ fn fill<'a>(
         }
         segment = segment.or(message.segment);
         longest = longest.max(message.bytes);
-        (used, at) = (message.slices.end, message.end);
+        used = message.slices.end;
+        at = message.end;
         messages.push(message);
     }
 }
@@ -218,7 +222,9 @@ fn message<'a>(
     let cuts = may_cut(at) && size > 0 && size <= SEGMENT_BYTES_MAX as u64;
     let most =
         if cuts { (SEGMENTED_BYTES_MAX as u64 / size).min(SEGMENTS_MAX as u64) } else { 1 };
-    let (mut end, mut datagrams, mut bytes) = (used, 0, 0);
+    let mut end = used;
+    let mut datagrams = 0;
+    let mut bytes = 0;
     while let Some(letter) = letters.get(at.letter) {
         let piece = letter.piece;
         let same = letter.to == first.to && letter.from == first.from;
@@ -242,7 +248,9 @@ fn message<'a>(
             start + count as usize * usize::from(piece.size)
         };
         slices[end] = IoSlice::new(&memory[start..stop]);
-        (end, datagrams, bytes) = (end + 1, datagrams + count, bytes + (stop - start) as u64);
+        end += 1;
+        datagrams += count;
+        bytes += (stop - start) as u64;
         if !whole {
             at.datagram += count as u32;
             break;
@@ -250,6 +258,7 @@ fn message<'a>(
         at = Cursor { letter: at.letter + 1, datagram: 0 };
     }
     let segment = (datagrams > 1).then_some(first.piece.size);
-    let (to, from) = (first.to, first.from);
+    let to = first.to;
+    let from = first.from;
     Some(Message { to, from, slices: used..end, segment, datagrams, bytes, end: at })
 }

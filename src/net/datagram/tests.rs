@@ -85,7 +85,8 @@ fn equal_ones_for_the_same_receiver_go_out_as_one() {
 /// A piece of several datagrams, as GRO makes them, sent to a socket that takes them one by one.
 #[test]
 fn a_piece_of_many_is_cut_where_it_was_put_together() {
-    let (listener, backend) = (listener("127.0.0.1:0"), client("127.0.0.1:0"));
+    let listener = listener("127.0.0.1:0");
+    let backend = client("127.0.0.1:0");
     let client = client("127.0.0.1:0");
     let mut batch = Batch::new();
     let mut post = Sender::new();
@@ -117,7 +118,8 @@ fn a_wildcard_listener_answers_from_where_it_was_asked() {
         ("[::]:0", "127.0.0.2", "127.0.0.1:0"),
         ("[::]:0", "::1", "[::1]:0"),
     ] {
-        let (listener, client) = (listener(bind), client(from));
+        let listener = listener(bind);
+        let client = client(from);
         let asked = SocketAddr::new(asked.parse().unwrap(), listener.address().port());
         // Connected: an answer from another address is not heard.
         client.connect(asked).unwrap();

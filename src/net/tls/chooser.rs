@@ -35,7 +35,8 @@ pub(super) struct Chooser {
 
 impl Chooser {
     pub fn new(certificates: &[Certificate], unknown_name: UnknownName) -> Chooser {
-        let (mut exact, mut wildcards) = (HashMap::new(), HashMap::new());
+        let mut exact = HashMap::new();
+        let mut wildcards = HashMap::new();
         for certificate in certificates {
             for name in certificate.names() {
                 let (names, name) = match name.strip_prefix("*.") {

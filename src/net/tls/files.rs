@@ -91,10 +91,8 @@ impl Certificate {
         let about = x509_cert::Certificate::from_der(chain[0].as_ref())
             .map_err(|_| FileError::new(keys.cert, cert, NOT_A_CERTIFICATE))?;
         let validity = &about.tbs_certificate.validity;
-        let (begins, ends) = (
-            UNIX_EPOCH + validity.not_before.to_unix_duration(),
-            UNIX_EPOCH + validity.not_after.to_unix_duration(),
-        );
+        let begins = UNIX_EPOCH + validity.not_before.to_unix_duration();
+        let ends = UNIX_EPOCH + validity.not_after.to_unix_duration();
         if ends <= now {
             let why = format!("the certificate expired on {}", day(ends));
             return Err(FileError::new(keys.cert, cert, &why));

@@ -114,7 +114,8 @@ impl Tls {
 
     /// Towards a backend, for a client that chose `alpn` to be spoken inside, or nothing.
     pub fn dial(dial: &ClientTls, alpn: Option<&[u8]>) -> Result<Box<Tls>, Fault> {
-        let (config, name) = (Arc::clone(dial.config(alpn)), dial.name.clone());
+        let config = Arc::clone(dial.config(alpn));
+        let name = dial.name.clone();
         let engine = UnbufferedClientConnection::new(config, name);
         engine.map(|engine| Tls::new(Engine::Client(engine))).map_err(|e| Trouble::fault(&e))
     }
@@ -388,7 +389,8 @@ impl Tls {
     /// One read: what it came to, and how much plaintext is at the beginning of the buffer. The
     /// ciphertext goes a record's length behind it, so that plaintext never reaches it.
     fn read_once(&mut self, wire: &mut impl Socket, into: &mut [u8]) -> (Received, usize) {
-        let (held, from) = (self.inlet.len(), TLS_RECORD_BYTES_MAX);
+        let held = self.inlet.len();
+        let from = TLS_RECORD_BYTES_MAX;
         if into.len() < held + 2 * TLS_RECORD_BYTES_MAX {
             let received = self.take_in(wire);
             self.turn_over();
@@ -412,7 +414,8 @@ impl Tls {
         to: usize,
         keep: Keep,
     ) -> (usize, usize) {
-        let (mut at, mut written) = (from, 0);
+        let mut at = from;
+        let mut written = 0;
         if self.fault().is_some() {
             return (to, 0);
         }
@@ -420,7 +423,8 @@ impl Tls {
         loop {
             let (front, rest) = buffer.split_at_mut(at);
             let room = if keep == Keep::InFront { front } else { &mut [] };
-            let (plain, outlet) = (&mut self.plain, &mut self.outlet);
+            let plain = &mut self.plain;
+            let outlet = &mut self.outlet;
             let mut sink = record::Sink { room, written, plain, outlet };
             let (discard, next) = self.engine.step(&mut rest[..to - at], &mut sink);
             written = sink.written;

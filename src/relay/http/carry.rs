@@ -96,7 +96,8 @@ impl Body {
         if self.leaves == Framing::Chunked {
             rewrite::chunk(&lists.spans, bytes, &mut lists.outgoing);
             if decoded.finished && decoded.consumed > 0 {
-                let (fields, outgoing) = (&mut lists.fields, &mut lists.outgoing);
+                let fields = &mut lists.fields;
+                let outgoing = &mut lists.outgoing;
                 rewrite::last_chunk(&self.trailers, fields, outgoing);
             }
         } else {

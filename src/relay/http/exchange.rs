@@ -253,7 +253,8 @@ impl Exchange {
 
     /// What the request says of where it belongs: the hash of its key, and its cookie.
     fn place(&mut self, head: &RequestHead, total: usize, client: &mut Client, cx: &Context) {
-        let (input, fields) = (&cx.scratch[..total], &cx.http.fields);
+        let input = &cx.scratch[..total];
+        let fields = &cx.http.fields;
         let key = match &cx.backends.settings(client.pool).hash_key {
             HashKey::Ip => None,
             HashKey::Uri => Some(head.path),
@@ -324,7 +325,8 @@ impl Exchange {
         if client.link.key().is_some()
             && let Some(backend) = connect::resume(client, cx)
         {
-            (self.bound_to, self.reused) = (Some(backend), true);
+            self.bound_to = Some(backend);
+            self.reused = true;
             self.begin_part(client, cx);
             return Ok(());
         }
@@ -414,7 +416,8 @@ impl Exchange {
         if self.logs_in {
             connection.bind();
         }
-        let (input, flow) = (&supplies.scratch[..total], &mut client.duplex.request);
+        let input = &supplies.scratch[..total];
+        let flow = &mut client.duplex.request;
         carry::offer(lists, input, flow, &mut connection.stream, supplies.buffers)?;
         if self.request.is_read() && flow.held() == 0 {
             self.is_asked = true;
@@ -450,7 +453,8 @@ impl Exchange {
             return Turn::Nothing(Fault::Reset);
         };
         let cookie = self.cookie(backend, cx);
-        let (before, had_begun) = (client.duplex.moved(), self.answer.has_begun());
+        let before = client.duplex.moved();
+        let had_begun = self.answer.has_begun();
         let turn = self.both_ways(cookie.as_deref(), http, client, cx);
         let after = client.duplex.moved();
         cx.backends.moved(backend, after.0 - before.0, after.1 - before.1);
@@ -494,7 +498,8 @@ impl Exchange {
             return Turn::Rest;
         }
         lists.surplus.clear();
-        let (flow, source) = (&mut client.duplex.request, &mut client.socket);
+        let flow = &mut client.duplex.request;
+        let source = &mut client.socket;
         let mut way = Transfer { flow, source, target: backend, supplies, lists };
         match self.request.carry(&mut way) {
             Carried::Rest => Turn::Rest,
@@ -532,7 +537,8 @@ impl Exchange {
         supplies: &mut Buffers<'_>,
         lists: &mut Lists,
     ) -> Turn {
-        let (flow, target) = (&mut client.duplex.response, &mut client.socket);
+        let flow = &mut client.duplex.response;
+        let target = &mut client.socket;
         let mut way = Transfer { flow, source: backend, target, supplies, lists };
         match self.answer.carry(to, &mut way) {
             Answered::Rest => Turn::Rest,

@@ -56,7 +56,8 @@ pub(super) fn read(http: &mut Http, client: &mut Client, cx: &mut Context) -> St
         // Not a word yet: the client rests as before.
         Parse::Incomplete if empty_lines(bytes) == bytes.len() => {
             http.input = Vec::new();
-            (http.scan, http.head_since) = (Scan::default(), None);
+            http.scan = Scan::default();
+            http.head_since = None;
             if client.socket.can_read() { Step::Next } else { Step::Wait }
         }
         Parse::Incomplete => {

@@ -322,7 +322,8 @@ impl Http {
         let asks = !self.input.is_empty() || empty_lines(surplus) < surplus.len();
         if asks && !surplus.is_empty() {
             self.input.extend_from_slice(surplus);
-            (self.fresh, self.pipelines) = (true, true);
+            self.fresh = true;
+            self.pipelines = true;
         }
     }
 }

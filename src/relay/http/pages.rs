@@ -267,7 +267,8 @@ fn send(page: &mut Page, is_last: bool, client: &mut Client, cx: &mut Context) -
     let mut budget = BYTES_PER_DIRECTION_PER_TURN;
     loop {
         let (_, mut supplies) = cx.connection_and_buffers(None);
-        let (flow, socket) = (&mut client.duplex.response, &mut client.socket);
+        let flow = &mut client.duplex.response;
+        let socket = &mut client.socket;
         if let Err(fault) = flow.flush_to(socket, &mut supplies) {
             return client_broke(fault);
         }

@@ -251,7 +251,8 @@ impl ScriptedSocket {
             self.script.late -= 1;
             return true;
         }
-        let (reads_first, can_send) = (self.random.bool(), self.can_send());
+        let reads_first = self.random.bool();
+        let can_send = self.can_send();
         if can_send && !(reads_first && self.has_come() > 0) {
             self.send_some();
             return true;
@@ -524,7 +525,8 @@ impl Socket for ScriptedSocket {
         if let Some(received) = self.without_bytes() {
             if received == Received::Eof {
                 // Not certain to be the end: a read has to see it again.
-                (self.eof_read, self.told.read) = (false, true);
+                self.eof_read = false;
+                self.told.read = true;
             }
             return received;
         }

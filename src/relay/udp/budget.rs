@@ -40,7 +40,8 @@ mod tests {
 
     /// The batches that a turn takes, if in each so many messages begin a flow.
     fn batches(new: usize) -> usize {
-        let (mut budget, mut batches) = (Budget::of_a_turn(), 0);
+        let mut budget = Budget::of_a_turn();
+        let mut batches = 0;
         while !budget.is_spent() {
             budget.received(MESSAGES_PER_CALL);
             (0..new).for_each(|_| budget.opened());

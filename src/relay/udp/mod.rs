@@ -219,7 +219,8 @@ impl Udp {
         let Some(flow) = self.flows.get_mut(key) else { return };
         let line = &mut flow.line;
         let wanted = usize::from(line.wanted);
-        let (mut refusal, mut drained) = (None, false);
+        let mut refusal = None;
+        let mut drained = false;
         // An error is told before what came earlier is handed out: what is there is taken first.
         for _ in 0..MESSAGES_PER_CALL {
             match self.batch.hear(&line.socket, wanted, &mut self.parcels) {
@@ -233,7 +234,8 @@ impl Udp {
                 }
                 RecvOutcome::All(count) => {
                     let usual = (2 * count).clamp(HEARD_AT_FIRST, MESSAGES_PER_CALL);
-                    (line.wanted, drained) = (usual as u8, true);
+                    line.wanted = usual as u8;
+                    drained = true;
                     break;
                 }
             }
@@ -252,12 +254,15 @@ impl Udp {
     /// What was heard on a line becomes letters to its client.
     fn note_answers(&mut self, key: Key, cx: &mut Context) {
         let Some(flow) = self.flows.get_mut(key) else { return };
-        let (client, line) = (flow.client, &mut flow.line);
+        let client = flow.client;
+        let line = &mut flow.line;
         let listener = cx.listeners.get_mut(client.listener);
         let Some(receiving) = listener.and_then(Listener::receiving) else { return };
-        let (to, from) = (Some(client.address), client.local);
+        let to = Some(client.address);
+        let from = client.local;
         let is_first = receiving.transmits.is_empty();
-        let (mut count, mut bytes) = (0, 0);
+        let mut count = 0;
+        let mut bytes = 0;
         for parcel in &self.parcels {
             count += parcel.piece.count();
             bytes += parcel.piece.bytes();
@@ -464,7 +469,8 @@ impl Udp {
     /// The backend's machine said that nobody listens there; or somebody, that there is no way.
     fn refused(&mut self, key: Key, fault: Fault, cx: &mut Context) {
         let Some(flow) = self.flows.get_mut(key) else { return };
-        let (client, backend) = (flow.client, flow.line.backend);
+        let client = flow.client;
+        let backend = flow.line.backend;
         let address = flow.line.socket.peer();
         let moved_on = address.is_some_and(|it| cx.backends.address_refused(backend, it));
         if !moved_on {

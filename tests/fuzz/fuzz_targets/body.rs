@@ -10,7 +10,9 @@ type Body = (Vec<u8>, Vec<u8>, usize, bool);
 
 fn read(input: &[u8], step: usize) -> Result<Body, BadBody> {
     let mut decoder = Decoder::new(Framing::Chunked, Trailers::Keep);
-    let (mut payload, mut trailers, mut consumed) = (Vec::new(), Vec::new(), 0);
+    let mut payload = Vec::new();
+    let mut trailers = Vec::new();
+    let mut consumed = 0;
     for piece in input.chunks(step) {
         let mut data = Vec::new();
         let decoded = decoder.decode(piece, 0, &mut data, &mut trailers)?;

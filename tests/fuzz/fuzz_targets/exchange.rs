@@ -45,7 +45,8 @@ fn check_chunks(framing: Framing, body: &[u8]) {
 }
 
 fn request(input: &[u8]) {
-    let (mut fields, mut out) = (Fields::new(), Outgoing::new());
+    let mut fields = Fields::new();
+    let mut out = Outgoing::new();
     let Parse::Done(head) = parse_request(input, &mut Scan::default(), &mut fields) else {
         return;
     };
@@ -78,7 +79,8 @@ fn request(input: &[u8]) {
 }
 
 fn response(input: &[u8]) {
-    let (mut fields, mut out) = (Fields::new(), Outgoing::new());
+    let mut fields = Fields::new();
+    let mut out = Outgoing::new();
     let asked = Asked { head_request: false, upgrade: true };
     let Parse::Done(head) = parse_response(input, &mut Scan::default(), &mut fields, &asked)
     else {

@@ -149,8 +149,11 @@ fn said(at: usize) -> u8 {
 
 impl Peer {
     fn new(tls: Box<Tls>) -> Peer {
-        let (end, ended) = (End::default(), None);
-        let (owes, sent, heard) = (0, 0, 0);
+        let end = End::default();
+        let ended = None;
+        let owes = 0;
+        let sent = 0;
+        let heard = 0;
         Peer { tls, end, owes, sent, heard, ended, finishing: false, broken: false }
     }
 
@@ -204,7 +207,8 @@ impl Peer {
             match self.tls.send(&mut self.end, &bytes) {
                 Sent::Bytes(count) => {
                     assert!((1..=self.owes).contains(&count));
-                    (self.sent, self.owes) = (self.sent + count, self.owes - count);
+                    self.sent = self.sent + count;
+                    self.owes = self.owes - count;
                 }
                 Sent::WouldBlock => return assert!(!self.end.can_write(), "it could"),
                 Sent::Broken(_) => return self.broken = true,
@@ -253,8 +257,10 @@ struct World {
 
 impl World {
     fn step(&mut self, what: usize, script: &mut Script<'_>) {
-        let (client, server) = (&mut self.client, &mut self.server);
-        let (changed, finishing) = (self.changed, client.finishing || server.finishing);
+        let client = &mut self.client;
+        let server = &mut self.server;
+        let changed = self.changed;
+        let finishing = client.finishing || server.finishing;
         let to_server = what & 1 == 0;
         let (from, to) = if to_server { (client, server) } else { (server, client) };
         match (what >> 1) % 8 {
@@ -264,7 +270,8 @@ impl World {
             4 => from.end.room += 100_000,
             5 => from.finishing |= !from.tls.is_shaking_hands() && !changed,
             6 => {
-                let (at, flip) = (script.amount(), script.next().unwrap_or(1));
+                let at = script.amount();
+                let flip = script.next().unwrap_or(1);
                 if let Some(byte) = from.end.written.get_mut(at)
                     && flip > 0
                     && !finishing
@@ -306,14 +313,16 @@ fuzz_target!(|input: &[u8]| {
     if kind & 2 == 0 {
         for _ in 0..6 {
             let World { client, server, .. } = &mut world;
-            (client.end.room, server.end.room) = (100_000, 100_000);
+            client.end.room = 100_000;
+            server.end.room = 100_000;
             client.act(&mut scratch, false);
             deliver(&mut client.end, &mut server.end, usize::MAX);
             server.act(&mut scratch, false);
             deliver(&mut server.end, &mut client.end, usize::MAX);
         }
         assert!(!world.client.tls.is_shaking_hands() && !world.server.tls.is_shaking_hands());
-        (world.client.end.room, world.server.end.room) = (0, 0);
+        world.client.end.room = 0;
+        world.server.end.room = 0;
     }
     let small = kind & 4 != 0;
     while let Some(what) = script.next() {
@@ -324,7 +333,8 @@ fuzz_target!(|input: &[u8]| {
     // In the end everything is delivered, and each has room for all.
     let World { client, server, changed, cut } = &mut world;
     for _ in 0..12 {
-        (client.end.room, server.end.room) = (1_000_000, 1_000_000);
+        client.end.room = 1_000_000;
+        server.end.room = 1_000_000;
         client.act(&mut scratch, small);
         deliver(&mut client.end, &mut server.end, usize::MAX);
         server.act(&mut scratch, small);

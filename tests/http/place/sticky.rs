@@ -7,10 +7,12 @@ use crate::common::{Backend, Balancer, with_deadline};
 /// A key that everybody has was the same as none: the cookie of each backend could be worked out.
 #[test]
 fn nobody_can_make_a_cookie_nor_reach_a_backup_by_one() {
-    let (one, spare) = (Origin::named("one"), Origin::named("spare"));
+    let one = Origin::named("one");
+    let spare = Origin::named("spare");
     let backends =
         [format!("{},name=one", at(&one)), format!("{},name=spare,backup", at(&spare))];
-    let (checks, interval) = (["--check", "tcp", "--rise", "1", "--fall", "1"], "30ms");
+    let checks = ["--check", "tcp", "--rise", "1", "--fall", "1"];
+    let interval = "30ms";
     let args = ["-l", "http://127.0.0.1:0", "-b", &backends[0], "-b", &backends[1]];
     let args = [&args[..], &STICKY, &checks, &["--check-interval", interval]].concat();
     let balancer = Balancer::start(&args);

@@ -40,7 +40,8 @@ struct Case<'a> {
 
 impl Case<'_> {
     fn check(&self, number: usize) {
-        let (want, status) = (self.want, self.status);
+        let want = self.want;
+        let status = self.status;
         let place = Place::new(&format!("why-{number}"));
         let log =
             ["--access-log", place.flag(), "--access-log-format", "json", "--retries", "1"];
@@ -84,12 +85,14 @@ fn backends_that_fail_are_named_with_what_they_did() {
         [(); 2].map(|()| Backend::start(|mut stream| drop(stream.read(&mut [0; 4096]))));
     let [one, two] = closing.each_ref().map(Backend::flag);
     let [gone, lost] = [free_port().to_string(), free_port().to_string()];
-    let (none, cut) =
-        (says(b"this is no answer"), says(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhi"));
-    let (none, cut) = (none.flag(), cut.flag());
+    let none = says(b"this is no answer");
+    let cut = says(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhi");
+    let none = none.flag();
+    let cut = cut.flag();
     let (late, held) = Backend::manual();
     let hole = BlackHole::start();
-    let (late, hole) = (late.flag(), hole.flag());
+    let late = late.flag();
+    let hole = hole.flag();
     let question = String::from_utf8(get("/", "")).expect("text");
     let table: &[(&[&str], u16, [&str; 3])] = &[
         (&[&gone, &lost], 502, ["backend-failed", "SC", "connect-failed"]),
@@ -108,7 +111,8 @@ fn backends_that_fail_are_named_with_what_they_did() {
 #[test]
 fn what_is_refused_or_answered_here_says_why() {
     let (late, held) = Backend::manual();
-    let (flag, nothing) = (late.flag(), late.flag() + ",weight=0");
+    let flag = late.flag();
+    let nothing = late.flag() + ",weight=0";
     let backends: &[&str] = &[&flag];
     let text = |target: &str| String::from_utf8(get(target, "")).expect("text");
     let post = |rest: &str| format!("POST / HTTP/1.1\r\nHost: a\r\n{rest}");
@@ -132,7 +136,9 @@ fn what_is_refused_or_answered_here_says_why() {
         (text("/stats"), 200, ["answered-here", "LR", "stats-path"], false),
     ];
     for (number, (bytes, status, want, asks)) in table.iter().enumerate() {
-        let (status, want, asks) = (*status, *want, *asks);
+        let status = *status;
+        let want = *want;
+        let asks = *asks;
         Case { backends, bytes, status, want, asks }.check(10 + number);
     }
     let (backends, bytes): (&[&str], _) = (&[&nothing], &*text("/"));
@@ -143,7 +149,8 @@ fn what_is_refused_or_answered_here_says_why() {
 
 #[test]
 fn what_comes_to_its_end_has_no_reason() {
-    let (good, place) = (says(GOOD), Place::new("well"));
+    let good = says(GOOD);
+    let place = Place::new("well");
     let log = ["--access-log", place.flag(), "--access-log-format", "json", "--check", "none"];
     let flag = good.flag();
     let balancer =
@@ -158,7 +165,8 @@ fn what_comes_to_its_end_has_no_reason() {
 
 #[test]
 fn who_is_idle_for_too_long_is_said_to_be() {
-    let (echo, place) = (Backend::echo(), Place::new("idle"));
+    let echo = Backend::echo();
+    let place = Place::new("idle");
     let log = ["--access-log", place.flag(), "--access-log-format", "json"];
     let balancer =
         Balancer::before(&[&echo], &[&log[..], &["--idle-timeout", "200ms"]].concat());

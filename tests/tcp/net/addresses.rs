@@ -50,7 +50,8 @@ fn a_connect_goes_on_to_the_next_address_and_what_works_is_remembered() {
     for _ in 0..3 {
         assert_eq!(read_to_end(&balancer.connect()), End::Finished(b"here".to_vec()));
     }
-    let (log, name) = (balancer.log(), format!("both:{port}"));
+    let log = balancer.log();
+    let name = format!("both:{port}");
     assert_eq!(log.matches("; trying 127.0.0.1").count(), 1, "once is enough: {log}");
     assert!(log.contains(&format!("{name}: 127.0.0.1:{port} is used from now on")), "{log}");
     assert_eq!(balancer.row(&name).failed, 0);

@@ -56,7 +56,8 @@ fn the_first_answer_of_a_new_connection_is_not_delayed() {
     for front in ["http://127.0.0.1:0", "tcp://127.0.0.1:0"] {
         let mut args = front_args(&[&backend], &new);
         args[1] = front;
-        let (balancer, before) = (Balancer::start(&args), backend.accepted());
+        let balancer = Balancer::start(&args);
+        let before = backend.accepted();
         let mut asked = 0;
         is_prompt(front, || {
             asked += 1;

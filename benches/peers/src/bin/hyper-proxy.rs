@@ -129,7 +129,8 @@ impl Proxy {
         let authority = |address: &SocketAddr| Authority::try_from(address.to_string());
         let authorities: Result<_, _> = options.backends.iter().map(authority).collect();
         let authorities = authorities.map_err(io::Error::other)?;
-        let (acceptor, backends) = (acceptor(options)?, Backends::new(&options.backends));
+        let acceptor = acceptor(options)?;
+        let backends = Backends::new(&options.backends);
         Ok(Proxy { acceptor, client, backends, authorities })
     }
 

@@ -36,7 +36,8 @@ async fn serve(options: &Options) -> io::Result<()> {
     loop {
         match listener.accept().await {
             Ok((client, _)) => {
-                let (backends, pipes) = (Arc::clone(&backends), Arc::clone(&pipes));
+                let backends = Arc::clone(&backends);
+                let pipes = Arc::clone(&pipes);
                 tokio::spawn(async move {
                     // A client or backend that is gone is no news; both sockets are closed here.
                     let _ = relay(client, &backends, &pipes).await;

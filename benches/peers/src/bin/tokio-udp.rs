@@ -41,7 +41,8 @@ async fn serve(options: Options) -> io::Result<()> {
     let listener = Arc::new(UdpSocket::bind(options.listen).await?);
     rustix::net::sockopt::set_socket_recv_buffer_size(&listener, BUFFER_BYTES)?;
     rustix::net::sockopt::set_socket_send_buffer_size(&listener, BUFFER_BYTES)?;
-    let (backends, flows) = (Backends::new(&options.backends), Flows::default());
+    let backends = Backends::new(&options.backends);
+    let flows = Flows::default();
     let mut buffer = vec![0; DATAGRAM_BYTES];
     loop {
         let Ok((count, client)) = listener.recv_from(&mut buffer).await else {
@@ -73,8 +74,9 @@ async fn flow(
     if let Entry::Vacant(place) = lock(flows).entry(client) {
         place.insert(Arc::clone(&socket));
     }
-    let (back, listener, flows) =
-        (Arc::clone(&socket), Arc::clone(listener), Arc::clone(flows));
+    let back = Arc::clone(&socket);
+    let listener = Arc::clone(listener);
+    let flows = Arc::clone(flows);
     tokio::spawn(async move {
         answer(client, &back, &listener, lease).await;
         lock(&flows).remove(&client);

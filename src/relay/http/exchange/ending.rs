@@ -215,16 +215,19 @@ impl Exchange {
         if self.logs_in {
             connection.bind();
         }
-        let (flow, backend) = (&mut client.duplex.request, &mut connection.stream);
+        let flow = &mut client.duplex.request;
+        let backend = &mut connection.stream;
         if took == Took::Nothing {
             flow.flush_to(backend, &mut supplies)?;
         } else {
             flow.end(&mut supplies);
             flow.begin(0);
-            (self.is_asked, self.deaf) = (false, false);
+            self.is_asked = false;
+            self.deaf = false;
             flow.offer(&[IoSlice::new(&self.again)], backend, supplies.buffers)?;
         }
-        let (id, moved) = (connection.backend, flow.moved() - self.moved_before);
+        let id = connection.backend;
+        let moved = flow.moved() - self.moved_before;
         cx.backends.moved(id, moved, 0);
         connect::see(self.moved_before, client, cx);
         Ok(())
@@ -303,7 +306,8 @@ impl Exchange {
         };
         client.duplex.request.begin(u64::MAX);
         client.duplex.response.begin(u64::MAX);
-        let (input, flow) = (IoSlice::new(&http.input), &mut client.duplex.request);
+        let input = IoSlice::new(&http.input);
+        let flow = &mut client.duplex.request;
         let backend = &mut connection.stream;
         if let Err(fault) = flow
             .flush_to(backend, &mut supplies)
