@@ -121,6 +121,35 @@ pub struct Datagrams {
     pub errors: u64,
 }
 
+/// Bytes that were relayed, each way.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Moved {
+    /// From a client to a backend.
+    pub to_backend: u64,
+    /// From a backend to a client.
+    pub to_client: u64,
+}
+
+impl Moved {
+    /// So many towards a backend.
+    pub fn to_backend(bytes: u64) -> Moved {
+        Moved { to_backend: bytes, to_client: 0 }
+    }
+
+    /// So many towards a client.
+    pub fn to_client(bytes: u64) -> Moved {
+        Moved { to_backend: 0, to_client: bytes }
+    }
+
+    /// What was moved since then.
+    pub fn since(self, before: Moved) -> Moved {
+        Moved {
+            to_backend: self.to_backend - before.to_backend,
+            to_client: self.to_client - before.to_client,
+        }
+    }
+}
+
 /// Lets one line of log through now and then, however often there is something to say
 /// (pitfall 32).
 #[derive(Debug, Default)]

@@ -37,7 +37,7 @@ use crate::balance::{Ask, Observation};
 use crate::config::{PoolSettings, Spelling};
 use crate::event::Roster;
 use crate::event::id::of;
-use crate::stats::PerSecond;
+use crate::stats::{Moved, PerSecond};
 
 pub use crate::event::{PoolId, ServerId};
 pub use addresses::{Addresses, Course, CourseOf};
@@ -168,10 +168,10 @@ impl Backends {
     }
 
     /// Bytes went to it and came from it.
-    pub fn moved(&mut self, id: ServerId, sent: u64, received: u64) {
+    pub fn moved(&mut self, id: ServerId, moved: Moved) {
         let Some(server) = self.servers.get_mut(id) else { return };
-        server.counts.bytes_sent += sent;
-        server.counts.bytes_received += received;
+        server.counts.bytes_sent += moved.to_backend;
+        server.counts.bytes_received += moved.to_client;
     }
 
     /// All servers, those that are leaving included; in the order in which they were added, until

@@ -15,6 +15,7 @@ use crate::hello::Alert;
 use crate::http::Refusal as BadHead;
 use crate::http::{BadBody, RequestHead, Version};
 use crate::net::Fault;
+use crate::stats::Moved;
 
 use super::verdict::Reason;
 
@@ -31,8 +32,8 @@ pub struct Account {
     pub(super) status: u16,
     /// Bytes of the answer's head.
     pub(super) head_bytes: u64,
-    /// Bytes that the pair had moved before, to the backend and to the client.
-    pub(super) before: (u64, u64),
+    /// What the pair had moved before.
+    pub(super) before: Moved,
     pub(super) retries: usize,
     /// Backends that were asked before this one.
     pub(super) tried: Vec<ServerId>,
@@ -63,7 +64,7 @@ pub(super) struct Words {
 
 impl Account {
     /// An account of what began then, when so many bytes had moved: to the backend, to the client.
-    pub(super) fn new(began: Instant, about: About, before: (u64, u64)) -> Box<Account> {
+    pub(super) fn new(began: Instant, about: About, before: Moved) -> Box<Account> {
         Box::new(Account {
             began,
             about,
@@ -261,7 +262,7 @@ mod tests {
             answered_at: None,
             status: 0,
             head_bytes: 0,
-            before: (0, 0),
+            before: Moved::default(),
             retries: 0,
             tried: Vec::new(),
             why: None,

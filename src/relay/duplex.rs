@@ -19,6 +19,7 @@
 use std::time::Duration;
 
 use crate::net::{Fault, Socket};
+use crate::stats::Moved;
 
 use super::pump::{Buffers, Direction, State, Step};
 
@@ -102,9 +103,9 @@ impl Duplex {
         let before = self.moved();
         let request = self.request.pump(client, backend, supplies);
         // Before the answer moves: it may have come in the turn of its question.
-        self.response.on_other_direction(self.request.moved() - before.0, backend);
+        self.response.on_other_direction(self.request.moved() - before.to_backend, backend);
         let response = self.response.pump(backend, client, supplies);
-        self.request.on_other_direction(self.response.moved() - before.1, client);
+        self.request.on_other_direction(self.response.moved() - before.to_client, client);
         match (request, response) {
             // For a client that is gone, nobody needs to take over.
             (Step::SourceBroke(_), _) => {}
@@ -258,9 +259,9 @@ impl Duplex {
         self.tear(Break::Backend(fault));
     }
 
-    /// Bytes that went to the backend, and to the client.
-    pub fn moved(&self) -> (u64, u64) {
-        (self.request.moved(), self.response.moved())
+    /// Bytes that were relayed since the connection began.
+    pub fn moved(&self) -> Moved {
+        Moved { to_backend: self.request.moved(), to_client: self.response.moved() }
     }
 
     fn tear(&mut self, side: Break) {

@@ -15,6 +15,7 @@ use crate::access_log::{Cause, Counts, Ending, Record, Server, What, Who, Why};
 use crate::context::Context;
 use crate::http::RequestHead;
 use crate::net::Fault;
+use crate::stats::Moved;
 
 use super::account::{About, Account, Own, Words};
 use super::client::Client;
@@ -47,7 +48,7 @@ pub fn handshake_failed(fault: Fault, client: &Client, cx: &mut Context) {
         _ => Cause::HandshakeBroken,
     };
     account.why = Some((cause, format!("{}: {fault}", cause.says()).into()));
-    write(&account, (0, 0), client, cx);
+    write(&account, Moved::default(), client, cx);
 }
 
 /// We closed a client that was shaking hands.
@@ -58,7 +59,7 @@ pub fn handshake_cut(reason: Reason, client: &Client, cx: &mut Context) {
     let about = About::Handshake(reason.to_string().into());
     let mut account = Account::new(client.opened_at(cx), about, client.duplex.moved());
     account.why = account.cause_of(reason);
-    write(&account, (0, 0), client, cx);
+    write(&account, Moved::default(), client, cx);
 }
 
 /// The ClientHello is whole: the server name in it, if there is one.
@@ -126,8 +127,9 @@ pub fn own_page(
     account.status = status;
     account.head_bytes = head as u64;
     account.why = Some((cause, why.into()));
-    let asked = moved(&account, client).0;
-    write(&account, (asked, bytes.len() as u64 + body), client, cx);
+    let to_backend = moved(&account, client).to_backend;
+    let to_client = bytes.len() as u64 + body;
+    write(&account, Moved { to_backend, to_client }, client, cx);
 }
 
 /// The pair is closed, perhaps in the middle of something: of a request's head, if its first byte
@@ -154,13 +156,12 @@ pub fn close(
     write(&account, moved(&account, client), client, cx);
 }
 
-/// Bytes to the backend and to the client since the account was begun.
-fn moved(account: &Account, client: &Client) -> (u64, u64) {
-    let (sent, received) = client.duplex.moved();
-    (sent - account.before.0, received - account.before.1)
+/// What was relayed since the account was begun.
+fn moved(account: &Account, client: &Client) -> Moved {
+    client.duplex.moved().since(account.before)
 }
 
-fn write(account: &Account, (received, sent): (u64, u64), client: &Client, cx: &mut Context) {
+fn write(account: &Account, moved: Moved, client: &Client, cx: &mut Context) {
     let Context { access_log, backends, listeners, stats, now, .. } = cx;
     let Some(log) = access_log else { return };
     let listener = &listeners[client.listener].stats;
@@ -171,7 +172,7 @@ fn write(account: &Account, (received, sent): (u64, u64), client: &Client, cx: &
         about => What::Http {
             asked: if let About::Request(words) = about { Some(words.asked()) } else { None },
             status: account.status,
-            body: sent.saturating_sub(account.head_bytes),
+            body: moved.to_client.saturating_sub(account.head_bytes),
         },
     };
     let cause = account.why.as_ref().map(|why| why.0);
@@ -203,8 +204,8 @@ fn write(account: &Account, (received, sent): (u64, u64), client: &Client, cx: &
         began,
         what,
         times,
-        sent,
-        received,
+        sent: moved.to_client,
+        received: moved.to_backend,
         ending,
         counts,
         retries,

@@ -13,6 +13,7 @@ use std::time::Instant;
 
 use crate::context::Context;
 use crate::net::{Fault, Socket};
+use crate::stats::Moved;
 
 use super::client::{Client, Link};
 use super::connect::{self, Attempt, Took, watch};
@@ -164,15 +165,13 @@ fn relay(client: &mut Client, cx: &mut Context) -> Verdict {
     let Some(connection) = connection else { return lost() };
     let backend = connection.backend;
     let duplex = &mut client.duplex;
-    let sent = duplex.request.moved();
-    let received = duplex.response.moved();
+    let moved_before = duplex.moved();
     let before = duplex.progress();
     let outcome = duplex.pump(&mut client.socket, &mut connection.stream, &mut supplies);
-    let sent = duplex.request.moved() - sent;
-    let received = duplex.response.moved() - received;
-    cx.backends.moved(backend, sent, received);
+    let moved = duplex.moved().since(moved_before);
+    cx.backends.moved(backend, moved);
     // An end is a move, too: whoever is left has the whole time from then on.
-    if sent + received > 0 || duplex.progress() != before {
+    if moved != Moved::default() || duplex.progress() != before {
         client.active_at = cx.now;
     }
     let verdict = match outcome {

@@ -28,7 +28,7 @@ use crate::http::{Asked, BadBody, Decoder, Framing, Lists, RequestHead, Trailers
 use crate::limits::{HTTP_HEAD_BYTES_MAX, HTTP_UNWATCHED};
 use crate::net::tls::Tls;
 use crate::net::{Buffers, Fault, Received, Socket, Stream};
-use crate::stats::Failure;
+use crate::stats::{Failure, Moved};
 
 use super::super::account::Own;
 use super::super::client::Client;
@@ -426,7 +426,8 @@ impl Exchange {
             client.socket.acknowledge_now();
         }
         let backend = connection.backend;
-        cx.backends.moved(backend, client.duplex.request.moved() - self.moved_before, 0);
+        let moved = client.duplex.request.moved() - self.moved_before;
+        cx.backends.moved(backend, Moved::to_backend(moved));
         connect::see(self.moved_before, client, cx);
         Ok(())
     }
@@ -456,8 +457,7 @@ impl Exchange {
         let before = client.duplex.moved();
         let had_begun = self.answer.has_begun();
         let turn = self.both_ways(cookie.as_deref(), http, client, cx);
-        let after = client.duplex.moved();
-        cx.backends.moved(backend, after.0 - before.0, after.1 - before.1);
+        cx.backends.moved(backend, client.duplex.moved().since(before));
         self.judge(backend, had_begun, &turn, client, cx);
         turn
     }

@@ -35,7 +35,7 @@ use crate::net::{
     Transmit,
 };
 use crate::services::{Listener, Receiving};
-use crate::stats::LogThrottle;
+use crate::stats::{LogThrottle, Moved};
 
 use budget::Budget;
 use ending::End;
@@ -285,7 +285,7 @@ impl Udp {
             line.socket.coalesce();
         }
         cx.backends.datagram_heard(line.backend, cx.now);
-        cx.backends.moved(line.backend, 0, bytes);
+        cx.backends.moved(line.backend, Moved::to_client(bytes));
         cx.stats.udp.from_backends += u64::from(count);
         self.heard.messages += self.parcels.len();
         self.heard.bytes += bytes as usize;
@@ -521,7 +521,7 @@ fn gather(waiting: Option<(u32, u32)>, sorted: &[(Piece, u32)], letters: &mut Ve
 
 fn note_sent(line: &mut Line, posted: &SendOutcome, cx: &mut Context) {
     line.bytes_sent += posted.bytes;
-    cx.backends.moved(line.backend, posted.bytes, 0);
+    cx.backends.moved(line.backend, Moved::to_backend(posted.bytes));
     cx.stats.udp.to_backends += posted.sent;
     cx.stats.udp.dropped_unsent += posted.dropped;
 }

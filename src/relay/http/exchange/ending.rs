@@ -25,7 +25,7 @@ use crate::relay::client::{Client, Link};
 use crate::relay::connect::{self, Took, Wants};
 use crate::relay::report;
 use crate::relay::verdict::{Reason, Successor};
-use crate::stats::Failure;
+use crate::stats::{Failure, Moved};
 
 use super::super::response::Answer;
 use super::super::{Http, PARTING, Phase, Step, reply};
@@ -228,7 +228,7 @@ impl Exchange {
         }
         let id = connection.backend;
         let moved = flow.moved() - self.moved_before;
-        cx.backends.moved(id, moved, 0);
+        cx.backends.moved(id, Moved::to_backend(moved));
         connect::see(self.moved_before, client, cx);
         Ok(())
     }
