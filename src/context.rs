@@ -88,7 +88,7 @@ pub struct Carrying<'a> {
     /// The connection to the backend, if there is one.
     pub connection: Option<&'a mut BackendConnection>,
     /// What pumps need.
-    pub supplies: Buffers<'a>,
+    pub buffers: Buffers<'a>,
     /// What messages fill.
     pub lists: &'a mut Lists,
     /// What we add to their heads.
@@ -432,19 +432,19 @@ impl Context {
         &mut self,
         key: Option<Key>,
     ) -> (Option<&mut BackendConnection>, Buffers<'_>) {
-        let Carrying { connection, supplies, .. } = self.for_carrying(key);
-        (connection, supplies)
+        let Carrying { connection, buffers, .. } = self.for_carrying(key);
+        (connection, buffers)
     }
 
     /// The same beside what messages need.
     pub fn for_carrying(&mut self, key: Option<Key>) -> Carrying<'_> {
         let connection = key.and_then(|key| self.connections.get_mut(key));
-        let supplies = Buffers {
+        let buffers = Buffers {
             scratch: &mut self.scratch,
-            buffers: &mut self.buffers,
+            pool: &mut self.buffers,
             pipes: &mut self.pipes,
         };
-        Carrying { connection, supplies, lists: &mut self.http, added: &self.added }
+        Carrying { connection, buffers, lists: &mut self.http, added: &self.added }
     }
 }
 

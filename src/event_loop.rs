@@ -93,7 +93,7 @@ pub struct EventLoop {
     ended: Instant,
     pair_number: u64,
     accept_warnings: LogThrottle,
-    phase: Phase,
+    state: RunState,
     /// In this turn some who wait had no time to act.
     busy: bool,
     /// The turn before was longer than owners may act.
@@ -146,7 +146,7 @@ pub struct Logs {
 
 /// What the process is up to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
+enum RunState {
     Serving,
     /// No new clients; those that are here may finish.
     Draining,
@@ -204,7 +204,7 @@ impl EventLoop {
             ended: now,
             accept_warnings: LogThrottle::default(),
             pair_number: 0,
-            phase: Phase::Serving,
+            state: RunState::Serving,
             busy: false,
             was_long: false,
             chores,
@@ -226,7 +226,7 @@ impl EventLoop {
     /// Serve until asked to stop.
     pub fn run(&mut self) -> io::Result<()> {
         self.ended = Instant::now();
-        while self.phase != Phase::Stopping {
+        while self.state != RunState::Stopping {
             self.turn(None)?;
         }
         if let Some(log) = &mut self.cx.access_log {
@@ -386,8 +386,8 @@ impl EventLoop {
         self.arm_chores();
         let no_pairs = self.pairs.len() == self.dead.len();
         let no_clients = no_pairs && self.accepting.is_empty() && self.udp.flows() == 0;
-        if self.phase == Phase::Draining && no_clients {
-            self.phase = Phase::Stopping;
+        if self.state == RunState::Draining && no_clients {
+            self.state = RunState::Stopping;
         }
     }
 
@@ -412,13 +412,13 @@ impl EventLoop {
     fn on_signals(&mut self) {
         let requests: Vec<SignalRequest> = self.signals.pending().collect();
         for request in requests {
-            match (request, self.phase) {
+            match (request, self.state) {
                 (SignalRequest::Status, _) => self.log_status(),
                 (SignalRequest::Reopen, _) => {
                     self.reopen_access_log();
                     self.reload_certificates();
                 }
-                (SignalRequest::Stop | SignalRequest::Hangup, Phase::Serving) => {
+                (SignalRequest::Stop | SignalRequest::Hangup, RunState::Serving) => {
                     self.begin_to_drain();
                 }
                 // A shell and the kernel both say it.
@@ -438,7 +438,7 @@ impl EventLoop {
         let open = self.pairs.len();
         let timeout = self.cx.settings.process.drain_timeout;
         let timeout_text = duration_text(timeout);
-        self.phase = Phase::Draining;
+        self.state = RunState::Draining;
         self.cx.draining = true;
         self.udp.begin_to_drain(&mut self.cx);
         self.leave_all_listeners();
@@ -461,7 +461,7 @@ impl EventLoop {
     /// This turn is the last: whoever is still here is reset, so that nobody takes the half of a
     /// stream for the whole.
     fn cut_off(&mut self, reason: Reason) {
-        self.phase = Phase::Stopping;
+        self.state = RunState::Stopping;
         let keys: Vec<Key> = self.pairs.iter().map(|(key, _)| key).collect();
         keys.into_iter().for_each(|key| self.close(key, reason));
         self.udp.cut_off(&mut self.cx);

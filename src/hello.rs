@@ -1,4 +1,4 @@
-//! The ClientHello of TLS, read as far as it takes to know whom the client asks for. No socket, no
+//! The ClientHello of TLS, read as far as it takes to know its server name. No socket, no
 //! clock, no secret: bytes in, a small enum out.
 //!
 //! ```text

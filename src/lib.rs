@@ -15,7 +15,7 @@
 //! | [`net`] | sockets, buffers, pipes; errors sorted into small enums |
 //! | [`net::tls`] | TLS around a wire: handshakes, records, certificates |
 //! | [`http`] | HTTP/1.1 without sockets: heads, bodies, rewriting, our own answers |
-//! | [`hello`] | the ClientHello of TLS without sockets: whom the client asks for |
+//! | [`hello`] | the ClientHello of TLS without sockets: which server name the client asks for |
 //! | [`flow`] | UDP's flows: whose datagram belongs to which, who gives way |
 //! | [`balance`] | one file an algorithm, one trait |
 //! | [`access_log`] | a line for each exchange: three formats, one file |
@@ -91,10 +91,9 @@
 //! a *backend connection* is a socket to a backend; a *pool* is some of the backends, and a *route*
 //! leads a name to one; a *direction* is the request's or the response's, and in the pump each has
 //! a *source* and a *target*. An *exchange* is an HTTP request and its answer; an *idle* connection
-//! to a backend waits for the next one. A *flow* is a UDP client's address and its backend, a
-//! *door* the listener that it came to, a *line* its own socket to the backend. A *turn* is one
-//! iteration of the loop, a *budget* what one may do in it, a *probe* a health check.
-//! `docs/glossary.md` has the field's words beside these.
+//! to a backend waits for the next one. A *flow* is a UDP client's address and its backend, its
+//! *upstream* the socket towards that. A *turn* is one iteration of the loop, a *budget* what one
+//! may do in it, a *probe* a health check. `docs/glossary.md` has the field's words beside these.
 
 pub mod access_log;
 pub mod backends;

@@ -43,7 +43,7 @@ pub struct Stats {
     pub names_unknown: u64,
     /// Clients of TLS that began with something else.
     pub hellos_bad: u64,
-    /// Clients of TLS that did not say in time whom they want.
+    /// TLS clients whose ClientHello did not come in time.
     pub hellos_too_late: u64,
     /// Clients turned away because no backend could be chosen.
     pub refused: u64,

@@ -170,7 +170,7 @@ impl Field {
         Ok(())
     }
 
-    /// What the backends got, and from whom.
+    /// What the backends got, and from which client.
     fn hear_asks(&mut self) -> Vec<HashMap<SocketAddr, Vec<Vec<u8>>>> {
         let mut all = vec![HashMap::<SocketAddr, Vec<Vec<u8>>>::new(); self.backends.len()];
         let mut buffer = vec![0; 65_535];

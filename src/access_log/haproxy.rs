@@ -70,7 +70,7 @@ fn begin(record: &Record<'_>, out: &mut Vec<u8>) {
         at.minute(),
         at.second(),
         at.millisecond(),
-        record.front,
+        record.listener,
         record.pool,
     );
 }
@@ -82,7 +82,7 @@ fn counts(record: &Record<'_>, out: &mut Vec<u8>) {
     let _ = write!(
         out,
         "{}/{}/{}/{}/{plus}{} 0/0",
-        counts.process, counts.front, counts.pool, counts.backend, record.retries
+        counts.process, counts.listener, counts.pool, counts.backend, record.retries
     );
 }
 

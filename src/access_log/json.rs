@@ -10,7 +10,7 @@ pub(super) fn line(record: &Record<'_>, out: &mut Vec<u8>) {
     json::object(out, |it| {
         it.text("time", format!("{:.3}Z", utc(record.began)));
         it.text("client", record.client.to_string());
-        it.text("listener", record.front);
+        it.text("listener", record.listener);
         match record.server {
             Server::Backend(name) => it.text("backend", name),
             Server::Nobody | Server::Ourselves => it.null("backend"),

@@ -136,7 +136,7 @@ impl AccessLog {
         self.stuck = !self.outlet.is_empty();
     }
 
-    /// The same, even if the last try was in vain.
+    /// The same, even if the last try failed.
     pub fn try_again(&mut self) {
         self.stuck = false;
         self.flush();

@@ -17,8 +17,8 @@ pub struct Record<'a> {
     /// Who asked.
     pub client: SocketAddr,
     /// The listener, as in `http://127.0.0.1:8000`.
-    pub front: &'a str,
-    /// Among whom a backend was picked: a route, or `pool`.
+    pub listener: &'a str,
+    /// The pool that the backend was picked from: a route's name, or `pool`.
     pub pool: &'a str,
     /// Who answered.
     pub server: Server<'a>,
@@ -133,7 +133,7 @@ pub struct Counts {
     /// Clients, at all listeners.
     pub process: u64,
     /// Clients at this listener.
-    pub front: u64,
+    pub listener: u64,
     /// Requests in flight, or connections, to all backends.
     pub pool: u64,
     /// The same to this backend.

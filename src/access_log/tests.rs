@@ -18,7 +18,7 @@ fn http(asked: Option<Asked<'_>>, status: u16) -> Record<'_> {
     let ms = |count| Some(Duration::from_millis(count));
     Record {
         client: "10.0.1.2:33317".parse().unwrap(),
-        front: "http://10.0.0.1:80",
+        listener: "http://10.0.0.1:80",
         pool: "pool",
         server: Server::Backend("web1"),
         began: SystemTime::UNIX_EPOCH + Duration::from_millis(1_233_922_454_655),
@@ -33,7 +33,7 @@ fn http(asked: Option<Asked<'_>>, status: u16) -> Record<'_> {
         sent: 2750,
         received: 321,
         ending: Ending::WELL,
-        counts: Counts { process: 5, front: 4, pool: 3, backend: 2 },
+        counts: Counts { process: 5, listener: 4, pool: 3, backend: 2 },
         retries: 0,
         why: None,
         tried: Vec::new(),
@@ -44,7 +44,7 @@ fn tcp() -> Record<'static> {
     let times = Times { head: None, answer: None, ..http(None, 0).times };
     Record {
         what: What::Tcp { server_name: None },
-        front: "tcp://[::]:443",
+        listener: "tcp://[::]:443",
         times,
         ..http(None, 0)
     }

@@ -8,7 +8,7 @@
 //! ```text
 //!   available = up, or nobody of the pool is and it is worth a try (--all-down spread, or only
 //!               clients say that it is down); room for one more; weight above 0; not ejected;
-//!               not tried in vain by this client
+//!               not tried by this client just now
 //!   eligible  = available, and no backup unless no other member is available
 //! ```
 

@@ -26,7 +26,7 @@ use super::hash::{ByName, hash_ask, hash_name};
 use super::{Ask, Balance, Candidate, Candidates, Work};
 use crate::limits::{MAGLEV_PROBES_MAX, MAGLEV_SLOTS, MAGLEV_SLOTS_PER_BACKEND};
 
-/// See the head of the file.
+/// The table that picks go by, and the next one while it is built.
 #[derive(Debug, Default)]
 pub struct ConsistentHash {
     by_name: ByName,

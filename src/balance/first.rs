@@ -6,7 +6,7 @@
 
 use super::{Ask, Balance, Candidates};
 
-/// See the head of the file.
+/// Who takes connections, in the order of the seats.
 #[derive(Debug, Default)]
 pub struct First {
     /// One bit for each backend that takes connections, the first the lowest.

@@ -10,7 +10,7 @@ use super::weights::Weights;
 use super::{Ask, Balance, Candidates};
 use crate::limits::REHASHES_MAX;
 
-/// See the head of the file.
+/// The line of backends that addresses are points on.
 #[derive(Debug, Default)]
 pub struct IpHash {
     by_name: ByName,

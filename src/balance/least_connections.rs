@@ -21,7 +21,7 @@ use super::rotation::{Restarted, Rotation};
 use super::tournament::{Key, Tournament};
 use super::{Ask, Balance, Candidates};
 
-/// See the head of the file.
+/// The least busy for their weights; equals take turns.
 #[derive(Debug, Default)]
 pub struct LeastConnections {
     busy: Tournament<Busy>,

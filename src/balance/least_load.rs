@@ -28,7 +28,7 @@ use crate::limits::{
     LOADS_FORGOTTEN_AFTER, WEIGHT_ONE,
 };
 
-/// See the head of the file.
+/// The last report of each, and how far it is believed.
 #[derive(Debug, Default)]
 pub struct LeastLoad {
     reports: Vec<Report>,

@@ -15,7 +15,7 @@ use super::weights::Weights;
 use super::{Ask, Balance, Candidates, Observation, Score};
 use crate::limits::{CONNECT_FAILED_PENALTY, CONNECT_TIME_DECAY, CONNECT_TIME_MIN, WEIGHT_ONE};
 
-/// See the head of the file.
+/// Learnt connect times, and the draw of two that they decide.
 #[derive(Debug)]
 pub struct LeastTime {
     weights: Weights,

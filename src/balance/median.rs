@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-/// See the head of the file.
+/// The numbers, ordered in two halves.
 #[derive(Debug, Default)]
 pub struct Median {
     values: Vec<Option<Entry>>,

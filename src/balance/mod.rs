@@ -1,8 +1,8 @@
 //! Which backend takes the next connection: one file an algorithm, one small trait.
 //!
 //! A pure room: no socket, no clock (`now` is passed in), no randomness but the seed. Its owner is
-//! [`crate::backends`], which decides who is *eligible* (up, enabled, below its own limit, weight
-//! above 0, not just tried in vain) and tells the algorithm of every change; the algorithm only
+//! [`crate::backends`], which decides who is *eligible* (up, below its own limit, weight above 0,
+//! not just tried without success) and tells the algorithm of every change; the algorithm only
 //! chooses among the eligible. How to add one: `docs/algorithms.md`.
 
 mod consistent_hash;

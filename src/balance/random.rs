@@ -13,7 +13,7 @@ use fastrand::Rng;
 use super::weights::Weights;
 use super::{Ask, Balance, Candidates};
 
-/// See the head of the file.
+/// The weights to draw by.
 #[derive(Debug)]
 pub struct Random {
     weights: Weights,

@@ -15,7 +15,7 @@ const STEP_ONE: u64 = 1 << 32;
 /// Virtual times start at zero again beyond this; far enough from the end for any one step.
 const CLOCK_MAX: u64 = 1 << 62;
 
-/// See the head of the file.
+/// The pass of each member, and the virtual time.
 #[derive(Debug, Default)]
 pub struct Rotation {
     clock: u64,

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Ask, Balance, Candidates, Score};
 use crate::limits::WEIGHT_ONE;
 
-/// See the head of the file.
+/// The members in groups of equal weight, and whose turn is next.
 #[derive(Debug, Default)]
 pub struct RoundRobin {
     members: Vec<Member>,

@@ -20,7 +20,7 @@ pub trait Key: Copy {
     fn beats(&self, other: &Self) -> bool;
 }
 
-/// See the head of the file.
+/// The keys of all contestants, and who won each duel.
 #[derive(Debug)]
 pub struct Tournament<K> {
     keys: Vec<Option<K>>,

@@ -39,7 +39,7 @@ pub enum Protocol {
     Tcp,
     /// HTTP/1.1: each request is balanced.
     Http,
-    /// TLS: bytes are relayed as they are, to whom the server name at their beginning says.
+    /// TLS passthrough: bytes are relayed as they are, by the server name in the ClientHello.
     Sni,
     /// HTTP/1.1 through TLS, which ends here.
     Https,

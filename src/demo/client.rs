@@ -47,7 +47,7 @@ pub(super) fn keep_asking(front: SocketAddr, number: usize) {
                 // Nobody asks without a pause, and nobody in step with the others.
                 thread::sleep(Duration::from_millis(fastrand::u64(1..=DEMO_THINK_MS_MAX)));
             }
-            // The balancer resets whom it cannot serve; only one that is stopping refuses.
+            // The balancer resets clients that it cannot serve; only one that is stopping refuses.
             Err(error) if error.kind() == ErrorKind::ConnectionRefused => return,
             Err(error) => {
                 if failures == 0 {

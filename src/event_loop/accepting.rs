@@ -14,7 +14,7 @@ use crate::net::{Accepted, Fault, Stream};
 use crate::relay::{Arrival, Pair};
 use crate::services::{Listener, Socket};
 
-use super::{EventLoop, Phase};
+use super::{EventLoop, RunState};
 
 /// Who has to go for a new client.
 enum Leaver {
@@ -126,7 +126,7 @@ impl EventLoop {
         if self.pairs.len() < most {
             return Some(Leaver::Nobody);
         }
-        let overlaps = self.pairs.len() < most + OVERLAP_MAX && self.phase == Phase::Serving;
+        let overlaps = self.pairs.len() < most + OVERLAP_MAX && self.state == RunState::Serving;
         let leaver = if overlaps { self.longest_resting() } else { None };
         leaver.map(Leaver::Client)
     }
@@ -158,7 +158,7 @@ impl EventLoop {
     /// The sockets of listeners that leave, once nobody waits at them any more.
     fn close_listening_sockets(&mut self) {
         // We are stopping: who may not come in now would only wait for the end.
-        let none_comes_in = self.phase == Phase::Draining && !self.may_accept();
+        let none_comes_in = self.state == RunState::Draining && !self.may_accept();
         for id in self.accepting.clone() {
             if self.has_taken_the_last(id) || none_comes_in {
                 self.close_listening_socket(id);
@@ -184,8 +184,8 @@ impl EventLoop {
     /// Whether a listening socket is to be closed in the next turn.
     pub(super) fn has_sockets_to_close(&self) -> bool {
         let closes = |&id: &ListenerId| self.has_taken_the_last(id);
-        match self.phase {
-            Phase::Draining => !self.accepting.is_empty(),
+        match self.state {
+            RunState::Draining => !self.accepting.is_empty(),
             _ => self.accepting.iter().any(closes),
         }
     }
@@ -198,7 +198,7 @@ impl EventLoop {
     fn may_accept(&self) -> bool {
         let pairs = self.pairs.len();
         let most = self.cx.settings.max_connections;
-        let overlaps = pairs < most + OVERLAP_MAX && self.phase == Phase::Serving;
+        let overlaps = pairs < most + OVERLAP_MAX && self.state == RunState::Serving;
         pairs < most || overlaps && self.might_make_room()
     }
 

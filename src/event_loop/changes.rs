@@ -18,7 +18,7 @@ use crate::event::{ListenerId, Owner, PoolId, ServerId};
 use crate::net::{DatagramListener, Listener as StreamListener};
 use crate::services::{Accepting, Listener, Receiving, Socket};
 
-use super::{EventLoop, Phase};
+use super::{EventLoop, RunState};
 
 impl EventLoop {
     /// Clients that come to this socket, which is bound, go to this pool from now on, unless a
@@ -136,7 +136,7 @@ impl EventLoop {
 
     /// No new clients from now on; those that wait to be accepted come in during the next turns.
     pub(super) fn leave_all_listeners(&mut self) {
-        debug_assert_eq!(self.phase, Phase::Draining);
+        debug_assert_eq!(self.state, RunState::Draining);
         let all = self.cx.listeners.ids();
         all.into_iter().for_each(|id| self.remove_listener(id));
     }

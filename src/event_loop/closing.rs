@@ -12,7 +12,7 @@ use crate::event::{Key, ServerId};
 use crate::limits::{STEP_TIME, SWEPT_PER_TURN};
 use crate::relay::{Pair, Reason};
 
-use super::{EventLoop, Phase};
+use super::{EventLoop, RunState};
 
 /// The backends that went down whose connections are still being closed, for `--on-down close`.
 #[derive(Debug, Default)]
@@ -118,7 +118,7 @@ impl EventLoop {
         if self.dead.is_empty() && self.cx.retired() == 0 {
             return;
         }
-        let all = self.phase == Phase::Stopping;
+        let all = self.state == RunState::Stopping;
         let mut share = self.pace.share(STEP_TIME, usize::MAX);
         while (all || share.allows(&mut self.pace))
             && let Some(key) = self.dead.pop_front()
@@ -142,8 +142,8 @@ impl EventLoop {
         } else {
             client.socket.say_goodbye();
         }
-        let (connection, mut supplies) = self.cx.connection_and_buffers(client.link.key());
-        client.duplex.end(&mut supplies);
+        let (connection, mut buffers) = self.cx.connection_and_buffers(client.link.key());
+        client.duplex.end(&mut buffers);
         if let Some(connection) = connection.filter(|_| torn.backend) {
             connection.stream.reset_on_close();
         }

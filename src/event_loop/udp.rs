@@ -8,7 +8,7 @@ impl EventLoop {
         self.udp.flush(&mut self.cx);
     }
 
-    /// Beside step 5: what is at the doors, for flows that are there or may be opened.
+    /// Beside step 5: what arrived at the listeners, for flows that are there or may be opened.
     pub(super) fn receive_datagrams(&mut self) {
         if self.udp.is_ready() {
             self.udp.receive(&mut self.cx);

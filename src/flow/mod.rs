@@ -1,4 +1,4 @@
-//! UDP's flows: whose datagram belongs to which, when one is over, and who gives way to whom.
+//! UDP's flows: whose datagram belongs to which, when one is over, and which gives way to which.
 //!
 //! A *flow* is a client's address, the address of ours that it wrote to, and a backend. This is a
 //! pure room: no socket, no clock. A datagram and the time go in; what comes out is the flow that

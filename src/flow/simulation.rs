@@ -185,7 +185,7 @@ impl World {
         let (key, gave_way) = self.table.open(client, self.opened, self.now);
         if let Some(flow) = gave_way {
             assert_eq!(before, self.policy.most, "somebody gave way though there was room");
-            self.must_give_way(flow.line);
+            self.must_give_way(flow.upstream);
             self.forget(&flow);
             self.seen.gave_way += 1;
         }
@@ -214,7 +214,11 @@ impl World {
         let Some(mark) = self.any() else { return };
         let known = self.known.get_mut(&mark).expect("chosen among them");
         let flow = self.table.get_mut(known.key).expect("it is open");
-        assert_eq!((flow.client, flow.line), (known.client, mark), "no answer goes elsewhere");
+        assert_eq!(
+            (flow.client, flow.upstream),
+            (known.client, mark),
+            "no answer goes elsewhere"
+        );
         self.table.answers(known.key, 1, self.now);
         known.answers += 1;
         known.answered_at = Some(self.now);
@@ -234,7 +238,7 @@ impl World {
     fn make_room(&mut self) {
         match self.table.give_way(self.now) {
             Some(flow) => {
-                self.must_give_way(flow.line);
+                self.must_give_way(flow.upstream);
                 self.forget(&flow);
             }
             None => self.must_be_spared(),
@@ -266,11 +270,11 @@ impl World {
 
     /// What the table handed back is what was known of it, and never comes again.
     fn forget(&mut self, flow: &Flow<u32>) {
-        assert!(self.closed.insert(flow.line), "closed twice");
-        let known = self.known.remove(&flow.line).expect("it was open");
+        assert!(self.closed.insert(flow.upstream), "closed twice");
+        let known = self.known.remove(&flow.upstream).expect("it was open");
         assert_eq!((flow.requests, flow.answers), (known.requests, known.answers), "counts");
         assert_eq!(flow.client, known.client);
-        if self.current.get(&flow.client) == Some(&flow.line) {
+        if self.current.get(&flow.client) == Some(&flow.upstream) {
             self.current.remove(&flow.client);
         }
     }

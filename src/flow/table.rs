@@ -48,7 +48,7 @@ pub struct Flow<T> {
     /// Datagrams of the backend.
     pub answers: u64,
     /// Where they go: a socket and a backend, or in the simulation a mark.
-    pub line: T,
+    pub upstream: T,
     /// The client's next datagram belongs to it.
     current: bool,
     /// Its neighbours in its list.
@@ -117,7 +117,12 @@ impl<T> Table<T> {
 
     /// Take in a flow for this client, whose datagrams are wanted to begin one. Hands back the one
     /// that gave way to it, if the table was full.
-    pub fn open(&mut self, client: Client, line: T, now: Instant) -> (Key, Option<Flow<T>>) {
+    pub fn open(
+        &mut self,
+        client: Client,
+        upstream: T,
+        now: Instant,
+    ) -> (Key, Option<Flow<T>>) {
         let full = self.flows.len() >= self.policy.most;
         let gave_way = if full { self.give_way(now) } else { None };
         debug_assert!(self.flows.len() < self.policy.most, "opened without room");
@@ -128,7 +133,7 @@ impl<T> Table<T> {
             answered_at: None,
             requests: 0,
             answers: 0,
-            line,
+            upstream,
             current: true,
             previous: None,
             next: None,

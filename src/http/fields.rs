@@ -64,7 +64,7 @@ pub enum Kind {
     ForwardedPort,
     /// Whatever else tells of the client: Forwarded, X-Real-IP, all of X-Forwarded-*.
     Forwarded,
-    /// X-SSL-Client-S-DN, whom a client's certificate names.
+    /// X-SSL-Client-S-DN, the subject of the client's certificate.
     ClientSubject,
     /// Strict-Transport-Security
     StrictTransport,

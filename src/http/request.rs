@@ -1,4 +1,4 @@
-//! The head of a request: what is asked, of whom, and how long the body is.
+//! The head of a request: method, target, host, and how long the body is.
 
 use super::Span;
 use super::body::Framing;

@@ -229,8 +229,8 @@ fn tell_of_client(
         host(head, input, to, out);
     }
     // Our port would contradict a proxy before us that says how the client reached it.
-    let door = [Kind::ForwardedProto, Kind::ForwardedHost, Kind::ForwardedPort];
-    if !door.into_iter().any(told) {
+    let way_in = [Kind::ForwardedProto, Kind::ForwardedHost, Kind::ForwardedPort];
+    if !way_in.into_iter().any(told) {
         out.text(added::FORWARDED_PORT);
         out.text(to.port.as_bytes());
     }

@@ -55,8 +55,8 @@ pub const PATIENCE_DEBT: i16 = 8192;
 /// hardly ever patient.
 pub const PATIENCE_LOOK: Duration = Duration::from_millis(2);
 
-/// The same where the end is known: the last byte is never waited for in vain, so that what may be
-/// late is the middle of a message of which the rest is not here either.
+/// The same where the end is known: then the last byte makes an event, and what may be late is the
+/// middle of a message of which the rest is not here either.
 pub const PATIENCE_LOOK_COUNTED: Duration = Duration::from_millis(20);
 
 /// Wanted capacity of a pipe. The kernel moves at most one pipe's worth a call.

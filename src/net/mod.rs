@@ -96,9 +96,9 @@ pub enum Fault {
 pub struct Buffers<'a> {
     /// What all reads go into.
     pub scratch: &'a mut [u8],
-    /// Buffers.
-    pub buffers: &'a mut BufferPool,
-    /// Pipes.
+    /// Where buffers come from for what a target would not take.
+    pub pool: &'a mut BufferPool,
+    /// Where pipes come from for splicing.
     pub pipes: &'a mut PipePool,
 }
 

@@ -44,7 +44,7 @@ pub struct Account {
 /// What is accounted for.
 #[derive(Debug)]
 pub(super) enum About {
-    /// Bytes; for TLS whom the client asked for, if it said a name.
+    /// Bytes; for TLS the server name that the client asked for, if it said one.
     Tcp(Option<Box<str>>),
     /// A handshake of TLS that failed, and why.
     Handshake(Box<str>),

@@ -180,9 +180,9 @@ impl Client {
     }
 
     /// The recheck: where nothing came since the last one, SO_RCVLOWAT is set back to one byte.
-    pub fn look(&mut self, cx: &mut Context) {
+    pub fn recheck(&mut self, cx: &mut Context) {
         if let Some(connection) = self.link.key().and_then(|key| cx.connections.get_mut(key)) {
-            self.duplex.look(&mut self.socket, &mut connection.stream);
+            self.duplex.recheck(&mut self.socket, &mut connection.stream);
         }
     }
 
@@ -232,7 +232,7 @@ impl Client {
     pub fn torn_ends(&self, reason: Reason) -> TornEnds {
         let all = self.duplex.is_torn() || reason.is_cut();
         let late = reason == Reason::HalfClosedIdle;
-        let open = |flow: &Direction| flow.state() != State::Done;
+        let open = |direction: &Direction| direction.state() != State::Done;
         TornEnds {
             client: all || late && open(&self.duplex.response),
             backend: all || late && open(&self.duplex.request),

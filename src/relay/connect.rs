@@ -382,14 +382,14 @@ fn blame(client: &mut Client, broken: &Broken, cx: &mut Context) {
 pub fn watch(client: &mut Client, verdict: Verdict, cx: &mut Context) -> Verdict {
     let armed = client.socket.arm(&cx.registry, Owner::Pair(client.key));
     let armed = armed.and_then(|()| arm_backend(client, cx));
-    heed(armed, client, verdict, cx)
+    arm_or_close(armed, client, verdict, cx)
 }
 
 /// Ask the poll for what the backend's socket still has to tell. A client that waits for an answer
 /// has nothing to tell but that it gives up.
 pub fn watch_backend(client: &mut Client, verdict: Verdict, cx: &mut Context) -> Verdict {
     let armed = arm_backend(client, cx);
-    heed(armed, client, verdict, cx)
+    arm_or_close(armed, client, verdict, cx)
 }
 
 fn arm_backend(client: &Client, cx: &mut Context) -> io::Result<()> {
@@ -398,7 +398,12 @@ fn arm_backend(client: &Client, cx: &mut Context) -> io::Result<()> {
     connection.stream.arm(&cx.registry, Owner::Connection(key))
 }
 
-fn heed(armed: io::Result<()>, client: &Client, verdict: Verdict, cx: &mut Context) -> Verdict {
+fn arm_or_close(
+    armed: io::Result<()>,
+    client: &Client,
+    verdict: Verdict,
+    cx: &mut Context,
+) -> Verdict {
     match armed {
         Ok(()) => verdict,
         // The poll takes no more sockets: without its events the pair would hang.

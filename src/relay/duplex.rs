@@ -97,14 +97,14 @@ impl Duplex {
         &mut self,
         client: &mut impl Socket,
         backend: &mut impl Socket,
-        supplies: &mut Buffers<'_>,
+        buffers: &mut Buffers<'_>,
     ) -> Outcome {
-        self.on_faults(client, backend, supplies);
+        self.on_faults(client, backend, buffers);
         let before = self.moved();
-        let request = self.request.pump(client, backend, supplies);
+        let request = self.request.pump(client, backend, buffers);
         // Before the answer moves: it may have come in the turn of its question.
         self.response.on_other_direction(self.request.moved() - before.to_backend, backend);
-        let response = self.response.pump(backend, client, supplies);
+        let response = self.response.pump(backend, client, buffers);
         self.request.on_other_direction(self.response.moved() - before.to_client, client);
         match (request, response) {
             // For a client that is gone, nobody needs to take over.
@@ -116,7 +116,7 @@ impl Duplex {
             }
             _ => {}
         }
-        let outcome = self.on_steps(request, response, supplies);
+        let outcome = self.on_steps(request, response, buffers);
         if self.progress() == Progress::Finished {
             return Outcome::Finished;
         }
@@ -131,10 +131,10 @@ impl Duplex {
         &mut self,
         client: &mut impl Socket,
         backend: &mut impl Socket,
-        supplies: &mut Buffers<'_>,
+        buffers: &mut Buffers<'_>,
     ) -> Begun {
         let before = self.request.moved();
-        let step = self.request.pump(client, backend, supplies);
+        let step = self.request.pump(client, backend, buffers);
         match step {
             Step::SourceBroke(fault) => {
                 self.client_broke(fault);
@@ -160,22 +160,22 @@ impl Duplex {
     }
 
     /// Nothing will move any more; what was on its way is dropped.
-    pub fn end(&mut self, supplies: &mut Buffers<'_>) {
-        self.request.end(supplies);
-        self.response.end(supplies);
+    pub fn end(&mut self, buffers: &mut Buffers<'_>) {
+        self.request.end(buffers);
+        self.response.end(buffers);
     }
 
-    /// When somebody has to look whether more came, if at all; see [`Direction::look`].
+    /// When the next recheck is due, if one is; see [`Direction::recheck`].
     pub fn recheck_in(&self) -> Option<Duration> {
         let request = self.request.recheck_in();
         let response = self.response.recheck_in();
         request.into_iter().chain(response).min()
     }
 
-    /// A look of the clock at both directions.
-    pub fn look(&mut self, client: &mut impl Socket, backend: &mut impl Socket) {
-        self.request.look(client);
-        self.response.look(backend);
+    /// The timer fired: see [`Direction::recheck`].
+    pub fn recheck(&mut self, client: &mut impl Socket, backend: &mut impl Socket) {
+        self.request.recheck(client);
+        self.response.recheck(backend);
     }
 
     /// Who broke first, if anybody did.
@@ -194,20 +194,20 @@ impl Duplex {
         &mut self,
         client: &mut impl Socket,
         backend: &mut impl Socket,
-        supplies: &mut Buffers<'_>,
+        buffers: &mut Buffers<'_>,
     ) {
         if let Some(fault) = client.fault()
             && self.response.state() != State::Done
         {
             self.tear(Break::Client(fault));
-            self.response.end(supplies);
+            self.response.end(buffers);
         }
         if let Some(fault) = backend.fault()
             && self.request.state() != State::Done
             && !self.is_untouched(backend)
         {
             self.broke.get_or_insert(Break::Backend(fault));
-            self.request.discard(supplies);
+            self.request.discard(buffers);
         }
     }
 
@@ -216,7 +216,7 @@ impl Duplex {
         &mut self,
         request: Step,
         response: Step,
-        supplies: &mut Buffers<'_>,
+        buffers: &mut Buffers<'_>,
     ) -> Outcome {
         let mut outcome = Outcome::Rest;
         match request {
@@ -224,12 +224,12 @@ impl Duplex {
             Step::Again => outcome = Outcome::Again,
             Step::SourceBroke(fault) => {
                 self.tear(Break::Client(fault));
-                self.response.end(supplies);
+                self.response.end(buffers);
             }
             // Its answer may be complete and still to be read: the client is heard out meanwhile.
             Step::TargetBroke(fault) => {
                 self.broke.get_or_insert(Break::Backend(fault));
-                self.request.discard(supplies);
+                self.request.discard(buffers);
                 outcome = Outcome::Again;
             }
         }
@@ -238,11 +238,11 @@ impl Duplex {
             Step::Again => outcome = Outcome::Again,
             Step::SourceBroke(fault) => {
                 self.tear(Break::Backend(fault));
-                self.request.end(supplies);
+                self.request.end(buffers);
             }
             Step::TargetBroke(fault) => {
                 self.tear(Break::Client(fault));
-                self.response.end(supplies);
+                self.response.end(buffers);
                 outcome = Outcome::Again;
             }
         }

@@ -57,9 +57,9 @@ impl Parting {
 
     /// Its turn: send what is left of the word, then read and drop what comes.
     pub fn act(&mut self, client: &mut Client, cx: &mut Context) -> Verdict {
-        let (_, mut supplies) = cx.connection_and_buffers(None);
+        let (_, mut buffers) = cx.connection_and_buffers(None);
         let response = &mut client.duplex.response;
-        if let Err(fault) = response.flush_to(&mut client.socket, &mut supplies) {
+        if let Err(fault) = response.flush_to(&mut client.socket, &mut buffers) {
             return client_broke(fault, client);
         }
         let sent = response.held() == 0;

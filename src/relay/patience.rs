@@ -5,22 +5,23 @@
 //!            credit, earned by large pieces
 //!   eager --------------------------------------> patient
 //!     ^                                              |
-//!     +---- from one look at the clock to the next <-+
-//!           nothing came: the kernel kept back the
-//!           last of it in vain, and that costs
+//!     +---- from one recheck to the next nothing <----+
+//!           came: the last piece was delayed for
+//!           nothing, and that costs credit
 //! ```
 //!
-//! Who is eager and fast takes a stream in the smallest pieces there are, sleeps before each of
-//! them, and pays more for the sleep than for the bytes. Who waits for a pipe's worth sleeps a
-//! sixteenth as often, and what was waited for is delayed by nothing but itself, as long as
-//! more comes. Only the last piece before a pause has nothing behind it: it is late by a look or
-//! two. That must not meet who asks for messages and waits for each of them, so patience begins
-//! behind the longest of these: 9 MiB after the last small piece the other way, which is what a
-//! question looks like; or 1 MiB, once a run was of 64 MiB. And a wait for nothing has to be paid:
-//! with full credit, that 64 MiB earn, or by a debt of four times as much.
+//! An eager direction takes a stream in the smallest pieces there are, sleeps before each of
+//! them, and pays more for the sleep than for the bytes. A patient one waits for a pipe's
+//! worth: it sleeps a sixteenth as often, and as long as more comes, bytes wait for nothing but
+//! the rest of their piece. Only the last piece before a pause has nothing behind it: it is
+//! late by a recheck or two. A client that asks for messages and waits for each of them must
+//! not meet that. So patience begins behind the longest of such messages: 9 MiB after the last
+//! small piece the other way, which is what a question looks like; or 1 MiB, once a run was of
+//! 64 MiB. And a wait for nothing is paid for: with full credit, that 64 MiB earn, or by a debt
+//! of four times as much.
 //!
-//! No clock and no socket is here: [`super::pump`] asks and tells, and whoever owns the timer
-//! looks.
+//! No clock and no socket is here: [`super::pump`] asks and tells, and the owner of the timer calls
+//! the recheck.
 
 use crate::limits::{
     PATIENCE_CREDIT_MAX, PATIENCE_DEBT, PATIENCE_KNOWN_CREDIT, PATIENT_FROM_CREDIT,
@@ -31,7 +32,7 @@ use crate::limits::{
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Patience {
     credit: i16,
-    /// Something came since the last look.
+    /// Something came since the last recheck.
     fed: bool,
     /// It had full credit, and has waited for nothing only with that.
     is_known: bool,
@@ -65,9 +66,8 @@ impl Patience {
         self.credit = self.credit.min(most);
     }
 
-    /// A look while the source is waited for. `false` if that was in vain: nothing came since the
-    /// last one.
-    pub fn look(&mut self) -> bool {
+    /// The timer fired while a piece is waited for. `false` if nothing came since the last time.
+    pub fn recheck(&mut self) -> bool {
         let fed = std::mem::take(&mut self.fed);
         if !fed {
             self.is_known = self.credit == PATIENCE_CREDIT_MAX;
@@ -96,8 +96,8 @@ mod tests {
     /// What came last is found by the first look, and nothing by the second.
     fn starve(patience: &mut Patience) {
         patience.took(1);
-        assert!(patience.look());
-        assert!(!patience.look());
+        assert!(patience.recheck());
+        assert!(!patience.recheck());
     }
 
     #[test]

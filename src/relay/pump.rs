@@ -143,9 +143,9 @@ impl Direction {
     /// A direction that was found to be a stream already.
     #[cfg(test)]
     pub fn proven() -> Direction {
-        let mut flow = Direction::default();
-        flow.patience.took(usize::MAX);
-        flow
+        let mut direction = Direction::default();
+        direction.patience.took(usize::MAX);
+        direction
     }
 
     /// Another message follows in this direction: so many bytes of it are still to be read.
@@ -193,14 +193,14 @@ impl Direction {
     }
 
     /// Nothing will move any more; what was on its way is dropped.
-    pub fn end(&mut self, supplies: &mut Buffers<'_>) {
-        self.release(supplies);
+    pub fn end(&mut self, buffers: &mut Buffers<'_>) {
+        self.release(buffers);
         self.state = State::Done;
     }
 
     /// The target is gone: drop what is on its way and what the source still sends.
-    pub fn discard(&mut self, supplies: &mut Buffers<'_>) {
-        self.release(supplies);
+    pub fn discard(&mut self, buffers: &mut Buffers<'_>) {
+        self.release(buffers);
         self.mode = Mode::Discard;
         if self.state == State::Draining {
             self.state = State::Done;
@@ -223,8 +223,8 @@ impl Direction {
         }
     }
 
-    /// When somebody has to [look](Direction::look), because bytes may be there of which the source
-    /// says nothing until more come.
+    /// When [`Direction::recheck`] is due: fewer bytes than SO_RCVLOWAT may have come, of which
+    /// there is no event.
     pub fn recheck_in(&self) -> Option<Duration> {
         match self.wake {
             Wake::AnyByte | Wake::Never => None,
@@ -233,9 +233,10 @@ impl Direction {
         }
     }
 
-    /// A look of the clock. If it waits in vain, what is there will be told of at once.
-    pub fn look(&mut self, source: &mut impl Socket) {
-        if self.recheck_in().is_some() && !self.patience.look() {
+    /// If nothing came since the last recheck, SO_RCVLOWAT goes back to one byte, so that the last
+    /// piece makes an event.
+    pub fn recheck(&mut self, source: &mut impl Socket) {
+        if self.recheck_in().is_some() && !self.patience.recheck() {
             self.set_wake(Wake::AnyByte, source);
         }
     }
@@ -251,9 +252,9 @@ impl Direction {
         }
     }
 
-    /// Nothing more is taken from the source by this flow: whoever goes on with it is to hear of
-    /// each byte.
-    pub fn let_go(&mut self, source: &mut impl Socket) {
+    /// Nothing more is taken from the source by this direction: the next reader of it gets an event
+    /// for each byte.
+    pub fn wake_on_any(&mut self, source: &mut impl Socket) {
         self.set_wake(Wake::AnyByte, source);
     }
 
@@ -262,9 +263,9 @@ impl Direction {
         &mut self,
         source: &mut impl Socket,
         target: &mut impl Socket,
-        supplies: &mut Buffers<'_>,
+        buffers: &mut Buffers<'_>,
     ) -> Step {
-        let step = self.move_on(source, target, supplies);
+        let step = self.move_on(source, target, buffers);
         if step != Step::Again {
             self.set_wake(self.worth_waking_for(source), source);
         }
@@ -275,12 +276,12 @@ impl Direction {
         &mut self,
         source: &mut impl Socket,
         target: &mut impl Socket,
-        supplies: &mut Buffers<'_>,
+        buffers: &mut Buffers<'_>,
     ) -> Step {
         let mut budget = BYTES_PER_DIRECTION_PER_TURN;
         let mut took = false;
         while self.state != State::Done {
-            match self.flush(target, supplies) {
+            match self.flush(target, buffers) {
                 Flush::Empty => {}
                 Flush::Blocked => return Step::Rest,
                 Flush::Broken(fault) => return Step::TargetBroke(fault),
@@ -305,7 +306,7 @@ impl Direction {
             if budget == 0 {
                 return Step::Again;
             }
-            match self.fill(source, target, supplies) {
+            match self.fill(source, target, buffers) {
                 Ok(Received::Bytes(count @ 1..)) => {
                     budget = budget.saturating_sub(count.max(READ_WORK_BYTES));
                     self.count_down(count);
@@ -396,9 +397,9 @@ impl Direction {
     pub fn flush_to(
         &mut self,
         target: &mut impl Socket,
-        supplies: &mut Buffers<'_>,
+        buffers: &mut Buffers<'_>,
     ) -> Result<(), Fault> {
-        match self.flush(target, supplies) {
+        match self.flush(target, buffers) {
             Flush::Empty | Flush::Blocked => Ok(()),
             Flush::Broken(fault) => Err(fault),
         }
@@ -441,17 +442,17 @@ impl Direction {
 
     /// Send what is held, which mostly is nothing.
     #[inline(always)]
-    fn flush(&mut self, target: &mut impl Socket, supplies: &mut Buffers<'_>) -> Flush {
+    fn flush(&mut self, target: &mut impl Socket, buffers: &mut Buffers<'_>) -> Flush {
         match self.held {
             None => Flush::Empty,
-            Some(_) => self.flush_held(target, supplies),
+            Some(_) => self.flush_held(target, buffers),
         }
     }
 
-    fn flush_held(&mut self, target: &mut impl Socket, supplies: &mut Buffers<'_>) -> Flush {
+    fn flush_held(&mut self, target: &mut impl Socket, buffers: &mut Buffers<'_>) -> Flush {
         loop {
             if self.held() == 0 {
-                self.release(supplies);
+                self.release(buffers);
             }
             let Some(held) = &mut self.held else { return Flush::Empty };
             if !target.can_write() {
@@ -480,7 +481,7 @@ impl Direction {
         &mut self,
         source: &mut impl Socket,
         target: &mut impl Socket,
-        supplies: &mut Buffers<'_>,
+        buffers: &mut Buffers<'_>,
     ) -> Result<Received, Fault> {
         if self.mode == Mode::Splice {
             if self.moved >= STREAM_FROM_BYTES {
@@ -491,7 +492,7 @@ impl Direction {
                 // Even if there is no pipe left: a stream that is copied grows as well.
                 source.bound_what_waits();
             }
-            if can_splice && let Some(mut pipe) = supplies.pipes.take() {
+            if can_splice && let Some(mut pipe) = buffers.pipes.take() {
                 let received = source.receive_into(&mut pipe, self.left);
                 if let Received::Bytes(count @ 1..) = received {
                     self.judge_splice(count);
@@ -499,7 +500,7 @@ impl Direction {
                     self.hold_back(Held::Pipe(pipe));
                     return Ok(received);
                 }
-                supplies.pipes.give_back(pipe);
+                buffers.pipes.give_back(pipe);
                 if received != Received::Eof {
                     return Ok(received);
                 }
@@ -510,15 +511,15 @@ impl Direction {
             self.mode = Mode::Copy;
         }
         let left = usize::try_from(self.left).unwrap_or(usize::MAX);
-        let room = supplies.scratch.len().min(left);
-        let received = source.receive(&mut supplies.scratch[..room]);
+        let room = buffers.scratch.len().min(left);
+        let received = source.receive(&mut buffers.scratch[..room]);
         let Received::Bytes(count @ 1..) = received else { return Ok(received) };
         if self.mode == Mode::Copy {
             self.judge_copy(count);
             if self.left == ENDLESS && source.is_spent() {
                 target.end_follows();
             }
-            self.offer_whole(&supplies.scratch[..count], target, supplies.buffers)?;
+            self.offer_whole(&buffers.scratch[..count], target, buffers.pool)?;
         }
         Ok(received)
     }
@@ -543,17 +544,17 @@ impl Direction {
 
     /// Give back the buffer or pipe, with what is in it.
     #[inline(always)]
-    fn release(&mut self, supplies: &mut Buffers<'_>) {
+    fn release(&mut self, buffers: &mut Buffers<'_>) {
         if self.held.is_some() {
-            self.release_held(supplies);
+            self.release_held(buffers);
         }
     }
 
-    fn release_held(&mut self, supplies: &mut Buffers<'_>) {
+    fn release_held(&mut self, buffers: &mut Buffers<'_>) {
         let Some(held) = self.held.take() else { return };
         match *held {
-            Held::Buffer(buffer) => supplies.buffers.give_back(buffer),
-            Held::Pipe(pipe) => supplies.pipes.give_back(pipe),
+            Held::Buffer(buffer) => buffers.pool.give_back(buffer),
+            Held::Pipe(pipe) => buffers.pipes.give_back(pipe),
         }
     }
 }

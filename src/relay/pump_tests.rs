@@ -87,36 +87,35 @@ fn pitfall_16_nothing_that_sockets_say_makes_it_spin() {
         Received::Broken(reset),
     ];
     let all_take = [Sent::Bytes(0), Sent::Bytes(1), Sent::WouldBlock, Sent::Broken(reset)];
-    let mut buffers = BufferPool::default();
+    let mut pool = BufferPool::default();
     let mut pipes = PipePool::new(0);
     let mut scratch = vec![0; 64 * 1024];
     for (says, takes) in all_say.into_iter().flat_map(|s| all_take.map(|t| (s, t))) {
-        let mut supplies =
-            Buffers { scratch: &mut scratch, buffers: &mut buffers, pipes: &mut pipes };
-        let mut flow = Direction::default();
+        let mut buffers = Buffers { scratch: &mut scratch, pool: &mut pool, pipes: &mut pipes };
+        let mut direction = Direction::default();
         for _ in 0..3 {
-            let before = (flow.moved(), flow.held(), flow.state());
+            let before = (direction.moved(), direction.held(), direction.state());
             let mut source = Liar::new(says, takes);
             let mut target = Liar::new(says, takes);
             // One byte in a round at the least, and a round asks each of them once or twice.
             source.patience = 2 * BYTES_PER_DIRECTION_PER_TURN + 10;
             target.patience = source.patience;
-            let step = flow.pump(&mut source, &mut target, &mut supplies);
+            let step = direction.pump(&mut source, &mut target, &mut buffers);
             if before.2 == State::Done {
                 assert_eq!(step, Step::Rest, "{says:?}, {takes:?}");
-                assert_eq!((flow.moved(), flow.held(), flow.state()), before);
+                assert_eq!((direction.moved(), direction.held(), direction.state()), before);
             }
             if let Step::Again = step {
-                let moved = (flow.moved(), flow.held()) != (before.0, before.1);
-                assert!(moved || flow.discards(), "{says:?}, {takes:?}");
+                let moved = (direction.moved(), direction.held()) != (before.0, before.1);
+                assert!(moved || direction.discards(), "{says:?}, {takes:?}");
             }
             if let Step::TargetBroke(_) = step {
-                flow.discard(&mut supplies);
+                direction.discard(&mut buffers);
             }
         }
         let ends = matches!(says, Received::Eof | Received::Broken(_));
-        assert_eq!(flow.state() == State::Done, ends, "{says:?}, {takes:?}");
-        flow.end(&mut supplies);
+        assert_eq!(direction.state() == State::Done, ends, "{says:?}, {takes:?}");
+        direction.end(&mut buffers);
     }
 }
 
@@ -125,22 +124,21 @@ fn pitfall_16_nothing_that_sockets_say_makes_it_spin() {
 #[test]
 fn a_backend_that_may_have_taken_something_is_the_last_one() {
     let reset = Fault::Reset;
-    let mut buffers = BufferPool::default();
+    let mut pool = BufferPool::default();
     let mut pipes = PipePool::new(0);
     let mut scratch = vec![0; 64 * 1024];
     for owes in [false, true] {
-        let mut supplies =
-            Buffers { scratch: &mut scratch, buffers: &mut buffers, pipes: &mut pipes };
+        let mut buffers = Buffers { scratch: &mut scratch, pool: &mut pool, pipes: &mut pipes };
         let mut duplex = Duplex::default();
         let mut client = Liar::new(Received::Bytes(1000), Sent::Bytes(1));
         let mut backend = Liar::new(Received::Broken(reset), Sent::WouldBlock);
         backend.owes = owes;
-        let begun = duplex.begin(&mut client, &mut backend, &mut supplies);
+        let begun = duplex.begin(&mut client, &mut backend, &mut buffers);
         assert_eq!(begun, if owes { Begun::Taken } else { Begun::Waits });
         backend.takes = Sent::Broken(reset);
-        let outcome = duplex.pump(&mut client, &mut backend, &mut supplies);
+        let outcome = duplex.pump(&mut client, &mut backend, &mut buffers);
         assert_eq!(outcome == Outcome::Unserved(reset), !owes, "{outcome:?}");
-        duplex.end(&mut supplies);
+        duplex.end(&mut buffers);
     }
 }
 
@@ -217,24 +215,23 @@ impl Socket for Kettle {
 /// once: nobody will tell of them again.
 #[test]
 fn a_patient_message_that_is_here_is_taken_to_its_end() {
-    let mut buffers = BufferPool::default();
+    let mut pool = BufferPool::default();
     let mut pipes = PipePool::new(1);
     let mut scratch = vec![0; 64 * 1024];
     let few = PATIENT_BYTES_MIN as usize;
     for rest in [0, 1, few - 1, few, few + 1] {
         let total = PIPE_BYTES + rest;
-        let mut supplies =
-            Buffers { scratch: &mut scratch, buffers: &mut buffers, pipes: &mut pipes };
-        let mut flow = Direction::proven();
-        flow.begin(total as u64);
+        let mut buffers = Buffers { scratch: &mut scratch, pool: &mut pool, pipes: &mut pipes };
+        let mut direction = Direction::proven();
+        direction.begin(total as u64);
         let mut source = Kettle { holds: total, told: true, ..Kettle::default() };
         let mut target = Kettle::default();
         let mut step = Step::Rest;
         while step == Step::Again || std::mem::take(&mut source.told) {
             source.can_read = true;
-            step = flow.pump(&mut source, &mut target, &mut supplies);
+            step = direction.pump(&mut source, &mut target, &mut buffers);
         }
         assert_eq!(target.holds, total, "{rest} more than a pipe holds");
-        assert_eq!(flow.state(), State::Done);
+        assert_eq!(direction.state(), State::Done);
     }
 }

@@ -184,7 +184,7 @@ fn write(account: &Account, moved: Moved, client: &Client, cx: &mut Context) {
     };
     let counts = Counts {
         process: stats.open,
-        front: listener.open,
+        listener: listener.open,
         pool: backends.connections_in(client.pool),
         backend: account.backend.map_or(0, |id| backends.connections(id)),
     };
@@ -198,7 +198,7 @@ fn write(account: &Account, moved: Moved, client: &Client, cx: &mut Context) {
     let tried = asked.filter(|_| needs_all).map(|id| backends.name(*id)).collect();
     log.add(&Record {
         client: client.address.address(),
-        front: &listener.name,
+        listener: &listener.name,
         pool: backends.pool_name(client.pool),
         server,
         began,

@@ -101,15 +101,14 @@ fn the_same_seed_is_the_same_world() {
 /// One world from beginning to end.
 fn play(seed: u64, traced: bool) -> (Vec<String>, Seen) {
     let mut world = World::new(seed, traced);
-    let mut buffers = BufferPool::default();
+    let mut pool = BufferPool::default();
     let mut pipes = PipePool::new(world.pipes);
     let mut scratch = net::buffer::scratch();
-    let mut supplies =
-        Buffers { scratch: &mut scratch, buffers: &mut buffers, pipes: &mut pipes };
-    let end = world.run(&mut supplies);
+    let mut buffers = Buffers { scratch: &mut scratch, pool: &mut pool, pipes: &mut pipes };
+    let end = world.run(&mut buffers);
     world.judge(end);
-    world.duplex.end(&mut supplies);
-    assert_eq!((buffers.lent(), pipes.lent()), (0, 0), "all buffers and pipes are back");
+    world.duplex.end(&mut buffers);
+    assert_eq!((pool.lent(), pipes.lent()), (0, 0), "all buffers and pipes are back");
     let trace = world.trace.borrow_mut().take().unwrap_or_default();
     (trace, world.seen)
 }
@@ -134,27 +133,27 @@ impl World {
     }
 
     /// The turns of a world.
-    fn run(&mut self, supplies: &mut Buffers<'_>) -> End {
+    fn run(&mut self, buffers: &mut Buffers<'_>) -> End {
         let mut queued = true;
-        if self.begin(supplies) == Some(End::Unserved) {
+        if self.begin(buffers) == Some(End::Unserved) {
             return End::Unserved;
         }
         for turn in 0..TURNS_MAX {
             self.seen.longest = turn;
             queued |= self.client.mark() | self.backend.mark();
             if self.random.u8(..32) == 0 {
-                self.duplex.look(&mut self.client, &mut self.backend);
+                self.duplex.recheck(&mut self.client, &mut self.backend);
             }
             if queued {
-                let outcome = self.duplex.pump(&mut self.client, &mut self.backend, supplies);
+                let outcome = self.duplex.pump(&mut self.client, &mut self.backend, buffers);
                 self.note(outcome);
-                self.check_between_turns(supplies);
+                self.check_between_turns(buffers);
                 queued = match outcome {
                     Outcome::Finished => return End::Finished,
                     Outcome::Unserved(_) if self.changes == RETRIES => return End::Unserved,
                     Outcome::Unserved(_) => {
                         self.change_backend();
-                        if self.begin(supplies) == Some(End::Unserved) {
+                        if self.begin(buffers) == Some(End::Unserved) {
                             return End::Unserved;
                         }
                         true
@@ -177,9 +176,9 @@ impl World {
     /// What the client has sent goes out before the backend is known to be there, and to another
     /// one as long as that fails at once, as `relay::tcp` does it. A client that broke is found by
     /// the turns that follow.
-    fn begin(&mut self, supplies: &mut Buffers<'_>) -> Option<End> {
+    fn begin(&mut self, buffers: &mut Buffers<'_>) -> Option<End> {
         loop {
-            match self.duplex.begin(&mut self.client, &mut self.backend, supplies) {
+            match self.duplex.begin(&mut self.client, &mut self.backend, buffers) {
                 Begun::Unserved(_) if self.changes == RETRIES => return Some(End::Unserved),
                 Begun::Unserved(_) => self.change_backend(),
                 Begun::Taken | Begun::Waits | Begun::ClientBroke(_) => return None,
@@ -202,7 +201,7 @@ impl World {
         }
         if !moved && !queued && self.duplex.recheck_in().is_some() {
             self.seen.looked = 1;
-            self.duplex.look(&mut self.client, &mut self.backend);
+            self.duplex.recheck(&mut self.client, &mut self.backend);
         } else if !moved && !queued {
             let client = self.client.live() || self.client.mark();
             let backend = self.backend.live() || self.backend.mark();
@@ -229,16 +228,20 @@ impl World {
     }
 
     /// Memory is held for what is on its way, and only for that.
-    fn check_between_turns(&self, supplies: &Buffers<'_>) {
+    fn check_between_turns(&self, buffers: &Buffers<'_>) {
         let flows = [&self.duplex.request, &self.duplex.response];
-        let holding = flows.iter().filter(|flow| flow.held() > 0).count();
-        let lent = supplies.buffers.lent() + supplies.pipes.lent();
+        let holding = flows.iter().filter(|direction| direction.held() > 0).count();
+        let lent = buffers.pool.lent() + buffers.pipes.lent();
         assert_eq!(lent, holding, "one buffer or pipe for each direction that holds bytes");
-        for (flow, source, target) in self.directions() {
-            if !flow.discards() && flow.state() != State::Done {
-                assert_eq!(flow.held() as u64, source.read - target.taken, "read, not taken");
+        for (direction, source, target) in self.directions() {
+            if !direction.discards() && direction.state() != State::Done {
+                assert_eq!(
+                    direction.held() as u64,
+                    source.read - target.taken,
+                    "read, not taken"
+                );
             }
-            assert_eq!(flow.moved(), target.taken, "what it counts is what was taken");
+            assert_eq!(direction.moved(), target.taken, "what it counts is what was taken");
             if target.fin_out {
                 assert!(source.eof_read, "an end that the source did not say");
                 assert_eq!(source.read, target.taken, "an end before the last byte");
@@ -248,18 +251,19 @@ impl World {
 
     /// Who rests has nothing to do.
     fn check_rest(&self) {
-        for (flow, source, target) in self.directions() {
-            let rests = match flow.state() {
+        for (direction, source, target) in self.directions() {
+            let rests = match direction.state() {
                 State::Done => true,
-                _ if flow.held() > 0 => target.write_would_wait(),
-                _ if flow.discards() => source.read_would_wait(),
+                _ if direction.held() > 0 => target.write_would_wait(),
+                _ if direction.discards() => source.read_would_wait(),
                 _ => {
-                    let kept_back = source.keeps_back() && flow.recheck_in().is_some();
+                    let kept_back = source.keeps_back() && direction.recheck_in().is_some();
                     source.read_would_wait() || kept_back || target.write_would_wait()
                 }
             };
-            assert!(rests, "work was left undone, and no edge will tell: {flow:?}");
-            let owed = flow.state() == State::Done && source.eof_read && !flow.discards();
+            assert!(rests, "work was left undone, and no edge will tell: {direction:?}");
+            let owed =
+                direction.state() == State::Done && source.eof_read && !direction.discards();
             let told = target.fin_out || target.broken || source.broken;
             assert!(!owed || told, "the target was not told of the end");
         }
@@ -267,9 +271,9 @@ impl World {
 
     /// Who asks for another turn can use it: else the loop spins.
     fn check_again(&self) {
-        let useful = self.directions().iter().any(|(flow, source, target)| {
-            let goes = source.can_read() && (target.can_write() || flow.discards());
-            flow.state() != State::Done && goes
+        let useful = self.directions().iter().any(|(direction, source, target)| {
+            let goes = source.can_read() && (target.can_write() || direction.discards());
+            direction.state() != State::Done && goes
         });
         assert!(useful || self.duplex.broke().is_some(), "another turn for nothing");
     }
@@ -288,16 +292,19 @@ impl World {
             Some(Break::Backend(_)) => assert!(self.backend.broken, "nor did the backend"),
             None => {}
         }
-        for (flow, source, target) in self.directions() {
+        for (direction, source, target) in self.directions() {
             let lost = source.script().reset_drops && source.broken;
             if !target.broken && !lost {
-                assert_eq!(target.taken, source.sent, "bytes are missing: {flow:?}");
+                assert_eq!(target.taken, source.sent, "bytes are missing: {direction:?}");
             }
             if !source.eof_read || target.taken != source.sent {
-                assert!(self.duplex.broke().is_some(), "nobody is named for it: {flow:?}");
+                assert!(self.duplex.broke().is_some(), "nobody is named for it: {direction:?}");
             }
             if !source.eof_read {
-                assert!(source.broken || target.broken, "an end without a reason: {flow:?}");
+                assert!(
+                    source.broken || target.broken,
+                    "an end without a reason: {direction:?}"
+                );
                 assert!(!target.fin_out, "a torn stream was called complete");
                 assert!(self.duplex.is_torn() || target.broken, "and is by a plain close");
             }

@@ -44,7 +44,7 @@ pub fn act(client: &mut Client, cx: &mut Context) -> Verdict {
 
 /// The timer fired: perhaps too early, for deadlines move without it.
 pub fn on_timer(client: &mut Client, cx: &mut Context) -> Verdict {
-    client.look(cx);
+    client.recheck(cx);
     let (deadline, reason) = deadline(client, cx);
     if deadline > cx.now {
         client.arm_by(deadline, cx);
@@ -119,9 +119,9 @@ fn give_up(client: &mut Client, fault: Fault, cx: &mut Context) -> Result<(), Re
 /// Send what the client has sent already, before anybody knows whether the backend is there: on a
 /// fast network it is, and a turn of the loop is saved.
 fn first_bytes(client: &mut Client, cx: &mut Context) -> Result<Verdict, Attempt> {
-    let (connection, mut supplies) = cx.connection_and_buffers(client.link.key());
+    let (connection, mut buffers) = cx.connection_and_buffers(client.link.key());
     let Some(connection) = connection else { return Ok(lost()) };
-    match client.duplex.begin(&mut client.socket, &mut connection.stream, &mut supplies) {
+    match client.duplex.begin(&mut client.socket, &mut connection.stream, &mut buffers) {
         Begun::ClientBroke(fault) => Err(Attempt::Over(Reason::ClientBroke(fault))),
         Begun::Unserved(fault) => Err(Attempt::Failed(fault)),
         Begun::Waits => {
@@ -161,13 +161,13 @@ fn try_another(client: &mut Client, fault: Fault, cx: &mut Context) -> Verdict {
 
 /// Move bytes both ways, then see how far the pair is; if it goes on, see to it that it is woken.
 fn relay(client: &mut Client, cx: &mut Context) -> Verdict {
-    let (connection, mut supplies) = cx.connection_and_buffers(client.link.key());
+    let (connection, mut buffers) = cx.connection_and_buffers(client.link.key());
     let Some(connection) = connection else { return lost() };
     let backend = connection.backend;
     let duplex = &mut client.duplex;
     let moved_before = duplex.moved();
     let before = duplex.progress();
-    let outcome = duplex.pump(&mut client.socket, &mut connection.stream, &mut supplies);
+    let outcome = duplex.pump(&mut client.socket, &mut connection.stream, &mut buffers);
     let moved = duplex.moved().since(moved_before);
     cx.backends.moved(backend, moved);
     // An end is a move, too: whoever is left has the whole time from then on.

@@ -57,7 +57,7 @@ pub enum Reason {
     Refused(Refusal),
     /// The client was told why it is not served.
     Alerted(Alert),
-    /// The client did not say in time whom it wants.
+    /// The ClientHello did not come in time.
     HelloTooLate,
     /// No byte moved for the idle timeout.
     Idle,

@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 
 use super::{Ask, Balance, Candidates};
 
-/// See the head of the file.
+/// It keeps nothing: each pick looks at all.
 #[derive(Debug, Default)]
 pub struct Failover;
 

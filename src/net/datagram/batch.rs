@@ -14,12 +14,12 @@ pub struct Batch {
     headers: Headers,
 }
 
-/// What a receive came to. The parcels are at the end of the list.
+/// What a receive came to. The metas are at the end of the list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RecvOutcome {
-    /// So many parcels, and there may be more.
+    /// So many metas, and there may be more.
     Some(usize),
-    /// So many parcels, perhaps none, and there will be an event for the next.
+    /// So many metas, perhaps none, and there will be an event for the next.
     All(usize),
     /// The socket had an error to tell; what came is still there.
     Failed(Fault),
@@ -88,7 +88,7 @@ impl Batch {
         if let RecvOutcome::Some(count) | RecvOutcome::All(count) = brought {
             self.used += count;
             let new = list.iter().rev().take(count);
-            self.bytes += new.map(|parcel| parcel.piece.bytes() as usize).sum::<usize>();
+            self.bytes += new.map(|meta| meta.piece.bytes() as usize).sum::<usize>();
         }
         brought
     }

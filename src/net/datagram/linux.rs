@@ -22,7 +22,7 @@ use nix::sys::socket::{
 
 use crate::limits::{MESSAGES_PER_CALL, SLOT_BYTES};
 
-use super::post::{Message, Refusal};
+use super::sender::{Message, Refusal};
 use super::{Fault, Piece, RecvMeta, RecvOutcome};
 
 /// Free slots, and where in the memory they begin.
@@ -114,7 +114,7 @@ impl Headers {
         most: usize,
         list: &mut Vec<RecvMeta>,
     ) -> RecvOutcome {
-        let parcel = |piece| RecvMeta { piece, from: None, local: None };
+        let meta = |piece| RecvMeta { piece, from: None, local: None };
         if !coalesces {
             return receive(
                 socket,
@@ -123,13 +123,13 @@ impl Headers {
                 free,
                 most,
                 |start, message| {
-                    list.push(parcel(Piece::new(start, message.bytes, 0)));
+                    list.push(meta(Piece::new(start, message.bytes, 0)));
                 },
             );
         }
         let mut headers = told_headers(most);
         receive(socket, &mut headers, &mut self.one_by_one, free, most, |start, message| {
-            list.push(parcel(Piece::new(start, message.bytes, told(message).0)));
+            list.push(meta(Piece::new(start, message.bytes, told(message).0)));
         })
     }
 

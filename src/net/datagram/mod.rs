@@ -1,8 +1,8 @@
 //! UDP sockets, and many datagrams in one system call.
 //!
 //! ```text
-//!   socket --batch: recvmmsg, GRO--> Parcel: who, to which address of ours, and a Piece of memory
-//!   Letter: a Piece, to whom, from which address --post: sendmmsg, GSO--> socket
+//!   socket --batch: recvmmsg, GRO--> RecvMeta: source, our address, a Piece of memory
+//!   Transmit: a Piece, destination, our address --sender: sendmmsg, GSO--> socket
 //! ```
 //!
 //! What is received stays where it was received until it is sent: a [`Piece`] says where. It holds
@@ -10,7 +10,7 @@
 //! of flows or backends.
 
 mod batch;
-mod post;
+mod sender;
 #[cfg(target_os = "linux")]
 #[path = "linux.rs"]
 mod system;
@@ -31,7 +31,7 @@ use crate::limits::{BUSY_BUFFER_BYTES, DATAGRAM_BUFFER_BYTES, PORTS_ASSUMED, SLO
 use super::Fault;
 
 pub use batch::{Batch, RecvOutcome};
-pub use post::{Cursor, Refused, SendOutcome, Sender};
+pub use sender::{Cursor, Refused, SendOutcome, Sender};
 
 // because: then none can be cut short. UDP's own length has 16 bits, and what the kernel puts
 // together is no longer than that.
@@ -79,7 +79,7 @@ pub struct RecvMeta {
 pub struct Transmit {
     /// The datagrams.
     pub piece: Piece,
-    /// To whom; on a connected socket that is known.
+    /// The destination; `None` on a connected socket.
     pub to: Option<SocketAddr>,
     /// From which of our addresses, where there is a choice.
     pub from: Option<IpAddr>,

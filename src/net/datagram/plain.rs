@@ -7,7 +7,7 @@ use mio::net::UdpSocket;
 
 use crate::limits::SLOT_BYTES;
 
-use super::post::{Message, Refusal};
+use super::sender::{Message, Refusal};
 use super::{Fault, Piece, RecvMeta, RecvOutcome};
 
 /// Free slots, and where in the memory they begin.

@@ -19,7 +19,7 @@ fn client(address: &str) -> Plain {
 fn take(batch: &mut Batch, listener: &DatagramListener, count: u32) -> Vec<RecvMeta> {
     let mut list = Vec::new();
     let end = Instant::now() + Duration::from_secs(10);
-    while list.iter().map(|parcel: &RecvMeta| parcel.piece.count()).sum::<u32>() < count {
+    while list.iter().map(|meta: &RecvMeta| meta.piece.count()).sum::<u32>() < count {
         assert!(Instant::now() < end, "only {list:?}");
         if let RecvOutcome::Failed(fault) = batch.take(listener, &mut list) {
             panic!("{fault}");
@@ -41,13 +41,13 @@ fn datagrams_of_every_length_arrive_whole_and_go_back() {
     for length in [0, 1, 64, 1472, 1473, 9000, 65_507] {
         let text = vec![b'x'; length];
         client.send_to(&text, listener.address()).unwrap();
-        let parcels = take(&mut batch, &listener, 1);
-        let parcel = parcels[0];
-        assert_eq!(parcel.from, Some(client.local_addr().unwrap()));
-        assert_eq!((bytes(&batch, parcel.piece), parcel.piece.count()), (&*text, 1));
-        let letter = Transmit { piece: parcel.piece, to: parcel.from, from: None };
-        let posted = post.answer(&listener, &[letter], batch.memory());
-        assert_eq!((posted.sent, posted.bytes, posted.dropped), (1, length as u64, 0));
+        let metas = take(&mut batch, &listener, 1);
+        let meta = metas[0];
+        assert_eq!(meta.from, Some(client.local_addr().unwrap()));
+        assert_eq!((bytes(&batch, meta.piece), meta.piece.count()), (&*text, 1));
+        let transmit = Transmit { piece: meta.piece, to: meta.from, from: None };
+        let outcome = post.answer(&listener, &[transmit], batch.memory());
+        assert_eq!((outcome.sent, outcome.bytes, outcome.dropped), (1, length as u64, 0));
         let mut answer = vec![0; 65_535];
         let count = client.recv(&mut answer).unwrap();
         assert_eq!(&answer[..count], text);
@@ -61,7 +61,7 @@ fn equal_ones_for_the_same_receiver_go_out_as_one() {
     let clients = [client("127.0.0.1:0"), client("127.0.0.1:0")];
     let mut batch = Batch::new();
     let mut post = Sender::new();
-    let mut letters = Vec::new();
+    let mut transmits = Vec::new();
     let lengths =
         [(0, 100), (0, 100), (0, 40), (0, 100), (1, 100), (1, 0), (1, 120), (0, 9000)];
     let mut all = Vec::new();
@@ -71,10 +71,10 @@ fn equal_ones_for_the_same_receiver_go_out_as_one() {
         all.extend(take(&mut batch, &listener, 1));
         let piece = all[number].piece;
         let to = Some(clients[to].local_addr().unwrap());
-        letters.push(Transmit { piece, to, from: None });
+        transmits.push(Transmit { piece, to, from: None });
     }
-    let posted = post.answer(&listener, &letters, batch.memory());
-    assert_eq!((posted.sent, posted.dropped), (8, 0));
+    let outcome = post.answer(&listener, &transmits, batch.memory());
+    assert_eq!((outcome.sent, outcome.dropped), (8, 0));
     for (number, (to, length)) in lengths.into_iter().enumerate() {
         let mut answer = vec![0; 65_535];
         let count = clients[to].recv(&mut answer).unwrap();
@@ -99,10 +99,10 @@ fn a_piece_of_many_is_cut_where_it_was_put_together() {
         let piece = Piece::new(whole.start as usize, most, size);
         let (head, rest) = piece.split(2);
         let pieces = [Some(head), rest].into_iter().flatten();
-        let letters: Vec<Transmit> =
+        let transmits: Vec<Transmit> =
             pieces.map(|piece| Transmit { piece, to: None, from: None }).collect();
-        let posted = post.pass_on(&socket, &letters, batch.memory());
-        assert_eq!((posted.sent, posted.dropped), (u64::from(piece.count()), 0), "{size}");
+        let outcome = post.pass_on(&socket, &transmits, batch.memory());
+        assert_eq!((outcome.sent, outcome.dropped), (u64::from(piece.count()), 0), "{size}");
         for part in text[..most].chunks(size) {
             let mut answer = vec![0; 65_535];
             let count = backend.recv(&mut answer).unwrap();
@@ -127,10 +127,10 @@ fn a_wildcard_listener_answers_from_where_it_was_asked() {
         let mut post = Sender::new();
         for round in [b"one", b"two"] {
             client.send(round).unwrap();
-            let parcel = take(&mut batch, &listener, 1)[0];
-            assert_eq!(parcel.local.map(|ip| ip.to_canonical()), Some(asked.ip()));
-            let letter = Transmit { piece: parcel.piece, to: parcel.from, from: parcel.local };
-            assert_eq!(post.answer(&listener, &[letter, letter], batch.memory()).sent, 2);
+            let meta = take(&mut batch, &listener, 1)[0];
+            assert_eq!(meta.local.map(|ip| ip.to_canonical()), Some(asked.ip()));
+            let transmit = Transmit { piece: meta.piece, to: meta.from, from: meta.local };
+            assert_eq!(post.answer(&listener, &[transmit, transmit], batch.memory()).sent, 2);
             for _ in 0..2 {
                 let mut answer = [0; 16];
                 let count = client.recv(&mut answer).unwrap();
@@ -154,10 +154,10 @@ fn who_is_not_there_is_said_once() {
     let listener = listener("127.0.0.1:0");
     client("127.0.0.1:0").send_to(b"x", listener.address()).unwrap();
     let piece = take(&mut batch, &listener, 1)[0].piece;
-    let letters = [Transmit { piece, to: None, from: None }];
-    let posted = post.pass_on(&socket, &letters, batch.memory());
+    let transmits = [Transmit { piece, to: None, from: None }];
+    let outcome = post.pass_on(&socket, &transmits, batch.memory());
     let refused = Refused { fault: Fault::Refused, from: Cursor::default() };
-    assert_eq!(posted, SendOutcome { refused: Some(refused), ..SendOutcome::default() });
+    assert_eq!(outcome, SendOutcome { refused: Some(refused), ..SendOutcome::default() });
 }
 
 #[test]

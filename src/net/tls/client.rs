@@ -1,4 +1,4 @@
-//! TLS towards backends: whom we trust, and what name we expect.
+//! TLS towards backends: which roots we trust, and what name we expect.
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::SystemTime;

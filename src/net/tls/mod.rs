@@ -261,7 +261,7 @@ impl Tls {
         }
     }
 
-    /// Write from a buffer. What was offered in vain before has to be offered again.
+    /// Write from a buffer. What was offered and not taken has to be offered again.
     pub fn send(&mut self, wire: &mut impl Socket, from: &[u8]) -> Sent {
         debug_assert!(from.len() >= self.owed, "what is in the outlet is offered again");
         if let Some(fault) = self.fault() {

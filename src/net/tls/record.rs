@@ -74,8 +74,8 @@ impl Engine {
         sink: &mut Sink<'_>,
     ) -> (usize, Result<Next, Error>) {
         match self {
-            Engine::Server(server) => heed(server.process_tls_records(input), sink),
-            Engine::Client(client) => heed(client.process_tls_records(input), sink),
+            Engine::Server(server) => on_result(server.process_tls_records(input), sink),
+            Engine::Client(client) => on_result(client.process_tls_records(input), sink),
         }
     }
 
@@ -148,7 +148,7 @@ impl Sink<'_> {
     }
 }
 
-fn heed<Data>(
+fn on_result<Data>(
     status: UnbufferedStatus<'_, '_, Data>,
     sink: &mut Sink<'_>,
 ) -> (usize, Result<Next, Error>) {

@@ -20,7 +20,7 @@ use super::provider::provider;
 /// How rustls says that no certificate was found.
 const NO_CERTIFICATE: &str = "no server certificate chain resolved";
 
-/// The TLS side of all listeners: certificates, sessions, whom to let in.
+/// The TLS side of all listeners: certificates, sessions, which clients to let in.
 pub struct ServerTls {
     settings: ListenerTls,
     tickets: Arc<dyn ProducesTickets>,
@@ -32,7 +32,7 @@ pub struct ServerTls {
 /// What is spoken inside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Inside {
-    /// HTTP/1.1, or 1.0 for who knows no other, and so it is said to whoever asks (ALPN).
+    /// HTTP/1.1, or 1.0 for clients that know no other: what ALPN answers.
     Http,
     /// Anything.
     Bytes,

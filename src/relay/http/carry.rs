@@ -33,10 +33,10 @@ pub(super) struct Body {
 
 /// One direction and all that carrying takes.
 pub(super) struct Transfer<'a, 'b, S, T> {
-    pub flow: &'a mut Direction,
+    pub direction: &'a mut Direction,
     pub source: &'a mut S,
     pub target: &'a mut T,
-    pub supplies: &'a mut Buffers<'b>,
+    pub buffers: &'a mut Buffers<'b>,
     pub lists: &'a mut Lists,
 }
 
@@ -110,10 +110,10 @@ impl Body {
     }
 
     /// Let the flow expect what is left, if it is payload alone.
-    pub fn announce(&self, flow: &mut Direction) {
+    pub fn announce(&self, direction: &mut Direction) {
         match self.decoder.plain_remaining() {
-            Some(left) if self.plain => flow.begin(left),
-            _ => flow.begin(0),
+            Some(left) if self.plain => direction.begin(left),
+            _ => direction.begin(0),
         }
     }
 
@@ -127,7 +127,7 @@ impl Body {
             if let Err(fault) = way.flush() {
                 return Carried::TargetBroke(fault);
             }
-            if way.flow.held() > 0 {
+            if way.direction.held() > 0 {
                 return Carried::Rest;
             }
             if self.is_read() {
@@ -156,9 +156,9 @@ impl Body {
         &mut self,
         way: &mut Transfer<'_, '_, impl Socket, impl Socket>,
     ) -> Result<usize, Carried> {
-        let all = way.supplies.scratch.len() - HTTP_FRAMING_ROOM;
+        let all = way.buffers.scratch.len() - HTTP_FRAMING_ROOM;
         let room = if self.fine { FINE_READ_BYTES } else { all };
-        let count = match way.source.receive(&mut way.supplies.scratch[..room]) {
+        let count = match way.source.receive(&mut way.buffers.scratch[..room]) {
             Received::Bytes(count) => count,
             Received::WouldBlock => return Err(Carried::Rest),
             Received::Eof if self.decoder.may_end() => 0,
@@ -169,7 +169,7 @@ impl Body {
         if count == 0 {
             self.end(way.lists);
         } else {
-            let bytes = &way.supplies.scratch[..count];
+            let bytes = &way.buffers.scratch[..count];
             self.take(bytes, 0, way.lists).map_err(Carried::Bad)?;
             self.fine = way.lists.spans.len() * CHUNK_WORK_BYTES > count;
         }
@@ -189,21 +189,21 @@ impl Body {
 impl<S: Socket, T: Socket> Transfer<'_, '_, S, T> {
     /// Send what is held; nothing is read.
     pub fn flush(&mut self) -> Result<(), Fault> {
-        self.flow.flush_to(self.target, self.supplies)
+        self.direction.flush_to(self.target, self.buffers)
     }
 
     /// Send the outgoing list, made from the first `total` bytes of the scratch buffer.
     pub fn offer(&mut self, total: usize) -> Result<(), Fault> {
-        let input = &self.supplies.scratch[..total];
-        offer(self.lists, input, self.flow, self.target, self.supplies.buffers)
+        let input = &self.buffers.scratch[..total];
+        offer(self.lists, input, self.direction, self.target, self.buffers.pool)
     }
 
     /// A body that is payload alone.
     fn pump(&mut self) -> Carried {
-        match self.flow.pump(self.source, self.target, self.supplies) {
+        match self.direction.pump(self.source, self.target, self.buffers) {
             Step::SourceBroke(fault) => Carried::SourceBroke(fault),
             Step::TargetBroke(fault) => Carried::TargetBroke(fault),
-            Step::Rest | Step::Again if self.flow.state() == State::Done => Carried::Whole,
+            Step::Rest | Step::Again if self.direction.state() == State::Done => Carried::Whole,
             Step::Again => Carried::Again,
             Step::Rest => Carried::Rest,
         }
@@ -214,30 +214,30 @@ impl<S: Socket, T: Socket> Transfer<'_, '_, S, T> {
 pub(super) fn offer(
     lists: &mut Lists,
     input: &[u8],
-    flow: &mut Direction,
+    direction: &mut Direction,
     target: &mut impl Socket,
     buffers: &mut BufferPool,
 ) -> Result<(), Fault> {
     match lists.outgoing.whole() {
         Some([]) => Ok(()),
-        Some(bytes) => flow.offer_whole(bytes, target, buffers),
-        None => offer_pieces(lists, input, flow, target, buffers),
+        Some(bytes) => direction.offer_whole(bytes, target, buffers),
+        None => offer_pieces(lists, input, direction, target, buffers),
     }
 }
 
 fn offer_pieces(
     lists: &mut Lists,
     input: &[u8],
-    flow: &mut Direction,
+    direction: &mut Direction,
     target: &mut impl Socket,
     buffers: &mut BufferPool,
 ) -> Result<(), Fault> {
     if lists.outgoing.pieces() > HTTP_PIECES_MAX {
         lists.flat.clear();
         lists.outgoing.copy_to(input, 0, &mut lists.flat);
-        return flow.offer(&[IoSlice::new(&lists.flat)], target, buffers);
+        return direction.offer(&[IoSlice::new(&lists.flat)], target, buffers);
     }
     let mut slices = [IoSlice::new(&[]); HTTP_PIECES_MAX];
     let count = lists.outgoing.slices(input, 0, &mut slices);
-    flow.offer(&slices[..count], target, buffers)
+    direction.offer(&slices[..count], target, buffers)
 }

@@ -36,7 +36,7 @@ use super::super::connect::{self, Attempt, Found, Took, Wants};
 use super::super::verdict::Reason;
 use super::carry::{self, Body, Carried, Transfer};
 use super::response::{Answer, Answered, Reader};
-use super::{Http, Phase, Step, reply};
+use super::{Http, HttpState, Step, reply};
 
 use broken::Broke;
 pub(super) use ending::{on_backend_down, too_late};
@@ -127,7 +127,7 @@ pub(super) fn begin(
         }
     }
     let step = if exchange.only_waits(client, cx) { Step::Wait } else { Step::Next };
-    http.phase = Phase::Exchange(exchange);
+    http.state = HttpState::Exchange(exchange);
     step
 }
 
@@ -141,11 +141,11 @@ pub(super) fn proceed(
 ) -> Step {
     match exchange.turn(http, client, cx) {
         Turn::Rest => {
-            http.phase = Phase::Exchange(exchange);
+            http.state = HttpState::Exchange(exchange);
             Step::Wait
         }
         Turn::Again => {
-            http.phase = Phase::Exchange(exchange);
+            http.state = HttpState::Exchange(exchange);
             Step::Again
         }
         Turn::Complete => exchange.finish(http, client, cx),
@@ -410,18 +410,18 @@ impl Exchange {
         client: &mut Client,
         cx: &mut Context,
     ) -> Result<(), Fault> {
-        let Carrying { connection, mut supplies, lists, .. } =
+        let Carrying { connection, mut buffers, lists, .. } =
             cx.for_carrying(client.link.key());
         let Some(connection) = connection else { return Err(Fault::Reset) };
         if self.logs_in {
             connection.bind();
         }
-        let input = &supplies.scratch[..total];
-        let flow = &mut client.duplex.request;
-        carry::offer(lists, input, flow, &mut connection.stream, supplies.buffers)?;
-        if self.request.is_read() && flow.held() == 0 {
+        let input = &buffers.scratch[..total];
+        let direction = &mut client.duplex.request;
+        carry::offer(lists, input, direction, &mut connection.stream, buffers.pool)?;
+        if self.request.is_read() && direction.held() == 0 {
             self.is_asked = true;
-            flow.end(&mut supplies);
+            direction.end(&mut buffers);
         } else if !self.request.is_read() && !client.socket.can_read() {
             client.socket.acknowledge_now();
         }
@@ -471,17 +471,17 @@ impl Exchange {
         cx: &mut Context,
     ) -> Turn {
         let draining = cx.draining;
-        let Carrying { connection, mut supplies, lists, added } =
+        let Carrying { connection, mut buffers, lists, added } =
             cx.for_carrying(client.link.key());
         let Some(connection) = connection else { return Turn::Nothing(Fault::Reset) };
         let backend = &mut connection.stream;
-        let asked = self.ask(http, client, backend, &mut supplies, lists);
+        let asked = self.ask(http, client, backend, &mut buffers, lists);
         if asked.is_over() {
             return asked;
         }
         let added = added.towards(reply::speaks(client));
         let to = self.reader(cookie, added, draining);
-        let listened = self.listen(&to, client, backend, &mut supplies, lists);
+        let listened = self.listen(&to, client, backend, &mut buffers, lists);
         if matches!(listened, Turn::Rest) { asked } else { listened }
     }
 
@@ -491,16 +491,16 @@ impl Exchange {
         http: &mut Http,
         client: &mut Client,
         backend: &mut Stream,
-        supplies: &mut Buffers<'_>,
+        buffers: &mut Buffers<'_>,
         lists: &mut Lists,
     ) -> Turn {
         if self.is_asked || self.deaf {
             return Turn::Rest;
         }
         lists.surplus.clear();
-        let flow = &mut client.duplex.request;
+        let direction = &mut client.duplex.request;
         let source = &mut client.socket;
-        let mut way = Transfer { flow, source, target: backend, supplies, lists };
+        let mut way = Transfer { direction, source, target: backend, buffers, lists };
         match self.request.carry(&mut way) {
             Carried::Rest => Turn::Rest,
             Carried::Again => Turn::Again,
@@ -515,7 +515,7 @@ impl Exchange {
             Carried::SourceBroke(fault) => Turn::Close(Reason::ClientBroke(fault)),
             Carried::TargetBroke(_) => {
                 self.deaf = true;
-                way.flow.end(way.supplies);
+                way.direction.end(way.buffers);
                 Turn::Rest
             }
             Carried::Bad(_) if self.answer.has_begun() => {
@@ -534,12 +534,12 @@ impl Exchange {
         to: &Reader<'_>,
         client: &mut Client,
         backend: &mut Stream,
-        supplies: &mut Buffers<'_>,
+        buffers: &mut Buffers<'_>,
         lists: &mut Lists,
     ) -> Turn {
-        let flow = &mut client.duplex.response;
+        let direction = &mut client.duplex.response;
         let target = &mut client.socket;
-        let mut way = Transfer { flow, source: backend, target, supplies, lists };
+        let mut way = Transfer { direction, source: backend, target, buffers, lists };
         match self.answer.carry(to, &mut way) {
             Answered::Rest => Turn::Rest,
             Answered::Again => Turn::Again,

@@ -82,9 +82,9 @@ fn look_after_login(client: &mut Client, cx: &mut Context) {
 
 /// The answer before this one has to be on its way before another request is looked at.
 fn clear_the_way(client: &mut Client, cx: &mut Context) -> Option<Step> {
-    let (_, mut supplies) = cx.connection_and_buffers(None);
+    let (_, mut buffers) = cx.connection_and_buffers(None);
     let response = &mut client.duplex.response;
-    if let Err(fault) = response.flush_to(&mut client.socket, &mut supplies) {
+    if let Err(fault) = response.flush_to(&mut client.socket, &mut buffers) {
         return Some(client_broke(fault));
     }
     (response.held() > 0).then_some(Step::Wait)

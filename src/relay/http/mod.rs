@@ -49,12 +49,12 @@ pub struct Http {
     pipelines: bool,
     /// When the first byte of the head under way came.
     head_since: Option<Instant>,
-    phase: Phase,
+    state: HttpState,
 }
 
 /// Where on its walk a client is.
 #[derive(Debug, Default)]
-enum Phase {
+enum HttpState {
     /// A head is awaited.
     #[default]
     Head,
@@ -165,10 +165,10 @@ fn note_break(reason: Reason, client: &mut Client) {
 
 fn walk(http: &mut Http, client: &mut Client, cx: &mut Context) -> Step {
     for _ in 0..HTTP_REQUESTS_PER_TURN {
-        let step = match std::mem::take(&mut http.phase) {
-            Phase::Head => head::read(http, client, cx),
-            Phase::Exchange(exchange) => exchange::proceed(exchange, http, client, cx),
-            Phase::Page(page) => pages::proceed(page, http, client, cx),
+        let step = match std::mem::take(&mut http.state) {
+            HttpState::Head => head::read(http, client, cx),
+            HttpState::Exchange(exchange) => exchange::proceed(exchange, http, client, cx),
+            HttpState::Page(page) => pages::proceed(page, http, client, cx),
         };
         if !matches!(step, Step::Next) {
             return step;
@@ -182,10 +182,10 @@ fn walk(http: &mut Http, client: &mut Client, cx: &mut Context) -> Step {
 }
 
 fn leave_backend(http: &mut Http, client: &mut Client, cx: &mut Context) -> Step {
-    let step = match std::mem::take(&mut http.phase) {
-        Phase::Exchange(exchange) => exchange::on_backend_down(exchange, http, client, cx),
+    let step = match std::mem::take(&mut http.state) {
+        HttpState::Exchange(exchange) => exchange::on_backend_down(exchange, http, client, cx),
         phase => {
-            http.phase = phase;
+            http.state = phase;
             // One on which the client is logged in.
             if let Some(key) = client.link.take() {
                 cx.retire(key);
@@ -198,11 +198,11 @@ fn leave_backend(http: &mut Http, client: &mut Client, cx: &mut Context) -> Step
 
 /// See to it that the pair is woken, by its sockets and by its timer.
 fn settle(http: &Http, verdict: Verdict, client: &mut Client, cx: &mut Context) -> Verdict {
-    if matches!(http.phase, Phase::Exchange(_)) {
+    if matches!(http.state, HttpState::Exchange(_)) {
         // Thousands that pipeline wait for each other, and not everybody else for them.
         client.goes_behind |= http.pipelines;
     } else {
-        client.duplex.request.let_go(&mut client.socket);
+        client.duplex.request.wake_on_any(&mut client.socket);
     }
     client.arm_by(deadline(http, client, cx), cx);
     client.arm_recheck(cx);
@@ -216,33 +216,33 @@ fn settle(http: &Http, verdict: Verdict, client: &mut Client, cx: &mut Context) 
 /// When the present phase has lasted too long, or the client is to be watched after all.
 fn deadline(http: &Http, client: &Client, cx: &Context) -> Instant {
     let settings = &cx.settings;
-    let until = match (&http.phase, client.link) {
-        (Phase::Head, _) => match http.head_since {
+    let until = match (&http.state, client.link) {
+        (HttpState::Head, _) => match http.head_since {
             Some(since) => since + settings.service.header_timeout,
             None => client.active_at + settings.service.keep_alive,
         },
-        (Phase::Exchange(_), Link::Connecting(_)) => {
+        (HttpState::Exchange(_), Link::Connecting(_)) => {
             connect::deadline(client, cx).unwrap_or(cx.now)
         }
-        (Phase::Exchange(_), _) if !http.listens_to_client(client) => {
+        (HttpState::Exchange(_), _) if !http.listens_to_client(client) => {
             client.active_at + HTTP_UNWATCHED.min(settings.service.server_timeout)
         }
-        (Phase::Exchange(_), _) => client.active_at + settings.service.server_timeout,
-        (Phase::Page(_), _) => client.active_at + settings.service.keep_alive,
+        (HttpState::Exchange(_), _) => client.active_at + settings.service.server_timeout,
+        (HttpState::Page(_), _) => client.active_at + settings.service.keep_alive,
     };
     patience_ends(http, client, cx).map_or(until, |end| end.min(until))
 }
 
 /// When a client that may have gone away is looked after.
 fn patience_ends(http: &Http, client: &Client, cx: &Context) -> Option<Instant> {
-    match &http.phase {
-        Phase::Exchange(exchange) => exchange.patience_ends(http, client, cx),
-        Phase::Head | Phase::Page(_) => None,
+    match &http.state {
+        HttpState::Exchange(exchange) => exchange.patience_ends(http, client, cx),
+        HttpState::Head | HttpState::Page(_) => None,
     }
 }
 
 fn check_deadline(http: &mut Http, client: &mut Client, cx: &mut Context) -> Step {
-    client.look(cx);
+    client.recheck(cx);
     if deadline(http, client, cx) > cx.now {
         // Armed anew when the pair settles.
         return Step::Wait;
@@ -259,11 +259,11 @@ fn check_deadline(http: &mut Http, client: &mut Client, cx: &mut Context) -> Ste
         }
         return Step::Wait;
     }
-    let step = match std::mem::take(&mut http.phase) {
-        Phase::Head if http.head_since.is_none() => Step::Close(Reason::Rested),
-        Phase::Head => reply::refuse(Own::new(408, Cause::HeaderTimeout), http, client, cx),
-        Phase::Exchange(exchange) => exchange::too_late(exchange, http, client, cx),
-        Phase::Page(mut page) => {
+    let step = match std::mem::take(&mut http.state) {
+        HttpState::Head if http.head_since.is_none() => Step::Close(Reason::Rested),
+        HttpState::Head => reply::refuse(Own::new(408, Cause::HeaderTimeout), http, client, cx),
+        HttpState::Exchange(exchange) => exchange::too_late(exchange, http, client, cx),
+        HttpState::Page(mut page) => {
             page.release(cx);
             Step::Close(Reason::Rested)
         }
@@ -283,30 +283,30 @@ impl Http {
 
     /// The client is closed: what it shares with others is theirs from now on.
     pub fn release(&mut self, cx: &mut Context) {
-        if let Phase::Page(page) = &mut self.phase {
+        if let HttpState::Page(page) = &mut self.state {
             page.release(cx);
         }
     }
 
     /// Whether the client is between two requests, with nothing to be remembered.
     fn is_resting(&self) -> bool {
-        matches!(self.phase, Phase::Head) && self.input.is_empty() && !self.fresh
+        matches!(self.state, HttpState::Head) && self.input.is_empty() && !self.fresh
     }
 
     /// Whether another request may be here.
     fn may_have_head(&self, client: &Client) -> bool {
-        matches!(self.phase, Phase::Head) && (self.fresh || client.socket.can_read())
+        matches!(self.state, HttpState::Head) && (self.fresh || client.socket.can_read())
     }
 
     /// Whether the poll has to tell about the client. While the whole request is with a backend
     /// there is nothing to hear but that it gives up; a client that asks once and closes is served
     /// without the poll ever knowing it.
     fn listens_to_client(&self, client: &Client) -> bool {
-        match &self.phase {
-            Phase::Exchange(exchange) => {
+        match &self.state {
+            HttpState::Exchange(exchange) => {
                 client.socket.is_armed() || client.socket.wants_write() || !exchange.is_asked()
             }
-            Phase::Head | Phase::Page(_) => true,
+            HttpState::Head | HttpState::Page(_) => true,
         }
     }
 

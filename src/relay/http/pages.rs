@@ -24,7 +24,7 @@ use super::super::account::Own;
 use super::super::client::Client;
 use super::super::report;
 use super::super::verdict::Reason;
-use super::{Http, Phase, Step, client_broke, reply};
+use super::{Http, HttpState, Step, client_broke, reply};
 
 /// An answer of ours on its way.
 #[derive(Debug)]
@@ -246,7 +246,7 @@ pub(super) fn proceed(
         match made {
             Some(key) => page.show(key, how, client, cx),
             None => {
-                http.phase = Phase::Page(page);
+                http.state = HttpState::Page(page);
                 return Step::Wait;
             }
         }
@@ -258,7 +258,7 @@ pub(super) fn proceed(
             return reply::after(page.keep_alive);
         }
         Step::Close(_) => page.release(cx),
-        _ => http.phase = Phase::Page(page),
+        _ => http.state = HttpState::Page(page),
     }
     step
 }
@@ -266,13 +266,13 @@ pub(super) fn proceed(
 fn send(page: &mut Page, is_last: bool, client: &mut Client, cx: &mut Context) -> Step {
     let mut budget = BYTES_PER_DIRECTION_PER_TURN;
     loop {
-        let (_, mut supplies) = cx.connection_and_buffers(None);
-        let flow = &mut client.duplex.response;
+        let (_, mut buffers) = cx.connection_and_buffers(None);
+        let direction = &mut client.duplex.response;
         let socket = &mut client.socket;
-        if let Err(fault) = flow.flush_to(socket, &mut supplies) {
+        if let Err(fault) = direction.flush_to(socket, &mut buffers) {
             return client_broke(fault);
         }
-        if flow.held() > 0 {
+        if direction.held() > 0 {
             return Step::Wait;
         }
         let Some(rest) = page.rest(&cx.pages) else {
@@ -288,7 +288,7 @@ fn send(page: &mut Page, is_last: bool, client: &mut Client, cx: &mut Context) -
             return Step::Again;
         }
         let count = rest.len().min(BUFFER_BYTES);
-        let offered = flow.offer(&[IoSlice::new(&rest[..count])], socket, &mut cx.buffers);
+        let offered = direction.offer(&[IoSlice::new(&rest[..count])], socket, &mut cx.buffers);
         if let Err(fault) = offered {
             return client_broke(fault);
         }

@@ -36,8 +36,8 @@ pub(super) fn answer(
     if !how.keep_alive {
         client.socket.end_follows();
     }
-    let flow = &mut client.duplex.response;
-    let sent = flow.offer(&[IoSlice::new(&flat)], &mut client.socket, &mut cx.buffers);
+    let direction = &mut client.duplex.response;
+    let sent = direction.offer(&[IoSlice::new(&flat)], &mut client.socket, &mut cx.buffers);
     report::own_answer(own, &flat, http.head_since.take(), client, cx);
     cx.http.flat = flat;
     match sent {

@@ -143,11 +143,11 @@ impl Answer {
         if let Err(fault) = way.flush() {
             return Some(Answered::ClientBroke(fault));
         }
-        if way.flow.held() > 0 {
+        if way.direction.held() > 0 {
             return Some(Answered::Rest);
         }
         let had = self.input.len();
-        if !put_in_front(&self.input, way.supplies.scratch) {
+        if !put_in_front(&self.input, way.buffers.scratch) {
             return Some(Answered::Bad("the head is too long"));
         }
         let mut total = had;
@@ -155,9 +155,9 @@ impl Answer {
             if !way.source.can_read() {
                 return Some(Answered::Rest);
             }
-            let most = way.supplies.scratch.len().saturating_sub(HTTP_FRAMING_ROOM);
+            let most = way.buffers.scratch.len().saturating_sub(HTTP_FRAMING_ROOM);
             let end = (had + HTTP_ANSWER_READ_BYTES).min(most);
-            let room = way.supplies.scratch.get_mut(had..end).unwrap_or_default();
+            let room = way.buffers.scratch.get_mut(had..end).unwrap_or_default();
             match way.source.receive(room) {
                 Received::Bytes(count) => total += count,
                 Received::WouldBlock => return Some(Answered::Rest),
@@ -172,7 +172,7 @@ impl Answer {
                 }
             }
         }
-        let bytes = &way.supplies.scratch[..total];
+        let bytes = &way.buffers.scratch[..total];
         match parse_response(bytes, &mut self.scan, &mut way.lists.fields, &to.asked) {
             Parse::Incomplete => {
                 self.input.extend_from_slice(&bytes[had..]);
@@ -195,7 +195,7 @@ impl Answer {
         if self.interims == HTTP_INTERIM_ANSWERS_MAX {
             return Some(Answered::Bad("the backend gives interim answers without end"));
         }
-        let bytes = &way.supplies.scratch[..total];
+        let bytes = &way.buffers.scratch[..total];
         self.input.clear();
         self.input.extend_from_slice(&bytes[head.length..]);
         self.fresh = !self.input.is_empty();
@@ -220,7 +220,7 @@ impl Answer {
         total: usize,
         way: &mut Transfer<'_, '_, impl Socket, impl Socket>,
     ) -> Option<Answered> {
-        let bytes = &way.supplies.scratch[..total];
+        let bytes = &way.buffers.scratch[..total];
         way.lists.outgoing.clear();
         way.lists.surplus.clear();
         // Trailers use the same list.
@@ -244,7 +244,7 @@ impl Answer {
             way.lists.outgoing.input(bytes, rest);
             way.lists.surplus.clear();
         }
-        body.announce(way.flow);
+        body.announce(way.direction);
         if body.is_read() {
             // Whatever else can be read of the backend, it is not for this client.
             if !leaves.keep_alive && !switched {

@@ -1,5 +1,5 @@
-//! Messages of known length one after another through one flow, as HTTP has them: the next one's
-//! bytes are often here before the one before has gone.
+//! Messages of known length one after another through one direction, as HTTP has them: the bytes of
+//! the next one are often here before the one before has gone.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -38,17 +38,17 @@ fn play(seed: u64, traced: bool) -> bool {
     let mut target =
         ScriptedSocket::new("target".to_string(), script, (1, 0), random.fork(), &trace);
     let mut row = Row { seed, random, trace, patient: false };
-    let mut buffers = BufferPool::default();
+    let mut pool = BufferPool::default();
     let mut pipes = PipePool::new(1);
     let mut scratch = net::buffer::scratch();
-    let mut supplies =
-        Buffers { scratch: &mut scratch, buffers: &mut buffers, pipes: &mut pipes };
-    let mut flow = if row.random.bool() { Direction::proven() } else { Direction::default() };
+    let mut buffers = Buffers { scratch: &mut scratch, pool: &mut pool, pipes: &mut pipes };
+    let mut direction =
+        if row.random.bool() { Direction::proven() } else { Direction::default() };
     for length in lengths {
-        flow.begin(length);
-        row.carry(&mut flow, &mut source, &mut target, &mut supplies);
+        direction.begin(length);
+        row.carry(&mut direction, &mut source, &mut target, &mut buffers);
         assert_eq!(source.wakes_for(), Wake::AnyByte, "the next message is not heard of");
-        assert_eq!((flow.held(), source.read), (0, target.taken), "more or less than it");
+        assert_eq!((direction.held(), source.read), (0, target.taken), "more or less than it");
     }
     assert_eq!(target.taken, total, "bytes are missing");
     row.patient
@@ -70,32 +70,32 @@ impl Row {
     /// The turns of one message.
     fn carry(
         &mut self,
-        flow: &mut Direction,
+        direction: &mut Direction,
         source: &mut ScriptedSocket,
         target: &mut ScriptedSocket,
-        supplies: &mut Buffers<'_>,
+        buffers: &mut Buffers<'_>,
     ) {
         let mut queued = true;
         for _ in 0..TURNS_MAX {
             queued |= source.mark() | target.mark();
             if queued {
-                let step = flow.pump(source, target, supplies);
-                if flow.state() == State::Done {
+                let step = direction.pump(source, target, buffers);
+                if direction.state() == State::Done {
                     return;
                 }
                 assert!(matches!(step, Step::Rest | Step::Again), "{step:?}");
                 queued = step == Step::Again;
             }
-            self.patient |= flow.recheck_in().is_some();
+            self.patient |= direction.recheck_in().is_some();
             let mut moved = false;
             for _ in 0..self.random.u32(1..4) {
                 moved |= if self.random.bool() { source.live() } else { target.live() };
             }
-            if !moved && !queued && flow.recheck_in().is_some() {
-                flow.look(source);
+            if !moved && !queued && direction.recheck_in().is_some() {
+                direction.recheck(source);
             } else if !moved && !queued {
                 let any = source.live() || target.live() || source.mark() || target.mark();
-                assert!(any, "everybody waits for somebody: {flow:?}");
+                assert!(any, "everybody waits for somebody: {direction:?}");
                 queued = true;
             }
         }

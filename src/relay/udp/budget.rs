@@ -1,4 +1,4 @@
-//! What a turn may still do for the datagrams at one door.
+//! What a turn may still do for the datagrams at one listener.
 
 use crate::limits::{DATAGRAM_WORK_PER_TURN, FLOW_OPENING_WORK, SLOTS};
 

@@ -10,7 +10,7 @@ use crate::config::{Key, Spelling};
 use crate::context::Context;
 use crate::flow::Flow;
 
-use super::{Line, Udp};
+use super::{Udp, Upstream};
 
 /// Why a flow ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +33,7 @@ pub(super) enum End {
 
 impl Udp {
     /// A flow that was taken out of the table is over; the end of the turn closes its socket.
-    pub(super) fn end(&mut self, flow: Flow<Line>, end: End, cx: &mut Context) {
+    pub(super) fn end(&mut self, flow: Flow<Upstream>, end: End, cx: &mut Context) {
         debug!(
             "flow of {}: {}; {} datagrams sent on, {} answered",
             plain(flow.client.address),
@@ -42,8 +42,8 @@ impl Udp {
             flow.answers
         );
         write(&flow, end, cx);
-        cx.backends.closed(flow.line.backend);
-        cx.backends.exit(flow.line.pool);
+        cx.backends.closed(flow.upstream.backend);
+        cx.backends.exit(flow.upstream.pool);
         cx.listeners[flow.client.listener].stats.open -= 1;
         let stats = &mut cx.stats.udp;
         stats.open -= 1;
@@ -95,10 +95,10 @@ impl End {
     }
 }
 
-fn write(flow: &Flow<Line>, end: End, cx: &mut Context) {
+fn write(flow: &Flow<Upstream>, end: End, cx: &mut Context) {
     let Context { access_log, backends, listeners, stats, now, .. } = cx;
     let Some(log) = access_log else { return };
-    let line = &flow.line;
+    let upstream = &flow.upstream;
     let listener = &listeners[flow.client.listener].stats;
     let answered = flow.answers > 0;
     let times = Times {
@@ -109,26 +109,26 @@ fn write(flow: &Flow<Line>, end: End, cx: &mut Context) {
     };
     let counts = Counts {
         process: stats.open + stats.udp.open,
-        front: listener.open,
-        pool: backends.connections_in(line.pool),
-        backend: backends.connections(line.backend),
+        listener: listener.open,
+        pool: backends.connections_in(upstream.pool),
+        backend: backends.connections(upstream.backend),
     };
     let began = log.time_of(flow.opened_at, *now);
     log.add(&Record {
         client: plain(flow.client.address),
-        front: &listener.name,
-        pool: backends.pool_name(line.pool),
-        server: Server::Backend(backends.name(line.backend)),
+        listener: &listener.name,
+        pool: backends.pool_name(upstream.pool),
+        server: Server::Backend(backends.name(upstream.backend)),
         began,
         what: What::Udp { datagrams_sent: flow.answers, datagrams_received: flow.requests },
         times,
-        sent: line.bytes_received,
-        received: line.bytes_sent,
+        sent: upstream.bytes_received,
+        received: upstream.bytes_sent,
         ending: end.ending(answered),
         counts,
         retries: 0,
         why: end.cause().map(|cause| Why { cause, detail: cause.says().into() }),
-        tried: vec![backends.name(line.backend)],
+        tried: vec![backends.name(upstream.backend)],
     });
 }
 

@@ -14,7 +14,7 @@ use crate::flow::{Client, Flow};
 use crate::limits::{FLOWS_ENDED_PER_TURN, SWEPT_PER_TURN};
 
 use super::ending::End;
-use super::{Line, Udp};
+use super::{Udp, Upstream};
 
 /// The backends that are being left.
 #[derive(Debug, Default)]
@@ -26,9 +26,10 @@ pub(super) struct Leaving {
 }
 
 impl Leaving {
-    fn concerns(&self, flow: &Flow<Line>) -> bool {
-        let fell =
-            |&(id, at): &(ServerId, Instant)| id == flow.line.backend && flow.opened_at <= at;
+    fn concerns(&self, flow: &Flow<Upstream>) -> bool {
+        let fell = |&(id, at): &(ServerId, Instant)| {
+            id == flow.upstream.backend && flow.opened_at <= at
+        };
         self.fallen.iter().any(fell)
     }
 }

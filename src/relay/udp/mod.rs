@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   client --> listener --receive--> flows (src/flow) --deliver--> line --> backend
-//!   client <-- listener <---flush--- letters <---------answer----- line <-- backend
+//!   client <-- listener <---flush--- transmits <---------answer----- line <-- backend
 //! ```
 //!
 //! A *line* is what a flow carries: a connected socket of its own and the backend that it leads to.
@@ -55,21 +55,21 @@ pub struct Udp {
     /// Those from which answers are to leave.
     answering: Vec<ListenerId>,
     rules: Rules,
-    flows: Table<Line>,
+    flows: Table<Upstream>,
     shunned: Shunned<ServerId>,
     batch: Batch,
-    post: Sender,
-    parcels: Vec<RecvMeta>,
-    /// What was received at a door, each with the next one of the same flow.
+    sender: Sender,
+    metas: Vec<RecvMeta>,
+    /// What was received at a listener, each with the next one of the same flow.
     sorted: Vec<(Piece, u32)>,
     /// The flows that got some of it.
     touched: Vec<Key>,
-    /// What is sent on one line.
-    letters: Vec<Transmit>,
-    /// What may still be done for the door that is at work.
+    /// What is sent on one upstream.
+    transmits: Vec<Transmit>,
+    /// What may still be done for the listener that is at work.
     budget: Budget,
     /// Over: their sockets are closed at the end of the turn.
-    ended: Vec<Flow<Line>>,
+    ended: Vec<Flow<Upstream>>,
     /// Answers heard in this turn.
     heard: Heard,
     /// Datagrams that were refused and given to another backend in this turn.
@@ -83,7 +83,7 @@ pub struct Udp {
 
 /// What a flow carries.
 #[derive(Debug)]
-pub struct Line {
+pub struct Upstream {
     socket: DatagramSocket,
     backend: ServerId,
     /// The pool that the backend was picked from; counted there.
@@ -116,11 +116,11 @@ impl Udp {
             flows: Table::new(policy),
             shunned: Shunned::new(FLOWS_SHUNNED_MAX, rules.timeout),
             batch: Batch::new(),
-            post: Sender::new(),
-            parcels: Vec::new(),
+            sender: Sender::new(),
+            metas: Vec::new(),
             sorted: Vec::new(),
             touched: Vec::new(),
-            letters: Vec::new(),
+            transmits: Vec::new(),
             budget: Budget::default(),
             ended: Vec::new(),
             heard: Heard::default(),
@@ -164,7 +164,7 @@ impl Udp {
     /// An event said that answers are at a flow's socket.
     pub fn mark_flow(&mut self, key: Key, cx: &mut Context) {
         if let Some(flow) = self.flows.get_mut(key) {
-            cx.run_queue.push(Owner::Flow(key), &mut flow.line.queued);
+            cx.run_queue.push(Owner::Flow(key), &mut flow.upstream.queued);
         }
     }
 
@@ -180,7 +180,7 @@ impl Udp {
 
     /// How many flows are counted at a pool.
     pub fn flows_in_pools(&self) -> usize {
-        self.flows.iter().filter(|(_, flow)| flow.line.pool.is_some()).count()
+        self.flows.iter().filter(|(_, flow)| flow.upstream.pool.is_some()).count()
     }
 
     /// How many flows there are.
@@ -208,40 +208,40 @@ impl Udp {
     pub fn answer(&mut self, key: Key, cx: &mut Context) {
         let spent = self.is_spent();
         let Some(flow) = self.flows.get_mut(key) else { return };
-        flow.line.queued = false;
+        flow.upstream.queued = false;
         if spent {
-            return cx.run_queue.push(Owner::Flow(key), &mut flow.line.queued);
+            return cx.run_queue.push(Owner::Flow(key), &mut flow.upstream.queued);
         }
         if self.batch.room() < MESSAGES_PER_CALL {
             self.flush(cx);
         }
-        self.parcels.clear();
+        self.metas.clear();
         let Some(flow) = self.flows.get_mut(key) else { return };
-        let line = &mut flow.line;
-        let wanted = usize::from(line.wanted);
+        let upstream = &mut flow.upstream;
+        let wanted = usize::from(upstream.wanted);
         let mut refusal = None;
         let mut drained = false;
         // An error is told before what came earlier is handed out: what is there is taken first.
         for _ in 0..MESSAGES_PER_CALL {
-            match self.batch.hear(&line.socket, wanted, &mut self.parcels) {
+            match self.batch.hear(&upstream.socket, wanted, &mut self.metas) {
                 RecvOutcome::Failed(fault @ (Fault::Refused | Fault::Unreachable)) => {
                     refusal = Some(fault);
                 }
                 RecvOutcome::Failed(_) => cx.stats.udp.errors += 1,
                 RecvOutcome::Some(_) => {
-                    line.wanted = MESSAGES_PER_CALL as u8;
+                    upstream.wanted = MESSAGES_PER_CALL as u8;
                     break;
                 }
                 RecvOutcome::All(count) => {
                     let usual = (2 * count).clamp(HEARD_AT_FIRST, MESSAGES_PER_CALL);
-                    line.wanted = usual as u8;
+                    upstream.wanted = usual as u8;
                     drained = true;
                     break;
                 }
             }
         }
         if !drained {
-            cx.run_queue.push(Owner::Flow(key), &mut line.queued);
+            cx.run_queue.push(Owner::Flow(key), &mut upstream.queued);
         }
         self.note_answers(key, cx);
         if let Some(fault) = refusal {
@@ -251,11 +251,11 @@ impl Udp {
         }
     }
 
-    /// What was heard on a line becomes letters to its client.
+    /// What was heard on a line becomes transmits to its client.
     fn note_answers(&mut self, key: Key, cx: &mut Context) {
         let Some(flow) = self.flows.get_mut(key) else { return };
         let client = flow.client;
-        let line = &mut flow.line;
+        let upstream = &mut flow.upstream;
         let listener = cx.listeners.get_mut(client.listener);
         let Some(receiving) = listener.and_then(Listener::receiving) else { return };
         let to = Some(client.address);
@@ -263,10 +263,10 @@ impl Udp {
         let is_first = receiving.transmits.is_empty();
         let mut count = 0;
         let mut bytes = 0;
-        for parcel in &self.parcels {
-            count += parcel.piece.count();
-            bytes += parcel.piece.bytes();
-            receiving.transmits.push(Transmit { piece: parcel.piece, to, from });
+        for meta in &self.metas {
+            count += meta.piece.count();
+            bytes += meta.piece.bytes();
+            receiving.transmits.push(Transmit { piece: meta.piece, to, from });
         }
         if count == 0 {
             return;
@@ -276,18 +276,18 @@ impl Udp {
         }
         if flow.answers == 0 {
             let took = cx.now.saturating_duration_since(flow.opened_at);
-            cx.backends.datagram_answered(line.backend, took, cx.now);
+            cx.backends.datagram_answered(upstream.backend, took, cx.now);
         }
-        line.bytes_received += bytes;
+        upstream.bytes_received += bytes;
         if flow.answers < HEARD_UNTIL_BUSY
             && flow.answers + u64::from(count) >= HEARD_UNTIL_BUSY
         {
-            line.socket.coalesce();
+            upstream.socket.coalesce();
         }
-        cx.backends.datagram_heard(line.backend, cx.now);
-        cx.backends.moved(line.backend, Moved::to_client(bytes));
+        cx.backends.datagram_heard(upstream.backend, cx.now);
+        cx.backends.moved(upstream.backend, Moved::to_client(bytes));
         cx.stats.udp.from_backends += u64::from(count);
-        self.heard.messages += self.parcels.len();
+        self.heard.messages += self.metas.len();
         self.heard.bytes += bytes as usize;
         self.flows.answers(key, count, cx.now);
     }
@@ -298,15 +298,15 @@ impl Udp {
             let listener = cx.listeners.get_mut(id);
             let Some(receiving) = listener.and_then(Listener::receiving) else { continue };
             let Receiving { listener, transmits, .. } = receiving;
-            let posted = self.post.answer(listener, transmits, self.batch.memory());
-            cx.stats.udp.to_clients += posted.sent;
-            cx.stats.udp.dropped_unsent += posted.dropped;
+            let outcome = self.sender.answer(listener, transmits, self.batch.memory());
+            cx.stats.udp.to_clients += outcome.sent;
+            cx.stats.udp.dropped_unsent += outcome.dropped;
             transmits.clear();
         }
         self.batch.clear();
     }
 
-    /// Take what is at the doors, and send it on.
+    /// Take what arrived at the listeners, and send it on.
     pub fn receive(&mut self, cx: &mut Context) {
         let mut ready = std::mem::take(&mut self.ready);
         ready.retain(|&id| {
@@ -321,9 +321,9 @@ impl Udp {
         self.ready = ready;
     }
 
-    /// Receive until there is nothing, or enough: then the door stays ready, and the next turn does
-    /// not sleep. What a call brought is sorted before the next one, for what it costs is known
-    /// only then.
+    /// Receive until there is nothing, or enough: then the listener stays ready, and the next turn
+    /// does not sleep. What a call brought is sorted before the next one, for what it costs is
+    /// known only then.
     fn take(&mut self, id: ListenerId, cx: &mut Context) {
         self.budget = Budget::of_a_turn();
         let mut errors = 0;
@@ -331,10 +331,10 @@ impl Udp {
             && !self.budget.is_spent()
             && self.batch.bytes() < DATAGRAM_BYTES_PER_TURN
         {
-            self.parcels.clear();
+            self.metas.clear();
             let Some(receiving) = cx.listeners[id].receiving() else { return };
             let listener = &mut receiving.listener;
-            match self.batch.take(listener, &mut self.parcels) {
+            match self.batch.take(listener, &mut self.metas) {
                 RecvOutcome::Some(_) => {}
                 RecvOutcome::All(_) => listener.drained(),
                 // Told once, and of one datagram: the others are still there.
@@ -343,7 +343,7 @@ impl Udp {
                     errors += 1;
                 }
             }
-            self.budget.received(self.parcels.len());
+            self.budget.received(self.metas.len());
             self.sort_all(id, cx);
             if !cx.listeners[id].is_ready() {
                 return;
@@ -353,14 +353,14 @@ impl Udp {
 
     /// What a call brought goes to the flows, in its order.
     fn sort_all(&mut self, id: ListenerId, cx: &mut Context) {
-        let parcels = std::mem::take(&mut self.parcels);
-        for parcel in &parcels {
-            let Some(address) = parcel.from else { continue };
-            let client = Client { listener: id, address, local: parcel.local };
-            cx.stats.udp.from_clients += u64::from(parcel.piece.count());
-            self.sort(&client, parcel.piece, cx);
+        let metas = std::mem::take(&mut self.metas);
+        for meta in &metas {
+            let Some(address) = meta.from else { continue };
+            let client = Client { listener: id, address, local: meta.local };
+            cx.stats.udp.from_clients += u64::from(meta.piece.count());
+            self.sort(&client, meta.piece, cx);
         }
-        self.parcels = parcels;
+        self.metas = metas;
     }
 
     /// Find the flow that takes these datagrams of a client, or open one.
@@ -398,13 +398,13 @@ impl Udp {
         let Some(flow) = self.flows.get_mut(key) else { return };
         let index = self.sorted.len() as u32;
         self.sorted.push((piece, LAST));
-        match &mut flow.line.waiting {
+        match &mut flow.upstream.waiting {
             Some((_, last)) => {
                 self.sorted[*last as usize].1 = index;
                 *last = index;
             }
             None => {
-                flow.line.waiting = Some((index, index));
+                flow.upstream.waiting = Some((index, index));
                 self.touched.push(key);
             }
         }
@@ -417,12 +417,12 @@ impl Udp {
         while let Some(&key) = self.touched.get(at) {
             at += 1;
             let Some(flow) = self.flows.get_mut(key) else { continue };
-            let waiting = flow.line.waiting.take();
-            gather(waiting, &self.sorted, &mut self.letters);
+            let waiting = flow.upstream.waiting.take();
+            gather(waiting, &self.sorted, &mut self.transmits);
             let memory = self.batch.memory();
-            let posted = self.post.pass_on(&flow.line.socket, &self.letters, memory);
-            note_sent(&mut flow.line, &posted, cx);
-            if let Some(refused) = posted.refused {
+            let outcome = self.sender.pass_on(&flow.upstream.socket, &self.transmits, memory);
+            note_sent(&mut flow.upstream, &outcome, cx);
+            if let Some(refused) = outcome.refused {
                 self.reroute(key, refused, cx);
             } else if self.flows.is_over(key) {
                 self.close(key, End::Finished, cx);
@@ -433,13 +433,14 @@ impl Udp {
     }
 
     /// The last words of a flow that has to go.
-    fn send_waiting(&mut self, line: &mut Line, cx: &mut Context) {
-        let waiting = line.waiting.take();
-        gather(waiting, &self.sorted, &mut self.letters);
-        let posted = self.post.pass_on(&line.socket, &self.letters, self.batch.memory());
-        note_sent(line, &posted, cx);
-        if let Some(refused) = posted.refused {
-            cx.stats.udp.dropped_unsent += refused.from.left(&self.letters);
+    fn send_waiting(&mut self, upstream: &mut Upstream, cx: &mut Context) {
+        let waiting = upstream.waiting.take();
+        gather(waiting, &self.sorted, &mut self.transmits);
+        let outcome =
+            self.sender.pass_on(&upstream.socket, &self.transmits, self.batch.memory());
+        note_sent(upstream, &outcome, cx);
+        if let Some(refused) = outcome.refused {
+            cx.stats.udp.dropped_unsent += refused.from.left(&self.transmits);
         }
     }
 
@@ -449,29 +450,29 @@ impl Udp {
         let Some(flow) = self.flows.get_mut(key) else { return };
         let client = flow.client;
         self.refused(key, fault, cx);
-        let letters = std::mem::take(&mut self.letters);
+        let transmits = std::mem::take(&mut self.transmits);
         if self.reroutes >= REROUTES_PER_TURN || self.stopping {
-            cx.stats.udp.dropped_unsent += from.left(&letters);
+            cx.stats.udp.dropped_unsent += from.left(&transmits);
         } else {
             self.reroutes += 1;
-            for (index, letter) in letters.iter().enumerate().skip(from.letter) {
-                let sent = if index == from.letter { from.datagram } else { 0 };
+            for (index, transmit) in transmits.iter().enumerate().skip(from.transmit) {
+                let sent = if index == from.transmit { from.datagram } else { 0 };
                 let rest =
-                    if sent == 0 { Some(letter.piece) } else { letter.piece.split(sent).1 };
+                    if sent == 0 { Some(transmit.piece) } else { transmit.piece.split(sent).1 };
                 if let Some(piece) = rest {
                     self.sort(&client, piece, cx);
                 }
             }
         }
-        self.letters = letters;
+        self.transmits = transmits;
     }
 
     /// The backend's machine said that nobody listens there; or somebody, that there is no way.
     fn refused(&mut self, key: Key, fault: Fault, cx: &mut Context) {
         let Some(flow) = self.flows.get_mut(key) else { return };
         let client = flow.client;
-        let backend = flow.line.backend;
-        let address = flow.line.socket.peer();
+        let backend = flow.upstream.backend;
+        let address = flow.upstream.socket.peer();
         let moved_on = address.is_some_and(|it| cx.backends.address_refused(backend, it));
         if !moved_on {
             cx.backends.datagram_failed(backend, fault, cx.now);
@@ -498,8 +499,11 @@ impl Udp {
         self.flows.check_invariants();
         assert!(self.ended.is_empty() && self.touched.is_empty(), "flows of this turn");
         assert!(self.answering.is_empty(), "answers were sent");
-        assert!(self.flows.iter().all(|(_, flow)| flow.line.waiting.is_none()), "all was sent");
-        self.flows.iter().filter(|(_, flow)| flow.line.queued).count()
+        assert!(
+            self.flows.iter().all(|(_, flow)| flow.upstream.waiting.is_none()),
+            "all was sent"
+        );
+        self.flows.iter().filter(|(_, flow)| flow.upstream.queued).count()
     }
 
     fn close(&mut self, key: Key, end: End, cx: &mut Context) {
@@ -509,19 +513,19 @@ impl Udp {
     }
 }
 
-/// What waits, as letters.
-fn gather(waiting: Option<(u32, u32)>, sorted: &[(Piece, u32)], letters: &mut Vec<Transmit>) {
-    letters.clear();
+/// What waits, as transmits.
+fn gather(waiting: Option<(u32, u32)>, sorted: &[(Piece, u32)], transmits: &mut Vec<Transmit>) {
+    transmits.clear();
     let mut next = waiting.map_or(LAST, |(first, _)| first);
     while let Some(&(piece, after)) = sorted.get(next as usize) {
-        letters.push(Transmit { piece, to: None, from: None });
+        transmits.push(Transmit { piece, to: None, from: None });
         next = after;
     }
 }
 
-fn note_sent(line: &mut Line, posted: &SendOutcome, cx: &mut Context) {
-    line.bytes_sent += posted.bytes;
-    cx.backends.moved(line.backend, Moved::to_backend(posted.bytes));
-    cx.stats.udp.to_backends += posted.sent;
-    cx.stats.udp.dropped_unsent += posted.dropped;
+fn note_sent(upstream: &mut Upstream, outcome: &SendOutcome, cx: &mut Context) {
+    upstream.bytes_sent += outcome.bytes;
+    cx.backends.moved(upstream.backend, Moved::to_backend(outcome.bytes));
+    cx.stats.udp.to_backends += outcome.sent;
+    cx.stats.udp.dropped_unsent += outcome.dropped;
 }

@@ -14,7 +14,7 @@ use crate::limits::{EXHAUSTION_WARNINGS, HEARD_AT_FIRST};
 use crate::net::{DatagramSocket, Fault};
 
 use super::ending::End;
-use super::{Line, Udp};
+use super::{Udp, Upstream};
 
 impl Udp {
     /// Open a flow: pick a backend, and make a socket towards it. Says whether it is there.
@@ -28,8 +28,8 @@ impl Udp {
             self.budget.opened();
             match connect(backend, pool, cx) {
                 Ok(socket) => {
-                    let line = Line::new(socket, backend, pool);
-                    return self.add(client, line, cx);
+                    let upstream = Upstream::new(socket, backend, pool);
+                    return self.add(client, upstream, cx);
                 }
                 Err(Fault::Exhausted) => {
                     self.note_exhaustion("socket", cx);
@@ -48,18 +48,18 @@ impl Udp {
         false
     }
 
-    fn add(&mut self, client: Client, line: Line, cx: &mut Context) -> bool {
-        cx.backends.opened(line.backend, cx.now);
-        cx.backends.enter(line.pool);
+    fn add(&mut self, client: Client, upstream: Upstream, cx: &mut Context) -> bool {
+        cx.backends.opened(upstream.backend, cx.now);
+        cx.backends.enter(upstream.pool);
         cx.stats.udp.open += 1;
         cx.stats.udp.opened += 1;
         cx.listeners[client.listener].stats.open += 1;
-        let (key, gave_way) = self.flows.open(client, line, cx.now);
+        let (key, gave_way) = self.flows.open(client, upstream, cx.now);
         if let Some(flow) = gave_way {
             self.give_way(flow, cx);
         }
         let Some(flow) = self.flows.get_mut(key) else { return false };
-        if flow.line.socket.register(&cx.registry, Owner::Flow(key)).is_err() {
+        if flow.upstream.socket.register(&cx.registry, Owner::Flow(key)).is_err() {
             self.note_exhaustion("room in the poll", cx);
             self.close(key, End::Exhausted, cx);
             return false;
@@ -68,8 +68,8 @@ impl Udp {
     }
 
     /// What it was given in this very turn still goes out.
-    fn give_way(&mut self, mut flow: Flow<Line>, cx: &mut Context) {
-        self.send_waiting(&mut flow.line, cx);
+    fn give_way(&mut self, mut flow: Flow<Upstream>, cx: &mut Context) {
+        self.send_waiting(&mut flow.upstream, cx);
         self.end(flow, End::GaveWay, cx);
     }
 
@@ -82,9 +82,9 @@ impl Udp {
     }
 }
 
-impl Line {
-    fn new(socket: DatagramSocket, backend: ServerId, pool: Option<PoolId>) -> Line {
-        Line {
+impl Upstream {
+    fn new(socket: DatagramSocket, backend: ServerId, pool: Option<PoolId>) -> Upstream {
+        Upstream {
             socket,
             backend,
             pool,

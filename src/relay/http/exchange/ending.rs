@@ -28,7 +28,7 @@ use crate::relay::verdict::{Reason, Successor};
 use crate::stats::{Failure, Moved};
 
 use super::super::response::Answer;
-use super::super::{Http, PARTING, Phase, Step, reply};
+use super::super::{Http, HttpState, PARTING, Step, reply};
 use super::Exchange;
 use super::broken::{Accused, GoesOn};
 
@@ -200,7 +200,7 @@ impl Exchange {
         if let Err(fault) = self.send_again(took, client, cx) {
             return self.recover(fault, http, client, cx);
         }
-        http.phase = Phase::Exchange(self);
+        http.state = HttpState::Exchange(self);
         Step::Next
     }
 
@@ -210,24 +210,24 @@ impl Exchange {
         client: &mut Client,
         cx: &mut Context,
     ) -> Result<(), Fault> {
-        let (connection, mut supplies) = cx.connection_and_buffers(client.link.key());
+        let (connection, mut buffers) = cx.connection_and_buffers(client.link.key());
         let Some(connection) = connection else { return Err(Fault::Reset) };
         if self.logs_in {
             connection.bind();
         }
-        let flow = &mut client.duplex.request;
+        let direction = &mut client.duplex.request;
         let backend = &mut connection.stream;
         if took == Took::Nothing {
-            flow.flush_to(backend, &mut supplies)?;
+            direction.flush_to(backend, &mut buffers)?;
         } else {
-            flow.end(&mut supplies);
-            flow.begin(0);
+            direction.end(&mut buffers);
+            direction.begin(0);
             self.is_asked = false;
             self.deaf = false;
-            flow.offer(&[IoSlice::new(&self.again)], backend, supplies.buffers)?;
+            direction.offer(&[IoSlice::new(&self.again)], backend, buffers.pool)?;
         }
         let id = connection.backend;
-        let moved = flow.moved() - self.moved_before;
+        let moved = direction.moved() - self.moved_before;
         cx.backends.moved(id, Moved::to_backend(moved));
         connect::see(self.moved_before, client, cx);
         Ok(())
@@ -287,8 +287,8 @@ impl Exchange {
 
     /// Nothing is on its way to a backend any more.
     fn leave_backend(&self, client: &mut Client, cx: &mut Context) {
-        let (_, mut supplies) = cx.connection_and_buffers(None);
-        client.duplex.request.end(&mut supplies);
+        let (_, mut buffers) = cx.connection_and_buffers(None);
+        client.duplex.request.end(&mut buffers);
         client.forget_search();
     }
 
@@ -300,18 +300,18 @@ impl Exchange {
         client: &mut Client,
         cx: &mut Context,
     ) -> Step {
-        let (connection, mut supplies) = cx.connection_and_buffers(client.link.key());
+        let (connection, mut buffers) = cx.connection_and_buffers(client.link.key());
         let Some(connection) = connection else {
             return Step::Close(Reason::BackendBroke(Fault::Reset));
         };
         client.duplex.request.begin(u64::MAX);
         client.duplex.response.begin(u64::MAX);
         let input = IoSlice::new(&http.input);
-        let flow = &mut client.duplex.request;
+        let direction = &mut client.duplex.request;
         let backend = &mut connection.stream;
-        if let Err(fault) = flow
-            .flush_to(backend, &mut supplies)
-            .and_then(|()| flow.offer(&[input], backend, supplies.buffers))
+        if let Err(fault) = direction
+            .flush_to(backend, &mut buffers)
+            .and_then(|()| direction.offer(&[input], backend, buffers.pool))
         {
             return Step::Close(Reason::BackendBroke(fault));
         }

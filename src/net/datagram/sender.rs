@@ -1,7 +1,7 @@
-//! Sending many datagrams with few calls: letters become messages, messages go out together.
+//! Sending many datagrams with few calls: transmits become messages, messages go out together.
 //!
 //! ```text
-//!   letters   [A A] [A] [B] [C C C]        pieces of memory, to whom, from where
+//!   transmits   [A A] [A] [B] [C C C]        pieces of memory, destination, source
 //!   messages  [A A A]   [B] [C C C]        same receiver and same length: one message (GSO)
 //!   calls     ----------------------       those that say the same beside their bytes (sendmmsg)
 //! ```
@@ -31,7 +31,7 @@ pub struct Sender {
     segments: bool,
 }
 
-/// What became of letters.
+/// What became of transmits.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SendOutcome {
     /// Datagrams that were taken.
@@ -56,7 +56,7 @@ pub struct Refused {
 /// One message of a call.
 #[derive(Debug, Clone)]
 pub struct Message {
-    /// To whom.
+    /// The destination.
     pub to: Option<SocketAddr>,
     /// From which address.
     pub from: Option<IpAddr>,
@@ -82,20 +82,20 @@ pub enum Refusal {
     Fault(Fault),
 }
 
-/// A letter, and a datagram in it.
+/// A transmit, and a datagram in it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Cursor {
     /// Its place in the list.
-    pub letter: usize,
-    /// Counted from the letter's first.
+    pub transmit: usize,
+    /// Counted from the transmit's first.
     pub datagram: u32,
 }
 
 impl Cursor {
     /// Datagrams from here on.
-    pub fn left(self, letters: &[Transmit]) -> u64 {
-        let rest = letters.iter().skip(self.letter);
-        let all = rest.map(|letter| u64::from(letter.piece.count()));
+    pub fn left(self, transmits: &[Transmit]) -> u64 {
+        let rest = transmits.iter().skip(self.transmit);
+        let all = rest.map(|transmit| u64::from(transmit.piece.count()));
         all.sum::<u64>() - u64::from(self.datagram)
     }
 }
@@ -110,30 +110,35 @@ impl Sender {
     pub fn answer(
         &mut self,
         from: &DatagramListener,
-        letters: &[Transmit],
+        transmits: &[Transmit],
         memory: &[u8],
     ) -> SendOutcome {
-        self.send(&from.socket, letters, memory)
+        self.send(&from.socket, transmits, memory)
     }
 
     /// Send on a connected socket.
     pub fn pass_on(
         &mut self,
         to: &DatagramSocket,
-        letters: &[Transmit],
+        transmits: &[Transmit],
         memory: &[u8],
     ) -> SendOutcome {
-        self.send(&to.socket, letters, memory)
+        self.send(&to.socket, transmits, memory)
     }
 
-    fn send(&mut self, socket: &UdpSocket, letters: &[Transmit], memory: &[u8]) -> SendOutcome {
-        let mut posted = SendOutcome::default();
+    fn send(
+        &mut self,
+        socket: &UdpSocket,
+        transmits: &[Transmit],
+        memory: &[u8],
+    ) -> SendOutcome {
+        let mut outcome = SendOutcome::default();
         let mut at = Cursor::default();
         let mut whole_until = Cursor::default();
-        while at.letter < letters.len() {
+        while at.transmit < transmits.len() {
             let mut slices = [IoSlice::new(&[]); SLICES];
             let segments = self.segments;
-            fill(&mut self.messages, &mut slices, letters, memory, at, |cursor| {
+            fill(&mut self.messages, &mut slices, transmits, memory, at, |cursor| {
                 segments && cursor >= whole_until
             });
             let Some(first) = self.messages.first() else { break };
@@ -141,29 +146,29 @@ impl Sender {
                 Ok(count) => {
                     let sent = &self.messages[..count];
                     at = sent.last().map_or(at, |message| message.end);
-                    posted.sent += sent.iter().map(|message| message.datagrams).sum::<u64>();
-                    posted.bytes += sent.iter().map(|message| message.bytes).sum::<u64>();
+                    outcome.sent += sent.iter().map(|message| message.datagrams).sum::<u64>();
+                    outcome.bytes += sent.iter().map(|message| message.bytes).sum::<u64>();
                 }
                 // What waits in the kernel is as much as anybody asked for.
                 Err(Refusal::Later) => {
-                    posted.dropped += at.left(letters);
-                    return posted;
+                    outcome.dropped += at.left(transmits);
+                    return outcome;
                 }
                 Err(Refusal::Segments) => self.segments = false,
                 Err(Refusal::Segment) => whole_until = first.end,
                 Err(Refusal::Fault(fault @ (Fault::Refused | Fault::Unreachable)))
                     if first.to.is_none() =>
                 {
-                    posted.refused = Some(Refused { fault, from: at });
-                    return posted;
+                    outcome.refused = Some(Refused { fault, from: at });
+                    return outcome;
                 }
                 Err(Refusal::Fault(_)) => {
-                    posted.dropped += first.datagrams;
+                    outcome.dropped += first.datagrams;
                     at = first.end;
                 }
             }
         }
-        posted
+        outcome
     }
 }
 
@@ -177,7 +182,7 @@ impl Default for Sender {
 fn fill<'a>(
     messages: &mut Vec<Message>,
     slices: &mut [IoSlice<'a>; SLICES],
-    letters: &[Transmit],
+    transmits: &[Transmit],
     memory: &'a [u8],
     mut at: Cursor,
     may_cut: impl Fn(Cursor) -> bool,
@@ -187,7 +192,7 @@ fn fill<'a>(
     let mut segment = None;
     let mut longest = 0;
     while messages.len() < MESSAGES_PER_CALL && used < SLICES {
-        let Some(message) = message(slices, used, letters, memory, at, &may_cut) else {
+        let Some(message) = message(slices, used, transmits, memory, at, &may_cut) else {
             return;
         };
         let agrees = messages.first().is_none_or(|first| first.from == message.from)
@@ -212,12 +217,12 @@ fn fill<'a>(
 fn message<'a>(
     slices: &mut [IoSlice<'a>; SLICES],
     used: usize,
-    letters: &[Transmit],
+    transmits: &[Transmit],
     memory: &'a [u8],
     mut at: Cursor,
     may_cut: &impl Fn(Cursor) -> bool,
 ) -> Option<Message> {
-    let first = letters.get(at.letter)?;
+    let first = transmits.get(at.transmit)?;
     let size = u64::from(first.piece.size);
     let cuts = may_cut(at) && size > 0 && size <= SEGMENT_BYTES_MAX as u64;
     let most =
@@ -225,9 +230,9 @@ fn message<'a>(
     let mut end = used;
     let mut datagrams = 0;
     let mut bytes = 0;
-    while let Some(letter) = letters.get(at.letter) {
-        let piece = letter.piece;
-        let same = letter.to == first.to && letter.from == first.from;
+    while let Some(transmit) = transmits.get(at.transmit) {
+        let piece = transmit.piece;
+        let same = transmit.to == first.to && transmit.from == first.from;
         // One that is shorter can only be the last, and nothing follows a shorter one.
         let fits = u64::from(piece.size) <= size && bytes == datagrams * size;
         if datagrams > 0 && !(same && fits && piece.size > 0)
@@ -255,7 +260,7 @@ fn message<'a>(
             at.datagram += count as u32;
             break;
         }
-        at = Cursor { letter: at.letter + 1, datagram: 0 };
+        at = Cursor { transmit: at.transmit + 1, datagram: 0 };
     }
     let segment = (datagrams > 1).then_some(first.piece.size);
     let to = first.to;
