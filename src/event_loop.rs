@@ -395,7 +395,7 @@ impl EventLoop {
     fn write_access_log(&mut self) {
         let Some(log) = &mut self.cx.access_log else { return };
         log.flush();
-        log.tell(self.cx.now, false);
+        log.tell(self.cx.now);
         if log.is_behind() && !self.chores.log_armed {
             self.chores.log_armed = true;
             self.cx.timers.arm(self.chores.log, self.cx.now + LOG_RETRY);

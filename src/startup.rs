@@ -29,7 +29,7 @@ use crate::net::descriptors::{self, Needs};
 use crate::net::tls::client::{ClientTls, Identity, Roots};
 use crate::net::tls::files::{self, FileError};
 use crate::net::tls::server::ServerTls;
-use crate::net::{DatagramListener, Listener, ports};
+use crate::net::{DatagramListener, Families, Listener, ports};
 
 /// Why the program could not begin to serve.
 #[derive(Debug)]
@@ -446,7 +446,7 @@ fn bind_all(config: &Config, errors: &mut Vec<Complaint>) -> (Listeners, Vec<Lis
 fn bind<T>(
     listen: &Listen,
     all: &[Listen],
-    bind: fn(SocketAddr, bool) -> io::Result<T>,
+    bind: fn(SocketAddr, Families) -> io::Result<T>,
 ) -> Result<T, Complaint> {
     let address = listen.address;
     let is_udp = listen.protocol == Protocol::Udp;
@@ -456,8 +456,9 @@ fn bind<T>(
             && listen.address.port() == address.port()
             && address.port() != 0
     };
-    let only_v6 = address.ip() == IpAddr::from([0u16; 8]) && all.iter().any(taken);
-    bind(address, only_v6).map_err(|error| {
+    let is_shared = address.ip() == IpAddr::from([0u16; 8]) && all.iter().any(taken);
+    let families = if is_shared { Families::V6 } else { Families::Both };
+    bind(address, families).map_err(|error| {
         let why = match error.kind() {
             io::ErrorKind::AddrInUse => {
                 "the port is in use; stop who uses it, or choose another (0 lets the system choose)"

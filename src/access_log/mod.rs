@@ -159,10 +159,16 @@ impl AccessLog {
 
     /// Tell of a file that takes nothing as soon as it does, and of lines dropped, now and then;
     /// at the end, at once.
-    pub fn tell(&mut self, now: Instant, last: bool) {
+    pub fn tell(&mut self, now: Instant) {
         self.tell_of_trouble(now);
         let lately = |at: Instant| now.saturating_duration_since(at) < ACCESS_LOG_WARNINGS;
-        if self.unsaid == 0 || (!last && self.said_at.is_some_and(lately)) {
+        if !self.said_at.is_some_and(lately) {
+            self.tell_of_losses(now);
+        }
+    }
+
+    fn tell_of_losses(&mut self, now: Instant) {
+        if self.unsaid == 0 {
             return;
         }
         let lines = std::mem::take(&mut self.unsaid);
@@ -178,7 +184,8 @@ impl AccessLog {
         self.try_again();
         let lines = self.outlet.clear();
         self.drop_lines(lines);
-        self.tell(now, true);
+        self.tell_of_trouble(now);
+        self.tell_of_losses(now);
     }
 
     /// Its lines are not lost yet, but will be if that lasts.

@@ -233,9 +233,9 @@ fn a_disk_without_room_is_tried_again_and_what_is_too_much_is_counted() {
         added += 1;
     }
     assert!(log.is_behind() && added > 1000);
-    log.tell(now, false);
+    log.tell(now);
     assert_eq!(log.unsaid, 0, "it was told");
     log.add(&http(Some(GET), 200));
-    log.tell(now, false);
+    log.tell(now);
     assert_eq!((log.unsaid, log.dropped()), (1, 2), "once is enough for a while");
 }

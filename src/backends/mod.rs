@@ -118,13 +118,13 @@ impl Backends {
     ) -> Result<ServerId, Refusal> {
         let id = pool.ok_or(Refusal::AllDown)?;
         if !tried.is_empty() {
-            self.set_tried(id, tried, true);
+            self.each_tried(id, tried, Pool::leave_out);
         }
         let pool = self.pools.get_mut(id).ok_or(Refusal::AllDown)?;
         let picked = pool.pick(ask);
         let refusal = if pool.up() == 0 { Refusal::AllDown } else { Refusal::NoRoom };
         if !tried.is_empty() {
-            self.set_tried(id, tried, false);
+            self.each_tried(id, tried, Pool::let_in);
         }
         picked.ok_or(refusal)
     }
@@ -280,11 +280,11 @@ impl Backends {
         self.tokens.check_invariants(&self.servers);
     }
 
-    fn set_tried(&mut self, pool: PoolId, tried: &[ServerId], value: bool) {
+    fn each_tried(&mut self, pool: PoolId, tried: &[ServerId], act: fn(&mut Pool, usize)) {
         for &id in tried {
             let place = self.place_in(id, pool);
             if let Some((place, pool)) = place.zip(self.pools.get_mut(pool)) {
-                pool.set_tried(place.index as usize, value);
+                act(pool, place.index as usize);
             }
         }
     }

@@ -268,10 +268,18 @@ impl Pool {
         self.balance.observe(&self.candidates, index, seen, now);
     }
 
-    /// A pick leaves it out, or did.
-    pub(super) fn set_tried(&mut self, index: usize, tried: bool) {
+    /// The pick that comes leaves it out.
+    pub(super) fn leave_out(&mut self, index: usize) {
         if let Some(seat) = &mut self.seats[index] {
-            seat.tried = tried;
+            seat.tried = true;
+        }
+        self.update(index);
+    }
+
+    /// It may be picked again.
+    pub(super) fn let_in(&mut self, index: usize) {
+        if let Some(seat) = &mut self.seats[index] {
+            seat.tried = false;
         }
         self.update(index);
     }

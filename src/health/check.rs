@@ -45,6 +45,15 @@ pub enum Answer {
     Bad(String),
 }
 
+/// How much of an answer is here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Heard {
+    /// There may be more.
+    SoFar,
+    /// There will be no more.
+    All,
+}
+
 /// What is to come of an answer whose meaning is known.
 #[derive(Debug)]
 pub enum Rest {
@@ -89,8 +98,9 @@ impl Question {
         }
     }
 
-    /// What the bytes received so far mean; `ended` says that there will be no more.
-    pub fn judge(&self, answer: &[u8], ended: bool) -> Answer {
+    /// What these bytes of an answer mean.
+    pub fn judge(&self, answer: &[u8], heard: Heard) -> Answer {
+        let ended = heard == Heard::All;
         match &self.kind {
             Kind::Connect => Answer::Good(None),
             Kind::Http(statuses) => judge_status(answer, ended, statuses),
@@ -103,7 +113,7 @@ impl Question {
 
     /// Why these bytes are not enough, now that there is no time for more.
     pub fn too_late(&self, answer: &[u8]) -> Option<String> {
-        match self.judge(answer, true) {
+        match self.judge(answer, Heard::All) {
             Answer::Bad(reason) if matches!(self.kind, Kind::Text(_)) && !answer.is_empty() => {
                 Some(reason)
             }
@@ -293,7 +303,11 @@ mod tests {
             "HTTP/1.1 204 No Content\r\n",
             "HTTP/1.1 299 \r\n",
         ] {
-            assert_eq!(plain.judge(good.as_bytes(), false), Answer::Good(None), "{good:?}");
+            assert_eq!(
+                plain.judge(good.as_bytes(), Heard::SoFar),
+                Answer::Good(None),
+                "{good:?}"
+            );
         }
         let bads = [
             "HTTP/1.1 500 Oops\r\n",
@@ -310,16 +324,19 @@ mod tests {
             "\n",
         ];
         for answer in bads {
-            assert!(bad(&plain.judge(answer.as_bytes(), false)), "{answer:?}");
+            assert!(bad(&plain.judge(answer.as_bytes(), Heard::SoFar)), "{answer:?}");
         }
         let some = question("http:/,expect=200-399,401");
         for (status, good) in
             [(200, true), (302, true), (401, true), (403, false), (500, false)]
         {
-            let answer = some.judge(format!("HTTP/1.1 {status} X\r\n").as_bytes(), false);
+            let answer =
+                some.judge(format!("HTTP/1.1 {status} X\r\n").as_bytes(), Heard::SoFar);
             assert_eq!(answer == Answer::Good(None), good, "{status}");
         }
-        let Answer::Bad(said) = some.judge(b"HTTP/1.1 503 X\r\n", false) else { panic!() };
+        let Answer::Bad(said) = some.judge(b"HTTP/1.1 503 X\r\n", Heard::SoFar) else {
+            panic!()
+        };
         assert_eq!(said, "status 503, want 200-399,401");
     }
 
@@ -329,22 +346,26 @@ mod tests {
         let answer =
             b"HTTP/1.1 100 X\r\n\r\nHTTP/1.1 103 X\r\nLink: y\r\n\r\nHTTP/1.1 200 OK\r\n";
         for cut in 0..answer.len() {
-            assert_eq!(question.judge(&answer[..cut], false), Answer::Incomplete, "{cut}");
-            assert!(bad(&question.judge(&answer[..cut], true)), "{cut}");
+            assert_eq!(
+                question.judge(&answer[..cut], Heard::SoFar),
+                Answer::Incomplete,
+                "{cut}"
+            );
+            assert!(bad(&question.judge(&answer[..cut], Heard::All)), "{cut}");
         }
-        assert_eq!(question.judge(answer, false), Answer::Good(None));
+        assert_eq!(question.judge(answer, Heard::SoFar), Answer::Good(None));
         let endless = b"HTTP/1.1 103 X\r\n\r\n".repeat(CHECK_ANSWER_BYTES_MAX / 18 + 1);
-        assert!(bad(&question.judge(&endless, false)));
+        assert!(bad(&question.judge(&endless, Heard::SoFar)));
     }
 
     #[test]
     fn http_waits_for_the_whole_status_line() {
         let question = question("http:/");
-        assert_eq!(question.judge(b"HTTP/1.1 200 OK", false), Answer::Incomplete);
-        assert!(bad(&question.judge(b"HTTP/1.1 200 OK", true)), "cut off");
-        assert!(bad(&question.judge(b"", true)));
+        assert_eq!(question.judge(b"HTTP/1.1 200 OK", Heard::SoFar), Answer::Incomplete);
+        assert!(bad(&question.judge(b"HTTP/1.1 200 OK", Heard::All)), "cut off");
+        assert!(bad(&question.judge(b"", Heard::All)));
         let long = format!("HTTP/1.1 200 {}", "x".repeat(STATUS_LINE_BYTES_MAX));
-        assert!(bad(&question.judge(long.as_bytes(), false)), "no end of it");
+        assert!(bad(&question.judge(long.as_bytes(), Heard::SoFar)), "no end of it");
     }
 
     /// Answers of HTTP, and whether each is whole; cut anywhere it is the same.
@@ -382,22 +403,25 @@ mod tests {
     fn a_text_has_what_is_expected_in_it() {
         let any = question("tcp:PING");
         assert_eq!((any.text("x"), any.is_datagram()), (b"PING".to_vec(), false));
-        assert_eq!(any.judge(b"", false), Answer::Incomplete);
-        assert_eq!(any.judge(b"x", false), Answer::Good(None));
-        assert!(bad(&any.judge(b"", true)));
+        assert_eq!(any.judge(b"", Heard::SoFar), Answer::Incomplete);
+        assert_eq!(any.judge(b"x", Heard::SoFar), Answer::Good(None));
+        assert!(bad(&any.judge(b"", Heard::All)));
         let pong = question(r"tcp:PING\x0d\x0a,expect=+PONG");
         assert_eq!(pong.text("x"), b"PING\r\n");
-        for (answer, ended, wanted) in [
-            (&b""[..], false, Answer::Incomplete),
-            (b"+PON", false, Answer::Incomplete),
-            (b"-ERR\r\n", false, Answer::Incomplete),
-            (b"+PONG\r\n", false, Answer::Good(None)),
-            (b"hello\r\n+PONG", true, Answer::Good(None)),
+        for (answer, heard, wanted) in [
+            (&b""[..], Heard::SoFar, Answer::Incomplete),
+            (b"+PON", Heard::SoFar, Answer::Incomplete),
+            (b"-ERR\r\n", Heard::SoFar, Answer::Incomplete),
+            (b"+PONG\r\n", Heard::SoFar, Answer::Good(None)),
+            (b"hello\r\n+PONG", Heard::All, Answer::Good(None)),
         ] {
-            assert_eq!(pong.judge(answer, ended), wanted, "{answer:?}");
+            assert_eq!(pong.judge(answer, heard), wanted, "{answer:?}");
         }
-        assert!(bad(&pong.judge(b"+PON", true)) && bad(&pong.judge(b"", true)));
-        assert!(bad(&pong.judge(&[b'x'; CHECK_ANSWER_BYTES_MAX], false)), "that is enough");
+        assert!(bad(&pong.judge(b"+PON", Heard::All)) && bad(&pong.judge(b"", Heard::All)));
+        assert!(
+            bad(&pong.judge(&[b'x'; CHECK_ANSWER_BYTES_MAX], Heard::SoFar)),
+            "that is enough"
+        );
         let late = pong.too_late(b"-LOADING\r\n").expect("it is not");
         assert_eq!(late, r"'-LOADING\r\n' is not what is expected");
         assert_eq!((pong.too_late(b""), question("http:/").too_late(b"HTT")), (None, None));
@@ -416,26 +440,30 @@ mod tests {
             (b"1.\0", 1.0),
         ];
         for (text, load) in table {
-            assert_eq!(question.judge(text, false), Answer::Good(Some(load)), "{text:?}");
+            assert_eq!(
+                question.judge(text, Heard::SoFar),
+                Answer::Good(Some(load)),
+                "{text:?}"
+            );
         }
         for text in ["\0", "-1\0", "+1\0", "1e9\0", "inf\0", "NaN\0", "1.2.3\0", "a\0", ".\0"] {
-            assert!(bad(&question.judge(text.as_bytes(), false)), "{text:?}");
+            assert!(bad(&question.judge(text.as_bytes(), Heard::SoFar)), "{text:?}");
         }
-        assert!(bad(&question.judge(b"\xff\xfe\0", false)));
+        assert!(bad(&question.judge(b"\xff\xfe\0", Heard::SoFar)));
     }
 
     #[test]
     fn a_load_has_at_most_100_bytes() {
         let question = question("load:load");
         let digits = "1".repeat(100);
-        assert_eq!(question.judge(digits.as_bytes(), false), Answer::Incomplete);
-        assert!(bad(&question.judge(digits.as_bytes(), true)), "no end");
+        assert_eq!(question.judge(digits.as_bytes(), Heard::SoFar), Answer::Incomplete);
+        assert!(bad(&question.judge(digits.as_bytes(), Heard::All)), "no end");
         assert!(matches!(
-            question.judge(format!("{digits}\0").as_bytes(), false),
+            question.judge(format!("{digits}\0").as_bytes(), Heard::SoFar),
             Answer::Good(_)
         ));
-        assert!(bad(&question.judge(format!("{digits}1\0").as_bytes(), false)));
-        assert!(bad(&question.judge(format!("{digits}1").as_bytes(), false)));
+        assert!(bad(&question.judge(format!("{digits}1\0").as_bytes(), Heard::SoFar)));
+        assert!(bad(&question.judge(format!("{digits}1").as_bytes(), Heard::SoFar)));
     }
 
     #[test]
@@ -443,16 +471,16 @@ mod tests {
         let any = question(r"udp:\x00ping");
         assert_eq!((any.text("x"), any.is_datagram()), (b"\0ping".to_vec(), true));
         for answer in [&b""[..], b"\0", b"whatever"] {
-            assert_eq!(any.judge(answer, true), Answer::Good(None));
+            assert_eq!(any.judge(answer, Heard::All), Answer::Good(None));
         }
         let pong = question(r"udp:ping,expect=p\x6fng");
         for answer in [&b"pong"[..], b"a pong!"] {
-            assert_eq!(pong.judge(answer, true), Answer::Good(None));
+            assert_eq!(pong.judge(answer, Heard::All), Answer::Good(None));
         }
         for answer in [&b""[..], b"pon", b"PONG"] {
-            assert!(bad(&pong.judge(answer, true)));
+            assert!(bad(&pong.judge(answer, Heard::All)));
         }
-        let Answer::Bad(said) = pong.judge(&[b'\n'; 2000], true) else { panic!("good") };
+        let Answer::Bad(said) = pong.judge(&[b'\n'; 2000], Heard::All) else { panic!("good") };
         assert!(said.len() < 200 && !said.contains('\n'), "{said}");
     }
 

@@ -13,7 +13,7 @@ use crate::limits::CHECK_ANSWER_BYTES_MAX;
 use crate::net::tls::client::ClientTls;
 use crate::net::{Connect, DatagramSocket, Fault, Received, Sent, Socket, Stream};
 
-use super::check::{Answer, Question, Rest};
+use super::check::{Answer, Heard, Question, Rest};
 
 /// One run of a probe.
 pub(super) struct Run {
@@ -89,7 +89,7 @@ impl ProbeSocket {
 fn hear(socket: &DatagramSocket, question: &Question, scratch: &mut [u8]) -> Option<Outcome> {
     match socket.receive(scratch) {
         Ok(None) => None,
-        Ok(Some(count)) => match question.judge(&scratch[..count], true) {
+        Ok(Some(count)) => match question.judge(&scratch[..count], Heard::All) {
             Answer::Good(load) => Some(Ok(load)),
             Answer::Bad(reason) => Some(Err(reason)),
             Answer::Incomplete => None,
@@ -186,20 +186,20 @@ impl Run {
     fn listen(&mut self, question: &Question, scratch: &mut [u8]) -> Option<Outcome> {
         let ProbeSocket::Stream(stream) = &mut self.socket else { return None };
         while self.rest.is_none() && stream.can_read() {
-            let (count, ended) = match stream.receive(scratch) {
-                Received::Bytes(count) => (count, false),
-                Received::Eof => (0, true),
+            let (count, heard) = match stream.receive(scratch) {
+                Received::Bytes(count) => (count, Heard::SoFar),
+                Received::Eof => (0, Heard::All),
                 Received::WouldBlock => break,
                 Received::Broken(fault) => return Some(Err(fault.to_string())),
             };
             self.heard += count;
             self.answer.extend_from_slice(&scratch[..count]);
-            let outcome = match question.judge(&self.answer, ended) {
+            let outcome = match question.judge(&self.answer, heard) {
                 Answer::Incomplete => continue,
                 Answer::Good(load) => Ok(load),
                 Answer::Bad(reason) => Err(reason),
             };
-            if !ended {
+            if heard == Heard::SoFar {
                 self.rest = question.rest(&self.answer);
             }
             if self.rest.is_some() && question.says_end() {

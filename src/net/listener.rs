@@ -12,7 +12,7 @@ use socket2::{Domain, Protocol, Type};
 use crate::event::Owner;
 use crate::limits::{ACCEPT_TROUBLES_MAX, LISTEN_BACKLOG};
 
-use super::Stream;
+use super::{Families, Stream};
 
 /// A listening socket. Accepted sockets inherit its TCP_NODELAY (Linux), which saves a system call
 /// for each.
@@ -40,9 +40,9 @@ pub enum Accepted {
 }
 
 impl Listener {
-    /// Listen at `address`; port 0 lets the system choose one. `only_v6` keeps a `[::]` listener
-    /// from taking IPv4 clients too.
-    pub fn bind(address: SocketAddr, only_v6: bool) -> io::Result<Listener> {
+    /// Listen at `address`; port 0 lets the system choose one. At `[::]`,
+    /// `families` says which clients it takes.
+    pub fn bind(address: SocketAddr, families: Families) -> io::Result<Listener> {
         let domain = Domain::for_address(address);
         let socket = socket2::Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
         socket.set_nonblocking(true)?;
@@ -50,7 +50,7 @@ impl Listener {
         let _ = socket.set_reuse_address(true);
         let _ = socket.set_tcp_nodelay(true);
         if address.is_ipv6() {
-            socket.set_only_v6(only_v6)?;
+            socket.set_only_v6(families == Families::V6)?;
         }
         socket.bind(&address.into())?;
         socket.listen(LISTEN_BACKLOG)?;
@@ -150,7 +150,8 @@ mod tests {
     use super::*;
 
     fn listener() -> Listener {
-        Listener::bind("127.0.0.1:0".parse().expect("an address"), false).expect("a listener")
+        Listener::bind("127.0.0.1:0".parse().expect("an address"), Families::Both)
+            .expect("a listener")
     }
 
     fn sorted(errno: Errno) -> Accepted {
@@ -212,7 +213,7 @@ mod tests {
     #[test]
     fn a_port_in_use_is_said_so() {
         let first = listener();
-        let second = Listener::bind(first.address(), false);
+        let second = Listener::bind(first.address(), Families::Both);
         assert_eq!(second.expect_err("taken").kind(), io::ErrorKind::AddrInUse);
     }
 }

@@ -102,6 +102,15 @@ pub struct Buffers<'a> {
     pub pipes: &'a mut PipePool,
 }
 
+/// Which clients a listener at `[::]` takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Families {
+    /// IPv6 alone: another listener has the port for IPv4.
+    V6,
+    /// Those of IPv4 as well.
+    Both,
+}
+
 /// The two ends of a pump: a socket, or in the simulation a script.
 ///
 /// What it says that it can, it can: after [`Received::WouldBlock`], and once its end was told,

@@ -11,6 +11,7 @@ use std::thread;
 use super::*;
 use crate::backends::{SeatPlan, ServerPlan};
 use crate::config::{AllDown, CheckSettings, OnDown, PoolSettings};
+use crate::net::Families;
 
 /// Each is added and removed so often.
 const TIMES: usize = 2_000;
@@ -169,7 +170,8 @@ impl World {
         }
         let colour = self.colour();
         let pool = self.pool_for(colour);
-        let listener = StreamListener::bind("127.0.0.1:0".parse().unwrap(), false).unwrap();
+        let listener =
+            StreamListener::bind("127.0.0.1:0".parse().unwrap(), Families::Both).unwrap();
         let address = listener.address();
         let id = self.looping.add_listener(listener, Protocol::Tcp, pool).unwrap();
         self.listeners.push(((id, address), colour));
@@ -187,7 +189,8 @@ impl World {
         }
         let colour = self.colour();
         let pool = self.pool_for(colour);
-        let listener = DatagramListener::bind("127.0.0.1:0".parse().unwrap(), false).unwrap();
+        let listener =
+            DatagramListener::bind("127.0.0.1:0".parse().unwrap(), Families::Both).unwrap();
         let address = listener.address();
         let id = self.looping.add_datagram_listener(listener, pool).unwrap();
         self.udp_listeners.push(((id, address), colour));

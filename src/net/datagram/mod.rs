@@ -28,7 +28,7 @@ use socket2::{Domain, Protocol, SockRef, Type};
 use crate::event::Owner;
 use crate::limits::{BUSY_BUFFER_BYTES, DATAGRAM_BUFFER_BYTES, PORTS_ASSUMED, SLOT_BYTES};
 
-use super::Fault;
+use super::{Families, Fault};
 
 pub use batch::{Batch, RecvOutcome};
 pub use sender::{Cursor, Refused, SendOutcome, Sender};
@@ -114,15 +114,15 @@ impl Piece {
 }
 
 impl DatagramListener {
-    /// Take datagrams at `address`; port 0 lets the system choose one. `only_v6` keeps a `[::]`
-    /// listener from taking IPv4 too. The port is ours alone: two programs that share one would
+    /// Take datagrams at `address`; port 0 lets the system choose one. `families` says whether a `[::]`
+    /// listener takes IPv4 too. The port is ours alone: two programs that share one would
     /// each get some of the datagrams.
-    pub fn bind(address: SocketAddr, only_v6: bool) -> io::Result<DatagramListener> {
+    pub fn bind(address: SocketAddr, families: Families) -> io::Result<DatagramListener> {
         let domain = Domain::for_address(address);
         let socket = socket2::Socket::new(domain, Type::DGRAM, Some(Protocol::UDP))?;
         socket.set_nonblocking(true)?;
         if address.is_ipv6() {
-            socket.set_only_v6(only_v6)?;
+            socket.set_only_v6(families == Families::V6)?;
         }
         // Less is no failure: bursts are lost sooner.
         let _ = socket.set_recv_buffer_size(DATAGRAM_BUFFER_BYTES);

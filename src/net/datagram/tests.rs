@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::*;
 
 fn listener(address: &str) -> DatagramListener {
-    DatagramListener::bind(address.parse().unwrap(), false).unwrap()
+    DatagramListener::bind(address.parse().unwrap(), Families::Both).unwrap()
 }
 
 fn client(address: &str) -> Plain {
