@@ -112,6 +112,11 @@ fn values_are_not_packed_to_save_a_line() {
 }
 
 #[test]
+fn rooms_are_laid_out_in_one_manner() {
+    every_source(rules::no_mod_files);
+}
+
+#[test]
 fn there_is_no_unsafe_code() {
     every_source(rules::no_unsafe);
 }

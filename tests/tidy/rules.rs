@@ -52,6 +52,14 @@ pub fn short_lines(source: &Source) -> Vec<Breach> {
     .collect()
 }
 
+/// A room is `room.rs`, and what is in it lies in `room/`.
+pub fn no_mod_files(source: &Source) -> Vec<Breach> {
+    let is_one = source.path.starts_with("src/") && source.path.ends_with("/mod.rs");
+    let breach =
+        is_one.then(|| breach(&source.path, 1, "a file called mod.rs", "room.rs beside room/"));
+    breach.into_iter().collect()
+}
+
 /// A file says what it is.
 pub fn header(source: &Source) -> Vec<Breach> {
     if source.text.starts_with("//! ") {
@@ -342,6 +350,13 @@ fn leftovers_are_found() {
         [2, 4, 3]
     );
     assert_eq!(lines_of(no_leftovers, "src/a.rs", "let todo = 1;\n// AXXX\n"), []);
+}
+
+#[test]
+fn mod_files_are_found() {
+    assert_eq!(lines_of(no_mod_files, "src/a/mod.rs", ""), [1]);
+    assert_eq!(lines_of(no_mod_files, "src/a.rs", ""), []);
+    assert_eq!(lines_of(no_mod_files, "tests/common/mod.rs", ""), []);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Bodies, whole and torn, in one piece and byte by byte.
 
-use super::body::{BadBody, Decoded, Decoder, Framing, Trailers};
+use crate::http::body::{BadBody, Decoded, Decoder, Framing, Trailers};
 use crate::limits::{HTTP_CHUNK_EXTENSION_BYTES_MAX, HTTP_TRAILER_BYTES_MAX};
 
 /// What a body came to: payload, trailers, and what of the input was not its own.

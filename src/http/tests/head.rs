@@ -1,6 +1,6 @@
 //! The heads that are refused, each with its status, and what is understood of the others.
 
-use super::*;
+use crate::http::*;
 
 fn request(text: &[u8]) -> Parse<RequestHead> {
     parse_request(text, &mut Scan::default(), &mut Fields::new())
@@ -422,7 +422,7 @@ fn a_head_that_trickles_is_not_parsed_for_every_byte() {
 /// Names are known in letters of any case, and where they end the buffer, and nothing else is.
 #[test]
 fn names_are_known_wherever_they_lie() {
-    use super::fields::Kind;
+    use crate::http::fields::Kind;
     for (name, kind) in [
         ("te", Kind::Te),
         ("via", Kind::Via),

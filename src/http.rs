@@ -29,13 +29,7 @@ pub mod rewrite;
 mod scan;
 
 #[cfg(test)]
-mod body_tests;
-#[cfg(test)]
-mod exchange_tests;
-#[cfg(test)]
-mod head_tests;
-#[cfg(test)]
-mod rewrite_tests;
+mod tests;
 
 pub use body::{BadBody, Decoded, Decoder, Framing, Trailers};
 pub use fields::Fields;

@@ -12,10 +12,10 @@
 mod batch;
 mod sender;
 #[cfg(target_os = "linux")]
-#[path = "linux.rs"]
+#[path = "datagram/linux.rs"]
 mod system;
 #[cfg(not(target_os = "linux"))]
-#[path = "plain.rs"]
+#[path = "datagram/plain.rs"]
 mod system;
 
 use std::io;
@@ -114,8 +114,8 @@ impl Piece {
 }
 
 impl DatagramListener {
-    /// Take datagrams at `address`; port 0 lets the system choose one. `families` says whether a `[::]`
-    /// listener takes IPv4 too. The port is ours alone: two programs that share one would
+    /// Take datagrams at `address`; port 0 lets the system choose one. At `[::]`, `families` says
+    /// which clients it takes. The port is ours alone: two programs that share one would
     /// each get some of the datagrams.
     pub fn bind(address: SocketAddr, families: Families) -> io::Result<DatagramListener> {
         let domain = Domain::for_address(address);

@@ -2,10 +2,10 @@
 
 use std::net::IpAddr;
 
-use super::added::{Added, Cookie, Proto};
-use super::rewrite::{Back, Forward, Leaves};
-use super::*;
 use crate::config::SameSite;
+use crate::http::added::{Added, Cookie, Proto};
+use crate::http::rewrite::{Back, Forward, Leaves};
+use crate::http::*;
 use crate::limits::{
     CLIENT_SUBJECT_BYTES_MAX, HTTP_FRAMING_ROOM, HTTP_HEAD_BYTES_MAX, TOKEN_BYTES_MAX,
 };

@@ -29,13 +29,13 @@ pub mod http;
 pub mod parting;
 pub mod patience;
 pub mod pump;
-#[cfg(test)]
-mod pump_tests;
 pub mod report;
 pub mod routing;
 #[cfg(test)]
 mod simulation;
 pub mod tcp;
+#[cfg(test)]
+mod tests;
 pub mod udp;
 pub mod verdict;
 
@@ -269,17 +269,5 @@ impl Pair {
                 verdict
             }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// There may be a hundred thousand: what only some of them need is in a box. The last eight
-    /// bytes are TLS's, or would be; debug builds have mio's eight on top.
-    #[test]
-    fn a_pair_takes_a_quarter_of_a_kibibyte() {
-        assert!(size_of::<Pair>() <= 256, "{} bytes", size_of::<Pair>());
     }
 }

@@ -7,11 +7,11 @@
 use std::net::IpAddr;
 use std::sync::LazyLock;
 
-use super::added::{Added, Cookie, Proto};
-use super::body::{Decoder, Framing, Trailers};
-use super::rewrite::{Back, Forward};
-use super::*;
 use crate::config::SameSite;
+use crate::http::added::{Added, Cookie, Proto};
+use crate::http::body::{Decoder, Framing, Trailers};
+use crate::http::rewrite::{Back, Forward};
+use crate::http::*;
 
 const CUT_SEEDS: u64 = 2000;
 const MANGLE_SEEDS: u64 = 20_000;

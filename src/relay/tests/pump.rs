@@ -3,10 +3,10 @@
 
 use std::io::IoSlice;
 
-use super::duplex::{Begun, Duplex, Outcome};
-use super::pump::{Direction, State, Step};
 use crate::limits::{BYTES_PER_DIRECTION_PER_TURN, PATIENT_BYTES_MIN, PIPE_BYTES};
 use crate::net::{BufferPool, Buffers, Fault, Pipe, PipePool, Received, Sent, Socket, Wake};
+use crate::relay::duplex::{Begun, Duplex, Outcome};
+use crate::relay::pump::{Direction, State, Step};
 
 /// A socket that can always be read and always be written, if one believes it, and keeps
 /// saying the same. It gives up on who does not give up on it.

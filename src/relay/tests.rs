@@ -1,0 +1,12 @@
+//! What a pair takes, and tests of this room's parts together.
+
+mod pump;
+
+use super::*;
+
+/// There may be a hundred thousand: what only some of them need is in a box. The last eight
+/// bytes are TLS's, or would be; debug builds have mio's eight on top.
+#[test]
+fn a_pair_takes_a_quarter_of_a_kibibyte() {
+    assert!(size_of::<Pair>() <= 256, "{} bytes", size_of::<Pair>());
+}
