@@ -316,6 +316,30 @@ mod tests {
         assert!(wakes <= LEVELS, "{wakes} wakes");
     }
 
+    /// A walk through all of them would take a thousand times as long among 100,000 as among 100.
+    #[test]
+    fn pitfall_23_to_arm_a_timer_costs_the_same_among_a_hundred_thousand() {
+        let start = Instant::now();
+        let cost = |count: u32| {
+            let mut timers = Timers::new(start);
+            let at = |n: u32| start + Duration::from_millis(u64::from(n * 7919 % 600_000));
+            let owner = Owner::Chore(Chore::Log);
+            let keys: Vec<TimerKey> = (0..count).map(|_| timers.create(owner)).collect();
+            keys.iter().zip(0..).for_each(|(&key, n)| timers.arm(key, at(n)));
+            let mut run = || {
+                let began = Instant::now();
+                for n in 0..10_000 {
+                    timers.arm(keys[n as usize % keys.len()], at(n * 31));
+                }
+                began.elapsed()
+            };
+            (0..5).map(|_| run()).min().unwrap_or_default()
+        };
+        let few = cost(100);
+        let many = cost(100_000);
+        assert!(many < few * 50, "{few:?} among 100, {many:?} among 100,000");
+    }
+
     #[test]
     fn a_deadline_beyond_the_span_is_not_lost() {
         let start = Instant::now();

@@ -1,7 +1,7 @@
 //! `sni://`: who is led where by the name in a ClientHello, byte by byte.
 
 use std::io::{Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
@@ -31,7 +31,11 @@ fn route(name: &str, backends: &[&Backend]) -> String {
 
 /// Reads a hello of one record, says its letter, and then repeats what it hears.
 fn lettered(letter: u8) -> Backend {
-    Backend::start(move |mut stream| {
+    lettered_at("127.0.0.1:0".parse().unwrap(), letter)
+}
+
+fn lettered_at(address: SocketAddr, letter: u8) -> Backend {
+    Backend::start_at(address, move |mut stream| {
         let mut buffer = vec![0; 64 * 1024];
         if hello::read_one(&stream).and_then(|_| stream.write_all(&[letter])).is_err() {
             return;
@@ -364,6 +368,29 @@ fn a_route_whose_backends_are_gone_does_not_use_others() {
     assert_eq!(read_to_end(&client), End::Reset(0));
     assert_eq!(who_answers(&balancer, &asking_for("a.example")), "a");
     assert_eq!(b.accepted(), 0);
+    balancer.wait_until_idle();
+    balancer.stop();
+}
+
+/// A route that has nobody else does not keep its only backend up for the others: they stop asking
+/// it, and it goes on, until a probe says the same as the clients.
+#[test]
+fn the_only_backend_of_one_route_can_go_down_in_another() {
+    let good = lettered(b'g');
+    let place = free_port();
+    let routes = [format!("alone.example={place}"), format!("both.example={place},{}", good.flag())];
+    let args = ["-l", "sni://127.0.0.1:0", "--check-interval", "1h", "--balance", "first"];
+    let routed = ["--route", &routes[0], "--route", &routes[1]];
+    let balancer = Balancer::start(&[&args[..], &routed[..]].concat());
+    for _ in 0..3 {
+        assert_eq!(who_answers(&balancer, &asking_for("both.example")), "g");
+    }
+    let row = balancer.row(&place.to_string());
+    assert_eq!((row.failed, row.is_up()), (1, false), "asked once: {row:?}");
+    let late = lettered_at(place, b'l');
+    assert_eq!(who_answers(&balancer, &asking_for("alone.example")), "l");
+    assert_eq!(who_answers(&balancer, &asking_for("both.example")), "g");
+    assert_eq!(late.accepted(), 1);
     balancer.wait_until_idle();
     balancer.stop();
 }
