@@ -28,18 +28,18 @@ use std::time::{Instant, SystemTime};
 use log::{info, warn};
 use rustix::fs::OFlags;
 
-use crate::config::{AccessLog as Place, AccessLogFormat};
+use crate::config::{AccessLogFormat, AccessLogPlace};
 use crate::limits::{ACCESS_LOG_BYTES_MAX, ACCESS_LOG_FLUSH_BYTES, ACCESS_LOG_WARNINGS};
 use crate::outlet::{Manner, Outlet};
 
 pub use cause::Cause;
 pub use ending::{Ending, When, Who};
-pub use record::{Asked, Counts, Record, Server, Times, What, Why};
+pub use record::{AskedFor, Counts, Record, ServedBy, Times, What, Why};
 
 /// The log and where it goes.
 #[derive(Debug)]
 pub struct AccessLog {
-    place: Place,
+    place: AccessLogPlace,
     file: File,
     manner: Manner,
     format: AccessLogFormat,
@@ -71,7 +71,11 @@ enum Told {
 
 impl AccessLog {
     /// A log at this place, whose file is opened or made.
-    pub fn open(place: &Place, format: AccessLogFormat, now: Instant) -> io::Result<AccessLog> {
+    pub fn open(
+        place: &AccessLogPlace,
+        format: AccessLogFormat,
+        now: Instant,
+    ) -> io::Result<AccessLog> {
         let (file, manner) = open(place)?;
         Ok(AccessLog {
             place: place.clone(),
@@ -213,7 +217,7 @@ impl AccessLog {
 
     /// Open the file anew: the old one was moved away. If that fails the old one is kept.
     pub fn reopen(&mut self) {
-        if self.place == Place::Stdout {
+        if self.place == AccessLogPlace::Stdout {
             return;
         }
         self.try_again();
@@ -244,14 +248,14 @@ impl AccessLog {
 
 /// A named pipe is opened nonblocking, so that neither this nor a write waits for its reader. The
 /// standard output belongs to others as well, and is left as it is.
-fn open(place: &Place) -> io::Result<(File, Manner)> {
+fn open(place: &AccessLogPlace) -> io::Result<(File, Manner)> {
     match place {
-        Place::Stdout => {
+        AccessLogPlace::Stdout => {
             let file = File::from(io::stdout().as_fd().try_clone_to_owned()?);
             let plain = file.metadata().is_ok_and(|it| it.is_file());
             Ok((file, if plain { Manner::AtOnce } else { Manner::AskFirst }))
         }
-        Place::File(path) => {
+        AccessLogPlace::File(path) => {
             let flags = OFlags::NONBLOCK.bits() as i32;
             let mut options = OpenOptions::new();
             let file = options.append(true).create(true).custom_flags(flags).open(path)?;

@@ -41,13 +41,13 @@ use crate::stats::{Moved, PerSecond};
 
 pub use crate::event::{PoolId, ServerId};
 pub use addresses::{Addresses, Course, CourseOf};
-pub use eject::{Came, Cause, Grade, Out, Tally};
+pub use eject::{Came, EjectCause, Grade, Out, Tally};
 pub use pool::{Pool, PoolOf, PoolPlan};
 pub use routes::Routes;
 pub use seat::SeatPlan;
 pub use server::{CheckRules, IdleRules, Server, ServerPlan};
-pub use standing::{Share, Standing, Word};
-pub use state::{Flip, RiseFall, State};
+pub use standing::{SeatShare, Standing, Word};
+pub use state::{Flip, RiseFall, ServerState};
 pub use sticky::StickyKey;
 use sticky::Tokens;
 
@@ -59,7 +59,7 @@ type Pools = Roster<Pool, of::Pool>;
 
 /// Why no server could be chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refusal {
+pub enum NoBackend {
     /// All are down.
     AllDown,
     /// Those that are up are at their limit of connections, or take no new ones.
@@ -115,14 +115,14 @@ impl Backends {
         pool: Option<PoolId>,
         ask: &Ask,
         tried: &[ServerId],
-    ) -> Result<ServerId, Refusal> {
-        let id = pool.ok_or(Refusal::AllDown)?;
+    ) -> Result<ServerId, NoBackend> {
+        let id = pool.ok_or(NoBackend::AllDown)?;
         if !tried.is_empty() {
             self.each_tried(id, tried, Pool::leave_out);
         }
-        let pool = self.pools.get_mut(id).ok_or(Refusal::AllDown)?;
+        let pool = self.pools.get_mut(id).ok_or(NoBackend::AllDown)?;
         let picked = pool.pick(ask);
-        let refusal = if pool.up() == 0 { Refusal::AllDown } else { Refusal::NoRoom };
+        let refusal = if pool.up() == 0 { NoBackend::AllDown } else { NoBackend::NoRoom };
         if !tried.is_empty() {
             self.each_tried(id, tried, Pool::let_in);
         }
@@ -316,11 +316,11 @@ impl Index<ServerId> for Backends {
     }
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for NoBackend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Refusal::AllDown => "all backends are down",
-            Refusal::NoRoom => "no backend that is up takes more connections",
+            NoBackend::AllDown => "all backends are down",
+            NoBackend::NoRoom => "no backend that is up takes more connections",
         })
     }
 }

@@ -33,7 +33,7 @@ mod whole;
 
 use std::collections::BTreeSet;
 
-pub use access_log::{AccessLog, AccessLogFormat};
+pub use access_log::{AccessLogFormat, AccessLogPlace};
 pub use algorithm::{Algorithm, AlgorithmRow};
 pub use backend::BackendSpec;
 pub use check::Check;
@@ -41,13 +41,13 @@ pub use cidr::Cidr;
 pub use complaint::{Complaint, Complaints, Phrase, Wrong};
 pub use expect::{HttpCheck, Statuses, TextCheck, check_host};
 pub use http::{HashKey, own_path, sticky_cookie};
-pub use key::{Key, Spelling};
+pub use key::{SettingKey, Spelling};
 pub use listen::{Listen, Phase, Phases, Protocol, Service};
 pub use listener::ListenerSettings;
 pub use own::OwnListeners;
 pub use pool::{AllDown, CheckSettings, OnDown, PoolSettings};
 pub use process::{LOG_LEVELS, ProcessSettings};
-pub use route::{Destination, Plan, Route, RouteName, plan};
+pub use route::{Destination, Route, RouteName, RoutePlan, plan};
 pub use service::{Redirect, ServiceSettings};
 pub use sticky::{SameSite, Sticky};
 pub use text::{escaped, quoted};
@@ -55,7 +55,7 @@ pub use tls::{
     BackendTls, BackendVerify, CertificatePair, ClientCert, ListenerTls, UnknownName,
     alpn_names, dials_tls,
 };
-pub use udp::Udp;
+pub use udp::UdpSettings;
 pub use value::{
     ON_OFF, alternatives, closest, duration, duration_text, io_words, number, number_u32,
     one_of, size_or_none, size_text, tcp_keepalive, word_of,
@@ -81,7 +81,7 @@ pub struct Config {
     /// with the demo, which brings its own.
     pub backends: Vec<BackendSpec>,
     /// What was asked for by name, be it what holds by default.
-    pub given: BTreeSet<Key>,
+    pub given: BTreeSet<SettingKey>,
 }
 
 impl Config {

@@ -18,7 +18,7 @@ pub use alarm::Alarm;
 pub use id::{CheckId, ListenerId, PoolId, ProbeId, ServerId};
 pub use key::{Generation, Key};
 pub use owner::{Chore, Owner};
-pub use pace::{Pace, Share};
+pub use pace::{Pace, TimeShare};
 pub use readiness::Readiness;
 pub use roster::Roster;
 pub use run_queue::{Class, RunQueue};

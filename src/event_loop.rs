@@ -50,12 +50,12 @@ use crate::limits::{
     STATS_ROWS_PER_TURN, STATS_TIME, STEP_TIME, TIMERS_PER_TURN,
 };
 use crate::logging::LogSink;
-use crate::net::descriptors::Share;
+use crate::net::descriptors::DescriptorShare;
 use crate::net::tls::client::Identity;
 use crate::net::tls::server::ServerTls;
-use crate::net::{DatagramListener, Listener as StreamListener, PipePool};
+use crate::net::{DatagramListener, PipePool, StreamListener};
 use crate::relay::udp::Udp;
-use crate::relay::{Pair, Reason, Standing};
+use crate::relay::{ClientStanding, Pair, Reason};
 use crate::stats::LogThrottle;
 use crate::status;
 use chores::Chores;
@@ -84,7 +84,7 @@ pub struct EventLoop {
     /// Pairs to be closed because their backend went down.
     sweep: Sweep,
     /// The status page that is being written.
-    page: Option<status::Page>,
+    page: Option<status::StatusPage>,
     /// Who gives way when there is no room.
     resting: Resting,
     /// A signal came in this turn.
@@ -129,7 +129,7 @@ pub struct Parts {
     /// Which of the pools a name leads to.
     pub routes: Routes,
     /// How many connections, flows and pipes the descriptors suffice for.
-    pub share: Share,
+    pub share: DescriptorShare,
     /// Where they go.
     pub logs: Logs,
 }
@@ -449,7 +449,7 @@ impl EventLoop {
         };
         info!("stopping: {open} connections{flows} may finish within {timeout_text}");
         let ends = |pair: &Pair| {
-            let silent = pair.standing() == Standing::Silent;
+            let silent = pair.standing() == ClientStanding::Silent;
             pair.may_end_at_stop(&self.cx) && !(silent && pair.client.socket.has_input())
         };
         let ending = self.pairs.iter().filter(|(_, pair)| ends(pair));
@@ -470,7 +470,7 @@ impl EventLoop {
     /// Begin to write the status page, unless one is being written.
     fn log_status(&mut self) {
         if self.page.is_none() {
-            self.page = Some(status::Page::begin(&self.cx));
+            self.page = Some(status::StatusPage::begin(&self.cx));
             self.log_page();
         }
     }
@@ -481,9 +481,9 @@ impl EventLoop {
         let mut share = self.pace.share(STATS_TIME, STATS_ROWS_PER_TURN);
         while share.allows(&mut self.pace) {
             match page.step(&mut self.cx) {
-                status::Step::Line(line) => info!("{line}"),
-                status::Step::Going => {}
-                status::Step::Over => {
+                status::PageStep::Line(line) => info!("{line}"),
+                status::PageStep::Going => {}
+                status::PageStep::Over => {
                     self.page = None;
                     return;
                 }

@@ -22,7 +22,7 @@ use std::fmt;
 
 use getopts::{HasArg, Matches, Occur, Options};
 
-use crate::config::{self, Complaint, Config, Key, Spelling, Wrong, escaped, quoted};
+use crate::config::{self, Complaint, Config, SettingKey, Spelling, Wrong, escaped, quoted};
 use row::{Act, Answer, Flag};
 use table::{GROUPS, OPTIONS};
 
@@ -45,7 +45,7 @@ pub struct UsageError(String);
 /// Everything that is wrong with a command line, told at once: to mend one thing and hear of the
 /// next at the next try is no way to learn flags.
 #[derive(Debug, Default)]
-struct Complaints {
+struct FlagComplaints {
     errors: Vec<UsageError>,
     /// About settings.
     settings: config::Complaints,
@@ -66,7 +66,7 @@ pub const SPELLING: Spelling = Spelling {
 };
 
 /// What is said of a backend behind its address.
-fn option(key: Key) -> Option<&'static str> {
+fn option(key: SettingKey) -> Option<&'static str> {
     OPTIONS.iter().find(|option| option.0 == key).map(|option| option.1)
 }
 
@@ -89,7 +89,7 @@ pub fn arguments(args: impl Iterator<Item = OsString>) -> Result<Vec<String>, Ve
 
 /// Read the arguments that follow the program's name. At least one complaint, if it cannot be done.
 pub fn parse(args: &[String]) -> Result<Command, Vec<UsageError>> {
-    let mut complaints = Complaints::default();
+    let mut complaints = FlagComplaints::default();
     let matches = typed::read(args, &options(), &mut complaints);
     if complaints.errors.is_empty() {
         for flag in all_flags() {
@@ -198,7 +198,7 @@ fn options() -> Options {
     options
 }
 
-fn apply(flag: &Flag, matches: &Matches, config: &mut Config, complaints: &mut Complaints) {
+fn apply(flag: &Flag, matches: &Matches, config: &mut Config, complaints: &mut FlagComplaints) {
     let count = matches.opt_count(flag.long);
     if !matches!(flag.act, Act::Values(..)) && count > 1 {
         let twice = Wrong::saying("twice", "it once");
@@ -224,7 +224,7 @@ fn apply(flag: &Flag, matches: &Matches, config: &mut Config, complaints: &mut C
     }
 }
 
-impl Complaints {
+impl FlagComplaints {
     fn add(&mut self, error: UsageError) {
         self.errors.push(error);
     }
@@ -235,13 +235,13 @@ impl Complaints {
     }
 
     /// The line that is short of something is often the first that is tried.
-    fn miss(&mut self, keys: &[Key]) {
+    fn miss(&mut self, keys: &[SettingKey]) {
         if keys.is_empty() {
             return;
         }
-        let example = |&key: &Key| match key {
-            Key::LISTEN => "--listen 127.0.0.1:8000",
-            Key::ROUTE => "--route www.example.com=127.0.0.1:8443",
+        let example = |&key: &SettingKey| match key {
+            SettingKey::LISTEN => "--listen 127.0.0.1:8000",
+            SettingKey::ROUTE => "--route www.example.com=127.0.0.1:8443",
             _ => "--backend 127.0.0.1:8001",
         };
         let names: Vec<String> = keys.iter().map(|&key| (SPELLING.name)(key)).collect();

@@ -24,7 +24,7 @@ mod simulation;
 mod table;
 
 pub use shunned::Shunned;
-pub use table::{Flow, Place, Policy, Table};
+pub use table::{Flow, Placement, Policy, Table};
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -32,7 +32,7 @@ use crate::event::ListenerId;
 
 /// Who sends, and to which address of ours: answers leave from there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Client {
+pub struct FlowKey {
     /// At which listener.
     pub listener: ListenerId,
     /// Where it is, as the listener's socket says it.

@@ -32,7 +32,7 @@ use crate::net::Fault;
 use crate::stats::LogThrottle;
 
 use check::Question;
-use run::{Outcome, ProbeSocket, Run};
+use run::{ProbeSocket, Run, RunOutcome};
 
 /// The probes of all servers.
 pub struct Health {
@@ -300,7 +300,7 @@ impl Health {
 
     /// Nobody is there, or nobody answers a datagram: then the server's next address is asked, if
     /// it has one and there is time. Says whether it is.
-    fn turn(&mut self, id: ProbeId, outcome: &Outcome, cx: &mut Context) -> bool {
+    fn turn(&mut self, id: ProbeId, outcome: &RunOutcome, cx: &mut Context) -> bool {
         let probe = &self.probes[id];
         let Some(run) = &probe.run else { return false };
         if outcome.is_ok() || run.connected && !run.is_datagram() {
@@ -319,7 +319,7 @@ impl Health {
     }
 
     /// A run is over: drop its socket, tell the backends, and rest until the next one.
-    fn finish(&mut self, id: ProbeId, outcome: Outcome, cx: &mut Context) {
+    fn finish(&mut self, id: ProbeId, outcome: RunOutcome, cx: &mut Context) {
         if self.turn(id, &outcome, cx) {
             return;
         }
@@ -328,7 +328,7 @@ impl Health {
     }
 
     /// What a run came to.
-    fn tell(&mut self, id: ProbeId, outcome: Outcome, cx: &mut Context) {
+    fn tell(&mut self, id: ProbeId, outcome: RunOutcome, cx: &mut Context) {
         let probe = &self.probes[id];
         let server = probe.server;
         if let (Ok(_), Some(run)) = (&outcome, &probe.run) {

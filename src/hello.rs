@@ -69,7 +69,7 @@ pub enum Alert {
 /// How far the records were looked at, so that what comes in pieces is not read from the beginning
 /// each time.
 #[derive(Debug, Clone, Default)]
-pub struct Scan {
+pub struct HelloScan {
     /// Where the record begins that is not whole yet.
     record: usize,
     /// Bytes of the message in the records before.
@@ -81,7 +81,7 @@ pub struct Scan {
 }
 
 /// All bytes that came so far, in the same scan as those before.
-pub fn read(bytes: &[u8], scan: &mut Scan) -> Reading {
+pub fn read(bytes: &[u8], scan: &mut HelloScan) -> Reading {
     let seen = &bytes[..bytes.len().min(CLIENT_HELLO_WIRE_BYTES_MAX)];
     let read = scan.walk(seen).and_then(|whole| match whole {
         Some(length) => name_in(&message(seen, length)).map(Reading::Name),
@@ -91,7 +91,7 @@ pub fn read(bytes: &[u8], scan: &mut Scan) -> Reading {
     read.unwrap_or_else(Reading::Garbage)
 }
 
-impl Scan {
+impl HelloScan {
     /// Go through the records in the order of their bytes; says how long the message is once all of
     /// it is here. The first offence is the one that counts, however much follows it.
     fn walk(&mut self, bytes: &[u8]) -> Result<Option<usize>, Alert> {
@@ -171,7 +171,7 @@ fn message(bytes: &[u8], length: usize) -> Cow<'_, [u8]> {
 
 /// The name in a whole message.
 fn name_in(message: &[u8]) -> Result<Option<Box<str>>, Alert> {
-    let mut body = Cursor { rest: &message[MESSAGE_HEADER_BYTES..] };
+    let mut body = HelloCursor { rest: &message[MESSAGE_HEADER_BYTES..] };
     body.take(2 + 32)?;
     if body.vector8()?.rest.len() > 32 {
         return Err(Alert::DecodeError);
@@ -200,7 +200,7 @@ fn name_in(message: &[u8]) -> Result<Option<Box<str>>, Alert> {
 
 /// The host's name in the data of the extension. Other kinds of names were never defined; should
 /// they be, they have to look like this one.
-fn name_of(mut data: Cursor<'_>) -> Result<Option<Box<str>>, Alert> {
+fn name_of(mut data: HelloCursor<'_>) -> Result<Option<Box<str>>, Alert> {
     let mut list = data.vector16()?;
     data.end()?;
     if list.rest.is_empty() {
@@ -222,11 +222,11 @@ fn name_of(mut data: Cursor<'_>) -> Result<Option<Box<str>>, Alert> {
 }
 
 /// What is left of a structure whose bytes are all here: one that ends too early is malformed.
-struct Cursor<'a> {
+struct HelloCursor<'a> {
     rest: &'a [u8],
 }
 
-impl<'a> Cursor<'a> {
+impl<'a> HelloCursor<'a> {
     fn take(&mut self, count: usize) -> Result<&'a [u8], Alert> {
         let (taken, rest) = self.rest.split_at_checked(count).ok_or(Alert::DecodeError)?;
         self.rest = rest;
@@ -239,15 +239,15 @@ impl<'a> Cursor<'a> {
     }
 
     /// What follows its length in one byte.
-    fn vector8(&mut self) -> Result<Cursor<'a>, Alert> {
+    fn vector8(&mut self) -> Result<HelloCursor<'a>, Alert> {
         let &[length] = self.take(1)? else { return Err(Alert::DecodeError) };
-        self.take(usize::from(length)).map(|rest| Cursor { rest })
+        self.take(usize::from(length)).map(|rest| HelloCursor { rest })
     }
 
     /// What follows its length in two bytes.
-    fn vector16(&mut self) -> Result<Cursor<'a>, Alert> {
+    fn vector16(&mut self) -> Result<HelloCursor<'a>, Alert> {
         let length = self.number16()?;
-        self.take(usize::from(length)).map(|rest| Cursor { rest })
+        self.take(usize::from(length)).map(|rest| HelloCursor { rest })
     }
 
     fn end(&self) -> Result<(), Alert> {

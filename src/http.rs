@@ -4,7 +4,7 @@
 //!   bytes read --> request / response --> head, fields --> rewrite --> outgoing --> one writev
 //!                       |                                                ^
 //!                       +-- Framing --> body::Decoder --> payload -------+
-//!                       +-- Refusal --> answer --> our own few lines
+//!                       +-- BadHead --> answer --> our own few lines
 //! ```
 //!
 //! Two parsers that read one message differently are how requests are smuggled. So this reader is
@@ -33,7 +33,7 @@ mod tests;
 
 pub use body::{BadBody, Decoded, Decoder, Framing, Trailers};
 pub use fields::Fields;
-pub use head::{Parse, Refusal, Scan, Version};
+pub use head::{BadHead, Parse, Scan, Version};
 pub use lists::Lists;
 pub use outgoing::Outgoing;
 pub use request::{Method, RequestHead, parse_request};

@@ -23,7 +23,7 @@ pub use datagram::{
     Batch, DatagramListener, DatagramSocket, Piece, RecvMeta, RecvOutcome, Refused,
     SendOutcome, Sender, Transmit, ports,
 };
-pub use listener::{Accepted, Listener};
+pub use listener::{Accepted, StreamListener};
 pub use peer::Peer;
 pub use pipe::{Pipe, PipePool};
 pub use stream::Stream;

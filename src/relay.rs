@@ -78,7 +78,7 @@ enum Talk {
 
 /// How a client stands with us: what it would lose if it were closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
+pub enum ClientStanding {
     /// It has to shake hands or to say a ClientHello, and has not said a byte.
     Silent,
     /// It has begun to.
@@ -135,36 +135,38 @@ impl Pair {
     }
 
     /// What closing it now would cost the client.
-    pub fn standing(&self) -> Standing {
+    pub fn standing(&self) -> ClientStanding {
         let client = &self.client;
         match &self.talk {
-            Talk::New | Talk::Tcp => Standing::Busy,
+            Talk::New | Talk::Tcp => ClientStanding::Busy,
             Talk::Handshake if client.socket.tls().is_some_and(Tls::has_heard) => {
-                Standing::Begun
+                ClientStanding::Begun
             }
-            Talk::Hello(hello) if hello.is_begun() => Standing::Begun,
-            Talk::Handshake | Talk::Hello(_) => Standing::Silent,
-            Talk::Http(http) if http::is_resting(http.as_deref(), client) => Standing::Resting,
-            Talk::Parting(parting) if parting.is_told() => Standing::Told,
-            Talk::Http(_) | Talk::Parting(_) => Standing::Busy,
+            Talk::Hello(hello) if hello.is_begun() => ClientStanding::Begun,
+            Talk::Handshake | Talk::Hello(_) => ClientStanding::Silent,
+            Talk::Http(http) if http::is_resting(http.as_deref(), client) => {
+                ClientStanding::Resting
+            }
+            Talk::Parting(parting) if parting.is_told() => ClientStanding::Told,
+            Talk::Http(_) | Talk::Parting(_) => ClientStanding::Busy,
         }
     }
 
     /// Whether it may be closed to make room.
     pub fn may_give_way(&self) -> bool {
         let client = &self.client;
-        client.closing.is_none() && !client.queued && self.standing() != Standing::Busy
+        client.closing.is_none() && !client.queued && self.standing() != ClientStanding::Busy
     }
 
     /// Whether a stop need not wait for it. A client of HTTP that has not begun loses nothing; of
     /// one that would be relayed as it is nobody knows.
     pub fn may_end_at_stop(&self, cx: &Context) -> bool {
         match self.standing() {
-            Standing::Resting => true,
-            Standing::Silent => {
+            ClientStanding::Resting => true,
+            ClientStanding::Silent => {
                 cx.listeners[self.client.listener].phases.service == Service::Http
             }
-            Standing::Begun | Standing::Told | Standing::Busy => false,
+            ClientStanding::Begun | ClientStanding::Told | ClientStanding::Busy => false,
         }
     }
 

@@ -3,4 +3,4 @@
 
 pub mod listener;
 
-pub use listener::{Accepting, Listener, Receiving, Socket};
+pub use listener::{Accepting, Listener, ListenerSocket, Receiving};

@@ -17,8 +17,8 @@ use crate::backends::{
 };
 use crate::balance;
 use crate::config::{
-    self, BackendSpec, BackendVerify, Check, Complaint, Config, Key, Listen, OwnListeners,
-    Phrase, Plan, Protocol, RouteName, Spelling, Sticky, dials_tls, io_words,
+    self, BackendSpec, BackendVerify, Check, Complaint, Config, Listen, OwnListeners, Phrase,
+    Protocol, RouteName, RoutePlan, SettingKey, Spelling, Sticky, dials_tls, io_words,
 };
 use crate::demo::{self, Demo};
 use crate::event::signals::Signals;
@@ -29,7 +29,7 @@ use crate::net::descriptors::{self, Needs};
 use crate::net::tls::client::{ClientTls, Identity, Roots};
 use crate::net::tls::files::{self, FileError};
 use crate::net::tls::server::ServerTls;
-use crate::net::{DatagramListener, Families, Listener, ports};
+use crate::net::{DatagramListener, Families, StreamListener, ports};
 
 /// Why the program could not begin to serve.
 #[derive(Debug)]
@@ -102,9 +102,9 @@ pub fn start(
 fn open_access_log(config: &Config) -> Result<Option<AccessLog>, Complaint> {
     let Some(place) = &config.process.access_log else { return Ok(None) };
     let opened = AccessLog::open(place, config.process.access_log_format, Instant::now());
-    opened
-        .map(Some)
-        .map_err(|error| Complaint::of(Key::ACCESS_LOG, place.to_string(), io_words(&error)))
+    opened.map(Some).map_err(|error| {
+        Complaint::of(SettingKey::ACCESS_LOG, place.to_string(), io_words(&error))
+    })
 }
 
 /// What the sticky cookie is made with, if there is one.
@@ -113,10 +113,10 @@ fn sticky_key(config: &Config) -> Result<Option<StickyKey>, Complaint> {
         Sticky { cookie: None, .. } => Ok(None),
         Sticky { key: None, .. } => {
             let key = StickyKey::random().map(Some);
-            key.map_err(|why| Complaint::new(Key::STICKY_COOKIE, why))
+            key.map_err(|why| Complaint::new(SettingKey::STICKY_COOKIE, why))
         }
         Sticky { key: Some(file), .. } => {
-            let setting = Key::STICKY_KEY;
+            let setting = SettingKey::STICKY_KEY;
             let text = files::read(setting, file).map_err(|error| Complaint::from(&error))?;
             let key = StickyKey::from_text(&text);
             key.map(Some).map_err(|why| (&FileError::new(setting, file, &why)).into())
@@ -184,7 +184,7 @@ fn load_identity(config: &Config) -> Result<Option<Arc<Identity>>, Complaint> {
 fn start_demo(seed: u64) -> Result<Demo, Complaint> {
     demo::start(seed).map_err(|error| {
         let why = format!("cannot start its backends: {}", io_words(&error));
-        Complaint::new(Key::DEMO, why)
+        Complaint::new(SettingKey::DEMO, why)
     })
 }
 
@@ -214,15 +214,15 @@ fn resolve_all(
     trust: Option<&Roots>,
     listeners: &[Listen],
     errors: &mut Vec<Complaint>,
-) -> Option<(Plan, Vec<ServerPlan>)> {
-    let plan = config::plan(config).map_err(|wrong| Complaint::new(Key::ROUTE, wrong));
+) -> Option<(RoutePlan, Vec<ServerPlan>)> {
+    let plan = config::plan(config).map_err(|wrong| Complaint::new(SettingKey::ROUTE, wrong));
     let plan = noted(plan, errors)?;
     let check = &config.pool.check.kind;
     let own = OwnListeners { listeners, check, is_of_this_machine };
     let of_no_route = plan.pools[0].1.len();
     let mut members = Vec::new();
     for (index, spec) in plan.backends.iter().enumerate() {
-        let setting = if index < of_no_route { Key::BACKEND } else { Key::ROUTE };
+        let setting = if index < of_no_route { SettingKey::BACKEND } else { SettingKey::ROUTE };
         if let Some(member) = noted(resolve(spec, trust, config, setting), errors) {
             let mut addresses = member.addresses.iter();
             errors.extend(addresses.find_map(|&at| own.complaint(setting, spec, at)));
@@ -238,7 +238,7 @@ fn is_of_this_machine(address: IpAddr) -> bool {
 }
 
 /// Each pool has an algorithm of its own.
-fn people(config: &Config, seed: u64, plan: Plan, servers: Vec<ServerPlan>) -> Peopled {
+fn people(config: &Config, seed: u64, plan: RoutePlan, servers: Vec<ServerPlan>) -> Peopled {
     let mut backends = Backends::default();
     let others = plan.others();
     let now = Instant::now();
@@ -320,7 +320,7 @@ fn resolve(
     spec: &BackendSpec,
     trust: Option<&Roots>,
     config: &Config,
-    setting: Key,
+    setting: SettingKey,
 ) -> Result<ServerPlan, Complaint> {
     let complaint = |why: Phrase| {
         let written = format!("{}:{}", spec.host, spec.port);
@@ -328,7 +328,7 @@ fn resolve(
     };
     let (dial, probe_dial) = dials(spec, trust, config).ok_or_else(|| {
         let why = Phrase::from(format!("'{}' is no name for TLS; ,", spec.host));
-        complaint(why.setting(Key::BACKEND_SNI, "NAME").text(" gives one"))
+        complaint(why.setting(SettingKey::BACKEND_SNI, "NAME").text(" gives one"))
     })?;
     let found = (spec.host.as_str(), spec.port).to_socket_addrs();
     let found = found.map_err(|error| {
@@ -426,7 +426,7 @@ fn bind_all(config: &Config, errors: &mut Vec<Complaint>) -> (Listeners, Vec<Lis
                 address
             })
         } else {
-            let bound = noted(bind(listen, listens, Listener::bind), errors);
+            let bound = noted(bind(listen, listens, StreamListener::bind), errors);
             bound.map(|listener| {
                 if !config.service.tcp_keepalive.is_zero() {
                     listener.set_keepalive(config.service.tcp_keepalive);
@@ -476,7 +476,7 @@ fn bind<T>(
             _ => io_words(&error),
         };
         let scheme = if is_udp { "udp://" } else { "" };
-        Complaint::of(Key::LISTEN, format!("{scheme}{address}"), why)
+        Complaint::of(SettingKey::LISTEN, format!("{scheme}{address}"), why)
     })
 }
 
@@ -485,7 +485,7 @@ fn share_descriptors(
     spelling: Spelling,
     listeners: &Listeners,
     backends: usize,
-) -> descriptors::Share {
+) -> descriptors::DescriptorShare {
     let limit = descriptors::raise_limit();
     if limit.now != limit.before {
         info!("raised the limit of open files from {} to {}", limit.before, limit.now);
@@ -503,7 +503,7 @@ fn share_descriptors(
     match config.process.max_connections {
         Some(wanted) if wanted > share.pairs => warn!(
             "{} is more than the limit of {} open files allows, about {}",
-            (spelling.with_value)(Key::MAX_CONNECTIONS, &wanted.to_string()),
+            (spelling.with_value)(SettingKey::MAX_CONNECTIONS, &wanted.to_string()),
             limit.now,
             share.pairs
         ),
@@ -531,7 +531,7 @@ fn share_ports(
     };
     match config.service.udp.max_flows {
         Some(wanted) if wanted > flows => {
-            let asked = (spelling.with_value)(Key::MAX_FLOWS, &wanted.to_string());
+            let asked = (spelling.with_value)(SettingKey::MAX_FLOWS, &wanted.to_string());
             warn!("{asked} is more than {what} allows, about {flows}");
         }
         Some(_) => {}

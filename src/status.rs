@@ -46,7 +46,7 @@ pub fn make_statistics(mut may: impl FnMut() -> bool, cx: &mut Context) -> Vec<K
 }
 
 /// The status page that is being written.
-pub struct Page {
+pub struct StatusPage {
     snapshot: Snapshot,
     widths: Widths,
     at: At,
@@ -55,7 +55,7 @@ pub struct Page {
 }
 
 /// What a step of it comes to.
-pub enum Step {
+pub enum PageStep {
     /// The next line.
     Line(String),
     /// No line yet.
@@ -92,10 +92,10 @@ const SUMS: [fn(&Snapshot) -> Option<String>; 6] = [
     udp_line,
 ];
 
-impl Page {
+impl StatusPage {
     /// Nothing of it is written yet.
-    pub fn begin(cx: &Context) -> Page {
-        Page {
+    pub fn begin(cx: &Context) -> StatusPage {
+        StatusPage {
             snapshot: taking::begin(cx),
             widths: Widths { name: NAME_WIDTH, state: STATE_WIDTH },
             at: At::Process,
@@ -104,16 +104,16 @@ impl Page {
     }
 
     /// A row more is taken, or written.
-    pub fn step(&mut self, cx: &mut Context) -> Step {
+    pub fn step(&mut self, cx: &mut Context) -> PageStep {
         if !self.snapshot.is_whole() {
             self.take_row(cx);
-            return Step::Going;
+            return PageStep::Going;
         }
         match self.next_line() {
-            None if self.snapshot.free_row() => Step::Going,
-            None => Step::Over,
-            Some(None) => Step::Going,
-            Some(Some(line)) => Step::Line(line),
+            None if self.snapshot.free_row() => PageStep::Going,
+            None => PageStep::Over,
+            Some(None) => PageStep::Going,
+            Some(Some(line)) => PageStep::Line(line),
         }
     }
 

@@ -13,7 +13,7 @@
 use std::io::Write as _;
 use std::time::Duration;
 
-use super::record::{Record, Server, What, month, quoted, utc, version};
+use super::record::{Record, ServedBy, What, month, quoted, utc, version};
 
 /// Append the line without its end.
 pub(super) fn line(record: &Record<'_>, out: &mut Vec<u8>) {
@@ -53,9 +53,9 @@ pub(super) fn line(record: &Record<'_>, out: &mut Vec<u8>) {
 fn begin(record: &Record<'_>, out: &mut Vec<u8>) {
     let at = utc(record.began);
     let server = match record.server {
-        Server::Nobody => "<NOSRV>",
-        Server::Ourselves => "<STATS>",
-        Server::Backend(name) => name,
+        ServedBy::Nobody => "<NOSRV>",
+        ServedBy::Ourselves => "<STATS>",
+        ServedBy::Backend(name) => name,
     };
     // because: writing to a vector cannot fail.
     let _ = write!(

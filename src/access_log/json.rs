@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::record::{Asked, Record, Server, What, utc, version};
+use super::record::{AskedFor, Record, ServedBy, What, utc, version};
 use crate::json::{self, Object};
 
 /// Append the line without its end.
@@ -12,8 +12,8 @@ pub(super) fn line(record: &Record<'_>, out: &mut Vec<u8>) {
         it.text("client", record.client.to_string());
         it.text("listener", record.listener);
         match record.server {
-            Server::Backend(name) => it.text("backend", name),
-            Server::Nobody | Server::Ourselves => it.null("backend"),
+            ServedBy::Backend(name) => it.text("backend", name),
+            ServedBy::Nobody | ServedBy::Ourselves => it.null("backend"),
         }
         match &record.what {
             What::Tcp { server_name: Some(name) } => it.text("server_name", *name),
@@ -56,7 +56,7 @@ pub(super) fn line(record: &Record<'_>, out: &mut Vec<u8>) {
     });
 }
 
-fn request(it: &mut Object<'_>, asked: Option<&Asked<'_>>) {
+fn request(it: &mut Object<'_>, asked: Option<&AskedFor<'_>>) {
     let Some(asked) = asked else { return it.null("method") };
     it.text("method", asked.method);
     it.text("target", asked.target);

@@ -21,7 +21,7 @@ pub struct Record<'a> {
     /// The pool that the backend was picked from: a route's name, or `pool`.
     pub pool: &'a str,
     /// Who answered.
-    pub server: Server<'a>,
+    pub server: ServedBy<'a>,
     /// When the request's first byte came, or the connection.
     pub began: SystemTime,
     /// What it was.
@@ -76,7 +76,7 @@ pub enum What<'a> {
     /// A request and its answer.
     Http {
         /// What was asked; nothing, if that could not be understood.
-        asked: Option<Asked<'a>>,
+        asked: Option<AskedFor<'a>>,
         /// The status of the answer; zero, if none was begun.
         status: u16,
         /// Bytes of the answer without its head.
@@ -86,7 +86,7 @@ pub enum What<'a> {
 
 /// A request, in the letters of the client.
 #[derive(Debug, Clone, Copy)]
-pub struct Asked<'a> {
+pub struct AskedFor<'a> {
     /// GET and the like.
     pub method: &'a [u8],
     /// What follows it.
@@ -103,7 +103,7 @@ pub struct Asked<'a> {
 
 /// Who answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Server<'a> {
+pub enum ServedBy<'a> {
     /// Nobody was there.
     Nobody,
     /// We did: health, statistics.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::*;
 use crate::http::Version;
 
-const GET: Asked<'_> = Asked {
+const GET: AskedFor<'_> = AskedFor {
     method: b"GET",
     target: b"/index.html?a=1",
     version: Version::Http11,
@@ -14,13 +14,13 @@ const GET: Asked<'_> = Asked {
     user_agent: b"curl/8.5",
 };
 
-fn http(asked: Option<Asked<'_>>, status: u16) -> Record<'_> {
+fn http(asked: Option<AskedFor<'_>>, status: u16) -> Record<'_> {
     let ms = |count| Some(Duration::from_millis(count));
     Record {
         client: "10.0.1.2:33317".parse().unwrap(),
         listener: "http://10.0.0.1:80",
         pool: "pool",
-        server: Server::Backend("web1"),
+        server: ServedBy::Backend("web1"),
         began: SystemTime::UNIX_EPOCH + Duration::from_millis(1_233_922_454_655),
         what: What::Http { asked, status, body: 2500 },
         times: Times {
@@ -52,7 +52,7 @@ fn tcp() -> Record<'static> {
 
 fn nobody(status: u16) -> Record<'static> {
     Record {
-        server: Server::Nobody,
+        server: ServedBy::Nobody,
         times: Times { total: Duration::from_millis(3), ..Times::default() },
         ending: Ending { who: Who::Proxy, when: When::Request },
         why: Some(Why { cause: Cause::BadRequest, detail: "no \"host\"".into() }),
@@ -74,7 +74,7 @@ fn combined_is_that_of_nginx() {
         "10.0.1.2 - - [06/Feb/2009:12:14:15 +0000] \"GET /index.html?a=1 HTTP/1.1\" 200 2500 \
          \"http://example.org/\" \"curl/8.5\""
     );
-    let bare = Asked { referer: b"", user_agent: b"", version: Version::Http10, ..GET };
+    let bare = AskedFor { referer: b"", user_agent: b"", version: Version::Http10, ..GET };
     let v6 = Record { client: "[2001:db8::1]:9".parse().unwrap(), ..http(Some(bare), 404) };
     assert_eq!(
         of(&v6),
@@ -106,7 +106,7 @@ fn haproxy_is_its_httplog_and_tcplog() {
         "10.0.1.2:33317 [06/Feb/2009:12:14:14.655] http://10.0.0.1:80 pool/<NOSRV> \
          -1/-1/-1/-1/3 400 2750 - - PR-- 5/4/3/2/0 0/0 \"<BADREQ>\""
     );
-    let page = Record { server: Server::Ourselves, ..http(Some(GET), 200) };
+    let page = Record { server: ServedBy::Ourselves, ..http(Some(GET), 200) };
     assert!(of(&page).contains(" pool/<STATS> "));
     assert!(of(&http(Some(GET), 0)).contains("/1109 -1 2750 "));
     assert_eq!(
@@ -158,7 +158,7 @@ const HOSTILE: [&[u8]; 8] = [
 fn hostile_clients_write_nothing_but_their_own_words() {
     for bytes in HOSTILE {
         let asked =
-            Asked { target: bytes, host: bytes, referer: bytes, user_agent: bytes, ..GET };
+            AskedFor { target: bytes, host: bytes, referer: bytes, user_agent: bytes, ..GET };
         let record = http(Some(asked), 200);
         let tame = http(Some(GET), 200);
         for line in [combined::line, haproxy::line, json::line] {
@@ -172,7 +172,7 @@ fn hostile_clients_write_nothing_but_their_own_words() {
             assert_eq!(quotes(&line), quotes(&plain), "{line}");
         }
     }
-    let asked = Asked { user_agent: b"a\"b\\c\x01\xff", ..GET };
+    let asked = AskedFor { user_agent: b"a\"b\\c\x01\xff", ..GET };
     let line = text(combined::line, &http(Some(asked), 200));
     assert!(line.ends_with(" \"a\\x22b\\x5Cc\\x01\\xFF\""), "{line}");
 }
@@ -201,7 +201,7 @@ fn a_file_gets_whole_lines_and_is_opened_anew() {
     let name = format!("pointsman-access-{}-{}", std::process::id(), fastrand::u64(..));
     let path = std::env::temp_dir().join(name);
     let now = Instant::now();
-    let place = Place::File(path.clone());
+    let place = AccessLogPlace::File(path.clone());
     let mut log = AccessLog::open(&place, AccessLogFormat::Haproxy, now).unwrap();
     log.add(&http(Some(GET), 200));
     log.add(&tcp());
@@ -225,7 +225,7 @@ fn a_file_gets_whole_lines_and_is_opened_anew() {
 #[test]
 fn a_disk_without_room_is_tried_again_and_what_is_too_much_is_counted() {
     let now = Instant::now();
-    let place = Place::File("/dev/full".into());
+    let place = AccessLogPlace::File("/dev/full".into());
     let mut log = AccessLog::open(&place, AccessLogFormat::Json, now).unwrap();
     let mut added = 0;
     while log.dropped() == 0 {

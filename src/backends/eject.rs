@@ -88,12 +88,12 @@ pub struct Out {
     /// Until when.
     pub until: Instant,
     /// Why.
-    pub cause: Cause,
+    pub cause: EjectCause,
 }
 
 /// Why a backend is ejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cause {
+pub enum EjectCause {
     /// So many bad answers in a row.
     BadAnswers(u32),
     /// These answers, when the rest of a pool had those.
@@ -222,7 +222,7 @@ impl Outlier {
     }
 
     /// Leave it out; says for how long.
-    pub fn eject(&mut self, cause: Cause, now: Instant) -> Duration {
+    pub fn eject(&mut self, cause: EjectCause, now: Instant) -> Duration {
         let forgotten = |last: Instant| now.duration_since(last) > EJECTION_FORGOTTEN_AFTER;
         if self.last_out.is_none_or(forgotten) {
             self.times_out = 0;
@@ -306,12 +306,12 @@ impl std::ops::Add for Tally {
     }
 }
 
-impl std::fmt::Display for Cause {
+impl std::fmt::Display for EjectCause {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Cause::BadAnswers(count) => write!(f, "{count} bad answers"),
-            Cause::Refusals(count) => write!(f, "{count} refusals"),
-            Cause::Faults(own, rest) => write!(
+            EjectCause::BadAnswers(count) => write!(f, "{count} bad answers"),
+            EjectCause::Refusals(count) => write!(f, "{count} refusals"),
+            EjectCause::Faults(own, rest) => write!(
                 f,
                 "{} of {} answers were bad, {} of {} of the others",
                 own.faults, own.answers, rest.faults, rest.answers
@@ -531,7 +531,7 @@ mod tests {
     fn the_time_grows_up_to_a_limit_and_is_forgotten() {
         let mut conduct = Outlier::default();
         let mut now = Instant::now();
-        let cause = Cause::BadAnswers(5);
+        let cause = EjectCause::BadAnswers(5);
         for expected in [30, 60, 90, 120, 150, 180, 210, 240, 270, 300, 300] {
             assert_eq!(conduct.eject(cause, now), Duration::from_secs(expected));
             assert!(!conduct.come_back(now + Duration::from_secs(expected - 1)));

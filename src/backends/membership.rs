@@ -16,7 +16,7 @@ use crate::balance::Work;
 use crate::config::OnDown;
 use crate::event::{PoolId, ProbeId, ServerId};
 
-use super::pool::{Place, Pool, PoolPlan};
+use super::pool::{Pool, PoolPlan, SeatPlace};
 use super::seat::SeatPlan;
 use super::server::{Server, ServerPlan};
 use super::{Backends, StickyKey};
@@ -44,7 +44,7 @@ impl Backends {
         let Some(server) = self.servers.get_mut(id) else { return };
         let Some(joined) = self.pools.get_mut(pool) else { return };
         let index = joined.join(id, plan, server);
-        server.seats.push(Place { pool, index });
+        server.seats.push(SeatPlace { pool, index });
         self.put_to_work(pool);
     }
 
@@ -208,7 +208,7 @@ impl Backends {
         }
     }
 
-    pub(super) fn place_in(&self, id: ServerId, pool: PoolId) -> Option<Place> {
+    pub(super) fn place_in(&self, id: ServerId, pool: PoolId) -> Option<SeatPlace> {
         self.servers.get(id)?.seats.iter().find(|place| place.pool == pool).copied()
     }
 }

@@ -21,7 +21,7 @@ use std::time::Instant;
 use log::error;
 
 use crate::balance::{Ask, Balance, Candidate, Candidates, Observation, Work};
-use crate::config::{AllDown, Key, PoolSettings, Spelling};
+use crate::config::{AllDown, PoolSettings, SettingKey, Spelling};
 use crate::event::{PoolId, ServerId};
 use crate::limits::WEIGHT_ONE;
 use crate::stats::PoolCounts;
@@ -53,7 +53,7 @@ pub enum PoolOf {
 
 /// A server's seat in one of its pools.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Place {
+pub(super) struct SeatPlace {
     pub pool: PoolId,
     pub index: u32,
 }
@@ -349,7 +349,7 @@ impl Pool {
         }
         let so = match self.settings.all_down {
             AllDown::Spread => {
-                let spread = (words.with_value)(Key::ALL_DOWN, "spread");
+                let spread = (words.with_value)(SettingKey::ALL_DOWN, "spread");
                 format!(", and all of them are tried ({spread})")
             }
             AllDown::Refuse if self.suspected > 0 => {
@@ -440,7 +440,7 @@ impl Pool {
             assert_eq!(candidate.connections, view.connections, "a server and its copy");
             assert_eq!((seat.presence, seat.has_room), (view.presence, view.has_room), "view");
             assert_eq!(candidate.name, server.name, "names");
-            let is_this = |it: &Place| it.pool == id && it.index as usize == index;
+            let is_this = |it: &SeatPlace| it.pool == id && it.index as usize == index;
             assert!(server.seats.iter().any(is_this), "a seat and its server");
             busy += u64::from(view.connections);
         }

@@ -14,7 +14,7 @@ use super::{Backends, Course, Flip};
 
 /// By whose word a result is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Word {
+enum ToldBy {
     Probe,
     Clients,
 }
@@ -69,7 +69,7 @@ impl Backends {
         server.counts.failures += 1;
         let probed = server.check.probed;
         if probed && !self.is_last_everywhere(id) {
-            self.result(id, Err(&format!("a connect {fault}")), Word::Clients, now);
+            self.result(id, Err(&format!("a connect {fault}")), ToldBy::Clients, now);
         }
     }
 
@@ -134,12 +134,12 @@ impl Backends {
             }
             self.observe(id, Observation::Load(load), now);
         }
-        self.result(id, Ok(()), Word::Probe, now);
+        self.result(id, Ok(()), ToldBy::Probe, now);
     }
 
     /// A probe failed, for a reason in words.
     pub fn probe_failed(&mut self, id: ServerId, reason: &str, now: Instant) {
-        self.result(id, Err(reason), Word::Probe, now);
+        self.result(id, Err(reason), ToldBy::Probe, now);
     }
 
     /// Whether somebody went up or down since they were taken.
@@ -166,13 +166,13 @@ impl Backends {
     }
 
     /// One result. That it is down is known for sure once a probe says so.
-    fn result(&mut self, id: ServerId, result: Result<(), &str>, word: Word, now: Instant) {
+    fn result(&mut self, id: ServerId, result: Result<(), &str>, word: ToldBy, now: Instant) {
         let Some(server) = self.servers.get_mut(id) else { return };
         let before = server.view().presence;
         let flip = server.state.observe(result.is_ok(), server.check.rise_fall);
         match (flip, result, word) {
-            (Some(Flip::Down), _, Word::Clients) => server.is_suspected = true,
-            (_, Err(_), Word::Probe) | (Some(Flip::Up), _, _) => server.is_suspected = false,
+            (Some(Flip::Down), _, ToldBy::Clients) => server.is_suspected = true,
+            (_, Err(_), ToldBy::Probe) | (Some(Flip::Up), _, _) => server.is_suspected = false,
             _ => {}
         }
         let presence = server.view().presence;

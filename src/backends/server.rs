@@ -14,9 +14,9 @@ use crate::stats::histogram::RecentTimes;
 use crate::stats::{BackendCounts, Rate};
 
 use super::addresses::{Addresses, Course};
-use super::pool::Place;
+use super::pool::SeatPlace;
 use super::seat::{Presence, View};
-use super::state::{RiseFall, State};
+use super::state::{RiseFall, ServerState};
 use super::sticky::Token;
 
 /// One server.
@@ -33,7 +33,7 @@ pub struct Server {
     /// How many results change its state, and whether there are probes at all.
     pub check: CheckRules,
     /// What probes and connects say of it.
-    pub state: State,
+    pub state: ServerState,
     /// It went down by what clients met, and no probe has said the same yet.
     pub(super) is_suspected: bool,
     /// When it last went up or down; the start, if never.
@@ -65,7 +65,7 @@ pub struct Server {
     /// A probe of it is wanted before its time.
     pub(super) probe_wanted: bool,
     /// Where it sits.
-    pub(super) seats: Vec<Place>,
+    pub(super) seats: Vec<SeatPlace>,
     /// The value of its sticky cookie, if there are such.
     pub(super) token: Option<Token>,
 }
@@ -119,7 +119,7 @@ impl Server {
             check_port: plan.check_port,
             check_host: plan.check_host.into(),
             check: plan.check,
-            state: State::default(),
+            state: ServerState::default(),
             is_suspected: false,
             since: now,
             down_reason: Box::default(),
@@ -155,9 +155,9 @@ impl Server {
     /// What its pools have to know of it.
     pub(super) fn view(&self) -> View {
         let presence = match self.state {
-            State::Unknown | State::Up(_) => Presence::Up,
-            State::Down(_) if self.is_suspected => Presence::Suspected,
-            State::Down(_) => Presence::Down,
+            ServerState::Unknown | ServerState::Up(_) => Presence::Up,
+            ServerState::Down(_) if self.is_suspected => Presence::Suspected,
+            ServerState::Down(_) => Presence::Down,
         };
         View { presence, has_room: !self.is_full(), connections: self.connections }
     }

@@ -10,7 +10,7 @@ use crate::limits::WEIGHT_ONE;
 pub use crate::stats::snapshot::Word;
 
 use super::eject::Out;
-use super::{Backends, Server, State};
+use super::{Backends, Server, ServerState};
 
 /// As the status page and `/stats` show it; nothing is decided by it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub struct Standing {
 
 /// What its first pool makes of it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Share {
+pub struct SeatShare {
     /// The operator's weight.
     pub weight: u32,
     /// The weight that it would be picked with if it were there, in units of 1 / [`WEIGHT_ONE`].
@@ -40,7 +40,7 @@ pub struct Share {
     pub backup: bool,
 }
 
-impl Share {
+impl SeatShare {
     /// Whether its weight still grows: it is in a slow start.
     pub fn is_ramping(&self) -> bool {
         self.effective < self.weight * WEIGHT_ONE
@@ -67,13 +67,13 @@ impl Backends {
     }
 
     /// What its first pool makes of it; nothing at all if it has none.
-    pub fn share(&self, id: ServerId) -> Share {
+    pub fn share(&self, id: ServerId) -> SeatShare {
         let place = self[id].seats.first();
         let found = place.and_then(|place| Some((place, self.pools.get(place.pool)?)));
-        let Some((place, pool)) = found else { return Share::default() };
+        let Some((place, pool)) = found else { return SeatShare::default() };
         let index = place.index as usize;
         let candidate = &pool.candidates[index];
-        Share {
+        SeatShare {
             weight: candidate.weight,
             effective: candidate.effective_weight,
             in_force: pool.weight_in_force(index),
@@ -89,12 +89,12 @@ impl Backends {
         };
         let is_wanted = seats().any(|place| weight(place.pool, place.index) > 0);
         match server.state {
-            State::Down(_) => Word::Down,
+            ServerState::Down(_) => Word::Down,
             _ if !is_wanted => Word::Draining,
             _ if self.ejections(server).count() == server.seats.len() => Word::Ejected,
             _ if server.is_full() => Word::Full,
-            State::Unknown => Word::Unknown,
-            State::Up(_) => Word::Up,
+            ServerState::Unknown => Word::Unknown,
+            ServerState::Up(_) => Word::Up,
         }
     }
 

@@ -20,7 +20,7 @@ pub struct RiseFall {
 
 /// What is known of a backend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum State {
+pub enum ServerState {
     /// No result yet.
     #[default]
     Unknown,
@@ -39,26 +39,26 @@ pub enum Flip {
     Down,
 }
 
-impl State {
+impl ServerState {
     /// Whether it counts as up.
     pub fn is_up(self) -> bool {
-        !matches!(self, State::Down(_))
+        !matches!(self, ServerState::Down(_))
     }
 
     /// Take in one result; says so if that changed whether the backend counts as up.
     pub fn observe(&mut self, good: bool, limits: RiseFall) -> Option<Flip> {
         let (next, flip) = match (*self, good) {
-            (State::Unknown | State::Up(_), true) => (State::Up(0), None),
-            (State::Unknown, false) => (State::Down(0), Some(Flip::Down)),
-            (State::Up(bad), false) if bad + 1 >= limits.fall => {
-                (State::Down(0), Some(Flip::Down))
+            (ServerState::Unknown | ServerState::Up(_), true) => (ServerState::Up(0), None),
+            (ServerState::Unknown, false) => (ServerState::Down(0), Some(Flip::Down)),
+            (ServerState::Up(bad), false) if bad + 1 >= limits.fall => {
+                (ServerState::Down(0), Some(Flip::Down))
             }
-            (State::Up(bad), false) => (State::Up(bad + 1), None),
-            (State::Down(_), false) => (State::Down(0), None),
-            (State::Down(good), true) if good + 1 >= limits.rise => {
-                (State::Up(0), Some(Flip::Up))
+            (ServerState::Up(bad), false) => (ServerState::Up(bad + 1), None),
+            (ServerState::Down(_), false) => (ServerState::Down(0), None),
+            (ServerState::Down(good), true) if good + 1 >= limits.rise => {
+                (ServerState::Up(0), Some(Flip::Up))
             }
-            (State::Down(good), true) => (State::Down(good + 1), None),
+            (ServerState::Down(good), true) => (ServerState::Down(good + 1), None),
         };
         *self = next;
         flip
@@ -71,7 +71,7 @@ mod tests {
 
     /// Results as a word (`+` good, `-` bad), and the states after each (`U` up, `D` down).
     fn states(rise: u32, fall: u32, results: &str) -> String {
-        let mut state = State::default();
+        let mut state = ServerState::default();
         let mut was_up = state.is_up();
         let step = |result| {
             let flip = state.observe(result == '+', RiseFall { rise, fall });

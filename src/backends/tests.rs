@@ -101,7 +101,7 @@ fn ids<const N: usize>(set: &Set) -> [ServerId; N] {
     all[..N].try_into().unwrap()
 }
 
-fn pick(set: &mut Set, pool: usize) -> Result<ServerId, Refusal> {
+fn pick(set: &mut Set, pool: usize) -> Result<ServerId, NoBackend> {
     let now = Instant::now();
     let ask = Ask { client: [127, 0, 0, 1].into(), key: None, now };
     let pool = set.at(pool);
@@ -118,7 +118,7 @@ fn each_pool_picks_among_its_own() {
     let mut picked = [pick(&mut set, 1).unwrap(), pick(&mut set, 1).unwrap()];
     picked.sort_by_key(|id| id.index());
     assert_eq!(picked, [second, third]);
-    assert_eq!(pick(&mut set, 2), Err(Refusal::AllDown), "nobody is there");
+    assert_eq!(pick(&mut set, 2), Err(NoBackend::AllDown), "nobody is there");
     assert_eq!(set.backends.pool(set.at(0)).unwrap().connections(), 2);
     assert_eq!(set.backends.pool(set.at(1)).unwrap().connections(), 2);
 }
@@ -132,12 +132,12 @@ fn a_backend_in_two_pools_is_one_backend() {
     let now = Instant::now();
     set.opened(shared, now);
     set.opened(shared, now);
-    assert_eq!(pick(&mut set, 2), Err(Refusal::NoRoom), "its limit is one for all");
+    assert_eq!(pick(&mut set, 2), Err(NoBackend::NoRoom), "its limit is one for all");
     set.closed(shared);
     assert_eq!(pick(&mut set, 1), Ok(third), "busier, whoever made it so");
     assert_eq!(pick(&mut set, 2), Ok(shared));
     set.probe_failed(shared, "gone", now);
-    assert_eq!(pick(&mut set, 2), Err(Refusal::AllDown));
+    assert_eq!(pick(&mut set, 2), Err(NoBackend::AllDown));
     let ups = [0, 1, 2].map(|pool| set.backends.pool(set.at(pool)).unwrap().up());
     assert_eq!((ups, set.take_flips().len()), ([1, 1, 0], 1));
     assert!(!set.takes(shared, set.at(1)));
@@ -230,7 +230,7 @@ fn one_that_left_a_pool_is_picked_by_the_others_only() {
     assert_eq!(pick(&mut set, 0), Ok(third), "it is idle, and sits where the other one sat");
     set.leave(first, pool);
     set.leave(third, pool);
-    assert_eq!(pick(&mut set, 0), Err(Refusal::AllDown), "nobody is there");
+    assert_eq!(pick(&mut set, 0), Err(NoBackend::AllDown), "nobody is there");
     assert!(set.has_work());
     (0..2).for_each(|_| set.work(1));
     assert!(!set.has_work(), "this algorithm puts nothing off");
@@ -369,7 +369,7 @@ fn who_leaves_is_freed_once_nothing_counts_on_it() {
     set.exit(Some(pool));
     set.reap();
     assert!(set.backends.pool(Some(pool)).is_none());
-    assert_eq!(pick(&mut set, 0), Err(Refusal::AllDown));
+    assert_eq!(pick(&mut set, 0), Err(NoBackend::AllDown));
     set.check_invariants(0, 0, 0);
 }
 

@@ -31,7 +31,7 @@ use crate::limits::{MAGLEV_PROBES_MAX, MAGLEV_SLOTS, MAGLEV_SLOTS_PER_BACKEND};
 pub struct ConsistentHash {
     by_name: ByName,
     /// The one in force.
-    table: Table,
+    table: SlotTable,
     /// The one that follows it.
     building: Option<Building>,
     /// The members changed since the last table was begun.
@@ -90,14 +90,14 @@ impl ConsistentHash {
 }
 
 #[derive(Debug, Default)]
-struct Table {
+struct SlotTable {
     /// The seat of each slot; empty only if there is no candidate with a weight.
     slots: Vec<u32>,
     /// Whether who sits there is the one that the slots are of.
     known: Vec<bool>,
 }
 
-impl Table {
+impl SlotTable {
     fn forget(&mut self, seat: usize) {
         if let Some(known) = self.known.get_mut(seat) {
             *known = false;
@@ -117,21 +117,21 @@ impl Table {
 /// A table that is not whole yet, and where its building stands.
 #[derive(Debug)]
 struct Building {
-    table: Table,
+    table: SlotTable,
     free: FreeSlots,
     /// The heaviest first.
     walks: Vec<Walk>,
     /// Those of one weight have their turns in the same rounds: they take them together.
     groups: Vec<Range<usize>>,
     /// The next turn of each group, the earliest first.
-    due: BinaryHeap<Reverse<Turn>>,
+    due: BinaryHeap<Reverse<NextTurn>>,
     /// How many of the group whose turn it is have had theirs.
     served: usize,
 }
 
 /// The turns of a group are numbered from 1 on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Turn {
+struct NextTurn {
     round: u64,
     group: usize,
     number: u64,
@@ -157,7 +157,7 @@ impl Building {
             groups.push(start..start + group.len());
         }
         let slots = Vec::with_capacity(size);
-        let table = Table { slots, known: vec![true; set.seats()] };
+        let table = SlotTable { slots, known: vec![true; set.seats()] };
         let free = FreeSlots::new(size);
         let due = BinaryHeap::new();
         let mut building = Building { table, free, walks, groups, due, served: 0 };
@@ -194,9 +194,9 @@ impl Building {
         Work::Done
     }
 
-    fn turn(&self, group: usize, number: u64) -> Turn {
+    fn turn(&self, group: usize, number: u64) -> NextTurn {
         let weight = self.walks[self.groups[group].start].weight;
-        Turn { round: round(self.walks[0].weight, weight, number), group, number }
+        NextTurn { round: round(self.walks[0].weight, weight, number), group, number }
     }
 }
 

@@ -27,7 +27,7 @@ pub struct LeastConnections {
     busy: Tournament<Busy>,
     /// Those without a connection, unless all weigh the same: then the least busy one is idle as
     /// long as there are any, and of these the one whose turn is next.
-    idle: Tournament<Turn>,
+    idle: Tournament<TurnOf>,
     /// What one of them weighs, and whether another one weighs something else.
     weight: Option<NonZeroU32>,
     uneven: bool,
@@ -43,7 +43,7 @@ struct Busy {
 
 /// When a backend's turn is; the earliest wins.
 #[derive(Debug, Clone, Copy)]
-struct Turn(u64);
+struct TurnOf(u64);
 
 impl Balance for LeastConnections {
     fn left(&mut self, set: &Candidates, seat: usize) {
@@ -95,7 +95,7 @@ impl LeastConnections {
             return Some((index, least));
         }
         match self.idle.winner() {
-            Some((idle, Turn(pass))) if pass < least.pass => {
+            Some((idle, TurnOf(pass))) if pass < least.pass => {
                 Some((idle, self.busy.key_of(idle)?))
             }
             _ => Some((index, least)),
@@ -123,8 +123,8 @@ fn key(set: &Candidates, index: usize, rotation: &mut Rotation) -> Option<Busy> 
 
 impl Busy {
     /// Its turn, if it is idle.
-    fn turn(self) -> Option<Turn> {
-        (self.connections == 0).then_some(Turn(self.pass))
+    fn turn(self) -> Option<TurnOf> {
+        (self.connections == 0).then_some(TurnOf(self.pass))
     }
 }
 
@@ -137,8 +137,8 @@ impl Key for Busy {
     }
 }
 
-impl Key for Turn {
-    fn beats(&self, other: &Turn) -> bool {
+impl Key for TurnOf {
+    fn beats(&self, other: &TurnOf) -> bool {
         self.0 < other.0
     }
 }

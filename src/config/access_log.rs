@@ -8,11 +8,11 @@ use std::path::PathBuf;
 
 use super::Config;
 use super::complaint::{Phrase, Wrong};
-use super::key::Key;
+use super::key::SettingKey;
 
 /// Where the access log goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum AccessLog {
+pub enum AccessLogPlace {
     /// To standard output.
     Stdout,
     /// To the end of this file.
@@ -30,11 +30,11 @@ pub enum AccessLogFormat {
     Json,
 }
 
-impl AccessLog {
+impl AccessLogPlace {
     /// A file, or `-` for standard output.
-    pub fn parse(text: &str) -> Result<AccessLog, Wrong> {
+    pub fn parse(text: &str) -> Result<AccessLogPlace, Wrong> {
         if text == "-" {
-            return Ok(AccessLog::Stdout);
+            return Ok(AccessLogPlace::Stdout);
         }
         if text.is_empty() || text.contains('\0') {
             return Err(Wrong::found(text, "a file, or - for standard output"));
@@ -47,15 +47,15 @@ impl AccessLog {
         if text.ends_with('/') {
             return Err(Wrong::found(text, "a file, not a directory"));
         }
-        Ok(AccessLog::File(PathBuf::from(text)))
+        Ok(AccessLogPlace::File(PathBuf::from(text)))
     }
 }
 
-impl fmt::Display for AccessLog {
+impl fmt::Display for AccessLogPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            AccessLog::Stdout => f.write_str("-"),
-            AccessLog::File(path) => path.display().fmt(f),
+            AccessLogPlace::Stdout => f.write_str("-"),
+            AccessLogPlace::File(path) => path.display().fmt(f),
         }
     }
 }
@@ -74,8 +74,8 @@ pub fn check_access_log_format(config: &Config) -> Result<(), Wrong> {
     match config.process.access_log {
         Some(_) => Ok(()),
         None => {
-            let found = Phrase::from("no ").name(Key::ACCESS_LOG).text(" beside it");
-            let want = Phrase::default().setting(Key::ACCESS_LOG, "FILE");
+            let found = Phrase::from("no ").name(SettingKey::ACCESS_LOG).text(" beside it");
+            let want = Phrase::default().setting(SettingKey::ACCESS_LOG, "FILE");
             Err(Wrong::saying(found, want.text(" with it")))
         }
     }
@@ -87,12 +87,12 @@ mod tests {
 
     #[test]
     fn access_logs_are_read_and_shown_alike() {
-        assert_eq!(AccessLog::parse("-"), Ok(AccessLog::Stdout));
-        assert_eq!(AccessLog::Stdout.to_string(), "-");
+        assert_eq!(AccessLogPlace::parse("-"), Ok(AccessLogPlace::Stdout));
+        assert_eq!(AccessLogPlace::Stdout.to_string(), "-");
         for text in ["log", "./-", "/var/log/pointsman/access.log", "a b", "\u{e9}"] {
-            let log = AccessLog::File(PathBuf::from(text));
+            let log = AccessLogPlace::File(PathBuf::from(text));
             assert_eq!(log.to_string(), text);
-            assert_eq!(AccessLog::parse(text), Ok(log));
+            assert_eq!(AccessLogPlace::parse(text), Ok(log));
         }
     }
 
@@ -109,7 +109,7 @@ mod tests {
             ("/", "a file, not a directory"),
         ];
         for (text, want) in table {
-            assert_eq!(AccessLog::parse(text), Err(Wrong::found(text, want)));
+            assert_eq!(AccessLogPlace::parse(text), Err(Wrong::found(text, want)));
         }
     }
 
@@ -117,7 +117,7 @@ mod tests {
     fn a_format_needs_a_log() {
         let mut config = Config::defaults();
         assert!(check_access_log_format(&config).is_err());
-        config.process.access_log = Some(AccessLog::Stdout);
+        config.process.access_log = Some(AccessLogPlace::Stdout);
         assert_eq!(check_access_log_format(&config), Ok(()));
     }
 }

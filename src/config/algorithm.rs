@@ -6,7 +6,7 @@ use std::fmt;
 
 use super::Check;
 use super::complaint::{Phrase, Wrong};
-use super::key::Key;
+use super::key::SettingKey;
 use super::text::quoted;
 use super::value::closest;
 
@@ -161,8 +161,8 @@ pub fn check_algorithm(algorithm: Algorithm, check: &Check) -> Result<(), Wrong>
             | Check::Udp(_),
         ) => {
             let found = Phrase::from(format!("'{algorithm}' with "));
-            let found = found.setting(Key::CHECK, quoted(&check.to_string()));
-            let want = Phrase::default().setting(Key::CHECK, "load:TEXT");
+            let found = found.setting(SettingKey::CHECK, quoted(&check.to_string()));
+            let want = Phrase::default().setting(SettingKey::CHECK, "load:TEXT");
             Err(Wrong::saying(found, want.text(" with it, which asks for the load")))
         }
         _ => Ok(()),

@@ -12,7 +12,7 @@ use super::host::{
     Schemes, address_of_many, did_you_mean, is_host, is_ipv6, literal, protocol_and_rest,
     usual_port,
 };
-use super::key::Key;
+use super::key::SettingKey;
 use super::text::quoted;
 use super::value::{self, closest, digits};
 use crate::limits;
@@ -53,11 +53,11 @@ pub struct BackendSpec {
 
 /// The settings above by name.
 #[expect(missing_docs, reason = "their paths say what they are")]
-impl Key {
-    pub const BACKEND: Key = Key("backend.address");
-    pub const BACKEND_WEIGHT: Key = Key("backend.weight");
-    pub const BACKEND_BACKUP: Key = Key("backend.backup");
-    pub const BACKEND_SNI: Key = Key("backend.sni");
+impl SettingKey {
+    pub const BACKEND: SettingKey = SettingKey("backend.address");
+    pub const BACKEND_WEIGHT: SettingKey = SettingKey("backend.weight");
+    pub const BACKEND_BACKUP: SettingKey = SettingKey("backend.backup");
+    pub const BACKEND_SNI: SettingKey = SettingKey("backend.sni");
 }
 
 impl BackendSpec {
@@ -69,7 +69,7 @@ impl BackendSpec {
         let mut parts = rest.split(',');
         let address = parts.next().unwrap_or_default();
         let (host, port) = host_and_port(address, text, protocol)?;
-        let mut options = Options::default();
+        let mut options = BackendOptions::default();
         for option in parts {
             options.take(option, text)?;
         }
@@ -110,7 +110,7 @@ pub fn check_backends(backends: &[BackendSpec]) -> Result<(), Wrong> {
 
 /// What stands after the commas; every option at most once.
 #[derive(Default)]
-struct Options {
+struct BackendOptions {
     weight: Option<u32>,
     max_connections: Option<u32>,
     backup: bool,
@@ -120,7 +120,7 @@ struct Options {
     name: Option<String>,
 }
 
-impl Options {
+impl BackendOptions {
     fn take(&mut self, option: &str, text: &str) -> Result<(), Wrong> {
         let (key, value) = match option.split_once('=') {
             Some((key, value)) => (key, Some(value)),
@@ -205,7 +205,7 @@ fn unknown_option(key: &str, option: &str, text: &str) -> Wrong {
         Some(near) => want.text(format!("; did you mean {near}?")),
         None if BackendSpec::parse(option.trim()).is_ok() => {
             let want = want.text("; did you mean a second ");
-            want.setting(Key::BACKEND, option.trim()).text("?")
+            want.setting(SettingKey::BACKEND, option.trim()).text("?")
         }
         None => want,
     };

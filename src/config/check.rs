@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Config, HttpCheck, Key, Phrase, TextCheck, Wrong, quoted};
+use super::{Config, HttpCheck, Phrase, SettingKey, TextCheck, Wrong, quoted};
 use crate::limits;
 
 const KINDS_WANT: &str =
@@ -54,9 +54,9 @@ pub fn check_check_host(config: &Config) -> Result<(), Wrong> {
     if config.pool.check.kind.is_http() {
         return Ok(());
     }
-    let found =
-        Phrase::default().setting(Key::CHECK, quoted(&config.pool.check.kind.to_string()));
-    let want = Phrase::default().setting(Key::CHECK, "http:/PATH or https:/PATH");
+    let found = Phrase::default()
+        .setting(SettingKey::CHECK, quoted(&config.pool.check.kind.to_string()));
+    let want = Phrase::default().setting(SettingKey::CHECK, "http:/PATH or https:/PATH");
     Err(Wrong::saying(found, want.text(" with it")))
 }
 

@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use super::key::{Key, Spelling};
+use super::key::{SettingKey, Spelling};
 use super::text::quoted;
 
 /// A piece of a sentence that mentions settings by their keys.
@@ -16,8 +16,8 @@ pub struct Phrase(Vec<Part>);
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Part {
     Text(String),
-    Name(Key),
-    WithValue(Key, String),
+    Name(SettingKey),
+    WithValue(SettingKey, String),
 }
 
 /// What is wrong with a value: what was found, what would be right. Always one line.
@@ -31,7 +31,7 @@ pub struct Wrong {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Complaint {
     /// The setting.
-    pub at: Key,
+    pub at: SettingKey,
     /// Which one of several, by what was written there.
     item: Option<String>,
     wrong: Phrase,
@@ -42,12 +42,12 @@ pub struct Complaint {
 pub struct Complaints {
     list: Vec<Complaint>,
     /// What depends on these cannot be judged.
-    failed: Vec<Key>,
+    failed: Vec<SettingKey>,
 }
 
 impl Phrase {
     /// There has to be one at least, for example this one.
-    pub fn such_as(key: Key, example: &str) -> Phrase {
+    pub fn such_as(key: SettingKey, example: &str) -> Phrase {
         Phrase::from("at least one such as ").setting(key, example)
     }
 
@@ -60,14 +60,14 @@ impl Phrase {
 
     /// Go on with the name of a setting.
     #[must_use]
-    pub fn name(mut self, key: Key) -> Phrase {
+    pub fn name(mut self, key: SettingKey) -> Phrase {
         self.0.push(Part::Name(key));
         self
     }
 
     /// Go on with a setting that has this value.
     #[must_use]
-    pub fn setting(mut self, key: Key, value: impl Into<String>) -> Phrase {
+    pub fn setting(mut self, key: SettingKey, value: impl Into<String>) -> Phrase {
         self.0.push(Part::WithValue(key, value.into()));
         self
     }
@@ -132,7 +132,7 @@ impl Wrong {
     }
 
     /// A setting is missing that this one needs.
-    pub fn without(key: Key, example: &str) -> Wrong {
+    pub fn without(key: SettingKey, example: &str) -> Wrong {
         let found = Phrase::from("no ").name(key);
         Wrong::saying(found, Phrase::default().setting(key, example).text(" with it"))
     }
@@ -153,12 +153,12 @@ impl std::error::Error for Wrong {}
 
 impl Complaint {
     /// Of a setting.
-    pub fn new(at: Key, wrong: impl Into<Phrase>) -> Complaint {
+    pub fn new(at: SettingKey, wrong: impl Into<Phrase>) -> Complaint {
         Complaint { at, item: None, wrong: wrong.into() }
     }
 
     /// Of one of several of a kind, the one that was written so.
-    pub fn of(at: Key, item: impl Into<String>, wrong: impl Into<Phrase>) -> Complaint {
+    pub fn of(at: SettingKey, item: impl Into<String>, wrong: impl Into<Phrase>) -> Complaint {
         Complaint { item: Some(item.into()), ..Complaint::new(at, wrong) }
     }
 
@@ -174,7 +174,7 @@ impl Complaint {
 
 impl Complaints {
     /// Complain of this.
-    pub fn of(&mut self, key: Key, wrong: Wrong) {
+    pub fn of(&mut self, key: SettingKey, wrong: Wrong) {
         self.add(Complaint::new(key, wrong));
     }
 
@@ -185,7 +185,7 @@ impl Complaints {
     }
 
     /// Complain of what was found, unless something that it follows from has a complaint itself.
-    pub fn check(&mut self, key: Key, needs: &[Key], checked: Result<(), Wrong>) {
+    pub fn check(&mut self, key: SettingKey, needs: &[SettingKey], checked: Result<(), Wrong>) {
         if let Err(wrong) = checked
             && !needs.iter().any(|&need| self.has_failed(need))
         {
@@ -194,12 +194,12 @@ impl Complaints {
     }
 
     /// The front-end has complained of this itself.
-    pub fn note_failed(&mut self, key: Key) {
+    pub fn note_failed(&mut self, key: SettingKey) {
         self.failed.push(key);
     }
 
     /// Whether something is wrong with this.
-    pub fn has_failed(&self, key: Key) -> bool {
+    pub fn has_failed(&self, key: SettingKey) -> bool {
         self.failed.contains(&key)
     }
 
@@ -221,10 +221,10 @@ mod tests {
     #[test]
     fn each_front_end_spells_a_complaint_in_its_own_words() {
         let wrong = Wrong::saying(
-            Phrase::from("'/a' at ").name(Key::HEALTH_PATH).text(" too"),
-            Phrase::default().setting(Key::STATS_PATH, "/b"),
+            Phrase::from("'/a' at ").name(SettingKey::HEALTH_PATH).text(" too"),
+            Phrase::default().setting(SettingKey::STATS_PATH, "/b"),
         );
-        let complaint = Complaint::of(Key::STATS_PATH, "/a", wrong);
+        let complaint = Complaint::of(SettingKey::STATS_PATH, "/a", wrong);
         assert_eq!(
             complaint.spelled(Spelling::PATHS),
             "service.stats_path = /a: found '/a' at service.health_path too, want \
@@ -235,9 +235,9 @@ mod tests {
             "SERVICE.STATS_PATH: /a: found '/a' at SERVICE.HEALTH_PATH too, want \
              SERVICE.STATS_PATH: /b"
         );
-        let wrong = Wrong::without(Key::ACCESS_LOG, "FILE");
+        let wrong = Wrong::without(SettingKey::ACCESS_LOG, "FILE");
         assert_eq!(
-            Complaint::new(Key::ACCESS_LOG_FORMAT, wrong).spelled(Spelling::PATHS),
+            Complaint::new(SettingKey::ACCESS_LOG_FORMAT, wrong).spelled(Spelling::PATHS),
             "process.access_log_format: found no process.access_log, want process.access_log = \
              FILE with it"
         );
@@ -246,15 +246,17 @@ mod tests {
     #[test]
     fn what_follows_from_a_mistake_is_not_complained_of() {
         let mut complaints = Complaints::default();
-        complaints.of(Key::CHECK, Wrong::found("x", "y"));
+        complaints.of(SettingKey::CHECK, Wrong::found("x", "y"));
         let wrong = || Err(Wrong::found("a", "b"));
-        complaints.check(Key::CHECK_HOST, &[Key::CHECK], wrong());
-        complaints.check(Key::CHECK_HOST, &[Key::LISTEN], Ok(()));
+        complaints.check(SettingKey::CHECK_HOST, &[SettingKey::CHECK], wrong());
+        complaints.check(SettingKey::CHECK_HOST, &[SettingKey::LISTEN], Ok(()));
         assert_eq!(complaints.take().len(), 1);
-        complaints.note_failed(Key::LISTEN);
-        complaints.check(Key::VIA, &[Key::LISTEN], wrong());
-        complaints.check(Key::VIA, &[Key::BACKEND], wrong());
-        assert!(complaints.has_failed(Key::CHECK) && complaints.has_failed(Key::VIA));
+        complaints.note_failed(SettingKey::LISTEN);
+        complaints.check(SettingKey::VIA, &[SettingKey::LISTEN], wrong());
+        complaints.check(SettingKey::VIA, &[SettingKey::BACKEND], wrong());
+        assert!(
+            complaints.has_failed(SettingKey::CHECK) && complaints.has_failed(SettingKey::VIA)
+        );
         assert_eq!(complaints.take().len(), 1);
     }
 }

@@ -6,7 +6,7 @@
 use std::fmt;
 
 use super::complaint::{Phrase, Wrong};
-use super::key::Key;
+use super::key::SettingKey;
 use super::text::quoted;
 use super::{Algorithm, Config};
 use crate::limits;
@@ -117,7 +117,7 @@ pub fn check_http_listener(config: &Config) -> Result<(), Wrong> {
     if config.listeners.iter().any(|listen| listen.protocol.is_http()) {
         return Ok(());
     }
-    let want = Phrase::such_as(Key::LISTEN, "http://127.0.0.1:8000");
+    let want = Phrase::such_as(SettingKey::LISTEN, "http://127.0.0.1:8000");
     Err(Wrong::saying("no http:// listener", want))
 }
 
@@ -125,7 +125,7 @@ pub fn check_http_listener(config: &Config) -> Result<(), Wrong> {
 pub fn check_stats_path(config: &Config) -> Result<(), Wrong> {
     match &config.service.stats_path {
         Some(path) if config.service.health_path.as_ref() == Some(path) => {
-            let found = Phrase::from(quoted(path)).text(" at ").name(Key::HEALTH_PATH);
+            let found = Phrase::from(quoted(path)).text(" at ").name(SettingKey::HEALTH_PATH);
             let found = found.text(" too");
             Err(Wrong::saying(found, "two paths that differ"))
         }
@@ -138,8 +138,8 @@ pub fn check_hash_key(config: &Config) -> Result<(), Wrong> {
     let key = &config.pool.hash_key;
     if !matches!(config.pool.algorithm, Algorithm::IpHash | Algorithm::ConsistentHash) {
         let found = Phrase::from(format!("'{key}' with "));
-        let found = found.setting(Key::BALANCE, format!("'{}'", config.pool.algorithm));
-        let want = Phrase::default().setting(Key::BALANCE, "ip-hash or consistent-hash");
+        let found = found.setting(SettingKey::BALANCE, format!("'{}'", config.pool.algorithm));
+        let want = Phrase::default().setting(SettingKey::BALANCE, "ip-hash or consistent-hash");
         return Err(Wrong::saying(found, want.text(" with it")));
     }
     let other = config.listeners.iter().find(|listen| !listen.protocol.is_http());

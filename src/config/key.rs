@@ -1,22 +1,22 @@
 //! The settings by name: which one is spoken of, whoever wrote it and in whatever form.
 //!
-//! Below the front-ends a setting is a [`Key`], never a flag's name; each stands beside its field,
-//! in `process`, `listener`, `service`, `pool` or `backend`. A front-end (the flags; a file would
-//! be another) has a [`Spelling`], and complaints and log lines are put in its words.
+//! Below the front-ends a setting is a [`SettingKey`], never a flag's name; each stands beside its
+//! field, in `process`, `listener`, `service`, `pool` or `backend`. A front-end (the flags; a file
+//! would be another) has a [`Spelling`], and complaints and log lines are put in its words.
 
 use std::fmt;
 
 /// A setting, by its path among the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Key(pub(super) &'static str);
+pub struct SettingKey(pub(super) &'static str);
 
 /// How a front-end writes settings.
 #[derive(Clone, Copy)]
 pub struct Spelling {
     /// One by its name.
-    pub name: fn(Key) -> String,
+    pub name: fn(SettingKey) -> String,
     /// One with its value.
-    pub with_value: fn(Key, &str) -> String,
+    pub with_value: fn(SettingKey, &str) -> String,
 }
 
 impl Spelling {
@@ -27,7 +27,7 @@ impl Spelling {
     };
 }
 
-impl fmt::Display for Key {
+impl fmt::Display for SettingKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.0)
     }
@@ -35,6 +35,6 @@ impl fmt::Display for Key {
 
 impl fmt::Debug for Spelling {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Spelling({})", (self.name)(Key::LISTEN))
+        write!(f, "Spelling({})", (self.name)(SettingKey::LISTEN))
     }
 }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::key::Key;
+use super::key::SettingKey;
 use super::{Cidr, ListenerTls};
 use crate::limits;
 
@@ -34,14 +34,14 @@ impl ListenerSettings {
 
 /// The settings above by name.
 #[expect(missing_docs, reason = "their paths say what they are")]
-impl Key {
-    pub const LISTEN: Key = Key("listener.address");
-    pub const TLS_HANDSHAKE_TIMEOUT: Key = Key("listener.tls_handshake_timeout");
-    pub const TRUSTED_PROXIES: Key = Key("listener.trusted_proxies");
-    pub const CERT: Key = Key("listener.tls.cert");
-    pub const CERT_KEY: Key = Key("listener.tls.key");
-    pub const ALPN: Key = Key("listener.tls.alpn");
-    pub const SNI_STRICT: Key = Key("listener.tls.sni_strict");
-    pub const CLIENT_CA: Key = Key("listener.tls.client_ca");
-    pub const CLIENT_CERT: Key = Key("listener.tls.client_cert");
+impl SettingKey {
+    pub const LISTEN: SettingKey = SettingKey("listener.address");
+    pub const TLS_HANDSHAKE_TIMEOUT: SettingKey = SettingKey("listener.tls_handshake_timeout");
+    pub const TRUSTED_PROXIES: SettingKey = SettingKey("listener.trusted_proxies");
+    pub const CERT: SettingKey = SettingKey("listener.tls.cert");
+    pub const CERT_KEY: SettingKey = SettingKey("listener.tls.key");
+    pub const ALPN: SettingKey = SettingKey("listener.tls.alpn");
+    pub const SNI_STRICT: SettingKey = SettingKey("listener.tls.sni_strict");
+    pub const CLIENT_CA: SettingKey = SettingKey("listener.tls.client_ca");
+    pub const CLIENT_CERT: SettingKey = SettingKey("listener.tls.client_cert");
 }

@@ -8,7 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::complaint::{Complaint, Complaints, Phrase, Wrong};
 use super::host::literal;
-use super::key::Key;
+use super::key::SettingKey;
 use super::{BackendSpec, Check, Config, Listen, Protocol, plan};
 
 /// Where we listen ourselves, for who looks whether a backend leads there.
@@ -31,7 +31,8 @@ pub fn check_own_listeners(config: &Config, complaints: &mut Complaints) {
     };
     let Ok(plan) = plan(config) else { return };
     for (index, spec) in plan.backends.iter().enumerate() {
-        let key = if index < config.backends.len() { Key::BACKEND } else { Key::ROUTE };
+        let key =
+            if index < config.backends.len() { SettingKey::BACKEND } else { SettingKey::ROUTE };
         let address = literal(&spec.host).map(|host| SocketAddr::new(host, spec.port));
         if let Some(complaint) = address.and_then(|at| own.complaint(key, spec, at)) {
             complaints.add(complaint);
@@ -43,14 +44,15 @@ impl OwnListeners<'_> {
     /// What is wrong with a backend at this address, mentioned at this setting, if it leads to us.
     pub fn complaint(
         &self,
-        setting: Key,
+        setting: SettingKey,
         spec: &BackendSpec,
         address: SocketAddr,
     ) -> Option<Complaint> {
         // Those of a route get what `sni://` listeners take alone: to lead it to an `https://`
         // listener of ours is a way to serve some names here.
-        let is_fed =
-            |listen: &Listen| setting == Key::BACKEND || listen.protocol == Protocol::Sni;
+        let is_fed = |listen: &Listen| {
+            setting == SettingKey::BACKEND || listen.protocol == Protocol::Sni
+        };
         let mut listeners = self.listeners.iter();
         let back = |listen: &&Listen| is_fed(listen) && self.leads_to(address, listen);
         if let Some(listen) = listeners.clone().find(back) {
@@ -99,7 +101,7 @@ impl OwnListeners<'_> {
 
 fn where_we_are(found: SocketAddr, listen: &Listen, so: &str) -> Phrase {
     let at = format!("{}://{}", listen.protocol, listen.address);
-    let found = Phrase::from(format!("{found}, where ")).setting(Key::LISTEN, at);
+    let found = Phrase::from(format!("{found}, where ")).setting(SettingKey::LISTEN, at);
     found.text(format!(" listens: {so}"))
 }
 
@@ -156,7 +158,7 @@ mod tests {
             let all = [Listen::parse(listener).unwrap()];
             let spec = BackendSpec::parse("127.0.0.1:9,check-port=80").unwrap();
             let at = "127.0.0.1:9".parse().unwrap();
-            for setting in [Key::BACKEND, Key::ROUTE] {
+            for setting in [SettingKey::BACKEND, SettingKey::ROUTE] {
                 let told = own(&all, &check).complaint(setting, &spec, at);
                 assert_eq!(told.is_some(), expected, "{listener} {check}");
             }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::key::Key;
+use super::key::SettingKey;
 use super::{Algorithm, BackendTls, Check, HashKey, Sticky};
 use crate::limits;
 
@@ -87,30 +87,31 @@ impl CheckSettings {
 
 /// The settings above by name.
 #[expect(missing_docs, reason = "their paths say what they are")]
-impl Key {
-    pub const BALANCE: Key = Key("pool.balance");
-    pub const HASH_KEY: Key = Key("pool.hash_key");
-    pub const STICKY_COOKIE: Key = Key("pool.sticky.cookie");
-    pub const STICKY_KEY: Key = Key("pool.sticky.key");
-    pub const STICKY_SAME_SITE: Key = Key("pool.sticky.same_site");
-    pub const SLOW_START: Key = Key("pool.slow_start");
-    pub const EJECT_AFTER: Key = Key("pool.eject_after");
-    pub const ALL_DOWN: Key = Key("pool.all_down");
-    pub const ON_DOWN: Key = Key("pool.on_down");
-    pub const CONNECT_TIMEOUT: Key = Key("pool.connect_timeout");
-    pub const RETRIES: Key = Key("pool.retries");
-    pub const BACKEND_IDLE: Key = Key("pool.backend_idle");
-    pub const BACKEND_IDLE_CONNECTIONS: Key = Key("pool.backend_idle_connections");
-    pub const CHECK: Key = Key("pool.check.kind");
-    pub const CHECK_HOST: Key = Key("pool.check.host");
-    pub const CHECK_INTERVAL: Key = Key("pool.check.interval");
-    pub const CHECK_TIMEOUT: Key = Key("pool.check.timeout");
-    pub const RISE: Key = Key("pool.check.rise");
-    pub const FALL: Key = Key("pool.check.fall");
-    pub const BACKEND_CA: Key = Key("pool.tls.ca");
-    pub const BACKEND_CERT: Key = Key("pool.tls.cert");
-    pub const BACKEND_KEY: Key = Key("pool.tls.key");
-    pub const BACKEND_VERIFY: Key = Key("pool.tls.verify");
+impl SettingKey {
+    pub const BALANCE: SettingKey = SettingKey("pool.balance");
+    pub const HASH_KEY: SettingKey = SettingKey("pool.hash_key");
+    pub const STICKY_COOKIE: SettingKey = SettingKey("pool.sticky.cookie");
+    pub const STICKY_KEY: SettingKey = SettingKey("pool.sticky.key");
+    pub const STICKY_SAME_SITE: SettingKey = SettingKey("pool.sticky.same_site");
+    pub const SLOW_START: SettingKey = SettingKey("pool.slow_start");
+    pub const EJECT_AFTER: SettingKey = SettingKey("pool.eject_after");
+    pub const ALL_DOWN: SettingKey = SettingKey("pool.all_down");
+    pub const ON_DOWN: SettingKey = SettingKey("pool.on_down");
+    pub const CONNECT_TIMEOUT: SettingKey = SettingKey("pool.connect_timeout");
+    pub const RETRIES: SettingKey = SettingKey("pool.retries");
+    pub const BACKEND_IDLE: SettingKey = SettingKey("pool.backend_idle");
+    pub const BACKEND_IDLE_CONNECTIONS: SettingKey =
+        SettingKey("pool.backend_idle_connections");
+    pub const CHECK: SettingKey = SettingKey("pool.check.kind");
+    pub const CHECK_HOST: SettingKey = SettingKey("pool.check.host");
+    pub const CHECK_INTERVAL: SettingKey = SettingKey("pool.check.interval");
+    pub const CHECK_TIMEOUT: SettingKey = SettingKey("pool.check.timeout");
+    pub const RISE: SettingKey = SettingKey("pool.check.rise");
+    pub const FALL: SettingKey = SettingKey("pool.check.fall");
+    pub const BACKEND_CA: SettingKey = SettingKey("pool.tls.ca");
+    pub const BACKEND_CERT: SettingKey = SettingKey("pool.tls.cert");
+    pub const BACKEND_KEY: SettingKey = SettingKey("pool.tls.key");
+    pub const BACKEND_VERIFY: SettingKey = SettingKey("pool.tls.verify");
 }
 
 /// What happens to new connections while every backend is down.

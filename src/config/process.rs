@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::key::Key;
-use super::{AccessLog, AccessLogFormat};
+use super::key::SettingKey;
+use super::{AccessLogFormat, AccessLogPlace};
 use crate::limits;
 
 /// What the process as a whole has.
@@ -14,7 +14,7 @@ pub struct ProcessSettings {
     /// How long connections may go on after SIGTERM or SIGINT.
     pub drain_timeout: Duration,
     /// Where the access log goes, if there is one.
-    pub access_log: Option<AccessLog>,
+    pub access_log: Option<AccessLogPlace>,
     /// How its lines look.
     pub access_log_format: AccessLogFormat,
     /// What is logged.
@@ -40,14 +40,14 @@ impl ProcessSettings {
 
 /// The settings above by name.
 #[expect(missing_docs, reason = "their paths say what they are")]
-impl Key {
-    pub const MAX_CONNECTIONS: Key = Key("process.max_connections");
-    pub const DRAIN_TIMEOUT: Key = Key("process.drain_timeout");
-    pub const ACCESS_LOG: Key = Key("process.access_log");
-    pub const ACCESS_LOG_FORMAT: Key = Key("process.access_log_format");
-    pub const LOG_LEVEL: Key = Key("process.log_level");
-    pub const SEED: Key = Key("process.seed");
-    pub const DEMO: Key = Key("process.demo");
+impl SettingKey {
+    pub const MAX_CONNECTIONS: SettingKey = SettingKey("process.max_connections");
+    pub const DRAIN_TIMEOUT: SettingKey = SettingKey("process.drain_timeout");
+    pub const ACCESS_LOG: SettingKey = SettingKey("process.access_log");
+    pub const ACCESS_LOG_FORMAT: SettingKey = SettingKey("process.access_log_format");
+    pub const LOG_LEVEL: SettingKey = SettingKey("process.log_level");
+    pub const SEED: SettingKey = SettingKey("process.seed");
+    pub const DEMO: SettingKey = SettingKey("process.demo");
 }
 
 /// How much is logged, by the words of the `log` crate.

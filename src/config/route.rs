@@ -10,7 +10,7 @@ use std::fmt;
 
 use super::complaint::{Phrase, Wrong};
 use super::host::is_host;
-use super::key::Key;
+use super::key::SettingKey;
 use super::text::quoted;
 use super::{BackendSpec, Config, Listen, Protocol};
 use crate::limits;
@@ -52,7 +52,7 @@ pub enum Destination {
 
 /// Who there is, and who sits where.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Plan {
+pub struct RoutePlan {
     /// Everybody, each once; those that belong to no route first.
     pub backends: Vec<BackendSpec>,
     /// The pools by name, their members as places in that list. The first is that of the backends
@@ -122,7 +122,7 @@ pub fn check_route_listener(config: &Config) -> Result<(), Wrong> {
     if config.routes.is_empty() || config.listeners.iter().any(hears_names) {
         return Ok(());
     }
-    let want = Phrase::such_as(Key::LISTEN, "sni://0.0.0.0:443").text(" with it");
+    let want = Phrase::such_as(SettingKey::LISTEN, "sni://0.0.0.0:443").text(" with it");
     Err(Wrong::saying("no sni:// listener", want))
 }
 
@@ -143,8 +143,8 @@ pub fn check_routes(config: &Config) -> Result<(), Wrong> {
 }
 
 /// Who is a backend, and who sits in which pool.
-pub fn plan(config: &Config) -> Result<Plan, Wrong> {
-    let mut plan = Plan { backends: Vec::new(), pools: Vec::new(), routes: Vec::new() };
+pub fn plan(config: &Config) -> Result<RoutePlan, Wrong> {
+    let mut plan = RoutePlan { backends: Vec::new(), pools: Vec::new(), routes: Vec::new() };
     let mut places = HashMap::new();
     plan.add_pool("pool".to_owned(), &config.backends, &mut places)?;
     for route in &config.routes {
@@ -164,7 +164,7 @@ pub fn plan(config: &Config) -> Result<Plan, Wrong> {
     Ok(plan)
 }
 
-impl Plan {
+impl RoutePlan {
     /// Where clients go whose name no route has: to the backends of no route, unless a route says
     /// otherwise; nowhere, if there are none.
     pub fn others(&self) -> Option<usize> {

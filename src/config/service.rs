@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::Udp;
-use super::key::Key;
+use super::UdpSettings;
+use super::key::SettingKey;
 use crate::limits;
 
 /// What a service has. There is one, behind all listeners.
@@ -36,7 +36,7 @@ pub struct ServiceSettings {
     /// At this path HTTP listeners answer themselves with what they count.
     pub stats_path: Option<String>,
     /// What holds for flows of UDP.
-    pub udp: Udp,
+    pub udp: UdpSettings,
 }
 
 impl ServiceSettings {
@@ -55,31 +55,31 @@ impl ServiceSettings {
         redirect: Redirect::No,
         health_path: None,
         stats_path: None,
-        udp: Udp::DEFAULT,
+        udp: UdpSettings::DEFAULT,
     };
 }
 
 /// The settings above by name.
 #[expect(missing_docs, reason = "their paths say what they are")]
-impl Key {
-    pub const ROUTE: Key = Key("service.route");
-    pub const IDLE_TIMEOUT: Key = Key("service.idle_timeout");
-    pub const HALF_CLOSE_TIMEOUT: Key = Key("service.half_close_timeout");
-    pub const TCP_KEEPALIVE: Key = Key("service.tcp_keepalive");
-    pub const HEADER_TIMEOUT: Key = Key("service.header_timeout");
-    pub const KEEP_ALIVE: Key = Key("service.keep_alive");
-    pub const SERVER_TIMEOUT: Key = Key("service.server_timeout");
-    pub const ABORT_ON_CLOSE: Key = Key("service.abort_on_close");
-    pub const MAX_BODY: Key = Key("service.max_body");
-    pub const VIA: Key = Key("service.via");
-    pub const HSTS: Key = Key("service.hsts");
-    pub const REDIRECT_HTTPS: Key = Key("service.redirect_https");
-    pub const HEALTH_PATH: Key = Key("service.health_path");
-    pub const STATS_PATH: Key = Key("service.stats_path");
-    pub const UDP_TIMEOUT: Key = Key("service.udp.timeout");
-    pub const UDP_RESPONSES: Key = Key("service.udp.responses");
-    pub const UDP_REQUESTS: Key = Key("service.udp.requests");
-    pub const MAX_FLOWS: Key = Key("service.udp.max_flows");
+impl SettingKey {
+    pub const ROUTE: SettingKey = SettingKey("service.route");
+    pub const IDLE_TIMEOUT: SettingKey = SettingKey("service.idle_timeout");
+    pub const HALF_CLOSE_TIMEOUT: SettingKey = SettingKey("service.half_close_timeout");
+    pub const TCP_KEEPALIVE: SettingKey = SettingKey("service.tcp_keepalive");
+    pub const HEADER_TIMEOUT: SettingKey = SettingKey("service.header_timeout");
+    pub const KEEP_ALIVE: SettingKey = SettingKey("service.keep_alive");
+    pub const SERVER_TIMEOUT: SettingKey = SettingKey("service.server_timeout");
+    pub const ABORT_ON_CLOSE: SettingKey = SettingKey("service.abort_on_close");
+    pub const MAX_BODY: SettingKey = SettingKey("service.max_body");
+    pub const VIA: SettingKey = SettingKey("service.via");
+    pub const HSTS: SettingKey = SettingKey("service.hsts");
+    pub const REDIRECT_HTTPS: SettingKey = SettingKey("service.redirect_https");
+    pub const HEALTH_PATH: SettingKey = SettingKey("service.health_path");
+    pub const STATS_PATH: SettingKey = SettingKey("service.stats_path");
+    pub const UDP_TIMEOUT: SettingKey = SettingKey("service.udp.timeout");
+    pub const UDP_RESPONSES: SettingKey = SettingKey("service.udp.responses");
+    pub const UDP_REQUESTS: SettingKey = SettingKey("service.udp.requests");
+    pub const MAX_FLOWS: SettingKey = SettingKey("service.udp.max_flows");
 }
 
 /// What plain HTTP listeners do.

@@ -1,7 +1,7 @@
 //! The cookie that keeps a client on its backend.
 
 use super::complaint::{Phrase, Wrong};
-use super::key::Key;
+use super::key::SettingKey;
 use super::text::quoted;
 use super::{Config, Protocol};
 
@@ -51,7 +51,7 @@ impl SameSite {
 pub fn check_sticky(config: &Config) -> Result<(), Wrong> {
     match &config.pool.sticky.cookie {
         Some(_) => Ok(()),
-        None => Err(Wrong::without(Key::STICKY_COOKIE, "NAME")),
+        None => Err(Wrong::without(SettingKey::STICKY_COOKIE, "NAME")),
     }
 }
 
@@ -64,7 +64,8 @@ pub fn check_same_site(config: &Config) -> Result<(), Wrong> {
     match (config.pool.sticky.same_site, clear) {
         (SameSite::None, Some(clear)) if config.listener.trusted_proxies.is_empty() => {
             let found = format!("'none' with {}", quoted(&format!("http://{}", clear.address)));
-            let want = Phrase::from("https:// listeners alone, or ").name(Key::TRUSTED_PROXIES);
+            let want =
+                Phrase::from("https:// listeners alone, or ").name(SettingKey::TRUSTED_PROXIES);
             Err(Wrong::saying(found, want.text(" that speak HTTPS before this one")))
         }
         _ => Ok(()),

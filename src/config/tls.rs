@@ -1,7 +1,7 @@
 //! What can be asked for where TLS is spoken, and what that needs of the rest.
 
 use super::complaint::{Phrase, Wrong};
-use super::key::Key;
+use super::key::SettingKey;
 use super::text::quoted;
 use super::{Check, Config, Destination, Listen, Protocol};
 use crate::limits;
@@ -146,17 +146,21 @@ impl BackendVerify {
 }
 
 /// Every certificate has a key, and who speaks TLS has a certificate.
-pub fn check_certificates(config: &Config) -> Result<(), (Key, Wrong)> {
+pub fn check_certificates(config: &Config) -> Result<(), (SettingKey, Wrong)> {
     let pairs = &config.listener.tls.certificates;
     let certs = pairs.iter().filter(|pair| !pair.cert.is_empty()).count();
     let keys = pairs.iter().filter(|pair| !pair.key.is_empty()).count();
     if keys != certs {
         let (at, found) = match keys < certs {
-            true => (Key::CERT, format!("{certs} of them and {keys} ")),
-            false => (Key::CERT_KEY, format!("{keys} of them for {certs} ")),
+            true => (SettingKey::CERT, format!("{certs} of them and {keys} ")),
+            false => (SettingKey::CERT_KEY, format!("{keys} of them for {certs} ")),
         };
-        let other = if at == Key::CERT { Key::CERT_KEY } else { Key::CERT };
-        let want = Phrase::from("a ").name(Key::CERT_KEY).text(" for each ").name(Key::CERT);
+        let other =
+            if at == SettingKey::CERT { SettingKey::CERT_KEY } else { SettingKey::CERT };
+        let want = Phrase::from("a ")
+            .name(SettingKey::CERT_KEY)
+            .text(" for each ")
+            .name(SettingKey::CERT);
         let want = want.text(", in the same order");
         return Err((at, Wrong::saying(Phrase::from(found).name(other), want)));
     }
@@ -165,11 +169,11 @@ pub fn check_certificates(config: &Config) -> Result<(), (Key, Wrong)> {
         Some(listen) if certs == 0 => {
             let found =
                 format!("'{}://{}' without a certificate", listen.protocol, listen.address);
-            let want = Phrase::default().setting(Key::CERT, "FILE").text(" and ");
-            let want = want.setting(Key::CERT_KEY, "FILE").text(" with it");
-            Err((Key::LISTEN, Wrong::saying(found, want)))
+            let want = Phrase::default().setting(SettingKey::CERT, "FILE").text(" and ");
+            let want = want.setting(SettingKey::CERT_KEY, "FILE").text(" with it");
+            Err((SettingKey::LISTEN, Wrong::saying(found, want)))
         }
-        None if certs > 0 => Err((Key::CERT, no_listener())),
+        None if certs > 0 => Err((SettingKey::CERT, no_listener())),
         _ => Ok(()),
     }
 }
@@ -186,12 +190,12 @@ pub fn check_hello_listener(config: &Config) -> Result<(), Wrong> {
     if check_tls_listener(config).is_ok() || config.listeners.iter().any(is_sni) {
         return Ok(());
     }
-    let want = Phrase::such_as(Key::LISTEN, "https://127.0.0.1:8443");
+    let want = Phrase::such_as(SettingKey::LISTEN, "https://127.0.0.1:8443");
     Err(Wrong::saying("no https://, tls:// or sni:// listener", want))
 }
 
 fn no_listener() -> Wrong {
-    let want = Phrase::such_as(Key::LISTEN, "https://127.0.0.1:8443");
+    let want = Phrase::such_as(SettingKey::LISTEN, "https://127.0.0.1:8443");
     Wrong::saying("no https:// or tls:// listener", want)
 }
 
@@ -212,8 +216,8 @@ pub fn check_tls_backend(config: &Config) -> Result<(), Wrong> {
         (false, ..) => Err(no_tls_backend()),
         (true, BackendVerify::None, Some(_)) => {
             let want = "one of the two: with none, no file is looked at";
-            let found = Phrase::default().name(Key::BACKEND_CA).text(" with ");
-            Err(Wrong::saying(found.setting(Key::BACKEND_VERIFY, "none"), want))
+            let found = Phrase::default().name(SettingKey::BACKEND_CA).text(" with ");
+            Err(Wrong::saying(found.setting(SettingKey::BACKEND_VERIFY, "none"), want))
         }
         _ => Ok(()),
     }
@@ -242,7 +246,7 @@ pub fn check_alpn(config: &Config) -> Result<(), Wrong> {
     if config.listeners.iter().any(|listen| listen.protocol == Protocol::Tls) {
         return Ok(());
     }
-    let want = Phrase::such_as(Key::LISTEN, "tls://127.0.0.1:5432");
+    let want = Phrase::such_as(SettingKey::LISTEN, "tls://127.0.0.1:5432");
     Err(Wrong::saying("no tls:// listener", want))
 }
 
@@ -250,15 +254,15 @@ pub fn check_alpn(config: &Config) -> Result<(), Wrong> {
 pub fn check_backend_identity(config: &Config) -> Result<(), Wrong> {
     let CertificatePair { cert, key } = &config.pool.tls.identity;
     match (cert.is_empty(), key.is_empty()) {
-        (true, false) => Err(Wrong::without(Key::BACKEND_CERT, "FILE")),
-        (false, true) => Err(Wrong::without(Key::BACKEND_KEY, "FILE")),
+        (true, false) => Err(Wrong::without(SettingKey::BACKEND_CERT, "FILE")),
+        (false, true) => Err(Wrong::without(SettingKey::BACKEND_KEY, "FILE")),
         _ if dials_tls(config) => Ok(()),
         _ => Err(no_tls_backend()),
     }
 }
 
 fn no_tls_backend() -> Wrong {
-    let want = Phrase::such_as(Key::BACKEND, "https://10.0.0.1:8443");
+    let want = Phrase::such_as(SettingKey::BACKEND, "https://10.0.0.1:8443");
     Wrong::saying("no backend that speaks TLS", want)
 }
 
@@ -266,7 +270,7 @@ fn no_tls_backend() -> Wrong {
 pub fn check_client_cert(config: &Config) -> Result<(), Wrong> {
     match config.listener.tls.client_ca {
         Some(_) => check_tls_listener(config),
-        None => Err(Wrong::without(Key::CLIENT_CA, "FILE")),
+        None => Err(Wrong::without(SettingKey::CLIENT_CA, "FILE")),
     }
 }
 
@@ -276,7 +280,7 @@ pub fn check_redirect(config: &Config) -> Result<(), Wrong> {
     if config.listeners.iter().any(|listen| listen.protocol == Protocol::Http) {
         return Ok(());
     }
-    let want = Phrase::such_as(Key::LISTEN, "http://127.0.0.1:8080");
+    let want = Phrase::such_as(SettingKey::LISTEN, "http://127.0.0.1:8080");
     Err(Wrong::saying("no http:// listener to redirect from", want))
 }
 
@@ -285,6 +289,6 @@ pub fn check_https_listener(config: &Config) -> Result<(), Wrong> {
     if config.listeners.iter().any(|listen| listen.protocol == Protocol::Https) {
         return Ok(());
     }
-    let want = Phrase::such_as(Key::LISTEN, "https://127.0.0.1:8443");
+    let want = Phrase::such_as(SettingKey::LISTEN, "https://127.0.0.1:8443");
     Err(Wrong::saying("no https:// listener", want))
 }

@@ -6,13 +6,13 @@
 use std::time::Duration;
 
 use super::complaint::{Phrase, Wrong};
-use super::key::Key;
+use super::key::SettingKey;
 use super::{Config, Protocol};
 use crate::limits;
 
 /// What holds for the flows of all `udp://` listeners.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Udp {
+pub struct UdpSettings {
     /// A flow on which nothing moves for so long is over.
     pub timeout: Duration,
     /// Answers to each datagram after which a flow is over; zero: none is waited for.
@@ -23,9 +23,9 @@ pub struct Udp {
     pub max_flows: Option<usize>,
 }
 
-impl Udp {
+impl UdpSettings {
     /// What holds where no flag says otherwise.
-    pub const DEFAULT: Udp = Udp {
+    pub const DEFAULT: UdpSettings = UdpSettings {
         timeout: limits::UDP_TIMEOUT_DEFAULT,
         responses: None,
         requests: None,
@@ -38,7 +38,7 @@ pub fn check_udp_listener(config: &Config) -> Result<(), Wrong> {
     if config.listeners.iter().any(|listen| listen.protocol == Protocol::Udp) {
         return Ok(());
     }
-    let want = Phrase::such_as(Key::LISTEN, "udp://127.0.0.1:5353");
+    let want = Phrase::such_as(SettingKey::LISTEN, "udp://127.0.0.1:5353");
     Err(Wrong::saying("no udp:// listener", want))
 }
 

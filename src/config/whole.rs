@@ -18,16 +18,18 @@ use super::tls::{
     check_tls_listener,
 };
 use super::udp::{check_udp_backends, check_udp_listener, is_udp_alone};
-use super::{Check, Complaint, Complaints, Config, Key, Listen, Phrase, Protocol, Wrong};
+use super::{
+    Check, Complaint, Complaints, Config, Listen, Phrase, Protocol, SettingKey, Wrong,
+};
 use crate::limits;
 
 /// Defaults that depend on other settings, where nothing was given.
 pub fn fill_in(config: &mut Config, complaints: &Complaints) {
-    if is_udp_alone(config) && !config.given.contains(&Key::CHECK) {
+    if is_udp_alone(config) && !config.given.contains(&SettingKey::CHECK) {
         config.pool.check.kind = Check::None;
     }
     if config.process.demo {
-        if config.listeners.is_empty() && !complaints.has_failed(Key::LISTEN) {
+        if config.listeners.is_empty() && !complaints.has_failed(SettingKey::LISTEN) {
             let address = limits::DEMO_LISTEN;
             let listen = |protocol| Listen { protocol, address };
             config.listeners.extend([Protocol::Http, Protocol::Udp].map(listen));
@@ -56,41 +58,49 @@ fn show_own_pages(config: &mut Config) {
 
 /// What has to be given and was not, of where traffic comes from and goes to. Routes are enough for
 /// who asks for a name; other listeners need backends that belong to none.
-pub fn missing(config: &Config, complaints: &Complaints) -> Vec<Key> {
+pub fn missing(config: &Config, complaints: &Complaints) -> Vec<SettingKey> {
     if config.process.demo || check_route_listener(config).is_err() {
         return Vec::new();
     }
     let listeners = &config.listeners;
-    let listens = !listeners.is_empty() || complaints.has_failed(Key::LISTEN);
+    let listens = !listeners.is_empty() || complaints.has_failed(SettingKey::LISTEN);
     let hear_names = listeners.iter().all(|listen| listen.protocol == Protocol::Sni);
-    let routed = !config.routes.is_empty() || complaints.has_failed(Key::ROUTE);
+    let routed = !config.routes.is_empty() || complaints.has_failed(SettingKey::ROUTE);
     let serves = !config.backends.is_empty()
-        || complaints.has_failed(Key::BACKEND)
+        || complaints.has_failed(SettingKey::BACKEND)
         || (routed && hear_names);
     match (listens, serves) {
         (true, true) => Vec::new(),
-        (true, false) if hear_names && !listeners.is_empty() => vec![Key::ROUTE],
-        (false, true) => vec![Key::LISTEN],
-        (true, false) => vec![Key::BACKEND],
-        (false, false) => vec![Key::LISTEN, Key::BACKEND],
+        (true, false) if hear_names && !listeners.is_empty() => vec![SettingKey::ROUTE],
+        (false, true) => vec![SettingKey::LISTEN],
+        (true, false) => vec![SettingKey::BACKEND],
+        (false, false) => vec![SettingKey::LISTEN, SettingKey::BACKEND],
     }
 }
 
 /// What does not go together.
 pub fn check_whole(config: &Config, complaints: &mut Complaints) {
     match config.process.demo {
-        true => complaints.check(Key::DEMO, &[], beside_the_demo(config)),
-        false => complaints.check(Key::ROUTE, &[Key::LISTEN], check_route_listener(config)),
+        true => complaints.check(SettingKey::DEMO, &[], beside_the_demo(config)),
+        false => complaints.check(
+            SettingKey::ROUTE,
+            &[SettingKey::LISTEN],
+            check_route_listener(config),
+        ),
     }
-    complaints.check(Key::LISTEN, &[], check_listeners(&config.listeners));
-    complaints.check(Key::BACKEND, &[], check_backends(&config.backends));
-    complaints.check(Key::ROUTE, &[Key::BACKEND], check_routes(config));
+    complaints.check(SettingKey::LISTEN, &[], check_listeners(&config.listeners));
+    complaints.check(SettingKey::BACKEND, &[], check_backends(&config.backends));
+    complaints.check(SettingKey::ROUTE, &[SettingKey::BACKEND], check_routes(config));
     check_own_listeners(config, complaints);
     if let Err((key, wrong)) = check_certificates(config) {
-        complaints.check(key, &[Key::LISTEN, Key::CERT, Key::CERT_KEY], Err(wrong));
+        complaints.check(
+            key,
+            &[SettingKey::LISTEN, SettingKey::CERT, SettingKey::CERT_KEY],
+            Err(wrong),
+        );
     }
     let checked = check_algorithm(config.pool.algorithm, &config.pool.check.kind);
-    complaints.check(Key::BALANCE, &[Key::BALANCE, Key::CHECK], checked);
+    complaints.check(SettingKey::BALANCE, &[SettingKey::BALANCE, SettingKey::CHECK], checked);
     check_needs(config, complaints);
 }
 
@@ -98,10 +108,10 @@ fn beside_the_demo(config: &Config) -> Result<(), Wrong> {
     let want = "one of the two: the demo brings its own backends";
     let beside = |key| Wrong::saying(Phrase::default().name(key).text(" beside it"), want);
     if !config.backends.is_empty() {
-        return Err(beside(Key::BACKEND));
+        return Err(beside(SettingKey::BACKEND));
     }
     if !config.routes.is_empty() {
-        return Err(beside(Key::ROUTE));
+        return Err(beside(SettingKey::ROUTE));
     }
     match config.listeners.iter().find(|listen| listen.protocol == Protocol::Sni) {
         Some(_) => Err(Wrong::saying("an sni:// listener", "others: no backend of it has TLS")),
@@ -112,16 +122,16 @@ fn beside_the_demo(config: &Config) -> Result<(), Wrong> {
 /// Limits that were given and that no listener has: each is harmless, but would be believed in.
 pub fn without_effect(config: &Config) -> Vec<Complaint> {
     let http = [
-        Key::MAX_BODY,
-        Key::TRUSTED_PROXIES,
-        Key::ABORT_ON_CLOSE,
-        Key::EJECT_AFTER,
-        Key::HEADER_TIMEOUT,
-        Key::KEEP_ALIVE,
-        Key::SERVER_TIMEOUT,
+        SettingKey::MAX_BODY,
+        SettingKey::TRUSTED_PROXIES,
+        SettingKey::ABORT_ON_CLOSE,
+        SettingKey::EJECT_AFTER,
+        SettingKey::HEADER_TIMEOUT,
+        SettingKey::KEEP_ALIVE,
+        SettingKey::SERVER_TIMEOUT,
     ];
     let http = http.map(|key| (key, check_http_listener(config)));
-    let hello = (Key::TLS_HANDSHAKE_TIMEOUT, check_hello_listener(config));
+    let hello = (SettingKey::TLS_HANDSHAKE_TIMEOUT, check_hello_listener(config));
     let all = http.into_iter().chain([hello]);
     all.filter(|(key, _)| config.given.contains(key))
         .filter_map(|(key, checked)| Some(Complaint::new(key, checked.err()?)))
@@ -130,10 +140,10 @@ pub fn without_effect(config: &Config) -> Vec<Complaint> {
 
 /// What a setting needs of others; asked only where it was given.
 fn check_needs(config: &Config, complaints: &mut Complaints) {
-    use Key as K;
-    let listener: &[Key] = &[K::LISTEN];
-    let backend: &[Key] = &[K::BACKEND, K::ROUTE, K::CHECK];
-    let verify: &[Key] = &[K::BACKEND, K::ROUTE, K::CHECK, K::BACKEND_CA];
+    use SettingKey as K;
+    let listener: &[SettingKey] = &[K::LISTEN];
+    let backend: &[SettingKey] = &[K::BACKEND, K::ROUTE, K::CHECK];
+    let verify: &[SettingKey] = &[K::BACKEND, K::ROUTE, K::CHECK, K::BACKEND_CA];
     let checks = [
         (K::BACKEND, &[K::BACKEND, K::LISTEN, K::CHECK][..], check_udp_backends(config)),
         (K::CHECK_HOST, &[K::CHECK], check_check_host(config)),

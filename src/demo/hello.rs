@@ -46,7 +46,7 @@ struct Request {
 
 /// Why a request is not answered.
 #[derive(Debug)]
-enum Refusal {
+enum BadRequest {
     /// It is answered with this status and the reason.
     Status(&'static str, &'static str),
     /// Nobody is there to be answered.
@@ -74,8 +74,8 @@ impl Hello {
             match outcome {
                 Ok(true) => {}
                 Ok(false) => return Ok(()),
-                Err(Refusal::Status(status, why)) => return refuse(client, status, why),
-                Err(Refusal::Broken(error)) => return Err(error),
+                Err(BadRequest::Status(status, why)) => return refuse(client, status, why),
+                Err(BadRequest::Broken(error)) => return Err(error),
             }
         }
     }
@@ -86,7 +86,7 @@ impl Hello {
         client: &Client,
         reader: &mut impl BufRead,
         request: &Request,
-    ) -> Result<bool, Refusal> {
+    ) -> Result<bool, BadRequest> {
         let nap = nap_seconds(&request.target)?;
         if request.expects_continue {
             (&client.stream).write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
@@ -121,7 +121,7 @@ impl Hello {
 }
 
 /// Reads the head of the next request; `None` where the client has no more.
-fn read_request(reader: &mut impl BufRead) -> Result<Option<Request>, Refusal> {
+fn read_request(reader: &mut impl BufRead) -> Result<Option<Request>, BadRequest> {
     let mut reader = reader.take(DEMO_HEAD_BYTES_MAX);
     let mut lines = Vec::new();
     loop {
@@ -129,7 +129,7 @@ fn read_request(reader: &mut impl BufRead) -> Result<Option<Request>, Refusal> {
         reader.read_until(b'\n', &mut line)?;
         if line.pop() != Some(b'\n') {
             return match reader.limit() {
-                0 => Err(Refusal::Status(TOO_LARGE, "the head is over 16 KiB")),
+                0 => Err(BadRequest::Status(TOO_LARGE, "the head is over 16 KiB")),
                 DEMO_HEAD_BYTES_MAX => Ok(None),
                 _ => Err(bad("the head has no end")),
             };
@@ -151,13 +151,13 @@ const BAD: &str = "400 Bad Request";
 const LENGTH_REQUIRED: &str = "411 Length Required";
 const TOO_LARGE: &str = "431 Request Header Fields Too Large";
 
-fn bad(why: &'static str) -> Refusal {
-    Refusal::Status(BAD, why)
+fn bad(why: &'static str) -> BadRequest {
+    BadRequest::Status(BAD, why)
 }
 
 impl Request {
     /// Understands a head: the request line, and a line a field.
-    fn parse(lines: &[String]) -> Result<Request, Refusal> {
+    fn parse(lines: &[String]) -> Result<Request, BadRequest> {
         let (first, fields) = lines.split_first().ok_or(bad("no request line"))?;
         let parts: Vec<&str> = first.split(' ').collect();
         let &[method, target, version @ ("HTTP/1.1" | "HTTP/1.0")] = &*parts else {
@@ -190,7 +190,7 @@ impl Request {
                     request.body_bytes = parse_length(&value)?;
                 }
                 "transfer-encoding" => {
-                    return Err(Refusal::Status(
+                    return Err(BadRequest::Status(
                         LENGTH_REQUIRED,
                         "bodies need a Content-Length",
                     ));
@@ -215,13 +215,13 @@ impl Request {
 }
 
 /// Digits and nothing else: a sign or a list is how requests are smuggled.
-fn parse_length(value: &str) -> Result<u64, Refusal> {
+fn parse_length(value: &str) -> Result<u64, BadRequest> {
     let digits = value.bytes().all(|byte| byte.is_ascii_digit());
     value.parse().ok().filter(|_| digits).ok_or(bad("Content-Length is not a number"))
 }
 
 /// Whether this target asks for a nap, and for how long.
-fn nap_seconds(target: &str) -> Result<Option<u64>, Refusal> {
+fn nap_seconds(target: &str) -> Result<Option<u64>, BadRequest> {
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     if path != "/nap" {
         return Ok(None);
@@ -264,9 +264,9 @@ fn write_answer(
     (&client.stream).write_all(answer.as_bytes())
 }
 
-impl From<io::Error> for Refusal {
-    fn from(error: io::Error) -> Refusal {
-        Refusal::Broken(error)
+impl From<io::Error> for BadRequest {
+    fn from(error: io::Error) -> BadRequest {
+        BadRequest::Broken(error)
     }
 }
 
@@ -277,8 +277,8 @@ mod tests {
     /// What a head comes to: the request, the status it is refused with, or nothing.
     fn read(head: &str) -> Result<Option<Request>, &'static str> {
         read_request(&mut head.as_bytes()).map_err(|refusal| match refusal {
-            Refusal::Status(status, _) => status,
-            Refusal::Broken(error) => panic!("{head:?}: {error}"),
+            BadRequest::Status(status, _) => status,
+            BadRequest::Broken(error) => panic!("{head:?}: {error}"),
         })
     }
 
@@ -343,7 +343,7 @@ mod tests {
         assert!(matches!(nap_seconds("/nap?seconds=3600"), Ok(Some(3600))));
         assert!(matches!(nap_seconds("/napkin"), Ok(None)));
         for target in ["/nap?seconds=0", "/nap?seconds=3601", "/nap?seconds=", "/nap?x"] {
-            assert!(matches!(nap_seconds(target), Err(Refusal::Status(BAD, _))), "{target}");
+            assert!(matches!(nap_seconds(target), Err(BadRequest::Status(BAD, _))), "{target}");
         }
     }
 }

@@ -15,7 +15,7 @@ pub struct Pace {
 
 /// What one step may still do.
 #[derive(Debug)]
-pub struct Share {
+pub struct TimeShare {
     from: Instant,
     time: Duration,
     left: usize,
@@ -29,8 +29,8 @@ impl Pace {
     }
 
     /// At most so many items, for so long from now on.
-    pub fn share(&self, time: Duration, items: usize) -> Share {
-        Share { from: self.seen, time, left: items, before_look: ITEMS_PER_LOOK }
+    pub fn share(&self, time: Duration, items: usize) -> TimeShare {
+        TimeShare { from: self.seen, time, left: items, before_look: ITEMS_PER_LOOK }
     }
 
     /// The same for so long from `began` on, but for `at_least` from now on.
@@ -40,7 +40,7 @@ impl Pace {
         time: Duration,
         at_least: Duration,
         items: usize,
-    ) -> Share {
+    ) -> TimeShare {
         if self.seen == began {
             return self.share(time.max(at_least), items);
         }
@@ -49,7 +49,7 @@ impl Pace {
     }
 }
 
-impl Share {
+impl TimeShare {
     /// Whether another item may be done; if so, it is counted.
     pub fn allows(&mut self, pace: &mut Pace) -> bool {
         self.allows_at(pace, Instant::now)
@@ -91,7 +91,7 @@ mod tests {
 
     /// How many items are done that take so long each, and how often the clock is looked at.
     fn done(
-        mut share: Share,
+        mut share: TimeShare,
         pace: &mut Pace,
         start: Instant,
         each: Duration,
@@ -131,7 +131,7 @@ mod tests {
     fn a_step_that_begins_late_has_some_time_all_the_same() {
         let now = Instant::now();
         let pace = Pace::new(now + 50 * MS);
-        let until = |share: Share| share.from + share.time;
+        let until = |share: TimeShare| share.from + share.time;
         assert_eq!(until(pace.share_of(now, 2 * MS, MS, 1000)), now + 51 * MS);
         assert_eq!(until(pace.share_of(now, 80 * MS, MS, 1000)), now + 80 * MS);
     }

@@ -323,7 +323,7 @@ mod tests {
         let cost = |count: u32| {
             let mut timers = Timers::new(start);
             let at = |n: u32| start + Duration::from_millis(u64::from(n * 7919 % 600_000));
-            let owner = Owner::Chore(Chore::Log);
+            let owner = owner(1);
             let keys: Vec<TimerKey> = (0..count).map(|_| timers.create(owner)).collect();
             keys.iter().zip(0..).for_each(|(&key, n)| timers.arm(key, at(n)));
             let mut run = || {

@@ -5,14 +5,14 @@ use std::net::SocketAddr;
 
 use log::{debug, warn};
 
-use crate::event::{Key, ListenerId, Owner, Share};
+use crate::event::{Key, ListenerId, Owner, TimeShare};
 use crate::limits::{
     ACCEPT_PAUSE, ACCEPTS_PER_BUSY_TURN, ACCEPTS_PER_TURN, EXHAUSTION_WARNINGS, OVERLAP_MAX,
     STEP_TIME,
 };
 use crate::net::{Accepted, Fault, Stream};
 use crate::relay::{Arrival, Pair};
-use crate::services::{Listener, Socket};
+use crate::services::{Listener, ListenerSocket};
 
 use super::{EventLoop, RunState};
 
@@ -56,12 +56,12 @@ impl EventLoop {
     pub(super) fn mark_listener(&mut self, id: ListenerId) {
         let Some(listener) = self.cx.listeners.get_mut(id) else { return };
         match &mut listener.socket {
-            Socket::Stream(accepting) => {
+            ListenerSocket::Stream(accepting) => {
                 accepting.listener.mark();
                 self.queue_listener(id);
             }
-            Socket::Datagram(_) => self.udp.mark_listener(id, &mut self.cx),
-            Socket::Closed => {}
+            ListenerSocket::Datagram(_) => self.udp.mark_listener(id, &mut self.cx),
+            ListenerSocket::Closed => {}
         }
     }
 
@@ -83,7 +83,7 @@ impl EventLoop {
     }
 
     /// At most so many clients of one listener.
-    fn accept_from(&mut self, id: ListenerId, most: usize, share: &mut Share) {
+    fn accept_from(&mut self, id: ListenerId, most: usize, share: &mut TimeShare) {
         let Some(accepting) = self.cx.listeners[id].accepting() else { return };
         let most = accepting.last.map_or(most, |left| left.min(most));
         for _ in 0..most {
@@ -174,8 +174,8 @@ impl EventLoop {
         self.accepting.retain(|&other| other != id);
         self.ready.retain(|&other| other != id);
         let Some(listener) = self.cx.listeners.get_mut(id) else { return };
-        if let Socket::Stream(accepting) =
-            std::mem::replace(&mut listener.socket, Socket::Closed)
+        if let ListenerSocket::Stream(accepting) =
+            std::mem::replace(&mut listener.socket, ListenerSocket::Closed)
         {
             self.cx.timers.remove(accepting.timer);
         }

@@ -15,8 +15,8 @@ use log::debug;
 use crate::backends::{PoolPlan, ServerPlan};
 use crate::config::{CheckSettings, Protocol};
 use crate::event::{ListenerId, Owner, PoolId, ServerId};
-use crate::net::{DatagramListener, Listener as StreamListener};
-use crate::services::{Accepting, Listener, Receiving, Socket};
+use crate::net::{DatagramListener, StreamListener};
+use crate::services::{Accepting, Listener, ListenerSocket, Receiving};
 
 use super::{EventLoop, RunState};
 
@@ -35,7 +35,7 @@ impl EventLoop {
             let timer = timers.create(Owner::Listener(id));
             let accepting =
                 Accepting { listener, timer, is_paused: false, is_queued: false, last: None };
-            Listener::new(protocol, address, pool, Socket::Stream(accepting))
+            Listener::new(protocol, address, pool, ListenerSocket::Stream(accepting))
         });
         self.accepting.push(id);
         let registered = match self.cx.listeners[id].accepting() {
@@ -55,7 +55,8 @@ impl EventLoop {
     ) -> io::Result<ListenerId> {
         let address = listener.address();
         let receiving = Receiving { listener, is_queued: false, transmits: Vec::new() };
-        let listener = Listener::new(Protocol::Udp, address, pool, Socket::Datagram(receiving));
+        let listener =
+            Listener::new(Protocol::Udp, address, pool, ListenerSocket::Datagram(receiving));
         let id = self.cx.listeners.insert(listener);
         let registered = self.udp.add_listener(id, &mut self.cx);
         self.undo_on_error(id, registered)

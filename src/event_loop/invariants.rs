@@ -3,7 +3,7 @@
 
 use crate::event::Owner;
 use crate::relay::Pair;
-use crate::services::Socket;
+use crate::services::ListenerSocket;
 
 use super::EventLoop;
 use super::chores::Chores;
@@ -58,7 +58,7 @@ impl EventLoop {
             let flows = self.udp.flows_of(id);
             let open = listener.stats.open;
             assert_eq!(open, (pairs + flows) as u64, "clients of {}", listener.stats.name);
-            if let Socket::Stream(accepting) = &listener.socket {
+            if let ListenerSocket::Stream(accepting) = &listener.socket {
                 assert!(
                     self.accepting.contains(&id),
                     "a listening socket is asked for clients"

@@ -19,7 +19,7 @@ use log::debug;
 
 use crate::event::Key;
 use crate::limits::{RESTING_KEPT, ROOM_LOOKS};
-use crate::relay::{Reason, Standing};
+use crate::relay::{ClientStanding, Reason};
 
 use super::EventLoop;
 
@@ -61,8 +61,10 @@ impl EventLoop {
         let Some(pair) = self.pairs.get(key) else { return };
         debug!("pair {}: rests longest, and gives way", pair.client.number);
         let reason = match pair.standing() {
-            Standing::Resting | Standing::Told => Reason::Finished,
-            Standing::Silent | Standing::Begun | Standing::Busy => Reason::GaveWay,
+            ClientStanding::Resting | ClientStanding::Told => Reason::Finished,
+            ClientStanding::Silent | ClientStanding::Begun | ClientStanding::Busy => {
+                Reason::GaveWay
+            }
         };
         self.cx.stats.clients_gave_way += 1;
         self.close(key, reason);

@@ -5,8 +5,8 @@
 use super::row::{Act, Flag};
 use super::tls::file;
 use crate::config::{
-    Cidr, HashKey, Key, ON_OFF, SameSite, duration, duration_text, number, number_u32, one_of,
-    own_path, size_or_none, sticky_cookie, word_of,
+    Cidr, HashKey, ON_OFF, SameSite, SettingKey, duration, duration_text, number, number_u32,
+    one_of, own_path, size_or_none, sticky_cookie, word_of,
 };
 use crate::limits;
 
@@ -18,7 +18,7 @@ pub(super) static HTTP: &[Flag] = &[
         says: "Within this time from its first byte the head of a request must be complete, \
                however steadily it drips; else 408.",
         default: |defaults| duration_text(defaults.service.header_timeout),
-        act: Act::Value(Key::HEADER_TIMEOUT, |config, text| {
+        act: Act::Value(SettingKey::HEADER_TIMEOUT, |config, text| {
             config.service.header_timeout = duration(text, limits::TIMEOUT_MIN)?;
             Ok(())
         }),
@@ -30,7 +30,7 @@ pub(super) static HTTP: &[Flag] = &[
         says: "How long a client's connection is kept open for its next request, and for one \
                that takes nothing of an answer of ours.",
         default: |defaults| duration_text(defaults.service.keep_alive),
-        act: Act::Value(Key::KEEP_ALIVE, |config, text| {
+        act: Act::Value(SettingKey::KEEP_ALIVE, |config, text| {
             config.service.keep_alive = duration(text, limits::TIMEOUT_MIN)?;
             Ok(())
         }),
@@ -44,7 +44,7 @@ pub(super) static HTTP: &[Flag] = &[
                silent for longer needs more. The same holds for a request's body (408) and for \
                a client that takes nothing of its answer.",
         default: |defaults| duration_text(defaults.service.server_timeout),
-        act: Act::Value(Key::SERVER_TIMEOUT, |config, text| {
+        act: Act::Value(SettingKey::SERVER_TIMEOUT, |config, text| {
             config.service.server_timeout = duration(text, limits::TIMEOUT_MIN)?;
             Ok(())
         }),
@@ -58,7 +58,7 @@ pub(super) static HTTP: &[Flag] = &[
                backend is reset, so that no work is done for nobody. off: who has only finished \
                sending and still reads gets the answer, and work goes on for those who are gone.",
         default: |defaults| word_of(&defaults.service.abort_on_close, ON_OFF).to_owned(),
-        act: Act::Value(Key::ABORT_ON_CLOSE, |config, text| {
+        act: Act::Value(SettingKey::ABORT_ON_CLOSE, |config, text| {
             config.service.abort_on_close = one_of(text, ON_OFF)?;
             Ok(())
         }),
@@ -70,7 +70,7 @@ pub(super) static HTTP: &[Flag] = &[
         says: "Largest body of a request, a number of bytes or one with its unit, k, m or g, \
                each 1024 times the one before, such as 512k; else 413.",
         default: |_| "none, no limit".to_owned(),
-        act: Act::Value(Key::MAX_BODY, |config, text| {
+        act: Act::Value(SettingKey::MAX_BODY, |config, text| {
             config.service.max_body = size_or_none(text, limits::BODY_BYTES_MAX)?;
             Ok(())
         }),
@@ -84,7 +84,7 @@ pub(super) static HTTP: &[Flag] = &[
                thrown away. From nobody passes what a backend could take for another field: \
                names with anything but letters, digits and hyphens, and Proxy. Can be repeated.",
         default: |_| "nobody is trusted".to_owned(),
-        act: Act::Values(Key::TRUSTED_PROXIES, |config, text| {
+        act: Act::Values(SettingKey::TRUSTED_PROXIES, |config, text| {
             config.listener.trusted_proxies.extend(Cidr::parse_list(text)?);
             Ok(())
         }),
@@ -97,7 +97,7 @@ pub(super) static HTTP: &[Flag] = &[
                wants it of proxies. nginx takes such a request for one that must not be answered \
                compressed (gzip_proxied), and others have rules of their own.",
         default: |_| "off".to_owned(),
-        act: Act::Value(Key::VIA, |config, text| {
+        act: Act::Value(SettingKey::VIA, |config, text| {
             config.service.via = one_of(text, ON_OFF)?;
             Ok(())
         }),
@@ -111,7 +111,7 @@ pub(super) static HTTP: &[Flag] = &[
                value of that header or cookie; a request without it goes by the client's \
                address. All but ip need http:// listeners alone.",
         default: |defaults| defaults.pool.hash_key.to_string(),
-        act: Act::Value(Key::HASH_KEY, |config, text| {
+        act: Act::Value(SettingKey::HASH_KEY, |config, text| {
             config.pool.hash_key = HashKey::parse(text)?;
             Ok(())
         }),
@@ -124,7 +124,7 @@ pub(super) static HTTP: &[Flag] = &[
                down or draining gets another backend and a new cookie. It is HttpOnly, and Secure \
                where the client speaks HTTPS. Needs an http:// listener.",
         default: |_| "no cookie".to_owned(),
-        act: Act::Value(Key::STICKY_COOKIE, |config, text| {
+        act: Act::Value(SettingKey::STICKY_COOKIE, |config, text| {
             config.pool.sticky.cookie = Some(sticky_cookie(text)?);
             Ok(())
         }),
@@ -137,7 +137,7 @@ pub(super) static HTTP: &[Flag] = &[
                'openssl rand -hex 32' writes. Instances with the same secret and the same names of \
                backends know each other's cookies, as does this one after a restart.",
         default: |_| "drawn at start".to_owned(),
-        act: Act::Value(Key::STICKY_KEY, |config, text| {
+        act: Act::Value(SettingKey::STICKY_KEY, |config, text| {
             config.pool.sticky.key = Some(file(text)?.to_owned());
             Ok(())
         }),
@@ -150,7 +150,7 @@ pub(super) static HTTP: &[Flag] = &[
                those that open a page. strict: none of them. none: all of them; the cookie is \
                then Secure at all listeners, for browsers drop it if not.",
         default: |defaults| word_of(&defaults.pool.sticky.same_site, SameSite::ALL).to_owned(),
-        act: Act::Value(Key::STICKY_SAME_SITE, |config, text| {
+        act: Act::Value(SettingKey::STICKY_SAME_SITE, |config, text| {
             config.pool.sticky.same_site = one_of(text, SameSite::ALL)?;
             Ok(())
         }),
@@ -166,7 +166,7 @@ pub(super) static HTTP: &[Flag] = &[
                or nobody was served. At least half of those that are up stay, rounded up. 0: no \
                answer does.",
         default: |defaults| defaults.pool.eject_after.to_string(),
-        act: Act::Value(Key::EJECT_AFTER, |config, text| {
+        act: Act::Value(SettingKey::EJECT_AFTER, |config, text| {
             config.pool.eject_after = number_u32(text, 0..=limits::EJECT_AFTER_MAX)?;
             Ok(())
         }),
@@ -178,7 +178,7 @@ pub(super) static HTTP: &[Flag] = &[
         says: "Answer at this path of every http:// listener whether there is somebody to serve \
                it: 200 while at least one backend is up, else 503. Needs an http:// listener.",
         default: |_| "none, every request goes to a backend".to_owned(),
-        act: Act::Value(Key::HEALTH_PATH, |config, text| {
+        act: Act::Value(SettingKey::HEALTH_PATH, |config, text| {
             config.service.health_path = Some(own_path(text)?);
             Ok(())
         }),
@@ -191,7 +191,7 @@ pub(super) static HTTP: &[Flag] = &[
                all backends in JSON. Whoever can reach the listener can read it. Needs an \
                http:// listener.",
         default: |_| "none, every request goes to a backend".to_owned(),
-        act: Act::Value(Key::STATS_PATH, |config, text| {
+        act: Act::Value(SettingKey::STATS_PATH, |config, text| {
             config.service.stats_path = Some(own_path(text)?);
             Ok(())
         }),
@@ -202,7 +202,7 @@ pub(super) static HTTP: &[Flag] = &[
         value: "DURATION",
         says: "How long an idle connection to a backend is kept for the next request.",
         default: |defaults| duration_text(defaults.pool.backend_idle),
-        act: Act::Value(Key::BACKEND_IDLE, |config, text| {
+        act: Act::Value(SettingKey::BACKEND_IDLE, |config, text| {
             config.pool.backend_idle = duration(text, limits::TIMEOUT_MIN)?;
             Ok(())
         }),
@@ -213,7 +213,7 @@ pub(super) static HTTP: &[Flag] = &[
         value: "N",
         says: "Idle connections kept to one backend at most, 0 to 100000. 0: none is kept.",
         default: |defaults| defaults.pool.backend_idle_connections.to_string(),
-        act: Act::Value(Key::BACKEND_IDLE_CONNECTIONS, |config, text| {
+        act: Act::Value(SettingKey::BACKEND_IDLE_CONNECTIONS, |config, text| {
             let most = number(text, 0..=limits::BACKEND_IDLE_CONNECTIONS_MAX as u64)?;
             config.pool.backend_idle_connections = most as usize;
             Ok(())

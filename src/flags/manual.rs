@@ -4,7 +4,7 @@
 //! Only layout and prose: what a flag says stands in its row. Called by [`super::parse`]; prints
 //! nothing itself.
 
-use super::row::{Act, Flag, Group};
+use super::row::{Act, Flag, FlagGroup};
 use super::table::GROUPS;
 use crate::config::{Algorithm, Config};
 
@@ -142,7 +142,7 @@ fn end_topic(part: &'static str) -> String {
     part.split(':').next().unwrap_or_default().to_lowercase().replace(' ', "-")
 }
 
-fn section(out: &mut String, group: &Group) {
+fn section(out: &mut String, group: &FlagGroup) {
     let defaults = Config::defaults();
     out.push_str(&format!("\n{}:\n", group.title));
     for flag in group.flags {

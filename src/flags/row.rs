@@ -2,7 +2,7 @@
 //!
 //! The rows themselves are in `table`, and in `http`, `tls` and `udp` for listeners of that kind.
 
-use crate::config::{Config, Key, Wrong};
+use crate::config::{Config, SettingKey, Wrong};
 
 /// One flag.
 pub(super) struct Flag {
@@ -21,11 +21,11 @@ pub(super) struct Flag {
 /// What a flag does.
 pub(super) enum Act {
     /// Takes its value into the configuration.
-    Value(Key, Take),
+    Value(SettingKey, Take),
     /// The same, as often as the flag is given.
-    Values(Key, Take),
+    Values(SettingKey, Take),
     /// Changes the configuration by being there.
-    Switch(Key, fn(&mut Config)),
+    Switch(SettingKey, fn(&mut Config)),
     /// Answers instead of running.
     Answer(Answer),
 }
@@ -45,7 +45,7 @@ pub(super) type Take = fn(&mut Config, &str) -> Result<(), Wrong>;
 
 impl Flag {
     /// The setting that it is for.
-    pub fn key(&self) -> Option<Key> {
+    pub fn key(&self) -> Option<SettingKey> {
         match self.act {
             Act::Value(key, _) | Act::Values(key, _) | Act::Switch(key, _) => Some(key),
             Act::Answer(_) => None,
@@ -54,7 +54,7 @@ impl Flag {
 }
 
 /// Flags that belong together in the manual.
-pub(super) struct Group {
+pub(super) struct FlagGroup {
     /// What `--help` is asked for it.
     pub topic: &'static str,
     pub title: &'static str,

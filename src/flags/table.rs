@@ -6,33 +6,37 @@
 use std::time::Duration;
 
 use super::http::HTTP;
-use super::row::{Act, Answer, Flag, Group};
+use super::row::{Act, Answer, Flag, FlagGroup};
 use super::tls::TLS;
 use super::udp::UDP;
 use crate::config::{
-    AccessLog, AccessLogFormat, Algorithm, AllDown, BackendSpec, Check, Key, LOG_LEVELS,
-    Listen, OnDown, Route, check_host, duration, duration_text, number, number_u32, one_of,
-    tcp_keepalive, word_of,
+    AccessLogFormat, AccessLogPlace, Algorithm, AllDown, BackendSpec, Check, LOG_LEVELS,
+    Listen, OnDown, Route, SettingKey, check_host, duration, duration_text, number, number_u32,
+    one_of, tcp_keepalive, word_of,
 };
 use crate::limits;
 
 /// What stands behind the address of a backend, where others have to speak of it.
-pub(super) const OPTIONS: &[(Key, &str)] = &[
-    (Key::BACKEND_WEIGHT, "weight"),
-    (Key::BACKEND_BACKUP, "backup"),
-    (Key::BACKEND_SNI, "sni"),
+pub(super) const OPTIONS: &[(SettingKey, &str)] = &[
+    (SettingKey::BACKEND_WEIGHT, "weight"),
+    (SettingKey::BACKEND_BACKUP, "backup"),
+    (SettingKey::BACKEND_SNI, "sni"),
 ];
 
-pub(super) static GROUPS: &[Group] = &[
-    Group { topic: "traffic", title: "Where traffic comes from and goes to", flags: TRAFFIC },
-    Group { topic: "balancing", title: "Balancing", flags: BALANCING },
-    Group { topic: "health", title: "Health", flags: HEALTH },
-    Group { topic: "limits", title: "Limits and timeouts", flags: LIMITS },
-    Group { topic: "http", title: "HTTP", flags: HTTP },
-    Group { topic: "tls", title: "TLS", flags: TLS },
-    Group { topic: "udp", title: "UDP", flags: UDP },
-    Group { topic: "operation", title: "Operation", flags: OPERATION },
-    Group { topic: "demo", title: "Demo", flags: DEMO },
+pub(super) static GROUPS: &[FlagGroup] = &[
+    FlagGroup {
+        topic: "traffic",
+        title: "Where traffic comes from and goes to",
+        flags: TRAFFIC,
+    },
+    FlagGroup { topic: "balancing", title: "Balancing", flags: BALANCING },
+    FlagGroup { topic: "health", title: "Health", flags: HEALTH },
+    FlagGroup { topic: "limits", title: "Limits and timeouts", flags: LIMITS },
+    FlagGroup { topic: "http", title: "HTTP", flags: HTTP },
+    FlagGroup { topic: "tls", title: "TLS", flags: TLS },
+    FlagGroup { topic: "udp", title: "UDP", flags: UDP },
+    FlagGroup { topic: "operation", title: "Operation", flags: OPERATION },
+    FlagGroup { topic: "demo", title: "Demo", flags: DEMO },
 ];
 
 static TRAFFIC: &[Flag] = &[
@@ -48,7 +52,7 @@ static TRAFFIC: &[Flag] = &[
                IPv6 in brackets; * is every IPv4 address, [::] every address, localhost is \
                127.0.0.1. With port 0 the system chooses one, and the log says which.",
         default: |_| "none, one is needed".to_owned(),
-        act: Act::Values(Key::LISTEN, |config, text| {
+        act: Act::Values(SettingKey::LISTEN, |config, text| {
             config.listeners.push(Listen::parse(text)?);
             Ok(())
         }),
@@ -68,7 +72,7 @@ static TRAFFIC: &[Flag] = &[
                sni=NAME, the name that its certificate is for (default: HOST); name=NAME, for \
                the log and the hashes (default: HOST:PORT).",
         default: |_| "none, one is needed unless there are routes".to_owned(),
-        act: Act::Values(Key::BACKEND, |config, text| {
+        act: Act::Values(SettingKey::BACKEND, |config, text| {
             config.backends.push(BackendSpec::parse(text)?);
             Ok(())
         }),
@@ -87,7 +91,7 @@ static TRAFFIC: &[Flag] = &[
                goes to what --backend says, and if that says nothing nobody serves it. A name \
                that nobody serves is closed with the TLS alert unrecognized_name.",
         default: |_| "none".to_owned(),
-        act: Act::Values(Key::ROUTE, |config, text| {
+        act: Act::Values(SettingKey::ROUTE, |config, text| {
             config.routes.push(Route::parse(text)?);
             Ok(())
         }),
@@ -101,7 +105,7 @@ static BALANCING: &[Flag] = &[
         value: "NAME",
         says: "How a backend is chosen. All honour weights.",
         default: |defaults| defaults.pool.algorithm.to_string(),
-        act: Act::Value(Key::BALANCE, |config, text| {
+        act: Act::Value(SettingKey::BALANCE, |config, text| {
             config.pool.algorithm = Algorithm::parse(text)?;
             Ok(())
         }),
@@ -113,7 +117,7 @@ static BALANCING: &[Flag] = &[
         says: "Over this time the weight of a backend grows from a tenth to the whole once it \
                came back or was added; not for those there at start. 0s: at once.",
         default: |defaults| duration_text(defaults.pool.slow_start),
-        act: Act::Value(Key::SLOW_START, |config, text| {
+        act: Act::Value(SettingKey::SLOW_START, |config, text| {
             config.pool.slow_start = duration(text, Duration::ZERO)?;
             Ok(())
         }),
@@ -136,7 +140,7 @@ static HEALTH: &[Flag] = &[
         default: |defaults| {
             format!("{}; none where all listeners are udp", defaults.pool.check.kind)
         },
-        act: Act::Value(Key::CHECK, |config, text| {
+        act: Act::Value(SettingKey::CHECK, |config, text| {
             config.pool.check.kind = Check::parse(text)?;
             Ok(())
         }),
@@ -148,7 +152,7 @@ static HEALTH: &[Flag] = &[
         says: "The host that http: and https: probes ask for, perhaps with a port. It changes \
                nothing of where they go.",
         default: |_| "each backend's HOST:PORT as it was written".to_owned(),
-        act: Act::Value(Key::CHECK_HOST, |config, text| {
+        act: Act::Value(SettingKey::CHECK_HOST, |config, text| {
             config.pool.check.host = Some(check_host(text)?);
             Ok(())
         }),
@@ -159,7 +163,7 @@ static HEALTH: &[Flag] = &[
         value: "DURATION",
         says: "From one probe of a backend to the next; at least 10ms.",
         default: |defaults| duration_text(defaults.pool.check.interval),
-        act: Act::Value(Key::CHECK_INTERVAL, |config, text| {
+        act: Act::Value(SettingKey::CHECK_INTERVAL, |config, text| {
             config.pool.check.interval = duration(text, limits::CHECK_INTERVAL_MIN)?;
             Ok(())
         }),
@@ -170,7 +174,7 @@ static HEALTH: &[Flag] = &[
         value: "DURATION",
         says: "Within this time a probe must be answered.",
         default: |defaults| duration_text(defaults.pool.check.timeout),
-        act: Act::Value(Key::CHECK_TIMEOUT, |config, text| {
+        act: Act::Value(SettingKey::CHECK_TIMEOUT, |config, text| {
             config.pool.check.timeout = duration(text, limits::TIMEOUT_MIN)?;
             Ok(())
         }),
@@ -181,7 +185,7 @@ static HEALTH: &[Flag] = &[
         value: "N",
         says: "Good probes in a row that bring a backend up, 1 to 1000.",
         default: |defaults| defaults.pool.check.rise.to_string(),
-        act: Act::Value(Key::RISE, |config, text| {
+        act: Act::Value(SettingKey::RISE, |config, text| {
             config.pool.check.rise = number_u32(text, 1..=limits::RISE_FALL_MAX)?;
             Ok(())
         }),
@@ -194,7 +198,7 @@ static HEALTH: &[Flag] = &[
                counts as one, and so does a datagram that is refused; where nothing is probed, \
                so many refused datagrams in a row leave a backend out for 30s, longer each time.",
         default: |defaults| defaults.pool.check.fall.to_string(),
-        act: Act::Value(Key::FALL, |config, text| {
+        act: Act::Value(SettingKey::FALL, |config, text| {
             config.pool.check.fall = number_u32(text, 1..=limits::RISE_FALL_MAX)?;
             Ok(())
         }),
@@ -206,7 +210,7 @@ static HEALTH: &[Flag] = &[
         says: "While every backend is down, refuse new connections at once, or spread them as \
                if all were up.",
         default: |defaults| word_of(&defaults.pool.all_down, AllDown::ALL).to_owned(),
-        act: Act::Value(Key::ALL_DOWN, |config, text| {
+        act: Act::Value(SettingKey::ALL_DOWN, |config, text| {
             config.pool.all_down = one_of(text, AllDown::ALL)?;
             Ok(())
         }),
@@ -218,7 +222,7 @@ static HEALTH: &[Flag] = &[
         says: "When a backend goes down, keep its connections for as long as they live, or \
                close them.",
         default: |defaults| word_of(&defaults.pool.on_down, OnDown::ALL).to_owned(),
-        act: Act::Value(Key::ON_DOWN, |config, text| {
+        act: Act::Value(SettingKey::ON_DOWN, |config, text| {
             config.pool.on_down = one_of(text, OnDown::ALL)?;
             Ok(())
         }),
@@ -234,7 +238,7 @@ static LIMITS: &[Flag] = &[
                that rest longest between two requests give way; while there are none, they wait \
                to be accepted.",
         default: |_| "what the limit on file descriptors allows".to_owned(),
-        act: Act::Value(Key::MAX_CONNECTIONS, |config, text| {
+        act: Act::Value(SettingKey::MAX_CONNECTIONS, |config, text| {
             let most = number_u32(text, 1..=limits::CONNECTIONS_MAX)?;
             config.process.max_connections = usize::try_from(most).ok();
             Ok(())
@@ -246,7 +250,7 @@ static LIMITS: &[Flag] = &[
         value: "DURATION",
         says: "Within this time a backend must take a connection.",
         default: |defaults| duration_text(defaults.pool.connect_timeout),
-        act: Act::Value(Key::CONNECT_TIMEOUT, |config, text| {
+        act: Act::Value(SettingKey::CONNECT_TIMEOUT, |config, text| {
             config.pool.connect_timeout = duration(text, limits::TIMEOUT_MIN)?;
             Ok(())
         }),
@@ -259,7 +263,7 @@ static LIMITS: &[Flag] = &[
                must have shaken hands, and one of an sni:// listener have sent its whole \
                ClientHello; else it is closed.",
         default: |defaults| duration_text(defaults.listener.tls_handshake_timeout),
-        act: Act::Value(Key::TLS_HANDSHAKE_TIMEOUT, |config, text| {
+        act: Act::Value(SettingKey::TLS_HANDSHAKE_TIMEOUT, |config, text| {
             config.listener.tls_handshake_timeout = duration(text, limits::TIMEOUT_MIN)?;
             Ok(())
         }),
@@ -271,7 +275,7 @@ static LIMITS: &[Flag] = &[
         says: "Other backends tried after a connect failed, 0 to 100. Nothing is lost: what \
                the client sent goes to the one that takes it.",
         default: |defaults| defaults.pool.retries.to_string(),
-        act: Act::Value(Key::RETRIES, |config, text| {
+        act: Act::Value(SettingKey::RETRIES, |config, text| {
             config.pool.retries = number_u32(text, 0..=limits::RETRIES_MAX)?;
             Ok(())
         }),
@@ -283,7 +287,7 @@ static LIMITS: &[Flag] = &[
         says: "A TCP connection, or one that HTTP made a tunnel (WebSocket), on which no byte \
                moves for so long is closed. Requests and answers of HTTP have --server-timeout.",
         default: |defaults| duration_text(defaults.service.idle_timeout),
-        act: Act::Value(Key::IDLE_TIMEOUT, |config, text| {
+        act: Act::Value(SettingKey::IDLE_TIMEOUT, |config, text| {
             config.service.idle_timeout = duration(text, limits::TIMEOUT_MIN)?;
             Ok(())
         }),
@@ -294,7 +298,7 @@ static LIMITS: &[Flag] = &[
         value: "DURATION",
         says: "The same, once one side has finished sending.",
         default: |defaults| duration_text(defaults.service.half_close_timeout),
-        act: Act::Value(Key::HALF_CLOSE_TIMEOUT, |config, text| {
+        act: Act::Value(SettingKey::HALF_CLOSE_TIMEOUT, |config, text| {
             config.service.half_close_timeout = duration(text, limits::TIMEOUT_MIN)?;
             Ok(())
         }),
@@ -307,7 +311,7 @@ static LIMITS: &[Flag] = &[
                there, and again four times in as much time; then the connection is closed. It \
                also keeps NAT and firewalls from forgetting the connection. 0s or off: never.",
         default: |defaults| duration_text(defaults.service.tcp_keepalive),
-        act: Act::Value(Key::TCP_KEEPALIVE, |config, text| {
+        act: Act::Value(SettingKey::TCP_KEEPALIVE, |config, text| {
             config.service.tcp_keepalive = tcp_keepalive(text)?;
             Ok(())
         }),
@@ -318,7 +322,7 @@ static LIMITS: &[Flag] = &[
         value: "DURATION",
         says: "How long connections may go on after SIGTERM or SIGINT. 0s: not at all.",
         default: |defaults| duration_text(defaults.process.drain_timeout),
-        act: Act::Value(Key::DRAIN_TIMEOUT, |config, text| {
+        act: Act::Value(SettingKey::DRAIN_TIMEOUT, |config, text| {
             config.process.drain_timeout = duration(text, Duration::ZERO)?;
             Ok(())
         }),
@@ -334,8 +338,8 @@ static OPERATION: &[Flag] = &[
                the end of this file; - is standard output. Lines that cannot be written are \
                dropped and counted.",
         default: |_| "none is written".to_owned(),
-        act: Act::Value(Key::ACCESS_LOG, |config, text| {
-            config.process.access_log = Some(AccessLog::parse(text)?);
+        act: Act::Value(SettingKey::ACCESS_LOG, |config, text| {
+            config.process.access_log = Some(AccessLogPlace::parse(text)?);
             Ok(())
         }),
     },
@@ -350,7 +354,7 @@ static OPERATION: &[Flag] = &[
         default: |defaults| {
             word_of(&defaults.process.access_log_format, AccessLogFormat::ALL).to_owned()
         },
-        act: Act::Value(Key::ACCESS_LOG_FORMAT, |config, text| {
+        act: Act::Value(SettingKey::ACCESS_LOG_FORMAT, |config, text| {
             config.process.access_log_format = one_of(text, AccessLogFormat::ALL)?;
             Ok(())
         }),
@@ -362,7 +366,7 @@ static OPERATION: &[Flag] = &[
         says: "What is logged to standard error: off, error, warn, info, debug (why each \
                backend was picked) or trace.",
         default: |defaults| word_of(&defaults.process.log_level, LOG_LEVELS).to_owned(),
-        act: Act::Value(Key::LOG_LEVEL, |config, text| {
+        act: Act::Value(SettingKey::LOG_LEVEL, |config, text| {
             config.process.log_level = one_of(text, LOG_LEVELS)?;
             Ok(())
         }),
@@ -373,7 +377,7 @@ static OPERATION: &[Flag] = &[
         value: "N",
         says: "Seed of everything random, so that a run can be repeated; 64 bits.",
         default: |_| "from the clock".to_owned(),
-        act: Act::Value(Key::SEED, |config, text| {
+        act: Act::Value(SettingKey::SEED, |config, text| {
             config.process.seed = Some(number(text, 0..=u64::MAX)?);
             Ok(())
         }),
@@ -407,5 +411,5 @@ static DEMO: &[Flag] = &[Flag {
            --listen says where, with /health and /stats unless the flags for them say \
            otherwise, and tell what to try. Brings its own backends, so it takes no --backend.",
     default: |_| String::new(),
-    act: Act::Switch(Key::DEMO, |config| config.process.demo = true),
+    act: Act::Switch(SettingKey::DEMO, |config| config.process.demo = true),
 }];

@@ -2,10 +2,10 @@
 
 use super::*;
 use crate::config::{
-    AccessLog, AccessLogFormat, Algorithm, AllDown, BackendTls, BackendVerify, CertificatePair,
-    Check, CheckSettings, Cidr, ClientCert, HashKey, ListenerSettings, ListenerTls, OnDown,
-    PoolSettings, ProcessSettings, Protocol, Redirect, SameSite, ServiceSettings, Sticky, Udp,
-    UnknownName,
+    AccessLogFormat, AccessLogPlace, Algorithm, AllDown, BackendTls, BackendVerify,
+    CertificatePair, Check, CheckSettings, Cidr, ClientCert, HashKey, ListenerSettings,
+    ListenerTls, OnDown, PoolSettings, ProcessSettings, Protocol, Redirect, SameSite,
+    ServiceSettings, Sticky, UdpSettings, UnknownName,
 };
 use crate::limits;
 use std::collections::BTreeSet;
@@ -24,7 +24,7 @@ fn the_least_that_can_be_asked_for_has_the_defaults() {
     let config = run("-l 127.0.0.1:8000 -b 127.0.0.1:8001");
     assert_eq!(config.listeners.len(), 1);
     assert_eq!(config.backends.len(), 1);
-    assert_eq!(config.given, BTreeSet::from([Key::LISTEN, Key::BACKEND]));
+    assert_eq!(config.given, BTreeSet::from([SettingKey::LISTEN, SettingKey::BACKEND]));
     let rest = Config {
         listeners: Vec::new(),
         backends: Vec::new(),
@@ -77,7 +77,7 @@ fn every_flag_reaches_its_field() {
         process: ProcessSettings {
             max_connections: Some(7),
             drain_timeout: Duration::ZERO,
-            access_log: Some(AccessLog::Stdout),
+            access_log: Some(AccessLogPlace::Stdout),
             access_log_format: AccessLogFormat::Haproxy,
             log_level: log::LevelFilter::Trace,
             seed: Some(u64::MAX),
@@ -103,7 +103,7 @@ fn every_flag_reaches_its_field() {
             redirect: Redirect::No,
             health_path: None,
             stats_path: None,
-            udp: Udp::DEFAULT,
+            udp: UdpSettings::DEFAULT,
         },
         routes: Vec::new(),
         pool: every_pool_setting(),
@@ -186,7 +186,7 @@ fn what_is_asked_about_tls_reaches_its_field() {
 fn what_only_udp_listeners_heed_reaches_its_field_too() {
     let config = run("-l udp://*:53 -l *:53 -b udp://a:53,check-port=80 --udp-timeout 5s \
          --udp-responses 0 --udp-requests 1 --max-flows 7 --check http:/");
-    let udp = Udp {
+    let udp = UdpSettings {
         timeout: Duration::from_secs(5),
         responses: Some(0),
         requests: Some(1),

@@ -4,8 +4,8 @@
 
 use super::row::{Act, Flag};
 use crate::config::{
-    BackendVerify, ClientCert, Key, Redirect, UnknownName, Wrong, alpn_names, number, one_of,
-    word_of,
+    BackendVerify, ClientCert, Redirect, SettingKey, UnknownName, Wrong, alpn_names, number,
+    one_of, word_of,
 };
 use crate::limits;
 
@@ -20,7 +20,7 @@ pub(super) static TLS: &[Flag] = &[
                one for the same name the ECDSA one, if the client can verify it. Read again at \
                SIGHUP; a broken file changes nothing then. Needs a --key.",
         default: |_| "none, https:// and tls:// listeners need one".to_owned(),
-        act: Act::Values(Key::CERT, |config, text| {
+        act: Act::Values(SettingKey::CERT, |config, text| {
             config.listener.tls.add_cert(file(text)?);
             Ok(())
         }),
@@ -32,7 +32,7 @@ pub(super) static TLS: &[Flag] = &[
         says: "Private key of a certificate, in PEM without a passphrase; RSA, ECDSA or Ed25519. \
                As many as --cert, in the same order.",
         default: |_| "none, each --cert needs one".to_owned(),
-        act: Act::Values(Key::CERT_KEY, |config, text| {
+        act: Act::Values(SettingKey::CERT_KEY, |config, text| {
             config.listener.tls.add_key(file(text)?);
             Ok(())
         }),
@@ -48,7 +48,7 @@ pub(super) static TLS: &[Flag] = &[
                chose, and by probes with a text for the first. At https:// listeners it is \
                http/1.1, always.",
         default: |_| "none, whatever a client asks for is passed over".to_owned(),
-        act: Act::Value(Key::ALPN, |config, text| {
+        act: Act::Value(SettingKey::ALPN, |config, text| {
             config.listener.tls.alpn = alpn_names(text)?;
             Ok(())
         }),
@@ -60,7 +60,7 @@ pub(super) static TLS: &[Flag] = &[
         says: "Refuse clients that ask for a name which no certificate is for, with the alert \
                unrecognized_name. Those that ask for none get the first certificate all the same.",
         default: |_| String::new(),
-        act: Act::Switch(Key::SNI_STRICT, |config| {
+        act: Act::Switch(SettingKey::SNI_STRICT, |config| {
             config.listener.tls.unknown_name = UnknownName::Refuse;
         }),
     },
@@ -73,7 +73,7 @@ pub(super) static TLS: &[Flag] = &[
                is told to backends over HTTP in X-SSL-Client-S-DN; a field of that name from a \
                client is thrown away.",
         default: |_| "none, clients are not asked for a certificate".to_owned(),
-        act: Act::Value(Key::CLIENT_CA, |config, text| {
+        act: Act::Value(SettingKey::CLIENT_CA, |config, text| {
             config.listener.tls.client_ca = Some(file(text)?.to_owned());
             if config.listener.tls.client_cert == ClientCert::None {
                 config.listener.tls.client_cert = ClientCert::Required;
@@ -87,7 +87,7 @@ pub(super) static TLS: &[Flag] = &[
         value: "required|optional",
         says: "Whether clients have to show a certificate, or may. Needs --client-ca.",
         default: |_| word_of(&ClientCert::Required, ClientCert::ALL).to_owned(),
-        act: Act::Value(Key::CLIENT_CERT, |config, text| {
+        act: Act::Value(SettingKey::CLIENT_CERT, |config, text| {
             config.listener.tls.client_cert = one_of(text, ClientCert::ALL)?;
             Ok(())
         }),
@@ -99,7 +99,7 @@ pub(super) static TLS: &[Flag] = &[
         says: "Answer every request at http:// listeners with a redirect to the same place at \
                the first https:// listener, whose port is named unless it is 443. Needs both.",
         default: |_| String::new(),
-        act: Act::Switch(Key::REDIRECT_HTTPS, |config| {
+        act: Act::Switch(SettingKey::REDIRECT_HTTPS, |config| {
             config.service.redirect = Redirect::Https;
         }),
     },
@@ -111,7 +111,7 @@ pub(super) static TLS: &[Flag] = &[
                long (Strict-Transport-Security), instead of what backends say of it. 0: at once \
                no longer.",
         default: |_| "nothing is said".to_owned(),
-        act: Act::Value(Key::HSTS, |config, text| {
+        act: Act::Value(SettingKey::HSTS, |config, text| {
             config.service.hsts = Some(number(text, 0..=limits::HSTS_SECONDS_MAX)?);
             Ok(())
         }),
@@ -123,7 +123,7 @@ pub(super) static TLS: &[Flag] = &[
         says: "Certificates of backends that speak TLS lead to one in this file, in PEM. One for \
                signing others (CA:TRUE), as 'openssl req -x509' makes them, is no server's.",
         default: |_| "those that the system trusts".to_owned(),
-        act: Act::Value(Key::BACKEND_CA, |config, text| {
+        act: Act::Value(SettingKey::BACKEND_CA, |config, text| {
             config.pool.tls.ca = Some(file(text)?.to_owned());
             Ok(())
         }),
@@ -136,7 +136,7 @@ pub(super) static TLS: &[Flag] = &[
                followed by those that lead to its root. Read again at SIGHUP. Sessions with \
                backends are not resumed then. Needs a --backend-key.",
         default: |_| "none is shown".to_owned(),
-        act: Act::Value(Key::BACKEND_CERT, |config, text| {
+        act: Act::Value(SettingKey::BACKEND_CERT, |config, text| {
             file(text)?.clone_into(&mut config.pool.tls.identity.cert);
             Ok(())
         }),
@@ -147,7 +147,7 @@ pub(super) static TLS: &[Flag] = &[
         value: "FILE",
         says: "Private key of --backend-cert, as at --key.",
         default: |_| "none, --backend-cert needs one".to_owned(),
-        act: Act::Value(Key::BACKEND_KEY, |config, text| {
+        act: Act::Value(SettingKey::BACKEND_KEY, |config, text| {
             file(text)?.clone_into(&mut config.pool.tls.identity.key);
             Ok(())
         }),
@@ -159,7 +159,7 @@ pub(super) static TLS: &[Flag] = &[
         says: "Whether the certificates of backends are verified. none: whoever stands between \
                us and them can read and change everything; there is a warning at every start.",
         default: |defaults| word_of(&defaults.pool.tls.verify, BackendVerify::ALL).to_owned(),
-        act: Act::Value(Key::BACKEND_VERIFY, |config, text| {
+        act: Act::Value(SettingKey::BACKEND_VERIFY, |config, text| {
             config.pool.tls.verify = one_of(text, BackendVerify::ALL)?;
             Ok(())
         }),

@@ -5,7 +5,7 @@
 use getopts::{Fail, Matches, Options};
 
 use super::row::{Act, Flag};
-use super::{Complaints, UsageError, all_flags};
+use super::{FlagComplaints, UsageError, all_flags};
 use crate::config::{Config, Wrong, closest, escaped};
 
 /// What people write who come from another program, and what stands in its place here.
@@ -42,7 +42,11 @@ const FOREIGN: &[(&[&str], &str)] = &[
 ];
 
 /// What getopts makes of the arguments, once all that it cannot read is complained of and out.
-pub(super) fn read(args: &[String], options: &Options, complaints: &mut Complaints) -> Matches {
+pub(super) fn read(
+    args: &[String],
+    options: &Options,
+    complaints: &mut FlagComplaints,
+) -> Matches {
     let mut args = with_two_dashes(args, complaints);
     loop {
         match options.parse(&args) {
@@ -119,7 +123,7 @@ fn takes_value(flag: &Flag) -> bool {
 }
 
 /// `-listen x` would be read as `-l isten`, and the complaint would be about an address.
-fn with_two_dashes(args: &[String], complaints: &mut Complaints) -> Vec<String> {
+fn with_two_dashes(args: &[String], complaints: &mut FlagComplaints) -> Vec<String> {
     let mut args = args.to_vec();
     for arg in args.iter_mut().take_while(|arg| *arg != "--") {
         let name = arg.strip_prefix('-').and_then(|arg| arg.split('=').next());

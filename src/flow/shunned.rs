@@ -6,14 +6,14 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use super::Client;
+use super::FlowKey;
 
 /// Clients and the backend `B` that each was refused by.
 #[derive(Debug)]
 pub struct Shunned<B> {
-    by_client: HashMap<Client, (B, Instant)>,
+    by_client: HashMap<FlowKey, (B, Instant)>,
     /// The same clients in the order of time; one that was taken out stays here until it is old.
-    order: VecDeque<(Client, Instant)>,
+    order: VecDeque<(FlowKey, Instant)>,
     kept_for: Duration,
     most: usize,
 }
@@ -25,14 +25,14 @@ impl<B: Copy> Shunned<B> {
     }
 
     /// The client was refused by this one.
-    pub fn note(&mut self, client: Client, by: B, now: Instant) {
+    pub fn note(&mut self, client: FlowKey, by: B, now: Instant) {
         self.forget_old(now);
         self.by_client.insert(client, (by, now));
         self.order.push_back((client, now));
     }
 
     /// Who refused this client lately; it is not asked about twice.
-    pub fn take(&mut self, client: &Client, now: Instant) -> Option<B> {
+    pub fn take(&mut self, client: &FlowKey, now: Instant) -> Option<B> {
         if self.by_client.is_empty() {
             return None;
         }
@@ -72,9 +72,9 @@ mod tests {
 
     use crate::event::ListenerId;
 
-    fn client(port: u16) -> Client {
+    fn client(port: u16) -> FlowKey {
         let listener = ListenerId::for_tests(0);
-        Client { listener, address: SocketAddr::from(([127, 0, 0, 1], port)), local: None }
+        FlowKey { listener, address: SocketAddr::from(([127, 0, 0, 1], port)), local: None }
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::limits::{FLOW_PROTECTED, FLOW_STRANGERS_KEPT};
 
 use crate::event::ListenerId;
 
-use super::{Client, Flow, Place, Policy, Table};
+use super::{Flow, FlowKey, Placement, Policy, Table};
 
 const SEEDS: u64 = 1000;
 const STEPS: u32 = 400;
@@ -20,7 +20,7 @@ const STEPS: u32 = 400;
 /// A flow as the plain list knows it. The mark that the table carries for it is its number.
 struct Known {
     key: Key,
-    client: Client,
+    client: FlowKey,
     active_at: Instant,
     answered_at: Option<Instant>,
     requests: u64,
@@ -37,7 +37,7 @@ struct World {
     opened: u32,
     closed: BTreeSet<u32>,
     /// The flow to which each client's next datagram belongs.
-    current: HashMap<Client, u32>,
+    current: HashMap<FlowKey, u32>,
     seen: Seen,
 }
 
@@ -139,21 +139,21 @@ impl World {
     }
 
     /// A dozen that come again, and a flood of others.
-    fn client(&mut self) -> Client {
+    fn client(&mut self) -> FlowKey {
         let port =
             if self.random.bool() { self.random.u16(1..12) } else { self.random.u16(..) };
         let address = SocketAddr::from(([10, 0, 0, 1], port));
-        Client { listener: self.listener(), address, local: None }
+        FlowKey { listener: self.listener(), address, local: None }
     }
 
     fn listener(&mut self) -> ListenerId {
         ListenerId::for_tests(self.random.u32(0..2))
     }
 
-    fn datagrams(&mut self, client: Client, mut count: u32) {
+    fn datagrams(&mut self, client: FlowKey, mut count: u32) {
         while count > 0 {
             match self.table.datagrams(&client, count, self.now) {
-                Place::Taken(key, taken) => {
+                Placement::Taken(key, taken) => {
                     let mark = self.current[&client];
                     let known = self.known.get_mut(&mark).expect("the client's flow");
                     assert_eq!((known.key, known.client), (key, client), "to its own flow");
@@ -167,8 +167,8 @@ impl World {
                     self.seen.split += u32::from(count > 0);
                     self.close_if_over(mark);
                 }
-                Place::Wanted => self.open(client),
-                Place::Full => {
+                Placement::Wanted => self.open(client),
+                Placement::Full => {
                     self.must_be_full();
                     self.drop_current(&client);
                     self.seen.full += 1;
@@ -178,7 +178,7 @@ impl World {
         }
     }
 
-    fn open(&mut self, client: Client) {
+    fn open(&mut self, client: FlowKey) {
         self.drop_current(&client);
         let before = self.table.len();
         self.opened += 1;
@@ -203,7 +203,7 @@ impl World {
     }
 
     /// A client that has a flow gets another one only when it has used that one up.
-    fn drop_current(&mut self, client: &Client) {
+    fn drop_current(&mut self, client: &FlowKey) {
         let Some(mark) = self.current.remove(client) else { return };
         let used = self.known.get(&mark).map(|known| known.requests);
         assert_eq!(used, self.policy.requests.map(u64::from), "a flow with room was left");

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::event::{Key, Slots};
 use crate::limits::{FLOW_AWAITED, FLOW_PROTECTED, FLOW_STRANGERS_KEPT};
 
-use super::Client;
+use super::FlowKey;
 
 /// When a flow is over, and how many there may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub struct Policy {
 
 /// Where datagrams of a client belong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
+pub enum Placement {
     /// The first so many of them, at least one, to this flow.
     Taken(Key, u32),
     /// To a new one, for which there is room.
@@ -36,7 +36,7 @@ pub enum Place {
 #[derive(Debug)]
 pub struct Flow<T> {
     /// Whose it is.
-    pub client: Client,
+    pub client: FlowKey,
     /// When its first datagram came.
     pub opened_at: Instant,
     /// When something last moved.
@@ -61,14 +61,14 @@ pub struct Flow<T> {
 pub struct Table<T> {
     policy: Policy,
     flows: Slots<Flow<T>>,
-    by_client: HashMap<Client, Key>,
+    by_client: HashMap<FlowKey, Key>,
     /// Those that never carried an answer, and those that did, the longest idle first.
     unanswered: List,
     answered: List,
     /// How many of them never carried an answer.
     strangers: usize,
     /// Who was looked up last: datagrams of a client come together.
-    last: Option<(Client, Key)>,
+    last: Option<(FlowKey, Key)>,
 }
 
 /// A list through the flows themselves.
@@ -93,7 +93,7 @@ impl<T> Table<T> {
     }
 
     /// So many datagrams of a client came.
-    pub fn datagrams(&mut self, client: &Client, count: u32, now: Instant) -> Place {
+    pub fn datagrams(&mut self, client: &FlowKey, count: u32, now: Instant) -> Placement {
         let found = match self.last {
             Some((last, key)) if last == *client => Some(key),
             _ => self.by_client.get(client).copied(),
@@ -112,14 +112,14 @@ impl<T> Table<T> {
         flow.requests += u64::from(taken);
         self.last = Some((*client, key));
         self.touch(key, now);
-        Place::Taken(key, taken)
+        Placement::Taken(key, taken)
     }
 
     /// Take in a flow for this client, whose datagrams are wanted to begin one. Hands back the one
     /// that gave way to it, if the table was full.
     pub fn open(
         &mut self,
-        client: Client,
+        client: FlowKey,
         upstream: T,
         now: Instant,
     ) -> (Key, Option<Flow<T>>) {
@@ -223,7 +223,7 @@ impl<T> Table<T> {
     }
 
     /// The flow that this client's next datagram belongs to, if there is one.
-    pub fn of_client(&self, client: &Client) -> Option<(Key, &Flow<T>)> {
+    pub fn of_client(&self, client: &FlowKey) -> Option<(Key, &Flow<T>)> {
         let key = *self.by_client.get(client)?;
         Some((key, self.flows.get(key)?))
     }
@@ -284,9 +284,9 @@ impl<T> Table<T> {
         assert_eq!(strangers.count(), self.strangers, "strangers, counted");
     }
 
-    fn place_for_new(&self, now: Instant) -> Place {
+    fn place_for_new(&self, now: Instant) -> Placement {
         let room = self.flows.len() < self.policy.most || self.victim(now).is_some();
-        if room { Place::Wanted } else { Place::Full }
+        if room { Placement::Wanted } else { Placement::Full }
     }
 
     /// Who gives way: the longest idle stranger, so that a flood of them pushes out nobody else.

@@ -19,13 +19,13 @@ use crate::limits::{
 /// What is sent to a backend once it took the connection.
 #[derive(Debug, Clone)]
 pub struct Question {
-    kind: Kind,
+    kind: QuestionKind,
     /// What is sent, or of HTTP the path.
     text: Vec<u8>,
 }
 
 #[derive(Debug, Clone)]
-enum Kind {
+enum QuestionKind {
     Connect,
     Http(Statuses),
     Load,
@@ -36,7 +36,7 @@ enum Kind {
 
 /// What was answered.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Answer {
+pub enum Judgement {
     /// Not all of it is here.
     Incomplete,
     /// The backend is well, and perhaps reports its load.
@@ -69,52 +69,60 @@ impl Question {
     /// The question that belongs to a check.
     pub fn of(check: &Check) -> Question {
         let (kind, text) = match check {
-            Check::None | Check::Tcp => (Kind::Connect, Vec::new()),
+            Check::None | Check::Tcp => (QuestionKind::Connect, Vec::new()),
             Check::Http(http) | Check::Https(http) => {
-                (Kind::Http(http.statuses.clone()), http.path.clone().into_bytes())
+                (QuestionKind::Http(http.statuses.clone()), http.path.clone().into_bytes())
             }
-            Check::Load(text) => (Kind::Load, [text.as_bytes(), b"\0"].concat()),
-            Check::Text(check) => (Kind::Text(check.expect.clone()), check.text.clone()),
-            Check::Udp(check) => (Kind::Datagram(check.expect.clone()), check.text.clone()),
+            Check::Load(text) => (QuestionKind::Load, [text.as_bytes(), b"\0"].concat()),
+            Check::Text(check) => {
+                (QuestionKind::Text(check.expect.clone()), check.text.clone())
+            }
+            Check::Udp(check) => {
+                (QuestionKind::Datagram(check.expect.clone()), check.text.clone())
+            }
         };
         Question { kind, text }
     }
 
     /// Whether it is asked, and answered, in a datagram.
     pub fn is_datagram(&self) -> bool {
-        matches!(self.kind, Kind::Datagram(_))
+        matches!(self.kind, QuestionKind::Datagram(_))
     }
 
     /// Whether the connection itself is the answer.
     pub fn is_connect(&self) -> bool {
-        matches!(self.kind, Kind::Connect)
+        matches!(self.kind, QuestionKind::Connect)
     }
 
     /// What to send to a backend that is called `host`.
     pub fn text(&self, host: &str) -> Vec<u8> {
         match self.kind {
-            Kind::Http(_) => http_request(&self.text, host),
+            QuestionKind::Http(_) => http_request(&self.text, host),
             _ => self.text.clone(),
         }
     }
 
     /// What these bytes of an answer mean.
-    pub fn judge(&self, answer: &[u8], heard: Heard) -> Answer {
+    pub fn judge(&self, answer: &[u8], heard: Heard) -> Judgement {
         let ended = heard == Heard::All;
         match &self.kind {
-            Kind::Connect => Answer::Good(None),
-            Kind::Http(statuses) => judge_status(answer, ended, statuses),
-            Kind::Load => judge_load(answer, ended),
-            Kind::Text(expect) => judge_text(answer, ended, expect.as_deref()),
-            Kind::Datagram(expect) if has(answer, expect.as_deref()) => Answer::Good(None),
-            Kind::Datagram(_) => not_expected(answer),
+            QuestionKind::Connect => Judgement::Good(None),
+            QuestionKind::Http(statuses) => judge_status(answer, ended, statuses),
+            QuestionKind::Load => judge_load(answer, ended),
+            QuestionKind::Text(expect) => judge_text(answer, ended, expect.as_deref()),
+            QuestionKind::Datagram(expect) if has(answer, expect.as_deref()) => {
+                Judgement::Good(None)
+            }
+            QuestionKind::Datagram(_) => not_expected(answer),
         }
     }
 
     /// Why these bytes are not enough, now that there is no time for more.
     pub fn too_late(&self, answer: &[u8]) -> Option<String> {
         match self.judge(answer, Heard::All) {
-            Answer::Bad(reason) if matches!(self.kind, Kind::Text(_)) && !answer.is_empty() => {
+            Judgement::Bad(reason)
+                if matches!(self.kind, QuestionKind::Text(_)) && !answer.is_empty() =>
+            {
                 Some(reason)
             }
             _ => None,
@@ -124,19 +132,19 @@ impl Question {
     /// What follows these bytes of an answer that is understood: nothing, or it is to be read.
     pub fn rest(&self, answer: &[u8]) -> Option<Rest> {
         match self.kind {
-            Kind::Connect | Kind::Datagram(_) => None,
-            Kind::Http(_) => {
+            QuestionKind::Connect | QuestionKind::Datagram(_) => None,
+            QuestionKind::Http(_) => {
                 let mut rest = Rest::Head(Vec::new());
                 (!rest.take(answer)).then_some(rest)
             }
-            Kind::Load | Kind::Text(_) => Some(Rest::UntilClose),
+            QuestionKind::Load | QuestionKind::Text(_) => Some(Rest::UntilClose),
         }
     }
 
     /// Whether nothing will be asked any more, so that the backend is told; a server of HTTP would
     /// take that for a client that left.
     pub fn says_end(&self) -> bool {
-        matches!(self.kind, Kind::Load | Kind::Text(_))
+        matches!(self.kind, QuestionKind::Load | QuestionKind::Text(_))
     }
 }
 
@@ -178,19 +186,19 @@ fn has(answer: &[u8], expect: Option<&[u8]>) -> bool {
     expect.is_none_or(|text| answer.windows(text.len()).any(|part| part == text))
 }
 
-fn not_expected(answer: &[u8]) -> Answer {
+fn not_expected(answer: &[u8]) -> Judgement {
     let shown = answer.get(..DATAGRAM_SHOWN_BYTES).unwrap_or(answer);
-    Answer::Bad(format!("'{}' is not what is expected", shown.escape_ascii()))
+    Judgement::Bad(format!("'{}' is not what is expected", shown.escape_ascii()))
 }
 
 /// Any byte will do, or these in what comes within the bound.
-fn judge_text(answer: &[u8], ended: bool, expect: Option<&[u8]>) -> Answer {
+fn judge_text(answer: &[u8], ended: bool, expect: Option<&[u8]>) -> Judgement {
     if !answer.is_empty() && has(answer, expect) {
-        return Answer::Good(None);
+        return Judgement::Good(None);
     }
     match ended || answer.len() >= CHECK_ANSWER_BYTES_MAX {
-        false => Answer::Incomplete,
-        true if answer.is_empty() => Answer::Bad("closed without an answer".into()),
+        false => Judgement::Incomplete,
+        true if answer.is_empty() => Judgement::Bad("closed without an answer".into()),
         true => not_expected(answer),
     }
 }
@@ -207,31 +215,33 @@ fn http_request(path: &[u8], host: &str) -> Vec<u8> {
 
 /// `HTTP/1.1 200 OK`: the status line is all that matters (RFC 9112 section 4). Interim answers, as
 /// 103, come before the one that counts.
-fn judge_status(mut answer: &[u8], ended: bool, statuses: &Statuses) -> Answer {
+fn judge_status(mut answer: &[u8], ended: bool, statuses: &Statuses) -> Judgement {
     let too_much = answer.len() >= CHECK_ANSWER_BYTES_MAX;
     loop {
         let looked_at = answer.get(..STATUS_LINE_BYTES_MAX).unwrap_or(answer);
         let Some(end) = looked_at.iter().position(|&byte| byte == b'\n') else {
             let over = ended || too_much || looked_at.len() < answer.len();
             return match (over, answer.is_empty()) {
-                (false, _) => Answer::Incomplete,
-                (true, true) => Answer::Bad("closed without an answer".into()),
-                (true, false) => Answer::Bad("not an HTTP answer".into()),
+                (false, _) => Judgement::Incomplete,
+                (true, true) => Judgement::Bad("closed without an answer".into()),
+                (true, false) => Judgement::Bad("not an HTTP answer".into()),
             };
         };
         let status = match status_of(&answer[..end]) {
-            Some(status) if statuses.has(status) => return Answer::Good(None),
+            Some(status) if statuses.has(status) => return Judgement::Good(None),
             Some(status @ (100 | 102..=199)) => status,
-            Some(status) => return Answer::Bad(format!("status {status:03}, want {statuses}")),
-            None => return Answer::Bad("not an HTTP answer".into()),
+            Some(status) => {
+                return Judgement::Bad(format!("status {status:03}, want {statuses}"));
+            }
+            None => return Judgement::Bad("not an HTTP answer".into()),
         };
         let head_end = answer.windows(4).position(|four| four == b"\r\n\r\n");
         match head_end {
             Some(at) => answer = &answer[at + 4..],
             None if ended || too_much => {
-                return Answer::Bad(format!("status {status}, and no answer behind it"));
+                return Judgement::Bad(format!("status {status}, and no answer behind it"));
             }
-            None => return Answer::Incomplete,
+            None => return Judgement::Incomplete,
         }
     }
 }
@@ -251,20 +261,20 @@ fn status_of(line: &[u8]) -> Option<u16> {
 }
 
 /// A decimal number, ended by NUL, a newline, or the end of the connection.
-fn judge_load(answer: &[u8], ended: bool) -> Answer {
+fn judge_load(answer: &[u8], ended: bool) -> Judgement {
     let end = answer.iter().position(|&byte| byte == 0 || byte == b'\n');
     if end.unwrap_or(answer.len()) > LOAD_ANSWER_BYTES_MAX {
-        return Answer::Bad(format!("a load of over {LOAD_ANSWER_BYTES_MAX} bytes"));
+        return Judgement::Bad(format!("a load of over {LOAD_ANSWER_BYTES_MAX} bytes"));
     }
     let text = match end {
         Some(end) => &answer[..end],
-        None if !ended => return Answer::Incomplete,
-        None if answer.is_empty() => return Answer::Bad("closed without an answer".into()),
-        None => return Answer::Bad("a load without NUL or newline at its end".into()),
+        None if !ended => return Judgement::Incomplete,
+        None if answer.is_empty() => return Judgement::Bad("closed without an answer".into()),
+        None => return Judgement::Bad("a load without NUL or newline at its end".into()),
     };
     match parse_load(text) {
-        Some(load) => Answer::Good(Some(load)),
-        None => Answer::Bad(format!("'{}' is not a load", text.escape_ascii())),
+        Some(load) => Judgement::Good(Some(load)),
+        None => Judgement::Bad(format!("'{}' is not a load", text.escape_ascii())),
     }
 }
 
@@ -282,8 +292,8 @@ fn parse_load(text: &[u8]) -> Option<f64> {
 mod tests {
     use super::*;
 
-    fn bad(answer: &Answer) -> bool {
-        matches!(answer, Answer::Bad(_))
+    fn bad(answer: &Judgement) -> bool {
+        matches!(answer, Judgement::Bad(_))
     }
 
     fn question(check: &str) -> Question {
@@ -305,7 +315,7 @@ mod tests {
         ] {
             assert_eq!(
                 plain.judge(good.as_bytes(), Heard::SoFar),
-                Answer::Good(None),
+                Judgement::Good(None),
                 "{good:?}"
             );
         }
@@ -332,9 +342,9 @@ mod tests {
         {
             let answer =
                 some.judge(format!("HTTP/1.1 {status} X\r\n").as_bytes(), Heard::SoFar);
-            assert_eq!(answer == Answer::Good(None), good, "{status}");
+            assert_eq!(answer == Judgement::Good(None), good, "{status}");
         }
-        let Answer::Bad(said) = some.judge(b"HTTP/1.1 503 X\r\n", Heard::SoFar) else {
+        let Judgement::Bad(said) = some.judge(b"HTTP/1.1 503 X\r\n", Heard::SoFar) else {
             panic!()
         };
         assert_eq!(said, "status 503, want 200-399,401");
@@ -348,12 +358,12 @@ mod tests {
         for cut in 0..answer.len() {
             assert_eq!(
                 question.judge(&answer[..cut], Heard::SoFar),
-                Answer::Incomplete,
+                Judgement::Incomplete,
                 "{cut}"
             );
             assert!(bad(&question.judge(&answer[..cut], Heard::All)), "{cut}");
         }
-        assert_eq!(question.judge(answer, Heard::SoFar), Answer::Good(None));
+        assert_eq!(question.judge(answer, Heard::SoFar), Judgement::Good(None));
         let endless = b"HTTP/1.1 103 X\r\n\r\n".repeat(CHECK_ANSWER_BYTES_MAX / 18 + 1);
         assert!(bad(&question.judge(&endless, Heard::SoFar)));
     }
@@ -361,7 +371,7 @@ mod tests {
     #[test]
     fn http_waits_for_the_whole_status_line() {
         let question = question("http:/");
-        assert_eq!(question.judge(b"HTTP/1.1 200 OK", Heard::SoFar), Answer::Incomplete);
+        assert_eq!(question.judge(b"HTTP/1.1 200 OK", Heard::SoFar), Judgement::Incomplete);
         assert!(bad(&question.judge(b"HTTP/1.1 200 OK", Heard::All)), "cut off");
         assert!(bad(&question.judge(b"", Heard::All)));
         let long = format!("HTTP/1.1 200 {}", "x".repeat(STATUS_LINE_BYTES_MAX));
@@ -403,17 +413,17 @@ mod tests {
     fn a_text_has_what_is_expected_in_it() {
         let any = question("tcp:PING");
         assert_eq!((any.text("x"), any.is_datagram()), (b"PING".to_vec(), false));
-        assert_eq!(any.judge(b"", Heard::SoFar), Answer::Incomplete);
-        assert_eq!(any.judge(b"x", Heard::SoFar), Answer::Good(None));
+        assert_eq!(any.judge(b"", Heard::SoFar), Judgement::Incomplete);
+        assert_eq!(any.judge(b"x", Heard::SoFar), Judgement::Good(None));
         assert!(bad(&any.judge(b"", Heard::All)));
         let pong = question(r"tcp:PING\x0d\x0a,expect=+PONG");
         assert_eq!(pong.text("x"), b"PING\r\n");
         for (answer, heard, wanted) in [
-            (&b""[..], Heard::SoFar, Answer::Incomplete),
-            (b"+PON", Heard::SoFar, Answer::Incomplete),
-            (b"-ERR\r\n", Heard::SoFar, Answer::Incomplete),
-            (b"+PONG\r\n", Heard::SoFar, Answer::Good(None)),
-            (b"hello\r\n+PONG", Heard::All, Answer::Good(None)),
+            (&b""[..], Heard::SoFar, Judgement::Incomplete),
+            (b"+PON", Heard::SoFar, Judgement::Incomplete),
+            (b"-ERR\r\n", Heard::SoFar, Judgement::Incomplete),
+            (b"+PONG\r\n", Heard::SoFar, Judgement::Good(None)),
+            (b"hello\r\n+PONG", Heard::All, Judgement::Good(None)),
         ] {
             assert_eq!(pong.judge(answer, heard), wanted, "{answer:?}");
         }
@@ -442,7 +452,7 @@ mod tests {
         for (text, load) in table {
             assert_eq!(
                 question.judge(text, Heard::SoFar),
-                Answer::Good(Some(load)),
+                Judgement::Good(Some(load)),
                 "{text:?}"
             );
         }
@@ -456,11 +466,11 @@ mod tests {
     fn a_load_has_at_most_100_bytes() {
         let question = question("load:load");
         let digits = "1".repeat(100);
-        assert_eq!(question.judge(digits.as_bytes(), Heard::SoFar), Answer::Incomplete);
+        assert_eq!(question.judge(digits.as_bytes(), Heard::SoFar), Judgement::Incomplete);
         assert!(bad(&question.judge(digits.as_bytes(), Heard::All)), "no end");
         assert!(matches!(
             question.judge(format!("{digits}\0").as_bytes(), Heard::SoFar),
-            Answer::Good(_)
+            Judgement::Good(_)
         ));
         assert!(bad(&question.judge(format!("{digits}1\0").as_bytes(), Heard::SoFar)));
         assert!(bad(&question.judge(format!("{digits}1").as_bytes(), Heard::SoFar)));
@@ -471,16 +481,18 @@ mod tests {
         let any = question(r"udp:\x00ping");
         assert_eq!((any.text("x"), any.is_datagram()), (b"\0ping".to_vec(), true));
         for answer in [&b""[..], b"\0", b"whatever"] {
-            assert_eq!(any.judge(answer, Heard::All), Answer::Good(None));
+            assert_eq!(any.judge(answer, Heard::All), Judgement::Good(None));
         }
         let pong = question(r"udp:ping,expect=p\x6fng");
         for answer in [&b"pong"[..], b"a pong!"] {
-            assert_eq!(pong.judge(answer, Heard::All), Answer::Good(None));
+            assert_eq!(pong.judge(answer, Heard::All), Judgement::Good(None));
         }
         for answer in [&b""[..], b"pon", b"PONG"] {
             assert!(bad(&pong.judge(answer, Heard::All)));
         }
-        let Answer::Bad(said) = pong.judge(&[b'\n'; 2000], Heard::All) else { panic!("good") };
+        let Judgement::Bad(said) = pong.judge(&[b'\n'; 2000], Heard::All) else {
+            panic!("good")
+        };
         assert!(said.len() < 200 && !said.contains('\n'), "{said}");
     }
 

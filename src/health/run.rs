@@ -13,7 +13,7 @@ use crate::limits::CHECK_ANSWER_BYTES_MAX;
 use crate::net::tls::client::ClientTls;
 use crate::net::{Connect, DatagramSocket, Fault, Received, Sent, Socket, Stream};
 
-use super::check::{Answer, Heard, Question, Rest};
+use super::check::{Heard, Judgement, Question, Rest};
 
 /// One run of a probe.
 pub(super) struct Run {
@@ -36,9 +36,9 @@ pub(super) struct Run {
 }
 
 /// How far a run is.
-pub(super) struct Progress {
+pub(super) struct RunProgress {
     /// What it came to, if that became known now.
-    pub outcome: Option<Outcome>,
+    pub outcome: Option<RunOutcome>,
     /// There is nothing left to do.
     pub over: bool,
 }
@@ -50,7 +50,7 @@ pub(super) enum ProbeSocket {
 }
 
 /// What a run came to.
-pub(super) type Outcome = Result<Option<f64>, String>;
+pub(super) type RunOutcome = Result<Option<f64>, String>;
 
 impl ProbeSocket {
     /// A stream that is being connected; or a datagram that is on its way.
@@ -86,13 +86,17 @@ impl ProbeSocket {
 }
 
 /// One datagram is the answer.
-fn hear(socket: &DatagramSocket, question: &Question, scratch: &mut [u8]) -> Option<Outcome> {
+fn hear(
+    socket: &DatagramSocket,
+    question: &Question,
+    scratch: &mut [u8],
+) -> Option<RunOutcome> {
     match socket.receive(scratch) {
         Ok(None) => None,
         Ok(Some(count)) => match question.judge(&scratch[..count], Heard::All) {
-            Answer::Good(load) => Some(Ok(load)),
-            Answer::Bad(reason) => Some(Err(reason)),
-            Answer::Incomplete => None,
+            Judgement::Good(load) => Some(Ok(load)),
+            Judgement::Bad(reason) => Some(Err(reason)),
+            Judgement::Incomplete => None,
         },
         Err(fault) => Some(Err(fault.to_string())),
     }
@@ -148,42 +152,42 @@ impl Run {
     }
 
     /// Get on as far as possible.
-    pub fn proceed(&mut self, question: &Question, scratch: &mut [u8]) -> Progress {
+    pub fn proceed(&mut self, question: &Question, scratch: &mut [u8]) -> RunProgress {
         let stream = match &mut self.socket {
             ProbeSocket::Stream(stream) => stream,
             ProbeSocket::Datagram(socket) => {
-                return Progress::of(hear(socket, question, scratch));
+                return RunProgress::of(hear(socket, question, scratch));
             }
         };
         if !self.connected {
             match stream.connect_outcome() {
-                Connect::Pending => return Progress::NONE,
-                Connect::Failed(fault) => return Progress::over(Err(fault.to_string())),
+                Connect::Pending => return RunProgress::NONE,
+                Connect::Failed(fault) => return RunProgress::over(Err(fault.to_string())),
                 Connect::Done => self.connected = true,
             }
         }
         if question.is_connect() {
-            return Progress::over(Ok(None));
+            return RunProgress::over(Ok(None));
         }
         while self.sent < self.asked.len() && stream.can_write() {
             match stream.send(&self.asked[self.sent..]) {
                 Sent::Bytes(count) => self.sent += count,
                 Sent::WouldBlock => break,
                 // What it came to may be known.
-                Sent::Broken(_) if self.rest.is_some() => return Progress::ENDED,
-                Sent::Broken(fault) => return Progress::over(Err(fault.to_string())),
+                Sent::Broken(_) if self.rest.is_some() => return RunProgress::ENDED,
+                Sent::Broken(fault) => return RunProgress::over(Err(fault.to_string())),
             }
         }
         let outcome = match self.listen(question, scratch) {
-            Some(outcome) if self.rest.is_none() => return Progress::over(outcome),
+            Some(outcome) if self.rest.is_none() => return RunProgress::over(outcome),
             outcome => outcome,
         };
         let over = self.rest.is_some() && self.read_rest(scratch);
-        Progress { outcome, over }
+        RunProgress { outcome, over }
     }
 
     /// Hear the answer until its meaning is known; what follows is left in `rest`.
-    fn listen(&mut self, question: &Question, scratch: &mut [u8]) -> Option<Outcome> {
+    fn listen(&mut self, question: &Question, scratch: &mut [u8]) -> Option<RunOutcome> {
         let ProbeSocket::Stream(stream) = &mut self.socket else { return None };
         while self.rest.is_none() && stream.can_read() {
             let (count, heard) = match stream.receive(scratch) {
@@ -195,9 +199,9 @@ impl Run {
             self.heard += count;
             self.answer.extend_from_slice(&scratch[..count]);
             let outcome = match question.judge(&self.answer, heard) {
-                Answer::Incomplete => continue,
-                Answer::Good(load) => Ok(load),
-                Answer::Bad(reason) => Err(reason),
+                Judgement::Incomplete => continue,
+                Judgement::Good(load) => Ok(load),
+                Judgement::Bad(reason) => Err(reason),
             };
             if heard == Heard::SoFar {
                 self.rest = question.rest(&self.answer);
@@ -232,18 +236,18 @@ impl Run {
     }
 }
 
-impl Progress {
-    const NONE: Progress = Progress { outcome: None, over: false };
+impl RunProgress {
+    const NONE: RunProgress = RunProgress { outcome: None, over: false };
 
-    const ENDED: Progress = Progress { outcome: None, over: true };
+    const ENDED: RunProgress = RunProgress { outcome: None, over: true };
 
-    fn over(outcome: Outcome) -> Progress {
-        Progress { outcome: Some(outcome), over: true }
+    fn over(outcome: RunOutcome) -> RunProgress {
+        RunProgress { outcome: Some(outcome), over: true }
     }
 
     /// Over if that is known.
-    fn of(outcome: Option<Outcome>) -> Progress {
+    fn of(outcome: Option<RunOutcome>) -> RunProgress {
         let over = outcome.is_some();
-        Progress { outcome, over }
+        RunProgress { outcome, over }
     }
 }

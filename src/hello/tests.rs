@@ -11,12 +11,12 @@ macro_rules! captured {
 }
 
 fn whole(bytes: &[u8]) -> Reading {
-    read(bytes, &mut Scan::default())
+    read(bytes, &mut HelloScan::default())
 }
 
 /// The answer to bytes that come in such pieces, the first that is one.
 fn in_pieces(bytes: &[u8], mut piece: impl FnMut() -> usize) -> Reading {
-    let mut scan = Scan::default();
+    let mut scan = HelloScan::default();
     let mut end = 0;
     while end < bytes.len() {
         end = bytes.len().min(end + piece());

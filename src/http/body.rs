@@ -95,11 +95,11 @@ pub struct Decoder {
     /// Digits of the size.
     digits: u8,
     trailers: Trailers,
-    state: State,
+    state: DecoderState,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+enum DecoderState {
     Finished,
     Length,
     UntilClose,
@@ -122,40 +122,40 @@ impl Decoder {
     /// At the beginning of a body.
     pub fn new(framing: Framing, trailers: Trailers) -> Decoder {
         let (state, left) = match framing {
-            Framing::None | Framing::Length(0) => (State::Finished, 0),
-            Framing::Length(length) => (State::Length, length),
-            Framing::Chunked => (State::Size, 0),
-            Framing::UntilClose => (State::UntilClose, 0),
+            Framing::None | Framing::Length(0) => (DecoderState::Finished, 0),
+            Framing::Length(length) => (DecoderState::Length, length),
+            Framing::Chunked => (DecoderState::Size, 0),
+            Framing::UntilClose => (DecoderState::UntilClose, 0),
         };
         Decoder { left, extra: 0, digits: 0, trailers, state }
     }
 
     /// Whether the body is whole. One that ends with its connection never is before that.
     pub fn is_finished(&self) -> bool {
-        self.state == State::Finished
+        self.state == DecoderState::Finished
     }
 
     /// Whether the connection may end here. If not, the body is torn.
     pub fn may_end(&self) -> bool {
-        matches!(self.state, State::Finished | State::UntilClose)
+        matches!(self.state, DecoderState::Finished | DecoderState::UntilClose)
     }
 
     /// Where the stream is payload alone, how much of it: the carrier may move it unseen.
     pub fn plain_remaining(&self) -> Option<u64> {
         match self.state {
-            State::Finished => Some(0),
-            State::Length => Some(self.left),
-            State::UntilClose => Some(u64::MAX),
+            DecoderState::Finished => Some(0),
+            DecoderState::Length => Some(self.left),
+            DecoderState::UntilClose => Some(u64::MAX),
             _ => None,
         }
     }
 
     /// So much payload was moved unseen.
     pub fn advance(&mut self, count: u64) {
-        if self.state == State::Length {
+        if self.state == DecoderState::Length {
             self.left = self.left.saturating_sub(count);
             if self.left == 0 {
-                self.state = State::Finished;
+                self.state = DecoderState::Finished;
             }
         }
     }
@@ -173,29 +173,34 @@ impl Decoder {
         let mut bytes = 0;
         while let Some(&byte) = input.get(at) {
             match self.state {
-                State::Finished => break,
-                State::Length | State::UntilClose | State::Data => {
+                DecoderState::Finished => break,
+                DecoderState::Length | DecoderState::UntilClose | DecoderState::Data => {
                     let taken = self.payload(input.len() - at);
                     data.push(Span::new(at, at + taken));
                     at += taken;
                     bytes += taken as u64;
                     continue;
                 }
-                State::Size => self.size(byte)?,
-                State::Blank => self.blank(byte)?,
-                State::Extension => self.extension(byte)?,
-                State::SizeEnd => {
-                    let next = if self.left == 0 { State::Line } else { State::Data };
+                DecoderState::Size => self.size(byte)?,
+                DecoderState::Blank => self.blank(byte)?,
+                DecoderState::Extension => self.extension(byte)?,
+                DecoderState::SizeEnd => {
+                    let next =
+                        if self.left == 0 { DecoderState::Line } else { DecoderState::Data };
                     self.want(byte, b'\n', next)?;
                     self.extra = 0;
                 }
-                State::DataCr => self.want(byte, b'\r', State::DataLf)?,
-                State::DataLf => {
-                    self.want(byte, b'\n', State::Size)?;
+                DecoderState::DataCr => self.want(byte, b'\r', DecoderState::DataLf)?,
+                DecoderState::DataLf => {
+                    self.want(byte, b'\n', DecoderState::Size)?;
                     self.digits = 0;
                     self.extra = 0;
                 }
-                State::Line | State::Name | State::Value | State::ValueEnd | State::End => {
+                DecoderState::Line
+                | DecoderState::Name
+                | DecoderState::Value
+                | DecoderState::ValueEnd
+                | DecoderState::End => {
                     self.trailer(byte)?;
                     if self.trailers == Trailers::Keep {
                         trailers.push(byte);
@@ -209,19 +214,19 @@ impl Decoder {
 
     /// How much of so many bytes is payload.
     fn payload(&mut self, available: usize) -> usize {
-        if self.state == State::UntilClose {
+        if self.state == DecoderState::UntilClose {
             return available;
         }
         let taken = usize::try_from(self.left).unwrap_or(usize::MAX).min(available);
         self.left -= taken as u64;
         if self.left == 0 {
-            let whole = self.state == State::Length;
-            self.state = if whole { State::Finished } else { State::DataCr };
+            let whole = self.state == DecoderState::Length;
+            self.state = if whole { DecoderState::Finished } else { DecoderState::DataCr };
         }
         taken
     }
 
-    fn want(&mut self, byte: u8, wanted: u8, next: State) -> Result<(), BadBody> {
+    fn want(&mut self, byte: u8, wanted: u8, next: DecoderState) -> Result<(), BadBody> {
         if byte != wanted {
             return Err(BadBody::LineEnd);
         }
@@ -249,11 +254,11 @@ impl Decoder {
     /// Some write sizes in columns. Only blanks are taken: `5 6` could be read as a size of 56.
     fn blank(&mut self, byte: u8) -> Result<(), BadBody> {
         self.state = match byte {
-            b'\r' => State::SizeEnd,
-            b';' => State::Extension,
+            b'\r' => DecoderState::SizeEnd,
+            b';' => DecoderState::Extension,
             b' ' | b'\t' if self.extra < HTTP_CHUNK_EXTENSION_BYTES_MAX => {
                 self.extra += 1;
-                State::Blank
+                DecoderState::Blank
             }
             _ => return Err(BadBody::Size),
         };
@@ -263,7 +268,7 @@ impl Decoder {
     fn extension(&mut self, byte: u8) -> Result<(), BadBody> {
         self.extra += 1;
         if byte == b'\r' {
-            self.state = State::SizeEnd;
+            self.state = DecoderState::SizeEnd;
         } else if !scan::is(byte, VALUE) || self.extra > HTTP_CHUNK_EXTENSION_BYTES_MAX {
             return Err(BadBody::Extension);
         }
@@ -276,13 +281,15 @@ impl Decoder {
             return Err(BadBody::Trailer);
         }
         self.state = match (self.state, byte) {
-            (State::Line, b'\r') => State::End,
-            (State::Line | State::Name, byte) if scan::is(byte, TOKEN) => State::Name,
-            (State::Name, b':') => State::Value,
-            (State::Value, b'\r') => State::ValueEnd,
-            (State::Value, byte) if scan::is(byte, VALUE) => State::Value,
-            (State::ValueEnd, b'\n') => State::Line,
-            (State::End, b'\n') => State::Finished,
+            (DecoderState::Line, b'\r') => DecoderState::End,
+            (DecoderState::Line | DecoderState::Name, byte) if scan::is(byte, TOKEN) => {
+                DecoderState::Name
+            }
+            (DecoderState::Name, b':') => DecoderState::Value,
+            (DecoderState::Value, b'\r') => DecoderState::ValueEnd,
+            (DecoderState::Value, byte) if scan::is(byte, VALUE) => DecoderState::Value,
+            (DecoderState::ValueEnd, b'\n') => DecoderState::Line,
+            (DecoderState::End, b'\n') => DecoderState::Finished,
             _ => return Err(BadBody::Trailer),
         };
         Ok(())

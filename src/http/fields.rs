@@ -1,10 +1,10 @@
 //! The fields of a head: where each name and value lies, what it is to us, and whether it passes.
 //!
 //! One pass checks every byte and notes every line. Names that mean something to a proxy get a
-//! [`Kind`]; the meaning is sorted out by `request` and `response` once all lines are known.
+//! [`FieldKind`]; the meaning is sorted out by `request` and `response` once all lines are known.
 
 use super::Span;
-use super::head::Refusal;
+use super::head::BadHead;
 use super::scan::{self, TOKEN};
 use crate::limits::{HTTP_CONNECTION_OPTIONS_MAX, HTTP_FIELDS_MAX};
 
@@ -24,14 +24,14 @@ pub struct Field {
     /// Its value without the space around it.
     pub value: Span,
     /// What it is to us.
-    pub kind: Kind,
+    pub kind: FieldKind,
     /// Connection does not name it. Which kinds pass at all is for `rewrite` to say.
     pub passes: bool,
 }
 
 /// What a field is to us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum FieldKind {
     /// Nothing: it passes, unless Connection names it.
     Other,
     /// Host
@@ -87,7 +87,7 @@ pub enum Kind {
 
 /// What the Connection fields say.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Options {
+pub(super) struct ConnectionOptions {
     pub close: bool,
     pub keep_alive: bool,
     pub upgrade: bool,
@@ -102,7 +102,7 @@ pub(super) enum Repeats {
     Equal,
 }
 
-impl Kind {
+impl FieldKind {
     /// A bit of its own, for sets of kinds.
     pub(super) const fn bit(self) -> u32 {
         1 << self as u32
@@ -128,7 +128,7 @@ impl Fields {
 
     /// The value of the first cookie with this name that the client sent.
     pub fn cookie(&self, bytes: &[u8], name: &str) -> Option<Span> {
-        self.of_kind(Kind::Cookie).find_map(|field| {
+        self.of_kind(FieldKind::Cookie).find_map(|field| {
             crumbs(bytes, field.value)
                 .find(|crumb| is_named(crumb.of(bytes), name))
                 .map(|crumb| Span { start: crumb.start + name.len() as u32 + 1, ..crumb })
@@ -138,20 +138,20 @@ impl Fields {
     /// How many fields of a request do not pass because a backend could take them for others.
     pub fn misleading(&self) -> u64 {
         let count = |kind| self.of_kind(kind).count() as u64;
-        count(Kind::Folded) + count(Kind::Proxy)
+        count(FieldKind::Folded) + count(FieldKind::Proxy)
     }
 
     pub(super) fn as_slice(&self) -> &[Field] {
         &self.list
     }
 
-    pub(super) fn of_kind(&self, kind: Kind) -> impl Iterator<Item = &Field> {
+    pub(super) fn of_kind(&self, kind: FieldKind) -> impl Iterator<Item = &Field> {
         let list = if self.has(kind) { self.list.as_slice() } else { &[] };
         list.iter().filter(move |field| field.kind == kind)
     }
 
     /// Whether there is a field of this kind.
-    pub(super) fn has(&self, kind: Kind) -> bool {
+    pub(super) fn has(&self, kind: FieldKind) -> bool {
         self.seen & kind.bit() != 0
     }
 
@@ -162,7 +162,7 @@ impl Fields {
 
     /// The lines from `at` on, up to the empty line. Says where the empty line ends, or `None` if
     /// it is not here.
-    pub(super) fn parse(&mut self, bytes: &[u8], at: usize) -> Result<Option<usize>, Refusal> {
+    pub(super) fn parse(&mut self, bytes: &[u8], at: usize) -> Result<Option<usize>, BadHead> {
         self.clear();
         let mut line = bytes.get(at..).unwrap_or_default();
         loop {
@@ -175,12 +175,12 @@ impl Fields {
             let next = match &text[end..] {
                 [b'\r', b'\n', next @ ..] => next,
                 [] | [b'\r'] => return Ok(None),
-                _ => return Err(Refusal::FieldValue),
+                _ => return Err(BadHead::FieldValue),
             };
             let kind = kind(&line[..colon], plain);
             let value = scan::trim_end(&text[..end]);
             if self.list.len() == HTTP_FIELDS_MAX {
-                return Err(Refusal::TooManyFields);
+                return Err(BadHead::TooManyFields);
             }
             let start = bytes.len() - line.len();
             let from = bytes.len() - text.len();
@@ -195,18 +195,18 @@ impl Fields {
     /// What the Connection fields say. The other fields that they name do not pass, but for those
     /// that mean something to us: nobody may take Host or X-Forwarded-For away.
     #[inline]
-    pub(super) fn options(&mut self, bytes: &[u8]) -> Result<Options, Refusal> {
-        match self.has(Kind::Connection) {
+    pub(super) fn options(&mut self, bytes: &[u8]) -> Result<ConnectionOptions, BadHead> {
+        match self.has(FieldKind::Connection) {
             true => self.connection_options(bytes),
-            false => Ok(Options::default()),
+            false => Ok(ConnectionOptions::default()),
         }
     }
 
-    fn connection_options(&mut self, bytes: &[u8]) -> Result<Options, Refusal> {
-        let mut options = Options::default();
+    fn connection_options(&mut self, bytes: &[u8]) -> Result<ConnectionOptions, BadHead> {
+        let mut options = ConnectionOptions::default();
         let mut count = 0;
         let mut from = 0;
-        let is_connection = |field: &Field| field.kind == Kind::Connection;
+        let is_connection = |field: &Field| field.kind == FieldKind::Connection;
         while let Some(index) = self.list[from..].iter().position(is_connection) {
             let value = self.list[from + index].value.of(bytes);
             from += index + 1;
@@ -217,7 +217,7 @@ impl Fields {
             for option in scan::list(value) {
                 count += 1;
                 if count > HTTP_CONNECTION_OPTIONS_MAX {
-                    return Err(Refusal::Connection);
+                    return Err(BadHead::Connection);
                 }
                 if scan::same(option, b"keep-alive") {
                     options.keep_alive = true;
@@ -236,7 +236,7 @@ impl Fields {
 
     fn stop_named(&mut self, bytes: &[u8], name: &[u8]) {
         for field in &mut self.list {
-            let is_plain = matches!(field.kind, Kind::Other | Kind::Folded);
+            let is_plain = matches!(field.kind, FieldKind::Other | FieldKind::Folded);
             if is_plain && field.name.of(bytes).eq_ignore_ascii_case(name) {
                 field.passes = false;
             }
@@ -246,7 +246,7 @@ impl Fields {
     /// The protocol that the Upgrade field offers first, HTTP itself apart: h2c would carry
     /// requests past us. Several such fields, or one that is no list of protocols, offer nothing.
     pub(super) fn upgrade(&self, bytes: &[u8]) -> Option<Span> {
-        let mut offers = self.of_kind(Kind::Upgrade);
+        let mut offers = self.of_kind(FieldKind::Upgrade);
         let (offer, None) = (offers.next()?.value, offers.next()) else { return None };
         let mut start = offer.start as usize;
         let mut first = None;
@@ -274,25 +274,25 @@ impl Fields {
         &self,
         bytes: &[u8],
         repeats: Repeats,
-    ) -> Result<Option<u64>, Refusal> {
-        let mut lengths = self.of_kind(Kind::ContentLength);
+    ) -> Result<Option<u64>, BadHead> {
+        let mut lengths = self.of_kind(FieldKind::ContentLength);
         let number =
-            |field: &Field| scan::number(field.value.of(bytes)).ok_or(Refusal::ContentLength);
+            |field: &Field| scan::number(field.value.of(bytes)).ok_or(BadHead::ContentLength);
         let Some(length) = lengths.next().map(number).transpose()? else { return Ok(None) };
         for other in lengths {
             if repeats == Repeats::Refused || number(other)? != length {
-                return Err(Refusal::ContentLengthTwice);
+                return Err(BadHead::ContentLengthTwice);
             }
         }
         Ok(Some(length))
     }
 
     /// Whether Transfer-Encoding says `chunked`; it may say nothing else.
-    pub(super) fn is_chunked(&self, bytes: &[u8]) -> Result<bool, Refusal> {
-        let mut codings = self.of_kind(Kind::TransferEncoding);
+    pub(super) fn is_chunked(&self, bytes: &[u8]) -> Result<bool, BadHead> {
+        let mut codings = self.of_kind(FieldKind::TransferEncoding);
         let Some(coding) = codings.next() else { return Ok(false) };
         if codings.next().is_some() {
-            return Err(Refusal::TransferEncoding);
+            return Err(BadHead::TransferEncoding);
         }
         let value = coding.value.of(bytes);
         if value.eq_ignore_ascii_case(b"chunked") {
@@ -301,20 +301,20 @@ impl Fields {
         let well_formed = scan::list(value).all(|name| scan::all(name, TOKEN));
         let known = |name: &[u8]| name.eq_ignore_ascii_case(b"chunked");
         if well_formed && !scan::list(value).all(known) {
-            return Err(Refusal::Coding);
+            return Err(BadHead::Coding);
         }
-        Err(Refusal::TransferEncoding)
+        Err(BadHead::TransferEncoding)
     }
 }
 
 /// What begins here is no field, or not a whole one: the name ends at `end`. Says how long the
 /// empty line is, if it is that.
-fn no_field(bytes: &[u8], end: usize) -> Result<Option<usize>, Refusal> {
+fn no_field(bytes: &[u8], end: usize) -> Result<Option<usize>, BadHead> {
     match bytes {
         [b'\r', b'\n', ..] => Ok(Some(2)),
         [b'\r'] => Ok(None),
         _ if end == bytes.len() => Ok(None),
-        _ => Err(Refusal::FieldName),
+        _ => Err(BadHead::FieldName),
     }
 }
 
@@ -337,36 +337,36 @@ pub(super) fn is_named(crumb: &[u8], name: &str) -> bool {
 /// What a name is to us; `plain` if it is known to be letters and hyphens alone. Sorted by length
 /// first, so that most names are compared with nothing.
 #[inline]
-fn kind(name: &[u8], plain: bool) -> Kind {
+fn kind(name: &[u8], plain: bool) -> FieldKind {
     let first = name.first().map_or(0, |byte| byte | 0x20);
     let is = |known: &[u8]| first == known[0] && scan::same(name, known);
     match name.len() {
-        2 if is(b"te") => Kind::Te,
-        3 if is(b"via") => Kind::Via,
-        4 if is(b"host") => Kind::Host,
-        5 if is(b"proxy") => Kind::Proxy,
-        6 if is(b"cookie") => Kind::Cookie,
-        6 if is(b"expect") => Kind::Expect,
-        7 if is(b"upgrade") => Kind::Upgrade,
-        7 if is(b"trailer") => Kind::Trailer,
-        9 if is(b"forwarded") || is(b"x-real-ip") => Kind::Forwarded,
-        10 if is(b"connection") => Kind::Connection,
-        10 if is(b"keep-alive") => Kind::KeepAlive,
-        10 if is(b"set-cookie") => Kind::EndToEnd,
-        13 if is(b"cache-control") => Kind::EndToEnd,
-        13 if is(b"authorization") => Kind::Authorization,
-        14 if is(b"content-length") => Kind::ContentLength,
-        14 if is(b"http2-settings") => Kind::Hop,
-        16 if is(b"proxy-connection") => Kind::Hop,
-        16 if is(b"www-authenticate") => Kind::Challenge,
-        17 if is(b"transfer-encoding") => Kind::TransferEncoding,
-        17 if is(b"x-ssl-client-s-dn") => Kind::ClientSubject,
-        18 if is(b"proxy-authenticate") => Kind::Challenge,
-        19 if is(b"proxy-authorization") => Kind::Authorization,
-        25 if is(b"strict-transport-security") => Kind::StrictTransport,
-        _ if !plain && !name.iter().all(|&byte| folds_to_itself(byte)) => Kind::Folded,
+        2 if is(b"te") => FieldKind::Te,
+        3 if is(b"via") => FieldKind::Via,
+        4 if is(b"host") => FieldKind::Host,
+        5 if is(b"proxy") => FieldKind::Proxy,
+        6 if is(b"cookie") => FieldKind::Cookie,
+        6 if is(b"expect") => FieldKind::Expect,
+        7 if is(b"upgrade") => FieldKind::Upgrade,
+        7 if is(b"trailer") => FieldKind::Trailer,
+        9 if is(b"forwarded") || is(b"x-real-ip") => FieldKind::Forwarded,
+        10 if is(b"connection") => FieldKind::Connection,
+        10 if is(b"keep-alive") => FieldKind::KeepAlive,
+        10 if is(b"set-cookie") => FieldKind::EndToEnd,
+        13 if is(b"cache-control") => FieldKind::EndToEnd,
+        13 if is(b"authorization") => FieldKind::Authorization,
+        14 if is(b"content-length") => FieldKind::ContentLength,
+        14 if is(b"http2-settings") => FieldKind::Hop,
+        16 if is(b"proxy-connection") => FieldKind::Hop,
+        16 if is(b"www-authenticate") => FieldKind::Challenge,
+        17 if is(b"transfer-encoding") => FieldKind::TransferEncoding,
+        17 if is(b"x-ssl-client-s-dn") => FieldKind::ClientSubject,
+        18 if is(b"proxy-authenticate") => FieldKind::Challenge,
+        19 if is(b"proxy-authorization") => FieldKind::Authorization,
+        25 if is(b"strict-transport-security") => FieldKind::StrictTransport,
+        _ if !plain && !name.iter().all(|&byte| folds_to_itself(byte)) => FieldKind::Folded,
         12.. if first == b'x' => forwarded(name),
-        _ => Kind::Other,
+        _ => FieldKind::Other,
     }
 }
 
@@ -376,22 +376,22 @@ fn folds_to_itself(byte: u8) -> bool {
 }
 
 /// The family of X-Forwarded-*.
-fn forwarded(name: &[u8]) -> Kind {
+fn forwarded(name: &[u8]) -> FieldKind {
     const FAMILY: &[u8] = b"x-forwarded-";
     match name.split_at_checked(FAMILY.len()) {
         Some((family, member)) if scan::same(family, FAMILY) => {
             if scan::same(member, b"for") {
-                Kind::ForwardedFor
+                FieldKind::ForwardedFor
             } else if scan::same(member, b"proto") {
-                Kind::ForwardedProto
+                FieldKind::ForwardedProto
             } else if scan::same(member, b"host") {
-                Kind::ForwardedHost
+                FieldKind::ForwardedHost
             } else if scan::same(member, b"port") {
-                Kind::ForwardedPort
+                FieldKind::ForwardedPort
             } else {
-                Kind::Forwarded
+                FieldKind::Forwarded
             }
         }
-        _ => Kind::Other,
+        _ => FieldKind::Other,
     }
 }

@@ -17,7 +17,7 @@ pub enum Parse<T> {
     /// A whole head.
     Done(T),
     /// Nothing good can follow. The connection is of no more use.
-    Bad(Refusal),
+    Bad(BadHead),
 }
 
 /// The version of a message. Others are refused.
@@ -32,7 +32,7 @@ pub enum Version {
 
 /// Why a head is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refusal {
+pub enum BadHead {
     /// The first line is not of the right form.
     StartLine,
     /// No HTTP/1.
@@ -75,15 +75,15 @@ pub enum Refusal {
     Upgrade,
 }
 
-impl Refusal {
+impl BadHead {
     /// The status to answer a request with. For a response it is 502, whatever is wrong with it.
     pub fn status(self) -> u16 {
         match self {
-            Refusal::Version => 505,
-            Refusal::Method => 405,
-            Refusal::TargetTooLong => 414,
-            Refusal::HeadTooLong | Refusal::TooManyFields => 431,
-            Refusal::Coding => 501,
+            BadHead::Version => 505,
+            BadHead::Method => 405,
+            BadHead::TargetTooLong => 414,
+            BadHead::HeadTooLong | BadHead::TooManyFields => 431,
+            BadHead::Coding => 501,
             _ => 400,
         }
     }
@@ -91,26 +91,26 @@ impl Refusal {
     /// What is wrong, in a few words.
     pub fn reason(self) -> &'static str {
         match self {
-            Refusal::StartLine => "malformed start line",
-            Refusal::Version => "the HTTP version is not supported",
-            Refusal::Method => "CONNECT and TRACE are not allowed here",
-            Refusal::Target => "malformed request target",
-            Refusal::TargetTooLong => "the request line is too long",
-            Refusal::HeadTooLong => "the head is too long",
-            Refusal::TooManyFields => "too many header fields",
-            Refusal::FieldName => "malformed header field name",
-            Refusal::FieldValue => "malformed header field value or line end",
-            Refusal::HostMissing => "the Host field is missing",
-            Refusal::HostTwice => "more than one Host field",
-            Refusal::Host => "malformed Host field",
-            Refusal::HostOther => "Host and the request target disagree",
-            Refusal::ContentLength => "malformed Content-Length",
-            Refusal::ContentLengthTwice => "more than one Content-Length field",
-            Refusal::TwoLengths => "both Content-Length and Transfer-Encoding",
-            Refusal::TransferEncoding => "malformed or misplaced Transfer-Encoding",
-            Refusal::Coding => "unknown transfer coding",
-            Refusal::Connection => "too many options in the Connection field",
-            Refusal::Upgrade => "the protocol was switched unasked",
+            BadHead::StartLine => "malformed start line",
+            BadHead::Version => "the HTTP version is not supported",
+            BadHead::Method => "CONNECT and TRACE are not allowed here",
+            BadHead::Target => "malformed request target",
+            BadHead::TargetTooLong => "the request line is too long",
+            BadHead::HeadTooLong => "the head is too long",
+            BadHead::TooManyFields => "too many header fields",
+            BadHead::FieldName => "malformed header field name",
+            BadHead::FieldValue => "malformed header field value or line end",
+            BadHead::HostMissing => "the Host field is missing",
+            BadHead::HostTwice => "more than one Host field",
+            BadHead::Host => "malformed Host field",
+            BadHead::HostOther => "Host and the request target disagree",
+            BadHead::ContentLength => "malformed Content-Length",
+            BadHead::ContentLengthTwice => "more than one Content-Length field",
+            BadHead::TwoLengths => "both Content-Length and Transfer-Encoding",
+            BadHead::TransferEncoding => "malformed or misplaced Transfer-Encoding",
+            BadHead::Coding => "unknown transfer coding",
+            BadHead::Connection => "too many options in the Connection field",
+            BadHead::Upgrade => "the protocol was switched unasked",
         }
     }
 }
@@ -134,7 +134,7 @@ impl Scan {
     pub(super) fn look<T>(
         &mut self,
         bytes: &[u8],
-        parse: impl FnOnce(&[u8]) -> Result<Option<T>, Refusal>,
+        parse: impl FnOnce(&[u8]) -> Result<Option<T>, BadHead>,
     ) -> Parse<T> {
         if !self.tells_more(bytes) {
             return Parse::Incomplete;
@@ -146,8 +146,8 @@ impl Scan {
                 Parse::Done(head)
             }
             Ok(None) if window.len() < HTTP_HEAD_BYTES_MAX => Parse::Incomplete,
-            Ok(None) if window.contains(&b'\n') => Parse::Bad(Refusal::HeadTooLong),
-            Ok(None) => Parse::Bad(Refusal::TargetTooLong),
+            Ok(None) if window.contains(&b'\n') => Parse::Bad(BadHead::HeadTooLong),
+            Ok(None) => Parse::Bad(BadHead::TargetTooLong),
             Err(refusal) => Parse::Bad(refusal),
         }
     }
@@ -158,7 +158,7 @@ impl Scan {
 pub(super) fn version<const AFTER: usize>(
     text: &[u8],
     after: &[u8; AFTER],
-) -> Result<Option<Version>, Refusal> {
+) -> Result<Option<Version>, BadHead> {
     if let Some((name, rest)) = text.split_first_chunk::<8>()
         && rest.starts_with(after)
     {
@@ -171,7 +171,7 @@ pub(super) fn version<const AFTER: usize>(
     other_version(text, after)
 }
 
-fn other_version(text: &[u8], after: &[u8]) -> Result<Option<Version>, Refusal> {
+fn other_version(text: &[u8], after: &[u8]) -> Result<Option<Version>, BadHead> {
     const NAME: &[u8] = b"HTTP/#.#";
     let pattern = NAME.iter().chain(after);
     let fits = |(&byte, &wanted): (&u8, &u8)| match wanted {
@@ -179,11 +179,11 @@ fn other_version(text: &[u8], after: &[u8]) -> Result<Option<Version>, Refusal> 
         wanted => byte == wanted,
     };
     if !text.iter().zip(pattern).all(fits) {
-        return Err(Refusal::StartLine);
+        return Err(BadHead::StartLine);
     }
     match text.get(5) {
         _ if text.len() < NAME.len() + after.len() => Ok(None),
         Some(b'1') => Ok(Some(Version::Http11)),
-        _ => Err(Refusal::Version),
+        _ => Err(BadHead::Version),
     }
 }

@@ -3,7 +3,7 @@
 //! NTLM and Negotiate log a connection in, not a request: what comes on it afterwards is answered
 //! as whoever logged in, without another word. All other schemes are said anew with each request.
 
-use super::fields::{Fields, Kind};
+use super::fields::{FieldKind, Fields};
 use super::scan::{TOKEN, all};
 
 /// The schemes that do so.
@@ -14,7 +14,8 @@ impl Fields {
     /// login, or makes one.
     #[inline]
     pub fn bind_a_login(&self, bytes: &[u8]) -> bool {
-        (self.has(Kind::Challenge) || self.has(Kind::Authorization)) && self.name_one(bytes)
+        (self.has(FieldKind::Challenge) || self.has(FieldKind::Authorization))
+            && self.name_one(bytes)
     }
 
     /// Challenges are a list whose members have lists of their own, with quotes. Any word is taken
@@ -27,8 +28,8 @@ impl Fields {
         };
         let first =
             |value: &[u8]| value.split(u8::is_ascii_whitespace).next().is_some_and(is_one);
-        self.of_kind(Kind::Challenge).any(|field| words(field.value.of(bytes)))
-            || self.of_kind(Kind::Authorization).any(|field| first(field.value.of(bytes)))
+        self.of_kind(FieldKind::Challenge).any(|field| words(field.value.of(bytes)))
+            || self.of_kind(FieldKind::Authorization).any(|field| first(field.value.of(bytes)))
     }
 }
 

@@ -17,13 +17,13 @@ use crate::limits::HTTP_COPY_BYTES_BELOW;
 #[derive(Debug, Default)]
 pub struct Outgoing {
     /// All but the last: what was made since `made_from` follows them.
-    pieces: Vec<Piece>,
+    pieces: Vec<OutgoingPiece>,
     made: Vec<u8>,
     made_from: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Piece {
+enum OutgoingPiece {
     /// Of what came in.
     Input(Span),
     /// Of what we wrote.
@@ -50,9 +50,9 @@ impl Outgoing {
 
     /// Bytes in all.
     pub fn len(&self) -> usize {
-        let taken = |piece: &Piece| match piece {
-            Piece::Input(span) => span.len(),
-            Piece::Made(_) => 0,
+        let taken = |piece: &OutgoingPiece| match piece {
+            OutgoingPiece::Input(span) => span.len(),
+            OutgoingPiece::Made(_) => 0,
         };
         self.made.len() + self.pieces.iter().map(taken).sum::<usize>()
     }
@@ -112,12 +112,12 @@ impl Outgoing {
     fn long_input(&mut self, span: Span) {
         let made = Span::new(self.made_from, self.made.len());
         if !made.is_empty() {
-            self.pieces.push(Piece::Made(made));
+            self.pieces.push(OutgoingPiece::Made(made));
             self.made_from = self.made.len();
         }
         match self.pieces.last_mut() {
-            Some(Piece::Input(last)) if last.end == span.start => last.end = span.end,
-            _ => self.pieces.push(Piece::Input(span)),
+            Some(OutgoingPiece::Input(last)) if last.end == span.start => last.end = span.end,
+            _ => self.pieces.push(OutgoingPiece::Input(span)),
         }
     }
 
@@ -145,11 +145,11 @@ impl Outgoing {
     }
 
     fn parts<'a>(&'a self, input: &'a [u8], mut skip: usize) -> impl Iterator<Item = &'a [u8]> {
-        let last = Piece::Made(Span::new(self.made_from, self.made.len()));
+        let last = OutgoingPiece::Made(Span::new(self.made_from, self.made.len()));
         self.pieces.iter().copied().chain([last]).filter_map(move |piece| {
             let bytes = match piece {
-                Piece::Input(span) => span.of(input),
-                Piece::Made(span) => span.of(&self.made),
+                OutgoingPiece::Input(span) => span.of(input),
+                OutgoingPiece::Made(span) => span.of(&self.made),
             };
             let rest = bytes.get(skip..).unwrap_or_default();
             skip = skip.saturating_sub(bytes.len());

@@ -2,8 +2,8 @@
 
 use super::Span;
 use super::body::Framing;
-use super::fields::{Fields, Kind, Repeats};
-use super::head::{Parse, Refusal, Scan, Version, version};
+use super::fields::{FieldKind, Fields, Repeats};
+use super::head::{BadHead, Parse, Scan, Version, version};
 use super::scan::{self, HOST, TOKEN};
 
 /// The head of a request.
@@ -114,7 +114,7 @@ pub fn empty_lines(bytes: &[u8]) -> usize {
 }
 
 /// What the first line says.
-struct StartLine {
+struct RequestLine {
     method: Method,
     method_name: Span,
     target: Span,
@@ -133,21 +133,21 @@ struct Authority {
 }
 
 /// The first line, which begins at `from`, and where the fields begin; `None` if it is not whole.
-fn start_line(bytes: &[u8], from: usize) -> Result<Option<(StartLine, usize)>, Refusal> {
+fn start_line(bytes: &[u8], from: usize) -> Result<Option<(RequestLine, usize)>, BadHead> {
     let rest = bytes.get(from..).unwrap_or_default();
     let end = from + scan::run(rest, TOKEN);
     match bytes.get(end) {
         Some(b' ') if end > from => {}
         // Perhaps half of an empty line.
         Some(b'\r') if rest.len() == 1 => return Ok(None),
-        Some(_) => return Err(Refusal::StartLine),
+        Some(_) => return Err(BadHead::StartLine),
         None => return Ok(None),
     }
     let after = end + 1 + scan::target_end(&bytes[end + 1..]);
     let target = Span::new(end + 1, after);
     match bytes.get(after) {
         Some(b' ') if !target.is_empty() => {}
-        Some(_) => return Err(Refusal::Target),
+        Some(_) => return Err(BadHead::Target),
         None => return Ok(None),
     }
     let Some(version) = version(&bytes[after + 1..], b"\r\n")? else { return Ok(None) };
@@ -160,11 +160,11 @@ fn start_line(bytes: &[u8], from: usize) -> Result<Option<(StartLine, usize)>, R
         b"DELETE" => Method::Delete,
         b"OPTIONS" => Method::Options,
         b"PATCH" => Method::Patch,
-        b"CONNECT" | b"TRACE" => return Err(Refusal::Method),
+        b"CONNECT" | b"TRACE" => return Err(BadHead::Method),
         _ => Method::Other,
     };
     let (form, authority, path) = target_parts(bytes, target, method)?;
-    let line = StartLine { method, method_name, target, form, authority, path, version };
+    let line = RequestLine { method, method_name, target, form, authority, path, version };
     Ok(Some((line, after + 1 + b"HTTP/1.1\r\n".len())))
 }
 
@@ -173,7 +173,7 @@ fn target_parts(
     bytes: &[u8],
     target: Span,
     method: Method,
-) -> Result<(Form, Option<Authority>, Span), Refusal> {
+) -> Result<(Form, Option<Authority>, Span), BadHead> {
     let text = target.of(bytes);
     match text {
         [b'/', ..] => return Ok((Form::Origin, None, target)),
@@ -183,11 +183,11 @@ fn target_parts(
     let (scheme, port) = [(&b"http://"[..], 80), (b"https://", 443)]
         .into_iter()
         .find(|(it, _)| text.get(..it.len()).is_some_and(|is| is.eq_ignore_ascii_case(it)))
-        .ok_or(Refusal::Target)?;
+        .ok_or(BadHead::Target)?;
     let rest = &text[scheme.len()..];
     let length = rest.iter().position(|byte| b"/?".contains(byte)).unwrap_or(rest.len());
     if !is_host(&rest[..length]) {
-        return Err(Refusal::Target);
+        return Err(BadHead::Target);
     }
     let start = target.start + scheme.len() as u32;
     let host = Span { start, end: start + length as u32 };
@@ -198,17 +198,17 @@ fn target_parts(
 /// What the fields mean together.
 fn understand(
     bytes: &[u8],
-    line: &StartLine,
+    line: &RequestLine,
     length: usize,
     fields: &mut Fields,
-) -> Result<RequestHead, Refusal> {
+) -> Result<RequestHead, BadHead> {
     let host = host(bytes, line, fields)?;
     let framing = framing(bytes, line.version, fields)?;
     let options = fields.options(bytes)?;
     let is_11 = line.version == Version::Http11;
     // A body before the switch would leave open where the new protocol begins.
     let switches = is_11 && options.upgrade && framing == Framing::None;
-    let expects = fields.has(Kind::Expect) && expectation(bytes, fields);
+    let expects = fields.has(FieldKind::Expect) && expectation(bytes, fields);
     let trailers = |te: &[u8]| scan::list(te).any(|it| scan::same(it, b"trailers"));
     Ok(RequestHead {
         method: line.method,
@@ -224,28 +224,28 @@ fn understand(
         upgrade: if switches { fields.upgrade(bytes) } else { None },
         expects_continue: expects && is_11 && framing != Framing::None,
         takes_trailers: is_11
-            && fields.of_kind(Kind::Te).any(|field| trailers(field.value.of(bytes))),
+            && fields.of_kind(FieldKind::Te).any(|field| trailers(field.value.of(bytes))),
     })
 }
 
 /// The one host that the request is for (RFC 9112 section 3.2).
-fn host(bytes: &[u8], line: &StartLine, fields: &Fields) -> Result<Option<Span>, Refusal> {
-    let mut hosts = fields.of_kind(Kind::Host).map(|field| field.value);
+fn host(bytes: &[u8], line: &RequestLine, fields: &Fields) -> Result<Option<Span>, BadHead> {
+    let mut hosts = fields.of_kind(FieldKind::Host).map(|field| field.value);
     let Some(host) = hosts.next() else {
         return match line.version {
-            Version::Http11 => Err(Refusal::HostMissing),
+            Version::Http11 => Err(BadHead::HostMissing),
             Version::Http10 => Ok(line.authority.map(|it| it.host)),
         };
     };
     if hosts.next().is_some() {
-        return Err(Refusal::HostTwice);
+        return Err(BadHead::HostTwice);
     }
     if !is_host(host.of(bytes)) {
-        return Err(Refusal::Host);
+        return Err(BadHead::Host);
     }
     match line.authority {
         Some(it) if !agree(it.host.of(bytes), host.of(bytes), it.port) => {
-            Err(Refusal::HostOther)
+            Err(BadHead::HostOther)
         }
         _ => Ok(Some(host)),
     }
@@ -266,12 +266,12 @@ fn agree(one: &[u8], other: &[u8], usual: u16) -> bool {
 }
 
 /// How the body is delimited (RFC 9112 section 6.3, its strict reading).
-fn framing(bytes: &[u8], version: Version, fields: &Fields) -> Result<Framing, Refusal> {
+fn framing(bytes: &[u8], version: Version, fields: &Fields) -> Result<Framing, BadHead> {
     let length = fields.content_length(bytes, Repeats::Refused)?;
-    let chunked = fields.has(Kind::TransferEncoding) && fields.is_chunked(bytes)?;
+    let chunked = fields.has(FieldKind::TransferEncoding) && fields.is_chunked(bytes)?;
     match (chunked, length) {
-        (true, Some(_)) => Err(Refusal::TwoLengths),
-        (true, None) if version == Version::Http10 => Err(Refusal::TransferEncoding),
+        (true, Some(_)) => Err(BadHead::TwoLengths),
+        (true, None) if version == Version::Http10 => Err(BadHead::TransferEncoding),
         (true, None) => Ok(Framing::Chunked),
         (false, Some(length)) => Ok(Framing::Length(length)),
         (false, None) => Ok(Framing::None),
@@ -283,7 +283,7 @@ fn framing(bytes: &[u8], version: Version, fields: &Fields) -> Result<Framing, R
 fn expectation(bytes: &[u8], fields: &Fields) -> bool {
     let known =
         |value: &[u8]| scan::list(value).any(|it| it.eq_ignore_ascii_case(b"100-continue"));
-    fields.of_kind(Kind::Expect).any(|field| known(field.value.of(bytes)))
+    fields.of_kind(FieldKind::Expect).any(|field| known(field.value.of(bytes)))
 }
 
 /// A name or an address with or without a port. No user, and no letters that a URL would escape.

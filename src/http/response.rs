@@ -2,8 +2,8 @@
 
 use super::Span;
 use super::body::Framing;
-use super::fields::{Fields, Kind, Repeats};
-use super::head::{Parse, Refusal, Scan, Version, version};
+use super::fields::{FieldKind, Fields, Repeats};
+use super::head::{BadHead, Parse, Scan, Version, version};
 use super::scan;
 
 /// The head of a response.
@@ -63,7 +63,7 @@ pub fn parse_response(
     })
 }
 
-struct StartLine {
+struct StatusLine {
     version: Version,
     status: u16,
     status_text: Span,
@@ -71,7 +71,7 @@ struct StartLine {
 
 /// `HTTP/1.1 200 OK`, and where the fields begin; `None` if it is not whole. Without words the
 /// space after the status may be missing: many leave it out, and the line is written afresh.
-fn start_line(bytes: &[u8]) -> Result<Option<(StartLine, usize)>, Refusal> {
+fn start_line(bytes: &[u8]) -> Result<Option<(StatusLine, usize)>, BadHead> {
     let Some(version) = version(bytes, b" ")? else { return Ok(None) };
     const CODE: usize = b"HTTP/1.1 ".len();
     let mut status = 0;
@@ -80,14 +80,14 @@ fn start_line(bytes: &[u8]) -> Result<Option<(StartLine, usize)>, Refusal> {
             Some(digit) if digit.is_ascii_digit() => {
                 status = status * 10 + u16::from(digit - b'0');
             }
-            Some(_) => return Err(Refusal::StartLine),
+            Some(_) => return Err(BadHead::StartLine),
             None => return Ok(None),
         }
     }
     match bytes.get(CODE + 3) {
-        _ if status < 100 => return Err(Refusal::StartLine),
+        _ if status < 100 => return Err(BadHead::StartLine),
         Some(b' ' | b'\r') => {}
-        Some(_) => return Err(Refusal::StartLine),
+        Some(_) => return Err(BadHead::StartLine),
         None => return Ok(None),
     }
     let end = CODE + 3 + scan::value_end(&bytes[CODE + 3..]);
@@ -95,28 +95,29 @@ fn start_line(bytes: &[u8]) -> Result<Option<(StartLine, usize)>, Refusal> {
         (None, _) | (Some(b'\r'), None) => Ok(None),
         (Some(b'\r'), Some(b'\n')) => {
             let status_text = Span::new(CODE, end);
-            Ok(Some((StartLine { version, status, status_text }, end + 2)))
+            Ok(Some((StatusLine { version, status, status_text }, end + 2)))
         }
-        _ => Err(Refusal::StartLine),
+        _ => Err(BadHead::StartLine),
     }
 }
 
 /// What the fields mean together.
 fn understand(
     bytes: &[u8],
-    line: &StartLine,
+    line: &StatusLine,
     length: usize,
     fields: &mut Fields,
     asked: &Asked,
-) -> Result<ResponseHead, Refusal> {
-    let &StartLine { version, status, status_text } = line;
+) -> Result<ResponseHead, BadHead> {
+    let &StatusLine { version, status, status_text } = line;
     let declared_length = fields.content_length(bytes, Repeats::Equal)?;
-    let declared_chunked = fields.has(Kind::TransferEncoding) && fields.is_chunked(bytes)?;
+    let declared_chunked =
+        fields.has(FieldKind::TransferEncoding) && fields.is_chunked(bytes)?;
     if declared_chunked && declared_length.is_some() {
-        return Err(Refusal::TwoLengths);
+        return Err(BadHead::TwoLengths);
     }
     if declared_chunked && version == Version::Http10 {
-        return Err(Refusal::TransferEncoding);
+        return Err(BadHead::TransferEncoding);
     }
     let options = fields.options(bytes)?;
     let upgrade = match status {
@@ -124,7 +125,7 @@ fn understand(
         _ => None,
     };
     if status == 101 && upgrade.is_none() {
-        return Err(Refusal::Upgrade);
+        return Err(BadHead::Upgrade);
     }
     // The order of RFC 9112 section 6.3.
     let framing = match (status, declared_chunked, declared_length) {
@@ -136,7 +137,7 @@ fn understand(
     };
     let lives = !options.close && (version == Version::Http11 || options.keep_alive);
     let keep_alive_seconds = fields
-        .of_kind(Kind::KeepAlive)
+        .of_kind(FieldKind::KeepAlive)
         .flat_map(|field| scan::list(field.value.of(bytes)))
         .find_map(|part| scan::number(part.strip_prefix(b"timeout=")?))
         .map(|seconds| u32::try_from(seconds).unwrap_or(u32::MAX));

@@ -16,7 +16,7 @@ use std::net::IpAddr;
 use super::Span;
 use super::added::{self, Added, Proto};
 use super::body::Framing;
-use super::fields::{Field, Fields, Kind, crumbs, is_named};
+use super::fields::{Field, FieldKind, Fields, crumbs, is_named};
 use super::head::Version;
 use super::outgoing::Outgoing;
 use super::request::{Form, Method, RequestHead};
@@ -124,26 +124,30 @@ const UPGRADE_REQUIRED: u16 = 426;
 
 /// What is for one hop alone, or written afresh.
 const HOP: u32 = set(&[
-    Kind::ContentLength,
-    Kind::TransferEncoding,
-    Kind::Connection,
-    Kind::KeepAlive,
-    Kind::Upgrade,
-    Kind::Te,
-    Kind::Hop,
+    FieldKind::ContentLength,
+    FieldKind::TransferEncoding,
+    FieldKind::Connection,
+    FieldKind::KeepAlive,
+    FieldKind::Upgrade,
+    FieldKind::Te,
+    FieldKind::Hop,
 ]);
 
 /// The same in a request. Trailers are dropped there: nobody knows whether the backend takes them.
 /// Whom a certificate names is for us to say and for nobody before us, trusted or not.
 const REQUEST_HOP: u32 = HOP
-    | set(&[Kind::Host, Kind::Expect, Kind::Trailer, Kind::ForwardedFor])
-    | set(&[Kind::ClientSubject, Kind::Proxy, Kind::Folded]);
+    | set(&[FieldKind::Host, FieldKind::Expect, FieldKind::Trailer, FieldKind::ForwardedFor])
+    | set(&[FieldKind::ClientSubject, FieldKind::Proxy, FieldKind::Folded]);
 
 /// What only a trusted client may say of those before it.
-const HEARSAY: u32 =
-    set(&[Kind::Forwarded, Kind::ForwardedProto, Kind::ForwardedHost, Kind::ForwardedPort]);
+const HEARSAY: u32 = set(&[
+    FieldKind::Forwarded,
+    FieldKind::ForwardedProto,
+    FieldKind::ForwardedHost,
+    FieldKind::ForwardedPort,
+]);
 
-const fn set(kinds: &[Kind]) -> u32 {
+const fn set(kinds: &[FieldKind]) -> u32 {
     match kinds {
         [] => 0,
         [first, rest @ ..] => first.bit() | set(rest),
@@ -160,10 +164,10 @@ fn pass_request_fields(
     let ours = |name: &&str| fields.cookie(input, name).is_some();
     let sticky = to.added.cookie_name().filter(ours);
     let hearsay = if to.trusted { 0 } else { HEARSAY };
-    let cookies = if sticky.is_some() { Kind::Cookie.bit() } else { 0 };
+    let cookies = if sticky.is_some() { FieldKind::Cookie.bit() } else { 0 };
     pass_fields(fields, REQUEST_HOP | hearsay | cookies, head.length, input, out);
     if let Some(name) = sticky {
-        for field in fields.of_kind(Kind::Cookie) {
+        for field in fields.of_kind(FieldKind::Cookie) {
             other_cookies(field.value, name, input, out);
         }
     }
@@ -211,25 +215,26 @@ fn tell_of_client(
     out.text(added::FORWARDED_FOR);
     if to.trusted {
         let before = |field: &&Field| !field.value.is_empty();
-        for field in fields.of_kind(Kind::ForwardedFor).filter(before) {
+        for field in fields.of_kind(FieldKind::ForwardedFor).filter(before) {
             out.input(input, field.value);
             out.text(b", ");
         }
     }
     address(to.client, out);
     let told = |kind| to.trusted && fields.has(kind);
-    if !told(Kind::ForwardedProto) {
+    if !told(FieldKind::ForwardedProto) {
         out.text(match to.proto {
             Proto::Http => added::FORWARDED_PROTO_HTTP,
             Proto::Https => added::FORWARDED_PROTO_HTTPS,
         });
     }
-    if !told(Kind::ForwardedHost) && head.host.is_some() {
+    if !told(FieldKind::ForwardedHost) && head.host.is_some() {
         out.text(added::FORWARDED_HOST);
         host(head, input, to, out);
     }
     // Our port would contradict a proxy before us that says how the client reached it.
-    let way_in = [Kind::ForwardedProto, Kind::ForwardedHost, Kind::ForwardedPort];
+    let way_in =
+        [FieldKind::ForwardedProto, FieldKind::ForwardedHost, FieldKind::ForwardedPort];
     if !way_in.into_iter().any(told) {
         out.text(added::FORWARDED_PORT);
         out.text(to.port.as_bytes());
@@ -301,8 +306,8 @@ pub fn response(
     // Without words there must be a space still.
     out.text(if head.status_text.len() == 3 { added::NO_WORDS } else { added::LINE_END });
     let trailers = leaves.framing == Framing::Chunked && back.takes_trailers;
-    let announced = if trailers { 0 } else { Kind::Trailer.bit() };
-    let hsts = if back.added.hsts.is_some() { Kind::StrictTransport.bit() } else { 0 };
+    let announced = if trailers { 0 } else { FieldKind::Trailer.bit() };
+    let hsts = if back.added.hsts.is_some() { FieldKind::StrictTransport.bit() } else { 0 };
     pass_fields(fields, HOP | announced | hsts, head.length, input, out);
     if let Some(seconds) = back.added.hsts.filter(|_| !head.is_interim()) {
         out.text(added::STRICT_TRANSPORT);
@@ -343,7 +348,7 @@ pub fn response(
 /// Of 426 what the backend wants spoken instead: without it the answer says nothing.
 #[cold]
 fn protocols(fields: &Fields, input: &[u8], out: &mut Outgoing) {
-    for field in fields.of_kind(Kind::Upgrade) {
+    for field in fields.of_kind(FieldKind::Upgrade) {
         out.text(added::UPGRADE);
         out.input(input, field.value);
         out.text(added::LINE_END);
@@ -388,7 +393,7 @@ pub fn last_chunk(trailers: &[u8], fields: &mut Fields, out: &mut Outgoing) {
         let mut lines = fields.as_slice().iter().peekable();
         while let Some(field) = lines.next() {
             let end = lines.peek().map_or(length - 2, |next| next.name.start as usize);
-            if field.kind == Kind::Other {
+            if field.kind == FieldKind::Other {
                 out.text(Span::new(field.name.start as usize, end).of(trailers));
             }
         }

@@ -15,7 +15,7 @@ pub struct Limit {
 
 /// What the descriptors are spent on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Share {
+pub struct DescriptorShare {
     /// Pairs, each with two sockets.
     pub pairs: usize,
     /// Flows of UDP, each with one socket.
@@ -48,7 +48,7 @@ pub struct Needs {
 /// Divide `limit` descriptors: a reserve, one a listener, one a probe, some pipes; from what is
 /// left two for each pair, and one for each flow. Where there are listeners of both kinds, each
 /// has half.
-pub fn share(limit: u64, needs: Needs) -> Share {
+pub fn share(limit: u64, needs: Needs) -> DescriptorShare {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX).min(usize::MAX / 2);
     let pipes = (limit / 32).min(PIPES_MAX);
     let listeners = needs.streams + needs.datagrams;
@@ -63,7 +63,7 @@ pub fn share(limit: u64, needs: Needs) -> Share {
         (0, _) => (0, rest),
         _ => (rest / 2, rest / 2),
     };
-    Share { pairs: (pairs / 2).max(1), flows: flows.max(1), pipes }
+    DescriptorShare { pairs: (pairs / 2).max(1), flows: flows.max(1), pipes }
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use super::{Families, Stream};
 /// A listening socket. Accepted sockets inherit its TCP_NODELAY (Linux), which saves a system call
 /// for each.
 #[derive(Debug)]
-pub struct Listener {
+pub struct StreamListener {
     socket: TcpListener,
     address: SocketAddr,
     /// There may be connections to accept: set by an event, cleared by WouldBlock.
@@ -39,10 +39,10 @@ pub enum Accepted {
     Failed(io::Error),
 }
 
-impl Listener {
+impl StreamListener {
     /// Listen at `address`; port 0 lets the system choose one. At `[::]`,
     /// `families` says which clients it takes.
-    pub fn bind(address: SocketAddr, families: Families) -> io::Result<Listener> {
+    pub fn bind(address: SocketAddr, families: Families) -> io::Result<StreamListener> {
         let domain = Domain::for_address(address);
         let socket = socket2::Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
         socket.set_nonblocking(true)?;
@@ -56,7 +56,7 @@ impl Listener {
         socket.listen(LISTEN_BACKLOG)?;
         let socket = TcpListener::from_std(socket.into());
         let address = socket.local_addr()?;
-        Ok(Listener { socket, address, ready: false, troubles: 0 })
+        Ok(StreamListener { socket, address, ready: false, troubles: 0 })
     }
 
     /// Let TCP ask clients that are silent for so long whether they are there: accepted sockets
@@ -149,8 +149,8 @@ fn is_of_one_client(error: &io::Error) -> bool {
 mod tests {
     use super::*;
 
-    fn listener() -> Listener {
-        Listener::bind("127.0.0.1:0".parse().expect("an address"), Families::Both)
+    fn listener() -> StreamListener {
+        StreamListener::bind("127.0.0.1:0".parse().expect("an address"), Families::Both)
             .expect("a listener")
     }
 
@@ -213,7 +213,7 @@ mod tests {
     #[test]
     fn a_port_in_use_is_said_so() {
         let first = listener();
-        let second = Listener::bind(first.address(), Families::Both);
+        let second = StreamListener::bind(first.address(), Families::Both);
         assert_eq!(second.expect_err("taken").kind(), io::ErrorKind::AddrInUse);
     }
 }

@@ -60,7 +60,7 @@ pub struct Tls {
     incoming: Incoming,
     /// The caller knows how the incoming side ended.
     told: bool,
-    outgoing: Outgoing,
+    outgoing: TlsOutgoing,
     /// A first byte has come.
     has_heard: bool,
     /// Of the certificate of a client, if it showed one.
@@ -79,7 +79,7 @@ enum Incoming {
 
 /// How far our side is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Outgoing {
+enum TlsOutgoing {
     Open,
     /// close_notify is in the outlet, and FIN follows on it.
     Closing,
@@ -99,7 +99,7 @@ pub enum Handshake {
     Failed(Fault),
 }
 
-enum Flush {
+enum FlushOutcome {
     Empty,
     Blocked,
     Broken(Fault),
@@ -129,7 +129,7 @@ impl Tls {
             owed: 0,
             incoming: Incoming::Open,
             told: false,
-            outgoing: Outgoing::Open,
+            outgoing: TlsOutgoing::Open,
             has_heard: false,
             subject: None,
         })
@@ -193,7 +193,7 @@ impl Tls {
             if let Incoming::Broken(fault) = self.incoming {
                 return Handshake::Failed(fault);
             }
-            if let Flush::Broken(fault) = flushed {
+            if let FlushOutcome::Broken(fault) = flushed {
                 return Handshake::Failed(fault);
             }
             if !self.is_shaking_hands() {
@@ -271,13 +271,13 @@ impl Tls {
         loop {
             self.turn_over();
             let flushed = self.flush(wire);
-            if let Flush::Empty = flushed {
+            if let FlushOutcome::Empty = flushed {
                 taken += std::mem::take(&mut self.owed);
             }
             match flushed {
                 _ if taken == from.len() => return Sent::Bytes(taken),
-                Flush::Empty if wire.can_write() && !self.is_shaking_hands() => {}
-                Flush::Broken(fault) if taken == 0 => return Sent::Broken(fault),
+                FlushOutcome::Empty if wire.can_write() && !self.is_shaking_hands() => {}
+                FlushOutcome::Broken(fault) if taken == 0 => return Sent::Broken(fault),
                 _ if taken == 0 => return Sent::WouldBlock,
                 _ => return Sent::Bytes(taken),
             }
@@ -319,16 +319,16 @@ impl Tls {
 
     /// Tell the peer that nothing more will be sent: close_notify, then FIN.
     pub fn finish_sending(&mut self, wire: &mut impl Socket) {
-        if self.outgoing == Outgoing::Open {
+        if self.outgoing == TlsOutgoing::Open {
             self.say_close();
-            self.outgoing = Outgoing::Closing;
+            self.outgoing = TlsOutgoing::Closing;
         }
         self.flush(wire);
     }
 
     /// The connection is about to be closed: the peer is told that this is the end, if it is one.
     pub fn say_goodbye(&mut self, wire: &mut impl Socket) {
-        if self.outgoing == Outgoing::Open && self.owed == 0 && self.fault().is_none() {
+        if self.outgoing == TlsOutgoing::Open && self.owed == 0 && self.fault().is_none() {
             self.say_close();
             self.flush(wire);
         }
@@ -336,7 +336,7 @@ impl Tls {
 
     /// It is about to be closed in the middle of something: the peer must not hear a goodbye.
     pub fn give_up(&mut self) {
-        self.outgoing = Outgoing::Closed;
+        self.outgoing = TlsOutgoing::Closed;
     }
 
     fn say_close(&mut self) {
@@ -505,11 +505,11 @@ impl Tls {
         Ok(0)
     }
 
-    fn flush(&mut self, wire: &mut impl Socket) -> Flush {
-        if self.outgoing == Outgoing::Closed {
+    fn flush(&mut self, wire: &mut impl Socket) -> FlushOutcome {
+        if self.outgoing == TlsOutgoing::Closed {
             // An alert that comes too late: FIN is out.
             self.outlet = Vec::new();
-            return Flush::Empty;
+            return FlushOutcome::Empty;
         }
         let mut gone = 0;
         while gone < self.outlet.len() && wire.can_write() {
@@ -518,20 +518,20 @@ impl Tls {
                 Sent::WouldBlock => break,
                 Sent::Broken(fault) => {
                     self.outlet = Vec::new();
-                    return Flush::Broken(fault);
+                    return FlushOutcome::Broken(fault);
                 }
             }
         }
         if gone < self.outlet.len() {
             self.outlet.drain(..gone);
-            return Flush::Blocked;
+            return FlushOutcome::Blocked;
         }
         self.outlet = Vec::new();
-        if self.outgoing == Outgoing::Closing {
-            self.outgoing = Outgoing::Closed;
+        if self.outgoing == TlsOutgoing::Closing {
+            self.outgoing = TlsOutgoing::Closed;
             wire.finish_sending();
         }
-        Flush::Empty
+        FlushOutcome::Empty
     }
 }
 

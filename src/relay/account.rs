@@ -8,11 +8,11 @@ use std::borrow::Cow;
 use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
-use crate::access_log::{Asked, Cause, Ending, Times, When, Who};
-use crate::backends::{Refusal, ServerId};
+use crate::access_log::{AskedFor, Cause, Ending, Times, When, Who};
+use crate::backends::{NoBackend, ServerId};
 use crate::context::Context;
 use crate::hello::Alert;
-use crate::http::Refusal as BadHead;
+use crate::http::BadHead;
 use crate::http::{BadBody, RequestHead, Version};
 use crate::net::Fault;
 use crate::stats::Moved;
@@ -151,8 +151,8 @@ impl Account {
             Reason::BackendBroke(fault) => (Cause::NoAnswer, Some(fault)),
             Reason::ConnectFailed(Fault::TimedOut) => (Cause::ConnectTimeout, None),
             Reason::ConnectFailed(fault) => (Cause::ConnectFailed, Some(fault)),
-            Reason::Refused(Refusal::AllDown) => (Cause::AllDown, None),
-            Reason::Refused(Refusal::NoRoom) => (Cause::NoRoom, None),
+            Reason::Refused(NoBackend::AllDown) => (Cause::AllDown, None),
+            Reason::Refused(NoBackend::NoRoom) => (Cause::NoRoom, None),
             Reason::Alerted(Alert::UnrecognizedName) => (Cause::UnknownName, None),
             Reason::Alerted(alert) => {
                 return Some((Cause::BadHello, format!("refused with {alert}").into()));
@@ -199,12 +199,12 @@ impl Words {
         Words { text, ends, version: head.version }
     }
 
-    pub(super) fn asked(&self) -> Asked<'_> {
+    pub(super) fn asked(&self) -> AskedFor<'_> {
         let word = |index: usize| {
             let start = if index == 0 { 0 } else { self.ends[index - 1] };
             &self.text[start..self.ends[index]]
         };
-        Asked {
+        AskedFor {
             method: word(0),
             target: word(1),
             version: self.version,
@@ -321,7 +321,7 @@ mod tests {
         let by = |account: Account, reason| {
             letters(account.ending_of(account.cause_of(reason).expect("a cause").0))
         };
-        assert_eq!(by(tcp(false, false), Reason::Refused(Refusal::AllDown)), "SC");
+        assert_eq!(by(tcp(false, false), Reason::Refused(NoBackend::AllDown)), "SC");
         assert_eq!(by(tcp(true, false), Reason::ConnectFailed(late)), "sC");
         assert_eq!(by(tcp(true, true), Reason::ClientBroke(reset)), "CD");
     }

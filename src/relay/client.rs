@@ -19,7 +19,7 @@ use crate::net::{Fault, Peer, Stream};
 
 use super::account::Account;
 use super::duplex::Duplex;
-use super::pump::{Direction, State};
+use super::pump::{Direction, DirectionState};
 use super::verdict::Reason;
 
 /// A client's connection through us: all that does not depend on what is spoken.
@@ -232,7 +232,7 @@ impl Client {
     pub fn torn_ends(&self, reason: Reason) -> TornEnds {
         let all = self.duplex.is_torn() || reason.is_cut();
         let late = reason == Reason::HalfClosedIdle;
-        let open = |direction: &Direction| direction.state() != State::Done;
+        let open = |direction: &Direction| direction.state() != DirectionState::Done;
         TornEnds {
             client: all || late && open(&self.duplex.response),
             backend: all || late && open(&self.duplex.request),
@@ -247,7 +247,7 @@ impl Client {
     /// Whether both directions are open, for the log.
     pub fn relaying(&self) -> &'static str {
         match (self.duplex.request.state(), self.duplex.response.state()) {
-            (State::Open, State::Open) => "relaying",
+            (DirectionState::Open, DirectionState::Open) => "relaying",
             _ => "draining",
         }
     }

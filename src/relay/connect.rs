@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use log::{Level, debug, log_enabled, warn};
 
-use crate::backends::{Backends, Course, Refusal, ServerId};
+use crate::backends::{Backends, Course, NoBackend, ServerId};
 use crate::balance::Ask;
 use crate::context::Context;
 use crate::event::Owner;
@@ -230,7 +230,7 @@ fn turn(
 }
 
 /// A refusal after failed attempts is really their failure.
-fn refused(client: &Client, refusal: Refusal) -> Reason {
+fn refused(client: &Client, refusal: NoBackend) -> Reason {
     match client.connect_fault() {
         Some(fault) if !client.tried().is_empty() => Reason::ConnectFailed(fault),
         _ => Reason::Refused(refusal),
@@ -252,7 +252,7 @@ pub fn see(moved_before: u64, client: &mut Client, cx: &mut Context) {
 }
 
 /// How far the connect is.
-pub enum Progress {
+pub enum ConnectProgress {
     /// The backend took the connection, and shook hands where that is asked for.
     Done,
     /// Not yet.
@@ -264,17 +264,17 @@ pub enum Progress {
 }
 
 /// Get on with the connect, and with the handshake that belongs to it.
-pub fn proceed(client: &mut Client, cx: &mut Context) -> Progress {
+pub fn proceed(client: &mut Client, cx: &mut Context) -> ConnectProgress {
     let connection = client.link.key().and_then(|key| cx.connections.get_mut(key));
     debug_assert!(connection.is_some(), "a pair connects without a connection");
-    let Some(connection) = connection else { return Progress::Failed(Fault::Reset) };
+    let Some(connection) = connection else { return ConnectProgress::Failed(Fault::Reset) };
     if Context::must_wait(&mut cx.handshakes_left, &connection.stream) {
-        return Progress::Again;
+        return ConnectProgress::Again;
     }
     match connection.stream.connect_outcome() {
-        Connect::Pending => Progress::Pending,
-        Connect::Failed(fault) => Progress::Failed(fault),
-        Connect::Done => Progress::Done,
+        Connect::Pending => ConnectProgress::Pending,
+        Connect::Failed(fault) => ConnectProgress::Failed(fault),
+        Connect::Done => ConnectProgress::Done,
     }
 }
 

@@ -21,7 +21,7 @@ use std::time::Duration;
 use crate::net::{Fault, Socket};
 use crate::stats::Moved;
 
-use super::pump::{Buffers, Direction, State, Step};
+use super::pump::{Buffers, Direction, DirectionState, Pumped};
 
 /// A flow of bytes in each direction.
 #[derive(Debug, Default)]
@@ -83,11 +83,11 @@ pub enum Outcome {
 impl Duplex {
     /// How far it is: the one place that knows when a connection is finished.
     pub fn progress(&self) -> Progress {
+        use DirectionState::{Done, Draining, Open};
         match (self.request.state(), self.response.state()) {
-            (State::Done, State::Done) => Progress::Finished,
-            (State::Done, State::Open | State::Draining) => Progress::HalfClosed,
-            (State::Open | State::Draining, State::Done) => Progress::HalfClosed,
-            (State::Open | State::Draining, State::Open | State::Draining) => Progress::Open,
+            (Done, Done) => Progress::Finished,
+            (Done, Open | Draining) | (Open | Draining, Done) => Progress::HalfClosed,
+            (Open | Draining, Open | Draining) => Progress::Open,
         }
     }
 
@@ -108,8 +108,8 @@ impl Duplex {
         self.request.on_other_direction(self.response.moved() - before.to_client, client);
         match (request, response) {
             // For a client that is gone, nobody needs to take over.
-            (Step::SourceBroke(_), _) => {}
-            (Step::TargetBroke(fault), _) | (_, Step::SourceBroke(fault))
+            (Pumped::SourceBroke(_), _) => {}
+            (Pumped::TargetBroke(fault), _) | (_, Pumped::SourceBroke(fault))
                 if self.is_untouched(backend) =>
             {
                 return Outcome::Unserved(fault);
@@ -136,11 +136,11 @@ impl Duplex {
         let before = self.request.moved();
         let step = self.request.pump(client, backend, buffers);
         match step {
-            Step::SourceBroke(fault) => {
+            Pumped::SourceBroke(fault) => {
                 self.client_broke(fault);
                 Begun::ClientBroke(fault)
             }
-            Step::TargetBroke(fault) if self.is_untouched(backend) => Begun::Unserved(fault),
+            Pumped::TargetBroke(fault) if self.is_untouched(backend) => Begun::Unserved(fault),
             _ if self.request.moved() > before || backend.owes() => Begun::Taken,
             _ => Begun::Waits,
         }
@@ -197,13 +197,13 @@ impl Duplex {
         buffers: &mut Buffers<'_>,
     ) {
         if let Some(fault) = client.fault()
-            && self.response.state() != State::Done
+            && self.response.state() != DirectionState::Done
         {
             self.tear(Break::Client(fault));
             self.response.end(buffers);
         }
         if let Some(fault) = backend.fault()
-            && self.request.state() != State::Done
+            && self.request.state() != DirectionState::Done
             && !self.is_untouched(backend)
         {
             self.broke.get_or_insert(Break::Backend(fault));
@@ -214,33 +214,33 @@ impl Duplex {
     /// What a break at one end means for both directions, and whether there is more to do.
     fn on_steps(
         &mut self,
-        request: Step,
-        response: Step,
+        request: Pumped,
+        response: Pumped,
         buffers: &mut Buffers<'_>,
     ) -> Outcome {
         let mut outcome = Outcome::Rest;
         match request {
-            Step::Rest => {}
-            Step::Again => outcome = Outcome::Again,
-            Step::SourceBroke(fault) => {
+            Pumped::Rest => {}
+            Pumped::Again => outcome = Outcome::Again,
+            Pumped::SourceBroke(fault) => {
                 self.tear(Break::Client(fault));
                 self.response.end(buffers);
             }
             // Its answer may be complete and still to be read: the client is heard out meanwhile.
-            Step::TargetBroke(fault) => {
+            Pumped::TargetBroke(fault) => {
                 self.broke.get_or_insert(Break::Backend(fault));
                 self.request.discard(buffers);
                 outcome = Outcome::Again;
             }
         }
         match response {
-            Step::Rest => {}
-            Step::Again => outcome = Outcome::Again,
-            Step::SourceBroke(fault) => {
+            Pumped::Rest => {}
+            Pumped::Again => outcome = Outcome::Again,
+            Pumped::SourceBroke(fault) => {
                 self.tear(Break::Backend(fault));
                 self.request.end(buffers);
             }
-            Step::TargetBroke(fault) => {
+            Pumped::TargetBroke(fault) => {
                 self.tear(Break::Client(fault));
                 self.response.end(buffers);
                 outcome = Outcome::Again;
@@ -287,8 +287,8 @@ mod tests {
 
     #[test]
     fn nine_states_of_two_directions() {
+        use DirectionState::{Done, Draining, Open};
         use Progress::{Finished, HalfClosed};
-        use State::{Done, Draining, Open};
         for (request, response, progress) in [
             (Open, Open, Progress::Open),
             (Open, Draining, Progress::Open),

@@ -15,7 +15,7 @@
 use std::time::Instant;
 
 use crate::context::Context;
-use crate::hello::{self, Reading, Scan};
+use crate::hello::{self, HelloScan, Reading};
 use crate::limits::CLIENT_HELLO_WIRE_BYTES_MAX;
 use crate::net::{Fault, Received, Socket};
 
@@ -34,7 +34,7 @@ pub struct Hello {
 #[derive(Debug, Default)]
 struct Piece {
     bytes: Vec<u8>,
-    scan: Scan,
+    scan: HelloScan,
 }
 
 impl Hello {

@@ -34,7 +34,7 @@ use super::connect::{self, watch, watch_backend};
 use super::verdict::{Reason, Successor, Verdict};
 
 use exchange::Exchange;
-use pages::Page;
+use pages::OwnPage;
 
 /// What HTTP needs to know of a client.
 #[derive(Debug, Default)]
@@ -61,11 +61,11 @@ enum HttpState {
     /// A request is with a backend.
     Exchange(Box<Exchange>),
     /// A long answer of ours is on its way.
-    Page(Box<Page>),
+    Page(Box<OwnPage>),
 }
 
 /// What a phase came to.
-enum Step {
+enum HttpStep {
     /// On to the next phase.
     Next,
     /// Nothing to do before the next event.
@@ -79,7 +79,7 @@ enum Step {
 }
 
 /// Our last answer is on its way.
-const PARTING: Step = Step::Become(Successor::Parting(Reason::Finished));
+const PARTING: HttpStep = HttpStep::Become(Successor::Parting(Reason::Finished));
 
 /// Something happened at one of the sockets, or there was work left over.
 pub fn act(http: &mut Option<Box<Http>>, client: &mut Client, cx: &mut Context) -> Verdict {
@@ -110,7 +110,7 @@ pub fn refuse_plain(
     client: &mut Client,
     cx: &mut Context,
 ) -> Verdict {
-    fn refuse(http: &mut Http, client: &mut Client, cx: &mut Context) -> Step {
+    fn refuse(http: &mut Http, client: &mut Client, cx: &mut Context) -> HttpStep {
         cx.stats.bad_requests += 1;
         let why = "this port speaks HTTPS: ask again with https:// in front";
         let own = Own { status: 400, cause: Cause::PlainHttp, why };
@@ -126,7 +126,7 @@ pub fn is_resting(http: Option<&Http>, client: &Client) -> bool {
 }
 
 fn take_turn(
-    turn: fn(&mut Http, &mut Client, &mut Context) -> Step,
+    turn: fn(&mut Http, &mut Client, &mut Context) -> HttpStep,
     kept: &mut Option<Box<Http>>,
     client: &mut Client,
     cx: &mut Context,
@@ -139,13 +139,13 @@ fn take_turn(
         client.active_at = cx.now;
     }
     let verdict = match step {
-        Step::Become(successor) => return Verdict::Become(successor),
-        Step::Close(reason) => {
+        HttpStep::Become(successor) => return Verdict::Become(successor),
+        HttpStep::Close(reason) => {
             note_break(reason, client);
             Verdict::Close(reason)
         }
-        Step::Again => settle(&http, Verdict::Again, client, cx),
-        Step::Next | Step::Wait => settle(&http, Verdict::Keep, client, cx),
+        HttpStep::Again => settle(&http, Verdict::Again, client, cx),
+        HttpStep::Next | HttpStep::Wait => settle(&http, Verdict::Keep, client, cx),
     };
     *kept = (!http.is_resting()).then_some(http);
     verdict
@@ -163,25 +163,25 @@ fn note_break(reason: Reason, client: &mut Client) {
     }
 }
 
-fn walk(http: &mut Http, client: &mut Client, cx: &mut Context) -> Step {
+fn walk(http: &mut Http, client: &mut Client, cx: &mut Context) -> HttpStep {
     for _ in 0..HTTP_REQUESTS_PER_TURN {
         let step = match std::mem::take(&mut http.state) {
             HttpState::Head => head::read(http, client, cx),
             HttpState::Exchange(exchange) => exchange::proceed(exchange, http, client, cx),
             HttpState::Page(page) => pages::proceed(page, http, client, cx),
         };
-        if !matches!(step, Step::Next) {
+        if !matches!(step, HttpStep::Next) {
             return step;
         }
         // An answer of our own ends the turn, or thousands of pipelined requests were one.
         if client.goes_behind && http.may_have_head(client) {
-            return Step::Again;
+            return HttpStep::Again;
         }
     }
-    Step::Again
+    HttpStep::Again
 }
 
-fn leave_backend(http: &mut Http, client: &mut Client, cx: &mut Context) -> Step {
+fn leave_backend(http: &mut Http, client: &mut Client, cx: &mut Context) -> HttpStep {
     let step = match std::mem::take(&mut http.state) {
         HttpState::Exchange(exchange) => exchange::on_backend_down(exchange, http, client, cx),
         phase => {
@@ -190,7 +190,7 @@ fn leave_backend(http: &mut Http, client: &mut Client, cx: &mut Context) -> Step
             if let Some(key) = client.link.take() {
                 cx.retire(key);
             }
-            Step::Wait
+            HttpStep::Wait
         }
     };
     go_on(step, http, client, cx)
@@ -241,11 +241,11 @@ fn patience_ends(http: &Http, client: &Client, cx: &Context) -> Option<Instant> 
     }
 }
 
-fn check_deadline(http: &mut Http, client: &mut Client, cx: &mut Context) -> Step {
+fn check_deadline(http: &mut Http, client: &mut Client, cx: &mut Context) -> HttpStep {
     client.recheck(cx);
     if deadline(http, client, cx) > cx.now {
         // Armed anew when the pair settles.
-        return Step::Wait;
+        return HttpStep::Wait;
     }
     if patience_ends(http, client, cx).is_some_and(|end| end <= cx.now) {
         return walk(http, client, cx);
@@ -255,24 +255,24 @@ fn check_deadline(http: &mut Http, client: &mut Client, cx: &mut Context) -> Ste
     {
         // The answer takes its time: from now on we want to know if the client gives up.
         if let Verdict::Close(reason) = watch(client, Verdict::Keep, cx) {
-            return Step::Close(reason);
+            return HttpStep::Close(reason);
         }
-        return Step::Wait;
+        return HttpStep::Wait;
     }
     let step = match std::mem::take(&mut http.state) {
-        HttpState::Head if http.head_since.is_none() => Step::Close(Reason::Rested),
+        HttpState::Head if http.head_since.is_none() => HttpStep::Close(Reason::Rested),
         HttpState::Head => reply::refuse(Own::new(408, Cause::HeaderTimeout), http, client, cx),
         HttpState::Exchange(exchange) => exchange::too_late(exchange, http, client, cx),
         HttpState::Page(mut page) => {
             page.release(cx);
-            Step::Close(Reason::Rested)
+            HttpStep::Close(Reason::Rested)
         }
     };
     go_on(step, http, client, cx)
 }
 
-fn go_on(step: Step, http: &mut Http, client: &mut Client, cx: &mut Context) -> Step {
-    if matches!(step, Step::Next) { walk(http, client, cx) } else { step }
+fn go_on(step: HttpStep, http: &mut Http, client: &mut Client, cx: &mut Context) -> HttpStep {
+    if matches!(step, HttpStep::Next) { walk(http, client, cx) } else { step }
 }
 
 impl Http {
@@ -341,6 +341,6 @@ fn put_in_front(had: &[u8], scratch: &mut [u8]) -> bool {
 }
 
 /// A client that broke off.
-fn client_broke(fault: Fault) -> Step {
-    Step::Close(Reason::ClientBroke(fault))
+fn client_broke(fault: Fault) -> HttpStep {
+    HttpStep::Close(Reason::ClientBroke(fault))
 }

@@ -41,7 +41,7 @@ pub use crate::net::Buffers;
 
 /// How far a direction is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
+pub enum DirectionState {
     /// The source may still send.
     Open,
     /// The source has finished; what it sent is on its way.
@@ -53,7 +53,7 @@ pub enum State {
 /// One direction of a pair.
 #[derive(Debug)]
 pub struct Direction {
-    state: State,
+    state: DirectionState,
     /// What was read and not yet sent. Boxed, for most of the time most flows hold nothing.
     held: Option<Box<Held>>,
     /// Bytes that the target took, since the beginning.
@@ -61,7 +61,7 @@ pub struct Direction {
     /// Large reads in a row while copying, small ones in a row while splicing.
     streak: u8,
     mode: Mode,
-    end: End,
+    end: SourceEnd,
     patience: Patience,
     /// What the source was told to wake us for.
     wake: Wake,
@@ -75,7 +75,7 @@ const ENDLESS: u64 = u64::MAX;
 
 /// Why the pump stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step {
+pub enum Pumped {
     /// There is nothing to do before the next event, or ever.
     Rest,
     /// The budget is spent; there is more to do.
@@ -105,7 +105,7 @@ enum Mode {
 
 /// The source's FIN on its way to the target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum End {
+enum SourceEnd {
     None,
     Owed,
     Passed,
@@ -120,12 +120,12 @@ enum Flush {
 impl Default for Direction {
     fn default() -> Self {
         Direction {
-            state: State::Open,
+            state: DirectionState::Open,
             held: None,
             moved: 0,
             streak: 0,
             mode: Mode::Copy,
-            end: End::None,
+            end: SourceEnd::None,
             patience: Patience::default(),
             wake: Wake::AnyByte,
             left: ENDLESS,
@@ -136,7 +136,7 @@ impl Default for Direction {
 impl Direction {
     /// A direction that is so far.
     #[cfg(test)]
-    pub fn at(state: State) -> Direction {
+    pub fn at(state: DirectionState) -> Direction {
         Direction { state, ..Direction::default() }
     }
 
@@ -150,13 +150,13 @@ impl Direction {
 
     /// Another message follows in this direction: so many bytes of it are still to be read.
     pub fn begin(&mut self, bytes: u64) {
-        debug_assert!(self.state != State::Draining, "the message before has ended");
+        debug_assert!(self.state != DirectionState::Draining, "the message before has ended");
         let large = (SPLICE_MESSAGE_BYTES_MIN..ENDLESS).contains(&bytes);
         let mode = if large { Mode::Splice } else { Mode::Copy };
-        self.state = State::Open;
+        self.state = DirectionState::Open;
         self.mode = mode;
         self.streak = 0;
-        self.end = End::None;
+        self.end = SourceEnd::None;
         self.left = bytes;
         if large {
             self.patience.trust();
@@ -164,7 +164,7 @@ impl Direction {
     }
 
     /// How far the direction is.
-    pub fn state(&self) -> State {
+    pub fn state(&self) -> DirectionState {
         self.state
     }
 
@@ -184,7 +184,7 @@ impl Direction {
 
     /// Whether the target can have noticed nothing of the source: no byte and no end.
     pub fn is_untouched(&self) -> bool {
-        self.moved == 0 && self.held() == 0 && self.end == End::None
+        self.moved == 0 && self.held() == 0 && self.end == SourceEnd::None
     }
 
     /// Whether it goes on reading only to drop what it reads.
@@ -195,31 +195,31 @@ impl Direction {
     /// Nothing will move any more; what was on its way is dropped.
     pub fn end(&mut self, buffers: &mut Buffers<'_>) {
         self.release(buffers);
-        self.state = State::Done;
+        self.state = DirectionState::Done;
     }
 
     /// The target is gone: drop what is on its way and what the source still sends.
     pub fn discard(&mut self, buffers: &mut Buffers<'_>) {
         self.release(buffers);
         self.mode = Mode::Discard;
-        if self.state == State::Draining {
-            self.state = State::Done;
+        if self.state == DirectionState::Draining {
+            self.state = DirectionState::Done;
         }
     }
 
     /// Once the direction is done, tell the target that nothing more will come. Apart from the
     /// pump, because a target that is closed anyway saves the call.
     pub fn pass_end(&mut self, target: &mut impl Socket) {
-        if self.end == End::Owed {
-            self.end = End::Passed;
+        if self.end == SourceEnd::Owed {
+            self.end = SourceEnd::Passed;
             target.finish_sending();
         }
     }
 
     /// Another target takes over from one that took nothing: it was not told of the end.
     pub fn change_target(&mut self) {
-        if self.end == End::Passed {
-            self.end = End::Owed;
+        if self.end == SourceEnd::Passed {
+            self.end = SourceEnd::Owed;
         }
     }
 
@@ -264,9 +264,9 @@ impl Direction {
         source: &mut impl Socket,
         target: &mut impl Socket,
         buffers: &mut Buffers<'_>,
-    ) -> Step {
+    ) -> Pumped {
         let step = self.move_on(source, target, buffers);
-        if step != Step::Again {
+        if step != Pumped::Again {
             self.set_wake(self.worth_waking_for(source), source);
         }
         step
@@ -277,34 +277,34 @@ impl Direction {
         source: &mut impl Socket,
         target: &mut impl Socket,
         buffers: &mut Buffers<'_>,
-    ) -> Step {
+    ) -> Pumped {
         let mut budget = BYTES_PER_DIRECTION_PER_TURN;
         let mut took = false;
-        while self.state != State::Done {
+        while self.state != DirectionState::Done {
             match self.flush(target, buffers) {
                 Flush::Empty => {}
-                Flush::Blocked => return Step::Rest,
-                Flush::Broken(fault) => return Step::TargetBroke(fault),
+                Flush::Blocked => return Pumped::Rest,
+                Flush::Broken(fault) => return Pumped::TargetBroke(fault),
             }
-            if self.state == State::Draining {
-                self.state = State::Done;
-                self.end = if self.discards() { End::None } else { End::Owed };
+            if self.state == DirectionState::Draining {
+                self.state = DirectionState::Done;
+                self.end = if self.discards() { SourceEnd::None } else { SourceEnd::Owed };
                 // Whatever the source says of itself: behind its end there is nothing to read.
-                return Step::Rest;
+                return Pumped::Rest;
             }
             if self.left == 0 {
-                self.state = State::Done;
-                return Step::Rest;
+                self.state = DirectionState::Done;
+                return Pumped::Rest;
             }
             if !source.can_read() || !(target.can_write() || self.discards()) {
-                return Step::Rest;
+                return Pumped::Rest;
             }
             // One piece is enough for now: the source says at once if another one is there.
             if took && self.worth_waking_for(source) != Wake::AnyByte {
-                return Step::Rest;
+                return Pumped::Rest;
             }
             if budget == 0 {
-                return Step::Again;
+                return Pumped::Again;
             }
             match self.fill(source, target, buffers) {
                 Ok(Received::Bytes(count @ 1..)) => {
@@ -312,21 +312,23 @@ impl Direction {
                     self.count_down(count);
                     took = true;
                 }
-                Ok(Received::WouldBlock | Received::Bytes(0)) => return Step::Rest,
-                Ok(Received::Eof) if self.left == ENDLESS => self.state = State::Draining,
+                Ok(Received::WouldBlock | Received::Bytes(0)) => return Pumped::Rest,
+                Ok(Received::Eof) if self.left == ENDLESS => {
+                    self.state = DirectionState::Draining;
+                }
                 Ok(Received::Eof) => {
-                    self.state = State::Done;
-                    return Step::SourceBroke(Fault::CutShort);
+                    self.state = DirectionState::Done;
+                    return Pumped::SourceBroke(Fault::CutShort);
                 }
                 Ok(Received::Broken(fault)) => {
                     // Everything read before was sent, or this read would not have been tried.
-                    self.state = State::Done;
-                    return Step::SourceBroke(fault);
+                    self.state = DirectionState::Done;
+                    return Pumped::SourceBroke(fault);
                 }
-                Err(fault) => return Step::TargetBroke(fault),
+                Err(fault) => return Pumped::TargetBroke(fault),
             }
         }
-        Step::Rest
+        Pumped::Rest
     }
 
     /// Send these bytes, which together are at most a buffer's worth, and keep what the target does
@@ -408,7 +410,7 @@ impl Direction {
     /// What the source is to wake us for if we rest now. What an end or a break leaves to be read
     /// is all that there will be.
     fn worth_waking_for(&self, source: &impl Socket) -> Wake {
-        let streams = self.mode == Mode::Splice && self.state == State::Open;
+        let streams = self.mode == Mode::Splice && self.state == DirectionState::Open;
         if !streams || !self.patience.is_granted() || source.is_ending() {
             return Wake::AnyByte;
         }

@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use log::debug;
 
-use crate::access_log::{Cause, Counts, Ending, Record, Server, What, Who, Why};
+use crate::access_log::{Cause, Counts, Ending, Record, ServedBy, What, Who, Why};
 use crate::context::Context;
 use crate::http::RequestHead;
 use crate::net::Fault;
@@ -178,9 +178,9 @@ fn write(account: &Account, moved: Moved, client: &Client, cx: &mut Context) {
     let cause = account.why.as_ref().map(|why| why.0);
     let ending = cause.map_or(Ending::WELL, |cause| account.ending_of(cause));
     let server = match (ending.who, backend_name) {
-        (Who::Local, _) => Server::Ourselves,
-        (_, Some(name)) => Server::Backend(name),
-        (_, None) => Server::Nobody,
+        (Who::Local, _) => ServedBy::Ourselves,
+        (_, Some(name)) => ServedBy::Backend(name),
+        (_, None) => ServedBy::Nobody,
     };
     let counts = Counts {
         process: stats.open,

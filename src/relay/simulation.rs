@@ -19,7 +19,7 @@ use crate::limits::BYTES_PER_DIRECTION_PER_TURN;
 use crate::net::{self, BufferPool, PipePool, Socket};
 
 use super::duplex::{Begun, Break, Duplex, Outcome, Progress};
-use super::pump::{Buffers, Direction, State};
+use super::pump::{Buffers, Direction, DirectionState};
 use socket::{Ending, Reset, Script, ScriptedSocket, Trace};
 
 const SEEDS: u64 = 10_000;
@@ -234,7 +234,7 @@ impl World {
         let lent = buffers.pool.lent() + buffers.pipes.lent();
         assert_eq!(lent, holding, "one buffer or pipe for each direction that holds bytes");
         for (direction, source, target) in self.directions() {
-            if !direction.discards() && direction.state() != State::Done {
+            if !direction.discards() && direction.state() != DirectionState::Done {
                 assert_eq!(
                     direction.held() as u64,
                     source.read - target.taken,
@@ -253,7 +253,7 @@ impl World {
     fn check_rest(&self) {
         for (direction, source, target) in self.directions() {
             let rests = match direction.state() {
-                State::Done => true,
+                DirectionState::Done => true,
                 _ if direction.held() > 0 => target.write_would_wait(),
                 _ if direction.discards() => source.read_would_wait(),
                 _ => {
@@ -262,8 +262,9 @@ impl World {
                 }
             };
             assert!(rests, "work was left undone, and no edge will tell: {direction:?}");
-            let owed =
-                direction.state() == State::Done && source.eof_read && !direction.discards();
+            let owed = direction.state() == DirectionState::Done
+                && source.eof_read
+                && !direction.discards();
             let told = target.fin_out || target.broken || source.broken;
             assert!(!owed || told, "the target was not told of the end");
         }
@@ -273,7 +274,7 @@ impl World {
     fn check_again(&self) {
         let useful = self.directions().iter().any(|(direction, source, target)| {
             let goes = source.can_read() && (target.can_write() || direction.discards());
-            direction.state() != State::Done && goes
+            direction.state() != DirectionState::Done && goes
         });
         assert!(useful || self.duplex.broke().is_some(), "another turn for nothing");
     }

@@ -33,10 +33,10 @@ pub fn act(client: &mut Client, cx: &mut Context) -> Verdict {
             return Verdict::Close(Reason::ClientBroke(fault));
         }
         match connect::proceed(client, cx) {
-            connect::Progress::Pending => return watch(client, Verdict::Keep, cx),
-            connect::Progress::Again => return Verdict::Again,
-            connect::Progress::Failed(fault) => return try_another(client, fault, cx),
-            connect::Progress::Done => connected(client, cx),
+            connect::ConnectProgress::Pending => return watch(client, Verdict::Keep, cx),
+            connect::ConnectProgress::Again => return Verdict::Again,
+            connect::ConnectProgress::Failed(fault) => return try_another(client, fault, cx),
+            connect::ConnectProgress::Done => connected(client, cx),
         }
     }
     relay(client, cx)

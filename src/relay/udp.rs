@@ -22,10 +22,10 @@ mod opening;
 use std::io;
 
 use crate::backends::{PoolId, ServerId};
-use crate::config::Udp as Rules;
+use crate::config::UdpSettings;
 use crate::context::Context;
 use crate::event::{Key, ListenerId, Owner};
-use crate::flow::{Client, Flow, Place, Policy, Shunned, Table};
+use crate::flow::{Flow, FlowKey, Placement, Policy, Shunned, Table};
 use crate::limits::{
     DATAGRAM_BYTES_PER_TURN, FLOWS_SHUNNED_MAX, HEARD_AT_FIRST, HEARD_UNTIL_BUSY,
     MESSAGES_PER_CALL, REROUTES_PER_TURN, SEGMENTS_MAX, SLOTS,
@@ -38,12 +38,12 @@ use crate::services::{Listener, Receiving};
 use crate::stats::{LogThrottle, Moved};
 
 use budget::Budget;
-use ending::End;
+use ending::FlowEnd;
 use leaving::Leaving;
 
 /// Answers, for a bound on them.
 #[derive(Debug, Default)]
-struct Heard {
+struct HeardAnswers {
     messages: usize,
     bytes: usize,
 }
@@ -54,7 +54,7 @@ pub struct Udp {
     ready: Vec<ListenerId>,
     /// Those from which answers are to leave.
     answering: Vec<ListenerId>,
-    rules: Rules,
+    rules: UdpSettings,
     flows: Table<Upstream>,
     shunned: Shunned<ServerId>,
     batch: Batch,
@@ -71,7 +71,7 @@ pub struct Udp {
     /// Over: their sockets are closed at the end of the turn.
     ended: Vec<Flow<Upstream>>,
     /// Answers heard in this turn.
-    heard: Heard,
+    heard: HeardAnswers,
     /// Datagrams that were refused and given to another backend in this turn.
     reroutes: u32,
     stopping: bool,
@@ -102,7 +102,7 @@ const LAST: u32 = u32::MAX;
 
 impl Udp {
     /// No listeners yet; `most` flows at once.
-    pub fn new(rules: &Rules, most: usize) -> Udp {
+    pub fn new(rules: &UdpSettings, most: usize) -> Udp {
         let policy = Policy {
             idle: rules.timeout,
             responses: rules.responses,
@@ -123,7 +123,7 @@ impl Udp {
             transmits: Vec::new(),
             budget: Budget::default(),
             ended: Vec::new(),
-            heard: Heard::default(),
+            heard: HeardAnswers::default(),
             reroutes: 0,
             stopping: false,
             more_to_let_go: false,
@@ -247,7 +247,7 @@ impl Udp {
         if let Some(fault) = refusal {
             self.refused(key, fault, cx);
         } else if self.flows.is_over(key) {
-            self.close(key, End::Finished, cx);
+            self.close(key, FlowEnd::Finished, cx);
         }
     }
 
@@ -356,7 +356,7 @@ impl Udp {
         let metas = std::mem::take(&mut self.metas);
         for meta in &metas {
             let Some(address) = meta.from else { continue };
-            let client = Client { listener: id, address, local: meta.local };
+            let client = FlowKey { listener: id, address, local: meta.local };
             cx.stats.udp.from_clients += u64::from(meta.piece.count());
             self.sort(&client, meta.piece, cx);
         }
@@ -364,28 +364,30 @@ impl Udp {
     }
 
     /// Find the flow that takes these datagrams of a client, or open one.
-    fn sort(&mut self, client: &Client, piece: Piece, cx: &mut Context) {
+    fn sort(&mut self, client: &FlowKey, piece: Piece, cx: &mut Context) {
         self.leave_before(client, cx);
         let mut left = Some(piece);
         while let Some(piece) = left {
             let stats = &mut cx.stats.udp;
             match self.flows.datagrams(client, piece.count(), cx.now) {
-                Place::Taken(key, count) => {
+                Placement::Taken(key, count) => {
                     let (taken, rest) = piece.split(count);
                     self.append(key, taken);
                     left = rest;
                 }
-                Place::Wanted if self.stopping || cx.listeners.is_leaving(client.listener) => {
+                Placement::Wanted
+                    if self.stopping || cx.listeners.is_leaving(client.listener) =>
+                {
                     stats.dropped_stopping += u64::from(piece.count());
                     return;
                 }
-                Place::Wanted => {
+                Placement::Wanted => {
                     if !self.open(*client, cx) {
                         cx.stats.udp.dropped_no_backend += u64::from(piece.count());
                         return;
                     }
                 }
-                Place::Full => {
+                Placement::Full => {
                     stats.dropped_full += u64::from(piece.count());
                     return;
                 }
@@ -425,7 +427,7 @@ impl Udp {
             if let Some(refused) = outcome.refused {
                 self.reroute(key, refused, cx);
             } else if self.flows.is_over(key) {
-                self.close(key, End::Finished, cx);
+                self.close(key, FlowEnd::Finished, cx);
             }
         }
         self.touched.clear();
@@ -478,19 +480,19 @@ impl Udp {
             cx.backends.datagram_failed(backend, fault, cx.now);
             self.shunned.note(client, backend, cx.now);
         }
-        self.close(key, End::Refused, cx);
+        self.close(key, FlowEnd::Refused, cx);
     }
 
     /// Nobody is waited for any longer.
     pub fn cut_off(&mut self, cx: &mut Context) {
         let keys: Vec<Key> = self.flows.iter().map(|(key, _)| key).collect();
-        keys.into_iter().for_each(|key| self.close(key, End::Stopped, cx));
+        keys.into_iter().for_each(|key| self.close(key, FlowEnd::Stopped, cx));
     }
 
     /// The end of the turn: close the sockets of flows that are over.
     pub fn reap(&mut self) {
         self.ended.clear();
-        self.heard = Heard::default();
+        self.heard = HeardAnswers::default();
         self.reroutes = 0;
     }
 
@@ -506,7 +508,7 @@ impl Udp {
         self.flows.iter().filter(|(_, flow)| flow.upstream.queued).count()
     }
 
-    fn close(&mut self, key: Key, end: End, cx: &mut Context) {
+    fn close(&mut self, key: Key, end: FlowEnd, cx: &mut Context) {
         if let Some(flow) = self.flows.close(key) {
             self.end(flow, end, cx);
         }

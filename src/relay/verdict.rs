@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use crate::backends::Refusal;
-use crate::config::{Key, Spelling};
+use crate::backends::NoBackend;
+use crate::config::{SettingKey, Spelling};
 use crate::hello::Alert;
 use crate::net::Fault;
 
@@ -54,7 +54,7 @@ pub enum Reason {
     /// No backend could be reached; the last one for this reason.
     ConnectFailed(Fault),
     /// No backend could be chosen.
-    Refused(Refusal),
+    Refused(NoBackend),
     /// The client was told why it is not served.
     Alerted(Alert),
     /// The ClientHello did not come in time.
@@ -105,15 +105,15 @@ impl Reason {
 
 impl Reason {
     /// The setting by which it was, where another value would have changed it.
-    fn setting(self) -> Option<Key> {
+    fn setting(self) -> Option<SettingKey> {
         match self {
-            Reason::ClientLeft => Some(Key::ABORT_ON_CLOSE),
-            Reason::HelloTooLate => Some(Key::TLS_HANDSHAKE_TIMEOUT),
-            Reason::Idle => Some(Key::IDLE_TIMEOUT),
-            Reason::Rested => Some(Key::KEEP_ALIVE),
-            Reason::HalfClosedIdle => Some(Key::HALF_CLOSE_TIMEOUT),
-            Reason::DrainTimeout => Some(Key::DRAIN_TIMEOUT),
-            Reason::ClientStalled | Reason::AnswerStalled => Some(Key::SERVER_TIMEOUT),
+            Reason::ClientLeft => Some(SettingKey::ABORT_ON_CLOSE),
+            Reason::HelloTooLate => Some(SettingKey::TLS_HANDSHAKE_TIMEOUT),
+            Reason::Idle => Some(SettingKey::IDLE_TIMEOUT),
+            Reason::Rested => Some(SettingKey::KEEP_ALIVE),
+            Reason::HalfClosedIdle => Some(SettingKey::HALF_CLOSE_TIMEOUT),
+            Reason::DrainTimeout => Some(SettingKey::DRAIN_TIMEOUT),
+            Reason::ClientStalled | Reason::AnswerStalled => Some(SettingKey::SERVER_TIMEOUT),
             // Or the descriptors were used up.
             Reason::GaveWay
             | Reason::Finished

@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 use crate::config::{Phases, Protocol};
 use crate::event::{PoolId, TimerKey};
 use crate::limits::LISTEN_BACKLOG;
-use crate::net::{DatagramListener, Listener as StreamListener, Transmit};
+use crate::net::{DatagramListener, StreamListener, Transmit};
 use crate::stats::ListenerStats;
 
 /// One listener.
@@ -27,12 +27,12 @@ pub struct Listener {
     /// The pool that they go to, unless a phase chooses another.
     pub pool: Option<PoolId>,
     /// Where they come in.
-    pub socket: Socket,
+    pub socket: ListenerSocket,
 }
 
 /// Where clients of a listener come in.
 #[derive(Debug)]
-pub enum Socket {
+pub enum ListenerSocket {
     /// By connections.
     Stream(Accepting),
     /// By datagrams.
@@ -73,7 +73,7 @@ impl Listener {
         protocol: Protocol,
         address: SocketAddr,
         pool: Option<PoolId>,
-        socket: Socket,
+        socket: ListenerSocket,
     ) -> Listener {
         let name = format!("{protocol}://{address}");
         let port = address.port().to_string();
@@ -88,31 +88,33 @@ impl Listener {
     /// Its socket, if that takes connections.
     pub fn accepting(&mut self) -> Option<&mut Accepting> {
         match &mut self.socket {
-            Socket::Stream(accepting) => Some(accepting),
-            Socket::Datagram(_) | Socket::Closed => None,
+            ListenerSocket::Stream(accepting) => Some(accepting),
+            ListenerSocket::Datagram(_) | ListenerSocket::Closed => None,
         }
     }
 
     /// Its socket, if that takes datagrams.
     pub fn receiving(&mut self) -> Option<&mut Receiving> {
         match &mut self.socket {
-            Socket::Datagram(receiving) => Some(receiving),
-            Socket::Stream(_) | Socket::Closed => None,
+            ListenerSocket::Datagram(receiving) => Some(receiving),
+            ListenerSocket::Stream(_) | ListenerSocket::Closed => None,
         }
     }
 
     /// Whether clients or datagrams may be there that can be taken.
     pub fn is_ready(&self) -> bool {
         match &self.socket {
-            Socket::Stream(accepting) => accepting.listener.is_ready() && !accepting.is_paused,
-            Socket::Datagram(receiving) => receiving.listener.is_ready(),
-            Socket::Closed => false,
+            ListenerSocket::Stream(accepting) => {
+                accepting.listener.is_ready() && !accepting.is_paused
+            }
+            ListenerSocket::Datagram(receiving) => receiving.listener.is_ready(),
+            ListenerSocket::Closed => false,
         }
     }
 
     /// It is to take nobody new from now on, but for those who wait already.
     pub fn begin_to_leave(&mut self) {
-        if let Socket::Stream(accepting) = &mut self.socket {
+        if let ListenerSocket::Stream(accepting) = &mut self.socket {
             accepting.last = Some(LISTEN_BACKLOG as usize);
         }
     }
@@ -120,16 +122,16 @@ impl Listener {
     /// Whether it leaves and nobody waits at its socket any more, which can be closed.
     pub fn has_taken_the_last(&self) -> bool {
         match &self.socket {
-            Socket::Stream(accepting) => match accepting.last {
+            ListenerSocket::Stream(accepting) => match accepting.last {
                 Some(left) => left == 0 || !self.is_ready(),
                 None => false,
             },
-            Socket::Datagram(_) | Socket::Closed => false,
+            ListenerSocket::Datagram(_) | ListenerSocket::Closed => false,
         }
     }
 
     /// Nothing counts on it any more.
     pub fn is_free(&self) -> bool {
-        self.stats.open == 0 && !matches!(self.socket, Socket::Stream(_))
+        self.stats.open == 0 && !matches!(self.socket, ListenerSocket::Stream(_))
     }
 }

@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 
 use crate::backends::{Backends, PoolOf, ServerId};
 use crate::config::{
-    self, BackendSpec, BackendVerify, Check, Complaint, Config, Key, Phrase, Wrong, dials_tls,
-    duration_text,
+    self, BackendSpec, BackendVerify, Check, Complaint, Config, Phrase, SettingKey, Wrong,
+    dials_tls, duration_text,
 };
 use crate::limits::CHECK_TIMEOUT_DEFAULT;
 
@@ -18,14 +18,14 @@ pub(super) fn advice(config: &Config, backends: &Backends) -> Vec<Complaint> {
     if dials_tls(config) && config.pool.tls.verify == BackendVerify::None {
         let why = "the certificates of backends are not verified, and whoever stands between us \
                    and them can read and change everything";
-        advice.push(Complaint::of(Key::BACKEND_VERIFY, "none", why));
+        advice.push(Complaint::of(SettingKey::BACKEND_VERIFY, "none", why));
     }
     let Ok(plan) = config::plan(config) else { return advice };
     for (index, (name, members)) in plan.pools.iter().enumerate() {
         let members: Vec<&BackendSpec> = members.iter().map(|&at| &plan.backends[at]).collect();
         let complaint = |wrong: Wrong| match index {
-            0 => Complaint::new(Key::BACKEND, wrong),
-            _ => Complaint::of(Key::ROUTE, &**name, wrong),
+            0 => Complaint::new(SettingKey::BACKEND, wrong),
+            _ => Complaint::of(SettingKey::ROUTE, &**name, wrong),
         };
         advice.extend(about_members(&members).map(complaint));
     }
@@ -42,9 +42,9 @@ fn about_timeout(config: &Config) -> Option<Complaint> {
         && check.kind != Check::None;
     odd.then(|| {
         let found = Phrase::from(format!("{}, which is above ", duration_text(check.timeout)));
-        let found = found.setting(Key::CHECK_INTERVAL, duration_text(check.interval));
+        let found = found.setting(SettingKey::CHECK_INTERVAL, duration_text(check.interval));
         let found = found.text(": a probe that waits so long puts the next one off");
-        Complaint::new(Key::CHECK_TIMEOUT, Wrong::saying(found, "at most the interval"))
+        Complaint::new(SettingKey::CHECK_TIMEOUT, Wrong::saying(found, "at most the interval"))
     })
 }
 
@@ -54,12 +54,12 @@ fn about_members(members: &[&BackendSpec]) -> Option<Wrong> {
         return None;
     }
     if members.iter().all(|backend| backend.weight == 0) {
-        let found = Phrase::default().setting(Key::BACKEND_WEIGHT, "0");
+        let found = Phrase::default().setting(SettingKey::BACKEND_WEIGHT, "0");
         let found = found.text(" at each, so that none takes a new connection");
         return Some(Wrong::saying(found, "another weight at one at least"));
     }
     members.iter().all(|backend| backend.backup).then(|| {
-        let found = Phrase::default().name(Key::BACKEND_BACKUP);
+        let found = Phrase::default().name(SettingKey::BACKEND_BACKUP);
         let found = found.text(" at each, which is the same as at none");
         Wrong::saying(found, "one at least without it")
     })
@@ -81,8 +81,8 @@ fn about_twins(backends: &Backends) -> Vec<Complaint> {
             };
             let are = format!("backends {} are one server at {address}: {so}", listed(&names));
             advice.push(match pool.of {
-                PoolOf::Listeners => Complaint::new(Key::BACKEND, are),
-                PoolOf::Route => Complaint::of(Key::ROUTE, &*pool.name, are),
+                PoolOf::Listeners => Complaint::new(SettingKey::BACKEND, are),
+                PoolOf::Route => Complaint::of(SettingKey::ROUTE, &*pool.name, are),
             });
         }
     }

@@ -21,14 +21,14 @@ pub struct Field<T> {
     /// What it is measured in.
     pub unit: Unit,
     /// How it moves.
-    pub kind: Kind,
+    pub kind: NumberKind,
     /// Its value.
     pub get: fn(&T) -> Value<'_>,
 }
 
 /// How a number moves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum NumberKind {
     /// Up only, by whole steps, from the start of the process.
     Counter,
     /// Up and down.
@@ -79,7 +79,7 @@ pub enum Value<'a> {
 impl<T> Field<T> {
     const fn new(
         path: &'static str,
-        kind: Kind,
+        kind: NumberKind,
         unit: Unit,
         get: fn(&T) -> Value<'_>,
         help: &'static str,
@@ -103,7 +103,7 @@ impl<T> Field<T> {
         get: fn(&T) -> Value<'_>,
         help: &'static str,
     ) -> Field<T> {
-        Field::new(path, Kind::Counter, unit, get, help)
+        Field::new(path, NumberKind::Counter, unit, get, help)
     }
 
     /// What goes up and down.
@@ -113,7 +113,7 @@ impl<T> Field<T> {
         get: fn(&T) -> Value<'_>,
         help: &'static str,
     ) -> Field<T> {
-        Field::new(path, Kind::Gauge, unit, get, help)
+        Field::new(path, NumberKind::Gauge, unit, get, help)
     }
 
     /// What is no number.
@@ -122,7 +122,7 @@ impl<T> Field<T> {
         get: fn(&T) -> Value<'_>,
         help: &'static str,
     ) -> Field<T> {
-        Field::new(path, Kind::Text, Unit::One, get, help)
+        Field::new(path, NumberKind::Text, Unit::One, get, help)
     }
 
     /// `name` or `group.name`.

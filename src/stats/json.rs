@@ -15,12 +15,12 @@ use super::tables::{BACKENDS, LISTENERS, POOLS, PROCESS, UDP};
 /// How far the writing is.
 #[derive(Debug, Default)]
 pub struct Writer {
-    at: At,
+    at: JsonAt,
 }
 
 /// What comes next.
 #[derive(Debug, Default, Clone, Copy)]
-enum At {
+enum JsonAt {
     #[default]
     Start,
     /// Behind this address, or with the first.
@@ -41,56 +41,56 @@ impl Writer {
     /// Write the next row of a page to the end of what there is of it. Says whether there was one.
     pub fn write_row(&mut self, from: &Snapshot, out: &mut Vec<u8>) -> bool {
         self.at = match self.at {
-            At::Start => {
+            JsonAt::Start => {
                 out.extend_from_slice(b"{\"health\":{");
-                At::Health(None)
+                JsonAt::Health(None)
             }
-            At::Health(last) => match from.address_behind(last) {
+            JsonAt::Health(last) => match from.address_behind(last) {
                 Some((address, it)) => {
                     json::members(out, |object| object.truth(&url(address), it.up));
-                    At::Health(Some(address))
+                    JsonAt::Health(Some(address))
                 }
                 None => {
                     out.extend_from_slice(b"},\"connections\":{");
-                    At::Connections(None)
+                    JsonAt::Connections(None)
                 }
             },
-            At::Connections(last) => match from.address_behind(last) {
+            JsonAt::Connections(last) => match from.address_behind(last) {
                 Some((address, it)) => {
                     json::members(out, |object| object.number(&url(address), it.connections));
-                    At::Connections(Some(address))
+                    JsonAt::Connections(Some(address))
                 }
                 None => {
                     out.push(b'}');
-                    At::Process
+                    JsonAt::Process
                 }
             },
-            At::Process => {
+            JsonAt::Process => {
                 process(from, out);
-                At::Pool { index: 0, names: 0 }
+                JsonAt::Pool { index: 0, names: 0 }
             }
-            At::Pool { index, names } => match from.pools.get(index) {
+            JsonAt::Pool { index, names } => match from.pools.get(index) {
                 Some(pool) if pool_part(pool, names, from, out) => {
-                    At::Pool { index: index + 1, names: 0 }
+                    JsonAt::Pool { index: index + 1, names: 0 }
                 }
-                Some(_) => At::Pool { index, names: names + STATS_NAMES_AT_ONCE },
+                Some(_) => JsonAt::Pool { index, names: names + STATS_NAMES_AT_ONCE },
                 None => {
                     out.extend_from_slice(b"],\"backends\":[");
-                    At::Backend(0)
+                    JsonAt::Backend(0)
                 }
             },
-            At::Backend(index) => match from.backends.get(index) {
+            JsonAt::Backend(index) => match from.backends.get(index) {
                 Some(backend) => {
                     next_item(out);
                     json::object(out, |it| row(it, BACKENDS, backend));
-                    At::Backend(index + 1)
+                    JsonAt::Backend(index + 1)
                 }
                 None => {
                     out.extend_from_slice(b"]}\n");
-                    At::End
+                    JsonAt::End
                 }
             },
-            At::End => return false,
+            JsonAt::End => return false,
         };
         true
     }

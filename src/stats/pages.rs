@@ -20,13 +20,13 @@ use super::snapshot::Snapshot;
 /// The pages that there are, and the one that is being made.
 #[derive(Debug, Default)]
 pub struct Pages {
-    made: Slots<Page>,
+    made: Slots<StatsPage>,
     newest: Option<Key>,
     making: Option<Making>,
 }
 
 #[derive(Debug)]
-struct Page {
+struct StatsPage {
     bytes: Vec<u8>,
     made_at: Instant,
     readers: usize,
@@ -111,7 +111,7 @@ impl Pages {
         }
         let Making { mut bytes, waiting, .. } = making;
         bytes.shrink_to_fit();
-        let page = Page { bytes, made_at: now, readers: 0 };
+        let page = StatsPage { bytes, made_at: now, readers: 0 };
         self.newest = Some(self.made.insert_with(|_| page));
         waiting
     }

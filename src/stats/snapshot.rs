@@ -46,12 +46,12 @@ pub struct Process {
     /// Lines of the log that nobody took.
     pub log_lines_dropped: u64,
     /// The access log, if there is one.
-    pub access_log: Option<AccessLog>,
+    pub access_log: Option<AccessLogStats>,
 }
 
 /// What became of the lines of the access log.
 #[derive(Debug, Clone, Copy)]
-pub struct AccessLog {
+pub struct AccessLogStats {
     /// Lines that could not be written.
     pub dropped: u64,
     /// Bytes that are not written yet.

@@ -387,9 +387,9 @@ mod tests {
     use std::collections::BTreeSet;
     use std::time::Instant;
 
-    use super::super::field::{Kind, Unit};
+    use super::super::field::{NumberKind, Unit};
     use super::super::snapshot::tests::{backend, pool};
-    use super::super::snapshot::{AccessLog, Quantiles};
+    use super::super::snapshot::{AccessLogStats, Quantiles};
     use super::*;
 
     /// What the manual says of a table.
@@ -397,14 +397,14 @@ mod tests {
         let mut text = String::from("| name | kind | what it is |\n|---|---|---|\n");
         for field in table {
             let kind = match (field.kind, field.unit) {
-                (Kind::Counter, Unit::Bytes) => "counter, bytes",
-                (Kind::Counter, _) => "counter",
-                (Kind::Gauge, Unit::Bytes) => "gauge, bytes",
-                (Kind::Gauge, Unit::Seconds) => "gauge, seconds",
-                (Kind::Gauge, Unit::Milliseconds) => "gauge, ms",
-                (Kind::Gauge, Unit::PerSecond) => "gauge, a second",
-                (Kind::Gauge, Unit::One) => "gauge",
-                (Kind::Text, _) => "text",
+                (NumberKind::Counter, Unit::Bytes) => "counter, bytes",
+                (NumberKind::Counter, _) => "counter",
+                (NumberKind::Gauge, Unit::Bytes) => "gauge, bytes",
+                (NumberKind::Gauge, Unit::Seconds) => "gauge, seconds",
+                (NumberKind::Gauge, Unit::Milliseconds) => "gauge, ms",
+                (NumberKind::Gauge, Unit::PerSecond) => "gauge, a second",
+                (NumberKind::Gauge, Unit::One) => "gauge",
+                (NumberKind::Text, _) => "text",
             };
             text += &format!("| `{above}.{}` | {kind} | {} |\n", field.path(), field.help);
         }
@@ -483,13 +483,13 @@ mod tests {
                 let value = (field.get)(row);
                 let fits = match (value, field.kind) {
                     (Value::Unknown | Value::Absent, _) => true,
-                    (Value::Count(_), Kind::Counter | Kind::Gauge) => true,
-                    (Value::Decimal(_), Kind::Gauge) => true,
-                    (Value::Time(_), Kind::Gauge) => {
+                    (Value::Count(_), NumberKind::Counter | NumberKind::Gauge) => true,
+                    (Value::Decimal(_), NumberKind::Gauge) => true,
+                    (Value::Time(_), NumberKind::Gauge) => {
                         matches!(field.unit, Unit::Seconds | Unit::Milliseconds)
                     }
-                    (Value::Truth(_) | Value::Text(_), Kind::Text) => true,
-                    (Value::Address(_) | Value::Backends(_), Kind::Text) => true,
+                    (Value::Truth(_) | Value::Text(_), NumberKind::Text) => true,
+                    (Value::Address(_) | Value::Backends(_), NumberKind::Text) => true,
                     _ => false,
                 };
                 assert!(fits, "{path}: {value:?} is no {:?}", field.kind);
@@ -499,7 +499,7 @@ mod tests {
 
     #[test]
     fn every_row_has_a_name_of_its_own_a_help_and_a_value_of_its_kind() {
-        let log = AccessLog { dropped: 1, waiting: 2, is_behind: true };
+        let log = AccessLogStats { dropped: 1, waiting: 2, is_behind: true };
         let with_log = Process { access_log: Some(log), ..Process::default() };
         check(PROCESS, &[Process::default(), with_log]);
         check(UDP, &[Datagrams::default()]);

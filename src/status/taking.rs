@@ -8,7 +8,7 @@ use crate::stats::snapshot::{self, Process, Snapshot};
 
 /// The first row: the process.
 pub fn begin(cx: &Context) -> Snapshot {
-    let access_log = cx.access_log.as_ref().map(|log| snapshot::AccessLog {
+    let access_log = cx.access_log.as_ref().map(|log| snapshot::AccessLogStats {
         dropped: log.dropped(),
         waiting: log.waiting(),
         is_behind: log.is_behind(),

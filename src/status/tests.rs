@@ -83,7 +83,7 @@ impl Slices {
     }
 
     fn of_status(cx: &mut Context) -> Slices {
-        let mut page = Some(Page::begin(cx));
+        let mut page = Some(StatusPage::begin(cx));
         let mut slices = Slices::default();
         while let Some(making) = &mut page {
             let began = Instant::now();
@@ -91,9 +91,9 @@ impl Slices {
             let mut over = false;
             for _ in 0..STATS_ROWS_PER_TURN {
                 match making.step(cx) {
-                    Step::Line(line) => slices.page += &(line + "\n"),
-                    Step::Going => {}
-                    Step::Over => over = true,
+                    PageStep::Line(line) => slices.page += &(line + "\n"),
+                    PageStep::Going => {}
+                    PageStep::Over => over = true,
                 }
                 if over {
                     page = None;

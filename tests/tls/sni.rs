@@ -378,7 +378,8 @@ fn a_route_whose_backends_are_gone_does_not_use_others() {
 fn the_only_backend_of_one_route_can_go_down_in_another() {
     let good = lettered(b'g');
     let place = free_port();
-    let routes = [format!("alone.example={place}"), format!("both.example={place},{}", good.flag())];
+    let routes =
+        [format!("alone.example={place}"), format!("both.example={place},{}", good.flag())];
     let args = ["-l", "sni://127.0.0.1:0", "--check-interval", "1h", "--balance", "first"];
     let routed = ["--route", &routes[0], "--route", &routes[1]];
     let balancer = Balancer::start(&[&args[..], &routed[..]].concat());

@@ -12,7 +12,7 @@ use log::{info, warn};
 use crate::balance::Observation;
 use crate::limits::{EJECT_ANSWERS_MIN, EJECT_LOOKS};
 
-use super::super::eject::{Cause, Grade, Outlier, Tally, may_spare, stands_out};
+use super::super::eject::{EjectCause, Grade, Outlier, Tally, may_spare, stands_out};
 use super::Pool;
 
 /// An answer of a server.
@@ -69,7 +69,7 @@ impl Pool {
     pub(in super::super) fn on_refusal(&mut self, index: usize, limit: u32, now: Instant) {
         let Some(seat) = &mut self.seats[index] else { return };
         if seat.outlier.refused(limit, now) {
-            self.eject(index, Cause::Refusals(limit), now);
+            self.eject(index, EjectCause::Refusals(limit), now);
         }
     }
 
@@ -85,7 +85,7 @@ impl Pool {
         let needed = self.crowd.needed(now);
         let Some(seat) = &mut self.seats[index] else { return };
         match seat.outlier.bad(client, needed, self.settings.eject_after) {
-            Some(count) => self.eject(index, Cause::BadAnswers(count), now),
+            Some(count) => self.eject(index, EjectCause::BadAnswers(count), now),
             None => self.on_fault(index, client, now),
         }
     }
@@ -111,13 +111,13 @@ impl Pool {
             }
         }
         if stands_out(own, rest) {
-            self.eject(index, Cause::Faults(own, rest), now);
+            self.eject(index, EjectCause::Faults(own, rest), now);
         }
     }
 
     /// Leave it out, if the pool can do without: never the last one that takes requests, and never
     /// more than half of those that are up. If all answer badly, the fault is not with one of them.
-    fn eject(&mut self, index: usize, cause: Cause, now: Instant) {
+    fn eject(&mut self, index: usize, cause: EjectCause, now: Instant) {
         let able = || self.taken().filter(|&(at, _)| self.is_able(at));
         let out = able().filter(|(_, seat)| seat.outlier.is_out()).count();
         if !self.is_able(index) || !may_spare(able().count(), out) {

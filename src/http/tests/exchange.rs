@@ -100,7 +100,7 @@ enum Outcome {
     /// More is wanted.
     Hungry,
     /// The head is refused.
-    Refused(Refusal),
+    Refused(BadHead),
     /// The head passed.
     Passed(Passed),
 }

@@ -27,8 +27,8 @@ fn answered(text: &str) -> ResponseHead {
 }
 
 /// Every request of the table of what must not pass, and the status that it gets.
-const REFUSED: &[(&str, Refusal, u16)] = {
-    use Refusal::*;
+const REFUSED: &[(&str, BadHead, u16)] = {
+    use BadHead::*;
     &[
         // Two lengths, or one that two parsers could read differently.
         ("+Content-Length: 5\r\nTransfer-Encoding: chunked", TwoLengths, 400),
@@ -193,27 +193,27 @@ fn limits_are_kept_to_the_byte() {
         format!("GET / HTTP/1.1\r\nHost: a\r\nA: {}\r\n\r\n", "x".repeat(total - frame))
     };
     assert_eq!(good(&sized(HTTP_HEAD_BYTES_MAX)).length, HTTP_HEAD_BYTES_MAX);
-    let long = Parse::Bad(Refusal::HeadTooLong);
+    let long = Parse::Bad(BadHead::HeadTooLong);
     assert_eq!(request(sized(HTTP_HEAD_BYTES_MAX + 1).as_bytes()), long);
     assert_eq!(request(&sized(HTTP_HEAD_BYTES_MAX + 9).as_bytes()[..16384]), long);
     assert_eq!(request(&sized(HTTP_HEAD_BYTES_MAX + 9).as_bytes()[..16383]), Parse::Incomplete);
     let line = format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "x".repeat(17_000));
-    assert_eq!(request(line.as_bytes()), Parse::Bad(Refusal::TargetTooLong));
-    assert_eq!(Refusal::TargetTooLong.status(), 414);
-    assert_eq!(Refusal::HeadTooLong.status(), 431);
+    assert_eq!(request(line.as_bytes()), Parse::Bad(BadHead::TargetTooLong));
+    assert_eq!(BadHead::TargetTooLong.status(), 414);
+    assert_eq!(BadHead::HeadTooLong.status(), 431);
 
     let fields = |count: usize| {
         format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", "A: b\r\n".repeat(count - 1))
     };
     good(&fields(HTTP_FIELDS_MAX));
     let many = fields(HTTP_FIELDS_MAX + 1);
-    assert_eq!(request(many.as_bytes()), Parse::Bad(Refusal::TooManyFields));
-    assert_eq!(Refusal::TooManyFields.status(), 431);
+    assert_eq!(request(many.as_bytes()), Parse::Bad(BadHead::TooManyFields));
+    assert_eq!(BadHead::TooManyFields.status(), 431);
     let options = |count: usize| {
         format!("GET / HTTP/1.1\r\nHost: a\r\nConnection: a{}\r\n\r\n", ",a".repeat(count - 1))
     };
     good(&options(32));
-    assert_eq!(request(options(33).as_bytes()), Parse::Bad(Refusal::Connection));
+    assert_eq!(request(options(33).as_bytes()), Parse::Bad(BadHead::Connection));
 }
 
 #[test]
@@ -328,7 +328,7 @@ fn a_response_is_framed_by_the_rules_in_their_order() {
 
 #[test]
 fn a_response_that_two_could_read_differently_is_refused() {
-    use Refusal::*;
+    use BadHead::*;
     for (text, refusal) in [
         ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked", TwoLengths),
         ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6", ContentLengthTwice),
@@ -367,7 +367,7 @@ fn a_switch_that_was_asked_for_is_taken() {
     assert_eq!(head.upgrade.unwrap().of(text), b"websocket");
     assert!(!head.is_interim());
     let bare = b"HTTP/1.1 101 Go\r\n\r\n";
-    assert_eq!(response(bare, asked), Parse::Bad(Refusal::Upgrade));
+    assert_eq!(response(bare, asked), Parse::Bad(BadHead::Upgrade));
 }
 
 #[test]
@@ -422,46 +422,46 @@ fn a_head_that_trickles_is_not_parsed_for_every_byte() {
 /// Names are known in letters of any case, and where they end the buffer, and nothing else is.
 #[test]
 fn names_are_known_wherever_they_lie() {
-    use crate::http::fields::Kind;
+    use crate::http::fields::FieldKind;
     for (name, kind) in [
-        ("te", Kind::Te),
-        ("via", Kind::Via),
-        ("host", Kind::Host),
-        ("cookie", Kind::Cookie),
-        ("expect", Kind::Expect),
-        ("upgrade", Kind::Upgrade),
-        ("trailer", Kind::Trailer),
-        ("forwarded", Kind::Forwarded),
-        ("x-real-ip", Kind::Forwarded),
-        ("connection", Kind::Connection),
-        ("keep-alive", Kind::KeepAlive),
-        ("set-cookie", Kind::EndToEnd),
-        ("authorization", Kind::Authorization),
-        ("proxy-authorization", Kind::Authorization),
-        ("www-authenticate", Kind::Challenge),
-        ("proxy-authenticate", Kind::Challenge),
-        ("cache-control", Kind::EndToEnd),
-        ("content-length", Kind::ContentLength),
-        ("http2-settings", Kind::Hop),
-        ("proxy-connection", Kind::Hop),
-        ("transfer-encoding", Kind::TransferEncoding),
-        ("x-forwarded-for", Kind::ForwardedFor),
-        ("x-forwarded-host", Kind::ForwardedHost),
-        ("x-forwarded-proto", Kind::ForwardedProto),
-        ("x-forwarded-port", Kind::ForwardedPort),
-        ("x-forwarded-", Kind::Forwarded),
-        ("x-forwarded-f", Kind::Forwarded),
-        ("x-forwarded-by-somebody-else", Kind::Forwarded),
-        ("x_forwarded_for", Kind::Folded),
-        ("x.ssl.client.s.dn", Kind::Folded),
-        ("x-ssl-client_s-dn", Kind::Folded),
-        ("content-length~", Kind::Folded),
-        ("accept1", Kind::Other),
-        ("proxy", Kind::Proxy),
-        ("x-ssl-client-s-dn", Kind::ClientSubject),
-        ("content_length", Kind::Folded),
-        ("content-type", Kind::Other),
-        ("x-request-id", Kind::Other),
+        ("te", FieldKind::Te),
+        ("via", FieldKind::Via),
+        ("host", FieldKind::Host),
+        ("cookie", FieldKind::Cookie),
+        ("expect", FieldKind::Expect),
+        ("upgrade", FieldKind::Upgrade),
+        ("trailer", FieldKind::Trailer),
+        ("forwarded", FieldKind::Forwarded),
+        ("x-real-ip", FieldKind::Forwarded),
+        ("connection", FieldKind::Connection),
+        ("keep-alive", FieldKind::KeepAlive),
+        ("set-cookie", FieldKind::EndToEnd),
+        ("authorization", FieldKind::Authorization),
+        ("proxy-authorization", FieldKind::Authorization),
+        ("www-authenticate", FieldKind::Challenge),
+        ("proxy-authenticate", FieldKind::Challenge),
+        ("cache-control", FieldKind::EndToEnd),
+        ("content-length", FieldKind::ContentLength),
+        ("http2-settings", FieldKind::Hop),
+        ("proxy-connection", FieldKind::Hop),
+        ("transfer-encoding", FieldKind::TransferEncoding),
+        ("x-forwarded-for", FieldKind::ForwardedFor),
+        ("x-forwarded-host", FieldKind::ForwardedHost),
+        ("x-forwarded-proto", FieldKind::ForwardedProto),
+        ("x-forwarded-port", FieldKind::ForwardedPort),
+        ("x-forwarded-", FieldKind::Forwarded),
+        ("x-forwarded-f", FieldKind::Forwarded),
+        ("x-forwarded-by-somebody-else", FieldKind::Forwarded),
+        ("x_forwarded_for", FieldKind::Folded),
+        ("x.ssl.client.s.dn", FieldKind::Folded),
+        ("x-ssl-client_s-dn", FieldKind::Folded),
+        ("content-length~", FieldKind::Folded),
+        ("accept1", FieldKind::Other),
+        ("proxy", FieldKind::Proxy),
+        ("x-ssl-client-s-dn", FieldKind::ClientSubject),
+        ("content_length", FieldKind::Folded),
+        ("content-type", FieldKind::Other),
+        ("x-request-id", FieldKind::Other),
     ] {
         let kind_of = |name: &str, value: &str| {
             let mut fields = Fields::new();
@@ -479,8 +479,8 @@ fn names_are_known_wherever_they_lie() {
             let kind = kind_of(&wrong, "");
             let family = wrong.starts_with("x-forwarded-");
             assert!(
-                matches!(kind, Kind::Other | Kind::Folded)
-                    || (family && kind == Kind::Forwarded),
+                matches!(kind, FieldKind::Other | FieldKind::Folded)
+                    || (family && kind == FieldKind::Forwarded),
                 "{wrong}: {kind:?}"
             );
         }

@@ -22,7 +22,7 @@ use nix::sys::socket::{
 
 use crate::limits::{MESSAGES_PER_CALL, SLOT_BYTES};
 
-use super::sender::{Message, Refusal};
+use super::sender::{Message, SendRefusal};
 use super::{Fault, Piece, RecvMeta, RecvOutcome};
 
 /// Free slots, and where in the memory they begin.
@@ -139,7 +139,7 @@ impl Headers {
         socket: &UdpSocket,
         slices: &[IoSlice<'_>],
         messages: &[Message],
-    ) -> Result<usize, Refusal> {
+    ) -> Result<usize, SendRefusal> {
         let Some(first) = messages.first() else { return Ok(0) };
         let mut together = messages.iter().take(if self.one_by_one { 1 } else { usize::MAX });
         let segment = together.find_map(|message| message.segment);
@@ -198,15 +198,15 @@ impl Headers {
 }
 
 /// Why messages were not taken; nothing, if they are to be tried again at once.
-fn refusal(errno: Errno, segment: Option<u16>) -> Result<usize, Refusal> {
+fn refusal(errno: Errno, segment: Option<u16>) -> Result<usize, SendRefusal> {
     match errno {
         Errno::EINTR => Ok(0),
-        Errno::EAGAIN => Err(Refusal::Later),
+        Errno::EAGAIN => Err(SendRefusal::Later),
         Errno::EIO | Errno::EOPNOTSUPP | Errno::ENOPROTOOPT if segment.is_some() => {
-            Err(Refusal::Segments)
+            Err(SendRefusal::Segments)
         }
-        Errno::EINVAL | Errno::EMSGSIZE if segment.is_some() => Err(Refusal::Segment),
-        errno => Err(Refusal::Fault(Fault::of(&errno.into()))),
+        Errno::EINVAL | Errno::EMSGSIZE if segment.is_some() => Err(SendRefusal::Segment),
+        errno => Err(SendRefusal::Fault(Fault::of(&errno.into()))),
     }
 }
 

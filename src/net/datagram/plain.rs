@@ -7,7 +7,7 @@ use mio::net::UdpSocket;
 
 use crate::limits::SLOT_BYTES;
 
-use super::sender::{Message, Refusal};
+use super::sender::{Message, SendRefusal};
 use super::{Fault, Piece, RecvMeta, RecvOutcome};
 
 /// Free slots, and where in the memory they begin.
@@ -67,10 +67,10 @@ impl Headers {
         socket: &UdpSocket,
         slices: &[IoSlice<'_>],
         messages: &[Message],
-    ) -> Result<usize, Refusal> {
+    ) -> Result<usize, SendRefusal> {
         let Some(first) = messages.first() else { return Ok(0) };
         if first.segment.is_some() {
-            return Err(Refusal::Segments);
+            return Err(SendRefusal::Segments);
         }
         let bytes = slices.get(first.slices.start).map_or(&[][..], |slice| slice);
         let sent = match first.to {
@@ -79,8 +79,8 @@ impl Headers {
         };
         match sent {
             Ok(_) => Ok(1),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(Refusal::Later),
-            Err(error) => Err(Refusal::Fault(Fault::of(&error))),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(SendRefusal::Later),
+            Err(error) => Err(SendRefusal::Fault(Fault::of(&error))),
         }
     }
 }

@@ -71,7 +71,7 @@ pub struct Message {
 
 /// Why a message was not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refusal {
+pub enum SendRefusal {
     /// The socket's buffer is full.
     Later,
     /// This one cannot be cut up on its way.
@@ -150,19 +150,19 @@ impl Sender {
                     outcome.bytes += sent.iter().map(|message| message.bytes).sum::<u64>();
                 }
                 // What waits in the kernel is as much as anybody asked for.
-                Err(Refusal::Later) => {
+                Err(SendRefusal::Later) => {
                     outcome.dropped += at.left(transmits);
                     return outcome;
                 }
-                Err(Refusal::Segments) => self.segments = false,
-                Err(Refusal::Segment) => whole_until = first.end,
-                Err(Refusal::Fault(fault @ (Fault::Refused | Fault::Unreachable)))
+                Err(SendRefusal::Segments) => self.segments = false,
+                Err(SendRefusal::Segment) => whole_until = first.end,
+                Err(SendRefusal::Fault(fault @ (Fault::Refused | Fault::Unreachable)))
                     if first.to.is_none() =>
                 {
                     outcome.refused = Some(Refused { fault, from: at });
                     return outcome;
                 }
-                Err(Refusal::Fault(_)) => {
+                Err(SendRefusal::Fault(_)) => {
                     outcome.dropped += first.datagrams;
                     at = first.end;
                 }

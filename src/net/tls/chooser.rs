@@ -20,16 +20,16 @@ use crate::config::UnknownName;
 use super::files::Certificate;
 
 /// Certificates for one name, the preferred kind of key first, each kind once.
-type Candidates = Vec<Arc<CertifiedKey>>;
+type CertifiedKeys = Vec<Arc<CertifiedKey>>;
 
 /// What there is to choose from.
 #[derive(Debug)]
 pub(super) struct Chooser {
-    exact: HashMap<String, Candidates>,
+    exact: HashMap<String, CertifiedKeys>,
     /// By what follows on `*.`.
-    wildcards: HashMap<String, Candidates>,
+    wildcards: HashMap<String, CertifiedKeys>,
     /// The first certificate, and those of other kinds that share a name with it.
-    first: Candidates,
+    first: CertifiedKeys,
     unknown_name: UnknownName,
 }
 
@@ -83,7 +83,7 @@ impl ResolvesServerCert for Chooser {
 /// Those certificates that no client is ever shown: for all their names others come first that have
 /// a key of the same kind. Each with the file of one of those.
 pub(super) fn never_shown(certificates: &[Certificate]) -> Vec<(&Certificate, &Certificate)> {
-    let mut taken: HashMap<(&str, Kind), &Certificate> = HashMap::new();
+    let mut taken: HashMap<(&str, KeyKind), &Certificate> = HashMap::new();
     let mut unused = Vec::new();
     for (index, certificate) in certificates.iter().enumerate() {
         let kind = kind(certificate.key());
@@ -107,7 +107,7 @@ pub(super) fn never_shown(certificates: &[Certificate]) -> Vec<(&Certificate, &C
 }
 
 /// Of two with the same kind of key the first stays.
-fn add(candidates: &mut Candidates, key: &Arc<CertifiedKey>) {
+fn add(candidates: &mut CertifiedKeys, key: &Arc<CertifiedKey>) {
     if candidates.iter().any(|known| kind(known) == kind(key)) {
         return;
     }
@@ -131,9 +131,9 @@ fn best<'a>(
 }
 
 /// Keys of a kind sign by the same scheme: ECDSA on another curve is another kind.
-type Kind = Option<u16>;
+type KeyKind = Option<u16>;
 
-fn kind(key: &CertifiedKey) -> Kind {
+fn kind(key: &CertifiedKey) -> KeyKind {
     const SCHEMES: [SignatureScheme; 5] = [
         SignatureScheme::ECDSA_NISTP256_SHA256,
         SignatureScheme::ECDSA_NISTP384_SHA384,

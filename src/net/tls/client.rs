@@ -10,7 +10,7 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 
-use crate::config::{CertificatePair, Key};
+use crate::config::{CertificatePair, SettingKey};
 use crate::limits::TLS_BACKEND_SESSIONS;
 
 use super::chain::check_size;
@@ -88,10 +88,10 @@ impl Roots {
         let mut roots = RootCertStore::empty();
         match file {
             Some(file) => {
-                for certificate in files::certificates(Key::BACKEND_CA, file)? {
+                for certificate in files::certificates(SettingKey::BACKEND_CA, file)? {
                     let added = roots.add(certificate);
                     added.map_err(|error| {
-                        FileError::new(Key::BACKEND_CA, file, &files::reason(&error))
+                        FileError::new(SettingKey::BACKEND_CA, file, &files::reason(&error))
                     })?;
                 }
             }
@@ -104,7 +104,7 @@ impl Roots {
                         None => "there are none (package ca-certificates)".to_owned(),
                     };
                     return Err(FileError::new(
-                        Key::BACKEND_CA,
+                        SettingKey::BACKEND_CA,
                         "the system's root certificates",
                         &why,
                     ));
@@ -113,7 +113,7 @@ impl Roots {
         }
         let verifier = WebPkiServerVerifier::builder_with_provider(roots.into(), provider());
         let verifier = verifier.build().map_err(|error| {
-            FileError::new(Key::BACKEND_CA, file.unwrap_or_default(), &error.to_string())
+            FileError::new(SettingKey::BACKEND_CA, file.unwrap_or_default(), &error.to_string())
         })?;
         Roots::by(Believed::Rooted(verifier))
     }
@@ -127,9 +127,9 @@ impl Roots {
         let algorithms = provider().signature_verification_algorithms;
         let verifier = Arc::new(BackendVerifier { believed, algorithms });
         let builder = ClientConfig::builder_with_provider(provider());
-        let builder = builder
-            .with_safe_default_protocol_versions()
-            .map_err(|error| FileError::new(Key::BACKEND_CA, "TLS", &error.to_string()))?;
+        let builder = builder.with_safe_default_protocol_versions().map_err(|error| {
+            FileError::new(SettingKey::BACKEND_CA, "TLS", &error.to_string())
+        })?;
         let builder = builder.dangerous().with_custom_certificate_verifier(verifier);
         Ok(Roots { config: builder.with_no_client_auth(), resumes: true })
     }

@@ -16,7 +16,7 @@ use x509_cert::der::Decode;
 use x509_cert::ext::pkix::SubjectAltName;
 use x509_cert::ext::pkix::name::GeneralName;
 
-use crate::config::{CertificatePair, Complaint, Key, io_words};
+use crate::config::{CertificatePair, Complaint, SettingKey, io_words};
 use crate::limits::{CERTIFICATE_WARNING, CLIENT_SUBJECT_BYTES_MAX, PEM_BYTES_MAX};
 
 use super::provider::provider;
@@ -38,14 +38,14 @@ pub struct Certificate {
 /// What is wrong with a file: one line, for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileError {
-    key: Key,
+    key: SettingKey,
     file: String,
     why: String,
 }
 
 impl FileError {
     /// This is wrong with that file, which this setting names.
-    pub fn new(key: Key, file: &str, why: &str) -> FileError {
+    pub fn new(key: SettingKey, file: &str, why: &str) -> FileError {
         FileError { key, file: file.to_owned(), why: why.to_owned() }
     }
 }
@@ -67,16 +67,17 @@ impl std::error::Error for FileError {}
 /// The two settings that name the files of a certificate and its key.
 #[derive(Debug, Clone, Copy)]
 pub struct Keys {
-    cert: Key,
-    key: Key,
+    cert: SettingKey,
+    key: SettingKey,
 }
 
 impl Keys {
     /// For what clients are shown.
-    pub const LISTENERS: Keys = Keys { cert: Key::CERT, key: Key::CERT_KEY };
+    pub const LISTENERS: Keys = Keys { cert: SettingKey::CERT, key: SettingKey::CERT_KEY };
 
     /// For what backends are shown.
-    pub const BACKEND: Keys = Keys { cert: Key::BACKEND_CERT, key: Key::BACKEND_KEY };
+    pub const BACKEND: Keys =
+        Keys { cert: SettingKey::BACKEND_CERT, key: SettingKey::BACKEND_KEY };
 }
 
 impl Certificate {
@@ -153,7 +154,7 @@ impl Certificate {
 
 /// All certificates of a file, at least one.
 pub fn certificates(
-    setting: Key,
+    setting: SettingKey,
     file: &str,
 ) -> Result<Vec<CertificateDer<'static>>, FileError> {
     let text = read(setting, file)?;
@@ -181,7 +182,7 @@ pub(super) fn check_key(
     private_key(keys.key, &files.key).err()
 }
 
-fn private_key(setting: Key, file: &str) -> Result<PrivateKeyDer<'static>, FileError> {
+fn private_key(setting: SettingKey, file: &str) -> Result<PrivateKeyDer<'static>, FileError> {
     let text = read(setting, file)?;
     PrivateKeyDer::from_pem_slice(&text).map_err(|error| {
         let why = match error {
@@ -236,7 +237,7 @@ fn what_instead(text: &[u8], wanted: &str, label: &str) -> String {
 }
 
 /// What is in a file that a setting names, if it is one and not too large.
-pub fn read(setting: Key, file: &str) -> Result<Vec<u8>, FileError> {
+pub fn read(setting: SettingKey, file: &str) -> Result<Vec<u8>, FileError> {
     let mut text = Vec::new();
     // To open a pipe waits for who writes to it, unless it is asked not to.
     let mut options = OpenOptions::new();

@@ -10,7 +10,7 @@ use rustls::server::{
 };
 use rustls::{Error, RootCertStore, ServerConfig};
 
-use crate::config::{ClientCert, Complaint, Key, ListenerTls};
+use crate::config::{ClientCert, Complaint, ListenerTls, SettingKey};
 
 use super::chain::Bounded;
 use super::chooser::{self, Chooser};
@@ -42,8 +42,9 @@ impl ServerTls {
     /// Everything that the settings name, read from its files.
     pub fn load(settings: &ListenerTls, now: SystemTime) -> Result<ServerTls, Vec<FileError>> {
         let tickets = aws_lc_rs::Ticketer::new();
-        let tickets = tickets
-            .map_err(|error| vec![FileError::new(Key::CERT, "TLS", &error.to_string())])?;
+        let tickets = tickets.map_err(|error| {
+            vec![FileError::new(SettingKey::CERT, "TLS", &error.to_string())]
+        })?;
         ServerTls::load_with(settings, tickets, now)
     }
 
@@ -80,7 +81,7 @@ impl ServerTls {
         let config = |inside| -> Result<Arc<ServerConfig>, FileError> {
             let builder = ServerConfig::builder_with_provider(provider())
                 .with_safe_default_protocol_versions()
-                .map_err(|error| FileError::new(Key::CERT, "TLS", &error.to_string()))?;
+                .map_err(|error| FileError::new(SettingKey::CERT, "TLS", &error.to_string()))?;
             let builder = builder.with_client_cert_verifier(Arc::clone(&verifier));
             let mut config = builder.with_cert_resolver(Arc::clone(&chooser) as _);
             resume(&mut config, settings.client_cert, &tickets);
@@ -113,7 +114,7 @@ impl ServerTls {
                  the same kind",
                 before.file()
             );
-            Complaint::of(Key::CERT, certificate.file(), why)
+            Complaint::of(SettingKey::CERT, certificate.file(), why)
         };
         unused.iter().map(line).collect()
     }
@@ -148,9 +149,11 @@ pub(super) fn is_unknown_name(error: &Error) -> bool {
 fn client_verifier(settings: &ListenerTls) -> Result<Arc<dyn ClientCertVerifier>, FileError> {
     let Some(file) = &settings.client_ca else { return Ok(Arc::new(NoClientAuth)) };
     let mut roots = RootCertStore::empty();
-    for certificate in files::certificates(Key::CLIENT_CA, file)? {
+    for certificate in files::certificates(SettingKey::CLIENT_CA, file)? {
         let added = roots.add(certificate);
-        added.map_err(|error| FileError::new(Key::CLIENT_CA, file, &files::reason(&error)))?;
+        added.map_err(|error| {
+            FileError::new(SettingKey::CLIENT_CA, file, &files::reason(&error))
+        })?;
     }
     let builder = WebPkiClientVerifier::builder_with_provider(roots.into(), provider());
     let builder = match settings.client_cert {
@@ -158,7 +161,7 @@ fn client_verifier(settings: &ListenerTls) -> Result<Arc<dyn ClientCertVerifier>
         ClientCert::Required | ClientCert::None => builder,
     };
     let built = builder.build();
-    let built =
-        built.map_err(|error| FileError::new(Key::CLIENT_CA, file, &error.to_string()))?;
+    let built = built
+        .map_err(|error| FileError::new(SettingKey::CLIENT_CA, file, &error.to_string()))?;
     Ok(Arc::new(Bounded(built)))
 }

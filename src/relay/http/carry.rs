@@ -12,11 +12,11 @@ use crate::limits::{
     HTTP_PIECES_MAX, READ_WORK_BYTES,
 };
 use crate::net::{BufferPool, Fault, Received, Socket};
-use crate::relay::pump::{Buffers, Direction, State, Step};
+use crate::relay::pump::{Buffers, Direction, DirectionState, Pumped};
 
 /// A body on its way.
 #[derive(Debug)]
-pub(super) struct Body {
+pub(super) struct BodyRelay {
     decoder: Decoder,
     /// Lines of trailers so far: they are judged once they are whole.
     trailers: Vec<u8>,
@@ -57,16 +57,23 @@ pub(super) enum Carried {
     Bad(BadBody),
 }
 
-impl Body {
+impl BodyRelay {
     /// A body of which nothing was read yet.
-    pub fn new(decoder: Decoder, leaves: Framing) -> Body {
+    pub fn new(decoder: Decoder, leaves: Framing) -> BodyRelay {
         let plain = decoder.plain_remaining().is_some() && leaves != Framing::Chunked;
-        Body { decoder, trailers: Vec::new(), leaves, plain, fine: true, allowed: u64::MAX }
+        BodyRelay {
+            decoder,
+            trailers: Vec::new(),
+            leaves,
+            plain,
+            fine: true,
+            allowed: u64::MAX,
+        }
     }
 
     /// The same, if it has no more payload than this.
-    pub fn at_most(self, allowed: Option<u64>) -> Body {
-        Body { allowed: allowed.unwrap_or(u64::MAX), ..self }
+    pub fn at_most(self, allowed: Option<u64>) -> BodyRelay {
+        BodyRelay { allowed: allowed.unwrap_or(u64::MAX), ..self }
     }
 
     /// Whether it goes out as it comes in, so that the pump may have it.
@@ -201,11 +208,13 @@ impl<S: Socket, T: Socket> Transfer<'_, '_, S, T> {
     /// A body that is payload alone.
     fn pump(&mut self) -> Carried {
         match self.direction.pump(self.source, self.target, self.buffers) {
-            Step::SourceBroke(fault) => Carried::SourceBroke(fault),
-            Step::TargetBroke(fault) => Carried::TargetBroke(fault),
-            Step::Rest | Step::Again if self.direction.state() == State::Done => Carried::Whole,
-            Step::Again => Carried::Again,
-            Step::Rest => Carried::Rest,
+            Pumped::SourceBroke(fault) => Carried::SourceBroke(fault),
+            Pumped::TargetBroke(fault) => Carried::TargetBroke(fault),
+            Pumped::Rest | Pumped::Again if self.direction.state() == DirectionState::Done => {
+                Carried::Whole
+            }
+            Pumped::Again => Carried::Again,
+            Pumped::Rest => Carried::Rest,
         }
     }
 }

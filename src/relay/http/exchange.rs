@@ -34,9 +34,9 @@ use super::super::account::Own;
 use super::super::client::Client;
 use super::super::connect::{self, Attempt, Found, Took, Wants};
 use super::super::verdict::Reason;
-use super::carry::{self, Body, Carried, Transfer};
+use super::carry::{self, BodyRelay, Carried, Transfer};
 use super::response::{Answer, Answered, Reader};
-use super::{Http, HttpState, Step, reply};
+use super::{Http, HttpState, HttpStep, reply};
 
 use broken::Broke;
 pub(super) use ending::{on_backend_down, too_late};
@@ -51,7 +51,7 @@ pub(super) struct Exchange {
     takes_trailers: bool,
     /// The request as it was sent, if it may be sent twice.
     again: Vec<u8>,
-    request: Body,
+    request: BodyRelay,
     /// All of the request is sent on.
     is_asked: bool,
     /// The backend takes no more of the request; its answer may be on the way.
@@ -79,7 +79,7 @@ pub(super) struct Exchange {
 }
 
 /// What an exchange came to in this turn.
-enum Turn {
+enum ExchangeTurn {
     Rest,
     Again,
     Complete,
@@ -100,7 +100,7 @@ pub(super) fn begin(
     http: &mut Http,
     client: &mut Client,
     cx: &mut Context,
-) -> Step {
+) -> HttpStep {
     cx.stats.requests += 1;
     cx.stats.fields_dropped += cx.http.fields.misleading();
     let mut exchange = Box::new(Exchange::new(head, cx));
@@ -126,7 +126,7 @@ pub(super) fn begin(
             return exchange.reply(bad.into(), http, client, cx);
         }
     }
-    let step = if exchange.only_waits(client, cx) { Step::Wait } else { Step::Next };
+    let step = if exchange.only_waits(client, cx) { HttpStep::Wait } else { HttpStep::Next };
     http.state = HttpState::Exchange(exchange);
     step
 }
@@ -138,32 +138,32 @@ pub(super) fn proceed(
     http: &mut Http,
     client: &mut Client,
     cx: &mut Context,
-) -> Step {
+) -> HttpStep {
     match exchange.turn(http, client, cx) {
-        Turn::Rest => {
+        ExchangeTurn::Rest => {
             http.state = HttpState::Exchange(exchange);
-            Step::Wait
+            HttpStep::Wait
         }
-        Turn::Again => {
+        ExchangeTurn::Again => {
             http.state = HttpState::Exchange(exchange);
-            Step::Again
+            HttpStep::Again
         }
-        Turn::Complete => exchange.finish(http, client, cx),
-        Turn::Nothing(fault) => exchange.recover(fault, http, client, cx),
-        Turn::Bad(why) => {
+        ExchangeTurn::Complete => exchange.finish(http, client, cx),
+        ExchangeTurn::Nothing(fault) => exchange.recover(fault, http, client, cx),
+        ExchangeTurn::Bad(why) => {
             let own = Own { status: 502, cause: Cause::BadAnswer, why };
             exchange.reply(own, http, client, cx)
         }
-        Turn::Reply(own) => exchange.reply(own, http, client, cx),
-        Turn::Switched => exchange.switch(http, client, cx),
-        Turn::Close(reason) => Step::Close(reason),
+        ExchangeTurn::Reply(own) => exchange.reply(own, http, client, cx),
+        ExchangeTurn::Switched => exchange.switch(http, client, cx),
+        ExchangeTurn::Close(reason) => HttpStep::Close(reason),
     }
 }
 
-impl Turn {
+impl ExchangeTurn {
     /// Whether there is nothing more to do in this turn, or ever.
     fn is_over(&self) -> bool {
-        !matches!(self, Turn::Rest | Turn::Again)
+        !matches!(self, ExchangeTurn::Rest | ExchangeTurn::Again)
     }
 }
 
@@ -177,7 +177,7 @@ fn bind(client: &Client, cx: &mut Context) {
 
 /// The client said something while it waits, or that it says no more.
 #[cold]
-fn hear_client(http: &mut Http, client: &mut Client, cx: &mut Context) -> Option<Turn> {
+fn hear_client(http: &mut Http, client: &mut Client, cx: &mut Context) -> Option<ExchangeTurn> {
     match client.socket.receive(&mut cx.scratch[..HTTP_HEAD_BYTES_MAX]) {
         Received::Bytes(count) => {
             http.keep(&cx.scratch[..count]);
@@ -191,9 +191,9 @@ fn hear_client(http: &mut Http, client: &mut Client, cx: &mut Context) -> Option
 
 /// The client went away before it had its answer.
 #[cold]
-fn gave_up(reason: Reason, cx: &mut Context) -> Turn {
+fn gave_up(reason: Reason, cx: &mut Context) -> ExchangeTurn {
     cx.stats.aborted += 1;
-    Turn::Close(reason)
+    ExchangeTurn::Close(reason)
 }
 
 impl Exchange {
@@ -205,7 +205,8 @@ impl Exchange {
             keep_alive: head.keep_alive,
             takes_trailers: head.takes_trailers,
             again: Vec::new(),
-            request: Body::new(decoder, head.framing).at_most(cx.settings.service.max_body),
+            request: BodyRelay::new(decoder, head.framing)
+                .at_most(cx.settings.service.max_body),
             is_asked: false,
             deaf: false,
             was_taken: false,
@@ -293,7 +294,7 @@ impl Exchange {
         &mut self,
         backend: ServerId,
         had_begun: bool,
-        turn: &Turn,
+        turn: &ExchangeTurn,
         client: &mut Client,
         cx: &mut Context,
     ) {
@@ -309,7 +310,7 @@ impl Exchange {
         if !had_begun && self.answer.binds_login() {
             bind(client, cx);
         }
-        if let Turn::Bad(_) | Turn::Close(Reason::BackendBroke(_)) = turn {
+        if let ExchangeTurn::Bad(_) | ExchangeTurn::Close(Reason::BackendBroke(_)) = turn {
             self.record_failure(backend, Failure::Broken, client, cx);
         }
     }
@@ -432,7 +433,7 @@ impl Exchange {
         Ok(())
     }
 
-    fn turn(&mut self, http: &mut Http, client: &mut Client, cx: &mut Context) -> Turn {
+    fn turn(&mut self, http: &mut Http, client: &mut Client, cx: &mut Context) -> ExchangeTurn {
         if let Some(fault) = client.socket.fault() {
             return gave_up(Reason::ClientBroke(fault), cx);
         }
@@ -443,15 +444,15 @@ impl Exchange {
         }
         if client.link.is_connecting() {
             match connect::proceed(client, cx) {
-                connect::Progress::Pending => return Turn::Rest,
-                connect::Progress::Again => return Turn::Again,
-                connect::Progress::Failed(fault) => return Turn::Nothing(fault),
-                connect::Progress::Done => connect::connected(client, cx),
+                connect::ConnectProgress::Pending => return ExchangeTurn::Rest,
+                connect::ConnectProgress::Again => return ExchangeTurn::Again,
+                connect::ConnectProgress::Failed(fault) => return ExchangeTurn::Nothing(fault),
+                connect::ConnectProgress::Done => connect::connected(client, cx),
             }
         }
         let backend = client.link.key().and_then(|key| cx.connections.get(key));
         let Some(backend) = backend.map(|connection| connection.backend) else {
-            return Turn::Nothing(Fault::Reset);
+            return ExchangeTurn::Nothing(Fault::Reset);
         };
         let cookie = self.cookie(backend, cx);
         let before = client.duplex.moved();
@@ -469,11 +470,11 @@ impl Exchange {
         http: &mut Http,
         client: &mut Client,
         cx: &mut Context,
-    ) -> Turn {
+    ) -> ExchangeTurn {
         let draining = cx.draining;
         let Carrying { connection, mut buffers, lists, added } =
             cx.for_carrying(client.link.key());
-        let Some(connection) = connection else { return Turn::Nothing(Fault::Reset) };
+        let Some(connection) = connection else { return ExchangeTurn::Nothing(Fault::Reset) };
         let backend = &mut connection.stream;
         let asked = self.ask(http, client, backend, &mut buffers, lists);
         if asked.is_over() {
@@ -482,7 +483,7 @@ impl Exchange {
         let added = added.towards(reply::speaks(client));
         let to = self.reader(cookie, added, draining);
         let listened = self.listen(&to, client, backend, &mut buffers, lists);
-        if matches!(listened, Turn::Rest) { asked } else { listened }
+        if matches!(listened, ExchangeTurn::Rest) { asked } else { listened }
     }
 
     /// Send on what of the request is still to come.
@@ -493,37 +494,37 @@ impl Exchange {
         backend: &mut Stream,
         buffers: &mut Buffers<'_>,
         lists: &mut Lists,
-    ) -> Turn {
+    ) -> ExchangeTurn {
         if self.is_asked || self.deaf {
-            return Turn::Rest;
+            return ExchangeTurn::Rest;
         }
         lists.surplus.clear();
         let direction = &mut client.duplex.request;
         let source = &mut client.socket;
         let mut way = Transfer { direction, source, target: backend, buffers, lists };
         match self.request.carry(&mut way) {
-            Carried::Rest => Turn::Rest,
-            Carried::Again => Turn::Again,
+            Carried::Rest => ExchangeTurn::Rest,
+            Carried::Again => ExchangeTurn::Again,
             Carried::Whole => {
                 self.is_asked = true;
                 http.take_surplus(way.lists);
-                Turn::Rest
+                ExchangeTurn::Rest
             }
             Carried::SourceBroke(Fault::CutShort) if !self.answer.has_begun() => {
-                Turn::Reply(Own::new(400, Cause::BodyCutShort))
+                ExchangeTurn::Reply(Own::new(400, Cause::BodyCutShort))
             }
-            Carried::SourceBroke(fault) => Turn::Close(Reason::ClientBroke(fault)),
+            Carried::SourceBroke(fault) => ExchangeTurn::Close(Reason::ClientBroke(fault)),
             Carried::TargetBroke(_) => {
                 self.deaf = true;
                 way.direction.end(way.buffers);
-                Turn::Rest
+                ExchangeTurn::Rest
             }
-            Carried::Bad(_) if self.answer.has_begun() => {
-                Turn::Close(Reason::ClientBroke(Fault::Other(std::io::ErrorKind::InvalidData)))
-            }
+            Carried::Bad(_) if self.answer.has_begun() => ExchangeTurn::Close(
+                Reason::ClientBroke(Fault::Other(std::io::ErrorKind::InvalidData)),
+            ),
             Carried::Bad(bad) => {
                 self.keep_alive = false;
-                Turn::Reply(bad.into())
+                ExchangeTurn::Reply(bad.into())
             }
         }
     }
@@ -536,24 +537,24 @@ impl Exchange {
         backend: &mut Stream,
         buffers: &mut Buffers<'_>,
         lists: &mut Lists,
-    ) -> Turn {
+    ) -> ExchangeTurn {
         let direction = &mut client.duplex.response;
         let target = &mut client.socket;
         let mut way = Transfer { direction, source: backend, target, buffers, lists };
         match self.answer.carry(to, &mut way) {
-            Answered::Rest => Turn::Rest,
-            Answered::Again => Turn::Again,
-            Answered::Complete => Turn::Complete,
-            Answered::Nothing(fault) => Turn::Nothing(fault),
-            Answered::Bad(why) => Turn::Bad(why),
-            Answered::Torn(fault) => Turn::Close(Reason::BackendBroke(fault)),
-            Answered::ClientBroke(fault) => Turn::Close(Reason::ClientBroke(fault)),
+            Answered::Rest => ExchangeTurn::Rest,
+            Answered::Again => ExchangeTurn::Again,
+            Answered::Complete => ExchangeTurn::Complete,
+            Answered::Nothing(fault) => ExchangeTurn::Nothing(fault),
+            Answered::Bad(why) => ExchangeTurn::Bad(why),
+            Answered::Torn(fault) => ExchangeTurn::Close(Reason::BackendBroke(fault)),
+            Answered::ClientBroke(fault) => ExchangeTurn::Close(Reason::ClientBroke(fault)),
             // Before it was asked to.
             Answered::Switched if !self.is_asked => {
                 let fault = Fault::Other(std::io::ErrorKind::InvalidData);
-                Turn::Close(Reason::BackendBroke(fault))
+                ExchangeTurn::Close(Reason::BackendBroke(fault))
             }
-            Answered::Switched => Turn::Switched,
+            Answered::Switched => ExchangeTurn::Switched,
         }
     }
 

@@ -9,11 +9,11 @@ use crate::net::{Fault, Received, Socket};
 use super::super::client::{Client, Link};
 use super::super::report;
 use super::super::verdict::Reason;
-use super::{Http, Step, client_broke, exchange, pages, put_in_front, reply};
+use super::{Http, HttpStep, client_broke, exchange, pages, put_in_front, reply};
 
 /// Read on, and see whether the head is whole. The bytes read before are put in front of what
 /// comes, so that the head lies in one piece in the scratch buffer.
-pub(super) fn read(http: &mut Http, client: &mut Client, cx: &mut Context) -> Step {
+pub(super) fn read(http: &mut Http, client: &mut Client, cx: &mut Context) -> HttpStep {
     if let Some(step) = clear_the_way(client, cx) {
         return step;
     }
@@ -28,15 +28,15 @@ pub(super) fn read(http: &mut Http, client: &mut Client, cx: &mut Context) -> St
     let mut total = had;
     if !std::mem::take(&mut http.fresh) {
         if !client.socket.can_read() {
-            return Step::Wait;
+            return HttpStep::Wait;
         }
         let room = cx.scratch.get_mut(had..most).unwrap_or_default();
         match client.socket.receive(room) {
             Received::Bytes(count) => total += count,
-            Received::WouldBlock => return Step::Wait,
-            Received::Eof if had == 0 => return Step::Close(Reason::Finished),
+            Received::WouldBlock => return HttpStep::Wait,
+            Received::Eof if had == 0 => return HttpStep::Close(Reason::Finished),
             Received::Eof => return client_broke(Fault::CutShort),
-            Received::Broken(_) if had == 0 => return Step::Close(Reason::Finished),
+            Received::Broken(_) if had == 0 => return HttpStep::Close(Reason::Finished),
             Received::Broken(fault) => return client_broke(fault),
         }
     }
@@ -58,12 +58,12 @@ pub(super) fn read(http: &mut Http, client: &mut Client, cx: &mut Context) -> St
             http.input = Vec::new();
             http.scan = Scan::default();
             http.head_since = None;
-            if client.socket.can_read() { Step::Next } else { Step::Wait }
+            if client.socket.can_read() { HttpStep::Next } else { HttpStep::Wait }
         }
         Parse::Incomplete => {
             http.input.extend_from_slice(&bytes[had..]);
             http.head_since.get_or_insert(cx.now);
-            if client.socket.can_read() { Step::Next } else { Step::Wait }
+            if client.socket.can_read() { HttpStep::Next } else { HttpStep::Wait }
         }
     }
 }
@@ -81,11 +81,11 @@ fn look_after_login(client: &mut Client, cx: &mut Context) {
 }
 
 /// The answer before this one has to be on its way before another request is looked at.
-fn clear_the_way(client: &mut Client, cx: &mut Context) -> Option<Step> {
+fn clear_the_way(client: &mut Client, cx: &mut Context) -> Option<HttpStep> {
     let (_, mut buffers) = cx.connection_and_buffers(None);
     let response = &mut client.duplex.response;
     if let Err(fault) = response.flush_to(&mut client.socket, &mut buffers) {
         return Some(client_broke(fault));
     }
-    (response.held() > 0).then_some(Step::Wait)
+    (response.held() > 0).then_some(HttpStep::Wait)
 }

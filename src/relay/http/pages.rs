@@ -24,11 +24,11 @@ use super::super::account::Own;
 use super::super::client::Client;
 use super::super::report;
 use super::super::verdict::Reason;
-use super::{Http, HttpState, Step, client_broke, reply};
+use super::{Http, HttpState, HttpStep, client_broke, reply};
 
 /// An answer of ours on its way.
 #[derive(Debug)]
-pub(super) struct Page {
+pub(super) struct OwnPage {
     /// The answer, or the head of the statistics.
     bytes: Vec<u8>,
     sent: usize,
@@ -63,7 +63,7 @@ pub(super) fn answer(
     http: &mut Http,
     client: &mut Client,
     cx: &mut Context,
-) -> Option<Step> {
+) -> Option<HttpStep> {
     let Some(which) = asked_for(head, cx) else {
         return redirect(head, total, http, client, cx);
     };
@@ -109,12 +109,12 @@ pub(super) fn answer(
     };
     let own = Own { status, cause, why };
     report::own_answer(own, &bytes, None, client, cx);
-    Some(proceed(Box::new(Page::new(bytes, keep_alive)), http, client, cx))
+    Some(proceed(Box::new(OwnPage::new(bytes, keep_alive)), http, client, cx))
 }
 
 /// The statistics: the last page, or the next one.
-fn stats(how: How, http: &mut Http, client: &mut Client, cx: &mut Context) -> Step {
-    let mut page = Box::new(Page::new(Vec::new(), how.keep_alive));
+fn stats(how: How, http: &mut Http, client: &mut Client, cx: &mut Context) -> HttpStep {
+    let mut page = Box::new(OwnPage::new(Vec::new(), how.keep_alive));
     match cx.pages.read_fresh(cx.now) {
         Some(key) => page.show(key, how, client, cx),
         None => {
@@ -131,9 +131,9 @@ fn stats(how: How, http: &mut Http, client: &mut Client, cx: &mut Context) -> St
     proceed(page, http, client, cx)
 }
 
-impl Page {
-    fn new(bytes: Vec<u8>, keep_alive: bool) -> Page {
-        Page { bytes, sent: 0, keep_alive, stats: Shared::None }
+impl OwnPage {
+    fn new(bytes: Vec<u8>, keep_alive: bool) -> OwnPage {
+        OwnPage { bytes, sent: 0, keep_alive, stats: Shared::None }
     }
 
     /// The statistics are there: this is their head.
@@ -177,7 +177,7 @@ fn redirect(
     http: &mut Http,
     client: &mut Client,
     cx: &mut Context,
-) -> Option<Step> {
+) -> Option<HttpStep> {
     let port = cx.settings.redirect_to.filter(|_| client.socket.tls().is_none())?;
     cx.stats.requests += 1;
     let has_body = !matches!(head.framing, Framing::None | Framing::Length(0));
@@ -193,7 +193,7 @@ fn redirect(
     answer::redirect(&to, reading, how, added, &mut bytes);
     let own = Own::new(if reading { 301 } else { 308 }, Cause::RedirectHttps);
     report::own_answer(own, &bytes, None, client, cx);
-    Some(proceed(Box::new(Page::new(bytes, keep_alive)), http, client, cx))
+    Some(proceed(Box::new(OwnPage::new(bytes, keep_alive)), http, client, cx))
 }
 
 /// What was asked for, as a place at HTTPS.
@@ -236,34 +236,34 @@ fn without_port(host: &[u8]) -> &[u8] {
 
 /// Send on what the client takes.
 pub(super) fn proceed(
-    mut page: Box<Page>,
+    mut page: Box<OwnPage>,
     http: &mut Http,
     client: &mut Client,
     cx: &mut Context,
-) -> Step {
+) -> HttpStep {
     if let Shared::Awaited(how) = page.stats {
         let made = if cx.pages.is_making() { None } else { cx.pages.read_newest() };
         match made {
             Some(key) => page.show(key, how, client, cx),
             None => {
                 http.state = HttpState::Page(page);
-                return Step::Wait;
+                return HttpStep::Wait;
             }
         }
     }
     let step = send(&mut page, http.input.is_empty(), client, cx);
     match step {
-        Step::Next => {
+        HttpStep::Next => {
             page.release(cx);
             return reply::after(page.keep_alive);
         }
-        Step::Close(_) => page.release(cx),
+        HttpStep::Close(_) => page.release(cx),
         _ => http.state = HttpState::Page(page),
     }
     step
 }
 
-fn send(page: &mut Page, is_last: bool, client: &mut Client, cx: &mut Context) -> Step {
+fn send(page: &mut OwnPage, is_last: bool, client: &mut Client, cx: &mut Context) -> HttpStep {
     let mut budget = BYTES_PER_DIRECTION_PER_TURN;
     loop {
         let (_, mut buffers) = cx.connection_and_buffers(None);
@@ -273,7 +273,7 @@ fn send(page: &mut Page, is_last: bool, client: &mut Client, cx: &mut Context) -
             return client_broke(fault);
         }
         if direction.held() > 0 {
-            return Step::Wait;
+            return HttpStep::Wait;
         }
         let Some(rest) = page.rest(&cx.pages) else {
             // It read so slowly that its page went; the length that it was told tells it so.
@@ -282,10 +282,10 @@ fn send(page: &mut Page, is_last: bool, client: &mut Client, cx: &mut Context) -
         if rest.is_empty() {
             // If we are stopping, it was told too early that it may ask on.
             let over = page.keep_alive && cx.draining && is_last;
-            return if over { Step::Close(Reason::Finished) } else { Step::Next };
+            return if over { HttpStep::Close(Reason::Finished) } else { HttpStep::Next };
         }
         if budget == 0 {
-            return Step::Again;
+            return HttpStep::Again;
         }
         let count = rest.len().min(BUFFER_BYTES);
         let offered = direction.offer(&[IoSlice::new(&rest[..count])], socket, &mut cx.buffers);

@@ -10,11 +10,16 @@ use crate::net::{Fault, Socket};
 use super::super::account::Own;
 use super::super::client::Client;
 use super::super::report;
-use super::{Http, PARTING, Step, client_broke};
+use super::{Http, HttpStep, PARTING, client_broke};
 
 /// Answer what could not be understood, for the last time.
 #[cold]
-pub(super) fn refuse(own: Own, http: &mut Http, client: &mut Client, cx: &mut Context) -> Step {
+pub(super) fn refuse(
+    own: Own,
+    http: &mut Http,
+    client: &mut Client,
+    cx: &mut Context,
+) -> HttpStep {
     answer(own, How::LAST, http, client, cx)
 }
 
@@ -25,7 +30,7 @@ pub(super) fn answer(
     http: &mut Http,
     client: &mut Client,
     cx: &mut Context,
-) -> Step {
+) -> HttpStep {
     if client.duplex.response.held() > 0 {
         // An interim answer that the client did not take: it takes no other one either.
         return client_broke(Fault::TimedOut);
@@ -52,6 +57,6 @@ pub(super) fn speaks(client: &Client) -> Proto {
 }
 
 /// What follows on an answer of ours that was sent.
-pub(super) fn after(keep_alive: bool) -> Step {
-    if keep_alive { Step::Next } else { PARTING }
+pub(super) fn after(keep_alive: bool) -> HttpStep {
+    if keep_alive { HttpStep::Next } else { PARTING }
 }

@@ -11,7 +11,7 @@ use crate::limits::{
 };
 use crate::net::{Fault, Received, Socket};
 
-use super::carry::{Body, Carried, Transfer};
+use super::carry::{BodyRelay, Carried, Transfer};
 use super::put_in_front;
 
 /// An answer on its way.
@@ -32,7 +32,7 @@ pub(super) struct Answer {
 /// An answer whose head has been passed on.
 #[derive(Debug)]
 struct Coming {
-    body: Body,
+    body: BodyRelay,
     status: u16,
     /// The client was told that it may ask on.
     keeps_client: bool,
@@ -234,7 +234,7 @@ impl Answer {
         );
         self.head_bytes += way.lists.outgoing.len();
         let keep = if to.takes_trailers { Trailers::Keep } else { Trailers::Drop };
-        let mut body = Body::new(Decoder::new(head.framing, keep), leaves.framing);
+        let mut body = BodyRelay::new(Decoder::new(head.framing, keep), leaves.framing);
         if let Err(bad) = body.take(bytes, head.length, way.lists) {
             return Some(Answered::Bad(bad.reason()));
         }

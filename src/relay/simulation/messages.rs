@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use crate::net::{self, BufferPool, Buffers, PipePool, Wake};
-use crate::relay::pump::{Direction, State, Step};
+use crate::relay::pump::{Direction, DirectionState, Pumped};
 
 use super::socket::{Ending, Script, ScriptedSocket, Trace};
 use super::{TURNS_MAX, draw_script, draw_size};
@@ -80,11 +80,11 @@ impl Row {
             queued |= source.mark() | target.mark();
             if queued {
                 let step = direction.pump(source, target, buffers);
-                if direction.state() == State::Done {
+                if direction.state() == DirectionState::Done {
                     return;
                 }
-                assert!(matches!(step, Step::Rest | Step::Again), "{step:?}");
-                queued = step == Step::Again;
+                assert!(matches!(step, Pumped::Rest | Pumped::Again), "{step:?}");
+                queued = step == Pumped::Again;
             }
             self.patient |= direction.recheck_in().is_some();
             let mut moved = false;

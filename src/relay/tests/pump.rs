@@ -6,7 +6,7 @@ use std::io::IoSlice;
 use crate::limits::{BYTES_PER_DIRECTION_PER_TURN, PATIENT_BYTES_MIN, PIPE_BYTES};
 use crate::net::{BufferPool, Buffers, Fault, Pipe, PipePool, Received, Sent, Socket, Wake};
 use crate::relay::duplex::{Begun, Duplex, Outcome};
-use crate::relay::pump::{Direction, State, Step};
+use crate::relay::pump::{Direction, DirectionState, Pumped};
 
 /// A socket that can always be read and always be written, if one believes it, and keeps
 /// saying the same. It gives up on who does not give up on it.
@@ -101,20 +101,20 @@ fn pitfall_16_nothing_that_sockets_say_makes_it_spin() {
             source.patience = 2 * BYTES_PER_DIRECTION_PER_TURN + 10;
             target.patience = source.patience;
             let step = direction.pump(&mut source, &mut target, &mut buffers);
-            if before.2 == State::Done {
-                assert_eq!(step, Step::Rest, "{says:?}, {takes:?}");
+            if before.2 == DirectionState::Done {
+                assert_eq!(step, Pumped::Rest, "{says:?}, {takes:?}");
                 assert_eq!((direction.moved(), direction.held(), direction.state()), before);
             }
-            if let Step::Again = step {
+            if let Pumped::Again = step {
                 let moved = (direction.moved(), direction.held()) != (before.0, before.1);
                 assert!(moved || direction.discards(), "{says:?}, {takes:?}");
             }
-            if let Step::TargetBroke(_) = step {
+            if let Pumped::TargetBroke(_) = step {
                 direction.discard(&mut buffers);
             }
         }
         let ends = matches!(says, Received::Eof | Received::Broken(_));
-        assert_eq!(direction.state() == State::Done, ends, "{says:?}, {takes:?}");
+        assert_eq!(direction.state() == DirectionState::Done, ends, "{says:?}, {takes:?}");
         direction.end(&mut buffers);
     }
 }
@@ -226,12 +226,12 @@ fn a_patient_message_that_is_here_is_taken_to_its_end() {
         direction.begin(total as u64);
         let mut source = Kettle { holds: total, told: true, ..Kettle::default() };
         let mut target = Kettle::default();
-        let mut step = Step::Rest;
-        while step == Step::Again || std::mem::take(&mut source.told) {
+        let mut step = Pumped::Rest;
+        while step == Pumped::Again || std::mem::take(&mut source.told) {
             source.can_read = true;
             step = direction.pump(&mut source, &mut target, &mut buffers);
         }
         assert_eq!(target.holds, total, "{rest} more than a pipe holds");
-        assert_eq!(direction.state(), State::Done);
+        assert_eq!(direction.state(), DirectionState::Done);
     }
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use log::debug;
 
-use crate::access_log::{Cause, Counts, Ending, Record, Server, Times, What, When, Who, Why};
-use crate::config::{Key, Spelling};
+use crate::access_log::{Cause, Counts, Ending, Record, ServedBy, Times, What, When, Who, Why};
+use crate::config::{SettingKey, Spelling};
 use crate::context::Context;
 use crate::flow::Flow;
 
@@ -14,7 +14,7 @@ use super::{Udp, Upstream};
 
 /// Why a flow ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum End {
+pub(super) enum FlowEnd {
     /// It had all the answers that it was to have.
     Finished,
     /// Nothing moved for `--udp-timeout`.
@@ -33,7 +33,7 @@ pub(super) enum End {
 
 impl Udp {
     /// A flow that was taken out of the table is over; the end of the turn closes its socket.
-    pub(super) fn end(&mut self, flow: Flow<Upstream>, end: End, cx: &mut Context) {
+    pub(super) fn end(&mut self, flow: Flow<Upstream>, end: FlowEnd, cx: &mut Context) {
         debug!(
             "flow of {}: {}; {} datagrams sent on, {} answered",
             plain(flow.client.address),
@@ -48,27 +48,29 @@ impl Udp {
         let stats = &mut cx.stats.udp;
         stats.open -= 1;
         match end {
-            End::Finished => stats.finished += 1,
-            End::Idle => stats.idle += 1,
-            End::GaveWay => stats.gave_way += 1,
-            End::Refused => stats.refused += 1,
-            End::BackendDown => stats.backend_down += 1,
-            End::Stopped | End::Exhausted => stats.cut_off += 1,
+            FlowEnd::Finished => stats.finished += 1,
+            FlowEnd::Idle => stats.idle += 1,
+            FlowEnd::GaveWay => stats.gave_way += 1,
+            FlowEnd::Refused => stats.refused += 1,
+            FlowEnd::BackendDown => stats.backend_down += 1,
+            FlowEnd::Stopped | FlowEnd::Exhausted => stats.cut_off += 1,
         }
         self.ended.push(flow);
     }
 }
 
-impl End {
+impl FlowEnd {
     fn text(self, spelling: Spelling) -> String {
         let text = match self {
-            End::Finished => "finished",
-            End::Idle => return format!("idle for {}", (spelling.name)(Key::UDP_TIMEOUT)),
-            End::GaveWay => "gave way to another one",
-            End::Refused => "refused",
-            End::BackendDown => "its backend went down",
-            End::Stopped => "cut off by the stop",
-            End::Exhausted => "the poll takes no more",
+            FlowEnd::Finished => "finished",
+            FlowEnd::Idle => {
+                return format!("idle for {}", (spelling.name)(SettingKey::UDP_TIMEOUT));
+            }
+            FlowEnd::GaveWay => "gave way to another one",
+            FlowEnd::Refused => "refused",
+            FlowEnd::BackendDown => "its backend went down",
+            FlowEnd::Stopped => "cut off by the stop",
+            FlowEnd::Exhausted => "the poll takes no more",
         };
         text.to_owned()
     }
@@ -84,18 +86,18 @@ impl End {
 
     fn cause(self) -> Option<Cause> {
         match self {
-            End::Finished => None,
-            End::Idle => Some(Cause::UdpTimeout),
-            End::GaveWay => Some(Cause::MaxFlows),
-            End::Refused => Some(Cause::UdpRefused),
-            End::BackendDown => Some(Cause::BackendDown),
-            End::Stopped => Some(Cause::Stopped),
-            End::Exhausted => Some(Cause::OutOfResources),
+            FlowEnd::Finished => None,
+            FlowEnd::Idle => Some(Cause::UdpTimeout),
+            FlowEnd::GaveWay => Some(Cause::MaxFlows),
+            FlowEnd::Refused => Some(Cause::UdpRefused),
+            FlowEnd::BackendDown => Some(Cause::BackendDown),
+            FlowEnd::Stopped => Some(Cause::Stopped),
+            FlowEnd::Exhausted => Some(Cause::OutOfResources),
         }
     }
 }
 
-fn write(flow: &Flow<Upstream>, end: End, cx: &mut Context) {
+fn write(flow: &Flow<Upstream>, end: FlowEnd, cx: &mut Context) {
     let Context { access_log, backends, listeners, stats, now, .. } = cx;
     let Some(log) = access_log else { return };
     let upstream = &flow.upstream;
@@ -118,7 +120,7 @@ fn write(flow: &Flow<Upstream>, end: End, cx: &mut Context) {
         client: plain(flow.client.address),
         listener: &listener.name,
         pool: backends.pool_name(upstream.pool),
-        server: Server::Backend(backends.name(upstream.backend)),
+        server: ServedBy::Backend(backends.name(upstream.backend)),
         began,
         what: What::Udp { datagrams_sent: flow.answers, datagrams_received: flow.requests },
         times,

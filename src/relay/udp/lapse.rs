@@ -7,7 +7,7 @@ use crate::event::Key;
 use crate::limits::{DRAIN_LOOKS, FLOWS_ENDED_PER_TURN, LAST_TAKES};
 
 use super::Udp;
-use super::ending::End;
+use super::ending::FlowEnd;
 
 impl Udp {
     /// When somebody should look for flows that are over; nothing, if there are none.
@@ -23,7 +23,7 @@ impl Udp {
     pub fn look(&mut self, cx: &mut Context) {
         for _ in 0..FLOWS_ENDED_PER_TURN {
             let Some(flow) = self.flows.expire(cx.now) else { break };
-            self.end(flow, End::Idle, cx);
+            self.end(flow, FlowEnd::Idle, cx);
         }
         if self.stopping {
             self.let_go(cx);
@@ -43,6 +43,6 @@ impl Udp {
             self.flows.iter().filter(|(_, flow)| !self.flows.awaits_answers(flow, cx.now));
         let done: Vec<Key> = done.map(|(key, _)| key).take(FLOWS_ENDED_PER_TURN).collect();
         self.more_to_let_go = done.len() == FLOWS_ENDED_PER_TURN;
-        done.into_iter().for_each(|key| self.close(key, End::Finished, cx));
+        done.into_iter().for_each(|key| self.close(key, FlowEnd::Finished, cx));
     }
 }

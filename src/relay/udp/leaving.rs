@@ -10,10 +10,10 @@ use std::time::Instant;
 use crate::backends::ServerId;
 use crate::context::Context;
 use crate::event::Key;
-use crate::flow::{Client, Flow};
+use crate::flow::{Flow, FlowKey};
 use crate::limits::{FLOWS_ENDED_PER_TURN, SWEPT_PER_TURN};
 
-use super::ending::End;
+use super::ending::FlowEnd;
 use super::{Udp, Upstream};
 
 /// The backends that are being left.
@@ -70,14 +70,14 @@ impl Udp {
                     return;
                 }
                 ended += 1;
-                self.close(key, End::BackendDown, cx);
+                self.close(key, FlowEnd::BackendDown, cx);
             }
             self.leaving.at += 1;
         }
     }
 
     /// Datagrams of this client come: the flow that it has does not get them if it is to be left.
-    pub(super) fn leave_before(&mut self, client: &Client, cx: &mut Context) {
+    pub(super) fn leave_before(&mut self, client: &FlowKey, cx: &mut Context) {
         if !self.is_leaving() {
             return;
         }
@@ -86,7 +86,7 @@ impl Udp {
             _ => None,
         };
         if let Some(key) = key {
-            self.close(key, End::BackendDown, cx);
+            self.close(key, FlowEnd::BackendDown, cx);
         }
     }
 }

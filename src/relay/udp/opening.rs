@@ -9,16 +9,16 @@ use crate::backends::{Backends, Course, PoolId, ServerId};
 use crate::balance::Ask;
 use crate::context::Context;
 use crate::event::Owner;
-use crate::flow::{Client, Flow};
+use crate::flow::{Flow, FlowKey};
 use crate::limits::{EXHAUSTION_WARNINGS, HEARD_AT_FIRST};
 use crate::net::{DatagramSocket, Fault};
 
-use super::ending::End;
+use super::ending::FlowEnd;
 use super::{Udp, Upstream};
 
 impl Udp {
     /// Open a flow: pick a backend, and make a socket towards it. Says whether it is there.
-    pub(super) fn open(&mut self, client: Client, cx: &mut Context) -> bool {
+    pub(super) fn open(&mut self, client: FlowKey, cx: &mut Context) -> bool {
         let mut tried: Vec<ServerId> = self.shunned.take(&client, cx.now).into_iter().collect();
         let shunned = tried.len();
         let pool = cx.listeners[client.listener].pool;
@@ -48,7 +48,7 @@ impl Udp {
         false
     }
 
-    fn add(&mut self, client: Client, upstream: Upstream, cx: &mut Context) -> bool {
+    fn add(&mut self, client: FlowKey, upstream: Upstream, cx: &mut Context) -> bool {
         cx.backends.opened(upstream.backend, cx.now);
         cx.backends.enter(upstream.pool);
         cx.stats.udp.open += 1;
@@ -61,7 +61,7 @@ impl Udp {
         let Some(flow) = self.flows.get_mut(key) else { return false };
         if flow.upstream.socket.register(&cx.registry, Owner::Flow(key)).is_err() {
             self.note_exhaustion("room in the poll", cx);
-            self.close(key, End::Exhausted, cx);
+            self.close(key, FlowEnd::Exhausted, cx);
             return false;
         }
         true
@@ -70,7 +70,7 @@ impl Udp {
     /// What it was given in this very turn still goes out.
     fn give_way(&mut self, mut flow: Flow<Upstream>, cx: &mut Context) {
         self.send_waiting(&mut flow.upstream, cx);
-        self.end(flow, End::GaveWay, cx);
+        self.end(flow, FlowEnd::GaveWay, cx);
     }
 
     fn note_exhaustion(&mut self, what: &str, cx: &mut Context) {
@@ -123,7 +123,7 @@ fn connect(
 
 /// The backend for a new flow. One that has just refused this client is better than none.
 fn pick(
-    client: &Client,
+    client: &FlowKey,
     pool: Option<PoolId>,
     tried: &[ServerId],
     cx: &mut Context,

@@ -15,7 +15,7 @@ use std::io::IoSlice;
 use log::{Level, debug, log_enabled};
 
 use crate::access_log::Cause;
-use crate::backends::{Came, Refusal, ServerId};
+use crate::backends::{Came, NoBackend, ServerId};
 use crate::context::Context;
 use crate::event::Key;
 use crate::http::answer::How;
@@ -28,7 +28,7 @@ use crate::relay::verdict::{Reason, Successor};
 use crate::stats::{Failure, Moved};
 
 use super::super::response::Answer;
-use super::super::{Http, HttpState, PARTING, Step, reply};
+use super::super::{Http, HttpState, HttpStep, PARTING, reply};
 use super::Exchange;
 use super::broken::{Accused, GoesOn};
 
@@ -39,7 +39,7 @@ pub(in crate::relay::http) fn too_late(
     http: &mut Http,
     client: &mut Client,
     cx: &mut Context,
-) -> Step {
+) -> HttpStep {
     if client.link.is_connecting() && !connect::is_too_late(client, cx) {
         return super::proceed(exchange, http, client, cx);
     }
@@ -48,7 +48,7 @@ pub(in crate::relay::http) fn too_late(
     }
     if client.duplex.response.held() > 0 {
         // It is the client that takes nothing: its backend is not to be blamed for it.
-        return Step::Close(Reason::ClientStalled);
+        return HttpStep::Close(Reason::ClientStalled);
     }
     if exchange.is_asked {
         let connection = client.link.key().and_then(|key| cx.connections.get(key));
@@ -57,7 +57,7 @@ pub(in crate::relay::http) fn too_late(
         }
     }
     if exchange.answer.has_begun() {
-        return Step::Close(Reason::AnswerStalled);
+        return HttpStep::Close(Reason::AnswerStalled);
     }
     if exchange.is_asked {
         exchange.reply(Own::new(504, Cause::AnswerTimeout), http, client, cx)
@@ -73,9 +73,9 @@ pub(in crate::relay::http) fn on_backend_down(
     http: &mut Http,
     client: &mut Client,
     cx: &mut Context,
-) -> Step {
+) -> HttpStep {
     if exchange.answer.has_begun() {
-        return Step::Close(Reason::BackendDown);
+        return HttpStep::Close(Reason::BackendDown);
     }
     exchange.recover(Fault::GivenUp, http, client, cx)
 }
@@ -102,7 +102,7 @@ impl Exchange {
         http: &mut Http,
         client: &mut Client,
         cx: &mut Context,
-    ) -> Step {
+    ) -> HttpStep {
         report::finish(client, cx);
         cx.http.give_back(std::mem::take(&mut self.again));
         let keeps_backend = self.answer.keeps_backend() && self.is_asked && !self.deaf;
@@ -121,9 +121,9 @@ impl Exchange {
         let more_to_hear = !self.is_asked || !http.input.is_empty();
         match (self.answer.keeps_client() && self.is_asked, more_to_hear) {
             // We are stopping, and it was told too early that it may ask on.
-            (true, false) if cx.draining => Step::Close(Reason::Finished),
-            (true, _) => Step::Next,
-            (false, false) => Step::Close(Reason::Finished),
+            (true, false) if cx.draining => HttpStep::Close(Reason::Finished),
+            (true, _) => HttpStep::Next,
+            (false, false) => HttpStep::Close(Reason::Finished),
             (false, true) => PARTING,
         }
     }
@@ -167,7 +167,7 @@ impl Exchange {
         http: &mut Http,
         client: &mut Client,
         cx: &mut Context,
-    ) -> Step {
+    ) -> HttpStep {
         if self.bound_to.is_some() && self.logs_in {
             // Half a login says nothing on another connection, and would be taken for a wrong one.
             self.keep_alive = false;
@@ -201,7 +201,7 @@ impl Exchange {
             return self.recover(fault, http, client, cx);
         }
         http.state = HttpState::Exchange(self);
-        Step::Next
+        HttpStep::Next
     }
 
     fn send_again(
@@ -241,7 +241,7 @@ impl Exchange {
         http: &mut Http,
         client: &mut Client,
         cx: &mut Context,
-    ) -> Step {
+    ) -> HttpStep {
         let own = match reason {
             Reason::ConnectFailed(_) if self.was_taken => {
                 let why = "the backends that were asked broke off";
@@ -249,10 +249,10 @@ impl Exchange {
             }
             Reason::ConnectFailed(Fault::TimedOut) => Own::new(504, Cause::ConnectTimeout),
             Reason::ConnectFailed(_) => Own::new(502, Cause::ConnectFailed),
-            Reason::Refused(Refusal::AllDown) => Own::new(503, Cause::AllDown),
-            Reason::Refused(Refusal::NoRoom) => Own::new(503, Cause::NoRoom),
+            Reason::Refused(NoBackend::AllDown) => Own::new(503, Cause::AllDown),
+            Reason::Refused(NoBackend::NoRoom) => Own::new(503, Cause::NoRoom),
             Reason::Exhausted => Own::new(503, Cause::OutOfResources),
-            reason => return Step::Close(reason),
+            reason => return HttpStep::Close(reason),
         };
         self.reply(own, http, client, cx)
     }
@@ -265,7 +265,7 @@ impl Exchange {
         http: &mut Http,
         client: &mut Client,
         cx: &mut Context,
-    ) -> Step {
+    ) -> HttpStep {
         note_tried(client, cx);
         if let Some(key) = client.link.take() {
             if let Some(connection) = cx.connections.get_mut(key).filter(|_| !self.is_asked) {
@@ -299,10 +299,10 @@ impl Exchange {
         http: &mut Http,
         client: &mut Client,
         cx: &mut Context,
-    ) -> Step {
+    ) -> HttpStep {
         let (connection, mut buffers) = cx.connection_and_buffers(client.link.key());
         let Some(connection) = connection else {
-            return Step::Close(Reason::BackendBroke(Fault::Reset));
+            return HttpStep::Close(Reason::BackendBroke(Fault::Reset));
         };
         client.duplex.request.begin(u64::MAX);
         client.duplex.response.begin(u64::MAX);
@@ -313,8 +313,8 @@ impl Exchange {
             .flush_to(backend, &mut buffers)
             .and_then(|()| direction.offer(&[input], backend, buffers.pool))
         {
-            return Step::Close(Reason::BackendBroke(fault));
+            return HttpStep::Close(Reason::BackendBroke(fault));
         }
-        Step::Become(Successor::Tunnel)
+        HttpStep::Become(Successor::Tunnel)
     }
 }
