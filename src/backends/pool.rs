@@ -6,9 +6,9 @@
 //! up. A member keeps its seat for as long as it is in the pool; see [`Candidates`].
 //!
 //! ```text
-//!   available = up, or nobody of the pool is and it is worth a try (--all-down spread, or only
-//!               clients say that it is down); room for one more; weight above 0; not ejected;
-//!               not tried by this client just now
+//!   available = up, or nobody of the pool is and it is worth a try (--all-down spread, or it was
+//!               the last one and only clients call it down); room for one more; weight above 0;
+//!               not ejected; not tried by this client just now
 //!   eligible  = available, and no backup unless no other member is available
 //! ```
 
@@ -74,7 +74,7 @@ pub struct Pool {
     pub(super) balance: Box<dyn Balance>,
     /// How many are up.
     up: usize,
-    /// How many are down by the word of clients alone.
+    /// How many are tried although clients call them down.
     suspected: usize,
     /// Connections to all of them.
     busy: u64,
@@ -117,7 +117,10 @@ impl Pool {
 
     /// Give a server a seat.
     pub(super) fn join(&mut self, id: ServerId, plan: SeatPlan, server: &Server) -> u32 {
-        let view = server.view();
+        let mut view = server.view();
+        if view.presence == Presence::Suspected {
+            view.presence = Presence::Down;
+        }
         let index = self.candidates.join(Candidate {
             name: server.name.clone(),
             weight: plan.weight,
@@ -132,6 +135,9 @@ impl Pool {
         self.busy += u64::from(view.connections);
         let none_was_up = self.up == 0;
         self.count_presence(None, Some(view.presence));
+        if self.up > 0 && self.suspected > 0 {
+            self.give_up_suspected();
+        }
         self.balance.joined(&self.candidates, index);
         self.update(index);
         self.follow_presence(none_was_up);
@@ -307,15 +313,21 @@ impl Pool {
         spelling: Spelling,
         now: Instant,
     ) {
-        let Some(seat) = &mut self.seats[index] else { return };
-        let before = std::mem::replace(&mut seat.presence, presence);
         let none_was_up = self.up == 0;
-        self.count_presence(Some(before), Some(presence));
+        let had_anybody = self.has_anybody();
+        self.set_presence(index, presence);
         self.end_ramp(index);
         if presence == Presence::Up {
             self.begin_ramp(index, now);
         }
-        self.say_whether_anybody_is_left(index, none_was_up, spelling);
+        let lost_all =
+            if none_was_up { had_anybody && !self.has_anybody() } else { self.up == 0 };
+        if lost_all {
+            self.say_nobody_is_left(spelling);
+        } else if none_was_up && self.up > 0 {
+            let name = &self.candidates[index].name;
+            error!("{}: backend {name} is there again", self.label());
+        }
         if presence != Presence::Up {
             self.recall_if_nobody_serves();
         }
@@ -336,24 +348,43 @@ impl Pool {
             self.suspected + is(after, Presence::Suspected) - is(before, Presence::Suspected);
     }
 
-    /// The last one of the pool went down, or the first one is back.
-    fn say_whether_anybody_is_left(&self, index: usize, none_was_up: bool, words: Spelling) {
-        if none_was_up == (self.up == 0) {
-            return;
+    /// What a server is to this pool from now on. One that only clients call down is tried on
+    /// where it was the last one, until a probe says the same or another one is up; elsewhere it is
+    /// down.
+    fn set_presence(&mut self, index: usize, presence: Presence) {
+        let Some(seat) = &mut self.seats[index] else { return };
+        let was_last = self.up == 1 && seat.is_up() || seat.presence == Presence::Suspected;
+        let presence = match presence {
+            Presence::Suspected if !was_last => Presence::Down,
+            other => other,
+        };
+        let before = std::mem::replace(&mut seat.presence, presence);
+        self.count_presence(Some(before), Some(presence));
+        if self.up > 0 && self.suspected > 0 {
+            self.give_up_suspected();
         }
+    }
+
+    fn give_up_suspected(&mut self) {
+        for seat in self.seats.iter_mut().flatten() {
+            if seat.presence == Presence::Suspected {
+                seat.presence = Presence::Down;
+            }
+        }
+        self.suspected = 0;
+    }
+
+    /// The last one of the pool went down.
+    fn say_nobody_is_left(&self, words: Spelling) {
         let label = self.label();
         let count = self.len();
-        let name = &self.candidates[index].name;
-        if self.up > 0 {
-            return error!("{label}: backend {name} is there again");
-        }
         let so = match self.settings.all_down {
             AllDown::Spread => {
                 let spread = (words.with_value)(SettingKey::ALL_DOWN, "spread");
                 format!(", and all of them are tried ({spread})")
             }
             AllDown::Refuse if self.suspected > 0 => {
-                ", and those are tried of which no probe has said it yet".to_owned()
+                ", and the last one is tried until a probe says it, too".to_owned()
             }
             AllDown::Refuse => String::new(),
         };
@@ -438,7 +469,12 @@ impl Pool {
             let server = &servers[seat.server];
             let view = server.view();
             assert_eq!(candidate.connections, view.connections, "a server and its copy");
-            assert_eq!((seat.presence, seat.has_room), (view.presence, view.has_room), "view");
+            let is_known = seat.presence == view.presence
+                || seat.presence == Presence::Down && view.presence == Presence::Suspected;
+            assert!(
+                is_known && seat.has_room == view.has_room,
+                "a server and what is known of it"
+            );
             assert_eq!(candidate.name, server.name, "names");
             let is_this = |it: &SeatPlace| it.pool == id && it.index as usize == index;
             assert!(server.seats.iter().any(is_this), "a seat and its server");

@@ -50,8 +50,8 @@ pub(super) struct View {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Presence {
     Up,
-    /// Clients could not connect to it, and no probe has said the same yet. A pool of which nobody
-    /// is up goes on with such.
+    /// Clients could not connect to it, and no probe has said the same yet. A pool of which it was
+    /// the last one goes on with it; for the others it is down.
     Suspected,
     Down,
 }

@@ -4,6 +4,7 @@ mod outliers;
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use super::seat::Presence;
 use super::*;
 use crate::balance;
 use crate::config::{Algorithm, AllDown, PoolSettings};
@@ -381,7 +382,7 @@ fn eligible(set: &Set, pool: &Pool, index: usize, all_down: AllDown) -> bool {
         let seat = pool.seat(at).unwrap();
         let server = &set[seat.server];
         let full = server.max_connections.is_some_and(|most| server.connections >= most);
-        let is_tried = none_is_up && server.is_suspected;
+        let is_tried = none_is_up && seat.presence == Presence::Suspected;
         let up = server.state.is_up() || spread || is_tried;
         up && pool.candidates[at].weight > 0 && !full && !seat.outlier.is_out()
     };
