@@ -17,7 +17,8 @@ use std::time::Duration;
 use crate::config::duration_text;
 use crate::context::Context;
 use crate::event::Key;
-use crate::limits::STATUS_ADDRESSES_MAX;
+use crate::limits::{STATS_FREED_AT_ONCE_BYTES, STATS_ROW_BYTES, STATUS_ADDRESSES_MAX};
+use crate::stats::pages::PageFrom;
 use crate::stats::snapshot::{Backend, Pool, Process, Snapshot, Standing, Word};
 use crate::stats::{Handshakes, Stats};
 
@@ -31,16 +32,28 @@ const NAME_WIDTH: usize = 7;
 /// back the pairs that waited for it, once it is whole.
 pub fn make_statistics(mut may: impl FnMut() -> bool, cx: &mut Context) -> Vec<Key> {
     let Some(mut making) = cx.pages.take_making() else { return Vec::new() };
-    let mut snapshot = making.snapshot.take().unwrap_or_else(|| taking::begin(cx));
+    let mut snapshot = match std::mem::take(&mut making.from) {
+        PageFrom::Nothing => {
+            making.bytes.reserve(cx.backends.len() * STATS_ROW_BYTES);
+            Box::new(taking::begin(cx))
+        }
+        PageFrom::Snapshot(snapshot) => snapshot,
+        PageFrom::Written => return cx.pages.finish(making, cx.now),
+    };
     while may() {
         if !snapshot.is_whole() {
             taking::take_row(&mut snapshot, cx);
         } else if !making.writer.write_row(&snapshot, &mut making.bytes) && !snapshot.free_row()
         {
-            return cx.pages.finish(making, cx.now);
+            if making.bytes.len() <= STATS_FREED_AT_ONCE_BYTES {
+                return cx.pages.finish(making, cx.now);
+            }
+            making.from = PageFrom::Written;
+            cx.pages.put_back(making);
+            return Vec::new();
         }
     }
-    making.snapshot = Some(snapshot);
+    making.from = PageFrom::Snapshot(snapshot);
     cx.pages.put_back(making);
     Vec::new()
 }

@@ -37,12 +37,24 @@ struct StatsPage {
 pub struct Making {
     /// What there is of it.
     pub bytes: Vec<u8>,
-    /// What it is written from, once that is begun.
-    pub snapshot: Option<Snapshot>,
+    /// What it is written from.
+    pub from: PageFrom,
     /// How far it is written.
     pub writer: Writer,
     /// The pairs that wait for it.
     waiting: Vec<Key>,
+}
+
+/// What a page is written from.
+#[derive(Debug, Default)]
+pub enum PageFrom {
+    /// It is not begun.
+    #[default]
+    Nothing,
+    /// All rows of it, or those that were taken so far.
+    Snapshot(Box<Snapshot>),
+    /// It is written, and what it was written from is freed.
+    Written,
 }
 
 impl Pages {
