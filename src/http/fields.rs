@@ -5,7 +5,7 @@
 
 use super::Span;
 use super::head::BadHead;
-use super::scan::{self, TOKEN};
+use super::scan::{self, NameEnd, TOKEN};
 use crate::limits::{HTTP_CONNECTION_OPTIONS_MAX, HTTP_FIELDS_MAX};
 
 /// The fields of one head. Kept for reuse, so that a request allocates nothing.
@@ -166,7 +166,7 @@ impl Fields {
         self.clear();
         let mut line = bytes.get(at..).unwrap_or_default();
         loop {
-            let (colon, plain) = scan::name_end(line);
+            let NameEnd { length: colon, is_plain } = scan::name_end(line);
             let Some((b':', text)) = line[colon..].split_first().filter(|_| colon > 0) else {
                 return no_field(line, colon).map(|end| Some(bytes.len() - line.len() + end?));
             };
@@ -177,7 +177,7 @@ impl Fields {
                 [] | [b'\r'] => return Ok(None),
                 _ => return Err(BadHead::FieldValue),
             };
-            let kind = kind(&line[..colon], plain);
+            let kind = kind(&line[..colon], is_plain);
             let value = scan::trim_end(&text[..end]);
             if self.list.len() == HTTP_FIELDS_MAX {
                 return Err(BadHead::TooManyFields);
@@ -334,10 +334,10 @@ pub(super) fn is_named(crumb: &[u8], name: &str) -> bool {
     crumb.strip_prefix(name.as_bytes()).is_some_and(|rest| rest.first() == Some(&b'='))
 }
 
-/// What a name is to us; `plain` if it is known to be letters and hyphens alone. Sorted by length
+/// What a name is to us; `is_plain` if it is nothing but letters and hyphens. Sorted by length
 /// first, so that most names are compared with nothing.
 #[inline]
-fn kind(name: &[u8], plain: bool) -> FieldKind {
+fn kind(name: &[u8], is_plain: bool) -> FieldKind {
     let first = name.first().map_or(0, |byte| byte | 0x20);
     let is = |known: &[u8]| first == known[0] && scan::same(name, known);
     match name.len() {
@@ -364,7 +364,7 @@ fn kind(name: &[u8], plain: bool) -> FieldKind {
         18 if is(b"proxy-authenticate") => FieldKind::Challenge,
         19 if is(b"proxy-authorization") => FieldKind::Authorization,
         25 if is(b"strict-transport-security") => FieldKind::StrictTransport,
-        _ if !plain && !name.iter().all(|&byte| folds_to_itself(byte)) => FieldKind::Folded,
+        _ if !is_plain && !name.iter().all(|&byte| folds_to_itself(byte)) => FieldKind::Folded,
         12.. if first == b'x' => forwarded(name),
         _ => FieldKind::Other,
     }

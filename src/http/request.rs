@@ -163,21 +163,25 @@ fn start_line(bytes: &[u8], from: usize) -> Result<Option<(RequestLine, usize)>,
         b"CONNECT" | b"TRACE" => return Err(BadHead::Method),
         _ => Method::Other,
     };
-    let (form, authority, path) = target_parts(bytes, target, method)?;
+    let TargetParts { form, authority, path } = target_parts(bytes, target, method)?;
     let line = RequestLine { method, method_name, target, form, authority, path, version };
     Ok(Some((line, after + 1 + b"HTTP/1.1\r\n".len())))
 }
 
-/// The form of the target, the host it names, and its path.
-fn target_parts(
-    bytes: &[u8],
-    target: Span,
-    method: Method,
-) -> Result<(Form, Option<Authority>, Span), BadHead> {
+/// What a target consists of.
+struct TargetParts {
+    form: Form,
+    /// `None` unless the target is a URL.
+    authority: Option<Authority>,
+    path: Span,
+}
+
+fn target_parts(bytes: &[u8], target: Span, method: Method) -> Result<TargetParts, BadHead> {
+    let without_host = |form| TargetParts { form, authority: None, path: target };
     let text = target.of(bytes);
     match text {
-        [b'/', ..] => return Ok((Form::Origin, None, target)),
-        b"*" if method == Method::Options => return Ok((Form::Asterisk, None, target)),
+        [b'/', ..] => return Ok(without_host(Form::Origin)),
+        b"*" if method == Method::Options => return Ok(without_host(Form::Asterisk)),
         _ => {}
     }
     let (scheme, port) = [(&b"http://"[..], 80), (b"https://", 443)]
@@ -192,7 +196,8 @@ fn target_parts(
     let start = target.start + scheme.len() as u32;
     let host = Span { start, end: start + length as u32 };
     let path = Span { start: host.end, end: target.end };
-    Ok((Form::Absolute, Some(Authority { host, port }), path))
+    let authority = Some(Authority { host, port });
+    Ok(TargetParts { form: Form::Absolute, authority, path })
 }
 
 /// What the fields mean together.

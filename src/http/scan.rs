@@ -116,17 +116,24 @@ fn other(word: u64, byte: u8) -> u64 {
     above(word ^ (ONES * u64::from(byte)), 0)
 }
 
-/// How long the field name at the beginning is, and whether it is nothing but letters and hyphens,
-/// as nearly all are.
+/// Where the field name at the beginning of some bytes ends.
+pub struct NameEnd {
+    /// Bytes of the name; 0 if there is none.
+    pub length: usize,
+    /// It is nothing but letters and hyphens, as nearly all are.
+    pub is_plain: bool,
+}
+
+/// Find the end of the field name at the beginning.
 #[inline(always)]
-pub fn name_end(bytes: &[u8]) -> (usize, bool) {
+pub fn name_end(bytes: &[u8]) -> NameEnd {
     let odd = |word| {
         let small = word | (0x20 * ONES);
         (below(small, b'a') | above(small, b'z')) & other(word, b'-')
     };
     let plain = find_near(bytes, odd, |rest| find(rest, odd));
-    let end = run_from(bytes, plain, TOKEN);
-    (end, end == plain)
+    let length = run_from(bytes, plain, TOKEN);
+    NameEnd { length, is_plain: length == plain }
 }
 
 /// How long the field value at the beginning is. Most are short: only of those that are not, whole
@@ -248,7 +255,7 @@ mod tests {
                         }
                         assert_eq!(value_end(&bytes), run(&bytes, VALUE), "{bytes:?}");
                         assert_eq!(target_end(&bytes), run(&bytes, TARGET), "{bytes:?}");
-                        assert_eq!(name_end(&bytes).0, run(&bytes, TOKEN), "{bytes:?}");
+                        assert_eq!(name_end(&bytes).length, run(&bytes, TOKEN), "{bytes:?}");
                     }
                 }
             }

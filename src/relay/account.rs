@@ -4,11 +4,10 @@
 //! connection, or one exchange of HTTP, each with its own. Nothing here decides anything;
 //! [`super::report`] begins accounts and writes their lines.
 
-use std::borrow::Cow;
 use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
-use crate::access_log::{AskedFor, Cause, Ending, Times, When, Who};
+use crate::access_log::{AskedFor, Cause, Ending, Times, When, Who, Why};
 use crate::backends::{NoBackend, ServerId};
 use crate::context::Context;
 use crate::hello::Alert;
@@ -37,8 +36,8 @@ pub struct Account {
     pub(super) retries: usize,
     /// Backends that were asked before this one.
     pub(super) tried: Vec<ServerId>,
-    /// Why we answered.
-    pub(super) why: Option<(Cause, Cow<'static, str>)>,
+    /// Why it did not come to its end, or was answered here; `None` until that is so.
+    pub(super) why: Option<Why<'static>>,
 }
 
 /// What is accounted for.
@@ -126,7 +125,7 @@ impl Account {
     }
 
     /// What it means that the pair is closed for this reason before all was said.
-    pub(super) fn cause_of(&self, reason: Reason) -> Option<(Cause, Cow<'static, str>)> {
+    pub(super) fn why_closed(&self, reason: Reason) -> Option<Why<'static>> {
         let http = matches!(self.about, About::Request(_) | About::NoRequest);
         let malformed = Fault::Other(ErrorKind::InvalidData);
         let (cause, fault) = match reason {
@@ -155,7 +154,8 @@ impl Account {
             Reason::Refused(NoBackend::NoRoom) => (Cause::NoRoom, None),
             Reason::Alerted(Alert::UnrecognizedName) => (Cause::UnknownName, None),
             Reason::Alerted(alert) => {
-                return Some((Cause::BadHello, format!("refused with {alert}").into()));
+                let detail = format!("refused with {alert}").into();
+                return Some(Why { cause: Cause::BadHello, detail });
             }
             Reason::HelloTooLate => (Cause::HandshakeTimeout, None),
             Reason::Idle | Reason::Rested => (Cause::IdleTimeout, None),
@@ -167,7 +167,8 @@ impl Account {
             Reason::Exhausted => (Cause::OutOfResources, None),
         };
         let says = cause.says();
-        Some((cause, fault.map_or(says.into(), |fault| format!("{says}: {fault}").into())))
+        let detail = fault.map_or(says.into(), |fault| format!("{says}: {fault}").into());
+        Some(Why { cause, detail })
     }
 
     pub(super) fn times(&self, now: Instant) -> Times {
@@ -251,7 +252,16 @@ impl From<BadHead> for Own {
 mod tests {
     use super::*;
 
-    fn account(about: About, picked: bool, connected: bool, answered: bool) -> Account {
+    /// How far an exchange came: each stage has those before it behind it.
+    #[derive(Clone, Copy, PartialEq, PartialOrd)]
+    enum Stage {
+        Asked,
+        Picked,
+        Connected,
+        Answered,
+    }
+
+    fn account(about: About, stage: Stage) -> Account {
         let now = Instant::now();
         let mut account = Account {
             began: now,
@@ -267,13 +277,13 @@ mod tests {
             tried: Vec::new(),
             why: None,
         };
-        if picked {
+        if stage >= Stage::Picked {
             account.picked(backend(), 0);
         }
-        if connected {
+        if stage >= Stage::Connected {
             account.connected(now);
         }
-        if answered {
+        if stage >= Stage::Answered {
             account.answered(200, 0, now);
         }
         account
@@ -307,45 +317,44 @@ mod tests {
             (Reason::Stopped, ["KR", "KC", "KH", "KD"]),
             (Reason::Exhausted, ["RR", "RC", "RH", "RD"]),
         ];
-        let stages = [(false, false, false), (true, false, false), (true, true, false)];
         for (reason, wanted) in table {
-            let all = stages.into_iter().chain([(true, true, true)]);
-            for ((picked, connected, answered), wanted) in all.zip(wanted) {
-                let account = account(request(), picked, connected, answered);
-                let cause = account.cause_of(reason);
-                let ending = cause.map_or(Ending::WELL, |why| account.ending_of(why.0));
+            let stages = [Stage::Asked, Stage::Picked, Stage::Connected, Stage::Answered];
+            for (stage, wanted) in stages.into_iter().zip(wanted) {
+                let account = account(request(), stage);
+                let why = account.why_closed(reason);
+                let ending = why.map_or(Ending::WELL, |why| account.ending_of(why.cause));
                 assert_eq!(letters(ending), wanted, "{reason:?}");
             }
         }
-        let tcp = |picked, connected| account(About::Tcp(None), picked, connected, false);
+        let tcp = |stage| account(About::Tcp(None), stage);
         let by = |account: Account, reason| {
-            letters(account.ending_of(account.cause_of(reason).expect("a cause").0))
+            letters(account.ending_of(account.why_closed(reason).expect("a cause").cause))
         };
-        assert_eq!(by(tcp(false, false), Reason::Refused(NoBackend::AllDown)), "SC");
-        assert_eq!(by(tcp(true, false), Reason::ConnectFailed(late)), "sC");
-        assert_eq!(by(tcp(true, true), Reason::ClientBroke(reset)), "CD");
+        assert_eq!(by(tcp(Stage::Asked), Reason::Refused(NoBackend::AllDown)), "SC");
+        assert_eq!(by(tcp(Stage::Picked), Reason::ConnectFailed(late)), "sC");
+        assert_eq!(by(tcp(Stage::Connected), Reason::ClientBroke(reset)), "CD");
     }
 
     #[test]
     fn our_own_answers_say_who_and_when() {
         let table = [
-            (Cause::AllDown, [false, false], "SC"),
-            (Cause::ConnectFailed, [true, false], "SC"),
-            (Cause::ConnectTimeout, [true, false], "sC"),
-            (Cause::NoAnswer, [true, true], "SH"),
-            (Cause::AnswerTimeout, [true, true], "sH"),
-            (Cause::BodyStalled, [true, true], "cD"),
-            (Cause::BodyCutShort, [true, true], "CD"),
-            (Cause::BadAnswer, [true, true], "PH"),
-            (Cause::MaxBody, [false, false], "PR"),
-            (Cause::OutOfResources, [true, false], "RC"),
-            (Cause::HealthPath, [false, false], "LR"),
+            (Cause::AllDown, Stage::Asked, "SC"),
+            (Cause::ConnectFailed, Stage::Picked, "SC"),
+            (Cause::ConnectTimeout, Stage::Picked, "sC"),
+            (Cause::NoAnswer, Stage::Connected, "SH"),
+            (Cause::AnswerTimeout, Stage::Connected, "sH"),
+            (Cause::BodyStalled, Stage::Connected, "cD"),
+            (Cause::BodyCutShort, Stage::Connected, "CD"),
+            (Cause::BadAnswer, Stage::Connected, "PH"),
+            (Cause::MaxBody, Stage::Asked, "PR"),
+            (Cause::OutOfResources, Stage::Picked, "RC"),
+            (Cause::HealthPath, Stage::Asked, "LR"),
         ];
-        for (cause, [picked, connected], wanted) in table {
-            let account = account(request(), picked, connected, false);
+        for (cause, stage, wanted) in table {
+            let account = account(request(), stage);
             assert_eq!(letters(account.ending_of(cause)), wanted, "{cause:?}");
         }
-        let bad = account(About::NoRequest, false, false, false);
+        let bad = account(About::NoRequest, Stage::Asked);
         assert_eq!(letters(bad.ending_of(Cause::HeaderTimeout)), "cR");
         assert_eq!(letters(bad.ending_of(Cause::BadRequest)), "PR");
     }
@@ -353,7 +362,7 @@ mod tests {
     /// A retry forgets when the backend before it was connected.
     #[test]
     fn times_are_those_of_the_last_backend() {
-        let mut account = account(request(), true, true, false);
+        let mut account = account(request(), Stage::Connected);
         let began = account.began;
         let ms = Duration::from_millis;
         account.picked(backend(), 1);

@@ -47,7 +47,8 @@ pub fn handshake_failed(fault: Fault, client: &Client, cx: &mut Context) {
         Fault::Tls(trouble) if !trouble.is_their_word() => Cause::TlsHandshake,
         _ => Cause::HandshakeBroken,
     };
-    account.why = Some((cause, format!("{}: {fault}", cause.says()).into()));
+    let detail = format!("{}: {fault}", cause.says()).into();
+    account.why = Some(Why { cause, detail });
     write(&account, Moved::default(), client, cx);
 }
 
@@ -58,7 +59,7 @@ pub fn handshake_cut(reason: Reason, client: &Client, cx: &mut Context) {
     }
     let about = About::Handshake(reason.to_string().into());
     let mut account = Account::new(client.opened_at(cx), about, client.duplex.moved());
-    account.why = account.cause_of(reason);
+    account.why = account.why_closed(reason);
     write(&account, Moved::default(), client, cx);
 }
 
@@ -126,7 +127,7 @@ pub fn own_page(
     let head = bytes.windows(4).position(|end| end == b"\r\n\r\n").map_or(0, |at| at + 4);
     account.status = status;
     account.head_bytes = head as u64;
-    account.why = Some((cause, why.into()));
+    account.why = Some(Why { cause, detail: why.into() });
     let to_backend = moved(&account, client).to_backend;
     let to_client = bytes.len() as u64 + body;
     write(&account, Moved { to_backend, to_client }, client, cx);
@@ -152,7 +153,7 @@ pub fn close(
     if account.status == 0 && gave_up && !matches!(account.about, About::Tcp(_)) {
         account.status = 499;
     }
-    account.why = account.cause_of(reason);
+    account.why = account.why_closed(reason);
     write(&account, moved(&account, client), client, cx);
 }
 
@@ -175,8 +176,8 @@ fn write(account: &Account, moved: Moved, client: &Client, cx: &mut Context) {
             body: moved.to_client.saturating_sub(account.head_bytes),
         },
     };
-    let cause = account.why.as_ref().map(|why| why.0);
-    let ending = cause.map_or(Ending::WELL, |cause| account.ending_of(cause));
+    let why = account.why.as_ref();
+    let ending = why.map_or(Ending::WELL, |why| account.ending_of(why.cause));
     let server = match (ending.who, backend_name) {
         (Who::Local, _) => ServedBy::Ourselves,
         (_, Some(name)) => ServedBy::Backend(name),
@@ -191,8 +192,7 @@ fn write(account: &Account, moved: Moved, client: &Client, cx: &mut Context) {
     let began = log.time_of(account.began, *now);
     let times = account.times(*now);
     let retries = account.retries;
-    let why = account.why.as_ref();
-    let why = why.map(|(cause, detail)| Why { cause: *cause, detail: Cow::Borrowed(detail) });
+    let why = why.map(|why| Why { cause: why.cause, detail: Cow::Borrowed(&*why.detail) });
     let asked = account.tried.iter().chain(&account.backend);
     let needs_all = why.is_some() || retries > 0;
     let tried = asked.filter(|_| needs_all).map(|id| backends.name(*id)).collect();

@@ -45,14 +45,14 @@ pub fn act(client: &mut Client, cx: &mut Context) -> Verdict {
 /// The timer fired: perhaps too early, for deadlines move without it.
 pub fn on_timer(client: &mut Client, cx: &mut Context) -> Verdict {
     client.recheck(cx);
-    let (deadline, reason) = deadline(client, cx);
-    if deadline > cx.now {
-        client.arm_by(deadline, cx);
+    let deadline = deadline(client, cx);
+    if deadline.at > cx.now {
+        client.arm_by(deadline.at, cx);
         client.arm_recheck(cx);
         return Verdict::Keep;
     }
     match client.link {
-        Link::Connected(_) => Verdict::Close(reason),
+        Link::Connected(_) => Verdict::Close(deadline.reason),
         Link::Connecting(_) if !connect::is_too_late(client, cx) => act(client, cx),
         Link::Connecting(_) | Link::None => try_another(client, Fault::TimedOut, cx),
     }
@@ -67,25 +67,32 @@ pub fn on_backend_down(client: &mut Client, cx: &mut Context) -> Verdict {
     }
 }
 
-/// When the pair has waited too long, and what to call it then.
-fn deadline(client: &Client, cx: &Context) -> (Instant, Reason) {
+/// When the pair has waited too long, and the reason to close it for then.
+struct Deadline {
+    at: Instant,
+    reason: Reason,
+}
+
+fn deadline(client: &Client, cx: &Context) -> Deadline {
+    let settings = &cx.settings.service;
     match (client.link, client.duplex.progress()) {
         (Link::Connecting(_) | Link::None, _) => {
-            let until = connect::deadline(client, cx).unwrap_or(cx.now);
-            (until, Reason::ConnectFailed(Fault::TimedOut))
+            let at = connect::deadline(client, cx).unwrap_or(cx.now);
+            Deadline { at, reason: Reason::ConnectFailed(Fault::TimedOut) }
         }
         (Link::Connected(_), Progress::Open) => {
-            (client.active_at + cx.settings.service.idle_timeout, Reason::Idle)
+            let at = client.active_at + settings.idle_timeout;
+            Deadline { at, reason: Reason::Idle }
         }
         (Link::Connected(_), Progress::HalfClosed | Progress::Finished) => {
-            (client.active_at + cx.settings.service.half_close_timeout, Reason::HalfClosedIdle)
+            let at = client.active_at + settings.half_close_timeout;
+            Deadline { at, reason: Reason::HalfClosedIdle }
         }
     }
 }
 
 fn arm_timer(client: &mut Client, cx: &mut Context) {
-    let (deadline, _) = deadline(client, cx);
-    client.arm_by(deadline, cx);
+    client.arm_by(deadline(client, cx).at, cx);
 }
 
 /// Connect to a backend, and to another one as long as that fails at once.

@@ -413,7 +413,7 @@ mod naive {
         if text.replace("\r\n", "").contains(|it: char| it.is_ascii_control() && it != '\t') {
             return Err("a control character".into());
         }
-        let (version, status) =
+        let StartLine { version, status } =
             if request { request_line(first)? } else { status_line(first)? };
         let mut fields = Vec::new();
         for line in lines {
@@ -466,7 +466,14 @@ mod naive {
         }
     }
 
-    fn request_line(line: &str) -> Result<(u32, u32), String> {
+    struct StartLine {
+        /// The digit behind `HTTP/1.`, 1 for any above it.
+        version: u32,
+        /// 0 in a request.
+        status: u32,
+    }
+
+    fn request_line(line: &str) -> Result<StartLine, String> {
         let parts: Vec<&str> = line.split(' ').collect();
         let [method, target, version] = parts[..] else { return Err(format!("{line:?}")) };
         let target_is_good = target.starts_with('/')
@@ -480,16 +487,17 @@ mod naive {
         {
             return Err(format!("{line:?}"));
         }
-        Ok((minor(version)?, 0))
+        Ok(StartLine { version: minor(version)?, status: 0 })
     }
 
-    fn status_line(line: &str) -> Result<(u32, u32), String> {
+    fn status_line(line: &str) -> Result<StartLine, String> {
         let (version, rest) = line.split_once(' ').ok_or("no status")?;
         let (status, _) = rest.split_once(' ').unwrap_or((rest, ""));
         if status.len() != 3 || !status.bytes().all(|it| it.is_ascii_digit()) {
             return Err(format!("status {status:?}"));
         }
-        Ok((minor(version)?, status.parse().map_err(|_| "status")?))
+        let status = status.parse().map_err(|_| "status")?;
+        Ok(StartLine { version: minor(version)?, status })
     }
 
     pub fn chunked(bytes: &[u8]) -> Result<Body, String> {

@@ -298,13 +298,13 @@ impl Exchange {
         client: &mut Client,
         cx: &mut Context,
     ) {
-        if let Some((status, head_bytes)) = self.answer.head().filter(|_| !had_begun) {
+        if let Some(head) = self.answer.head().filter(|_| !had_begun) {
             let took = cx.now.saturating_duration_since(self.asked_at);
             let peer = client.address.ip();
-            cx.backends.answered(backend, peer, status, took, cx.now);
-            self.settle(backend, status, peer, cx);
+            cx.backends.answered(backend, peer, head.status, took, cx.now);
+            self.settle(backend, head.status, peer, cx);
             if let Some(account) = &mut client.account {
-                account.answered(status, head_bytes, cx.now);
+                account.answered(head.status, head.bytes, cx.now);
             }
         }
         if !had_begun && self.answer.binds_login() {

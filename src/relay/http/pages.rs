@@ -43,8 +43,8 @@ enum Shared {
     None,
     /// They are being made.
     Awaited(How),
-    /// So many bytes of them are sent.
-    Read(Key, usize),
+    /// They are read from this page of `stats::pages`, of which so many bytes are sent.
+    Read { page: Key, sent: usize },
 }
 
 const STATS_TYPE: &str = "application/json";
@@ -143,13 +143,14 @@ impl OwnPage {
         answer::page_head(STATS_TYPE, Some(length), how, added, &mut self.bytes);
         let own = Own::new(200, Cause::StatsPath);
         report::own_page(own, &self.bytes, length as u64, None, client, cx);
-        self.stats = Shared::Read(key, 0);
+        self.stats = Shared::Read { page: key, sent: 0 };
     }
 
     /// It is not read any further.
     pub fn release(&mut self, cx: &mut Context) {
-        if let Shared::Read(key, _) = std::mem::replace(&mut self.stats, Shared::None) {
-            cx.pages.release(key);
+        let stats = std::mem::replace(&mut self.stats, Shared::None);
+        if let Shared::Read { page, .. } = stats {
+            cx.pages.release(page);
         }
     }
 
@@ -157,14 +158,14 @@ impl OwnPage {
     fn rest<'a>(&'a self, pages: &'a Pages) -> Option<&'a [u8]> {
         let rest = &self.bytes[self.sent..];
         match self.stats {
-            Shared::Read(key, sent) if rest.is_empty() => Some(&pages.bytes(key)?[sent..]),
+            Shared::Read { page, sent } if rest.is_empty() => Some(&pages.bytes(page)?[sent..]),
             _ => Some(rest),
         }
     }
 
     fn note_sent(&mut self, count: usize) {
         match &mut self.stats {
-            Shared::Read(_, sent) if self.sent == self.bytes.len() => *sent += count,
+            Shared::Read { sent, .. } if self.sent == self.bytes.len() => *sent += count,
             _ => self.sent += count,
         }
     }

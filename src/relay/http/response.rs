@@ -44,6 +44,14 @@ struct Coming {
     binds_login: bool,
 }
 
+/// What the access log and the backend's record keep of a head that was passed on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct PassedHead {
+    pub status: u16,
+    /// Bytes that went to the client, with those of interim heads before it.
+    pub bytes: u64,
+}
+
 /// Who reads the answer.
 pub(super) struct Reader<'a> {
     pub asked: Asked,
@@ -79,9 +87,10 @@ impl Answer {
         self.coming.is_some()
     }
 
-    /// Its status and the bytes of its head, once that came.
-    pub fn head(&self) -> Option<(u16, u64)> {
-        self.coming.as_ref().map(|coming| (coming.status, self.head_bytes as u64))
+    /// Its head, once that was passed on.
+    pub fn head(&self) -> Option<PassedHead> {
+        let status = self.coming.as_ref()?.status;
+        Some(PassedHead { status, bytes: self.head_bytes as u64 })
     }
 
     /// Whether the client was told that it may ask on.

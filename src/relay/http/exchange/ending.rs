@@ -133,7 +133,7 @@ impl Exchange {
     fn note_whole(&self, connection: Key, cx: &mut Context) -> bool {
         let Some(connection) = cx.connections.get_mut(connection) else { return false };
         connection.note_keep_alive(self.answer.kept_seconds());
-        if let Some((..=499, _)) = self.answer.head() {
+        if self.answer.head().is_some_and(|head| head.status < 500) {
             cx.backends.behaved(connection.backend);
         }
         connection.is_bound()
@@ -151,7 +151,7 @@ impl Exchange {
     ) {
         cx.backends.unanswered(backend, failure);
         let came = match self.answer.head() {
-            Some((500.., _)) => return,
+            Some(head) if head.status >= 500 => return,
             Some(_) => Came::Head,
             None => Came::Nothing,
         };
