@@ -84,10 +84,12 @@ impl Added {
 }
 
 impl Cookie {
-    /// What Set-Cookie says to a client; `secure` if that speaks HTTPS with us or before us.
-    pub fn set(&self, token: &str, secure: bool) -> String {
+    /// The value of Set-Cookie for a client that speaks `proto` with us or with a proxy before us.
+    pub fn set(&self, token: &str, proto: Proto) -> String {
         let Cookie { name, same_site } = self;
-        let secure = if secure || *same_site == SameSite::None { "; Secure" } else { "" };
+        // Browsers refuse SameSite=None without it.
+        let must_be_secure = proto == Proto::Https || *same_site == SameSite::None;
+        let secure = if must_be_secure { "; Secure" } else { "" };
         let attributes = same_site.attribute();
         format!("{name}={token}; Path=/; HttpOnly{secure}{attributes}")
     }

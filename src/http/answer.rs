@@ -12,6 +12,7 @@
 
 use super::added::Added;
 use super::head::Version;
+use super::request::Method;
 use crate::limits::HTTP_RETRY_AFTER_SECONDS;
 
 /// How an answer is sent.
@@ -42,9 +43,17 @@ pub fn answer(status: u16, why: &str, how: How, added: &Added, out: &mut Vec<u8>
     parts(status, ALLOW, "text/plain", &body, how, added, out);
 }
 
-/// Append a redirect to a place, for good. All but GET and HEAD must be repeated as they were.
-pub fn redirect(to: &[u8], reading: bool, how: How, added: &Added, out: &mut Vec<u8>) {
-    let status = if reading { 301 } else { 308 };
+/// The status of a permanent redirect. At 301 clients may turn any method into GET; 308 has all but
+/// GET and HEAD repeated as they were (RFC 9110, section 15.4).
+pub fn redirect_status(method: Method) -> u16 {
+    match method {
+        Method::Get | Method::Head => 301,
+        _ => 308,
+    }
+}
+
+/// Append a redirect with the status of [`redirect_status`] to the URL `to`.
+pub fn redirect(status: u16, to: &[u8], how: How, added: &Added, out: &mut Vec<u8>) {
     let extra = [b"Location: ", to, b"\r\n"].concat();
     parts(status, &extra, "text/plain", &[b"over there: ", to, b"\n"], how, added, out);
 }

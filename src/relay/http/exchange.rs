@@ -22,7 +22,7 @@ use crate::backends::ServerId;
 use crate::balance;
 use crate::config::HashKey;
 use crate::context::{Carrying, Context};
-use crate::http::added::Added;
+use crate::http::added::{Added, Proto};
 use crate::http::rewrite::{self, Forward};
 use crate::http::{Asked, BadBody, Decoder, Framing, Lists, RequestHead, Trailers, Version};
 use crate::limits::{HTTP_HEAD_BYTES_MAX, HTTP_UNWATCHED};
@@ -64,8 +64,9 @@ pub(super) struct Exchange {
     moved_before: u64,
     /// The backend that the client's cookie names, if it can take the request.
     stuck_to: Option<ServerId>,
-    /// The client speaks HTTPS, with us or with a trusted proxy before us.
-    secure: bool,
+    /// What the client speaks, with us or with a trusted proxy before us. Known only if there is a
+    /// sticky cookie, which depends on it; else HTTP.
+    client_proto: Proto,
     /// The backend on whose connection the client is logged in.
     bound_to: Option<ServerId>,
     /// The request makes such a login.
@@ -213,7 +214,7 @@ impl Exchange {
             reused: false,
             moved_before: 0,
             stuck_to: None,
-            secure: false,
+            client_proto: Proto::Http,
             bound_to: None,
             logs_in: false,
             asked_at: cx.now,
@@ -270,13 +271,14 @@ impl Exchange {
         let token = name.and_then(|name| fields.cookie(input, name));
         self.stuck_to =
             token.and_then(|token| cx.backends.by_token(token.of(input), client.pool));
-        self.secure = name.is_some() && {
+        let is_https = name.is_some() && {
             let peer = client.address.ip();
             let trusted = || cx.settings.listener.trusts(peer);
             let said = || fields.find(input, "x-forwarded-proto").map(|it| it.of(input));
             let https = |said: &[u8]| said.eq_ignore_ascii_case(b"https");
             client.socket.tls().is_some() || trusted() && said().is_some_and(https)
         };
+        self.client_proto = if is_https { Proto::Https } else { Proto::Http };
     }
 
     /// The cookie that leads the client back, if it does not have it.
@@ -286,7 +288,7 @@ impl Exchange {
         }
         let ours = cx.added.cookie()?;
         let token = cx.backends.token(backend)?;
-        (self.stuck_to != Some(backend)).then(|| ours.set(token, self.secure))
+        (self.stuck_to != Some(backend)).then(|| ours.set(token, self.client_proto))
     }
 
     /// What the answer says of its backend.

@@ -190,9 +190,9 @@ fn redirect(
     }
     let mut bytes = Vec::new();
     let added = cx.added.towards(reply::speaks(client));
-    let reading = matches!(head.method, Method::Get | Method::Head);
-    answer::redirect(&to, reading, how, added, &mut bytes);
-    let own = Own::new(if reading { 301 } else { 308 }, Cause::RedirectHttps);
+    let status = answer::redirect_status(head.method);
+    answer::redirect(status, &to, how, added, &mut bytes);
+    let own = Own::new(status, Cause::RedirectHttps);
     report::own_answer(own, &bytes, None, client, cx);
     Some(proceed(Box::new(OwnPage::new(bytes, keep_alive)), http, client, cx))
 }
