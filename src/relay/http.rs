@@ -83,7 +83,7 @@ const PARTING: HttpStep = HttpStep::Become(Successor::Parting(Reason::Finished))
 
 /// Something happened at one of the sockets, or there was work left over.
 pub fn act(http: &mut Option<Box<Http>>, client: &mut Client, cx: &mut Context) -> Verdict {
-    take_turn(walk, http, client, cx)
+    take_turn(Http::walk, http, client, cx)
 }
 
 /// The timer fired: perhaps too early, for deadlines move without it.
@@ -92,7 +92,7 @@ pub fn on_timer(
     client: &mut Client,
     cx: &mut Context,
 ) -> Verdict {
-    take_turn(check_deadline, http, client, cx)
+    take_turn(Http::check_deadline, http, client, cx)
 }
 
 /// Its backend went down, and its connections are to be closed.
@@ -101,7 +101,7 @@ pub fn on_backend_down(
     client: &mut Client,
     cx: &mut Context,
 ) -> Verdict {
-    take_turn(leave_backend, http, client, cx)
+    take_turn(Http::leave_backend, http, client, cx)
 }
 
 /// A client that speaks HTTP where it should speak HTTPS.
@@ -115,7 +115,7 @@ pub fn refuse_plain(
         let why = "this port speaks HTTPS: ask again with https:// in front";
         let own = Own { status: 400, cause: Cause::PlainHttp, why };
         let step = reply::refuse(own, http, client, cx);
-        go_on(step, http, client, cx)
+        http.go_on(step, client, cx)
     }
     take_turn(refuse, http, client, cx)
 }
@@ -144,8 +144,8 @@ fn take_turn(
             note_break(reason, client);
             Verdict::Close(reason)
         }
-        HttpStep::Again => settle(&http, Verdict::Again, client, cx),
-        HttpStep::Next | HttpStep::Wait => settle(&http, Verdict::Keep, client, cx),
+        HttpStep::Again => http.settle(Verdict::Again, client, cx),
+        HttpStep::Next | HttpStep::Wait => http.settle(Verdict::Keep, client, cx),
     };
     *kept = (!http.is_resting()).then_some(http);
     verdict
@@ -163,119 +163,121 @@ fn note_break(reason: Reason, client: &mut Client) {
     }
 }
 
-fn walk(http: &mut Http, client: &mut Client, cx: &mut Context) -> HttpStep {
-    for _ in 0..HTTP_REQUESTS_PER_TURN {
-        let step = match std::mem::take(&mut http.state) {
-            HttpState::Head => head::read(http, client, cx),
-            HttpState::Exchange(exchange) => exchange::proceed(exchange, http, client, cx),
-            HttpState::Page(page) => pages::proceed(page, http, client, cx),
-        };
-        if !matches!(step, HttpStep::Next) {
-            return step;
-        }
-        // An answer of our own ends the turn, or thousands of pipelined requests were one.
-        if client.goes_behind && http.may_have_head(client) {
-            return HttpStep::Again;
-        }
-    }
-    HttpStep::Again
-}
-
-fn leave_backend(http: &mut Http, client: &mut Client, cx: &mut Context) -> HttpStep {
-    let step = match std::mem::take(&mut http.state) {
-        HttpState::Exchange(exchange) => exchange::on_backend_down(exchange, http, client, cx),
-        phase => {
-            http.state = phase;
-            // One on which the client is logged in.
-            if let Some(key) = client.link.take() {
-                cx.retire(key);
-            }
-            HttpStep::Wait
-        }
-    };
-    go_on(step, http, client, cx)
-}
-
-/// See to it that the pair is woken, by its sockets and by its timer.
-fn settle(http: &Http, verdict: Verdict, client: &mut Client, cx: &mut Context) -> Verdict {
-    if matches!(http.state, HttpState::Exchange(_)) {
-        // Thousands that pipeline wait for each other, and not everybody else for them.
-        client.goes_behind |= http.pipelines;
-    } else {
-        client.duplex.request.wake_on_any(&mut client.socket);
-    }
-    client.arm_by(deadline(http, client, cx), cx);
-    client.arm_recheck(cx);
-    if http.listens_to_client(client) {
-        watch(client, verdict, cx)
-    } else {
-        watch_backend(client, verdict, cx)
-    }
-}
-
-/// When the present phase has lasted too long, or the client is to be watched after all.
-fn deadline(http: &Http, client: &Client, cx: &Context) -> Instant {
-    let settings = &cx.settings;
-    let until = match (&http.state, client.link) {
-        (HttpState::Head, _) => match http.head_since {
-            Some(since) => since + settings.service.header_timeout,
-            None => client.active_at + settings.service.keep_alive,
-        },
-        (HttpState::Exchange(_), Link::Connecting(_)) => {
-            connect::deadline(client, cx).unwrap_or(cx.now)
-        }
-        (HttpState::Exchange(_), _) if !http.listens_to_client(client) => {
-            client.active_at + HTTP_UNWATCHED.min(settings.service.server_timeout)
-        }
-        (HttpState::Exchange(_), _) => client.active_at + settings.service.server_timeout,
-        (HttpState::Page(_), _) => client.active_at + settings.service.keep_alive,
-    };
-    patience_ends(http, client, cx).map_or(until, |end| end.min(until))
-}
-
-/// When a client that may have gone away is looked after.
-fn patience_ends(http: &Http, client: &Client, cx: &Context) -> Option<Instant> {
-    match &http.state {
-        HttpState::Exchange(exchange) => exchange.patience_ends(http, client, cx),
-        HttpState::Head | HttpState::Page(_) => None,
-    }
-}
-
-fn check_deadline(http: &mut Http, client: &mut Client, cx: &mut Context) -> HttpStep {
-    client.recheck(cx);
-    if deadline(http, client, cx) > cx.now {
-        // Armed anew when the pair settles.
-        return HttpStep::Wait;
-    }
-    if patience_ends(http, client, cx).is_some_and(|end| end <= cx.now) {
-        return walk(http, client, cx);
-    }
-    if !http.listens_to_client(client)
-        && client.active_at + cx.settings.service.server_timeout > cx.now
-    {
-        // The answer takes its time: from now on we want to know if the client gives up.
-        if let Verdict::Close(reason) = watch(client, Verdict::Keep, cx) {
-            return HttpStep::Close(reason);
-        }
-        return HttpStep::Wait;
-    }
-    let step = match std::mem::take(&mut http.state) {
-        HttpState::Head if http.head_since.is_none() => HttpStep::Close(Reason::Rested),
-        HttpState::Head => reply::refuse(Own::new(408, Cause::HeaderTimeout), http, client, cx),
-        HttpState::Exchange(exchange) => exchange::too_late(exchange, http, client, cx),
-        HttpState::Page(mut page) => {
-            page.release(cx);
-            HttpStep::Close(Reason::Rested)
-        }
-    };
-    go_on(step, http, client, cx)
-}
-
-fn go_on(step: HttpStep, http: &mut Http, client: &mut Client, cx: &mut Context) -> HttpStep {
-    if matches!(step, HttpStep::Next) { walk(http, client, cx) } else { step }
-}
-
 impl Http {
+    fn walk(&mut self, client: &mut Client, cx: &mut Context) -> HttpStep {
+        for _ in 0..HTTP_REQUESTS_PER_TURN {
+            let step = match std::mem::take(&mut self.state) {
+                HttpState::Head => head::read(self, client, cx),
+                HttpState::Exchange(exchange) => exchange.proceed(self, client, cx),
+                HttpState::Page(page) => page.proceed(self, client, cx),
+            };
+            if !matches!(step, HttpStep::Next) {
+                return step;
+            }
+            // An answer of our own ends the turn, or thousands of pipelined requests were one.
+            if client.goes_behind && self.may_have_head(client) {
+                return HttpStep::Again;
+            }
+        }
+        HttpStep::Again
+    }
+
+    fn leave_backend(&mut self, client: &mut Client, cx: &mut Context) -> HttpStep {
+        let step = match std::mem::take(&mut self.state) {
+            HttpState::Exchange(exchange) => exchange.on_backend_down(self, client, cx),
+            phase => {
+                self.state = phase;
+                // One on which the client is logged in.
+                if let Some(key) = client.link.take() {
+                    cx.retire(key);
+                }
+                HttpStep::Wait
+            }
+        };
+        self.go_on(step, client, cx)
+    }
+
+    /// See to it that the pair is woken, by its sockets and by its timer.
+    fn settle(&self, verdict: Verdict, client: &mut Client, cx: &mut Context) -> Verdict {
+        if matches!(self.state, HttpState::Exchange(_)) {
+            // Thousands that pipeline wait for each other, and not everybody else for them.
+            client.goes_behind |= self.pipelines;
+        } else {
+            client.duplex.request.wake_on_any(&mut client.socket);
+        }
+        client.arm_by(self.deadline(client, cx), cx);
+        client.arm_recheck(cx);
+        if self.listens_to_client(client) {
+            watch(client, verdict, cx)
+        } else {
+            watch_backend(client, verdict, cx)
+        }
+    }
+
+    /// When the present phase has lasted too long, or the client is to be watched after all.
+    fn deadline(&self, client: &Client, cx: &Context) -> Instant {
+        let settings = &cx.settings;
+        let until = match (&self.state, client.link) {
+            (HttpState::Head, _) => match self.head_since {
+                Some(since) => since + settings.service.header_timeout,
+                None => client.active_at + settings.service.keep_alive,
+            },
+            (HttpState::Exchange(_), Link::Connecting(_)) => {
+                connect::deadline(client, cx).unwrap_or(cx.now)
+            }
+            (HttpState::Exchange(_), _) if !self.listens_to_client(client) => {
+                client.active_at + HTTP_UNWATCHED.min(settings.service.server_timeout)
+            }
+            (HttpState::Exchange(_), _) => client.active_at + settings.service.server_timeout,
+            (HttpState::Page(_), _) => client.active_at + settings.service.keep_alive,
+        };
+        self.patience_ends(client, cx).map_or(until, |end| end.min(until))
+    }
+
+    /// When a client that may have gone away is looked after.
+    fn patience_ends(&self, client: &Client, cx: &Context) -> Option<Instant> {
+        match &self.state {
+            HttpState::Exchange(exchange) => exchange.patience_ends(self, client, cx),
+            HttpState::Head | HttpState::Page(_) => None,
+        }
+    }
+
+    fn check_deadline(&mut self, client: &mut Client, cx: &mut Context) -> HttpStep {
+        client.recheck(cx);
+        if self.deadline(client, cx) > cx.now {
+            // Armed anew when the pair settles.
+            return HttpStep::Wait;
+        }
+        if self.patience_ends(client, cx).is_some_and(|end| end <= cx.now) {
+            return self.walk(client, cx);
+        }
+        if !self.listens_to_client(client)
+            && client.active_at + cx.settings.service.server_timeout > cx.now
+        {
+            // The answer takes its time: from now on we want to know if the client gives up.
+            if let Verdict::Close(reason) = watch(client, Verdict::Keep, cx) {
+                return HttpStep::Close(reason);
+            }
+            return HttpStep::Wait;
+        }
+        let step = match std::mem::take(&mut self.state) {
+            HttpState::Head if self.head_since.is_none() => HttpStep::Close(Reason::Rested),
+            HttpState::Head => {
+                reply::refuse(Own::new(408, Cause::HeaderTimeout), self, client, cx)
+            }
+            HttpState::Exchange(exchange) => exchange.too_late(self, client, cx),
+            HttpState::Page(mut page) => {
+                page.release(cx);
+                HttpStep::Close(Reason::Rested)
+            }
+        };
+        self.go_on(step, client, cx)
+    }
+
+    fn go_on(&mut self, step: HttpStep, client: &mut Client, cx: &mut Context) -> HttpStep {
+        if matches!(step, HttpStep::Next) { self.walk(client, cx) } else { step }
+    }
+
     /// When the first byte came of a head that is not whole, and never will be.
     pub fn partial_head(&self) -> Option<Instant> {
         self.head_since

@@ -39,7 +39,6 @@ use super::response::{Answer, Answered, Reader};
 use super::{Http, HttpState, HttpStep, reply};
 
 use broken::Broke;
-pub(super) use ending::{on_backend_down, too_late};
 
 /// A request that is with a backend.
 #[derive(Debug)]
@@ -132,35 +131,6 @@ pub(super) fn begin(
     step
 }
 
-/// The exchange's turn.
-#[inline(always)]
-pub(super) fn proceed(
-    mut exchange: Box<Exchange>,
-    http: &mut Http,
-    client: &mut Client,
-    cx: &mut Context,
-) -> HttpStep {
-    match exchange.turn(http, client, cx) {
-        ExchangeTurn::Rest => {
-            http.state = HttpState::Exchange(exchange);
-            HttpStep::Wait
-        }
-        ExchangeTurn::Again => {
-            http.state = HttpState::Exchange(exchange);
-            HttpStep::Again
-        }
-        ExchangeTurn::Complete => exchange.finish(http, client, cx),
-        ExchangeTurn::Nothing(fault) => exchange.recover(fault, http, client, cx),
-        ExchangeTurn::Bad(why) => {
-            let own = Own { status: 502, cause: Cause::BadAnswer, why };
-            exchange.reply(own, http, client, cx)
-        }
-        ExchangeTurn::Reply(own) => exchange.reply(own, http, client, cx),
-        ExchangeTurn::Switched => exchange.switch(http, client, cx),
-        ExchangeTurn::Close(reason) => HttpStep::Close(reason),
-    }
-}
-
 impl ExchangeTurn {
     /// Whether there is nothing more to do in this turn, or ever.
     fn is_over(&self) -> bool {
@@ -220,6 +190,35 @@ impl Exchange {
             asked_at: cx.now,
             broke: Broke::default(),
             answer: Answer::default(),
+        }
+    }
+
+    /// Its turn.
+    #[inline(always)]
+    pub(super) fn proceed(
+        mut self: Box<Self>,
+        http: &mut Http,
+        client: &mut Client,
+        cx: &mut Context,
+    ) -> HttpStep {
+        match self.turn(http, client, cx) {
+            ExchangeTurn::Rest => {
+                http.state = HttpState::Exchange(self);
+                HttpStep::Wait
+            }
+            ExchangeTurn::Again => {
+                http.state = HttpState::Exchange(self);
+                HttpStep::Again
+            }
+            ExchangeTurn::Complete => self.finish(http, client, cx),
+            ExchangeTurn::Nothing(fault) => self.recover(fault, http, client, cx),
+            ExchangeTurn::Bad(why) => {
+                let own = Own { status: 502, cause: Cause::BadAnswer, why };
+                self.reply(own, http, client, cx)
+            }
+            ExchangeTurn::Reply(own) => self.reply(own, http, client, cx),
+            ExchangeTurn::Switched => self.switch(http, client, cx),
+            ExchangeTurn::Close(reason) => HttpStep::Close(reason),
         }
     }
 

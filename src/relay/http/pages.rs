@@ -109,7 +109,7 @@ pub(super) fn answer(
     };
     let own = Own { status, cause, why };
     report::own_answer(own, &bytes, None, client, cx);
-    Some(proceed(Box::new(OwnPage::new(bytes, keep_alive)), http, client, cx))
+    Some(Box::new(OwnPage::new(bytes, keep_alive)).proceed(http, client, cx))
 }
 
 /// The statistics: the last page, or the next one.
@@ -128,7 +128,7 @@ fn stats(how: How, http: &mut Http, client: &mut Client, cx: &mut Context) -> Ht
             }
         }
     }
-    proceed(page, http, client, cx)
+    page.proceed(http, client, cx)
 }
 
 impl OwnPage {
@@ -144,6 +144,70 @@ impl OwnPage {
         let own = Own::new(200, Cause::StatsPath);
         report::own_page(own, &self.bytes, length as u64, None, client, cx);
         self.stats = Shared::Read { page: key, sent: 0 };
+    }
+
+    /// Send on what the client takes.
+    pub(super) fn proceed(
+        mut self: Box<Self>,
+        http: &mut Http,
+        client: &mut Client,
+        cx: &mut Context,
+    ) -> HttpStep {
+        if let Shared::Awaited(how) = self.stats {
+            let made = if cx.pages.is_making() { None } else { cx.pages.read_newest() };
+            match made {
+                Some(key) => self.show(key, how, client, cx),
+                None => {
+                    http.state = HttpState::Page(self);
+                    return HttpStep::Wait;
+                }
+            }
+        }
+        let step = self.send(http.input.is_empty(), client, cx);
+        match step {
+            HttpStep::Next => {
+                self.release(cx);
+                return reply::after(self.keep_alive);
+            }
+            HttpStep::Close(_) => self.release(cx),
+            _ => http.state = HttpState::Page(self),
+        }
+        step
+    }
+
+    fn send(&mut self, is_last: bool, client: &mut Client, cx: &mut Context) -> HttpStep {
+        let mut budget = BYTES_PER_DIRECTION_PER_TURN;
+        loop {
+            let (_, mut buffers) = cx.connection_and_buffers(None);
+            let direction = &mut client.duplex.response;
+            let socket = &mut client.socket;
+            if let Err(fault) = direction.flush_to(socket, &mut buffers) {
+                return client_broke(fault);
+            }
+            if direction.held() > 0 {
+                return HttpStep::Wait;
+            }
+            let Some(rest) = self.rest(&cx.pages) else {
+                // It read so slowly that its page went; the length that it was told tells it so.
+                return client_broke(Fault::TimedOut);
+            };
+            if rest.is_empty() {
+                // If we are stopping, it was told too early that it may ask on.
+                let over = self.keep_alive && cx.draining && is_last;
+                return if over { HttpStep::Close(Reason::Finished) } else { HttpStep::Next };
+            }
+            if budget == 0 {
+                return HttpStep::Again;
+            }
+            let count = rest.len().min(BUFFER_BYTES);
+            let offered =
+                direction.offer(&[IoSlice::new(&rest[..count])], socket, &mut cx.buffers);
+            if let Err(fault) = offered {
+                return client_broke(fault);
+            }
+            self.note_sent(count);
+            budget = budget.saturating_sub(count);
+        }
     }
 
     /// It is not read any further.
@@ -194,7 +258,7 @@ fn redirect(
     answer::redirect(status, &to, how, added, &mut bytes);
     let own = Own::new(status, Cause::RedirectHttps);
     report::own_answer(own, &bytes, None, client, cx);
-    Some(proceed(Box::new(OwnPage::new(bytes, keep_alive)), http, client, cx))
+    Some(Box::new(OwnPage::new(bytes, keep_alive)).proceed(http, client, cx))
 }
 
 /// What was asked for, as a place at HTTPS.
@@ -232,69 +296,6 @@ fn without_port(host: &[u8]) -> &[u8] {
     match colon {
         Some(colon) if host[colon..].iter().all(|&byte| byte != b']') => &host[..colon],
         _ => host,
-    }
-}
-
-/// Send on what the client takes.
-pub(super) fn proceed(
-    mut page: Box<OwnPage>,
-    http: &mut Http,
-    client: &mut Client,
-    cx: &mut Context,
-) -> HttpStep {
-    if let Shared::Awaited(how) = page.stats {
-        let made = if cx.pages.is_making() { None } else { cx.pages.read_newest() };
-        match made {
-            Some(key) => page.show(key, how, client, cx),
-            None => {
-                http.state = HttpState::Page(page);
-                return HttpStep::Wait;
-            }
-        }
-    }
-    let step = send(&mut page, http.input.is_empty(), client, cx);
-    match step {
-        HttpStep::Next => {
-            page.release(cx);
-            return reply::after(page.keep_alive);
-        }
-        HttpStep::Close(_) => page.release(cx),
-        _ => http.state = HttpState::Page(page),
-    }
-    step
-}
-
-fn send(page: &mut OwnPage, is_last: bool, client: &mut Client, cx: &mut Context) -> HttpStep {
-    let mut budget = BYTES_PER_DIRECTION_PER_TURN;
-    loop {
-        let (_, mut buffers) = cx.connection_and_buffers(None);
-        let direction = &mut client.duplex.response;
-        let socket = &mut client.socket;
-        if let Err(fault) = direction.flush_to(socket, &mut buffers) {
-            return client_broke(fault);
-        }
-        if direction.held() > 0 {
-            return HttpStep::Wait;
-        }
-        let Some(rest) = page.rest(&cx.pages) else {
-            // It read so slowly that its page went; the length that it was told tells it so.
-            return client_broke(Fault::TimedOut);
-        };
-        if rest.is_empty() {
-            // If we are stopping, it was told too early that it may ask on.
-            let over = page.keep_alive && cx.draining && is_last;
-            return if over { HttpStep::Close(Reason::Finished) } else { HttpStep::Next };
-        }
-        if budget == 0 {
-            return HttpStep::Again;
-        }
-        let count = rest.len().min(BUFFER_BYTES);
-        let offered = direction.offer(&[IoSlice::new(&rest[..count])], socket, &mut cx.buffers);
-        if let Err(fault) = offered {
-            return client_broke(fault);
-        }
-        page.note_sent(count);
-        budget = budget.saturating_sub(count);
     }
 }
 

@@ -32,54 +32,6 @@ use super::super::{Http, HttpState, HttpStep, PARTING, reply};
 use super::Exchange;
 use super::broken::{Accused, GoesOn};
 
-/// Nothing moved for too long.
-#[cold]
-pub(in crate::relay::http) fn too_late(
-    exchange: Box<Exchange>,
-    http: &mut Http,
-    client: &mut Client,
-    cx: &mut Context,
-) -> HttpStep {
-    if client.link.is_connecting() && !connect::is_too_late(client, cx) {
-        return super::proceed(exchange, http, client, cx);
-    }
-    if client.link.is_connecting() {
-        return exchange.recover(Fault::TimedOut, http, client, cx);
-    }
-    if client.duplex.response.held() > 0 {
-        // It is the client that takes nothing: its backend is not to be blamed for it.
-        return HttpStep::Close(Reason::ClientStalled);
-    }
-    if exchange.is_asked {
-        let connection = client.link.key().and_then(|key| cx.connections.get(key));
-        if let Some(backend) = connection.map(|connection| connection.backend) {
-            exchange.record_failure(backend, Failure::Timeout, client, cx);
-        }
-    }
-    if exchange.answer.has_begun() {
-        return HttpStep::Close(Reason::AnswerStalled);
-    }
-    if exchange.is_asked {
-        exchange.reply(Own::new(504, Cause::AnswerTimeout), http, client, cx)
-    } else {
-        exchange.reply(Own::new(408, Cause::BodyStalled), http, client, cx)
-    }
-}
-
-/// The backend went down, and its connections are to be closed.
-#[cold]
-pub(in crate::relay::http) fn on_backend_down(
-    exchange: Box<Exchange>,
-    http: &mut Http,
-    client: &mut Client,
-    cx: &mut Context,
-) -> HttpStep {
-    if exchange.answer.has_begun() {
-        return HttpStep::Close(Reason::BackendDown);
-    }
-    exchange.recover(Fault::GivenUp, http, client, cx)
-}
-
 /// Which backends were asked before we answer ourselves.
 fn note_tried(client: &Client, cx: &Context) {
     if !log_enabled!(Level::Debug) {
@@ -96,6 +48,54 @@ fn note_tried(client: &Client, cx: &Context) {
 }
 
 impl Exchange {
+    /// Nothing moved for too long.
+    #[cold]
+    pub(in crate::relay::http) fn too_late(
+        self: Box<Self>,
+        http: &mut Http,
+        client: &mut Client,
+        cx: &mut Context,
+    ) -> HttpStep {
+        if client.link.is_connecting() && !connect::is_too_late(client, cx) {
+            return self.proceed(http, client, cx);
+        }
+        if client.link.is_connecting() {
+            return self.recover(Fault::TimedOut, http, client, cx);
+        }
+        if client.duplex.response.held() > 0 {
+            // It is the client that takes nothing: its backend is not to be blamed for it.
+            return HttpStep::Close(Reason::ClientStalled);
+        }
+        if self.is_asked {
+            let connection = client.link.key().and_then(|key| cx.connections.get(key));
+            if let Some(backend) = connection.map(|connection| connection.backend) {
+                self.record_failure(backend, Failure::Timeout, client, cx);
+            }
+        }
+        if self.answer.has_begun() {
+            return HttpStep::Close(Reason::AnswerStalled);
+        }
+        if self.is_asked {
+            self.reply(Own::new(504, Cause::AnswerTimeout), http, client, cx)
+        } else {
+            self.reply(Own::new(408, Cause::BodyStalled), http, client, cx)
+        }
+    }
+
+    /// The backend went down, and its connections are to be closed.
+    #[cold]
+    pub(in crate::relay::http) fn on_backend_down(
+        self: Box<Self>,
+        http: &mut Http,
+        client: &mut Client,
+        cx: &mut Context,
+    ) -> HttpStep {
+        if self.answer.has_begun() {
+            return HttpStep::Close(Reason::BackendDown);
+        }
+        self.recover(Fault::GivenUp, http, client, cx)
+    }
+
     /// The answer is complete: the connection goes back, and the client may ask on.
     pub(super) fn finish(
         &mut self,
