@@ -26,7 +26,7 @@ impl Backends {
         server.counts.count_answer(status);
         server.times.record(took, now);
         let answer = Answer { grade: Grade::of(status), tally: Tallied::Now, client, took };
-        self.change_seats(id, |pool, seat| pool.on_answer(seat, &answer, now));
+        self.on_answer(id, &answer, now);
     }
 
     /// An answer was whole, and if it had a status, that was below 500.
@@ -63,7 +63,14 @@ impl Backends {
             Came::Nothing => Tallied::Now,
         };
         let answer = Answer { grade: Grade::Bad, tally, client, took };
-        self.change_seats(id, |pool, seat| pool.on_answer(seat, &answer, now));
+        self.on_answer(id, &answer, now);
+    }
+
+    fn on_answer(&mut self, id: ServerId, answer: &Answer, now: Instant) {
+        self.each_seat(id, |pool, seat| pool.on_answer(seat, answer, now));
+        if matches!(answer.grade, Grade::Bad | Grade::Faulty) {
+            self.change_seats(id, |pool, seat| pool.judge(seat, answer, now));
+        }
     }
 
     /// When the next one that is ejected may come back.

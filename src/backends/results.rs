@@ -10,6 +10,7 @@ use crate::config::Spelling;
 use crate::event::ServerId;
 use crate::net::Fault;
 
+use super::seat::Presence;
 use super::{Backends, Course, Flip};
 
 /// By whose word a result is known.
@@ -187,6 +188,10 @@ impl Backends {
                 _ => info!("backend {} is up after {lasted:.1} s down", server.name),
             }
             self.flips.push((id, flip));
+        }
+        if flip.is_none() && presence == Presence::Down && before == Presence::Suspected {
+            // Now it is down for those pools as well that went on with it.
+            self.flips.push((id, Flip::Down));
         }
         if presence != before {
             let spelling = self.spelling;

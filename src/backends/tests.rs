@@ -174,7 +174,12 @@ fn the_last_one_of_one_pool_can_fall_in_another() {
     set.check_invariants(0, 0, 0);
     set.probe_failed(shared, "gone", now);
     assert_eq!(takes(&set), [false; 3]);
-    assert_eq!(set.take_flips().len(), 1, "it went down once");
+    let downs = [(shared, Flip::Down); 2];
+    assert_eq!(
+        set.take_flips(),
+        downs,
+        "for the others, then for the one that went on with it"
+    );
     set.connect_failed(shared, Fault::Refused, Duration::ZERO, now);
     assert_eq!(takes(&set), [false; 3], "a probe's word stands");
     set.probe_passed(shared, None, now);

@@ -31,12 +31,12 @@ impl Alarm {
     /// the timeout that the sleep needs beside the alarm.
     pub fn timeout(&mut self, next: Option<Instant>, now: Instant) -> Option<Duration> {
         let next = next?;
+        if self.rings_at.is_some_and(|at| now < at && at <= next) {
+            return None;
+        }
         let left = next.saturating_duration_since(now);
         if left.is_zero() {
             return Some(left);
-        }
-        if self.rings_at.is_some_and(|at| now < at && at <= next) {
-            return None;
         }
         if self.bell.set(left) {
             self.rings_at = Some(next);

@@ -37,6 +37,7 @@ pub(in super::super) enum Tallied {
 
 impl Pool {
     /// It answered.
+    #[inline]
     pub(in super::super) fn on_answer(&mut self, index: usize, answer: &Answer, now: Instant) {
         let seen = match answer.grade {
             Grade::Good | Grade::Unsaid => Observation::Connected(answer.took),
@@ -51,10 +52,19 @@ impl Pool {
         if answer.tally == Tallied::Now {
             seat.outlier.tally(now);
         }
+    }
+
+    /// Whether it is ejected for that answer, which was counted.
+    #[cold]
+    pub(in super::super) fn judge(&mut self, index: usize, answer: &Answer, now: Instant) {
         match answer.grade {
-            Grade::Good | Grade::Unsaid => {}
-            Grade::Faulty => self.on_fault(index, answer.client, now),
-            Grade::Bad => self.on_bad(index, answer.client, now),
+            Grade::Faulty if self.settings.eject_after > 0 => {
+                self.on_fault(index, answer.client, now);
+            }
+            Grade::Bad if self.settings.eject_after > 0 => {
+                self.on_bad(index, answer.client, now);
+            }
+            _ => {}
         }
     }
 
