@@ -45,8 +45,8 @@ pub enum Reading {
     /// It is whole. The name is in lower case and without a dot at its end; `None` if the client
     /// said none, or an address, which is no name.
     Name(Option<Box<str>>),
-    /// This is no ClientHello, or one that nobody should trust; the client is to be told so.
-    Garbage(Alert),
+    /// This is no ClientHello, or none that a server may accept; the client gets this alert.
+    Malformed(Alert),
 }
 
 /// What a client is told before its connection is closed, by the numbers of RFC 8446.
@@ -88,7 +88,7 @@ pub fn read(bytes: &[u8], scan: &mut HelloScan) -> Reading {
         None if bytes.len() < CLIENT_HELLO_WIRE_BYTES_MAX => Ok(Reading::More),
         None => Err(Alert::IllegalParameter),
     });
-    read.unwrap_or_else(Reading::Garbage)
+    read.unwrap_or_else(Reading::Malformed)
 }
 
 impl HelloScan {
@@ -217,7 +217,9 @@ fn name_of(mut data: HelloCursor<'_>) -> Result<Option<Box<str>>, Alert> {
     match found {
         None => Ok(None),
         Some([]) => Err(Alert::DecodeError),
-        Some(name) => name::tidy(name).map_err(|name::NoName| Alert::IllegalParameter),
+        Some(name) => {
+            name::normalise(name).map_err(|name::InvalidName| Alert::IllegalParameter)
+        }
     }
 }
 

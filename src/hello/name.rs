@@ -6,18 +6,18 @@ use crate::limits::{HOST_BYTES_MAX, HOST_LABEL_BYTES_MAX};
 
 /// These bytes are no name that DNS could carry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct NoName;
+pub struct InvalidName;
 
 /// In lower case, without a dot at its end. An address is no name (RFC 6066, section 3), but some
 /// clients say it: they count as having said nothing.
-pub fn tidy(said: &[u8]) -> Result<Option<Box<str>>, NoName> {
-    let name = std::str::from_utf8(said).map_err(|_| NoName)?;
+pub fn normalise(said: &[u8]) -> Result<Option<Box<str>>, InvalidName> {
+    let name = std::str::from_utf8(said).map_err(|_| InvalidName)?;
     if name.parse::<IpAddr>().is_ok() {
         return Ok(None);
     }
     let name = name.strip_suffix('.').unwrap_or(name);
     if name.len() > HOST_BYTES_MAX || !name.split('.').all(is_label) {
-        return Err(NoName);
+        return Err(InvalidName);
     }
     Ok(Some(name.to_ascii_lowercase().into_boxed_str()))
 }
@@ -45,14 +45,14 @@ mod tests {
             (&long, &long),
         ];
         for (said, name) in table {
-            assert_eq!(tidy(said.as_bytes()), Ok(Some(name.into())), "{said}");
+            assert_eq!(normalise(said.as_bytes()), Ok(Some(name.into())), "{said}");
         }
     }
 
     #[test]
     fn addresses_are_no_names() {
         for said in ["127.0.0.1", "::1", "2001:DB8::1", "::ffff:10.0.0.1"] {
-            assert_eq!(tidy(said.as_bytes()), Ok(None), "{said}");
+            assert_eq!(normalise(said.as_bytes()), Ok(None), "{said}");
         }
     }
 
@@ -77,8 +77,8 @@ mod tests {
             &long,
         ];
         for said in texts {
-            assert_eq!(tidy(said.as_bytes()), Err(NoName), "{said}");
+            assert_eq!(normalise(said.as_bytes()), Err(InvalidName), "{said}");
         }
-        assert_eq!(tidy(b"\xff.example"), Err(NoName));
+        assert_eq!(normalise(b"\xff.example"), Err(InvalidName));
     }
 }

@@ -74,7 +74,7 @@ fn in_records(message: &[u8], fragment: usize) -> Vec<u8> {
 }
 
 fn garbage(alert: Alert) -> Reading {
-    Reading::Garbage(alert)
+    Reading::Malformed(alert)
 }
 
 #[test]
@@ -273,7 +273,7 @@ fn any_way_of_cutting_gives_the_same_answer() {
                 names += 1;
                 assert_eq!(plainly(&bytes), Some(expected), "seed {seed}");
             }
-            Reading::Garbage(_) => refusals += 1,
+            Reading::Malformed(_) => refusals += 1,
             Reading::More => open += 1,
         }
     }

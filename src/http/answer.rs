@@ -37,7 +37,7 @@ pub fn answer(status: u16, why: &str, how: How, added: &Added, out: &mut Vec<u8>
     let reason = reason(status);
     let separator = if why.is_empty() { "" } else { ": " };
     let mut digits = [0; 3];
-    digits.copy_from_slice(&three(status));
+    digits.copy_from_slice(&status_digits(status));
     let body =
         [&digits[..], b" ", reason.as_bytes(), separator.as_bytes(), why.as_bytes(), b"\n"];
     parts(status, ALLOW, "text/plain", &body, how, added, out);
@@ -115,7 +115,7 @@ fn head(
     out: &mut Vec<u8>,
 ) {
     out.extend_from_slice(b"HTTP/1.1 ");
-    out.extend_from_slice(&three(status));
+    out.extend_from_slice(&status_digits(status));
     for text in [" ", reason(status), "\r\nContent-Type: ", content_type] {
         out.extend_from_slice(text.as_bytes());
     }
@@ -175,7 +175,7 @@ fn reason(status: u16) -> &'static str {
     }
 }
 
-fn three(status: u16) -> [u8; 3] {
+fn status_digits(status: u16) -> [u8; 3] {
     let digit = |value: u16| b'0' + (value % 10) as u8;
     [digit(status / 100), digit(status / 10), digit(status)]
 }

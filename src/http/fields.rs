@@ -129,9 +129,9 @@ impl Fields {
     /// The value of the first cookie with this name that the client sent.
     pub fn cookie(&self, bytes: &[u8], name: &str) -> Option<Span> {
         self.of_kind(FieldKind::Cookie).find_map(|field| {
-            crumbs(bytes, field.value)
-                .find(|crumb| is_named(crumb.of(bytes), name))
-                .map(|crumb| Span { start: crumb.start + name.len() as u32 + 1, ..crumb })
+            cookie_pairs(bytes, field.value)
+                .find(|pair| is_named(pair.of(bytes), name))
+                .map(|pair| Span { start: pair.start + name.len() as u32 + 1, ..pair })
         })
     }
 
@@ -319,7 +319,7 @@ fn no_field(bytes: &[u8], end: usize) -> Result<Option<usize>, BadHead> {
 }
 
 /// The cookies of a Cookie field, each `name=value`.
-pub(super) fn crumbs(bytes: &[u8], value: Span) -> impl Iterator<Item = Span> {
+pub(super) fn cookie_pairs(bytes: &[u8], value: Span) -> impl Iterator<Item = Span> {
     let mut at = value.start as usize;
     value.of(bytes).split(|&byte| byte == b';').map(move |piece| {
         let start = at + (piece.len() - piece.trim_ascii_start().len());
@@ -330,8 +330,8 @@ pub(super) fn crumbs(bytes: &[u8], value: Span) -> impl Iterator<Item = Span> {
 }
 
 /// Whether a cookie has this name.
-pub(super) fn is_named(crumb: &[u8], name: &str) -> bool {
-    crumb.strip_prefix(name.as_bytes()).is_some_and(|rest| rest.first() == Some(&b'='))
+pub(super) fn is_named(pair: &[u8], name: &str) -> bool {
+    pair.strip_prefix(name.as_bytes()).is_some_and(|rest| rest.first() == Some(&b'='))
 }
 
 /// What a name is to us; `is_plain` if it is nothing but letters and hyphens. Sorted by length

@@ -15,19 +15,19 @@ impl Fields {
     #[inline]
     pub fn bind_a_login(&self, bytes: &[u8]) -> bool {
         (self.has(FieldKind::Challenge) || self.has(FieldKind::Authorization))
-            && self.name_one(bytes)
+            && self.names_binding_scheme(bytes)
     }
 
     /// Challenges are a list whose members have lists of their own, with quotes. Any word is taken
     /// for a scheme: one too many costs a connection, one too few an identity.
     #[cold]
-    fn name_one(&self, bytes: &[u8]) -> bool {
-        let is_one = |word: &[u8]| SCHEMES.iter().any(|it| word.eq_ignore_ascii_case(it));
+    fn names_binding_scheme(&self, bytes: &[u8]) -> bool {
+        let binds = |word: &[u8]| SCHEMES.iter().any(|it| word.eq_ignore_ascii_case(it));
         let words = |value: &[u8]| {
-            value.split(|byte| !all(std::slice::from_ref(byte), TOKEN)).any(is_one)
+            value.split(|byte| !all(std::slice::from_ref(byte), TOKEN)).any(binds)
         };
         let first =
-            |value: &[u8]| value.split(u8::is_ascii_whitespace).next().is_some_and(is_one);
+            |value: &[u8]| value.split(u8::is_ascii_whitespace).next().is_some_and(binds);
         self.of_kind(FieldKind::Challenge).any(|field| words(field.value.of(bytes)))
             || self.of_kind(FieldKind::Authorization).any(|field| first(field.value.of(bytes)))
     }

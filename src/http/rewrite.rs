@@ -16,7 +16,7 @@ use std::net::IpAddr;
 use super::Span;
 use super::added::{self, Added, Proto};
 use super::body::Framing;
-use super::fields::{Field, FieldKind, Fields, crumbs, is_named};
+use super::fields::{Field, FieldKind, Fields, cookie_pairs, is_named};
 use super::head::Version;
 use super::outgoing::Outgoing;
 use super::request::{Form, Method, RequestHead};
@@ -83,7 +83,7 @@ pub fn request(
     host(head, input, to, out);
     out.text(added::LINE_END);
     pass_request_fields(head, fields, input, to, out);
-    tell_of_client(head, fields, input, to, out);
+    client_fields(head, fields, input, to, out);
     framing(head.framing, out);
     if let Some(protocol) = head.upgrade {
         out.text(added::UPGRADE);
@@ -140,7 +140,7 @@ const REQUEST_HOP: u32 = HOP
     | set(&[FieldKind::ClientSubject, FieldKind::Proxy, FieldKind::Folded]);
 
 /// What only a trusted client may say of those before it.
-const HEARSAY: u32 = set(&[
+const FROM_TRUSTED_ALONE: u32 = set(&[
     FieldKind::Forwarded,
     FieldKind::ForwardedProto,
     FieldKind::ForwardedHost,
@@ -163,12 +163,12 @@ fn pass_request_fields(
 ) {
     let ours = |name: &&str| fields.cookie(input, name).is_some();
     let sticky = to.added.cookie_name().filter(ours);
-    let hearsay = if to.trusted { 0 } else { HEARSAY };
+    let untrusted = if to.trusted { 0 } else { FROM_TRUSTED_ALONE };
     let cookies = if sticky.is_some() { FieldKind::Cookie.bit() } else { 0 };
-    pass_fields(fields, REQUEST_HOP | hearsay | cookies, head.length, input, out);
+    pass_fields(fields, REQUEST_HOP | untrusted | cookies, head.length, input, out);
     if let Some(name) = sticky {
         for field in fields.of_kind(FieldKind::Cookie) {
-            other_cookies(field.value, name, input, out);
+            cookies_without(field.value, name, input, out);
         }
     }
 }
@@ -190,12 +190,12 @@ fn pass_fields(fields: &Fields, stopped: u32, length: usize, input: &[u8], out: 
 }
 
 /// A Cookie field without those of one name.
-fn other_cookies(value: Span, name: &str, input: &[u8], out: &mut Outgoing) {
+fn cookies_without(value: Span, name: &str, input: &[u8], out: &mut Outgoing) {
     let mut lead: &[u8] = b"Cookie: ";
-    for crumb in crumbs(input, value) {
-        if !crumb.is_empty() && !is_named(crumb.of(input), name) {
+    for pair in cookie_pairs(input, value) {
+        if !pair.is_empty() && !is_named(pair.of(input), name) {
             out.text(lead);
-            out.input(input, crumb);
+            out.input(input, pair);
             lead = b"; ";
         }
     }
@@ -205,7 +205,7 @@ fn other_cookies(value: Span, name: &str, input: &[u8], out: &mut Outgoing) {
 }
 
 /// X-Forwarded-For, -Proto, -Host, -Port, X-SSL-Client-S-DN and Via.
-fn tell_of_client(
+fn client_fields(
     head: &RequestHead,
     fields: &Fields,
     input: &[u8],
@@ -221,21 +221,21 @@ fn tell_of_client(
         }
     }
     address(to.client, out);
-    let told = |kind| to.trusted && fields.has(kind);
-    if !told(FieldKind::ForwardedProto) {
+    let is_given = |kind| to.trusted && fields.has(kind);
+    if !is_given(FieldKind::ForwardedProto) {
         out.text(match to.proto {
             Proto::Http => added::FORWARDED_PROTO_HTTP,
             Proto::Https => added::FORWARDED_PROTO_HTTPS,
         });
     }
-    if !told(FieldKind::ForwardedHost) && head.host.is_some() {
+    if !is_given(FieldKind::ForwardedHost) && head.host.is_some() {
         out.text(added::FORWARDED_HOST);
         host(head, input, to, out);
     }
     // Our port would contradict a proxy before us that says how the client reached it.
-    let way_in =
+    let how_it_came =
         [FieldKind::ForwardedProto, FieldKind::ForwardedHost, FieldKind::ForwardedPort];
-    if !way_in.into_iter().any(told) {
+    if !how_it_came.into_iter().any(is_given) {
         out.text(added::FORWARDED_PORT);
         out.text(to.port.as_bytes());
     }

@@ -1,8 +1,8 @@
-//! What a client's next line in the access log will say, gathered as it happens.
+//! What a client's next line in the access log will say, collected as it happens.
 //!
-//! A client has an account only while there is an access log and something to account for: a TCP
-//! connection, or one exchange of HTTP, each with its own. Nothing here decides anything;
-//! [`super::report`] begins accounts and writes their lines.
+//! There is one account for a TCP connection and one for each exchange of HTTP, and none without an
+//! access log. Nothing here decides anything; [`super::report`] begins accounts and writes their
+//! lines.
 
 use std::io::ErrorKind;
 use std::time::{Duration, Instant};
@@ -23,15 +23,16 @@ use super::verdict::Reason;
 pub struct Account {
     pub(super) began: Instant,
     pub(super) about: About,
-    /// When the request's head was whole, or the client's hello; of a TCP connection, when it came.
+    /// When the request's head or the ClientHello was whole; of plain TCP, when the client came.
+    /// `None` before that.
     pub(super) asked_at: Option<Instant>,
     pub(super) backend: Option<ServerId>,
     connected_at: Option<Instant>,
     answered_at: Option<Instant>,
     pub(super) status: u16,
-    /// Bytes of the answer's head.
+    /// Bytes of the answer's head, which do not count as body; 0 for TCP.
     pub(super) head_bytes: u64,
-    /// What the pair had moved before.
+    /// What the pair had moved when the account began.
     pub(super) before: Moved,
     pub(super) retries: usize,
     /// Backends that were asked before this one.
@@ -47,14 +48,14 @@ pub(super) enum About {
     Tcp(Option<Box<str>>),
     /// A handshake of TLS that failed, and why.
     Handshake(Box<str>),
-    /// What could not be understood.
+    /// Bytes that are not, or not yet, a valid head.
     NoRequest,
-    Request(Words),
+    Request(RequestText),
 }
 
-/// A request in its client's words, one after another in one piece of memory.
+/// What the line quotes of a request, as the client wrote it, in one allocation.
 #[derive(Debug)]
-pub(super) struct Words {
+pub(super) struct RequestText {
     text: Vec<u8>,
     /// Where method, target, host, referer and user agent end.
     ends: [usize; 5],
@@ -62,7 +63,7 @@ pub(super) struct Words {
 }
 
 impl Account {
-    /// An account of what began then, when so many bytes had moved: to the backend, to the client.
+    /// An account of what began at `began`, when the pair had moved `before`.
     pub(super) fn new(began: Instant, about: About, before: Moved) -> Box<Account> {
         Box::new(Account {
             began,
@@ -80,7 +81,7 @@ impl Account {
         })
     }
 
-    /// A backend was picked, after so many others.
+    /// A backend was picked, for the `retries`th time after the first.
     pub fn picked(&mut self, backend: ServerId, retries: usize) {
         if let Some(before) = self.backend.replace(backend).filter(|&before| before != backend)
         {
@@ -90,19 +91,19 @@ impl Account {
         self.connected_at = None;
     }
 
-    /// It is connected.
+    /// The connection to it was made.
     pub fn connected(&mut self, now: Instant) {
         self.connected_at = Some(now);
     }
 
-    /// The head of its answer was passed on, in so many bytes.
+    /// The head of its answer was passed on, in `head_bytes` bytes.
     pub fn answered(&mut self, status: u16, head_bytes: u64, now: Instant) {
         self.status = status;
         self.head_bytes = head_bytes;
         self.answered_at = Some(now);
     }
 
-    /// What the cause says of who failed, and when.
+    /// Which side ended it, and in which phase: the two letters of the line.
     pub(super) fn ending_of(&self, cause: Cause) -> Ending {
         let is_tcp = matches!(self.about, About::Tcp(_));
         let reached = match (self.answered_at, self.connected_at, self.backend) {
@@ -124,7 +125,7 @@ impl Account {
         Ending { who: cause.who(), when }
     }
 
-    /// What it means that the pair is closed for this reason before all was said.
+    /// Why the exchange was cut short, if the pair is closed for this reason; `None` if it was not.
     pub(super) fn why_closed(&self, reason: Reason) -> Option<Why<'static>> {
         let http = matches!(self.about, About::Request(_) | About::NoRequest);
         let malformed = Fault::Other(ErrorKind::InvalidData);
@@ -185,8 +186,8 @@ impl Account {
     }
 }
 
-impl Words {
-    pub(super) fn of(head: &RequestHead, cx: &Context) -> Words {
+impl RequestText {
+    pub(super) fn of(head: &RequestHead, cx: &Context) -> RequestText {
         let bytes = &*cx.scratch;
         let field = |name| cx.http.fields.find(bytes, name).unwrap_or_default();
         let host = head.host.unwrap_or_default();
@@ -197,7 +198,7 @@ impl Words {
             text.extend_from_slice(span.of(bytes));
             text.len()
         });
-        Words { text, ends, version: head.version }
+        RequestText { text, ends, version: head.version }
     }
 
     pub(super) fn asked(&self) -> AskedFor<'_> {
@@ -216,35 +217,35 @@ impl Words {
     }
 }
 
-/// An answer of ours.
+/// An answer that we make ourselves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Own {
-    /// Its status.
+pub struct OwnAnswer {
+    /// The HTTP status.
     pub status: u16,
-    /// Why it is given, for the log.
+    /// Why it is given, for the access log.
     pub cause: Cause,
-    /// The same, for who reads it.
+    /// The same in words, for the body of the answer.
     pub why: &'static str,
 }
 
-impl Own {
-    /// An answer that says what its cause says.
-    pub fn new(status: u16, cause: Cause) -> Own {
-        Own { status, cause, why: cause.says() }
+impl OwnAnswer {
+    /// An answer in the words of its cause.
+    pub fn new(status: u16, cause: Cause) -> OwnAnswer {
+        OwnAnswer { status, cause, why: cause.says() }
     }
 }
 
-impl From<BadBody> for Own {
-    fn from(bad: BadBody) -> Own {
+impl From<BadBody> for OwnAnswer {
+    fn from(bad: BadBody) -> OwnAnswer {
         let too_large = bad == BadBody::TooLarge;
         let cause = if too_large { Cause::MaxBody } else { Cause::BadBody };
-        Own { status: bad.status(), cause, why: bad.reason() }
+        OwnAnswer { status: bad.status(), cause, why: bad.reason() }
     }
 }
 
-impl From<BadHead> for Own {
-    fn from(refusal: BadHead) -> Own {
-        Own { status: refusal.status(), cause: Cause::BadRequest, why: refusal.reason() }
+impl From<BadHead> for OwnAnswer {
+    fn from(refusal: BadHead) -> OwnAnswer {
+        OwnAnswer { status: refusal.status(), cause: Cause::BadRequest, why: refusal.reason() }
     }
 }
 
@@ -294,7 +295,7 @@ mod tests {
     }
 
     fn request() -> About {
-        About::Request(Words { text: Vec::new(), ends: [0; 5], version: Version::Http11 })
+        About::Request(RequestText { text: Vec::new(), ends: [0; 5], version: Version::Http11 })
     }
 
     fn letters(ending: Ending) -> String {

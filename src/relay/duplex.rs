@@ -7,14 +7,14 @@
 //!                                           Done                 half cl.  half cl.  FINISHED
 //!
 //!   the client broke     nothing more is sent to it; what it had sent still goes to the backend
-//!   the backend broke    nothing more is sent to it, and the client is heard out for nothing;
-//!                        what it had sent still goes to the client
-//!   ... before a byte    another backend may take over, and nobody notices
-//!   read up to the break both directions are done, and the other side hears of a reset, not a FIN
+//!   the backend broke    nothing more is sent to it, and what the client sends is dropped; what
+//!                        the backend had sent still goes to the client
+//!   ... before a byte    another backend may take over, unnoticed by the client
+//!   read up to the break both directions are done, and the other side gets a reset, not a FIN
 //! ```
 //!
 //! [`Duplex::progress`] alone knows when a connection is finished. Nothing here connects, waits or
-//! closes: `relay::tcp` does that, and the simulation in its stead.
+//! closes: `relay::tcp` does that, and in tests the simulation.
 
 use std::time::Duration;
 
@@ -23,18 +23,20 @@ use crate::stats::Moved;
 
 use super::pump::{Buffers, Direction, DirectionState, Pumped};
 
-/// A flow of bytes in each direction.
+/// The two directions of a pair.
 #[derive(Debug, Default)]
 pub struct Duplex {
     /// Client to backend.
     pub request: Direction,
     /// Backend to client.
     pub response: Direction,
+    /// Which side broke first; `None` while both are well.
     broke: Option<Break>,
+    /// Bytes were lost: whichever side is left gets a reset.
     torn: bool,
 }
 
-/// Who broke off.
+/// Which side's connection broke.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Break {
     /// The client.
@@ -43,25 +45,25 @@ pub enum Break {
     Backend(Fault),
 }
 
-/// How far a connection is: the nine combinations of its flows' states.
+/// How far a pair is, from the nine combinations of its directions' states.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress {
-    /// Both sides may send, or their last bytes are on the way.
+    /// Both sides may send, or their last bytes are being sent on.
     Open,
-    /// One side has finished, and the other side knows.
+    /// One direction is done, its FIN passed on.
     HalfClosed,
-    /// Both have.
+    /// Both are done.
     Finished,
 }
 
-/// What came of sending to a backend of which nobody knows yet whether it is there.
+/// What came of sending before it is known whether the connect succeeded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Begun {
-    /// It took some: it is there, or was.
+    /// It took some bytes: it is, or was, connected.
     Taken,
     /// There was nothing to send, or it takes nothing yet.
     Waits,
-    /// It broke before a byte was taken.
+    /// The connection broke before a byte was taken.
     Unserved(Fault),
     /// The client broke off.
     ClientBroke(Fault),
@@ -81,7 +83,7 @@ pub enum Outcome {
 }
 
 impl Duplex {
-    /// How far it is: the one place that knows when a connection is finished.
+    /// How far the pair is: the one place that knows when it is finished.
     pub fn progress(&self) -> Progress {
         use DirectionState::{Done, Draining, Open};
         match (self.request.state(), self.response.state()) {
@@ -102,12 +104,12 @@ impl Duplex {
         self.on_faults(client, backend, buffers);
         let before = self.moved();
         let request = self.request.pump(client, backend, buffers);
-        // Before the answer moves: it may have come in the turn of its question.
+        // Before the answer moves: it may have come in the same turn as its request.
         self.response.on_other_direction(self.request.moved() - before.to_backend, backend);
         let response = self.response.pump(backend, client, buffers);
         self.request.on_other_direction(self.response.moved() - before.to_client, client);
         match (request, response) {
-            // For a client that is gone, nobody needs to take over.
+            // Without its client no other backend needs to take over.
             (Pumped::SourceBroke(_), _) => {}
             (Pumped::TargetBroke(fault), _) | (_, Pumped::SourceBroke(fault))
                 if self.is_untouched(backend) =>
@@ -126,7 +128,7 @@ impl Duplex {
     }
 
     /// Send what the client has sent already. A backend that breaks in the middle of it may have
-    /// acted on the first part, and nobody else gets the rest: [`Duplex::pump`] goes on from there.
+    /// acted on the first part, so no other backend gets it: [`Duplex::pump`] goes on from there.
     pub fn begin(
         &mut self,
         client: &mut impl Socket,
@@ -146,8 +148,8 @@ impl Duplex {
         }
     }
 
-    /// Another backend takes over from one that broke before a byte went either way. `false`: bytes
-    /// were taken or came, and nobody else may go on with them.
+    /// Another backend takes over from one that broke before a byte went either way. `false` if
+    /// bytes moved: no other backend may go on with them.
     #[must_use]
     pub fn change_backend(&mut self) -> bool {
         if !self.is_unmoved() {
@@ -178,18 +180,18 @@ impl Duplex {
         self.response.recheck(backend);
     }
 
-    /// Who broke first, if anybody did.
+    /// Which side broke first; `None` while both are well.
     pub fn broke(&self) -> Option<Break> {
         self.broke
     }
 
-    /// Whether, closed now, the one side must not take what it got for complete: the other broke
-    /// off, or bytes are still on their way.
+    /// Whether closing now must be a reset: a side broke, or bytes are still to be sent. After a
+    /// FIN the other side could take what it got for complete.
     pub fn is_torn(&self) -> bool {
         self.torn || self.request.held() > 0 || self.response.held() > 0
     }
 
-    /// Who broke is not written to any more; what it sent before is still read.
+    /// A side that broke is not written to any more; what it sent before is still read.
     fn on_faults(
         &mut self,
         client: &mut impl Socket,
@@ -226,7 +228,7 @@ impl Duplex {
                 self.tear(Break::Client(fault));
                 self.response.end(buffers);
             }
-            // Its answer may be complete and still to be read: the client is heard out meanwhile.
+            // Its answer may be whole and still to be read; the client's bytes are dropped.
             Pumped::TargetBroke(fault) => {
                 self.broke.get_or_insert(Break::Backend(fault));
                 self.request.discard(buffers);
@@ -249,17 +251,17 @@ impl Duplex {
         outcome
     }
 
-    /// The client broke off while no bytes were being relayed.
+    /// The client's connection broke while no bytes were being relayed.
     pub fn client_broke(&mut self, fault: Fault) {
         self.tear(Break::Client(fault));
     }
 
-    /// The backend broke off in the middle of an answer.
+    /// The backend's connection broke in the middle of an answer.
     pub fn backend_broke(&mut self, fault: Fault) {
         self.tear(Break::Backend(fault));
     }
 
-    /// Bytes that were relayed since the connection began.
+    /// Bytes that were relayed since the pair began.
     pub fn moved(&self) -> Moved {
         Moved { to_backend: self.request.moved(), to_client: self.response.moved() }
     }
@@ -270,12 +272,13 @@ impl Duplex {
     }
 
     /// Whether no byte reached the backend and nothing came from it, so that another backend can
-    /// take over without anybody noticing (pitfall 10).
+    /// take over, unnoticed by the client (pitfall 10).
     fn is_untouched(&self, backend: &impl Socket) -> bool {
         self.is_unmoved() && !backend.owes()
     }
 
-    /// The same as far as we counted. A client that broke needs no other backend.
+    /// The same, without the bytes that TLS has sealed and not reported as sent. A client that
+    /// broke needs no other backend.
     fn is_unmoved(&self) -> bool {
         self.request.moved() == 0 && self.response.is_untouched() && self.broke.is_none()
     }

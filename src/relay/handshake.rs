@@ -1,14 +1,14 @@
-//! The phase in which a client of TLS shakes hands with us: at an `https://` or `tls://` listener.
+//! The TLS handshake with a client of an `https://` or `tls://` listener, as a phase.
 //!
 //! ```text
-//!   begin ---- done ----> the next phase; nobody above `net::stream` knows of TLS from now on
+//!   begin ---- done ----> the next phase; nothing above `net::stream` deals with TLS from now on
 //!     |  |
 //!     |  +-- it fails -------> the alert is sent; then `relay::parting`
 //!     |  +-- plain HTTP -----> a 400 that can be read, in the clear; the same
-//!     |  +-- not a byte -----> closed: a look whether the port is open is no failure
+//!     |  +-- not a byte -----> closed: a TCP health check is no failure
 //!     +----- too late -------> closed
 //!
-//! What fails is counted, and has a line in the access log that says why.
+//! Failures are counted, and have a line in the access log that says why.
 //! ```
 //!
 //! No backend is looked for before the handshake is done. Handshakes are expensive, so only a few
@@ -29,7 +29,7 @@ use super::connect::watch;
 use super::report;
 use super::verdict::{Reason, Successor, Verdict};
 
-/// A client that may begin.
+/// Start the handshake of a client.
 pub fn begin(client: &mut Client, cx: &mut Context) -> Verdict {
     let inside = match service(client, cx) {
         Service::Http => Inside::Http,
@@ -46,7 +46,7 @@ pub fn begin(client: &mut Client, cx: &mut Context) -> Verdict {
     }
 }
 
-/// The turn of a client that shakes hands.
+/// Its turn: go on with the handshake.
 pub fn act(client: &mut Client, cx: &mut Context) -> Verdict {
     if Context::must_wait(&mut cx.handshakes_left, &client.socket) {
         return Verdict::Again;
@@ -82,18 +82,18 @@ fn done(client: &mut Client, cx: &mut Context) -> Verdict {
     let resumed = client.socket.tls().is_some_and(|tls| tls.is_resumed());
     cx.stats.handshakes.resumed += u64::from(resumed);
     if client.socket.tls().is_some_and(Tls::leaves_subject_out) {
-        note_untold_subject(client, cx);
+        note_subject_left_out(client, cx);
     }
     client.active_at = cx.now;
     Verdict::Become(Successor::NextPhase)
 }
 
-/// This is no TLS. Whoever speaks HTTP can read why it is not served.
+/// What came is not TLS. A client of HTTP gets an answer that says so.
 fn plain(client: &mut Client, cx: &mut Context) -> Verdict {
     cx.stats.handshakes.failed += 1;
     client.socket.drop_tls();
     if service(client, cx) == Service::Http {
-        // Its 400 has a line of its own.
+        // The 400 is logged as an HTTP answer.
         return Verdict::Become(Successor::PlainHttp);
     }
     report::handshake_failed(Fault::Tls(Trouble::NotTls), client, cx);
@@ -117,7 +117,7 @@ fn failed(fault: Fault, client: &mut Client, cx: &mut Context) -> Verdict {
 }
 
 #[cold]
-fn note_untold_subject(client: &Client, cx: &mut Context) {
+fn note_subject_left_out(client: &Client, cx: &mut Context) {
     cx.stats.handshakes.subjects_left_out += 1;
     if cx.tls_warnings.allows(cx.now, TLS_WARNINGS) {
         log::warn!(

@@ -1,5 +1,5 @@
-//! The phase that reads the server name in the ClientHello of a client whose TLS is not ours to
-//! open: SNI passthrough.
+//! SNI passthrough: the phase that reads the server name in a ClientHello, of a client whose TLS is
+//! not terminated here.
 //!
 //! ```text
 //!   hello comes, perhaps in pieces --- whole ---> the next phase; the backend gets what came
@@ -8,9 +8,8 @@
 //!     +--- too late: closed
 //! ```
 //!
-//! Of a client that waits at most [`CLIENT_HELLO_WIRE_BYTES_MAX`] bytes are kept, in memory of just
-//! their size; a hello that comes at once, as most do, is never kept here at all. What the bytes
-//! mean is in [`crate::hello`].
+//! At most [`CLIENT_HELLO_WIRE_BYTES_MAX`] bytes of a client are kept while the rest is awaited. A
+//! hello that comes in one read, as most do, is not kept here at all. [`crate::hello`] parses it.
 
 use std::time::Instant;
 
@@ -24,10 +23,10 @@ use super::connect::watch;
 use super::parting;
 use super::verdict::{Reason, Successor, Verdict};
 
-/// A hello that is not whole.
+/// A ClientHello that is awaited.
 #[derive(Debug, Default)]
 pub struct Hello {
-    /// What came of it, if anything did.
+    /// What came of it; `None` before the first byte.
     piece: Option<Box<Piece>>,
 }
 
@@ -43,7 +42,7 @@ impl Hello {
         self.piece.is_some()
     }
 
-    /// Read on; what came is held for the backend once the name is known.
+    /// Read; once the name is known, what came is held for the backend.
     pub fn act(&mut self, client: &mut Client, cx: &mut Context) -> Verdict {
         let mut piece = self.piece.take().map_or_else(Piece::default, |piece| *piece);
         while client.socket.can_read() {
@@ -66,7 +65,7 @@ impl Hello {
             match hello::read(bytes, &mut piece.scan) {
                 Reading::More if is_first => piece.add(came),
                 Reading::More => {}
-                Reading::Garbage(alert) => {
+                Reading::Malformed(alert) => {
                     cx.stats.hellos_bad += 1;
                     return parting::alert(alert, client, cx);
                 }
@@ -104,7 +103,8 @@ fn client_broke(fault: Fault, client: &mut Client) -> Verdict {
 }
 
 impl Piece {
-    /// Keep what came, too; memory doubles as it grows, but never beyond what is kept at most.
+    /// Append what came. Capacity doubles as it grows, but never beyond
+    /// [`CLIENT_HELLO_WIRE_BYTES_MAX`].
     fn add(&mut self, came: &[u8]) {
         let free = self.bytes.capacity() - self.bytes.len();
         if came.len() > free {

@@ -1,10 +1,10 @@
-//! An HTTP client's walk: head, exchange, head, exchange ... parting.
+//! The states of an HTTP client: head, exchange, head, exchange ... parting.
 //!
 //! ```text
 //!   Head --------- a whole head ---------> Exchange --- answer complete ---> Head
 //!    |                                        |   \--- 101 ---> a tunnel: `relay::tcp`
 //!    |                                        |
-//!    +-- what is no head, or too late --+     +-- no backend, a broken one, too late --+
+//!    +-- a bad head, or too late -------+     +-- no backend, a broken one, too late --+
 //!                                       v                                              v
 //!                                    our own answer; then Head again, or `relay::parting`
 //! ```
@@ -28,7 +28,7 @@ use crate::http::{Lists, Scan};
 use crate::limits::{HTTP_REQUESTS_PER_TURN, HTTP_UNWATCHED};
 use crate::net::{Fault, Socket};
 
-use super::account::Own;
+use super::account::OwnAnswer;
 use super::client::{Client, Link};
 use super::connect::{self, watch, watch_backend};
 use super::verdict::{Reason, Successor, Verdict};
@@ -36,23 +36,23 @@ use super::verdict::{Reason, Successor, Verdict};
 use exchange::Exchange;
 use pages::OwnPage;
 
-/// What HTTP needs to know of a client.
+/// What is kept of an HTTP client between its turns. A client that rests has none.
 #[derive(Debug, Default)]
 pub struct Http {
-    /// Bytes of the client that were read and not used yet: part of a head, or the next requests.
+    /// Bytes of the client that were read and not parsed yet: part of a head, or the next requests.
     input: Vec<u8>,
-    /// How much of a head was looked at.
+    /// How much of the head was here when it was last parsed.
     scan: Scan,
-    /// The input was not looked at yet.
+    /// `input` was not parsed yet, so there is no need to read first.
     fresh: bool,
-    /// It asked for more before it had its answers, and has not rested since.
+    /// It sent a request before it had the answer to the last one, and has not rested since.
     pipelines: bool,
-    /// When the first byte of the head under way came.
+    /// When the first byte of a head came that is not whole yet; else `None`.
     head_since: Option<Instant>,
     state: HttpState,
 }
 
-/// Where on its walk a client is.
+/// What the client is doing.
 #[derive(Debug, Default)]
 enum HttpState {
     /// A head is awaited.
@@ -60,25 +60,25 @@ enum HttpState {
     Head,
     /// A request is with a backend.
     Exchange(Box<Exchange>),
-    /// A long answer of ours is on its way.
+    /// A page of ours is being sent.
     Page(Box<OwnPage>),
 }
 
-/// What a phase came to.
+/// What a state came to in this turn.
 enum HttpStep {
-    /// On to the next phase.
+    /// Go on with the next state, in this turn.
     Next,
     /// Nothing to do before the next event.
     Wait,
     /// There is more to do.
     Again,
-    /// It is over.
+    /// Close the pair.
     Close(Reason),
-    /// Another talk follows: our last answer is on its way, or another protocol is spoken.
+    /// Another talk takes over: our last answer is being sent, or another protocol is spoken.
     Become(Successor),
 }
 
-/// Our last answer is on its way.
+/// Our last answer was handed to the client's direction.
 const PARTING: HttpStep = HttpStep::Become(Successor::Parting(Reason::Finished));
 
 /// Something happened at one of the sockets, or there was work left over.
@@ -95,7 +95,7 @@ pub fn on_timer(
     take_turn(Http::check_deadline, http, client, cx)
 }
 
-/// Its backend went down, and its connections are to be closed.
+/// Its backend went down, and `--on-down close` was asked for.
 pub fn on_backend_down(
     http: &mut Option<Box<Http>>,
     client: &mut Client,
@@ -104,7 +104,7 @@ pub fn on_backend_down(
     take_turn(Http::leave_backend, http, client, cx)
 }
 
-/// A client that speaks HTTP where it should speak HTTPS.
+/// Answer a client that speaks HTTP on the port of HTTPS.
 pub fn refuse_plain(
     http: &mut Option<Box<Http>>,
     client: &mut Client,
@@ -113,14 +113,14 @@ pub fn refuse_plain(
     fn refuse(http: &mut Http, client: &mut Client, cx: &mut Context) -> HttpStep {
         cx.stats.bad_requests += 1;
         let why = "this port speaks HTTPS: ask again with https:// in front";
-        let own = Own { status: 400, cause: Cause::PlainHttp, why };
+        let own = OwnAnswer { status: 400, cause: Cause::PlainHttp, why };
         let step = reply::refuse(own, http, client, cx);
         http.go_on(step, client, cx)
     }
     take_turn(refuse, http, client, cx)
 }
 
-/// Whether the client is between two requests, so that closing it harms nobody.
+/// Whether the client is between two requests, so that closing it loses nothing.
 pub fn is_resting(http: Option<&Http>, client: &Client) -> bool {
     http.is_none_or(Http::is_resting) && client.duplex.response.held() == 0
 }
@@ -131,7 +131,7 @@ fn take_turn(
     client: &mut Client,
     cx: &mut Context,
 ) -> Verdict {
-    // Of a client that rested nothing was known.
+    // Nothing is kept of a client that rests.
     let mut http = kept.take().unwrap_or_default();
     let before = client.duplex.moved();
     let step = turn(&mut http, client, cx);
@@ -151,7 +151,8 @@ fn take_turn(
     verdict
 }
 
-/// Who broke off must not leave the other side with what looks complete.
+/// Note which side broke, so that the other one is closed with a reset: a FIN would let it take
+/// half a message for a whole one.
 #[cold]
 fn note_break(reason: Reason, client: &mut Client) {
     match reason {
@@ -174,7 +175,7 @@ impl Http {
             if !matches!(step, HttpStep::Next) {
                 return step;
             }
-            // An answer of our own ends the turn, or thousands of pipelined requests were one.
+            // One answer of our own a turn, or thousands of pipelined requests would be one turn.
             if client.goes_behind && self.may_have_head(client) {
                 return HttpStep::Again;
             }
@@ -187,7 +188,7 @@ impl Http {
             HttpState::Exchange(exchange) => exchange.on_backend_down(self, client, cx),
             phase => {
                 self.state = phase;
-                // One on which the client is logged in.
+                // A connection on which the client is logged in.
                 if let Some(key) = client.link.take() {
                     cx.retire(key);
                 }
@@ -200,7 +201,7 @@ impl Http {
     /// See to it that the pair is woken, by its sockets and by its timer.
     fn settle(&self, verdict: Verdict, client: &mut Client, cx: &mut Context) -> Verdict {
         if matches!(self.state, HttpState::Exchange(_)) {
-            // Thousands that pipeline wait for each other, and not everybody else for them.
+            // Clients that pipeline are served after the others, or they would take every turn.
             client.goes_behind |= self.pipelines;
         } else {
             client.duplex.request.wake_on_any(&mut client.socket);
@@ -214,7 +215,7 @@ impl Http {
         }
     }
 
-    /// When the present phase has lasted too long, or the client is to be watched after all.
+    /// When the present state times out, or the client is to be registered with the poll after all.
     fn deadline(&self, client: &Client, cx: &Context) -> Instant {
         let settings = &cx.settings;
         let until = match (&self.state, client.link) {
@@ -234,7 +235,7 @@ impl Http {
         self.patience_ends(client, cx).map_or(until, |end| end.min(until))
     }
 
-    /// When a client that may have gone away is looked after.
+    /// When to see whether the client has left; see [`Exchange::patience_ends`].
     fn patience_ends(&self, client: &Client, cx: &Context) -> Option<Instant> {
         match &self.state {
             HttpState::Exchange(exchange) => exchange.patience_ends(self, client, cx),
@@ -254,7 +255,7 @@ impl Http {
         if !self.listens_to_client(client)
             && client.active_at + cx.settings.service.server_timeout > cx.now
         {
-            // The answer takes its time: from now on we want to know if the client gives up.
+            // A slow answer: from now on the poll is to report a client that leaves.
             if let Verdict::Close(reason) = watch(client, Verdict::Keep, cx) {
                 return HttpStep::Close(reason);
             }
@@ -263,7 +264,7 @@ impl Http {
         let step = match std::mem::take(&mut self.state) {
             HttpState::Head if self.head_since.is_none() => HttpStep::Close(Reason::Rested),
             HttpState::Head => {
-                reply::refuse(Own::new(408, Cause::HeaderTimeout), self, client, cx)
+                reply::refuse(OwnAnswer::new(408, Cause::HeaderTimeout), self, client, cx)
             }
             HttpState::Exchange(exchange) => exchange.too_late(self, client, cx),
             HttpState::Page(mut page) => {
@@ -278,19 +279,19 @@ impl Http {
         if matches!(step, HttpStep::Next) { self.walk(client, cx) } else { step }
     }
 
-    /// When the first byte came of a head that is not whole, and never will be.
+    /// When the first byte came of a head that is not whole; `None` if no byte of one came.
     pub fn partial_head(&self) -> Option<Instant> {
         self.head_since
     }
 
-    /// The client is closed: what it shares with others is theirs from now on.
+    /// The client is closed: give back its share of the statistics.
     pub fn release(&mut self, cx: &mut Context) {
         if let HttpState::Page(page) = &mut self.state {
             page.release(cx);
         }
     }
 
-    /// Whether the client is between two requests, with nothing to be remembered.
+    /// Whether the client is between two requests, with nothing to be kept.
     fn is_resting(&self) -> bool {
         matches!(self.state, HttpState::Head) && self.input.is_empty() && !self.fresh
     }
@@ -300,9 +301,9 @@ impl Http {
         matches!(self.state, HttpState::Head) && (self.fresh || client.socket.can_read())
     }
 
-    /// Whether the poll has to tell about the client. While the whole request is with a backend
-    /// there is nothing to hear but that it gives up; a client that asks once and closes is served
-    /// without the poll ever knowing it.
+    /// Whether the client has to be registered with the poll. While all of its request is with a
+    /// backend, the only news could be that it left; so a client that sends one request and closes
+    /// costs no epoll_ctl.
     fn listens_to_client(&self, client: &Client) -> bool {
         match &self.state {
             HttpState::Exchange(exchange) => {
@@ -318,8 +319,8 @@ impl Http {
         lists.surplus.clear();
     }
 
-    /// Keep what came behind a request. Empty lines are no beginning of another one: whoever sends
-    /// one behind a body asks for nothing more.
+    /// Keep what came behind a request. Empty lines alone do not begin another one: some clients
+    /// send one behind a body (RFC 9112, section 2.2).
     fn keep(&mut self, surplus: &[u8]) {
         let asks = !self.input.is_empty() || empty_lines(surplus) < surplus.len();
         if asks && !surplus.is_empty() {
@@ -330,19 +331,19 @@ impl Http {
     }
 }
 
-/// Put what was read before in front of what comes; whether there is room for it, as there always
-/// is: no more was read than leaves it.
-fn put_in_front(had: &[u8], scratch: &mut [u8]) -> bool {
+/// Copy what was read in earlier turns to the start of the scratch buffer. `false` if it is too
+/// long, which cannot be: reads are limited so that it fits.
+fn put_before(had: &[u8], scratch: &mut [u8]) -> bool {
     match scratch.get_mut(..had.len()) {
-        Some(front) => {
-            front.copy_from_slice(had);
+        Some(start) => {
+            start.copy_from_slice(had);
             true
         }
         None => false,
     }
 }
 
-/// A client that broke off.
+/// Close: the client's connection broke.
 fn client_broke(fault: Fault) -> HttpStep {
     HttpStep::Close(Reason::ClientBroke(fault))
 }

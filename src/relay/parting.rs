@@ -1,11 +1,12 @@
-//! The end of a client's connection, in a way that lets it read our last word (pitfall 8): FIN,
-//! then what it still says is read and dropped for a moment; a reset would overtake the word.
+//! Lingering close (pitfall 8): our last answer and a FIN are sent, then what the client still
+//! sends is read and dropped for a while. Closing with unread bytes would send a reset, and that
+//! could overtake the answer.
 //!
 //! ```text
-//!   the word is sent, FIN behind it ---> the client has finished, said too much, or LINGER is over
+//!   answer and FIN are sent ---> the client finished, sent too much, or LINGER is over: closed
 //! ```
 //!
-//! The last talk of every client that was told something: an answer of HTTP, an alert of TLS.
+//! The last talk of every client that gets an answer of HTTP or an alert of TLS from us.
 
 use std::io::IoSlice;
 use std::time::Instant;
@@ -21,18 +22,18 @@ use super::client::Client;
 use super::connect::watch;
 use super::verdict::{Reason, Successor, Verdict};
 
-/// How far it is.
+/// How far the close is.
 #[derive(Debug)]
 pub struct Parting {
-    /// Our last word is out, and FIN behind it.
+    /// The answer is sent, and a FIN behind it.
     told: bool,
-    /// Bytes that were read and dropped since.
+    /// Bytes that were read and dropped since, at most [`LINGER_BYTES_MAX`] and a read.
     dropped: u32,
     /// What the pair is closed for in the end.
     reason: Reason,
 }
 
-/// Tell a client of TLS why it is not served.
+/// Send a TLS client the alert that says why it is not served.
 pub fn alert(alert: Alert, client: &mut Client, cx: &mut Context) -> Verdict {
     debug!("pair {}: refused with the alert {alert}", client.number);
     let record = alert.record();
@@ -45,17 +46,17 @@ pub fn alert(alert: Alert, client: &mut Client, cx: &mut Context) -> Verdict {
 }
 
 impl Parting {
-    /// Our last word was given to the client's direction, or to its socket.
+    /// The last answer was handed to the client's direction, or to its socket.
     pub fn new(reason: Reason) -> Parting {
         Parting { told: false, dropped: 0, reason }
     }
 
-    /// Whether our last word is out, and nothing is owed to the client.
+    /// Whether the answer is sent, so that closing now loses nothing of it.
     pub fn is_told(&self) -> bool {
         self.told
     }
 
-    /// Its turn: send what is left of the word, then read and drop what comes.
+    /// Its turn: send what is left of the answer, then read and drop what comes.
     pub fn act(&mut self, client: &mut Client, cx: &mut Context) -> Verdict {
         let (_, mut buffers) = cx.connection_and_buffers(None);
         let response = &mut client.duplex.response;

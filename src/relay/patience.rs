@@ -1,40 +1,41 @@
-//! Whether a direction that streams may wait for a large piece of its source, instead of taking
-//! each small one as soon as it comes.
+//! Whether a direction that streams waits until its source has a large piece to read, instead of
+//! reading each small one as soon as it comes.
 //!
 //! ```text
 //!            credit, earned by large pieces
 //!   eager --------------------------------------> patient
 //!     ^                                              |
 //!     +---- from one recheck to the next nothing <----+
-//!           came: the last piece was delayed for
-//!           nothing, and that costs credit
+//!           came: the last piece was delayed
+//!           without need, and that costs credit
 //! ```
 //!
-//! An eager direction takes a stream in the smallest pieces there are, sleeps before each of
-//! them, and pays more for the sleep than for the bytes. A patient one waits for a pipe's
-//! worth: it sleeps a sixteenth as often, and as long as more comes, bytes wait for nothing but
-//! the rest of their piece. Only the last piece before a pause has nothing behind it: it is
-//! late by a recheck or two. A client that asks for messages and waits for each of them must
-//! not meet that. So patience begins behind the longest of such messages: 9 MiB after the last
-//! small piece the other way, which is what a question looks like; or 1 MiB, once a run was of
-//! 64 MiB. And a wait for nothing is paid for: with full credit, that 64 MiB earn, or by a debt
-//! of four times as much.
+//! An eager direction reads a stream in the smallest pieces, polls before each of them, and spends
+//! more on the poll than on the bytes. A patient one waits until a pipe can be filled: it polls a
+//! sixteenth as often, and while the stream goes on, bytes wait only until their piece is full. But
+//! nothing fills the last piece before a pause: it is late by a recheck or two. That must not
+//! happen to a client that requests messages and waits for each of them. So patience is granted
+//! only where no message is expected to end: 9 MiB after the last small piece in the other
+//! direction, which is what a request looks like; or after 1 MiB, if a run of 64 MiB came before. A
+//! piece that was delayed without need uses up the credit of such a run; with less credit than that
+//! it makes a debt of 256 MiB.
 //!
-//! No clock and no socket is here: [`super::pump`] asks and tells, and the owner of the timer calls
-//! the recheck.
+//! There is no clock and no socket here: [`super::pump`] asks and reports, and the owner of the
+//! timer calls the recheck.
 
 use crate::limits::{
     PATIENCE_CREDIT_MAX, PATIENCE_DEBT, PATIENCE_KNOWN_CREDIT, PATIENT_FROM_CREDIT,
     SPLICE_READ_BYTES_MIN,
 };
 
-/// What is known of a direction.
+/// What the reads of a direction have shown so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Patience {
+    /// In large pieces; negative is debt. At most [`PATIENCE_CREDIT_MAX`].
     credit: i16,
-    /// Something came since the last recheck.
+    /// Bytes came since the last recheck.
     fed: bool,
-    /// It had full credit, and has waited for nothing only with that.
+    /// It reached full credit, and no piece was delayed without need at less.
     is_known: bool,
 }
 
@@ -44,7 +45,7 @@ impl Patience {
         self.credit >= PATIENT_FROM_CREDIT
     }
 
-    /// So many bytes came in one piece.
+    /// `count` bytes were read at once.
     pub fn took(&mut self, count: usize) {
         let earned = i16::try_from(count / SPLICE_READ_BYTES_MIN).unwrap_or(i16::MAX);
         self.credit = self.credit.saturating_add(earned).min(PATIENCE_CREDIT_MAX);
@@ -52,8 +53,8 @@ impl Patience {
         self.is_known |= self.credit == PATIENCE_CREDIT_MAX;
     }
 
-    /// The end of what comes is known, so that nobody will wait for more than there is: a few large
-    /// pieces are enough, unless there is debt.
+    /// The length of the message is known, so that its last piece is not waited for: two large
+    /// pieces are proof enough, unless there is debt.
     pub fn trust(&mut self) {
         if self.credit >= 0 {
             self.credit = self.credit.max(PATIENT_FROM_CREDIT - 2);
@@ -66,7 +67,8 @@ impl Patience {
         self.credit = self.credit.min(most);
     }
 
-    /// The timer fired while a piece is waited for. `false` if nothing came since the last time.
+    /// The timer fired while a large piece is waited for. `false` if nothing came since the last
+    /// recheck.
     pub fn recheck(&mut self) -> bool {
         let fed = std::mem::take(&mut self.fed);
         if !fed {

@@ -9,21 +9,21 @@
 //!   Open ------- EOF from the source -------> Draining ---- all sent, the end is owed ---> Done
 //!     |                                                                                   ^
 //!     +--- the source broke: no FIN follows, or a torn stream would look complete ---------+
-//!     +--- the target broke, and the source need not be heard out (see Discard) ----------+
+//!     +--- the target broke, and the rest of the source is not read (see Discard) --------+
 //! ```
 //!
-//! The one function that moves is used for both directions, by TCP pairs and by tunnels. It writes
-//! before it reads (pitfall 4), reads only while the target takes (so a reader that stops holds one
-//! buffer at most: pitfall 17), and leaves when its budget is spent (pitfall 15).
+//! The same pump serves both directions of TCP pairs and tunnels, and bodies of HTTP. It writes
+//! before it reads (pitfall 4), reads only while the target takes bytes (so a slow reader costs one
+//! buffer at most: pitfall 17), and returns when its budget is spent (pitfall 15).
 //!
 //! **It never spins** (pitfall 16). Each round takes a byte from the source, gives one to the
-//! target, or ends a state; a round that does none of it is the last one before the next event.
-//! That holds whatever the sockets say that they could: a source that can be read for ever after
-//! its end is not asked again, and one that yields nothing is as good as one that would block.
+//! target, or ends a state; a round that does none of these is the last one before the next event.
+//! That does not depend on what the sockets report: a source that stays readable after its end is
+//! not read again, and a read of no bytes counts as one that would block.
 //!
-//! **While it rests, its source knows what to wake it for**: for any byte, or for a large piece if
-//! the direction is [patient](super::patience), or for nothing while the target takes no more. That
-//! is said at one place, at the end of a pump.
+//! **Before it rests, it sets what its source wakes it for** (SO_RCVLOWAT): any byte, a large piece
+//! if the direction is [patient](super::patience), or nothing while the target takes no more. That
+//! is done in one place, at the end of a pump.
 
 use std::io::IoSlice;
 use std::time::Duration;
@@ -54,7 +54,8 @@ pub enum DirectionState {
 #[derive(Debug)]
 pub struct Direction {
     state: DirectionState,
-    /// What was read and not yet sent. Boxed, for most of the time most flows hold nothing.
+    /// What was read and not yet sent. Boxed, because most directions hold nothing most of the
+    /// time.
     held: Option<Box<Held>>,
     /// Bytes that the target took, since the beginning.
     moved: u64,
@@ -63,14 +64,14 @@ pub struct Direction {
     mode: Mode,
     end: SourceEnd,
     patience: Patience,
-    /// What the source was told to wake us for.
+    /// What the source is set to wake us for.
     wake: Wake,
-    /// Bytes still to be read, unless the source ends it: a message ends before its connection
-    /// does, and a source that ends before the message broke off.
+    /// Bytes of the message still to be read; a source that ends before them broke off.
+    /// [`ENDLESS`] where the end of the connection is the end of the message.
     left: u64,
 }
 
-/// As many bytes as there will be.
+/// Until the source ends.
 const ENDLESS: u64 = u64::MAX;
 
 /// Why the pump stopped.
@@ -80,20 +81,20 @@ pub enum Pumped {
     Rest,
     /// The budget is spent; there is more to do.
     Again,
-    /// The source broke; all that it had sent was sent on.
+    /// The source broke; all that was read of it was sent on.
     SourceBroke(Fault),
-    /// The target broke. What was on its way is lost.
+    /// The target broke. What it had not taken is lost.
     TargetBroke(Fault),
 }
 
-/// Where bytes wait that were read and not yet sent.
+/// Where the bytes are kept that were read and not yet sent.
 #[derive(Debug)]
 enum Held {
     Buffer(Buffer),
     Pipe(Pipe),
 }
 
-/// How the bytes go.
+/// How bytes are moved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Mode {
     Copy,
@@ -134,13 +135,13 @@ impl Default for Direction {
 }
 
 impl Direction {
-    /// A direction that is so far.
+    /// A direction in this state.
     #[cfg(test)]
     pub fn at(state: DirectionState) -> Direction {
         Direction { state, ..Direction::default() }
     }
 
-    /// A direction that was found to be a stream already.
+    /// A direction whose patience is granted already.
     #[cfg(test)]
     pub fn proven() -> Direction {
         let mut direction = Direction::default();
@@ -148,7 +149,7 @@ impl Direction {
         direction
     }
 
-    /// Another message follows in this direction: so many bytes of it are still to be read.
+    /// Another message follows in this direction, of which `bytes` are still to be read.
     pub fn begin(&mut self, bytes: u64) {
         debug_assert!(self.state != DirectionState::Draining, "the message before has ended");
         let large = (SPLICE_MESSAGE_BYTES_MIN..ENDLESS).contains(&bytes);
@@ -168,7 +169,7 @@ impl Direction {
         self.state
     }
 
-    /// Bytes that the target took.
+    /// Bytes that the target took, since the beginning.
     pub fn moved(&self) -> u64 {
         self.moved
     }
@@ -182,23 +183,23 @@ impl Direction {
         }
     }
 
-    /// Whether the target can have noticed nothing of the source: no byte and no end.
+    /// Whether nothing of the source has come: no byte, and no end to pass on.
     pub fn is_untouched(&self) -> bool {
         self.moved == 0 && self.held() == 0 && self.end == SourceEnd::None
     }
 
-    /// Whether it goes on reading only to drop what it reads.
+    /// Whether what it reads is dropped.
     pub fn discards(&self) -> bool {
         self.mode == Mode::Discard
     }
 
-    /// Nothing will move any more; what was on its way is dropped.
+    /// Nothing will move any more; what is held is dropped.
     pub fn end(&mut self, buffers: &mut Buffers<'_>) {
         self.release(buffers);
         self.state = DirectionState::Done;
     }
 
-    /// The target is gone: drop what is on its way and what the source still sends.
+    /// The target is gone: drop what is held and what the source still sends.
     pub fn discard(&mut self, buffers: &mut Buffers<'_>) {
         self.release(buffers);
         self.mode = Mode::Discard;
@@ -207,8 +208,8 @@ impl Direction {
         }
     }
 
-    /// Once the direction is done, tell the target that nothing more will come. Apart from the
-    /// pump, because a target that is closed anyway saves the call.
+    /// Once the direction is done, pass on the FIN. Not part of the pump, because the call is saved
+    /// if the target is closed anyway.
     pub fn pass_end(&mut self, target: &mut impl Socket) {
         if self.end == SourceEnd::Owed {
             self.end = SourceEnd::Passed;
@@ -216,15 +217,15 @@ impl Direction {
         }
     }
 
-    /// Another target takes over from one that took nothing: it was not told of the end.
+    /// Another target takes over from one that took nothing: it needs the FIN again.
     pub fn change_target(&mut self) {
         if self.end == SourceEnd::Passed {
             self.end = SourceEnd::Owed;
         }
     }
 
-    /// When [`Direction::recheck`] is due: fewer bytes than SO_RCVLOWAT may have come, of which
-    /// there is no event.
+    /// When [`Direction::recheck`] is due: fewer bytes than SO_RCVLOWAT may have come, for which
+    /// there is no event. `None` if none is needed.
     pub fn recheck_in(&self) -> Option<Duration> {
         match self.wake {
             Wake::AnyByte | Wake::Never => None,
@@ -233,16 +234,16 @@ impl Direction {
         }
     }
 
-    /// If nothing came since the last recheck, SO_RCVLOWAT goes back to one byte, so that the last
-    /// piece makes an event.
+    /// If nothing came since the last recheck, set SO_RCVLOWAT back to one byte, so that the last
+    /// piece causes an event.
     pub fn recheck(&mut self, source: &mut impl Socket) {
         if self.recheck_in().is_some() && !self.patience.recheck() {
             self.set_wake(Wake::AnyByte, source);
         }
     }
 
-    /// So many bytes went the other way in this turn. If they look like a question or an answer, a
-    /// piece is waited for no longer.
+    /// `moved` bytes went the other way in this turn. So few that they look like a message mean
+    /// that this direction is no stream: large pieces are not waited for any longer.
     pub fn on_other_direction(&mut self, moved: u64, source: &mut impl Socket) {
         if (1..SPLICE_READ_BYTES_MIN as u64).contains(&moved) {
             self.patience.doubt();
@@ -252,8 +253,8 @@ impl Direction {
         }
     }
 
-    /// Nothing more is taken from the source by this direction: the next reader of it gets an event
-    /// for each byte.
+    /// This direction reads no more of the source for now: its next reader needs an event for any
+    /// byte.
     pub fn wake_on_any(&mut self, source: &mut impl Socket) {
         self.set_wake(Wake::AnyByte, source);
     }
@@ -289,7 +290,7 @@ impl Direction {
             if self.state == DirectionState::Draining {
                 self.state = DirectionState::Done;
                 self.end = if self.discards() { SourceEnd::None } else { SourceEnd::Owed };
-                // Whatever the source says of itself: behind its end there is nothing to read.
+                // Even if the source still reports readable: there is nothing behind its end.
                 return Pumped::Rest;
             }
             if self.left == 0 {
@@ -299,7 +300,7 @@ impl Direction {
             if !source.can_read() || !(target.can_write() || self.discards()) {
                 return Pumped::Rest;
             }
-            // One piece is enough for now: the source says at once if another one is there.
+            // One piece a pump: if another one is there already, its event comes at once.
             if took && self.worth_waking_for(source) != Wake::AnyByte {
                 return Pumped::Rest;
             }
@@ -321,7 +322,7 @@ impl Direction {
                     return Pumped::SourceBroke(Fault::CutShort);
                 }
                 Ok(Received::Broken(fault)) => {
-                    // Everything read before was sent, or this read would not have been tried.
+                    // All that was read before is sent, or there would have been no read.
                     self.state = DirectionState::Done;
                     return Pumped::SourceBroke(fault);
                 }
@@ -331,9 +332,8 @@ impl Direction {
         Pumped::Rest
     }
 
-    /// Send these bytes, which together are at most a buffer's worth, and keep what the target does
-    /// not take. Nothing must be held. An error is the target's; what it did not take is kept then,
-    /// too.
+    /// Send these bytes, together at most a buffer's worth, and hold what the target does not take,
+    /// even if it broke. Nothing may be held before. An error is the target's.
     pub fn offer(
         &mut self,
         slices: &[IoSlice<'_>],
@@ -350,7 +350,7 @@ impl Direction {
         self.note_sent(sent, slices, buffers)
     }
 
-    /// The same where the bytes are in one place.
+    /// The same for one slice.
     pub fn offer_whole(
         &mut self,
         bytes: &[u8],
@@ -366,7 +366,7 @@ impl Direction {
         self.note_sent(sent, &[IoSlice::new(bytes)], buffers)
     }
 
-    /// Count what was taken of these bytes, and keep the rest.
+    /// Count what was taken of these bytes, and hold the rest.
     fn note_sent(
         &mut self,
         sent: Sent,
@@ -387,8 +387,8 @@ impl Direction {
         }
     }
 
-    /// These bytes of the source, at most a buffer's worth, were read before there was a target:
-    /// they go first.
+    /// Hold these bytes of the source, at most a buffer's worth, which were read before there was a
+    /// target.
     pub fn hold(&mut self, bytes: &[u8], buffers: &mut BufferPool) {
         debug_assert!(self.is_untouched(), "what was read before goes first");
         let buffer = buffers.keep(&[IoSlice::new(bytes)], 0);
@@ -407,8 +407,8 @@ impl Direction {
         }
     }
 
-    /// What the source is to wake us for if we rest now. What an end or a break leaves to be read
-    /// is all that there will be.
+    /// What the source is to wake us for if we rest now. A source that has ended or broken sends
+    /// nothing more, so that a large piece may never come.
     fn worth_waking_for(&self, source: &impl Socket) -> Wake {
         let streams = self.mode == Mode::Splice && self.state == DirectionState::Open;
         if !streams || !self.patience.is_granted() || source.is_ending() {
@@ -423,7 +423,7 @@ impl Direction {
         }
     }
 
-    /// A piece is asked for anew after each one that was taken: it may be there already.
+    /// Large pieces are asked for again after each one: the next one may be there already.
     fn set_wake(&mut self, wake: Wake, source: &mut impl Socket) {
         let anew = matches!(wake, Wake::Piece(_)) && source.can_read();
         if self.wake != wake || anew {
@@ -442,7 +442,7 @@ impl Direction {
         }
     }
 
-    /// Send what is held, which mostly is nothing.
+    /// Send what is held; mostly nothing is.
     #[inline(always)]
     fn flush(&mut self, target: &mut impl Socket, buffers: &mut Buffers<'_>) -> Flush {
         match self.held {
@@ -478,7 +478,7 @@ impl Direction {
         }
     }
 
-    /// Read once, and send or keep what came. An error is the target's.
+    /// Read once, and send or hold what came. An error is the target's.
     fn fill(
         &mut self,
         source: &mut impl Socket,
@@ -491,7 +491,7 @@ impl Direction {
             }
             let can_splice = source.can_splice() && target.can_splice();
             if can_splice {
-                // Even if there is no pipe left: a stream that is copied grows as well.
+                // Even if no pipe is left: the kernel's buffer of a copied stream grows as well.
                 source.bound_what_waits();
             }
             if can_splice && let Some(mut pipe) = buffers.pipes.take() {
@@ -506,9 +506,9 @@ impl Direction {
                 if received != Received::Eof {
                     return Ok(received);
                 }
-                // The end, or urgent data that a splice does not pass: a read knows.
+                // The end, or urgent data, which a splice does not pass: a read tells which.
             }
-            // What is read in small pieces is not worth waiting for in large ones.
+            // Without splice, waiting for large pieces saves nothing.
             self.patience.doubt();
             self.mode = Mode::Copy;
         }
@@ -526,7 +526,7 @@ impl Direction {
         Ok(received)
     }
 
-    /// Large reads in a row mean a stream: from then on the bytes need not pass through us.
+    /// Large reads in a row mean a stream: from then on its bytes are spliced.
     fn judge_copy(&mut self, count: usize) {
         self.streak = if count >= SPLICE_READ_BYTES_MIN { self.streak + 1 } else { 0 };
         if self.streak >= SPLICE_AFTER_READS {
@@ -544,7 +544,7 @@ impl Direction {
         }
     }
 
-    /// Give back the buffer or pipe, with what is in it.
+    /// Give back the buffer or pipe, and drop what is in it.
     #[inline(always)]
     fn release(&mut self, buffers: &mut Buffers<'_>) {
         if self.held.is_some() {

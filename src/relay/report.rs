@@ -17,7 +17,7 @@ use crate::http::RequestHead;
 use crate::net::Fault;
 use crate::stats::Moved;
 
-use super::account::{About, Account, Own, Words};
+use super::account::{About, Account, OwnAnswer, RequestText};
 use super::client::Client;
 use super::verdict::Reason;
 
@@ -79,7 +79,7 @@ pub fn begin_request(
     cx: &Context,
 ) {
     if cx.access_log.is_some() {
-        let about = About::Request(Words::of(head, cx));
+        let about = About::Request(RequestText::of(head, cx));
         let mut account = Account::new(since.unwrap_or(cx.now), about, client.duplex.moved());
         account.asked_at = Some(cx.now);
         client.account = Some(account);
@@ -95,7 +95,7 @@ pub fn finish(client: &mut Client, cx: &mut Context) {
 
 /// We answered ourselves, with these bytes; if there was no request, since its first byte came.
 pub fn own_answer(
-    own: Own,
+    own: OwnAnswer,
     bytes: &[u8],
     since: Option<Instant>,
     client: &mut Client,
@@ -106,7 +106,7 @@ pub fn own_answer(
 
 /// The same with so many bytes of a body behind these.
 pub fn own_page(
-    own: Own,
+    own: OwnAnswer,
     bytes: &[u8],
     body: u64,
     since: Option<Instant>,
@@ -114,7 +114,7 @@ pub fn own_page(
     cx: &mut Context,
 ) {
     client.goes_behind = true;
-    let Own { status, cause, why } = own;
+    let OwnAnswer { status, cause, why } = own;
     debug!("pair {}: answered {status} here: {}: {why}", client.number, cause.word());
     if cx.access_log.is_none() {
         return;

@@ -1,4 +1,4 @@
-//! What a TCP pair does in its turn: connect, relay, give up.
+//! What a TCP pair does in its turn: connect, relay, try another backend.
 //!
 //! ```text
 //!   open ---> pick, connect, first bytes ----> Connecting ---connected---> Relaying ---> finished
@@ -58,8 +58,8 @@ pub fn on_timer(client: &mut Client, cx: &mut Context) -> Verdict {
     }
 }
 
-/// Its backend went down, and `--on-down close` was asked for. Who is still connecting to it need
-/// not suffer from that: another backend is tried.
+/// Its backend went down, and `--on-down close` was asked for. A pair that is still connecting
+/// tries another one.
 pub fn on_backend_down(client: &mut Client, cx: &mut Context) -> Verdict {
     match client.link {
         Link::Connected(_) => Verdict::Close(Reason::BackendDown),
@@ -111,8 +111,8 @@ fn find_backend(client: &mut Client, cx: &mut Context) -> Verdict {
     }
 }
 
-/// Let go of this backend; the next one gets all that the client sent. Once this one took any of it
-/// there is no next one, whatever led here.
+/// Give up this backend; the next one gets all that the client sent. Once this one took any of it
+/// there is no next one.
 fn give_up(client: &mut Client, fault: Fault, cx: &mut Context) -> Result<(), Reason> {
     let connection = client.link.key().and_then(|key| cx.connections.get(key));
     let owes = connection.is_some_and(|connection| connection.stream.owes());
@@ -123,8 +123,8 @@ fn give_up(client: &mut Client, fault: Fault, cx: &mut Context) -> Result<(), Re
     connect::give_up(client, fault, Took::Nothing, cx)
 }
 
-/// Send what the client has sent already, before anybody knows whether the backend is there: on a
-/// fast network it is, and a turn of the loop is saved.
+/// Send what the client has sent already, before the poll reports that the connect succeeded: on a
+/// fast network it has, and a turn of the loop is saved.
 fn first_bytes(client: &mut Client, cx: &mut Context) -> Result<Verdict, Attempt> {
     let (connection, mut buffers) = cx.connection_and_buffers(client.link.key());
     let Some(connection) = connection else { return Ok(lost()) };
@@ -157,7 +157,7 @@ fn try_another(client: &mut Client, fault: Fault, cx: &mut Context) -> Verdict {
     let was_taken = client.link.is_connected();
     match give_up(client, fault, cx) {
         Ok(()) => find_backend(client, cx),
-        // It was reached, and broke off.
+        // The connect succeeded, and then the connection broke.
         Err(Reason::ConnectFailed(fault)) if was_taken => {
             client.duplex.backend_broke(fault);
             Verdict::Close(Reason::BackendBroke(fault))
@@ -166,7 +166,7 @@ fn try_another(client: &mut Client, fault: Fault, cx: &mut Context) -> Verdict {
     }
 }
 
-/// Move bytes both ways, then see how far the pair is; if it goes on, see to it that it is woken.
+/// Move bytes both ways. A pair that goes on is registered with the poll, its timer armed.
 fn relay(client: &mut Client, cx: &mut Context) -> Verdict {
     let (connection, mut buffers) = cx.connection_and_buffers(client.link.key());
     let Some(connection) = connection else { return lost() };
@@ -177,7 +177,7 @@ fn relay(client: &mut Client, cx: &mut Context) -> Verdict {
     let outcome = duplex.pump(&mut client.socket, &mut connection.stream, &mut buffers);
     let moved = duplex.moved().since(moved_before);
     cx.backends.moved(backend, moved);
-    // An end is a move, too: whoever is left has the whole time from then on.
+    // An end counts as activity: the side that is left has the whole half-close timeout.
     if moved != Moved::default() || duplex.progress() != before {
         client.active_at = cx.now;
     }
@@ -197,7 +197,7 @@ fn relay(client: &mut Client, cx: &mut Context) -> Verdict {
     watch(client, verdict, cx)
 }
 
-/// A pair acts only with a connection. Without one nothing would ever wake it.
+/// A pair that relays has a connection. Without one no event would ever wake it, so it is closed.
 fn lost() -> Verdict {
     debug_assert!(false, "a pair acts without a connection");
     Verdict::Close(Reason::BackendBroke(Fault::Reset))

@@ -14,24 +14,25 @@ use crate::limits::{
 use crate::net::{BufferPool, Fault, Received, Socket};
 use crate::relay::pump::{Buffers, Direction, DirectionState, Pumped};
 
-/// A body on its way.
+/// A body that is being relayed.
 #[derive(Debug)]
 pub(super) struct BodyRelay {
     decoder: Decoder,
-    /// Lines of trailers so far: they are judged once they are whole.
+    /// Lines of trailers so far: they are parsed once all of them are here.
     trailers: Vec<u8>,
-    /// How it leaves.
+    /// How it is delimited towards the target.
     leaves: Framing,
-    /// It is all payload, and the pump may have it.
+    /// Source and target see the same bytes, so that the pump can move them.
     plain: bool,
-    /// Its last chunks were so small that they are more work than their bytes; or none was read
-    /// yet, for who always comes anew, with a scratch buffer full of them, would never be known.
-    fine: bool,
-    /// Payload that it may still have.
+    /// Read [`FINE_READ_BYTES`] at a time: the last chunks were so small that framing them cost
+    /// more than their bytes. True at first, or a source of many short bodies, each a scratch
+    /// buffer full of tiny chunks, would never be held to it.
+    reads_small: bool,
+    /// Bytes of payload that are left of `--max-body`; `u64::MAX` without a limit.
     allowed: u64,
 }
 
-/// One direction and all that carrying takes.
+/// One direction, and all that moving bytes in it takes.
 pub(super) struct Transfer<'a, 'b, S, T> {
     pub direction: &'a mut Direction,
     pub source: &'a mut S,
@@ -53,7 +54,7 @@ pub(super) enum Carried {
     SourceBroke(Fault),
     /// The target broke.
     TargetBroke(Fault),
-    /// It is not framed as it should be.
+    /// Its framing is malformed, or it is too large.
     Bad(BadBody),
 }
 
@@ -66,17 +67,17 @@ impl BodyRelay {
             trailers: Vec::new(),
             leaves,
             plain,
-            fine: true,
+            reads_small: true,
             allowed: u64::MAX,
         }
     }
 
-    /// The same, if it has no more payload than this.
+    /// The same, refused if it has more bytes of payload than this.
     pub fn at_most(self, allowed: Option<u64>) -> BodyRelay {
         BodyRelay { allowed: allowed.unwrap_or(u64::MAX), ..self }
     }
 
-    /// Whether it goes out as it comes in, so that the pump may have it.
+    /// Whether it leaves as it comes, so that the pump can move it.
     pub fn is_plain(&self) -> bool {
         self.plain
     }
@@ -86,7 +87,8 @@ impl BodyRelay {
         self.decoder.is_finished()
     }
 
-    /// Take what of `bytes[from..]` belongs to it into the outgoing list; what follows is surplus.
+    /// Put the part of `bytes[from..]` that belongs to the body into the outgoing list; what
+    /// follows is surplus.
     pub fn take(
         &mut self,
         bytes: &[u8],
@@ -116,7 +118,7 @@ impl BodyRelay {
         Ok(())
     }
 
-    /// Let the flow expect what is left, if it is payload alone.
+    /// Tell the direction how many bytes are left, if the pump moves them.
     pub fn announce(&self, direction: &mut Direction) {
         match self.decoder.plain_remaining() {
             Some(left) if self.plain => direction.begin(left),
@@ -125,32 +127,35 @@ impl BodyRelay {
     }
 
     /// Move what can be moved, within the budget of a turn.
-    pub fn carry(&mut self, way: &mut Transfer<'_, '_, impl Socket, impl Socket>) -> Carried {
+    pub fn carry(
+        &mut self,
+        transfer: &mut Transfer<'_, '_, impl Socket, impl Socket>,
+    ) -> Carried {
         if self.plain {
-            return way.pump();
+            return transfer.pump();
         }
         let mut budget = BYTES_PER_DIRECTION_PER_TURN;
         loop {
-            if let Err(fault) = way.flush() {
+            if let Err(fault) = transfer.flush() {
                 return Carried::TargetBroke(fault);
             }
-            if way.direction.held() > 0 {
+            if transfer.direction.held() > 0 {
                 return Carried::Rest;
             }
             if self.is_read() {
                 return Carried::Whole;
             }
-            // Before it is known whether there is more: work that was enough for a turn is told of.
+            // Even if nothing more can be read: the work done so far counts as a turn.
             if budget == 0 {
                 return Carried::Again;
             }
-            if !way.source.can_read() || !way.target.can_write() {
+            if !transfer.source.can_read() || !transfer.target.can_write() {
                 return Carried::Rest;
             }
-            match self.carry_once(way) {
-                // A chunk of one byte is as much work as one of a hundred; and so is a read.
+            match self.carry_once(transfer) {
+                // A chunk costs the same for one byte as for a hundred, and so does a read.
                 Ok(count) => {
-                    let work = count + way.lists.spans.len() * CHUNK_WORK_BYTES;
+                    let work = count + transfer.lists.spans.len() * CHUNK_WORK_BYTES;
                     budget = budget.saturating_sub(work.max(READ_WORK_BYTES));
                 }
                 Err(carried) => return carried,
@@ -161,30 +166,30 @@ impl BodyRelay {
     /// Read once, and send what came in our own framing.
     fn carry_once(
         &mut self,
-        way: &mut Transfer<'_, '_, impl Socket, impl Socket>,
+        transfer: &mut Transfer<'_, '_, impl Socket, impl Socket>,
     ) -> Result<usize, Carried> {
-        let all = way.buffers.scratch.len() - HTTP_FRAMING_ROOM;
-        let room = if self.fine { FINE_READ_BYTES } else { all };
-        let count = match way.source.receive(&mut way.buffers.scratch[..room]) {
+        let all = transfer.buffers.scratch.len() - HTTP_FRAMING_ROOM;
+        let room = if self.reads_small { FINE_READ_BYTES } else { all };
+        let count = match transfer.source.receive(&mut transfer.buffers.scratch[..room]) {
             Received::Bytes(count) => count,
             Received::WouldBlock => return Err(Carried::Rest),
             Received::Eof if self.decoder.may_end() => 0,
             Received::Eof => return Err(Carried::SourceBroke(Fault::CutShort)),
             Received::Broken(fault) => return Err(Carried::SourceBroke(fault)),
         };
-        way.lists.outgoing.clear();
+        transfer.lists.outgoing.clear();
         if count == 0 {
-            self.end(way.lists);
+            self.end(transfer.lists);
         } else {
-            let bytes = &way.buffers.scratch[..count];
-            self.take(bytes, 0, way.lists).map_err(Carried::Bad)?;
-            self.fine = way.lists.spans.len() * CHUNK_WORK_BYTES > count;
+            let bytes = &transfer.buffers.scratch[..count];
+            self.take(bytes, 0, transfer.lists).map_err(Carried::Bad)?;
+            self.reads_small = transfer.lists.spans.len() * CHUNK_WORK_BYTES > count;
         }
-        way.offer(count).map_err(Carried::TargetBroke)?;
+        transfer.offer(count).map_err(Carried::TargetBroke)?;
         Ok(count)
     }
 
-    /// The body ended with its connection: say so in our own framing.
+    /// The body ended with its connection: end it in our own framing.
     fn end(&mut self, lists: &mut Lists) {
         self.decoder = Decoder::new(Framing::None, Trailers::Drop);
         if self.leaves == Framing::Chunked {
@@ -205,7 +210,7 @@ impl<S: Socket, T: Socket> Transfer<'_, '_, S, T> {
         offer(self.lists, input, self.direction, self.target, self.buffers.pool)
     }
 
-    /// A body that is payload alone.
+    /// Move a body that needs no framing of ours.
     fn pump(&mut self) -> Carried {
         match self.direction.pump(self.source, self.target, self.buffers) {
             Pumped::SourceBroke(fault) => Carried::SourceBroke(fault),

@@ -1,16 +1,15 @@
-//! One request and its answer: find a backend, send, listen, give the connection back.
+//! One request and its answer: find a backend, send, read the answer, give the connection back.
 //!
 //! ```text
-//!   begin --- idle connection, or a new one ---> sending and listening at once ---> complete
+//!   begin --- idle connection, or a new one ---> sending and reading at once ----> complete
 //!                 ^                                        |
 //!                 +--- not a byte of an answer, and -------+
 //!                      nothing was sent, or it may be sent twice
 //! ```
 //!
-//! A request is sent again only where nobody can be harmed: to another backend if this one took
-//! nothing, and anywhere if doing it twice is as good as doing it once and there is no body. A
-//! connection that had waited in the idle list may have been closed meanwhile by its backend: that
-//! counts against nobody.
+//! A request is sent again only where that is safe: if the backend took nothing of it, or if the
+//! method is idempotent and there is no body. The backend may have closed an idle connection in the
+//! meantime; that is no failure of the backend.
 
 mod broken;
 mod ending;
@@ -30,7 +29,7 @@ use crate::net::tls::Tls;
 use crate::net::{Buffers, Fault, Received, Socket, Stream};
 use crate::stats::{Failure, Moved};
 
-use super::super::account::Own;
+use super::super::account::OwnAnswer;
 use super::super::client::Client;
 use super::super::connect::{self, Attempt, Found, Took, Wants};
 use super::super::verdict::Reason;
@@ -45,35 +44,33 @@ use broken::Broke;
 pub(super) struct Exchange {
     asked: Asked,
     version: Version,
-    /// The client is ready for another request after this one.
+    /// The client lets its connection be kept open after this request.
     keep_alive: bool,
     takes_trailers: bool,
-    /// The request as it was sent, if it may be sent twice.
+    /// The request as it was sent; empty if it must not be sent twice.
     again: Vec<u8>,
     request: BodyRelay,
-    /// All of the request is sent on.
+    /// All of the request was sent to the backend.
     is_asked: bool,
-    /// The backend takes no more of the request; its answer may be on the way.
-    deaf: bool,
-    /// A backend took the request and broke off.
+    /// Sending to the backend failed. Its answer may be on the way, and is still read.
+    backend_stopped_reading: bool,
+    /// A connection to a backend was made, and broke before the answer.
     was_taken: bool,
-    /// The connection had waited in the idle list.
+    /// The connection came from the idle list, or from the client's own login.
     reused: bool,
-    /// What the flow had moved when this backend's part began.
+    /// What the request's direction had moved when this attempt began, in bytes.
     moved_before: u64,
     /// The backend that the client's cookie names, if it can take the request.
     stuck_to: Option<ServerId>,
     /// What the client speaks, with us or with a trusted proxy before us. Known only if there is a
     /// sticky cookie, which depends on it; else HTTP.
     client_proto: Proto,
-    /// The backend on whose connection the client is logged in.
+    /// The backend on whose connection the client is logged in (NTLM, Negotiate).
     bound_to: Option<ServerId>,
-    /// The request makes such a login.
+    /// The request has credentials for such a login.
     logs_in: bool,
-    /// When this backend's part began.
+    /// When this attempt began: the one with the present backend.
     asked_at: Instant,
-    /// Which backend broke off with this request, and says of it or of the request what another
-    /// one will do with it.
     broke: Broke,
     answer: Answer,
 }
@@ -83,17 +80,18 @@ enum ExchangeTurn {
     Rest,
     Again,
     Complete,
-    /// Not a byte of an answer, for this reason.
+    /// The backend broke off without a byte of an answer.
     Nothing(Fault),
-    /// What the backend says is no answer, and why.
+    /// What the backend sent is no valid answer, and why.
     Bad(&'static str),
-    /// Our own answer is due.
-    Reply(Own),
+    /// We answer in its place.
+    Reply(OwnAnswer),
     Switched,
     Close(Reason),
 }
 
-/// A whole head lies at the beginning of the scratch buffer, which holds `total` bytes.
+/// Start an exchange. The head lies at the beginning of the scratch buffer, in which `total` bytes
+/// are of this client.
 pub(super) fn begin(
     head: &RequestHead,
     total: usize,
@@ -138,7 +136,7 @@ impl ExchangeTurn {
     }
 }
 
-/// The client logs in on its connection to the backend, which is its own from now on.
+/// The client logs in on this backend connection, which no other client may use from now on.
 #[cold]
 fn bind(client: &Client, cx: &mut Context) {
     if let Some(connection) = client.link.key().and_then(|key| cx.connections.get_mut(key)) {
@@ -146,23 +144,27 @@ fn bind(client: &Client, cx: &mut Context) {
     }
 }
 
-/// The client said something while it waits, or that it says no more.
+/// Bytes or an end came from a client that waits for its answer.
 #[cold]
-fn hear_client(http: &mut Http, client: &mut Client, cx: &mut Context) -> Option<ExchangeTurn> {
+fn read_waiting_client(
+    http: &mut Http,
+    client: &mut Client,
+    cx: &mut Context,
+) -> Option<ExchangeTurn> {
     match client.socket.receive(&mut cx.scratch[..HTTP_HEAD_BYTES_MAX]) {
         Received::Bytes(count) => {
             http.keep(&cx.scratch[..count]);
             None
         }
         Received::WouldBlock => None,
-        Received::Eof => Some(gave_up(Reason::ClientLeft, cx)),
-        Received::Broken(fault) => Some(gave_up(Reason::ClientBroke(fault), cx)),
+        Received::Eof => Some(client_gave_up(Reason::ClientLeft, cx)),
+        Received::Broken(fault) => Some(client_gave_up(Reason::ClientBroke(fault), cx)),
     }
 }
 
 /// The client went away before it had its answer.
 #[cold]
-fn gave_up(reason: Reason, cx: &mut Context) -> ExchangeTurn {
+fn client_gave_up(reason: Reason, cx: &mut Context) -> ExchangeTurn {
     cx.stats.aborted += 1;
     ExchangeTurn::Close(reason)
 }
@@ -179,7 +181,7 @@ impl Exchange {
             request: BodyRelay::new(decoder, head.framing)
                 .at_most(cx.settings.service.max_body),
             is_asked: false,
-            deaf: false,
+            backend_stopped_reading: false,
             was_taken: false,
             reused: false,
             moved_before: 0,
@@ -213,7 +215,7 @@ impl Exchange {
             ExchangeTurn::Complete => self.finish(http, client, cx),
             ExchangeTurn::Nothing(fault) => self.recover(fault, http, client, cx),
             ExchangeTurn::Bad(why) => {
-                let own = Own { status: 502, cause: Cause::BadAnswer, why };
+                let own = OwnAnswer { status: 502, cause: Cause::BadAnswer, why };
                 self.reply(own, http, client, cx)
             }
             ExchangeTurn::Reply(own) => self.reply(own, http, client, cx),
@@ -227,9 +229,9 @@ impl Exchange {
         self.is_asked
     }
 
-    /// When the client is taken for gone that has finished sending; nothing, if it did not, or has
-    /// asked for more before. Through TLS its end may come without the socket's, and anything that
-    /// it says has to be looked at.
+    /// When to read from a client that may have left, with `--abort-on-close`: `None` if it has not
+    /// finished sending, or if another request waits. Under TLS a close_notify may come without a
+    /// FIN, so that whatever comes has to be read.
     pub fn patience_ends(&self, http: &Http, client: &Client, cx: &Context) -> Option<Instant> {
         let may_have_left = cx.settings.service.abort_on_close
             && client.socket.can_read()
@@ -239,7 +241,7 @@ impl Exchange {
         may_have_left.then(|| self.asked_at + HTTP_UNWATCHED)
     }
 
-    fn is_patient_no_more(&self, http: &Http, client: &Client, cx: &Context) -> bool {
+    fn patience_is_over(&self, http: &Http, client: &Client, cx: &Context) -> bool {
         self.patience_ends(http, client, cx).is_some_and(|end| end <= cx.now)
     }
 
@@ -252,7 +254,7 @@ impl Exchange {
             && connection.is_some_and(|connection| !connection.stream.can_read())
     }
 
-    /// What the request says of where it belongs: the hash of its key, and its cookie.
+    /// Take from the head what the choice of a backend depends on: hash key and sticky cookie.
     fn place(&mut self, head: &RequestHead, total: usize, client: &mut Client, cx: &Context) {
         let input = &cx.scratch[..total];
         let fields = &cx.http.fields;
@@ -280,7 +282,7 @@ impl Exchange {
         self.client_proto = if is_https { Proto::Https } else { Proto::Http };
     }
 
-    /// The cookie that leads the client back, if it does not have it.
+    /// The value of Set-Cookie for the sticky cookie; `None` if the client has it already.
     fn cookie(&self, backend: ServerId, cx: &Context) -> Option<String> {
         if self.answer.has_begun() {
             return None;
@@ -290,8 +292,8 @@ impl Exchange {
         (self.stuck_to != Some(backend)).then(|| ours.set(token, self.client_proto))
     }
 
-    /// What the answer says of its backend.
-    fn judge(
+    /// Record for its backend, and for the access log, what this turn brought of the answer.
+    fn record_answer(
         &mut self,
         backend: ServerId,
         had_begun: bool,
@@ -303,7 +305,7 @@ impl Exchange {
             let took = cx.now.saturating_duration_since(self.asked_at);
             let peer = client.address.ip();
             cx.backends.answered(backend, peer, head.status, took, cx.now);
-            self.settle(backend, head.status, peer, cx);
+            self.judge_suspect(backend, head.status, peer, cx);
             if let Some(account) = &mut client.account {
                 account.answered(head.status, head.bytes, cx.now);
             }
@@ -316,8 +318,8 @@ impl Exchange {
         }
     }
 
-    /// The connection on which the client is logged in, or that of a backend that is picked: an
-    /// idle one will do, unless the exchange `wants` another.
+    /// Take the connection on which the client is logged in, or pick a backend and take one to it:
+    /// idle or new, as the exchange `wants`.
     fn find_backend(
         &mut self,
         wants: Wants,
@@ -329,7 +331,7 @@ impl Exchange {
         {
             self.bound_to = Some(backend);
             self.reused = true;
-            self.begin_part(client, cx);
+            self.begin_attempt(client, cx);
             return Ok(());
         }
         loop {
@@ -341,7 +343,7 @@ impl Exchange {
             match found {
                 Ok(found) => {
                     self.reused = found == Found::Idle;
-                    self.begin_part(client, cx);
+                    self.begin_attempt(client, cx);
                     return Ok(());
                 }
                 Err(Attempt::Over(reason)) => return Err(reason),
@@ -352,13 +354,13 @@ impl Exchange {
         }
     }
 
-    /// A backend's part begins.
-    fn begin_part(&mut self, client: &Client, cx: &Context) {
+    /// An attempt with a backend begins.
+    fn begin_attempt(&mut self, client: &Client, cx: &Context) {
         self.moved_before = client.duplex.request.moved();
         self.asked_at = cx.now;
     }
 
-    /// Write the request as it is to be sent, with what of its body is here.
+    /// Write the request as it is to be sent, with the part of the body that was read with it.
     fn compose(
         &mut self,
         head: &RequestHead,
@@ -436,10 +438,10 @@ impl Exchange {
 
     fn turn(&mut self, http: &mut Http, client: &mut Client, cx: &mut Context) -> ExchangeTurn {
         if let Some(fault) = client.socket.fault() {
-            return gave_up(Reason::ClientBroke(fault), cx);
+            return client_gave_up(Reason::ClientBroke(fault), cx);
         }
-        if self.is_patient_no_more(http, client, cx)
-            && let Some(turn) = hear_client(http, client, cx)
+        if self.patience_is_over(http, client, cx)
+            && let Some(turn) = read_waiting_client(http, client, cx)
         {
             return turn;
         }
@@ -460,11 +462,11 @@ impl Exchange {
         let had_begun = self.answer.has_begun();
         let turn = self.both_ways(cookie.as_deref(), http, client, cx);
         cx.backends.moved(backend, client.duplex.moved().since(before));
-        self.judge(backend, had_begun, &turn, client, cx);
+        self.record_answer(backend, had_begun, &turn, client, cx);
         turn
     }
 
-    /// Send and listen.
+    /// Send the request and read the answer, whichever is possible now.
     fn both_ways(
         &mut self,
         cookie: Option<&str>,
@@ -487,7 +489,7 @@ impl Exchange {
         if matches!(listened, ExchangeTurn::Rest) { asked } else { listened }
     }
 
-    /// Send on what of the request is still to come.
+    /// Send the rest of the request's body.
     fn ask(
         &mut self,
         http: &mut Http,
@@ -496,28 +498,28 @@ impl Exchange {
         buffers: &mut Buffers<'_>,
         lists: &mut Lists,
     ) -> ExchangeTurn {
-        if self.is_asked || self.deaf {
+        if self.is_asked || self.backend_stopped_reading {
             return ExchangeTurn::Rest;
         }
         lists.surplus.clear();
         let direction = &mut client.duplex.request;
         let source = &mut client.socket;
-        let mut way = Transfer { direction, source, target: backend, buffers, lists };
-        match self.request.carry(&mut way) {
+        let mut transfer = Transfer { direction, source, target: backend, buffers, lists };
+        match self.request.carry(&mut transfer) {
             Carried::Rest => ExchangeTurn::Rest,
             Carried::Again => ExchangeTurn::Again,
             Carried::Whole => {
                 self.is_asked = true;
-                http.take_surplus(way.lists);
+                http.take_surplus(transfer.lists);
                 ExchangeTurn::Rest
             }
             Carried::SourceBroke(Fault::CutShort) if !self.answer.has_begun() => {
-                ExchangeTurn::Reply(Own::new(400, Cause::BodyCutShort))
+                ExchangeTurn::Reply(OwnAnswer::new(400, Cause::BodyCutShort))
             }
             Carried::SourceBroke(fault) => ExchangeTurn::Close(Reason::ClientBroke(fault)),
             Carried::TargetBroke(_) => {
-                self.deaf = true;
-                way.direction.end(way.buffers);
+                self.backend_stopped_reading = true;
+                transfer.direction.end(transfer.buffers);
                 ExchangeTurn::Rest
             }
             Carried::Bad(_) if self.answer.has_begun() => ExchangeTurn::Close(
@@ -530,7 +532,7 @@ impl Exchange {
         }
     }
 
-    /// Pass on what of the answer has come.
+    /// Pass on what came of the answer.
     fn listen(
         &mut self,
         to: &Reader<'_>,
@@ -541,8 +543,8 @@ impl Exchange {
     ) -> ExchangeTurn {
         let direction = &mut client.duplex.response;
         let target = &mut client.socket;
-        let mut way = Transfer { direction, source: backend, target, buffers, lists };
-        match self.answer.carry(to, &mut way) {
+        let mut transfer = Transfer { direction, source: backend, target, buffers, lists };
+        match self.answer.carry(to, &mut transfer) {
             Answered::Rest => ExchangeTurn::Rest,
             Answered::Again => ExchangeTurn::Again,
             Answered::Complete => ExchangeTurn::Complete,
@@ -550,7 +552,7 @@ impl Exchange {
             Answered::Bad(why) => ExchangeTurn::Bad(why),
             Answered::Torn(fault) => ExchangeTurn::Close(Reason::BackendBroke(fault)),
             Answered::ClientBroke(fault) => ExchangeTurn::Close(Reason::ClientBroke(fault)),
-            // Before it was asked to.
+            // 101 before all of the request was sent.
             Answered::Switched if !self.is_asked => {
                 let fault = Fault::Other(std::io::ErrorKind::InvalidData);
                 ExchangeTurn::Close(Reason::BackendBroke(fault))
@@ -559,8 +561,8 @@ impl Exchange {
         }
     }
 
-    /// Whom the answer is for. One that comes before all is asked is the last one, for the rest of
-    /// the body stands between it and the next request.
+    /// How the answer is to be written for this client. If it comes before all of the request was
+    /// sent, the connection ends with it: the rest of the body lies before the next request.
     fn reader<'a>(
         &self,
         cookie: Option<&'a str>,

@@ -1,4 +1,4 @@
-//! The client's next request: read until its head is whole, then find it a backend.
+//! The client's next request: read until its head is whole, then start an exchange.
 
 use crate::context::Context;
 use crate::http::request::empty_lines;
@@ -9,19 +9,19 @@ use crate::net::{Fault, Received, Socket};
 use super::super::client::{Client, Link};
 use super::super::report;
 use super::super::verdict::Reason;
-use super::{Http, HttpStep, client_broke, exchange, pages, put_in_front, reply};
+use super::{Http, HttpStep, client_broke, exchange, pages, put_before, reply};
 
-/// Read on, and see whether the head is whole. The bytes read before are put in front of what
-/// comes, so that the head lies in one piece in the scratch buffer.
+/// Read, and parse the head. Bytes read in earlier turns are copied to the start of the scratch
+/// buffer first, so that the head lies there in one piece.
 pub(super) fn read(http: &mut Http, client: &mut Client, cx: &mut Context) -> HttpStep {
-    if let Some(step) = clear_the_way(client, cx) {
+    if let Some(step) = flush_previous_answer(client, cx) {
         return step;
     }
     if client.link.key().is_some() {
-        look_after_login(client, cx);
+        check_login_connection(client, cx);
     }
     let had = http.input.len();
-    if !put_in_front(&http.input, &mut cx.scratch) {
+    if !put_before(&http.input, &mut cx.scratch) {
         return client_broke(Fault::Other(std::io::ErrorKind::InvalidData));
     }
     let most = cx.scratch.len().saturating_sub(HTTP_FRAMING_ROOM);
@@ -43,7 +43,7 @@ pub(super) fn read(http: &mut Http, client: &mut Client, cx: &mut Context) -> Ht
     let bytes = &cx.scratch[..total];
     match parse_request(bytes, &mut http.scan, &mut cx.http.fields) {
         Parse::Done(head) => {
-            // A client that rests keeps no memory for what it said.
+            // An idle client holds no buffer.
             http.input = Vec::new();
             report::begin_request(&head, http.head_since.take(), client, cx);
             pages::answer(&head, total, http, client, cx)
@@ -53,7 +53,7 @@ pub(super) fn read(http: &mut Http, client: &mut Client, cx: &mut Context) -> Ht
             cx.stats.bad_requests += 1;
             reply::refuse(refusal.into(), http, client, cx)
         }
-        // Not a word yet: the client rests as before.
+        // Nothing but empty lines: the client stays idle.
         Parse::Incomplete if empty_lines(bytes) == bytes.len() => {
             http.input = Vec::new();
             http.scan = Scan::default();
@@ -68,10 +68,10 @@ pub(super) fn read(http: &mut Http, client: &mut Client, cx: &mut Context) -> Ht
     }
 }
 
-/// A connection on which the client is logged in waits with it for its next request. Who ends it
-/// says so by an event, and then it is closed.
+/// A backend connection on which the client is logged in stays with the client between requests.
+/// Any event on it means that the backend closed it, or sent what nobody asked for: give it up.
 #[cold]
-fn look_after_login(client: &mut Client, cx: &mut Context) {
+fn check_login_connection(client: &mut Client, cx: &mut Context) {
     if let Some(key) = client.link.key()
         && cx.connections.get_mut(key).is_none_or(|connection| !connection.stream.is_quiet())
     {
@@ -80,8 +80,9 @@ fn look_after_login(client: &mut Client, cx: &mut Context) {
     }
 }
 
-/// The answer before this one has to be on its way before another request is looked at.
-fn clear_the_way(client: &mut Client, cx: &mut Context) -> Option<HttpStep> {
+/// The previous answer must be sent before another request is read: nothing is sent out of order,
+/// and a client that does not read is not read from.
+fn flush_previous_answer(client: &mut Client, cx: &mut Context) -> Option<HttpStep> {
     let (_, mut buffers) = cx.connection_and_buffers(None);
     let response = &mut client.duplex.response;
     if let Err(fault) = response.flush_to(&mut client.socket, &mut buffers) {

@@ -1,9 +1,9 @@
 //! What we answer ourselves on the traffic port: `--health-path` and `--stats-path`, and the way to
 //! HTTPS with `--redirect-https`.
 //!
-//! They are looked for before a backend is, so they cost none a connection. The statistics of many
-//! backends are more than a buffer holds: they are made once for all who ask (`stats::pages`), and
-//! go out to each as far as it takes them.
+//! They are looked for before a backend is picked, so they need no connection to one. The
+//! statistics of many backends are larger than a buffer: they are rendered once for all clients
+//! that wait (`stats::pages`), and sent to each as fast as it reads.
 
 use std::io::IoSlice;
 use std::net::IpAddr;
@@ -20,30 +20,31 @@ use crate::net::Fault;
 use crate::stats::pages::Pages;
 use crate::status;
 
-use super::super::account::Own;
+use super::super::account::OwnAnswer;
 use super::super::client::Client;
 use super::super::report;
 use super::super::verdict::Reason;
 use super::{Http, HttpState, HttpStep, client_broke, reply};
 
-/// An answer of ours on its way.
+/// An answer of our own that is being sent.
 #[derive(Debug)]
 pub(super) struct OwnPage {
     /// The answer, or the head of the statistics.
     bytes: Vec<u8>,
+    /// How many of `bytes` were sent.
     sent: usize,
     keep_alive: bool,
     stats: Shared,
 }
 
-/// The statistics behind a head: they are nobody's own.
+/// The statistics behind a head: one copy for all clients that asked.
 #[derive(Debug, Clone, Copy)]
 enum Shared {
-    /// Something else was asked for, or all of them are sent.
+    /// Another page was asked for, or the copy was released.
     None,
-    /// They are being made.
+    /// They are being rendered.
     Awaited(How),
-    /// They are read from this page of `stats::pages`, of which so many bytes are sent.
+    /// `page` is a copy in `stats::pages`; `sent` counts its bytes that were sent.
     Read { page: Key, sent: usize },
 }
 
@@ -56,7 +57,8 @@ enum Which {
     Stats,
 }
 
-/// Answer the request whose head lies at the beginning of the scratch buffer, if it is for us.
+/// Answer the request whose head lies at the beginning of the scratch buffer, if it asks for a page
+/// of ours or is to be redirected; `None` if it is for a backend.
 pub(super) fn answer(
     head: &RequestHead,
     total: usize,
@@ -92,7 +94,7 @@ pub(super) fn answer(
             answer::answer(503, "no backend is up", how, added, &mut bytes);
             503
         }
-        // Not made for a question that wants nothing of it.
+        // HEAD: the statistics are not rendered for it.
         (Which::Stats, _) => {
             answer::page_head(STATS_TYPE, None, how, added, &mut bytes);
             200
@@ -107,12 +109,12 @@ pub(super) fn answer(
         503 => "no backend is up",
         _ => cause.says(),
     };
-    let own = Own { status, cause, why };
+    let own = OwnAnswer { status, cause, why };
     report::own_answer(own, &bytes, None, client, cx);
     Some(Box::new(OwnPage::new(bytes, keep_alive)).proceed(http, client, cx))
 }
 
-/// The statistics: the last page, or the next one.
+/// Send the statistics: the copy that was rendered last if it is fresh, or the next one.
 fn stats(how: How, http: &mut Http, client: &mut Client, cx: &mut Context) -> HttpStep {
     let mut page = Box::new(OwnPage::new(Vec::new(), how.keep_alive));
     match cx.pages.read_fresh(cx.now) {
@@ -121,7 +123,7 @@ fn stats(how: How, http: &mut Http, client: &mut Client, cx: &mut Context) -> Ht
             let begins = !cx.pages.is_making();
             cx.pages.wait(client.key);
             page.stats = Shared::Awaited(how);
-            // If others wait as well, the loop makes it.
+            // Else the loop renders it in slices: there are many backends, or it has begun already.
             if begins && cx.backends.len() <= STATS_BACKENDS_AT_ONCE {
                 let mut rows = 0..STATS_ROWS_AT_ONCE;
                 status::make_statistics(|| rows.next().is_some(), cx);
@@ -136,17 +138,17 @@ impl OwnPage {
         OwnPage { bytes, sent: 0, keep_alive, stats: Shared::None }
     }
 
-    /// The statistics are there: this is their head.
+    /// The statistics are rendered: write their head.
     fn show(&mut self, key: Key, how: How, client: &mut Client, cx: &mut Context) {
         let length = cx.pages.bytes(key).map_or(0, <[u8]>::len);
         let added = cx.added.towards(reply::speaks(client));
         answer::page_head(STATS_TYPE, Some(length), how, added, &mut self.bytes);
-        let own = Own::new(200, Cause::StatsPath);
+        let own = OwnAnswer::new(200, Cause::StatsPath);
         report::own_page(own, &self.bytes, length as u64, None, client, cx);
         self.stats = Shared::Read { page: key, sent: 0 };
     }
 
-    /// Send on what the client takes.
+    /// Send as much as the client reads, within the budget of a turn.
     pub(super) fn proceed(
         mut self: Box<Self>,
         http: &mut Http,
@@ -188,11 +190,12 @@ impl OwnPage {
                 return HttpStep::Wait;
             }
             let Some(rest) = self.rest(&cx.pages) else {
-                // It read so slowly that its page went; the length that it was told tells it so.
+                // It read so slowly that the copy was dropped; Content-Length tells it that bytes
+                // are missing.
                 return client_broke(Fault::TimedOut);
             };
             if rest.is_empty() {
-                // If we are stopping, it was told too early that it may ask on.
+                // We are stopping, and the head that kept the connection open went out before that.
                 let over = self.keep_alive && cx.draining && is_last;
                 return if over { HttpStep::Close(Reason::Finished) } else { HttpStep::Next };
             }
@@ -210,7 +213,7 @@ impl OwnPage {
         }
     }
 
-    /// It is not read any further.
+    /// Nothing more of it is sent: the copy of the statistics may be freed.
     pub fn release(&mut self, cx: &mut Context) {
         let stats = std::mem::replace(&mut self.stats, Shared::None);
         if let Shared::Read { page, .. } = stats {
@@ -218,7 +221,7 @@ impl OwnPage {
         }
     }
 
-    /// What is to be sent next; nothing at all, if the statistics had to go.
+    /// What is to be sent next; empty at the end, `None` if the copy was dropped meanwhile.
     fn rest<'a>(&'a self, pages: &'a Pages) -> Option<&'a [u8]> {
         let rest = &self.bytes[self.sent..];
         match self.stats {
@@ -235,7 +238,7 @@ impl OwnPage {
     }
 }
 
-/// Send a client that speaks in the clear to HTTPS, where that was asked for.
+/// `--redirect-https`: send a client without TLS to the HTTPS port.
 fn redirect(
     head: &RequestHead,
     total: usize,
@@ -248,7 +251,7 @@ fn redirect(
     let has_body = !matches!(head.framing, Framing::None | Framing::Length(0));
     let keep_alive = head.keep_alive && !cx.draining && !has_body;
     let how = How { version: head.version, keep_alive, head_request: head.is_head() };
-    let to = place(head, port, client, cx);
+    let to = https_url(head, port, client, cx);
     if !has_body {
         http.keep(&cx.scratch[head.length..total]);
     }
@@ -256,38 +259,38 @@ fn redirect(
     let added = cx.added.towards(reply::speaks(client));
     let status = answer::redirect_status(head.method);
     answer::redirect(status, &to, how, added, &mut bytes);
-    let own = Own::new(status, Cause::RedirectHttps);
+    let own = OwnAnswer::new(status, Cause::RedirectHttps);
     report::own_answer(own, &bytes, None, client, cx);
     Some(Box::new(OwnPage::new(bytes, keep_alive)).proceed(http, client, cx))
 }
 
-/// What was asked for, as a place at HTTPS.
-fn place(head: &RequestHead, port: u16, client: &Client, cx: &Context) -> Vec<u8> {
+/// The target of the request as a URL of HTTPS.
+fn https_url(head: &RequestHead, port: u16, client: &Client, cx: &Context) -> Vec<u8> {
     let input = &cx.scratch;
-    let mut place = b"https://".to_vec();
+    let mut url = b"https://".to_vec();
     match head.host.map(|host| host.of(input)).filter(|host| !host.is_empty()) {
-        Some(host) => place.extend_from_slice(without_port(host)),
-        // HTTP/1.0 names none: where it came to is all that is known.
+        Some(host) => url.extend_from_slice(without_port(host)),
+        // HTTP/1.0 may leave out Host: the address that the client connected to has to do.
         None => {
             match client.socket.local_address().map(|address| address.ip().to_canonical()) {
                 Ok(IpAddr::V6(address)) => {
-                    place.extend_from_slice(format!("[{address}]").as_bytes());
+                    url.extend_from_slice(format!("[{address}]").as_bytes());
                 }
-                Ok(address) => place.extend_from_slice(address.to_string().as_bytes()),
-                Err(_) => place.extend_from_slice(b"localhost"),
+                Ok(address) => url.extend_from_slice(address.to_string().as_bytes()),
+                Err(_) => url.extend_from_slice(b"localhost"),
             }
         }
     }
     if port != 443 {
-        place.extend_from_slice(format!(":{port}").as_bytes());
+        url.extend_from_slice(format!(":{port}").as_bytes());
     }
     let path = head.path.of(input);
     if !path.starts_with(b"/") {
-        place.push(b'/');
+        url.push(b'/');
     }
-    // Of `OPTIONS *` only the server is left.
-    place.extend_from_slice(if path == b"*" { b"" } else { path });
-    place
+    // `OPTIONS *` is about the server as a whole: the root.
+    url.extend_from_slice(if path == b"*" { b"" } else { path });
+    url
 }
 
 /// A host without the port behind it; an IPv6 address has colons of its own, in brackets.

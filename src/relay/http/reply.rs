@@ -1,4 +1,4 @@
-//! Our own answers.
+//! Answers that we make ourselves, in place of a backend's.
 
 use std::io::IoSlice;
 
@@ -7,15 +7,15 @@ use crate::http::added::Proto;
 use crate::http::answer::{self, How};
 use crate::net::{Fault, Socket};
 
-use super::super::account::Own;
+use super::super::account::OwnAnswer;
 use super::super::client::Client;
 use super::super::report;
 use super::{Http, HttpStep, PARTING, client_broke};
 
-/// Answer what could not be understood, for the last time.
+/// Answer a request that could not be parsed; the connection ends.
 #[cold]
 pub(super) fn refuse(
-    own: Own,
+    own: OwnAnswer,
     http: &mut Http,
     client: &mut Client,
     cx: &mut Context,
@@ -23,16 +23,16 @@ pub(super) fn refuse(
     answer(own, How::LAST, http, client, cx)
 }
 
-/// Send an answer of ours; nothing of a final one must be on its way.
+/// Send an answer of our own. No part of another final answer may have been sent before.
 pub(super) fn answer(
-    own: Own,
+    own: OwnAnswer,
     how: How,
     http: &mut Http,
     client: &mut Client,
     cx: &mut Context,
 ) -> HttpStep {
     if client.duplex.response.held() > 0 {
-        // An interim answer that the client did not take: it takes no other one either.
+        // An interim answer waits because the client does not read; it would not read this one.
         return client_broke(Fault::TimedOut);
     }
     let mut flat = std::mem::take(&mut cx.http.flat);
@@ -51,12 +51,12 @@ pub(super) fn answer(
     }
 }
 
-/// What is spoken with this client.
+/// The protocol between this client and us.
 pub(super) fn speaks(client: &Client) -> Proto {
     if client.socket.tls().is_some() { Proto::Https } else { Proto::Http }
 }
 
-/// What follows on an answer of ours that was sent.
+/// What follows an answer of our own.
 pub(super) fn after(keep_alive: bool) -> HttpStep {
     if keep_alive { HttpStep::Next } else { PARTING }
 }

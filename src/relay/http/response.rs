@@ -1,4 +1,4 @@
-//! The backend's answer: read its head, say it to the client in our words, carry its body.
+//! The backend's answer: read its head, write ours to the client, relay the body.
 
 use crate::http::added::Added;
 use crate::http::rewrite::{self, Back};
@@ -12,20 +12,21 @@ use crate::limits::{
 use crate::net::{Fault, Received, Socket};
 
 use super::carry::{BodyRelay, Carried, Transfer};
-use super::put_in_front;
+use super::put_before;
 
-/// An answer on its way.
+/// An answer that is awaited or relayed.
 #[derive(Debug, Default)]
 pub(super) struct Answer {
-    /// Part of a head.
+    /// Part of a head, kept until the rest comes.
     input: Vec<u8>,
     scan: Scan,
-    /// `input` was not looked at yet.
+    /// `input` was not parsed yet, so there is no need to read first.
     fresh: bool,
-    /// How many of 100 Continue and the like have come.
+    /// Interim answers that came, at most `HTTP_INTERIM_ANSWERS_MAX`.
     interims: u8,
+    /// `None` before the head of the final answer.
     coming: Option<Coming>,
-    /// Bytes of the heads that were passed on.
+    /// Bytes of all heads that went to the client, interim ones included.
     head_bytes: usize,
 }
 
@@ -34,13 +35,13 @@ pub(super) struct Answer {
 struct Coming {
     body: BodyRelay,
     status: u16,
-    /// The client was told that it may ask on.
+    /// The client was told that its connection is kept open.
     keeps_client: bool,
-    /// The backend's connection is good for another request.
+    /// The backend's connection can be used for another request.
     keeps_backend: bool,
-    /// For so many seconds, says the backend.
+    /// Seconds for which the backend keeps an idle connection; `None` if it does not say.
     kept_seconds: Option<u32>,
-    /// It asks for a login that is bound to the connection, or makes one.
+    /// It asks for, or completes, a login that belongs to the connection (NTLM, Negotiate).
     binds_login: bool,
 }
 
@@ -52,13 +53,13 @@ pub(super) struct PassedHead {
     pub bytes: u64,
 }
 
-/// Who reads the answer.
+/// What the answer has to be like for the client that reads it.
 pub(super) struct Reader<'a> {
     pub asked: Asked,
     pub version: Version,
     pub keep_alive: bool,
     pub takes_trailers: bool,
-    /// What Set-Cookie is to say.
+    /// The value of Set-Cookie; `None` if the client has the cookie already.
     pub cookie: Option<&'a str>,
     /// What we add of our own accord.
     pub added: &'a Added,
@@ -68,21 +69,21 @@ pub(super) struct Reader<'a> {
 pub(super) enum Answered {
     Rest,
     Again,
-    /// It is whole, and sent.
+    /// All of it was received and sent on.
     Complete,
-    /// Not a byte of it came.
+    /// The backend broke off without a byte of an answer.
     Nothing(Fault),
-    /// It is none, and nothing of it was passed on.
+    /// What came is no valid answer; nothing of it was passed on.
     Bad(&'static str),
-    /// It broke off after it was begun.
+    /// The backend broke off after part of it went to the client.
     Torn(Fault),
     ClientBroke(Fault),
-    /// Another protocol is spoken from now on.
+    /// 101: another protocol is spoken from now on.
     Switched,
 }
 
 impl Answer {
-    /// Whether the client got something of it.
+    /// Whether its head was passed on to the client.
     pub fn has_begun(&self) -> bool {
         self.coming.is_some()
     }
@@ -93,46 +94,45 @@ impl Answer {
         Some(PassedHead { status, bytes: self.head_bytes as u64 })
     }
 
-    /// Whether the client was told that it may ask on.
+    /// Whether the client was told that its connection is kept open.
     pub fn keeps_client(&self) -> bool {
         self.coming.as_ref().is_some_and(|coming| coming.keeps_client)
     }
 
-    /// Whether the backend's connection is good for another request.
+    /// Whether the backend's connection can be used for another request.
     pub fn keeps_backend(&self) -> bool {
         self.coming.as_ref().is_some_and(|coming| coming.keeps_backend)
     }
 
-    /// For how many seconds it is, if the backend says so.
+    /// Seconds for which the backend keeps an idle connection, if it says so.
     pub fn kept_seconds(&self) -> Option<u32> {
         self.coming.as_ref().and_then(|coming| coming.kept_seconds)
     }
 
-    /// Whether the backend's connection is the client's own from now on.
+    /// Whether the backend's connection belongs to this client from now on.
     pub fn binds_login(&self) -> bool {
         self.coming.as_ref().is_some_and(|coming| coming.binds_login)
     }
 
-    /// Pass on what has come.
+    /// Read, and send on to the client.
     pub fn carry(
         &mut self,
         to: &Reader<'_>,
-        way: &mut Transfer<'_, '_, impl Socket, impl Socket>,
+        transfer: &mut Transfer<'_, '_, impl Socket, impl Socket>,
     ) -> Answered {
         let mut heads = 0;
         while self.coming.is_none() && heads < HTTP_ANSWER_HEADS_PER_TURN {
-            if let Some(answered) = self.read_head(to, way) {
+            if let Some(answered) = self.read_head(to, transfer) {
                 return answered;
             }
             heads += 1;
         }
         let Some(coming) = &mut self.coming else { return Answered::Again };
-        way.lists.surplus.clear();
-        let carried = coming.body.carry(way);
-        // If the rest is not here after all, because it stalls or never comes, that is no reason to
-        // keep back the beginning.
-        way.target.send_now();
-        coming.keeps_backend &= way.lists.surplus.is_empty();
+        transfer.lists.surplus.clear();
+        let carried = coming.body.carry(transfer);
+        // The head may have gone out with MSG_MORE, and the rest of the body may never come.
+        transfer.target.send_now();
+        coming.keeps_backend &= transfer.lists.surplus.is_empty();
         match carried {
             Carried::Rest => Answered::Rest,
             Carried::Again => Answered::Again,
@@ -143,31 +143,31 @@ impl Answer {
         }
     }
 
-    /// Read on, and look for a head; `None` if one was found.
+    /// Read, and parse a head; `None` to go on, with the next head or with the body.
     fn read_head(
         &mut self,
         to: &Reader<'_>,
-        way: &mut Transfer<'_, '_, impl Socket, impl Socket>,
+        transfer: &mut Transfer<'_, '_, impl Socket, impl Socket>,
     ) -> Option<Answered> {
-        if let Err(fault) = way.flush() {
+        if let Err(fault) = transfer.flush() {
             return Some(Answered::ClientBroke(fault));
         }
-        if way.direction.held() > 0 {
+        if transfer.direction.held() > 0 {
             return Some(Answered::Rest);
         }
         let had = self.input.len();
-        if !put_in_front(&self.input, way.buffers.scratch) {
+        if !put_before(&self.input, transfer.buffers.scratch) {
             return Some(Answered::Bad("the head is too long"));
         }
         let mut total = had;
         if !std::mem::take(&mut self.fresh) {
-            if !way.source.can_read() {
+            if !transfer.source.can_read() {
                 return Some(Answered::Rest);
             }
-            let most = way.buffers.scratch.len().saturating_sub(HTTP_FRAMING_ROOM);
+            let most = transfer.buffers.scratch.len().saturating_sub(HTTP_FRAMING_ROOM);
             let end = (had + HTTP_ANSWER_READ_BYTES).min(most);
-            let room = way.buffers.scratch.get_mut(had..end).unwrap_or_default();
-            match way.source.receive(room) {
+            let room = transfer.buffers.scratch.get_mut(had..end).unwrap_or_default();
+            match transfer.source.receive(room) {
                 Received::Bytes(count) => total += count,
                 Received::WouldBlock => return Some(Answered::Rest),
                 Received::Eof if had == 0 && self.interims == 0 => {
@@ -181,30 +181,32 @@ impl Answer {
                 }
             }
         }
-        let bytes = &way.buffers.scratch[..total];
-        match parse_response(bytes, &mut self.scan, &mut way.lists.fields, &to.asked) {
+        let bytes = &transfer.buffers.scratch[..total];
+        match parse_response(bytes, &mut self.scan, &mut transfer.lists.fields, &to.asked) {
             Parse::Incomplete => {
                 self.input.extend_from_slice(&bytes[had..]);
                 None
             }
             Parse::Bad(refusal) => Some(Answered::Bad(refusal.reason())),
-            Parse::Done(head) if head.is_interim() => self.pass_interim(&head, to, total, way),
-            Parse::Done(head) => self.pass_head(&head, to, total, way),
+            Parse::Done(head) if head.is_interim() => {
+                self.pass_interim(&head, to, total, transfer)
+            }
+            Parse::Done(head) => self.pass_head(&head, to, total, transfer),
         }
     }
 
-    /// 100 Continue and the like: passed on to who understands them, and the answer is yet to come.
+    /// 100 Continue and the like: the final answer is yet to come. HTTP/1.0 does not know them.
     fn pass_interim(
         &mut self,
         head: &ResponseHead,
         to: &Reader<'_>,
         total: usize,
-        way: &mut Transfer<'_, '_, impl Socket, impl Socket>,
+        transfer: &mut Transfer<'_, '_, impl Socket, impl Socket>,
     ) -> Option<Answered> {
         if self.interims == HTTP_INTERIM_ANSWERS_MAX {
             return Some(Answered::Bad("the backend gives interim answers without end"));
         }
-        let bytes = &way.buffers.scratch[..total];
+        let bytes = &transfer.buffers.scratch[..total];
         self.input.clear();
         self.input.extend_from_slice(&bytes[head.length..]);
         self.fresh = !self.input.is_empty();
@@ -212,69 +214,74 @@ impl Answer {
         if to.version == Version::Http10 {
             return None;
         }
-        way.lists.outgoing.clear();
-        rewrite::response(head, &way.lists.fields, bytes, &to.back(), &mut way.lists.outgoing);
-        self.head_bytes += way.lists.outgoing.len();
-        match way.offer(total) {
+        transfer.lists.outgoing.clear();
+        rewrite::response(
+            head,
+            &transfer.lists.fields,
+            bytes,
+            &to.back(),
+            &mut transfer.lists.outgoing,
+        );
+        self.head_bytes += transfer.lists.outgoing.len();
+        match transfer.offer(total) {
             Ok(()) => None,
             Err(fault) => Some(Answered::ClientBroke(fault)),
         }
     }
 
-    /// The head of the answer, and what of its body came with it.
+    /// The head of the final answer, and the part of the body that was read with it.
     fn pass_head(
         &mut self,
         head: &ResponseHead,
         to: &Reader<'_>,
         total: usize,
-        way: &mut Transfer<'_, '_, impl Socket, impl Socket>,
+        transfer: &mut Transfer<'_, '_, impl Socket, impl Socket>,
     ) -> Option<Answered> {
-        let bytes = &way.buffers.scratch[..total];
-        way.lists.outgoing.clear();
-        way.lists.surplus.clear();
-        // Trailers use the same list.
-        let binds_login = way.lists.fields.bind_a_login(bytes);
+        let bytes = &transfer.buffers.scratch[..total];
+        transfer.lists.outgoing.clear();
+        transfer.lists.surplus.clear();
+        // Before the body is decoded: trailers are parsed into the same list.
+        let binds_login = transfer.lists.fields.bind_a_login(bytes);
         let leaves = rewrite::response(
             head,
-            &way.lists.fields,
+            &transfer.lists.fields,
             bytes,
             &to.back(),
-            &mut way.lists.outgoing,
+            &mut transfer.lists.outgoing,
         );
-        self.head_bytes += way.lists.outgoing.len();
+        self.head_bytes += transfer.lists.outgoing.len();
         let keep = if to.takes_trailers { Trailers::Keep } else { Trailers::Drop };
         let mut body = BodyRelay::new(Decoder::new(head.framing, keep), leaves.framing);
-        if let Err(bad) = body.take(bytes, head.length, way.lists) {
+        if let Err(bad) = body.take(bytes, head.length, transfer.lists) {
             return Some(Answered::Bad(bad.reason()));
         }
         let switched = head.status == 101;
         if switched {
             let rest = Span::new(head.length, total);
-            way.lists.outgoing.input(bytes, rest);
-            way.lists.surplus.clear();
+            transfer.lists.outgoing.input(bytes, rest);
+            transfer.lists.surplus.clear();
         }
-        body.announce(way.direction);
+        body.announce(transfer.direction);
         if body.is_read() {
-            // Whatever else can be read of the backend, it is not for this client.
             if !leaves.keep_alive && !switched {
-                way.target.end_follows();
+                transfer.target.end_follows();
             }
-        } else if way.source.can_read() && body.is_plain() {
-            // The read was full: the rest is here, and goes through in this turn.
-            way.target.more_follows();
-        } else if !way.source.can_read() {
-            way.source.acknowledge_now();
+        } else if transfer.source.can_read() && body.is_plain() {
+            // The read was full, so that more is here, and is sent in this turn.
+            transfer.target.more_follows();
+        } else if !transfer.source.can_read() {
+            transfer.source.acknowledge_now();
         }
         self.coming = Some(Coming {
             body,
             status: head.status,
             keeps_client: leaves.keep_alive,
-            // What nobody asked for must not be taken for the next answer.
-            keeps_backend: head.keep_alive && way.lists.surplus.is_empty(),
+            // Bytes behind the answer were not asked for, and must not become the next answer.
+            keeps_backend: head.keep_alive && transfer.lists.surplus.is_empty(),
             kept_seconds: head.keep_alive_seconds,
             binds_login,
         });
-        match way.offer(total) {
+        match transfer.offer(total) {
             Ok(()) if switched => Some(Answered::Switched),
             Ok(()) => None,
             Err(fault) => Some(Answered::ClientBroke(fault)),

@@ -1,14 +1,15 @@
-//! A backend broke off after it had taken a request: is it to blame, or the request?
+//! A backend closed the connection after it had taken a request: does the failure count against
+//! the backend, or was it the request?
 //!
 //! ```text
-//!   A broke off ---> B answers ------------> A is to blame
-//!        |     +---> B breaks off, too ----> the request is: 502, and it counts against nobody
-//!        +---------> nobody else to ask ---> A, as far as one client's word goes
+//!   A broke off ---> B answers ------------> counts against A
+//!        |     +---> B breaks off, too ----> 502; it was the request, and counts against neither
+//!        +---------> no other backend -----> counts against A, as one failure of one client
 //! ```
 //!
-//! So a request that breaks whoever gets it meets two backends at most, and harms neither. It may
-//! break a connection of the idle list first: that is no sign of anything, for those break by
-//! themselves, but the backend has met it.
+//! So a request that crashes every backend is sent to two of them at most, and ejects neither. If
+//! the connection came from the idle list, its end proves nothing, because idle connections are
+//! closed at any time; the backend is remembered, and not suspected.
 
 use std::net::IpAddr;
 
@@ -21,26 +22,27 @@ use super::super::super::connect::{self, Took};
 use super::super::super::verdict::Reason;
 use super::Exchange;
 
-/// What a request did to those that got it.
+/// Which backends broke off with this request.
 #[derive(Debug, Default)]
 pub(super) struct Broke {
-    /// The backend that took it and broke off.
-    met: Option<ServerId>,
-    /// The same, if that counts.
+    /// The first backend that took the request and broke off.
+    first: Option<ServerId>,
+    /// The same, while its failure may still count against it. Never one whose connection came
+    /// from the idle list.
     suspect: Option<ServerId>,
 }
 
-/// Whether another backend may be asked.
+/// Whether the request may be sent to another backend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum GoesOn {
-    Yes,
-    /// The request must not be repeated.
-    No,
-    /// Enough were tried, for this reason.
+pub(super) enum Retry {
+    Allowed,
+    /// A backend may have acted on it.
+    Forbidden,
+    /// `--retries` are used up; the last attempt failed for this reason.
     Failed(Reason),
 }
 
-/// Whether a backend broke off with the request.
+/// Whether any backend took the request and broke off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Accused {
     Nobody,
@@ -48,55 +50,57 @@ pub(super) enum Accused {
 }
 
 impl Exchange {
-    /// Let go of a backend that gave no byte of an answer.
+    /// Give up a backend that sent no byte of an answer.
     #[cold]
-    pub(super) fn let_go(
+    pub(super) fn release_backend(
         &mut self,
         fault: Fault,
         took: Took,
         client: &mut Client,
         cx: &mut Context,
-    ) -> GoesOn {
+    ) -> Retry {
         let connection = client.link.key().and_then(|key| cx.connections.get(key));
         let backend = connection.map(|connection| connection.backend);
-        let mut goes_on = GoesOn::Yes;
+        let mut retry = Retry::Allowed;
         if self.reused {
             if let Some(key) = client.link.take() {
                 cx.retire(key);
             }
         } else if let Err(reason) = connect::give_up(client, fault, took, cx) {
-            goes_on = GoesOn::Failed(reason);
+            retry = Retry::Failed(reason);
         }
         let ours = matches!(fault, Fault::GivenUp | Fault::Exhausted);
         if took == Took::Some
             && !ours
             && let Some(backend) = backend
         {
-            if self.broke.met.is_some_and(|other| other != backend) {
+            if self.broke.first.is_some_and(|other| other != backend) {
                 self.broke.suspect = None;
-                return GoesOn::No;
+                return Retry::Forbidden;
             }
-            self.broke.met = Some(backend);
+            self.broke.first = Some(backend);
             self.broke.suspect = (!self.reused).then_some(backend);
         }
-        if took == Took::Some && (self.again.is_empty() || goes_on != GoesOn::Yes) {
+        if took == Took::Some && (self.again.is_empty() || retry != Retry::Allowed) {
             self.accuse(client, cx);
-            return GoesOn::No;
+            return Retry::Forbidden;
         }
-        goes_on
+        retry
     }
 
-    /// There is nobody else to ask: as far as anybody can tell it was the backend.
+    /// No other backend can be tried, so nothing shows that it was the request: the failure counts
+    /// against the suspect.
     #[cold]
     pub(super) fn accuse(&mut self, client: &Client, cx: &mut Context) -> Accused {
         if let Some(suspect) = self.broke.suspect.take() {
             self.count_against(suspect, client.address.ip(), cx);
         }
-        if self.broke.met.is_some() { Accused::Somebody } else { Accused::Nobody }
+        if self.broke.first.is_some() { Accused::Somebody } else { Accused::Nobody }
     }
 
-    /// A backend answered: whoever broke off with the same request before is to blame.
-    pub(super) fn settle(
+    /// Another backend gave a good answer to the same request: the failure counts against the
+    /// suspect.
+    pub(super) fn judge_suspect(
         &mut self,
         backend: ServerId,
         status: u16,

@@ -1,14 +1,13 @@
-//! How an exchange ends: complete, asked again elsewhere, or answered by us.
+//! How an exchange ends: complete, sent to another backend, or answered by us.
 //!
 //! ```text
 //!   the answer is complete ----------> the connection goes back to the idle list, or is closed
-//!   no byte of an answer ------------> recover: again where it harms nobody, else 502
+//!   no byte of an answer ------------> recover: sent again where that is safe, else 502
 //!   no backend, or too late ---------> our own answer: 502, 503, 504, 408
 //!   101 -----------------------------> a tunnel
 //! ```
 //!
-//! All but the first are rare and marked `#[cold]`: they are compiled apart from the walk that ends
-//! well, which needs its registers for itself.
+//! All but the first are rare and marked `#[cold]`, so that they cost the common path no registers.
 
 use std::io::IoSlice;
 
@@ -20,7 +19,7 @@ use crate::context::Context;
 use crate::event::Key;
 use crate::http::answer::How;
 use crate::net::{Fault, Socket};
-use crate::relay::account::Own;
+use crate::relay::account::OwnAnswer;
 use crate::relay::client::{Client, Link};
 use crate::relay::connect::{self, Took, Wants};
 use crate::relay::report;
@@ -30,9 +29,9 @@ use crate::stats::{Failure, Moved};
 use super::super::response::Answer;
 use super::super::{Http, HttpState, HttpStep, PARTING, reply};
 use super::Exchange;
-use super::broken::{Accused, GoesOn};
+use super::broken::{Accused, Retry};
 
-/// Which backends were asked before we answer ourselves.
+/// Log which backends were tried before we answer ourselves.
 fn note_tried(client: &Client, cx: &Context) {
     if !log_enabled!(Level::Debug) {
         return;
@@ -48,7 +47,7 @@ fn note_tried(client: &Client, cx: &Context) {
 }
 
 impl Exchange {
-    /// Nothing moved for too long.
+    /// The deadline of what the exchange waits for is over.
     #[cold]
     pub(in crate::relay::http) fn too_late(
         self: Box<Self>,
@@ -63,7 +62,7 @@ impl Exchange {
             return self.recover(Fault::TimedOut, http, client, cx);
         }
         if client.duplex.response.held() > 0 {
-            // It is the client that takes nothing: its backend is not to be blamed for it.
+            // The client does not read: no failure of the backend.
             return HttpStep::Close(Reason::ClientStalled);
         }
         if self.is_asked {
@@ -76,9 +75,9 @@ impl Exchange {
             return HttpStep::Close(Reason::AnswerStalled);
         }
         if self.is_asked {
-            self.reply(Own::new(504, Cause::AnswerTimeout), http, client, cx)
+            self.reply(OwnAnswer::new(504, Cause::AnswerTimeout), http, client, cx)
         } else {
-            self.reply(Own::new(408, Cause::BodyStalled), http, client, cx)
+            self.reply(OwnAnswer::new(408, Cause::BodyStalled), http, client, cx)
         }
     }
 
@@ -96,7 +95,7 @@ impl Exchange {
         self.recover(Fault::GivenUp, http, client, cx)
     }
 
-    /// The answer is complete: the connection goes back, and the client may ask on.
+    /// The answer is complete: the connection goes back, and the client may send another request.
     pub(super) fn finish(
         &mut self,
         http: &mut Http,
@@ -105,13 +104,14 @@ impl Exchange {
     ) -> HttpStep {
         report::finish(client, cx);
         cx.http.give_back(std::mem::take(&mut self.again));
-        let keeps_backend = self.answer.keeps_backend() && self.is_asked && !self.deaf;
+        let keeps_backend =
+            self.answer.keeps_backend() && self.is_asked && !self.backend_stopped_reading;
         if let Some(key) = client.link.take() {
             let is_bound = self.note_whole(key, cx);
             if !keeps_backend || cx.draining {
                 cx.retire(key);
             } else if is_bound && self.answer.keeps_client() {
-                // The client is logged in on it: nobody else may ever have it.
+                // The client is logged in on it: no other client may ever use it.
                 client.link = Link::Connected(key);
             } else {
                 cx.park(key);
@@ -120,7 +120,7 @@ impl Exchange {
         self.leave_backend(client, cx);
         let more_to_hear = !self.is_asked || !http.input.is_empty();
         match (self.answer.keeps_client() && self.is_asked, more_to_hear) {
-            // We are stopping, and it was told too early that it may ask on.
+            // We are stopping, and the head that kept the connection open went out before that.
             (true, false) if cx.draining => HttpStep::Close(Reason::Finished),
             (true, _) => HttpStep::Next,
             (false, false) => HttpStep::Close(Reason::Finished),
@@ -128,8 +128,8 @@ impl Exchange {
         }
     }
 
-    /// A whole answer speaks for its backend, whatever came before; a 5xx does not. Says whether
-    /// the connection is the client's own.
+    /// A whole answer counts for its backend, unless it is a 5xx. Returns whether the connection
+    /// belongs to this client alone.
     fn note_whole(&self, connection: Key, cx: &mut Context) -> bool {
         let Some(connection) = cx.connections.get_mut(connection) else { return false };
         connection.note_keep_alive(self.answer.kept_seconds());
@@ -139,8 +139,8 @@ impl Exchange {
         connection.is_bound()
     }
 
-    /// No whole answer comes, which is bad. After a head that said 5xx it was so already, and one
-    /// answer is bad only once.
+    /// The answer will not be complete, which counts against the backend: once, so not after a head
+    /// with 5xx, which was counted already.
     #[cold]
     pub(super) fn record_failure(
         &self,
@@ -159,7 +159,7 @@ impl Exchange {
         cx.backends.misbehaved(backend, came, client.address.ip(), took, cx.now);
     }
 
-    /// No byte of an answer came. Ask again where that harms nobody.
+    /// No byte of an answer came. Send the request again where that is safe.
     #[cold]
     pub(super) fn recover(
         mut self: Box<Self>,
@@ -169,30 +169,34 @@ impl Exchange {
         cx: &mut Context,
     ) -> HttpStep {
         if self.bound_to.is_some() && self.logs_in {
-            // Half a login says nothing on another connection, and would be taken for a wrong one.
+            // On another connection the second half of a login would count as a wrong password.
             self.keep_alive = false;
             let why = "the backend broke off in a login";
-            let own = Own { status: 502, cause: Cause::NoAnswer, why };
+            let own = OwnAnswer { status: 502, cause: Cause::NoAnswer, why };
             return self.reply(own, http, client, cx);
         }
         let connection = client.link.key().and_then(|key| cx.connections.get(key));
         let owes = connection.is_some_and(|connection| connection.stream.owes());
         let moved = client.duplex.request.moved() > self.moved_before;
-        let took = if moved || owes || self.deaf { Took::Some } else { Took::Nothing };
+        let took = if moved || owes || self.backend_stopped_reading {
+            Took::Some
+        } else {
+            Took::Nothing
+        };
         self.was_taken |= client.link.is_connected();
-        let goes_on = self.let_go(fault, took, client, cx);
-        if goes_on == GoesOn::No {
-            return self.reply(Own::new(502, Cause::NoAnswer), http, client, cx);
+        let retry = self.release_backend(fault, took, client, cx);
+        if retry == Retry::Forbidden {
+            return self.reply(OwnAnswer::new(502, Cause::NoAnswer), http, client, cx);
         }
-        if let GoesOn::Failed(reason) = goes_on {
+        if let Retry::Failed(reason) = retry {
             return self.fail(reason, http, client, cx);
         }
-        // What one backend began to say is not for another one to go on with.
+        // Part of a head from one backend must not be continued by another.
         self.answer = Answer::default();
         if let Err(reason) = self.find_backend(Wants::New, client, cx) {
             return match self.accuse(client, cx) {
                 Accused::Somebody => {
-                    self.reply(Own::new(502, Cause::NoAnswer), http, client, cx)
+                    self.reply(OwnAnswer::new(502, Cause::NoAnswer), http, client, cx)
                 }
                 Accused::Nobody => self.fail(reason, http, client, cx),
             };
@@ -223,7 +227,7 @@ impl Exchange {
             direction.end(&mut buffers);
             direction.begin(0);
             self.is_asked = false;
-            self.deaf = false;
+            self.backend_stopped_reading = false;
             direction.offer(&[IoSlice::new(&self.again)], backend, buffers.pool)?;
         }
         let id = connection.backend;
@@ -233,7 +237,7 @@ impl Exchange {
         Ok(())
     }
 
-    /// No backend can be had.
+    /// No connection to any backend.
     #[cold]
     pub(super) fn fail(
         &self,
@@ -245,23 +249,25 @@ impl Exchange {
         let own = match reason {
             Reason::ConnectFailed(_) if self.was_taken => {
                 let why = "the backends that were asked broke off";
-                Own { status: 502, cause: Cause::NoAnswer, why }
+                OwnAnswer { status: 502, cause: Cause::NoAnswer, why }
             }
-            Reason::ConnectFailed(Fault::TimedOut) => Own::new(504, Cause::ConnectTimeout),
-            Reason::ConnectFailed(_) => Own::new(502, Cause::ConnectFailed),
-            Reason::Refused(NoBackend::AllDown) => Own::new(503, Cause::AllDown),
-            Reason::Refused(NoBackend::NoRoom) => Own::new(503, Cause::NoRoom),
-            Reason::Exhausted => Own::new(503, Cause::OutOfResources),
+            Reason::ConnectFailed(Fault::TimedOut) => {
+                OwnAnswer::new(504, Cause::ConnectTimeout)
+            }
+            Reason::ConnectFailed(_) => OwnAnswer::new(502, Cause::ConnectFailed),
+            Reason::Refused(NoBackend::AllDown) => OwnAnswer::new(503, Cause::AllDown),
+            Reason::Refused(NoBackend::NoRoom) => OwnAnswer::new(503, Cause::NoRoom),
+            Reason::Exhausted => OwnAnswer::new(503, Cause::OutOfResources),
             reason => return HttpStep::Close(reason),
         };
         self.reply(own, http, client, cx)
     }
 
-    /// Answer the client ourselves. Nothing of an answer was sent before.
+    /// Answer the client ourselves. No part of a final answer was sent before.
     #[cold]
     pub(super) fn reply(
         &self,
-        own: Own,
+        own: OwnAnswer,
         http: &mut Http,
         client: &mut Client,
         cx: &mut Context,
@@ -269,13 +275,13 @@ impl Exchange {
         note_tried(client, cx);
         if let Some(key) = client.link.take() {
             if let Some(connection) = cx.connections.get_mut(key).filter(|_| !self.is_asked) {
-                // The half of a request must not look like the whole.
+                // After a FIN the backend could take half of a request for all of it.
                 connection.stream.reset_on_close();
             }
             cx.retire(key);
         }
         self.leave_backend(client, cx);
-        // A body that is not read to its end stands between this request and the next.
+        // Where the body was not read to its end, no next request can be found behind it.
         let whole = self.is_asked || self.request.is_read();
         let how = How {
             version: self.version,
@@ -285,7 +291,7 @@ impl Exchange {
         reply::answer(own, how, http, client, cx)
     }
 
-    /// Nothing is on its way to a backend any more.
+    /// Drop what is still to be sent to the backend.
     fn leave_backend(&self, client: &mut Client, cx: &mut Context) {
         let (_, mut buffers) = cx.connection_and_buffers(None);
         client.duplex.request.end(&mut buffers);
