@@ -1,5 +1,5 @@
-//! The ClientHello of TLS, read as far as it takes to know its server name. No socket, no
-//! clock, no secret: bytes in, a small enum out.
+//! The ClientHello of TLS, parsed as far as needed for its server name. No socket, no clock, no
+//! secret: bytes in, a small enum out.
 //!
 //! ```text
 //!   record    22 | version 2 | length 2 | fragment       one or many, each fragment up to 16 KiB
@@ -8,10 +8,10 @@
 //!   extension type 2 | data <2>                          server_name has type 0
 //! ```
 //!
-//! What is not needed for that is stepped over: versions, ciphers, keys and extensions are for the
-//! backend to judge, and so GREASE and whatever comes after TLS 1.3 pass. Under ECH the outer name
-//! is the one that is seen. What two readers could take for different names is refused. Called by
-//! `relay::hello` with all bytes that came so far; any way of cutting them gives the same answer.
+//! All else is skipped: versions, ciphers, keys and extensions are checked by the backend, and so
+//! GREASE and versions after TLS 1.3 pass. With ECH the outer name counts. What two parsers could
+//! read as different names is refused. `relay::hello` calls this with all bytes that came so far;
+//! the result does not depend on the pieces in which they came.
 
 mod name;
 #[cfg(test)]
@@ -22,7 +22,7 @@ use std::fmt;
 
 use crate::limits::{CLIENT_HELLO_BYTES_MAX, CLIENT_HELLO_WIRE_BYTES_MAX};
 
-/// Handshake records; alerts have the type before.
+/// Content types of records (RFC 8446, section 5.1).
 const HANDSHAKE: u8 = 22;
 const ALERT: u8 = 21;
 const RECORD_HEADER_BYTES: usize = 5;
@@ -37,50 +37,50 @@ const MESSAGE_HEADER_BYTES: usize = 4;
 const SERVER_NAME: u16 = 0;
 const HOST_NAME: u8 = 0;
 
-/// What the bytes so far say.
+/// What the bytes so far contain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reading {
     /// Not enough yet.
     More,
     /// It is whole. The name is in lower case and without a dot at its end; `None` if the client
-    /// said none, or an address, which is no name.
+    /// sent none, or an address, which is no name.
     Name(Option<Box<str>>),
     /// This is no ClientHello, or none that a server may accept; the client gets this alert.
     Malformed(Alert),
 }
 
-/// What a client is told before its connection is closed, by the numbers of RFC 8446.
+/// The alerts that we send before a connection is closed, by their numbers in RFC 8446.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Alert {
-    /// Not what a connection begins with.
+    /// The first message is no ClientHello.
     UnexpectedMessage = 10,
     /// A record longer than records may be.
     RecordOverflow = 22,
-    /// Well formed, and yet not to be accepted.
+    /// Well formed, but not acceptable: too long, two names, or no valid one.
     IllegalParameter = 47,
     /// Not well formed.
     DecodeError = 50,
-    /// No TLS that anybody knows.
+    /// The record has an unknown major version.
     ProtocolVersion = 70,
-    /// Nobody here has that name.
+    /// No backend has that server name.
     UnrecognizedName = 112,
 }
 
-/// How far the records were looked at, so that what comes in pieces is not read from the beginning
-/// each time.
+/// How far the records were parsed, so that a hello in pieces is not parsed from the beginning each
+/// time.
 #[derive(Debug, Clone, Default)]
 pub struct HelloScan {
-    /// Where the record begins that is not whole yet.
+    /// Index of the record that is not whole yet.
     record: usize,
-    /// Bytes of the message in the records before.
+    /// Bytes of the message in the records before it.
     message: usize,
-    /// The first of them.
+    /// The first bytes of the message, as far as they have come.
     header: [u8; MESSAGE_HEADER_BYTES],
     /// How long the message is, its header included, once that is known.
     length: Option<usize>,
 }
 
-/// All bytes that came so far, in the same scan as those before.
+/// Parse all bytes that came so far; `scan` is that of the calls before.
 pub fn read(bytes: &[u8], scan: &mut HelloScan) -> Reading {
     let seen = &bytes[..bytes.len().min(CLIENT_HELLO_WIRE_BYTES_MAX)];
     let read = scan.walk(seen).and_then(|whole| match whole {
@@ -92,8 +92,8 @@ pub fn read(bytes: &[u8], scan: &mut HelloScan) -> Reading {
 }
 
 impl HelloScan {
-    /// Go through the records in the order of their bytes; says how long the message is once all of
-    /// it is here. The first offence is the one that counts, however much follows it.
+    /// Go through the records in order. Returns the length of the message once all of it is here.
+    /// The first error counts, whatever follows it.
     fn walk(&mut self, bytes: &[u8]) -> Result<Option<usize>, Alert> {
         loop {
             let rest = &bytes[self.record..];
@@ -112,7 +112,7 @@ impl HelloScan {
         }
     }
 
-    /// The message's header, which may itself be in pieces.
+    /// Note the message's header, which may itself come in pieces.
     fn note_header(&mut self, fragment: &[u8]) -> Result<(), Alert> {
         let missing = &mut self.header[self.message.min(MESSAGE_HEADER_BYTES)..];
         missing.iter_mut().zip(fragment).for_each(|(into, byte)| *into = *byte);
@@ -132,13 +132,13 @@ impl HelloScan {
     }
 }
 
-/// What the header of a record says of its fragment; `None` if it is not all there. What is there
-/// is judged at once: who speaks another protocol need not wait for a fifth byte.
+/// The length of a record's fragment; `None` if its header is not whole. What is there of it is
+/// checked at once, so that another protocol is refused before its fifth byte.
 fn fragment_length(record: &[u8]) -> Result<Option<usize>, Alert> {
     if record.first().is_some_and(|&kind| kind != HANDSHAKE) {
         return Err(Alert::UnexpectedMessage);
     }
-    // The minor version has never meant anything here.
+    // The minor version of a record has no meaning.
     if record.get(1).is_some_and(|&major| major != 3) {
         return Err(Alert::ProtocolVersion);
     }
@@ -150,7 +150,7 @@ fn fragment_length(record: &[u8]) -> Result<Option<usize>, Alert> {
     }
 }
 
-/// The message out of its records, which were walked through before; mostly there is only one.
+/// Join the message from its records, which were checked before; mostly there is only one.
 fn message(bytes: &[u8], length: usize) -> Cow<'_, [u8]> {
     let mut gathered = Vec::new();
     let mut rest = bytes;
@@ -169,7 +169,7 @@ fn message(bytes: &[u8], length: usize) -> Cow<'_, [u8]> {
     Cow::Owned(gathered)
 }
 
-/// The name in a whole message.
+/// Find the server name in a whole message.
 fn name_in(message: &[u8]) -> Result<Option<Box<str>>, Alert> {
     let mut body = HelloCursor { rest: &message[MESSAGE_HEADER_BYTES..] };
     body.take(2 + 32)?;
@@ -182,7 +182,7 @@ fn name_in(message: &[u8]) -> Result<Option<Box<str>>, Alert> {
         return Err(Alert::DecodeError);
     }
     if body.rest.is_empty() {
-        // Before TLS 1.2 nobody needed extensions.
+        // Before TLS 1.2 a hello without extensions was valid.
         return Ok(None);
     }
     let mut extensions = body.vector16()?;
@@ -198,8 +198,8 @@ fn name_in(message: &[u8]) -> Result<Option<Box<str>>, Alert> {
     server_name.map_or(Ok(None), name_of)
 }
 
-/// The host's name in the data of the extension. Other kinds of names were never defined; should
-/// they be, they have to look like this one.
+/// Find the host name in the data of the extension. No other kind of name was ever defined; one
+/// would need the same layout (RFC 6066, section 3).
 fn name_of(mut data: HelloCursor<'_>) -> Result<Option<Box<str>>, Alert> {
     let mut list = data.vector16()?;
     data.end()?;
@@ -223,7 +223,7 @@ fn name_of(mut data: HelloCursor<'_>) -> Result<Option<Box<str>>, Alert> {
     }
 }
 
-/// What is left of a structure whose bytes are all here: one that ends too early is malformed.
+/// The rest of a structure whose bytes are all here: one that ends too early is malformed.
 struct HelloCursor<'a> {
     rest: &'a [u8],
 }
@@ -240,13 +240,13 @@ impl<'a> HelloCursor<'a> {
         Ok(u16::from_be_bytes([high, low]))
     }
 
-    /// What follows its length in one byte.
+    /// Bytes behind their length in one byte.
     fn vector8(&mut self) -> Result<HelloCursor<'a>, Alert> {
         let &[length] = self.take(1)? else { return Err(Alert::DecodeError) };
         self.take(usize::from(length)).map(|rest| HelloCursor { rest })
     }
 
-    /// What follows its length in two bytes.
+    /// Bytes behind their length in two bytes.
     fn vector16(&mut self) -> Result<HelloCursor<'a>, Alert> {
         let length = self.number16()?;
         self.take(usize::from(length)).map(|rest| HelloCursor { rest })
@@ -258,7 +258,7 @@ impl<'a> HelloCursor<'a> {
 }
 
 impl Alert {
-    /// The record that says so, fatally, in the version that every client takes.
+    /// The alert record, level fatal, in the record version that every client accepts.
     pub fn record(self) -> [u8; 7] {
         const FATAL: u8 = 2;
         [ALERT, 3, 3, 0, 2, FATAL, self as u8]

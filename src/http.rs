@@ -7,13 +7,13 @@
 //!                       +-- BadHead --> answer --> our own few lines
 //! ```
 //!
-//! Two parsers that read one message differently are how requests are smuggled. So this reader is
-//! strict: what another could read otherwise is refused, never repaired. And what decides meaning
-//! (start line, Host, framing, chunk sizes) is never passed on but written afresh; all other fields
-//! go out as slices of what came in, each one checked.
+//! Request smuggling needs two parsers that read one message differently. So this one is strict:
+//! what another parser could read differently is refused, never repaired. And what decides meaning
+//! (start line, Host, framing, chunk sizes) is never passed on but written anew; all other fields
+//! go out as slices of the input, each one checked.
 //!
 //! Everything here is bounded by [`limits`](crate::limits), allocates nothing once its lists have
-//! grown, and takes any bytes without a panic. The carrier is `relay::http`.
+//! grown, and never panics, whatever the bytes. `relay::http` does the I/O.
 
 pub mod added;
 pub mod answer;
@@ -49,7 +49,7 @@ pub struct Span {
 }
 
 impl Span {
-    /// The part between two indices of a buffer, which is far smaller than 4 GiB.
+    /// The part between two indices of a buffer, all of which are far smaller than 4 GiB.
     pub fn new(start: usize, end: usize) -> Span {
         Span { start: start as u32, end: end as u32 }
     }

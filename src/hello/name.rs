@@ -1,15 +1,15 @@
-//! A host's name as a client says it, brought into the one form in which names are compared.
+//! The server name of a client, in the one form in which names are compared.
 
 use std::net::IpAddr;
 
 use crate::limits::{HOST_BYTES_MAX, HOST_LABEL_BYTES_MAX};
 
-/// These bytes are no name that DNS could carry.
+/// These bytes are no valid host name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InvalidName;
 
-/// In lower case, without a dot at its end. An address is no name (RFC 6066, section 3), but some
-/// clients say it: they count as having said nothing.
+/// The name in lower case, without a dot at its end. An address is no name (RFC 6066, section 3),
+/// but some clients send one: `None`, as if they had sent no name.
 pub fn normalise(said: &[u8]) -> Result<Option<Box<str>>, InvalidName> {
     let name = std::str::from_utf8(said).map_err(|_| InvalidName)?;
     if name.parse::<IpAddr>().is_ok() {

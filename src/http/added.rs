@@ -1,9 +1,8 @@
-//! All that may be added to a head, and how long it is: the worst case, counted by the compiler.
+//! All that may be added to a head, and its length in the worst case, computed at compile time.
 //!
-//! What came in is bounded, and so is each thing that we say; a head that leaves must fit into a
-//! buffer with them all. So no text is written into a head that is not listed here, and what has
-//! no fixed text has its bound in a sum below. [`rewrite`](super::rewrite) checks in debug builds
-//! that no head ever grew by more.
+//! A head that leaves must fit into a buffer, with everything that is added. So no text is written
+//! into a head that is not listed here, and what has no fixed text has its bound in a sum below.
+//! [`rewrite`](super::rewrite) checks in debug builds that no head ever grew by more.
 
 use crate::config::{SameSite, ServiceSettings, Sticky};
 use crate::limits::{
@@ -11,15 +10,15 @@ use crate::limits::{
     HTTP_FRAMING_ROOM, HTTP_HEAD_BYTES_MAX, HTTP_TRAILER_BYTES_MAX, TOKEN_BYTES_MAX,
 };
 
-/// What we add of our own accord to the heads of one side's clients, whatever they say. Borrowed by
-/// whoever writes a head, so that one more thing to add is said here and written there.
+/// What we add to every head, because the operator wants it. Functions that write a head borrow it
+/// as a whole, so that one more thing to add needs no further argument.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Added {
-    /// Our name in Via, towards backends.
+    /// Our name in Via, towards backends; `None` without `--via`.
     pub via: Option<&'static str>,
-    /// The cookie that is ours: given to clients, kept from backends.
+    /// The sticky cookie: set for clients, and not passed to backends.
     pub cookie: Option<Cookie>,
-    /// For how many seconds clients are to come by HTTPS alone (Strict-Transport-Security).
+    /// max-age of Strict-Transport-Security, in seconds; `None` if it is not sent.
     pub hsts: Option<u64>,
 }
 
@@ -28,7 +27,7 @@ pub struct Added {
 pub struct Cookie {
     /// Its name.
     pub name: String,
-    /// Which requests of other sites browsers send it with.
+    /// Its SameSite attribute.
     pub same_site: SameSite,
 }
 
@@ -41,7 +40,7 @@ pub enum Proto {
     Https,
 }
 
-/// The same for clients in the clear and for those through TLS.
+/// What is added, for clients without TLS and for those with it.
 #[derive(Debug, Clone, Default)]
 pub struct Additions {
     clear: Added,
@@ -49,22 +48,22 @@ pub struct Additions {
 }
 
 impl Additions {
-    /// As the operator wants it.
+    /// What these settings ask for.
     pub fn of(service: &ServiceSettings, sticky: &Sticky) -> Additions {
         let same_site = sticky.same_site;
         let cookie = sticky.cookie.clone().map(|name| Cookie { name, same_site });
         let clear = Added { via: service.via.then_some(VIA_NAME), cookie, hsts: None };
-        // In the clear it could come from anybody, and browsers pass it over (RFC 6797, 7.2).
+        // Never without TLS (RFC 6797, section 7.2): browsers ignore it there.
         let tls = Added { hsts: service.hsts, ..clear.clone() };
         Additions { clear, tls }
     }
 
-    /// The cookie that is ours, the same for all.
+    /// The sticky cookie, the same for all clients.
     pub fn cookie(&self) -> Option<&Cookie> {
         self.clear.cookie.as_ref()
     }
 
-    /// What is added for clients that speak this.
+    /// What is added for clients that speak `client`.
     pub fn towards(&self, client: Proto) -> &Added {
         match client {
             Proto::Http => &self.clear,
@@ -77,7 +76,7 @@ impl Added {
     /// Nothing.
     pub const NONE: Added = Added { via: None, cookie: None, hsts: None };
 
-    /// The name of the cookie that is ours, if there is one.
+    /// The name of the sticky cookie, if there is one.
     pub fn cookie_name(&self) -> Option<&str> {
         self.cookie.as_ref().map(|cookie| &*cookie.name)
     }
@@ -95,7 +94,7 @@ impl Cookie {
     }
 }
 
-/// Texts under names, and the length of all together.
+/// Constants for these texts, and one for their length in total.
 macro_rules! texts {
     ($all:ident: $($name:ident = $text:literal;)+) => {
         $(pub(super) const $name: &[u8] = $text;)+
@@ -139,10 +138,10 @@ texts! { COMMON_TEXTS:
 /// Our name in Via.
 pub const VIA_NAME: &str = "pointsman";
 
-/// What the sticky cookie says behind its name.
+/// Most bytes of Set-Cookie behind the cookie's name.
 pub const COOKIE_REST_BYTES_MAX: usize = 128;
 
-/// Line ends behind what has no fixed text: at most so many fields are ours.
+/// Line ends behind what has no fixed text, of at most 16 fields.
 const LINE_ENDS: usize = 16 * LINE_END.len();
 
 /// A decimal number of 64 bits.
@@ -154,9 +153,10 @@ const ADDRESS: usize = 64;
 /// A chunk around what came with the head, and an end of the body with all of its trailers.
 const CHUNK: usize = 16 + b"\r\n\r\n0\r\n\r\n".len() + HTTP_TRAILER_BYTES_MAX as usize;
 
-/// What a request's head grows by. The host is said twice, a space is put behind each semicolon
-/// of the cookies: as both are parts of what came, it is not more than came. And a field's name
-/// may be one space shorter in the client's words.
+/// Most bytes that a request's head grows by. HTTP_HEAD_BYTES_MAX is for the host, which is written
+/// twice, and for a space behind each semicolon of the cookies: both are parts of the head that
+/// came. HTTP_FIELDS_MAX is for a space behind each field's name, which the client may have left
+/// out.
 pub(super) const REQUEST_BYTES_MAX: usize = REQUEST_TEXTS
     + COMMON_TEXTS
     + LINE_ENDS
@@ -167,7 +167,7 @@ pub(super) const REQUEST_BYTES_MAX: usize = REQUEST_TEXTS
     + VIA_NAME.len()
     + 2 * NUMBER;
 
-/// What a response's head grows by. Of 426 each Upgrade has a Connection of its own.
+/// Most bytes that a response's head grows by. In a 426, each Upgrade gets a Connection of its own.
 pub(super) const RESPONSE_BYTES_MAX: usize = RESPONSE_TEXTS
     + COMMON_TEXTS
     + LINE_ENDS
@@ -178,7 +178,7 @@ pub(super) const RESPONSE_BYTES_MAX: usize = RESPONSE_TEXTS
 
 const _: () = assert!(REQUEST_BYTES_MAX + CHUNK <= HTTP_FRAMING_ROOM);
 const _: () = assert!(RESPONSE_BYTES_MAX + CHUNK <= HTTP_FRAMING_ROOM);
-// And what is read before it must hold the longest head, with the read that ends it.
+// The rest of the buffer must hold the longest head, and the read that ends it.
 const _: () = assert!(
     BUFFER_BYTES >= HTTP_FRAMING_ROOM + HTTP_HEAD_BYTES_MAX + HTTP_ANSWER_READ_BYTES,
     "a head and what is added to it fit into a buffer"

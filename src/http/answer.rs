@@ -1,4 +1,4 @@
-//! Our own answers, when there is no backend to give one: short, plain, and saying what happened.
+//! Answers that we make ourselves, without a backend: short, plain text, with the reason.
 //!
 //! ```text
 //!   HTTP/1.1 502 Bad Gateway
@@ -18,21 +18,21 @@ use crate::limits::HTTP_RETRY_AFTER_SECONDS;
 /// How an answer is sent.
 #[derive(Debug, Clone, Copy)]
 pub struct How {
-    /// The version of the request; if it could not be told, HTTP/1.1.
+    /// The version of the request; HTTP/1.1 if that could not be parsed.
     pub version: Version,
-    /// The connection takes another request after this.
+    /// The connection is kept open.
     pub keep_alive: bool,
-    /// The request was HEAD: everything but the body.
+    /// The request was HEAD: everything but the body is sent.
     pub head_request: bool,
 }
 
 impl How {
-    /// For a request that could not be understood.
+    /// For a request that could not be parsed.
     pub const LAST: How =
         How { version: Version::Http11, keep_alive: false, head_request: false };
 }
 
-/// Append an answer whose body is the status and why.
+/// Append an answer whose body is the status and `why`.
 pub fn answer(status: u16, why: &str, how: How, added: &Added, out: &mut Vec<u8>) {
     let reason = reason(status);
     let separator = if why.is_empty() { "" } else { ": " };
@@ -70,7 +70,7 @@ pub fn page(
     parts(status, ALLOW, content_type, &[body], how, added, out);
 }
 
-/// Append the head of such an answer; nothing is said of a length that is not known.
+/// Append the head of such an answer, without Content-Length if that is not known.
 pub fn page_head(
     content_type: &str,
     length: Option<usize>,
@@ -149,7 +149,7 @@ fn head(
 const ALLOW: &[u8] = b"Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n";
 const ALLOW_READING: &[u8] = b"Allow: GET, HEAD\r\n";
 
-/// The words of the statuses that we give.
+/// The reason phrases of the statuses that we send.
 fn reason(status: u16) -> &'static str {
     match status {
         200 => "OK",

@@ -1,4 +1,4 @@
-//! The body of a message: where the payload lies in what was read, and where it ends.
+//! The body of a message: where its payload lies in what was read, and where the body ends.
 //!
 //! ```text
 //!                  +------------- another chunk --------------+
@@ -12,8 +12,9 @@
 //!                             +-> End -> Finished
 //! ```
 //!
-//! Any cut of the stream will do. A chunk line is hexadecimal digits, perhaps an extension, CR LF,
-//! and nothing else; extensions are dropped. Trailers are checked and kept aside on demand.
+//! The stream may come in pieces of any size. A chunk line is hexadecimal digits, perhaps an
+//! extension, CR LF, and nothing else; extensions are dropped. Trailers are checked, and kept on
+//! request.
 
 use super::Span;
 use super::scan::{self, TOKEN, VALUE};
@@ -35,13 +36,13 @@ pub enum Framing {
 /// What to do with trailers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trailers {
-    /// Read over them.
+    /// Check them, and drop them.
     Drop,
-    /// Put them aside, for `rewrite::last_chunk`.
+    /// Check them, and keep them for `rewrite::last_chunk`.
     Keep,
 }
 
-/// What one look at the stream brought.
+/// What one call of [`Decoder::decode`] found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Decoded {
     /// Bytes of the input, after `from`, that belong to the body, framing included.
@@ -55,15 +56,15 @@ pub struct Decoded {
 /// Why a body is refused: 400 or 413 for a client's, and the backend's connection is dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BadBody {
-    /// A chunk size that is not one.
+    /// A malformed chunk size, or one above 2^63 - 1.
     Size,
-    /// An extension that is too long or has a control character.
+    /// A chunk extension that is too long or has a control character.
     Extension,
     /// A line or a chunk that does not end in CR LF where it should.
     LineEnd,
-    /// A trailer that is no field, or too many of them.
+    /// A trailer that is no valid field, or too many bytes of them.
     Trailer,
-    /// It is longer than allowed.
+    /// It is longer than `--max-body` allows.
     TooLarge,
 }
 
@@ -85,14 +86,14 @@ impl BadBody {
     }
 }
 
-/// Where in a body the stream is.
+/// Where in a body the stream is. Its states are in the drawing above.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Decoder {
-    /// Payload still to come: of the body, or of the chunk.
+    /// Bytes of payload still to come: of the body, or of the present chunk.
     left: u64,
-    /// Bytes of this chunk's extension, or of the trailers.
+    /// Bytes of this chunk's extension, or of the trailers, so far.
     extra: u16,
-    /// Digits of the size.
+    /// Digits of the chunk size so far, at most 16.
     digits: u8,
     trailers: Trailers,
     state: DecoderState,
@@ -130,17 +131,18 @@ impl Decoder {
         Decoder { left, extra: 0, digits: 0, trailers, state }
     }
 
-    /// Whether the body is whole. One that ends with its connection never is before that.
+    /// Whether the body is whole. One that ends with its connection never is.
     pub fn is_finished(&self) -> bool {
         self.state == DecoderState::Finished
     }
 
-    /// Whether the connection may end here. If not, the body is torn.
+    /// Whether the connection may end here. If not, the body was cut short.
     pub fn may_end(&self) -> bool {
         matches!(self.state, DecoderState::Finished | DecoderState::UntilClose)
     }
 
-    /// Where the stream is payload alone, how much of it: the carrier may move it unseen.
+    /// Bytes from here on that are payload without framing, which the caller may move without
+    /// decoding them; `None` if there is framing to decode.
     pub fn plain_remaining(&self) -> Option<u64> {
         match self.state {
             DecoderState::Finished => Some(0),
@@ -150,7 +152,7 @@ impl Decoder {
         }
     }
 
-    /// So much payload was moved unseen.
+    /// `count` bytes of payload were moved without decoding them.
     pub fn advance(&mut self, count: u64) {
         if self.state == DecoderState::Length {
             self.left = self.left.saturating_sub(count);
@@ -160,8 +162,8 @@ impl Decoder {
         }
     }
 
-    /// Find the payload in what was read, `from` where the head ended on. Its spans are added to
-    /// `data`, and whole and partial lines of trailers to `trailers`, if they are wanted.
+    /// Find the payload in `input[from..]`. Its spans are added to `data`, and the bytes of
+    /// trailers to `trailers` with [`Trailers::Keep`].
     pub fn decode(
         &mut self,
         input: &[u8],
@@ -212,7 +214,7 @@ impl Decoder {
         Ok(Decoded { consumed: at - from, bytes, finished: self.is_finished() })
     }
 
-    /// How much of so many bytes is payload.
+    /// How many of the `available` bytes are payload.
     fn payload(&mut self, available: usize) -> usize {
         if self.state == DecoderState::UntilClose {
             return available;
@@ -251,7 +253,7 @@ impl Decoder {
         Ok(())
     }
 
-    /// Some write sizes in columns. Only blanks are taken: `5 6` could be read as a size of 56.
+    /// Some servers pad sizes with blanks. Nothing else may follow: `5 6` could be read as 56.
     fn blank(&mut self, byte: u8) -> Result<(), BadBody> {
         self.state = match byte {
             b'\r' => DecoderState::SizeEnd,

@@ -1,7 +1,7 @@
-//! The fields of a head: where each name and value lies, what it is to us, and whether it passes.
+//! The header fields: where each name and value lies, what kind it is, and whether it passes.
 //!
-//! One pass checks every byte and notes every line. Names that mean something to a proxy get a
-//! [`FieldKind`]; the meaning is sorted out by `request` and `response` once all lines are known.
+//! One pass checks every byte and records every line. Names that mean something to a proxy get a
+//! [`FieldKind`]; `request` and `response` interpret them once all lines are known.
 
 use super::Span;
 use super::head::BadHead;
@@ -12,24 +12,24 @@ use crate::limits::{HTTP_CONNECTION_OPTIONS_MAX, HTTP_FIELDS_MAX};
 #[derive(Debug, Default)]
 pub struct Fields {
     list: Vec<Field>,
-    /// A bit for each kind that there is.
+    /// The [bits](FieldKind::bit) of all kinds in `list`.
     seen: u32,
 }
 
 /// One field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Field {
-    /// Its name, as it came.
+    /// Its name, as it was sent.
     pub name: Span,
     /// Its value without the space around it.
     pub value: Span,
-    /// What it is to us.
+    /// What its name means to a proxy.
     pub kind: FieldKind,
-    /// Connection does not name it. Which kinds pass at all is for `rewrite` to say.
+    /// Connection does not name it. `rewrite` decides which kinds pass at all.
     pub passes: bool,
 }
 
-/// What a field is to us.
+/// What a field means to a proxy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FieldKind {
     /// Nothing: it passes, unless Connection names it.
@@ -62,7 +62,7 @@ pub enum FieldKind {
     ForwardedHost,
     /// X-Forwarded-Port
     ForwardedPort,
-    /// Whatever else tells of the client: Forwarded, X-Real-IP, all of X-Forwarded-*.
+    /// All others about the client: Forwarded, X-Real-IP, the rest of X-Forwarded-*.
     Forwarded,
     /// X-SSL-Client-S-DN, the subject of the client's certificate.
     ClientSubject,
@@ -72,10 +72,10 @@ pub enum FieldKind {
     Via,
     /// Cookie
     Cookie,
-    /// Proxy, which CGI makes the variable HTTP_PROXY of: there it is a setting (httpoxy).
+    /// Proxy, which CGI turns into the variable HTTP_PROXY, a setting of its own (httpoxy).
     Proxy,
-    /// A name with anything but letters, digits and hyphens in it. CGI and its kin write `_` for
-    /// all others, and for hyphens: it could pass for any other field, ours included.
+    /// A name with other bytes than letters, digits and hyphens. CGI and others map those bytes,
+    /// and hyphens, to `_`: it could be taken for any other field, ours included.
     Folded,
     /// Authorization, Proxy-Authorization: passes whatever Connection says.
     Authorization,
@@ -85,7 +85,7 @@ pub enum FieldKind {
     EndToEnd,
 }
 
-/// What the Connection fields say.
+/// The options of the Connection fields that we know.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct ConnectionOptions {
     pub close: bool,
@@ -93,17 +93,18 @@ pub(super) struct ConnectionOptions {
     pub upgrade: bool,
 }
 
-/// Whether a length may be said again.
+/// Whether Content-Length may be repeated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Repeats {
-    /// No client needs to.
+    /// In a request: no client needs to.
     Refused,
-    /// Backends do, when two layers of them say the same; it is passed on once.
+    /// In a response, with the same value, as two layers of a backend may add; it is passed on
+    /// once.
     Equal,
 }
 
 impl FieldKind {
-    /// A bit of its own, for sets of kinds.
+    /// A bit for each kind, for sets of kinds.
     pub(super) const fn bit(self) -> u32 {
         1 << self as u32
     }
@@ -115,12 +116,12 @@ impl Fields {
         Fields { list: Vec::with_capacity(HTTP_FIELDS_MAX), seen: 0 }
     }
 
-    /// The fields in the order they came.
+    /// The fields in the order in which they were sent.
     pub fn iter(&self) -> impl Iterator<Item = &Field> {
         self.list.iter()
     }
 
-    /// The value of the first field with this name, in letters of any case.
+    /// The value of the first field with this name, in any case.
     pub fn find(&self, bytes: &[u8], name: &str) -> Option<Span> {
         let named = |field: &&Field| field.name.of(bytes).eq_ignore_ascii_case(name.as_bytes());
         self.list.iter().find(named).map(|field| field.value)
@@ -135,7 +136,7 @@ impl Fields {
         })
     }
 
-    /// How many fields of a request do not pass because a backend could take them for others.
+    /// How many fields of a request are dropped because a backend could take them for others.
     pub fn misleading(&self) -> u64 {
         let count = |kind| self.of_kind(kind).count() as u64;
         count(FieldKind::Folded) + count(FieldKind::Proxy)
@@ -160,8 +161,8 @@ impl Fields {
         self.seen = 0;
     }
 
-    /// The lines from `at` on, up to the empty line. Says where the empty line ends, or `None` if
-    /// it is not here.
+    /// Parse the lines from `at` on, up to the empty line. Returns the index behind the empty line,
+    /// or `None` if that has not come yet.
     pub(super) fn parse(&mut self, bytes: &[u8], at: usize) -> Result<Option<usize>, BadHead> {
         self.clear();
         let mut line = bytes.get(at..).unwrap_or_default();
@@ -192,8 +193,8 @@ impl Fields {
         }
     }
 
-    /// What the Connection fields say. The other fields that they name do not pass, but for those
-    /// that mean something to us: nobody may take Host or X-Forwarded-For away.
+    /// Parse the Connection fields. The fields that they name do not pass, except for kinds that
+    /// mean something to a proxy: no client may remove Host or X-Forwarded-For that way.
     #[inline]
     pub(super) fn options(&mut self, bytes: &[u8]) -> Result<ConnectionOptions, BadHead> {
         match self.has(FieldKind::Connection) {
@@ -228,7 +229,7 @@ impl Fields {
                 } else if scan::all(option, TOKEN) {
                     self.stop_named(bytes, option);
                 }
-                // What is no option names no field, and asks for nothing.
+                // What is no token can name no field, and is ignored.
             }
         }
         Ok(options)
@@ -243,8 +244,8 @@ impl Fields {
         }
     }
 
-    /// The protocol that the Upgrade field offers first, HTTP itself apart: h2c would carry
-    /// requests past us. Several such fields, or one that is no list of protocols, offer nothing.
+    /// The first protocol of the Upgrade field, HTTP itself left out: over h2c, requests would pass
+    /// unseen. Several such fields, or one that is no list of protocols, count as none.
     pub(super) fn upgrade(&self, bytes: &[u8]) -> Option<Span> {
         let mut offers = self.of_kind(FieldKind::Upgrade);
         let (offer, None) = (offers.next()?.value, offers.next()) else { return None };
@@ -269,7 +270,7 @@ impl Fields {
         first
     }
 
-    /// The one Content-Length, if there is any.
+    /// The value of Content-Length, if there is one.
     pub(super) fn content_length(
         &self,
         bytes: &[u8],
@@ -287,7 +288,7 @@ impl Fields {
         Ok(Some(length))
     }
 
-    /// Whether Transfer-Encoding says `chunked`; it may say nothing else.
+    /// Whether Transfer-Encoding is `chunked`; any other value is an error.
     pub(super) fn is_chunked(&self, bytes: &[u8]) -> Result<bool, BadHead> {
         let mut codings = self.of_kind(FieldKind::TransferEncoding);
         let Some(coding) = codings.next() else { return Ok(false) };
@@ -307,8 +308,8 @@ impl Fields {
     }
 }
 
-/// What begins here is no field, or not a whole one: the name ends at `end`. Says how long the
-/// empty line is, if it is that.
+/// There is no colon behind the name, which ends at `end`. Returns the length of the empty line if
+/// it is that, or `None` if the line is not whole.
 fn no_field(bytes: &[u8], end: usize) -> Result<Option<usize>, BadHead> {
     match bytes {
         [b'\r', b'\n', ..] => Ok(Some(2)),
@@ -334,8 +335,8 @@ pub(super) fn is_named(pair: &[u8], name: &str) -> bool {
     pair.strip_prefix(name.as_bytes()).is_some_and(|rest| rest.first() == Some(&b'='))
 }
 
-/// What a name is to us; `is_plain` if it is nothing but letters and hyphens. Sorted by length
-/// first, so that most names are compared with nothing.
+/// The kind of a name; `is_plain` if it is nothing but letters and hyphens. Matched by length
+/// first, so that most names are compared with no other.
 #[inline]
 fn kind(name: &[u8], is_plain: bool) -> FieldKind {
     let first = name.first().map_or(0, |byte| byte | 0x20);
@@ -370,12 +371,12 @@ fn kind(name: &[u8], is_plain: bool) -> FieldKind {
     }
 }
 
-/// Whether no server takes the byte of a name for another one.
+/// Whether CGI and others map this byte of a name to no other one.
 fn folds_to_itself(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'-'
 }
 
-/// The family of X-Forwarded-*.
+/// The kind of a name that may be of X-Forwarded-*.
 fn forwarded(name: &[u8]) -> FieldKind {
     const FAMILY: &[u8] = b"x-forwarded-";
     match name.split_at_checked(FAMILY.len()) {

@@ -1,22 +1,22 @@
-//! What the heads of requests and responses have in common: when to look, how it ends, why not.
+//! What the heads of requests and responses have in common: when to parse, the result, the errors.
 //!
-//! A head is parsed when it is likely to be whole. Bytes that trickle in are not parsed again for
-//! each of them: [`Scan`] remembers what was seen, and another look is worth it only once a line
-//! has ended since. So sixteen thousand reads of one byte cost no more than a hundred looks.
+//! A head that comes in small pieces is not parsed again for each of them: [`Scan`] remembers how
+//! much was here the last time, and parsing again is worth it only if a line has ended since. So
+//! 16,000 reads of one byte cost no more than a hundred attempts.
 //!
-//! What is wrong is told in the order of the bytes, and what only shows in the whole (framing,
-//! Host) after its last byte: the same bytes get the same verdict however they were cut.
+//! Errors are found in the order of the bytes, and those of the head as a whole (framing, Host)
+//! after its last byte: so the same bytes give the same result, in whatever pieces they came.
 
 use crate::limits::HTTP_HEAD_BYTES_MAX;
 
-/// What became of the bytes.
+/// The result of parsing a head.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Parse<T> {
-    /// So far so good; the rest is not here.
+    /// No error so far; the rest has not come yet.
     Incomplete,
     /// A whole head.
     Done(T),
-    /// Nothing good can follow. The connection is of no more use.
+    /// It is malformed. Where the next message begins is unknown, so the connection must end.
     Bad(BadHead),
 }
 
@@ -25,8 +25,7 @@ pub enum Parse<T> {
 pub enum Version {
     /// HTTP/1.0
     Http10,
-    /// HTTP/1.1, or one above it: what there is of it is to be understood as this (RFC 9110 section
-    /// 2.5).
+    /// HTTP/1.1, or a higher minor version, which is treated the same (RFC 9110 section 2.5).
     Http11,
 }
 
@@ -35,7 +34,7 @@ pub enum Version {
 pub enum BadHead {
     /// The first line is not of the right form.
     StartLine,
-    /// No HTTP/1.
+    /// Another major version than HTTP/1.
     Version,
     /// CONNECT or TRACE.
     Method,
@@ -43,11 +42,11 @@ pub enum BadHead {
     Target,
     /// The first line alone is longer than a head may be.
     TargetTooLong,
-    /// The head is longer than that.
+    /// The head is longer than `HTTP_HEAD_BYTES_MAX`.
     HeadTooLong,
     /// Too many fields.
     TooManyFields,
-    /// A field name that is none, a space before its colon, a line that continues the one before.
+    /// A malformed field name, a space before its colon, or a line that continues the one before.
     FieldName,
     /// A control character in a field value, or a line that does not end in CR LF.
     FieldValue,
@@ -57,26 +56,26 @@ pub enum BadHead {
     HostTwice,
     /// Host is not a host with or without a port.
     Host,
-    /// Host says something else than the URL asked for.
+    /// Host and the URL in the request line name different hosts.
     HostOther,
     /// Content-Length is not one plain number.
     ContentLength,
     /// More than one Content-Length.
     ContentLengthTwice,
-    /// Content-Length and Transfer-Encoding.
+    /// Both Content-Length and Transfer-Encoding.
     TwoLengths,
-    /// Transfer-Encoding that is not one `chunked`, or in HTTP/1.0.
+    /// A Transfer-Encoding that is not exactly one `chunked`, or any in HTTP/1.0.
     TransferEncoding,
-    /// A transfer coding that we do not know.
+    /// A transfer coding other than `chunked`.
     Coding,
-    /// Connection is a very long list.
+    /// Too many options in Connection.
     Connection,
-    /// A response that switches protocols though nobody asked.
+    /// A 101 to a request that offered no upgrade.
     Upgrade,
 }
 
 impl BadHead {
-    /// The status to answer a request with. For a response it is 502, whatever is wrong with it.
+    /// The status to answer a request with. A response that is refused is always a 502.
     pub fn status(self) -> u16 {
         match self {
             BadHead::Version => 505,
@@ -115,23 +114,24 @@ impl BadHead {
     }
 }
 
-/// How much of a head was seen when it was last looked at. One for each message, zeroed between.
+/// How much of a head was here when it was last parsed. One for each message, reset between them.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Scan {
+    /// In bytes; 0 before the first attempt.
     seen: u32,
 }
 
 impl Scan {
-    /// Whether these bytes can tell more than those seen before.
+    /// Whether parsing these bytes can give another result than the last time.
     fn tells_more(&mut self, bytes: &[u8]) -> bool {
         let seen = std::mem::replace(&mut self.seen, bytes.len() as u32) as usize;
         let new = bytes.get(seen..).unwrap_or(bytes);
         seen == 0 || bytes.len() >= HTTP_HEAD_BYTES_MAX || new.contains(&b'\n')
     }
 
-    /// Look at the bytes with `parse`, if that is worth it. It gets no more than a head may have,
-    /// and says `Ok(None)` when that is not enough.
-    pub(super) fn look<T>(
+    /// Call `parse`, if that is worth it. It gets no more bytes than a head may have, and returns
+    /// `Ok(None)` if the head is not whole.
+    pub(super) fn parse<T>(
         &mut self,
         bytes: &[u8],
         parse: impl FnOnce(&[u8]) -> Result<Option<T>, BadHead>,
@@ -153,7 +153,7 @@ impl Scan {
     }
 }
 
-/// `HTTP/1.1`, then `after`. As much as there is of it must fit; `None` if that is not all.
+/// Parse `HTTP/1.1` and the bytes `after` it; `None` if they are right as far as they have come.
 #[inline(always)]
 pub(super) fn version<const AFTER: usize>(
     text: &[u8],

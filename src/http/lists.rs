@@ -1,41 +1,41 @@
-//! Lists that every message fills anew, kept for their memory: nothing is allocated for a message
+//! Lists that every message fills anew. Their memory is reused: nothing is allocated for a message
 //! once they have grown.
 
 use crate::limits::{HTTP_SPARE_BYTES_MAX, HTTP_SPARES_MAX};
 
 use super::{Fields, Outgoing, Span};
 
-/// One set for the whole process: what is in them is the last message's.
+/// One set for the whole process; the contents are those of the last message.
 #[derive(Debug, Default)]
 pub struct Lists {
     /// The fields of the head.
     pub fields: Fields,
     /// What goes out.
     pub outgoing: Outgoing,
-    /// Where the payload lies.
+    /// Where the payload lies in what was read.
     pub spans: Vec<Span>,
-    /// Bytes after the end of the message.
+    /// Bytes that were read behind the end of the message.
     pub surplus: Vec<u8>,
-    /// A message that is not sent in pieces.
+    /// A message that is copied together, to be sent as one piece.
     pub flat: Vec<u8>,
-    /// Memory of messages that had to be kept, for the next ones.
+    /// Empty vectors for [`Lists::lend`].
     spare: Vec<Vec<u8>>,
 }
 
 impl Lists {
-    /// These bytes come after the end of the message: mostly none do.
+    /// Keep these bytes, which were read behind the end of the message. Mostly there are none.
     pub fn add_surplus(&mut self, bytes: &[u8]) {
         if !bytes.is_empty() {
             self.surplus.extend_from_slice(bytes);
         }
     }
 
-    /// Memory for a message that is to be kept.
+    /// An empty vector, for a message that is to be kept.
     pub fn lend(&mut self) -> Vec<u8> {
         self.spare.pop().unwrap_or_default()
     }
 
-    /// The message need not be kept any more.
+    /// Give back such a vector: the message need not be kept any more.
     pub fn give_back(&mut self, mut kept: Vec<u8>) {
         let of_use = (1..=HTTP_SPARE_BYTES_MAX).contains(&kept.capacity());
         if of_use && self.spare.len() < HTTP_SPARES_MAX {

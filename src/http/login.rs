@@ -1,25 +1,25 @@
 //! Whether a message binds a login to its connection.
 //!
-//! NTLM and Negotiate log a connection in, not a request: what comes on it afterwards is answered
-//! as whoever logged in, without another word. All other schemes are said anew with each request.
+//! NTLM and Negotiate authenticate a connection, not a request: all later requests on it are
+//! answered as for the user that logged in. Other schemes send credentials with each request.
 
 use super::fields::{FieldKind, Fields};
 use super::scan::{TOKEN, all};
 
-/// The schemes that do so.
+/// The schemes that authenticate the connection.
 const SCHEMES: [&[u8]; 2] = [b"ntlm", b"negotiate"];
 
 impl Fields {
-    /// Whether the connection of the message is, or may soon be, somebody's own: it asks for such a
-    /// login, or makes one.
+    /// Whether the message asks for such a login, or has credentials for one, so that its
+    /// connection must not be shared with other clients.
     #[inline]
     pub fn bind_a_login(&self, bytes: &[u8]) -> bool {
         (self.has(FieldKind::Challenge) || self.has(FieldKind::Authorization))
             && self.names_binding_scheme(bytes)
     }
 
-    /// Challenges are a list whose members have lists of their own, with quotes. Any word is taken
-    /// for a scheme: one too many costs a connection, one too few an identity.
+    /// Challenges are a list whose members contain lists, with quotes. Any token in it is taken for
+    /// a scheme: one too many costs a connection, one too few lets a client act as another.
     #[cold]
     fn names_binding_scheme(&self, bytes: &[u8]) -> bool {
         let binds = |word: &[u8]| SCHEMES.iter().any(|it| word.eq_ignore_ascii_case(it));

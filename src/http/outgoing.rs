@@ -1,4 +1,4 @@
-//! What goes out: a list of passages, some from what came in, some written by us.
+//! What is to be sent: a list of pieces, some of the input, some written by us.
 //!
 //! ```text
 //!   pieces:   Made 0..71          Input 40..500        Made 71..130
@@ -6,49 +6,50 @@
 //!             Host: ...            came, not copied)
 //! ```
 //!
-//! One vectored write sends it all. Short passages are copied, so that entries stay few.
+//! One vectored write sends it all. Short pieces are copied together, so that its entries stay few.
 
 use std::io::IoSlice;
 
 use super::Span;
 use crate::limits::HTTP_COPY_BYTES_BELOW;
 
-/// What goes out. Kept for reuse.
+/// What is to be sent. Reused for the next message.
 #[derive(Debug, Default)]
 pub struct Outgoing {
-    /// All but the last: what was made since `made_from` follows them.
+    /// All but the last, which is `made[made_from..]`.
     pieces: Vec<OutgoingPiece>,
+    /// The bytes of all pieces that we wrote.
     made: Vec<u8>,
     made_from: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum OutgoingPiece {
-    /// Of what came in.
+    /// Of the input.
     Input(Span),
-    /// Of what we wrote.
+    /// Of `made`.
     Made(Span),
 }
 
 impl Outgoing {
-    /// Nothing.
+    /// An empty list.
     pub fn new() -> Outgoing {
         Outgoing::default()
     }
 
-    /// Nothing any more.
+    /// Empty the list.
     pub fn clear(&mut self) {
         self.pieces.clear();
         self.made.clear();
         self.made_from = 0;
     }
 
-    /// All of it, if that is one piece that was made here: as nearly all small messages are.
+    /// All of it, if it has no piece of the input: as nearly all small messages.
     pub fn whole(&self) -> Option<&[u8]> {
         self.pieces.is_empty().then_some(&self.made)
     }
 
-    /// Bytes in all.
+    /// How many bytes it has.
     pub fn len(&self) -> usize {
         let taken = |piece: &OutgoingPiece| match piece {
             OutgoingPiece::Input(span) => span.len(),
@@ -96,7 +97,7 @@ impl Outgoing {
         }
     }
 
-    /// Add a part of what came in.
+    /// Add a part of the input.
     #[inline]
     pub fn input(&mut self, input: &[u8], span: Span) {
         let bytes = span.of(input);
@@ -107,7 +108,7 @@ impl Outgoing {
         }
     }
 
-    // Apart, so that the short ones, which are most, need no room for what it works with.
+    // Not inlined: short pieces, which most are, then need no stack for it.
     #[inline(never)]
     fn long_input(&mut self, span: Span) {
         let made = Span::new(self.made_from, self.made.len());
@@ -121,8 +122,8 @@ impl Outgoing {
         }
     }
 
-    /// For one vectored write: fill `slices` with what is left after `skip` bytes, as much as fits,
-    /// and say how many were filled. `input` is what the spans were taken from.
+    /// For one vectored write: fill `slices` with what is left after `skip` bytes, as far as they
+    /// suffice, and return how many were filled. `input` is what the spans were taken from.
     pub fn slices<'a>(
         &'a self,
         input: &'a [u8],

@@ -9,35 +9,35 @@ use super::scan::{self, HOST, TOKEN};
 /// The head of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RequestHead {
-    /// What to do.
+    /// The method.
     pub method: Method,
-    /// The same in the client's letters.
+    /// The method as it was sent.
     pub method_name: Span,
-    /// What to do it with, as it came: for the log.
+    /// The target as it was sent, for the access log.
     pub target: Span,
     /// The form of the target.
     pub form: Form,
-    /// Path and query. Of a URL without a path, what follows the host: a query or nothing.
+    /// Path and query. In a URL without a path, what follows the host: a query or nothing.
     pub path: Span,
     /// The version the client speaks.
     pub version: Version,
     /// Bytes of the head, the empty line included.
     pub length: usize,
-    /// Who is asked: a host with or without a port. Only HTTP/1.0 may leave it out.
+    /// The host, with or without a port. Only HTTP/1.0 may leave it out.
     pub host: Option<Span>,
     /// How the body is delimited.
     pub framing: Framing,
-    /// The client is ready to send another request on this connection.
+    /// The client lets the connection be kept open.
     pub keep_alive: bool,
-    /// The protocol that the client wants to go on with.
+    /// The protocol that the client offers to switch to.
     pub upgrade: Option<Span>,
     /// The client waits for 100 Continue before it sends the body.
     pub expects_continue: bool,
-    /// The client understands trailers.
+    /// The client accepts trailers (`TE: trailers`).
     pub takes_trailers: bool,
 }
 
-/// What a request wants done.
+/// The methods that make a difference to a proxy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Method {
     /// GET
@@ -65,7 +65,7 @@ pub enum Form {
     Origin,
     /// A URL.
     Absolute,
-    /// `*`, the server itself.
+    /// `*`: the server as a whole.
     Asterisk,
 }
 
@@ -75,7 +75,7 @@ impl RequestHead {
         self.method == Method::Head
     }
 
-    /// Whether doing it twice is as good as doing it once (RFC 9110 section 9.2.2).
+    /// Whether the request may be sent twice (RFC 9110 section 9.2.2).
     pub fn is_idempotent(&self) -> bool {
         match self.method {
             Method::Get | Method::Head | Method::Put | Method::Delete | Method::Options => true,
@@ -91,10 +91,10 @@ impl RequestHead {
     }
 }
 
-/// Parse the head at the beginning of `bytes`. `fields` is filled with what it has.
+/// Parse the head at the beginning of `bytes`, its fields into `fields`.
 pub fn parse_request(bytes: &[u8], scan: &mut Scan, fields: &mut Fields) -> Parse<RequestHead> {
     fields.clear();
-    scan.look(bytes, |window| {
+    scan.parse(bytes, |window| {
         let Some((line, at)) = start_line(window, empty_lines(window))? else {
             return Ok(None);
         };
@@ -113,7 +113,7 @@ pub fn empty_lines(bytes: &[u8]) -> usize {
     bytes.len() - rest.len()
 }
 
-/// What the first line says.
+/// The parsed first line.
 struct RequestLine {
     method: Method,
     method_name: Span,
@@ -124,21 +124,22 @@ struct RequestLine {
     version: Version,
 }
 
-/// What a URL names before its path.
+/// Host and port of a URL.
 #[derive(Debug, Clone, Copy)]
 struct Authority {
     host: Span,
-    /// The port that its scheme means.
+    /// The default port of its scheme.
     port: u16,
 }
 
-/// The first line, which begins at `from`, and where the fields begin; `None` if it is not whole.
+/// Parse the first line, which begins at `from`. Returns it and the index where the fields begin;
+/// `None` if it is not whole.
 fn start_line(bytes: &[u8], from: usize) -> Result<Option<(RequestLine, usize)>, BadHead> {
     let rest = bytes.get(from..).unwrap_or_default();
     let end = from + scan::run(rest, TOKEN);
     match bytes.get(end) {
         Some(b' ') if end > from => {}
-        // Perhaps half of an empty line.
+        // It may become an empty line.
         Some(b'\r') if rest.len() == 1 => return Ok(None),
         Some(_) => return Err(BadHead::StartLine),
         None => return Ok(None),
@@ -200,7 +201,7 @@ fn target_parts(bytes: &[u8], target: Span, method: Method) -> Result<TargetPart
     Ok(TargetParts { form: Form::Absolute, authority, path })
 }
 
-/// What the fields mean together.
+/// Interpret the fields together.
 fn understand(
     bytes: &[u8],
     line: &RequestLine,
@@ -211,7 +212,7 @@ fn understand(
     let framing = framing(bytes, line.version, fields)?;
     let options = fields.options(bytes)?;
     let is_11 = line.version == Version::Http11;
-    // A body before the switch would leave open where the new protocol begins.
+    // Behind a body it would be unclear where the new protocol begins.
     let switches = is_11 && options.upgrade && framing == Framing::None;
     let expects = fields.has(FieldKind::Expect) && expectation(bytes, fields);
     let trailers = |te: &[u8]| scan::list(te).any(|it| scan::same(it, b"trailers"));
@@ -233,7 +234,7 @@ fn understand(
     })
 }
 
-/// The one host that the request is for (RFC 9112 section 3.2).
+/// The host of the request (RFC 9112 section 3.2).
 fn host(bytes: &[u8], line: &RequestLine, fields: &Fields) -> Result<Option<Span>, BadHead> {
     let mut hosts = fields.of_kind(FieldKind::Host).map(|field| field.value);
     let Some(host) = hosts.next() else {
@@ -256,7 +257,7 @@ fn host(bytes: &[u8], line: &RequestLine, fields: &Fields) -> Result<Option<Span
     }
 }
 
-/// Whether two hosts are the same, a port left out being the usual one.
+/// Whether two hosts are the same; `usual` is the port where none is given.
 fn agree(one: &[u8], other: &[u8], usual: u16) -> bool {
     let parts = |text: &[u8]| {
         let digits = text.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
@@ -270,7 +271,7 @@ fn agree(one: &[u8], other: &[u8], usual: u16) -> bool {
     one.eq_ignore_ascii_case(other) || parts(one) == parts(other)
 }
 
-/// How the body is delimited (RFC 9112 section 6.3, its strict reading).
+/// How the body is delimited (RFC 9112 section 6.3, whatever it leaves open refused).
 fn framing(bytes: &[u8], version: Version, fields: &Fields) -> Result<Framing, BadHead> {
     let length = fields.content_length(bytes, Repeats::Refused)?;
     let chunked = fields.has(FieldKind::TransferEncoding) && fields.is_chunked(bytes)?;
@@ -283,15 +284,16 @@ fn framing(bytes: &[u8], version: Version, fields: &Fields) -> Result<Framing, B
     }
 }
 
-/// Whether the client waits for 100 Continue. There is no other expectation, and what nobody knows
-/// need not be met (RFC 9110 section 10.1.1).
+/// Whether the client waits for 100 Continue. There is no other expectation, and unknown ones may
+/// be ignored (RFC 9110 section 10.1.1).
 fn expectation(bytes: &[u8], fields: &Fields) -> bool {
     let known =
         |value: &[u8]| scan::list(value).any(|it| it.eq_ignore_ascii_case(b"100-continue"));
     fields.of_kind(FieldKind::Expect).any(|field| known(field.value.of(bytes)))
 }
 
-/// A name or an address with or without a port. No user, and no letters that a URL would escape.
+/// Whether this is a name or an address with or without a port: no user, and no byte that a URL
+/// would escape.
 pub(super) fn is_host(text: &[u8]) -> bool {
     let (inside, port) = match text {
         [b'[', rest @ ..] => {

@@ -11,7 +11,7 @@ use super::scan;
 pub struct ResponseHead {
     /// The status code, 100 to 999.
     pub status: u16,
-    /// The status and the words after it, perhaps none, as they came.
+    /// The status and the reason phrase, which may be empty, as they were sent.
     pub status_text: Span,
     /// The version the backend speaks.
     pub version: Version,
@@ -23,15 +23,15 @@ pub struct ResponseHead {
     pub declared_length: Option<u64>,
     /// Whether Transfer-Encoding says chunked, even of a body that is not sent.
     pub declared_chunked: bool,
-    /// The connection can carry another request once the body is read.
+    /// The backend's connection can be used for another request once the body is read.
     pub keep_alive: bool,
-    /// For so many seconds, says the backend.
+    /// `timeout` of the Keep-Alive field, in seconds, if there is one.
     pub keep_alive_seconds: Option<u32>,
-    /// The protocol to go on with, after 101.
+    /// The protocol that a 101 switches to.
     pub upgrade: Option<Span>,
 }
 
-/// What the response answers.
+/// What of the request decides how the response is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Asked {
     /// The request was HEAD.
@@ -47,7 +47,7 @@ impl ResponseHead {
     }
 }
 
-/// Parse the head at the beginning of `bytes`. Whatever is wrong with it is a 502 for the client.
+/// Parse the head at the beginning of `bytes`. For the client, any error in it is a 502.
 #[inline(always)]
 pub fn parse_response(
     bytes: &[u8],
@@ -56,7 +56,7 @@ pub fn parse_response(
     asked: &Asked,
 ) -> Parse<ResponseHead> {
     fields.clear();
-    scan.look(bytes, |window| {
+    scan.parse(bytes, |window| {
         let Some((line, at)) = start_line(window)? else { return Ok(None) };
         let Some(length) = fields.parse(window, at)? else { return Ok(None) };
         understand(window, &line, length, fields, asked).map(Some)
@@ -69,8 +69,9 @@ struct StatusLine {
     status_text: Span,
 }
 
-/// `HTTP/1.1 200 OK`, and where the fields begin; `None` if it is not whole. Without words the
-/// space after the status may be missing: many leave it out, and the line is written afresh.
+/// Parse `HTTP/1.1 200 OK`. Returns it and the index where the fields begin; `None` if it is not
+/// whole. Without a reason phrase the space before it may be missing, as many servers leave it out;
+/// the line is written anew.
 fn start_line(bytes: &[u8]) -> Result<Option<(StatusLine, usize)>, BadHead> {
     let Some(version) = version(bytes, b" ")? else { return Ok(None) };
     const CODE: usize = b"HTTP/1.1 ".len();
@@ -101,7 +102,7 @@ fn start_line(bytes: &[u8]) -> Result<Option<(StatusLine, usize)>, BadHead> {
     }
 }
 
-/// What the fields mean together.
+/// Interpret the fields together.
 fn understand(
     bytes: &[u8],
     line: &StatusLine,

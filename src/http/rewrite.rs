@@ -1,4 +1,4 @@
-//! Heads and chunks as they go out: what decides meaning written afresh, the rest passed on.
+//! Heads and chunks as they are sent: what decides meaning is written anew, the rest is passed on.
 //!
 //! ```text
 //!   client:   GET http://a/x HTTP/1.1     backend gets:   GET /x HTTP/1.1
@@ -22,54 +22,54 @@ use super::outgoing::Outgoing;
 use super::request::{Form, Method, RequestHead};
 use super::response::ResponseHead;
 
-/// What the backend is told of the client, and what not.
+/// What a request's head for the backend depends on, beside the head that came.
 #[derive(Debug, Clone, Copy)]
 pub struct Forward<'a> {
-    /// Whose request it is.
+    /// The client's address.
     pub client: IpAddr,
     /// The protocol between the client and us.
     pub proto: Proto,
-    /// The port of ours that it came to.
+    /// The listener's port.
     pub port: &'a str,
-    /// What the client says of those before it is believed.
+    /// The client is a trusted proxy: its X-Forwarded-* and Forwarded pass.
     pub trusted: bool,
-    /// Host for a client of HTTP/1.0 that named none: the backend's own.
+    /// Host for a request of HTTP/1.0 without one: the backend's address.
     pub host: &'a str,
-    /// What we add of our own accord.
+    /// What we add to every head.
     pub added: &'a Added,
-    /// Whom the client's certificate names, if it showed one.
+    /// The subject of the client's certificate, if it sent one.
     pub subject: Option<&'a str>,
 }
 
-/// What the client is told of the connection.
+/// What a response's head for the client depends on, beside the head that came.
 #[derive(Debug, Clone, Copy)]
 pub struct Back<'a> {
     /// The version of the request.
     pub client_version: Version,
-    /// The client's connection takes another request after this.
+    /// The client's connection is to be kept open.
     pub keep_alive: bool,
-    /// A body that ends with the backend's connection is sent in chunks, so that the client's
-    /// connection lives on and a torn body is seen. Only HTTP/1.1 can.
+    /// Send a body that ends with the backend's connection in chunks, so that the client's
+    /// connection can be kept open, and a body that was cut short is noticed. Needs HTTP/1.1.
     pub chunk: bool,
-    /// The client understands trailers.
+    /// The client accepts trailers (`TE: trailers`).
     pub takes_trailers: bool,
-    /// What Set-Cookie says, if the client is to come back to this backend.
+    /// The value of Set-Cookie for the sticky cookie, if it is to be set.
     pub cookie: Option<&'a str>,
-    /// What we add of our own accord.
+    /// What we add to every head.
     pub added: &'a Added,
 }
 
-/// How the response leaves.
+/// How the response is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Leaves {
     /// How its body is delimited towards the client.
     pub framing: Framing,
-    /// Whether the client was told that the connection lives on. After 101 it is a tunnel.
+    /// Whether the head says that the connection is kept open. After 101 it is a tunnel.
     pub keep_alive: bool,
 }
 
 /// Write the head of a request for the backend. Its body is delimited as it came; chunks are
-/// written afresh, see [`chunk`].
+/// written anew, see [`chunk`].
 pub fn request(
     head: &RequestHead,
     fields: &Fields,
@@ -101,7 +101,7 @@ pub fn request(
 
 fn method_and_path(head: &RequestHead, input: &[u8], out: &mut Outgoing) {
     if head.form != Form::Absolute {
-        // With the one space that is between them.
+        // In one piece, with the space between them.
         return out.input(input, Span { end: head.path.end, ..head.method_name });
     }
     out.input(input, head.method_name);
@@ -122,7 +122,7 @@ fn host(head: &RequestHead, input: &[u8], to: &Forward<'_>, out: &mut Outgoing) 
 
 const UPGRADE_REQUIRED: u16 = 426;
 
-/// What is for one hop alone, or written afresh.
+/// Fields that do not pass: they are for one hop alone, or written anew.
 const HOP: u32 = set(&[
     FieldKind::ContentLength,
     FieldKind::TransferEncoding,
@@ -133,13 +133,13 @@ const HOP: u32 = set(&[
     FieldKind::Hop,
 ]);
 
-/// The same in a request. Trailers are dropped there: nobody knows whether the backend takes them.
-/// Whom a certificate names is for us to say and for nobody before us, trusted or not.
+/// The same in a request. Trailers are dropped there, since it is not known whether the backend
+/// accepts them. The subject of a certificate comes from us alone, even behind a trusted proxy.
 const REQUEST_HOP: u32 = HOP
     | set(&[FieldKind::Host, FieldKind::Expect, FieldKind::Trailer, FieldKind::ForwardedFor])
     | set(&[FieldKind::ClientSubject, FieldKind::Proxy, FieldKind::Folded]);
 
-/// What only a trusted client may say of those before it.
+/// Fields that pass only if the client is a trusted proxy.
 const FROM_TRUSTED_ALONE: u32 = set(&[
     FieldKind::Forwarded,
     FieldKind::ForwardedProto,
@@ -173,8 +173,8 @@ fn pass_request_fields(
     }
 }
 
-/// The lines of the fields that pass, neighbours as one slice. A line ends where the next begins,
-/// the last one before the empty line.
+/// Write the lines of the fields that pass, adjacent ones as one slice. A line ends where the next
+/// one begins, the last one before the empty line.
 fn pass_fields(fields: &Fields, stopped: u32, length: usize, input: &[u8], out: &mut Outgoing) {
     let mut from = None;
     for field in fields.iter() {
@@ -189,7 +189,7 @@ fn pass_fields(fields: &Fields, stopped: u32, length: usize, input: &[u8], out: 
     }
 }
 
-/// A Cookie field without those of one name.
+/// Write a Cookie field without the cookies of one name.
 fn cookies_without(value: Span, name: &str, input: &[u8], out: &mut Outgoing) {
     let mut lead: &[u8] = b"Cookie: ";
     for pair in cookie_pairs(input, value) {
@@ -204,7 +204,7 @@ fn cookies_without(value: Span, name: &str, input: &[u8], out: &mut Outgoing) {
     }
 }
 
-/// X-Forwarded-For, -Proto, -Host, -Port, X-SSL-Client-S-DN and Via.
+/// Write X-Forwarded-For, -Proto, -Host, -Port, X-SSL-Client-S-DN and Via.
 fn client_fields(
     head: &RequestHead,
     fields: &Fields,
@@ -232,7 +232,7 @@ fn client_fields(
         out.text(added::FORWARDED_HOST);
         host(head, input, to, out);
     }
-    // Our port would contradict a proxy before us that says how the client reached it.
+    // Our port would contradict a proxy before us that says how the client connected.
     let how_it_came =
         [FieldKind::ForwardedProto, FieldKind::ForwardedHost, FieldKind::ForwardedPort];
     if !how_it_came.into_iter().any(is_given) {
@@ -253,7 +253,7 @@ fn client_fields(
     out.text(added::LINE_END);
 }
 
-/// Without brackets and port; IPv4 as IPv4, however the socket sees it.
+/// Write an address without brackets and port; an IPv4-mapped one as IPv4.
 fn address(address: IpAddr, out: &mut Outgoing) {
     match address.to_canonical() {
         IpAddr::V4(address) => {
@@ -303,7 +303,7 @@ pub fn response(
     let leaves = leaves(head, back);
     out.text(added::VERSION);
     out.input(input, head.status_text);
-    // Without words there must be a space still.
+    // The space behind the status is required, even without a reason phrase.
     out.text(if head.status_text.len() == 3 { added::NO_WORDS } else { added::LINE_END });
     let trailers = leaves.framing == Framing::Chunked && back.takes_trailers;
     let announced = if trailers { 0 } else { FieldKind::Trailer.bit() };
@@ -320,7 +320,7 @@ pub fn response(
         out.text(added::LINE_END);
     }
     match (leaves.framing, head.declared_length) {
-        // What the body would be, said of a body that is not sent. 1xx and 204 must not.
+        // Of a body that is not sent (HEAD, 304) the length may be stated. 1xx and 204 must not.
         (Framing::None, Some(length)) if head.status >= 200 && head.status != 204 => {
             content_length(length, out);
         }
@@ -345,7 +345,7 @@ pub fn response(
     leaves
 }
 
-/// Of 426 what the backend wants spoken instead: without it the answer says nothing.
+/// Write the Upgrade fields of a 426, which name the protocols that the backend requires.
 #[cold]
 fn protocols(fields: &Fields, input: &[u8], out: &mut Outgoing) {
     for field in fields.of_kind(FieldKind::Upgrade) {
@@ -366,7 +366,7 @@ fn leaves(head: &ResponseHead, back: &Back<'_>) -> Leaves {
     Leaves { framing, keep_alive: back.keep_alive && framing != Framing::UntilClose }
 }
 
-/// Send this payload as one chunk; none of it, no chunk.
+/// Write this payload as one chunk; an empty one would end the body, so nothing is written.
 pub fn chunk(data: &[Span], input: &[u8], out: &mut Outgoing) {
     let total: usize = data.iter().map(|span| span.len()).sum();
     if total == 0 {
@@ -379,14 +379,14 @@ pub fn chunk(data: &[Span], input: &[u8], out: &mut Outgoing) {
     out.text(b"\r\n");
 }
 
-/// The line before a chunk. After its payload comes CR LF.
+/// Write the line before a chunk. Behind its payload comes CR LF.
 pub fn chunk_head(total: u64, out: &mut Outgoing) {
     out.hexadecimal(total);
     out.text(b"\r\n");
 }
 
-/// The end of a chunked body. `trailers` is what the decoder put aside, perhaps nothing; of it,
-/// only fields pass that mean nothing to a proxy.
+/// Write the end of a chunked body. `trailers` are the bytes that the decoder kept, perhaps none;
+/// of them, only fields pass that mean nothing to a proxy.
 pub fn last_chunk(trailers: &[u8], fields: &mut Fields, out: &mut Outgoing) {
     out.text(b"0\r\n");
     if let Ok(Some(length)) = fields.parse(trailers, 0) {

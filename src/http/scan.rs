@@ -1,10 +1,10 @@
-//! How far a run of allowed bytes goes. Several bytes are looked at together.
+//! How far a run of allowed bytes goes, eight and more of them tested at a time.
 
 /// A byte of a token: method, field name, connection option (RFC 9110 section 5.6.2).
 pub const TOKEN: u8 = 1;
 /// A byte of a field value: all but control characters, of which only TAB is allowed.
 pub const VALUE: u8 = 2;
-/// A byte of a request target: what is printed, but no space and no fragment.
+/// A byte of a request target: printable ASCII without space and `#`.
 pub const TARGET: u8 = 4;
 /// A byte of a host name or an IPv4 address.
 pub const HOST: u8 = 8;
@@ -43,7 +43,7 @@ pub fn is(byte: u8, class: u8) -> bool {
     CLASSES[usize::from(byte)] & class != 0
 }
 
-/// Whether all are, and there is at least one.
+/// Whether all bytes are of the class, and there is at least one.
 pub fn all(bytes: &[u8], class: u8) -> bool {
     !bytes.is_empty() && bytes.iter().all(|&byte| is(byte, class))
 }
@@ -53,7 +53,7 @@ pub fn run(bytes: &[u8], class: u8) -> usize {
     bytes.iter().position(|&byte| !is(byte, class)).unwrap_or(bytes.len())
 }
 
-/// The same from `at` on, where mostly it ends at once; says where.
+/// The index where the run from `at` on ends, which mostly is `at`.
 #[inline(always)]
 fn run_from(bytes: &[u8], at: usize, class: u8) -> usize {
     match bytes.get(at) {
@@ -65,9 +65,9 @@ fn run_from(bytes: &[u8], at: usize, class: u8) -> usize {
 const ONES: u64 = 0x0101_0101_0101_0101;
 const HIGH: u64 = 0x80 * ONES;
 
-/// Index of the first byte whose high bit `odd` sets, eight bytes at a time. Above the lowest such
-/// bit `odd` may set any: its sums carry into bytes above those that are not ASCII. The last bytes
-/// of a buffer are left to the caller.
+/// Index of the first byte whose high bit `odd` sets, eight bytes at a time. Only the lowest such
+/// bit counts: sums in `odd` carry from bytes that are not ASCII into those above. The last bytes,
+/// fewer than eight, are left to the caller.
 #[inline(always)]
 fn find(bytes: &[u8], odd: impl Fn(u64) -> u64) -> usize {
     let mut rest = bytes;
@@ -81,7 +81,7 @@ fn find(bytes: &[u8], odd: impl Fn(u64) -> u64) -> usize {
     bytes.len() - rest.len()
 }
 
-/// The same where it mostly is within the first bytes; `far` looks further.
+/// The same where it mostly is within the first 16 bytes; `far` searches behind them.
 #[inline(always)]
 fn find_near(
     bytes: &[u8],
@@ -136,8 +136,7 @@ pub fn name_end(bytes: &[u8]) -> NameEnd {
     NameEnd { length, is_plain: length == plain }
 }
 
-/// How long the field value at the beginning is. Most are short: only of those that are not, whole
-/// blocks are looked at.
+/// How long the field value at the beginning is. Most are short; long ones are searched in blocks.
 #[inline(always)]
 pub fn value_end(bytes: &[u8]) -> usize {
     let plain = find_near(bytes, unprinted, far_unprinted);
@@ -146,7 +145,7 @@ pub fn value_end(bytes: &[u8]) -> usize {
 
 fn far_unprinted(bytes: &[u8]) -> usize {
     const BLOCK: usize = 16;
-    // This loop is one that compilers make vectors of.
+    // Written so that compilers vectorise it.
     let mut rest = bytes;
     let odd = |found: bool, &byte: &u8| found | !(0x20..=0x7e).contains(&byte);
     while let Some((block, tail)) = rest.split_first_chunk::<BLOCK>()
@@ -157,7 +156,7 @@ fn far_unprinted(bytes: &[u8]) -> usize {
     bytes.len() - rest.len() + find(rest, unprinted)
 }
 
-/// High bits of the bytes that are not printed ASCII, as nearly all of a value are.
+/// High bits of the bytes that are not printable ASCII. Values have hardly any.
 #[inline(always)]
 fn unprinted(word: u64) -> u64 {
     below(word, 0x20) | above(word, 0x7e)
@@ -170,8 +169,8 @@ pub fn target_end(bytes: &[u8]) -> usize {
     run_from(bytes, find(bytes, odd), TARGET)
 }
 
-/// Whether a name or a word of a value is this one, which is in small letters and hyphens. The
-/// bit that makes letters small makes nothing else a letter, and only CR a hyphen.
+/// Whether `text` is `known` in any case; `known` is in lower case letters and hyphens. The bit
+/// that makes letters lower case turns nothing else into a letter, and only CR into a hyphen.
 #[inline(always)]
 pub fn same(text: &[u8], known: &[u8]) -> bool {
     if text.len() != known.len() {
@@ -184,7 +183,7 @@ pub fn same(text: &[u8], known: &[u8]) -> bool {
     }
 }
 
-/// The first so many bytes and the last, in small letters: all of a short text.
+/// The first and the last `COUNT` bytes, in lower case: all of a text of up to twice as many.
 #[inline(always)]
 fn ends<const COUNT: usize>(text: &[u8]) -> Option<[[u8; COUNT]; 2]> {
     let small = |bytes: &[u8; COUNT]| bytes.map(|byte| byte | 0x20);
@@ -196,7 +195,7 @@ pub fn trim(bytes: &[u8]) -> &[u8] {
     trim_end(trim_start(bytes))
 }
 
-/// Without the spaces and tabs before it: nearly always one space.
+/// Without the spaces and tabs before it; nearly always it is one space.
 #[inline(always)]
 pub fn trim_start(bytes: &[u8]) -> &[u8] {
     match bytes {
@@ -221,12 +220,12 @@ pub fn trim_end(mut bytes: &[u8]) -> &[u8] {
     bytes
 }
 
-/// The elements of a list that commas separate, trimmed; empty ones are left in.
+/// The elements of a comma-separated list, trimmed; empty ones included.
 pub fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value.split(|&byte| byte == b',').map(trim)
 }
 
-/// A decimal number of digits alone, up to 2^63 - 1.
+/// Parse a decimal number up to 2^63 - 1, with nothing but digits.
 pub fn number(digits: &[u8]) -> Option<u64> {
     const MOST: u64 = i64::MAX as u64;
     if digits.is_empty() {

@@ -95,7 +95,7 @@ mod tests {
         count
     }
 
-    /// What came last is found by the first look, and nothing by the second.
+    /// What came last is found by the first recheck, and nothing by the second.
     fn starve(patience: &mut Patience) {
         patience.took(1);
         assert!(patience.recheck());

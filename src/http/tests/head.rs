@@ -410,7 +410,7 @@ fn a_head_that_trickles_is_not_parsed_for_every_byte() {
         "GET / HTTP/1.1\r\nHost: a\r\nA: ".bytes().chain(std::iter::repeat_n(b'x', 9000));
     let bytes: Vec<u8> = bytes.collect();
     for length in 1..=bytes.len() {
-        let parse = scan.look(&bytes[..length], |_| {
+        let parse = scan.parse(&bytes[..length], |_| {
             looks += 1;
             Ok(None::<()>)
         });
