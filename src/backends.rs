@@ -18,6 +18,7 @@ mod eject;
 mod idle;
 mod membership;
 mod pool;
+mod pools;
 mod results;
 mod routes;
 mod seat;
@@ -43,6 +44,7 @@ pub use crate::event::{PoolId, ServerId};
 pub use addresses::{Addresses, Course, CourseOf};
 pub use eject::{Came, EjectCause, Grade, Out, Tally};
 pub use pool::{Pool, PoolOf, PoolPlan};
+use pools::Pools;
 pub use routes::Routes;
 pub use seat::SeatPlan;
 pub use server::{CheckRules, IdleRules, Server, ServerPlan};
@@ -53,9 +55,6 @@ use sticky::Tokens;
 
 /// All servers.
 type Servers = Roster<Server, of::Server>;
-
-/// All pools.
-type Pools = Roster<Pool, of::Pool>;
 
 /// Why no server could be chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,8 +69,6 @@ pub enum NoBackend {
 pub struct Backends {
     servers: Servers,
     pools: Pools,
-    /// How many seats change by the clock: in a slow start, or ejected.
-    unrest: usize,
     /// How many idle connections wait, to all of them.
     idle: usize,
     /// The shortest time that any of them may.
@@ -94,7 +91,6 @@ impl Default for Backends {
         Backends {
             servers: Servers::default(),
             pools: Pools::default(),
-            unrest: 0,
             idle: 0,
             shortest_idle: Duration::MAX,
             at_work: VecDeque::new(),
@@ -165,6 +161,9 @@ impl Backends {
         debug_assert!(server.connections > 0, "closed more than were opened");
         server.connections = server.connections.saturating_sub(1);
         recount(server, &mut self.pools);
+        if server.connections == 0 {
+            self.servers.recheck();
+        }
     }
 
     /// Bytes went to it and came from it.
@@ -272,8 +271,9 @@ impl Backends {
         assert_eq!(sum, open, "counts and connections");
         let sum: u64 = self.pools.iter().map(|(_, pool)| pool.users).sum();
         assert_eq!(sum, users as u64, "pools and their users");
-        let unrest: usize = self.pools.iter().map(|(_, pool)| pool.unrest()).sum();
-        assert_eq!(unrest, self.unrest, "who changes by the clock");
+        self.pools.check_invariants();
+        self.pools.check_reaped(|pool| pool.users == 0);
+        self.servers.check_reaped(Server::is_free);
         let seats: usize = self.pools.iter().map(|(_, pool)| pool.len()).sum();
         assert_eq!(seats, servers().map(|it| it.seats.len()).sum::<usize>(), "seats");
         self.pools.iter().for_each(|(id, pool)| pool.check_invariants(id, &self.servers));

@@ -15,7 +15,7 @@ use crate::config::{
     Config, ListenerSettings, PoolSettings, ProcessSettings, ServiceSettings, Spelling,
 };
 use crate::event::id::of;
-use crate::event::{Key, Owner, Roster, RunQueue, ServerId, Slots, Timers};
+use crate::event::{Key, ListenerId, Owner, Roster, RunQueue, ServerId, Slots, Timers};
 use crate::http::Lists;
 use crate::http::added::Additions;
 use crate::limits::{BACKEND_REST_MARGIN, GIVE_WAY_TRIES, HANDSHAKES_PER_TURN, LONG_TURN};
@@ -219,6 +219,15 @@ impl Context {
             lateness: Duration::ZERO,
             retired: VecDeque::new(),
             idle_events: Vec::new(),
+        }
+    }
+
+    /// A client of this listener is gone, or a flow.
+    pub fn leave_listener(&mut self, id: ListenerId) {
+        let stats = &mut self.listeners[id].stats;
+        stats.open -= 1;
+        if stats.open == 0 {
+            self.listeners.recheck();
         }
     }
 

@@ -70,6 +70,8 @@ pub struct EventLoop {
     signals: Signals,
     /// The listeners whose sockets take connections.
     accepting: Vec<ListenerId>,
+    /// How many of them leave.
+    sockets_leaving: usize,
     /// Those of them at which clients may wait, the next one to be asked first.
     ready: VecDeque<ListenerId>,
     identity: Option<Arc<Identity>>,
@@ -188,6 +190,7 @@ impl EventLoop {
             alarm,
             signals,
             accepting: Vec::new(),
+            sockets_leaving: 0,
             ready: VecDeque::new(),
             identity: listeners.identity,
             pairs: Slots::default(),
@@ -236,10 +239,10 @@ impl EventLoop {
         Ok(())
     }
 
-    /// One turn, which sleeps for no longer than it must, or for this time instead.
+    /// One turn. It sleeps until there is something to do, or for so long if that is given.
     #[inline]
-    fn turn(&mut self, longest: Option<Duration>) -> io::Result<()> {
-        self.wait(longest)?;
+    fn turn(&mut self, sleep: Option<Duration>) -> io::Result<()> {
+        self.wait(sleep)?;
         let began = self.cx.now;
         self.mark();
         self.act();
@@ -270,11 +273,11 @@ impl EventLoop {
 
     /// 1: sleep until something happens, unless somebody has work left. The turn before has just
     /// ended, so that the clock need not be asked again.
-    fn wait(&mut self, longest: Option<Duration>) -> io::Result<()> {
+    fn wait(&mut self, sleep: Option<Duration>) -> io::Result<()> {
         let ended = self.ended;
         let next = if self.has_work_left() { Some(ended) } else { self.cx.timers.next_at() };
         let timeout = self.alarm.timeout(next, ended);
-        let timeout = longest.or(timeout);
+        let timeout = sleep.or(timeout);
         match self.poll.poll(&mut self.events, timeout) {
             // A signal, a debugger: no events, but the clock moved (pitfall 26).
             Err(error) if error.kind() == io::ErrorKind::Interrupted => self.events.clear(),
@@ -298,7 +301,7 @@ impl EventLoop {
             || self.cx.pages.is_making()
             || self.page.is_some()
             || self.cx.backends.has_work()
-            || self.cx.listeners.has_leaving() && self.has_sockets_to_close()
+            || self.sockets_leaving > 0 && self.has_sockets_to_close()
             || self.has_clients_waiting()
     }
 

@@ -26,7 +26,7 @@ mod table;
 pub use shunned::Shunned;
 pub use table::{Flow, Placement, Policy, Table};
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use crate::event::ListenerId;
 
@@ -37,6 +37,52 @@ pub struct FlowKey {
     pub listener: ListenerId,
     /// Where it is, as the listener's socket says it.
     pub address: SocketAddr,
-    /// Which of our addresses it wrote to, where a listener has several.
-    pub local: Option<IpAddr>,
+    /// See [`FlowKey::local`]: IPv4 as a mapped address, nothing as the unspecified one. There may
+    /// be a million, and an `Option<IpAddr>` is larger.
+    local: Ipv6Addr,
+}
+
+impl FlowKey {
+    /// A client at this address that wrote to this one of ours, where the listener has several.
+    /// Both are of one family.
+    pub fn new(listener: ListenerId, address: SocketAddr, local: Option<IpAddr>) -> FlowKey {
+        let local = match local {
+            None => Ipv6Addr::UNSPECIFIED,
+            Some(IpAddr::V4(local)) => local.to_ipv6_mapped(),
+            Some(IpAddr::V6(local)) => local,
+        };
+        FlowKey { listener, address, local }
+    }
+
+    /// Which of our addresses it wrote to, where the listener has several.
+    pub fn local(&self) -> Option<IpAddr> {
+        match self.address {
+            _ if self.local.is_unspecified() => None,
+            SocketAddr::V4(_) => self.local.to_ipv4_mapped().map(IpAddr::V4),
+            SocketAddr::V6(_) => Some(IpAddr::V6(self.local)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn our_address_is_kept_in_the_family_of_the_clients() {
+        let id = ListenerId::for_tests(0);
+        let table = [
+            ("192.0.2.1:5", Some("192.0.2.9")),
+            ("[2001:db8::1]:5", Some("2001:db8::9")),
+            ("[::ffff:192.0.2.1]:5", Some("::ffff:192.0.2.9")),
+            ("192.0.2.1:5", None),
+            ("[2001:db8::1]:5", None),
+        ];
+        for (address, local) in table {
+            let local: Option<IpAddr> = local.map(|local| local.parse().unwrap());
+            let key = FlowKey::new(id, address.parse().unwrap(), local);
+            assert_eq!(key.local(), local, "{address}");
+        }
+        assert_eq!(size_of::<FlowKey>(), 52);
+    }
 }

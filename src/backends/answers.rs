@@ -75,15 +75,12 @@ impl Backends {
 
     /// When the next one that is ejected may come back.
     pub fn next_return(&self) -> Option<Instant> {
-        if self.unrest == 0 {
-            return None;
-        }
-        self.pools.iter().filter_map(|(_, pool)| pool.next_return()).min()
+        self.pools.restless().filter_map(Pool::next_return).min()
     }
 
     /// Take back in those whose time is over.
     pub fn take_back(&mut self, now: Instant) {
-        self.each_pool(|pool| pool.take_back(now));
+        self.pools.change_restless(|pool| pool.take_back(now));
     }
 
     /// Let every pool act in which this server has a seat, where nobody begins or ends to change by
@@ -101,22 +98,7 @@ impl Backends {
     pub(super) fn change_seats(&mut self, id: ServerId, mut act: impl FnMut(&mut Pool, usize)) {
         let Some(server) = self.servers.get(id) else { return };
         for place in &server.seats {
-            let Some(pool) = self.pools.get_mut(place.pool) else { continue };
-            let before = pool.unrest();
-            act(pool, place.index as usize);
-            self.unrest = self.unrest + pool.unrest() - before;
-        }
-    }
-
-    /// Let every pool act that has members who change by the clock.
-    pub(super) fn each_pool(&mut self, act: impl Fn(&mut Pool)) {
-        if self.unrest == 0 {
-            return;
-        }
-        for (_, pool) in self.pools.iter_mut() {
-            let before = pool.unrest();
-            act(pool);
-            self.unrest = self.unrest + pool.unrest() - before;
+            self.pools.change(place.pool, |pool| act(pool, place.index as usize));
         }
     }
 }

@@ -51,11 +51,7 @@ impl Backends {
     /// It is no member of this pool any more; nothing happens if it was none.
     pub fn leave(&mut self, id: ServerId, pool: PoolId) {
         let Some(place) = self.place_in(id, pool) else { return };
-        if let Some(left) = self.pools.get_mut(pool) {
-            let before = left.unrest();
-            left.leave(place.index as usize);
-            self.unrest = self.unrest + left.unrest() - before;
-        }
+        self.pools.change(pool, |pool| pool.leave(place.index as usize));
         if let Some(server) = self.servers.get_mut(id) {
             server.seats.retain(|place| place.pool != pool);
         }
@@ -87,6 +83,7 @@ impl Backends {
     pub fn set_probe(&mut self, id: ServerId, probe: Option<ProbeId>) {
         if let Some(server) = self.servers.get_mut(id) {
             server.probe = probe;
+            self.servers.recheck();
         }
     }
 
@@ -122,6 +119,9 @@ impl Backends {
         if let Some(pool) = id.and_then(|id| self.pools.get_mut(id)) {
             debug_assert!(pool.users > 0, "more went than came");
             pool.users = pool.users.saturating_sub(1);
+            if pool.users == 0 {
+                self.pools.recheck();
+            }
         }
     }
 
@@ -142,9 +142,9 @@ impl Backends {
         pool.settings.on_down == OnDown::Close && !goes_on
     }
 
-    /// Whether somebody is leaving.
-    pub fn has_leaving(&self) -> bool {
-        self.servers.has_leaving() || self.pools.has_leaving()
+    /// Whether somebody that is leaving may be free now.
+    pub fn is_to_be_reaped(&self) -> bool {
+        self.servers.is_due() || self.pools.is_due()
     }
 
     /// Free those that left and on which nothing counts any more; the end of the turn does.
@@ -195,10 +195,7 @@ impl Backends {
         change: impl FnOnce(&mut Pool, usize),
     ) {
         let Some(place) = self.place_in(id, pool) else { return };
-        let Some(changed) = self.pools.get_mut(pool) else { return };
-        let before = changed.unrest();
-        change(changed, place.index as usize);
-        self.unrest = self.unrest + changed.unrest() - before;
+        self.pools.change(pool, |pool| change(pool, place.index as usize));
         self.put_to_work(pool);
     }
 

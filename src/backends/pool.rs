@@ -117,10 +117,7 @@ impl Pool {
 
     /// Give a server a seat.
     pub(super) fn join(&mut self, id: ServerId, plan: SeatPlan, server: &Server) -> u32 {
-        let mut view = server.view();
-        if view.presence == Presence::Suspected {
-            view.presence = Presence::Down;
-        }
+        let view = server.view();
         let index = self.candidates.join(Candidate {
             name: server.name.clone(),
             weight: plan.weight,
@@ -131,13 +128,10 @@ impl Pool {
         if index == self.seats.len() {
             self.seats.push(None);
         }
-        self.seats[index] = Some(Seat::new(id, plan, view));
+        self.seats[index] = Some(Seat::new(id, plan, view.has_room));
         self.busy += u64::from(view.connections);
         let none_was_up = self.up == 0;
-        self.count_presence(None, Some(view.presence));
-        if self.up > 0 && self.suspected > 0 {
-            self.give_up_suspected();
-        }
+        self.set_presence(index, view.presence);
         self.balance.joined(&self.candidates, index);
         self.update(index);
         self.follow_presence(none_was_up);
@@ -151,11 +145,10 @@ impl Pool {
         let Some(seat) = &mut self.seats[index] else { return };
         // Whoever is gone is not available: that calls in the backups, if there is need of them.
         seat.has_room = false;
-        let presence = seat.presence;
         self.update(index);
         self.busy -= u64::from(self.candidates[index].connections);
         let none_was_up = self.up == 0;
-        self.count_presence(Some(presence), None);
+        self.set_presence(index, Presence::Down);
         self.seats[index] = None;
         self.candidates.leave(index);
         self.balance.left(&self.candidates, index);
@@ -170,6 +163,7 @@ impl Pool {
         candidate.effective_weight = weight * WEIGHT_ONE;
         self.step_ramp(index, now);
         self.update(index);
+        self.recall_if_nobody_serves();
         self.balance.reweighed(&self.candidates, index);
     }
 
@@ -341,13 +335,6 @@ impl Pool {
         candidate.connections = connections;
     }
 
-    fn count_presence(&mut self, before: Option<Presence>, after: Option<Presence>) {
-        let is = |at: Option<Presence>, what| usize::from(at == Some(what));
-        self.up = self.up + is(after, Presence::Up) - is(before, Presence::Up);
-        self.suspected =
-            self.suspected + is(after, Presence::Suspected) - is(before, Presence::Suspected);
-    }
-
     /// What a server is to this pool from now on. One that only clients call down is tried on
     /// where it was the last one, until a probe says the same or another one is up; elsewhere it is
     /// down.
@@ -359,7 +346,11 @@ impl Pool {
             other => other,
         };
         let before = std::mem::replace(&mut seat.presence, presence);
-        self.count_presence(Some(before), Some(presence));
+        let change = |what| (usize::from(presence == what), usize::from(before == what));
+        let (is_up, was_up) = change(Presence::Up);
+        self.up = self.up + is_up - was_up;
+        let (is_suspected, was_suspected) = change(Presence::Suspected);
+        self.suspected = self.suspected + is_suspected - was_suspected;
         if self.up > 0 && self.suspected > 0 {
             self.give_up_suspected();
         }

@@ -10,6 +10,7 @@ use crate::config::Spelling;
 use crate::event::ServerId;
 use crate::net::Fault;
 
+use super::pool::Pool;
 use super::seat::Presence;
 use super::{Backends, Course, Flip};
 
@@ -155,15 +156,12 @@ impl Backends {
 
     /// How long the shortest steps of the slow starts under way are; `None` if there are none.
     pub fn ramp_step(&self) -> Option<Duration> {
-        if self.unrest == 0 {
-            return None;
-        }
-        self.pools.iter().filter_map(|(_, pool)| pool.ramp_step()).min()
+        self.pools.restless().filter_map(Pool::ramp_step).min()
     }
 
     /// Raise the weights of those in a slow start to where they belong now.
     pub fn step_ramps(&mut self, now: Instant) {
-        self.each_pool(|pool| pool.step_ramps(now));
+        self.pools.change_restless(|pool| pool.step_ramps(now));
     }
 
     /// One result. That it is down is known for sure once a probe says so.

@@ -57,12 +57,13 @@ pub(super) enum Presence {
 }
 
 impl Seat {
-    pub fn new(server: ServerId, plan: SeatPlan, view: View) -> Seat {
+    /// A seat of a server of which nothing is known yet.
+    pub fn new(server: ServerId, plan: SeatPlan, has_room: bool) -> Seat {
         Seat {
             server,
             backup: plan.backup,
-            presence: view.presence,
-            has_room: view.has_room,
+            presence: Presence::Down,
+            has_room,
             tried: false,
             outlier: Outlier::default(),
             ramp_from: None,

@@ -20,6 +20,8 @@ pub struct Roster<T, Of> {
     slots: Slots<Entry<T, Of>>,
     /// Those that are to be freed.
     leaving: Vec<Id<Of>>,
+    /// One of them may have become free: there may be thousands, and nothing to do for hours.
+    is_due: bool,
     of: PhantomData<Of>,
 }
 
@@ -32,7 +34,7 @@ struct Entry<T, Of> {
 
 impl<T, Of> Default for Roster<T, Of> {
     fn default() -> Self {
-        Roster { slots: Slots::default(), leaving: Vec::new(), of: PhantomData }
+        Roster { slots: Slots::default(), leaving: Vec::new(), is_due: false, of: PhantomData }
     }
 }
 
@@ -79,8 +81,19 @@ impl<T, Of> Roster<T, Of> {
         let leaves = !std::mem::replace(&mut entry.leaves, true);
         if leaves {
             self.leaving.push(id);
+            self.is_due = true;
         }
         leaves
+    }
+
+    /// Something counts on an entry no more: if that leaves, [`Roster::reap`] is to look at it.
+    pub fn recheck(&mut self) {
+        self.is_due |= self.has_leaving();
+    }
+
+    /// Whether [`Roster::reap`] has something to look at.
+    pub fn is_due(&self) -> bool {
+        self.is_due
     }
 
     /// Whether it is leaving, or gone.
@@ -102,6 +115,9 @@ impl<T, Of> Roster<T, Of> {
     /// Free the leaving ones of which `is_free` is true, and hand them to `free`. Nothing else
     /// frees, and only the end of a turn calls this.
     pub fn reap(&mut self, is_free: impl Fn(&T) -> bool, mut free: impl FnMut(Id<Of>, T)) {
+        if !std::mem::take(&mut self.is_due) {
+            return;
+        }
         let slots = &mut self.slots;
         self.leaving.retain(|&id| {
             let Some((key, entry)) = slots.at(id.index()) else { return false };
@@ -113,6 +129,12 @@ impl<T, Of> Roster<T, Of> {
             }
             false
         });
+    }
+
+    /// None is left that could be freed, between two turns: else a [`Roster::recheck`] is missing.
+    pub fn check_reaped(&self, is_free: impl Fn(&T) -> bool) {
+        let mut leaving = self.leaving.iter().filter_map(|&id| self.get(id));
+        assert!(!leaving.any(is_free), "what left and is free was reaped");
     }
 
     /// How many there are, leaving ones included.
@@ -175,6 +197,8 @@ mod tests {
         roster.reap(|_| false, |_, _| panic!("nobody is free"));
         assert_eq!((roster.get(a), roster.len()), (Some(&'a'), 2));
         let mut freed = Vec::new();
+        roster.reap(|_| true, |_, _| panic!("nothing changed"));
+        roster.recheck();
         roster.reap(|_| true, |id, letter| freed.push((id, letter)));
         assert_eq!(freed, [(a, 'a')], "b does not leave");
         assert!(roster.is_leaving(a) && !roster.has_leaving());

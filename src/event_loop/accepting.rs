@@ -30,7 +30,7 @@ impl EventLoop {
         if self.has_clients_waiting() {
             self.accept_some();
         }
-        if self.cx.listeners.has_leaving() {
+        if self.sockets_leaving > 0 {
             self.close_listening_sockets();
         }
     }
@@ -150,6 +150,8 @@ impl EventLoop {
     fn pause(&mut self, id: ListenerId, error: &io::Error) {
         if let Some(accepting) = self.cx.listeners[id].accepting() {
             accepting.is_paused = true;
+            // One that leaves does not wait for better times: they may never come.
+            accepting.last = accepting.last.map(|_| 0);
             self.cx.timers.arm(accepting.timer, self.cx.now + ACCEPT_PAUSE);
         }
         self.note_accept_failure(error);
@@ -157,37 +159,34 @@ impl EventLoop {
 
     /// The sockets of listeners that leave, once nobody waits at them any more.
     fn close_listening_sockets(&mut self) {
-        // We are stopping: who may not come in now would only wait for the end.
-        let none_comes_in = self.state == RunState::Draining && !self.may_accept();
-        for id in self.accepting.clone() {
-            if self.has_taken_the_last(id) || none_comes_in {
-                self.close_listening_socket(id);
-            }
-        }
+        let closing = self.accepting.iter().copied().filter(|&id| self.is_to_be_closed(id));
+        let closing: Vec<ListenerId> = closing.collect();
+        closing.into_iter().for_each(|id| self.close_listening_socket(id));
     }
 
-    fn has_taken_the_last(&self, id: ListenerId) -> bool {
-        self.cx.listeners.get(id).is_none_or(Listener::has_taken_the_last)
+    /// Whether nobody comes in at this listening socket any more. While we are stopping, a client
+    /// for which there is no room now would only wait for the end.
+    fn is_to_be_closed(&self, id: ListenerId) -> bool {
+        let none_comes_in = self.state == RunState::Draining && !self.may_accept();
+        none_comes_in || self.cx.listeners[id].has_taken_the_last()
     }
 
     fn close_listening_socket(&mut self, id: ListenerId) {
         self.accepting.retain(|&other| other != id);
         self.ready.retain(|&other| other != id);
-        let Some(listener) = self.cx.listeners.get_mut(id) else { return };
+        self.sockets_leaving -= 1;
+        let socket = &mut self.cx.listeners[id].socket;
         if let ListenerSocket::Stream(accepting) =
-            std::mem::replace(&mut listener.socket, ListenerSocket::Closed)
+            std::mem::replace(socket, ListenerSocket::Closed)
         {
             self.cx.timers.remove(accepting.timer);
         }
+        self.cx.listeners.recheck();
     }
 
     /// Whether a listening socket is to be closed in the next turn.
     pub(super) fn has_sockets_to_close(&self) -> bool {
-        let closes = |&id: &ListenerId| self.has_taken_the_last(id);
-        match self.state {
-            RunState::Draining => !self.accepting.is_empty(),
-            _ => self.accepting.iter().any(closes),
-        }
+        self.accepting.iter().any(|&id| self.is_to_be_closed(id))
     }
 
     /// Whether somebody waits to be accepted, and may be.

@@ -18,7 +18,7 @@ use crate::event::{ListenerId, Owner, PoolId, ServerId};
 use crate::net::{DatagramListener, StreamListener};
 use crate::services::{Accepting, Listener, ListenerSocket, Receiving};
 
-use super::{EventLoop, RunState};
+use super::EventLoop;
 
 impl EventLoop {
     /// Clients that come to this socket, which is bound, go to this pool from now on, unless a
@@ -77,7 +77,9 @@ impl EventLoop {
     /// served as before.
     pub fn remove_listener(&mut self, id: ListenerId) {
         if self.cx.listeners.leave(id) {
-            self.cx.listeners[id].begin_to_leave();
+            let listener = &mut self.cx.listeners[id];
+            listener.begin_to_leave();
+            self.sockets_leaving += usize::from(listener.accepting().is_some());
             self.mark_listener(id);
         }
     }
@@ -123,21 +125,20 @@ impl EventLoop {
 
     /// Free those that left and on which nothing counts any more.
     pub(super) fn reap_leaving(&mut self) {
-        if self.cx.listeners.has_leaving() {
+        if self.cx.listeners.is_due() {
             self.cx.listeners.reap(Listener::is_free, |_, _| {});
             self.udp.forget_listeners(&self.cx);
         }
         if self.health.has_leaving() {
             self.health.reap(&mut self.cx);
         }
-        if self.cx.backends.has_leaving() {
+        if self.cx.backends.is_to_be_reaped() {
             self.cx.backends.reap();
         }
     }
 
     /// No new clients from now on; those that wait to be accepted come in during the next turns.
     pub(super) fn leave_all_listeners(&mut self) {
-        debug_assert_eq!(self.state, RunState::Draining);
         let all = self.cx.listeners.ids();
         all.into_iter().for_each(|id| self.remove_listener(id));
     }

@@ -156,7 +156,7 @@ impl EventLoop {
     fn count_end(&mut self, pair: &Pair, reason: Reason) {
         let client = &pair.client;
         self.cx.stats.open -= 1;
-        self.cx.listeners[client.listener].stats.open -= 1;
+        self.cx.leave_listener(client.listener);
         self.cx.backends.exit(client.pool);
         match reason {
             Reason::Finished => self.cx.stats.finished += 1,

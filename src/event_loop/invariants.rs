@@ -3,7 +3,7 @@
 
 use crate::event::Owner;
 use crate::relay::Pair;
-use crate::services::ListenerSocket;
+use crate::services::{Listener, ListenerSocket};
 
 use super::EventLoop;
 use super::chores::Chores;
@@ -69,6 +69,7 @@ impl EventLoop {
                 assert!(is_own, "a listener and its timer");
             }
         }
+        self.cx.listeners.check_reaped(Listener::is_free);
         let listed = self.accepting.iter().all(|&id| self.cx.listeners.get(id).is_some());
         assert!(listed, "who is asked for clients is there");
         assert!(self.ready.iter().all(|id| self.accepting.contains(id)), "who waits is asked");

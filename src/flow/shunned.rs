@@ -74,7 +74,7 @@ mod tests {
 
     fn client(port: u16) -> FlowKey {
         let listener = ListenerId::for_tests(0);
-        FlowKey { listener, address: SocketAddr::from(([127, 0, 0, 1], port)), local: None }
+        FlowKey::new(listener, SocketAddr::from(([127, 0, 0, 1], port)), None)
     }
 
     #[test]

@@ -143,7 +143,7 @@ impl World {
         let port =
             if self.random.bool() { self.random.u16(1..12) } else { self.random.u16(..) };
         let address = SocketAddr::from(([10, 0, 0, 1], port));
-        FlowKey { listener: self.listener(), address, local: None }
+        FlowKey::new(self.listener(), address, None)
     }
 
     fn listener(&mut self) -> ListenerId {

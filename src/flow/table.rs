@@ -92,6 +92,11 @@ impl<T> Table<T> {
         }
     }
 
+    /// When a flow is over, and how many there may be.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
     /// So many datagrams of a client came.
     pub fn datagrams(&mut self, client: &FlowKey, count: u32, now: Instant) -> Placement {
         let found = match self.last {

@@ -54,7 +54,6 @@ pub struct Udp {
     ready: Vec<ListenerId>,
     /// Those from which answers are to leave.
     answering: Vec<ListenerId>,
-    rules: UdpSettings,
     flows: Table<Upstream>,
     shunned: Shunned<ServerId>,
     batch: Batch,
@@ -93,12 +92,26 @@ pub struct Upstream {
     /// Messages asked for at once.
     wanted: u8,
     /// The first and the last of [`Udp::sorted`] that wait to be sent.
-    waiting: Option<(u32, u32)>,
+    waiting: Waiting,
     bytes_sent: u64,
     bytes_received: u64,
 }
 
+/// Places in [`Udp::sorted`]: what waits to be sent on one flow, from its first to its last.
+#[derive(Debug, Clone, Copy)]
+struct Waiting {
+    first: u32,
+    last: u32,
+}
+
+/// No place in that list: nothing follows, or nothing waits.
 const LAST: u32 = u32::MAX;
+
+impl Default for Waiting {
+    fn default() -> Waiting {
+        Waiting { first: LAST, last: LAST }
+    }
+}
 
 impl Udp {
     /// No listeners yet; `most` flows at once.
@@ -112,7 +125,6 @@ impl Udp {
         Udp {
             ready: Vec::new(),
             answering: Vec::new(),
-            rules: rules.clone(),
             flows: Table::new(policy),
             shunned: Shunned::new(FLOWS_SHUNNED_MAX, rules.timeout),
             batch: Batch::new(),
@@ -139,7 +151,7 @@ impl Udp {
         listener.register(&cx.registry, Owner::Listener(id))?;
         // One message is to begin one flow, or two: where each flow takes few datagrams, many in a
         // message would make many of it.
-        if self.rules.requests.is_none_or(|most| most as usize >= SEGMENTS_MAX) {
+        if self.flows.policy().requests.is_none_or(|most| most as usize >= SEGMENTS_MAX) {
             listener.coalesce();
         }
         cx.stats.udp.is_used = true;
@@ -251,7 +263,7 @@ impl Udp {
         }
     }
 
-    /// What was heard on a line becomes transmits to its client.
+    /// What was heard from a backend becomes transmits to its client.
     fn note_answers(&mut self, key: Key, cx: &mut Context) {
         let Some(flow) = self.flows.get_mut(key) else { return };
         let client = flow.client;
@@ -259,7 +271,7 @@ impl Udp {
         let listener = cx.listeners.get_mut(client.listener);
         let Some(receiving) = listener.and_then(Listener::receiving) else { return };
         let to = Some(client.address);
-        let from = client.local;
+        let from = client.local();
         let is_first = receiving.transmits.is_empty();
         let mut count = 0;
         let mut bytes = 0;
@@ -356,7 +368,7 @@ impl Udp {
         let metas = std::mem::take(&mut self.metas);
         for meta in &metas {
             let Some(address) = meta.from else { continue };
-            let client = FlowKey { listener: id, address, local: meta.local };
+            let client = FlowKey::new(id, address, meta.local);
             cx.stats.udp.from_clients += u64::from(meta.piece.count());
             self.sort(&client, meta.piece, cx);
         }
@@ -400,16 +412,15 @@ impl Udp {
         let Some(flow) = self.flows.get_mut(key) else { return };
         let index = self.sorted.len() as u32;
         self.sorted.push((piece, LAST));
-        match &mut flow.upstream.waiting {
-            Some((_, last)) => {
-                self.sorted[*last as usize].1 = index;
-                *last = index;
-            }
+        let waiting = &mut flow.upstream.waiting;
+        match self.sorted.get_mut(waiting.last as usize) {
+            Some((_, next)) => *next = index,
             None => {
-                flow.upstream.waiting = Some((index, index));
+                waiting.first = index;
                 self.touched.push(key);
             }
         }
+        waiting.last = index;
     }
 
     /// Send to the backends what was sorted.
@@ -419,7 +430,7 @@ impl Udp {
         while let Some(&key) = self.touched.get(at) {
             at += 1;
             let Some(flow) = self.flows.get_mut(key) else { continue };
-            let waiting = flow.upstream.waiting.take();
+            let waiting = std::mem::take(&mut flow.upstream.waiting);
             gather(waiting, &self.sorted, &mut self.transmits);
             let memory = self.batch.memory();
             let outcome = self.sender.pass_on(&flow.upstream.socket, &self.transmits, memory);
@@ -436,7 +447,7 @@ impl Udp {
 
     /// The last words of a flow that has to go.
     fn send_waiting(&mut self, upstream: &mut Upstream, cx: &mut Context) {
-        let waiting = upstream.waiting.take();
+        let waiting = std::mem::take(&mut upstream.waiting);
         gather(waiting, &self.sorted, &mut self.transmits);
         let outcome =
             self.sender.pass_on(&upstream.socket, &self.transmits, self.batch.memory());
@@ -502,7 +513,7 @@ impl Udp {
         assert!(self.ended.is_empty() && self.touched.is_empty(), "flows of this turn");
         assert!(self.answering.is_empty(), "answers were sent");
         assert!(
-            self.flows.iter().all(|(_, flow)| flow.upstream.waiting.is_none()),
+            self.flows.iter().all(|(_, flow)| flow.upstream.waiting.first == LAST),
             "all was sent"
         );
         self.flows.iter().filter(|(_, flow)| flow.upstream.queued).count()
@@ -516,9 +527,9 @@ impl Udp {
 }
 
 /// What waits, as transmits.
-fn gather(waiting: Option<(u32, u32)>, sorted: &[(Piece, u32)], transmits: &mut Vec<Transmit>) {
+fn gather(waiting: Waiting, sorted: &[(Piece, u32)], transmits: &mut Vec<Transmit>) {
     transmits.clear();
-    let mut next = waiting.map_or(LAST, |(first, _)| first);
+    let mut next = waiting.first;
     while let Some(&(piece, after)) = sorted.get(next as usize) {
         transmits.push(Transmit { piece, to: None, from: None });
         next = after;

@@ -119,15 +119,11 @@ impl Listener {
         }
     }
 
-    /// Whether it leaves and nobody waits at its socket any more, which can be closed.
+    /// Whether it leaves and nobody waits at its socket any more, which can be closed. One that is
+    /// paused may have somebody waiting.
     pub fn has_taken_the_last(&self) -> bool {
-        match &self.socket {
-            ListenerSocket::Stream(accepting) => match accepting.last {
-                Some(left) => left == 0 || !self.is_ready(),
-                None => false,
-            },
-            ListenerSocket::Datagram(_) | ListenerSocket::Closed => false,
-        }
+        let ListenerSocket::Stream(accepting) = &self.socket else { return false };
+        accepting.last.is_some_and(|left| left == 0 || !accepting.listener.is_ready())
     }
 
     /// Nothing counts on it any more.

@@ -75,7 +75,7 @@ struct World {
     pools: Coloured<PoolId>,
     servers: Coloured<ServerId>,
     clients: Vec<Client>,
-    /// Whom nothing may reach any more.
+    /// Removed: nothing may reach them any more.
     gone: Vec<Owner>,
     /// An event that comes too late.
     events: Events,

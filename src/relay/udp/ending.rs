@@ -44,7 +44,7 @@ impl Udp {
         write(&flow, end, cx);
         cx.backends.closed(flow.upstream.backend);
         cx.backends.exit(flow.upstream.pool);
-        cx.listeners[flow.client.listener].stats.open -= 1;
+        cx.leave_listener(flow.client.listener);
         let stats = &mut cx.stats.udp;
         stats.open -= 1;
         match end {

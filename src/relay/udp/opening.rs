@@ -14,7 +14,7 @@ use crate::limits::{EXHAUSTION_WARNINGS, HEARD_AT_FIRST};
 use crate::net::{DatagramSocket, Fault};
 
 use super::ending::FlowEnd;
-use super::{Udp, Upstream};
+use super::{Udp, Upstream, Waiting};
 
 impl Udp {
     /// Open a flow: pick a backend, and make a socket towards it. Says whether it is there.
@@ -90,7 +90,7 @@ impl Upstream {
             pool,
             queued: false,
             wanted: HEARD_AT_FIRST as u8,
-            waiting: None,
+            waiting: Waiting::default(),
             bytes_sent: 0,
             bytes_received: 0,
         }
