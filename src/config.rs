@@ -13,6 +13,7 @@ mod backend;
 mod check;
 mod cidr;
 mod complaint;
+mod desired;
 mod expect;
 mod host;
 mod http;
@@ -39,6 +40,9 @@ pub use backend::BackendSpec;
 pub use check::Check;
 pub use cidr::Cidr;
 pub use complaint::{Complaint, Complaints, Phrase, Wrong};
+pub use desired::{
+    Desired, ListenerSpec, Match, Origin, Origins, Place, PoolSpec, ServiceSpec, Subject,
+};
 pub use expect::{HttpCheck, Statuses, TextCheck, check_host};
 pub use http::{HashKey, own_path, sticky_cookie};
 pub use key::{SettingKey, Spelling};

@@ -180,7 +180,7 @@ impl EventLoop {
         cx.server_tls = listeners.server_tls;
         cx.routes = routes;
         let chores = Chores::new(&mut cx);
-        let most = config.service.udp.max_flows.unwrap_or(share.flows);
+        let most = config.process.max_flows.unwrap_or(share.flows);
         if config.process.demo {
             cx.timers.arm(chores.status, now + DEMO_STATUS_INTERVAL);
         }

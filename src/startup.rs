@@ -428,8 +428,8 @@ fn bind_all(config: &Config, errors: &mut Vec<Complaint>) -> (Listeners, Vec<Lis
         } else {
             let bound = noted(bind(listen, listens, StreamListener::bind), errors);
             bound.map(|listener| {
-                if !config.service.tcp_keepalive.is_zero() {
-                    listener.set_keepalive(config.service.tcp_keepalive);
+                if !config.process.tcp_keepalive.is_zero() {
+                    listener.set_keepalive(config.process.tcp_keepalive);
                 }
                 let address = listener.address();
                 found.streams.push((listener, listen.protocol));
@@ -529,7 +529,7 @@ fn share_ports(
     } else {
         (by_descriptors, format!("the limit of {limit} open files"))
     };
-    match config.service.udp.max_flows {
+    match config.process.max_flows {
         Some(wanted) if wanted > flows => {
             let asked = (spelling.with_value)(SettingKey::MAX_FLOWS, &wanted.to_string());
             warn!("{asked} is more than {what} allows, about {flows}");

@@ -238,8 +238,8 @@ mod tests {
         let wrong = Wrong::without(SettingKey::ACCESS_LOG, "FILE");
         assert_eq!(
             Complaint::new(SettingKey::ACCESS_LOG_FORMAT, wrong).spelled(Spelling::PATHS),
-            "process.access_log_format: found no process.access_log, want process.access_log = \
-             FILE with it"
+            "global.access_log.format: found no global.access_log.file, want \
+             global.access_log.file = FILE with it"
         );
     }
 

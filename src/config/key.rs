@@ -7,7 +7,7 @@
 use std::fmt;
 
 /// A setting, by its path among the others.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SettingKey(pub(super) &'static str);
 
 /// How a front-end writes settings.

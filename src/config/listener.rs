@@ -12,6 +12,10 @@ use crate::limits;
 pub struct ListenerSettings {
     /// Within this time a client of TLS must have said what a handshake needs.
     pub tls_handshake_timeout: Duration,
+    /// Within this time from its first byte the head of a request must be complete.
+    pub header_timeout: Duration,
+    /// How long a client's connection is kept for its next request.
+    pub keep_alive: Duration,
     /// Peers whose word on the client's address is believed.
     pub trusted_proxies: Vec<Cidr>,
     /// How TLS is spoken with clients.
@@ -22,6 +26,8 @@ impl ListenerSettings {
     /// What holds where nothing else is asked for.
     pub const DEFAULT: ListenerSettings = ListenerSettings {
         tls_handshake_timeout: limits::TLS_HANDSHAKE_TIMEOUT_DEFAULT,
+        header_timeout: limits::HEADER_TIMEOUT_DEFAULT,
+        keep_alive: limits::KEEP_ALIVE_DEFAULT,
         trusted_proxies: Vec::new(),
         tls: ListenerTls::DEFAULT,
     };
@@ -35,13 +41,15 @@ impl ListenerSettings {
 /// The settings above by name.
 #[expect(missing_docs, reason = "their paths say what they are")]
 impl SettingKey {
-    pub const LISTEN: SettingKey = SettingKey("listener.address");
+    pub const LISTEN: SettingKey = SettingKey("listener.bind");
     pub const TLS_HANDSHAKE_TIMEOUT: SettingKey = SettingKey("listener.tls_handshake_timeout");
+    pub const HEADER_TIMEOUT: SettingKey = SettingKey("listener.header_timeout");
+    pub const KEEP_ALIVE: SettingKey = SettingKey("listener.keep_alive");
     pub const TRUSTED_PROXIES: SettingKey = SettingKey("listener.trusted_proxies");
-    pub const CERT: SettingKey = SettingKey("listener.tls.cert");
-    pub const CERT_KEY: SettingKey = SettingKey("listener.tls.key");
-    pub const ALPN: SettingKey = SettingKey("listener.tls.alpn");
-    pub const SNI_STRICT: SettingKey = SettingKey("listener.tls.sni_strict");
-    pub const CLIENT_CA: SettingKey = SettingKey("listener.tls.client_ca");
-    pub const CLIENT_CERT: SettingKey = SettingKey("listener.tls.client_cert");
+    pub const CERT: SettingKey = SettingKey("listener.certificates.cert");
+    pub const CERT_KEY: SettingKey = SettingKey("listener.certificates.key");
+    pub const ALPN: SettingKey = SettingKey("listener.alpn");
+    pub const SNI_STRICT: SettingKey = SettingKey("listener.sni_strict");
+    pub const CLIENT_CA: SettingKey = SettingKey("listener.client_ca");
+    pub const CLIENT_CERT: SettingKey = SettingKey("listener.client_cert");
 }

@@ -88,7 +88,7 @@ impl CheckSettings {
 /// The settings above by name.
 #[expect(missing_docs, reason = "their paths say what they are")]
 impl SettingKey {
-    pub const BALANCE: SettingKey = SettingKey("pool.balance");
+    pub const BALANCE: SettingKey = SettingKey("pool.algorithm");
     pub const HASH_KEY: SettingKey = SettingKey("pool.hash_key");
     pub const STICKY_COOKIE: SettingKey = SettingKey("pool.sticky.cookie");
     pub const STICKY_KEY: SettingKey = SettingKey("pool.sticky.key");

@@ -11,6 +11,10 @@ use crate::limits;
 pub struct ProcessSettings {
     /// Pairs open at once; `None` derives it from the limit on file descriptors.
     pub max_connections: Option<usize>,
+    /// Flows of UDP at once; `None` derives it from the limit on file descriptors.
+    pub max_flows: Option<usize>,
+    /// A peer that is silent for so long is asked by TCP whether it is there; zero turns it off.
+    pub tcp_keepalive: Duration,
     /// How long connections may go on after SIGTERM or SIGINT.
     pub drain_timeout: Duration,
     /// Where the access log goes, if there is one.
@@ -29,6 +33,8 @@ impl ProcessSettings {
     /// What holds where nothing else is asked for.
     pub const DEFAULT: ProcessSettings = ProcessSettings {
         max_connections: None,
+        max_flows: None,
+        tcp_keepalive: limits::TCP_KEEPALIVE_DEFAULT,
         drain_timeout: limits::DRAIN_TIMEOUT_DEFAULT,
         access_log: None,
         access_log_format: AccessLogFormat::Combined,
@@ -41,13 +47,15 @@ impl ProcessSettings {
 /// The settings above by name.
 #[expect(missing_docs, reason = "their paths say what they are")]
 impl SettingKey {
-    pub const MAX_CONNECTIONS: SettingKey = SettingKey("process.max_connections");
-    pub const DRAIN_TIMEOUT: SettingKey = SettingKey("process.drain_timeout");
-    pub const ACCESS_LOG: SettingKey = SettingKey("process.access_log");
-    pub const ACCESS_LOG_FORMAT: SettingKey = SettingKey("process.access_log_format");
-    pub const LOG_LEVEL: SettingKey = SettingKey("process.log_level");
-    pub const SEED: SettingKey = SettingKey("process.seed");
-    pub const DEMO: SettingKey = SettingKey("process.demo");
+    pub const MAX_CONNECTIONS: SettingKey = SettingKey("global.max_connections");
+    pub const MAX_FLOWS: SettingKey = SettingKey("global.max_flows");
+    pub const TCP_KEEPALIVE: SettingKey = SettingKey("global.tcp_keepalive");
+    pub const DRAIN_TIMEOUT: SettingKey = SettingKey("global.drain_timeout");
+    pub const ACCESS_LOG: SettingKey = SettingKey("global.access_log.file");
+    pub const ACCESS_LOG_FORMAT: SettingKey = SettingKey("global.access_log.format");
+    pub const LOG_LEVEL: SettingKey = SettingKey("global.log_level");
+    pub const SEED: SettingKey = SettingKey("global.seed");
+    pub const DEMO: SettingKey = SettingKey("global.demo");
 }
 
 /// How much is logged, by the words of the `log` crate.

@@ -6,19 +6,13 @@ use super::UdpSettings;
 use super::key::SettingKey;
 use crate::limits;
 
-/// What a service has. There is one, behind all listeners.
+/// What a service has: how its clients are served, once it is known that they are its own.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ServiceSettings {
     /// A pair on which no byte moves for so long is closed.
     pub idle_timeout: Duration,
     /// The same, once one side has finished sending.
     pub half_close_timeout: Duration,
-    /// A peer that is silent for so long is asked by TCP whether it is there; zero turns it off.
-    pub tcp_keepalive: Duration,
-    /// Within this time from its first byte the head of a request must be complete.
-    pub header_timeout: Duration,
-    /// How long a client's connection is kept for its next request.
-    pub keep_alive: Duration,
     /// Within this time a backend must have answered with a head.
     pub server_timeout: Duration,
     /// Whether a request is given up whose client has finished sending while it waits.
@@ -44,9 +38,6 @@ impl ServiceSettings {
     pub const DEFAULT: ServiceSettings = ServiceSettings {
         idle_timeout: limits::IDLE_TIMEOUT_DEFAULT,
         half_close_timeout: limits::HALF_CLOSE_TIMEOUT_DEFAULT,
-        tcp_keepalive: limits::TCP_KEEPALIVE_DEFAULT,
-        header_timeout: limits::HEADER_TIMEOUT_DEFAULT,
-        keep_alive: limits::KEEP_ALIVE_DEFAULT,
         server_timeout: limits::SERVER_TIMEOUT_DEFAULT,
         abort_on_close: true,
         max_body: None,
@@ -65,9 +56,6 @@ impl SettingKey {
     pub const ROUTE: SettingKey = SettingKey("service.route");
     pub const IDLE_TIMEOUT: SettingKey = SettingKey("service.idle_timeout");
     pub const HALF_CLOSE_TIMEOUT: SettingKey = SettingKey("service.half_close_timeout");
-    pub const TCP_KEEPALIVE: SettingKey = SettingKey("service.tcp_keepalive");
-    pub const HEADER_TIMEOUT: SettingKey = SettingKey("service.header_timeout");
-    pub const KEEP_ALIVE: SettingKey = SettingKey("service.keep_alive");
     pub const SERVER_TIMEOUT: SettingKey = SettingKey("service.server_timeout");
     pub const ABORT_ON_CLOSE: SettingKey = SettingKey("service.abort_on_close");
     pub const MAX_BODY: SettingKey = SettingKey("service.max_body");
@@ -79,7 +67,6 @@ impl SettingKey {
     pub const UDP_TIMEOUT: SettingKey = SettingKey("service.udp.timeout");
     pub const UDP_RESPONSES: SettingKey = SettingKey("service.udp.responses");
     pub const UDP_REQUESTS: SettingKey = SettingKey("service.udp.requests");
-    pub const MAX_FLOWS: SettingKey = SettingKey("service.udp.max_flows");
 }
 
 /// What plain HTTP listeners do.

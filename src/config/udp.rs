@@ -19,18 +19,12 @@ pub struct UdpSettings {
     pub responses: Option<u32>,
     /// Datagrams after which a client is given a backend anew.
     pub requests: Option<u32>,
-    /// Flows at once; `None` derives it from the limit on file descriptors.
-    pub max_flows: Option<usize>,
 }
 
 impl UdpSettings {
     /// What holds where no flag says otherwise.
-    pub const DEFAULT: UdpSettings = UdpSettings {
-        timeout: limits::UDP_TIMEOUT_DEFAULT,
-        responses: None,
-        requests: None,
-        max_flows: None,
-    };
+    pub const DEFAULT: UdpSettings =
+        UdpSettings { timeout: limits::UDP_TIMEOUT_DEFAULT, responses: None, requests: None };
 }
 
 /// For a flag that does nothing where there are no datagrams.

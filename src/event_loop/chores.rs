@@ -68,7 +68,7 @@ impl EventLoop {
         }
         self.arm_flows();
         if !self.chores.keepalive_armed
-            && !self.cx.settings.service.tcp_keepalive.is_zero()
+            && !self.cx.settings.process.tcp_keepalive.is_zero()
             && !self.cx.connections.is_empty()
         {
             self.chores.keepalive_armed = true;
@@ -77,7 +77,7 @@ impl EventLoop {
     }
 
     fn keepalive_age(&self) -> Duration {
-        self.cx.settings.service.tcp_keepalive / 2
+        self.cx.settings.process.tcp_keepalive / 2
     }
 
     /// Connections to backends get keepalive once they have lived for a while: most are over before
@@ -85,7 +85,7 @@ impl EventLoop {
     fn set_keepalives(&mut self) {
         let now = self.cx.now;
         let age = self.keepalive_age();
-        let after = self.cx.settings.service.tcp_keepalive;
+        let after = self.cx.settings.process.tcp_keepalive;
         let connections = &mut self.cx.connections;
         if self.chores.to_keep_alive.is_empty() {
             let lived = |started_at| now.saturating_duration_since(started_at) >= age;

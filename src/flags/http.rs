@@ -17,9 +17,9 @@ pub(super) static HTTP: &[Flag] = &[
         value: "DURATION",
         says: "Within this time from its first byte the head of a request must be complete, \
                however steadily it drips; else 408.",
-        default: |defaults| duration_text(defaults.service.header_timeout),
+        default: |defaults| duration_text(defaults.listener.header_timeout),
         act: Act::Value(SettingKey::HEADER_TIMEOUT, |config, text| {
-            config.service.header_timeout = duration(text, limits::TIMEOUT_MIN)?;
+            config.listener.header_timeout = duration(text, limits::TIMEOUT_MIN)?;
             Ok(())
         }),
     },
@@ -29,9 +29,9 @@ pub(super) static HTTP: &[Flag] = &[
         value: "DURATION",
         says: "How long a client's connection is kept open for its next request, and for one \
                that takes nothing of an answer of ours.",
-        default: |defaults| duration_text(defaults.service.keep_alive),
+        default: |defaults| duration_text(defaults.listener.keep_alive),
         act: Act::Value(SettingKey::KEEP_ALIVE, |config, text| {
-            config.service.keep_alive = duration(text, limits::TIMEOUT_MIN)?;
+            config.listener.keep_alive = duration(text, limits::TIMEOUT_MIN)?;
             Ok(())
         }),
     },

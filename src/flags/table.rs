@@ -310,9 +310,9 @@ static LIMITS: &[Flag] = &[
         says: "A client or backend that is silent for so long is asked by TCP whether it is still \
                there, and again four times in as much time; then the connection is closed. It \
                also keeps NAT and firewalls from forgetting the connection. 0s or off: never.",
-        default: |defaults| duration_text(defaults.service.tcp_keepalive),
+        default: |defaults| duration_text(defaults.process.tcp_keepalive),
         act: Act::Value(SettingKey::TCP_KEEPALIVE, |config, text| {
-            config.service.tcp_keepalive = tcp_keepalive(text)?;
+            config.process.tcp_keepalive = tcp_keepalive(text)?;
             Ok(())
         }),
     },

@@ -75,6 +75,8 @@ fn every_flag_reaches_its_field() {
     assert_eq!(config.listeners.len(), 2);
     let expected = Config {
         process: ProcessSettings {
+            max_flows: None,
+            tcp_keepalive: Duration::from_secs(5),
             max_connections: Some(7),
             drain_timeout: Duration::ZERO,
             access_log: Some(AccessLogPlace::Stdout),
@@ -85,6 +87,8 @@ fn every_flag_reaches_its_field() {
         },
         listeners: config.listeners.clone(),
         listener: ListenerSettings {
+            header_timeout: Duration::from_secs(1),
+            keep_alive: Duration::from_secs(2),
             tls_handshake_timeout: Duration::from_secs(4),
             trusted_proxies: Cidr::parse_list("10.0.0.0/8,::1,fd00::/8").unwrap(),
             tls: ListenerTls::DEFAULT,
@@ -92,9 +96,6 @@ fn every_flag_reaches_its_field() {
         service: ServiceSettings {
             idle_timeout: Duration::from_secs(7200),
             half_close_timeout: Duration::from_secs(60),
-            tcp_keepalive: Duration::from_secs(5),
-            header_timeout: Duration::from_secs(1),
-            keep_alive: Duration::from_secs(2),
             server_timeout: Duration::from_secs(3),
             abort_on_close: false,
             max_body: Some(10 << 20),
@@ -186,12 +187,9 @@ fn what_is_asked_about_tls_reaches_its_field() {
 fn what_only_udp_listeners_heed_reaches_its_field_too() {
     let config = run("-l udp://*:53 -l *:53 -b udp://a:53,check-port=80 --udp-timeout 5s \
          --udp-responses 0 --udp-requests 1 --max-flows 7 --check http:/");
-    let udp = UdpSettings {
-        timeout: Duration::from_secs(5),
-        responses: Some(0),
-        requests: Some(1),
-        max_flows: Some(7),
-    };
+    let udp =
+        UdpSettings { timeout: Duration::from_secs(5), responses: Some(0), requests: Some(1) };
+    assert_eq!(config.process.max_flows, Some(7));
     assert_eq!((config.service.udp, config.backends[0].check_port), (udp, Some(80)));
     let protocols: Vec<Protocol> = config.listeners.iter().map(|l| l.protocol).collect();
     assert_eq!(protocols, [Protocol::Udp, Protocol::Tcp]);

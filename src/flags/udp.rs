@@ -53,7 +53,7 @@ pub(super) static UDP: &[Flag] = &[
         default: |_| "what file descriptors and local ports allow".to_owned(),
         act: Act::Value(SettingKey::MAX_FLOWS, |config, text| {
             let most = number_u32(text, 1..=limits::CONNECTIONS_MAX)?;
-            config.service.udp.max_flows = usize::try_from(most).ok();
+            config.process.max_flows = usize::try_from(most).ok();
             Ok(())
         }),
     },

@@ -220,8 +220,8 @@ impl Http {
         let settings = &cx.settings;
         let until = match (&self.state, client.link) {
             (HttpState::Head, _) => match self.head_since {
-                Some(since) => since + settings.service.header_timeout,
-                None => client.active_at + settings.service.keep_alive,
+                Some(since) => since + settings.listener.header_timeout,
+                None => client.active_at + settings.listener.keep_alive,
             },
             (HttpState::Exchange(_), Link::Connecting(_)) => {
                 connect::deadline(client, cx).unwrap_or(cx.now)
@@ -230,7 +230,7 @@ impl Http {
                 client.active_at + HTTP_UNWATCHED.min(settings.service.server_timeout)
             }
             (HttpState::Exchange(_), _) => client.active_at + settings.service.server_timeout,
-            (HttpState::Page(_), _) => client.active_at + settings.service.keep_alive,
+            (HttpState::Page(_), _) => client.active_at + settings.listener.keep_alive,
         };
         self.patience_ends(client, cx).map_or(until, |end| end.min(until))
     }

@@ -88,7 +88,7 @@ struct World {
 fn config() -> Config {
     let mut config = Config::defaults();
     config.service.udp.timeout = Duration::from_millis(20);
-    config.service.udp.max_flows = Some(64);
+    config.process.max_flows = Some(64);
     config
 }
 

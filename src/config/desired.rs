@@ -1,0 +1,156 @@
+//! The desired state: which listeners, services and pools there are to be, by name, and what each
+//! of them has.
+//!
+//! ```text
+//!   flags, file --> Desired --check--> complaints
+//!                           \-diff against what runs--> changes --> `control`
+//!
+//!   listener  where clients come in   ---names of listeners--- service ---names of pools--- pool
+//! ```
+//!
+//! Pure: names are names, nothing is looked up, read or bound. Two of them are equal if the same
+//! would run; where their values come from is kept apart, in [`Origins`].
+
+use std::collections::HashMap;
+use std::fmt;
+
+use super::key::SettingKey;
+use super::{
+    BackendSpec, Listen, ListenerSettings, PoolSettings, ProcessSettings, RouteName,
+    ServiceSettings,
+};
+
+/// All that is to be there.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Desired {
+    /// What the process as a whole has.
+    pub process: ProcessSettings,
+    /// Where clients connect, names unique, addresses too.
+    pub listeners: Vec<ListenerSpec>,
+    /// What is done for them, names unique.
+    pub services: Vec<ServiceSpec>,
+    /// Where they are sent, names unique.
+    pub pools: Vec<PoolSpec>,
+}
+
+/// A listener as it is wanted.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ListenerSpec {
+    /// Its name: given, or its protocol and address.
+    pub name: String,
+    /// Where, and what is spoken there.
+    pub listen: Listen,
+    /// What it has.
+    pub settings: ListenerSettings,
+}
+
+/// A service as it is wanted.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ServiceSpec {
+    /// Its name.
+    pub name: String,
+    /// The names of the listeners whose clients may be its own, at least one.
+    pub listeners: Vec<String>,
+    /// Which of their requests or clients are; none: all that no other service is for.
+    pub matches: Vec<Match>,
+    /// The pool that these go to; without one they are refused.
+    pub pool: Option<String>,
+    /// What it has.
+    pub settings: ServiceSettings,
+}
+
+/// A pool as it is wanted.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PoolSpec {
+    /// Its name.
+    pub name: String,
+    /// What it has.
+    pub settings: PoolSettings,
+    /// Its members, names unique.
+    pub backends: Vec<BackendSpec>,
+}
+
+/// What a setting is of.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Subject {
+    /// Of the process.
+    Process,
+    /// Of the listener of this name.
+    Listener(String),
+    /// Of the service of this name.
+    Service(String),
+    /// Of the pool of this name.
+    Pool(String),
+    /// Of a backend of a pool, by both names.
+    Backend {
+        /// The pool's.
+        pool: String,
+        /// The backend's in it.
+        name: String,
+    },
+}
+
+/// Where a value comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Origin {
+    /// Nothing was said: it is what holds then.
+    #[default]
+    Default,
+    /// From the command line.
+    Flag,
+    /// From a file.
+    File(Place),
+}
+
+/// A place in a file, for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The file, as it was named.
+    pub file: String,
+    /// Counted from 1.
+    pub line: usize,
+    /// Characters, counted from 1.
+    pub column: usize,
+    /// How many characters are meant, at least 1.
+    pub length: usize,
+    /// The text of the line, for the arrow below it.
+    pub text: String,
+}
+
+/// Where all values come from that were given; of all others it is the default.
+#[derive(Debug, Clone, Default)]
+pub struct Origins {
+    of: HashMap<(Subject, SettingKey), Origin>,
+}
+
+impl Origins {
+    /// This value was given there.
+    pub fn note(&mut self, subject: Subject, key: SettingKey, origin: Origin) {
+        self.of.insert((subject, key), origin);
+    }
+
+    /// Where a value comes from.
+    pub fn of(&self, subject: &Subject, key: SettingKey) -> Origin {
+        self.of.get(&(subject.clone(), key)).cloned().unwrap_or_default()
+    }
+
+    /// Whether it was given, be it what holds by default.
+    pub fn is_given(&self, subject: &Subject, key: SettingKey) -> bool {
+        self.of.contains_key(&(subject.clone(), key))
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}", self.file, self.line, self.column)
+    }
+}
+
+/// What a request or a client has to be like to be a service's own; see `services::Choice`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Match {
+    /// Which host it asks for.
+    pub host: RouteName,
+    /// What its path begins with, at a slash; `None`: any.
+    pub path: Option<String>,
+}
