@@ -2,7 +2,6 @@
 //! connection.
 //!
 //! ```text
-//!   routes    a name that a client asks for -> a pool
 //!   pool      seats, the algorithm that picks among the eligible, and the rules for all of them
 //!   seat      a server as a member of one pool: weight, backup, ejected, slow start
 //!   server    what is connected to and probed: addresses, up or down, connections
@@ -20,7 +19,6 @@ mod membership;
 mod pool;
 mod pools;
 mod results;
-mod routes;
 mod seat;
 mod server;
 mod standing;
@@ -43,15 +41,14 @@ use crate::stats::{Moved, PerSecond};
 pub use crate::event::{PoolId, ServerId};
 pub use addresses::{Addresses, Course, CourseOf};
 pub use eject::{Came, EjectCause, Grade, Out, Tally};
-pub use pool::{Pool, PoolOf, PoolPlan};
+pub use membership::Joins;
+pub use pool::{Pool, PoolPlan};
 use pools::Pools;
-pub use routes::Routes;
 pub use seat::SeatPlan;
 pub use server::{CheckRules, IdleRules, Server, ServerPlan};
 pub use standing::{SeatShare, Standing, Word};
 pub use state::{Flip, RiseFall, ServerState};
 pub use sticky::StickyKey;
-use sticky::Tokens;
 
 /// All servers.
 type Servers = Roster<Server, of::Server>;
@@ -79,9 +76,6 @@ pub struct Backends {
     probes_wanted: Vec<ServerId>,
     /// Who went up or down since somebody asked.
     flips: Vec<(ServerId, Flip)>,
-    /// What sticky cookies are made with, and whose is whose.
-    sticky_key: Option<StickyKey>,
-    tokens: Tokens,
     /// How the operator writes settings, for the log.
     spelling: Spelling,
 }
@@ -96,8 +90,6 @@ impl Default for Backends {
             at_work: VecDeque::new(),
             probes_wanted: Vec::new(),
             flips: Vec::new(),
-            sticky_key: None,
-            tokens: Tokens::default(),
             spelling: Spelling::PATHS,
         }
     }
@@ -277,7 +269,6 @@ impl Backends {
         let seats: usize = self.pools.iter().map(|(_, pool)| pool.len()).sum();
         assert_eq!(seats, servers().map(|it| it.seats.len()).sum::<usize>(), "seats");
         self.pools.iter().for_each(|(id, pool)| pool.check_invariants(id, &self.servers));
-        self.tokens.check_invariants(&self.servers);
     }
 
     fn each_tried(&mut self, pool: PoolId, tried: &[ServerId], act: fn(&mut Pool, usize)) {
@@ -303,6 +294,15 @@ fn recount(server: &Server, pools: &mut Pools) {
         match server.max_connections {
             Some(_) => pool.recount_limited(index, server.view()),
             None => pool.recount(index, server.connections),
+        }
+    }
+}
+
+/// The same after its limit changed, or may have.
+fn recount_all(server: &Server, pools: &mut Pools) {
+    for place in &server.seats {
+        if let Some(pool) = pools.get_mut(place.pool) {
+            pool.recount_limited(place.index as usize, server.view());
         }
     }
 }

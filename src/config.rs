@@ -20,6 +20,7 @@ mod http;
 mod key;
 mod listen;
 mod listener;
+mod lower;
 mod own;
 mod pool;
 mod process;
@@ -41,7 +42,7 @@ pub use check::Check;
 pub use cidr::Cidr;
 pub use complaint::{Complaint, Complaints, Phrase, Wrong};
 pub use desired::{
-    Desired, ListenerSpec, Match, Origin, Origins, Place, PoolSpec, ServiceSpec, Subject,
+    Desired, ListenerSpec, MAIN, Match, Origin, Origins, Place, PoolSpec, ServiceSpec, Subject,
 };
 pub use expect::{HttpCheck, Statuses, TextCheck, check_host};
 pub use http::{HashKey, own_path, sticky_cookie};

@@ -10,20 +10,22 @@ use std::time::{Duration, Instant};
 use mio::Registry;
 
 use crate::access_log::AccessLog;
-use crate::backends::{Backends, Course, CourseOf, Routes};
-use crate::config::{
-    Config, ListenerSettings, PoolSettings, ProcessSettings, ServiceSettings, Spelling,
-};
+use crate::backends::{Backends, Course, CourseOf};
+use crate::config::{ListenerSettings, ProcessSettings, ServiceSettings, Spelling};
 use crate::event::id::of;
-use crate::event::{Key, ListenerId, Owner, Roster, RunQueue, ServerId, Slots, Timers};
+use crate::event::{
+    Key, ListenerId, Owner, PoolId, Roster, RunQueue, ServerId, ServiceId, Slots, Timers,
+};
 use crate::http::Lists;
-use crate::http::added::Additions;
+use crate::http::added::{Added, Proto};
 use crate::limits::{BACKEND_REST_MARGIN, GIVE_WAY_TRIES, HANDSHAKES_PER_TURN, LONG_TURN};
-use crate::net::tls::server::ServerTls;
 use crate::net::{self, BufferPool, Buffers, Fault, PipePool, Stream};
-use crate::services::Listener;
+use crate::services::{Listener, Service};
 use crate::stats::pages::Pages;
 use crate::stats::{LogThrottle, Stats};
+
+/// All services.
+pub type Services = Roster<Service, of::Service>;
 
 /// Everything shared, in one place, with one owner.
 pub struct Context {
@@ -41,14 +43,10 @@ pub struct Context {
     pub buffers: BufferPool,
     /// Lists that HTTP messages fill.
     pub http: Lists,
-    /// What we add to their heads.
-    pub added: Additions,
     /// Pipes for splicing.
     pub pipes: PipePool,
     /// The set of backends.
     pub backends: Backends,
-    /// Which of their pools a name leads to.
-    pub routes: Routes,
     /// Connections to them.
     pub connections: Slots<BackendConnection>,
     /// Who acts next.
@@ -59,8 +57,8 @@ pub struct Context {
     pub pages: Pages,
     /// Where clients come in, and what is asked of them there.
     pub listeners: Roster<Listener, of::Listener>,
-    /// What TLS listeners show and remember.
-    pub server_tls: Option<ServerTls>,
+    /// What is done for clients.
+    pub services: Services,
     /// What is written of each exchange, if anything is.
     pub access_log: Option<Box<AccessLog>>,
     /// The operator's times and limits.
@@ -92,7 +90,7 @@ pub struct Carrying<'a> {
     /// What messages fill.
     pub lists: &'a mut Lists,
     /// What we add to their heads.
-    pub added: &'a Additions,
+    pub added: Added<'a>,
 }
 
 /// A connection to a backend: a slot and a token of its own, for life.
@@ -127,19 +125,22 @@ pub enum User {
     Retired,
 }
 
+/// Where a client is: which service it is of, and which pool it goes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Home {
+    /// The service; `None` before it is known, or if it is gone.
+    pub service: Option<ServiceId>,
+    /// The pool that its backend is picked from; `None` as well.
+    pub pool: Option<PoolId>,
+}
+
 /// What the operator asked for that connections live by, and what followed from it at the start.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// Of the process.
     pub process: ProcessSettings,
-    /// Of listeners.
-    pub listener: ListenerSettings,
-    /// Of the service.
-    pub service: ServiceSettings,
     /// Pairs at once: what was asked for, or else what descriptors allow.
     pub max_connections: usize,
-    /// The port to which requests in the clear are redirected.
-    pub redirect_to: Option<u16>,
 }
 
 impl User {
@@ -188,7 +189,6 @@ impl Context {
         backends: Backends,
         pipes: PipePool,
         settings: Settings,
-        pool: &PoolSettings,
         now: Instant,
     ) -> Context {
         Context {
@@ -199,16 +199,14 @@ impl Context {
             scratch: net::buffer::scratch(),
             buffers: BufferPool::default(),
             http: Lists::default(),
-            added: Additions::of(&settings.service, &pool.sticky),
             pipes,
             backends,
-            routes: Routes::default(),
             connections: Slots::default(),
             run_queue: RunQueue::default(),
             stats: Stats::default(),
             pages: Pages::default(),
             listeners: Roster::default(),
-            server_tls: None,
+            services: Roster::default(),
             access_log: None,
             settings,
             spelling: Spelling::PATHS,
@@ -229,6 +227,41 @@ impl Context {
         if stats.open == 0 {
             self.listeners.recheck();
         }
+    }
+
+    /// The settings of a service; where none is known, those that hold where nothing is asked for.
+    #[inline]
+    pub fn service(&self, id: Option<ServiceId>) -> &ServiceSettings {
+        static DEFAULT: ServiceSettings = ServiceSettings::DEFAULT;
+        id.and_then(|id| self.services.get(id)).map_or(&DEFAULT, |service| &service.settings)
+    }
+
+    /// The settings of the listener at which a client came in, which is counted there.
+    #[inline]
+    pub fn listener(&self, id: ListenerId) -> &ListenerSettings {
+        &self.listeners[id].settings
+    }
+
+    /// A client is of this service, and goes to this pool, from now on.
+    pub fn enter(&mut self, home: Home) {
+        if let Some(service) = home.service.and_then(|id| self.services.get_mut(id)) {
+            service.enter();
+        }
+        self.backends.enter(home.pool);
+    }
+
+    /// It is not any more.
+    pub fn exit(&mut self, home: Home) {
+        let service = home.service.and_then(|id| self.services.get_mut(id));
+        if service.is_some_and(Service::exit) {
+            self.services.recheck();
+        }
+        self.backends.exit(home.pool);
+    }
+
+    /// What is added to heads for clients that are there and speak so.
+    pub fn added(&self, home: Home, proto: Proto) -> Added<'_> {
+        added(&self.services, &self.backends, home, proto)
     }
 
     /// Whether a handshake on this stream has to wait for the next turn, for enough of them were
@@ -441,31 +474,48 @@ impl Context {
         &mut self,
         key: Option<Key>,
     ) -> (Option<&mut BackendConnection>, Buffers<'_>) {
-        let Carrying { connection, buffers, .. } = self.for_carrying(key);
-        (connection, buffers)
-    }
-
-    /// The same beside what messages need.
-    pub fn for_carrying(&mut self, key: Option<Key>) -> Carrying<'_> {
         let connection = key.and_then(|key| self.connections.get_mut(key));
         let buffers = Buffers {
             scratch: &mut self.scratch,
             pool: &mut self.buffers,
             pipes: &mut self.pipes,
         };
-        Carrying { connection, buffers, lists: &mut self.http, added: &self.added }
+        (connection, buffers)
+    }
+
+    /// The same beside what messages need.
+    pub fn for_carrying(&mut self, key: Option<Key>, home: Home, proto: Proto) -> Carrying<'_> {
+        let connection = key.and_then(|key| self.connections.get_mut(key));
+        let buffers = Buffers {
+            scratch: &mut self.scratch,
+            pool: &mut self.buffers,
+            pipes: &mut self.pipes,
+        };
+        let added = added(&self.services, &self.backends, home, proto);
+        Carrying { connection, buffers, lists: &mut self.http, added }
+    }
+}
+
+/// What is added to heads by a service and by its pool, for clients that speak so.
+pub fn added<'a>(
+    services: &'a Services,
+    backends: &'a Backends,
+    home: Home,
+    proto: Proto,
+) -> Added<'a> {
+    let service = home.service.and_then(|id| services.get(id));
+    let cookie = backends.pool(home.pool).and_then(|pool| pool.cookie());
+    match service {
+        Some(service) => Added::of(&service.settings, cookie, proto),
+        None => Added::NONE,
     }
 }
 
 impl Settings {
     /// What the operator asked for, with the number of pairs that descriptors allow.
-    pub fn of(config: &Config, pairs: usize) -> Settings {
-        Settings {
-            process: config.process.clone(),
-            listener: config.listener.clone(),
-            service: config.service.clone(),
-            max_connections: config.process.max_connections.unwrap_or(pairs),
-            redirect_to: None,
-        }
+    pub fn of(process: &ProcessSettings, pairs: usize) -> Settings {
+        let process = process.clone();
+        let max_connections = process.max_connections.unwrap_or(pairs);
+        Settings { process, max_connections }
     }
 }

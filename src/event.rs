@@ -15,7 +15,7 @@ pub mod slots;
 pub mod timers;
 
 pub use alarm::Alarm;
-pub use id::{CheckId, ListenerId, PoolId, ProbeId, ServerId};
+pub use id::{CheckId, ListenerId, PoolId, ProbeId, ServerId, ServiceId};
 pub use key::{Generation, Key};
 pub use owner::{Chore, Owner};
 pub use pace::{Pace, TimeShare};

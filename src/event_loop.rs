@@ -18,12 +18,14 @@
 
 mod accepting;
 mod acting;
+mod apply;
 mod certificates;
 mod changes;
 mod chores;
 mod closing;
 #[cfg(debug_assertions)]
 mod invariants;
+mod reloading;
 mod resting;
 #[cfg(test)]
 mod tests;
@@ -31,33 +33,30 @@ mod udp;
 
 use std::collections::VecDeque;
 use std::io;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use log::{debug, info};
 use mio::event::Event;
 use mio::{Events, Poll};
 
-use crate::access_log::AccessLog;
-use crate::backends::{Backends, Routes};
-use crate::config::{Config, Protocol, Redirect, Spelling, duration_text};
+use crate::backends::Backends;
+use crate::config::{Desired, ProcessSettings, Spelling, UdpSettings, duration_text};
 use crate::context::{Context, Settings, User};
 use crate::event::signals::{SignalRequest, Signals};
-use crate::event::{Alarm, Key, ListenerId, Owner, Pace, PoolId, ServerId, Slots};
+use crate::event::{Alarm, Key, ListenerId, Owner, Pace, Slots};
 use crate::health::Health;
 use crate::limits::{
     ACTING_TIME, DEMO_STATUS_INTERVAL, EVENTS_PER_TURN, HANDSHAKES_PER_TURN, LOG_RETRY,
     STATS_ROWS_PER_TURN, STATS_TIME, STEP_TIME, TIMERS_PER_TURN,
 };
 use crate::logging::LogSink;
+use crate::net::PipePool;
 use crate::net::descriptors::DescriptorShare;
-use crate::net::tls::client::Identity;
-use crate::net::tls::server::ServerTls;
-use crate::net::{DatagramListener, PipePool, StreamListener};
 use crate::relay::udp::Udp;
 use crate::relay::{ClientStanding, Pair, Reason};
 use crate::stats::LogThrottle;
 use crate::status;
+use apply::Directory;
 use chores::Chores;
 use closing::Sweep;
 use resting::Resting;
@@ -74,7 +73,11 @@ pub struct EventLoop {
     sockets_leaving: usize,
     /// Those of them at which clients may wait, the next one to be asked first.
     ready: VecDeque<ListenerId>,
-    identity: Option<Arc<Identity>>,
+    /// What runs, and what it was made from.
+    directory: Directory,
+    /// Of everything random.
+    seed: u64,
+    reread: Option<Reread>,
     pairs: Slots<Pair>,
     udp: Udp,
     health: Health,
@@ -93,7 +96,7 @@ pub struct EventLoop {
     signalled: bool,
     /// When the last turn ended.
     ended: Instant,
-    pair_number: u64,
+    pair_number: u32,
     accept_warnings: LogThrottle,
     state: RunState,
     /// In this turn some who wait had no time to act.
@@ -103,45 +106,27 @@ pub struct EventLoop {
     chores: Chores,
 }
 
-/// Where clients are taken in.
-#[derive(Default)]
-pub struct Listeners {
-    /// For connections.
-    pub streams: Vec<(StreamListener, Protocol)>,
-    /// For datagrams.
-    pub datagrams: Vec<DatagramListener>,
-    /// What TLS listeners show, if there are any.
-    pub server_tls: Option<ServerTls>,
-    /// What backends are shown that ask for a certificate, if there is one.
-    pub identity: Option<Arc<Identity>>,
-}
-
-/// What a loop is made of, beside the configuration.
+/// What a loop is made of, beside what it is to serve.
 pub struct Parts {
     /// Of everything random.
     pub seed: u64,
     /// Installed, not yet watched.
     pub signals: Signals,
-    /// Bound, not yet registered.
-    pub listeners: Listeners,
-    /// With the pools of all routes.
-    pub backends: Backends,
-    /// The pool that clients go to who are led to no other.
-    pub pool: PoolId,
-    /// Which of the pools a name leads to.
-    pub routes: Routes,
     /// How many connections, flows and pipes the descriptors suffice for.
     pub share: DescriptorShare,
     /// Where they go.
     pub logs: Logs,
+    /// Reads what is wanted again, if that may be another than at the start.
+    pub reread: Option<Reread>,
 }
+
+/// Reads what is wanted again; if it cannot be, lines that say why.
+pub type Reread = Box<dyn FnMut() -> Result<Desired, Vec<String>>>;
 
 /// What is said of the work, and in which words.
 pub struct Logs {
     /// For people.
     pub log: LogSink,
-    /// For programs, if it is wanted.
-    pub access_log: Option<AccessLog>,
     /// How the operator writes settings.
     pub spelling: Spelling,
 }
@@ -157,44 +142,38 @@ enum RunState {
 }
 
 impl EventLoop {
-    /// A loop that is ready to run.
-    pub fn new(config: &Config, parts: Parts) -> io::Result<EventLoop> {
-        let Parts { seed, mut signals, listeners, backends, pool, routes, share, logs } = parts;
+    /// A loop that is ready to run, and serves nothing yet: [`EventLoop::apply`] makes it.
+    pub fn new(process: &ProcessSettings, parts: Parts) -> io::Result<EventLoop> {
+        let Parts { seed, mut signals, share, logs, reread } = parts;
         let now = Instant::now();
         let poll = Poll::new()?;
         let alarm = Alarm::new(poll.registry())?;
         signals.watch(poll.registry())?;
-        let mut settings = Settings::of(config, share.pairs);
-        if config.service.redirect == Redirect::Https {
-            let mut streams = listeners.streams.iter();
-            let https = streams.find(|(_, protocol)| *protocol == Protocol::Https);
-            settings.redirect_to = https.map(|(listener, _)| listener.address().port());
-        }
+        let settings = Settings::of(process, share.pairs);
         let pipes = PipePool::new(share.pipes);
         let registry = poll.registry().try_clone()?;
-        let mut cx = Context::new(registry, backends, pipes, settings, &config.pool, now);
+        let mut cx = Context::new(registry, Backends::default(), pipes, settings, now);
         cx.stats.log_dropped = logs.log.dropped();
         cx.spelling = logs.spelling;
         cx.backends.spell(logs.spelling);
-        cx.access_log = logs.access_log.map(Box::new);
-        cx.server_tls = listeners.server_tls;
-        cx.routes = routes;
         let chores = Chores::new(&mut cx);
-        let most = config.process.max_flows.unwrap_or(share.flows);
-        if config.process.demo {
+        let most = process.max_flows.unwrap_or(share.flows);
+        if process.demo {
             cx.timers.arm(chores.status, now + DEMO_STATUS_INTERVAL);
         }
-        let mut this = EventLoop {
+        Ok(EventLoop {
             poll,
             events: Events::with_capacity(EVENTS_PER_TURN),
             alarm,
             signals,
+            directory: Directory::empty(),
+            seed,
+            reread,
             accepting: Vec::new(),
             sockets_leaving: 0,
             ready: VecDeque::new(),
-            identity: listeners.identity,
             pairs: Slots::default(),
-            udp: Udp::new(&config.service.udp, most),
+            udp: Udp::new(&UdpSettings::DEFAULT, most),
             health: Health::new(seed),
             cx,
             log: logs.log,
@@ -211,19 +190,7 @@ impl EventLoop {
             busy: false,
             was_long: false,
             chores,
-        };
-        this.review_certificates();
-        let servers: Vec<ServerId> = this.cx.backends.iter().map(|(id, _)| id).collect();
-        for server in servers {
-            this.health.add(server, &config.pool.check, &mut this.cx);
-        }
-        for listener in listeners.datagrams {
-            this.add_datagram_listener(listener, Some(pool))?;
-        }
-        for (listener, protocol) in listeners.streams {
-            this.add_listener(listener, protocol, Some(pool))?;
-        }
-        Ok(this)
+        })
     }
 
     /// Serve until asked to stop.
@@ -427,7 +394,7 @@ impl EventLoop {
                 (SignalRequest::Status, _) => self.log_status(),
                 (SignalRequest::Reopen, _) => {
                     self.reopen_access_log();
-                    self.reload_certificates();
+                    self.reload();
                 }
                 (SignalRequest::Stop | SignalRequest::Hangup, RunState::Serving) => {
                     self.begin_to_drain();

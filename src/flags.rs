@@ -63,6 +63,10 @@ pub const SPELLING: Spelling = Spelling {
         Some(option) => format!("{option}={value}"),
         None => format!("{} {value}", (SPELLING.name)(key)),
     },
+    backend_of: |pool| match pool {
+        config::MAIN => SettingKey::BACKEND,
+        _ => SettingKey::ROUTE,
+    },
 };
 
 /// What is said of a backend behind its address.

@@ -39,6 +39,8 @@ pub struct Health {
     probes: Roster<Probe, of::Probe>,
     /// What they ask: each check once, however many servers have it.
     checks: Roster<PlannedCheck, of::Check>,
+    /// Nobody asks one of them any more.
+    has_unused_checks: bool,
     random: fastrand::Rng,
     skip_warnings: LogThrottle,
 }
@@ -71,6 +73,7 @@ impl Health {
         Health {
             probes: Roster::default(),
             checks: Roster::default(),
+            has_unused_checks: false,
             random: fastrand::Rng::with_seed(seed),
             skip_warnings: LogThrottle::default(),
         }
@@ -101,6 +104,34 @@ impl Health {
         cx.backends.set_probe(server, Some(id));
     }
 
+    /// It is asked this from now on, at first at some time within a quarter of the interval.
+    pub fn change(&mut self, server: ServerId, settings: &CheckSettings, cx: &mut Context) {
+        let Some(id) = cx.backends.get(server).and_then(|server| server.probe) else {
+            return self.add(server, settings, cx);
+        };
+        if settings.kind == Check::None {
+            return self.remove(id);
+        }
+        let Some(before) = self.probes.get(id).map(|probe| probe.check) else { return };
+        if self.checks[before].settings == *settings {
+            return;
+        }
+        let check = self.check_for(settings);
+        self.release_check(before);
+        let probe = &mut self.probes[id];
+        probe.check = check;
+        // What is under way was asked by the old rules.
+        probe.hang_up();
+        probe.next_at = cx.now + (settings.interval / 4).mul_f64(self.random.f64());
+        cx.timers.arm(probe.timer, probe.next_at);
+    }
+
+    /// A probe asks it no more. Whoever asks the same in this turn still finds it.
+    fn release_check(&mut self, id: CheckId) {
+        self.checks[id].users -= 1;
+        self.has_unused_checks |= self.checks[id].users == 0;
+    }
+
     /// The check that is this one, with one user more.
     fn check_for(&mut self, settings: &CheckSettings) -> CheckId {
         let known = self.checks.iter().find(|(_, check)| check.settings == *settings);
@@ -120,9 +151,9 @@ impl Health {
         self.probes.leave(id);
     }
 
-    /// Whether a probe is to be freed.
+    /// Whether a probe or a check is to be freed.
     pub fn has_leaving(&self) -> bool {
-        self.probes.has_leaving()
+        self.probes.has_leaving() || self.has_unused_checks
     }
 
     /// Free the probes that left, and the checks that nobody asks any more; the end of the turn
@@ -134,10 +165,14 @@ impl Health {
             probe.hang_up();
             cx.timers.remove(probe.timer);
             cx.backends.set_probe(probe.server, None);
-            self.checks[probe.check].users -= 1;
-            if self.checks[probe.check].users == 0 {
-                self.checks.leave(probe.check);
-            }
+            self.release_check(probe.check);
+        }
+        if std::mem::take(&mut self.has_unused_checks) {
+            let unused = self.checks.iter().filter(|(_, check)| check.users == 0);
+            let unused: Vec<CheckId> = unused.map(|(id, _)| id).collect();
+            unused.into_iter().for_each(|id| {
+                self.checks.leave(id);
+            });
         }
         self.checks.reap(|check| check.users == 0, |_, _| {});
     }

@@ -28,7 +28,8 @@
 //! | [`relay::http`] | the same where HTTP is spoken, request by request |
 //! | [`relay::udp`] | what carries the flows: sockets, batches, answers |
 //! | [`status`], [`logging`] | the status page; a log that cannot block |
-//! | [`event_loop`] | the turn |
+//! | [`control`] | from the desired state to what has to be done so that it runs |
+//! | [`event_loop`] | the turn, and the one place where what is there is changed |
 //! | [`startup`], [`flags`], `main` | names, ports and descriptors; the command line; exit codes |
 //! | [`demo`] | backends and a client to try it with, on plain blocking threads |
 //!
@@ -100,6 +101,7 @@ pub mod backends;
 pub mod balance;
 pub mod config;
 pub mod context;
+pub mod control;
 pub mod demo;
 pub mod event;
 pub mod event_loop;

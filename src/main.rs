@@ -7,7 +7,7 @@ use pointsman::config::Config;
 use pointsman::event::signals::Signals;
 use pointsman::flags::{self, Command};
 use pointsman::logging::LogSink;
-use pointsman::startup;
+use pointsman::startup::{self, Wanted};
 
 fn main() -> ExitCode {
     // First of all: until then any signal ends the process.
@@ -18,7 +18,7 @@ fn main() -> ExitCode {
         }
     };
     match flags::arguments(std::env::args_os()).and_then(|args| flags::parse(&args)) {
-        Ok(Command::Run(config)) => run(&config, signals),
+        Ok(Command::Run(config)) => run(*config, signals),
         Ok(Command::Help(text) | Command::Version(text)) => {
             // A reader that has seen enough (`--help | head`) is no failure.
             let _ = std::io::stdout().write_all(text.as_bytes());
@@ -28,10 +28,16 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(config: &Config, signals: Signals) -> ExitCode {
+fn run(config: Config, signals: Signals) -> ExitCode {
     let log = LogSink::default();
     log.install(config.process.log_level);
-    match startup::start(config, flags::SPELLING, signals, log) {
+    let desired = match config.desired() {
+        Ok(desired) => desired,
+        // because: the flags are refused whose routes make no plan.
+        Err(wrong) => return complain(&wrong, ExitCode::from(2)),
+    };
+    let wanted = Wanted { desired, config: Some(config), reread: None };
+    match startup::start(wanted, flags::SPELLING, signals, log) {
         Ok(mut event_loop) => match event_loop.run() {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => complain(&error, ExitCode::FAILURE),

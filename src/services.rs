@@ -1,6 +1,10 @@
-//! What is served, and where: the listeners. Called by the loop, and read by everybody who serves a
-//! client of theirs.
+//! What clients meet before a backend: listeners, where they come in, and services, which say what
+//! is done for them; and which service takes whom.
 
-pub mod listener;
+mod choice;
+mod listener;
+mod service;
 
-pub use listener::{Accepting, Listener, ListenerSocket, Receiving};
+pub use choice::Choice;
+pub use listener::{Accepting, Listener, ListenerPlan, ListenerSocket, Receiving};
+pub use service::Service;

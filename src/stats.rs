@@ -39,6 +39,8 @@ pub struct Stats {
     pub bad_requests: u64,
     /// HTTP requests whose client went away before it had its answer.
     pub aborted: u64,
+    /// HTTP requests that no service takes.
+    pub unserved: u64,
     /// Clients of TLS that asked for a name that nobody serves.
     pub names_unknown: u64,
     /// Clients of TLS that began with something else.

@@ -295,7 +295,7 @@ fn route_line(pool: &Pool) -> String {
     let name = &pool.name;
     let clients = pool.counts.clients;
     let all = pool.members.len();
-    format!("route {name}: {clients} clients, {} of {all} backends up", pool.up)
+    format!("pool {name}: {clients} clients, {} of {all} backends up", pool.up)
 }
 
 /// Nothing, where nobody is led by a name or was ever turned away for one.

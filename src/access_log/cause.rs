@@ -40,6 +40,10 @@ pub enum Cause {
     BadHello,
     /// It asked for a name that nobody serves.
     UnknownName,
+    /// No service takes its request.
+    NoService,
+    /// The same, and its connection is for another name.
+    Misdirected,
     /// No backend took the connection.
     ConnectFailed,
     /// No backend took it in time.
@@ -135,6 +139,14 @@ const ROWS: &[Row] = &[
     ),
     (C::BadHello, "bad-hello", "this is no ClientHello", Who::Proxy, "refused"),
     (C::UnknownName, "unknown-name", "nobody serves the name", Who::Proxy, "refused"),
+    (C::NoService, "no-service", "no service here takes this request", Who::Proxy, "refused"),
+    (
+        C::Misdirected,
+        "misdirected",
+        "no service here takes this request: its connection is for another name",
+        Who::Proxy,
+        "refused",
+    ),
     (C::ConnectFailed, "connect-failed", "no backend could be reached", Who::Server, FAILED),
     (
         C::ConnectTimeout,

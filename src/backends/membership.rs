@@ -10,24 +10,32 @@
 //! them. A pool that is removed goes on serving those clients that it has. What the algorithms put
 //! off at a change is done in slices by [`Backends::work`].
 
+use std::net::SocketAddr;
 use std::time::Instant;
 
-use crate::balance::Work;
-use crate::config::OnDown;
+use crate::balance::{Balance, Work};
+use crate::config::{OnDown, PoolSettings};
 use crate::event::{PoolId, ProbeId, ServerId};
 
 use super::pool::{Pool, PoolPlan, SeatPlace};
-use super::seat::SeatPlan;
+use super::seat::{Presence, SeatPlan};
 use super::server::{Server, ServerPlan};
-use super::{Backends, StickyKey};
+use super::{Backends, StickyKey, recount_all};
+
+/// How a member joins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Joins {
+    /// With all of its weight: its pool is new, too.
+    AtOnce,
+    /// With a slow start, as one that is back.
+    Slowly(Instant),
+}
 
 impl Backends {
     /// A server that counts as up until its first result, and sits in no pool yet.
     pub fn add_server(&mut self, plan: ServerPlan, now: Instant) -> ServerId {
         self.shortest_idle = self.shortest_idle.min(plan.idle_rules.time);
-        let id = self.servers.insert(Server::new(plan, now));
-        self.make_token(id);
-        id
+        self.servers.insert(Server::new(plan, now))
     }
 
     /// A pool without members.
@@ -36,8 +44,8 @@ impl Backends {
     }
 
     /// The server is a member of this pool from now on; nothing happens if it was, or if one of
-    /// them leaves. Its slow start is that of a return: a new one has all of its weight.
-    pub fn join(&mut self, id: ServerId, pool: PoolId, plan: SeatPlan) {
+    /// them leaves.
+    pub fn join(&mut self, id: ServerId, pool: PoolId, plan: SeatPlan, joins: Joins) {
         if self.servers.is_leaving(id) || self.place_in(id, pool).is_some() {
             return;
         }
@@ -45,6 +53,9 @@ impl Backends {
         let Some(joined) = self.pools.get_mut(pool) else { return };
         let index = joined.join(id, plan, server);
         server.seats.push(SeatPlace { pool, index });
+        if let Joins::Slowly(now) = joins {
+            self.pools.change(pool, |pool| pool.begin_slowly(index as usize, now));
+        }
         self.put_to_work(pool);
     }
 
@@ -68,6 +79,58 @@ impl Backends {
         self.change_seat(id, pool, |pool, seat| pool.set_backup(seat, backup));
     }
 
+    /// Whether it is a member of this pool.
+    pub fn sits_in(&self, id: ServerId, pool: PoolId) -> bool {
+        self.place_in(id, pool).is_some()
+    }
+
+    /// The addresses of a server that was found under this name and port, if one is here.
+    pub fn addresses_of(&self, host: &str, port: u16) -> Option<Vec<SocketAddr>> {
+        let mut servers = self.servers.iter().map(|(_, server)| server);
+        let found = servers.find(|it| &*it.host == host && it.address().port() == port)?;
+        Some(found.addresses.all().to_vec())
+    }
+
+    /// It is as this plan says from now on. What it counted, and what is known of it, stays.
+    pub fn change_server(&mut self, id: ServerId, plan: ServerPlan, now: Instant) {
+        self.shortest_idle = self.shortest_idle.min(plan.idle_rules.time);
+        let Some(server) = self.servers.get_mut(id) else { return };
+        let is_renamed = *server.name != *plan.name;
+        let name = plan.name.clone();
+        server.change(plan);
+        let revives = !server.check.probed && server.revive();
+        recount_all(server, &mut self.pools);
+        if is_renamed {
+            self.rename(id, &name);
+        }
+        if revives {
+            let spelling = self.spelling;
+            let up = Presence::Up;
+            self.change_seats(id, |pool, seat| pool.on_presence(seat, up, spelling, now));
+        }
+    }
+
+    /// Its rules are these from now on, and perhaps its algorithm and its sticky cookie are others.
+    pub fn change_pool(
+        &mut self,
+        id: PoolId,
+        settings: &PoolSettings,
+        balance: Option<Box<dyn Balance>>,
+        sticky_key: Option<Option<StickyKey>>,
+    ) {
+        let mut sticky_key = sticky_key;
+        self.pools.change(id, |pool| {
+            pool.change(settings.clone());
+            if let Some(key) = sticky_key.take() {
+                pool.change_cookie(key);
+            }
+            if let Some(balance) = balance {
+                pool.change_balance(balance);
+            }
+        });
+        self.put_to_work(id);
+    }
+
     /// Everybody calls it something else from now on.
     pub fn rename(&mut self, id: ServerId, name: &str) {
         let Some(server) = self.servers.get_mut(id) else { return };
@@ -76,7 +139,6 @@ impl Backends {
         for pool in pools {
             self.change_seat(id, pool, |pool, seat| pool.rename(seat, name));
         }
-        self.make_token(id);
     }
 
     /// It is asked how it is by this probe, which keeps it from being freed; or by none.
@@ -97,7 +159,6 @@ impl Backends {
         for place in seats.unwrap_or_default() {
             self.leave(id, place.pool);
         }
-        self.forget_token(id);
         true
     }
 
@@ -180,12 +241,6 @@ impl Backends {
         while self.has_work() {
             self.work(usize::MAX);
         }
-    }
-
-    /// From now on each server has a cookie, made with this key.
-    pub fn make_tokens(&mut self, key: StickyKey) {
-        self.sticky_key = Some(key);
-        self.servers.ids().into_iter().for_each(|id| self.make_token(id));
     }
 
     fn change_seat(

@@ -21,34 +21,27 @@ use std::time::Instant;
 use log::error;
 
 use crate::balance::{Ask, Balance, Candidate, Candidates, Observation, Work};
-use crate::config::{AllDown, PoolSettings, SettingKey, Spelling};
+use crate::config::{AllDown, MAIN, PoolSettings, SettingKey, Spelling};
 use crate::event::{PoolId, ServerId};
+use crate::http::added::Cookie;
 use crate::limits::WEIGHT_ONE;
 use crate::stats::PoolCounts;
 
 use super::eject::Crowd;
 use super::seat::{Presence, Seat, SeatPlan, View};
+use super::sticky::{StickyKey, Tokens};
 use super::{Server, Servers};
 
 /// What is known of a pool before there is one.
 pub struct PoolPlan {
     /// What logs call it.
     pub name: String,
-    /// Whether that is the name of a route.
-    pub of: PoolOf,
     /// Who chooses.
     pub balance: Box<dyn Balance>,
     /// Its rules.
     pub settings: PoolSettings,
-}
-
-/// Where a pool's clients come from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PoolOf {
-    /// From listeners, as they are.
-    Listeners,
-    /// From a route, whose name the pool has.
-    Route,
+    /// What its sticky cookies are made with, if it has such.
+    pub sticky_key: Option<StickyKey>,
 }
 
 /// A server's seat in one of its pools.
@@ -60,10 +53,8 @@ pub(super) struct SeatPlace {
 
 /// Seats, who chooses among them, and the rules for all of them.
 pub struct Pool {
-    /// What logs call it: the name of its route, if it is of one.
+    /// What logs call it.
     pub name: Box<str>,
-    /// Where its clients come from.
-    pub of: PoolOf,
     /// Its rules.
     pub settings: PoolSettings,
     /// What was counted of it.
@@ -90,14 +81,16 @@ pub struct Pool {
     compared_at: Option<Instant>,
     /// Clients and flows that are its own; they keep it from being freed.
     pub(super) users: u64,
+    /// Its sticky cookie.
+    pub(super) tokens: Tokens,
 }
 
 impl Pool {
     /// A pool without members.
     pub(super) fn new(plan: PoolPlan) -> Pool {
+        let tokens = Tokens::new(plan.sticky_key, &plan.settings.sticky);
         Pool {
             name: plan.name.into(),
-            of: plan.of,
             settings: plan.settings,
             counts: PoolCounts::default(),
             seats: Vec::new(),
@@ -112,6 +105,7 @@ impl Pool {
             crowd: Crowd::default(),
             compared_at: None,
             users: 0,
+            tokens,
         }
     }
 
@@ -129,6 +123,7 @@ impl Pool {
             self.seats.push(None);
         }
         self.seats[index] = Some(Seat::new(id, plan, view.has_room));
+        self.tokens.add(index, &server.name);
         self.busy += u64::from(view.connections);
         let none_was_up = self.up == 0;
         self.set_presence(index, view.presence);
@@ -150,6 +145,7 @@ impl Pool {
         let none_was_up = self.up == 0;
         self.set_presence(index, Presence::Down);
         self.seats[index] = None;
+        self.tokens.remove(index);
         self.candidates.leave(index);
         self.balance.left(&self.candidates, index);
         self.recall_if_nobody_serves();
@@ -183,12 +179,57 @@ impl Pool {
     /// Its server has another name.
     pub(super) fn rename(&mut self, index: usize, name: &str) {
         self.candidates.candidate_mut(index).name = name.into();
+        self.tokens.remove(index);
+        self.tokens.add(index, name);
         self.balance.reweighed(&self.candidates, index);
+    }
+
+    /// A new member begins with a slow start, if it is up.
+    pub(super) fn begin_slowly(&mut self, index: usize, now: Instant) {
+        if self.seat(index).is_some_and(Seat::is_up) {
+            self.begin_ramp(index, now);
+            self.update(index);
+        }
+    }
+
+    /// Its rules are these from now on.
+    pub(super) fn change(&mut self, settings: PoolSettings) {
+        self.settings = settings;
+        // Whether those that are down are tried may be another matter now.
+        (0..self.seats.len()).for_each(|index| self.update(index));
+    }
+
+    /// Its sticky cookie is made with this from now on, or there is none.
+    pub(super) fn change_cookie(&mut self, key: Option<StickyKey>) {
+        self.tokens = Tokens::new(key, &self.settings.sticky);
+        for (index, candidate) in self.candidates.iter() {
+            self.tokens.add(index, &candidate.name);
+        }
+    }
+
+    /// Another algorithm chooses from now on.
+    pub(super) fn change_balance(&mut self, balance: Box<dyn Balance>) {
+        self.balance = balance;
+        for index in 0..self.seats.len() {
+            if self.seats[index].is_some() {
+                self.balance.joined(&self.candidates, index);
+            }
+        }
     }
 
     /// A slice of what the algorithm put off when members changed.
     pub(super) fn work(&mut self, budget: usize) -> Work {
         self.balance.work(&self.candidates, budget)
+    }
+
+    /// Whether it is the one that the command line makes of its backends.
+    pub fn is_main(&self) -> bool {
+        &*self.name == MAIN
+    }
+
+    /// Its sticky cookie, if it has one.
+    pub fn cookie(&self) -> Option<&Cookie> {
+        self.tokens.cookie()
     }
 
     /// Who is in it.
@@ -229,18 +270,12 @@ impl Pool {
 
     /// What logs call it, and what it is.
     pub(super) fn label(&self) -> String {
-        match self.of {
-            PoolOf::Listeners => self.name.to_string(),
-            PoolOf::Route => format!("route {}", self.name),
-        }
+        if self.is_main() { "pool".to_owned() } else { format!("pool {}", self.name) }
     }
 
     /// What stands before a line about one of its members, where that may be a member of others.
     fn prefix(&self) -> String {
-        match self.of {
-            PoolOf::Listeners => String::new(),
-            PoolOf::Route => format!("route {}: ", self.name),
-        }
+        if self.is_main() { String::new() } else { format!("pool {}: ", self.name) }
     }
 
     pub(super) fn pick(&mut self, ask: &Ask) -> Option<ServerId> {
@@ -454,6 +489,7 @@ impl Pool {
         assert_eq!(count(|seat| seat.tried), 0, "tried outside a pick");
         assert_eq!(self.candidates.seats(), self.seats.len(), "seats");
         assert_eq!(self.candidates.len(), self.taken().count(), "vacant seats");
+        self.tokens.check_invariants(|index| self.seat(index).is_some());
         let mut busy = 0;
         for (index, seat) in self.taken() {
             let candidate = &self.candidates[index];

@@ -17,13 +17,14 @@ use super::addresses::{Addresses, Course};
 use super::pool::SeatPlace;
 use super::seat::{Presence, View};
 use super::state::{RiseFall, ServerState};
-use super::sticky::Token;
 
 /// One server.
 #[derive(Debug)]
 pub struct Server {
     /// What logs call it.
     pub name: Box<str>,
+    /// Its host, as the operator wrote it.
+    pub host: Box<str>,
     /// All that its name was found to mean, and which of them works.
     pub addresses: Addresses,
     /// The port that its probes go to, if it is another one.
@@ -66,8 +67,6 @@ pub struct Server {
     pub(super) probe_wanted: bool,
     /// Where it sits.
     pub(super) seats: Vec<SeatPlace>,
-    /// The value of its sticky cookie, if there are such.
-    pub(super) token: Option<Token>,
 }
 
 /// What is known of a server before it is in the set.
@@ -75,6 +74,8 @@ pub struct Server {
 pub struct ServerPlan {
     /// What logs call it, and what the hashing algorithms place.
     pub name: String,
+    /// Its host, as the operator wrote it.
+    pub host: String,
     /// Where it is: all addresses of its name, at least one.
     pub addresses: Vec<SocketAddr>,
     /// Connections at most.
@@ -115,6 +116,7 @@ impl Server {
     pub(super) fn new(plan: ServerPlan, now: Instant) -> Server {
         Server {
             name: plan.name.into(),
+            host: plan.host.into(),
             addresses: Addresses::new(plan.addresses),
             check_port: plan.check_port,
             check_host: plan.check_host.into(),
@@ -136,8 +138,30 @@ impl Server {
             idle: VecDeque::new(),
             probe_wanted: false,
             seats: Vec::new(),
-            token: None,
         }
+    }
+
+    /// Its addresses stay where they are the same; whichever of them works then goes on.
+    pub(super) fn change(&mut self, plan: ServerPlan) {
+        if self.addresses.all() != plan.addresses {
+            self.addresses = Addresses::new(plan.addresses);
+        }
+        self.host = plan.host.into();
+        self.check_port = plan.check_port;
+        self.check_host = plan.check_host.into();
+        self.check = plan.check;
+        self.max_connections = plan.max_connections;
+        self.idle_rules = plan.idle_rules;
+        self.dial = plan.dial;
+        self.probe_dial = plan.probe_dial;
+    }
+
+    /// Nothing takes it down any more, and nothing would bring it up. Says whether it was down.
+    pub(super) fn revive(&mut self) -> bool {
+        let was_down = !self.state.is_up();
+        self.state = ServerState::default();
+        self.is_suspected = false;
+        was_down
     }
 
     /// The address of it that is in use.
@@ -178,6 +202,7 @@ impl ServerPlan {
     pub fn for_tests(name: &str, port: u16) -> ServerPlan {
         ServerPlan {
             name: name.to_owned(),
+            host: "127.0.0.1".to_owned(),
             addresses: vec![SocketAddr::from(([127, 0, 0, 1], port))],
             max_connections: None,
             dial: None,

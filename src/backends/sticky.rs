@@ -1,4 +1,4 @@
-//! Which sticky cookie leads to which server.
+//! Which sticky cookie leads to which server, in each pool that has one.
 //!
 //! A cookie's value is a MAC of the backend's name under a secret: who has none cannot tell what
 //! it stands for, nor make one for a backend that was not given to him. It says nothing else, so
@@ -10,12 +10,15 @@ use std::fmt;
 use aws_lc_rs::hmac::{self, HMAC_SHA256};
 use aws_lc_rs::rand;
 
+use crate::config::Sticky;
 use crate::event::{PoolId, ServerId};
+use crate::http::added::Cookie;
 use crate::limits::STICKY_KEY_BYTES_MIN;
 
-use super::{Backends, Servers};
+use super::Backends;
 
 /// What the values are made with.
+#[derive(Clone)]
 pub struct StickyKey(hmac::Key);
 
 /// The value of a cookie: 128 bits in hexadecimal, more than can be guessed.
@@ -26,18 +29,65 @@ const TOKEN_BYTES: usize = 16;
 /// The secret has other uses one day: what is signed says what for.
 const PURPOSE: &[u8] = b"pointsman sticky cookie\0";
 
-/// Which server a value leads to. Without a key there are none.
+/// The sticky cookie of a pool: which seat a value leads to, and which value a seat has. Without a
+/// key there are none.
 #[derive(Debug, Default)]
 pub(super) struct Tokens {
-    whose: HashMap<Token, ServerId>,
+    key: Option<StickyKey>,
+    cookie: Option<Cookie>,
+    whose: HashMap<Token, usize>,
+    of: Vec<Option<Token>>,
 }
 
 impl Tokens {
-    pub fn check_invariants(&self, servers: &Servers) {
-        for (token, &id) in &self.whose {
-            let server = servers.get(id);
-            assert!(server.is_some_and(|it| it.token == Some(*token)), "cookies and servers");
+    pub fn new(key: Option<StickyKey>, sticky: &Sticky) -> Tokens {
+        let cookie = Cookie::of(sticky).filter(|_| key.is_some());
+        Tokens { key, cookie, ..Tokens::default() }
+    }
+
+    /// The cookie, if there is one.
+    pub fn cookie(&self) -> Option<&Cookie> {
+        self.cookie.as_ref()
+    }
+
+    /// The server of this name has this seat from now on.
+    pub fn add(&mut self, index: usize, name: &str) {
+        let Some(key) = &self.key else { return };
+        let token = key.token(name);
+        if self.of.len() <= index {
+            self.of.resize(index + 1, None);
         }
+        self.of[index] = Some(token);
+        // Of two with one name, the cookie is the later one's.
+        if let Some(before) = self.whose.insert(token, index) {
+            self.of[before] = None;
+        }
+    }
+
+    /// The seat is vacant.
+    pub fn remove(&mut self, index: usize) {
+        let token = self.of.get_mut(index).and_then(Option::take);
+        if let Some(token) = token {
+            self.whose.remove(&token);
+        }
+    }
+
+    fn token(&self, index: usize) -> Option<&str> {
+        std::str::from_utf8(self.of.get(index)?.as_ref()?).ok()
+    }
+
+    /// The table hashes the whole value under keys of its own, and compares with nothing unless
+    /// that is equal: how long it takes says nothing of how much was right.
+    fn seat(&self, token: &[u8]) -> Option<usize> {
+        self.whose.get(&Token::try_from(token).ok()?).copied()
+    }
+
+    pub fn check_invariants(&self, is_taken: impl Fn(usize) -> bool) {
+        for (token, &index) in &self.whose {
+            assert!(is_taken(index) && self.of[index] == Some(*token), "cookies and seats");
+        }
+        let some = self.of.iter().flatten().count();
+        assert_eq!(some, self.whose.len(), "seats and cookies");
     }
 }
 
@@ -82,20 +132,17 @@ impl fmt::Debug for StickyKey {
 }
 
 impl Backends {
-    /// The value of the cookie that leads to a server.
-    pub fn token(&self, id: ServerId) -> Option<&str> {
-        let token = self.servers.get(id)?.token.as_ref()?;
-        std::str::from_utf8(token).ok()
+    /// The value of the cookie that leads to a server in a pool.
+    pub fn token(&self, id: ServerId, pool: Option<PoolId>) -> Option<&str> {
+        let place = self.place_in(id, pool?)?;
+        self.pools.get(place.pool)?.tokens.token(place.index as usize)
     }
 
-    /// Whose cookie this is, if that server is in this pool and could be picked now.
-    ///
-    /// The table hashes the whole value under keys of its own, and compares with nothing unless
-    /// that is equal: how long it takes says nothing of how much was right.
+    /// Whose cookie this is, if that server could be picked now.
     pub fn by_token(&self, token: &[u8], pool: Option<PoolId>) -> Option<ServerId> {
-        let token = Token::try_from(token).ok()?;
-        let id = *self.tokens.whose.get(&token)?;
-        self.takes(id, pool).then_some(id)
+        let found = self.pools.get(pool?)?;
+        let index = found.tokens.seat(token).filter(|&index| found.is_eligible(index))?;
+        found.seat(index).map(|seat| seat.server)
     }
 
     /// Whether it is in this pool and could be picked for a request now: a cookie opens nothing
@@ -104,28 +151,6 @@ impl Backends {
         let Some(pool) = pool else { return false };
         let here = self.place_in(id, pool).zip(self.pools.get(pool));
         here.is_some_and(|(place, pool)| pool.is_eligible(place.index as usize))
-    }
-
-    /// It has the cookie that belongs to its name from now on, if there are such.
-    pub(super) fn make_token(&mut self, id: ServerId) {
-        self.forget_token(id);
-        let Some(key) = &self.sticky_key else { return };
-        let Some(server) = self.servers.get_mut(id) else { return };
-        let token = key.token(&server.name);
-        server.token = Some(token);
-        let before = self.tokens.whose.insert(token, id);
-        // Of two with one name, the cookie is the later one's.
-        if let Some(other) = before.and_then(|id| self.servers.get_mut(id)) {
-            other.token = None;
-        }
-    }
-
-    /// It has none any more.
-    pub(super) fn forget_token(&mut self, id: ServerId) {
-        let token = self.servers.get_mut(id).and_then(|server| server.token.take());
-        if let Some(token) = token {
-            self.tokens.whose.remove(&token);
-        }
     }
 }
 

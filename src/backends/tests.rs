@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use super::seat::Presence;
 use super::*;
 use crate::balance;
-use crate::config::{Algorithm, AllDown, PoolSettings};
+use crate::config::{Algorithm, AllDown, PoolSettings, Sticky};
 use crate::limits::WEIGHT_ONE;
 use crate::net::Fault;
 
@@ -25,9 +25,14 @@ fn rules() -> PoolSettings {
     PoolSettings { slow_start: Duration::ZERO, eject_after: 1, ..PoolSettings::DEFAULT }
 }
 
+fn with_cookie() -> PoolSettings {
+    let cookie = Some("LB".to_owned());
+    PoolSettings { sticky: Sticky { cookie, ..Sticky::DEFAULT }, ..rules() }
+}
+
 fn pool_plan(name: &str, algorithm: Algorithm, settings: PoolSettings) -> PoolPlan {
     let balance = balance::build(algorithm, 1);
-    PoolPlan { name: name.to_owned(), of: PoolOf::Listeners, balance, settings }
+    PoolPlan { name: name.to_owned(), balance, settings, sticky_key: None }
 }
 
 /// Servers, and pools with seats for some of them by these rules each.
@@ -55,7 +60,9 @@ impl Set {
         for seats in pools {
             let plan = pool_plan("pool", Algorithm::LeastConnections, settings.clone());
             let pool = set.add_pool(plan);
-            seats.iter().for_each(|&(member, plan)| set.join(ids[member], pool, plan));
+            seats
+                .iter()
+                .for_each(|&(member, plan)| set.join(ids[member], pool, plan, Joins::AtOnce));
             set.pools.push(pool);
         }
         set.finish_work();
@@ -67,7 +74,7 @@ impl Set {
         let mut set = Set::new((0..servers).map(server).collect(), &[], &rules());
         let pool = set.add_pool(pool_plan("pool", algorithm, rules()));
         let ids: Vec<ServerId> = set.iter().map(|(id, _)| id).take(members).collect();
-        ids.into_iter().for_each(|id| set.join(id, pool, ONE));
+        ids.into_iter().for_each(|id| set.join(id, pool, ONE, Joins::AtOnce));
         set.pools.push(pool);
         set.finish_work();
         set
@@ -76,6 +83,15 @@ impl Set {
     /// The pool at this place of those that it was made with.
     fn at(&self, index: usize) -> Option<PoolId> {
         Some(self.pools[index])
+    }
+
+    /// All of its pools have a sticky cookie from now on.
+    fn make_tokens(&mut self) {
+        for pool in self.pools.clone() {
+            let settings = with_cookie();
+            let key = StickyKey::random().unwrap();
+            self.change_pool(pool, &settings, None, Some(Some(key)));
+        }
     }
 
     fn is_ejected(&self, id: ServerId) -> bool {
@@ -210,11 +226,11 @@ fn while_all_of_a_pool_are_down_it_alone_may_spread() {
 /// Half of those that are up stay, and who is down or not wanted is none of them.
 #[test]
 fn a_cookie_leads_nobody_out_of_the_pool() {
-    let mut set = Set::new((0..2).map(server).collect(), &[&[0], &[1]], &rules());
+    let mut set = Set::new((0..2).map(server).collect(), &[&[0], &[1]], &with_cookie());
     let [first, _] = ids(&set);
-    assert_eq!(set.token(first), None);
-    set.make_tokens(StickyKey::random().unwrap());
-    let token = set.token(first).unwrap().to_owned();
+    assert_eq!(set.token(first, set.at(0)), None);
+    set.make_tokens();
+    let token = set.token(first, set.at(0)).unwrap().to_owned();
     assert_eq!(set.by_token(token.as_bytes(), set.at(0)), Some(first));
     assert_eq!(set.by_token(token.as_bytes(), set.at(1)), None);
 }
@@ -232,7 +248,7 @@ fn one_that_left_a_pool_is_picked_by_the_others_only() {
     assert!(!set.takes(second, set.at(0)) && set.takes(second, set.at(1)));
     assert_eq!([pick(&mut set, 0), pick(&mut set, 0)], [Ok(first), Ok(first)]);
     set.closed(second);
-    set.join(third, pool, ONE);
+    set.join(third, pool, ONE, Joins::AtOnce);
     assert_eq!(pick(&mut set, 0), Ok(third), "it is idle, and sits where the other one sat");
     set.leave(first, pool);
     set.leave(third, pool);
@@ -251,7 +267,7 @@ fn what_an_algorithm_puts_off_is_done_in_slices() {
     let pool = set.pools[0];
     assert!(!set.has_work(), "at the start it is done at once");
     set.leave(first, pool);
-    set.join(third, pool, ONE);
+    set.join(third, pool, ONE, Joins::AtOnce);
     let picked = |set: &mut Set| {
         let asks = (0..200_u8).map(|n| Ask {
             client: [10, 0, 0, n].into(),
@@ -311,7 +327,7 @@ fn no_pools_rule_is_anothers() {
     let other = set.add_pool(pool_plan("other", Algorithm::Random, lenient));
     let all: [ServerId; 3] = ids(&set);
     let [first, second, third] = all;
-    all.iter().for_each(|&id| set.join(id, other, ONE));
+    all.iter().for_each(|&id| set.join(id, other, ONE, Joins::AtOnce));
     set.reweigh(second, other, 5, Instant::now());
     set.set_backup(third, other, true);
     let here = set.at(0);
@@ -340,18 +356,18 @@ fn no_pools_rule_is_anothers() {
 /// Nothing is freed before its time, and no old name leads anywhere.
 #[test]
 fn who_leaves_is_freed_once_nothing_counts_on_it() {
-    let mut set = Set::new((0..2).map(server).collect(), &[&[0, 1]], &rules());
-    set.make_tokens(StickyKey::random().unwrap());
+    let mut set = Set::new((0..2).map(server).collect(), &[&[0, 1]], &with_cookie());
+    set.make_tokens();
     let [first, second] = ids(&set);
     let now = Instant::now();
     let pool = set.pools[0];
     set.enter(Some(pool));
     set.opened(first, now);
-    let token = set.token(first).unwrap().to_owned();
+    let token = set.token(first, Some(pool)).unwrap().to_owned();
     assert!(set.remove_server(first) && !set.remove_server(first));
     assert!(!set.takes(first, Some(pool)) && set.takes(second, Some(pool)));
     assert_eq!(set.by_token(token.as_bytes(), Some(pool)), None);
-    set.join(first, pool, ONE);
+    set.join(first, pool, ONE, Joins::AtOnce);
     assert_eq!(set.backends.pool(Some(pool)).unwrap().len(), 1, "who leaves joins nothing");
     set.reap();
     assert!(set.get(first).is_some(), "it has a connection");
@@ -424,7 +440,7 @@ fn pools_agree_with_a_plain_model() {
             let id = all[random.usize(..MEMBERS)];
             let pool = set.pools[random.usize(..3)];
             match random.u8(..12) {
-                8 => set.join(id, pool, plans[random.usize(..MEMBERS)]),
+                8 => set.join(id, pool, plans[random.usize(..MEMBERS)], Joins::AtOnce),
                 9 => set.leave(id, pool),
                 10 => set.reweigh(id, pool, random.u32(0..3), now),
                 11 => set.set_backup(id, pool, random.u8(..4) == 0),

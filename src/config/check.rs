@@ -43,6 +43,11 @@ impl Check {
         }
     }
 
+    /// Whether it is always asked through TLS.
+    pub fn is_https(&self) -> bool {
+        matches!(self, Check::Https(_))
+    }
+
     /// Whether it is a request of HTTP.
     pub fn is_http(&self) -> bool {
         matches!(self, Check::Http(_) | Check::Https(_))

@@ -6,6 +6,7 @@
 
 use std::fmt;
 
+use super::desired::Subject;
 use super::key::{SettingKey, Spelling};
 use super::text::quoted;
 
@@ -32,6 +33,8 @@ pub struct Wrong {
 pub struct Complaint {
     /// The setting.
     pub at: SettingKey,
+    /// What it is a setting of, if that is known.
+    pub of: Option<Subject>,
     /// Which one of several, by what was written there.
     item: Option<String>,
     wrong: Phrase,
@@ -154,7 +157,7 @@ impl std::error::Error for Wrong {}
 impl Complaint {
     /// Of a setting.
     pub fn new(at: SettingKey, wrong: impl Into<Phrase>) -> Complaint {
-        Complaint { at, item: None, wrong: wrong.into() }
+        Complaint { at, of: None, item: None, wrong: wrong.into() }
     }
 
     /// Of one of several of a kind, the one that was written so.
@@ -162,11 +165,28 @@ impl Complaint {
         Complaint { item: Some(item.into()), ..Complaint::new(at, wrong) }
     }
 
+    /// The same, of this.
+    #[must_use]
+    pub fn about(self, subject: Subject) -> Complaint {
+        Complaint { of: Some(subject), ..self }
+    }
+
+    /// What is wrong, without where, in a front-end's words.
+    pub fn says(&self, spelling: Spelling) -> String {
+        self.wrong.spelled(spelling)
+    }
+
     /// In a front-end's words, on one line.
     pub fn spelled(&self, spelling: Spelling) -> String {
+        let at = match &self.of {
+            Some(Subject::Backend { pool, .. }) if self.at == SettingKey::BACKEND => {
+                (spelling.backend_of)(pool)
+            }
+            _ => self.at,
+        };
         let at = match &self.item {
-            Some(item) => (spelling.with_value)(self.at, item),
-            None => (spelling.name)(self.at),
+            Some(item) => (spelling.with_value)(at, item),
+            None => (spelling.name)(at),
         };
         format!("{at}: {}", self.wrong.spelled(spelling))
     }
@@ -216,6 +236,7 @@ mod tests {
     const SHOUTED: Spelling = Spelling {
         name: |key| key.to_string().to_uppercase(),
         with_value: |key, value| format!("{}: {value}", key.to_string().to_uppercase()),
+        backend_of: |_| SettingKey::BACKEND,
     };
 
     #[test]

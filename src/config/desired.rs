@@ -20,6 +20,9 @@ use super::{
     ServiceSettings,
 };
 
+/// What the command line calls its one service and its one pool.
+pub const MAIN: &str = "main";
+
 /// All that is to be there.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Desired {
@@ -68,6 +71,31 @@ pub struct PoolSpec {
     pub settings: PoolSettings,
     /// Its members, names unique.
     pub backends: Vec<BackendSpec>,
+}
+
+impl Desired {
+    /// That nothing is there.
+    pub fn nothing() -> Desired {
+        Desired {
+            process: ProcessSettings::DEFAULT,
+            listeners: Vec::new(),
+            services: Vec::new(),
+            pools: Vec::new(),
+        }
+    }
+}
+
+impl ServiceSpec {
+    /// Its matches; one for everything, if it has none.
+    pub fn all_matches(&self) -> impl Iterator<Item = Match> {
+        let everything = self.matches.is_empty().then_some(Match::EVERYTHING);
+        self.matches.iter().cloned().chain(everything)
+    }
+}
+
+impl Match {
+    /// Everything.
+    pub const EVERYTHING: Match = Match { host: RouteName::Others, path: None };
 }
 
 /// What a setting is of.

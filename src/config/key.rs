@@ -17,6 +17,8 @@ pub struct Spelling {
     pub name: fn(SettingKey) -> String,
     /// One with its value.
     pub with_value: fn(SettingKey, &str) -> String,
+    /// Where the backends of the pool of this name are written.
+    pub backend_of: fn(&str) -> SettingKey,
 }
 
 impl Spelling {
@@ -24,6 +26,7 @@ impl Spelling {
     pub const PATHS: Spelling = Spelling {
         name: |key| key.to_string(),
         with_value: |key, value| format!("{key} = {value}"),
+        backend_of: |_| SettingKey::BACKEND,
     };
 }
 

@@ -83,7 +83,8 @@ impl Phases {
     pub fn of(protocol: Protocol) -> Phases {
         let list = match protocol {
             Protocol::Tcp | Protocol::Http | Protocol::Udp => vec![],
-            Protocol::Https | Protocol::Tls => vec![Phase::Tls],
+            Protocol::Https => vec![Phase::Tls],
+            Protocol::Tls => vec![Phase::Tls, Phase::Route],
             Protocol::Sni => vec![Phase::Hello, Phase::Route],
         };
         let service = if protocol.is_http() { Service::Http } else { Service::Bytes };
@@ -105,6 +106,11 @@ impl fmt::Display for Protocol {
 }
 
 impl Listen {
+    /// As it is written: `http://127.0.0.1:8000`.
+    pub fn name(&self) -> String {
+        format!("{}://{}", self.protocol, self.address)
+    }
+
     /// `[SCHEME://]ADDR:PORT`; TCP where no scheme is given. Port 0 lets the system choose;
     /// `*` is every IPv4 address.
     pub fn parse(text: &str) -> Result<Listen, Wrong> {

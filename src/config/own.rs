@@ -9,11 +9,13 @@ use std::net::{IpAddr, SocketAddr};
 use super::complaint::{Complaint, Complaints, Phrase, Wrong};
 use super::host::literal;
 use super::key::SettingKey;
-use super::{BackendSpec, Check, Config, Listen, Protocol, plan};
+use super::{BackendSpec, Check, Config, Destination, Listen, Protocol, plan};
 
 /// Where we listen ourselves, for who looks whether a backend leads there.
 #[derive(Debug, Clone, Copy)]
 pub struct OwnListeners<'a> {
+    /// Those whose clients come to the backend.
+    pub feeding: &'a [Listen],
     /// All of them; those with port 0 are not known yet.
     pub listeners: &'a [Listen],
     /// What probes ask.
@@ -24,20 +26,30 @@ pub struct OwnListeners<'a> {
 
 /// Those of which the command line says all.
 pub fn check_own_listeners(config: &Config, complaints: &mut Complaints) {
-    let own = OwnListeners {
-        listeners: &config.listeners,
-        check: &config.pool.check.kind,
-        is_of_this_machine: |address| address.is_loopback(),
+    let check = |key: SettingKey, specs: &[BackendSpec], feeding: &[Listen]| {
+        let own = OwnListeners {
+            feeding,
+            listeners: &config.listeners,
+            check: &config.pool.check.kind,
+            is_of_this_machine: |address| address.is_loopback(),
+        };
+        let complaint = |spec: &BackendSpec| {
+            let host = literal(&spec.host)?;
+            own.complaint(key, spec, SocketAddr::new(host, spec.port))
+        };
+        specs.iter().filter_map(complaint).collect::<Vec<Complaint>>()
     };
-    let Ok(plan) = plan(config) else { return };
-    for (index, spec) in plan.backends.iter().enumerate() {
-        let key =
-            if index < config.backends.len() { SettingKey::BACKEND } else { SettingKey::ROUTE };
-        let address = literal(&spec.host).map(|host| SocketAddr::new(host, spec.port));
-        if let Some(complaint) = address.and_then(|at| own.complaint(key, spec, at)) {
-            complaints.add(complaint);
-        }
+    if plan(config).is_err() {
+        return;
     }
+    let mut found = check(SettingKey::BACKEND, &config.backends, &config.listeners);
+    for route in &config.routes {
+        let Destination::Backends(specs) = &route.to else { continue };
+        let feeding = config.listeners_of(route.path.as_deref(), specs);
+        let feeding: Vec<Listen> = feeding.map(|at| config.listeners[at].clone()).collect();
+        found.extend(check(SettingKey::ROUTE, specs, &feeding));
+    }
+    found.into_iter().for_each(|complaint| complaints.add(complaint));
 }
 
 impl OwnListeners<'_> {
@@ -48,14 +60,10 @@ impl OwnListeners<'_> {
         spec: &BackendSpec,
         address: SocketAddr,
     ) -> Option<Complaint> {
-        // Those of a route get what `sni://` listeners take alone: to lead it to an `https://`
-        // listener of ours is a way to serve some names here.
-        let is_fed = |listen: &Listen| {
-            setting == SettingKey::BACKEND || listen.protocol == Protocol::Sni
-        };
+        // To lead a name of an `sni://` listener to an `https://` listener of ours is a way to
+        // serve some names here.
         let mut listeners = self.listeners.iter();
-        let back = |listen: &&Listen| is_fed(listen) && self.leads_to(address, listen);
-        if let Some(listen) = listeners.clone().find(back) {
+        if let Some(listen) = self.feeding.iter().find(|it| self.leads_to(address, it)) {
             let found = where_we_are(address, listen, "each connection would come back to us");
             let wrong = Wrong::saying(found, "the address of a server");
             return Some(Complaint::of(setting, &*spec.name, wrong));
@@ -77,7 +85,7 @@ impl OwnListeners<'_> {
     }
 
     /// Whether what is sent to the address comes in at the listener.
-    fn leads_to(&self, address: SocketAddr, listen: &Listen) -> bool {
+    pub(super) fn leads_to(&self, address: SocketAddr, listen: &Listen) -> bool {
         let port = listen.address.port();
         if address.port() != port {
             return false;
@@ -110,7 +118,12 @@ mod tests {
     use super::*;
 
     fn own<'a>(listeners: &'a [Listen], check: &'a Check) -> OwnListeners<'a> {
-        OwnListeners { listeners, check, is_of_this_machine: |address| address.is_loopback() }
+        OwnListeners {
+            feeding: listeners,
+            listeners,
+            check,
+            is_of_this_machine: |address| address.is_loopback(),
+        }
     }
 
     #[test]

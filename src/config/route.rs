@@ -1,5 +1,5 @@
-//! Routes as people write them, `NAME=BACKEND[,OPTION]...[,BACKEND...]`, and what follows from them
-//! for who is a backend and who sits in which pool.
+//! Routes as people write them, `NAME[/PATH]=BACKEND[,OPTION]...[,BACKEND...]`, and what follows
+//! from them for who is a backend and who sits in which pool.
 //!
 //! A backend is known by its name, wherever it is mentioned: at `--backend`, in one route or in
 //! several, it is one backend. Its options stand at one of its mentions, or are the same at each.
@@ -12,11 +12,14 @@ use super::complaint::{Phrase, Wrong};
 use super::host::is_host;
 use super::key::SettingKey;
 use super::text::quoted;
-use super::{BackendSpec, Config, Listen, Protocol};
+use super::{BackendSpec, Config, MAIN, Protocol, own_path};
 use crate::limits;
 
-const ROUTE_WANT: &str = "NAME=BACKEND[,BACKEND]... such as www.example.com=10.0.0.1:443";
+const ROUTE_WANT: &str =
+    "NAME[/PATH]=BACKEND[,BACKEND]... such as www.example.com=10.0.0.1:443";
 const NAME_WANT: &str = "a host name, *.DOMAIN or * before the =";
+const PATH_WANT: &str =
+    "a path without a query behind the name, such as api.example.com/v1=...";
 
 /// Instead of backends: nobody serves this name.
 const REFUSE: &str = "refuse";
@@ -26,6 +29,8 @@ const REFUSE: &str = "refuse";
 pub struct Route {
     /// Which names.
     pub name: RouteName,
+    /// What the paths of its requests begin with, at a slash; `None`: any.
+    pub path: Option<String>,
     /// Where to.
     pub to: Destination,
 }
@@ -63,23 +68,31 @@ pub struct RoutePlan {
 }
 
 impl Route {
-    /// `NAME=BACKEND[,OPTION]...[,BACKEND...]` or `NAME=refuse`. What stands between two commas is
-    /// an option of the backend before it if it is `backup` or has a `=`.
+    /// `NAME[/PATH]=BACKEND[,OPTION]...[,BACKEND...]` or `NAME=refuse`. What stands between two
+    /// commas is an option of the backend before it if it is `backup` or has a `=`.
     pub fn parse(text: &str) -> Result<Route, Wrong> {
         let wrong = || Wrong::found(text, ROUTE_WANT);
-        let (name, backends) = text.split_once('=').ok_or_else(wrong)?;
+        let (front, backends) = text.split_once('=').ok_or_else(wrong)?;
+        let (name, path) = match front.find('/') {
+            Some(at) => (&front[..at], Some(&front[at..])),
+            None => (front, None),
+        };
         let name = RouteName::parse(name).ok_or_else(|| Wrong::found(text, NAME_WANT))?;
+        let path = path.map(|path| own_path(path).map_err(|_| Wrong::found(text, PATH_WANT)));
+        // A slash at the end says nothing: prefixes end at slashes.
+        let path = path.transpose()?.map(|path| path.trim_end_matches('/').to_owned());
+        let path = path.filter(|path| !path.is_empty());
         let to = match backends {
             "" => return Err(wrong()),
             REFUSE => Destination::Refused,
             _ => Destination::Backends(parse_backends(backends)?),
         };
-        Ok(Route { name, to })
+        Ok(Route { name, path, to })
     }
 }
 
 impl RouteName {
-    fn parse(text: &str) -> Option<RouteName> {
+    pub(super) fn parse(text: &str) -> Option<RouteName> {
         let tidy = |name: &str| {
             let name = name.strip_suffix('.').unwrap_or(name);
             // An address is no name: who connects to one says none.
@@ -118,12 +131,31 @@ fn parse_backends(text: &str) -> Result<Vec<BackendSpec>, Wrong> {
 
 /// Routes are for listeners that hear a name.
 pub fn check_route_listener(config: &Config) -> Result<(), Wrong> {
-    let hears_names = |listen: &Listen| listen.protocol == Protocol::Sni;
-    if config.routes.is_empty() || config.listeners.iter().any(hears_names) {
+    let protocols = || config.listeners.iter().map(|listen| listen.protocol);
+    if config.routes.is_empty() {
         return Ok(());
     }
-    let want = Phrase::such_as(SettingKey::LISTEN, "sni://0.0.0.0:443").text(" with it");
-    Err(Wrong::saying("no sni:// listener", want))
+    if !protocols().any(Protocol::hears_names) {
+        let want = Phrase::such_as(SettingKey::LISTEN, "sni://0.0.0.0:443").text(" with it");
+        return Err(Wrong::saying("no sni://, tls://, http:// or https:// listener", want));
+    }
+    let has_path = config.routes.iter().find(|route| route.path.is_some());
+    match has_path {
+        Some(route) if !protocols().any(Protocol::is_http) => {
+            let want =
+                Phrase::such_as(SettingKey::LISTEN, "http://0.0.0.0:80").text(" with it");
+            let found = format!("the path of {} without", quoted(&route.title()));
+            Err(Wrong::saying(format!("{found} an http:// listener"), want))
+        }
+        _ => Ok(()),
+    }
+}
+
+impl Route {
+    /// What its service and its pool are called: its name and its path.
+    pub fn title(&self) -> String {
+        format!("{}{}", self.name, self.path.as_deref().unwrap_or_default())
+    }
 }
 
 /// Each route is for other names, and backends are the same wherever they are mentioned.
@@ -134,8 +166,8 @@ pub fn check_routes(config: &Config) -> Result<(), Wrong> {
     }
     let mut seen = HashSet::new();
     for route in &config.routes {
-        if !seen.insert(&route.name) {
-            let found = format!("{} twice", quoted(&route.name.to_string()));
+        if !seen.insert((&route.name, &route.path)) {
+            let found = format!("{} twice", quoted(&route.title()));
             return Err(Wrong::saying(found, "each name once, with all its backends"));
         }
     }
@@ -146,12 +178,12 @@ pub fn check_routes(config: &Config) -> Result<(), Wrong> {
 pub fn plan(config: &Config) -> Result<RoutePlan, Wrong> {
     let mut plan = RoutePlan { backends: Vec::new(), pools: Vec::new(), routes: Vec::new() };
     let mut places = HashMap::new();
-    plan.add_pool("pool".to_owned(), &config.backends, &mut places)?;
+    plan.add_pool(MAIN.to_owned(), &config.backends, &mut places)?;
     for route in &config.routes {
         let pool = match &route.to {
             Destination::Refused => None,
             Destination::Backends(specs) => {
-                Some(plan.add_pool(route.name.to_string(), specs, &mut places)?)
+                Some(plan.add_pool(route.title(), specs, &mut places)?)
             }
         };
         plan.routes.push((route.name.clone(), pool));
@@ -165,14 +197,6 @@ pub fn plan(config: &Config) -> Result<RoutePlan, Wrong> {
 }
 
 impl RoutePlan {
-    /// Where clients go whose name no route has: to the backends of no route, unless a route says
-    /// otherwise; nowhere, if there are none.
-    pub fn others(&self) -> Option<usize> {
-        let route = self.routes.iter().find(|(name, _)| *name == RouteName::Others);
-        let has_own = !self.pools[0].1.is_empty();
-        route.map_or(has_own.then_some(0), |&(_, pool)| pool)
-    }
-
     fn add_pool(
         &mut self,
         name: String,
@@ -238,6 +262,7 @@ impl BackendSpec {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{Listen, Match};
 
     fn config(backends: &[&str], routes: &[&str]) -> Config {
         let mut config = Config::defaults();
@@ -281,7 +306,6 @@ mod tests {
             "[::1]",
             "*.0.0.1",
             "b\u{fc}cher.de",
-            "a/b",
             "a:443",
         ] {
             let wrong = Route::parse(&format!("{text}=a:1")).unwrap_err().to_string();
@@ -339,20 +363,25 @@ mod tests {
         let pools: Vec<(&str, &[usize])> =
             plan.pools.iter().map(|(name, members)| (&**name, &**members)).collect();
         let wanted: [(&str, &[usize]); 3] =
-            [("pool", &[0, 1]), ("x.example", &[1, 2]), ("z.example", &[2, 0])];
+            [("main", &[0, 1]), ("x.example", &[1, 2]), ("z.example", &[2, 0])];
         assert_eq!(pools, wanted);
         let leads: Vec<Option<usize>> = plan.routes.iter().map(|(_, to)| *to).collect();
-        assert_eq!((leads, plan.others()), (vec![Some(1), None, Some(2)], Some(0)));
+        assert_eq!(leads, [Some(1), None, Some(2)]);
     }
 
     #[test]
     fn the_others_have_a_route_or_the_backends_of_none_or_nobody() {
-        let others = |backends, routes| plan(&config(backends, routes)).unwrap().others();
-        assert_eq!(others(&["a:1"], &["x.example=b:1"]), Some(0));
-        assert_eq!(others(&["a:1"], &["*=b:1"]), Some(1));
+        let others = |backends, routes| {
+            let desired = config(backends, routes).desired().unwrap();
+            let is_all = |it: &Match| it.host == RouteName::Others;
+            let mut services = desired.services.into_iter();
+            services.find(|it| it.all_matches().any(|it| is_all(&it))).and_then(|it| it.pool)
+        };
+        assert_eq!(others(&["a:1"], &["x.example=b:1"]).as_deref(), Some("main"));
+        assert_eq!(others(&["a:1"], &["*=b:1"]).as_deref(), Some("*"));
         assert_eq!(others(&["a:1"], &["*=refuse"]), None);
         assert_eq!(others(&[], &["x.example=b:1"]), None);
-        assert_eq!(others(&[], &["*=b:1"]), Some(1));
+        assert_eq!(others(&[], &["*=b:1"]).as_deref(), Some("*"));
     }
 
     #[test]
@@ -373,6 +402,30 @@ mod tests {
         assert_eq!((check_routes(&config), check_route_listener(&config)), (Ok(()), Ok(())));
         config.listeners = vec![Listen::parse("*:443").unwrap()];
         let wrong = check_route_listener(&config).unwrap_err().to_string();
-        assert!(wrong.starts_with("found no sni:// listener, want at least one"), "{wrong}");
+        assert!(wrong.starts_with("found no sni://, tls://, http:// or https://"), "{wrong}");
+        config.routes = vec![Route::parse("a.test/b=b:1").unwrap()];
+        for (listen, is_good) in
+            [("sni://*:1", false), ("tls://*:1", false), ("http://*:1", true)]
+        {
+            config.listeners = vec![Listen::parse(listen).unwrap()];
+            assert_eq!(check_route_listener(&config).is_ok(), is_good, "{listen}");
+        }
+    }
+
+    #[test]
+    fn a_path_ends_at_a_slash_or_is_none() {
+        let table = [
+            ("a/b=a:1", Some("/b")),
+            ("a/b/=a:1", Some("/b")),
+            ("a/=a:1", None),
+            ("*/b/c=a:1", Some("/b/c")),
+        ];
+        for (text, path) in table {
+            assert_eq!(Route::parse(text).unwrap().path.as_deref(), path, "{text}");
+        }
+        for text in ["a//b=a:1", "a/b?c=a:1", "a/b c=a:1"] {
+            let wrong = Route::parse(text).unwrap_err().to_string();
+            assert!(wrong.ends_with(PATH_WANT), "{wrong}");
+        }
     }
 }

@@ -64,7 +64,7 @@ pub fn missing(config: &Config, complaints: &Complaints) -> Vec<SettingKey> {
     }
     let listeners = &config.listeners;
     let listens = !listeners.is_empty() || complaints.has_failed(SettingKey::LISTEN);
-    let hear_names = listeners.iter().all(|listen| listen.protocol == Protocol::Sni);
+    let hear_names = listeners.iter().all(|listen| listen.protocol.hears_names());
     let routed = !config.routes.is_empty() || complaints.has_failed(SettingKey::ROUTE);
     let serves = !config.backends.is_empty()
         || complaints.has_failed(SettingKey::BACKEND)

@@ -49,6 +49,10 @@ pub mod of {
     #[derive(Debug)]
     pub enum Listener {}
 
+    /// What is done for clients.
+    #[derive(Debug)]
+    pub enum Service {}
+
     /// Servers, and the algorithm that chooses among them.
     #[derive(Debug)]
     pub enum Pool {}
@@ -68,6 +72,8 @@ pub mod of {
 
 /// A listener, for connections or for datagrams.
 pub type ListenerId = Id<of::Listener>;
+/// A service.
+pub type ServiceId = Id<of::Service>;
 /// A pool.
 pub type PoolId = Id<of::Pool>;
 /// A server.

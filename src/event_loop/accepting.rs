@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use log::{debug, warn};
 
+use crate::context::Home;
 use crate::event::{Key, ListenerId, Owner, TimeShare};
 use crate::limits::{
     ACCEPT_PAUSE, ACCEPTS_PER_BUSY_TURN, ACCEPTS_PER_TURN, EXHAUSTION_WARNINGS, OVERLAP_MAX,
@@ -205,14 +206,18 @@ impl EventLoop {
     fn open_pair(&mut self, stream: Stream, address: SocketAddr, id: ListenerId) -> bool {
         let listener = &mut self.cx.listeners[id];
         listener.stats.open += 1;
-        let pool = listener.pool;
-        self.cx.backends.enter(pool);
+        let service = listener.only.and_then(|id| Some((id, self.cx.services.get(id)?)));
+        let home = match service {
+            Some((id, service)) => Home { service: Some(id), pool: service.pool },
+            None => Home::default(),
+        };
+        self.cx.enter(home);
         self.cx.stats.accepted += 1;
         self.cx.stats.open += 1;
-        self.pair_number += 1;
+        self.pair_number = self.pair_number.wrapping_add(1);
         let number = self.pair_number;
         debug!("pair {number}: accepted {address}");
-        let arrival = Arrival { number, listener: id, pool, socket: stream, address };
+        let arrival = Arrival { number, listener: id, home, socket: stream, address };
         let cx = &mut self.cx;
         let key = self.pairs.insert_with(|key| {
             let timer = cx.timers.create(Owner::Pair(key));

@@ -13,21 +13,19 @@ use std::io;
 use log::debug;
 
 use crate::backends::{PoolPlan, ServerPlan};
-use crate::config::{CheckSettings, Protocol};
+use crate::config::CheckSettings;
 use crate::event::{ListenerId, Owner, PoolId, ServerId};
 use crate::net::{DatagramListener, StreamListener};
-use crate::services::{Accepting, Listener, ListenerSocket, Receiving};
+use crate::services::{Accepting, Listener, ListenerPlan, ListenerSocket, Receiving, Service};
 
 use super::EventLoop;
 
 impl EventLoop {
-    /// Clients that come to this socket, which is bound, go to this pool from now on, unless a
-    /// phase of the listener chooses another.
+    /// Clients that come to this socket, which is bound, are served from now on.
     pub fn add_listener(
         &mut self,
         listener: StreamListener,
-        protocol: Protocol,
-        pool: Option<PoolId>,
+        plan: ListenerPlan,
     ) -> io::Result<ListenerId> {
         let address = listener.address();
         let timers = &mut self.cx.timers;
@@ -35,7 +33,7 @@ impl EventLoop {
             let timer = timers.create(Owner::Listener(id));
             let accepting =
                 Accepting { listener, timer, is_paused: false, is_queued: false, last: None };
-            Listener::new(protocol, address, pool, ListenerSocket::Stream(accepting))
+            Listener::new(plan, address, ListenerSocket::Stream(accepting))
         });
         self.accepting.push(id);
         let registered = match self.cx.listeners[id].accepting() {
@@ -51,12 +49,11 @@ impl EventLoop {
     pub fn add_datagram_listener(
         &mut self,
         listener: DatagramListener,
-        pool: Option<PoolId>,
+        plan: ListenerPlan,
     ) -> io::Result<ListenerId> {
         let address = listener.address();
         let receiving = Receiving { listener, is_queued: false, transmits: Vec::new() };
-        let listener =
-            Listener::new(Protocol::Udp, address, pool, ListenerSocket::Datagram(receiving));
+        let listener = Listener::new(plan, address, ListenerSocket::Datagram(receiving));
         let id = self.cx.listeners.insert(listener);
         let registered = self.udp.add_listener(id, &mut self.cx);
         self.undo_on_error(id, registered)
@@ -91,6 +88,12 @@ impl EventLoop {
         id
     }
 
+    /// It is as this says from now on; connections that are open go on as they are.
+    pub fn change_server(&mut self, id: ServerId, plan: ServerPlan, check: &CheckSettings) {
+        self.cx.backends.change_server(id, plan, self.cx.now);
+        self.health.change(id, check, &mut self.cx);
+    }
+
     /// No connection to it is begun any more, and it is asked nothing more. Those that are open go
     /// on until they end.
     pub fn remove_server(&mut self, id: ServerId) {
@@ -115,10 +118,9 @@ impl EventLoop {
         if !self.cx.backends.remove_pool(id) {
             return;
         }
-        self.cx.routes.forget(id);
-        for (_, listener) in self.cx.listeners.iter_mut() {
-            if listener.pool == Some(id) {
-                listener.pool = None;
+        for (_, service) in self.cx.services.iter_mut() {
+            if service.pool == Some(id) {
+                service.pool = None;
             }
         }
     }
@@ -128,6 +130,9 @@ impl EventLoop {
         if self.cx.listeners.is_due() {
             self.cx.listeners.reap(Listener::is_free, |_, _| {});
             self.udp.forget_listeners(&self.cx);
+        }
+        if self.cx.services.is_due() {
+            self.cx.services.reap(Service::is_free, |_, _| {});
         }
         if self.health.has_leaving() {
             self.health.reap(&mut self.cx);

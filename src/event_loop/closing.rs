@@ -103,7 +103,7 @@ impl EventLoop {
     /// Whether a pair is to be closed because this server of its went down: if its pool wants that,
     /// and does not itself go on with the server.
     fn loses(&self, key: Key, server: ServerId) -> bool {
-        let pool = self.pairs.get(key).and_then(|pair| pair.client.pool);
+        let pool = self.pairs.get(key).and_then(|pair| pair.client.home.pool);
         self.cx.backends.closes_in(server, pool)
     }
 
@@ -157,7 +157,7 @@ impl EventLoop {
         let client = &pair.client;
         self.cx.stats.open -= 1;
         self.cx.leave_listener(client.listener);
-        self.cx.backends.exit(client.pool);
+        self.cx.exit(client.home);
         match reason {
             Reason::Finished => self.cx.stats.finished += 1,
             Reason::Refused(_) => {

@@ -17,7 +17,8 @@ impl EventLoop {
         let in_use =
             self.cx.connections.iter().filter(|(_, c)| c.user.pair().is_some()).count();
         let idle = self.cx.connections.len() - in_use - self.cx.retired();
-        let users = self.pairs.iter().filter(|(_, pair)| pair.client.pool.is_some()).count();
+        let users =
+            self.pairs.iter().filter(|(_, pair)| pair.client.home.pool.is_some()).count();
         let flows_in_pools = self.udp.flows_in_pools();
         let flows = self.udp.flows();
         self.cx.backends.check_invariants(in_use + flows, idle, users + flows_in_pools);

@@ -12,12 +12,12 @@ use crate::limits::{
 
 /// What we add to every head, because the operator wants it. Functions that write a head borrow it
 /// as a whole, so that one more thing to add needs no further argument.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Added {
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Added<'a> {
     /// Our name in Via, towards backends; `None` without `--via`.
     pub via: Option<&'static str>,
     /// The sticky cookie: set for clients, and not passed to backends.
-    pub cookie: Option<Cookie>,
+    pub cookie: Option<&'a Cookie>,
     /// max-age of Strict-Transport-Security, in seconds; `None` if it is not sent.
     pub hsts: Option<u64>,
 }
@@ -40,49 +40,34 @@ pub enum Proto {
     Https,
 }
 
-/// What is added, for clients without TLS and for those with it.
-#[derive(Debug, Clone, Default)]
-pub struct Additions {
-    clear: Added,
-    tls: Added,
-}
-
-impl Additions {
-    /// What these settings ask for.
-    pub fn of(service: &ServiceSettings, sticky: &Sticky) -> Additions {
-        let same_site = sticky.same_site;
-        let cookie = sticky.cookie.clone().map(|name| Cookie { name, same_site });
-        let clear = Added { via: service.via.then_some(VIA_NAME), cookie, hsts: None };
-        // Never without TLS (RFC 6797, section 7.2): browsers ignore it there.
-        let tls = Added { hsts: service.hsts, ..clear.clone() };
-        Additions { clear, tls }
-    }
-
-    /// The sticky cookie, the same for all clients.
-    pub fn cookie(&self) -> Option<&Cookie> {
-        self.clear.cookie.as_ref()
-    }
-
-    /// What is added for clients that speak `client`.
-    pub fn towards(&self, client: Proto) -> &Added {
-        match client {
-            Proto::Http => &self.clear,
-            Proto::Https => &self.tls,
-        }
-    }
-}
-
-impl Added {
+impl<'a> Added<'a> {
     /// Nothing.
-    pub const NONE: Added = Added { via: None, cookie: None, hsts: None };
+    pub const NONE: Added<'static> = Added { via: None, cookie: None, hsts: None };
+
+    /// What these settings ask for, for clients that speak `proto`.
+    pub fn of(
+        service: &ServiceSettings,
+        cookie: Option<&'a Cookie>,
+        proto: Proto,
+    ) -> Added<'a> {
+        // Never without TLS (RFC 6797, section 7.2): browsers ignore it there.
+        let hsts = service.hsts.filter(|_| proto == Proto::Https);
+        Added { via: service.via.then_some(VIA_NAME), cookie, hsts }
+    }
 
     /// The name of the sticky cookie, if there is one.
-    pub fn cookie_name(&self) -> Option<&str> {
-        self.cookie.as_ref().map(|cookie| &*cookie.name)
+    pub fn cookie_name(&self) -> Option<&'a str> {
+        self.cookie.map(|cookie| &*cookie.name)
     }
 }
 
 impl Cookie {
+    /// The one that these settings ask for, if they do.
+    pub fn of(sticky: &Sticky) -> Option<Cookie> {
+        let name = sticky.cookie.clone()?;
+        Some(Cookie { name, same_site: sticky.same_site })
+    }
+
     /// The value of Set-Cookie for a client that speaks `proto` with us or with a proxy before us.
     pub fn set(&self, token: &str, proto: Proto) -> String {
         let Cookie { name, same_site } = self;

@@ -36,7 +36,7 @@ pub struct Forward<'a> {
     /// Host for a request of HTTP/1.0 without one: the backend's address.
     pub host: &'a str,
     /// What we add to every head.
-    pub added: &'a Added,
+    pub added: &'a Added<'a>,
     /// The subject of the client's certificate, if it sent one.
     pub subject: Option<&'a str>,
 }
@@ -56,7 +56,7 @@ pub struct Back<'a> {
     /// The value of Set-Cookie for the sticky cookie, if it is to be set.
     pub cookie: Option<&'a str>,
     /// What we add to every head.
-    pub added: &'a Added,
+    pub added: &'a Added<'a>,
 }
 
 /// How the response is sent.

@@ -53,3 +53,6 @@ pub const CONNECT_FAILED_PENALTY: Duration = Duration::from_secs(1);
 
 /// A connect time never decays below this, so that connections still count.
 pub const CONNECT_TIME_MIN: Duration = Duration::from_micros(1);
+
+/// From the seed of one pool's algorithm to the next one's.
+pub const BALANCE_SEED_STEP: u64 = 1;

@@ -34,6 +34,7 @@ use rustls::client::UnbufferedClientConnection;
 use rustls::server::UnbufferedServerConnection;
 use rustls::{AlertDescription, HandshakeKind, ServerConfig};
 
+use crate::hello::{self, HelloScan, Reading};
 use crate::limits::{
     CLIENT_HELLO_WIRE_BYTES_MAX, TLS_BARREN_BYTES_MAX, TLS_GATHER_BYTES, TLS_INLET_BYTES_MAX,
     TLS_RECORD_BYTES_MAX,
@@ -65,6 +66,8 @@ pub struct Tls {
     has_heard: bool,
     /// Of the certificate of a client, if it showed one.
     subject: Option<Subject>,
+    /// The server name that a client asked for, once its ClientHello is here.
+    server_name: Option<Box<str>>,
 }
 
 /// How far the peer's side is.
@@ -132,6 +135,7 @@ impl Tls {
             outgoing: TlsOutgoing::Open,
             has_heard: false,
             subject: None,
+            server_name: None,
         })
     }
 
@@ -161,6 +165,11 @@ impl Tls {
             Some(Subject::Named(name)) => Some(name),
             Some(Subject::LeftOut) | None => None,
         }
+    }
+
+    /// The server name that a client asked for, if it did.
+    pub fn server_name(&self) -> Option<&str> {
+        self.server_name.as_deref()
     }
 
     /// Whether a client showed a certificate of which nothing can be said.
@@ -208,7 +217,7 @@ impl Tls {
             }
             match self.take_in(wire) {
                 Received::Bytes(_) if self.is_plain_talk() => return Handshake::Plain,
-                Received::Bytes(_) => self.has_heard = true,
+                Received::Bytes(_) => self.note_hello(),
                 Received::WouldBlock => return Handshake::Pending,
                 Received::Eof => return Handshake::Failed(Fault::CutShort),
                 Received::Broken(fault) => return Handshake::Failed(fault),
@@ -377,6 +386,18 @@ impl Tls {
         self.inlet.truncate(held + count);
         self.inlet.shrink_to_fit();
         received
+    }
+
+    /// Bytes of a handshake came: before those of a client are used up, its server name is read.
+    fn note_hello(&mut self) {
+        let is_new = !std::mem::replace(&mut self.has_heard, true);
+        let is_hello = is_new || !self.inlet.is_empty() && self.server_name.is_none();
+        if is_hello && matches!(self.engine, Engine::Server(_)) {
+            let read = hello::read(&self.inlet, &mut HelloScan::default());
+            if let Reading::Name(name) = read {
+                self.server_name = name;
+            }
+        }
     }
 
     /// Nothing but a letter comes from who does not speak TLS, and no record begins with one.

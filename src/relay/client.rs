@@ -12,8 +12,8 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use crate::backends::{Course, PoolId, ServerId};
-use crate::context::Context;
+use crate::backends::{Course, ServerId};
+use crate::context::{Context, Home};
 use crate::event::{Key, ListenerId, TimerKey};
 use crate::net::{Fault, Peer, Stream};
 
@@ -27,14 +27,14 @@ use super::verdict::Reason;
 pub struct Client {
     /// Its place in the slab of pairs.
     pub key: Key,
-    /// What the log calls it; counted up from 1.
-    pub number: u64,
+    /// What the log calls it; counted up from 1, and after 2^32 pairs anew.
+    pub number: u32,
     /// At which listener it came in; counted there.
     pub listener: ListenerId,
     /// How many of the listener's phases it has behind it.
     pub phases_done: u8,
-    /// The pool that its backend is picked from; counted there. `None` if that is gone.
-    pub pool: Option<PoolId>,
+    /// Its service and its pool; counted at both.
+    pub home: Home,
     /// Its socket.
     pub socket: Stream,
     /// Its address and port, which logs, balancers and forwarding fields go by.
@@ -102,11 +102,11 @@ pub struct TornEnds {
 #[derive(Debug)]
 pub struct Arrival {
     /// What the log will call it.
-    pub number: u64,
+    pub number: u32,
     /// At which listener.
     pub listener: ListenerId,
-    /// The pool that the listener sends its clients to.
-    pub pool: Option<PoolId>,
+    /// Where the listener sends its clients.
+    pub home: Home,
     /// Its socket.
     pub socket: Stream,
     /// As accept gave it: that of a proxy, where one is in front.
@@ -146,7 +146,7 @@ impl Client {
             number: arrival.number,
             listener: arrival.listener,
             phases_done: 0,
-            pool: arrival.pool,
+            home: arrival.home,
             socket: arrival.socket,
             address: arrival.address.into(),
             link: Link::None,

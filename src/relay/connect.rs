@@ -144,10 +144,10 @@ fn choose(
 
 fn pick(client: &Client, cx: &mut Context) -> Result<ServerId, Attempt> {
     let ask = Ask { client: client.address.ip(), key: client.hash_key(), now: cx.now };
-    let picked = cx.backends.pick(client.pool, &ask, client.tried());
+    let picked = cx.backends.pick(client.home.pool, &ask, client.tried());
     let backend = picked.map_err(|refusal| Attempt::Over(refused(client, refusal)))?;
     if log_enabled!(Level::Debug) {
-        let why = cx.backends.why(client.pool, backend, client.tried(), cx.now);
+        let why = cx.backends.why(client.home.pool, backend, client.tried(), cx.now);
         debug!("pair {}: connecting: {why}", client.number);
     }
     if !client.tried().is_empty() {
@@ -164,7 +164,7 @@ fn open(
     cx: &mut Context,
 ) -> Result<(), Attempt> {
     let mut started_at = Instant::now();
-    let timeout = cx.backends.settings(client.pool).connect_timeout;
+    let timeout = cx.backends.settings(client.home.pool).connect_timeout;
     let turned = client.turned().map(|(_, course)| course);
     if turned.is_some() {
         client.search_mut().turned = None;
@@ -220,7 +220,7 @@ fn turn(
     cx: &Context,
 ) -> Option<Course> {
     let of = &cx.backends[backend].addresses;
-    let timeout = cx.backends.settings(client.pool).connect_timeout;
+    let timeout = cx.backends.settings(client.home.pool).connect_timeout;
     let on = course.next(fault, of, timeout, Instant::now())?;
     let name = cx.backends.name(backend);
     let from = course.address(of);
@@ -292,7 +292,7 @@ pub fn is_too_late(client: &Client, cx: &mut Context) -> bool {
 pub fn deadline(client: &Client, cx: &Context) -> Option<Instant> {
     let connection = cx.connections.get(client.link.key()?)?;
     let of = &cx.backends[connection.backend].addresses;
-    let timeout = cx.backends.settings(client.pool).connect_timeout;
+    let timeout = cx.backends.settings(client.home.pool).connect_timeout;
     Some(connection.course().deadline(of, timeout, connection.started_at))
 }
 
@@ -335,7 +335,7 @@ pub fn give_up(
         }
         blame(client, &Broken { backend, started_at, fault, took, stage }, cx);
     }
-    let retries = cx.backends.settings(client.pool).retries;
+    let retries = cx.backends.settings(client.home.pool).retries;
     match client.tried().len() > retries as usize {
         true => Err(Reason::ConnectFailed(fault)),
         false => Ok(()),
@@ -362,7 +362,7 @@ fn blame(client: &mut Client, broken: &Broken, cx: &mut Context) {
     search.tried.push(backend);
     search.fault = Some(fault);
     let lived = started_at.elapsed();
-    let proven = CONNECT_PROVEN.min(cx.backends.settings(client.pool).connect_timeout);
+    let proven = CONNECT_PROVEN.min(cx.backends.settings(client.home.pool).connect_timeout);
     let was_taken = stage == Stage::Connected && lived > proven;
     let ours = matches!(fault, Fault::Exhausted | Fault::GivenUp);
     if !ours {

@@ -35,7 +35,7 @@ pub fn begin(client: &mut Client, cx: &mut Context) -> Verdict {
         Service::Http => Inside::Http,
         Service::Bytes => Inside::Bytes,
     };
-    let begun = match &cx.server_tls {
+    let begun = match &cx.listeners[client.listener].tls {
         Some(server_tls) => client.socket.begin_tls(server_tls.config(inside)),
         // because: the flags are refused where a listener speaks TLS without certificates.
         None => Err(Fault::Tls(Trouble::Other)),
@@ -135,5 +135,5 @@ fn note_failure(fault: Fault, client: &Client, cx: &mut Context) {
 }
 
 fn deadline(client: &Client, cx: &Context) -> Instant {
-    client.opened_at(cx) + cx.settings.listener.tls_handshake_timeout
+    client.opened_at(cx) + cx.listener(client.listener).tls_handshake_timeout
 }

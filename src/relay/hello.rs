@@ -94,7 +94,7 @@ impl Hello {
 }
 
 fn deadline(client: &Client, cx: &Context) -> Instant {
-    client.opened_at(cx) + cx.settings.listener.tls_handshake_timeout
+    client.opened_at(cx) + cx.listener(client.listener).tls_handshake_timeout
 }
 
 fn client_broke(fault: Fault, client: &mut Client) -> Verdict {

@@ -217,20 +217,21 @@ impl Http {
 
     /// When the present state times out, or the client is to be registered with the poll after all.
     fn deadline(&self, client: &Client, cx: &Context) -> Instant {
-        let settings = &cx.settings;
+        let listener = || cx.listener(client.listener);
+        let server_timeout = || cx.service(client.home.service).server_timeout;
         let until = match (&self.state, client.link) {
             (HttpState::Head, _) => match self.head_since {
-                Some(since) => since + settings.listener.header_timeout,
-                None => client.active_at + settings.listener.keep_alive,
+                Some(since) => since + listener().header_timeout,
+                None => client.active_at + listener().keep_alive,
             },
             (HttpState::Exchange(_), Link::Connecting(_)) => {
                 connect::deadline(client, cx).unwrap_or(cx.now)
             }
             (HttpState::Exchange(_), _) if !self.listens_to_client(client) => {
-                client.active_at + HTTP_UNWATCHED.min(settings.service.server_timeout)
+                client.active_at + HTTP_UNWATCHED.min(server_timeout())
             }
-            (HttpState::Exchange(_), _) => client.active_at + settings.service.server_timeout,
-            (HttpState::Page(_), _) => client.active_at + settings.listener.keep_alive,
+            (HttpState::Exchange(_), _) => client.active_at + server_timeout(),
+            (HttpState::Page(_), _) => client.active_at + listener().keep_alive,
         };
         self.patience_ends(client, cx).map_or(until, |end| end.min(until))
     }
@@ -253,7 +254,7 @@ impl Http {
             return self.walk(client, cx);
         }
         if !self.listens_to_client(client)
-            && client.active_at + cx.settings.service.server_timeout > cx.now
+            && client.active_at + cx.service(client.home.service).server_timeout > cx.now
         {
             // A slow answer: from now on the poll is to report a client that leaves.
             if let Verdict::Close(reason) = watch(client, Verdict::Keep, cx) {

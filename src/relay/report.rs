@@ -186,7 +186,7 @@ fn write(account: &Account, moved: Moved, client: &Client, cx: &mut Context) {
     let counts = Counts {
         process: stats.open,
         listener: listener.open,
-        pool: backends.connections_in(client.pool),
+        pool: backends.connections_in(client.home.pool),
         backend: account.backend.map_or(0, |id| backends.connections(id)),
     };
     let began = log.time_of(account.began, *now);
@@ -199,7 +199,7 @@ fn write(account: &Account, moved: Moved, client: &Client, cx: &mut Context) {
     log.add(&Record {
         client: client.address.address(),
         listener: &listener.name,
-        pool: backends.pool_name(client.pool),
+        pool: backends.pool_name(client.home.pool),
         server,
         began,
         what,

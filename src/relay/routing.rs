@@ -1,32 +1,121 @@
-//! The phase that picks a pool: by the server name that the client asks for.
+//! Which service a client is of, and so the pool that it goes to: by the listener alone, by the
+//! server name that it asks for, or by its request.
 
 use log::debug;
 
-use crate::context::Context;
+use crate::access_log::Cause;
+use crate::config::Service as Speaks;
+use crate::context::{Context, Home};
+use crate::event::ServiceId;
 use crate::hello::Alert;
+use crate::http::RequestHead;
+use crate::net::tls::Tls;
 
+use super::account::OwnAnswer;
 use super::client::Client;
-use super::verdict::{Successor, Verdict};
+use super::verdict::{Reason, Successor, Verdict};
 use super::{parting, report};
 
-/// Choose the pool; a name that none serves is refused with an alert.
+/// The phase of listeners at which the server name decides: a name that no service takes is
+/// refused.
 pub fn route(client: &mut Client, cx: &mut Context) -> Verdict {
-    let name = client.take_server_name();
-    let pool = cx.routes.find(name.as_deref());
+    let listener = &cx.listeners[client.listener];
+    // Requests say more, and choose for themselves.
+    if listener.phases.service == Speaks::Http {
+        return Verdict::Become(Successor::NextPhase);
+    }
+    let is_terminated = client.socket.tls().is_some();
+    if is_terminated && listener.only.is_some() {
+        return Verdict::Become(Successor::NextPhase);
+    }
+    let name = match client.socket.tls() {
+        Some(tls) => tls.server_name().map(Into::into),
+        None => client.take_server_name(),
+    };
+    let service = listener.choice.find_name(name.as_deref());
+    let home = home_of(service, cx);
     debug!(
         "pair {}: asks for {}, {}",
         client.number,
         name.as_deref().unwrap_or("nobody by name"),
-        cx.backends.pool(pool).map_or("which nobody serves", |pool| &pool.name),
+        cx.backends.pool(home.pool).map_or("which nobody serves", |pool| &pool.name),
     );
     report::named(name, client, cx.now);
-    let Some(pool) = pool else {
+    let Some(pool) = home.pool else {
         cx.stats.names_unknown += 1;
+        if is_terminated {
+            return Verdict::Close(Reason::Alerted(Alert::UnrecognizedName));
+        }
         return parting::alert(Alert::UnrecognizedName, client, cx);
     };
     cx.backends.routed(pool);
-    cx.backends.exit(client.pool);
-    client.pool = Some(pool);
-    cx.backends.enter(client.pool);
+    move_to(home, client, cx);
     Verdict::Become(Successor::NextPhase)
+}
+
+/// The service that takes the request whose head lies at the beginning of the scratch buffer; our
+/// own answer, if none does.
+#[inline]
+pub fn choose(
+    head: &RequestHead,
+    client: &mut Client,
+    cx: &mut Context,
+) -> Result<(), OwnAnswer> {
+    let listener = &cx.listeners[client.listener];
+    let service = match listener.only {
+        Some(only) => Some(only),
+        None => choose_by_host(head, client, cx),
+    };
+    let home = home_of(service, cx);
+    if home != client.home {
+        go_elsewhere(home, client, cx);
+    }
+    if service.is_none() { Err(unserved(head, client, cx)) } else { Ok(()) }
+}
+
+fn home_of(service: Option<ServiceId>, cx: &Context) -> Home {
+    let pool = service.and_then(|id| cx.services.get(id)).and_then(|service| service.pool);
+    Home { service, pool }
+}
+
+fn choose_by_host(head: &RequestHead, client: &Client, cx: &Context) -> Option<ServiceId> {
+    let host = head.host.map(|host| host.of(&cx.scratch)).unwrap_or_default();
+    let name = std::str::from_utf8(host).ok()?.to_ascii_lowercase();
+    let name = name.rsplit_once(':').map_or(&*name, |(name, _)| name);
+    cx.listeners[client.listener].choice.find_name(Some(name.trim_end_matches('.')))
+}
+
+/// The last request of the client was another service's, or went to another pool. What it has of a
+/// backend there, because it logged in on it, is of no use here.
+#[cold]
+fn go_elsewhere(home: Home, client: &mut Client, cx: &mut Context) {
+    if let Some(key) = client.link.take() {
+        cx.retire(key);
+    }
+    move_to(home, client, cx);
+}
+
+fn move_to(home: Home, client: &mut Client, cx: &mut Context) {
+    cx.exit(client.home);
+    client.home = home;
+    cx.enter(home);
+}
+
+/// No service is for this request. Where the connection's certificate is not for its host, another
+/// connection may find one (RFC 9110, section 15.5.20).
+#[cold]
+fn unserved(head: &RequestHead, client: &Client, cx: &mut Context) -> OwnAnswer {
+    let host = head.host.map(|host| host.of(&cx.scratch)).unwrap_or_default();
+    let listener = &cx.listeners[client.listener];
+    let shown = client.socket.tls().and_then(Tls::server_name);
+    let is_shown_for = |name: &str| match &listener.tls {
+        Some(tls) => tls.shows_the_same(name, host),
+        None => true,
+    };
+    cx.stats.unserved += 1;
+    if shown.is_none_or(is_shown_for) {
+        OwnAnswer::new(404, Cause::NoService)
+    } else {
+        OwnAnswer::new(421, Cause::Misdirected)
+    }
 }

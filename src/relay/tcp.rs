@@ -74,7 +74,7 @@ struct Deadline {
 }
 
 fn deadline(client: &Client, cx: &Context) -> Deadline {
-    let settings = &cx.settings.service;
+    let settings = cx.service(client.home.service);
     match (client.link, client.duplex.progress()) {
         (Link::Connecting(_) | Link::None, _) => {
             let at = connect::deadline(client, cx).unwrap_or(cx.now);

@@ -10,24 +10,49 @@
 //! the last flow is over, for answers leave from it; nobody new gets one.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
-use crate::config::{Phases, Protocol};
-use crate::event::{PoolId, TimerKey};
+use crate::config::{ListenerSettings, Phases, Protocol};
+use crate::event::{ServiceId, TimerKey};
 use crate::limits::LISTEN_BACKLOG;
+use crate::net::tls::server::ServerTls;
 use crate::net::{DatagramListener, StreamListener, Transmit};
 use crate::stats::ListenerStats;
+
+use super::Choice;
 
 /// One listener.
 #[derive(Debug)]
 pub struct Listener {
+    /// Where it is.
+    pub address: SocketAddr,
     /// As others see it: its name, its port, its clients here now.
     pub stats: ListenerStats,
     /// What is asked of its clients, and what they are served then.
     pub phases: Phases,
-    /// The pool that they go to, unless a phase chooses another.
-    pub pool: Option<PoolId>,
+    /// What it has until it is known which service a client wants.
+    pub settings: ListenerSettings,
+    /// What it shows and remembers where TLS ends here.
+    pub tls: Option<Arc<ServerTls>>,
+    /// Which service takes a client, or a request.
+    pub choice: Choice<ServiceId>,
+    /// The one that takes all of them, if there is nothing to choose from.
+    pub only: Option<ServiceId>,
     /// Where they come in.
     pub socket: ListenerSocket,
+}
+
+/// What is known of a listener before its socket is.
+#[derive(Debug)]
+pub struct ListenerPlan {
+    /// What is spoken there.
+    pub protocol: Protocol,
+    /// What it has.
+    pub settings: ListenerSettings,
+    /// What it shows where TLS ends here.
+    pub tls: Option<Arc<ServerTls>>,
+    /// Which service takes a client.
+    pub choice: Choice<ServiceId>,
 }
 
 /// Where clients of a listener come in.
@@ -68,21 +93,26 @@ pub struct Receiving {
 }
 
 impl Listener {
-    /// A listener at this address, which is the real one, whose clients go to this pool.
-    pub fn new(
-        protocol: Protocol,
-        address: SocketAddr,
-        pool: Option<PoolId>,
-        socket: ListenerSocket,
-    ) -> Listener {
-        let name = format!("{protocol}://{address}");
+    /// A listener at this address, which is the real one.
+    pub fn new(plan: ListenerPlan, address: SocketAddr, socket: ListenerSocket) -> Listener {
+        let name = format!("{}://{address}", plan.protocol);
         let port = address.port().to_string();
         Listener {
+            address,
             stats: ListenerStats { name, port, open: 0 },
-            phases: Phases::of(protocol),
-            pool,
+            phases: Phases::of(plan.protocol),
+            settings: plan.settings,
+            tls: plan.tls,
+            only: plan.choice.is_only(),
+            choice: plan.choice,
             socket,
         }
+    }
+
+    /// Other services are behind it from now on.
+    pub fn choose_by(&mut self, choice: Choice<ServiceId>) {
+        self.only = choice.is_only();
+        self.choice = choice;
     }
 
     /// Its socket, if that takes connections.

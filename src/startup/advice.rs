@@ -3,15 +3,22 @@
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 
-use crate::backends::{Backends, PoolOf, ServerId};
 use crate::config::{
-    self, BackendSpec, BackendVerify, Check, Complaint, Config, Phrase, SettingKey, Wrong,
-    dials_tls, duration_text,
+    self, BackendSpec, BackendVerify, Check, Complaint, Config, MAIN, Phrase, SettingKey,
+    Wrong, dials_tls, duration_text,
 };
+use crate::control::{Prepared, servers};
 use crate::limits::CHECK_TIMEOUT_DEFAULT;
 
 /// All of it, in the order of the settings.
-pub(super) fn advice(config: &Config, backends: &Backends) -> Vec<Complaint> {
+pub(super) fn advice(config: Option<&Config>, prepared: &Prepared) -> Vec<Complaint> {
+    let mut advice = config.map(of_flags).unwrap_or_default();
+    advice.extend(about_twins(prepared));
+    advice.extend(prepared.store.never_shown());
+    advice
+}
+
+fn of_flags(config: &Config) -> Vec<Complaint> {
     let mut advice = Vec::new();
     advice.extend(about_timeout(config));
     advice.extend(config::without_effect(config));
@@ -28,9 +35,6 @@ pub(super) fn advice(config: &Config, backends: &Backends) -> Vec<Complaint> {
             _ => Complaint::of(SettingKey::ROUTE, &**name, wrong),
         };
         advice.extend(about_members(&members).map(complaint));
-    }
-    if !config.process.demo {
-        advice.extend(about_twins(backends));
     }
     advice
 }
@@ -66,12 +70,12 @@ fn about_members(members: &[&BackendSpec]) -> Option<Wrong> {
 }
 
 /// Backends of one pool that are one server by several names.
-fn about_twins(backends: &Backends) -> Vec<Complaint> {
+fn about_twins(prepared: &Prepared) -> Vec<Complaint> {
     let mut advice = Vec::new();
-    for (_, pool) in backends.pools() {
-        for (address, twins) in twins(backends, pool.members()) {
-            let names: Vec<&str> = twins.iter().map(|&id| backends.name(id)).collect();
-            let is_backup = |id: &ServerId| backends.share(*id).backup;
+    for (pool, members) in members(prepared) {
+        for (address, twins) in twins(&members) {
+            let names: Vec<&str> = twins.iter().map(|member| member.name).collect();
+            let is_backup = |member: &&Member<'_>| member.is_backup;
             let so = if twins.iter().any(is_backup) && !twins.iter().all(is_backup) {
                 "the backup is down when it is".to_owned()
             } else if names.len() == 2 {
@@ -80,35 +84,62 @@ fn about_twins(backends: &Backends) -> Vec<Complaint> {
                 format!("it gets {} times the share", names.len())
             };
             let are = format!("backends {} are one server at {address}: {so}", listed(&names));
-            advice.push(match pool.of {
-                PoolOf::Listeners => Complaint::new(SettingKey::BACKEND, are),
-                PoolOf::Route => Complaint::of(SettingKey::ROUTE, &*pool.name, are),
+            advice.push(match pool {
+                MAIN => Complaint::new(SettingKey::BACKEND, are),
+                pool => Complaint::of(SettingKey::ROUTE, pool, are),
             });
         }
     }
     advice
 }
 
+/// A member of a pool, and where it is.
+struct Member<'a> {
+    name: &'a str,
+    addresses: &'a [SocketAddr],
+    is_backup: bool,
+}
+
+/// The members of each pool.
+fn members(prepared: &Prepared) -> Vec<(&str, Vec<Member<'_>>)> {
+    let desired = &prepared.desired;
+    let mut pools: Vec<(&str, Vec<Member<'_>>)> =
+        desired.pools.iter().map(|pool| (&*pool.name, Vec::new())).collect();
+    let place: HashMap<&str, usize> =
+        desired.pools.iter().enumerate().map(|(at, pool)| (&*pool.name, at)).collect();
+    for (wanted, server) in servers(desired).iter().zip(&prepared.servers) {
+        let Some(plan) = &server.plan else { continue };
+        for (pool, seat) in &wanted.seats {
+            pools[place[pool]].1.push(Member {
+                name: &wanted.spec.name,
+                addresses: &plan.addresses,
+                is_backup: seat.backup,
+            });
+        }
+    }
+    pools
+}
+
 /// Who shares an address, each company once.
-fn twins(
-    backends: &Backends,
-    members: impl Iterator<Item = ServerId>,
-) -> Vec<(SocketAddr, Vec<ServerId>)> {
-    let mut at: HashMap<SocketAddr, Vec<ServerId>> = HashMap::new();
+fn twins<'m, 'a>(members: &'m [Member<'a>]) -> Vec<(SocketAddr, Vec<&'m Member<'a>>)> {
+    let mut at: HashMap<SocketAddr, Vec<&Member<'_>>> = HashMap::new();
     let mut order: Vec<SocketAddr> = Vec::new();
-    for id in members {
-        for address in backends[id].addresses.all() {
+    for member in members {
+        for address in member.addresses {
             let address = SocketAddr::new(address.ip().to_canonical(), address.port());
             let here = at.entry(address).or_insert_with(|| {
                 order.push(address);
                 Vec::new()
             });
-            here.push(id);
+            here.push(member);
         }
     }
     let mut seen = HashSet::new();
     let told = order.into_iter().filter_map(|address| Some((address, at.remove(&address)?)));
-    told.filter(|(_, ids)| ids.len() > 1 && seen.insert(ids.clone())).collect()
+    let names = |them: &[&Member<'_>]| -> Vec<String> {
+        them.iter().map(|member| member.name.to_owned()).collect()
+    };
+    told.filter(|(_, them)| them.len() > 1 && seen.insert(names(them))).collect()
 }
 
 /// `a and b`, `a, b and c`.

@@ -57,6 +57,12 @@ pub const PROCESS: &[Field<Process>] = &[
         "requests whose client went away before it had its answer",
     ),
     Field::counter(
+        "unserved_requests",
+        One,
+        |it| it.stats.unserved.into(),
+        "requests that no service takes, answered with 404 or 421",
+    ),
+    Field::counter(
         "unknown_names",
         One,
         |it| it.stats.names_unknown.into(),

@@ -1,7 +1,7 @@
 //! Takes a snapshot of everything that is counted, a row at a time: the only place that knows where
 //! a number of a page comes from.
 
-use crate::backends::{self, PoolId, PoolOf, ServerId};
+use crate::backends::{self, PoolId, ServerId};
 use crate::context::Context;
 use crate::limits::WEIGHT_ONE;
 use crate::stats::snapshot::{self, Process, Snapshot};
@@ -35,7 +35,7 @@ pub fn take_row(snapshot: &mut Snapshot, cx: &mut Context) {
     }
 }
 
-/// The next pool that is a route's; the others are not shown.
+/// The next pool but the one of the command line, which is not shown.
 fn next_route<'a>(
     snapshot: &Snapshot,
     cx: &'a Context,
@@ -43,7 +43,7 @@ fn next_route<'a>(
     let mut from = snapshot.next_pool();
     loop {
         let (id, pool) = cx.backends.next_pool_from(from)?;
-        if pool.of == PoolOf::Route {
+        if !pool.is_main() {
             return Some((id, pool));
         }
         from = id.index() + 1;

@@ -6,9 +6,9 @@ use std::time::Instant;
 use mio::Poll;
 
 use super::*;
-use crate::backends::{Backends, PoolOf, PoolPlan, SeatPlan, ServerId, ServerPlan};
+use crate::backends::{Backends, Joins, PoolPlan, SeatPlan, ServerId, ServerPlan};
 use crate::balance;
-use crate::config::{Algorithm, Config, PoolSettings};
+use crate::config::{Algorithm, MAIN, PoolSettings, ProcessSettings};
 use crate::context::Settings;
 use crate::event::{Generation, Key};
 use crate::limits::STATS_ROWS_PER_TURN;
@@ -37,17 +37,17 @@ fn context(backends: usize, pools: usize, poll: &Poll) -> Context {
     let servers: Vec<ServerId> = set.iter().map(|(id, _)| id).collect();
     for index in 0..pools {
         let pool = set.add_pool(PoolPlan {
-            name: "pool".to_owned(),
-            of: if index == 0 { PoolOf::Listeners } else { PoolOf::Route },
+            name: if index == 0 { MAIN.to_owned() } else { "pool".to_owned() },
             balance: balance::build(Algorithm::RoundRobin, 1),
             settings: PoolSettings::DEFAULT,
+            sticky_key: None,
         });
         let seat = SeatPlan { weight: 1, backup: false };
-        servers.iter().for_each(|&id| set.join(id, pool, seat));
+        servers.iter().for_each(|&id| set.join(id, pool, seat, Joins::AtOnce));
     }
-    let settings = Settings::of(&Config::defaults(), 1);
+    let settings = Settings::of(&ProcessSettings::DEFAULT, 1);
     let registry = poll.registry().try_clone().expect("a descriptor");
-    Context::new(registry, set, PipePool::new(0), settings, &PoolSettings::DEFAULT, now)
+    Context::new(registry, set, PipePool::new(0), settings, now)
 }
 
 /// What was done in the slices of a page, and what was made.

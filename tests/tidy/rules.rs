@@ -17,6 +17,7 @@ pub const FLOORS: &[&[&str]] = &[
     &["services"],
     &["context"],
     &["health", "status", "relay", "logging"],
+    &["control"],
     &["event_loop"],
     &["flags", "demo", "startup"],
 ];

@@ -4,14 +4,21 @@
 //! Servers have a colour, and so have pools and listeners: whoever answers a client has the colour
 //! of the listener that it came to, or something reached another one's.
 
+use std::collections::HashMap;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::thread;
 
 use super::*;
-use crate::backends::{SeatPlan, ServerPlan};
-use crate::config::{AllDown, CheckSettings, OnDown, PoolSettings};
-use crate::net::Families;
+use crate::backends::{Joins, PoolPlan, SeatPlan, ServerPlan};
+use crate::balance;
+use crate::config::{
+    Algorithm, AllDown, CheckSettings, ListenerSettings, Match, OnDown, PoolSettings, Protocol,
+    ServiceSettings, UdpSettings,
+};
+use crate::event::{PoolId, ServerId, ServiceId};
+use crate::net::{DatagramListener, Families, StreamListener};
+use crate::services::{Choice, ListenerPlan, Service};
 
 /// Each is added and removed so often.
 const TIMES: usize = 2_000;
@@ -71,6 +78,8 @@ struct World {
     random: fastrand::Rng,
     real: Vec<Vec<SocketAddr>>,
     listeners: Coloured<(ListenerId, SocketAddr)>,
+    /// Of each listener.
+    services: HashMap<ListenerId, ServiceId>,
     udp_listeners: Coloured<(ListenerId, SocketAddr)>,
     pools: Coloured<PoolId>,
     servers: Coloured<ServerId>,
@@ -85,11 +94,13 @@ struct World {
     removed: Counts,
 }
 
-fn config() -> Config {
-    let mut config = Config::defaults();
-    config.service.udp.timeout = Duration::from_millis(20);
-    config.process.max_flows = Some(64);
-    config
+fn empty_loop() -> EventLoop {
+    let mut desired = Desired::nothing();
+    desired.process.max_flows = Some(64);
+    let mut looping = loop_for(desired);
+    let timeout = Duration::from_millis(20);
+    looping.udp = Udp::new(&UdpSettings { timeout, ..UdpSettings::DEFAULT }, 64);
+    looping
 }
 
 fn check(random: &mut fastrand::Rng) -> CheckSettings {
@@ -114,10 +125,11 @@ impl World {
         let colours = 0..COLOURS as u8;
         let real = |colour| (0..SERVERS_A_COLOUR).map(|_| real_server(colour)).collect();
         World {
-            looping: idle_loop(&config(), Listeners::default()),
+            looping: empty_loop(),
             random: fastrand::Rng::with_seed(seed),
             real: colours.map(real).collect(),
             listeners: Vec::new(),
+            services: HashMap::new(),
             udp_listeners: Vec::new(),
             pools: Vec::new(),
             servers: Vec::new(),
@@ -159,40 +171,58 @@ impl World {
         self.one_of(&pools, colour)
     }
 
+    /// A service of its own for a listener, which goes with it.
+    fn plan(&mut self, protocol: Protocol, colour: u8) -> (ListenerPlan, ServiceId) {
+        let pool = self.pool_for(colour);
+        let service = Service::new("churned", ServiceSettings::DEFAULT, pool);
+        let service = self.looping.cx.services.insert(service);
+        let choice = Choice::new([(Match::EVERYTHING, service)]);
+        let settings = ListenerSettings::DEFAULT;
+        (ListenerPlan { protocol, settings, tls: None, choice }, service)
+    }
+
     fn change_listener(&mut self) {
         if self.listeners.len() > self.random.usize(..6) {
             let at = self.random.usize(..self.listeners.len());
             let ((id, _), _) = self.listeners.swap_remove(at);
-            self.looping.remove_listener(id);
-            self.gone.push(Owner::Listener(id));
+            self.remove_listener(id);
             self.removed.listeners += 1;
             return;
         }
         let colour = self.colour();
-        let pool = self.pool_for(colour);
+        let (plan, service) = self.plan(Protocol::Tcp, colour);
         let listener =
             StreamListener::bind("127.0.0.1:0".parse().unwrap(), Families::Both).unwrap();
         let address = listener.address();
-        let id = self.looping.add_listener(listener, Protocol::Tcp, pool).unwrap();
+        let id = self.looping.add_listener(listener, plan).unwrap();
+        self.services.insert(id, service);
         self.listeners.push(((id, address), colour));
         self.added.listeners += 1;
+    }
+
+    fn remove_listener(&mut self, id: ListenerId) {
+        self.looping.remove_listener(id);
+        if let Some(service) = self.services.remove(&id) {
+            self.looping.cx.services.leave(service);
+        }
+        self.gone.push(Owner::Listener(id));
     }
 
     fn change_udp_listener(&mut self) {
         if self.udp_listeners.len() > self.random.usize(..6) {
             let at = self.random.usize(..self.udp_listeners.len());
             let ((id, _), _) = self.udp_listeners.swap_remove(at);
-            self.looping.remove_listener(id);
-            self.gone.push(Owner::Listener(id));
+            self.remove_listener(id);
             self.removed.udp_listeners += 1;
             return;
         }
         let colour = self.colour();
-        let pool = self.pool_for(colour);
+        let (plan, service) = self.plan(Protocol::Udp, colour);
         let listener =
             DatagramListener::bind("127.0.0.1:0".parse().unwrap(), Families::Both).unwrap();
         let address = listener.address();
-        let id = self.looping.add_datagram_listener(listener, pool).unwrap();
+        let id = self.looping.add_datagram_listener(listener, plan).unwrap();
+        self.services.insert(id, service);
         self.udp_listeners.push(((id, address), colour));
         self.added.udp_listeners += 1;
     }
@@ -216,7 +246,8 @@ impl World {
             ..PoolSettings::DEFAULT
         };
         let balance = balance::build(algorithm, 1);
-        let plan = PoolPlan { name: "churned".into(), of: PoolOf::Route, balance, settings };
+        let name = "churned".into();
+        let plan = PoolPlan { name, balance, settings, sticky_key: None };
         let id = self.looping.add_pool(plan);
         self.pools.push((id, colour));
         self.added.pools += 1;
@@ -227,7 +258,9 @@ impl World {
 
     fn join(&mut self, server: ServerId, pool: PoolId) {
         let plan = SeatPlan { weight: self.random.u32(..4), backup: self.random.u8(..4) == 0 };
-        self.looping.cx.backends.join(server, pool, plan);
+        let now = self.looping.cx.now;
+        let joins = if self.random.bool() { Joins::Slowly(now) } else { Joins::AtOnce };
+        self.looping.cx.backends.join(server, pool, plan, joins);
     }
 
     fn change_server(&mut self) {
@@ -370,7 +403,7 @@ impl World {
         self.clients.clear();
         self.stale.clear();
         self.looping.cx.listeners.ids().into_iter().for_each(|id| {
-            self.looping.remove_listener(id);
+            self.remove_listener(id);
         });
         let cx = &self.looping.cx;
         let servers: Vec<ServerId> = cx.backends.iter().map(|(id, _)| id).collect();
@@ -393,6 +426,7 @@ impl World {
             && cx.backends.is_empty()
             && cx.backends.pools().next().is_none()
             && cx.listeners.is_empty()
+            && cx.services.is_empty()
             && cx.timers.len() == Chores::COUNT
             && cx.buffers.lent() + cx.pipes.lent() == 0
             && !cx.backends.has_work()

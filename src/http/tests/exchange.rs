@@ -118,10 +118,11 @@ struct Passed {
     chunks: Vec<u8>,
 }
 
-static ADDED: LazyLock<Added> = LazyLock::new(|| {
-    let cookie = Cookie { name: "LB".to_owned(), same_site: SameSite::Lax };
-    Added { via: Some("pointsman"), cookie: Some(cookie), hsts: None }
-});
+static COOKIE: LazyLock<Cookie> =
+    LazyLock::new(|| Cookie { name: "LB".to_owned(), same_site: SameSite::Lax });
+
+static ADDED: LazyLock<Added<'static>> =
+    LazyLock::new(|| Added { via: Some("pointsman"), cookie: Some(&COOKIE), hsts: None });
 
 fn forward() -> Forward<'static> {
     Forward {

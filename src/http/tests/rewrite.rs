@@ -1,6 +1,7 @@
 //! What goes out, to the letter.
 
 use std::net::IpAddr;
+use std::sync::LazyLock;
 
 use crate::config::SameSite;
 use crate::http::added::{Added, Cookie, Proto};
@@ -24,9 +25,10 @@ fn forward() -> Forward<'static> {
 
 const VIA: Added = Added { via: Some("pointsman"), ..Added::NONE };
 
-fn with_cookie() -> Added {
-    let cookie = Cookie { name: "LB".to_owned(), same_site: SameSite::Lax };
-    Added { cookie: Some(cookie), ..VIA }
+fn with_cookie() -> Added<'static> {
+    static COOKIE: LazyLock<Cookie> =
+        LazyLock::new(|| Cookie { name: "LB".to_owned(), same_site: SameSite::Lax });
+    Added { cookie: Some(&COOKIE), ..VIA }
 }
 
 fn back() -> Back<'static> {

@@ -56,6 +56,15 @@ impl Chooser {
         Chooser { exact, wildcards, first, unknown_name }
     }
 
+    /// Whether both names are shown the same certificate.
+    pub fn is_same(&self, one: &str, other: &str) -> bool {
+        let shown = |name| self.choose(Some(name), &[]);
+        match (shown(one), shown(other)) {
+            (Some(one), Some(other)) => Arc::ptr_eq(&one, &other),
+            _ => false,
+        }
+    }
+
     fn choose(
         &self,
         name: Option<&str>,

@@ -25,6 +25,7 @@ pub struct ServerTls {
     settings: ListenerTls,
     tickets: Arc<dyn ProducesTickets>,
     certificates: Vec<Certificate>,
+    chooser: Arc<Chooser>,
     http: Arc<ServerConfig>,
     bytes: Arc<ServerConfig>,
 }
@@ -94,7 +95,7 @@ impl ServerTls {
         let http = config(Inside::Http).map_err(|error| vec![error])?;
         let bytes = config(Inside::Bytes).map_err(|error| vec![error])?;
         let settings = settings.clone();
-        Ok(ServerTls { settings, tickets, certificates, http, bytes })
+        Ok(ServerTls { settings, tickets, certificates, chooser, http, bytes })
     }
 
     /// What a new connection begins with.
@@ -119,9 +120,27 @@ impl ServerTls {
         unused.iter().map(line).collect()
     }
 
+    /// Whether a client that asks for the one name and a request for the other host (with or
+    /// without a port) are shown the same certificate.
+    pub fn shows_the_same(&self, name: &str, host: &[u8]) -> bool {
+        let Ok(host) = std::str::from_utf8(host) else { return false };
+        let is_port = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        let host = match host.rsplit_once(':') {
+            Some((name, port)) if is_port(port) => name,
+            _ => host,
+        };
+        self.chooser.is_same(name, host)
+    }
+
     /// The certificates, in the order in which they were asked for.
     pub fn certificates(&self) -> &[Certificate] {
         &self.certificates
+    }
+}
+
+impl std::fmt::Debug for ServerTls {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ServerTls").field("settings", &self.settings).finish_non_exhaustive()
     }
 }
 

@@ -17,10 +17,11 @@ mod ending;
 use std::time::Instant;
 
 use crate::access_log::Cause;
-use crate::backends::ServerId;
+use crate::backends::{Pool, ServerId};
 use crate::balance;
 use crate::config::HashKey;
-use crate::context::{Carrying, Context};
+use crate::context::{self, Carrying, Context};
+use crate::event::ServiceId;
 use crate::http::added::{Added, Proto};
 use crate::http::rewrite::{self, Forward};
 use crate::http::{Asked, BadBody, Decoder, Framing, Lists, RequestHead, Trailers, Version};
@@ -101,8 +102,9 @@ pub(super) fn begin(
 ) -> HttpStep {
     cx.stats.requests += 1;
     cx.stats.fields_dropped += cx.http.fields.misleading();
-    let mut exchange = Box::new(Exchange::new(head, cx));
-    if let (Framing::Length(length), Some(most)) = (head.framing, cx.settings.service.max_body)
+    let mut exchange = Box::new(Exchange::new(head, client.home.service, cx));
+    let max_body = cx.service(client.home.service).max_body;
+    if let (Framing::Length(length), Some(most)) = (head.framing, max_body)
         && length > most
     {
         return exchange.reply(BadBody::TooLarge.into(), http, client, cx);
@@ -170,7 +172,7 @@ fn client_gave_up(reason: Reason, cx: &mut Context) -> ExchangeTurn {
 }
 
 impl Exchange {
-    fn new(head: &RequestHead, cx: &Context) -> Exchange {
+    fn new(head: &RequestHead, service: Option<ServiceId>, cx: &Context) -> Exchange {
         let decoder = Decoder::new(head.framing, Trailers::Drop);
         Exchange {
             asked: Asked { head_request: head.is_head(), upgrade: head.upgrade.is_some() },
@@ -179,7 +181,7 @@ impl Exchange {
             takes_trailers: head.takes_trailers,
             again: Vec::new(),
             request: BodyRelay::new(decoder, head.framing)
-                .at_most(cx.settings.service.max_body),
+                .at_most(cx.service(service).max_body),
             is_asked: false,
             backend_stopped_reading: false,
             was_taken: false,
@@ -233,7 +235,7 @@ impl Exchange {
     /// finished sending, or if another request waits. Under TLS a close_notify may come without a
     /// FIN, so that whatever comes has to be read.
     pub fn patience_ends(&self, http: &Http, client: &Client, cx: &Context) -> Option<Instant> {
-        let may_have_left = cx.settings.service.abort_on_close
+        let may_have_left = cx.service(client.home.service).abort_on_close
             && client.socket.can_read()
             && (client.socket.is_ending() || client.socket.tls().is_some())
             && self.request.is_read()
@@ -258,7 +260,7 @@ impl Exchange {
     fn place(&mut self, head: &RequestHead, total: usize, client: &mut Client, cx: &Context) {
         let input = &cx.scratch[..total];
         let fields = &cx.http.fields;
-        let key = match &cx.backends.settings(client.pool).hash_key {
+        let key = match &cx.backends.settings(client.home.pool).hash_key {
             HashKey::Ip => None,
             HashKey::Uri => Some(head.path),
             HashKey::Path => Some(head.path_alone(input)),
@@ -268,13 +270,14 @@ impl Exchange {
         if let Some(key) = key {
             client.search_mut().hash_key = Some(balance::hash_key(key.of(input)));
         }
-        let name = cx.added.cookie().map(|cookie| &*cookie.name);
+        let pool = cx.backends.pool(client.home.pool);
+        let name = pool.and_then(Pool::cookie).map(|cookie| &*cookie.name);
         let token = name.and_then(|name| fields.cookie(input, name));
         self.stuck_to =
-            token.and_then(|token| cx.backends.by_token(token.of(input), client.pool));
+            token.and_then(|token| cx.backends.by_token(token.of(input), client.home.pool));
         let is_https = name.is_some() && {
             let peer = client.address.ip();
-            let trusted = || cx.settings.listener.trusts(peer);
+            let trusted = || cx.listener(client.listener).trusts(peer);
             let said = || fields.find(input, "x-forwarded-proto").map(|it| it.of(input));
             let https = |said: &[u8]| said.eq_ignore_ascii_case(b"https");
             client.socket.tls().is_some() || trusted() && said().is_some_and(https)
@@ -283,12 +286,13 @@ impl Exchange {
     }
 
     /// The value of Set-Cookie for the sticky cookie; `None` if the client has it already.
-    fn cookie(&self, backend: ServerId, cx: &Context) -> Option<String> {
+    fn cookie(&self, backend: ServerId, client: &Client, cx: &Context) -> Option<String> {
         if self.answer.has_begun() {
             return None;
         }
-        let ours = cx.added.cookie()?;
-        let token = cx.backends.token(backend)?;
+        let pool = client.home.pool;
+        let ours = cx.backends.pool(pool)?.cookie()?;
+        let token = cx.backends.token(backend, pool)?;
         (self.stuck_to != Some(backend)).then(|| ours.set(token, self.client_proto))
     }
 
@@ -336,7 +340,7 @@ impl Exchange {
         }
         loop {
             let takes = |id: &ServerId| {
-                client.tried().is_empty() && cx.backends.takes(*id, client.pool)
+                client.tried().is_empty() && cx.backends.takes(*id, client.home.pool)
             };
             let wanted = self.bound_to.or(self.stuck_to).filter(takes);
             let found = connect::find(wanted, wants, client, cx);
@@ -368,16 +372,12 @@ impl Exchange {
         client: &mut Client,
         cx: &mut Context,
     ) -> Result<(), BadBody> {
+        let proto = reply::speaks(client);
         let Context {
-            scratch,
-            connections,
-            backends,
-            listeners,
-            settings,
-            http: lists,
-            added,
-            ..
+            scratch, connections, services, backends, listeners, http: lists, ..
         } = cx;
+        let added = context::added(services, backends, client.home, proto);
+        let listener = &listeners[client.listener];
         let input = &scratch[..total];
         let peer = client.address.ip();
         let connection = client.link.key().and_then(|key| connections.get(key));
@@ -385,14 +385,13 @@ impl Exchange {
             (None, Some(connection)) => backends[connection.backend].address().to_string(),
             _ => String::new(),
         };
-        let proto = reply::speaks(client);
         let to = Forward {
             client: peer,
             proto,
-            trusted: settings.listener.trusts(peer),
+            trusted: listener.settings.trusts(peer),
             host: &host,
-            port: &listeners[client.listener].stats.port,
-            added: added.towards(proto),
+            port: &listener.stats.port,
+            added: &added,
             subject: client.socket.tls().and_then(Tls::subject),
         };
         self.logs_in = lists.fields.bind_a_login(input);
@@ -415,7 +414,7 @@ impl Exchange {
         cx: &mut Context,
     ) -> Result<(), Fault> {
         let Carrying { connection, mut buffers, lists, .. } =
-            cx.for_carrying(client.link.key());
+            cx.for_carrying(client.link.key(), client.home, reply::speaks(client));
         let Some(connection) = connection else { return Err(Fault::Reset) };
         if self.logs_in {
             connection.bind();
@@ -457,7 +456,7 @@ impl Exchange {
         let Some(backend) = backend.map(|connection| connection.backend) else {
             return ExchangeTurn::Nothing(Fault::Reset);
         };
-        let cookie = self.cookie(backend, cx);
+        let cookie = self.cookie(backend, client, cx);
         let before = client.duplex.moved();
         let had_begun = self.answer.has_begun();
         let turn = self.both_ways(cookie.as_deref(), http, client, cx);
@@ -476,15 +475,14 @@ impl Exchange {
     ) -> ExchangeTurn {
         let draining = cx.draining;
         let Carrying { connection, mut buffers, lists, added } =
-            cx.for_carrying(client.link.key());
+            cx.for_carrying(client.link.key(), client.home, reply::speaks(client));
         let Some(connection) = connection else { return ExchangeTurn::Nothing(Fault::Reset) };
         let backend = &mut connection.stream;
         let asked = self.ask(http, client, backend, &mut buffers, lists);
         if asked.is_over() {
             return asked;
         }
-        let added = added.towards(reply::speaks(client));
-        let to = self.reader(cookie, added, draining);
+        let to = self.reader(cookie, &added, draining);
         let listened = self.listen(&to, client, backend, &mut buffers, lists);
         if matches!(listened, ExchangeTurn::Rest) { asked } else { listened }
     }
@@ -566,7 +564,7 @@ impl Exchange {
     fn reader<'a>(
         &self,
         cookie: Option<&'a str>,
-        added: &'a Added,
+        added: &'a Added<'a>,
         draining: bool,
     ) -> Reader<'a> {
         Reader {

@@ -66,27 +66,23 @@ pub(super) fn answer(
     client: &mut Client,
     cx: &mut Context,
 ) -> Option<HttpStep> {
-    let Some(which) = asked_for(head, cx) else {
+    let Some(which) = asked_for(head, client, cx) else {
         return redirect(head, total, http, client, cx);
     };
     cx.stats.requests += 1;
-    let has_body = !matches!(head.framing, Framing::None | Framing::Length(0));
-    let keep_alive = head.keep_alive && !cx.draining && !has_body;
-    let how = How { version: head.version, keep_alive, head_request: head.is_head() };
-    if !has_body {
-        http.keep(&cx.scratch[head.length..total]);
-    }
+    let how = how(head, total, http, cx);
+    let keep_alive = how.keep_alive;
     if which == Which::Stats && head.method == Method::Get {
         return Some(stats(how, http, client, cx));
     }
     let mut bytes = Vec::new();
-    let added = cx.added.towards(reply::speaks(client));
+    let added = &cx.added(client.home, reply::speaks(client));
     let status = match (which, head.method) {
         (_, method) if !matches!(method, Method::Get | Method::Head) => {
             answer::not_allowed(how, added, &mut bytes);
             405
         }
-        (Which::Health, _) if cx.backends.is_there(client.pool) => {
+        (Which::Health, _) if cx.backends.is_there(client.home.pool) => {
             answer::page(200, "text/plain", b"OK", how, added, &mut bytes);
             200
         }
@@ -141,7 +137,7 @@ impl OwnPage {
     /// The statistics are rendered: write their head.
     fn show(&mut self, key: Key, how: How, client: &mut Client, cx: &mut Context) {
         let length = cx.pages.bytes(key).map_or(0, <[u8]>::len);
-        let added = cx.added.towards(reply::speaks(client));
+        let added = &cx.added(client.home, reply::speaks(client));
         answer::page_head(STATS_TYPE, Some(length), how, added, &mut self.bytes);
         let own = OwnAnswer::new(200, Cause::StatsPath);
         report::own_page(own, &self.bytes, length as u64, None, client, cx);
@@ -238,6 +234,32 @@ impl OwnPage {
     }
 }
 
+/// Answer a request that goes to no backend.
+#[cold]
+pub(super) fn refuse(
+    own: OwnAnswer,
+    head: &RequestHead,
+    total: usize,
+    http: &mut Http,
+    client: &mut Client,
+    cx: &mut Context,
+) -> HttpStep {
+    cx.stats.requests += 1;
+    let how = how(head, total, http, cx);
+    reply::answer(own, how, http, client, cx)
+}
+
+/// How a request is answered of which no backend hears. The connection ends with the answer if a
+/// body comes, for that would lie before the next request; if not, what came behind it is kept.
+fn how(head: &RequestHead, total: usize, http: &mut Http, cx: &Context) -> How {
+    let has_body = !matches!(head.framing, Framing::None | Framing::Length(0));
+    if !has_body {
+        http.keep(&cx.scratch[head.length..total]);
+    }
+    let keep_alive = head.keep_alive && !cx.draining && !has_body;
+    How { version: head.version, keep_alive, head_request: head.is_head() }
+}
+
 /// `--redirect-https`: send a client without TLS to the HTTPS port.
 fn redirect(
     head: &RequestHead,
@@ -246,17 +268,14 @@ fn redirect(
     client: &mut Client,
     cx: &mut Context,
 ) -> Option<HttpStep> {
-    let port = cx.settings.redirect_to.filter(|_| client.socket.tls().is_none())?;
+    let service = client.home.service.and_then(|id| cx.services.get(id))?;
+    let port = service.redirect_to.filter(|_| client.socket.tls().is_none())?;
     cx.stats.requests += 1;
-    let has_body = !matches!(head.framing, Framing::None | Framing::Length(0));
-    let keep_alive = head.keep_alive && !cx.draining && !has_body;
-    let how = How { version: head.version, keep_alive, head_request: head.is_head() };
+    let how = how(head, total, http, cx);
+    let keep_alive = how.keep_alive;
     let to = https_url(head, port, client, cx);
-    if !has_body {
-        http.keep(&cx.scratch[head.length..total]);
-    }
     let mut bytes = Vec::new();
-    let added = cx.added.towards(reply::speaks(client));
+    let added = &cx.added(client.home, reply::speaks(client));
     let status = answer::redirect_status(head.method);
     answer::redirect(status, &to, how, added, &mut bytes);
     let own = OwnAnswer::new(status, Cause::RedirectHttps);
@@ -302,12 +321,13 @@ fn without_port(host: &[u8]) -> &[u8] {
     }
 }
 
-fn asked_for(head: &RequestHead, cx: &Context) -> Option<Which> {
+fn asked_for(head: &RequestHead, client: &Client, cx: &Context) -> Option<Which> {
+    let settings = cx.service(client.home.service);
     let path = || head.path_alone(&cx.scratch).of(&cx.scratch);
     let is = |own: &Option<String>| own.as_ref().is_some_and(|own| own.as_bytes() == path());
-    if is(&cx.settings.service.health_path) {
+    if is(&settings.health_path) {
         Some(Which::Health)
-    } else if is(&cx.settings.service.stats_path) {
+    } else if is(&settings.stats_path) {
         Some(Which::Stats)
     } else {
         None

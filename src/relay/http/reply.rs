@@ -37,7 +37,8 @@ pub(super) fn answer(
     }
     let mut flat = std::mem::take(&mut cx.http.flat);
     flat.clear();
-    answer::answer(own.status, own.why, how, cx.added.towards(speaks(client)), &mut flat);
+    let added = cx.added(client.home, speaks(client));
+    answer::answer(own.status, own.why, how, &added, &mut flat);
     if !how.keep_alive {
         client.socket.end_follows();
     }

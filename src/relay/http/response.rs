@@ -62,7 +62,7 @@ pub(super) struct Reader<'a> {
     /// The value of Set-Cookie; `None` if the client has the cookie already.
     pub cookie: Option<&'a str>,
     /// What we add of our own accord.
-    pub added: &'a Added,
+    pub added: &'a Added<'a>,
 }
 
 /// What carrying an answer came to.

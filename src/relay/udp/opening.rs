@@ -21,7 +21,8 @@ impl Udp {
     pub(super) fn open(&mut self, client: FlowKey, cx: &mut Context) -> bool {
         let mut tried: Vec<ServerId> = self.shunned.take(&client, cx.now).into_iter().collect();
         let shunned = tried.len();
-        let pool = cx.listeners[client.listener].pool;
+        let service = cx.listeners[client.listener].only;
+        let pool = service.and_then(|id| cx.services.get(id)).and_then(|it| it.pool);
         let retries = cx.backends.settings(pool).retries as usize;
         while tried.len() <= shunned + retries {
             let Some(backend) = pick(&client, pool, &tried, cx) else { return false };

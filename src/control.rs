@@ -1,0 +1,27 @@
+//! One door for change: from the desired state to what has to be done so that it runs, and what was
+//! done.
+//!
+//! ```text
+//!   Desired, as it runs --+
+//!                         +-- Diff --prepare--> Prepared --EventLoop::apply--> Receipt
+//!   Desired, as wanted ---+     pure  files, names, sockets   infallible, in one turn
+//! ```
+//!
+//! All or nothing: sockets are bound, certificates read and names looked up before the first change
+//! is made, and what cannot be had is told all at once. The start is a diff from nothing. Nothing
+//! here touches the loop: that applies what is prepared.
+
+mod diff;
+mod prepare;
+mod receipt;
+mod resolve;
+mod servers;
+#[cfg(test)]
+mod tests;
+mod tls;
+
+pub use diff::{Diff, Fate, Fates};
+pub use prepare::{Ground, Prepared, PreparedListener, PreparedServer, Socket, prepare};
+pub use receipt::{Counted, PoolChange, Receipt};
+pub use servers::{ServerWanted, servers};
+pub use tls::TlsStore;

@@ -1,0 +1,310 @@
+//! What a change needs of the system, before the first thing is changed: sockets, files, names.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::time::{Instant, SystemTime};
+
+use crate::access_log::AccessLog;
+use crate::backends::{ServerPlan, StickyKey};
+use crate::config::{
+    BackendSpec, Check, Complaint, Desired, Listen, OwnListeners, PoolSpec, ProcessSettings,
+    Protocol, SettingKey, Subject, io_words,
+};
+use crate::net::descriptors::Needs;
+use crate::net::tls::files::{self, FileError};
+use crate::net::{DatagramListener, Families, StreamListener};
+
+use super::diff::Diff;
+use super::resolve;
+use super::servers::{ServerWanted, servers};
+use super::tls::TlsStore;
+
+/// What runs now.
+pub struct Ground<'a> {
+    /// As it was wanted.
+    pub desired: &'a Desired,
+    /// What TLS read for it.
+    pub store: &'a TlsStore,
+    /// Where its listeners really are, in the order of their list.
+    pub addresses: &'a [SocketAddr],
+    /// The addresses of a host that runs already, by its name and port.
+    pub known: &'a dyn Fn(&str, u16) -> Option<Vec<SocketAddr>>,
+}
+
+/// All that a change needs. To drop it undoes it: its sockets are closed, nothing has changed.
+pub struct Prepared {
+    /// What is wanted.
+    pub desired: Desired,
+    /// What is different.
+    pub diff: Diff,
+    /// Files, read anew.
+    pub store: TlsStore,
+    /// One for each listener that is wanted, in order.
+    pub listeners: Vec<PreparedListener>,
+    /// One for each server that is wanted, in order.
+    pub servers: Vec<PreparedServer>,
+    /// Keys of sticky cookies for pools that are new or want another, by the pool's name.
+    pub sticky_keys: HashMap<String, Option<StickyKey>>,
+    /// Another access log than before, or none; `None` if it stays as it is.
+    pub access_log: Option<Option<AccessLog>>,
+    /// Who will need descriptors.
+    pub needs: Needs,
+}
+
+/// A listener that is wanted.
+pub struct PreparedListener {
+    /// Where it really is.
+    pub address: SocketAddr,
+    /// Its socket, if it is new.
+    pub socket: Option<Socket>,
+}
+
+/// A socket that is bound.
+pub enum Socket {
+    /// For connections.
+    Stream(StreamListener),
+    /// For datagrams.
+    Datagram(DatagramListener),
+}
+
+/// A server that is wanted; of one that runs as it is wanted nothing is needed.
+pub struct PreparedServer {
+    /// What is known of it, if it is new or changed.
+    pub plan: Option<ServerPlan>,
+}
+
+/// Everything that leads from what runs to what is wanted. If anything cannot be had, all of that
+/// is told at once, and nothing has changed.
+pub fn prepare(ground: &Ground<'_>, desired: Desired) -> Result<Prepared, Vec<Complaint>> {
+    let mut errors = Vec::new();
+    let diff = Diff::between(ground.desired, &desired);
+    let store = ground.store.renewed(&desired, SystemTime::now(), &mut errors);
+    let access_log = noted(access_log(ground.desired, &desired), &mut errors).flatten();
+    let sticky_keys = sticky_keys(ground.desired, &desired, &diff, &mut errors);
+    let listeners = bind_all(ground, &desired, &diff, &mut errors);
+    let servers = plan_all(ground, &desired, &diff, &store, &listeners, &mut errors);
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    let needs = needs(&desired, servers.len());
+    Ok(Prepared { diff, store, listeners, servers, sticky_keys, access_log, needs, desired })
+}
+
+/// Go on without it, to find what else is wrong.
+fn noted<T>(result: Result<T, Complaint>, errors: &mut Vec<Complaint>) -> Option<T> {
+    result.map_err(|error| errors.push(error)).ok()
+}
+
+fn needs(desired: &Desired, servers: usize) -> Needs {
+    let is_udp = |listen: &Listen| listen.protocol == Protocol::Udp;
+    let datagrams = desired.listeners.iter().filter(|it| is_udp(&it.listen)).count();
+    let is_probed = |pool: &PoolSpec| pool.settings.check.kind != Check::None;
+    let probes = if desired.pools.iter().any(is_probed) { servers } else { 0 };
+    Needs { streams: desired.listeners.len() - datagrams, datagrams, probes }
+}
+
+/// Another one is opened where its file or its format is another.
+fn access_log(old: &Desired, new: &Desired) -> Result<Option<Option<AccessLog>>, Complaint> {
+    let asked =
+        |process: &ProcessSettings| (process.access_log.clone(), process.access_log_format);
+    if asked(&old.process) == asked(&new.process) {
+        return Ok(None);
+    }
+    let Some(place) = &new.process.access_log else { return Ok(Some(None)) };
+    let opened = AccessLog::open(place, new.process.access_log_format, Instant::now());
+    opened.map(|log| Some(Some(log))).map_err(|error| {
+        Complaint::of(SettingKey::ACCESS_LOG, place.to_string(), io_words(&error))
+    })
+}
+
+/// A pool keeps its key for as long as it is asked for in the same way.
+fn sticky_keys(
+    old: &Desired,
+    new: &Desired,
+    diff: &Diff,
+    errors: &mut Vec<Complaint>,
+) -> HashMap<String, Option<StickyKey>> {
+    let mut keys = HashMap::new();
+    for (pool, fate) in new.pools.iter().zip(&diff.pools.wanted) {
+        let before = fate.before().map(|at| &old.pools[at].settings.sticky);
+        if before != Some(&pool.settings.sticky) {
+            let key = noted(sticky_key(pool), errors).flatten();
+            keys.insert(pool.name.clone(), key);
+        }
+    }
+    keys
+}
+
+/// What the sticky cookie is made with, if there is one.
+fn sticky_key(pool: &PoolSpec) -> Result<Option<StickyKey>, Complaint> {
+    let sticky = &pool.settings.sticky;
+    let about = |complaint: Complaint| complaint.about(Subject::Pool(pool.name.clone()));
+    match (&sticky.cookie, &sticky.key) {
+        (None, _) => Ok(None),
+        (Some(_), None) => {
+            let key = StickyKey::random().map(Some);
+            key.map_err(|why| about(Complaint::new(SettingKey::STICKY_COOKIE, why)))
+        }
+        (Some(_), Some(file)) => {
+            let setting = SettingKey::STICKY_KEY;
+            let read = files::read(setting, file);
+            let text = read.map_err(|error| about(Complaint::from(&error)))?;
+            let key = StickyKey::from_text(&text);
+            key.map(Some).map_err(|why| about((&FileError::new(setting, file, &why)).into()))
+        }
+    }
+}
+
+/// Sockets for all listeners that are new, and where all of them really are. Of one that cannot be
+/// had the address is as it was asked for.
+fn bind_all(
+    ground: &Ground<'_>,
+    desired: &Desired,
+    diff: &Diff,
+    errors: &mut Vec<Complaint>,
+) -> Vec<PreparedListener> {
+    let all: Vec<&Listen> = desired.listeners.iter().map(|it| &it.listen).collect();
+    let mut prepared = Vec::new();
+    for (listener, fate) in desired.listeners.iter().zip(&diff.listeners.wanted) {
+        let listen = &listener.listen;
+        let before = fate.before().and_then(|at| ground.addresses.get(at).copied());
+        let about =
+            |complaint: Complaint| complaint.about(Subject::Listener(listener.name.clone()));
+        let socket = match before {
+            Some(_) => None,
+            None => noted(bind(listen, &all).map_err(about), errors),
+        };
+        let bound = socket.as_ref().map(Socket::address);
+        let address = before.or(bound).unwrap_or(listen.address);
+        prepared.push(PreparedListener { address, socket });
+    }
+    prepared
+}
+
+impl Socket {
+    fn address(&self) -> SocketAddr {
+        match self {
+            Socket::Stream(listener) => listener.address(),
+            Socket::Datagram(listener) => listener.address(),
+        }
+    }
+}
+
+/// `[::]` takes IPv4 clients too, unless another listener has the same port for them.
+fn bind(listen: &Listen, all: &[&Listen]) -> Result<Socket, Complaint> {
+    let address = listen.address;
+    let is_udp = listen.protocol == Protocol::Udp;
+    let taken = |listen: &&Listen| {
+        listen.address.is_ipv4()
+            && (listen.protocol == Protocol::Udp) == is_udp
+            && listen.address.port() == address.port()
+            && address.port() != 0
+    };
+    let is_shared = address.ip() == IpAddr::from([0u16; 8]) && all.iter().any(taken);
+    let families = if is_shared { Families::V6 } else { Families::Both };
+    let bound = if is_udp {
+        DatagramListener::bind(address, families).map(Socket::Datagram)
+    } else {
+        StreamListener::bind(address, families).map(Socket::Stream)
+    };
+    bound.map_err(|error| cannot_listen(address, is_udp, &error))
+}
+
+fn cannot_listen(address: SocketAddr, is_udp: bool, error: &io::Error) -> Complaint {
+    let why = match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            "the port is in use; stop who uses it, or choose another (0 lets the system choose)"
+                .to_owned()
+        }
+        io::ErrorKind::PermissionDenied => format!(
+            "not allowed to use port {}; ports below 1024 need CAP_NET_BIND_SERVICE, or choose \
+             a higher one",
+            address.port()
+        ),
+        io::ErrorKind::AddrNotAvailable => {
+            "this machine does not have that address; 0.0.0.0 or [::] listens on all it has"
+                .to_owned()
+        }
+        _ => io_words(error),
+    };
+    let scheme = if is_udp { "udp://" } else { "" };
+    Complaint::of(SettingKey::LISTEN, format!("{scheme}{address}"), why)
+}
+
+/// What is needed of each server. Names that run already are not looked up again.
+fn plan_all(
+    ground: &Ground<'_>,
+    desired: &Desired,
+    diff: &Diff,
+    store: &TlsStore,
+    listeners: &[PreparedListener],
+    errors: &mut Vec<Complaint>,
+) -> Vec<PreparedServer> {
+    let before = servers(ground.desired);
+    let own = Own::new(desired, listeners);
+    let mut prepared = Vec::new();
+    for (wanted, fate) in servers(desired).iter().zip(&diff.servers.wanted) {
+        let is_same =
+            |&at: &usize| before[at].facts == wanted.facts && before[at].key() == wanted.key();
+        let plan = if fate.before().as_ref().is_some_and(is_same) {
+            None
+        } else {
+            let known = (ground.known)(&wanted.spec.host, wanted.spec.port);
+            let plan = resolve::plan(wanted, known.as_deref(), store);
+            noted(plan.map_err(|it| it.about(subject(wanted))), errors)
+        };
+        let addresses = plan.iter().flat_map(|plan: &ServerPlan| &plan.addresses);
+        errors.extend(addresses.copied().find_map(|at| own.complaint(wanted, at)));
+        prepared.push(PreparedServer { plan });
+    }
+    prepared
+}
+
+fn subject(wanted: &ServerWanted<'_>) -> Subject {
+    let pool = wanted.seats.first().map_or_else(String::new, |(pool, _)| (*pool).to_owned());
+    Subject::Backend { pool, name: wanted.spec.name.clone() }
+}
+
+/// Where we listen ourselves, and which listeners lead to which pool.
+struct Own<'a> {
+    all: Vec<Listen>,
+    feeding: HashMap<&'a str, Vec<Listen>>,
+}
+
+impl<'a> Own<'a> {
+    fn new(desired: &'a Desired, listeners: &[PreparedListener]) -> Own<'a> {
+        let real = |at: usize| Listen {
+            protocol: desired.listeners[at].listen.protocol,
+            address: listeners[at].address,
+        };
+        let place: HashMap<&str, usize> =
+            desired.listeners.iter().enumerate().map(|(at, it)| (&*it.name, at)).collect();
+        let mut feeding: HashMap<&str, Vec<Listen>> = HashMap::new();
+        for service in &desired.services {
+            let Some(pool) = &service.pool else { continue };
+            let places = service.listeners.iter().filter_map(|name| place.get(&**name));
+            feeding.entry(pool).or_default().extend(places.map(|&at| real(at)));
+        }
+        Own { all: (0..listeners.len()).map(real).collect(), feeding }
+    }
+
+    fn complaint(&self, wanted: &ServerWanted<'_>, address: SocketAddr) -> Option<Complaint> {
+        let spec: &BackendSpec = wanted.spec;
+        wanted.seats.iter().find_map(|(pool, _)| {
+            let own = OwnListeners {
+                feeding: self.feeding.get(pool).map_or(&[], Vec::as_slice),
+                listeners: &self.all,
+                check: &wanted.facts.check.kind,
+                is_of_this_machine,
+            };
+            own.complaint(SettingKey::BACKEND, spec, address)
+                .map(|it| it.about(subject(wanted)))
+        })
+    }
+}
+
+/// Only what is an address of this machine can be bound.
+fn is_of_this_machine(address: IpAddr) -> bool {
+    UdpSocket::bind((address, 0)).is_ok()
+}

@@ -1,0 +1,121 @@
+//! What a change did, for the log: how many of each kind were kept, opened, changed and closed, and
+//! what became of each pool.
+
+use std::fmt;
+use std::time::Duration;
+
+/// What one change did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Receipt {
+    /// Counted up with each change; the start is the first.
+    pub generation: u64,
+    /// Listeners that stayed as they are, sockets and all.
+    pub kept: usize,
+    /// Listeners that are new.
+    pub opened: usize,
+    /// Listeners that were changed in place.
+    pub changed: usize,
+    /// Listeners that take nobody new any more.
+    pub closed: usize,
+    /// Services that are new, changed or gone.
+    pub services: Counted,
+    /// Pools that are new, changed or gone, their members apart.
+    pub pools: Counted,
+    /// Connections that were open, and still are.
+    pub connections: usize,
+    /// What became of the members of those pools that are not as before.
+    pub members: Vec<PoolChange>,
+    /// Lines about what cannot be changed while it runs, or may surprise.
+    pub notes: Vec<String>,
+    /// How long it took, without the reading of files.
+    pub took: Duration,
+}
+
+/// So many came, changed and went.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counted {
+    /// New.
+    pub added: usize,
+    /// Changed in place.
+    pub changed: usize,
+    /// Gone.
+    pub removed: usize,
+}
+
+/// What became of the members of a pool.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PoolChange {
+    /// The pool's name.
+    pub name: String,
+    /// Its members.
+    pub counted: Counted,
+    /// Connections to those that went.
+    pub draining: u64,
+}
+
+impl Counted {
+    /// Whether nothing came, changed or went.
+    pub fn is_nothing(self) -> bool {
+        self == Counted::default()
+    }
+}
+
+impl fmt::Display for Counted {
+    /// `+1 -1 ~1`, without what is none.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parts = [('+', self.added), ('-', self.removed), ('~', self.changed)];
+        let some = parts.iter().filter(|(_, count)| *count > 0);
+        let texts: Vec<String> = some.map(|(sign, count)| format!("{sign}{count}")).collect();
+        f.write_str(&if texts.is_empty() { "unchanged".to_owned() } else { texts.join(" ") })
+    }
+}
+
+impl fmt::Display for PoolChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Counted { added, changed, removed } = self.counted;
+        write!(f, "pool {}:", self.name)?;
+        if added > 0 {
+            write!(f, " +{added}")?;
+        }
+        if removed > 0 {
+            write!(f, " -{removed}")?;
+            if self.draining > 0 {
+                write!(f, " (draining, {} connections)", self.draining)?;
+            }
+        }
+        if changed > 0 {
+            write!(f, " ~{changed}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Receipt {
+    /// `generation 42: 3 listeners kept, 1 opened, 812 connections kept; pool api: +1 -1; 3.1 ms`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "generation {}: {} listeners kept", self.generation, self.kept)?;
+        for (count, word) in
+            [(self.opened, "opened"), (self.changed, "changed"), (self.closed, "closed")]
+        {
+            if count > 0 {
+                write!(f, ", {count} {word}")?;
+            }
+        }
+        write!(f, ", {} connections kept", self.connections)?;
+        for (counted, word) in [(self.services, "services"), (self.pools, "pools")] {
+            if !counted.is_nothing() {
+                write!(f, "; {word} {counted}")?;
+            }
+        }
+        for pool in self.members.iter().take(POOLS_SAID) {
+            write!(f, "; {pool}")?;
+        }
+        if self.members.len() > POOLS_SAID {
+            write!(f, "; {} more pools", self.members.len() - POOLS_SAID)?;
+        }
+        write!(f, "; {:.1} ms", self.took.as_secs_f64() * 1000.0)
+    }
+}
+
+/// So many pools are named in a line.
+const POOLS_SAID: usize = 20;

@@ -1,0 +1,117 @@
+//! Where backends are: the addresses of their names.
+
+use std::net::{SocketAddr, ToSocketAddrs};
+
+use log::warn;
+
+use crate::backends::{CheckRules, IdleRules, RiseFall, ServerPlan};
+use crate::config::{Check, Complaint, Phrase, SettingKey};
+use crate::limits::BACKEND_ADDRESSES_MAX;
+use crate::net::tls::client::ClientTls;
+
+use super::servers::ServerWanted;
+use super::tls::TlsStore;
+
+/// What is known of a server once its name is looked up; `known` are its addresses, if they are.
+pub(super) fn plan(
+    wanted: &ServerWanted<'_>,
+    known: Option<&[SocketAddr]>,
+    store: &TlsStore,
+) -> Result<ServerPlan, Complaint> {
+    let spec = wanted.spec;
+    let complaint = |why: Phrase| {
+        Complaint::of(SettingKey::BACKEND, format!("{}:{}", spec.host, spec.port), why)
+    };
+    let (dial, probe_dial) = dials(wanted, store).ok_or_else(|| {
+        let why = Phrase::from(format!("'{}' is no name for TLS; ,", spec.host));
+        complaint(why.setting(TlsStore::NAME, "NAME").text(" gives one"))
+    })?;
+    let addresses = match known {
+        Some(known) => known.to_vec(),
+        None => look_up(wanted).map_err(|why| complaint(why.into()))?,
+    };
+    Ok(ServerPlan {
+        name: spec.name.clone(),
+        host: spec.host.clone(),
+        addresses,
+        max_connections: spec.max_connections,
+        check_port: spec.check_port,
+        check_host: probe_host(wanted, probe_dial.is_some()),
+        dial,
+        probe_dial,
+        check: check_rules(wanted),
+        idle_rules: idle_rules(wanted),
+    })
+}
+
+/// All addresses of a name are candidates.
+fn look_up(wanted: &ServerWanted<'_>) -> Result<Vec<SocketAddr>, String> {
+    let spec = wanted.spec;
+    let found = (spec.host.as_str(), spec.port).to_socket_addrs();
+    let found = found.map_err(|error| format!("cannot find the host '{}': {error}", spec.host));
+    let mut addresses: Vec<SocketAddr> = Vec::new();
+    for address in found? {
+        if !addresses.contains(&address) {
+            addresses.push(address);
+        }
+    }
+    if addresses.is_empty() {
+        return Err(format!("the host '{}' has no address", spec.host));
+    }
+    if addresses.len() > BACKEND_ADDRESSES_MAX {
+        let count = addresses.len();
+        warn!(
+            "backend {} has {count} addresses: the first {BACKEND_ADDRESSES_MAX} are used",
+            spec.name
+        );
+        addresses.truncate(BACKEND_ADDRESSES_MAX);
+    }
+    Ok(addresses)
+}
+
+fn check_rules(wanted: &ServerWanted<'_>) -> CheckRules {
+    let check = wanted.facts.check;
+    let rise_fall = RiseFall { rise: check.rise, fall: check.fall };
+    CheckRules { rise_fall, probed: check.kind != Check::None }
+}
+
+fn idle_rules(wanted: &ServerWanted<'_>) -> IdleRules {
+    IdleRules { connections: wanted.facts.idle_connections, time: wanted.facts.idle_time }
+}
+
+/// What probes of HTTP say of their host: what the operator wrote of the backend, with the port
+/// they go to unless it is the usual one.
+fn probe_host(wanted: &ServerWanted<'_>, tls: bool) -> String {
+    if let Some(host) = &wanted.facts.check.host {
+        return host.clone();
+    }
+    let spec = wanted.spec;
+    // The zone of a link-local address is of use on this machine alone.
+    let name = spec.host.split('%').next().unwrap_or_default();
+    let host = if name.contains(':') { format!("[{name}]") } else { name.to_owned() };
+    let port = spec.check_port.unwrap_or(spec.port);
+    let usual = if tls { 443 } else { 80 };
+    if port == usual { host } else { format!("{host}:{port}") }
+}
+
+/// What it takes to speak TLS with a backend, for clients and for probes; nothing at all if it has
+/// no name for it.
+fn dials(
+    wanted: &ServerWanted<'_>,
+    store: &TlsStore,
+) -> Option<(Option<ClientTls>, Option<ClientTls>)> {
+    let facts = &wanted.facts;
+    let Some(roots) = store.roots(facts.dial) else { return Some((None, None)) };
+    let dial = match facts.tls {
+        Some(name) => Some(roots.dial(name, facts.alpn)?),
+        None => None,
+    };
+    let probe_dial = match &facts.check.kind {
+        Check::None | Check::Tcp | Check::Udp(_) => None,
+        Check::Text(_) | Check::Load(_) => dial.clone().map(ClientTls::without_client),
+        Check::Http(_) => dial.clone(),
+        Check::Https(_) if dial.is_none() => Some(roots.dial(&wanted.spec.host, &[])?),
+        Check::Https(_) => dial.clone(),
+    };
+    Some((dial, probe_dial))
+}

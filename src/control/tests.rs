@@ -1,0 +1,173 @@
+//! What is different between two desired states.
+
+use crate::config::{
+    BackendSpec, Check, Config, Desired, Listen, ListenerSettings, ListenerSpec, Match,
+    PoolSettings, PoolSpec, ServiceSettings, ServiceSpec,
+};
+
+use super::diff::{Diff, Fate, Fates};
+use super::servers;
+
+fn pool(name: &str, backends: &[&str]) -> PoolSpec {
+    let backends = backends.iter().map(|text| BackendSpec::parse(text).unwrap()).collect();
+    PoolSpec { name: name.to_owned(), settings: PoolSettings::DEFAULT, backends }
+}
+
+fn listener(name: &str, listen: &str) -> ListenerSpec {
+    ListenerSpec {
+        name: name.to_owned(),
+        listen: Listen::parse(listen).unwrap(),
+        settings: ListenerSettings::DEFAULT,
+    }
+}
+
+fn service(name: &str, pool: &str) -> ServiceSpec {
+    ServiceSpec {
+        name: name.to_owned(),
+        listeners: vec!["public".to_owned()],
+        matches: vec![Match::EVERYTHING],
+        pool: Some(pool.to_owned()),
+        settings: ServiceSettings::DEFAULT,
+    }
+}
+
+fn state(pools: Vec<PoolSpec>) -> Desired {
+    Desired {
+        listeners: vec![listener("public", "http://127.0.0.1:8000")],
+        services: vec![service("site", "a")],
+        pools,
+        ..Desired::nothing()
+    }
+}
+
+fn all_kept(fates: &Fates) -> bool {
+    let kept = |(at, fate): (usize, &Fate)| *fate == Fate::Kept(at);
+    fates.removed.is_empty() && fates.wanted.iter().enumerate().all(kept)
+}
+
+fn of_servers(old: &[PoolSpec], new: &[PoolSpec]) -> Fates {
+    Diff::between(&state(old.to_vec()), &state(new.to_vec())).servers
+}
+
+#[test]
+fn nothing_is_different_from_itself() {
+    let state = state(vec![pool("a", &["a:80", "b:80,weight=3"]), pool("b", &["a:80"])]);
+    let diff = Diff::between(&state, &state.clone());
+    let all = [&diff.listeners, &diff.services, &diff.pools, &diff.servers];
+    assert!(all.into_iter().all(all_kept), "{diff:?}");
+    let start = Diff::between(&Desired::nothing(), &state);
+    assert!(start.servers.wanted.iter().all(|fate| *fate == Fate::Added));
+    let end = Diff::between(&state, &Desired::nothing());
+    assert_eq!(end.servers.removed, [0, 1]);
+}
+
+#[test]
+fn the_order_in_a_file_means_nothing() {
+    let old = state(vec![pool("a", &["a:80", "b:80"]), pool("b", &["c:80"])]);
+    let new = state(vec![pool("b", &["c:80"]), pool("a", &["b:80", "a:80"])]);
+    let diff = Diff::between(&old, &new);
+    assert_eq!(diff.pools.wanted, [Fate::Kept(1), Fate::Kept(0)]);
+    assert_eq!(diff.servers.wanted, [Fate::Kept(2), Fate::Kept(1), Fate::Kept(0)]);
+}
+
+#[test]
+fn the_same_backend_in_several_pools_is_one_server_if_all_agrees() {
+    let one = state(vec![pool("a", &["a:80,weight=2"]), pool("b", &["a:80,backup"])]);
+    let found = servers(&one);
+    assert_eq!(found.len(), 1);
+    let seats: Vec<(&str, u32, bool)> =
+        found[0].seats.iter().map(|(pool, seat)| (*pool, seat.weight, seat.backup)).collect();
+    assert_eq!(seats, [("a", 2, false), ("b", 1, true)]);
+    let limited = state(vec![pool("a", &["a:80"]), pool("b", &["a:80,max-connections=3"])]);
+    assert_eq!(servers(&limited).len(), 2, "with another limit it is another server");
+    let mut checked = one.clone();
+    checked.pools[1].settings.check.kind = Check::None;
+    assert_eq!(servers(&checked).len(), 2, "and with another check");
+}
+
+#[test]
+fn a_backend_is_known_again_by_name_and_address() {
+    let old = [pool("a", &["a:80", "b:80"])];
+    let table: [(&[&str], &[Fate], &[usize]); 6] = [
+        (&["a:80", "b:80", "c:80"], &[Fate::Kept(0), Fate::Kept(1), Fate::Added], &[]),
+        (&["b:80"], &[Fate::Kept(1)], &[0]),
+        (&["a:80,weight=7", "b:80"], &[Fate::Changed(0), Fate::Kept(1)], &[]),
+        (&["a:80,max-connections=7", "b:80"], &[Fate::Changed(0), Fate::Kept(1)], &[]),
+        // Another address under a name is another server, another name for an address is not.
+        (&["a:81,name=a:80", "b:80"], &[Fate::Added, Fate::Kept(1)], &[0]),
+        (&["a:80,name=first", "b:80"], &[Fate::Changed(0), Fate::Kept(1)], &[]),
+    ];
+    for (backends, wanted, removed) in table {
+        let fates = of_servers(&old, &[pool("a", backends)]);
+        assert_eq!((&*fates.wanted, &*fates.removed), (wanted, removed), "{backends:?}");
+    }
+}
+
+#[test]
+fn a_server_that_parts_from_another_pool_s_becomes_two() {
+    let old = [pool("a", &["a:80"]), pool("b", &["a:80"])];
+    let fates = of_servers(&old, &[pool("a", &["a:80"]), pool("b", &["a:80,check-port=9"])]);
+    assert_eq!(fates.wanted, [Fate::Changed(0), Fate::Added]);
+    assert!(fates.removed.is_empty());
+    // And becomes one again: the first stays, the second goes.
+    let fates = of_servers(&[pool("a", &["a:80"]), pool("b", &["a:80,check-port=9"])], &old);
+    assert_eq!((&*fates.wanted, &*fates.removed), (&[Fate::Changed(0)][..], &[1][..]));
+}
+
+#[test]
+fn listeners_are_known_again_by_their_address() {
+    let mut old = state(vec![pool("a", &["a:80"])]);
+    old.listeners = vec![listener("one", "http://127.0.0.1:80"), listener("two", "udp://:53")];
+    let mut new = old.clone();
+    new.listeners[0].name = "renamed".to_owned();
+    new.listeners[1].listen = Listen::parse(":53").unwrap();
+    let diff = Diff::between(&old, &new).listeners;
+    assert_eq!(diff.wanted, [Fate::Changed(0), Fate::Added], "TCP is no UDP");
+    assert_eq!(diff.removed, [1]);
+    // The system chooses the port: then the name has to do.
+    old.listeners = vec![listener("one", ":0"), listener("two", ":0")];
+    new.listeners = vec![listener("two", ":0"), listener("three", ":0")];
+    let diff = Diff::between(&old, &new).listeners;
+    assert_eq!((diff.wanted, diff.removed), (vec![Fate::Kept(1), Fate::Added], vec![0]));
+}
+
+#[test]
+fn settings_change_what_has_them_and_nothing_else() {
+    let old = state(vec![pool("a", &["a:80"])]);
+    let mut new = old.clone();
+    new.services[0].settings.via = true;
+    new.pools[0].settings.retries = 9;
+    let diff = Diff::between(&old, &new);
+    assert_eq!(diff.services.wanted, [Fate::Changed(0)]);
+    assert_eq!(diff.pools.wanted, [Fate::Changed(0)]);
+    assert!(all_kept(&diff.listeners) && all_kept(&diff.servers), "{diff:?}");
+}
+
+/// One service and one pool of the command line, and one of each for a route.
+#[test]
+fn flags_are_the_smallest_front_end() {
+    let mut config = Config::defaults();
+    for listen in ["http://127.0.0.1:80", "sni://127.0.0.1:443", "tcp://127.0.0.1:9"] {
+        config.listeners.push(Listen::parse(listen).unwrap());
+    }
+    config.backends.push(BackendSpec::parse("a:80").unwrap());
+    for route in ["www.a.test/api/=b:80", "*.a.test=c:80,a:80", "b.test=refuse"] {
+        config.routes.push(crate::config::Route::parse(route).unwrap());
+    }
+    let desired = config.desired().unwrap();
+    let services: Vec<(&str, usize, Option<&str>)> = desired
+        .services
+        .iter()
+        .map(|it| (&*it.name, it.listeners.len(), it.pool.as_deref()))
+        .collect();
+    let expected = [
+        ("www.a.test/api", 1, Some("www.a.test/api")),
+        ("*.a.test", 2, Some("*.a.test")),
+        ("b.test", 2, None),
+        ("main", 3, Some("main")),
+    ];
+    assert_eq!(services, expected);
+    let pools: Vec<&str> = desired.pools.iter().map(|pool| &*pool.name).collect();
+    assert_eq!(pools, ["main", "www.a.test/api", "*.a.test"]);
+    assert_eq!(servers(&desired).len(), 3, "a:80 is one server");
+}

@@ -1,0 +1,425 @@
+//! The one place where what is there is changed: what `control` has prepared is carried out between
+//! two turns, in an order in which nothing refers to what is not there.
+//!
+//! ```text
+//!   1 sockets of new listeners are registered: the last that can fail, and nothing has changed yet
+//!   2 pools      come, change           4 services   come, change
+//!   3 servers    come, change, go       5 listeners  change, get their services, go
+//!                                       6 services and pools go
+//! ```
+
+use std::collections::HashMap;
+use std::io;
+use std::time::Instant;
+
+use crate::backends::{Joins, PoolPlan, SeatPlan, StickyKey};
+use crate::balance;
+use crate::config::{Desired, ListenerSpec, Match, Phases, Protocol, Redirect, ServiceSpec};
+use crate::control::{
+    Counted, Diff, Fate, Fates, PoolChange, Prepared, PreparedListener, PreparedServer,
+    Receipt, ServerWanted, Socket, TlsStore, servers,
+};
+use crate::event::{ListenerId, PoolId, ServerId, ServiceId};
+use crate::limits::BALANCE_SEED_STEP;
+use crate::services::{Choice, ListenerPlan, Service};
+
+use super::EventLoop;
+
+/// What runs, by the desired state that it was made from.
+pub(super) struct Directory {
+    /// Counted up with each change.
+    pub generation: u64,
+    pub desired: Desired,
+    /// Each in the order of its list in the desired state.
+    pub listeners: Vec<ListenerId>,
+    services: Vec<ServiceId>,
+    pools: Vec<PoolId>,
+    /// In the order of [`servers`].
+    servers: Vec<ServerId>,
+    /// What was read for TLS.
+    pub store: TlsStore,
+}
+
+/// What is being applied.
+struct Change<'a> {
+    old: &'a Directory,
+    new: &'a Desired,
+    diff: &'a Diff,
+    /// The ids of what is new, as far as it is there.
+    pools: Vec<PoolId>,
+    pool_ids: HashMap<&'a str, PoolId>,
+    services: Vec<ServiceId>,
+    members: HashMap<&'a str, PoolChange>,
+}
+
+impl Directory {
+    /// Nothing runs.
+    pub fn empty() -> Directory {
+        Directory {
+            generation: 0,
+            desired: Desired::nothing(),
+            listeners: Vec::new(),
+            services: Vec::new(),
+            pools: Vec::new(),
+            servers: Vec::new(),
+            store: TlsStore::default(),
+        }
+    }
+}
+
+impl EventLoop {
+    /// Carry out what is prepared. If a socket cannot be registered, nothing has changed.
+    pub fn apply(&mut self, prepared: Prepared) -> io::Result<Receipt> {
+        let began = Instant::now();
+        let Prepared { desired, diff, store, listeners, servers, .. } = prepared;
+        let old = std::mem::replace(&mut self.directory, Directory::empty());
+        let opened = self.open_listeners(&desired, &diff, listeners, &old);
+        let ids = match opened {
+            Ok(ids) => ids,
+            Err(error) => {
+                self.directory = old;
+                return Err(error);
+            }
+        };
+        let mut change = Change {
+            old: &old,
+            new: &desired,
+            diff: &diff,
+            pools: Vec::new(),
+            pool_ids: HashMap::new(),
+            services: Vec::new(),
+            members: HashMap::new(),
+        };
+        self.apply_pools(&mut change, prepared.sticky_keys);
+        let server_ids = self.apply_servers(&mut change, servers);
+        self.apply_services(&mut change);
+        self.apply_listeners(&change, &ids, &store);
+        self.remove_rest(&change);
+        let mut receipt = receipt(&change, self.pairs.len());
+        let Change { pools, services, .. } = change;
+        if let Some(log) = prepared.access_log {
+            self.cx.access_log = log.map(Box::new);
+        }
+        self.cx.settings.process = desired.process.clone();
+        let generation = old.generation + 1;
+        self.directory = Directory {
+            generation,
+            desired,
+            listeners: ids,
+            services,
+            pools,
+            servers: server_ids,
+            store,
+        };
+        if generation == 1 {
+            self.cx.backends.finish_work();
+        }
+        self.review_certificates();
+        receipt.generation = generation;
+        receipt.took = began.elapsed();
+        Ok(receipt)
+    }
+
+    /// 1: the ids of all listeners that are wanted; those that are new have no service yet.
+    fn open_listeners(
+        &mut self,
+        desired: &Desired,
+        diff: &Diff,
+        prepared: Vec<PreparedListener>,
+        old: &Directory,
+    ) -> io::Result<Vec<ListenerId>> {
+        let mut ids = Vec::new();
+        let mut opened = Vec::new();
+        let all = desired.listeners.iter().zip(&diff.listeners.wanted).zip(prepared);
+        for ((spec, fate), prepared) in all {
+            let id = match (fate.before(), prepared.socket) {
+                (Some(at), _) => Ok(old.listeners[at]),
+                (None, Some(socket)) => self.open_listener(desired, spec, socket),
+                // because: one that is new has a socket.
+                (None, None) => Err(io::ErrorKind::NotFound.into()),
+            };
+            match id {
+                Ok(id) => ids.push(id),
+                Err(error) => {
+                    opened.into_iter().for_each(|id| self.remove_listener(id));
+                    return Err(error);
+                }
+            }
+            if *fate == Fate::Added {
+                opened.extend(ids.last().copied());
+            }
+        }
+        Ok(ids)
+    }
+
+    fn open_listener(
+        &mut self,
+        desired: &Desired,
+        spec: &ListenerSpec,
+        socket: Socket,
+    ) -> io::Result<ListenerId> {
+        let plan = ListenerPlan {
+            protocol: spec.listen.protocol,
+            settings: spec.settings.clone(),
+            tls: None,
+            choice: Choice::new([]),
+        };
+        match socket {
+            Socket::Stream(listener) => {
+                let keepalive = desired.process.tcp_keepalive;
+                if !keepalive.is_zero() {
+                    listener.set_keepalive(keepalive);
+                }
+                self.add_listener(listener, plan)
+            }
+            Socket::Datagram(listener) => self.add_datagram_listener(listener, plan),
+        }
+    }
+
+    /// 2: pools, without their members.
+    fn apply_pools<'a>(
+        &mut self,
+        change: &mut Change<'a>,
+        mut keys: HashMap<String, Option<StickyKey>>,
+    ) {
+        let seed = self.seed;
+        for (at, (spec, fate)) in
+            change.new.pools.iter().zip(&change.diff.pools.wanted).enumerate()
+        {
+            let seed = seed.wrapping_add(BALANCE_SEED_STEP * at as u64);
+            let build = || balance::build(spec.settings.algorithm, seed);
+            let key = keys.remove(&spec.name);
+            let id = match *fate {
+                Fate::Kept(before) => change.old.pools[before],
+                Fate::Added => self.add_pool(PoolPlan {
+                    name: spec.name.clone(),
+                    balance: build(),
+                    settings: spec.settings.clone(),
+                    sticky_key: key.flatten(),
+                }),
+                Fate::Changed(before) => {
+                    let id = change.old.pools[before];
+                    let algorithm = change.old.desired.pools[before].settings.algorithm;
+                    let other = algorithm != spec.settings.algorithm;
+                    let balance = other.then(build);
+                    self.cx.backends.change_pool(id, &spec.settings, balance, key);
+                    id
+                }
+            };
+            change.pools.push(id);
+            change.pool_ids.insert(&spec.name, id);
+        }
+    }
+
+    /// 3: servers and their seats.
+    fn apply_servers<'a>(
+        &mut self,
+        change: &mut Change<'a>,
+        prepared: Vec<PreparedServer>,
+    ) -> Vec<ServerId> {
+        let before = servers(&change.old.desired);
+        let wanted = servers(change.new);
+        let mut ids = Vec::new();
+        for ((wanted, fate), prepared) in
+            wanted.iter().zip(&change.diff.servers.wanted).zip(prepared)
+        {
+            let old = fate.before().map(|at| &before[at]);
+            let id = match (fate.before(), prepared.plan) {
+                (Some(at), None) => change.old.servers[at],
+                (Some(at), Some(plan)) => {
+                    let id = change.old.servers[at];
+                    self.change_server(id, plan, wanted.facts.check);
+                    note_changed(change, wanted);
+                    id
+                }
+                (None, Some(plan)) => self.add_server(plan, wanted.facts.check),
+                // because: of one that is new everything is prepared.
+                (None, None) => continue,
+            };
+            self.seat(id, old, wanted, change);
+            ids.push(id);
+        }
+        for &at in &change.diff.servers.removed {
+            let id = change.old.servers[at];
+            let connections = self.cx.backends.connections(id);
+            for (pool, _) in &before[at].seats {
+                if let Some((name, _)) = change.pool_ids.get_key_value(*pool) {
+                    let members = members(&mut change.members, name);
+                    members.counted.removed += 1;
+                    members.draining += connections;
+                }
+            }
+            self.remove_server(id);
+        }
+        ids
+    }
+
+    /// The seats of a server as they are wanted.
+    fn seat<'a>(
+        &mut self,
+        id: ServerId,
+        old: Option<&ServerWanted<'_>>,
+        wanted: &ServerWanted<'a>,
+        change: &mut Change<'a>,
+    ) {
+        let now = self.cx.now;
+        let backends = &mut self.cx.backends;
+        let old_seats: &[(&str, SeatPlan)] = match old {
+            Some(old) => &old.seats,
+            None => &[],
+        };
+        for (pool, plan) in &wanted.seats {
+            let pool_id = change.pool_ids[pool];
+            let before = old_seats.iter().find(|(it, _)| it == pool).map(|(_, plan)| *plan);
+            let Some(before) = before.filter(|_| backends.sits_in(id, pool_id)) else {
+                let joins =
+                    if change.is_new(pool) { Joins::AtOnce } else { Joins::Slowly(now) };
+                backends.join(id, pool_id, *plan, joins);
+                members(&mut change.members, pool).counted.added += 1;
+                continue;
+            };
+            if before == *plan {
+                continue;
+            }
+            if before.weight != plan.weight {
+                backends.reweigh(id, pool_id, plan.weight, now);
+            }
+            if before.backup != plan.backup {
+                backends.set_backup(id, pool_id, plan.backup);
+            }
+            members(&mut change.members, pool).counted.changed += 1;
+        }
+        let is_wanted = |pool: &str| wanted.seats.iter().any(|(it, _)| *it == pool);
+        for (pool, _) in old_seats.iter().filter(|(pool, _)| !is_wanted(pool)) {
+            if let Some((name, &pool_id)) = change.pool_ids.get_key_value(*pool) {
+                backends.leave(id, pool_id);
+                let members = members(&mut change.members, name);
+                members.counted.removed += 1;
+                members.draining += backends.connections(id);
+            }
+        }
+    }
+
+    /// 4: services.
+    fn apply_services(&mut self, change: &mut Change<'_>) {
+        for (spec, fate) in change.new.services.iter().zip(&change.diff.services.wanted) {
+            let pool = spec.pool.as_deref().and_then(|name| change.pool_ids.get(name).copied());
+            let id = match fate.before() {
+                Some(at) => change.old.services[at],
+                None => self.cx.services.insert(Service::new(
+                    &spec.name,
+                    spec.settings.clone(),
+                    pool,
+                )),
+            };
+            if let Some(service) = self.cx.services.get_mut(id) {
+                service.pool = pool;
+                if service.settings != spec.settings {
+                    service.settings = spec.settings.clone();
+                }
+            }
+            change.services.push(id);
+        }
+    }
+
+    /// 5: which services are behind which listener, and what listeners have.
+    fn apply_listeners(&mut self, change: &Change<'_>, ids: &[ListenerId], store: &TlsStore) {
+        let mut behind: HashMap<&str, Vec<(Match, ServiceId)>> = HashMap::new();
+        for (spec, &id) in change.new.services.iter().zip(&change.services) {
+            for listener in &spec.listeners {
+                let entries = behind.entry(listener).or_default();
+                entries.extend(spec.all_matches().map(|it| (it, id)));
+            }
+        }
+        for (spec, &id) in change.new.listeners.iter().zip(ids) {
+            let entries = behind.remove(&*spec.name).unwrap_or_default();
+            let Some(listener) = self.cx.listeners.get_mut(id) else { continue };
+            listener.choose_by(Choice::new(entries));
+            listener.tls = store.server(&spec.settings.tls).cloned();
+            if listener.settings != spec.settings {
+                listener.settings = spec.settings.clone();
+            }
+            listener.phases = Phases::of(spec.listen.protocol);
+        }
+        for (spec, &id) in change.new.services.iter().zip(&change.services) {
+            let port = self.https_port(change.new, ids, spec);
+            if let Some(service) = self.cx.services.get_mut(id) {
+                service.redirect_to = port;
+            }
+        }
+        for &at in &change.diff.listeners.removed {
+            self.remove_listener(change.old.listeners[at]);
+        }
+    }
+
+    /// The port of the service's first listener of HTTPS, if it redirects there.
+    fn https_port(
+        &self,
+        desired: &Desired,
+        ids: &[ListenerId],
+        service: &ServiceSpec,
+    ) -> Option<u16> {
+        let redirects = service.settings.redirect == Redirect::Https;
+        let is_it = |spec: &ListenerSpec| {
+            spec.listen.protocol == Protocol::Https && service.listeners.contains(&spec.name)
+        };
+        let found = desired.listeners.iter().position(|it| redirects && is_it(it))?;
+        self.cx.listeners.get(ids[found])?.stats.port.parse().ok()
+    }
+
+    /// 6: what nothing leads to any more.
+    fn remove_rest(&mut self, change: &Change<'_>) {
+        for &at in &change.diff.services.removed {
+            self.cx.services.leave(change.old.services[at]);
+        }
+        for &at in &change.diff.pools.removed {
+            self.remove_pool(change.old.pools[at]);
+        }
+    }
+}
+
+impl Change<'_> {
+    fn is_new(&self, pool: &str) -> bool {
+        let at = self.new.pools.iter().position(|it| it.name == pool);
+        at.is_none_or(|at| self.diff.pools.wanted[at] == Fate::Added)
+    }
+}
+
+fn note_changed<'a>(change: &mut Change<'a>, wanted: &ServerWanted<'a>) {
+    for (pool, _) in &wanted.seats {
+        members(&mut change.members, pool).counted.changed += 1;
+    }
+}
+
+fn members<'m, 'a>(
+    all: &'m mut HashMap<&'a str, PoolChange>,
+    pool: &'a str,
+) -> &'m mut PoolChange {
+    let new = || PoolChange { name: pool.to_owned(), ..PoolChange::default() };
+    all.entry(pool).or_insert_with(new)
+}
+
+fn receipt(change: &Change<'_>, connections: usize) -> Receipt {
+    let is_kept = |fate| matches!(fate, Fate::Kept(_));
+    let is_changed = |fate| matches!(fate, Fate::Changed(_));
+    let is_added = |fate| fate == Fate::Added;
+    let Diff { listeners, services, pools, .. } = change.diff;
+    let counted = |fates: &Fates| Counted {
+        added: fates.count(is_added),
+        changed: fates.count(is_changed),
+        removed: fates.removed.len(),
+    };
+    let mut members: Vec<PoolChange> = change.members.values().cloned().collect();
+    members.sort_by(|one, other| one.name.cmp(&other.name));
+    Receipt {
+        kept: listeners.count(is_kept),
+        opened: listeners.count(is_added),
+        changed: listeners.count(is_changed),
+        closed: listeners.removed.len(),
+        services: counted(services),
+        pools: counted(pools),
+        connections,
+        members,
+        ..Receipt::default()
+    }
+}

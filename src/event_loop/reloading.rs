@@ -1,0 +1,91 @@
+//! SIGHUP: what is wanted is read again, and what is different is applied; the files of
+//! certificates are read again in any case. If anything is wrong, all stays as it was.
+//!
+//! The files are small and read in one go, which is the only time that the loop waits for a disk.
+
+use std::net::SocketAddr;
+use std::time::{Instant, SystemTime};
+
+use log::{error, info, warn};
+
+use crate::config::{Complaint, Desired};
+use crate::control::{self, Ground, Prepared, Receipt};
+
+use super::EventLoop;
+
+impl EventLoop {
+    /// Read it all again.
+    pub(super) fn reload(&mut self) {
+        let began = Instant::now();
+        let desired = match &mut self.reread {
+            None => self.directory.desired.clone(),
+            Some(reread) => match reread() {
+                Ok(desired) => desired,
+                Err(lines) => {
+                    lines.iter().for_each(|line| error!("{line}"));
+                    return error!("the configuration has mistakes: all stays as it was");
+                }
+            },
+        };
+        match self.prepare(desired) {
+            Ok(prepared) => self.apply_again(prepared, began),
+            Err(complaints) => {
+                for complaint in complaints {
+                    warn!("{}", self.stays(&complaint));
+                }
+            }
+        }
+    }
+
+    /// What leads from what runs to what is wanted; nothing has changed yet.
+    pub fn prepare(&self, desired: Desired) -> Result<Prepared, Vec<Complaint>> {
+        let listeners = &self.cx.listeners;
+        let address = |id| listeners.get(id).map(|listener| listener.address);
+        let addresses: Vec<SocketAddr> =
+            self.directory.listeners.iter().filter_map(|&id| address(id)).collect();
+        let known = |host: &str, port: u16| self.cx.backends.addresses_of(host, port);
+        let ground = Ground {
+            desired: &self.directory.desired,
+            store: &self.directory.store,
+            addresses: &addresses,
+            known: &known,
+        };
+        control::prepare(&ground, desired)
+    }
+
+    fn apply_again(&mut self, prepared: Prepared, began: Instant) {
+        match self.apply(prepared) {
+            Ok(receipt) => self.say_reloaded(&Receipt { took: began.elapsed(), ..receipt }),
+            Err(error) => error!("cannot register a listener, all stays as it was: {error}"),
+        }
+    }
+
+    fn say_reloaded(&self, receipt: &Receipt) {
+        let store = &self.directory.store;
+        let certificates = store.certificates();
+        if certificates > 0 {
+            info!("read {certificates} certificates again");
+        }
+        for unused in store.never_shown() {
+            warn!("{}", unused.spelled(self.cx.spelling));
+        }
+        if store.show_identities(SystemTime::now()) > 0 {
+            info!("read the certificate for backends again");
+        }
+        if self.reread.is_some() {
+            info!("{receipt}");
+        }
+    }
+
+    fn stays(&self, complaint: &Complaint) -> String {
+        match self.reread {
+            Some(_) => {
+                format!("all stays as it was: {}", complaint.spelled(self.cx.spelling))
+            }
+            None => {
+                let says = complaint.says(self.cx.spelling);
+                format!("the certificates stay as they were: {says}")
+            }
+        }
+    }
+}

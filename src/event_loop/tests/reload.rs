@@ -1,0 +1,229 @@
+//! Changes of the desired state while clients are served.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::thread;
+
+use super::*;
+use crate::config::{
+    BackendSpec, Listen, ListenerSettings, ListenerSpec, Match, PoolSettings, PoolSpec,
+    RouteName, ServiceSettings, ServiceSpec,
+};
+use crate::control::Receipt;
+
+/// Answers each line with its name, for as long as the process lives.
+fn real_server(name: &'static str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            thread::spawn(move || {
+                let mut asked = [0; 512];
+                while stream.read(&mut asked).is_ok_and(|count| count > 0) {
+                    let length = name.len();
+                    let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n");
+                    let _ = stream.write_all((head + name).as_bytes());
+                }
+            });
+        }
+    });
+    address.to_string()
+}
+
+fn pool(name: &str, backends: &[String]) -> PoolSpec {
+    let backends = backends.iter().map(|text| BackendSpec::parse(text).unwrap()).collect();
+    let mut settings = PoolSettings::DEFAULT;
+    settings.check.kind = crate::config::Check::None;
+    PoolSpec { name: name.to_owned(), settings, backends }
+}
+
+fn service(name: &str, host: &str, pool: Option<&str>) -> ServiceSpec {
+    let host = match host {
+        "*" => RouteName::Others,
+        host => RouteName::Exact(host.to_owned()),
+    };
+    ServiceSpec {
+        name: name.to_owned(),
+        listeners: vec!["public".to_owned()],
+        matches: vec![Match { host, path: None }],
+        pool: pool.map(str::to_owned),
+        settings: ServiceSettings::DEFAULT,
+    }
+}
+
+fn state(services: Vec<ServiceSpec>, pools: Vec<PoolSpec>) -> Desired {
+    let listener = ListenerSpec {
+        name: "public".to_owned(),
+        listen: Listen::parse("http://127.0.0.1:0").unwrap(),
+        settings: ListenerSettings::DEFAULT,
+    };
+    Desired { listeners: vec![listener], services, pools, ..Desired::nothing() }
+}
+
+struct Client(TcpStream);
+
+impl Client {
+    fn new(looping: &EventLoop) -> Client {
+        let id = looping.directory.listeners[0];
+        let address: SocketAddr = looping.cx.listeners[id].address;
+        let stream = TcpStream::connect(address).unwrap();
+        stream.set_nonblocking(true).unwrap();
+        Client(stream)
+    }
+
+    /// The status and the body of the answer to a request for this host.
+    fn ask(&mut self, looping: &mut EventLoop, host: &str) -> (u16, String) {
+        let request = format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n");
+        self.0.write_all(request.as_bytes()).unwrap();
+        let until = Instant::now() + Duration::from_secs(10);
+        let mut answer = String::new();
+        let mut bytes = [0; 512];
+        loop {
+            assert!(Instant::now() < until, "no answer: {answer:?}");
+            looping.turn(Some(Duration::from_millis(1))).unwrap();
+            if let Ok(count) = self.0.read(&mut bytes) {
+                answer += &String::from_utf8_lossy(&bytes[..count]);
+            }
+            let Some((head, body)) = answer.split_once("\r\n\r\n") else { continue };
+            let length = head.lines().find_map(|line| line.strip_prefix("Content-Length: "));
+            if length.is_some_and(|length| length.parse() == Ok(body.len())) {
+                return (head[9..12].parse().unwrap(), body.to_owned());
+            }
+        }
+    }
+}
+
+fn change(looping: &mut EventLoop, desired: Desired) -> Receipt {
+    let prepared = looping.prepare(desired).unwrap();
+    let receipt = looping.apply(prepared).unwrap();
+    looping.turn(Some(Duration::ZERO)).unwrap();
+    receipt
+}
+
+#[test]
+fn requests_of_one_connection_go_to_the_service_of_their_host() {
+    let one = [real_server("one")];
+    let two = [real_server("two")];
+    let services =
+        vec![service("a", "a.test", Some("one")), service("b", "b.test", Some("two"))];
+    let mut looping = loop_for(state(services, vec![pool("one", &one), pool("two", &two)]));
+    let mut client = Client::new(&looping);
+    assert_eq!(client.ask(&mut looping, "a.test"), (200, "one".to_owned()));
+    assert_eq!(client.ask(&mut looping, "B.test:80"), (200, "two".to_owned()));
+    assert_eq!(client.ask(&mut looping, "c.test").0, 404);
+    assert_eq!(client.ask(&mut looping, "a.test"), (200, "one".to_owned()));
+    assert_eq!(looping.cx.stats.unserved, 1);
+}
+
+#[test]
+fn a_kept_connection_meets_what_is_wanted_at_its_next_request() {
+    let one = [real_server("one")];
+    let two = [real_server("two")];
+    let pools = || vec![pool("one", &one), pool("two", &two)];
+    let all = |pool| vec![service("main", "*", Some(pool))];
+    let mut looping = loop_for(state(all("one"), pools()));
+    let mut client = Client::new(&looping);
+    assert_eq!(client.ask(&mut looping, "a").1, "one");
+    let receipt = change(&mut looping, state(all("two"), pools()));
+    assert_eq!((receipt.generation, receipt.kept, receipt.services.changed), (2, 1, 1));
+    assert_eq!(client.ask(&mut looping, "a").1, "two");
+    // Nothing is for it any more, and then something is again.
+    change(&mut looping, state(vec![service("main", "b", Some("two"))], pools()));
+    assert_eq!(client.ask(&mut looping, "a").0, 404);
+    let receipt = change(&mut looping, state(all("one"), vec![pool("one", &one)]));
+    assert_eq!(receipt.pools.removed, 1);
+    assert_eq!(client.ask(&mut looping, "a").1, "one");
+}
+
+#[test]
+fn members_come_and_go_and_keep_what_is_known_of_them() {
+    let one = [real_server("one")];
+    let two = [real_server("two")];
+    let all = || vec![service("main", "*", Some("p"))];
+    let both = [one.clone(), two.clone()].concat();
+    let mut looping = loop_for(state(all(), vec![pool("p", &both)]));
+    let mut client = Client::new(&looping);
+    let mut heard = [0, 0];
+    for _ in 0..8 {
+        let (status, body) = client.ask(&mut looping, "a");
+        assert_eq!(status, 200);
+        heard[usize::from(body == "two")] += 1;
+    }
+    assert!(heard[0] > 0 && heard[1] > 0, "{heard:?}");
+    let receipt = change(&mut looping, state(all(), vec![pool("p", &one)]));
+    let said = receipt.to_string();
+    assert!(said.contains("; pool p: -1"), "{said}");
+    for _ in 0..4 {
+        assert_eq!(client.ask(&mut looping, "a").1, "one");
+    }
+    let counts = looping.cx.backends.iter().map(|(_, server)| server.counts.given);
+    let counts: Vec<u64> = counts.collect();
+    assert_eq!(counts, [heard[0] + 4], "who stays is counted on, who goes is gone");
+    let weighed = [format!("{},weight=5", one[0]), two[0].clone()];
+    let receipt = change(&mut looping, state(all(), vec![pool("p", &weighed)]));
+    assert!(receipt.to_string().contains("; pool p: +1 ~1"), "{receipt}");
+}
+
+#[test]
+fn what_cannot_be_had_changes_nothing() {
+    let one = [real_server("one")];
+    let all = || vec![service("main", "*", Some("p"))];
+    let mut looping = loop_for(state(all(), vec![pool("p", &one)]));
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut wanted = state(Vec::new(), Vec::new());
+    let listen = format!("http://{}", taken.local_addr().unwrap());
+    wanted.listeners.push(ListenerSpec {
+        name: "taken".to_owned(),
+        listen: Listen::parse(&listen).unwrap(),
+        settings: ListenerSettings::DEFAULT,
+    });
+    let wrong = looping.prepare(wanted).err().unwrap();
+    assert!(wrong[0].spelled(Spelling::PATHS).contains("the port is in use"), "{wrong:?}");
+    let mut client = Client::new(&looping);
+    assert_eq!(client.ask(&mut looping, "a"), (200, "one".to_owned()));
+    assert_eq!(looping.directory.generation, 1);
+}
+
+/// Nothing is left of a thousand changes.
+#[test]
+fn what_went_is_gone() {
+    let real = [real_server("one"), real_server("two"), real_server("three")];
+    let mut random = fastrand::Rng::with_seed(7);
+    let mut looping = loop_for(state(Vec::new(), Vec::new()));
+    let mut client = Client::new(&looping);
+    for _ in 0..300 {
+        let pools = ["p", "q", "r"].map(|name| {
+            let chosen = real.iter().filter(|_| random.bool());
+            pool(name, &chosen.cloned().collect::<Vec<String>>())
+        });
+        let pools: Vec<PoolSpec> = pools.into_iter().filter(|_| random.bool()).collect();
+        let names = pools.iter().map(|pool| pool.name.clone());
+        let services: Vec<ServiceSpec> =
+            names.map(|name| service(&name, &name, Some(&name))).collect();
+        let wanted = pools.iter().map(|pool| (pool.name.clone(), !pool.backends.is_empty()));
+        let wanted: Vec<(String, bool)> = wanted.collect();
+        change(&mut looping, state(services, pools));
+        let asked = ["p", "q", "r"][random.usize(..3)];
+        let status = match wanted.iter().find(|(name, _)| name == asked) {
+            Some((_, true)) => 200,
+            Some((_, false)) => 503,
+            None => 404,
+        };
+        assert_eq!(client.ask(&mut looping, asked).0, status, "{asked} of {wanted:?}");
+    }
+    change(&mut looping, Desired::nothing());
+    drop(client);
+    let until = Instant::now() + Duration::from_secs(10);
+    let is_empty = |looping: &EventLoop| {
+        let cx = &looping.cx;
+        looping.pairs.is_empty()
+            && cx.listeners.is_empty()
+            && cx.services.is_empty()
+            && cx.backends.is_empty()
+            && cx.backends.pools().next().is_none()
+    };
+    while !is_empty(&looping) {
+        assert!(Instant::now() < until, "something is left");
+        looping.turn(Some(Duration::from_millis(1))).unwrap();
+    }
+}
