@@ -28,7 +28,7 @@ impl Config {
     /// The desired state that this asks for; if not, what is wrong with its routes.
     pub fn desired(&self) -> Result<Desired, Wrong> {
         let plan = plan(self)?;
-        let names: Vec<String> = self.listeners.iter().map(Listen::name).collect();
+        let names = self.listener_names();
         let listeners = self.listeners.iter().zip(&names).map(|(listen, name)| ListenerSpec {
             name: name.clone(),
             listen: listen.clone(),
@@ -65,6 +65,17 @@ impl Config {
             services,
             pools: pools.collect(),
         })
+    }
+
+    /// Their addresses; of several with port 0 that have the same one, each with its number.
+    fn listener_names(&self) -> Vec<String> {
+        let mut names: Vec<String> = Vec::new();
+        for listen in &self.listeners {
+            let name = listen.name();
+            let count = names.iter().filter(|it| it.split('#').next() == Some(&*name)).count();
+            names.push(if count == 0 { name } else { format!("{name}#{}", count + 1) });
+        }
+        names
     }
 
     /// For all that no route is for; not where one is for everything.

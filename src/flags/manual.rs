@@ -30,7 +30,7 @@ A DURATION is a number with its unit, ms, s, m or h, such as 500ms or 1.5h.
 const COMMON: &[(&str, &str)] = &[
     ("listen", "where clients connect: [http|https|...://]ADDR:PORT"),
     ("backend", "where connections go: HOST:PORT[,weight=N][,backup]"),
-    ("route", "sni:// listeners: which backends serve a name"),
+    ("route", "which backends serve a host name, or a path of it"),
     ("balance", "least-connections, round-robin, random, ip-hash, ..."),
     ("check", "what probes ask: tcp, http:/PATH, udp:TEXT, none"),
     ("max-connections", "clients at once"),

@@ -80,16 +80,20 @@ static TRAFFIC: &[Flag] = &[
     Flag {
         short: "",
         long: "route",
-        value: "NAME=BACKEND[,BACKEND]...",
-        says: "Where clients of sni:// listeners go that ask for this server name. Can be \
+        value: "NAME[/PATH]=BACKEND[,BACKEND]...",
+        says: "Where clients go that ask for this name: at sni:// and tls:// listeners by the \
+               server name, at http:// and https:// ones by the Host of each request. Can be \
                repeated. NAME is a host name; or *.DOMAIN, every name below DOMAIN, however deep; \
                or *, all that no other route is for and clients that say no name. The longest \
-               that fits wins. BACKEND is written as at --backend, options included: weight=3 \
+               that fits wins. With /PATH the route is for requests whose path begins with it, \
+               up to a slash or its end; again the longest wins. \
+               BACKEND is written as at --backend, options included: weight=3 \
                behind it is its weight. The same backend at --backend or in several routes is \
                one: probed once, its connections counted together; its options need to stand \
                at one place only. NAME=refuse: nobody serves it. Without a route for * the rest \
-               goes to what --backend says, and if that says nothing nobody serves it. A name \
-               that nobody serves is closed with the TLS alert unrecognized_name.",
+               goes to what --backend says, and if that says nothing nobody serves it: a \
+               connection is closed with the TLS alert unrecognized_name, a request is answered \
+               with 404.",
         default: |_| "none".to_owned(),
         act: Act::Values(SettingKey::ROUTE, |config, text| {
             config.routes.push(Route::parse(text)?);

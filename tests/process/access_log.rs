@@ -159,7 +159,7 @@ fn haproxy_says_who_failed_and_when() {
         tell(&balancer, bytes);
         let line = place.lines(1).remove(0);
         assert_eq!(haproxy_tail(&line), want, "{line}");
-        let front = format!(" http://{} pool/", balancer.address());
+        let front = format!(" http://{} main/", balancer.address());
         assert!(line.contains(&front), "{line}");
         balancer.stop();
     }
@@ -267,7 +267,7 @@ fn tcp_has_a_line_for_each_connection() {
     assert_eq!(crate::common::read_to_end(&stream).bytes(), b"");
     let client = stream.local_addr().expect("bound");
     let line = place.lines(1).remove(0);
-    let front = format!("] tcp://{} pool/{} 0/", balancer.address(), echo.name());
+    let front = format!("] tcp://{} main/{} 0/", balancer.address(), echo.name());
     assert!(line.starts_with(&format!("{client} [")) && line.contains(&front), "{line}");
     assert!(line.ends_with(" 5 -- 1/1/1/1/0 0/0"), "{line}");
     balancer.stop();
@@ -417,7 +417,7 @@ fn a_request_that_its_cookie_places_names_its_backend() {
     let first = client.ask(crate::common::http::get("/"));
     let cookie = first.field("set-cookie").split(';').next().expect("a cookie");
     client.ask(format!("GET / HTTP/1.1\r\nHost: a\r\nCookie: {cookie}\r\n\r\n"));
-    let name = format!(" pool/{} ", backend.name());
+    let name = format!(" main/{} ", backend.name());
     for line in place.lines(2) {
         assert!(line.contains(&name), "{line}");
     }

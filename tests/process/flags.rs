@@ -150,7 +150,7 @@ fn wrong_backends() {
 
 #[test]
 fn wrong_routes() {
-    let want = "want NAME=BACKEND[,BACKEND]... such as www.example.com=10.0.0.1:443";
+    let want = "want NAME[/PATH]=BACKEND[,BACKEND]... such as www.example.com=10.0.0.1:443";
     let name = "want a host name, *.DOMAIN or * before the =";
     let rows = [
         ("--route", &*format!("--route: found nothing, {want}")),

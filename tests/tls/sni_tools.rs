@@ -286,7 +286,7 @@ fn logs_and_statistics_know_the_names() {
     let path = log.to_str().unwrap();
     for (format, known, unknown) in [
         ("json", "\"server_name\":\"one.example\"", "\"backend\":null,\"server_name\":\"three"),
-        ("haproxy", " one.example/127.0.0.1:", " pool/<NOSRV> "),
+        ("haproxy", " one.example/127.0.0.1:", " -/<NOSRV> "),
     ] {
         let _ = fs::remove_file(&log);
         let flags = ["--access-log", path, "--access-log-format", format];
