@@ -5,7 +5,8 @@
 //! would be right. `value` has numbers, durations, sizes and words, `listen` and `backend` the
 //! two ends, `host` the names and schemes of both, `algorithm` the table of those, `route` which
 //! client goes to which backend, `cidr` networks, `http` and `udp` what only such listeners use,
-//! `access_log` where that goes.
+//! `access_log` where that goes, `condition` when something applies to a request, `matching` which
+//! requests a service takes.
 
 mod access_log;
 mod algorithm;
@@ -13,14 +14,17 @@ mod backend;
 mod check;
 mod cidr;
 mod complaint;
+mod condition;
 mod desired;
 mod expect;
 mod host;
+mod host_name;
 mod http;
 mod key;
 mod listen;
 mod listener;
 mod lower;
+mod matching;
 mod own;
 mod pool;
 mod process;
@@ -41,14 +45,17 @@ pub use backend::BackendSpec;
 pub use check::Check;
 pub use cidr::Cidr;
 pub use complaint::{Complaint, Complaints, Phrase, Wrong};
+pub use condition::{Condition, Facts};
 pub use desired::{
-    Desired, ListenerSpec, MAIN, Match, Origin, Origins, Place, PoolSpec, ServiceSpec, Subject,
+    Desired, ListenerSpec, MAIN, Origin, Origins, Place, PoolSpec, ServiceSpec, Subject,
 };
 pub use expect::{HttpCheck, Statuses, TextCheck, check_host};
+pub use host_name::HostName;
 pub use http::{HashKey, own_path, sticky_cookie};
 pub use key::{SettingKey, Spelling};
 pub use listen::{Listen, Phase, Phases, Protocol, Service};
 pub use listener::ListenerSettings;
+pub use matching::{Match, Rank, Tie, ties};
 pub use own::OwnListeners;
 pub use pool::{AllDown, CheckSettings, OnDown, PoolSettings};
 pub use process::{LOG_LEVELS, ProcessSettings};

@@ -134,6 +134,12 @@ impl Wrong {
         Wrong { found: found.into(), want: want.into() }
     }
 
+    /// The same, found at this character of a longer text, counted from one.
+    #[must_use]
+    pub fn at_character(self, place: usize) -> Wrong {
+        Wrong { found: self.found.text(format!(" at character {place}")), ..self }
+    }
+
     /// A setting is missing that this one needs.
     pub fn without(key: SettingKey, example: &str) -> Wrong {
         let found = Phrase::from("no ").name(key);

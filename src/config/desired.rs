@@ -16,7 +16,7 @@ use std::fmt;
 
 use super::key::SettingKey;
 use super::{
-    BackendSpec, Listen, ListenerSettings, PoolSettings, ProcessSettings, RouteName,
+    BackendSpec, Listen, ListenerSettings, Match, PoolSettings, ProcessSettings,
     ServiceSettings,
 };
 
@@ -88,14 +88,9 @@ impl Desired {
 impl ServiceSpec {
     /// Its matches; one for everything, if it has none.
     pub fn all_matches(&self) -> impl Iterator<Item = Match> {
-        let everything = self.matches.is_empty().then_some(Match::EVERYTHING);
+        let everything = self.matches.is_empty().then(Match::all);
         self.matches.iter().cloned().chain(everything)
     }
-}
-
-impl Match {
-    /// Everything.
-    pub const EVERYTHING: Match = Match { host: RouteName::Others, path: None };
 }
 
 /// What a setting is of.
@@ -172,13 +167,4 @@ impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}:{}", self.file, self.line, self.column)
     }
-}
-
-/// What a request or a client has to be like to be a service's own; see `services::Choice`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Match {
-    /// Which host it asks for.
-    pub host: RouteName,
-    /// What its path begins with, at a slash; `None`: any.
-    pub path: Option<String>,
 }

@@ -12,7 +12,7 @@ use super::{Algorithm, Config};
 use crate::limits;
 
 const HASH_KEY_WANT: &str = "ip, uri, path, header:NAME or cookie:NAME";
-const TOKEN_CHARS: &str = "letters, digits or ! # $ % & ' * + - . ^ _ ` | ~";
+pub(super) const TOKEN_CHARS: &str = "letters, digits or ! # $ % & ' * + - . ^ _ ` | ~";
 
 /// What the hashing algorithms place a request by.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -154,7 +154,7 @@ pub fn check_hash_key(config: &Config) -> Result<(), Wrong> {
 }
 
 /// A name as HTTP has them: of a field, a cookie, a method (RFC 9110, section 5.6.2).
-fn is_token(text: &str) -> bool {
+pub(super) fn is_token(text: &str) -> bool {
     let in_token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
     (1..=limits::TOKEN_BYTES_MAX).contains(&text.len()) && text.bytes().all(in_token)
 }

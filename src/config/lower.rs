@@ -8,11 +8,11 @@
 use std::net::SocketAddr;
 
 use super::complaint::Wrong;
-use super::desired::{Desired, ListenerSpec, MAIN, Match, PoolSpec, ServiceSpec};
+use super::desired::{Desired, ListenerSpec, MAIN, PoolSpec, ServiceSpec};
 use super::host::literal;
 use super::own::OwnListeners;
 use super::route::{Destination, RouteName, plan};
-use super::{BackendSpec, Config, Listen, Protocol};
+use super::{BackendSpec, Config, Listen, Match, Protocol};
 
 impl Protocol {
     /// Whether clients say there which name they want.
@@ -50,7 +50,11 @@ impl Config {
             services.push(ServiceSpec {
                 name: route.title(),
                 listeners: listeners.map(|at| names[at].clone()).collect(),
-                matches: vec![Match { host: name.clone(), path: route.path.clone() }],
+                matches: vec![Match {
+                    host: name.clone(),
+                    path: route.path.clone(),
+                    conditions: Vec::new(),
+                }],
                 pool: to.map(|at| plan.pools[at].0.clone()),
                 settings: self.service.clone(),
             });

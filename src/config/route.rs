@@ -12,7 +12,7 @@ use super::complaint::{Phrase, Wrong};
 use super::host::is_host;
 use super::key::SettingKey;
 use super::text::quoted;
-use super::{BackendSpec, Config, MAIN, Protocol, own_path};
+use super::{BackendSpec, Config, MAIN, Match, Protocol};
 use crate::limits;
 
 const ROUTE_WANT: &str =
@@ -78,10 +78,9 @@ impl Route {
             None => (front, None),
         };
         let name = RouteName::parse(name).ok_or_else(|| Wrong::found(text, NAME_WANT))?;
-        let path = path.map(|path| own_path(path).map_err(|_| Wrong::found(text, PATH_WANT)));
-        // A slash at the end says nothing: prefixes end at slashes.
-        let path = path.transpose()?.map(|path| path.trim_end_matches('/').to_owned());
-        let path = path.filter(|path| !path.is_empty());
+        let path =
+            path.map(|path| Match::parse_path(path).map_err(|_| Wrong::found(text, PATH_WANT)));
+        let path = path.transpose()?.flatten();
         let to = match backends {
             "" => return Err(wrong()),
             REFUSE => Destination::Refused,
@@ -92,7 +91,8 @@ impl Route {
 }
 
 impl RouteName {
-    pub(super) fn parse(text: &str) -> Option<RouteName> {
+    /// A host name, `*.DOMAIN` or `*`; `None` if it is none of them.
+    pub(crate) fn parse(text: &str) -> Option<RouteName> {
         let tidy = |name: &str| {
             let name = name.strip_suffix('.').unwrap_or(name);
             // An address is no name: who connects to one says none.

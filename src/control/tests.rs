@@ -25,7 +25,7 @@ fn service(name: &str, pool: &str) -> ServiceSpec {
     ServiceSpec {
         name: name.to_owned(),
         listeners: vec!["public".to_owned()],
-        matches: vec![Match::EVERYTHING],
+        matches: vec![Match::all()],
         pool: Some(pool.to_owned()),
         settings: ServiceSettings::DEFAULT,
     }

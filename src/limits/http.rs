@@ -147,3 +147,22 @@ pub const STATS_FREED_AT_ONCE_BYTES: usize = 256 * 1024;
 
 /// So many backends with several addresses have a line of their own on the status page.
 pub const STATUS_ADDRESSES_MAX: usize = 1000;
+
+/// Longest text of a condition, in bytes, as it is written and as it is shown: some thirty terms,
+/// each of which may cost a look at every field of a request.
+pub const CONDITION_BYTES_MAX: usize = 1024;
+
+/// Parentheses and `!` of a condition within each other. It is parsed, evaluated and dropped by
+/// functions that call themselves, and who nests deeper than this cannot read it either.
+pub const CONDITION_DEPTH_MAX: usize = 16;
+
+/// Longest piece between two stars of a pattern, in bytes, if it has a `?`: the bits of a word.
+pub const CONDITION_PIECE_BYTES_MAX: usize = u64::BITS as usize;
+
+/// Longest beginning of a path that a service can be for, in bytes: longer ones than people write,
+/// and hashed within a microsecond.
+pub const PATH_PREFIX_BYTES_MAX: usize = 1024;
+
+/// Most parts between the slashes of such a beginning, each of which may cost a look-up for each
+/// request; and a bit is kept for each number of parts.
+pub const PATH_PREFIX_PARTS_MAX: usize = 16;

@@ -176,7 +176,7 @@ impl World {
         let pool = self.pool_for(colour);
         let service = Service::new("churned", ServiceSettings::DEFAULT, pool);
         let service = self.looping.cx.services.insert(service);
-        let choice = Choice::new([(Match::EVERYTHING, service)]);
+        let choice = Choice::new([(Match::all(), service)]);
         let settings = ListenerSettings::DEFAULT;
         (ListenerPlan { protocol, settings, tls: None, choice }, service)
     }

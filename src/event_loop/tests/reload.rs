@@ -45,7 +45,7 @@ fn service(name: &str, host: &str, pool: Option<&str>) -> ServiceSpec {
     ServiceSpec {
         name: name.to_owned(),
         listeners: vec!["public".to_owned()],
-        matches: vec![Match { host, path: None }],
+        matches: vec![Match { host, path: None, conditions: Vec::new() }],
         pool: pool.map(str::to_owned),
         settings: ServiceSettings::DEFAULT,
     }
