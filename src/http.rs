@@ -18,6 +18,7 @@
 pub mod added;
 pub mod answer;
 pub mod body;
+pub mod facts;
 pub mod fields;
 pub mod head;
 pub mod lists;
@@ -32,6 +33,7 @@ mod scan;
 mod tests;
 
 pub use body::{BadBody, Decoded, Decoder, Framing, Trailers};
+pub use facts::RequestFacts;
 pub use fields::Fields;
 pub use head::{BadHead, Parse, Scan, Version};
 pub use lists::Lists;

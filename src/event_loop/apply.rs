@@ -159,6 +159,7 @@ impl EventLoop {
         socket: Socket,
     ) -> io::Result<ListenerId> {
         let plan = ListenerPlan {
+            name: spec.name.clone(),
             protocol: spec.listen.protocol,
             settings: spec.settings.clone(),
             tls: None,
@@ -335,6 +336,7 @@ impl EventLoop {
             let entries = behind.remove(&*spec.name).unwrap_or_default();
             let Some(listener) = self.cx.listeners.get_mut(id) else { continue };
             listener.choose_by(Choice::new(entries));
+            listener.name = spec.name.as_str().into();
             listener.tls = store.server(&spec.settings.tls).cloned();
             if listener.settings != spec.settings {
                 listener.settings = spec.settings.clone();

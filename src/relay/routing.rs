@@ -9,6 +9,7 @@ use crate::context::{Context, Home};
 use crate::event::ServiceId;
 use crate::hello::Alert;
 use crate::http::RequestHead;
+use crate::http::facts::RequestFacts;
 use crate::net::tls::Tls;
 
 use super::account::OwnAnswer;
@@ -64,7 +65,7 @@ pub fn choose(
     let listener = &cx.listeners[client.listener];
     let service = match listener.only {
         Some(only) => Some(only),
-        None => choose_by_host(head, client, cx),
+        None => choose_by_request(head, client, cx),
     };
     let home = home_of(service, cx);
     if home != client.home {
@@ -78,11 +79,24 @@ fn home_of(service: Option<ServiceId>, cx: &Context) -> Home {
     Home { service, pool }
 }
 
-fn choose_by_host(head: &RequestHead, client: &Client, cx: &Context) -> Option<ServiceId> {
-    let host = head.host.map(|host| host.of(&cx.scratch)).unwrap_or_default();
-    let name = std::str::from_utf8(host).ok()?.to_ascii_lowercase();
-    let name = name.rsplit_once(':').map_or(&*name, |(name, _)| name);
-    cx.listeners[client.listener].choice.find_name(Some(name.trim_end_matches('.')))
+#[cold]
+fn choose_by_request(head: &RequestHead, client: &Client, cx: &Context) -> Option<ServiceId> {
+    cx.listeners[client.listener].choice.find(&facts(head, client, cx))
+}
+
+/// What the request says that lies at the beginning of the scratch buffer.
+fn facts<'a>(head: &'a RequestHead, client: &'a Client, cx: &'a Context) -> RequestFacts<'a> {
+    let tls = client.socket.tls();
+    RequestFacts {
+        head,
+        fields: &cx.http.fields,
+        bytes: &cx.scratch,
+        client: client.address.ip(),
+        listener: &cx.listeners[client.listener].name,
+        sni: tls.and_then(Tls::server_name),
+        subject: tls.and_then(Tls::subject),
+        is_tls: tls.is_some(),
+    }
 }
 
 /// The last request of the client was another service's, or went to another pool. What it has of a

@@ -24,6 +24,8 @@ use super::Choice;
 /// One listener.
 #[derive(Debug)]
 pub struct Listener {
+    /// What the operator calls it.
+    pub name: Box<str>,
     /// Where it is.
     pub address: SocketAddr,
     /// As others see it: its name, its port, its clients here now.
@@ -45,6 +47,8 @@ pub struct Listener {
 /// What is known of a listener before its socket is.
 #[derive(Debug)]
 pub struct ListenerPlan {
+    /// What the operator calls it.
+    pub name: String,
     /// What is spoken there.
     pub protocol: Protocol,
     /// What it has.
@@ -98,6 +102,7 @@ impl Listener {
         let name = format!("{}://{address}", plan.protocol);
         let port = address.port().to_string();
         Listener {
+            name: plan.name.into(),
             address,
             stats: ListenerStats { name, port, open: 0 },
             phases: Phases::of(plan.protocol),

@@ -178,7 +178,8 @@ impl World {
         let service = self.looping.cx.services.insert(service);
         let choice = Choice::new([(Match::all(), service)]);
         let settings = ListenerSettings::DEFAULT;
-        (ListenerPlan { protocol, settings, tls: None, choice }, service)
+        let name = "churned".to_owned();
+        (ListenerPlan { name, protocol, settings, tls: None, choice }, service)
     }
 
     fn change_listener(&mut self) {
