@@ -47,13 +47,13 @@ pub use cidr::Cidr;
 pub use complaint::{Complaint, Complaints, Phrase, Wrong};
 pub use condition::{Condition, Facts};
 pub use desired::{
-    Desired, ListenerSpec, MAIN, Origin, Origins, Place, PoolSpec, ServiceSpec, Subject,
+    Desired, ListenerSpec, MAIN, Origin, Origins, PoolSpec, ServiceSpec, Spot, Subject,
 };
 pub use expect::{HttpCheck, Statuses, TextCheck, check_host};
 pub use host_name::HostName;
 pub use http::{HashKey, own_path, sticky_cookie};
 pub use key::{SettingKey, Spelling};
-pub use listen::{Listen, Phase, Phases, Protocol, Service};
+pub use listen::{Listen, Phase, Phases, Protocol, Service, check_listeners};
 pub use listener::ListenerSettings;
 pub use matching::{Match, Rank, Tie, ties};
 pub use own::OwnListeners;

@@ -6,13 +6,8 @@
 //! was named already is not complained about. `main` calls [`parse`] and prints;
 //! nothing here does I/O.
 
-mod http;
 mod manual;
-mod row;
-mod table;
-mod tls;
 mod typed;
-mod udp;
 
 #[cfg(test)]
 mod tests;
@@ -23,8 +18,7 @@ use std::fmt;
 use getopts::{HasArg, Matches, Occur, Options};
 
 use crate::config::{self, Complaint, Config, SettingKey, Spelling, Wrong, escaped, quoted};
-use row::{Act, Answer, Flag};
-use table::{GROUPS, OPTIONS};
+use crate::settings::{Act, Answer, GROUPS, OPTIONS, Setting};
 
 /// What the command line asks for.
 #[derive(Debug)]
@@ -185,7 +179,7 @@ pub fn rows() -> impl Iterator<Item = Row> {
     })
 }
 
-fn all_flags() -> impl Iterator<Item = &'static Flag> {
+fn all_flags() -> impl Iterator<Item = &'static Setting> {
     GROUPS.iter().flat_map(|group| group.flags)
 }
 
@@ -202,7 +196,12 @@ fn options() -> Options {
     options
 }
 
-fn apply(flag: &Flag, matches: &Matches, config: &mut Config, complaints: &mut FlagComplaints) {
+fn apply(
+    flag: &Setting,
+    matches: &Matches,
+    config: &mut Config,
+    complaints: &mut FlagComplaints,
+) {
     let count = matches.opt_count(flag.long);
     if !matches!(flag.act, Act::Values(..)) && count > 1 {
         let twice = Wrong::saying("twice", "it once");
@@ -223,7 +222,7 @@ fn apply(flag: &Flag, matches: &Matches, config: &mut Config, complaints: &mut F
                 complaints.settings.check(key, &[], taken);
             }
         }
-        Act::Switch(_, switch) if count > 0 => switch(config),
+        Act::Switch(_, switch) if count > 0 => switch(config, true),
         Act::Switch(..) | Act::Answer(_) => {}
     }
 }
@@ -262,7 +261,7 @@ impl UsageError {
         UsageError(format!("{flag}: {}", wrong.spelled(SPELLING)))
     }
 
-    fn of(flag: &Flag, wrong: &Wrong) -> UsageError {
+    fn of(flag: &Setting, wrong: &Wrong) -> UsageError {
         UsageError::new(format_args!("--{}", flag.long), wrong)
     }
 }

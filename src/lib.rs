@@ -30,6 +30,8 @@
 //! | [`status`], [`logging`] | the status page; a log that cannot block |
 //! | [`control`] | from the desired state to what has to be done so that it runs |
 //! | [`event_loop`] | the turn, and the one place where what is there is changed |
+//! | [`settings`] | the one table of settings, for all who write them |
+//! | [`file`] | configuration files, and the places of mistakes in them |
 //! | [`startup`], [`flags`], `main` | names, ports and descriptors; the command line; exit codes |
 //! | [`demo`] | backends and a client to try it with, on plain blocking threads |
 //!
@@ -105,6 +107,7 @@ pub mod control;
 pub mod demo;
 pub mod event;
 pub mod event_loop;
+pub mod file;
 pub mod flags;
 pub mod flow;
 pub mod health;
@@ -117,6 +120,7 @@ pub mod net;
 pub mod outlet;
 pub mod relay;
 pub mod services;
+pub mod settings;
 pub mod startup;
 pub mod stats;
 pub mod status;

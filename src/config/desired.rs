@@ -12,7 +12,6 @@
 //! would run; where their values come from is kept apart, in [`Origins`].
 
 use std::collections::HashMap;
-use std::fmt;
 
 use super::key::SettingKey;
 use super::{
@@ -98,6 +97,8 @@ impl ServiceSpec {
 pub enum Subject {
     /// Of the process.
     Process,
+    /// Of all listeners, services or pools that do not say otherwise.
+    Defaults,
     /// Of the listener of this name.
     Listener(String),
     /// Of the service of this name.
@@ -122,22 +123,18 @@ pub enum Origin {
     /// From the command line.
     Flag,
     /// From a file.
-    File(Place),
+    File(Spot),
 }
 
-/// A place in a file, for people.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
-    /// The file, as it was named.
-    pub file: String,
-    /// Counted from 1.
-    pub line: usize,
-    /// Characters, counted from 1.
-    pub column: usize,
-    /// How many characters are meant, at least 1.
-    pub length: usize,
-    /// The text of the line, for the arrow below it.
-    pub text: String,
+/// Bytes of one of the files that were read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Spot {
+    /// Which of the files, counted from 0 in the order in which they were read.
+    pub file: usize,
+    /// Index of the first byte.
+    pub start: usize,
+    /// Index behind the last one.
+    pub end: usize,
 }
 
 /// Where all values come from that were given; of all others it is the default.
@@ -152,6 +149,11 @@ impl Origins {
         self.of.insert((subject, key), origin);
     }
 
+    /// All that was given, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = (&Subject, SettingKey, &Origin)> {
+        self.of.iter().map(|((subject, key), origin)| (subject, *key, origin))
+    }
+
     /// Where a value comes from.
     pub fn of(&self, subject: &Subject, key: SettingKey) -> Origin {
         self.of.get(&(subject.clone(), key)).cloned().unwrap_or_default()
@@ -160,11 +162,5 @@ impl Origins {
     /// Whether it was given, be it what holds by default.
     pub fn is_given(&self, subject: &Subject, key: SettingKey) -> bool {
         self.of.contains_key(&(subject.clone(), key))
-    }
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}:{}", self.file, self.line, self.column)
     }
 }

@@ -30,6 +30,18 @@ impl Spelling {
     };
 }
 
+impl SettingKey {
+    /// Its path: `pool.check.interval`.
+    pub fn path(self) -> &'static str {
+        self.0
+    }
+
+    /// What it is a setting of: the first part of its path.
+    pub fn scope(self) -> &'static str {
+        self.0.split('.').next().unwrap_or_default()
+    }
+}
+
 impl fmt::Display for SettingKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.0)

@@ -4,9 +4,8 @@
 //! Only layout and prose: what a flag says stands in its row. Called by [`super::parse`]; prints
 //! nothing itself.
 
-use super::row::{Act, Flag, FlagGroup};
-use super::table::GROUPS;
 use crate::config::{Algorithm, Config};
+use crate::settings::{Act, GROUPS, Setting, SettingGroup};
 
 /// Columns of a terminal less one, since some wrap at the last.
 const COLUMNS: usize = 79;
@@ -142,7 +141,7 @@ fn end_topic(part: &'static str) -> String {
     part.split(':').next().unwrap_or_default().to_lowercase().replace(' ', "-")
 }
 
-fn section(out: &mut String, group: &FlagGroup) {
+fn section(out: &mut String, group: &SettingGroup) {
     let defaults = Config::defaults();
     out.push_str(&format!("\n{}:\n", group.title));
     for flag in group.flags {
@@ -159,7 +158,7 @@ pub(super) fn version() -> String {
 }
 
 /// Its letter, if it has one, and its name.
-fn name(flag: &Flag) -> String {
+fn name(flag: &Setting) -> String {
     let short = match flag.short {
         "" => "    ".to_owned(),
         letter => format!("-{letter}, "),
@@ -167,7 +166,7 @@ fn name(flag: &Flag) -> String {
     format!("{short}--{}", flag.long)
 }
 
-fn describe(out: &mut String, flag: &Flag, defaults: &Config) {
+fn describe(out: &mut String, flag: &Setting, defaults: &Config) {
     let heading = format!("  {} {}", name(flag), flag.value);
     out.push_str(heading.trim_end());
     out.push('\n');

@@ -4,9 +4,9 @@
 
 use getopts::{Fail, Matches, Options};
 
-use super::row::{Act, Flag};
 use super::{FlagComplaints, UsageError, all_flags};
 use crate::config::{Config, Wrong, closest, escaped};
+use crate::settings::{Act, Setting};
 
 /// What people write who come from another program, and what stands in its place here.
 const FOREIGN: &[(&[&str], &str)] = &[
@@ -118,7 +118,7 @@ fn place_of(name: &str, args: &[String]) -> Option<usize> {
     None
 }
 
-fn takes_value(flag: &Flag) -> bool {
+fn takes_value(flag: &Setting) -> bool {
     matches!(flag.act, Act::Value(..) | Act::Values(..))
 }
 
@@ -178,7 +178,7 @@ fn unknown(name: &str) -> UsageError {
 }
 
 /// A flag without its value is as wrong as one with an empty value, and wants the same.
-fn refusal_of_nothing(flag: &Flag) -> Wrong {
+fn refusal_of_nothing(flag: &Setting) -> Wrong {
     match flag.act {
         Act::Value(_, take) | Act::Values(_, take) => take(&mut Config::defaults(), "").err(),
         Act::Switch(..) | Act::Answer(_) => None,
@@ -186,7 +186,7 @@ fn refusal_of_nothing(flag: &Flag) -> Wrong {
     .unwrap_or_else(|| Wrong::found("", flag.value))
 }
 
-fn find(name: &str) -> Option<&'static Flag> {
+fn find(name: &str) -> Option<&'static Setting> {
     all_flags().find(|flag| flag.long == name || (flag.short == name && !name.is_empty()))
 }
 

@@ -87,3 +87,15 @@ pub const TCP_KEEPALIVE_PROBES: u32 = 4;
 /// ... asked in parts of the time before the first: a peer that vanished is noticed after twice
 /// that.
 pub const TCP_KEEPALIVE_PARTS: u32 = 4;
+
+/// Largest configuration file: 10,000 backends take less than 1 MiB.
+pub const CONFIG_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
+/// Configuration files at once, the first one and those that it includes.
+pub const CONFIG_FILES_MAX: usize = 1024;
+
+/// Mistakes that are shown at once: whoever has more has made one mistake many times.
+pub const MISTAKES_SHOWN_MAX: usize = 100;
+
+/// Longest name of a listener, a service or a pool, in characters, as a backend's.
+pub const NAME_CHARS_MAX: usize = 64;

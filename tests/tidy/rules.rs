@@ -19,7 +19,8 @@ pub const FLOORS: &[&[&str]] = &[
     &["health", "status", "relay", "logging"],
     &["control"],
     &["event_loop"],
-    &["flags", "demo", "startup"],
+    &["settings"],
+    &["flags", "file", "demo", "startup"],
 ];
 
 /// A reader takes in a file in one sitting.

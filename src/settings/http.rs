@@ -2,40 +2,42 @@
 //!
 //! Apart from the other rows because they are many. Read through [`super::table::GROUPS`].
 
-use super::row::{Act, Flag};
+use super::row::{Act, Setting, list};
 use super::tls::file;
 use crate::config::{
     Cidr, HashKey, ON_OFF, SameSite, SettingKey, duration, duration_text, number, number_u32,
-    one_of, own_path, size_or_none, sticky_cookie, word_of,
+    one_of, own_path, size_or_none, size_text, sticky_cookie, word_of,
 };
 use crate::limits;
 
-pub(super) static HTTP: &[Flag] = &[
-    Flag {
+pub(super) static HTTP: &[Setting] = &[
+    Setting {
         short: "",
         long: "header-timeout",
         value: "DURATION",
         says: "Within this time from its first byte the head of a request must be complete, \
                however steadily it drips; else 408.",
         default: |defaults| duration_text(defaults.listener.header_timeout),
+        show: |config| Some(duration_text(config.listener.header_timeout)),
         act: Act::Value(SettingKey::HEADER_TIMEOUT, |config, text| {
             config.listener.header_timeout = duration(text, limits::TIMEOUT_MIN)?;
             Ok(())
         }),
     },
-    Flag {
+    Setting {
         short: "",
         long: "keep-alive",
         value: "DURATION",
         says: "How long a client's connection is kept open for its next request, and for one \
                that takes nothing of an answer of ours.",
         default: |defaults| duration_text(defaults.listener.keep_alive),
+        show: |config| Some(duration_text(config.listener.keep_alive)),
         act: Act::Value(SettingKey::KEEP_ALIVE, |config, text| {
             config.listener.keep_alive = duration(text, limits::TIMEOUT_MIN)?;
             Ok(())
         }),
     },
-    Flag {
+    Setting {
         short: "",
         long: "server-timeout",
         value: "DURATION",
@@ -44,12 +46,13 @@ pub(super) static HTTP: &[Flag] = &[
                silent for longer needs more. The same holds for a request's body (408) and for \
                a client that takes nothing of its answer.",
         default: |defaults| duration_text(defaults.service.server_timeout),
+        show: |config| Some(duration_text(config.service.server_timeout)),
         act: Act::Value(SettingKey::SERVER_TIMEOUT, |config, text| {
             config.service.server_timeout = duration(text, limits::TIMEOUT_MIN)?;
             Ok(())
         }),
     },
-    Flag {
+    Setting {
         short: "",
         long: "abort-on-close",
         value: "on|off",
@@ -58,24 +61,28 @@ pub(super) static HTTP: &[Flag] = &[
                backend is reset, so that no work is done for nobody. off: who has only finished \
                sending and still reads gets the answer, and work goes on for those who are gone.",
         default: |defaults| word_of(&defaults.service.abort_on_close, ON_OFF).to_owned(),
+        show: |config| Some(word_of(&config.service.abort_on_close, ON_OFF).to_owned()),
         act: Act::Value(SettingKey::ABORT_ON_CLOSE, |config, text| {
             config.service.abort_on_close = one_of(text, ON_OFF)?;
             Ok(())
         }),
     },
-    Flag {
+    Setting {
         short: "",
         long: "max-body",
         value: "SIZE|none",
         says: "Largest body of a request, a number of bytes or one with its unit, k, m or g, \
                each 1024 times the one before, such as 512k; else 413.",
         default: |_| "none, no limit".to_owned(),
+        show: |config| {
+            Some(config.service.max_body.map_or_else(|| "none".to_owned(), size_text))
+        },
         act: Act::Value(SettingKey::MAX_BODY, |config, text| {
             config.service.max_body = size_or_none(text, limits::BODY_BYTES_MAX)?;
             Ok(())
         }),
     },
-    Flag {
+    Setting {
         short: "",
         long: "trusted-proxies",
         value: "CIDR[,CIDR]...",
@@ -84,12 +91,13 @@ pub(super) static HTTP: &[Flag] = &[
                thrown away. From nobody passes what a backend could take for another field: \
                names with anything but letters, digits and hyphens, and Proxy. Can be repeated.",
         default: |_| "nobody is trusted".to_owned(),
+        show: |config| list(&config.listener.trusted_proxies),
         act: Act::Values(SettingKey::TRUSTED_PROXIES, |config, text| {
             config.listener.trusted_proxies.extend(Cidr::parse_list(text)?);
             Ok(())
         }),
     },
-    Flag {
+    Setting {
         short: "",
         long: "via",
         value: "on|off",
@@ -97,12 +105,13 @@ pub(super) static HTTP: &[Flag] = &[
                wants it of proxies. nginx takes such a request for one that must not be answered \
                compressed (gzip_proxied), and others have rules of their own.",
         default: |_| "off".to_owned(),
+        show: |config| Some(word_of(&config.service.via, ON_OFF).to_owned()),
         act: Act::Value(SettingKey::VIA, |config, text| {
             config.service.via = one_of(text, ON_OFF)?;
             Ok(())
         }),
     },
-    Flag {
+    Setting {
         short: "",
         long: "hash-key",
         value: "KEY",
@@ -111,12 +120,13 @@ pub(super) static HTTP: &[Flag] = &[
                value of that header or cookie; a request without it goes by the client's \
                address. All but ip need http:// listeners alone.",
         default: |defaults| defaults.pool.hash_key.to_string(),
+        show: |config| Some(config.pool.hash_key.to_string()),
         act: Act::Value(SettingKey::HASH_KEY, |config, text| {
             config.pool.hash_key = HashKey::parse(text)?;
             Ok(())
         }),
     },
-    Flag {
+    Setting {
         short: "",
         long: "sticky-cookie",
         value: "NAME",
@@ -124,12 +134,13 @@ pub(super) static HTTP: &[Flag] = &[
                down or draining gets another backend and a new cookie. It is HttpOnly, and Secure \
                where the client speaks HTTPS. Needs an http:// listener.",
         default: |_| "no cookie".to_owned(),
+        show: |config| config.pool.sticky.cookie.clone(),
         act: Act::Value(SettingKey::STICKY_COOKIE, |config, text| {
             config.pool.sticky.cookie = Some(sticky_cookie(text)?);
             Ok(())
         }),
     },
-    Flag {
+    Setting {
         short: "",
         long: "sticky-key",
         value: "FILE",
@@ -137,12 +148,13 @@ pub(super) static HTTP: &[Flag] = &[
                'openssl rand -hex 32' writes. Instances with the same secret and the same names of \
                backends know each other's cookies, as does this one after a restart.",
         default: |_| "drawn at start".to_owned(),
+        show: |config| config.pool.sticky.key.clone(),
         act: Act::Value(SettingKey::STICKY_KEY, |config, text| {
             config.pool.sticky.key = Some(file(text)?.to_owned());
             Ok(())
         }),
     },
-    Flag {
+    Setting {
         short: "",
         long: "sticky-same-site",
         value: "WHEN",
@@ -150,12 +162,13 @@ pub(super) static HTTP: &[Flag] = &[
                those that open a page. strict: none of them. none: all of them; the cookie is \
                then Secure at all listeners, for browsers drop it if not.",
         default: |defaults| word_of(&defaults.pool.sticky.same_site, SameSite::ALL).to_owned(),
+        show: |config| Some(word_of(&config.pool.sticky.same_site, SameSite::ALL).to_owned()),
         act: Act::Value(SettingKey::STICKY_SAME_SITE, |config, text| {
             config.pool.sticky.same_site = one_of(text, SameSite::ALL)?;
             Ok(())
         }),
     },
-    Flag {
+    Setting {
         short: "",
         long: "eject-after",
         value: "N",
@@ -166,24 +179,26 @@ pub(super) static HTTP: &[Flag] = &[
                or nobody was served. At least half of those that are up stay, rounded up. 0: no \
                answer does.",
         default: |defaults| defaults.pool.eject_after.to_string(),
+        show: |config| Some(config.pool.eject_after.to_string()),
         act: Act::Value(SettingKey::EJECT_AFTER, |config, text| {
             config.pool.eject_after = number_u32(text, 0..=limits::EJECT_AFTER_MAX)?;
             Ok(())
         }),
     },
-    Flag {
+    Setting {
         short: "",
         long: "health-path",
         value: "/PATH",
         says: "Answer at this path of every http:// listener whether there is somebody to serve \
                it: 200 while at least one backend is up, else 503. Needs an http:// listener.",
         default: |_| "none, every request goes to a backend".to_owned(),
+        show: |config| config.service.health_path.clone(),
         act: Act::Value(SettingKey::HEALTH_PATH, |config, text| {
             config.service.health_path = Some(own_path(text)?);
             Ok(())
         }),
     },
-    Flag {
+    Setting {
         short: "",
         long: "stats-path",
         value: "/PATH",
@@ -191,28 +206,31 @@ pub(super) static HTTP: &[Flag] = &[
                all backends in JSON. Whoever can reach the listener can read it. Needs an \
                http:// listener.",
         default: |_| "none, every request goes to a backend".to_owned(),
+        show: |config| config.service.stats_path.clone(),
         act: Act::Value(SettingKey::STATS_PATH, |config, text| {
             config.service.stats_path = Some(own_path(text)?);
             Ok(())
         }),
     },
-    Flag {
+    Setting {
         short: "",
         long: "backend-idle",
         value: "DURATION",
         says: "How long an idle connection to a backend is kept for the next request.",
         default: |defaults| duration_text(defaults.pool.backend_idle),
+        show: |config| Some(duration_text(config.pool.backend_idle)),
         act: Act::Value(SettingKey::BACKEND_IDLE, |config, text| {
             config.pool.backend_idle = duration(text, limits::TIMEOUT_MIN)?;
             Ok(())
         }),
     },
-    Flag {
+    Setting {
         short: "",
         long: "backend-idle-connections",
         value: "N",
         says: "Idle connections kept to one backend at most, 0 to 100000. 0: none is kept.",
         default: |defaults| defaults.pool.backend_idle_connections.to_string(),
+        show: |config| Some(config.pool.backend_idle_connections.to_string()),
         act: Act::Value(SettingKey::BACKEND_IDLE_CONNECTIONS, |config, text| {
             let most = number(text, 0..=limits::BACKEND_IDLE_CONNECTIONS_MAX as u64)?;
             config.pool.backend_idle_connections = most as usize;

@@ -1,12 +1,12 @@
-//! Every flag, one row each, in the groups of the manual.
+//! Every setting, one row each, in the groups of the manual.
 //!
-//! getopts, the manual and the parser all read these rows, so that none can know a flag that
-//! another does not. Read by `flags` and `flags::manual`.
+//! The command line, its manual, the configuration file and its manual all read these rows, so that
+//! none can know a setting that another does not.
 
 use std::time::Duration;
 
 use super::http::HTTP;
-use super::row::{Act, Answer, Flag, FlagGroup};
+use super::row::{Act, Answer, Setting, SettingGroup};
 use super::tls::TLS;
 use super::udp::UDP;
 use crate::config::{
@@ -17,30 +17,31 @@ use crate::config::{
 use crate::limits;
 
 /// What stands behind the address of a backend, where others have to speak of it.
-pub(super) const OPTIONS: &[(SettingKey, &str)] = &[
+pub const OPTIONS: &[(SettingKey, &str)] = &[
     (SettingKey::BACKEND_WEIGHT, "weight"),
     (SettingKey::BACKEND_BACKUP, "backup"),
     (SettingKey::BACKEND_SNI, "sni"),
 ];
 
-pub(super) static GROUPS: &[FlagGroup] = &[
-    FlagGroup {
+/// All groups, in the order of the manual.
+pub static GROUPS: &[SettingGroup] = &[
+    SettingGroup {
         topic: "traffic",
         title: "Where traffic comes from and goes to",
         flags: TRAFFIC,
     },
-    FlagGroup { topic: "balancing", title: "Balancing", flags: BALANCING },
-    FlagGroup { topic: "health", title: "Health", flags: HEALTH },
-    FlagGroup { topic: "limits", title: "Limits and timeouts", flags: LIMITS },
-    FlagGroup { topic: "http", title: "HTTP", flags: HTTP },
-    FlagGroup { topic: "tls", title: "TLS", flags: TLS },
-    FlagGroup { topic: "udp", title: "UDP", flags: UDP },
-    FlagGroup { topic: "operation", title: "Operation", flags: OPERATION },
-    FlagGroup { topic: "demo", title: "Demo", flags: DEMO },
+    SettingGroup { topic: "balancing", title: "Balancing", flags: BALANCING },
+    SettingGroup { topic: "health", title: "Health", flags: HEALTH },
+    SettingGroup { topic: "limits", title: "Limits and timeouts", flags: LIMITS },
+    SettingGroup { topic: "http", title: "HTTP", flags: HTTP },
+    SettingGroup { topic: "tls", title: "TLS", flags: TLS },
+    SettingGroup { topic: "udp", title: "UDP", flags: UDP },
+    SettingGroup { topic: "operation", title: "Operation", flags: OPERATION },
+    SettingGroup { topic: "demo", title: "Demo", flags: DEMO },
 ];
 
-static TRAFFIC: &[Flag] = &[
-    Flag {
+static TRAFFIC: &[Setting] = &[
+    Setting {
         short: "l",
         long: "listen",
         value: "[SCHEME://]ADDR:PORT",
@@ -52,12 +53,13 @@ static TRAFFIC: &[Flag] = &[
                IPv6 in brackets; * is every IPv4 address, [::] every address, localhost is \
                127.0.0.1. With port 0 the system chooses one, and the log says which.",
         default: |_| "none, one is needed".to_owned(),
+        show: |_| None,
         act: Act::Values(SettingKey::LISTEN, |config, text| {
             config.listeners.push(Listen::parse(text)?);
             Ok(())
         }),
     },
-    Flag {
+    Setting {
         short: "b",
         long: "backend",
         value: "[SCHEME://]HOST:PORT[,OPTION]...",
@@ -72,12 +74,13 @@ static TRAFFIC: &[Flag] = &[
                sni=NAME, the name that its certificate is for (default: HOST); name=NAME, for \
                the log and the hashes (default: HOST:PORT).",
         default: |_| "none, one is needed unless there are routes".to_owned(),
+        show: |_| None,
         act: Act::Values(SettingKey::BACKEND, |config, text| {
             config.backends.push(BackendSpec::parse(text)?);
             Ok(())
         }),
     },
-    Flag {
+    Setting {
         short: "",
         long: "route",
         value: "NAME[/PATH]=BACKEND[,BACKEND]...",
@@ -95,6 +98,7 @@ static TRAFFIC: &[Flag] = &[
                connection is closed with the TLS alert unrecognized_name, a request is answered \
                with 404.",
         default: |_| "none".to_owned(),
+        show: |_| None,
         act: Act::Values(SettingKey::ROUTE, |config, text| {
             config.routes.push(Route::parse(text)?);
             Ok(())
@@ -102,25 +106,27 @@ static TRAFFIC: &[Flag] = &[
     },
 ];
 
-static BALANCING: &[Flag] = &[
-    Flag {
+static BALANCING: &[Setting] = &[
+    Setting {
         short: "a",
         long: "balance",
         value: "NAME",
         says: "How a backend is chosen. All honour weights.",
         default: |defaults| defaults.pool.algorithm.to_string(),
+        show: |config| Some(config.pool.algorithm.to_string()),
         act: Act::Value(SettingKey::BALANCE, |config, text| {
             config.pool.algorithm = Algorithm::parse(text)?;
             Ok(())
         }),
     },
-    Flag {
+    Setting {
         short: "",
         long: "slow-start",
         value: "DURATION",
         says: "Over this time the weight of a backend grows from a tenth to the whole once it \
                came back or was added; not for those there at start. 0s: at once.",
         default: |defaults| duration_text(defaults.pool.slow_start),
+        show: |config| Some(duration_text(config.pool.slow_start)),
         act: Act::Value(SettingKey::SLOW_START, |config, text| {
             config.pool.slow_start = duration(text, Duration::ZERO)?;
             Ok(())
@@ -128,8 +134,8 @@ static BALANCING: &[Flag] = &[
     },
 ];
 
-static HEALTH: &[Flag] = &[
-    Flag {
+static HEALTH: &[Setting] = &[
+    Setting {
         short: "",
         long: "check",
         value: "KIND",
@@ -144,57 +150,62 @@ static HEALTH: &[Flag] = &[
         default: |defaults| {
             format!("{}; none where all listeners are udp", defaults.pool.check.kind)
         },
+        show: |config| Some(config.pool.check.kind.to_string()),
         act: Act::Value(SettingKey::CHECK, |config, text| {
             config.pool.check.kind = Check::parse(text)?;
             Ok(())
         }),
     },
-    Flag {
+    Setting {
         short: "",
         long: "check-host",
         value: "NAME",
         says: "The host that http: and https: probes ask for, perhaps with a port. It changes \
                nothing of where they go.",
         default: |_| "each backend's HOST:PORT as it was written".to_owned(),
+        show: |config| config.pool.check.host.clone(),
         act: Act::Value(SettingKey::CHECK_HOST, |config, text| {
             config.pool.check.host = Some(check_host(text)?);
             Ok(())
         }),
     },
-    Flag {
+    Setting {
         short: "",
         long: "check-interval",
         value: "DURATION",
         says: "From one probe of a backend to the next; at least 10ms.",
         default: |defaults| duration_text(defaults.pool.check.interval),
+        show: |config| Some(duration_text(config.pool.check.interval)),
         act: Act::Value(SettingKey::CHECK_INTERVAL, |config, text| {
             config.pool.check.interval = duration(text, limits::CHECK_INTERVAL_MIN)?;
             Ok(())
         }),
     },
-    Flag {
+    Setting {
         short: "",
         long: "check-timeout",
         value: "DURATION",
         says: "Within this time a probe must be answered.",
         default: |defaults| duration_text(defaults.pool.check.timeout),
+        show: |config| Some(duration_text(config.pool.check.timeout)),
         act: Act::Value(SettingKey::CHECK_TIMEOUT, |config, text| {
             config.pool.check.timeout = duration(text, limits::TIMEOUT_MIN)?;
             Ok(())
         }),
     },
-    Flag {
+    Setting {
         short: "",
         long: "rise",
         value: "N",
         says: "Good probes in a row that bring a backend up, 1 to 1000.",
         default: |defaults| defaults.pool.check.rise.to_string(),
+        show: |config| Some(config.pool.check.rise.to_string()),
         act: Act::Value(SettingKey::RISE, |config, text| {
             config.pool.check.rise = number_u32(text, 1..=limits::RISE_FALL_MAX)?;
             Ok(())
         }),
     },
-    Flag {
+    Setting {
         short: "",
         long: "fall",
         value: "N",
@@ -202,30 +213,33 @@ static HEALTH: &[Flag] = &[
                counts as one, and so does a datagram that is refused; where nothing is probed, \
                so many refused datagrams in a row leave a backend out for 30s, longer each time.",
         default: |defaults| defaults.pool.check.fall.to_string(),
+        show: |config| Some(config.pool.check.fall.to_string()),
         act: Act::Value(SettingKey::FALL, |config, text| {
             config.pool.check.fall = number_u32(text, 1..=limits::RISE_FALL_MAX)?;
             Ok(())
         }),
     },
-    Flag {
+    Setting {
         short: "",
         long: "all-down",
         value: "refuse|spread",
         says: "While every backend is down, refuse new connections at once, or spread them as \
                if all were up.",
         default: |defaults| word_of(&defaults.pool.all_down, AllDown::ALL).to_owned(),
+        show: |config| Some(word_of(&config.pool.all_down, AllDown::ALL).to_owned()),
         act: Act::Value(SettingKey::ALL_DOWN, |config, text| {
             config.pool.all_down = one_of(text, AllDown::ALL)?;
             Ok(())
         }),
     },
-    Flag {
+    Setting {
         short: "",
         long: "on-down",
         value: "keep|close",
         says: "When a backend goes down, keep its connections for as long as they live, or \
                close them.",
         default: |defaults| word_of(&defaults.pool.on_down, OnDown::ALL).to_owned(),
+        show: |config| Some(word_of(&config.pool.on_down, OnDown::ALL).to_owned()),
         act: Act::Value(SettingKey::ON_DOWN, |config, text| {
             config.pool.on_down = one_of(text, OnDown::ALL)?;
             Ok(())
@@ -233,8 +247,8 @@ static HEALTH: &[Flag] = &[
     },
 ];
 
-static LIMITS: &[Flag] = &[
-    Flag {
+static LIMITS: &[Setting] = &[
+    Setting {
         short: "",
         long: "max-connections",
         value: "N",
@@ -242,24 +256,26 @@ static LIMITS: &[Flag] = &[
                that rest longest between two requests give way; while there are none, they wait \
                to be accepted.",
         default: |_| "what the limit on file descriptors allows".to_owned(),
+        show: |config| config.process.max_connections.map(|most| most.to_string()),
         act: Act::Value(SettingKey::MAX_CONNECTIONS, |config, text| {
             let most = number_u32(text, 1..=limits::CONNECTIONS_MAX)?;
             config.process.max_connections = usize::try_from(most).ok();
             Ok(())
         }),
     },
-    Flag {
+    Setting {
         short: "",
         long: "connect-timeout",
         value: "DURATION",
         says: "Within this time a backend must take a connection.",
         default: |defaults| duration_text(defaults.pool.connect_timeout),
+        show: |config| Some(duration_text(config.pool.connect_timeout)),
         act: Act::Value(SettingKey::CONNECT_TIMEOUT, |config, text| {
             config.pool.connect_timeout = duration(text, limits::TIMEOUT_MIN)?;
             Ok(())
         }),
     },
-    Flag {
+    Setting {
         short: "",
         long: "tls-handshake-timeout",
         value: "DURATION",
@@ -267,47 +283,51 @@ static LIMITS: &[Flag] = &[
                must have shaken hands, and one of an sni:// listener have sent its whole \
                ClientHello; else it is closed.",
         default: |defaults| duration_text(defaults.listener.tls_handshake_timeout),
+        show: |config| Some(duration_text(config.listener.tls_handshake_timeout)),
         act: Act::Value(SettingKey::TLS_HANDSHAKE_TIMEOUT, |config, text| {
             config.listener.tls_handshake_timeout = duration(text, limits::TIMEOUT_MIN)?;
             Ok(())
         }),
     },
-    Flag {
+    Setting {
         short: "",
         long: "retries",
         value: "N",
         says: "Other backends tried after a connect failed, 0 to 100. Nothing is lost: what \
                the client sent goes to the one that takes it.",
         default: |defaults| defaults.pool.retries.to_string(),
+        show: |config| Some(config.pool.retries.to_string()),
         act: Act::Value(SettingKey::RETRIES, |config, text| {
             config.pool.retries = number_u32(text, 0..=limits::RETRIES_MAX)?;
             Ok(())
         }),
     },
-    Flag {
+    Setting {
         short: "",
         long: "idle-timeout",
         value: "DURATION",
         says: "A TCP connection, or one that HTTP made a tunnel (WebSocket), on which no byte \
                moves for so long is closed. Requests and answers of HTTP have --server-timeout.",
         default: |defaults| duration_text(defaults.service.idle_timeout),
+        show: |config| Some(duration_text(config.service.idle_timeout)),
         act: Act::Value(SettingKey::IDLE_TIMEOUT, |config, text| {
             config.service.idle_timeout = duration(text, limits::TIMEOUT_MIN)?;
             Ok(())
         }),
     },
-    Flag {
+    Setting {
         short: "",
         long: "half-close-timeout",
         value: "DURATION",
         says: "The same, once one side has finished sending.",
         default: |defaults| duration_text(defaults.service.half_close_timeout),
+        show: |config| Some(duration_text(config.service.half_close_timeout)),
         act: Act::Value(SettingKey::HALF_CLOSE_TIMEOUT, |config, text| {
             config.service.half_close_timeout = duration(text, limits::TIMEOUT_MIN)?;
             Ok(())
         }),
     },
-    Flag {
+    Setting {
         short: "",
         long: "tcp-keepalive",
         value: "DURATION",
@@ -315,17 +335,19 @@ static LIMITS: &[Flag] = &[
                there, and again four times in as much time; then the connection is closed. It \
                also keeps NAT and firewalls from forgetting the connection. 0s or off: never.",
         default: |defaults| duration_text(defaults.process.tcp_keepalive),
+        show: |config| Some(duration_text(config.process.tcp_keepalive)),
         act: Act::Value(SettingKey::TCP_KEEPALIVE, |config, text| {
             config.process.tcp_keepalive = tcp_keepalive(text)?;
             Ok(())
         }),
     },
-    Flag {
+    Setting {
         short: "",
         long: "drain-timeout",
         value: "DURATION",
         says: "How long connections may go on after SIGTERM or SIGINT. 0s: not at all.",
         default: |defaults| duration_text(defaults.process.drain_timeout),
+        show: |config| Some(duration_text(config.process.drain_timeout)),
         act: Act::Value(SettingKey::DRAIN_TIMEOUT, |config, text| {
             config.process.drain_timeout = duration(text, Duration::ZERO)?;
             Ok(())
@@ -333,8 +355,8 @@ static LIMITS: &[Flag] = &[
     },
 ];
 
-static OPERATION: &[Flag] = &[
-    Flag {
+static OPERATION: &[Setting] = &[
+    Setting {
         short: "",
         long: "access-log",
         value: "FILE|-",
@@ -342,12 +364,13 @@ static OPERATION: &[Flag] = &[
                the end of this file; - is standard output. Lines that cannot be written are \
                dropped and counted.",
         default: |_| "none is written".to_owned(),
+        show: |config| config.process.access_log.as_ref().map(|place| place.to_string()),
         act: Act::Value(SettingKey::ACCESS_LOG, |config, text| {
             config.process.access_log = Some(AccessLogPlace::parse(text)?);
             Ok(())
         }),
     },
-    Flag {
+    Setting {
         short: "",
         long: "access-log-format",
         value: "combined|haproxy|json",
@@ -358,43 +381,49 @@ static OPERATION: &[Flag] = &[
         default: |defaults| {
             word_of(&defaults.process.access_log_format, AccessLogFormat::ALL).to_owned()
         },
+        show: |config| {
+            Some(word_of(&config.process.access_log_format, AccessLogFormat::ALL).to_owned())
+        },
         act: Act::Value(SettingKey::ACCESS_LOG_FORMAT, |config, text| {
             config.process.access_log_format = one_of(text, AccessLogFormat::ALL)?;
             Ok(())
         }),
     },
-    Flag {
+    Setting {
         short: "",
         long: "log-level",
         value: "LEVEL",
         says: "What is logged to standard error: off, error, warn, info, debug (why each \
                backend was picked) or trace.",
         default: |defaults| word_of(&defaults.process.log_level, LOG_LEVELS).to_owned(),
+        show: |config| Some(word_of(&config.process.log_level, LOG_LEVELS).to_owned()),
         act: Act::Value(SettingKey::LOG_LEVEL, |config, text| {
             config.process.log_level = one_of(text, LOG_LEVELS)?;
             Ok(())
         }),
     },
-    Flag {
+    Setting {
         short: "",
         long: "seed",
         value: "N",
         says: "Seed of everything random, so that a run can be repeated; 64 bits.",
         default: |_| "from the clock".to_owned(),
+        show: |config| config.process.seed.map(|seed| seed.to_string()),
         act: Act::Value(SettingKey::SEED, |config, text| {
             config.process.seed = Some(number(text, 0..=u64::MAX)?);
             Ok(())
         }),
     },
-    Flag {
+    Setting {
         short: "V",
         long: "version",
         value: "",
         says: "Say which version this is.",
         default: |_| String::new(),
+        show: |_| None,
         act: Act::Answer(Answer::Version),
     },
-    Flag {
+    Setting {
         short: "h",
         long: "help",
         value: "",
@@ -402,11 +431,12 @@ static OPERATION: &[Flag] = &[
                or one flag (--help NAME). Chapters: traffic, balancing, algorithms, health, \
                limits, http, tls, udp, operation, demo, signals, exit-codes, examples.",
         default: |_| String::new(),
+        show: |_| None,
         act: Act::Answer(Answer::Help),
     },
 ];
 
-static DEMO: &[Flag] = &[Flag {
+static DEMO: &[Setting] = &[Setting {
     short: "",
     long: "demo",
     value: "",
@@ -415,5 +445,6 @@ static DEMO: &[Flag] = &[Flag {
            --listen says where, with /health and /stats unless the flags for them say \
            otherwise, and tell what to try. Brings its own backends, so it takes no --backend.",
     default: |_| String::new(),
-    act: Act::Switch(SettingKey::DEMO, |config| config.process.demo = true),
+    show: |_| None,
+    act: Act::Switch(SettingKey::DEMO, |config, on| config.process.demo = on),
 }];

@@ -1,0 +1,92 @@
+//! Configuration files: TOML to the desired state, with the place of everything that is wrong.
+//!
+//! ```text
+//!   source   files and what they include; bytes -> line and column; ${NAME} in strings
+//!   section  a table that hands out its values, and complains of keys that nobody asked for
+//!   model    listeners, services, pools out of sections
+//!   whole    what no single value can know: names that lead nowhere, ties, what does not go together
+//!   mistake  the line, the place in it, what was found, what would be right
+//!   print    the desired state as a file, each value with where it comes from
+//! ```
+//!
+//! All mistakes are told at once, in the order of the files. Reads files, and looks up nothing else.
+//! Called by `main`, at the start and for each reload.
+
+mod mistake;
+mod model;
+mod page;
+mod print;
+mod section;
+mod service;
+mod source;
+#[cfg(test)]
+mod tests;
+mod whole;
+
+use std::path::Path;
+
+use crate::config::{Desired, Origins, SettingKey, Spelling};
+
+pub use mistake::Mistake;
+pub use page::page;
+pub use print::print;
+pub use source::{Place, Sources};
+pub use whole::mistakes_of;
+
+use model::Reader;
+
+/// How settings are written in a file.
+pub const SPELLING: Spelling = Spelling {
+    name: |key| format!("`{key}`"),
+    with_value: |key, value| format!("`{key} = {value}`"),
+    backend_of: |_| SettingKey::BACKEND,
+};
+
+/// What was read.
+#[derive(Debug)]
+pub struct Loaded {
+    /// What is wanted.
+    pub desired: Desired,
+    /// Where each value comes from.
+    pub origins: Origins,
+    /// What can be meant, but hardly is.
+    pub warnings: Vec<Mistake>,
+    /// The files, for places in them.
+    pub sources: Sources,
+}
+
+/// Read a file and what it includes; `env` has the variables for `${NAME}`. If anything is wrong,
+/// all of it is told.
+pub fn read(
+    path: &Path,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<Loaded, (Vec<Mistake>, Sources)> {
+    load(Sources::read(path), env)
+}
+
+/// The same of a text, as if it were a file of this name without the right to include others.
+pub fn parse(
+    name: &str,
+    text: &str,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<Loaded, (Vec<Mistake>, Sources)> {
+    load(Sources::of_text(name, text), env)
+}
+
+fn load(
+    (sources, mistakes): (Sources, Vec<Mistake>),
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<Loaded, (Vec<Mistake>, Sources)> {
+    let mut reader = Reader::new(&sources, env, mistakes);
+    reader.read_all();
+    reader.check();
+    let Reader { desired, origins, mut mistakes, mut warnings, .. } = reader;
+    mistakes.sort_by_key(|mistake| mistake.at);
+    mistakes.dedup();
+    warnings.sort_by_key(|warning| warning.at);
+    if mistakes.is_empty() {
+        Ok(Loaded { desired, origins, warnings, sources })
+    } else {
+        Err((mistakes, sources))
+    }
+}

@@ -1,0 +1,423 @@
+//! Listeners, services and pools out of the tables of files.
+
+use std::collections::HashMap;
+
+use toml::de::DeTable;
+
+use crate::config::{
+    BackendSpec, CertificatePair, Config, Desired, Listen, ListenerSpec, Origin, Origins,
+    PoolSpec, SettingKey, Spot, Subject, quoted,
+};
+use crate::limits::NAME_CHARS_MAX;
+use crate::settings::{self, Setting};
+
+use super::SPELLING;
+use super::mistake::Mistake;
+use super::section::{Section, Value, spot};
+use super::source::Sources;
+
+/// What reads the files.
+pub(super) struct Reader<'s> {
+    pub sources: &'s Sources,
+    pub env: &'s dyn Fn(&str) -> Option<String>,
+    pub desired: Desired,
+    pub origins: Origins,
+    pub mistakes: Vec<Mistake>,
+    pub warnings: Vec<Mistake>,
+    /// What `[defaults]` says, for listeners, services and pools.
+    pub defaults: Config,
+    /// Where each listener, service and pool is named.
+    pub named: HashMap<Subject, Spot>,
+    /// Where services name listeners and pools.
+    pub uses: Vec<(Subject, Spot)>,
+    settings: HashMap<&'static str, &'static Setting>,
+}
+
+/// Tables at the top of a file.
+const TOP: [&str; 6] = ["include", "global", "defaults", "listener", "service", "pool"];
+
+/// Settings that a file says in its own way.
+const NOT_HERE: [SettingKey; 6] = [
+    SettingKey::LISTEN,
+    SettingKey::BACKEND,
+    SettingKey::ROUTE,
+    SettingKey::CERT,
+    SettingKey::CERT_KEY,
+    SettingKey::DEMO,
+];
+
+impl<'s> Reader<'s> {
+    pub fn new(
+        sources: &'s Sources,
+        env: &'s dyn Fn(&str) -> Option<String>,
+        mistakes: Vec<Mistake>,
+    ) -> Reader<'s> {
+        let keyed = settings::all().filter_map(|setting| Some((setting.key()?, setting)));
+        let here = keyed.filter(|(key, _)| !NOT_HERE.contains(key));
+        Reader {
+            sources,
+            env,
+            desired: Desired::nothing(),
+            origins: Origins::default(),
+            mistakes,
+            warnings: Vec::new(),
+            defaults: Config::defaults(),
+            named: HashMap::new(),
+            uses: Vec::new(),
+            settings: here.map(|(key, setting)| (key.path(), setting)).collect(),
+        }
+    }
+
+    /// The setting of this path.
+    pub fn setting(&self, path: &str) -> Option<&'static Setting> {
+        self.settings.get(path).copied()
+    }
+
+    /// Of the settings below this path the one for which a plain value stands.
+    pub fn first_below(&self, path: &str) -> Option<&'static Setting> {
+        let first = ["kind", "file", "cookie", "timeout"];
+        let first = first.iter().filter_map(|key| self.setting(&format!("{path}.{key}")));
+        let has_any = || self.settings.keys().find(|it| is_below(it, path)).copied();
+        first.into_iter().next().or_else(|| self.setting(has_any()?))
+    }
+
+    /// The keys that a table may have whose settings begin with this path.
+    pub fn keys_at(&self, path: &str) -> Vec<&'static str> {
+        let below = self.settings.keys().filter(|it| is_below(it, path));
+        let rest = below.map(|it| &it[path.len() + 1..]);
+        rest.map(|rest| rest.split('.').next().unwrap_or(rest)).collect()
+    }
+
+    /// The path of the setting that a flag of this name is for, with underscores.
+    pub fn setting_of_flag(&self, name: &str, scope: &str) -> Option<&'static str> {
+        let is_it = |it: &&&'static Setting| it.long.replace('-', "_") == name;
+        let keys = self.settings.values().filter(is_it).filter_map(|it| it.key());
+        keys.filter(|key| key.scope() == scope).map(SettingKey::path).next()
+    }
+
+    /// All files; what is wrong with one does not keep the others from being read.
+    pub fn read_all(&mut self) {
+        let mut tables = Vec::new();
+        for (file, (_, text)) in self.sources.texts().enumerate() {
+            let (table, errors) = DeTable::parse_recoverable(text);
+            for error in errors {
+                let at = spot(file, error.span().unwrap_or(0..0));
+                self.mistakes.push(Mistake::at(at, error.message().to_owned()));
+            }
+            tables.push((file, table));
+        }
+        let sections: Vec<Section<'_>> = tables
+            .iter()
+            .map(|(file, table)| Section {
+                table: table.get_ref(),
+                file: *file,
+                at: spot(*file, 0..0),
+            })
+            .collect();
+        for section in &sections {
+            self.read_top(*section);
+        }
+        for (kind, read) in [
+            ("listener", Reader::read_listener as fn(&mut Reader<'s>, &str, Section<'_>)),
+            ("pool", Reader::read_pool),
+            ("service", Reader::read_service),
+        ] {
+            for section in &sections {
+                self.read_named(kind, *section, read);
+            }
+        }
+        let name = |it: &crate::config::ServiceSpec| it.name.clone();
+        self.desired.services.sort_by_key(name);
+        self.desired.pools.sort_by(|one, other| one.name.cmp(&other.name));
+        self.desired.listeners.sort_by(|one, other| one.name.cmp(&other.name));
+    }
+
+    /// What holds for all, before anything else.
+    fn read_top(&mut self, section: Section<'_>) {
+        for (key, at, value) in section.entries() {
+            let here = Section { at, ..section };
+            match key {
+                "global" => self.read_global(value),
+                "defaults" => self.read_defaults(value, here),
+                "include" if section.file > 0 => {
+                    let says = "an included file includes others";
+                    let hint = "want them included by the first file";
+                    self.mistakes.push(Mistake::at(at, says).hint(hint));
+                }
+                "include" => {
+                    self.texts(value);
+                }
+                "listener" | "service" | "pool" => {}
+                other => self.unknown(other, at, TOP),
+            }
+        }
+    }
+
+    fn read_global(&mut self, value: Value<'_>) {
+        let Some(section) = value.section() else {
+            return self.complain(value, "a table: [global]");
+        };
+        let mut config = Config::defaults();
+        config.process = self.desired.process.clone();
+        self.settings(section, "global", &[], &Subject::Process, &mut config);
+        self.desired.process = config.process;
+    }
+
+    fn read_defaults(&mut self, value: Value<'_>, section: Section<'_>) {
+        let Some(inner) = value.section() else {
+            return self.complain(value, "tables such as [defaults.pool]");
+        };
+        let mut config = self.defaults.clone();
+        for (key, at, value) in inner.entries() {
+            let scope = ["listener", "service", "pool"].into_iter().find(|it| *it == key);
+            match (scope, value.section()) {
+                (Some(scope), Some(inner)) => {
+                    // Where it stands is told of the default, for all that do not say otherwise.
+                    let subject = Subject::Defaults;
+                    self.settings(inner, scope, &[], &subject, &mut config);
+                }
+                (Some(scope), None) => {
+                    self.complain(value, &format!("a table: [defaults.{scope}]"));
+                }
+                (None, _) => self.unknown(key, at, ["listener", "service", "pool"]),
+            }
+        }
+        self.defaults = config;
+        let _ = section;
+    }
+
+    /// The tables of one kind by their names.
+    fn read_named(
+        &mut self,
+        kind: &'static str,
+        section: Section<'_>,
+        read: fn(&mut Reader<'s>, &str, Section<'_>),
+    ) {
+        let Some(all) = section.get(kind) else { return };
+        let Some(inner) = all.section() else {
+            return self.complain(all, &format!("tables with names such as [{kind}.web]"));
+        };
+        for (name, at, value) in inner.entries() {
+            let subject = match kind {
+                "listener" => Subject::Listener(name.to_owned()),
+                "pool" => Subject::Pool(name.to_owned()),
+                _ => Subject::Service(name.to_owned()),
+            };
+            let Some(table) = value.section() else {
+                let want = format!("a table: [{kind}.{name}]");
+                self.complain(value, &want);
+                continue;
+            };
+            if let Some(why) = wrong_name(name) {
+                self.mistakes.push(Mistake::at(at, why));
+                continue;
+            }
+            if let Some(before) = self.named.insert(subject, at) {
+                let place = self.sources.place(before).map(|place| place.to_string());
+                let says = format!("a second {kind} {}", quoted(name));
+                let hint = format!("the first is at {}", place.unwrap_or_default());
+                self.mistakes.push(Mistake::at(at, says).hint(hint));
+                continue;
+            }
+            read(self, name, Section { at, ..table });
+        }
+    }
+
+    fn read_listener(&mut self, name: &str, section: Section<'_>) {
+        let subject = Subject::Listener(name.to_owned());
+        let mut config = self.defaults.clone();
+        self.settings(section, "listener", &["bind", "certificates"], &subject, &mut config);
+        if let Some(value) = section.get("certificates") {
+            config.listener.tls.certificates = self.certificates(value);
+            self.origins.note(subject.clone(), SettingKey::CERT, Origin::File(value.at));
+        }
+        let Some(value) = section.get("bind") else {
+            let says = format!("the listener {} has no `bind`", quoted(name));
+            let hint = "want an address such as bind = \"http://0.0.0.0:80\"";
+            return self.mistakes.push(Mistake::at(section.at, says).hint(hint));
+        };
+        self.origins.note(subject, SettingKey::LISTEN, Origin::File(value.at));
+        if let Some(listen) = self.listen(value) {
+            let settings = config.listener;
+            let name = name.to_owned();
+            self.desired.listeners.push(ListenerSpec { name, listen, settings });
+        }
+    }
+
+    pub fn listen(&mut self, value: Value<'_>) -> Option<Listen> {
+        let text = self.text(value, "an address such as \"http://0.0.0.0:80\"")?;
+        match Listen::parse(&text) {
+            Ok(listen) => Some(listen),
+            Err(wrong) => {
+                self.mistakes.push(Mistake::at(value.at, wrong.spelled(SPELLING)));
+                None
+            }
+        }
+    }
+
+    fn certificates(&mut self, value: Value<'_>) -> Vec<CertificatePair> {
+        const WANT: &str = "an array of { cert = \"FILE\", key = \"FILE\" }";
+        let mut pairs = Vec::new();
+        for item in value.items() {
+            let Some(section) = item.section() else {
+                self.complain(item, WANT);
+                continue;
+            };
+            for (key, at, _) in section.entries() {
+                if !["cert", "key"].contains(&key) {
+                    self.unknown(key, at, ["cert", "key"]);
+                }
+            }
+            let file = |it: &mut Self, key: &str| {
+                let value = section.get(key);
+                let text = value.and_then(|value| it.text(value, "the path of a file"));
+                if value.is_none() {
+                    it.mistakes.push(Mistake::at(item.at, format!("no `{key}` here")));
+                }
+                text
+            };
+            let cert = file(self, "cert");
+            let key = file(self, "key");
+            if let (Some(cert), Some(key)) = (cert, key) {
+                pairs.push(CertificatePair { cert, key });
+            }
+        }
+        pairs
+    }
+
+    fn read_pool(&mut self, name: &str, section: Section<'_>) {
+        let subject = Subject::Pool(name.to_owned());
+        let mut config = self.defaults.clone();
+        self.settings(section, "pool", &["backends"], &subject, &mut config);
+        let mut backends: Vec<BackendSpec> = Vec::new();
+        match section.get("backends") {
+            Some(value) => {
+                for item in value.items() {
+                    self.add_backend(item, name, &mut backends);
+                }
+            }
+            None => {
+                let says = format!("the pool {} has no `backends`", quoted(name));
+                let hint = "want an array such as backends = [\"10.0.0.1:80\"]";
+                self.mistakes.push(Mistake::at(section.at, says).hint(hint));
+            }
+        }
+        let settings = config.pool;
+        self.desired.pools.push(PoolSpec { name: name.to_owned(), settings, backends });
+    }
+
+    fn add_backend(&mut self, item: Value<'_>, pool: &str, backends: &mut Vec<BackendSpec>) {
+        let Some(spec) = self.backend(item) else { return };
+        if backends.iter().any(|known| known.name == spec.name) {
+            let says = format!("a second backend {}", quoted(&spec.name));
+            let hint = "want names that differ, set by name = \"NAME\"";
+            return self.mistakes.push(Mistake::at(item.at, says).hint(hint));
+        }
+        let subject = Subject::Backend { pool: pool.to_owned(), name: spec.name.clone() };
+        self.origins.note(subject, SettingKey::BACKEND, Origin::File(item.at));
+        backends.push(spec);
+    }
+
+    /// A backend as at `--backend`, or as a table.
+    fn backend(&mut self, item: Value<'_>) -> Option<BackendSpec> {
+        const WANT: &str = "a backend such as \"10.0.0.1:80\" or { address = \"10.0.0.1:80\" }";
+        let Some(section) = item.section() else {
+            let text = self.text(item, WANT)?;
+            return self.spec(&text, item.at);
+        };
+        let Some(address) = section.get("address") else {
+            let mistake = Mistake::at(item.at, "a backend without an `address`");
+            self.mistakes.push(mistake.hint("want address = \"10.0.0.1:80\""));
+            return None;
+        };
+        let mut text = self.text(address, WANT)?;
+        let bare = self.spec(&text, address.at)?;
+        for (key, at, value) in section.entries() {
+            if let Some(option) = self.backend_option(key, at, value) {
+                // Each by itself first, so that the place is that of the one that is wrong.
+                let alone = format!("{}:{},tls,{option}", host_text(&bare), bare.port);
+                let is_about_tls = matches!(key, "tls" | "sni");
+                if is_about_tls || self.spec(&alone, value.at).is_some() {
+                    text = format!("{text},{option}");
+                }
+            }
+        }
+        self.spec(&text, item.at)
+    }
+
+    fn spec(&mut self, text: &str, at: Spot) -> Option<BackendSpec> {
+        match BackendSpec::parse(text) {
+            Ok(spec) => Some(spec),
+            Err(wrong) => {
+                self.mistakes.push(Mistake::at(at, wrong.spelled(SPELLING)));
+                None
+            }
+        }
+    }
+
+    /// A key of a backend's table as an option of `--backend`.
+    fn backend_option(&mut self, key: &str, at: Spot, value: Value<'_>) -> Option<String> {
+        const KEYS: [&str; 8] = [
+            "address",
+            "name",
+            "weight",
+            "max_connections",
+            "backup",
+            "tls",
+            "sni",
+            "check_port",
+        ];
+        let number = value.value.as_integer().map(|it| it.as_str().replace('_', ""));
+        match key {
+            "address" => None,
+            "name" | "sni" => {
+                let text = self.text(value, "a string")?;
+                if text.contains(',') {
+                    self.complain(value, "a name without commas");
+                    return None;
+                }
+                Some(format!("{key}={text}"))
+            }
+            "weight" | "max_connections" | "check_port" => match number {
+                Some(number) => Some(format!("{}={number}", key.replace('_', "-"))),
+                None => {
+                    self.complain(value, "a whole number");
+                    None
+                }
+            },
+            "backup" | "tls" => match value.value.as_bool() {
+                Some(on) => on.then(|| key.to_owned()),
+                None => {
+                    self.complain(value, "true or false");
+                    None
+                }
+            },
+            _ => {
+                self.unknown(key, at, KEYS);
+                None
+            }
+        }
+    }
+}
+
+/// A host as it stands in an address.
+fn host_text(spec: &BackendSpec) -> String {
+    if spec.host.contains(':') { format!("[{}]", spec.host) } else { spec.host.clone() }
+}
+
+fn is_below(path: &str, above: &str) -> bool {
+    path.strip_prefix(above).is_some_and(|rest| rest.starts_with('.'))
+}
+
+/// What is wrong with the name of a listener, a service or a pool.
+fn wrong_name(name: &str) -> Option<String> {
+    let in_name = |c: char| c.is_ascii_alphanumeric() || "._-*/".contains(c);
+    let length = 1..=NAME_CHARS_MAX;
+    let is_good = length.contains(&name.chars().count()) && name.chars().all(in_name);
+    (!is_good).then(|| {
+        format!(
+            "found the name {}, want 1 to {NAME_CHARS_MAX} letters, digits or . _ - * /",
+            quoted(name)
+        )
+    })
+}

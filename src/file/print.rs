@@ -1,0 +1,234 @@
+//! The desired state as a file: effective, sorted by name, every value with where it comes from.
+//!
+//! What is printed reads back to the same state; a test generates thousands of them.
+
+use std::fmt::Write;
+
+use toml_text::{key, string};
+
+use crate::config::{
+    BackendSpec, Config, Desired, ListenerSpec, Match, Origin, Origins, PoolSpec, RouteName,
+    ServiceSpec, SettingKey, Subject,
+};
+use crate::limits;
+use crate::settings::{self, Act, Setting};
+
+use super::section::Kind;
+use super::source::Sources;
+
+/// What is printed, and where its values come from.
+struct Printer<'a> {
+    origins: &'a Origins,
+    sources: &'a Sources,
+    out: String,
+}
+
+/// All of it, ending in a newline.
+pub fn print(desired: &Desired, origins: &Origins, sources: &Sources) -> String {
+    let mut printer = Printer { origins, sources, out: String::new() };
+    let mut config = Config::defaults();
+    config.process = desired.process.clone();
+    printer.table("global", &Subject::Process, &config, &[]);
+    for listener in sorted(&desired.listeners, |it| &it.name) {
+        printer.listener(listener);
+    }
+    for service in sorted(&desired.services, |it| &it.name) {
+        printer.service(service);
+    }
+    for pool in sorted(&desired.pools, |it| &it.name) {
+        printer.pool(pool);
+    }
+    printer.out.trim_start().to_owned()
+}
+
+fn sorted<T>(list: &[T], name: fn(&T) -> &String) -> Vec<&T> {
+    let mut sorted: Vec<&T> = list.iter().collect();
+    sorted.sort_by_key(|it| name(it));
+    sorted
+}
+
+impl Printer<'_> {
+    fn listener(&mut self, listener: &ListenerSpec) {
+        let subject = Subject::Listener(listener.name.clone());
+        let mut config = Config::defaults();
+        config.listener = listener.settings.clone();
+        let bind = string(&listener.listen.name());
+        let mut first = vec![("bind", bind, SettingKey::LISTEN)];
+        let pairs = &listener.settings.tls.certificates;
+        if !pairs.is_empty() {
+            let pair = |it: &crate::config::CertificatePair| {
+                format!("{{ cert = {}, key = {} }}", string(&it.cert), string(&it.key))
+            };
+            let list: Vec<String> = pairs.iter().map(pair).collect();
+            first.push(("certificates", format!("[{}]", list.join(", ")), SettingKey::CERT));
+        }
+        self.table(&format!("listener.{}", key(&listener.name)), &subject, &config, &first);
+    }
+
+    fn service(&mut self, service: &ServiceSpec) {
+        let subject = Subject::Service(service.name.clone());
+        let mut config = Config::defaults();
+        config.service = service.settings.clone();
+        let listeners: Vec<String> = service.listeners.iter().map(|it| string(it)).collect();
+        let listen = format!("[{}]", listeners.join(", "));
+        let mut first = vec![("listen", listen, SettingKey::ROUTE)];
+        if !service.matches.is_empty() {
+            let list: Vec<String> = service.matches.iter().map(matching).collect();
+            first.push(("match", format!("[{}]", list.join(", ")), SettingKey::ROUTE));
+        }
+        if let Some(pool) = &service.pool {
+            first.push(("pool", string(pool), SettingKey::ROUTE));
+        }
+        self.table(&format!("service.{}", key(&service.name)), &subject, &config, &first);
+    }
+
+    fn pool(&mut self, pool: &PoolSpec) {
+        let subject = Subject::Pool(pool.name.clone());
+        let mut config = Config::defaults();
+        config.pool = pool.settings.clone();
+        self.table(&format!("pool.{}", key(&pool.name)), &subject, &config, &[]);
+        if pool.backends.is_empty() {
+            self.out.push_str("backends = []\n");
+            return;
+        }
+        self.out.push_str("backends = [\n");
+        for spec in &pool.backends {
+            let subject = Subject::Backend { pool: pool.name.clone(), name: spec.name.clone() };
+            let from = self.from(&subject, SettingKey::BACKEND);
+            let _ = writeln!(self.out, "    {}, # {from}", backend(spec));
+        }
+        self.out.push_str("]\n");
+    }
+
+    /// A table: what is said in its own way first, then its settings.
+    fn table(
+        &mut self,
+        title: &str,
+        subject: &Subject,
+        config: &Config,
+        first: &[(&str, String, SettingKey)],
+    ) {
+        let _ = writeln!(self.out, "\n[{title}]");
+        for (name, value, key) in first {
+            let from = self.from(subject, *key);
+            let _ = writeln!(self.out, "{name} = {value} # {from}");
+        }
+        let scope = title.split('.').next().unwrap_or_default();
+        for setting in settings::all() {
+            let Some(key) = setting.key().filter(|key| key.scope() == scope) else { continue };
+            let Some(shown) = (setting.show)(config) else { continue };
+            let name = &key.path()[scope.len() + 1..];
+            let from = self.from(subject, key);
+            let _ = writeln!(self.out, "{name} = {} # {from}", value(setting, &shown));
+        }
+    }
+
+    fn from(&self, subject: &Subject, key: SettingKey) -> String {
+        let own = self.origins.of(subject, key);
+        let origin = match own {
+            Origin::Default => self.origins.of(&Subject::Defaults, key),
+            other => other,
+        };
+        match origin {
+            Origin::Default => "default".to_owned(),
+            Origin::Flag => "flag".to_owned(),
+            Origin::File(spot) => self.sources.short(spot).unwrap_or_else(|| "file".to_owned()),
+        }
+    }
+}
+
+/// A value as its kind is written.
+fn value(setting: &Setting, shown: &str) -> String {
+    match Kind::of(setting) {
+        Kind::OnOff => (shown == "on").to_string(),
+        // A seed may be larger than TOML's numbers.
+        Kind::Number if shown.parse::<i64>().is_ok() => shown.to_owned(),
+        Kind::List => {
+            let parts: Vec<String> = shown.split(',').map(string).collect();
+            format!("[{}]", parts.join(", "))
+        }
+        _ if matches!(setting.act, Act::Values(..)) => {
+            let parts: Vec<String> = shown.split(',').map(string).collect();
+            format!("[{}]", parts.join(", "))
+        }
+        _ => string(shown),
+    }
+}
+
+fn matching(it: &Match) -> String {
+    let mut parts = Vec::new();
+    if it.host != RouteName::Others {
+        parts.push(format!("host = {}", string(&it.host.to_string())));
+    }
+    if let Some(path) = &it.path {
+        parts.push(format!("path = {}", string(path)));
+    }
+    if !it.conditions.is_empty() {
+        let list: Vec<String> =
+            it.conditions.iter().map(|it| string(&it.to_string())).collect();
+        parts.push(format!("when = [{}]", list.join(", ")));
+    }
+    if parts.is_empty() { "{}".to_owned() } else { format!("{{ {} }}", parts.join(", ")) }
+}
+
+fn backend(spec: &BackendSpec) -> String {
+    let host = match spec.host.contains(':') {
+        true => format!("[{}]", spec.host),
+        false => spec.host.clone(),
+    };
+    let address = format!("{host}:{}", spec.port);
+    let mut parts = vec![format!("address = {}", string(&address))];
+    if spec.name != address {
+        parts.push(format!("name = {}", string(&spec.name)));
+    }
+    if spec.weight != limits::WEIGHT_DEFAULT {
+        parts.push(format!("weight = {}", spec.weight));
+    }
+    if let Some(most) = spec.max_connections {
+        parts.push(format!("max_connections = {most}"));
+    }
+    if spec.backup {
+        parts.push("backup = true".to_owned());
+    }
+    if let Some(port) = spec.check_port {
+        parts.push(format!("check_port = {port}"));
+    }
+    if let Some(name) = &spec.tls {
+        parts.push("tls = true".to_owned());
+        if *name != spec.host {
+            parts.push(format!("sni = {}", string(name)));
+        }
+    }
+    format!("{{ {} }}", parts.join(", "))
+}
+
+/// Keys and strings as TOML writes them.
+mod toml_text {
+    /// A key, in quotes if it needs them.
+    pub fn key(name: &str) -> String {
+        let is_bare = |b: u8| b.is_ascii_alphanumeric() || b"_-".contains(&b);
+        let bare = !name.is_empty() && name.bytes().all(is_bare);
+        if bare { name.to_owned() } else { quoted(name) }
+    }
+
+    /// A string. A dollar sign is doubled, for what would be taken for a variable.
+    pub fn string(text: &str) -> String {
+        quoted(&text.replace('$', "$$"))
+    }
+
+    fn quoted(text: &str) -> String {
+        let mut out = String::from("\"");
+        for c in text.chars() {
+            match c {
+                '"' => out += "\\\"",
+                '\\' => out += "\\\\",
+                '\n' => out += "\\n",
+                '\r' => out += "\\r",
+                '\t' => out += "\\t",
+                c if c.is_control() => out += &format!("\\u{:04X}", c as u32),
+                c => out.push(c),
+            }
+        }
+        out + "\""
+    }
+}

@@ -1,0 +1,374 @@
+//! Files: read, what they include, and where in them a byte is.
+
+use std::fmt;
+use std::fs::OpenOptions;
+use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::OFlags;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use crate::config::{Spot, io_words, quoted};
+use crate::limits::{CONFIG_BYTES_MAX, CONFIG_FILES_MAX};
+
+use super::mistake::Mistake;
+
+/// The files that were read, the first one and those that it includes.
+#[derive(Debug, Default, Clone)]
+pub struct Sources {
+    files: Vec<SourceFile>,
+}
+
+/// One file.
+#[derive(Debug, Clone)]
+struct SourceFile {
+    name: String,
+    text: String,
+    /// Where each line begins.
+    lines: Vec<usize>,
+}
+
+/// A place in a file, for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The file, as it was named.
+    pub file: String,
+    /// Counted from 1.
+    pub line: usize,
+    /// Characters, counted from 1.
+    pub column: usize,
+    /// How many characters are meant, at least 1, at most to the end of the line.
+    pub length: usize,
+    /// The text of the line.
+    pub text: String,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}", self.file, self.line, self.column)
+    }
+}
+
+impl Sources {
+    /// A text that includes nothing.
+    pub fn of_text(name: &str, text: &str) -> (Sources, Vec<Mistake>) {
+        let mut sources = Sources::default();
+        sources.add(name.to_owned(), text.to_owned());
+        (sources, Vec::new())
+    }
+
+    /// A file, and those that it includes.
+    pub fn read(path: &Path) -> (Sources, Vec<Mistake>) {
+        let mut sources = Sources::default();
+        let mut mistakes = Vec::new();
+        match read_text(path) {
+            Ok(text) => sources.add(path.display().to_string(), text),
+            Err(why) => {
+                let says = format!("{}: {why}", path.display());
+                mistakes.push(Mistake { at: None, says, hint: None });
+                return (sources, mistakes);
+            }
+        }
+        let included = sources.included(path, &mut mistakes);
+        for (path, spot) in included {
+            match read_text(&path) {
+                Ok(text) => sources.add(path.display().to_string(), text),
+                Err(why) => {
+                    let says = format!("cannot include {}: {why}", path.display());
+                    mistakes.push(Mistake::at(spot, says));
+                }
+            }
+        }
+        (sources, mistakes)
+    }
+
+    fn add(&mut self, name: String, text: String) {
+        let ends = text.match_indices('\n').map(|(at, _)| at + 1);
+        let lines = std::iter::once(0).chain(ends).collect();
+        self.files.push(SourceFile { name, text, lines });
+    }
+
+    /// The names of the files and their texts, in order.
+    pub fn texts(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.files.iter().map(|file| (&*file.name, &*file.text))
+    }
+
+    /// Where bytes are, for people.
+    pub fn place(&self, spot: Spot) -> Option<Place> {
+        let file = self.files.get(spot.file)?;
+        let start = floor(&file.text, spot.start);
+        let line = file.lines.partition_point(|&begin| begin <= start);
+        let begin = file.lines[line - 1];
+        let text = file.text[begin..].lines().next().unwrap_or_default();
+        let column = file.text[begin..start].chars().count() + 1;
+        let end = floor(&file.text, spot.end).min(begin + text.len()).max(start);
+        let length = file.text[start..end].chars().count().max(1);
+        Some(Place { file: file.name.clone(), line, column, length, text: text.to_owned() })
+    }
+
+    /// `web.toml:12`, without the folder.
+    pub fn short(&self, spot: Spot) -> Option<String> {
+        let place = self.place(spot)?;
+        let name = Path::new(&place.file).file_name()?.to_str()?.to_owned();
+        Some(format!("{name}:{}", place.line))
+    }
+
+    /// The files that the first one includes, sorted by name, each once, with where it says so.
+    fn included(&self, path: &Path, mistakes: &mut Vec<Mistake>) -> Vec<(PathBuf, Spot)> {
+        let Some((_, text)) = self.texts().next() else { return Vec::new() };
+        let (table, _) = DeTable::parse_recoverable(text);
+        let Some(value) = table.get_ref().get("include") else { return Vec::new() };
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let mut found: Vec<(PathBuf, Spot)> = Vec::new();
+        for (pattern, spot) in patterns(value) {
+            match matching(&folder.join(&pattern)) {
+                Ok(paths) => found.extend(paths.into_iter().map(|path| (path, spot))),
+                Err(why) => {
+                    let says = format!("cannot include {}: {why}", quoted(&pattern));
+                    mistakes.push(Mistake::at(spot, says));
+                }
+            }
+        }
+        found.sort_by(|one, other| one.0.cmp(&other.0));
+        found.dedup_by(|one, other| one.0 == other.0);
+        if found.len() >= CONFIG_FILES_MAX {
+            let says = format!("{} files are included", found.len());
+            let at = found[0].1;
+            let hint = format!("at most {}", CONFIG_FILES_MAX - 1);
+            mistakes.push(Mistake::at(at, says).hint(hint));
+            found.clear();
+        }
+        found
+    }
+}
+
+/// The strings of `include`; what else is there is complained of when it is read.
+fn patterns(value: &Spanned<DeValue<'_>>) -> Vec<(String, Spot)> {
+    let spot = |value: &Spanned<DeValue<'_>>| {
+        let span = value.span();
+        Spot { file: 0, start: span.start, end: span.end }
+    };
+    let text = |value: &Spanned<DeValue<'_>>| {
+        value.get_ref().as_str().map(|text| (text.to_owned(), spot(value)))
+    };
+    match value.get_ref() {
+        DeValue::Array(list) => list.iter().filter_map(text).collect(),
+        _ => text(value).into_iter().collect(),
+    }
+}
+
+/// A character boundary at or before this byte.
+fn floor(text: &str, at: usize) -> usize {
+    let mut at = at.min(text.len());
+    while !text.is_char_boundary(at) {
+        at -= 1;
+    }
+    at
+}
+
+/// All of a file that is one, and not too large; opening waits for nobody.
+fn read_text(path: &Path) -> Result<String, String> {
+    let mut options = OpenOptions::new();
+    let options = options.read(true).custom_flags(OFlags::NONBLOCK.bits() as i32);
+    let mut bytes = Vec::new();
+    let opened = options.open(path).and_then(|opened| {
+        if !opened.metadata()?.is_file() {
+            return Err(std::io::Error::other("it is not a file"));
+        }
+        opened.take(CONFIG_BYTES_MAX + 1).read_to_end(&mut bytes)
+    });
+    opened.map_err(|error| io_words(&error))?;
+    if bytes.len() as u64 > CONFIG_BYTES_MAX {
+        return Err(format!("it has more than {CONFIG_BYTES_MAX} bytes"));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let good = error.utf8_error().valid_up_to();
+        let before = &error.as_bytes()[..good];
+        let line = before.iter().filter(|&&byte| byte == b'\n').count() + 1;
+        format!("no UTF-8 in line {line}, at byte {good}")
+    })
+}
+
+/// The files that a path means, whose last part may have `*` and `?`. A path without them has to be
+/// there.
+fn matching(path: &Path) -> Result<Vec<PathBuf>, String> {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let folder = path.parent().unwrap_or(Path::new(""));
+    if folder.to_str().is_some_and(|text| text.contains(['*', '?'])) {
+        return Err("want * and ? in the last part of the path alone".to_owned());
+    }
+    if !name.contains(['*', '?']) {
+        return Ok(vec![path.to_owned()]);
+    }
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        // No folder is as good as an empty one.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(io_words(&error)),
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(|error| io_words(&error))?;
+        let fits = entry.file_name().to_str().is_some_and(|it| is_like(it, name));
+        if fits && entry.path().is_file() {
+            found.push(path.with_file_name(entry.file_name()));
+        }
+    }
+    Ok(found)
+}
+
+/// Whether a name is like a pattern; `*` and `?` do not stand for a dot in front.
+fn is_like(name: &str, pattern: &str) -> bool {
+    if name.starts_with('.') && !pattern.starts_with('.') {
+        return false;
+    }
+    let name: Vec<char> = name.chars().collect();
+    let pattern: Vec<char> = pattern.chars().collect();
+    let mut at = 0;
+    let mut of = 0;
+    let mut star: Option<(usize, usize)> = None;
+    while at < name.len() {
+        match pattern.get(of) {
+            Some('*') => {
+                star = Some((of, at));
+                of += 1;
+            }
+            Some(&c) if c == '?' || c == name[at] => {
+                at += 1;
+                of += 1;
+            }
+            // The last star takes one more.
+            _ => match star {
+                Some((back, from)) => {
+                    star = Some((back, from + 1));
+                    at = from + 1;
+                    of = back + 1;
+                }
+                None => return false,
+            },
+        }
+    }
+    pattern[of..].iter().all(|&c| c == '*')
+}
+
+/// What a string is once `${NAME}`, `${NAME:-default}` and `$$` in it are put in their place; if
+/// not, what is wrong with it.
+pub(super) fn substituted(
+    text: &str,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<String, String> {
+    if !text.contains('$') {
+        return Ok(text.to_owned());
+    }
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find('$') {
+        out += &rest[..at];
+        rest = &rest[at + 1..];
+        if let Some(after) = rest.strip_prefix('$') {
+            out.push('$');
+            rest = after;
+            continue;
+        }
+        let inner = rest.strip_prefix('{').and_then(|rest| rest.split_once('}'));
+        let Some((inner, after)) = inner else {
+            return Err("found a lone $, want ${NAME}, ${NAME:-default}, or $$ for a $".into());
+        };
+        let (name, default) = match inner.split_once(":-") {
+            Some((name, default)) => (name, Some(default)),
+            None => (inner, None),
+        };
+        let in_name = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
+        if name.is_empty() || !name.bytes().all(in_name) {
+            let found = quoted(name);
+            return Err(format!("found {found} in ${{}}, want the name of a variable"));
+        }
+        // As in a shell: what is set to nothing is as good as unset where there is a default.
+        let value = env(name).filter(|value| default.is_none() || !value.is_empty());
+        match value.or_else(|| default.map(str::to_owned)) {
+            Some(value) => out += &value,
+            None => {
+                return Err(format!(
+                    "the variable {name} is not set, want it set, or ${{{name}:-default}}"
+                ));
+            }
+        }
+        rest = after;
+    }
+    Ok(out + rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_stand_in_strings() {
+        let env = |name: &str| match name {
+            "A" => Some("one".to_owned()),
+            "EMPTY" => Some(String::new()),
+            _ => None,
+        };
+        let table = [
+            ("plain", Ok("plain")),
+            ("${A}", Ok("one")),
+            ("x${A}y${A}z", Ok("xoneyonez")),
+            ("${B:-two}", Ok("two")),
+            ("${B:-}", Ok("")),
+            ("${A:-two}", Ok("one")),
+            ("${EMPTY}", Ok("")),
+            ("${EMPTY:-two}", Ok("two")),
+            ("$$5", Ok("$5")),
+            ("$$$${A}", Ok("$${A}")),
+            ("${B}", Err("the variable B is not set")),
+            ("$A", Err("found a lone $")),
+            ("${A", Err("found a lone $")),
+            ("${}", Err("want the name of a variable")),
+            ("${a b}", Err("found 'a b' in ${}")),
+        ];
+        for (text, expected) in table {
+            match (substituted(text, &env), expected) {
+                (Ok(found), Ok(expected)) => assert_eq!(found, expected, "{text}"),
+                (Err(found), Err(expected)) => assert!(found.contains(expected), "{found}"),
+                (found, _) => panic!("{text}: {found:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn names_are_like_patterns() {
+        let table = [
+            ("a.toml", "*.toml", true),
+            ("a.toml", "?.toml", true),
+            ("ab.toml", "?.toml", false),
+            ("a.toml.bak", "*.toml", false),
+            (".a.toml", "*.toml", false),
+            ("aXbXc", "a*b*c", true),
+            ("aXbXc", "a*d*c", false),
+            ("", "*", true),
+        ];
+        for (name, pattern, expected) in table {
+            assert_eq!(is_like(name, pattern), expected, "{name} {pattern}");
+        }
+        // Quadratic at worst.
+        let name = "a".repeat(200);
+        assert!(!is_like(&name, &("*a".repeat(100) + "b")));
+    }
+
+    #[test]
+    fn a_byte_has_a_line_and_a_column() {
+        let (sources, _) = Sources::of_text("/etc/x.toml", "a = 1\nb\u{fc}c = 2\n");
+        let place = |start, end| sources.place(Spot { file: 0, start, end }).unwrap();
+        assert_eq!(place(0, 1).to_string(), "/etc/x.toml:1:1");
+        assert_eq!(place(6, 10).to_string(), "/etc/x.toml:2:1");
+        assert_eq!((place(6, 10).length, place(9, 10).column), (3, 3));
+        // Beyond the end of the line, and of the file.
+        assert_eq!((place(13, 99).line, place(13, 99).length), (2, 1));
+        assert_eq!(place(99, 99).line, 3);
+        let spot = Spot { file: 0, start: 6, end: 7 };
+        assert_eq!(sources.short(spot).as_deref(), Some("x.toml:2"));
+    }
+}

@@ -1,0 +1,291 @@
+//! What no table can know by itself: names that lead nowhere, services that tie, and what does not
+//! go together.
+
+use std::collections::{BTreeSet, HashMap};
+
+use crate::config::{
+    self, Complaint, Complaints, Config, Match, Origin, PoolSettings, ServiceSpec, SettingKey,
+    Spot, Subject, closest, quoted, ties,
+};
+use crate::limits;
+
+use super::SPELLING;
+use super::mistake::Mistake;
+use super::model::Reader;
+
+impl Reader<'_> {
+    /// All of it.
+    pub(super) fn check(&mut self) {
+        self.check_uses();
+        self.check_addresses();
+        self.check_ties();
+        self.check_together();
+        self.check_size();
+    }
+
+    fn check_size(&mut self) {
+        let backends: usize = self.desired.pools.iter().map(|pool| pool.backends.len()).sum();
+        let services = self.desired.services.len();
+        for (count, most, what) in [
+            (backends, limits::BACKENDS_MAX, "backends"),
+            (services, limits::ROUTES_MAX, "services"),
+        ] {
+            if count > most {
+                let says = format!("found {count} {what}, want at most {most}");
+                self.mistakes.push(Mistake { at: None, says, hint: None });
+            }
+        }
+        if services == 0 && self.mistakes.is_empty() {
+            let says = "no service, want one such as [service.web]".to_owned();
+            self.mistakes.push(Mistake { at: None, says, hint: None });
+        }
+    }
+
+    /// Every name leads somewhere, and everything that has one is used.
+    fn check_uses(&mut self) {
+        let mut used: BTreeSet<&Subject> = BTreeSet::new();
+        let mut wrong = Vec::new();
+        for (subject, at) in &self.uses {
+            used.insert(subject);
+            if self.named.contains_key(subject) {
+                continue;
+            }
+            let (kind, name) = kind_and_name(subject);
+            let known = self.named.keys().map(kind_and_name).filter(|(it, _)| *it == kind);
+            let near = closest(name, known.map(|(_, name)| name));
+            let mistake = Mistake::at(*at, format!("there is no {kind} {}", quoted(name)));
+            wrong.push(match near {
+                Some(near) => mistake.hint(format!("did you mean {near}?")),
+                None => mistake.hint(format!("want a table [{kind}.{name}]")),
+            });
+        }
+        for (subject, at) in &self.named {
+            let (kind, name) = kind_and_name(subject);
+            if kind != "service" && !used.contains(subject) {
+                let says = format!("no service uses the {kind} {}", quoted(name));
+                self.warnings.push(Mistake::at(*at, says));
+            }
+        }
+        self.mistakes.append(&mut wrong);
+    }
+
+    /// No address twice.
+    fn check_addresses(&mut self) {
+        let listens: Vec<config::Listen> =
+            self.desired.listeners.iter().map(|it| it.listen.clone()).collect();
+        // One after the other, so that the later one is told.
+        for end in 1..=listens.len() {
+            if let Err(wrong) = config::check_listeners(&listens[..end]) {
+                let name = self.desired.listeners[end - 1].name.clone();
+                let at = self.spot_of(&Subject::Listener(name), SettingKey::LISTEN);
+                let says = wrong.spelled(SPELLING);
+                return self.mistakes.push(Mistake { at, says, hint: None });
+            }
+        }
+    }
+
+    /// Two services that both take a request, and none is more exact.
+    fn check_ties(&mut self) {
+        let everything = Match::all();
+        let mut wrong = Vec::new();
+        for listener in &self.desired.listeners {
+            let mut entries: Vec<(&str, &Match)> = Vec::new();
+            let services = self.desired.services.iter();
+            for service in services.filter(|it| it.listeners.contains(&listener.name)) {
+                match &service.matches[..] {
+                    [] => entries.push((&service.name, &everything)),
+                    matches => entries.extend(matches.iter().map(|it| (&*service.name, it))),
+                }
+            }
+            for tie in ties(&entries) {
+                let at = self.named.get(&Subject::Service(tie.second.to_owned())).copied();
+                let says = format!("{}, at {}", tie.wrong().spelled(SPELLING), listener.name);
+                wrong.push(Mistake { at, says, hint: None });
+            }
+            if listener.listen.protocol.hears_names() || entries.len() < 2 {
+                continue;
+            }
+            let at = self.named.get(&Subject::Service(entries[1].0.to_owned())).copied();
+            let says = format!(
+                "a second service at {}: {} says nothing by which to choose one",
+                listener.name, listener.listen.protocol
+            );
+            wrong.push(Mistake { at, says, hint: None });
+        }
+        self.mistakes.append(&mut wrong);
+    }
+
+    /// What the command line asks of its one service is asked of each one here.
+    fn check_together(&mut self) {
+        let services = std::mem::take(&mut self.desired.services);
+        for service in &services {
+            self.check_service(service);
+        }
+        self.desired.services = services;
+        self.check_certificates();
+    }
+
+    fn check_service(&mut self, service: &ServiceSpec) {
+        let Some(mut view) = self.view(service) else { return };
+        let mut complaints = Complaints::default();
+        let check = view.pool.check.kind.clone();
+        config::fill_in(&mut view, &complaints);
+        if view.pool.check.kind != check {
+            self.set_check(service, view.pool.clone());
+        }
+        config::check_whole(&view, &mut complaints);
+        self.check_matches(service, &view);
+        for complaint in complaints.take() {
+            self.add_complaint(&complaint, service);
+        }
+        for complaint in config::without_effect(&view) {
+            let mistake = self.mistake(&complaint, service);
+            self.warnings.push(mistake);
+        }
+    }
+
+    /// Where datagrams alone come in, nothing is probed unless that was asked for.
+    fn set_check(&mut self, service: &ServiceSpec, settings: PoolSettings) {
+        let mut pools = self.desired.pools.iter_mut();
+        if let Some(pool) = pools.find(|pool| Some(&pool.name) == service.pool.as_ref()) {
+            pool.settings = settings;
+        }
+    }
+
+    /// What can be asked of a client at all.
+    fn check_matches(&mut self, service: &ServiceSpec, view: &Config) {
+        let has_more = |it: &Match| it.path.is_some() || !it.conditions.is_empty();
+        let hears_no_request = |it: &&config::Listen| !it.protocol.is_http();
+        let other = view.listeners.iter().find(hears_no_request);
+        if let Some(listen) = other.filter(|_| service.matches.iter().any(has_more)) {
+            let at = self.named.get(&Subject::Service(service.name.clone())).copied();
+            let says = format!(
+                "a path or a condition at {}, want http:// and https:// listeners alone: others \
+                 have no requests",
+                listen.name()
+            );
+            self.mistakes.push(Mistake { at, says, hint: None });
+        }
+    }
+
+    /// The flat view that a service has: its listeners, its pool.
+    fn view(&self, service: &ServiceSpec) -> Option<Config> {
+        let listeners: Vec<&config::ListenerSpec> = self
+            .desired
+            .listeners
+            .iter()
+            .filter(|it| service.listeners.contains(&it.name))
+            .collect();
+        let pool = self.desired.pools.iter().find(|it| Some(&it.name) == service.pool.as_ref());
+        let first = listeners.iter().find(|it| it.listen.protocol.is_tls());
+        let first = first.or(listeners.first())?;
+        let mut view = Config::defaults();
+        view.listener = first.settings.clone();
+        view.listeners = listeners.iter().map(|it| it.listen.clone()).collect();
+        view.service = service.settings.clone();
+        if let Some(pool) = pool {
+            view.pool = pool.settings.clone();
+            view.backends = pool.backends.clone();
+        }
+        let mine = |subject: &Subject| match subject {
+            Subject::Listener(name) => service.listeners.contains(name),
+            Subject::Service(name) => *name == service.name,
+            Subject::Pool(name) => Some(name) == service.pool.as_ref(),
+            _ => false,
+        };
+        let given = self.origins.iter().filter(|(subject, ..)| mine(subject));
+        view.given = given.map(|(_, key, _)| key).collect();
+        view.given.remove(&SettingKey::ROUTE);
+        Some(view)
+    }
+
+    /// Listeners that end TLS have something to show.
+    fn check_certificates(&mut self) {
+        let mut wrong = Vec::new();
+        for listener in &self.desired.listeners {
+            let protocol = listener.listen.protocol;
+            if !protocol.is_tls() || !listener.settings.tls.certificates.is_empty() {
+                continue;
+            }
+            let subject = Subject::Listener(listener.name.clone());
+            let at = self.spot_of(&subject, SettingKey::LISTEN);
+            let says = format!("{} without a certificate", listener.listen.name());
+            let hint =
+                "want certificates = [{ cert = \"FILE\", key = \"FILE\" }] at the listener";
+            wrong.push(Mistake { at, says, hint: Some(hint.to_owned()) });
+        }
+        self.mistakes.append(&mut wrong);
+    }
+
+    fn add_complaint(&mut self, complaint: &Complaint, service: &ServiceSpec) {
+        // Of certificates each listener is asked by itself.
+        let is_about_certificates = complaint.says(SPELLING).contains("without a certificate");
+        if !is_about_certificates {
+            let mistake = self.mistake(complaint, service);
+            self.mistakes.push(mistake);
+        }
+    }
+
+    /// A complaint about one of the things that a service has, at its place.
+    fn mistake(&self, complaint: &Complaint, service: &ServiceSpec) -> Mistake {
+        let subjects: Vec<Subject> = match complaint.at.scope() {
+            "listener" => service.listeners.iter().cloned().map(Subject::Listener).collect(),
+            "pool" | "backend" => service.pool.iter().cloned().map(Subject::Pool).collect(),
+            "global" => vec![Subject::Process],
+            _ => vec![Subject::Service(service.name.clone())],
+        };
+        let given = subjects.iter().find_map(|subject| self.given_at(subject, complaint.at));
+        let named = || subjects.iter().find_map(|subject| self.named.get(subject).copied());
+        let own = || self.named.get(&Subject::Service(service.name.clone())).copied();
+        let at = given.or_else(named).or_else(own);
+        Mistake { at, says: complaint.spelled(SPELLING), hint: None }
+    }
+
+    fn given_at(&self, subject: &Subject, key: SettingKey) -> Option<Spot> {
+        match self.origins.of(subject, key) {
+            Origin::File(spot) => Some(spot),
+            Origin::Default | Origin::Flag => None,
+        }
+    }
+
+    fn spot_of(&self, subject: &Subject, key: SettingKey) -> Option<Spot> {
+        self.given_at(subject, key).or_else(|| self.named.get(subject).copied())
+    }
+}
+
+/// What a subject is called in a file.
+fn kind_and_name(subject: &Subject) -> (&'static str, &str) {
+    match subject {
+        Subject::Listener(name) => ("listener", name),
+        Subject::Service(name) => ("service", name),
+        Subject::Pool(name) => ("pool", name),
+        Subject::Backend { name, .. } => ("backend", name),
+        Subject::Process | Subject::Defaults => ("global", ""),
+    }
+}
+
+/// Mistakes in the places where complaints about a running state belong.
+pub fn mistakes_of(complaints: &[Complaint], origins: &config::Origins) -> Vec<Mistake> {
+    let mut found = Vec::new();
+    let mut at: HashMap<&Subject, Spot> = HashMap::new();
+    for (subject, _, origin) in origins.iter() {
+        if let Origin::File(spot) = origin {
+            let known = at.entry(subject).or_insert(*spot);
+            *known = (*known).min(*spot);
+        }
+    }
+    for complaint in complaints {
+        let own = complaint.of.as_ref();
+        let exact = own.map(|subject| origins.of(subject, complaint.at));
+        let spot = match exact {
+            Some(Origin::File(spot)) => Some(spot),
+            _ => own.and_then(|subject| at.get(subject).copied()),
+        };
+        let says = match spot {
+            Some(_) => complaint.says(SPELLING),
+            None => complaint.spelled(SPELLING),
+        };
+        found.push(Mistake { at: spot, says, hint: None });
+    }
+    found
+}
