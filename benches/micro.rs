@@ -1,5 +1,6 @@
-//! What the parts cost by themselves: heads, bodies, timers, picks, buffers. Without sockets and
-//! without the system, so a change of a part shows here before it drowns in what the kernel takes.
+//! What the parts cost by themselves: heads, bodies, timers, picks, choices, buffers. Without
+//! sockets and without the system, so a change of a part shows here before it drowns in what the
+//! kernel takes.
 //!
 //! `cargo bench --bench micro`, or `cargo bench --bench micro -- head` for some of it. Run it
 //! before and after a change: the second run says what has changed, and whether that is noise.
@@ -15,15 +16,16 @@ use std::time::{Duration, Instant};
 use criterion::{
     BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main,
 };
-use pointsman::config::Algorithm;
+use pointsman::config::{Algorithm, Condition, Match, RouteName};
 use pointsman::event::{Generation, Key, Owner, Slots, Timers};
 use pointsman::http::added::{Added, Proto};
 use pointsman::http::rewrite::{Back, Forward};
 use pointsman::http::{
-    Asked, Decoder, Fields, Framing, Outgoing, Parse, Scan, Trailers, Version, parse_request,
-    parse_response, rewrite,
+    Asked, Decoder, Fields, Framing, Outgoing, Parse, RequestFacts, Scan, Trailers, Version,
+    parse_request, parse_response, rewrite,
 };
 use pointsman::net::BufferPool;
+use pointsman::services::Choice;
 
 use picks::{BACKENDS, Scene};
 
@@ -84,7 +86,7 @@ criterion_group! {
         .warm_up_time(Duration::from_millis(300))
         .measurement_time(Duration::from_secs(1))
         .sample_size(50);
-    targets = heads, bodies, timers, all_picks, buffers, slots
+    targets = heads, bodies, timers, all_picks, choices, buffers, slots
 }
 criterion_main!(parts);
 
@@ -222,6 +224,50 @@ fn all_picks(criterion: &mut Criterion) {
         let now = Instant::now();
         group.bench_function(BenchmarkId::new(row.name, "1000-set-changed"), |bencher| {
             bencher.iter(|| scene.rejoin(now));
+        });
+    }
+    group.finish();
+}
+
+/// The service that takes a request, among others: each for a host of its own, below a host, for a
+/// path or under a condition of its own. The last are asked one by one.
+fn choices(criterion: &mut Criterion) {
+    let mut fields = Fields::new();
+    let parse = parse_request(BROWSER, &mut Scan::default(), &mut fields);
+    let Parse::Done(head) = parse else { panic!("{parse:?}") };
+    let facts = RequestFacts {
+        head: &head,
+        fields: &fields,
+        bytes: BROWSER,
+        client: FORWARD.client,
+        listener: "main",
+        sni: None,
+        subject: None,
+        is_tls: false,
+    };
+    let host = |host| Match { host, ..Match::all() };
+    let exact = |name: &str| host(RouteName::Exact(format!("{name}.example.org")));
+    let below = |name: &str| host(RouteName::Below(format!("{name}example.org")));
+    let path = |end: &str| Match { path: Some(format!("/wiki/Point_{end}")), ..exact("www") };
+    let asked = |value: &str| {
+        let conditions = Vec::from_iter(Condition::cookie_is("theme", value));
+        Match { conditions, ..exact("www") }
+    };
+    let choice = |count: u32, found: Match, other: &dyn Fn(&str) -> Match| {
+        let others = (1..count).map(|number| (other(&format!("{number}.")), number));
+        Choice::new(others.chain([(found, 0)]))
+    };
+    let table = [
+        ("hosts/1000", choice(1_000, exact("www"), &exact)),
+        ("hosts-below/1000", choice(1_000, below(""), &below)),
+        ("paths/1000", choice(1_000, path("duty"), &path)),
+        ("conditions/10", choice(10, asked("dark"), &asked)),
+    ];
+    let mut group = criterion.benchmark_group("choice-of-a-service");
+    for (name, choice) in table {
+        assert_eq!(choice.find(&facts), Some(0), "{name}");
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| black_box(&choice).find(black_box(&facts)));
         });
     }
     group.finish();

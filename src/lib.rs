@@ -21,7 +21,7 @@
 //! | [`access_log`] | a line for each exchange: three formats, one file |
 //! | [`stats`] | counters, histograms; the table of what is shown of them |
 //! | [`backends`] | servers, pools and their seats: who is there, how busy, who is picked |
-//! | [`services`] | listeners: where clients come in, and what is asked of them |
+//! | [`services`] | listeners: where clients come in; which service takes a request |
 //! | [`context`] | what a room may use while a pair or a probe acts |
 //! | [`health`] | probes: what is asked, what an answer means |
 //! | [`relay`] | what happens between a client and a backend |

@@ -86,8 +86,8 @@ impl Condition {
         self.0.holds(facts)
     }
 
-    /// Whether certainly no request fulfils both. Many a pair that excludes each other is not seen
-    /// to do so; those are that compare one thing with different texts or networks.
+    /// Whether certainly no request fulfils both. It is seen where both compare one thing, with
+    /// different texts or networks; `false` says nothing.
     pub fn excludes(&self, other: &Condition) -> bool {
         excludes::excludes(&self.0, &other.0)
     }

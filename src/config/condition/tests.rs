@@ -230,6 +230,8 @@ fn length_and_depth_are_bounded() {
     assert!(Condition::parse(&nested(CONDITION_DEPTH_MAX)).is_ok());
     assert!(Condition::parse(&format!("{}host", "!".repeat(CONDITION_DEPTH_MAX))).is_ok());
     assert!(Condition::parse(&format!("{}(host)", "!".repeat(CONDITION_DEPTH_MAX))).is_ok());
+    let beside = "!(!host) && ".repeat(CONDITION_DEPTH_MAX) + "host";
+    assert!(Condition::parse(&beside).is_ok(), "none of these is within another");
     let wrong = Condition::parse(&nested(CONDITION_DEPTH_MAX + 1)).unwrap_err().to_string();
     assert_eq!(wrong, "found '(' nested 17 deep at character 17, want at most 16");
     let long = format!("host == '{}'", "a".repeat(CONDITION_BYTES_MAX - 10));
@@ -295,6 +297,7 @@ fn conditions_exclude_each_other_or_may_not() {
         ("client != 10.0.0.1", "client == 10.0.0.1", true),
         ("!(client in 10.0.0.0/8)", "client in 10.1.0.0/16", true),
         ("!(client in 10.1.0.0/16)", "client in 10.0.0.0/8", false),
+        ("!(client in 10.0.0.0/16)", "client in 10.0.0.0/8", false),
         ("scheme == 'http' && host", "sni && scheme == 'https'", true),
         ("host == 'a' || host == 'b'", "host == 'c' && sni", true),
         ("host == 'a' || host == 'b'", "host == 'b' && sni", false),
