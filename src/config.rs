@@ -74,6 +74,25 @@ pub use value::{
 };
 pub use whole::{check_whole, fill_in, missing, without_effect};
 
+/// What is to be done with a configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Task {
+    /// It is to run.
+    Run,
+    /// It is to be checked: files are read and names looked up, nothing is bound.
+    Check,
+    /// It is to be shown, with where each value comes from.
+    Print,
+}
+
+/// The settings about the file by name.
+#[expect(missing_docs, reason = "their paths say what they are")]
+impl SettingKey {
+    pub const CONFIG: SettingKey = SettingKey("file.path");
+    pub const CHECK_CONFIG: SettingKey = SettingKey("file.check");
+    pub const PRINT_CONFIG: SettingKey = SettingKey("file.print");
+}
+
 /// Everything that can be asked for, by who has it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
@@ -92,6 +111,10 @@ pub struct Config {
     /// Where connections go that no route leads elsewhere, names unique. Empty only with routes, or
     /// with the demo, which brings its own.
     pub backends: Vec<BackendSpec>,
+    /// The file that says what is served, if one does.
+    pub file: Option<String>,
+    /// What is to be done with all that.
+    pub task: Task,
     /// What was asked for by name, be it what holds by default.
     pub given: BTreeSet<SettingKey>,
 }
@@ -107,6 +130,8 @@ impl Config {
             routes: Vec::new(),
             pool: PoolSettings::DEFAULT,
             backends: Vec::new(),
+            file: None,
+            task: Task::Run,
             given: BTreeSet::new(),
         }
     }

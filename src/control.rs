@@ -21,7 +21,7 @@ mod tests;
 mod tls;
 
 pub use diff::{Diff, Fate, Fates};
-pub use prepare::{Ground, Prepared, PreparedListener, PreparedServer, Socket, prepare};
+pub use prepare::{Ground, Prepared, PreparedListener, PreparedServer, Socket, check, prepare};
 pub use receipt::{Counted, PoolChange, Receipt};
 pub use servers::{ServerWanted, servers};
 pub use tls::TlsStore;

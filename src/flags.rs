@@ -112,15 +112,24 @@ pub fn parse(args: &[String]) -> Result<Command, Vec<UsageError>> {
         );
         complaints.add(UsageError::new(format_args!("'{}'", escaped(free)), &wrong));
     }
-    config::fill_in(&mut config, &complaints.settings);
-    complaints.miss(&config::missing(&config, &complaints.settings));
-    config::check_whole(&config, &mut complaints.settings);
+    // With a file the command line need not say what is served.
+    if config.file.is_none() || serves(&config) {
+        config::fill_in(&mut config, &complaints.settings);
+        complaints.miss(&config::missing(&config, &complaints.settings));
+        config::check_whole(&config, &mut complaints.settings);
+    }
     complaints.spell();
     if complaints.errors.is_empty() {
         Ok(Command::Run(Box::new(config)))
     } else {
         Err(complaints.errors)
     }
+}
+
+/// Whether the command line itself says what is served.
+fn serves(config: &Config) -> bool {
+    let own = [SettingKey::LISTEN, SettingKey::BACKEND, SettingKey::ROUTE, SettingKey::DEMO];
+    own.iter().any(|key| config.given.contains(key))
 }
 
 /// What is said instead of running. getopts takes `-h` and `--help` for the same.

@@ -1,13 +1,15 @@
-//! Flags to configuration to run; exit codes; nothing else.
+//! Flags and files to a desired state to run; exit codes; nothing else.
 
 use std::io::Write;
 use std::process::ExitCode;
 
-use pointsman::config::Config;
+use pointsman::config::{Config, Task};
 use pointsman::event::signals::Signals;
+use pointsman::file;
 use pointsman::flags::{self, Command};
 use pointsman::logging::LogSink;
-use pointsman::startup::{self, Wanted};
+use pointsman::startup::{self, Start, StartError};
+use pointsman::wanted::{self, Wanted};
 
 fn main() -> ExitCode {
     // First of all: until then any signal ends the process.
@@ -18,32 +20,73 @@ fn main() -> ExitCode {
         }
     };
     match flags::arguments(std::env::args_os()).and_then(|args| flags::parse(&args)) {
-        Ok(Command::Run(config)) => run(*config, signals),
-        Ok(Command::Help(text) | Command::Version(text)) => {
-            // A reader that has seen enough (`--help | head`) is no failure.
-            let _ = std::io::stdout().write_all(text.as_bytes());
-            ExitCode::SUCCESS
-        }
+        Ok(Command::Run(config)) => with_config(*config, signals),
+        Ok(Command::Help(text) | Command::Version(text)) => show(&text),
         Err(errors) => complain_of_all(&errors, ExitCode::from(2)),
     }
 }
 
-fn run(config: Config, signals: Signals) -> ExitCode {
-    let log = LogSink::default();
-    log.install(config.process.log_level);
-    let desired = match config.desired() {
-        Ok(desired) => desired,
-        // because: the flags are refused whose routes make no plan.
-        Err(wrong) => return complain(&wrong, ExitCode::from(2)),
+fn with_config(config: Config, signals: Signals) -> ExitCode {
+    let wanted = match wanted::read(&config) {
+        Ok(wanted) => wanted,
+        Err(lines) => return say_all(&lines, ExitCode::FAILURE),
     };
-    let wanted = Wanted { desired, config: Some(config), reread: None };
-    match startup::start(wanted, flags::SPELLING, signals, log) {
+    match config.task {
+        Task::Run => run(config, wanted, signals),
+        Task::Print => show(&file::print(&wanted.desired, &wanted.origins, &wanted.sources)),
+        Task::Check => {
+            say_all(&wanted.warnings, ExitCode::SUCCESS);
+            let wrong = wanted.check(&config);
+            if wrong.is_empty() {
+                return show(&format!("{}\n", good(&config, &wanted)));
+            }
+            say_all(&wrong, ExitCode::FAILURE)
+        }
+    }
+}
+
+/// What was found good.
+fn good(config: &Config, wanted: &Wanted) -> String {
+    let what = config.file.as_deref().unwrap_or("the flags");
+    let desired = &wanted.desired;
+    let count = |count: usize, what: &str| match count {
+        1 => format!("1 {what}"),
+        count => format!("{count} {what}s"),
+    };
+    format!(
+        "{what}: good: {}, {}, {}",
+        count(desired.listeners.len(), "listener"),
+        count(desired.services.len(), "service"),
+        count(desired.pools.len(), "pool")
+    )
+}
+
+fn run(config: Config, wanted: Wanted, signals: Signals) -> ExitCode {
+    let log = LogSink::default();
+    log.install(wanted.desired.process.log_level);
+    wanted.warnings.iter().for_each(|line| log::warn!("{line}"));
+    let spelling = if config.file.is_some() { file::SPELLING } else { flags::SPELLING };
+    let start = Start {
+        desired: wanted.desired.clone(),
+        advice_on: config.file.is_none().then(|| config.clone()),
+        reread: config.file.is_some().then(|| startup::rereading(config.clone())),
+    };
+    match startup::start(start, spelling, signals, log) {
         Ok(mut event_loop) => match event_loop.run() {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => complain(&error, ExitCode::FAILURE),
         },
-        Err(error) => complain_of_all(&error.lines(flags::SPELLING), ExitCode::FAILURE),
+        Err(StartError::Settings(wrong)) if config.file.is_some() => {
+            say_all(&wanted.complaints(&wrong, &config), ExitCode::FAILURE)
+        }
+        Err(error) => complain_of_all(&error.lines(spelling), ExitCode::FAILURE),
     }
+}
+
+/// A reader that has seen enough (`--help | head`) is no failure.
+fn show(text: &str) -> ExitCode {
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    ExitCode::SUCCESS
 }
 
 fn complain_of_all<E: std::fmt::Display>(errors: &[E], code: ExitCode) -> ExitCode {
@@ -52,5 +95,13 @@ fn complain_of_all<E: std::fmt::Display>(errors: &[E], code: ExitCode) -> ExitCo
 
 fn complain(error: &dyn std::fmt::Display, code: ExitCode) -> ExitCode {
     let _ = writeln!(std::io::stderr(), "pointsman: {error}");
+    code
+}
+
+/// Lines that say by themselves what they are, such as mistakes with their places.
+fn say_all(lines: &[String], code: ExitCode) -> ExitCode {
+    for line in lines {
+        let _ = writeln!(std::io::stderr(), "{line}");
+    }
     code
 }

@@ -20,13 +20,14 @@ use crate::limits::{DEMO_CLIENTS, PORTS_FOR_FLOWS_PERCENT};
 use crate::logging::LogSink;
 use crate::net::descriptors::{self, Needs};
 use crate::net::ports;
+use crate::wanted;
 
 /// What is to run, and who asked for it.
-pub struct Wanted {
+pub struct Start {
     /// All of it.
     pub desired: Desired,
-    /// As the command line has it, if that says it all.
-    pub config: Option<Config>,
+    /// The command line, if that says it all.
+    pub advice_on: Option<Config>,
     /// Reads it again, if it may be another by then.
     pub reread: Option<Reread>,
 }
@@ -43,12 +44,12 @@ pub enum StartError {
 /// Everything up to the first turn. The real listen addresses are printed on standard output. What
 /// cannot be read, bound or found is told all at once.
 pub fn start(
-    wanted: Wanted,
+    start: Start,
     spelling: Spelling,
     mut signals: Signals,
     log: LogSink,
 ) -> Result<EventLoop, StartError> {
-    let Wanted { mut desired, config, reread } = wanted;
+    let Start { mut desired, advice_on, reread } = start;
     let mut errors: Vec<Complaint> = Vec::new();
     let seed = desired.process.seed.unwrap_or_else(|| fastrand::u64(..));
     let demo = desired.process.demo.then(|| start_demo(seed)).transpose();
@@ -73,7 +74,7 @@ pub fn start(
     };
     let addresses: Vec<Listen> =
         prepared.desired.listeners.iter().zip(&prepared.listeners).map(real).collect();
-    for line in advice::advice(config.as_ref(), &prepared) {
+    for line in advice::advice(advice_on.as_ref(), &prepared) {
         warn!("{}", line.spelled(spelling));
     }
     let share = share_descriptors(&prepared.desired.process, spelling, prepared.needs);
@@ -119,6 +120,15 @@ fn show_demo(demo: &Demo, addresses: &[Listen], stats_path: Option<&str>) {
         say(&demo::banner(stream.address, udp, stats_path, demo));
         demo::start_traffic(stream.address, DEMO_CLIENTS);
     }
+}
+
+/// Reads what the command line and its file say, once more.
+pub fn rereading(config: Config) -> Reread {
+    Box::new(move || {
+        let wanted = wanted::read(&config)?;
+        wanted.warnings.iter().for_each(|line| warn!("{line}"));
+        Ok(wanted.desired)
+    })
 }
 
 fn start_demo(seed: u64) -> Result<Demo, Complaint> {

@@ -8,7 +8,7 @@ use std::fmt;
 
 /// A setting, by its path among the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct SettingKey(pub(super) &'static str);
+pub struct SettingKey(pub(crate) &'static str);
 
 /// How a front-end writes settings.
 #[derive(Clone, Copy)]

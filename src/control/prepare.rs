@@ -91,6 +91,28 @@ pub fn prepare(ground: &Ground<'_>, desired: Desired) -> Result<Prepared, Vec<Co
     Ok(Prepared { diff, store, listeners, servers, sticky_keys, access_log, needs, desired })
 }
 
+/// What could not be had of this, without binding anything or opening the access log.
+pub fn check(desired: &Desired) -> Vec<Complaint> {
+    let mut errors = Vec::new();
+    let nothing = Desired::nothing();
+    let ground = Ground {
+        desired: &nothing,
+        store: &TlsStore::default(),
+        addresses: &[],
+        known: &|_, _| None,
+    };
+    let diff = Diff::between(&nothing, desired);
+    let store = ground.store.renewed(desired, SystemTime::now(), &mut errors);
+    sticky_keys(&nothing, desired, &diff, &mut errors);
+    let as_wanted = |it: &crate::config::ListenerSpec| PreparedListener {
+        address: it.listen.address,
+        socket: None,
+    };
+    let listeners: Vec<PreparedListener> = desired.listeners.iter().map(as_wanted).collect();
+    plan_all(&ground, desired, &diff, &store, &listeners, &mut errors);
+    errors
+}
+
 /// Go on without it, to find what else is wrong.
 fn noted<T>(result: Result<T, Complaint>, errors: &mut Vec<Complaint>) -> Option<T> {
     result.map_err(|error| errors.push(error)).ok()

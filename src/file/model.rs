@@ -335,7 +335,7 @@ impl<'s> Reader<'s> {
         for (key, at, value) in section.entries() {
             if let Some(option) = self.backend_option(key, at, value) {
                 // Each by itself first, so that the place is that of the one that is wrong.
-                let alone = format!("{}:{},tls,{option}", host_text(&bare), bare.port);
+                let alone = format!("{}:{},{option}", host_text(&bare), bare.port);
                 let is_about_tls = matches!(key, "tls" | "sni");
                 if is_about_tls || self.spec(&alone, value.at).is_some() {
                     text = format!("{text},{option}");

@@ -250,6 +250,10 @@ impl Reader<'_> {
                     self.texts(value).into_iter().map(|(text, _)| text).collect();
                 self.took(take(to, &texts.join(",")), value.at);
             }
+            (Act::Value(_, take), Kind::OnOff) => match self.on_off(value) {
+                Some(on) => self.took(take(to, if on { "on" } else { "off" }), value.at),
+                None => self.complain(value, Kind::OnOff.want()),
+            },
             (Act::Value(_, take), kind) => {
                 if let Some(text) = self.text_of(value, kind) {
                     self.took(take(to, &text), value.at);
@@ -282,7 +286,6 @@ impl Reader<'_> {
         match (value.value, kind) {
             (DeValue::String(_), _) => self.text(value, kind.want()),
             (DeValue::Integer(_), Kind::Number | Kind::Size) => value.integer(),
-            (DeValue::Boolean(on), Kind::OnOff) => Some(if *on { "on" } else { "off" }.into()),
             _ => {
                 self.complain(value, kind.want());
                 None

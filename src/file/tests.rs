@@ -1,1 +1,298 @@
 //! What is read, what is told of mistakes, and that what is printed is read back.
+
+mod printed;
+
+use super::*;
+use crate::config::{Check, Protocol};
+
+/// Variables of the tests.
+fn env(name: &str) -> Option<String> {
+    (name == "API2").then(|| "10.0.0.2:80".to_owned())
+}
+
+fn good(text: &str) -> Loaded {
+    match parse("web.toml", text, &env) {
+        Ok(loaded) => loaded,
+        Err((mistakes, sources)) => {
+            let shown = mistakes.iter().map(|it| it.shown("error", &sources));
+            panic!("{text}\n{}", shown.collect::<Vec<_>>().join("\n"))
+        }
+    }
+}
+
+fn wrong(text: &str) -> Vec<String> {
+    let (mistakes, sources) = parse("web.toml", text, &env).unwrap_err();
+    mistakes.iter().map(|it| it.shown("error", &sources)).collect()
+}
+
+#[test]
+fn the_smallest_file_says_what_two_flags_say() {
+    let loaded = good(
+        "[service.web]\nlisten = [\"http://0.0.0.0:80\"]\npool = \"web\"\n\n[pool.web]\n\
+         backends = [\"10.0.0.1:8080\", \"10.0.0.2:8080\"]\n",
+    );
+    let desired = &loaded.desired;
+    assert_eq!(desired.listeners[0].name, "http://0.0.0.0:80");
+    assert_eq!(desired.listeners[0].listen.protocol, Protocol::Http);
+    assert_eq!(desired.services[0].listeners, ["http://0.0.0.0:80"]);
+    assert_eq!(desired.services[0].pool.as_deref(), Some("web"));
+    assert_eq!(desired.pools[0].backends.len(), 2);
+    assert!(loaded.warnings.is_empty());
+}
+
+const FULL: &str = r#"
+[global]
+max_connections = 20_000
+access_log = { file = "-", format = "json" }
+
+[defaults.pool]
+check = { kind = "http:/health", interval = "2s", timeout = "1s", rise = 2, fall = 3 }
+slow_start = "30s"
+
+[listener.public]
+bind = "https://0.0.0.0:443"
+certificates = [{ cert = "/etc/tls/a.pem", key = "/etc/tls/a.key" }]
+trusted_proxies = ["10.1.0.0/16", "fd00::/8"]
+
+[listener.passthrough]
+bind = "sni://0.0.0.0:8443"
+
+[service.api]
+listen = ["public"]
+match = [
+    { host = "api.example.com", path = "/v1" },
+    { host = "*.api.example.com", header = { "X-Beta" = "1" }, method = "GET", client = "10.0.0.0/8" },
+    { when = 'cookie("canary")' },
+]
+pool = "api"
+max_body = "10m"
+abort_on_close = false
+
+[service.site]
+listen = ["public"]
+pool = "site"
+hsts = 3600
+
+[service.mail]
+listen = ["passthrough"]
+match = [{ sni = "mail.example.com" }]
+pool = "mail"
+
+[pool.api]
+algorithm = "consistent-hash"
+hash_key = "header:x-user"
+check.interval = "5s"
+backends = [
+    { address = "10.0.0.1:80", name = "a", weight = 2, max_connections = 100 },
+    { address = "${API2:-10.9.9.9:80}" },
+    { address = "https://10.0.0.9:443", sni = "b.test", backup = true },
+]
+
+[pool.site]
+check = "none"
+backends = ["10.0.0.3:80,weight=5"]
+
+[pool.mail]
+backends = ["10.0.0.4:443"]
+"#;
+
+#[test]
+fn a_full_file_reaches_every_place() {
+    let Loaded { desired, origins, sources, .. } = good(FULL);
+    assert_eq!(desired.process.max_connections, Some(20_000));
+    let [api, mail, site] = &desired.services[..] else { panic!("{:?}", desired.services) };
+    assert_eq!((api.matches.len(), api.matches[1].conditions.len()), (3, 3));
+    assert_eq!((api.settings.max_body, api.settings.abort_on_close), (Some(10 << 20), false));
+    assert_eq!((site.settings.hsts, site.matches.len()), (Some(3600), 0));
+    assert_eq!(mail.matches[0].host.to_string(), "mail.example.com");
+    let [api, _, site] = &desired.pools[..] else { panic!("{:?}", desired.pools) };
+    let check = &api.settings.check;
+    assert_eq!((check.interval.as_secs(), check.rise), (5, 2), "its own, and the default's");
+    assert_eq!(check.kind.to_string(), "http:/health");
+    assert_eq!(site.settings.check.kind, Check::None);
+    assert_eq!(site.backends[0].weight, 5);
+    let names: Vec<&str> = api.backends.iter().map(|it| &*it.name).collect();
+    assert_eq!(names, ["a", "10.0.0.2:80", "10.0.0.9:443"]);
+    assert_eq!(api.backends[2].tls.as_deref(), Some("b.test"));
+    let printed = print(&desired, &origins, &sources);
+    let place = |text: &str| {
+        let line = FULL.lines().position(|line| line.contains(text)).unwrap() + 1;
+        format!("web.toml:{line}")
+    };
+    for (line, from) in [
+        ("check.interval = \"5s\"", place("check.interval")),
+        ("check.kind = \"http:/health\"", place("http:/health")),
+        ("retries = 3", "default".to_owned()),
+        ("max_connections = 20000", place("max_connections")),
+    ] {
+        let line = format!("{line} # {from}");
+        assert!(printed.contains(&line), "{line} is not in\n{printed}");
+    }
+}
+
+/// One file with all of them, each told once, at its place and with what would be right.
+#[test]
+fn twenty_mistakes_are_told_at_once() {
+    let table: &[(&str, &str)] = &[
+        ("[global]", ""),
+        ("max_conections = 5", "unknown key `max_conections`|did you mean `max_connections`?"),
+        ("drain_timeout = 5", "found the number 5, want a duration with its unit"),
+        ("[defaults.pol]", "unknown key `pol`|did you mean `pool`?"),
+        ("[listener.public]", ""),
+        ("bind = \"htp://0.0.0.0:80\"", "'htp' is not served by this version; did you mean"),
+        ("trusted_proxies = [\"10.0.0.1/8\"]", "want 10.0.0.0/8, or 10.0.0.1 alone"),
+        ("[listener.nowhere]", "the listener 'nowhere' has no `bind`"),
+        ("[service.api]", ""),
+        ("listen = [\"pubic\"]", "there is no listener 'pubic'|did you mean public?"),
+        ("pool = \"apii\"", "there is no pool 'apii'|did you mean api?"),
+        ("via = \"perhaps\"", "found 'perhaps', want true or false"),
+        ("match = [{ hots = \"a.b\" }]", "unknown key `hots`|did you mean `host`?"),
+        ("[service.site]", "the service 'site' has no `pool`"),
+        ("listen = [\"http://0.0.0.0:99999\"]", "want a port from 0 to 65535"),
+        ("max_body = \"10MB\"", "did you mean 10m?"),
+        ("[pool.api]", ""),
+        ("balance = \"random\"", "unknown key `balance`|did you mean `algorithm`?"),
+        ("retries = \"many\"", "found 'many', want a whole number from 0 to 100"),
+        ("check = { kind = \"tpc\" }", "found 'tpc', want tcp, http:/PATH"),
+        ("slow_start = \"${NOT_SET}\"", "the variable NOT_SET is not set"),
+        ("backends = [", ""),
+        ("  { address = \"10.0.0.1:80\", wieght = 2 },", "unknown key `wieght`|`weight`?"),
+        ("  \"10.0.0.1\",", "did you mean 10.0.0.1:80?"),
+        ("  { name = \"a\" },", "a backend without an `address`"),
+        ("]", ""),
+        ("[pool.\"a b\"]", "found the name 'a b', want 1 to 64 letters"),
+        ("[srvice.x]", "unknown key `srvice`|did you mean `service`?"),
+    ];
+    let text: Vec<&str> = table.iter().map(|(line, _)| *line).collect();
+    let found = wrong(&text.join("\n"));
+    let expected = table.iter().enumerate().filter(|(_, (_, says))| !says.is_empty());
+    let mut count = 0;
+    for (at, (line, says)) in expected {
+        let place = format!("--> web.toml:{}:", at + 1);
+        let here: Vec<&String> = found.iter().filter(|it| it.contains(&place)).collect();
+        let [here] = &here[..] else { panic!("{line}: {here:#?} of {found:#?}") };
+        for part in says.split('|') {
+            assert!(here.contains(part), "{line}: {here}");
+        }
+        count += 1;
+    }
+    assert!(count >= 20, "{count}");
+    assert_eq!(found.len(), count, "{found:#?}");
+}
+
+#[test]
+fn a_mistake_is_shown_with_its_line_and_an_arrow() {
+    let text = "[pool.api]\nbackends = [ { address = \"10.0.0.1:80\", wieght = 2 } ]\n\
+                [service.a]\nlisten = [\"tcp://:1\"]\npool = \"api\"\n";
+    let expected = "\
+error: unknown key `wieght`
+ --> web.toml:2:41
+  |
+2 | backends = [ { address = \"10.0.0.1:80\", wieght = 2 } ]
+  |                                         ^^^^^^ did you mean `weight`?";
+    assert_eq!(wrong(text), [expected]);
+}
+
+#[test]
+fn what_does_not_go_together_is_told_at_its_place() {
+    let rest = "\n[pool.p]\nbackends = [\"a:1\"]\n";
+    let table = [
+        ("[service.a]\nlisten = [\"tcp://:1\"]\npool = \"p\"\nvia = true", "4:7", "no http://"),
+        (
+            "[service.a]\nlisten = [\"https://:1\"]\npool = \"p\"",
+            "2:11",
+            "without a certificate",
+        ),
+        (
+            "[service.a]\nlisten = [\"http://:1\"]\npool = \"p\"\n[service.b]\nlisten = [\"http://:1\"]\npool = \"p\"",
+            "4:10",
+            "the services 'a' and 'b' both for */",
+        ),
+        (
+            "[service.a]\nlisten = [\"udp://:1\"]\npool = \"p\"\n[service.b]\nlisten = [\"udp://:1\"]\npool = \"p\"",
+            "4:10",
+            "a second service at udp://0.0.0.0:1",
+        ),
+        (
+            "[service.a]\nlisten = [\"sni://:1\"]\nmatch = [{ host = \"a.b\", path = \"/x\" }]\npool = \"p\"",
+            "1:10",
+            "others have no requests",
+        ),
+        (
+            "[listener.l]\nbind = \":1\"\n[listener.m]\nbind = \":1\"\n[service.a]\nlisten = [\"l\", \"m\"]\npool = \"p\"",
+            "4:8",
+            "'0.0.0.0:1' twice",
+        ),
+        (
+            "[service.a]\nlisten = [\"http://127.0.0.1:1\"]\npool = \"q\"\n[pool.q]\nbackends = [\"127.0.0.1:1\"]",
+            "",
+            "come back to us",
+        ),
+    ];
+    for (text, place, says) in table {
+        let found = wrong(&format!("{text}{rest}"));
+        let is_it = |it: &&String| it.contains(says) && it.contains(place);
+        assert!(found.iter().any(|it| is_it(&it)), "{text}: {found:#?}");
+    }
+}
+
+#[test]
+fn what_is_not_used_is_warned_of() {
+    let text = "[listener.l]\nbind = \":1\"\n[pool.p]\nbackends = [\"a:1\"]\n\
+                [service.a]\nlisten = [\"tcp://:2\"]\npool = \"q\"\n[pool.q]\nbackends = [\"b:1\"]\n";
+    let loaded = good(text);
+    let says: Vec<&str> = loaded.warnings.iter().map(|it| &*it.says).collect();
+    assert_eq!(says, ["no service uses the listener 'l'", "no service uses the pool 'p'"]);
+}
+
+/// Where datagrams alone come in nothing is probed, unless that is asked for.
+#[test]
+fn datagrams_alone_are_not_probed() {
+    let text = |check: &str| {
+        format!(
+            "[service.a]\nlisten = [\"udp://:53\"]\npool = \"p\"\n[pool.p]\n{check}\
+             backends = [\"a:53\"]\n"
+        )
+    };
+    assert_eq!(good(&text("")).desired.pools[0].settings.check.kind, Check::None);
+    let asked = good(&text("check = \"tcp\"\n"));
+    assert_eq!(asked.desired.pools[0].settings.check.kind, Check::Tcp);
+}
+
+#[test]
+fn files_include_others_and_name_nothing_twice() {
+    let home = std::env::temp_dir().join(format!("pointsman-include-{}", std::process::id()));
+    std::fs::create_dir_all(home.join("conf.d")).unwrap();
+    let write = |name: &str, text: &str| std::fs::write(home.join(name), text).unwrap();
+    write("main.toml", "include = [\"conf.d/*.toml\", \"more.toml\", \"none.d/*.toml\"]\n");
+    write("conf.d/b.toml", "[pool.p]\nbackends = [\"a:1\"]\n");
+    write("conf.d/a.toml", "[service.s]\nlisten = [\"tcp://:1\"]\npool = \"p\"\n");
+    let read = || read(&home.join("main.toml"), &env);
+    let (mistakes, sources) = read().unwrap_err();
+    let shown = mistakes[0].shown("error", &sources);
+    assert!(shown.contains("cannot include") && shown.contains("main.toml:1:"), "{shown}");
+    write("more.toml", "[pool.p]\nbackends = [\"b:1\"]\n");
+    let (mistakes, sources) = read().unwrap_err();
+    let shown = mistakes[0].shown("error", &sources);
+    for part in ["a second pool 'p'", "more.toml:1:7", "the first is at", "b.toml:1:7"] {
+        assert!(shown.contains(part), "{shown}");
+    }
+    write("more.toml", "include = \"main.toml\"\n");
+    let (mistakes, _) = read().unwrap_err();
+    assert!(mistakes[0].says.contains("an included file includes others"), "{mistakes:?}");
+    write("more.toml", "# nothing\n");
+    assert_eq!(read().unwrap().desired.pools[0].backends[0].name, "a:1");
+    std::fs::remove_dir_all(home).unwrap();
+}
+
+#[test]
+fn a_file_that_is_none_is_said_in_a_line() {
+    for (path, says) in [("/nowhere/x.toml", "no such file"), ("/tmp", "it is not a file")] {
+        let (mistakes, sources) = read(Path::new(path), &env).unwrap_err();
+        let shown = mistakes[0].shown("error", &sources);
+        assert!(shown.contains(says) && shown.contains(path), "{shown}");
+    }
+    assert!(wrong("")[0].contains("no service, want one such as [service.web]"));
+    let broken = wrong("[service.a\nlisten = 3 4\n[pool.p]\nbackends = [\n");
+    assert!(broken.len() >= 2, "{broken:#?}");
+}

@@ -8,6 +8,7 @@ use crate::config::{
     Spot, Subject, closest, quoted, ties,
 };
 use crate::limits;
+use crate::settings;
 
 use super::SPELLING;
 use super::mistake::Mistake;
@@ -194,8 +195,8 @@ impl Reader<'_> {
             _ => false,
         };
         let given = self.origins.iter().filter(|(subject, ..)| mine(subject));
-        view.given = given.map(|(_, key, _)| key).collect();
-        view.given.remove(&SettingKey::ROUTE);
+        let given: BTreeSet<SettingKey> = given.map(|(_, key, _)| key).collect();
+        view.given = given.into_iter().filter(|key| says_something(*key, &view)).collect();
         Some(view)
     }
 
@@ -251,6 +252,16 @@ impl Reader<'_> {
     fn spot_of(&self, subject: &Subject, key: SettingKey) -> Option<Spot> {
         self.given_at(subject, key).or_else(|| self.named.get(subject).copied())
     }
+}
+
+/// Whether a value is another one than holds by default, so that whoever gave it wants something.
+/// The question of probes depends on the listeners where none is given.
+fn says_something(key: SettingKey, view: &Config) -> bool {
+    if key == SettingKey::CHECK {
+        return true;
+    }
+    let shown = |config: &Config| settings::of(key).and_then(|it| (it.show)(config));
+    shown(view) != shown(&Config::defaults())
 }
 
 /// What a subject is called in a file.

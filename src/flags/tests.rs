@@ -74,6 +74,8 @@ fn every_flag_reaches_its_field() {
          --access-log-format haproxy");
     assert_eq!(config.listeners.len(), 2);
     let expected = Config {
+        file: None,
+        task: crate::config::Task::Run,
         process: ProcessSettings {
             max_flows: None,
             tcp_keepalive: Duration::from_secs(5),

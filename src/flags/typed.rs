@@ -11,14 +11,8 @@ use crate::settings::{Act, Setting};
 /// What people write who come from another program, and what stands in its place here.
 const FOREIGN: &[(&[&str], &str)] = &[
     (&["health-check", "healthcheck", "health", "probe"], "did you mean --check?"),
-    (
-        &["config", "conf", "configuration", "c", "f", "file"],
-        "there is no configuration file: flags say everything, see --help",
-    ),
-    (
-        &["t", "test", "validate"],
-        "there is no dry run: each start looks at all flags and files before it listens",
-    ),
+    (&["conf", "configuration", "c", "f", "file"], "did you mean --config?"),
+    (&["test", "validate", "dry-run"], "did you mean --check-config?"),
     (&["bind", "port", "p", "address", "frontend"], "did you mean --listen?"),
     (&["server", "upstream", "target", "s"], "did you mean --backend?"),
     (&["algorithm", "algo", "strategy", "policy", "lb"], "did you mean --balance?"),
@@ -48,6 +42,7 @@ pub(super) fn read(
     complaints: &mut FlagComplaints,
 ) -> Matches {
     let mut args = with_two_dashes(args, complaints);
+    check_alone(&mut args);
     loop {
         match options.parse(&args) {
             Ok(matches) => return matches,
@@ -60,6 +55,20 @@ pub(super) fn read(
                 }
                 take_out(&fail, &mut args);
             }
+        }
+    }
+}
+
+/// Beside `--config`, a `--check` without a value asks for the check of the file.
+fn check_alone(args: &mut [String]) {
+    let names_file = |arg: &String| arg == "--config" || arg.starts_with("--config=");
+    if !args.iter().any(names_file) {
+        return;
+    }
+    for at in 0..args.len() {
+        let has_value = args.get(at + 1).is_some_and(|next| !next.starts_with('-'));
+        if args[at] == "--check" && !has_value {
+            args[at] = "--check-config".to_owned();
         }
     }
 }

@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use super::http::HTTP;
 use super::row::{Act, Answer, Setting, SettingGroup};
-use super::tls::TLS;
+use super::tls::{TLS, file};
 use super::udp::UDP;
 use crate::config::{
     AccessLogFormat, AccessLogPlace, Algorithm, AllDown, BackendSpec, Check, LOG_LEVELS,
-    Listen, OnDown, Route, SettingKey, check_host, duration, duration_text, number, number_u32,
-    one_of, tcp_keepalive, word_of,
+    Listen, OnDown, Route, SettingKey, Task, check_host, duration, duration_text, number,
+    number_u32, one_of, tcp_keepalive, word_of,
 };
 use crate::limits;
 
@@ -356,6 +356,51 @@ static LIMITS: &[Setting] = &[
 ];
 
 static OPERATION: &[Setting] = &[
+    Setting {
+        short: "",
+        long: "config",
+        value: "FILE",
+        says: "Read from this file, in TOML, what is served: listeners, services and pools by \
+               name, see docs/configuration.md. Read again at SIGHUP: what is different is \
+               changed, connections live on, and a file with mistakes changes nothing. Flags \
+               beside it may set what the process has (limits and timeouts that are global, \
+               logs, seed), and add a service of their own.",
+        default: |_| "none, flags say all".to_owned(),
+        show: |config| config.file.clone(),
+        act: Act::Value(SettingKey::CONFIG, |config, text| {
+            config.file = Some(file(text)?.to_owned());
+            Ok(())
+        }),
+    },
+    Setting {
+        short: "t",
+        long: "check-config",
+        value: "",
+        says: "Say all that is wrong with --config, or with the flags, and end: certificates are \
+               read and names looked up, nothing is bound. 0 if nothing is wrong, else 1. With \
+               --config also --check, alone at the end.",
+        default: |_| String::new(),
+        show: |_| None,
+        act: Act::Switch(SettingKey::CHECK_CONFIG, |config, on| {
+            if on {
+                config.task = Task::Check;
+            }
+        }),
+    },
+    Setting {
+        short: "",
+        long: "print-config",
+        value: "",
+        says: "Show what is in force as a file for --config, each value with where it comes \
+               from, and end.",
+        default: |_| String::new(),
+        show: |_| None,
+        act: Act::Switch(SettingKey::PRINT_CONFIG, |config, on| {
+            if on {
+                config.task = Task::Print;
+            }
+        }),
+    },
     Setting {
         short: "",
         long: "access-log",

@@ -20,7 +20,7 @@ pub const FLOORS: &[&[&str]] = &[
     &["control"],
     &["event_loop"],
     &["settings"],
-    &["flags", "file", "demo", "startup"],
+    &["flags", "file", "demo", "wanted", "startup"],
 ];
 
 /// A reader takes in a file in one sitting.

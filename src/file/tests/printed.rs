@@ -1,0 +1,221 @@
+//! What is printed is read back to the same, and no bytes make a panic.
+
+use super::{FULL, good};
+use crate::config::{
+    BackendSpec, CertificatePair, Condition, Config, Desired, Listen, ListenerSpec, Match,
+    Origins, PoolSpec, RouteName, ServiceSpec,
+};
+use crate::file::{Sources, parse, print};
+use crate::settings::{self, Act, Setting};
+
+const CASES: usize = 10_000;
+
+/// Values for settings, by what stands for theirs in the manual; only such as need nothing else.
+fn texts(setting: &Setting) -> &'static [&'static str] {
+    match (setting.long, setting.value) {
+        ("balance", _) => &["random", "first", "round-robin", "least-time", "ip-hash"],
+        ("check", _) => {
+            &["tcp", "none", "tcp:a\\x00b,expect=\"$x\"", "http:/a%20b,expect=200-399"]
+        }
+        ("sticky-cookie", _) => &["LB", "a'b"],
+        ("health-path", _) => &["/health", "/h\"q"],
+        ("stats-path", _) => &["/stats"],
+        ("trusted-proxies", _) => &["10.0.0.0/8", "fd00::/8", "192.0.2.7/32"],
+        ("access-log", _) => &["-", "/var/log/\u{fc}ber $HOME.log", "a\tb\\c"],
+        ("log-level", _) => &["off", "debug"],
+        ("on-down" | "all-down", "keep|close") => &["close"],
+        ("all-down", _) => &["spread"],
+        ("seed", _) => &["7", "18446744073709551615"],
+        ("max-body", _) => &["10m", "4097", "none"],
+        ("udp-timeout", _) => &[],
+        (_, "DURATION") => &["1s", "1500ms", "90m", "2h"],
+        (_, "on|off") => &["on", "off"],
+        ("rise" | "fall" | "retries" | "eject-after" | "max-connections" | "max-flows", _) => {
+            &["1", "17", "100"]
+        }
+        ("backend-idle-connections", _) => &["0", "12345"],
+        _ => &[],
+    }
+}
+
+/// Some of the settings of a scope, at random.
+fn shake(scope: &str, config: &mut Config, random: &mut fastrand::Rng) {
+    for setting in settings::all() {
+        let is_it = setting.key().is_some_and(|key| key.scope() == scope);
+        if !is_it || random.u8(..3) > 0 {
+            continue;
+        }
+        let Some(text) = random.choice(texts(setting)) else { continue };
+        match &setting.act {
+            Act::Value(_, take) | Act::Values(_, take) => {
+                take(config, text).unwrap_or_else(|wrong| panic!("{}: {wrong}", setting.long));
+            }
+            Act::Switch(..) | Act::Answer(_) => {}
+        }
+    }
+}
+
+fn name(random: &mut fastrand::Rng, number: usize) -> String {
+    let odd = random.choice(["web", "a.b", "A-1_x", "*.example.com/v1", "0"]).unwrap();
+    format!("{odd}{number}")
+}
+
+fn matching(random: &mut fastrand::Rng, number: usize) -> Match {
+    let host = match random.u8(..3) {
+        0 => RouteName::Exact(format!("h{number}.example")),
+        1 => RouteName::Below(format!("h{number}.example")),
+        _ => RouteName::Others,
+    };
+    let path = random.bool().then(|| format!("/p{number}/\u{7e}$x"));
+    let conditions = [
+        "header(\"x\") == \"a\\\"b\"",
+        "client in [10.0.0.0/8, fd00::/8] || !cookie(\"$c\")",
+        "path ^= \"/${A}\" && method in [\"GET\", \"HEAD\"]",
+    ];
+    let some = conditions.iter().filter(|_| random.u8(..3) == 0);
+    let mut conditions: Vec<Condition> =
+        some.map(|text| Condition::parse(text).unwrap()).collect();
+    // What makes each another one, so that no two tie.
+    conditions.push(Condition::parse(&format!("query(\"n\") == \"{number}\"")).unwrap());
+    Match { host, path, conditions }
+}
+
+fn generated(random: &mut fastrand::Rng) -> Desired {
+    let mut desired = Desired::nothing();
+    let mut config = Config::defaults();
+    shake("global", &mut config, random);
+    desired.process = config.process;
+    for number in 0..random.usize(1..4) {
+        let mut config = Config::defaults();
+        shake("listener", &mut config, random);
+        let port = 8000 + number;
+        let is_tls = random.u8(..4) == 0;
+        let scheme = if is_tls { "https" } else { "http" };
+        if is_tls {
+            let pair = CertificatePair { cert: "a\"b.pem".into(), key: "$KEY".into() };
+            config.listener.tls.certificates.push(pair);
+        }
+        let address = random.choice(["127.0.0.1", "[::1]", "0.0.0.0"]).unwrap();
+        desired.listeners.push(ListenerSpec {
+            name: name(random, number),
+            listen: Listen::parse(&format!("{scheme}://{address}:{port}")).unwrap(),
+            settings: config.listener,
+        });
+    }
+    for number in 0..random.usize(1..4) {
+        let mut config = Config::defaults();
+        shake("pool", &mut config, random);
+        let backend = |at: usize| {
+            let options = ["", ",weight=0", ",backup", ",tls", ",tls,sni=x.test", ",name=n$a"];
+            let text = ["10.1.0.1", "[fe80::1%eth0]", "db-1.internal"][at % 3];
+            let text = format!("{text}:{}{}", 1000 + at, options[(at * 7 + number) % 6]);
+            BackendSpec::parse(&text.replace('$', ".")).unwrap()
+        };
+        desired.pools.push(PoolSpec {
+            name: name(random, number),
+            settings: config.pool,
+            backends: (0..random.usize(..5)).map(backend).collect(),
+        });
+    }
+    for number in 0..random.usize(1..4) {
+        let mut config = Config::defaults();
+        shake("service", &mut config, random);
+        let listeners: Vec<String> = desired
+            .listeners
+            .iter()
+            .enumerate()
+            .filter(|(at, _)| *at == number % desired.listeners.len())
+            .map(|(_, it)| it.name.clone())
+            .collect();
+        let pool = random.choice(&desired.pools).map(|pool| pool.name.clone());
+        desired.services.push(ServiceSpec {
+            name: name(random, number),
+            listeners,
+            matches: (0..random.usize(1..3))
+                .map(|at| matching(random, number * 9 + at))
+                .collect(),
+            pool,
+            settings: config.service,
+        });
+    }
+    sort(&mut desired);
+    desired
+}
+
+fn sort(desired: &mut Desired) {
+    desired.listeners.sort_by(|one, other| one.name.cmp(&other.name));
+    desired.services.sort_by(|one, other| one.name.cmp(&other.name));
+    desired.pools.sort_by(|one, other| one.name.cmp(&other.name));
+}
+
+#[test]
+fn what_is_printed_is_read_back_to_the_same() {
+    let seed = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok());
+    let seed = seed.unwrap_or_else(|| fastrand::u64(..));
+    println!("SEED={seed}");
+    let mut random = fastrand::Rng::with_seed(seed);
+    let mut refused = 0;
+    for _ in 0..CASES {
+        let desired = generated(&mut random);
+        let text = print(&desired, &Origins::default(), &Sources::default());
+        match parse("printed.toml", &text, &|_| None) {
+            Ok(loaded) => assert_eq!(loaded.desired, desired, "{text}"),
+            // What does not go together is none to be printed; little of it is made.
+            Err((mistakes, sources)) => {
+                refused += 1;
+                let shown = mistakes[0].shown("error", &sources);
+                let known =
+                    ["no sticky_cookie", "sticky", "http", "check", "hash", "access_log"];
+                assert!(known.iter().any(|it| shown.contains(it)), "{shown}\n{text}");
+            }
+        }
+    }
+    assert!(refused * 2 < CASES, "{refused} of {CASES} were refused");
+}
+
+#[test]
+fn a_full_file_is_printed_and_read_back() {
+    let loaded = good(FULL);
+    let text = print(&loaded.desired, &loaded.origins, &loaded.sources);
+    assert_eq!(good(&text).desired, loaded.desired, "{text}");
+}
+
+/// Good files with some bytes changed, and plain noise.
+#[test]
+fn no_bytes_make_a_panic() {
+    let mut random = fastrand::Rng::with_seed(11);
+    let letters: Vec<char> = "[]{}=\"'#\\.,$\n abz09-_:\u{fc}\u{1f600}\0".chars().collect();
+    for round in 0..3_000 {
+        let mut chars: Vec<char> = match round % 3 {
+            0 => (0..random.usize(..200))
+                .filter_map(|_| random.choice(&letters))
+                .copied()
+                .collect(),
+            _ => FULL.chars().collect(),
+        };
+        for _ in 0..random.usize(1..6) {
+            let at = random.usize(..=chars.len());
+            let letter = *random.choice(&letters).unwrap();
+            match random.u8(..3) {
+                0 if at < chars.len() => {
+                    chars.remove(at);
+                }
+                1 if at < chars.len() => chars[at] = letter,
+                _ => chars.insert(at, letter),
+            }
+        }
+        let text: String = chars.into_iter().collect();
+        match parse("x.toml", &text, &|_| Some("v".to_owned())) {
+            Ok(loaded) => {
+                let text = print(&loaded.desired, &loaded.origins, &loaded.sources);
+                assert_eq!(good(&text).desired, loaded.desired, "{text}");
+            }
+            Err((mistakes, sources)) => {
+                assert!(!mistakes.is_empty());
+                mistakes.iter().for_each(|it| {
+                    it.shown("error", &sources);
+                });
+            }
+        }
+    }
+}
