@@ -19,6 +19,7 @@ use criterion::{
 use pointsman::config::{Algorithm, Condition, Match, RouteName};
 use pointsman::event::{Generation, Key, Owner, Slots, Timers};
 use pointsman::http::added::{Added, Proto};
+use pointsman::http::edits::{RequestEdits, ResponseEdits};
 use pointsman::http::rewrite::{Back, Forward};
 use pointsman::http::{
     Asked, Decoder, Fields, Framing, Outgoing, Parse, RequestFacts, Scan, Trailers, Version,
@@ -68,6 +69,7 @@ const FORWARD: Forward<'_> = Forward {
     host: "127.0.0.1:8080",
     added: &Added { via: Some("pointsman"), ..Added::NONE },
     subject: None,
+    edits: RequestEdits::NONE,
 };
 
 /// What a client is told of its connection.
@@ -78,6 +80,7 @@ const BACK: Back<'_> = Back {
     takes_trailers: false,
     cookie: None,
     added: &Added::NONE,
+    edits: ResponseEdits::NONE,
 };
 
 criterion_group! {

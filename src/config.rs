@@ -4,9 +4,9 @@
 //! text of one value and answers with what is wrong in words for people: what was found, what
 //! would be right. `value` has numbers, durations, sizes and words, `listen` and `backend` the
 //! two ends, `host` the names and schemes of both, `algorithm` the table of those, `route` which
-//! client goes to which backend, `cidr` networks, `http` and `udp` what only such listeners use,
-//! `access_log` where that goes, `condition` when something applies to a request, `matching` which
-//! requests a service takes.
+//! client goes to which backend, `edit` and `template` what rules do to heads, `cidr` networks,
+//! `http` and `udp` what only such listeners use, `access_log` where that goes, `condition` when
+//! something applies to a request, `matching` which requests a service takes.
 
 mod access_log;
 mod algorithm;
@@ -16,6 +16,7 @@ mod cidr;
 mod complaint;
 mod condition;
 mod desired;
+mod edit;
 mod expect;
 mod host;
 mod host_name;
@@ -31,6 +32,7 @@ mod process;
 mod route;
 mod service;
 mod sticky;
+mod template;
 mod text;
 mod tls;
 mod udp;
@@ -49,6 +51,9 @@ pub use condition::{Condition, Facts};
 pub use desired::{
     Desired, ListenerSpec, MAIN, Origin, Origins, PoolSpec, ServiceSpec, Spot, Subject,
 };
+pub use edit::{
+    FieldEdit, HeadEdit, HeadOf, PathEdit, REDIRECT_STATUSES, location, redirect_status,
+};
 pub use expect::{HttpCheck, Statuses, TextCheck, check_host};
 pub use host_name::HostName;
 pub use http::{HashKey, own_path, sticky_cookie};
@@ -62,6 +67,7 @@ pub use process::{LOG_LEVELS, ProcessSettings};
 pub use route::{Destination, Route, RouteName, RoutePlan, plan};
 pub use service::{Redirect, ServiceSettings};
 pub use sticky::{SameSite, Sticky};
+pub use template::{Piece, Placeholder, Template};
 pub use text::{escaped, quoted};
 pub use tls::{
     BackendTls, BackendVerify, CertificatePair, ClientCert, ListenerTls, UnknownName,

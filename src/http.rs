@@ -5,6 +5,7 @@
 //!                       |                                                ^
 //!                       +-- Framing --> body::Decoder --> payload -------+
 //!                       +-- BadHead --> answer --> our own few lines
+//!   rules ------------- expand --> edits --> (rewrite, answer)
 //! ```
 //!
 //! Request smuggling needs two parsers that read one message differently. So this one is strict:
@@ -18,12 +19,15 @@
 pub mod added;
 pub mod answer;
 pub mod body;
+pub mod edits;
+pub mod expand;
 pub mod facts;
 pub mod fields;
 pub mod head;
 pub mod lists;
 mod login;
 pub mod outgoing;
+mod reason;
 pub mod request;
 pub mod response;
 pub mod rewrite;

@@ -6,8 +6,9 @@
 
 use crate::config::{SameSite, ServiceSettings, Sticky};
 use crate::limits::{
-    BUFFER_BYTES, CLIENT_SUBJECT_BYTES_MAX, HTTP_ANSWER_READ_BYTES, HTTP_FIELDS_MAX,
-    HTTP_FRAMING_ROOM, HTTP_HEAD_BYTES_MAX, HTTP_TRAILER_BYTES_MAX, TOKEN_BYTES_MAX,
+    BUFFER_BYTES, CLIENT_SUBJECT_BYTES_MAX, HTTP_ANSWER_READ_BYTES, HTTP_EDITS_BYTES_MAX,
+    HTTP_FIELDS_MAX, HTTP_FRAMING_ROOM, HTTP_HEAD_BYTES_MAX, HTTP_TRAILER_BYTES_MAX,
+    TOKEN_BYTES_MAX,
 };
 
 /// What we add to every head, because the operator wants it. Functions that write a head borrow it
@@ -150,6 +151,7 @@ pub(super) const REQUEST_BYTES_MAX: usize = REQUEST_TEXTS
     + 2 * ADDRESS
     + CLIENT_SUBJECT_BYTES_MAX
     + VIA_NAME.len()
+    + HTTP_EDITS_BYTES_MAX
     + 2 * NUMBER;
 
 /// Most bytes that a response's head grows by. In a 426, each Upgrade gets a Connection of its own.
@@ -158,6 +160,7 @@ pub(super) const RESPONSE_BYTES_MAX: usize = RESPONSE_TEXTS
     + LINE_ENDS
     + TOKEN_BYTES_MAX
     + COOKIE_REST_BYTES_MAX
+    + HTTP_EDITS_BYTES_MAX
     + HTTP_FIELDS_MAX * b"Connection: Upgrade\r\n ".len()
     + 2 * NUMBER;
 

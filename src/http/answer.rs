@@ -1,4 +1,5 @@
-//! Answers that we make ourselves, without a backend: short, plain text, with the reason.
+//! Answers that we make ourselves, without a backend: short, plain text, with the reason;
+//! redirects; and what the operator has us answer.
 //!
 //! ```text
 //!   HTTP/1.1 502 Bad Gateway
@@ -12,6 +13,7 @@
 
 use super::added::Added;
 use super::head::Version;
+use super::reason::reason;
 use super::request::Method;
 use crate::limits::HTTP_RETRY_AFTER_SECONDS;
 
@@ -40,7 +42,7 @@ pub fn answer(status: u16, why: &str, how: How, added: &Added, out: &mut Vec<u8>
     digits.copy_from_slice(&status_digits(status));
     let body =
         [&digits[..], b" ", reason.as_bytes(), separator.as_bytes(), why.as_bytes(), b"\n"];
-    parts(status, ALLOW, "text/plain", &body, how, added, out);
+    parts(status, owed(status), "text/plain", &body, how, added, out);
 }
 
 /// The status of a permanent redirect. At 301 clients may turn any method into GET; 308 has all but
@@ -52,10 +54,55 @@ pub fn redirect_status(method: Method) -> u16 {
     }
 }
 
-/// Append a redirect with the status of [`redirect_status`] to the URL `to`.
+/// Append a redirect, of status 301, 302, 303, 307 or 308, to the URL `to`, which holds nothing
+/// that a URL may not hold (see [`location`](super::expand::location)).
 pub fn redirect(status: u16, to: &[u8], how: How, added: &Added, out: &mut Vec<u8>) {
     let extra = [b"Location: ", to, b"\r\n"].concat();
     parts(status, &extra, "text/plain", &[b"over there: ", to, b"\n"], how, added, out);
+}
+
+/// Append an answer with the operator's body. Statuses that have none leave it out.
+pub fn respond(
+    status: u16,
+    content_type: &str,
+    body: &[u8],
+    how: How,
+    added: &Added,
+    out: &mut Vec<u8>,
+) {
+    parts(status, owed(status), content_type, &[body], how, added, out);
+}
+
+/// Append the head of such an answer alone, for a body that is sent from where it lies. Behind
+/// it, a body may be sent only if [`has_body`] says so.
+pub fn respond_head(
+    status: u16,
+    content_type: &str,
+    length: usize,
+    how: How,
+    added: &Added,
+    out: &mut Vec<u8>,
+) {
+    head(status, owed(status), content_type, Some(length), how, added, out);
+}
+
+/// Whether a body follows the head of an answer of ours.
+pub fn has_body(status: u16, how: How) -> bool {
+    !how.head_request && !matches!(status, 204 | 205 | 304)
+}
+
+/// The type of a file by its ending. Text is taken for UTF-8, as nearly all is.
+pub fn content_type(file: &str) -> &'static str {
+    let name = file.rsplit('/').next().unwrap_or(file);
+    let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending);
+    match &*ending.to_ascii_lowercase() {
+        "html" | "htm" => "text/html; charset=utf-8",
+        "txt" => "text/plain; charset=utf-8",
+        "css" => "text/css; charset=utf-8",
+        "json" => "application/json",
+        "svg" => "image/svg+xml",
+        _ => "application/octet-stream",
+    }
 }
 
 /// Append an answer with this body: `OK` of the health page, the numbers of the stats page.
@@ -67,7 +114,7 @@ pub fn page(
     added: &Added,
     out: &mut Vec<u8>,
 ) {
-    parts(status, ALLOW, content_type, &[body], how, added, out);
+    parts(status, owed(status), content_type, &[body], how, added, out);
 }
 
 /// Append the head of such an answer, without Content-Length if that is not known.
@@ -78,7 +125,7 @@ pub fn page_head(
     added: &Added,
     out: &mut Vec<u8>,
 ) {
-    head(200, ALLOW, content_type, length, how, added, out);
+    head(200, b"", content_type, length, how, added, out);
 }
 
 /// Append the answer to a request that only GET and HEAD may make.
@@ -98,7 +145,7 @@ fn parts(
 ) {
     let length = body.iter().map(|part| part.len()).sum();
     head(status, extra, content_type, Some(length), how, added, out);
-    if !how.head_request {
+    if has_body(status, how) {
         for part in body {
             out.extend_from_slice(part);
         }
@@ -116,12 +163,20 @@ fn head(
 ) {
     out.extend_from_slice(b"HTTP/1.1 ");
     out.extend_from_slice(&status_digits(status));
-    for text in [" ", reason(status), "\r\nContent-Type: ", content_type] {
+    for text in [" ", reason(status)] {
         out.extend_from_slice(text.as_bytes());
     }
-    if let Some(length) = length {
+    // These two have no body by their status alone, and 204 must not state a length.
+    let is_bare = matches!(status, 204 | 304);
+    if !is_bare {
+        for text in ["\r\nContent-Type: ", content_type] {
+            out.extend_from_slice(text.as_bytes());
+        }
+    }
+    if let Some(length) = length.filter(|_| !is_bare) {
         out.extend_from_slice(b"\r\nContent-Length: ");
-        number(length, out);
+        // A 205 has an empty one.
+        number(if status == 205 { 0 } else { length }, out);
     }
     out.extend_from_slice(b"\r\nCache-Control: no-store\r\n");
     if let Some(seconds) = added.hsts {
@@ -129,14 +184,11 @@ fn head(
         number(seconds as usize, out);
         out.extend_from_slice(b"\r\n");
     }
-    match status {
-        301 | 308 | 405 => out.extend_from_slice(extra),
-        429 | 503 => {
-            out.extend_from_slice(b"Retry-After: ");
-            number(HTTP_RETRY_AFTER_SECONDS as usize, out);
-            out.extend_from_slice(b"\r\n");
-        }
-        _ => {}
+    out.extend_from_slice(extra);
+    if matches!(status, 429 | 503) {
+        out.extend_from_slice(b"Retry-After: ");
+        number(HTTP_RETRY_AFTER_SECONDS as usize, out);
+        out.extend_from_slice(b"\r\n");
     }
     match (how.keep_alive, how.version) {
         (false, _) => out.extend_from_slice(b"Connection: close\r\n"),
@@ -149,30 +201,9 @@ fn head(
 const ALLOW: &[u8] = b"Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n";
 const ALLOW_READING: &[u8] = b"Allow: GET, HEAD\r\n";
 
-/// The reason phrases of the statuses that we send.
-fn reason(status: u16) -> &'static str {
-    match status {
-        200 => "OK",
-        301 => "Moved Permanently",
-        308 => "Permanent Redirect",
-        400 => "Bad Request",
-        403 => "Forbidden",
-        404 => "Not Found",
-        405 => "Method Not Allowed",
-        408 => "Request Timeout",
-        413 => "Content Too Large",
-        414 => "URI Too Long",
-        421 => "Misdirected Request",
-        429 => "Too Many Requests",
-        431 => "Request Header Fields Too Large",
-        500 => "Internal Server Error",
-        501 => "Not Implemented",
-        502 => "Bad Gateway",
-        503 => "Service Unavailable",
-        504 => "Gateway Timeout",
-        505 => "HTTP Version Not Supported",
-        _ => "Unknown",
-    }
+/// What a status owes beside the reason why.
+fn owed(status: u16) -> &'static [u8] {
+    if status == 405 { ALLOW } else { b"" }
 }
 
 fn status_digits(status: u16) -> [u8; 3] {
@@ -235,5 +266,98 @@ mod tests {
              Cache-Control: no-store\r\nStrict-Transport-Security: max-age=3600\r\n\
              Connection: keep-alive\r\n\r\n"
         );
+    }
+
+    #[test]
+    fn redirects_lead_there_whatever_their_status() {
+        for status in [301, 302, 303, 307, 308] {
+            let of = |how| text(|out| redirect(status, b"https://a/b", how, &Added::NONE, out));
+            let reason = reason(status);
+            let head = format!(
+                "HTTP/1.1 {status} {reason}\r\nContent-Type: text/plain\r\n\
+                 Content-Length: 24\r\nCache-Control: no-store\r\nLocation: https://a/b\r\n"
+            );
+            let keep_alive = How { keep_alive: true, ..How::LAST };
+            assert_eq!(of(keep_alive), format!("{head}\r\nover there: https://a/b\n"));
+            let head_request = How { head_request: true, ..keep_alive };
+            assert_eq!(of(head_request), format!("{head}\r\n"));
+            let last = format!("{head}Connection: close\r\n\r\nover there: https://a/b\n");
+            assert_eq!(of(How::LAST), last);
+        }
+    }
+
+    #[test]
+    fn the_operator_may_answer_with_anything() {
+        let of = |status, how| {
+            text(|out| respond(status, "text/html", b"<p>\r\n", how, &Added::NONE, out))
+        };
+        let keep_alive = How { keep_alive: true, ..How::LAST };
+        let head_request = How { head_request: true, ..keep_alive };
+        let old = How { version: Version::Http10, ..keep_alive };
+        const FIXED: &str =
+            "Content-Type: text/html\r\nContent-Length: 5\r\nCache-Control: no-store\r\n";
+        for (status, how, head, tail) in [
+            (200, keep_alive, "200 OK", "\r\n<p>\r\n"),
+            (200, head_request, "200 OK", "\r\n"),
+            (404, How::LAST, "404 Not Found", "Connection: close\r\n\r\n<p>\r\n"),
+            (
+                451,
+                old,
+                "451 Unavailable For Legal Reasons",
+                "Connection: keep-alive\r\n\r\n<p>\r\n",
+            ),
+            (503, keep_alive, "503 Service Unavailable", "Retry-After: 2\r\n\r\n<p>\r\n"),
+        ] {
+            assert_eq!(of(status, how), format!("HTTP/1.1 {head}\r\n{FIXED}{tail}"));
+            let body = if has_body(status, how) { "<p>\r\n" } else { "" };
+            let whole = text(|out| {
+                respond_head(status, "text/html", 5, how, &Added::NONE, out);
+                out.extend_from_slice(body.as_bytes());
+            });
+            assert_eq!(of(status, how), whole);
+        }
+    }
+
+    #[test]
+    fn statuses_without_a_body_have_none() {
+        for (status, rest) in [
+            (204, "No Content\r\nCache-Control: no-store\r\n\r\n"),
+            (304, "Not Modified\r\nCache-Control: no-store\r\n\r\n"),
+            (
+                205,
+                "Reset Content\r\nContent-Type: text/plain\r\nContent-Length: 0\r\n\
+                 Cache-Control: no-store\r\n\r\n",
+            ),
+        ] {
+            let how = How { keep_alive: true, ..How::LAST };
+            let wanted = format!("HTTP/1.1 {status} {rest}");
+            assert_eq!(
+                text(|out| respond(status, "text/plain", b"x", how, &Added::NONE, out)),
+                wanted
+            );
+            assert_eq!(
+                text(|out| respond_head(status, "text/plain", 1, how, &Added::NONE, out)),
+                wanted
+            );
+            assert!(!has_body(status, how));
+        }
+    }
+
+    #[test]
+    fn files_have_types_by_their_endings() {
+        for (file, wanted) in [
+            ("/a/b.html", "text/html; charset=utf-8"),
+            ("b.HTM", "text/html; charset=utf-8"),
+            ("b.tar.txt", "text/plain; charset=utf-8"),
+            ("b.css", "text/css; charset=utf-8"),
+            ("b.json", "application/json"),
+            ("b.svg", "image/svg+xml"),
+            ("b.js", "application/octet-stream"),
+            ("html", "application/octet-stream"),
+            ("/a.html/b", "application/octet-stream"),
+            ("", "application/octet-stream"),
+        ] {
+            assert_eq!(content_type(file), wanted, "{file}");
+        }
     }
 }

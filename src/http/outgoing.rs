@@ -23,6 +23,14 @@ pub struct Outgoing {
     made_from: usize,
 }
 
+/// A place in what is to be sent: behind all that was added when it was taken.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Mark {
+    pieces: usize,
+    made: usize,
+    made_from: usize,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum OutgoingPiece {
     /// Of the input.
@@ -120,6 +128,48 @@ impl Outgoing {
             Some(OutgoingPiece::Input(last)) if last.end == span.start => last.end = span.end,
             _ => self.pieces.push(OutgoingPiece::Input(span)),
         }
+    }
+
+    /// The place behind all that was added.
+    pub(super) fn mark(&self) -> Mark {
+        Mark { pieces: self.pieces.len(), made: self.made.len(), made_from: self.made_from }
+    }
+
+    /// Drop the lines behind a place that are not to stay. All of them are whole, and the first
+    /// begins with text of ours.
+    pub(super) fn retain_lines(
+        &mut self,
+        from: Mark,
+        input: &[u8],
+        stays: impl Fn(&[u8]) -> bool,
+    ) {
+        if self.pieces.len() > from.pieces {
+            self.copy_together(from, input);
+        }
+        let mut at = from.made;
+        let line = |bytes: &[u8]| bytes.iter().position(|&byte| byte == b'\n');
+        while let Some(end) = line(&self.made[at..]) {
+            if stays(&self.made[at..at + end]) {
+                at += end + 1;
+            } else {
+                self.made.drain(at..=at + end);
+            }
+        }
+    }
+
+    /// Make one piece of what was added behind a place. Long passages there are seldom.
+    fn copy_together(&mut self, from: Mark, input: &[u8]) {
+        let length = |piece: &OutgoingPiece| match piece {
+            OutgoingPiece::Input(span) | OutgoingPiece::Made(span) => span.len(),
+        };
+        let pieces: usize = self.pieces[..from.pieces].iter().map(length).sum();
+        let skip = pieces + from.made - from.made_from;
+        let mut copy = Vec::new();
+        self.copy_to(input, skip, &mut copy);
+        self.pieces.truncate(from.pieces);
+        self.made.truncate(from.made);
+        self.made_from = from.made_from;
+        self.made.extend_from_slice(&copy);
     }
 
     /// For one vectored write: fill `slices` with what is left after `skip` bytes, as far as they

@@ -16,6 +16,7 @@ use std::net::IpAddr;
 use super::Span;
 use super::added::{self, Added, Proto};
 use super::body::Framing;
+use super::edits::{RequestEdits, ResponseEdits, name_of};
 use super::fields::{Field, FieldKind, Fields, cookie_pairs, is_named};
 use super::head::Version;
 use super::outgoing::Outgoing;
@@ -39,6 +40,8 @@ pub struct Forward<'a> {
     pub added: &'a Added<'a>,
     /// The subject of the client's certificate, if it sent one.
     pub subject: Option<&'a str>,
+    /// What rules do to the head, filled in for this request.
+    pub edits: &'a RequestEdits,
 }
 
 /// What a response's head for the client depends on, beside the head that came.
@@ -57,6 +60,8 @@ pub struct Back<'a> {
     pub cookie: Option<&'a str>,
     /// What we add to every head.
     pub added: &'a Added<'a>,
+    /// What rules do to the head of a final answer, filled in when its request came.
+    pub edits: &'a ResponseEdits,
 }
 
 /// How the response is sent.
@@ -78,12 +83,16 @@ pub fn request(
     out: &mut Outgoing,
 ) {
     let before = out.len();
-    method_and_path(head, input, out);
-    out.text(added::HOST_AFTER_LINE);
-    host(head, input, to, out);
-    out.text(added::LINE_END);
-    pass_request_fields(head, fields, input, to, out);
-    client_fields(head, fields, input, to, out);
+    if to.edits.is_empty() {
+        method_and_path(head, input, out);
+        out.text(added::HOST_AFTER_LINE);
+        host(head, input, to, out);
+        out.text(added::LINE_END);
+        pass_request_fields(head, fields, input, to, |_| true, out);
+        client_fields(head, fields, input, to, out);
+    } else {
+        edited_request(head, fields, input, to, out);
+    }
     framing(head.framing, out);
     if let Some(protocol) = head.upgrade {
         out.text(added::UPGRADE);
@@ -97,6 +106,38 @@ pub fn request(
     }
     out.text(added::LINE_END);
     debug_assert!(out.len() - before <= head.length + added::REQUEST_BYTES_MAX);
+}
+
+/// Write what decides neither framing nor the connection's use, as rules edit it.
+#[cold]
+#[inline(never)]
+fn edited_request(
+    head: &RequestHead,
+    fields: &Fields,
+    input: &[u8],
+    to: &Forward<'_>,
+    out: &mut Outgoing,
+) {
+    match to.edits.target() {
+        None => method_and_path(head, input, out),
+        Some(target) => {
+            out.input(input, head.method_name);
+            out.text(added::SPACE);
+            out.text(target);
+        }
+    }
+    out.text(added::HOST_AFTER_LINE);
+    match to.edits.host() {
+        None => host(head, input, to, out),
+        Some(host) => out.text(host),
+    }
+    out.text(added::LINE_END);
+    let stays = |field: &Field| !to.edits.drops(field.name.of(input));
+    pass_request_fields(head, fields, input, to, stays, out);
+    let from = out.mark();
+    client_fields(head, fields, input, to, out);
+    out.retain_lines(from, input, |line| !to.edits.drops(name_of(line)));
+    out.text(to.edits.lines());
 }
 
 fn method_and_path(head: &RequestHead, input: &[u8], out: &mut Outgoing) {
@@ -159,15 +200,17 @@ fn pass_request_fields(
     fields: &Fields,
     input: &[u8],
     to: &Forward<'_>,
+    stays: impl Fn(&Field) -> bool,
     out: &mut Outgoing,
 ) {
     let ours = |name: &&str| fields.cookie(input, name).is_some();
     let sticky = to.added.cookie_name().filter(ours);
     let untrusted = if to.trusted { 0 } else { FROM_TRUSTED_ALONE };
     let cookies = if sticky.is_some() { FieldKind::Cookie.bit() } else { 0 };
-    pass_fields(fields, REQUEST_HOP | untrusted | cookies, head.length, input, out);
+    let stopped = REQUEST_HOP | untrusted | cookies;
+    pass_fields(fields, stopped, head.length, input, &stays, out);
     if let Some(name) = sticky {
-        for field in fields.of_kind(FieldKind::Cookie) {
+        for field in fields.of_kind(FieldKind::Cookie).filter(|field| stays(field)) {
             cookies_without(field.value, name, input, out);
         }
     }
@@ -175,10 +218,17 @@ fn pass_request_fields(
 
 /// Write the lines of the fields that pass, adjacent ones as one slice. A line ends where the next
 /// one begins, the last one before the empty line.
-fn pass_fields(fields: &Fields, stopped: u32, length: usize, input: &[u8], out: &mut Outgoing) {
+fn pass_fields(
+    fields: &Fields,
+    stopped: u32,
+    length: usize,
+    input: &[u8],
+    stays: impl Fn(&Field) -> bool,
+    out: &mut Outgoing,
+) {
     let mut from = None;
     for field in fields.iter() {
-        if field.passes && stopped & field.kind.bit() == 0 {
+        if field.passes && stopped & field.kind.bit() == 0 && stays(field) {
             from = from.or(Some(field.name.start));
         } else if let Some(start) = from.take() {
             out.input(input, Span { start, end: field.name.start });
@@ -308,11 +358,12 @@ pub fn response(
     let trailers = leaves.framing == Framing::Chunked && back.takes_trailers;
     let announced = if trailers { 0 } else { FieldKind::Trailer.bit() };
     let hsts = if back.added.hsts.is_some() { FieldKind::StrictTransport.bit() } else { 0 };
-    pass_fields(fields, HOP | announced | hsts, head.length, input, out);
-    if let Some(seconds) = back.added.hsts.filter(|_| !head.is_interim()) {
-        out.text(added::STRICT_TRANSPORT);
-        out.number(seconds);
-        out.text(added::LINE_END);
+    let stopped = HOP | announced | hsts;
+    if back.edits.is_empty() || head.status < 200 {
+        pass_fields(fields, stopped, head.length, input, |_| true, out);
+        strict_transport(head, back, out);
+    } else {
+        edited_response(head, fields, stopped, input, back, out);
     }
     if let Some(cookie) = back.cookie.filter(|_| !head.is_interim()) {
         out.text(added::SET_COOKIE);
@@ -343,6 +394,34 @@ pub fn response(
     out.text(added::LINE_END);
     debug_assert!(out.len() - before <= head.length + added::RESPONSE_BYTES_MAX);
     leaves
+}
+
+fn strict_transport(head: &ResponseHead, back: &Back<'_>, out: &mut Outgoing) {
+    if let Some(seconds) = back.added.hsts.filter(|_| !head.is_interim()) {
+        out.text(added::STRICT_TRANSPORT);
+        out.number(seconds);
+        out.text(added::LINE_END);
+    }
+}
+
+/// Write the fields that pass as rules edit them. The cookie that leads a client back is not the
+/// operator's to edit here, and is written behind.
+#[cold]
+#[inline(never)]
+fn edited_response(
+    head: &ResponseHead,
+    fields: &Fields,
+    stopped: u32,
+    input: &[u8],
+    back: &Back<'_>,
+    out: &mut Outgoing,
+) {
+    let stays = |field: &Field| !back.edits.drops(field.name.of(input));
+    pass_fields(fields, stopped, head.length, input, stays, out);
+    if !back.edits.drops(name_of(added::STRICT_TRANSPORT)) {
+        strict_transport(head, back, out);
+    }
+    out.text(back.edits.lines());
 }
 
 /// Write the Upgrade fields of a 426, which name the protocols that the backend requires.

@@ -1,6 +1,9 @@
 //! Tests of this room's parts together: heads, bodies, rewriting, whole exchanges.
 
 mod body;
+mod edits;
+mod edits_random;
 mod exchange;
+mod expand;
 mod head;
 mod rewrite;

@@ -69,11 +69,18 @@ pub const HTTP_RETRY_AFTER_SECONDS: u32 = 2;
 /// of a large one enough is left behind to be spliced rather than copied.
 pub const HTTP_ANSWER_READ_BYTES: usize = 16 * 1024;
 
+/// Longest template of an edit or of a redirect, as the operator writes it.
+pub const TEMPLATE_BYTES_MAX: usize = 1024;
+
+/// Most bytes that the edits of rules add to one head: a value repeats what a client sent, which
+/// may be a whole head, and several may do so.
+pub const HTTP_EDITS_BYTES_MAX: usize = 4 * 1024;
+
 /// Room kept free in the scratch buffer when a message is read, for what we add to it: a host is
 /// said twice, a space is put between cookies, and neither makes a head more than twice as long;
-/// trailers; and our own fields, which `http::added` lists and counts.
+/// trailers; edits; and our own fields, which `http::added` lists and counts.
 pub const HTTP_FRAMING_ROOM: usize =
-    HTTP_HEAD_BYTES_MAX + HTTP_TRAILER_BYTES_MAX as usize + 4 * 1024;
+    HTTP_HEAD_BYTES_MAX + HTTP_TRAILER_BYTES_MAX as usize + HTTP_EDITS_BYTES_MAX + 4 * 1024;
 
 /// Requests that are over leave their memory to so many others, if it is no more than
 /// [`HTTP_SPARE_BYTES_MAX`] each: 256 KiB at most.

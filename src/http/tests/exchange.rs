@@ -10,6 +10,7 @@ use std::sync::LazyLock;
 use crate::config::SameSite;
 use crate::http::added::{Added, Cookie, Proto};
 use crate::http::body::{Decoder, Framing, Trailers};
+use crate::http::edits::{RequestEdits, ResponseEdits};
 use crate::http::rewrite::{Back, Forward};
 use crate::http::*;
 
@@ -133,6 +134,7 @@ fn forward() -> Forward<'static> {
         host: "backend",
         added: &ADDED,
         subject: None,
+        edits: RequestEdits::NONE,
     }
 }
 
@@ -143,6 +145,7 @@ const BACK: Back<'static> = Back {
     takes_trailers: true,
     cookie: None,
     added: &Added::NONE,
+    edits: ResponseEdits::NONE,
 };
 
 /// A small carrier: reads end at `cuts` and at the end; heads are kept until they are whole.

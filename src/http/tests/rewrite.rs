@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 use crate::config::SameSite;
 use crate::http::added::{Added, Cookie, Proto};
+use crate::http::edits::{RequestEdits, ResponseEdits};
 use crate::http::rewrite::{Back, Forward, Leaves};
 use crate::http::*;
 use crate::limits::{
@@ -20,6 +21,7 @@ fn forward() -> Forward<'static> {
         host: "backend:80",
         added: &VIA,
         subject: None,
+        edits: RequestEdits::NONE,
     }
 }
 
@@ -39,6 +41,7 @@ fn back() -> Back<'static> {
         takes_trailers: false,
         cookie: None,
         added: &Added::NONE,
+        edits: ResponseEdits::NONE,
     }
 }
 

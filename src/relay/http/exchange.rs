@@ -23,6 +23,7 @@ use crate::config::HashKey;
 use crate::context::{self, Carrying, Context};
 use crate::event::ServiceId;
 use crate::http::added::{Added, Proto};
+use crate::http::edits::RequestEdits;
 use crate::http::rewrite::{self, Forward};
 use crate::http::{Asked, BadBody, Decoder, Framing, Lists, RequestHead, Trailers, Version};
 use crate::limits::{HTTP_HEAD_BYTES_MAX, HTTP_UNWATCHED};
@@ -393,6 +394,7 @@ impl Exchange {
             port: &listener.stats.port,
             added: &added,
             subject: client.socket.tls().and_then(Tls::subject),
+            edits: RequestEdits::NONE,
         };
         self.logs_in = lists.fields.bind_a_login(input);
         lists.outgoing.clear();

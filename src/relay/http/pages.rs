@@ -12,6 +12,7 @@ use crate::access_log::Cause;
 use crate::context::Context;
 use crate::event::Key;
 use crate::http::answer::{self, How};
+use crate::http::expand::without_port;
 use crate::http::{Framing, Method, RequestHead};
 use crate::limits::{
     BUFFER_BYTES, BYTES_PER_DIRECTION_PER_TURN, STATS_BACKENDS_AT_ONCE, STATS_ROWS_AT_ONCE,
@@ -310,15 +311,6 @@ fn https_url(head: &RequestHead, port: u16, client: &Client, cx: &Context) -> Ve
     // `OPTIONS *` is about the server as a whole: the root.
     url.extend_from_slice(if path == b"*" { b"" } else { path });
     url
-}
-
-/// A host without the port behind it; an IPv6 address has colons of its own, in brackets.
-fn without_port(host: &[u8]) -> &[u8] {
-    let colon = host.iter().rposition(|&byte| byte == b':');
-    match colon {
-        Some(colon) if host[colon..].iter().all(|&byte| byte != b']') => &host[..colon],
-        _ => host,
-    }
 }
 
 fn asked_for(head: &RequestHead, client: &Client, cx: &Context) -> Option<Which> {

@@ -1,6 +1,7 @@
 //! The backend's answer: read its head, write ours to the client, relay the body.
 
 use crate::http::added::Added;
+use crate::http::edits::ResponseEdits;
 use crate::http::rewrite::{self, Back};
 use crate::http::{
     Asked, Decoder, Parse, ResponseHead, Scan, Span, Trailers, Version, parse_response,
@@ -298,6 +299,7 @@ impl Reader<'_> {
             takes_trailers: self.takes_trailers,
             cookie: self.cookie,
             added: self.added,
+            edits: ResponseEdits::NONE,
         }
     }
 }

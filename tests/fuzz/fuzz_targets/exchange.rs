@@ -1,16 +1,18 @@
 //! A request or a response with its body, rewritten. We must read what we send as what we took in.
 #![no_main]
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use libfuzzer_sys::fuzz_target;
-use pointsman::config::SameSite;
+use pointsman::config::{FieldEdit, HeadEdit, HeadOf, PathEdit, SameSite};
 use pointsman::http::added::{Added, Cookie, Proto};
 use pointsman::http::body::Trailers;
+use pointsman::http::edits::{Edits, RequestEdits, ResponseEdits};
+use pointsman::http::expand::Expand;
 use pointsman::http::rewrite::{self, Back, Forward};
 use pointsman::http::{
-    Asked, Decoder, Fields, Framing, Outgoing, Parse, Scan, Version, parse_request,
-    parse_response,
+    Asked, Decoder, Fields, Framing, Outgoing, Parse, RequestHead, Scan, Version,
+    parse_request, parse_response,
 };
 
 fn bytes_of(out: &Outgoing, input: &[u8]) -> Vec<u8> {
@@ -44,6 +46,38 @@ fn check_chunks(framing: Framing, body: &[u8]) {
     assert_eq!(again.len() as u64, decoded.bytes);
 }
 
+/// A request leaves as one that we would take, with the same body.
+fn check_request(head: &RequestHead, sent: &[u8]) {
+    let mut fields = Fields::new();
+    match parse_request(sent, &mut Scan::default(), &mut fields) {
+        Parse::Done(again) => {
+            assert_eq!(again.framing, head.framing);
+            assert_eq!(again.length, sent.len());
+            assert_eq!(again.method, head.method);
+            assert_eq!(again.upgrade.is_some(), head.upgrade.is_some());
+            assert!(fields.cookie(sent, "LB").is_none());
+        }
+        // What we add may make it longer than we take ourselves.
+        Parse::Bad(refusal) => assert!(matches!(refusal.status(), 414 | 431), "{refusal:?}"),
+        Parse::Incomplete => panic!("no end"),
+    }
+}
+
+/// Edits that repeat what came wherever they can.
+fn rules() -> [HeadEdit; 1] {
+    let field = |text| FieldEdit::parse(text, HeadOf::Request).unwrap();
+    let request = vec![
+        field("remove accept"),
+        field("set Host: {host}{header:x-a}"),
+        field("add X-B: {header:x-a} {cookie:b}{uri}{client}"),
+        field("set X-Forwarded-For: {header:x-forwarded-for}"),
+    ];
+    let path = Some(PathEdit::parse("rewrite {uri}{header:x-a}").unwrap());
+    [HeadEdit { request, path, ..HeadEdit::default() }]
+}
+
+const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+
 fn request(input: &[u8]) {
     let mut fields = Fields::new();
     let mut out = Outgoing::new();
@@ -52,28 +86,34 @@ fn request(input: &[u8]) {
     };
     let cookie = Cookie { name: "LB".to_owned(), same_site: SameSite::Lax };
     let added = Added { via: Some("pointsman"), cookie: Some(cookie), hsts: None };
+    let with = Expand {
+        head: &head,
+        fields: &fields,
+        input,
+        client: CLIENT,
+        proto: Proto::Http,
+        host: "backend",
+    };
+    let mut edits = RequestEdits::default();
+    let rules = rules();
+    let filled = Edits { list: &rules, applied: 1 }.request(&with, &mut edits);
     let to = Forward {
-        client: IpAddr::from([192, 0, 2, 1]),
+        client: CLIENT,
         proto: Proto::Http,
         port: "8000",
         trusted: input.len() % 2 == 0,
         host: "backend",
         added: &added,
         subject: None,
+        edits: RequestEdits::NONE,
     };
     rewrite::request(&head, &fields, input, &to, &mut out);
-    let sent = bytes_of(&out, input);
-    match parse_request(&sent, &mut Scan::default(), &mut fields) {
-        Parse::Done(again) => {
-            assert_eq!(again.framing, head.framing);
-            assert_eq!(again.length, sent.len());
-            assert_eq!(again.method, head.method);
-            assert_eq!(again.upgrade.is_some(), head.upgrade.is_some());
-            assert!(fields.cookie(&sent, "LB").is_none());
-        }
-        // What we add may make it longer than we take ourselves.
-        Parse::Bad(refusal) => assert!(matches!(refusal.status(), 414 | 431), "{refusal:?}"),
-        Parse::Incomplete => panic!("no end"),
+    check_request(&head, &bytes_of(&out, input));
+    if filled.is_ok() {
+        out.clear();
+        let to = Forward { edits: &edits, ..to };
+        rewrite::request(&head, &fields, input, &to, &mut out);
+        check_request(&head, &bytes_of(&out, input));
     }
     check_chunks(head.framing, &input[head.length..]);
 }
@@ -93,6 +133,7 @@ fn response(input: &[u8]) {
         takes_trailers: true,
         cookie: None,
         added: &Added::NONE,
+        edits: ResponseEdits::NONE,
     };
     let leaves = rewrite::response(&head, &fields, input, &back, &mut out);
     let sent = bytes_of(&out, input);
