@@ -30,6 +30,7 @@ mod own;
 mod pool;
 mod process;
 mod route;
+mod rule;
 mod service;
 mod sticky;
 mod template;
@@ -65,6 +66,9 @@ pub use own::OwnListeners;
 pub use pool::{AllDown, CheckSettings, OnDown, PoolSettings};
 pub use process::{LOG_LEVELS, ProcessSettings};
 pub use route::{Destination, Route, RouteName, RoutePlan, plan};
+pub use rule::{
+    Action, RedirectTo, Respond, Rule, Share, WHOLE, check_shares, share, share_text,
+};
 pub use service::{Redirect, ServiceSettings};
 pub use sticky::{SameSite, Sticky};
 pub use template::{Piece, Placeholder, Template};

@@ -40,7 +40,7 @@ use mio::event::Event;
 use mio::{Events, Poll};
 
 use crate::backends::Backends;
-use crate::config::{Desired, ProcessSettings, Spelling, UdpSettings, duration_text};
+use crate::config::{Desired, ProcessSettings, Spelling, duration_text};
 use crate::context::{Context, Settings, User};
 use crate::event::signals::{SignalRequest, Signals};
 use crate::event::{Alarm, Key, ListenerId, Owner, Pace, Slots};
@@ -173,7 +173,7 @@ impl EventLoop {
             sockets_leaving: 0,
             ready: VecDeque::new(),
             pairs: Slots::default(),
-            udp: Udp::new(&UdpSettings::DEFAULT, most),
+            udp: Udp::new(most),
             health: Health::new(seed),
             cx,
             log: logs.log,
@@ -420,7 +420,6 @@ impl EventLoop {
         self.cx.draining = true;
         self.udp.begin_to_drain(&mut self.cx);
         self.leave_all_listeners();
-        self.chores.flows_armed = false;
         let flows = match self.udp.flows() {
             0 => String::new(),
             flows => format!(" and {flows} flows"),

@@ -16,6 +16,7 @@ mod mistake;
 mod model;
 mod page;
 mod print;
+mod rules;
 mod section;
 mod service;
 mod source;

@@ -13,18 +13,24 @@
 //!   expire    --> a flow on which nothing moved for the idle time
 //! ```
 //!
-//! There is no timer for a flow. Two lists hold all of them in the order in which something last
-//! moved: those that never carried an answer, and those that did. So who was idle for longest, and
-//! when the next one expires, stands at the heads. A datagram costs a look-up and, once a turn, a
-//! move to the end of a list.
+//! How long a flow may be idle, and what it is to carry, is the policy of its *class*: each
+//! listener has one, and may change it while flows are there. How many flows there may be is one
+//! limit for all.
+//!
+//! There is no timer for a flow. Two lists hold all flows of a class in the order in which
+//! something last moved: those that never carried an answer, and those that did. So which was idle
+//! for longest, and when the next one expires, stands at the heads of the classes that have flows.
+//! A datagram costs a look-up and, once a turn, a move to the end of a list.
 
+mod class;
 mod shunned;
 #[cfg(test)]
 mod simulation;
 mod table;
 
+pub use class::{ClassId, Policy};
 pub use shunned::Shunned;
-pub use table::{Flow, Placement, Policy, Table};
+pub use table::{Flow, Placement, Table};
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 

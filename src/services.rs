@@ -3,8 +3,10 @@
 
 mod choice;
 mod listener;
+mod rules;
 mod service;
 
 pub use choice::Choice;
 pub use listener::{Accepting, Listener, ListenerPlan, ListenerSocket, Receiving};
+pub use rules::{Act, Decided, Decision, Page, ReadyRule, Rules};
 pub use service::Service;

@@ -44,6 +44,12 @@ pub enum Cause {
     NoService,
     /// The same, and its connection is for another name.
     Misdirected,
+    /// A rule makes nothing valid of its request.
+    Unfit,
+    /// A rule sends it elsewhere.
+    Redirect,
+    /// A rule answers it.
+    Respond,
     /// No backend took the connection.
     ConnectFailed,
     /// No backend took it in time.
@@ -147,6 +153,9 @@ const ROWS: &[Row] = &[
         Who::Proxy,
         "refused",
     ),
+    (C::Unfit, "unfit", "a rule makes nothing valid of this request", Who::Proxy, "refused"),
+    (C::Redirect, "redirect", "answered by a rule", Who::Local, "answered-here"),
+    (C::Respond, "respond", "answered by a rule", Who::Local, "answered-here"),
     (C::ConnectFailed, "connect-failed", "no backend could be reached", Who::Server, FAILED),
     (
         C::ConnectTimeout,

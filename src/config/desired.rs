@@ -11,11 +11,11 @@
 //! Pure: names are names, nothing is looked up, read or bound. Two of them are equal if the same
 //! would run; where their values come from is kept apart, in [`Origins`].
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::key::SettingKey;
 use super::{
-    BackendSpec, Listen, ListenerSettings, Match, PoolSettings, ProcessSettings,
+    Action, BackendSpec, Listen, ListenerSettings, Match, PoolSettings, ProcessSettings, Rule,
     ServiceSettings,
 };
 
@@ -55,8 +55,13 @@ pub struct ServiceSpec {
     pub listeners: Vec<String>,
     /// Which of their requests or clients are; none: all that no other service is for.
     pub matches: Vec<Match>,
-    /// The pool that these go to; without one they are refused.
+    /// The pool that these go to; without one, and without a rule that says otherwise, they are
+    /// refused.
     pub pool: Option<String>,
+    /// What is done to requests first, at most [`RULES_MAX`](crate::limits::RULES_MAX).
+    pub rules: Vec<Rule>,
+    /// Files with the bodies of answers of our own, by their statuses.
+    pub error_pages: BTreeMap<u16, String>,
     /// What it has.
     pub settings: ServiceSettings,
 }
@@ -85,6 +90,42 @@ impl Desired {
 }
 
 impl ServiceSpec {
+    /// A service of this name that has nothing yet.
+    pub fn named(name: &str) -> ServiceSpec {
+        ServiceSpec {
+            name: name.to_owned(),
+            listeners: Vec::new(),
+            matches: Vec::new(),
+            pool: None,
+            rules: Vec::new(),
+            error_pages: BTreeMap::new(),
+            settings: ServiceSettings::DEFAULT,
+        }
+    }
+
+    /// The pools that its requests may go to.
+    pub fn pools(&self) -> impl Iterator<Item = &str> {
+        fn of_rule(rule: &Rule) -> Vec<&str> {
+            match &rule.action {
+                Some(Action::Pool(pool)) => vec![pool],
+                Some(Action::Split(shares)) => shares.iter().map(|it| &*it.pool).collect(),
+                _ => Vec::new(),
+            }
+        }
+        let own = self.pool.as_deref().into_iter();
+        let rules = self.rules.iter().flat_map(of_rule);
+        own.chain(rules)
+    }
+
+    /// The files that are to be read for it.
+    pub fn files(&self) -> impl Iterator<Item = &str> {
+        let of_rules = self.rules.iter().filter_map(|rule| match &rule.action {
+            Some(Action::Respond(respond)) => respond.file.as_deref(),
+            _ => None,
+        });
+        of_rules.chain(self.error_pages.values().map(|file| &**file))
+    }
+
     /// Its matches; one for everything, if it has none.
     pub fn all_matches(&self) -> impl Iterator<Item = Match> {
         let everything = self.matches.is_empty().then(Match::all);

@@ -33,6 +33,13 @@ pub struct HeadEdit {
     pub path: Option<PathEdit>,
 }
 
+impl HeadEdit {
+    /// Whether it edits nothing.
+    pub fn is_empty(&self) -> bool {
+        self.request.is_empty() && self.response.is_empty() && self.path.is_none()
+    }
+}
+
 /// An edit of the fields of one name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FieldEdit {

@@ -57,6 +57,7 @@ impl Config {
                 }],
                 pool: to.map(|at| plan.pools[at].0.clone()),
                 settings: self.service.clone(),
+                ..ServiceSpec::named("")
             });
         }
         services.retain(|service| !service.listeners.is_empty());
@@ -101,6 +102,7 @@ impl Config {
             matches: Vec::new(),
             pool: Some(MAIN.to_owned()),
             settings: self.service.clone(),
+            ..ServiceSpec::named("")
         })
     }
 

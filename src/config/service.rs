@@ -53,6 +53,7 @@ impl ServiceSettings {
 /// The settings above by name.
 #[expect(missing_docs, reason = "their paths say what they are")]
 impl SettingKey {
+    pub const PAGE: SettingKey = SettingKey("service.error_pages");
     pub const ROUTE: SettingKey = SettingKey("service.route");
     pub const IDLE_TIMEOUT: SettingKey = SettingKey("service.idle_timeout");
     pub const HALF_CLOSE_TIMEOUT: SettingKey = SettingKey("service.half_close_timeout");

@@ -10,7 +10,7 @@ use super::key::SettingKey;
 use super::{Config, Protocol};
 use crate::limits;
 
-/// What holds for the flows of all `udp://` listeners.
+/// What holds for the flows of the `udp://` listeners of a service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UdpSettings {
     /// A flow on which nothing moves for so long is over.

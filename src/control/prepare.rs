@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use crate::access_log::AccessLog;
@@ -11,9 +12,12 @@ use crate::config::{
     BackendSpec, Check, Complaint, Desired, Listen, OwnListeners, PoolSpec, ProcessSettings,
     Protocol, SettingKey, Subject, io_words,
 };
+use crate::http::answer::content_type;
+use crate::limits::PAGE_BYTES_MAX;
 use crate::net::descriptors::Needs;
 use crate::net::tls::files::{self, FileError};
 use crate::net::{DatagramListener, Families, StreamListener};
+use crate::services::Page;
 
 use super::diff::Diff;
 use super::resolve;
@@ -46,6 +50,8 @@ pub struct Prepared {
     pub servers: Vec<PreparedServer>,
     /// Keys of sticky cookies for pools that are new or want another, by the pool's name.
     pub sticky_keys: HashMap<String, Option<StickyKey>>,
+    /// Bodies of answers of our own, by the names of their files.
+    pub pages: HashMap<String, Arc<Page>>,
     /// Another access log than before, or none; `None` if it stays as it is.
     pub access_log: Option<Option<AccessLog>>,
     /// Who will need descriptors.
@@ -82,13 +88,24 @@ pub fn prepare(ground: &Ground<'_>, desired: Desired) -> Result<Prepared, Vec<Co
     let store = ground.store.renewed(&desired, SystemTime::now(), &mut errors);
     let access_log = noted(access_log(ground.desired, &desired), &mut errors).flatten();
     let sticky_keys = sticky_keys(ground.desired, &desired, &diff, &mut errors);
+    let pages = read_pages(&desired, &mut errors);
     let listeners = bind_all(ground, &desired, &diff, &mut errors);
     let servers = plan_all(ground, &desired, &diff, &store, &listeners, &mut errors);
     if !errors.is_empty() {
         return Err(errors);
     }
     let needs = needs(&desired, servers.len());
-    Ok(Prepared { diff, store, listeners, servers, sticky_keys, access_log, needs, desired })
+    Ok(Prepared {
+        diff,
+        store,
+        listeners,
+        servers,
+        sticky_keys,
+        pages,
+        access_log,
+        needs,
+        desired,
+    })
 }
 
 /// What could not be had of this, without binding anything or opening the access log.
@@ -104,6 +121,7 @@ pub fn check(desired: &Desired) -> Vec<Complaint> {
     let diff = Diff::between(&nothing, desired);
     let store = ground.store.renewed(desired, SystemTime::now(), &mut errors);
     sticky_keys(&nothing, desired, &diff, &mut errors);
+    read_pages(desired, &mut errors);
     let as_wanted = |it: &crate::config::ListenerSpec| PreparedListener {
         address: it.listen.address,
         socket: None,
@@ -138,6 +156,30 @@ fn access_log(old: &Desired, new: &Desired) -> Result<Option<Option<AccessLog>>,
     opened.map(|log| Some(Some(log))).map_err(|error| {
         Complaint::of(SettingKey::ACCESS_LOG, place.to_string(), io_words(&error))
     })
+}
+
+/// The files of rules and error pages, each once.
+fn read_pages(desired: &Desired, errors: &mut Vec<Complaint>) -> HashMap<String, Arc<Page>> {
+    let mut pages: HashMap<String, Arc<Page>> = HashMap::new();
+    for service in &desired.services {
+        for file in service.files() {
+            if pages.contains_key(file) {
+                continue;
+            }
+            match files::read_bytes(file, PAGE_BYTES_MAX) {
+                Ok(body) => {
+                    let page = Page { content_type: content_type(file), body };
+                    pages.insert(file.to_owned(), Arc::new(page));
+                }
+                Err(why) => {
+                    let subject = Subject::Service(service.name.clone());
+                    let complaint = Complaint::new(SettingKey::PAGE, format!("{file}: {why}"));
+                    errors.push(complaint.about(subject));
+                }
+            }
+        }
+    }
+    pages
 }
 
 /// A pool keeps its key for as long as it is asked for in the same way.
@@ -304,9 +346,10 @@ impl<'a> Own<'a> {
             desired.listeners.iter().enumerate().map(|(at, it)| (&*it.name, at)).collect();
         let mut feeding: HashMap<&str, Vec<Listen>> = HashMap::new();
         for service in &desired.services {
-            let Some(pool) = &service.pool else { continue };
-            let places = service.listeners.iter().filter_map(|name| place.get(&**name));
-            feeding.entry(pool).or_default().extend(places.map(|&at| real(at)));
+            for pool in service.pools() {
+                let places = service.listeners.iter().filter_map(|name| place.get(&**name));
+                feeding.entry(pool).or_default().extend(places.map(|&at| real(at)));
+            }
         }
         Own { all: (0..listeners.len()).map(real).collect(), feeding }
     }

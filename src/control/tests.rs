@@ -28,6 +28,7 @@ fn service(name: &str, pool: &str) -> ServiceSpec {
         matches: vec![Match::all()],
         pool: Some(pool.to_owned()),
         settings: ServiceSettings::DEFAULT,
+        ..ServiceSpec::named(name)
     }
 }
 

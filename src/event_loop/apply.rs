@@ -10,18 +10,22 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::sync::Arc;
 use std::time::Instant;
 
 use crate::backends::{Joins, PoolPlan, SeatPlan, StickyKey};
 use crate::balance;
-use crate::config::{Desired, ListenerSpec, Match, Phases, Protocol, Redirect, ServiceSpec};
+use crate::config::{
+    Action, Desired, ListenerSpec, Match, Phases, Protocol, Redirect, Rule, ServiceSpec, Share,
+    UdpSettings,
+};
 use crate::control::{
     Counted, Diff, Fate, Fates, PoolChange, Prepared, PreparedListener, PreparedServer,
     Receipt, ServerWanted, Socket, TlsStore, servers,
 };
 use crate::event::{ListenerId, PoolId, ServerId, ServiceId};
 use crate::limits::BALANCE_SEED_STEP;
-use crate::services::{Choice, ListenerPlan, Service};
+use crate::services::{Act, Choice, ListenerPlan, Page, ReadyRule, Rules, Service};
 
 use super::EventLoop;
 
@@ -92,7 +96,7 @@ impl EventLoop {
         };
         self.apply_pools(&mut change, prepared.sticky_keys);
         let server_ids = self.apply_servers(&mut change, servers);
-        self.apply_services(&mut change);
+        self.apply_services(&mut change, &prepared.pages);
         self.apply_listeners(&change, &ids, &store);
         self.remove_rest(&change);
         let mut receipt = receipt(&change, self.pairs.len());
@@ -173,7 +177,10 @@ impl EventLoop {
                 }
                 self.add_listener(listener, plan)
             }
-            Socket::Datagram(listener) => self.add_datagram_listener(listener, plan),
+            Socket::Datagram(listener) => {
+                let udp = udp_settings(desired, spec);
+                self.add_datagram_listener(listener, plan, udp)
+            }
         }
     }
 
@@ -302,7 +309,7 @@ impl EventLoop {
     }
 
     /// 4: services.
-    fn apply_services(&mut self, change: &mut Change<'_>) {
+    fn apply_services(&mut self, change: &mut Change<'_>, pages: &HashMap<String, Arc<Page>>) {
         for (spec, fate) in change.new.services.iter().zip(&change.diff.services.wanted) {
             let pool = spec.pool.as_deref().and_then(|name| change.pool_ids.get(name).copied());
             let id = match fate.before() {
@@ -313,8 +320,10 @@ impl EventLoop {
                     pool,
                 )),
             };
+            let rules = rules(spec, &change.pool_ids, pages);
             if let Some(service) = self.cx.services.get_mut(id) {
                 service.pool = pool;
+                service.rules = rules;
                 if service.settings != spec.settings {
                     service.settings = spec.settings.clone();
                 }
@@ -342,6 +351,11 @@ impl EventLoop {
                 listener.settings = spec.settings.clone();
             }
             listener.phases = Phases::of(spec.listen.protocol);
+        }
+        for (spec, &id) in change.new.listeners.iter().zip(ids) {
+            if spec.listen.protocol == Protocol::Udp {
+                self.change_datagram_listener(id, udp_settings(change.new, spec));
+            }
         }
         for (spec, &id) in change.new.services.iter().zip(&change.services) {
             let port = self.https_port(change.new, ids, spec);
@@ -385,6 +399,38 @@ impl Change<'_> {
         let at = self.new.pools.iter().position(|it| it.name == pool);
         at.is_none_or(|at| self.diff.pools.wanted[at] == Fate::Added)
     }
+}
+
+/// What holds for flows at a listener: its service says it.
+fn udp_settings<'a>(desired: &'a Desired, listener: &ListenerSpec) -> &'a UdpSettings {
+    static DEFAULT: UdpSettings = UdpSettings::DEFAULT;
+    let mut services = desired.services.iter();
+    let found = services.find(|it| it.listeners.contains(&listener.name));
+    found.map_or(&DEFAULT, |service| &service.settings.udp)
+}
+
+/// The rules of a service, with the pools that are there.
+fn rules(
+    spec: &ServiceSpec,
+    pools: &HashMap<&str, PoolId>,
+    pages: &HashMap<String, Arc<Page>>,
+) -> Option<Arc<Rules>> {
+    let pool = |name: &str| pools.get(name).copied();
+    let page = |file: &str| pages.get(file).cloned();
+    let ready = |rule: &Rule| {
+        let act = rule.action.as_ref().map(|action| match action {
+            Action::Pool(name) => Act::Pool(pool(name)),
+            Action::Split(shares) => {
+                let share = |it: &Share| (pool(&it.pool), it.of_ten_thousand);
+                Act::Split(shares.iter().map(share).collect())
+            }
+            Action::Redirect(to) => Act::Redirect(to.clone()),
+            Action::Respond(it) => Act::Respond(it.status, it.file.as_deref().and_then(page)),
+        });
+        (ReadyRule { when: rule.when.clone(), act }, rule.edit.clone())
+    };
+    let own = spec.error_pages.iter().filter_map(|(status, file)| Some((*status, page(file)?)));
+    Rules::new(spec.rules.iter().map(ready).collect(), own.collect())
 }
 
 fn note_changed<'a>(change: &mut Change<'a>, wanted: &ServerWanted<'a>) {

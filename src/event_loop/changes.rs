@@ -4,6 +4,7 @@
 //!
 //! ```text
 //!   add_*      here at once; sockets are registered, probes begin
+//!   change_*   what holds, for whoever is there as well
 //!   remove_*   nothing new: no clients, no picks, no probes; what is under way goes on
 //!   reap       a listener without clients, a pool without clients, a server without connections
 //! ```
@@ -13,7 +14,7 @@ use std::io;
 use log::debug;
 
 use crate::backends::{PoolPlan, ServerPlan};
-use crate::config::CheckSettings;
+use crate::config::{CheckSettings, UdpSettings};
 use crate::event::{ListenerId, Owner, PoolId, ServerId};
 use crate::net::{DatagramListener, StreamListener};
 use crate::services::{Accepting, Listener, ListenerPlan, ListenerSocket, Receiving, Service};
@@ -50,13 +51,20 @@ impl EventLoop {
         &mut self,
         listener: DatagramListener,
         plan: ListenerPlan,
+        udp: &UdpSettings,
     ) -> io::Result<ListenerId> {
         let address = listener.address();
         let receiving = Receiving { listener, is_queued: false, transmits: Vec::new() };
         let listener = Listener::new(plan, address, ListenerSocket::Datagram(receiving));
         let id = self.cx.listeners.insert(listener);
-        let registered = self.udp.add_listener(id, &mut self.cx);
+        let registered = self.udp.add_listener(id, udp, &mut self.cx);
         self.undo_on_error(id, registered)
+    }
+
+    /// Flows of this listener live by these settings from now on, those that are there as well.
+    pub fn change_datagram_listener(&mut self, id: ListenerId, settings: &UdpSettings) {
+        self.udp.change_listener(id, settings, &mut self.cx);
+        self.arm_flows();
     }
 
     fn undo_on_error(

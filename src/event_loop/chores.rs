@@ -36,7 +36,8 @@ pub(super) struct Chores {
     back_at: Option<Instant>,
     idle_armed: bool,
     pub log_armed: bool,
-    pub flows_armed: bool,
+    /// When the timer for flows fires, while it is armed.
+    pub flows_at: Option<Instant>,
     pipes_armed: bool,
 }
 
@@ -187,7 +188,7 @@ impl Chores {
             back_at: None,
             idle_armed: false,
             log_armed: false,
-            flows_armed: false,
+            flows_at: None,
             pipes_armed: false,
         }
     }

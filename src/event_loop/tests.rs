@@ -2,7 +2,7 @@
 
 #[cfg(debug_assertions)]
 mod churn;
-#[cfg(debug_assertions)]
+mod flows;
 mod reload;
 
 use super::*;

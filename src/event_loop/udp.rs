@@ -17,18 +17,17 @@ impl EventLoop {
 
     /// See to it that flows are looked at when the next one may be over.
     pub(super) fn arm_flows(&mut self) {
-        if self.chores.flows_armed {
-            return;
-        }
-        if let Some(at) = self.udp.next_look(self.cx.now) {
-            self.chores.flows_armed = true;
+        let Some(at) = self.udp.next_look(self.cx.now) else { return };
+        // It comes nearer with a flow that may be idle for less than the others.
+        if self.chores.flows_at.is_none_or(|armed| at < armed) {
+            self.chores.flows_at = Some(at);
             self.cx.timers.arm(self.chores.flows, at);
         }
     }
 
     /// The timer for that fired.
     pub(super) fn look_at_flows(&mut self) {
-        self.chores.flows_armed = false;
+        self.chores.flows_at = None;
         self.udp.look(&mut self.cx);
     }
 }

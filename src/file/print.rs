@@ -7,8 +7,8 @@ use std::fmt::Write;
 use toml_text::{key, string};
 
 use crate::config::{
-    BackendSpec, Config, Desired, ListenerSpec, Match, Origin, Origins, PoolSpec, RouteName,
-    ServiceSpec, SettingKey, Subject,
+    Action, BackendSpec, Config, Desired, FieldEdit, ListenerSpec, Match, Origin, Origins,
+    PathEdit, PoolSpec, RouteName, Rule, ServiceSpec, SettingKey, Share, Subject, share_text,
 };
 use crate::limits;
 use crate::settings::{self, Act, Setting};
@@ -78,6 +78,17 @@ impl Printer<'_> {
         }
         if let Some(pool) = &service.pool {
             first.push(("pool", string(pool), SettingKey::ROUTE));
+        }
+        if !service.rules.is_empty() {
+            let list: Vec<String> = service.rules.iter().map(rule).collect();
+            let list = format!("[\n    {},\n]", list.join(",\n    "));
+            first.push(("rules", list, SettingKey::ROUTE));
+        }
+        if !service.error_pages.is_empty() {
+            let page = |(status, file): (&u16, &String)| format!("{status} = {}", string(file));
+            let list: Vec<String> = service.error_pages.iter().map(page).collect();
+            let list = format!("{{ {} }}", list.join(", "));
+            first.push(("error_pages", list, SettingKey::PAGE));
         }
         self.table(&format!("service.{}", key(&service.name)), &subject, &config, &first);
     }
@@ -169,6 +180,82 @@ fn matching(it: &Match) -> String {
         parts.push(format!("when = [{}]", list.join(", ")));
     }
     if parts.is_empty() { "{}".to_owned() } else { format!("{{ {} }}", parts.join(", ")) }
+}
+
+fn rule(it: &Rule) -> String {
+    let mut parts = Vec::new();
+    if !it.when.is_empty() {
+        let list: Vec<String> = it.when.iter().map(|it| string(&it.to_string())).collect();
+        parts.push(format!("when = [{}]", list.join(", ")));
+    }
+    let edits = [("request", &it.edit.request), ("response", &it.edit.response)];
+    for (name, edits) in edits.into_iter().filter(|(_, edits)| !edits.is_empty()) {
+        parts.push(format!("{name} = {}", field_edits(edits)));
+    }
+    match &it.edit.path {
+        None => {}
+        Some(PathEdit::StripPrefix(path)) => {
+            parts.push(format!("strip_prefix = {}", string(path)));
+        }
+        Some(PathEdit::AddPrefix(path)) => parts.push(format!("add_prefix = {}", string(path))),
+        Some(PathEdit::Rewrite(to)) => {
+            parts.push(format!("rewrite = {}", string(&to.to_string())));
+        }
+    }
+    match &it.action {
+        None => {}
+        Some(Action::Pool(pool)) => parts.push(format!("pool = {}", string(pool))),
+        Some(Action::Split(shares)) => {
+            let share = |it: &Share| {
+                format!("{} = {}", key(&it.pool), string(&share_text(it.of_ten_thousand)))
+            };
+            let list: Vec<String> = shares.iter().map(share).collect();
+            parts.push(format!("split = {{ {} }}", list.join(", ")));
+        }
+        Some(Action::Redirect(to)) => {
+            parts.push(format!("redirect = {}", string(&to.to_string())));
+        }
+        Some(Action::Respond(it)) => {
+            parts.push(format!("respond = {}", string(&it.to_string())));
+        }
+    }
+    format!("{{ {} }}", parts.join(", "))
+}
+
+/// Several values of one field are an array.
+fn field_edits(edits: &[FieldEdit]) -> String {
+    let mut set: Vec<(&str, String)> = Vec::new();
+    let mut add: Vec<(&str, Vec<String>)> = Vec::new();
+    let mut remove = Vec::new();
+    for edit in edits {
+        let value = || edit.value().map_or_else(String::new, |it| string(&it.to_string()));
+        match edit {
+            FieldEdit::Set(name, _) => set.push((name, value())),
+            FieldEdit::Add(name, _) => match add.iter_mut().find(|(it, _)| it == name) {
+                Some((_, values)) => values.push(value()),
+                None => add.push((name, vec![value()])),
+            },
+            FieldEdit::Remove(name) => remove.push(string(name)),
+        }
+    }
+    let mut parts = Vec::new();
+    if !remove.is_empty() {
+        parts.push(format!("remove = [{}]", remove.join(", ")));
+    }
+    if !set.is_empty() {
+        let list: Vec<String> =
+            set.iter().map(|(name, value)| format!("{} = {value}", key(name))).collect();
+        parts.push(format!("set = {{ {} }}", list.join(", ")));
+    }
+    if !add.is_empty() {
+        let one = |(name, values): &(&str, Vec<String>)| match &values[..] {
+            [value] => format!("{} = {value}", key(name)),
+            values => format!("{} = [{}]", key(name), values.join(", ")),
+        };
+        let list: Vec<String> = add.iter().map(one).collect();
+        parts.push(format!("add = {{ {} }}", list.join(", ")));
+    }
+    format!("{{ {} }}", parts.join(", "))
 }
 
 fn backend(spec: &BackendSpec) -> String {

@@ -17,7 +17,7 @@ impl Reader<'_> {
     pub(super) fn read_service(&mut self, name: &str, section: Section<'_>) {
         let subject = Subject::Service(name.to_owned());
         let mut config = self.defaults.clone();
-        let others = ["listen", "match", "pool"];
+        let others = ["listen", "match", "pool", "rules", "maintenance", "error_pages"];
         self.settings(section, "service", &others, &subject, &mut config);
         let listeners = match section.get("listen") {
             Some(value) => self.listeners_of(value),
@@ -33,6 +33,8 @@ impl Reader<'_> {
             Some(value) => self.matches(value),
             None => Vec::new(),
         };
+        let rules = self.rules(section);
+        let error_pages = self.error_pages(section);
         let pool = match section.get("pool") {
             Some(value) => {
                 let pool = self.text(value, "the name of a pool");
@@ -42,16 +44,25 @@ impl Reader<'_> {
                 }
                 pool
             }
+            None if !rules.is_empty() => None,
             None => {
                 let says = format!("the service {} has no `pool`", quoted(name));
-                let hint = "want pool = \"NAME\"";
+                let hint = "want pool = \"NAME\", or rules";
                 self.mistakes.push(Mistake::at(section.at, says).hint(hint));
                 None
             }
         };
         let settings = config.service;
         let name = name.to_owned();
-        self.desired.services.push(ServiceSpec { name, listeners, matches, pool, settings });
+        self.desired.services.push(ServiceSpec {
+            name,
+            listeners,
+            matches,
+            pool,
+            rules,
+            error_pages,
+            settings,
+        });
     }
 
     /// The names of listeners; an address makes one that is called by it.
@@ -162,7 +173,7 @@ impl Reader<'_> {
         conditions
     }
 
-    fn good<T>(&mut self, result: Result<T, Wrong>, at: Spot) -> Option<T> {
+    pub(super) fn good<T>(&mut self, result: Result<T, Wrong>, at: Spot) -> Option<T> {
         result
             .map_err(|wrong| self.mistakes.push(Mistake::at(at, wrong.spelled(SPELLING))))
             .ok()

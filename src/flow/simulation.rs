@@ -1,4 +1,5 @@
-//! A thousand small worlds of clients, backends and floods against a table of flows.
+//! A thousand small worlds of clients, backends and floods against a table of flows, whose classes
+//! and limit change meanwhile.
 //!
 //! One seed is one world: a failure prints it, and `SEED=n cargo test --lib flow::simulation` plays
 //! it alone. A plain list beside the table says what must be so.
@@ -12,7 +13,7 @@ use crate::limits::{FLOW_PROTECTED, FLOW_STRANGERS_KEPT};
 
 use crate::event::ListenerId;
 
-use super::{Flow, FlowKey, Placement, Policy, Table};
+use super::{ClassId, Flow, FlowKey, Placement, Policy, Table};
 
 const SEEDS: u64 = 1000;
 const STEPS: u32 = 400;
@@ -21,15 +22,24 @@ const STEPS: u32 = 400;
 struct Known {
     key: Key,
     client: FlowKey,
+    class: ClassId,
     active_at: Instant,
     answered_at: Option<Instant>,
     requests: u64,
     answers: u64,
 }
 
+/// A class as the plain list knows it.
+struct KnownClass {
+    id: ClassId,
+    policy: Policy,
+    is_removed: bool,
+}
+
 struct World {
     random: fastrand::Rng,
-    policy: Policy,
+    most: usize,
+    classes: Vec<KnownClass>,
     table: Table<u32>,
     now: Instant,
     known: BTreeMap<u32, Known>,
@@ -52,6 +62,9 @@ struct Seen {
     over: u32,
     replaced: u32,
     split: u32,
+    changed: u32,
+    freed: u32,
+    too_many: u32,
 }
 
 #[test]
@@ -73,32 +86,47 @@ fn tables_keep_to_their_rules_in_a_thousand_worlds() {
 }
 
 impl Seen {
-    fn counts(&mut self) -> [&mut u32; 8] {
-        let Seen { opened, full, gave_way, strangers_gave_way, expired, over, replaced, split } =
-            self;
-        [opened, full, gave_way, strangers_gave_way, expired, over, replaced, split]
+    fn counts(&mut self) -> [&mut u32; 11] {
+        [
+            &mut self.opened,
+            &mut self.full,
+            &mut self.gave_way,
+            &mut self.strangers_gave_way,
+            &mut self.expired,
+            &mut self.over,
+            &mut self.replaced,
+            &mut self.split,
+            &mut self.changed,
+            &mut self.freed,
+            &mut self.too_many,
+        ]
     }
 
-    fn copy(mut self) -> [u32; 8] {
+    fn copy(mut self) -> [u32; 11] {
         self.counts().map(|count| *count)
     }
 }
 
+fn some_policy(random: &mut fastrand::Rng) -> Policy {
+    Policy {
+        idle: Duration::from_millis(random.u64(500..5000)),
+        responses: random.bool().then(|| random.u32(0..4)),
+        requests: random.bool().then(|| random.u32(1..4)),
+    }
+}
+
+fn some_most(random: &mut fastrand::Rng) -> usize {
+    if random.u8(..8) == 0 { random.usize(100..260) } else { random.usize(1..12) }
+}
+
 fn play(seed: u64) -> Seen {
     let mut random = fastrand::Rng::with_seed(seed);
-    let some =
-        |random: &mut fastrand::Rng, least: u32| random.bool().then(|| random.u32(least..4));
-    let policy = Policy {
-        idle: Duration::from_millis(random.u64(500..5000)),
-        responses: some(&mut random, 0),
-        requests: some(&mut random, 1),
-        most: if random.u8(..8) == 0 { random.usize(100..260) } else { random.usize(1..12) },
-    };
-    let table = Table::new(policy);
+    let most = some_most(&mut random);
     let mut world = World {
         random,
-        policy,
-        table,
+        most,
+        classes: Vec::new(),
+        table: Table::new(most),
         now: Instant::now(),
         known: BTreeMap::new(),
         opened: 0,
@@ -106,22 +134,27 @@ fn play(seed: u64) -> Seen {
         current: HashMap::new(),
         seen: Seen::default(),
     };
+    (0..world.random.u32(1..5)).for_each(|_| world.add_class());
     for _ in 0..STEPS {
         world.step();
         world.table.check_invariants();
         world.agree();
     }
-    world.now += world.policy.idle;
+    world.now += world.classes.iter().map(|class| class.policy.idle).max().unwrap_or_default();
     world.expire();
     assert!(world.table.is_empty() && world.known.is_empty(), "all expire in the end");
     assert_eq!(world.closed.len() as u32, world.opened, "every flow that opened was closed");
     assert_eq!(world.table.next_expiry(), None);
+    assert!(
+        world.classes.iter().all(|class| !class.is_removed),
+        "all that were removed are gone"
+    );
     world.seen
 }
 
 impl World {
     fn step(&mut self) {
-        match self.random.u32(0..100) {
+        match self.random.u32(0..104) {
             0..55 => {
                 let client = self.client();
                 let count = self.random.u32(1..5);
@@ -130,12 +163,74 @@ impl World {
             55..85 => self.answer(),
             85..89 => self.refuse(),
             89 => self.make_room(),
+            100..103 => self.change_classes(),
+            103 => {
+                self.most = some_most(&mut self.random);
+                self.table.set_most(self.most);
+            }
             90..95 => self.now += Duration::from_millis(self.random.u64(0..1200)),
             _ => {
                 self.now += Duration::from_millis(self.random.u64(0..20));
                 self.expire();
             }
         }
+    }
+
+    fn add_class(&mut self) {
+        let policy = some_policy(&mut self.random);
+        let id = self.table.add_class(policy).expect("a few");
+        assert!(self.classes.iter().all(|class| class.id != id), "it is still in use");
+        self.classes.push(KnownClass { id, policy, is_removed: false });
+    }
+
+    /// A class comes, goes, or most often is changed; one stays.
+    fn change_classes(&mut self) {
+        let here = self.any_class();
+        let is_last = self.classes.iter().filter(|class| !class.is_removed).count() == 1;
+        match self.random.u8(..4) {
+            0 => self.add_class(),
+            1 if !is_last => {
+                self.classes[here].is_removed = true;
+                self.table.remove_class(self.classes[here].id);
+                self.forget_classes();
+            }
+            _ => {
+                let class = &mut self.classes[here];
+                class.policy = some_policy(&mut self.random);
+                self.table.change_class(class.id, class.policy);
+                assert_eq!(self.table.next_expiry(), self.earliest_expiry(), "changed at once");
+                self.seen.changed += u32::from(!self.known.is_empty());
+            }
+        }
+    }
+
+    /// One that takes new flows.
+    fn any_class(&mut self) -> usize {
+        let places = 0..self.classes.len();
+        let here: Vec<usize> = places.filter(|&at| !self.classes[at].is_removed).collect();
+        here[self.random.usize(..here.len())]
+    }
+
+    /// Those that were removed are gone with their last flow.
+    fn forget_classes(&mut self) {
+        let known = &self.known;
+        let has_flows = |id| known.values().any(|flow| flow.class == id);
+        let before = self.classes.len();
+        self.classes.retain(|class| !class.is_removed || has_flows(class.id));
+        self.seen.freed += (before - self.classes.len()) as u32;
+    }
+
+    fn policy_of(&self, class: ClassId) -> Policy {
+        let mut classes = self.classes.iter();
+        classes.find(|it| it.id == class).expect("a flow's class is there").policy
+    }
+
+    fn expiry_of(&self, known: &Known) -> Instant {
+        known.active_at + self.policy_of(known.class).idle
+    }
+
+    fn earliest_expiry(&self) -> Option<Instant> {
+        self.known.values().map(|known| self.expiry_of(known)).min()
     }
 
     /// A dozen that come again, and a flood of others.
@@ -155,12 +250,13 @@ impl World {
             match self.table.datagrams(&client, count, self.now) {
                 Placement::Taken(key, taken) => {
                     let mark = self.current[&client];
+                    let policy = self.policy_of(self.known[&mark].class);
                     let known = self.known.get_mut(&mark).expect("the client's flow");
                     assert_eq!((known.key, known.client), (key, client), "to its own flow");
                     assert!(taken >= 1 && taken <= count);
                     known.requests += u64::from(taken);
                     known.active_at = self.now;
-                    if let Some(most) = self.policy.requests {
+                    if let Some(most) = policy.requests {
                         assert!(known.requests <= u64::from(most), "over its requests");
                     }
                     count -= taken;
@@ -182,9 +278,16 @@ impl World {
         self.drop_current(&client);
         let before = self.table.len();
         self.opened += 1;
-        let (key, gave_way) = self.table.open(client, self.opened, self.now);
+        let class = self.any_class();
+        let class = self.classes[class].id;
+        let (key, gave_way) = self.table.open(client, class, self.opened, self.now);
+        assert_eq!(
+            gave_way.is_some(),
+            before >= self.most,
+            "one gives way where there is no room"
+        );
+        self.seen.too_many += u32::from(before > self.most);
         if let Some(flow) = gave_way {
-            assert_eq!(before, self.policy.most, "somebody gave way though there was room");
             self.must_give_way(flow.upstream);
             self.forget(&flow);
             self.seen.gave_way += 1;
@@ -192,6 +295,7 @@ impl World {
         let known = Known {
             key,
             client,
+            class,
             active_at: self.now,
             answered_at: None,
             requests: 0,
@@ -205,8 +309,9 @@ impl World {
     /// A client that has a flow gets another one only when it has used that one up.
     fn drop_current(&mut self, client: &FlowKey) {
         let Some(mark) = self.current.remove(client) else { return };
-        let used = self.known.get(&mark).map(|known| known.requests);
-        assert_eq!(used, self.policy.requests.map(u64::from), "a flow with room was left");
+        let known = &self.known[&mark];
+        let most = self.policy_of(known.class).requests;
+        assert!(most.is_some_and(|most| known.requests >= u64::from(most)), "it had room");
         self.seen.replaced += 1;
     }
 
@@ -247,20 +352,25 @@ impl World {
 
     fn expire(&mut self) {
         while let Some(flow) = self.table.expire(self.now) {
-            assert!(flow.active_at + self.policy.idle <= self.now, "too early");
+            let known = &self.known[&flow.upstream];
+            assert!(self.expiry_of(known) <= self.now, "too early");
             self.forget(&flow);
             self.seen.expired += 1;
         }
-        let old = |known: &Known| known.active_at + self.policy.idle <= self.now;
-        assert!(!self.known.values().any(old), "too late");
+        assert!(self.earliest_expiry().is_none_or(|at| at > self.now), "too late");
+        assert!(
+            self.table.next_expiry().is_none_or(|at| at > self.now),
+            "a look that finds nothing"
+        );
     }
 
     fn close_if_over(&mut self, mark: u32) {
         let known = &self.known[&mark];
-        let asked = self.policy.requests.map(u64::from);
-        let asked_all = asked.map_or(self.policy.responses != Some(0), |n| known.requests >= n);
+        let policy = self.policy_of(known.class);
+        let asked = policy.requests.map(u64::from);
+        let asked_all = asked.map_or(policy.responses != Some(0), |n| known.requests >= n);
         let answered = |each| known.answers >= known.requests * u64::from(each);
-        let over = asked_all && self.policy.responses.is_some_and(answered);
+        let over = asked_all && policy.responses.is_some_and(answered);
         assert_eq!(self.table.is_over(known.key), over);
         if over && let Some(flow) = self.table.close(known.key) {
             self.forget(&flow);
@@ -277,6 +387,7 @@ impl World {
         if self.current.get(&flow.client) == Some(&flow.upstream) {
             self.current.remove(&flow.client);
         }
+        self.forget_classes();
     }
 
     fn is_spared(&self, known: &Known) -> bool {
@@ -293,7 +404,7 @@ impl World {
         let mut longer = alike.filter(|k| k.active_at < known.active_at);
         assert!(longer.next().is_none(), "another one was idler");
         let strangers = self.known.values().filter(|k| k.answered_at.is_none()).count();
-        let few = strangers < (self.policy.most / FLOW_STRANGERS_KEPT).max(1);
+        let few = strangers < (self.most / FLOW_STRANGERS_KEPT).max(1);
         if is_stranger {
             let others = || self.known.values().filter(|k| k.answered_at.is_some());
             let longest = others().map(|k| k.active_at).min();
@@ -307,7 +418,7 @@ impl World {
     }
 
     fn must_be_full(&self) {
-        assert_eq!(self.known.len(), self.policy.most, "there was room");
+        assert!(self.known.len() >= self.most, "there was room");
         self.must_be_spared();
     }
 
@@ -324,8 +435,11 @@ impl World {
 
     fn agree(&self) {
         assert_eq!(self.table.len(), self.known.len(), "as many as are known");
-        let next = self.known.values().map(|known| known.active_at + self.policy.idle).min();
-        assert_eq!(self.table.next_expiry(), next);
+        assert_eq!(self.table.classes(), self.classes.len(), "as many classes as are known");
+        let next = self.table.next_expiry();
+        let earliest = self.earliest_expiry();
+        assert_eq!(next.is_some(), earliest.is_some());
+        assert!(next <= earliest, "looked for too late");
     }
 
     fn any(&mut self) -> Option<u32> {

@@ -3,6 +3,7 @@
 
 use crate::limits::{HTTP_SPARE_BYTES_MAX, HTTP_SPARES_MAX};
 
+use super::edits::RequestEdits;
 use super::{Fields, Outgoing, Span};
 
 /// One set for the whole process; the contents are those of the last message.
@@ -18,6 +19,8 @@ pub struct Lists {
     pub surplus: Vec<u8>,
     /// A message that is copied together, to be sent as one piece.
     pub flat: Vec<u8>,
+    /// What rules make of a request.
+    pub edits: RequestEdits,
     /// Empty vectors for [`Lists::lend`].
     spare: Vec<Vec<u8>>,
 }

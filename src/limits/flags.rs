@@ -99,3 +99,9 @@ pub const MISTAKES_SHOWN_MAX: usize = 100;
 
 /// Longest name of a listener, a service or a pool, in characters, as a backend's.
 pub const NAME_CHARS_MAX: usize = 64;
+
+/// Rules of one service at most: those that apply to a request are remembered as bits of a word.
+pub const RULES_MAX: usize = 64;
+
+/// Longest file with the body of an answer of ours, such as an error page.
+pub const PAGE_BYTES_MAX: u64 = 1024 * 1024;

@@ -79,6 +79,11 @@ pub const FLOWS_ENDED_PER_TURN: usize = 256;
 /// Clients whose refusing backend is remembered.
 pub const FLOWS_SHUNNED_MAX: usize = 10_000;
 
+/// And for so long: longer than a client waits before it asks again (5 s for a resolver), and as
+/// long as a backend is ejected at first. How long a flow may be idle says nothing of that, and
+/// differs from listener to listener.
+pub const FLOWS_SHUNNED_FOR: Duration = Duration::from_secs(30);
+
 /// Flows opened in one turn for datagrams that were about to go to a backend that refused others.
 pub const REROUTES_PER_TURN: u32 = 64;
 

@@ -17,18 +17,18 @@ mod budget;
 mod ending;
 mod lapse;
 mod leaving;
+mod listeners;
 mod opening;
 
-use std::io;
+use std::collections::HashMap;
 
 use crate::backends::{PoolId, ServerId};
-use crate::config::UdpSettings;
 use crate::context::Context;
 use crate::event::{Key, ListenerId, Owner};
-use crate::flow::{Flow, FlowKey, Placement, Policy, Shunned, Table};
+use crate::flow::{ClassId, Flow, FlowKey, Placement, Shunned, Table};
 use crate::limits::{
-    DATAGRAM_BYTES_PER_TURN, FLOWS_SHUNNED_MAX, HEARD_AT_FIRST, HEARD_UNTIL_BUSY,
-    MESSAGES_PER_CALL, REROUTES_PER_TURN, SEGMENTS_MAX, SLOTS,
+    DATAGRAM_BYTES_PER_TURN, FLOWS_SHUNNED_FOR, FLOWS_SHUNNED_MAX, HEARD_AT_FIRST,
+    HEARD_UNTIL_BUSY, MESSAGES_PER_CALL, REROUTES_PER_TURN, SLOTS,
 };
 use crate::net::{
     Batch, DatagramSocket, Fault, Piece, RecvMeta, RecvOutcome, Refused, SendOutcome, Sender,
@@ -54,6 +54,8 @@ pub struct Udp {
     ready: Vec<ListenerId>,
     /// Those from which answers are to leave.
     answering: Vec<ListenerId>,
+    /// What holds for the flows of each listener.
+    classes: HashMap<ListenerId, ClassId>,
     flows: Table<Upstream>,
     shunned: Shunned<ServerId>,
     batch: Batch,
@@ -115,18 +117,13 @@ impl Default for Waiting {
 
 impl Udp {
     /// No listeners yet; `most` flows at once.
-    pub fn new(rules: &UdpSettings, most: usize) -> Udp {
-        let policy = Policy {
-            idle: rules.timeout,
-            responses: rules.responses,
-            requests: rules.requests,
-            most,
-        };
+    pub fn new(most: usize) -> Udp {
         Udp {
             ready: Vec::new(),
             answering: Vec::new(),
-            flows: Table::new(policy),
-            shunned: Shunned::new(FLOWS_SHUNNED_MAX, rules.timeout),
+            classes: HashMap::new(),
+            flows: Table::new(most),
+            shunned: Shunned::new(FLOWS_SHUNNED_MAX, FLOWS_SHUNNED_FOR),
             batch: Batch::new(),
             sender: Sender::new(),
             metas: Vec::new(),
@@ -142,25 +139,6 @@ impl Udp {
             leaving: Leaving::default(),
             warnings: LogThrottle::default(),
         }
-    }
-
-    /// Take what arrives at this listener, too.
-    pub fn add_listener(&mut self, id: ListenerId, cx: &mut Context) -> io::Result<()> {
-        let Some(receiving) = cx.listeners[id].receiving() else { return Ok(()) };
-        let listener = &mut receiving.listener;
-        listener.register(&cx.registry, Owner::Listener(id))?;
-        // One message is to begin one flow, or two: where each flow takes few datagrams, many in a
-        // message would make many of it.
-        if self.flows.policy().requests.is_none_or(|most| most as usize >= SEGMENTS_MAX) {
-            listener.coalesce();
-        }
-        cx.stats.udp.is_used = true;
-        Ok(())
-    }
-
-    /// Some of the listeners are gone.
-    pub fn forget_listeners(&mut self, cx: &Context) {
-        self.ready.retain(|&id| cx.listeners.get(id).is_some());
     }
 
     /// An event said that datagrams are at a listener.
@@ -195,6 +173,11 @@ impl Udp {
         self.flows.iter().filter(|(_, flow)| flow.upstream.pool.is_some()).count()
     }
 
+    /// From now on so many flows at once, for all listeners together: see [`Table::set_most`].
+    pub fn set_most(&mut self, most: usize) {
+        self.flows.set_most(most);
+    }
+
     /// How many flows there are.
     pub fn flows(&self) -> usize {
         self.flows.len()
@@ -203,6 +186,12 @@ impl Udp {
     /// Whether the flow of this key is there.
     pub fn has_flow(&self, key: Key) -> bool {
         self.flows.get(key).is_some()
+    }
+
+    /// How many classes of flows there are: one a listener.
+    #[cfg(test)]
+    pub fn classes(&self) -> usize {
+        self.flows.classes()
     }
 
     /// The keys of all flows.
@@ -510,6 +499,7 @@ impl Udp {
     /// What this room's parts must agree on; how many of its flows wait in the run queue.
     pub fn check_invariants(&self) -> usize {
         self.flows.check_invariants();
+        assert_eq!(self.flows.classes(), self.classes.len(), "a class of flows a listener");
         assert!(self.ended.is_empty() && self.touched.is_empty(), "flows of this turn");
         assert!(self.answering.is_empty(), "answers were sent");
         assert!(

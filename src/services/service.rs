@@ -4,8 +4,12 @@
 //! A listener's [`Choice`](super::Choice) says which of them that is. A service that is removed
 //! takes nothing new; it stays for as long as clients are its own, who are served as it says.
 
+use std::sync::Arc;
+
 use crate::config::ServiceSettings;
 use crate::event::PoolId;
+
+use super::Rules;
 
 /// One service.
 #[derive(Debug)]
@@ -14,6 +18,8 @@ pub struct Service {
     pub name: Box<str>,
     /// Its timeouts and limits, and how it speaks HTTP.
     pub settings: ServiceSettings,
+    /// What is done to its requests first, if anything is.
+    pub rules: Option<Arc<Rules>>,
     /// The port to which requests in the clear are redirected, if they are.
     pub redirect_to: Option<u16>,
     /// Where its clients go; without a pool they are refused.
@@ -25,7 +31,7 @@ pub struct Service {
 impl Service {
     /// A service without clients.
     pub fn new(name: &str, settings: ServiceSettings, pool: Option<PoolId>) -> Service {
-        Service { name: name.into(), settings, redirect_to: None, pool, users: 0 }
+        Service { name: name.into(), settings, rules: None, redirect_to: None, pool, users: 0 }
     }
 
     /// A client is its own from now on.

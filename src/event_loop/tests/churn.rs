@@ -97,10 +97,7 @@ struct World {
 fn empty_loop() -> EventLoop {
     let mut desired = Desired::nothing();
     desired.process.max_flows = Some(64);
-    let mut looping = loop_for(desired);
-    let timeout = Duration::from_millis(20);
-    looping.udp = Udp::new(&UdpSettings { timeout, ..UdpSettings::DEFAULT }, 64);
-    looping
+    loop_for(desired)
 }
 
 fn check(random: &mut fastrand::Rng) -> CheckSettings {
@@ -157,9 +154,10 @@ impl World {
     }
 
     fn change(&mut self) {
-        match self.random.u8(..9) {
+        match self.random.u8(..10) {
             0 => self.change_listener(),
             1 => self.change_udp_listener(),
+            9 => self.change_udp_settings(),
             2 | 3 => self.change_pool(),
             4 | 5 => self.change_server(),
             _ => self.change_seat(),
@@ -222,10 +220,22 @@ impl World {
         let listener =
             DatagramListener::bind("127.0.0.1:0".parse().unwrap(), Families::Both).unwrap();
         let address = listener.address();
-        let id = self.looping.add_datagram_listener(listener, plan).unwrap();
+        let udp = UdpSettings { timeout: Duration::from_millis(20), ..UdpSettings::DEFAULT };
+        let id = self.looping.add_datagram_listener(listener, plan, &udp).unwrap();
         self.services.insert(id, service);
         self.udp_listeners.push(((id, address), colour));
         self.added.udp_listeners += 1;
+    }
+
+    fn change_udp_settings(&mut self) {
+        let Some(((id, _), _)) = self.random.choice(self.udp_listeners.clone()) else { return };
+        let settings = UdpSettings {
+            timeout: Duration::from_millis(self.random.u64(5..40)),
+            responses: self.random.bool().then(|| self.random.u32(..3)),
+            requests: self.random.bool().then(|| self.random.u32(1..3)),
+        };
+        self.looping.change_datagram_listener(id, &settings);
+        self.looping.udp.set_most(self.random.usize(8..64));
     }
 
     fn change_pool(&mut self) {
@@ -421,7 +431,7 @@ impl World {
     fn is_empty(&self) -> bool {
         let cx = &self.looping.cx;
         self.looping.pairs.is_empty()
-            && self.looping.udp.flows() == 0
+            && self.looping.udp.flows() + self.looping.udp.classes() == 0
             && self.looping.health.is_empty()
             && cx.connections.is_empty()
             && cx.backends.is_empty()

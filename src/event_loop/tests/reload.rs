@@ -48,6 +48,7 @@ fn service(name: &str, host: &str, pool: Option<&str>) -> ServiceSpec {
         matches: vec![Match { host, path: None, conditions: Vec::new() }],
         pool: pool.map(str::to_owned),
         settings: ServiceSettings::DEFAULT,
+        ..ServiceSpec::named(name)
     }
 }
 

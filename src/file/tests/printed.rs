@@ -136,6 +136,7 @@ fn generated(random: &mut fastrand::Rng) -> Desired {
                 .collect(),
             pool,
             settings: config.service,
+            ..ServiceSpec::named("")
         });
     }
     sort(&mut desired);

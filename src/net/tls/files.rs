@@ -238,6 +238,11 @@ fn what_instead(text: &[u8], wanted: &str, label: &str) -> String {
 
 /// What is in a file that a setting names, if it is one and not too large.
 pub fn read(setting: SettingKey, file: &str) -> Result<Vec<u8>, FileError> {
+    read_bytes(file, PEM_BYTES_MAX).map_err(|why| FileError::new(setting, file, &why))
+}
+
+/// The same of any file; if not, why.
+pub fn read_bytes(file: &str, most: u64) -> Result<Vec<u8>, String> {
     let mut text = Vec::new();
     // To open a pipe waits for who writes to it, unless it is asked not to.
     let mut options = OpenOptions::new();
@@ -247,13 +252,11 @@ pub fn read(setting: SettingKey, file: &str) -> Result<Vec<u8>, FileError> {
         if !opened.metadata()?.is_file() {
             return Err(std::io::Error::other("it is not a file"));
         }
-        opened.take(PEM_BYTES_MAX + 1).read_to_end(&mut text)
+        opened.take(most + 1).read_to_end(&mut text)
     });
     match opened {
-        Err(error) => Err(FileError::new(setting, file, &io_words(&error))),
-        Ok(count) if count as u64 > PEM_BYTES_MAX => {
-            Err(FileError::new(setting, file, "too large for certificates or a key"))
-        }
+        Err(error) => Err(io_words(&error)),
+        Ok(count) if count as u64 > most => Err(format!("it has more than {most} bytes")),
         Ok(_) => Ok(text),
     }
 }

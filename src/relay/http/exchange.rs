@@ -12,6 +12,7 @@
 //! meantime; that is no failure of the backend.
 
 mod broken;
+mod editing;
 mod ending;
 
 use std::time::Instant;
@@ -23,7 +24,7 @@ use crate::config::HashKey;
 use crate::context::{self, Carrying, Context};
 use crate::event::ServiceId;
 use crate::http::added::{Added, Proto};
-use crate::http::edits::RequestEdits;
+use crate::http::edits::{RequestEdits, ResponseEdits};
 use crate::http::rewrite::{self, Forward};
 use crate::http::{Asked, BadBody, Decoder, Framing, Lists, RequestHead, Trailers, Version};
 use crate::limits::{HTTP_HEAD_BYTES_MAX, HTTP_UNWATCHED};
@@ -34,6 +35,7 @@ use crate::stats::{Failure, Moved};
 use super::super::account::OwnAnswer;
 use super::super::client::Client;
 use super::super::connect::{self, Attempt, Found, Took, Wants};
+use super::super::routing::{self, AppliedRules};
 use super::super::verdict::Reason;
 use super::carry::{self, BodyRelay, Carried, Transfer};
 use super::response::{Answer, Answered, Reader};
@@ -74,6 +76,10 @@ pub(super) struct Exchange {
     /// When this attempt began: the one with the present backend.
     asked_at: Instant,
     broke: Broke,
+    /// What rules do to the head of the answer.
+    edits: ResponseEdits,
+    /// Rules edit the request: what they make of it lies in the lists.
+    is_edited: bool,
     answer: Answer,
 }
 
@@ -97,6 +103,7 @@ enum ExchangeTurn {
 pub(super) fn begin(
     head: &RequestHead,
     total: usize,
+    rules: AppliedRules,
     http: &mut Http,
     client: &mut Client,
     cx: &mut Context,
@@ -109,6 +116,9 @@ pub(super) fn begin(
         && length > most
     {
         return exchange.reply(BadBody::TooLarge.into(), http, client, cx);
+    }
+    if let Err(unfit) = exchange.edit(head, &rules, client, cx) {
+        return exchange.reply(routing::unfit(unfit), http, client, cx);
     }
     exchange.place(head, total, client, cx);
     if let Err(reason) = exchange.find_backend(Wants::Any, client, cx) {
@@ -194,6 +204,8 @@ impl Exchange {
             logs_in: false,
             asked_at: cx.now,
             broke: Broke::default(),
+            edits: ResponseEdits::default(),
+            is_edited: false,
             answer: Answer::default(),
         }
     }
@@ -394,7 +406,7 @@ impl Exchange {
             port: &listener.stats.port,
             added: &added,
             subject: client.socket.tls().and_then(Tls::subject),
-            edits: RequestEdits::NONE,
+            edits: if self.is_edited { &lists.edits } else { RequestEdits::NONE },
         };
         self.logs_in = lists.fields.bind_a_login(input);
         lists.outgoing.clear();
@@ -484,8 +496,10 @@ impl Exchange {
         if asked.is_over() {
             return asked;
         }
-        let to = self.reader(cookie, &added, draining);
+        let edits = std::mem::take(&mut self.edits);
+        let to = self.reader(cookie, &added, &edits, draining);
         let listened = self.listen(&to, client, backend, &mut buffers, lists);
+        self.edits = edits;
         if matches!(listened, ExchangeTurn::Rest) { asked } else { listened }
     }
 
@@ -567,6 +581,7 @@ impl Exchange {
         &self,
         cookie: Option<&'a str>,
         added: &'a Added<'a>,
+        edits: &'a ResponseEdits,
         draining: bool,
     ) -> Reader<'a> {
         Reader {
@@ -576,6 +591,7 @@ impl Exchange {
             takes_trailers: self.takes_trailers,
             cookie,
             added,
+            edits,
         }
     }
 }

@@ -7,8 +7,9 @@ use crate::limits::HTTP_FRAMING_ROOM;
 use crate::net::{Fault, Received, Socket};
 
 use super::super::client::{Client, Link};
+use super::super::report;
+use super::super::routing::{self, Chosen};
 use super::super::verdict::Reason;
-use super::super::{report, routing};
 use super::{Http, HttpStep, client_broke, exchange, pages, put_before, reply};
 
 /// Read, and parse the head. Bytes read in earlier turns are copied to the start of the scratch
@@ -46,11 +47,11 @@ pub(super) fn read(http: &mut Http, client: &mut Client, cx: &mut Context) -> Ht
             // An idle client holds no buffer.
             http.input = Vec::new();
             report::begin_request(&head, http.head_since.take(), client, cx);
-            if let Err(own) = routing::choose(&head, client, cx) {
-                return pages::refuse(own, &head, total, http, client, cx);
+            match routing::choose(&head, client, cx) {
+                Chosen::Backend(rules) => pages::answer(&head, total, http, client, cx)
+                    .unwrap_or_else(|| exchange::begin(&head, total, rules, http, client, cx)),
+                chosen => pages::own(chosen, &head, total, http, client, cx),
             }
-            pages::answer(&head, total, http, client, cx)
-                .unwrap_or_else(|| exchange::begin(&head, total, http, client, cx))
         }
         Parse::Bad(refusal) => {
             cx.stats.bad_requests += 1;

@@ -18,12 +18,14 @@ use crate::limits::{
     BUFFER_BYTES, BYTES_PER_DIRECTION_PER_TURN, STATS_BACKENDS_AT_ONCE, STATS_ROWS_AT_ONCE,
 };
 use crate::net::Fault;
+use crate::services::Page;
 use crate::stats::pages::Pages;
 use crate::status;
 
 use super::super::account::OwnAnswer;
 use super::super::client::Client;
 use super::super::report;
+use super::super::routing::Chosen;
 use super::super::verdict::Reason;
 use super::{Http, HttpState, HttpStep, client_broke, reply};
 
@@ -237,8 +239,8 @@ impl OwnPage {
 
 /// Answer a request that goes to no backend.
 #[cold]
-pub(super) fn refuse(
-    own: OwnAnswer,
+pub(super) fn own(
+    chosen: Chosen,
     head: &RequestHead,
     total: usize,
     http: &mut Http,
@@ -247,7 +249,28 @@ pub(super) fn refuse(
 ) -> HttpStep {
     cx.stats.requests += 1;
     let how = how(head, total, http, cx);
-    reply::answer(own, how, http, client, cx)
+    let mut bytes = Vec::new();
+    let added = &cx.added(client.home, reply::speaks(client));
+    let own = match chosen {
+        // because: those that go to a backend are not asked for here.
+        Chosen::Backend(_) => return HttpStep::Next,
+        Chosen::Own(own) => return reply::answer(own, how, http, client, cx),
+        Chosen::Redirect(status, to) => {
+            answer::redirect(status, &to, how, added, &mut bytes);
+            OwnAnswer::new(status, Cause::Redirect)
+        }
+        Chosen::Respond(status, Some(page)) => {
+            let Page { content_type, body } = &*page;
+            answer::respond(status, content_type, body, how, added, &mut bytes);
+            OwnAnswer::new(status, Cause::Respond)
+        }
+        Chosen::Respond(status, None) => {
+            answer::answer(status, "", how, added, &mut bytes);
+            OwnAnswer::new(status, Cause::Respond)
+        }
+    };
+    report::own_answer(own, &bytes, None, client, cx);
+    Box::new(OwnPage::new(bytes, how.keep_alive)).proceed(http, client, cx)
 }
 
 /// How a request is answered of which no backend hears. The connection ends with the answer if a

@@ -6,6 +6,7 @@ use crate::context::Context;
 use crate::http::added::Proto;
 use crate::http::answer::{self, How};
 use crate::net::{Fault, Socket};
+use crate::services::Page;
 
 use super::super::account::OwnAnswer;
 use super::super::client::Client;
@@ -38,7 +39,12 @@ pub(super) fn answer(
     let mut flat = std::mem::take(&mut cx.http.flat);
     flat.clear();
     let added = cx.added(client.home, speaks(client));
-    answer::answer(own.status, own.why, how, &added, &mut flat);
+    match page_of(own.status, client, cx) {
+        Some(Page { content_type, body }) => {
+            answer::respond(own.status, content_type, body, how, &added, &mut flat);
+        }
+        None => answer::answer(own.status, own.why, how, &added, &mut flat),
+    }
     if !how.keep_alive {
         client.socket.end_follows();
     }
@@ -50,6 +56,12 @@ pub(super) fn answer(
         Ok(()) => after(how.keep_alive),
         Err(fault) => client_broke(fault),
     }
+}
+
+/// The operator's body for answers of this status, if its service has one.
+fn page_of<'a>(status: u16, client: &Client, cx: &'a Context) -> Option<&'a Page> {
+    let service = cx.services.get(client.home.service?)?;
+    service.rules.as_ref()?.pages.get(&status).map(|page| &**page)
 }
 
 /// The protocol between this client and us.

@@ -64,6 +64,8 @@ pub(super) struct Reader<'a> {
     pub cookie: Option<&'a str>,
     /// What we add of our own accord.
     pub added: &'a Added<'a>,
+    /// What rules do to its head.
+    pub edits: &'a ResponseEdits,
 }
 
 /// What carrying an answer came to.
@@ -299,7 +301,7 @@ impl Reader<'_> {
             takes_trailers: self.takes_trailers,
             cookie: self.cookie,
             added: self.added,
-            edits: ResponseEdits::NONE,
+            edits: self.edits,
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::backends::{Backends, Course, PoolId, ServerId};
 use crate::balance::Ask;
 use crate::context::Context;
 use crate::event::Owner;
-use crate::flow::{Flow, FlowKey};
+use crate::flow::{ClassId, Flow, FlowKey};
 use crate::limits::{EXHAUSTION_WARNINGS, HEARD_AT_FIRST};
 use crate::net::{DatagramSocket, Fault};
 
@@ -19,6 +19,7 @@ use super::{Udp, Upstream, Waiting};
 impl Udp {
     /// Open a flow: pick a backend, and make a socket towards it. Says whether it is there.
     pub(super) fn open(&mut self, client: FlowKey, cx: &mut Context) -> bool {
+        let Some(&class) = self.classes.get(&client.listener) else { return false };
         let mut tried: Vec<ServerId> = self.shunned.take(&client, cx.now).into_iter().collect();
         let shunned = tried.len();
         let service = cx.listeners[client.listener].only;
@@ -30,7 +31,7 @@ impl Udp {
             match connect(backend, pool, cx) {
                 Ok(socket) => {
                     let upstream = Upstream::new(socket, backend, pool);
-                    return self.add(client, upstream, cx);
+                    return self.add(client, class, upstream, cx);
                 }
                 Err(Fault::Exhausted) => {
                     self.note_exhaustion("socket", cx);
@@ -49,13 +50,19 @@ impl Udp {
         false
     }
 
-    fn add(&mut self, client: FlowKey, upstream: Upstream, cx: &mut Context) -> bool {
+    fn add(
+        &mut self,
+        client: FlowKey,
+        class: ClassId,
+        upstream: Upstream,
+        cx: &mut Context,
+    ) -> bool {
         cx.backends.opened(upstream.backend, cx.now);
         cx.backends.enter(upstream.pool);
         cx.stats.udp.open += 1;
         cx.stats.udp.opened += 1;
         cx.listeners[client.listener].stats.open += 1;
-        let (key, gave_way) = self.flows.open(client, upstream, cx.now);
+        let (key, gave_way) = self.flows.open(client, class, upstream, cx.now);
         if let Some(flow) = gave_way {
             self.give_way(flow, cx);
         }

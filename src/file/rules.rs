@@ -1,0 +1,228 @@
+//! Rules of a service out of its table, its error pages, and maintenance, which is a rule as well.
+
+use std::collections::BTreeMap;
+
+use crate::config::{
+    Action, Condition, FieldEdit, HeadEdit, HeadOf, PathEdit, RedirectTo, Respond, Rule, Share,
+    Spot, Subject, check_shares, share,
+};
+use crate::limits::RULES_MAX;
+
+use super::mistake::Mistake;
+use super::model::Reader;
+use super::section::{Section, Value};
+
+const KEYS: [&str; 10] = [
+    "when",
+    "request",
+    "response",
+    "strip_prefix",
+    "add_prefix",
+    "rewrite",
+    "pool",
+    "split",
+    "redirect",
+    "respond",
+];
+
+/// Keys that decide; a rule has one at most.
+const DECIDING: [&str; 4] = ["pool", "split", "redirect", "respond"];
+
+impl Reader<'_> {
+    /// The rules of a service, that of its maintenance first.
+    pub(super) fn rules(&mut self, section: Section<'_>) -> Vec<Rule> {
+        let mut rules: Vec<Rule> = Vec::new();
+        if let Some(value) = section.get("maintenance") {
+            rules.extend(self.maintenance(value));
+        }
+        let Some(value) = section.get("rules") else { return rules };
+        for item in value.items() {
+            match item.section() {
+                Some(section) => rules.push(self.rule(section, item.at)),
+                None => self.complain(item, "an array of tables such as [{ pool = \"NAME\" }]"),
+            }
+        }
+        if rules.len() > RULES_MAX {
+            let says = format!("found {} rules, want at most {RULES_MAX}", rules.len());
+            self.mistakes.push(Mistake::at(value.at, says));
+        }
+        rules
+    }
+
+    fn rule(&mut self, section: Section<'_>, at: Spot) -> Rule {
+        let mut rule = Rule::default();
+        let mut deciding = Vec::new();
+        for (key, at, value) in section.entries() {
+            if DECIDING.contains(&key) {
+                deciding.push(key);
+            }
+            match key {
+                "when" => {
+                    for (text, at) in self.texts(value) {
+                        rule.when.extend(self.good(Condition::parse(&text), at));
+                    }
+                }
+                "request" => rule.edit.request = self.edits(value, HeadOf::Request),
+                "response" => rule.edit.response = self.edits(value, HeadOf::Response),
+                "strip_prefix" | "add_prefix" | "rewrite" => {
+                    self.path_edit(key, at, value, &mut rule.edit);
+                }
+                "pool" | "split" | "redirect" | "respond" => {
+                    rule.action = self.action(key, value).or(rule.action);
+                }
+                _ => self.unknown(key, at, KEYS),
+            }
+        }
+        if deciding.len() > 1 {
+            let says = format!("a rule with `{}` and `{}`", deciding[0], deciding[1]);
+            self.mistakes.push(Mistake::at(at, says).hint("want one of them in each rule"));
+        }
+        if rule.action.is_none() && rule.edit.is_empty() && deciding.is_empty() {
+            let mistake = Mistake::at(at, "a rule that does nothing");
+            self.mistakes.push(mistake.hint(format!("want one of {}", KEYS[1..].join(", "))));
+        }
+        rule
+    }
+
+    /// `{ set = { NAME = "VALUE" }, add = { ... }, remove = ["NAME"] }`.
+    fn edits(&mut self, value: Value<'_>, of: HeadOf) -> Vec<FieldEdit> {
+        const WANT: &str =
+            "{ set = { NAME = \"VALUE\" }, add = { NAME = \"VALUE\" }, remove = [\"NAME\"] }";
+        let mut edits = Vec::new();
+        let Some(section) = value.section() else {
+            self.complain(value, WANT);
+            return edits;
+        };
+        // What is removed is what came; what is set or added stays.
+        if let Some(value) = section.get("remove") {
+            for (text, at) in self.texts(value) {
+                edits.extend(self.good(FieldEdit::remove(&text, of), at));
+            }
+        }
+        for (key, at, value) in section.entries() {
+            let parse = match key {
+                "set" => FieldEdit::set,
+                "add" => FieldEdit::add,
+                "remove" => continue,
+                _ => {
+                    self.unknown(key, at, ["set", "add", "remove"]);
+                    continue;
+                }
+            };
+            let Some(fields) = value.section() else {
+                self.complain(value, &format!("{key} = {{ NAME = \"VALUE\" }}"));
+                continue;
+            };
+            for (name, _, value) in fields.entries() {
+                for (text, at) in self.texts(value) {
+                    edits.extend(self.good(parse(&format!("{name}: {text}"), of), at));
+                }
+            }
+        }
+        edits
+    }
+
+    fn path_edit(&mut self, key: &str, at: Spot, value: Value<'_>, edit: &mut HeadEdit) {
+        if edit.path.is_some() {
+            let mistake = Mistake::at(at, "a second edit of the path in one rule");
+            return self.mistakes.push(mistake.hint("want a rule for each"));
+        }
+        let Some(text) = self.text(value, "a path such as \"/api\"") else { return };
+        let parsed = match key {
+            "strip_prefix" => PathEdit::strip_prefix(&text),
+            "add_prefix" => PathEdit::add_prefix(&text),
+            _ => PathEdit::rewrite(&text),
+        };
+        edit.path = self.good(parsed, value.at);
+    }
+
+    fn action(&mut self, key: &str, value: Value<'_>) -> Option<Action> {
+        match key {
+            "pool" => {
+                let pool = self.text(value, "the name of a pool")?;
+                self.uses.push((Subject::Pool(pool.clone()), value.at));
+                Some(Action::Pool(pool))
+            }
+            "split" => self.split(value),
+            "redirect" => {
+                let text = self.text(value, "\"CODE TARGET\" such as \"301 /new{uri}\"")?;
+                self.good(RedirectTo::parse(&text), value.at).map(Action::Redirect)
+            }
+            _ => {
+                let text = match value.value.as_integer() {
+                    Some(status) => status.as_str().to_owned(),
+                    None => self.text(value, "\"CODE [FILE]\" such as \"403\"")?,
+                };
+                self.good(Respond::parse(&text), value.at).map(Action::Respond)
+            }
+        }
+    }
+
+    /// `{ canary = "5%" }`.
+    fn split(&mut self, value: Value<'_>) -> Option<Action> {
+        let Some(section) = value.section() else {
+            self.complain(value, "{ POOL = \"5%\" }");
+            return None;
+        };
+        let mut shares = Vec::new();
+        for (pool, at, value) in section.entries() {
+            let Some(text) = self.text(value, "a share such as \"5%\"") else { continue };
+            let Some(parts) = self.good(share(&text), value.at) else { continue };
+            self.uses.push((Subject::Pool(pool.to_owned()), at));
+            shares.push(Share { pool: pool.to_owned(), of_ten_thousand: parts });
+        }
+        self.good(check_shares(&shares), value.at);
+        Some(Action::Split(shares))
+    }
+
+    /// `true`, or `{ except = ["CIDR"], file = "FILE" }`: all but these clients get a 503.
+    fn maintenance(&mut self, value: Value<'_>) -> Option<Rule> {
+        if let Some(on) = value.value.as_bool() {
+            let respond = Respond { status: 503, file: None };
+            let action = Some(Action::Respond(respond));
+            return on.then(|| Rule { action, ..Rule::default() });
+        }
+        let Some(section) = value.section() else {
+            self.complain(value, "true, false or { except = [\"CIDR\"], file = \"FILE\" }");
+            return None;
+        };
+        let mut when = Vec::new();
+        let mut file = None;
+        for (key, at, value) in section.entries() {
+            match key {
+                "except" => {
+                    for (text, at) in self.texts(value) {
+                        let condition = format!("!(client in {text})");
+                        when.extend(self.good(Condition::parse(&condition), at));
+                    }
+                }
+                "file" => file = self.text(value, "the path of a file"),
+                _ => self.unknown(key, at, ["except", "file"]),
+            }
+        }
+        let action = Some(Action::Respond(Respond { status: 503, file }));
+        Some(Rule { when, action, ..Rule::default() })
+    }
+
+    /// `{ 503 = "FILE" }`.
+    pub(super) fn error_pages(&mut self, section: Section<'_>) -> BTreeMap<u16, String> {
+        let mut pages = BTreeMap::new();
+        let Some(value) = section.get("error_pages") else { return pages };
+        let Some(section) = value.section() else {
+            self.complain(value, "{ 503 = \"FILE\" }");
+            return pages;
+        };
+        for (status, at, value) in section.entries() {
+            let number = status.parse::<u16>().ok().filter(|it| (400..=599).contains(it));
+            let Some(number) = number else {
+                let mistake = Mistake::at(at, format!("no status: `{status}`"));
+                self.mistakes.push(mistake.hint("want one from 400 to 599"));
+                continue;
+            };
+            if let Some(file) = self.text(value, "the path of a file") {
+                pages.insert(number, file);
+            }
+        }
+        pages
+    }
+}
