@@ -4,22 +4,25 @@
 //!   source   files and what they include; bytes -> line and column; ${NAME} in strings
 //!   section  a table that hands out its values, and complains of keys that nobody asked for
 //!   model    listeners, services, pools out of sections
-//!   whole    what no single value can know: names that lead nowhere, ties, what does not go together
+//!   whole    what no single value can know: names that lead nowhere, ties
 //!   mistake  the line, the place in it, what was found, what would be right
 //!   print    the desired state as a file, each value with where it comes from
 //! ```
 //!
-//! All mistakes are told at once, in the order of the files. Reads files, and looks up nothing else.
-//! Called by `main`, at the start and for each reload.
+//! All mistakes are told at once, in the order of the files. Reads files, and looks up nothing
+//! else. Called by `main`, at the start and for each reload.
 
 mod mistake;
 mod model;
 mod page;
 mod print;
+mod reader;
 mod rules;
 mod section;
 mod service;
+mod shown;
 mod source;
+mod taking;
 #[cfg(test)]
 mod tests;
 mod whole;
@@ -34,7 +37,7 @@ pub use print::print;
 pub use source::{Place, Sources};
 pub use whole::mistakes_of;
 
-use model::Reader;
+use reader::Reader;
 
 /// How settings are written in a file.
 pub const SPELLING: Spelling = Spelling {
@@ -81,6 +84,7 @@ fn load(
     let mut reader = Reader::new(&sources, env, mistakes);
     reader.read_all();
     reader.check();
+    reader.forget_what_follows();
     let Reader { desired, origins, mut mistakes, mut warnings, .. } = reader;
     mistakes.sort_by_key(|mistake| mistake.at);
     mistakes.dedup();

@@ -31,7 +31,7 @@
 //! | [`control`] | from the desired state to what has to be done so that it runs |
 //! | [`event_loop`] | the turn, and the one place where what is there is changed |
 //! | [`settings`] | the one table of settings, for all who write them |
-//! | [`file`] | configuration files, and the places of mistakes in them |
+//! | [`mod@file`] | configuration files, and the places of mistakes in them |
 //! | [`wanted`] | from the command line and a file to one desired state |
 //! | [`startup`], [`flags`], `main` | names, ports and descriptors; the command line; exit codes |
 //! | [`demo`] | backends and a client to try it with, on plain blocking threads |

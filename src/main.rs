@@ -20,25 +20,25 @@ fn main() -> ExitCode {
         }
     };
     match flags::arguments(std::env::args_os()).and_then(|args| flags::parse(&args)) {
-        Ok(Command::Run(config)) => with_config(*config, signals),
+        Ok(Command::Run(config)) => with_config(&config, signals),
         Ok(Command::Help(text) | Command::Version(text)) => show(&text),
         Err(errors) => complain_of_all(&errors, ExitCode::from(2)),
     }
 }
 
-fn with_config(config: Config, signals: Signals) -> ExitCode {
-    let wanted = match wanted::read(&config) {
+fn with_config(config: &Config, signals: Signals) -> ExitCode {
+    let wanted = match wanted::read(config) {
         Ok(wanted) => wanted,
         Err(lines) => return say_all(&lines, ExitCode::FAILURE),
     };
     match config.task {
-        Task::Run => run(config, wanted, signals),
+        Task::Run => run(config, &wanted, signals),
         Task::Print => show(&file::print(&wanted.desired, &wanted.origins, &wanted.sources)),
         Task::Check => {
             say_all(&wanted.warnings, ExitCode::SUCCESS);
-            let wrong = wanted.check(&config);
+            let wrong = wanted.check(config);
             if wrong.is_empty() {
-                return show(&format!("{}\n", good(&config, &wanted)));
+                return show(&format!("{}\n", good(config, &wanted)));
             }
             say_all(&wrong, ExitCode::FAILURE)
         }
@@ -61,7 +61,7 @@ fn good(config: &Config, wanted: &Wanted) -> String {
     )
 }
 
-fn run(config: Config, wanted: Wanted, signals: Signals) -> ExitCode {
+fn run(config: &Config, wanted: &Wanted, signals: Signals) -> ExitCode {
     let log = LogSink::default();
     log.install(wanted.desired.process.log_level);
     wanted.warnings.iter().for_each(|line| log::warn!("{line}"));
@@ -77,7 +77,7 @@ fn run(config: Config, wanted: Wanted, signals: Signals) -> ExitCode {
             Err(error) => complain(&error, ExitCode::FAILURE),
         },
         Err(StartError::Settings(wrong)) if config.file.is_some() => {
-            say_all(&wanted.complaints(&wrong, &config), ExitCode::FAILURE)
+            say_all(&wanted.complaints(&wrong, config), ExitCode::FAILURE)
         }
         Err(error) => complain_of_all(&error.lines(spelling), ExitCode::FAILURE),
     }

@@ -1,8 +1,7 @@
 //! From the command line, and perhaps a file, to one desired state.
 //!
-//! The file says what is served; the command line may set what the process as a whole has, and may
-//! add its own service and pool, `main`, with the listeners of `--listen`. What both say is refused:
-//! neither wins in silence.
+//! The file says what is served; the command line may set what the process as a whole has, and
+//! may add its own service and pool, `main`. What both say is refused: neither wins in silence.
 
 use std::collections::HashSet;
 use std::path::Path;

@@ -181,27 +181,34 @@ pub struct Spot {
 /// Where all values come from that were given; of all others it is the default.
 #[derive(Debug, Clone, Default)]
 pub struct Origins {
-    of: HashMap<(Subject, SettingKey), Origin>,
+    of: HashMap<Subject, BTreeMap<SettingKey, Origin>>,
 }
 
 impl Origins {
     /// This value was given there.
     pub fn note(&mut self, subject: Subject, key: SettingKey, origin: Origin) {
-        self.of.insert((subject, key), origin);
+        self.of.entry(subject).or_default().insert(key, origin);
     }
 
     /// All that was given, in no order.
     pub fn iter(&self) -> impl Iterator<Item = (&Subject, SettingKey, &Origin)> {
-        self.of.iter().map(|((subject, key), origin)| (subject, *key, origin))
+        self.of.iter().flat_map(|(subject, all)| {
+            all.iter().map(move |(key, origin)| (subject, *key, origin))
+        })
+    }
+
+    /// What was given of this.
+    pub fn given(&self, subject: &Subject) -> impl Iterator<Item = SettingKey> {
+        self.of.get(subject).into_iter().flat_map(|all| all.keys().copied())
     }
 
     /// Where a value comes from.
     pub fn of(&self, subject: &Subject, key: SettingKey) -> Origin {
-        self.of.get(&(subject.clone(), key)).cloned().unwrap_or_default()
+        self.of.get(subject).and_then(|all| all.get(&key)).cloned().unwrap_or_default()
     }
 
     /// Whether it was given, be it what holds by default.
     pub fn is_given(&self, subject: &Subject, key: SettingKey) -> bool {
-        self.of.contains_key(&(subject.clone(), key))
+        self.of.get(subject).is_some_and(|all| all.contains_key(&key))
     }
 }

@@ -8,7 +8,7 @@
 //!                                       6 services and pools go
 //! ```
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::sync::Arc;
 use std::time::Instant;
@@ -53,6 +53,8 @@ struct Change<'a> {
     pools: Vec<PoolId>,
     pool_ids: HashMap<&'a str, PoolId>,
     services: Vec<ServiceId>,
+    /// The names of pools that were there before.
+    old_pools: HashSet<&'a str>,
     members: HashMap<&'a str, PoolChange>,
 }
 
@@ -92,6 +94,7 @@ impl EventLoop {
             pools: Vec::new(),
             pool_ids: HashMap::new(),
             services: Vec::new(),
+            old_pools: old.desired.pools.iter().map(|pool| &*pool.name).collect(),
             members: HashMap::new(),
         };
         self.apply_pools(&mut change, prepared.sticky_keys);
@@ -396,8 +399,7 @@ impl EventLoop {
 
 impl Change<'_> {
     fn is_new(&self, pool: &str) -> bool {
-        let at = self.new.pools.iter().position(|it| it.name == pool);
-        at.is_none_or(|at| self.diff.pools.wanted[at] == Fate::Added)
+        !self.old_pools.contains(pool)
     }
 }
 

@@ -1,108 +1,36 @@
 //! Listeners, services and pools out of the tables of files.
 
-use std::collections::HashMap;
-
 use toml::de::DeTable;
 
 use crate::config::{
-    BackendSpec, CertificatePair, Config, Desired, Listen, ListenerSpec, Origin, Origins,
-    PoolSpec, SettingKey, Spot, Subject, quoted,
+    BackendSpec, CertificatePair, Config, Listen, ListenerSpec, Origin, PoolSpec, ServiceSpec,
+    SettingKey, Spot, Subject, quoted,
 };
 use crate::limits::NAME_CHARS_MAX;
-use crate::settings::{self, Setting};
 
 use super::SPELLING;
 use super::mistake::Mistake;
+use super::reader::Reader;
 use super::section::{Section, Value, spot};
-use super::source::Sources;
 
-/// What reads the files.
-pub(super) struct Reader<'s> {
-    pub sources: &'s Sources,
-    pub env: &'s dyn Fn(&str) -> Option<String>,
-    pub desired: Desired,
-    pub origins: Origins,
-    pub mistakes: Vec<Mistake>,
-    pub warnings: Vec<Mistake>,
-    /// What `[defaults]` says, for listeners, services and pools.
-    pub defaults: Config,
-    /// Where each listener, service and pool is named.
-    pub named: HashMap<Subject, Spot>,
-    /// Where services name listeners and pools.
-    pub uses: Vec<(Subject, Spot)>,
-    settings: HashMap<&'static str, &'static Setting>,
-}
+/// So many errors of TOML itself are told of a file: most others follow from the first.
+const SYNTAX_ERRORS_SHOWN: usize = 3;
 
 /// Tables at the top of a file.
 const TOP: [&str; 6] = ["include", "global", "defaults", "listener", "service", "pool"];
 
-/// Settings that a file says in its own way.
-const NOT_HERE: [SettingKey; 6] = [
-    SettingKey::LISTEN,
-    SettingKey::BACKEND,
-    SettingKey::ROUTE,
-    SettingKey::CERT,
-    SettingKey::CERT_KEY,
-    SettingKey::DEMO,
-];
-
 impl<'s> Reader<'s> {
-    pub fn new(
-        sources: &'s Sources,
-        env: &'s dyn Fn(&str) -> Option<String>,
-        mistakes: Vec<Mistake>,
-    ) -> Reader<'s> {
-        let keyed = settings::all().filter_map(|setting| Some((setting.key()?, setting)));
-        let here = keyed.filter(|(key, _)| !NOT_HERE.contains(key));
-        Reader {
-            sources,
-            env,
-            desired: Desired::nothing(),
-            origins: Origins::default(),
-            mistakes,
-            warnings: Vec::new(),
-            defaults: Config::defaults(),
-            named: HashMap::new(),
-            uses: Vec::new(),
-            settings: here.map(|(key, setting)| (key.path(), setting)).collect(),
-        }
-    }
-
-    /// The setting of this path.
-    pub fn setting(&self, path: &str) -> Option<&'static Setting> {
-        self.settings.get(path).copied()
-    }
-
-    /// Of the settings below this path the one for which a plain value stands.
-    pub fn first_below(&self, path: &str) -> Option<&'static Setting> {
-        let first = ["kind", "file", "cookie", "timeout"];
-        let first = first.iter().filter_map(|key| self.setting(&format!("{path}.{key}")));
-        let has_any = || self.settings.keys().find(|it| is_below(it, path)).copied();
-        first.into_iter().next().or_else(|| self.setting(has_any()?))
-    }
-
-    /// The keys that a table may have whose settings begin with this path.
-    pub fn keys_at(&self, path: &str) -> Vec<&'static str> {
-        let below = self.settings.keys().filter(|it| is_below(it, path));
-        let rest = below.map(|it| &it[path.len() + 1..]);
-        rest.map(|rest| rest.split('.').next().unwrap_or(rest)).collect()
-    }
-
-    /// The path of the setting that a flag of this name is for, with underscores.
-    pub fn setting_of_flag(&self, name: &str, scope: &str) -> Option<&'static str> {
-        let is_it = |it: &&&'static Setting| it.long.replace('-', "_") == name;
-        let keys = self.settings.values().filter(is_it).filter_map(|it| it.key());
-        keys.filter(|key| key.scope() == scope).map(SettingKey::path).next()
-    }
-
     /// All files; what is wrong with one does not keep the others from being read.
     pub fn read_all(&mut self) {
         let mut tables = Vec::new();
         for (file, (_, text)) in self.sources.texts().enumerate() {
             let (table, errors) = DeTable::parse_recoverable(text);
-            for error in errors {
+            let broken =
+                errors.iter().filter_map(|error| error.span()).map(|it| it.start).min();
+            self.broken.extend(broken.map(|at| (file, at)));
+            for error in errors.iter().take(SYNTAX_ERRORS_SHOWN) {
                 let at = spot(file, error.span().unwrap_or(0..0));
-                self.mistakes.push(Mistake::at(at, error.message().to_owned()));
+                self.syntax.push(Mistake::at(at, error.message().to_owned()));
             }
             tables.push((file, table));
         }
@@ -126,7 +54,7 @@ impl<'s> Reader<'s> {
                 self.read_named(kind, *section, read);
             }
         }
-        let name = |it: &crate::config::ServiceSpec| it.name.clone();
+        let name = |it: &ServiceSpec| it.name.clone();
         self.desired.services.sort_by_key(name);
         self.desired.pools.sort_by(|one, other| one.name.cmp(&other.name));
         self.desired.listeners.sort_by(|one, other| one.name.cmp(&other.name));
@@ -403,10 +331,6 @@ impl<'s> Reader<'s> {
 /// A host as it stands in an address.
 fn host_text(spec: &BackendSpec) -> String {
     if spec.host.contains(':') { format!("[{}]", spec.host) } else { spec.host.clone() }
-}
-
-fn is_below(path: &str, above: &str) -> bool {
-    path.strip_prefix(above).is_some_and(|rest| rest.starts_with('.'))
 }
 
 /// What is wrong with the name of a listener, a service or a pool.

@@ -1,5 +1,5 @@
-//! The reference of the configuration file, as a page: every key with its type, its default and what
-//! it means, made of the table of settings.
+//! The reference of the configuration file, as a page: every key with its type, its default and
+//! what it means, made of the table of settings.
 
 use std::fmt::Write;
 
@@ -14,24 +14,27 @@ const TABLES: &[(&str, &str, &str)] = &[
     (
         "global",
         "[global]",
-        "What the process as a whole has. Of what is different at a reload, these are taken over at once but for `seed`.",
+        "What the process as a whole has. At a reload all but `seed` is taken over.",
     ),
     (
         "listener",
         "[listener.NAME]",
-        "Where clients come in. `bind = \"[SCHEME://]ADDR:PORT\"` is needed, as at `--listen`; `certificates = [{ cert = \"FILE\", key = \
-         \"FILE\" }]` where TLS ends here. An address in the `listen` of a service makes a listener of that name with what `[defaults.listener]` says.",
+        "Where clients come in. `bind = \"[SCHEME://]ADDR:PORT\"` is needed, and \
+         `certificates = [{ cert = \"FILE\", key = \"FILE\" }]` where TLS ends here. An address \
+         in the `listen` of a service makes a listener of that name with what \
+         `[defaults.listener]` says.",
     ),
     (
         "service",
         "[service.NAME]",
-        "What is done for clients. `listen = [\"LISTENER\", \"http://0.0.0.0:80\"]` and `pool = \"POOL\"` are needed; `match` says which requests \
-         are the service's own.",
+        "What is done for clients. `listen = [\"LISTENER\", \"http://0.0.0.0:80\"]` is needed, \
+         and `pool = \"POOL\"` or `rules`; `match` says which requests are the service's own.",
     ),
     (
         "pool",
         "[pool.NAME]",
-        "Where clients are sent. `backends = [...]` is needed: strings as at `--backend`, or tables with `address`, `name`, `weight`, \
+        "Where clients are sent. `backends = [...]` is needed: strings such as \
+         `\"10.0.0.1:80,weight=3\"`, or tables with `address`, `name`, `weight`, \
          `max_connections`, `backup`, `tls`, `sni`, `check_port`.",
     ),
 ];

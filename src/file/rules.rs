@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use crate::config::{
     Action, Condition, FieldEdit, HeadEdit, HeadOf, PathEdit, RedirectTo, Respond, Rule, Share,
-    Spot, Subject, check_shares, share,
+    Spot, Subject, Wrong, check_shares, share,
 };
 use crate::limits::RULES_MAX;
 
 use super::mistake::Mistake;
-use super::model::Reader;
+use super::reader::Reader;
 use super::section::{Section, Value};
 
 const KEYS: [&str; 10] = [
@@ -27,6 +27,9 @@ const KEYS: [&str; 10] = [
 
 /// Keys that decide; a rule has one at most.
 const DECIDING: [&str; 4] = ["pool", "split", "redirect", "respond"];
+
+/// Reads `NAME: VALUE`.
+type ParseEdit = fn(&str, HeadOf) -> Result<FieldEdit, Wrong>;
 
 impl Reader<'_> {
     /// The rules of a service, that of its maintenance first.
@@ -93,22 +96,19 @@ impl Reader<'_> {
             self.complain(value, WANT);
             return edits;
         };
-        // What is removed is what came; what is set or added stays.
+        for (key, at, _) in section.entries() {
+            if !["set", "add", "remove"].contains(&key) {
+                self.unknown(key, at, ["set", "add", "remove"]);
+            }
+        }
+        // In this order: what is removed is what came, and what is added stands beside what is set.
         if let Some(value) = section.get("remove") {
             for (text, at) in self.texts(value) {
                 edits.extend(self.good(FieldEdit::remove(&text, of), at));
             }
         }
-        for (key, at, value) in section.entries() {
-            let parse = match key {
-                "set" => FieldEdit::set,
-                "add" => FieldEdit::add,
-                "remove" => continue,
-                _ => {
-                    self.unknown(key, at, ["set", "add", "remove"]);
-                    continue;
-                }
-            };
+        for (key, parse) in [("set", FieldEdit::set as ParseEdit), ("add", FieldEdit::add)] {
+            let Some(value) = section.get(key) else { continue };
             let Some(fields) = value.section() else {
                 self.complain(value, &format!("{key} = {{ NAME = \"VALUE\" }}"));
                 continue;

@@ -7,7 +7,7 @@ use crate::config::{
 
 use super::SPELLING;
 use super::mistake::Mistake;
-use super::model::Reader;
+use super::reader::Reader;
 use super::section::{Section, Value};
 
 const MATCH_KEYS: [&str; 9] =
@@ -109,7 +109,7 @@ impl Reader<'_> {
             match item.section() {
                 Some(section) => matches.push(self.one_match(section)),
                 None => {
-                    self.complain(item, "an array of { host = \"NAME\", path = \"/PATH\" }")
+                    self.complain(item, "an array of { host = \"NAME\", path = \"/PATH\" }");
                 }
             }
         }

@@ -61,7 +61,12 @@ bind = "sni://0.0.0.0:8443"
 listen = ["public"]
 match = [
     { host = "api.example.com", path = "/v1" },
-    { host = "*.api.example.com", header = { "X-Beta" = "1" }, method = "GET", client = "10.0.0.0/8" },
+    {
+        host = "*.api.example.com",
+        header = { X-Beta = "1" },
+        method = "GET",
+        client = "10.0.0.0/8",
+    },
     { when = 'cookie("canary")' },
 ]
 pool = "api"
@@ -72,6 +77,19 @@ abort_on_close = false
 listen = ["public"]
 pool = "site"
 hsts = 3600
+
+rules = [
+    { when = 'path ^= "/old/"', redirect = "301 https://new.example.com{uri}" },
+    {
+        request = { set = { X-Tenant = "acme" }, remove = ["X-Debug"] },
+        response = { add = { X-Served = ["a", "b"] } },
+    },
+    { when = ['method == "POST"', 'path == "/form"'], strip_prefix = "/form", pool = "api" },
+    { split = { api = "5%" } },
+    { when = "client in 192.0.2.0/24", respond = 403 },
+]
+maintenance = { except = ["10.0.0.0/8"], file = "/etc/down.html" }
+error_pages = { 503 = "/etc/503.html" }
 
 [service.mail]
 listen = ["passthrough"]
@@ -104,6 +122,9 @@ fn a_full_file_reaches_every_place() {
     assert_eq!((api.matches.len(), api.matches[1].conditions.len()), (3, 3));
     assert_eq!((api.settings.max_body, api.settings.abort_on_close), (Some(10 << 20), false));
     assert_eq!((site.settings.hsts, site.matches.len()), (Some(3600), 0));
+    assert_eq!((site.rules.len(), site.rules[1].when.len()), (6, 1));
+    assert_eq!((site.rules[2].edit.request.len(), site.rules[2].edit.response.len()), (2, 2));
+    assert_eq!(site.error_pages[&503], "/etc/503.html");
     assert_eq!(mail.matches[0].host.to_string(), "mail.example.com");
     let [api, _, site] = &desired.pools[..] else { panic!("{:?}", desired.pools) };
     let check = &api.settings.check;
@@ -147,6 +168,13 @@ fn twenty_mistakes_are_told_at_once() {
         ("pool = \"apii\"", "there is no pool 'apii'|did you mean api?"),
         ("via = \"perhaps\"", "found 'perhaps', want true or false"),
         ("match = [{ hots = \"a.b\" }]", "unknown key `hots`|did you mean `host`?"),
+        ("rules = [", ""),
+        ("  { when = 'pth == \"x\"', pool = \"api\" },", "pth"),
+        ("  { redirect = \"200 /x\" },", "200"),
+        ("  { split = { api = \"5\" } },", "want a share such as"),
+        ("  { when = 'method == \"GET\"' },", "a rule that does nothing"),
+        ("  { request = { set = { Connection = \"x\" } }, pool = \"api\" },", "another field"),
+        ("]", ""),
         ("[service.site]", "the service 'site' has no `pool`"),
         ("listen = [\"http://0.0.0.0:99999\"]", "want a port from 0 to 65535"),
         ("max_body = \"10MB\"", "did you mean 10m?"),
@@ -195,36 +223,24 @@ error: unknown key `wieght`
 
 #[test]
 fn what_does_not_go_together_is_told_at_its_place() {
-    let rest = "\n[pool.p]\nbackends = [\"a:1\"]\n";
+    let rest = "\n[pool.p]\nbackends = ['a:1']\n";
+    let a = |listen: &str| format!("[service.a]\nlisten = ['{listen}']\npool = 'p'\n");
+    let two = |listen: &str| a(listen) + &a(listen).replace("service.a", "service.b");
     let table = [
-        ("[service.a]\nlisten = [\"tcp://:1\"]\npool = \"p\"\nvia = true", "4:7", "no http://"),
+        (a("tcp://:1") + "via = true", "4:7", "no http://"),
+        (a("https://:1"), "2:11", "without a certificate"),
+        (two("http://:1"), "4:10", "the services 'a' and 'b' both for */"),
+        (two("udp://:1"), "4:10", "a second service at udp://0.0.0.0:1"),
+        (a("sni://:1") + "match = [{ path = '/x' }]", "1:10", "others have no requests"),
         (
-            "[service.a]\nlisten = [\"https://:1\"]\npool = \"p\"",
-            "2:11",
-            "without a certificate",
-        ),
-        (
-            "[service.a]\nlisten = [\"http://:1\"]\npool = \"p\"\n[service.b]\nlisten = [\"http://:1\"]\npool = \"p\"",
-            "4:10",
-            "the services 'a' and 'b' both for */",
-        ),
-        (
-            "[service.a]\nlisten = [\"udp://:1\"]\npool = \"p\"\n[service.b]\nlisten = [\"udp://:1\"]\npool = \"p\"",
-            "4:10",
-            "a second service at udp://0.0.0.0:1",
-        ),
-        (
-            "[service.a]\nlisten = [\"sni://:1\"]\nmatch = [{ host = \"a.b\", path = \"/x\" }]\npool = \"p\"",
-            "1:10",
-            "others have no requests",
-        ),
-        (
-            "[listener.l]\nbind = \":1\"\n[listener.m]\nbind = \":1\"\n[service.a]\nlisten = [\"l\", \"m\"]\npool = \"p\"",
+            "[listener.l]\nbind = ':1'\n[listener.m]\nbind = ':1'\n".to_owned()
+                + &a("l").replace("['l']", "['l', 'm']"),
             "4:8",
             "'0.0.0.0:1' twice",
         ),
         (
-            "[service.a]\nlisten = [\"http://127.0.0.1:1\"]\npool = \"q\"\n[pool.q]\nbackends = [\"127.0.0.1:1\"]",
+            a("http://127.0.0.1:1").replace("'p'", "'q'")
+                + "[pool.q]\nbackends = ['127.0.0.1:1']",
             "",
             "come back to us",
         ),
@@ -239,7 +255,8 @@ fn what_does_not_go_together_is_told_at_its_place() {
 #[test]
 fn what_is_not_used_is_warned_of() {
     let text = "[listener.l]\nbind = \":1\"\n[pool.p]\nbackends = [\"a:1\"]\n\
-                [service.a]\nlisten = [\"tcp://:2\"]\npool = \"q\"\n[pool.q]\nbackends = [\"b:1\"]\n";
+                [service.a]\nlisten = [\"tcp://:2\"]\npool = \"q\"\n\
+                [pool.q]\nbackends = [\"b:1\"]\n";
     let loaded = good(text);
     let says: Vec<&str> = loaded.warnings.iter().map(|it| &*it.says).collect();
     assert_eq!(says, ["no service uses the listener 'l'", "no service uses the pool 'p'"]);

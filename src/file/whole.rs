@@ -12,7 +12,7 @@ use crate::settings;
 
 use super::SPELLING;
 use super::mistake::Mistake;
-use super::model::Reader;
+use super::reader::Reader;
 
 impl Reader<'_> {
     /// All of it.
@@ -177,7 +177,10 @@ impl Reader<'_> {
             .iter()
             .filter(|it| service.listeners.contains(&it.name))
             .collect();
-        let pool = self.desired.pools.iter().find(|it| Some(&it.name) == service.pool.as_ref());
+        // They are sorted by their names.
+        let pools = &self.desired.pools;
+        let place = |name: &String| pools.binary_search_by(|it| it.name.cmp(name)).ok();
+        let pool = service.pool.as_ref().and_then(place).map(|at| &pools[at]);
         let first = listeners.iter().find(|it| it.listen.protocol.is_tls());
         let first = first.or(listeners.first())?;
         let mut view = Config::defaults();
@@ -188,15 +191,14 @@ impl Reader<'_> {
             view.pool = pool.settings.clone();
             view.backends = pool.backends.clone();
         }
-        let mine = |subject: &Subject| match subject {
-            Subject::Listener(name) => service.listeners.contains(name),
-            Subject::Service(name) => *name == service.name,
-            Subject::Pool(name) => Some(name) == service.pool.as_ref(),
-            _ => false,
-        };
-        let given = self.origins.iter().filter(|(subject, ..)| mine(subject));
-        let given: BTreeSet<SettingKey> = given.map(|(_, key, _)| key).collect();
-        view.given = given.into_iter().filter(|key| says_something(*key, &view)).collect();
+        let listeners = service.listeners.iter().cloned().map(Subject::Listener);
+        let pool = service.pool.iter().cloned().map(Subject::Pool);
+        let own = [Subject::Service(service.name.clone())];
+        let subjects = listeners.chain(pool).chain(own);
+        let given: BTreeSet<SettingKey> =
+            subjects.flat_map(|it| self.origins.given(&it).collect::<Vec<_>>()).collect();
+        let says = |key: &SettingKey| says_something(*key, &view, &self.plain);
+        view.given = given.into_iter().filter(says).collect();
         Some(view)
     }
 
@@ -256,12 +258,12 @@ impl Reader<'_> {
 
 /// Whether a value is another one than holds by default, so that whoever gave it wants something.
 /// The question of probes depends on the listeners where none is given.
-fn says_something(key: SettingKey, view: &Config) -> bool {
+fn says_something(key: SettingKey, view: &Config, plain: &Config) -> bool {
     if key == SettingKey::CHECK {
         return true;
     }
     let shown = |config: &Config| settings::of(key).and_then(|it| (it.show)(config));
-    shown(view) != shown(&Config::defaults())
+    shown(view) != shown(plain)
 }
 
 /// What a subject is called in a file.

@@ -178,9 +178,9 @@ fn wrong_routes() {
         ("", "--route: found nothing, want at least one such as --route www.example.com="),
     ];
     expect(&rows, &["--listen", "sni://127.0.0.1:0"]);
-    let says = "--route: found no sni:// listener, want at least one such as --listen sni://";
+    let says = "--route: found no sni://, tls://, http:// or https:// listener, want at least";
     expect(&[("--route a.example=b:1", says)], BOTH);
-    expect(&[("--route a.example=b:1", says)], &["--listen", "http://127.0.0.1:0"]);
+    expect(&[("--route a.example=b:1", says)], &["--listen", "udp://127.0.0.1:0"]);
     expect(&[("--route a.example=b:1", says)], &[]);
 }
 
@@ -480,6 +480,9 @@ const ONCE: &[(&str, &str)] = &[
     ("access-log", "-"),
     ("access-log-format", "json"),
     ("log-level", "off"),
+    ("config", "x.toml"),
+    ("check-config", ""),
+    ("print-config", ""),
     ("demo", ""),
     ("help", ""),
     ("version", ""),

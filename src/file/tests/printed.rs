@@ -1,10 +1,13 @@
 //! What is printed is read back to the same, and no bytes make a panic.
 
-use super::{FULL, good};
+use std::collections::BTreeMap;
+
 use crate::config::{
-    BackendSpec, CertificatePair, Condition, Config, Desired, Listen, ListenerSpec, Match,
-    Origins, PoolSpec, RouteName, ServiceSpec,
+    Action, BackendSpec, CertificatePair, Condition, Config, Desired, FieldEdit, HeadOf,
+    Listen, ListenerSpec, Match, Origins, PathEdit, PoolSpec, RedirectTo, Respond, RouteName,
+    Rule, ServiceSpec, Share,
 };
+use crate::file::tests::{FULL, good};
 use crate::file::{Sources, parse, print};
 use crate::settings::{self, Act, Setting};
 
@@ -80,6 +83,44 @@ fn matching(random: &mut fastrand::Rng, number: usize) -> Match {
     Match { host, path, conditions }
 }
 
+fn rule(random: &mut fastrand::Rng, pools: &[PoolSpec]) -> Rule {
+    let mut rule = Rule::default();
+    if random.bool() {
+        let when = random.choice(["method == \"GET\"", "!(client in 10.0.0.0/8)"]).unwrap();
+        rule.when.push(Condition::parse(when).unwrap());
+    }
+    for text in ["remove X-$Old", "set X-A: a{{b}} \"{host}\"", "add X-B: ${uri}", "add X-B: 2"]
+    {
+        if random.u8(..3) == 0 {
+            rule.edit.request.push(FieldEdit::parse(text, HeadOf::Request).unwrap());
+        }
+        if random.u8(..3) == 0 {
+            rule.edit.response.push(FieldEdit::parse(text, HeadOf::Response).unwrap());
+        }
+    }
+    let paths = ["strip-prefix /a$b", "add-prefix /x", "rewrite /n{path}?q={query}"];
+    let path = random.choice(paths).filter(|_| random.bool());
+    rule.edit.path = path.map(|text| PathEdit::parse(text).unwrap());
+    let pool = random.choice(pools).unwrap().name.clone();
+    rule.action = match random.u8(..5) {
+        0 => Some(Action::Pool(pool)),
+        1 => Some(Action::Split(vec![Share { pool, of_ten_thousand: random.u32(1..9_999) }])),
+        2 => Some(Action::Redirect(RedirectTo::parse("308 https://{host}/$x{uri}").unwrap())),
+        3 => Some(Action::Respond(Respond::parse("451 /a b\"c.html").unwrap())),
+        _ => None,
+    };
+    if rule.action.is_none() && rule.edit.is_empty() {
+        rule.action = Some(Action::Respond(Respond { status: 403, file: None }));
+    }
+    rule
+}
+
+fn error_pages(random: &mut fastrand::Rng) -> BTreeMap<u16, String> {
+    let pages = [(503, "/etc/$p/503.html"), (404, "x")];
+    let some = pages.into_iter().filter(|_| random.u8(..4) == 0);
+    some.map(|(status, file)| (status, file.to_owned())).collect()
+}
+
 fn generated(random: &mut fastrand::Rng) -> Desired {
     let mut desired = Desired::nothing();
     let mut config = Config::defaults();
@@ -136,7 +177,8 @@ fn generated(random: &mut fastrand::Rng) -> Desired {
                 .collect(),
             pool,
             settings: config.service,
-            ..ServiceSpec::named("")
+            rules: (0..random.usize(..4)).map(|_| rule(random, &desired.pools)).collect(),
+            error_pages: error_pages(random),
         });
     }
     sort(&mut desired);

@@ -103,7 +103,7 @@ enum ExchangeTurn {
 pub(super) fn begin(
     head: &RequestHead,
     total: usize,
-    rules: AppliedRules,
+    rules: &AppliedRules,
     http: &mut Http,
     client: &mut Client,
     cx: &mut Context,
@@ -117,7 +117,7 @@ pub(super) fn begin(
     {
         return exchange.reply(BadBody::TooLarge.into(), http, client, cx);
     }
-    if let Err(unfit) = exchange.edit(head, &rules, client, cx) {
+    if let Err(unfit) = exchange.edit(head, rules, client, cx) {
         return exchange.reply(routing::unfit(unfit), http, client, cx);
     }
     exchange.place(head, total, client, cx);

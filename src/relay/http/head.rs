@@ -49,7 +49,7 @@ pub(super) fn read(http: &mut Http, client: &mut Client, cx: &mut Context) -> Ht
             report::begin_request(&head, http.head_since.take(), client, cx);
             match routing::choose(&head, client, cx) {
                 Chosen::Backend(rules) => pages::answer(&head, total, http, client, cx)
-                    .unwrap_or_else(|| exchange::begin(&head, total, rules, http, client, cx)),
+                    .unwrap_or_else(|| exchange::begin(&head, total, &rules, http, client, cx)),
                 chosen => pages::own(chosen, &head, total, http, client, cx),
             }
         }

@@ -14,12 +14,12 @@ fn all_mistakes_are_told_at_once() {
         }
     };
     begin(
-        "-l 8080 -b web1 --health-check http:/ -t --rise 0 --max-body 10MB stray",
+        "-l 8080 -b web1 --health-check http:/ -y --rise 0 --max-body 10MB stray",
         &[
             "--listen: found '8080'",
             "--backend: found 'web1'",
             "--health-check: found an unknown flag",
-            "-t: found an unknown flag",
+            "-y: found an unknown flag",
             "--rise: found '0'",
             "--max-body: found '10MB'",
             "'stray': found an argument that belongs to no flag",
@@ -65,8 +65,7 @@ fn near_misses_are_answered_with_what_was_meant() {
             "--backend: found '0.0.0.0:80', want the address of a server",
         ),
         ("-l *:80 --health-check /x", "--health-check: found an unknown flag|mean --check?"),
-        ("-l *:80 --config x.yml", "--config: found an unknown flag|no configuration file"),
-        ("-l *:80 -t", "-t: found an unknown flag|each start looks at all flags and files"),
+        ("-l *:80 --conf x.yml", "--conf: found an unknown flag|did you mean --config?"),
         ("-l *:80 --max-body 10MB", "--max-body: found '10MB', want |; did you mean 10m?"),
         (
             "-l 127.0.0.1:80 -l *:80",

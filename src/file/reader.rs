@@ -1,0 +1,166 @@
+//! What reads the files: what it has read so far, and what every part of it needs.
+
+use std::collections::HashMap;
+
+use crate::config::{Config, Desired, Origins, SettingKey, Spot, Subject, closest};
+use crate::settings::{self, Setting};
+
+use super::mistake::Mistake;
+use super::section::Value;
+use super::source::{Sources, substituted};
+
+/// What reads the files.
+pub(super) struct Reader<'s> {
+    pub sources: &'s Sources,
+    pub env: &'s dyn Fn(&str) -> Option<String>,
+    pub desired: Desired,
+    pub origins: Origins,
+    pub mistakes: Vec<Mistake>,
+    pub warnings: Vec<Mistake>,
+    /// What `[defaults]` says, for listeners, services and pools.
+    pub defaults: Config,
+    /// What holds where nothing is said.
+    pub plain: Config,
+    /// Where each listener, service and pool is named.
+    pub named: HashMap<Subject, Spot>,
+    /// Files that are no TOML, and where each begins not to be: what is read behind that may be
+    /// anything.
+    pub broken: Vec<(usize, usize)>,
+    /// What is wrong with their TOML.
+    pub syntax: Vec<Mistake>,
+    /// Where services name listeners and pools.
+    pub uses: Vec<(Subject, Spot)>,
+    settings: HashMap<&'static str, &'static Setting>,
+}
+
+/// Settings that a file says in its own way.
+const NOT_HERE: [SettingKey; 6] = [
+    SettingKey::LISTEN,
+    SettingKey::BACKEND,
+    SettingKey::ROUTE,
+    SettingKey::CERT,
+    SettingKey::CERT_KEY,
+    SettingKey::DEMO,
+];
+
+impl<'s> Reader<'s> {
+    pub fn new(
+        sources: &'s Sources,
+        env: &'s dyn Fn(&str) -> Option<String>,
+        mistakes: Vec<Mistake>,
+    ) -> Reader<'s> {
+        let keyed = settings::all().filter_map(|setting| Some((setting.key()?, setting)));
+        let here = keyed.filter(|(key, _)| !NOT_HERE.contains(key));
+        Reader {
+            sources,
+            env,
+            desired: Desired::nothing(),
+            origins: Origins::default(),
+            mistakes,
+            warnings: Vec::new(),
+            defaults: Config::defaults(),
+            plain: Config::defaults(),
+            named: HashMap::new(),
+            broken: Vec::new(),
+            syntax: Vec::new(),
+            uses: Vec::new(),
+            settings: here.map(|(key, setting)| (key.path(), setting)).collect(),
+        }
+    }
+
+    /// The setting of this path.
+    pub fn setting(&self, path: &str) -> Option<&'static Setting> {
+        self.settings.get(path).copied()
+    }
+
+    /// Of the settings below this path the one for which a plain value stands.
+    pub fn first_below(&self, path: &str) -> Option<&'static Setting> {
+        let first = ["kind", "file", "cookie", "timeout"];
+        let first = first.iter().filter_map(|key| self.setting(&format!("{path}.{key}")));
+        let has_any = || self.settings.keys().find(|it| is_below(it, path)).copied();
+        first.into_iter().next().or_else(|| self.setting(has_any()?))
+    }
+
+    /// The keys that a table may have whose settings begin with this path.
+    pub fn keys_at(&self, path: &str) -> Vec<&'static str> {
+        let below = self.settings.keys().filter(|it| is_below(it, path));
+        let rest = below.map(|it| &it[path.len() + 1..]);
+        rest.map(|rest| rest.split('.').next().unwrap_or(rest)).collect()
+    }
+
+    /// The path of the setting that a flag of this name is for, with underscores.
+    pub fn setting_of_flag(&self, name: &str, scope: &str) -> Option<&'static str> {
+        let is_it = |it: &&&'static Setting| it.long.replace('-', "_") == name;
+        let keys = self.settings.values().filter(is_it).filter_map(|it| it.key());
+        keys.filter(|key| key.scope() == scope).map(SettingKey::path).next()
+    }
+
+    /// What is said of places behind an error of TOML itself is noise, and so is what is missing.
+    pub(super) fn forget_what_follows(&mut self) {
+        if self.broken.is_empty() {
+            return;
+        }
+        let broken = std::mem::take(&mut self.broken);
+        let is_behind = |it: &Mistake| match it.at {
+            None => true,
+            Some(at) => broken.iter().any(|&(file, from)| at.file == file && at.start > from),
+        };
+        let syntax = std::mem::take(&mut self.syntax);
+        self.mistakes.retain(|it| !is_behind(it));
+        self.mistakes.extend(syntax);
+    }
+
+    /// This was found, and that is wanted.
+    pub(super) fn complain(&mut self, value: Value<'_>, want: &str) {
+        let found = value.found();
+        self.mistakes.push(Mistake::at(value.at, format!("found {found}, want {want}")));
+    }
+
+    /// A string with its variables in place.
+    pub(super) fn text(&mut self, value: Value<'_>, want: &str) -> Option<String> {
+        let Some(text) = value.value.as_str() else {
+            self.complain(value, want);
+            return None;
+        };
+        let text = substituted(text, self.env);
+        text.map_err(|why| self.mistakes.push(Mistake::at(value.at, why))).ok()
+    }
+
+    /// A string or several.
+    pub(super) fn texts(&mut self, value: Value<'_>) -> Vec<(String, Spot)> {
+        let mut texts = Vec::new();
+        for item in value.items() {
+            if let Some(text) = self.text(item, "a string") {
+                texts.push((text, item.at));
+            }
+        }
+        texts
+    }
+
+    /// A key that means nothing here, but perhaps one of those does.
+    pub(super) fn unknown<'k>(
+        &mut self,
+        key: &str,
+        at: Spot,
+        known: impl IntoIterator<Item = &'k str>,
+    ) {
+        let known: Vec<&str> = known.into_iter().collect();
+        let mistake = Mistake::at(at, format!("unknown key `{key}`"));
+        let plain = key.replace('-', "_");
+        let near = known.iter().copied().find(|it| *it == plain);
+        let near = near.or_else(|| closest(&plain, known.iter().copied()));
+        self.mistakes.push(match near {
+            Some(near) => mistake.hint(format!("did you mean `{near}`?")),
+            None => {
+                let mut known = known;
+                known.sort_unstable();
+                known.dedup();
+                mistake.hint(format!("want one of {}", known.join(", ")))
+            }
+        });
+    }
+}
+
+fn is_below(path: &str, above: &str) -> bool {
+    path.strip_prefix(above).is_some_and(|rest| rest.starts_with('.'))
+}
