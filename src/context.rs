@@ -3,6 +3,8 @@
 //! The event loop owns it and lends it; the slab of pairs is not in it, so that a room can hold
 //! `&mut` of its pair and of this at once.
 
+mod copies;
+
 use std::collections::VecDeque;
 use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
@@ -26,6 +28,8 @@ use crate::stats::{LogThrottle, Stats};
 
 /// All services.
 pub type Services = Roster<Service, of::Service>;
+
+pub use copies::{Copies, RequestCopy};
 
 /// Everything shared, in one place, with one owner.
 pub struct Context {
@@ -59,6 +63,8 @@ pub struct Context {
     pub listeners: Roster<Listener, of::Listener>,
     /// What is done for clients.
     pub services: Services,
+    /// Copies of requests that are to be sent to another pool.
+    pub copies: Copies,
     /// What is written of each exchange, if anything is.
     pub access_log: Option<Box<AccessLog>>,
     /// The operator's times and limits.
@@ -207,6 +213,7 @@ impl Context {
             pages: Pages::default(),
             listeners: Roster::default(),
             services: Roster::default(),
+            copies: Copies::default(),
             access_log: None,
             settings,
             spelling: Spelling::PATHS,

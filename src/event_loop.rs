@@ -25,6 +25,7 @@ mod chores;
 mod closing;
 #[cfg(debug_assertions)]
 mod invariants;
+mod mirroring;
 mod reloading;
 mod resting;
 #[cfg(test)]
@@ -52,6 +53,7 @@ use crate::limits::{
 use crate::logging::LogSink;
 use crate::net::PipePool;
 use crate::net::descriptors::DescriptorShare;
+use crate::relay::mirror::Mirrors;
 use crate::relay::udp::Udp;
 use crate::relay::{ClientStanding, Pair, Reason};
 use crate::stats::LogThrottle;
@@ -81,6 +83,7 @@ pub struct EventLoop {
     pairs: Slots<Pair>,
     udp: Udp,
     health: Health,
+    mirrors: Mirrors,
     cx: Context,
     log: LogSink,
     pace: Pace,
@@ -175,6 +178,7 @@ impl EventLoop {
             pairs: Slots::default(),
             udp: Udp::new(most),
             health: Health::new(seed),
+            mirrors: Mirrors::default(),
             cx,
             log: logs.log,
             pace: Pace::new(now),
@@ -270,6 +274,7 @@ impl EventLoop {
             || self.cx.backends.has_work()
             || self.sockets_leaving > 0 && self.has_sockets_to_close()
             || self.has_clients_waiting()
+            || self.has_mirrors_left()
     }
 
     /// 2: note what each event says, and queue its owner.
@@ -297,6 +302,7 @@ impl EventLoop {
             Owner::Probe(id, run) => self.health.mark(id, run, event, &mut self.cx),
             Owner::Listener(id) => self.mark_listener(id),
             Owner::Flow(key) => self.udp.mark_flow(key, &mut self.cx),
+            Owner::Mirror(key) => self.mirrors.mark(key, event, &mut self.cx),
             Owner::Signals => self.signalled = true,
             // The timers are looked at in each turn.
             Owner::Alarm => {}
@@ -337,6 +343,7 @@ impl EventLoop {
             Owner::Probe(id, _) => self.health.on_timer(id, &mut self.cx),
             Owner::Listener(id) => self.end_pause(id),
             Owner::Chore(chore) => self.do_chore(chore),
+            Owner::Mirror(key) => self.mirrors.on_timer(key, &mut self.cx),
             Owner::Connection(_) | Owner::Signals | Owner::Flow(_) | Owner::Alarm => {}
         }
         false
@@ -358,6 +365,7 @@ impl EventLoop {
             self.leave_backends();
         }
         self.udp.leave_some(&mut self.cx);
+        self.start_mirrors();
         self.sweep();
         self.make_page();
         self.work_on_balance();

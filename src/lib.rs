@@ -27,6 +27,7 @@
 //! | [`relay`] | what happens between a client and a backend |
 //! | [`relay::http`] | the same where HTTP is spoken, request by request |
 //! | [`relay::udp`] | what carries the flows: sockets, batches, answers |
+//! | [`relay::mirror`] | copies of requests, sent to another pool |
 //! | [`status`], [`logging`] | the status page; a log that cannot block |
 //! | [`control`] | from the desired state to what has to be done so that it runs |
 //! | [`event_loop`] | the turn, and the one place where what is there is changed |

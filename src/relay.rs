@@ -16,7 +16,8 @@
 //! Below the talks: [`connect`] finds a backend, [`report`] writes the lines of the access log,
 //! [`duplex`] knows what the end of one direction means for the other, and [`pump`] moves the bytes
 //! of one.
-//! [`udp`] is apart: it has flows instead of pairs. Called by [`crate::event_loop`], which owns the
+//! [`udp`] is apart: it has flows instead of pairs; and so is [`mirror`], which sends copies of
+//! requests to another pool, and has no clients. Called by [`crate::event_loop`], which owns the
 //! slab of pairs.
 
 pub mod account;
@@ -26,6 +27,7 @@ pub mod duplex;
 pub mod handshake;
 pub mod hello;
 pub mod http;
+pub mod mirror;
 pub mod parting;
 pub mod patience;
 pub mod pump;

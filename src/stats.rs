@@ -59,6 +59,8 @@ pub struct Stats {
     pub clients_gave_way: u64,
     /// Accepts that failed for lack of descriptors or memory.
     pub accept_failures: u64,
+    /// What became of copies of requests.
+    pub mirror: Mirrored,
     /// What became of datagrams.
     pub udp: Datagrams,
     /// Log lines dropped because nobody read them.
@@ -80,6 +82,19 @@ pub struct Handshakes {
     pub failed: u64,
     /// Done with a client's certificate whose subject is too long to be told to backends.
     pub subjects_left_out: u64,
+}
+
+/// What became of copies of requests: each is counted once, at its end.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Mirrored {
+    /// Sent, and answered whole.
+    pub sent: u64,
+    /// Not sent: there were too many others.
+    pub dropped_busy: u64,
+    /// Not sent: too long.
+    pub dropped_large: u64,
+    /// Not sent whole, or not answered whole in time.
+    pub failed: u64,
 }
 
 /// Flows of UDP, and their datagrams: every one that came went out, or is counted as dropped.

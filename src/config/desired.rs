@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::key::SettingKey;
 use super::{
     Action, BackendSpec, Listen, ListenerSettings, Match, PoolSettings, ProcessSettings, Rule,
-    ServiceSettings,
+    ServiceSettings, Share,
 };
 
 /// What the command line calls its one service and its one pool.
@@ -60,6 +60,8 @@ pub struct ServiceSpec {
     pub pool: Option<String>,
     /// What is done to requests first, at most [`RULES_MAX`](crate::limits::RULES_MAX).
     pub rules: Vec<Rule>,
+    /// A pool that gets copies of a share of its requests.
+    pub mirror: Option<Share>,
     /// Files with the bodies of answers of our own, by their statuses.
     pub error_pages: BTreeMap<u16, String>,
     /// What it has.
@@ -98,6 +100,7 @@ impl ServiceSpec {
             matches: Vec::new(),
             pool: None,
             rules: Vec::new(),
+            mirror: None,
             error_pages: BTreeMap::new(),
             settings: ServiceSettings::DEFAULT,
         }
@@ -114,7 +117,8 @@ impl ServiceSpec {
         }
         let own = self.pool.as_deref().into_iter();
         let rules = self.rules.iter().flat_map(of_rule);
-        own.chain(rules)
+        let mirror = self.mirror.iter().map(|it| &*it.pool);
+        own.chain(rules).chain(mirror)
     }
 
     /// The files that are to be read for it.

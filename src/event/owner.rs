@@ -65,6 +65,8 @@ pub enum Owner {
     Flow(Key),
     /// The end of a sleep: see [`super::alarm`].
     Alarm,
+    /// A copy of a request; as a token, its socket towards the backend.
+    Mirror(Key),
 }
 
 impl Chore {
@@ -95,6 +97,7 @@ impl Owner {
             Owner::Chore(chore) => (5, chore as u32, 0),
             Owner::Flow(key) => (6, key.index, key.generation.bits()),
             Owner::Alarm => (7, 0, 0),
+            Owner::Mirror(key) => (8, key.index, key.generation.bits()),
         };
         kind << (INDEX_BITS + GENERATION_BITS) | generation << INDEX_BITS | u64::from(index)
     }
@@ -112,6 +115,7 @@ impl Owner {
             5 => Owner::Chore(*Chore::ALL.get(index as usize)?),
             6 => Owner::Flow(key()?),
             7 => Owner::Alarm,
+            8 => Owner::Mirror(key()?),
             _ => return None,
         })
     }
@@ -141,7 +145,8 @@ mod tests {
         let mut owners = vec![Owner::Signals, Owner::Alarm];
         owners.extend(Chore::ALL.map(Owner::Chore));
         for key in keys {
-            owners.extend([Owner::Pair(key), Owner::Connection(key), Owner::Flow(key)]);
+            owners.extend([Owner::Pair(key), Owner::Connection(key)]);
+            owners.extend([Owner::Flow(key), Owner::Mirror(key)]);
         }
         for (bits, run) in [(1 << 31, Generation::FIRST), (u32::MAX, last())] {
             let id = ProbeId::from_bits(bits).expect("an id");
@@ -155,7 +160,7 @@ mod tests {
 
     #[test]
     fn words_that_nobody_packed_have_no_owner() {
-        for word in [u64::MAX, 0, 8 << 60, 5 << 60 | Chore::ALL.len() as u64] {
+        for word in [u64::MAX, 0, 9 << 60, 5 << 60 | Chore::ALL.len() as u64] {
             assert_eq!(Owner::unpack(word), None, "{word:#x}");
         }
     }

@@ -6,6 +6,7 @@
 //!   Pairs    clients and their backends
 //!   Behind   pairs whose last turn was an answer of our own, or as long as a turn may be, or whose
 //!            client pipelines
+//!   Mirrors  copies of requests, which no client waits for
 //! ```
 //!
 //! A turn takes of each class as many as stood there when it began, as far as its time goes; who
@@ -36,6 +37,8 @@ pub enum Class {
     Pairs,
     /// Pairs that come after the others.
     Behind,
+    /// Copies of requests.
+    Mirrors,
 }
 
 /// The owners that are to act.
@@ -48,12 +51,14 @@ pub struct RunQueue {
 
 impl Class {
     /// In the order in which they act.
-    pub const ALL: [Class; 4] = [Class::Probes, Class::Flows, Class::Pairs, Class::Behind];
+    pub const ALL: [Class; 5] =
+        [Class::Probes, Class::Flows, Class::Pairs, Class::Behind, Class::Mirrors];
 
     fn of(owner: Owner) -> Class {
         match owner {
             Owner::Probe(..) => Class::Probes,
             Owner::Flow(_) => Class::Flows,
+            Owner::Mirror(_) => Class::Mirrors,
             _ => Class::Pairs,
         }
     }
@@ -65,7 +70,7 @@ impl RunQueue {
         self.push_to(Class::of(owner), owner, queued);
     }
 
-    /// The same at the end of the class that comes last.
+    /// The same at the end of the class of pairs that comes last.
     pub fn push_behind(&mut self, owner: Owner, queued: &mut bool) {
         self.push_to(Class::Behind, owner, queued);
     }
@@ -125,11 +130,13 @@ mod tests {
         let key = |index| Key { index, generation: Generation::FIRST };
         let probe = Owner::Probe(ProbeId::for_tests(4), Generation::FIRST);
         let mut queue = RunQueue::default();
+        queue.push(Owner::Mirror(key(4)), &mut false);
         queue.push_behind(Owner::Pair(key(1)), &mut false);
         queue.push(Owner::Pair(key(2)), &mut false);
         queue.push(Owner::Flow(key(3)), &mut false);
         queue.push(probe, &mut false);
-        let order = [probe, Owner::Flow(key(3)), Owner::Pair(key(2)), Owner::Pair(key(1))];
+        let pair = |index| Owner::Pair(key(index));
+        let order = [probe, Owner::Flow(key(3)), pair(2), pair(1), Owner::Mirror(key(4))];
         assert!(queue.iter().eq(order));
         assert!(Class::ALL.into_iter().filter_map(|class| queue.pop(class)).eq(order));
         assert!(queue.is_empty());

@@ -3,7 +3,7 @@
 use crate::context::Context;
 use crate::event::{Class, Key, Owner, RunQueue};
 use crate::limits::{
-    ACTING_TIME, CLASS_TIME, OWNERS_PER_TURN, STATS_ROWS_PER_TURN, STATS_TIME,
+    ACTING_TIME, CLASS_TIME, MIRROR_TIME, OWNERS_PER_TURN, STATS_ROWS_PER_TURN, STATS_TIME,
 };
 use crate::relay::{Client, Pair, Reason, Verdict};
 use crate::status;
@@ -28,7 +28,10 @@ impl EventLoop {
 
     fn act_of(&mut self, class: Class, waiting: usize) {
         let most = waiting.min(OWNERS_PER_TURN);
-        let mut share = self.pace.share_of(self.cx.now, ACTING_TIME, CLASS_TIME, most);
+        let mut share = match class {
+            Class::Mirrors => self.pace.share(MIRROR_TIME, most),
+            _ => self.pace.share_of(self.cx.now, ACTING_TIME, CLASS_TIME, most),
+        };
         let mut acted = 0;
         while share.allows(&mut self.pace) && !(class == Class::Flows && self.udp.is_spent()) {
             let Some(owner) = self.cx.run_queue.pop(class) else { break };
@@ -37,7 +40,8 @@ impl EventLoop {
                 share.note_large();
             }
         }
-        self.busy |= acted < waiting;
+        // Whom no client waits for does not make us busy.
+        self.busy |= acted < waiting && class != Class::Mirrors;
     }
 
     /// Says whether that may have taken long.
@@ -53,6 +57,7 @@ impl EventLoop {
             }
             Owner::Probe(id, _) => self.health.act(id, &mut self.cx),
             Owner::Flow(key) => self.udp.answer(key, &mut self.cx),
+            Owner::Mirror(key) => return self.mirrors.act(key, &mut self.cx),
             _ => {}
         }
         false

@@ -17,7 +17,7 @@ use crate::backends::{Joins, PoolPlan, SeatPlan, StickyKey};
 use crate::balance;
 use crate::config::{
     Action, Desired, ListenerSpec, Match, Phases, Protocol, Redirect, Rule, ServiceSpec, Share,
-    UdpSettings,
+    UdpSettings, WHOLE,
 };
 use crate::control::{
     Counted, Diff, Fate, Fates, PoolChange, Prepared, PreparedListener, PreparedServer,
@@ -324,9 +324,14 @@ impl EventLoop {
                 )),
             };
             let rules = rules(spec, &change.pool_ids, pages);
+            let mirror = spec.mirror.as_ref();
+            let mirror = mirror.and_then(|it| change.pool_ids.get(&*it.pool).copied());
             if let Some(service) = self.cx.services.get_mut(id) {
                 service.pool = pool;
                 service.rules = rules;
+                service.mirror = mirror;
+                service.mirror_share =
+                    spec.mirror.as_ref().map_or(WHOLE, |it| it.of_ten_thousand);
                 if service.settings != spec.settings {
                     service.settings = spec.settings.clone();
                 }

@@ -130,6 +130,9 @@ impl EventLoop {
             if service.pool == Some(id) {
                 service.pool = None;
             }
+            if service.mirror == Some(id) {
+                service.mirror = None;
+            }
         }
     }
 

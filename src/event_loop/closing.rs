@@ -111,6 +111,7 @@ impl EventLoop {
     pub(super) fn reap(&mut self) {
         self.reap_connections();
         self.udp.reap();
+        self.reap_mirrors();
         self.reap_leaving();
     }
 
@@ -151,6 +152,7 @@ impl EventLoop {
             self.cx.retire(connection);
         }
         self.cx.timers.remove(client.timer);
+        self.cx.copies.forget(key);
     }
 
     fn count_end(&mut self, pair: &Pair, reason: Reason) {

@@ -2,6 +2,7 @@
 //! them. Checked in debug builds, after every turn.
 
 use crate::event::Owner;
+use crate::limits::MIRRORS_MAX;
 use crate::relay::Pair;
 use crate::services::{Listener, ListenerSocket};
 
@@ -21,7 +22,10 @@ impl EventLoop {
             self.pairs.iter().filter(|(_, pair)| pair.client.home.pool.is_some()).count();
         let flows_in_pools = self.udp.flows_in_pools();
         let flows = self.udp.flows();
-        self.cx.backends.check_invariants(in_use + flows, idle, users + flows_in_pools);
+        let copies = self.mirrors.under_way();
+        let open = in_use + flows + copies;
+        self.cx.backends.check_invariants(open, idle, users + flows_in_pools + copies);
+        self.check_copies();
         self.check_listeners();
         self.health.check_invariants(&self.cx);
         let mut holding = 0;
@@ -47,8 +51,21 @@ impl EventLoop {
         assert_eq!(waiting, queued, "who waits in the run queue waits once, and knows it");
         assert_eq!(self.cx.buffers.lent() + self.cx.pipes.lent(), holding, "buffers and flows");
         let timers =
-            self.pairs.len() + self.accepting.len() + self.health.probes() + Chores::COUNT;
+            self.pairs.len() + self.accepting.len() + self.health.probes() + self.mirrors.len();
+        let timers = timers + Chores::COUNT;
         assert_eq!(self.cx.timers.len(), timers, "timers and their owners");
+    }
+
+    /// Copies of requests, and those whose they are.
+    fn check_copies(&self) {
+        let queued = self.mirrors.check_invariants(&self.cx);
+        let is_mirror =
+            |owner: &Owner| matches!(*owner, Owner::Mirror(key) if self.mirrors.has(key));
+        let waiting = self.cx.run_queue.iter().filter(is_mirror).count();
+        assert_eq!(waiting, queued, "copies in the run queue");
+        let is_here = |key| self.pairs.get(key).is_some();
+        assert!(self.cx.copies.pairs().all(is_here), "what is gathered is a client's");
+        assert!(self.cx.copies.len() <= MIRRORS_MAX, "copies at once");
     }
 
     /// Each listener and the clients that came in there.

@@ -3,6 +3,10 @@
 #[cfg(debug_assertions)]
 mod churn;
 mod flows;
+#[cfg(debug_assertions)]
+mod mirror;
+#[cfg(debug_assertions)]
+mod pipelining;
 mod reload;
 
 use super::*;

@@ -84,6 +84,11 @@ impl Printer<'_> {
             let list = format!("[\n    {},\n]", list.join(",\n    "));
             first.push(("rules", list, SettingKey::ROUTE));
         }
+        if let Some(Share { pool, of_ten_thousand }) = &service.mirror {
+            let share = string(&share_text(*of_ten_thousand));
+            let mirror = format!("{{ pool = {}, share = {share} }}", string(pool));
+            first.push(("mirror", mirror, SettingKey::ROUTE));
+        }
         if !service.error_pages.is_empty() {
             let page = |(status, file): (&u16, &String)| format!("{status} = {}", string(file));
             let list: Vec<String> = service.error_pages.iter().map(page).collect();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::config::{
     Action, Condition, FieldEdit, HeadEdit, HeadOf, PathEdit, RedirectTo, Respond, Rule, Share,
-    Spot, Subject, Wrong, check_shares, share,
+    Spot, Subject, WHOLE, Wrong, check_shares, share,
 };
 use crate::limits::RULES_MAX;
 
@@ -202,6 +202,38 @@ impl Reader<'_> {
         }
         let action = Some(Action::Respond(Respond { status: 503, file }));
         Some(Rule { when, action, ..Rule::default() })
+    }
+
+    /// `{ pool = "NAME", share = "1%" }`, or the name alone for all requests.
+    pub(super) fn mirror(&mut self, section: Section<'_>) -> Option<Share> {
+        let value = section.get("mirror")?;
+        let Some(section) = value.section() else {
+            let pool = self.text(value, "{ pool = \"NAME\", share = \"1%\" }")?;
+            self.uses.push((Subject::Pool(pool.clone()), value.at));
+            return Some(Share { pool, of_ten_thousand: WHOLE });
+        };
+        let mut pool = None;
+        let mut parts = WHOLE;
+        for (key, at, value) in section.entries() {
+            match key {
+                "pool" => {
+                    pool = self.text(value, "the name of a pool").map(|it| (it, value.at))
+                }
+                "share" => {
+                    let text = self.text(value, "a share such as \"1%\"");
+                    let read = text.and_then(|text| self.good(share(&text), value.at));
+                    parts = read.unwrap_or(parts);
+                }
+                _ => self.unknown(key, at, ["pool", "share"]),
+            }
+        }
+        let Some((pool, at)) = pool else {
+            let mistake = Mistake::at(value.at, "a mirror without a `pool`");
+            self.mistakes.push(mistake.hint("want pool = \"NAME\""));
+            return None;
+        };
+        self.uses.push((Subject::Pool(pool.clone()), at));
+        Some(Share { pool, of_ten_thousand: parts })
     }
 
     /// `{ 503 = "FILE" }`.

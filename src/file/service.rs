@@ -17,7 +17,8 @@ impl Reader<'_> {
     pub(super) fn read_service(&mut self, name: &str, section: Section<'_>) {
         let subject = Subject::Service(name.to_owned());
         let mut config = self.defaults.clone();
-        let others = ["listen", "match", "pool", "rules", "maintenance", "error_pages"];
+        let others =
+            ["listen", "match", "pool", "rules", "maintenance", "mirror", "error_pages"];
         self.settings(section, "service", &others, &subject, &mut config);
         let listeners = match section.get("listen") {
             Some(value) => self.listeners_of(value),
@@ -35,6 +36,7 @@ impl Reader<'_> {
         };
         let rules = self.rules(section);
         let error_pages = self.error_pages(section);
+        let mirror = self.mirror(section);
         let pool = match section.get("pool") {
             Some(value) => {
                 let pool = self.text(value, "the name of a pool");
@@ -60,6 +62,7 @@ impl Reader<'_> {
             matches,
             pool,
             rules,
+            mirror,
             error_pages,
             settings,
         });

@@ -21,6 +21,8 @@ pub struct Lists {
     pub flat: Vec<u8>,
     /// What rules make of a request.
     pub edits: RequestEdits,
+    /// A copy of a message, lent while its body is carried.
+    pub copy: Vec<u8>,
     /// Empty vectors for [`Lists::lend`].
     spare: Vec<Vec<u8>>,
 }

@@ -173,3 +173,21 @@ pub const PATH_PREFIX_BYTES_MAX: usize = 1024;
 /// Most parts between the slashes of such a beginning, each of which may cost a look-up for each
 /// request; and a bit is kept for each number of parts.
 pub const PATH_PREFIX_PARTS_MAX: usize = 16;
+
+/// Longest request of which a copy is sent elsewhere, head and body as they go to a backend, in
+/// bytes: most have no body, and of the others most fit. Longer ones are not worth their memory.
+pub const MIRROR_BYTES_MAX: usize = 64 * 1024;
+
+/// Copies of requests at once, those that are being gathered among them: 16 MiB at most. There are
+/// never more than a quarter as many as there may be clients.
+pub const MIRRORS_MAX: usize = 256;
+
+/// How long a copy may take in all, from its connect to the end of its answer.
+pub const MIRROR_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Time in each turn for the copies to act, and as much for new ones to be begun: little, for no
+/// client waits for any of them.
+pub const MIRROR_TIME: Duration = Duration::from_micros(200);
+
+/// Bytes of answers that one copy reads and drops in a turn.
+pub const MIRROR_BYTES_PER_TURN: usize = 64 * 1024;

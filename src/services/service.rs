@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use crate::config::ServiceSettings;
+use crate::config::{ServiceSettings, WHOLE};
 use crate::event::PoolId;
 
 use super::Rules;
@@ -24,6 +24,12 @@ pub struct Service {
     pub redirect_to: Option<u16>,
     /// Where its clients go; without a pool they are refused.
     pub pool: Option<PoolId>,
+    /// The pool that gets a copy of each request as well, if one does; its answers are dropped.
+    pub mirror: Option<PoolId>,
+    /// Of how many of 10,000 requests.
+    pub mirror_share: u32,
+    /// How far it is to the next one of them, of 10,000.
+    mirror_due: u32,
     /// Clients that are its own; they keep it from being freed.
     users: u64,
 }
@@ -31,7 +37,29 @@ pub struct Service {
 impl Service {
     /// A service without clients.
     pub fn new(name: &str, settings: ServiceSettings, pool: Option<PoolId>) -> Service {
-        Service { name: name.into(), settings, rules: None, redirect_to: None, pool, users: 0 }
+        let name = name.into();
+        Service {
+            name,
+            settings,
+            rules: None,
+            redirect_to: None,
+            pool,
+            mirror: None,
+            mirror_share: WHOLE,
+            mirror_due: 0,
+            users: 0,
+        }
+    }
+
+    /// The pool that gets a copy of this request: of a share the requests are spread evenly.
+    pub fn next_mirror(&mut self) -> Option<PoolId> {
+        let pool = self.mirror?;
+        self.mirror_due += self.mirror_share;
+        if self.mirror_due < WHOLE {
+            return None;
+        }
+        self.mirror_due -= WHOLE;
+        Some(pool)
     }
 
     /// A client is its own from now on.

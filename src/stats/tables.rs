@@ -152,6 +152,30 @@ pub const PROCESS: &[Field<Process>] = &[
         |it| it.access_log.map_or(Value::Absent, |log| log.waiting.into()),
         "bytes of the access log that are not written yet",
     ),
+    Field::counter(
+        "mirror.sent",
+        One,
+        |it| it.stats.mirror.sent.into(),
+        "copies of requests that were sent to another pool and answered whole",
+    ),
+    Field::counter(
+        "mirror.dropped_busy",
+        One,
+        |it| it.stats.mirror.dropped_busy.into(),
+        "copies that were not sent, for there were too many others",
+    ),
+    Field::counter(
+        "mirror.dropped_large",
+        One,
+        |it| it.stats.mirror.dropped_large.into(),
+        "copies that were not sent, for they were too long",
+    ),
+    Field::counter(
+        "mirror.failed",
+        One,
+        |it| it.stats.mirror.failed.into(),
+        "copies that were not sent whole, or not answered whole in time",
+    ),
     Field::counter("turns", One, |it| it.stats.turns.into(), "turns of the event loop"),
     Field::gauge(
         "longest_turn_ms",
@@ -448,6 +472,7 @@ mod tests {
         for (owner, table, place) in [
             ("Stats", "PROCESS", "it.stats."),
             ("Handshakes", "PROCESS", "it.stats.handshakes."),
+            ("Mirrored", "PROCESS", "it.stats.mirror."),
             ("Datagrams", "UDP", "it."),
             ("ListenerStats", "LISTENERS", "it."),
             ("PoolCounts", "POOLS", "it.counts."),

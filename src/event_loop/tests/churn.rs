@@ -1,5 +1,6 @@
 //! Listeners, pools, servers and their probes come and go thousands of times, with clients in
-//! between, and with events, timers and places in the run queue that were meant for those who went.
+//! between and copies of requests, and with events, timers and places in the run queue that were
+//! meant for those who went.
 //!
 //! Servers have a colour, and so have pools and listeners: whoever answers a client has the colour
 //! of the listener that it came to, or something reached another one's.
@@ -16,7 +17,9 @@ use crate::config::{
     Algorithm, AllDown, CheckSettings, ListenerSettings, Match, OnDown, PoolSettings, Protocol,
     ServiceSettings, UdpSettings,
 };
+use crate::context::{Copies, RequestCopy};
 use crate::event::{PoolId, ServerId, ServiceId};
+use crate::http::Asked;
 use crate::net::{DatagramListener, Families, StreamListener};
 use crate::services::{Choice, ListenerPlan, Service};
 
@@ -70,6 +73,7 @@ struct Counts {
     udp_listeners: usize,
     pools: usize,
     servers: usize,
+    copies: u64,
     answered: [usize; 2],
 }
 
@@ -321,10 +325,26 @@ impl World {
         if self.clients.len() < CLIENTS_MAX {
             self.come_in();
         }
+        self.copy();
         let mut clients = std::mem::take(&mut self.clients);
         let answered = &mut self.added.answered;
         clients.retain_mut(|client| stays(client, answered, &mut self.random));
         self.clients = clients;
+    }
+
+    /// A request is copied to a pool, if there is room; perhaps to one that will have gone when the
+    /// copy is begun.
+    fn copy(&mut self) {
+        let pools = self.pools.iter().map(|(id, _)| *id);
+        let Some(pool) = self.random.choice(pools.collect::<Vec<PoolId>>()) else { return };
+        let cx = &mut self.looping.cx;
+        if cx.copies.len() < Copies::most(cx.settings.max_connections) {
+            let client = [127, 0, 0, 1].into();
+            let bytes = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n".to_vec();
+            let asked = Asked::default();
+            cx.copies.add(RequestCopy { pool, client, hash_key: None, asked, bytes });
+            self.added.copies += 1;
+        }
     }
 
     fn come_in(&mut self) {
@@ -380,6 +400,7 @@ impl World {
             Owner::Probe(id, run) => self.looping.health.runs().any(|it| it == (id, run)),
             Owner::Pair(key) => self.looping.pairs.get(key).is_some(),
             Owner::Flow(key) => self.looping.udp.has_flow(key),
+            Owner::Mirror(key) => self.looping.mirrors.has(key),
             _ => false,
         }
     }
@@ -397,7 +418,10 @@ impl World {
         let pairs = self.looping.pairs.iter().map(|(key, it)| (key, it.client.queued));
         let pairs: Vec<_> = pairs.collect();
         let probes = self.looping.health.print();
-        format!("{listeners:?} {pairs:?} {probes} {}", cx.connections.len())
+        let copies: Vec<Key> = self.looping.mirrors.keys().collect();
+        let under_way = self.looping.mirrors.under_way();
+        let open = cx.connections.len();
+        format!("{listeners:?} {pairs:?} {probes} {open} {copies:?} {under_way}")
     }
 
     /// Keys of those who are here now, to come late when they are not any more.
@@ -405,7 +429,8 @@ impl World {
         let pairs = self.looping.pairs.iter().map(|(key, _)| Owner::Pair(key));
         let flows = self.looping.udp.keys().map(Owner::Flow);
         let runs = self.looping.health.runs().map(|(id, run)| Owner::Probe(id, run));
-        let some: Vec<Owner> = pairs.chain(flows).chain(runs).collect();
+        let copies = self.looping.mirrors.keys().map(Owner::Mirror);
+        let some: Vec<Owner> = pairs.chain(flows).chain(runs).chain(copies).collect();
         self.gone.extend(self.random.choice(some));
     }
 
@@ -433,6 +458,8 @@ impl World {
         self.looping.pairs.is_empty()
             && self.looping.udp.flows() + self.looping.udp.classes() == 0
             && self.looping.health.is_empty()
+            && self.looping.mirrors.is_empty()
+            && cx.copies.is_empty()
             && cx.connections.is_empty()
             && cx.backends.is_empty()
             && cx.backends.pools().next().is_none()
@@ -485,4 +512,8 @@ fn nobody_is_reached_by_what_was_meant_for_another_and_nothing_is_left() {
     world.end();
     let answered = world.added.answered;
     assert!(answered.iter().all(|&times| times > 500), "clients were served: {answered:?}");
+    let mirror = world.looping.cx.stats.mirror;
+    let ended = mirror.sent + mirror.failed + mirror.dropped_busy + mirror.dropped_large;
+    assert_eq!(ended, world.added.copies, "each copy ends once: {mirror:?}");
+    assert!(mirror.failed > 500, "copies were begun: {mirror:?}");
 }

@@ -30,14 +30,14 @@ fn real_server(name: &'static str) -> String {
     address.to_string()
 }
 
-fn pool(name: &str, backends: &[String]) -> PoolSpec {
+pub fn pool(name: &str, backends: &[String]) -> PoolSpec {
     let backends = backends.iter().map(|text| BackendSpec::parse(text).unwrap()).collect();
     let mut settings = PoolSettings::DEFAULT;
     settings.check.kind = crate::config::Check::None;
     PoolSpec { name: name.to_owned(), settings, backends }
 }
 
-fn service(name: &str, host: &str, pool: Option<&str>) -> ServiceSpec {
+pub fn service(name: &str, host: &str, pool: Option<&str>) -> ServiceSpec {
     let host = match host {
         "*" => RouteName::Others,
         host => RouteName::Exact(host.to_owned()),
@@ -52,7 +52,7 @@ fn service(name: &str, host: &str, pool: Option<&str>) -> ServiceSpec {
     }
 }
 
-fn state(services: Vec<ServiceSpec>, pools: Vec<PoolSpec>) -> Desired {
+pub fn state(services: Vec<ServiceSpec>, pools: Vec<PoolSpec>) -> Desired {
     let listener = ListenerSpec {
         name: "public".to_owned(),
         listen: Listen::parse("http://127.0.0.1:0").unwrap(),
@@ -99,7 +99,7 @@ impl Client {
     }
 }
 
-fn change(looping: &mut EventLoop, desired: Desired) -> Receipt {
+pub fn change(looping: &mut EventLoop, desired: Desired) -> Receipt {
     let prepared = looping.prepare(desired).unwrap();
     let receipt = looping.apply(prepared).unwrap();
     looping.turn(Some(Duration::ZERO)).unwrap();

@@ -178,6 +178,10 @@ fn generated(random: &mut fastrand::Rng) -> Desired {
             pool,
             settings: config.service,
             rules: (0..random.usize(..4)).map(|_| rule(random, &desired.pools)).collect(),
+            mirror: random.bool().then(|| Share {
+                pool: desired.pools[0].name.clone(),
+                of_ten_thousand: random.u32(1..=10_000),
+            }),
             error_pages: error_pages(random),
         });
     }

@@ -9,7 +9,7 @@ use std::io::IoSlice;
 use crate::http::{BadBody, Decoder, Framing, Lists, Trailers, rewrite};
 use crate::limits::{
     BYTES_PER_DIRECTION_PER_TURN, CHUNK_WORK_BYTES, FINE_READ_BYTES, HTTP_FRAMING_ROOM,
-    HTTP_PIECES_MAX, READ_WORK_BYTES,
+    HTTP_PIECES_MAX, MIRROR_BYTES_MAX, READ_WORK_BYTES,
 };
 use crate::net::{BufferPool, Fault, Received, Socket};
 use crate::relay::pump::{Buffers, Direction, DirectionState, Pumped};
@@ -28,6 +28,8 @@ pub(super) struct BodyRelay {
     /// more than their bytes. True at first, or a source of many short bodies, each a scratch
     /// buffer full of tiny chunks, would never be held to it.
     reads_small: bool,
+    /// What leaves is copied to [`Lists::copy`] as well.
+    copied: bool,
     /// Bytes of payload that are left of `--max-body`; `u64::MAX` without a limit.
     allowed: u64,
 }
@@ -68,6 +70,7 @@ impl BodyRelay {
             leaves,
             plain,
             reads_small: true,
+            copied: false,
             allowed: u64::MAX,
         }
     }
@@ -75,6 +78,18 @@ impl BodyRelay {
     /// The same, refused if it has more bytes of payload than this.
     pub fn at_most(self, allowed: Option<u64>) -> BodyRelay {
         BodyRelay { allowed: allowed.unwrap_or(u64::MAX), ..self }
+    }
+
+    /// What leaves of it from now on, the part that came with the head apart, is copied to
+    /// [`Lists::copy`]: so the pump must not move it unseen.
+    pub fn be_copied(&mut self) {
+        self.copied = true;
+        self.plain = false;
+    }
+
+    /// The copy is of no use any more.
+    pub fn be_copied_no_more(&mut self) {
+        self.copied = false;
     }
 
     /// Whether it leaves as it comes, so that the pump can move it.
@@ -186,6 +201,12 @@ impl BodyRelay {
             self.reads_small = transfer.lists.spans.len() * CHUNK_WORK_BYTES > count;
         }
         transfer.offer(count).map_err(Carried::TargetBroke)?;
+        let lists = &mut *transfer.lists;
+        // One that grew too long grows no more, and whoever lent it sees that.
+        if self.copied && lists.copy.len() <= MIRROR_BYTES_MAX {
+            let input = &transfer.buffers.scratch[..count];
+            lists.outgoing.copy_to(input, 0, &mut lists.copy);
+        }
         Ok(count)
     }
 

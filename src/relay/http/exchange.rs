@@ -12,8 +12,10 @@
 //! meantime; that is no failure of the backend.
 
 mod broken;
+mod copying;
 mod editing;
 mod ending;
+mod leaving;
 
 use std::time::Instant;
 
@@ -22,14 +24,13 @@ use crate::backends::{Pool, ServerId};
 use crate::balance;
 use crate::config::HashKey;
 use crate::context::{self, Carrying, Context};
-use crate::event::ServiceId;
+use crate::event::{PoolId, ServiceId};
 use crate::http::added::{Added, Proto};
 use crate::http::edits::{RequestEdits, ResponseEdits};
 use crate::http::rewrite::{self, Forward};
 use crate::http::{Asked, BadBody, Decoder, Framing, Lists, RequestHead, Trailers, Version};
-use crate::limits::{HTTP_HEAD_BYTES_MAX, HTTP_UNWATCHED};
 use crate::net::tls::Tls;
-use crate::net::{Buffers, Fault, Received, Socket, Stream};
+use crate::net::{Buffers, Fault, Socket, Stream};
 use crate::stats::{Failure, Moved};
 
 use super::super::account::OwnAnswer;
@@ -42,6 +43,7 @@ use super::response::{Answer, Answered, Reader};
 use super::{Http, HttpState, HttpStep, reply};
 
 use broken::Broke;
+use leaving::{client_gave_up, read_waiting_client};
 
 /// A request that is with a backend.
 #[derive(Debug)]
@@ -80,6 +82,8 @@ pub(super) struct Exchange {
     edits: ResponseEdits,
     /// Rules edit the request: what they make of it lies in the lists.
     is_edited: bool,
+    /// The pool that is to get a copy of the request, until the copy is whole.
+    copied_to: Option<PoolId>,
     answer: Answer,
 }
 
@@ -127,9 +131,14 @@ pub(super) fn begin(
         }
         return exchange.fail(reason, http, client, cx);
     }
+    exchange.plan_copy(head, client, cx);
     let composed = exchange.compose(head, total, client, cx);
     http.take_surplus(&mut cx.http);
-    match composed.map(|()| exchange.send(total, client, cx)) {
+    let sent = composed.map(|()| exchange.send(total, client, cx));
+    if sent.is_ok() {
+        exchange.copy_head(total, client, cx);
+    }
+    match sent {
         Ok(Ok(())) => {}
         Ok(Err(fault)) => return exchange.recover(fault, http, client, cx),
         Err(bad) => {
@@ -157,31 +166,6 @@ fn bind(client: &Client, cx: &mut Context) {
     }
 }
 
-/// Bytes or an end came from a client that waits for its answer.
-#[cold]
-fn read_waiting_client(
-    http: &mut Http,
-    client: &mut Client,
-    cx: &mut Context,
-) -> Option<ExchangeTurn> {
-    match client.socket.receive(&mut cx.scratch[..HTTP_HEAD_BYTES_MAX]) {
-        Received::Bytes(count) => {
-            http.keep(&cx.scratch[..count]);
-            None
-        }
-        Received::WouldBlock => None,
-        Received::Eof => Some(client_gave_up(Reason::ClientLeft, cx)),
-        Received::Broken(fault) => Some(client_gave_up(Reason::ClientBroke(fault), cx)),
-    }
-}
-
-/// The client went away before it had its answer.
-#[cold]
-fn client_gave_up(reason: Reason, cx: &mut Context) -> ExchangeTurn {
-    cx.stats.aborted += 1;
-    ExchangeTurn::Close(reason)
-}
-
 impl Exchange {
     fn new(head: &RequestHead, service: Option<ServiceId>, cx: &Context) -> Exchange {
         let decoder = Decoder::new(head.framing, Trailers::Drop);
@@ -206,6 +190,7 @@ impl Exchange {
             broke: Broke::default(),
             edits: ResponseEdits::default(),
             is_edited: false,
+            copied_to: None,
             answer: Answer::default(),
         }
     }
@@ -242,22 +227,6 @@ impl Exchange {
     /// Whether all of the request is with the backend.
     pub fn is_asked(&self) -> bool {
         self.is_asked
-    }
-
-    /// When to read from a client that may have left, with `--abort-on-close`: `None` if it has not
-    /// finished sending, or if another request waits. Under TLS a close_notify may come without a
-    /// FIN, so that whatever comes has to be read.
-    pub fn patience_ends(&self, http: &Http, client: &Client, cx: &Context) -> Option<Instant> {
-        let may_have_left = cx.service(client.home.service).abort_on_close
-            && client.socket.can_read()
-            && (client.socket.is_ending() || client.socket.tls().is_some())
-            && self.request.is_read()
-            && http.input.is_empty();
-        may_have_left.then(|| self.asked_at + HTTP_UNWATCHED)
-    }
-
-    fn patience_is_over(&self, http: &Http, client: &Client, cx: &Context) -> bool {
-        self.patience_ends(http, client, cx).is_some_and(|end| end <= cx.now)
     }
 
     /// Whether nothing is left to do before the backend has an event.
@@ -473,7 +442,9 @@ impl Exchange {
         let cookie = self.cookie(backend, client, cx);
         let before = client.duplex.moved();
         let had_begun = self.answer.has_begun();
+        self.lend_copy(client, cx);
         let turn = self.both_ways(cookie.as_deref(), http, client, cx);
+        self.take_copy(client, cx);
         cx.backends.moved(backend, client.duplex.moved().since(before));
         self.record_answer(backend, had_begun, &turn, client, cx);
         turn
@@ -519,12 +490,14 @@ impl Exchange {
         let direction = &mut client.duplex.request;
         let source = &mut client.socket;
         let mut transfer = Transfer { direction, source, target: backend, buffers, lists };
-        match self.request.carry(&mut transfer) {
+        let carried = self.request.carry(&mut transfer);
+        // The body may be read to its end, and wait for a backend that does not take it yet.
+        http.take_surplus(transfer.lists);
+        match carried {
             Carried::Rest => ExchangeTurn::Rest,
             Carried::Again => ExchangeTurn::Again,
             Carried::Whole => {
                 self.is_asked = true;
-                http.take_surplus(transfer.lists);
                 ExchangeTurn::Rest
             }
             Carried::SourceBroke(Fault::CutShort) if !self.answer.has_begun() => {
