@@ -63,7 +63,7 @@ pub use listen::{Listen, Phase, Phases, Protocol, Service, check_listeners};
 pub use listener::ListenerSettings;
 pub use matching::{Match, Rank, Tie, ties};
 pub use own::OwnListeners;
-pub use pool::{AllDown, CheckSettings, OnDown, PoolSettings};
+pub use pool::{AllDown, CheckSettings, OnDown, OnRemoved, PoolSettings};
 pub use process::{LOG_LEVELS, ProcessSettings};
 pub use route::{Destination, Route, RouteName, RoutePlan, plan};
 pub use rule::{

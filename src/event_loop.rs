@@ -26,11 +26,14 @@ mod closing;
 #[cfg(debug_assertions)]
 mod invariants;
 mod mirroring;
+mod process;
 mod reloading;
 mod resting;
 #[cfg(test)]
 mod tests;
 mod udp;
+
+pub use process::share_descriptors;
 
 use std::collections::VecDeque;
 use std::io;

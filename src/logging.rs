@@ -30,8 +30,12 @@ impl LogSink {
     /// Make this the destination of the `log` macros.
     pub fn install(&self, level: log::LevelFilter) {
         let target = env_logger::Target::Pipe(Box::new(self.clone()));
-        let result = env_logger::Builder::new().filter_level(level).target(target).try_init();
+        // Every level passes here: what is below the one asked for, which can change, is stopped
+        // before it becomes a line.
+        let all = log::LevelFilter::Trace;
+        let result = env_logger::Builder::new().filter_level(all).target(target).try_init();
         debug_assert!(result.is_ok(), "the log is installed once");
+        log::set_max_level(level);
     }
 
     /// Whether lines wait for standard error.

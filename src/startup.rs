@@ -9,17 +9,15 @@ use std::net::SocketAddr;
 use log::{info, warn};
 
 use crate::config::{
-    BackendSpec, Complaint, Config, Desired, Listen, ListenerSpec, MAIN, PoolSpec,
-    ProcessSettings, Protocol, SettingKey, Spelling, io_words,
+    BackendSpec, Complaint, Config, Desired, Listen, ListenerSpec, MAIN, PoolSpec, Protocol,
+    SettingKey, Spelling, io_words,
 };
 use crate::control::{self, Ground, Prepared, PreparedListener, TlsStore, servers};
 use crate::demo::{self, Demo};
 use crate::event::signals::Signals;
-use crate::event_loop::{EventLoop, Logs, Parts, Reread};
-use crate::limits::{DEMO_CLIENTS, PORTS_FOR_FLOWS_PERCENT};
+use crate::event_loop::{EventLoop, Logs, Parts, Reread, share_descriptors};
+use crate::limits::DEMO_CLIENTS;
 use crate::logging::LogSink;
-use crate::net::descriptors::{self, Needs};
-use crate::net::ports;
 use crate::wanted;
 
 /// What is to run, and who asked for it.
@@ -155,62 +153,6 @@ fn places(addresses: &[SocketAddr]) -> String {
         true => first.to_string(),
         false => format!("{first} (or {})", others.join(", ")),
     }
-}
-
-fn share_descriptors(
-    process: &ProcessSettings,
-    spelling: Spelling,
-    needs: Needs,
-) -> descriptors::DescriptorShare {
-    let limit = descriptors::raise_limit();
-    if limit.now != limit.before {
-        info!("raised the limit of open files from {} to {}", limit.before, limit.now);
-    }
-    let mut share = descriptors::share(limit.now, needs);
-    if needs.datagrams > 0 {
-        share.flows = share_ports(process, spelling, limit.now, share.flows);
-    }
-    if needs.streams == 0 {
-        return share;
-    }
-    match process.max_connections {
-        Some(wanted) if wanted > share.pairs => warn!(
-            "{} is more than the limit of {} open files allows, about {}",
-            (spelling.with_value)(SettingKey::MAX_CONNECTIONS, &wanted.to_string()),
-            limit.now,
-            share.pairs
-        ),
-        Some(_) => {}
-        None => {
-            info!("at most {} connections at once, by the limit of open files", share.pairs);
-        }
-    }
-    share
-}
-
-/// A flow needs a descriptor and a port: as many as there can be of both.
-fn share_ports(
-    process: &ProcessSettings,
-    spelling: Spelling,
-    limit: u64,
-    by_descriptors: usize,
-) -> usize {
-    let ports = ports();
-    let by_ports = ports * PORTS_FOR_FLOWS_PERCENT / 100;
-    let (flows, what) = if by_ports < by_descriptors {
-        (by_ports, format!("the system's {ports} local ports"))
-    } else {
-        (by_descriptors, format!("the limit of {limit} open files"))
-    };
-    match process.max_flows {
-        Some(wanted) if wanted > flows => {
-            let asked = (spelling.with_value)(SettingKey::MAX_FLOWS, &wanted.to_string());
-            warn!("{asked} is more than {what} allows, about {flows}");
-        }
-        Some(_) => {}
-        None => info!("at most {flows} flows at once, by {what}"),
-    }
-    flows
 }
 
 fn announce(listeners: &[Listen]) {

@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use crate::balance::{Balance, Work};
-use crate::config::{OnDown, PoolSettings};
+use crate::config::{OnDown, OnRemoved, PoolSettings};
 use crate::event::{PoolId, ProbeId, ServerId};
 
 use super::pool::{Pool, PoolPlan, SeatPlace};
@@ -82,6 +82,11 @@ impl Backends {
     /// Whether it is a member of this pool.
     pub fn sits_in(&self, id: ServerId, pool: PoolId) -> bool {
         self.place_in(id, pool).is_some()
+    }
+
+    /// Whether it is a member of any pool.
+    pub fn is_member(&self, id: ServerId) -> bool {
+        self.servers.get(id).is_some_and(|server| !server.seats.is_empty())
     }
 
     /// The addresses of a server that was found under this name and port, if one is here.
@@ -201,6 +206,14 @@ impl Backends {
         let seat = place.and_then(|place| pool.seat(place.index as usize));
         let goes_on = pool.up() == 0 && seat.is_some_and(|seat| !seat.is_down());
         pool.settings.on_down == OnDown::Close && !goes_on
+    }
+
+    /// Whether this pool, of which it is no member any more, closes its connections.
+    pub fn closes_removed(&self, id: ServerId, pool: Option<PoolId>) -> bool {
+        let Some(id_of_pool) = pool else { return false };
+        let Some(pool) = self.pools.get(id_of_pool) else { return false };
+        let is_out = self.pools.is_leaving(id_of_pool) || !self.sits_in(id, id_of_pool);
+        pool.settings.on_removed == OnRemoved::Close && is_out
     }
 
     /// Whether somebody that is leaving may be free now.

@@ -48,7 +48,7 @@ impl Config {
             };
             let listeners = self.listeners_of(route.path.as_deref(), specs);
             services.push(ServiceSpec {
-                name: route.title(),
+                name: route.service_name(),
                 listeners: listeners.map(|at| names[at].clone()).collect(),
                 matches: vec![Match {
                     host: name.clone(),

@@ -23,6 +23,8 @@ pub struct PoolSettings {
     pub all_down: AllDown,
     /// What happens to the connections of a backend that goes down.
     pub on_down: OnDown,
+    /// What happens to the connections of one that is removed.
+    pub on_removed: OnRemoved,
     /// Within this time a connect to a backend must succeed.
     pub connect_timeout: Duration,
     /// How many other backends are tried after a connect failed.
@@ -64,6 +66,7 @@ impl PoolSettings {
         eject_after: limits::EJECT_AFTER_DEFAULT,
         all_down: AllDown::Refuse,
         on_down: OnDown::Keep,
+        on_removed: OnRemoved::Drain,
         connect_timeout: limits::CONNECT_TIMEOUT_DEFAULT,
         retries: limits::RETRIES_DEFAULT,
         backend_idle: limits::BACKEND_IDLE_DEFAULT,
@@ -97,6 +100,7 @@ impl SettingKey {
     pub const EJECT_AFTER: SettingKey = SettingKey("pool.eject_after");
     pub const ALL_DOWN: SettingKey = SettingKey("pool.all_down");
     pub const ON_DOWN: SettingKey = SettingKey("pool.on_down");
+    pub const ON_REMOVED: SettingKey = SettingKey("pool.on_removed");
     pub const CONNECT_TIMEOUT: SettingKey = SettingKey("pool.connect_timeout");
     pub const RETRIES: SettingKey = SettingKey("pool.retries");
     pub const BACKEND_IDLE: SettingKey = SettingKey("pool.backend_idle");
@@ -132,10 +136,25 @@ pub enum OnDown {
     Close,
 }
 
+/// What happens to the connections of a backend that is removed from its pool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnRemoved {
+    /// They go on until they end; nothing new is given to it.
+    Drain,
+    /// They are closed.
+    Close,
+}
+
 impl AllDown {
     /// The words for it.
     pub const ALL: &'static [(&'static str, AllDown)] =
         &[("refuse", AllDown::Refuse), ("spread", AllDown::Spread)];
+}
+
+impl OnRemoved {
+    /// The words for it.
+    pub const ALL: &'static [(&'static str, OnRemoved)] =
+        &[("drain", OnRemoved::Drain), ("close", OnRemoved::Close)];
 }
 
 impl OnDown {

@@ -152,9 +152,15 @@ pub fn check_route_listener(config: &Config) -> Result<(), Wrong> {
 }
 
 impl Route {
-    /// What its service and its pool are called: its name and its path.
+    /// What complaints call it: its name and its path.
     pub fn title(&self) -> String {
         format!("{}{}", self.name, self.path.as_deref().unwrap_or_default())
+    }
+
+    /// What its service and its pool are called: its title, unless [`MAIN`] has that name.
+    pub fn service_name(&self) -> String {
+        let title = self.title();
+        if title == MAIN { format!("{MAIN}#route") } else { title }
     }
 }
 
@@ -183,7 +189,7 @@ pub fn plan(config: &Config) -> Result<RoutePlan, Wrong> {
         let pool = match &route.to {
             Destination::Refused => None,
             Destination::Backends(specs) => {
-                Some(plan.add_pool(route.title(), specs, &mut places)?)
+                Some(plan.add_pool(route.service_name(), specs, &mut places)?)
             }
         };
         plan.routes.push((route.name.clone(), pool));
@@ -382,6 +388,14 @@ mod tests {
         assert_eq!(others(&["a:1"], &["*=refuse"]), None);
         assert_eq!(others(&[], &["x.example=b:1"]), None);
         assert_eq!(others(&[], &["*=b:1"]).as_deref(), Some("*"));
+    }
+
+    #[test]
+    fn a_route_for_main_is_not_mixed_up_with_the_rest() {
+        let desired = config(&["a:1"], &["main=b:1"]).desired().unwrap();
+        let names: Vec<&str> = desired.services.iter().map(|it| &*it.name).collect();
+        let pools: Vec<&str> = desired.pools.iter().map(|it| &*it.name).collect();
+        assert_eq!((names, pools), (vec!["main#route", "main"], vec!["main", "main#route"]));
     }
 
     #[test]

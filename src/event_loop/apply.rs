@@ -25,6 +25,7 @@ use crate::control::{
 };
 use crate::event::{ListenerId, PoolId, ServerId, ServiceId};
 use crate::limits::BALANCE_SEED_STEP;
+use crate::net::descriptors::Needs;
 use crate::services::{Act, Choice, ListenerPlan, Page, ReadyRule, Rules, Service};
 
 use super::EventLoop;
@@ -34,6 +35,8 @@ pub(super) struct Directory {
     /// Counted up with each change.
     pub generation: u64,
     pub desired: Desired,
+    /// Who needs descriptors.
+    needs: Needs,
     /// Each in the order of its list in the desired state.
     pub listeners: Vec<ListenerId>,
     services: Vec<ServiceId>,
@@ -64,6 +67,7 @@ impl Directory {
         Directory {
             generation: 0,
             desired: Desired::nothing(),
+            needs: Needs::default(),
             listeners: Vec::new(),
             services: Vec::new(),
             pools: Vec::new(),
@@ -77,7 +81,7 @@ impl EventLoop {
     /// Carry out what is prepared. If a socket cannot be registered, nothing has changed.
     pub fn apply(&mut self, prepared: Prepared) -> io::Result<Receipt> {
         let began = Instant::now();
-        let Prepared { desired, diff, store, listeners, servers, .. } = prepared;
+        let Prepared { desired, diff, store, listeners, servers, needs, .. } = prepared;
         let old = std::mem::replace(&mut self.directory, Directory::empty());
         let opened = self.open_listeners(&desired, &diff, listeners, &old);
         let ids = match opened {
@@ -104,14 +108,14 @@ impl EventLoop {
         self.remove_rest(&change);
         let mut receipt = receipt(&change, self.pairs.len());
         let Change { pools, services, .. } = change;
+        let generation = old.generation + 1;
         if let Some(log) = prepared.access_log {
             self.cx.access_log = log.map(Box::new);
         }
-        self.cx.settings.process = desired.process.clone();
-        let generation = old.generation + 1;
         self.directory = Directory {
             generation,
             desired,
+            needs,
             listeners: ids,
             services,
             pools,
@@ -120,6 +124,10 @@ impl EventLoop {
         };
         if generation == 1 {
             self.cx.backends.finish_work();
+        } else {
+            let process = self.directory.desired.process.clone();
+            let before = (&old.desired.process, old.needs);
+            receipt.notes = self.change_process(before, (&process, needs));
         }
         self.review_certificates();
         receipt.generation = generation;
@@ -398,6 +406,27 @@ impl EventLoop {
         }
         for &at in &change.diff.pools.removed {
             self.remove_pool(change.old.pools[at]);
+        }
+        self.lose_members(change);
+    }
+}
+
+impl EventLoop {
+    /// Those that are no member any more, as their pools want it.
+    fn lose_members(&mut self, change: &Change<'_>) {
+        let old = &change.old.desired;
+        let ids: HashMap<&str, PoolId> = old
+            .pools
+            .iter()
+            .map(|pool| &*pool.name)
+            .zip(change.old.pools.iter().copied())
+            .collect();
+        for (before, &id) in servers(old).iter().zip(&change.old.servers) {
+            for (pool, _) in &before.seats {
+                if let Some(&pool) = ids.get(pool) {
+                    self.lose(id, pool);
+                }
+            }
         }
     }
 }

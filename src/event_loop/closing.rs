@@ -1,4 +1,5 @@
-//! Step 7 of the turn: what died is freed. And who dies because its backend went down.
+//! Step 7 of the turn: what died is freed. And who dies because its backend went down or was
+//! removed.
 //!
 //! Closing a socket is dear, some ten microseconds, and thousands may die at once: so each turn
 //! frees as many as its time allows. The others stay in their slots, inert.
@@ -8,26 +9,41 @@ use std::time::Instant;
 use log::debug;
 
 use crate::backends::Flip;
-use crate::event::{Key, ServerId};
+use crate::event::{Key, PoolId, ServerId};
 use crate::limits::{STEP_TIME, SWEPT_PER_TURN};
 use crate::relay::{Pair, Reason};
 
 use super::{EventLoop, RunState};
 
-/// The backends that went down whose connections are still being closed, for `--on-down close`.
+/// The backends that are lost whose connections are still being closed, for `--on-down close` and
+/// `--on-removed close`.
 #[derive(Debug, Default)]
 pub(super) struct Sweep {
-    /// Each with when it fell: what was begun later is no concern of this fall.
-    fallen: Vec<(ServerId, Instant)>,
+    lost: Vec<Lost>,
     /// Those that the present walk through the connections looks for.
-    walking: Vec<(ServerId, Instant)>,
+    walking: Vec<Lost>,
     /// How far it is.
     at: usize,
 }
 
+/// A backend that is lost.
+#[derive(Debug, Clone, Copy)]
+struct Lost {
+    server: ServerId,
+    /// What was begun later is no concern of this.
+    at: Instant,
+    how: Loss,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Loss {
+    Down,
+    Removed,
+}
+
 impl Sweep {
     fn is_over(&self) -> bool {
-        self.fallen.is_empty() && self.walking.is_empty()
+        self.lost.is_empty() && self.walking.is_empty()
     }
 }
 
@@ -58,7 +74,7 @@ impl EventLoop {
             self.cx.retire_idle(server);
             self.udp.leave(server, &self.cx);
             if self.cx.backends.closes_on_down(server) {
-                self.sweep.fallen.push((server, now));
+                self.sweep.lost.push(Lost { server, at: now, how: Loss::Down });
             }
         }
     }
@@ -70,7 +86,7 @@ impl EventLoop {
             return;
         }
         if self.sweep.walking.is_empty() {
-            self.sweep.walking = std::mem::take(&mut self.sweep.fallen);
+            self.sweep.walking = std::mem::take(&mut self.sweep.lost);
             self.sweep.at = 0;
         }
         let end = self.cx.connections.places();
@@ -81,13 +97,13 @@ impl EventLoop {
             }
             let at = self.sweep.at;
             if let Some((_, connection)) = self.cx.connections.at(at) {
-                let fell = |&(id, fell): &(ServerId, Instant)| {
-                    id == connection.backend && connection.started_at <= fell
+                let is_it = |lost: &&Lost| {
+                    lost.server == connection.backend && connection.started_at <= lost.at
                 };
-                let server = connection.backend;
+                let mut lost = self.sweep.walking.iter().filter(is_it);
                 let pair = connection.user.pair();
-                let pair = pair.filter(|_| self.sweep.walking.iter().any(fell));
-                if let Some(key) = pair.filter(|&key| self.loses(key, server)) {
+                let pair = pair.filter(|&key| lost.any(|lost| self.loses(key, lost)));
+                if let Some(key) = pair {
                     if !share.allows(&mut self.pace) {
                         return;
                     }
@@ -100,11 +116,27 @@ impl EventLoop {
         }
     }
 
-    /// Whether a pair is to be closed because this server of its went down: if its pool wants that,
+    /// Whether a pair is to be closed because this server of its is lost: if its pool wants that,
     /// and does not itself go on with the server.
-    fn loses(&self, key: Key, server: ServerId) -> bool {
+    fn loses(&self, key: Key, lost: &Lost) -> bool {
         let pool = self.pairs.get(key).and_then(|pair| pair.client.home.pool);
-        self.cx.backends.closes_in(server, pool)
+        match lost.how {
+            Loss::Down => self.cx.backends.closes_in(lost.server, pool),
+            Loss::Removed => self.cx.backends.closes_removed(lost.server, pool),
+        }
+    }
+
+    /// It is no member of this pool any more, or the pool itself goes: its connections are closed
+    /// if the pool wants it. Its flows are, once it is in no pool at all.
+    pub(super) fn lose(&mut self, server: ServerId, pool: PoolId) {
+        if !self.cx.backends.closes_removed(server, Some(pool)) {
+            return;
+        }
+        let at = self.cx.now;
+        self.sweep.lost.push(Lost { server, at, how: Loss::Removed });
+        if !self.cx.backends.is_member(server) {
+            self.udp.leave(server, &self.cx);
+        }
     }
 
     /// Free what died. Nothing else in the program frees a slot.

@@ -72,6 +72,7 @@ impl EventLoop {
         if store.show_identities(SystemTime::now()) > 0 {
             info!("read the certificate for backends again");
         }
+        receipt.notes.iter().for_each(|note| warn!("{note}"));
         if self.reread.is_some() {
             info!("{receipt}");
         }

@@ -55,7 +55,11 @@ pub fn page() -> String {
             let name = &key.path()[scope.len() + 1..];
             let says = marked(&file_words(setting.says));
             let default = marked(&file_words(&(setting.default)(&defaults)));
-            let default = if default.is_empty() { "false".to_owned() } else { default };
+            let default = match (Kind::of(setting), default.as_str()) {
+                (Kind::OnOff, "" | "off") => "false".to_owned(),
+                (Kind::OnOff, "on") => "true".to_owned(),
+                _ => default,
+            };
             let _ =
                 writeln!(out, "| `{name}` | {} | {default} | {says} | 0.1 |", kind(setting));
         }

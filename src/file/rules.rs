@@ -217,7 +217,7 @@ impl Reader<'_> {
         for (key, at, value) in section.entries() {
             match key {
                 "pool" => {
-                    pool = self.text(value, "the name of a pool").map(|it| (it, value.at))
+                    pool = self.text(value, "the name of a pool").map(|it| (it, value.at));
                 }
                 "share" => {
                     let text = self.text(value, "a share such as \"1%\"");

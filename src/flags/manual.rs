@@ -58,9 +58,12 @@ Signals:
         Write a page of status to the log: backends, their state, active and
         total connections, load, rates.
   SIGHUP
-        Reopen the access log, after logrotate or the like moved it, and read
-        the files of --cert, --key, --client-ca, --backend-cert and
-        --backend-key again.
+        Read the file of --config again and apply what is different in one
+        step: what stayed keeps its connections, health and counts. A file
+        with mistakes changes nothing; the log says them all. The files of
+        --cert, --key, --client-ca, --backend-cert and --backend-key are read
+        again in any case, and the access log is reopened, after logrotate or
+        the like moved it.
 
 Exit codes:
   0     Ended as asked.
@@ -76,6 +79,9 @@ Examples:
   pointsman -l http://0.0.0.0:80 -b web1:80 -b web2:80 --check http:/health
   pointsman -l sni://0.0.0.0:443 --route www.example.com=web1:443,web2:443 \\
       --route '*.example.com=web3:443'
+  pointsman -l http://0.0.0.0:80 --route api.example.com=api1:80 \\
+      --route www.example.com/shop=shop1:80 --route '*=web1:80'
+  pointsman --config web.toml --check && pointsman --config web.toml
   pointsman -l udp://[::]:53 -l tcp://[::]:53 -b dns1:53 -b dns2:53 \\
       --udp-responses 1
   pointsman -l 0.0.0.0:9000 -b w1:9000 -b w2:9000 -a least-load \\

@@ -4,8 +4,8 @@ use super::*;
 use crate::config::{
     AccessLogFormat, AccessLogPlace, Algorithm, AllDown, BackendTls, BackendVerify,
     CertificatePair, Check, CheckSettings, Cidr, ClientCert, HashKey, ListenerSettings,
-    ListenerTls, OnDown, PoolSettings, ProcessSettings, Protocol, Redirect, SameSite,
-    ServiceSettings, Sticky, UdpSettings, UnknownName,
+    ListenerTls, OnDown, OnRemoved, PoolSettings, ProcessSettings, Protocol, Redirect,
+    SameSite, ServiceSettings, Sticky, UdpSettings, UnknownName,
 };
 use crate::limits;
 use std::collections::BTreeSet;
@@ -44,6 +44,7 @@ fn every_pool_setting() -> PoolSettings {
         eject_after: limits::EJECT_AFTER_DEFAULT,
         all_down: AllDown::Spread,
         on_down: OnDown::Close,
+        on_removed: OnRemoved::Close,
         connect_timeout: Duration::from_millis(1500),
         retries: 0,
         backend_idle: Duration::from_millis(1),
@@ -65,8 +66,8 @@ fn every_flag_reaches_its_field() {
     let config = run("-l http://*:0 --listen=sni://[::1]:0 -ba:1,backup --backend b:2 -a p2c \
          --check http:/x --check-interval 10ms --check-timeout=1ms --rise 1 --fall 1000 \
          --all-down spread --connect-timeout 1.5s --retries 0 --idle-timeout 2h \
-         --half-close-timeout 1m --slow-start 10s --on-down close --max-connections 7 \
-         --drain-timeout 0s --seed 18446744073709551615 --log-level trace \
+         --half-close-timeout 1m --slow-start 10s --on-down close --on-removed close \
+         --max-connections 7 --drain-timeout 0s --seed 18446744073709551615 --log-level trace \
          --tls-handshake-timeout 4s --tcp-keepalive 5s \
          --backend-idle 1ms --backend-idle-connections 0 --header-timeout 1s \
          --keep-alive 2s --server-timeout 3s --abort-on-close off --max-body 10m \

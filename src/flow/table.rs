@@ -80,6 +80,12 @@ impl<T> Table<T> {
         }
     }
 
+    /// So many flows at once.
+    #[cfg(test)]
+    pub fn most(&self) -> usize {
+        self.most
+    }
+
     /// From now on so many flows at once. If there are more, they stay, but another one gives way
     /// to each new one, until there are few enough.
     pub fn set_most(&mut self, most: usize) {

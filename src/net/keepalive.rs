@@ -8,9 +8,13 @@ use rustix::net::sockopt;
 
 use crate::limits::{TCP_KEEPALIVE_MIN, TCP_KEEPALIVE_PARTS, TCP_KEEPALIVE_PROBES};
 
-/// Let TCP ask a peer that is silent for so long whether it is there.
+/// Let TCP ask a peer that is silent for so long whether it is there; zero: never.
 pub fn set(socket: impl AsFd, after: Duration) {
     let socket = socket.as_fd();
+    if after.is_zero() {
+        let _ = sockopt::set_socket_keepalive(socket, false);
+        return;
+    }
     let interval = (after / TCP_KEEPALIVE_PARTS).max(TCP_KEEPALIVE_MIN);
     // Failing, a peer that vanished is noticed later. In this order: it is counted from when the
     // peer was last heard.

@@ -173,6 +173,12 @@ impl Udp {
         self.flows.iter().filter(|(_, flow)| flow.upstream.pool.is_some()).count()
     }
 
+    /// So many flows at once.
+    #[cfg(test)]
+    pub fn most(&self) -> usize {
+        self.flows.most()
+    }
+
     /// From now on so many flows at once, for all listeners together: see [`Table::set_most`].
     pub fn set_most(&mut self, most: usize) {
         self.flows.set_most(most);

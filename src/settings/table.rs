@@ -11,8 +11,8 @@ use super::tls::{TLS, file};
 use super::udp::UDP;
 use crate::config::{
     AccessLogFormat, AccessLogPlace, Algorithm, AllDown, BackendSpec, Check, LOG_LEVELS,
-    Listen, OnDown, Route, SettingKey, Task, check_host, duration, duration_text, number,
-    number_u32, one_of, tcp_keepalive, word_of,
+    Listen, OnDown, OnRemoved, Route, SettingKey, Task, check_host, duration, duration_text,
+    number, number_u32, one_of, tcp_keepalive, word_of,
 };
 use crate::limits;
 
@@ -242,6 +242,20 @@ static HEALTH: &[Setting] = &[
         show: |config| Some(word_of(&config.pool.on_down, OnDown::ALL).to_owned()),
         act: Act::Value(SettingKey::ON_DOWN, |config, text| {
             config.pool.on_down = one_of(text, OnDown::ALL)?;
+            Ok(())
+        }),
+    },
+    Setting {
+        short: "",
+        long: "on-removed",
+        value: "drain|close",
+        says: "When a backend is removed, which only a changed file of --config does, let its \
+               connections go on until they end, or close them. Requests that have no answer \
+               yet are asked elsewhere where that is safe.",
+        default: |defaults| word_of(&defaults.pool.on_removed, OnRemoved::ALL).to_owned(),
+        show: |config| Some(word_of(&config.pool.on_removed, OnRemoved::ALL).to_owned()),
+        act: Act::Value(SettingKey::ON_REMOVED, |config, text| {
+            config.pool.on_removed = one_of(text, OnRemoved::ALL)?;
             Ok(())
         }),
     },

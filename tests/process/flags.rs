@@ -438,6 +438,7 @@ const ONCE: &[(&str, &str)] = &[
     ("fall", "1"),
     ("all-down", "spread"),
     ("on-down", "close"),
+    ("on-removed", "close"),
     ("connect-timeout", "1s"),
     ("tls-handshake-timeout", "1s"),
     ("retries", "1"),

@@ -5,6 +5,7 @@
 
 mod circles;
 mod claims;
+mod config_page;
 mod flags_page;
 mod pages;
 mod pitfalls;
@@ -189,17 +190,42 @@ fn every_package_is_explained() {
 /// With `POINTSMAN_WRITE` set the page is written and not compared.
 #[test]
 fn the_page_of_flags_is_made_of_the_table() {
-    let wanted = flags_page::page(pointsman::flags::rows());
+    check_made("docs/flags.md", &flags_page::page(pointsman::flags::rows()));
+}
+
+#[test]
+fn the_page_of_the_file_has_every_key() {
+    let path = "docs/configuration.md";
+    check_made(path, &config_page::page(&source::read(path)));
+}
+
+/// The page at this path is this one; with `POINTSMAN_WRITE` set it becomes it.
+fn check_made(path: &str, wanted: &str) {
     if std::env::var_os("POINTSMAN_WRITE").is_some() {
-        std::fs::write(source::top().join("docs/flags.md"), &wanted).unwrap();
+        std::fs::write(source::top().join(path), wanted).unwrap();
     }
-    let found = source::read("docs/flags.md");
+    let found = source::read(path);
     let differs = found.lines().zip(wanted.lines()).position(|(found, wanted)| found != wanted);
     let line =
         differs.map_or(found.lines().count().min(wanted.lines().count()), |line| line + 1);
     assert!(
         found == wanted,
-        "docs/flags.md:{line} is not what src/flags says, want the page that \
-         `POINTSMAN_WRITE=1 cargo test --test tidy page_of_flags` writes"
+        "{path}:{line} is not what the table of settings says, want the page that \
+         `POINTSMAN_WRITE=1 cargo test --test tidy the_page` writes"
     );
+}
+
+#[test]
+fn examples_of_configurations_are_read() {
+    let path = "docs/configuration.md";
+    let examples = config_page::examples(&source::read(path));
+    assert!(examples.len() > 2, "{path} has no examples");
+    for (line, text) in examples {
+        let name = format!("{path}:{line}");
+        if let Err((mistakes, sources)) = pointsman::file::parse(&name, &text, &|_| None) {
+            let shown: Vec<String> =
+                mistakes.iter().map(|it| it.shown("error", &sources)).collect();
+            panic!("{}", shown.join("\n"));
+        }
+    }
 }

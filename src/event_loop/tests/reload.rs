@@ -1,13 +1,13 @@
 //! Changes of the desired state while clients are served.
 
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::thread;
 
 use super::*;
 use crate::config::{
-    BackendSpec, Listen, ListenerSettings, ListenerSpec, Match, PoolSettings, PoolSpec,
-    RouteName, ServiceSettings, ServiceSpec,
+    BackendSpec, Listen, ListenerSettings, ListenerSpec, Match, OnRemoved, PoolSettings,
+    PoolSpec, RouteName, ServiceSettings, ServiceSpec,
 };
 use crate::control::Receipt;
 
@@ -74,6 +74,20 @@ impl Client {
         let stream = TcpStream::connect(address).unwrap();
         stream.set_nonblocking(true).unwrap();
         Client { stream, head: String::new() }
+    }
+
+    /// Its connection ends, within a deadline.
+    fn is_closed(&mut self, looping: &mut EventLoop) {
+        let until = Instant::now() + Duration::from_secs(10);
+        loop {
+            assert!(Instant::now() < until, "it lives on");
+            looping.turn(Some(Duration::from_millis(1))).unwrap();
+            match self.stream.read(&mut [0; 1]) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Ok(0) | Err(_) => return,
+                Ok(_) => panic!("it was sent something"),
+            }
+        }
     }
 
     /// The status and the body of the answer to a request for this host.
@@ -291,4 +305,59 @@ fn an_error_page_stands_for_answers_of_ours() {
     let wrong = looping.prepare(desired).err().unwrap();
     assert!(wrong[0].spelled(Spelling::PATHS).contains("503.html: there is no such file"));
     assert_eq!(client.ask(&mut looping, "a").1, "<p>soon</p>");
+}
+
+#[test]
+fn what_the_process_has_is_changed_in_place() {
+    let mut desired = state(vec![service("a", "*", Some("a"))], vec![pool("a", &[])]);
+    let mut looping = loop_for(desired.clone());
+    desired.process.max_connections = Some(7);
+    desired.process.seed = Some(3);
+    let receipt = change(&mut looping, desired.clone());
+    assert_eq!(looping.cx.settings.max_connections, 7);
+    assert_eq!(receipt.notes.len(), 1, "{:?}", receipt.notes);
+
+    // The first listener for datagrams: from now on flows have a share of the descriptors.
+    desired.process.max_connections = None;
+    desired.listeners.push(ListenerSpec {
+        name: "datagrams".to_owned(),
+        listen: Listen::parse("udp://127.0.0.1:0").unwrap(),
+        settings: ListenerSettings::DEFAULT,
+    });
+    let receipt = change(&mut looping, desired);
+    assert!(looping.cx.settings.max_connections > 7);
+    assert!(looping.udp.most() > 7, "flows share no descriptors");
+    assert_eq!(receipt.notes, [""; 0]);
+}
+
+/// Clients of TCP whose backend is removed from their pool while another pool keeps it, or with the
+/// pool itself.
+#[test]
+fn connections_to_what_is_removed_drain_or_are_closed() {
+    let real = [real_server("one"), real_server("two")];
+    for (policy, lives_on) in [(OnRemoved::Drain, true), (OnRemoved::Close, false)] {
+        for with_its_pool in [false, true] {
+            let state = |backends: &[String], name: &str| {
+                let mut wanted = pool(name, backends);
+                wanted.settings.on_removed = policy;
+                let other = pool("other", &real[..1]);
+                let main = service("main", "*", Some(name));
+                let mut state = state(vec![main], vec![wanted, other]);
+                state.listeners[0].listen = Listen::parse("tcp://127.0.0.1:0").unwrap();
+                state
+            };
+            let mut looping = loop_for(state(&real[..1], "p"));
+            let mut client = Client::new(&looping);
+            assert_eq!(client.ask(&mut looping, "a"), (200, "one".to_owned()));
+            let name = if with_its_pool { "q" } else { "p" };
+            change(&mut looping, state(&real[1..], name));
+            let mut new = Client::new(&looping);
+            assert_eq!(new.ask(&mut looping, "a"), (200, "two".to_owned()));
+            match lives_on {
+                true => assert_eq!(client.ask(&mut looping, "a"), (200, "one".to_owned())),
+                false => client.is_closed(&mut looping),
+            }
+            assert_eq!(new.ask(&mut looping, "a"), (200, "two".to_owned()));
+        }
+    }
 }
