@@ -44,7 +44,7 @@ use mio::event::Event;
 use mio::{Events, Poll};
 
 use crate::backends::Backends;
-use crate::config::{Desired, ProcessSettings, Spelling, duration_text};
+use crate::config::{Complaint, Desired, ProcessSettings, Spelling, duration_text};
 use crate::context::{Context, Settings, User};
 use crate::event::signals::{SignalRequest, Signals};
 use crate::event::{Alarm, Key, ListenerId, Owner, Pace, Slots};
@@ -127,7 +127,15 @@ pub struct Parts {
 }
 
 /// Reads what is wanted again; if it cannot be, lines that say why.
-pub type Reread = Box<dyn FnMut() -> Result<Desired, Vec<String>>>;
+pub type Reread = Box<dyn FnMut() -> Result<Reading, Vec<String>>>;
+
+/// What was read.
+pub struct Reading {
+    /// What is wanted.
+    pub desired: Desired,
+    /// Says what of it cannot be had, in lines with the places where it is asked for.
+    pub tell: Box<dyn Fn(&[Complaint]) -> Vec<String>>,
+}
 
 /// What is said of the work, and in which words.
 pub struct Logs {

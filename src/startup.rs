@@ -15,7 +15,7 @@ use crate::config::{
 use crate::control::{self, Ground, Prepared, PreparedListener, TlsStore, servers};
 use crate::demo::{self, Demo};
 use crate::event::signals::Signals;
-use crate::event_loop::{EventLoop, Logs, Parts, Reread, share_descriptors};
+use crate::event_loop::{EventLoop, Logs, Parts, Reading, Reread, share_descriptors};
 use crate::limits::DEMO_CLIENTS;
 use crate::logging::LogSink;
 use crate::wanted;
@@ -123,9 +123,12 @@ fn show_demo(demo: &Demo, addresses: &[Listen], stats_path: Option<&str>) {
 /// Reads what the command line and its file say, once more.
 pub fn rereading(config: Config) -> Reread {
     Box::new(move || {
-        let wanted = wanted::read(&config)?;
+        let mut wanted = wanted::read(&config)?;
         wanted.warnings.iter().for_each(|line| warn!("{line}"));
-        Ok(wanted.desired)
+        let desired = std::mem::replace(&mut wanted.desired, Desired::nothing());
+        let config = config.clone();
+        let tell = Box::new(move |wrong: &[Complaint]| wanted.complaints(wrong, &config));
+        Ok(Reading { desired, tell })
     })
 }
 

@@ -102,6 +102,7 @@ impl Wanted {
         let adds = adds_service(config);
         for &key in &config.given {
             match key.scope() {
+                _ if key == SettingKey::DEMO => wrong.push(demo_beside_a_file()),
                 "global" => self.override_process(key, config),
                 "file" => {}
                 _ if adds => {}
@@ -138,7 +139,6 @@ impl Wanted {
             // because: what is shown of a value is what was read.
             let _ = take(&mut own, &text);
         }
-        own.process.demo = config.process.demo;
         self.desired.process = own.process;
         self.origins.note(Subject::Process, key, Origin::Flag);
     }
@@ -182,6 +182,13 @@ impl Wanted {
 pub fn adds_service(config: &Config) -> bool {
     let own = [SettingKey::LISTEN, SettingKey::BACKEND, SettingKey::ROUTE];
     own.iter().any(|key| config.given.contains(key))
+}
+
+/// Its clients would ask what the file serves, and a reload would take its backends away.
+fn demo_beside_a_file() -> Complaint {
+    let found = Phrase::default().name(SettingKey::CONFIG).text(" beside it");
+    let want = "one of the two: the demo says itself what is served";
+    Complaint::new(SettingKey::DEMO, Wrong::saying(found, want))
 }
 
 fn not_beside_a_file(key: SettingKey) -> Complaint {

@@ -10,7 +10,7 @@ use crate::access_log::AccessLog;
 use crate::backends::{ServerPlan, StickyKey};
 use crate::config::{
     BackendSpec, Check, Complaint, Desired, Listen, OwnListeners, PoolSpec, ProcessSettings,
-    Protocol, SettingKey, Subject, io_words,
+    Protocol, SettingKey, Sticky, Subject, io_words,
 };
 use crate::http::answer::content_type;
 use crate::limits::PAGE_BYTES_MAX;
@@ -182,7 +182,7 @@ fn read_pages(desired: &Desired, errors: &mut Vec<Complaint>) -> HashMap<String,
     pages
 }
 
-/// A pool keeps its key for as long as it is asked for in the same way.
+/// A pool keeps a key that was drawn for as long as it asks for one; files are read anew.
 fn sticky_keys(
     old: &Desired,
     new: &Desired,
@@ -191,8 +191,9 @@ fn sticky_keys(
 ) -> HashMap<String, Option<StickyKey>> {
     let mut keys = HashMap::new();
     for (pool, fate) in new.pools.iter().zip(&diff.pools.wanted) {
+        let is_drawn = |it: &Sticky| it.cookie.is_some() && it.key.is_none();
         let before = fate.before().map(|at| &old.pools[at].settings.sticky);
-        if before != Some(&pool.settings.sticky) {
+        if !(before.is_some_and(is_drawn) && is_drawn(&pool.settings.sticky)) {
             let key = noted(sticky_key(pool), errors).flatten();
             keys.insert(pool.name.clone(), key);
         }
@@ -318,11 +319,22 @@ fn plan_all(
             let plan = resolve::plan(wanted, known.as_deref(), store);
             noted(plan.map_err(|it| it.about(subject(wanted))), errors)
         };
-        let addresses = plan.iter().flat_map(|plan: &ServerPlan| &plan.addresses);
-        errors.extend(addresses.copied().find_map(|at| own.complaint(wanted, at)));
+        let addresses = match &plan {
+            Some(plan) => plan.addresses.clone(),
+            None => known_name(ground, wanted),
+        };
+        errors.extend(addresses.into_iter().find_map(|at| own.complaint(wanted, at)));
         prepared.push(PreparedServer { plan });
     }
     prepared
+}
+
+/// Where a server that stays is, if it has a name: what an address alone tells was asked before.
+fn known_name(ground: &Ground<'_>, wanted: &ServerWanted<'_>) -> Vec<SocketAddr> {
+    let host = &wanted.spec.host;
+    let has_name = host.parse::<IpAddr>().is_err();
+    let known = has_name.then(|| (ground.known)(host, wanted.spec.port)).flatten();
+    known.unwrap_or_default()
 }
 
 fn subject(wanted: &ServerWanted<'_>) -> Subject {

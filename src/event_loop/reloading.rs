@@ -11,28 +11,36 @@ use log::{error, info, warn};
 use crate::config::{Complaint, Desired};
 use crate::control::{self, Ground, Prepared, Receipt};
 
-use super::EventLoop;
+use super::{EventLoop, Reading, RunState};
 
 impl EventLoop {
     /// Read it all again.
     pub(super) fn reload(&mut self) {
+        if self.state != RunState::Serving {
+            return info!("it is stopping: what is wanted is not read again");
+        }
         let began = Instant::now();
-        let desired = match &mut self.reread {
-            None => self.directory.desired.clone(),
-            Some(reread) => match reread() {
-                Ok(desired) => desired,
-                Err(lines) => {
-                    lines.iter().for_each(|line| error!("{line}"));
-                    return error!("the configuration has mistakes: all stays as it was");
+        let spelling = self.cx.spelling;
+        match &mut self.reread {
+            None => match self.prepare(self.directory.desired.clone()) {
+                Ok(prepared) => self.apply_again(prepared, began),
+                Err(complaints) => {
+                    for complaint in complaints {
+                        let says = complaint.says(spelling);
+                        warn!("the certificates stay as they were: {says}");
+                    }
                 }
             },
-        };
-        match self.prepare(desired) {
-            Ok(prepared) => self.apply_again(prepared, began),
-            Err(complaints) => {
-                for complaint in complaints {
-                    warn!("{}", self.stays(&complaint));
-                }
+            Some(reread) => {
+                let lines = match reread() {
+                    Ok(Reading { desired, tell }) => match self.prepare(desired) {
+                        Ok(prepared) => return self.apply_again(prepared, began),
+                        Err(complaints) => tell(&complaints),
+                    },
+                    Err(lines) => lines,
+                };
+                lines.iter().for_each(|line| error!("{line}"));
+                error!("the configuration has mistakes: all stays as it was");
             }
         }
     }
@@ -75,18 +83,6 @@ impl EventLoop {
         receipt.notes.iter().for_each(|note| warn!("{note}"));
         if self.reread.is_some() {
             info!("{receipt}");
-        }
-    }
-
-    fn stays(&self, complaint: &Complaint) -> String {
-        match self.reread {
-            Some(_) => {
-                format!("all stays as it was: {}", complaint.spelled(self.cx.spelling))
-            }
-            None => {
-                let says = complaint.says(self.cx.spelling);
-                format!("the certificates stay as they were: {says}")
-            }
         }
     }
 }

@@ -136,7 +136,9 @@ impl<'s> Reader<'s> {
                 self.complain(value, &want);
                 continue;
             };
-            if let Some(why) = wrong_name(name) {
+            // A listener that a service makes by an address is called by it, and is so printed.
+            let is_address = kind == "listener" && is_name_of_address(name);
+            if let Some(why) = wrong_name(name).filter(|_| !is_address) {
                 self.mistakes.push(Mistake::at(at, why));
                 continue;
             }
@@ -166,6 +168,11 @@ impl<'s> Reader<'s> {
         };
         self.origins.note(subject, SettingKey::LISTEN, Origin::File(value.at));
         if let Some(listen) = self.listen(value) {
+            if is_name_of_address(name) && listen.name() != name {
+                let says = format!("{} at the listener {}", listen.name(), quoted(name));
+                let hint = format!("want bind = \"{name}\", or another name");
+                return self.mistakes.push(Mistake::at(value.at, says).hint(hint));
+            }
             let settings = config.listener;
             let name = name.to_owned();
             self.desired.listeners.push(ListenerSpec { name, listen, settings });
@@ -295,7 +302,7 @@ impl<'s> Reader<'s> {
             "sni",
             "check_port",
         ];
-        let number = value.value.as_integer().map(|it| it.as_str().replace('_', ""));
+        let number = value.integer();
         match key {
             "address" => None,
             "name" | "sni" => {
@@ -331,6 +338,11 @@ impl<'s> Reader<'s> {
 /// A host as it stands in an address.
 fn host_text(spec: &BackendSpec) -> String {
     if spec.host.contains(':') { format!("[{}]", spec.host) } else { spec.host.clone() }
+}
+
+/// Whether a listener that is made by an address has this name.
+fn is_name_of_address(name: &str) -> bool {
+    Listen::parse(name).is_ok_and(|listen| listen.name() == name)
 }
 
 /// What is wrong with the name of a listener, a service or a pool.

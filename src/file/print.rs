@@ -229,36 +229,37 @@ fn rule(it: &Rule) -> String {
 
 /// Several values of one field are an array.
 fn field_edits(edits: &[FieldEdit]) -> String {
-    let mut set: Vec<(&str, String)> = Vec::new();
+    let mut set: Vec<(&str, Vec<String>)> = Vec::new();
     let mut add: Vec<(&str, Vec<String>)> = Vec::new();
     let mut remove = Vec::new();
     for edit in edits {
-        let value = || edit.value().map_or_else(String::new, |it| string(&it.to_string()));
-        match edit {
-            FieldEdit::Set(name, _) => set.push((name, value())),
-            FieldEdit::Add(name, _) => match add.iter_mut().find(|(it, _)| it == name) {
-                Some((_, values)) => values.push(value()),
-                None => add.push((name, vec![value()])),
-            },
-            FieldEdit::Remove(name) => remove.push(string(name)),
+        let fields = match edit {
+            FieldEdit::Set(..) => &mut set,
+            FieldEdit::Add(..) => &mut add,
+            FieldEdit::Remove(name) => {
+                remove.push(string(name));
+                continue;
+            }
+        };
+        let value = edit.value().map_or_else(String::new, |it| string(&it.to_string()));
+        match fields.iter_mut().find(|(name, _)| *name == edit.name()) {
+            Some((_, values)) => values.push(value),
+            None => fields.push((edit.name(), vec![value])),
         }
     }
+    let one = |(name, values): &(&str, Vec<String>)| match &values[..] {
+        [value] => format!("{} = {value}", key(name)),
+        values => format!("{} = [{}]", key(name), values.join(", ")),
+    };
     let mut parts = Vec::new();
     if !remove.is_empty() {
         parts.push(format!("remove = [{}]", remove.join(", ")));
     }
-    if !set.is_empty() {
-        let list: Vec<String> =
-            set.iter().map(|(name, value)| format!("{} = {value}", key(name))).collect();
-        parts.push(format!("set = {{ {} }}", list.join(", ")));
-    }
-    if !add.is_empty() {
-        let one = |(name, values): &(&str, Vec<String>)| match &values[..] {
-            [value] => format!("{} = {value}", key(name)),
-            values => format!("{} = [{}]", key(name), values.join(", ")),
-        };
-        let list: Vec<String> = add.iter().map(one).collect();
-        parts.push(format!("add = {{ {} }}", list.join(", ")));
+    for (verb, fields) in [("set", set), ("add", add)] {
+        if !fields.is_empty() {
+            let list: Vec<String> = fields.iter().map(one).collect();
+            parts.push(format!("{verb} = {{ {} }}", list.join(", ")));
+        }
     }
     format!("{{ {} }}", parts.join(", "))
 }

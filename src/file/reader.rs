@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use crate::config::{Config, Desired, Origins, SettingKey, Spot, Subject, closest};
 use crate::settings::{self, Setting};
 
+use crate::limits::HINTS_MAX;
+
 use super::mistake::Mistake;
 use super::section::Value;
 use super::source::{Sources, substituted};
@@ -144,8 +146,12 @@ impl<'s> Reader<'s> {
         at: Spot,
         known: impl IntoIterator<Item = &'k str>,
     ) {
-        let known: Vec<&str> = known.into_iter().collect();
         let mistake = Mistake::at(at, format!("unknown key `{key}`"));
+        // Nobody reads so many hints, and to find them takes longest.
+        if self.mistakes.len() > HINTS_MAX {
+            return self.mistakes.push(mistake);
+        }
+        let known: Vec<&str> = known.into_iter().collect();
         let plain = key.replace('-', "_");
         let near = known.iter().copied().find(|it| *it == plain);
         let near = near.or_else(|| closest(&plain, known.iter().copied()));

@@ -149,8 +149,8 @@ impl Reader<'_> {
                 self.good(RedirectTo::parse(&text), value.at).map(Action::Redirect)
             }
             _ => {
-                let text = match value.value.as_integer() {
-                    Some(status) => status.as_str().to_owned(),
+                let text = match value.integer() {
+                    Some(status) => status,
                     None => self.text(value, "\"CODE [FILE]\" such as \"403\"")?,
                 };
                 self.good(Respond::parse(&text), value.at).map(Action::Respond)

@@ -7,7 +7,11 @@ use crate::config::{Check, Protocol};
 
 /// Variables of the tests.
 fn env(name: &str) -> Option<String> {
-    (name == "API2").then(|| "10.0.0.2:80".to_owned())
+    match name {
+        "API2" => Some("10.0.0.2:80".to_owned()),
+        "ODD" => Some("a\"b'${c}\\\n".to_owned()),
+        _ => None,
+    }
 }
 
 fn good(text: &str) -> Loaded {
@@ -231,6 +235,11 @@ fn what_does_not_go_together_is_told_at_its_place() {
         (a("https://:1"), "2:11", "without a certificate"),
         (two("http://:1"), "4:10", "the services 'a' and 'b' both for */"),
         (two("udp://:1"), "4:10", "a second service at udp://0.0.0.0:1"),
+        (
+            a("http://:1") + "[listener.'http://0.0.0.0:1']\nbind = ':2'\n",
+            "5:8",
+            "want bind = \"http://0.0.0.0:1\", or another name",
+        ),
         (a("sni://:1") + "match = [{ path = '/x' }]", "1:10", "others have no requests"),
         (
             "[listener.l]\nbind = ':1'\n[listener.m]\nbind = ':1'\n".to_owned()
@@ -250,6 +259,24 @@ fn what_does_not_go_together_is_told_at_its_place() {
         let is_it = |it: &&String| it.contains(says) && it.contains(place);
         assert!(found.iter().any(|it| is_it(&it)), "{text}: {found:#?}");
     }
+}
+
+/// As it is printed: the table of a listener that a service mentions by its address.
+#[test]
+fn a_listener_may_be_called_by_its_own_address() {
+    let text = |bind: &str| {
+        format!(
+            "[listener.\"http://127.0.0.1:1\"]\nbind = \"{bind}\"\nkeep_alive = \"9s\"\n\
+             [service.a]\nlisten = [\"http://127.0.0.1:1\"]\npool = \"p\"\n\
+             [pool.p]\nbackends = [\"a:1\"]\n"
+        )
+    };
+    let loaded = good(&text("http://127.0.0.1:1"));
+    let [listener] = &loaded.desired.listeners[..] else { panic!("{:?}", loaded.desired) };
+    assert_eq!(listener.settings.keep_alive.as_secs(), 9);
+    assert!(loaded.warnings.is_empty());
+    let found = wrong(&text("http://127.0.0.1:2"));
+    assert!(found[0].contains("or another name") && found[0].contains("2:8"), "{found:?}");
 }
 
 #[test]
@@ -312,4 +339,69 @@ fn a_file_that_is_none_is_said_in_a_line() {
     assert!(wrong("")[0].contains("no service, want one such as [service.web]"));
     let broken = wrong("[service.a\nlisten = 3 4\n[pool.p]\nbackends = [\n");
     assert!(broken.len() >= 2, "{broken:#?}");
+}
+
+/// A service at `web` with these lines, another for datagrams, and two pools.
+fn two_services(lines: &str, pool: &str) -> String {
+    format!(
+        "[service.web]\nlisten = [\"http://0.0.0.0:80\"]\n{lines}\n[service.dns]\n\
+         listen = [\"udp://0.0.0.0:53\"]\npool = \"b\"\n[pool.a]\nbackends = [\"10.0.0.1:80\"]\n\
+         {pool}\n[pool.b]\nbackends = [\"10.0.0.2:53\"]\n"
+    )
+}
+
+#[test]
+fn pools_of_rules_are_checked_as_well() {
+    for lines in
+        ["pool = \"a\"", "rules = [{ pool = \"a\" }]", "rules = [{ split = { a = \"5%\" } }]"]
+    {
+        let wrong = wrong(&two_services(lines, "sticky.key = \"FILE\""));
+        assert_eq!(wrong.len(), 1, "{wrong:?}");
+        assert!(wrong[0].contains("sticky.key"), "{wrong:?}");
+    }
+}
+
+#[test]
+fn what_needs_requests_needs_listeners_with_requests() {
+    for lines in [
+        "maintenance = true",
+        "rules = [{ respond = 403 }]",
+        "error_pages = { 503 = \"x\" }",
+        "mirror = \"b\"",
+        "match = [{ path = \"/x\" }]",
+    ] {
+        let text = two_services(&format!("pool = \"a\"\n{lines}"), "");
+        good(&text);
+        let wrong = wrong(&text.replace("http://", "tcp://"));
+        assert!(wrong.iter().any(|it| it.contains("others have no requests")), "{wrong:?}");
+    }
+}
+
+#[test]
+fn what_is_asked_of_probes_for_all_pools_is_asked_of_those_for_datagrams() {
+    let kind = |text: &str, name: &str| {
+        let pools = good(text).desired.pools;
+        pools.into_iter().find(|it| it.name == name).map(|it| it.settings.check.kind)
+    };
+    let plain = two_services("pool = \"a\"", "");
+    assert_eq!(kind(&plain, "a"), Some(Check::parse("tcp").unwrap()));
+    assert_eq!(kind(&plain, "b"), Some(Check::None));
+    // One that connections are led to as well is probed.
+    let shared = two_services("pool = \"b\"", "");
+    assert_eq!(kind(&shared, "b"), Some(Check::parse("tcp").unwrap()));
+    let asked = format!("[defaults.pool]\ncheck = \"tcp\"\n{plain}");
+    assert_eq!(kind(&asked, "b"), Some(Check::parse("tcp").unwrap()));
+}
+
+#[test]
+fn numbers_are_read_in_their_base() {
+    let text = two_services("pool = \"a\"\nrules = [{ respond = 0x193 }]", "");
+    let backend = "[{ address = \"10.0.0.1:80\", weight = 0x10, max_connections = 0o17 }]";
+    let text = text.replace("[\"10.0.0.1:80\"]", backend);
+    let desired = good(&text).desired;
+    let backend = &desired.pools[0].backends[0];
+    assert_eq!((backend.weight, backend.max_connections), (16, Some(15)));
+    let respond =
+        format!("{:?}", desired.services.iter().map(|it| &it.rules).collect::<Vec<_>>());
+    assert!(respond.contains("status: 403"), "{respond}");
 }

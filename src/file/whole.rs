@@ -1,10 +1,10 @@
 //! What no table can know by itself: names that lead nowhere, services that tie, and what does not
 //! go together.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use crate::config::{
-    self, Complaint, Complaints, Config, Match, Origin, PoolSettings, ServiceSpec, SettingKey,
+    self, Complaint, Complaints, Config, Match, Origin, Protocol, ServiceSpec, SettingKey,
     Spot, Subject, closest, quoted, ties,
 };
 use crate::limits;
@@ -74,6 +74,9 @@ impl Reader<'_> {
     fn check_addresses(&mut self) {
         let listens: Vec<config::Listen> =
             self.desired.listeners.iter().map(|it| it.listen.clone()).collect();
+        if config::check_listeners(&listens).is_ok() {
+            return;
+        }
         // One after the other, so that the later one is told.
         for end in 1..=listens.len() {
             if let Err(wrong) = config::check_listeners(&listens[..end]) {
@@ -119,58 +122,96 @@ impl Reader<'_> {
     /// What the command line asks of its one service is asked of each one here.
     fn check_together(&mut self) {
         let services = std::mem::take(&mut self.desired.services);
+        let probed = self.pools_of_streams(&services);
         for service in &services {
-            self.check_service(service);
+            self.check_service(service, &probed);
         }
         self.desired.services = services;
         self.check_certificates();
     }
 
-    fn check_service(&mut self, service: &ServiceSpec) {
-        let Some(mut view) = self.view(service) else { return };
+    /// Pools that some service leads connections to.
+    fn pools_of_streams<'a>(&self, services: &'a [ServiceSpec]) -> HashSet<&'a str> {
+        let listeners = self.desired.listeners.iter();
+        let streams: HashSet<&str> = listeners
+            .filter(|it| it.listen.protocol != Protocol::Udp)
+            .map(|it| &*it.name)
+            .collect();
+        let leads = |it: &&ServiceSpec| it.listeners.iter().any(|it| streams.contains(&**it));
+        services.iter().filter(leads).flat_map(ServiceSpec::pools).collect()
+    }
+
+    fn check_service(&mut self, service: &ServiceSpec, probed: &HashSet<&str>) {
+        let own = service.pool.as_deref();
+        if let Some(mut view) = self.view(service, own) {
+            self.check_requests(service, &view);
+            self.fill_in(own, &mut view, probed);
+            self.check_view(service, own, &view, |_| true);
+        }
+        // Of pools that rules lead to what is asked is what is asked of the pool itself.
+        let others: BTreeSet<&str> = service.pools().filter(|it| Some(*it) != own).collect();
+        for pool in others {
+            if let Some(mut view) = self.view(service, Some(pool)) {
+                let is_its = |it: &Complaint| ["pool", "backend"].contains(&it.at.scope());
+                self.fill_in(Some(pool), &mut view, probed);
+                self.check_view(service, Some(pool), &view, is_its);
+            }
+        }
+    }
+
+    fn check_view(
+        &mut self,
+        service: &ServiceSpec,
+        pool: Option<&str>,
+        view: &Config,
+        counts: impl Fn(&Complaint) -> bool,
+    ) {
         let mut complaints = Complaints::default();
-        let check = view.pool.check.kind.clone();
-        config::fill_in(&mut view, &complaints);
-        if view.pool.check.kind != check {
-            self.set_check(service, view.pool.clone());
+        config::check_whole(view, &mut complaints);
+        for complaint in complaints.take().into_iter().filter(&counts) {
+            self.add_complaint(&complaint, service, pool);
         }
-        config::check_whole(&view, &mut complaints);
-        self.check_matches(service, &view);
-        for complaint in complaints.take() {
-            self.add_complaint(&complaint, service);
-        }
-        for complaint in config::without_effect(&view) {
-            let mistake = self.mistake(&complaint, service);
+        for complaint in config::without_effect(view).into_iter().filter(&counts) {
+            let mistake = self.mistake(&complaint, service, pool);
             self.warnings.push(mistake);
         }
     }
 
     /// Where datagrams alone come in, nothing is probed unless that was asked for.
-    fn set_check(&mut self, service: &ServiceSpec, settings: PoolSettings) {
-        let mut pools = self.desired.pools.iter_mut();
-        if let Some(pool) = pools.find(|pool| Some(&pool.name) == service.pool.as_ref()) {
-            pool.settings = settings;
+    fn fill_in(&mut self, pool: Option<&str>, view: &mut Config, probed: &HashSet<&str>) {
+        config::fill_in(view, &Complaints::default());
+        let Some(name) = pool.filter(|name| !probed.contains(name)) else { return };
+        let pools = &mut self.desired.pools;
+        if let Ok(at) = pools.binary_search_by(|it| (*it.name).cmp(name)) {
+            pools[at].settings.check = view.pool.check.clone();
         }
     }
 
-    /// What can be asked of a client at all.
-    fn check_matches(&mut self, service: &ServiceSpec, view: &Config) {
+    /// What can be asked of a client at all, and done for it.
+    fn check_requests(&mut self, service: &ServiceSpec, view: &Config) {
         let has_more = |it: &Match| it.path.is_some() || !it.conditions.is_empty();
         let hears_no_request = |it: &&config::Listen| !it.protocol.is_http();
-        let other = view.listeners.iter().find(hears_no_request);
-        if let Some(listen) = other.filter(|_| service.matches.iter().any(has_more)) {
-            let at = self.named.get(&Subject::Service(service.name.clone())).copied();
-            let says = format!(
-                "a path or a condition at {}, want http:// and https:// listeners alone: others \
-                 have no requests",
-                listen.name()
-            );
-            self.mistakes.push(Mistake { at, says, hint: None });
+        let Some(listen) = view.listeners.iter().find(hears_no_request) else { return };
+        for (is_there, what) in [
+            (service.matches.iter().any(has_more), "a path or a condition"),
+            (!service.rules.is_empty(), "rules or maintenance"),
+            (!service.error_pages.is_empty(), "error pages"),
+            (service.mirror.is_some(), "a mirror"),
+        ] {
+            if is_there {
+                let at = self.named.get(&Subject::Service(service.name.clone())).copied();
+                let says = format!(
+                    "{what} at {}, want http:// and https:// listeners alone: others have no \
+                     requests",
+                    listen.name()
+                );
+                self.mistakes.push(Mistake { at, says, hint: None });
+            }
         }
     }
 
-    /// The flat view that a service has: its listeners, its pool.
-    fn view(&self, service: &ServiceSpec) -> Option<Config> {
+    /// The flat view that a service has of one of its pools: its listeners, the pool.
+    fn view(&self, service: &ServiceSpec, pool: Option<&str>) -> Option<Config> {
         let listeners: Vec<&config::ListenerSpec> = self
             .desired
             .listeners
@@ -179,24 +220,27 @@ impl Reader<'_> {
             .collect();
         // They are sorted by their names.
         let pools = &self.desired.pools;
-        let place = |name: &String| pools.binary_search_by(|it| it.name.cmp(name)).ok();
-        let pool = service.pool.as_ref().and_then(place).map(|at| &pools[at]);
+        let place = |name: &str| pools.binary_search_by(|it| (*it.name).cmp(name)).ok();
+        let found = pool.and_then(place).map(|at| &pools[at]);
         let first = listeners.iter().find(|it| it.listen.protocol.is_tls());
         let first = first.or(listeners.first())?;
         let mut view = Config::defaults();
         view.listener = first.settings.clone();
         view.listeners = listeners.iter().map(|it| it.listen.clone()).collect();
         view.service = service.settings.clone();
-        if let Some(pool) = pool {
+        if let Some(pool) = found {
             view.pool = pool.settings.clone();
             view.backends = pool.backends.clone();
         }
         let listeners = service.listeners.iter().cloned().map(Subject::Listener);
-        let pool = service.pool.iter().cloned().map(Subject::Pool);
+        let pool = pool.iter().map(|&name| Subject::Pool(name.to_owned()));
         let own = [Subject::Service(service.name.clone())];
         let subjects = listeners.chain(pool).chain(own);
-        let given: BTreeSet<SettingKey> =
+        let mut given: BTreeSet<SettingKey> =
             subjects.flat_map(|it| self.origins.given(&it).collect::<Vec<_>>()).collect();
+        if self.origins.is_given(&Subject::Defaults, SettingKey::CHECK) {
+            given.insert(SettingKey::CHECK);
+        }
         let says = |key: &SettingKey| says_something(*key, &view, &self.plain);
         view.given = given.into_iter().filter(says).collect();
         Some(view)
@@ -220,20 +264,30 @@ impl Reader<'_> {
         self.mistakes.append(&mut wrong);
     }
 
-    fn add_complaint(&mut self, complaint: &Complaint, service: &ServiceSpec) {
+    fn add_complaint(
+        &mut self,
+        complaint: &Complaint,
+        service: &ServiceSpec,
+        pool: Option<&str>,
+    ) {
         // Of certificates each listener is asked by itself.
         let is_about_certificates = complaint.says(SPELLING).contains("without a certificate");
         if !is_about_certificates {
-            let mistake = self.mistake(complaint, service);
+            let mistake = self.mistake(complaint, service, pool);
             self.mistakes.push(mistake);
         }
     }
 
     /// A complaint about one of the things that a service has, at its place.
-    fn mistake(&self, complaint: &Complaint, service: &ServiceSpec) -> Mistake {
+    fn mistake(
+        &self,
+        complaint: &Complaint,
+        service: &ServiceSpec,
+        pool: Option<&str>,
+    ) -> Mistake {
         let subjects: Vec<Subject> = match complaint.at.scope() {
             "listener" => service.listeners.iter().cloned().map(Subject::Listener).collect(),
-            "pool" | "backend" => service.pool.iter().cloned().map(Subject::Pool).collect(),
+            "pool" | "backend" => pool.iter().map(|&it| Subject::Pool(it.to_owned())).collect(),
             "global" => vec![Subject::Process],
             _ => vec![Subject::Service(service.name.clone())],
         };

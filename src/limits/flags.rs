@@ -97,6 +97,9 @@ pub const CONFIG_FILES_MAX: usize = 1024;
 /// Mistakes that are shown at once: whoever has more has made one mistake many times.
 pub const MISTAKES_SHOWN_MAX: usize = 100;
 
+/// Unknown keys for which a key that may be meant is looked for.
+pub const HINTS_MAX: usize = 1000;
+
 /// Longest name of a listener, a service or a pool, in characters, as a backend's.
 pub const NAME_CHARS_MAX: usize = 64;
 

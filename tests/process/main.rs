@@ -4,6 +4,7 @@
 mod common;
 
 mod access_log;
+mod config;
 mod demo;
 mod flags;
 mod start;

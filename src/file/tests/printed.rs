@@ -7,7 +7,7 @@ use crate::config::{
     Listen, ListenerSpec, Match, Origins, PathEdit, PoolSpec, RedirectTo, Respond, RouteName,
     Rule, ServiceSpec, Share,
 };
-use crate::file::tests::{FULL, good};
+use crate::file::tests::{FULL, env, good};
 use crate::file::{Sources, parse, print};
 use crate::settings::{self, Act, Setting};
 
@@ -137,9 +137,11 @@ fn generated(random: &mut fastrand::Rng) -> Desired {
             config.listener.tls.certificates.push(pair);
         }
         let address = random.choice(["127.0.0.1", "[::1]", "0.0.0.0"]).unwrap();
+        let listen = Listen::parse(&format!("{scheme}://{address}:{port}")).unwrap();
         desired.listeners.push(ListenerSpec {
-            name: name(random, number),
-            listen: Listen::parse(&format!("{scheme}://{address}:{port}")).unwrap(),
+            // Without a table of its own it is called by its address.
+            name: if random.bool() { listen.name() } else { name(random, number) },
+            listen,
             settings: config.listener,
         });
     }
@@ -225,6 +227,45 @@ fn a_full_file_is_printed_and_read_back() {
     let loaded = good(FULL);
     let text = print(&loaded.desired, &loaded.origins, &loaded.sources);
     assert_eq!(good(&text).desired, loaded.desired, "{text}");
+}
+
+/// Each was once printed so that it could not be read.
+#[test]
+fn what_was_printed_wrong_is_read_back() {
+    let web = |service: &str, pool: &str| {
+        format!(
+            "[service.a]\nlisten = ['http://:80', 'http://[::1]:80']\npool = 'p'\n{service}\n\
+             [pool.p]\n{pool}\n"
+        )
+    };
+    let table = [
+        // Listeners that have no name but their address, and what holds for all listeners.
+        web("", "backends = ['a:1']") + "[defaults.listener]\nkeep_alive = '7s'\n",
+        // Two values of a field that is set.
+        web("rules = [{ request = { set = { X-A = ['1', '2'] } } }]", "backends = ['a:1']"),
+    ];
+    for text in table {
+        let loaded = good(&text);
+        let printed = print(&loaded.desired, &loaded.origins, &loaded.sources);
+        assert_eq!(good(&printed).desired, loaded.desired, "{printed}");
+    }
+}
+
+/// The fuzz target begins with the same files; those that are none are told of.
+#[test]
+fn the_files_of_the_fuzz_target_are_read_back() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fuzz/corpus/config");
+    let mut good_files = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        if let Ok(loaded) = parse("web.toml", &text, &env) {
+            let text = print(&loaded.desired, &loaded.origins, &loaded.sources);
+            assert_eq!(good(&text).desired, loaded.desired, "{}: {text}", path.display());
+            good_files += 1;
+        }
+    }
+    assert!(good_files >= 6, "{good_files}");
 }
 
 /// Good files with some bytes changed, and plain noise.

@@ -458,7 +458,7 @@ impl Exchange {
         client: &mut Client,
         cx: &mut Context,
     ) -> ExchangeTurn {
-        let draining = cx.draining;
+        let draining = cx.draining || cx.listeners.is_leaving(client.listener);
         let Carrying { connection, mut buffers, lists, added } =
             cx.for_carrying(client.link.key(), client.home, reply::speaks(client));
         let Some(connection) = connection else { return ExchangeTurn::Nothing(Fault::Reset) };
