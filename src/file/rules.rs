@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::config::{
-    Action, Condition, FieldEdit, HeadEdit, HeadOf, PathEdit, RedirectTo, Respond, Rule, Share,
-    Spot, Subject, WHOLE, Wrong, check_shares, share,
+    Action, Cidr, Condition, FieldEdit, HeadEdit, HeadOf, PathEdit, RedirectTo, Respond, Rule,
+    Share, Spot, Subject, WHOLE, Wrong, check_shares, share,
 };
 use crate::limits::RULES_MAX;
 
@@ -187,20 +187,27 @@ impl Reader<'_> {
             return None;
         };
         let mut when = Vec::new();
-        let mut file = None;
+        let mut respond = Respond { status: 503, file: None };
         for (key, at, value) in section.entries() {
             match key {
                 "except" => {
                     for (text, at) in self.texts(value) {
-                        let condition = format!("!(client in {text})");
-                        when.extend(self.good(Condition::parse(&condition), at));
+                        let Some(network) = self.good(Cidr::parse(&text), at) else { continue };
+                        let condition = Condition::parse(&format!("!(client in {network})"));
+                        when.extend(self.good(condition, at));
                     }
                 }
-                "file" => file = self.text(value, "the path of a file"),
+                // As of `respond`: it is printed as one.
+                "file" => {
+                    let text = self.text(value, "the path of a file");
+                    let parsed = text.map(|file| Respond::parse(&format!("503 {file}")));
+                    let good = parsed.and_then(|parsed| self.good(parsed, value.at));
+                    respond = good.unwrap_or(respond);
+                }
                 _ => self.unknown(key, at, ["except", "file"]),
             }
         }
-        let action = Some(Action::Respond(Respond { status: 503, file }));
+        let action = Some(Action::Respond(respond));
         Some(Rule { when, action, ..Rule::default() })
     }
 

@@ -240,6 +240,12 @@ fn what_does_not_go_together_is_told_at_its_place() {
             "5:8",
             "want bind = \"http://0.0.0.0:1\", or another name",
         ),
+        (a("http://:1") + "maintenance = { file = '' }", "4:24", "want a file behind the code"),
+        (
+            a("http://:1") + "maintenance = { except = ['10.0.0.0/8) && (path == \"/x\"'] }",
+            "4:27",
+            "want a network such as",
+        ),
         (a("sni://:1") + "match = [{ path = '/x' }]", "1:10", "others have no requests"),
         (
             "[listener.l]\nbind = ':1'\n[listener.m]\nbind = ':1'\n".to_owned()

@@ -243,6 +243,8 @@ fn what_was_printed_wrong_is_read_back() {
         web("", "backends = ['a:1']") + "[defaults.listener]\nkeep_alive = '7s'\n",
         // Two values of a field that is set.
         web("rules = [{ request = { set = { X-A = ['1', '2'] } } }]", "backends = ['a:1']"),
+        // A file is named without the blanks around it, as that of `respond` is.
+        web("maintenance = { file = ' /down.html ' }", "backends = ['a:1']"),
     ];
     for text in table {
         let loaded = good(&text);
