@@ -134,8 +134,11 @@ pub struct Reading {
     /// What is wanted.
     pub desired: Desired,
     /// Says what of it cannot be had, in lines with the places where it is asked for.
-    pub tell: Box<dyn Fn(&[Complaint]) -> Vec<String>>,
+    pub tell: Tell,
 }
+
+/// Lines for people of complaints.
+pub type Tell = Box<dyn Fn(&[Complaint]) -> Vec<String>>;
 
 /// What is said of the work, and in which words.
 pub struct Logs {

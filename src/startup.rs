@@ -58,8 +58,13 @@ pub fn start(
     }
     let store = TlsStore::default();
     let nothing = Desired::nothing();
-    let ground =
-        Ground { desired: &nothing, store: &store, addresses: &[], known: &|_, _| None };
+    let ground = Ground {
+        desired: &nothing,
+        store: &store,
+        addresses: &[],
+        holds: &|_, _| false,
+        known: &|_, _| None,
+    };
     let prepared = match control::prepare(&ground, desired) {
         Ok(prepared) if errors.is_empty() => prepared,
         Ok(_) => return Err(StartError::Settings(errors)),

@@ -32,6 +32,8 @@ pub struct Ground<'a> {
     pub store: &'a TlsStore,
     /// Where its listeners really are, in the order of their list.
     pub addresses: &'a [SocketAddr],
+    /// Whether a listener of ours that has not been closed yet has this port, for datagrams or not.
+    pub holds: &'a dyn Fn(u16, bool) -> bool,
     /// The addresses of a host that runs already, by its name and port.
     pub known: &'a dyn Fn(&str, u16) -> Option<Vec<SocketAddr>>,
 }
@@ -116,6 +118,7 @@ pub fn check(desired: &Desired) -> Vec<Complaint> {
         desired: &nothing,
         store: &TlsStore::default(),
         addresses: &[],
+        holds: &|_, _| false,
         known: &|_, _| None,
     };
     let diff = Diff::between(&nothing, desired);
@@ -238,7 +241,7 @@ fn bind_all(
             |complaint: Complaint| complaint.about(Subject::Listener(listener.name.clone()));
         let socket = match before {
             Some(_) => None,
-            None => noted(bind(listen, &all).map_err(about), errors),
+            None => noted(bind(ground, listen, &all).map_err(about), errors),
         };
         let bound = socket.as_ref().map(Socket::address);
         let address = before.or(bound).unwrap_or(listen.address);
@@ -257,7 +260,7 @@ impl Socket {
 }
 
 /// `[::]` takes IPv4 clients too, unless another listener has the same port for them.
-fn bind(listen: &Listen, all: &[&Listen]) -> Result<Socket, Complaint> {
+fn bind(ground: &Ground<'_>, listen: &Listen, all: &[&Listen]) -> Result<Socket, Complaint> {
     let address = listen.address;
     let is_udp = listen.protocol == Protocol::Udp;
     let taken = |listen: &&Listen| {
@@ -273,11 +276,24 @@ fn bind(listen: &Listen, all: &[&Listen]) -> Result<Socket, Complaint> {
     } else {
         StreamListener::bind(address, families).map(Socket::Stream)
     };
-    bound.map_err(|error| cannot_listen(address, is_udp, &error))
+    bound.map_err(|error| {
+        let is_ours = (ground.holds)(address.port(), is_udp);
+        cannot_listen(address, is_udp, is_ours, &error)
+    })
 }
 
-fn cannot_listen(address: SocketAddr, is_udp: bool, error: &io::Error) -> Complaint {
+fn cannot_listen(
+    address: SocketAddr,
+    is_udp: bool,
+    is_ours: bool,
+    error: &io::Error,
+) -> Complaint {
     let why = match error.kind() {
+        io::ErrorKind::AddrInUse if is_ours => {
+            "a listener of ours has the port until its clients or flows have come in or ended; \
+             leave both out of one reload, and have this one in a later one"
+                .to_owned()
+        }
         io::ErrorKind::AddrInUse => {
             "the port is in use; stop who uses it, or choose another (0 lets the system choose)"
                 .to_owned()

@@ -93,7 +93,11 @@ impl fmt::Display for PoolChange {
 impl fmt::Display for Receipt {
     /// `generation 42: 3 listeners kept, 1 opened, 812 connections kept; pool api: +1 -1; 3.1 ms`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "generation {}: {} listeners kept", self.generation, self.kept)?;
+        let count = |count: usize, what: &str| {
+            let plural = if count == 1 { "" } else { "s" };
+            format!("{count} {what}{plural} kept")
+        };
+        write!(f, "generation {}: {}", self.generation, count(self.kept, "listener"))?;
         for (count, word) in
             [(self.opened, "opened"), (self.changed, "changed"), (self.closed, "closed")]
         {
@@ -101,7 +105,7 @@ impl fmt::Display for Receipt {
                 write!(f, ", {count} {word}")?;
             }
         }
-        write!(f, ", {} connections kept", self.connections)?;
+        write!(f, ", {}", count(self.connections, "connection"))?;
         for (counted, word) in [(self.services, "services"), (self.pools, "pools")] {
             if !counted.is_nothing() {
                 write!(f, "; {word} {counted}")?;

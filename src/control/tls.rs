@@ -8,6 +8,7 @@ use std::time::SystemTime;
 
 use crate::config::{
     BackendTls, BackendVerify, CertificatePair, Complaint, Desired, ListenerTls, SettingKey,
+    Subject,
 };
 use crate::net::tls::client::{Identity, Roots};
 use crate::net::tls::files::FileError;
@@ -31,16 +32,23 @@ impl TlsStore {
         errors: &mut Vec<Complaint>,
     ) -> TlsStore {
         let mut store = TlsStore::default();
+        let mut broken: Vec<&ListenerTls> = Vec::new();
         for listener in &desired.listeners {
             let settings = &listener.settings.tls;
-            if listener.listen.protocol.is_tls() && store.server(settings).is_none() {
+            let is_new = store.server(settings).is_none() && !broken.contains(&settings);
+            if listener.listen.protocol.is_tls() && is_new {
                 let loaded = match self.server(settings) {
                     Some(before) => before.reload(now),
                     None => ServerTls::load(settings, now),
                 };
                 match loaded {
                     Ok(loaded) => store.listeners.push((settings.clone(), Arc::new(loaded))),
-                    Err(wrong) => errors.extend(wrong.iter().map(Complaint::from)),
+                    Err(wrong) => {
+                        let subject = Subject::Listener(listener.name.clone());
+                        let about = |it| Complaint::from(it).about(subject.clone());
+                        errors.extend(wrong.iter().map(about));
+                        broken.push(settings);
+                    }
                 }
             }
         }
@@ -48,7 +56,11 @@ impl TlsStore {
             let dials = pool.backends.iter().any(|spec| spec.tls.is_some())
                 || pool.settings.check.kind.is_https();
             if dials {
+                let known = errors.len();
                 store.add_roots(&pool.settings.tls, self, now, errors);
+                for complaint in errors.split_off(known) {
+                    errors.push(complaint.about(Subject::Pool(pool.name.clone())));
+                }
             }
         }
         store

@@ -10,6 +10,7 @@ use log::{error, info, warn};
 
 use crate::config::{Complaint, Desired};
 use crate::control::{self, Ground, Prepared, Receipt};
+use crate::services::{Listener, ListenerSocket};
 
 use super::{EventLoop, Reading, RunState};
 
@@ -51,11 +52,23 @@ impl EventLoop {
         let address = |id| listeners.get(id).map(|listener| listener.address);
         let addresses: Vec<SocketAddr> =
             self.directory.listeners.iter().filter_map(|&id| address(id)).collect();
+        let holds = |port: u16, is_udp: bool| {
+            let has_it = |it: &Listener| {
+                let is_such = match it.socket {
+                    ListenerSocket::Stream(_) => !is_udp,
+                    ListenerSocket::Datagram(_) => is_udp,
+                    ListenerSocket::Closed => false,
+                };
+                is_such && it.address.port() == port
+            };
+            listeners.iter().any(|(_, it)| has_it(it))
+        };
         let known = |host: &str, port: u16| self.cx.backends.addresses_of(host, port);
         let ground = Ground {
             desired: &self.directory.desired,
             store: &self.directory.store,
             addresses: &addresses,
+            holds: &holds,
             known: &known,
         };
         control::prepare(&ground, desired)
@@ -72,7 +85,8 @@ impl EventLoop {
         let store = &self.directory.store;
         let certificates = store.certificates();
         if certificates > 0 {
-            info!("read {certificates} certificates again");
+            let plural = if certificates == 1 { "" } else { "s" };
+            info!("read {certificates} certificate{plural} again");
         }
         for unused in store.never_shown() {
             warn!("{}", unused.spelled(self.cx.spelling));

@@ -34,6 +34,11 @@ impl Reader<'_> {
             Some(value) => self.matches(value),
             None => Vec::new(),
         };
+        // For a file that cannot be read; of several the first table that may name one.
+        let files = ["error_pages", "maintenance", "rules"];
+        if let Some(value) = files.iter().find_map(|key| section.get(key)) {
+            self.origins.note(subject.clone(), SettingKey::PAGE, Origin::File(value.at));
+        }
         let rules = self.rules(section);
         let error_pages = self.error_pages(section);
         let mirror = self.mirror(section);

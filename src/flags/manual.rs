@@ -81,7 +81,8 @@ Examples:
       --route '*.example.com=web3:443'
   pointsman -l http://0.0.0.0:80 --route api.example.com=api1:80 \\
       --route www.example.com/shop=shop1:80 --route '*=web1:80'
-  pointsman --config web.toml --check && pointsman --config web.toml
+  pointsman --config web.toml --check
+  pointsman --config web.toml
   pointsman -l udp://[::]:53 -l tcp://[::]:53 -b dns1:53 -b dns2:53 \\
       --udp-responses 1
   pointsman -l 0.0.0.0:9000 -b w1:9000 -b w2:9000 -a least-load \\

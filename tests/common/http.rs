@@ -1,7 +1,7 @@
 //! What the tests of HTTP share: a backend whose answers are a closure, and a reader of messages
 //! that trusts nobody.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::sync::{Arc, Mutex};
 
@@ -217,12 +217,16 @@ impl Wire {
 
     fn more(&mut self) -> bool {
         let mut bytes = [0; 16 * 1024];
-        match self.stream.read(&mut bytes) {
-            Ok(count @ 1..) => {
-                self.read.extend_from_slice(&bytes[..count]);
-                true
+        loop {
+            match self.stream.read(&mut bytes) {
+                Ok(count @ 1..) => {
+                    self.read.extend_from_slice(&bytes[..count]);
+                    return true;
+                }
+                // A signal; with a deadline the system does not go on by itself.
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                _ => return false,
             }
-            _ => false,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Backends and clients of datagrams.
 
+use std::io::ErrorKind;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -102,8 +103,14 @@ pub fn client_from(own: SocketAddr, address: SocketAddr) -> UdpSocket {
 #[track_caller]
 pub fn hear(client: &UdpSocket) -> Vec<u8> {
     let mut buffer = vec![0; 65_535];
-    let count = client.recv(&mut buffer).expect("an answer");
-    buffer[..count].to_vec()
+    loop {
+        match client.recv(&mut buffer) {
+            Ok(count) => return buffer[..count].to_vec(),
+            // A signal; with a deadline the system does not go on by itself.
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => panic!("no answer: {error}"),
+        }
+    }
 }
 
 /// A question and its answer.

@@ -6,7 +6,6 @@
 #[path = "../common/mod.rs"]
 mod common;
 
-mod authority;
 mod backends;
 mod chains;
 mod choices;
@@ -20,3 +19,5 @@ mod stalled;
 mod subject;
 mod tools;
 mod words;
+
+use common::authority;

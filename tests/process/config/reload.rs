@@ -91,8 +91,9 @@ fn what_cannot_be_had_changes_nothing() {
     let taken = format!("http://{}", holder.local_addr().unwrap());
     file.write(&text(&two).replace(HTTP, &format!("{HTTP}\", \"{taken}")));
     balancer.signal(Signal::HUP);
-    balancer.wait_for_log("all stays as it was: ");
     balancer.wait_for_log("the port is in use");
+    // With its place in the file.
+    balancer.wait_for_log(&format!("{taken}\"]"));
     assert_eq!(all_that_answer(&mut client, "a", 4), named(&["one"]));
     std::fs::remove_file(&file.path).unwrap();
     balancer.signal(Signal::HUP);
@@ -218,4 +219,38 @@ fn a_connection_outlives_its_backends_place_in_the_file() {
     balancer.wait_until_idle();
     assert_eq!(echo.accepted(), 1);
     balancer.stop();
+}
+
+/// A listener that is moved to where it and its like have been is told why that cannot be yet.
+#[test]
+fn a_port_that_a_removed_listener_has_is_said_to_be_ours() {
+    let one = Origin::named("one");
+    let port = free_port();
+    let at = |address: &str| {
+        let listen = format!("http://{address}:{port}");
+        service("web", &listen, "") + &pool("web", &[&one])
+    };
+    let file = File::new(&at("127.0.0.1"));
+    let balancer = file.serve(&[]);
+    file.write(&at("0.0.0.0"));
+    balancer.signal(Signal::HUP);
+    balancer.wait_for_log("a listener of ours has the port");
+    let mut client = Wire::to(&balancer);
+    assert_eq!(all_that_answer(&mut client, "a", 2), named(&["one"]));
+}
+
+/// What is wanted by then is nobody's concern any more.
+#[test]
+fn a_process_that_stops_reads_nothing_again() {
+    let one = Origin::named("one");
+    let text = service("web", HTTP, "") + &pool("web", &[&one]);
+    let file = File::new(&text);
+    let balancer = file.serve(&["--drain-timeout", "20s"]);
+    let client = Wire::to(&balancer);
+    client.say("GET / HTTP/1.1\r\nHost: a\r\n");
+    balancer.signal(Signal::TERM);
+    balancer.wait_for_log("may finish within");
+    file.write(&text.replace("127.0.0.1:0", "127.0.0.1:1"));
+    balancer.signal(Signal::HUP);
+    balancer.wait_for_log("what is wanted is not read again");
 }

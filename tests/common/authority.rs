@@ -13,8 +13,8 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, StreamOwned};
 
-use crate::common::servers::Home;
-use crate::common::{Balancer, connect};
+use super::servers::Home;
+use super::{Balancer, connect};
 
 /// An authority, and the directory in which everything lies.
 pub struct Authority {
