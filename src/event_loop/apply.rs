@@ -16,8 +16,8 @@ use std::time::Instant;
 use crate::backends::{Joins, PoolPlan, SeatPlan, StickyKey};
 use crate::balance;
 use crate::config::{
-    Action, Desired, ListenerSpec, Match, Phases, Protocol, Redirect, Rule, ServiceSpec, Share,
-    UdpSettings, WHOLE,
+    Action, Desired, ListenerSpec, Match, OnRemoved, Phases, PoolSpec, Protocol, Redirect,
+    Rule, ServiceSpec, Share, UdpSettings, WHOLE,
 };
 use crate::control::{
     Counted, Diff, Fate, Fates, PoolChange, Prepared, PreparedListener, PreparedServer,
@@ -415,6 +415,10 @@ impl EventLoop {
     /// Those that are no member any more, as their pools want it.
     fn lose_members(&mut self, change: &Change<'_>) {
         let old = &change.old.desired;
+        let closes = |it: &PoolSpec| it.settings.on_removed == OnRemoved::Close;
+        if !old.pools.iter().chain(&change.new.pools).any(closes) {
+            return;
+        }
         let ids: HashMap<&str, PoolId> = old
             .pools
             .iter()

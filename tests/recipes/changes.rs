@@ -210,7 +210,7 @@ pub fn certbot(mut trial: Trial) {
     // Certbot writes anew what the names lead to.
     trial.authority.pair(&[NAME]);
     run_hook(&trial, balancer.pid());
-    balancer.wait_for_log("read 1 certificates again");
+    balancer.wait_for_log("read 1 certificate again");
     trial.wait_until_reloaded(&balancer);
     let new = secure::shown(&shake());
     assert_ne!(hex(&old), hex(&new));

@@ -153,7 +153,7 @@ fn certificates_are_read_again_at_sighup_and_a_broken_one_changes_nothing() {
     assert_eq!(shown(&balancer), "localhost");
     std::fs::copy(&second.key, &first.key).unwrap();
     balancer.signal(Signal::HUP);
-    balancer.wait_for_log("read 1 certificates again");
+    balancer.wait_for_log("read 1 certificate again");
     assert_eq!(shown(&balancer), "2.test");
     old.write_all(b"still here").unwrap();
     let mut back = [0; 10];

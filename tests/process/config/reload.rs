@@ -36,7 +36,7 @@ fn what_is_changed_in_the_file_is_taken_while_clients_stay() {
     file.write(&[web, more, pool("web", &[&two, &three]), pool("fresh", &[&fresh])].concat());
     let line = reload(&balancer, 2);
     let parts =
-        ["1 listeners kept, 1 opened, 1 connections kept", "services +1", "pool web: +1 -1"];
+        ["1 listener kept, 1 opened, 1 connection kept", "services +1", "pool web: +1 -1"];
     assert!(parts.iter().all(|part| line.contains(part)), "{line}");
     let was_asked = one.count();
     assert_eq!(all_that_answer(&mut client, "web.test", 8), named(&["two", "three"]));
@@ -48,7 +48,7 @@ fn what_is_changed_in_the_file_is_taken_while_clients_stay() {
     // Nothing has changed since.
     until("the others are gone", || balancer.count("open of") == 1);
     let line = reload(&balancer, 3);
-    assert!(line.contains("generation 3: 2 listeners kept, 1 connections kept; "), "{line}");
+    assert!(line.contains("generation 3: 2 listeners kept, 1 connection kept; "), "{line}");
     assert!(!line.contains("pool") && !line.contains("services"), "{line}");
     balancer.stop_after(client);
 }
@@ -180,7 +180,7 @@ fn flows_keep_their_backends_while_others_are_added() {
     assert_eq!(hear(), ["one"; 8]);
     file.write(&plain(listen, &[one.address, two.address]));
     let line = reload(&balancer, 2);
-    assert!(line.contains("1 listeners kept") && line.contains("pool p: +1;"), "{line}");
+    assert!(line.contains("1 listener kept") && line.contains("pool p: +1;"), "{line}");
     assert_eq!(hear(), ["one"; 8]);
     // Whoever comes now finds the other one, which has the fewest.
     let fresh = udp::client(balancer.address());
@@ -200,7 +200,7 @@ fn a_connection_outlives_its_backends_place_in_the_file() {
     assert_eq!(ask(&client, b"before"), b"before");
     file.write(&plain(listen, &[other.address]));
     let line = reload(&balancer, 2);
-    assert!(line.contains("1 connections kept"), "{line}");
+    assert!(line.contains("1 connection kept"), "{line}");
     assert!(line.contains("pool p: +1 -1 (draining, 1 connections)"), "{line}");
     for word in [&b"after"[..], &vec![b'x'; 300_000]] {
         let answer = {
@@ -225,7 +225,7 @@ fn a_connection_outlives_its_backends_place_in_the_file() {
 #[test]
 fn a_port_that_a_removed_listener_has_is_said_to_be_ours() {
     let one = Origin::named("one");
-    let port = free_port();
+    let port = free_port().port();
     let at = |address: &str| {
         let listen = format!("http://{address}:{port}");
         service("web", &listen, "") + &pool("web", &[&one])
