@@ -43,6 +43,9 @@ struct Plan {
     delay_ms: (u64, u64),
 }
 
+/// The path of the service that has the first backend alone.
+pub const OWN_PATH: &str = "/fast";
+
 /// Different enough in speed that least-connections visibly gives the fast one most of the work.
 const PLANS: [Plan; 3] = [
     Plan { name: "fast", port: 8001, delay_ms: (10, 50) },
@@ -104,6 +107,12 @@ pub fn banner(
     }
     text +=
         &format!("\n  Try:\n\n    curl http://{front}/\n        one of the three greets you\n");
+    if let Some((name, _)) = demo.backends.first() {
+        text += &format!(
+            "\n    curl http://{front}{OWN_PATH}\n        \
+             a second service on the same port: the greeting is always that of {name}\n"
+        );
+    }
     if let Some(path) = stats_path {
         text += &format!(
             "\n    curl http://{front}{path}\n        the numbers: who is up, how busy, how fast\n"

@@ -9,8 +9,8 @@ use std::net::SocketAddr;
 use log::{info, warn};
 
 use crate::config::{
-    BackendSpec, Complaint, Config, Desired, Listen, ListenerSpec, MAIN, PoolSpec, Protocol,
-    SettingKey, Spelling, io_words,
+    BackendSpec, Complaint, Config, Desired, Listen, ListenerSpec, MAIN, Match, PoolSpec,
+    Protocol, RouteName, ServiceSpec, SettingKey, Spelling, io_words,
 };
 use crate::control::{self, Ground, Prepared, PreparedListener, TlsStore, servers};
 use crate::demo::{self, Demo};
@@ -144,13 +144,31 @@ fn start_demo(seed: u64) -> Result<Demo, Complaint> {
     })
 }
 
-/// The demo's backends are those of the command line's pool.
+/// The demo's backends are those of the command line's pool; a second service, for one path of the
+/// same ports, has the first of them alone.
 fn join_demo(demo: &Demo, desired: &mut Desired) {
     let Some(pool) = desired.pools.iter_mut().find(|pool| pool.name == MAIN) else { return };
     for (name, address) in &demo.backends {
         let spec = BackendSpec::parse(&address.to_string());
         pool.backends.extend(spec.map(|spec| BackendSpec { name: name.clone(), ..spec }));
     }
+    let Some(first) = pool.backends.first().cloned() else { return };
+    let name = first.name.clone();
+    let own =
+        PoolSpec { name: name.clone(), settings: pool.settings.clone(), backends: vec![first] };
+    let Some(main) = desired.services.iter().find(|it| it.name == MAIN).cloned() else {
+        return;
+    };
+    let http = desired.listeners.iter().filter(|it| it.listen.protocol.is_http());
+    let listeners: Vec<String> = http.map(|it| it.name.clone()).collect();
+    if listeners.is_empty() {
+        return;
+    }
+    let path = Some(demo::OWN_PATH.to_owned());
+    let matches = vec![Match { host: RouteName::Others, path, conditions: Vec::new() }];
+    let pool = Some(name.clone());
+    desired.services.push(ServiceSpec { name, listeners, matches, pool, ..main });
+    desired.pools.push(own);
 }
 
 /// The address in use, and those that may take its place.

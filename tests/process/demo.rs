@@ -383,6 +383,25 @@ fn a_nap_takes_the_fast_one_down_and_no_client_sees_an_error() {
     assert!(!text.contains("demo client"), "a client complained: {text}");
 }
 
+/// A second service on the same port.
+#[test]
+fn one_path_has_the_fast_one_alone() {
+    let show = Show::start(pointsman(), &[]);
+    let text = show.text();
+    let address = |name: &str| {
+        let line = text.lines().find(|line| line.trim_start().starts_with(name)).unwrap();
+        line.split_whitespace().nth(1).unwrap().to_owned()
+    };
+    let front = address("balancer ");
+    let fast = address("fast ");
+    for _ in 0..12 {
+        let request = b"GET /fast HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+        let answer = pointsman::demo::client::ask(&front, request).unwrap();
+        let answer = String::from_utf8(answer).unwrap();
+        assert!(answer.ends_with(&format!("Hello from {fast}\n")), "{answer}");
+    }
+}
+
 /// Nobody would see its screen any more, and it would keep its ports.
 #[test]
 fn the_demo_ends_with_its_terminal_unless_it_was_asked_to_outlive_it() {
