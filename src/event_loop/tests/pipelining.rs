@@ -122,7 +122,11 @@ fn chunks_taken() -> usize {
 fn a_request_behind_a_body_that_waits_for_its_backend_is_not_lost() {
     let taken = chunks_taken();
     let mut held = 0;
-    for length in (taken.saturating_sub(60)..taken + 60).step_by(5) {
+    let mut length = taken.saturating_sub(60);
+    // The kernel takes more in large writes than in small ones, and not always the same: on until
+    // some of it was held.
+    while length < taken + 60 || (held == 0 && length < 8 * taken) {
+        length += if length < taken + 60 { 5 } else { taken / 20 + 1 };
         let mut this = Try::new();
         let all = [&*chunks(length), b"0\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n"].concat();
         let is_said = this.say(&all);
