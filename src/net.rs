@@ -135,7 +135,8 @@ pub trait Socket {
     /// Move at most `limit` bytes into a pipe without seeing them. `Eof` is not certain to be the
     /// end: only a read tells that from urgent data, which a splice does not pass.
     fn receive_into(&mut self, pipe: &mut Pipe, limit: u64) -> Received;
-    /// Move bytes out of a pipe without seeing them.
+    /// Move bytes out of a pipe without seeing them. Some of them says nothing of the others: they
+    /// are to be offered at once, unless it cannot be written any more.
     fn send_out_of(&mut self, pipe: &mut Pipe) -> Sent;
     /// Whether some of what was offered may have left already, though it is not said to be sent:
     /// TLS has sealed it, and the rest of its record waits here.

@@ -4,7 +4,7 @@
 //!   can_read    set by an event (readable, read-closed, error)    cleared by WouldBlock, a short
 //!                                                                  read (see below), or EOF
 //!   can_write   set by an event (writable, write-closed, error)   cleared by WouldBlock or a
-//!                                                                  short write
+//!                                                                  short write, not a short splice
 //!   read_closed  hint: the peer's FIN is here, so a short read has emptied the socket for good
 //!   urgent       hint: reads stop at the urgent mark, so a short read says nothing
 //!   error        hint: the socket has an errno to tell; ask it

@@ -171,6 +171,13 @@ mod linux {
             self.held
         }
 
+        /// Count bytes as held that are still to be poured in: a splice of them is short although
+        /// the socket has room, as one that a signal ends.
+        #[cfg(test)]
+        pub fn await_more(&mut self, count: usize) {
+            self.held += count;
+        }
+
         /// Take bytes out by hand; returns how many came.
         #[cfg(test)]
         pub fn pour_out(&mut self, into: &mut [u8]) -> usize {

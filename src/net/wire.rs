@@ -67,7 +67,7 @@ enum Sending {
     MoreAwaited,
     /// The end follows them, and they may wait for that.
     EndFollows,
-    /// They were a short splice: see [`Wire::find_hidden_reset`].
+    /// They were a short splice: the socket may be full or broken, or a signal came in between.
     CutShort,
 }
 
@@ -272,7 +272,6 @@ impl Wire {
             // the error says so.
             Received::Eof => {
                 self.readiness.can_read = false;
-                self.find_hidden_reset();
                 if let Some(fault) = self.fault.filter(|&fault| fault != Fault::Closed) {
                     return Received::Broken(fault);
                 }
@@ -282,22 +281,10 @@ impl Wire {
         received
     }
 
-    /// A splice that met a reset after some bytes tells of the bytes alone, and has used up the one
-    /// time that the socket tells of it. What is left is that nothing can be sent any more.
-    fn find_hidden_reset(&mut self) {
-        if self.sending != Sending::CutShort || self.fault.is_some() {
-            return;
-        }
-        self.sending = Sending::Plain;
-        if let Err(error) = (&self.socket).write(&[])
-            && Fault::of(&error) == Fault::Closed
-        {
-            self.fault = Some(Fault::Reset);
-        }
-    }
-
     fn note_sent(&mut self, sent: Sent, wanted: usize) -> Sent {
         let sent = match sent {
+            // The splice before met the reset, told of its bytes alone, and used up the one time
+            // that the socket tells of it.
             Sent::Broken(Fault::Closed) if self.sending == Sending::CutShort => {
                 Sent::Broken(Fault::Reset)
             }
@@ -413,9 +400,13 @@ impl Socket for Wire {
     fn send_out_of(&mut self, pipe: &mut Pipe) -> Sent {
         self.before_write();
         let wanted = pipe.len();
-        let sent = self.note_sent(pipe.empty_into(self.socket.as_fd()), wanted);
+        let sent = pipe.empty_into(self.socket.as_fd());
+        let Sent::Bytes(count @ 1..) = sent else { return self.note_sent(sent, wanted) };
+        // A short splice is not "would block", as a short write is: a signal ends it, too, and then
+        // the socket has room and nothing to tell. The next call knows.
+        self.note_sent(sent, count);
         // With the FIN already here, all that the peer had to say is whole in any case.
-        if matches!(sent, Sent::Bytes(count) if count < wanted) && !self.readiness.read_closed {
+        if count < wanted && !self.readiness.read_closed {
             self.sending = Sending::CutShort;
         }
         sent
@@ -556,3 +547,7 @@ fn priority() -> Interest {
 fn priority() -> Interest {
     Interest::READABLE
 }
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests;

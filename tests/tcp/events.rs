@@ -88,6 +88,37 @@ fn pitfall_03_one_edge_for_many_bytes_moves_them_all() {
     balancer.stop();
 }
 
+/// A signal ends a splice while its target has room, of which no edge tells. So does a stop by
+/// SIGSTOP or by a container's freezer.
+#[test]
+fn pitfall_03_signals_in_the_middle_of_a_stream_do_not_stall_it() {
+    let (backend, taken) = Backend::manual();
+    let balancer = Balancer::before(&[&backend], &["--log-level", "error"]);
+    let client = balancer.connect();
+    let mut served = taken.recv_timeout(DEADLINE).unwrap();
+    let bytes = noise(8, 300_000_000);
+    let writing = write_on_thread(&client, bytes.clone(), true);
+    let mut piece = vec![0; 1 << 20];
+    let mut received = 0;
+    thread::scope(|scope| {
+        let signals = scope.spawn(|| {
+            while !writing.is_finished() {
+                balancer.signal(Signal::USR1);
+                thread::sleep(Duration::from_micros(50));
+            }
+        });
+        while let count @ 1.. = served.read(&mut piece).unwrap() {
+            assert!(piece[..count] == bytes[received..received + count], "at {received}");
+            received += count;
+        }
+        signals.join().unwrap();
+    });
+    assert_eq!(received, bytes.len());
+    writing.join().unwrap().unwrap();
+    drop((client, served));
+    balancer.stop();
+}
+
 /// Writes until nothing is taken any more; says how much was.
 fn fill(mut stream: &TcpStream, block: &[u8]) -> usize {
     stream.set_nonblocking(true).unwrap();

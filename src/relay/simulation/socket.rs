@@ -458,9 +458,6 @@ impl ScriptedSocket {
         self.outgoing += bytes.len();
         let whole = self.end_follows && bytes.len() == wanted;
         self.corked = if whole { bytes.len() } else { 0 };
-        if bytes.len() < wanted && !self.script.patient {
-            self.told.write = false;
-        }
         self.note(|| format!("took {} of {wanted}", bytes.len()));
         if matches!(self.script.reset, Some(Reset::AtOnce(count)) if self.taken >= count) {
             self.break_off();
@@ -512,6 +509,9 @@ impl Socket for ScriptedSocket {
             return sent;
         }
         let count = self.moved(self.room().min(from.len()));
+        if count < from.len() && !self.script.patient {
+            self.told.write = false;
+        }
         self.take(&from[..count], from.len())
     }
 
@@ -547,7 +547,9 @@ impl Socket for ScriptedSocket {
         }
         let wanted = pipe.len();
         let mut bytes = [0; PIPE_BYTES_MIN];
-        let count = self.moved(self.room().min(wanted));
+        // A splice may be short because of a signal, whatever the socket: only WouldBlock tells.
+        let most = self.room().min(wanted);
+        let count = if self.random.bool() { self.some(most) } else { most };
         let count = pipe.pour_out(&mut bytes[..count]);
         self.take(&bytes[..count], wanted)
     }
