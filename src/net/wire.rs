@@ -148,6 +148,12 @@ impl Wire {
         Ok(())
     }
 
+    /// Let the next [`Wire::arm`] ask for what is wanted even if the poll was asked for it: then it
+    /// tells of what is there already.
+    fn ask_anew(&mut self) {
+        self.armed = self.armed.map(|_| Interest::WRITABLE);
+    }
+
     /// Whether the poll tells of this socket at all.
     pub fn is_armed(&self) -> bool {
         self.armed.is_some()
@@ -360,7 +366,13 @@ impl Socket for Wire {
                 }
                 Received::Bytes(count)
             }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Received::WouldBlock,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                // At the urgent mark it may be a signal that the kernel means, and more is here.
+                if self.readiness.urgent {
+                    self.ask_anew();
+                }
+                Received::WouldBlock
+            }
             Err(error) => Received::Broken(Fault::of(&error)),
         };
         self.note_received(received)
@@ -449,7 +461,7 @@ impl Socket for Wire {
         // What is there already and suffices is told by setting the mark. Where that fails, asking
         // the poll anew tells of whatever is there.
         if !set_low_mark(&self.socket, bytes) {
-            self.armed = self.armed.map(|_| Interest::WRITABLE);
+            self.ask_anew();
         }
     }
 

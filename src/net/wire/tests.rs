@@ -63,3 +63,33 @@ fn a_socket_that_is_full_says_so_to_the_next_splice_and_is_waited_for() {
     }
     assert!(matches!(wire.send_out_of(&mut pipe), Sent::Bytes(1..)));
 }
+
+/// A signal that comes in at the urgent mark makes the kernel say "would block" of bytes that are
+/// here, of which it has told already.
+#[test]
+fn would_block_is_not_believed_where_urgent_data_is_or_was() {
+    let mut poll = Poll::new().unwrap();
+    let (mut wire, peer) = connected();
+    let key = Key { index: 0, generation: Generation::FIRST };
+    let mut events = Events::with_capacity(4);
+    let mut into = [0; 16];
+    for urgent in [false, true] {
+        if urgent {
+            SockRef::from(&peer).send_out_of_band(b"!").unwrap();
+        } else {
+            (&peer).write_all(b"some").unwrap();
+        }
+        wire.arm(poll.registry(), Owner::Pair(key)).unwrap();
+        let began = Instant::now();
+        while wire.readiness.urgent != urgent || !wire.can_read() {
+            assert!(began.elapsed() < LONG);
+            poll.poll(&mut events, Some(LONG)).unwrap();
+            events.iter().for_each(|event| wire.mark(event));
+        }
+        wire.readiness.can_read = true;
+        while wire.can_read() {
+            wire.receive(&mut into);
+        }
+        assert_eq!(wire.armed != Some(wire.wanted), urgent, "the poll is asked anew");
+    }
+}
