@@ -266,6 +266,14 @@ impl Context {
         self.backends.exit(home.pool);
     }
 
+    /// The rest of this pair's request will not come: the copy of it, if one was begun, failed.
+    #[inline]
+    pub fn lose_copy(&mut self, pair: Key) {
+        if self.copies.forget(pair) {
+            self.stats.mirror.failed += 1;
+        }
+    }
+
     /// What is added to heads for clients that are there and speak so.
     pub fn added(&self, home: Home, proto: Proto) -> Added<'_> {
         added(&self.services, &self.backends, home, proto)

@@ -6,7 +6,7 @@
 //!        |                                           ^
 //!        +--the body is still coming--> gathering ---+
 //!                                           |
-//!                                           +--too long, or the client is gone--> dropped
+//!                                           +--too long, or cut short--> dropped
 //! ```
 //!
 //! Filled by [`crate::relay::http`], emptied by the event loop. However many are wanted, there are
@@ -81,12 +81,10 @@ impl Copies {
         self.waiting.extend(self.gathering.remove(&pair));
     }
 
-    /// What is gathered for this pair, if anything is, is of no use any more.
+    /// What is gathered for this pair is of no use any more. Says whether anything was.
     #[inline]
-    pub fn forget(&mut self, pair: Key) {
-        if !self.gathering.is_empty() {
-            self.gathering.remove(&pair);
-        }
+    pub fn forget(&mut self, pair: Key) -> bool {
+        !self.gathering.is_empty() && self.gathering.remove(&pair).is_some()
     }
 
     /// The next one that is to be sent.

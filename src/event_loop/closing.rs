@@ -184,7 +184,7 @@ impl EventLoop {
             self.cx.retire(connection);
         }
         self.cx.timers.remove(client.timer);
-        self.cx.copies.forget(key);
+        self.cx.lose_copy(key);
     }
 
     fn count_end(&mut self, pair: &Pair, reason: Reason) {

@@ -361,6 +361,34 @@ fn of_a_client_that_leaves_nothing_stays_gathered() {
     drop(client);
     until(&mut looping, "forgotten", |it| it.cx.copies.is_empty() && it.pairs.is_empty());
     assert!(shadow.heard.try_recv().is_err());
+    assert_eq!(looping.cx.stats.mirror.failed, 1);
+}
+
+#[test]
+fn a_copy_lacks_nothing_though_the_backend_breaks_off_in_the_body() {
+    // Closed with bytes that were not read, it is reset.
+    let real = Real::with(|mut stream, tell| {
+        let _ = stream.read(&mut [0]);
+        drop(stream);
+        let _ = tell.send(Vec::new());
+    });
+    let shadow = Real::new(Manner::Answers);
+    let (head, body) = post(100);
+    for (end, is_whole) in [(100, true), (60, false)] {
+        let mut looping = loop_with(&real, &shadow.address);
+        let mut client = Client::new(&looping);
+        client.say(&mut looping, &[&head, &body[..50]].concat());
+        real.heard.recv_timeout(Duration::from_secs(10)).unwrap();
+        // The reset and these are found in one turn, and writing them fails.
+        client.0.write_all(&body[50..end]).unwrap();
+        if is_whole {
+            assert!(shadow.next(&mut looping).ends_with(&body));
+            until(&mut looping, "answered", |it| it.cx.stats.mirror.sent == 1);
+        } else {
+            until(&mut looping, "failed", |it| it.cx.stats.mirror.failed == 1);
+            assert!(looping.cx.copies.is_empty() && shadow.heard.try_recv().is_err());
+        }
+    }
 }
 
 #[test]

@@ -200,14 +200,15 @@ impl BodyRelay {
             self.take(bytes, 0, transfer.lists).map_err(Carried::Bad)?;
             self.reads_small = transfer.lists.spans.len() * CHUNK_WORK_BYTES > count;
         }
-        transfer.offer(count).map_err(Carried::TargetBroke)?;
+        let offered = transfer.offer(count);
         let lists = &mut *transfer.lists;
-        // One that grew too long grows no more, and whoever lent it sees that.
+        // Also of what the target would not take: it was read, so the copy would lack it. One that
+        // grew too long grows no more, and whoever lent it sees that.
         if self.copied && lists.copy.len() <= MIRROR_BYTES_MAX {
             let input = &transfer.buffers.scratch[..count];
             lists.outgoing.copy_to(input, 0, &mut lists.copy);
         }
-        Ok(count)
+        offered.map(|()| count).map_err(Carried::TargetBroke)
     }
 
     /// The body ended with its connection: end it in our own framing.

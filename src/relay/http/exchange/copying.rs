@@ -23,7 +23,7 @@ impl Exchange {
     #[inline]
     pub(super) fn plan_copy(&mut self, head: &RequestHead, client: &Client, cx: &mut Context) {
         // That of a request before this one, which broke off.
-        cx.copies.forget(client.key);
+        cx.lose_copy(client.key);
         if let Some(pool) = mirror_pool(client, cx) {
             self.plan_copy_to(pool, head, cx);
         }
@@ -112,6 +112,10 @@ impl Exchange {
         if self.request.is_read() {
             self.copied_to = None;
             cx.copies.complete(client.key);
+        } else if self.backend_stopped_reading {
+            // Nothing more is read of the body.
+            self.copied_to = None;
+            cx.lose_copy(client.key);
         }
     }
 
