@@ -266,6 +266,13 @@ impl Context {
         self.backends.exit(home.pool);
     }
 
+    /// Whether clients of this listener are told that their connections end: we are stopping, or
+    /// the listener leaves.
+    #[inline]
+    pub fn lets_go(&self, listener: ListenerId) -> bool {
+        self.draining || self.listeners.has_leaving() && self.listeners.is_leaving(listener)
+    }
+
     /// The rest of this pair's request will not come: the copy of it, if one was begun, failed.
     #[inline]
     pub fn lose_copy(&mut self, pair: Key) {

@@ -6,8 +6,8 @@ use std::thread;
 
 use super::*;
 use crate::config::{
-    BackendSpec, Listen, ListenerSettings, ListenerSpec, Match, OnRemoved, PoolSettings,
-    PoolSpec, RouteName, ServiceSettings, ServiceSpec,
+    Action, BackendSpec, Condition, Listen, ListenerSettings, ListenerSpec, Match, OnRemoved,
+    PoolSettings, PoolSpec, RedirectTo, Respond, RouteName, Rule, ServiceSettings, ServiceSpec,
 };
 use crate::control::Receipt;
 
@@ -92,7 +92,11 @@ impl Client {
 
     /// The status and the body of the answer to a request for this host.
     fn ask(&mut self, looping: &mut EventLoop, host: &str) -> (u16, String) {
-        let request = format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n");
+        self.say(looping, &format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n"))
+    }
+
+    /// The same of the answer to this request.
+    fn say(&mut self, looping: &mut EventLoop, request: &str) -> (u16, String) {
         self.stream.write_all(request.as_bytes()).unwrap();
         let until = Instant::now() + Duration::from_secs(10);
         let mut answer = String::new();
@@ -305,6 +309,47 @@ fn an_error_page_stands_for_answers_of_ours() {
     let wrong = looping.prepare(desired).err().unwrap();
     assert!(wrong[0].spelled(Spelling::PATHS).contains("503.html: there is no such file"));
     assert_eq!(client.ask(&mut looping, "a").1, "<p>soon</p>");
+}
+
+#[test]
+fn every_answer_at_a_listener_that_was_removed_is_the_last_on_its_connection() {
+    let one = [real_server("one")];
+    let mut main = service("main", "*", Some("one"));
+    main.settings.health_path = Some("/health".to_owned());
+    main.settings.stats_path = Some("/stats".to_owned());
+    main.settings.max_body = Some(10);
+    let rule = |when: &str, action| Rule {
+        when: vec![Condition::parse(when).unwrap()],
+        action: Some(action),
+        ..Rule::default()
+    };
+    main.rules = vec![
+        rule("path == '/there'", Action::Redirect(RedirectTo::parse("302 /here").unwrap())),
+        rule("path == '/no'", Action::Respond(Respond::parse("403").unwrap())),
+    ];
+    let desired = state(vec![main], vec![pool("one", &one)]);
+    let get = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n");
+    let refused = "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 11\r\n\r\n";
+    let table = [
+        (get("/"), 200),
+        (get("/there"), 302),
+        (get("/no"), 403),
+        (get("/health"), 200),
+        (get("/stats"), 200),
+        (refused.to_owned(), 413),
+    ];
+    let mut looping = loop_for(desired);
+    let mut clients: Vec<Client> = table.iter().map(|_| Client::new(&looping)).collect();
+    for client in &mut clients {
+        assert_eq!(client.ask(&mut looping, "a").0, 200);
+        assert!(!client.head.contains("Connection:"), "{}", client.head);
+    }
+    looping.remove_listener(looping.directory.listeners[0]);
+    for ((request, status), client) in table.iter().zip(&mut clients) {
+        assert_eq!(client.say(&mut looping, request).0, *status, "{request}");
+        assert!(client.head.contains("\r\nConnection: close\r\n"), "{request} {}", client.head);
+        client.is_closed(&mut looping);
+    }
 }
 
 #[test]

@@ -458,7 +458,7 @@ impl Exchange {
         client: &mut Client,
         cx: &mut Context,
     ) -> ExchangeTurn {
-        let draining = cx.draining || cx.listeners.is_leaving(client.listener);
+        let lets_go = cx.lets_go(client.listener);
         let Carrying { connection, mut buffers, lists, added } =
             cx.for_carrying(client.link.key(), client.home, reply::speaks(client));
         let Some(connection) = connection else { return ExchangeTurn::Nothing(Fault::Reset) };
@@ -468,7 +468,7 @@ impl Exchange {
             return asked;
         }
         let edits = std::mem::take(&mut self.edits);
-        let to = self.reader(cookie, &added, &edits, draining);
+        let to = self.reader(cookie, &added, &edits, lets_go);
         let listened = self.listen(&to, client, backend, &mut buffers, lists);
         self.edits = edits;
         if matches!(listened, ExchangeTurn::Rest) { asked } else { listened }
@@ -555,12 +555,12 @@ impl Exchange {
         cookie: Option<&'a str>,
         added: &'a Added<'a>,
         edits: &'a ResponseEdits,
-        draining: bool,
+        lets_go: bool,
     ) -> Reader<'a> {
         Reader {
             asked: self.asked,
             version: self.version,
-            keep_alive: self.keep_alive && self.is_asked && !draining,
+            keep_alive: self.keep_alive && self.is_asked && !lets_go,
             takes_trailers: self.takes_trailers,
             cookie,
             added,

@@ -73,7 +73,7 @@ pub(super) fn answer(
         return redirect(head, total, http, client, cx);
     };
     cx.stats.requests += 1;
-    let how = how(head, total, http, cx);
+    let how = how(head, total, http, client, cx);
     let keep_alive = how.keep_alive;
     if which == Which::Stats && head.method == Method::Get {
         return Some(stats(how, http, client, cx));
@@ -139,6 +139,8 @@ impl OwnPage {
 
     /// The statistics are rendered: write their head.
     fn show(&mut self, key: Key, how: How, client: &mut Client, cx: &mut Context) {
+        self.keep_alive = how.keep_alive && !cx.lets_go(client.listener);
+        let how = How { keep_alive: self.keep_alive, ..how };
         let length = cx.pages.bytes(key).map_or(0, <[u8]>::len);
         let added = &cx.added(client.home, reply::speaks(client));
         answer::page_head(STATS_TYPE, Some(length), how, added, &mut self.bytes);
@@ -248,7 +250,7 @@ pub(super) fn own(
     cx: &mut Context,
 ) -> HttpStep {
     cx.stats.requests += 1;
-    let how = how(head, total, http, cx);
+    let how = how(head, total, http, client, cx);
     let mut bytes = Vec::new();
     let added = &cx.added(client.home, reply::speaks(client));
     let own = match chosen {
@@ -275,12 +277,18 @@ pub(super) fn own(
 
 /// How a request is answered of which no backend hears. The connection ends with the answer if a
 /// body comes, for that would lie before the next request; if not, what came behind it is kept.
-fn how(head: &RequestHead, total: usize, http: &mut Http, cx: &Context) -> How {
+fn how(
+    head: &RequestHead,
+    total: usize,
+    http: &mut Http,
+    client: &Client,
+    cx: &Context,
+) -> How {
     let has_body = !matches!(head.framing, Framing::None | Framing::Length(0));
     if !has_body {
         http.keep(&cx.scratch[head.length..total]);
     }
-    let keep_alive = head.keep_alive && !cx.draining && !has_body;
+    let keep_alive = head.keep_alive && !has_body && !cx.lets_go(client.listener);
     How { version: head.version, keep_alive, head_request: head.is_head() }
 }
 
@@ -295,7 +303,7 @@ fn redirect(
     let service = client.home.service.and_then(|id| cx.services.get(id))?;
     let port = service.redirect_to.filter(|_| client.socket.tls().is_none())?;
     cx.stats.requests += 1;
-    let how = how(head, total, http, cx);
+    let how = how(head, total, http, client, cx);
     let keep_alive = how.keep_alive;
     let to = https_url(head, port, client, cx);
     let mut bytes = Vec::new();

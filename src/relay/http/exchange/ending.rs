@@ -285,7 +285,7 @@ impl Exchange {
         let whole = self.is_asked || self.request.is_read();
         let how = How {
             version: self.version,
-            keep_alive: self.keep_alive && whole && !cx.draining,
+            keep_alive: self.keep_alive && whole && !cx.lets_go(client.listener),
             head_request: self.asked.head_request,
         };
         reply::answer(own, how, http, client, cx)
