@@ -8,6 +8,7 @@ mod mirror;
 #[cfg(debug_assertions)]
 mod pipelining;
 mod reload;
+mod ruled;
 
 use super::*;
 use crate::config::{Desired, Spelling};

@@ -1,7 +1,7 @@
 //! Which service a client is of, and so the pool that it goes to: by the listener alone, by the
 //! server name that it asks for, or by its request; and what its rules make of a request.
 
-use std::sync::Arc;
+mod ruling;
 
 use log::debug;
 
@@ -11,17 +11,16 @@ use crate::context::{Context, Home};
 use crate::event::ServiceId;
 use crate::hello::Alert;
 use crate::http::RequestHead;
-use crate::http::added::Proto;
-use crate::http::edits::{Edits, Unfit};
-use crate::http::expand::{Expand, TooLong, location};
 use crate::http::facts::RequestFacts;
 use crate::net::tls::Tls;
-use crate::services::{Decided, Page, Rules};
 
 use super::account::OwnAnswer;
 use super::client::Client;
 use super::verdict::{Reason, Successor, Verdict};
 use super::{parting, report};
+
+use ruling::by_rules;
+pub use ruling::{Edited, Ruled, RuledBody, own_host};
 
 /// The phase of listeners at which the server name decides: a name that no service takes is
 /// refused.
@@ -62,31 +61,12 @@ pub fn route(client: &mut Client, cx: &mut Context) -> Verdict {
 
 /// What becomes of a request before a backend is looked for.
 pub enum Chosen {
-    /// It goes to a backend of the client's pool, and these rules edit it.
-    Backend(AppliedRules),
+    /// It goes to a backend of the client's pool.
+    Backend(Edited),
     /// It is answered here.
     Own(OwnAnswer),
-    /// It is answered here, with a redirect to this place.
-    Redirect(u16, Vec<u8>),
-    /// It is answered here, with this status and this body.
-    Respond(u16, Option<Arc<Page>>),
-}
-
-/// The rules that apply to a request; none, as a rule.
-#[derive(Debug, Default)]
-pub struct AppliedRules {
-    rules: Option<Arc<Rules>>,
-    applied: u64,
-}
-
-impl AppliedRules {
-    /// What they edit.
-    pub fn edits(&self) -> Edits<'_> {
-        match &self.rules {
-            Some(rules) => Edits { list: &rules.edits, applied: self.applied },
-            None => Edits::NONE,
-        }
-    }
+    /// It is answered here, as a rule says.
+    Ruled(Box<Ruled>),
 }
 
 /// The service that takes the request whose head lies at the beginning of the scratch buffer, and
@@ -102,67 +82,13 @@ pub fn choose(head: &RequestHead, client: &mut Client, cx: &mut Context) -> Chos
         return unserved(head, client, cx);
     };
     let home = Home { service: Some(id), pool: service.pool };
-    if service.rules.is_some() {
-        return by_rules(head, home, client, cx);
+    if let Some(rules) = service.rules.as_ref().filter(|rules| !rules.is_empty()) {
+        return by_rules(&rules.clone(), head, home, client, cx);
     }
     if home != client.home {
         go_elsewhere(home, client, cx);
     }
-    Chosen::Backend(AppliedRules::default())
-}
-
-/// The same where the service has rules.
-#[cold]
-fn by_rules(
-    head: &RequestHead,
-    mut home: Home,
-    client: &mut Client,
-    cx: &mut Context,
-) -> Chosen {
-    let rules = home.service.and_then(|id| cx.services.get(id)?.rules.clone());
-    let Some(rules) = rules else { return Chosen::Backend(AppliedRules::default()) };
-    let decision = rules.decide(&facts(head, client, cx));
-    let applied = decision.applied;
-    let chosen = match decision.verdict {
-        Decided::Nothing => None,
-        Decided::Pool(pool) => {
-            home.pool = pool;
-            None
-        }
-        Decided::Redirect(it) => {
-            let mut to = Vec::new();
-            Some(match location(&it.to, &with(head, client, cx), &mut to) {
-                Ok(()) => Chosen::Redirect(it.status, to),
-                Err(TooLong) => Chosen::Own(unfit(Unfit::TooLong)),
-            })
-        }
-        Decided::Respond(status, page) => Some(Chosen::Respond(status, page.cloned())),
-    };
-    if home != client.home {
-        go_elsewhere(home, client, cx);
-    }
-    chosen.unwrap_or_else(|| {
-        let rules = (applied != 0).then_some(rules);
-        Chosen::Backend(AppliedRules { rules, applied })
-    })
-}
-
-/// Our own answer to a request that cannot be edited as rules say.
-pub fn unfit(unfit: Unfit) -> OwnAnswer {
-    OwnAnswer { status: unfit.status(), cause: Cause::Unfit, why: unfit.reason() }
-}
-
-/// What templates are filled in with.
-pub fn with<'a>(head: &'a RequestHead, client: &Client, cx: &'a Context) -> Expand<'a> {
-    let is_tls = client.socket.tls().is_some();
-    Expand {
-        head,
-        fields: &cx.http.fields,
-        input: &cx.scratch,
-        client: client.address.ip(),
-        proto: if is_tls { Proto::Https } else { Proto::Http },
-        host: "localhost",
-    }
+    Chosen::Backend(Edited::default())
 }
 
 fn home_of(service: Option<ServiceId>, cx: &Context) -> Home {

@@ -94,6 +94,12 @@ impl Rules {
         Some(Arc::new(Rules { list, edits, pages }))
     }
 
+    /// Whether nothing is to be asked of requests: there are pages alone.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
     /// What becomes of a request.
     pub fn decide(&self, facts: &impl Facts) -> Decision<'_> {
         let mut applied = 0;

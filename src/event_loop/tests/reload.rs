@@ -12,7 +12,7 @@ use crate::config::{
 use crate::control::Receipt;
 
 /// Answers each line with its name, for as long as the process lives.
-fn real_server(name: &'static str) -> String {
+pub fn real_server(name: &'static str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     thread::spawn(move || {
@@ -61,14 +61,14 @@ pub fn state(services: Vec<ServiceSpec>, pools: Vec<PoolSpec>) -> Desired {
     Desired { listeners: vec![listener], services, pools, ..Desired::nothing() }
 }
 
-struct Client {
+pub struct Client {
     stream: TcpStream,
     /// Of the last answer.
-    head: String,
+    pub head: String,
 }
 
 impl Client {
-    fn new(looping: &EventLoop) -> Client {
+    pub fn new(looping: &EventLoop) -> Client {
         let id = looping.directory.listeners[0];
         let address: SocketAddr = looping.cx.listeners[id].address;
         let stream = TcpStream::connect(address).unwrap();
@@ -77,7 +77,7 @@ impl Client {
     }
 
     /// Its connection ends, within a deadline.
-    fn is_closed(&mut self, looping: &mut EventLoop) {
+    pub fn is_closed(&mut self, looping: &mut EventLoop) {
         let until = Instant::now() + Duration::from_secs(10);
         loop {
             assert!(Instant::now() < until, "it lives on");
@@ -91,12 +91,12 @@ impl Client {
     }
 
     /// The status and the body of the answer to a request for this host.
-    fn ask(&mut self, looping: &mut EventLoop, host: &str) -> (u16, String) {
+    pub fn ask(&mut self, looping: &mut EventLoop, host: &str) -> (u16, String) {
         self.say(looping, &format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n"))
     }
 
     /// The same of the answer to this request.
-    fn say(&mut self, looping: &mut EventLoop, request: &str) -> (u16, String) {
+    pub fn say(&mut self, looping: &mut EventLoop, request: &str) -> (u16, String) {
         self.stream.write_all(request.as_bytes()).unwrap();
         let until = Instant::now() + Duration::from_secs(10);
         let mut answer = String::new();
@@ -250,65 +250,6 @@ fn what_went_is_gone() {
         assert!(Instant::now() < until, "something is left");
         looping.turn(Some(Duration::from_millis(1))).unwrap();
     }
-}
-
-fn with_rules(rules: &str, pools: Vec<PoolSpec>) -> Desired {
-    let text = format!(
-        "[service.main]\nlisten = [\"http://127.0.0.1:0\"]\npool = \"one\"\nrules = [{rules}]\n\
-         [pool.one]\nbackends = []\n[pool.two]\nbackends = []\n"
-    );
-    let read = crate::file::parse("rules.toml", &text, &|_| None);
-    let mut loaded = read.unwrap_or_else(|(wrong, _)| panic!("{wrong:?}"));
-    loaded.desired.pools = pools;
-    loaded.desired
-}
-
-#[test]
-fn rules_are_asked_in_their_order() {
-    let one = [real_server("one")];
-    let two = [real_server("two")];
-    let pools = vec![pool("one", &one), pool("two", &two)];
-    let rules = "
-        { when = 'host == \"gone.test\"', respond = 410 },
-        { when = 'host ^= \"old.\"', redirect = \"308 https://new.test{uri}\" },
-        { response = { set = { X-Rule = \"{host}\" } } },
-        { when = 'host == \"b.test\"', pool = \"two\" },
-        { when = 'host == \"b.test\"', respond = 500 },
-    ";
-    let mut looping = loop_for(with_rules(rules, pools));
-    let mut client = Client::new(&looping);
-    for (host, status, body) in [
-        ("gone.test", 410, "410 Gone\n"),
-        ("a.test", 200, "one"),
-        ("b.test", 200, "two"),
-        ("old.test", 308, "over there: https://new.test/\n"),
-        ("a.test", 200, "one"),
-    ] {
-        assert_eq!(client.ask(&mut looping, host), (status, body.to_owned()), "{host}");
-    }
-    assert!(client.head.contains("X-Rule: a.test\r\n"), "{}", client.head);
-}
-
-#[test]
-fn an_error_page_stands_for_answers_of_ours() {
-    let home = std::env::temp_dir().join(format!("pointsman-page-{}", std::process::id()));
-    std::fs::create_dir_all(&home).unwrap();
-    let file = home.join("503.html");
-    std::fs::write(&file, "<p>back soon</p>").unwrap();
-    let mut desired = state(vec![service("main", "*", Some("p"))], vec![pool("p", &[])]);
-    desired.services[0].error_pages.insert(503, file.display().to_string());
-    let mut looping = loop_for(desired.clone());
-    let mut client = Client::new(&looping);
-    assert_eq!(client.ask(&mut looping, "a"), (503, "<p>back soon</p>".to_owned()));
-    assert!(client.head.contains("Content-Type: text/html"), "{}", client.head);
-    // It is read again with all the rest.
-    std::fs::write(&file, "<p>soon</p>").unwrap();
-    change(&mut looping, desired.clone());
-    assert_eq!(client.ask(&mut looping, "a").1, "<p>soon</p>");
-    std::fs::remove_dir_all(&home).unwrap();
-    let wrong = looping.prepare(desired).err().unwrap();
-    assert!(wrong[0].spelled(Spelling::PATHS).contains("503.html: there is no such file"));
-    assert_eq!(client.ask(&mut looping, "a").1, "<p>soon</p>");
 }
 
 #[test]

@@ -13,7 +13,6 @@
 
 mod broken;
 mod copying;
-mod editing;
 mod ending;
 mod leaving;
 
@@ -36,7 +35,7 @@ use crate::stats::{Failure, Moved};
 use super::super::account::OwnAnswer;
 use super::super::client::Client;
 use super::super::connect::{self, Attempt, Found, Took, Wants};
-use super::super::routing::{self, AppliedRules};
+use super::super::routing::Edited;
 use super::super::verdict::Reason;
 use super::carry::{self, BodyRelay, Carried, Transfer};
 use super::response::{Answer, Answered, Reader};
@@ -79,9 +78,7 @@ pub(super) struct Exchange {
     asked_at: Instant,
     broke: Broke,
     /// What rules do to the head of the answer.
-    edits: ResponseEdits,
-    /// Rules edit the request: what they make of it lies in the lists.
-    is_edited: bool,
+    edits: Option<Box<ResponseEdits>>,
     /// The pool that is to get a copy of the request, until the copy is whole.
     copied_to: Option<PoolId>,
     answer: Answer,
@@ -107,7 +104,7 @@ enum ExchangeTurn {
 pub(super) fn begin(
     head: &RequestHead,
     total: usize,
-    rules: &AppliedRules,
+    edited: Edited,
     http: &mut Http,
     client: &mut Client,
     cx: &mut Context,
@@ -121,9 +118,7 @@ pub(super) fn begin(
     {
         return exchange.reply(BadBody::TooLarge.into(), http, client, cx);
     }
-    if let Err(unfit) = exchange.edit(head, rules, client, cx) {
-        return exchange.reply(routing::unfit(unfit), http, client, cx);
-    }
+    exchange.edits = edited.response;
     exchange.place(head, total, client, cx);
     if let Err(reason) = exchange.find_backend(Wants::Any, client, cx) {
         if exchange.request.is_read() {
@@ -132,7 +127,7 @@ pub(super) fn begin(
         return exchange.fail(reason, http, client, cx);
     }
     exchange.plan_copy(head, client, cx);
-    let composed = exchange.compose(head, total, client, cx);
+    let composed = exchange.compose(head, total, edited.request, client, cx);
     http.take_surplus(&mut cx.http);
     let sent = composed.map(|()| exchange.send(total, client, cx));
     if sent.is_ok() {
@@ -188,8 +183,7 @@ impl Exchange {
             logs_in: false,
             asked_at: cx.now,
             broke: Broke::default(),
-            edits: ResponseEdits::default(),
-            is_edited: false,
+            edits: None,
             copied_to: None,
             answer: Answer::default(),
         }
@@ -351,6 +345,7 @@ impl Exchange {
         &mut self,
         head: &RequestHead,
         total: usize,
+        is_edited: bool,
         client: &mut Client,
         cx: &mut Context,
     ) -> Result<(), BadBody> {
@@ -375,7 +370,7 @@ impl Exchange {
             port: &listener.stats.port,
             added: &added,
             subject: client.socket.tls().and_then(Tls::subject),
-            edits: if self.is_edited { &lists.edits } else { RequestEdits::NONE },
+            edits: if is_edited { &lists.edits } else { RequestEdits::NONE },
         };
         self.logs_in = lists.fields.bind_a_login(input);
         lists.outgoing.clear();
@@ -467,8 +462,9 @@ impl Exchange {
         if asked.is_over() {
             return asked;
         }
-        let edits = std::mem::take(&mut self.edits);
-        let to = self.reader(cookie, &added, &edits, lets_go);
+        let edits = self.edits.take();
+        let of_head = edits.as_deref().unwrap_or(ResponseEdits::NONE);
+        let to = self.reader(cookie, &added, of_head, lets_go);
         let listened = self.listen(&to, client, backend, &mut buffers, lists);
         self.edits = edits;
         if matches!(listened, ExchangeTurn::Rest) { asked } else { listened }

@@ -6,7 +6,6 @@
 //! that wait (`stats::pages`), and sent to each as fast as it reads.
 
 use std::io::IoSlice;
-use std::net::IpAddr;
 
 use crate::access_log::Cause;
 use crate::context::Context;
@@ -25,7 +24,7 @@ use crate::status;
 use super::super::account::OwnAnswer;
 use super::super::client::Client;
 use super::super::report;
-use super::super::routing::Chosen;
+use super::super::routing::{Ruled, RuledBody, own_host};
 use super::super::verdict::Reason;
 use super::{Http, HttpState, HttpStep, client_broke, reply};
 
@@ -239,10 +238,10 @@ impl OwnPage {
     }
 }
 
-/// Answer a request that goes to no backend.
+/// Answer a request that no backend is to hear of with this.
 #[cold]
 pub(super) fn own(
-    chosen: Chosen,
+    own: OwnAnswer,
     head: &RequestHead,
     total: usize,
     http: &mut Http,
@@ -251,28 +250,43 @@ pub(super) fn own(
 ) -> HttpStep {
     cx.stats.requests += 1;
     let how = how(head, total, http, client, cx);
-    let mut bytes = Vec::new();
+    reply::answer(own, how, http, client, cx)
+}
+
+/// Answer a request as a rule says.
+#[cold]
+pub(super) fn ruled(
+    ruled: Ruled,
+    head: &RequestHead,
+    total: usize,
+    http: &mut Http,
+    client: &mut Client,
+    cx: &mut Context,
+) -> HttpStep {
+    cx.stats.requests += 1;
+    let how = how(head, total, http, client, cx);
+    let Ruled { status, body, edits } = ruled;
     let added = &cx.added(client.home, reply::speaks(client));
-    let own = match chosen {
-        // because: those that go to a backend are not asked for here.
-        Chosen::Backend(_) => return HttpStep::Next,
-        Chosen::Own(own) => return reply::answer(own, how, http, client, cx),
-        Chosen::Redirect(status, to) => {
-            answer::redirect(status, &to, how, added, &mut bytes);
-            OwnAnswer::new(status, Cause::Redirect)
+    let mut page = OwnPage::new(Vec::new(), how.keep_alive);
+    let bytes = &mut page.bytes;
+    let cause = match body {
+        RuledBody::Location(to) => {
+            answer::redirect(status, &to, how, added, bytes);
+            Cause::Redirect
         }
-        Chosen::Respond(status, Some(page)) => {
-            let Page { content_type, body } = &*page;
-            answer::respond(status, content_type, body, how, added, &mut bytes);
-            OwnAnswer::new(status, Cause::Respond)
+        RuledBody::Page(body) => {
+            let Page { content_type, body } = &*body;
+            answer::respond(status, content_type, body, how, added, bytes);
+            Cause::Respond
         }
-        Chosen::Respond(status, None) => {
-            answer::answer(status, "", how, added, &mut bytes);
-            OwnAnswer::new(status, Cause::Respond)
+        RuledBody::Words => {
+            answer::answer(status, "", how, added, bytes);
+            Cause::Respond
         }
     };
-    report::own_answer(own, &bytes, None, client, cx);
-    Box::new(OwnPage::new(bytes, how.keep_alive)).proceed(http, client, cx)
+    edits.edit_own(0, &mut page.bytes);
+    report::own_answer(OwnAnswer::new(status, cause), &page.bytes, None, client, cx);
+    Box::new(page).proceed(http, client, cx)
 }
 
 /// How a request is answered of which no backend hears. The connection ends with the answer if a
@@ -319,18 +333,9 @@ fn redirect(
 fn https_url(head: &RequestHead, port: u16, client: &Client, cx: &Context) -> Vec<u8> {
     let input = &cx.scratch;
     let mut url = b"https://".to_vec();
-    match head.host.map(|host| host.of(input)).filter(|host| !host.is_empty()) {
+    match head.host.map(|host| host.of(input)) {
         Some(host) => url.extend_from_slice(without_port(host)),
-        // HTTP/1.0 may leave out Host: the address that the client connected to has to do.
-        None => {
-            match client.socket.local_address().map(|address| address.ip().to_canonical()) {
-                Ok(IpAddr::V6(address)) => {
-                    url.extend_from_slice(format!("[{address}]").as_bytes());
-                }
-                Ok(address) => url.extend_from_slice(address.to_string().as_bytes()),
-                Err(_) => url.extend_from_slice(b"localhost"),
-            }
-        }
+        None => url.extend_from_slice(own_host(head, &client.socket).as_bytes()),
     }
     if port != 443 {
         url.extend_from_slice(format!(":{port}").as_bytes());
