@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use crate::backends::{Course, ServerId};
 use crate::context::{Context, Home};
 use crate::event::{Key, ListenerId, TimerKey};
+use crate::http::added::Proto;
 use crate::net::{Fault, Peer, Stream};
 
 use super::account::Account;
@@ -160,6 +161,12 @@ impl Client {
             goes_behind: false,
             closing: None,
         }
+    }
+
+    /// The protocol between it and us.
+    #[inline]
+    pub fn proto(&self) -> Proto {
+        if self.socket.tls().is_some() { Proto::Https } else { Proto::Http }
     }
 
     /// When it was accepted.

@@ -15,7 +15,8 @@
 mod carry;
 mod exchange;
 mod head;
-pub mod pages;
+mod own_page;
+mod pages;
 mod reply;
 mod response;
 
@@ -34,7 +35,7 @@ use super::connect::{self, watch, watch_backend};
 use super::verdict::{Reason, Successor, Verdict};
 
 use exchange::Exchange;
-use pages::OwnPage;
+use own_page::OwnPage;
 
 /// What is kept of an HTTP client between its turns. A client that rests has none.
 #[derive(Debug, Default)]

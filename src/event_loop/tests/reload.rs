@@ -97,10 +97,19 @@ impl Client {
 
     /// The same of the answer to this request.
     pub fn say(&mut self, looping: &mut EventLoop, request: &str) -> (u16, String) {
+        self.send(request);
+        self.hear(looping)
+    }
+
+    pub fn send(&mut self, request: &str) {
         self.stream.write_all(request.as_bytes()).unwrap();
+    }
+
+    /// The status and the body of the next answer.
+    pub fn hear(&mut self, looping: &mut EventLoop) -> (u16, String) {
         let until = Instant::now() + Duration::from_secs(10);
         let mut answer = String::new();
-        let mut bytes = [0; 512];
+        let mut bytes = vec![0; 65_536];
         loop {
             assert!(Instant::now() < until, "no answer: {answer:?}");
             looping.turn(Some(Duration::from_millis(1))).unwrap();

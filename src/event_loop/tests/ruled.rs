@@ -1,5 +1,7 @@
 //! What rules and pages of the operator's make of requests and answers.
 
+use std::sync::Arc;
+
 use super::reload::{Client, change, pool, real_server, service, state};
 use super::*;
 use crate::config::PoolSpec;
@@ -103,4 +105,38 @@ fn a_redirect_of_a_request_without_a_host_leads_to_where_it_came() {
     // An empty one is no host of a URL of HTTP.
     let mut client = Client::new(&looping);
     assert_eq!(client.say(&mut looping, "GET /a HTTP/1.1\r\nHost:\r\n\r\n").0, 400);
+}
+
+#[test]
+fn clients_that_read_slowly_share_one_page_and_get_it_whole_whatever_is_reloaded() {
+    let file = std::env::temp_dir().join(format!("pointsman-large-{}", std::process::id()));
+    let page = "0123456789abcdef".repeat(65_536);
+    std::fs::write(&file, &page).unwrap();
+    let mut desired = state(vec![service("main", "*", Some("p"))], vec![pool("p", &[])]);
+    desired.services[0].error_pages.insert(503, file.display().to_string());
+    let mut looping = loop_for(desired.clone());
+    let shared = {
+        let mut services = looping.cx.services.iter();
+        let rules = services.find_map(|(_, service)| service.rules.clone()).unwrap();
+        Arc::downgrade(&rules.pages[&503])
+    };
+    let before = shared.strong_count();
+    let mut clients: Vec<Client> = (0..5).map(|_| Client::new(&looping)).collect();
+    for client in &mut clients {
+        client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    }
+    let until = Instant::now() + Duration::from_secs(10);
+    while shared.strong_count() < before + clients.len() {
+        assert!(Instant::now() < until, "{} have it", shared.strong_count() - before);
+        looping.turn(Some(Duration::from_millis(1))).unwrap();
+    }
+    std::fs::write(&file, "another").unwrap();
+    change(&mut looping, desired);
+    std::fs::remove_file(&file).unwrap();
+    for client in &mut clients {
+        let (status, body) = client.hear(&mut looping);
+        assert!(status == 503 && body == page, "{} bytes", body.len());
+        assert_eq!(client.ask(&mut looping, "a"), (503, "another".to_owned()));
+    }
+    assert_eq!(shared.strong_count(), 0);
 }

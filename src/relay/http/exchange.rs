@@ -39,7 +39,7 @@ use super::super::routing::Edited;
 use super::super::verdict::Reason;
 use super::carry::{self, BodyRelay, Carried, Transfer};
 use super::response::{Answer, Answered, Reader};
-use super::{Http, HttpState, HttpStep, reply};
+use super::{Http, HttpState, HttpStep};
 
 use broken::Broke;
 use leaving::{client_gave_up, read_waiting_client};
@@ -349,7 +349,7 @@ impl Exchange {
         client: &mut Client,
         cx: &mut Context,
     ) -> Result<(), BadBody> {
-        let proto = reply::speaks(client);
+        let proto = client.proto();
         let Context {
             scratch, connections, services, backends, listeners, http: lists, ..
         } = cx;
@@ -392,7 +392,7 @@ impl Exchange {
         cx: &mut Context,
     ) -> Result<(), Fault> {
         let Carrying { connection, mut buffers, lists, .. } =
-            cx.for_carrying(client.link.key(), client.home, reply::speaks(client));
+            cx.for_carrying(client.link.key(), client.home, client.proto());
         let Some(connection) = connection else { return Err(Fault::Reset) };
         if self.logs_in {
             connection.bind();
@@ -455,7 +455,7 @@ impl Exchange {
     ) -> ExchangeTurn {
         let lets_go = cx.lets_go(client.listener);
         let Carrying { connection, mut buffers, lists, added } =
-            cx.for_carrying(client.link.key(), client.home, reply::speaks(client));
+            cx.for_carrying(client.link.key(), client.home, client.proto());
         let Some(connection) = connection else { return ExchangeTurn::Nothing(Fault::Reset) };
         let backend = &mut connection.stream;
         let asked = self.ask(http, client, backend, &mut buffers, lists);

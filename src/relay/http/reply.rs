@@ -1,9 +1,9 @@
 //! Answers that we make ourselves, in place of a backend's.
 
 use std::io::IoSlice;
+use std::sync::Arc;
 
 use crate::context::Context;
-use crate::http::added::Proto;
 use crate::http::answer::{self, How};
 use crate::net::{Fault, Socket};
 use crate::services::Page;
@@ -11,7 +11,8 @@ use crate::services::Page;
 use super::super::account::OwnAnswer;
 use super::super::client::Client;
 use super::super::report;
-use super::{Http, HttpStep, PARTING, client_broke};
+use super::own_page::{OwnPage, after};
+use super::{Http, HttpStep, client_broke};
 
 /// Answer a request that could not be parsed; the connection ends.
 #[cold]
@@ -36,15 +37,19 @@ pub(super) fn answer(
         // An interim answer waits because the client does not read; it would not read this one.
         return client_broke(Fault::TimedOut);
     }
+    let added = &cx.added(client.home, client.proto());
+    if let Some(page) = page_of(own.status, client, cx) {
+        let Page { content_type, body } = &*page;
+        let mut head = Vec::new();
+        answer::respond_head(own.status, content_type, body.len(), how, added, &mut head);
+        let body = answer::has_body(own.status, how).then_some(page);
+        let page = OwnPage::with_body(head, body, how.keep_alive);
+        return page.begin(own, http.head_since.take(), http, client, cx);
+    }
     let mut flat = std::mem::take(&mut cx.http.flat);
     flat.clear();
-    let added = cx.added(client.home, speaks(client));
-    match page_of(own.status, client, cx) {
-        Some(Page { content_type, body }) => {
-            answer::respond(own.status, content_type, body, how, &added, &mut flat);
-        }
-        None => answer::answer(own.status, own.why, how, &added, &mut flat),
-    }
+    let added = &cx.added(client.home, client.proto());
+    answer::answer(own.status, own.why, how, added, &mut flat);
     if !how.keep_alive {
         client.socket.end_follows();
     }
@@ -59,17 +64,7 @@ pub(super) fn answer(
 }
 
 /// The operator's body for answers of this status, if its service has one.
-fn page_of<'a>(status: u16, client: &Client, cx: &'a Context) -> Option<&'a Page> {
+fn page_of(status: u16, client: &Client, cx: &Context) -> Option<Arc<Page>> {
     let service = cx.services.get(client.home.service?)?;
-    service.rules.as_ref()?.pages.get(&status).map(|page| &**page)
-}
-
-/// The protocol between this client and us.
-pub(super) fn speaks(client: &Client) -> Proto {
-    if client.socket.tls().is_some() { Proto::Https } else { Proto::Http }
-}
-
-/// What follows an answer of our own.
-pub(super) fn after(keep_alive: bool) -> HttpStep {
-    if keep_alive { HttpStep::Next } else { PARTING }
+    service.rules.as_ref()?.pages.get(&status).cloned()
 }

@@ -11,7 +11,6 @@ use std::sync::Arc;
 use crate::config::RedirectTo;
 use crate::context::{Context, Home};
 use crate::http::RequestHead;
-use crate::http::added::Proto;
 use crate::http::edits::{Edits, ResponseEdits, Unfit};
 use crate::http::expand::{Expand, location};
 use crate::services::{Decided, Page, Rules};
@@ -128,13 +127,12 @@ fn with<'a>(
     client: &Client,
     cx: &'a Context,
 ) -> Expand<'a> {
-    let is_tls = client.socket.tls().is_some();
     Expand {
         head,
         fields: &cx.http.fields,
         input: &cx.scratch,
         client: client.address.ip(),
-        proto: if is_tls { Proto::Https } else { Proto::Http },
+        proto: client.proto(),
         host,
     }
 }
