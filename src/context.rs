@@ -418,7 +418,7 @@ impl Context {
         self.retire_unparked(key);
     }
 
-    /// Open what takes a descriptor. If there is none left, a connection that is not in use gives
+    /// Open what takes a descriptor. If there is none left, a connection that no client needs gives
     /// way, and it is tried again.
     pub fn open_with<T>(
         &mut self,
@@ -433,16 +433,19 @@ impl Context {
         open(&self.backends)
     }
 
-    /// We are out of descriptors: a backend connection that nobody uses is closed, one that waits
-    /// to be reaped or the one that has been idle for longest, whichever backend's. Says whether
-    /// there was one.
+    /// We are out of descriptors: a backend connection that waits to be reaped is closed, or else
+    /// that of a copy of a request, which no client waits for, or else the one that has been idle
+    /// for longest, whichever backend's. Says whether there was one.
     ///
     /// At once and not by the reaping, for its descriptor is wanted in this turn. That is safe for
     /// it as it is for a probe's: nobody uses it, and an event of this batch that is still to be
-    /// looked at is stopped by the generation in its token.
+    /// looked at is stopped by the generation in its token, or finds a copy without a socket.
     pub fn give_way(&mut self) -> bool {
         if !self.retired.is_empty() {
             self.reap_connection();
+            return true;
+        }
+        if self.copies.give_way() {
             return true;
         }
         let Some(key) = self.backends.unpark_oldest() else { return false };

@@ -15,9 +15,10 @@
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 
-use crate::event::{Key, PoolId};
+use crate::event::{Key, PoolId, Slots};
 use crate::http::Asked;
 use crate::limits::MIRRORS_MAX;
+use crate::net::Stream;
 
 /// A request as it went to a backend, and where it is to go as well.
 #[derive(Debug)]
@@ -41,8 +42,13 @@ pub struct Copies {
     gathering: HashMap<Key, RequestCopy>,
     /// Whole.
     waiting: VecDeque<RequestCopy>,
-    /// How many are under way, until their sockets are closed.
+    /// How many are under way.
     pub open: usize,
+    /// The sockets of those under way, and of those that are over and not yet reaped. They are here
+    /// so that they can be closed wherever a descriptor is wanted.
+    sockets: Slots<Stream>,
+    /// One of them gave way since that was asked last.
+    gave_way: bool,
 }
 
 impl Copies {
@@ -95,6 +101,48 @@ impl Copies {
     /// Whether one is to be sent.
     pub fn has_waiting(&self) -> bool {
         !self.waiting.is_empty()
+    }
+
+    /// A copy is under way on this socket; the key is the socket's own.
+    pub fn add_socket(&mut self, stream: Stream) -> Key {
+        self.sockets.insert_with(|_| stream)
+    }
+
+    /// Such a socket, unless it gave way.
+    pub fn socket(&mut self, key: Key) -> Option<&mut Stream> {
+        self.sockets.get_mut(key)
+    }
+
+    /// Close such a socket, if it is still there. All is said, or nothing of it matters: closed
+    /// with a FIN it would keep its local port for a minute, of which there are few.
+    pub fn close_socket(&mut self, key: Key) {
+        if let Some(mut stream) = self.sockets.remove(key) {
+            stream.reset_on_close();
+        }
+    }
+
+    /// A descriptor is wanted: close the socket of one of them. Says whether there was one. Its
+    /// copy is ended later, see [`Copies::take_gave_way`].
+    pub fn give_way(&mut self) -> bool {
+        let Some((key, _)) = self.sockets.iter().next() else { return false };
+        self.close_socket(key);
+        self.gave_way = true;
+        true
+    }
+
+    /// Whether a copy has lost its socket so and is still to be ended.
+    pub fn has_given_way(&self) -> bool {
+        self.gave_way
+    }
+
+    /// Whether one has since that was asked last: which those are, shows who has none any more.
+    pub fn take_gave_way(&mut self) -> bool {
+        std::mem::take(&mut self.gave_way)
+    }
+
+    /// How many sockets there are.
+    pub fn sockets(&self) -> usize {
+        self.sockets.len()
     }
 
     /// The pairs for which something is gathered.

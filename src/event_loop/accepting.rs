@@ -133,7 +133,7 @@ impl EventLoop {
     }
 
     /// Out of descriptors: what is not in use gives one back, at once or at the end of the turn.
-    fn free_descriptor(&mut self, error: &io::Error) -> bool {
+    pub(super) fn free_descriptor(&mut self, error: &io::Error) -> bool {
         if Fault::of(error) != Fault::Exhausted {
             return false;
         }

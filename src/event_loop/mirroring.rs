@@ -5,9 +5,10 @@ use crate::limits::{MIRROR_TIME, MIRRORS_MAX, STEP_TIME};
 use super::EventLoop;
 
 impl EventLoop {
-    /// Whether the next turn has copies to begin or to free.
+    /// Whether the next turn has copies to begin, to end or to free.
     pub(super) fn has_mirrors_left(&self) -> bool {
-        self.cx.copies.has_waiting() || self.mirrors.has_over()
+        let copies = &self.cx.copies;
+        copies.has_waiting() || copies.has_given_way() || self.mirrors.has_over()
     }
 
     /// Begin those that wait, as far as the time goes; or where descriptors ran out, end those

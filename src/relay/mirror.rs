@@ -93,8 +93,10 @@ impl Mirrors {
     /// Note what an event says, and let its copy act.
     pub fn mark(&mut self, key: Key, event: &Event, cx: &mut Context) {
         if let Some(mirror) = self.mirrors.get_mut(key).filter(|mirror| !mirror.is_over) {
-            mirror.stream.mark(event);
-            cx.run_queue.push(Owner::Mirror(key), &mut mirror.queued);
+            if let Some(stream) = cx.copies.socket(mirror.socket) {
+                stream.mark(event);
+                cx.run_queue.push(Owner::Mirror(key), &mut mirror.queued);
+            }
         }
     }
 
@@ -106,12 +108,13 @@ impl Mirrors {
             return false;
         }
         let owner = Owner::Mirror(key);
-        if Context::must_wait(&mut cx.handshakes_left, &mirror.stream) {
+        let Some(stream) = cx.copies.socket(mirror.socket) else { return false };
+        if Context::must_wait(&mut cx.handshakes_left, stream) {
             cx.run_queue.push(owner, &mut mirror.queued);
             return false;
         }
         let before = mirror.moved;
-        let progress = mirror.proceed(&mut cx.scratch, &mut cx.http);
+        let progress = mirror.proceed(stream, &mut cx.scratch, &mut cx.http);
         cx.backends.moved(mirror.way.server, mirror.moved.since(before));
         match progress {
             MirrorProgress::Rest => self.watch(key, cx),
@@ -144,16 +147,18 @@ impl Mirrors {
         }
     }
 
-    /// If descriptors ran out since that was asked last: they all end, for clients need theirs
-    /// more.
+    /// Those end whose sockets gave way; all of them, if something was out of reach all the same
+    /// since that was asked last: clients need what they hold more.
     pub fn give_way(&mut self, cx: &mut Context) {
         let shortages = cx.stats.out_of_descriptors();
-        if std::mem::replace(&mut self.shortages, shortages) == shortages {
+        let all = std::mem::replace(&mut self.shortages, shortages) != shortages;
+        if !cx.copies.take_gave_way() && !all {
             return;
         }
-        let all = self.mirrors.iter().filter(|(_, mirror)| !mirror.is_over);
-        let all: Vec<Key> = all.map(|(key, _)| key).collect();
-        for key in all {
+        let mut loses = |mirror: &Mirror| all || cx.copies.socket(mirror.socket).is_none();
+        let losers = self.mirrors.iter().filter(|(_, it)| !it.is_over && loses(it));
+        let losers: Vec<Key> = losers.map(|(key, _)| key).collect();
+        for key in losers {
             self.end(key, MirrorEnd::Failed(Fault::Exhausted), cx);
         }
     }
@@ -165,13 +170,11 @@ impl Mirrors {
 
     /// Close the socket of one that is over; only the reaping calls this.
     pub fn reap_one(&mut self, cx: &mut Context) {
-        let Some(mut mirror) = self.over.pop().and_then(|key| self.mirrors.remove(key)) else {
+        let Some(mirror) = self.over.pop().and_then(|key| self.mirrors.remove(key)) else {
             return;
         };
         cx.timers.remove(mirror.timer);
-        // All is said, or nothing of it matters. Closed with a FIN it would keep its local port for
-        // a minute, of which there are few.
-        mirror.stream.reset_on_close();
+        cx.copies.close_socket(mirror.socket);
     }
 
     /// How many there are, those that wait to be reaped among them.
@@ -208,12 +211,16 @@ impl Mirrors {
         let over = self.mirrors.iter().filter(|(_, mirror)| mirror.is_over).count();
         assert_eq!(over, self.over.len(), "copies that are over are to be reaped");
         assert_eq!(cx.copies.open, self.under_way(), "copies under way, counted");
+        let sockets = cx.copies.sockets();
+        let all_have_one = sockets == self.len();
+        let is_known = cx.copies.has_given_way() || over > 0;
+        assert!(sockets <= self.len() && (all_have_one || is_known), "copies and sockets");
         self.mirrors.iter().filter(|(_, mirror)| mirror.queued).count()
     }
 
     /// Begin to connect to the address that it is at, or to the next one of the same server.
     fn open(&mut self, mut way: Way, cx: &mut Context) -> bool {
-        let stream = loop {
+        let mut stream = loop {
             let to = &cx.backends[way.server];
             let address = way.course.address(&to.addresses);
             // Not by `Context::open_with`: no idle connection gives way to a copy.
@@ -234,11 +241,13 @@ impl Mirrors {
         };
         let Way { pool, server, .. } = way;
         let deadline = way.connects_by(cx);
+        stream.want_write();
+        let socket = cx.copies.add_socket(stream);
         let timers = &mut cx.timers;
         let key = self.mirrors.insert_with(|key| {
             let timer = timers.create(Owner::Mirror(key));
             timers.arm(timer, deadline);
-            Mirror::new(stream, way, timer, deadline)
+            Mirror::new(socket, way, timer, deadline)
         });
         cx.copies.open += 1;
         cx.backends.opened(server, cx.now);
@@ -251,7 +260,8 @@ impl Mirrors {
     fn watch(&mut self, key: Key, cx: &mut Context) {
         let Some(mirror) = self.mirrors.get_mut(key) else { return };
         // Without its events it would hang until its time is over.
-        if mirror.stream.arm(&cx.registry, Owner::Mirror(key)).is_err() {
+        let Some(stream) = cx.copies.socket(mirror.socket) else { return };
+        if stream.arm(&cx.registry, Owner::Mirror(key)).is_err() {
             self.end(key, MirrorEnd::Failed(Fault::Exhausted), cx);
         }
     }

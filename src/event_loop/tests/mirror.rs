@@ -13,6 +13,7 @@ use crate::config::CheckSettings;
 use crate::context::Copies;
 use crate::event::{PoolId, ServerId};
 use crate::limits::MIRROR_BYTES_MAX;
+use crate::net::Fault;
 use crate::net::tls::client::{ClientTls, Roots};
 use crate::relay::mirror::Mirrors;
 
@@ -529,6 +530,36 @@ fn copies_give_way_where_descriptors_run_out() {
     client.ask(&mut looping, &[GET]);
     shadow.next(&mut looping);
     assert_eq!(looping.mirrors.under_way(), 1, "and it is over");
+}
+
+#[test]
+fn copies_give_way_before_connections_that_clients_may_need() {
+    let real = Real::new(Manner::Answers);
+    let shadow = Real::new(Manner::Hangs);
+    let mut looping = loop_with(&real, &shadow.address);
+    let mut client = Client::new(&looping);
+    client.ask(&mut looping, &[GET]);
+    client.ask(&mut looping, &[GET]);
+    until(&mut looping, "under way", |it| it.mirrors.under_way() == 2);
+    // As it is where a backend is connected to: there is a descriptor once somebody gave one.
+    let tries = std::cell::Cell::new(0);
+    let opened = looping.cx.open_with(|_| {
+        tries.set(tries.get() + 1);
+        if tries.get() == 2 { Ok(()) } else { Err(Fault::Exhausted) }
+    });
+    assert!(opened.is_ok() && looping.cx.stats.idle_gave_way == 0);
+    until(&mut looping, "ended", |it| it.cx.stats.mirror.failed == 1);
+    assert_eq!(looping.mirrors.under_way(), 1, "no more than had to");
+    // And as it is where one is accepted.
+    let error = io::Error::from_raw_os_error(24);
+    assert!(looping.free_descriptor(&error) && looping.has_work_left());
+    turn(&mut looping);
+    assert_eq!((looping.mirrors.len(), looping.cx.stats.mirror.failed), (0, 2));
+    assert_eq!((looping.cx.stats.idle_gave_way, looping.cx.stats.clients_gave_way), (0, 0));
+    // Only then those.
+    assert!(looping.free_descriptor(&error));
+    assert_eq!(looping.cx.stats.idle_gave_way, 1);
+    client.ask(&mut looping, &[GET]);
 }
 
 #[test]

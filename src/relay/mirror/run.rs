@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use crate::backends::{Course, ServerId};
 use crate::context::Context;
-use crate::event::{PoolId, TimerKey};
+use crate::event::{Key, PoolId, TimerKey};
 use crate::http::{Asked, Lists};
 use crate::limits::{HTTP_ANSWER_READ_BYTES, MIRROR_BYTES_PER_TURN, READ_WORK_BYTES};
 use crate::net::{Connect, Fault, Received, Sent, Socket, Stream};
@@ -24,9 +24,10 @@ pub(super) struct Way {
     pub request: Vec<u8>,
 }
 
-/// A copy and its socket.
+/// A copy, whose socket is elsewhere.
 pub(super) struct Mirror {
-    pub stream: Stream,
+    /// In `Copies`, unless it gave way.
+    pub socket: Key,
     pub way: Way,
     pub timer: TimerKey,
     /// Until when it has to be connected, or answered.
@@ -76,11 +77,10 @@ impl Way {
 
 impl Mirror {
     /// Of which nothing is sent yet.
-    pub fn new(mut stream: Stream, way: Way, timer: TimerKey, deadline: Instant) -> Mirror {
-        stream.want_write();
+    pub fn new(socket: Key, way: Way, timer: TimerKey, deadline: Instant) -> Mirror {
         let answer = Answer::new(way.asked);
         Mirror {
-            stream,
+            socket,
             way,
             timer,
             deadline,
@@ -94,9 +94,14 @@ impl Mirror {
     }
 
     /// Get on as far as possible.
-    pub fn proceed(&mut self, scratch: &mut [u8], lists: &mut Lists) -> MirrorProgress {
+    pub fn proceed(
+        &mut self,
+        stream: &mut Stream,
+        scratch: &mut [u8],
+        lists: &mut Lists,
+    ) -> MirrorProgress {
         if !self.is_connected {
-            match self.stream.connect_outcome() {
+            match stream.connect_outcome() {
                 Connect::Pending => return MirrorProgress::Rest,
                 Connect::Failed(fault) => return MirrorProgress::Refused(fault),
                 Connect::Done => {}
@@ -105,8 +110,8 @@ impl Mirror {
             // Its timer finds that out when it fires.
             self.deadline = self.way.ends_at;
         }
-        while self.sent < self.way.request.len() && self.stream.can_write() {
-            match self.stream.send(&self.way.request[self.sent..]) {
+        while self.sent < self.way.request.len() && stream.can_write() {
+            match stream.send(&self.way.request[self.sent..]) {
                 Sent::Bytes(count) => {
                     self.sent += count;
                     self.moved.to_backend += count as u64;
@@ -115,17 +120,22 @@ impl Mirror {
                 Sent::Broken(fault) => return MirrorProgress::Broken(fault),
             }
         }
-        self.listen(scratch, lists)
+        self.listen(stream, scratch, lists)
     }
 
-    fn listen(&mut self, scratch: &mut [u8], lists: &mut Lists) -> MirrorProgress {
+    fn listen(
+        &mut self,
+        stream: &mut Stream,
+        scratch: &mut [u8],
+        lists: &mut Lists,
+    ) -> MirrorProgress {
         let most = HTTP_ANSWER_READ_BYTES.min(scratch.len());
         let mut budget = MIRROR_BYTES_PER_TURN;
-        while self.stream.can_read() {
+        while stream.can_read() {
             if budget == 0 {
                 return MirrorProgress::Again;
             }
-            let count = match self.stream.receive(&mut scratch[..most]) {
+            let count = match stream.receive(&mut scratch[..most]) {
                 Received::Bytes(count) => count,
                 Received::WouldBlock => break,
                 Received::Eof if self.answer.may_end() => return self.answered(),
