@@ -20,12 +20,10 @@ mod leaving;
 mod listeners;
 mod opening;
 
-use std::collections::HashMap;
-
 use crate::backends::{PoolId, ServerId};
 use crate::context::Context;
 use crate::event::{Key, ListenerId, Owner};
-use crate::flow::{ClassId, Flow, FlowKey, Placement, Shunned, Table};
+use crate::flow::{Flow, FlowKey, Placement, Shunned, Table};
 use crate::limits::{
     DATAGRAM_BYTES_PER_TURN, FLOWS_SHUNNED_FOR, FLOWS_SHUNNED_MAX, HEARD_AT_FIRST,
     HEARD_UNTIL_BUSY, MESSAGES_PER_CALL, REROUTES_PER_TURN, SLOTS,
@@ -40,6 +38,7 @@ use crate::stats::{LogThrottle, Moved};
 use budget::Budget;
 use ending::FlowEnd;
 use leaving::Leaving;
+use listeners::ClassesOf;
 
 /// Answers, for a bound on them.
 #[derive(Debug, Default)]
@@ -55,7 +54,7 @@ pub struct Udp {
     /// Those from which answers are to leave.
     answering: Vec<ListenerId>,
     /// What holds for the flows of each listener.
-    classes: HashMap<ListenerId, ClassId>,
+    classes: ClassesOf,
     flows: Table<Upstream>,
     shunned: Shunned<ServerId>,
     batch: Batch,
@@ -121,7 +120,7 @@ impl Udp {
         Udp {
             ready: Vec::new(),
             answering: Vec::new(),
-            classes: HashMap::new(),
+            classes: ClassesOf::default(),
             flows: Table::new(most),
             shunned: Shunned::new(FLOWS_SHUNNED_MAX, FLOWS_SHUNNED_FOR),
             batch: Batch::new(),

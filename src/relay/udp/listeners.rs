@@ -8,11 +8,44 @@ use std::io;
 use crate::config::UdpSettings;
 use crate::context::Context;
 use crate::event::{ListenerId, Owner};
-use crate::flow::Policy;
+use crate::flow::{ClassId, Policy};
 use crate::limits::SEGMENTS_MAX;
 use crate::services::Listener;
 
 use super::Udp;
+
+/// The class of each listener, at the listener's place: it is looked up for every flow.
+#[derive(Debug, Default)]
+pub(super) struct ClassesOf {
+    places: Vec<Option<(ListenerId, ClassId)>>,
+}
+
+impl ClassesOf {
+    /// That of this listener, if it has one.
+    pub fn get(&self, id: ListenerId) -> Option<ClassId> {
+        let &(owner, class) = self.places.get(id.index())?.as_ref()?;
+        (owner == id).then_some(class)
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.places.iter().flatten().count()
+    }
+
+    fn insert(&mut self, id: ListenerId, class: ClassId) {
+        if self.places.len() <= id.index() {
+            self.places.resize(id.index() + 1, None);
+        }
+        let before = self.places[id.index()].replace((id, class));
+        debug_assert!(before.is_none(), "the class of a listener that is gone");
+    }
+
+    fn forget(&mut self, mut is_gone: impl FnMut(ListenerId, ClassId) -> bool) {
+        for place in &mut self.places {
+            place.take_if(|&mut (id, class)| is_gone(id, class));
+        }
+    }
+}
 
 impl Udp {
     /// Take what arrives at this listener, too; its flows are to live by these settings.
@@ -44,7 +77,7 @@ impl Udp {
         settings: &UdpSettings,
         cx: &mut Context,
     ) {
-        let Some(&class) = self.classes.get(&id) else { return };
+        let Some(class) = self.classes.get(id) else { return };
         self.flows.change_class(class, policy(settings));
         let receiving = cx.listeners.get_mut(id).and_then(Listener::receiving);
         // Never the other way round: what the kernel has put together already would then come
@@ -60,12 +93,12 @@ impl Udp {
     pub fn forget_listeners(&mut self, cx: &Context) {
         self.ready.retain(|&id| cx.listeners.get(id).is_some());
         let flows = &mut self.flows;
-        self.classes.retain(|&id, class| {
-            let is_here = cx.listeners.get(id).is_some();
-            if !is_here {
-                flows.remove_class(*class);
+        self.classes.forget(|id, class| {
+            let is_gone = cx.listeners.get(id).is_none();
+            if is_gone {
+                flows.remove_class(class);
             }
-            is_here
+            is_gone
         });
     }
 }

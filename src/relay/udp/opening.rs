@@ -19,7 +19,7 @@ use super::{Udp, Upstream, Waiting};
 impl Udp {
     /// Open a flow: pick a backend, and make a socket towards it. Says whether it is there.
     pub(super) fn open(&mut self, client: FlowKey, cx: &mut Context) -> bool {
-        let Some(&class) = self.classes.get(&client.listener) else { return false };
+        let Some(class) = self.classes.get(client.listener) else { return false };
         let mut tried: Vec<ServerId> = self.shunned.take(&client, cx.now).into_iter().collect();
         let shunned = tried.len();
         let service = cx.listeners[client.listener].only;
