@@ -95,8 +95,10 @@ pub struct Carrying<'a> {
     pub buffers: Buffers<'a>,
     /// What messages fill.
     pub lists: &'a mut Lists,
-    /// What we add to their heads.
-    pub added: Added<'a>,
+    /// With the next, what is [`added`] to their heads.
+    pub services: &'a Services,
+    /// The set of backends.
+    pub backends: &'a Backends,
 }
 
 /// A connection to a backend: a slot and a token of its own, for life.
@@ -509,15 +511,21 @@ impl Context {
     }
 
     /// The same beside what messages need.
-    pub fn for_carrying(&mut self, key: Option<Key>, home: Home, proto: Proto) -> Carrying<'_> {
+    pub fn for_carrying(&mut self, key: Option<Key>) -> Carrying<'_> {
         let connection = key.and_then(|key| self.connections.get_mut(key));
         let buffers = Buffers {
             scratch: &mut self.scratch,
             pool: &mut self.buffers,
             pipes: &mut self.pipes,
         };
-        let added = added(&self.services, &self.backends, home, proto);
-        Carrying { connection, buffers, lists: &mut self.http, added }
+        let lists = &mut self.http;
+        Carrying {
+            connection,
+            buffers,
+            lists,
+            services: &self.services,
+            backends: &self.backends,
+        }
     }
 }
 

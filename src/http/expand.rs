@@ -141,9 +141,7 @@ impl<'a> Expand<'a> {
 
     /// The query with the question mark before it, if there is one.
     pub(super) fn query(&self) -> &'a [u8] {
-        let path = self.head.path;
-        let start = self.head.path_alone(self.input).end;
-        Span { start, ..path }.of(self.input)
+        self.head.query(self.input).of(self.input)
     }
 }
 

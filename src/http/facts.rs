@@ -6,7 +6,7 @@
 
 use std::net::IpAddr;
 
-use super::{Fields, RequestHead, Span};
+use super::{Fields, RequestHead};
 use crate::config::Facts;
 
 /// A request, and the connection on which it came.
@@ -33,9 +33,7 @@ pub struct RequestFacts<'a> {
 impl RequestFacts<'_> {
     /// The query without its question mark; empty if there is none.
     fn query_text(&self) -> &[u8] {
-        let whole = self.head.path;
-        let start = self.head.path_alone(self.bytes).end + 1;
-        Span { start, ..whole }.of(self.bytes)
+        self.head.query(self.bytes).of(self.bytes).get(1..).unwrap_or_default()
     }
 }
 

@@ -89,6 +89,11 @@ impl RequestHead {
         let length = path.iter().position(|&byte| byte == b'?').unwrap_or(path.len());
         Span { start: self.path.start, end: self.path.start + length as u32 }
     }
+
+    /// The query with the question mark before it; empty if there is none.
+    pub fn query(&self, bytes: &[u8]) -> Span {
+        Span { start: self.path_alone(bytes).end, end: self.path.end }
+    }
 }
 
 /// Parse the head at the beginning of `bytes`, its fields into `fields`.

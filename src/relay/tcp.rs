@@ -74,18 +74,18 @@ struct Deadline {
 }
 
 fn deadline(client: &Client, cx: &Context) -> Deadline {
-    let settings = cx.service(client.home.service);
+    let settings = || cx.service(client.home.service);
     match (client.link, client.duplex.progress()) {
         (Link::Connecting(_) | Link::None, _) => {
             let at = connect::deadline(client, cx).unwrap_or(cx.now);
             Deadline { at, reason: Reason::ConnectFailed(Fault::TimedOut) }
         }
         (Link::Connected(_), Progress::Open) => {
-            let at = client.active_at + settings.idle_timeout;
+            let at = client.active_at + settings().idle_timeout;
             Deadline { at, reason: Reason::Idle }
         }
         (Link::Connected(_), Progress::HalfClosed | Progress::Finished) => {
-            let at = client.active_at + settings.half_close_timeout;
+            let at = client.active_at + settings().half_close_timeout;
             Deadline { at, reason: Reason::HalfClosedIdle }
         }
     }

@@ -51,7 +51,17 @@ impl Service {
         }
     }
 
+    /// Whether no request is answered here, rules apart: each goes to a backend.
+    #[inline]
+    pub fn answers_nothing(&self) -> bool {
+        let settings = &self.settings;
+        settings.health_path.is_none()
+            && settings.stats_path.is_none()
+            && self.redirect_to.is_none()
+    }
+
     /// The pool that gets a copy of this request: of a share the requests are spread evenly.
+    #[inline]
     pub fn next_mirror(&mut self) -> Option<PoolId> {
         let pool = self.mirror?;
         self.mirror_due += self.mirror_share;

@@ -19,11 +19,11 @@ mod leaving;
 use std::time::Instant;
 
 use crate::access_log::Cause;
-use crate::backends::{Pool, ServerId};
+use crate::backends::ServerId;
 use crate::balance;
 use crate::config::HashKey;
 use crate::context::{self, Carrying, Context};
-use crate::event::{PoolId, ServiceId};
+use crate::event::PoolId;
 use crate::http::added::{Added, Proto};
 use crate::http::edits::{RequestEdits, ResponseEdits};
 use crate::http::rewrite::{self, Forward};
@@ -111,8 +111,8 @@ pub(super) fn begin(
 ) -> HttpStep {
     cx.stats.requests += 1;
     cx.stats.fields_dropped += cx.http.fields.misleading();
-    let mut exchange = Box::new(Exchange::new(head, client.home.service, cx));
     let max_body = cx.service(client.home.service).max_body;
+    let mut exchange = Box::new(Exchange::new(head, max_body, cx));
     if let (Framing::Length(length), Some(most)) = (head.framing, max_body)
         && length > most
     {
@@ -162,7 +162,7 @@ fn bind(client: &Client, cx: &mut Context) {
 }
 
 impl Exchange {
-    fn new(head: &RequestHead, service: Option<ServiceId>, cx: &Context) -> Exchange {
+    fn new(head: &RequestHead, max_body: Option<u64>, cx: &Context) -> Exchange {
         let decoder = Decoder::new(head.framing, Trailers::Drop);
         Exchange {
             asked: Asked { head_request: head.is_head(), upgrade: head.upgrade.is_some() },
@@ -170,8 +170,7 @@ impl Exchange {
             keep_alive: head.keep_alive,
             takes_trailers: head.takes_trailers,
             again: Vec::new(),
-            request: BodyRelay::new(decoder, head.framing)
-                .at_most(cx.service(service).max_body),
+            request: BodyRelay::new(decoder, head.framing).at_most(max_body),
             is_asked: false,
             backend_stopped_reading: false,
             was_taken: false,
@@ -236,7 +235,8 @@ impl Exchange {
     fn place(&mut self, head: &RequestHead, total: usize, client: &mut Client, cx: &Context) {
         let input = &cx.scratch[..total];
         let fields = &cx.http.fields;
-        let key = match &cx.backends.settings(client.home.pool).hash_key {
+        let Some(pool) = cx.backends.pool(client.home.pool) else { return };
+        let key = match &pool.settings.hash_key {
             HashKey::Ip => None,
             HashKey::Uri => Some(head.path),
             HashKey::Path => Some(head.path_alone(input)),
@@ -246,18 +246,14 @@ impl Exchange {
         if let Some(key) = key {
             client.search_mut().hash_key = Some(balance::hash_key(key.of(input)));
         }
-        let pool = cx.backends.pool(client.home.pool);
-        let name = pool.and_then(Pool::cookie).map(|cookie| &*cookie.name);
-        let token = name.and_then(|name| fields.cookie(input, name));
+        let Some(cookie) = pool.cookie() else { return };
+        let token = fields.cookie(input, &cookie.name);
         self.stuck_to =
             token.and_then(|token| cx.backends.by_token(token.of(input), client.home.pool));
-        let is_https = name.is_some() && {
-            let peer = client.address.ip();
-            let trusted = || cx.listener(client.listener).trusts(peer);
-            let said = || fields.find(input, "x-forwarded-proto").map(|it| it.of(input));
-            let https = |said: &[u8]| said.eq_ignore_ascii_case(b"https");
-            client.socket.tls().is_some() || trusted() && said().is_some_and(https)
-        };
+        let trusted = || cx.listener(client.listener).trusts(client.address.ip());
+        let said = || fields.find(input, "x-forwarded-proto").map(|it| it.of(input));
+        let https = |said: &[u8]| said.eq_ignore_ascii_case(b"https");
+        let is_https = client.proto() == Proto::Https || trusted() && said().is_some_and(https);
         self.client_proto = if is_https { Proto::Https } else { Proto::Http };
     }
 
@@ -392,7 +388,7 @@ impl Exchange {
         cx: &mut Context,
     ) -> Result<(), Fault> {
         let Carrying { connection, mut buffers, lists, .. } =
-            cx.for_carrying(client.link.key(), client.home, client.proto());
+            cx.for_carrying(client.link.key());
         let Some(connection) = connection else { return Err(Fault::Reset) };
         if self.logs_in {
             connection.bind();
@@ -454,14 +450,19 @@ impl Exchange {
         cx: &mut Context,
     ) -> ExchangeTurn {
         let lets_go = cx.lets_go(client.listener);
-        let Carrying { connection, mut buffers, lists, added } =
-            cx.for_carrying(client.link.key(), client.home, client.proto());
+        let Carrying { connection, mut buffers, lists, services, backends } =
+            cx.for_carrying(client.link.key());
         let Some(connection) = connection else { return ExchangeTurn::Nothing(Fault::Reset) };
         let backend = &mut connection.stream;
         let asked = self.ask(http, client, backend, &mut buffers, lists);
         if asked.is_over() {
             return asked;
         }
+        // A head that was written needs no more.
+        let added = match self.answer.has_begun() {
+            true => Added::NONE,
+            false => context::added(services, backends, client.home, client.proto()),
+        };
         let edits = self.edits.take();
         let of_head = edits.as_deref().unwrap_or(ResponseEdits::NONE);
         let to = self.reader(cookie, &added, of_head, lets_go);

@@ -6,10 +6,11 @@
 
 use crate::access_log::Cause;
 use crate::context::Context;
+use crate::http::added::Proto;
 use crate::http::answer::{self, How};
 use crate::http::expand::without_port;
 use crate::http::{Framing, Method, RequestHead};
-use crate::services::Page;
+use crate::services::{Page, Service};
 
 use super::super::account::OwnAnswer;
 use super::super::client::Client;
@@ -17,15 +18,18 @@ use super::super::routing::{Ruled, RuledBody, own_host};
 use super::own_page::{JSON, OwnPage};
 use super::{Http, HttpStep, reply};
 
-/// Which page.
+/// What is answered here, whatever rules say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Which {
     Health,
     Stats,
+    /// The way to HTTPS, at this port.
+    Https(u16),
 }
 
 /// Answer the request whose head lies at the beginning of the scratch buffer, if it asks for a page
 /// of ours or is to be redirected; `None` if it is for a backend.
+#[inline]
 pub(super) fn answer(
     head: &RequestHead,
     total: usize,
@@ -33,46 +37,72 @@ pub(super) fn answer(
     client: &mut Client,
     cx: &mut Context,
 ) -> Option<HttpStep> {
-    let Some(which) = asked_for(head, client, cx) else {
-        return redirect(head, total, http, client, cx);
-    };
+    let service = cx.services.get(client.home.service?)?;
+    if service.answers_nothing() {
+        return None;
+    }
+    let which = asked_for(head, service, client, cx)?;
     cx.stats.requests += 1;
     let how = how(head, total, http, client, cx);
-    if which == Which::Stats && head.method == Method::Get {
-        return Some(OwnPage::statistics(how, http, client, cx));
+    Some(match which {
+        Which::Stats if head.method == Method::Get => {
+            OwnPage::statistics(how, http, client, cx)
+        }
+        Which::Health | Which::Stats => page(which, head.method, how, http, client, cx),
+        Which::Https(port) => redirect(head, port, how, http, client, cx),
+    })
+}
+
+fn asked_for(
+    head: &RequestHead,
+    service: &Service,
+    client: &Client,
+    cx: &Context,
+) -> Option<Which> {
+    let settings = &service.settings;
+    let path = head.path_alone(&cx.scratch).of(&cx.scratch);
+    let is = |own: &Option<String>| own.as_ref().is_some_and(|own| own.as_bytes() == path);
+    if is(&settings.health_path) {
+        return Some(Which::Health);
     }
-    let mut bytes = Vec::new();
-    let added = &cx.added(client.home, client.proto());
-    let status = match (which, head.method) {
-        (_, method) if !matches!(method, Method::Get | Method::Head) => {
-            answer::not_allowed(how, added, &mut bytes);
-            405
-        }
-        (Which::Health, _) if cx.backends.is_there(client.home.pool) => {
-            answer::page(200, "text/plain", b"OK", how, added, &mut bytes);
-            200
-        }
-        (Which::Health, _) => {
-            answer::answer(503, "no backend is up", how, added, &mut bytes);
-            503
-        }
-        // HEAD: the statistics are not rendered for it.
-        (Which::Stats, _) => {
-            answer::page_head(JSON, None, how, added, &mut bytes);
-            200
-        }
-    };
+    if is(&settings.stats_path) {
+        return Some(Which::Stats);
+    }
+    let in_the_clear = client.proto() == Proto::Http;
+    service.redirect_to.filter(|_| in_the_clear).map(Which::Https)
+}
+
+/// A page that is whole at once.
+fn page(
+    which: Which,
+    method: Method,
+    how: How,
+    http: &mut Http,
+    client: &mut Client,
+    cx: &mut Context,
+) -> HttpStep {
     let cause = match which {
         Which::Health => Cause::HealthPath,
-        Which::Stats => Cause::StatsPath,
+        Which::Stats | Which::Https(_) => Cause::StatsPath,
     };
-    let why = match status {
-        405 => "only GET and HEAD are answered here",
-        503 => "no backend is up",
-        _ => cause.says(),
+    let mut bytes = Vec::new();
+    let added = &cx.added(client.home, client.proto());
+    let own = if !matches!(method, Method::Get | Method::Head) {
+        answer::not_allowed(how, added, &mut bytes);
+        OwnAnswer { status: 405, cause, why: "only GET and HEAD are answered here" }
+    } else if cause == Cause::StatsPath {
+        // HEAD: the statistics are not rendered for it.
+        answer::page_head(JSON, None, how, added, &mut bytes);
+        OwnAnswer::new(200, cause)
+    } else if cx.backends.is_there(client.home.pool) {
+        answer::page(200, "text/plain", b"OK", how, added, &mut bytes);
+        OwnAnswer::new(200, cause)
+    } else {
+        let why = "no backend is up";
+        answer::answer(503, why, how, added, &mut bytes);
+        OwnAnswer { status: 503, cause, why }
     };
-    let own = OwnAnswer { status, cause, why };
-    Some(OwnPage::new(bytes, how.keep_alive).begin(own, None, http, client, cx))
+    OwnPage::new(bytes, how.keep_alive).begin(own, None, http, client, cx)
 }
 
 /// Answer a request that no backend is to hear of with this.
@@ -146,22 +176,19 @@ fn how(
 /// `--redirect-https`: send a client without TLS to the HTTPS port.
 fn redirect(
     head: &RequestHead,
-    total: usize,
+    port: u16,
+    how: How,
     http: &mut Http,
     client: &mut Client,
     cx: &mut Context,
-) -> Option<HttpStep> {
-    let service = client.home.service.and_then(|id| cx.services.get(id))?;
-    let port = service.redirect_to.filter(|_| client.socket.tls().is_none())?;
-    cx.stats.requests += 1;
-    let how = how(head, total, http, client, cx);
+) -> HttpStep {
     let to = https_url(head, port, client, cx);
     let mut bytes = Vec::new();
     let added = &cx.added(client.home, client.proto());
     let status = answer::redirect_status(head.method);
     answer::redirect(status, &to, how, added, &mut bytes);
     let own = OwnAnswer::new(status, Cause::RedirectHttps);
-    Some(OwnPage::new(bytes, how.keep_alive).begin(own, None, http, client, cx))
+    OwnPage::new(bytes, how.keep_alive).begin(own, None, http, client, cx)
 }
 
 /// The target of the request as a URL of HTTPS.
@@ -182,17 +209,4 @@ fn https_url(head: &RequestHead, port: u16, client: &Client, cx: &Context) -> Ve
     // `OPTIONS *` is about the server as a whole: the root.
     url.extend_from_slice(if path == b"*" { b"" } else { path });
     url
-}
-
-fn asked_for(head: &RequestHead, client: &Client, cx: &Context) -> Option<Which> {
-    let settings = cx.service(client.home.service);
-    let path = || head.path_alone(&cx.scratch).of(&cx.scratch);
-    let is = |own: &Option<String>| own.as_ref().is_some_and(|own| own.as_bytes() == path());
-    if is(&settings.health_path) {
-        Some(Which::Health)
-    } else if is(&settings.stats_path) {
-        Some(Which::Stats)
-    } else {
-        None
-    }
 }

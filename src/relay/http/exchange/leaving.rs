@@ -46,11 +46,12 @@ impl Exchange {
         client: &Client,
         cx: &Context,
     ) -> Option<Instant> {
-        let may_have_left = cx.service(client.home.service).abort_on_close
-            && client.socket.can_read()
+        // Mostly it cannot be read.
+        let may_have_left = client.socket.can_read()
             && (client.socket.is_ending() || client.socket.tls().is_some())
             && self.request.is_read()
-            && http.input.is_empty();
+            && http.input.is_empty()
+            && cx.service(client.home.service).abort_on_close;
         may_have_left.then(|| self.asked_at + HTTP_UNWATCHED)
     }
 
