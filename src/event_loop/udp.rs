@@ -16,10 +16,16 @@ impl EventLoop {
     }
 
     /// See to it that flows are looked at when the next one may be over.
+    #[inline]
     pub(super) fn arm_flows(&mut self) {
-        if self.udp.flows() == 0 {
-            return;
+        // Mostly there are none, and this is asked in every turn.
+        if self.udp.flows() > 0 {
+            self.arm_for_flows();
         }
+    }
+
+    #[inline(never)]
+    fn arm_for_flows(&mut self) {
         let Some(at) = self.udp.next_look(self.cx.now) else { return };
         // It comes nearer with a flow that may be idle for less than the others.
         if self.chores.flows_at.is_none_or(|armed| at < armed) {

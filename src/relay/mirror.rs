@@ -92,11 +92,12 @@ impl Mirrors {
 
     /// Note what an event says, and let its copy act.
     pub fn mark(&mut self, key: Key, event: &Event, cx: &mut Context) {
-        if let Some(mirror) = self.mirrors.get_mut(key).filter(|mirror| !mirror.is_over) {
-            if let Some(stream) = cx.copies.socket(mirror.socket) {
-                stream.mark(event);
-                cx.run_queue.push(Owner::Mirror(key), &mut mirror.queued);
-            }
+        let found = self.mirrors.get_mut(key).filter(|mirror| !mirror.is_over);
+        if let Some(mirror) = found
+            && let Some(stream) = cx.copies.socket(mirror.socket)
+        {
+            stream.mark(event);
+            cx.run_queue.push(Owner::Mirror(key), &mut mirror.queued);
         }
     }
 
