@@ -140,6 +140,8 @@ fn edited_request(
     out.text(to.edits.lines());
 }
 
+// Inlined, though rules that edit have a second use for it.
+#[inline(always)]
 fn method_and_path(head: &RequestHead, input: &[u8], out: &mut Outgoing) {
     if head.form != Form::Absolute {
         // In one piece, with the space between them.
@@ -255,6 +257,7 @@ fn cookies_without(value: Span, name: &str, input: &[u8], out: &mut Outgoing) {
 }
 
 /// Write X-Forwarded-For, -Proto, -Host, -Port, X-SSL-Client-S-DN and Via.
+#[inline(always)]
 fn client_fields(
     head: &RequestHead,
     fields: &Fields,

@@ -20,7 +20,7 @@ use super::verdict::{Reason, Successor, Verdict};
 use super::{parting, report};
 
 use ruling::by_rules;
-pub use ruling::{Edited, Ruled, RuledBody, own_host};
+pub use ruling::{Ruled, RuledBody, Served, own_host};
 
 /// The phase of listeners at which the server name decides: a name that no service takes is
 /// refused.
@@ -62,7 +62,7 @@ pub fn route(client: &mut Client, cx: &mut Context) -> Verdict {
 /// What becomes of a request before a backend is looked for.
 pub enum Chosen {
     /// It goes to a backend of the client's pool.
-    Backend(Edited),
+    Backend(Served),
     /// It is answered here.
     Own(OwnAnswer),
     /// It is answered here, as a rule says.
@@ -82,13 +82,14 @@ pub fn choose(head: &RequestHead, client: &mut Client, cx: &mut Context) -> Chos
         return unserved(head, client, cx);
     };
     let home = Home { service: Some(id), pool: service.pool };
+    let served = Served::by(service);
     if let Some(rules) = service.rules.as_ref().filter(|rules| !rules.is_empty()) {
-        return by_rules(&rules.clone(), head, home, client, cx);
+        return by_rules(&rules.clone(), served, head, home, client, cx);
     }
     if home != client.home {
         go_elsewhere(home, client, cx);
     }
-    Chosen::Backend(Edited::default())
+    Chosen::Backend(served)
 }
 
 fn home_of(service: Option<ServiceId>, cx: &Context) -> Home {

@@ -19,12 +19,12 @@ mod leaving;
 use std::time::Instant;
 
 use crate::access_log::Cause;
-use crate::backends::ServerId;
+use crate::backends::{Backends, ServerId};
 use crate::balance;
 use crate::config::HashKey;
 use crate::context::{self, Carrying, Context};
 use crate::event::PoolId;
-use crate::http::added::{Added, Proto};
+use crate::http::added::{Added, Cookie, Proto};
 use crate::http::edits::{RequestEdits, ResponseEdits};
 use crate::http::rewrite::{self, Forward};
 use crate::http::{Asked, BadBody, Decoder, Framing, Lists, RequestHead, Trailers, Version};
@@ -35,7 +35,7 @@ use crate::stats::{Failure, Moved};
 use super::super::account::OwnAnswer;
 use super::super::client::Client;
 use super::super::connect::{self, Attempt, Found, Took, Wants};
-use super::super::routing::Edited;
+use super::super::routing::Served;
 use super::super::verdict::Reason;
 use super::carry::{self, BodyRelay, Carried, Transfer};
 use super::response::{Answer, Answered, Reader};
@@ -104,21 +104,24 @@ enum ExchangeTurn {
 pub(super) fn begin(
     head: &RequestHead,
     total: usize,
-    edited: Edited,
+    served: Served,
     http: &mut Http,
     client: &mut Client,
     cx: &mut Context,
 ) -> HttpStep {
     cx.stats.requests += 1;
     cx.stats.fields_dropped += cx.http.fields.misleading();
-    let max_body = cx.service(client.home.service).max_body;
+    let max_body = match head.framing {
+        Framing::None => None,
+        _ => cx.service(client.home.service).max_body,
+    };
     let mut exchange = Box::new(Exchange::new(head, max_body, cx));
     if let (Framing::Length(length), Some(most)) = (head.framing, max_body)
         && length > most
     {
         return exchange.reply(BadBody::TooLarge.into(), http, client, cx);
     }
-    exchange.edits = edited.response;
+    exchange.edits = served.response;
     exchange.place(head, total, client, cx);
     if let Err(reason) = exchange.find_backend(Wants::Any, client, cx) {
         if exchange.request.is_read() {
@@ -126,20 +129,18 @@ pub(super) fn begin(
         }
         return exchange.fail(reason, http, client, cx);
     }
-    exchange.plan_copy(head, client, cx);
-    let composed = exchange.compose(head, total, edited.request, client, cx);
+    exchange.plan_copy(served.mirrored, head, client, cx);
+    let composed = exchange.compose(head, total, served.edited, client, cx);
     http.take_surplus(&mut cx.http);
-    let sent = composed.map(|()| exchange.send(total, client, cx));
-    if sent.is_ok() {
-        exchange.copy_head(total, client, cx);
+    if let Err(bad) = composed {
+        exchange.keep_alive = false;
+        return exchange.reply(bad.into(), http, client, cx);
     }
-    match sent {
-        Ok(Ok(())) => {}
-        Ok(Err(fault)) => return exchange.recover(fault, http, client, cx),
-        Err(bad) => {
-            exchange.keep_alive = false;
-            return exchange.reply(bad.into(), http, client, cx);
-        }
+    let sent = exchange.send(total, client, cx);
+    // Where that failed as well: another backend may get it.
+    exchange.copy_head(total, client, cx);
+    if let Err(fault) = sent {
+        return exchange.recover(fault, http, client, cx);
     }
     let step = if exchange.only_waits(client, cx) { HttpStep::Wait } else { HttpStep::Next };
     http.state = HttpState::Exchange(exchange);
@@ -258,13 +259,14 @@ impl Exchange {
     }
 
     /// The value of Set-Cookie for the sticky cookie; `None` if the client has it already.
-    fn cookie(&self, backend: ServerId, client: &Client, cx: &Context) -> Option<String> {
-        if self.answer.has_begun() {
-            return None;
-        }
-        let pool = client.home.pool;
-        let ours = cx.backends.pool(pool)?.cookie()?;
-        let token = cx.backends.token(backend, pool)?;
+    fn cookie(
+        &self,
+        ours: &Cookie,
+        backend: ServerId,
+        client: &Client,
+        backends: &Backends,
+    ) -> Option<String> {
+        let token = backends.token(backend, client.home.pool)?;
         (self.stuck_to != Some(backend)).then(|| ours.set(token, self.client_proto))
     }
 
@@ -430,11 +432,10 @@ impl Exchange {
         let Some(backend) = backend.map(|connection| connection.backend) else {
             return ExchangeTurn::Nothing(Fault::Reset);
         };
-        let cookie = self.cookie(backend, client, cx);
         let before = client.duplex.moved();
         let had_begun = self.answer.has_begun();
         self.lend_copy(client, cx);
-        let turn = self.both_ways(cookie.as_deref(), http, client, cx);
+        let turn = self.both_ways(http, client, cx);
         self.take_copy(client, cx);
         cx.backends.moved(backend, client.duplex.moved().since(before));
         self.record_answer(backend, had_begun, &turn, client, cx);
@@ -444,7 +445,6 @@ impl Exchange {
     /// Send the request and read the answer, whichever is possible now.
     fn both_ways(
         &mut self,
-        cookie: Option<&str>,
         http: &mut Http,
         client: &mut Client,
         cx: &mut Context,
@@ -453,8 +453,7 @@ impl Exchange {
         let Carrying { connection, mut buffers, lists, services, backends } =
             cx.for_carrying(client.link.key());
         let Some(connection) = connection else { return ExchangeTurn::Nothing(Fault::Reset) };
-        let backend = &mut connection.stream;
-        let asked = self.ask(http, client, backend, &mut buffers, lists);
+        let asked = self.ask(http, client, &mut connection.stream, &mut buffers, lists);
         if asked.is_over() {
             return asked;
         }
@@ -463,9 +462,13 @@ impl Exchange {
             true => Added::NONE,
             false => context::added(services, backends, client.home, client.proto()),
         };
+        let cookie = added
+            .cookie
+            .and_then(|ours| self.cookie(ours, connection.backend, client, backends));
         let edits = self.edits.take();
         let of_head = edits.as_deref().unwrap_or(ResponseEdits::NONE);
-        let to = self.reader(cookie, &added, of_head, lets_go);
+        let to = self.reader(cookie.as_deref(), &added, of_head, lets_go);
+        let backend = &mut connection.stream;
         let listened = self.listen(&to, client, backend, &mut buffers, lists);
         self.edits = edits;
         if matches!(listened, ExchangeTurn::Rest) { asked } else { listened }

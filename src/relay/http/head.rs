@@ -48,8 +48,14 @@ pub(super) fn read(http: &mut Http, client: &mut Client, cx: &mut Context) -> Ht
             http.input = Vec::new();
             report::begin_request(&head, http.head_since.take(), client, cx);
             match routing::choose(&head, client, cx) {
-                Chosen::Backend(edited) => pages::answer(&head, total, http, client, cx)
-                    .unwrap_or_else(|| exchange::begin(&head, total, edited, http, client, cx)),
+                Chosen::Backend(served) if served.may_be_answered => {
+                    pages::answer(&head, total, http, client, cx).unwrap_or_else(|| {
+                        exchange::begin(&head, total, served, http, client, cx)
+                    })
+                }
+                Chosen::Backend(served) => {
+                    exchange::begin(&head, total, served, http, client, cx)
+                }
                 Chosen::Own(own) => pages::own(own, &head, total, http, client, cx),
                 Chosen::Ruled(ruled) => pages::ruled(*ruled, &head, total, http, client, cx),
             }

@@ -29,7 +29,7 @@ enum Which {
 
 /// Answer the request whose head lies at the beginning of the scratch buffer, if it asks for a page
 /// of ours or is to be redirected; `None` if it is for a backend.
-#[inline]
+#[inline(never)]
 pub(super) fn answer(
     head: &RequestHead,
     total: usize,
@@ -38,9 +38,6 @@ pub(super) fn answer(
     cx: &mut Context,
 ) -> Option<HttpStep> {
     let service = cx.services.get(client.home.service?)?;
-    if service.answers_nothing() {
-        return None;
-    }
     let which = asked_for(head, service, client, cx)?;
     cx.stats.requests += 1;
     let how = how(head, total, http, client, cx);

@@ -8,26 +8,44 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use crate::access_log::Cause;
 use crate::config::RedirectTo;
 use crate::context::{Context, Home};
 use crate::http::RequestHead;
 use crate::http::edits::{Edits, ResponseEdits, Unfit};
 use crate::http::expand::{Expand, location};
-use crate::services::{Decided, Page, Rules};
+use crate::net::Stream;
+use crate::services::{Decided, Page, Rules, Service};
 
 use super::super::account::OwnAnswer;
 use super::super::client::Client;
 use super::{Chosen, facts, go_elsewhere};
-use crate::access_log::Cause;
-use crate::net::Stream;
 
-/// What rules make of a request that goes to a backend; nothing, as a rule.
+/// What is done with a request that goes to a backend: how its rules edit it, as a rule not at all;
+/// and what is to be asked of its service, so that it need not be found again to say nothing.
 #[derive(Debug, Default)]
-pub struct Edited {
-    /// They edit its head as the lists say.
-    pub request: bool,
-    /// What they do to the head of its answer.
+pub struct Served {
+    /// Rules edit its head as the lists say.
+    pub edited: bool,
+    /// Perhaps it is answered here after all: the service has pages of its own, or redirects.
+    pub may_be_answered: bool,
+    /// A copy of it may be wanted.
+    pub mirrored: bool,
+    /// What rules do to the head of its answer.
     pub response: Option<Box<ResponseEdits>>,
+}
+
+impl Served {
+    /// By this service, whatever its rules.
+    #[inline]
+    pub fn by(service: &Service) -> Served {
+        Served {
+            edited: false,
+            may_be_answered: !service.answers_nothing(),
+            mirrored: service.mirror.is_some(),
+            response: None,
+        }
+    }
 }
 
 /// An answer that a rule gives.
@@ -57,6 +75,7 @@ pub enum RuledBody {
 #[cold]
 pub(super) fn by_rules(
     rules: &Rules,
+    served: Served,
     head: &RequestHead,
     mut home: Home,
     client: &mut Client,
@@ -77,7 +96,9 @@ pub(super) fn by_rules(
         Decided::Nothing | Decided::Pool(_) => edits
             .request(&with, &mut request)
             .and_then(|()| response_edits(edits, &with))
-            .map(|response| Chosen::Backend(Edited { request: !request.is_empty(), response })),
+            .map(|response| {
+                Chosen::Backend(Served { edited: !request.is_empty(), response, ..served })
+            }),
     };
     cx.http.edits = request;
     if let Decided::Pool(pool) = decision.verdict {

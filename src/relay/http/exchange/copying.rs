@@ -21,10 +21,16 @@ fn mirror_pool(client: &Client, cx: &mut Context) -> Option<PoolId> {
 impl Exchange {
     /// Decide whether a copy is made, before anything of the request is sent.
     #[inline]
-    pub(super) fn plan_copy(&mut self, head: &RequestHead, client: &Client, cx: &mut Context) {
+    pub(super) fn plan_copy(
+        &mut self,
+        is_mirrored: bool,
+        head: &RequestHead,
+        client: &Client,
+        cx: &mut Context,
+    ) {
         // That of a request before this one, which broke off.
         cx.lose_copy(client.key);
-        if let Some(pool) = mirror_pool(client, cx) {
+        if is_mirrored && let Some(pool) = mirror_pool(client, cx) {
             self.plan_copy_to(pool, head, cx);
         }
     }
