@@ -84,7 +84,7 @@ pub fn choose(head: &RequestHead, client: &mut Client, cx: &mut Context) -> Chos
     let home = Home { service: Some(id), pool: service.pool };
     let served = Served::by(service);
     if let Some(rules) = service.rules.as_ref().filter(|rules| !rules.is_empty()) {
-        return by_rules(&rules.clone(), served, head, home, client, cx);
+        return by_rules(&rules.clone(), &served, head, home, client, cx);
     }
     if home != client.home {
         go_elsewhere(home, client, cx);

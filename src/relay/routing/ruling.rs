@@ -75,7 +75,7 @@ pub enum RuledBody {
 #[cold]
 pub(super) fn by_rules(
     rules: &Rules,
-    served: Served,
+    served: &Served,
     head: &RequestHead,
     mut home: Home,
     client: &mut Client,
@@ -97,7 +97,9 @@ pub(super) fn by_rules(
             .request(&with, &mut request)
             .and_then(|()| response_edits(edits, &with))
             .map(|response| {
-                Chosen::Backend(Served { edited: !request.is_empty(), response, ..served })
+                let edited = !request.is_empty();
+                let &Served { may_be_answered, mirrored, .. } = served;
+                Chosen::Backend(Served { edited, may_be_answered, mirrored, response })
             }),
     };
     cx.http.edits = request;
