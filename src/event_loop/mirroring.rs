@@ -11,10 +11,10 @@ impl EventLoop {
         copies.has_waiting() || copies.has_given_way() || self.mirrors.has_over()
     }
 
-    /// Begin those that wait, as far as the time goes; or where descriptors ran out, end those
-    /// under way.
+    /// Begin those that wait, as far as the time goes; and where descriptors ran out, end those that
+    /// gave way.
     pub(super) fn start_mirrors(&mut self) {
-        if !self.mirrors.is_empty() {
+        if !self.mirrors.is_empty() || self.cx.copies.has_given_way() {
             self.mirrors.give_way(&mut self.cx);
         }
         if !self.cx.copies.has_waiting() {

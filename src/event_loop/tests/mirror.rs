@@ -563,6 +563,17 @@ fn copies_give_way_before_connections_that_clients_may_need() {
 }
 
 #[test]
+fn a_socket_that_gave_way_behind_the_end_of_its_copy_makes_no_work() {
+    let real = Real::new(Manner::Answers);
+    let mut looping = loop_with(&real, "");
+    let address = real.address.parse().unwrap();
+    looping.cx.copies.add_socket(crate::net::Stream::connect(address, None, None).unwrap());
+    assert!(looping.cx.copies.give_way() && looping.has_work_left());
+    turn(&mut looping);
+    assert!(!looping.has_work_left() && !looping.cx.copies.give_way());
+}
+
+#[test]
 fn a_stop_does_not_wait_for_copies() {
     let real = Real::new(Manner::Answers);
     let shadow = Real::new(Manner::Hangs);

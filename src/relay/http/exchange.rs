@@ -465,13 +465,26 @@ impl Exchange {
         let cookie = added
             .cookie
             .and_then(|ours| self.cookie(ours, connection.backend, client, backends));
-        let edits = self.edits.take();
-        let of_head = edits.as_deref().unwrap_or(ResponseEdits::NONE);
-        let to = self.reader(cookie.as_deref(), &added, of_head, lets_go);
-        let backend = &mut connection.stream;
-        let listened = self.listen(&to, client, backend, &mut buffers, lists);
-        self.edits = edits;
-        if matches!(listened, ExchangeTurn::Rest) { asked } else { listened }
+        let to = Reader {
+            asked: self.asked,
+            version: self.version,
+            // If it comes before all of the request was sent, the connection ends with it: the rest
+            // of the body lies before the next request.
+            keep_alive: self.keep_alive && self.is_asked && !lets_go,
+            takes_trailers: self.takes_trailers,
+            cookie: cookie.as_deref(),
+            added: &added,
+            edits: self.edits.as_deref().unwrap_or(ResponseEdits::NONE),
+        };
+        let mut transfer = Transfer {
+            direction: &mut client.duplex.response,
+            source: &mut connection.stream,
+            target: &mut client.socket,
+            buffers: &mut buffers,
+            lists,
+        };
+        let answered = self.answer.carry(&to, &mut transfer);
+        if matches!(answered, Answered::Rest) { asked } else { self.heard(answered) }
     }
 
     /// Send the rest of the request's body.
@@ -519,19 +532,9 @@ impl Exchange {
         }
     }
 
-    /// Pass on what came of the answer.
-    fn listen(
-        &mut self,
-        to: &Reader<'_>,
-        client: &mut Client,
-        backend: &mut Stream,
-        buffers: &mut Buffers<'_>,
-        lists: &mut Lists,
-    ) -> ExchangeTurn {
-        let direction = &mut client.duplex.response;
-        let target = &mut client.socket;
-        let mut transfer = Transfer { direction, source: backend, target, buffers, lists };
-        match self.answer.carry(to, &mut transfer) {
+    /// What it means for the exchange that so much of the answer was passed on.
+    fn heard(&self, answered: Answered) -> ExchangeTurn {
+        match answered {
             Answered::Rest => ExchangeTurn::Rest,
             Answered::Again => ExchangeTurn::Again,
             Answered::Complete => ExchangeTurn::Complete,
@@ -545,26 +548,6 @@ impl Exchange {
                 ExchangeTurn::Close(Reason::BackendBroke(fault))
             }
             Answered::Switched => ExchangeTurn::Switched,
-        }
-    }
-
-    /// How the answer is to be written for this client. If it comes before all of the request was
-    /// sent, the connection ends with it: the rest of the body lies before the next request.
-    fn reader<'a>(
-        &self,
-        cookie: Option<&'a str>,
-        added: &'a Added<'a>,
-        edits: &'a ResponseEdits,
-        lets_go: bool,
-    ) -> Reader<'a> {
-        Reader {
-            asked: self.asked,
-            version: self.version,
-            keep_alive: self.keep_alive && self.is_asked && !lets_go,
-            takes_trailers: self.takes_trailers,
-            cookie,
-            added,
-            edits,
         }
     }
 }

@@ -45,7 +45,8 @@ pub(super) fn answer(
         Which::Stats if head.method == Method::Get => {
             OwnPage::statistics(how, http, client, cx)
         }
-        Which::Health | Which::Stats => page(which, head.method, how, http, client, cx),
+        Which::Health => page(Cause::HealthPath, head.method, how, http, client, cx),
+        Which::Stats => page(Cause::StatsPath, head.method, how, http, client, cx),
         Which::Https(port) => redirect(head, port, how, http, client, cx),
     })
 }
@@ -69,19 +70,15 @@ fn asked_for(
     service.redirect_to.filter(|_| in_the_clear).map(Which::Https)
 }
 
-/// A page that is whole at once.
+/// The health page, or what is said of the statistics without them.
 fn page(
-    which: Which,
+    cause: Cause,
     method: Method,
     how: How,
     http: &mut Http,
     client: &mut Client,
     cx: &mut Context,
 ) -> HttpStep {
-    let cause = match which {
-        Which::Health => Cause::HealthPath,
-        Which::Stats | Which::Https(_) => Cause::StatsPath,
-    };
     let mut bytes = Vec::new();
     let added = &cx.added(client.home, client.proto());
     let own = if !matches!(method, Method::Get | Method::Head) {
