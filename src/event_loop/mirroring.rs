@@ -11,8 +11,8 @@ impl EventLoop {
         copies.has_waiting() || copies.has_given_way() || self.mirrors.has_over()
     }
 
-    /// Begin those that wait, as far as the time goes; and where descriptors ran out, end those that
-    /// gave way.
+    /// End those that gave way where descriptors ran out; then begin those that wait, as far as the
+    /// time goes.
     pub(super) fn start_mirrors(&mut self) {
         if !self.mirrors.is_empty() || self.cx.copies.has_given_way() {
             self.mirrors.give_way(&mut self.cx);

@@ -69,6 +69,7 @@ pub(super) struct Reader<'a> {
 }
 
 /// What carrying an answer came to.
+#[derive(Debug, Clone, Copy)]
 pub(super) enum Answered {
     Rest,
     Again,
