@@ -61,19 +61,7 @@ pub fn redirect(status: u16, to: &[u8], how: How, added: &Added, out: &mut Vec<u
     parts(status, &extra, "text/plain", &[b"over there: ", to, b"\n"], how, added, out);
 }
 
-/// Append an answer with the operator's body. Statuses that have none leave it out.
-pub fn respond(
-    status: u16,
-    content_type: &str,
-    body: &[u8],
-    how: How,
-    added: &Added,
-    out: &mut Vec<u8>,
-) {
-    parts(status, owed(status), content_type, &[body], how, added, out);
-}
-
-/// Append the head of such an answer alone, for a body that is sent from where it lies. Behind
+/// Append the head of an answer with the operator's body, which is sent from where it lies. Behind
 /// it, a body may be sent only if [`has_body`] says so.
 pub fn respond_head(
     status: u16,
@@ -222,6 +210,18 @@ fn number(number: usize, out: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The head and the body in one.
+    fn respond(
+        status: u16,
+        content_type: &str,
+        body: &[u8],
+        how: How,
+        added: &Added,
+        out: &mut Vec<u8>,
+    ) {
+        parts(status, owed(status), content_type, &[body], how, added, out);
+    }
 
     fn text(write: impl FnOnce(&mut Vec<u8>)) -> String {
         let mut out = Vec::new();
