@@ -224,7 +224,7 @@ fn apply(
     }
     config.given.extend(flag.key().filter(|_| count > 0));
     match flag.act {
-        Act::Value(key, take) | Act::Values(key, take) => {
+        Act::Value(key, take) | Act::Values(key, take, _) => {
             for text in matches.opt_strs(flag.long) {
                 let taken = take(config, &text);
                 complaints.has_swallowed |= taken.is_err() && text.starts_with('-');

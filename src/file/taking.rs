@@ -70,7 +70,9 @@ impl Reader<'_> {
                 Some(on) => switch(to, on),
                 None => self.complain(value, Kind::OnOff.want()),
             },
-            (Act::Values(_, take), _) => {
+            // A list says all: what [defaults] has is not added to.
+            (Act::Values(_, take, clear), _) => {
+                clear(to);
                 for (text, at) in self.texts(value) {
                     self.took(take(to, &text), at);
                 }

@@ -295,6 +295,26 @@ fn what_is_not_used_is_warned_of() {
     assert_eq!(says, ["no service uses the listener 'l'", "no service uses the pool 'p'"]);
 }
 
+#[test]
+fn a_list_at_a_listener_stands_instead_of_that_of_the_defaults() {
+    let trusts = |line: &str| {
+        let text = format!(
+            "[defaults.listener]\ntrusted_proxies = [\"10.0.0.0/8\"]\n\
+             [listener.l]\nbind = \"http://:1\"\n{line}\n\
+             [service.s]\nlisten = [\"l\"]\npool = \"p\"\n[pool.p]\nbackends = [\"a:1\"]\n"
+        );
+        let settings = good(&text).desired.listeners.remove(0).settings;
+        let all = settings.trusted_proxies.iter().map(ToString::to_string);
+        all.collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(trusts(""), "10.0.0.0/8");
+    assert_eq!(
+        trusts("trusted_proxies = [\"192.0.2.1\", \"fd00::/8\"]"),
+        "192.0.2.1/32 fd00::/8"
+    );
+    assert_eq!(trusts("trusted_proxies = []"), "");
+}
+
 /// Where datagrams alone come in nothing is probed, unless that is asked for.
 #[test]
 fn datagrams_alone_are_not_probed() {

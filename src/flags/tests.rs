@@ -234,7 +234,7 @@ fn the_demo_needs_nothing_and_may_listen_elsewhere() {
 #[test]
 fn no_value_is_empty_or_begins_with_a_dash() {
     for flag in all_flags() {
-        if let Act::Value(_, take) | Act::Values(_, take) = flag.act {
+        if let Act::Value(_, take) | Act::Values(_, take, _) = flag.act {
             for text in ["", "--", "-1", "-1s", "--demo", "-b", "-a:80", "-:1"] {
                 let wrong = take(&mut Config::defaults(), text);
                 assert!(wrong.is_err(), "--{} {text}", flag.long);

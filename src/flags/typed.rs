@@ -189,7 +189,9 @@ fn unknown(name: &str) -> UsageError {
 /// A flag without its value is as wrong as one with an empty value, and wants the same.
 fn refusal_of_nothing(flag: &Setting) -> Wrong {
     match flag.act {
-        Act::Value(_, take) | Act::Values(_, take) => take(&mut Config::defaults(), "").err(),
+        Act::Value(_, take) | Act::Values(_, take, _) => {
+            take(&mut Config::defaults(), "").err()
+        }
         Act::Switch(..) | Act::Answer(_) => None,
     }
     .unwrap_or_else(|| Wrong::found("", flag.value))

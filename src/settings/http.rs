@@ -92,10 +92,14 @@ pub(super) static HTTP: &[Setting] = &[
                names with anything but letters, digits and hyphens, and Proxy. Can be repeated.",
         default: |_| "nobody is trusted".to_owned(),
         show: |config| list(&config.listener.trusted_proxies),
-        act: Act::Values(SettingKey::TRUSTED_PROXIES, |config, text| {
-            config.listener.trusted_proxies.extend(Cidr::parse_list(text)?);
-            Ok(())
-        }),
+        act: Act::Values(
+            SettingKey::TRUSTED_PROXIES,
+            |config, text| {
+                config.listener.trusted_proxies.extend(Cidr::parse_list(text)?);
+                Ok(())
+            },
+            |config| config.listener.trusted_proxies.clear(),
+        ),
     },
     Setting {
         short: "",

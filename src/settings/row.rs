@@ -28,8 +28,8 @@ pub struct Setting {
 pub enum Act {
     /// Takes its value into the configuration.
     Value(SettingKey, Take),
-    /// The same, as often as the flag is given.
-    Values(SettingKey, Take),
+    /// The same, as often as the flag is given; what is there before the first can be cleared.
+    Values(SettingKey, Take, fn(&mut Config)),
     /// Turns something on by being there; a file may turn it off as well.
     Switch(SettingKey, fn(&mut Config, bool)),
     /// Answers instead of running.
@@ -53,7 +53,7 @@ impl Setting {
     /// The setting that it is for.
     pub fn key(&self) -> Option<SettingKey> {
         match self.act {
-            Act::Value(key, _) | Act::Values(key, _) | Act::Switch(key, _) => Some(key),
+            Act::Value(key, _) | Act::Values(key, ..) | Act::Switch(key, _) => Some(key),
             Act::Answer(_) => None,
         }
     }

@@ -54,10 +54,14 @@ static TRAFFIC: &[Setting] = &[
                127.0.0.1. With port 0 the system chooses one, and the log says which.",
         default: |_| "none, one is needed".to_owned(),
         show: |_| None,
-        act: Act::Values(SettingKey::LISTEN, |config, text| {
-            config.listeners.push(Listen::parse(text)?);
-            Ok(())
-        }),
+        act: Act::Values(
+            SettingKey::LISTEN,
+            |config, text| {
+                config.listeners.push(Listen::parse(text)?);
+                Ok(())
+            },
+            |config| config.listeners.clear(),
+        ),
     },
     Setting {
         short: "b",
@@ -75,10 +79,14 @@ static TRAFFIC: &[Setting] = &[
                the log and the hashes (default: HOST:PORT).",
         default: |_| "none, one is needed unless there are routes".to_owned(),
         show: |_| None,
-        act: Act::Values(SettingKey::BACKEND, |config, text| {
-            config.backends.push(BackendSpec::parse(text)?);
-            Ok(())
-        }),
+        act: Act::Values(
+            SettingKey::BACKEND,
+            |config, text| {
+                config.backends.push(BackendSpec::parse(text)?);
+                Ok(())
+            },
+            |config| config.backends.clear(),
+        ),
     },
     Setting {
         short: "",
@@ -99,10 +107,14 @@ static TRAFFIC: &[Setting] = &[
                with 404.",
         default: |_| "none".to_owned(),
         show: |_| None,
-        act: Act::Values(SettingKey::ROUTE, |config, text| {
-            config.routes.push(Route::parse(text)?);
-            Ok(())
-        }),
+        act: Act::Values(
+            SettingKey::ROUTE,
+            |config, text| {
+                config.routes.push(Route::parse(text)?);
+                Ok(())
+            },
+            |config| config.routes.clear(),
+        ),
     },
 ];
 

@@ -21,10 +21,14 @@ pub(super) static TLS: &[Setting] = &[
                SIGHUP; a broken file changes nothing then. Needs a --key.",
         default: |_| "none, https:// and tls:// listeners need one".to_owned(),
         show: |_| None,
-        act: Act::Values(SettingKey::CERT, |config, text| {
-            config.listener.tls.add_cert(file(text)?);
-            Ok(())
-        }),
+        act: Act::Values(
+            SettingKey::CERT,
+            |config, text| {
+                config.listener.tls.add_cert(file(text)?);
+                Ok(())
+            },
+            |config| config.listener.tls.certificates.clear(),
+        ),
     },
     Setting {
         short: "",
@@ -34,10 +38,14 @@ pub(super) static TLS: &[Setting] = &[
                As many as --cert, in the same order.",
         default: |_| "none, each --cert needs one".to_owned(),
         show: |_| None,
-        act: Act::Values(SettingKey::CERT_KEY, |config, text| {
-            config.listener.tls.add_key(file(text)?);
-            Ok(())
-        }),
+        act: Act::Values(
+            SettingKey::CERT_KEY,
+            |config, text| {
+                config.listener.tls.add_key(file(text)?);
+                Ok(())
+            },
+            |config| config.listener.tls.certificates.clear(),
+        ),
     },
     Setting {
         short: "",

@@ -50,7 +50,7 @@ fn shake(scope: &str, config: &mut Config, random: &mut fastrand::Rng) {
         }
         let Some(text) = random.choice(texts(setting)) else { continue };
         match &setting.act {
-            Act::Value(_, take) | Act::Values(_, take) => {
+            Act::Value(_, take) | Act::Values(_, take, _) => {
                 take(config, text).unwrap_or_else(|wrong| panic!("{}: {wrong}", setting.long));
             }
             Act::Switch(..) | Act::Answer(_) => {}
