@@ -75,12 +75,15 @@ impl<'s> Reader<'s> {
         self.settings.get(path).copied()
     }
 
-    /// Of the settings below this path the one for which a plain value stands.
-    pub fn first_below(&self, path: &str) -> Option<&'static Setting> {
-        let first = ["kind", "file", "cookie", "timeout"];
-        let first = first.iter().filter_map(|key| self.setting(&format!("{path}.{key}")));
-        let has_any = || self.settings.keys().find(|it| is_below(it, path)).copied();
-        first.into_iter().next().or_else(|| self.setting(has_any()?))
+    /// Of the settings below this path the one for which a plain value stands, if there is one.
+    pub fn short_for(&self, path: &str) -> Option<&'static Setting> {
+        let main = ["kind", "file", "cookie", "timeout"];
+        main.iter().find_map(|key| self.setting(&format!("{path}.{key}")))
+    }
+
+    /// Whether a table of this path has settings.
+    pub fn has_below(&self, path: &str) -> bool {
+        self.settings.keys().any(|it| is_below(it, path))
     }
 
     /// The keys that a table may have whose settings begin with this path.

@@ -28,11 +28,12 @@ impl Reader<'_> {
             let path = format!("{prefix}.{key}");
             if let Some(setting) = self.setting(&path) {
                 self.take(setting, value, subject, to);
-            } else if let Some(first) = self.first_below(&path) {
-                match value.section() {
-                    Some(section) => self.settings(section, &path, &[], subject, to),
+            } else if self.has_below(&path) {
+                match (value.section(), self.short_for(&path)) {
+                    (Some(section), _) => self.settings(section, &path, &[], subject, to),
                     // `check = "http:/"` is short for `check.kind = "http:/"`.
-                    None => self.take(first, value, subject, to),
+                    (None, Some(short)) => self.take(short, value, subject, to),
+                    (None, None) => self.want_table(key, &path, value),
                 }
             } else {
                 self.unknown_setting(key, at, prefix, others);
@@ -64,6 +65,14 @@ impl Reader<'_> {
         to: &mut Config,
     ) {
         let Some(key) = setting.key() else { return };
+        // Two files may speak of what all have, and of one of them nobody would know that it wins.
+        if let Origin::File(before) = self.origins.of(subject, key) {
+            let place = self.sources.place(before).map(|place| place.to_string());
+            let hint = format!("the first is at {}", place.unwrap_or_default());
+            return self
+                .mistakes
+                .push(Mistake::at(value.at, format!("`{key}` twice")).hint(hint));
+        }
         self.origins.note(subject.clone(), key, Origin::File(value.at));
         match (&setting.act, Kind::of(setting)) {
             (Act::Switch(_, switch), _) => match self.on_off(value) {

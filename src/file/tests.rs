@@ -212,6 +212,19 @@ fn twenty_mistakes_are_told_at_once() {
     assert_eq!(found.len(), count, "{found:#?}");
 }
 
+/// Which of its settings would be meant is not known.
+#[test]
+fn a_value_where_only_a_table_can_be_is_told_at_its_place() {
+    for (value, found) in [("\"required\"", "found 'required'"), ("true", "found true")] {
+        let text = two_services("pool = \"a\"", &format!("tls = {value}"));
+        let told = wrong(&text);
+        let [told] = &told[..] else { panic!("{told:#?}") };
+        let parts =
+            [found, "want a table tls = { ... } with ca, cert, key, verify", "web.toml:9:7"];
+        assert!(parts.iter().all(|part| told.contains(part)), "{told}");
+    }
+}
+
 #[test]
 fn a_mistake_is_shown_with_its_line_and_an_arrow() {
     let text = "[pool.api]\nbackends = [ { address = \"10.0.0.1:80\", wieght = 2 } ]\n\
