@@ -65,7 +65,7 @@ pub fn read(
     path: &Path,
     env: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Loaded, (Vec<Mistake>, Sources)> {
-    load(Sources::read(path), env)
+    load(Sources::read(path, env), env)
 }
 
 /// The same of a text, as if it were a file of this name without the right to include others.

@@ -21,6 +21,9 @@ pub struct Sources {
     files: Vec<SourceFile>,
 }
 
+/// What a variable of the environment is, if it is set.
+pub(super) type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
+
 /// One file.
 #[derive(Debug, Clone)]
 struct SourceFile {
@@ -59,8 +62,8 @@ impl Sources {
         (sources, Vec::new())
     }
 
-    /// A file, and those that it includes.
-    pub fn read(path: &Path) -> (Sources, Vec<Mistake>) {
+    /// A file, and those that it includes; `env` has the variables for `${NAME}`.
+    pub fn read(path: &Path, env: Env<'_>) -> (Sources, Vec<Mistake>) {
         let mut sources = Sources::default();
         let mut mistakes = Vec::new();
         match read_text(path) {
@@ -71,7 +74,7 @@ impl Sources {
                 return (sources, mistakes);
             }
         }
-        let included = sources.included(path, &mut mistakes);
+        let included = sources.included(path, env, &mut mistakes);
         for (path, spot) in included {
             match read_text(&path) {
                 Ok(text) => sources.add(path.display().to_string(), text),
@@ -116,13 +119,18 @@ impl Sources {
     }
 
     /// The files that the first one includes, sorted by name, each once, with where it says so.
-    fn included(&self, path: &Path, mistakes: &mut Vec<Mistake>) -> Vec<(PathBuf, Spot)> {
+    fn included(
+        &self,
+        path: &Path,
+        env: Env<'_>,
+        mistakes: &mut Vec<Mistake>,
+    ) -> Vec<(PathBuf, Spot)> {
         let Some((_, text)) = self.texts().next() else { return Vec::new() };
         let (table, _) = DeTable::parse_recoverable(text);
         let Some(value) = table.get_ref().get("include") else { return Vec::new() };
         let folder = path.parent().unwrap_or(Path::new(""));
         let mut found: Vec<(PathBuf, Spot)> = Vec::new();
-        for (pattern, spot) in patterns(value) {
+        for (pattern, spot) in patterns(value, env) {
             match matching(&folder.join(&pattern)) {
                 Ok(paths) => found.extend(paths.into_iter().map(|path| (path, spot))),
                 Err(why) => {
@@ -144,14 +152,16 @@ impl Sources {
     }
 }
 
-/// The strings of `include`; what else is there is complained of when it is read.
-fn patterns(value: &Spanned<DeValue<'_>>) -> Vec<(String, Spot)> {
+/// The strings of `include`, with their variables in place; what else is there, or is wrong with
+/// them, is complained of when it is read.
+fn patterns(value: &Spanned<DeValue<'_>>, env: Env<'_>) -> Vec<(String, Spot)> {
     let spot = |value: &Spanned<DeValue<'_>>| {
         let span = value.span();
         Spot { file: 0, start: span.start, end: span.end }
     };
     let text = |value: &Spanned<DeValue<'_>>| {
-        value.get_ref().as_str().map(|text| (text.to_owned(), spot(value)))
+        let text = substituted(value.get_ref().as_str()?, env).ok()?;
+        Some((text, spot(value)))
     };
     match value.get_ref() {
         DeValue::Array(list) => list.iter().filter_map(text).collect(),
@@ -256,10 +266,7 @@ fn is_like(name: &str, pattern: &str) -> bool {
 
 /// What a string is once `${NAME}`, `${NAME:-default}` and `$$` in it are put in their place; if
 /// not, what is wrong with it.
-pub(super) fn substituted(
-    text: &str,
-    env: &dyn Fn(&str) -> Option<String>,
-) -> Result<String, String> {
+pub(super) fn substituted(text: &str, env: Env<'_>) -> Result<String, String> {
     if !text.contains('$') {
         return Ok(text.to_owned());
     }

@@ -41,6 +41,13 @@ impl Reader<'_> {
         }
     }
 
+    fn want_table(&mut self, key: &str, path: &str, value: Value<'_>) {
+        let mut keys = self.keys_at(path);
+        keys.sort_unstable();
+        keys.dedup();
+        self.complain(value, &format!("a table {key} = {{ ... }} with {}", keys.join(", ")));
+    }
+
     fn unknown_setting(&mut self, key: &str, at: Spot, prefix: &str, others: &[&str]) {
         let keys = self.keys_at(prefix);
         // Flags have other names for a few of them.

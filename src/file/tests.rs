@@ -369,6 +369,52 @@ fn files_include_others_and_name_nothing_twice() {
 }
 
 #[test]
+fn variables_stand_in_what_is_included() {
+    let home = std::env::temp_dir().join(format!("pointsman-variable-{}", std::process::id()));
+    std::fs::create_dir_all(&home).unwrap();
+    let write = |name: &str, text: &str| std::fs::write(home.join(name), text).unwrap();
+    write("10.0.0.2:80.toml", "[pool.p]\nbackends = [\"a:1\"]\n");
+    write("$.toml", "[service.s]\nlisten = [\"tcp://:1\"]\npool = \"p\"\n");
+    write("main.toml", "include = [\"${API2}.toml\", \"${NOT_SET:-}$$.toml\"]\n");
+    let loaded = read(&home.join("main.toml"), &env).unwrap();
+    assert_eq!(loaded.desired.pools[0].name, "p");
+    write("main.toml", "include = [\"${NOT_SET}.toml\"]\n");
+    let (mistakes, sources) = read(&home.join("main.toml"), &env).unwrap_err();
+    let shown = mistakes[0].shown("error", &sources);
+    assert!(shown.contains("NOT_SET is not set") && shown.contains("toml:1:12"), "{shown}");
+    std::fs::remove_dir_all(home).unwrap();
+}
+
+/// Which file is the last says its name, which nobody thinks of.
+#[test]
+fn what_holds_for_all_is_said_by_one_file_alone() {
+    let home = std::env::temp_dir().join(format!("pointsman-twice-{}", std::process::id()));
+    std::fs::create_dir_all(&home).unwrap();
+    let write = |name: &str, text: &str| std::fs::write(home.join(name), text).unwrap();
+    let rest =
+        "[service.s]\nlisten = [\"tcp://:1\"]\npool = \"p\"\n[pool.p]\nbackends = [\"a:1\"]\n";
+    write("main.toml", &format!("include = \"[ab].toml\"\n{rest}").replace("[ab]", "?"));
+    write("a.toml", "[global]\nseed = 1\n[defaults.pool]\nretries = 1\ncheck = \"tcp\"\n");
+    write("b.toml", "[global]\nlog_level = \"warn\"\n[defaults.pool]\nslow_start = \"1s\"\n");
+    let read = || read(&home.join("main.toml"), &env);
+    assert_eq!(read().unwrap().desired.pools[0].settings.retries, 1);
+    let twice = "[global]\nseed = 2\n[defaults.pool]\nretries = 2\ncheck.kind = \"none\"\n";
+    write("b.toml", twice);
+    let (mistakes, sources) = read().unwrap_err();
+    let shown: Vec<String> = mistakes.iter().map(|it| it.shown("error", &sources)).collect();
+    let table = [
+        ("`global.seed` twice", "b.toml:2:8", "a.toml:2:8"),
+        ("`pool.retries` twice", "b.toml:4:11", "a.toml:4:11"),
+        ("`pool.check.kind` twice", "b.toml:5:14", "a.toml:5:9"),
+    ];
+    assert_eq!(shown.len(), table.len(), "{shown:#?}");
+    for (told, (says, place, first)) in shown.iter().zip(table) {
+        assert!(told.contains(says) && told.contains(place) && told.contains(first), "{told}");
+    }
+    std::fs::remove_dir_all(home).unwrap();
+}
+
+#[test]
 fn a_file_that_is_none_is_said_in_a_line() {
     for (path, says) in [("/nowhere/x.toml", "no such file"), ("/tmp", "it is not a file")] {
         let (mistakes, sources) = read(Path::new(path), &env).unwrap_err();
