@@ -5,7 +5,7 @@
 
 mod copies;
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
@@ -116,6 +116,8 @@ pub struct BackendConnection {
     kept_for: Option<NonZeroU32>,
     /// TCP asks a silent backend whether it is there.
     pub keepalive: bool,
+    /// TLS is spoken in another way with its backend by now: no further request goes through it.
+    is_outdated: bool,
     /// Which address of its backend it leads to.
     course: CourseOf,
 }
@@ -318,6 +320,7 @@ impl Context {
             course: CourseOf::new(course, started_at),
             kept_for: None,
             keepalive: false,
+            is_outdated: false,
         };
         self.connections.insert_with(|_| connection)
     }
@@ -325,7 +328,7 @@ impl Context {
     /// Its pair is done with this connection, and another one may use it: to the idle list.
     pub fn park(&mut self, key: Key) {
         let Some(connection) = self.connections.get_mut(key) else { return };
-        if connection.is_bound() {
+        if connection.is_bound() || connection.is_outdated {
             return self.retire(key);
         }
         connection.user = User::Idle;
@@ -363,7 +366,7 @@ impl Context {
     /// The pair that owns this connection asks on, if it is still good; if not it is retired.
     pub fn resume(&mut self, key: Key) -> bool {
         let Some(connection) = self.connections.get_mut(key) else { return false };
-        if !connection.stream.is_quiet() {
+        if connection.is_outdated || !connection.stream.is_quiet() {
             self.retire(key);
             return false;
         }
@@ -377,6 +380,19 @@ impl Context {
     pub fn retire_idle(&mut self, server: ServerId) {
         while let Some(key) = self.backends.unpark_older(server, None) {
             self.retire_unparked(key);
+        }
+    }
+
+    /// TLS is spoken in another way with these servers from now on. Who was let in under other
+    /// terms may not be whom these trust: idle connections are closed, and those in use are once
+    /// their request is over.
+    pub fn outdate(&mut self, servers: &HashSet<ServerId>) {
+        if servers.is_empty() {
+            return;
+        }
+        servers.iter().for_each(|&server| self.retire_idle(server));
+        for (_, connection) in self.connections.iter_mut() {
+            connection.is_outdated |= servers.contains(&connection.backend);
         }
     }
 

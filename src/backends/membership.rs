@@ -136,6 +136,13 @@ impl Backends {
         self.put_to_work(id);
     }
 
+    /// Its sticky cookie is made with this key from now on, or there is none.
+    pub fn change_cookie(&mut self, id: PoolId, key: Option<StickyKey>) {
+        if let Some(pool) = self.pools.get_mut(id) {
+            pool.change_cookie(key);
+        }
+    }
+
     /// Everybody calls it something else from now on.
     pub fn rename(&mut self, id: ServerId, name: &str) {
         let Some(server) = self.servers.get_mut(id) else { return };

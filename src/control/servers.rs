@@ -51,6 +51,13 @@ impl<'a> ServerWanted<'a> {
         (&self.spec.name, &self.spec.host, self.spec.port)
     }
 
+    /// Whether TLS is spoken with both in the same way, or with neither.
+    pub fn speaks_as(&self, other: &ServerWanted<'_>) -> bool {
+        let own = &self.facts;
+        let ServerFacts { tls, dial, alpn, .. } = other.facts;
+        own.tls == tls && own.dial == dial && own.alpn == alpn
+    }
+
     /// Whether both have a seat in a pool of the same name.
     pub fn shares_a_pool(&self, other: &ServerWanted<'_>) -> bool {
         self.seats.iter().any(|(pool, _)| other.seats.iter().any(|(it, _)| it == pool))

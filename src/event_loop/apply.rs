@@ -16,8 +16,8 @@ use std::time::Instant;
 use crate::backends::{Joins, PoolPlan, SeatPlan, StickyKey};
 use crate::balance;
 use crate::config::{
-    Action, Desired, ListenerSpec, Match, OnRemoved, Phases, PoolSpec, Protocol, Redirect,
-    Rule, ServiceSpec, Share, UdpSettings, WHOLE,
+    Action, Desired, ListenerSpec, Match, OnRemoved, PoolSpec, Protocol, Redirect, Rule,
+    ServiceSpec, Share, UdpSettings, WHOLE,
 };
 use crate::control::{
     Counted, Diff, Fate, Fates, PoolChange, Prepared, PreparedListener, PreparedServer,
@@ -209,7 +209,14 @@ impl EventLoop {
             let build = || balance::build(spec.settings.algorithm, seed);
             let key = keys.remove(&spec.name);
             let id = match *fate {
-                Fate::Kept(before) => change.old.pools[before],
+                // The file of its key may have another one by now.
+                Fate::Kept(before) => {
+                    let id = change.old.pools[before];
+                    if let Some(key) = key {
+                        self.cx.backends.change_cookie(id, key);
+                    }
+                    id
+                }
                 Fate::Added => self.add_pool(PoolPlan {
                     name: spec.name.clone(),
                     balance: build(),
@@ -239,6 +246,7 @@ impl EventLoop {
         let before = servers(&change.old.desired);
         let wanted = servers(change.new);
         let mut ids = Vec::new();
+        let mut outdated = HashSet::new();
         for ((wanted, fate), prepared) in
             wanted.iter().zip(&change.diff.servers.wanted).zip(prepared)
         {
@@ -248,6 +256,7 @@ impl EventLoop {
                 (Some(at), Some(plan)) => {
                     let id = change.old.servers[at];
                     self.change_server(id, plan, wanted.facts.check);
+                    outdated.extend((!before[at].speaks_as(wanted)).then_some(id));
                     note_changed(change, wanted);
                     id
                 }
@@ -258,6 +267,7 @@ impl EventLoop {
             self.seat(id, old, wanted, change);
             ids.push(id);
         }
+        self.cx.outdate(&outdated);
         for &at in &change.diff.servers.removed {
             let id = change.old.servers[at];
             let connections = self.cx.backends.connections(id);
@@ -361,12 +371,11 @@ impl EventLoop {
             let entries = behind.remove(&*spec.name).unwrap_or_default();
             let Some(listener) = self.cx.listeners.get_mut(id) else { continue };
             listener.choose_by(Choice::new(entries));
-            listener.name = spec.name.as_str().into();
+            listener.rename(&spec.name, spec.listen.protocol);
             listener.tls = store.server(&spec.settings.tls).cloned();
             if listener.settings != spec.settings {
                 listener.settings = spec.settings.clone();
             }
-            listener.phases = Phases::of(spec.listen.protocol);
         }
         for (spec, &id) in change.new.listeners.iter().zip(ids) {
             if spec.listen.protocol == Protocol::Udp {

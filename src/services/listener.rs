@@ -96,10 +96,15 @@ pub struct Receiving {
     pub transmits: Vec<Transmit>,
 }
 
+/// What others see.
+fn name_of(protocol: Protocol, address: SocketAddr) -> String {
+    format!("{protocol}://{address}")
+}
+
 impl Listener {
     /// A listener at this address, which is the real one.
     pub fn new(plan: ListenerPlan, address: SocketAddr, socket: ListenerSocket) -> Listener {
-        let name = format!("{}://{address}", plan.protocol);
+        let name = name_of(plan.protocol, address);
         let port = address.port().to_string();
         Listener {
             name: plan.name.into(),
@@ -112,6 +117,13 @@ impl Listener {
             choice: plan.choice,
             socket,
         }
+    }
+
+    /// It is called this, and this is spoken there, from now on.
+    pub fn rename(&mut self, name: &str, protocol: Protocol) {
+        self.name = name.into();
+        self.stats.name = name_of(protocol, self.address);
+        self.phases = Phases::of(protocol);
     }
 
     /// Other services are behind it from now on.

@@ -325,6 +325,100 @@ fn what_the_process_has_is_changed_in_place() {
     assert_eq!(receipt.notes, [""; 0]);
 }
 
+#[test]
+fn another_key_in_the_file_of_a_sticky_cookie_is_taken() {
+    let name = format!("pointsman-sticky-{}", std::process::id());
+    let file = std::env::temp_dir().join(name);
+    let write = |byte: char| std::fs::write(&file, byte.to_string().repeat(64)).unwrap();
+    let mut pool = pool("p", &[real_server("one")]);
+    pool.settings.sticky.cookie = Some("seat".to_owned());
+    pool.settings.sticky.key = Some(file.to_str().unwrap().to_owned());
+    let wanted = state(vec![service("main", "*", Some("p"))], vec![pool]);
+    write('a');
+    let mut looping = loop_for(wanted.clone());
+    let cookie = |looping: &mut EventLoop| {
+        let mut client = Client::new(looping);
+        client.ask(looping, "a");
+        let line = client.head.lines().find(|line| line.starts_with("Set-Cookie: seat="));
+        line.expect("a cookie is set").to_owned()
+    };
+    let first = cookie(&mut looping);
+    change(&mut looping, wanted.clone());
+    assert_eq!(cookie(&mut looping), first);
+    write('b');
+    change(&mut looping, wanted);
+    assert_ne!(cookie(&mut looping), first);
+    std::fs::remove_file(file).unwrap();
+}
+
+#[test]
+fn a_listener_is_shown_with_what_is_spoken_there_now() {
+    let wanted = |listen: &str| {
+        let pool = pool("p", &[real_server("one")]);
+        let mut state = state(vec![service("main", "*", Some("p"))], vec![pool]);
+        state.listeners[0].listen = Listen::parse(listen).unwrap();
+        state
+    };
+    let mut looping = loop_for(wanted("http://127.0.0.1:0"));
+    let name = |looping: &EventLoop| {
+        let listener = &looping.cx.listeners[looping.directory.listeners[0]];
+        listener.stats.name.replace(&listener.address.to_string(), "AT")
+    };
+    assert_eq!(name(&looping), "http://AT");
+    change(&mut looping, wanted("tcp://127.0.0.1:0"));
+    assert_eq!(name(&looping), "tcp://AT");
+}
+
+/// It says nothing of TLS: to go on with it would be to trust it without a certificate.
+#[test]
+fn a_connection_made_under_other_terms_of_tls_is_not_used_again() {
+    for is_busy in [false, true] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let real = [listener.local_addr().unwrap().to_string()];
+        let (plain, mut with_tls) = (pool("p", &real), pool("p", &real));
+        with_tls.backends[0].tls = Some("a.test".to_owned());
+        let wanted = |pool: PoolSpec| state(vec![service("main", "*", Some("p"))], vec![pool]);
+        let mut looping = loop_for(wanted(plain));
+        let mut client = Client::new(&looping);
+        client.stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let mut backend = turn_until(&mut looping, || listener.accept().ok()).0;
+        backend.set_nonblocking(true).unwrap();
+        let mut bytes = [0; 512];
+        turn_until(&mut looping, || backend.read(&mut bytes).ok().filter(|&count| count > 0));
+        if is_busy {
+            change(&mut looping, wanted(with_tls.clone()));
+        }
+        backend.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").unwrap();
+        let answer = turn_until(&mut looping, || client.stream.read(&mut bytes).ok());
+        assert!(bytes[..answer].starts_with(b"HTTP/1.1 200"), "the one that is there goes on");
+        if !is_busy {
+            change(&mut looping, wanted(with_tls));
+        }
+        client.stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+        let mut second = turn_until(&mut looping, || listener.accept().ok()).0;
+        second.set_nonblocking(true).unwrap();
+        let hello = turn_until(&mut looping, || {
+            second.read(&mut bytes).ok().filter(|&count| count > 0)
+        });
+        assert!(hello > 0 && bytes[0] == 22, "a handshake");
+        let ended = turn_until(&mut looping, || backend.read(&mut bytes).ok());
+        assert_eq!(ended, 0, "it is closed and asked nothing");
+    }
+}
+
+/// Turn after turn, within a deadline.
+fn turn_until<T>(looping: &mut EventLoop, mut found: impl FnMut() -> Option<T>) -> T {
+    let until = Instant::now() + Duration::from_secs(10);
+    loop {
+        assert!(Instant::now() < until, "it does not happen");
+        looping.turn(Some(Duration::from_millis(1))).unwrap();
+        if let Some(found) = found() {
+            return found;
+        }
+    }
+}
+
 /// Clients of TCP whose backend is removed from their pool while another pool keeps it, or with the
 /// pool itself.
 #[test]
