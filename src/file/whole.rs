@@ -4,8 +4,8 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use crate::config::{
-    self, Complaint, Complaints, Config, Match, Origin, Protocol, ServiceSpec, SettingKey,
-    Spot, Subject, closest, quoted, ties,
+    self, Complaint, Complaints, Config, ListenerSpec, Match, Origin, Protocol, ServiceSpec,
+    SettingKey, Spot, Subject, closest, quoted, ties,
 };
 use crate::limits;
 use crate::settings;
@@ -101,22 +101,29 @@ impl Reader<'_> {
                     matches => entries.extend(matches.iter().map(|it| (&*service.name, it))),
                 }
             }
+            if !listener.listen.protocol.hears_names() {
+                wrong.extend(self.second_service(listener));
+                continue;
+            }
             for tie in ties(&entries) {
                 let at = self.named.get(&Subject::Service(tie.second.to_owned())).copied();
                 let says = format!("{}, at {}", tie.wrong().spelled(SPELLING), listener.name);
                 wrong.push(Mistake { at, says, hint: None });
             }
-            if listener.listen.protocol.hears_names() || entries.len() < 2 {
-                continue;
-            }
-            let at = self.named.get(&Subject::Service(entries[1].0.to_owned())).copied();
-            let says = format!(
-                "a second service at {}: {} says nothing by which to choose one",
-                listener.name, listener.listen.protocol
-            );
-            wrong.push(Mistake { at, says, hint: None });
         }
         self.mistakes.append(&mut wrong);
+    }
+
+    /// Where clients say nothing that tells one service from another, there is one.
+    fn second_service(&self, listener: &ListenerSpec) -> Option<Mistake> {
+        let services = self.desired.services.iter();
+        let second = services.filter(|it| it.listeners.contains(&listener.name)).nth(1)?;
+        let says = format!(
+            "a second service at {}: {} says nothing by which to choose one",
+            listener.name, listener.listen.protocol
+        );
+        let at = self.named.get(&Subject::Service(second.name.clone())).copied();
+        Some(Mistake { at, says, hint: None })
     }
 
     /// What the command line asks of its one service is asked of each one here.
