@@ -9,6 +9,7 @@
 //! something applies to a request, `matching` which requests a service takes.
 
 mod access_log;
+mod advice;
 mod algorithm;
 mod backend;
 mod check;
@@ -43,6 +44,7 @@ mod whole;
 use std::collections::BTreeSet;
 
 pub use access_log::{AccessLogFormat, AccessLogPlace};
+pub use advice::{advice, advice_on_pool};
 pub use algorithm::{Algorithm, AlgorithmRow};
 pub use backend::BackendSpec;
 pub use check::Check;
@@ -82,7 +84,7 @@ pub use value::{
     ON_OFF, alternatives, closest, duration, duration_text, io_words, number, number_u32,
     one_of, size_or_none, size_text, tcp_keepalive, word_of,
 };
-pub use whole::{check_whole, fill_in, missing, without_effect};
+pub use whole::{check_whole, fill_in, missing};
 
 /// What is to be done with a configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -41,10 +41,18 @@ use reader::Reader;
 
 /// How settings are written in a file.
 pub const SPELLING: Spelling = Spelling {
-    name: |key| format!("`{key}`"),
-    with_value: |key, value| format!("`{key} = {value}`"),
+    name: |key| format!("`{}`", written(key)),
+    with_value: |key, value| format!("`{} = {value}`", written(key)),
     backend_of: |_| SettingKey::BACKEND,
 };
+
+/// What stands in a file; in the table of a backend by its last word.
+fn written(key: SettingKey) -> &'static str {
+    match key {
+        SettingKey::ROUTE => SettingKey::POOL.path(),
+        key => key.path().strip_prefix("backend.").unwrap_or(key.path()),
+    }
+}
 
 /// What was read.
 #[derive(Debug)]
@@ -88,7 +96,8 @@ fn load(
     let Reader { desired, origins, mut mistakes, mut warnings, .. } = reader;
     mistakes.sort_by_key(|mistake| mistake.at);
     mistakes.dedup();
-    warnings.sort_by_key(|warning| warning.at);
+    warnings.sort_by(|one, other| (one.at, &one.says).cmp(&(other.at, &other.says)));
+    warnings.dedup();
     if mistakes.is_empty() {
         Ok(Loaded { desired, origins, warnings, sources })
     } else {

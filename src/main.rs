@@ -3,13 +3,13 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use pointsman::config::{Config, Task};
+use pointsman::config::{Complaint, Config, Task, io_words};
 use pointsman::event::signals::Signals;
 use pointsman::file;
 use pointsman::flags::{self, Command};
 use pointsman::logging::LogSink;
 use pointsman::startup::{self, Start, StartError};
-use pointsman::wanted::{self, Wanted};
+use pointsman::wanted::{self, Told, Wanted};
 
 fn main() -> ExitCode {
     // First of all: until then any signal ends the process.
@@ -29,18 +29,20 @@ fn main() -> ExitCode {
 fn with_config(config: &Config, signals: Signals) -> ExitCode {
     let wanted = match wanted::read(config) {
         Ok(wanted) => wanted,
-        Err(lines) => return say_all(&lines, ExitCode::FAILURE),
+        // Flags that contradict each other or the file are wrong as flags.
+        Err(told) if told.of_file.is_empty() => return refuse(&told, ExitCode::from(2)),
+        Err(told) => return refuse(&told, ExitCode::FAILURE),
     };
     match config.task {
         Task::Run => run(config, &wanted, signals),
         Task::Print => show(&file::print(&wanted.desired, &wanted.origins, &wanted.sources)),
         Task::Check => {
-            say_all(&wanted.warnings, ExitCode::SUCCESS);
+            say_all(&wanted.warnings);
             let wrong = wanted.check(config);
             if wrong.is_empty() {
                 return show(&format!("{}\n", good(config, &wanted)));
             }
-            say_all(&wrong, ExitCode::FAILURE)
+            refuse(&wrong, ExitCode::FAILURE)
         }
     }
 }
@@ -64,11 +66,16 @@ fn good(config: &Config, wanted: &Wanted) -> String {
 fn run(config: &Config, wanted: &Wanted, signals: Signals) -> ExitCode {
     let log = LogSink::default();
     log.install(wanted.desired.process.log_level);
-    wanted.warnings.iter().for_each(|line| log::warn!("{line}"));
     let spelling = if config.file.is_some() { file::SPELLING } else { flags::SPELLING };
+    let tell = {
+        let wanted = wanted.clone();
+        let config = config.clone();
+        Box::new(move |found: &[Complaint]| wanted.tell("warning", found, &config).lines())
+    };
     let start = Start {
         desired: wanted.desired.clone(),
-        advice_on: config.file.is_none().then(|| config.clone()),
+        warnings: wanted.warnings.clone(),
+        tell,
         reread: config.file.is_some().then(|| startup::rereading(config.clone())),
     };
     match startup::start(start, spelling, signals, log) {
@@ -76,10 +83,13 @@ fn run(config: &Config, wanted: &Wanted, signals: Signals) -> ExitCode {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => complain(&error, ExitCode::FAILURE),
         },
-        Err(StartError::Settings(wrong)) if config.file.is_some() => {
-            say_all(&wanted.complaints(&wrong, config), ExitCode::FAILURE)
+        Err(StartError::Settings(wrong)) => {
+            refuse(&wanted.tell("error", &wrong, config), ExitCode::FAILURE)
         }
-        Err(error) => complain_of_all(&error.lines(spelling), ExitCode::FAILURE),
+        Err(StartError::EventLoop(error)) => {
+            let error = format!("cannot start the event loop: {}", io_words(&error));
+            complain(&error, ExitCode::FAILURE)
+        }
     }
 }
 
@@ -98,10 +108,14 @@ fn complain(error: &dyn std::fmt::Display, code: ExitCode) -> ExitCode {
     code
 }
 
+fn refuse(told: &Told, code: ExitCode) -> ExitCode {
+    say_all(&told.of_file);
+    complain_of_all(&told.of_flags, code)
+}
+
 /// Lines that say by themselves what they are, such as mistakes with their places.
-fn say_all(lines: &[String], code: ExitCode) -> ExitCode {
+fn say_all(lines: &[String]) {
     for line in lines {
         let _ = writeln!(std::io::stderr(), "{line}");
     }
-    code
 }

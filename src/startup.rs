@@ -15,17 +15,19 @@ use crate::config::{
 use crate::control::{self, Ground, Prepared, PreparedListener, TlsStore, servers};
 use crate::demo::{self, Demo};
 use crate::event::signals::Signals;
-use crate::event_loop::{EventLoop, Logs, Parts, Reading, Reread, share_descriptors};
+use crate::event_loop::{EventLoop, Logs, Parts, Reading, Reread, Tell, share_descriptors};
 use crate::limits::DEMO_CLIENTS;
 use crate::logging::LogSink;
-use crate::wanted;
+use crate::wanted::{self, Told};
 
 /// What is to run, and who asked for it.
 pub struct Start {
     /// All of it.
     pub desired: Desired,
-    /// The command line, if that says it all.
-    pub advice_on: Option<Config>,
+    /// What can be meant, but hardly is: lines, said once the start has succeeded.
+    pub warnings: Vec<String>,
+    /// Warnings that are found out while it starts, as lines in the words of who asked for it.
+    pub tell: Tell,
     /// Reads it again, if it may be another by then.
     pub reread: Option<Reread>,
 }
@@ -47,7 +49,7 @@ pub fn start(
     mut signals: Signals,
     log: LogSink,
 ) -> Result<EventLoop, StartError> {
-    let Start { mut desired, advice_on, reread } = start;
+    let Start { mut desired, warnings, tell, reread } = start;
     let mut errors: Vec<Complaint> = Vec::new();
     let seed = desired.process.seed.unwrap_or_else(|| fastrand::u64(..));
     let demo = desired.process.demo.then(|| start_demo(seed)).transpose();
@@ -77,9 +79,8 @@ pub fn start(
     };
     let addresses: Vec<Listen> =
         prepared.desired.listeners.iter().zip(&prepared.listeners).map(real).collect();
-    for line in advice::advice(advice_on.as_ref(), &prepared) {
-        warn!("{}", line.spelled(spelling));
-    }
+    let more = tell(&advice::advice(&prepared));
+    warnings.iter().chain(&more).for_each(|line| warn!("{line}"));
     let share = share_descriptors(&prepared.desired.process, spelling, prepared.needs);
     say_backends(&prepared);
     let logs = Logs { log, spelling };
@@ -128,11 +129,12 @@ fn show_demo(demo: &Demo, addresses: &[Listen], stats_path: Option<&str>) {
 /// Reads what the command line and its file say, once more.
 pub fn rereading(config: Config) -> Reread {
     Box::new(move || {
-        let mut wanted = wanted::read(&config)?;
+        let mut wanted = wanted::read(&config).map_err(Told::lines)?;
         wanted.warnings.iter().for_each(|line| warn!("{line}"));
         let desired = std::mem::replace(&mut wanted.desired, Desired::nothing());
         let config = config.clone();
-        let tell = Box::new(move |wrong: &[Complaint]| wanted.complaints(wrong, &config));
+        let tell =
+            Box::new(move |wrong: &[Complaint]| wanted.tell("error", wrong, &config).lines());
         Ok(Reading { desired, tell })
     })
 }
@@ -192,18 +194,4 @@ fn announce(listeners: &[Listen]) {
 fn say(text: &str) {
     let mut stdout = io::stdout().lock();
     let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
-}
-
-impl StartError {
-    /// A line each, in a front-end's words.
-    pub fn lines(&self, spelling: Spelling) -> Vec<String> {
-        match self {
-            StartError::Settings(wrong) => {
-                wrong.iter().map(|it| it.spelled(spelling)).collect()
-            }
-            StartError::EventLoop(error) => {
-                vec![format!("cannot start the event loop: {}", io_words(error))]
-            }
-        }
-    }
 }

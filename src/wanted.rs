@@ -16,7 +16,7 @@ use crate::limits::MISTAKES_SHOWN_MAX;
 use crate::settings::{self, Act};
 
 /// What is to run, and where its values come from.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Wanted {
     /// All of it.
     pub desired: Desired,
@@ -28,36 +28,62 @@ pub struct Wanted {
     pub sources: Sources,
 }
 
-/// What the command line asks for, and the file that it names. If anything is wrong, lines that say
-/// all of it.
-pub fn read(config: &Config) -> Result<Wanted, Vec<String>> {
+/// What is wrong, in lines for people.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Told {
+    /// With the file: each says by itself what it is, and where.
+    pub of_file: Vec<String>,
+    /// With the command line, in its words.
+    pub of_flags: Vec<String>,
+}
+
+/// What the command line asks for, and the file that it names. If anything is wrong, all of it is
+/// told.
+pub fn read(config: &Config) -> Result<Wanted, Told> {
     match &config.file {
         None => of_flags(config),
         Some(path) => of_file(config, Path::new(path)),
     }
 }
 
-fn of_flags(config: &Config) -> Result<Wanted, Vec<String>> {
-    let spelled =
-        |wrong: Wrong| vec![Complaint::new(SettingKey::ROUTE, wrong).spelled(flags::SPELLING)];
-    let desired = config.desired().map_err(spelled)?;
+fn of_flags(config: &Config) -> Result<Wanted, Told> {
+    let refused = |wrong: Wrong| Told::of_flags(&[Complaint::new(SettingKey::ROUTE, wrong)]);
+    let desired = config.desired().map_err(refused)?;
     let mut origins = Origins::default();
     note_flags(config, &desired, &mut origins);
-    Ok(Wanted { desired, origins, warnings: Vec::new(), sources: Sources::default() })
+    let warnings = Told::of_flags(&config::advice(config)).of_flags;
+    Ok(Wanted { desired, origins, warnings, sources: Sources::default() })
 }
 
-fn of_file(config: &Config, path: &Path) -> Result<Wanted, Vec<String>> {
+fn of_file(config: &Config, path: &Path) -> Result<Wanted, Told> {
     let env = |name: &str| std::env::var(name).ok();
     let loaded = file::read(path, &env);
-    let loaded = loaded.map_err(|(mistakes, sources)| shown("error", &mistakes, &sources))?;
+    let loaded = loaded.map_err(|(mistakes, sources)| Told {
+        of_file: shown("error", &mistakes, &sources),
+        of_flags: Vec::new(),
+    })?;
     let file::Loaded { desired, origins, warnings, sources } = loaded;
     let warnings = shown("warning", &warnings, &sources);
     let mut wanted = Wanted { desired, origins, warnings, sources };
     let wrong = wanted.add_flags(config);
-    if wrong.is_empty() {
-        return Ok(wanted);
+    if wrong.is_empty() { Ok(wanted) } else { Err(Told::of_flags(&wrong)) }
+}
+
+impl Told {
+    fn of_flags(complaints: &[Complaint]) -> Told {
+        let of_flags = complaints.iter().map(|it| it.spelled(flags::SPELLING)).collect();
+        Told { of_flags, of_file: Vec::new() }
     }
-    Err(wrong.iter().map(|it| it.spelled(flags::SPELLING)).collect())
+
+    /// Whether nothing is wrong.
+    pub fn is_empty(&self) -> bool {
+        self.of_file.is_empty() && self.of_flags.is_empty()
+    }
+
+    /// All lines.
+    pub fn lines(self) -> Vec<String> {
+        [self.of_file, self.of_flags].concat()
+    }
 }
 
 /// Mistakes as people are shown them, at most so many.
@@ -72,7 +98,8 @@ pub fn shown(kind: &str, mistakes: &[Mistake], sources: &Sources) -> Vec<String>
 
 /// Where the values of the command line's own service, pool and listeners come from.
 fn note_flags(config: &Config, desired: &Desired, origins: &mut Origins) {
-    for &key in &config.given {
+    let with = |key: &SettingKey| said_with(*key).iter().copied().chain([*key]);
+    for key in config.given.iter().flat_map(with) {
         let subjects: Vec<Subject> = match key.scope() {
             "global" => vec![Subject::Process],
             "listener" => {
@@ -92,6 +119,16 @@ fn note_flags(config: &Config, desired: &Desired, origins: &mut Origins) {
             let subject = Subject::Backend { pool: pool.name.clone(), name: spec.name.clone() };
             origins.note(subject, SettingKey::BACKEND, Origin::Flag);
         }
+    }
+}
+
+/// What of a service follows from a flag.
+fn said_with(key: SettingKey) -> &'static [SettingKey] {
+    match key {
+        SettingKey::LISTEN => &[SettingKey::LISTENERS],
+        SettingKey::ROUTE => &[SettingKey::MATCH, SettingKey::POOL],
+        SettingKey::BACKEND => &[SettingKey::POOL],
+        _ => &[],
     }
 }
 
@@ -119,6 +156,7 @@ impl Wanted {
         wrong.extend(self.named_twice(&more));
         if wrong.is_empty() {
             note_flags(config, &more, &mut self.origins);
+            self.warnings.extend(Told::of_flags(&config::advice(config)).of_flags);
             self.desired.listeners.extend(more.listeners);
             self.desired.services.extend(more.services);
             self.desired.pools.extend(more.pools);
@@ -160,19 +198,33 @@ impl Wanted {
         wrong
     }
 
-    /// Everything but what binding would tell: files are read, names looked up. Lines that say what
-    /// cannot be had.
-    pub fn check(&self, config: &Config) -> Vec<String> {
-        self.complaints(&control::check(&self.desired), config)
+    /// Everything but what binding would tell: files are read, names looked up.
+    pub fn check(&self, config: &Config) -> Told {
+        self.tell("error", &control::check(&self.desired), config)
     }
 
-    /// Complaints in the words of the front-end that is responsible.
-    pub fn complaints(&self, complaints: &[Complaint], config: &Config) -> Vec<String> {
-        match config.file {
-            None => complaints.iter().map(|it| it.spelled(flags::SPELLING)).collect(),
-            Some(_) => {
-                let mistakes = file::mistakes_of(complaints, &self.origins);
-                shown("error", &mistakes, &self.sources)
+    /// Complaints in the words of who is responsible; those about the file are of this kind.
+    pub fn tell(&self, kind: &str, complaints: &[Complaint], config: &Config) -> Told {
+        if config.file.is_none() {
+            return Told::of_flags(complaints);
+        }
+        let (of_flags, of_file): (Vec<Complaint>, Vec<Complaint>) =
+            complaints.iter().cloned().partition(|it| self.is_of_flags(it));
+        let mistakes = file::mistakes_of(&of_file, &self.origins);
+        Told { of_file: shown(kind, &mistakes, &self.sources), ..Told::of_flags(&of_flags) }
+    }
+
+    /// Whether what is complained of was said on the command line.
+    fn is_of_flags(&self, complaint: &Complaint) -> bool {
+        let Some(subject) = &complaint.of else { return false };
+        match self.origins.of(subject, complaint.at) {
+            Origin::Flag => true,
+            Origin::File(_) => false,
+            // The other settings of the same thing stand beside it.
+            Origin::Default => {
+                let mut given = self.origins.given(subject);
+                given.any(|key| self.origins.of(subject, key) == Origin::Flag)
+                    && *subject != Subject::Process
             }
         }
     }

@@ -37,6 +37,8 @@ pub struct Complaint {
     pub of: Option<Subject>,
     /// Which one of several, by what was written there.
     item: Option<String>,
+    /// The file that it is about, as it was named.
+    file: Option<String>,
     wrong: Phrase,
 }
 
@@ -163,7 +165,7 @@ impl std::error::Error for Wrong {}
 impl Complaint {
     /// Of a setting.
     pub fn new(at: SettingKey, wrong: impl Into<Phrase>) -> Complaint {
-        Complaint { at, of: None, item: None, wrong: wrong.into() }
+        Complaint { at, of: None, item: None, file: None, wrong: wrong.into() }
     }
 
     /// Of one of several of a kind, the one that was written so.
@@ -175,6 +177,22 @@ impl Complaint {
     #[must_use]
     pub fn about(self, subject: Subject) -> Complaint {
         Complaint { of: Some(subject), ..self }
+    }
+
+    /// The same, of this file, which one of several values names.
+    #[must_use]
+    pub fn in_file(self, name: &str) -> Complaint {
+        Complaint { file: Some(name.to_owned()), ..self }
+    }
+
+    /// Which one of several, by what was written there.
+    pub fn item(&self) -> Option<&str> {
+        self.item.as_deref()
+    }
+
+    /// The file that it is about, if it is about one.
+    pub fn file(&self) -> Option<&str> {
+        self.file.as_deref()
     }
 
     /// What is wrong, without where, in a front-end's words.

@@ -53,6 +53,11 @@ impl ServiceSettings {
 /// The settings above by name.
 #[expect(missing_docs, reason = "their paths say what they are")]
 impl SettingKey {
+    pub const LISTENERS: SettingKey = SettingKey("service.listen");
+    pub const MATCH: SettingKey = SettingKey("service.match");
+    pub const POOL: SettingKey = SettingKey("service.pool");
+    pub const RULES: SettingKey = SettingKey("service.rules");
+    pub const MIRROR: SettingKey = SettingKey("service.mirror");
     pub const PAGE: SettingKey = SettingKey("service.error_pages");
     pub const ROUTE: SettingKey = SettingKey("service.route");
     pub const IDLE_TIMEOUT: SettingKey = SettingKey("service.idle_timeout");

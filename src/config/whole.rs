@@ -120,7 +120,7 @@ fn beside_the_demo(config: &Config) -> Result<(), Wrong> {
 }
 
 /// Limits that were given and that no listener has: each is harmless, but would be believed in.
-pub fn without_effect(config: &Config) -> Vec<Complaint> {
+pub(super) fn without_effect(config: &Config) -> Vec<Complaint> {
     let http = [
         SettingKey::MAX_BODY,
         SettingKey::TRUSTED_PROXIES,

@@ -280,6 +280,78 @@ fn what_does_not_go_together_is_told_at_its_place() {
     }
 }
 
+/// One mistake, and not another one with it of two that both take everything.
+#[test]
+fn two_services_where_nothing_is_said_by_which_to_choose_are_one_mistake() {
+    for listen in ["tcp://:1", "udp://:1"] {
+        let a = format!("[service.a]\nlisten = ['{listen}']\npool = 'p'\n");
+        let b = a.replace("service.a", "service.b");
+        let told = wrong(&format!("{a}{b}[pool.p]\nbackends = ['a:1']\n"));
+        assert_eq!(told.len(), 1, "{told:#?}");
+        assert!(
+            told[0].contains("a second service at") && told[0].contains("4:10"),
+            "{told:?}"
+        );
+    }
+}
+
+#[test]
+fn what_is_odd_is_warned_of_with_its_place() {
+    let text = "[service.s]\nlisten = [\"http://:1\"]\npool = \"p\"\nrules = [{ pool = \"q\" }]\n\
+                [service.t]\nlisten = [\"http://:2\"]\npool = \"p\"\n\
+                [pool.p]\ntls.verify = \"none\"\ncheck.interval = \"1s\"\ncheck.timeout = \"3s\"\n\
+                backends = [\"https://a:1\"]\n\
+                [pool.q]\nbackends = [\"a:2,weight=0\"]\n\
+                [pool.r]\nbackends = [\"a:2,backup\"]\n\
+                [service.u]\nlisten = [\"tcp://:3\"]\npool = \"r\"\n";
+    let Loaded { warnings, sources, .. } = good(text);
+    let told: Vec<String> = warnings.iter().map(|it| it.shown("warning", &sources)).collect();
+    let table = [
+        ("9:14", "`pool.tls.verify = none`: the certificates of backends are not verified"),
+        ("11:17", "`pool.check.timeout`: found 3s, which is above `pool.check.interval = 1s`"),
+        ("14:12", "found `weight = 0` at each"),
+        ("16:12", "found `backup` at each, which is the same as at none"),
+    ];
+    assert_eq!(told.len(), table.len(), "{told:#?}");
+    for (told, (place, says)) in told.iter().zip(table) {
+        assert!(told.contains(&format!("web.toml:{place}")) && told.contains(says), "{told}");
+    }
+}
+
+#[test]
+fn what_is_printed_says_where_each_thing_stands() {
+    let lines = [
+        "[service.s]",
+        "listen = [\"http://:1\"]",
+        "match = [{ path = \"/x\" }]",
+        "mirror = \"p\"",
+        "maintenance = true",
+        "error_pages = { 503 = \"x\" }",
+        "pool = \"p\"",
+        "[pool.p]",
+        "backends = [\"a:1\"]",
+    ];
+    let Loaded { desired, origins, sources, .. } = good(&lines.join("\n"));
+    let printed = print(&desired, &origins, &sources);
+    let from = |name: &str| {
+        let service = printed.split("[service.s]").nth(1).unwrap();
+        let at = service.find(&format!("\n{name} = ")).unwrap();
+        let rest = &service[at..];
+        let end = if name == "rules" { rest.find("\n]").unwrap() + 1 } else { 1 };
+        rest[end..].lines().next().unwrap().rsplit_once("# ").unwrap().1.to_owned()
+    };
+    for (name, line) in [
+        ("listen", 2),
+        ("match", 3),
+        ("mirror", 4),
+        ("rules", 5),
+        ("error_pages", 6),
+        ("pool", 7),
+    ] {
+        assert_eq!(from(name), format!("web.toml:{line}"), "{name}\n{printed}");
+    }
+}
+
 /// As it is printed: the table of a listener that a service mentions by its address.
 #[test]
 fn a_listener_may_be_called_by_its_own_address() {

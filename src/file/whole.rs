@@ -174,11 +174,14 @@ impl Reader<'_> {
         counts: impl Fn(&Complaint) -> bool,
     ) {
         let mut complaints = Complaints::default();
+        // Of certificates each listener is asked by itself.
+        complaints.note_failed(SettingKey::CERT);
         config::check_whole(view, &mut complaints);
         for complaint in complaints.take().into_iter().filter(&counts) {
-            self.add_complaint(&complaint, service, pool);
+            let mistake = self.mistake(&complaint, service, pool);
+            self.mistakes.push(mistake);
         }
-        for complaint in config::without_effect(view).into_iter().filter(&counts) {
+        for complaint in config::advice_on_pool(view).into_iter().filter(&counts) {
             let mistake = self.mistake(&complaint, service, pool);
             self.warnings.push(mistake);
         }
@@ -298,7 +301,15 @@ impl Reader<'_> {
             "global" => vec![Subject::Process],
             _ => vec![Subject::Service(service.name.clone())],
         };
-        let given = subjects.iter().find_map(|subject| self.given_at(subject, complaint.at));
+        let backend = || {
+            let item = complaint.item().filter(|_| complaint.at == SettingKey::BACKEND)?;
+            let subject = Subject::Backend { pool: pool?.to_owned(), name: item.to_owned() };
+            self.given_at(&subject, SettingKey::BACKEND)
+        };
+        let setting =
+            || subjects.iter().find_map(|subject| self.given_at(subject, complaint.at));
+        let given = backend().or_else(setting);
+        let given = given.or_else(|| self.given_at(&Subject::Defaults, complaint.at));
         let named = || subjects.iter().find_map(|subject| self.named.get(subject).copied());
         let own = || self.named.get(&Subject::Service(service.name.clone())).copied();
         let at = given.or_else(named).or_else(own);

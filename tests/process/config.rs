@@ -80,7 +80,20 @@ impl Ran {
     /// It was refused with words that have all of these parts, split at `|`.
     #[track_caller]
     fn refused(&self, says: &str) {
-        assert_eq!((self.code, &*self.stdout), (Some(1), ""), "{}", self.stderr);
+        self.refused_with(1, says);
+    }
+
+    /// The same for what the command line says: all lines are about flags.
+    #[track_caller]
+    fn refused_flags(&self, says: &str) {
+        self.refused_with(2, says);
+        let is_of_flags = |line: &str| line.starts_with("pointsman: --");
+        assert!(self.stderr.lines().all(is_of_flags), "{}", self.stderr);
+    }
+
+    #[track_caller]
+    fn refused_with(&self, code: i32, says: &str) {
+        assert_eq!((self.code, &*self.stdout), (Some(code), ""), "{}", self.stderr);
         for part in says.split('|') {
             assert!(self.stderr.contains(part), "{}\n  not: {part}", self.stderr);
         }
@@ -336,7 +349,7 @@ fn flags_that_contradict_a_file_are_refused_by_name() {
     let file = File::new(&text("web"));
     for flags in [&["-t"][..], &[]] {
         let refused =
-            |more: &[&str], says: &str| file.run(&[more, flags].concat()).refused(says);
+            |more: &[&str], says: &str| file.run(&[more, flags].concat()).refused_flags(says);
         refused(
             &["--balance", "random"],
             "--balance: |beside --config|`algorithm` in the file",

@@ -1,0 +1,75 @@
+//! What can be meant, but hardly is: said as warnings, by whichever front-end was told it.
+//!
+//! Pure. Asked by `wanted` for the command line, by `file` for each service with its pools.
+
+use super::complaint::{Complaint, Phrase, Wrong};
+use super::key::SettingKey;
+use super::whole::without_effect;
+use super::{BackendSpec, BackendVerify, Check, Config, dials_tls, duration_text, plan};
+use crate::limits::CHECK_TIMEOUT_DEFAULT;
+
+/// All that there is to be said of a command line, in the order of the settings.
+pub fn advice(config: &Config) -> Vec<Complaint> {
+    let mut advice = Vec::new();
+    advice.extend(about_timeout(config));
+    advice.extend(without_effect(config));
+    advice.extend(about_verify(config));
+    let Ok(plan) = plan(config) else { return advice };
+    for (index, (name, members)) in plan.pools.iter().enumerate() {
+        let members: Vec<&BackendSpec> = members.iter().map(|&at| &plan.backends[at]).collect();
+        let complaint = |wrong: Wrong| match index {
+            0 => Complaint::new(SettingKey::BACKEND, wrong),
+            _ => Complaint::of(SettingKey::ROUTE, &**name, wrong),
+        };
+        advice.extend(about_members(&members).map(complaint));
+    }
+    advice
+}
+
+/// The same of one service with one of its pools.
+pub fn advice_on_pool(config: &Config) -> Vec<Complaint> {
+    let members: Vec<&BackendSpec> = config.backends.iter().collect();
+    let about_members =
+        about_members(&members).map(|wrong| Complaint::new(SettingKey::BACKEND, wrong));
+    let all = about_timeout(config).into_iter().chain(without_effect(config));
+    all.chain(about_verify(config)).chain(about_members).collect()
+}
+
+fn about_timeout(config: &Config) -> Option<Complaint> {
+    let check = &config.pool.check;
+    let odd = check.timeout > check.interval
+        && check.timeout != CHECK_TIMEOUT_DEFAULT
+        && check.kind != Check::None;
+    odd.then(|| {
+        let found = Phrase::from(format!("{}, which is above ", duration_text(check.timeout)));
+        let found = found.setting(SettingKey::CHECK_INTERVAL, duration_text(check.interval));
+        let found = found.text(": a probe that waits so long puts the next one off");
+        Complaint::new(SettingKey::CHECK_TIMEOUT, Wrong::saying(found, "at most the interval"))
+    })
+}
+
+fn about_verify(config: &Config) -> Option<Complaint> {
+    let believes_anybody = dials_tls(config) && config.pool.tls.verify == BackendVerify::None;
+    believes_anybody.then(|| {
+        let why = "the certificates of backends are not verified, and whoever stands between us \
+                   and them can read and change everything";
+        Complaint::of(SettingKey::BACKEND_VERIFY, "none", why)
+    })
+}
+
+/// A pool in which nobody takes anything, or in which being a backup says nothing.
+fn about_members(members: &[&BackendSpec]) -> Option<Wrong> {
+    if members.is_empty() {
+        return None;
+    }
+    if members.iter().all(|backend| backend.weight == 0) {
+        let found = Phrase::default().setting(SettingKey::BACKEND_WEIGHT, "0");
+        let found = found.text(" at each, so that none takes a new connection");
+        return Some(Wrong::saying(found, "another weight at one at least"));
+    }
+    members.iter().all(|backend| backend.backup).then(|| {
+        let found = Phrase::default().name(SettingKey::BACKEND_BACKUP);
+        let found = found.text(" at each, which is the same as at none");
+        Wrong::saying(found, "one at least without it")
+    })
+}
