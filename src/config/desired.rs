@@ -186,12 +186,25 @@ pub struct Spot {
 #[derive(Debug, Clone, Default)]
 pub struct Origins {
     of: HashMap<Subject, BTreeMap<SettingKey, Origin>>,
+    /// Where files are named, for settings that name several.
+    files: HashMap<(Subject, SettingKey), Vec<(String, Spot)>>,
 }
 
 impl Origins {
     /// This value was given there.
     pub fn note(&mut self, subject: Subject, key: SettingKey, origin: Origin) {
         self.of.entry(subject).or_default().insert(key, origin);
+    }
+
+    /// This file is named there, as one of several.
+    pub fn note_file(&mut self, subject: Subject, key: SettingKey, file: &str, spot: Spot) {
+        self.files.entry((subject, key)).or_default().push((file.to_owned(), spot));
+    }
+
+    /// Where this file is named first.
+    pub fn file(&self, subject: &Subject, key: SettingKey, file: &str) -> Option<Spot> {
+        let named = self.files.get(&(subject.clone(), key))?;
+        named.iter().find(|(name, _)| name == file).map(|(_, spot)| *spot)
     }
 
     /// All that was given, in no order.

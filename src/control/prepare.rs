@@ -157,7 +157,9 @@ fn access_log(old: &Desired, new: &Desired) -> Result<Option<Option<AccessLog>>,
     let Some(place) = &new.process.access_log else { return Ok(Some(None)) };
     let opened = AccessLog::open(place, new.process.access_log_format, Instant::now());
     opened.map(|log| Some(Some(log))).map_err(|error| {
-        Complaint::of(SettingKey::ACCESS_LOG, place.to_string(), io_words(&error))
+        let complaint =
+            Complaint::of(SettingKey::ACCESS_LOG, place.to_string(), io_words(&error));
+        complaint.about(Subject::Process)
     })
 }
 
@@ -177,7 +179,7 @@ fn read_pages(desired: &Desired, errors: &mut Vec<Complaint>) -> HashMap<String,
                 Err(why) => {
                     let subject = Subject::Service(service.name.clone());
                     let complaint = Complaint::new(SettingKey::PAGE, format!("{file}: {why}"));
-                    errors.push(complaint.about(subject));
+                    errors.push(complaint.about(subject).in_file(file));
                 }
             }
         }

@@ -158,8 +158,10 @@ impl<'s> Reader<'s> {
         let mut config = self.defaults.clone();
         self.settings(section, "listener", &["bind", "certificates"], &subject, &mut config);
         if let Some(value) = section.get("certificates") {
-            config.listener.tls.certificates = self.certificates(value);
-            self.origins.note(subject.clone(), SettingKey::CERT, Origin::File(value.at));
+            config.listener.tls.certificates = self.certificates(value, &subject);
+            for key in [SettingKey::CERT, SettingKey::CERT_KEY] {
+                self.origins.note(subject.clone(), key, Origin::File(value.at));
+            }
         }
         let Some(value) = section.get("bind") else {
             let says = format!("the listener {} has no `bind`", quoted(name));
@@ -190,7 +192,7 @@ impl<'s> Reader<'s> {
         }
     }
 
-    fn certificates(&mut self, value: Value<'_>) -> Vec<CertificatePair> {
+    fn certificates(&mut self, value: Value<'_>, subject: &Subject) -> Vec<CertificatePair> {
         const WANT: &str = "an array of { cert = \"FILE\", key = \"FILE\" }";
         let mut pairs = Vec::new();
         for item in value.items() {
@@ -203,16 +205,17 @@ impl<'s> Reader<'s> {
                     self.unknown(key, at, ["cert", "key"]);
                 }
             }
-            let file = |it: &mut Self, key: &str| {
-                let value = section.get(key);
-                let text = value.and_then(|value| it.text(value, "the path of a file"));
-                if value.is_none() {
-                    it.mistakes.push(Mistake::at(item.at, format!("no `{key}` here")));
-                }
-                text
+            let file = |it: &mut Self, name: &str, key: SettingKey| {
+                let Some(value) = section.get(name) else {
+                    it.mistakes.push(Mistake::at(item.at, format!("no `{name}` here")));
+                    return None;
+                };
+                let file = it.text(value, "the path of a file")?;
+                it.origins.note_file(subject.clone(), key, &file, value.at);
+                Some(file)
             };
-            let cert = file(self, "cert");
-            let key = file(self, "key");
+            let cert = file(self, "cert", SettingKey::CERT);
+            let key = file(self, "key", SettingKey::CERT_KEY);
             if let (Some(cert), Some(key)) = (cert, key) {
                 pairs.push(CertificatePair { cert, key });
             }
@@ -227,6 +230,7 @@ impl<'s> Reader<'s> {
         let mut backends: Vec<BackendSpec> = Vec::new();
         match section.get("backends") {
             Some(value) => {
+                self.origins.note(subject, SettingKey::BACKEND, Origin::File(value.at));
                 for item in value.items() {
                     self.add_backend(item, name, &mut backends);
                 }

@@ -36,7 +36,7 @@ pub fn print(desired: &Desired, origins: &Origins, sources: &Sources) -> String 
         printer.service(service);
     }
     for pool in sorted(&desired.pools, |it| &it.name) {
-        printer.pool(pool);
+        printer.pool(pool, desired.process.demo);
     }
     printer.out.trim_start().to_owned()
 }
@@ -71,23 +71,23 @@ impl Printer<'_> {
         config.service = service.settings.clone();
         let listeners: Vec<String> = service.listeners.iter().map(|it| string(it)).collect();
         let listen = format!("[{}]", listeners.join(", "));
-        let mut first = vec![("listen", listen, SettingKey::ROUTE)];
+        let mut first = vec![("listen", listen, SettingKey::LISTENERS)];
         if !service.matches.is_empty() {
             let list: Vec<String> = service.matches.iter().map(matching).collect();
-            first.push(("match", format!("[{}]", list.join(", ")), SettingKey::ROUTE));
+            first.push(("match", format!("[{}]", list.join(", ")), SettingKey::MATCH));
         }
         if let Some(pool) = &service.pool {
-            first.push(("pool", string(pool), SettingKey::ROUTE));
+            first.push(("pool", string(pool), SettingKey::POOL));
         }
         if !service.rules.is_empty() {
             let list: Vec<String> = service.rules.iter().map(rule).collect();
             let list = format!("[\n    {},\n]", list.join(",\n    "));
-            first.push(("rules", list, SettingKey::ROUTE));
+            first.push(("rules", list, SettingKey::RULES));
         }
         if let Some(Share { pool, of_ten_thousand }) = &service.mirror {
             let share = string(&share_text(*of_ten_thousand));
             let mirror = format!("{{ pool = {}, share = {share} }}", string(pool));
-            first.push(("mirror", mirror, SettingKey::ROUTE));
+            first.push(("mirror", mirror, SettingKey::MIRROR));
         }
         if !service.error_pages.is_empty() {
             let page = |(status, file): (&u16, &String)| format!("{status} = {}", string(file));
@@ -98,13 +98,17 @@ impl Printer<'_> {
         self.table(&format!("service.{}", key(&service.name)), &subject, &config, &first);
     }
 
-    fn pool(&mut self, pool: &PoolSpec) {
+    fn pool(&mut self, pool: &PoolSpec, is_demo: bool) {
         let subject = Subject::Pool(pool.name.clone());
         let mut config = Config::defaults();
         config.pool = pool.settings.clone();
         self.table(&format!("pool.{}", key(&pool.name)), &subject, &config, &[]);
         if pool.backends.is_empty() {
-            self.out.push_str("backends = []\n");
+            let from = match is_demo {
+                true => " # its own are made when it starts, at ports that the system chooses",
+                false => "",
+            };
+            let _ = writeln!(self.out, "backends = []{from}");
             return;
         }
         self.out.push_str("backends = [\n");

@@ -32,6 +32,8 @@ pub(super) struct Reader<'s> {
     pub syntax: Vec<Mistake>,
     /// Where services name listeners and pools.
     pub uses: Vec<(Subject, Spot)>,
+    /// Where the service that is read names files.
+    pub files: Vec<(String, Spot)>,
     settings: HashMap<&'static str, &'static Setting>,
 }
 
@@ -66,6 +68,7 @@ impl<'s> Reader<'s> {
             broken: Vec::new(),
             syntax: Vec::new(),
             uses: Vec::new(),
+            files: Vec::new(),
             settings: here.map(|(key, setting)| (key.path(), setting)).collect(),
         }
     }

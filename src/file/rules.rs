@@ -153,7 +153,9 @@ impl Reader<'_> {
                     Some(status) => status,
                     None => self.text(value, "\"CODE [FILE]\" such as \"403\"")?,
                 };
-                self.good(Respond::parse(&text), value.at).map(Action::Respond)
+                let respond = self.good(Respond::parse(&text), value.at)?;
+                self.files.extend(respond.file.iter().map(|file| (file.clone(), value.at)));
+                Some(Action::Respond(respond))
             }
         }
     }
@@ -203,6 +205,7 @@ impl Reader<'_> {
                     let parsed = text.map(|file| Respond::parse(&format!("503 {file}")));
                     let good = parsed.and_then(|parsed| self.good(parsed, value.at));
                     respond = good.unwrap_or(respond);
+                    self.files.extend(respond.file.iter().map(|file| (file.clone(), value.at)));
                 }
                 _ => self.unknown(key, at, ["except", "file"]),
             }
@@ -259,6 +262,7 @@ impl Reader<'_> {
                 continue;
             };
             if let Some(file) = self.text(value, "the path of a file") {
+                self.files.push((file.clone(), value.at));
                 pages.insert(number, file);
             }
         }

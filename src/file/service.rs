@@ -34,20 +34,31 @@ impl Reader<'_> {
             Some(value) => self.matches(value),
             None => Vec::new(),
         };
-        // For a file that cannot be read; of several the first table that may name one.
-        let files = ["error_pages", "maintenance", "rules"];
-        if let Some(value) = files.iter().find_map(|key| section.get(key)) {
-            self.origins.note(subject.clone(), SettingKey::PAGE, Origin::File(value.at));
+        // The rule of maintenance is one of them.
+        for (name, key) in [
+            ("listen", SettingKey::LISTENERS),
+            ("match", SettingKey::MATCH),
+            ("pool", SettingKey::POOL),
+            ("maintenance", SettingKey::RULES),
+            ("rules", SettingKey::RULES),
+            ("mirror", SettingKey::MIRROR),
+            ("error_pages", SettingKey::PAGE),
+        ] {
+            if let Some(value) = section.get(name) {
+                self.origins.note(subject.clone(), key, Origin::File(value.at));
+            }
         }
         let rules = self.rules(section);
         let error_pages = self.error_pages(section);
+        for (file, at) in std::mem::take(&mut self.files) {
+            self.origins.note_file(subject.clone(), SettingKey::PAGE, &file, at);
+        }
         let mirror = self.mirror(section);
         let pool = match section.get("pool") {
             Some(value) => {
                 let pool = self.text(value, "the name of a pool");
                 if let Some(pool) = &pool {
                     self.uses.push((Subject::Pool(pool.clone()), value.at));
-                    self.origins.note(subject, SettingKey::ROUTE, Origin::File(value.at));
                 }
                 pool
             }

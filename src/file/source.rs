@@ -111,11 +111,13 @@ impl Sources {
         Some(Place { file: file.name.clone(), line, column, length, text: text.to_owned() })
     }
 
-    /// `web.toml:12`, without the folder.
+    /// `web.toml:12`, or `conf.d/web.toml:12`: without the folder of the first file.
     pub fn short(&self, spot: Spot) -> Option<String> {
         let place = self.place(spot)?;
-        let name = Path::new(&place.file).file_name()?.to_str()?.to_owned();
-        Some(format!("{name}:{}", place.line))
+        let path = Path::new(&place.file);
+        let home = self.files.first().and_then(|file| Path::new(&file.name).parent());
+        let name = home.and_then(|home| path.strip_prefix(home).ok()).unwrap_or(path);
+        Some(format!("{}:{}", name.display(), place.line))
     }
 
     /// The files that the first one includes, sorted by name, each once, with where it says so.

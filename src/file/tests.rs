@@ -268,9 +268,14 @@ fn what_does_not_go_together_is_told_at_its_place() {
         ),
         (
             a("http://127.0.0.1:1").replace("'p'", "'q'")
-                + "[pool.q]\nbackends = ['127.0.0.1:1']",
-            "",
+                + "[pool.q]\nbackends = ['b:1',\n '127.0.0.1:1']",
+            "6:2",
             "come back to us",
+        ),
+        (
+            a("udp://:1").replace("'p'", "'q'") + "[pool.q]\nbackends = ['b:1,tls']",
+            "5:12",
+            "with TLS, and only udp:// listeners",
         ),
     ];
     for (text, place, says) in table {
@@ -436,7 +441,10 @@ fn files_include_others_and_name_nothing_twice() {
     let (mistakes, _) = read().unwrap_err();
     assert!(mistakes[0].says.contains("an included file includes others"), "{mistakes:?}");
     write("more.toml", "# nothing\n");
-    assert_eq!(read().unwrap().desired.pools[0].backends[0].name, "a:1");
+    let Loaded { desired, origins, sources, .. } = read().unwrap();
+    assert_eq!(desired.pools[0].backends[0].name, "a:1");
+    let printed = print(&desired, &origins, &sources);
+    assert!(printed.contains("# conf.d/b.toml:2\n"), "{printed}");
     std::fs::remove_dir_all(home).unwrap();
 }
 

@@ -274,20 +274,6 @@ impl Reader<'_> {
         self.mistakes.append(&mut wrong);
     }
 
-    fn add_complaint(
-        &mut self,
-        complaint: &Complaint,
-        service: &ServiceSpec,
-        pool: Option<&str>,
-    ) {
-        // Of certificates each listener is asked by itself.
-        let is_about_certificates = complaint.says(SPELLING).contains("without a certificate");
-        if !is_about_certificates {
-            let mistake = self.mistake(complaint, service, pool);
-            self.mistakes.push(mistake);
-        }
-    }
-
     /// A complaint about one of the things that a service has, at its place.
     fn mistake(
         &self,
@@ -331,7 +317,7 @@ impl Reader<'_> {
 /// Whether a value is another one than holds by default, so that whoever gave it wants something.
 /// The question of probes depends on the listeners where none is given.
 fn says_something(key: SettingKey, view: &Config, plain: &Config) -> bool {
-    if key == SettingKey::CHECK {
+    if [SettingKey::CHECK, SettingKey::BACKEND].contains(&key) {
         return true;
     }
     let shown = |config: &Config| settings::of(key).and_then(|it| (it.show)(config));
@@ -361,9 +347,11 @@ pub fn mistakes_of(complaints: &[Complaint], origins: &config::Origins) -> Vec<M
     }
     for complaint in complaints {
         let own = complaint.of.as_ref();
+        let named = own.zip(complaint.file());
+        let named = named.and_then(|(subject, file)| origins.file(subject, complaint.at, file));
         let exact = own.map(|subject| origins.of(subject, complaint.at));
-        let spot = match exact {
-            Some(Origin::File(spot)) => Some(spot),
+        let spot = match (named, exact) {
+            (Some(spot), _) | (None, Some(Origin::File(spot))) => Some(spot),
             _ => own.and_then(|subject| at.get(subject).copied()),
         };
         let says = match spot {
@@ -372,5 +360,6 @@ pub fn mistakes_of(complaints: &[Complaint], origins: &config::Origins) -> Vec<M
         };
         found.push(Mistake { at: spot, says, hint: None });
     }
+    found.sort_by_key(|mistake| mistake.at);
     found
 }

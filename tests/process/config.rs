@@ -367,7 +367,71 @@ fn flags_that_contradict_a_file_are_refused_by_name() {
     let file = File::new(&text("main"));
     let own = ["--listen", HTTP, "--backend", "127.0.0.1:2", "-t"];
     let says = "--listen: |the service 'main' in the file, too|--backend: |the pool 'main'";
-    file.run(&own).refused(says);
+    file.run(&own).refused_flags(says);
+}
+
+/// What cannot be had of the service that the command line has beside a file.
+#[test]
+fn what_is_wrong_with_flags_beside_a_file_is_told_of_them() {
+    let holder = TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = format!("http://{}", holder.local_addr().unwrap());
+    let text = service("web", HTTP, "error_pages = { 503 = \"/no/503.html\" }")
+        + "[pool.web]\nbackends = [\"127.0.0.1:1\"]\n";
+    let file = File::new(&text);
+    let flags = ["-l", &*taken, "-b", "nobody.invalid:1", "--route", "a.test=none.invalid:1"];
+    let ran = file.run(&flags);
+    ran.refused("error: |/no/503.html| --> ");
+    for line in [
+        format!("pointsman: --listen {}: the port is in use", taken.replace("http://", "")),
+        "pointsman: --backend nobody.invalid:1: cannot find the host".to_owned(),
+        "pointsman: --route none.invalid:1: cannot find the host".to_owned(),
+    ] {
+        assert!(
+            ran.stderr.lines().any(|it| it.starts_with(&line)),
+            "{}\n  not: {line}",
+            ran.stderr
+        );
+    }
+}
+
+#[test]
+fn a_file_that_is_missing_is_told_where_it_is_named() {
+    let log = std::env::temp_dir().join("pointsman-no-such-folder/x.log");
+    let text = format!(
+        r#"
+[global]
+access_log = {{ file = "{}" }}
+[listener.l]
+bind = "https://127.0.0.1:0"
+certificates = [{{ cert = "/no/a.pem", key = "/no/a.key" }},
+    {{ cert = "/no/b.pem", key = "/no/b.key" }}]
+[service.s]
+listen = ["l"]
+pool = "p"
+error_pages = {{ 503 = "/no/503.html" }}
+maintenance = {{ file = "/no/down.html" }}
+rules = [{{ respond = "403 /no/403.html" }}]
+[pool.p]
+backends = ["127.0.0.1:1"]
+"#,
+        log.display()
+    );
+    let file = File::new(&text);
+    let ran = file.run(&[]);
+    ran.refused("error: ");
+    for (says, place) in [
+        ("/no/a.pem: ", "6:26"),
+        ("/no/b.pem: ", "7:14"),
+        ("/no/503.html: ", "11:23"),
+        ("/no/down.html: ", "12:24"),
+        ("/no/403.html: ", "13:22"),
+        ("there is no such file or directory", "3:23"),
+    ] {
+        let place = format!("{}:{place}\n", file.arg());
+        let mut errors = ran.stderr.split("error: ");
+        let found = errors.any(|it| it.contains(says) && it.contains(&place));
+        assert!(found, "{}\n  not: {says} {place}", ran.stderr);
+    }
 }
 
 #[test]

@@ -52,7 +52,7 @@ impl FileError {
 
 impl From<&FileError> for Complaint {
     fn from(error: &FileError) -> Complaint {
-        Complaint::new(error.key, error.to_string())
+        Complaint::new(error.key, error.to_string()).in_file(&error.file)
     }
 }
 
