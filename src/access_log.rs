@@ -94,6 +94,23 @@ impl AccessLog {
         })
     }
 
+    /// Why none could be opened at this place, as far as can be seen without making the file, or
+    /// hanging up on the reader of a pipe.
+    pub fn check(place: &AccessLogPlace) -> io::Result<()> {
+        let AccessLogPlace::File(path) = place else { return Ok(()) };
+        match path.metadata() {
+            Ok(found) if found.is_file() || found.is_dir() => {
+                OpenOptions::new().append(true).open(path).map(|_| ())
+            }
+            Ok(_) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let folder = path.parent().filter(|it| !it.as_os_str().is_empty());
+                folder.map_or(Ok(()), |folder| folder.metadata().map(|_| ()))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     /// The time of day that `then` was, seen from this turn.
     pub fn time_of(&mut self, then: Instant, now: Instant) -> SystemTime {
         if self.clock.0 != now {
@@ -183,7 +200,12 @@ impl AccessLog {
         }
     }
 
-    /// The process ends: what cannot be written now is lost.
+    /// It takes the place of another: what that one lost is counted on.
+    pub fn follow(&mut self, before: &AccessLog) {
+        self.dropped += before.dropped;
+    }
+
+    /// The process ends, or writes another one: what cannot be written now is lost.
     pub fn finish(&mut self, now: Instant) {
         self.try_again();
         let lines = self.outlet.clear();

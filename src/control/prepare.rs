@@ -9,8 +9,8 @@ use std::time::{Instant, SystemTime};
 use crate::access_log::AccessLog;
 use crate::backends::{ServerPlan, StickyKey};
 use crate::config::{
-    BackendSpec, Check, Complaint, Desired, Listen, OwnListeners, PoolSpec, ProcessSettings,
-    Protocol, SettingKey, Sticky, Subject, io_words,
+    AccessLogPlace, BackendSpec, Check, Complaint, Desired, Listen, OwnListeners, PoolSpec,
+    ProcessSettings, Protocol, SettingKey, Sticky, Subject, io_words,
 };
 use crate::http::answer::content_type;
 use crate::limits::PAGE_BYTES_MAX;
@@ -88,11 +88,15 @@ pub fn prepare(ground: &Ground<'_>, desired: Desired) -> Result<Prepared, Vec<Co
     let mut errors = Vec::new();
     let diff = Diff::between(ground.desired, &desired);
     let store = ground.store.renewed(&desired, SystemTime::now(), &mut errors);
-    let access_log = noted(access_log(ground.desired, &desired), &mut errors).flatten();
+    noted(check_access_log(ground.desired, &desired), &mut errors);
     let sticky_keys = sticky_keys(ground.desired, &desired, &diff, &mut errors);
     let pages = read_pages(&desired, &mut errors);
     let listeners = bind_all(ground, &desired, &diff, &mut errors);
     let servers = plan_all(ground, &desired, &diff, &store, &listeners, &mut errors);
+    // Last, for it makes its file: what is refused leaves nothing behind.
+    let is_good = errors.is_empty();
+    let access_log = is_good.then(|| access_log(ground.desired, &desired));
+    let access_log = access_log.and_then(|opened| noted(opened, &mut errors)).flatten();
     if !errors.is_empty() {
         return Err(errors);
     }
@@ -131,6 +135,7 @@ pub fn check(desired: &Desired) -> Vec<Complaint> {
     };
     let listeners: Vec<PreparedListener> = desired.listeners.iter().map(as_wanted).collect();
     plan_all(&ground, desired, &diff, &store, &listeners, &mut errors);
+    noted(check_access_log(&nothing, desired), &mut errors);
     errors
 }
 
@@ -149,18 +154,29 @@ fn needs(desired: &Desired, servers: usize) -> Needs {
 
 /// Another one is opened where its file or its format is another.
 fn access_log(old: &Desired, new: &Desired) -> Result<Option<Option<AccessLog>>, Complaint> {
-    let asked =
-        |process: &ProcessSettings| (process.access_log.clone(), process.access_log_format);
-    if asked(&old.process) == asked(&new.process) {
+    if !logs_anew(old, new) {
         return Ok(None);
     }
     let Some(place) = &new.process.access_log else { return Ok(Some(None)) };
     let opened = AccessLog::open(place, new.process.access_log_format, Instant::now());
-    opened.map(|log| Some(Some(log))).map_err(|error| {
-        let complaint =
-            Complaint::of(SettingKey::ACCESS_LOG, place.to_string(), io_words(&error));
-        complaint.about(Subject::Process)
-    })
+    opened.map(|log| Some(Some(log))).map_err(|error| cannot_log(place, &error))
+}
+
+/// What is wrong with it that can be seen without making its file.
+fn check_access_log(old: &Desired, new: &Desired) -> Result<(), Complaint> {
+    let place = new.process.access_log.as_ref().filter(|_| logs_anew(old, new));
+    let Some(place) = place else { return Ok(()) };
+    AccessLog::check(place).map_err(|error| cannot_log(place, &error))
+}
+
+fn logs_anew(old: &Desired, new: &Desired) -> bool {
+    let asked = |it: &ProcessSettings| (it.access_log.clone(), it.access_log_format);
+    asked(&old.process) != asked(&new.process)
+}
+
+fn cannot_log(place: &AccessLogPlace, error: &io::Error) -> Complaint {
+    let why = io_words(error);
+    Complaint::of(SettingKey::ACCESS_LOG, place.to_string(), why).about(Subject::Process)
 }
 
 /// The files of rules and error pages, each once.

@@ -13,7 +13,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::backends::{Joins, PoolPlan, SeatPlan, StickyKey};
+use crate::access_log::AccessLog;
+use crate::backends::{Backends, Joins, PoolPlan, SeatPlan, StickyKey};
 use crate::balance;
 use crate::config::{
     Action, Desired, ListenerSpec, Match, OnRemoved, PoolSpec, Protocol, Redirect, Rule,
@@ -110,7 +111,7 @@ impl EventLoop {
         let Change { pools, services, .. } = change;
         let generation = old.generation + 1;
         if let Some(log) = prepared.access_log {
-            self.cx.access_log = log.map(Box::new);
+            self.change_access_log(log);
         }
         self.directory = Directory {
             generation,
@@ -421,6 +422,17 @@ impl EventLoop {
 }
 
 impl EventLoop {
+    /// What waits for the old one is written or counted as lost, and what was lost is not forgotten.
+    fn change_access_log(&mut self, log: Option<AccessLog>) {
+        let before = std::mem::replace(&mut self.cx.access_log, log.map(Box::new));
+        if let Some(mut before) = before {
+            before.finish(self.cx.now);
+            if let Some(log) = &mut self.cx.access_log {
+                log.follow(&before);
+            }
+        }
+    }
+
     /// Those that are no member any more, as their pools want it.
     fn lose_members(&mut self, change: &Change<'_>) {
         let old = &change.old.desired;

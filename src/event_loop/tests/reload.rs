@@ -6,8 +6,9 @@ use std::thread;
 
 use super::*;
 use crate::config::{
-    Action, BackendSpec, Condition, Listen, ListenerSettings, ListenerSpec, Match, OnRemoved,
-    PoolSettings, PoolSpec, RedirectTo, Respond, RouteName, Rule, ServiceSettings, ServiceSpec,
+    AccessLogPlace, Action, BackendSpec, Condition, Listen, ListenerSettings, ListenerSpec, Match,
+    OnRemoved, PoolSettings, PoolSpec, RedirectTo, Respond, RouteName, Rule, ServiceSettings,
+    ServiceSpec,
 };
 use crate::control::Receipt;
 
@@ -323,6 +324,77 @@ fn what_the_process_has_is_changed_in_place() {
     assert!(looping.cx.settings.max_connections > 7);
     assert!(looping.udp.most() > 7, "flows share no descriptors");
     assert_eq!(receipt.notes, [""; 0]);
+
+    // Taken out it promises nothing, and the one in force is in force.
+    for seed in [None, Some(looping.seed)] {
+        desired.process.seed = seed;
+        assert_eq!(change(&mut looping, desired.clone()).notes, [""; 0], "{seed:?}");
+    }
+}
+
+/// A file of its own, removed when dropped.
+struct Log(std::path::PathBuf);
+
+impl Log {
+    fn new(name: &str) -> Log {
+        let name = format!("pointsman-{name}-{}.log", std::process::id());
+        Log(std::env::temp_dir().join(name))
+    }
+
+    fn lines(&self) -> usize {
+        std::fs::read_to_string(&self.0).unwrap_or_default().lines().count()
+    }
+
+    fn place(&self) -> Option<AccessLogPlace> {
+        AccessLogPlace::parse(self.0.to_str().unwrap()).ok()
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// A line may wait for the end of its turn when the log is changed in that turn.
+#[test]
+fn an_access_log_that_is_given_up_is_written_to_its_end() {
+    let [old, new] = ["old", "new"].map(Log::new);
+    let mut desired =
+        state(vec![service("a", "*", Some("a"))], vec![pool("a", &[real_server("one")])]);
+    desired.process.access_log = old.place();
+    let mut looping = loop_for(desired.clone());
+    let mut client = Client::new(&looping);
+    client.stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    let until = Instant::now() + Duration::from_secs(10);
+    while looping.cx.access_log.as_ref().unwrap().waiting() == 0 {
+        assert!(Instant::now() < until, "no line");
+        looping.wait(Some(Duration::from_millis(1))).unwrap();
+        looping.mark();
+        looping.act();
+        looping.accept();
+        looping.follow_up();
+        looping.reap();
+    }
+    assert_eq!(old.lines(), 0);
+    desired.process.access_log = new.place();
+    change(&mut looping, desired);
+    assert_eq!((old.lines(), new.lines()), (1, 0));
+}
+
+#[test]
+fn a_change_that_is_refused_leaves_no_file_behind() {
+    let log = Log::new("refused");
+    let mut desired = state(vec![service("a", "*", Some("a"))], vec![pool("a", &[])]);
+    let looping = loop_for(desired.clone());
+    desired.process.access_log = log.place();
+    desired.services[0].error_pages.insert(503, "/no/503.html".to_owned());
+    let wrong = looping.prepare(desired.clone()).err().unwrap();
+    assert_eq!((wrong.len(), log.0.exists()), (1, false), "{wrong:?}");
+    // What is wrong with it is told all the same.
+    desired.process.access_log = AccessLogPlace::parse("/no/such/folder.log").ok();
+    let wrong = looping.prepare(desired).err().unwrap();
+    assert_eq!(wrong.len(), 2, "{wrong:?}");
 }
 
 #[test]
