@@ -282,9 +282,15 @@ pub(super) fn substituted(text: &str, env: Env<'_>) -> Result<String, String> {
             rest = after;
             continue;
         }
-        let inner = rest.strip_prefix('{').and_then(|rest| rest.split_once('}'));
-        let Some((inner, after)) = inner else {
-            return Err("found a lone $, want ${NAME}, ${NAME:-default}, or $$ for a $".into());
+        // Alone it is what it is: `path $= ".png"` is a condition.
+        let Some(inner) = rest.strip_prefix('{') else {
+            out.push('$');
+            continue;
+        };
+        let Some((inner, after)) = inner.split_once('}') else {
+            return Err(
+                "found ${ without }, want ${NAME}, ${NAME:-default}, or $${ for ${".into()
+            );
         };
         let (name, default) = match inner.split_once(":-") {
             Some((name, default)) => (name, Some(default)),
@@ -333,8 +339,10 @@ mod tests {
             ("$$5", Ok("$5")),
             ("$$$${A}", Ok("$${A}")),
             ("${B}", Err("the variable B is not set")),
-            ("$A", Err("found a lone $")),
-            ("${A", Err("found a lone $")),
+            ("$A", Ok("$A")),
+            ("path $= \"/x\" $", Ok("path $= \"/x\" $")),
+            ("$$= $${A}", Ok("$= ${A}")),
+            ("${A", Err("found ${ without }")),
             ("${}", Err("want the name of a variable")),
             ("${a b}", Err("found 'a b' in ${}")),
         ];

@@ -18,9 +18,12 @@ const OPERATOR_WANT: &str = "==, !=, ^=, $=, *=, ~ or in";
 const JOIN_WANT: &str = "&&, || or the end";
 const CLIENT_WANT: &str = "== or != with an address, or in with networks such as 10.0.0.0/8";
 const TEXT_WANT: &str = "a text in quotes";
+const ADDRESS_WANT: &str = "an address such as 10.0.0.1";
+const NETWORK_WANT: &str = "a network such as 10.0.0.0/8 or fd00::/8, or an address";
 
 /// What others write for our operators.
-const OPERATOR_HINTS: [(&str, &str); 12] = [
+const OPERATOR_HINTS: [(&str, &str); 13] = [
+    (",", "in [..., ...]"),
     ("===", "=="),
     ("=~", "~"),
     ("~~", "~"),
@@ -193,7 +196,12 @@ impl<'a> Parser<'a> {
         if self.is_over() {
             return Ok(Comparison::Present);
         }
-        Err(self.wrong(format!("{OPERATOR_WANT}, {JOIN_WANT}{}", self.operator_hint())))
+        let hint = self.operator_hint();
+        // What is always there cannot stand alone.
+        Err(self.wrong(match term.may_be_missing() {
+            true => format!("{OPERATOR_WANT}, {JOIN_WANT}{hint}"),
+            false => format!("{OPERATOR_WANT}{hint}"),
+        }))
     }
 
     /// A term may end here.
@@ -252,7 +260,7 @@ impl<'a> Parser<'a> {
 
     fn client_is(&mut self) -> Result<Expression, Wrong> {
         let start = self.next();
-        let text = self.address()?;
+        let text = self.address(ADDRESS_WANT)?;
         if text.parse::<IpAddr>().is_err() && Cidr::parse(&text).is_ok() {
             let want = format!("an address; did you mean client in {}?", escaped(&text));
             return Err(self.wrong_at(start, &quoted(&text), want));
@@ -263,20 +271,20 @@ impl<'a> Parser<'a> {
 
     fn network(&mut self) -> Result<Cidr, Wrong> {
         let start = self.next();
-        let text = self.address()?;
+        let text = self.address(NETWORK_WANT)?;
         Cidr::parse(&text).map_err(|wrong| wrong.at_character(self.character(start)))
     }
 
     /// An address or a network, with or without quotes.
-    fn address(&mut self) -> Result<String, Wrong> {
+    fn address(&mut self, want: &str) -> Result<String, Wrong> {
         self.skip_spaces();
         if self.rest().starts_with(['"', '\'']) {
-            return self.quoted_text("a network");
+            return self.quoted_text(want);
         }
         let in_address = |c: char| c.is_ascii_alphanumeric() || ".:/%".contains(c);
         let length = self.rest().find(|c| !in_address(c)).unwrap_or(self.rest().len());
         if length == 0 {
-            return Err(self.wrong("a network such as 10.0.0.0/8 or fd00::/8, or an address"));
+            return Err(self.wrong(want));
         }
         let text = self.rest()[..length].to_owned();
         self.at += length;
