@@ -27,6 +27,7 @@ A DURATION is a number with its unit, ms, s, m or h, such as 500ms or 1.5h.
 
 /// The flags of the screen, each in a few words.
 const COMMON: &[(&str, &str)] = &[
+    ("config", "a file that says all of it, and more; -t to check it"),
     ("listen", "where clients connect: [http|https|...://]ADDR:PORT"),
     ("backend", "where connections go: HOST:PORT[,weight=N][,backup]"),
     ("route", "which backends serve a host name, or a path of it"),
@@ -62,8 +63,9 @@ Signals:
         step: what stayed keeps its connections, health and counts. A file
         with mistakes changes nothing; the log says them all. The files of
         --cert, --key, --client-ca, --backend-cert and --backend-key are read
-        again in any case, and the access log is reopened, after logrotate or
-        the like moved it.
+        again with it, or without --config alone; if one of them is bad all
+        stay as they were. The access log is reopened in any case, after
+        logrotate or the like moved it.
 
 Exit codes:
   0     Ended as asked.
@@ -257,6 +259,7 @@ mod tests {
         for line in lines {
             assert!(line.chars().count() <= COLUMNS, "too wide: {line}");
         }
+        assert!(screen.contains("--config "), "what says the most");
         for (long, _) in COMMON {
             assert!(screen.contains(&format!("--{long} ")), "{long} is no flag");
         }
