@@ -104,7 +104,9 @@ fn say_backends(prepared: &Prepared) {
         let weight = wanted.spec.weight;
         info!("backend {} at {}, weight {weight}", wanted.spec.name, places(addresses));
     }
-    for service in &prepared.desired.services {
+    // Where rules lead is said by none of their lines.
+    let services = prepared.desired.services.iter();
+    for service in services.filter(|it| it.pool.is_some() || it.rules.is_empty()) {
         let pool =
             prepared.desired.pools.iter().find(|it| Some(&it.name) == service.pool.as_ref());
         let names = |pool: &PoolSpec| -> Vec<String> {

@@ -177,6 +177,20 @@ fn two_services_share_a_listener_by_host_and_by_path() {
     balancer.stop_after(client);
 }
 
+/// That a service has no pool of its own says nothing of where its rules lead.
+#[test]
+fn a_service_of_rules_alone_is_not_said_to_lead_nowhere() {
+    let origin = Origin::named("web");
+    let rules =
+        "match = [{ host = \"a\" }]\nrules = [{ when = 'path $= \"/x\"', pool = \"web\" }]";
+    let text = service("web", HTTP, rules).replace("pool = \"web\"\nmatch", "match");
+    let file = File::new(&(text + &pool("web", &[&origin])));
+    let balancer = file.serve(&["--log-level", "info"]);
+    assert_eq!(answers(balancer.address(), "a", "/x"), "web");
+    assert!(!balancer.log().contains("to nobody"), "{}", balancer.log());
+    balancer.stop();
+}
+
 /// A file with something of everything.
 fn full(listen: &str) -> String {
     format!(
