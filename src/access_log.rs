@@ -28,7 +28,7 @@ use std::time::{Instant, SystemTime};
 use log::{info, warn};
 use rustix::fs::OFlags;
 
-use crate::config::{AccessLogFormat, AccessLogPlace};
+use crate::config::{AccessLogFormat, AccessLogPlace, counted};
 use crate::limits::{ACCESS_LOG_BYTES_MAX, ACCESS_LOG_FLUSH_BYTES, ACCESS_LOG_WARNINGS};
 use crate::outlet::{Manner, Outlet};
 
@@ -193,10 +193,11 @@ impl AccessLog {
             return;
         }
         let lines = std::mem::take(&mut self.unsaid);
+        let lines = counted(usize::try_from(lines).unwrap_or(usize::MAX), "line");
         self.said_at = Some(now);
         match &self.why {
-            Some(error) => warn!("{lines} lines of the access log were dropped: {error}"),
-            None => warn!("{lines} lines of the access log were dropped: nobody reads them"),
+            Some(error) => warn!("{lines} of the access log dropped: {error}"),
+            None => warn!("{lines} of the access log dropped: nobody reads them"),
         }
     }
 

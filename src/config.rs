@@ -74,7 +74,7 @@ pub use rule::{
 pub use service::{Redirect, ServiceSettings};
 pub use sticky::{SameSite, Sticky};
 pub use template::{Piece, Placeholder, Template};
-pub use text::{escaped, quoted};
+pub use text::{counted, escaped, quoted};
 pub use tls::{
     BackendTls, BackendVerify, CertificatePair, ClientCert, ListenerTls, UnknownName,
     alpn_names, dials_tls,

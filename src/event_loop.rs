@@ -44,7 +44,7 @@ use mio::event::Event;
 use mio::{Events, Poll};
 
 use crate::backends::Backends;
-use crate::config::{Complaint, Desired, ProcessSettings, Spelling, duration_text};
+use crate::config::{Complaint, Desired, ProcessSettings, Spelling, counted, duration_text};
 use crate::context::{Context, Settings, User};
 use crate::event::signals::{SignalRequest, Signals};
 use crate::event::{Alarm, Key, ListenerId, Owner, Pace, Slots};
@@ -424,7 +424,8 @@ impl EventLoop {
                 // A shell and the kernel both say it.
                 (SignalRequest::Hangup, _) => {}
                 (SignalRequest::Stop, _) => {
-                    info!("stopping at once, {} connections are cut off", self.pairs.len());
+                    let open = counted(self.pairs.len(), "connection");
+                    info!("stopping at once, {open} cut off");
                     self.cut_off(Reason::Stopped);
                 }
             }
@@ -444,9 +445,10 @@ impl EventLoop {
         self.leave_all_listeners();
         let flows = match self.udp.flows() {
             0 => String::new(),
-            flows => format!(" and {flows} flows"),
+            flows => format!(" and {}", counted(flows, "flow")),
         };
-        info!("stopping: {open} connections{flows} may finish within {timeout_text}");
+        let connections = counted(open, "connection");
+        info!("stopping: {connections}{flows} may finish within {timeout_text}");
         let ends = |pair: &Pair| {
             let silent = pair.standing() == ClientStanding::Silent;
             pair.may_end_at_stop(&self.cx) && !(silent && pair.client.socket.has_input())

@@ -79,6 +79,7 @@ impl Kept {
     fn keep(&mut self, line: &[u8]) {
         let note = match self.unsaid {
             0 => String::new(),
+            1 => "[1 log line was dropped here]\n".to_owned(),
             dropped => format!("[{dropped} log lines were dropped here]\n"),
         };
         if self.outlet.keep(&[note.as_bytes(), line].concat()) {

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use pointsman::config::{Complaint, Config, Task, io_words};
+use pointsman::config::{Complaint, Config, Task, counted, io_words};
 use pointsman::event::signals::Signals;
 use pointsman::file;
 use pointsman::flags::{self, Command};
@@ -51,15 +51,11 @@ fn with_config(config: &Config, signals: Signals) -> ExitCode {
 fn good(config: &Config, wanted: &Wanted) -> String {
     let what = config.file.as_deref().unwrap_or("the flags");
     let desired = &wanted.desired;
-    let count = |count: usize, what: &str| match count {
-        1 => format!("1 {what}"),
-        count => format!("{count} {what}s"),
-    };
     format!(
         "{what}: good: {}, {}, {}",
-        count(desired.listeners.len(), "listener"),
-        count(desired.services.len(), "service"),
-        count(desired.pools.len(), "pool")
+        counted(desired.listeners.len(), "listener"),
+        counted(desired.services.len(), "service"),
+        counted(desired.pools.len(), "pool")
     )
 }
 

@@ -14,7 +14,7 @@ mod tests;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use crate::config::duration_text;
+use crate::config::{counted, duration_text};
 use crate::context::Context;
 use crate::event::Key;
 use crate::limits::{STATS_FREED_AT_ONCE_BYTES, STATS_ROW_BYTES, STATUS_ADDRESSES_MAX};
@@ -293,18 +293,18 @@ fn address_line(backend: &Backend) -> Option<String> {
 
 fn route_line(pool: &Pool) -> String {
     let name = &pool.name;
-    let clients = pool.counts.clients;
+    let clients = counted(pool.counts.clients as usize, "client");
     let all = pool.members.len();
-    format!("pool {name}: {clients} clients, {} of {all} backends up", pool.up)
+    format!("pool {name}: {clients}, {} of {all} backends up", pool.up)
 }
 
-/// Nothing, where nobody is led by a name or was ever turned away for one.
+/// Nothing, where nobody was ever turned away for a name.
 fn names_line(from: &Snapshot) -> Option<String> {
     let Stats { names_unknown, hellos_bad, hellos_too_late, .. } = &from.process.stats;
-    let has_routes = !from.pools.is_empty();
-    (has_routes || names_unknown + hellos_bad + hellos_too_late > 0).then(|| {
+    (names_unknown + hellos_bad + hellos_too_late > 0).then(|| {
+        let clients = counted(*names_unknown as usize, "client");
         format!(
-            "{names_unknown} clients asked for names that nobody serves, {hellos_bad} began with \
+            "{clients} asked for names that nobody serves, {hellos_bad} began with \
              no ClientHello, {hellos_too_late} were too late with it"
         )
     })
@@ -314,13 +314,12 @@ fn names_line(from: &Snapshot) -> Option<String> {
 fn handshakes_line(from: &Snapshot) -> Option<String> {
     let Handshakes { done, resumed, failed, subjects_left_out } = from.process.stats.handshakes;
     (done + failed > 0).then(|| {
+        let done = counted(done as usize, "TLS handshake");
         let untold = match subjects_left_out {
             0 => String::new(),
             count => format!("; {count} with a subject too long to be told"),
         };
-        format!(
-            "{done} TLS handshakes, {resumed} of them resumed; {failed} more failed{untold}"
-        )
+        format!("{done}, {resumed} of them resumed; {failed} more failed{untold}")
     })
 }
 
@@ -328,7 +327,8 @@ fn handshakes_line(from: &Snapshot) -> Option<String> {
 fn dropped_fields_line(from: &Snapshot) -> Option<String> {
     let count = from.process.stats.fields_dropped;
     (count > 0).then(|| {
-        format!("{count} request fields not passed on: a backend could take them for others")
+        let fields = counted(count as usize, "request field");
+        format!("{fields} not passed on: a backend could take them for others")
     })
 }
 
@@ -336,10 +336,9 @@ fn dropped_fields_line(from: &Snapshot) -> Option<String> {
 fn gave_way_line(from: &Snapshot) -> Option<String> {
     let Stats { idle_gave_way, clients_gave_way, .. } = &from.process.stats;
     (idle_gave_way + clients_gave_way > 0).then(|| {
-        format!(
-            "{idle_gave_way} idle connections to backends and {clients_gave_way} resting clients \
-             gave way to others"
-        )
+        let idle = counted(*idle_gave_way as usize, "idle connection");
+        let resting = counted(*clients_gave_way as usize, "resting client");
+        format!("{idle} to backends and {resting} gave way to others")
     })
 }
 
@@ -347,9 +346,9 @@ fn gave_way_line(from: &Snapshot) -> Option<String> {
 fn access_log_line(from: &Snapshot) -> Option<String> {
     let log = from.process.access_log?;
     (log.dropped > 0 || log.is_behind).then(|| {
-        let dropped = log.dropped;
-        let waiting = log.waiting;
-        format!("access log: {dropped} lines dropped, {waiting} bytes wait to be written")
+        let dropped = counted(log.dropped as usize, "line");
+        let waiting = counted(log.waiting, "byte");
+        format!("access log: {dropped} dropped, {waiting} to be written yet")
     })
 }
 

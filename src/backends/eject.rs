@@ -28,6 +28,7 @@
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
+use crate::config::counted;
 use crate::limits::{
     CROWD_REMEMBERED, EJECT_ANSWERS_MIN, EJECT_CLIENTS, EJECT_SHARE_PERCENT, EJECT_WINDOW,
     EJECTION, EJECTION_FORGOTTEN_AFTER, EJECTION_MAX, REFUSAL_EVERY, REFUSAL_SILENCE,
@@ -309,8 +310,10 @@ impl std::ops::Add for Tally {
 impl std::fmt::Display for EjectCause {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            EjectCause::BadAnswers(count) => write!(f, "{count} bad answers"),
-            EjectCause::Refusals(count) => write!(f, "{count} refusals"),
+            EjectCause::BadAnswers(count) => {
+                f.write_str(&counted(*count as usize, "bad answer"))
+            }
+            EjectCause::Refusals(count) => f.write_str(&counted(*count as usize, "refusal")),
             EjectCause::Faults(own, rest) => write!(
                 f,
                 "{} of {} answers were bad, {} of {} of the others",

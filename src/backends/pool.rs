@@ -18,7 +18,7 @@ mod ramps;
 use std::fmt;
 use std::time::Instant;
 
-use log::error;
+use log::{error, info};
 
 use crate::balance::{Ask, Balance, Candidate, Candidates, Observation, Work};
 use crate::config::{AllDown, MAIN, PoolSettings, SettingKey, Spelling};
@@ -355,7 +355,7 @@ impl Pool {
             self.say_nobody_is_left(spelling);
         } else if none_was_up && self.up > 0 {
             let name = &self.candidates[index].name;
-            error!("{}: backend {name} is there again", self.label());
+            info!("{}: backend {name} is there again", self.label());
         }
         if presence != Presence::Up {
             self.recall_if_nobody_serves();

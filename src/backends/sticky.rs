@@ -10,7 +10,7 @@ use std::fmt;
 use aws_lc_rs::hmac::{self, HMAC_SHA256};
 use aws_lc_rs::rand;
 
-use crate::config::Sticky;
+use crate::config::{Sticky, counted};
 use crate::event::{PoolId, ServerId};
 use crate::http::added::Cookie;
 use crate::limits::STICKY_KEY_BYTES_MIN;
@@ -104,9 +104,9 @@ impl StickyKey {
         let secret = text.strip_suffix(b"\n").unwrap_or(text);
         let secret = secret.strip_suffix(b"\r").unwrap_or(secret);
         if secret.len() < STICKY_KEY_BYTES_MIN {
-            let found = secret.len();
+            let found = counted(secret.len(), "byte");
             return Err(format!(
-                "found {found} bytes, want {STICKY_KEY_BYTES_MIN} or more that nobody can guess, \
+                "found {found}, want {STICKY_KEY_BYTES_MIN} or more that nobody can guess, \
                  such as 'openssl rand -hex 32' writes"
             ));
         }

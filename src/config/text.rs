@@ -24,9 +24,23 @@ pub fn escaped(text: &str) -> String {
     out
 }
 
+/// `1 listener`, `2 listeners`.
+pub fn counted(count: usize, what: &str) -> String {
+    match count {
+        1 => format!("1 {what}"),
+        count => format!("{count} {what}s"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_of_a_kind_is_said_as_one() {
+        let says = [0, 1, 2, 11].map(|count| counted(count, "flow"));
+        assert_eq!(says, ["0 flows", "1 flow", "2 flows", "11 flows"]);
+    }
 
     #[test]
     fn text_from_outside_stays_on_one_line() {

@@ -4,6 +4,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::config::counted;
+
 /// What one change did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Receipt {
@@ -50,7 +52,9 @@ pub struct PoolChange {
     /// Its members.
     pub counted: Counted,
     /// Connections to those that went.
-    pub draining: u64,
+    pub connections: usize,
+    /// They are closed, and not left to end.
+    pub closes: bool,
 }
 
 impl Counted {
@@ -79,8 +83,9 @@ impl fmt::Display for PoolChange {
         }
         if removed > 0 {
             write!(f, " -{removed}")?;
-            if self.draining > 0 {
-                write!(f, " (draining, {} connections)", self.draining)?;
+            if self.connections > 0 {
+                let verb = if self.closes { "closing" } else { "draining" };
+                write!(f, " ({verb}, {})", counted(self.connections, "connection"))?;
             }
         }
         if changed > 0 {
@@ -93,11 +98,7 @@ impl fmt::Display for PoolChange {
 impl fmt::Display for Receipt {
     /// `generation 42: 3 listeners kept, 1 opened, 812 connections kept; pool api: +1 -1; 3.1 ms`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let count = |count: usize, what: &str| {
-            let plural = if count == 1 { "" } else { "s" };
-            format!("{count} {what}{plural} kept")
-        };
-        write!(f, "generation {}: {}", self.generation, count(self.kept, "listener"))?;
+        write!(f, "generation {}: {} kept", self.generation, counted(self.kept, "listener"))?;
         for (count, word) in
             [(self.opened, "opened"), (self.changed, "changed"), (self.closed, "closed")]
         {
@@ -105,7 +106,7 @@ impl fmt::Display for Receipt {
                 write!(f, ", {count} {word}")?;
             }
         }
-        write!(f, ", {}", count(self.connections, "connection"))?;
+        write!(f, ", {} kept", counted(self.connections, "connection"))?;
         for (counted, word) in [(self.services, "services"), (self.pools, "pools")] {
             if !counted.is_nothing() {
                 write!(f, "; {word} {counted}")?;
@@ -115,7 +116,7 @@ impl fmt::Display for Receipt {
             write!(f, "; {pool}")?;
         }
         if self.members.len() > POOLS_SAID {
-            write!(f, "; {} more pools", self.members.len() - POOLS_SAID)?;
+            write!(f, "; {}", counted(self.members.len() - POOLS_SAID, "more pool"))?;
         }
         write!(f, "; {:.1} ms", self.took.as_secs_f64() * 1000.0)
     }

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use log::{debug, warn};
 
+use crate::config::counted;
 use crate::context::Home;
 use crate::event::{Key, ListenerId, Owner, TimeShare};
 use crate::limits::{
@@ -230,8 +231,8 @@ impl EventLoop {
     fn note_accept_failure(&mut self, error: &io::Error) {
         self.cx.stats.accept_failures += 1;
         if self.accept_warnings.allows(self.cx.now, EXHAUSTION_WARNINGS) {
-            let open = self.pairs.len();
-            warn!("cannot accept with {open} connections open: {error}; trying again shortly");
+            let open = counted(self.pairs.len(), "connection");
+            warn!("cannot accept with {open} open: {error}; trying again shortly");
         }
     }
 }

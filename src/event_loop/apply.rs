@@ -60,6 +60,8 @@ struct Change<'a> {
     /// The names of pools that were there before.
     old_pools: HashSet<&'a str>,
     members: HashMap<&'a str, PoolChange>,
+    /// The pools that close the connections of members that go.
+    closing: HashSet<&'a str>,
 }
 
 impl Directory {
@@ -101,6 +103,7 @@ impl EventLoop {
             services: Vec::new(),
             old_pools: old.desired.pools.iter().map(|pool| &*pool.name).collect(),
             members: HashMap::new(),
+            closing: closing(&desired),
         };
         self.apply_pools(&mut change, prepared.sticky_keys);
         let server_ids = self.apply_servers(&mut change, servers);
@@ -271,12 +274,13 @@ impl EventLoop {
         self.cx.outdate(&outdated);
         for &at in &change.diff.servers.removed {
             let id = change.old.servers[at];
-            let connections = self.cx.backends.connections(id);
+            let connections = connections_of(&self.cx.backends, id);
             for (pool, _) in &before[at].seats {
                 if let Some((name, _)) = change.pool_ids.get_key_value(*pool) {
                     let members = members(&mut change.members, name);
                     members.counted.removed += 1;
-                    members.draining += connections;
+                    members.connections += connections;
+                    members.closes = change.closing.contains(name);
                 }
             }
             self.remove_server(id);
@@ -325,7 +329,8 @@ impl EventLoop {
                 backends.leave(id, pool_id);
                 let members = members(&mut change.members, name);
                 members.counted.removed += 1;
-                members.draining += backends.connections(id);
+                members.connections += connections_of(backends, id);
+                members.closes = change.closing.contains(name);
             }
         }
     }
@@ -492,6 +497,15 @@ fn rules(
     };
     let own = spec.error_pages.iter().filter_map(|(status, file)| Some((*status, page(file)?)));
     Rules::new(spec.rules.iter().map(ready).collect(), own.collect())
+}
+
+fn closing(desired: &Desired) -> HashSet<&str> {
+    let closes = |it: &&PoolSpec| it.settings.on_removed == OnRemoved::Close;
+    desired.pools.iter().filter(closes).map(|pool| &*pool.name).collect()
+}
+
+fn connections_of(backends: &Backends, id: ServerId) -> usize {
+    usize::try_from(backends.connections(id)).unwrap_or(usize::MAX)
 }
 
 fn note_changed<'a>(change: &mut Change<'a>, wanted: &ServerWanted<'a>) {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use log::info;
 
+use crate::config::counted;
 use crate::context::Context;
 use crate::event::{Chore, Key, Owner, TimerKey};
 use crate::limits::{
@@ -123,10 +124,8 @@ impl EventLoop {
     pub(super) fn do_chore(&mut self, chore: Chore) {
         match chore {
             Chore::Drain => {
-                info!(
-                    "the drain timeout is over, {} connections are cut off",
-                    self.pairs.len()
-                );
+                let open = counted(self.pairs.len(), "connection");
+                info!("the drain timeout is over, {open} cut off");
                 self.cut_off(Reason::DrainTimeout);
             }
             Chore::Ramp => {

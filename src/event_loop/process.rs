@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use log::{info, warn};
 
-use crate::config::{ProcessSettings, SettingKey, Spelling};
+use crate::config::{ProcessSettings, SettingKey, Spelling, counted};
 use crate::context::Settings;
 use crate::limits::PORTS_FOR_FLOWS_PERCENT;
 use crate::net::descriptors::{self, DescriptorShare, Needs};
@@ -36,7 +36,8 @@ impl EventLoop {
         if old.tcp_keepalive != new.tcp_keepalive {
             self.keep_alive_at_listeners(new.tcp_keepalive);
         }
-        if old.seed == new.seed {
+        // Taken out, or the one that is in force: nothing is believed in vain.
+        if old.seed == new.seed || new.seed.is_none_or(|seed| seed == self.seed) {
             return Vec::new();
         }
         let key = (self.cx.spelling.name)(SettingKey::SEED);
@@ -79,7 +80,8 @@ pub fn share_descriptors(
         ),
         Some(_) => {}
         None => {
-            info!("at most {} connections at once, by the limit of open files", share.pairs);
+            let most = counted(share.pairs, "connection");
+            info!("at most {most} at once, by the limit of open files");
         }
     }
     share
@@ -105,7 +107,7 @@ fn share_ports(
             warn!("{asked} is more than {what} allows, about {flows}");
         }
         Some(_) => {}
-        None => info!("at most {flows} flows at once, by {what}"),
+        None => info!("at most {} at once, by {what}", counted(flows, "flow")),
     }
     flows
 }

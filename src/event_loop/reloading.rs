@@ -1,5 +1,5 @@
-//! SIGHUP: what is wanted is read again, and what is different is applied; the files of
-//! certificates are read again in any case. If anything is wrong, all stays as it was.
+//! SIGHUP: what is wanted is read again with the files of certificates, and what is different is
+//! applied. If anything is wrong, all stays as it was.
 //!
 //! The files are small and read in one go, which is the only time that the loop waits for a disk.
 
@@ -8,7 +8,7 @@ use std::time::{Instant, SystemTime};
 
 use log::{error, info, warn};
 
-use crate::config::{Complaint, Desired};
+use crate::config::{Complaint, Desired, counted};
 use crate::control::{self, Ground, Prepared, Receipt};
 use crate::services::{Listener, ListenerSocket};
 
@@ -85,8 +85,7 @@ impl EventLoop {
         let store = &self.directory.store;
         let certificates = store.certificates();
         if certificates > 0 {
-            let plural = if certificates == 1 { "" } else { "s" };
-            info!("read {certificates} certificate{plural} again");
+            info!("read {} again", counted(certificates, "certificate"));
         }
         for unused in store.never_shown() {
             warn!("{}", unused.spelled(self.cx.spelling));

@@ -189,3 +189,20 @@ fn a_snapshot_says_when_it_was_begun_and_ended() {
     let ages: Vec<u64> = snapshot.backends.iter().map(|it| it.state_for.as_secs()).collect();
     assert_eq!(ages, [1, 2, 3], "each is of its own moment");
 }
+
+/// Of pools alone it does not follow that anybody is led by a name.
+#[test]
+fn names_are_spoken_of_once_somebody_asked_for_one_that_nobody_serves() {
+    let poll = Poll::new().expect("a poll");
+    let mut cx = context(1, 2, &poll);
+    let line = |cx: &mut Context| {
+        let mut snapshot = taking::begin(cx);
+        while !snapshot.is_whole() {
+            taking::take_row(&mut snapshot, cx);
+        }
+        names_line(&snapshot)
+    };
+    assert_eq!(line(&mut cx), None);
+    cx.stats.names_unknown = 1;
+    assert!(line(&mut cx).is_some_and(|line| line.starts_with("1 client asked for names")));
+}

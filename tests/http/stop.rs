@@ -56,7 +56,7 @@ fn an_exchange_under_way_is_finished() {
         let told = if parts.0.is_empty() { None } else { client.head() };
         let told_before = told.is_some();
         balancer.signal(Signal::TERM);
-        balancer.wait_for_log("stopping: 1 connections");
+        balancer.wait_for_log("stopping: 1 connection");
         go.send(()).unwrap();
         let mut answer = told.unwrap_or_else(|| client.head().expect("an answer"));
         assert!(client.body(&mut answer, false));
@@ -75,7 +75,7 @@ fn what_was_asked_before_the_stop_is_answered() {
     client.say([get("/slow"), get("/"), get("/")].concat());
     until("it is asked", || origin.count() == 1);
     balancer.signal(Signal::TERM);
-    balancer.wait_for_log("stopping: 1 connections");
+    balancer.wait_for_log("stopping: 1 connection");
     go.send(()).unwrap();
     // One that says close is the last; the other requests were not begun.
     let answer = client.answer();

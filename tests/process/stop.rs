@@ -22,7 +22,7 @@ fn a_stop_lets_connections_finish_and_takes_no_new_ones() {
         let answering = write_on_thread(&served, noise(1, 20_000_000), true);
         (&client).read_exact(&mut [0; 1000]).unwrap();
         balancer.signal(signal);
-        balancer.wait_for_log("stopping: 1 connections may finish within 30s");
+        balancer.wait_for_log("stopping: 1 connection may finish within 30s");
         until("nobody listens any more", || TcpStream::connect(balancer.address()).is_err());
         assert!(read_to_end(&client).bytes() == noise(1, 20_000_000)[1000..]);
         answering.join().unwrap().unwrap();
@@ -68,7 +68,7 @@ fn the_drain_timeout_cuts_off_who_does_not_finish() {
     assert_eq!(balancer.wait().code(), Some(0));
     assert!(began.elapsed() >= Duration::from_millis(200));
     assert_eq!(read_to_end(&client), End::Reset(0), "half a stream must not look whole");
-    balancer.wait_for_log("the drain timeout is over, 1 connections are cut off");
+    balancer.wait_for_log("the drain timeout is over, 1 connection cut off");
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn a_second_signal_ends_at_once() {
         balancer.signal(second);
         assert_eq!(balancer.wait().code(), Some(0));
         assert_eq!(read_to_end(&client), End::Reset(0));
-        balancer.wait_for_log("stopping at once, 1 connections are cut off");
+        balancer.wait_for_log("stopping at once, 1 connection cut off");
     }
 }
 

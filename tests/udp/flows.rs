@@ -391,7 +391,7 @@ fn stopping_lets_flows_have_their_answers() {
     assert_eq!(hear(&client), b"question", "answered while stopping");
     assert!(balancer.wait().success());
     let log = balancer.log();
-    assert!(log.contains("stopping: 0 connections and 1 flows may finish within 30s"), "{log}");
+    assert!(log.contains("stopping: 0 connections and 1 flow may finish within 30s"), "{log}");
 }
 
 /// More than a turn takes in.

@@ -320,7 +320,7 @@ fn what_the_process_has_is_changed_in_place() {
         listen: Listen::parse("udp://127.0.0.1:0").unwrap(),
         settings: ListenerSettings::DEFAULT,
     });
-    let receipt = change(&mut looping, desired);
+    let receipt = change(&mut looping, desired.clone());
     assert!(looping.cx.settings.max_connections > 7);
     assert!(looping.udp.most() > 7, "flows share no descriptors");
     assert_eq!(receipt.notes, [""; 0]);
@@ -511,7 +511,10 @@ fn connections_to_what_is_removed_drain_or_are_closed() {
             let mut client = Client::new(&looping);
             assert_eq!(client.ask(&mut looping, "a"), (200, "one".to_owned()));
             let name = if with_its_pool { "q" } else { "p" };
-            change(&mut looping, state(&real[1..], name));
+            let receipt = change(&mut looping, state(&real[1..], name)).to_string();
+            let verb = if lives_on { "draining" } else { "closing" };
+            let says = format!("pool p: +1 -1 ({verb}, 1 connection);");
+            assert_eq!(receipt.contains(&says), !with_its_pool, "{receipt}");
             let mut new = Client::new(&looping);
             assert_eq!(new.ask(&mut looping, "a"), (200, "two".to_owned()));
             match lives_on {

@@ -201,7 +201,7 @@ fn a_connection_outlives_its_backends_place_in_the_file() {
     file.write(&plain(listen, &[other.address]));
     let line = reload(&balancer, 2);
     assert!(line.contains("1 connection kept"), "{line}");
-    assert!(line.contains("pool p: +1 -1 (draining, 1 connections)"), "{line}");
+    assert!(line.contains("pool p: +1 -1 (draining, 1 connection)"), "{line}");
     for word in [&b"after"[..], &vec![b'x'; 300_000]] {
         let answer = {
             let sender = crate::common::write_on_thread(&client, word.to_vec(), false);
