@@ -76,12 +76,16 @@ impl EventLoop {
 
     fn apply_again(&mut self, prepared: Prepared, began: Instant) {
         match self.apply(prepared) {
-            Ok(receipt) => self.say_reloaded(&Receipt { took: began.elapsed(), ..receipt }),
+            Ok(receipt) => {
+                let identities = self.directory.store.show_identities(SystemTime::now());
+                let receipt = Receipt { took: began.elapsed(), ..receipt };
+                self.say_reloaded(&receipt, identities);
+            }
             Err(error) => error!("cannot register a listener, all stays as it was: {error}"),
         }
     }
 
-    fn say_reloaded(&self, receipt: &Receipt) {
+    fn say_reloaded(&self, receipt: &Receipt, identities: usize) {
         let store = &self.directory.store;
         let certificates = store.certificates();
         if certificates > 0 {
@@ -90,7 +94,7 @@ impl EventLoop {
         for unused in store.never_shown() {
             warn!("{}", unused.spelled(self.cx.spelling));
         }
-        if store.show_identities(SystemTime::now()) > 0 {
+        if identities > 0 {
             info!("read the certificate for backends again");
         }
         receipt.notes.iter().for_each(|note| warn!("{note}"));
