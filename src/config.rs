@@ -1,7 +1,8 @@
 //! What the operator asked for: parsed, checked, typed. No I/O: host names are still names here.
 //!
-//! `flags` fills a [`Config`]; `main` hands it to `startup`. Every `parse` here takes the
-//! text of one value and answers with what is wrong in words for people: what was found, what
+//! `flags` fills a [`Config`], one service and its pool; `file` makes a [`Desired`] of many, and
+//! `lower` makes one of a [`Config`]: that is what `control` works with. Every `parse` here takes
+//! the text of one value and answers with what is wrong in words for people: what was found, what
 //! would be right. `value` has numbers, durations, sizes and words, `listen` and `backend` the
 //! two ends, `host` the names and schemes of both, `algorithm` the table of those, `route` which
 //! client goes to which backend, `edit` and `template` what rules do to heads, `cidr` networks,
@@ -50,7 +51,7 @@ pub use backend::BackendSpec;
 pub use check::Check;
 pub use cidr::Cidr;
 pub use complaint::{Complaint, Complaints, Phrase, Wrong};
-pub use condition::{Condition, Facts};
+pub use condition::{Condition, Facts, Glob};
 pub use desired::{
     Desired, ListenerSpec, MAIN, Origin, Origins, PoolSpec, ServiceSpec, Spot, Subject,
 };
@@ -58,6 +59,7 @@ pub use edit::{
     FieldEdit, HeadEdit, HeadOf, PathEdit, REDIRECT_STATUSES, location, redirect_status,
 };
 pub use expect::{HttpCheck, Statuses, TextCheck, check_host};
+pub use host::host_text;
 pub use host_name::HostName;
 pub use http::{HashKey, own_path, sticky_cookie};
 pub use key::{SettingKey, Spelling};
@@ -132,6 +134,12 @@ pub struct Config {
 }
 
 impl Config {
+    /// Whether it says itself what is served, beside a file or without one; the demo apart.
+    pub fn serves_itself(&self) -> bool {
+        let own = [SettingKey::LISTEN, SettingKey::BACKEND, SettingKey::ROUTE];
+        own.iter().any(|key| self.given.contains(key))
+    }
+
     /// What holds where nothing else is asked for. Nothing to listen on and nobody to go to yet.
     pub fn defaults() -> Config {
         Config {

@@ -4,12 +4,13 @@
 //! ```text
 //!   Desired, as it runs --+
 //!                         +-- Diff --prepare--> Prepared --EventLoop::apply--> Receipt
-//!   Desired, as wanted ---+     pure  files, names, sockets   infallible, in one turn
+//!   Desired, as wanted ---+     pure  files, names, sockets   between two turns, all or nothing
 //! ```
 //!
 //! All or nothing: sockets are bound, certificates read and names looked up before the first change
-//! is made, and what cannot be had is told all at once. The start is a diff from nothing. Nothing
-//! here touches the loop: that applies what is prepared.
+//! is made, and what cannot be had is told all at once. What can fail afterwards is to register a
+//! socket with the poll, which comes first. The start is a diff from nothing. Nothing here touches
+//! the loop: that applies what is prepared.
 
 mod diff;
 mod prepare;

@@ -113,7 +113,7 @@ pub fn parse(args: &[String]) -> Result<Command, Vec<UsageError>> {
         complaints.add(UsageError::new(format_args!("'{}'", escaped(free)), &wrong));
     }
     // With a file the command line need not say what is served.
-    if config.file.is_none() || serves(&config) {
+    if config.file.is_none() || config.serves_itself() || config.process.demo {
         config::fill_in(&mut config, &complaints.settings);
         complaints.miss(&config::missing(&config, &complaints.settings));
         config::check_whole(&config, &mut complaints.settings);
@@ -124,12 +124,6 @@ pub fn parse(args: &[String]) -> Result<Command, Vec<UsageError>> {
     } else {
         Err(complaints.errors)
     }
-}
-
-/// Whether the command line itself says what is served.
-fn serves(config: &Config) -> bool {
-    let own = [SettingKey::LISTEN, SettingKey::BACKEND, SettingKey::ROUTE, SettingKey::DEMO];
-    own.iter().any(|key| config.given.contains(key))
 }
 
 /// What is said instead of running. getopts takes `-h` and `--help` for the same.

@@ -21,7 +21,7 @@
 //! | [`access_log`] | a line for each exchange: three formats, one file |
 //! | [`stats`] | counters, histograms; the table of what is shown of them |
 //! | [`backends`] | servers, pools and their seats: who is there, how busy, who is picked |
-//! | [`services`] | listeners: where clients come in; which service takes a request |
+//! | [`services`] | listeners, services and their rules; which service takes a request |
 //! | [`context`] | what a room may use while a pair or a probe acts |
 //! | [`health`] | probes: what is asked, what an answer means |
 //! | [`relay`] | what happens between a client and a backend |
@@ -55,7 +55,8 @@
 //! ```
 //!
 //! At an `sni://` listener `relay::hello` comes first: it reads the ClientHello ([`hello`]). Then
-//! `relay::routing` asks the routes (backends) for a pool. What came is the first that goes out.
+//! `relay::routing` asks the listener for the service of that name, which has a pool. What came is
+//! the first that goes out.
 //!
 //! At a `tls://` or `https://` listener `relay::handshake` comes first, until the client has shaken
 //! hands ([`net::tls`]); from then on nobody above `net::stream` knows that TLS is there.
@@ -93,12 +94,13 @@
 //! # The words
 //!
 //! The two sides are the *client* and the *backend*. A *pair* is a client and what is done for it;
-//! a *backend connection* is a socket to a backend; a *pool* is some of the backends, and a *route*
-//! leads a name to one; a *direction* is the request's or the response's, and in the pump each has
-//! a *source* and a *target*. An *exchange* is an HTTP request and its answer; an *idle* connection
-//! to a backend waits for the next one. A *flow* is a UDP client's address and its backend, its
-//! *upstream* the socket towards that. A *turn* is one iteration of the loop, a *budget* what one
-//! may do in it, a *probe* a health check. `docs/glossary.md` has the field's words beside these.
+//! a *backend connection* is a socket to a backend; a *pool* is some of the backends, and a
+//! *service* says which clients or requests go to one, and how; a *direction* is the request's or
+//! the response's, and in the pump each has a *source* and a *target*. An *exchange* is an HTTP
+//! request and its answer; an *idle* connection to a backend waits for the next one. A *flow* is a
+//! UDP client's address and its backend, its *upstream* the socket towards that. A *turn* is one
+//! iteration of the loop, a *budget* what one may do in it, a *probe* a health check.
+//! `docs/glossary.md` has the field's words beside these.
 
 pub mod access_log;
 pub mod backends;

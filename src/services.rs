@@ -1,5 +1,5 @@
-//! What clients meet before a backend: listeners, where they come in, and services, which say what
-//! is done for them; and which service takes whom.
+//! Listeners, where clients come in; services, which hold the settings for them and their requests;
+//! and how a request finds its service.
 
 mod choice;
 mod listener;

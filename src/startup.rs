@@ -10,7 +10,7 @@ use log::{info, warn};
 
 use crate::config::{
     BackendSpec, Complaint, Config, Desired, Listen, ListenerSpec, MAIN, Match, PoolSpec,
-    Protocol, RouteName, ServiceSpec, SettingKey, Spelling, io_words,
+    RouteName, ServiceSpec, SettingKey, Spelling, io_words,
 };
 use crate::control::{self, Ground, Prepared, PreparedListener, TlsStore, servers};
 use crate::demo::{self, Demo};
@@ -60,14 +60,7 @@ pub fn start(
     }
     let store = TlsStore::default();
     let nothing = Desired::nothing();
-    let ground = Ground {
-        desired: &nothing,
-        store: &store,
-        addresses: &[],
-        holds: &|_, _| false,
-        known: &|_, _| None,
-    };
-    let prepared = match control::prepare(&ground, desired) {
+    let prepared = match control::prepare(&Ground::nothing(&nothing, &store), desired) {
         Ok(prepared) if errors.is_empty() => prepared,
         Ok(_) => return Err(StartError::Settings(errors)),
         Err(more) => return Err(StartError::Settings([errors, more].concat())),
@@ -120,7 +113,7 @@ fn say_backends(prepared: &Prepared) {
 }
 
 fn show_demo(demo: &Demo, addresses: &[Listen], stats_path: Option<&str>) {
-    let is_udp = |listen: &&Listen| listen.protocol == Protocol::Udp;
+    let is_udp = |listen: &&Listen| listen.protocol.is_udp();
     let udp = addresses.iter().find(is_udp).map(|listen| listen.address);
     if let Some(stream) = addresses.iter().find(|listen| !is_udp(listen)) {
         say(&demo::banner(stream.address, udp, stats_path, demo));

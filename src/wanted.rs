@@ -136,7 +136,7 @@ impl Wanted {
     /// What the command line says beside the file; complaints about what both say.
     fn add_flags(&mut self, config: &Config) -> Vec<Complaint> {
         let mut wrong = Vec::new();
-        let adds = adds_service(config);
+        let adds = config.serves_itself();
         for &key in &config.given {
             match key.scope() {
                 _ if key == SettingKey::DEMO => wrong.push(demo_beside_a_file()),
@@ -228,12 +228,6 @@ impl Wanted {
             }
         }
     }
-}
-
-/// Whether the command line has a service of its own.
-pub fn adds_service(config: &Config) -> bool {
-    let own = [SettingKey::LISTEN, SettingKey::BACKEND, SettingKey::ROUTE];
-    own.iter().any(|key| config.given.contains(key))
 }
 
 /// Its clients would ask what the file serves, and a reload would take its backends away.

@@ -1,6 +1,6 @@
 //! Where the access log goes and how its lines look, as asked for. Nothing is opened here.
 //!
-//! Called by the flags' table for each value, then by [`crate::flags`] once for what does not go
+//! Called by the table of settings for each value, then by `whole` once for what does not go
 //! together.
 
 use std::fmt;

@@ -49,8 +49,8 @@ fn about_timeout(config: &Config) -> Option<Complaint> {
 }
 
 fn about_verify(config: &Config) -> Option<Complaint> {
-    let believes_anybody = dials_tls(config) && config.pool.tls.verify == BackendVerify::None;
-    believes_anybody.then(|| {
+    let is_unverified = dials_tls(config) && config.pool.tls.verify == BackendVerify::None;
+    is_unverified.then(|| {
         let why = "the certificates of backends are not verified, and whoever stands between us \
                    and them can read and change everything";
         Complaint::of(SettingKey::BACKEND_VERIFY, "none", why)

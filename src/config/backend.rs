@@ -1,7 +1,8 @@
 //! Backends as people write them: `[SCHEME://]HOST:PORT[,OPTION]`, the scheme being `tcp`, `http`,
 //! `https`, `tls` or `udp`.
 //!
-//! Called by the flags' table for each value, then by [`crate::flags`] once for the whole list.
+//! Called by the table of settings and by [`crate::file`] for each value, then by `whole` once for
+//! the whole list.
 
 use std::collections::HashSet;
 use std::net::{IpAddr, Ipv6Addr};
@@ -9,8 +10,8 @@ use std::net::{IpAddr, Ipv6Addr};
 use super::Protocol;
 use super::complaint::{Phrase, Wrong};
 use super::host::{
-    Schemes, address_of_many, did_you_mean, is_host, is_ipv6, literal, protocol_and_rest,
-    usual_port,
+    Schemes, address_of_many, did_you_mean, host_text, is_host, is_ipv6, literal,
+    protocol_and_rest, usual_port,
 };
 use super::key::SettingKey;
 use super::text::quoted;
@@ -61,6 +62,11 @@ impl SettingKey {
 }
 
 impl BackendSpec {
+    /// Its host and port, as they are written.
+    pub fn address(&self) -> String {
+        format!("{}:{}", host_text(&self.host), self.port)
+    }
+
     /// `[SCHEME://]HOST:PORT[,weight=N][,max-connections=N][,backup][,check-port=N][,tls]
     /// [,sni=NAME][,name=NAME]`, in one piece. What is spoken to a backend follows from the
     /// listener, so that of its scheme only matters whether it is encrypted.

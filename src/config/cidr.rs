@@ -1,6 +1,7 @@
 //! Networks as people write them, `ADDRESS/PREFIX`, and whether an address is in one.
 //!
-//! Pure text and bits. Called by the flags' table, and by whoever asks if a peer is trusted.
+//! Pure text and bits. Called by the table of settings, by conditions, and by who asks whether a
+//! peer is trusted.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

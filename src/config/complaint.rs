@@ -36,9 +36,9 @@ pub struct Complaint {
     /// What it is a setting of, if that is known.
     pub of: Option<Subject>,
     /// Which one of several, by what was written there.
-    item: Option<String>,
+    item: Option<Box<str>>,
     /// The file that it is about, as it was named.
-    file: Option<String>,
+    file: Option<Box<str>>,
     wrong: Phrase,
 }
 
@@ -170,7 +170,7 @@ impl Complaint {
 
     /// Of one of several of a kind, the one that was written so.
     pub fn of(at: SettingKey, item: impl Into<String>, wrong: impl Into<Phrase>) -> Complaint {
-        Complaint { item: Some(item.into()), ..Complaint::new(at, wrong) }
+        Complaint { item: Some(item.into().into()), ..Complaint::new(at, wrong) }
     }
 
     /// The same, of this.
@@ -182,7 +182,7 @@ impl Complaint {
     /// The same, of this file, which one of several values names.
     #[must_use]
     pub fn in_file(self, name: &str) -> Complaint {
-        Complaint { file: Some(name.to_owned()), ..self }
+        Complaint { file: Some(name.into()), ..self }
     }
 
     /// Which one of several, by what was written there.

@@ -29,6 +29,7 @@ use super::cidr::Cidr;
 use super::complaint::Wrong;
 use crate::limits::CONDITION_BYTES_MAX;
 pub use facts::Facts;
+pub use glob::Glob;
 use term::{Comparison, Operator, Term, Test};
 
 /// When something applies. Shown as [`Condition::parse`] reads it.

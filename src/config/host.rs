@@ -10,6 +10,11 @@ use super::text::{escaped, quoted};
 use super::value::{closest, digits};
 use crate::limits;
 
+/// A host as it stands in an address: IPv6 in brackets.
+pub fn host_text(host: &str) -> String {
+    if host.contains(':') { format!("[{host}]") } else { host.to_owned() }
+}
+
 /// Schemes, and what they mean.
 pub(super) type Schemes = &'static [(&'static str, Protocol)];
 

@@ -1,7 +1,7 @@
 //! What can be asked for where HTTP is spoken, and what that needs of the rest.
 //!
-//! Pure text to value. Called by the flags' table for each value, then by [`crate::flags`] once
-//! for what does not go together.
+//! Pure text to value. Called by the table of settings for each value, then by `whole` once for
+//! what does not go together.
 
 use std::fmt;
 

@@ -1,8 +1,8 @@
 //! The settings by name: which one is spoken of, whoever wrote it and in whatever form.
 //!
 //! Below the front-ends a setting is a [`SettingKey`], never a flag's name; each stands beside its
-//! field, in `process`, `listener`, `service`, `pool` or `backend`. A front-end (the flags; a file
-//! would be another) has a [`Spelling`], and complaints and log lines are put in its words.
+//! field, in `process`, `listener`, `service`, `pool` or `backend`. A front-end, `flags` or `file`,
+//! has a [`Spelling`], and complaints and log lines are put in its words.
 
 use std::fmt;
 

@@ -1,7 +1,8 @@
 //! Listeners as people write them: `[SCHEME://]ADDR:PORT`, the scheme being `tcp`, `http`, `https`,
 //! `tls`, `sni` or `udp`.
 //!
-//! Called by the flags' table for each value, then by [`crate::flags`] once for the whole list.
+//! Called by the table of settings and by [`crate::file`] for each value, then by `whole` once for
+//! the whole list.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -154,7 +155,7 @@ fn hint(scheme: &str, rest: &str, protocol: Protocol) -> String {
 /// port 0 is a new one each time.
 pub fn check_listeners(listeners: &[Listen]) -> Result<(), Wrong> {
     let with_port = || listeners.iter().filter(|listen| listen.address.port() != 0);
-    let is_udp = |listen: &Listen| listen.protocol == Protocol::Udp;
+    let is_udp = |listen: &Listen| listen.protocol.is_udp();
     // `[::ffff:127.0.0.1]` is 127.0.0.1 in the system's eyes.
     let place =
         |address: SocketAddr| SocketAddr::new(address.ip().to_canonical(), address.port());

@@ -1,4 +1,4 @@
-//! What listeners have beside their addresses, the same for all of them.
+//! The settings of a listener, beside its address.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use super::key::SettingKey;
 use super::{Cidr, ListenerTls};
 use crate::limits;
 
-/// What listeners have, from the accept until it is known what a client wants.
+/// What holds for a client from the accept until its service is known.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ListenerSettings {
     /// Within this time a client of TLS must have said what a handshake needs.
@@ -16,7 +16,7 @@ pub struct ListenerSettings {
     pub header_timeout: Duration,
     /// How long a client's connection is kept for its next request.
     pub keep_alive: Duration,
-    /// Peers whose word on the client's address is believed.
+    /// Proxies whose X-Forwarded fields are kept.
     pub trusted_proxies: Vec<Cidr>,
     /// How TLS is spoken with clients.
     pub tls: ListenerTls,

@@ -1,7 +1,7 @@
 //! Backends that are listeners of ours: what is sent to one comes in again at the front, is sent
 //! on, and so forth, until no descriptor is left.
 //!
-//! Pure. Asked by `whole` for what is written as an address, and by `startup` again once names are
+//! Pure. Asked by `whole` for what is written as an address, and by `control` again once names are
 //! looked up and ports are known.
 
 use std::net::{IpAddr, SocketAddr};
@@ -9,7 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use super::complaint::{Complaint, Complaints, Phrase, Wrong};
 use super::host::literal;
 use super::key::SettingKey;
-use super::{BackendSpec, Check, Config, Destination, Listen, Protocol, plan};
+use super::{BackendSpec, Check, Config, Destination, Listen, plan};
 
 /// Where we listen ourselves, for who looks whether a backend leads there.
 #[derive(Debug, Clone, Copy)]
@@ -81,7 +81,7 @@ impl OwnListeners<'_> {
             Check::Udp(_) => true,
             _ => false,
         };
-        udp == (listen.protocol == Protocol::Udp) && self.leads_to(address, listen)
+        udp == listen.protocol.is_udp() && self.leads_to(address, listen)
     }
 
     /// Whether what is sent to the address comes in at the listener.
@@ -90,7 +90,7 @@ impl OwnListeners<'_> {
         if address.port() != port {
             return false;
         }
-        let is_udp = |listen: &Listen| listen.protocol == Protocol::Udp;
+        let is_udp = |listen: &Listen| listen.protocol.is_udp();
         let has_own_ipv4 = || {
             let mut like_it = self.listeners.iter().filter(|it| is_udp(it) == is_udp(listen));
             like_it.any(|it| it.address.port() == port && it.address.is_ipv4())

@@ -85,6 +85,11 @@ impl Protocol {
         self.inside() != self
     }
 
+    /// Whether datagrams come there, and no connections.
+    pub fn is_udp(self) -> bool {
+        self == Protocol::Udp
+    }
+
     /// Whether requests can be seen.
     pub fn is_http(self) -> bool {
         self.inside() == Protocol::Http

@@ -1,13 +1,13 @@
 //! What can be asked for where datagrams are balanced.
 //!
-//! Pure text to value. Called by the flags' table for each value, then by [`crate::flags`] once
-//! for what does not go together.
+//! Pure text to value. Called by the table of settings for each value, then by `whole` once for
+//! what does not go together.
 
 use std::time::Duration;
 
+use super::Config;
 use super::complaint::{Phrase, Wrong};
 use super::key::SettingKey;
-use super::{Config, Protocol};
 use crate::limits;
 
 /// What holds for the flows of the `udp://` listeners of a service.
@@ -29,7 +29,7 @@ impl UdpSettings {
 
 /// For a flag that does nothing where there are no datagrams.
 pub fn check_udp_listener(config: &Config) -> Result<(), Wrong> {
-    if config.listeners.iter().any(|listen| listen.protocol == Protocol::Udp) {
+    if config.listeners.iter().any(|listen| listen.protocol.is_udp()) {
         return Ok(());
     }
     let want = Phrase::such_as(SettingKey::LISTEN, "udp://127.0.0.1:5353");
@@ -39,7 +39,7 @@ pub fn check_udp_listener(config: &Config) -> Result<(), Wrong> {
 /// Whether there are datagrams alone, so that a TCP connect would say nothing.
 pub fn is_udp_alone(config: &Config) -> bool {
     let mut listeners = config.listeners.iter();
-    !config.listeners.is_empty() && listeners.all(|listen| listen.protocol == Protocol::Udp)
+    !config.listeners.is_empty() && listeners.all(|listen| listen.protocol.is_udp())
 }
 
 /// Datagrams are not encrypted on their way: whoever asks for that must not believe that they are.

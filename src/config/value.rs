@@ -1,7 +1,6 @@
 //! Single values as people write them: durations, numbers, sizes, words.
 //!
-//! Pure text to value. Called by `config` and by the flags' table; knows
-//! nothing of flags, so that a configuration file can be read with it as well.
+//! Pure text to value. Called by `config` and by the table of settings, for flags and files alike.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;

@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::net::SocketAddr;
 
-use crate::config::{Desired, ListenerSpec, Protocol};
+use crate::config::{Desired, ListenerSpec};
 
 use super::servers::{ServerWanted, servers};
 
@@ -82,7 +82,7 @@ impl Diff {
 /// By what a listener is known again. With port 0 the system chose, and its name has to do.
 fn listener_key(listener: &ListenerSpec) -> (SocketAddr, bool, &str) {
     let address = listener.listen.address;
-    let is_udp = listener.listen.protocol == Protocol::Udp;
+    let is_udp = listener.listen.protocol.is_udp();
     let name = if address.port() == 0 { &*listener.name } else { "" };
     (address, is_udp, name)
 }

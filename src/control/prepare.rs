@@ -10,7 +10,7 @@ use crate::access_log::AccessLog;
 use crate::backends::{ServerPlan, StickyKey};
 use crate::config::{
     AccessLogPlace, BackendSpec, Check, Complaint, Desired, Listen, OwnListeners, PoolSpec,
-    ProcessSettings, Protocol, SettingKey, Sticky, Subject, io_words,
+    ProcessSettings, SettingKey, Sticky, Subject, io_words,
 };
 use crate::http::answer::content_type;
 use crate::limits::PAGE_BYTES_MAX;
@@ -36,6 +36,13 @@ pub struct Ground<'a> {
     pub holds: &'a dyn Fn(u16, bool) -> bool,
     /// The addresses of a host that runs already, by its name and port.
     pub known: &'a dyn Fn(&str, u16) -> Option<Vec<SocketAddr>>,
+}
+
+impl<'a> Ground<'a> {
+    /// Nothing runs: the desired state and the store are empty ones.
+    pub fn nothing(desired: &'a Desired, store: &'a TlsStore) -> Ground<'a> {
+        Ground { desired, store, addresses: &[], holds: &|_, _| false, known: &|_, _| None }
+    }
 }
 
 /// All that a change needs. To drop it undoes it: its sockets are closed, nothing has changed.
@@ -118,13 +125,8 @@ pub fn prepare(ground: &Ground<'_>, desired: Desired) -> Result<Prepared, Vec<Co
 pub fn check(desired: &Desired) -> Vec<Complaint> {
     let mut errors = Vec::new();
     let nothing = Desired::nothing();
-    let ground = Ground {
-        desired: &nothing,
-        store: &TlsStore::default(),
-        addresses: &[],
-        holds: &|_, _| false,
-        known: &|_, _| None,
-    };
+    let store = TlsStore::default();
+    let ground = Ground::nothing(&nothing, &store);
     let diff = Diff::between(&nothing, desired);
     let store = ground.store.renewed(desired, SystemTime::now(), &mut errors);
     sticky_keys(&nothing, desired, &diff, &mut errors);
@@ -145,7 +147,7 @@ fn noted<T>(result: Result<T, Complaint>, errors: &mut Vec<Complaint>) -> Option
 }
 
 fn needs(desired: &Desired, servers: usize) -> Needs {
-    let is_udp = |listen: &Listen| listen.protocol == Protocol::Udp;
+    let is_udp = |listen: &Listen| listen.protocol.is_udp();
     let datagrams = desired.listeners.iter().filter(|it| is_udp(&it.listen)).count();
     let is_probed = |pool: &PoolSpec| pool.settings.check.kind != Check::None;
     let probes = if desired.pools.iter().any(is_probed) { servers } else { 0 };
@@ -280,10 +282,10 @@ impl Socket {
 /// `[::]` takes IPv4 clients too, unless another listener has the same port for them.
 fn bind(ground: &Ground<'_>, listen: &Listen, all: &[&Listen]) -> Result<Socket, Complaint> {
     let address = listen.address;
-    let is_udp = listen.protocol == Protocol::Udp;
+    let is_udp = listen.protocol.is_udp();
     let taken = |listen: &&Listen| {
         listen.address.is_ipv4()
-            && (listen.protocol == Protocol::Udp) == is_udp
+            && listen.protocol.is_udp() == is_udp
             && listen.address.port() == address.port()
             && address.port() != 0
     };

@@ -29,7 +29,7 @@ pub struct Receipt {
     pub members: Vec<PoolChange>,
     /// Lines about what cannot be changed while it runs, or may surprise.
     pub notes: Vec<String>,
-    /// How long it took, without the reading of files.
+    /// How long it took; at a reload with the reading of files and the looking up of names.
     pub took: Duration,
 }
 

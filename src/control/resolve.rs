@@ -5,7 +5,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use log::warn;
 
 use crate::backends::{CheckRules, IdleRules, RiseFall, ServerPlan};
-use crate::config::{Check, Complaint, Phrase, SettingKey};
+use crate::config::{Check, Complaint, Phrase, SettingKey, host_text};
 use crate::limits::BACKEND_ADDRESSES_MAX;
 use crate::net::tls::client::ClientTls;
 
@@ -88,7 +88,7 @@ fn probe_host(wanted: &ServerWanted<'_>, tls: bool) -> String {
     let spec = wanted.spec;
     // The zone of a link-local address is of use on this machine alone.
     let name = spec.host.split('%').next().unwrap_or_default();
-    let host = if name.contains(':') { format!("[{name}]") } else { name.to_owned() };
+    let host = host_text(name);
     let port = spec.check_port.unwrap_or(spec.port);
     let usual = if tls { 443 } else { 80 };
     if port == usual { host } else { format!("{host}:{port}") }

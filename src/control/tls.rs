@@ -1,5 +1,6 @@
-//! What TLS needs of files: certificates for clients, and for backends whom to believe and what to
-//! show. Listeners with the same settings share theirs, and so do pools.
+//! What TLS reads from files: the certificates that clients are shown, the roots that certificates
+//! of backends must lead to, and the certificate that backends are shown. Listeners with the same
+//! settings share theirs, and so do pools.
 //!
 //! At a reload the certificates are read again; sessions that were begun before go on.
 
@@ -88,7 +89,7 @@ impl TlsStore {
         }
         let roots = match settings.verify {
             BackendVerify::Required => Roots::read(settings.ca.as_deref()),
-            BackendVerify::None => Roots::anybody(),
+            BackendVerify::None => Roots::unverified(),
         };
         match roots {
             Ok(roots) => {
@@ -151,7 +152,7 @@ impl TlsStore {
         found.map(|(_, server)| server)
     }
 
-    /// Whom pools with these settings believe.
+    /// The roots that pools with these settings trust.
     pub fn roots(&self, settings: &BackendTls) -> Option<&Roots> {
         self.roots.iter().find(|(known, _)| known == settings).map(|(_, roots)| roots)
     }

@@ -384,7 +384,7 @@ impl EventLoop {
             }
         }
         for (spec, &id) in change.new.listeners.iter().zip(ids) {
-            if spec.listen.protocol == Protocol::Udp {
+            if spec.listen.protocol.is_udp() {
                 self.change_datagram_listener(id, udp_settings(change.new, spec));
             }
         }
@@ -427,7 +427,7 @@ impl EventLoop {
 }
 
 impl EventLoop {
-    /// What waits for the old one is written or counted as lost, and what was lost is not forgotten.
+    /// What waits for the old one is written, or counted as lost with what was lost before.
     fn change_access_log(&mut self, log: Option<AccessLog>) {
         let before = std::mem::replace(&mut self.cx.access_log, log.map(Box::new));
         if let Some(mut before) = before {

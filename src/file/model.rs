@@ -8,7 +8,6 @@ use crate::config::{
 };
 use crate::limits::NAME_CHARS_MAX;
 
-use super::SPELLING;
 use super::mistake::Mistake;
 use super::reader::Reader;
 use super::section::{Section, Value, spot};
@@ -63,10 +62,9 @@ impl<'s> Reader<'s> {
     /// What holds for all, before anything else.
     fn read_top(&mut self, section: Section<'_>) {
         for (key, at, value) in section.entries() {
-            let here = Section { at, ..section };
             match key {
                 "global" => self.read_global(value),
-                "defaults" => self.read_defaults(value, here),
+                "defaults" => self.read_defaults(value),
                 "include" if section.file > 0 => {
                     let says = "an included file includes others";
                     let hint = "want them included by the first file";
@@ -91,7 +89,7 @@ impl<'s> Reader<'s> {
         self.desired.process = config.process;
     }
 
-    fn read_defaults(&mut self, value: Value<'_>, section: Section<'_>) {
+    fn read_defaults(&mut self, value: Value<'_>) {
         let Some(inner) = value.section() else {
             return self.complain(value, "tables such as [defaults.pool]");
         };
@@ -111,7 +109,6 @@ impl<'s> Reader<'s> {
             }
         }
         self.defaults = config;
-        let _ = section;
     }
 
     /// The tables of one kind by their names.
@@ -183,13 +180,7 @@ impl<'s> Reader<'s> {
 
     pub fn listen(&mut self, value: Value<'_>) -> Option<Listen> {
         let text = self.text(value, "an address such as \"http://0.0.0.0:80\"")?;
-        match Listen::parse(&text) {
-            Ok(listen) => Some(listen),
-            Err(wrong) => {
-                self.mistakes.push(Mistake::at(value.at, wrong.spelled(SPELLING)));
-                None
-            }
-        }
+        self.good(Listen::parse(&text), value.at)
     }
 
     fn certificates(&mut self, value: Value<'_>, subject: &Subject) -> Vec<CertificatePair> {
@@ -262,7 +253,7 @@ impl<'s> Reader<'s> {
         const WANT: &str = "a backend such as \"10.0.0.1:80\" or { address = \"10.0.0.1:80\" }";
         let Some(section) = item.section() else {
             let text = self.text(item, WANT)?;
-            return self.spec(&text, item.at);
+            return self.good(BackendSpec::parse(&text), item.at);
         };
         let Some(address) = section.get("address") else {
             let mistake = Mistake::at(item.at, "a backend without an `address`");
@@ -270,28 +261,18 @@ impl<'s> Reader<'s> {
             return None;
         };
         let mut text = self.text(address, WANT)?;
-        let bare = self.spec(&text, address.at)?;
+        let bare = self.good(BackendSpec::parse(&text), address.at)?;
         for (key, at, value) in section.entries() {
             if let Some(option) = self.backend_option(key, at, value) {
                 // Each by itself first, so that the place is that of the one that is wrong.
-                let alone = format!("{}:{},{option}", host_text(&bare), bare.port);
+                let alone = format!("{},{option}", bare.address());
                 let is_about_tls = matches!(key, "tls" | "sni");
-                if is_about_tls || self.spec(&alone, value.at).is_some() {
+                if is_about_tls || self.good(BackendSpec::parse(&alone), value.at).is_some() {
                     text = format!("{text},{option}");
                 }
             }
         }
-        self.spec(&text, item.at)
-    }
-
-    fn spec(&mut self, text: &str, at: Spot) -> Option<BackendSpec> {
-        match BackendSpec::parse(text) {
-            Ok(spec) => Some(spec),
-            Err(wrong) => {
-                self.mistakes.push(Mistake::at(at, wrong.spelled(SPELLING)));
-                None
-            }
-        }
+        self.good(BackendSpec::parse(&text), item.at)
     }
 
     /// A key of a backend's table as an option of `--backend`.
@@ -337,11 +318,6 @@ impl<'s> Reader<'s> {
             }
         }
     }
-}
-
-/// A host as it stands in an address.
-fn host_text(spec: &BackendSpec) -> String {
-    if spec.host.contains(':') { format!("[{}]", spec.host) } else { spec.host.clone() }
 }
 
 /// Whether a listener that is made by an address has this name.

@@ -6,6 +6,7 @@ use std::fmt::Write;
 use crate::config::Config;
 use crate::settings::{self, Setting};
 
+use super::reader::NOT_HERE;
 use super::section::Kind;
 
 const COLUMNS: usize = 130;
@@ -49,7 +50,7 @@ pub fn page() -> String {
         out.push_str("\n| key | type | default | meaning | since |\n|---|---|---|---|---|\n");
         for setting in settings::all() {
             let Some(key) = setting.key().filter(|key| key.scope() == *scope) else { continue };
-            if key.path().starts_with("listener.certificates") || is_hidden(key.path()) {
+            if NOT_HERE.contains(&key) {
                 continue;
             }
             let name = &key.path()[scope.len() + 1..];
@@ -65,10 +66,6 @@ pub fn page() -> String {
         }
     }
     out
-}
-
-fn is_hidden(path: &str) -> bool {
-    ["listener.bind", "service.route", "global.demo"].contains(&path)
 }
 
 fn kind(setting: &Setting) -> String {

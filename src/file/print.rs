@@ -269,11 +269,7 @@ fn field_edits(edits: &[FieldEdit]) -> String {
 }
 
 fn backend(spec: &BackendSpec) -> String {
-    let host = match spec.host.contains(':') {
-        true => format!("[{}]", spec.host),
-        false => spec.host.clone(),
-    };
-    let address = format!("{host}:{}", spec.port);
+    let address = spec.address();
     let mut parts = vec![format!("address = {}", string(&address))];
     if spec.name != address {
         parts.push(format!("name = {}", string(&spec.name)));

@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 
-use crate::config::{Config, Desired, Origins, SettingKey, Spot, Subject, closest};
+use crate::config::{Config, Desired, Origins, SettingKey, Spot, Subject, Wrong, closest};
 use crate::settings::{self, Setting};
 
 use crate::limits::HINTS_MAX;
 
+use super::SPELLING;
 use super::mistake::Mistake;
 use super::section::Value;
 use super::source::{Sources, substituted};
@@ -38,7 +39,7 @@ pub(super) struct Reader<'s> {
 }
 
 /// Settings that a file says in its own way.
-const NOT_HERE: [SettingKey; 6] = [
+pub(super) const NOT_HERE: [SettingKey; 6] = [
     SettingKey::LISTEN,
     SettingKey::BACKEND,
     SettingKey::ROUTE,
@@ -122,6 +123,12 @@ impl<'s> Reader<'s> {
     pub(super) fn complain(&mut self, value: Value<'_>, want: &str) {
         let found = value.found();
         self.mistakes.push(Mistake::at(value.at, format!("found {found}, want {want}")));
+    }
+
+    /// What was read; if nothing was, that is a mistake there.
+    pub(super) fn good<T>(&mut self, result: Result<T, Wrong>, at: Spot) -> Option<T> {
+        let mistake = |wrong: Wrong| Mistake::at(at, wrong.spelled(SPELLING));
+        result.map_err(|wrong| self.mistakes.push(mistake(wrong))).ok()
     }
 
     /// A string with its variables in place.

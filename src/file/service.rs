@@ -1,11 +1,10 @@
 //! Services out of their tables: what they listen on, which requests are theirs, where those go.
 
 use crate::config::{
-    Cidr, Condition, ListenerSpec, Match, Origin, RouteName, ServiceSpec, SettingKey, Spot,
-    Subject, Wrong, quoted,
+    Cidr, Condition, Listen, ListenerSpec, Match, Origin, RouteName, ServiceSpec, SettingKey,
+    Spot, Subject, quoted,
 };
 
-use super::SPELLING;
 use super::mistake::Mistake;
 use super::reader::Reader;
 use super::section::{Section, Value};
@@ -103,13 +102,7 @@ impl Reader<'_> {
     }
 
     fn inline_listener(&mut self, text: &str, at: Spot) -> Option<String> {
-        let listen = match crate::config::Listen::parse(text) {
-            Ok(listen) => listen,
-            Err(wrong) => {
-                self.mistakes.push(Mistake::at(at, wrong.spelled(SPELLING)));
-                return None;
-            }
-        };
+        let listen = self.good(Listen::parse(text), at)?;
         let name = listen.name();
         if !self.desired.listeners.iter().any(|it| it.name == name) {
             let subject = Subject::Listener(name.clone());
@@ -190,11 +183,5 @@ impl Reader<'_> {
             conditions.extend(self.good(condition, value.at));
         }
         conditions
-    }
-
-    pub(super) fn good<T>(&mut self, result: Result<T, Wrong>, at: Spot) -> Option<T> {
-        result
-            .map_err(|wrong| self.mistakes.push(Mistake::at(at, wrong.spelled(SPELLING))))
-            .ok()
     }
 }

@@ -2,10 +2,9 @@
 
 use toml::de::DeValue;
 
-use crate::config::{Config, Origin, Spot, Subject, Wrong};
+use crate::config::{Config, Origin, Spot, Subject};
 use crate::settings::{Act, Setting};
 
-use super::SPELLING;
 use super::mistake::Mistake;
 use super::reader::Reader;
 use super::section::{Kind, Section, Value};
@@ -82,43 +81,39 @@ impl Reader<'_> {
         }
         self.origins.note(subject.clone(), key, Origin::File(value.at));
         match (&setting.act, Kind::of(setting)) {
-            (Act::Switch(_, switch), _) => match self.on_off(value) {
-                Some(on) => switch(to, on),
-                None => self.complain(value, Kind::OnOff.want()),
-            },
+            (Act::Switch(_, switch), _) => {
+                if let Some(on) = self.on_off(value) {
+                    switch(to, on);
+                }
+            }
             // A list says all: what [defaults] has is not added to.
             (Act::Values(_, take, clear), _) => {
                 clear(to);
                 for (text, at) in self.texts(value) {
-                    self.took(take(to, &text), at);
+                    self.good(take(to, &text), at);
                 }
             }
             (Act::Value(_, take), Kind::List) => {
                 let texts: Vec<String> =
                     self.texts(value).into_iter().map(|(text, _)| text).collect();
-                self.took(take(to, &texts.join(",")), value.at);
+                self.good(take(to, &texts.join(",")), value.at);
             }
-            (Act::Value(_, take), Kind::OnOff) => match self.on_off(value) {
-                Some(on) => self.took(take(to, if on { "on" } else { "off" }), value.at),
-                None => self.complain(value, Kind::OnOff.want()),
-            },
+            (Act::Value(_, take), Kind::OnOff) => {
+                if let Some(on) = self.on_off(value) {
+                    self.good(take(to, if on { "on" } else { "off" }), value.at);
+                }
+            }
             (Act::Value(_, take), kind) => {
                 if let Some(text) = self.text_of(value, kind) {
-                    self.took(take(to, &text), value.at);
+                    self.good(take(to, &text), value.at);
                 }
             }
             (Act::Answer(_), _) => {}
         }
     }
 
-    fn took(&mut self, taken: Result<(), Wrong>, at: Spot) {
-        if let Err(wrong) = taken {
-            self.mistakes.push(Mistake::at(at, wrong.spelled(SPELLING)));
-        }
-    }
-
     fn on_off(&mut self, value: Value<'_>) -> Option<bool> {
-        match value.value {
+        let on = match value.value {
             DeValue::Boolean(on) => Some(*on),
             DeValue::String(_) => match &*self.text(value, Kind::OnOff.want())? {
                 "on" | "true" => Some(true),
@@ -126,7 +121,11 @@ impl Reader<'_> {
                 _ => None,
             },
             _ => None,
+        };
+        if on.is_none() {
+            self.complain(value, Kind::OnOff.want());
         }
+        on
     }
 
     /// A value of this kind as the table of settings reads it.

@@ -4,8 +4,8 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use crate::config::{
-    self, Complaint, Complaints, Config, ListenerSpec, Match, Origin, Protocol, ServiceSpec,
-    SettingKey, Spot, Subject, closest, quoted, ties,
+    self, Complaint, Complaints, Config, ListenerSpec, Match, Origin, ServiceSpec, SettingKey,
+    Spot, Subject, closest, quoted, ties,
 };
 use crate::limits;
 use crate::settings;
@@ -90,17 +90,14 @@ impl Reader<'_> {
 
     /// Two services that both take a request, and none is more exact.
     fn check_ties(&mut self) {
-        let everything = Match::all();
         let mut wrong = Vec::new();
         for listener in &self.desired.listeners {
-            let mut entries: Vec<(&str, &Match)> = Vec::new();
             let services = self.desired.services.iter();
-            for service in services.filter(|it| it.listeners.contains(&listener.name)) {
-                match &service.matches[..] {
-                    [] => entries.push((&service.name, &everything)),
-                    matches => entries.extend(matches.iter().map(|it| (&*service.name, it))),
-                }
-            }
+            let services = services.filter(|it| it.listeners.contains(&listener.name));
+            let all = services.flat_map(|it| it.all_matches().map(|found| (&*it.name, found)));
+            let all: Vec<(&str, Match)> = all.collect();
+            let entries: Vec<(&str, &Match)> =
+                all.iter().map(|(name, it)| (*name, it)).collect();
             if !listener.listen.protocol.hears_names() {
                 wrong.extend(self.second_service(listener));
                 continue;
@@ -140,10 +137,8 @@ impl Reader<'_> {
     /// Pools that some service leads connections to.
     fn pools_of_streams<'a>(&self, services: &'a [ServiceSpec]) -> HashSet<&'a str> {
         let listeners = self.desired.listeners.iter();
-        let streams: HashSet<&str> = listeners
-            .filter(|it| it.listen.protocol != Protocol::Udp)
-            .map(|it| &*it.name)
-            .collect();
+        let streams: HashSet<&str> =
+            listeners.filter(|it| !it.listen.protocol.is_udp()).map(|it| &*it.name).collect();
         let leads = |it: &&ServiceSpec| it.listeners.iter().any(|it| streams.contains(&**it));
         services.iter().filter(leads).flat_map(ServiceSpec::pools).collect()
     }

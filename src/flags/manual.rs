@@ -1,5 +1,5 @@
 //! The manual that `--help` shows, its chapters, and the screen that `-h` shows: laid out from the
-//! flags' table and the algorithms' table.
+//! table of settings and that of algorithms.
 //!
 //! Only layout and prose: what a flag says stands in its row. Called by [`super::parse`]; prints
 //! nothing itself.

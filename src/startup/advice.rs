@@ -9,19 +9,19 @@ use crate::control::{Prepared, servers};
 
 /// All of it.
 pub(super) fn advice(prepared: &Prepared) -> Vec<Complaint> {
-    let mut advice = about_twins(prepared);
+    let mut advice = about_shared_addresses(prepared);
     advice.extend(prepared.store.never_shown());
     advice
 }
 
 /// Backends of one pool that are one server by several names.
-fn about_twins(prepared: &Prepared) -> Vec<Complaint> {
+fn about_shared_addresses(prepared: &Prepared) -> Vec<Complaint> {
     let mut advice = Vec::new();
     for (pool, members) in members(prepared) {
-        for (address, twins) in twins(&members) {
-            let names: Vec<&str> = twins.iter().map(|member| member.name).collect();
+        for (address, backends) in sharing(&members) {
+            let names: Vec<&str> = backends.iter().map(|member| member.name).collect();
             let is_backup = |member: &&Member<'_>| member.is_backup;
-            let so = if twins.iter().any(is_backup) && !twins.iter().all(is_backup) {
+            let so = if backends.iter().any(is_backup) && !backends.iter().all(is_backup) {
                 "the backup is down when it is".to_owned()
             } else if names.len() == 2 {
                 "it gets twice the share".to_owned()
@@ -68,8 +68,9 @@ fn members(prepared: &Prepared) -> Vec<(&str, Vec<Member<'_>>)> {
     pools
 }
 
-/// Who shares an address, each company once.
-fn twins<'m, 'a>(members: &'m [Member<'a>]) -> Vec<(SocketAddr, Vec<&'m Member<'a>>)> {
+/// The backends at each address that several have; the same several at another address are told
+/// once.
+fn sharing<'m, 'a>(members: &'m [Member<'a>]) -> Vec<(SocketAddr, Vec<&'m Member<'a>>)> {
     let mut at: HashMap<SocketAddr, Vec<&Member<'_>>> = HashMap::new();
     let mut order: Vec<SocketAddr> = Vec::new();
     for member in members {

@@ -330,6 +330,17 @@ fn listeners_called_by_their_addresses_are_printed_and_read_back() {
     }
 }
 
+/// Its backends are made when it starts: what has no ports yet cannot be printed.
+#[test]
+fn the_demo_is_printed_without_its_backends_and_says_why() {
+    let args = ["--demo", "--print-config"];
+    let output = Command::new(env!("CARGO_BIN_EXE_pointsman")).args(args).output();
+    let printed = Ran::from(output.unwrap()).good();
+    let why =
+        "backends = [] # its own are made when it starts, at ports that the system chooses";
+    assert!(printed.contains(why), "{printed}");
+}
+
 #[test]
 fn flags_beside_a_file_add_a_service() {
     let origins = ["file", "flags", "route"].map(Origin::named);

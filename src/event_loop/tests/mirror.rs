@@ -448,7 +448,7 @@ fn a_copy_goes_through_tls_where_its_server_speaks_it() {
     let real = Real::new(Manner::Answers);
     let shadow = Real::with_tls();
     let mut looping = loop_with(&real, "");
-    let dial = Roots::anybody().unwrap().dial("localhost", &[]);
+    let dial = Roots::unverified().unwrap().dial("localhost", &[]);
     only_shadow(&mut looping, &[shadow.address.parse().unwrap()], dial);
     let (head, body) = post(50_000);
     let mut client = Client::new(&looping);

@@ -447,7 +447,8 @@ fn a_connection_made_under_other_terms_of_tls_is_not_used_again() {
     for is_busy in [false, true] {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let real = [listener.local_addr().unwrap().to_string()];
-        let (plain, mut with_tls) = (pool("p", &real), pool("p", &real));
+        let plain = pool("p", &real);
+        let mut with_tls = plain.clone();
         with_tls.backends[0].tls = Some("a.test".to_owned());
         let wanted = |pool: PoolSpec| state(vec![service("main", "*", Some("p"))], vec![pool]);
         let mut looping = loop_for(wanted(plain));

@@ -32,7 +32,7 @@ struct Spoken {
     config: Arc<ClientConfig>,
 }
 
-/// Whom we believe that a backend is the right one.
+/// How certificates of backends are verified.
 #[derive(Debug, Clone)]
 pub struct Roots {
     config: ClientConfig,
@@ -115,17 +115,17 @@ impl Roots {
         let verifier = verifier.build().map_err(|error| {
             FileError::new(SettingKey::BACKEND_CA, file.unwrap_or_default(), &error.to_string())
         })?;
-        Roots::by(Believed::Rooted(verifier))
+        Roots::by(Trust::Rooted(verifier))
     }
 
-    /// Anybody: what is sent is encrypted, but who reads it is not known.
-    pub fn anybody() -> Result<Roots, FileError> {
-        Roots::by(Believed::Anybody)
+    /// No certificate is verified: what is sent is encrypted, but whoever is there can read it.
+    pub fn unverified() -> Result<Roots, FileError> {
+        Roots::by(Trust::Unverified)
     }
 
-    fn by(believed: Believed) -> Result<Roots, FileError> {
+    fn by(trust: Trust) -> Result<Roots, FileError> {
         let algorithms = provider().signature_verification_algorithms;
-        let verifier = Arc::new(BackendVerifier { believed, algorithms });
+        let verifier = Arc::new(BackendVerifier { trust, algorithms });
         let builder = ClientConfig::builder_with_provider(provider());
         let builder = builder.with_safe_default_protocol_versions().map_err(|error| {
             FileError::new(SettingKey::BACKEND_CA, "TLS", &error.to_string())
@@ -184,20 +184,20 @@ impl ClientTls {
 }
 
 /// Verifies the certificates of backends. That a backend has the key of the certificate that it
-/// shows is verified whatever is believed.
+/// shows is verified in any case.
 #[derive(Debug)]
 struct BackendVerifier {
-    believed: Believed,
+    trust: Trust,
     algorithms: WebPkiSupportedAlgorithms,
 }
 
-/// Which certificates are believed.
+/// Which certificates are trusted.
 #[derive(Debug)]
-enum Believed {
+enum Trust {
     /// Those for the expected name that lead to one of the roots.
     Rooted(Arc<WebPkiServerVerifier>),
     /// All.
-    Anybody,
+    Unverified,
 }
 
 impl ServerCertVerifier for BackendVerifier {
@@ -209,12 +209,12 @@ impl ServerCertVerifier for BackendVerifier {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        match &self.believed {
-            Believed::Rooted(roots) => {
+        match &self.trust {
+            Trust::Rooted(roots) => {
                 check_size(others)?;
                 roots.verify_server_cert(own, others, name, ocsp, now)
             }
-            Believed::Anybody => Ok(ServerCertVerified::assertion()),
+            Trust::Unverified => Ok(ServerCertVerified::assertion()),
         }
     }
 
