@@ -260,6 +260,7 @@ fn what_does_not_go_together_is_told_at_its_place() {
             "want a network such as",
         ),
         (a("sni://:1") + "match = [{ path = '/x' }]", "1:10", "others have no requests"),
+        (a("tcp://:1") + "match = [{ host = 'a.test' }]", "4:9", "a host at tcp://0.0.0.0:1"),
         (
             "[listener.l]\nbind = ':1'\n[listener.m]\nbind = ':1'\n".to_owned()
                 + &a("l").replace("['l']", "['l', 'm']"),

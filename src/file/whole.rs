@@ -4,8 +4,8 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use crate::config::{
-    self, Complaint, Complaints, Config, ListenerSpec, Match, Origin, ServiceSpec, SettingKey,
-    Spot, Subject, closest, quoted, ties,
+    self, Complaint, Complaints, Config, ListenerSpec, Match, Origin, RouteName, ServiceSpec,
+    SettingKey, Spot, Subject, closest, quoted, ties,
 };
 use crate::limits;
 use crate::settings;
@@ -147,6 +147,7 @@ impl Reader<'_> {
         let own = service.pool.as_deref();
         if let Some(mut view) = self.view(service, own) {
             self.check_requests(service, &view);
+            self.check_names(service, &view);
             self.fill_in(own, &mut view, probed);
             self.check_view(service, own, &view, |_| true);
         }
@@ -213,6 +214,22 @@ impl Reader<'_> {
                 self.mistakes.push(Mistake { at, says, hint: None });
             }
         }
+    }
+
+    /// A service for some names has all clients of a listener at which none is said.
+    fn check_names(&mut self, service: &ServiceSpec, view: &Config) {
+        let hears_none = |it: &&config::Listen| !it.protocol.hears_names();
+        let Some(listen) = view.listeners.iter().find(hears_none) else { return };
+        if service.matches.iter().all(|it| it.host == RouteName::Others) {
+            return;
+        }
+        let subject = Subject::Service(service.name.clone());
+        let at = self.spot_of(&subject, SettingKey::MATCH);
+        let says = format!(
+            "a host at {}, want listeners where clients say one: http, https, sni or tls",
+            listen.name()
+        );
+        self.mistakes.push(Mistake { at, says, hint: None });
     }
 
     /// The flat view that a service has of one of its pools: its listeners, the pool.

@@ -142,7 +142,7 @@ pub fn maintenance(mut trial: Trial) {
         code == Some(1) && said.contains("maintenance.html: there is no such file"),
         "{said}"
     );
-    assert!(said.contains("pointsman.toml:3:15"), "where the page is named: {said}");
+    assert!(said.contains("pointsman.toml:3:67"), "where the page is named: {said}");
     let page = trial.authority.write("maintenance.html", "<h1>Back soon</h1>\n");
     trial.put("/nowhere/maintenance.html", &page);
     trial.put("192.0.2.0/24", "127.0.2.0/24");
