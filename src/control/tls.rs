@@ -162,9 +162,18 @@ impl TlsStore {
         self.listeners.iter().map(|(_, server)| server)
     }
 
-    /// What there is to be said of certificates that no client is ever shown.
-    pub fn never_shown(&self) -> Vec<Complaint> {
-        self.servers().flat_map(|server| server.never_shown()).collect()
+    /// What there is to be said of certificates that no client is ever shown, each of the first
+    /// listener that has them.
+    pub fn never_shown(&self, desired: &Desired) -> Vec<Complaint> {
+        let mut complaints = Vec::new();
+        for (settings, server) in &self.listeners {
+            let whose = desired.listeners.iter().find(|it| it.settings.tls == *settings);
+            let Some(listener) = whose else { continue };
+            let subject = Subject::Listener(listener.name.clone());
+            let about = |it: Complaint| it.about(subject.clone());
+            complaints.extend(server.never_shown().into_iter().map(about));
+        }
+        complaints
     }
 
     /// How many certificates clients may be shown.

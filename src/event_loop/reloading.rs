@@ -91,7 +91,7 @@ impl EventLoop {
         if certificates > 0 {
             info!("read {} again", counted(certificates, "certificate"));
         }
-        for unused in store.never_shown() {
+        for unused in store.never_shown(&self.directory.desired) {
             warn!("{}", unused.spelled(self.cx.spelling));
         }
         if identities > 0 {

@@ -10,7 +10,7 @@ use crate::control::{Prepared, servers};
 /// All of it.
 pub(super) fn advice(prepared: &Prepared) -> Vec<Complaint> {
     let mut advice = about_shared_addresses(prepared);
-    advice.extend(prepared.store.never_shown());
+    advice.extend(prepared.store.never_shown(&prepared.desired));
     advice
 }
 

@@ -101,6 +101,24 @@ fn a_certificate_that_can_never_be_shown_is_warned_of() {
     assert_eq!(balancer.log().matches("it is never shown").count(), 1, "{}", balancer.log());
     let args = ["-servername", "b.test", "-tls1_2", "-sigalgs", ONLY_RSA];
     assert_eq!(key_shown(&balancer, &args), "RSA");
+    is_warned_of_at_its_place(&authority, &first);
+}
+
+/// The same in a file.
+fn is_warned_of_at_its_place(authority: &Authority, first: &Pair) {
+    let again = renamed(authority, &authority.pair(&["b.test"]), "again");
+    let pair = |it: &Pair| format!("{{ cert = '{}', key = '{}' }}", it.cert, it.key);
+    let text = format!(
+        "[listener.l]\nbind = 'tls://127.0.0.1:0'\ncertificates = [{},\n{}]\n[service.s]\n\
+         listen = ['l']\npool = 'p'\n[pool.p]\ncheck = 'none'\nbackends = ['127.0.0.1:1']\n",
+        pair(first),
+        pair(&again)
+    );
+    let file = authority.write("never.toml", &text);
+    let balancer = Balancer::start(&["--config", &file]);
+    balancer.wait_for_log("warning: it is never shown");
+    balancer.wait_for_log("never.toml:4:10");
+    balancer.stop();
 }
 
 #[test]

@@ -115,7 +115,8 @@ impl ServerTls {
                  the same kind",
                 before.file()
             );
-            Complaint::of(SettingKey::CERT, certificate.file(), why)
+            let complaint = Complaint::of(SettingKey::CERT, certificate.file(), why);
+            complaint.in_file(certificate.file())
         };
         unused.iter().map(line).collect()
     }
