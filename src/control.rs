@@ -3,8 +3,9 @@
 //!
 //! ```text
 //!   Desired, as it runs --+
-//!                         +-- Diff --prepare--> Prepared --EventLoop::apply--> Receipt
-//!   Desired, as wanted ---+     pure  files, names, sockets   between two turns, all or nothing
+//!                         +-- Diff --Preparing--> Prepared --EventLoop::apply--> Receipt
+//!   Desired, as wanted ---+   pure  files, names, sockets,       between two turns,
+//!                                   in small pieces              all or nothing
 //! ```
 //!
 //! All or nothing: sockets are bound, certificates read and names looked up before the first change
@@ -16,13 +17,18 @@ mod diff;
 mod prepare;
 mod receipt;
 mod resolve;
+mod server_fates;
 mod servers;
+mod socket;
 #[cfg(test)]
 mod tests;
 mod tls;
 
 pub use diff::{Diff, Fate, Fates};
-pub use prepare::{Ground, Prepared, PreparedListener, PreparedServer, Socket, check, prepare};
+pub use prepare::{
+    Ground, Prepared, PreparedListener, PreparedServer, Preparing, check, prepare,
+};
 pub use receipt::{Counted, PoolChange, Receipt};
-pub use servers::{ServerWanted, servers};
+pub use servers::{Roster, ServerWanted, Servers};
+pub use socket::Socket;
 pub use tls::TlsStore;

@@ -12,7 +12,7 @@ use crate::config::{
     BackendSpec, Complaint, Config, Desired, Listen, ListenerSpec, MAIN, Match, PoolSpec,
     RouteName, ServiceSpec, SettingKey, Spelling, io_words,
 };
-use crate::control::{self, Ground, Prepared, PreparedListener, TlsStore, servers};
+use crate::control::{self, Ground, Prepared, PreparedListener};
 use crate::demo::{self, Demo};
 use crate::event::signals::Signals;
 use crate::event_loop::{EventLoop, Logs, Parts, Reading, Reread, Tell, share_descriptors};
@@ -58,9 +58,7 @@ pub fn start(
         signals.belong_to_terminal();
         join_demo(demo, &mut desired);
     }
-    let store = TlsStore::default();
-    let nothing = Desired::nothing();
-    let prepared = match control::prepare(&Ground::nothing(&nothing, &store), desired) {
+    let prepared = match Ground::with_nothing(|ground| control::prepare(ground, desired)) {
         Ok(prepared) if errors.is_empty() => prepared,
         Ok(_) => return Err(StartError::Settings(errors)),
         Err(more) => return Err(StartError::Settings([errors, more].concat())),
@@ -92,7 +90,7 @@ pub fn start(
 
 /// What the backends are, and where what a client asks for leads.
 fn say_backends(prepared: &Prepared) {
-    for (wanted, server) in servers(&prepared.desired).iter().zip(&prepared.servers) {
+    for (wanted, server) in prepared.wanted().iter().zip(&prepared.servers) {
         let addresses = server.plan.as_ref().map_or(&[][..], |plan| &plan.addresses);
         let weight = wanted.spec.weight;
         info!("backend {} at {}, weight {weight}", wanted.spec.name, places(addresses));

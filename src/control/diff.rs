@@ -14,8 +14,6 @@ use std::net::SocketAddr;
 
 use crate::config::{Desired, ListenerSpec};
 
-use super::servers::{ServerWanted, servers};
-
 /// What becomes of something that is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
@@ -37,7 +35,7 @@ pub struct Diff {
     pub services: Fates,
     /// Of pools, their members apart.
     pub pools: Fates,
-    /// Of servers, in the order of [`servers`].
+    /// Of servers, in the order of [`Servers`](super::Servers).
     pub servers: Fates,
 }
 
@@ -68,13 +66,13 @@ impl Fates {
 }
 
 impl Diff {
-    /// What leads from one state to the other.
-    pub fn between(old: &Desired, new: &Desired) -> Diff {
+    /// What leads from one state to the other, but for the servers.
+    pub(super) fn between(old: &Desired, new: &Desired) -> Diff {
         Diff {
             listeners: fates(&old.listeners, &new.listeners, listener_key),
             services: fates(&old.services, &new.services, |it| &*it.name),
             pools: pools(old, new),
-            servers: of_servers(&servers(old), &servers(new)),
+            servers: Fates::default(),
         }
     }
 }
@@ -119,61 +117,5 @@ fn pools(old: &Desired, new: &Desired) -> Fates {
 fn sorted(places: impl Iterator<Item = usize>) -> Vec<usize> {
     let mut places: Vec<usize> = places.collect();
     places.sort_unstable();
-    places
-}
-
-fn of_servers(old: &[ServerWanted<'_>], new: &[ServerWanted<'_>]) -> Fates {
-    let mut fates = vec![Fate::Added; new.len()];
-    let mut is_left = vec![true; old.len()];
-    let mut take = |at: usize, fate: &mut Fate| {
-        let kept = Fate::Kept(at);
-        *fate = kept;
-        is_left[at] = false;
-    };
-    let by_key = places_by(old, |it| it.key());
-    // Those that agree in all first, so that nobody else takes their place.
-    for (wanted, fate) in new.iter().zip(&mut fates) {
-        let alike = by_key.get(&wanted.key()).into_iter().flatten();
-        let mut same = alike.filter(|&&at| old[at].facts == wanted.facts);
-        if let Some(&at) = same.next() {
-            take(at, fate);
-        }
-    }
-    let rest = |is_left: &[bool], places: Option<&Vec<usize>>, wanted: &ServerWanted<'_>| {
-        let mut places = places.into_iter().flatten().copied();
-        places.find(|&at| is_left[at] && old[at].shares_a_pool(wanted))
-    };
-    let by_address = places_by(old, |it| (&*it.spec.host, it.spec.port));
-    for (wanted, fate) in new.iter().zip(&mut fates) {
-        if *fate != Fate::Added {
-            continue;
-        }
-        let address = (&*wanted.spec.host, wanted.spec.port);
-        let found = rest(&is_left, by_key.get(&wanted.key()), wanted)
-            .or_else(|| rest(&is_left, by_address.get(&address), wanted));
-        if let Some(at) = found {
-            *fate = Fate::Changed(at);
-            is_left[at] = false;
-        }
-    }
-    for (wanted, fate) in new.iter().zip(&mut fates) {
-        if let Fate::Kept(at) = *fate
-            && old[at] != *wanted
-        {
-            *fate = Fate::Changed(at);
-        }
-    }
-    let removed = (0..old.len()).filter(|&at| is_left[at]).collect();
-    Fates { wanted: fates, removed }
-}
-
-fn places_by<'a, K: Eq + Hash>(
-    list: &'a [ServerWanted<'a>],
-    key: impl Fn(&'a ServerWanted<'a>) -> K,
-) -> HashMap<K, Vec<usize>> {
-    let mut places: HashMap<K, Vec<usize>> = HashMap::new();
-    for (at, it) in list.iter().enumerate() {
-        places.entry(key(it)).or_default().push(at);
-    }
     places
 }

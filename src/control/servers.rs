@@ -5,17 +5,41 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::backends::SeatPlan;
-use crate::config::{BackendSpec, BackendTls, CheckSettings, Desired, PoolSpec};
+use crate::config::{BackendSpec, BackendTls, CheckSettings, Desired};
+
+/// Which backends are which servers, by their places in a desired state: found once for each.
+#[derive(Debug, Clone, Default)]
+pub struct Roster {
+    /// Of each server its seats, at least one; the first says what it is.
+    servers: Vec<Vec<SeatAt>>,
+    /// Of each pool the listener whose names of ALPN are its own.
+    alpn: Vec<Option<usize>>,
+}
+
+/// A backend of a pool, by their places.
+#[derive(Debug, Clone, Copy)]
+struct SeatAt {
+    pool: usize,
+    backend: usize,
+}
+
+/// The servers that a desired state wants, in the order in which its pools mention them; the same
+/// for the same state.
+#[derive(Debug, Clone, Copy)]
+pub struct Servers<'a> {
+    desired: &'a Desired,
+    roster: &'a Roster,
+}
 
 /// A server as it is wanted; borrows from the desired state.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Copy)]
 pub struct ServerWanted<'a> {
     /// As the first pool that mentions it has it.
     pub spec: &'a BackendSpec,
     /// What is true of it whichever pool it sits in.
     pub facts: ServerFacts<'a>,
-    /// Its seats: the name of each pool, and what the pool says of it.
-    pub seats: Vec<(&'a str, SeatPlan)>,
+    desired: &'a Desired,
+    seats: &'a [SeatAt],
 }
 
 /// What servers have to agree in to be one.
@@ -48,7 +72,22 @@ pub type ServerKey<'a> = (&'a str, &'a str, u16);
 impl<'a> ServerWanted<'a> {
     /// Its name, host and port.
     pub fn key(&self) -> ServerKey<'a> {
-        (&self.spec.name, &self.spec.host, self.spec.port)
+        key(self.spec)
+    }
+
+    /// Its seats: the name of each pool, and what the pool says of it.
+    pub fn seats(&self) -> impl Iterator<Item = (&'a str, SeatPlan)> + use<'a> {
+        let desired = self.desired;
+        self.seats.iter().map(move |at| {
+            let pool = &desired.pools[at.pool];
+            let spec = &pool.backends[at.backend];
+            (&*pool.name, SeatPlan { weight: spec.weight, backup: spec.backup })
+        })
+    }
+
+    /// The names of the pools that it sits in.
+    pub fn pools(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        self.seats().map(|(pool, _)| pool)
     }
 
     /// Whether TLS is spoken with both in the same way, or with neither.
@@ -60,61 +99,122 @@ impl<'a> ServerWanted<'a> {
 
     /// Whether both have a seat in a pool of the same name.
     pub fn shares_a_pool(&self, other: &ServerWanted<'_>) -> bool {
-        self.seats.iter().any(|(pool, _)| other.seats.iter().any(|(it, _)| it == pool))
+        self.pools().any(|pool| other.pools().any(|it| it == pool))
+    }
+
+    /// Whether nothing has to be done for one to become the other.
+    pub fn is_like(&self, other: &ServerWanted<'_>) -> bool {
+        self.spec == other.spec && self.facts == other.facts && self.seats().eq(other.seats())
     }
 }
 
-/// All servers, in the order in which pools mention them; the same for the same desired state.
-pub fn servers(desired: &Desired) -> Vec<ServerWanted<'_>> {
-    let alpn = alpn_by_pool(desired);
-    let mut servers: Vec<ServerWanted<'_>> = Vec::new();
-    let mut known: HashMap<ServerKey<'_>, Vec<usize>> = HashMap::new();
-    for pool in &desired.pools {
-        let alpn = alpn.get(&*pool.name).copied().unwrap_or_default();
-        for spec in &pool.backends {
-            let seat = (&*pool.name, SeatPlan { weight: spec.weight, backup: spec.backup });
-            let facts = facts(spec, pool, alpn);
-            let alike = known.entry((&spec.name, &spec.host, spec.port)).or_default();
-            match alike.iter().copied().find(|&at| servers[at].facts == facts) {
-                Some(at) => servers[at].seats.push(seat),
-                None => {
-                    alike.push(servers.len());
-                    servers.push(ServerWanted { spec, facts, seats: vec![seat] });
+impl<'a> Servers<'a> {
+    /// Those of a state, whose roster this is.
+    pub fn new(desired: &'a Desired, roster: &'a Roster) -> Servers<'a> {
+        Servers { desired, roster }
+    }
+
+    /// The state.
+    pub fn desired(self) -> &'a Desired {
+        self.desired
+    }
+
+    /// How many.
+    pub fn len(self) -> usize {
+        self.roster.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(self) -> bool {
+        self.roster.is_empty()
+    }
+
+    /// The one at this place; panics where none is.
+    pub fn at(self, at: usize) -> ServerWanted<'a> {
+        let seats = &*self.roster.servers[at];
+        let spec = &self.desired.pools[seats[0].pool].backends[seats[0].backend];
+        let facts = self.roster.facts(self.desired, seats[0]);
+        ServerWanted { spec, facts, desired: self.desired, seats }
+    }
+
+    /// All of them.
+    pub fn iter(self) -> impl Iterator<Item = ServerWanted<'a>> {
+        (0..self.len()).map(move |at| self.at(at))
+    }
+}
+
+impl Roster {
+    /// How many servers.
+    pub fn len(&self) -> usize {
+        self.servers.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.servers.is_empty()
+    }
+
+    /// That of a state.
+    pub fn of(desired: &Desired) -> Roster {
+        let mut roster = Roster { servers: Vec::new(), alpn: alpn_of_pools(desired) };
+        let mut known: HashMap<ServerKey<'_>, usize> = HashMap::new();
+        // Behind each server the next one of the same key: they do not agree.
+        let mut next: Vec<Option<usize>> = Vec::new();
+        for (pool, spec) in desired.pools.iter().enumerate() {
+            for (backend, spec) in spec.backends.iter().enumerate() {
+                let seat = SeatAt { pool, backend };
+                let added = roster.servers.len();
+                let mut at = *known.entry(key(spec)).or_insert(added);
+                while at < added && !roster.takes(desired, at, seat) {
+                    at = *next[at].get_or_insert(added);
                 }
+                if at == added {
+                    roster.servers.push(Vec::new());
+                    next.push(None);
+                }
+                roster.servers[at].push(seat);
             }
         }
+        roster
     }
-    servers
+
+    /// Whether a seat's backend agrees with a server.
+    fn takes(&self, desired: &Desired, server: usize, seat: SeatAt) -> bool {
+        self.facts(desired, self.servers[server][0]) == self.facts(desired, seat)
+    }
+
+    fn facts<'a>(&self, desired: &'a Desired, seat: SeatAt) -> ServerFacts<'a> {
+        let pool = &desired.pools[seat.pool];
+        let spec = &pool.backends[seat.backend];
+        let alpn = self.alpn[seat.pool];
+        ServerFacts {
+            tls: spec.tls.as_deref(),
+            dial: &pool.settings.tls,
+            alpn: alpn.map_or(&[], |at| &desired.listeners[at].settings.tls.alpn),
+            check: &pool.settings.check,
+            check_port: spec.check_port,
+            max_connections: spec.max_connections,
+            idle_connections: pool.settings.backend_idle_connections,
+            idle_time: pool.settings.backend_idle,
+        }
+    }
 }
 
-fn facts<'a>(
-    spec: &'a BackendSpec,
-    pool: &'a PoolSpec,
-    alpn: AlpnNames<'a>,
-) -> ServerFacts<'a> {
-    ServerFacts {
-        tls: spec.tls.as_deref(),
-        dial: &pool.settings.tls,
-        alpn,
-        check: &pool.settings.check,
-        check_port: spec.check_port,
-        max_connections: spec.max_connections,
-        idle_connections: pool.settings.backend_idle_connections,
-        idle_time: pool.settings.backend_idle,
-    }
+fn key(spec: &BackendSpec) -> ServerKey<'_> {
+    (&spec.name, &spec.host, spec.port)
 }
 
-fn alpn_by_pool(desired: &Desired) -> HashMap<&str, AlpnNames<'_>> {
-    let mut found = HashMap::new();
-    let some = desired.listeners.iter().filter(|it| !it.settings.tls.alpn.is_empty());
-    for listener in some {
-        let names = &*listener.settings.tls.alpn;
+/// Of each pool the first listener with names of ALPN that leads to it.
+fn alpn_of_pools(desired: &Desired) -> Vec<Option<usize>> {
+    let mut found: HashMap<&str, usize> = HashMap::new();
+    let all = desired.listeners.iter().enumerate();
+    for (at, listener) in all.filter(|(_, it)| !it.settings.tls.alpn.is_empty()) {
         let is_behind = |names: &[String]| names.contains(&listener.name);
         for service in desired.services.iter().filter(|it| is_behind(&it.listeners)) {
             if let Some(pool) = &service.pool {
-                found.entry(&**pool).or_insert(names);
+                found.entry(pool).or_insert(at);
             }
         }
     }
-    found
+    desired.pools.iter().map(|pool| found.get(&*pool.name).copied()).collect()
 }

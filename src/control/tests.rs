@@ -6,7 +6,8 @@ use crate::config::{
 };
 
 use super::diff::{Diff, Fate, Fates};
-use super::servers;
+use super::server_fates::ServerFates;
+use super::{Roster, ServerWanted, Servers};
 
 fn pool(name: &str, backends: &[&str]) -> PoolSpec {
     let backends = backends.iter().map(|text| BackendSpec::parse(text).unwrap()).collect();
@@ -47,18 +48,26 @@ fn all_kept(fates: &Fates) -> bool {
 }
 
 fn of_servers(old: &[PoolSpec], new: &[PoolSpec]) -> Fates {
-    Diff::between(&state(old.to_vec()), &state(new.to_vec())).servers
+    between(&state(old.to_vec()), &state(new.to_vec())).servers
+}
+
+fn between(old: &Desired, new: &Desired) -> Diff {
+    let rosters = [old, new].map(Roster::of);
+    let servers = [Servers::new(old, &rosters[0]), Servers::new(new, &rosters[1])];
+    let mut fates = ServerFates::default();
+    while fates.step(servers[0], servers[1]) {}
+    Diff { servers: fates.finish(), ..Diff::between(old, new) }
 }
 
 #[test]
 fn nothing_is_different_from_itself() {
     let state = state(vec![pool("a", &["a:80", "b:80,weight=3"]), pool("b", &["a:80"])]);
-    let diff = Diff::between(&state, &state.clone());
+    let diff = between(&state, &state.clone());
     let all = [&diff.listeners, &diff.services, &diff.pools, &diff.servers];
     assert!(all.into_iter().all(all_kept), "{diff:?}");
-    let start = Diff::between(&Desired::nothing(), &state);
+    let start = between(&Desired::nothing(), &state);
     assert!(start.servers.wanted.iter().all(|fate| *fate == Fate::Added));
-    let end = Diff::between(&state, &Desired::nothing());
+    let end = between(&state, &Desired::nothing());
     assert_eq!(end.servers.removed, [0, 1]);
 }
 
@@ -66,7 +75,7 @@ fn nothing_is_different_from_itself() {
 fn the_order_in_a_file_means_nothing() {
     let old = state(vec![pool("a", &["a:80", "b:80"]), pool("b", &["c:80"])]);
     let new = state(vec![pool("b", &["c:80"]), pool("a", &["b:80", "a:80"])]);
-    let diff = Diff::between(&old, &new);
+    let diff = between(&old, &new);
     assert_eq!(diff.pools.wanted, [Fate::Kept(1), Fate::Kept(0)]);
     assert_eq!(diff.servers.wanted, [Fate::Kept(2), Fate::Kept(1), Fate::Kept(0)]);
 }
@@ -74,16 +83,19 @@ fn the_order_in_a_file_means_nothing() {
 #[test]
 fn the_same_backend_in_several_pools_is_one_server_if_all_agrees() {
     let one = state(vec![pool("a", &["a:80,weight=2"]), pool("b", &["a:80,backup"])]);
-    let found = servers(&one);
-    assert_eq!(found.len(), 1);
-    let seats: Vec<(&str, u32, bool)> =
-        found[0].seats.iter().map(|(pool, seat)| (*pool, seat.weight, seat.backup)).collect();
+    let roster = Roster::of(&one);
+    assert_eq!(roster.len(), 1);
+    let seats: Vec<(&str, u32, bool)> = Servers::new(&one, &roster)
+        .at(0)
+        .seats()
+        .map(|(pool, seat)| (pool, seat.weight, seat.backup))
+        .collect();
     assert_eq!(seats, [("a", 2, false), ("b", 1, true)]);
     let limited = state(vec![pool("a", &["a:80"]), pool("b", &["a:80,max-connections=3"])]);
-    assert_eq!(servers(&limited).len(), 2, "with another limit it is another server");
+    assert_eq!(Roster::of(&limited).len(), 2, "with another limit it is another server");
     let mut checked = one.clone();
     checked.pools[1].settings.check.kind = Check::None;
-    assert_eq!(servers(&checked).len(), 2, "and with another check");
+    assert_eq!(Roster::of(&checked).len(), 2, "and with another check");
 }
 
 #[test]
@@ -122,13 +134,13 @@ fn listeners_are_known_again_by_their_address() {
     let mut new = old.clone();
     new.listeners[0].name = "renamed".to_owned();
     new.listeners[1].listen = Listen::parse(":53").unwrap();
-    let diff = Diff::between(&old, &new).listeners;
+    let diff = between(&old, &new).listeners;
     assert_eq!(diff.wanted, [Fate::Changed(0), Fate::Added], "TCP is no UDP");
     assert_eq!(diff.removed, [1]);
     // The system chooses the port: then the name has to do.
     old.listeners = vec![listener("one", ":0"), listener("two", ":0")];
     new.listeners = vec![listener("two", ":0"), listener("three", ":0")];
-    let diff = Diff::between(&old, &new).listeners;
+    let diff = between(&old, &new).listeners;
     assert_eq!((diff.wanted, diff.removed), (vec![Fate::Kept(1), Fate::Added], vec![0]));
 }
 
@@ -138,7 +150,7 @@ fn settings_change_what_has_them_and_nothing_else() {
     let mut new = old.clone();
     new.services[0].settings.via = true;
     new.pools[0].settings.retries = 9;
-    let diff = Diff::between(&old, &new);
+    let diff = between(&old, &new);
     assert_eq!(diff.services.wanted, [Fate::Changed(0)]);
     assert_eq!(diff.pools.wanted, [Fate::Changed(0)]);
     assert!(all_kept(&diff.listeners) && all_kept(&diff.servers), "{diff:?}");
@@ -170,5 +182,50 @@ fn flags_are_the_smallest_front_end() {
     assert_eq!(services, expected);
     let pools: Vec<&str> = desired.pools.iter().map(|pool| &*pool.name).collect();
     assert_eq!(pools, ["main", "www.a.test/api", "*.a.test"]);
-    assert_eq!(servers(&desired).len(), 3, "a:80 is one server");
+    assert_eq!(Roster::of(&desired).len(), 3, "a:80 is one server");
+}
+
+/// Of servers at random: each that runs becomes at most one that is wanted, or goes; who is kept is
+/// as it was.
+#[test]
+fn each_server_becomes_one_or_goes() {
+    let mut random = fastrand::Rng::with_seed(14);
+    let some = |random: &mut fastrand::Rng| {
+        let mut pools = Vec::new();
+        for name in ["a", "b", "c"] {
+            let mut backends: Vec<BackendSpec> = Vec::new();
+            for _ in 0..random.usize(..600) {
+                let host = random.u16(..400);
+                let name = random.choice(["", ",name=x", ",name=y"]).unwrap();
+                let more = random.choice(["", ",weight=2", ",max-connections=9"]).unwrap();
+                let name =
+                    if name.is_empty() { String::new() } else { format!("{name}{host}") };
+                let spec = BackendSpec::parse(&format!("h{host}:80{name}{more}")).unwrap();
+                if backends.iter().all(|it| it.name != spec.name) {
+                    backends.push(spec);
+                }
+            }
+            pools.push(PoolSpec { backends, ..pool(name, &[]) });
+        }
+        state(pools)
+    };
+    for _ in 0..30 {
+        let old = some(&mut random);
+        let new = some(&mut random);
+        let fates = between(&old, &new).servers;
+        let rosters = [&old, &new].map(Roster::of);
+        let mut became: Vec<usize> = fates.wanted.iter().filter_map(|it| it.before()).collect();
+        became.extend(&fates.removed);
+        became.sort_unstable();
+        assert!(became.iter().copied().eq(0..rosters[0].len()), "each once: {became:?}");
+        let servers = [Servers::new(&old, &rosters[0]), Servers::new(&new, &rosters[1])];
+        for (at, fate) in fates.wanted.iter().enumerate() {
+            let wanted = servers[1].at(at);
+            let was_there = |it: &ServerWanted<'_>| it.is_like(&wanted);
+            match *fate {
+                Fate::Kept(before) => assert!(was_there(&servers[0].at(before))),
+                _ => assert!(!servers[0].iter().any(|it| was_there(&it)), "{wanted:?}"),
+            }
+        }
+    }
 }

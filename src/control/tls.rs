@@ -8,10 +8,10 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::config::{
-    BackendTls, BackendVerify, CertificatePair, Complaint, Desired, ListenerTls, SettingKey,
-    Subject,
+    BackendTls, BackendVerify, CertificatePair, Complaint, Desired, ListenerSpec, ListenerTls,
+    PoolSpec, SettingKey, Subject,
 };
-use crate::net::tls::client::{Identity, Roots};
+use crate::net::tls::client::{Identity, ReadAgain, Roots};
 use crate::net::tls::files::FileError;
 use crate::net::tls::server::ServerTls;
 
@@ -19,52 +19,68 @@ use crate::net::tls::server::ServerTls;
 #[derive(Debug, Default, Clone)]
 pub struct TlsStore {
     listeners: Vec<(ListenerTls, Arc<ServerTls>)>,
-    identities: Vec<(CertificatePair, Arc<Identity>)>,
+    identities: Vec<KnownIdentity>,
     roots: Vec<(BackendTls, Roots)>,
+    /// Whose files are not good.
+    broken: Vec<ListenerTls>,
+}
+
+/// What some pools show to their backends.
+#[derive(Debug, Clone)]
+struct KnownIdentity {
+    files: CertificatePair,
+    identity: Arc<Identity>,
+    /// What its files have now, until that is shown.
+    fresh: Option<ReadAgain>,
 }
 
 impl TlsStore {
-    /// What the desired state needs; of this store what is there already, its certificates read
-    /// again. Complains of every file that is not good.
-    pub fn renewed(
-        &self,
-        desired: &Desired,
+    /// What a listener shows; if it is there in the store before, its certificates are read again.
+    /// Complains of every file that is not good, of each once.
+    pub(super) fn renew_listener(
+        &mut self,
+        listener: &ListenerSpec,
+        before: &TlsStore,
         now: SystemTime,
         errors: &mut Vec<Complaint>,
-    ) -> TlsStore {
-        let mut store = TlsStore::default();
-        let mut broken: Vec<&ListenerTls> = Vec::new();
-        for listener in &desired.listeners {
-            let settings = &listener.settings.tls;
-            let is_new = store.server(settings).is_none() && !broken.contains(&settings);
-            if listener.listen.protocol.is_tls() && is_new {
-                let loaded = match self.server(settings) {
-                    Some(before) => before.reload(now),
-                    None => ServerTls::load(settings, now),
-                };
-                match loaded {
-                    Ok(loaded) => store.listeners.push((settings.clone(), Arc::new(loaded))),
-                    Err(wrong) => {
-                        let subject = Subject::Listener(listener.name.clone());
-                        let about = |it| Complaint::from(it).about(subject.clone());
-                        errors.extend(wrong.iter().map(about));
-                        broken.push(settings);
-                    }
-                }
+    ) {
+        let settings = &listener.settings.tls;
+        let is_known = self.server(settings).is_some() || self.broken.contains(settings);
+        if !listener.listen.protocol.is_tls() || is_known {
+            return;
+        }
+        let loaded = match before.server(settings) {
+            Some(before) => before.reload(now),
+            None => ServerTls::load(settings, now),
+        };
+        match loaded {
+            Ok(loaded) => self.listeners.push((settings.clone(), Arc::new(loaded))),
+            Err(wrong) => {
+                let subject = Subject::Listener(listener.name.clone());
+                let about = |it| Complaint::from(it).about(subject.clone());
+                errors.extend(wrong.iter().map(about));
+                self.broken.push(settings.clone());
             }
         }
-        for pool in &desired.pools {
-            let dials = pool.backends.iter().any(|spec| spec.tls.is_some())
-                || pool.settings.check.kind.is_https();
-            if dials {
-                let known = errors.len();
-                store.add_roots(&pool.settings.tls, self, now, errors);
-                for complaint in errors.split_off(known) {
-                    errors.push(complaint.about(Subject::Pool(pool.name.clone())));
-                }
+    }
+
+    /// Whom a pool believes and what it shows to its backends.
+    pub(super) fn renew_pool(
+        &mut self,
+        pool: &PoolSpec,
+        before: &TlsStore,
+        now: SystemTime,
+        errors: &mut Vec<Complaint>,
+    ) {
+        let dials = pool.backends.iter().any(|spec| spec.tls.is_some())
+            || pool.settings.check.kind.is_https();
+        if dials {
+            let known = errors.len();
+            self.add_roots(&pool.settings.tls, before, now, errors);
+            for complaint in errors.split_off(known) {
+                errors.push(complaint.about(Subject::Pool(pool.name.clone())));
             }
         }
-        store
     }
 
     fn add_roots(
@@ -111,39 +127,37 @@ impl TlsStore {
         before: &TlsStore,
         now: SystemTime,
     ) -> Result<Option<Arc<Identity>>, FileError> {
-        let find = |list: &[(CertificatePair, Arc<Identity>)]| {
-            let found = list.iter().find(|(known, _)| known == files);
-            found.map(|(_, identity)| Arc::clone(identity))
-        };
         if files.cert.is_empty() {
             return Ok(None);
         }
-        if let Some(known) = find(&self.identities) {
-            return Ok(Some(known));
+        if let Some(known) = self.identity(files) {
+            return Ok(Some(Arc::clone(known)));
         }
-        let identity = match find(&before.identities) {
-            Some(known) => {
-                known.reload(now)?;
-                known
-            }
-            None => Identity::load(files, now)?,
+        let (identity, fresh) = match before.identity(files) {
+            Some(known) => (Arc::clone(known), Some(known.reload(now)?)),
+            None => (Identity::load(files, now)?, None),
         };
-        self.identities.push((files.clone(), Arc::clone(&identity)));
+        let files = files.clone();
+        self.identities.push(KnownIdentity { files, identity: Arc::clone(&identity), fresh });
         Ok(Some(identity))
     }
 
-    /// The certificates for backends, as they are in their files now, are shown from now on. Says
-    /// how many.
-    pub fn show_identities(&self, now: SystemTime) -> usize {
-        let fresh = |(_, it): &(CertificatePair, Arc<Identity>)| match it.reload(now) {
-            Ok(key) => {
-                it.show(key);
-                1
+    fn identity(&self, files: &CertificatePair) -> Option<&Arc<Identity>> {
+        let found = self.identities.iter().find(|known| known.files == *files);
+        found.map(|known| &known.identity)
+    }
+
+    /// The certificates for backends, as they were when this store was made, are shown from now on.
+    /// Says how many.
+    pub fn show_identities(&mut self) -> usize {
+        let mut shown = 0;
+        for KnownIdentity { identity, fresh, .. } in &mut self.identities {
+            if let Some(key) = fresh.take() {
+                identity.show(key);
+                shown += 1;
             }
-            // because: it was good when it was prepared, in this very turn.
-            Err(_) => 0,
-        };
-        self.identities.iter().map(fresh).sum()
+        }
+        shown
     }
 
     /// What listeners with these settings show.

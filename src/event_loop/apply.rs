@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::access_log::AccessLog;
-use crate::backends::{Backends, Joins, PoolPlan, SeatPlan, StickyKey};
+use crate::backends::{Backends, Joins, PoolPlan, StickyKey};
 use crate::balance;
 use crate::config::{
     Action, Desired, ListenerSpec, Match, OnRemoved, PoolSpec, Protocol, Redirect, Rule,
@@ -22,7 +22,7 @@ use crate::config::{
 };
 use crate::control::{
     Counted, Diff, Fate, Fates, PoolChange, Prepared, PreparedListener, PreparedServer,
-    Receipt, ServerWanted, Socket, TlsStore, servers,
+    Receipt, Roster, ServerWanted, Servers, Socket, TlsStore,
 };
 use crate::event::{ListenerId, PoolId, ServerId, ServiceId};
 use crate::limits::BALANCE_SEED_STEP;
@@ -36,13 +36,14 @@ pub(super) struct Directory {
     /// Counted up with each change.
     pub generation: u64,
     pub desired: Desired,
+    roster: Roster,
     /// Who needs descriptors.
     needs: Needs,
     /// Each in the order of its list in the desired state.
     pub listeners: Vec<ListenerId>,
     services: Vec<ServiceId>,
     pools: Vec<PoolId>,
-    /// In the order of [`servers`].
+    /// In the order of the roster.
     servers: Vec<ServerId>,
     /// What was read for TLS.
     pub store: TlsStore,
@@ -52,6 +53,7 @@ pub(super) struct Directory {
 struct Change<'a> {
     old: &'a Directory,
     new: &'a Desired,
+    roster: &'a Roster,
     diff: &'a Diff,
     /// The ids of what is new, as far as it is there.
     pools: Vec<PoolId>,
@@ -70,6 +72,7 @@ impl Directory {
         Directory {
             generation: 0,
             desired: Desired::nothing(),
+            roster: Roster::default(),
             needs: Needs::default(),
             listeners: Vec::new(),
             services: Vec::new(),
@@ -78,13 +81,18 @@ impl Directory {
             store: TlsStore::default(),
         }
     }
+
+    /// The servers that run.
+    pub fn wanted(&self) -> Servers<'_> {
+        Servers::new(&self.desired, &self.roster)
+    }
 }
 
 impl EventLoop {
     /// Carry out what is prepared. If a socket cannot be registered, nothing has changed.
     pub fn apply(&mut self, prepared: Prepared) -> io::Result<Receipt> {
         let began = Instant::now();
-        let Prepared { desired, diff, store, listeners, servers, needs, .. } = prepared;
+        let Prepared { desired, roster, diff, store, listeners, servers, needs, .. } = prepared;
         let old = std::mem::replace(&mut self.directory, Directory::empty());
         let opened = self.open_listeners(&desired, &diff, listeners, &old);
         let ids = match opened {
@@ -97,6 +105,7 @@ impl EventLoop {
         let mut change = Change {
             old: &old,
             new: &desired,
+            roster: &roster,
             diff: &diff,
             pools: Vec::new(),
             pool_ids: HashMap::new(),
@@ -119,6 +128,7 @@ impl EventLoop {
         self.directory = Directory {
             generation,
             desired,
+            roster,
             needs,
             listeners: ids,
             services,
@@ -247,36 +257,36 @@ impl EventLoop {
         change: &mut Change<'a>,
         prepared: Vec<PreparedServer>,
     ) -> Vec<ServerId> {
-        let before = servers(&change.old.desired);
-        let wanted = servers(change.new);
+        let before = change.old.wanted();
+        let wanted = Servers::new(change.new, change.roster);
         let mut ids = Vec::new();
         let mut outdated = HashSet::new();
         for ((wanted, fate), prepared) in
             wanted.iter().zip(&change.diff.servers.wanted).zip(prepared)
         {
-            let old = fate.before().map(|at| &before[at]);
+            let old = fate.before().map(|at| before.at(at));
             let id = match (fate.before(), prepared.plan) {
                 (Some(at), None) => change.old.servers[at],
                 (Some(at), Some(plan)) => {
                     let id = change.old.servers[at];
                     self.change_server(id, plan, wanted.facts.check);
-                    outdated.extend((!before[at].speaks_as(wanted)).then_some(id));
-                    note_changed(change, wanted);
+                    outdated.extend((!before.at(at).speaks_as(&wanted)).then_some(id));
+                    note_changed(change, &wanted);
                     id
                 }
                 (None, Some(plan)) => self.add_server(plan, wanted.facts.check),
                 // because: of one that is new everything is prepared.
                 (None, None) => continue,
             };
-            self.seat(id, old, wanted, change);
+            self.seat(id, old, &wanted, change);
             ids.push(id);
         }
         self.cx.outdate(&outdated);
         for &at in &change.diff.servers.removed {
             let id = change.old.servers[at];
             let connections = connections_of(&self.cx.backends, id);
-            for (pool, _) in &before[at].seats {
-                if let Some((name, _)) = change.pool_ids.get_key_value(*pool) {
+            for pool in before.at(at).pools() {
+                if let Some((name, _)) = change.pool_ids.get_key_value(pool) {
                     let members = members(&mut change.members, name);
                     members.counted.removed += 1;
                     members.connections += connections;
@@ -292,27 +302,24 @@ impl EventLoop {
     fn seat<'a>(
         &mut self,
         id: ServerId,
-        old: Option<&ServerWanted<'_>>,
+        old: Option<ServerWanted<'_>>,
         wanted: &ServerWanted<'a>,
         change: &mut Change<'a>,
     ) {
         let now = self.cx.now;
         let backends = &mut self.cx.backends;
-        let old_seats: &[(&str, SeatPlan)] = match old {
-            Some(old) => &old.seats,
-            None => &[],
-        };
-        for (pool, plan) in &wanted.seats {
+        let old_seats = || old.iter().flat_map(ServerWanted::seats);
+        for (pool, plan) in wanted.seats() {
             let pool_id = change.pool_ids[pool];
-            let before = old_seats.iter().find(|(it, _)| it == pool).map(|(_, plan)| *plan);
+            let before = old_seats().find(|(it, _)| *it == pool).map(|(_, plan)| plan);
             let Some(before) = before.filter(|_| backends.sits_in(id, pool_id)) else {
                 let joins =
                     if change.is_new(pool) { Joins::AtOnce } else { Joins::Slowly(now) };
-                backends.join(id, pool_id, *plan, joins);
+                backends.join(id, pool_id, plan, joins);
                 members(&mut change.members, pool).counted.added += 1;
                 continue;
             };
-            if before == *plan {
+            if before == plan {
                 continue;
             }
             if before.weight != plan.weight {
@@ -323,9 +330,9 @@ impl EventLoop {
             }
             members(&mut change.members, pool).counted.changed += 1;
         }
-        let is_wanted = |pool: &str| wanted.seats.iter().any(|(it, _)| *it == pool);
-        for (pool, _) in old_seats.iter().filter(|(pool, _)| !is_wanted(pool)) {
-            if let Some((name, &pool_id)) = change.pool_ids.get_key_value(*pool) {
+        let is_wanted = |pool: &str| wanted.pools().any(|it| it == pool);
+        for (pool, _) in old_seats().filter(|(pool, _)| !is_wanted(pool)) {
+            if let Some((name, &pool_id)) = change.pool_ids.get_key_value(pool) {
                 backends.leave(id, pool_id);
                 let members = members(&mut change.members, name);
                 members.counted.removed += 1;
@@ -451,8 +458,8 @@ impl EventLoop {
             .map(|pool| &*pool.name)
             .zip(change.old.pools.iter().copied())
             .collect();
-        for (before, &id) in servers(old).iter().zip(&change.old.servers) {
-            for (pool, _) in &before.seats {
+        for (before, &id) in change.old.wanted().iter().zip(&change.old.servers) {
+            for pool in before.pools() {
                 if let Some(&pool) = ids.get(pool) {
                     self.lose(id, pool);
                 }
@@ -509,7 +516,7 @@ fn connections_of(backends: &Backends, id: ServerId) -> usize {
 }
 
 fn note_changed<'a>(change: &mut Change<'a>, wanted: &ServerWanted<'a>) {
-    for (pool, _) in &wanted.seats {
+    for pool in wanted.pools() {
         members(&mut change.members, pool).counted.changed += 1;
     }
 }

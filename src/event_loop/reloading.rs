@@ -3,8 +3,7 @@
 //!
 //! The files are small and read in one go, which is the only time that the loop waits for a disk.
 
-use std::net::SocketAddr;
-use std::time::{Instant, SystemTime};
+use std::time::Instant;
 
 use log::{error, info, warn};
 
@@ -48,10 +47,16 @@ impl EventLoop {
 
     /// What leads from what runs to what is wanted; nothing has changed yet.
     pub fn prepare(&self, desired: Desired) -> Result<Prepared, Vec<Complaint>> {
+        self.on_ground(|ground| control::prepare(ground, desired))
+    }
+
+    /// Something that needs to know what runs.
+    fn on_ground<T>(&self, then: impl FnOnce(&Ground<'_>) -> T) -> T {
         let listeners = &self.cx.listeners;
-        let address = |id| listeners.get(id).map(|listener| listener.address);
-        let addresses: Vec<SocketAddr> =
-            self.directory.listeners.iter().filter_map(|&id| address(id)).collect();
+        let address = |at: usize| {
+            let listener = listeners.get(*self.directory.listeners.get(at)?)?;
+            Some(listener.address)
+        };
         let holds = |port: u16, is_udp: bool| {
             let has_it = |it: &Listener| {
                 let is_such = match it.socket {
@@ -63,21 +68,19 @@ impl EventLoop {
             };
             listeners.iter().any(|(_, it)| has_it(it))
         };
-        let known = |host: &str, port: u16| self.cx.backends.addresses_of(host, port);
-        let ground = Ground {
-            desired: &self.directory.desired,
+        then(&Ground {
+            servers: self.directory.wanted(),
             store: &self.directory.store,
-            addresses: &addresses,
+            address: &address,
             holds: &holds,
-            known: &known,
-        };
-        control::prepare(&ground, desired)
+            known: &|host, port| self.cx.backends.addresses_of(host, port),
+        })
     }
 
     fn apply_again(&mut self, prepared: Prepared, began: Instant) {
         match self.apply(prepared) {
             Ok(receipt) => {
-                let identities = self.directory.store.show_identities(SystemTime::now());
+                let identities = self.directory.store.show_identities();
                 let receipt = Receipt { took: began.elapsed(), ..receipt };
                 self.say_reloaded(&receipt, identities);
             }

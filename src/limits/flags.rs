@@ -94,10 +94,17 @@ pub const CONFIG_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// Configuration files at once, the first one and those that it includes.
 pub const CONFIG_FILES_MAX: usize = 1024;
 
+/// Time for the pieces of a reload in each turn, whatever the other steps took: who has a request
+/// under way waits so much longer, and a file of 10,000 backends is there after some 200 turns.
+pub const RELOAD_TIME: Duration = Duration::from_micros(500);
+
+/// Servers that are compared at once during a reload: 0.1 ms.
+pub const RELOAD_SERVERS_AT_ONCE: usize = 256;
+
 /// Mistakes that are shown at once: whoever has more has made one mistake many times.
 pub const MISTAKES_SHOWN_MAX: usize = 100;
 
-/// Unknown keys for which a key that may be meant is looked for.
+/// Unknown keys and names for which one that may be meant is looked for.
 pub const HINTS_MAX: usize = 1000;
 
 /// Longest name of a listener, a service or a pool, in characters, as a backend's.

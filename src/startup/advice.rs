@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 
 use crate::config::{Complaint, MAIN, SettingKey, Subject};
-use crate::control::{Prepared, servers};
+use crate::control::Prepared;
 
 /// All of it.
 pub(super) fn advice(prepared: &Prepared) -> Vec<Complaint> {
@@ -55,9 +55,9 @@ fn members(prepared: &Prepared) -> Vec<(&str, Vec<Member<'_>>)> {
         desired.pools.iter().map(|pool| (&*pool.name, Vec::new())).collect();
     let place: HashMap<&str, usize> =
         desired.pools.iter().enumerate().map(|(at, pool)| (&*pool.name, at)).collect();
-    for (wanted, server) in servers(desired).iter().zip(&prepared.servers) {
+    for (wanted, server) in prepared.wanted().iter().zip(&prepared.servers) {
         let Some(plan) = &server.plan else { continue };
-        for (pool, seat) in &wanted.seats {
+        for (pool, seat) in wanted.seats() {
             pools[place[pool]].1.push(Member {
                 name: &wanted.spec.name,
                 addresses: &plan.addresses,

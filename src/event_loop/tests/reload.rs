@@ -6,9 +6,9 @@ use std::thread;
 
 use super::*;
 use crate::config::{
-    AccessLogPlace, Action, BackendSpec, Condition, Listen, ListenerSettings, ListenerSpec, Match,
-    OnRemoved, PoolSettings, PoolSpec, RedirectTo, Respond, RouteName, Rule, ServiceSettings,
-    ServiceSpec,
+    AccessLogPlace, Action, BackendSpec, Condition, Listen, ListenerSettings, ListenerSpec,
+    Match, OnRemoved, PoolSettings, PoolSpec, RedirectTo, Respond, RouteName, Rule,
+    ServiceSettings, ServiceSpec,
 };
 use crate::control::Receipt;
 

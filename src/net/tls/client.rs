@@ -47,6 +47,10 @@ pub struct Identity {
     shown: RwLock<Arc<CertifiedKey>>,
 }
 
+/// What the files of an identity have now.
+#[derive(Debug, Clone)]
+pub struct ReadAgain(Arc<CertifiedKey>);
+
 impl Identity {
     /// Read from these files.
     pub fn load(files: &CertificatePair, now: SystemTime) -> Result<Arc<Identity>, FileError> {
@@ -55,13 +59,13 @@ impl Identity {
     }
 
     /// The files as they are now; to be [put in place](Identity::show) once all others are good.
-    pub fn reload(&self, now: SystemTime) -> Result<Arc<CertifiedKey>, FileError> {
-        Identity::read(&self.files, now)
+    pub fn reload(&self, now: SystemTime) -> Result<ReadAgain, FileError> {
+        Identity::read(&self.files, now).map(ReadAgain)
     }
 
     /// Show this from now on.
-    pub fn show(&self, key: Arc<CertifiedKey>) {
-        *self.shown.write().unwrap_or_else(PoisonError::into_inner) = key;
+    pub fn show(&self, read: ReadAgain) {
+        *self.shown.write().unwrap_or_else(PoisonError::into_inner) = read.0;
     }
 
     fn read(files: &CertificatePair, now: SystemTime) -> Result<Arc<CertifiedKey>, FileError> {
