@@ -2,6 +2,8 @@
 //!
 //! ```text
 //!   source   files and what they include; bytes -> line and column; ${NAME} in strings
+//!   piece    a file cut into its listeners, services and pools
+//!   reading  piece by piece, so that a reload never takes long at once
 //!   section  a table that hands out its values, and complains of keys that nobody asked for
 //!   model    listeners, services, pools out of sections
 //!   whole    what no single value can know: names that lead nowhere, ties
@@ -15,8 +17,10 @@
 mod mistake;
 mod model;
 mod page;
+mod piece;
 mod print;
 mod reader;
+mod reading;
 mod rules;
 mod section;
 mod service;
@@ -34,10 +38,9 @@ use crate::config::{Desired, Origins, SettingKey, Spelling};
 pub use mistake::Mistake;
 pub use page::page;
 pub use print::print;
-pub use source::{Place, Sources};
+pub use reading::Reading;
+pub use source::{Env, Place, Sources};
 pub use whole::mistakes_of;
-
-use reader::Reader;
 
 /// How settings are written in a file.
 pub const SPELLING: Spelling = Spelling {
@@ -69,38 +72,17 @@ pub struct Loaded {
 
 /// Read a file and what it includes; `env` has the variables for `${NAME}`. If anything is wrong,
 /// all of it is told.
-pub fn read(
-    path: &Path,
-    env: &dyn Fn(&str) -> Option<String>,
-) -> Result<Loaded, (Vec<Mistake>, Sources)> {
-    load(Sources::read(path, env), env)
+pub fn read(path: &Path, env: Env<'_>) -> Result<Loaded, (Vec<Mistake>, Sources)> {
+    whole(Reading::of_file(path, env))
 }
 
 /// The same of a text, as if it were a file of this name without the right to include others.
-pub fn parse(
-    name: &str,
-    text: &str,
-    env: &dyn Fn(&str) -> Option<String>,
-) -> Result<Loaded, (Vec<Mistake>, Sources)> {
-    load(Sources::of_text(name, text), env)
+pub fn parse(name: &str, text: &str, env: Env<'_>) -> Result<Loaded, (Vec<Mistake>, Sources)> {
+    whole(Reading::of_text(name, text, env))
 }
 
-fn load(
-    (sources, mistakes): (Sources, Vec<Mistake>),
-    env: &dyn Fn(&str) -> Option<String>,
-) -> Result<Loaded, (Vec<Mistake>, Sources)> {
-    let mut reader = Reader::new(&sources, env, mistakes);
-    reader.read_all();
-    reader.check();
-    reader.forget_what_follows();
-    let Reader { desired, origins, mut mistakes, mut warnings, .. } = reader;
-    mistakes.sort_by_key(|mistake| mistake.at);
-    mistakes.dedup();
-    warnings.sort_by(|one, other| (one.at, &one.says).cmp(&(other.at, &other.says)));
-    warnings.dedup();
-    if mistakes.is_empty() {
-        Ok(Loaded { desired, origins, warnings, sources })
-    } else {
-        Err((mistakes, sources))
-    }
+/// All of it at once.
+fn whole(mut reading: Reading<'_>) -> Result<Loaded, (Vec<Mistake>, Sources)> {
+    while reading.step() {}
+    reading.finish()
 }

@@ -210,9 +210,10 @@ impl RoutePlan {
         places: &mut HashMap<String, usize>,
     ) -> Result<usize, Wrong> {
         let mut members = Vec::new();
+        let mut seen = HashSet::new();
         for spec in specs {
             let place = self.place_of(spec, places)?;
-            if members.contains(&place) {
+            if !seen.insert(place) {
                 let found = format!("the backend {} twice at {name}", quoted(&spec.name));
                 return Err(Wrong::saying(found, "it once"));
             }

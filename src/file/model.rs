@@ -1,62 +1,53 @@
 //! Listeners, services and pools out of the tables of files.
 
-use toml::de::DeTable;
+use std::collections::HashSet;
 
 use crate::config::{
-    BackendSpec, CertificatePair, Config, Listen, ListenerSpec, Origin, PoolSpec, ServiceSpec,
+    BackendSpec, CertificatePair, Config, Desired, Listen, ListenerSpec, Origin, PoolSpec,
     SettingKey, Spot, Subject, quoted,
 };
 use crate::limits::NAME_CHARS_MAX;
 
+use super::SPELLING;
 use super::mistake::Mistake;
+use super::piece::{Kind, Piece};
 use super::reader::Reader;
-use super::section::{Section, Value, spot};
-
-/// So many errors of TOML itself are told of a file: most others follow from the first.
-const SYNTAX_ERRORS_SHOWN: usize = 3;
+use super::section::{Section, Value};
 
 /// Tables at the top of a file.
 const TOP: [&str; 6] = ["include", "global", "defaults", "listener", "service", "pool"];
 
-impl<'s> Reader<'s> {
-    /// All files; what is wrong with one does not keep the others from being read.
-    pub fn read_all(&mut self) {
-        let mut tables = Vec::new();
-        for (file, (_, text)) in self.sources.texts().enumerate() {
-            let (table, errors) = DeTable::parse_recoverable(text);
-            let broken =
-                errors.iter().filter_map(|error| error.span()).map(|it| it.start).min();
-            self.broken.extend(broken.map(|at| (file, at)));
-            for error in errors.iter().take(SYNTAX_ERRORS_SHOWN) {
-                let at = spot(file, error.span().unwrap_or(0..0));
-                self.syntax.push(Mistake::at(at, error.message().to_owned()));
-            }
-            tables.push((file, table));
+impl Reader<'_> {
+    /// What a piece has of one kind. What is wrong with the TOML of one does not keep the others
+    /// from being read.
+    pub fn read_piece(&mut self, piece: &Piece, kind: Kind) {
+        let (table, errors) = piece.parse();
+        // Once, not for each kind of things that it may have.
+        if piece.kind.unwrap_or(Kind::Top) == kind {
+            self.note_syntax(piece, &errors);
         }
-        let sections: Vec<Section<'_>> = tables
-            .iter()
-            .map(|(file, table)| Section {
-                table: table.get_ref(),
-                file: *file,
-                at: spot(*file, 0..0),
-            })
-            .collect();
-        for section in &sections {
-            self.read_top(*section);
+        let top = Section { table: table.get_ref(), piece, at: piece.spot(0..0) };
+        match kind {
+            Kind::Top => self.read_top(top),
+            Kind::Listener => self.read_named("listener", top, Reader::read_listener),
+            Kind::Pool => self.read_named("pool", top, Reader::read_pool),
+            Kind::Service => self.read_named("service", top, Reader::read_service),
         }
-        for (kind, read) in [
-            ("listener", Reader::read_listener as fn(&mut Reader<'s>, &str, Section<'_>)),
-            ("pool", Reader::read_pool),
-            ("service", Reader::read_service),
-        ] {
-            for section in &sections {
-                self.read_named(kind, *section, read);
-            }
+    }
+
+    fn note_syntax(&mut self, piece: &Piece, errors: &[toml::de::Error]) {
+        for error in errors {
+            let at = piece.spot(error.span().unwrap_or(0..0));
+            self.syntax.push((at, error.message().to_owned()));
         }
-        let name = |it: &ServiceSpec| it.name.clone();
-        self.desired.services.sort_by_key(name);
-        self.desired.pools.sort_by(|one, other| one.name.cmp(&other.name));
-        self.desired.listeners.sort_by(|one, other| one.name.cmp(&other.name));
+    }
+
+    /// In an order that is the same for the same things.
+    pub fn sort(&mut self) {
+        let Desired { listeners, services, pools, .. } = &mut self.desired;
+        listeners.sort_by(|one, other| one.name.cmp(&other.name));
+        services.sort_by(|one, other| one.name.cmp(&other.name));
+        pools.sort_by(|one, other| one.name.cmp(&other.name));
     }
 
     /// What holds for all, before anything else.
@@ -65,14 +56,12 @@ impl<'s> Reader<'s> {
             match key {
                 "global" => self.read_global(value),
                 "defaults" => self.read_defaults(value),
-                "include" if section.file > 0 => {
+                "include" if section.piece.file > 0 => {
                     let says = "an included file includes others";
                     let hint = "want them included by the first file";
                     self.mistakes.push(Mistake::at(at, says).hint(hint));
                 }
-                "include" => {
-                    self.texts(value);
-                }
+                "include" => self.includes = self.texts(value),
                 "listener" | "service" | "pool" => {}
                 other => self.unknown(other, at, TOP),
             }
@@ -116,7 +105,7 @@ impl<'s> Reader<'s> {
         &mut self,
         kind: &'static str,
         section: Section<'_>,
-        read: fn(&mut Reader<'s>, &str, Section<'_>),
+        read: fn(&mut Self, &str, Section<'_>),
     ) {
         let Some(all) = section.get(kind) else { return };
         let Some(inner) = all.section() else {
@@ -222,8 +211,17 @@ impl<'s> Reader<'s> {
         match section.get("backends") {
             Some(value) => {
                 self.origins.note(subject, SettingKey::BACKEND, Origin::File(value.at));
+                let mut names = HashSet::new();
                 for item in value.items() {
-                    self.add_backend(item, name, &mut backends);
+                    let Some(spec) = self.backend(item) else { continue };
+                    if names.insert(spec.name.clone()) {
+                        self.note_backend(name, &spec, item.at);
+                        backends.push(spec);
+                    } else {
+                        let says = format!("a second backend {}", quoted(&spec.name));
+                        let hint = "want names that differ, set by name = \"NAME\"";
+                        self.mistakes.push(Mistake::at(item.at, says).hint(hint));
+                    }
                 }
             }
             None => {
@@ -236,16 +234,9 @@ impl<'s> Reader<'s> {
         self.desired.pools.push(PoolSpec { name: name.to_owned(), settings, backends });
     }
 
-    fn add_backend(&mut self, item: Value<'_>, pool: &str, backends: &mut Vec<BackendSpec>) {
-        let Some(spec) = self.backend(item) else { return };
-        if backends.iter().any(|known| known.name == spec.name) {
-            let says = format!("a second backend {}", quoted(&spec.name));
-            let hint = "want names that differ, set by name = \"NAME\"";
-            return self.mistakes.push(Mistake::at(item.at, says).hint(hint));
-        }
+    fn note_backend(&mut self, pool: &str, spec: &BackendSpec, at: Spot) {
         let subject = Subject::Backend { pool: pool.to_owned(), name: spec.name.clone() };
-        self.origins.note(subject, SettingKey::BACKEND, Origin::File(item.at));
-        backends.push(spec);
+        self.origins.note(subject, SettingKey::BACKEND, Origin::File(at));
     }
 
     /// A backend as at `--backend`, or as a table.
@@ -260,19 +251,36 @@ impl<'s> Reader<'s> {
             self.mistakes.push(mistake.hint("want address = \"10.0.0.1:80\""));
             return None;
         };
-        let mut text = self.text(address, WANT)?;
-        let bare = self.good(BackendSpec::parse(&text), address.at)?;
+        let text = self.text(address, WANT)?;
+        let mut options = Vec::new();
         for (key, at, value) in section.entries() {
             if let Some(option) = self.backend_option(key, at, value) {
-                // Each by itself first, so that the place is that of the one that is wrong.
-                let alone = format!("{},{option}", bare.address());
-                let is_about_tls = matches!(key, "tls" | "sni");
-                if is_about_tls || self.good(BackendSpec::parse(&alone), value.at).is_some() {
-                    text = format!("{text},{option}");
-                }
+                options.push(BackendOption { key, text: option, at: value.at });
             }
         }
-        self.good(BackendSpec::parse(&text), item.at)
+        let all = options.iter().fold(text.clone(), |all, it| format!("{all},{}", it.text));
+        match BackendSpec::parse(&all) {
+            Ok(spec) => Some(spec),
+            Err(wrong) => {
+                let known = self.mistakes.len();
+                self.blame(&text, address.at, &options);
+                if self.mistakes.len() == known {
+                    self.mistakes.push(Mistake::at(item.at, wrong.spelled(SPELLING)));
+                }
+                None
+            }
+        }
+    }
+
+    /// Of a backend that is wrong complain of the address, or of each option that is wrong by
+    /// itself, at its place.
+    fn blame(&mut self, address: &str, at: Spot, options: &[BackendOption<'_>]) {
+        let Some(bare) = self.good(BackendSpec::parse(address), at) else { return };
+        // What is said of TLS depends on the rest.
+        for option in options.iter().filter(|it| !matches!(it.key, "tls" | "sni")) {
+            let alone = format!("{},{}", bare.address(), option.text);
+            self.good(BackendSpec::parse(&alone), option.at);
+        }
     }
 
     /// A key of a backend's table as an option of `--backend`.
@@ -318,6 +326,13 @@ impl<'s> Reader<'s> {
             }
         }
     }
+}
+
+/// A key of a backend's table as an option of `--backend`.
+struct BackendOption<'a> {
+    key: &'a str,
+    text: String,
+    at: Spot,
 }
 
 /// Whether a listener that is made by an address has this name.

@@ -10,12 +10,12 @@ use crate::limits::HINTS_MAX;
 use super::SPELLING;
 use super::mistake::Mistake;
 use super::section::Value;
-use super::source::{Sources, substituted};
+use super::source::{Env, Sources, substituted};
 
 /// What reads the files.
-pub(super) struct Reader<'s> {
-    pub sources: &'s Sources,
-    pub env: &'s dyn Fn(&str) -> Option<String>,
+pub(super) struct Reader<'e> {
+    pub sources: Sources,
+    pub env: Env<'e>,
     pub desired: Desired,
     pub origins: Origins,
     pub mistakes: Vec<Mistake>,
@@ -26,17 +26,19 @@ pub(super) struct Reader<'s> {
     pub plain: Config,
     /// Where each listener, service and pool is named.
     pub named: HashMap<Subject, Spot>,
-    /// Files that are no TOML, and where each begins not to be: what is read behind that may be
-    /// anything.
-    pub broken: Vec<(usize, usize)>,
-    /// What is wrong with their TOML.
-    pub syntax: Vec<Mistake>,
+    /// Where files are no TOML, and why: what is read behind that may be anything.
+    pub syntax: Vec<(Spot, String)>,
+    /// What the first file includes.
+    pub includes: Vec<(String, Spot)>,
     /// Where services name listeners and pools.
     pub uses: Vec<(Subject, Spot)>,
     /// Where the service that is read names files.
     pub files: Vec<(String, Spot)>,
     settings: HashMap<&'static str, &'static Setting>,
 }
+
+/// So many errors of TOML itself are told of a file: most others follow from the first.
+const SYNTAX_ERRORS_SHOWN: usize = 3;
 
 /// Settings that a file says in its own way.
 pub(super) const NOT_HERE: [SettingKey; 6] = [
@@ -48,26 +50,22 @@ pub(super) const NOT_HERE: [SettingKey; 6] = [
     SettingKey::DEMO,
 ];
 
-impl<'s> Reader<'s> {
-    pub fn new(
-        sources: &'s Sources,
-        env: &'s dyn Fn(&str) -> Option<String>,
-        mistakes: Vec<Mistake>,
-    ) -> Reader<'s> {
+impl<'e> Reader<'e> {
+    pub fn new(env: Env<'e>) -> Reader<'e> {
         let keyed = settings::all().filter_map(|setting| Some((setting.key()?, setting)));
         let here = keyed.filter(|(key, _)| !NOT_HERE.contains(key));
         Reader {
-            sources,
+            sources: Sources::default(),
             env,
             desired: Desired::nothing(),
             origins: Origins::default(),
-            mistakes,
+            mistakes: Vec::new(),
             warnings: Vec::new(),
             defaults: Config::defaults(),
             plain: Config::defaults(),
             named: HashMap::new(),
-            broken: Vec::new(),
             syntax: Vec::new(),
+            includes: Vec::new(),
             uses: Vec::new(),
             files: Vec::new(),
             settings: here.map(|(key, setting)| (key.path(), setting)).collect(),
@@ -106,17 +104,20 @@ impl<'s> Reader<'s> {
 
     /// What is said of places behind an error of TOML itself is noise, and so is what is missing.
     pub(super) fn forget_what_follows(&mut self) {
-        if self.broken.is_empty() {
-            return;
-        }
-        let broken = std::mem::take(&mut self.broken);
-        let is_behind = |it: &Mistake| match it.at {
-            None => true,
-            Some(at) => broken.iter().any(|&(file, from)| at.file == file && at.start > from),
+        let mut syntax = std::mem::take(&mut self.syntax);
+        syntax.sort_unstable();
+        syntax.dedup();
+        let of_files = || syntax.chunk_by(|one, other| one.0.file == other.0.file);
+        let is_behind = |first: Spot, at: Spot| at.file == first.file && at.start > first.start;
+        let is_noise = |it: &Mistake| match it.at {
+            None => !syntax.is_empty(),
+            Some(at) => of_files().any(|errors| is_behind(errors[0].0, at)),
         };
-        let syntax = std::mem::take(&mut self.syntax);
-        self.mistakes.retain(|it| !is_behind(it));
-        self.mistakes.extend(syntax);
+        self.mistakes.retain(|it| !is_noise(it));
+        for errors in of_files() {
+            let told = errors.iter().take(SYNTAX_ERRORS_SHOWN);
+            self.mistakes.extend(told.map(|(at, why)| Mistake::at(*at, why)));
+        }
     }
 
     /// This was found, and that is wanted.

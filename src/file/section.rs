@@ -10,11 +10,14 @@ use toml::de::{DeTable, DeValue};
 use crate::config::{Spot, quoted};
 use crate::settings::Setting;
 
+use super::piece::Piece;
+
 /// A table, and where it is.
 #[derive(Clone, Copy)]
 pub(super) struct Section<'a> {
     pub table: &'a DeTable<'a>,
-    pub file: usize,
+    /// What it was parsed from.
+    pub piece: &'a Piece,
     /// Its name, for who misses something in it.
     pub at: Spot,
 }
@@ -23,6 +26,7 @@ pub(super) struct Section<'a> {
 #[derive(Clone, Copy)]
 pub(super) struct Value<'a> {
     pub value: &'a DeValue<'a>,
+    piece: &'a Piece,
     pub at: Spot,
 }
 
@@ -72,20 +76,22 @@ impl<'a> Section<'a> {
     }
 
     pub fn value(&self, value: &'a Spanned<DeValue<'a>>) -> Value<'a> {
-        Value { value: value.get_ref(), at: spot(self.file, value.span()) }
+        placed(value, self.piece)
     }
 
-    /// All keys with their values, and where the keys are.
-    pub fn entries(&self) -> impl Iterator<Item = (&'a str, Spot, Value<'a>)> + use<'a> {
-        let section = *self;
-        section.table.iter().map(move |(key, value)| {
-            (&**key.get_ref(), spot(section.file, key.span()), section.value(value))
-        })
+    /// All keys with their values, and where the keys are, in the order in which they stand.
+    pub fn entries(&self) -> Vec<(&'a str, Spot, Value<'a>)> {
+        let mut entries = Vec::with_capacity(self.table.len());
+        for (key, value) in self.table {
+            entries.push((&**key.get_ref(), self.piece.spot(key.span()), self.value(value)));
+        }
+        entries.sort_by_key(|(_, at, _)| *at);
+        entries
     }
 }
 
-pub(super) fn spot(file: usize, span: std::ops::Range<usize>) -> Spot {
-    Spot { file, start: span.start, end: span.end }
+fn placed<'a>(value: &'a Spanned<DeValue<'a>>, piece: &'a Piece) -> Value<'a> {
+    Value { value: value.get_ref(), piece, at: piece.spot(value.span()) }
 }
 
 impl<'a> Value<'a> {
@@ -104,16 +110,13 @@ impl<'a> Value<'a> {
 
     pub fn section(&self) -> Option<Section<'a>> {
         let table = self.value.as_table()?;
-        Some(Section { table, file: self.at.file, at: self.at })
+        Some(Section { table, piece: self.piece, at: self.at })
     }
 
     /// The members of an array, or the value alone.
     pub fn items(&self) -> Vec<Value<'a>> {
         match self.value {
-            DeValue::Array(list) => list
-                .iter()
-                .map(|it| Value { value: it.get_ref(), at: spot(self.at.file, it.span()) })
-                .collect(),
+            DeValue::Array(list) => list.iter().map(|it| placed(it, self.piece)).collect(),
             _ => vec![*self],
         }
     }

@@ -7,8 +7,6 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
-use toml::Spanned;
-use toml::de::{DeTable, DeValue};
 
 use crate::config::{Glob, Spot, io_words, quoted};
 use crate::limits::{CONFIG_BYTES_MAX, CONFIG_FILES_MAX};
@@ -22,7 +20,7 @@ pub struct Sources {
 }
 
 /// What a variable of the environment is, if it is set.
-pub(super) type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
+pub type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// One file.
 #[derive(Debug, Clone)]
@@ -55,42 +53,17 @@ impl fmt::Display for Place {
 }
 
 impl Sources {
-    /// A text that includes nothing.
-    pub fn of_text(name: &str, text: &str) -> (Sources, Vec<Mistake>) {
-        let mut sources = Sources::default();
-        sources.add(name.to_owned(), text.to_owned());
-        (sources, Vec::new())
-    }
-
-    /// A file, and those that it includes; `env` has the variables for `${NAME}`.
-    pub fn read(path: &Path, env: Env<'_>) -> (Sources, Vec<Mistake>) {
-        let mut sources = Sources::default();
-        let mut mistakes = Vec::new();
-        match read_text(path) {
-            Ok(text) => sources.add(path.display().to_string(), text),
-            Err(why) => {
-                let says = format!("{}: {why}", path.display());
-                mistakes.push(Mistake { at: None, says, hint: None });
-                return (sources, mistakes);
-            }
-        }
-        let included = sources.included(path, env, &mut mistakes);
-        for (path, spot) in included {
-            match read_text(&path) {
-                Ok(text) => sources.add(path.display().to_string(), text),
-                Err(why) => {
-                    let says = format!("cannot include {}: {why}", path.display());
-                    mistakes.push(Mistake::at(spot, says));
-                }
-            }
-        }
-        (sources, mistakes)
-    }
-
-    fn add(&mut self, name: String, text: String) {
+    /// Another file of this name, with this text. Says which one it is.
+    pub(super) fn add(&mut self, name: String, text: String) -> usize {
         let ends = text.match_indices('\n').map(|(at, _)| at + 1);
         let lines = std::iter::once(0).chain(ends).collect();
         self.files.push(SourceFile { name, text, lines });
+        self.files.len() - 1
+    }
+
+    /// The text of a file; panics where none is.
+    pub(super) fn text(&self, file: usize) -> &str {
+        &self.files[file].text
     }
 
     /// The names of the files and their texts, in order.
@@ -119,56 +92,35 @@ impl Sources {
         let name = home.and_then(|home| path.strip_prefix(home).ok()).unwrap_or(path);
         Some(format!("{}:{}", name.display(), place.line))
     }
-
-    /// The files that the first one includes, sorted by name, each once, with where it says so.
-    fn included(
-        &self,
-        path: &Path,
-        env: Env<'_>,
-        mistakes: &mut Vec<Mistake>,
-    ) -> Vec<(PathBuf, Spot)> {
-        let Some((_, text)) = self.texts().next() else { return Vec::new() };
-        let (table, _) = DeTable::parse_recoverable(text);
-        let Some(value) = table.get_ref().get("include") else { return Vec::new() };
-        let folder = path.parent().unwrap_or(Path::new(""));
-        let mut found: Vec<(PathBuf, Spot)> = Vec::new();
-        for (pattern, spot) in patterns(value, env) {
-            match matching(&folder.join(&pattern)) {
-                Ok(paths) => found.extend(paths.into_iter().map(|path| (path, spot))),
-                Err(why) => {
-                    let says = format!("cannot include {}: {why}", quoted(&pattern));
-                    mistakes.push(Mistake::at(spot, says));
-                }
-            }
-        }
-        found.sort_by(|one, other| one.0.cmp(&other.0));
-        found.dedup_by(|one, other| one.0 == other.0);
-        if found.len() >= CONFIG_FILES_MAX {
-            let says = format!("{} files are included", found.len());
-            let at = found[0].1;
-            let hint = format!("at most {}", CONFIG_FILES_MAX - 1);
-            mistakes.push(Mistake::at(at, says).hint(hint));
-            found.clear();
-        }
-        found
-    }
 }
 
-/// The strings of `include`, with their variables in place; what else is there, or is wrong with
-/// them, is complained of when it is read.
-fn patterns(value: &Spanned<DeValue<'_>>, env: Env<'_>) -> Vec<(String, Spot)> {
-    let spot = |value: &Spanned<DeValue<'_>>| {
-        let span = value.span();
-        Spot { file: 0, start: span.start, end: span.end }
-    };
-    let text = |value: &Spanned<DeValue<'_>>| {
-        let text = substituted(value.get_ref().as_str()?, env).ok()?;
-        Some((text, spot(value)))
-    };
-    match value.get_ref() {
-        DeValue::Array(list) => list.iter().filter_map(text).collect(),
-        _ => text(value).into_iter().collect(),
+/// The files that these patterns mean, sorted by name, each once, with where it is asked for.
+pub(super) fn included(
+    path: &Path,
+    patterns: &[(String, Spot)],
+    mistakes: &mut Vec<Mistake>,
+) -> Vec<(PathBuf, Spot)> {
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let mut found: Vec<(PathBuf, Spot)> = Vec::new();
+    for (pattern, spot) in patterns {
+        match matching(&folder.join(pattern)) {
+            Ok(paths) => found.extend(paths.into_iter().map(|path| (path, *spot))),
+            Err(why) => {
+                let says = format!("cannot include {}: {why}", quoted(pattern));
+                mistakes.push(Mistake::at(*spot, says));
+            }
+        }
     }
+    found.sort_by(|one, other| one.0.cmp(&other.0));
+    found.dedup_by(|one, other| one.0 == other.0);
+    if found.len() >= CONFIG_FILES_MAX {
+        let says = format!("{} files are included", found.len());
+        let at = found[0].1;
+        let hint = format!("at most {}", CONFIG_FILES_MAX - 1);
+        mistakes.push(Mistake::at(at, says).hint(hint));
+        found.clear();
+    }
+    found
 }
 
 /// A character boundary at or before this byte.
@@ -182,7 +134,7 @@ fn floor(text: &str, at: usize) -> usize {
 
 /// The text of a regular file below the limit. Opened nonblocking: a named pipe would wait for
 /// somebody who writes to it.
-fn read_text(path: &Path) -> Result<String, String> {
+pub(super) fn read_text(path: &Path) -> Result<String, String> {
     let mut options = OpenOptions::new();
     let options = options.read(true).custom_flags(OFlags::NONBLOCK.bits() as i32);
     let mut bytes = Vec::new();
@@ -354,7 +306,8 @@ mod tests {
 
     #[test]
     fn a_byte_has_a_line_and_a_column() {
-        let (sources, _) = Sources::of_text("/etc/x.toml", "a = 1\nb\u{fc}c = 2\n");
+        let mut sources = Sources::default();
+        sources.add("/etc/x.toml".to_owned(), "a = 1\nb\u{fc}c = 2\n".to_owned());
         let place = |start, end| sources.place(Spot { file: 0, start, end }).unwrap();
         assert_eq!(place(0, 1).to_string(), "/etc/x.toml:1:1");
         assert_eq!(place(6, 10).to_string(), "/etc/x.toml:2:1");

@@ -4,10 +4,10 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use crate::config::{
-    self, Complaint, Complaints, Config, ListenerSpec, Match, Origin, RouteName, ServiceSpec,
-    SettingKey, Spot, Subject, closest, quoted, ties,
+    self, Complaint, Complaints, Config, Desired, ListenerSpec, Match, Origin, RouteName,
+    ServiceSpec, SettingKey, Spot, Subject, closest, quoted, ties,
 };
-use crate::limits;
+use crate::limits::{self, HINTS_MAX};
 use crate::settings;
 
 use super::SPELLING;
@@ -15,12 +15,9 @@ use super::mistake::Mistake;
 use super::reader::Reader;
 
 impl Reader<'_> {
-    /// All of it.
-    pub(super) fn check(&mut self) {
-        self.check_uses();
-        self.check_addresses();
-        self.check_ties();
-        self.check_together();
+    /// What is left once every service was looked at.
+    pub(super) fn check_rest(&mut self) {
+        self.check_certificates();
         self.check_size();
     }
 
@@ -43,18 +40,15 @@ impl Reader<'_> {
     }
 
     /// Every name leads somewhere, and everything that has one is used.
-    fn check_uses(&mut self) {
-        let mut used: BTreeSet<&Subject> = BTreeSet::new();
+    pub(super) fn check_uses(&mut self) {
+        let used: HashSet<&Subject> = self.uses.iter().map(|(subject, _)| subject).collect();
+        let lost = self.uses.iter().filter(|(subject, _)| !self.named.contains_key(subject));
         let mut wrong = Vec::new();
-        for (subject, at) in &self.uses {
-            used.insert(subject);
-            if self.named.contains_key(subject) {
-                continue;
-            }
+        for (subject, at) in lost {
             let (kind, name) = kind_and_name(subject);
-            let known = self.named.keys().map(kind_and_name).filter(|(it, _)| *it == kind);
-            let near = closest(name, known.map(|(_, name)| name));
             let mistake = Mistake::at(*at, format!("there is no {kind} {}", quoted(name)));
+            // Nobody reads so many hints, and to find them takes longest.
+            let near = (wrong.len() < HINTS_MAX).then(|| self.nearest(kind, name)).flatten();
             wrong.push(match near {
                 Some(near) => mistake.hint(format!("did you mean {near}?")),
                 None => mistake.hint(format!("want a table [{kind}.{name}]")),
@@ -70,8 +64,16 @@ impl Reader<'_> {
         self.mistakes.append(&mut wrong);
     }
 
+    /// What has a name like this one; of several the first.
+    fn nearest(&self, kind: &str, name: &str) -> Option<&str> {
+        let named = self.named.keys().map(kind_and_name).filter(|(it, _)| *it == kind);
+        let mut known: Vec<&str> = named.map(|(_, name)| name).collect();
+        known.sort_unstable();
+        closest(name, known)
+    }
+
     /// No address twice.
-    fn check_addresses(&mut self) {
+    pub(super) fn check_addresses(&mut self) {
         let listens: Vec<config::Listen> =
             self.desired.listeners.iter().map(|it| it.listen.clone()).collect();
         if config::check_listeners(&listens).is_ok() {
@@ -88,27 +90,23 @@ impl Reader<'_> {
         }
     }
 
-    /// Two services that both take a request, and none is more exact.
-    fn check_ties(&mut self) {
-        let mut wrong = Vec::new();
-        for listener in &self.desired.listeners {
-            let services = self.desired.services.iter();
-            let services = services.filter(|it| it.listeners.contains(&listener.name));
-            let all = services.flat_map(|it| it.all_matches().map(|found| (&*it.name, found)));
-            let all: Vec<(&str, Match)> = all.collect();
-            let entries: Vec<(&str, &Match)> =
-                all.iter().map(|(name, it)| (*name, it)).collect();
-            if !listener.listen.protocol.hears_names() {
-                wrong.extend(self.second_service(listener));
-                continue;
-            }
-            for tie in ties(&entries) {
-                let at = self.named.get(&Subject::Service(tie.second.to_owned())).copied();
-                let says = format!("{}, at {}", tie.wrong().spelled(SPELLING), listener.name);
-                wrong.push(Mistake { at, says, hint: None });
-            }
+    /// Two services of a listener that both take a request, and none is more exact.
+    pub(super) fn check_ties(&mut self, listener: usize) {
+        let listener = &self.desired.listeners[listener];
+        if !listener.listen.protocol.hears_names() {
+            let second = self.second_service(listener);
+            return self.mistakes.extend(second);
         }
-        self.mistakes.append(&mut wrong);
+        let services = self.desired.services.iter();
+        let services = services.filter(|it| it.listeners.contains(&listener.name));
+        let all = services.flat_map(|it| it.all_matches().map(|found| (&*it.name, found)));
+        let all: Vec<(&str, Match)> = all.collect();
+        let entries: Vec<(&str, &Match)> = all.iter().map(|(name, it)| (*name, it)).collect();
+        for tie in ties(&entries) {
+            let at = self.named.get(&Subject::Service(tie.second.to_owned())).copied();
+            let says = format!("{}, at {}", tie.wrong().spelled(SPELLING), listener.name);
+            self.mistakes.push(Mistake { at, says, hint: None });
+        }
     }
 
     /// Where clients say nothing that tells one service from another, there is one.
@@ -123,27 +121,24 @@ impl Reader<'_> {
         Some(Mistake { at, says, hint: None })
     }
 
-    /// What the command line asks of its one service is asked of each one here.
-    fn check_together(&mut self) {
-        let services = std::mem::take(&mut self.desired.services);
-        let probed = self.pools_of_streams(&services);
-        for service in &services {
-            self.check_service(service, &probed);
-        }
-        self.desired.services = services;
-        self.check_certificates();
-    }
-
     /// Pools that some service leads connections to.
-    fn pools_of_streams<'a>(&self, services: &'a [ServiceSpec]) -> HashSet<&'a str> {
-        let listeners = self.desired.listeners.iter();
-        let streams: HashSet<&str> =
-            listeners.filter(|it| !it.listen.protocol.is_udp()).map(|it| &*it.name).collect();
+    pub(super) fn pools_of_streams(&self) -> HashSet<String> {
+        let Desired { listeners, services, .. } = &self.desired;
+        let streams = listeners.iter().filter(|it| !it.listen.protocol.is_udp());
+        let streams: HashSet<&str> = streams.map(|it| &*it.name).collect();
         let leads = |it: &&ServiceSpec| it.listeners.iter().any(|it| streams.contains(&**it));
-        services.iter().filter(leads).flat_map(ServiceSpec::pools).collect()
+        let pools = services.iter().filter(leads).flat_map(ServiceSpec::pools);
+        pools.map(str::to_owned).collect()
     }
 
-    fn check_service(&mut self, service: &ServiceSpec, probed: &HashSet<&str>) {
+    /// What the command line asks of its one service is asked of each one here.
+    pub(super) fn check_service(&mut self, service: usize, probed: &HashSet<String>) {
+        let services = std::mem::take(&mut self.desired.services);
+        self.check_together(&services[service], probed);
+        self.desired.services = services;
+    }
+
+    fn check_together(&mut self, service: &ServiceSpec, probed: &HashSet<String>) {
         let own = service.pool.as_deref();
         if let Some(mut view) = self.view(service, own) {
             self.check_requests(service, &view);
@@ -184,9 +179,9 @@ impl Reader<'_> {
     }
 
     /// Where datagrams alone come in, nothing is probed unless that was asked for.
-    fn fill_in(&mut self, pool: Option<&str>, view: &mut Config, probed: &HashSet<&str>) {
+    fn fill_in(&mut self, pool: Option<&str>, view: &mut Config, probed: &HashSet<String>) {
         config::fill_in(view, &Complaints::default());
-        let Some(name) = pool.filter(|name| !probed.contains(name)) else { return };
+        let Some(name) = pool.filter(|name| !probed.contains(*name)) else { return };
         let pools = &mut self.desired.pools;
         if let Ok(at) = pools.binary_search_by(|it| (*it.name).cmp(name)) {
             pools[at].settings.check = view.pool.check.clone();

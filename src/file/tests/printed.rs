@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use toml::de::DeTable;
+
 use crate::config::{
     Action, BackendSpec, CertificatePair, Condition, Config, Desired, FieldEdit, HeadOf,
     Listen, ListenerSpec, Match, Origins, PathEdit, PoolSpec, RedirectTo, Respond, RouteName,
     Rule, ServiceSpec, Share,
 };
 use crate::file::tests::{FULL, env, good};
-use crate::file::{Sources, parse, print};
+use crate::file::{Mistake, Reading, Sources, parse, print, whole};
 use crate::settings::{self, Act, Setting};
 
 const CASES: usize = 10_000;
@@ -309,3 +311,79 @@ fn no_bytes_make_a_panic() {
         }
     }
 }
+
+/// What a file says and what is wrong with it, piece by piece or whole.
+fn said(reading: Reading<'_>) -> Result<(Desired, Vec<Mistake>), Vec<Mistake>> {
+    match whole(reading) {
+        Ok(loaded) => Ok((loaded.desired, loaded.warnings)),
+        Err((mistakes, _)) => Err(mistakes),
+    }
+}
+
+/// Good files whose tables stand in another order, in two places or twice, with some bytes changed.
+#[test]
+fn pieces_of_a_file_say_what_the_whole_says() {
+    let seed = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok());
+    let seed = seed.unwrap_or_else(|| fastrand::u64(..));
+    println!("SEED={seed}");
+    let mut random = fastrand::Rng::with_seed(seed);
+    let mut good = 0;
+    for round in 0..1_000 {
+        let text = match round % 4 {
+            0 => FULL.to_owned(),
+            _ => print(&generated(&mut random), &Origins::default(), &Sources::default()),
+        };
+        let mut tables: Vec<&str> = text.split_inclusive("\n\n").collect();
+        random.shuffle(&mut tables);
+        if random.bool() && !tables.is_empty() {
+            tables.push(tables[random.usize(..tables.len())]);
+        }
+        let mut lines: Vec<&str> =
+            tables.iter().flat_map(|it| it.split_inclusive('\n')).collect();
+        for _ in 0..random.usize(..3) {
+            let at = random.usize(..lines.len());
+            let to = random.usize(..lines.len());
+            match random.u8(..3) {
+                0 => lines.swap(at, to),
+                1 => lines.insert(to, lines[at]),
+                _ => lines[to] = random.choice(ODD_LINES).unwrap(),
+            }
+        }
+        let text = lines.concat();
+        let cut = said(Reading::of_text("x.toml", &text, &env));
+        let uncut = said(Reading::uncut("x.toml", &text, &env));
+        good += usize::from(cut.is_ok());
+        let (_, errors) = DeTable::parse_recoverable(&text);
+        let Some(first) =
+            errors.iter().filter_map(toml::de::Error::span).map(|it| it.start).min()
+        else {
+            assert_eq!(cut, uncut, "{text}");
+            continue;
+        };
+        // Behind what is no TOML the whole knows less than the pieces.
+        for wrong in [cut.unwrap_err(), uncut.unwrap_err()] {
+            let is_told = wrong.iter().any(|it| it.at.is_some_and(|at| at.start == first));
+            assert!(is_told, "{first}: {wrong:#?}\n{text}");
+        }
+    }
+    assert!(good > 100, "{good} are good");
+}
+
+const ODD_LINES: &[&str] = &[
+    "[pool]\n",
+    "[service]\n",
+    "[[pool.a]]\n",
+    "[pool.a.check]\n",
+    "[pool.'a']\n",
+    "[pool.\"a\\u0062\"]\n",
+    "pool.a.check = 'none'\n",
+    "include = []\n",
+    "frontend = 1\n",
+    "x = [\n",
+    "]\n",
+    "y = \"\"\"\n",
+    "z = \"open\n",
+    "[pool.a\n",
+    "[nothing.at.all]\n",
+    "# [pool.b]\n",
+];
