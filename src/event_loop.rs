@@ -64,6 +64,7 @@ use crate::status;
 use apply::Directory;
 use chores::Chores;
 use closing::Sweep;
+use reloading::Reload;
 use resting::Resting;
 
 /// The loop and everything it owns.
@@ -83,6 +84,10 @@ pub struct EventLoop {
     /// Of everything random.
     seed: u64,
     reread: Option<Reread>,
+    /// What ran before the last reload, until it is freed.
+    outdated: Option<Box<Directory>>,
+    /// A reload that is under way.
+    reloading: Option<Box<Reload>>,
     pairs: Slots<Pair>,
     udp: Udp,
     health: Health,
@@ -126,8 +131,17 @@ pub struct Parts {
     pub reread: Option<Reread>,
 }
 
-/// Reads what is wanted again; if it cannot be, lines that say why.
-pub type Reread = Box<dyn FnMut() -> Result<Reading, Vec<String>>>;
+/// Begins to read what is wanted again.
+pub type Reread = Box<dyn FnMut() -> Box<dyn Rereading>>;
+
+/// What is wanted, as it is read again.
+pub trait Rereading {
+    /// A piece of it, which takes less than a millisecond. Says whether there is more.
+    fn step(&mut self) -> bool;
+
+    /// What was read; if it cannot be, lines that say why.
+    fn finish(self: Box<Self>) -> Result<Reading, Vec<String>>;
+}
 
 /// What was read.
 pub struct Reading {
@@ -186,6 +200,8 @@ impl EventLoop {
             directory: Directory::empty(),
             seed,
             reread,
+            outdated: None,
+            reloading: None,
             accepting: Vec::new(),
             sockets_leaving: 0,
             ready: VecDeque::new(),
@@ -289,6 +305,7 @@ impl EventLoop {
             || self.sockets_leaving > 0 && self.has_sockets_to_close()
             || self.has_clients_waiting()
             || self.has_mirrors_left()
+            || self.reloading.is_some()
     }
 
     /// 2: note what each event says, and queue its owner.
@@ -383,6 +400,7 @@ impl EventLoop {
         self.sweep();
         self.make_page();
         self.work_on_balance();
+        self.go_on_reloading();
         self.arm_chores();
         let no_pairs = self.pairs.len() == self.dead.len();
         let no_clients = no_pairs && self.accepting.is_empty() && self.udp.flows() == 0;

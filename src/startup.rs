@@ -15,7 +15,9 @@ use crate::config::{
 use crate::control::{self, Ground, Prepared, PreparedListener};
 use crate::demo::{self, Demo};
 use crate::event::signals::Signals;
-use crate::event_loop::{EventLoop, Logs, Parts, Reading, Reread, Tell, share_descriptors};
+use crate::event_loop::{
+    EventLoop, Logs, Parts, Reading, Reread, Rereading, Tell, share_descriptors,
+};
 use crate::limits::DEMO_CLIENTS;
 use crate::logging::LogSink;
 use crate::wanted::{self, Told};
@@ -122,14 +124,32 @@ fn show_demo(demo: &Demo, addresses: &[Listen], stats_path: Option<&str>) {
 /// Reads what the command line and its file say, once more.
 pub fn rereading(config: Config) -> Reread {
     Box::new(move || {
-        let mut wanted = wanted::read(&config).map_err(Told::lines)?;
+        Box::new(RereadWanted {
+            reading: wanted::Reading::begin(&config),
+            config: config.clone(),
+        })
+    })
+}
+
+struct RereadWanted {
+    config: Config,
+    reading: wanted::Reading,
+}
+
+impl Rereading for RereadWanted {
+    fn step(&mut self) -> bool {
+        self.reading.step()
+    }
+
+    fn finish(self: Box<Self>) -> Result<Reading, Vec<String>> {
+        let config = self.config;
+        let mut wanted = self.reading.finish().map_err(Told::lines)?;
         wanted.warnings.iter().for_each(|line| warn!("{line}"));
         let desired = std::mem::replace(&mut wanted.desired, Desired::nothing());
-        let config = config.clone();
         let tell =
             Box::new(move |wrong: &[Complaint]| wanted.tell("error", wrong, &config).lines());
         Ok(Reading { desired, tell })
-    })
+    }
 }
 
 fn start_demo(seed: u64) -> Result<Demo, Complaint> {

@@ -37,12 +37,40 @@ pub struct Told {
     pub of_flags: Vec<String>,
 }
 
+/// What the command line asks for and the file that it names, as they are read.
+pub struct Reading {
+    config: Config,
+    file: Option<file::Reading<'static>>,
+}
+
 /// What the command line asks for, and the file that it names. If anything is wrong, all of it is
 /// told.
 pub fn read(config: &Config) -> Result<Wanted, Told> {
-    match &config.file {
-        None => of_flags(config),
-        Some(path) => of_file(config, Path::new(path)),
+    let mut reading = Reading::begin(config);
+    while reading.step() {}
+    reading.finish()
+}
+
+impl Reading {
+    /// From the beginning.
+    pub fn begin(config: &Config) -> Reading {
+        const ENVIRONMENT: fn(&str) -> Option<String> = |name| std::env::var(name).ok();
+        let path = config.file.as_ref().map(Path::new);
+        let file = path.map(|path| file::Reading::of_file(path, &ENVIRONMENT));
+        Reading { config: config.clone(), file }
+    }
+
+    /// The next piece. Says whether there is more.
+    pub fn step(&mut self) -> bool {
+        self.file.as_mut().is_some_and(file::Reading::step)
+    }
+
+    /// All of it, or all that is wrong.
+    pub fn finish(self) -> Result<Wanted, Told> {
+        match self.file {
+            None => of_flags(&self.config),
+            Some(file) => of_file(&self.config, file),
+        }
     }
 }
 
@@ -55,10 +83,8 @@ fn of_flags(config: &Config) -> Result<Wanted, Told> {
     Ok(Wanted { desired, origins, warnings, sources: Sources::default() })
 }
 
-fn of_file(config: &Config, path: &Path) -> Result<Wanted, Told> {
-    let env = |name: &str| std::env::var(name).ok();
-    let loaded = file::read(path, &env);
-    let loaded = loaded.map_err(|(mistakes, sources)| Told {
+fn of_file(config: &Config, read: file::Reading<'_>) -> Result<Wanted, Told> {
+    let loaded = read.finish().map_err(|(mistakes, sources)| Told {
         of_file: shown("error", &mistakes, &sources),
         of_flags: Vec::new(),
     })?;

@@ -31,6 +31,8 @@ pub struct Receipt {
     pub notes: Vec<String>,
     /// How long it took; at a reload with the reading of files and the looking up of names.
     pub took: Duration,
+    /// In how many turns.
+    pub turns: u32,
 }
 
 /// So many came, changed and went.
@@ -118,7 +120,11 @@ impl fmt::Display for Receipt {
         if self.members.len() > POOLS_SAID {
             write!(f, "; {}", counted(self.members.len() - POOLS_SAID, "more pool"))?;
         }
-        write!(f, "; {:.1} ms", self.took.as_secs_f64() * 1000.0)
+        write!(f, "; {:.1} ms", self.took.as_secs_f64() * 1000.0)?;
+        if self.turns > 1 {
+            write!(f, " in {} turns", self.turns)?;
+        }
+        Ok(())
     }
 }
 

@@ -142,6 +142,7 @@ impl EventLoop {
             let process = self.directory.desired.process.clone();
             let before = (&old.desired.process, old.needs);
             receipt.notes = self.change_process(before, (&process, needs));
+            self.outdated = Some(Box::new(old));
         }
         self.review_certificates();
         receipt.generation = generation;

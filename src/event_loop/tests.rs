@@ -8,6 +8,7 @@ mod mirror;
 #[cfg(debug_assertions)]
 mod pipelining;
 mod reload;
+mod reloading;
 mod ruled;
 
 use super::*;
