@@ -82,6 +82,8 @@ pub struct PreparedListener {
 pub struct PreparedServer {
     /// What is known of it, if it is new or changed.
     pub plan: Option<ServerPlan>,
+    /// TLS is spoken with it in another way than before, or other roots are trusted.
+    pub is_outdated: bool,
 }
 
 /// What leads from what runs to what is wanted, found piece by piece, none of which takes long. To
@@ -311,11 +313,12 @@ impl Preparing {
     /// What is needed of a server. Names that run already are not looked up again.
     fn plan_server(&mut self, ground: &Ground<'_>, at: usize) -> Step {
         let wanted = self.found.wanted().at(at);
-        let is_same = |at: usize| {
-            let before = ground.servers.at(at);
-            before.facts == wanted.facts && before.key() == wanted.key()
-        };
-        let plan = if self.found.diff.servers.wanted[at].before().is_some_and(is_same) {
+        let before = self.found.diff.servers.wanted[at].before();
+        let before = before.map(|at| ground.servers.at(at));
+        let is_outdated = before.is_some_and(|it| self.is_outdated(ground, &it, &wanted));
+        let is_same =
+            |it: ServerWanted<'_>| it.facts == wanted.facts && it.key() == wanted.key();
+        let plan = if before.is_some_and(is_same) && !is_outdated {
             None
         } else {
             let known = (ground.known)(&wanted.spec.host, wanted.spec.port);
@@ -328,8 +331,21 @@ impl Preparing {
         };
         let complaint = addresses.into_iter().find_map(|at| self.own.complaint(&wanted, at));
         self.errors.extend(complaint);
-        self.found.servers.push(PreparedServer { plan });
+        self.found.servers.push(PreparedServer { plan, is_outdated });
         Step::Server(at + 1)
+    }
+
+    /// Whether what was agreed with a server under its old terms does not hold any more.
+    fn is_outdated(
+        &self,
+        ground: &Ground<'_>,
+        before: &ServerWanted<'_>,
+        wanted: &ServerWanted<'_>,
+    ) -> bool {
+        let old = ground.store.roots(before.facts.dial);
+        let new = self.found.store.roots(wanted.facts.dial);
+        let trusts_others = old.zip(new).is_some_and(|(old, new)| !old.is_like(new));
+        trusts_others || !before.speaks_as(wanted)
     }
 
     /// What can be seen without making its file is told with the other files.

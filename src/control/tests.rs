@@ -7,7 +7,7 @@ use crate::config::{
 
 use super::diff::{Diff, Fate, Fates};
 use super::server_fates::ServerFates;
-use super::{Roster, ServerWanted, Servers};
+use super::{Ground, PreparedServer, Roster, ServerWanted, Servers, prepare};
 
 fn pool(name: &str, backends: &[&str]) -> PoolSpec {
     let backends = backends.iter().map(|text| BackendSpec::parse(text).unwrap()).collect();
@@ -183,6 +183,40 @@ fn flags_are_the_smallest_front_end() {
     let pools: Vec<&str> = desired.pools.iter().map(|pool| &*pool.name).collect();
     assert_eq!(pools, ["main", "www.a.test/api", "*.a.test"]);
     assert_eq!(Roster::of(&desired).len(), 3, "a:80 is one server");
+}
+
+/// A CA whose file is another is another, though its name is the same.
+#[test]
+fn the_roots_for_backends_are_read_again() {
+    let name = format!("pointsman-roots-{}", std::process::id());
+    let file = std::env::temp_dir().join(name);
+    let write = || {
+        let made = rcgen::generate_simple_self_signed(vec!["ca".to_owned()]).unwrap();
+        std::fs::write(&file, made.cert.pem()).unwrap();
+    };
+    write();
+    let mut wanted = state(vec![pool("a", &["https://127.0.0.1:9"])]);
+    wanted.pools[0].settings.tls.ca = Some(file.display().to_string());
+    let first = Ground::with_nothing(|ground| prepare(ground, wanted.clone())).ok().unwrap();
+    let again = || {
+        let ground = Ground {
+            servers: first.wanted(),
+            store: &first.store,
+            address: &|_| Some("127.0.0.1:1".parse().unwrap()),
+            holds: &|_, _| false,
+            known: &|_, _| None,
+        };
+        prepare(&ground, wanted.clone()).map(|it| {
+            let PreparedServer { plan, is_outdated } = &it.servers[0];
+            (plan.is_some(), *is_outdated)
+        })
+    };
+    assert_eq!(again(), Ok((false, false)), "the same file");
+    write();
+    assert_eq!(again(), Ok((true, true)), "another certificate in it");
+    std::fs::write(&file, "none").unwrap();
+    assert!(again().is_err());
+    std::fs::remove_file(file).unwrap();
 }
 
 /// Of servers at random: each that runs becomes at most one that is wanted, or goes; who is kept is

@@ -100,7 +100,9 @@ impl TlsStore {
                 None
             }
         };
-        if let Some(known) = before.roots(settings) {
+        // Those of the system are read once: they take longest, and change with it alone.
+        let known = before.roots(settings);
+        if let Some(known) = known.filter(|_| settings.ca.is_none()) {
             return self.roots.push((settings.clone(), known.clone()));
         }
         let roots = match settings.verify {
@@ -110,6 +112,10 @@ impl TlsStore {
         match roots {
             Ok(roots) => {
                 let roots = match identity {
+                    // With the sessions that were begun by them.
+                    _ if known.is_some_and(|known| known.is_like(&roots)) => {
+                        known.cloned().unwrap_or(roots)
+                    }
                     Some(identity) => roots.identify(identity),
                     None => roots,
                 };

@@ -271,7 +271,7 @@ impl EventLoop {
                 (Some(at), Some(plan)) => {
                     let id = change.old.servers[at];
                     self.change_server(id, plan, wanted.facts.check);
-                    outdated.extend((!before.at(at).speaks_as(&wanted)).then_some(id));
+                    outdated.extend(prepared.is_outdated.then_some(id));
                     note_changed(change, &wanted);
                     id
                 }

@@ -62,10 +62,10 @@ Signals:
         Read the file of --config again and apply what is different in one
         step: what stayed keeps its connections, health and counts. A file
         with mistakes changes nothing; the log says them all. The files of
-        --cert, --key, --client-ca, --backend-cert and --backend-key are read
-        again with it, or without --config alone; if one of them is bad all
-        stay as they were. The access log is reopened in any case, after
-        logrotate or the like moved it.
+        --cert, --key, --client-ca, --backend-ca, --backend-cert and
+        --backend-key are read again with it, or without --config alone; if
+        one of them is bad all stay as they were. The access log is reopened
+        in any case, after logrotate or the like moved it.
 
 Exit codes:
   0     Ended as asked.

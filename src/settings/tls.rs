@@ -138,7 +138,8 @@ pub(super) static TLS: &[Setting] = &[
         long: "backend-ca",
         value: "FILE",
         says: "Certificates of backends that speak TLS lead to one in this file, in PEM. One for \
-               signing others (CA:TRUE), as 'openssl req -x509' makes them, is no server's.",
+               signing others (CA:TRUE), as 'openssl req -x509' makes them, is no server's. Read \
+               again at SIGHUP: where it is another, connections are made anew.",
         default: |_| "those that the system trusts".to_owned(),
         show: |config| config.pool.tls.ca.clone(),
         act: Act::Value(SettingKey::BACKEND_CA, |config, text| {

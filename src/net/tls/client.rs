@@ -36,6 +36,8 @@ struct Spoken {
 #[derive(Debug, Clone)]
 pub struct Roots {
     config: ClientConfig,
+    /// What was read of a file; empty if none was named.
+    of_file: Arc<[CertificateDer<'static>]>,
     /// Sessions go on where nothing but the backend is verified; see [`Roots::identify`].
     resumes: bool,
 }
@@ -90,10 +92,12 @@ impl Roots {
     /// trusts.
     pub fn read(file: Option<&str>) -> Result<Roots, FileError> {
         let mut roots = RootCertStore::empty();
+        let mut of_file = Vec::new();
         match file {
             Some(file) => {
-                for certificate in files::certificates(SettingKey::BACKEND_CA, file)? {
-                    let added = roots.add(certificate);
+                of_file = files::certificates(SettingKey::BACKEND_CA, file)?;
+                for certificate in &of_file {
+                    let added = roots.add(certificate.clone());
                     added.map_err(|error| {
                         FileError::new(SettingKey::BACKEND_CA, file, &files::reason(&error))
                     })?;
@@ -119,15 +123,20 @@ impl Roots {
         let verifier = verifier.build().map_err(|error| {
             FileError::new(SettingKey::BACKEND_CA, file.unwrap_or_default(), &error.to_string())
         })?;
-        Roots::by(Trust::Rooted(verifier))
+        Roots::by(Trust::Rooted(verifier), of_file.into())
     }
 
     /// No certificate is verified: what is sent is encrypted, but whoever is there can read it.
     pub fn unverified() -> Result<Roots, FileError> {
-        Roots::by(Trust::Unverified)
+        Roots::by(Trust::Unverified, Arc::new([]))
     }
 
-    fn by(trust: Trust) -> Result<Roots, FileError> {
+    /// Whether the same certificates were read for both.
+    pub fn is_like(&self, other: &Roots) -> bool {
+        self.of_file == other.of_file
+    }
+
+    fn by(trust: Trust, of_file: Arc<[CertificateDer<'static>]>) -> Result<Roots, FileError> {
         let algorithms = provider().signature_verification_algorithms;
         let verifier = Arc::new(BackendVerifier { trust, algorithms });
         let builder = ClientConfig::builder_with_provider(provider());
@@ -135,7 +144,7 @@ impl Roots {
             FileError::new(SettingKey::BACKEND_CA, "TLS", &error.to_string())
         })?;
         let builder = builder.dangerous().with_custom_certificate_verifier(verifier);
-        Ok(Roots { config: builder.with_no_client_auth(), resumes: true })
+        Ok(Roots { config: builder.with_no_client_auth(), of_file, resumes: true })
     }
 
     /// Show this to backends that ask. A session would stand for the certificate with which it was
