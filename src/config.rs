@@ -64,7 +64,7 @@ pub use host_name::HostName;
 pub use http::{HashKey, own_path, sticky_cookie};
 pub use key::{SettingKey, Spelling};
 pub use listen::{Listen, Phase, Phases, Protocol, Service, check_listeners};
-pub use listener::ListenerSettings;
+pub use listener::{ListenerSettings, OnListenerRemoved};
 pub use matching::{Match, Rank, Tie, ties};
 pub use own::OwnListeners;
 pub use pool::{AllDown, CheckSettings, OnDown, OnRemoved, PoolSettings};

@@ -13,7 +13,9 @@ use mio::Registry;
 
 use crate::access_log::AccessLog;
 use crate::backends::{Backends, Course, CourseOf};
-use crate::config::{ListenerSettings, ProcessSettings, ServiceSettings, Spelling};
+use crate::config::{
+    ListenerSettings, OnListenerRemoved, ProcessSettings, ServiceSettings, Spelling,
+};
 use crate::event::id::of;
 use crate::event::{
     Key, ListenerId, Owner, PoolId, Roster, RunQueue, ServerId, ServiceId, Slots, Timers,
@@ -274,7 +276,13 @@ impl Context {
     /// the listener leaves.
     #[inline]
     pub fn lets_go(&self, listener: ListenerId) -> bool {
-        self.draining || self.listeners.has_leaving() && self.listeners.is_leaving(listener)
+        self.draining || self.listeners.has_leaving() && self.leaves_alone(listener)
+    }
+
+    #[cold]
+    fn leaves_alone(&self, listener: ListenerId) -> bool {
+        let keeps = |it: &Listener| it.settings.on_removed == OnListenerRemoved::Keep;
+        self.listeners.is_leaving(listener) && !self.listeners.get(listener).is_some_and(keeps)
     }
 
     /// The rest of this pair's request will not come: the copy of it, if one was begun, failed.

@@ -63,7 +63,7 @@ use crate::stats::LogThrottle;
 use crate::status;
 use apply::Directory;
 use chores::Chores;
-use closing::Sweep;
+use closing::{Eviction, Sweep};
 use reloading::Reload;
 use resting::Resting;
 
@@ -99,6 +99,8 @@ pub struct EventLoop {
     dead: VecDeque<Key>,
     /// Pairs to be closed because their backend went down.
     sweep: Sweep,
+    /// Pairs to be closed because their listener was removed.
+    eviction: Eviction,
     /// The status page that is being written.
     page: Option<status::StatusPage>,
     /// Who gives way when there is no room.
@@ -214,6 +216,7 @@ impl EventLoop {
             pace: Pace::new(now),
             dead: VecDeque::new(),
             sweep: Sweep::default(),
+            eviction: Eviction::default(),
             page: None,
             resting: Resting::default(),
             signalled: false,
@@ -398,6 +401,7 @@ impl EventLoop {
         self.udp.leave_some(&mut self.cx);
         self.start_mirrors();
         self.sweep();
+        self.evict_some();
         self.make_page();
         self.work_on_balance();
         self.go_on_reloading();

@@ -18,8 +18,30 @@ pub struct ListenerSettings {
     pub keep_alive: Duration,
     /// Proxies whose X-Forwarded fields are kept.
     pub trusted_proxies: Vec<Cidr>,
+    /// What becomes of its clients when it is removed.
+    pub on_removed: OnListenerRemoved,
     /// How TLS is spoken with clients.
     pub tls: ListenerTls,
+}
+
+/// What happens to the connections that came in at a listener which is removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnListenerRemoved {
+    /// They go on until they end; those of HTTP end with the request that is under way.
+    Drain,
+    /// They go on until they end, those of HTTP with further requests.
+    Keep,
+    /// They are closed.
+    Close,
+}
+
+impl OnListenerRemoved {
+    /// The words for it.
+    pub const ALL: &'static [(&'static str, OnListenerRemoved)] = &[
+        ("drain", OnListenerRemoved::Drain),
+        ("keep", OnListenerRemoved::Keep),
+        ("close", OnListenerRemoved::Close),
+    ];
 }
 
 impl ListenerSettings {
@@ -29,6 +51,7 @@ impl ListenerSettings {
         header_timeout: limits::HEADER_TIMEOUT_DEFAULT,
         keep_alive: limits::KEEP_ALIVE_DEFAULT,
         trusted_proxies: Vec::new(),
+        on_removed: OnListenerRemoved::Drain,
         tls: ListenerTls::DEFAULT,
     };
 
@@ -46,6 +69,7 @@ impl SettingKey {
     pub const HEADER_TIMEOUT: SettingKey = SettingKey("listener.header_timeout");
     pub const KEEP_ALIVE: SettingKey = SettingKey("listener.keep_alive");
     pub const TRUSTED_PROXIES: SettingKey = SettingKey("listener.trusted_proxies");
+    pub const ON_LISTENER_REMOVED: SettingKey = SettingKey("listener.on_removed");
     pub const CERT: SettingKey = SettingKey("listener.certificates.cert");
     pub const CERT_KEY: SettingKey = SettingKey("listener.certificates.key");
     pub const ALPN: SettingKey = SettingKey("listener.alpn");

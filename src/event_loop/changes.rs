@@ -78,12 +78,15 @@ impl EventLoop {
         added.map(|()| id)
     }
 
-    /// Nobody new comes in there, but for those who wait already. Those that are here stay, and are
-    /// served as before.
+    /// Nobody new comes in there. What becomes of those that are here it says itself.
     pub fn remove_listener(&mut self, id: ListenerId) {
         if self.cx.listeners.leave(id) {
             let listener = &mut self.cx.listeners[id];
             listener.begin_to_leave();
+            if listener.closes_clients() {
+                self.evict(id);
+            }
+            let listener = &mut self.cx.listeners[id];
             self.sockets_leaving += usize::from(listener.accepting().is_some());
             self.mark_listener(id);
         }

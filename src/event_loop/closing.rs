@@ -9,7 +9,7 @@ use std::time::Instant;
 use log::debug;
 
 use crate::backends::Flip;
-use crate::event::{Key, PoolId, ServerId};
+use crate::event::{Key, ListenerId, PoolId, ServerId};
 use crate::limits::{STEP_TIME, SWEPT_PER_TURN};
 use crate::relay::{Pair, Reason};
 
@@ -47,10 +47,21 @@ impl Sweep {
     }
 }
 
+/// Listeners that were removed and whose clients are being closed.
+#[derive(Debug, Default)]
+pub(super) struct Eviction {
+    listeners: Vec<ListenerId>,
+    /// How far the walk through the pairs is.
+    at: usize,
+}
+
 impl EventLoop {
     /// Whether the next turn has somebody to close or to free.
     pub(super) fn has_closing_left(&self) -> bool {
-        !self.dead.is_empty() || self.cx.retired() > 0 || !self.sweep.is_over()
+        !self.dead.is_empty()
+            || self.cx.retired() > 0
+            || !self.sweep.is_over()
+            || !self.eviction.listeners.is_empty()
     }
 
     /// The pair is over: the end of the turn reaps it.
@@ -60,6 +71,32 @@ impl EventLoop {
         {
             pair.client.closing = Some(reason);
             self.dead.push_back(key);
+        }
+    }
+
+    /// Who came in at this listener, which takes nobody new, is closed.
+    pub(super) fn evict(&mut self, listener: ListenerId) {
+        self.udp.leave_listener(listener, &self.cx);
+        // Those before are walked for once more: that is a look, no more.
+        self.eviction.listeners.push(listener);
+        self.eviction.at = 0;
+    }
+
+    /// A part of that: so many pairs are looked at in a turn.
+    pub(super) fn evict_some(&mut self) {
+        if self.eviction.listeners.is_empty() {
+            return;
+        }
+        for _ in 0..SWEPT_PER_TURN {
+            if self.eviction.at >= self.pairs.places() {
+                return self.eviction.listeners.clear();
+            }
+            let is_it = |pair: &Pair| self.eviction.listeners.contains(&pair.client.listener);
+            let pair = self.pairs.at(self.eviction.at).filter(|(_, pair)| is_it(pair));
+            if let Some(key) = pair.map(|(key, _)| key) {
+                self.close(key, Reason::Stopped);
+            }
+            self.eviction.at += 1;
         }
     }
 

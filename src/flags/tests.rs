@@ -4,8 +4,8 @@ use super::*;
 use crate::config::{
     AccessLogFormat, AccessLogPlace, Algorithm, AllDown, BackendTls, BackendVerify,
     CertificatePair, Check, CheckSettings, Cidr, ClientCert, HashKey, ListenerSettings,
-    ListenerTls, OnDown, OnRemoved, PoolSettings, ProcessSettings, Protocol, Redirect,
-    SameSite, ServiceSettings, Sticky, UdpSettings, UnknownName,
+    ListenerTls, OnDown, OnListenerRemoved, OnRemoved, PoolSettings, ProcessSettings, Protocol,
+    Redirect, SameSite, ServiceSettings, Sticky, UdpSettings, UnknownName,
 };
 use crate::limits;
 use std::collections::BTreeSet;
@@ -67,6 +67,7 @@ fn every_flag_reaches_its_field() {
          --check http:/x --check-interval 10ms --check-timeout=1ms --rise 1 --fall 1000 \
          --all-down spread --connect-timeout 1.5s --retries 0 --idle-timeout 2h \
          --half-close-timeout 1m --slow-start 10s --on-down close --on-removed close \
+         --on-listener-removed keep \
          --max-connections 7 --drain-timeout 0s --seed 18446744073709551615 --log-level trace \
          --tls-handshake-timeout 4s --tcp-keepalive 5s \
          --backend-idle 1ms --backend-idle-connections 0 --header-timeout 1s \
@@ -94,6 +95,7 @@ fn every_flag_reaches_its_field() {
             keep_alive: Duration::from_secs(2),
             tls_handshake_timeout: Duration::from_secs(4),
             trusted_proxies: Cidr::parse_list("10.0.0.0/8,::1,fd00::/8").unwrap(),
+            on_removed: OnListenerRemoved::Keep,
             tls: ListenerTls::DEFAULT,
         },
         service: ServiceSettings {

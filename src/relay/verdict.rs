@@ -69,7 +69,8 @@ pub enum Reason {
     HalfClosedIdle,
     /// Its backend went down, and `--on-down close` was asked for.
     BackendDown,
-    /// We are stopping, and nobody wants to wait any longer.
+    /// We are stopping, and nobody wants to wait any longer; or the listener is removed, and its
+    /// clients are to be closed with it.
     Stopped,
     /// We are stopping, and the drain timeout is over.
     DrainTimeout,

@@ -12,7 +12,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crate::config::{ListenerSettings, Phases, Protocol};
+use crate::config::{ListenerSettings, OnListenerRemoved, Phases, Protocol};
 use crate::event::{ServiceId, TimerKey};
 use crate::limits::LISTEN_BACKLOG;
 use crate::net::tls::server::ServerTls;
@@ -159,11 +159,18 @@ impl Listener {
         }
     }
 
-    /// It is to take nobody new from now on, but for those who wait already.
+    /// It is to take nobody new from now on, but for those who wait already; not even those if its
+    /// clients are closed.
     pub fn begin_to_leave(&mut self) {
+        let waiting = if self.closes_clients() { 0 } else { LISTEN_BACKLOG as usize };
         if let ListenerSocket::Stream(accepting) = &mut self.socket {
-            accepting.last = Some(LISTEN_BACKLOG as usize);
+            accepting.last = Some(waiting);
         }
+    }
+
+    /// Whether its clients are closed when it is removed.
+    pub fn closes_clients(&self) -> bool {
+        self.settings.on_removed == OnListenerRemoved::Close
     }
 
     /// Whether it leaves and nobody waits at its socket any more, which can be closed. One that is

@@ -11,8 +11,8 @@ use super::tls::{TLS, file};
 use super::udp::UDP;
 use crate::config::{
     AccessLogFormat, AccessLogPlace, Algorithm, AllDown, BackendSpec, Check, LOG_LEVELS,
-    Listen, OnDown, OnRemoved, Route, SettingKey, Task, check_host, duration, duration_text,
-    number, number_u32, one_of, tcp_keepalive, word_of,
+    Listen, OnDown, OnListenerRemoved, OnRemoved, Route, SettingKey, Task, check_host,
+    duration, duration_text, number, number_u32, one_of, tcp_keepalive, word_of,
 };
 use crate::limits;
 
@@ -268,6 +268,25 @@ static HEALTH: &[Setting] = &[
         show: |config| Some(word_of(&config.pool.on_removed, OnRemoved::ALL).to_owned()),
         act: Act::Value(SettingKey::ON_REMOVED, |config, text| {
             config.pool.on_removed = one_of(text, OnRemoved::ALL)?;
+            Ok(())
+        }),
+    },
+    Setting {
+        short: "",
+        long: "on-listener-removed",
+        value: "drain|keep|close",
+        says: "When a listener is removed, which only a changed file of --config does, let the \
+               connections that came in there go on until they end, or close them. With drain \
+               those of HTTP end with the request that is under way, with keep they are kept \
+               for further ones.",
+        default: |defaults| {
+            word_of(&defaults.listener.on_removed, OnListenerRemoved::ALL).to_owned()
+        },
+        show: |config| {
+            Some(word_of(&config.listener.on_removed, OnListenerRemoved::ALL).to_owned())
+        },
+        act: Act::Value(SettingKey::ON_LISTENER_REMOVED, |config, text| {
+            config.listener.on_removed = one_of(text, OnListenerRemoved::ALL)?;
             Ok(())
         }),
     },

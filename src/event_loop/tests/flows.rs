@@ -6,8 +6,8 @@ use super::*;
 use crate::backends::{Joins, PoolPlan, SeatPlan, ServerPlan};
 use crate::balance;
 use crate::config::{
-    Algorithm, Check, CheckSettings, ListenerSettings, Match, PoolSettings, Protocol,
-    ServiceSettings, UdpSettings,
+    Algorithm, Check, CheckSettings, ListenerSettings, Match, OnListenerRemoved, PoolSettings,
+    Protocol, ServiceSettings, UdpSettings,
 };
 use crate::event::PoolId;
 use crate::net::{DatagramListener, Families};
@@ -141,4 +141,19 @@ fn a_listener_that_leaves_takes_its_class_along_with_its_last_flow() {
     world.change(leaves, SHORT);
     world.turn_until("the listener is gone", |world| world.looping.cx.listeners.len() == 1);
     assert_eq!((world.looping.udp.classes(), world.flows(stays)), (1, 1));
+}
+
+#[test]
+fn flows_of_a_listener_that_is_removed_with_its_clients_are_over() {
+    let mut world = World::new();
+    let stays = world.add(LONG);
+    let leaves = world.add(LONG);
+    world.open(stays);
+    world.open(leaves);
+    world.open(leaves);
+    world.looping.cx.listeners[leaves].settings.on_removed = OnListenerRemoved::Close;
+    world.looping.remove_listener(leaves);
+    world.turn_until("the listener is gone", |world| world.looping.cx.listeners.len() == 1);
+    assert_eq!((world.flows(leaves), world.flows(stays)), (0, 1));
+    assert!(!world.looping.udp.is_leaving(), "it goes on looking for flows");
 }

@@ -7,8 +7,8 @@ use std::thread;
 use super::*;
 use crate::config::{
     AccessLogPlace, Action, BackendSpec, Condition, Listen, ListenerSettings, ListenerSpec,
-    Match, OnRemoved, PoolSettings, PoolSpec, RedirectTo, Respond, RouteName, Rule,
-    ServiceSettings, ServiceSpec,
+    Match, OnListenerRemoved, OnRemoved, PoolSettings, PoolSpec, RedirectTo, Respond,
+    RouteName, Rule, ServiceSettings, ServiceSpec,
 };
 use crate::control::Receipt;
 
@@ -481,6 +481,14 @@ fn a_connection_made_under_other_terms_of_tls_is_not_used_again() {
 }
 
 /// Turn after turn, within a deadline.
+fn turns_until(looping: &mut EventLoop, is_so: impl Fn(&EventLoop) -> bool) {
+    let until = Instant::now() + Duration::from_secs(10);
+    while !is_so(looping) {
+        assert!(Instant::now() < until, "it does not happen");
+        looping.turn(Some(Duration::from_millis(1))).unwrap();
+    }
+}
+
 fn turn_until<T>(looping: &mut EventLoop, mut found: impl FnMut() -> Option<T>) -> T {
     let until = Instant::now() + Duration::from_secs(10);
     loop {
@@ -488,6 +496,42 @@ fn turn_until<T>(looping: &mut EventLoop, mut found: impl FnMut() -> Option<T>) 
         looping.turn(Some(Duration::from_millis(1))).unwrap();
         if let Some(found) = found() {
             return found;
+        }
+    }
+}
+
+/// A client with an answer behind it, and one in the middle of a request.
+#[test]
+fn clients_of_a_listener_that_is_removed_are_drained_kept_or_closed() {
+    let real = [real_server("one")];
+    for policy in [OnListenerRemoved::Drain, OnListenerRemoved::Keep, OnListenerRemoved::Close]
+    {
+        let mut state = state(vec![service("main", "*", Some("p"))], vec![pool("p", &real)]);
+        state.listeners[0].settings.on_removed = policy;
+        let mut looping = loop_for(state.clone());
+        let mut client = Client::new(&looping);
+        let mut other = Client::new(&looping);
+        assert_eq!(client.ask(&mut looping, "a"), (200, "one".to_owned()));
+        other.send("GET / HTTP/1.1\r\n");
+        turns_until(&mut looping, |looping| looping.pairs.len() == 2);
+        state.listeners[0].listen = Listen::parse("http://127.0.0.2:0").unwrap();
+        change(&mut looping, state);
+        if policy == OnListenerRemoved::Close {
+            client.is_closed(&mut looping);
+            other.is_closed(&mut looping);
+            turns_until(&mut looping, |looping| looping.cx.listeners.len() == 1);
+            assert!(!looping.has_closing_left(), "it goes on looking for clients");
+            continue;
+        }
+        other.send("Host: a\r\n\r\n");
+        for client in [&mut client, &mut other] {
+            let answer = match client.head.is_empty() {
+                true => client.hear(&mut looping),
+                false => client.ask(&mut looping, "a"),
+            };
+            assert_eq!(answer, (200, "one".to_owned()), "{policy:?}");
+            let is_told = client.head.contains("\r\nConnection: close\r\n");
+            assert_eq!(is_told, policy == OnListenerRemoved::Drain, "{}", client.head);
         }
     }
 }

@@ -25,7 +25,7 @@ pub(super) enum FlowEnd {
     Refused,
     /// Its backend went down.
     BackendDown,
-    /// We are stopping.
+    /// We are stopping, or the listener is removed with its clients.
     Stopped,
     /// The poll took no more sockets.
     Exhausted,

@@ -1,5 +1,5 @@
 //! Backends that went down are left: their flows are over, and what clients send next goes
-//! elsewhere.
+//! elsewhere. So are listeners whose clients are to be closed.
 //!
 //! To end a flow takes some microseconds, and there may be ten thousand: so they are ended in
 //! slices, a few hundred a turn. Meanwhile no datagram goes to such a backend: before one is given
@@ -9,42 +9,60 @@ use std::time::Instant;
 
 use crate::backends::ServerId;
 use crate::context::Context;
-use crate::event::Key;
+use crate::event::ListenerId;
 use crate::flow::{Flow, FlowKey};
 use crate::limits::{FLOWS_ENDED_PER_TURN, SWEPT_PER_TURN};
 
 use super::ending::FlowEnd;
 use super::{Udp, Upstream};
 
-/// The backends that are being left.
+/// Those that are being left.
 #[derive(Debug, Default)]
 pub(super) struct Leaving {
-    /// Each with when it fell: a flow that was opened later is no concern of this fall.
-    fallen: Vec<(ServerId, Instant)>,
+    /// Each with since when: a flow that was opened later is no concern of this.
+    left: Vec<(Left, Instant)>,
     /// Where the walk through the flows is.
     at: usize,
 }
 
+/// What is left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Left {
+    Backend(ServerId),
+    Listener(ListenerId),
+}
+
 impl Leaving {
-    fn concerns(&self, flow: &Flow<Upstream>) -> bool {
-        let fell = |&(id, at): &(ServerId, Instant)| {
-            id == flow.upstream.backend && flow.opened_at <= at
-        };
-        self.fallen.iter().any(fell)
+    fn add(&mut self, what: Left, now: Instant) {
+        // Those before are walked for once more: that is a look, no more.
+        self.left.push((what, now));
+        self.at = 0;
+    }
+
+    /// Why a flow is over, if it is.
+    fn ends(&self, flow: &Flow<Upstream>) -> Option<FlowEnd> {
+        let older = self.left.iter().filter(|(_, at)| flow.opened_at <= *at);
+        older.into_iter().find_map(|(what, _)| match *what {
+            Left::Backend(id) => (id == flow.upstream.backend).then_some(FlowEnd::BackendDown),
+            Left::Listener(id) => (id == flow.client.listener).then_some(FlowEnd::Stopped),
+        })
     }
 }
 
 impl Udp {
     /// This backend went down.
     pub fn leave(&mut self, backend: ServerId, cx: &Context) {
-        // Those before are walked for once more: that is a look, no more.
-        self.leaving.fallen.push((backend, cx.now));
-        self.leaving.at = 0;
+        self.leaving.add(Left::Backend(backend), cx.now);
+    }
+
+    /// The flows that came in at this listener are over.
+    pub fn leave_listener(&mut self, listener: ListenerId, cx: &Context) {
+        self.leaving.add(Left::Listener(listener), cx.now);
     }
 
     /// Whether flows are left to be ended for that.
     pub fn is_leaving(&self) -> bool {
-        !self.leaving.fallen.is_empty()
+        !self.leaving.left.is_empty()
     }
 
     /// End some of them.
@@ -61,16 +79,17 @@ impl Udp {
         for _ in 0..SWEPT_PER_TURN {
             let place = self.leaving.at;
             if place >= self.flows.places() {
-                self.leaving.fallen.clear();
+                self.leaving.left.clear();
                 return;
             }
-            let flow = self.flows.at(place).filter(|(_, flow)| self.leaving.concerns(flow));
-            if let Some(key) = flow.map(|(key, _)| key) {
+            let flow = self.flows.at(place);
+            let ends = flow.and_then(|(key, flow)| Some((key, self.leaving.ends(flow)?)));
+            if let Some((key, end)) = ends {
                 if ended == FLOWS_ENDED_PER_TURN {
                     return;
                 }
                 ended += 1;
-                self.close(key, FlowEnd::BackendDown, cx);
+                self.close(key, end, cx);
             }
             self.leaving.at += 1;
         }
@@ -81,12 +100,10 @@ impl Udp {
         if !self.is_leaving() {
             return;
         }
-        let key: Option<Key> = match self.flows.of_client(client) {
-            Some((key, flow)) if self.leaving.concerns(flow) => Some(key),
-            _ => None,
-        };
-        if let Some(key) = key {
-            self.close(key, FlowEnd::BackendDown, cx);
+        let flow = self.flows.of_client(client);
+        if let Some((key, end)) = flow.and_then(|(key, it)| Some((key, self.leaving.ends(it)?)))
+        {
+            self.close(key, end, cx);
         }
     }
 }
