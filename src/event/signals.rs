@@ -29,7 +29,7 @@ pub enum SignalRequest {
     Stop,
     /// SIGUSR1: write the status page to the log.
     Status,
-    /// SIGHUP: open the access log anew.
+    /// SIGHUP: read all files again, open the access log anew.
     Reopen,
     /// SIGHUP to a program that belongs to its terminal: that is gone.
     Hangup,

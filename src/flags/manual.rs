@@ -61,16 +61,16 @@ Signals:
   SIGHUP
         Read the file of --config again and apply what is different in one
         step: what stayed keeps its connections, health and counts. A file
-        with mistakes changes nothing; the log says them all. The files of
-        --cert, --key, --client-ca, --backend-ca, --backend-cert and
-        --backend-key are read again with it, or without --config alone; if
-        one of them is bad all stay as they were. The access log is reopened
-        in any case, after logrotate or the like moved it.
+        with mistakes changes nothing; the log says them all. The files that
+        it names are read again with it, and without --config those of --cert,
+        --key, --client-ca, --sticky-key, --backend-ca, --backend-cert and
+        --backend-key; if one of them is bad all stay as they were. The access
+        log is reopened in any case, after logrotate or the like moved it.
 
 Exit codes:
   0     Ended as asked.
   1     Failed at run time: a port in use or forbidden, a name not found, a
-        certificate or key that is broken.
+        certificate or key that is broken, a mistake in the file of --config.
   2     A flag is wrong. A line on standard error for each says what was found
         and what would be right, all at once; so it is with 1 at the start.
 
