@@ -29,7 +29,8 @@ const TABLES: &[(&str, &str, &str)] = &[
         "service",
         "[service.NAME]",
         "What is done for clients. `listen = [\"LISTENER\", \"http://0.0.0.0:80\"]` is needed, \
-         and `pool = \"POOL\"` or `rules`; `match` says which requests are the service's own.",
+         and `pool = \"POOL\"` or `rules`; `match` says which requests are the service's own. \
+         Where a key speaks of listeners, those of the service are meant.",
     ),
     (
         "pool",

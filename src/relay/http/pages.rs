@@ -18,7 +18,7 @@ use super::super::routing::{Ruled, RuledBody, own_host};
 use super::own_page::{JSON, OwnPage};
 use super::{Http, HttpStep, reply};
 
-/// What is answered here, whatever rules say.
+/// What is answered here, if no rule answered before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Which {
     Health,
