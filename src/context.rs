@@ -146,7 +146,7 @@ pub struct Home {
     pub pool: Option<PoolId>,
 }
 
-/// What the operator asked for that connections live by, and what followed from it at the start.
+/// What the operator asked for that connections live by, and what follows from it.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// Of the process.
