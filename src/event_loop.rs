@@ -401,10 +401,14 @@ impl EventLoop {
         self.udp.leave_some(&mut self.cx);
         self.start_mirrors();
         self.sweep();
-        self.evict_some();
+        if self.eviction.is_going_on() {
+            self.evict_some();
+        }
         self.make_page();
         self.work_on_balance();
-        self.go_on_reloading();
+        if self.reloading.is_some() {
+            self.go_on_reloading();
+        }
         self.arm_chores();
         let no_pairs = self.pairs.len() == self.dead.len();
         let no_clients = no_pairs && self.accepting.is_empty() && self.udp.flows() == 0;

@@ -41,6 +41,12 @@ enum Loss {
     Removed,
 }
 
+impl Eviction {
+    pub fn is_going_on(&self) -> bool {
+        !self.listeners.is_empty()
+    }
+}
+
 impl Sweep {
     fn is_over(&self) -> bool {
         self.lost.is_empty() && self.walking.is_empty()
@@ -61,7 +67,7 @@ impl EventLoop {
         !self.dead.is_empty()
             || self.cx.retired() > 0
             || !self.sweep.is_over()
-            || !self.eviction.listeners.is_empty()
+            || self.eviction.is_going_on()
     }
 
     /// The pair is over: the end of the turn reaps it.
@@ -83,10 +89,8 @@ impl EventLoop {
     }
 
     /// A part of that: so many pairs are looked at in a turn.
+    #[cold]
     pub(super) fn evict_some(&mut self) {
-        if self.eviction.listeners.is_empty() {
-            return;
-        }
         for _ in 0..SWEPT_PER_TURN {
             if self.eviction.at >= self.pairs.places() {
                 return self.eviction.listeners.clear();

@@ -105,6 +105,7 @@ impl EventLoop {
     }
 
     /// A few pieces more of a reload, and at its end what it does.
+    #[cold]
     pub(super) fn go_on_reloading(&mut self) {
         let Some(reload) = self.reloading.take() else { return };
         if self.state != RunState::Serving {
