@@ -11,7 +11,7 @@ use crate::limits::NAME_CHARS_MAX;
 use super::SPELLING;
 use super::mistake::Mistake;
 use super::piece::{Kind, Piece};
-use super::reader::Reader;
+use super::reader::{Reader, SYNTAX_ERRORS_MAX, SYNTAX_ERRORS_SHOWN};
 use super::section::{Section, Value};
 
 /// Tables at the top of a file.
@@ -21,9 +21,13 @@ impl Reader<'_> {
     /// What a piece has of one kind. What is wrong with the TOML of one does not keep the others
     /// from being read.
     pub fn read_piece(&mut self, piece: &Piece, kind: Kind) {
+        let is_first = piece.kind.unwrap_or(Kind::Top) == kind;
+        if !is_first && self.given_up.contains(&piece.file) {
+            return;
+        }
         let (table, errors) = piece.parse();
         // Once, not for each kind of things that it may have.
-        if piece.kind.unwrap_or(Kind::Top) == kind {
+        if is_first {
             self.note_syntax(piece, &errors);
         }
         let top = Section { table: table.get_ref(), piece, at: piece.spot(0..0) };
@@ -36,10 +40,16 @@ impl Reader<'_> {
     }
 
     fn note_syntax(&mut self, piece: &Piece, errors: &[toml::de::Error]) {
-        for error in errors {
-            let at = piece.spot(error.span().unwrap_or(0..0));
-            self.syntax.push((at, error.message().to_owned()));
+        let place = |it: &toml::de::Error| piece.spot(it.span().unwrap_or(0..0));
+        let mut found: Vec<_> = errors.iter().map(|it| (place(it), it.message())).collect();
+        found.sort_unstable();
+        found.dedup();
+        if found.len() > SYNTAX_ERRORS_MAX {
+            self.given_up.insert(piece.file);
         }
+        // There may be one in each line.
+        let first = found.into_iter().take(SYNTAX_ERRORS_SHOWN);
+        self.syntax.extend(first.map(|(at, why)| (at, why.to_owned())));
     }
 
     /// In an order that is the same for the same things.

@@ -1,6 +1,6 @@
 //! What reads the files: what it has read so far, and what every part of it needs.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::config::{Config, Desired, Origins, SettingKey, Spot, Subject, Wrong, closest};
 use crate::settings::{self, Setting};
@@ -28,6 +28,8 @@ pub(super) struct Reader<'e> {
     pub named: HashMap<Subject, Spot>,
     /// Where files are no TOML, and why: what is read behind that may be anything.
     pub syntax: Vec<(Spot, String)>,
+    /// Files that are something else than TOML.
+    pub given_up: HashSet<usize>,
     /// What the first file includes.
     pub includes: Vec<(String, Spot)>,
     /// Where services name listeners and pools.
@@ -38,7 +40,10 @@ pub(super) struct Reader<'e> {
 }
 
 /// So many errors of TOML itself are told of a file: most others follow from the first.
-const SYNTAX_ERRORS_SHOWN: usize = 3;
+pub(super) const SYNTAX_ERRORS_SHOWN: usize = 3;
+
+/// A text with more of them is something else than TOML: it is read once.
+pub(super) const SYNTAX_ERRORS_MAX: usize = 100;
 
 /// Settings that a file says in its own way.
 pub(super) const NOT_HERE: [SettingKey; 6] = [
@@ -65,6 +70,7 @@ impl<'e> Reader<'e> {
             plain: Config::defaults(),
             named: HashMap::new(),
             syntax: Vec::new(),
+            given_up: HashSet::new(),
             includes: Vec::new(),
             uses: Vec::new(),
             files: Vec::new(),
@@ -108,10 +114,11 @@ impl<'e> Reader<'e> {
         syntax.sort_unstable();
         syntax.dedup();
         let of_files = || syntax.chunk_by(|one, other| one.0.file == other.0.file);
-        let is_behind = |first: Spot, at: Spot| at.file == first.file && at.start > first.start;
+        let first: HashMap<usize, usize> =
+            of_files().map(|errors| (errors[0].0.file, errors[0].0.start)).collect();
         let is_noise = |it: &Mistake| match it.at {
             None => !syntax.is_empty(),
-            Some(at) => of_files().any(|errors| is_behind(errors[0].0, at)),
+            Some(at) => first.get(&at.file).is_some_and(|&start| at.start > start),
         };
         self.mistakes.retain(|it| !is_noise(it));
         for errors in of_files() {

@@ -191,3 +191,26 @@ impl<'e> Reading<'e> {
         Step::Service(at + 1)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::file::reader::SYNTAX_ERRORS_SHOWN;
+
+    #[test]
+    fn of_what_is_no_toml_a_few_errors_are_kept_and_it_is_read_once() {
+        let lines: String = (0..300).map(|at| format!("k{at} = 1 zzz\n")).collect();
+        for (text, read_once) in
+            [(lines.clone(), false), (format!("pool.a = 1 2\n{lines}"), true)]
+        {
+            let mut reading = Reading::of_text("x.toml", &text, &|_| None);
+            while reading.step() {}
+            assert_eq!(reading.reader.syntax.len(), SYNTAX_ERRORS_SHOWN);
+            assert_eq!(reading.pieces.iter().any(|it| it.kind.is_none()), read_once);
+            let (mistakes, _) = reading.finish().err().unwrap();
+            let says: Vec<&str> = mistakes.iter().map(|it| &*it.says).collect();
+            assert!(says.len() <= SYNTAX_ERRORS_SHOWN + 1, "{says:?}");
+            assert!(!says.iter().any(|it| it.contains("tables with names")), "{says:?}");
+        }
+    }
+}
