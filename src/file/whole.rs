@@ -79,14 +79,15 @@ impl Reader<'_> {
         if config::check_listeners(&listens).is_ok() {
             return;
         }
-        // One after the other, so that the later one is told.
-        for end in 1..=listens.len() {
-            if let Err(wrong) = config::check_listeners(&listens[..end]) {
-                let name = self.desired.listeners[end - 1].name.clone();
-                let at = self.spot_of(&Subject::Listener(name), SettingKey::LISTEN);
-                let says = wrong.spelled(SPELLING);
-                return self.mistakes.push(Mistake { at, says, hint: None });
-            }
+        // The later one is told: the last of the fewest that do not go together.
+        let places: Vec<usize> = (0..listens.len()).collect();
+        let is_good = |&at: &usize| config::check_listeners(&listens[..=at]).is_ok();
+        let last = places.partition_point(is_good);
+        if let Err(wrong) = config::check_listeners(&listens[..=last]) {
+            let name = self.desired.listeners[last].name.clone();
+            let at = self.spot_of(&Subject::Listener(name), SettingKey::LISTEN);
+            let says = wrong.spelled(SPELLING);
+            self.mistakes.push(Mistake { at, says, hint: None });
         }
     }
 
