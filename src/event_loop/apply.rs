@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::access_log::AccessLog;
-use crate::backends::{Backends, Joins, PoolPlan, StickyKey};
+use crate::backends::{Backends, Joins, PoolPlan, SeatPlan, StickyKey};
 use crate::balance;
 use crate::config::{
     Action, Desired, ListenerSpec, Match, OnRemoved, PoolSpec, Protocol, Redirect, Rule,
@@ -309,10 +309,12 @@ impl EventLoop {
     ) {
         let now = self.cx.now;
         let backends = &mut self.cx.backends;
-        let old_seats = || old.iter().flat_map(ServerWanted::seats);
+        // Looked up: a server may sit in thousands of pools.
+        let old_seats: HashMap<&str, SeatPlan> =
+            old.iter().flat_map(ServerWanted::seats).collect();
         for (pool, plan) in wanted.seats() {
             let pool_id = change.pool_ids[pool];
-            let before = old_seats().find(|(it, _)| *it == pool).map(|(_, plan)| plan);
+            let before = old_seats.get(pool).copied();
             let Some(before) = before.filter(|_| backends.sits_in(id, pool_id)) else {
                 let joins =
                     if change.is_new(pool) { Joins::AtOnce } else { Joins::Slowly(now) };
@@ -331,8 +333,9 @@ impl EventLoop {
             }
             members(&mut change.members, pool).counted.changed += 1;
         }
-        let is_wanted = |pool: &str| wanted.pools().any(|it| it == pool);
-        for (pool, _) in old_seats().filter(|(pool, _)| !is_wanted(pool)) {
+        let kept: HashSet<&str> = wanted.pools().collect();
+        let old_pools = old.iter().flat_map(ServerWanted::pools);
+        for pool in old_pools.filter(|pool| !kept.contains(pool)) {
             if let Some((name, &pool_id)) = change.pool_ids.get_key_value(pool) {
                 backends.leave(id, pool_id);
                 let members = members(&mut change.members, name);
