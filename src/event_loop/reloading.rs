@@ -149,7 +149,9 @@ impl EventLoop {
             lines.iter().for_each(|line| error!("{line}"));
             error!("the configuration has mistakes: all stays as it was");
         } else {
-            lines.iter().for_each(|line| warn!("the certificates stay as they were: {line}"));
+            lines
+                .iter()
+                .for_each(|line| warn!("all files stay as they were read before: {line}"));
         }
     }
 

@@ -227,7 +227,7 @@ fn backends_are_shown_a_certificate() {
     assert!(heard(&balancer) == first);
     std::fs::copy(&renewed.cert, &card.cert).unwrap();
     balancer.signal(rustix::process::Signal::HUP);
-    balancer.wait_for_log("the certificates stay as they were: ");
+    balancer.wait_for_log("all files stay as they were read before: ");
     assert!(heard(&balancer) == first, "of two files that do not fit none is taken");
     std::fs::copy(&renewed.key, &card.key).unwrap();
     balancer.signal(rustix::process::Signal::HUP);

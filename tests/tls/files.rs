@@ -148,7 +148,7 @@ fn certificates_are_read_again_at_sighup_and_a_broken_one_changes_nothing() {
     let mut old = authority.client(&balancer);
     std::fs::copy(&second.cert, &first.cert).unwrap();
     balancer.signal(Signal::HUP);
-    balancer.wait_for_log("the certificates stay as they were: ");
+    balancer.wait_for_log("all files stay as they were read before: ");
     assert!(balancer.log().contains("not the key of the certificate in"), "{}", balancer.log());
     assert_eq!(shown(&balancer), "localhost");
     std::fs::copy(&second.key, &first.key).unwrap();
@@ -176,7 +176,7 @@ fn a_pipe_in_the_place_of_a_key_stops_nobody() {
     std::fs::remove_file(&pair.key).unwrap();
     assert!(Command::new("mkfifo").arg(&pair.key).status().unwrap().success());
     balancer.signal(Signal::HUP);
-    balancer.wait_for_log("the certificates stay as they were: ");
+    balancer.wait_for_log("all files stay as they were read before: ");
     assert!(
         balancer.log().contains(&format!("{}: it is not a file", pair.key)),
         "{}",
