@@ -31,6 +31,7 @@ mod taking;
 mod tests;
 mod whole;
 
+#[cfg(test)]
 use std::path::Path;
 
 use crate::config::{Desired, Origins, SettingKey, Spelling};
@@ -72,7 +73,8 @@ pub struct Loaded {
 
 /// Read a file and what it includes; `env` has the variables for `${NAME}`. If anything is wrong,
 /// all of it is told.
-pub fn read(path: &Path, env: Env<'_>) -> Result<Loaded, (Vec<Mistake>, Sources)> {
+#[cfg(test)]
+fn read(path: &Path, env: Env<'_>) -> Result<Loaded, (Vec<Mistake>, Sources)> {
     whole(Reading::of_file(path, env))
 }
 

@@ -55,6 +55,7 @@ impl Reader<'_> {
     fn rule(&mut self, section: Section<'_>, at: Spot) -> Rule {
         let mut rule = Rule::default();
         let mut deciding = Vec::new();
+        let known = self.mistakes.len();
         for (key, at, value) in section.entries() {
             if DECIDING.contains(&key) {
                 deciding.push(key);
@@ -80,7 +81,9 @@ impl Reader<'_> {
             let says = format!("a rule with `{}` and `{}`", deciding[0], deciding[1]);
             self.mistakes.push(Mistake::at(at, says).hint("want one of them in each rule"));
         }
-        if rule.action.is_none() && rule.edit.is_empty() && deciding.is_empty() {
+        let does_nothing = rule.action.is_none() && rule.edit.is_empty() && deciding.is_empty();
+        // What it was to do may be what is wrong.
+        if does_nothing && self.mistakes.len() == known {
             let mistake = Mistake::at(at, "a rule that does nothing");
             self.mistakes.push(mistake.hint(format!("want one of {}", KEYS[1..].join(", "))));
         }

@@ -177,7 +177,7 @@ fn twenty_mistakes_are_told_at_once() {
         ("  { redirect = \"200 /x\" },", "200"),
         ("  { split = { api = \"5\" } },", "want a share such as"),
         ("  { when = 'method == \"GET\"' },", "a rule that does nothing"),
-        ("  { request = { set = { Connection = \"x\" } }, pool = \"api\" },", "another field"),
+        ("  { request = { set = { Connection = \"x\" } } },", "another field"),
         ("]", ""),
         ("[service.site]", "the service 'site' has no `pool`"),
         ("listen = [\"http://0.0.0.0:99999\"]", "want a port from 0 to 65535"),
