@@ -138,7 +138,8 @@ pub type Reread = Box<dyn FnMut() -> Box<dyn Rereading>>;
 
 /// What is wanted, as it is read again.
 pub trait Rereading {
-    /// A piece of it, which takes less than a millisecond. Says whether there is more.
+    /// A piece of it: less than a millisecond, but for a file that is opened, one that stays whole,
+    /// and what is itself large. Says whether there is more.
     fn step(&mut self) -> bool;
 
     /// What was read; if it cannot be, lines that say why.

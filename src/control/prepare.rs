@@ -16,6 +16,7 @@ use crate::http::answer::content_type;
 use crate::limits::PAGE_BYTES_MAX;
 use crate::net::descriptors::Needs;
 use crate::net::tls::files::{self, FileError};
+use crate::net::tls::server::Loading;
 use crate::services::Page;
 
 use super::diff::Diff;
@@ -94,6 +95,8 @@ pub struct Preparing {
     now: SystemTime,
     errors: Vec<Complaint>,
     fates: ServerFates,
+    /// Of the listener that is looked at.
+    loading: Option<Loading>,
     own: Own,
     /// As far as it is there.
     found: Prepared,
@@ -177,6 +180,7 @@ impl Preparing {
             now: SystemTime::now(),
             errors: Vec::new(),
             fates: ServerFates::default(),
+            loading: None,
             own: Own::default(),
             found,
         }
@@ -235,10 +239,19 @@ impl Preparing {
         Step::ListenerTls(0)
     }
 
+    /// The certificates of a listener, one after the other.
     fn renew_listener(&mut self, ground: &Ground<'_>, at: usize) -> Step {
         let listener = &self.found.desired.listeners[at];
-        let errors = &mut self.errors;
-        self.found.store.renew_listener(listener, ground.store, self.now, errors);
+        let store = &mut self.found.store;
+        if self.loading.is_none() {
+            self.loading = store.begin_listener(listener, ground.store, self.now);
+        }
+        if self.loading.as_mut().is_some_and(Loading::step) {
+            return Step::ListenerTls(at);
+        }
+        if let Some(read) = self.loading.take() {
+            store.add_listener(listener, read, &mut self.errors);
+        }
         Step::ListenerTls(at + 1)
     }
 

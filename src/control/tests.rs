@@ -1,13 +1,13 @@
 //! What is different between two desired states.
 
 use crate::config::{
-    BackendSpec, Check, Config, Desired, Listen, ListenerSettings, ListenerSpec, Match,
-    PoolSettings, PoolSpec, ServiceSettings, ServiceSpec,
+    BackendSpec, CertificatePair, Check, Config, Desired, Listen, ListenerSettings,
+    ListenerSpec, Match, PoolSettings, PoolSpec, ServiceSettings, ServiceSpec,
 };
 
 use super::diff::{Diff, Fate, Fates};
 use super::server_fates::ServerFates;
-use super::{Ground, PreparedServer, Roster, ServerWanted, Servers, prepare};
+use super::{Ground, PreparedServer, Preparing, Roster, ServerWanted, Servers, prepare};
 
 fn pool(name: &str, backends: &[&str]) -> PoolSpec {
     let backends = backends.iter().map(|text| BackendSpec::parse(text).unwrap()).collect();
@@ -262,4 +262,27 @@ fn each_server_becomes_one_or_goes() {
             }
         }
     }
+}
+
+#[test]
+fn the_certificates_of_a_listener_are_read_one_after_the_other() {
+    let mut wanted = state(vec![pool("a", &["127.0.0.1:1"])]);
+    let mut public = listener("public", "https://127.0.0.1:0");
+    let file = |at: usize| format!("/nowhere/{at}.pem");
+    public.settings.tls.certificates =
+        (0..50).map(|at| CertificatePair { cert: file(at), key: file(at) }).collect();
+    wanted.listeners = vec![public];
+    let mut preparing = Preparing::to_run(wanted);
+    let mut steps = 0;
+    Ground::with_nothing(|ground| {
+        while preparing.step(ground) {
+            steps += 1;
+        }
+    });
+    assert!(steps > 50, "{steps} steps");
+    let wrong = preparing.finish().err().unwrap();
+    assert!(
+        (0..50).all(|at| wrong.iter().any(|it| it.file() == Some(&*file(at)))),
+        "{wrong:?}"
+    );
 }

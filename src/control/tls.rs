@@ -13,7 +13,7 @@ use crate::config::{
 };
 use crate::net::tls::client::{Identity, ReadAgain, Roots};
 use crate::net::tls::files::FileError;
-use crate::net::tls::server::ServerTls;
+use crate::net::tls::server::{Loading, ServerTls};
 
 /// What was read, by the settings that ask for it.
 #[derive(Debug, Default, Clone)]
@@ -35,25 +35,32 @@ struct KnownIdentity {
 }
 
 impl TlsStore {
-    /// What a listener shows; if it is there in the store before, its certificates are read again.
-    /// Complains of every file that is not good, of each once.
-    pub(super) fn renew_listener(
-        &mut self,
+    /// Begin to read what a listener shows, unless that is known; if it is there in the store
+    /// before, its certificates are read again.
+    pub(super) fn begin_listener(
+        &self,
         listener: &ListenerSpec,
         before: &TlsStore,
         now: SystemTime,
-        errors: &mut Vec<Complaint>,
-    ) {
+    ) -> Option<Loading> {
         let settings = &listener.settings.tls;
         let is_known = self.server(settings).is_some() || self.broken.contains(settings);
         if !listener.listen.protocol.is_tls() || is_known {
-            return;
+            return None;
         }
-        let loaded = match before.server(settings) {
-            Some(before) => before.reload(now),
-            None => ServerTls::load(settings, now),
-        };
-        match loaded {
+        let before = before.server(settings).map(|it| &**it);
+        Some(Loading::begin(settings, before, now))
+    }
+
+    /// It was read. Complains of every file that is not good, of each once.
+    pub(super) fn add_listener(
+        &mut self,
+        listener: &ListenerSpec,
+        read: Loading,
+        errors: &mut Vec<Complaint>,
+    ) {
+        let settings = &listener.settings.tls;
+        match read.finish() {
             Ok(loaded) => self.listeners.push((settings.clone(), Arc::new(loaded))),
             Err(wrong) => {
                 let subject = Subject::Listener(listener.name.clone());

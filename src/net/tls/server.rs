@@ -39,38 +39,69 @@ pub enum Inside {
     Bytes,
 }
 
-impl ServerTls {
-    /// Everything that the settings name, read from its files.
-    pub fn load(settings: &ListenerTls, now: SystemTime) -> Result<ServerTls, Vec<FileError>> {
-        let tickets = aws_lc_rs::Ticketer::new();
-        let tickets = tickets.map_err(|error| {
-            vec![FileError::new(SettingKey::CERT, "TLS", &error.to_string())]
-        })?;
-        ServerTls::load_with(settings, tickets, now)
-    }
+/// What the settings of a listener name, as it is read: a file of them may be one of thousands.
+pub struct Loading {
+    settings: ListenerTls,
+    tickets: Option<Arc<dyn ProducesTickets>>,
+    now: SystemTime,
+    /// How many certificates were read.
+    read: usize,
+    certificates: Vec<Certificate>,
+    errors: Vec<FileError>,
+}
 
-    /// The same with the files as they are now. Sessions that were begun before go on.
-    pub fn reload(&self, now: SystemTime) -> Result<ServerTls, Vec<FileError>> {
-        ServerTls::load_with(&self.settings, Arc::clone(&self.tickets), now)
-    }
-
-    fn load_with(
+impl Loading {
+    /// Of everything; of a listener that was there `before` sessions that were begun go on.
+    pub fn begin(
         settings: &ListenerTls,
-        tickets: Arc<dyn ProducesTickets>,
+        before: Option<&ServerTls>,
         now: SystemTime,
-    ) -> Result<ServerTls, Vec<FileError>> {
-        let mut certificates = Vec::new();
-        let mut errors = Vec::new();
-        for pair in &settings.certificates {
-            match Certificate::load(Keys::LISTENERS, pair, now) {
-                Ok(certificate) => certificates.push(certificate),
-                Err(error) => {
-                    let key = files::check_key(Keys::LISTENERS, pair, &error);
-                    errors.extend([Some(error), key].into_iter().flatten());
-                }
+    ) -> Loading {
+        Loading {
+            settings: settings.clone(),
+            tickets: before.map(|it| Arc::clone(&it.tickets)),
+            now,
+            read: 0,
+            certificates: Vec::new(),
+            errors: Vec::new(),
+        }
+    }
+
+    /// The next certificate. Says whether there is more to do.
+    pub fn step(&mut self) -> bool {
+        let Some(pair) = self.settings.certificates.get(self.read) else { return false };
+        self.read += 1;
+        match Certificate::load(Keys::LISTENERS, pair, self.now) {
+            Ok(certificate) => self.certificates.push(certificate),
+            Err(error) => {
+                let key = files::check_key(Keys::LISTENERS, pair, &error);
+                self.errors.extend([Some(error), key].into_iter().flatten());
             }
         }
-        let verifier = match client_verifier(settings) {
+        true
+    }
+
+    /// All of it, or all that is wrong.
+    pub fn finish(self) -> Result<ServerTls, Vec<FileError>> {
+        let Loading { settings, tickets, certificates, errors, .. } = self;
+        let tickets = match tickets {
+            Some(tickets) => tickets,
+            None => aws_lc_rs::Ticketer::new().map_err(|error| {
+                vec![FileError::new(SettingKey::CERT, "TLS", &error.to_string())]
+            })?,
+        };
+        ServerTls::of_certificates(settings, tickets, certificates, errors)
+    }
+}
+
+impl ServerTls {
+    fn of_certificates(
+        settings: ListenerTls,
+        tickets: Arc<dyn ProducesTickets>,
+        certificates: Vec<Certificate>,
+        mut errors: Vec<FileError>,
+    ) -> Result<ServerTls, Vec<FileError>> {
+        let verifier = match client_verifier(&settings) {
             Ok(verifier) if errors.is_empty() => verifier,
             Ok(_) => return Err(errors),
             Err(error) => {
@@ -94,7 +125,6 @@ impl ServerTls {
         };
         let http = config(Inside::Http).map_err(|error| vec![error])?;
         let bytes = config(Inside::Bytes).map_err(|error| vec![error])?;
-        let settings = settings.clone();
         Ok(ServerTls { settings, tickets, certificates, chooser, http, bytes })
     }
 
