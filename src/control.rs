@@ -29,6 +29,6 @@ pub use prepare::{
     Ground, Prepared, PreparedListener, PreparedServer, Preparing, check, prepare,
 };
 pub use receipt::{Counted, PoolChange, Receipt};
-pub use servers::{Roster, ServerWanted, Servers};
+pub use servers::{ServerList, ServerWanted, Servers};
 pub use socket::Socket;
 pub use tls::TlsStore;

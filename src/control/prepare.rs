@@ -22,7 +22,7 @@ use crate::services::Page;
 use super::diff::Diff;
 use super::resolve;
 use super::server_fates::ServerFates;
-use super::servers::{Roster, ServerWanted, Servers};
+use super::servers::{ServerList, ServerWanted, Servers};
 use super::socket::Socket;
 use super::tls::TlsStore;
 
@@ -45,7 +45,7 @@ pub struct Prepared {
     /// What is wanted.
     pub desired: Desired,
     /// Which servers that are.
-    pub roster: Roster,
+    pub server_list: ServerList,
     /// What is different.
     pub diff: Diff,
     /// Files, read anew.
@@ -67,7 +67,7 @@ pub struct Prepared {
 impl Prepared {
     /// The servers that are wanted.
     pub fn wanted(&self) -> Servers<'_> {
-        Servers::new(&self.desired, &self.roster)
+        Servers::new(&self.desired, &self.server_list)
     }
 }
 
@@ -113,7 +113,7 @@ enum Purpose {
 /// What is to be done next, of the listener, pool, service or server at this place.
 #[derive(Debug, Clone, Copy)]
 enum Step {
-    Roster,
+    ListServers,
     Compare,
     CompareServers,
     ListenerTls(usize),
@@ -146,7 +146,7 @@ impl Ground<'_> {
     /// Where nothing runs yet.
     pub fn with_nothing<T>(then: impl FnOnce(&Ground<'_>) -> T) -> T {
         then(&Ground {
-            servers: Servers::new(&Desired::nothing(), &Roster::default()),
+            servers: Servers::new(&Desired::nothing(), &ServerList::default()),
             store: &TlsStore::default(),
             address: &|_| None,
             holds: &|_, _| false,
@@ -163,7 +163,7 @@ impl Preparing {
 
     fn new(desired: Desired, purpose: Purpose) -> Preparing {
         let found = Prepared {
-            roster: Roster::default(),
+            server_list: ServerList::default(),
             diff: Diff::default(),
             store: TlsStore::default(),
             listeners: Vec::new(),
@@ -176,7 +176,7 @@ impl Preparing {
         };
         Preparing {
             purpose,
-            next: Step::Roster,
+            next: Step::ListServers,
             now: SystemTime::now(),
             errors: Vec::new(),
             fates: ServerFates::default(),
@@ -192,7 +192,7 @@ impl Preparing {
         let services = self.found.desired.services.len();
         let pools = self.found.desired.pools.len();
         self.next = match self.next {
-            Step::Roster => self.list_servers(),
+            Step::ListServers => self.list_servers(),
             Step::Compare => self.compare(ground),
             Step::CompareServers => self.compare_servers(ground),
             Step::ListenerTls(at) if at < listeners => self.renew_listener(ground, at),
@@ -207,7 +207,9 @@ impl Preparing {
             Step::Bind(at) if at < listeners => self.bind(ground, at),
             Step::Bind(_) => Step::OwnListeners,
             Step::OwnListeners => self.note_own_listeners(),
-            Step::Server(at) if at < self.found.roster.len() => self.plan_server(ground, at),
+            Step::Server(at) if at < self.found.server_list.len() => {
+                self.plan_server(ground, at)
+            }
             Step::Server(_) => Step::OpenAccessLog,
             Step::OpenAccessLog => self.open_access_log(ground),
             Step::Over => Step::Over,
@@ -221,8 +223,8 @@ impl Preparing {
     }
 
     fn list_servers(&mut self) -> Step {
-        self.found.roster = Roster::of(&self.found.desired);
-        self.found.needs = needs(&self.found.desired, self.found.roster.len());
+        self.found.server_list = ServerList::of(&self.found.desired);
+        self.found.needs = needs(&self.found.desired, self.found.server_list.len());
         Step::Compare
     }
 

@@ -9,7 +9,7 @@ use crate::config::{BackendSpec, BackendTls, CheckSettings, Desired};
 
 /// Which backends are which servers, by their places in a desired state: found once for each.
 #[derive(Debug, Clone, Default)]
-pub struct Roster {
+pub struct ServerList {
     /// Of each server its seats, at least one; the first says what it is.
     servers: Vec<Vec<SeatAt>>,
     /// Of each pool the listener whose names of ALPN are its own.
@@ -28,7 +28,7 @@ struct SeatAt {
 #[derive(Debug, Clone, Copy)]
 pub struct Servers<'a> {
     desired: &'a Desired,
-    roster: &'a Roster,
+    server_list: &'a ServerList,
 }
 
 /// A server as it is wanted; borrows from the desired state.
@@ -109,9 +109,9 @@ impl<'a> ServerWanted<'a> {
 }
 
 impl<'a> Servers<'a> {
-    /// Those of a state, whose roster this is.
-    pub fn new(desired: &'a Desired, roster: &'a Roster) -> Servers<'a> {
-        Servers { desired, roster }
+    /// Those of a state, whose list this is.
+    pub fn new(desired: &'a Desired, server_list: &'a ServerList) -> Servers<'a> {
+        Servers { desired, server_list }
     }
 
     /// The state.
@@ -121,19 +121,19 @@ impl<'a> Servers<'a> {
 
     /// How many.
     pub fn len(self) -> usize {
-        self.roster.len()
+        self.server_list.len()
     }
 
     /// Whether there is none.
     pub fn is_empty(self) -> bool {
-        self.roster.is_empty()
+        self.server_list.is_empty()
     }
 
     /// The one at this place; panics where none is.
     pub fn at(self, at: usize) -> ServerWanted<'a> {
-        let seats = &*self.roster.servers[at];
+        let seats = &*self.server_list.servers[at];
         let spec = &self.desired.pools[seats[0].pool].backends[seats[0].backend];
-        let facts = self.roster.facts(self.desired, seats[0]);
+        let facts = self.server_list.facts(self.desired, seats[0]);
         ServerWanted { spec, facts, desired: self.desired, seats }
     }
 
@@ -143,7 +143,7 @@ impl<'a> Servers<'a> {
     }
 }
 
-impl Roster {
+impl ServerList {
     /// How many servers.
     pub fn len(&self) -> usize {
         self.servers.len()
@@ -155,27 +155,27 @@ impl Roster {
     }
 
     /// That of a state.
-    pub fn of(desired: &Desired) -> Roster {
-        let mut roster = Roster { servers: Vec::new(), alpn: alpn_of_pools(desired) };
+    pub fn of(desired: &Desired) -> ServerList {
+        let mut list = ServerList { servers: Vec::new(), alpn: alpn_of_pools(desired) };
         let mut known: HashMap<ServerKey<'_>, usize> = HashMap::new();
         // Behind each server the next one of the same key: they do not agree.
         let mut next: Vec<Option<usize>> = Vec::new();
         for (pool, spec) in desired.pools.iter().enumerate() {
             for (backend, spec) in spec.backends.iter().enumerate() {
                 let seat = SeatAt { pool, backend };
-                let added = roster.servers.len();
+                let added = list.servers.len();
                 let mut at = *known.entry(key(spec)).or_insert(added);
-                while at < added && !roster.takes(desired, at, seat) {
+                while at < added && !list.takes(desired, at, seat) {
                     at = *next[at].get_or_insert(added);
                 }
                 if at == added {
-                    roster.servers.push(Vec::new());
+                    list.servers.push(Vec::new());
                     next.push(None);
                 }
-                roster.servers[at].push(seat);
+                list.servers[at].push(seat);
             }
         }
-        roster
+        list
     }
 
     /// Whether a seat's backend agrees with a server.

@@ -7,7 +7,7 @@ use crate::config::{
 
 use super::diff::{Diff, Fate, Fates};
 use super::server_fates::ServerFates;
-use super::{Ground, PreparedServer, Preparing, Roster, ServerWanted, Servers, prepare};
+use super::{Ground, PreparedServer, Preparing, ServerList, ServerWanted, Servers, prepare};
 
 fn pool(name: &str, backends: &[&str]) -> PoolSpec {
     let backends = backends.iter().map(|text| BackendSpec::parse(text).unwrap()).collect();
@@ -52,8 +52,8 @@ fn of_servers(old: &[PoolSpec], new: &[PoolSpec]) -> Fates {
 }
 
 fn between(old: &Desired, new: &Desired) -> Diff {
-    let rosters = [old, new].map(Roster::of);
-    let servers = [Servers::new(old, &rosters[0]), Servers::new(new, &rosters[1])];
+    let lists = [old, new].map(ServerList::of);
+    let servers = [Servers::new(old, &lists[0]), Servers::new(new, &lists[1])];
     let mut fates = ServerFates::default();
     while fates.step(servers[0], servers[1]) {}
     Diff { servers: fates.finish(), ..Diff::between(old, new) }
@@ -83,19 +83,19 @@ fn the_order_in_a_file_means_nothing() {
 #[test]
 fn the_same_backend_in_several_pools_is_one_server_if_all_agrees() {
     let one = state(vec![pool("a", &["a:80,weight=2"]), pool("b", &["a:80,backup"])]);
-    let roster = Roster::of(&one);
-    assert_eq!(roster.len(), 1);
-    let seats: Vec<(&str, u32, bool)> = Servers::new(&one, &roster)
+    let server_list = ServerList::of(&one);
+    assert_eq!(server_list.len(), 1);
+    let seats: Vec<(&str, u32, bool)> = Servers::new(&one, &server_list)
         .at(0)
         .seats()
         .map(|(pool, seat)| (pool, seat.weight, seat.backup))
         .collect();
     assert_eq!(seats, [("a", 2, false), ("b", 1, true)]);
     let limited = state(vec![pool("a", &["a:80"]), pool("b", &["a:80,max-connections=3"])]);
-    assert_eq!(Roster::of(&limited).len(), 2, "with another limit it is another server");
+    assert_eq!(ServerList::of(&limited).len(), 2, "with another limit it is another server");
     let mut checked = one.clone();
     checked.pools[1].settings.check.kind = Check::None;
-    assert_eq!(Roster::of(&checked).len(), 2, "and with another check");
+    assert_eq!(ServerList::of(&checked).len(), 2, "and with another check");
 }
 
 #[test]
@@ -182,7 +182,7 @@ fn flags_are_the_smallest_front_end() {
     assert_eq!(services, expected);
     let pools: Vec<&str> = desired.pools.iter().map(|pool| &*pool.name).collect();
     assert_eq!(pools, ["main", "www.a.test/api", "*.a.test"]);
-    assert_eq!(Roster::of(&desired).len(), 3, "a:80 is one server");
+    assert_eq!(ServerList::of(&desired).len(), 3, "a:80 is one server");
 }
 
 /// A CA whose file is another is another, though its name is the same.
@@ -247,12 +247,12 @@ fn each_server_becomes_one_or_goes() {
         let old = some(&mut random);
         let new = some(&mut random);
         let fates = between(&old, &new).servers;
-        let rosters = [&old, &new].map(Roster::of);
+        let lists = [&old, &new].map(ServerList::of);
         let mut became: Vec<usize> = fates.wanted.iter().filter_map(|it| it.before()).collect();
         became.extend(&fates.removed);
         became.sort_unstable();
-        assert!(became.iter().copied().eq(0..rosters[0].len()), "each once: {became:?}");
-        let servers = [Servers::new(&old, &rosters[0]), Servers::new(&new, &rosters[1])];
+        assert!(became.iter().copied().eq(0..lists[0].len()), "each once: {became:?}");
+        let servers = [Servers::new(&old, &lists[0]), Servers::new(&new, &lists[1])];
         for (at, fate) in fates.wanted.iter().enumerate() {
             let wanted = servers[1].at(at);
             let was_there = |it: &ServerWanted<'_>| it.is_like(&wanted);

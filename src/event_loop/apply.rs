@@ -22,7 +22,7 @@ use crate::config::{
 };
 use crate::control::{
     Counted, Diff, Fate, Fates, PoolChange, Prepared, PreparedListener, PreparedServer,
-    Receipt, Roster, ServerWanted, Servers, Socket, TlsStore,
+    Receipt, ServerList, ServerWanted, Servers, Socket, TlsStore,
 };
 use crate::event::{ListenerId, PoolId, ServerId, ServiceId};
 use crate::limits::BALANCE_SEED_STEP;
@@ -36,14 +36,14 @@ pub(super) struct Directory {
     /// Counted up with each change.
     pub generation: u64,
     pub desired: Desired,
-    roster: Roster,
+    server_list: ServerList,
     /// Who needs descriptors.
     needs: Needs,
     /// Each in the order of its list in the desired state.
     pub listeners: Vec<ListenerId>,
     services: Vec<ServiceId>,
     pools: Vec<PoolId>,
-    /// In the order of the roster.
+    /// In the order of the list of servers.
     servers: Vec<ServerId>,
     /// What was read for TLS.
     pub store: TlsStore,
@@ -53,7 +53,7 @@ pub(super) struct Directory {
 struct Change<'a> {
     old: &'a Directory,
     new: &'a Desired,
-    roster: &'a Roster,
+    server_list: &'a ServerList,
     diff: &'a Diff,
     /// The ids of what is new, as far as it is there.
     pools: Vec<PoolId>,
@@ -72,7 +72,7 @@ impl Directory {
         Directory {
             generation: 0,
             desired: Desired::nothing(),
-            roster: Roster::default(),
+            server_list: ServerList::default(),
             needs: Needs::default(),
             listeners: Vec::new(),
             services: Vec::new(),
@@ -84,7 +84,7 @@ impl Directory {
 
     /// The servers that run.
     pub fn wanted(&self) -> Servers<'_> {
-        Servers::new(&self.desired, &self.roster)
+        Servers::new(&self.desired, &self.server_list)
     }
 }
 
@@ -92,7 +92,8 @@ impl EventLoop {
     /// Carry out what is prepared. If a socket cannot be registered, nothing has changed.
     pub fn apply(&mut self, prepared: Prepared) -> io::Result<Receipt> {
         let began = Instant::now();
-        let Prepared { desired, roster, diff, store, listeners, servers, needs, .. } = prepared;
+        let Prepared { desired, server_list, diff, store, listeners, servers, needs, .. } =
+            prepared;
         let old = std::mem::replace(&mut self.directory, Directory::empty());
         let opened = self.open_listeners(&desired, &diff, listeners, &old);
         let ids = match opened {
@@ -105,7 +106,7 @@ impl EventLoop {
         let mut change = Change {
             old: &old,
             new: &desired,
-            roster: &roster,
+            server_list: &server_list,
             diff: &diff,
             pools: Vec::new(),
             pool_ids: HashMap::new(),
@@ -128,7 +129,7 @@ impl EventLoop {
         self.directory = Directory {
             generation,
             desired,
-            roster,
+            server_list,
             needs,
             listeners: ids,
             services,
@@ -259,7 +260,7 @@ impl EventLoop {
         prepared: Vec<PreparedServer>,
     ) -> Vec<ServerId> {
         let before = change.old.wanted();
-        let wanted = Servers::new(change.new, change.roster);
+        let wanted = Servers::new(change.new, change.server_list);
         let mut ids = Vec::new();
         let mut outdated = HashSet::new();
         for ((wanted, fate), prepared) in
