@@ -391,9 +391,8 @@ impl Context {
         }
     }
 
-    /// TLS is spoken in another way with these servers from now on. Who was let in under other
-    /// terms may not be whom these trust: idle connections are closed, and those in use are once
-    /// their request is over.
+    /// The TLS settings of these servers changed, so that a connection made before may not pass the
+    /// verification of now: idle ones are closed at once, those in use after their request.
     pub fn outdate(&mut self, servers: &HashSet<ServerId>) {
         if servers.is_empty() {
             return;

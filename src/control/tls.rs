@@ -71,7 +71,7 @@ impl TlsStore {
         }
     }
 
-    /// Whom a pool believes and what it shows to its backends.
+    /// The roots that a pool trusts, and the client certificate that it shows to its backends.
     pub(super) fn renew_pool(
         &mut self,
         pool: &PoolSpec,

@@ -109,7 +109,12 @@ impl EventLoop {
     pub(super) fn go_on_reloading(&mut self) {
         let Some(reload) = self.reloading.take() else { return };
         if self.state != RunState::Serving {
-            return info!("it is stopping: what is wanted is not read again");
+            self.outdated = None;
+            // One that was applied is over but for what it leaves to be freed.
+            if !matches!(reload.stage, Stage::Forgetting { .. }) {
+                info!("it is stopping: what is wanted is not read again");
+            }
+            return;
         }
         let began = Instant::now();
         let Reload { mut stage, again, took, turns } = *reload;

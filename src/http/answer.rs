@@ -211,18 +211,6 @@ fn number(number: usize, out: &mut Vec<u8>) {
 mod tests {
     use super::*;
 
-    /// The head and the body in one.
-    fn respond(
-        status: u16,
-        content_type: &str,
-        body: &[u8],
-        how: How,
-        added: &Added,
-        out: &mut Vec<u8>,
-    ) {
-        parts(status, owed(status), content_type, &[body], how, added, out);
-    }
-
     fn text(write: impl FnOnce(&mut Vec<u8>)) -> String {
         let mut out = Vec::new();
         write(&mut out);
@@ -289,7 +277,7 @@ mod tests {
     #[test]
     fn the_operator_may_answer_with_anything() {
         let of = |status, how| {
-            text(|out| respond(status, "text/html", b"<p>\r\n", how, &Added::NONE, out))
+            text(|out| page(status, "text/html", b"<p>\r\n", how, &Added::NONE, out))
         };
         let keep_alive = How { keep_alive: true, ..How::LAST };
         let head_request = How { head_request: true, ..keep_alive };
@@ -332,7 +320,7 @@ mod tests {
             let how = How { keep_alive: true, ..How::LAST };
             let wanted = format!("HTTP/1.1 {status} {rest}");
             assert_eq!(
-                text(|out| respond(status, "text/plain", b"x", how, &Added::NONE, out)),
+                text(|out| page(status, "text/plain", b"x", how, &Added::NONE, out)),
                 wanted
             );
             assert_eq!(

@@ -117,3 +117,16 @@ fn a_stop_ends_a_reload() {
     assert!(done.load(Ordering::Relaxed) < 1000);
     assert_eq!(looping.directory.generation, 1);
 }
+
+#[test]
+fn a_stop_frees_what_an_applied_reload_left() {
+    let (mut looping, _, _) = loop_and_counts(1);
+    looping.reload();
+    while looping.directory.generation == 1 {
+        looping.turn(None).unwrap();
+    }
+    assert!(looping.outdated.is_some());
+    looping.state = RunState::Draining;
+    looping.turn(None).unwrap();
+    assert!(looping.reloading.is_none() && looping.outdated.is_none());
+}
