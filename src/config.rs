@@ -10,6 +10,7 @@
 //! something applies to a request, `matching` which requests a service takes.
 
 mod access_log;
+mod admin_state;
 mod advice;
 mod algorithm;
 mod backend;
@@ -45,6 +46,7 @@ mod whole;
 use std::collections::BTreeSet;
 
 pub use access_log::{AccessLogFormat, AccessLogPlace};
+pub use admin_state::AdminState;
 pub use advice::{advice, advice_on_pool};
 pub use algorithm::{Algorithm, AlgorithmRow};
 pub use backend::BackendSpec;

@@ -103,6 +103,7 @@
 //! `docs/glossary.md` has the field's words beside these.
 
 pub mod access_log;
+pub mod admin;
 pub mod backends;
 pub mod balance;
 pub mod config;

@@ -18,6 +18,7 @@ pub const FLOORS: &[&[&str]] = &[
     &["context"],
     &["health", "status", "relay", "logging"],
     &["control"],
+    &["admin"],
     &["event_loop"],
     &["settings"],
     &["flags", "file", "demo", "wanted", "startup"],
