@@ -3,4 +3,5 @@
 //!
 //! It reads what the loop lends it, and returns what is to change; it changes nothing itself.
 
+pub mod access;
 pub mod haproxy;

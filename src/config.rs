@@ -10,6 +10,7 @@
 //! something applies to a request, `matching` which requests a service takes.
 
 mod access_log;
+mod admin;
 mod admin_state;
 mod advice;
 mod algorithm;
@@ -46,6 +47,10 @@ mod whole;
 use std::collections::BTreeSet;
 
 pub use access_log::{AccessLogFormat, AccessLogPlace};
+pub use admin::{
+    AdminListen, AdminSettings, HaproxyLevel, allowed_host, check_admin, socket_mode,
+    socket_path,
+};
 pub use admin_state::AdminState;
 pub use advice::{advice, advice_on_pool};
 pub use algorithm::{Algorithm, AlgorithmRow};

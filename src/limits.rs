@@ -4,6 +4,7 @@
 //! all are used as `limits::NAME`. What an operator may want to change is a flag (see `flags`) and
 //! has only its default here.
 
+mod access;
 mod backends;
 mod balance;
 mod bytes;
@@ -15,6 +16,7 @@ mod udp;
 
 use std::time::Duration;
 
+pub use access::*;
 pub use backends::*;
 pub use balance::*;
 pub use bytes::*;

@@ -8,6 +8,7 @@ pub mod datagram;
 pub mod descriptors;
 pub mod keepalive;
 pub mod listener;
+pub mod local;
 pub mod peer;
 pub mod pipe;
 mod room;
@@ -24,6 +25,7 @@ pub use datagram::{
     SendOutcome, Sender, Transmit, ports,
 };
 pub use listener::{Accepted, StreamListener};
+pub use local::{LocalAccepted, LocalListener, LocalPeer, LocalStream};
 pub use peer::Peer;
 pub use pipe::{Pipe, PipePool};
 pub use stream::Stream;

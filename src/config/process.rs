@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::key::SettingKey;
-use super::{AccessLogFormat, AccessLogPlace};
+use super::{AccessLogFormat, AccessLogPlace, AdminSettings};
 use crate::limits;
 
 /// What the process as a whole has.
@@ -23,6 +23,8 @@ pub struct ProcessSettings {
     pub access_log_format: AccessLogFormat,
     /// What is logged.
     pub log_level: log::LevelFilter,
+    /// Who may ask and change what runs, and where.
+    pub admin: AdminSettings,
     /// Seed of everything random; `None` takes one from the clock.
     pub seed: Option<u64>,
     /// Start the built-in backends, and put the balancer in front of them.
@@ -39,6 +41,7 @@ impl ProcessSettings {
         access_log: None,
         access_log_format: AccessLogFormat::Combined,
         log_level: log::LevelFilter::Info,
+        admin: AdminSettings::DEFAULT,
         seed: None,
         demo: false,
     };

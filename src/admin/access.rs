@@ -1,0 +1,289 @@
+//! Who may ask what of an admin listener: the guards against browsers, and who it is that asks.
+//!
+//! ```text
+//!   Host, Origin, Sec-Fetch-*, Content-Type    is it a page of somebody else's that asks?  400 403 415
+//!   the UNIX socket's permission, a token, a client certificate      who is it?            401
+//!   the role of that one                                         may it do this?           403
+//! ```
+//!
+//! Pure: nothing is read or sent, and the time is given.
+
+pub mod audit;
+pub mod signed;
+pub mod tokens;
+
+use std::net::SocketAddr;
+
+use crate::net::LocalPeer;
+
+pub use audit::{Audit, audit_line};
+pub use signed::{Signed, check_signed, parse_signed};
+pub use tokens::{Needs, Role, Token, Tokens};
+
+/// Who asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Who {
+    /// As the audit line has it: `uid 0 (pid 12)`, a token's name, a certificate's subject, or
+    /// `anonymous`.
+    pub name: String,
+    /// What that one may.
+    pub role: Role,
+}
+
+/// How a request came in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Door<'a> {
+    /// By a UNIX socket.
+    Local(LocalPeer),
+    /// By TCP in the clear, on loopback.
+    Loopback,
+    /// Through TLS.
+    Tls {
+        /// Whom a verified certificate of the client names.
+        subject: Option<&'a str>,
+    },
+}
+
+/// What is looked at of a request.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    /// How it came in.
+    pub door: Door<'a>,
+    /// The method.
+    pub method: &'a [u8],
+    /// The path, without a query.
+    pub path: &'a [u8],
+    /// `Host`, or what an absolute target says.
+    pub host: Option<&'a [u8]>,
+    /// `Origin`.
+    pub origin: Option<&'a [u8]>,
+    /// `Sec-Fetch-Site`.
+    pub sec_fetch_site: Option<&'a [u8]>,
+    /// `Sec-Fetch-Mode`.
+    pub sec_fetch_mode: Option<&'a [u8]>,
+    /// `Authorization`.
+    pub authorization: Option<&'a [u8]>,
+    /// `Content-Type`.
+    pub content_type: Option<&'a [u8]>,
+    /// Whether there is a body, or may be one.
+    pub has_body: bool,
+    /// `Upgrade`.
+    pub upgrade: Option<&'a [u8]>,
+}
+
+/// Why a request is not answered as it asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// The status: 400, 401, 403 or 415. With 401 goes [`WWW_AUTHENTICATE`].
+    pub status: u16,
+    /// A word for it, as the type of the problem has it.
+    pub kind: &'static str,
+    /// What is wrong, in words.
+    pub detail: String,
+}
+
+/// The value of `WWW-Authenticate` in every 401.
+pub const WWW_AUTHENTICATE: &str = "Bearer realm=\"pointsman\"";
+
+/// Who may come in.
+#[derive(Debug, Clone, Default)]
+pub struct Rules {
+    /// Those with a token; `None` if none is asked for.
+    pub tokens: Option<Tokens>,
+    /// Names for Host beside loopback's and the addresses.
+    pub allowed_hosts: Vec<String>,
+    /// Where the admin listeners of TCP are.
+    pub addresses: Vec<SocketAddr>,
+}
+
+impl Rules {
+    /// Who asks, unless it is refused. Whether that one may do what it asks for is
+    /// [`Role::may`]'s.
+    pub fn admit(&self, asked: &Asked<'_>) -> Result<Who, Refusal> {
+        if !matches!(asked.door, Door::Local(_)) {
+            self.check_host(asked)?;
+        }
+        self.check_page(asked)?;
+        check_body(asked)?;
+        self.identify(asked)
+    }
+
+    /// A name of somebody else's that leads here: DNS rebinding.
+    fn check_host(&self, asked: &Asked<'_>) -> Result<(), Refusal> {
+        let Some(host) = asked.host else {
+            return Err(refused(400, "no-host", "no Host"));
+        };
+        if self.is_own(host) {
+            return Ok(());
+        }
+        let host = shown(host);
+        let detail = format!("the Host '{host}' is none of admin.allowed_hosts");
+        Err(Refusal { detail, ..refused(403, "host-not-allowed", "") })
+    }
+
+    /// A page of somebody else's that asks by the browser of somebody who may.
+    fn check_page(&self, asked: &Asked<'_>) -> Result<(), Refusal> {
+        if asked.upgrade.is_some_and(|it| list_has(it, b"websocket")) {
+            return Err(refused(400, "websocket", "there are no WebSockets here"));
+        }
+        let is = |value: Option<&[u8]>, word: &str| {
+            value.is_some_and(|it| it.trim_ascii().eq_ignore_ascii_case(word.as_bytes()))
+        };
+        if is(asked.sec_fetch_mode, "no-cors") {
+            let detail = "a page includes this (Sec-Fetch-Mode: no-cors)";
+            return Err(refused(403, "no-cors", detail));
+        }
+        let navigates = is(asked.sec_fetch_mode, "navigate") && asked.method == b"GET";
+        let is_other =
+            is(asked.sec_fetch_site, "cross-site") || is(asked.sec_fetch_site, "same-site");
+        if is_other && !navigates {
+            return Err(refused(403, "cross-site", "a page of another site asks"));
+        }
+        match asked.origin {
+            None => Ok(()),
+            Some(origin) if is_own_origin(self, origin, asked) => Ok(()),
+            Some(b"null") => {
+                Err(refused(403, "origin-not-allowed", "a page without an origin asks"))
+            }
+            Some(origin) => {
+                let detail = format!("a page of '{}' asks", shown(origin));
+                Err(Refusal { detail, ..refused(403, "origin-not-allowed", "") })
+            }
+        }
+    }
+
+    fn identify(&self, asked: &Asked<'_>) -> Result<Who, Refusal> {
+        let given = asked.authorization.map(bearer).transpose()?.flatten();
+        if let Some(given) = given {
+            let found = self.tokens.as_ref().and_then(|all| all.find(given));
+            return match found {
+                Some(token) => Ok(Who { name: token.name.clone(), role: token.role.clone() }),
+                None => Err(refused(401, "wrong-token", "nobody has this token")),
+            };
+        }
+        match asked.door {
+            Door::Local(LocalPeer { uid, pid, .. }) => {
+                let name = match pid {
+                    0 => format!("uid {uid}"),
+                    pid => format!("uid {uid} (pid {pid})"),
+                };
+                Ok(Who { name, role: Role::Admin })
+            }
+            _ if self.tokens.is_some() => {
+                let detail = "want a token: Authorization: Bearer TOKEN";
+                Err(refused(401, "no-token", detail))
+            }
+            Door::Tls { subject: Some(subject) } => {
+                Ok(Who { name: subject.to_owned(), role: Role::Admin })
+            }
+            Door::Tls { subject: None } | Door::Loopback => {
+                Ok(Who { name: "anonymous".to_owned(), role: Role::Admin })
+            }
+        }
+    }
+
+    /// Whether a host, with a port or without, is one of ours.
+    fn is_own(&self, host: &[u8]) -> bool {
+        let Some(name) = std::str::from_utf8(host).ok().and_then(without_port) else {
+            return false;
+        };
+        let name = name.strip_suffix('.').unwrap_or(name);
+        let bare = name.strip_prefix('[').and_then(|it| it.strip_suffix(']')).unwrap_or(name);
+        if let Ok(ip) = bare.parse::<std::net::IpAddr>() {
+            let ip = ip.to_canonical();
+            // Who was led here by a name does not say an address.
+            return ip.is_loopback()
+                || self.addresses.iter().any(|it| it.ip().to_canonical() == ip)
+                || self.is_allowed(bare);
+        }
+        name.eq_ignore_ascii_case("localhost") || self.is_allowed(name)
+    }
+
+    fn is_allowed(&self, name: &str) -> bool {
+        self.allowed_hosts.iter().any(|it| it.eq_ignore_ascii_case(name))
+    }
+}
+
+/// A form or text goes out without being asked for by CORS; what has one of these types does not.
+fn check_body(asked: &Asked<'_>) -> Result<(), Refusal> {
+    const UNSUPPORTED: &str = "unsupported-media-type";
+    if matches!(asked.method, b"GET" | b"HEAD" | b"OPTIONS") {
+        return Ok(());
+    }
+    let kind = asked.content_type.map(|it| {
+        it.split(|&b| b == b';').next().unwrap_or_default().trim_ascii().to_ascii_lowercase()
+    });
+    let is_config = asked.path.ends_with(b"/config") || asked.path.ends_with(b"/config/check");
+    match kind.as_deref() {
+        Some(b"application/json") => Ok(()),
+        Some(b"application/toml") if is_config => Ok(()),
+        Some(b"application/merge-patch+json") if asked.method == b"PATCH" => Ok(()),
+        // DELETE is never sent across without asking first.
+        None if asked.method == b"DELETE" && !asked.has_body => Ok(()),
+        None => {
+            let detail = "no Content-Type, want application/json";
+            Err(refused(415, UNSUPPORTED, detail))
+        }
+        Some(other) => {
+            let detail = format!("found '{}', want application/json", shown(other));
+            Err(Refusal { detail, ..refused(415, UNSUPPORTED, "") })
+        }
+    }
+}
+
+/// Whether a page of ours asks: the scheme that the door has, and a host of ours, the one asked for.
+fn is_own_origin(rules: &Rules, origin: &[u8], asked: &Asked<'_>) -> bool {
+    let scheme: &[u8] = match asked.door {
+        Door::Tls { .. } => b"https://",
+        Door::Loopback | Door::Local(_) => b"http://",
+    };
+    let Some(authority) = origin.strip_prefix(scheme) else { return false };
+    let same = asked.host.is_some_and(|host| host.eq_ignore_ascii_case(authority));
+    same && rules.is_own(authority)
+}
+
+/// The token of `Bearer TOKEN`; `None` for another scheme that is ours.
+fn bearer(value: &[u8]) -> Result<Option<&[u8]>, Refusal> {
+    let value = value.trim_ascii();
+    let mut words = value.splitn(2, |&b| b == b' ');
+    let scheme = words.next().unwrap_or_default();
+    let rest = words.next().unwrap_or_default().trim_ascii();
+    if scheme.eq_ignore_ascii_case(b"bearer") && !rest.is_empty() {
+        return Ok(Some(rest));
+    }
+    // Of a registration, whose body has to be there before it is known who signed it.
+    if scheme.eq_ignore_ascii_case(b"pointsman") {
+        let detail = "a signature is for registrations alone";
+        return Err(refused(401, "not-a-registration", detail));
+    }
+    Err(refused(401, "no-token", "want Authorization: Bearer TOKEN"))
+}
+
+/// `None` for what is neither `HOST` nor `HOST:PORT`.
+fn without_port(host: &str) -> Option<&str> {
+    let end = match host.strip_prefix('[') {
+        Some(rest) => rest.find(']')? + 2,
+        None => host.find(':').unwrap_or(host.len()),
+    };
+    let (name, port) = host.split_at(end);
+    let is_port = |it: &str| {
+        it.strip_prefix(':').is_some_and(|it| it.parse::<u16>().is_ok() && !it.starts_with('+'))
+    };
+    (!name.is_empty() && (port.is_empty() || is_port(port))).then_some(name)
+}
+
+fn list_has(list: &[u8], word: &[u8]) -> bool {
+    list.split(|&b| b == b',').any(|it| it.trim_ascii().eq_ignore_ascii_case(word))
+}
+
+fn refused(status: u16, kind: &'static str, detail: &str) -> Refusal {
+    Refusal { status, kind, detail: detail.to_owned() }
+}
+
+/// Of what strangers said so much as helps, printable.
+fn shown(bytes: &[u8]) -> String {
+    audit::printable(bytes, 100)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,281 @@
+//! Where operators and programs ask and change what runs, and who may: the admin listeners.
+//!
+//! Called by the table of settings for each value, then by `whole` and by `file` once for what does
+//! not go together. Nothing is opened here.
+
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr};
+
+use super::complaint::{Complaint, Phrase, Wrong};
+use super::key::SettingKey;
+use super::listen::Listen;
+use super::text::quoted;
+use super::tls::{CertificatePair, ListenerTls};
+use super::{Protocol, closest};
+use crate::limits::UNIX_PATH_BYTES_MAX;
+
+const WANT: &str = "unix:PATH, http://ADDR:PORT or https://ADDR:PORT such as \
+                    unix:/run/pointsman/api.sock or http://127.0.0.1:8404";
+
+/// Who may ask and change what runs, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AdminSettings {
+    /// Where they connect; nowhere is the default.
+    pub listen: Vec<AdminListen>,
+    /// The file with the tokens.
+    pub tokens: Option<String>,
+    /// Names that a request over TCP may have in its Host, besides those of loopback and of the
+    /// listeners.
+    pub allowed_hosts: Vec<String>,
+    /// What is spoken at `https://`.
+    pub tls: ListenerTls,
+    /// The permission of the files of UNIX sockets.
+    pub socket_mode: u32,
+    /// Where HAProxy's commands are taken: the path of a UNIX socket.
+    pub haproxy_socket: Option<String>,
+    /// What those who connect there may do.
+    pub haproxy_level: HaproxyLevel,
+}
+
+/// One place where operators and programs connect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AdminListen {
+    /// The path of a UNIX socket.
+    Unix(String),
+    /// HTTP in the clear, on loopback alone.
+    Http(SocketAddr),
+    /// HTTP through TLS.
+    Https(SocketAddr),
+}
+
+/// What those who connect to HAProxy's socket may do; its own words for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum HaproxyLevel {
+    /// Read what is not sensitive.
+    User,
+    /// Read everything.
+    Operator,
+    /// Change it as well.
+    Admin,
+}
+
+impl AdminSettings {
+    /// What holds where nothing else is asked for: nobody connects.
+    pub const DEFAULT: AdminSettings = AdminSettings {
+        listen: Vec::new(),
+        tokens: None,
+        allowed_hosts: Vec::new(),
+        tls: ListenerTls::DEFAULT,
+        socket_mode: 0o660,
+        haproxy_socket: None,
+        haproxy_level: HaproxyLevel::Admin,
+    };
+
+    /// Whether anybody is listened to.
+    pub fn is_on(&self) -> bool {
+        !self.listen.is_empty() || self.haproxy_socket.is_some()
+    }
+
+    /// The certificate of `https://`, to be given a value.
+    pub fn identity(&mut self) -> &mut CertificatePair {
+        if self.tls.certificates.is_empty() {
+            self.tls.certificates.push(CertificatePair::default());
+        }
+        &mut self.tls.certificates[0]
+    }
+}
+
+impl HaproxyLevel {
+    /// The words for it.
+    pub const ALL: &'static [(&'static str, HaproxyLevel)] = &[
+        ("user", HaproxyLevel::User),
+        ("operator", HaproxyLevel::Operator),
+        ("admin", HaproxyLevel::Admin),
+    ];
+}
+
+/// The settings above by name.
+#[expect(missing_docs, reason = "their paths say what they are")]
+impl SettingKey {
+    pub const ADMIN_LISTEN: SettingKey = SettingKey("admin.listen");
+    pub const ADMIN_TOKENS: SettingKey = SettingKey("admin.tokens");
+    pub const ADMIN_ALLOWED_HOSTS: SettingKey = SettingKey("admin.allowed_hosts");
+    pub const ADMIN_CERT: SettingKey = SettingKey("admin.certificate");
+    pub const ADMIN_KEY: SettingKey = SettingKey("admin.key");
+    pub const ADMIN_CLIENT_CA: SettingKey = SettingKey("admin.client_ca");
+    pub const ADMIN_SOCKET_MODE: SettingKey = SettingKey("admin.socket_mode");
+    pub const HAPROXY_SOCKET: SettingKey = SettingKey("admin.haproxy_socket");
+    pub const HAPROXY_LEVEL: SettingKey = SettingKey("admin.haproxy_level");
+}
+
+impl fmt::Display for AdminListen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            AdminListen::Unix(path) => write!(f, "unix:{path}"),
+            AdminListen::Http(address) => write!(f, "http://{address}"),
+            AdminListen::Https(address) => write!(f, "https://{address}"),
+        }
+    }
+}
+
+impl AdminListen {
+    /// `unix:PATH`, `http://ADDR:PORT` or `https://ADDR:PORT`.
+    pub fn parse(text: &str) -> Result<AdminListen, Wrong> {
+        if let Some(path) = text.strip_prefix("unix:") {
+            // As URLs are written: unix:///run/x.sock.
+            let path = path.strip_prefix("//").unwrap_or(path);
+            return Ok(AdminListen::Unix(socket_path(path)?.to_owned()));
+        }
+        if text.starts_with("http://") || text.starts_with("https://") {
+            let listen = Listen::parse(text)?;
+            return Ok(match listen.protocol {
+                Protocol::Https => AdminListen::Https(listen.address),
+                _ => AdminListen::Http(listen.address),
+            });
+        }
+        Err(Wrong::found(text, format!("{WANT}{}", hint(text))))
+    }
+
+    /// The address, if it is one of TCP.
+    pub fn address(&self) -> Option<SocketAddr> {
+        match self {
+            AdminListen::Unix(_) => None,
+            AdminListen::Http(address) | AdminListen::Https(address) => Some(*address),
+        }
+    }
+}
+
+/// A path alone or an address alone are what people write first.
+fn hint(text: &str) -> String {
+    let meant = if text.starts_with(['/', '.']) {
+        Some(format!("unix:{text}"))
+    } else if let Some((scheme, rest)) = text.split_once("://") {
+        closest(scheme, ["http", "https", "unix"]).map(|known| match known {
+            "unix" => format!("unix:{rest}"),
+            known => format!("{known}://{rest}"),
+        })
+    } else if let Ok(listen) = Listen::parse(text) {
+        let scheme = if listen.address.ip().is_loopback() { "http" } else { "https" };
+        Some(format!("{scheme}://{text}"))
+    } else if text.parse::<u16>().is_ok() {
+        Some(format!("http://{}:{text}", Ipv4Addr::LOCALHOST))
+    } else if text.parse::<std::net::IpAddr>().is_ok_and(|it| it.is_ipv4()) {
+        Some(format!("http://{text}:8404"))
+    } else {
+        None
+    };
+    meant.map(|meant| format!("; did you mean {meant}?")).unwrap_or_default()
+}
+
+/// The path of a UNIX socket.
+pub fn socket_path(text: &str) -> Result<&str, Wrong> {
+    if text.is_empty() || text.starts_with('-') || text.contains('\0') || text.ends_with('/') {
+        return Err(Wrong::found(text, "the path of a socket such as /run/pointsman/api.sock"));
+    }
+    if let Some(path) = text.strip_prefix("unix:") {
+        return Err(Wrong::found(text, format!("a path alone; did you mean {path}?")));
+    }
+    if text.len() > UNIX_PATH_BYTES_MAX {
+        let want = format!("a path of at most {UNIX_PATH_BYTES_MAX} bytes for a UNIX socket");
+        return Err(Wrong::saying(format!("{} with {} bytes", quoted(text), text.len()), want));
+    }
+    Ok(text)
+}
+
+/// Permission as `chmod` takes it: `0660`.
+pub fn socket_mode(text: &str) -> Result<u32, Wrong> {
+    const WANT: &str = "permission in octal from 0 to 0777 such as 0660";
+    let digits = text.bytes().all(|b| (b'0'..=b'7').contains(&b)) && text.len() <= 4;
+    let mode = u32::from_str_radix(text, 8).ok().filter(|mode| digits && *mode <= 0o777);
+    mode.ok_or_else(|| Wrong::found(text, WANT))
+}
+
+/// A name that a Host may have, without a port.
+pub fn allowed_host(text: &str) -> Result<&str, Wrong> {
+    const WANT: &str = "a name or an address without a port such as admin.example.com";
+    let is_address = text.parse::<std::net::IpAddr>().is_ok();
+    let is_name = !text.is_empty()
+        && !text.starts_with('-')
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'));
+    if is_address || is_name { Ok(text) } else { Err(Wrong::found(text, WANT)) }
+}
+
+/// What does not go together.
+pub fn check_admin(admin: &AdminSettings) -> Vec<Complaint> {
+    let mut found = Vec::new();
+    let mut seen: Vec<String> = Vec::new();
+    for listen in &admin.listen {
+        let item = listen.to_string();
+        let mut complain = |wrong| {
+            found.push(Complaint::of(SettingKey::ADMIN_LISTEN, &*item, wrong));
+        };
+        if let Some(wrong) = in_the_open(admin, listen) {
+            complain(wrong);
+        }
+        let place = match listen {
+            AdminListen::Unix(path) => path.clone(),
+            AdminListen::Http(at) | AdminListen::Https(at) => at.to_string(),
+        };
+        let is_chosen = listen.address().is_some_and(|at| at.port() == 0);
+        if seen.contains(&place) && !is_chosen {
+            complain(Wrong::saying(format!("{} twice", quoted(&place)), "each place once"));
+        }
+        seen.push(place);
+    }
+    if let Some(path) = &admin.haproxy_socket
+        && seen.contains(path)
+    {
+        let at = Phrase::from(format!("{} at ", quoted(path))).name(SettingKey::ADMIN_LISTEN);
+        let wrong = Wrong::saying(at.text(" too"), "another path");
+        found.push(Complaint::new(SettingKey::HAPROXY_SOCKET, wrong));
+    }
+    found.extend(check_identity(admin));
+    found
+}
+
+/// What is said in the clear, or to anybody.
+fn in_the_open(admin: &AdminSettings, listen: &AdminListen) -> Option<Wrong> {
+    let is_near = listen.address().is_none_or(|at| at.ip().to_canonical().is_loopback());
+    match listen {
+        AdminListen::Http(at) if !is_near => {
+            let want = format!("TLS or a UNIX socket off loopback; did you mean https://{at}?");
+            Some(Wrong::saying(format!("'{listen}', which is in the clear"), want))
+        }
+        AdminListen::Https(_) if admin.tls.certificates.is_empty() => {
+            Some(Wrong::without(SettingKey::ADMIN_CERT, "FILE"))
+        }
+        AdminListen::Https(_)
+            if !is_near && admin.tokens.is_none() && admin.tls.client_ca.is_none() =>
+        {
+            let want = Phrase::default().setting(SettingKey::ADMIN_TOKENS, "FILE");
+            let want = want.text(" or ").setting(SettingKey::ADMIN_CLIENT_CA, "FILE");
+            let found = format!("'{listen}', where anybody may change everything");
+            Some(Wrong::saying(found, want.text(" off loopback")))
+        }
+        _ => None,
+    }
+}
+
+fn check_identity(admin: &AdminSettings) -> Vec<Complaint> {
+    use SettingKey as K;
+    let mut found = Vec::new();
+    let identity = admin.tls.certificates.first();
+    if let Some(pair) = identity {
+        if pair.cert.is_empty() {
+            found.push(Complaint::new(K::ADMIN_KEY, Wrong::without(K::ADMIN_CERT, "FILE")));
+        } else if pair.key.is_empty() {
+            found.push(Complaint::new(K::ADMIN_CERT, Wrong::without(K::ADMIN_KEY, "FILE")));
+        }
+    }
+    let is_https = |it: &AdminListen| matches!(it, AdminListen::Https(_));
+    if !admin.listen.iter().any(is_https) {
+        let without = || Wrong::without(K::ADMIN_LISTEN, "https://ADDR:PORT");
+        if identity.is_some_and(|pair| !pair.cert.is_empty()) {
+            found.push(Complaint::new(K::ADMIN_CERT, without()));
+        }
+        if admin.tls.client_ca.is_some() {
+            found.push(Complaint::new(K::ADMIN_CLIENT_CA, without()));
+        }
+    }
+    found
+}

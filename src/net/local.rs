@@ -1,0 +1,245 @@
+//! UNIX sockets: a listening one whose file has a permission, and the connections of those who may.
+
+use std::fs;
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use mio::event::Event;
+use mio::net::{UnixListener, UnixStream};
+use mio::{Interest, Registry};
+use socket2::{Domain, SockAddr, Type};
+
+use crate::event::{Owner, Readiness};
+use crate::limits::LISTEN_BACKLOG;
+
+use super::{Fault, Received, Sent};
+
+/// Who is at the other end, as the kernel says it, of the moment of the connect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LocalPeer {
+    /// The user.
+    pub uid: u32,
+    /// The group.
+    pub gid: u32,
+    /// The process; 0 if it is not seen from here.
+    pub pid: i32,
+}
+
+/// A listening UNIX socket. Its file goes when it is dropped.
+#[derive(Debug)]
+pub struct LocalListener {
+    socket: UnixListener,
+    file: OwnFile,
+    /// There may be connections to accept: set by an event, cleared by WouldBlock.
+    ready: bool,
+}
+
+/// The file of a socket that we made, which goes with it.
+#[derive(Debug)]
+struct OwnFile {
+    path: PathBuf,
+    /// Device and inode.
+    id: (u64, u64),
+}
+
+/// What an accept came to.
+#[derive(Debug)]
+pub enum LocalAccepted {
+    /// A client, and who that is.
+    Client(LocalStream, LocalPeer),
+    /// Nobody is waiting; there will be an event.
+    Nobody,
+    /// We or the system have no descriptor or memory left, or worse.
+    Failed(io::Error),
+}
+
+/// A connection of a UNIX socket.
+#[derive(Debug)]
+pub struct LocalStream {
+    socket: UnixStream,
+    readiness: Readiness,
+    is_armed: bool,
+}
+
+impl LocalListener {
+    /// Listen at this path, its file having this permission. A file that a process left behind is
+    /// removed; one where somebody listens, or that is no socket, is not.
+    pub fn bind(path: &Path, mode: u32) -> io::Result<LocalListener> {
+        remove_stale(path)?;
+        let socket = socket2::Socket::new(Domain::UNIX, Type::STREAM, None)?;
+        socket.set_nonblocking(true)?;
+        socket.bind(&SockAddr::unix(path)?)?;
+        // From here on, dropped on an error, it takes the file with it.
+        let file = OwnFile::at(path)?;
+        // Before it listens nobody can connect, whatever the permission is until now.
+        fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
+        socket.listen(LISTEN_BACKLOG)?;
+        let socket = std::os::unix::net::UnixListener::from(OwnedFd::from(socket));
+        Ok(LocalListener { socket: UnixListener::from_std(socket), file, ready: false })
+    }
+
+    /// Where its file is.
+    pub fn path(&self) -> &Path {
+        &self.file.path
+    }
+
+    /// Ask the poll to tell of clients.
+    pub fn register(&mut self, registry: &Registry, owner: Owner) -> io::Result<()> {
+        registry.register(&mut self.socket, owner.into(), Interest::READABLE)
+    }
+
+    /// An event said that somebody is waiting.
+    pub fn mark(&mut self) {
+        self.ready = true;
+    }
+
+    /// Whether somebody may be waiting.
+    pub fn is_ready(&self) -> bool {
+        self.ready
+    }
+
+    /// Take the next client.
+    pub fn accept(&mut self) -> LocalAccepted {
+        loop {
+            match self.socket.accept() {
+                // One that went away again has nobody to speak of, and nothing to say.
+                Ok((socket, _)) => match peer_of(&socket) {
+                    Ok(peer) => return LocalAccepted::Client(LocalStream::new(socket), peer),
+                    Err(error) => return LocalAccepted::Failed(error),
+                },
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    self.ready = false;
+                    return LocalAccepted::Nobody;
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return LocalAccepted::Failed(error),
+            }
+        }
+    }
+}
+
+impl OwnFile {
+    fn at(path: &Path) -> io::Result<OwnFile> {
+        let made = fs::symlink_metadata(path)?;
+        Ok(OwnFile { path: path.to_owned(), id: (made.dev(), made.ino()) })
+    }
+}
+
+impl Drop for OwnFile {
+    fn drop(&mut self) {
+        // Another process may have put its own there meanwhile.
+        if let Ok(there) = fs::symlink_metadata(&self.path)
+            && (there.dev(), there.ino()) == self.id
+        {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Remove the file of a socket at which nobody listens any more.
+fn remove_stale(path: &Path) -> io::Result<()> {
+    let there = match fs::symlink_metadata(path) {
+        Ok(there) => there,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    if !there.file_type().is_socket() {
+        return Err(ErrorKind::AlreadyExists.into());
+    }
+    let probe = socket2::Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    // Else it would wait where many wait already.
+    probe.set_nonblocking(true)?;
+    match probe.connect(&SockAddr::unix(path)?) {
+        Err(error) if error.kind() == ErrorKind::ConnectionRefused => fs::remove_file(path),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => Err(error),
+        // It is there, or would be if fewer were waiting.
+        Ok(()) | Err(_) => Err(ErrorKind::AddrInUse.into()),
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn peer_of(socket: &UnixStream) -> io::Result<LocalPeer> {
+    use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
+    // Not by rustix, whose process ids are never 0: those of other namespaces are.
+    let found = getsockopt(socket, PeerCredentials).map_err(io::Error::from)?;
+    Ok(LocalPeer { uid: found.uid(), gid: found.gid(), pid: found.pid() })
+}
+
+#[cfg(not(target_os = "linux"))]
+fn peer_of(_: &UnixStream) -> io::Result<LocalPeer> {
+    Err(ErrorKind::Unsupported.into())
+}
+
+impl LocalStream {
+    fn new(socket: UnixStream) -> LocalStream {
+        // Both at once, to save a turn: the first bytes are often here already.
+        let readiness = Readiness { can_read: true, can_write: true, ..Readiness::default() };
+        LocalStream { socket, readiness, is_armed: false }
+    }
+
+    /// Ask the poll to tell of both directions, once.
+    pub fn arm(&mut self, registry: &Registry, owner: Owner) -> io::Result<()> {
+        if !self.is_armed {
+            let both = Interest::READABLE.add(Interest::WRITABLE);
+            registry.register(&mut self.socket, owner.into(), both)?;
+            self.is_armed = true;
+        }
+        Ok(())
+    }
+
+    /// Note what an event says; nothing is read, written or closed.
+    pub fn mark(&mut self, event: &Event) {
+        self.readiness.mark(event);
+    }
+
+    /// Whether a read may bring something.
+    pub fn can_read(&self) -> bool {
+        self.readiness.can_read
+    }
+
+    /// Whether a write may be taken.
+    pub fn can_write(&self) -> bool {
+        self.readiness.can_write
+    }
+
+    /// Read into a buffer that has room.
+    pub fn receive(&mut self, into: &mut [u8]) -> Received {
+        loop {
+            match self.socket.read(into) {
+                Ok(0) => {
+                    self.readiness.can_read = false;
+                    return Received::Eof;
+                }
+                Ok(count) => return Received::Bytes(count),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => {
+                    self.readiness.can_read = false;
+                    return match error.kind() {
+                        ErrorKind::WouldBlock => Received::WouldBlock,
+                        _ => Received::Broken(Fault::of(&error)),
+                    };
+                }
+            }
+        }
+    }
+
+    /// Write from a buffer that is not empty.
+    pub fn send(&mut self, from: &[u8]) -> Sent {
+        loop {
+            match self.socket.write(from) {
+                Ok(count) => return Sent::Bytes(count),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => {
+                    self.readiness.can_write = false;
+                    return match error.kind() {
+                        ErrorKind::WouldBlock => Sent::WouldBlock,
+                        _ => Sent::Broken(Fault::of(&error)),
+                    };
+                }
+            }
+        }
+    }
+}
