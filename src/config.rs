@@ -48,8 +48,8 @@ use std::collections::BTreeSet;
 
 pub use access_log::{AccessLogFormat, AccessLogPlace};
 pub use admin::{
-    AdminListen, AdminSettings, HaproxyLevel, allowed_host, check_admin, socket_mode,
-    socket_path,
+    AdminListen, AdminSettings, HaproxyLevel, allowed_host, check_admin, complain_of_admin,
+    socket_mode, socket_path,
 };
 pub use admin_state::AdminState;
 pub use advice::{advice, advice_on_pool};

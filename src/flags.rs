@@ -118,6 +118,10 @@ pub fn parse(args: &[String]) -> Result<Command, Vec<UsageError>> {
         complaints.miss(&config::missing(&config, &complaints.settings));
         config::check_whole(&config, &mut complaints.settings);
     }
+    // Beside a file, what that says of it counts as well: it is looked at then.
+    if config.file.is_none() {
+        config::complain_of_admin(&config.process.admin, &mut complaints.settings);
+    }
     complaints.spell();
     if complaints.errors.is_empty() {
         Ok(Command::Run(Box::new(config)))

@@ -127,7 +127,7 @@ fn note_flags(config: &Config, desired: &Desired, origins: &mut Origins) {
     let with = |key: &SettingKey| said_with(*key).iter().copied().chain([*key]);
     for key in config.given.iter().flat_map(with) {
         let subjects: Vec<Subject> = match key.scope() {
-            "global" => vec![Subject::Process],
+            "global" | "admin" => vec![Subject::Process],
             "listener" => {
                 desired.listeners.iter().map(|it| Subject::Listener(it.name.clone())).collect()
             }
@@ -166,11 +166,14 @@ impl Wanted {
         for &key in &config.given {
             match key.scope() {
                 _ if key == SettingKey::DEMO => wrong.push(demo_beside_a_file()),
-                "global" => self.override_process(key, config),
+                "global" | "admin" => self.override_process(key, config),
                 "file" => {}
                 _ if adds => {}
                 _ => wrong.push(not_beside_a_file(key)),
             }
+        }
+        if config.given.iter().any(|key| key.scope() == "admin") {
+            wrong.extend(config::check_admin(&self.desired.process.admin));
         }
         if !adds || !wrong.is_empty() {
             return wrong;
@@ -199,10 +202,16 @@ impl Wanted {
         let Some(setting) = settings::of(key) else { return };
         let mut own = Config::defaults();
         own.process = self.desired.process.clone();
-        if let (Act::Value(_, take), Some(text)) = (&setting.act, (setting.show)(config)) {
-            // because: what is shown of a value is what was read.
-            let _ = take(&mut own, &text);
-        }
+        let Some(text) = (setting.show)(config) else { return };
+        // What is shown of a value is what was read.
+        let _ = match &setting.act {
+            Act::Value(_, take) => take(&mut own, &text),
+            Act::Values(_, take, clear) => {
+                clear(&mut own);
+                take(&mut own, &text)
+            }
+            Act::Switch(..) | Act::Answer(_) => Ok(()),
+        };
         self.desired.process = own.process;
         self.origins.note(Subject::Process, key, Origin::Flag);
     }

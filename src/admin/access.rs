@@ -17,7 +17,7 @@ use std::net::SocketAddr;
 use crate::net::LocalPeer;
 
 pub use audit::{Audit, audit_line};
-pub use signed::{Signed, check_signed, parse_signed};
+pub use signed::{Signed, check_signed, parse_signed, sign};
 pub use tokens::{Needs, Role, Token, Tokens};
 
 /// Who asks.

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 
-use super::complaint::{Complaint, Phrase, Wrong};
+use super::complaint::{Complaint, Complaints, Phrase, Wrong};
 use super::key::SettingKey;
 use super::listen::Listen;
 use super::text::quoted;
@@ -169,7 +169,11 @@ fn hint(text: &str) -> String {
 
 /// The path of a UNIX socket.
 pub fn socket_path(text: &str) -> Result<&str, Wrong> {
-    if text.is_empty() || text.starts_with('-') || text.contains('\0') || text.ends_with('/') {
+    if text.is_empty()
+        || text.starts_with('-')
+        || text.contains(['\0', ','])
+        || text.ends_with('/')
+    {
         return Err(Wrong::found(text, "the path of a socket such as /run/pointsman/api.sock"));
     }
     if let Some(path) = text.strip_prefix("unix:") {
@@ -233,6 +237,16 @@ pub fn check_admin(admin: &AdminSettings) -> Vec<Complaint> {
     found
 }
 
+/// The same, unless something of it could not be read: the rest may follow from that.
+pub fn complain_of_admin(admin: &AdminSettings, complaints: &mut Complaints) {
+    use SettingKey as K;
+    let keys = [K::ADMIN_LISTEN, K::ADMIN_TOKENS, K::ADMIN_CERT, K::ADMIN_KEY];
+    let keys = keys.into_iter().chain([K::ADMIN_CLIENT_CA, K::HAPROXY_SOCKET]);
+    if !keys.into_iter().any(|key| complaints.has_failed(key)) {
+        check_admin(admin).into_iter().for_each(|complaint| complaints.add(complaint));
+    }
+}
+
 /// What is said in the clear, or to anybody.
 fn in_the_open(admin: &AdminSettings, listen: &AdminListen) -> Option<Wrong> {
     let is_near = listen.address().is_none_or(|at| at.ip().to_canonical().is_loopback());
@@ -278,4 +292,100 @@ fn check_identity(admin: &AdminSettings) -> Vec<Complaint> {
         }
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_read_and_shown_alike() {
+        let table = [
+            ("unix:/run/x.sock", "unix:/run/x.sock"),
+            ("unix:///run/x.sock", "unix:/run/x.sock"),
+            ("unix:x.sock", "unix:x.sock"),
+            ("http://127.0.0.1:8404", "http://127.0.0.1:8404"),
+            ("http://localhost:0", "http://127.0.0.1:0"),
+            ("https://*:8443", "https://0.0.0.0:8443"),
+            ("https://[::]:8443", "https://[::]:8443"),
+        ];
+        for (text, shown) in table {
+            let listen = AdminListen::parse(text).unwrap_or_else(|it| panic!("{text}: {it}"));
+            assert_eq!(listen.to_string(), shown);
+            assert_eq!(AdminListen::parse(shown), Ok(listen));
+        }
+    }
+
+    #[test]
+    fn near_misses_of_a_place_are_told_what_was_meant() {
+        let table = [
+            ("/run/x.sock", "did you mean unix:/run/x.sock?"),
+            ("./x.sock", "did you mean unix:./x.sock?"),
+            ("unx:///run/x.sock", "did you mean unix:/run/x.sock?"),
+            ("127.0.0.1:8404", "did you mean http://127.0.0.1:8404?"),
+            ("0.0.0.0:8443", "did you mean https://0.0.0.0:8443?"),
+            ("8404", "did you mean http://127.0.0.1:8404?"),
+            ("127.0.0.1", "did you mean http://127.0.0.1:8404?"),
+            ("htps://127.0.0.1:1", "did you mean https://127.0.0.1:1?"),
+            ("tcp://127.0.0.1:1", "want unix:PATH"),
+            ("", "want unix:PATH"),
+            ("--demo", "want unix:PATH"),
+            ("unix:", "the path of a socket"),
+            ("unix:/run/", "the path of a socket"),
+            ("http://127.0.0.1", "did you mean http://127.0.0.1:80?"),
+        ];
+        for (text, want) in table {
+            let wrong = AdminListen::parse(text).unwrap_err().to_string();
+            assert!(wrong.contains(want), "{wrong}");
+        }
+        let long = format!("unix:/{}", "x".repeat(UNIX_PATH_BYTES_MAX));
+        let wrong = AdminListen::parse(&long).unwrap_err().to_string();
+        assert!(wrong.contains("with 108 bytes, want a path of at most 107 bytes"), "{wrong}");
+        assert!(AdminListen::parse(&long[..long.len() - 1]).is_ok());
+    }
+
+    #[test]
+    fn permission_is_octal() {
+        assert_eq!(socket_mode("0660"), Ok(0o660));
+        assert_eq!(socket_mode("600"), Ok(0o600));
+        for text in ["", "0888", "1777", "rw", "+60", "-1", "00660"] {
+            assert!(socket_mode(text).is_err(), "{text}");
+        }
+    }
+
+    fn told(listen: &[&str], change: fn(&mut AdminSettings)) -> Vec<String> {
+        let mut admin = AdminSettings::DEFAULT;
+        admin.listen = listen.iter().map(|it| AdminListen::parse(it).unwrap()).collect();
+        change(&mut admin);
+        check_admin(&admin).iter().map(|it| it.spelled(super::super::Spelling::PATHS)).collect()
+    }
+
+    #[test]
+    fn nobody_is_let_in_from_afar_without_tls_and_a_name() {
+        let whole = |admin: &mut AdminSettings| {
+            *admin.identity() = CertificatePair { cert: "a".into(), key: "b".into() };
+        };
+        assert!(told(&[], |_| ()).is_empty());
+        assert!(told(&["unix:/a", "http://127.0.0.1:1", "http://[::1]:1"], |_| ()).is_empty());
+        assert!(told(&["http://127.0.0.1:0", "http://127.0.0.1:0"], |_| ()).is_empty());
+        assert!(told(&["https://127.0.0.1:1"], whole).is_empty());
+        let far = told(&["https://0.0.0.0:1"], whole);
+        assert!(far.len() == 1 && far[0].contains("anybody may change everything"), "{far:?}");
+        let with_tokens = told(&["https://0.0.0.0:1"], |admin| {
+            *admin.identity() = CertificatePair { cert: "a".into(), key: "b".into() };
+            admin.tokens = Some("t".into());
+        });
+        assert!(with_tokens.is_empty(), "{with_tokens:?}");
+        let all = told(&["http://0.0.0.0:1", "https://127.0.0.1:2", "unix:/a"], |admin| {
+            admin.haproxy_socket = Some("/a".into());
+        });
+        assert_eq!(all.len(), 3, "all at once: {all:?}");
+        assert!(all[0].contains("TLS or a UNIX socket off loopback; did you mean https://0.0"));
+        assert!(all[1].contains("no admin.certificate"), "{all:?}");
+        assert!(all[2].contains("'/a' at admin.listen too"), "{all:?}");
+        let twice =
+            told(&["unix:/a", "unix:/a", "http://127.0.0.1:1", "http://127.0.0.1:1"], |_| ());
+        assert_eq!(twice.len(), 2, "{twice:?}");
+        assert!(told(&["unix:/a"], whole)[0].contains("no admin.listen"));
+    }
 }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::UdpSettings;
 use super::key::SettingKey;
+use super::{Cidr, UdpSettings};
 use crate::limits;
 
 /// What a service has: how its clients are served, once it is known that they are its own.
@@ -29,6 +29,8 @@ pub struct ServiceSettings {
     pub health_path: Option<String>,
     /// At this path HTTP listeners answer themselves with what they count.
     pub stats_path: Option<String>,
+    /// Who may see them; empty: everybody.
+    pub stats_allow: Vec<Cidr>,
     /// What holds for flows of UDP.
     pub udp: UdpSettings,
 }
@@ -46,6 +48,7 @@ impl ServiceSettings {
         redirect: Redirect::No,
         health_path: None,
         stats_path: None,
+        stats_allow: Vec::new(),
         udp: UdpSettings::DEFAULT,
     };
 }
@@ -70,6 +73,7 @@ impl SettingKey {
     pub const REDIRECT_HTTPS: SettingKey = SettingKey("service.redirect_https");
     pub const HEALTH_PATH: SettingKey = SettingKey("service.health_path");
     pub const STATS_PATH: SettingKey = SettingKey("service.stats_path");
+    pub const STATS_ALLOW: SettingKey = SettingKey("service.stats_allow");
     pub const UDP_TIMEOUT: SettingKey = SettingKey("service.udp.timeout");
     pub const UDP_RESPONSES: SettingKey = SettingKey("service.udp.responses");
     pub const UDP_REQUESTS: SettingKey = SettingKey("service.udp.requests");

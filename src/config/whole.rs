@@ -104,6 +104,14 @@ pub fn check_whole(config: &Config, complaints: &mut Complaints) {
     check_needs(config, complaints);
 }
 
+/// Nothing is hidden where nothing is shown.
+fn check_stats_allow(config: &Config) -> Result<(), Wrong> {
+    match config.service.stats_path {
+        Some(_) => Ok(()),
+        None => Err(Wrong::without(SettingKey::STATS_PATH, "/PATH")),
+    }
+}
+
 fn beside_the_demo(config: &Config) -> Result<(), Wrong> {
     let want = "one of the two: the demo brings its own backends";
     let beside = |key| Wrong::saying(Phrase::default().name(key).text(" beside it"), want);
@@ -154,6 +162,7 @@ fn check_needs(config: &Config, complaints: &mut Complaints) {
         (K::VIA, listener, check_http_listener(config)),
         (K::HEALTH_PATH, listener, check_http_listener(config)),
         (K::STATS_PATH, listener, check_stats_path(config)),
+        (K::STATS_ALLOW, &[K::STATS_PATH, K::LISTEN], check_stats_allow(config)),
         (K::ALPN, listener, check_alpn(config)),
         (K::BACKEND_CERT, backend, check_backend_identity(config)),
         (

@@ -15,7 +15,8 @@ use super::reader::{Reader, SYNTAX_ERRORS_MAX, SYNTAX_ERRORS_SHOWN};
 use super::section::{Section, Value};
 
 /// Tables at the top of a file.
-const TOP: [&str; 6] = ["include", "global", "defaults", "listener", "service", "pool"];
+const TOP: [&str; 7] =
+    ["include", "global", "admin", "defaults", "listener", "service", "pool"];
 
 impl Reader<'_> {
     /// What a piece has of one kind. What is wrong with the TOML of one does not keep the others
@@ -64,7 +65,7 @@ impl Reader<'_> {
     fn read_top(&mut self, section: Section<'_>) {
         for (key, at, value) in section.entries() {
             match key {
-                "global" => self.read_global(value),
+                "global" | "admin" => self.read_process(key, value),
                 "defaults" => self.read_defaults(value),
                 "include" if section.piece.file > 0 => {
                     let says = "an included file includes others";
@@ -78,13 +79,13 @@ impl Reader<'_> {
         }
     }
 
-    fn read_global(&mut self, value: Value<'_>) {
+    fn read_process(&mut self, scope: &str, value: Value<'_>) {
         let Some(section) = value.section() else {
-            return self.complain(value, "a table: [global]");
+            return self.complain(value, &format!("a table: [{scope}]"));
         };
         let mut config = Config::defaults();
         config.process = self.desired.process.clone();
-        self.settings(section, "global", &[], &Subject::Process, &mut config);
+        self.settings(section, scope, &[], &Subject::Process, &mut config);
         self.desired.process = config.process;
     }
 

@@ -18,6 +18,12 @@ const TABLES: &[(&str, &str, &str)] = &[
         "What the process as a whole has. At a reload all but `seed` is taken over.",
     ),
     (
+        "admin",
+        "[admin]",
+        "Who may ask and change what runs, and where; see docs/admin.md. At a reload it is \
+         taken over.",
+    ),
+    (
         "listener",
         "[listener.NAME]",
         "Where clients come in. `bind = \"[SCHEME://]ADDR:PORT\"` is needed, and \

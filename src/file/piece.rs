@@ -210,7 +210,8 @@ fn key<'t>(token: &Token, text: &'t str) -> Option<&'t str> {
 fn is_apart(statement: &[Token], text: &str) -> bool {
     let first = first_word(statement).filter(|token| token.kind() == TokenKind::Atom);
     let Some(first) = first.and_then(|token| key(token, text)) else { return false };
-    let mut words = ["global", "defaults"].into_iter().chain(NAMED.map(|(word, _)| word));
+    let mut words =
+        ["global", "admin", "defaults"].into_iter().chain(NAMED.map(|(word, _)| word));
     words.all(|word| word != first)
 }
 

@@ -29,6 +29,7 @@ pub fn print(desired: &Desired, origins: &Origins, sources: &Sources) -> String 
     let mut config = Config::defaults();
     config.process = desired.process.clone();
     printer.table("global", &Subject::Process, &config, &[]);
+    printer.table("admin", &Subject::Process, &config, &[]);
     for listener in sorted(&desired.listeners, |it| &it.name) {
         printer.listener(listener);
     }

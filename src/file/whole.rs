@@ -19,6 +19,15 @@ impl Reader<'_> {
     pub(super) fn check_rest(&mut self) {
         self.check_certificates();
         self.check_size();
+        self.check_admin();
+    }
+
+    fn check_admin(&mut self) {
+        for complaint in config::check_admin(&self.desired.process.admin) {
+            let at = self.given_at(&Subject::Process, complaint.at);
+            let says = complaint.spelled(SPELLING);
+            self.mistakes.push(Mistake { at, says, hint: None });
+        }
     }
 
     fn check_size(&mut self) {
@@ -292,7 +301,7 @@ impl Reader<'_> {
         let subjects: Vec<Subject> = match complaint.at.scope() {
             "listener" => service.listeners.iter().cloned().map(Subject::Listener).collect(),
             "pool" | "backend" => pool.iter().map(|&it| Subject::Pool(it.to_owned())).collect(),
-            "global" => vec![Subject::Process],
+            "global" | "admin" => vec![Subject::Process],
             _ => vec![Subject::Service(service.name.clone())],
         };
         let backend = || {

@@ -243,3 +243,131 @@ impl LocalStream {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::net::UnixStream as Client;
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::time::{Duration, Instant};
+
+    /// A directory of its own that goes with the test.
+    struct Place(PathBuf);
+
+    impl Place {
+        fn new() -> Place {
+            static NUMBER: AtomicU32 = AtomicU32::new(0);
+            let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+            let name = format!("pointsman-local-{}-{number}", std::process::id());
+            let place = std::env::temp_dir().join(name);
+            fs::create_dir_all(&place).expect("a directory");
+            Place(place)
+        }
+
+        fn socket(&self) -> PathBuf {
+            self.0.join("s")
+        }
+    }
+
+    impl Drop for Place {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    fn accepted(listener: &mut LocalListener) -> (LocalStream, LocalPeer) {
+        match listener.accept() {
+            LocalAccepted::Client(stream, peer) => (stream, peer),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn bytes_go_both_ways_and_the_peer_is_known() {
+        let place = Place::new();
+        let mut listener = LocalListener::bind(&place.socket(), 0o600).expect("a listener");
+        listener.mark();
+        assert!(matches!(listener.accept(), LocalAccepted::Nobody) && !listener.is_ready());
+        let mut client = Client::connect(place.socket()).expect("connected");
+        let (mut stream, peer) = accepted(&mut listener);
+        assert_eq!(peer.uid, rustix::process::getuid().as_raw());
+        assert_eq!(peer.gid, rustix::process::getgid().as_raw());
+        assert_eq!(peer.pid, std::process::id() as i32);
+        let mut buffer = [0; 16];
+        assert_eq!(stream.receive(&mut buffer), Received::WouldBlock);
+        assert!(!stream.can_read());
+        let mut poll = mio::Poll::new().expect("a poll");
+        stream.arm(poll.registry(), Owner::Signals).expect("armed");
+        client.write_all(b"ask").expect("written");
+        let until = Instant::now() + Duration::from_secs(10);
+        let mut events = mio::Events::with_capacity(8);
+        while !stream.can_read() && Instant::now() < until {
+            poll.poll(&mut events, Some(Duration::from_millis(100))).expect("polled");
+            events.iter().for_each(|event| stream.mark(event));
+        }
+        assert_eq!(stream.receive(&mut buffer), Received::Bytes(3));
+        assert_eq!(stream.send(b"told"), Sent::Bytes(4));
+        client.read_exact(&mut buffer[..4]).expect("an answer");
+        assert_eq!(&buffer[..4], b"told");
+        drop(client);
+        assert_eq!(stream.receive(&mut buffer), Received::Eof);
+        assert_eq!(stream.send(b"gone"), Sent::Broken(Fault::Closed));
+    }
+
+    #[test]
+    fn one_that_reads_nothing_is_waited_for() {
+        let place = Place::new();
+        let mut listener = LocalListener::bind(&place.socket(), 0o600).expect("a listener");
+        let _client = Client::connect(place.socket()).expect("connected");
+        let (mut stream, _) = accepted(&mut listener);
+        let mut sent = 0;
+        while let Sent::Bytes(count) = stream.send(&[0; 65536]) {
+            sent += count;
+            assert!(sent < 1 << 30, "nobody takes so much");
+        }
+        assert!(!stream.can_write());
+    }
+
+    #[test]
+    fn the_file_has_its_permission_whatever_the_umask_is_and_goes_with_the_listener() {
+        let place = Place::new();
+        for mode in [0o600, 0o660, 0o666] {
+            let listener = LocalListener::bind(&place.socket(), mode).expect("a listener");
+            let there = fs::metadata(listener.path()).expect("a file");
+            assert_eq!(there.permissions().mode() & 0o777, mode);
+            drop(listener);
+            assert!(!place.socket().exists());
+        }
+    }
+
+    #[test]
+    fn what_a_killed_process_left_is_replaced_and_what_somebody_has_is_not() {
+        let place = Place::new();
+        drop(std::os::unix::net::UnixListener::bind(place.socket()).expect("a stale file"));
+        assert!(place.socket().exists());
+        let first = LocalListener::bind(&place.socket(), 0o600).expect("a listener");
+        let second = LocalListener::bind(&place.socket(), 0o600).expect_err("taken");
+        assert_eq!(second.kind(), ErrorKind::AddrInUse);
+        Client::connect(place.socket()).expect("the first one listens still");
+        // Somebody took the name over: that file is not ours to remove.
+        fs::rename(place.socket(), place.0.join("moved")).expect("moved");
+        let _other = std::os::unix::net::UnixListener::bind(place.socket()).expect("another");
+        drop(first);
+        Client::connect(place.socket()).expect("the other one listens still");
+    }
+
+    #[test]
+    fn what_is_no_socket_is_never_removed() {
+        let place = Place::new();
+        fs::write(place.socket(), "precious").expect("a file");
+        let wrong = LocalListener::bind(&place.socket(), 0o600).expect_err("a file");
+        assert_eq!(wrong.kind(), ErrorKind::AlreadyExists);
+        assert_eq!(fs::read(place.socket()).expect("still there"), b"precious");
+        let target = place.0.join("target");
+        fs::rename(place.socket(), &target).expect("moved");
+        std::os::unix::fs::symlink(&target, place.socket()).expect("a link");
+        let wrong = LocalListener::bind(&place.socket(), 0o600).expect_err("a link");
+        assert_eq!(wrong.kind(), ErrorKind::AlreadyExists);
+        assert!(target.exists());
+    }
+}

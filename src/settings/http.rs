@@ -207,14 +207,32 @@ pub(super) static HTTP: &[Setting] = &[
         long: "stats-path",
         value: "/PATH",
         says: "Answer at this path of every http:// listener with the state and the counts of \
-               all backends in JSON. Whoever can reach the listener can read it. Needs an \
-               http:// listener.",
+               all backends in JSON. Whoever can reach the listener can read it, unless \
+               --stats-allow says otherwise. Needs an http:// listener.",
         default: |_| "none, every request goes to a backend".to_owned(),
         show: |config| config.service.stats_path.clone(),
         act: Act::Value(SettingKey::STATS_PATH, |config, text| {
             config.service.stats_path = Some(own_path(text)?);
             Ok(())
         }),
+    },
+    Setting {
+        short: "",
+        long: "stats-allow",
+        value: "CIDR[,CIDR]...",
+        says: "Who may read --stats-path, by the address of the connection: all others are \
+               answered with 403. --health-path is for everybody. Can be repeated. Needs \
+               --stats-path.",
+        default: |_| "everybody".to_owned(),
+        show: |config| list(&config.service.stats_allow),
+        act: Act::Values(
+            SettingKey::STATS_ALLOW,
+            |config, text| {
+                config.service.stats_allow.extend(Cidr::parse_list(text)?);
+                Ok(())
+            },
+            |config| config.service.stats_allow.clear(),
+        ),
     },
     Setting {
         short: "",

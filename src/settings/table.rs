@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use super::admin::ADMIN;
 use super::http::HTTP;
 use super::row::{Act, Answer, Setting, SettingGroup};
 use super::tls::{TLS, file};
@@ -37,6 +38,7 @@ pub static GROUPS: &[SettingGroup] = &[
     SettingGroup { topic: "tls", title: "TLS", flags: TLS },
     SettingGroup { topic: "udp", title: "UDP", flags: UDP },
     SettingGroup { topic: "operation", title: "Operation", flags: OPERATION },
+    SettingGroup { topic: "admin", title: "Admin", flags: ADMIN },
     SettingGroup { topic: "demo", title: "Demo", flags: DEMO },
 ];
 
@@ -519,7 +521,7 @@ static OPERATION: &[Setting] = &[
         value: "",
         says: "Show a screen of help (-h), this manual (--help), a chapter of it (--help TOPIC) \
                or one flag (--help NAME). Chapters: traffic, balancing, algorithms, health, \
-               limits, http, tls, udp, operation, demo, signals, exit-codes, examples.",
+               limits, http, tls, udp, operation, admin, demo, signals, exit-codes, examples.",
         default: |_| String::new(),
         show: |_| None,
         act: Act::Answer(Answer::Help),

@@ -467,6 +467,13 @@ const ONCE: &[(&str, &str)] = &[
     ("eject-after", "1"),
     ("health-path", "/up"),
     ("stats-path", "/stats"),
+    ("admin-tokens", "tokens"),
+    ("admin-cert", "a.crt"),
+    ("admin-key", "a.key"),
+    ("admin-client-ca", "ca.crt"),
+    ("admin-socket-mode", "0600"),
+    ("haproxy-socket", "/run/haproxy.sock"),
+    ("haproxy-level", "user"),
     ("drain-timeout", "1s"),
     ("sni-strict", ""),
     ("client-ca", "ca.crt"),
@@ -503,6 +510,8 @@ fn flags_given_twice() {
         *"--balance"
     );
     let repeatable = ["listen", "backend", "route", "cert", "key", "trusted-proxies"];
+    let repeatable =
+        repeatable.into_iter().chain(["admin", "admin-allowed-host", "stats-allow"]);
     let tested = ONCE.iter().map(|(flag, _)| *flag).chain(repeatable);
     let mut tested: Vec<&str> = tested.collect();
     let mut known: Vec<&str> = pointsman::flags::rows().map(|row| row.long).collect();

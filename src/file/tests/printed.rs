@@ -27,6 +27,12 @@ fn texts(setting: &Setting) -> &'static [&'static str] {
         ("stats-path", _) => &["/stats"],
         ("trusted-proxies", _) => &["10.0.0.0/8", "fd00::/8", "192.0.2.7/32"],
         ("access-log", _) => &["-", "/var/log/\u{fc}ber $HOME.log", "a\tb\\c"],
+        ("admin", _) => &["unix:/run/$p/a b.sock", "http://127.0.0.1:8404"],
+        ("admin-tokens", _) => &["/etc/to\"kens"],
+        ("admin-allowed-host", _) => &["admin.example.com"],
+        ("admin-socket-mode", _) => &["0600", "0666"],
+        ("haproxy-socket", _) => &["/run/haproxy.sock"],
+        ("haproxy-level", _) => &["user", "operator"],
         ("log-level", _) => &["off", "debug"],
         ("on-down" | "on-removed", _) => &["close"],
         ("on-listener-removed", _) => &["keep", "close"],
@@ -128,6 +134,7 @@ fn generated(random: &mut fastrand::Rng) -> Desired {
     let mut desired = Desired::nothing();
     let mut config = Config::defaults();
     shake("global", &mut config, random);
+    shake("admin", &mut config, random);
     desired.process = config.process;
     for number in 0..random.usize(1..4) {
         let mut config = Config::defaults();

@@ -42,7 +42,7 @@ pub(super) fn answer(
     cx.stats.requests += 1;
     let how = how(head, total, http, client, cx);
     Some(match which {
-        Which::Stats if head.method == Method::Get => {
+        Which::Stats if head.method == Method::Get && may_see(client, cx) => {
             OwnPage::statistics(how, http, client, cx)
         }
         Which::Health => page(Cause::HealthPath, head.method, how, http, client, cx),
@@ -70,6 +70,16 @@ fn asked_for(
     service.redirect_to.filter(|_| in_the_clear).map(Which::Https)
 }
 
+/// Whether the statistics are for this client: by the address of its connection, which no field
+/// of a request changes.
+fn may_see(client: &Client, cx: &Context) -> bool {
+    let service = client.home.service.and_then(|id| cx.services.get(id));
+    let Some(service) = service else { return false };
+    let allowed = &service.settings.stats_allow;
+    let address = client.address.ip();
+    allowed.is_empty() || allowed.iter().any(|network| network.contains(address))
+}
+
 /// The health page, or what is said of the statistics without them.
 fn page(
     cause: Cause,
@@ -81,7 +91,11 @@ fn page(
 ) -> HttpStep {
     let mut bytes = Vec::new();
     let added = &cx.added(client.home, client.proto());
-    let own = if !matches!(method, Method::Get | Method::Head) {
+    let own = if cause == Cause::StatsPath && !may_see(client, cx) {
+        let why = "not for this address";
+        answer::answer(403, why, how, added, &mut bytes);
+        OwnAnswer { status: 403, cause, why }
+    } else if !matches!(method, Method::Get | Method::Head) {
         answer::not_allowed(how, added, &mut bytes);
         OwnAnswer { status: 405, cause, why: "only GET and HEAD are answered here" }
     } else if cause == Cause::StatsPath {

@@ -1,0 +1,156 @@
+//! The rows of the flags about who may ask and change what runs, the group "Admin" of the manual.
+//!
+//! Apart from the other rows because they are many. Read through [`super::table::GROUPS`].
+
+use super::row::{Act, Setting, list};
+use super::tls::file;
+use crate::config::{
+    AdminListen, ClientCert, HaproxyLevel, SettingKey, allowed_host, one_of, socket_mode,
+    socket_path, word_of,
+};
+
+pub(super) static ADMIN: &[Setting] = &[
+    Setting {
+        short: "",
+        long: "admin",
+        value: "PLACE[,PLACE]...",
+        says: "Where operators and programs ask and change what runs: unix:PATH, \
+               http://ADDR:PORT or https://ADDR:PORT. Can be repeated. http is for loopback \
+               alone; https needs --admin-cert, and off loopback --admin-tokens or \
+               --admin-client-ca. Who may connect to the UNIX socket may do everything.",
+        default: |_| "nowhere".to_owned(),
+        show: |config| list(&config.process.admin.listen),
+        act: Act::Values(
+            SettingKey::ADMIN_LISTEN,
+            |config, text| {
+                for part in text.split(',') {
+                    config.process.admin.listen.push(AdminListen::parse(part)?);
+                }
+                Ok(())
+            },
+            |config| config.process.admin.listen.clear(),
+        ),
+    },
+    Setting {
+        short: "",
+        long: "admin-tokens",
+        value: "FILE",
+        says: "Whoever comes to --admin over TCP needs a token of this file: a line for each, \
+               NAME ROLE SHA256, the role being read, operate, admin or register:POOL. Read \
+               again at SIGHUP.",
+        default: |_| "none is asked for".to_owned(),
+        show: |config| config.process.admin.tokens.clone(),
+        act: Act::Value(SettingKey::ADMIN_TOKENS, |config, text| {
+            config.process.admin.tokens = Some(file(text)?.to_owned());
+            Ok(())
+        }),
+    },
+    Setting {
+        short: "",
+        long: "admin-allowed-host",
+        value: "NAME[,NAME]...",
+        says: "A name that requests to --admin over TCP may have in their Host, besides those of \
+               loopback and the address listened at: what keeps pages of others out. Can be \
+               repeated.",
+        default: |_| "none".to_owned(),
+        show: |config| list(&config.process.admin.allowed_hosts),
+        act: Act::Values(
+            SettingKey::ADMIN_ALLOWED_HOSTS,
+            |config, text| {
+                for part in text.split(',') {
+                    let host = allowed_host(part)?.to_owned();
+                    config.process.admin.allowed_hosts.push(host);
+                }
+                Ok(())
+            },
+            |config| config.process.admin.allowed_hosts.clear(),
+        ),
+    },
+    Setting {
+        short: "",
+        long: "admin-cert",
+        value: "FILE",
+        says: "Certificate for https:// of --admin, in PEM, followed by those that lead to its \
+               root. Needs --admin-key.",
+        default: |_| "none, https:// needs one".to_owned(),
+        show: |config| {
+            let pair = config.process.admin.tls.certificates.first()?;
+            super::row::named(&pair.cert)
+        },
+        act: Act::Value(SettingKey::ADMIN_CERT, |config, text| {
+            file(text)?.clone_into(&mut config.process.admin.identity().cert);
+            Ok(())
+        }),
+    },
+    Setting {
+        short: "",
+        long: "admin-key",
+        value: "FILE",
+        says: "Private key of --admin-cert, as at --key.",
+        default: |_| "none, --admin-cert needs one".to_owned(),
+        show: |config| {
+            let pair = config.process.admin.tls.certificates.first()?;
+            super::row::named(&pair.key)
+        },
+        act: Act::Value(SettingKey::ADMIN_KEY, |config, text| {
+            file(text)?.clone_into(&mut config.process.admin.identity().key);
+            Ok(())
+        }),
+    },
+    Setting {
+        short: "",
+        long: "admin-client-ca",
+        value: "FILE",
+        says: "Who comes to https:// of --admin has to show a certificate that leads to one in \
+               this file, in PEM. Without --admin-tokens everybody who does may do everything.",
+        default: |_| "none, no certificate is asked for".to_owned(),
+        show: |config| config.process.admin.tls.client_ca.clone(),
+        act: Act::Value(SettingKey::ADMIN_CLIENT_CA, |config, text| {
+            config.process.admin.tls.client_ca = Some(file(text)?.to_owned());
+            config.process.admin.tls.client_cert = ClientCert::Required;
+            Ok(())
+        }),
+    },
+    Setting {
+        short: "",
+        long: "admin-socket-mode",
+        value: "MODE",
+        says: "The permission of UNIX sockets of --admin and --haproxy-socket, in octal: 0660 \
+               lets the user and the group connect that this runs as.",
+        default: |defaults| format!("{:04o}", defaults.process.admin.socket_mode),
+        show: |config| Some(format!("{:04o}", config.process.admin.socket_mode)),
+        act: Act::Value(SettingKey::ADMIN_SOCKET_MODE, |config, text| {
+            config.process.admin.socket_mode = socket_mode(text)?;
+            Ok(())
+        }),
+    },
+    Setting {
+        short: "",
+        long: "haproxy-socket",
+        value: "PATH",
+        says: "Take HAProxy's commands at a UNIX socket of this path, for tools that speak them.",
+        default: |_| "none".to_owned(),
+        show: |config| config.process.admin.haproxy_socket.clone(),
+        act: Act::Value(SettingKey::HAPROXY_SOCKET, |config, text| {
+            config.process.admin.haproxy_socket = Some(socket_path(text)?.to_owned());
+            Ok(())
+        }),
+    },
+    Setting {
+        short: "",
+        long: "haproxy-level",
+        value: "user|operator|admin",
+        says: "What those may who connect to --haproxy-socket. user: read what is not \
+               sensitive; operator: read everything; admin: change it as well.",
+        default: |defaults| {
+            word_of(&defaults.process.admin.haproxy_level, HaproxyLevel::ALL).to_owned()
+        },
+        show: |config| {
+            Some(word_of(&config.process.admin.haproxy_level, HaproxyLevel::ALL).to_owned())
+        },
+        act: Act::Value(SettingKey::HAPROXY_LEVEL, |config, text| {
+            config.process.admin.haproxy_level = one_of(text, HaproxyLevel::ALL)?;
+            Ok(())
+        }),
+    },
+];
