@@ -379,3 +379,20 @@ fn the_page_of_many_backends_is_made_in_slices_and_shared_by_readers_that_read_n
     assert!(stats(&balancer).ends_with("}]}\n"));
     balancer.stop();
 }
+
+/// By the address of the connection: what a client says of itself in fields counts for nothing.
+#[test]
+fn the_statistics_are_for_those_who_may_and_the_health_for_everybody() {
+    let to_all = before(&["127.0.0.1:1"], &["--stats-allow", "10.0.0.0/8,127.0.0.0/8"]);
+    assert_eq!(ask(&to_all, "GET", "/stats").0, 200);
+    let to_others = before(&["127.0.0.1:1"], &["--stats-allow", "10.0.0.0/8"]);
+    for method in ["GET", "POST"] {
+        let (status, _, body) = ask(&to_others, method, "/stats");
+        assert_eq!((status, &*body), (403, "403 Forbidden: not for this address\n"));
+    }
+    assert_eq!(ask(&to_others, "HEAD", "/stats").0, 403);
+    let claimed = "GET /stats HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 10.0.0.1\r\n\
+                   Connection: close\r\n\r\n";
+    assert_eq!(exchange(&to_others, claimed).0, 403);
+    assert_eq!(ask(&to_others, "GET", "/up").0, 200);
+}

@@ -38,7 +38,8 @@ impl fmt::Display for Audit<'_> {
         write!(f, "audit request={} who={who} from={}", self.request, self.from)?;
         write!(f, " verb={} path={}", quoted(self.verb), quoted(self.path))?;
         for (member, before, after) in self.changes {
-            let (before, after) = (quoted(before.as_bytes()), quoted(after.as_bytes()));
+            let before = quoted(before.as_bytes());
+            let after = quoted(after.as_bytes());
             write!(f, " {}={before}->{after}", printable(member.as_bytes(), REASON_BYTES_MAX))?;
         }
         write!(f, " generation={} result={}", self.generation, self.result)?;

@@ -96,80 +96,83 @@ fn a_host_of_somebody_elses_that_leads_here_is_refused() {
     assert_eq!(said(&rules(None), &none), "400 no-host");
 }
 
+type Change = fn(&mut Asked<'static>);
+
+/// What comes from where, and what is said to it.
+const OF_PAGES: [(&str, &str, Change, &str); 17] = [
+    ("curl", "GET", |_| (), "anonymous admin"),
+    ("curl", "POST", |_| (), "anonymous admin"),
+    ("a sandboxed frame", "GET", |it| it.origin = Some(b"null"), "403 origin-not-allowed"),
+    (
+        "the dashboard",
+        "POST",
+        |it| it.origin = Some(b"http://127.0.0.1:8404"),
+        "anonymous admin",
+    ),
+    (
+        "https in the clear",
+        "POST",
+        |it| it.origin = Some(b"https://127.0.0.1:8404"),
+        "403 origin-not-allowed",
+    ),
+    (
+        "another port",
+        "POST",
+        |it| it.origin = Some(b"http://127.0.0.1:80"),
+        "403 origin-not-allowed",
+    ),
+    (
+        "another site",
+        "POST",
+        |it| it.origin = Some(b"http://evil.example"),
+        "403 origin-not-allowed",
+    ),
+    ("an <img>", "GET", |it| it.sec_fetch_mode = Some(b"no-cors"), "403 no-cors"),
+    (
+        "an <img> elsewhere",
+        "GET",
+        |it| it.sec_fetch_site = Some(b"cross-site"),
+        "403 cross-site",
+    ),
+    ("a sister", "GET", |it| it.sec_fetch_site = Some(b"same-site"), "403 cross-site"),
+    (
+        "a link",
+        "GET",
+        |it| {
+            it.sec_fetch_site = Some(b"cross-site");
+            it.sec_fetch_mode = Some(b"navigate");
+        },
+        "anonymous admin",
+    ),
+    (
+        "a cross-site form",
+        "POST",
+        |it| {
+            it.sec_fetch_site = Some(b"cross-site");
+            it.sec_fetch_mode = Some(b"navigate");
+        },
+        "403 cross-site",
+    ),
+    (
+        "an old form",
+        "POST",
+        |it| it.content_type = Some(b"application/x-www-form-urlencoded"),
+        "415 unsupported-media-type",
+    ),
+    (
+        "text",
+        "POST",
+        |it| it.content_type = Some(b"text/plain; application/json"),
+        "415 unsupported-media-type",
+    ),
+    ("no type", "POST", |it| it.content_type = None, "415 unsupported-media-type"),
+    ("a WebSocket", "GET", |it| it.upgrade = Some(b"h2c, WebSocket"), "400 websocket"),
+    ("typed in", "GET", |it| it.sec_fetch_site = Some(b"none"), "anonymous admin"),
+];
+
 #[test]
 fn pages_of_others_do_nothing_by_the_browser_of_an_operator() {
-    type Change = fn(&mut Asked<'static>);
-    let table: [(&str, &str, Change, &str); 17] = [
-        ("curl", "GET", |_| (), "anonymous admin"),
-        ("curl", "POST", |_| (), "anonymous admin"),
-        ("a sandboxed frame", "GET", |it| it.origin = Some(b"null"), "403 origin-not-allowed"),
-        (
-            "the dashboard",
-            "POST",
-            |it| it.origin = Some(b"http://127.0.0.1:8404"),
-            "anonymous admin",
-        ),
-        (
-            "https in the clear",
-            "POST",
-            |it| it.origin = Some(b"https://127.0.0.1:8404"),
-            "403 origin-not-allowed",
-        ),
-        (
-            "another port",
-            "POST",
-            |it| it.origin = Some(b"http://127.0.0.1:80"),
-            "403 origin-not-allowed",
-        ),
-        (
-            "another site",
-            "POST",
-            |it| it.origin = Some(b"http://evil.example"),
-            "403 origin-not-allowed",
-        ),
-        ("an <img>", "GET", |it| it.sec_fetch_mode = Some(b"no-cors"), "403 no-cors"),
-        (
-            "an <img> elsewhere",
-            "GET",
-            |it| it.sec_fetch_site = Some(b"cross-site"),
-            "403 cross-site",
-        ),
-        ("a sister", "GET", |it| it.sec_fetch_site = Some(b"same-site"), "403 cross-site"),
-        (
-            "a link",
-            "GET",
-            |it| {
-                it.sec_fetch_site = Some(b"cross-site");
-                it.sec_fetch_mode = Some(b"navigate");
-            },
-            "anonymous admin",
-        ),
-        (
-            "a cross-site form",
-            "POST",
-            |it| {
-                it.sec_fetch_site = Some(b"cross-site");
-                it.sec_fetch_mode = Some(b"navigate");
-            },
-            "403 cross-site",
-        ),
-        (
-            "an old form",
-            "POST",
-            |it| it.content_type = Some(b"application/x-www-form-urlencoded"),
-            "415 unsupported-media-type",
-        ),
-        (
-            "text",
-            "POST",
-            |it| it.content_type = Some(b"text/plain; application/json"),
-            "415 unsupported-media-type",
-        ),
-        ("no type", "POST", |it| it.content_type = None, "415 unsupported-media-type"),
-        ("a WebSocket", "GET", |it| it.upgrade = Some(b"h2c, WebSocket"), "400 websocket"),
-        ("typed in", "GET", |it| it.sec_fetch_site = Some(b"none"), "anonymous admin"),
-    ];
-    for (what, method, change, want) in table {
+    for (what, method, change, want) in OF_PAGES {
         let mut it = asked(method, Door::Loopback);
         change(&mut it);
         assert_eq!(said(&rules(None), &it), want, "{what}");
@@ -178,7 +181,8 @@ fn pages_of_others_do_nothing_by_the_browser_of_an_operator() {
 
 #[test]
 fn writes_say_what_they_bring() {
-    let table: [(&str, &[u8], Option<&[u8]>, bool); 9] = [
+    type Row = (&'static str, &'static [u8], Option<&'static [u8]>, bool);
+    let table: [Row; 9] = [
         ("POST", b"/v1/batch", Some(b"Application/JSON; charset=utf-8"), true),
         ("PUT", b"/v1/config", Some(b"application/toml"), true),
         ("POST", b"/v1/config/check", Some(b"application/toml"), true),
@@ -264,7 +268,9 @@ fn a_registration_is_signed_by_who_has_the_key_and_now() {
     let tokens = tokens();
     let key = [0x6b; 32];
     let now = 1_795_724_612;
-    let (method, path, body) = (&b"PUT"[..], &b"/v1/register/web/a"[..], &b"{}"[..]);
+    let method: &[u8] = b"PUT";
+    let path: &[u8] = b"/v1/register/web/a";
+    let body: &[u8] = b"{}";
     let good = sign("web", &key, method, path, body, now);
     let check = |text: &str, path: &[u8], body: &[u8], now: u64| {
         let signed = parse_signed(text.as_bytes()).expect("of the scheme")?;
