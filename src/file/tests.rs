@@ -1,5 +1,6 @@
 //! What is read, what is told of mistakes, and that what is printed is read back.
 
+mod admin;
 mod printed;
 
 use super::*;
