@@ -1,7 +1,7 @@
 //! Who may ask what of an admin listener: the guards against browsers, and who it is that asks.
 //!
 //! ```text
-//!   Host, Origin, Sec-Fetch-*, Content-Type    is it a page of somebody else's that asks?  400 403 415
+//!   Host, Origin, Sec-Fetch-*, Content-Type    does a page of others ask?  400 403 415
 //!   the UNIX socket's permission, a token, a client certificate      who is it?            401
 //!   the role of that one                                         may it do this?           403
 //! ```
@@ -231,7 +231,7 @@ fn check_body(asked: &Asked<'_>) -> Result<(), Refusal> {
     }
 }
 
-/// Whether a page of ours asks: the scheme that the door has, and a host of ours, the one asked for.
+/// Whether a page of ours asks: the scheme that the door has, and the host asked for, one of ours.
 fn is_own_origin(rules: &Rules, origin: &[u8], asked: &Asked<'_>) -> bool {
     let scheme: &[u8] = match asked.door {
         Door::Tls { .. } => b"https://",
