@@ -1,9 +1,9 @@
 //! Who may ask what of an admin listener: the guards against browsers, and who it is that asks.
 //!
 //! ```text
-//!   Host, Origin, Sec-Fetch-*, Content-Type    does a page of others ask?  400 403 415
-//!   the UNIX socket's permission, a token, a client certificate      who is it?            401
-//!   the role of that one                                         may it do this?           403
+//!   Host, Origin, Sec-Fetch-*, Content-Type     does a page of others ask?   400 403 415
+//!   the socket's permission, token, certificate  who is it?                   401
+//!   the role of that one (Role::may)             may it do this?              403
 //! ```
 //!
 //! Pure: nothing is read or sent, and the time is given.
