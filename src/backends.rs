@@ -42,6 +42,7 @@ pub use crate::event::{PoolId, ServerId};
 pub use addresses::{Addresses, Course, CourseOf};
 pub use eject::{Came, EjectCause, Grade, Out, Tally};
 pub use membership::Joins;
+pub use pool::preview::Candidacy;
 pub use pool::{Pool, PoolPlan};
 use pools::Pools;
 pub use seat::SeatPlan;
@@ -213,8 +214,9 @@ impl Backends {
     }
 
     /// Connections to it a second.
-    pub fn rate(&mut self, id: ServerId, now: Instant) -> PerSecond {
-        self.servers.get_mut(id).map_or_else(PerSecond::default, |it| it.rate.per_second(now))
+    pub fn rate(&self, id: ServerId, now: Instant) -> PerSecond {
+        let rate = self.servers.get(id).map(|it| it.rate.clone());
+        rate.map_or_else(PerSecond::default, |mut rate| rate.per_second(now))
     }
 
     /// One of the pools, if it is there.

@@ -99,7 +99,7 @@ pub enum Work {
 /// made: [`Balance::joined`] and [`Balance::left`] are a member's first and last call, the others
 /// come in between, in any order. What is to be kept of a member must be forgotten when it left:
 /// the next one on that seat inherits nothing.
-pub trait Balance {
+pub trait Balance: Duplicate {
     /// A member sits on this seat now, which was vacant or new.
     fn joined(&mut self, set: &Candidates, seat: usize) {
         self.changed(set, seat);
@@ -140,6 +140,18 @@ pub trait Balance {
     fn score(&self, set: &Candidates, index: usize, now: Instant) -> Score {
         let _ = now;
         Score::Connections(set[index].connections)
+    }
+}
+
+/// What can be copied is asked what it would pick, without picking.
+pub trait Duplicate {
+    /// Another one that knows the same: what it picks is what this one would pick next.
+    fn copy(&self) -> Box<dyn Balance>;
+}
+
+impl<T: Balance + Clone + 'static> Duplicate for T {
+    fn copy(&self) -> Box<dyn Balance> {
+        Box::new(self.clone())
     }
 }
 

@@ -27,7 +27,7 @@ pub mod head;
 pub mod lists;
 mod login;
 pub mod outgoing;
-mod reason;
+pub mod reason;
 pub mod request;
 pub mod response;
 pub mod rewrite;

@@ -8,6 +8,8 @@
 //! has time for. What is taken is a [`Snapshot`], and both pages are written from one of their own.
 
 mod taking;
+
+pub use taking::backend_now;
 #[cfg(test)]
 mod tests;
 

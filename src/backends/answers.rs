@@ -42,8 +42,8 @@ impl Backends {
     }
 
     /// Its response times of the last minute or two.
-    pub fn response_times(&mut self, id: ServerId, now: Instant) -> Option<Quantiles> {
-        let times = &mut self.servers.get_mut(id)?.times;
+    pub fn response_times(&self, id: ServerId, now: Instant) -> Option<Quantiles> {
+        let times = &self.servers.get(id)?.times;
         let [p50, p90, p99] = times.quantiles([0.5, 0.9, 0.99], now)?;
         Some(Quantiles { p50, p90, p99 })
     }

@@ -5,7 +5,7 @@
 
 use std::time::Instant;
 
-use crate::event::ServerId;
+use crate::event::{PoolId, ServerId};
 use crate::limits::WEIGHT_ONE;
 pub use crate::stats::snapshot::Word;
 
@@ -79,6 +79,13 @@ impl Backends {
             in_force: pool.weight_in_force(index),
             backup: pool.seat(index).is_some_and(|seat| seat.backup),
         }
+    }
+
+    /// The weight with which it is picked in this pool now, in units of 1 / [`WEIGHT_ONE`].
+    pub fn weight_in(&self, id: ServerId, pool: PoolId) -> u32 {
+        let place = self.place_in(id, pool);
+        let found = place.and_then(|place| Some((place, self.pools.get(place.pool)?)));
+        found.map_or(0, |(place, pool)| pool.weight_in_force(place.index as usize))
     }
 
     fn word(&self, server: &Server) -> Word {

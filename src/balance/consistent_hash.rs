@@ -27,7 +27,7 @@ use super::{Ask, Balance, Candidate, Candidates, Work};
 use crate::limits::{MAGLEV_PROBES_MAX, MAGLEV_SLOTS, MAGLEV_SLOTS_PER_BACKEND};
 
 /// The table that picks go by, and the next one while it is built.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct ConsistentHash {
     by_name: ByName,
     /// The one in force.
@@ -89,7 +89,7 @@ impl ConsistentHash {
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct SlotTable {
     /// The seat of each slot; empty only if there is no candidate with a weight.
     slots: Vec<u32>,
@@ -115,7 +115,7 @@ impl SlotTable {
 }
 
 /// A table that is not whole yet, and where its building stands.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Building {
     table: SlotTable,
     free: FreeSlots,
@@ -138,7 +138,7 @@ struct NextTurn {
 }
 
 /// A backend's way through all slots: from its own start in strides of its own length.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Walk {
     seat: u32,
     weight: u32,
@@ -251,7 +251,7 @@ impl Walk {
 
 /// One bit a slot: small enough to stay in the cache while walks meet taken slots, which they do
 /// some 14 times for each free one.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct FreeSlots {
     taken: Vec<u64>,
     size: usize,

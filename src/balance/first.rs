@@ -7,7 +7,7 @@
 use super::{Ask, Balance, Candidates};
 
 /// Who takes connections, in the order of the seats.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct First {
     /// One bit for each backend that takes connections, the first the lowest.
     open: Vec<u64>,

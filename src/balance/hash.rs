@@ -49,7 +49,7 @@ pub fn hash_name(name: &str, salt: u64) -> u64 {
 }
 
 /// The backends in the order of their names, and a draw among those that take connections.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct ByName {
     /// Seats of candidates.
     order: Vec<u32>,

@@ -11,7 +11,7 @@ use super::{Ask, Balance, Candidates};
 use crate::limits::REHASHES_MAX;
 
 /// The line of backends that addresses are points on.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct IpHash {
     by_name: ByName,
     /// Configured weights in the order of the names.

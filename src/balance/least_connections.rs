@@ -22,7 +22,7 @@ use super::tournament::{Key, Tournament};
 use super::{Ask, Balance, Candidates};
 
 /// The least busy for their weights; equals take turns.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct LeastConnections {
     busy: Tournament<Busy>,
     /// Those without a connection, unless all weigh the same: then the least busy one is idle as

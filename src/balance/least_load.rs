@@ -29,7 +29,7 @@ use crate::limits::{
 };
 
 /// The last report of each, and how far it is believed.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct LeastLoad {
     reports: Vec<Report>,
     /// When the newest of them came.

@@ -16,7 +16,7 @@ use super::{Ask, Balance, Candidates, Observation, Score};
 use crate::limits::{CONNECT_FAILED_PENALTY, CONNECT_TIME_DECAY, CONNECT_TIME_MIN, WEIGHT_ONE};
 
 /// Learnt connect times, and the draw of two that they decide.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct LeastTime {
     weights: Weights,
     rng: Rng,

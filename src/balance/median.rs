@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 /// The numbers, ordered in two halves.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Median {
     values: Vec<Option<Entry>>,
     low: BTreeSet<Entry>,

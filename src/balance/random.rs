@@ -14,7 +14,7 @@ use super::weights::Weights;
 use super::{Ask, Balance, Candidates};
 
 /// The weights to draw by.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Random {
     weights: Weights,
     rng: Rng,

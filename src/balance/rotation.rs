@@ -16,7 +16,7 @@ const STEP_ONE: u64 = 1 << 32;
 const CLOCK_MAX: u64 = 1 << 62;
 
 /// The pass of each member, and the virtual time.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Rotation {
     clock: u64,
     members: Vec<Member>,

@@ -14,7 +14,7 @@ use super::{Ask, Balance, Candidates, Score};
 use crate::limits::WEIGHT_ONE;
 
 /// The members in groups of equal weight, and whose turn is next.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct RoundRobin {
     members: Vec<Member>,
     /// The eligible, by weight.
@@ -33,7 +33,7 @@ struct Member {
     weight: u32,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Group {
     growth: Current,
     /// Highest current first, then lowest index.

@@ -21,7 +21,7 @@ pub trait Key: Copy {
 }
 
 /// The keys of all contestants, and who won each duel.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Tournament<K> {
     keys: Vec<Option<K>>,
     /// The winner of each duel, or [`NOBODY`]; number 0 is not used.

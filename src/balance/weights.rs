@@ -7,7 +7,7 @@
 use fastrand::Rng;
 
 /// Members side by side on a line, each as long as its weight.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Weights {
     weights: Vec<u32>,
     /// `sums[i]` covers the `i & -i` members that end with member `i - 1`; number 0 is not used.

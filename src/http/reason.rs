@@ -64,7 +64,7 @@ const PHRASES: &[(u16, &str)] = &[
 ];
 
 /// The phrase of a status; `Unknown` if it has none.
-pub(super) fn reason(status: u16) -> &'static str {
+pub fn reason(status: u16) -> &'static str {
     match PHRASES.binary_search_by_key(&status, |(known, _)| *known) {
         Ok(index) => PHRASES[index].1,
         Err(_) => "Unknown",

@@ -87,12 +87,17 @@ impl RecentTimes {
     /// The time that a share of all those lately counted did not exceed, for each share, which
     /// ascend; `None` if there were none.
     pub fn quantiles<const N: usize>(
-        &mut self,
+        &self,
         shares: [f64; N],
         now: Instant,
     ) -> Option<[Duration; N]> {
-        self.advance(now);
-        let total = self.filling.total() + self.before.total();
+        // Those that are too old are not forgotten before the next time is counted.
+        let recent = match now {
+            now if now < self.until => &[&self.filling, &self.before][..],
+            now if now < self.until + SPAN => &[&self.filling],
+            _ => &[],
+        };
+        let total: u64 = recent.iter().map(|it| it.total()).sum();
         if total == 0 {
             return None;
         }
@@ -102,7 +107,7 @@ impl RecentTimes {
         for (share, found) in shares.into_iter().zip(&mut found) {
             let rank = ((share * total as f64).ceil() as u64).clamp(1, total);
             while bucket < BUCKETS {
-                let count = self.filling.count(bucket) + self.before.count(bucket);
+                let count: u64 = recent.iter().map(|it| it.count(bucket)).sum();
                 if seen + count >= rank {
                     break;
                 }

@@ -24,7 +24,7 @@ pub fn begin(cx: &Context) -> Snapshot {
 }
 
 /// The next row, or the end of a snapshot that has all.
-pub fn take_row(snapshot: &mut Snapshot, cx: &mut Context) {
+pub fn take_row(snapshot: &mut Snapshot, cx: &Context) {
     if let Some((id, pool)) = next_route(snapshot, cx) {
         snapshot.pools.push(pool_now(id, pool));
     } else if let Some(id) = cx.backends.next_from(snapshot.next_backend()) {
@@ -60,7 +60,8 @@ fn pool_now(id: PoolId, pool: &backends::Pool) -> snapshot::Pool {
     }
 }
 
-fn backend_now(id: ServerId, cx: &mut Context) -> snapshot::Backend {
+/// A backend, as it is now.
+pub fn backend_now(id: ServerId, cx: &Context) -> snapshot::Backend {
     let now = cx.now;
     let rate = cx.backends.rate(id, now);
     let times = cx.backends.response_times(id, now);

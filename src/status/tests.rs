@@ -183,7 +183,7 @@ fn a_snapshot_says_when_it_was_begun_and_ended() {
     let mut snapshot = taking::begin(&cx);
     while !snapshot.is_whole() {
         cx.now += second;
-        taking::take_row(&mut snapshot, &mut cx);
+        taking::take_row(&mut snapshot, &cx);
     }
     assert_eq!((snapshot.began, snapshot.ended), (began, began + 3 * second));
     let ages: Vec<u64> = snapshot.backends.iter().map(|it| it.state_for.as_secs()).collect();

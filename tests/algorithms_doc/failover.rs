@@ -6,7 +6,7 @@ use std::cmp::Reverse;
 use super::{Ask, Balance, Candidates};
 
 /// It keeps nothing: each pick looks at all.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Failover;
 
 impl Balance for Failover {
