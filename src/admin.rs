@@ -4,4 +4,18 @@
 //! It reads what the loop lends it, and returns what is to change; it changes nothing itself.
 
 pub mod access;
+pub mod answer;
+pub mod api;
+pub mod audit;
+pub mod change;
+pub mod connection;
+pub mod entry;
+pub mod events;
 pub mod haproxy;
+pub mod incoming;
+pub mod listener;
+pub mod place;
+pub mod problem;
+pub mod request;
+pub mod socket;
+pub mod view;

@@ -30,6 +30,7 @@ mod listen;
 mod listener;
 mod lower;
 mod matching;
+mod overlay;
 mod own;
 mod pool;
 mod process;
@@ -40,6 +41,7 @@ mod sticky;
 mod template;
 mod text;
 mod tls;
+mod tokens;
 mod udp;
 mod value;
 mod whole;
@@ -73,6 +75,9 @@ pub use key::{SettingKey, Spelling};
 pub use listen::{Listen, Phase, Phases, Protocol, Service, check_listeners};
 pub use listener::{ListenerSettings, OnListenerRemoved};
 pub use matching::{Match, Rank, Tie, ties};
+pub use overlay::{
+    Laid, Mark, Member, Overlay, OverlaySource, OverrideRow, Patch, Told, Untold, time_text,
+};
 pub use own::OwnListeners;
 pub use pool::{AllDown, CheckSettings, OnDown, OnRemoved, PoolSettings};
 pub use process::{LOG_LEVELS, ProcessSettings};
@@ -88,6 +93,7 @@ pub use tls::{
     BackendTls, BackendVerify, CertificatePair, ClientCert, ListenerTls, UnknownName,
     alpn_names, dials_tls,
 };
+pub use tokens::{Needs, Role, Token, Tokens, from_hex, to_hex};
 pub use udp::UdpSettings;
 pub use value::{
     ON_OFF, alternatives, closest, duration, duration_text, io_words, number, number_u32,

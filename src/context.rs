@@ -81,6 +81,8 @@ pub struct Context {
     pub began_to_connect: bool,
     /// We are stopping: no connection is kept for another request.
     pub draining: bool,
+    /// An operator wants clients to go elsewhere: those who come are served, no connection is kept.
+    pub sends_away: bool,
     /// How much time was lost to turns and sleeps that were too long, in all.
     pub lateness: Duration,
     /// Connections to be reaped at the end of this turn, or of the next ones.
@@ -227,6 +229,7 @@ impl Context {
             handshakes_left: HANDSHAKES_PER_TURN,
             began_to_connect: false,
             draining: false,
+            sends_away: false,
             lateness: Duration::ZERO,
             retired: VecDeque::new(),
             idle_events: Vec::new(),
@@ -276,7 +279,9 @@ impl Context {
     /// the listener leaves.
     #[inline]
     pub fn lets_go(&self, listener: ListenerId) -> bool {
-        self.draining || self.listeners.has_leaving() && self.leaves_alone(listener)
+        self.draining
+            || self.sends_away
+            || self.listeners.has_leaving() && self.leaves_alone(listener)
     }
 
     #[cold]

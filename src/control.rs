@@ -13,7 +13,9 @@
 //! socket with the poll, which comes first. The start is a diff from nothing. Nothing here touches
 //! the loop: that applies what is prepared.
 
+mod admin;
 mod diff;
+mod directory;
 mod prepare;
 mod receipt;
 mod resolve;
@@ -24,7 +26,9 @@ mod socket;
 mod tests;
 mod tls;
 
+pub use admin::{AdminBound, PreparedAdmin, PreparedAdminListener, Speaks};
 pub use diff::{Diff, Fate, Fates};
+pub use directory::{BackendEntry, Directory, Layers, PoolEntry};
 pub use prepare::{
     Ground, Prepared, PreparedListener, PreparedServer, Preparing, check, prepare,
 };

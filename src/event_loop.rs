@@ -18,16 +18,17 @@
 
 mod accepting;
 mod acting;
+mod admin;
 mod apply;
 mod certificates;
 mod changes;
+mod changing;
 mod chores;
 mod closing;
 #[cfg(debug_assertions)]
 mod invariants;
 mod mirroring;
 mod process;
-mod reloading;
 mod resting;
 #[cfg(test)]
 mod tests;
@@ -46,6 +47,7 @@ use mio::{Events, Poll};
 use crate::backends::Backends;
 use crate::config::{Complaint, Desired, ProcessSettings, Spelling, counted, duration_text};
 use crate::context::{Context, Settings, User};
+use crate::control::Directory;
 use crate::event::signals::{SignalRequest, Signals};
 use crate::event::{Alarm, Key, ListenerId, Owner, Pace, Slots};
 use crate::health::Health;
@@ -61,10 +63,10 @@ use crate::relay::udp::Udp;
 use crate::relay::{ClientStanding, Pair, Reason};
 use crate::stats::LogThrottle;
 use crate::status;
-use apply::Directory;
+use admin::Admin;
+use changing::{Job, Waiting};
 use chores::Chores;
 use closing::{Eviction, Sweep};
-use reloading::Reload;
 use resting::Resting;
 
 /// The loop and everything it owns.
@@ -84,10 +86,13 @@ pub struct EventLoop {
     /// Of everything random.
     seed: u64,
     reread: Option<Reread>,
-    /// What ran before the last reload, until it is freed.
+    /// What ran before the last change, until it is freed.
     outdated: Option<Box<Directory>>,
-    /// A reload that is under way.
-    reloading: Option<Box<Reload>>,
+    /// A change that is under way.
+    changing: Option<Box<Job>>,
+    /// What waits for it.
+    changes_waiting: VecDeque<Waiting>,
+    admin: Admin,
     pairs: Slots<Pair>,
     udp: Udp,
     health: Health,
@@ -131,6 +136,16 @@ pub struct Parts {
     pub logs: Logs,
     /// Reads what is wanted again, if that may be another than at the start.
     pub reread: Option<Reread>,
+    /// Reads and writes configurations that are told, if they can be.
+    pub telling: Option<Telling>,
+}
+
+/// What a front-end does with configurations that are told.
+pub struct Telling {
+    /// Begins to read one.
+    pub read: Box<dyn FnMut(String) -> Box<dyn Rereading>>,
+    /// Writes what runs.
+    pub print: fn(&Desired) -> String,
 }
 
 /// Begins to read what is wanted again.
@@ -178,7 +193,7 @@ enum RunState {
 impl EventLoop {
     /// A loop that is ready to run, and serves nothing yet: [`EventLoop::apply`] makes it.
     pub fn new(process: &ProcessSettings, parts: Parts) -> io::Result<EventLoop> {
-        let Parts { seed, mut signals, share, logs, reread } = parts;
+        let Parts { seed, mut signals, share, logs, reread, telling } = parts;
         let now = Instant::now();
         let poll = Poll::new()?;
         let alarm = Alarm::new(poll.registry())?;
@@ -204,7 +219,9 @@ impl EventLoop {
             seed,
             reread,
             outdated: None,
-            reloading: None,
+            changing: None,
+            changes_waiting: VecDeque::new(),
+            admin: Admin::new(telling),
             accepting: Vec::new(),
             sockets_leaving: 0,
             ready: VecDeque::new(),
@@ -309,7 +326,8 @@ impl EventLoop {
             || self.sockets_leaving > 0 && self.has_sockets_to_close()
             || self.has_clients_waiting()
             || self.has_mirrors_left()
-            || self.reloading.is_some()
+            || self.changing.is_some()
+            || self.admin.has_work()
     }
 
     /// 2: note what each event says, and queue its owner.
@@ -338,6 +356,8 @@ impl EventLoop {
             Owner::Listener(id) => self.mark_listener(id),
             Owner::Flow(key) => self.udp.mark_flow(key, &mut self.cx),
             Owner::Mirror(key) => self.mirrors.mark(key, event, &mut self.cx),
+            Owner::Admin(key) => self.mark_admin(key, event),
+            Owner::AdminListener(key) => self.mark_admin_listener(key),
             Owner::Signals => self.signalled = true,
             // The timers are looked at in each turn.
             Owner::Alarm => {}
@@ -379,7 +399,12 @@ impl EventLoop {
             Owner::Listener(id) => self.end_pause(id),
             Owner::Chore(chore) => self.do_chore(chore),
             Owner::Mirror(key) => self.mirrors.on_timer(key, &mut self.cx),
-            Owner::Connection(_) | Owner::Signals | Owner::Flow(_) | Owner::Alarm => {}
+            Owner::Admin(key) => self.on_admin_timer(key),
+            Owner::Connection(_)
+            | Owner::Signals
+            | Owner::Flow(_)
+            | Owner::Alarm
+            | Owner::AdminListener(_) => {}
         }
         false
     }
@@ -407,8 +432,11 @@ impl EventLoop {
         }
         self.make_page();
         self.work_on_balance();
-        if self.reloading.is_some() {
-            self.go_on_reloading();
+        if self.admin.has_work() {
+            self.administrate();
+        }
+        if self.changing.is_some() {
+            self.go_on_changing();
         }
         self.arm_chores();
         let no_pairs = self.pairs.len() == self.dead.len();

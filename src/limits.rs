@@ -5,6 +5,7 @@
 //! has only its default here.
 
 mod access;
+mod admin;
 mod backends;
 mod balance;
 mod bytes;
@@ -17,6 +18,7 @@ mod udp;
 use std::time::Duration;
 
 pub use access::*;
+pub use admin::*;
 pub use backends::*;
 pub use balance::*;
 pub use bytes::*;

@@ -73,6 +73,7 @@ fn run(config: &Config, wanted: &Wanted, signals: Signals) -> ExitCode {
         warnings: wanted.warnings.clone(),
         tell,
         reread: config.file.is_some().then(|| startup::rereading(config.clone())),
+        telling: Some(startup::telling(config.clone())),
     };
     match startup::start(start, spelling, signals, log) {
         Ok(mut event_loop) => match event_loop.run() {

@@ -9,15 +9,16 @@ use std::net::SocketAddr;
 use log::{info, warn};
 
 use crate::config::{
-    BackendSpec, Complaint, Config, Desired, Listen, ListenerSpec, MAIN, Match, PoolSpec,
-    RouteName, ServiceSpec, SettingKey, Spelling, io_words,
+    BackendSpec, Complaint, Config, Desired, Listen, ListenerSpec, MAIN, Match, Origins,
+    PoolSpec, RouteName, ServiceSpec, SettingKey, Spelling, io_words,
 };
 use crate::control::{self, Ground, Prepared, PreparedListener};
 use crate::demo::{self, Demo};
 use crate::event::signals::Signals;
 use crate::event_loop::{
-    EventLoop, Logs, Parts, Reading, Reread, Rereading, Tell, share_descriptors,
+    EventLoop, Logs, Parts, Reading, Reread, Rereading, Tell, Telling, share_descriptors,
 };
+use crate::file;
 use crate::limits::DEMO_CLIENTS;
 use crate::logging::LogSink;
 use crate::wanted::{self, Told};
@@ -32,6 +33,8 @@ pub struct Start {
     pub tell: Tell,
     /// Reads it again, if it may be another by then.
     pub reread: Option<Reread>,
+    /// Reads and writes configurations that are told.
+    pub telling: Option<Telling>,
 }
 
 /// Why the program could not begin to serve.
@@ -51,7 +54,7 @@ pub fn start(
     mut signals: Signals,
     log: LogSink,
 ) -> Result<EventLoop, StartError> {
-    let Start { mut desired, warnings, tell, reread } = start;
+    let Start { mut desired, warnings, tell, reread, telling } = start;
     let mut errors: Vec<Complaint> = Vec::new();
     let seed = desired.process.seed.unwrap_or_else(|| fastrand::u64(..));
     let demo = desired.process.demo.then(|| start_demo(seed)).transpose();
@@ -77,7 +80,7 @@ pub fn start(
     let share = share_descriptors(&prepared.desired.process, spelling, prepared.needs);
     say_backends(&prepared);
     let logs = Logs { log, spelling };
-    let parts = Parts { seed, signals, share, logs, reread };
+    let parts = Parts { seed, signals, share, logs, reread, telling };
     let process = prepared.desired.process.clone();
     let stats_path =
         prepared.desired.services.iter().find_map(|it| it.settings.stats_path.clone());
@@ -130,6 +133,22 @@ pub fn rereading(config: Config) -> Reread {
         })
     })
 }
+
+/// Reads configurations that are told, beside what the command line says of the process.
+pub fn telling(config: Config) -> Telling {
+    let read = Box::new(move |text: String| -> Box<dyn Rereading> {
+        let config = Config { file: Some(TOLD.to_owned()), ..config.clone() };
+        let reading = wanted::Reading::of_text(&config, TOLD, &text);
+        Box::new(RereadWanted { reading, config })
+    });
+    let print = |desired: &Desired| {
+        file::print(desired, &Origins::default(), &file::Sources::default())
+    };
+    Telling { read, print }
+}
+
+/// What a configuration that is told is called in messages.
+const TOLD: &str = "body";
 
 struct RereadWanted {
     config: Config,

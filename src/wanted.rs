@@ -43,6 +43,8 @@ pub struct Reading {
     file: Option<file::Reading<'static>>,
 }
 
+const ENVIRONMENT: fn(&str) -> Option<String> = |name| std::env::var(name).ok();
+
 /// What the command line asks for, and the file that it names. If anything is wrong, all of it is
 /// told.
 pub fn read(config: &Config) -> Result<Wanted, Told> {
@@ -54,9 +56,14 @@ pub fn read(config: &Config) -> Result<Wanted, Told> {
 impl Reading {
     /// From the beginning.
     pub fn begin(config: &Config) -> Reading {
-        const ENVIRONMENT: fn(&str) -> Option<String> = |name| std::env::var(name).ok();
         let path = config.file.as_ref().map(Path::new);
         let file = path.map(|path| file::Reading::of_file(path, &ENVIRONMENT));
+        Reading { config: config.clone(), file }
+    }
+
+    /// Of a text in place of the file.
+    pub fn of_text(config: &Config, name: &str, text: &str) -> Reading {
+        let file = Some(file::Reading::of_text(name, text, &ENVIRONMENT));
         Reading { config: config.clone(), file }
     }
 

@@ -8,17 +8,14 @@
 //!
 //! Pure: nothing is read or sent, and the time is given.
 
-pub mod audit;
 pub mod signed;
-pub mod tokens;
 
 use std::net::SocketAddr;
 
+use crate::config::{Role, Tokens, escaped};
 use crate::net::LocalPeer;
 
-pub use audit::{Audit, audit_line};
 pub use signed::{Signed, check_signed, parse_signed, sign};
-pub use tokens::{Needs, Role, Token, Tokens};
 
 /// Who asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -282,7 +279,7 @@ fn refused(status: u16, kind: &'static str, detail: &str) -> Refusal {
 
 /// Of what strangers said so much as helps, printable.
 fn shown(bytes: &[u8]) -> String {
-    audit::printable(bytes, 100)
+    escaped(&String::from_utf8_lossy(bytes))
 }
 
 #[cfg(test)]

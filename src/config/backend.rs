@@ -7,7 +7,6 @@
 use std::collections::HashSet;
 use std::net::{IpAddr, Ipv6Addr};
 
-use super::Protocol;
 use super::complaint::{Phrase, Wrong};
 use super::host::{
     Schemes, address_of_many, did_you_mean, host_text, is_host, is_ipv6, literal,
@@ -16,6 +15,7 @@ use super::host::{
 use super::key::SettingKey;
 use super::text::quoted;
 use super::value::{self, closest, digits};
+use super::{AdminState, Protocol};
 use crate::limits;
 
 const BACKEND_WANT: &str = "[SCHEME://]HOST:PORT such as 10.0.0.1:8001, [::1]:8001 or db1:5432";
@@ -50,6 +50,8 @@ pub struct BackendSpec {
     pub check_port: Option<u16>,
     /// What logs call it, and what the hashing algorithms place: `HOST:PORT` unless named.
     pub name: String,
+    /// Whether it is to have work at all.
+    pub admin: AdminState,
 }
 
 /// The settings above by name.
@@ -94,6 +96,7 @@ impl BackendSpec {
             backup: options.backup,
             check_port: options.check_port,
             name: options.name.unwrap_or_else(|| address.to_owned()),
+            admin: AdminState::Ready,
         })
     }
 }
@@ -300,6 +303,7 @@ mod tests {
             tls: None,
             check_port: None,
             name: "db1:5432".to_owned(),
+            admin: AdminState::Ready,
         };
         assert_eq!(backend("db1:5432"), plain);
         assert_eq!(backend("tcp://db1:5432"), plain);

@@ -173,6 +173,12 @@ impl Complaint {
         Complaint { item: Some(item.into().into()), ..Complaint::new(at, wrong) }
     }
 
+    /// The same of another setting.
+    #[must_use]
+    pub fn at(self, at: SettingKey) -> Complaint {
+        Complaint { at, ..self }
+    }
+
     /// The same, of this.
     #[must_use]
     pub fn about(self, subject: Subject) -> Complaint {

@@ -19,6 +19,7 @@ use crate::net::tls::files::{self, FileError};
 use crate::net::tls::server::Loading;
 use crate::services::Page;
 
+use super::admin::{self, PreparedAdmin, PreparedAdminListener};
 use super::diff::Diff;
 use super::resolve;
 use super::server_fates::ServerFates;
@@ -62,6 +63,8 @@ pub struct Prepared {
     pub access_log: Option<Option<AccessLog>>,
     /// Who will need descriptors.
     pub needs: Needs,
+    /// The admin listeners.
+    pub admin: PreparedAdmin,
 }
 
 impl Prepared {
@@ -117,11 +120,13 @@ enum Step {
     Compare,
     CompareServers,
     ListenerTls(usize),
+    AdminTls,
     PoolTls(usize),
     CheckAccessLog,
     StickyKey(usize),
     Pages(usize),
     Bind(usize),
+    BindAdmin,
     OwnListeners,
     Server(usize),
     OpenAccessLog,
@@ -156,6 +161,11 @@ impl Ground<'_> {
 }
 
 impl Preparing {
+    /// To say what would be done.
+    pub fn to_check(desired: Desired) -> Preparing {
+        Preparing::new(desired, Purpose::ToCheck)
+    }
+
     /// To run what is wanted.
     pub fn to_run(desired: Desired) -> Preparing {
         Preparing::new(desired, Purpose::ToRun)
@@ -172,6 +182,7 @@ impl Preparing {
             pages: HashMap::new(),
             access_log: None,
             needs: Needs::default(),
+            admin: PreparedAdmin::default(),
             desired,
         };
         Preparing {
@@ -196,7 +207,8 @@ impl Preparing {
             Step::Compare => self.compare(ground),
             Step::CompareServers => self.compare_servers(ground),
             Step::ListenerTls(at) if at < listeners => self.renew_listener(ground, at),
-            Step::ListenerTls(_) => Step::PoolTls(0),
+            Step::ListenerTls(_) => Step::AdminTls,
+            Step::AdminTls => self.renew_admin(ground),
             Step::PoolTls(at) if at < pools => self.renew_pool(ground, at),
             Step::PoolTls(_) => Step::CheckAccessLog,
             Step::CheckAccessLog => self.check_access_log(ground),
@@ -205,7 +217,8 @@ impl Preparing {
             Step::Pages(at) if at < services => self.read_pages(at),
             Step::Pages(_) => Step::Bind(0),
             Step::Bind(at) if at < listeners => self.bind(ground, at),
-            Step::Bind(_) => Step::OwnListeners,
+            Step::Bind(_) => Step::BindAdmin,
+            Step::BindAdmin => self.bind_admin(ground),
             Step::OwnListeners => self.note_own_listeners(),
             Step::Server(at) if at < self.found.server_list.len() => {
                 self.plan_server(ground, at)
@@ -255,6 +268,44 @@ impl Preparing {
             store.add_listener(listener, read, &mut self.errors);
         }
         Step::ListenerTls(at + 1)
+    }
+
+    /// The certificate of the admin listeners.
+    fn renew_admin(&mut self, ground: &Ground<'_>) -> Step {
+        let wanted = &self.found.desired.process.admin;
+        let Some(listener) = admin::as_listener(wanted) else {
+            return Step::PoolTls(0);
+        };
+        let store = &mut self.found.store;
+        if let Some(mut read) = store.begin_listener(&listener, ground.store, self.now) {
+            while read.step() {}
+            let mut errors = Vec::new();
+            store.add_listener(&listener, read, &mut errors);
+            self.errors.extend(errors.into_iter().map(admin::renamed));
+        }
+        Step::PoolTls(0)
+    }
+
+    /// The sockets of admin listeners that are new, and who may use them.
+    fn bind_admin(&mut self, ground: &Ground<'_>) -> Step {
+        let wanted = &self.found.desired.process.admin;
+        let before = admin::places(&ground.servers.desired().process.admin);
+        for it in admin::places(wanted) {
+            let is_new = !before.contains(&it) && self.purpose == Purpose::ToRun;
+            let (place, speaks, key) = it;
+            let bound = is_new.then(|| admin::bind(&place, key, wanted.socket_mode));
+            let socket = bound.and_then(|bound| noted(bound, &mut self.errors));
+            let tls =
+                self.found.store.server(&wanted.tls).filter(|_| admin::is_tls(&place)).cloned();
+            let listener = PreparedAdminListener { place, speaks, socket, tls };
+            self.found.admin.listeners.push(listener);
+        }
+        self.found.admin.allowed_hosts.clone_from(&wanted.allowed_hosts);
+        match admin::read_tokens(wanted) {
+            Ok(tokens) => self.found.admin.tokens = tokens,
+            Err(wrong) => self.errors.extend(wrong),
+        }
+        Step::OwnListeners
     }
 
     fn renew_pool(&mut self, ground: &Ground<'_>, at: usize) -> Step {

@@ -1,10 +1,13 @@
 //! What a change did, for the log: how many of each kind were kept, opened, changed and closed, and
 //! what became of each pool.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::time::Duration;
 
-use crate::config::counted;
+use crate::config::{BackendSpec, Desired, PoolSpec, counted};
+
+use super::diff::{Diff, Fate, Fates};
 
 /// What one change did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -59,7 +62,65 @@ pub struct PoolChange {
     pub closes: bool,
 }
 
+impl Receipt {
+    /// What a change to another state does, as far as that is known before: not to connections.
+    pub fn of(old: &Desired, new: &Desired, diff: &Diff) -> Receipt {
+        let before: HashMap<&str, &PoolSpec> =
+            old.pools.iter().map(|it| (&*it.name, it)).collect();
+        let change = |pool: &PoolSpec| {
+            let old = before.get(&*pool.name).map_or(&[][..], |it| &it.backends);
+            let counted = Counted::between(old, &pool.backends);
+            let name = pool.name.clone();
+            (!counted.is_nothing()).then(|| PoolChange { name, counted, ..Default::default() })
+        };
+        Receipt {
+            members: new.pools.iter().filter_map(change).collect(),
+            ..Self::of_diff(diff)
+        }
+    }
+
+    /// What is different, the members of pools apart.
+    pub fn of_diff(diff: &Diff) -> Receipt {
+        let is_kept = |fate| matches!(fate, Fate::Kept(_));
+        let is_changed = |fate| matches!(fate, Fate::Changed(_));
+        let is_added = |fate| fate == Fate::Added;
+        let counted = |fates: &Fates| Counted {
+            added: fates.count(is_added),
+            changed: fates.count(is_changed),
+            removed: fates.removed.len(),
+        };
+        let Diff { listeners, services, pools, .. } = diff;
+        Receipt {
+            kept: listeners.count(is_kept),
+            opened: listeners.count(is_added),
+            changed: listeners.count(is_changed),
+            closed: listeners.removed.len(),
+            services: counted(services),
+            pools: counted(pools),
+            ..Receipt::default()
+        }
+    }
+}
+
 impl Counted {
+    fn between(old: &[BackendSpec], new: &[BackendSpec]) -> Counted {
+        let before: HashMap<&str, &BackendSpec> =
+            old.iter().map(|it| (&*it.name, it)).collect();
+        let mut counted = Counted::default();
+        let mut kept = 0;
+        for spec in new {
+            match before.get(&*spec.name) {
+                None => counted.added += 1,
+                Some(old) => {
+                    kept += 1;
+                    counted.changed += usize::from(*old != spec);
+                }
+            }
+        }
+        counted.removed = old.len() - kept;
+        counted
+    }
+
     /// Whether nothing came, changed or went.
     pub fn is_nothing(self) -> bool {
         self == Counted::default()

@@ -12,6 +12,8 @@ use crate::config::{BackendSpec, BackendTls, CheckSettings, Desired};
 pub struct ServerList {
     /// Of each server its seats, at least one; the first says what it is.
     servers: Vec<Vec<SeatAt>>,
+    /// Of each pool the servers of its backends.
+    of_pools: Vec<Vec<usize>>,
     /// Of each pool the listener whose names of ALPN are its own.
     alpn: Vec<Option<usize>>,
 }
@@ -154,9 +156,19 @@ impl ServerList {
         self.servers.is_empty()
     }
 
+    /// The server that a backend of a pool is, by their places.
+    pub fn server_of(&self, pool: usize, backend: usize) -> Option<usize> {
+        self.of_pools.get(pool)?.get(backend).copied()
+    }
+
     /// That of a state.
     pub fn of(desired: &Desired) -> ServerList {
-        let mut list = ServerList { servers: Vec::new(), alpn: alpn_of_pools(desired) };
+        let of_pools = desired.pools.iter().map(|pool| Vec::with_capacity(pool.backends.len()));
+        let mut list = ServerList {
+            servers: Vec::new(),
+            of_pools: of_pools.collect(),
+            alpn: alpn_of_pools(desired),
+        };
         let mut known: HashMap<ServerKey<'_>, usize> = HashMap::new();
         // Behind each server the next one of the same key: they do not agree.
         let mut next: Vec<Option<usize>> = Vec::new();
@@ -173,6 +185,7 @@ impl ServerList {
                     next.push(None);
                 }
                 list.servers[at].push(seat);
+                list.of_pools[pool].push(at);
             }
         }
         list

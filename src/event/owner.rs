@@ -44,6 +44,8 @@ pub enum Chore {
     Pipes,
     /// Connections to backends have lived for long enough to be worth keepalive.
     Keepalive,
+    /// Connections to backends that were told to go have had their time.
+    Deadlines,
 }
 
 /// Everybody who can own an event, a timer or a place in the run queue.
@@ -67,10 +69,14 @@ pub enum Owner {
     Alarm,
     /// A copy of a request; as a token, its socket towards the backend.
     Mirror(Key),
+    /// An admin connection; as a token, its socket.
+    Admin(Key),
+    /// A listener for admin connections.
+    AdminListener(Key),
 }
 
 impl Chore {
-    const ALL: [Chore; 11] = [
+    const ALL: [Chore; 12] = [
         Chore::Drain,
         Chore::Ramp,
         Chore::Return,
@@ -82,6 +88,7 @@ impl Chore {
         Chore::Room,
         Chore::Pipes,
         Chore::Keepalive,
+        Chore::Deadlines,
     ];
 }
 
@@ -98,6 +105,8 @@ impl Owner {
             Owner::Flow(key) => (6, key.index, key.generation.bits()),
             Owner::Alarm => (7, 0, 0),
             Owner::Mirror(key) => (8, key.index, key.generation.bits()),
+            Owner::Admin(key) => (9, key.index, key.generation.bits()),
+            Owner::AdminListener(key) => (10, key.index, key.generation.bits()),
         };
         kind << (INDEX_BITS + GENERATION_BITS) | generation << INDEX_BITS | u64::from(index)
     }
@@ -116,6 +125,8 @@ impl Owner {
             6 => Owner::Flow(key()?),
             7 => Owner::Alarm,
             8 => Owner::Mirror(key()?),
+            9 => Owner::Admin(key()?),
+            10 => Owner::AdminListener(key()?),
             _ => return None,
         })
     }
@@ -147,6 +158,7 @@ mod tests {
         for key in keys {
             owners.extend([Owner::Pair(key), Owner::Connection(key)]);
             owners.extend([Owner::Flow(key), Owner::Mirror(key)]);
+            owners.extend([Owner::Admin(key), Owner::AdminListener(key)]);
         }
         for (bits, run) in [(1 << 31, Generation::FIRST), (u32::MAX, last())] {
             let id = ProbeId::from_bits(bits).expect("an id");
@@ -160,7 +172,7 @@ mod tests {
 
     #[test]
     fn words_that_nobody_packed_have_no_owner() {
-        for word in [u64::MAX, 0, 9 << 60, 5 << 60 | Chore::ALL.len() as u64] {
+        for word in [u64::MAX, 0, 11 << 60, 5 << 60 | Chore::ALL.len() as u64] {
             assert_eq!(Owner::unpack(word), None, "{word:#x}");
         }
     }

@@ -11,43 +11,24 @@
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use crate::access_log::AccessLog;
 use crate::backends::{Backends, Joins, PoolPlan, SeatPlan, StickyKey};
 use crate::balance;
 use crate::config::{
-    Action, Desired, ListenerSpec, Match, OnRemoved, PoolSpec, Protocol, Redirect, Rule,
-    ServiceSpec, Share, UdpSettings, WHOLE,
+    Action, BackendSpec, Desired, ListenerSpec, Match, OnRemoved, Overlay, PoolSpec, Protocol,
+    Redirect, Rule, ServiceSpec, Share, UdpSettings, WHOLE,
 };
 use crate::control::{
-    Counted, Diff, Fate, Fates, PoolChange, Prepared, PreparedListener, PreparedServer,
+    Diff, Directory, Fate, Layers, PoolChange, Prepared, PreparedListener, PreparedServer,
     Receipt, ServerList, ServerWanted, Servers, Socket, TlsStore,
 };
 use crate::event::{ListenerId, PoolId, ServerId, ServiceId};
 use crate::limits::BALANCE_SEED_STEP;
-use crate::net::descriptors::Needs;
 use crate::services::{Act, Choice, ListenerPlan, Page, ReadyRule, Rules, Service};
 
 use super::EventLoop;
-
-/// What runs, by the desired state that it was made from.
-pub(super) struct Directory {
-    /// Counted up with each change.
-    pub generation: u64,
-    pub desired: Desired,
-    server_list: ServerList,
-    /// Who needs descriptors.
-    needs: Needs,
-    /// Each in the order of its list in the desired state.
-    pub listeners: Vec<ListenerId>,
-    services: Vec<ServiceId>,
-    pools: Vec<PoolId>,
-    /// In the order of the list of servers.
-    servers: Vec<ServerId>,
-    /// What was read for TLS.
-    pub store: TlsStore,
-}
 
 /// What is being applied.
 struct Change<'a> {
@@ -66,31 +47,16 @@ struct Change<'a> {
     closing: HashSet<&'a str>,
 }
 
-impl Directory {
-    /// Nothing runs.
-    pub fn empty() -> Directory {
-        Directory {
-            generation: 0,
-            desired: Desired::nothing(),
-            server_list: ServerList::default(),
-            needs: Needs::default(),
-            listeners: Vec::new(),
-            services: Vec::new(),
-            pools: Vec::new(),
-            servers: Vec::new(),
-            store: TlsStore::default(),
-        }
-    }
-
-    /// The servers that run.
-    pub fn wanted(&self) -> Servers<'_> {
-        Servers::new(&self.desired, &self.server_list)
-    }
-}
-
 impl EventLoop {
-    /// Carry out what is prepared. If a socket cannot be registered, nothing has changed.
+    /// Carry out what is prepared, of which nothing was told. If a socket cannot be registered,
+    /// nothing has changed.
     pub fn apply(&mut self, prepared: Prepared) -> io::Result<Receipt> {
+        let base = prepared.desired.clone();
+        self.apply_layers(prepared, Layers { base, overlay: Overlay::default() })
+    }
+
+    /// The same, with what it is made of.
+    pub fn apply_layers(&mut self, prepared: Prepared, layers: Layers) -> io::Result<Receipt> {
         let began = Instant::now();
         let Prepared { desired, server_list, diff, store, listeners, servers, needs, .. } =
             prepared;
@@ -126,8 +92,15 @@ impl EventLoop {
         if let Some(log) = prepared.access_log {
             self.change_access_log(log);
         }
+        let Layers { base, overlay } = layers;
+        let revisions = revisions(&old, &desired, generation);
+        let epoch = if generation == 1 { epoch() } else { old.epoch };
         self.directory = Directory {
             generation,
+            epoch,
+            revisions,
+            base,
+            overlay,
             desired,
             server_list,
             needs,
@@ -145,6 +118,7 @@ impl EventLoop {
             receipt.notes = self.change_process(before, (&process, needs));
             self.outdated = Some(Box::new(old));
         }
+        self.apply_admin(prepared.admin);
         self.review_certificates();
         receipt.generation = generation;
         receipt.took = began.elapsed();
@@ -535,26 +509,39 @@ fn members<'m, 'a>(
 }
 
 fn receipt(change: &Change<'_>, connections: usize) -> Receipt {
-    let is_kept = |fate| matches!(fate, Fate::Kept(_));
-    let is_changed = |fate| matches!(fate, Fate::Changed(_));
-    let is_added = |fate| fate == Fate::Added;
-    let Diff { listeners, services, pools, .. } = change.diff;
-    let counted = |fates: &Fates| Counted {
-        added: fates.count(is_added),
-        changed: fates.count(is_changed),
-        removed: fates.removed.len(),
-    };
     let mut members: Vec<PoolChange> = change.members.values().cloned().collect();
     members.sort_by(|one, other| one.name.cmp(&other.name));
-    Receipt {
-        kept: listeners.count(is_kept),
-        opened: listeners.count(is_added),
-        changed: listeners.count(is_changed),
-        closed: listeners.removed.len(),
-        services: counted(services),
-        pools: counted(pools),
-        connections,
-        members,
-        ..Receipt::default()
+    Receipt { connections, members, ..Receipt::of_diff(change.diff) }
+}
+
+/// In which generation each backend was changed last.
+fn revisions(
+    old: &Directory,
+    new: &Desired,
+    generation: u64,
+) -> HashMap<String, HashMap<String, u64>> {
+    let mut revisions = old.revisions.clone();
+    if generation == 1 {
+        return revisions;
     }
+    let before: HashMap<&str, &PoolSpec> =
+        old.desired.pools.iter().map(|it| (&*it.name, it)).collect();
+    for pool in &new.pools {
+        let old = before.get(&*pool.name).map_or(&[][..], |it| &it.backends);
+        if old == pool.backends {
+            continue;
+        }
+        let old: HashMap<&str, &BackendSpec> = old.iter().map(|it| (&*it.name, it)).collect();
+        let all = revisions.entry(pool.name.clone()).or_default();
+        for spec in pool.backends.iter().filter(|it| old.get(&*it.name) != Some(it)) {
+            all.insert(spec.name.clone(), generation);
+        }
+    }
+    revisions
+}
+
+/// By which the generations of this process are told from those of another.
+fn epoch() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.map_or(0, |it| it.as_secs())
 }

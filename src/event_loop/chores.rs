@@ -28,6 +28,7 @@ pub(super) struct Chores {
     pub certificates: TimerKey,
     pub flows: TimerKey,
     pub room: TimerKey,
+    pub deadlines: TimerKey,
     pipes: TimerKey,
     keepalive: TimerKey,
     /// Connections that are to have keepalive.
@@ -156,6 +157,7 @@ impl EventLoop {
             // The accepting, which comes next, looks.
             Chore::Room => {}
             Chore::Keepalive => self.set_keepalives(),
+            Chore::Deadlines => self.end_deadlines(),
             Chore::Status => {
                 self.log_status();
                 self.cx.timers.arm(self.chores.status, self.cx.now + DEMO_STATUS_INTERVAL);
@@ -166,7 +168,7 @@ impl EventLoop {
 
 impl Chores {
     #[cfg(debug_assertions)]
-    pub const COUNT: usize = 11;
+    pub const COUNT: usize = 12;
 
     pub fn new(cx: &mut Context) -> Chores {
         Chores {
@@ -179,6 +181,7 @@ impl Chores {
             certificates: cx.timers.create(Owner::Chore(Chore::Certificates)),
             flows: cx.timers.create(Owner::Chore(Chore::Flows)),
             room: cx.timers.create(Owner::Chore(Chore::Room)),
+            deadlines: cx.timers.create(Owner::Chore(Chore::Deadlines)),
             pipes: cx.timers.create(Owner::Chore(Chore::Pipes)),
             keepalive: cx.timers.create(Owner::Chore(Chore::Keepalive)),
             to_keep_alive: Vec::new(),

@@ -39,6 +39,8 @@ struct Lost {
 enum Loss {
     Down,
     Removed,
+    /// An operator wants it, for clients of this pool, or for all of them.
+    Told(Option<PoolId>),
 }
 
 impl Eviction {
@@ -164,6 +166,7 @@ impl EventLoop {
         match lost.how {
             Loss::Down => self.cx.backends.closes_in(lost.server, pool),
             Loss::Removed => self.cx.backends.closes_removed(lost.server, pool),
+            Loss::Told(of) => of.is_none() || of == pool,
         }
     }
 
@@ -178,6 +181,16 @@ impl EventLoop {
         if !self.cx.backends.is_member(server) {
             self.udp.leave(server, &self.cx);
         }
+    }
+
+    /// An operator wants the connections to this server closed, those of a pool's clients or all.
+    /// Says how many there are.
+    pub(super) fn close_backend(&mut self, server: ServerId, pool: Option<PoolId>) -> usize {
+        let at = self.cx.now;
+        self.cx.retire_idle(server);
+        self.sweep.lost.push(Lost { server, at, how: Loss::Told(pool) });
+        self.udp.leave(server, &self.cx);
+        usize::try_from(self.cx.backends.connections(server)).unwrap_or(usize::MAX)
     }
 
     /// Free what died. Nothing else in the program frees a slot.

@@ -52,7 +52,7 @@ impl EventLoop {
         assert_eq!(self.cx.buffers.lent() + self.cx.pipes.lent(), holding, "buffers and flows");
         let timers =
             self.pairs.len() + self.accepting.len() + self.health.probes() + self.mirrors.len();
-        let timers = timers + Chores::COUNT;
+        let timers = timers + self.admin.connections() + Chores::COUNT;
         assert_eq!(self.cx.timers.len(), timers, "timers and their owners");
     }
 

@@ -24,7 +24,7 @@ pub fn loop_for(desired: Desired) -> EventLoop {
     let log = LogSink::default();
     let signals = Signals::install().unwrap();
     let logs = Logs { log, spelling: Spelling::PATHS };
-    let parts = Parts { seed: 1, signals, share, logs, reread: None };
+    let parts = Parts { seed: 1, signals, share, logs, reread: None, telling: None };
     let mut this = EventLoop::new(&desired.process, parts).unwrap();
     let prepared = this.prepare(desired).unwrap_or_else(|wrong| panic!("{wrong:?}"));
     this.apply(prepared).unwrap();

@@ -244,6 +244,13 @@ impl LocalStream {
     }
 }
 
+impl LocalStream {
+    /// Nothing more will be sent.
+    pub fn finish_sending(&mut self) {
+        let _ = self.socket.shutdown(std::net::Shutdown::Write);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -37,8 +37,8 @@ pub static GROUPS: &[SettingGroup] = &[
     SettingGroup { topic: "http", title: "HTTP", flags: HTTP },
     SettingGroup { topic: "tls", title: "TLS", flags: TLS },
     SettingGroup { topic: "udp", title: "UDP", flags: UDP },
-    SettingGroup { topic: "operation", title: "Operation", flags: OPERATION },
     SettingGroup { topic: "admin", title: "Admin", flags: ADMIN },
+    SettingGroup { topic: "operation", title: "Operation", flags: OPERATION },
     SettingGroup { topic: "demo", title: "Demo", flags: DEMO },
 ];
 

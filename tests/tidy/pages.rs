@@ -5,6 +5,10 @@ use std::collections::BTreeMap;
 use super::source::{Source, body, is_word, line_of, words};
 use super::{Breach, breach};
 
+/// No place at all; an empty list alone has no type where JSON is about.
+#[cfg(test)]
+const NONE: [usize; 0] = [];
+
 /// Files that a page speaks of and that are not there, with the reason.
 const NOT_THERE: &[(&str, &str)] = &[
     // The example of an algorithm to be added; tests/algorithms_doc holds it to be true.
@@ -222,7 +226,7 @@ fn lines(breaches: &[Breach]) -> Vec<usize> {
 #[test]
 fn pages_without_one_title_are_found() {
     let titles = |text| lines(&one_title(&Page::new("a.md", text)));
-    assert_eq!(titles("# A\n```\n# not this\n```\n## B\n"), []);
+    assert_eq!(titles("# A\n```\n# not this\n```\n## B\n"), NONE);
     assert_eq!(titles("## A\n"), [1]);
     assert_eq!(titles("# A\n\n# B\n"), [3]);
 }
@@ -248,13 +252,13 @@ fn citations_of_what_is_gone_are_found() {
     let cite = |text: &str| lines(&citations(&Page::new("docs/a.md", text), &sources, exists));
     for good in ["Flow", "Flow::pump", "Flow::held", "Flow::send", "Step::Rest", "act", "MOST"]
     {
-        assert_eq!(cite(&format!("see `src/a.rs::{good}`")), [], "{good}");
+        assert_eq!(cite(&format!("see `src/a.rs::{good}`")), NONE, "{good}");
     }
     for bad in ["Flo", "pump::Flow", "Flow::act", "Step::pump", "gone", "old", "Step::Pump"] {
         assert_eq!(cite(&format!("see\n`src/a.rs::{bad}`")), [2], "{bad}");
     }
     assert_eq!(cite("`src/a.rs`, `src/` and `src/b.rs`"), [1]);
-    assert_eq!(cite("`src::act` `a/b.rs::c`\n```\n`src/b.rs`\n```\n"), []);
+    assert_eq!(cite("`src::act` `a/b.rs::c`\n```\n`src/b.rs`\n```\n"), NONE);
     assert_eq!(cite("`src/b.rs::act`"), [1]);
 }
 

@@ -7,8 +7,8 @@
 
 use aws_lc_rs::{digest, hmac};
 
-use super::tokens::{Tokens, from_hex, to_hex};
 use super::{Refusal, Who, refused};
+use crate::config::{Tokens, from_hex, to_hex};
 use crate::limits::SIGNED_SECONDS_MAX;
 
 /// What `Authorization: Pointsman` says.

@@ -1,7 +1,7 @@
 //! Who comes in and who does not, as tables.
 
-use super::tokens::to_hex;
 use super::*;
+use crate::config::{Needs, to_hex};
 use aws_lc_rs::digest;
 
 const PEER: LocalPeer = LocalPeer { uid: 1000, gid: 1000, pid: 12 };
@@ -297,29 +297,4 @@ fn a_registration_is_signed_by_who_has_the_key_and_now() {
         assert_eq!(kind(check(text, path, body, now)), bad, "{text}");
     }
     assert!(parse_signed(b"Bearer x").is_none());
-}
-
-#[test]
-fn an_audit_line_is_one_line_whatever_strangers_say() {
-    let changes = [("weight".to_owned(), "1".to_owned(), "a \"b\"\n".to_owned())];
-    let audit = Audit {
-        request: 7,
-        who: "uid 0 (pid 12)",
-        from: "unix",
-        verb: b"PATCH",
-        path: b"/v1/pools/web\r\naudit request=8",
-        changes: &changes,
-        generation: 3,
-        result: 200,
-        reason: Some(b"b\xc3\xa4d disk"),
-    };
-    assert_eq!(
-        audit_line(&audit),
-        "audit request=7 who=\"uid 0 (pid 12)\" from=unix verb=PATCH \
-         path=\"/v1/pools/web??audit request=8\" weight=1->\"a \\\"b\\\"?\" generation=3 \
-         result=200 reason=\"b??d disk\""
-    );
-    let long = [b'x'; 1000];
-    let line = audit_line(&Audit { reason: Some(&long), changes: &[], ..audit });
-    assert!(line.ends_with(&format!("reason={}", "x".repeat(256))));
 }

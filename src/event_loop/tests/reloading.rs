@@ -53,7 +53,7 @@ fn loop_and_counts(pieces: usize) -> (EventLoop, Arc<AtomicUsize>, Arc<AtomicUsi
 
 fn end_reload(looping: &mut EventLoop) {
     let until = Instant::now() + Duration::from_secs(10);
-    while looping.reloading.is_some() {
+    while looping.changing.is_some() {
         assert!(Instant::now() < until, "it does not end");
         looping.turn(None).unwrap();
     }
@@ -65,7 +65,7 @@ fn a_turn_does_a_little_of_a_reload() {
     looping.reload();
     let most = RELOAD_TIME.as_micros().div_ceil(PIECE.as_micros()) as usize;
     let mut turns = 0;
-    while looping.reloading.is_some() {
+    while looping.changing.is_some() {
         let before = done.load(Ordering::Relaxed);
         looping.turn(None).unwrap();
         assert!(done.load(Ordering::Relaxed) <= before + most, "in turn {turns}");
@@ -113,7 +113,7 @@ fn a_stop_ends_a_reload() {
     looping.turn(None).unwrap();
     looping.state = RunState::Draining;
     looping.turn(None).unwrap();
-    assert!(looping.reloading.is_none());
+    assert!(looping.changing.is_none());
     assert!(done.load(Ordering::Relaxed) < 1000);
     assert_eq!(looping.directory.generation, 1);
 }
@@ -128,5 +128,5 @@ fn a_stop_frees_what_an_applied_reload_left() {
     assert!(looping.outdated.is_some());
     looping.state = RunState::Draining;
     looping.turn(None).unwrap();
-    assert!(looping.reloading.is_none() && looping.outdated.is_none());
+    assert!(looping.changing.is_none() && looping.outdated.is_none());
 }

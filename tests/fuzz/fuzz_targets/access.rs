@@ -3,7 +3,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use pointsman::admin::access::{Asked, Door, Rules, Tokens, check_signed, parse_signed};
+use pointsman::admin::access::{Asked, Door, Rules, check_signed, parse_signed};
+use pointsman::config::Tokens;
 
 fuzz_target!(|input: &[u8]| {
     let mut parts = input.splitn(4, |&b| b == 0);

@@ -11,7 +11,9 @@ use std::fmt;
 
 use aws_lc_rs::{constant_time, digest};
 
-use crate::config::{Wrong, closest};
+use super::complaint::Wrong;
+use super::text::counted;
+use super::value::closest;
 use crate::limits::{HMAC_KEY_BYTES_MAX, HMAC_KEY_BYTES_MIN, TOKEN_NAME_BYTES_MAX, TOKENS_MAX};
 
 /// What somebody may.
@@ -30,6 +32,8 @@ pub enum Role {
 /// What a request needs its sender to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Needs<'a> {
+    /// Anybody may who comes here.
+    Nothing,
     /// It looks at something.
     Read,
     /// It changes how much goes where.
@@ -68,7 +72,7 @@ impl Role {
     /// Whether this suffices.
     pub fn may(&self, needs: Needs<'_>) -> bool {
         match (self, needs) {
-            (Role::Admin, _) => true,
+            (_, Needs::Nothing) | (Role::Admin, _) => true,
             (Role::Operate, Needs::Read | Needs::Operate) => true,
             (Role::Read, Needs::Read) => true,
             (Role::Register(pool), Needs::Register(wanted)) => pool == wanted,
@@ -90,6 +94,18 @@ impl Role {
                     Err(Wrong::found(text, format!("{WANT}{}", hint.unwrap_or_default())))
                 }
             },
+        }
+    }
+}
+
+impl fmt::Display for Needs<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Needs::Nothing => f.write_str("no role"),
+            Needs::Read => f.write_str("the role read"),
+            Needs::Operate => f.write_str("the role operate"),
+            Needs::Admin => f.write_str("the role admin"),
+            Needs::Register(pool) => write!(f, "the role register:{pool}"),
         }
     }
 }
@@ -177,7 +193,7 @@ impl Tokens {
 impl Token {
     fn parse(words: &[&str]) -> Result<Token, Vec<Wrong>> {
         let &[name, role, secret] = words else {
-            let found = crate::config::counted(words.len(), "word");
+            let found = counted(words.len(), "word");
             let want = "three: NAME ROLE and the SHA-256 in hex, or hmac:HEX";
             return Err(vec![Wrong::saying(found, want)]);
         };
@@ -232,7 +248,7 @@ impl Secret {
 }
 
 /// Bytes out of pairs of digits.
-pub(super) fn from_hex(text: &str) -> Option<Vec<u8>> {
+pub fn from_hex(text: &str) -> Option<Vec<u8>> {
     let digit = |b: u8| char::from(b).to_digit(16).map(|it| it as u8);
     let bytes = text.as_bytes();
     if !bytes.len().is_multiple_of(2) {
@@ -242,7 +258,7 @@ pub(super) fn from_hex(text: &str) -> Option<Vec<u8>> {
 }
 
 /// The reverse of [`from_hex`].
-pub(super) fn to_hex(bytes: &[u8]) -> String {
+pub fn to_hex(bytes: &[u8]) -> String {
     let digit = |it: u8| char::from_digit(u32::from(it), 16).unwrap_or('0');
     bytes.iter().flat_map(|&b| [digit(b >> 4), digit(b & 15)]).collect()
 }

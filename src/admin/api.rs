@@ -1,0 +1,214 @@
+//! The API: which path is what, and what is answered there.
+//!
+//! ```text
+//!   /api/v1/services[/S]   /api/v1/listeners[/L]   /api/v1/pools[/P]
+//!   /api/v1/pools/P/backends[/B[/close-connections]]
+//!   /api/v1/batch  config[/check]  reload  drain  undrain  stop  overrides  explain  events
+//!   /health  /ready  /live  /problems/KIND
+//! ```
+//!
+//! Reading answers at once, or in pieces. A write becomes an [`Asked`], and is answered by
+//! [`finish`] once the loop has carried it out.
+
+mod explaining;
+pub mod lists;
+pub mod reading;
+pub mod showing;
+mod streaming;
+mod target;
+mod toml;
+mod writing;
+
+use serde_json::json;
+
+use crate::config::Needs;
+use crate::http::Method;
+
+use super::answer::Answer;
+use super::change::{Asked, Done, missing, no_backend, no_pool};
+use super::problem::{Kind, Problem};
+use super::request::Request;
+use super::view::{ProcessState, View};
+use lists::{Listing, Noun};
+use target::Target;
+
+/// What a request comes to.
+pub enum Step {
+    /// It is answered.
+    Answer(Answer),
+    /// The loop has something to do first.
+    Ask(Box<Asked>),
+}
+
+/// What a request comes to.
+pub fn handle(request: &Request, view: &View<'_>) -> Result<Step, Problem> {
+    let segments: Vec<&str> = request.segments.iter().map(|it| &**it).collect();
+    let Some(target) = Target::of(&segments) else {
+        return Err(Problem::new(Kind::NOT_FOUND, unknown_path(&request.path)));
+    };
+    let methods = target.methods();
+    if !methods.contains(&request.method) {
+        let allow = methods.iter().map(|it| method_name(*it)).collect::<Vec<_>>().join(", ");
+        let detail = format!("{} has {allow}, not {}", request.path, request.method_name);
+        return Err(Problem::new(Kind::METHOD, detail).with("Allow", allow));
+    }
+    let needs = target.needs(request);
+    if needs != Needs::Nothing && !request.who.role.may(needs) {
+        let detail = format!("{} may not: it takes {needs}", request.who.name);
+        return Err(Problem::new(Kind::FORBIDDEN, detail));
+    }
+    if request.is_read() {
+        return read(&target, request, view).map(Step::Answer);
+    }
+    let asked = writing::asked(&target, request, view)?;
+    Ok(Step::Ask(Box::new(asked)))
+}
+
+fn read(target: &Target<'_>, request: &Request, view: &View<'_>) -> Result<Answer, Problem> {
+    let directory = view.directory;
+    let desired = &directory.desired;
+    let value = match target {
+        Target::Index => index(view),
+        Target::List(noun) => return list(noun, request, view),
+        Target::Service(name) => {
+            let names = desired.services.iter().map(|it| &*it.name);
+            let found = desired.services.iter().find(|it| it.name == *name);
+            let missing = || Problem::new(Kind::NOT_FOUND, missing("service", name, names));
+            showing::service(view, found.ok_or_else(missing)?)
+        }
+        Target::Listener(name) => {
+            let names = desired.listeners.iter().map(|it| &*it.name);
+            let found = desired.listeners.iter().find(|it| it.name == *name);
+            let missing = || Problem::new(Kind::NOT_FOUND, missing("listener", name, names));
+            showing::listener(view, found.ok_or_else(missing)?)
+        }
+        Target::Pool(name) => {
+            let pool = directory.pool(name).ok_or_else(|| no_pool(name, directory))?;
+            showing::pool(view, pool)
+        }
+        Target::Backend(pool, name) => return one_backend(pool, name, request, view),
+        Target::Overrides => showing::overrides(view),
+        Target::Config => return Ok(config(view)),
+        Target::Events => return Ok(streaming::events(request, view)),
+        Target::Explain => return explaining::explain(request, view),
+        Target::Health | Target::Live => return Ok(Answer::text(200, "OK\n")),
+        Target::Ready => return Ok(ready(view)),
+        Target::Problem(kind) => return problem(kind),
+        _ => return Err(Problem::new(Kind::METHOD, "it cannot be read")),
+    };
+    Ok(Answer::json(200, &value).with("ETag", directory.whole_tag()))
+}
+
+fn index(view: &View<'_>) -> serde_json::Value {
+    let paths = [
+        "services",
+        "listeners",
+        "pools",
+        "batch",
+        "config",
+        "reload",
+        "drain",
+        "undrain",
+        "stop",
+        "overrides",
+        "explain",
+        "events",
+    ];
+    let paths = paths.map(|it| format!("/api/v1/{it}"));
+    json!({"process": showing::process(view), "paths": paths})
+}
+
+fn list(noun: &Noun, request: &Request, view: &View<'_>) -> Result<Answer, Problem> {
+    if let Noun::Backends(pool) = noun {
+        view.directory.pool(pool).ok_or_else(|| no_pool(pool, view.directory))?;
+    }
+    let listing = Listing::begin(noun.clone(), request)?;
+    let answer = Answer::pieces(super::answer::JSON, Box::new(listing));
+    Ok(answer.with("ETag", view.directory.whole_tag()))
+}
+
+fn one_backend(
+    pool: &str,
+    name: &str,
+    request: &Request,
+    view: &View<'_>,
+) -> Result<Answer, Problem> {
+    let directory = view.directory;
+    let entry = directory.pool(pool).ok_or_else(|| no_pool(pool, directory))?;
+    let Some(backend) = directory.backend(entry, name) else {
+        return match view.leaving(pool, name) {
+            Some(value) => Ok(Answer::json(200, &value)),
+            None => Err(no_backend(pool, name, directory)),
+        };
+    };
+    let tag = directory.tag(pool, name);
+    if request.if_none_match.as_deref() == Some(&tag) {
+        return Ok(Answer::empty(304).with("ETag", tag));
+    }
+    Ok(Answer::json(200, &showing::backend(view, entry, backend)).with("ETag", tag))
+}
+
+fn config(view: &View<'_>) -> Answer {
+    let text = (view.print)(&view.directory.desired);
+    let answer = Answer::whole(200, "application/toml", text.into_bytes());
+    answer.with("ETag", view.directory.whole_tag())
+}
+
+/// Whether whoever spreads clients over several of us may send some here.
+fn ready(view: &View<'_>) -> Answer {
+    match view.state {
+        ProcessState::Serving => Answer::text(200, "ready\n"),
+        state => Answer::text(503, format!("{}\n", state.word())),
+    }
+}
+
+fn problem(name: &str) -> Result<Answer, Problem> {
+    let found = Kind::ALL.iter().find(|kind| kind.name == name);
+    let names = Kind::ALL.iter().map(|kind| kind.name);
+    let kind = found.ok_or_else(|| {
+        Problem::new(Kind::NOT_FOUND, missing("kind of problem", name, names))
+    })?;
+    let text = format!("{} ({})\n\n{}\n", kind.title, kind.status, kind.about);
+    Ok(Answer::text(200, text))
+}
+
+/// The answer to a write that was carried out.
+pub fn finish(request: &Request, done: Done, view: &View<'_>) -> Answer {
+    writing::answer(request, done, view)
+}
+
+fn method_name(method: Method) -> &'static str {
+    match method {
+        Method::Get => "GET",
+        Method::Head => "HEAD",
+        Method::Post => "POST",
+        Method::Put => "PUT",
+        Method::Delete => "DELETE",
+        Method::Options => "OPTIONS",
+        Method::Patch => "PATCH",
+        Method::Other => "other",
+    }
+}
+
+fn unknown_path(path: &str) -> String {
+    let known = [
+        "/api/v1",
+        "/api/v1/services",
+        "/api/v1/listeners",
+        "/api/v1/pools",
+        "/api/v1/batch",
+        "/api/v1/config",
+        "/api/v1/config/check",
+        "/api/v1/reload",
+        "/api/v1/drain",
+        "/api/v1/undrain",
+        "/api/v1/stop",
+        "/api/v1/overrides",
+        "/api/v1/explain",
+        "/api/v1/events",
+        "/health",
+        "/ready",
+        "/live",
+    ];
+    missing("path", path, known.into_iter())
+}

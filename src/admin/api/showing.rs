@@ -1,0 +1,201 @@
+//! Services, listeners, pools and backends as the API shows them: what was configured, what holds
+//! now, and the numbers.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use crate::backends::Pool;
+use crate::config::{ListenerSpec, Match, ServiceSpec, WHOLE, duration_text, time_text};
+use crate::control::{BackendEntry, PoolEntry};
+use crate::limits::WEIGHT_ONE;
+use crate::stats::field::{Field, NumberKind, Unit, Value as Number};
+use crate::stats::snapshot::{self, Word};
+use crate::stats::tables::BACKENDS;
+use crate::status::backend_now;
+
+use super::super::view::View;
+use super::reading::address_text;
+
+/// A backend of a pool.
+pub fn backend(view: &View<'_>, pool: PoolEntry<'_>, entry: BackendEntry<'_>) -> Value {
+    let cx = view.cx;
+    let row = backend_now(entry.server, cx);
+    let spec = entry.spec;
+    let told = view.directory.overlay.told(&pool.spec.name, &spec.name);
+    let time = |it: fn(&snapshot::Quantiles) -> Duration| row.times.as_ref().map(it);
+    let effective = cx.backends.weight_in(entry.server, pool.id);
+    json!({
+        "name": spec.name,
+        "pool": pool.spec.name,
+        "address": address_text(spec),
+        "origin": told.map_or("configuration", |told| told.origin()),
+        "admin": spec.admin.word(),
+        "health": health(&row),
+        "state": row.standing.word.text(),
+        "reason": row.standing.reason,
+        "since": view.time(cx.backends[entry.server].since),
+        "weight": {
+            "configured": told.map_or(spec.weight, |told| told.configured_weight(spec.weight)),
+            "override": told.and_then(|told| told.told_weight()),
+            "effective": f64::from(effective) / f64::from(WEIGHT_ONE),
+        },
+        "backup": spec.backup,
+        "max_connections": spec.max_connections,
+        "tls": spec.tls,
+        "load": row.load,
+        "active": row.connections,
+        "rate": row.rate.last_second,
+        "rate_minute": row.rate.last_minute,
+        "p50_ms": time(|it| it.p50).map(millis),
+        "p90_ms": time(|it| it.p90).map(millis),
+        "p99_ms": time(|it| it.p99).map(millis),
+        "totals": totals(BACKENDS, &row),
+        "check": {
+            "kind": pool.spec.settings.check.kind.to_string(),
+            "port": spec.check_port,
+        },
+        "revision": view.directory.revision(&pool.spec.name, &spec.name),
+    })
+}
+
+/// A pool.
+pub fn pool(view: &View<'_>, pool: PoolEntry<'_>) -> Value {
+    let settings = &pool.spec.settings;
+    let found = view.cx.backends.pool(Some(pool.id));
+    let is_used = |it: &&ServiceSpec| it.pools().any(|name| name == pool.spec.name);
+    let services = view.directory.desired.services.iter().filter(is_used);
+    json!({
+        "name": pool.spec.name,
+        "algorithm": settings.algorithm.to_string(),
+        "services": services.map(|it| &*it.name).collect::<Vec<_>>(),
+        "backends": pool.spec.backends.len(),
+        "up": found.map_or(0, Pool::up),
+        "active": found.map_or(0, Pool::connections),
+        "connections_total": found.map_or(0, |it| it.counts.clients),
+        "check": {
+            "kind": settings.check.kind.to_string(),
+            "interval": duration(settings.check.interval),
+            "timeout": duration(settings.check.timeout),
+            "rise": settings.check.rise,
+            "fall": settings.check.fall,
+        },
+        "sticky": settings.sticky.cookie,
+        "retries": settings.retries,
+        "connect_timeout": duration(settings.connect_timeout),
+        "slow_start": duration(settings.slow_start),
+    })
+}
+
+/// A service.
+pub fn service(view: &View<'_>, spec: &ServiceSpec) -> Value {
+    let at = view.directory.desired.services.iter().position(|it| it.name == spec.name);
+    let id = at.and_then(|at| view.directory.services.get(at).copied());
+    let running = id.and_then(|id| view.cx.services.get(id));
+    let share = |of: u32| f64::from(of) / f64::from(WHOLE);
+    let mirror = spec.mirror.as_ref();
+    json!({
+        "name": spec.name,
+        "listeners": spec.listeners,
+        "match": spec.matches.iter().map(Match::to_string).collect::<Vec<_>>(),
+        "pool": spec.pool,
+        "pools": spec.pools().collect::<Vec<_>>(),
+        "rules": spec.rules.len(),
+        "mirror": mirror.map(|it| json!({"pool": it.pool, "share": share(it.of_ten_thousand)})),
+        "active": running.map_or(0, |it| it.users()),
+    })
+}
+
+/// A listener.
+pub fn listener(view: &View<'_>, spec: &ListenerSpec) -> Value {
+    let at = view.directory.desired.listeners.iter().position(|it| it.name == spec.name);
+    let id = at.and_then(|at| view.directory.listeners.get(at).copied());
+    let running = id.and_then(|id| view.cx.listeners.get(id));
+    let is_behind = |it: &&ServiceSpec| it.listeners.contains(&spec.name);
+    let services = view.directory.desired.services.iter().filter(is_behind);
+    json!({
+        "name": spec.name,
+        "protocol": spec.listen.protocol.to_string(),
+        "address": running.map_or(spec.listen.address, |it| it.address).to_string(),
+        "services": services.map(|it| &*it.name).collect::<Vec<_>>(),
+        "active": running.map_or(0, |it| it.stats.open),
+    })
+}
+
+/// All that was told and differs from the configuration.
+pub fn overrides(view: &View<'_>) -> Value {
+    let rows = view.directory.overlay.rows();
+    let items = rows.iter().map(|row| {
+        json!({
+            "pool": row.pool,
+            "backend": row.backend,
+            "member": row.member,
+            "configured": row.configured,
+            "override": row.told,
+            "by": row.mark.by,
+            "at": time_text(row.mark.at),
+        })
+    });
+    json!({
+        "items": items.collect::<Vec<_>>(),
+        "next": null,
+        "generation": view.directory.generation,
+    })
+}
+
+/// The process.
+pub fn process(view: &View<'_>) -> Value {
+    let stats = &view.cx.stats;
+    json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "pid": std::process::id(),
+        "state": view.state.word(),
+        "started": view.time(view.cx.started),
+        "uptime": duration(Duration::from_secs(view.ago(view.cx.started).as_secs())),
+        "generation": view.directory.generation,
+        "active": stats.open,
+        "connections_total": stats.accepted,
+        "requests_total": stats.requests,
+    })
+}
+
+/// `up`, `down` or `unknown`.
+fn health(row: &snapshot::Backend) -> &'static str {
+    match (row.standing.word, row.is_up) {
+        (Word::Unknown, _) => "unknown",
+        (_, true) => "up",
+        (_, false) => "down",
+    }
+}
+
+/// What only grows, by the names of the statistics.
+fn totals<T>(table: &[Field<T>], row: &T) -> Value {
+    let mut all = Map::new();
+    for field in table.iter().filter(|it| it.kind == NumberKind::Counter) {
+        let value = match (field.get)(row) {
+            Number::Count(count) => json!(count),
+            Number::Decimal(number) => json!(number),
+            Number::Time(time) if field.unit == Unit::Milliseconds => json!(millis(time)),
+            Number::Time(time) => json!(time.as_secs_f64()),
+            _ => continue,
+        };
+        match field.group {
+            "" => all.insert(field.name.into(), value),
+            group => {
+                let within = all.entry(group).or_insert_with(|| json!({}));
+                within[field.name] = value;
+                continue;
+            }
+        };
+    }
+    Value::Object(all)
+}
+
+fn millis(time: Duration) -> f64 {
+    (time.as_secs_f64() * 1e6).round() / 1e3
+}
+
+/// A time with its unit, as settings have it.
+fn duration(time: Duration) -> String {
+    duration_text(time)
+}

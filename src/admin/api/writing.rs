@@ -1,0 +1,328 @@
+//! Writes: what is asked for becomes an [`Asked`]; what came of it becomes an answer.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::config::{OverlaySource, Patch, duration};
+use crate::http::Method;
+use crate::limits::ADMIN_BATCH_MAX;
+
+use super::super::answer::Answer;
+use super::super::change::{Asked, Change, Configure, Done, Edit, Ends, Only, What, receipt};
+use super::super::place::Place;
+use super::super::problem::{Kind, Mistake, Problem};
+use super::super::request::Request;
+use super::super::view::View;
+use super::lists::unknown_parameter;
+use super::reading::{self, Members, finish};
+use super::showing;
+use super::target::Target;
+
+const FOR_WRITES: &[&str] = &["dry_run"];
+const FOR_DELETE: &[&str] = &["dry_run", "now", "deadline"];
+
+/// What a write asks of the loop.
+pub(super) fn asked(
+    target: &Target<'_>,
+    request: &Request,
+    view: &View<'_>,
+) -> Result<Asked, Problem> {
+    let dry_run = dry_run(target, request)?;
+    let by = &request.who.name;
+    let change = |edit| Asked::Change(Change { dry_run, ..Change::one(edit, by) });
+    match target {
+        Target::Backend(pool, name) => {
+            let edit = backend_edit(request, Place::new(pool, name))?;
+            Ok(change(edit))
+        }
+        Target::CloseConnections(pool, name) => {
+            let place = Place::new(pool, name);
+            let only = Only::IfThere;
+            let edit = Edit { place: place.clone(), what: What::Clear, only };
+            if view.leaving(pool, name).is_none() {
+                Change::one(edit, by).check(view.directory)?;
+            }
+            Ok(Asked::Close(place))
+        }
+        Target::OverridesOf(pool, name) => {
+            let place = Place::new(pool, name);
+            Ok(change(Edit { place, what: What::Clear, only: Only::Always }))
+        }
+        Target::Overrides => {
+            let mut change = Change { dry_run, by: by.clone(), ..Change::default() };
+            for (pool, name) in view.directory.overlay.places() {
+                let place = Place::new(pool, name);
+                change.edits.push(Edit { place, what: What::Clear, only: Only::Always });
+                change.pointers.push(String::new());
+            }
+            Ok(Asked::Change(change))
+        }
+        Target::Batch => batch(request, dry_run).map(Asked::Change),
+        Target::Config => configure(request, dry_run, false, view).map(Asked::Configure),
+        Target::ConfigCheck => configure(request, true, true, view).map(Asked::Configure),
+        Target::Reload => Ok(Asked::Reload),
+        Target::Drain => Ok(Asked::Drain(true)),
+        Target::Undrain => Ok(Asked::Drain(false)),
+        Target::Stop => Ok(Asked::Stop),
+        _ => Err(Problem::new(Kind::METHOD, "it cannot be written")),
+    }
+}
+
+fn dry_run(target: &Target<'_>, request: &Request) -> Result<bool, Problem> {
+    let known = match target {
+        Target::Backend(..) if request.method == Method::Delete => FOR_DELETE,
+        _ => FOR_WRITES,
+    };
+    if let Some((name, _)) = request.query.iter().find(|(it, _)| !known.contains(&&**it)) {
+        return Err(unknown_parameter(name, known));
+    }
+    truth(request, "dry_run")
+}
+
+fn truth(request: &Request, name: &str) -> Result<bool, Problem> {
+    match request.parameter(name) {
+        None | Some("false") => Ok(false),
+        Some("true" | "") => Ok(true),
+        Some(other) => {
+            let detail = format!("{name}={other}, want true or false");
+            Err(Problem::new(Kind::BAD_REQUEST, detail))
+        }
+    }
+}
+
+fn only(request: &Request, without: Only) -> Only {
+    match (&request.if_match, request.if_none_match.as_deref()) {
+        (Some(tag), _) if tag.trim() == "*" => Only::IfThere,
+        (Some(tag), _) => Only::IfTag(tag.clone()),
+        (None, Some("*")) => Only::IfNew,
+        _ => without,
+    }
+}
+
+fn backend_edit(request: &Request, place: Place) -> Result<Edit, Problem> {
+    let ends = ends(request)?;
+    let (what, otherwise) = match request.method {
+        Method::Put => {
+            let value = reading::parse(&request.body)?;
+            let spec = reading::backend(&place.name, &value)?;
+            (What::Put(spec, OverlaySource::Api), Only::Always)
+        }
+        Method::Patch => {
+            let value = reading::parse(&request.body)?;
+            let mut mistakes = Vec::new();
+            let patch = patch_at(&value, "", &mut mistakes);
+            (What::Patch(finish(patch, mistakes)?), Only::IfThere)
+        }
+        _ => (What::Remove(ends), Only::Always),
+    };
+    Ok(Edit { place, what, only: only(request, otherwise) })
+}
+
+fn ends(request: &Request) -> Result<Ends, Problem> {
+    if truth(request, "now")? {
+        return Ok(Ends::Now);
+    }
+    let Some(text) = request.parameter("deadline") else { return Ok(Ends::Themselves) };
+    let read = duration(text, Duration::ZERO);
+    read.map(Ends::Within)
+        .map_err(|wrong| Problem::new(Kind::BAD_REQUEST, format!("deadline: {wrong}")))
+}
+
+const PATCH: &[&str] = &["weight", "admin", "max_connections", "backup", "address", "deadline"];
+
+/// A JSON merge patch (RFC 7396): what is not mentioned stays.
+fn patch_at(value: &Value, pointer: &str, mistakes: &mut Vec<Mistake>) -> Option<Patch> {
+    use crate::limits::{CONNECTIONS_MAX, WEIGHT_MAX};
+    let mut members = Members::of(value, pointer, PATCH, mistakes)?;
+    let weight = members.number("weight", 0..=u64::from(WEIGHT_MAX)).map(|it| it as u32);
+    let most = members.number_or_null("max_connections", 1..=CONNECTIONS_MAX.into());
+    let address = members.text("address").and_then(|text| {
+        let read = crate::config::BackendSpec::parse(text);
+        read.map_err(|wrong| members.complain("address", wrong.to_string())).ok()
+    });
+    let deadline = members.text("deadline").and_then(|text| {
+        let read = duration(text, Duration::ZERO);
+        read.map_err(|wrong| members.complain("deadline", wrong.to_string())).ok()
+    });
+    let admin = members.admin("admin");
+    if deadline.is_some() && admin.is_none() {
+        members.complain("deadline", "found a deadline without admin: drain or maint");
+    }
+    Some(Patch {
+        weight,
+        admin,
+        max_connections: most.map(|most| most.map(|it| it as u32)),
+        backup: members.truth("backup"),
+        address: address.map(|spec| (spec.host, spec.port)),
+        deadline,
+    })
+}
+
+/// Several edits, all of them or none.
+fn batch(request: &Request, dry_run: bool) -> Result<Change, Problem> {
+    let value = reading::parse(&request.body)?;
+    let mut mistakes = Vec::new();
+    let change = read_batch(&value, request, &mut mistakes);
+    let mut change = finish(change, mistakes)?;
+    change.dry_run |= dry_run;
+    Ok(change)
+}
+
+fn read_batch(value: &Value, request: &Request, mistakes: &mut Vec<Mistake>) -> Option<Change> {
+    let mut change = Change { by: request.who.name.clone(), ..Change::default() };
+    let mut members =
+        Members::of(value, "", &["if_generation", "dry_run", "changes"], mistakes)?;
+    change.if_generation = members.number("if_generation", 0..=u64::MAX);
+    change.dry_run = members.truth("dry_run").unwrap_or(false);
+    let Some(list) = members.get("changes").and_then(Value::as_array) else {
+        members.complain("changes", "found none, want a list of changes");
+        return None;
+    };
+    if list.len() > ADMIN_BATCH_MAX {
+        let detail = format!("found {} changes, want at most {ADMIN_BATCH_MAX}", list.len());
+        members.complain("changes", detail);
+        return None;
+    }
+    for (at, one) in list.iter().enumerate() {
+        let pointer = format!("/changes/{at}");
+        if let Some(edit) = read_one(one, &pointer, mistakes) {
+            change.edits.push(edit);
+            change.pointers.push(pointer);
+        }
+    }
+    Some(change)
+}
+
+fn read_one(value: &Value, pointer: &str, mistakes: &mut Vec<Mistake>) -> Option<Edit> {
+    let known = &["method", "path", "body", "if_match", "if_none_match"];
+    let mut members = Members::of(value, pointer, known, mistakes)?;
+    let method = members.text("method").unwrap_or_default().to_owned();
+    let path = members.text("path").unwrap_or_default().to_owned();
+    let if_match = members.text("if_match").map(str::to_owned);
+    let is_new = members.text("if_none_match") == Some("*");
+    let parts: Vec<&str> = path.split('/').filter(|it| !it.is_empty()).collect();
+    let Some(Target::Backend(pool, name)) = Target::of(&parts) else {
+        let detail = format!("found {path:?}, want /api/v1/pools/POOL/backends/BACKEND");
+        members.complain("path", detail);
+        return None;
+    };
+    let empty = json!({});
+    let body = members.get("body").unwrap_or(&empty);
+    let at = format!("{pointer}/body");
+    let (what, otherwise) = match &*method {
+        "PUT" => {
+            let spec = reading::backend_at(name, body, &at, mistakes)?;
+            (What::Put(spec, OverlaySource::Api), Only::Always)
+        }
+        "PATCH" => (What::Patch(patch_at(body, &at, mistakes)?), Only::IfThere),
+        "DELETE" => (What::Remove(Ends::Themselves), Only::Always),
+        _ => {
+            members.complain("method", format!("found {method:?}, want PUT, PATCH or DELETE"));
+            return None;
+        }
+    };
+    let only = match if_match {
+        Some(tag) => Only::IfTag(tag),
+        None if is_new => Only::IfNew,
+        None => otherwise,
+    };
+    Some(Edit { place: Place::new(pool, name), what, only })
+}
+
+/// A configuration, as TOML or as a JSON text of it.
+fn configure(
+    request: &Request,
+    dry_run: bool,
+    check: bool,
+    view: &View<'_>,
+) -> Result<Configure, Problem> {
+    let tag = view.directory.whole_tag();
+    if !check {
+        match &request.if_match {
+            None => {
+                let detail = format!("it replaces all: send If-Match with {tag}");
+                return Err(Problem::new(Kind::PRECONDITION, detail).with("ETag", tag));
+            }
+            Some(given) if !given.split(',').any(|it| it.trim() == tag || it.trim() == "*") => {
+                let detail = format!("{given} was read, {tag} is there");
+                return Err(Problem::new(Kind::CHANGED, detail).with("ETag", tag));
+            }
+            Some(_) => {}
+        }
+    }
+    let is_json =
+        request.content_type.as_deref().is_some_and(|it| it.starts_with("application/json"));
+    let text = if is_json {
+        let value = reading::parse(&request.body)?;
+        super::toml::from_json(&value)?
+    } else {
+        let utf8 = std::str::from_utf8(&request.body);
+        let bad = |_| Problem::new(Kind::SYNTAX, "the body is no UTF-8");
+        utf8.map_err(bad)?.to_owned()
+    };
+    let if_generation = (!check).then_some(view.directory.generation);
+    Ok(Configure { text, dry_run, check, if_generation })
+}
+
+/// What came of a write.
+pub(super) fn answer(request: &Request, done: Done, view: &View<'_>) -> Answer {
+    let segments: Vec<&str> = request.segments.iter().map(|it| &**it).collect();
+    let target = Target::of(&segments);
+    let directory = view.directory;
+    match (target, done) {
+        (_, Done::Would(would)) => {
+            Answer::json(200, &json!({"dry_run": true, "receipt": receipt(&would)}))
+        }
+        (Some(Target::Backend(pool, name)), done) => {
+            after_backend(request, pool, name, &done, view)
+        }
+        (_, Done::Changed(it)) => {
+            let value = json!({"receipt": receipt(&it)});
+            Answer::json(200, &value).with("ETag", directory.whole_tag())
+        }
+        (_, Done::Same) => {
+            Answer::json(200, &json!({"unchanged": true})).with("ETag", directory.whole_tag())
+        }
+        (_, Done::Checked) => Answer::json(200, &json!({"good": true})),
+        (_, Done::Closing(count)) => Answer::json(202, &json!({"closing": count})),
+        (_, Done::Begun) => {
+            let value = json!({"state": view.state.word(), "process": showing::process(view)});
+            Answer::json(202, &value)
+        }
+    }
+}
+
+fn after_backend(
+    request: &Request,
+    pool: &str,
+    name: &str,
+    done: &Done,
+    view: &View<'_>,
+) -> Answer {
+    let directory = view.directory;
+    let receipt = match done {
+        Done::Changed(it) => receipt(it),
+        _ => Value::Null,
+    };
+    let found = directory.pool(pool).and_then(|it| Some((it, directory.backend(it, name)?)));
+    let Some((entry, backend)) = found else {
+        return match view.leaving(pool, name) {
+            Some(mut value) => {
+                value["receipt"] = receipt;
+                Answer::json(202, &value)
+            }
+            None => Answer::empty(204),
+        };
+    };
+    let created = match done {
+        Done::Changed(it) => {
+            it.members.iter().any(|it| it.name == pool && it.counted.added > 0)
+        }
+        _ => false,
+    };
+    let status = if created && request.method == Method::Put { 201 } else { 200 };
+    let mut value = showing::backend(view, entry, backend);
+    value["receipt"] = receipt;
+    Answer::json(status, &value).with("ETag", directory.tag(pool, name))
+}

@@ -1,0 +1,247 @@
+//! What somebody asks to be changed, and what came of it: values between who asks (the API,
+//! HAProxy's words, servers that register themselves) and the loop, which alone carries it out.
+//!
+//! ```text
+//!   request --> Asked --loop: overlay, prepare, apply--> Done | Problem --> answer
+//! ```
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::config::{BackendSpec, OverlaySource, Patch, closest, counted, quoted};
+use crate::control::{Counted, Directory, Receipt};
+
+use super::place::Place;
+use super::problem::{Kind, Problem};
+
+/// What is asked of the loop.
+#[derive(Debug)]
+pub enum Asked {
+    /// Backends are to come, change or go.
+    Change(Change),
+    /// This is to be what flags or the file say, until they are read again.
+    Configure(Configure),
+    /// Flags and files are to be read again.
+    Reload,
+    /// Whoever asks whether we are ready is told that we are not; or again that we are.
+    Drain(bool),
+    /// As at SIGTERM.
+    Stop,
+    /// All connections to a backend of a pool are to be closed.
+    Close(Place),
+}
+
+/// Some edits, all of them or none.
+#[derive(Debug, Default)]
+pub struct Change {
+    /// In their order.
+    pub edits: Vec<Edit>,
+    /// It is only said what would happen.
+    pub dry_run: bool,
+    /// The state that was read before, if that matters.
+    pub if_generation: Option<u64>,
+    /// Who asks.
+    pub by: String,
+    /// Where each edit stands in the body, for mistakes: nowhere, if it is the only one.
+    pub pointers: Vec<String>,
+}
+
+/// One thing that is to change.
+#[derive(Debug, Clone)]
+pub struct Edit {
+    /// Of which backend.
+    pub place: Place,
+    /// What.
+    pub what: What,
+    /// On which terms.
+    pub only: Only,
+}
+
+/// What is to change of a backend.
+#[derive(Debug, Clone)]
+pub enum What {
+    /// It is to be there, like this.
+    Put(BackendSpec, OverlaySource),
+    /// Some of what it has.
+    Patch(Patch),
+    /// It is to go. Its connections are closed at once, or after so long.
+    Remove(Ends),
+    /// What was told of it is given up.
+    Clear,
+}
+
+/// How connections of a backend that takes nobody new end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Ends {
+    /// When both sides have finished.
+    #[default]
+    Themselves,
+    /// At once.
+    Now,
+    /// After this time at the latest.
+    Within(Duration),
+}
+
+/// A condition of RFC 9110, section 13.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Only {
+    /// None.
+    #[default]
+    Always,
+    /// It is not there yet.
+    IfNew,
+    /// It is there, and was not changed since it had this ETag.
+    IfTag(String),
+    /// It is there.
+    IfThere,
+}
+
+/// A configuration that is told.
+#[derive(Debug)]
+pub struct Configure {
+    /// TOML.
+    pub text: String,
+    /// It is only said what would happen.
+    pub dry_run: bool,
+    /// It is only checked; nothing is bound.
+    pub check: bool,
+    /// The state that was read before.
+    pub if_generation: Option<u64>,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub enum Done {
+    /// It is carried out.
+    Changed(Receipt),
+    /// It would be.
+    Would(Receipt),
+    /// All was so already.
+    Same,
+    /// It is begun: a reload, a stop.
+    Begun,
+    /// So many connections are being closed.
+    Closing(usize),
+    /// The configuration has no mistakes.
+    Checked,
+}
+
+impl Done {
+    /// In a line, for the audit.
+    pub fn text(&self) -> String {
+        match self {
+            Done::Changed(receipt) => receipt.to_string(),
+            Done::Would(receipt) => format!("a dry run: {receipt}"),
+            Done::Same => "unchanged".to_owned(),
+            Done::Begun => "begun".to_owned(),
+            Done::Closing(count) => {
+                format!("closing {}", counted(*count, "connection"))
+            }
+            Done::Checked => "checked".to_owned(),
+        }
+    }
+}
+
+impl Change {
+    /// One edit.
+    pub fn one(edit: Edit, by: &str) -> Change {
+        Change {
+            edits: vec![edit],
+            by: by.to_owned(),
+            pointers: vec![String::new()],
+            ..Change::default()
+        }
+    }
+
+    /// Whether its conditions hold.
+    pub fn check(&self, directory: &Directory) -> Result<(), Problem> {
+        if let Some(wanted) = self.if_generation.filter(|it| *it != directory.generation) {
+            let detail =
+                format!("generation {wanted} was read, {} is there", directory.generation);
+            return Err(Problem::new(Kind::CHANGED, detail));
+        }
+        self.edits.iter().try_for_each(|edit| edit.check(directory))
+    }
+}
+
+impl Edit {
+    fn check(&self, directory: &Directory) -> Result<(), Problem> {
+        let Place { pool, name } = &self.place;
+        let Some(entry) = directory.pool(pool) else {
+            return Err(no_pool(pool, directory));
+        };
+        let found = directory.backend(entry, name);
+        let tag = found.map(|_| directory.tag(pool, name));
+        let changed = |detail: String| Problem::new(Kind::CHANGED, detail);
+        match (&self.only, &tag) {
+            (Only::IfNew, Some(tag)) => {
+                Err(changed(format!("{name} is there already: {tag}"))
+                    .with("ETag", tag.clone()))
+            }
+            (Only::IfTag(wanted), Some(tag)) if !names(wanted, tag) => {
+                Err(changed(format!("{wanted} was read, {tag} is there"))
+                    .with("ETag", tag.clone()))
+            }
+            (Only::IfTag(wanted), None) => {
+                Err(changed(format!("{wanted} was read, {name} is not there any more")))
+            }
+            (Only::IfThere, None) => Err(no_backend(pool, name, directory)),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Whether a list of tags has this one.
+fn names(list: &str, tag: &str) -> bool {
+    list.split(',').map(str::trim).any(|it| it == "*" || it == tag)
+}
+
+/// Nothing has this name.
+pub fn no_pool(name: &str, directory: &Directory) -> Problem {
+    let names = directory.desired.pools.iter().map(|it| &*it.name);
+    Problem::new(Kind::NOT_FOUND, missing("pool", name, names))
+}
+
+/// The same of a backend.
+pub fn no_backend(pool: &str, name: &str, directory: &Directory) -> Problem {
+    let entry = directory.pool(pool);
+    let names = entry.iter().flat_map(|it| it.spec.backends.iter().map(|it| &*it.name));
+    Problem::new(Kind::NOT_FOUND, missing("backend", name, names))
+}
+
+/// `there is no pool 'wbe'; did you mean web?`.
+pub fn missing<'a>(what: &str, name: &str, names: impl Iterator<Item = &'a str>) -> String {
+    let near = closest(name, names);
+    let near = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+    format!("there is no {what} {}{near}", quoted(name))
+}
+
+/// What a change did, for programs and for people.
+pub fn receipt(receipt: &Receipt) -> Value {
+    let changes =
+        |it: &Counted| json!({"added": it.added, "changed": it.changed, "removed": it.removed});
+    let pools = receipt.members.iter().map(|it| {
+        json!({
+            "pool": it.name,
+            "backends": changes(&it.counted),
+            "connections_left": it.connections,
+        })
+    });
+    json!({
+        "generation": receipt.generation,
+        "listeners": {
+            "kept": receipt.kept,
+            "opened": receipt.opened,
+            "changed": receipt.changed,
+            "closed": receipt.closed,
+        },
+        "services": changes(&receipt.services),
+        "pools": changes(&receipt.pools),
+        "members": pools.collect::<Vec<_>>(),
+        "connections": receipt.connections,
+        "notes": receipt.notes,
+        "took_ms": receipt.took.as_secs_f64() * 1000.0,
+        "text": receipt.to_string(),
+    })
+}

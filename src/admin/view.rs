@@ -1,0 +1,93 @@
+//! What the loop lends to whoever answers: everything, to be read.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use serde_json::{Value, json};
+
+use crate::config::{Desired, time_text};
+use crate::context::Context;
+use crate::control::Directory;
+use crate::event::ServerId;
+
+use super::events::Events;
+use super::place::Place;
+
+/// What is there now.
+#[derive(Clone, Copy)]
+pub struct View<'a> {
+    /// The numbers, and what they are of.
+    pub cx: &'a Context,
+    /// The names.
+    pub directory: &'a Directory,
+    /// What happened.
+    pub events: &'a Events,
+    /// Backends that were told to go and have connections yet.
+    pub leaving: &'a [Leaving],
+    /// What the process is up to.
+    pub state: ProcessState,
+    /// Writes a configuration as the file has it.
+    pub print: fn(&Desired) -> String,
+    /// The clock of the wall.
+    pub wall: SystemTime,
+}
+
+/// A backend that was told to go and has connections yet.
+#[derive(Debug, Clone)]
+pub struct Leaving {
+    /// Which one.
+    pub place: Place,
+    /// The server that it is.
+    pub server: ServerId,
+    /// When it was told.
+    pub since: Instant,
+}
+
+/// What the process is up to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProcessState {
+    /// It serves, and says so.
+    Serving,
+    /// It serves, and tells whoever asks to send nobody here.
+    Drained,
+    /// It stops: no new clients.
+    Stopping,
+}
+
+impl ProcessState {
+    /// In one word.
+    pub fn word(self) -> &'static str {
+        match self {
+            ProcessState::Serving => "serving",
+            ProcessState::Drained => "drained",
+            ProcessState::Stopping => "stopping",
+        }
+    }
+}
+
+impl View<'_> {
+    /// A moment of this process as others write it: RFC 3339, UTC, in seconds.
+    pub fn time(&self, at: Instant) -> String {
+        time_text(self.wall - self.cx.now.saturating_duration_since(at))
+    }
+
+    /// How far a backend is that was told to go; nothing if it is gone, or was never there.
+    pub fn leaving(&self, pool: &str, name: &str) -> Option<Value> {
+        let is_it = |it: &&Leaving| it.place.pool == pool && it.place.name == name;
+        let left = |it: &Leaving| self.cx.backends.connections(it.server);
+        let mut all = self.leaving.iter().filter(is_it).filter(|it| left(it) > 0);
+        let last = all.next_back()?;
+        let active: u64 = left(last) + all.map(left).sum::<u64>();
+        Some(json!({
+            "name": name,
+            "pool": pool,
+            "state": "leaving",
+            "active": active,
+            "since": self.time(last.since),
+        }))
+    }
+
+    /// How long ago that was.
+    pub fn ago(&self, at: Instant) -> Duration {
+        self.cx.now.saturating_duration_since(at)
+    }
+}

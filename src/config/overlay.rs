@@ -1,0 +1,538 @@
+//! What was told while it runs, beside what flags or the file want: the base.
+//!
+//! ```text
+//!   base  --over--+--> Desired, which runs
+//!   Overlay ------+        \--> notes: what of the overlay does not hold any more
+//! ```
+//!
+//! Beside each value that was told stands the one that was configured then. Where a later base has
+//! another one there, somebody edited it meanwhile: the base wins, and a note says so. HAProxy's
+//! server-state file keeps the told value alone, and brings it back over the edit in silence.
+//!
+//! Pure. The API, HAProxy's words and registrations edit it, `control` lays it over.
+
+mod members;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::time::{Duration, SystemTime};
+
+use super::{AdminState, BackendSpec, Desired, PoolSpec};
+use crate::limits::BACKENDS_MAX;
+
+pub use members::Member;
+
+/// All that was told, by pool and backend.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Overlay {
+    pools: BTreeMap<String, BTreeMap<String, Told>>,
+}
+
+/// What was told of a backend.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Told {
+    /// It is there, though the base has it not.
+    Added {
+        /// As it was told.
+        spec: BackendSpec,
+        /// How it came.
+        source: OverlaySource,
+        /// Who told it.
+        mark: Mark,
+    },
+    /// Some of what it has is other than in the base.
+    Changed {
+        /// As the base has it.
+        configured: BackendSpec,
+        /// With what was told.
+        told: BackendSpec,
+        /// What that is.
+        marks: BTreeMap<Member, Mark>,
+    },
+    /// It is not there, though the base has it.
+    Removed {
+        /// As the base has it.
+        configured: BackendSpec,
+        /// Who told it.
+        mark: Mark,
+    },
+}
+
+/// How a backend came that the base has not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OverlaySource {
+    /// Somebody put it there.
+    Api,
+    /// It registered itself.
+    Registered,
+}
+
+/// Who told something, and when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mark {
+    /// In the words of the audit log.
+    pub by: String,
+    /// To the second.
+    pub at: SystemTime,
+}
+
+/// Some of what a backend has; what is `None` stays.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Patch {
+    /// Its share of the traffic.
+    pub weight: Option<u32>,
+    /// Whether it is to have work.
+    pub admin: Option<AdminState>,
+    /// Connections at most, or as many as come.
+    pub max_connections: Option<Option<u32>>,
+    /// Whether it waits for the others to be gone.
+    pub backup: Option<bool>,
+    /// Its host and port.
+    pub address: Option<(String, u16)>,
+    /// After this time its connections are closed; not kept here.
+    pub deadline: Option<Duration>,
+}
+
+/// Why something cannot be told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Untold {
+    /// No pool has this name.
+    NoPool,
+    /// No backend of the pool has it.
+    NoBackend,
+    /// There would be too many.
+    TooMany,
+}
+
+/// A base with an overlay over it.
+#[derive(Debug)]
+pub struct Laid {
+    /// What is to run.
+    pub desired: Desired,
+    /// What of the overlay holds.
+    pub overlay: Overlay,
+    /// Lines about what does not.
+    pub notes: Vec<String>,
+}
+
+/// A row of what differs from the base.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OverrideRow<'a> {
+    /// The pool's name.
+    pub pool: &'a str,
+    /// The backend's.
+    pub backend: &'a str,
+    /// `weight`, `address` ..., or `backend` if it is there or not as a whole.
+    pub member: &'static str,
+    /// As the base has it.
+    pub configured: String,
+    /// As it was told.
+    pub told: String,
+    /// Who told it.
+    pub mark: &'a Mark,
+}
+
+impl Overlay {
+    /// Whether nothing was told.
+    pub fn is_empty(&self) -> bool {
+        self.pools.is_empty()
+    }
+
+    /// What was told of a backend.
+    pub fn told(&self, pool: &str, name: &str) -> Option<&Told> {
+        self.pools.get(pool)?.get(name)
+    }
+
+    /// All that was told, by the names of pools and backends.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str, &Told)> {
+        self.pools.iter().flat_map(|(pool, all)| {
+            all.iter().map(move |(name, told)| (pool.as_str(), name.as_str(), told))
+        })
+    }
+
+    /// Of which backends something was told.
+    pub fn places(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.iter().map(|(pool, name, _)| (pool, name))
+    }
+
+    /// It was told before: as it is read from a state file.
+    pub fn insert(&mut self, pool: &str, name: &str, told: Told) {
+        self.pools.entry(pool.to_owned()).or_default().insert(name.to_owned(), told);
+    }
+
+    /// This backend is to be there, like this. The same twice is one.
+    pub fn put(
+        &mut self,
+        base: &Desired,
+        pool: &str,
+        spec: BackendSpec,
+        source: OverlaySource,
+        mark: Mark,
+    ) -> Result<(), Untold> {
+        let configured = self.configured(base, pool, &spec.name)?;
+        let before = self.told(pool, &spec.name);
+        let told = match (configured, before) {
+            (Some(configured), before) => changed(configured, spec, before, &mark),
+            (None, Some(Told::Added { spec: old, source: old_source, .. }))
+                if *old == spec && *old_source == source =>
+            {
+                return Ok(());
+            }
+            (None, before) => {
+                let is_new = before.is_none();
+                if is_new && self.count(base, pool) >= BACKENDS_MAX {
+                    return Err(Untold::TooMany);
+                }
+                Some(Told::Added { spec, source, mark })
+            }
+        };
+        let name = match &told {
+            Some(Told::Added { spec, .. }) => spec.name.clone(),
+            Some(Told::Changed { told, .. }) => told.name.clone(),
+            Some(Told::Removed { configured, .. }) => configured.name.clone(),
+            None => configured.map(|it| it.name.clone()).unwrap_or_default(),
+        };
+        self.set(pool, &name, told);
+        Ok(())
+    }
+
+    /// Some of what a backend has is to be other.
+    pub fn patch(
+        &mut self,
+        base: &Desired,
+        pool: &str,
+        name: &str,
+        patch: &Patch,
+        mark: Mark,
+    ) -> Result<(), Untold> {
+        let configured = self.configured(base, pool, name)?;
+        let told = match (self.told(pool, name), configured) {
+            (Some(Told::Added { spec, source, mark: old }), None) => {
+                let mut new = spec.clone();
+                patch.apply(&mut new);
+                let mark = if new == *spec { old.clone() } else { mark };
+                Some(Told::Added { spec: new, source: *source, mark })
+            }
+            (Some(Told::Removed { .. }), _) | (_, None) => return Err(Untold::NoBackend),
+            (before, Some(configured)) => {
+                let mut new = match before {
+                    Some(Told::Changed { told, .. }) => told.clone(),
+                    _ => configured.clone(),
+                };
+                patch.apply(&mut new);
+                changed(configured, new, before, &mark)
+            }
+        };
+        self.set(pool, name, told);
+        Ok(())
+    }
+
+    /// A backend is to go. Says whether it was there.
+    pub fn remove(
+        &mut self,
+        base: &Desired,
+        pool: &str,
+        name: &str,
+        mark: Mark,
+    ) -> Result<bool, Untold> {
+        let configured = self.configured(base, pool, name)?;
+        let before = self.told(pool, name);
+        let was_there = match before {
+            Some(Told::Removed { .. }) => return Ok(false),
+            Some(_) => true,
+            None => configured.is_some(),
+        };
+        let told = configured.map(|it| Told::Removed { configured: it.clone(), mark });
+        self.set(pool, name, told);
+        Ok(was_there)
+    }
+
+    /// What was told of a backend is given up. Says whether anything was.
+    pub fn clear(&mut self, pool: &str, name: &str) -> bool {
+        let had = self.told(pool, name).is_some();
+        self.set(pool, name, None);
+        had
+    }
+
+    /// Lay it over a base.
+    pub fn over(&self, base: &Desired) -> Laid {
+        let mut laid =
+            Laid { desired: base.clone(), overlay: Overlay::default(), notes: Vec::new() };
+        for (name, told) in &self.pools {
+            let found = laid.desired.pools.iter_mut().find(|it| it.name == *name);
+            match found {
+                Some(pool) => over_pool(pool, told, &mut laid.overlay, &mut laid.notes),
+                None => laid.notes.push(format!(
+                    "pool {name} is not configured any more: what was told of its backends is \
+                     dropped"
+                )),
+            }
+        }
+        laid
+    }
+
+    /// All that differs from the base, a row each.
+    pub fn rows(&self) -> Vec<OverrideRow<'_>> {
+        self.iter().flat_map(|(pool, backend, told)| told.rows(pool, backend)).collect()
+    }
+
+    /// What the base says of a backend.
+    fn configured<'a>(
+        &self,
+        base: &'a Desired,
+        pool: &str,
+        name: &str,
+    ) -> Result<Option<&'a BackendSpec>, Untold> {
+        let pool = base.pools.iter().find(|it| it.name == pool).ok_or(Untold::NoPool)?;
+        Ok(pool.backends.iter().find(|it| it.name == name))
+    }
+
+    fn count(&self, base: &Desired, pool: &str) -> usize {
+        let configured = base.pools.iter().find(|it| it.name == pool);
+        let mut count = configured.map_or(0, |it| it.backends.len());
+        for told in self.pools.get(pool).into_iter().flat_map(BTreeMap::values) {
+            match told {
+                Told::Added { .. } => count += 1,
+                Told::Removed { .. } => count = count.saturating_sub(1),
+                Told::Changed { .. } => {}
+            }
+        }
+        count
+    }
+
+    fn set(&mut self, pool: &str, name: &str, told: Option<Told>) {
+        match told {
+            Some(told) => self.insert(pool, name, told),
+            None => {
+                let Some(all) = self.pools.get_mut(pool) else { return };
+                all.remove(name);
+                if all.is_empty() {
+                    self.pools.remove(pool);
+                }
+            }
+        }
+    }
+}
+
+/// What is told of a configured backend that is to be like this; nothing, if it is so already.
+fn changed(
+    configured: &BackendSpec,
+    told: BackendSpec,
+    before: Option<&Told>,
+    mark: &Mark,
+) -> Option<Told> {
+    let mut marks = BTreeMap::new();
+    for member in Member::ALL {
+        if member.is_same(configured, &told) {
+            continue;
+        }
+        let old = match before {
+            Some(Told::Changed { told: old, marks, .. }) if member.is_same(old, &told) => {
+                marks.get(&member)
+            }
+            _ => None,
+        };
+        marks.insert(member, old.unwrap_or(mark).clone());
+    }
+    (!marks.is_empty()).then(|| Told::Changed { configured: configured.clone(), told, marks })
+}
+
+fn over_pool(
+    pool: &mut PoolSpec,
+    told: &BTreeMap<String, Told>,
+    holds: &mut Overlay,
+    notes: &mut Vec<String>,
+) {
+    let places: HashMap<String, usize> =
+        pool.backends.iter().enumerate().map(|(at, it)| (it.name.clone(), at)).collect();
+    let mut removed = HashSet::new();
+    let mut count = pool.backends.len();
+    for (name, told) in told {
+        let place = places.get(name).copied();
+        let of = format!("pool {}, backend {name}", pool.name);
+        let kept = match (told, place) {
+            (Told::Added { .. }, None) if count >= BACKENDS_MAX => {
+                notes
+                    .push(format!("{of}: it is dropped, for {BACKENDS_MAX} are there already"));
+                None
+            }
+            (Told::Added { spec, .. }, None) => {
+                count += 1;
+                pool.backends.push(spec.clone());
+                Some(told.clone())
+            }
+            (Told::Added { mark, .. }, Some(_)) => {
+                notes.push(format!(
+                    "{of}: it is configured now; what {} told is dropped",
+                    mark.said()
+                ));
+                None
+            }
+            (Told::Changed { .. } | Told::Removed { .. }, None) => {
+                notes.push(format!(
+                    "{of}: it is not configured any more; what was told of it is \
+                                    dropped"
+                ));
+                None
+            }
+            (Told::Changed { configured, told, marks }, Some(at)) => {
+                let spec = &mut pool.backends[at];
+                hold(configured, told, marks, spec, &of, notes)
+            }
+            (Told::Removed { configured, mark }, Some(at)) => {
+                if *configured == pool.backends[at] {
+                    removed.insert(at);
+                    Some(told.clone())
+                } else {
+                    notes.push(format!(
+                        "{of}: it is configured anew; that {} removed it is dropped",
+                        mark.said()
+                    ));
+                    None
+                }
+            }
+        };
+        if let Some(told) = kept {
+            holds.insert(&pool.name, name, told);
+        }
+    }
+    let mut at = 0;
+    pool.backends.retain(|_| {
+        at += 1;
+        !removed.contains(&(at - 1))
+    });
+}
+
+/// Put what was told into the backend that is configured now, where that is what it was.
+fn hold(
+    configured: &BackendSpec,
+    told: &BackendSpec,
+    marks: &BTreeMap<Member, Mark>,
+    spec: &mut BackendSpec,
+    of: &str,
+    notes: &mut Vec<String>,
+) -> Option<Told> {
+    let now = spec.clone();
+    let mut kept = BTreeMap::new();
+    for (member, mark) in marks {
+        if member.is_same(configured, &now) {
+            member.copy(told, spec);
+            kept.insert(*member, mark.clone());
+        } else if !member.is_same(told, &now) {
+            notes.push(format!(
+                "{of}: {} is {} in the configuration now, and was {}; the {} of {} is dropped",
+                member.word(),
+                member.text(&now),
+                member.text(configured),
+                member.text(told),
+                mark.said()
+            ));
+        }
+    }
+    (!kept.is_empty()).then(|| Told::Changed {
+        configured: now,
+        told: spec.clone(),
+        marks: kept,
+    })
+}
+
+impl Mark {
+    /// Now, to the second.
+    pub fn now(by: &str) -> Mark {
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let seconds = since.unwrap_or_default().as_secs();
+        Mark { by: by.to_owned(), at: SystemTime::UNIX_EPOCH + Duration::from_secs(seconds) }
+    }
+
+    /// `uid 0 (pid 12) at 2026-11-26T20:00:00Z`.
+    pub fn said(&self) -> String {
+        format!("{} at {}", self.by, time_text(self.at))
+    }
+}
+
+/// RFC 3339, UTC, in seconds.
+pub fn time_text(at: SystemTime) -> String {
+    let seconds = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+    // because: no clock is behind the year 9999.
+    jiff::Timestamp::from_second(seconds as i64)
+        .unwrap_or(jiff::Timestamp::UNIX_EPOCH)
+        .to_string()
+}
+
+impl Patch {
+    fn apply(&self, spec: &mut BackendSpec) {
+        if let Some(weight) = self.weight {
+            spec.weight = weight;
+        }
+        if let Some(admin) = self.admin {
+            spec.admin = admin;
+        }
+        if let Some(most) = self.max_connections {
+            spec.max_connections = most;
+        }
+        if let Some(backup) = self.backup {
+            spec.backup = backup;
+        }
+        if let Some((host, port)) = &self.address {
+            // A certificate for the host that it had is one for the host that it has.
+            if spec.tls.as_ref() == Some(&spec.host) {
+                spec.tls = Some(host.clone());
+            }
+            spec.host.clone_from(host);
+            spec.port = *port;
+        }
+    }
+}
+
+impl Told {
+    /// Where the backend comes from: `configuration`, `api`, `registered`.
+    pub fn origin(&self) -> &'static str {
+        match self {
+            Told::Added { source: OverlaySource::Api, .. } => "api",
+            Told::Added { source: OverlaySource::Registered, .. } => "registered",
+            Told::Changed { .. } | Told::Removed { .. } => "configuration",
+        }
+    }
+
+    /// The weight that the base has.
+    pub fn configured_weight(&self, now: u32) -> u32 {
+        match self {
+            Told::Changed { configured, .. } => configured.weight,
+            Told::Added { .. } | Told::Removed { .. } => now,
+        }
+    }
+
+    /// The weight that was told in its place.
+    pub fn told_weight(&self) -> Option<u32> {
+        match self {
+            Told::Changed { told, marks, .. } => {
+                marks.contains_key(&Member::Weight).then_some(told.weight)
+            }
+            Told::Added { .. } | Told::Removed { .. } => None,
+        }
+    }
+
+    fn rows<'a>(&'a self, pool: &'a str, backend: &'a str) -> Vec<OverrideRow<'a>> {
+        let whole = |configured: String, told: String, mark| {
+            vec![OverrideRow { pool, backend, member: "backend", configured, told, mark }]
+        };
+        match self {
+            Told::Added { spec, mark, .. } => whole("none".to_owned(), spec.address(), mark),
+            Told::Removed { configured, mark } => {
+                whole(configured.address(), "removed".to_owned(), mark)
+            }
+            Told::Changed { configured, told, marks } => marks
+                .iter()
+                .map(|(member, mark)| OverrideRow {
+                    pool,
+                    backend,
+                    member: member.word(),
+                    configured: member.text(configured),
+                    told: member.text(told),
+                    mark,
+                })
+                .collect(),
+        }
+    }
+}

@@ -1,0 +1,419 @@
+//! The admin listeners in the turn: after all traffic, with a budget of their own.
+//!
+//! ```text
+//!   accept --> act: read, answer from a View --> Asked --> a job (see `changing`)
+//!                ^                                            |
+//!                +---------- the outcome, an answer ----------+
+//! ```
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant, SystemTime};
+
+use log::{info, warn};
+use serde_json::json;
+
+use crate::admin::access::Rules;
+use crate::admin::change::{Asked, Done};
+use crate::admin::connection::{Connection, Progress};
+use crate::admin::events::Events;
+use crate::admin::listener::{AdminListener, Arrival, Arrived};
+use crate::admin::place::Place;
+use crate::admin::problem::Problem;
+use crate::admin::view::{Leaving, ProcessState, View};
+use crate::config::{AdminListen, AdminState, Desired, counted};
+use crate::control::{BackendEntry, PreparedAdmin};
+use crate::event::{Key, Owner, ServerId, Slots};
+use crate::limits::{
+    ADMIN_ACCEPTS_PER_TURN, ADMIN_CONNECTIONS_MAX, ADMIN_READ_BYTES, ADMIN_TIME,
+};
+
+use super::changing::Asker;
+use super::{EventLoop, RunState, Telling};
+
+/// Admin listeners, their connections, and what they are told.
+pub(super) struct Admin {
+    listeners: Slots<AdminListener>,
+    connections: Slots<Connection>,
+    /// Those who can go on.
+    ready: VecDeque<Key>,
+    /// Listeners at which somebody may wait.
+    waiting: Vec<Key>,
+    rules: Rules,
+    pub events: Events,
+    /// The last event that those who listen were woken for.
+    told: u64,
+    scratch: Vec<u8>,
+    /// Backends that were told to go and have connections yet.
+    leaving: Vec<Leaving>,
+    /// When their connections are closed, or those of backends that drain.
+    deadlines: Vec<Deadline>,
+    /// Whoever asks is told to send nobody here.
+    pub is_drained: bool,
+    /// What is asked of the front-end.
+    pub telling: Option<Telling>,
+    /// Of connections.
+    number: u64,
+}
+
+/// When the connections of a backend are closed.
+struct Deadline {
+    at: Instant,
+    place: Place,
+    server: ServerId,
+}
+
+impl Admin {
+    pub fn new(telling: Option<Telling>) -> Admin {
+        Admin {
+            listeners: Slots::default(),
+            connections: Slots::default(),
+            ready: VecDeque::new(),
+            waiting: Vec::new(),
+            rules: Rules::default(),
+            events: Events::default(),
+            told: 0,
+            scratch: Vec::new(),
+            leaving: Vec::new(),
+            deadlines: Vec::new(),
+            is_drained: false,
+            telling,
+            number: 0,
+        }
+    }
+
+    /// How many connections are open.
+    #[cfg(debug_assertions)]
+    pub fn connections(&self) -> usize {
+        self.connections.len()
+    }
+
+    /// Whether somebody has something to do.
+    pub fn has_work(&self) -> bool {
+        !self.ready.is_empty() || !self.waiting.is_empty() || self.events.last() > self.told
+    }
+}
+
+/// What whoever asks may read: lent field by field, for connections act meanwhile.
+macro_rules! lent {
+    ($loop:ident) => {
+        View {
+            cx: &$loop.cx,
+            directory: &$loop.directory,
+            events: &$loop.admin.events,
+            leaving: &$loop.admin.leaving,
+            state: $loop.process_state(),
+            print: $loop.admin.telling.as_ref().map_or(print_nothing, |it| it.print),
+            wall: SystemTime::now(),
+        }
+    };
+}
+
+impl EventLoop {
+    /// An event of a listener or a connection.
+    pub(super) fn mark_admin(&mut self, key: Key, event: &mio::event::Event) {
+        if let Some(connection) = self.admin.connections.get_mut(key) {
+            connection.socket.mark(event);
+            queue(&mut self.admin.ready, key, connection);
+        }
+    }
+
+    /// Somebody waits at a listener.
+    pub(super) fn mark_admin_listener(&mut self, key: Key) {
+        if let Some(listener) = self.admin.listeners.get_mut(key) {
+            listener.mark();
+            if !self.admin.waiting.contains(&key) {
+                self.admin.waiting.push(key);
+            }
+        }
+    }
+
+    /// The time of a connection is over.
+    pub(super) fn on_admin_timer(&mut self, key: Key) {
+        let view = lent!(self);
+        let Some(connection) = self.admin.connections.get_mut(key) else { return };
+        if connection.on_timer(&view) {
+            queue(&mut self.admin.ready, key, connection);
+        } else {
+            self.close_admin(key);
+        }
+    }
+
+    /// Some of what there is to do.
+    #[cold]
+    pub(super) fn administrate(&mut self) {
+        self.accept_admins();
+        self.wake_listeners_of_events();
+        let mut share = self.pace.share(ADMIN_TIME, usize::MAX);
+        while share.allows(&mut self.pace) {
+            let Some(key) = self.admin.ready.pop_front() else { return };
+            self.act_admin(key);
+            share.note_large();
+        }
+    }
+
+    fn process_state(&self) -> ProcessState {
+        match self.state {
+            RunState::Serving if self.admin.is_drained => ProcessState::Drained,
+            RunState::Serving => ProcessState::Serving,
+            RunState::Draining | RunState::Stopping => ProcessState::Stopping,
+        }
+    }
+
+    fn accept_admins(&mut self) {
+        for key in std::mem::take(&mut self.admin.waiting) {
+            for left in (0..ADMIN_ACCEPTS_PER_TURN).rev() {
+                let Some(listener) = self.admin.listeners.get_mut(key) else { break };
+                match listener.accept() {
+                    Arrival::Client(arrived) => self.open_admin(arrived),
+                    Arrival::Gone => {}
+                    Arrival::Nobody => break,
+                    Arrival::Failed(error) => {
+                        // There will be another event with the next client.
+                        warn!("cannot accept at an admin listener: {error}");
+                        break;
+                    }
+                }
+                if left == 0 {
+                    self.admin.waiting.push(key);
+                }
+            }
+        }
+    }
+
+    fn open_admin(&mut self, arrived: Arrived) {
+        if self.admin.connections.len() >= ADMIN_CONNECTIONS_MAX {
+            // Dropped: whoever came first is served.
+            return warn!(
+                "{ADMIN_CONNECTIONS_MAX} admin connections are open: one more is closed"
+            );
+        }
+        self.admin.number += 1;
+        let number = self.admin.number;
+        let now = self.cx.now;
+        let timers = &mut self.cx.timers;
+        let key = self.admin.connections.insert_with(|key| {
+            let timer = timers.create(Owner::Admin(key));
+            Connection::new(arrived, number, timer, now)
+        });
+        if let Some(connection) = self.admin.connections.get_mut(key) {
+            queue(&mut self.admin.ready, key, connection);
+        }
+    }
+
+    fn act_admin(&mut self, key: Key) {
+        let view = lent!(self);
+        let Some(connection) = self.admin.connections.get_mut(key) else { return };
+        connection.is_queued = false;
+        // Most processes have no admin connection, and need no memory for one.
+        self.admin.scratch.resize(ADMIN_READ_BYTES, 0);
+        let progress = connection.act(&view, &self.admin.rules, &mut self.admin.scratch);
+        let is_over = matches!(progress, Progress::Over);
+        if matches!(progress, Progress::Again) {
+            queue(&mut self.admin.ready, key, connection);
+        }
+        self.after_act(key, !is_over);
+        if let Progress::Asks(asked) = progress {
+            self.ask(key, *asked);
+        }
+    }
+
+    /// It acted: what it did is told, and its socket and timer are armed.
+    fn after_act(&mut self, key: Key, lives: bool) {
+        let Some(connection) = self.admin.connections.get_mut(key) else { return };
+        let audit = connection.take_audit();
+        let armed = connection.socket.arm(&self.cx.registry, Owner::Admin(key));
+        self.cx.timers.arm(connection.timer, connection.deadline());
+        if !lives || armed.is_err() {
+            self.close_admin(key);
+        }
+        if let Some(audit) = audit {
+            info!("{}", audit.line());
+            self.admin.events.push("audit", audit.event(), SystemTime::now());
+        }
+    }
+
+    fn close_admin(&mut self, key: Key) {
+        if let Some(connection) = self.admin.connections.remove(key) {
+            self.cx.timers.remove(connection.timer);
+        }
+    }
+
+    fn wake_listeners_of_events(&mut self) {
+        if self.admin.told == self.admin.events.last() {
+            return;
+        }
+        self.admin.told = self.admin.events.last();
+        for (key, connection) in self.admin.connections.iter_mut() {
+            if connection.listens() {
+                queue(&mut self.admin.ready, key, connection);
+            }
+        }
+    }
+
+    /// Carry out what is asked, or put it behind what was asked before.
+    fn ask(&mut self, key: Key, asked: Asked) {
+        match asked {
+            Asked::Change(change) => self.begin_change(Asker::Admin(key), change),
+            Asked::Configure(configure) => self.begin_configure(Asker::Admin(key), configure),
+            Asked::Reload => {
+                self.reload_for(Asker::Admin(key));
+            }
+            Asked::Drain(on) => {
+                self.drain(on);
+                self.answer_admin(key, Ok(Done::Begun));
+            }
+            Asked::Stop => {
+                // Answered first: at the end of this turn nobody may be left.
+                self.answer_admin(key, Ok(Done::Begun));
+                if self.state == RunState::Serving {
+                    self.begin_to_drain();
+                }
+            }
+            Asked::Close(place) => {
+                let closing = self.close_connections(&place);
+                self.answer_admin(key, Ok(Done::Closing(closing)));
+            }
+        }
+    }
+
+    /// The outcome of what a connection asked.
+    pub(super) fn answer_admin(&mut self, key: Key, outcome: Result<Done, Problem>) {
+        let view = lent!(self);
+        let Some(connection) = self.admin.connections.get_mut(key) else { return };
+        connection.finish(outcome, &view);
+        self.act_admin(key);
+    }
+
+    /// Whether kept connections are told to go, and whoever asks that we are not ready.
+    fn drain(&mut self, on: bool) {
+        if std::mem::replace(&mut self.admin.is_drained, on) == on {
+            return;
+        }
+        self.cx.sends_away = on;
+        let word = if on { "drained: /ready fails, kept connections end" } else { "undrained" };
+        info!("{word}");
+        let state = self.process_state().word();
+        self.admin.events.push("process", json!({"state": state}), SystemTime::now());
+    }
+
+    /// Connections of clients to a backend of a pool, or to one that left it, are closed.
+    fn close_connections(&mut self, place: &Place) -> usize {
+        let pool = self.directory.pool(&place.pool);
+        let found = pool.and_then(|pool| self.directory.backend(pool, &place.name));
+        let leaving = self.admin.leaving.iter().filter(|it| it.place == *place);
+        let servers: Vec<ServerId> =
+            found.map(|it| it.server).into_iter().chain(leaving.map(|it| it.server)).collect();
+        let id = pool.map(|it| it.id);
+        servers.into_iter().map(|server| self.close_backend(server, id)).sum()
+    }
+
+    /// A backend that was told to go leaves: who asks is told how far it is.
+    pub(super) fn note_leaving(&mut self, place: Place, server: ServerId) {
+        self.forget_left();
+        self.admin.leaving.push(Leaving { place, server, since: self.cx.now });
+    }
+
+    /// After this time the connections of a backend that drains, or left, are closed.
+    pub(super) fn note_deadline(&mut self, place: Place, server: ServerId, after: Duration) {
+        let at = self.cx.now + after;
+        self.admin.deadlines.push(Deadline { at, place, server });
+        self.arm_deadlines();
+    }
+
+    fn arm_deadlines(&mut self) {
+        if let Some(at) = self.admin.deadlines.iter().map(|it| it.at).min() {
+            self.cx.timers.arm(self.chores.deadlines, at);
+        }
+    }
+
+    /// The time of some is over. Who was made ready again meanwhile keeps its connections.
+    pub(super) fn end_deadlines(&mut self) {
+        let now = self.cx.now;
+        let (due, later) =
+            std::mem::take(&mut self.admin.deadlines).into_iter().partition(|it| it.at <= now);
+        self.admin.deadlines = later;
+        let due: Vec<Deadline> = due;
+        for Deadline { place, server, .. } in due {
+            let pool = self.directory.pool(&place.pool);
+            let found = pool.and_then(|pool| self.directory.backend(pool, &place.name));
+            let is_ready = |it: &BackendEntry<'_>| it.spec.admin == AdminState::Ready;
+            if found.filter(|it| it.server == server).is_some_and(|it| is_ready(&it)) {
+                continue;
+            }
+            let id = pool.map(|it| it.id);
+            let closed = self.close_backend(server, id);
+            if closed > 0 {
+                let connections = counted(closed, "connection");
+                let Place { pool, name } = &place;
+                info!("pool {pool}, backend {name}: its time is over, {connections} closed");
+            }
+        }
+        self.arm_deadlines();
+    }
+
+    fn forget_left(&mut self) {
+        let backends = &self.cx.backends;
+        self.admin.leaving.retain(|it| backends.connections(it.server) > 0);
+    }
+
+    /// The listeners, the names and the tokens that are wanted from now on.
+    pub(super) fn apply_admin(&mut self, prepared: PreparedAdmin) {
+        let PreparedAdmin { listeners, tokens, allowed_hosts } = prepared;
+        let mut old: Vec<Key> = self.admin.listeners.iter().map(|(key, _)| key).collect();
+        for it in listeners {
+            let is_it = |key: &Key| {
+                let known = self.admin.listeners.get(*key);
+                known.is_some_and(|known| known.place == it.place && known.speaks == it.speaks)
+            };
+            let kept = old.iter().position(is_it).map(|at| old.remove(at));
+            let key = match (kept, it.socket) {
+                (Some(key), _) => key,
+                (None, Some(socket)) => {
+                    let listener = AdminListener::new(it.place, it.speaks, socket);
+                    self.open_admin_listener(listener)
+                }
+                (None, None) => continue,
+            };
+            if let Some(listener) = self.admin.listeners.get_mut(key) {
+                listener.tls = it.tls;
+            }
+        }
+        for key in old {
+            self.admin.waiting.retain(|it| *it != key);
+            self.admin.listeners.remove(key);
+        }
+        let addresses = self.admin.listeners.iter().filter_map(|(_, it)| match it.real() {
+            AdminListen::Http(address) | AdminListen::Https(address) => Some(address),
+            AdminListen::Unix(_) => None,
+        });
+        let addresses = addresses.collect();
+        self.admin.rules = Rules { tokens, allowed_hosts, addresses };
+    }
+
+    fn open_admin_listener(&mut self, listener: AdminListener) -> Key {
+        let real = listener.real();
+        let key = self.admin.listeners.insert_with(|_| listener);
+        if let Some(listener) = self.admin.listeners.get_mut(key) {
+            match listener.register(&self.cx.registry, Owner::AdminListener(key)) {
+                Ok(()) => info!("admin at {real}"),
+                Err(error) => warn!("cannot listen at {real}: {error}"),
+            }
+        }
+        key
+    }
+
+    /// Where admin listeners really are.
+    pub fn admin_places(&self) -> Vec<AdminListen> {
+        self.admin.listeners.iter().map(|(_, it)| it.real()).collect()
+    }
+}
+
+fn queue(ready: &mut VecDeque<Key>, key: Key, connection: &mut Connection) {
+    if !std::mem::replace(&mut connection.is_queued, true) {
+        ready.push_back(key);
+    }
+}
+
+fn print_nothing(_: &Desired) -> String {
+    String::new()
+}

@@ -1,0 +1,514 @@
+//! What is to change while it runs: flags and files that are read again (SIGHUP, the API), a
+//! configuration or single edits that are told. One after the other, each all or nothing.
+//!
+//! ```text
+//!   Reading ----> Preparing ----> apply, in one turn ----> receipt
+//!      |              |                  \-- a dry run: what it would do
+//!      +-- mistakes --+-- what cannot be had ----> all stays
+//! ```
+//!
+//! Reading and preparing go on for a little in each turn, so that nobody waits for a large file.
+//! Each piece may wait for a disk, and for the name of a backend that is new.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use log::{error, info, warn};
+use serde_json::json;
+
+use crate::admin::change::{self, Change, Configure, Done, Ends, What};
+use crate::admin::place::Place;
+use crate::admin::problem::{Kind, Problem};
+use crate::config::{Complaint, Desired, Laid, Mark, Spelling, Untold, counted, quoted};
+use crate::control::{self, Ground, Layers, Prepared, Preparing, Receipt};
+use crate::event::{Key, ServerId};
+use crate::limits::{ADMIN_CHANGES_WAITING, RELOAD_TIME};
+use crate::services::{Listener, ListenerSocket};
+
+use super::{EventLoop, Reading, Rereading, RunState, Tell};
+
+/// Who is told what came of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asker {
+    /// The log.
+    Operator,
+    /// An admin connection, and the log.
+    Admin(Key),
+}
+
+/// A change that is under way.
+pub(super) struct Job {
+    stage: Stage,
+    asker: Asker,
+    mode: Mode,
+    /// Lines about what of the overlay does not hold any more.
+    notes: Vec<String>,
+    /// Backends that are told to go, or whose connections are to end.
+    ending: Vec<Ending>,
+    /// How long it has taken.
+    took: Duration,
+    /// In so many turns.
+    turns: u32,
+}
+
+/// What waits for the job that is under way.
+pub(super) struct Waiting {
+    asker: Asker,
+    what: Task,
+}
+
+enum Task {
+    Reload,
+    Change(Change),
+    Configure(Configure),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    Run,
+    /// It is said what would happen.
+    DryRun,
+    /// It is only looked for mistakes.
+    Check,
+}
+
+/// A backend whose connections are to end.
+struct Ending {
+    place: Place,
+    server: ServerId,
+    ends: Ends,
+    /// It is not there any more.
+    leaves: bool,
+}
+
+enum Stage {
+    Reading(Box<dyn Rereading>),
+    Preparing(Box<Preparing>, Box<Layers>, Tell),
+    /// It is done. To free what is of no use any more takes its time, too.
+    Forgetting {
+        _told: Tell,
+    },
+}
+
+/// What comes of a piece.
+enum Progress {
+    Going(Stage),
+    Ready(Box<Prepared>, Box<Layers>, Tell),
+    /// Lines that say what is wrong.
+    Refused(Vec<String>),
+    Over,
+}
+
+impl Stage {
+    fn step(self, job: &mut Job, looping: &EventLoop) -> Progress {
+        match self {
+            Stage::Reading(mut reading) => {
+                if reading.step() {
+                    return Progress::Going(Stage::Reading(reading));
+                }
+                match reading.finish() {
+                    Ok(Reading { desired, tell }) => {
+                        let laid = looping.directory.overlay.over(&desired);
+                        job.notes = laid.notes;
+                        let layers = Box::new(Layers { base: desired, overlay: laid.overlay });
+                        let preparing = job.mode.preparing(laid.desired);
+                        Progress::Going(Stage::Preparing(preparing, layers, tell))
+                    }
+                    Err(lines) => Progress::Refused(lines),
+                }
+            }
+            Stage::Preparing(mut preparing, layers, tell) => {
+                if looping.on_ground(|ground| preparing.step(ground)) {
+                    return Progress::Going(Stage::Preparing(preparing, layers, tell));
+                }
+                match preparing.finish() {
+                    Ok(prepared) => Progress::Ready(Box::new(prepared), layers, tell),
+                    Err(complaints) => Progress::Refused(tell(&complaints)),
+                }
+            }
+            Stage::Forgetting { .. } => Progress::Over,
+        }
+    }
+}
+
+impl Mode {
+    fn preparing(self, desired: Desired) -> Box<Preparing> {
+        Box::new(match self {
+            Mode::Run => Preparing::to_run(desired),
+            Mode::DryRun | Mode::Check => Preparing::to_check(desired),
+        })
+    }
+}
+
+impl Job {
+    fn new(stage: Stage, asker: Asker, mode: Mode) -> Job {
+        Job {
+            stage,
+            asker,
+            mode,
+            notes: Vec::new(),
+            ending: Vec::new(),
+            took: Duration::ZERO,
+            turns: 0,
+        }
+    }
+}
+
+impl EventLoop {
+    /// Read it all again.
+    pub(super) fn reload(&mut self) {
+        self.reload_for(Asker::Operator);
+    }
+
+    /// The same, for somebody who is told what came of it.
+    pub(super) fn reload_for(&mut self, asker: Asker) {
+        self.begin(Waiting { asker, what: Task::Reload });
+    }
+
+    /// Carry out edits.
+    pub(super) fn begin_change(&mut self, asker: Asker, change: Change) {
+        self.begin(Waiting { asker, what: Task::Change(change) });
+    }
+
+    /// Run by another configuration.
+    pub(super) fn begin_configure(&mut self, asker: Asker, configure: Configure) {
+        self.begin(Waiting { asker, what: Task::Configure(configure) });
+    }
+
+    fn begin(&mut self, waiting: Waiting) {
+        if self.state != RunState::Serving {
+            return self.refuse_stopping(waiting.asker);
+        }
+        if self.changing.is_none() {
+            return self.start(waiting);
+        }
+        let is_reload = |it: &Waiting| matches!(it.what, Task::Reload);
+        let asked_already = self.changes_waiting.iter().any(is_reload);
+        if waiting.asker == Asker::Operator && is_reload(&waiting) && asked_already {
+            // One for all who ask: what was read of the files so far may be older than this.
+            return;
+        }
+        if self.changes_waiting.len() >= ADMIN_CHANGES_WAITING {
+            let detail = format!("{ADMIN_CHANGES_WAITING} changes wait already");
+            let problem = Problem::new(Kind::TOO_MANY, detail).with("Retry-After", "1");
+            return self.tell_refused(waiting.asker, problem);
+        }
+        self.changes_waiting.push_back(waiting);
+    }
+
+    fn refuse_stopping(&mut self, asker: Asker) {
+        info!("it is stopping: what is wanted is not read again");
+        self.tell_refused(asker, Problem::new(Kind::STOPPING, "it is stopping"));
+    }
+
+    fn tell_refused(&mut self, asker: Asker, problem: Problem) {
+        if let Asker::Admin(key) = asker {
+            self.answer_admin(key, Err(problem));
+        }
+    }
+
+    fn start(&mut self, waiting: Waiting) {
+        let Waiting { asker, what } = waiting;
+        let started = match what {
+            Task::Reload => Ok(Some(self.start_reload(asker))),
+            Task::Change(change) => self.start_change(asker, &change),
+            Task::Configure(configure) => self.start_configure(asker, configure).map(Some),
+        };
+        match started {
+            Ok(Some(job)) => self.changing = Some(Box::new(job)),
+            Ok(None) => self.tell_done(asker, Done::Same),
+            Err(problem) => self.tell_refused(asker, problem),
+        }
+    }
+
+    fn tell_done(&mut self, asker: Asker, done: Done) {
+        if let Asker::Admin(key) = asker {
+            self.answer_admin(key, Ok(done));
+        }
+    }
+
+    fn start_reload(&mut self, asker: Asker) -> Job {
+        let stage = match &mut self.reread {
+            Some(reread) => Stage::Reading(reread()),
+            None => {
+                let base = self.directory.base.clone();
+                let laid = self.directory.overlay.over(&base);
+                let layers = Box::new(Layers { base, overlay: laid.overlay });
+                let preparing = Mode::Run.preparing(laid.desired);
+                Stage::Preparing(preparing, layers, self.tell_spelled(self.cx.spelling))
+            }
+        };
+        Job::new(stage, asker, Mode::Run)
+    }
+
+    fn start_configure(&mut self, asker: Asker, configure: Configure) -> Result<Job, Problem> {
+        let generation = self.directory.generation;
+        if let Some(read) = configure.if_generation.filter(|it| *it != generation) {
+            let detail = format!("generation {read} was read, {generation} is there");
+            return Err(Problem::new(Kind::CHANGED, detail));
+        }
+        let Some(telling) = &mut self.admin.telling else {
+            return Err(Problem::new(Kind::INTERNAL, "no configuration can be read here"));
+        };
+        let mode = match configure {
+            Configure { check: true, .. } => Mode::Check,
+            Configure { dry_run: true, .. } => Mode::DryRun,
+            _ => Mode::Run,
+        };
+        Ok(Job::new(Stage::Reading((telling.read)(configure.text)), asker, mode))
+    }
+
+    /// Nothing, if all is so already.
+    fn start_change(&mut self, asker: Asker, change: &Change) -> Result<Option<Job>, Problem> {
+        change.check(&self.directory)?;
+        let Layers { base, overlay } = self.edited(change)?;
+        let Laid { desired, overlay, notes } = overlay.over(&base);
+        let ending = self.endings(change);
+        if desired == self.directory.desired && ending.is_empty() {
+            if !change.dry_run {
+                self.directory.overlay = overlay;
+            }
+            return Ok(None);
+        }
+        let mode = if change.dry_run { Mode::DryRun } else { Mode::Run };
+        let tell = self.tell_spelled(Spelling::PATHS);
+        let layers = Box::new(Layers { base, overlay });
+        let stage = Stage::Preparing(mode.preparing(desired), layers, tell);
+        Ok(Some(Job { notes, ending, ..Job::new(stage, asker, mode) }))
+    }
+
+    /// The overlay with these edits.
+    fn edited(&self, change: &Change) -> Result<Layers, Problem> {
+        let base = self.directory.base.clone();
+        let mut overlay = self.directory.overlay.clone();
+        let mark = Mark::now(&change.by);
+        for (edit, pointer) in change.edits.iter().zip(&change.pointers) {
+            let Place { pool, name } = &edit.place;
+            let done = match &edit.what {
+                What::Put(spec, source) => {
+                    overlay.put(&base, pool, spec.clone(), *source, mark.clone())
+                }
+                What::Patch(patch) => overlay.patch(&base, pool, name, patch, mark.clone()),
+                What::Remove(_) => overlay.remove(&base, pool, name, mark.clone()).map(|_| ()),
+                What::Clear => {
+                    overlay.clear(pool, name);
+                    Ok(())
+                }
+            };
+            done.map_err(|why| self.untold(&why, &edit.place, pointer))?;
+        }
+        Ok(Layers { base, overlay })
+    }
+
+    fn untold(&self, why: &Untold, place: &Place, pointer: &str) -> Problem {
+        let Place { pool, name } = place;
+        let problem = match why {
+            Untold::NoPool => change::no_pool(pool, &self.directory),
+            Untold::NoBackend => change::no_backend(pool, name, &self.directory),
+            Untold::TooMany => {
+                let detail =
+                    format!("the pool {} has as many backends as it may", quoted(pool));
+                Problem::new(Kind::INVALID, detail)
+            }
+        };
+        if pointer.is_empty() { problem } else { problem.at(pointer) }
+    }
+
+    /// Backends of these edits whose connections are to end.
+    fn endings(&self, change: &Change) -> Vec<Ending> {
+        let ending = |edit: &change::Edit| {
+            let Place { pool, name } = &edit.place;
+            let found = self.directory.backend(self.directory.pool(pool)?, name)?;
+            let (ends, leaves) = match &edit.what {
+                What::Remove(ends) => (*ends, true),
+                What::Patch(patch) => (Ends::Within(patch.deadline?), false),
+                What::Put(..) | What::Clear => return None,
+            };
+            Some(Ending { place: edit.place.clone(), server: found.server, ends, leaves })
+        };
+        change.edits.iter().filter_map(ending).collect()
+    }
+
+    fn tell_spelled(&self, spelling: Spelling) -> Tell {
+        let says = move |it: &Complaint| it.spelled(spelling);
+        Box::new(move |wrong| wrong.iter().map(says).collect())
+    }
+
+    /// A few pieces more of a change, and at its end what it does.
+    #[cold]
+    pub(super) fn go_on_changing(&mut self) {
+        let Some(mut job) = self.changing.take() else { return };
+        if self.state != RunState::Serving {
+            self.outdated = None;
+            // One that was applied is over but for what it leaves to be freed.
+            if !matches!(job.stage, Stage::Forgetting { .. }) {
+                self.refuse_stopping(job.asker);
+            }
+            let waiting = std::mem::take(&mut self.changes_waiting);
+            return waiting.into_iter().for_each(|it| self.refuse_stopping(it.asker));
+        }
+        let began = Instant::now();
+        job.turns += 1;
+        loop {
+            let nothing: Tell = Box::new(|_| Vec::new());
+            let stage = std::mem::replace(&mut job.stage, Stage::Forgetting { _told: nothing });
+            match stage.step(&mut job, self) {
+                Progress::Going(stage) => {
+                    job.stage = stage;
+                    if began.elapsed() >= RELOAD_TIME {
+                        job.took += began.elapsed();
+                        return self.changing = Some(job);
+                    }
+                }
+                Progress::Ready(prepared, layers, tell) => {
+                    job.stage = Stage::Forgetting { _told: tell };
+                    let since = began - job.took;
+                    self.carry_out(*prepared, *layers, &mut job, since);
+                    return self.changing = Some(job);
+                }
+                Progress::Refused(lines) => {
+                    self.say_refused(&lines, job.asker);
+                    return self.start_next();
+                }
+                Progress::Over => {
+                    self.outdated = None;
+                    return self.start_next();
+                }
+            }
+        }
+    }
+
+    fn start_next(&mut self) {
+        while self.changing.is_none()
+            && let Some(waiting) = self.changes_waiting.pop_front()
+        {
+            self.start(waiting);
+        }
+    }
+
+    fn say_refused(&mut self, lines: &[String], asker: Asker) {
+        match asker {
+            Asker::Admin(key) => {
+                self.answer_admin(key, Err(Problem::refused(lines.to_vec())));
+            }
+            Asker::Operator if self.reread.is_some() => {
+                lines.iter().for_each(|line| error!("{line}"));
+                error!("the configuration has mistakes: all stays as it was");
+            }
+            Asker::Operator => lines
+                .iter()
+                .for_each(|line| warn!("all files stay as they were read before: {line}")),
+        }
+    }
+
+    /// What leads from what runs to what is wanted; nothing has changed yet.
+    pub fn prepare(&self, desired: Desired) -> Result<Prepared, Vec<Complaint>> {
+        self.on_ground(|ground| control::prepare(ground, desired))
+    }
+
+    /// Something that needs to know what runs.
+    fn on_ground<T>(&self, then: impl FnOnce(&Ground<'_>) -> T) -> T {
+        let listeners = &self.cx.listeners;
+        let address = |at: usize| {
+            let listener = listeners.get(*self.directory.listeners.get(at)?)?;
+            Some(listener.address)
+        };
+        let holds = |port: u16, is_udp: bool| {
+            let has_it = |it: &Listener| {
+                let is_such = match it.socket {
+                    ListenerSocket::Stream(_) => !is_udp,
+                    ListenerSocket::Datagram(_) => is_udp,
+                    ListenerSocket::Closed => false,
+                };
+                is_such && it.address.port() == port
+            };
+            listeners.iter().any(|(_, it)| has_it(it))
+        };
+        then(&Ground {
+            servers: self.directory.wanted(),
+            store: &self.directory.store,
+            address: &address,
+            holds: &holds,
+            known: &|host, port| self.cx.backends.addresses_of(host, port),
+        })
+    }
+
+    /// `since` is when it would have begun in one go.
+    fn carry_out(&mut self, prepared: Prepared, layers: Layers, job: &mut Job, since: Instant) {
+        match job.mode {
+            Mode::Check => self.tell_done(job.asker, Done::Checked),
+            Mode::DryRun => {
+                let old = &self.directory.desired;
+                let would = Receipt::of(old, &prepared.desired, &prepared.diff);
+                let notes = std::mem::take(&mut job.notes);
+                let generation = self.directory.generation + 1;
+                let receipt = Receipt { generation, notes, took: since.elapsed(), ..would };
+                self.tell_done(job.asker, Done::Would(receipt));
+            }
+            Mode::Run => self.run_prepared(prepared, layers, job, since),
+        }
+    }
+
+    fn run_prepared(
+        &mut self,
+        prepared: Prepared,
+        layers: Layers,
+        job: &mut Job,
+        since: Instant,
+    ) {
+        match self.apply_layers(prepared, layers) {
+            Ok(mut receipt) => {
+                self.end_connections(std::mem::take(&mut job.ending));
+                let identities = self.directory.store.show_identities();
+                receipt.notes.append(&mut job.notes);
+                let receipt = Receipt { took: since.elapsed(), turns: job.turns, ..receipt };
+                self.say_changed(&receipt, identities, job.asker);
+                self.tell_done(job.asker, Done::Changed(receipt));
+            }
+            Err(error) => {
+                error!("cannot register a listener, all stays as it was: {error}");
+                let detail = format!("cannot register a listener: {error}");
+                self.tell_refused(job.asker, Problem::new(Kind::INTERNAL, detail));
+            }
+        }
+    }
+
+    /// Connections of backends that are gone, or drain, end as it was told.
+    fn end_connections(&mut self, ending: Vec<Ending>) {
+        for Ending { place, server, ends, leaves } in ending {
+            let pool = self.directory.pool(&place.pool).map(|it| it.id);
+            match ends {
+                Ends::Themselves => {}
+                Ends::Now => {
+                    self.close_backend(server, pool);
+                }
+                Ends::Within(time) => self.note_deadline(place.clone(), server, time),
+            }
+            if leaves {
+                self.note_leaving(place, server);
+            }
+        }
+    }
+
+    fn say_changed(&mut self, receipt: &Receipt, identities: usize, asker: Asker) {
+        let store = &self.directory.store;
+        let certificates = store.certificates();
+        let is_reload = asker == Asker::Operator;
+        if certificates > 0 && is_reload {
+            info!("read {} again", counted(certificates, "certificate"));
+        }
+        if is_reload {
+            for unused in store.never_shown(&self.directory.desired) {
+                warn!("{}", unused.spelled(self.cx.spelling));
+            }
+        }
+        if identities > 0 && is_reload {
+            info!("read the certificate for backends again");
+        }
+        receipt.notes.iter().for_each(|note| warn!("{note}"));
+        if self.reread.is_some() || !is_reload {
+            info!("{receipt}");
+        }
+        let data = json!({"receipt": change::receipt(receipt)});
+        self.admin.events.push("change", data, SystemTime::now());
+    }
+}

@@ -1,0 +1,59 @@
+//! Of the admin listeners, the API and what is told while it runs.
+
+use std::time::Duration;
+
+/// Time that the admin connections have in each turn, after all traffic.
+pub const ADMIN_TIME: Duration = Duration::from_micros(500);
+
+/// Admin connections at once. A thousand slow readers cost 16 MiB; who comes then is refused.
+pub const ADMIN_CONNECTIONS_MAX: usize = 1200;
+
+/// Connections accepted at one admin listener in one turn.
+pub const ADMIN_ACCEPTS_PER_TURN: usize = 8;
+
+/// A body of a request: a batch of 1,000 backends has 200 KiB.
+pub const ADMIN_BODY_BYTES_MAX: usize = 1024 * 1024;
+
+/// What is read of an admin connection in one turn.
+pub const ADMIN_READ_BYTES: usize = 64 * 1024;
+
+/// An answer that is written in pieces goes on once less than this waits to be sent.
+pub const ADMIN_PIECE_BYTES: usize = 8 * 1024;
+
+/// A request has to be here whole, and an answer to be taken, within this time of no progress.
+pub const ADMIN_REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A reader that takes nothing of an answer for so long is closed.
+pub const ADMIN_WRITE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How long a connection may rest between two requests.
+pub const ADMIN_IDLE_TIMEOUT: Duration = Duration::from_secs(75);
+
+/// Events that are kept for who was away.
+pub const ADMIN_EVENTS_KEPT: usize = 1000;
+
+/// A comment is sent on a stream of events in this time, so that nobody in between takes it for
+/// dead.
+pub const ADMIN_EVENTS_PAUSE: Duration = Duration::from_secs(15);
+
+/// Changes that wait for those before them.
+pub const ADMIN_CHANGES_WAITING: usize = 1200;
+
+/// Changes in one batch.
+pub const ADMIN_BATCH_MAX: usize = 10_000;
+
+/// An answer to a POST is remembered for so long under its Idempotency-Key.
+pub const IDEMPOTENCY_TIME: Duration = Duration::from_secs(600);
+
+/// So many of them.
+pub const IDEMPOTENCY_KEYS_MAX: usize = 1000;
+
+/// A wrong token is answered after this time, so that guessing is slow.
+pub const REFUSAL_PAUSE: Duration = Duration::from_millis(100);
+
+/// A file of tokens: some ten thousand.
+pub const TOKENS_BYTES_MAX: u64 = 1024 * 1024;
+
+/// After the last answer so long is waited for the client to close, for what it still sends would
+/// reset the connection otherwise.
+pub const ADMIN_PARTING_TIME: Duration = Duration::from_secs(2);
