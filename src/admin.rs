@@ -16,6 +16,7 @@ pub mod incoming;
 pub mod listener;
 pub mod place;
 pub mod problem;
+pub mod registry;
 pub mod request;
 pub mod socket;
 pub mod view;

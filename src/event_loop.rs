@@ -29,6 +29,7 @@ mod closing;
 mod invariants;
 mod mirroring;
 mod process;
+mod registering;
 mod resting;
 #[cfg(test)]
 mod tests;

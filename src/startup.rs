@@ -137,7 +137,7 @@ pub fn rereading(config: Config) -> Reread {
 /// Reads configurations that are told, beside what the command line says of the process.
 pub fn telling(config: Config) -> Telling {
     let read = Box::new(move |text: String| -> Box<dyn Rereading> {
-        let config = Config { file: Some(TOLD.to_owned()), ..config.clone() };
+        let config = of_process(&config);
         let reading = wanted::Reading::of_text(&config, TOLD, &text);
         Box::new(RereadWanted { reading, config })
     });
@@ -145,6 +145,17 @@ pub fn telling(config: Config) -> Telling {
         file::print(desired, &Origins::default(), &file::Sources::default())
     };
     Telling { read, print }
+}
+
+/// What a command line says of the process alone: a configuration that is told says all the rest.
+fn of_process(config: &Config) -> Config {
+    let is_of_process = |key: &&SettingKey| ["global", "admin"].contains(&key.scope());
+    Config {
+        process: config.process.clone(),
+        given: config.given.iter().filter(is_of_process).copied().collect(),
+        file: Some(TOLD.to_owned()),
+        ..Config::defaults()
+    }
 }
 
 /// What a configuration that is told is called in messages.

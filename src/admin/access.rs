@@ -94,6 +94,11 @@ pub struct Rules {
 }
 
 impl Rules {
+    /// The same for who says otherwise who it is.
+    pub fn without_tokens(&self) -> Rules {
+        Rules { tokens: None, ..self.clone() }
+    }
+
     /// Who asks, unless it is refused. Whether that one may do what it asks for is
     /// [`Role::may`]'s.
     pub fn admit(&self, asked: &Asked<'_>) -> Result<Who, Refusal> {

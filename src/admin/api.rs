@@ -13,6 +13,7 @@
 mod explaining;
 pub mod lists;
 pub mod reading;
+mod registering;
 pub mod showing;
 mod streaming;
 mod target;

@@ -14,6 +14,7 @@ use crate::control::{Counted, Directory, Receipt};
 
 use super::place::Place;
 use super::problem::{Kind, Problem};
+use super::registry::Heartbeat;
 
 /// What is asked of the loop.
 #[derive(Debug)]
@@ -30,6 +31,10 @@ pub enum Asked {
     Stop,
     /// All connections to a backend of a pool are to be closed.
     Close(Place),
+    /// A server says that it is there.
+    Register(Box<Heartbeat>),
+    /// A server that registered itself goes.
+    Goodbye(Place),
 }
 
 /// Some edits, all of them or none.

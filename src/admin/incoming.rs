@@ -7,7 +7,9 @@
 //!
 //! Pure: the connection reads, and answers.
 
-use crate::config::Role;
+use std::time::SystemTime;
+
+use crate::config::{Role, Tokens};
 use crate::http::fields::Fields;
 use crate::http::{
     BadHead, Decoder, Framing, Method, Parse, RequestHead, Scan, Trailers, Version,
@@ -15,7 +17,7 @@ use crate::http::{
 };
 use crate::limits::{ADMIN_BODY_BYTES_MAX, HTTP_HEAD_BYTES_MAX};
 
-use super::access::{self, Refusal, Rules, Who};
+use super::access::{self, Refusal, Rules, Signed, Who};
 use super::answer::Sending;
 use super::audit::Audit;
 use super::entry::Entry;
@@ -47,6 +49,16 @@ struct Gathering {
     current: Current,
     decoder: Decoder,
     expects_continue: bool,
+    /// It is known who asks once the body is here, which was signed with the rest.
+    signed: Option<OwnSigned>,
+}
+
+/// What a signature says.
+#[derive(Debug)]
+struct OwnSigned {
+    key: String,
+    time: u64,
+    signature: Vec<u8>,
 }
 
 /// What the bytes come to.
@@ -96,7 +108,7 @@ impl Incoming {
     /// What the bytes that are here come to; `connection` is the number of it.
     pub fn take(&mut self, connection: u64, entry: &Entry, rules: &Rules) -> Came {
         match self.gathering.take() {
-            Some(gathering) => self.gather(gathering),
+            Some(gathering) => self.gather(gathering, entry, rules),
             None => self.head(connection, entry, rules),
         }
     }
@@ -154,7 +166,17 @@ impl Incoming {
                 audit,
             }))
         };
-        let who = match admit(entry, rules, &bytes, head, fields) {
+        let signed = signed(&bytes, head, fields);
+        let admitted = match &signed {
+            Some(Err(refusal)) => Err(refusal.clone()),
+            // A page can sign nothing, but it is asked all the same who sent it.
+            Some(Ok(_)) => admit(entry, &rules.without_tokens(), &bytes, head, fields, None),
+            None => {
+                let given = fields.find(&bytes, AUTHORIZATION).map(|it| it.of(&bytes));
+                admit(entry, rules, &bytes, head, fields, given)
+            }
+        };
+        let who = match admitted {
             Ok(who) => who,
             Err(refusal) => {
                 let audit = refused_write(&refusal, entry, &bytes, head, &path, &id);
@@ -170,10 +192,12 @@ impl Incoming {
         }
         let decoder = Decoder::new(head.framing, Trailers::Drop);
         let expects_continue = head.expects_continue && head.version == Version::Http11;
-        self.gather(Box::new(Gathering { current, decoder, expects_continue }))
+        let signed = signed.and_then(Result::ok);
+        let gathering = Gathering { current, decoder, expects_continue, signed };
+        self.gather(Box::new(gathering), entry, rules)
     }
 
-    fn gather(&mut self, mut gathering: Box<Gathering>) -> Came {
+    fn gather(&mut self, mut gathering: Box<Gathering>, entry: &Entry, rules: &Rules) -> Came {
         let mut spans = Vec::new();
         let decoded = gathering.decoder.decode(&self.input, 0, &mut spans, &mut Vec::new());
         let body = &mut gathering.current.request.body;
@@ -192,7 +216,7 @@ impl Incoming {
             return Came::Refused(Box::new(gathering.refused(too_large())));
         }
         if gathering.decoder.is_finished() {
-            return Came::Request(Box::new(gathering.current));
+            return gathering.finish(entry, rules);
         }
         let expects = std::mem::take(&mut gathering.expects_continue);
         self.gathering = Some(gathering);
@@ -201,6 +225,40 @@ impl Incoming {
 }
 
 impl Gathering {
+    /// The body is here, too.
+    fn finish(mut self: Box<Self>, entry: &Entry, rules: &Rules) -> Came {
+        let Some(signed) = self.signed.take() else {
+            return Came::Request(Box::new(self.current));
+        };
+        let request = &mut self.current.request;
+        let said = Signed { key: &signed.key, time: signed.time, signature: signed.signature };
+        let tokens = rules.tokens.as_ref().unwrap_or(&NO_TOKENS);
+        let method = request.method_name.as_bytes();
+        let path = request.path.as_bytes();
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let now = now.unwrap_or_default().as_secs();
+        match access::check_signed(&said, tokens, method, path, &request.body, now) {
+            Ok(who) => {
+                request.who = who;
+                request.is_signed = true;
+                Came::Request(Box::new(self.current))
+            }
+            Err(refusal) => {
+                let audit = Audit {
+                    who: "somebody unknown".to_owned(),
+                    from: entry.from.clone(),
+                    what: format!("{} {}", request.method_name, request.path),
+                    reason: None,
+                    status: refusal.status,
+                    result: refusal.detail.clone(),
+                    request_id: request.id.clone(),
+                };
+                let refused = self.refused(problem_of(refusal));
+                Came::Refused(Box::new(Refused { audit: Some(audit), ..refused }))
+            }
+        }
+    }
+
     fn refused(&self, problem: Problem) -> Refused {
         let Current { request, sending } = &self.current;
         Refused {
@@ -220,6 +278,7 @@ fn admit(
     bytes: &[u8],
     head: &RequestHead,
     fields: &Fields,
+    authorization: Option<&[u8]>,
 ) -> Result<Who, Refusal> {
     let field = |name| fields.find(bytes, name).map(|it| it.of(bytes));
     let path = head.path_alone(bytes).of(bytes);
@@ -231,9 +290,9 @@ fn admit(
         origin: field("origin"),
         sec_fetch_site: field("sec-fetch-site"),
         sec_fetch_mode: field("sec-fetch-mode"),
-        authorization: field("authorization"),
+        authorization,
         content_type: field("content-type"),
-        has_body: head.framing != Framing::None,
+        has_body: !matches!(head.framing, Framing::None | Framing::Length(0)),
         upgrade: field("upgrade"),
     };
     match rules.admit(&asked) {
@@ -247,6 +306,27 @@ fn admit(
         }
         admitted => admitted,
     }
+}
+
+const AUTHORIZATION: &str = "authorization";
+static NO_TOKENS: Tokens = Tokens::NONE;
+
+/// The signature of a registration, if it has one.
+fn signed(
+    bytes: &[u8],
+    head: &RequestHead,
+    fields: &Fields,
+) -> Option<Result<OwnSigned, Refusal>> {
+    if !head.path_alone(bytes).of(bytes).starts_with(b"/api/v1/registrations/") {
+        return None;
+    }
+    let given = fields.find(bytes, AUTHORIZATION)?.of(bytes);
+    let owned = |it: Signed<'_>| OwnSigned {
+        key: it.key.to_owned(),
+        time: it.time,
+        signature: it.signature,
+    };
+    access::parse_signed(given).map(|it| it.map(owned))
 }
 
 /// Paths that anybody may read who reaches the listener: those of health, for whoever watches.

@@ -34,6 +34,8 @@ pub struct Request {
     pub last_event: Option<u64>,
     /// Who asks.
     pub who: Who,
+    /// It was signed, and not shown a token.
+    pub is_signed: bool,
     /// It is named by this in the log.
     pub id: String,
     /// All of it.
@@ -71,6 +73,7 @@ impl Request {
             content_type: text("content-type"),
             last_event: text("last-event-id").and_then(|it| it.parse().ok()),
             who,
+            is_signed: false,
             id,
             body: Vec::new(),
         })

@@ -11,6 +11,7 @@ use crate::event::ServerId;
 
 use super::events::Events;
 use super::place::Place;
+use super::registry::Registry;
 
 /// What is there now.
 #[derive(Clone, Copy)]
@@ -21,6 +22,8 @@ pub struct View<'a> {
     pub directory: &'a Directory,
     /// What happened.
     pub events: &'a Events,
+    /// Servers that registered themselves.
+    pub registry: &'a Registry,
     /// Backends that were told to go and have connections yet.
     pub leaving: &'a [Leaving],
     /// What the process is up to.

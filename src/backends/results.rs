@@ -128,6 +128,14 @@ impl Backends {
         self.each_seat(id, |pool, seat| pool.on_heard(seat, now));
     }
 
+    /// It said how busy it is, otherwise than to a probe.
+    pub fn report_load(&mut self, id: ServerId, load: f64, now: Instant) {
+        if let Some(server) = self.servers.get_mut(id) {
+            server.load = Some(load);
+            self.observe(id, Observation::Load(load), now);
+        }
+    }
+
     /// A probe was answered well, perhaps with a load.
     pub fn probe_passed(&mut self, id: ServerId, load: Option<f64>, now: Instant) {
         if let Some(load) = load {

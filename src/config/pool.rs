@@ -25,6 +25,10 @@ pub struct PoolSettings {
     pub on_down: OnDown,
     /// What happens to the connections of one that is removed.
     pub on_removed: OnRemoved,
+    /// Servers may register themselves in it.
+    pub register: bool,
+    /// What becomes of one that registered itself and is silent.
+    pub on_lapse: OnLapse,
     /// Within this time a connect to a backend must succeed.
     pub connect_timeout: Duration,
     /// How many other backends are tried after a connect failed.
@@ -67,6 +71,8 @@ impl PoolSettings {
         all_down: AllDown::Refuse,
         on_down: OnDown::Keep,
         on_removed: OnRemoved::Drain,
+        register: false,
+        on_lapse: OnLapse::Drain,
         connect_timeout: limits::CONNECT_TIMEOUT_DEFAULT,
         retries: limits::RETRIES_DEFAULT,
         backend_idle: limits::BACKEND_IDLE_DEFAULT,
@@ -101,6 +107,8 @@ impl SettingKey {
     pub const ALL_DOWN: SettingKey = SettingKey("pool.all_down");
     pub const ON_DOWN: SettingKey = SettingKey("pool.on_down");
     pub const ON_REMOVED: SettingKey = SettingKey("pool.on_removed");
+    pub const REGISTER: SettingKey = SettingKey("pool.register");
+    pub const ON_LAPSE: SettingKey = SettingKey("pool.on_lapse");
     pub const CONNECT_TIMEOUT: SettingKey = SettingKey("pool.connect_timeout");
     pub const RETRIES: SettingKey = SettingKey("pool.retries");
     pub const BACKEND_IDLE: SettingKey = SettingKey("pool.backend_idle");
@@ -143,6 +151,32 @@ pub enum OnRemoved {
     Drain,
     /// They are closed.
     Close,
+}
+
+/// What becomes of a server that registered itself and is not heard any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnLapse {
+    /// It gets no new work.
+    Drain,
+    /// It gets no work, and is not probed.
+    Down,
+    /// Nothing.
+    Keep,
+}
+
+impl OnLapse {
+    /// The words for it.
+    pub const ALL: &'static [(&'static str, OnLapse)] =
+        &[("drain", OnLapse::Drain), ("down", OnLapse::Down), ("keep", OnLapse::Keep)];
+
+    /// What is done then, for the log.
+    pub fn words(self) -> &'static str {
+        match self {
+            OnLapse::Drain => "it gets no new work",
+            OnLapse::Down => "it gets no work",
+            OnLapse::Keep => "it is kept",
+        }
+    }
 }
 
 impl AllDown {

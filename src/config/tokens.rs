@@ -129,6 +129,9 @@ impl fmt::Debug for Token {
 }
 
 impl Tokens {
+    /// Nobody has one.
+    pub const NONE: Tokens = Tokens { list: Vec::new() };
+
     /// The text of a file; if not, all that is wrong with it, by the numbers of the lines.
     pub fn parse(text: &str) -> Result<Tokens, Vec<(usize, Wrong)>> {
         let mut tokens = Tokens::default();

@@ -46,6 +46,8 @@ pub enum Chore {
     Keepalive,
     /// Connections to backends that were told to go have had their time.
     Deadlines,
+    /// Servers that registered themselves may be silent for too long.
+    Registrations,
 }
 
 /// Everybody who can own an event, a timer or a place in the run queue.
@@ -76,7 +78,7 @@ pub enum Owner {
 }
 
 impl Chore {
-    const ALL: [Chore; 12] = [
+    const ALL: [Chore; 13] = [
         Chore::Drain,
         Chore::Ramp,
         Chore::Return,
@@ -89,6 +91,7 @@ impl Chore {
         Chore::Pipes,
         Chore::Keepalive,
         Chore::Deadlines,
+        Chore::Registrations,
     ];
 }
 

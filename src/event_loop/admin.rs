@@ -19,6 +19,7 @@ use crate::admin::events::Events;
 use crate::admin::listener::{AdminListener, Arrival, Arrived};
 use crate::admin::place::Place;
 use crate::admin::problem::Problem;
+use crate::admin::registry::Registry;
 use crate::admin::view::{Leaving, ProcessState, View};
 use crate::config::{AdminListen, AdminState, Desired, counted};
 use crate::control::{BackendEntry, PreparedAdmin};
@@ -45,6 +46,8 @@ pub(super) struct Admin {
     scratch: Vec<u8>,
     /// Backends that were told to go and have connections yet.
     leaving: Vec<Leaving>,
+    /// Servers that registered themselves.
+    pub registry: Registry,
     /// When their connections are closed, or those of backends that drain.
     deadlines: Vec<Deadline>,
     /// Whoever asks is told to send nobody here.
@@ -74,6 +77,7 @@ impl Admin {
             told: 0,
             scratch: Vec::new(),
             leaving: Vec::new(),
+            registry: Registry::default(),
             deadlines: Vec::new(),
             is_drained: false,
             telling,
@@ -101,6 +105,7 @@ macro_rules! lent {
             directory: &$loop.directory,
             events: &$loop.admin.events,
             leaving: &$loop.admin.leaving,
+            registry: &$loop.admin.registry,
             state: $loop.process_state(),
             print: $loop.admin.telling.as_ref().map_or(print_nothing, |it| it.print),
             wall: SystemTime::now(),
@@ -269,6 +274,8 @@ impl EventLoop {
                     self.begin_to_drain();
                 }
             }
+            Asked::Register(heartbeat) => self.hear_heartbeat(key, *heartbeat),
+            Asked::Goodbye(place) => self.hear_goodbye(key, place),
             Asked::Close(place) => {
                 let closing = self.close_connections(&place);
                 self.answer_admin(key, Ok(Done::Closing(closing)));

@@ -33,6 +33,8 @@ pub(super) enum Asker {
     Operator,
     /// An admin connection, and the log.
     Admin(Key),
+    /// The log: a server that registered itself is silent.
+    Registry,
 }
 
 /// A change that is under way.
@@ -201,8 +203,12 @@ impl EventLoop {
     }
 
     fn tell_refused(&mut self, asker: Asker, problem: Problem) {
-        if let Asker::Admin(key) = asker {
-            self.answer_admin(key, Err(problem));
+        match asker {
+            Asker::Admin(key) => self.answer_admin(key, Err(problem)),
+            Asker::Registry => {
+                warn!("a registered server cannot be changed: {}", problem.detail())
+            }
+            Asker::Operator => {}
         }
     }
 
@@ -389,6 +395,9 @@ impl EventLoop {
         match asker {
             Asker::Admin(key) => {
                 self.answer_admin(key, Err(Problem::refused(lines.to_vec())));
+            }
+            Asker::Registry => {
+                self.tell_refused(asker, Problem::refused(lines.to_vec()));
             }
             Asker::Operator if self.reread.is_some() => {
                 lines.iter().for_each(|line| error!("{line}"));

@@ -29,6 +29,7 @@ pub(super) struct Chores {
     pub flows: TimerKey,
     pub room: TimerKey,
     pub deadlines: TimerKey,
+    pub registrations: TimerKey,
     pipes: TimerKey,
     keepalive: TimerKey,
     /// Connections that are to have keepalive.
@@ -158,6 +159,7 @@ impl EventLoop {
             Chore::Room => {}
             Chore::Keepalive => self.set_keepalives(),
             Chore::Deadlines => self.end_deadlines(),
+            Chore::Registrations => self.lapse_registrations(),
             Chore::Status => {
                 self.log_status();
                 self.cx.timers.arm(self.chores.status, self.cx.now + DEMO_STATUS_INTERVAL);
@@ -168,7 +170,7 @@ impl EventLoop {
 
 impl Chores {
     #[cfg(debug_assertions)]
-    pub const COUNT: usize = 12;
+    pub const COUNT: usize = 13;
 
     pub fn new(cx: &mut Context) -> Chores {
         Chores {
@@ -182,6 +184,7 @@ impl Chores {
             flows: cx.timers.create(Owner::Chore(Chore::Flows)),
             room: cx.timers.create(Owner::Chore(Chore::Room)),
             deadlines: cx.timers.create(Owner::Chore(Chore::Deadlines)),
+            registrations: cx.timers.create(Owner::Chore(Chore::Registrations)),
             pipes: cx.timers.create(Owner::Chore(Chore::Pipes)),
             keepalive: cx.timers.create(Owner::Chore(Chore::Keepalive)),
             to_keep_alive: Vec::new(),

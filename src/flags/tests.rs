@@ -4,8 +4,8 @@ use super::*;
 use crate::config::{
     AccessLogFormat, AccessLogPlace, Algorithm, AllDown, BackendTls, BackendVerify,
     CertificatePair, Check, CheckSettings, Cidr, ClientCert, HashKey, ListenerSettings,
-    ListenerTls, OnDown, OnListenerRemoved, OnRemoved, PoolSettings, ProcessSettings, Protocol,
-    Redirect, SameSite, ServiceSettings, Sticky, UdpSettings, UnknownName,
+    ListenerTls, OnDown, OnLapse, OnListenerRemoved, OnRemoved, PoolSettings, ProcessSettings,
+    Protocol, Redirect, SameSite, ServiceSettings, Sticky, UdpSettings, UnknownName,
 };
 use crate::limits;
 use std::collections::BTreeSet;
@@ -45,6 +45,8 @@ fn every_pool_setting() -> PoolSettings {
         all_down: AllDown::Spread,
         on_down: OnDown::Close,
         on_removed: OnRemoved::Close,
+        register: true,
+        on_lapse: OnLapse::Keep,
         connect_timeout: Duration::from_millis(1500),
         retries: 0,
         backend_idle: Duration::from_millis(1),
@@ -67,6 +69,7 @@ fn every_flag_reaches_its_field() {
          --check http:/x --check-interval 10ms --check-timeout=1ms --rise 1 --fall 1000 \
          --all-down spread --connect-timeout 1.5s --retries 0 --idle-timeout 2h \
          --half-close-timeout 1m --slow-start 10s --on-down close --on-removed close \
+         --register --on-lapse keep \
          --on-listener-removed keep \
          --max-connections 7 --drain-timeout 0s --seed 18446744073709551615 --log-level trace \
          --tls-handshake-timeout 4s --tcp-keepalive 5s \

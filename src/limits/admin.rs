@@ -57,3 +57,29 @@ pub const TOKENS_BYTES_MAX: u64 = 1024 * 1024;
 /// After the last answer so long is waited for the client to close, for what it still sends would
 /// reset the connection otherwise.
 pub const ADMIN_PARTING_TIME: Duration = Duration::from_secs(2);
+
+/// A server that registers itself says so at least this often; a third of it is how often it is
+/// sent.
+pub const TTL_MIN: Duration = Duration::from_secs(2);
+
+/// And at most for so long it is believed.
+pub const TTL_MAX: Duration = Duration::from_secs(300);
+
+/// Where none is said.
+pub const TTL_DEFAULT: Duration = Duration::from_secs(15);
+
+/// A silent server is forgotten after so many times its ttl, once it is idle.
+pub const REGISTRATION_FORGOTTEN_TTLS: u32 = 10;
+
+/// And not before this, whatever its ttl.
+pub const REGISTRATION_FORGOTTEN_MIN: Duration = Duration::from_secs(60);
+
+/// From so many registered servers of a pool on, more than half of which fell silent at once, it is
+/// taken for our own trouble.
+pub const REGISTRATIONS_HELD_MIN: usize = 3;
+
+/// Sequences that are remembered: of those that are here, and of some that were.
+pub const SEQUENCES_MAX: usize = 20_000;
+
+/// How soon it is looked again whether registered servers are silent, whatever is due.
+pub const REGISTRATION_LOOK: Duration = Duration::from_millis(500);

@@ -2,11 +2,11 @@
 //!
 //! Apart from the other rows because they are many. Read through [`super::table::GROUPS`].
 
-use super::row::{Act, Setting, list};
+use super::row::{Act, Setting, list, switch};
 use super::tls::file;
 use crate::config::{
-    AdminListen, ClientCert, HaproxyLevel, SettingKey, allowed_host, one_of, socket_mode,
-    socket_path, word_of,
+    AdminListen, ClientCert, HaproxyLevel, OnLapse, SettingKey, allowed_host, one_of,
+    socket_mode, socket_path, word_of,
 };
 
 pub(super) static ADMIN: &[Setting] = &[
@@ -150,6 +150,30 @@ pub(super) static ADMIN: &[Setting] = &[
         },
         act: Act::Value(SettingKey::HAPROXY_LEVEL, |config, text| {
             config.process.admin.haproxy_level = one_of(text, HaproxyLevel::ALL)?;
+            Ok(())
+        }),
+    },
+    Setting {
+        short: "",
+        long: "register",
+        value: "",
+        says: "Servers may register themselves as backends, by a heartbeat to the API (see \
+               docs/registration.md), if they have a token for the pool.",
+        default: |_| String::new(),
+        show: |config| Some(switch(config.pool.register)),
+        act: Act::Switch(SettingKey::REGISTER, |config, on| config.pool.register = on),
+    },
+    Setting {
+        short: "",
+        long: "on-lapse",
+        value: "drain|down|keep",
+        says: "When a server that registered itself is not heard in time, give it no new work, \
+               no work at all, or go on. It is back with its next heartbeat. If more than half \
+               of them fall silent at once nothing is done.",
+        default: |defaults| word_of(&defaults.pool.on_lapse, OnLapse::ALL).to_owned(),
+        show: |config| Some(word_of(&config.pool.on_lapse, OnLapse::ALL).to_owned()),
+        act: Act::Value(SettingKey::ON_LAPSE, |config, text| {
+            config.pool.on_lapse = one_of(text, OnLapse::ALL)?;
             Ok(())
         }),
     },

@@ -6,6 +6,7 @@
 // Each test file uses its own part of this.
 #![allow(dead_code)]
 
+pub mod admin;
 pub mod authority;
 pub mod hello;
 pub mod http;

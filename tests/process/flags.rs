@@ -439,6 +439,7 @@ const ONCE: &[(&str, &str)] = &[
     ("all-down", "spread"),
     ("on-down", "close"),
     ("on-removed", "close"),
+    ("on-lapse", "keep"),
     ("on-listener-removed", "keep"),
     ("connect-timeout", "1s"),
     ("tls-handshake-timeout", "1s"),

@@ -14,6 +14,7 @@ use crate::stats::snapshot::{self, Word};
 use crate::stats::tables::BACKENDS;
 use crate::status::backend_now;
 
+use super::super::place::Place;
 use super::super::view::View;
 use super::reading::address_text;
 
@@ -55,8 +56,16 @@ pub fn backend(view: &View<'_>, pool: PoolEntry<'_>, entry: BackendEntry<'_>) ->
             "kind": pool.spec.settings.check.kind.to_string(),
             "port": spec.check_port,
         },
+        "registration": registration(view, &Place::new(&pool.spec.name, &spec.name)),
         "revision": view.directory.revision(&pool.spec.name, &spec.name),
     })
+}
+
+/// Of a server that registered itself.
+fn registration(view: &View<'_>, place: &Place) -> Value {
+    let Some(ttl) = view.registry.ttl(place) else { return Value::Null };
+    let late = view.registry.late(place, view.cx.now);
+    json!({"ttl": duration(ttl), "late": late.map(|it| duration(Duration::from_secs(it.as_secs())))})
 }
 
 /// A pool.
@@ -84,6 +93,7 @@ pub fn pool(view: &View<'_>, pool: PoolEntry<'_>) -> Value {
         "retries": settings.retries,
         "connect_timeout": duration(settings.connect_timeout),
         "slow_start": duration(settings.slow_start),
+        "register": settings.register,
     })
 }
 

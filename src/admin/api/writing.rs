@@ -16,6 +16,7 @@ use super::super::request::Request;
 use super::super::view::View;
 use super::lists::unknown_parameter;
 use super::reading::{self, Members, finish};
+use super::registering;
 use super::showing;
 use super::target::Target;
 
@@ -58,6 +59,11 @@ pub(super) fn asked(
             }
             Ok(Asked::Change(change))
         }
+        Target::Registration(pool, name) if request.method == Method::Put => {
+            let place = Place::new(pool, name);
+            Ok(Asked::Register(Box::new(registering::heartbeat(request, place)?)))
+        }
+        Target::Registration(pool, name) => Ok(Asked::Goodbye(Place::new(pool, name))),
         Target::Batch => batch(request, dry_run).map(Asked::Change),
         Target::Config => configure(request, dry_run, false, view).map(Asked::Configure),
         Target::ConfigCheck => configure(request, true, true, view).map(Asked::Configure),
@@ -277,6 +283,9 @@ pub(super) fn answer(request: &Request, done: Done, view: &View<'_>) -> Answer {
         (Some(Target::Backend(pool, name)), done) => {
             after_backend(request, pool, name, &done, view)
         }
+        (Some(Target::Registration(pool, name)), done) => {
+            registering::answer(request, &Place::new(pool, name), &done, view)
+        }
         (_, Done::Changed(it)) => {
             let value = json!({"receipt": receipt(&it)});
             Answer::json(200, &value).with("ETag", directory.whole_tag())
@@ -293,7 +302,7 @@ pub(super) fn answer(request: &Request, done: Done, view: &View<'_>) -> Answer {
     }
 }
 
-fn after_backend(
+pub(super) fn after_backend(
     request: &Request,
     pool: &str,
     name: &str,

@@ -35,6 +35,7 @@ fn texts(setting: &Setting) -> &'static [&'static str] {
         ("haproxy-level", _) => &["user", "operator"],
         ("log-level", _) => &["off", "debug"],
         ("on-down" | "on-removed", _) => &["close"],
+        ("on-lapse", _) => &["down", "keep"],
         ("on-listener-removed", _) => &["keep", "close"],
         ("all-down", _) => &["spread"],
         ("seed", _) => &["7", "18446744073709551615"],

@@ -1,0 +1,105 @@
+//! Servers that register themselves: what a heartbeat says, and what it is answered.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use crate::config::{duration, duration_text};
+use crate::limits::{TTL_DEFAULT, TTL_MAX, TTL_MIN};
+
+use super::super::answer::{Answer, Body, line};
+use super::super::change::Done;
+use super::super::place::Place;
+use super::super::problem::{Mistake, Problem};
+use super::super::registry::{Heartbeat, Report};
+use super::super::request::Request;
+use super::super::view::View;
+use super::reading::{self, Members, finish};
+use super::showing;
+
+const KNOWN: &[&str] = &[
+    "address",
+    "ttl",
+    "sequence",
+    "report",
+    "weight",
+    "max_connections",
+    "backup",
+    "check_port",
+    "tls",
+    "sni",
+];
+
+/// Members that are the registration's own, and not the backend's.
+const OWN: [&str; 3] = ["ttl", "sequence", "report"];
+
+/// What a server says of itself.
+pub(super) fn heartbeat(request: &Request, place: Place) -> Result<Heartbeat, Problem> {
+    let value = reading::parse(&request.body)?;
+    let mut mistakes = Vec::new();
+    let heartbeat = read(&value, request, place, &mut mistakes);
+    finish(heartbeat, mistakes)
+}
+
+fn read(
+    value: &Value,
+    request: &Request,
+    place: Place,
+    mistakes: &mut Vec<Mistake>,
+) -> Option<Heartbeat> {
+    let mut members = Members::of(value, "", KNOWN, mistakes)?;
+    let ttl = match members.text("ttl") {
+        None => TTL_DEFAULT,
+        Some(text) => match duration(text, TTL_MIN) {
+            Ok(ttl) if ttl <= TTL_MAX => ttl,
+            Ok(_) => {
+                members.complain("ttl", format!("found {text}, want at most 5m"));
+                TTL_DEFAULT
+            }
+            Err(wrong) => {
+                members.complain("ttl", wrong.to_string());
+                TTL_DEFAULT
+            }
+        },
+    };
+    let sequence = members.number("sequence", 0..=u64::MAX);
+    if request.is_signed && sequence.is_none() {
+        let want = "found none, want a number that rises, such as the time in milliseconds: \
+                    without it what was signed could be sent again";
+        members.complain("sequence", want);
+    }
+    let report = members.text("report").map_or(Ok(Report::default()), Report::parse);
+    let report = report.unwrap_or_else(|wrong| {
+        wrong.into_iter().for_each(|it| members.complain("report", it));
+        Report::default()
+    });
+    let backend = match value {
+        Value::Object(all) => {
+            let own = |name: &str| OWN.contains(&name);
+            let rest = all.iter().filter(|(name, _)| !own(name) && KNOWN.contains(&&***name));
+            rest.map(|(name, value)| (name.clone(), value.clone())).collect()
+        }
+        _ => Map::new(),
+    };
+    let spec = reading::backend_at(&place.name, &Value::Object(backend), "", mistakes)?;
+    Some(Heartbeat { place, spec, ttl, sequence, by: request.who.name.clone(), report })
+}
+
+/// The backend, and how soon it has to be heard again.
+pub(super) fn answer(request: &Request, place: &Place, done: &Done, view: &View<'_>) -> Answer {
+    let Place { pool, name } = place;
+    let mut answer = super::writing::after_backend(request, pool, name, done, view);
+    let within = view.registry.next_within(place).map(text);
+    let directory = view.directory;
+    let found = directory.pool(pool).and_then(|it| Some((it, directory.backend(it, name)?)));
+    if let (Some(within), Some((entry, backend))) = (within, found) {
+        let mut value = showing::backend(view, entry, backend);
+        value["next_within"] = json!(within);
+        answer.body = Body::Whole(line(&value));
+    }
+    answer
+}
+
+fn text(time: Duration) -> String {
+    duration_text(Duration::from_millis(time.as_millis() as u64))
+}

@@ -1,0 +1,121 @@
+//! Servers that register themselves: heartbeats, goodbyes, and what silence brings.
+
+use log::warn;
+
+use crate::admin::change::{self, Change, Done, Edit, Ends, Only, What};
+use crate::admin::place::Place;
+use crate::admin::problem::{Kind, Problem};
+use crate::admin::registry::{Heartbeat, Stale, Wanted};
+use crate::config::{OnLapse, OverlaySource, Told, quoted};
+use crate::event::Key;
+use crate::limits::REGISTRATION_LOOK;
+
+use super::EventLoop;
+use super::changing::Asker;
+
+/// Who tells what follows from silence, in the audit.
+const REGISTRY: &str = "the registry";
+
+impl EventLoop {
+    /// A server says that it is there. Most heartbeats change nothing, and are answered at once.
+    pub(super) fn hear_heartbeat(&mut self, key: Key, heartbeat: Heartbeat) {
+        let place = heartbeat.place.clone();
+        if let Err(problem) = self.may_register(&place) {
+            return self.answer_admin(key, Err(problem));
+        }
+        let by = heartbeat.by.clone();
+        let load = heartbeat.report.load;
+        let spec = match self.admin.registry.hear(heartbeat, self.cx.now) {
+            Ok(spec) => spec,
+            Err(Stale::Sequence(seen)) => {
+                let detail = format!("a later one was heard: the sequence has to pass {seen}");
+                return self.answer_admin(key, Err(Problem::new(Kind::CONFLICT, detail)));
+            }
+        };
+        self.arm_registry();
+        let pool = self.directory.pool(&place.pool);
+        let found = pool.and_then(|pool| self.directory.backend(pool, &place.name));
+        if let Some((load, backend)) = load.zip(found) {
+            self.cx.backends.report_load(backend.server, load, self.cx.now);
+        }
+        if found.is_some_and(|it| *it.spec == spec) {
+            return self.answer_admin(key, Ok(Done::Same));
+        }
+        let what = What::Put(spec, OverlaySource::Registered);
+        let change = Change::one(Edit { place, what, only: Only::Always }, &by);
+        self.begin_change(Asker::Admin(key), change);
+    }
+
+    /// A server that registered itself goes: nothing new, and its connections end by themselves.
+    pub(super) fn hear_goodbye(&mut self, key: Key, place: Place) {
+        if !self.admin.registry.goodbye(&place) {
+            return self.answer_admin(key, Ok(Done::Same));
+        }
+        let what = What::Remove(Ends::Themselves);
+        let change = Change::one(Edit { place, what, only: Only::Always }, REGISTRY);
+        self.begin_change(Asker::Admin(key), change);
+    }
+
+    fn may_register(&self, place: &Place) -> Result<(), Problem> {
+        let Place { pool, name } = place;
+        let entry = self.directory.pool(pool);
+        let entry = entry.ok_or_else(|| change::no_pool(pool, &self.directory))?;
+        if !entry.spec.settings.register {
+            let detail = format!("no server may register itself in the pool {}", quoted(pool));
+            return Err(Problem::new(Kind::NOT_FOUND, detail));
+        }
+        let base = self.directory.base.pools.iter().find(|it| it.name == *pool);
+        let is_configured =
+            base.is_some_and(|it| it.backends.iter().any(|it| it.name == *name));
+        let told = self.directory.overlay.told(pool, name);
+        let is_put = matches!(told, Some(Told::Added { source: OverlaySource::Api, .. }));
+        if is_configured || is_put {
+            let how = if is_put { "was put there by the API" } else { "is configured" };
+            let detail = format!("a backend {} {how}: register by another name", quoted(name));
+            return Err(Problem::new(Kind::CONFLICT, detail));
+        }
+        Ok(())
+    }
+
+    /// The time of some is over.
+    pub(super) fn lapse_registrations(&mut self) {
+        let now = self.cx.now;
+        let directory = &self.directory;
+        let backends = &self.cx.backends;
+        let policy = |pool: &str| {
+            directory.pool(pool).map_or(OnLapse::Keep, |it| it.spec.settings.on_lapse)
+        };
+        let idle = |place: &Place| {
+            let pool = directory.pool(&place.pool);
+            let found = pool.and_then(|pool| directory.backend(pool, &place.name));
+            found.is_none_or(|it| backends.connections(it.server) == 0)
+        };
+        self.admin.registry.forget(|place| directory.pool(&place.pool).is_none());
+        let lapses = self.admin.registry.lapse(now, policy, idle);
+        lapses.lines.iter().for_each(|line| warn!("{line}"));
+        let edit = |wanted: Wanted| match wanted {
+            Wanted::Put(place, spec) => {
+                let what = What::Put(spec, OverlaySource::Registered);
+                Edit { place, what, only: Only::IfThere }
+            }
+            Wanted::Remove(place) => {
+                let what = What::Remove(Ends::Themselves);
+                Edit { place, what, only: Only::Always }
+            }
+        };
+        // Each by itself: one that is gone meanwhile keeps no other from being changed.
+        for wanted in lapses.wanted {
+            let change = Change::one(edit(wanted), REGISTRY);
+            self.begin_change(Asker::Registry, change);
+        }
+        self.arm_registry();
+    }
+
+    /// Not more often than twice a second, whatever is due.
+    fn arm_registry(&mut self) {
+        if let Some(at) = self.admin.registry.next_at() {
+            let soon = self.cx.now + REGISTRATION_LOOK;
+            self.cx.timers.arm(self.chores.registrations, at.max(soon));
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! The admin API, with real sockets: what it tells, what it changes, whom it refuses.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod api;
+mod guards;
+mod load;
+mod registering;
