@@ -248,6 +248,10 @@ impl Health {
             Some(run) if run.deadline <= cx.now => self.judge_late(id, cx),
             Some(run) => cx.timers.arm(probe.timer, run.deadline),
             None if probe.next_at > cx.now => cx.timers.arm(probe.timer, probe.next_at),
+            None if cx.backends.is_in_maintenance(probe.server) => {
+                probe.next_at = cx.now + self.checks[probe.check].settings.interval;
+                cx.timers.arm(probe.timer, probe.next_at);
+            }
             None => self.start(id, cx),
         }
     }

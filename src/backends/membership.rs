@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use crate::balance::{Balance, Work};
-use crate::config::{OnDown, OnRemoved, PoolSettings};
+use crate::config::{AdminState, OnDown, OnRemoved, PoolSettings};
 use crate::event::{PoolId, ProbeId, ServerId};
 
 use super::pool::{Pool, PoolPlan, SeatPlace};
@@ -77,6 +77,33 @@ impl Backends {
     /// It is a backup in this pool from now on, or none any more.
     pub fn set_backup(&mut self, id: ServerId, pool: PoolId, backup: bool) {
         self.change_seat(id, pool, |pool, seat| pool.set_backup(seat, backup));
+    }
+
+    /// The operator says in this pool that it is to have work, or none.
+    pub fn set_admin(&mut self, id: ServerId, pool: PoolId, admin: AdminState, now: Instant) {
+        self.change_seat(id, pool, |pool, seat| pool.set_admin(seat, admin, now));
+    }
+
+    /// What the operator says of it in this pool.
+    pub fn admin(&self, id: ServerId, pool: PoolId) -> Option<AdminState> {
+        let place = self.place_in(id, pool)?;
+        Some(self.pools.get(pool)?.seat(place.index as usize)?.admin)
+    }
+
+    /// Whether somebody works on it: it is asked nothing, for no pool of its wants it.
+    pub fn is_in_maintenance(&self, id: ServerId) -> bool {
+        let Some(server) = self.servers.get(id) else { return false };
+        let pools = server.seats.iter().map(|place| self.admin(id, place.pool));
+        let mut all = pools.map(|it| it == Some(AdminState::Maint));
+        !server.seats.is_empty() && all.all(|it| it)
+    }
+
+    /// It is to be asked soon how it is.
+    pub fn want_probe(&mut self, id: ServerId) {
+        let Some(server) = self.servers.get_mut(id) else { return };
+        if !std::mem::replace(&mut server.probe_wanted, true) {
+            self.probes_wanted.push(id);
+        }
     }
 
     /// Whether it is a member of this pool.

@@ -8,7 +8,7 @@
 //! ```text
 //!   available = up, or nobody of the pool is and it is worth a try (--all-down spread, or it was
 //!               the last one and only clients call it down); room for one more; weight above 0;
-//!               not ejected; not tried by this client just now
+//!               ready, as its operator says; not ejected; not tried by this client just now
 //!   eligible  = available, and no backup unless no other member is available
 //! ```
 
@@ -22,7 +22,7 @@ use std::time::Instant;
 use log::{error, info};
 
 use crate::balance::{Ask, Balance, Candidate, Candidates, Observation, Work};
-use crate::config::{AllDown, MAIN, PoolSettings, SettingKey, Spelling};
+use crate::config::{AdminState, AllDown, MAIN, PoolSettings, SettingKey, Spelling};
 use crate::event::{PoolId, ServerId};
 use crate::http::added::Cookie;
 use crate::limits::WEIGHT_ONE;
@@ -177,6 +177,22 @@ impl Pool {
         self.balance.reweighed(&self.candidates, index);
     }
 
+    /// The operator says that it is to have work, or none. One that is ready again begins slowly,
+    /// as one that is back.
+    pub(super) fn set_admin(&mut self, index: usize, admin: AdminState, now: Instant) {
+        let Some(seat) = &mut self.seats[index] else { return };
+        let was_ready = seat.is_ready();
+        seat.admin = admin;
+        let is_back = !was_ready && seat.is_ready();
+        self.end_ramp(index);
+        if is_back && self.seat(index).is_some_and(Seat::is_up) {
+            self.begin_ramp(index, now);
+        }
+        self.update(index);
+        self.recall_if_nobody_serves();
+        self.balance.reweighed(&self.candidates, index);
+    }
+
     /// Its server has another name.
     pub(super) fn rename(&mut self, index: usize, name: &str) {
         self.candidates.candidate_mut(index).name = name.into();
@@ -296,7 +312,7 @@ impl Pool {
 
     /// The weight with which it is picked now, in units of 1 / [`WEIGHT_ONE`].
     pub(super) fn weight_in_force(&self, index: usize) -> u32 {
-        let there = self.seat(index).is_some_and(|seat| self.is_there(seat));
+        let there = self.seat(index).is_some_and(|it| it.is_ready() && self.is_there(it));
         if there { self.candidates[index].effective_weight } else { 0 }
     }
 
@@ -443,6 +459,7 @@ impl Pool {
         let had_primaries = self.primaries > 0;
         let Some(seat) = &self.seats[index] else { return };
         let available = self.is_there(seat)
+            && seat.is_ready()
             && seat.has_room
             && !seat.tried
             && self.candidates[index].weight > 0;

@@ -6,6 +6,7 @@
 
 use std::time::Instant;
 
+use crate::config::AdminState;
 use crate::event::ServerId;
 
 use super::eject::Outlier;
@@ -16,6 +17,8 @@ pub(super) struct Seat {
     pub server: ServerId,
     /// Takes connections only while no other member of the pool can.
     pub backup: bool,
+    /// What the operator says of it: one that is not ready takes nothing new.
+    pub admin: AdminState,
     pub presence: Presence,
     /// The server may have another connection.
     pub has_room: bool,
@@ -36,6 +39,8 @@ pub struct SeatPlan {
     pub weight: u32,
     /// Takes connections only while no other member of the pool can.
     pub backup: bool,
+    /// Whether it is to have work.
+    pub admin: AdminState,
 }
 
 /// What a pool has to know of a server.
@@ -62,6 +67,7 @@ impl Seat {
         Seat {
             server,
             backup: plan.backup,
+            admin: plan.admin,
             presence: Presence::Down,
             has_room,
             tried: false,
@@ -69,6 +75,11 @@ impl Seat {
             ramp_from: None,
             available: false,
         }
+    }
+
+    /// Whether the operator lets it have work.
+    pub fn is_ready(&self) -> bool {
+        self.admin == AdminState::Ready
     }
 
     pub fn is_up(&self) -> bool {

@@ -5,11 +5,14 @@
 
 use std::time::Instant;
 
+use crate::config::AdminState;
 use crate::event::{PoolId, ServerId};
 use crate::limits::WEIGHT_ONE;
 pub use crate::stats::snapshot::Word;
 
 use super::eject::Out;
+use super::pool::SeatPlace;
+use super::seat::Seat;
 use super::{Backends, Server, ServerState};
 
 /// As the status page and `/stats` show it; nothing is decided by it.
@@ -94,8 +97,14 @@ impl Backends {
             let pool = self.pools.get(pool);
             pool.map_or(0, |pool| pool.candidates[index as usize].weight)
         };
-        let is_wanted = seats().any(|place| weight(place.pool, place.index) > 0);
+        let seat = |place: &SeatPlace| self.pools.get(place.pool)?.seat(place.index as usize);
+        let is_ready = |place: &SeatPlace| seat(place).is_some_and(Seat::is_ready);
+        let in_maint =
+            |place: &SeatPlace| seat(place).is_some_and(|it| it.admin == AdminState::Maint);
+        let is_wanted =
+            seats().any(|place| weight(place.pool, place.index) > 0 && is_ready(place));
         match server.state {
+            _ if !server.seats.is_empty() && seats().all(in_maint) => Word::Maint,
             ServerState::Down(_) => Word::Down,
             _ if !is_wanted => Word::Draining,
             _ if self.ejections(server).count() == server.seats.len() => Word::Ejected,

@@ -7,6 +7,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use super::seat::Presence;
 use super::*;
 use crate::balance;
+use crate::config::AdminState;
 use crate::config::{Algorithm, AllDown, PoolSettings, Sticky};
 use crate::limits::WEIGHT_ONE;
 use crate::net::Fault;
@@ -19,7 +20,7 @@ fn server(index: usize) -> ServerPlan {
     ServerPlan::for_tests(&format!("b{index}"), index as u16 + 1)
 }
 
-const ONE: SeatPlan = SeatPlan { weight: 1, backup: false };
+const ONE: SeatPlan = SeatPlan { weight: 1, backup: false, admin: AdminState::Ready };
 
 fn rules() -> PoolSettings {
     PoolSettings { slow_start: Duration::ZERO, eject_after: 1, ..PoolSettings::DEFAULT }
@@ -405,7 +406,10 @@ fn eligible(set: &Set, pool: &Pool, index: usize, all_down: AllDown) -> bool {
         let full = server.max_connections.is_some_and(|most| server.connections >= most);
         let is_tried = none_is_up && seat.presence == Presence::Suspected;
         let up = server.state.is_up() || spread || is_tried;
-        up && pool.candidates[at].weight > 0 && !full && !seat.outlier.is_out()
+        up && seat.is_ready()
+            && pool.candidates[at].weight > 0
+            && !full
+            && !seat.outlier.is_out()
     };
     let primary = pool.taken().any(|(at, seat)| available(at) && !seat.backup);
     available(index) && !(pool.seat(index).unwrap().backup && primary)
@@ -421,7 +425,11 @@ fn pools_agree_with_a_plain_model() {
             ..server(index)
         });
         let servers: Vec<ServerPlan> = servers.collect();
-        let mut seat = || SeatPlan { weight: random.u32(0..3), backup: random.u8(..4) == 0 };
+        let mut seat = || SeatPlan {
+            weight: random.u32(0..3),
+            backup: random.u8(..4) == 0,
+            admin: AdminState::WORDS[random.usize(..3)].1,
+        };
         let plans: Vec<SeatPlan> = (0..MEMBERS).map(|_| seat()).collect();
         let mut seats = || {
             let some = (0..MEMBERS).filter(|_| random.bool());
@@ -439,7 +447,8 @@ fn pools_agree_with_a_plain_model() {
             now += Duration::from_millis(random.u64(0..5_000));
             let id = all[random.usize(..MEMBERS)];
             let pool = set.pools[random.usize(..3)];
-            match random.u8(..12) {
+            match random.u8(..13) {
+                12 => set.set_admin(id, pool, AdminState::WORDS[random.usize(..3)].1, now),
                 8 => set.join(id, pool, plans[random.usize(..MEMBERS)], Joins::AtOnce),
                 9 => set.leave(id, pool),
                 10 => set.reweigh(id, pool, random.u32(0..3), now),

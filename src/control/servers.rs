@@ -83,7 +83,8 @@ impl<'a> ServerWanted<'a> {
         self.seats.iter().map(move |at| {
             let pool = &desired.pools[at.pool];
             let spec = &pool.backends[at.backend];
-            (&*pool.name, SeatPlan { weight: spec.weight, backup: spec.backup })
+            let BackendSpec { weight, backup, admin, .. } = *spec;
+            (&*pool.name, SeatPlan { weight, backup, admin })
         })
     }
 

@@ -254,7 +254,9 @@ impl EventLoop {
                 // because: of one that is new everything is prepared.
                 (None, None) => continue,
             };
+            let rested = self.cx.backends.is_in_maintenance(id);
             self.seat(id, old, &wanted, change);
+            self.follow_maintenance(id, rested);
             ids.push(id);
         }
         self.cx.outdate(&outdated);
@@ -272,6 +274,15 @@ impl EventLoop {
             self.remove_server(id);
         }
         ids
+    }
+
+    /// Somebody begins to work on a server, or is done with it.
+    fn follow_maintenance(&mut self, id: ServerId, rested: bool) {
+        match (rested, self.cx.backends.is_in_maintenance(id)) {
+            (false, true) => self.cx.retire_idle(id),
+            (true, false) => self.cx.backends.want_probe(id),
+            _ => {}
+        }
     }
 
     /// The seats of a server as they are wanted.
@@ -305,6 +316,9 @@ impl EventLoop {
             }
             if before.backup != plan.backup {
                 backends.set_backup(id, pool_id, plan.backup);
+            }
+            if before.admin != plan.admin {
+                backends.set_admin(id, pool_id, plan.admin, now);
             }
             members(&mut change.members, pool).counted.changed += 1;
         }

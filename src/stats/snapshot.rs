@@ -138,6 +138,8 @@ pub enum Word {
     Full,
     /// It is there, and the operator wants it to have no new ones.
     Draining,
+    /// Somebody works on it: it is asked nothing, and has no new connections.
+    Maint,
     /// It is there, and ejected for what it answered.
     Ejected,
     /// It is not there.
@@ -152,6 +154,7 @@ impl Word {
             Word::Up => "up",
             Word::Full => "full",
             Word::Draining => "draining",
+            Word::Maint => "maint",
             Word::Ejected => "ejected",
             Word::Down => "down",
         }

@@ -8,6 +8,7 @@ use mio::Poll;
 use super::*;
 use crate::backends::{Backends, Joins, PoolPlan, SeatPlan, ServerId, ServerPlan};
 use crate::balance;
+use crate::config::AdminState;
 use crate::config::{Algorithm, MAIN, PoolSettings, ProcessSettings};
 use crate::context::Settings;
 use crate::event::{Generation, Key};
@@ -42,7 +43,7 @@ fn context(backends: usize, pools: usize, poll: &Poll) -> Context {
             settings: PoolSettings::DEFAULT,
             sticky_key: None,
         });
-        let seat = SeatPlan { weight: 1, backup: false };
+        let seat = SeatPlan { weight: 1, backup: false, admin: AdminState::Ready };
         servers.iter().for_each(|&id| set.join(id, pool, seat, Joins::AtOnce));
     }
     let settings = Settings::of(&ProcessSettings::DEFAULT, 1);

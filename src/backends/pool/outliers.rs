@@ -143,7 +143,7 @@ impl Pool {
 
     /// Whether it is up and wanted, ejected or not.
     fn is_able(&self, index: usize) -> bool {
-        let up = self.seat(index).is_some_and(super::Seat::is_up);
+        let up = self.seat(index).is_some_and(|seat| seat.is_up() && seat.is_ready());
         up && self.candidates[index].weight > 0
     }
 

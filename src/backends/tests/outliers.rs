@@ -172,7 +172,11 @@ fn who_cannot_serve_half_of_the_time_is_left_out() {
 
 #[test]
 fn who_is_down_does_not_stand_in_for_who_is_left_out() {
-    let weight = |index| SeatPlan { weight: u32::from(index < 5), backup: false };
+    let weight = |index| SeatPlan {
+        weight: u32::from(index < 5),
+        backup: false,
+        admin: AdminState::Ready,
+    };
     let seats = (0..6).map(|index| (index, weight(index))).collect();
     let mut set = Set::of_seats((0..6).map(server).collect(), &[seats], &rules());
     let all: [ServerId; 6] = ids(&set);

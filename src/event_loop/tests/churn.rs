@@ -13,6 +13,7 @@ use std::thread;
 use super::*;
 use crate::backends::{Joins, PoolPlan, SeatPlan, ServerPlan};
 use crate::balance;
+use crate::config::AdminState;
 use crate::config::{
     Algorithm, AllDown, CheckSettings, ListenerSettings, Match, OnDown, PoolSettings, Protocol,
     ServiceSettings, UdpSettings,
@@ -272,7 +273,11 @@ impl World {
     }
 
     fn join(&mut self, server: ServerId, pool: PoolId) {
-        let plan = SeatPlan { weight: self.random.u32(..4), backup: self.random.u8(..4) == 0 };
+        let plan = SeatPlan {
+            weight: self.random.u32(..4),
+            backup: self.random.u8(..4) == 0,
+            admin: AdminState::Ready,
+        };
         let now = self.looping.cx.now;
         let joins = if self.random.bool() { Joins::Slowly(now) } else { Joins::AtOnce };
         self.looping.cx.backends.join(server, pool, plan, joins);

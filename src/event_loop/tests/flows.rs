@@ -5,6 +5,7 @@ use std::net::UdpSocket;
 use super::*;
 use crate::backends::{Joins, PoolPlan, SeatPlan, ServerPlan};
 use crate::balance;
+use crate::config::AdminState;
 use crate::config::{
     Algorithm, Check, CheckSettings, ListenerSettings, Match, OnListenerRemoved, PoolSettings,
     Protocol, ServiceSettings, UdpSettings,
@@ -41,7 +42,7 @@ impl World {
         let port = backend.local_addr().unwrap().port();
         let check = CheckSettings { kind: Check::None, ..CheckSettings::DEFAULT };
         let server = looping.add_server(ServerPlan::for_tests("backend", port), &check);
-        let seat = SeatPlan { weight: 1, backup: false };
+        let seat = SeatPlan { weight: 1, backup: false, admin: AdminState::Ready };
         looping.cx.backends.join(server, pool, seat, Joins::AtOnce);
         World { looping, pool, _backend: backend, clients: Vec::new() }
     }

@@ -9,6 +9,7 @@ use std::thread;
 use super::reload::{change, pool, service, state};
 use super::*;
 use crate::backends::{Joins, SeatPlan, ServerPlan};
+use crate::config::AdminState;
 use crate::config::CheckSettings;
 use crate::context::Copies;
 use crate::event::{PoolId, ServerId};
@@ -424,7 +425,7 @@ fn only_shadow(looping: &mut EventLoop, addresses: &[SocketAddr], dial: Option<C
     let check = CheckSettings { kind: crate::config::Check::None, ..CheckSettings::DEFAULT };
     let server = looping.add_server(plan, &check);
     let pool = pool_of(looping, "shadow");
-    let seat = SeatPlan { weight: 1, backup: false };
+    let seat = SeatPlan { weight: 1, backup: false, admin: AdminState::Ready };
     looping.cx.backends.join(server, pool, seat, Joins::AtOnce);
 }
 
