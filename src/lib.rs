@@ -35,6 +35,7 @@
 //! | [`mod@file`] | configuration files, and the places of mistakes in them |
 //! | [`wanted`] | from the command line and a file to one desired state |
 //! | [`startup`], [`flags`], `main` | names, ports and descriptors; the command line; exit codes |
+//! | [`ctl`] | asks and changes a pointsman that runs, from a process of its own |
 //! | [`demo`] | backends and a client to try it with, on plain blocking threads |
 //!
 //! # One connection's walk
@@ -109,6 +110,7 @@ pub mod balance;
 pub mod config;
 pub mod context;
 pub mod control;
+pub mod ctl;
 pub mod demo;
 pub mod event;
 pub mod event_loop;

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use pointsman::config::{Complaint, Config, Task, counted, io_words};
+use pointsman::ctl;
 use pointsman::event::signals::Signals;
 use pointsman::file;
 use pointsman::flags::{self, Command};
@@ -12,6 +13,12 @@ use pointsman::startup::{self, Start, StartError};
 use pointsman::wanted::{self, Told, Wanted};
 
 fn main() -> ExitCode {
+    if std::env::args_os().nth(1).is_some_and(|word| word == ctl::WORD) {
+        return match flags::arguments(std::env::args_os().skip(1)) {
+            Ok(args) => ctl::run(&args),
+            Err(errors) => complain_of_all(&errors, ExitCode::from(2)),
+        };
+    }
     // First of all: until then any signal ends the process.
     let signals = match Signals::install() {
         Ok(signals) => signals,

@@ -79,8 +79,7 @@ impl Answer {
             Part::Head => self.head(),
             Part::Length(left) => {
                 let taken = self.take(left);
-                self.part =
-                    if taken == left { Part::Done } else { Part::Length(left - taken) };
+                self.part = if taken == left { Part::Done } else { Part::Length(left - taken) };
                 Ok(taken > 0 || left == 0)
             }
             Part::Chunk(left) => {
@@ -192,16 +191,12 @@ mod tests {
     #[test]
     fn an_answer_is_read_wherever_it_is_cut() {
         let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n\
-                       5;a=b\r\nhello\r\nB\r\n over\r\n\r\nthere\r\n0\r\nX: y\r\n\r\n";
+                       5;a=b\r\nhello\r\nF\r\n over\r\n\r\nthere!\r\n0\r\nX: y\r\n\r\n";
         let length = "HTTP/1.1 422 x\r\nContent-Length: 3\r\nETag: \"7\"\r\n\r\nabc";
         let bare = "HTTP/1.1 204 No Content\r\n\r\n";
-        let chunked = chunked.replace("B\r\n over", "E\r\n over");
-        let chunked = chunked.replace("\r\nthere\r\n0", "\r\nthere!\r\n0");
-        for (text, status, body) in [
-            (&*chunked, 200, "hello over\r\n\r\nthere!".replace("!", "!")),
-            (length, 422, "abc".to_owned()),
-            (bare, 204, String::new()),
-        ] {
+        for (text, status, body) in
+            [(chunked, 200, "hello over\r\n\r\nthere!"), (length, 422, "abc"), (bare, 204, "")]
+        {
             for at in 0..=text.len() {
                 let answer = read_in_two(text, at);
                 assert!(answer.is_done(), "{text:?} cut at {at}: {answer:?}");

@@ -47,11 +47,7 @@ pub enum Body<'a> {
 
 impl Client {
     /// Of the admin listener at this place.
-    pub fn at(
-        place: &str,
-        token: Option<String>,
-        reason: Option<String>,
-    ) -> Outcome<Client> {
+    pub fn at(place: &str, token: Option<String>, reason: Option<String>) -> Outcome<Client> {
         let is_text = |it: &Option<String>| {
             it.as_ref().is_none_or(|it| !it.chars().any(char::is_control))
         };
@@ -73,7 +69,7 @@ impl Client {
         let mut answer = Answer::default();
         let mut wire = self.send(method, path, body)?;
         while !answer.is_done() {
-            self.more(&mut *wire, &mut answer)?;
+            self.more(&mut *wire, &mut answer, false)?;
         }
         self.accepted(answer)
     }
@@ -83,21 +79,17 @@ impl Client {
         let mut answer = Answer::default();
         let mut wire = self.send("GET", path, Body::None)?;
         while !answer.is_done() {
-            self.more(&mut *wire, &mut answer)?;
+            self.more(&mut *wire, &mut answer, false)?;
         }
         Ok(answer)
     }
 
     /// Lines of an answer that goes on until one side ends it.
-    pub fn follow(
-        &self,
-        path: &str,
-        mut line: impl FnMut(&str) -> Outcome<()>,
-    ) -> Outcome<()> {
+    pub fn follow(&self, path: &str, mut line: impl FnMut(&str) -> Outcome<()>) -> Outcome<()> {
         let mut answer = Answer::default();
         let mut wire = self.send("GET", path, Body::None)?;
         while !answer.is_done() {
-            self.more(&mut *wire, &mut answer)?;
+            self.more(&mut *wire, &mut answer, true)?;
             if answer.status != 200 {
                 continue;
             }
@@ -109,17 +101,19 @@ impl Client {
         self.accepted(answer).map(|_| ())
     }
 
-    fn more(&self, wire: &mut dyn Wire, answer: &mut Answer) -> Outcome<()> {
+    /// `patient` waits for ever, once an answer has begun.
+    fn more(&self, wire: &mut dyn Wire, answer: &mut Answer, patient: bool) -> Outcome<()> {
         let mut buffer = [0; 16 * 1024];
         let fed = match wire.read(&mut buffer) {
             Ok(0) => answer.end(),
             Ok(count) => answer.feed(&buffer[..count]),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
             Err(error) => {
-                let is_late = matches!(
-                    error.kind(),
-                    io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
-                );
+                let is_late =
+                    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut);
+                if is_late && patient && answer.has_head() {
+                    return Ok(());
+                }
                 Err(if is_late {
                     format!("no answer for {} s", PATIENCE.as_secs())
                 } else {
@@ -238,7 +232,9 @@ impl Place {
         }
         let host = text.strip_prefix("http://").map(|it| it.trim_end_matches('/'));
         match host.filter(|it| !it.is_empty() && !it.contains(['/', '@', ' '])) {
-            Some(host) if host.rsplit_once(':').is_some_and(|it| it.1.parse::<u16>().is_ok()) => {
+            Some(host)
+                if host.rsplit_once(':').is_some_and(|it| it.1.parse::<u16>().is_ok()) =>
+            {
                 Ok(Place::Http(host.to_owned()))
             }
             _ => Err(Failure::Usage(format!("--admin: found {}, {want}", quoted(text)))),

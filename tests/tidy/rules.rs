@@ -25,7 +25,7 @@ pub const FLOORS: &[&[&str]] = &[
     &["admin"],
     &["event_loop"],
     &["settings"],
-    &["flags", "file", "demo", "wanted", "startup"],
+    &["flags", "file", "demo", "wanted", "startup", "ctl"],
 ];
 
 /// A reader takes in a file in one sitting.
@@ -183,7 +183,7 @@ pub fn no_duplicates(source: &Source) -> Vec<Breach> {
 
 /// Rooms that may say how a flag is written: the flags and the table that they are made of, and the
 /// demo, which is one.
-const SAY_FLAGS: &[&str] = &["flags", "settings", "demo"];
+const SAY_FLAGS: &[&str] = &["flags", "settings", "demo", "ctl"];
 
 /// A setting is a `Key` below its front-ends: who has it from a file has no use for a flag's name.
 pub fn no_flag_names(source: &Source) -> Vec<Breach> {

@@ -1,0 +1,89 @@
+//! `pointsman ctl`: asks and changes a pointsman that runs, over its admin API.
+//!
+//! A plain client that blocks, in a process of its own; nothing here is used by the balancer.
+//!
+//! ```text
+//!   args --usage--> a command --reading, backends, process--> client --> table, lines | JSON
+//! ```
+
+mod answer;
+mod backends;
+mod client;
+mod failure;
+mod process;
+mod reading;
+mod table;
+mod usage;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use client::Client;
+use failure::{Failure, Outcome};
+use usage::{Asked, Given};
+
+/// The word that asks for it.
+pub const WORD: &str = "ctl";
+
+/// Do what the arguments behind [`WORD`] ask for.
+pub fn run(args: &[String]) -> ExitCode {
+    let outcome = match usage::parse(args) {
+        Ok(Asked::Help(text)) => reading::print(&text),
+        Ok(Asked::Command(given)) => carry_out(&given),
+        Err(failure) => Err(failure),
+    };
+    let complain = |line: &str| {
+        let _ = writeln!(std::io::stderr(), "pointsman ctl: {line}");
+    };
+    match outcome {
+        Ok(()) | Err(Failure::Closed) => ExitCode::SUCCESS,
+        Err(Failure::Usage(line)) => {
+            complain(&line);
+            ExitCode::from(2)
+        }
+        Err(Failure::Failed(lines)) => {
+            lines.iter().for_each(|line| complain(line));
+            ExitCode::FAILURE
+        }
+        Err(Failure::Said) => ExitCode::FAILURE,
+    }
+}
+
+fn carry_out(given: &Given) -> Outcome {
+    let variable = |name: &str| std::env::var(name).ok().filter(|it| !it.is_empty());
+    let place = given.value("admin").or_else(|| variable("POINTSMAN_ADMIN"));
+    let token = given.value("token").or_else(|| variable("POINTSMAN_TOKEN"));
+    let reason = if given.has("reason") { given.value("reason") } else { None };
+    let client = Client::at(place.as_deref().unwrap_or(client::USUAL_PLACE), token, reason)?;
+    let client = &client;
+    let is_whole = given.words.is_empty();
+    match given.command.name {
+        "show" if given.words.first().is_some_and(|it| it == "backend") => {
+            let Some(name) = given.words.get(1) else {
+                let line = "show backend: found no name, want show backend POOL/NAME";
+                return Err(Failure::Usage(line.to_owned()));
+            };
+            let named = backends::Named::find(client, name)?;
+            reading::show_one(client, &named.path(), given)
+        }
+        "show" => reading::show(client, given),
+        "add" => backends::add(client, given),
+        "remove" => backends::remove(client, given),
+        "drain" if is_whole => {
+            if given.has("deadline") || given.has("wait") {
+                let line = "drain: --deadline and --wait are of a backend, want POOL/NAME";
+                return Err(Failure::Usage(line.to_owned()));
+            }
+            process::begin(client, given, "drain")
+        }
+        word @ ("drain" | "ready" | "maint") => backends::set_admin(client, given, word),
+        "weight" => backends::weight(client, given),
+        "close" => backends::close(client, given),
+        word @ ("reload" | "undrain" | "stop") => process::begin(client, given, word),
+        "config" => process::config(client, given),
+        "overrides" => process::overrides(client, given),
+        "events" => reading::events(client, given),
+        "explain" => reading::explain(client, given),
+        _ => reading::health(client, given),
+    }
+}
