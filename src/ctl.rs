@@ -33,7 +33,9 @@ pub fn run(args: &[String]) -> ExitCode {
         Err(failure) => Err(failure),
     };
     let complain = |line: &str| {
-        let _ = writeln!(std::io::stderr(), "pointsman ctl: {line}");
+        // Mistakes in a configuration say by themselves what they are.
+        let begin = if line.starts_with("error: ") { "" } else { "pointsman ctl: " };
+        let _ = writeln!(std::io::stderr(), "{begin}{line}");
     };
     match outcome {
         Ok(()) | Err(Failure::Closed) => ExitCode::SUCCESS,

@@ -36,6 +36,7 @@ pub fn begin(client: &Client, given: &Given, what: &str) -> Outcome {
         "reload" => {
             "reload: begun; the log and pointsman ctl events say what came of it\n".into()
         }
+        "stop" => "stop: begun; what is at work may finish\n".into(),
         _ => format!("{what}: the process is {state}\n"),
     })
 }
@@ -51,7 +52,8 @@ pub fn config(client: &Client, given: &Given) -> Outcome {
         ["check", file] => {
             let text = read(file)?;
             let body = Body::Toml(&text, None);
-            let value = tree(&client.ask("POST", "/api/v1/config/check", body)?)?;
+            let value =
+                tree(&in_file(file, client.ask("POST", "/api/v1/config/check", body))?)?;
             if given.has("json") {
                 return print(&format!("{value}\n"));
             }
@@ -62,7 +64,7 @@ pub fn config(client: &Client, given: &Given) -> Outcome {
             let now = client.ask("GET", "/api/v1/config", Body::None)?;
             let body = Body::Toml(&new, now.field("etag"));
             let path = with_dry_run("/api/v1/config", given);
-            let value = tree(&client.ask("PUT", &path, body)?)?;
+            let value = tree(&in_file(file, client.ask("PUT", &path, body))?)?;
             receipt(given, &value, file)
         }
         ["check" | "put"] => {
@@ -90,6 +92,10 @@ pub fn overrides(client: &Client, given: &Given) -> Outcome {
         ["save"] => {
             let path = "/api/v1/overrides?format=toml";
             let answer = client.ask("GET", path, Body::None)?;
+            if !answer.field("content-type").is_some_and(|it| it.contains("toml")) {
+                let line = "this pointsman cannot write overrides as TOML; see overrides list";
+                return Err(Failure::failed(line));
+            }
             print(&String::from_utf8_lossy(&answer.body))
         }
         ["clear"] => {
@@ -123,6 +129,17 @@ fn receipt(given: &Given, value: &Value, of: &str) -> Outcome {
         (Value::Bool(true), _) => format!("{of}: would be done: {did}\n"),
         (_, Value::Bool(true)) => format!("{of}: nothing to change\n"),
         _ => format!("{of}: {did}\n"),
+    })
+}
+
+/// Mistakes at their places in the file: the API calls what it was sent `body`.
+fn in_file<T>(file: &str, outcome: Outcome<T>) -> Outcome<T> {
+    outcome.map_err(|failure| match failure {
+        Failure::Failed(lines) => {
+            let to = format!("--> {file}:");
+            Failure::Failed(lines.iter().map(|it| it.replace("--> body:", &to)).collect())
+        }
+        other => other,
     })
 }
 

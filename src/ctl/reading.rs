@@ -120,12 +120,10 @@ fn show_backends(all: &Pools, given: &Given) -> Outcome {
 /// `5`, or `5 (of 10)` where 10 was configured and something else was told or holds by now.
 fn weight(value: &Value) -> String {
     let configured = value["configured"].as_f64();
-    let told = value["override"].as_f64().or(configured);
     let effective = value["effective"].as_f64();
     let shown = effective.map(number).unwrap_or_default();
-    match (configured, told) {
-        (Some(was), Some(told)) if told != was => format!("{shown} ({}/{})", told, was),
-        (Some(was), _) if Some(was) != effective => format!("{shown} ({was})"),
+    match configured {
+        Some(was) if configured != effective => format!("{shown} (of {})", number(was)),
         _ => shown,
     }
 }
@@ -215,6 +213,10 @@ pub fn events(client: &Client, given: &Given) -> Outcome {
 
 fn event_line(id: &str, kind: &str, value: &Value) -> String {
     let mut line = format!("{} {id} {kind}", cell(&value["time"]));
+    // A receipt says in its text all that its numbers say.
+    if let Some(text) = value["receipt"]["text"].as_str() {
+        return format!("{line} {text}");
+    }
     let mut all = Vec::new();
     flatten("", value, &mut all);
     for (name, value) in all.iter().filter(|(name, it)| name != "time" && it != "-") {
@@ -315,5 +317,30 @@ fn cell(value: &Value) -> String {
         Value::Array(all) => all.iter().map(cell).collect::<Vec<_>>().join(","),
         Value::Number(it) if it.is_f64() => number(it.as_f64().unwrap_or_default()),
         other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_weight_is_shown_with_what_was_configured_where_that_is_another() {
+        let of = |effective: f64| {
+            weight(&json!({"configured": 10, "override": null, "effective": effective}))
+        };
+        assert_eq!((&*of(10.0), &*of(5.0), &*of(2.5)), ("10", "5 (of 10)", "2.5 (of 10)"));
+    }
+
+    #[test]
+    fn an_event_is_one_line_whatever_it_has() {
+        let value = json!({"time": "t", "who": "uid 0", "status": 200, "reason": null,
+                           "what": "a\nb"});
+        let line = event_line("7", "audit", &value);
+        assert!(line.starts_with("t 7 audit who=\"uid 0\" status=200 what="), "{line}");
+        assert_eq!(line.lines().count(), 1);
+        let value = json!({"time": "t", "receipt": {"text": "generation 2", "took_ms": 1}});
+        assert_eq!(event_line("8", "change", &value), "t 8 change generation 2");
     }
 }

@@ -5,6 +5,7 @@ mod common;
 
 mod access_log;
 mod config;
+mod ctl;
 mod demo;
 mod flags;
 mod start;
