@@ -21,6 +21,7 @@ Usage:
   pointsman --listen ADDR:PORT --backend HOST:PORT [--backend HOST:PORT]...
   pointsman --demo
   pointsman -h | --help | --help TOPIC
+  pointsman ctl --help      to ask and change one that runs
 
 A DURATION is a number with its unit, ms, s, m or h, such as 500ms or 1.5h.
 ";
