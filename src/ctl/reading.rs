@@ -286,7 +286,8 @@ pub fn health(client: &Client, given: &Given) -> Outcome {
         for pool in service["pools"].as_array().into_iter().flatten() {
             let found = items(&pools).iter().find(|it| it["name"] == *pool);
             if let Some(found) = found.filter(|it| it["up"] == 0) {
-                let (service, pool) = (cell(&service["name"]), cell(pool));
+                let service = cell(&service["name"]);
+                let pool = cell(pool);
                 let of = cell(&found["backends"]);
                 wrong.push(format!("service {service}: none of {of} in pool {pool} is up"));
             }

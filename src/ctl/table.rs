@@ -18,7 +18,7 @@ impl Table {
     /// One row more, a cell for each column.
     pub fn row(&mut self, cells: Vec<String>) {
         debug_assert_eq!(cells.len(), self.names.len(), "a cell for each column");
-        self.rows.push(cells.iter().map(|it| cut(it)).collect());
+        self.rows.push(cells.into_iter().map(cut).collect());
     }
 
     /// All of it, a line each.
@@ -50,9 +50,9 @@ impl Table {
     }
 }
 
-fn cut(text: &str) -> String {
+fn cut(text: String) -> String {
     if text.chars().count() <= CELL_CHARS_MAX {
-        return text.to_owned();
+        return text;
     }
     text.chars().take(CELL_CHARS_MAX - 3).chain("...".chars()).collect()
 }

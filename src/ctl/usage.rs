@@ -1,4 +1,4 @@
-//! The command line of `ctl`: one table of commands and flags, read by getopts and told by the help.
+//! The command line of `ctl`: one table of commands and flags, for getopts and for the help.
 
 use getopts::{Fail, Matches, Options, ParsingStyle};
 
@@ -29,7 +29,8 @@ const FLAGS: &[Flag] = &[
     (
         "admin",
         "PLACE",
-        "where it is: unix:PATH or http://HOST:PORT [POINTSMAN_ADMIN, or unix:/run/pointsman/api.sock]",
+        "where it is: unix:PATH or http://HOST:PORT [POINTSMAN_ADMIN, or \
+         unix:/run/pointsman/api.sock]",
     ),
     ("token", "TOKEN", "who asks, where tokens are wanted [POINTSMAN_TOKEN]"),
     ("json", "", "what the API answers, for programs"),
@@ -69,7 +70,8 @@ macro_rules! commands {
 commands! {
     "show" "[services|listeners|pools|backends [POOL]|backend POOL/NAME]" 0..2 []
         "what runs: all pools with their backends, or one kind of thing"
-        "WEIGHT is what is effective; with what was configured, where that is another.\nACTIVE is connections or requests at work now, RATE new ones in the last second.";
+        "WEIGHT is what is effective; with what was configured, where that is another.\n\
+         ACTIVE is connections or requests at work now, RATE new ones in the last second.";
     "add" "POOL/NAME ADDRESS" 2..2
         ["weight" "max-connections" "backup" "tls" "sni" "check-port" "dry-run" "reason"]
         "a backend more, or another in its place" "";
@@ -77,7 +79,8 @@ commands! {
         "takes a backend out; its connections end by themselves" "";
     "drain" "[POOL/NAME]" 0..1 ["deadline" "wait" "dry-run" "reason"]
         "no new clients for a backend, but those that stick to it"
-        "Without a name it is about the whole process: /ready says no from then on, and\nwhoever spreads clients over several processes sends none here; undrain ends it.";
+        "Without a name it is about the whole process: /ready says no from then on, and\n\
+         whoever spreads clients over several processes sends none here; undrain ends it.";
     "ready" "POOL/NAME" 1..1 ["dry-run" "reason"] "a backend takes clients again" "";
     "maint" "POOL/NAME" 1..1 ["deadline" "wait" "dry-run" "reason"]
         "nobody new for a backend, and no probes" "";
@@ -86,7 +89,8 @@ commands! {
     "reload" "" 0..0 ["dry-run" "reason"] "reads flags and file again, as SIGHUP does" "";
     "config" "[print | check FILE | put FILE]" 0..2 ["dry-run" "reason"]
         "the configuration that holds; whether another is good; another"
-        "FILE may be - for standard input. What is put holds until flags and file are read\nagain: it is written nowhere.";
+        "FILE may be - for standard input. What is put holds until flags and file are read\n\
+         again: it is written nowhere.";
     "overrides" "[list | clear [POOL/NAME] | save]" 0..2 ["dry-run" "reason"]
         "what was told and differs from the configuration" "save prints it as TOML.";
     "events" "" 0..0 ["kind" "since"] "what happens, a line each, until Ctrl-C" "";
