@@ -22,6 +22,7 @@ mod resolve;
 mod server_fates;
 mod servers;
 mod socket;
+pub mod state;
 #[cfg(test)]
 mod tests;
 mod tls;

@@ -31,6 +31,7 @@ mod mirroring;
 mod process;
 mod registering;
 mod resting;
+mod saving;
 #[cfg(test)]
 mod tests;
 mod udp;
@@ -69,6 +70,7 @@ use changing::{Job, Waiting};
 use chores::Chores;
 use closing::{Eviction, Sweep};
 use resting::Resting;
+use saving::Keeping;
 
 /// The loop and everything it owns.
 pub struct EventLoop {
@@ -123,6 +125,8 @@ pub struct EventLoop {
     /// The turn before was longer than owners may act.
     was_long: bool,
     chores: Chores,
+    /// What survives a restart.
+    keeping: Keeping,
 }
 
 /// What a loop is made of, beside what it is to serve.
@@ -246,6 +250,7 @@ impl EventLoop {
             busy: false,
             was_long: false,
             chores,
+            keeping: Keeping::new(process.state_file.clone()),
         })
     }
 
@@ -255,6 +260,7 @@ impl EventLoop {
         while self.state != RunState::Stopping {
             self.turn(None)?;
         }
+        self.save_at_once();
         if let Some(log) = &mut self.cx.access_log {
             log.finish(self.cx.now);
         }
@@ -329,6 +335,7 @@ impl EventLoop {
             || self.has_mirrors_left()
             || self.changing.is_some()
             || self.admin.has_work()
+            || self.keeping.is_saving()
     }
 
     /// 2: note what each event says, and queue its owner.
@@ -423,6 +430,7 @@ impl EventLoop {
             self.health.hasten(&mut self.cx);
         }
         if self.cx.backends.has_flips() {
+            self.note_flips();
             self.leave_backends();
         }
         self.udp.leave_some(&mut self.cx);
@@ -439,6 +447,7 @@ impl EventLoop {
         if self.changing.is_some() {
             self.go_on_changing();
         }
+        self.keep_state();
         self.arm_chores();
         let no_pairs = self.pairs.len() == self.dead.len();
         let no_clients = no_pairs && self.accepting.is_empty() && self.udp.flows() == 0;

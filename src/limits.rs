@@ -12,6 +12,7 @@ mod bytes;
 mod demo;
 mod flags;
 mod http;
+mod state;
 mod tls;
 mod udp;
 
@@ -25,6 +26,7 @@ pub use bytes::*;
 pub use demo::*;
 pub use flags::*;
 pub use http::*;
+pub use state::*;
 pub use tls::*;
 pub use udp::*;
 

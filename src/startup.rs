@@ -12,7 +12,8 @@ use crate::config::{
     BackendSpec, Complaint, Config, Desired, Listen, ListenerSpec, MAIN, Match, Origins,
     PoolSpec, RouteName, ServiceSpec, SettingKey, Spelling, io_words,
 };
-use crate::control::{self, Ground, Prepared, PreparedListener};
+use crate::control::state::{self, State};
+use crate::control::{self, Ground, Layers, Prepared, PreparedListener};
 use crate::demo::{self, Demo};
 use crate::event::signals::Signals;
 use crate::event_loop::{
@@ -63,6 +64,10 @@ pub fn start(
         signals.belong_to_terminal();
         join_demo(demo, &mut desired);
     }
+    let (state, notes) = read_state(&desired, &mut errors);
+    let laid = state.overlay.over(&desired);
+    let layers = Layers { base: desired, overlay: laid.overlay };
+    let desired = laid.desired;
     let prepared = match Ground::with_nothing(|ground| control::prepare(ground, desired)) {
         Ok(prepared) if errors.is_empty() => prepared,
         Ok(_) => return Err(StartError::Settings(errors)),
@@ -76,7 +81,8 @@ pub fn start(
     let addresses: Vec<Listen> =
         prepared.desired.listeners.iter().zip(&prepared.listeners).map(real).collect();
     let more = tell(&advice::advice(&prepared));
-    warnings.iter().chain(&more).for_each(|line| warn!("{line}"));
+    let told = notes.iter().chain(&laid.notes);
+    warnings.iter().chain(&more).chain(told).for_each(|line| warn!("{line}"));
     let share = share_descriptors(&prepared.desired.process, spelling, prepared.needs);
     say_backends(&prepared);
     let logs = Logs { log, spelling };
@@ -85,12 +91,21 @@ pub fn start(
     let stats_path =
         prepared.desired.services.iter().find_map(|it| it.settings.stats_path.clone());
     let mut looping = EventLoop::new(&process, parts).map_err(StartError::EventLoop)?;
-    looping.apply(prepared).map_err(StartError::EventLoop)?;
+    looping.apply_layers(prepared, layers).map_err(StartError::EventLoop)?;
+    looping.restore(state);
     announce(&addresses);
     if let Some(demo) = demo {
         show_demo(&demo, &addresses, stats_path.as_deref());
     }
     Ok(looping)
+}
+
+/// What is known from before, and lines about what is wrong with it.
+fn read_state(desired: &Desired, errors: &mut Vec<Complaint>) -> (State, Vec<String>) {
+    let Some(path) = &desired.process.state_file else { return Default::default() };
+    errors.extend(state::saving_mistake(path));
+    let found = state::read(path);
+    (found.state.unwrap_or_default(), found.notes)
 }
 
 /// What the backends are, and where what a client asks for leads.

@@ -13,6 +13,7 @@ pub mod json;
 pub mod pages;
 pub mod snapshot;
 pub mod tables;
+mod totals;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -65,6 +66,8 @@ pub struct Stats {
     pub udp: Datagrams,
     /// Log lines dropped because nobody read them.
     pub log_dropped: Arc<AtomicU64>,
+    /// States that could not be saved.
+    pub state_failures: u64,
     /// Turns of the loop.
     pub turns: u64,
     /// The longest time between two polls.
@@ -208,7 +211,7 @@ impl Datagrams {
 }
 
 /// What is counted of a backend.
-#[derive(Debug, Default, Clone, Copy)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct BackendCounts {
     /// Connections given to it, or exchanges.
     pub given: u64,

@@ -9,10 +9,11 @@ use crate::balance::Observation;
 use crate::config::Spelling;
 use crate::event::ServerId;
 use crate::net::Fault;
+use crate::stats::BackendCounts;
 
 use super::pool::Pool;
 use super::seat::Presence;
-use super::{Backends, Course, Flip};
+use super::{Backends, Course, Flip, ServerState};
 
 /// By whose word a result is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -150,6 +151,32 @@ impl Backends {
     /// A probe failed, for a reason in words.
     pub fn probe_failed(&mut self, id: ServerId, reason: &str, now: Instant) {
         self.result(id, Err(reason), ToldBy::Probe, now);
+    }
+
+    /// It was down when another process looked at it last: it starts so, and is probed at once.
+    /// Without probes nothing would bring it up.
+    pub fn start_down(&mut self, id: ServerId, now: Instant) {
+        let Some(server) = self.servers.get_mut(id) else { return };
+        if !server.check.probed {
+            return;
+        }
+        let fall = server.check.rise_fall.fall;
+        if !std::mem::replace(&mut server.probe_wanted, true) {
+            self.probes_wanted.push(id);
+        }
+        let is_down = |it: &Backends| matches!(it[id].state, ServerState::Down(_));
+        for _ in 0..fall {
+            if !is_down(self) {
+                self.probe_failed(id, "it was down before the restart", now);
+            }
+        }
+    }
+
+    /// What another process counted of it before.
+    pub fn add_counts(&mut self, id: ServerId, counts: BackendCounts) {
+        if let Some(server) = self.servers.get_mut(id) {
+            server.counts.add(counts);
+        }
     }
 
     /// Whether somebody went up or down since they were taken.

@@ -29,6 +29,8 @@ pub struct ProcessSettings {
     pub seed: Option<u64>,
     /// Start the built-in backends, and put the balancer in front of them.
     pub demo: bool,
+    /// The file of what survives a restart, if anything does.
+    pub state_file: Option<String>,
 }
 
 impl ProcessSettings {
@@ -44,6 +46,7 @@ impl ProcessSettings {
         admin: AdminSettings::DEFAULT,
         seed: None,
         demo: false,
+        state_file: None,
     };
 }
 
@@ -59,6 +62,7 @@ impl SettingKey {
     pub const LOG_LEVEL: SettingKey = SettingKey("global.log_level");
     pub const SEED: SettingKey = SettingKey("global.seed");
     pub const DEMO: SettingKey = SettingKey("global.demo");
+    pub const STATE_FILE: SettingKey = SettingKey("global.state_file");
 }
 
 /// How much is logged, by the words of the `log` crate.

@@ -48,6 +48,8 @@ pub enum Chore {
     Deadlines,
     /// Servers that registered themselves may be silent for too long.
     Registrations,
+    /// What survives a restart is to be saved.
+    State,
 }
 
 /// Everybody who can own an event, a timer or a place in the run queue.
@@ -78,7 +80,7 @@ pub enum Owner {
 }
 
 impl Chore {
-    const ALL: [Chore; 13] = [
+    const ALL: [Chore; 14] = [
         Chore::Drain,
         Chore::Ramp,
         Chore::Return,
@@ -92,6 +94,7 @@ impl Chore {
         Chore::Keepalive,
         Chore::Deadlines,
         Chore::Registrations,
+        Chore::State,
     ];
 }
 

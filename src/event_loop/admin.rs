@@ -292,7 +292,7 @@ impl EventLoop {
     }
 
     /// Whether kept connections are told to go, and whoever asks that we are not ready.
-    fn drain(&mut self, on: bool) {
+    pub(super) fn drain(&mut self, on: bool) {
         if std::mem::replace(&mut self.admin.is_drained, on) == on {
             return;
         }

@@ -32,6 +32,7 @@ pub(super) struct Chores {
     pub registrations: TimerKey,
     pipes: TimerKey,
     keepalive: TimerKey,
+    pub state: TimerKey,
     /// Connections that are to have keepalive.
     to_keep_alive: Vec<Key>,
     keepalive_armed: bool,
@@ -158,6 +159,7 @@ impl EventLoop {
             // The accepting, which comes next, looks.
             Chore::Room => {}
             Chore::Keepalive => self.set_keepalives(),
+            Chore::State => self.begin_to_save(),
             Chore::Deadlines => self.end_deadlines(),
             Chore::Registrations => self.lapse_registrations(),
             Chore::Status => {
@@ -170,7 +172,7 @@ impl EventLoop {
 
 impl Chores {
     #[cfg(debug_assertions)]
-    pub const COUNT: usize = 13;
+    pub const COUNT: usize = 14;
 
     pub fn new(cx: &mut Context) -> Chores {
         Chores {
@@ -187,6 +189,7 @@ impl Chores {
             registrations: cx.timers.create(Owner::Chore(Chore::Registrations)),
             pipes: cx.timers.create(Owner::Chore(Chore::Pipes)),
             keepalive: cx.timers.create(Owner::Chore(Chore::Keepalive)),
+            state: cx.timers.create(Owner::Chore(Chore::State)),
             to_keep_alive: Vec::new(),
             keepalive_armed: false,
             ramp_armed: false,

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::config::{
-    AccessLogFormat, AccessLogPlace, Algorithm, AllDown, BackendTls, BackendVerify,
+    AdminSettings, AccessLogFormat, AccessLogPlace, Algorithm, AllDown, BackendTls, BackendVerify,
     CertificatePair, Check, CheckSettings, Cidr, ClientCert, HashKey, ListenerSettings,
     ListenerTls, OnDown, OnLapse, OnListenerRemoved, OnRemoved, PoolSettings, ProcessSettings,
     Protocol, Redirect, SameSite, ServiceSettings, Sticky, UdpSettings, UnknownName,
@@ -76,7 +76,7 @@ fn every_flag_reaches_its_field() {
          --backend-idle 1ms --backend-idle-connections 0 --header-timeout 1s \
          --keep-alive 2s --server-timeout 3s --abort-on-close off --max-body 10m \
          --trusted-proxies 10.0.0.0/8,::1 --trusted-proxies fd00::/8 --access-log - \
-         --access-log-format haproxy");
+         --access-log-format haproxy --state-file /run/state");
     assert_eq!(config.listeners.len(), 2);
     let expected = Config {
         file: None,
@@ -92,6 +92,8 @@ fn every_flag_reaches_its_field() {
             admin: crate::config::AdminSettings::DEFAULT,
             seed: Some(u64::MAX),
             demo: false,
+            admin: AdminSettings::DEFAULT,
+            state_file: Some("/run/state".to_owned()),
         },
         listeners: config.listeners.clone(),
         listener: ListenerSettings {

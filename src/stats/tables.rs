@@ -176,6 +176,12 @@ pub const PROCESS: &[Field<Process>] = &[
         |it| it.stats.mirror.failed.into(),
         "copies that were not sent whole, or not answered whole in time",
     ),
+    Field::counter(
+        "state_save_failures",
+        One,
+        |it| it.stats.state_failures.into(),
+        "how often the state file could not be written",
+    ),
     Field::counter("turns", One, |it| it.stats.turns.into(), "turns of the event loop"),
     Field::gauge(
         "longest_turn_ms",

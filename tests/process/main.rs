@@ -9,4 +9,5 @@ mod ctl;
 mod demo;
 mod flags;
 mod start;
+mod state;
 mod stop;

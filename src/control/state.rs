@@ -1,0 +1,196 @@
+//! What survives a restart, as a file of its own.
+//!
+//! ```text
+//!   pointsman-state 1 LENGTH      name of the format, its version, how long the next part is
+//!   {"generation": ...}           so many bytes of JSON
+//!   crc32c 1a2b3c4d               CRC-32C of them
+//! ```
+//!
+//! Nothing of it is needed to start: whatever is wrong with it is said, and it is left alone.
+
+mod files;
+mod told;
+
+pub use files::{Found, Saving, read, saving_mistake};
+
+use std::fmt;
+
+use serde_json::{Map, Value, json};
+
+use crate::config::Overlay;
+use crate::limits::STATE_BYTES_MAX;
+use crate::stats::BackendCounts;
+
+const FORMAT: &str = "pointsman-state";
+const VERSION: &str = "1";
+
+/// All of it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct State {
+    /// How often what runs was changed.
+    pub generation: u64,
+    /// Whoever asks is told to send nobody here.
+    pub is_drained: bool,
+    /// What was told while it ran, beside what was configured then.
+    pub overlay: Overlay,
+    /// Backends that were up or down: where they start, until a probe has spoken.
+    pub health: Vec<HealthHint>,
+    /// What was counted of backends.
+    pub counts: Vec<SavedCounts>,
+    /// What the process counted, by name.
+    pub totals: Vec<(String, u64)>,
+    /// Who registered, as it was found.
+    pub registrations: Value,
+}
+
+/// How a backend was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HealthHint {
+    /// Its pool's name.
+    pub pool: String,
+    /// Its own.
+    pub backend: String,
+    /// Rather than down.
+    pub is_up: bool,
+}
+
+/// What was counted of a backend.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SavedCounts {
+    /// Its pool's name.
+    pub pool: String,
+    /// Its own.
+    pub backend: String,
+    /// The numbers.
+    pub counts: BackendCounts,
+}
+
+/// Why a state cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Corrupt(pub String);
+
+impl State {
+    /// As it stands in the file.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let health = self.health.iter().map(|it| {
+            let state = if it.is_up { "up" } else { "down" };
+            json!({"pool": it.pool, "backend": it.backend, "state": state})
+        });
+        let counts = self.counts.iter().map(|it| {
+            let mut row = Map::new();
+            row.insert("pool".to_owned(), json!(it.pool));
+            row.insert("backend".to_owned(), json!(it.backend));
+            let mut counts = it.counts;
+            for (name, count) in counts.numbers() {
+                row.insert(name.to_owned(), json!(*count));
+            }
+            Value::Object(row)
+        });
+        let totals: Map<String, Value> =
+            self.totals.iter().map(|(name, it)| (name.clone(), json!(it))).collect();
+        let body = json!({
+            "generation": self.generation,
+            "drained": self.is_drained,
+            "overrides": told::to_json(&self.overlay),
+            "health": health.collect::<Vec<_>>(),
+            "backends": counts.collect::<Vec<_>>(),
+            "totals": totals,
+            "registrations": self.registrations,
+        });
+        let body = body.to_string();
+        let sum = crc32c::crc32c(body.as_bytes());
+        format!("{FORMAT} {VERSION} {}\n{body}\ncrc32c {sum:08x}\n", body.len()).into_bytes()
+    }
+
+    /// What a file says. The newline at its end may be missing.
+    pub fn parse(bytes: &[u8]) -> Result<State, Corrupt> {
+        let body = checked(bytes)?;
+        let value: Value =
+            serde_json::from_slice(body).map_err(|error| Corrupt(error.to_string()))?;
+        let number = |of: &Value, name: &str| {
+            of[name].as_u64().ok_or_else(|| Corrupt(format!("{name} is no number")))
+        };
+        let health = list(&value, "health")?.iter().map(|it| {
+            let is_up = match it["state"].as_str() {
+                Some("up") => true,
+                Some("down") => false,
+                _ => return Err(Corrupt("a state that is neither up nor down".to_owned())),
+            };
+            Ok(HealthHint { pool: text(it, "pool")?, backend: text(it, "backend")?, is_up })
+        });
+        let counts = list(&value, "backends")?.iter().map(|it| {
+            let mut counts = BackendCounts::default();
+            for (name, count) in counts.numbers() {
+                *count = number(it, name)?;
+            }
+            Ok(SavedCounts { pool: text(it, "pool")?, backend: text(it, "backend")?, counts })
+        });
+        let totals = value["totals"].as_object();
+        let totals = totals.ok_or_else(|| Corrupt("totals are no object".to_owned()))?;
+        let is_drained = value["drained"].as_bool();
+        Ok(State {
+            generation: number(&value, "generation")?,
+            is_drained: is_drained
+                .ok_or_else(|| Corrupt("drained is no truth value".to_owned()))?,
+            overlay: told::from_json(list(&value, "overrides")?)?,
+            health: health.collect::<Result<_, Corrupt>>()?,
+            counts: counts.collect::<Result<_, Corrupt>>()?,
+            totals: totals
+                .iter()
+                .map(|(name, _)| Ok((name.clone(), number(&value["totals"], name)?)))
+                .collect::<Result<_, Corrupt>>()?,
+            registrations: value["registrations"].clone(),
+        })
+    }
+}
+
+/// What is between the first and the last line, if these say that it is whole.
+fn checked(bytes: &[u8]) -> Result<&[u8], Corrupt> {
+    let corrupt = |why: &str| Corrupt(why.to_owned());
+    if bytes.len() as u64 > STATE_BYTES_MAX {
+        return Err(corrupt("it is too large"));
+    }
+    let end = bytes.iter().position(|&it| it == b'\n');
+    let (first, rest) = bytes.split_at(end.ok_or_else(|| corrupt("it is cut off"))?);
+    let rest = &rest[1..];
+    let first = std::str::from_utf8(first).map_err(|_| corrupt("its first line is no text"))?;
+    let words: Vec<&str> = first.split(' ').collect();
+    let length = match words[..] {
+        [FORMAT, VERSION, length] => length,
+        [FORMAT, version, _] => {
+            return Err(Corrupt(format!("its version is {version}, want {VERSION}")));
+        }
+        _ => return Err(corrupt("its first line is not that of a state file")),
+    };
+    let count: usize = length.parse().map_err(|_| corrupt("its length is no number"))?;
+    if count.to_string() != length {
+        return Err(corrupt("its length is no plain number"));
+    }
+    let body = rest.get(..count).ok_or_else(|| corrupt("it is cut off"))?;
+    let last = &rest[count..];
+    let sum = format!("\ncrc32c {:08x}", crc32c::crc32c(body));
+    let last = last.strip_suffix(b"\n").unwrap_or(last);
+    if last != sum.as_bytes() {
+        return Err(corrupt("its check sum does not fit"));
+    }
+    Ok(body)
+}
+
+fn list<'a>(of: &'a Value, name: &str) -> Result<&'a [Value], Corrupt> {
+    let found = of[name].as_array();
+    found.map(Vec::as_slice).ok_or_else(|| Corrupt(format!("{name} is no list")))
+}
+
+fn text(of: &Value, name: &str) -> Result<String, Corrupt> {
+    let found = of[name].as_str();
+    found.map(str::to_owned).ok_or_else(|| Corrupt(format!("{name} is no text")))
+}
+
+impl fmt::Display for Corrupt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests;

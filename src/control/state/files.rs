@@ -1,0 +1,187 @@
+//! The file, and how it is replaced so that a kill at any moment leaves the old one or the new one.
+//!
+//! ```text
+//!   FILE.new  written in pieces --> FILE kept as FILE.old, a hard link --> renamed to FILE
+//! ```
+//!
+//! No fsync: it would hold up the loop. What a power cut tears, the check sum finds, and FILE.old
+//! is taken.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+
+use crate::config::{Complaint, SettingKey, Subject, io_words};
+use crate::limits::{STATE_BYTES_MAX, STATE_PIECE_BYTES};
+
+use super::State;
+
+/// What was found at a start.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// The state, if there is one that is whole.
+    pub state: Option<State>,
+    /// Lines about what is wrong with files.
+    pub notes: Vec<String>,
+}
+
+/// A state that is being written.
+pub struct Saving {
+    path: String,
+    bytes: Vec<u8>,
+    written: usize,
+    stage: Stage,
+    /// What it came to, once it is over.
+    pub outcome: io::Result<()>,
+}
+
+enum Stage {
+    Opening,
+    Writing(File),
+    Renaming,
+    Over,
+}
+
+/// Read the state, or the one before if it is torn. A file that is of no use is set aside.
+pub fn read(path: &str) -> Found {
+    let mut found = Found::default();
+    let old = format!("{path}.old");
+    for at in [path, &old] {
+        let bytes = match bytes(at) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => {
+                found.notes.push(format!("state file {at}: {}", io_words(&error)));
+                continue;
+            }
+        };
+        match State::parse(&bytes) {
+            Ok(state) => {
+                if at != path {
+                    found.notes.push(format!("the state is that of {at}"));
+                }
+                found.state = Some(state);
+                return found;
+            }
+            Err(why) => found.notes.push(set_aside(path, at, &why.to_string())),
+        }
+    }
+    found
+}
+
+fn set_aside(path: &str, at: &str, why: &str) -> String {
+    if at != path {
+        return format!("state file {at}: {why}");
+    }
+    match fs::rename(path, format!("{path}.bad")) {
+        Ok(()) => format!("state file {path}: {why}; it is set aside as {path}.bad"),
+        Err(error) => {
+            let error = io_words(&error);
+            format!("state file {path}: {why}; it cannot be set aside: {error}")
+        }
+    }
+}
+
+fn bytes(path: &str) -> io::Result<Vec<u8>> {
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("it is no file"));
+    }
+    let mut bytes = Vec::new();
+    File::open(path)?.take(STATE_BYTES_MAX + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Why nothing can be saved there, found out before the start.
+pub fn saving_mistake(path: &str) -> Option<Complaint> {
+    let complaint = |why: String| {
+        Some(Complaint::of(SettingKey::STATE_FILE, path, why).about(Subject::Process))
+    };
+    if fs::metadata(path).is_ok_and(|it| !it.is_file()) {
+        return complaint("it is no file; choose another path".to_owned());
+    }
+    // Written to and removed again: what permissions say is not all that may forbid it.
+    let new = format!("{path}.new");
+    match open(&new) {
+        Ok(_) => {
+            let _ = fs::remove_file(&new);
+            None
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => complaint(
+            "its directory is not there; make it, or choose another path".to_owned(),
+        ),
+        Err(error) => complaint(format!("cannot write {new}: {}", io_words(&error))),
+    }
+}
+
+/// Anew: one that was left by a kill may have other permissions, or be somebody's link.
+fn open(path: &str) -> io::Result<File> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
+}
+
+impl Saving {
+    /// Begin to write there.
+    pub fn begin(path: &str, bytes: Vec<u8>) -> Saving {
+        let path = path.to_owned();
+        Saving { path, bytes, written: 0, stage: Stage::Opening, outcome: Ok(()) }
+    }
+
+    /// A piece of it: a file opened, so many bytes, or a rename. Says whether there is more.
+    pub fn step(&mut self) -> bool {
+        match self.advance() {
+            Ok(more) => more,
+            Err(error) => {
+                self.stage = Stage::Over;
+                let _ = fs::remove_file(self.new_path());
+                self.outcome = Err(error);
+                false
+            }
+        }
+    }
+
+    fn new_path(&self) -> String {
+        format!("{}.new", self.path)
+    }
+
+    fn advance(&mut self) -> io::Result<bool> {
+        match &mut self.stage {
+            Stage::Opening => self.stage = Stage::Writing(open(&self.new_path())?),
+            Stage::Writing(file) => {
+                let rest = &self.bytes[self.written..];
+                let piece = &rest[..rest.len().min(STATE_PIECE_BYTES)];
+                file.write_all(piece)?;
+                self.written += piece.len();
+                if self.written == self.bytes.len() {
+                    self.stage = Stage::Renaming;
+                }
+            }
+            Stage::Renaming => {
+                self.stage = Stage::Over;
+                self.keep_old()?;
+                fs::rename(self.new_path(), &self.path)?;
+            }
+            Stage::Over => {}
+        }
+        Ok(!matches!(self.stage, Stage::Over))
+    }
+
+    /// A link, for a rename would leave a moment with no file.
+    fn keep_old(&self) -> io::Result<()> {
+        let old = format!("{}.old", self.path);
+        match fs::remove_file(&old) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        match fs::hard_link(&self.path, &old) {
+            // Nothing was saved before.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            // Some file systems have no links: then there is only the one.
+            Err(error) if error.kind() == io::ErrorKind::Unsupported => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+            result => result,
+        }
+    }
+}

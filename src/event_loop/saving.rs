@@ -1,0 +1,212 @@
+//! What survives a restart: when it is saved, and how a start goes on from it.
+//!
+//! ```text
+//!   change 1 s, flip 10 s, counters 60 s --timer--> Saving, in pieces: open, write, rename
+//! ```
+
+use std::collections::HashSet;
+use std::io;
+use std::time::Instant;
+
+use log::{info, warn};
+use serde_json::Value;
+
+use crate::backends::ServerState;
+use crate::config::io_words;
+use crate::control::state::{HealthHint, SavedCounts, Saving, State};
+use crate::event::ServerId;
+use crate::limits::{STATE_AFTER_CHANGE, STATE_AFTER_FLIP, STATE_PAUSE, STEP_TIME};
+use crate::stats::LogThrottle;
+
+use super::EventLoop;
+
+/// What is being saved, and when that is next.
+pub(super) struct Keeping {
+    path: Option<String>,
+    saving: Option<Box<Saving>>,
+    /// When the timer fires.
+    due: Option<Instant>,
+    /// The generation that was noticed last, and whether the process was drained then.
+    noticed: (u64, bool),
+    /// What the process had counted when it was saved last.
+    totals: Vec<(String, u64)>,
+    /// Something beside the counters is to be saved.
+    is_changed: bool,
+    registrations: Value,
+    warnings: LogThrottle,
+}
+
+impl Keeping {
+    pub fn new(path: Option<String>) -> Keeping {
+        Keeping {
+            path,
+            saving: None,
+            due: None,
+            noticed: Default::default(),
+            totals: Vec::new(),
+            is_changed: false,
+            registrations: Value::Null,
+            warnings: LogThrottle::default(),
+        }
+    }
+
+    /// Whether a state is being written.
+    pub fn is_saving(&self) -> bool {
+        self.saving.is_some()
+    }
+}
+
+impl EventLoop {
+    /// Go on from what another process saved. What is laid over the configuration is there already.
+    pub fn restore(&mut self, state: State) {
+        let now = self.cx.now;
+        let State { generation, is_drained, health, counts, totals, registrations, .. } = state;
+        self.directory.generation = self.directory.generation.saturating_add(generation);
+        self.keeping.registrations = registrations;
+        self.cx.stats.add_totals(&totals);
+        if is_drained {
+            self.drain(true);
+        }
+        let mut known = HashSet::new();
+        for SavedCounts { pool, backend, counts } in counts {
+            // One server may be a backend of many pools.
+            let id = self.server_named(&pool, &backend).filter(|&id| known.insert(id));
+            if let Some(id) = id {
+                self.cx.backends.add_counts(id, counts);
+            }
+        }
+        for HealthHint { pool, backend, is_up } in health {
+            let id = self.server_named(&pool, &backend).filter(|_| !is_up);
+            if let Some(id) = id {
+                self.cx.backends.start_down(id, now);
+            }
+        }
+        let told = self.directory.overlay.iter().count();
+        if told > 0 {
+            info!("what was told of backends before the restart holds: {told}");
+        }
+    }
+
+    fn server_named(&self, pool: &str, backend: &str) -> Option<ServerId> {
+        let pool = self.directory.pool(pool)?;
+        Some(self.directory.backend(pool, backend)?.server)
+    }
+
+    /// Look whether there is something to be saved, and go on with what is being saved.
+    pub(super) fn keep_state(&mut self) {
+        if self.keeping.path.is_none() {
+            return;
+        }
+        let noticed = (self.directory.generation, self.admin.is_drained);
+        if std::mem::replace(&mut self.keeping.noticed, noticed) != noticed {
+            self.keeping.is_changed = true;
+            self.save_by(self.cx.now + STATE_AFTER_CHANGE);
+        }
+        let mut share = self.pace.share(STEP_TIME, usize::MAX);
+        while self.keeping.is_saving() && share.allows(&mut self.pace) {
+            self.save_some();
+            share.note_large();
+        }
+        if self.keeping.due.is_none() {
+            self.save_by(self.cx.now + STATE_PAUSE);
+        }
+    }
+
+    /// Somebody went up or down.
+    pub(super) fn note_flips(&mut self) {
+        if self.keeping.path.is_some() {
+            self.keeping.is_changed = true;
+            self.save_by(self.cx.now + STATE_AFTER_FLIP);
+        }
+    }
+
+    fn save_by(&mut self, at: Instant) {
+        if self.keeping.due.is_none_or(|due| at < due) {
+            self.keeping.due = Some(at);
+            self.cx.timers.arm(self.chores.state, at);
+        }
+    }
+
+    /// Its time has come. One that is under way goes first.
+    pub(super) fn begin_to_save(&mut self) {
+        self.keeping.due = None;
+        if self.keeping.is_saving() {
+            return self.save_by(self.cx.now + STATE_AFTER_CHANGE);
+        }
+        let Some(path) = &self.keeping.path else { return };
+        let totals = self.cx.stats.totals();
+        if !self.keeping.is_changed && totals == self.keeping.totals {
+            return;
+        }
+        let saving = Saving::begin(path, self.state_now().to_bytes());
+        self.keeping.saving = Some(Box::new(saving));
+        self.keeping.is_changed = false;
+        self.keeping.totals = totals;
+    }
+
+    fn save_some(&mut self) {
+        let Some(mut saving) = self.keeping.saving.take() else { return };
+        if saving.step() {
+            self.keeping.saving = Some(saving);
+        } else {
+            self.end_saving(saving.outcome);
+        }
+    }
+
+    fn end_saving(&mut self, outcome: io::Result<()>) {
+        let Err(error) = outcome else { return };
+        self.cx.stats.state_failures += 1;
+        self.keeping.is_changed = true;
+        if self.keeping.warnings.allows(self.cx.now, STATE_PAUSE) {
+            let path = self.keeping.path.as_deref().unwrap_or_default();
+            let why = io_words(&error);
+            warn!("cannot save the state to {path}, the one before stays: {why}");
+        }
+    }
+
+    /// It is the end: all of it in one go.
+    pub(super) fn save_at_once(&mut self) {
+        while self.keeping.is_saving() {
+            self.save_some();
+        }
+        self.keeping.is_changed = true;
+        self.begin_to_save();
+        while self.keeping.is_saving() {
+            self.save_some();
+        }
+    }
+
+    fn state_now(&self) -> State {
+        let directory = &self.directory;
+        let mut health = Vec::new();
+        let mut counts = Vec::new();
+        let pools = (0..directory.pools.len()).filter_map(|at| directory.pool_at(at));
+        for pool in pools {
+            let all = 0..pool.spec.backends.len();
+            for it in all.filter_map(|at| directory.backend_at(pool, at)) {
+                let Some(server) = self.cx.backends.get(it.server) else { continue };
+                let place = || (pool.spec.name.clone(), it.spec.name.clone());
+                let is_up = match server.state {
+                    ServerState::Up(_) => Some(true),
+                    ServerState::Down(_) => Some(false),
+                    ServerState::Unknown => None,
+                };
+                if let Some(is_up) = is_up {
+                    let (pool, backend) = place();
+                    health.push(HealthHint { pool, backend, is_up });
+                }
+                let (pool, backend) = place();
+                counts.push(SavedCounts { pool, backend, counts: server.counts });
+            }
+        }
+        State {
+            generation: directory.generation,
+            is_drained: self.admin.is_drained,
+            overlay: directory.overlay.clone(),
+            health,
+            counts,
+            totals: self.cx.stats.totals(),
+            registrations: self.keeping.registrations.clone(),
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! What survives a restart: what was told, the counters, who was down.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
+
+use rustix::process::Signal;
+
+use crate::common::{Backend, Balancer, free_port, until, with_deadline};
+
+/// A directory with a configuration and a state.
+struct Place {
+    directory: PathBuf,
+    admin: SocketAddr,
+}
+
+impl Place {
+    fn new(name: &str) -> Place {
+        let process = std::process::id();
+        let directory = std::env::temp_dir().join(format!("pointsman-{name}-{process}"));
+        let _ = fs::remove_dir_all(&directory);
+        fs::create_dir(&directory).unwrap();
+        Place { directory, admin: free_port() }
+    }
+
+    fn state(&self) -> PathBuf {
+        self.directory.join("state")
+    }
+
+    fn configure(&self, backends: &str, more: &str) {
+        let state = self.state();
+        let text = format!(
+            "[global]\nstate_file = {state:?}\nadmin.listen = [\"http://{}\"]\n\
+             [listener.in]\nbind = \"http://127.0.0.1:0\"\n\
+             [service.web]\nlisteners = [\"in\"]\npool = \"web\"\n\
+             [pool.web]\nbackends = [{backends}]\n{more}",
+            self.admin
+        );
+        fs::write(self.directory.join("web.toml"), text).unwrap();
+    }
+
+    fn start(&self) -> Balancer {
+        let file = self.directory.join("web.toml");
+        Balancer::start(&["--config", file.to_str().unwrap()])
+    }
+
+    fn ask(&self, method: &str, target: &str, body: &str) -> String {
+        let mut stream = with_deadline(TcpStream::connect(self.admin).unwrap());
+        let length = body.len();
+        let head = format!(
+            "{method} /api/v1/{target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
+             Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 2"), "{method} {target}: {answer}");
+        answer
+    }
+
+    fn wait_for_saved(&self, text: &str) {
+        until(text, || fs::read_to_string(self.state()).is_ok_and(|it| it.contains(text)));
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.directory);
+    }
+}
+
+#[test]
+fn what_was_told_survives_a_restart_and_a_changed_configuration_wins() {
+    let place = Place::new("state-told");
+    place.configure("\"127.0.0.1:1,name=a,weight=10\", \"127.0.0.1:2,name=b\"", "");
+    let balancer = place.start();
+    place.ask("PATCH", "pools/web/backends/a", "{\"weight\":5}");
+    place.ask("PUT", "pools/web/backends/c", "{\"address\":\"127.0.0.1:3\"}");
+    place.ask("DELETE", "pools/web/backends/b", "");
+    balancer.stop();
+
+    let balancer = place.start();
+    let told = place.ask("GET", "overrides", "");
+    for name in ["\"a\"", "\"b\"", "\"c\""] {
+        assert!(told.contains(name), "{told}");
+    }
+    assert!(place.ask("GET", "pools/web/backends/a", "").contains("\"weight\":5"));
+    balancer.stop();
+
+    place.configure("\"127.0.0.1:1,name=a,weight=20\", \"127.0.0.1:2,name=b\"", "");
+    let balancer = place.start();
+    balancer.wait_for_log("weight is 20 in the configuration now, and was 10");
+    assert!(place.ask("GET", "pools/web/backends/a", "").contains("\"weight\":20"));
+    place.ask("GET", "pools/web/backends/c", "");
+    balancer.stop();
+}
+
+#[test]
+fn a_kill_loses_no_counter_that_was_saved_and_keeps_it_drained() {
+    let place = Place::new("state-counters");
+    let origin = Backend::named("a");
+    place.configure(&format!("\"{},name=a\"", origin.flag()), "");
+    let mut balancer = place.start();
+    for _ in 0..3 {
+        drop(balancer.connect());
+    }
+    until("clients are counted", || {
+        place.ask("GET", "process", "").contains("\"generation\":1")
+    });
+    place.ask("POST", "drain", "");
+    place.wait_for_saved("\"drained\":true");
+    let saved = number(&fs::read_to_string(place.state()).unwrap());
+    assert!(saved >= 3, "{saved}");
+    balancer.signal(Signal::KILL);
+    balancer.wait();
+
+    let balancer = place.start();
+    assert!(place.ask("GET", "process", "").contains("drained"));
+    balancer.stop();
+    assert!(number(&fs::read_to_string(place.state()).unwrap()) >= saved);
+}
+
+fn number(state: &str) -> u64 {
+    let (_, rest) = state.split_once("\"connections_total\":").unwrap();
+    rest.split(|it: char| !it.is_ascii_digit()).next().unwrap().parse().unwrap()
+}
+
+#[test]
+fn who_was_down_starts_down_and_comes_back_by_its_probes() {
+    let place = Place::new("state-health");
+    let down = free_port();
+    let check = "check = { kind = \"tcp\", interval = \"100ms\", rise = 1, fall = 1 }\n";
+    place.configure(&format!("\"{down},name=a\""), check);
+    let balancer = place.start();
+    balancer.wait_for_log("backend a is down");
+    balancer.stop();
+    assert!(fs::read_to_string(place.state()).unwrap().contains("\"state\":\"down\""));
+
+    let _here = Backend::start_at(down, drop);
+    let balancer = place.start();
+    balancer.wait_for_log("it was down before the restart");
+    balancer.wait_for_log("backend a is up");
+    balancer.stop();
+}
+
+#[test]
+fn a_state_that_is_torn_is_set_aside_and_nothing_stops_the_start() {
+    let place = Place::new("state-torn");
+    place.configure("\"127.0.0.1:1,name=a\"", "");
+    fs::write(place.state(), "pointsman-state 1 99\n{").unwrap();
+    let balancer = place.start();
+    balancer.wait_for_log("it is set aside as");
+    balancer.stop();
+    assert!(fs::read_to_string(place.state()).unwrap().starts_with("pointsman-state 1 "));
+}
