@@ -47,7 +47,9 @@ use mio::event::Event;
 use mio::{Events, Poll};
 
 use crate::backends::Backends;
-use crate::config::{Complaint, Desired, ProcessSettings, Spelling, counted, duration_text};
+use crate::config::{
+    Complaint, Desired, PoolSpec, ProcessSettings, Spelling, counted, duration_text,
+};
 use crate::context::{Context, Settings, User};
 use crate::control::Directory;
 use crate::event::signals::{SignalRequest, Signals};
@@ -151,6 +153,8 @@ pub struct Telling {
     pub read: Box<dyn FnMut(String) -> Box<dyn Rereading>>,
     /// Writes what runs.
     pub print: fn(&Desired) -> String,
+    /// Writes the backends of a pool, so that they can be put into a file.
+    pub print_backends: fn(&PoolSpec) -> String,
 }
 
 /// Begins to read what is wanted again.

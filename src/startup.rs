@@ -159,7 +159,7 @@ pub fn telling(config: Config) -> Telling {
     let print = |desired: &Desired| {
         file::print(desired, &Origins::default(), &file::Sources::default())
     };
-    Telling { read, print }
+    Telling { read, print, print_backends: file::print_backends }
 }
 
 /// What a command line says of the process alone: a configuration that is told says all the rest.

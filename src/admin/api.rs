@@ -20,6 +20,7 @@ mod target;
 mod toml;
 mod writing;
 
+use crate::config::{PoolSpec, quoted};
 use serde_json::json;
 
 use crate::config::Needs;
@@ -88,6 +89,9 @@ fn read(target: &Target<'_>, request: &Request, view: &View<'_>) -> Result<Answe
             showing::pool(view, pool)
         }
         Target::Backend(pool, name) => return one_backend(pool, name, request, view),
+        Target::Overrides if request.parameter("format").is_some() => {
+            return overrides_as(request, view);
+        }
         Target::Overrides => showing::overrides(view),
         Target::Config => return Ok(config(view)),
         Target::Events => return Ok(streaming::events(request, view)),
@@ -153,6 +157,25 @@ fn config(view: &View<'_>) -> Answer {
     let text = (view.print)(&view.directory.desired);
     let answer = Answer::whole(200, "application/toml", text.into_bytes());
     answer.with("ETag", view.directory.whole_tag())
+}
+
+/// What would make it permanent: the backends of each pool that differs from the file.
+fn overrides_as(request: &Request, view: &View<'_>) -> Result<Answer, Problem> {
+    match request.parameter("format") {
+        Some("toml") => {}
+        Some("json") => return Ok(Answer::json(200, &showing::overrides(view))),
+        found => {
+            let found = quoted(found.unwrap_or_default());
+            let detail = format!("format: found {found}, want toml or json");
+            return Err(Problem::new(Kind::INVALID, detail));
+        }
+    }
+    let overlay = &view.directory.overlay;
+    let differs = |pool: &&PoolSpec| overlay.places().any(|(name, _)| name == pool.name);
+    let pools = view.directory.desired.pools.iter().filter(differs);
+    let text: Vec<String> = pools.map(view.print_backends).collect();
+    let answer = Answer::whole(200, "application/toml", text.join("\n").into_bytes());
+    Ok(answer.with("ETag", view.directory.whole_tag()))
 }
 
 /// Whether whoever spreads clients over several of us may send some here.

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::{Value, json};
 
-use crate::config::{Desired, time_text};
+use crate::config::{Desired, PoolSpec, time_text};
 use crate::context::Context;
 use crate::control::Directory;
 use crate::event::ServerId;
@@ -30,6 +30,8 @@ pub struct View<'a> {
     pub state: ProcessState,
     /// Writes a configuration as the file has it.
     pub print: fn(&Desired) -> String,
+    /// Writes the backends of a pool in the same way.
+    pub print_backends: fn(&PoolSpec) -> String,
     /// The clock of the wall.
     pub wall: SystemTime,
 }

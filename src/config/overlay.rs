@@ -362,6 +362,9 @@ fn over_pool(
                 pool.backends.push(spec.clone());
                 Some(told.clone())
             }
+            // It was made permanent.
+            (Told::Added { spec, .. }, Some(at)) if *spec == pool.backends[at] => None,
+            (Told::Removed { .. }, None) => None,
             (Told::Added { mark, .. }, Some(_)) => {
                 notes.push(format!(
                     "{of}: it is configured now; what {} told is dropped",
@@ -369,7 +372,7 @@ fn over_pool(
                 ));
                 None
             }
-            (Told::Changed { .. } | Told::Removed { .. }, None) => {
+            (Told::Changed { .. }, None) => {
                 notes.push(format!(
                     "{of}: it is not configured any more; what was told of it is \
                                     dropped"

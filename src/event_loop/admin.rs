@@ -21,7 +21,7 @@ use crate::admin::place::Place;
 use crate::admin::problem::Problem;
 use crate::admin::registry::Registry;
 use crate::admin::view::{Leaving, ProcessState, View};
-use crate::config::{AdminListen, AdminState, Desired, counted};
+use crate::config::{AdminListen, AdminState, Desired, PoolSpec, counted};
 use crate::control::{BackendEntry, PreparedAdmin};
 use crate::event::{Key, Owner, ServerId, Slots};
 use crate::limits::{
@@ -108,6 +108,10 @@ macro_rules! lent {
             registry: &$loop.admin.registry,
             state: $loop.process_state(),
             print: $loop.admin.telling.as_ref().map_or(print_nothing, |it| it.print),
+            print_backends: {
+                let telling = $loop.admin.telling.as_ref();
+                telling.map_or(print_no_backends, |it| it.print_backends)
+            },
             wall: SystemTime::now(),
         }
     };
@@ -419,6 +423,10 @@ fn queue(ready: &mut VecDeque<Key>, key: Key, connection: &mut Connection) {
     if !std::mem::replace(&mut connection.is_queued, true) {
         ready.push_back(key);
     }
+}
+
+fn print_no_backends(_: &PoolSpec) -> String {
+    String::new()
 }
 
 fn print_nothing(_: &Desired) -> String {

@@ -7,8 +7,9 @@ use std::fmt::Write;
 use toml_text::{key, string};
 
 use crate::config::{
-    Action, BackendSpec, Config, Desired, FieldEdit, ListenerSpec, Match, Origin, Origins,
-    PathEdit, PoolSpec, RouteName, Rule, ServiceSpec, SettingKey, Share, Subject, share_text,
+    Action, AdminState, BackendSpec, Config, Desired, FieldEdit, ListenerSpec, Match, Origin,
+    Origins, PathEdit, PoolSpec, RouteName, Rule, ServiceSpec, SettingKey, Share, Subject,
+    share_text,
 };
 use crate::limits;
 use crate::settings::{self, Act, Setting};
@@ -40,6 +41,21 @@ pub fn print(desired: &Desired, origins: &Origins, sources: &Sources) -> String 
         printer.pool(pool, desired.process.demo);
     }
     printer.out.trim_start().to_owned()
+}
+
+/// The backends of a pool, to be pasted in place of those that the file has. What a file cannot say
+/// stays told, and is mentioned.
+pub fn print_backends(pool: &PoolSpec) -> String {
+    let mut out = format!("[pool.{}]\nbackends = [\n", key(&pool.name));
+    for spec in &pool.backends {
+        let _ = write!(out, "    {},", backend(spec));
+        if spec.admin != AdminState::Ready {
+            let _ = write!(out, " # {}, which no file says", spec.admin.word());
+        }
+        out.push('\n');
+    }
+    out.push_str("]\n");
+    out
 }
 
 fn sorted<T>(list: &[T], name: fn(&T) -> &String) -> Vec<&T> {

@@ -2,10 +2,11 @@
 
 use super::*;
 use crate::config::{
-    AdminSettings, AccessLogFormat, AccessLogPlace, Algorithm, AllDown, BackendTls, BackendVerify,
-    CertificatePair, Check, CheckSettings, Cidr, ClientCert, HashKey, ListenerSettings,
-    ListenerTls, OnDown, OnLapse, OnListenerRemoved, OnRemoved, PoolSettings, ProcessSettings,
-    Protocol, Redirect, SameSite, ServiceSettings, Sticky, UdpSettings, UnknownName,
+    AccessLogFormat, AccessLogPlace, AdminSettings, Algorithm, AllDown, BackendTls,
+    BackendVerify, CertificatePair, Check, CheckSettings, Cidr, ClientCert, HashKey,
+    ListenerSettings, ListenerTls, OnDown, OnLapse, OnListenerRemoved, OnRemoved, PoolSettings,
+    ProcessSettings, Protocol, Redirect, SameSite, ServiceSettings, Sticky, UdpSettings,
+    UnknownName,
 };
 use crate::limits;
 use std::collections::BTreeSet;
@@ -89,10 +90,9 @@ fn every_flag_reaches_its_field() {
             access_log: Some(AccessLogPlace::Stdout),
             access_log_format: AccessLogFormat::Haproxy,
             log_level: log::LevelFilter::Trace,
-            admin: crate::config::AdminSettings::DEFAULT,
+            admin: AdminSettings::DEFAULT,
             seed: Some(u64::MAX),
             demo: false,
-            admin: AdminSettings::DEFAULT,
             state_file: Some("/run/state".to_owned()),
         },
         listeners: config.listeners.clone(),

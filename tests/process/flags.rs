@@ -487,6 +487,7 @@ const ONCE: &[(&str, &str)] = &[
     ("backend-key", "a.key"),
     ("alpn", "postgresql"),
     ("seed", "1"),
+    ("state-file", "state"),
     ("access-log", "-"),
     ("access-log-format", "json"),
     ("log-level", "off"),

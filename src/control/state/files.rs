@@ -106,9 +106,9 @@ pub fn saving_mistake(path: &str) -> Option<Complaint> {
             let _ = fs::remove_file(&new);
             None
         }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => complaint(
-            "its directory is not there; make it, or choose another path".to_owned(),
-        ),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            complaint("its directory is not there; make it, or choose another path".to_owned())
+        }
         Err(error) => complaint(format!("cannot write {new}: {}", io_words(&error))),
     }
 }

@@ -50,7 +50,8 @@ struct Directory(std::path::PathBuf);
 
 impl Directory {
     fn new(name: &str) -> Directory {
-        let path = std::env::temp_dir().join(format!("pointsman-{name}-{}", std::process::id()));
+        let path =
+            std::env::temp_dir().join(format!("pointsman-{name}-{}", std::process::id()));
         let _ = fs::remove_dir_all(&path);
         fs::create_dir(&path).unwrap();
         Directory(path)
@@ -90,7 +91,8 @@ fn what_is_written_is_read_as_the_same() {
 fn every_flipped_bit_and_every_cut_is_found_out_or_harmless() {
     let state = example();
     let bytes = state.to_bytes();
-    let is_harmless = |it: &[u8]| State::parse(it).is_err() || State::parse(it) == Ok(state.clone());
+    let is_harmless =
+        |it: &[u8]| State::parse(it).is_err() || State::parse(it) == Ok(state.clone());
     for at in 0..bytes.len() {
         for bit in 0..8 {
             let mut hurt = bytes.clone();

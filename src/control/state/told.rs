@@ -24,7 +24,8 @@ pub(super) fn to_json(overlay: &Overlay) -> Value {
             Told::Changed { configured, told, marks } => {
                 row["configured"] = spec_json(configured);
                 row["override"] = spec_json(told);
-                let marks = marks.iter().map(|(it, mark)| (it.word().to_owned(), mark_json(mark)));
+                let marks =
+                    marks.iter().map(|(it, mark)| (it.word().to_owned(), mark_json(mark)));
                 row["marks"] = Value::Object(marks.collect());
             }
             Told::Removed { configured, mark } => {
@@ -55,8 +56,7 @@ pub(super) fn from_json(rows: &[Value]) -> Result<Overlay, Corrupt> {
             let mut marks = BTreeMap::new();
             for (word, mark) in of {
                 let member = Member::of(word);
-                let member =
-                    member.ok_or_else(|| Corrupt(format!("{word} is not known")))?;
+                let member = member.ok_or_else(|| Corrupt(format!("{word} is not known")))?;
                 marks.insert(member, mark_of(mark)?);
             }
             let configured = spec_of(&row["configured"])?;

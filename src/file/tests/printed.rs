@@ -33,6 +33,7 @@ fn texts(setting: &Setting) -> &'static [&'static str] {
         ("admin-socket-mode", _) => &["0600", "0666"],
         ("haproxy-socket", _) => &["/run/haproxy.sock"],
         ("haproxy-level", _) => &["user", "operator"],
+        ("state-file", _) => &["/var/lib/a b/state"],
         ("log-level", _) => &["off", "debug"],
         ("on-down" | "on-removed", _) => &["close"],
         ("on-lapse", _) => &["down", "keep"],
