@@ -85,13 +85,13 @@ fn what_was_told_survives_a_restart_and_a_changed_configuration_wins() {
     for name in ["\"a\"", "\"b\"", "\"c\""] {
         assert!(told.contains(name), "{told}");
     }
-    assert!(place.ask("GET", "pools/web/backends/a", "").contains("\"weight\":5"));
+    assert!(place.ask("GET", "pools/web/backends/a", "").contains("\"override\":5"));
     balancer.stop();
 
     place.configure("\"127.0.0.1:1,name=a,weight=20\", \"127.0.0.1:2,name=b\"", "");
     let balancer = place.start();
     balancer.wait_for_log("weight is 20 in the configuration now, and was 10");
-    assert!(place.ask("GET", "pools/web/backends/a", "").contains("\"weight\":20"));
+    assert!(place.ask("GET", "pools/web/backends/a", "").contains("\"configured\":20"));
     place.ask("GET", "pools/web/backends/c", "");
     balancer.stop();
 }
@@ -167,6 +167,6 @@ fn what_is_saved_as_toml_makes_the_overlay_vanish_without_a_note() {
     balancer.signal(Signal::HUP);
     until("nothing differs", || place.ask("GET", "overrides", "").contains("\"items\":[]"));
     assert!(!balancer.log_so_far().contains("dropped"));
-    assert!(place.ask("GET", "pools/web/backends/a", "").contains("\"weight\":5"));
+    assert!(place.ask("GET", "pools/web/backends/a", "").contains("\"configured\":5"));
     balancer.stop();
 }
