@@ -31,7 +31,7 @@ impl Place {
     fn configure(&self, backends: &str, more: &str) {
         let state = self.state();
         let text = format!(
-            "[global]\nstate_file = {state:?}\nadmin.listen = [\"http://{}\"]\n\
+            "[global]\nstate_file = {state:?}\n[admin]\nlisten = [\"http://{}\"]\n\
              [service.web]\nlisten = [\"http://127.0.0.1:0\"]\npool = \"web\"\n\
              [pool.web]\nbackends = [{backends}]\n{more}",
             self.admin
