@@ -10,6 +10,7 @@
 //! Reading answers at once, or in pieces. A write becomes an [`Asked`], and is answered by
 //! [`finish`] once the loop has carried it out.
 
+mod answering;
 mod explaining;
 pub mod lists;
 pub mod reading;
@@ -198,7 +199,7 @@ fn problem(name: &str) -> Result<Answer, Problem> {
 
 /// The answer to a write that was carried out.
 pub fn finish(request: &Request, done: Done, view: &View<'_>) -> Answer {
-    writing::answer(request, done, view)
+    answering::answer(request, done, view)
 }
 
 fn method_name(method: Method) -> &'static str {

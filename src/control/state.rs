@@ -12,6 +12,7 @@ mod files;
 mod told;
 
 pub use files::{Found, Saving, read, saving_mistake};
+pub use told::{spec_json, spec_of};
 
 use std::fmt;
 
@@ -39,7 +40,7 @@ pub struct State {
     pub counts: Vec<SavedCounts>,
     /// What the process counted, by name.
     pub totals: Vec<(String, u64)>,
-    /// Who registered, as it was found.
+    /// Who registered; the loop reads it.
     pub registrations: Value,
 }
 

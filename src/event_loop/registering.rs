@@ -1,14 +1,18 @@
 //! Servers that register themselves: heartbeats, goodbyes, and what silence brings.
 
+use std::time::Duration;
+
 use log::warn;
+use serde_json::{Value, json};
 
 use crate::admin::change::{self, Change, Done, Edit, Ends, Only, What};
 use crate::admin::place::Place;
 use crate::admin::problem::{Kind, Problem};
-use crate::admin::registry::{Heartbeat, Stale, Wanted};
+use crate::admin::registry::{Heartbeat, SavedRegistration, Stale, Wanted};
 use crate::config::{OnLapse, OverlaySource, Told, quoted};
+use crate::control::state::{spec_json, spec_of};
 use crate::event::Key;
-use crate::limits::REGISTRATION_LOOK;
+use crate::limits::{REGISTRATION_LOOK, TTL_MAX, TTL_MIN};
 
 use super::EventLoop;
 use super::changing::Asker;
@@ -106,6 +110,58 @@ impl EventLoop {
         // Each by itself: one that is gone meanwhile keeps no other from being changed.
         for wanted in lapses.wanted {
             let change = Change::one(edit(wanted), REGISTRY);
+            self.begin_change(Asker::Registry, change);
+        }
+        self.arm_registry();
+    }
+
+    /// What a later process has to know of them.
+    pub(super) fn saved_registrations(&self) -> Value {
+        let registry = &self.admin.registry;
+        let entries = registry.saved();
+        let entries = entries.iter().map(|it| {
+            json!({
+                "pool": it.place.pool,
+                "ttl_ms": it.ttl.as_millis() as u64,
+                "report": it.report,
+                "backend": spec_json(&it.spec),
+            })
+        });
+        let entries: Vec<Value> = entries.collect();
+        let sequences = registry.sequences().map(|(key, place, seen)| {
+            json!({"key": key, "pool": place.pool, "backend": place.name, "seen": seen})
+        });
+        json!({"entries": entries, "sequences": sequences.collect::<Vec<_>>()})
+    }
+
+    /// Those of a process before: each has its whole time to be heard, and gets no work until then.
+    pub(super) fn restore_registrations(&mut self, saved: &Value) {
+        let list = |name: &str| saved[name].as_array().cloned().unwrap_or_default();
+        let text = |it: &Value, name: &str| it[name].as_str().unwrap_or_default().to_owned();
+        for it in list("sequences") {
+            let place = Place::new(&text(&it, "pool"), &text(&it, "backend"));
+            let seen = it["seen"].as_u64().unwrap_or(0);
+            self.admin.registry.restore_sequence(&text(&it, "key"), place, seen);
+        }
+        for it in list("entries") {
+            let Ok(spec) = spec_of(&it["backend"]) else { continue };
+            let place = Place::new(&text(&it, "pool"), &spec.name);
+            let told = self.directory.overlay.told(&place.pool, &place.name);
+            let registered = OverlaySource::Registered;
+            if !matches!(told, Some(Told::Added { source, .. }) if *source == registered) {
+                continue;
+            }
+            let ttl = Duration::from_millis(it["ttl_ms"].as_u64().unwrap_or(0));
+            let ttl = ttl.clamp(TTL_MIN, TTL_MAX);
+            let saved = SavedRegistration {
+                place: place.clone(),
+                spec,
+                ttl,
+                report: text(&it, "report"),
+            };
+            let wanted = self.admin.registry.restore(saved, self.cx.now);
+            let what = What::Put(wanted, registered);
+            let change = Change::one(Edit { place, what, only: Only::IfThere }, REGISTRY);
             self.begin_change(Asker::Registry, change);
         }
         self.arm_registry();

@@ -9,7 +9,6 @@ use std::io;
 use std::time::Instant;
 
 use log::{info, warn};
-use serde_json::Value;
 
 use crate::backends::ServerState;
 use crate::config::io_words;
@@ -32,7 +31,6 @@ pub(super) struct Keeping {
     totals: Vec<(String, u64)>,
     /// Something beside the counters is to be saved.
     is_changed: bool,
-    registrations: Value,
     warnings: LogThrottle,
 }
 
@@ -45,7 +43,6 @@ impl Keeping {
             noticed: Default::default(),
             totals: Vec::new(),
             is_changed: false,
-            registrations: Value::Null,
             warnings: LogThrottle::default(),
         }
     }
@@ -62,7 +59,6 @@ impl EventLoop {
         let now = self.cx.now;
         let State { generation, is_drained, health, counts, totals, registrations, .. } = state;
         self.directory.generation = self.directory.generation.saturating_add(generation);
-        self.keeping.registrations = registrations;
         self.cx.stats.add_totals(&totals);
         if is_drained {
             self.drain(true);
@@ -81,6 +77,7 @@ impl EventLoop {
                 self.cx.backends.start_down(id, now);
             }
         }
+        self.restore_registrations(&registrations);
         let told = self.directory.overlay.iter().count();
         if told > 0 {
             info!("what was told of backends before the restart holds: {told}");
@@ -206,7 +203,7 @@ impl EventLoop {
             health,
             counts,
             totals: self.cx.stats.totals(),
-            registrations: self.keeping.registrations.clone(),
+            registrations: self.saved_registrations(),
         }
     }
 }

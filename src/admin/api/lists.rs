@@ -245,7 +245,8 @@ impl Query {
 pub fn unknown_parameter(name: &str, known: &[&str]) -> Problem {
     let near = closest(name, known.iter().copied());
     let near = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
-    let detail = format!("unknown parameter {name}, want {}{near}", known.join(", "));
+    let want = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+    let detail = format!("unknown parameter {name}, want {want}{near}");
     Problem::new(Kind::BAD_REQUEST, detail)
 }
 

@@ -1,21 +1,15 @@
 //! Servers that register themselves: what a heartbeat says, and what it is answered.
 
-use std::time::Duration;
+use serde_json::{Map, Value};
 
-use serde_json::{Map, Value, json};
-
-use crate::config::{duration, duration_text};
+use crate::config::duration;
 use crate::limits::{TTL_DEFAULT, TTL_MAX, TTL_MIN};
 
-use super::super::answer::{Answer, Body, line};
-use super::super::change::Done;
 use super::super::place::Place;
 use super::super::problem::{Mistake, Problem};
 use super::super::registry::{Heartbeat, Report};
 use super::super::request::Request;
-use super::super::view::View;
 use super::reading::{self, Members, finish};
-use super::showing;
 
 const KNOWN: &[&str] = &[
     "address",
@@ -83,23 +77,4 @@ fn read(
     };
     let spec = reading::backend_at(&place.name, &Value::Object(backend), "", mistakes)?;
     Some(Heartbeat { place, spec, ttl, sequence, by: request.who.name.clone(), report })
-}
-
-/// The backend, and how soon it has to be heard again.
-pub(super) fn answer(request: &Request, place: &Place, done: &Done, view: &View<'_>) -> Answer {
-    let Place { pool, name } = place;
-    let mut answer = super::writing::after_backend(request, pool, name, done, view);
-    let within = view.registry.next_within(place).map(text);
-    let directory = view.directory;
-    let found = directory.pool(pool).and_then(|it| Some((it, directory.backend(it, name)?)));
-    if let (Some(within), Some((entry, backend))) = (within, found) {
-        let mut value = showing::backend(view, entry, backend);
-        value["next_within"] = json!(within);
-        answer.body = Body::Whole(line(&value));
-    }
-    answer
-}
-
-fn text(time: Duration) -> String {
-    duration_text(Duration::from_millis(time.as_millis() as u64))
 }

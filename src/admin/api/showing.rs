@@ -65,7 +65,8 @@ pub fn backend(view: &View<'_>, pool: PoolEntry<'_>, entry: BackendEntry<'_>) ->
 fn registration(view: &View<'_>, place: &Place) -> Value {
     let Some(ttl) = view.registry.ttl(place) else { return Value::Null };
     let late = view.registry.late(place, view.cx.now);
-    json!({"ttl": duration(ttl), "late": late.map(|it| duration(Duration::from_secs(it.as_secs())))})
+    let late = late.map(|it| duration(Duration::from_secs(it.as_secs())));
+    json!({"ttl": duration(ttl), "late": late})
 }
 
 /// A pool.

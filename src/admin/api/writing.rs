@@ -8,8 +8,7 @@ use crate::config::{OverlaySource, Patch, duration};
 use crate::http::Method;
 use crate::limits::ADMIN_BATCH_MAX;
 
-use super::super::answer::Answer;
-use super::super::change::{Asked, Change, Configure, Done, Edit, Ends, Only, What, receipt};
+use super::super::change::{Asked, Change, Configure, Edit, Ends, Only, What};
 use super::super::place::Place;
 use super::super::problem::{Kind, Mistake, Problem};
 use super::super::request::Request;
@@ -17,7 +16,6 @@ use super::super::view::View;
 use super::lists::unknown_parameter;
 use super::reading::{self, Members, finish};
 use super::registering;
-use super::showing;
 use super::target::Target;
 
 const FOR_WRITES: &[&str] = &["dry_run"];
@@ -78,6 +76,12 @@ pub(super) fn asked(
 fn dry_run(target: &Target<'_>, request: &Request) -> Result<bool, Problem> {
     let known = match target {
         Target::Backend(..) if request.method == Method::Delete => FOR_DELETE,
+        Target::Reload
+        | Target::Drain
+        | Target::Undrain
+        | Target::Stop
+        | Target::CloseConnections(..)
+        | Target::Registration(..) => &[],
         _ => FOR_WRITES,
     };
     if let Some((name, _)) = request.query.iter().find(|(it, _)| !known.contains(&&**it)) {
@@ -269,69 +273,4 @@ fn configure(
     };
     let if_generation = (!check).then_some(view.directory.generation);
     Ok(Configure { text, dry_run, check, if_generation })
-}
-
-/// What came of a write.
-pub(super) fn answer(request: &Request, done: Done, view: &View<'_>) -> Answer {
-    let segments: Vec<&str> = request.segments.iter().map(|it| &**it).collect();
-    let target = Target::of(&segments);
-    let directory = view.directory;
-    match (target, done) {
-        (_, Done::Would(would)) => {
-            Answer::json(200, &json!({"dry_run": true, "receipt": receipt(&would)}))
-        }
-        (Some(Target::Backend(pool, name)), done) => {
-            after_backend(request, pool, name, &done, view)
-        }
-        (Some(Target::Registration(pool, name)), done) => {
-            registering::answer(request, &Place::new(pool, name), &done, view)
-        }
-        (_, Done::Changed(it)) => {
-            let value = json!({"receipt": receipt(&it)});
-            Answer::json(200, &value).with("ETag", directory.whole_tag())
-        }
-        (_, Done::Same) => {
-            Answer::json(200, &json!({"unchanged": true})).with("ETag", directory.whole_tag())
-        }
-        (_, Done::Checked) => Answer::json(200, &json!({"good": true})),
-        (_, Done::Closing(count)) => Answer::json(202, &json!({"closing": count})),
-        (_, Done::Begun) => {
-            let value = json!({"state": view.state.word(), "process": showing::process(view)});
-            Answer::json(202, &value)
-        }
-    }
-}
-
-pub(super) fn after_backend(
-    request: &Request,
-    pool: &str,
-    name: &str,
-    done: &Done,
-    view: &View<'_>,
-) -> Answer {
-    let directory = view.directory;
-    let receipt = match done {
-        Done::Changed(it) => receipt(it),
-        _ => Value::Null,
-    };
-    let found = directory.pool(pool).and_then(|it| Some((it, directory.backend(it, name)?)));
-    let Some((entry, backend)) = found else {
-        return match view.leaving(pool, name) {
-            Some(mut value) => {
-                value["receipt"] = receipt;
-                Answer::json(202, &value)
-            }
-            None => Answer::empty(204),
-        };
-    };
-    let created = match done {
-        Done::Changed(it) => {
-            it.members.iter().any(|it| it.name == pool && it.counted.added > 0)
-        }
-        _ => false,
-    };
-    let status = if created && request.method == Method::Put { 201 } else { 200 };
-    let mut value = showing::backend(view, entry, backend);
-    value["receipt"] = receipt;
-    Answer::json(status, &value).with("ETag", directory.tag(pool, name))
 }

@@ -74,7 +74,8 @@ fn source_word(source: OverlaySource) -> &'static str {
     }
 }
 
-fn spec_json(spec: &BackendSpec) -> Value {
+/// A backend as the state has it.
+pub fn spec_json(spec: &BackendSpec) -> Value {
     json!({
         "name": spec.name,
         "host": spec.host,
@@ -88,7 +89,8 @@ fn spec_json(spec: &BackendSpec) -> Value {
     })
 }
 
-fn spec_of(value: &Value) -> Result<BackendSpec, Corrupt> {
+/// The reverse.
+pub fn spec_of(value: &Value) -> Result<BackendSpec, Corrupt> {
     let wrong = |name: &str| Corrupt(format!("a backend's {name} is none"));
     let small = |name: &str, most: u64| match &value[name] {
         Value::Null => Ok(None),
