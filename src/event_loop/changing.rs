@@ -206,7 +206,7 @@ impl EventLoop {
         match asker {
             Asker::Admin(key) => self.answer_admin(key, Err(problem)),
             Asker::Registry => {
-                warn!("a registered server cannot be changed: {}", problem.detail())
+                warn!("a registered server cannot be changed: {}", problem.detail());
             }
             Asker::Operator => {}
         }
