@@ -92,6 +92,7 @@ pub fn banner(
     front: SocketAddr,
     udp: Option<SocketAddr>,
     stats_path: Option<&str>,
+    admin: Option<&str>,
     demo: &Demo,
 ) -> String {
     let mut text = format!(
@@ -116,6 +117,14 @@ pub fn banner(
     if let Some(path) = stats_path {
         text += &format!(
             "\n    curl http://{front}{path}\n        the numbers: who is up, how busy, how fast\n"
+        );
+    }
+    if let Some(admin) = admin {
+        let program = std::env::args().next().unwrap_or_else(|| "pointsman".to_owned());
+        text += &format!(
+            "\n    export POINTSMAN_ADMIN={admin}\n    {program} ctl show\n        \
+             the backends; 'ctl drain main/fast' takes one out of work, and\n        \
+             'ctl ready main/fast' gives it back\n"
         );
     }
     if let Some(udp) = udp {
@@ -152,7 +161,7 @@ mod tests {
             "[2001:db8:1111:2222:3333:4444:5555:6666]:65535".parse().unwrap();
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 65535));
         let backends = PLANS.iter().map(|plan| (plan.name.to_owned(), address)).collect();
-        let text = banner(front, Some(front), Some("/stats"), &Demo { backends });
+        let text = banner(front, Some(front), Some("/stats"), None, &Demo { backends });
         for part in ["fast", "middling", "slow", "200 to 800 ms", "/nap", "kill -USR1", "nc -u"]
         {
             assert!(text.contains(part), "no {part} in {text}");

@@ -9,8 +9,8 @@ use std::net::SocketAddr;
 use log::{info, warn};
 
 use crate::config::{
-    BackendSpec, Complaint, Config, Desired, Listen, ListenerSpec, MAIN, Match, Origins,
-    PoolSpec, RouteName, ServiceSpec, SettingKey, Spelling, io_words,
+    AdminListen, BackendSpec, Complaint, Config, Desired, Listen, ListenerSpec, MAIN, Match,
+    Origins, PoolSpec, RouteName, ServiceSpec, SettingKey, Spelling, io_words,
 };
 use crate::control::state::{self, State};
 use crate::control::{self, Ground, Layers, Prepared, PreparedListener};
@@ -95,7 +95,7 @@ pub fn start(
     looping.restore(state);
     announce(&addresses);
     if let Some(demo) = demo {
-        show_demo(&demo, &addresses, stats_path.as_deref());
+        show_demo(&demo, &addresses, stats_path.as_deref(), &looping.admin_places());
     }
     Ok(looping)
 }
@@ -130,11 +130,17 @@ fn say_backends(prepared: &Prepared) {
     }
 }
 
-fn show_demo(demo: &Demo, addresses: &[Listen], stats_path: Option<&str>) {
+fn show_demo(
+    demo: &Demo,
+    addresses: &[Listen],
+    stats_path: Option<&str>,
+    admin: &[AdminListen],
+) {
     let is_udp = |listen: &&Listen| listen.protocol.is_udp();
     let udp = addresses.iter().find(is_udp).map(|listen| listen.address);
     if let Some(stream) = addresses.iter().find(|listen| !is_udp(listen)) {
-        say(&demo::banner(stream.address, udp, stats_path, demo));
+        let admin = admin.first().map(AdminListen::to_string);
+        say(&demo::banner(stream.address, udp, stats_path, admin.as_deref(), demo));
         demo::start_traffic(stream.address, DEMO_CLIENTS);
     }
 }

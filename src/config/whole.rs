@@ -19,7 +19,8 @@ use super::tls::{
 };
 use super::udp::{check_udp_backends, check_udp_listener, is_udp_alone};
 use super::{
-    Check, Complaint, Complaints, Config, Listen, Phrase, Protocol, SettingKey, Wrong,
+    AdminListen, Check, Complaint, Complaints, Config, Listen, Phrase, Protocol, SettingKey,
+    Wrong,
 };
 use crate::limits;
 
@@ -36,6 +37,11 @@ pub fn fill_in(config: &mut Config, complaints: &Complaints) {
         }
         if check_http_listener(config).is_ok() {
             show_own_pages(config);
+        }
+        if config.process.admin.listen.is_empty()
+            && !complaints.has_failed(SettingKey::ADMIN_LISTEN)
+        {
+            config.process.admin.listen.push(AdminListen::Http(limits::DEMO_ADMIN));
         }
     }
 }

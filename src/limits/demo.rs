@@ -5,6 +5,9 @@ use std::time::Duration;
 
 // ---- The demo ---------------------------------------------------------------------------------
 
+/// Where the demo's API is: at a port that the system chooses.
+pub const DEMO_ADMIN: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0));
+
 /// Longest datagram: what IPv4 carries.
 pub const DEMO_DATAGRAM_BYTES: usize = 65_535;
 
