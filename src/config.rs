@@ -86,7 +86,7 @@ pub use rule::{
     Action, RedirectTo, Respond, Rule, Share, WHOLE, check_shares, share, share_text,
 };
 pub use service::{Redirect, ServiceSettings};
-pub use sticky::{SameSite, Sticky};
+pub use sticky::{SameSite, Sticky, StickyDrain};
 pub use template::{Piece, Placeholder, Template};
 pub use text::{counted, escaped, quoted};
 pub use tls::{

@@ -22,7 +22,9 @@ use std::time::Instant;
 use log::{error, info};
 
 use crate::balance::{Ask, Balance, Candidate, Candidates, Observation, Work};
-use crate::config::{AdminState, AllDown, MAIN, PoolSettings, SettingKey, Spelling};
+use crate::config::{
+    AdminState, AllDown, MAIN, PoolSettings, SettingKey, Spelling, StickyDrain,
+};
 use crate::event::{PoolId, ServerId};
 use crate::http::added::Cookie;
 use crate::limits::WEIGHT_ONE;
@@ -308,6 +310,16 @@ impl Pool {
     /// Whether it could be picked now.
     pub(super) fn is_eligible(&self, index: usize) -> bool {
         self.candidates[index].eligible
+    }
+
+    /// Whether a client with its cookie may have it: it could be picked, or drains and keeps those.
+    pub(super) fn keeps(&self, index: usize) -> bool {
+        let drains = |seat: &Seat| {
+            let keeps = self.settings.sticky.drain == StickyDrain::Keep;
+            keeps && seat.admin == AdminState::Drain && self.is_there(seat) && seat.has_room
+        };
+        self.is_eligible(index)
+            || self.seat(index).is_some_and(|seat| !seat.tried && drains(seat))
     }
 
     /// The weight with which it is picked now, in units of 1 / [`WEIGHT_ONE`].

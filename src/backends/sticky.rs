@@ -138,10 +138,10 @@ impl Backends {
         self.pools.get(place.pool)?.tokens.token(place.index as usize)
     }
 
-    /// Whose cookie this is, if that server could be picked now.
+    /// Whose cookie this is, if that server could be picked now, or keeps such clients.
     pub fn by_token(&self, token: &[u8], pool: Option<PoolId>) -> Option<ServerId> {
         let found = self.pools.get(pool?)?;
-        let index = found.tokens.seat(token).filter(|&index| found.is_eligible(index))?;
+        let index = found.tokens.seat(token).filter(|&index| found.keeps(index))?;
         found.seat(index).map(|seat| seat.server)
     }
 
@@ -150,7 +150,7 @@ impl Backends {
     pub fn takes(&self, id: ServerId, pool: Option<PoolId>) -> bool {
         let Some(pool) = pool else { return false };
         let here = self.place_in(id, pool).zip(self.pools.get(pool));
-        here.is_some_and(|(place, pool)| pool.is_eligible(place.index as usize))
+        here.is_some_and(|(place, pool)| pool.keeps(place.index as usize))
     }
 }
 

@@ -27,8 +27,8 @@ const BACKEND_SCHEMES: Schemes = &[
     ("udp", Protocol::Udp),
 ];
 
-const OPTIONS_WANT: &str =
-    "weight=N, max-connections=N, backup, check-port=N, tls, sni=NAME or name=NAME";
+const OPTIONS_WANT: &str = "weight=N, max-connections=N, backup, check-port=N, tls, sni=NAME, admin=drain|maint or \
+     name=NAME";
 
 /// One backend as it was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,7 +96,7 @@ impl BackendSpec {
             backup: options.backup,
             check_port: options.check_port,
             name: options.name.unwrap_or_else(|| address.to_owned()),
-            admin: AdminState::Ready,
+            admin: options.admin.unwrap_or_default(),
         })
     }
 }
@@ -126,6 +126,7 @@ struct BackendOptions {
     tls: bool,
     sni: Option<String>,
     check_port: Option<u16>,
+    admin: Option<AdminState>,
     name: Option<String>,
 }
 
@@ -148,6 +149,7 @@ impl BackendOptions {
                 let port = number_option(option, value, 1..=u32::from(u16::MAX), text)?;
                 self.check_port.replace(port as u16).is_some()
             }
+            "admin" => self.admin.replace(admin_option(option, value, text)?).is_some(),
             "name" => self.name.replace(name_option(option, value, text)?).is_some(),
             "sni" => self.sni.replace(sni_option(option, value, text)?).is_some(),
             "backup" | "tls" if value.is_some() => {
@@ -194,6 +196,12 @@ fn name_option(option: &str, value: Option<&str>, text: &str) -> Result<String, 
     Ok(name.to_owned())
 }
 
+fn admin_option(option: &str, value: Option<&str>, text: &str) -> Result<AdminState, Wrong> {
+    let known = AdminState::WORDS.iter().find(|(word, _)| Some(*word) == value);
+    let want = "admin=ready, admin=drain or admin=maint";
+    known.map(|(_, admin)| *admin).ok_or_else(|| Wrong::found_in(option, text, want))
+}
+
 fn sni_option(option: &str, value: Option<&str>, text: &str) -> Result<String, Wrong> {
     let name = value.unwrap_or_default();
     if !is_host(name) {
@@ -207,7 +215,8 @@ fn unknown_option(key: &str, option: &str, text: &str) -> Wrong {
         let found = format!("an empty option in {}", quoted(text));
         return Wrong::saying(found, OPTIONS_WANT);
     }
-    let keys = ["weight", "max-connections", "backup", "check-port", "tls", "sni", "name"];
+    let keys =
+        ["weight", "max-connections", "backup", "check-port", "tls", "sni", "admin", "name"];
     let near = closest(key, keys);
     let want = Phrase::from(OPTIONS_WANT);
     let want = match near {
@@ -452,12 +461,15 @@ mod tests {
             ("a:80,", "found an empty option in 'a:80,', want weight=N, max-connections=N"),
             ("a:80,b:80", "name=NAME; did you mean a second backend.address = b:80?"),
             ("a:80, [::1]:9", "name=NAME; did you mean a second backend.address = [::1]:9?"),
-            ("a:80,wieght=3", "sni=NAME or name=NAME; did you mean weight?"),
+            ("a:80,wieght=3", "admin=drain|maint or name=NAME; did you mean weight?"),
             ("a:80,Backup", "did you mean backup?"),
             ("a:80,tls=1", "want tls alone, without a value"),
             ("a:80,sni=b", "found sni= without TLS in 'a:80,sni=b', want https:// in front"),
             ("a:80,tls,sni=b:c", "found 'sni=b:c' in"),
             ("a:80,tls,sni=b,sni=c", "found a second sni in"),
+            ("a:80,admin", "found 'admin' in 'a:80,admin', want admin=ready, admin=drain or"),
+            ("a:80,admin=off", "found 'admin=off' in"),
+            ("a:80,admin=drain,admin=drain", "found a second admin in"),
         ];
         for (text, says) in table {
             let wrong = BackendSpec::parse(text).unwrap_err().to_string();

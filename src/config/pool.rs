@@ -102,6 +102,7 @@ impl SettingKey {
     pub const STICKY_COOKIE: SettingKey = SettingKey("pool.sticky.cookie");
     pub const STICKY_KEY: SettingKey = SettingKey("pool.sticky.key");
     pub const STICKY_SAME_SITE: SettingKey = SettingKey("pool.sticky.same_site");
+    pub const STICKY_DRAIN: SettingKey = SettingKey("pool.sticky.drain");
     pub const SLOW_START: SettingKey = SettingKey("pool.slow_start");
     pub const EJECT_AFTER: SettingKey = SettingKey("pool.eject_after");
     pub const ALL_DOWN: SettingKey = SettingKey("pool.all_down");

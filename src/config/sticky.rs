@@ -14,6 +14,8 @@ pub struct Sticky {
     pub key: Option<String>,
     /// What it says of requests that other sites cause.
     pub same_site: SameSite,
+    /// What becomes of clients whose backend drains.
+    pub drain: StickyDrain,
 }
 
 /// Which requests caused by another site a browser sends the cookie with.
@@ -27,9 +29,29 @@ pub enum SameSite {
     None,
 }
 
+/// What becomes of a client that sticks to a backend that the operator drains.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StickyDrain {
+    /// It goes to another one, and sticks to that.
+    Rehome,
+    /// It stays for as long as the backend is up, as with HAProxy.
+    Keep,
+}
+
+impl StickyDrain {
+    /// The words for it.
+    pub const ALL: &'static [(&'static str, StickyDrain)] =
+        &[("rehome", StickyDrain::Rehome), ("keep", StickyDrain::Keep)];
+}
+
 impl Sticky {
     /// No cookie.
-    pub const DEFAULT: Sticky = Sticky { cookie: None, key: None, same_site: SameSite::Lax };
+    pub const DEFAULT: Sticky = Sticky {
+        cookie: None,
+        key: None,
+        same_site: SameSite::Lax,
+        drain: StickyDrain::Rehome,
+    };
 }
 
 impl SameSite {

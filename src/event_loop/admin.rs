@@ -21,6 +21,7 @@ use crate::admin::place::Place;
 use crate::admin::problem::Problem;
 use crate::admin::registry::Registry;
 use crate::admin::view::{Leaving, ProcessState, View};
+use crate::backends::Flip;
 use crate::config::{AdminListen, AdminState, Desired, PoolSpec, counted};
 use crate::control::{BackendEntry, PreparedAdmin};
 use crate::event::{Key, Owner, ServerId, Slots};
@@ -244,6 +245,25 @@ impl EventLoop {
     fn close_admin(&mut self, key: Key) {
         if let Some(connection) = self.admin.connections.remove(key) {
             self.cx.timers.remove(connection.timer);
+        }
+    }
+
+    /// Backends went up or down, for whoever listens.
+    pub(super) fn tell_flips(&mut self, flips: &[(ServerId, Flip)]) {
+        if self.admin.listeners.is_empty() {
+            return;
+        }
+        for &(id, flip) in flips {
+            let Some(server) = self.cx.backends.get(id) else { continue };
+            let data = match flip {
+                Flip::Up => json!({"backend": server.name, "health": "up"}),
+                Flip::Down => json!({
+                    "backend": server.name,
+                    "health": "down",
+                    "reason": server.down_reason,
+                }),
+            };
+            self.admin.events.push("health", data, SystemTime::now());
         }
     }
 

@@ -111,6 +111,7 @@ impl EventLoop {
     #[cold]
     pub(super) fn leave_backends(&mut self) {
         let mut fallen = self.cx.backends.take_flips();
+        self.tell_flips(&fallen);
         fallen.retain(|&(_, flip)| flip == Flip::Down);
         let now = self.cx.now;
         for (server, _) in fallen {

@@ -296,7 +296,7 @@ impl Reader<'_> {
 
     /// A key of a backend's table as an option of `--backend`.
     fn backend_option(&mut self, key: &str, at: Spot, value: Value<'_>) -> Option<String> {
-        const KEYS: [&str; 8] = [
+        const KEYS: [&str; 9] = [
             "address",
             "name",
             "weight",
@@ -305,10 +305,15 @@ impl Reader<'_> {
             "tls",
             "sni",
             "check_port",
+            "admin",
         ];
         let number = value.integer();
         match key {
             "address" => None,
+            "admin" => Some(format!(
+                "admin={}",
+                self.text(value, "\"ready\", \"drain\" or \"maint\"")?
+            )),
             "name" | "sni" => {
                 let text = self.text(value, "a string")?;
                 if text.contains(',') {

@@ -43,16 +43,11 @@ pub fn print(desired: &Desired, origins: &Origins, sources: &Sources) -> String 
     printer.out.trim_start().to_owned()
 }
 
-/// The backends of a pool, to be pasted in place of those that the file has. What a file cannot say
-/// stays told, and is mentioned.
+/// The backends of a pool, to be pasted in place of those that the file has.
 pub fn print_backends(pool: &PoolSpec) -> String {
     let mut out = format!("[pool.{}]\nbackends = [\n", key(&pool.name));
     for spec in &pool.backends {
-        let _ = write!(out, "    {},", backend(spec));
-        if spec.admin != AdminState::Ready {
-            let _ = write!(out, " # {}, which no file says", spec.admin.word());
-        }
-        out.push('\n');
+        let _ = writeln!(out, "    {},", backend(spec));
     }
     out.push_str("]\n");
     out
@@ -299,6 +294,9 @@ fn backend(spec: &BackendSpec) -> String {
     }
     if spec.backup {
         parts.push("backup = true".to_owned());
+    }
+    if spec.admin != AdminState::Ready {
+        parts.push(format!("admin = {}", string(spec.admin.word())));
     }
     if let Some(port) = spec.check_port {
         parts.push(format!("check_port = {port}"));

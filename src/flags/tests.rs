@@ -5,8 +5,8 @@ use crate::config::{
     AccessLogFormat, AccessLogPlace, AdminSettings, Algorithm, AllDown, BackendTls,
     BackendVerify, CertificatePair, Check, CheckSettings, Cidr, ClientCert, HashKey,
     ListenerSettings, ListenerTls, OnDown, OnLapse, OnListenerRemoved, OnRemoved, PoolSettings,
-    ProcessSettings, Protocol, Redirect, SameSite, ServiceSettings, Sticky, UdpSettings,
-    UnknownName,
+    ProcessSettings, Protocol, Redirect, SameSite, ServiceSettings, Sticky, StickyDrain,
+    UdpSettings, UnknownName,
 };
 use crate::limits;
 use std::collections::BTreeSet;
@@ -131,7 +131,7 @@ fn every_flag_reaches_its_field() {
 #[test]
 fn what_only_http_listeners_heed_reaches_its_field_too() {
     let config = run("-l http://*:0 -b http://a:1 -a ip-hash --hash-key header:X-User \
-         --sticky-cookie SRV --sticky-key k --sticky-same-site strict --via on \
+         --sticky-cookie SRV --sticky-key k --sticky-same-site strict --sticky-drain keep --via on \
          --eject-after 0 --health-path /up --stats-path /stats");
     let mut expected = Config {
         listeners: config.listeners.clone(),
@@ -145,6 +145,7 @@ fn what_only_http_listeners_heed_reaches_its_field_too() {
         cookie: Some("SRV".to_owned()),
         key: Some("k".to_owned()),
         same_site: SameSite::Strict,
+        drain: StickyDrain::Keep,
     };
     expected.pool.eject_after = 0;
     expected.service.via = true;

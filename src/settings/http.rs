@@ -5,8 +5,8 @@
 use super::row::{Act, Setting, list};
 use super::tls::file;
 use crate::config::{
-    Cidr, HashKey, ON_OFF, SameSite, SettingKey, duration, duration_text, number, number_u32,
-    one_of, own_path, size_or_none, size_text, sticky_cookie, word_of,
+    Cidr, HashKey, ON_OFF, SameSite, SettingKey, StickyDrain, duration, duration_text, number,
+    number_u32, one_of, own_path, size_or_none, size_text, sticky_cookie, word_of,
 };
 use crate::limits;
 
@@ -155,6 +155,20 @@ pub(super) static HTTP: &[Setting] = &[
         show: |config| config.pool.sticky.key.clone(),
         act: Act::Value(SettingKey::STICKY_KEY, |config, text| {
             config.pool.sticky.key = Some(file(text)?.to_owned());
+            Ok(())
+        }),
+    },
+    Setting {
+        short: "",
+        long: "sticky-drain",
+        value: "rehome|keep",
+        says: "When a backend is told to drain, give its clients with a sticky cookie another one \
+               and a new cookie, or let them stay for as long as it is up. In maintenance it has \
+               none of them.",
+        default: |defaults| word_of(&defaults.pool.sticky.drain, StickyDrain::ALL).to_owned(),
+        show: |config| Some(word_of(&config.pool.sticky.drain, StickyDrain::ALL).to_owned()),
+        act: Act::Value(SettingKey::STICKY_DRAIN, |config, text| {
+            config.pool.sticky.drain = one_of(text, StickyDrain::ALL)?;
             Ok(())
         }),
     },

@@ -440,6 +440,7 @@ const ONCE: &[(&str, &str)] = &[
     ("on-down", "close"),
     ("on-removed", "close"),
     ("on-lapse", "keep"),
+    ("sticky-drain", "keep"),
     ("register", ""),
     ("on-listener-removed", "keep"),
     ("connect-timeout", "1s"),

@@ -37,6 +37,7 @@ fn texts(setting: &Setting) -> &'static [&'static str] {
         ("log-level", _) => &["off", "debug"],
         ("on-down" | "on-removed", _) => &["close"],
         ("on-lapse", _) => &["down", "keep"],
+        ("sticky-drain", _) => &["keep"],
         ("on-listener-removed", _) => &["keep", "close"],
         ("all-down", _) => &["spread"],
         ("seed", _) => &["7", "18446744073709551615"],
