@@ -8,6 +8,7 @@ pub mod answer;
 pub mod api;
 pub mod audit;
 pub mod change;
+pub mod client;
 pub mod connection;
 pub mod entry;
 pub mod events;

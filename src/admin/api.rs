@@ -19,6 +19,7 @@ pub mod showing;
 mod streaming;
 mod target;
 mod toml;
+mod web;
 mod writing;
 
 use crate::config::{PoolSpec, quoted};
@@ -45,6 +46,9 @@ pub enum Step {
 
 /// What a request comes to.
 pub fn handle(request: &Request, view: &View<'_>) -> Result<Step, Problem> {
+    if let Some(answer) = web::answer(request, view) {
+        return answer.map(Step::Answer);
+    }
     let segments: Vec<&str> = request.segments.iter().map(|it| &**it).collect();
     let Some(target) = Target::of(&segments) else {
         return Err(Problem::new(Kind::NOT_FOUND, unknown_path(&request.path)));

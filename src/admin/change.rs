@@ -35,6 +35,8 @@ pub enum Asked {
     Register(Box<Heartbeat>),
     /// A server that registered itself goes.
     Goodbye(Place),
+    /// A backend is to count as up, or as down, until its probes say otherwise.
+    Health(Place, bool),
 }
 
 /// Some edits, all of them or none.

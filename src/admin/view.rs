@@ -10,6 +10,7 @@ use crate::control::Directory;
 use crate::event::ServerId;
 
 use super::events::Events;
+use super::haproxy::ids::Ids;
 use super::place::Place;
 use super::registry::Registry;
 
@@ -32,6 +33,8 @@ pub struct View<'a> {
     pub print: fn(&Desired) -> String,
     /// Writes the backends of a pool in the same way.
     pub print_backends: fn(&PoolSpec) -> String,
+    /// Numbers by which HAProxy's tools know things.
+    pub ids: &'a Ids,
     /// The clock of the wall.
     pub wall: SystemTime,
 }

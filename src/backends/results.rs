@@ -13,7 +13,7 @@ use crate::stats::BackendCounts;
 
 use super::pool::Pool;
 use super::seat::Presence;
-use super::{Backends, Course, Flip, ServerState};
+use super::{Backends, Course, Flip, RiseFall, ServerState};
 
 /// By whose word a result is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -176,6 +176,17 @@ impl Backends {
     pub fn add_counts(&mut self, id: ServerId, counts: BackendCounts) {
         if let Some(server) = self.servers.get_mut(id) {
             server.counts.add(counts);
+        }
+    }
+
+    /// An operator says that it is up, or down: as many probes at once as it takes. The next ones
+    /// may say otherwise.
+    pub fn told(&mut self, id: ServerId, is_up: bool, now: Instant) {
+        let Some(server) = self.servers.get(id).filter(|it| it.check.probed) else { return };
+        let RiseFall { rise, fall } = server.check.rise_fall;
+        for _ in 0..if is_up { rise } else { fall } {
+            let result = if is_up { Ok(()) } else { Err("an operator says so") };
+            self.result(id, result, ToldBy::Probe, now);
         }
     }
 

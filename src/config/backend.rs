@@ -27,8 +27,8 @@ const BACKEND_SCHEMES: Schemes = &[
     ("udp", Protocol::Udp),
 ];
 
-const OPTIONS_WANT: &str = "weight=N, max-connections=N, backup, check-port=N, tls, sni=NAME, admin=drain|maint or \
-     name=NAME";
+const OPTIONS_WANT: &str = "weight=N, max-connections=N, backup, check-port=N, tls, \
+                            sni=NAME, admin=drain|maint or name=NAME";
 
 /// One backend as it was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]

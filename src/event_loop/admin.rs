@@ -14,8 +14,10 @@ use serde_json::json;
 
 use crate::admin::access::Rules;
 use crate::admin::change::{Asked, Done};
-use crate::admin::connection::{Connection, Progress};
+use crate::admin::client::Client;
+use crate::admin::connection::Progress;
 use crate::admin::events::Events;
+use crate::admin::haproxy::ids::Ids;
 use crate::admin::listener::{AdminListener, Arrival, Arrived};
 use crate::admin::place::Place;
 use crate::admin::problem::Problem;
@@ -35,7 +37,7 @@ use super::{EventLoop, RunState, Telling};
 /// Admin listeners, their connections, and what they are told.
 pub(super) struct Admin {
     listeners: Slots<AdminListener>,
-    connections: Slots<Connection>,
+    connections: Slots<Client>,
     /// Those who can go on.
     ready: VecDeque<Key>,
     /// Listeners at which somebody may wait.
@@ -53,6 +55,8 @@ pub(super) struct Admin {
     deadlines: Vec<Deadline>,
     /// Whoever asks is told to send nobody here.
     pub is_drained: bool,
+    /// Numbers by which HAProxy's tools know things.
+    ids: Ids,
     /// What is asked of the front-end.
     pub telling: Option<Telling>,
     /// Of connections.
@@ -81,6 +85,7 @@ impl Admin {
             registry: Registry::default(),
             deadlines: Vec::new(),
             is_drained: false,
+            ids: Ids::default(),
             telling,
             number: 0,
         }
@@ -113,6 +118,7 @@ macro_rules! lent {
                 let telling = $loop.admin.telling.as_ref();
                 telling.map_or(print_no_backends, |it| it.print_backends)
             },
+            ids: &$loop.admin.ids,
             wall: SystemTime::now(),
         }
     };
@@ -122,7 +128,7 @@ impl EventLoop {
     /// An event of a listener or a connection.
     pub(super) fn mark_admin(&mut self, key: Key, event: &mio::event::Event) {
         if let Some(connection) = self.admin.connections.get_mut(key) {
-            connection.socket.mark(event);
+            connection.socket().mark(event);
             queue(&mut self.admin.ready, key, connection);
         }
     }
@@ -199,11 +205,12 @@ impl EventLoop {
         }
         self.admin.number += 1;
         let number = self.admin.number;
+        let level = self.directory.desired.process.admin.haproxy_level;
         let now = self.cx.now;
         let timers = &mut self.cx.timers;
         let key = self.admin.connections.insert_with(|key| {
             let timer = timers.create(Owner::Admin(key));
-            Connection::new(arrived, number, timer, now)
+            Client::new(arrived, number, level, timer, now)
         });
         if let Some(connection) = self.admin.connections.get_mut(key) {
             queue(&mut self.admin.ready, key, connection);
@@ -211,9 +218,10 @@ impl EventLoop {
     }
 
     fn act_admin(&mut self, key: Key) {
+        self.admin.ids.learn(&self.directory.desired, self.directory.generation);
         let view = lent!(self);
         let Some(connection) = self.admin.connections.get_mut(key) else { return };
-        connection.is_queued = false;
+        *connection.is_queued() = false;
         // Most processes have no admin connection, and need no memory for one.
         self.admin.scratch.resize(ADMIN_READ_BYTES, 0);
         let progress = connection.act(&view, &self.admin.rules, &mut self.admin.scratch);
@@ -231,8 +239,8 @@ impl EventLoop {
     fn after_act(&mut self, key: Key, lives: bool) {
         let Some(connection) = self.admin.connections.get_mut(key) else { return };
         let audit = connection.take_audit();
-        let armed = connection.socket.arm(&self.cx.registry, Owner::Admin(key));
-        self.cx.timers.arm(connection.timer, connection.deadline());
+        let armed = connection.socket().arm(&self.cx.registry, Owner::Admin(key));
+        self.cx.timers.arm(connection.timer(), connection.deadline());
         if !lives || armed.is_err() {
             self.close_admin(key);
         }
@@ -244,7 +252,7 @@ impl EventLoop {
 
     fn close_admin(&mut self, key: Key) {
         if let Some(connection) = self.admin.connections.remove(key) {
-            self.cx.timers.remove(connection.timer);
+            self.cx.timers.remove(connection.timer());
         }
     }
 
@@ -303,6 +311,14 @@ impl EventLoop {
             Asked::Close(place) => {
                 let closing = self.close_connections(&place);
                 self.answer_admin(key, Ok(Done::Closing(closing)));
+            }
+            Asked::Health(place, is_up) => {
+                let pool = self.directory.pool(&place.pool);
+                let found = pool.and_then(|it| self.directory.backend(it, &place.name));
+                if let Some(server) = found.map(|it| it.server) {
+                    self.cx.backends.told(server, is_up, self.cx.now);
+                }
+                self.answer_admin(key, Ok(Done::Begun));
             }
         }
     }
@@ -439,8 +455,8 @@ impl EventLoop {
     }
 }
 
-fn queue(ready: &mut VecDeque<Key>, key: Key, connection: &mut Connection) {
-    if !std::mem::replace(&mut connection.is_queued, true) {
+fn queue(ready: &mut VecDeque<Key>, key: Key, connection: &mut Client) {
+    if !std::mem::replace(connection.is_queued(), true) {
         ready.push_back(key);
     }
 }

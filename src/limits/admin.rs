@@ -83,3 +83,21 @@ pub const SEQUENCES_MAX: usize = 20_000;
 
 /// How soon it is looked again whether registered servers are silent, whatever is due.
 pub const REGISTRATION_LOOK: Duration = Duration::from_millis(500);
+
+/// A line of commands on HAProxy's socket, as there.
+pub const HAPROXY_LINE_BYTES_MAX: usize = 16 * 1024;
+
+/// What follows a command after `<<`, as in HAProxy 3: a chain of certificates.
+pub const HAPROXY_PAYLOAD_BYTES_MAX: usize = 128 * 1024;
+
+/// Words of a command, as in HAProxy.
+pub const HAPROXY_WORDS_MAX: usize = 64;
+
+/// How long a conversation on HAProxy's socket may rest, unless it says otherwise.
+pub const HAPROXY_IDLE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The longest time that it may say, and that `wait` takes.
+pub const HAPROXY_TIME_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// `wait` looks again after this time.
+pub const HAPROXY_WAIT_STEP: Duration = Duration::from_millis(50);

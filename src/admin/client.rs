@@ -1,0 +1,107 @@
+//! An admin connection, whatever is spoken there.
+
+use std::time::Instant;
+
+use crate::config::HaproxyLevel;
+use crate::control::Speaks;
+use crate::event::TimerKey;
+
+use super::access::Rules;
+use super::audit::Audit;
+use super::change::Done;
+use super::connection::{Connection, Progress};
+use super::haproxy::connection::Connection as Haproxy;
+use super::listener::Arrived;
+use super::problem::Problem;
+use super::socket::AdminSocket;
+use super::view::View;
+
+/// One of them.
+pub enum Client {
+    /// The API.
+    Api(Box<Connection>),
+    /// HAProxy's commands.
+    Haproxy(Box<Haproxy>),
+}
+
+/// The same for both.
+macro_rules! both {
+    ($of:expr, $it:ident => $what:expr) => {
+        match $of {
+            Client::Api($it) => $what,
+            Client::Haproxy($it) => $what,
+        }
+    };
+}
+
+impl Client {
+    /// A new one, of what is spoken at its listener.
+    pub fn new(
+        arrived: Arrived,
+        id: u64,
+        level: HaproxyLevel,
+        timer: TimerKey,
+        now: Instant,
+    ) -> Client {
+        match arrived.speaks {
+            Speaks::Api => Client::Api(Box::new(Connection::new(arrived, id, timer, now))),
+            Speaks::Haproxy => {
+                Client::Haproxy(Box::new(Haproxy::new(arrived, id, level, timer, now)))
+            }
+        }
+    }
+
+    /// Its socket.
+    pub fn socket(&mut self) -> &mut AdminSocket {
+        both!(self, it => &mut it.socket)
+    }
+
+    /// Ends whatever takes too long.
+    pub fn timer(&self) -> TimerKey {
+        both!(self, it => it.timer)
+    }
+
+    /// Whether it waits to act.
+    pub fn is_queued(&mut self) -> &mut bool {
+        both!(self, it => &mut it.is_queued)
+    }
+
+    /// A write that was answered since this was asked last.
+    pub fn take_audit(&mut self) -> Option<Audit> {
+        both!(self, it => it.take_audit())
+    }
+
+    /// Until when it may do nothing.
+    pub fn deadline(&self) -> Instant {
+        both!(self, it => it.deadline())
+    }
+
+    /// Whether it waits for something to happen.
+    pub fn listens(&self) -> bool {
+        match self {
+            Client::Api(it) => it.listens(),
+            Client::Haproxy(_) => false,
+        }
+    }
+
+    /// Get on with it. At most one request or command is begun.
+    pub fn act(&mut self, view: &View<'_>, rules: &Rules, scratch: &mut [u8]) -> Progress {
+        match self {
+            Client::Api(it) => it.act(view, rules, scratch),
+            Client::Haproxy(it) => it.act(view, scratch),
+        }
+    }
+
+    /// Its time is over. Says whether it lives on.
+    pub fn on_timer(&mut self, view: &View<'_>) -> bool {
+        both!(self, it => it.on_timer(view))
+    }
+
+    /// The loop did, or refused, what was asked.
+    pub fn finish(&mut self, outcome: Result<Done, Problem>, view: &View<'_>) {
+        match self {
+            Client::Api(it) => it.finish(outcome, view),
+            Client::Haproxy(it) => it.finish(&outcome, view),
+        }
+    }
+}

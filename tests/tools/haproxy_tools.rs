@@ -1,0 +1,261 @@
+//! Clients of HAProxy's command socket, as they are, at ours; and a real HAProxy beside it.
+
+use std::io::{Read, Write};
+use std::net::Shutdown;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::common::servers::{Home, missing};
+use crate::common::{Backend, Balancer, free_port};
+
+/// A balancer with two backends, `a` and `b`, and its socket.
+struct Ours {
+    _balancer: Balancer,
+    _backends: [Backend; 2],
+    _home: Home,
+    socket: PathBuf,
+}
+
+fn ours(name: &str) -> Ours {
+    let home = Home::new(name);
+    let socket = home.0.join("haproxy.sock");
+    let backends = [Backend::start(|_| {}), Backend::start(|_| {})];
+    let [a, b] = &backends;
+    let a = format!("{},name=a,weight=10", a.address);
+    let b = format!("{},name=b", b.address);
+    let path = socket.display().to_string();
+    let args = [
+        "-l",
+        "http://127.0.0.1:0",
+        "-b",
+        &a,
+        "-b",
+        &b,
+        "--haproxy-socket",
+        &path,
+        "--check",
+        "none",
+    ];
+    let balancer = Balancer::start(&args);
+    Ours { _balancer: balancer, _backends: backends, _home: home, socket }
+}
+
+/// A program beside us; killed when dropped, so that no test that fails leaves one.
+struct Beside(Child);
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// All that is answered.
+fn ask(socket: &Path, line: &str) -> String {
+    let mut stream = UnixStream::connect(socket).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    stream.write_all(format!("{line}\n").as_bytes()).unwrap();
+    stream.shutdown(Shutdown::Write).unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    text
+}
+
+/// The standard output of a command.
+fn output(mut command: Command) -> String {
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    text
+}
+
+#[test]
+fn answers_have_the_heads_and_the_errors_of_a_real_haproxy() {
+    if missing(&["haproxy"]) {
+        return;
+    }
+    let ours = ours("haproxy-beside");
+    let home = Home::new("haproxy-real");
+    let socket = home.0.join("real.sock");
+    let config = home.0.join("haproxy.cfg");
+    let text = format!(
+        "global\n  stats socket {} level admin\ndefaults\n  mode http\n  timeout client 5s\n  \
+         timeout server 5s\n  timeout connect 5s\nfrontend fe\n  bind {}\n  \
+         default_backend main\nbackend main\n  server a 127.0.0.1:1 weight 10\n  \
+         server b 127.0.0.1:2\n",
+        socket.display(),
+        free_port()
+    );
+    std::fs::write(&config, text).unwrap();
+    let mut haproxy = Command::new("haproxy");
+    haproxy.arg("-f").arg(&config).arg("-db").stdout(Stdio::null()).stderr(Stdio::null());
+    let _haproxy = Beside(haproxy.spawn().unwrap());
+    let until = Instant::now() + Duration::from_secs(20);
+    while UnixStream::connect(&socket).is_err() && Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let both = |line: &str| (ask(&ours.socket, line), ask(&socket, line));
+    let (own, real) = both("show stat");
+    let statics = |text: &str| text.split_once(",-,").unwrap().0.to_owned();
+    assert_eq!(statics(&own), statics(&real), "the columns");
+    let rows = |text: &str| text.lines().filter(|it| it.starts_with("main,")).count();
+    assert_eq!((rows(&own), rows(&real)), (4, 3), "our service is called as the pool is");
+    let (own, real) = both("show servers state");
+    let head = |text: &str| text.lines().take(2).map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(head(&own), head(&real));
+    let (own, real) = both("show info");
+    let keys = |text: &str| -> Vec<String> {
+        text.lines().filter_map(|it| Some(it.split_once(": ")?.0.to_owned())).collect()
+    };
+    let known = keys(&real);
+    for key in keys(&own) {
+        assert!(known.contains(&key), "{key} is no key of HAProxy");
+    }
+    for line in [
+        "get weight main/a",
+        "get weight main/x",
+        "get weight main",
+        "set weight main/a 300",
+        "set server main/a",
+        "set server main/a state up",
+        "set server main/a addr zz",
+        "set server main/a health x",
+        "add server main/a 1.1.1.1:1",
+        "add server main/c",
+        "disable server main/x",
+        "enable health main/a",
+        "enable agent main/a",
+        "set timeout cli x",
+        "show backend nothing",
+        "show table",
+        "prompt",
+        "prompt;show cli level",
+        "set severity-output number;set weight main/x 1",
+        "user;show errors",
+    ] {
+        let (own, real) = both(line);
+        assert_eq!(own, real, "{line}");
+    }
+}
+
+#[test]
+fn socat_takes_a_server_out_and_puts_another_in() {
+    if missing(&["socat"]) {
+        return;
+    }
+    let ours = ours("socat");
+    let say = |line: &str| {
+        let place = format!("UNIX-CONNECT:{}", ours.socket.display());
+        let mut command = Command::new("sh");
+        command.args(["-c", "printf '%s\\n' \"$0\" | socat -t5 - \"$1\"", line, &place]);
+        output(command)
+    };
+    assert_eq!(say("disable server main/a; shutdown sessions server main/a"), "\n\n");
+    let line = "wait 5s srv-removable main/a; del server main/a; get weight main/a";
+    assert_eq!(say(line), "Done.\n\nServer deleted.\n\nNo such server.\n\n");
+    assert_eq!(say("add server main/c 127.0.0.1:9 weight 7"), "New server registered.\n\n");
+    assert!(say("show servers state main").contains(" main 3 c 127.0.0.1 0 1 7 7 "));
+    assert_eq!(say("enable server main/c;get weight main/c"), "\n7 (initial 7)\n\n");
+    assert_eq!(
+        say("del server main/c"),
+        "Only servers in maintenance mode can be deleted.\n\n"
+    );
+}
+
+const HAPROXYADMIN: &str = "
+import sys
+from haproxyadmin import haproxy
+it = haproxy.HAProxy(socket_file=sys.argv[1])
+assert it.version.startswith('2.6.0-pointsman-'), it.version
+assert [b.name for b in it.backends()] == ['main']
+a = it.server('a', backend='main')[0]
+assert a.status == 'no check', a.status
+assert a.setweight(7) and a.weight == 7 or a.weight == '7', a.weight
+for state, wanted in [('drain', 'DRAIN'), ('maint', 'MAINT'), ('ready', 'no check')]:
+    assert a.setstate(state) and a.status == wanted, (state, a.status)
+assert a.metric('stot') == 0
+print('all is well')
+";
+
+#[test]
+fn haproxyadmin_reads_and_changes() {
+    let home = Path::new(env!("CARGO_TARGET_TMPDIR")).join("http-suites");
+    let python = home.join("bin/python");
+    let has_it = Command::new(&python)
+        .args(["-c", "import haproxyadmin"])
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|it| it.success());
+    if !has_it {
+        assert!(std::env::var("CI").is_err(), "haproxyadmin is not there: .ci/run installs it");
+        return eprintln!("skipped: no haproxyadmin");
+    }
+    let ours = ours("haproxyadmin");
+    let mut command = Command::new(python);
+    command.args(["-c", HAPROXYADMIN]).arg(&ours.socket);
+    assert_eq!(output(command), "all is well\n");
+}
+
+#[test]
+fn the_exporter_for_prometheus_reads_every_row() {
+    if missing(&["prometheus-haproxy-exporter", "curl"]) {
+        return;
+    }
+    let ours = ours("exporter");
+    let port = free_port();
+    let mut exporter = Command::new("prometheus-haproxy-exporter");
+    exporter.arg(format!("--haproxy.scrape-uri=unix:{}", ours.socket.display()));
+    exporter.arg(format!("--web.listen-address={port}")).stderr(Stdio::null());
+    let exporter = Beside(exporter.spawn().unwrap());
+    let mut command = Command::new("curl");
+    command.args(["-sS", "--retry", "20", "--retry-connrefused", "--retry-delay", "1"]);
+    command.arg(format!("http://{port}/metrics"));
+    let text = output(command);
+    drop(exporter);
+    for line in [
+        "haproxy_up 1",
+        "haproxy_exporter_csv_parse_failures_total 0",
+        "haproxy_backend_up{backend=\"main\"} 1",
+        "haproxy_server_up{backend=\"main\",server=\"a\"} 1",
+        "haproxy_server_weight{backend=\"main\",server=\"a\"} 10",
+    ] {
+        assert!(text.lines().any(|it| it == line), "no {line} in {text}");
+    }
+}
+
+/// hatop wants a terminal.
+const HATOP: &str = "
+import fcntl, os, pty, select, struct, sys, termios, time
+pid, fd = pty.fork()
+if pid == 0:
+    os.environ['TERM'] = 'xterm'
+    time.sleep(0.3)
+    os.execvp('hatop', ['hatop', '-s', sys.argv[1]])
+fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack('HHHH', 40, 140, 0, 0))
+seen, until = b'', time.time() + 20
+while time.time() < until and not (b'BACKEND' in seen and b'MAINT' in seen):
+    if select.select([fd], [], [], 0.2)[0]:
+        try:
+            seen += os.read(fd, 65536)
+        except OSError:
+            break
+os.write(fd, b'q')
+sys.stdout.write(seen.decode(errors='replace'))
+";
+
+#[test]
+fn hatop_shows_our_pools_and_backends() {
+    if missing(&["hatop", "python3"]) {
+        return;
+    }
+    let ours = ours("hatop");
+    assert_eq!(ask(&ours.socket, "disable server main/b"), "\n");
+    let mut command = Command::new("python3");
+    command.args(["-c", HATOP]).arg(&ours.socket);
+    let text = output(command);
+    for word in ["2.6.0-pointsman", ">>> main", "FRONTEND", "BACKEND", "MAINT"] {
+        assert!(text.contains(word), "no {word} in {text:?}");
+    }
+}
