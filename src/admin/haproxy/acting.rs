@@ -3,11 +3,6 @@
 
 use std::time::Duration;
 
-use crate::config::{
-    AdminState, BackendSpec, Check, HaproxyLevel as Level, OverlaySource, Patch, time_text,
-};
-use crate::control::{BackendEntry, PoolEntry};
-
 use super::super::answer::Pieces;
 use super::super::change::{Asked, Change, Edit, Ends, Only, What};
 use super::super::place::Place;
@@ -16,6 +11,11 @@ use super::command::{Command, Form, Target, Weight};
 use super::conversation::Severity;
 use super::info;
 use super::listing::{Servers, Stat};
+use crate::config::{
+    AdminState, BackendSpec, Check, HaproxyLevel as Level, OverlaySource, Patch, time_text,
+};
+use crate::control::{BackendEntry, PoolEntry};
+use crate::limits::WEIGHT_MAX;
 
 /// What a command comes to.
 pub enum Step {
@@ -170,10 +170,8 @@ fn of_server(command: Command, who: Asker<'_>, view: &View<'_>) -> Result<Step, 
                 Weight::Absolute(weight) => weight,
                 Weight::Percent(percent) => {
                     let weight = u64::from(initial(&found, view)) * u64::from(percent) / 100;
-                    u32::try_from(weight)
-                        .ok()
-                        .filter(|it| *it <= 256)
-                        .ok_or("Absolute weight can only be between 0 and 256 inclusive.")?
+                    // As there, only an absolute one has an end.
+                    weight.min(u64::from(WEIGHT_MAX)) as u32
                 }
             };
             patch(found, Patch { weight: Some(weight), ..Patch::default() })
@@ -191,7 +189,8 @@ fn of_server(command: Command, who: Asker<'_>, view: &View<'_>) -> Result<Step, 
         Command::SetHealth(target, is_up) => {
             let found = found(&target, view)?;
             if !view.cx.backends[found.entry.server].check.probed {
-                return Err("Health checks are not enabled on this server.");
+                // Nothing is said of it, and nothing happens.
+                return Ok(Step::Lines(String::new()));
             }
             Step::Ask(Box::new(Asked::Health(found.place, is_up)), String::new())
         }

@@ -211,10 +211,7 @@ fn set_server(said: &[&str]) -> Result<Command, String> {
         ["health", "down"] => Ok(Command::SetHealth(target, false)),
         ["health", "stopping"] => Ok(Command::SetState(target, AdminState::Drain)),
         ["health", ..] => Err(HEALTHS.to_owned()),
-        ["agent", "up" | "down"] => {
-            Err("agent checks are not enabled on this server.".to_owned())
-        }
-        ["agent", ..] => Err("'set server <srv> agent' expects 'up' or 'down'.".to_owned()),
+        ["agent", ..] => Err("agent checks are not enabled on this server.".to_owned()),
         ["addr", ip, ref rest @ ..] => {
             if ip.parse::<IpAddr>().is_err() {
                 return Err(format!("Invalid addr '{ip}' by 'stats socket command'"));
@@ -223,7 +220,10 @@ fn set_server(said: &[&str]) -> Result<Command, String> {
                 [] => None,
                 ["port", port, ..] => {
                     Some(port.parse().ok().filter(|it| *it > 0).ok_or_else(|| {
-                        "provided port is not an integer by 'stats socket command'".to_owned()
+                        format!(
+                            "no need to change the addr, problem converting port '{port}' to an \
+                             int by 'stats socket command'"
+                        )
                     })?)
                 }
                 _ => return Err(USAGE.to_owned()),
@@ -238,7 +238,7 @@ fn set_server(said: &[&str]) -> Result<Command, String> {
 }
 
 fn number(word: Option<&&str>) -> Result<u32, String> {
-    let Some(word) = word else { return Err("Integer value expected.".to_owned()) };
+    let Some(word) = word else { return Err("Require <maxconn>.".to_owned()) };
     word.parse().map_err(|_| "maxconn string empty or preceded by garbage".to_owned())
 }
 

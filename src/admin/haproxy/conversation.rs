@@ -302,7 +302,7 @@ impl Conversation {
                     "number" => SeverityStyle::Number,
                     "string" => SeverityStyle::Text,
                     _ => {
-                        let want = "one of 'none', 'number', 'string' is required";
+                        let want = "one of 'none', 'number', 'string' is a required argument";
                         self.say(Severity::Error, want, out);
                         return Some(Next::Answered);
                     }
