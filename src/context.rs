@@ -266,6 +266,13 @@ impl Context {
         self.backends.enter(home.pool);
     }
 
+    /// When the oldest connection in use to a server was begun. All connections are looked at: for
+    /// whoever asks, and not for each turn.
+    pub fn oldest_connection(&self, server: ServerId) -> Option<Instant> {
+        let is_it = |it: &&BackendConnection| it.backend == server && it.user.pair().is_some();
+        self.connections.iter().map(|(_, it)| it).filter(is_it).map(|it| it.started_at).min()
+    }
+
     /// It is not any more.
     pub fn exit(&mut self, home: Home) {
         let service = home.service.and_then(|id| self.services.get_mut(id));

@@ -155,7 +155,7 @@ fn one_backend(
     if request.if_none_match.as_deref() == Some(&tag) {
         return Ok(Answer::empty(304).with("ETag", tag));
     }
-    Ok(Answer::json(200, &showing::backend(view, entry, backend)).with("ETag", tag))
+    Ok(Answer::json(200, &showing::backend_alone(view, entry, backend)).with("ETag", tag))
 }
 
 fn config(view: &View<'_>) -> Answer {

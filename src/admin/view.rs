@@ -4,7 +4,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::{Value, json};
 
-use crate::config::{Desired, PoolSpec, time_text};
+use crate::config::{Desired, PoolSpec, duration_text, time_text};
 use crate::context::Context;
 use crate::control::Directory;
 use crate::event::ServerId;
@@ -82,6 +82,7 @@ impl View<'_> {
     pub fn leaving(&self, pool: &str, name: &str) -> Option<Value> {
         let is_it = |it: &&Leaving| it.place.pool == pool && it.place.name == name;
         let left = |it: &Leaving| self.cx.backends.connections(it.server);
+        let oldest = |it: &Leaving| self.cx.oldest_connection(it.server);
         let mut all = self.leaving.iter().filter(is_it).filter(|it| left(it) > 0);
         let last = all.next_back()?;
         let active: u64 = left(last) + all.map(left).sum::<u64>();
@@ -90,6 +91,7 @@ impl View<'_> {
             "pool": pool,
             "state": "leaving",
             "active": active,
+            "oldest_connection": oldest(last).map(|at| duration_text(whole_seconds(self.ago(at)))),
             "since": self.time(last.since),
         }))
     }
@@ -98,4 +100,9 @@ impl View<'_> {
     pub fn ago(&self, at: Instant) -> Duration {
         self.cx.now.saturating_duration_since(at)
     }
+}
+
+/// Nobody reads its milliseconds.
+pub fn whole_seconds(time: Duration) -> Duration {
+    Duration::from_secs(time.as_secs())
 }

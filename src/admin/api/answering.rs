@@ -77,7 +77,11 @@ fn after_backend(
         _ => false,
     };
     let status = if created && request.method == Method::Put { 201 } else { 200 };
-    let mut value = showing::backend(view, entry, backend);
+    let mut value = match request.method {
+        // Who takes a backend out of work wants to know when that is done.
+        Method::Patch => showing::backend_alone(view, entry, backend),
+        _ => showing::backend(view, entry, backend),
+    };
     value["receipt"] = receipt;
     Answer::json(status, &value).with("ETag", directory.tag(pool, name))
 }

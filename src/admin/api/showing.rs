@@ -15,7 +15,7 @@ use crate::stats::tables::BACKENDS;
 use crate::status::backend_now;
 
 use super::super::place::Place;
-use super::super::view::View;
+use super::super::view::{View, whole_seconds};
 use super::reading::address_text;
 
 /// A backend of a pool.
@@ -61,11 +61,19 @@ pub fn backend(view: &View<'_>, pool: PoolEntry<'_>, entry: BackendEntry<'_>) ->
     })
 }
 
+/// A backend alone: with what takes a look at all connections.
+pub fn backend_alone(view: &View<'_>, pool: PoolEntry<'_>, entry: BackendEntry<'_>) -> Value {
+    let mut value = backend(view, pool, entry);
+    let oldest = view.cx.oldest_connection(entry.server);
+    value["oldest_connection"] = json!(oldest.map(|at| duration(whole_seconds(view.ago(at)))));
+    value
+}
+
 /// Of a server that registered itself.
 fn registration(view: &View<'_>, place: &Place) -> Value {
     let Some(ttl) = view.registry.ttl(place) else { return Value::Null };
     let late = view.registry.late(place, view.cx.now);
-    let late = late.map(|it| duration(Duration::from_secs(it.as_secs())));
+    let late = late.map(|it| duration(whole_seconds(it)));
     json!({"ttl": duration(ttl), "late": late})
 }
 

@@ -161,11 +161,11 @@ impl Conversation {
 
     /// What is to be done next. What it says itself is appended.
     pub fn next(&mut self, out: &mut Vec<u8>) -> Next {
-        if let Some(words) = self.waiting.pop_front() {
-            return self.begin(words, out);
-        }
         if self.paying.is_some() {
             return self.pay(out);
+        }
+        if let Some(words) = self.waiting.pop_front() {
+            return self.begin(words, out);
         }
         if self.had_line && self.style == Style::Single {
             return Next::Close;

@@ -2,8 +2,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use pointsman::admin::haproxy::command::Level;
 use pointsman::admin::haproxy::conversation::{Conversation, Next};
+use pointsman::config::HaproxyLevel as Level;
 
 /// What is said, each command answered by itself, and which commands that are.
 fn converse(input: &[u8], step: usize) -> (Vec<u8>, Vec<String>) {

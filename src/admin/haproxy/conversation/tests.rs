@@ -4,10 +4,13 @@ use super::*;
 
 /// What is answered to these bytes, where each command is answered with its own text.
 fn said(input: &str) -> String {
+    said_in_pieces(input, input.len().max(1))
+}
+
+fn said_in_pieces(input: &str, size: usize) -> String {
     let mut it = Conversation::new(Level::Admin);
     let mut out = Vec::new();
-    it.feed(input.as_bytes());
-    it.finish();
+    let mut pieces = input.as_bytes().chunks(size);
     loop {
         match it.next(&mut out) {
             Next::Ask(asked) => {
@@ -15,7 +18,11 @@ fn said(input: &str) -> String {
                 it.end(&mut out);
             }
             Next::Answered => {}
-            Next::More | Next::Close => return String::from_utf8(out).unwrap(),
+            Next::More => match pieces.next() {
+                Some(piece) => it.feed(piece),
+                None => it.finish(),
+            },
+            Next::Close => return String::from_utf8(out).unwrap(),
         }
     }
 }
@@ -80,4 +87,16 @@ fn what_is_too_long_is_refused_and_ends_it() {
     assert_eq!(said(&payload), "The payload is too long.\n\n");
     let words = format!("show table{}\n", " a".repeat(HAPROXY_WORDS_MAX));
     assert_eq!(said(&words), "Too many words in this command.\n\n");
+}
+
+/// A command behind one with a payload waits for that, though it came first.
+#[test]
+fn it_does_not_matter_in_which_pieces_it_comes() {
+    let input =
+        "prompt\nset server a/b state drain <<;show version\none\ntwo\n\nshow backend\n";
+    let whole = said(input);
+    assert!(whole.ends_with("<show version>\n\n> <show backend>\n\n> "), "{whole}");
+    for size in 1..input.len() {
+        assert_eq!(said_in_pieces(input, size), whole, "in pieces of {size}");
+    }
 }
