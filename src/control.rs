@@ -31,7 +31,7 @@ pub use admin::{AdminBound, PreparedAdmin, PreparedAdminListener, Speaks};
 pub use diff::{Diff, Fate, Fates};
 pub use directory::{BackendEntry, Directory, Layers, PoolEntry};
 pub use prepare::{
-    Ground, Prepared, PreparedListener, PreparedServer, Preparing, check, prepare,
+    Ground, Prepared, PreparedListener, PreparedServer, Preparing, ReadFiles, check, prepare,
 };
 pub use receipt::{Counted, PoolChange, Receipt};
 pub use servers::{ServerList, ServerWanted, Servers};

@@ -10,6 +10,7 @@ mod answer;
 mod backends;
 mod client;
 mod failure;
+pub mod heartbeat;
 mod process;
 mod reading;
 mod table;

@@ -33,8 +33,8 @@ pub enum Asked {
     Close(Place),
     /// A server says that it is there.
     Register(Box<Heartbeat>),
-    /// A server that registered itself goes.
-    Goodbye(Place),
+    /// A server that registered itself goes; with its key and sequence, if that was signed.
+    Goodbye(Place, Option<(String, u64)>),
     /// A backend is to count as up, or as down, until its probes say otherwise.
     Health(Place, bool),
 }

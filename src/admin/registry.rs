@@ -169,17 +169,7 @@ impl Registry {
     pub fn hear(&mut self, heartbeat: Heartbeat, now: Instant) -> Result<BackendSpec, Stale> {
         let Heartbeat { place, spec, ttl, sequence, by, report } = heartbeat;
         if let Some(sequence) = sequence {
-            let key = (by, place.clone());
-            match self.sequences.get(&key) {
-                Some(&seen) if sequence <= seen => return Err(Stale::Sequence(seen)),
-                None if self.sequences.len() >= SEQUENCES_MAX => {
-                    // Of those that are gone none is needed: their clocks bar what is old.
-                    let entries = &self.entries;
-                    self.sequences.retain(|(_, place), _| entries.contains_key(place));
-                }
-                _ => {}
-            }
-            self.sequences.insert(key, sequence);
+            self.pass(by, &place, sequence)?;
         }
         let ttl = report.ttl.unwrap_or(ttl);
         let report = match self.entries.get(&place) {
@@ -190,6 +180,22 @@ impl Registry {
         let wanted = entry.wanted(OnLapse::Drain);
         self.entries.insert(place, entry);
         Ok(wanted)
+    }
+
+    /// What somebody sends is later than all before.
+    pub fn pass(&mut self, by: String, place: &Place, sequence: u64) -> Result<(), Stale> {
+        let key = (by, place.clone());
+        match self.sequences.get(&key) {
+            Some(&seen) if sequence <= seen => return Err(Stale::Sequence(seen)),
+            None if self.sequences.len() >= SEQUENCES_MAX => {
+                // Of those that are gone none is needed: their clocks bar what is old.
+                let entries = &self.entries;
+                self.sequences.retain(|(_, place), _| entries.contains_key(place));
+            }
+            _ => {}
+        }
+        self.sequences.insert(key, sequence);
+        Ok(())
     }
 
     /// It says goodbye. Says whether it was there.

@@ -8,13 +8,19 @@ use std::io::{self, Write};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::ops::RangeInclusive;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::thread;
 use std::time::Duration;
 
 use getopts::{Fail, Matches, Options};
+use pointsman::ctl::heartbeat::Heartbeat;
 use pointsman::demo::hello::Hello;
 use pointsman::demo::server::Server;
 use pointsman::demo::{client, upper};
-use pointsman::limits::DEMO_DELAY_MAX;
+use pointsman::limits::{DEMO_DELAY_MAX, TTL_MAX, TTL_MIN};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
 
 const HELP: &str = "\
 pointsman-demo: backends and a client to try pointsman with
@@ -24,9 +30,11 @@ Usage:
       Answers a line or a NUL-terminated text of up to 100 bytes in capitals, then closes.
       The text __clients? is answered at once with the number of other clients, for
       --check load:__clients?; after __nap N it stops listening for N seconds (1 to 3600).
-  pointsman-demo hello ADDR [--delay MIN-MAX] [--seed N]
+  pointsman-demo hello ADDR [--delay MIN-MAX] [--seed N] [--register PLACE ...]
       A small HTTP server. /health says OK at once; /nap or /nap?seconds=N stops listening
       for 10 or N seconds after the answer; all the rest is greeted after a random delay.
+      With --register it is a backend of a pointsman that runs with --admin PLACE and
+      --register: SIGTERM has it say goodbye, and serve on for a moment.
   pointsman-demo client ADDR TEXT [--nul]
       Sends TEXT and a line feed, and prints the answer.
 
@@ -37,6 +45,11 @@ Options:
       --delay D         how long an answer takes; upper: 0ms unless given, up to 1h
       --delay MIN-MAX   hello: drawn from this range, 100ms-2s unless given
       --seed N          hello: seed of the draws, from the clock unless given
+      --register PLACE  hello: unix:PATH or http://ADDR:PORT of the API to register at
+      --pool NAME       hello: the pool, main unless given
+      --name NAME       hello: its name there, its address unless given
+      --ttl D           hello: how long a heartbeat holds, 2s to 5m; 6s unless given
+      --token TOKEN     hello: what the API wants to be shown
       --nul             client: end TEXT with a NUL byte instead of a line feed
   -h, --help            print this and exit
   -V, --version         print the version and exit
@@ -70,16 +83,20 @@ struct Piece {
     run: fn(&Matches) -> Result<(), Failure>,
 }
 
+const HELLO_FLAGS: &[&str] = &["delay", "seed", "register", "pool", "name", "ttl", "token"];
+
 const PIECES: [Piece; 3] = [
     Piece { name: "upper", arguments: &["ADDR"], flags: &["delay"], run: run_upper },
-    Piece { name: "hello", arguments: &["ADDR"], flags: &["delay", "seed"], run: run_hello },
+    Piece { name: "hello", arguments: &["ADDR"], flags: HELLO_FLAGS, run: run_hello },
     Piece { name: "client", arguments: &["ADDR", "TEXT"], flags: &["nul"], run: run_client },
 ];
 
 fn run() -> Result<(), Failure> {
     let mut options = Options::new();
     options.optflag("h", "help", "").optflag("V", "version", "").optflag("", "nul", "");
-    options.optopt("", "delay", "", "").optopt("", "seed", "", "");
+    for flag in HELLO_FLAGS {
+        options.optopt("", flag, "", "");
+    }
     let matches =
         options.parse(env::args_os().skip(1)).map_err(|fail| usage(explain(&fail)))?;
     if matches.opt_present("help") {
@@ -101,7 +118,7 @@ fn run() -> Result<(), Failure> {
     if let Some(extra) = given.get(piece.arguments.len()) {
         return Err(usage(format!("{name} has no use for {extra:?}")));
     }
-    for flag in ["delay", "seed", "nul"] {
+    for flag in HELLO_FLAGS.iter().copied().chain(["nul"]) {
         if matches.opt_present(flag) && !piece.flags.contains(&flag) {
             return Err(usage(format!("{name} has no --{flag}")));
         }
@@ -127,7 +144,40 @@ fn run_hello(matches: &Matches) -> Result<(), Failure> {
         None => fastrand::u64(..),
     };
     let hello = Hello::new(delay, seed);
-    listen(&matches.free[1])?.serve(move |client| hello.answer(client))
+    let server = listen(&matches.free[1])?;
+    register(matches, server.address())?;
+    server.serve(move |client| hello.answer(client))
+}
+
+/// From now on it says that it is there, on a thread of its own, if that is asked for.
+fn register(matches: &Matches, address: SocketAddr) -> Result<(), Failure> {
+    let Some(place) = matches.opt_str("register") else {
+        let alone = ["pool", "name", "ttl", "token"];
+        let stray = alone.into_iter().find(|flag| matches.opt_present(flag));
+        return stray
+            .map_or(Ok(()), |flag| Err(usage(format!("--{flag} needs --register PLACE"))));
+    };
+    let ttl = matches.opt_str("ttl").unwrap_or("6s".to_owned());
+    let ttl = parse_duration(&ttl).map_err(|why| usage(format!("--ttl {why}")))?;
+    if !(TTL_MIN..=TTL_MAX).contains(&ttl) {
+        return Err(usage(format!("--ttl {ttl:?} is not between 2s and 5m")));
+    }
+    let pool = matches.opt_str("pool").unwrap_or("main".to_owned());
+    let name = matches.opt_str("name").unwrap_or_else(|| address.to_string());
+    let token = matches.opt_str("token");
+    let place_of = (&*pool, &*name);
+    let heartbeat = Heartbeat::new(&place, token, place_of, address.to_string(), ttl)
+        .map_err(|why| usage(format!("--register {why}")))?;
+    let ends = Arc::new(AtomicBool::new(false));
+    for signal in [SIGTERM, SIGINT] {
+        flag::register(signal, Arc::clone(&ends))
+            .map_err(|error| Failure::Network(format!("cannot handle signals: {error}")))?;
+    }
+    thread::spawn(move || {
+        heartbeat.beat(&ends);
+        std::process::exit(0);
+    });
+    Ok(())
 }
 
 fn run_client(matches: &Matches) -> Result<(), Failure> {

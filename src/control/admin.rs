@@ -19,8 +19,6 @@ use crate::net::{Families, LocalListener, StreamListener};
 pub struct PreparedAdmin {
     /// One for each that is wanted.
     pub listeners: Vec<PreparedAdminListener>,
-    /// Who may use them, if there is a file of tokens.
-    pub tokens: Option<Tokens>,
     /// Names by which they may be asked for.
     pub allowed_hosts: Vec<String>,
 }

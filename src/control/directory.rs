@@ -6,6 +6,7 @@ use crate::config::{BackendSpec, Desired, Overlay, PoolSpec};
 use crate::event::{ListenerId, PoolId, ServerId, ServiceId};
 use crate::net::descriptors::Needs;
 
+use super::prepare::ReadFiles;
 use super::servers::{ServerList, Servers};
 use super::tls::TlsStore;
 
@@ -33,6 +34,8 @@ pub struct Directory {
     pub servers: Vec<ServerId>,
     /// What was read for TLS.
     pub store: TlsStore,
+    /// What else was read.
+    pub files: ReadFiles,
     /// When this process began, which tells its generations from those of others.
     pub epoch: u64,
     /// The generation in which each backend was changed last, by pool and name, but for those of
@@ -86,6 +89,7 @@ impl Directory {
             pools: Vec::new(),
             servers: Vec::new(),
             store: TlsStore::default(),
+            files: ReadFiles::default(),
             epoch: 0,
             revisions: HashMap::new(),
         }

@@ -10,7 +10,7 @@ use crate::access_log::AccessLog;
 use crate::backends::{ServerPlan, StickyKey};
 use crate::config::{
     AccessLogPlace, Check, Complaint, Desired, Listen, OwnListeners, PoolSpec, ProcessSettings,
-    SettingKey, Sticky, Subject, io_words,
+    SettingKey, Sticky, Subject, Tokens, io_words,
 };
 use crate::http::answer::content_type;
 use crate::limits::PAGE_BYTES_MAX;
@@ -33,6 +33,8 @@ pub struct Ground<'a> {
     pub servers: Servers<'a>,
     /// What TLS read for it.
     pub store: &'a TlsStore,
+    /// The other files that were read for it.
+    pub files: &'a ReadFiles,
     /// Where a listener really is, by its place in the list of those that were wanted.
     pub address: &'a dyn Fn(usize) -> Option<SocketAddr>,
     /// Whether a listener of ours that has not been closed yet has this port, for datagrams or not.
@@ -57,8 +59,8 @@ pub struct Prepared {
     pub servers: Vec<PreparedServer>,
     /// Keys of sticky cookies for pools that are new or want another, by the pool's name.
     pub sticky_keys: HashMap<String, Option<StickyKey>>,
-    /// Bodies of answers of our own, by the names of their files.
-    pub pages: HashMap<String, Arc<Page>>,
+    /// Files that are no certificates.
+    pub files: ReadFiles,
     /// Another access log than before, or none; `None` if it stays as it is.
     pub access_log: Option<Option<AccessLog>>,
     /// Who will need descriptors.
@@ -72,6 +74,15 @@ impl Prepared {
     pub fn wanted(&self) -> Servers<'_> {
         Servers::new(&self.desired, &self.server_list)
     }
+}
+
+/// Files that were read, certificates apart.
+#[derive(Debug, Default, Clone)]
+pub struct ReadFiles {
+    /// Bodies of answers of our own, by the names of their files.
+    pub pages: HashMap<String, Arc<Page>>,
+    /// Who may use the API, if there is a file of them.
+    pub tokens: Option<Tokens>,
 }
 
 /// A listener that is wanted.
@@ -94,6 +105,8 @@ pub struct PreparedServer {
 /// drop it undoes it.
 pub struct Preparing {
     purpose: Purpose,
+    /// Files that were read are not read again.
+    keeps_files: bool,
     next: Step,
     now: SystemTime,
     errors: Vec<Complaint>,
@@ -153,6 +166,7 @@ impl Ground<'_> {
         then(&Ground {
             servers: Servers::new(&Desired::nothing(), &ServerList::default()),
             store: &TlsStore::default(),
+            files: &ReadFiles::default(),
             address: &|_| None,
             holds: &|_, _| false,
             known: &|_, _| None,
@@ -179,7 +193,7 @@ impl Preparing {
             listeners: Vec::new(),
             servers: Vec::new(),
             sticky_keys: HashMap::new(),
-            pages: HashMap::new(),
+            files: ReadFiles::default(),
             access_log: None,
             needs: Needs::default(),
             admin: PreparedAdmin::default(),
@@ -187,6 +201,7 @@ impl Preparing {
         };
         Preparing {
             purpose,
+            keeps_files: false,
             next: Step::ListServers,
             now: SystemTime::now(),
             errors: Vec::new(),
@@ -203,7 +218,7 @@ impl Preparing {
         let services = self.found.desired.services.len();
         let pools = self.found.desired.pools.len();
         self.next = match self.next {
-            Step::ListServers => self.list_servers(),
+            Step::ListServers => self.list_servers(ground),
             Step::Compare => self.compare(ground),
             Step::CompareServers => self.compare_servers(ground),
             Step::ListenerTls(at) if at < listeners => self.renew_listener(ground, at),
@@ -235,7 +250,19 @@ impl Preparing {
         if self.errors.is_empty() { Ok(self.found) } else { Err(self.errors) }
     }
 
-    fn list_servers(&mut self) -> Step {
+    /// What was told alone is another: of files nothing is read that is known. A weight changes
+    /// whatever became of them meanwhile.
+    #[must_use]
+    pub fn keeping_files(mut self) -> Preparing {
+        self.keeps_files = true;
+        self
+    }
+
+    fn list_servers(&mut self, ground: &Ground<'_>) -> Step {
+        if self.keeps_files {
+            self.found.store = ground.store.clone();
+            self.found.files = ground.files.clone();
+        }
         self.found.server_list = ServerList::of(&self.found.desired);
         self.found.needs = needs(&self.found.desired, self.found.server_list.len());
         Step::Compare
@@ -301,9 +328,11 @@ impl Preparing {
             self.found.admin.listeners.push(listener);
         }
         self.found.admin.allowed_hosts.clone_from(&wanted.allowed_hosts);
-        match admin::read_tokens(wanted) {
-            Ok(tokens) => self.found.admin.tokens = tokens,
-            Err(wrong) => self.errors.extend(wrong),
+        if !self.keeps_files {
+            match admin::read_tokens(wanted) {
+                Ok(tokens) => self.found.files.tokens = tokens,
+                Err(wrong) => self.errors.extend(wrong),
+            }
         }
         Step::OwnListeners
     }
@@ -321,7 +350,9 @@ impl Preparing {
         let old = &ground.servers.desired().pools;
         let before = self.found.diff.pools.wanted[at].before();
         let before = before.map(|at| &old[at].settings.sticky);
-        if !(before.is_some_and(is_drawn) && is_drawn(&pool.settings.sticky)) {
+        let is_drawn_already = before.is_some_and(is_drawn) && is_drawn(&pool.settings.sticky);
+        let is_known = self.keeps_files && before == Some(&pool.settings.sticky);
+        if !is_drawn_already && !is_known {
             let key = noted(sticky_key(pool), &mut self.errors).flatten();
             self.found.sticky_keys.insert(pool.name.clone(), key);
         }
@@ -332,13 +363,13 @@ impl Preparing {
     fn read_pages(&mut self, at: usize) -> Step {
         let service = &self.found.desired.services[at];
         for file in service.files() {
-            if self.found.pages.contains_key(file) {
+            if self.found.files.pages.contains_key(file) {
                 continue;
             }
             match files::read_bytes(file, PAGE_BYTES_MAX) {
                 Ok(body) => {
                     let page = Page { content_type: content_type(file), body };
-                    self.found.pages.insert(file.to_owned(), Arc::new(page));
+                    self.found.files.pages.insert(file.to_owned(), Arc::new(page));
                 }
                 Err(why) => {
                     let subject = Subject::Service(service.name.clone());

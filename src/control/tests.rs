@@ -7,7 +7,9 @@ use crate::config::{
 
 use super::diff::{Diff, Fate, Fates};
 use super::server_fates::ServerFates;
-use super::{Ground, PreparedServer, Preparing, ServerList, ServerWanted, Servers, prepare};
+use super::{
+    Ground, PreparedServer, Preparing, ReadFiles, ServerList, ServerWanted, Servers, prepare,
+};
 
 fn pool(name: &str, backends: &[&str]) -> PoolSpec {
     let backends = backends.iter().map(|text| BackendSpec::parse(text).unwrap()).collect();
@@ -200,6 +202,7 @@ fn the_roots_for_backends_are_read_again() {
     let first = Ground::with_nothing(|ground| prepare(ground, wanted.clone())).ok().unwrap();
     let again = || {
         let ground = Ground {
+            files: &ReadFiles::default(),
             servers: first.wanted(),
             store: &first.store,
             address: &|_| Some("127.0.0.1:1".parse().unwrap()),

@@ -307,7 +307,7 @@ impl EventLoop {
                 }
             }
             Asked::Register(heartbeat) => self.hear_heartbeat(key, *heartbeat),
-            Asked::Goodbye(place) => self.hear_goodbye(key, place),
+            Asked::Goodbye(place, signed) => self.hear_goodbye(key, place, signed),
             Asked::Close(place) => {
                 let closing = self.close_connections(&place);
                 self.answer_admin(key, Ok(Done::Closing(closing)));
@@ -405,7 +405,8 @@ impl EventLoop {
 
     /// The listeners, the names and the tokens that are wanted from now on.
     pub(super) fn apply_admin(&mut self, prepared: PreparedAdmin) {
-        let PreparedAdmin { listeners, tokens, allowed_hosts } = prepared;
+        let PreparedAdmin { listeners, allowed_hosts } = prepared;
+        let tokens = self.directory.files.tokens.clone();
         let mut old: Vec<Key> = self.admin.listeners.iter().map(|(key, _)| key).collect();
         for it in listeners {
             let is_it = |key: &Key| {

@@ -83,7 +83,7 @@ impl EventLoop {
         };
         self.apply_pools(&mut change, prepared.sticky_keys);
         let server_ids = self.apply_servers(&mut change, servers);
-        self.apply_services(&mut change, &prepared.pages);
+        self.apply_services(&mut change, &prepared.files.pages);
         self.apply_listeners(&change, &ids, &store);
         self.remove_rest(&change);
         let mut receipt = receipt(&change, self.pairs.len());
@@ -109,6 +109,7 @@ impl EventLoop {
             pools,
             servers: server_ids,
             store,
+            files: prepared.files,
         };
         if generation == 1 {
             self.cx.backends.finish_work();

@@ -278,7 +278,8 @@ impl EventLoop {
         let mode = if change.dry_run { Mode::DryRun } else { Mode::Run };
         let tell = self.tell_spelled(Spelling::PATHS);
         let layers = Box::new(Layers { base, overlay });
-        let stage = Stage::Preparing(mode.preparing(desired), layers, tell);
+        let preparing = Box::new(mode.preparing(desired).keeping_files());
+        let stage = Stage::Preparing(preparing, layers, tell);
         Ok(Some(Job { notes, ending, ..Job::new(stage, asker, mode) }))
     }
 
@@ -435,6 +436,7 @@ impl EventLoop {
         then(&Ground {
             servers: self.directory.wanted(),
             store: &self.directory.store,
+            files: &self.directory.files,
             address: &address,
             holds: &holds,
             known: &|host, port| self.cx.backends.addresses_of(host, port),

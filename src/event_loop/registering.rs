@@ -31,10 +31,7 @@ impl EventLoop {
         let load = heartbeat.report.load;
         let spec = match self.admin.registry.hear(heartbeat, self.cx.now) {
             Ok(spec) => spec,
-            Err(Stale::Sequence(seen)) => {
-                let detail = format!("a later one was heard: the sequence has to pass {seen}");
-                return self.answer_admin(key, Err(Problem::new(Kind::CONFLICT, detail)));
-            }
+            Err(stale) => return self.answer_admin(key, Err(problem_of(&stale))),
         };
         self.arm_registry();
         let pool = self.directory.pool(&place.pool);
@@ -51,7 +48,17 @@ impl EventLoop {
     }
 
     /// A server that registered itself goes: nothing new, and its connections end by themselves.
-    pub(super) fn hear_goodbye(&mut self, key: Key, place: Place) {
+    pub(super) fn hear_goodbye(
+        &mut self,
+        key: Key,
+        place: Place,
+        signed: Option<(String, u64)>,
+    ) {
+        if let Some((by, sequence)) = signed
+            && let Err(stale) = self.admin.registry.pass(by, &place, sequence)
+        {
+            return self.answer_admin(key, Err(problem_of(&stale)));
+        }
         if !self.admin.registry.goodbye(&place) {
             return self.answer_admin(key, Ok(Done::Same));
         }
@@ -174,4 +181,9 @@ impl EventLoop {
             self.cx.timers.arm(self.chores.registrations, at.max(soon));
         }
     }
+}
+
+fn problem_of(Stale::Sequence(seen): &Stale) -> Problem {
+    let detail = format!("a later one was heard: the sequence has to pass {seen}");
+    Problem::new(Kind::CONFLICT, detail)
 }

@@ -1,10 +1,15 @@
 //! Servers that register themselves.
 
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
 use super::api::who;
 
 use crate::common::admin::Admin;
+use crate::common::http::{Wire, get};
 use crate::common::{Backend, until};
 
 const PATH: &str = "/api/v1/registrations/main/host7";
@@ -72,4 +77,153 @@ fn only_pools_that_want_it_take_servers_and_names_are_taken_once() {
     assert_eq!(numbered(7), 201);
     assert_eq!(numbered(7), 409, "sent again");
     assert_eq!(numbered(8), 200);
+}
+
+/// A program beside ours, killed with the test.
+struct Program(Child);
+
+impl Program {
+    fn signal(&self, signal: Signal) {
+        let pid = Pid::from_child(&self.0);
+        kill_process(pid, signal).expect("it runs");
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn page_block(start: &str) -> String {
+    let page = include_str!("../../docs/registration.md");
+    let from = page.find(start).expect("the block is there");
+    let end = page[from..].find("```").expect("its end");
+    page[from..from + end].to_owned()
+}
+
+#[test]
+fn the_three_lines_of_the_manual_register_a_server() {
+    let [a, b] = [Backend::named("a"), Backend::named("b")];
+    let admin = Admin::before(&[&a], &["--register"]);
+    let to = format!("--unix-socket {}", admin.api.socket.display());
+    let script = page_block("beat() {");
+    let child = Command::new("sh")
+        .args(["-c", &script])
+        .env("TO", to)
+        .env("API", "http://localhost")
+        .env("POOL", "main")
+        .env("NAME", "host7")
+        .env("ADDRESS", b.address.to_string())
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("a shell");
+    let script = Program(child);
+    until("it is used", || who(&admin.balancer) == "b");
+    script.signal(Signal::TERM);
+    until("it is gone", || admin.api.ask("GET", BACKEND, None).status() == 404);
+}
+
+#[test]
+fn a_signature_is_good_once_and_for_its_own_pool_and_time() {
+    let key = "6b".repeat(16);
+    let file = std::env::temp_dir().join(format!("pointsman-keys-{}", std::process::id()));
+    std::fs::write(&file, format!("web register:main hmac:{key}\n")).expect("a file");
+    let a = Backend::named("a");
+    let admin =
+        Admin::before(&[&a], &["--register", "--admin-tokens", file.to_str().expect("UTF-8")]);
+    std::fs::remove_file(&file).expect("it is there");
+    let ask = |method: &str, path: &str, signed: &str, sequence: u64, later: u64| {
+        let body = match method {
+            "PUT" => json!({"address": "127.0.0.1:9", "sequence": sequence}).to_string(),
+            _ => json!({"sequence": sequence}).to_string(),
+        };
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        let time = now.expect("after 1970").as_secs() + later;
+        let key = pointsman::config::from_hex(&key).expect("hexadecimal");
+        let sign = pointsman::admin::access::sign;
+        let verb = method.as_bytes();
+        let field = sign("web", &key, verb, signed.as_bytes(), body.as_bytes(), time);
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
+             Authorization: {field}\r\nContent-Type: application/json\r\n\
+             Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        admin.api.say(request.as_bytes()).status()
+    };
+    assert_eq!(ask("PUT", PATH, PATH, 7, 0), 201);
+    assert_eq!(ask("PUT", PATH, PATH, 7, 0), 409, "sent again");
+    assert_eq!(ask("PUT", PATH, PATH, 8, 0), 200);
+    let host8 = "/api/v1/registrations/main/host8";
+    assert_eq!(ask("PUT", PATH, host8, 9, 0), 401, "of another one");
+    assert_eq!(ask("PUT", PATH, PATH, 9, 3600), 401, "of another time");
+    let other = "/api/v1/registrations/other/host7";
+    assert_eq!(ask("PUT", other, other, 9, 0), 403, "of another pool");
+    assert_eq!(ask("DELETE", PATH, PATH, 8, 0), 409, "a goodbye that is older");
+    assert_eq!(ask("DELETE", PATH, PATH, 10, 0), 204);
+    assert_eq!(ask("PUT", PATH, PATH, 11, 0), 201, "it is back");
+    assert_eq!(ask("DELETE", PATH, PATH, 10, 0), 409, "a goodbye that is sent again");
+    let stop = "/api/v1/pools/main/backends/x";
+    assert_eq!(ask("PUT", stop, stop, 12, 0), 401, "it is for registrations alone");
+}
+
+/// Servers join and leave while clients ask all the time; one says goodbye, one is killed.
+#[test]
+fn demo_servers_join_and_leave_and_clients_notice_nothing() {
+    let admin = Admin::start(&[
+        "-l",
+        "http://127.0.0.1:0",
+        "-b",
+        "127.0.0.1:9,admin=maint",
+        "--check",
+        "http:/health",
+        "--check-interval",
+        "100ms",
+        "--register",
+    ]);
+    let place = format!("unix:{}", admin.api.socket.display());
+    let join = |name: &str| {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_pointsman-demo"))
+            .args(["hello", "127.0.0.1:0", "--delay", "1ms", "--register", &place])
+            .args(["--name", name, "--ttl", "2s"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the demo's server");
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().expect("piped"))
+            .read_line(&mut line)
+            .expect("a line");
+        assert!(line.starts_with("listening on "), "{line}");
+        Program(child)
+    };
+    let path = |name: &str| format!("/api/v1/pools/main/backends/{name}");
+    let health = |name: &str| {
+        let reply = admin.api.ask("GET", &path(name), None);
+        if reply.status() == 200 {
+            reply.json()["health"].as_str().map(str::to_owned)
+        } else {
+            None
+        }
+    };
+    let names = ["one", "two", "three"];
+    let mut servers: Vec<Program> = names.iter().map(|name| join(name)).collect();
+    for name in names {
+        until("it is up", || health(name).as_deref() == Some("up"));
+    }
+    let mut wire = Wire::to(&admin.balancer);
+    let mut ask = || assert_eq!(wire.ask(get("/")).status(), 200);
+    (0..50).for_each(|_| ask());
+    servers[0].signal(Signal::TERM);
+    until("it said goodbye", || {
+        ask();
+        health("one").is_none()
+    });
+    drop(servers.remove(1));
+    until("it is silent", || {
+        ask();
+        admin.api.get(&path("two"))["admin"] == "drain"
+    });
+    (0..50).for_each(|_| ask());
 }

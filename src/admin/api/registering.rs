@@ -27,12 +27,33 @@ const KNOWN: &[&str] = &[
 /// Members that are the registration's own, and not the backend's.
 const OWN: [&str; 3] = ["ttl", "sequence", "report"];
 
+const WANT_SEQUENCE: &str = "found none, want a number that rises, such as the time in \
+                             milliseconds: without it what was signed could be sent again";
+
 /// What a server says of itself.
 pub(super) fn heartbeat(request: &Request, place: Place) -> Result<Heartbeat, Problem> {
     let value = reading::parse(&request.body)?;
     let mut mistakes = Vec::new();
     let heartbeat = read(&value, request, place, &mut mistakes);
     finish(heartbeat, mistakes)
+}
+
+/// What is signed says goodbye once: the key and the sequence of it.
+pub(super) fn goodbye(request: &Request) -> Result<Option<(String, u64)>, Problem> {
+    if !request.is_signed {
+        return Ok(None);
+    }
+    let value = reading::parse(&request.body)?;
+    let mut mistakes = Vec::new();
+    let sequence = Members::of(&value, "", &["sequence"], &mut mistakes).and_then(|mut it| {
+        let sequence = it.number("sequence", 0..=u64::MAX);
+        if sequence.is_none() {
+            it.complain("sequence", WANT_SEQUENCE);
+        }
+        sequence
+    });
+    let sequence = finish(sequence, mistakes)?;
+    Ok(Some((request.who.name.clone(), sequence)))
 }
 
 fn read(
@@ -58,9 +79,7 @@ fn read(
     };
     let sequence = members.number("sequence", 0..=u64::MAX);
     if request.is_signed && sequence.is_none() {
-        let want = "found none, want a number that rises, such as the time in milliseconds: \
-                    without it what was signed could be sent again";
-        members.complain("sequence", want);
+        members.complain("sequence", WANT_SEQUENCE);
     }
     let report = members.text("report").map_or(Ok(Report::default()), Report::parse);
     let report = report.unwrap_or_else(|wrong| {

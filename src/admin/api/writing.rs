@@ -61,7 +61,10 @@ pub(super) fn asked(
             let place = Place::new(pool, name);
             Ok(Asked::Register(Box::new(registering::heartbeat(request, place)?)))
         }
-        Target::Registration(pool, name) => Ok(Asked::Goodbye(Place::new(pool, name))),
+        Target::Registration(pool, name) => {
+            let signed = registering::goodbye(request)?;
+            Ok(Asked::Goodbye(Place::new(pool, name), signed))
+        }
         Target::Batch => batch(request, dry_run).map(Asked::Change),
         Target::Config => configure(request, dry_run, false, view).map(Asked::Configure),
         Target::ConfigCheck => configure(request, true, true, view).map(Asked::Configure),
