@@ -123,6 +123,37 @@ fn lists_are_whole_unless_pages_are_asked_for() {
 }
 
 #[test]
+fn a_list_that_is_read_while_backends_come_has_none_twice_and_misses_none_that_stay() {
+    let a = Backend::named("a");
+    let admin = Admin::before(&[&a], &[]);
+    let api = &admin.api;
+    let put = |name: String| {
+        let body = json!({"address": "127.0.0.1:9"});
+        json!({"method": "PUT", "path": format!("{BACKENDS}/{name}"), "body": body})
+    };
+    let stay: Vec<Value> = (0..2000).map(|number| put(format!("m{number:04}"))).collect();
+    api.write("POST", "/api/v1/batch", &json!({"changes": stay}));
+    let mut reader = api.connect();
+    let request =
+        format!("GET {BACKENDS} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    reader.write_all(request.as_bytes()).unwrap();
+    let mut bytes = vec![0; 65_536];
+    let count = reader.read(&mut bytes).expect("the beginning");
+    bytes.truncate(count);
+    // In front of what is written, by name.
+    let come: Vec<Value> = (0..100).map(|number| put(format!("b{number:04}"))).collect();
+    api.write("POST", "/api/v1/batch", &json!({"changes": come}));
+    reader.read_to_end(&mut bytes).expect("the rest");
+    let list = Reply::of(&bytes).json();
+    let mut seen = names(&list);
+    seen.sort_unstable();
+    let all = seen.len();
+    seen.dedup();
+    assert_eq!(seen.len(), all, "one is there twice");
+    assert_eq!(seen.iter().filter(|it| it.starts_with('m')).count(), 2000);
+}
+
+#[test]
 fn all_of_a_batch_or_nothing_of_it_is_done() {
     let a = Backend::named("a");
     let admin = Admin::before(&[&a], &[]);

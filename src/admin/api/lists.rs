@@ -53,6 +53,9 @@ pub struct Listing {
     last: Option<String>,
     /// It was passed over because `after` had not come yet.
     waits_for_after: bool,
+    /// The name of the row that was looked at last, and in which generation.
+    seen: Option<String>,
+    generation: u64,
 }
 
 enum At {
@@ -78,7 +81,36 @@ impl Listing {
             None => At::Straight(0),
         };
         let waits_for_after = query.after.is_some();
-        Ok(Listing { noun, query, at, written: 0, last: None, waits_for_after })
+        Ok(Listing {
+            noun,
+            query,
+            at,
+            written: 0,
+            last: None,
+            waits_for_after,
+            seen: None,
+            generation: 0,
+        })
+    }
+
+    /// What is there may have changed since the piece before: it goes on behind the row that was
+    /// looked at last, wherever that is now.
+    fn find_place(&mut self, view: &View<'_>) {
+        if std::mem::replace(&mut self.generation, view.directory.generation)
+            == view.directory.generation
+        {
+            return;
+        }
+        let (At::Collect(next, _) | At::Straight(next)) = &mut self.at else { return };
+        let Some(seen) = &self.seen else { return };
+        let mut places = 0..;
+        let found = places.find_map(|at| match name(&self.noun, at, view) {
+            Some(name) => (name == seen).then_some(Some(at)),
+            None => Some(None),
+        });
+        if let Some(at) = found.flatten() {
+            *next = at + 1;
+        }
     }
 
     fn is_full(&self) -> bool {
@@ -119,6 +151,7 @@ impl Listing {
 impl Pieces for Listing {
     fn write(&mut self, view: &View<'_>, out: &mut Vec<u8>) -> More {
         let began = out.len();
+        self.find_place(view);
         if self.written == 0 && matches!(self.at, At::Collect(0, _) | At::Straight(0)) {
             out.extend_from_slice(b"{\"items\":[");
         }
@@ -131,6 +164,7 @@ impl Pieces for Listing {
                 At::Collect(next, rows) => match row(&self.noun, *next, view) {
                     Some(row) => {
                         *next += 1;
+                        self.seen = row["name"].as_str().map(str::to_owned);
                         rows.extend(Some(row).filter(|row| self.query.takes(row)));
                     }
                     None => {
@@ -144,6 +178,7 @@ impl Pieces for Listing {
                         return self.end(false, view, out);
                     };
                     *next += 1;
+                    self.seen = row["name"].as_str().map(str::to_owned);
                     if !self.query.takes(&row) {
                         continue;
                     }
@@ -163,6 +198,17 @@ impl Pieces for Listing {
         }
         More::Now
     }
+}
+
+/// The name of the row at a place, if there is one.
+fn name<'a>(noun: &Noun, at: usize, view: &View<'a>) -> Option<&'a str> {
+    let directory = view.directory;
+    Some(match noun {
+        Noun::Services => &directory.desired.services.get(at)?.name,
+        Noun::Listeners => &directory.desired.listeners.get(at)?.name,
+        Noun::Pools => &directory.desired.pools.get(at)?.name,
+        Noun::Backends(pool) => &directory.pool(pool)?.spec.backends.get(at)?.name,
+    })
 }
 
 /// The row at a place, if there is one.
