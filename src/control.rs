@@ -27,7 +27,7 @@ pub mod state;
 mod tests;
 mod tls;
 
-pub use admin::{AdminBound, PreparedAdmin, PreparedAdminListener, Speaks};
+pub use admin::{AdminBound, PreparedAdmin, PreparedAdminListener, PreparedInlet, Speaks};
 pub use diff::{Diff, Fate, Fates};
 pub use directory::{BackendEntry, Directory, Layers, PoolEntry};
 pub use prepare::{

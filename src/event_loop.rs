@@ -370,6 +370,7 @@ impl EventLoop {
             Owner::Mirror(key) => self.mirrors.mark(key, event, &mut self.cx),
             Owner::Admin(key) => self.mark_admin(key, event),
             Owner::AdminListener(key) => self.mark_admin_listener(key),
+            Owner::Heartbeats => self.admin.mark_heartbeats(),
             Owner::Signals => self.signalled = true,
             // The timers are looked at in each turn.
             Owner::Alarm => {}
@@ -416,7 +417,8 @@ impl EventLoop {
             | Owner::Signals
             | Owner::Flow(_)
             | Owner::Alarm
-            | Owner::AdminListener(_) => {}
+            | Owner::AdminListener(_)
+            | Owner::Heartbeats => {}
         }
         false
     }

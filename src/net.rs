@@ -6,6 +6,7 @@
 pub mod buffer;
 pub mod datagram;
 pub mod descriptors;
+pub mod inlet;
 pub mod keepalive;
 pub mod listener;
 pub mod local;
@@ -24,6 +25,7 @@ pub use datagram::{
     Batch, DatagramListener, DatagramSocket, Piece, RecvMeta, RecvOutcome, Refused,
     SendOutcome, Sender, Transmit, ports,
 };
+pub use inlet::Inlet;
 pub use listener::{Accepted, StreamListener};
 pub use local::{LocalAccepted, LocalListener, LocalPeer, LocalStream};
 pub use peer::Peer;

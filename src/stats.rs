@@ -68,6 +68,10 @@ pub struct Stats {
     pub log_dropped: Arc<AtomicU64>,
     /// States that could not be saved.
     pub state_failures: u64,
+    /// Heartbeats that came in datagrams.
+    pub heartbeats: u64,
+    /// Those of them that changed nothing, for they were not signed well or not wanted.
+    pub heartbeats_refused: u64,
     /// Turns of the loop.
     pub turns: u64,
     /// The longest time between two polls.

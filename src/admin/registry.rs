@@ -12,6 +12,7 @@
 //!
 //! Pure: it says what is to change, and the loop carries it out as any other change.
 
+pub mod datagram;
 mod report;
 #[cfg(test)]
 mod tests;

@@ -35,6 +35,8 @@ pub struct AdminSettings {
     pub haproxy_socket: Option<String>,
     /// What those who connect there may do.
     pub haproxy_level: HaproxyLevel,
+    /// Where servers register themselves by datagrams, if anywhere.
+    pub register_udp: Option<SocketAddr>,
 }
 
 /// One place where operators and programs connect.
@@ -69,6 +71,7 @@ impl AdminSettings {
         socket_mode: 0o660,
         haproxy_socket: None,
         haproxy_level: HaproxyLevel::Admin,
+        register_udp: None,
     };
 
     /// Whether anybody is listened to.
@@ -106,6 +109,7 @@ impl SettingKey {
     pub const ADMIN_SOCKET_MODE: SettingKey = SettingKey("admin.socket_mode");
     pub const HAPROXY_SOCKET: SettingKey = SettingKey("admin.haproxy_socket");
     pub const HAPROXY_LEVEL: SettingKey = SettingKey("admin.haproxy_level");
+    pub const REGISTER_UDP: SettingKey = SettingKey("admin.register_udp");
 }
 
 impl fmt::Display for AdminListen {
@@ -204,6 +208,13 @@ pub fn allowed_host(text: &str) -> Result<&str, Wrong> {
     if is_address || is_name { Ok(text) } else { Err(Wrong::found(text, WANT)) }
 }
 
+/// Where datagrams come in.
+pub fn udp_address(text: &str) -> Result<SocketAddr, Wrong> {
+    let want = "ADDRESS:PORT such as 0.0.0.0:8405";
+    let text = text.strip_prefix("udp://").unwrap_or(text);
+    text.parse().map_err(|_| Wrong::found(text, want))
+}
+
 /// What does not go together.
 pub fn check_admin(admin: &AdminSettings) -> Vec<Complaint> {
     let mut found = Vec::new();
@@ -232,6 +243,10 @@ pub fn check_admin(admin: &AdminSettings) -> Vec<Complaint> {
         let at = Phrase::from(format!("{} at ", quoted(path))).name(SettingKey::ADMIN_LISTEN);
         let wrong = Wrong::saying(at.text(" too"), "another path");
         found.push(Complaint::new(SettingKey::HAPROXY_SOCKET, wrong));
+    }
+    if admin.register_udp.is_some() && admin.tokens.is_none() {
+        let wrong = Wrong::without(SettingKey::ADMIN_TOKENS, "FILE");
+        found.push(Complaint::new(SettingKey::REGISTER_UDP, wrong));
     }
     found.extend(check_identity(admin));
     found

@@ -12,7 +12,7 @@ use crate::config::{
 use crate::limits::TOKENS_BYTES_MAX;
 use crate::net::tls::files;
 use crate::net::tls::server::ServerTls;
-use crate::net::{Families, LocalListener, StreamListener};
+use crate::net::{Families, Inlet, LocalListener, StreamListener};
 
 /// All of it.
 #[derive(Default)]
@@ -21,6 +21,14 @@ pub struct PreparedAdmin {
     pub listeners: Vec<PreparedAdminListener>,
     /// Names by which they may be asked for.
     pub allowed_hosts: Vec<String>,
+    /// Where heartbeats come in datagrams; a socket, if that is another place than before.
+    pub heartbeats: Option<PreparedInlet>,
+}
+
+/// Where heartbeats come in datagrams.
+pub struct PreparedInlet {
+    /// Its socket, if it is new.
+    pub socket: Option<Inlet>,
 }
 
 /// An admin listener that is wanted.
@@ -93,6 +101,30 @@ pub(super) fn bind(
         };
         Complaint::of(key, place.to_string(), why).about(Subject::Process)
     })
+}
+
+/// A socket for heartbeats, if they are to come somewhere else than before.
+pub(super) fn inlet(
+    wanted: Option<SocketAddr>,
+    before: Option<SocketAddr>,
+    binds: bool,
+) -> Result<Option<PreparedInlet>, Complaint> {
+    let Some(address) = wanted else { return Ok(None) };
+    if before == wanted || !binds {
+        return Ok(Some(PreparedInlet { socket: None }));
+    }
+    let complain = |error: io::Error| {
+        let why = match error.kind() {
+            io::ErrorKind::AddrInUse => {
+                "the port is in use; choose another (0 lets the system choose)".to_owned()
+            }
+            _ => io_words(&error),
+        };
+        Complaint::of(SettingKey::REGISTER_UDP, address.to_string(), why)
+            .about(Subject::Process)
+    };
+    let socket = Inlet::bind(address).map_err(complain)?;
+    Ok(Some(PreparedInlet { socket: Some(socket) }))
 }
 
 /// The file of tokens, if there is one.

@@ -328,6 +328,10 @@ impl Preparing {
             self.found.admin.listeners.push(listener);
         }
         self.found.admin.allowed_hosts.clone_from(&wanted.allowed_hosts);
+        let before = ground.servers.desired().process.admin.register_udp;
+        let binds = self.purpose == Purpose::ToRun;
+        let inlet = admin::inlet(wanted.register_udp, before, binds);
+        self.found.admin.heartbeats = noted(inlet, &mut self.errors).flatten();
         if !self.keeps_files {
             match admin::read_tokens(wanted) {
                 Ok(tokens) => self.found.files.tokens = tokens,

@@ -77,6 +77,8 @@ pub enum Owner {
     Admin(Key),
     /// A listener for admin connections.
     AdminListener(Key),
+    /// The socket for heartbeats in datagrams.
+    Heartbeats,
 }
 
 impl Chore {
@@ -113,6 +115,7 @@ impl Owner {
             Owner::Mirror(key) => (8, key.index, key.generation.bits()),
             Owner::Admin(key) => (9, key.index, key.generation.bits()),
             Owner::AdminListener(key) => (10, key.index, key.generation.bits()),
+            Owner::Heartbeats => (11, 0, 0),
         };
         kind << (INDEX_BITS + GENERATION_BITS) | generation << INDEX_BITS | u64::from(index)
     }
@@ -133,6 +136,7 @@ impl Owner {
             8 => Owner::Mirror(key()?),
             9 => Owner::Admin(key()?),
             10 => Owner::AdminListener(key()?),
+            11 => Owner::Heartbeats,
             _ => return None,
         })
     }
@@ -159,7 +163,7 @@ mod tests {
             Key { index: 7, generation: Generation::FIRST.next().next() },
             Key { index: u32::MAX, generation: last() },
         ];
-        let mut owners = vec![Owner::Signals, Owner::Alarm];
+        let mut owners = vec![Owner::Signals, Owner::Alarm, Owner::Heartbeats];
         owners.extend(Chore::ALL.map(Owner::Chore));
         for key in keys {
             owners.extend([Owner::Pair(key), Owner::Connection(key)]);
@@ -178,7 +182,7 @@ mod tests {
 
     #[test]
     fn words_that_nobody_packed_have_no_owner() {
-        for word in [u64::MAX, 0, 11 << 60, 5 << 60 | Chore::ALL.len() as u64] {
+        for word in [u64::MAX, 0, 12 << 60, 5 << 60 | Chore::ALL.len() as u64] {
             assert_eq!(Owner::unpack(word), None, "{word:#x}");
         }
     }

@@ -30,6 +30,8 @@ use crate::event::{Key, Owner, ServerId, Slots};
 use crate::limits::{
     ADMIN_ACCEPTS_PER_TURN, ADMIN_CONNECTIONS_MAX, ADMIN_READ_BYTES, ADMIN_TIME,
 };
+use crate::net::Inlet;
+use crate::stats::LogThrottle;
 
 use super::changing::Asker;
 use super::{EventLoop, RunState, Telling};
@@ -51,6 +53,9 @@ pub(super) struct Admin {
     leaving: Vec<Leaving>,
     /// Servers that registered themselves.
     pub registry: Registry,
+    /// Where they may do so by datagrams.
+    pub heartbeats: Option<Inlet>,
+    pub heartbeat_warnings: LogThrottle,
     /// When their connections are closed, or those of backends that drain.
     deadlines: Vec<Deadline>,
     /// Whoever asks is told to send nobody here.
@@ -83,6 +88,8 @@ impl Admin {
             scratch: Vec::new(),
             leaving: Vec::new(),
             registry: Registry::default(),
+            heartbeats: None,
+            heartbeat_warnings: LogThrottle::default(),
             deadlines: Vec::new(),
             is_drained: false,
             ids: Ids::default(),
@@ -99,7 +106,17 @@ impl Admin {
 
     /// Whether somebody has something to do.
     pub fn has_work(&self) -> bool {
-        !self.ready.is_empty() || !self.waiting.is_empty() || self.events.last() > self.told
+        !self.ready.is_empty()
+            || !self.waiting.is_empty()
+            || self.events.last() > self.told
+            || self.heartbeats.as_ref().is_some_and(Inlet::is_ready)
+    }
+
+    /// Datagrams came.
+    pub fn mark_heartbeats(&mut self) {
+        if let Some(inlet) = &mut self.heartbeats {
+            inlet.mark();
+        }
     }
 }
 
@@ -158,6 +175,7 @@ impl EventLoop {
     #[cold]
     pub(super) fn administrate(&mut self) {
         self.accept_admins();
+        self.hear_datagrams();
         self.wake_listeners_of_events();
         let mut share = self.pace.share(ADMIN_TIME, usize::MAX);
         while share.allows(&mut self.pace) {
@@ -405,7 +423,8 @@ impl EventLoop {
 
     /// The listeners, the names and the tokens that are wanted from now on.
     pub(super) fn apply_admin(&mut self, prepared: PreparedAdmin) {
-        let PreparedAdmin { listeners, allowed_hosts } = prepared;
+        let PreparedAdmin { listeners, allowed_hosts, heartbeats } = prepared;
+        self.open_inlet(heartbeats);
         let tokens = self.directory.files.tokens.clone();
         let mut old: Vec<Key> = self.admin.listeners.iter().map(|(key, _)| key).collect();
         for it in listeners {

@@ -205,9 +205,7 @@ impl EventLoop {
     fn tell_refused(&mut self, asker: Asker, problem: Problem) {
         match asker {
             Asker::Admin(key) => self.answer_admin(key, Err(problem)),
-            Asker::Registry => {
-                warn!("a registered server cannot be changed: {}", problem.detail());
-            }
+            Asker::Registry => self.complain_of_registered(problem.detail()),
             Asker::Operator => {}
         }
     }

@@ -1,18 +1,24 @@
 //! Servers that register themselves: heartbeats, goodbyes, and what silence brings.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use log::warn;
+use log::{info, warn};
 use serde_json::{Value, json};
 
 use crate::admin::change::{self, Change, Done, Edit, Ends, Only, What};
 use crate::admin::place::Place;
 use crate::admin::problem::{Kind, Problem};
+use crate::admin::registry::datagram;
 use crate::admin::registry::{Heartbeat, SavedRegistration, Stale, Wanted};
 use crate::config::{OnLapse, OverlaySource, Told, quoted};
+use crate::control::PreparedInlet;
 use crate::control::state::{spec_json, spec_of};
-use crate::event::Key;
-use crate::limits::{REGISTRATION_LOOK, TTL_MAX, TTL_MIN};
+use crate::event::{Key, Owner};
+use crate::limits::{
+    HEARTBEAT_BYTES_MAX, HEARTBEAT_WARNINGS, HEARTBEATS_PER_TURN, REGISTRATION_LOOK, TTL_MAX,
+    TTL_MIN,
+};
 
 use super::EventLoop;
 use super::changing::Asker;
@@ -23,16 +29,78 @@ const REGISTRY: &str = "the registry";
 impl EventLoop {
     /// A server says that it is there. Most heartbeats change nothing, and are answered at once.
     pub(super) fn hear_heartbeat(&mut self, key: Key, heartbeat: Heartbeat) {
-        let place = heartbeat.place.clone();
-        if let Err(problem) = self.may_register(&place) {
-            return self.answer_admin(key, Err(problem));
+        match self.take_heartbeat(heartbeat) {
+            Ok(Some(change)) => self.begin_change(Asker::Admin(key), change),
+            Ok(None) => self.answer_admin(key, Ok(Done::Same)),
+            Err(problem) => self.answer_admin(key, Err(problem)),
         }
+    }
+
+    /// The same in datagrams, which nobody is answered; some in a turn.
+    pub(super) fn hear_datagrams(&mut self) {
+        for _ in 0..HEARTBEATS_PER_TURN {
+            let Some(inlet) = &mut self.admin.heartbeats else { return };
+            if !inlet.is_ready() {
+                return;
+            }
+            // One byte more: what is longer is known by it.
+            let mut buffer = [0; HEARTBEAT_BYTES_MAX + 1];
+            let Some((bytes, from)) = inlet.receive(&mut buffer) else { continue };
+            let tokens = self.directory.files.tokens.as_ref();
+            let read = match (bytes.len(), tokens) {
+                (length, _) if length > HEARTBEAT_BYTES_MAX => Err("it is too long"),
+                (_, Some(tokens)) => datagram::read(bytes, tokens),
+                (_, None) => Err("nobody has a key"),
+            };
+            self.cx.stats.heartbeats += 1;
+            let taken = match read {
+                Ok(heartbeat) => {
+                    self.take_heartbeat(heartbeat).map_err(|it| it.detail().to_owned())
+                }
+                Err(why) => Err(why.to_owned()),
+            };
+            match taken {
+                Ok(Some(change)) => self.begin_change(Asker::Registry, change),
+                Ok(None) => {}
+                Err(why) => self.refuse_datagram(&why, from),
+            }
+        }
+    }
+
+    fn refuse_datagram(&mut self, why: &str, from: SocketAddr) {
+        self.cx.stats.heartbeats_refused += 1;
+        if self.admin.heartbeat_warnings.allows(self.cx.now, HEARTBEAT_WARNINGS) {
+            warn!("a heartbeat from {from} is not heard: {why}");
+        }
+    }
+
+    /// What a server wants, or its silence brings, cannot be had.
+    pub(super) fn complain_of_registered(&mut self, why: &str) {
+        if self.admin.heartbeat_warnings.allows(self.cx.now, HEARTBEAT_WARNINGS) {
+            warn!("a registered server cannot be changed: {why}");
+        }
+    }
+
+    /// Where heartbeats come in datagrams from now on.
+    pub(super) fn open_inlet(&mut self, prepared: Option<PreparedInlet>) {
+        let Some(prepared) = prepared else { return self.admin.heartbeats = None };
+        let Some(mut inlet) = prepared.socket else { return };
+        let at = inlet.address();
+        match inlet.register(&self.cx.registry, Owner::Heartbeats) {
+            Ok(()) => info!("heartbeats at udp://{at}"),
+            Err(error) => warn!("cannot hear heartbeats at udp://{at}: {error}"),
+        }
+        self.admin.heartbeats = Some(inlet);
+    }
+
+    /// A server says that it is there: what is to change, if anything is.
+    fn take_heartbeat(&mut self, heartbeat: Heartbeat) -> Result<Option<Change>, Problem> {
+        let place = heartbeat.place.clone();
+        self.may_register(&place)?;
         let by = heartbeat.by.clone();
         let load = heartbeat.report.load;
-        let spec = match self.admin.registry.hear(heartbeat, self.cx.now) {
-            Ok(spec) => spec,
-            Err(stale) => return self.answer_admin(key, Err(problem_of(&stale))),
-        };
+        let heard = self.admin.registry.hear(heartbeat, self.cx.now);
+        let spec = heard.map_err(|stale| problem_of(&stale))?;
         self.arm_registry();
         let pool = self.directory.pool(&place.pool);
         let found = pool.and_then(|pool| self.directory.backend(pool, &place.name));
@@ -40,11 +108,10 @@ impl EventLoop {
             self.cx.backends.report_load(backend.server, load, self.cx.now);
         }
         if found.is_some_and(|it| *it.spec == spec) {
-            return self.answer_admin(key, Ok(Done::Same));
+            return Ok(None);
         }
         let what = What::Put(spec, OverlaySource::Registered);
-        let change = Change::one(Edit { place, what, only: Only::Always }, &by);
-        self.begin_change(Asker::Admin(key), change);
+        Ok(Some(Change::one(Edit { place, what, only: Only::Always }, &by)))
     }
 
     /// A server that registered itself goes: nothing new, and its connections end by themselves.

@@ -101,3 +101,12 @@ pub const HAPROXY_TIME_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// `wait` looks again after this time.
 pub const HAPROXY_WAIT_STEP: Duration = Duration::from_millis(50);
+
+/// Heartbeats in datagrams that are heard in one turn.
+pub const HEARTBEATS_PER_TURN: usize = 64;
+
+/// A heartbeat in a datagram: one that no network cuts.
+pub const HEARTBEAT_BYTES_MAX: usize = 512;
+
+/// At most one line in this time about those that are not heard.
+pub const HEARTBEAT_WARNINGS: Duration = Duration::from_secs(10);

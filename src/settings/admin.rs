@@ -6,7 +6,7 @@ use super::row::{Act, Setting, list, switch};
 use super::tls::file;
 use crate::config::{
     AdminListen, ClientCert, HaproxyLevel, OnLapse, SettingKey, allowed_host, one_of,
-    socket_mode, socket_path, word_of,
+    socket_mode, socket_path, udp_address, word_of,
 };
 
 pub(super) static ADMIN: &[Setting] = &[
@@ -162,6 +162,20 @@ pub(super) static ADMIN: &[Setting] = &[
         default: |_| String::new(),
         show: |config| Some(switch(config.pool.register)),
         act: Act::Switch(SettingKey::REGISTER, |config, on| config.pool.register = on),
+    },
+    Setting {
+        short: "",
+        long: "register-udp",
+        value: "ADDR:PORT",
+        says: "Take heartbeats of such servers in datagrams here, signed by a key of \
+               --admin-tokens, and never answered. With port 0 the system chooses one, and the \
+               log says which.",
+        default: |_| "none".to_owned(),
+        show: |config| config.process.admin.register_udp.map(|at| at.to_string()),
+        act: Act::Value(SettingKey::REGISTER_UDP, |config, text| {
+            config.process.admin.register_udp = Some(udp_address(text)?);
+            Ok(())
+        }),
     },
     Setting {
         short: "",

@@ -177,6 +177,18 @@ pub const PROCESS: &[Field<Process>] = &[
         "copies that were not sent whole, or not answered whole in time",
     ),
     Field::counter(
+        "heartbeats",
+        One,
+        |it| it.stats.heartbeats.into(),
+        "heartbeats of servers that came in datagrams",
+    ),
+    Field::counter(
+        "heartbeats_refused",
+        One,
+        |it| it.stats.heartbeats_refused.into(),
+        "those of them that were not signed well, or not wanted",
+    ),
+    Field::counter(
         "state_save_failures",
         One,
         |it| it.stats.state_failures.into(),

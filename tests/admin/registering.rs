@@ -1,8 +1,10 @@
 //! Servers that register themselves.
 
 use std::io::{BufRead, BufReader};
+use std::net::{SocketAddr, UdpSocket};
 use std::process::{Child, Command, Stdio};
 
+use pointsman::admin::registry::datagram::signed;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
@@ -167,6 +169,60 @@ fn a_signature_is_good_once_and_for_its_own_pool_and_time() {
     assert_eq!(ask("DELETE", PATH, PATH, 10, 0), 409, "a goodbye that is sent again");
     let stop = "/api/v1/pools/main/backends/x";
     assert_eq!(ask("PUT", stop, stop, 12, 0), 401, "it is for registrations alone");
+}
+
+#[test]
+fn a_heartbeat_in_a_datagram_is_heard_if_it_is_signed_and_new() {
+    let key = "6b".repeat(16);
+    let file = std::env::temp_dir().join(format!("pointsman-udp-{}", std::process::id()));
+    std::fs::write(&file, format!("web register:main hmac:{key}\n")).expect("a file");
+    let b = Backend::named("b");
+    let tokens = file.to_str().expect("UTF-8");
+    let mut args = vec!["-l", "http://127.0.0.1:0", "-b", "127.0.0.1:9", "--check", "none"];
+    args.extend(["--register", "--register-udp", "127.0.0.1:0", "--admin-tokens", tokens]);
+    args.extend(["--stats-path", "/stats"]);
+    let admin = Admin::start(&args);
+    std::fs::remove_file(&file).expect("it is there");
+    const AT: &str = "heartbeats at udp://";
+    admin.balancer.wait_for_log(AT);
+    let log = admin.balancer.log();
+    let at: SocketAddr =
+        log.split_once(AT).expect("said").1.lines().next().unwrap().parse().unwrap();
+    let block = page_block("said=\"pointsman1 web");
+    let script = block
+        .replace(" web host7 10.0.0.7:8080 ", &format!(" main host7 {} ", b.address))
+        .replace("10.0.0.1/8405", &format!("{}/{}", at.ip(), at.port()));
+    assert_ne!(script, block);
+    let sent = Command::new("bash").args(["-c", &script]).env("KEY", &key).status();
+    assert!(sent.expect("bash").success());
+    until("it is there", || admin.api.ask("GET", BACKEND, None).status() == 200);
+    let it = admin.api.get(BACKEND);
+    assert_eq!(it["origin"], "registered");
+    assert_eq!(it["address"], b.address.to_string());
+    let refused = || {
+        let page = Wire::to(&admin.balancer).ask(get("/stats")).text();
+        let page: serde_json::Value = serde_json::from_str(&page).expect("JSON");
+        page["process"]["heartbeats_refused"].as_u64().expect("a count")
+    };
+    assert_eq!(refused(), 0);
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let say = |text: &str| socket.send_to(text.as_bytes(), at).unwrap();
+    let beat = |sequence: &str, report: &str| {
+        let said = format!("pointsman1 web {sequence} main host7 {} 15s {report}", b.address);
+        signed(&said, &[b'k'; 16])
+    };
+    let last = u64::MAX.to_string();
+    say("nonsense");
+    say(&"x".repeat(600));
+    say(&beat("1", "drain"));
+    say(&beat(&last, "drain").replace("drain", "ready"));
+    until("all four are counted", || refused() == 4);
+    assert_eq!(admin.api.get(BACKEND)["admin"], "ready");
+    say(&beat(&last, "drain"));
+    until("it drains", || admin.api.get(BACKEND)["admin"] == "drain");
+    say(&beat(&last, "ready"));
+    until("no second one has its number", || refused() == 5);
+    assert_eq!(admin.api.get(BACKEND)["admin"], "drain");
 }
 
 /// Servers join and leave while clients ask all the time; one says goodbye, one is killed.

@@ -471,6 +471,7 @@ const ONCE: &[(&str, &str)] = &[
     ("health-path", "/up"),
     ("stats-path", "/stats"),
     ("admin-tokens", "tokens"),
+    ("register-udp", "127.0.0.1:0"),
     ("admin-cert", "a.crt"),
     ("admin-key", "a.key"),
     ("admin-client-ca", "ca.crt"),

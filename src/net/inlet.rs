@@ -1,0 +1,58 @@
+//! A UDP socket at which short messages come in that nobody answers.
+
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
+
+use mio::net::UdpSocket;
+use mio::{Interest, Registry};
+
+use crate::event::Owner;
+
+/// Where they come in.
+#[derive(Debug)]
+pub struct Inlet {
+    socket: UdpSocket,
+    address: SocketAddr,
+    ready: bool,
+}
+
+impl Inlet {
+    /// At this address; with port 0 the system chooses one.
+    pub fn bind(address: SocketAddr) -> io::Result<Inlet> {
+        let socket = UdpSocket::bind(address)?;
+        let address = socket.local_addr()?;
+        Ok(Inlet { socket, address, ready: false })
+    }
+
+    /// Where it really is.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Ask the poll to tell of messages.
+    pub fn register(&mut self, registry: &Registry, owner: Owner) -> io::Result<()> {
+        registry.register(&mut self.socket, owner.into(), Interest::READABLE)
+    }
+
+    /// An event said that something came.
+    pub fn mark(&mut self) {
+        self.ready = true;
+    }
+
+    /// Whether there may be something.
+    pub fn is_ready(&self) -> bool {
+        self.ready
+    }
+
+    /// The next message, cut where the buffer ends; nothing, if there is none now. What the network
+    /// says of others' messages is passed over.
+    pub fn receive<'b>(&mut self, buffer: &'b mut [u8]) -> Option<(&'b [u8], SocketAddr)> {
+        match self.socket.recv_from(buffer) {
+            Ok((count, from)) => Some((&buffer[..count], from)),
+            Err(error) => {
+                self.ready &= error.kind() != ErrorKind::WouldBlock;
+                None
+            }
+        }
+    }
+}
