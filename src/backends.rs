@@ -33,7 +33,7 @@ use std::ops::Index;
 use std::time::{Duration, Instant};
 
 use crate::balance::{Ask, Observation};
-use crate::config::{PoolSettings, Spelling};
+use crate::config::{AdminState, PoolSettings, Spelling};
 use crate::event::Roster;
 use crate::event::id::of;
 use crate::stats::{Moved, PerSecond};
@@ -111,11 +111,14 @@ impl Backends {
         }
         let pool = self.pools.get_mut(id).ok_or(NoBackend::AllDown)?;
         let picked = pool.pick(ask);
-        let refusal = if pool.up() == 0 { NoBackend::AllDown } else { NoBackend::NoRoom };
+        let refusal = |pool: &Pool| {
+            if pool.all_are_down() { NoBackend::AllDown } else { NoBackend::NoRoom }
+        };
+        let picked = picked.ok_or_else(|| refusal(pool));
         if !tried.is_empty() {
             self.each_tried(id, tried, Pool::let_in);
         }
-        picked.ok_or(refusal)
+        picked
     }
 
     /// One line that says why `picked` was picked: every candidate with what the algorithm
@@ -268,6 +271,11 @@ impl Backends {
         self.pools.check_invariants();
         self.pools.check_reaped(|pool| pool.users == 0);
         self.servers.check_reaped(Server::is_free);
+        for (id, server) in self.servers.iter() {
+            let admin = server.seats.iter().map(|place| self.admin(id, place.pool));
+            let count = admin.filter(|it| *it == Some(AdminState::Maint)).count();
+            assert_eq!(count, server.in_maintenance, "seats in maintenance");
+        }
         let seats: usize = self.pools.iter().map(|(_, pool)| pool.len()).sum();
         assert_eq!(seats, servers().map(|it| it.seats.len()).sum::<usize>(), "seats");
         self.pools.iter().for_each(|(id, pool)| pool.check_invariants(id, &self.servers));

@@ -177,6 +177,15 @@ impl Health {
         self.checks.reap(|check| check.users == 0, |_, _| {});
     }
 
+    /// Somebody works on this server: what is under way is not heard, and nothing is asked until a
+    /// probe of it is wanted.
+    pub fn pause(&mut self, server: ServerId, cx: &Context) {
+        let probe = cx.backends.get(server).and_then(|server| server.probe);
+        if let Some(probe) = probe.and_then(|id| self.probes.get_mut(id)) {
+            probe.hang_up();
+        }
+    }
+
     /// How many probes there are.
     pub fn probes(&self) -> usize {
         self.probes.len()
@@ -248,10 +257,8 @@ impl Health {
             Some(run) if run.deadline <= cx.now => self.judge_late(id, cx),
             Some(run) => cx.timers.arm(probe.timer, run.deadline),
             None if probe.next_at > cx.now => cx.timers.arm(probe.timer, probe.next_at),
-            None if cx.backends.is_in_maintenance(probe.server) => {
-                probe.next_at = cx.now + self.checks[probe.check].settings.interval;
-                cx.timers.arm(probe.timer, probe.next_at);
-            }
+            // Until it is wanted again, by [`Health::hasten`].
+            None if cx.backends.is_in_maintenance(probe.server) => {}
             None => self.start(id, cx),
         }
     }

@@ -206,7 +206,7 @@ impl fmt::Display for Fault {
             Fault::Closed => f.write_str("closed"),
             Fault::TimedOut => f.write_str("timed out"),
             Fault::Unreachable => f.write_str("unreachable"),
-            Fault::GivenUp => f.write_str("its backend went down"),
+            Fault::GivenUp => f.write_str("its backend is lost"),
             Fault::CutShort => f.write_str("ended too early"),
             Fault::Tls(trouble) => write!(f, "TLS: {trouble}"),
             Fault::Exhausted => f.write_str("out of descriptors or memory"),

@@ -42,7 +42,7 @@ pub mod udp;
 pub mod verdict;
 
 pub use client::{Arrival, Client};
-pub use verdict::{Reason, Successor, Verdict};
+pub use verdict::{Loss, Reason, Successor, Verdict};
 
 use crate::config::{Phase, Service};
 use crate::context::Context;
@@ -125,12 +125,12 @@ impl Pair {
         }
     }
 
-    /// Its backend went down, and its connections are to be closed.
-    pub fn on_backend_down(&mut self, cx: &mut Context) -> Verdict {
+    /// Its backend is lost, and its connections are to be closed.
+    pub fn on_backend_lost(&mut self, loss: Loss, cx: &mut Context) -> Verdict {
         let client = &mut self.client;
         match &mut self.talk {
-            Talk::Tcp => tcp::on_backend_down(client, cx),
-            Talk::Http(http) => http::on_backend_down(http, client, cx),
+            Talk::Tcp => tcp::on_backend_lost(loss, client, cx),
+            Talk::Http(http) => http::on_backend_lost(loss, http, client, cx),
             // They have no backend.
             Talk::New | Talk::Handshake | Talk::Hello(_) | Talk::Parting(_) => Verdict::Keep,
         }

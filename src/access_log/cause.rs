@@ -68,6 +68,10 @@ pub enum Cause {
     BackendReset,
     /// It went down.
     BackendDown,
+    /// It was removed, and its connections were to be closed.
+    BackendRemoved,
+    /// The operator closed its connections.
+    BackendClosed,
     /// Nothing moved.
     IdleTimeout,
     /// Nothing moved once one side had finished.
@@ -177,6 +181,14 @@ const ROWS: &[Row] = &[
     (C::AnswerStalled, "server-timeout", "the backend fell silent", Who::ServerTimeout, SLOW),
     (C::BackendReset, "backend-reset", "the backend broke off", Who::Server, FAILED),
     (C::BackendDown, "backend-down", "its backend went down", Who::Down, "backend-down"),
+    (C::BackendRemoved, "backend-removed", "its backend was removed", Who::Killed, "stopped"),
+    (
+        C::BackendClosed,
+        "backend-closed",
+        "an operator closed the connections of its backend",
+        Who::Killed,
+        "stopped",
+    ),
     (C::IdleTimeout, "idle-timeout", "nothing moved", Who::ClientTimeout, LATE),
     (C::HalfCloseTimeout, "half-close-timeout", "nothing moved", Who::ClientTimeout, LATE),
     (C::AllDown, "all-down", "all backends are down", Who::Server, FAILED),

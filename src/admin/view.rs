@@ -82,16 +82,16 @@ impl View<'_> {
     pub fn leaving(&self, pool: &str, name: &str) -> Option<Value> {
         let is_it = |it: &&Leaving| it.place.pool == pool && it.place.name == name;
         let left = |it: &Leaving| self.cx.backends.connections(it.server);
-        let oldest = |it: &Leaving| self.cx.oldest_connection(it.server);
-        let mut all = self.leaving.iter().filter(is_it).filter(|it| left(it) > 0);
-        let last = all.next_back()?;
-        let active: u64 = left(last) + all.map(left).sum::<u64>();
+        let all = || self.leaving.iter().filter(is_it).filter(|it| left(it) > 0);
+        let last = all().next_back()?;
+        let active: u64 = all().map(left).sum();
+        let oldest = all().filter_map(|it| self.cx.oldest_connection(it.server)).min();
         Some(json!({
             "name": name,
             "pool": pool,
             "state": "leaving",
             "active": active,
-            "oldest_connection": oldest(last).map(|at| duration_text(whole_seconds(self.ago(at)))),
+            "oldest_connection": oldest.map(|at| duration_text(whole_seconds(self.ago(at)))),
             "since": self.time(last.since),
         }))
     }

@@ -8,12 +8,15 @@ use super::Backends;
 
 impl Backends {
     /// Keep an idle connection to it; beyond its limit, the oldest is handed back to be closed. To
-    /// one that leaves, none is kept.
+    /// one that leaves, or that somebody works on, none is kept.
     pub fn park(&mut self, id: ServerId, key: Key, now: Instant) -> Option<Key> {
         if self.servers.is_leaving(id) {
             return Some(key);
         }
         let server = self.servers.get_mut(id)?;
+        if server.is_in_maintenance() {
+            return Some(key);
+        }
         server.idle.push_back((key, now));
         self.idle += 1;
         let surplus = server.idle.len() > server.idle_rules.connections;

@@ -53,6 +53,8 @@ impl Backends {
         let Some(joined) = self.pools.get_mut(pool) else { return };
         let index = joined.join(id, plan, server);
         server.seats.push(SeatPlace { pool, index });
+        server.joined += 1;
+        server.in_maintenance += usize::from(plan.admin == AdminState::Maint);
         if let Joins::Slowly(now) = joins {
             self.pools.change(pool, |pool| pool.begin_slowly(index as usize, now));
         }
@@ -62,16 +64,19 @@ impl Backends {
     /// It is no member of this pool any more; nothing happens if it was none.
     pub fn leave(&mut self, id: ServerId, pool: PoolId) {
         let Some(place) = self.place_in(id, pool) else { return };
+        let was_in_maintenance = self.admin(id, pool) == Some(AdminState::Maint);
         self.pools.change(pool, |pool| pool.leave(place.index as usize));
         if let Some(server) = self.servers.get_mut(id) {
             server.seats.retain(|place| place.pool != pool);
+            server.in_maintenance -= usize::from(was_in_maintenance);
         }
         self.put_to_work(pool);
     }
 
     /// It has another weight in this pool from now on. A slow start that it is in goes on.
     pub fn reweigh(&mut self, id: ServerId, pool: PoolId, weight: u32, now: Instant) {
-        self.change_seat(id, pool, |pool, seat| pool.reweigh(seat, weight, now));
+        let spelling = self.spelling;
+        self.change_seat(id, pool, |pool, seat| pool.reweigh(seat, weight, spelling, now));
     }
 
     /// It is a backup in this pool from now on, or none any more.
@@ -81,7 +86,13 @@ impl Backends {
 
     /// The operator says in this pool that it is to have work, or none.
     pub fn set_admin(&mut self, id: ServerId, pool: PoolId, admin: AdminState, now: Instant) {
-        self.change_seat(id, pool, |pool, seat| pool.set_admin(seat, admin, now));
+        let Some(before) = self.admin(id, pool) else { return };
+        if let Some(server) = self.servers.get_mut(id) {
+            server.in_maintenance -= usize::from(before == AdminState::Maint);
+            server.in_maintenance += usize::from(admin == AdminState::Maint);
+        }
+        let spelling = self.spelling;
+        self.change_seat(id, pool, |pool, seat| pool.set_admin(seat, admin, spelling, now));
     }
 
     /// What the operator says of it in this pool.
@@ -92,10 +103,7 @@ impl Backends {
 
     /// Whether somebody works on it: it is asked nothing, for no pool of its wants it.
     pub fn is_in_maintenance(&self, id: ServerId) -> bool {
-        let Some(server) = self.servers.get(id) else { return false };
-        let pools = server.seats.iter().map(|place| self.admin(id, place.pool));
-        let mut all = pools.map(|it| it == Some(AdminState::Maint));
-        !server.seats.is_empty() && all.all(|it| it)
+        self.servers.get(id).is_some_and(Server::is_in_maintenance)
     }
 
     /// It is to be asked soon how it is.
@@ -111,9 +119,10 @@ impl Backends {
         self.place_in(id, pool).is_some()
     }
 
-    /// Whether it is a member of any pool.
-    pub fn is_member(&self, id: ServerId) -> bool {
-        self.servers.get(id).is_some_and(|server| !server.seats.is_empty())
+    /// Whether it may have connections of several pools' clients: it is a member of more than one,
+    /// or was.
+    pub fn is_shared(&self, id: ServerId) -> bool {
+        self.servers.get(id).is_some_and(|server| server.joined > 1)
     }
 
     /// The addresses of a server that was found under this name and port, if one is here.

@@ -66,7 +66,7 @@ pub struct Pool {
     seats: Vec<Option<Seat>>,
     pub(super) candidates: Candidates,
     pub(super) balance: Box<dyn Balance>,
-    /// How many are up.
+    /// How many are up and are to have work.
     up: usize,
     /// How many are tried although clients call them down.
     suspected: usize,
@@ -156,14 +156,31 @@ impl Pool {
     }
 
     /// It has another weight from now on. A slow start that it is in goes on.
-    pub(super) fn reweigh(&mut self, index: usize, weight: u32, now: Instant) {
+    pub(super) fn reweigh(&mut self, index: usize, weight: u32, words: Spelling, now: Instant) {
         let candidate = self.candidates.candidate_mut(index);
         candidate.weight = weight;
         candidate.effective_weight = weight * WEIGHT_ONE;
         self.step_ramp(index, now);
+        self.follow_operator(index, words);
+    }
+
+    /// The operator gave it work, or took it.
+    fn follow_operator(&mut self, index: usize, words: Spelling) {
+        let none_was_up = self.up == 0;
+        self.recount_up(index);
+        // Nobody is tried in its place any more.
+        if self.seat(index).is_some_and(|it| it.presence == Presence::Suspected) {
+            self.set_presence(index, Presence::Down);
+        }
         self.update(index);
         self.recall_if_nobody_serves();
         self.balance.reweighed(&self.candidates, index);
+        self.follow_presence(none_was_up);
+        if !none_was_up && self.up == 0 {
+            self.say_nobody_is_left(words);
+        } else if none_was_up && self.up > 0 {
+            self.say_there_again(index);
+        }
     }
 
     /// It is a backup from now on, or none any more.
@@ -181,7 +198,13 @@ impl Pool {
 
     /// The operator says that it is to have work, or none. One that is ready again begins slowly,
     /// as one that is back.
-    pub(super) fn set_admin(&mut self, index: usize, admin: AdminState, now: Instant) {
+    pub(super) fn set_admin(
+        &mut self,
+        index: usize,
+        admin: AdminState,
+        words: Spelling,
+        now: Instant,
+    ) {
         let Some(seat) = &mut self.seats[index] else { return };
         let was_ready = seat.is_ready();
         seat.admin = admin;
@@ -190,9 +213,7 @@ impl Pool {
         if is_back && self.seat(index).is_some_and(Seat::is_up) {
             self.begin_ramp(index, now);
         }
-        self.update(index);
-        self.recall_if_nobody_serves();
-        self.balance.reweighed(&self.candidates, index);
+        self.follow_operator(index, words);
     }
 
     /// Its server has another name.
@@ -272,9 +293,19 @@ impl Pool {
         self.candidates.is_empty()
     }
 
-    /// How many of them are up.
+    /// How many of them are up and are to have work.
     pub fn up(&self) -> usize {
         self.up
+    }
+
+    /// Whether nobody is up, with work or without.
+    pub(super) fn all_are_down(&self) -> bool {
+        self.up == 0 && !self.taken().any(|(_, seat)| seat.is_up())
+    }
+
+    /// Whether the others of it are down, or have no work.
+    pub(super) fn is_last(&self, index: usize) -> bool {
+        self.up == 1 && self.seat(index).is_some_and(|seat| seat.serves)
     }
 
     /// Whether there is anybody to be tried: one that is up, or that only clients call down.
@@ -316,7 +347,7 @@ impl Pool {
     pub(super) fn keeps(&self, index: usize) -> bool {
         let drains = |seat: &Seat| {
             let keeps = self.settings.sticky.drain == StickyDrain::Keep;
-            keeps && seat.admin == AdminState::Drain && self.is_there(seat) && seat.has_room
+            keeps && seat.admin == AdminState::Drain && self.is_good(seat) && seat.has_room
         };
         self.is_eligible(index)
             || self.seat(index).is_some_and(|seat| !seat.tried && drains(seat))
@@ -383,8 +414,7 @@ impl Pool {
         if lost_all {
             self.say_nobody_is_left(spelling);
         } else if none_was_up && self.up > 0 {
-            let name = &self.candidates[index].name;
-            info!("{}: backend {name} is there again", self.label());
+            self.say_there_again(index);
         }
         if presence != Presence::Up {
             self.recall_if_nobody_serves();
@@ -404,20 +434,28 @@ impl Pool {
     /// down.
     fn set_presence(&mut self, index: usize, presence: Presence) {
         let Some(seat) = &mut self.seats[index] else { return };
-        let was_last = self.up == 1 && seat.is_up() || seat.presence == Presence::Suspected;
+        let was_last = self.up == 1 && seat.serves || seat.presence == Presence::Suspected;
         let presence = match presence {
             Presence::Suspected if !was_last => Presence::Down,
             other => other,
         };
         let before = std::mem::replace(&mut seat.presence, presence);
         let change = |what| (usize::from(presence == what), usize::from(before == what));
-        let (is_up, was_up) = change(Presence::Up);
-        self.up = self.up + is_up - was_up;
         let (is_suspected, was_suspected) = change(Presence::Suspected);
         self.suspected = self.suspected + is_suspected - was_suspected;
+        self.recount_up(index);
         if self.up > 0 && self.suspected > 0 {
             self.give_up_suspected();
         }
+    }
+
+    /// Whether it is one of those that are up and are to have work may be another matter now.
+    fn recount_up(&mut self, index: usize) {
+        let has_weight = self.candidates[index].weight > 0;
+        let Some(seat) = &mut self.seats[index] else { return };
+        let serves = seat.is_up() && seat.is_ready() && has_weight;
+        let served = std::mem::replace(&mut seat.serves, serves);
+        self.up = self.up + usize::from(serves) - usize::from(served);
     }
 
     fn give_up_suspected(&mut self) {
@@ -429,10 +467,17 @@ impl Pool {
         self.suspected = 0;
     }
 
-    /// The last one of the pool went down.
+    fn say_there_again(&self, index: usize) {
+        let name = &self.candidates[index].name;
+        info!("{}: backend {name} is there again", self.label());
+    }
+
+    /// The last one of the pool went down, or was told to have no work.
     fn say_nobody_is_left(&self, words: Spelling) {
         let label = self.label();
         let count = self.len();
+        let down = self.taken().filter(|(_, seat)| !seat.is_up()).count();
+        let others = if down == count { "" } else { " and the others are to have no work" };
         let so = match self.settings.all_down {
             AllDown::Spread => {
                 let spread = (words.with_value)(SettingKey::ALL_DOWN, "spread");
@@ -443,7 +488,7 @@ impl Pool {
             }
             AllDown::Refuse => String::new(),
         };
-        error!("{label}: nobody is left: {count} of {count} backends are down{so}");
+        error!("{label}: nobody is left: {down} of {count} backends are down{others}{so}");
     }
 
     /// Whether anybody is up decides who else is worth a try.
@@ -463,6 +508,11 @@ impl Pool {
         };
         let spreads = last_resort && self.settings.all_down == AllDown::Spread;
         (there || spreads) && !seat.outlier.is_out()
+    }
+
+    /// Whether nothing speaks against it but the operator.
+    fn is_good(&self, seat: &Seat) -> bool {
+        seat.is_up() && !seat.outlier.is_out()
     }
 
     /// Work out anew whether it is available, and with it the backups, if the last of the others
@@ -510,7 +560,11 @@ impl Pool {
     /// What this pool and its servers must agree on.
     pub(super) fn check_invariants(&self, id: PoolId, servers: &Servers) {
         let count = |is: fn(&Seat) -> bool| self.taken().filter(|(_, seat)| is(seat)).count();
-        assert_eq!(self.up, count(Seat::is_up), "up");
+        assert_eq!(self.up, count(|seat| seat.serves), "up");
+        for (index, seat) in self.taken() {
+            let is_wanted = seat.is_ready() && self.candidates[index].weight > 0;
+            assert_eq!(seat.serves, seat.is_up() && is_wanted, "who serves");
+        }
         let suspected = count(|seat| seat.presence == Presence::Suspected);
         assert_eq!(self.suspected, suspected, "suspected");
         assert_eq!(self.primaries, count(|seat| seat.available && !seat.backup), "primaries");

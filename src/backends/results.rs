@@ -11,7 +11,7 @@ use crate::event::ServerId;
 use crate::net::Fault;
 use crate::stats::BackendCounts;
 
-use super::pool::Pool;
+use super::pool::{Pool, SeatPlace};
 use super::seat::Presence;
 use super::{Backends, Course, Flip, RiseFall, ServerState};
 
@@ -78,8 +78,11 @@ impl Backends {
 
     fn is_last_everywhere(&self, id: ServerId) -> bool {
         let Some(server) = self.servers.get(id) else { return true };
-        let is_last = |pool| self.pools.get(pool).is_some_and(|pool| pool.up() == 1);
-        server.state.is_up() && server.seats.iter().all(|place| is_last(place.pool))
+        let is_last = |place: &SeatPlace| {
+            let pool = self.pools.get(place.pool);
+            pool.is_some_and(|pool| pool.is_last(place.index as usize))
+        };
+        server.state.is_up() && server.seats.iter().all(is_last)
     }
 
     /// Its machine refused a client's datagram, or there is no way to it: so it is said, but who

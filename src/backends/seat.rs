@@ -20,6 +20,8 @@ pub(super) struct Seat {
     /// What the operator says of it: one that is not ready takes nothing new.
     pub admin: AdminState,
     pub presence: Presence,
+    /// It is up, and the operator wants it to have work: one of those that the pool has.
+    pub serves: bool,
     /// The server may have another connection.
     pub has_room: bool,
     /// Left out of the pick that is under way.
@@ -69,6 +71,7 @@ impl Seat {
             backup: plan.backup,
             admin: plan.admin,
             presence: Presence::Down,
+            serves: false,
             has_room,
             tried: false,
             outlier: Outlier::default(),

@@ -67,6 +67,10 @@ pub struct Server {
     pub(super) probe_wanted: bool,
     /// Where it sits.
     pub(super) seats: Vec<SeatPlace>,
+    /// How many of these say that somebody works on it.
+    pub(super) in_maintenance: usize,
+    /// How often it joined a pool.
+    pub(super) joined: usize,
 }
 
 /// What is known of a server before it is in the set.
@@ -138,6 +142,8 @@ impl Server {
             idle: VecDeque::new(),
             probe_wanted: false,
             seats: Vec::new(),
+            in_maintenance: 0,
+            joined: 0,
         }
     }
 
@@ -188,6 +194,11 @@ impl Server {
 
     pub(super) fn is_full(&self) -> bool {
         self.max_connections.is_some_and(|limit| self.connections >= limit)
+    }
+
+    /// Somebody works on it, whichever pools it sits in.
+    pub(super) fn is_in_maintenance(&self) -> bool {
+        self.in_maintenance > 0 && self.in_maintenance == self.seats.len()
     }
 
     /// Nothing counts on it any more.

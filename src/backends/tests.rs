@@ -4,10 +4,9 @@ mod outliers;
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::seat::Presence;
+use super::seat::{Presence, Seat};
 use super::*;
 use crate::balance;
-use crate::config::AdminState;
 use crate::config::{Algorithm, AllDown, PoolSettings, Sticky};
 use crate::limits::WEIGHT_ONE;
 use crate::net::Fault;
@@ -398,7 +397,11 @@ fn who_leaves_is_freed_once_nothing_counts_on_it() {
 
 /// Who may be picked, worked out anew from what is known of each server.
 fn eligible(set: &Set, pool: &Pool, index: usize, all_down: AllDown) -> bool {
-    let none_is_up = !pool.members().any(|id| set[id].state.is_up());
+    let serves = |(at, seat): (usize, &Seat)| {
+        let has_work = seat.is_ready() && pool.candidates[at].weight > 0;
+        has_work && set[seat.server].state.is_up()
+    };
+    let none_is_up = !pool.taken().any(serves);
     let spread = none_is_up && all_down == AllDown::Spread;
     let available = |at: usize| {
         let seat = pool.seat(at).unwrap();

@@ -84,7 +84,7 @@ impl EventLoop {
     pub(super) fn with_pair(
         &mut self,
         key: Key,
-        act: fn(&mut Pair, &mut Context) -> Verdict,
+        act: impl FnOnce(&mut Pair, &mut Context) -> Verdict,
     ) -> bool {
         let Some(pair) = self.pairs.get_mut(key) else { return false };
         if pair.client.closing.is_some() {

@@ -381,6 +381,8 @@ impl EventLoop {
     /// After this time the connections of a backend that drains, or left, are closed.
     pub(super) fn note_deadline(&mut self, place: Place, server: ServerId, after: Duration) {
         let at = self.cx.now + after;
+        // The last word counts.
+        self.admin.deadlines.retain(|it| it.server != server || it.place != place);
         self.admin.deadlines.push(Deadline { at, place, server });
         self.arm_deadlines();
     }

@@ -280,7 +280,10 @@ impl EventLoop {
     /// Somebody begins to work on a server, or is done with it.
     fn follow_maintenance(&mut self, id: ServerId, rested: bool) {
         match (rested, self.cx.backends.is_in_maintenance(id)) {
-            (false, true) => self.cx.retire_idle(id),
+            (false, true) => {
+                self.cx.retire_idle(id);
+                self.health.pause(id, &self.cx);
+            }
             (true, false) => self.cx.backends.want_probe(id),
             _ => {}
         }

@@ -11,7 +11,7 @@ use log::debug;
 use crate::backends::Flip;
 use crate::event::{Key, ListenerId, PoolId, ServerId};
 use crate::limits::{STEP_TIME, SWEPT_PER_TURN};
-use crate::relay::{Pair, Reason};
+use crate::relay::{Loss, Pair, Reason};
 
 use super::{EventLoop, RunState};
 
@@ -30,17 +30,11 @@ pub(super) struct Sweep {
 #[derive(Debug, Clone, Copy)]
 struct Lost {
     server: ServerId,
+    /// To clients of this pool, or to all.
+    pool: Option<PoolId>,
     /// What was begun later is no concern of this.
     at: Instant,
-    how: Loss,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Loss {
-    Down,
-    Removed,
-    /// An operator wants it, for clients of this pool, or for all of them.
-    Told(Option<PoolId>),
+    loss: Loss,
 }
 
 impl Eviction {
@@ -116,9 +110,10 @@ impl EventLoop {
         let now = self.cx.now;
         for (server, _) in fallen {
             self.cx.retire_idle(server);
-            self.udp.leave(server, &self.cx);
+            self.udp.leave(server, None, Loss::Down, &self.cx);
             if self.cx.backends.closes_on_down(server) {
-                self.sweep.lost.push(Lost { server, at: now, how: Loss::Down });
+                let lost = Lost { server, pool: None, at: now, loss: Loss::Down };
+                self.sweep.lost.push(lost);
             }
         }
     }
@@ -146,12 +141,13 @@ impl EventLoop {
                 };
                 let mut lost = self.sweep.walking.iter().filter(is_it);
                 let pair = connection.user.pair();
-                let pair = pair.filter(|&key| lost.any(|lost| self.loses(key, lost)));
-                if let Some(key) = pair {
+                let lost = pair
+                    .and_then(|key| Some((key, lost.find(|lost| self.loses(key, lost))?.loss)));
+                if let Some((key, loss)) = lost {
                     if !share.allows(&mut self.pace) {
                         return;
                     }
-                    if self.with_pair(key, Pair::on_backend_down) {
+                    if self.with_pair(key, |pair, cx| pair.on_backend_lost(loss, cx)) {
                         share.note_large();
                     }
                 }
@@ -164,34 +160,51 @@ impl EventLoop {
     /// and does not itself go on with the server.
     fn loses(&self, key: Key, lost: &Lost) -> bool {
         let pool = self.pairs.get(key).and_then(|pair| pair.client.home.pool);
-        match lost.how {
+        if lost.pool.is_some() && lost.pool != pool {
+            return false;
+        }
+        match lost.loss {
             Loss::Down => self.cx.backends.closes_in(lost.server, pool),
             Loss::Removed => self.cx.backends.closes_removed(lost.server, pool),
-            Loss::Told(of) => of.is_none() || of == pool,
+            Loss::Told => true,
         }
     }
 
-    /// It is no member of this pool any more, or the pool itself goes: its connections are closed
-    /// if the pool wants it. Its flows are, once it is in no pool at all.
+    /// It is no member of this pool any more, or the pool itself goes: its connections and flows
+    /// are closed if the pool wants it.
     pub(super) fn lose(&mut self, server: ServerId, pool: PoolId) {
         if !self.cx.backends.closes_removed(server, Some(pool)) {
             return;
         }
-        let at = self.cx.now;
-        self.sweep.lost.push(Lost { server, at, how: Loss::Removed });
-        if !self.cx.backends.is_member(server) {
-            self.udp.leave(server, &self.cx);
-        }
+        self.leave_server(server, Some(pool), Loss::Removed);
+    }
+
+    fn leave_server(&mut self, server: ServerId, pool: Option<PoolId>, loss: Loss) {
+        self.sweep.lost.push(Lost { server, pool, at: self.cx.now, loss });
+        self.udp.leave(server, pool, loss, &self.cx);
     }
 
     /// An operator wants the connections to this server closed, those of a pool's clients or all.
     /// Says how many there are.
     pub(super) fn close_backend(&mut self, server: ServerId, pool: Option<PoolId>) -> usize {
-        let at = self.cx.now;
         self.cx.retire_idle(server);
-        self.sweep.lost.push(Lost { server, at, how: Loss::Told(pool) });
-        self.udp.leave(server, &self.cx);
-        usize::try_from(self.cx.backends.connections(server)).unwrap_or(usize::MAX)
+        self.leave_server(server, pool, Loss::Told);
+        self.connections_of(server, pool)
+    }
+
+    /// Connections and flows of a pool's clients to a server. Where the server serves other pools
+    /// as well, they are looked at one by one: for whoever asks, and not for each turn.
+    fn connections_of(&self, server: ServerId, pool: Option<PoolId>) -> usize {
+        let all = usize::try_from(self.cx.backends.connections(server)).unwrap_or(usize::MAX);
+        if pool.is_none() || !self.cx.backends.is_shared(server) {
+            return all;
+        }
+        let is_its =
+            |key: Key| self.pairs.get(key).is_some_and(|pair| pair.client.home.pool == pool);
+        let connections = self.cx.connections.iter().map(|(_, it)| it);
+        let to_it = connections.filter(|it| it.backend == server);
+        let pairs = to_it.filter_map(|it| it.user.pair()).filter(|&key| is_its(key));
+        pairs.count() + self.udp.flows_to(server, pool)
     }
 
     /// Free what died. Nothing else in the program frees a slot.

@@ -162,7 +162,7 @@ impl Account {
             Reason::Idle | Reason::Rested => (Cause::IdleTimeout, None),
             Reason::GaveWay => (Cause::MaxConnections, None),
             Reason::HalfClosedIdle => (Cause::HalfCloseTimeout, None),
-            Reason::BackendDown => (Cause::BackendDown, None),
+            Reason::BackendLost(loss) => (loss.cause(), None),
             Reason::Stopped => (Cause::Stopped, None),
             Reason::DrainTimeout => (Cause::DrainTimeout, None),
             Reason::Exhausted => (Cause::OutOfResources, None),
@@ -251,6 +251,7 @@ impl From<BadHead> for OwnAnswer {
 
 #[cfg(test)]
 mod tests {
+    use super::super::verdict::Loss;
     use super::*;
 
     /// How far an exchange came: each stage has those before it behind it.
@@ -314,7 +315,8 @@ mod tests {
             (Reason::BackendBroke(reset), ["SR", "SC", "SH", "SD"]),
             (Reason::BackendBroke(late), ["sR", "sC", "sH", "sD"]),
             (Reason::Idle, ["cR", "cC", "cH", "cD"]),
-            (Reason::BackendDown, ["DR", "DC", "DH", "DD"]),
+            (Reason::BackendLost(Loss::Down), ["DR", "DC", "DH", "DD"]),
+            (Reason::BackendLost(Loss::Told), ["KR", "KC", "KH", "KD"]),
             (Reason::Stopped, ["KR", "KC", "KH", "KD"]),
             (Reason::Exhausted, ["RR", "RC", "RH", "RD"]),
         ];

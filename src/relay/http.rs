@@ -32,7 +32,7 @@ use crate::net::{Fault, Socket};
 use super::account::OwnAnswer;
 use super::client::{Client, Link};
 use super::connect::{self, watch, watch_backend};
-use super::verdict::{Reason, Successor, Verdict};
+use super::verdict::{Loss, Reason, Successor, Verdict};
 
 use exchange::Exchange;
 use own_page::OwnPage;
@@ -96,13 +96,17 @@ pub fn on_timer(
     take_turn(Http::check_deadline, http, client, cx)
 }
 
-/// Its backend went down, and `--on-down close` was asked for.
-pub fn on_backend_down(
+/// Its backend is lost, and its connections are to be closed.
+pub fn on_backend_lost(
+    loss: Loss,
     http: &mut Option<Box<Http>>,
     client: &mut Client,
     cx: &mut Context,
 ) -> Verdict {
-    take_turn(Http::leave_backend, http, client, cx)
+    let leave = |http: &mut Http, client: &mut Client, cx: &mut Context| {
+        http.leave_backend(loss, client, cx)
+    };
+    take_turn(leave, http, client, cx)
 }
 
 /// Answer a client that speaks HTTP on the port of HTTPS.
@@ -127,7 +131,7 @@ pub fn is_resting(http: Option<&Http>, client: &Client) -> bool {
 }
 
 fn take_turn(
-    turn: fn(&mut Http, &mut Client, &mut Context) -> HttpStep,
+    turn: impl FnOnce(&mut Http, &mut Client, &mut Context) -> HttpStep,
     kept: &mut Option<Box<Http>>,
     client: &mut Client,
     cx: &mut Context,
@@ -184,9 +188,9 @@ impl Http {
         HttpStep::Again
     }
 
-    fn leave_backend(&mut self, client: &mut Client, cx: &mut Context) -> HttpStep {
+    fn leave_backend(&mut self, loss: Loss, client: &mut Client, cx: &mut Context) -> HttpStep {
         let step = match std::mem::take(&mut self.state) {
-            HttpState::Exchange(exchange) => exchange.on_backend_down(self, client, cx),
+            HttpState::Exchange(exchange) => exchange.on_backend_lost(loss, self, client, cx),
             phase => {
                 self.state = phase;
                 // A connection on which the client is logged in.

@@ -18,7 +18,7 @@ use crate::stats::Moved;
 use super::client::{Client, Link};
 use super::connect::{self, Attempt, Took, watch};
 use super::duplex::{Begun, Outcome, Progress};
-use super::verdict::{Reason, Verdict};
+use super::verdict::{Loss, Reason, Verdict};
 
 /// A new pair's first turn.
 pub fn open(client: &mut Client, cx: &mut Context) -> Verdict {
@@ -58,11 +58,11 @@ pub fn on_timer(client: &mut Client, cx: &mut Context) -> Verdict {
     }
 }
 
-/// Its backend went down, and `--on-down close` was asked for. A pair that is still connecting
+/// Its backend is lost, and its connections are to be closed. A pair that is still connecting
 /// tries another one.
-pub fn on_backend_down(client: &mut Client, cx: &mut Context) -> Verdict {
+pub fn on_backend_lost(loss: Loss, client: &mut Client, cx: &mut Context) -> Verdict {
     match client.link {
-        Link::Connected(_) => Verdict::Close(Reason::BackendDown),
+        Link::Connected(_) => Verdict::Close(Reason::BackendLost(loss)),
         Link::Connecting(_) | Link::None => try_another(client, Fault::GivenUp, cx),
     }
 }

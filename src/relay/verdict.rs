@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::access_log::Cause;
 use crate::backends::NoBackend;
 use crate::config::{SettingKey, Spelling};
 use crate::hello::Alert;
@@ -67,8 +68,8 @@ pub enum Reason {
     GaveWay,
     /// No byte moved for the half-close timeout.
     HalfClosedIdle,
-    /// Its backend went down, and `--on-down close` was asked for.
-    BackendDown,
+    /// Its backend is lost, and its connections are to be closed with it.
+    BackendLost(Loss),
     /// We are stopping, and nobody wants to wait any longer; or the listener is removed, and its
     /// clients are to be closed with it.
     Stopped,
@@ -76,6 +77,37 @@ pub enum Reason {
     DrainTimeout,
     /// We have no descriptor or memory left.
     Exhausted,
+}
+
+/// How a backend is lost to those who are connected to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Loss {
+    /// It went down, and `--on-down close` was asked for.
+    Down,
+    /// It was removed, and `--on-removed close` was asked for.
+    Removed,
+    /// An operator wants its connections closed.
+    Told,
+}
+
+impl Loss {
+    /// In words.
+    pub fn says(self) -> &'static str {
+        match self {
+            Loss::Down => "its backend went down",
+            Loss::Removed => "its backend was removed",
+            Loss::Told => "an operator closed the connections of its backend",
+        }
+    }
+
+    /// In the access log's word.
+    pub fn cause(self) -> Cause {
+        match self {
+            Loss::Down => Cause::BackendDown,
+            Loss::Removed => Cause::BackendRemoved,
+            Loss::Told => Cause::BackendClosed,
+        }
+    }
 }
 
 impl Reason {
@@ -96,7 +128,7 @@ impl Reason {
             Reason::ClientLeft
             | Reason::ConnectFailed(_)
             | Reason::Refused(_)
-            | Reason::BackendDown
+            | Reason::BackendLost(_)
             | Reason::Stopped
             | Reason::DrainTimeout
             | Reason::Exhausted => true,
@@ -123,7 +155,7 @@ impl Reason {
             | Reason::ConnectFailed(_)
             | Reason::Refused(_)
             | Reason::Alerted(_)
-            | Reason::BackendDown
+            | Reason::BackendLost(_)
             | Reason::Stopped
             | Reason::Exhausted => None,
         }
@@ -163,7 +195,7 @@ impl fmt::Display for Reason {
             Reason::Idle | Reason::Rested => f.write_str("idle for too long"),
             Reason::GaveWay => f.write_str("gave way to a new client"),
             Reason::HalfClosedIdle => f.write_str("half closed and idle for too long"),
-            Reason::BackendDown => f.write_str("its backend went down"),
+            Reason::BackendLost(loss) => f.write_str(loss.says()),
             Reason::Stopped | Reason::DrainTimeout => f.write_str("cut off by the stop"),
             Reason::Exhausted => f.write_str("out of descriptors or memory"),
         }

@@ -232,7 +232,12 @@ pub const UDP: &[Field<Datagrams>] = &[
         |it| it.backend_down.into(),
         "the backend went down",
     ),
-    Field::counter("flows_ended.cut_off", One, |it| it.cut_off.into(), "by the stop"),
+    Field::counter(
+        "flows_ended.cut_off",
+        One,
+        |it| it.cut_off.into(),
+        "by the stop, or with a backend that was told to go",
+    ),
     Field::counter("datagrams.from_clients", One, |it| it.from_clients.into(), "received"),
     Field::counter("datagrams.to_backends", One, |it| it.to_backends.into(), "passed on"),
     Field::counter("datagrams.from_backends", One, |it| it.from_backends.into(), "received"),
@@ -279,7 +284,7 @@ pub const LISTENERS: &[Field<ListenerStats>] = &[
 pub const POOLS: &[Field<Pool>] = &[
     Field::text("name", |it| (&*it.name).into(), "of the pool"),
     Field::text("backends", |it| Value::Backends(&it.members), "their names"),
-    Field::gauge("up", One, |it| it.up.into(), "how many of them are up"),
+    Field::gauge("up", One, |it| it.up.into(), "how many of them are up and take work"),
     Field::counter(
         "connections_total",
         One,
@@ -295,7 +300,8 @@ pub const BACKENDS: &[Field<Backend>] = &[
     Field::text(
         "state",
         |it| it.standing.word.text().into(),
-        "`unknown` (no probe has ended yet), `up`, `full`, `draining`, `ejected` or `down`",
+        "`unknown` (no probe has ended yet), `up`, `full`, `draining`, `maint`, \
+         `ejected` or `down`",
     ),
     Field::gauge(
         "state_seconds",

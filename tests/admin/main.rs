@@ -4,6 +4,7 @@
 mod common;
 
 mod api;
+mod draining;
 mod guards;
 mod load;
 mod registering;

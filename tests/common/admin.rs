@@ -2,8 +2,9 @@
 
 use std::fs;
 use std::io::{Read, Write};
+use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::Value;
@@ -44,6 +45,20 @@ impl Admin {
 
     /// With these arguments beside those of the API.
     pub fn start(args: &[&str]) -> Admin {
+        Admin::at_home(|_| args.iter().map(|&it| it.to_owned()).collect())
+    }
+
+    /// By a file of this text, where `@HOME` is its directory.
+    pub fn configured(text: &str) -> Admin {
+        Admin::at_home(|home| {
+            let file = home.join("pointsman.toml");
+            let text = text.replace("@HOME", &home.display().to_string());
+            fs::write(&file, text).expect("a file");
+            vec!["--config".to_owned(), file.display().to_string()]
+        })
+    }
+
+    fn at_home(args: impl FnOnce(&Path) -> Vec<String>) -> Admin {
         static NUMBER: AtomicUsize = AtomicUsize::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let home = format!("pointsman-admin-{}-{number}", std::process::id());
@@ -51,10 +66,22 @@ impl Admin {
         fs::create_dir_all(&home).expect("a directory");
         let socket = home.join("api.sock");
         let place = format!("unix:{}", socket.display());
-        let mut all = args.to_vec();
-        all.extend(["--admin", &place]);
+        let mut all = args(&home);
+        all.extend(["--admin".to_owned(), place]);
+        let all: Vec<&str> = all.iter().map(String::as_str).collect();
         let balancer = Balancer::start(&all);
         Admin { balancer, api: Api { socket }, home }
+    }
+
+    /// Where a listener of the file is.
+    pub fn listener(&self, name: &str) -> SocketAddr {
+        let it = self.api.get(&format!("/api/v1/listeners/{name}"));
+        it["address"].as_str().expect("an address").parse().expect("an address")
+    }
+
+    /// What a file beside the configuration says so far.
+    pub fn file(&self, name: &str) -> String {
+        fs::read_to_string(self.home.join(name)).unwrap_or_default()
     }
 }
 

@@ -10,6 +10,7 @@ use crate::config::{SettingKey, Spelling};
 use crate::context::Context;
 use crate::flow::Flow;
 
+use super::super::verdict::Loss;
 use super::{Udp, Upstream};
 
 /// Why a flow ended.
@@ -23,8 +24,8 @@ pub(super) enum FlowEnd {
     GaveWay,
     /// Nobody listens where it led.
     Refused,
-    /// Its backend went down.
-    BackendDown,
+    /// Its backend is lost.
+    BackendLost(Loss),
     /// We are stopping, or the listener is removed with its clients.
     Stopped,
     /// The poll took no more sockets.
@@ -52,8 +53,10 @@ impl Udp {
             FlowEnd::Idle => stats.idle += 1,
             FlowEnd::GaveWay => stats.gave_way += 1,
             FlowEnd::Refused => stats.refused += 1,
-            FlowEnd::BackendDown => stats.backend_down += 1,
-            FlowEnd::Stopped | FlowEnd::Exhausted => stats.cut_off += 1,
+            FlowEnd::BackendLost(Loss::Down) => stats.backend_down += 1,
+            FlowEnd::BackendLost(Loss::Removed | Loss::Told)
+            | FlowEnd::Stopped
+            | FlowEnd::Exhausted => stats.cut_off += 1,
         }
         self.ended.push(flow);
     }
@@ -68,7 +71,7 @@ impl FlowEnd {
             }
             FlowEnd::GaveWay => "gave way to another one",
             FlowEnd::Refused => "refused",
-            FlowEnd::BackendDown => "its backend went down",
+            FlowEnd::BackendLost(loss) => loss.says(),
             FlowEnd::Stopped => "cut off by the stop",
             FlowEnd::Exhausted => "the poll takes no more",
         };
@@ -90,7 +93,7 @@ impl FlowEnd {
             FlowEnd::Idle => Some(Cause::UdpTimeout),
             FlowEnd::GaveWay => Some(Cause::MaxFlows),
             FlowEnd::Refused => Some(Cause::UdpRefused),
-            FlowEnd::BackendDown => Some(Cause::BackendDown),
+            FlowEnd::BackendLost(loss) => Some(loss.cause()),
             FlowEnd::Stopped => Some(Cause::Stopped),
             FlowEnd::Exhausted => Some(Cause::OutOfResources),
         }

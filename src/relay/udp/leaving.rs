@@ -1,4 +1,4 @@
-//! Backends that went down are left: their flows are over, and what clients send next goes
+//! Backends that are lost are left: their flows are over, and what clients send next goes
 //! elsewhere. So are listeners whose clients are to be closed.
 //!
 //! To end a flow takes some microseconds, and there may be ten thousand: so they are ended in
@@ -9,10 +9,11 @@ use std::time::Instant;
 
 use crate::backends::ServerId;
 use crate::context::Context;
-use crate::event::ListenerId;
+use crate::event::{ListenerId, PoolId};
 use crate::flow::{Flow, FlowKey};
 use crate::limits::{FLOWS_ENDED_PER_TURN, SWEPT_PER_TURN};
 
+use super::super::verdict::Loss;
 use super::ending::FlowEnd;
 use super::{Udp, Upstream};
 
@@ -28,7 +29,8 @@ pub(super) struct Leaving {
 /// What is left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Left {
-    Backend(ServerId),
+    /// By the flows of one pool, or by all.
+    Backend(ServerId, Option<PoolId>, Loss),
     Listener(ListenerId),
 }
 
@@ -43,21 +45,32 @@ impl Leaving {
     fn ends(&self, flow: &Flow<Upstream>) -> Option<FlowEnd> {
         let older = self.left.iter().filter(|(_, at)| flow.opened_at <= *at);
         older.into_iter().find_map(|(what, _)| match *what {
-            Left::Backend(id) => (id == flow.upstream.backend).then_some(FlowEnd::BackendDown),
+            Left::Backend(id, pool, loss) => {
+                let is_it = id == flow.upstream.backend
+                    && (pool.is_none() || pool == flow.upstream.pool);
+                is_it.then_some(FlowEnd::BackendLost(loss))
+            }
             Left::Listener(id) => (id == flow.client.listener).then_some(FlowEnd::Stopped),
         })
     }
 }
 
 impl Udp {
-    /// This backend went down.
-    pub fn leave(&mut self, backend: ServerId, cx: &Context) {
-        self.leaving.add(Left::Backend(backend), cx.now);
+    /// This backend is lost, to the flows of this pool or to all.
+    pub fn leave(&mut self, backend: ServerId, pool: Option<PoolId>, loss: Loss, cx: &Context) {
+        self.leaving.add(Left::Backend(backend, pool, loss), cx.now);
     }
 
     /// The flows that came in at this listener are over.
     pub fn leave_listener(&mut self, listener: ListenerId, cx: &Context) {
         self.leaving.add(Left::Listener(listener), cx.now);
+    }
+
+    /// How many flows of this pool lead there.
+    pub fn flows_to(&self, backend: ServerId, pool: Option<PoolId>) -> usize {
+        let of = |it: &Upstream| it.backend == backend && it.pool == pool;
+        let places = (0..self.flows.places()).filter_map(|place| self.flows.at(place));
+        places.filter(|(_, flow)| of(&flow.upstream)).count()
     }
 
     /// Whether flows are left to be ended for that.

@@ -23,7 +23,7 @@ use crate::relay::account::OwnAnswer;
 use crate::relay::client::{Client, Link};
 use crate::relay::connect::{self, Took, Wants};
 use crate::relay::report;
-use crate::relay::verdict::{Reason, Successor};
+use crate::relay::verdict::{Loss, Reason, Successor};
 use crate::stats::{Failure, Moved};
 
 use super::super::response::Answer;
@@ -81,16 +81,17 @@ impl Exchange {
         }
     }
 
-    /// The backend went down, and its connections are to be closed.
+    /// The backend is lost, and its connections are to be closed.
     #[cold]
-    pub(in crate::relay::http) fn on_backend_down(
+    pub(in crate::relay::http) fn on_backend_lost(
         self: Box<Self>,
+        loss: Loss,
         http: &mut Http,
         client: &mut Client,
         cx: &mut Context,
     ) -> HttpStep {
         if self.answer.has_begun() {
-            return HttpStep::Close(Reason::BackendDown);
+            return HttpStep::Close(Reason::BackendLost(loss));
         }
         self.recover(Fault::GivenUp, http, client, cx)
     }
