@@ -37,6 +37,7 @@ mod process;
 mod route;
 mod rule;
 mod service;
+mod shared;
 mod sticky;
 mod template;
 mod text;
@@ -86,6 +87,7 @@ pub use rule::{
     Action, RedirectTo, Respond, Rule, Share, WHOLE, check_shares, share, share_text,
 };
 pub use service::{Redirect, ServiceSettings};
+pub use shared::Shared;
 pub use sticky::{SameSite, Sticky, StickyDrain};
 pub use template::{Piece, Placeholder, Template};
 pub use text::{counted, escaped, quoted};

@@ -10,7 +10,7 @@ use log::{info, warn};
 
 use crate::config::{
     AdminListen, BackendSpec, Complaint, Config, Desired, Listen, ListenerSpec, MAIN, Match,
-    Origins, PoolSpec, RouteName, ServiceSpec, SettingKey, Spelling, io_words,
+    Origins, PoolSpec, RouteName, ServiceSpec, SettingKey, Shared, Spelling, io_words,
 };
 use crate::control::state::{self, State};
 use crate::control::{self, Ground, Layers, Prepared, PreparedListener};
@@ -216,7 +216,8 @@ fn join_demo(demo: &Demo, desired: &mut Desired) {
     let Some(pool) = desired.pools.iter_mut().find(|pool| pool.name == MAIN) else { return };
     for (name, address) in &demo.backends {
         let spec = BackendSpec::parse(&address.to_string());
-        pool.backends.extend(spec.map(|spec| BackendSpec { name: name.clone(), ..spec }));
+        pool.backends
+            .extend(spec.map(|spec| Shared::from(BackendSpec { name: name.clone(), ..spec })));
     }
     let Some(first) = pool.backends.first().cloned() else { return };
     let name = first.name.clone();

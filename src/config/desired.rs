@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::key::SettingKey;
 use super::{
     Action, BackendSpec, Listen, ListenerSettings, Match, PoolSettings, ProcessSettings, Rule,
-    ServiceSettings, Share,
+    ServiceSettings, Share, Shared,
 };
 
 /// What the command line calls its one service and its one pool.
@@ -74,9 +74,9 @@ pub struct PoolSpec {
     /// Its name.
     pub name: String,
     /// What it has.
-    pub settings: PoolSettings,
+    pub settings: Shared<PoolSettings>,
     /// Its members, names unique.
-    pub backends: Vec<BackendSpec>,
+    pub backends: Vec<Shared<BackendSpec>>,
 }
 
 impl Desired {

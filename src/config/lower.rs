@@ -12,7 +12,7 @@ use super::desired::{Desired, ListenerSpec, MAIN, PoolSpec, ServiceSpec};
 use super::host::literal;
 use super::own::OwnListeners;
 use super::route::{Destination, RouteName, plan};
-use super::{BackendSpec, Config, Listen, Match, Protocol};
+use super::{BackendSpec, Config, Listen, Match, Protocol, Shared};
 
 impl Protocol {
     /// Whether clients say there which name they want.
@@ -34,10 +34,11 @@ impl Config {
             listen: listen.clone(),
             settings: self.listener.clone(),
         });
-        let member = |&at: &usize| plan.backends[at].clone();
+        let settings = Shared::from(self.pool.clone());
+        let member = |&at: &usize| Shared::from(plan.backends[at].clone());
         let pools = plan.pools.iter().enumerate().map(|(at, (name, members))| PoolSpec {
             name: if at == 0 { MAIN.to_owned() } else { name.clone() },
-            settings: self.pool.clone(),
+            settings: settings.clone(),
             backends: members.iter().map(member).collect(),
         });
         let mut services = Vec::new();

@@ -18,7 +18,7 @@ mod tests;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::{Duration, SystemTime};
 
-use super::{AdminState, BackendSpec, Desired, PoolSpec};
+use super::{AdminState, BackendSpec, Desired, PoolSpec, Shared};
 use crate::limits::BACKENDS_MAX;
 
 pub use members::Member;
@@ -26,7 +26,7 @@ pub use members::Member;
 /// All that was told, by pool and backend.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Overlay {
-    pools: BTreeMap<String, BTreeMap<String, Told>>,
+    pools: BTreeMap<String, BTreeMap<String, Shared<Told>>>,
 }
 
 /// What was told of a backend.
@@ -35,7 +35,7 @@ pub enum Told {
     /// It is there, though the base has it not.
     Added {
         /// As it was told.
-        spec: BackendSpec,
+        spec: Shared<BackendSpec>,
         /// How it came.
         source: OverlaySource,
         /// Who told it.
@@ -44,16 +44,16 @@ pub enum Told {
     /// Some of what it has is other than in the base.
     Changed {
         /// As the base has it.
-        configured: BackendSpec,
+        configured: Shared<BackendSpec>,
         /// With what was told.
-        told: BackendSpec,
+        told: Shared<BackendSpec>,
         /// What that is.
         marks: BTreeMap<Member, Mark>,
     },
     /// It is not there, though the base has it.
     Removed {
         /// As the base has it.
-        configured: BackendSpec,
+        configured: Shared<BackendSpec>,
         /// Who told it.
         mark: Mark,
     },
@@ -141,13 +141,13 @@ impl Overlay {
 
     /// What was told of a backend.
     pub fn told(&self, pool: &str, name: &str) -> Option<&Told> {
-        self.pools.get(pool)?.get(name)
+        self.pools.get(pool)?.get(name).map(|it| &**it)
     }
 
     /// All that was told, by the names of pools and backends.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str, &Told)> {
         self.pools.iter().flat_map(|(pool, all)| {
-            all.iter().map(move |(name, told)| (pool.as_str(), name.as_str(), told))
+            all.iter().map(move |(name, told)| (pool.as_str(), name.as_str(), &**told))
         })
     }
 
@@ -157,8 +157,15 @@ impl Overlay {
     }
 
     /// It was told before: as it is read from a state file.
-    pub fn insert(&mut self, pool: &str, name: &str, told: Told) {
-        self.pools.entry(pool.to_owned()).or_default().insert(name.to_owned(), told);
+    pub fn insert(&mut self, pool: &str, name: &str, told: impl Into<Shared<Told>>) {
+        // Looked up first: a name is copied only for a pool that is new here.
+        match self.pools.get_mut(pool) {
+            Some(all) => drop(all.insert(name.to_owned(), told.into())),
+            None => {
+                let all = BTreeMap::from([(name.to_owned(), told.into())]);
+                self.pools.insert(pool.to_owned(), all);
+            }
+        }
     }
 
     /// This backend is to be there, like this. The same twice is one.
@@ -173,9 +180,9 @@ impl Overlay {
         let configured = self.configured(base, pool, &spec.name)?;
         let before = self.told(pool, &spec.name);
         let told = match (configured, before) {
-            (Some(configured), before) => changed(configured, spec, before, &mark),
+            (Some(configured), before) => changed(configured, spec.into(), before, &mark),
             (None, Some(Told::Added { spec: old, source: old_source, .. }))
-                if *old == spec && *old_source == source =>
+                if **old == spec && *old_source == source =>
             {
                 return Ok(());
             }
@@ -184,7 +191,7 @@ impl Overlay {
                 if is_new && self.count(base, pool) >= BACKENDS_MAX {
                     return Err(Untold::TooMany);
                 }
-                Some(Told::Added { spec, source, mark })
+                Some(Told::Added { spec: spec.into(), source, mark })
             }
         };
         let name = match &told {
@@ -283,7 +290,7 @@ impl Overlay {
         base: &'a Desired,
         pool: &str,
         name: &str,
-    ) -> Result<Option<&'a BackendSpec>, Untold> {
+    ) -> Result<Option<&'a Shared<BackendSpec>>, Untold> {
         let pool = base.pools.iter().find(|it| it.name == pool).ok_or(Untold::NoPool)?;
         Ok(pool.backends.iter().find(|it| it.name == name))
     }
@@ -292,7 +299,7 @@ impl Overlay {
         let configured = base.pools.iter().find(|it| it.name == pool);
         let mut count = configured.map_or(0, |it| it.backends.len());
         for told in self.pools.get(pool).into_iter().flat_map(BTreeMap::values) {
-            match told {
+            match &**told {
                 Told::Added { .. } => count += 1,
                 Told::Removed { .. } => count = count.saturating_sub(1),
                 Told::Changed { .. } => {}
@@ -317,8 +324,8 @@ impl Overlay {
 
 /// What is told of a configured backend that is to be like this; nothing, if it is so already.
 fn changed(
-    configured: &BackendSpec,
-    told: BackendSpec,
+    configured: &Shared<BackendSpec>,
+    told: Shared<BackendSpec>,
     before: Option<&Told>,
     mark: &Mark,
 ) -> Option<Told> {
@@ -340,64 +347,27 @@ fn changed(
 
 fn over_pool(
     pool: &mut PoolSpec,
-    told: &BTreeMap<String, Told>,
+    told: &BTreeMap<String, Shared<Told>>,
     holds: &mut Overlay,
     notes: &mut Vec<String>,
 ) {
     let places: HashMap<String, usize> =
         pool.backends.iter().enumerate().map(|(at, it)| (it.name.clone(), at)).collect();
     let mut removed = HashSet::new();
-    let mut count = pool.backends.len();
     for (name, told) in told {
-        let place = places.get(name).copied();
-        let of = format!("pool {}, backend {name}", pool.name);
-        let kept = match (told, place) {
-            (Told::Added { .. }, None) if count >= BACKENDS_MAX => {
-                notes
-                    .push(format!("{of}: it is dropped, for {BACKENDS_MAX} are there already"));
-                None
-            }
-            (Told::Added { spec, .. }, None) => {
-                count += 1;
-                pool.backends.push(spec.clone());
+        let of = &pool.name;
+        let mut note = |why: String| notes.push(format!("pool {of}, backend {name}: {why}"));
+        let all = &mut pool.backends;
+        let kept = match (places.get(name), &**told) {
+            (None, _) => over_nothing(told, all, &mut note),
+            (Some(&at), Told::Removed { configured, .. }) if *configured == all[at] => {
+                removed.insert(at);
                 Some(told.clone())
             }
-            // It was made permanent.
-            (Told::Added { spec, .. }, Some(at)) if *spec == pool.backends[at] => None,
-            (Told::Removed { .. }, None) => None,
-            (Told::Added { mark, .. }, Some(_)) => {
-                notes.push(format!(
-                    "{of}: it is configured now; what {} told is dropped",
-                    mark.said()
-                ));
-                None
-            }
-            (Told::Changed { .. }, None) => {
-                notes.push(format!(
-                    "{of}: it is not configured any more; what was told of it is \
-                                    dropped"
-                ));
-                None
-            }
-            (Told::Changed { configured, told, marks }, Some(at)) => {
-                let spec = &mut pool.backends[at];
-                hold(configured, told, marks, spec, &of, notes)
-            }
-            (Told::Removed { configured, mark }, Some(at)) => {
-                if *configured == pool.backends[at] {
-                    removed.insert(at);
-                    Some(told.clone())
-                } else {
-                    notes.push(format!(
-                        "{of}: it is configured anew; that {} removed it is dropped",
-                        mark.said()
-                    ));
-                    None
-                }
-            }
+            (Some(&at), _) => over_backend(told, &mut all[at], &mut note),
         };
         if let Some(told) = kept {
-            holds.insert(&pool.name, name, told);
+            holds.insert(of, name, told);
         }
     }
     let mut at = 0;
@@ -407,14 +377,65 @@ fn over_pool(
     });
 }
 
-/// Put what was told into the backend that is configured now, where that is what it was.
+/// Put what was told where the configuration has nothing. Gives back what of it holds.
+fn over_nothing(
+    told: &Shared<Told>,
+    all: &mut Vec<Shared<BackendSpec>>,
+    note: &mut impl FnMut(String),
+) -> Option<Shared<Told>> {
+    match &**told {
+        Told::Added { .. } if all.len() >= BACKENDS_MAX => {
+            note(format!("it is dropped, for {BACKENDS_MAX} are there already"));
+            None
+        }
+        Told::Added { spec, .. } => {
+            all.push(spec.clone());
+            Some(told.clone())
+        }
+        Told::Removed { .. } => None,
+        Told::Changed { .. } => {
+            note("it is not configured any more; what was told of it is dropped".to_owned());
+            None
+        }
+    }
+}
+
+/// Put what was told over what is configured now. Gives back what of it holds.
+fn over_backend(
+    told: &Shared<Told>,
+    spec: &mut Shared<BackendSpec>,
+    note: &mut impl FnMut(String),
+) -> Option<Shared<Told>> {
+    match &**told {
+        Told::Added { spec: added, mark, .. } => {
+            // If it is the same, it was made permanent.
+            if added != spec {
+                note(format!("it is configured now; what {} told is dropped", mark.said()));
+            }
+            None
+        }
+        Told::Changed { configured, told: new, .. } if configured == spec => {
+            *spec = new.clone();
+            Some(told.clone())
+        }
+        Told::Changed { configured, told, marks } => {
+            hold(configured, told, marks, spec, note).map(Shared::from)
+        }
+        Told::Removed { mark, .. } => {
+            let who = mark.said();
+            note(format!("it is configured anew; that {who} removed it is dropped"));
+            None
+        }
+    }
+}
+
+/// The same member by member, where that is what it was.
 fn hold(
     configured: &BackendSpec,
     told: &BackendSpec,
     marks: &BTreeMap<Member, Mark>,
-    spec: &mut BackendSpec,
-    of: &str,
-    notes: &mut Vec<String>,
+    spec: &mut Shared<BackendSpec>,
+    note: &mut impl FnMut(String),
 ) -> Option<Told> {
     let now = spec.clone();
     let mut kept = BTreeMap::new();
@@ -423,8 +444,8 @@ fn hold(
             member.copy(told, spec);
             kept.insert(*member, mark.clone());
         } else if !member.is_same(told, &now) {
-            notes.push(format!(
-                "{of}: {} is {} in the configuration now, and was {}; the {} of {} is dropped",
+            note(format!(
+                "{} is {} in the configuration now, and was {}; the {} of {} is dropped",
                 member.word(),
                 member.text(&now),
                 member.text(configured),
@@ -433,11 +454,8 @@ fn hold(
             ));
         }
     }
-    (!kept.is_empty()).then(|| Told::Changed {
-        configured: now,
-        told: spec.clone(),
-        marks: kept,
-    })
+    let told = spec.clone();
+    (!kept.is_empty()).then_some(Told::Changed { configured: now, told, marks: kept })
 }
 
 impl Mark {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::time::Duration;
 
-use crate::config::{BackendSpec, Desired, PoolSpec, counted};
+use crate::config::{BackendSpec, Desired, PoolSpec, Shared, counted};
 
 use super::diff::{Diff, Fate, Fates};
 
@@ -103,8 +103,8 @@ impl Receipt {
 }
 
 impl Counted {
-    fn between(old: &[BackendSpec], new: &[BackendSpec]) -> Counted {
-        let before: HashMap<&str, &BackendSpec> =
+    fn between(old: &[Shared<BackendSpec>], new: &[Shared<BackendSpec>]) -> Counted {
+        let before: HashMap<&str, &Shared<BackendSpec>> =
             old.iter().map(|it| (&*it.name, it)).collect();
         let mut counted = Counted::default();
         let mut kept = 0;

@@ -45,7 +45,7 @@ pub struct ServerWanted<'a> {
 }
 
 /// What servers have to agree in to be one.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy)]
 pub struct ServerFacts<'a> {
     /// The name that its certificate is for, if it speaks TLS.
     pub tls: Option<&'a str>,
@@ -83,7 +83,7 @@ impl<'a> ServerWanted<'a> {
         self.seats.iter().map(move |at| {
             let pool = &desired.pools[at.pool];
             let spec = &pool.backends[at.backend];
-            let BackendSpec { weight, backup, admin, .. } = *spec;
+            let BackendSpec { weight, backup, admin, .. } = **spec;
             (&*pool.name, SeatPlan { weight, backup, admin })
         })
     }
@@ -97,7 +97,7 @@ impl<'a> ServerWanted<'a> {
     pub fn speaks_as(&self, other: &ServerWanted<'_>) -> bool {
         let own = &self.facts;
         let ServerFacts { tls, dial, alpn, .. } = other.facts;
-        own.tls == tls && own.dial == dial && own.alpn == alpn
+        own.tls == tls && is_same(own.dial, dial) && is_same(own.alpn, alpn)
     }
 
     /// Whether both have a seat in a pool of the same name.
@@ -107,7 +107,9 @@ impl<'a> ServerWanted<'a> {
 
     /// Whether nothing has to be done for one to become the other.
     pub fn is_like(&self, other: &ServerWanted<'_>) -> bool {
-        self.spec == other.spec && self.facts == other.facts && self.seats().eq(other.seats())
+        is_same(self.spec, other.spec)
+            && self.facts == other.facts
+            && self.seats().eq(other.seats())
     }
 }
 
@@ -212,6 +214,24 @@ impl ServerList {
             idle_time: pool.settings.backend_idle,
         }
     }
+}
+
+impl PartialEq for ServerFacts<'_> {
+    fn eq(&self, other: &ServerFacts<'_>) -> bool {
+        self.tls == other.tls
+            && is_same(self.dial, other.dial)
+            && is_same(self.alpn, other.alpn)
+            && is_same(self.check, other.check)
+            && self.check_port == other.check_port
+            && self.max_connections == other.max_connections
+            && self.idle_connections == other.idle_connections
+            && self.idle_time == other.idle_time
+    }
+}
+
+/// Whether both are equal; mostly it is one that two states have in common.
+fn is_same<T: PartialEq + ?Sized>(one: &T, other: &T) -> bool {
+    std::ptr::eq(one, other) || one == other
 }
 
 fn key(spec: &BackendSpec) -> ServerKey<'_> {

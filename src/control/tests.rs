@@ -2,7 +2,7 @@
 
 use crate::config::{
     BackendSpec, CertificatePair, Check, Config, Desired, Listen, ListenerSettings,
-    ListenerSpec, Match, PoolSettings, PoolSpec, ServiceSettings, ServiceSpec,
+    ListenerSpec, Match, PoolSettings, PoolSpec, ServiceSettings, ServiceSpec, Shared,
 };
 
 use super::diff::{Diff, Fate, Fates};
@@ -12,8 +12,9 @@ use super::{
 };
 
 fn pool(name: &str, backends: &[&str]) -> PoolSpec {
-    let backends = backends.iter().map(|text| BackendSpec::parse(text).unwrap()).collect();
-    PoolSpec { name: name.to_owned(), settings: PoolSettings::DEFAULT, backends }
+    let backends =
+        backends.iter().map(|text| BackendSpec::parse(text).unwrap().into()).collect();
+    PoolSpec { name: name.to_owned(), settings: PoolSettings::DEFAULT.into(), backends }
 }
 
 fn listener(name: &str, listen: &str) -> ListenerSpec {
@@ -230,7 +231,7 @@ fn each_server_becomes_one_or_goes() {
     let some = |random: &mut fastrand::Rng| {
         let mut pools = Vec::new();
         for name in ["a", "b", "c"] {
-            let mut backends: Vec<BackendSpec> = Vec::new();
+            let mut backends: Vec<Shared<BackendSpec>> = Vec::new();
             for _ in 0..random.usize(..600) {
                 let host = random.u16(..400);
                 let name = random.choice(["", ",name=x", ",name=y"]).unwrap();
@@ -239,7 +240,7 @@ fn each_server_becomes_one_or_goes() {
                     if name.is_empty() { String::new() } else { format!("{name}{host}") };
                 let spec = BackendSpec::parse(&format!("h{host}:80{name}{more}")).unwrap();
                 if backends.iter().all(|it| it.name != spec.name) {
-                    backends.push(spec);
+                    backends.push(Shared::from(spec));
                 }
             }
             pools.push(PoolSpec { backends, ..pool(name, &[]) });

@@ -18,7 +18,7 @@ use crate::backends::{Backends, Joins, PoolPlan, SeatPlan, StickyKey};
 use crate::balance;
 use crate::config::{
     Action, BackendSpec, Desired, ListenerSpec, Match, OnRemoved, Overlay, PoolSpec, Protocol,
-    Redirect, Rule, ServiceSpec, Share, UdpSettings, WHOLE,
+    Redirect, Rule, ServiceSpec, Share, Shared, UdpSettings, WHOLE,
 };
 use crate::control::{
     Diff, Directory, Fate, Layers, PoolChange, Prepared, PreparedListener, PreparedServer,
@@ -211,7 +211,7 @@ impl EventLoop {
                 Fate::Added => self.add_pool(PoolPlan {
                     name: spec.name.clone(),
                     balance: build(),
-                    settings: spec.settings.clone(),
+                    settings: spec.settings.clone().into_own(),
                     sticky_key: key.flatten(),
                 }),
                 Fate::Changed(before) => {
@@ -549,7 +549,8 @@ fn revisions(
         if old == pool.backends {
             continue;
         }
-        let old: HashMap<&str, &BackendSpec> = old.iter().map(|it| (&*it.name, it)).collect();
+        let old: HashMap<&str, &Shared<BackendSpec>> =
+            old.iter().map(|it| (&*it.name, it)).collect();
         let all = revisions.entry(pool.name.clone()).or_default();
         for spec in pool.backends.iter().filter(|it| old.get(&*it.name) != Some(it)) {
             all.insert(spec.name.clone(), generation);

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use crate::config::{
     BackendSpec, CertificatePair, Config, Desired, Listen, ListenerSpec, Origin, PoolSpec,
-    SettingKey, Spot, Subject, quoted,
+    SettingKey, Shared, Spot, Subject, quoted,
 };
 use crate::limits::NAME_CHARS_MAX;
 
@@ -218,7 +218,7 @@ impl Reader<'_> {
         let subject = Subject::Pool(name.to_owned());
         let mut config = self.defaults.clone();
         self.settings(section, "pool", &["backends"], &subject, &mut config);
-        let mut backends: Vec<BackendSpec> = Vec::new();
+        let mut backends: Vec<Shared<BackendSpec>> = Vec::new();
         match section.get("backends") {
             Some(value) => {
                 self.origins.note(subject, SettingKey::BACKEND, Origin::File(value.at));
@@ -227,7 +227,7 @@ impl Reader<'_> {
                     let Some(spec) = self.backend(item) else { continue };
                     if names.insert(spec.name.clone()) {
                         self.note_backend(name, &spec, item.at);
-                        backends.push(spec);
+                        backends.push(spec.into());
                     } else {
                         let says = format!("a second backend {}", quoted(&spec.name));
                         let hint = "want names that differ, set by name = \"NAME\"";
@@ -242,7 +242,11 @@ impl Reader<'_> {
             }
         }
         let settings = config.pool;
-        self.desired.pools.push(PoolSpec { name: name.to_owned(), settings, backends });
+        self.desired.pools.push(PoolSpec {
+            name: name.to_owned(),
+            settings: settings.into(),
+            backends,
+        });
     }
 
     fn note_backend(&mut self, pool: &str, spec: &BackendSpec, at: Spot) {

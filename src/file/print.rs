@@ -113,7 +113,7 @@ impl Printer<'_> {
     fn pool(&mut self, pool: &PoolSpec, is_demo: bool) {
         let subject = Subject::Pool(pool.name.clone());
         let mut config = Config::defaults();
-        config.pool = pool.settings.clone();
+        config.pool = pool.settings.clone().into_own();
         self.table(&format!("pool.{}", key(&pool.name)), &subject, &config, &[]);
         if pool.backends.is_empty() {
             let from = match is_demo {

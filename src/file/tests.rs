@@ -548,7 +548,7 @@ fn what_needs_requests_needs_listeners_with_requests() {
 fn what_is_asked_of_probes_for_all_pools_is_asked_of_those_for_datagrams() {
     let kind = |text: &str, name: &str| {
         let pools = good(text).desired.pools;
-        pools.into_iter().find(|it| it.name == name).map(|it| it.settings.check.kind)
+        pools.into_iter().find(|it| it.name == name).map(|it| it.settings.check.kind.clone())
     };
     let plain = two_services("pool = \"a\"", "");
     assert_eq!(kind(&plain, "a"), Some(Check::parse("tcp").unwrap()));

@@ -256,8 +256,8 @@ impl Reader<'_> {
         view.listeners = listeners.iter().map(|it| it.listen.clone()).collect();
         view.service = service.settings.clone();
         if let Some(pool) = found {
-            view.pool = pool.settings.clone();
-            view.backends = pool.backends.clone();
+            view.pool = pool.settings.clone().into_own();
+            view.backends = pool.backends.iter().map(|it| (**it).clone()).collect();
         }
         let listeners = service.listeners.iter().cloned().map(Subject::Listener);
         let pool = pool.iter().map(|&name| Subject::Pool(name.to_owned()));

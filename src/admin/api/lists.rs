@@ -124,9 +124,9 @@ impl Listing {
         self.last = row["name"].as_str().map(str::to_owned);
         out.extend_from_slice(if self.written == 0 { b"\n" } else { b",\n" });
         self.written += 1;
-        let shown = self.query.shown(row);
+        let some = self.query.shown(row);
         // because: writing to memory does not fail.
-        let _ = serde_json::to_writer(out, &shown);
+        let _ = serde_json::to_writer(out, some.as_ref().unwrap_or(row));
     }
 
     /// Whether a row comes after the one that the page before ended with.
@@ -276,14 +276,16 @@ impl Query {
         });
     }
 
-    fn shown(&self, row: &Value) -> Value {
-        let Value::Object(all) = row else { return row.clone() };
+    /// The members that are asked for, if not all are.
+    fn shown(&self, row: &Value) -> Option<Value> {
+        let Value::Object(all) = row else { return None };
         if self.fields.is_empty() {
-            return row.clone();
+            return None;
         }
         let wanted = |name: &str| self.fields.iter().any(|it| it == name);
         let some = all.iter().filter(|(name, _)| wanted(name));
-        Value::Object(some.map(|(name, value)| (name.clone(), value.clone())).collect())
+        let some = some.map(|(name, value)| (name.clone(), value.clone()));
+        Some(Value::Object(some.collect()))
     }
 }
 

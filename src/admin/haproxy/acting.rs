@@ -12,7 +12,8 @@ use super::conversation::Severity;
 use super::info;
 use super::listing::{Servers, Stat};
 use crate::config::{
-    AdminState, BackendSpec, Check, HaproxyLevel as Level, OverlaySource, Patch, time_text,
+    AdminState, BackendSpec, Check, HaproxyLevel as Level, OverlaySource, Patch, Shared,
+    time_text,
 };
 use crate::control::{BackendEntry, PoolEntry};
 use crate::limits::WEIGHT_MAX;
@@ -125,7 +126,8 @@ fn found<'a>(target: &Target, view: &View<'a>) -> Result<Found<'a>, Refusal> {
     let pool = pool(&target.backend, view).ok_or(NO_BACKEND)?;
     let entry = match target.server.strip_prefix('#').map(str::parse::<u32>) {
         Some(Ok(id)) => {
-            let is_it = |it: &BackendSpec| view.ids.server(&pool.spec.name, &it.name) == id;
+            let is_it =
+                |it: &Shared<BackendSpec>| view.ids.server(&pool.spec.name, &it.name) == id;
             let at = pool.spec.backends.iter().position(is_it).ok_or(NO_SERVER)?;
             directory.backend_at(pool, at)
         }

@@ -83,7 +83,7 @@ mod tests {
     fn desired(pools: &[&str]) -> Desired {
         let pools = pools.iter().map(|name| PoolSpec {
             name: (*name).to_owned(),
-            settings: PoolSettings::DEFAULT,
+            settings: PoolSettings::DEFAULT.into(),
             backends: Vec::new(),
         });
         Desired { pools: pools.collect(), ..Desired::nothing() }

@@ -8,8 +8,8 @@ fn spec(text: &str) -> BackendSpec {
 
 fn base(backends: &[&str]) -> Desired {
     let settings = crate::config::PoolSettings::DEFAULT;
-    let backends = backends.iter().map(|it| spec(it)).collect();
-    let pool = PoolSpec { name: "web".to_owned(), settings, backends };
+    let backends = backends.iter().map(|it| spec(it).into()).collect();
+    let pool = PoolSpec { name: "web".to_owned(), settings: settings.into(), backends };
     Desired { pools: vec![pool], ..Desired::nothing() }
 }
 
@@ -106,9 +106,9 @@ fn any_order_of_tells_gives_what_a_plain_list_gives() {
         let count = random.usize(0..4);
         let mut base = base(&[]);
         base.pools[0].backends =
-            names[..count].iter().map(|it| spec(&format!("h:1,name={it}"))).collect();
+            names[..count].iter().map(|it| spec(&format!("h:1,name={it}")).into()).collect();
         let mut model: BTreeMap<String, BackendSpec> =
-            base.pools[0].backends.iter().map(|it| (it.name.clone(), it.clone())).collect();
+            base.pools[0].backends.iter().map(|it| (it.name.clone(), (**it).clone())).collect();
         let mut overlay = Overlay::default();
         for _ in 0..20 {
             let name = names[random.usize(0..4)];
@@ -137,7 +137,8 @@ fn any_order_of_tells_gives_what_a_plain_list_gives() {
             }
         }
         let laid = overlay.over(&base);
-        let mut found = laid.desired.pools[0].backends.clone();
+        let all = laid.desired.pools[0].backends.iter();
+        let mut found: Vec<BackendSpec> = all.map(|it| (**it).clone()).collect();
         found.sort_by(|one, other| one.name.cmp(&other.name));
         assert_eq!(found, model.into_values().collect::<Vec<_>>());
         assert!(laid.notes.is_empty());

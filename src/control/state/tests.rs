@@ -12,10 +12,10 @@ use rustix::process::{Resource, Rlimit, setrlimit};
 use serde_json::json;
 
 use super::*;
-use crate::config::{BackendSpec, Mark, Member, OverlaySource, Told};
+use crate::config::{BackendSpec, Mark, Member, OverlaySource, Shared, Told};
 
-fn spec(text: &str) -> BackendSpec {
-    BackendSpec::parse(text).unwrap()
+fn spec(text: &str) -> Shared<BackendSpec> {
+    BackendSpec::parse(text).unwrap().into()
 }
 
 fn example() -> State {

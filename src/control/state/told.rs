@@ -47,9 +47,9 @@ pub(super) fn from_json(rows: &[Value]) -> Result<Overlay, Corrupt> {
                 Some("registered") => OverlaySource::Registered,
                 _ => return Err(Corrupt("a source that is not known".to_owned())),
             };
-            Told::Added { spec: spec_of(spec)?, source, mark: mark_of(&row["mark"])? }
+            Told::Added { spec: spec_of(spec)?.into(), source, mark: mark_of(&row["mark"])? }
         } else if let Some(spec) = row.get("removed") {
-            Told::Removed { configured: spec_of(spec)?, mark: mark_of(&row["mark"])? }
+            Told::Removed { configured: spec_of(spec)?.into(), mark: mark_of(&row["mark"])? }
         } else {
             let empty = Map::new();
             let of = row["marks"].as_object().unwrap_or(&empty);
@@ -59,8 +59,8 @@ pub(super) fn from_json(rows: &[Value]) -> Result<Overlay, Corrupt> {
                 let member = member.ok_or_else(|| Corrupt(format!("{word} is not known")))?;
                 marks.insert(member, mark_of(mark)?);
             }
-            let configured = spec_of(&row["configured"])?;
-            Told::Changed { configured, told: spec_of(&row["override"])?, marks }
+            let configured = spec_of(&row["configured"])?.into();
+            Told::Changed { configured, told: spec_of(&row["override"])?.into(), marks }
         };
         overlay.insert(&text(row, "pool")?, &text(row, "backend")?, told);
     }

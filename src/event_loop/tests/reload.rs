@@ -32,10 +32,11 @@ pub fn real_server(name: &'static str) -> String {
 }
 
 pub fn pool(name: &str, backends: &[String]) -> PoolSpec {
-    let backends = backends.iter().map(|text| BackendSpec::parse(text).unwrap()).collect();
+    let backends =
+        backends.iter().map(|text| BackendSpec::parse(text).unwrap().into()).collect();
     let mut settings = PoolSettings::DEFAULT;
     settings.check.kind = crate::config::Check::None;
-    PoolSpec { name: name.to_owned(), settings, backends }
+    PoolSpec { name: name.to_owned(), settings: settings.into(), backends }
 }
 
 pub fn service(name: &str, host: &str, pool: Option<&str>) -> ServiceSpec {

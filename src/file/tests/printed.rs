@@ -165,11 +165,11 @@ fn generated(random: &mut fastrand::Rng) -> Desired {
             let options = ["", ",weight=0", ",backup", ",tls", ",tls,sni=x.test", ",name=n$a"];
             let text = ["10.1.0.1", "[fe80::1%eth0]", "db-1.internal"][at % 3];
             let text = format!("{text}:{}{}", 1000 + at, options[(at * 7 + number) % 6]);
-            BackendSpec::parse(&text.replace('$', ".")).unwrap()
+            BackendSpec::parse(&text.replace('$', ".")).unwrap().into()
         };
         desired.pools.push(PoolSpec {
             name: name(random, number),
-            settings: config.pool,
+            settings: config.pool.into(),
             backends: (0..random.usize(..5)).map(backend).collect(),
         });
     }
