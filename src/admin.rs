@@ -18,6 +18,7 @@ pub mod listener;
 pub mod place;
 pub mod problem;
 pub mod registry;
+pub mod remembered;
 pub mod request;
 pub mod socket;
 pub mod view;

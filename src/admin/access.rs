@@ -12,7 +12,7 @@ pub mod signed;
 
 use std::net::SocketAddr;
 
-use crate::config::{Role, Tokens, escaped};
+use crate::config::{Role, Token, Tokens, escaped};
 use crate::net::LocalPeer;
 
 pub use signed::{Signed, check_signed, parse_signed, sign};
@@ -170,6 +170,15 @@ impl Rules {
                     pid => format!("uid {uid} (pid {pid})"),
                 };
                 Ok(Who { name, role: Role::Admin })
+            }
+            Door::Tls { subject: Some(subject) } if self.tokens.is_some() => {
+                let found = self.tokens.as_ref().and_then(|all| all.of_subject(subject));
+                let who = |it: &Token| Who { name: it.name.clone(), role: it.role.clone() };
+                let detail = format!(
+                    "want a token: Authorization: Bearer TOKEN; the certificate of {subject} \
+                     has no line in admin.tokens"
+                );
+                found.map(who).ok_or(Refusal { detail, ..refused(401, "no-token", "") })
             }
             _ if self.tokens.is_some() => {
                 let detail = "want a token: Authorization: Bearer TOKEN";

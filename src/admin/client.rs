@@ -13,6 +13,7 @@ use super::connection::{Connection, Progress};
 use super::haproxy::connection::Connection as Haproxy;
 use super::listener::Arrived;
 use super::problem::Problem;
+use super::remembered::{Identity, Kept};
 use super::socket::AdminSocket;
 use super::view::View;
 
@@ -71,6 +72,14 @@ impl Client {
         both!(self, it => it.take_audit())
     }
 
+    /// It guessed wrong, and is answered after this time and after whoever guessed before.
+    pub fn delay(&mut self, after: Instant) -> Option<Instant> {
+        match self {
+            Client::Api(it) => it.delay(after),
+            Client::Haproxy(_) => None,
+        }
+    }
+
     /// Until when it may do nothing.
     pub fn deadline(&self) -> Instant {
         both!(self, it => it.deadline())
@@ -98,10 +107,29 @@ impl Client {
     }
 
     /// The loop did, or refused, what was asked.
-    pub fn finish(&mut self, outcome: Result<Done, Problem>, view: &View<'_>) {
+    /// Gives back what of the answer is kept.
+    pub fn finish(&mut self, outcome: Result<Done, Problem>, view: &View<'_>) -> Option<Kept> {
         match self {
             Client::Api(it) => it.finish(outcome, view),
-            Client::Haproxy(it) => it.finish(&outcome, view),
+            Client::Haproxy(it) => {
+                it.finish(&outcome, view);
+                None
+            }
+        }
+    }
+
+    /// By which what it asked is known again, if it wants that.
+    pub fn identity(&self) -> Option<Identity> {
+        match self {
+            Client::Api(it) => it.identity(),
+            Client::Haproxy(_) => None,
+        }
+    }
+
+    /// It was carried out before, and is answered as it was then.
+    pub fn repeat(&mut self, kept: Kept, now: Instant) {
+        if let Client::Api(it) = self {
+            it.repeat(kept, now);
         }
     }
 }

@@ -28,6 +28,7 @@ use super::entry::Entry;
 use super::incoming::{Came, Current, Incoming, Refused};
 use super::listener::Arrived;
 use super::problem::{Kind, Problem};
+use super::remembered::{Identity, Kept};
 use super::request::{self, Request};
 use super::socket::AdminSocket;
 use super::view::View;
@@ -62,11 +63,19 @@ enum State {
     /// The loop carries out what it asks for.
     Waiting(Box<Current>),
     /// A refusal that is not to come at once.
-    Delayed(Box<(Answer, Sending)>),
+    Delayed(Box<Delayed>),
     Writing(Writing),
     /// All is said; what still comes is dropped.
     Parting,
     Over,
+}
+
+/// A refusal that waits.
+struct Delayed {
+    answer: Answer,
+    sending: Sending,
+    /// Until when is known.
+    is_timed: bool,
 }
 
 /// An answer that is on its way.
@@ -121,6 +130,16 @@ impl Connection {
         self.audit.take()
     }
 
+    /// It guessed wrong, and is answered after this time and after whoever guessed before.
+    pub fn delay(&mut self, after: Instant) -> Option<Instant> {
+        let State::Delayed(delayed) = &mut self.state else { return None };
+        if std::mem::replace(&mut delayed.is_timed, true) {
+            return None;
+        }
+        self.deadline = self.deadline.max(after);
+        Some(self.deadline)
+    }
+
     /// Until when it may do nothing.
     pub fn deadline(&self) -> Instant {
         self.deadline
@@ -161,7 +180,7 @@ impl Connection {
         let now = view.cx.now;
         match std::mem::replace(&mut self.state, State::Over) {
             State::Delayed(delayed) => {
-                let (answer, sending) = *delayed;
+                let Delayed { answer, sending, .. } = *delayed;
                 self.begin(answer, sending, now);
                 true
             }
@@ -187,9 +206,10 @@ impl Connection {
     }
 
     /// The loop did, or refused, what was asked.
-    pub fn finish(&mut self, outcome: Result<Done, Problem>, view: &View<'_>) {
+    /// Gives back what of the answer is kept.
+    pub fn finish(&mut self, outcome: Result<Done, Problem>, view: &View<'_>) -> Option<Kept> {
         let State::Waiting(current) = std::mem::replace(&mut self.state, State::Over) else {
-            return;
+            return None;
         };
         let Current { request, sending } = *current;
         let result = match &outcome {
@@ -201,7 +221,26 @@ impl Connection {
             Err(problem) => problem.answer(&request.path, &request.id),
         };
         self.note(&request, answer.status, result);
+        let kept = request.idempotency_key.is_some().then(|| Kept::of(&answer)).flatten();
         self.begin(answer, sending, view.cx.now);
+        kept
+    }
+
+    /// By which what it asked is known again, if it wants that.
+    pub fn identity(&self) -> Option<Identity> {
+        let State::Waiting(current) = &self.state else { return None };
+        Identity::of(&current.request)
+    }
+
+    /// It was carried out before, and is answered as it was then.
+    pub fn repeat(&mut self, kept: Kept, now: Instant) {
+        let State::Waiting(current) = std::mem::replace(&mut self.state, State::Over) else {
+            return;
+        };
+        let Current { request, sending } = *current;
+        let answer = kept.answer();
+        self.note(&request, answer.status, "it was done before, and is answered again".into());
+        self.begin(answer, sending, now);
     }
 
     fn note(&mut self, request: &Request, status: u16, result: String) {
@@ -293,7 +332,7 @@ impl Connection {
         let answer = problem.answer(&path, &id);
         if is_slow {
             self.deadline = now + REFUSAL_PAUSE;
-            self.state = State::Delayed(Box::new((answer, sending)));
+            self.state = State::Delayed(Box::new(Delayed { answer, sending, is_timed: false }));
         } else {
             self.begin(answer, sending, now);
         }

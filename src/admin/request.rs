@@ -2,6 +2,7 @@
 
 use crate::http::fields::Fields;
 use crate::http::{Method, RequestHead, Version};
+use crate::limits::IDEMPOTENCY_KEY_BYTES_MAX;
 
 use super::access::Who;
 use super::answer::Sending;
@@ -59,6 +60,12 @@ impl Request {
         let query = String::from_utf8_lossy(head.query(bytes).of(bytes)).into_owned();
         let segments: Option<Vec<String>> =
             path.split('/').filter(|it| !it.is_empty()).map(decoded).collect();
+        let key = text("idempotency-key");
+        if key.as_ref().is_some_and(|it| !(1..=IDEMPOTENCY_KEY_BYTES_MAX).contains(&it.len())) {
+            let detail =
+                format!("Idempotency-Key: want 1 to {IDEMPOTENCY_KEY_BYTES_MAX} characters");
+            return Err(Problem::new(Kind::BAD_REQUEST, detail));
+        }
         let bad = || Problem::new(Kind::BAD_REQUEST, "the path is not percent-encoded UTF-8");
         Ok(Request {
             method: head.method,
@@ -68,7 +75,7 @@ impl Request {
             query: pairs(query.trim_start_matches('?')).ok_or_else(bad)?,
             if_match: text("if-match"),
             if_none_match: text("if-none-match"),
-            idempotency_key: text("idempotency-key"),
+            idempotency_key: key,
             reason: text("x-reason"),
             content_type: text("content-type"),
             last_event: text("last-event-id").and_then(|it| it.parse().ok()),

@@ -5,6 +5,7 @@
 //!   deploy     admin         9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
 //!   grafana    read          60303ae22b998861bce3b28f33eec1be758a213c86c93c076dbe9f558c11c752
 //!   web        register:web  hmac:6b6579...
+//!   ops        operate       cert:CN=ops,O=Example Ltd
 //! ```
 
 use std::fmt;
@@ -60,6 +61,8 @@ enum Secret {
     Shown([u8; digest::SHA256_OUTPUT_LEN]),
     /// The key of signatures.
     Key(Vec<u8>),
+    /// Whom a verified certificate names, as RFC 4514 writes it.
+    Subject(String),
 }
 
 /// All of them.
@@ -178,8 +181,14 @@ impl Tokens {
         let token = self.list.iter().find(|it| it.name == name)?;
         match &token.secret {
             Secret::Key(key) => Some((token, key)),
-            Secret::Shown(_) => None,
+            Secret::Shown(_) | Secret::Subject(_) => None,
         }
+    }
+
+    /// Who has a certificate for this subject, which was verified.
+    pub fn of_subject(&self, subject: &str) -> Option<&Token> {
+        let is_it = |it: &&Token| matches!(&it.secret, Secret::Subject(of) if of == subject);
+        self.list.iter().find(is_it)
     }
 
     /// How many there are.
@@ -195,16 +204,24 @@ impl Tokens {
 
 impl Token {
     fn parse(words: &[&str]) -> Result<Token, Vec<Wrong>> {
-        let &[name, role, secret] = words else {
-            let found = counted(words.len(), "word");
-            let want = "three: NAME ROLE and the SHA-256 in hex, or hmac:HEX";
-            return Err(vec![Wrong::saying(found, want)]);
+        let (name, role, secret) = match *words {
+            [name, role, secret] => (name, role, secret.to_owned()),
+            // A subject may have spaces.
+            [name, role, first, ..] if first.starts_with("cert:") => {
+                (name, role, words[2..].join(" "))
+            }
+            _ => {
+                let found = counted(words.len(), "word");
+                let want =
+                    "three: NAME ROLE and the SHA-256 in hex, or hmac:HEX, or cert:SUBJECT";
+                return Err(vec![Wrong::saying(found, want)]);
+            }
         };
         let checked = check_name(name);
         let role = Role::parse(role);
         let secret = match &role {
-            Ok(role) => Secret::parse(secret, matches!(role, Role::Register(_))),
-            Err(_) => Secret::parse(secret, true),
+            Ok(role) => Secret::parse(&secret, matches!(role, Role::Register(_))),
+            Err(_) => Secret::parse(&secret, true),
         };
         match (checked, role, secret) {
             (Ok(()), Ok(role), Ok(secret)) => Ok(Token { name: name.to_owned(), role, secret }),
@@ -227,6 +244,13 @@ fn check_name(name: &str) -> Result<(), Wrong> {
 
 impl Secret {
     fn parse(text: &str, registers: bool) -> Result<Secret, Wrong> {
+        if let Some(subject) = text.strip_prefix("cert:") {
+            if !subject.contains('=') {
+                let want = "cert: and a subject such as CN=ops,O=Example, as the log has it";
+                return Err(Wrong::found(text, want));
+            }
+            return Ok(Secret::Subject(subject.to_owned()));
+        }
         // What is wrong is not quoted: it may be the secret itself.
         if let Some(key) = text.strip_prefix("hmac:") {
             if !registers {

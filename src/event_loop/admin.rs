@@ -22,13 +22,14 @@ use crate::admin::listener::{AdminListener, Arrival, Arrived};
 use crate::admin::place::Place;
 use crate::admin::problem::Problem;
 use crate::admin::registry::Registry;
+use crate::admin::remembered::{Recall, Remembered};
 use crate::admin::view::{Leaving, ProcessState, View};
 use crate::backends::Flip;
 use crate::config::{AdminListen, AdminState, Desired, PoolSpec, counted};
 use crate::control::{BackendEntry, PreparedAdmin};
 use crate::event::{Key, Owner, ServerId, Slots};
 use crate::limits::{
-    ADMIN_ACCEPTS_PER_TURN, ADMIN_CONNECTIONS_MAX, ADMIN_READ_BYTES, ADMIN_TIME,
+    ADMIN_ACCEPTS_PER_TURN, ADMIN_CONNECTIONS_MAX, ADMIN_READ_BYTES, ADMIN_TIME, REFUSAL_STEP,
 };
 use crate::net::Inlet;
 use crate::stats::LogThrottle;
@@ -66,6 +67,10 @@ pub(super) struct Admin {
     pub telling: Option<Telling>,
     /// Of connections.
     number: u64,
+    /// When the last wrong token is answered.
+    refused: Option<Instant>,
+    /// Answers that may be given again.
+    remembered: Remembered,
 }
 
 /// When the connections of a backend are closed.
@@ -95,6 +100,8 @@ impl Admin {
             ids: Ids::default(),
             telling,
             number: 0,
+            refused: None,
+            remembered: Remembered::default(),
         }
     }
 
@@ -257,6 +264,8 @@ impl EventLoop {
     fn after_act(&mut self, key: Key, lives: bool) {
         let Some(connection) = self.admin.connections.get_mut(key) else { return };
         let audit = connection.take_audit();
+        let after = self.admin.refused.map_or(self.cx.now, |last| last + REFUSAL_STEP);
+        self.admin.refused = connection.delay(after).or(self.admin.refused);
         let armed = connection.socket().arm(&self.cx.registry, Owner::Admin(key));
         self.cx.timers.arm(connection.timer(), connection.deadline());
         if !lives || armed.is_err() {
@@ -307,6 +316,9 @@ impl EventLoop {
 
     /// Carry out what is asked, or put it behind what was asked before.
     fn ask(&mut self, key: Key, asked: Asked) {
+        if self.was_answered(key) {
+            return;
+        }
         match asked {
             Asked::Change(change) => self.begin_change(Asker::Admin(key), change),
             Asked::Configure(configure) => self.begin_configure(Asker::Admin(key), configure),
@@ -341,11 +353,30 @@ impl EventLoop {
         }
     }
 
+    /// Whether it was asked before by the same key of idempotency; then it has its answer.
+    fn was_answered(&mut self, key: Key) -> bool {
+        let now = self.cx.now;
+        let view = lent!(self);
+        let Some(connection) = self.admin.connections.get_mut(key) else { return true };
+        let Some(identity) = connection.identity() else { return false };
+        match self.admin.remembered.begin(&identity, now) {
+            Recall::New => return false,
+            Recall::Answered(kept) => connection.repeat(kept, now),
+            Recall::Refused(problem) => drop(connection.finish(Err(problem), &view)),
+        }
+        self.act_admin(key);
+        true
+    }
+
     /// The outcome of what a connection asked.
     pub(super) fn answer_admin(&mut self, key: Key, outcome: Result<Done, Problem>) {
         let view = lent!(self);
         let Some(connection) = self.admin.connections.get_mut(key) else { return };
-        connection.finish(outcome, &view);
+        let identity = connection.identity();
+        let kept = connection.finish(outcome, &view);
+        if let Some(identity) = identity {
+            self.admin.remembered.end(&identity, kept);
+        }
         self.act_admin(key);
     }
 

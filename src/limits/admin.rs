@@ -36,6 +36,9 @@ pub const ADMIN_EVENTS_KEPT: usize = 1000;
 /// dead.
 pub const ADMIN_EVENTS_PAUSE: Duration = Duration::from_secs(15);
 
+/// Between two answers to wrong tokens: 100 guesses in a second, however many connections guess.
+pub const REFUSAL_STEP: Duration = Duration::from_millis(10);
+
 /// Changes that wait for those before them.
 pub const ADMIN_CHANGES_WAITING: usize = 1200;
 
@@ -47,6 +50,12 @@ pub const IDEMPOTENCY_TIME: Duration = Duration::from_secs(600);
 
 /// So many of them.
 pub const IDEMPOTENCY_KEYS_MAX: usize = 1000;
+
+/// Each key has so many bytes at most.
+pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
+
+/// And each answer; a longer one is not kept.
+pub const IDEMPOTENCY_BYTES_MAX: usize = 16 * 1024;
 
 /// A wrong token is answered after this time, so that guessing is slow.
 pub const REFUSAL_PAUSE: Duration = Duration::from_millis(100);

@@ -190,6 +190,32 @@ fn all_of_a_batch_or_nothing_of_it_is_done() {
 }
 
 #[test]
+fn a_post_with_a_key_is_carried_out_once() {
+    let [a, b] = [Backend::named("a"), Backend::named("b")];
+    let admin = Admin::before(&[&a], &[]);
+    let path = format!("{BACKENDS}/b");
+    let put =
+        json!({"method": "PUT", "path": path, "body": {"address": b.address.to_string()}});
+    let batch = json!({"changes": [put]});
+    let post = |body: &Value, key: &str| {
+        let field = format!("Idempotency-Key: {key}\r\n");
+        admin.api.ask_with("POST", "/api/v1/batch", Some(body), &field)
+    };
+    let first = post(&batch, "1");
+    assert_eq!(first.status(), 200, "{first:?}");
+    assert_eq!(admin.api.ask("DELETE", &path, None).status(), 204);
+    let again = post(&batch, "1");
+    assert_eq!((again.status(), again.json()), (200, first.json()));
+    assert_eq!(admin.api.ask("GET", &path, None).status(), 404, "it was not put again");
+    let remove = json!({"changes": [{"method": "DELETE", "path": path}]});
+    assert_eq!(post(&remove, "1").status(), 422, "another request");
+    assert_eq!(post(&batch, "2").status(), 200, "another key");
+    assert_eq!(admin.api.ask("GET", &path, None).status(), 200);
+    assert_eq!(post(&batch, &"x".repeat(256)).status(), 400);
+    admin.balancer.wait_for_log("it was done before, and is answered again");
+}
+
+#[test]
 fn an_etag_tells_who_was_first() {
     let a = Backend::named("a");
     let admin = Admin::before(&[&a], &[]);

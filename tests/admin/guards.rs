@@ -2,10 +2,12 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
 use crate::common::admin::{Admin, Reply};
+use crate::common::authority::{Authority, Pair, curl};
 use crate::common::{Backend, Balancer, DEADLINE, front_args, until};
 
 /// A balancer with the API at a TCP port.
@@ -103,6 +105,57 @@ fn over_tcp_a_token_says_what_one_may() {
     assert_eq!(ask("GET", "/api/v1", "secret").status(), 200);
     let stop = ask("POST", "/api/v1/stop", "secret");
     assert_eq!(stop.status(), 403, "it may operate, and not stop: {stop:?}");
+}
+
+#[test]
+fn guesses_are_answered_one_after_the_other_and_who_knows_does_not_wait() {
+    let admin = Admin::before(&[&Backend::named("a")], &[]);
+    let began = Instant::now();
+    let guess = b"GET /api/v1 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
+                  Authorization: Bearer guess\r\n\r\n";
+    let mut guessing: Vec<_> = (0..50).map(|_| admin.api.connect()).collect();
+    guessing.iter_mut().for_each(|it| it.write_all(guess).unwrap());
+    assert_eq!(admin.api.ask("GET", "/api/v1", None).status(), 200, "who knows does not wait");
+    for mut stream in guessing {
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).unwrap();
+        assert_eq!(Reply::of(&bytes).status(), 401);
+    }
+    // A tenth of a second, and a hundredth for each behind the first.
+    assert!(began.elapsed() >= Duration::from_millis(100 + 49 * 10), "{:?}", began.elapsed());
+}
+
+#[test]
+fn a_certificate_has_the_role_that_its_line_says() {
+    let authority = Authority::new("admin-roles");
+    let own = authority.pair(&["localhost", "127.0.0.1"]);
+    let [known, unknown] = ["ops", "guest"].map(|it| authority.pair(&[it]));
+    let file = authority.write("tokens", "ops operate cert:CN=ops\n");
+    let flags =
+        ["--admin", "https://127.0.0.1:0", "--admin-tokens", &file, "--admin-client-ca"];
+    let ca = authority.file();
+    let more =
+        [&flags[..], &[&ca, "--admin-cert", &own.cert, "--admin-key", &own.key]].concat();
+    let balancer = Balancer::before(&[&Backend::named("a")], &more);
+    balancer.wait_for_log("admin at https://");
+    let log = balancer.log();
+    let address = log.split_once("admin at ").unwrap().1.lines().next().unwrap();
+    let ask = |pair: &Pair, method: &str, path: &str| {
+        let url = format!("{address}{path}");
+        let status = ["-s", "-o", "/dev/null", "-w", "%{http_code}", "--cacert", &ca];
+        let body = ["-X", method, "-H", "Content-Type: application/json", "-d", "{}"];
+        let shown = ["--cert", &*pair.cert, "--key", &*pair.key, &*url];
+        curl(&[&status[..], &body[..], &shown[..]].concat()).1
+    };
+    assert_eq!(
+        ask(&known, "POST", "/api/v1/drain"),
+        "403",
+        "it may operate, and not drain all"
+    );
+    let patch = "/api/v1/pools/main/backends/none";
+    assert_eq!(ask(&known, "PATCH", patch), "404", "it may look for it");
+    assert_eq!(ask(&unknown, "PATCH", patch), "401", "nobody knows it");
+    balancer.wait_for_log("audit: ops from ");
 }
 
 #[test]
