@@ -6,7 +6,8 @@
 //!     |   3 act        each queued owner: input and output within a budget -> Verdict
 //!     |   4 timers     what is due, bounded
 //!     |   5 accept     each ready listener, a few clients at a time; then datagrams
-//!     |   6 follow up  signals, backends that went down, pages being written, the end of a stop
+//!     |   6 follow up  signals, backends that went down, pages being written, the end of a stop;
+//!     |                admin connections, within a time of their own
 //!     +-- 7 reap       drop sockets, give back buffers and pipes, free slots: only here
 //! ```
 //!
@@ -337,7 +338,7 @@ impl EventLoop {
             || self.sockets_leaving > 0 && self.has_sockets_to_close()
             || self.has_clients_waiting()
             || self.has_mirrors_left()
-            || self.changing.is_some()
+            || self.has_changes()
             || self.admin.has_work()
             || self.keeping.is_saving()
     }
@@ -450,7 +451,7 @@ impl EventLoop {
         if self.admin.has_work() {
             self.administrate();
         }
-        if self.changing.is_some() {
+        if self.has_changes() {
             self.go_on_changing();
         }
         self.keep_state();

@@ -180,7 +180,7 @@ impl EventLoop {
         if self.state != RunState::Serving {
             return self.refuse_stopping(waiting.asker);
         }
-        if self.changing.is_none() {
+        if !self.has_changes() {
             return self.start(waiting);
         }
         let is_reload = |it: &Waiting| matches!(it.what, Task::Reload);
@@ -341,16 +341,10 @@ impl EventLoop {
     /// A few pieces more of a change, and at its end what it does.
     #[cold]
     pub(super) fn go_on_changing(&mut self) {
-        let Some(mut job) = self.changing.take() else { return };
         if self.state != RunState::Serving {
-            self.outdated = None;
-            // One that was applied is over but for what it leaves to be freed.
-            if !matches!(job.stage, Stage::Forgetting { .. }) {
-                self.refuse_stopping(job.asker);
-            }
-            let waiting = std::mem::take(&mut self.changes_waiting);
-            return waiting.into_iter().for_each(|it| self.refuse_stopping(it.asker));
+            return self.give_up_changes();
         }
+        let Some(mut job) = self.changing.take() else { return self.start_next() };
         let began = Instant::now();
         job.turns += 1;
         loop {
@@ -382,8 +376,28 @@ impl EventLoop {
         }
     }
 
+    /// It is stopping.
+    fn give_up_changes(&mut self) {
+        self.outdated = None;
+        // One that was applied is over but for what it leaves to be freed.
+        let is_open = |job: &Job| !matches!(job.stage, Stage::Forgetting { .. });
+        if let Some(job) = self.changing.take().filter(|it| is_open(it)) {
+            self.refuse_stopping(job.asker);
+        }
+        let waiting = std::mem::take(&mut self.changes_waiting);
+        waiting.into_iter().for_each(|it| self.refuse_stopping(it.asker));
+    }
+
+    /// Whether something is to be changed.
+    pub(super) fn has_changes(&self) -> bool {
+        self.changing.is_some() || !self.changes_waiting.is_empty()
+    }
+
+    /// The next one; those that change nothing are answered, for as long as a turn has.
     fn start_next(&mut self) {
+        let began = Instant::now();
         while self.changing.is_none()
+            && began.elapsed() < RELOAD_TIME
             && let Some(waiting) = self.changes_waiting.pop_front()
         {
             self.start(waiting);
