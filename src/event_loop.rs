@@ -20,6 +20,7 @@
 mod accepting;
 mod acting;
 mod admin;
+mod admitting;
 mod apply;
 mod certificates;
 mod changes;

@@ -68,6 +68,8 @@ pub struct Stats {
     pub log_dropped: Arc<AtomicU64>,
     /// States that could not be saved.
     pub state_failures: u64,
+    /// Admin connections for which there was no room.
+    pub admin_refused: u64,
     /// Heartbeats that came in datagrams.
     pub heartbeats: u64,
     /// Those of them that changed nothing, for they were not signed well or not wanted.

@@ -80,6 +80,14 @@ impl Client {
         }
     }
 
+    /// Until when it may say nothing, if it is between two requests.
+    pub fn rests_until(&self) -> Option<Instant> {
+        match self {
+            Client::Api(it) => it.rests_until(),
+            Client::Haproxy(_) => None,
+        }
+    }
+
     /// Until when it may do nothing.
     pub fn deadline(&self) -> Instant {
         both!(self, it => it.deadline())

@@ -130,6 +130,14 @@ impl Connection {
         self.audit.take()
     }
 
+    /// Until when it may say nothing, if it is between two requests.
+    pub fn rests_until(&self) -> Option<Instant> {
+        let rests = matches!(self.state, State::Reading)
+            && !self.incoming.has_begun()
+            && !self.is_queued;
+        rests.then_some(self.deadline)
+    }
+
     /// It guessed wrong, and is answered after this time and after whoever guessed before.
     pub fn delay(&mut self, after: Instant) -> Option<Instant> {
         let State::Delayed(delayed) = &mut self.state else { return None };

@@ -18,7 +18,7 @@ use crate::admin::client::Client;
 use crate::admin::connection::Progress;
 use crate::admin::events::Events;
 use crate::admin::haproxy::ids::Ids;
-use crate::admin::listener::{AdminListener, Arrival, Arrived};
+use crate::admin::listener::AdminListener;
 use crate::admin::place::Place;
 use crate::admin::problem::Problem;
 use crate::admin::registry::Registry;
@@ -28,9 +28,7 @@ use crate::backends::Flip;
 use crate::config::{AdminListen, AdminState, Desired, PoolSpec, counted};
 use crate::control::{BackendEntry, PreparedAdmin};
 use crate::event::{Key, Owner, ServerId, Slots};
-use crate::limits::{
-    ADMIN_ACCEPTS_PER_TURN, ADMIN_CONNECTIONS_MAX, ADMIN_READ_BYTES, ADMIN_TIME, REFUSAL_STEP,
-};
+use crate::limits::{ADMIN_READ_BYTES, ADMIN_TIME, REFUSAL_STEP};
 use crate::net::Inlet;
 use crate::stats::LogThrottle;
 
@@ -39,12 +37,13 @@ use super::{EventLoop, RunState, Telling};
 
 /// Admin listeners, their connections, and what they are told.
 pub(super) struct Admin {
-    listeners: Slots<AdminListener>,
-    connections: Slots<Client>,
+    pub listeners: Slots<AdminListener>,
+    pub connections: Slots<Client>,
     /// Those who can go on.
-    ready: VecDeque<Key>,
+    pub ready: VecDeque<Key>,
     /// Listeners at which somebody may wait.
-    waiting: Vec<Key>,
+    pub waiting: Vec<Key>,
+    pub accept_warnings: LogThrottle,
     rules: Rules,
     pub events: Events,
     /// The last event that those who listen were woken for.
@@ -66,7 +65,7 @@ pub(super) struct Admin {
     /// What is asked of the front-end.
     pub telling: Option<Telling>,
     /// Of connections.
-    number: u64,
+    pub number: u64,
     /// When the last wrong token is answered.
     refused: Option<Instant>,
     /// Answers that may be given again.
@@ -87,6 +86,7 @@ impl Admin {
             connections: Slots::default(),
             ready: VecDeque::new(),
             waiting: Vec::new(),
+            accept_warnings: LogThrottle::default(),
             rules: Rules::default(),
             events: Events::default(),
             told: 0,
@@ -200,48 +200,6 @@ impl EventLoop {
         }
     }
 
-    fn accept_admins(&mut self) {
-        for key in std::mem::take(&mut self.admin.waiting) {
-            for left in (0..ADMIN_ACCEPTS_PER_TURN).rev() {
-                let Some(listener) = self.admin.listeners.get_mut(key) else { break };
-                match listener.accept() {
-                    Arrival::Client(arrived) => self.open_admin(arrived),
-                    Arrival::Gone => {}
-                    Arrival::Nobody => break,
-                    Arrival::Failed(error) => {
-                        // There will be another event with the next client.
-                        warn!("cannot accept at an admin listener: {error}");
-                        break;
-                    }
-                }
-                if left == 0 {
-                    self.admin.waiting.push(key);
-                }
-            }
-        }
-    }
-
-    fn open_admin(&mut self, arrived: Arrived) {
-        if self.admin.connections.len() >= ADMIN_CONNECTIONS_MAX {
-            // Dropped: whoever came first is served.
-            return warn!(
-                "{ADMIN_CONNECTIONS_MAX} admin connections are open: one more is closed"
-            );
-        }
-        self.admin.number += 1;
-        let number = self.admin.number;
-        let level = self.directory.desired.process.admin.haproxy_level;
-        let now = self.cx.now;
-        let timers = &mut self.cx.timers;
-        let key = self.admin.connections.insert_with(|key| {
-            let timer = timers.create(Owner::Admin(key));
-            Client::new(arrived, number, level, timer, now)
-        });
-        if let Some(connection) = self.admin.connections.get_mut(key) {
-            queue(&mut self.admin.ready, key, connection);
-        }
-    }
-
     fn act_admin(&mut self, key: Key) {
         self.admin.ids.learn(&self.directory.desired, self.directory.generation);
         let view = lent!(self);
@@ -277,7 +235,7 @@ impl EventLoop {
         }
     }
 
-    fn close_admin(&mut self, key: Key) {
+    pub(super) fn close_admin(&mut self, key: Key) {
         if let Some(connection) = self.admin.connections.remove(key) {
             self.cx.timers.remove(connection.timer());
         }
@@ -508,7 +466,7 @@ impl EventLoop {
     }
 }
 
-fn queue(ready: &mut VecDeque<Key>, key: Key, connection: &mut Client) {
+pub(super) fn queue(ready: &mut VecDeque<Key>, key: Key, connection: &mut Client) {
     if !std::mem::replace(connection.is_queued(), true) {
         ready.push_back(key);
     }

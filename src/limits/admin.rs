@@ -5,7 +5,8 @@ use std::time::Duration;
 /// Time that the admin connections have in each turn, after all traffic.
 pub const ADMIN_TIME: Duration = Duration::from_micros(500);
 
-/// Admin connections at once. A thousand slow readers cost 16 MiB; who comes then is refused.
+/// Admin connections at once. A thousand slow readers cost 16 MiB; who comes then gets the
+/// place of one that rests.
 pub const ADMIN_CONNECTIONS_MAX: usize = 1200;
 
 /// Connections accepted at one admin listener in one turn.

@@ -177,6 +177,12 @@ pub const PROCESS: &[Field<Process>] = &[
         "copies that were not sent whole, or not answered whole in time",
     ),
     Field::counter(
+        "admin_refused",
+        One,
+        |it| it.stats.admin_refused.into(),
+        "admin connections for which there was no room, or no descriptor",
+    ),
+    Field::counter(
         "heartbeats",
         One,
         |it| it.stats.heartbeats.into(),

@@ -227,3 +227,17 @@ fn nothing_is_left_of_connections_that_are_over() {
     }
     until("all are closed", || admin.balancer.descriptors() <= before);
 }
+
+#[test]
+fn an_operator_gets_in_though_others_hold_all_places() {
+    crate::common::measure::raise_descriptor_limit();
+    let admin = Admin::before(&[&Backend::named("a")], &[]);
+    let held: Vec<_> = (0..pointsman::limits::ADMIN_CONNECTIONS_MAX + 50)
+        .map(|_| admin.api.connect())
+        .collect();
+    assert_eq!(admin.api.ask("GET", "/api/v1", None).status(), 200);
+    let open = || admin.balancer.descriptors();
+    assert!(open() > pointsman::limits::ADMIN_CONNECTIONS_MAX, "all places are taken");
+    drop(held);
+    until("all are closed", || open() < 100);
+}
