@@ -99,6 +99,25 @@ impl BackendSpec {
             admin: options.admin.unwrap_or_default(),
         })
     }
+
+    /// One whose address and name come apart, as in a path or a datagram: neither may bring
+    /// options of its own, nor a name that is not the one that was asked about.
+    pub fn named(address: &str, name: &str) -> Result<BackendSpec, Wrong> {
+        BackendSpec::bare(address)?;
+        if name.contains(',') {
+            let want = "1 to 64 letters, digits or . _ - : [ ]";
+            return Err(Wrong::saying(format!("the name {}", quoted(name)), want));
+        }
+        BackendSpec::parse(&format!("{address},name={name}"))
+    }
+
+    /// One of an address alone, without options.
+    pub fn bare(address: &str) -> Result<BackendSpec, Wrong> {
+        if address.contains(',') {
+            return Err(Wrong::saying(quoted(address), "HOST:PORT; options are members"));
+        }
+        BackendSpec::parse(address)
+    }
 }
 
 /// Not too many, and each with a name of its own: logs and hashing know them by it.

@@ -105,6 +105,21 @@ fn over_tcp_a_token_says_what_one_may() {
     assert_eq!(ask("GET", "/api/v1", "secret").status(), 200);
     let stop = ask("POST", "/api/v1/stop", "secret");
     assert_eq!(stop.status(), 403, "it may operate, and not stop: {stop:?}");
+    let patch = |body: &str| {
+        let list = ask("GET", "/api/v1/pools/main/backends", "secret").json();
+        let name = list["items"][0]["name"].as_str().unwrap().to_owned();
+        let text = format!(
+            "PATCH /api/v1/pools/main/backends/{name} HTTP/1.1\r\nHost: localhost\r\n\
+             Connection: close\r\nAuthorization: Bearer secret\r\n\
+             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        say(address, &text).status()
+    };
+    assert_eq!(patch(r#"{"weight":3,"admin":"drain"}"#), 200);
+    for more in [r#"{"address":"127.0.0.1:9"}"#, r#"{"backup":true}"#] {
+        assert_eq!(patch(more), 403, "it is no operator's to say where clients go: {more}");
+    }
 }
 
 #[test]

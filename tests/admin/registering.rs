@@ -81,6 +81,23 @@ fn only_pools_that_want_it_take_servers_and_names_are_taken_once() {
     assert_eq!(numbered(8), 200);
 }
 
+#[test]
+fn a_name_in_a_path_brings_no_options_and_stands_for_no_other() {
+    let a = Backend::named("a");
+    let admin = Admin::before(&[&a], &["--register"]);
+    let body = json!({"address": "127.0.0.1:9"});
+    for under in ["registrations/main", "pools/main/backends"] {
+        let path = format!("/api/v1/{under}/{},weight=77", a.address);
+        assert_eq!(admin.api.ask("PUT", &path, Some(&body)).status(), 422, "{path}");
+    }
+    let own = format!("/api/v1/pools/main/backends/{}", a.address);
+    let moved = json!({"address": "127.0.0.1:9,weight=77"});
+    assert_eq!(admin.api.ask("PATCH", &own, Some(&moved)).status(), 422);
+    let named = json!({"address": "127.0.0.1:9", "tls": true, "sni": "x,weight=77"});
+    assert_eq!(admin.api.ask("PUT", PATH, Some(&named)).status(), 422);
+    assert_eq!(admin.api.get(&own)["address"], a.address.to_string(), "nothing came of it");
+}
+
 /// A program beside ours, killed with the test.
 struct Program(Child);
 

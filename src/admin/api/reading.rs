@@ -175,16 +175,10 @@ pub fn backend_at(
         return None;
     }
     let address = members.text("address")?;
-    if address.contains(',') {
-        let detail = format!("found {}, want HOST:PORT; options are members", quoted(address));
-        members.complain("address", detail);
-        return None;
-    }
-    let read = BackendSpec::parse(&format!("{address},name={name}"));
-    let mut spec = match read {
+    let mut spec = match BackendSpec::named(address, name) {
         Ok(spec) => spec,
         Err(wrong) => {
-            let which = if BackendSpec::parse(address).is_ok() { "name" } else { "address" };
+            let which = if BackendSpec::bare(address).is_ok() { "name" } else { "address" };
             let text = wrong.to_string().replace(&format!(",name={name}"), "");
             members.complain(which, text);
             return None;
@@ -216,7 +210,8 @@ fn options(members: &mut Members<'_, '_>, spec: &mut BackendSpec) {
         _ => {}
     }
     if let Some(sni) = members.text("sni") {
-        let is_name = BackendSpec::parse(&format!("a:1,tls,sni={sni}")).is_ok();
+        let is_name =
+            !sni.contains(',') && BackendSpec::parse(&format!("a:1,tls,sni={sni}")).is_ok();
         match (&mut spec.tls, is_name) {
             (Some(tls), true) => sni.clone_into(tls),
             (None, true) => members.complain("sni", "found sni without tls, want tls: true"),

@@ -17,6 +17,7 @@ use super::lists::unknown_parameter;
 use super::reading::{self, Members, finish};
 use super::registering;
 use super::target::Target;
+use crate::config::Needs;
 
 const FOR_WRITES: &[&str] = &["dry_run"];
 const FOR_DELETE: &[&str] = &["dry_run", "now", "deadline"];
@@ -124,12 +125,29 @@ fn backend_edit(request: &Request, place: Place) -> Result<Edit, Problem> {
         Method::Patch => {
             let value = reading::parse(&request.body)?;
             let mut mistakes = Vec::new();
-            let patch = patch_at(&value, "", &mut mistakes);
-            (What::Patch(finish(patch, mistakes)?), Only::IfThere)
+            let patch = finish(patch_at(&value, "", &mut mistakes), mistakes)?;
+            may_patch(&patch, request)?;
+            (What::Patch(patch), Only::IfThere)
         }
         _ => (What::Remove(ends), Only::Always),
     };
     Ok(Edit { place, what, only: only(request, otherwise) })
+}
+
+/// Who operates says how much goes to a backend, and not where it is or what it is for.
+fn may_patch(patch: &Patch, request: &Request) -> Result<(), Problem> {
+    let is_configured =
+        patch.address.is_some() || patch.backup.is_some() || patch.max_connections.is_some();
+    if is_configured && !request.who.role.may(Needs::Admin) {
+        let Request { who, .. } = request;
+        let detail = format!(
+            "{} may not: address, backup and max_connections take {}",
+            who.name,
+            Needs::Admin
+        );
+        return Err(Problem::new(Kind::FORBIDDEN, detail));
+    }
+    Ok(())
 }
 
 fn ends(request: &Request) -> Result<Ends, Problem> {
@@ -151,7 +169,7 @@ fn patch_at(value: &Value, pointer: &str, mistakes: &mut Vec<Mistake>) -> Option
     let weight = members.number("weight", 0..=u64::from(WEIGHT_MAX)).map(|it| it as u32);
     let most = members.number_or_null("max_connections", 1..=CONNECTIONS_MAX.into());
     let address = members.text("address").and_then(|text| {
-        let read = crate::config::BackendSpec::parse(text);
+        let read = crate::config::BackendSpec::bare(text);
         read.map_err(|wrong| members.complain("address", wrong.to_string())).ok()
     });
     let deadline = members.text("deadline").and_then(|text| {

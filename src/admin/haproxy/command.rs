@@ -253,7 +253,7 @@ fn add_server(said: &[&str]) -> Result<Command, String> {
     let Some(address) = said.get(1) else {
         return Err("'server' expects <name> and <addr>[:<port>] as arguments.".to_owned());
     };
-    let read = BackendSpec::parse(&format!("{address},name={}", target.server));
+    let read = BackendSpec::named(address, &target.server);
     let mut spec = read.map_err(|wrong| format!("'server {}' : {wrong}", target.server))?;
     spec.admin = AdminState::Maint;
     let mut words = said[2..].iter();

