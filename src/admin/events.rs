@@ -48,7 +48,7 @@ impl Events {
     /// The first one behind this number.
     pub fn behind(&self, id: u64) -> Option<&Event> {
         let first = self.kept.front()?.id;
-        let at = (id + 1).saturating_sub(first);
+        let at = id.saturating_add(1).saturating_sub(first);
         self.kept.get(usize::try_from(at).ok()?)
     }
 }

@@ -13,7 +13,10 @@ use super::usage::{Given, unknown};
 pub fn print(text: &str) -> Outcome {
     let mut out = std::io::stdout().lock();
     let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-    written.map_err(|_| Failure::Closed)
+    written.map_err(|error| match error.kind() {
+        std::io::ErrorKind::BrokenPipe => Failure::Closed,
+        _ => Failure::failed(format!("standard output: {error}")),
+    })
 }
 
 /// Pools by name, with their backends.

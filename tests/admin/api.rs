@@ -303,6 +303,26 @@ fn what_happens_is_told_as_it_happens() {
 }
 
 #[test]
+fn who_saw_events_of_the_process_before_is_told_all_of_this_one() {
+    let a = Backend::named("a");
+    let admin = Admin::before(&[&a], &[]);
+    let mut stream = admin.api.connect();
+    let fields = "Host: localhost\r\nLast-Event-ID: 18446744073709551615\r\n";
+    stream
+        .write_all(format!("GET /api/v1/events HTTP/1.1\r\n{fields}\r\n").as_bytes())
+        .unwrap();
+    let mut seen = String::new();
+    let path = format!("{BACKENDS}/{}", a.address);
+    admin.api.write("PATCH", &path, &json!({"weight": 7}));
+    while !seen.contains("event: change") {
+        let mut buffer = [0; 4096];
+        let count = stream.read(&mut buffer).expect("an event");
+        assert_ne!(count, 0, "it ended: {seen}");
+        seen += &String::from_utf8_lossy(&buffer[..count]);
+    }
+}
+
+#[test]
 fn it_drains_and_stops_as_it_is_told_to() {
     let a = Backend::named("a");
     let mut admin = Admin::before(&[&a], &[]);

@@ -257,3 +257,17 @@ fn a_socket_that_is_not_there_is_named_and_help_needs_none() {
         assert!(ran.stdout.contains("--admin PLACE"), "{}", ran.stdout);
     }
 }
+
+#[test]
+fn a_full_disk_is_a_failure_and_a_reader_that_has_seen_enough_is_none() {
+    let running = Running::start();
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let ran = Ran::from(running.command(&["show"]).stdout(full).output().unwrap());
+    assert_eq!(ran.code, Some(1), "{}", ran.stderr);
+    assert!(ran.stderr.contains("standard output: "), "{}", ran.stderr);
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let ran = Ran::from(running.command(&["show"]).stdout(writer).output().unwrap());
+    assert_eq!((ran.code, &*ran.stderr), (Some(0), ""));
+    running.stop();
+}

@@ -21,7 +21,10 @@ pub(super) fn events(request: &Request, view: &View<'_>) -> Answer {
     let kinds = request.parameter("kind").unwrap_or_default();
     let kinds = kinds.split(',').filter(|it| !it.is_empty()).map(str::to_owned);
     let since = request.parameter("since").and_then(|it| it.parse().ok());
-    let last = request.last_event.or(since).unwrap_or_else(|| view.events.last());
+    let newest = view.events.last();
+    // A number that is still to come is of a process before this one: all of ours was missed.
+    let known = |last: u64| if last > newest { 0 } else { last };
+    let last = request.last_event.or(since).map_or(newest, known);
     let stream = Stream { last, kinds: kinds.collect(), has_begun: false };
     Answer::pieces("text/event-stream", Box::new(stream))
 }
