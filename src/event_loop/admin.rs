@@ -41,6 +41,8 @@ pub(super) struct Admin {
     pub connections: Slots<Client>,
     /// Those who can go on.
     pub ready: VecDeque<Key>,
+    /// What was asked while an answer was given: one of a connection, which waits for it.
+    asked: VecDeque<(Key, Asked)>,
     /// Listeners at which somebody may wait.
     pub waiting: Vec<Key>,
     pub accept_warnings: LogThrottle,
@@ -85,6 +87,7 @@ impl Admin {
             listeners: Slots::default(),
             connections: Slots::default(),
             ready: VecDeque::new(),
+            asked: VecDeque::new(),
             waiting: Vec::new(),
             accept_warnings: LogThrottle::default(),
             rules: Rules::default(),
@@ -114,6 +117,7 @@ impl Admin {
     /// Whether somebody has something to do.
     pub fn has_work(&self) -> bool {
         !self.ready.is_empty()
+            || !self.asked.is_empty()
             || !self.waiting.is_empty()
             || self.events.last() > self.told
             || self.heartbeats.as_ref().is_some_and(Inlet::is_ready)
@@ -186,8 +190,13 @@ impl EventLoop {
         self.wake_listeners_of_events();
         let mut share = self.pace.share(ADMIN_TIME, usize::MAX);
         while share.allows(&mut self.pace) {
-            let Some(key) = self.admin.ready.pop_front() else { return };
-            self.act_admin(key);
+            if let Some((key, asked)) = self.admin.asked.pop_front() {
+                self.ask(key, asked);
+            } else if let Some(key) = self.admin.ready.pop_front() {
+                self.act_admin(key);
+            } else {
+                return;
+            }
             share.note_large();
         }
     }
@@ -201,9 +210,16 @@ impl EventLoop {
     }
 
     fn act_admin(&mut self, key: Key) {
+        if let Some(asked) = self.step_admin(key) {
+            self.ask(key, asked);
+        }
+    }
+
+    /// What it asks of the loop, if it does.
+    fn step_admin(&mut self, key: Key) -> Option<Asked> {
         self.admin.ids.learn(&self.directory.desired, self.directory.generation);
         let view = lent!(self);
-        let Some(connection) = self.admin.connections.get_mut(key) else { return };
+        let connection = self.admin.connections.get_mut(key)?;
         *connection.is_queued() = false;
         // Most processes have no admin connection, and need no memory for one.
         self.admin.scratch.resize(ADMIN_READ_BYTES, 0);
@@ -213,8 +229,9 @@ impl EventLoop {
             queue(&mut self.admin.ready, key, connection);
         }
         self.after_act(key, !is_over);
-        if let Progress::Asks(asked) = progress {
-            self.ask(key, *asked);
+        match progress {
+            Progress::Asks(asked) => Some(*asked),
+            _ => None,
         }
     }
 
@@ -335,7 +352,11 @@ impl EventLoop {
         if let Some(identity) = identity {
             self.admin.remembered.end(&identity, kept);
         }
-        self.act_admin(key);
+        if let Some(asked) = self.step_admin(key) {
+            // Later: in the middle of a change is no place for the next one, and thousands in a row
+            // would lie on the stack.
+            self.admin.asked.push_back((key, asked));
+        }
     }
 
     /// Whether kept connections are told to go, and whoever asks that we are not ready.

@@ -378,3 +378,28 @@ fn explain_says_who_would_serve_a_request() {
     assert_eq!(bad.status(), 400);
     assert_eq!(a.accepted() + b.accepted(), 0, "nothing is sent");
 }
+
+/// They come at once, and each waits for the one before it.
+#[test]
+fn writes_that_come_in_a_row_are_all_answered() {
+    let a = Backend::named("a");
+    let admin = Admin::before(&[&a], &[]);
+    let list = admin.api.get(BACKENDS);
+    let name = names(&list)[0].to_owned();
+    let patch = |weight: u32, more: &str| {
+        let body = json!({"weight": weight}).to_string();
+        format!(
+            "PATCH {BACKENDS}/{name} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
+             {more}Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        )
+    };
+    let mut stream = admin.api.connect();
+    let last = patch(9, "Connection: close\r\n");
+    stream.write_all((patch(7, "") + &patch(8, "") + &last).as_bytes()).unwrap();
+    let mut answers = String::new();
+    stream.read_to_string(&mut answers).unwrap();
+    assert_eq!(answers.matches("HTTP/1.1 200 OK").count(), 3, "{answers}");
+    let now = admin.api.get(&format!("{BACKENDS}/{name}"));
+    assert_eq!(now["weight"]["override"], 9, "{now}");
+}

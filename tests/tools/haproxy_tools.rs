@@ -259,3 +259,15 @@ fn hatop_shows_our_pools_and_backends() {
         assert!(text.contains(word), "no {word} in {text:?}");
     }
 }
+
+/// Each waits for the one before it, however many there are.
+#[test]
+fn changes_in_one_line_and_thousands_in_a_row_are_all_answered() {
+    let ours = ours("one-line");
+    let line = ["disable server main/a", "enable server main/a"].repeat(20).join(";");
+    assert_eq!(ask(&ours.socket, &line), "\n".repeat(40));
+    let most = 3000;
+    let line = "prompt i".to_owned() + &"\nshutdown sessions server main/a".repeat(most);
+    let answers = ask(&ours.socket, &line);
+    assert_eq!(answers, "\n".repeat(1 + most));
+}
