@@ -15,7 +15,7 @@ use crate::config::{
 use crate::http::answer::content_type;
 use crate::limits::PAGE_BYTES_MAX;
 use crate::net::descriptors::Needs;
-use crate::net::tls::files::{self, FileError};
+use crate::net::tls::files::{self, Certificate, FileError};
 use crate::net::tls::server::Loading;
 use crate::services::Page;
 
@@ -107,6 +107,8 @@ pub struct Preparing {
     purpose: Purpose,
     /// Files that were read are not read again.
     keeps_files: bool,
+    /// A certificate that is shown instead of what was read of its file.
+    told: Option<Arc<Certificate>>,
     next: Step,
     now: SystemTime,
     errors: Vec<Complaint>,
@@ -202,6 +204,7 @@ impl Preparing {
         Preparing {
             purpose,
             keeps_files: false,
+            told: None,
             next: Step::ListServers,
             now: SystemTime::now(),
             errors: Vec::new(),
@@ -258,6 +261,14 @@ impl Preparing {
         self
     }
 
+    /// Nothing is another but this certificate, which was told and is shown in the place of those
+    /// of its file.
+    #[must_use]
+    pub fn showing(mut self, told: Arc<Certificate>) -> Preparing {
+        self.told = Some(told);
+        self.keeping_files()
+    }
+
     fn list_servers(&mut self, ground: &Ground<'_>) -> Step {
         if self.keeps_files {
             self.found.store = ground.store.clone();
@@ -294,6 +305,9 @@ impl Preparing {
         if let Some(read) = self.loading.take() {
             store.add_listener(listener, read, &mut self.errors);
         }
+        if let Some(told) = &self.told {
+            store.show(&listener.settings.tls, told, &mut self.errors);
+        }
         Step::ListenerTls(at + 1)
     }
 
@@ -309,6 +323,9 @@ impl Preparing {
             let mut errors = Vec::new();
             store.add_listener(&listener, read, &mut errors);
             self.errors.extend(errors.into_iter().map(admin::renamed));
+        }
+        if let Some(told) = &self.told {
+            store.show(&listener.settings.tls, told, &mut self.errors);
         }
         Step::PoolTls(0)
     }

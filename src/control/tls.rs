@@ -12,7 +12,7 @@ use crate::config::{
     PoolSpec, SettingKey, Subject,
 };
 use crate::net::tls::client::{Identity, ReadAgain, Roots};
-use crate::net::tls::files::FileError;
+use crate::net::tls::files::{Certificate, FileError};
 use crate::net::tls::server::{Loading, ServerTls};
 
 /// What was read, by the settings that ask for it.
@@ -68,6 +68,23 @@ impl TlsStore {
                 errors.extend(wrong.iter().map(about));
                 self.broken.push(settings.clone());
             }
+        }
+    }
+
+    /// Listeners with these settings show a certificate that was told in the place of those of its
+    /// file; no file is read.
+    pub(super) fn show(
+        &mut self,
+        settings: &ListenerTls,
+        told: &Arc<Certificate>,
+        errors: &mut Vec<Complaint>,
+    ) {
+        let found = self.listeners.iter_mut().find(|(known, _)| known == settings);
+        let Some((_, server)) = found else { return };
+        match server.showing(told) {
+            Ok(Some(renewed)) => *server = Arc::new(renewed),
+            Ok(None) => {}
+            Err(error) => errors.push(Complaint::from(&error)),
         }
     }
 
@@ -187,6 +204,17 @@ impl TlsStore {
     /// What all listeners show.
     pub fn servers(&self) -> impl Iterator<Item = &Arc<ServerTls>> {
         self.listeners.iter().map(|(_, server)| server)
+    }
+
+    /// What is shown of this file, which clients may be shown.
+    pub fn certificate(&self, file: &str) -> Option<&Arc<Certificate>> {
+        self.servers().flat_map(|it| it.certificates()).find(|it| it.file() == file)
+    }
+
+    /// The file of the certificate whose key is in this one, and in no other.
+    pub fn certificate_of_key(&self, key: &str) -> Option<&str> {
+        let mut files = self.servers().flat_map(|it| it.files());
+        files.find(|it| it.key == key && it.cert != key).map(|it| &*it.cert)
     }
 
     /// What there is to be said of certificates that no client is ever shown, each of the first

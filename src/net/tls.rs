@@ -24,6 +24,7 @@ pub mod files;
 mod provider;
 mod record;
 pub mod server;
+pub mod told;
 mod trouble;
 
 use std::fmt;

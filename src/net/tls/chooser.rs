@@ -34,7 +34,7 @@ pub(super) struct Chooser {
 }
 
 impl Chooser {
-    pub fn new(certificates: &[Certificate], unknown_name: UnknownName) -> Chooser {
+    pub fn new(certificates: &[Arc<Certificate>], unknown_name: UnknownName) -> Chooser {
         let mut exact = HashMap::new();
         let mut wildcards = HashMap::new();
         for certificate in certificates {
@@ -50,7 +50,7 @@ impl Chooser {
         if let [head, others @ ..] = certificates {
             add(&mut first, head.key());
             let related =
-                |it: &&Certificate| it.names().iter().any(|name| head.names().contains(name));
+                |it: &&Arc<Certificate>| it.names().iter().any(|name| head.names().contains(name));
             others.iter().filter(related).for_each(|it| add(&mut first, it.key()));
         }
         Chooser { exact, wildcards, first, unknown_name }
@@ -91,10 +91,12 @@ impl ResolvesServerCert for Chooser {
 
 /// Those certificates that no client is ever shown: for all their names others come first that have
 /// a key of the same kind. Each with the file of one of those.
-pub(super) fn never_shown(certificates: &[Certificate]) -> Vec<(&Certificate, &Certificate)> {
+pub(super) fn never_shown(
+    certificates: &[Arc<Certificate>],
+) -> Vec<(&Certificate, &Certificate)> {
     let mut taken: HashMap<(&str, KeyKind), &Certificate> = HashMap::new();
     let mut unused = Vec::new();
-    for (index, certificate) in certificates.iter().enumerate() {
+    for (index, certificate) in certificates.iter().map(|it| &**it).enumerate() {
         let kind = kind(certificate.key());
         let mut before = None;
         let mut is_new = index == 0;
@@ -107,7 +109,7 @@ pub(super) fn never_shown(certificates: &[Certificate]) -> Vec<(&Certificate, &C
                 }
             }
         }
-        match before.or_else(|| certificates.first()) {
+        match before.or_else(|| certificates.first().map(|it| &**it)) {
             Some(before) if !is_new => unused.push((certificate, before)),
             _ => {}
         }

@@ -22,7 +22,7 @@ use crate::limits::{CERTIFICATE_WARNING, CLIENT_SUBJECT_BYTES_MAX, PEM_BYTES_MAX
 use super::provider::provider;
 
 /// Where and how the DER is wrong helps nobody who has a file to replace.
-const NOT_A_CERTIFICATE: &str = "what stands between BEGIN CERTIFICATE and END CERTIFICATE is no \
+pub(super) const NOT_A_CERTIFICATE: &str = "what stands between BEGIN CERTIFICATE and END CERTIFICATE is no \
      certificate: damaged or cut, want one that 'openssl x509 -text -in FILE' can show";
 
 /// A certificate with its key, ready to be shown.
@@ -89,36 +89,25 @@ impl Certificate {
     ) -> Result<Certificate, FileError> {
         let CertificatePair { cert, key } = files;
         let chain = certificates(keys.cert, cert)?;
-        let about = x509_cert::Certificate::from_der(chain[0].as_ref())
-            .map_err(|_| FileError::new(keys.cert, cert, NOT_A_CERTIFICATE))?;
-        let validity = &about.tbs_certificate.validity;
-        let begins = UNIX_EPOCH + validity.not_before.to_unix_duration();
-        let ends = UNIX_EPOCH + validity.not_after.to_unix_duration();
-        if ends <= now {
-            let why = format!("the certificate expired on {}", day(ends));
-            return Err(FileError::new(keys.cert, cert, &why));
-        }
-        if begins > now {
-            let why = format!("the certificate is not valid before {}", day(begins));
-            return Err(FileError::new(keys.cert, cert, &why));
-        }
-        let names = names(&about);
+        let facts = Facts::of(&chain, now);
+        let facts = facts.map_err(|why| FileError::new(keys.cert, cert, &why))?;
         let pair = CertifiedKey::from_der(chain, private_key(keys.key, key)?, &provider());
-        let pair = pair.map_err(|error| match error {
-            Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => FileError::new(
+        let pair = pair.map_err(|error| match Unpaired::of(&error) {
+            Unpaired::Mismatch => FileError::new(
                 keys.key,
                 key,
                 &format!("not the key of the certificate in {cert}"),
             ),
-            Error::InvalidCertificate(_) => FileError::new(keys.cert, cert, &reason(&error)),
-            _ => FileError::new(
-                keys.key,
-                key,
-                "a key of a kind that is not served: RSA of 2048 to 8192 \
-                 bits, or ECDSA on P-256, P-384 or P-521, or Ed25519 is",
-            ),
+            Unpaired::Certificate(why) => FileError::new(keys.cert, cert, &why),
+            Unpaired::Key(why) => FileError::new(keys.key, key, why),
         })?;
-        Ok(Certificate { file: cert.to_owned(), key: Arc::new(pair), names, ends })
+        Ok(Certificate::new(cert, pair, facts))
+    }
+
+    /// One whose pair fits.
+    pub(super) fn new(file: &str, pair: CertifiedKey, facts: Facts) -> Certificate {
+        let Facts { names, ends } = facts;
+        Certificate { file: file.to_owned(), key: Arc::new(pair), names, ends }
     }
 
     /// Where it was read.
@@ -148,6 +137,55 @@ impl Certificate {
             0 => Some(format!("{file}: the certificate ends within a day, on {day}")),
             1 => Some(format!("{file}: the certificate ends in 1 day, on {day}")),
             days => Some(format!("{file}: the certificate ends in {days} days, on {day}")),
+        }
+    }
+}
+
+/// What is read in the certificate itself.
+#[derive(Debug)]
+pub(super) struct Facts {
+    names: Vec<String>,
+    ends: SystemTime,
+}
+
+impl Facts {
+    /// Of the first of a chain, if it is good now; if not, why.
+    pub fn of(chain: &[CertificateDer<'_>], now: SystemTime) -> Result<Facts, String> {
+        let own = chain.first().map(|own| x509_cert::Certificate::from_der(own));
+        let Some(Ok(about)) = own else { return Err(NOT_A_CERTIFICATE.to_owned()) };
+        let validity = &about.tbs_certificate.validity;
+        let begins = UNIX_EPOCH + validity.not_before.to_unix_duration();
+        let ends = UNIX_EPOCH + validity.not_after.to_unix_duration();
+        if ends <= now {
+            return Err(format!("the certificate expired on {}", day(ends)));
+        }
+        if begins > now {
+            return Err(format!("the certificate is not valid before {}", day(begins)));
+        }
+        Ok(Facts { names: names(&about), ends })
+    }
+}
+
+/// Why a certificate and a key are no pair, in words.
+pub(super) enum Unpaired {
+    /// Each is good, and they do not fit.
+    Mismatch,
+    /// What is wrong with the certificate.
+    Certificate(String),
+    /// What is wrong with the key.
+    Key(&'static str),
+}
+
+impl Unpaired {
+    /// What rustls found.
+    pub fn of(error: &Error) -> Unpaired {
+        match error {
+            Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => Unpaired::Mismatch,
+            Error::InvalidCertificate(_) => Unpaired::Certificate(reason(error)),
+            _ => Unpaired::Key(
+                "a key of a kind that is not served: RSA of 2048 to 8192 \
+                 bits, or ECDSA on P-256, P-384 or P-521, or Ed25519 is",
+            ),
         }
     }
 }
@@ -194,7 +232,7 @@ fn private_key(setting: SettingKey, file: &str) -> Result<PrivateKeyDer<'static>
 }
 
 /// How PEM can be broken, in words.
-fn torn(error: &pem::Error) -> String {
+pub(super) fn torn(error: &pem::Error) -> String {
     match error {
         pem::Error::MissingSectionEnd { end_marker } => {
             let label = String::from_utf8_lossy(end_marker);
@@ -205,7 +243,7 @@ fn torn(error: &pem::Error) -> String {
 }
 
 /// What a file holds that lacks what it should hold.
-fn what_instead(text: &[u8], wanted: &str, label: &str) -> String {
+pub(super) fn what_instead(text: &[u8], wanted: &str, label: &str) -> String {
     let holds = |label: &str| {
         let begin = format!("-----BEGIN {label}-----");
         text.windows(begin.len()).any(|window| window == begin.as_bytes())

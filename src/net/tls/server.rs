@@ -10,7 +10,7 @@ use rustls::server::{
 };
 use rustls::{Error, RootCertStore, ServerConfig};
 
-use crate::config::{ClientCert, Complaint, ListenerTls, SettingKey};
+use crate::config::{CertificatePair, ClientCert, Complaint, ListenerTls, SettingKey};
 
 use super::chain::Bounded;
 use super::chooser::{self, Chooser};
@@ -24,7 +24,8 @@ const NO_CERTIFICATE: &str = "no server certificate chain resolved";
 pub struct ServerTls {
     settings: ListenerTls,
     tickets: Arc<dyn ProducesTickets>,
-    certificates: Vec<Certificate>,
+    verifier: Arc<dyn ClientCertVerifier>,
+    certificates: Vec<Arc<Certificate>>,
     chooser: Arc<Chooser>,
     http: Arc<ServerConfig>,
     bytes: Arc<ServerConfig>,
@@ -46,7 +47,7 @@ pub struct Loading {
     now: SystemTime,
     /// How many certificates were read.
     read: usize,
-    certificates: Vec<Certificate>,
+    certificates: Vec<Arc<Certificate>>,
     errors: Vec<FileError>,
 }
 
@@ -72,7 +73,7 @@ impl Loading {
         let Some(pair) = self.settings.certificates.get(self.read) else { return false };
         self.read += 1;
         match Certificate::load(Keys::LISTENERS, pair, self.now) {
-            Ok(certificate) => self.certificates.push(certificate),
+            Ok(certificate) => self.certificates.push(Arc::new(certificate)),
             Err(error) => {
                 let key = files::check_key(Keys::LISTENERS, pair, &error);
                 self.errors.extend([Some(error), key].into_iter().flatten());
@@ -98,7 +99,7 @@ impl ServerTls {
     fn of_certificates(
         settings: ListenerTls,
         tickets: Arc<dyn ProducesTickets>,
-        certificates: Vec<Certificate>,
+        certificates: Vec<Arc<Certificate>>,
         mut errors: Vec<FileError>,
     ) -> Result<ServerTls, Vec<FileError>> {
         let verifier = match client_verifier(&settings) {
@@ -109,6 +110,16 @@ impl ServerTls {
                 return Err(errors);
             }
         };
+        let built = ServerTls::build(settings, tickets, verifier, certificates);
+        built.map_err(|error| vec![error])
+    }
+
+    fn build(
+        settings: ListenerTls,
+        tickets: Arc<dyn ProducesTickets>,
+        verifier: Arc<dyn ClientCertVerifier>,
+        certificates: Vec<Arc<Certificate>>,
+    ) -> Result<ServerTls, FileError> {
         let chooser = Arc::new(Chooser::new(&certificates, settings.unknown_name));
         let config = |inside| -> Result<Arc<ServerConfig>, FileError> {
             let builder = ServerConfig::builder_with_provider(provider())
@@ -123,9 +134,27 @@ impl ServerTls {
             };
             Ok(Arc::new(config))
         };
-        let http = config(Inside::Http).map_err(|error| vec![error])?;
-        let bytes = config(Inside::Bytes).map_err(|error| vec![error])?;
-        Ok(ServerTls { settings, tickets, certificates, chooser, http, bytes })
+        let http = config(Inside::Http)?;
+        let bytes = config(Inside::Bytes)?;
+        Ok(ServerTls { settings, tickets, verifier, certificates, chooser, http, bytes })
+    }
+
+    /// The same with this certificate in the place of those of its file; sessions that were begun
+    /// go on, and nothing is read. Nothing, if it shows none of that file, or this one already.
+    pub fn showing(&self, told: &Arc<Certificate>) -> Result<Option<ServerTls>, FileError> {
+        let is_its = |it: &Arc<Certificate>| it.file() == told.file();
+        let is_old = |it: &Arc<Certificate>| is_its(it) && !Arc::ptr_eq(it, told);
+        if !self.certificates.iter().any(is_old) {
+            return Ok(None);
+        }
+        let renewed = |it: &Arc<Certificate>| Arc::clone(if is_its(it) { told } else { it });
+        ServerTls::build(
+            self.settings.clone(),
+            Arc::clone(&self.tickets),
+            Arc::clone(&self.verifier),
+            self.certificates.iter().map(renewed).collect(),
+        )
+        .map(Some)
     }
 
     /// What a new connection begins with.
@@ -163,8 +192,13 @@ impl ServerTls {
         self.chooser.is_same(name, host)
     }
 
+    /// Their files, and those of their keys.
+    pub fn files(&self) -> &[CertificatePair] {
+        &self.settings.certificates
+    }
+
     /// The certificates, in the order in which they were asked for.
-    pub fn certificates(&self) -> &[Certificate] {
+    pub fn certificates(&self) -> &[Arc<Certificate>] {
         &self.certificates
     }
 }
