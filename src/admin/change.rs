@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use crate::config::{BackendSpec, OverlaySource, Patch, closest, counted, quoted};
 use crate::control::{Counted, Directory, Receipt};
 
+use super::haproxy::certificates::Act;
 use super::place::Place;
 use super::problem::{Kind, Problem};
 use super::registry::Heartbeat;
@@ -37,6 +38,8 @@ pub enum Asked {
     Goodbye(Place, Option<(String, u64)>),
     /// A backend is to count as up, or as down, until its probes say otherwise.
     Health(Place, bool),
+    /// Something is told of a certificate.
+    Certificate(Act),
 }
 
 /// Some edits, all of them or none.
@@ -132,6 +135,8 @@ pub enum Done {
     Closing(usize),
     /// The configuration has no mistakes.
     Checked,
+    /// This is said of it.
+    Said(String),
 }
 
 impl Done {
@@ -146,6 +151,7 @@ impl Done {
                 format!("closing {}", counted(*count, "connection"))
             }
             Done::Checked => "checked".to_owned(),
+            Done::Said(text) => text.clone(),
         }
     }
 }

@@ -6,10 +6,12 @@
 //! ```
 
 pub mod acting;
+pub mod certificates;
 pub mod columns;
 pub mod command;
 pub mod connection;
 pub mod conversation;
+pub mod describing;
 pub mod ids;
 pub mod info;
 pub mod listing;

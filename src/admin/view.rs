@@ -10,6 +10,7 @@ use crate::control::Directory;
 use crate::event::ServerId;
 
 use super::events::Events;
+use super::haproxy::certificates::Shelf;
 use super::haproxy::ids::Ids;
 use super::place::Place;
 use super::registry::Registry;
@@ -35,6 +36,8 @@ pub struct View<'a> {
     pub print_backends: fn(&PoolSpec) -> String,
     /// Numbers by which HAProxy's tools know things.
     pub ids: &'a Ids,
+    /// Certificates that are told and not shown yet.
+    pub shelf: &'a Shelf,
     /// The clock of the wall.
     pub wall: SystemTime,
 }

@@ -17,6 +17,7 @@ use crate::admin::change::{Asked, Done};
 use crate::admin::client::Client;
 use crate::admin::connection::Progress;
 use crate::admin::events::Events;
+use crate::admin::haproxy::certificates::Shelf;
 use crate::admin::haproxy::ids::Ids;
 use crate::admin::listener::AdminListener;
 use crate::admin::place::Place;
@@ -64,6 +65,8 @@ pub(super) struct Admin {
     pub is_drained: bool,
     /// Numbers by which HAProxy's tools know things.
     ids: Ids,
+    /// Certificates that are told and not shown yet.
+    pub shelf: Shelf,
     /// What is asked of the front-end.
     pub telling: Option<Telling>,
     /// Of connections.
@@ -101,6 +104,7 @@ impl Admin {
             deadlines: Vec::new(),
             is_drained: false,
             ids: Ids::default(),
+            shelf: Shelf::default(),
             telling,
             number: 0,
             refused: None,
@@ -147,6 +151,7 @@ macro_rules! lent {
                 telling.map_or(print_no_backends, |it| it.print_backends)
             },
             ids: &$loop.admin.ids,
+            shelf: &$loop.admin.shelf,
             wall: SystemTime::now(),
         }
     };
@@ -313,6 +318,7 @@ impl EventLoop {
             }
             Asked::Register(heartbeat) => self.hear_heartbeat(key, *heartbeat),
             Asked::Goodbye(place, signed) => self.hear_goodbye(key, place, signed),
+            Asked::Certificate(act) => self.tell_certificate(key, act),
             Asked::Close(place) => {
                 let closing = self.close_connections(&place);
                 self.answer_admin(key, Ok(Done::Closing(closing)));

@@ -1,16 +1,22 @@
-//! What listeners that speak TLS show: looked at daily.
+//! What listeners that speak TLS show: looked at daily, and replaced by what is told.
 
 use std::time::SystemTime;
 
-use log::warn;
+use log::{info, warn};
 
+use crate::admin::change::Done;
+use crate::admin::haproxy::certificates::{Act, Clock, Commit, Committed};
+use crate::admin::problem::{Kind, Problem};
+use crate::event::Key;
 use crate::limits::CERTIFICATE_REVIEW;
 
 use super::EventLoop;
+use super::changing::Asker;
 
 impl EventLoop {
     /// Warn of those that are near their end, now and once a day.
     pub(super) fn review_certificates(&mut self) {
+        self.admin.shelf.forget_old(self.cx.now);
         let store = &self.directory.store;
         if store.certificates() == 0 {
             return;
@@ -19,6 +25,35 @@ impl EventLoop {
         let certificates = store.servers().flat_map(|server| server.certificates());
         certificates.filter_map(|it| it.warning(now)).for_each(|line| warn!("{line}"));
         self.cx.timers.arm(self.chores.certificates, self.cx.now + CERTIFICATE_REVIEW);
+    }
+
+    /// Something is told of a certificate.
+    pub(super) fn tell_certificate(&mut self, key: Key, act: Act) {
+        let shelf = &mut self.admin.shelf;
+        let store = &self.directory.store;
+        let now = self.cx.now;
+        let outcome = match act {
+            Act::Commit(name) => {
+                match shelf.commit(&name, store, Clock { now, wall: SystemTime::now() }) {
+                    Ok(Commit::Shows(committed)) => {
+                        return self.begin_showing(Asker::Admin(key), committed);
+                    }
+                    Ok(Commit::Held) => Ok(Done::Begun),
+                    Err(why) => Err(why),
+                }
+            }
+            other => shelf.tell(other, store, now).map(Done::Said),
+        };
+        let outcome = outcome.map_err(|why| Problem::new(Kind::CONFLICT, why));
+        self.answer_admin(key, outcome);
+    }
+
+    /// It is shown from now on, and told no more.
+    pub(super) fn note_shown(&mut self, committed: &Committed) {
+        self.admin.shelf.finish(committed);
+        let certificate = &committed.certificate;
+        let names = certificate.names().join(", ");
+        info!("{}: another certificate is shown, for {names}", certificate.file());
     }
 }
 

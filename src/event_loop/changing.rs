@@ -10,16 +10,18 @@
 //! Reading and preparing go on for a little in each turn, so that nobody waits for a large file.
 //! Each piece may wait for a disk, and for the name of a backend that is new.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use log::{error, info, warn};
 use serde_json::json;
 
 use crate::admin::change::{self, Change, Configure, Done, Ends, What};
+use crate::admin::haproxy::certificates::Committed;
 use crate::admin::place::Place;
 use crate::admin::problem::{Kind, Problem};
 use crate::config::{Complaint, Desired, Laid, Mark, Spelling, Untold, counted, quoted};
-use crate::control::{self, Ground, Layers, Prepared, Preparing, Receipt};
+use crate::control::{self, Directory, Ground, Layers, Prepared, Preparing, Receipt};
 use crate::event::{Key, ServerId};
 use crate::limits::{ADMIN_CHANGES_WAITING, RELOAD_TIME};
 use crate::services::{Listener, ListenerSocket};
@@ -46,6 +48,8 @@ pub(super) struct Job {
     notes: Vec<String>,
     /// Backends that are told to go, or whose connections are to end.
     ending: Vec<Ending>,
+    /// A certificate that was told and is to be shown.
+    showing: Option<Committed>,
     /// How long it has taken.
     took: Duration,
     /// In so many turns.
@@ -62,6 +66,7 @@ enum Task {
     Reload,
     Change(Change),
     Configure(Configure),
+    Show(Committed),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -149,6 +154,7 @@ impl Job {
             mode,
             notes: Vec::new(),
             ending: Vec::new(),
+            showing: None,
             took: Duration::ZERO,
             turns: 0,
         }
@@ -174,6 +180,11 @@ impl EventLoop {
     /// Run by another configuration.
     pub(super) fn begin_configure(&mut self, asker: Asker, configure: Configure) {
         self.begin(Waiting { asker, what: Task::Configure(configure) });
+    }
+
+    /// Show a certificate that was told.
+    pub(super) fn begin_showing(&mut self, asker: Asker, committed: Committed) {
+        self.begin(Waiting { asker, what: Task::Show(committed) });
     }
 
     fn begin(&mut self, waiting: Waiting) {
@@ -216,6 +227,7 @@ impl EventLoop {
             Task::Reload => Ok(Some(self.start_reload(asker))),
             Task::Change(change) => self.start_change(asker, &change),
             Task::Configure(configure) => self.start_configure(asker, configure).map(Some),
+            Task::Show(committed) => self.start_showing(asker, committed).map(Some),
         };
         match started {
             Ok(Some(job)) => self.changing = Some(Box::new(job)),
@@ -259,6 +271,22 @@ impl EventLoop {
             _ => Mode::Run,
         };
         Ok(Job::new(Stage::Reading((telling.read)(configure.text)), asker, mode))
+    }
+
+    /// Nothing is another but a certificate.
+    fn start_showing(&self, asker: Asker, committed: Committed) -> Result<Job, Problem> {
+        let Directory { base, overlay, desired, store, .. } = &self.directory;
+        let file = committed.certificate.file();
+        if store.certificate(file).is_none() {
+            // Another configuration came first.
+            let detail = format!("nothing shows it any more\nCan't commit {file}!");
+            return Err(Problem::new(Kind::CONFLICT, detail));
+        }
+        let layers = Box::new(Layers { base: base.clone(), overlay: overlay.clone() });
+        let told = Arc::clone(&committed.certificate);
+        let preparing = Box::new(Mode::Run.preparing(desired.clone()).showing(told));
+        let stage = Stage::Preparing(preparing, layers, self.tell_spelled(Spelling::PATHS));
+        Ok(Job { showing: Some(committed), ..Job::new(stage, asker, Mode::Run) })
     }
 
     /// Nothing, if all is so already.
@@ -485,6 +513,9 @@ impl EventLoop {
                 receipt.notes.append(&mut job.notes);
                 let receipt = Receipt { took: since.elapsed(), turns: job.turns, ..receipt };
                 self.say_changed(&receipt, identities, job.asker);
+                if let Some(committed) = job.showing.take() {
+                    self.note_shown(&committed);
+                }
                 self.tell_done(job.asker, Done::Changed(receipt));
             }
             Err(error) => {

@@ -120,3 +120,16 @@ pub const HEARTBEAT_BYTES_MAX: usize = 512;
 
 /// At most one line in this time about those that are not heard.
 pub const HEARTBEAT_WARNINGS: Duration = Duration::from_secs(10);
+
+/// Certificates that are told on HAProxy's socket and not committed yet: a deploy hook has one. Each
+/// has a payload's size at most.
+pub const CERTIFICATE_TRANSACTIONS_MAX: usize = 64;
+
+/// One that is not committed within this time is forgotten: it has a private key.
+pub const CERTIFICATE_TRANSACTION_TIME: Duration = Duration::from_secs(60 * 60);
+
+/// Places for certificates that nothing shows, of `new ssl cert`.
+pub const CERTIFICATE_STORES_MAX: usize = 64;
+
+/// The longest name of one, as of a path.
+pub const CERTIFICATE_NAME_BYTES_MAX: usize = 4096;

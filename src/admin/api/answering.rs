@@ -38,6 +38,7 @@ pub(super) fn answer(request: &Request, done: Done, view: &View<'_>) -> Answer {
             Answer::json(200, &json!({"unchanged": true})).with("ETag", directory.whole_tag())
         }
         (_, Done::Checked) => Answer::json(200, &json!({"good": true})),
+        (_, Done::Said(text)) => Answer::json(200, &json!({"said": text})),
         (_, Done::Closing(count)) => Answer::json(202, &json!({"closing": count})),
         // It is answered first: nobody is left to do so afterwards.
         (Some(Target::Stop), Done::Begun) => Answer::json(202, &json!({"state": "stopping"})),

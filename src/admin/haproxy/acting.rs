@@ -7,8 +7,10 @@ use super::super::answer::Pieces;
 use super::super::change::{Asked, Change, Edit, Ends, Only, What};
 use super::super::place::Place;
 use super::super::view::View;
+use super::certificates::Act;
 use super::command::{Command, Form, Target, Weight};
 use super::conversation::Severity;
+use super::describing;
 use super::info;
 use super::listing::{Servers, Stat};
 use crate::config::{
@@ -28,6 +30,8 @@ pub enum Step {
     Pieces(Box<dyn Pieces>),
     /// The loop has to do it, and this is said then.
     Ask(Box<Asked>, String),
+    /// The same, and it is lines.
+    AskForLines(Box<Asked>, String),
     /// It waits for so long, or until this can be removed.
     Wait(Duration, Option<Place>),
 }
@@ -81,6 +85,15 @@ fn tried(command: Command, who: Asker<'_>, view: &View<'_>) -> Result<Step, Refu
             let place = target.map(|it| found(&it, view).map(|it| it.place)).transpose()?;
             Step::Wait(time, place)
         }
+        Command::ShowCertificates(file) => {
+            let store = &view.directory.store;
+            Step::Lines(match file {
+                Some(file) => describing::describe(&file, view.shelf, store)?,
+                None => view.shelf.list(store),
+            })
+        }
+        Command::ShowCertificateLists => Step::Lines(String::new()),
+        Command::Certificate(act) => certificate(act),
         Command::AddServer(target, spec) => add(&target, *spec, who, view)?,
         other => of_server(other, who, view)?,
     })
@@ -88,6 +101,15 @@ fn tried(command: Command, who: Asker<'_>, view: &View<'_>) -> Result<Step, Refu
 
 fn nothing() -> Step {
     Step::Say(Severity::Info, String::new())
+}
+
+/// The loop says what came of it; to carry out a commit takes it some turns.
+fn certificate(act: Act) -> Step {
+    let says = match &act {
+        Act::Commit(file) => format!("Committing {file}.\nSuccess!\n"),
+        _ => String::new(),
+    };
+    Step::AskForLines(Box::new(Asked::Certificate(act)), says)
 }
 
 fn servers(name: Option<String>, is_state: bool, view: &View<'_>) -> Result<Step, Refusal> {

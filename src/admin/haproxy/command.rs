@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::config::{AdminState, BackendSpec, HaproxyLevel as Level, closest};
 use crate::limits::HAPROXY_TIME_MAX;
 
+use super::certificates::{Act, Secret};
 use super::verbs::{VERBS, Verb};
 
 /// A server of a backend, as it was written: names, or `#id`.
@@ -83,6 +84,9 @@ pub enum Command {
     Wait(Duration, Option<Target>),
     ShutdownSessions(Target),
     ClearCounters,
+    ShowCertificates(Option<String>),
+    ShowCertificateLists,
+    Certificate(Act),
 }
 
 const USAGE: &str = "usage: set server <backend>/<server> addr | agent | agent-addr | \
@@ -104,8 +108,6 @@ pub fn parse(
     if level < verb.level {
         return Err(DENIED.to_owned());
     }
-    // No command here takes one yet.
-    drop(payload);
     let said = &words[verb.words.len()..];
     let first = said.first().copied().unwrap_or_default();
     match *verb.words {
@@ -137,8 +139,42 @@ pub fn parse(
         ["clear", "counters"] => {
             Err("Only 'clear counters' is known here: totals only grow.".to_owned())
         }
+        ["show", "ssl", "cert"] => Ok(Command::ShowCertificates(name(first))),
+        ["show", "ssl", "crt-list"] => Ok(Command::ShowCertificateLists),
+        [verb, "ssl", _] => certificate(verb, said, payload),
         _ => Err(unknown(words, level)),
     }
+}
+
+/// What is written to certificates. The texts have their quotes, or have them not, as there.
+fn certificate(
+    verb: &str,
+    said: &[&str],
+    payload: Option<Vec<u8>>,
+) -> Result<Command, String> {
+    let file = |usage: &str| match said {
+        [file, ..] => Ok((*file).to_owned()),
+        [] => Err(usage.to_owned()),
+    };
+    Ok(Command::Certificate(match (verb, payload) {
+        ("new", _) => Act::New(file("'new ssl cert' expects a filename")?),
+        ("commit", _) => Act::Commit(file("'commit ssl cert expects a filename")?),
+        ("abort", _) => Act::Abort(file("'abort ssl cert' expects a filename")?),
+        ("del", _) => Act::Delete(file("'del ssl cert' expects a certificate name")?),
+        ("set", Some(text)) if said.len() == 1 => Act::Set(file("")?, Secret(text)),
+        ("set", _) => {
+            let why = "'set ssl cert expects a filename and a certificate as a payload";
+            return Err(why.to_owned());
+        }
+        _ => match said {
+            [list, _, ..] => {
+                let why = format!("crt-list '{list}' does not exist!");
+                return Err(format!("Can't edit the crt-list: {why}"));
+            }
+            _ => return Err("'add ssl crt-list' expects a filename and a path to a \
+                             certificate".to_owned()),
+        },
+    }))
 }
 
 fn name(word: &str) -> Option<String> {

@@ -55,12 +55,18 @@ enum State {
     /// The loop carries out this, and then that is said.
     Asks {
         text: String,
-        says: String,
+        says: Says,
     },
     /// Until then, or until this can be removed.
     Sleeps(Instant, Option<Place>),
     /// All is said.
     Ends,
+}
+
+/// What is said once something is done, unless that says something itself.
+enum Says {
+    Message(String),
+    Lines(String),
 }
 
 impl Connection {
@@ -198,7 +204,11 @@ impl Connection {
                 self.look_again(view);
             }
             Step::Ask(what, says) => {
-                self.state = State::Asks { text: asked.text, says };
+                self.state = State::Asks { text: asked.text, says: Says::Message(says) };
+                return Progress::Asks(what);
+            }
+            Step::AskForLines(what, says) => {
+                self.state = State::Asks { text: asked.text, says: Says::Lines(says) };
                 return Progress::Asks(what);
             }
         }
@@ -214,9 +224,18 @@ impl Connection {
             Ok(done) => (200, done.text()),
             Err(problem) => (problem.kind().status, problem.detail().to_owned()),
         };
-        match outcome {
-            Ok(_) => self.conversation.say(Severity::Info, &says, &mut self.output),
-            Err(problem) => {
+        match (outcome, says) {
+            (Ok(Done::Said(text)), _) => {
+                self.conversation.say(Severity::Notice, text, &mut self.output);
+            }
+            (Ok(_), Says::Message(says)) => {
+                self.conversation.say(Severity::Info, &says, &mut self.output);
+            }
+            (Ok(_), Says::Lines(lines)) => {
+                self.output.extend_from_slice(lines.as_bytes());
+                self.conversation.end(&mut self.output);
+            }
+            (Err(problem), _) => {
                 let detail = problem.detail();
                 self.conversation.say(Severity::Error, detail, &mut self.output);
             }

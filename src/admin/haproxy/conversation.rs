@@ -267,7 +267,10 @@ impl Conversation {
         }
         match command::parse(&plain, payload, self.level) {
             Ok(command) => {
-                let text = plain.join(" ");
+                let text = match &command {
+                    Command::Certificate(act) => act.text(),
+                    _ => plain.join(" "),
+                };
                 Next::Ask(Asked { command, text })
             }
             Err(why) => {

@@ -25,9 +25,21 @@ macro_rules! verbs {
 }
 
 verbs! {
+    Admin ["abort", "ssl", "cert"]
+        "abort ssl cert <certfile>"
+        "abort a transaction for a certificate file";
     Admin ["add", "server"] "add server <bk>/<srv>" "create a new server";
+    Admin ["add", "ssl", "crt-list"]
+        "add ssl crt-list <list> <cert>"
+        "add to crt-list file <list> a line <cert>: there are none";
     Operator ["clear", "counters"] "clear counters" "clear max statistics counters";
+    Admin ["commit", "ssl", "cert"]
+        "commit ssl cert <certfile>"
+        "commit a certificate file";
     Admin ["del", "server"] "del server <bk>/<srv>" "remove a server";
+    Admin ["del", "ssl", "cert"]
+        "del ssl cert <certfile>"
+        "delete an unused certificate file";
     Admin ["disable", "agent"] "disable agent" "disable agent checks";
     Admin ["disable", "server"]
         "disable server (DEPRECATED)"
@@ -38,6 +50,9 @@ verbs! {
         "enable server  (DEPRECATED)"
         "enable a disabled server (use 'set server' instead)";
     User ["get", "weight"] "get weight <bk>/<srv>" "report a server's current weight";
+    Admin ["new", "ssl", "cert"]
+        "new ssl cert <certfile>"
+        "create a new certificate file, which no listener shows";
     User ["operator"] "operator" "lower the level of the current CLI session to operator";
     Admin ["set", "maxconn", "server"]
         "set maxconn server <bk>/<srv>"
@@ -48,6 +63,9 @@ verbs! {
     User ["set", "severity-output"]
         "set severity-output [none|number|string]"
         "set presence of severity level in feedback information";
+    Admin ["set", "ssl", "cert"]
+        "set ssl cert <certfile> <payload>"
+        "replace a certificate file";
     User ["set", "timeout"] "set timeout [cli] <delay>" "change a timeout setting";
     Admin ["set", "weight"]
         "set weight <bk>/<srv>  (DEPRECATED)"
@@ -67,6 +85,12 @@ verbs! {
     User ["show", "servers", "state"]
         "show servers state [<backend>]"
         "dump volatile server information (all or for a single backend)";
+    Operator ["show", "ssl", "cert"]
+        "show ssl cert [<certfile>]"
+        "display the SSL certificates used in memory, or the details of a file";
+    Operator ["show", "ssl", "crt-list"]
+        "show ssl crt-list"
+        "show the list of crt-lists: there are none";
     User ["show", "stat"]
         "show stat [json|no-maint|typed|up]*"
         "report counters for each proxy and server";
