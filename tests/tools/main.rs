@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod haproxy_certificates;
 mod haproxy_tools;
 mod http_suites;
 mod http_tools;

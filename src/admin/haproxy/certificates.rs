@@ -147,7 +147,9 @@ impl Shelf {
             return Err("The name is too long!".to_owned());
         }
         if self.stores.len() >= CERTIFICATE_STORES_MAX {
-            return Err(format!("There are {CERTIFICATE_STORES_MAX} that nothing shows already!"));
+            return Err(format!(
+                "There are {CERTIFICATE_STORES_MAX} that nothing shows already!"
+            ));
         }
         let answer = format!("New empty certificate store '{name}'!");
         self.stores.push(Store { name, held: None });
@@ -258,11 +260,12 @@ impl Shelf {
         let joined = told.certificate(name, shown.map(|it| &**it), wall);
         let certificate = joined.map_err(|misfit| match misfit {
             Misfit::Incomplete => {
-                "The transaction must contain at least a certificate and a private key!".to_owned()
+                "The transaction must contain at least a certificate and a private key!"
+                    .to_owned()
             }
-            Misfit::Mismatch => format!(
-                "inconsistencies between private key and certificate loaded '{name}'."
-            ),
+            Misfit::Mismatch => {
+                format!("inconsistencies between private key and certificate loaded '{name}'.")
+            }
             Misfit::Other(why) => why,
         })?;
         Ok(Committed { certificate: Arc::new(certificate), number: *number })
@@ -275,9 +278,8 @@ impl Shelf {
 
     /// What was told and never committed: nobody may wait for it, and it has a key.
     pub fn forget_old(&mut self, now: Instant) {
-        let is_old = |at: Instant| {
-            now.saturating_duration_since(at) >= CERTIFICATE_TRANSACTION_TIME
-        };
+        let is_old =
+            |at: Instant| now.saturating_duration_since(at) >= CERTIFICATE_TRANSACTION_TIME;
         self.transactions.retain(|it| !is_old(it.at));
     }
 
@@ -319,7 +321,8 @@ impl Shelf {
         }
         text += "# filename\n";
         let shown = store.servers().flat_map(|it| it.certificates()).map(|it| it.file());
-        let names: BTreeSet<&str> = shown.chain(self.stores.iter().map(|it| &*it.name)).collect();
+        let names: BTreeSet<&str> =
+            shown.chain(self.stores.iter().map(|it| &*it.name)).collect();
         names.iter().for_each(|name| text += &format!("{name}\n"));
         text
     }

@@ -147,11 +147,7 @@ pub fn parse(
 }
 
 /// What is written to certificates. The texts have their quotes, or have them not, as there.
-fn certificate(
-    verb: &str,
-    said: &[&str],
-    payload: Option<Vec<u8>>,
-) -> Result<Command, String> {
+fn certificate(verb: &str, said: &[&str], payload: Option<Vec<u8>>) -> Result<Command, String> {
     let file = |usage: &str| match said {
         [file, ..] => Ok((*file).to_owned()),
         [] => Err(usage.to_owned()),
@@ -171,8 +167,11 @@ fn certificate(
                 let why = format!("crt-list '{list}' does not exist!");
                 return Err(format!("Can't edit the crt-list: {why}"));
             }
-            _ => return Err("'add ssl crt-list' expects a filename and a path to a \
-                             certificate".to_owned()),
+            _ => {
+                return Err("'add ssl crt-list' expects a filename and a path to a \
+                             certificate"
+                    .to_owned());
+            }
         },
     }))
 }

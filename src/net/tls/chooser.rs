@@ -49,8 +49,9 @@ impl Chooser {
         let mut first = Vec::new();
         if let [head, others @ ..] = certificates {
             add(&mut first, head.key());
-            let related =
-                |it: &&Arc<Certificate>| it.names().iter().any(|name| head.names().contains(name));
+            let related = |it: &&Arc<Certificate>| {
+                it.names().iter().any(|name| head.names().contains(name))
+            };
             others.iter().filter(related).for_each(|it| add(&mut first, it.key()));
         }
         Chooser { exact, wildcards, first, unknown_name }

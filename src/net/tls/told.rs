@@ -149,7 +149,11 @@ mod tests {
         assert_eq!(joined(&key, Some(&shown)).unwrap_err(), Misfit::Mismatch);
         assert_eq!(joined(&key, None).unwrap_err(), Misfit::Incomplete);
         let again = Told::bundle(a.certificate.as_bytes()).unwrap();
-        assert_eq!(joined(&again, Some(&shown)).unwrap().names(), ["a.test"], "its old key fits");
+        assert_eq!(
+            joined(&again, Some(&shown)).unwrap().names(),
+            ["a.test"],
+            "its old key fits"
+        );
     }
 
     #[test]
@@ -161,7 +165,9 @@ mod tests {
         assert!(wrong(&a.certificate[..200]).contains("-----END CERTIFICATE-----"));
         let sealed = a.key.replace("PRIVATE KEY", "ENCRYPTED PRIVATE KEY");
         assert!(wrong(&format!("{}{sealed}", a.certificate)).contains("is encrypted"));
-        assert!(Told::key(a.certificate.as_bytes()).unwrap_err().contains("holds a certificate"));
+        assert!(
+            Told::key(a.certificate.as_bytes()).unwrap_err().contains("holds a certificate")
+        );
         let mut damaged = a.certificate.clone();
         damaged += "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
         let told = Told::bundle(format!("{damaged}{}", a.key).as_bytes()).unwrap();
