@@ -121,6 +121,12 @@ pub const HEARTBEAT_BYTES_MAX: usize = 512;
 /// At most one line in this time about those that are not heard.
 pub const HEARTBEAT_WARNINGS: Duration = Duration::from_secs(10);
 
+/// Certificates of a listener that the API shows.
+pub const ADMIN_CERTIFICATES_SHOWN: usize = 100;
+
+/// Names of one of them.
+pub const ADMIN_NAMES_SHOWN: usize = 100;
+
 /// Certificates that are told on HAProxy's socket and not committed yet: a deploy hook has one. Each
 /// has a payload's size at most.
 pub const CERTIFICATE_TRANSACTIONS_MAX: usize = 64;

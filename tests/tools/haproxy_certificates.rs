@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use rustls::{ClientConfig, HandshakeKind};
 
+use crate::common::admin::Api;
 use crate::common::authority::{Authority, Client, Pair, curl, s_client};
 use crate::common::http::{Origin, ok};
 use crate::common::servers::missing;
@@ -47,6 +48,7 @@ fn ours(name: &str, files: Files) -> Ours {
     let origin = Origin::saying(ok("hello"));
     let flag = origin.backend.flag();
     let path = socket.display().to_string();
+    let admin = format!("unix:{}", authority.path("admin.sock").display());
     let args = [
         "-l",
         "https://127.0.0.1:0",
@@ -62,6 +64,8 @@ fn ours(name: &str, files: Files) -> Ours {
         &path,
         "--log-level",
         "info",
+        "--admin",
+        &admin,
     ];
     let balancer = Balancer::start(&args);
     Ours { authority, balancer, _origin: origin, file, socket }
@@ -99,7 +103,7 @@ impl Ours {
     }
 
     /// Another certificate for the same clients, as text.
-    fn new(&self) -> Pair {
+    fn another(&self) -> Pair {
         self.authority.pair(&["new.test", "localhost"])
     }
 
@@ -159,6 +163,11 @@ fn the_hook_of_acme_sh_replaces_a_certificate_and_open_connections_go_on() {
         assert_eq!(ours.shown(), name);
         ours.ask(&mut old);
     }
+    let api = Api { socket: ours.authority.path("admin.sock") };
+    let listener = &api.get("/api/v1/listeners")["items"][0];
+    let shown = &listener["certificates"][0];
+    assert_eq!(shown["names"], serde_json::json!(["newer.test", "localhost"]), "{listener}");
+    assert_eq!((&shown["file"], &shown["told"]), (&ours.file.clone().into(), &true.into()));
     let url = format!("https://localhost:{}/", ours.balancer.address().port());
     let (good, body, errors) = curl(&["--cacert", &ours.authority.file(), &url]);
     assert!(good && body == "hello", "{body}{errors}");
@@ -176,7 +185,7 @@ fn the_hook_of_acme_sh_replaces_a_certificate_and_open_connections_go_on() {
 #[test]
 fn what_is_not_configured_is_refused_as_haproxy_refuses_it() {
     let ours = ours("unconfigured", Files::Bundle);
-    let new = text(&ours.new());
+    let new = text(&ours.another());
     assert_eq!(ours.say("show ssl crt-list"), "\n");
     assert_eq!(
         ours.set("/nope.pem", &new),
@@ -196,7 +205,7 @@ fn a_wrong_key_an_abort_and_junk_leave_what_is_shown() {
     }
     let ours = ours("wrong", Files::Bundle);
     let file = &ours.file;
-    let [one, other] = [ours.new(), ours.authority.pair(&["third.test", "localhost"])];
+    let [one, other] = [ours.another(), ours.authority.pair(&["third.test", "localhost"])];
     let mixed = Pair { cert: one.cert.clone(), key: other.key };
     let created = format!("Transaction created for certificate {file}!\n\n");
     assert_eq!(ours.set(file, &text(&mixed)), created);
@@ -268,7 +277,7 @@ fn sessions_go_on_after_a_commit_and_a_reload_reads_the_file() {
     };
     let old = kind(&config).1;
     assert_eq!(kind(&config), (HandshakeKind::Resumed, old.clone()));
-    ours.set(&ours.file, &text(&ours.new()));
+    ours.set(&ours.file, &text(&ours.another()));
     let committed = ours.say(&format!("commit ssl cert {}", ours.file));
     assert_eq!(committed, format!("Committing {}.\nSuccess!\n\n", ours.file));
     assert_eq!(kind(&config).0, HandshakeKind::Resumed);
@@ -314,7 +323,7 @@ fn answers_about_certificates_are_those_of_a_real_haproxy() {
     until("HAProxy listens", || UnixStream::connect(&socket).is_ok());
     let file = &ours.file;
     let rsa = ours.authority.rsa_pair(&["rsa.test", "*.rsa.test"]);
-    let [new, rsa] = [ours.new(), rsa].map(|pair| text(&pair));
+    let [new, rsa] = [ours.another(), rsa].map(|pair| text(&pair));
     let set = |name: &str, text: &str| format!("set ssl cert {name} <<\n{text}\n");
     for bytes in [
         "show ssl cert\n".to_owned(),

@@ -8,7 +8,8 @@ use serde_json::{Map, Value, json};
 use crate::backends::Pool;
 use crate::config::{ListenerSpec, Match, ServiceSpec, WHOLE, duration_text, time_text};
 use crate::control::{BackendEntry, PoolEntry};
-use crate::limits::WEIGHT_ONE;
+use crate::limits::{ADMIN_CERTIFICATES_SHOWN, ADMIN_NAMES_SHOWN, WEIGHT_ONE};
+use crate::net::tls::files::Certificate;
 use crate::stats::field::{Field, NumberKind, Unit, Value as Number};
 use crate::stats::snapshot::{self, Word};
 use crate::stats::tables::BACKENDS;
@@ -132,12 +133,26 @@ pub fn listener(view: &View<'_>, spec: &ListenerSpec) -> Value {
     let running = id.and_then(|id| view.cx.listeners.get(id));
     let is_behind = |it: &&ServiceSpec| it.listeners.contains(&spec.name);
     let services = view.directory.desired.services.iter().filter(is_behind);
-    json!({
+    let mut value = json!({
         "name": spec.name,
         "protocol": spec.listen.protocol.to_string(),
         "address": running.map_or(spec.listen.address, |it| it.address).to_string(),
         "services": services.map(|it| &*it.name).collect::<Vec<_>>(),
         "active": running.map_or(0, |it| it.stats.open),
+    });
+    if let Some(server) = running.and_then(|it| it.tls.as_ref()) {
+        let shown = server.certificates().iter().take(ADMIN_CERTIFICATES_SHOWN);
+        value["certificates"] = shown.map(|it| certificate(it)).collect();
+    }
+    value
+}
+
+fn certificate(certificate: &Certificate) -> Value {
+    json!({
+        "file": certificate.file(),
+        "names": certificate.names().iter().take(ADMIN_NAMES_SHOWN).collect::<Vec<_>>(),
+        "not_after": time_text(certificate.ends()),
+        "told": certificate.is_told(),
     })
 }
 

@@ -33,6 +33,8 @@ pub struct Certificate {
     /// In lower case.
     names: Vec<String>,
     ends: SystemTime,
+    /// Not read of its file.
+    is_told: bool,
 }
 
 /// What is wrong with a file: one line, for people.
@@ -101,13 +103,16 @@ impl Certificate {
             Unpaired::Certificate(why) => FileError::new(keys.cert, cert, &why),
             Unpaired::Key(why) => FileError::new(keys.key, key, why),
         })?;
-        Ok(Certificate::new(cert, pair, facts))
+        let Facts { names, ends } = facts;
+        let key = Arc::new(pair);
+        Ok(Certificate { file: cert.to_owned(), key, names, ends, is_told: false })
     }
 
-    /// One whose pair fits.
-    pub(super) fn new(file: &str, pair: CertifiedKey, facts: Facts) -> Certificate {
+    /// One that was told in the place of that of this file.
+    pub(super) fn told(file: &str, pair: CertifiedKey, facts: Facts) -> Certificate {
         let Facts { names, ends } = facts;
-        Certificate { file: file.to_owned(), key: Arc::new(pair), names, ends }
+        let key = Arc::new(pair);
+        Certificate { file: file.to_owned(), key, names, ends, is_told: true }
     }
 
     /// Where it was read.
@@ -123,6 +128,16 @@ impl Certificate {
     /// The names that it is for.
     pub fn names(&self) -> &[String] {
         &self.names
+    }
+
+    /// When it ends.
+    pub fn ends(&self) -> SystemTime {
+        self.ends
+    }
+
+    /// Whether it was told, and not read of its file.
+    pub fn is_told(&self) -> bool {
+        self.is_told
     }
 
     /// What there is to be said of its end, if that is near or past.

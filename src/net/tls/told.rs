@@ -93,7 +93,7 @@ impl Told {
             Unpaired::Certificate(why) => Misfit::Other(why),
             Unpaired::Key(why) => Misfit::Other(why.to_owned()),
         })?;
-        Ok(Certificate::new(file, pair, facts))
+        Ok(Certificate::told(file, pair, facts))
     }
 
     /// As it was told so far, its own first.
