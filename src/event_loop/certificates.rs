@@ -1,5 +1,6 @@
 //! What listeners that speak TLS show: looked at daily, and replaced by what is told.
 
+use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use log::{info, warn};
@@ -46,6 +47,21 @@ impl EventLoop {
         };
         let outcome = outcome.map_err(|why| Problem::new(Kind::CONFLICT, why));
         self.answer_admin(key, outcome);
+    }
+
+    /// Files were read again: of a certificate that was told and is not the one that its file has
+    /// somebody may wonder where it went.
+    pub(super) fn warn_of_forgotten(&self) {
+        let Some(before) = &self.outdated else { return };
+        let told = before.store.servers().flat_map(|it| it.certificates());
+        let told: BTreeMap<&str, _> =
+            told.filter(|it| it.is_told()).map(|it| (it.file(), it)).collect();
+        for (file, old) in told {
+            let new = self.directory.store.certificate(file);
+            if new.is_some_and(|it| !it.is_told() && it.key().cert != old.key().cert) {
+                warn!("{file}: the file has another certificate than was told, and is shown");
+            }
+        }
     }
 
     /// It is shown from now on, and told no more.

@@ -513,6 +513,7 @@ impl EventLoop {
                 receipt.notes.append(&mut job.notes);
                 let receipt = Receipt { took: since.elapsed(), turns: job.turns, ..receipt };
                 self.say_changed(&receipt, identities, job.asker);
+                self.warn_of_forgotten();
                 if let Some(committed) = job.showing.take() {
                     self.note_shown(&committed);
                 }

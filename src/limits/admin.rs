@@ -127,8 +127,8 @@ pub const ADMIN_CERTIFICATES_SHOWN: usize = 100;
 /// Names of one of them.
 pub const ADMIN_NAMES_SHOWN: usize = 100;
 
-/// Certificates that are told on HAProxy's socket and not committed yet: a deploy hook has one. Each
-/// has a payload's size at most.
+/// Certificates that are told on HAProxy's socket and not committed yet: a deploy hook has one, and
+/// none is larger than a payload.
 pub const CERTIFICATE_TRANSACTIONS_MAX: usize = 64;
 
 /// One that is not committed within this time is forgotten: it has a private key.

@@ -289,6 +289,7 @@ fn sessions_go_on_after_a_commit_and_a_reload_reads_the_file() {
     assert_ne!(kind(&fresh()).1, old);
     ours.balancer.signal(rustix::process::Signal::HUP);
     until("the file is shown again", || kind(&fresh()).1 == old);
+    ours.balancer.wait_for_log("site.pem: the file has another certificate than was told");
 }
 
 /// A program beside us; killed when dropped.

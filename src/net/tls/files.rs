@@ -22,7 +22,7 @@ use crate::limits::{CERTIFICATE_WARNING, CLIENT_SUBJECT_BYTES_MAX, PEM_BYTES_MAX
 use super::provider::provider;
 
 /// Where and how the DER is wrong helps nobody who has a file to replace.
-pub(super) const NOT_A_CERTIFICATE: &str = "what stands between BEGIN CERTIFICATE and END CERTIFICATE is no \
+const NOT_A_CERTIFICATE: &str = "what stands between BEGIN CERTIFICATE and END CERTIFICATE is no \
      certificate: damaged or cut, want one that 'openssl x509 -text -in FILE' can show";
 
 /// A certificate with its key, ready to be shown.
@@ -179,6 +179,12 @@ impl Facts {
         }
         Ok(Facts { names: names(&about), ends })
     }
+}
+
+/// Whether all of a chain can be read; if not, why.
+pub(super) fn check_chain(chain: &[CertificateDer<'_>]) -> Result<(), String> {
+    let is_good = |it: &CertificateDer<'_>| x509_cert::Certificate::from_der(it).is_ok();
+    if chain.iter().all(is_good) { Ok(()) } else { Err(NOT_A_CERTIFICATE.to_owned()) }
 }
 
 /// Why a certificate and a key are no pair, in words.

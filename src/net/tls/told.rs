@@ -12,9 +12,8 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use rustls::{Error, InconsistentKeys};
-use x509_cert::der::Decode;
 
-use super::files::{self, Certificate, Facts, NOT_A_CERTIFICATE, Unpaired};
+use super::files::{self, Certificate, Facts, Unpaired};
 use super::provider::provider;
 
 /// What was told of a certificate; what was not stays as it is.
@@ -72,9 +71,7 @@ impl Told {
         let chain = self.chain.as_ref().or(shown.map(|it| &it.cert));
         let chain = chain.ok_or(Misfit::Incomplete)?.clone();
         let facts = Facts::of(&chain, now).map_err(Misfit::Other)?;
-        if chain.iter().any(|it| x509_cert::Certificate::from_der(it).is_err()) {
-            return Err(Misfit::Other(NOT_A_CERTIFICATE.to_owned()));
-        }
+        files::check_chain(&chain).map_err(Misfit::Other)?;
         let pair = match (&self.key, shown) {
             (Some(key), _) => CertifiedKey::from_der(chain, key.clone_key(), &provider()),
             (None, Some(shown)) => {
@@ -171,7 +168,8 @@ mod tests {
         let mut damaged = a.certificate.clone();
         damaged += "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
         let told = Told::bundle(format!("{damaged}{}", a.key).as_bytes()).unwrap();
-        assert_eq!(joined(&told, None).unwrap_err(), Misfit::Other(NOT_A_CERTIFICATE.into()));
+        let Misfit::Other(why) = joined(&told, None).unwrap_err() else { panic!("refused") };
+        assert!(why.contains("is no certificate: damaged or cut"), "{why}");
         assert_eq!(format!("{told:?}"), "Told { chain: Some(2), has_key: true }");
     }
 
