@@ -274,6 +274,9 @@ impl Preparing {
             self.found.store = ground.store.clone();
             self.found.files = ground.files.clone();
         }
+        if let Some(told) = &self.told {
+            self.found.store.show_to_backends(told);
+        }
         self.found.server_list = ServerList::of(&self.found.desired);
         self.found.needs = needs(&self.found.desired, self.found.server_list.len());
         Step::Compare

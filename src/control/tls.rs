@@ -11,7 +11,7 @@ use crate::config::{
     BackendTls, BackendVerify, CertificatePair, Complaint, Desired, ListenerSpec, ListenerTls,
     PoolSpec, SettingKey, Subject,
 };
-use crate::net::tls::client::{Identity, ReadAgain, Roots};
+use crate::net::tls::client::{Identity, Renewal, Roots};
 use crate::net::tls::files::{Certificate, FileError};
 use crate::net::tls::server::{Loading, ServerTls};
 
@@ -30,8 +30,8 @@ pub struct TlsStore {
 struct KnownIdentity {
     files: CertificatePair,
     identity: Arc<Identity>,
-    /// What its files have now, until that is shown.
-    fresh: Option<ReadAgain>,
+    /// What its files have now, or what was told, until that is shown.
+    fresh: Option<Renewal>,
 }
 
 impl TlsStore {
@@ -85,6 +85,13 @@ impl TlsStore {
             Ok(Some(renewed)) => *server = Arc::new(renewed),
             Ok(None) => {}
             Err(error) => errors.push(Complaint::from(&error)),
+        }
+    }
+
+    /// The same to backends, once [`TlsStore::show_identities`] puts it in place.
+    pub(super) fn show_to_backends(&mut self, told: &Arc<Certificate>) {
+        for known in self.identities.iter_mut().filter(|it| it.files.cert == told.file()) {
+            known.fresh = Some(Renewal(Arc::clone(told)));
         }
     }
 
@@ -206,15 +213,26 @@ impl TlsStore {
         self.listeners.iter().map(|(_, server)| server)
     }
 
-    /// What is shown of this file, which clients may be shown.
-    pub fn certificate(&self, file: &str) -> Option<&Arc<Certificate>> {
-        self.servers().flat_map(|it| it.certificates()).find(|it| it.file() == file)
+    /// What is shown of this file, to clients or to backends.
+    pub fn certificate(&self, file: &str) -> Option<Arc<Certificate>> {
+        let mut shown = self.servers().flat_map(|it| it.certificates());
+        let to_clients = shown.find(|it| it.file() == file).map(Arc::clone);
+        to_clients.or_else(|| {
+            let known = self.identities.iter().find(|known| known.files.cert == file)?;
+            Some(known.identity.certificate())
+        })
     }
 
     /// The file of the certificate whose key is in this one, and in no other.
     pub fn certificate_of_key(&self, key: &str) -> Option<&str> {
-        let mut files = self.servers().flat_map(|it| it.files());
-        files.find(|it| it.key == key && it.cert != key).map(|it| &*it.cert)
+        let mut pairs = self.pairs();
+        pairs.find(|it| it.key == key && it.cert != key).map(|it| &*it.cert)
+    }
+
+    /// The files of all that is shown, one for each who shows it.
+    pub fn pairs(&self) -> impl Iterator<Item = &CertificatePair> {
+        let to_clients = self.servers().flat_map(|it| it.files());
+        to_clients.chain(self.identities.iter().map(|known| &known.files))
     }
 
     /// What there is to be said of certificates that no client is ever shown, each of the first

@@ -2,6 +2,7 @@
 //! never ends; and what a session that goes on would spare it.
 
 use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
 use rcgen::{CertificateParams, DnType, KeyPair};
@@ -15,7 +16,7 @@ use crate::backends::{head, hello, http, serve_tls, status};
 use crate::clients::https;
 use crate::common::http::{Origin, Wire, get};
 use crate::common::servers::missing;
-use crate::common::{Balancer, until};
+use crate::common::{Balancer, DEADLINE, until};
 
 fn false_authority(name: &str) -> CertificateDer<'static> {
     let mut params = CertificateParams::default();
@@ -219,7 +220,9 @@ fn backends_are_shown_a_certificate() {
     nobody.wait_for_log("TLS: it wants a certificate of ours");
     nobody.stop();
     let identity = ["--backend-cert", &card.cert, "--backend-key", &card.key];
-    let balancer = http(&flag, &[&fixed[..], &probe, &identity].concat());
+    let socket = authority.path("haproxy.sock").display().to_string();
+    let words = ["--haproxy-socket", &socket];
+    let balancer = http(&flag, &[&fixed[..], &probe, &identity, &words].concat());
     balancer.wait_for_row(&backend.flag(), |row| row.is_known_up());
     let shown = |pair: &Pair| format!("{:?}", chain(pair, &[])[0].to_vec());
     let heard = |balancer: &Balancer| Wire::to(balancer).ask(get("/")).text().to_owned();
@@ -233,4 +236,23 @@ fn backends_are_shown_a_certificate() {
     balancer.signal(rustix::process::Signal::HUP);
     balancer.wait_for_log("read the certificate for backends again");
     assert!(heard(&balancer) == shown(&renewed));
+    // Told on HAProxy's socket, in two parts as it is in two files.
+    let third = authority.pair(&["third.test"]);
+    let tell = |bytes: String| {
+        let mut stream = UnixStream::connect(&socket).unwrap();
+        stream.set_read_timeout(Some(DEADLINE)).unwrap();
+        stream.write_all(bytes.as_bytes()).unwrap();
+        let mut said = String::new();
+        stream.read_to_string(&mut said).unwrap();
+        said
+    };
+    let read = |file: &str| std::fs::read_to_string(file).unwrap();
+    let file = &card.cert;
+    tell(format!("set ssl cert {file} <<\n{}\n", read(&third.cert)));
+    tell(format!("set ssl cert {} <<\n{}\n", card.key, read(&third.key)));
+    let committed = tell(format!("commit ssl cert {file}\n"));
+    assert_eq!(committed, format!("Committing {file}.\nSuccess!\n\n"));
+    assert!(heard(&balancer) == shown(&third));
+    assert_eq!(tell("show ssl cert\n".to_owned()), format!("# filename\n{file}\n\n"));
+    assert!(tell(format!("show ssl cert {file}\n")).contains("DNS:third.test"));
 }

@@ -13,6 +13,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
+use rustls::pki_types::CertificateDer;
+
 use crate::control::TlsStore;
 use crate::limits::{
     CERTIFICATE_NAME_BYTES_MAX, CERTIFICATE_STORES_MAX, CERTIFICATE_TRANSACTION_TIME,
@@ -257,7 +259,7 @@ impl Shelf {
             return Err(UNREFERENCED.to_owned());
         }
         let shown = self.certificate(name, store);
-        let joined = told.certificate(name, shown.map(|it| &**it), wall);
+        let joined = told.certificate(name, shown.as_deref(), wall);
         let certificate = joined.map_err(|misfit| match misfit {
             Misfit::Incomplete => {
                 "The transaction must contain at least a certificate and a private key!"
@@ -292,12 +294,8 @@ impl Shelf {
     }
 
     /// What is there of this name.
-    fn certificate<'a>(
-        &'a self,
-        name: &str,
-        store: &'a TlsStore,
-    ) -> Option<&'a Arc<Certificate>> {
-        let held = || self.stores.iter().find(|it| it.name == name)?.held.as_ref();
+    fn certificate(&self, name: &str, store: &TlsStore) -> Option<Arc<Certificate>> {
+        let held = || self.stores.iter().find(|it| it.name == name)?.held.clone();
         store.certificate(name).or_else(held)
     }
 }
@@ -307,8 +305,10 @@ impl Shelf {
 pub enum Known<'a> {
     /// Nothing yet.
     Empty,
-    /// This chain, shown or not.
-    Chain(Vec<&'a [u8]>, bool),
+    /// This chain was told.
+    Told(&'a [CertificateDer<'static>]),
+    /// This one is shown, or lies there.
+    Certificate(Arc<Certificate>, bool),
 }
 
 impl Shelf {
@@ -320,7 +320,7 @@ impl Shelf {
             self.transactions.iter().for_each(|it| text += &format!("*{}\n", it.name));
         }
         text += "# filename\n";
-        let shown = store.servers().flat_map(|it| it.certificates()).map(|it| it.file());
+        let shown = store.pairs().map(|it| &*it.cert);
         let names: BTreeSet<&str> =
             shown.chain(self.stores.iter().map(|it| &*it.name)).collect();
         names.iter().for_each(|name| text += &format!("{name}\n"));
@@ -328,16 +328,15 @@ impl Shelf {
     }
 
     /// What is known of a name, or with a `*` before it of its transaction.
-    pub fn known<'a>(&'a self, said: &str, store: &'a TlsStore) -> Option<Known<'a>> {
+    pub fn known(&self, said: &str, store: &TlsStore) -> Option<Known<'_>> {
         if let Some(name) = said.strip_prefix('*') {
             let chain = self.transaction(name)?.told.chain();
-            let chain = chain.map(|all| all.iter().map(|it| &**it).collect());
-            return Some(chain.map_or(Known::Empty, |all| Known::Chain(all, false)));
+            return Some(chain.map_or(Known::Empty, Known::Told));
         }
         match self.certificate(said, store) {
             Some(found) => {
-                let chain = found.key().cert.iter().map(|it| &**it).collect();
-                Some(Known::Chain(chain, store.certificate(said).is_some()))
+                let is_shown = store.certificate(said).is_some();
+                Some(Known::Certificate(found, is_shown))
             }
             None => self.knows(said, store).then_some(Known::Empty),
         }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use aws_lc_rs::digest;
 use jiff::Timestamp;
+use rustls::pki_types::CertificateDer;
 use x509_cert::Certificate;
 use x509_cert::der::asn1::{ObjectIdentifier, UintRef};
 use x509_cert::der::{Decode, Reader, SliceReader};
@@ -25,13 +26,16 @@ pub fn describe(said: &str, shelf: &Shelf, store: &TlsStore) -> Result<String, &
     let mut text = format!("Filename: {said}\n");
     match shelf.known(said, store).ok_or(NOT_FOUND)? {
         Known::Empty => text += "Status: Empty\n",
-        Known::Chain(chain, is_shown) => {
-            text += if is_shown { "Status: Used\n" } else { "Status: Unused\n" };
-            chain.iter().enumerate().for_each(|(at, der)| write(&mut text, at, der));
-        }
+        Known::Told(chain) => write_chain(&mut text, chain, false),
+        Known::Certificate(it, is_shown) => write_chain(&mut text, &it.key().cert, is_shown),
     }
     text += "OCSP Response Key: \n";
     Ok(text)
+}
+
+fn write_chain(text: &mut String, chain: &[CertificateDer<'_>], is_shown: bool) {
+    *text += if is_shown { "Status: Used\n" } else { "Status: Unused\n" };
+    chain.iter().enumerate().for_each(|(at, der)| write(text, at, der));
 }
 
 /// The first is its own, those behind it lead to its authority. What cannot be read has no lines.

@@ -46,12 +46,12 @@ pub struct Roots {
 #[derive(Debug)]
 pub struct Identity {
     files: CertificatePair,
-    shown: RwLock<Arc<CertifiedKey>>,
+    shown: RwLock<Arc<Certificate>>,
 }
 
-/// What the files of an identity have now.
+/// What an identity is to show: what its files have now, or what was told.
 #[derive(Debug, Clone)]
-pub struct ReadAgain(Arc<CertifiedKey>);
+pub struct Renewal(pub Arc<Certificate>);
 
 impl Identity {
     /// Read from these files.
@@ -61,25 +61,30 @@ impl Identity {
     }
 
     /// The files as they are now; to be [put in place](Identity::show) once all others are good.
-    pub fn reload(&self, now: SystemTime) -> Result<ReadAgain, FileError> {
-        Identity::read(&self.files, now).map(ReadAgain)
+    pub fn reload(&self, now: SystemTime) -> Result<Renewal, FileError> {
+        Identity::read(&self.files, now).map(Renewal)
     }
 
     /// Show this from now on.
-    pub fn show(&self, read: ReadAgain) {
-        *self.shown.write().unwrap_or_else(PoisonError::into_inner) = read.0;
+    pub fn show(&self, renewal: Renewal) {
+        *self.shown.write().unwrap_or_else(PoisonError::into_inner) = renewal.0;
     }
 
-    fn read(files: &CertificatePair, now: SystemTime) -> Result<Arc<CertifiedKey>, FileError> {
-        let certificate = Certificate::load(Keys::BACKEND, files, now)?;
-        Ok(Arc::clone(certificate.key()))
+    /// What is shown now.
+    pub fn certificate(&self) -> Arc<Certificate> {
+        Arc::clone(&self.shown.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn read(files: &CertificatePair, now: SystemTime) -> Result<Arc<Certificate>, FileError> {
+        Certificate::load(Keys::BACKEND, files, now).map(Arc::new)
     }
 }
 
 impl ResolvesClientCert for Identity {
     fn resolve(&self, _: &[&[u8]], schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
         let shown = self.shown.read().unwrap_or_else(PoisonError::into_inner);
-        shown.key.choose_scheme(schemes).map(|_| Arc::clone(&shown))
+        let pair = shown.key();
+        pair.key.choose_scheme(schemes).map(|_| Arc::clone(pair))
     }
 
     fn has_certs(&self) -> bool {

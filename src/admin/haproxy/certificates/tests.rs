@@ -139,7 +139,7 @@ fn a_place_that_nothing_shows_is_made_filled_and_given_up() {
     assert_eq!(delete(&mut here).unwrap_err(), why);
     here.set("/new.pem.key", &key).unwrap();
     assert!(matches!(here.commit(&name), Ok(Commit::Held)));
-    assert!(matches!(here.shelf.known(&name, &here.store), Some(Known::Chain(_, false))));
+    assert!(matches!(here.shelf.known(&name, &here.store), Some(Known::Certificate(_, false))));
     assert_eq!(delete(&mut here).unwrap(), "Certificate '/new.pem' deleted!");
     let why = "Can't remove the certificate: certificate '/new.pem' doesn't exist!";
     assert_eq!(delete(&mut here).unwrap_err(), why);
