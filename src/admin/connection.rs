@@ -197,7 +197,8 @@ impl Connection {
                 self.refuse(refused, now);
                 true
             }
-            State::Writing(writing) if writing.sleeps => {
+            // One that took nothing all the time listens no more.
+            State::Writing(writing) if writing.sleeps && self.sent == self.output.len() => {
                 // A comment: whoever is in between sees that it lives.
                 self.put(b": \n\n", writing.chunked);
                 self.deadline = now + ADMIN_EVENTS_PAUSE;
@@ -397,9 +398,6 @@ impl Connection {
                 Flow::Stop(Progress::Again)
             }
             More::Later => {
-                if !piece.is_empty() || !writing.sleeps {
-                    self.deadline = view.cx.now + ADMIN_EVENTS_PAUSE;
-                }
                 writing.sleeps = true;
                 self.state = State::Writing(writing);
                 match self.flush(view.cx.now) {
@@ -485,6 +483,9 @@ impl Connection {
         if self.sent > 0 {
             self.output.clear();
             self.sent = 0;
+            if self.listens() {
+                self.deadline = now + ADMIN_EVENTS_PAUSE;
+            }
         }
         Flow::Go
     }

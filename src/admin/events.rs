@@ -68,6 +68,7 @@ mod tests {
         assert_eq!(events.behind(10).unwrap().id, 11);
         assert_eq!(events.behind(10).unwrap().data["n"], 11);
         assert!(events.behind(events.last()).is_none());
+        assert!(events.behind(u64::MAX).is_none());
         assert_eq!(events.behind(10).unwrap().data["time"], "1970-01-01T00:00:00Z");
     }
 }

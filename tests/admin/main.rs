@@ -8,3 +8,4 @@ mod draining;
 mod guards;
 mod load;
 mod registering;
+mod streams;
