@@ -72,6 +72,8 @@ pub enum Cause {
     BackendRemoved,
     /// The operator closed its connections.
     BackendClosed,
+    /// The operator closed this connection.
+    Told,
     /// Nothing moved.
     IdleTimeout,
     /// Nothing moved once one side had finished.
@@ -189,6 +191,7 @@ const ROWS: &[Row] = &[
         Who::Killed,
         "stopped",
     ),
+    (C::Told, "operator-closed", "an operator closed the connection", Who::Killed, "stopped"),
     (C::IdleTimeout, "idle-timeout", "nothing moved", Who::ClientTimeout, LATE),
     (C::HalfCloseTimeout, "half-close-timeout", "nothing moved", Who::ClientTimeout, LATE),
     (C::AllDown, "all-down", "all backends are down", Who::Server, FAILED),

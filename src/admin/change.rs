@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::config::{BackendSpec, OverlaySource, Patch, closest, counted, quoted};
 use crate::control::{Counted, Directory, Receipt};
+use crate::event::Key;
 
 use super::haproxy::certificates::Act;
 use super::place::Place;
@@ -32,6 +33,8 @@ pub enum Asked {
     Stop,
     /// All connections to a backend of a pool are to be closed.
     Close(Place),
+    /// This one connection of a client is to be closed.
+    CloseOne(Key),
     /// A server says that it is there.
     Register(Box<Heartbeat>),
     /// A server that registered itself goes; with its key and sequence, if that was signed.
@@ -169,17 +172,24 @@ impl Change {
 
     /// Whether its conditions hold.
     pub fn check(&self, directory: &Directory) -> Result<(), Problem> {
+        self.check_generation(directory)?;
+        self.edits.iter().try_for_each(|edit| edit.check(directory))
+    }
+
+    /// Whether it was meant for what is there.
+    pub fn check_generation(&self, directory: &Directory) -> Result<(), Problem> {
         if let Some(wanted) = self.if_generation.filter(|it| *it != directory.generation) {
             let detail =
                 format!("generation {wanted} was read, {} is there", directory.generation);
             return Err(Problem::new(Kind::CHANGED, detail));
         }
-        self.edits.iter().try_for_each(|edit| edit.check(directory))
+        Ok(())
     }
 }
 
 impl Edit {
-    fn check(&self, directory: &Directory) -> Result<(), Problem> {
+    /// Whether its condition holds.
+    pub fn check(&self, directory: &Directory) -> Result<(), Problem> {
         let Place { pool, name } = &self.place;
         let Some(entry) = directory.pool(pool) else {
             return Err(no_pool(pool, directory));

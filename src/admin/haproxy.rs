@@ -16,4 +16,5 @@ pub mod ids;
 pub mod info;
 pub mod listing;
 pub mod rows;
+pub mod sessions;
 pub mod verbs;

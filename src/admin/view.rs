@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use crate::config::{Desired, PoolSpec, duration_text, time_text};
 use crate::context::Context;
 use crate::control::Directory;
-use crate::event::ServerId;
+use crate::event::{ServerId, Slots};
+use crate::relay::Pair;
 
 use super::events::Events;
 use super::haproxy::certificates::Shelf;
@@ -22,6 +23,8 @@ pub struct View<'a> {
     pub cx: &'a Context,
     /// The names.
     pub directory: &'a Directory,
+    /// Clients, each with what it has of a backend.
+    pub pairs: &'a Slots<Pair>,
     /// What happened.
     pub events: &'a Events,
     /// Servers that registered themselves.

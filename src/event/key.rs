@@ -21,6 +21,13 @@ pub struct Key {
     pub generation: Generation,
 }
 
+impl Key {
+    /// As one number: the generation, then 32 bits of the place.
+    pub fn number(self) -> u64 {
+        self.generation.bits() << 32 | u64::from(self.index)
+    }
+}
+
 /// Counts the owners of a place: 28 bits, and never zero, so that an `Option` of a key is no larger
 /// than the key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

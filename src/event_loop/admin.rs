@@ -31,6 +31,7 @@ use crate::control::{BackendEntry, PreparedAdmin};
 use crate::event::{Key, Owner, ServerId, Slots};
 use crate::limits::{ADMIN_READ_BYTES, ADMIN_TIME, REFUSAL_STEP};
 use crate::net::Inlet;
+use crate::relay::Reason;
 use crate::stats::LogThrottle;
 
 use super::changing::Asker;
@@ -141,6 +142,7 @@ macro_rules! lent {
         View {
             cx: &$loop.cx,
             directory: &$loop.directory,
+            pairs: &$loop.pairs,
             events: &$loop.admin.events,
             leaving: &$loop.admin.leaving,
             registry: &$loop.admin.registry,
@@ -322,6 +324,10 @@ impl EventLoop {
             Asked::Close(place) => {
                 let closing = self.close_connections(&place);
                 self.answer_admin(key, Ok(Done::Closing(closing)));
+            }
+            Asked::CloseOne(pair) => {
+                self.close(pair, Reason::Told);
+                self.answer_admin(key, Ok(Done::Closing(1)));
             }
             Asked::Health(place, is_up) => {
                 let pool = self.directory.pool(&place.pool);

@@ -46,6 +46,15 @@ pub const ADMIN_CHANGES_WAITING: usize = 1200;
 /// Changes in one batch.
 pub const ADMIN_BATCH_MAX: usize = 10_000;
 
+/// Edits of a change that are laid over what is configured at once. More are cut into turns.
+pub const EDITS_AT_ONCE: usize = 4;
+
+/// Known names that are compared with an unknown one for what may have been meant: 0.3 ms.
+pub const CLOSEST_LOOKED_AT: usize = 1000;
+
+/// Mistakes in a body that are told; of more there is only the number.
+pub const MISTAKES_TOLD: usize = 100;
+
 /// An answer to a POST is remembered for so long under its Idempotency-Key.
 pub const IDEMPOTENCY_TIME: Duration = Duration::from_secs(600);
 
@@ -111,6 +120,9 @@ pub const HAPROXY_TIME_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// `wait` looks again after this time.
 pub const HAPROXY_WAIT_STEP: Duration = Duration::from_millis(50);
+
+/// Places for clients that are looked at for one piece of a list of sessions: most may be empty.
+pub const HAPROXY_PLACES_PER_PIECE: usize = 1024;
 
 /// Heartbeats in datagrams that are heard in one turn.
 pub const HEARTBEATS_PER_TURN: usize = 64;

@@ -163,6 +163,7 @@ impl Account {
             Reason::GaveWay => (Cause::MaxConnections, None),
             Reason::HalfClosedIdle => (Cause::HalfCloseTimeout, None),
             Reason::BackendLost(loss) => (loss.cause(), None),
+            Reason::Told => (Cause::Told, None),
             Reason::Stopped => (Cause::Stopped, None),
             Reason::DrainTimeout => (Cause::DrainTimeout, None),
             Reason::Exhausted => (Cause::OutOfResources, None),

@@ -70,6 +70,8 @@ pub enum Reason {
     HalfClosedIdle,
     /// Its backend is lost, and its connections are to be closed with it.
     BackendLost(Loss),
+    /// An operator wants it closed.
+    Told,
     /// We are stopping, and nobody wants to wait any longer; or the listener is removed, and its
     /// clients are to be closed with it.
     Stopped,
@@ -129,6 +131,7 @@ impl Reason {
             | Reason::ConnectFailed(_)
             | Reason::Refused(_)
             | Reason::BackendLost(_)
+            | Reason::Told
             | Reason::Stopped
             | Reason::DrainTimeout
             | Reason::Exhausted => true,
@@ -156,6 +159,7 @@ impl Reason {
             | Reason::Refused(_)
             | Reason::Alerted(_)
             | Reason::BackendLost(_)
+            | Reason::Told
             | Reason::Stopped
             | Reason::Exhausted => None,
         }
@@ -196,6 +200,7 @@ impl fmt::Display for Reason {
             Reason::GaveWay => f.write_str("gave way to a new client"),
             Reason::HalfClosedIdle => f.write_str("half closed and idle for too long"),
             Reason::BackendLost(loss) => f.write_str(loss.says()),
+            Reason::Told => f.write_str("an operator closed it"),
             Reason::Stopped | Reason::DrainTimeout => f.write_str("cut off by the stop"),
             Reason::Exhausted => f.write_str("out of descriptors or memory"),
         }

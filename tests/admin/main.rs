@@ -6,6 +6,7 @@ mod common;
 mod api;
 mod draining;
 mod guards;
+mod haproxy;
 mod load;
 mod registering;
 mod streams;

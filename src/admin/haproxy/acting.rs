@@ -13,6 +13,7 @@ use super::conversation::Severity;
 use super::describing;
 use super::info;
 use super::listing::{Servers, Stat};
+use super::sessions::{self, Sessions};
 use crate::config::{
     AdminState, BackendSpec, Check, HaproxyLevel as Level, OverlaySource, Patch, Shared,
     time_text,
@@ -44,7 +45,7 @@ const NO_CHECK: &str = "Health check was not configured on this server, cannot e
 const NO_AGENT: &str = "Agent was not configured on this server, cannot enable.";
 
 /// What is said where something is wrong.
-type Refusal = &'static str;
+pub type Refusal = &'static str;
 
 /// Who asks.
 #[derive(Debug, Clone, Copy)]
@@ -78,6 +79,11 @@ fn tried(command: Command, who: Asker<'_>, view: &View<'_>) -> Result<Step, Refu
             let admin = &view.directory.desired.process.admin;
             let path = admin.haproxy_socket.as_deref().unwrap_or_default();
             Step::Lines(format!("# socket lvl processes\nunix@{path} admin all\n"))
+        }
+        Command::ShowSessions(which) => Step::Pieces(Box::new(Sessions::new(which, view)?)),
+        Command::ShutdownSession(number) => {
+            let key = sessions::find(number, view.pairs)?;
+            Step::Ask(Box::new(Asked::CloseOne(key)), String::new())
         }
         Command::ShowTable | Command::ClearCounters => nothing(),
         Command::NoAgent => nothing(),

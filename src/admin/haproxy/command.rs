@@ -8,6 +8,7 @@ use crate::config::{AdminState, BackendSpec, HaproxyLevel as Level, closest};
 use crate::limits::HAPROXY_TIME_MAX;
 
 use super::certificates::{Act, Secret};
+use super::sessions::{self, Which};
 use super::verbs::{VERBS, Verb};
 
 /// A server of a backend, as it was written: names, or `#id`.
@@ -70,6 +71,8 @@ pub enum Command {
     ShowErrors,
     ShowCliSockets,
     ShowTable,
+    ShowSessions(Which),
+    ShutdownSession(u64),
     GetWeight(Target),
     SetWeight(Target, Weight),
     SetState(Target, AdminState),
@@ -94,6 +97,7 @@ const USAGE: &str = "usage: set server <backend>/<server> addr | agent | agent-a
 const STATES: &str = "'set server <srv> state' expects 'ready', 'drain' and 'maint'.";
 const HEALTHS: &str = "'set server <srv> health' expects 'up', 'stopping', or 'down'.";
 const PAIR: &str = "Require 'backend/server'.";
+const NO_POINTER: &str = "Session pointer expected (use 'show sess').";
 const DENIED: &str = "Permission denied";
 
 /// What these words want, or what is wrong with them.
@@ -120,6 +124,11 @@ pub fn parse(
         ["show", "errors"] => Ok(Command::ShowErrors),
         ["show", "cli", "sockets"] => Ok(Command::ShowCliSockets),
         ["show", "table"] => Ok(Command::ShowTable),
+        ["show", "sess"] => show_sessions(said).map(Command::ShowSessions),
+        ["shutdown", "session"] => {
+            let number = sessions::number(first).ok_or(NO_POINTER)?;
+            Ok(Command::ShutdownSession(number))
+        }
         ["get", "weight"] => Ok(Command::GetWeight(target(first)?)),
         ["set", "weight"] => set_weight(target(first)?, said.get(1)),
         ["set", "server"] => set_server(said),
@@ -325,6 +334,17 @@ fn add_server(said: &[&str]) -> Result<Command, String> {
         name.trim_end_matches(')').clone_into(tls);
     }
     Ok(Command::AddServer(target, Box::new(spec)))
+}
+
+fn show_sessions(said: &[&str]) -> Result<Which, String> {
+    match *said {
+        [] | ["all", ..] => Ok(Which::All),
+        ["older", age, ..] => time(age, 1000)
+            .map(Which::Older)
+            .ok_or_else(|| "Invalid duration format, expected an age.".to_owned()),
+        ["older"] => Err("Missing age, expected a duration.".to_owned()),
+        [id, ..] => sessions::number(id).map(Which::One).ok_or_else(|| NO_POINTER.to_owned()),
+    }
 }
 
 fn wait(said: &[&str]) -> Result<Command, String> {

@@ -10,7 +10,7 @@ use super::command::{Form, StatQuery};
 use super::rows::{self, Row};
 
 /// So many rows a piece, however short they are.
-const ROWS_PER_PIECE: usize = 32;
+pub(super) const ROWS_PER_PIECE: usize = 32;
 
 /// Where a walk over services, pools and their backends is.
 #[derive(Debug, Clone, Copy)]

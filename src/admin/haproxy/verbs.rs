@@ -91,11 +91,17 @@ verbs! {
     Operator ["show", "ssl", "crt-list"]
         "show ssl crt-list"
         "show the list of crt-lists: there are none";
+    Operator ["show", "sess"]
+        "show sess [all|older <age>|<id>]"
+        "report the list of current sessions, or one";
     User ["show", "stat"]
         "show stat [json|no-maint|typed|up]*"
         "report counters for each proxy and server";
     Operator ["show", "table"] "show table" "report table usage stats: there are none";
     User ["show", "version"] "show version" "show version of the current process";
+    Admin ["shutdown", "session"]
+        "shutdown session <id>"
+        "kill a specific session";
     Admin ["shutdown", "sessions", "server"]
         "shutdown sessions server <bk>/<srv>"
         "kill sessions on a server";
