@@ -27,6 +27,7 @@ mod changes;
 mod changing;
 mod chores;
 mod closing;
+mod editing;
 #[cfg(debug_assertions)]
 mod invariants;
 mod mirroring;

@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::limits::MISTAKES_TOLD;
+
 use super::answer::{Answer, line};
 
 const PROBLEM: &str = "application/problem+json";
@@ -25,6 +27,39 @@ pub struct Mistake {
     pub detail: String,
     /// What may have been meant.
     pub hint: Option<String>,
+}
+
+/// What is wrong with a body: as many as anybody reads, and how many more.
+#[derive(Debug, Default)]
+pub struct Mistakes {
+    told: Vec<Mistake>,
+    more: usize,
+}
+
+impl Mistakes {
+    /// One more; it is looked for what may have been meant only if it is told.
+    pub fn push(&mut self, make: impl FnOnce() -> Mistake) {
+        if self.is_full() {
+            self.more += 1;
+        } else {
+            self.told.push(make());
+        }
+    }
+
+    /// Whether no more are told.
+    pub fn is_full(&self) -> bool {
+        self.told.len() >= MISTAKES_TOLD
+    }
+
+    /// Whether nothing is wrong.
+    pub fn is_empty(&self) -> bool {
+        self.told.is_empty()
+    }
+
+    /// Those that are told, and how many are not.
+    pub fn take(self) -> (Vec<Mistake>, usize) {
+        (self.told, self.more)
+    }
 }
 
 /// A kind of problem.

@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::complaint::Wrong;
-use crate::limits;
+use crate::limits::{self, CLOSEST_LOOKED_AT};
 
 const DURATION_WANT: &str = "a duration with its unit such as 500ms, 2s, 5m or 1h";
 
@@ -175,8 +175,11 @@ pub fn closest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
         let letters: Vec<char> = candidate.chars().collect();
         if candidate.starts_with(&begun) { 1 } else { edits(&word, &letters) }
     };
-    let nearest =
-        known.into_iter().map(|known| (distance(known), known)).min_by_key(|n| n.0)?;
+    let nearest = known
+        .into_iter()
+        .take(CLOSEST_LOOKED_AT)
+        .map(|known| (distance(known), known))
+        .min_by_key(|n| n.0)?;
     (nearest.0 <= (word.len() / 3).min(3)).then_some(nearest.1)
 }
 

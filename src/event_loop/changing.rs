@@ -16,16 +16,16 @@ use std::time::{Duration, Instant, SystemTime};
 use log::{error, info, warn};
 use serde_json::json;
 
-use crate::admin::change::{self, Change, Configure, Done, Ends, What};
+use crate::admin::change::{self, Change, Configure, Done, Ends};
 use crate::admin::haproxy::certificates::Committed;
-use crate::admin::place::Place;
 use crate::admin::problem::{Kind, Problem};
-use crate::config::{Complaint, Desired, Laid, Mark, Spelling, Untold, counted, quoted};
+use crate::config::{Complaint, Desired, Laid, Spelling, counted};
 use crate::control::{self, Directory, Ground, Layers, Prepared, Preparing, Receipt};
-use crate::event::{Key, ServerId};
-use crate::limits::{ADMIN_CHANGES_WAITING, RELOAD_TIME};
+use crate::event::Key;
+use crate::limits::{ADMIN_CHANGES_WAITING, EDITS_AT_ONCE, RELOAD_TIME};
 use crate::services::{Listener, ListenerSocket};
 
+use super::editing::{Edited, Editing, Ending};
 use super::{EventLoop, Reading, Rereading, RunState, Tell};
 
 /// Who is told what came of it.
@@ -78,16 +78,8 @@ enum Mode {
     Check,
 }
 
-/// A backend whose connections are to end.
-struct Ending {
-    place: Place,
-    server: ServerId,
-    ends: Ends,
-    /// It is not there any more.
-    leaves: bool,
-}
-
 enum Stage {
+    Editing(Box<Editing>),
     Reading(Box<dyn Rereading>),
     Preparing(Box<Preparing>, Box<Layers>, Tell),
     /// It is done. To free what is of no use any more takes its time, too.
@@ -102,12 +94,29 @@ enum Progress {
     Ready(Box<Prepared>, Box<Layers>, Tell),
     /// Lines that say what is wrong.
     Refused(Vec<String>),
+    /// An edit cannot be.
+    Wrong(Problem),
+    /// All was so already.
+    Same,
     Over,
 }
 
 impl Stage {
-    fn step(self, job: &mut Job, looping: &EventLoop) -> Progress {
+    /// Of one that was taken out to go on with.
+    fn nothing() -> Stage {
+        Stage::Forgetting { _told: Box::new(|_| Vec::new()) }
+    }
+
+    fn step(self, job: &mut Job, looping: &mut EventLoop) -> Progress {
         match self {
+            Stage::Editing(mut editing) => match editing.step(&looping.directory) {
+                Err(problem) => Progress::Wrong(problem),
+                Ok(true) => Progress::Going(Stage::Editing(editing)),
+                Ok(false) => {
+                    let stage = looping.lay(editing.finish(), job);
+                    stage.map_or(Progress::Same, Progress::Going)
+                }
+            },
             Stage::Reading(mut reading) => {
                 if reading.step() {
                     return Progress::Going(Stage::Reading(reading));
@@ -225,7 +234,7 @@ impl EventLoop {
         let Waiting { asker, what } = waiting;
         let started = match what {
             Task::Reload => Ok(Some(self.start_reload(asker))),
-            Task::Change(change) => self.start_change(asker, &change),
+            Task::Change(change) => self.start_change(asker, change),
             Task::Configure(configure) => self.start_configure(asker, configure).map(Some),
             Task::Show(committed) => self.start_showing(asker, committed).map(Some),
         };
@@ -290,75 +299,34 @@ impl EventLoop {
     }
 
     /// Nothing, if all is so already.
-    fn start_change(&mut self, asker: Asker, change: &Change) -> Result<Option<Job>, Problem> {
-        change.check(&self.directory)?;
-        let Layers { base, overlay } = self.edited(change)?;
-        let Laid { desired, overlay, notes } = overlay.over(&base);
-        let ending = self.endings(change);
+    fn start_change(&mut self, asker: Asker, change: Change) -> Result<Option<Job>, Problem> {
+        let mut editing = Editing::begin(change, &self.directory)?;
+        if editing.left() > EDITS_AT_ONCE {
+            let stage = Stage::Editing(Box::new(editing));
+            return Ok(Some(Job::new(stage, asker, Mode::Run)));
+        }
+        while editing.step(&self.directory)? {}
+        let mut job = Job::new(Stage::nothing(), asker, Mode::Run);
+        let stage = self.lay(editing.finish(), &mut job);
+        Ok(stage.map(|stage| Job { stage, ..job }))
+    }
+
+    /// What edits come to is to be prepared; nothing, if all is so already.
+    fn lay(&mut self, edited: Edited, job: &mut Job) -> Option<Stage> {
+        let Edited { base, laid, ending, dry_run } = edited;
+        let Laid { desired, overlay, notes } = laid;
         if desired == self.directory.desired && ending.is_empty() {
-            if !change.dry_run {
+            if !dry_run {
                 self.directory.overlay = overlay;
             }
-            return Ok(None);
+            return None;
         }
-        let mode = if change.dry_run { Mode::DryRun } else { Mode::Run };
+        job.mode = if dry_run { Mode::DryRun } else { Mode::Run };
+        job.notes = notes;
+        job.ending = ending;
         let tell = self.tell_spelled(Spelling::PATHS);
-        let layers = Box::new(Layers { base, overlay });
-        let preparing = Box::new(mode.preparing(desired).keeping_files());
-        let stage = Stage::Preparing(preparing, layers, tell);
-        Ok(Some(Job { notes, ending, ..Job::new(stage, asker, mode) }))
-    }
-
-    /// The overlay with these edits.
-    fn edited(&self, change: &Change) -> Result<Layers, Problem> {
-        let base = self.directory.base.clone();
-        let mut overlay = self.directory.overlay.clone();
-        let mark = Mark::now(&change.by);
-        for (edit, pointer) in change.edits.iter().zip(&change.pointers) {
-            let Place { pool, name } = &edit.place;
-            let done = match &edit.what {
-                What::Put(spec, source) => {
-                    overlay.put(&base, pool, spec.clone(), *source, mark.clone())
-                }
-                What::Patch(patch) => overlay.patch(&base, pool, name, patch, mark.clone()),
-                What::Remove(_) => overlay.remove(&base, pool, name, mark.clone()).map(|_| ()),
-                What::Clear => {
-                    overlay.clear(pool, name);
-                    Ok(())
-                }
-            };
-            done.map_err(|why| self.untold(&why, &edit.place, pointer))?;
-        }
-        Ok(Layers { base, overlay })
-    }
-
-    fn untold(&self, why: &Untold, place: &Place, pointer: &str) -> Problem {
-        let Place { pool, name } = place;
-        let problem = match why {
-            Untold::NoPool => change::no_pool(pool, &self.directory),
-            Untold::NoBackend => change::no_backend(pool, name, &self.directory),
-            Untold::TooMany => {
-                let detail =
-                    format!("the pool {} has as many backends as it may", quoted(pool));
-                Problem::new(Kind::INVALID, detail)
-            }
-        };
-        if pointer.is_empty() { problem } else { problem.at(pointer) }
-    }
-
-    /// Backends of these edits whose connections are to end.
-    fn endings(&self, change: &Change) -> Vec<Ending> {
-        let ending = |edit: &change::Edit| {
-            let Place { pool, name } = &edit.place;
-            let found = self.directory.backend(self.directory.pool(pool)?, name)?;
-            let (ends, leaves) = match &edit.what {
-                What::Remove(ends) => (*ends, true),
-                What::Patch(patch) => (Ends::Within(patch.deadline?), false),
-                What::Put(..) | What::Clear => return None,
-            };
-            Some(Ending { place: edit.place.clone(), server: found.server, ends, leaves })
-        };
-        change.edits.iter().filter_map(ending).collect()
+        let preparing = Box::new(job.mode.preparing(desired).keeping_files());
+        Some(Stage::Preparing(preparing, Box::new(Layers { base, overlay }), tell))
     }
 
     fn tell_spelled(&self, spelling: Spelling) -> Tell {
@@ -376,8 +344,7 @@ impl EventLoop {
         let began = Instant::now();
         job.turns += 1;
         loop {
-            let nothing: Tell = Box::new(|_| Vec::new());
-            let stage = std::mem::replace(&mut job.stage, Stage::Forgetting { _told: nothing });
+            let stage = std::mem::replace(&mut job.stage, Stage::nothing());
             match stage.step(&mut job, self) {
                 Progress::Going(stage) => {
                     job.stage = stage;
@@ -394,6 +361,14 @@ impl EventLoop {
                 }
                 Progress::Refused(lines) => {
                     self.say_refused(&lines, job.asker);
+                    return self.start_next();
+                }
+                Progress::Wrong(problem) => {
+                    self.tell_refused(job.asker, problem);
+                    return self.start_next();
+                }
+                Progress::Same => {
+                    self.tell_done(job.asker, Done::Same);
                     return self.start_next();
                 }
                 Progress::Over => {

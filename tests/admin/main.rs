@@ -7,6 +7,7 @@ mod api;
 mod draining;
 mod guards;
 mod haproxy;
+mod large;
 mod load;
 mod registering;
 mod streams;

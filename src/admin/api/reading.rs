@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use crate::config::{AdminState, BackendSpec, closest, host_text, one_of, quoted};
 use crate::limits::{CONNECTIONS_MAX, WEIGHT_MAX};
 
-use super::super::problem::{Kind, Mistake, Problem};
+use super::super::problem::{Kind, Mistake, Mistakes, Problem};
 
 /// A body as a tree.
 pub fn parse(body: &[u8]) -> Result<Value, Problem> {
@@ -32,7 +32,7 @@ pub struct Members<'a, 'm> {
     object: &'a Map<String, Value>,
     pointer: String,
     known: &'static [&'static str],
-    mistakes: &'m mut Vec<Mistake>,
+    mistakes: &'m mut Mistakes,
 }
 
 impl<'a, 'm> Members<'a, 'm> {
@@ -41,19 +41,22 @@ impl<'a, 'm> Members<'a, 'm> {
         value: &'a Value,
         pointer: &str,
         known: &'static [&'static str],
-        mistakes: &'m mut Vec<Mistake>,
+        mistakes: &'m mut Mistakes,
     ) -> Option<Members<'a, 'm>> {
         let Value::Object(object) = value else {
             let detail = format!("found {}, want an object", kind_of(value));
-            mistakes.push(Mistake { pointer: pointer.to_owned(), detail, hint: None });
+            let pointer = pointer.to_owned();
+            mistakes.push(|| Mistake { pointer, detail, hint: None });
             return None;
         };
         for name in object.keys().filter(|name| !known.contains(&name.as_str())) {
-            let hint = closest(name, known.iter().copied());
-            mistakes.push(Mistake {
-                pointer: format!("{pointer}/{}", escaped(name)),
-                detail: format!("unknown member {}", quoted(name)),
-                hint: hint.map(|near| format!("did you mean {near}?")),
+            mistakes.push(|| {
+                let near = closest(name, known.iter().copied());
+                Mistake {
+                    pointer: format!("{pointer}/{}", escaped(name)),
+                    detail: format!("unknown member {}", quoted(name)),
+                    hint: near.map(|near| format!("did you mean {near}?")),
+                }
             });
         }
         Some(Members { object, pointer: pointer.to_owned(), known, mistakes })
@@ -73,7 +76,7 @@ impl<'a, 'm> Members<'a, 'm> {
     /// Something is wrong with a member.
     pub fn complain(&mut self, name: &str, detail: impl Into<String>) {
         let pointer = format!("{}/{}", self.pointer, escaped(name));
-        self.mistakes.push(Mistake { pointer, detail: detail.into(), hint: None });
+        self.mistakes.push(|| Mistake { pointer, detail: detail.into(), hint: None });
     }
 
     /// A whole number in a range.
@@ -141,21 +144,25 @@ pub const BACKEND: &[&str] = &[
 
 /// A backend of this name, as a body has it.
 pub fn backend(name: &str, value: &Value) -> Result<BackendSpec, Problem> {
-    let mut mistakes = Vec::new();
+    let mut mistakes = Mistakes::default();
     let spec = backend_at(name, value, "", &mut mistakes);
     finish(spec, mistakes)
 }
 
 /// What was read, or what is wrong.
-pub fn finish<T>(read: Option<T>, mistakes: Vec<Mistake>) -> Result<T, Problem> {
-    let is_unknown = |it: &Mistake| it.detail.starts_with("unknown member");
-    match read {
-        Some(read) if mistakes.is_empty() => Ok(read),
-        _ if !mistakes.is_empty() && mistakes.iter().all(is_unknown) => {
-            Err(Problem::mistakes(Kind::UNKNOWN_MEMBER, mistakes))
-        }
-        _ => Err(Problem::mistakes(Kind::INVALID, mistakes)),
+pub fn finish<T>(read: Option<T>, mistakes: Mistakes) -> Result<T, Problem> {
+    let (mut told, more) = mistakes.take();
+    if let Some(read) = read.filter(|_| told.is_empty()) {
+        return Ok(read);
     }
+    let is_unknown = |it: &Mistake| it.detail.starts_with("unknown member");
+    let all_unknown = !told.is_empty() && told.iter().all(is_unknown);
+    let kind = if all_unknown { Kind::UNKNOWN_MEMBER } else { Kind::INVALID };
+    if more > 0 {
+        let detail = format!("and {more} more");
+        told.push(Mistake { pointer: String::new(), detail, hint: None });
+    }
+    Err(Problem::mistakes(kind, told))
 }
 
 /// The same, somewhere in a body.
@@ -163,7 +170,7 @@ pub fn backend_at(
     name: &str,
     value: &Value,
     pointer: &str,
-    mistakes: &mut Vec<Mistake>,
+    mistakes: &mut Mistakes,
 ) -> Option<BackendSpec> {
     let mut members = Members::of(value, pointer, BACKEND, mistakes)?;
     if let Some(other) = members.text("name").filter(|other| *other != name) {

@@ -6,7 +6,7 @@ use crate::config::duration;
 use crate::limits::{TTL_DEFAULT, TTL_MAX, TTL_MIN};
 
 use super::super::place::Place;
-use super::super::problem::{Mistake, Problem};
+use super::super::problem::{Mistakes, Problem};
 use super::super::registry::{Heartbeat, Report};
 use super::super::request::Request;
 use super::reading::{self, Members, finish};
@@ -33,7 +33,7 @@ const WANT_SEQUENCE: &str = "found none, want a number that rises, such as the t
 /// What a server says of itself.
 pub(super) fn heartbeat(request: &Request, place: Place) -> Result<Heartbeat, Problem> {
     let value = reading::parse(&request.body)?;
-    let mut mistakes = Vec::new();
+    let mut mistakes = Mistakes::default();
     let heartbeat = read(&value, request, place, &mut mistakes);
     finish(heartbeat, mistakes)
 }
@@ -44,7 +44,7 @@ pub(super) fn goodbye(request: &Request) -> Result<Option<(String, u64)>, Proble
         return Ok(None);
     }
     let value = reading::parse(&request.body)?;
-    let mut mistakes = Vec::new();
+    let mut mistakes = Mistakes::default();
     let sequence = Members::of(&value, "", &["sequence"], &mut mistakes).and_then(|mut it| {
         let sequence = it.number("sequence", 0..=u64::MAX);
         if sequence.is_none() {
@@ -60,7 +60,7 @@ fn read(
     value: &Value,
     request: &Request,
     place: Place,
-    mistakes: &mut Vec<Mistake>,
+    mistakes: &mut Mistakes,
 ) -> Option<Heartbeat> {
     let mut members = Members::of(value, "", KNOWN, mistakes)?;
     let ttl = match members.text("ttl") {

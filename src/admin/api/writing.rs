@@ -10,7 +10,7 @@ use crate::limits::ADMIN_BATCH_MAX;
 
 use super::super::change::{Asked, Change, Configure, Edit, Ends, Only, What};
 use super::super::place::Place;
-use super::super::problem::{Kind, Mistake, Problem};
+use super::super::problem::{Kind, Mistakes, Problem};
 use super::super::request::Request;
 use super::super::view::View;
 use super::lists::unknown_parameter;
@@ -124,7 +124,7 @@ fn backend_edit(request: &Request, place: Place) -> Result<Edit, Problem> {
         }
         Method::Patch => {
             let value = reading::parse(&request.body)?;
-            let mut mistakes = Vec::new();
+            let mut mistakes = Mistakes::default();
             let patch = finish(patch_at(&value, "", &mut mistakes), mistakes)?;
             may_patch(&patch, request)?;
             (What::Patch(patch), Only::IfThere)
@@ -163,7 +163,7 @@ fn ends(request: &Request) -> Result<Ends, Problem> {
 const PATCH: &[&str] = &["weight", "admin", "max_connections", "backup", "address", "deadline"];
 
 /// A JSON merge patch (RFC 7396): what is not mentioned stays.
-fn patch_at(value: &Value, pointer: &str, mistakes: &mut Vec<Mistake>) -> Option<Patch> {
+fn patch_at(value: &Value, pointer: &str, mistakes: &mut Mistakes) -> Option<Patch> {
     use crate::limits::{CONNECTIONS_MAX, WEIGHT_MAX};
     let mut members = Members::of(value, pointer, PATCH, mistakes)?;
     let weight = members.number("weight", 0..=u64::from(WEIGHT_MAX)).map(|it| it as u32);
@@ -193,14 +193,14 @@ fn patch_at(value: &Value, pointer: &str, mistakes: &mut Vec<Mistake>) -> Option
 /// Several edits, all of them or none.
 fn batch(request: &Request, dry_run: bool) -> Result<Change, Problem> {
     let value = reading::parse(&request.body)?;
-    let mut mistakes = Vec::new();
+    let mut mistakes = Mistakes::default();
     let change = read_batch(&value, request, &mut mistakes);
     let mut change = finish(change, mistakes)?;
     change.dry_run |= dry_run;
     Ok(change)
 }
 
-fn read_batch(value: &Value, request: &Request, mistakes: &mut Vec<Mistake>) -> Option<Change> {
+fn read_batch(value: &Value, request: &Request, mistakes: &mut Mistakes) -> Option<Change> {
     let mut change = Change { by: request.who.name.clone(), ..Change::default() };
     let mut members =
         Members::of(value, "", &["if_generation", "dry_run", "changes"], mistakes)?;
@@ -216,6 +216,9 @@ fn read_batch(value: &Value, request: &Request, mistakes: &mut Vec<Mistake>) -> 
         return None;
     }
     for (at, one) in list.iter().enumerate() {
+        if mistakes.is_full() {
+            break;
+        }
         let pointer = format!("/changes/{at}");
         if let Some(edit) = read_one(one, &pointer, mistakes) {
             change.edits.push(edit);
@@ -225,7 +228,7 @@ fn read_batch(value: &Value, request: &Request, mistakes: &mut Vec<Mistake>) -> 
     Some(change)
 }
 
-fn read_one(value: &Value, pointer: &str, mistakes: &mut Vec<Mistake>) -> Option<Edit> {
+fn read_one(value: &Value, pointer: &str, mistakes: &mut Mistakes) -> Option<Edit> {
     let known = &["method", "path", "body", "if_match", "if_none_match"];
     let mut members = Members::of(value, pointer, known, mistakes)?;
     let method = members.text("method").unwrap_or_default().to_owned();
