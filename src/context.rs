@@ -153,8 +153,11 @@ pub struct Home {
 pub struct Settings {
     /// Of the process.
     pub process: ProcessSettings,
-    /// Pairs at once: what was asked for, or else what descriptors allow.
+    /// Pairs at once: what was asked for, or else what descriptors allow; or less, if an operator
+    /// says so while it runs.
     pub max_connections: usize,
+    /// What that may be at most.
+    pub hard_max_connections: usize,
 }
 
 impl User {
@@ -584,6 +587,6 @@ impl Settings {
     pub fn of(process: &ProcessSettings, pairs: usize) -> Settings {
         let process = process.clone();
         let max_connections = process.max_connections.unwrap_or(pairs);
-        Settings { process, max_connections }
+        Settings { process, max_connections, hard_max_connections: max_connections }
     }
 }

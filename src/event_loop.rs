@@ -87,6 +87,8 @@ pub struct EventLoop {
     accepting: Vec<ListenerId>,
     /// How many of them leave.
     sockets_leaving: usize,
+    /// At how many an operator lets nobody in any more, once those who wait are in.
+    intakes_closing: usize,
     /// Those of them at which clients may wait, the next one to be asked first.
     ready: VecDeque<ListenerId>,
     /// What runs, and what it was made from.
@@ -236,6 +238,7 @@ impl EventLoop {
             admin: Admin::new(telling),
             accepting: Vec::new(),
             sockets_leaving: 0,
+            intakes_closing: 0,
             ready: VecDeque::new(),
             pairs: Slots::default(),
             udp: Udp::new(most),

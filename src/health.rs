@@ -22,7 +22,7 @@ use std::time::Instant;
 
 use mio::event::Event;
 
-use crate::backends::Course;
+use crate::backends::{Course, Server};
 use crate::config::{Check, CheckSettings, duration_text};
 use crate::context::Context;
 use crate::event::id::of;
@@ -259,6 +259,7 @@ impl Health {
             None if probe.next_at > cx.now => cx.timers.arm(probe.timer, probe.next_at),
             // Until it is wanted again, by [`Health::hasten`].
             None if cx.backends.is_in_maintenance(probe.server) => {}
+            None if !cx.backends.get(probe.server).is_some_and(Server::is_probed) => {}
             None => self.start(id, cx),
         }
     }

@@ -7,6 +7,6 @@ mod rules;
 mod service;
 
 pub use choice::Choice;
-pub use listener::{Accepting, Listener, ListenerPlan, ListenerSocket, Receiving};
+pub use listener::{Accepting, Intake, Listener, ListenerPlan, ListenerSocket, Receiving};
 pub use rules::{Act, Decided, Decision, Page, ReadyRule, Rules};
 pub use service::Service;

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::config::{BackendSpec, OverlaySource, Patch, closest, counted, quoted};
 use crate::control::{Counted, Directory, Receipt};
-use crate::event::Key;
+use crate::event::{Key, ListenerId};
 
 use super::haproxy::certificates::Act;
 use super::place::Place;
@@ -33,14 +33,18 @@ pub enum Asked {
     Stop,
     /// All connections to a backend of a pool are to be closed.
     Close(Place),
+    /// Clients are to be let in at these listeners, or refused.
+    Intake(Vec<ListenerId>, bool),
+    /// So many clients at once are to be served at most.
+    MaxConnections(usize),
     /// This one connection of a client is to be closed.
     CloseOne(Key),
     /// A server says that it is there.
     Register(Box<Heartbeat>),
     /// A server that registered itself goes; with its key and sequence, if that was signed.
     Goodbye(Place, Option<(String, u64)>),
-    /// A backend is to count as up, or as down, until its probes say otherwise.
-    Health(Place, bool),
+    /// Something is told of the health of a backend.
+    Health(Place, HealthTold),
     /// Something is told of a certificate.
     Certificate(Act),
 }
@@ -82,6 +86,19 @@ pub enum What {
     Remove(Ends),
     /// What was told of it is given up.
     Clear,
+}
+
+/// What is told of the health of a backend.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HealthTold {
+    /// It counts as up until its probes say otherwise.
+    Up,
+    /// It counts as down until then.
+    Down,
+    /// It is probed as its pools want it.
+    Checked,
+    /// It is not probed, and counts as up.
+    Unchecked,
 }
 
 /// How connections of a backend that takes nobody new end.

@@ -20,7 +20,7 @@ use crate::event::{PoolId, ProbeId, ServerId};
 use super::pool::{Pool, PoolPlan, SeatPlace};
 use super::seat::{Presence, SeatPlan};
 use super::server::{Server, ServerPlan};
-use super::{Backends, StickyKey, recount_all};
+use super::{Backends, Flip, StickyKey, recount_all};
 
 /// How a member joins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -139,16 +139,37 @@ impl Backends {
         let is_renamed = *server.name != *plan.name;
         let name = plan.name.clone();
         server.change(plan);
-        let revives = !server.check.probed && server.revive();
+        let revives = !server.is_probed() && server.revive();
         recount_all(server, &mut self.pools);
         if is_renamed {
             self.rename(id, &name);
         }
         if revives {
-            let spelling = self.spelling;
-            let up = Presence::Up;
-            self.change_seats(id, |pool, seat| pool.on_presence(seat, up, spelling, now));
+            self.is_up_again(id, now);
         }
+    }
+
+    /// The operator wants no probes of it, whatever its pools say, or wants them again. Without
+    /// them it counts as up.
+    pub fn set_checked(&mut self, id: ServerId, checked: bool, now: Instant) {
+        let Some(server) = self.servers.get_mut(id) else { return };
+        if std::mem::replace(&mut server.is_unchecked, !checked) != checked {
+            return;
+        }
+        if checked {
+            return self.want_probe(id);
+        }
+        if server.revive() {
+            server.since = now;
+            self.flips.push((id, Flip::Up));
+            self.is_up_again(id, now);
+        }
+    }
+
+    fn is_up_again(&mut self, id: ServerId, now: Instant) {
+        let spelling = self.spelling;
+        let up = Presence::Up;
+        self.change_seats(id, |pool, seat| pool.on_presence(seat, up, spelling, now));
     }
 
     /// Its rules are these from now on, and perhaps its algorithm and its sticky cookie are others.

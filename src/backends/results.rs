@@ -70,7 +70,7 @@ impl Backends {
         self.observe(id, Observation::Failed(took), now);
         let Some(server) = self.servers.get_mut(id) else { return };
         server.counts.failures += 1;
-        let probed = server.check.probed;
+        let probed = server.is_probed();
         if probed && !self.is_last_everywhere(id) {
             self.result(id, Err(&format!("a connect {fault}")), ToldBy::Clients, now);
         }
@@ -93,7 +93,7 @@ impl Backends {
         let Some(server) = self.servers.get_mut(id) else { return };
         debug!("backend {}: a datagram {fault}", server.name);
         server.counts.failures += 1;
-        if server.check.probed {
+        if server.is_probed() {
             if !std::mem::replace(&mut server.probe_wanted, true) {
                 self.probes_wanted.push(id);
             }
@@ -160,7 +160,7 @@ impl Backends {
     /// Without probes nothing would bring it up.
     pub fn start_down(&mut self, id: ServerId, now: Instant) {
         let Some(server) = self.servers.get_mut(id) else { return };
-        if !server.check.probed {
+        if !server.is_probed() {
             return;
         }
         let fall = server.check.rise_fall.fall;
@@ -185,7 +185,7 @@ impl Backends {
     /// An operator says that it is up, or down: as many probes at once as it takes. The next ones
     /// may say otherwise.
     pub fn told(&mut self, id: ServerId, is_up: bool, now: Instant) {
-        let Some(server) = self.servers.get(id).filter(|it| it.check.probed) else { return };
+        let Some(server) = self.servers.get(id).filter(|it| it.is_probed()) else { return };
         let RiseFall { rise, fall } = server.check.rise_fall;
         for _ in 0..if is_up { rise } else { fall } {
             let result = if is_up { Ok(()) } else { Err("an operator says so") };

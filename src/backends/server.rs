@@ -69,6 +69,8 @@ pub struct Server {
     pub(super) seats: Vec<SeatPlace>,
     /// How many of these say that somebody works on it.
     pub(super) in_maintenance: usize,
+    /// An operator wants no probes of it, whatever its pools say.
+    pub(super) is_unchecked: bool,
     /// How often it joined a pool.
     pub(super) joined: usize,
 }
@@ -143,6 +145,7 @@ impl Server {
             probe_wanted: false,
             seats: Vec::new(),
             in_maintenance: 0,
+            is_unchecked: false,
             joined: 0,
         }
     }
@@ -160,6 +163,16 @@ impl Server {
         self.idle_rules = plan.idle_rules;
         self.dial = plan.dial;
         self.probe_dial = plan.probe_dial;
+    }
+
+    /// How many connections to it wait for a client.
+    pub fn idle_connections(&self) -> usize {
+        self.idle.len()
+    }
+
+    /// Whether probes say how it is.
+    pub fn is_probed(&self) -> bool {
+        self.check.probed && !self.is_unchecked
     }
 
     /// Nothing takes it down any more, and nothing would bring it up. Says whether it was down.

@@ -13,7 +13,7 @@ use log::{info, warn};
 use serde_json::json;
 
 use crate::admin::access::Rules;
-use crate::admin::change::{Asked, Done};
+use crate::admin::change::{Asked, Done, HealthTold};
 use crate::admin::client::Client;
 use crate::admin::connection::Progress;
 use crate::admin::events::Events;
@@ -21,14 +21,14 @@ use crate::admin::haproxy::certificates::Shelf;
 use crate::admin::haproxy::ids::Ids;
 use crate::admin::listener::AdminListener;
 use crate::admin::place::Place;
-use crate::admin::problem::Problem;
+use crate::admin::problem::{Kind, Problem};
 use crate::admin::registry::Registry;
 use crate::admin::remembered::{Recall, Remembered};
 use crate::admin::view::{Leaving, ProcessState, View};
 use crate::backends::Flip;
 use crate::config::{AdminListen, AdminState, Desired, PoolSpec, counted};
 use crate::control::{BackendEntry, PreparedAdmin};
-use crate::event::{Key, Owner, ServerId, Slots};
+use crate::event::{Key, ListenerId, Owner, ServerId, Slots};
 use crate::limits::{ADMIN_READ_BYTES, ADMIN_TIME, REFUSAL_STEP};
 use crate::net::Inlet;
 use crate::relay::Reason;
@@ -325,17 +325,49 @@ impl EventLoop {
                 let closing = self.close_connections(&place);
                 self.answer_admin(key, Ok(Done::Closing(closing)));
             }
+            Asked::Intake(listeners, open) => {
+                let outcome = self.set_intake(&listeners, open);
+                self.answer_admin(key, outcome);
+            }
+            Asked::MaxConnections(most) => {
+                self.cx.settings.max_connections = most;
+                self.answer_admin(key, Ok(Done::Begun));
+            }
             Asked::CloseOne(pair) => {
                 self.close(pair, Reason::Told);
                 self.answer_admin(key, Ok(Done::Closing(1)));
             }
-            Asked::Health(place, is_up) => {
-                let pool = self.directory.pool(&place.pool);
-                let found = pool.and_then(|it| self.directory.backend(it, &place.name));
-                if let Some(server) = found.map(|it| it.server) {
-                    self.cx.backends.told(server, is_up, self.cx.now);
-                }
+            Asked::Health(place, told) => {
+                self.tell_health(&place, told);
                 self.answer_admin(key, Ok(Done::Begun));
+            }
+        }
+    }
+
+    fn set_intake(&mut self, listeners: &[ListenerId], open: bool) -> Result<Done, Problem> {
+        if open {
+            self.resume_intake(listeners).map_err(|error| {
+                let detail = format!("Failed to resume frontend: {error}");
+                Problem::new(Kind::INTERNAL, detail)
+            })?;
+        } else {
+            self.stop_intake(listeners);
+        }
+        Ok(Done::Begun)
+    }
+
+    fn tell_health(&mut self, place: &Place, told: HealthTold) {
+        let pool = self.directory.pool(&place.pool);
+        let found = pool.and_then(|it| self.directory.backend(it, &place.name));
+        let Some(server) = found.map(|it| it.server) else { return };
+        let now = self.cx.now;
+        match told {
+            HealthTold::Up => self.cx.backends.told(server, true, now),
+            HealthTold::Down => self.cx.backends.told(server, false, now),
+            HealthTold::Checked => self.cx.backends.set_checked(server, true, now),
+            HealthTold::Unchecked => {
+                self.cx.backends.set_checked(server, false, now);
+                self.health.pause(server, &self.cx);
             }
         }
     }

@@ -17,7 +17,9 @@ use crate::backends::{PoolPlan, ServerPlan};
 use crate::config::{CheckSettings, UdpSettings};
 use crate::event::{ListenerId, Owner, PoolId, ServerId};
 use crate::net::{DatagramListener, StreamListener};
-use crate::services::{Accepting, Listener, ListenerPlan, ListenerSocket, Receiving, Service};
+use crate::services::{
+    Accepting, Intake, Listener, ListenerPlan, ListenerSocket, Receiving, Service,
+};
 
 use super::EventLoop;
 
@@ -32,8 +34,14 @@ impl EventLoop {
         let timers = &mut self.cx.timers;
         let id = self.cx.listeners.insert_with(|id| {
             let timer = timers.create(Owner::Listener(id));
-            let accepting =
-                Accepting { listener, timer, is_paused: false, is_queued: false, last: None };
+            let accepting = Accepting {
+                listener,
+                timer,
+                is_paused: false,
+                intake: Intake::Open,
+                is_queued: false,
+                last: None,
+            };
             Listener::new(plan, address, ListenerSocket::Stream(accepting))
         });
         self.accepting.push(id);

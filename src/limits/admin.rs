@@ -121,6 +121,9 @@ pub const HAPROXY_TIME_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// `wait` looks again after this time.
 pub const HAPROXY_WAIT_STEP: Duration = Duration::from_millis(50);
 
+/// Rows of a list that are written in one piece, however short they are.
+pub const HAPROXY_ROWS_PER_PIECE: usize = 32;
+
 /// Places for clients that are looked at for one piece of a list of sessions: most may be empty.
 pub const HAPROXY_PLACES_PER_PIECE: usize = 1024;
 

@@ -75,6 +75,18 @@ impl StreamListener {
         registry.register(&mut self.socket, owner.into(), Interest::READABLE)
     }
 
+    /// Refuse whoever comes from now on, those too who wait to be accepted: on Linux a listening
+    /// socket that is shut for reading listens no more, and keeps its port, if that was asked for
+    /// by its number. HAProxy pauses its frontends so.
+    pub fn shut(&self) -> io::Result<()> {
+        socket2::SockRef::from(&self.socket).shutdown(std::net::Shutdown::Read)
+    }
+
+    /// Listen again.
+    pub fn reopen(&self) -> io::Result<()> {
+        socket2::SockRef::from(&self.socket).listen(LISTEN_BACKLOG)
+    }
+
     /// An event said that somebody is waiting.
     pub fn mark(&mut self) {
         self.ready = true;

@@ -79,10 +79,24 @@ pub struct Accepting {
     pub timer: TimerKey,
     /// It ran out of descriptors and waits for its timer.
     pub is_paused: bool,
+    /// Whether an operator lets clients in.
+    pub intake: Intake,
     /// It waits to be asked for clients.
     pub is_queued: bool,
     /// It leaves: so many may still come in, who waited when that began.
     pub last: Option<usize>,
+}
+
+/// Whether an operator lets clients in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Intake {
+    /// It does.
+    #[default]
+    Open,
+    /// No more, but for those who wait to be accepted.
+    Closing,
+    /// No: they are refused.
+    Closed,
 }
 
 /// A socket for datagrams.
@@ -152,17 +166,27 @@ impl Listener {
     pub fn is_ready(&self) -> bool {
         match &self.socket {
             ListenerSocket::Stream(accepting) => {
-                accepting.listener.is_ready() && !accepting.is_paused
+                let is_open = accepting.intake != Intake::Closed;
+                accepting.listener.is_ready() && !accepting.is_paused && is_open
             }
             ListenerSocket::Datagram(receiving) => receiving.listener.is_ready(),
             ListenerSocket::Closed => false,
         }
     }
 
+    /// Whether an operator lets clients in, if it takes connections.
+    pub fn intake(&self) -> Option<Intake> {
+        match &self.socket {
+            ListenerSocket::Stream(accepting) => Some(accepting.intake),
+            ListenerSocket::Datagram(_) | ListenerSocket::Closed => None,
+        }
+    }
+
     /// It is to take nobody new from now on, but for those who wait already; not even those if its
     /// clients are closed.
     pub fn begin_to_leave(&mut self) {
-        let waiting = if self.closes_clients() { 0 } else { LISTEN_BACKLOG as usize };
+        let nobody_waits = self.closes_clients() || self.intake() == Some(Intake::Closed);
+        let waiting = if nobody_waits { 0 } else { LISTEN_BACKLOG as usize };
         if let ListenerSocket::Stream(accepting) = &mut self.socket {
             accepting.last = Some(waiting);
         }

@@ -7,20 +7,25 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::common::admin::Admin;
-use crate::common::{Backend, connect, read_to_end, until};
+use crate::common::{Backend, connect, free_port, read_to_end, until};
+
+const NO_CHECK: &str = "kind = \"none\"";
 
 /// A service `main` with a pool `web` of `a` and `b`, which echo.
-fn echoing(a: &Backend, b: &Backend, more: &str) -> Admin {
-    Admin::configured(&format!(
+fn echoing(a: &str, b: &str, check: &str) -> Admin {
+    Admin::configured(&config(a, b, check))
+}
+
+fn config(a: &str, b: &str, check: &str) -> String {
+    format!(
         "[admin]\nhaproxy_socket = \"@HOME/haproxy.sock\"\n\
          [global]\naccess_log = {{ file = \"@HOME/access.log\", format = \"json\" }}\n\
          [listener.in]\nbind = \"tcp://127.0.0.1:0\"\n\
          [service.main]\nlisten = [\"in\"]\npool = \"web\"\n\
-         [pool.web]\ncheck = {{ kind = \"none\" }}\n{more}\n\
-         [[pool.web.backends]]\nname = \"a\"\naddress = \"{}\"\n\
-         [[pool.web.backends]]\nname = \"b\"\naddress = \"{}\"\n",
-        a.address, b.address
-    ))
+         [pool.web]\ncheck = {{ {check} }}\n\
+         [[pool.web.backends]]\nname = \"a\"\naddress = \"{a}\"\n\
+         [[pool.web.backends]]\nname = \"b\"\naddress = \"{b}\"\n"
+    )
 }
 
 fn socket(admin: &Admin) -> PathBuf {
@@ -48,7 +53,7 @@ fn echoed(admin: &Admin) -> TcpStream {
 #[test]
 fn sessions_are_listed_and_one_is_shut_down() {
     let [a, b] = [Backend::echo(), Backend::echo()];
-    let admin = echoing(&a, &b, "");
+    let admin = echoing(&a.address.to_string(), &b.address.to_string(), NO_CHECK);
     let clients: Vec<TcpStream> = (0..70).map(|_| echoed(&admin)).collect();
     let list = ask(&admin, "show sess");
     let rows: Vec<&str> = list.lines().collect();
@@ -70,4 +75,93 @@ fn sessions_are_listed_and_one_is_shut_down() {
     let wanted = "Session pointer expected (use 'show sess').";
     assert_eq!(ask(&admin, "shutdown session x"), wanted);
     until("its line", || admin.file("access.log").contains("operator-closed"));
+}
+
+/// What a column of the statistics has for a row.
+fn column(admin: &Admin, row: &str, name: &str) -> String {
+    let text = ask(admin, "show stat");
+    let mut lines = text.lines();
+    let header: Vec<&str> = lines.next().unwrap().trim_start_matches("# ").split(',').collect();
+    let at = header.iter().position(|it| *it == name).expect("a column");
+    let found = lines.find(|it| it.starts_with(&format!("{row},"))).expect("a row");
+    found.split(',').nth(at).unwrap().to_owned()
+}
+
+#[test]
+fn a_server_whose_checks_are_disabled_counts_as_up_until_they_are_enabled() {
+    let a = Backend::echo();
+    let b = free_port().to_string();
+    let check = "kind = \"tcp\", interval = \"20ms\", rise = 1, fall = 1";
+    let admin = echoing(&a.address.to_string(), &b, check);
+    until("b is down", || column(&admin, "web,b", "status") == "DOWN");
+    assert_eq!(ask(&admin, "disable health web/b"), "");
+    assert_eq!(column(&admin, "web,b", "status"), "no check");
+    assert_eq!(column(&admin, "web,BACKEND", "act"), "2");
+    let shown = admin.api.get("/api/v1/pools/web/backends/b");
+    assert_eq!(
+        (&shown["check"]["enabled"], &shown["health"]),
+        (&false.into(), &"unknown".into())
+    );
+    let probes = || admin.api.get("/api/v1/pools/web/backends/a")["since"].clone();
+    let before = probes();
+    // Clients that it refuses take it down as little as probes.
+    drop((0..4).map(|_| echoed(&admin)).collect::<Vec<_>>());
+    assert_eq!(column(&admin, "web,b", "status"), "no check");
+    assert_eq!(probes(), before);
+    assert_eq!(ask(&admin, "disable server web/b;enable server web/b"), "");
+    assert_eq!(column(&admin, "web,b", "status"), "no check");
+    assert_eq!(ask(&admin, "enable health web/b"), "");
+    until("b is down again", || column(&admin, "web,b", "status") == "DOWN");
+    let none = echoing(&a.address.to_string(), &b, NO_CHECK);
+    let wanted = "Health check was not configured on this server, cannot enable.";
+    assert_eq!(ask(&none, "disable health web/b"), wanted);
+}
+
+#[test]
+fn a_frontend_that_is_disabled_refuses_clients_and_keeps_those_it_has() {
+    let [a, b] = [Backend::echo(), Backend::echo()];
+    let port = free_port();
+    let [a, b] = [&a, &b].map(|it| it.address.to_string());
+    let text = config(&a, &b, NO_CHECK).replace("127.0.0.1:0", &port.to_string());
+    let admin = Admin::configured(&text);
+    let mut client = echoed(&admin);
+    assert_eq!(ask(&admin, "disable frontend main"), "");
+    until("it refuses", || TcpStream::connect(port).is_err());
+    client.write_all(b"y").unwrap();
+    client.read_exact(&mut [0]).unwrap();
+    assert_eq!(column(&admin, "main,FRONTEND", "status"), "PAUSED");
+    assert_eq!(admin.api.get("/api/v1/listeners/in")["state"], "paused");
+    assert_eq!(ask(&admin, "disable frontend main"), "Frontend is already disabled.");
+    assert_eq!(ask(&admin, "enable frontend main"), "");
+    drop(echoed(&admin));
+    assert_eq!(column(&admin, "main,FRONTEND", "status"), "OPEN");
+    assert_eq!(ask(&admin, "enable frontend main"), "Frontend is already enabled.");
+    assert_eq!(ask(&admin, "enable frontend"), "A frontend name is expected.");
+    assert_eq!(ask(&admin, "enable frontend x"), "No such frontend.");
+    assert_eq!(ask(&admin, "disable frontend main"), "");
+    // A change of another kind leaves it so.
+    assert_eq!(ask(&admin, "set weight web/a 7"), "");
+    until("it refuses", || TcpStream::connect(port).is_err());
+    assert_eq!(column(&admin, "main,FRONTEND", "status"), "PAUSED");
+}
+
+#[test]
+fn the_limit_of_connections_is_lowered_and_raised_again() {
+    let [a, b] = [Backend::echo(), Backend::echo()];
+    let [a, b] = [&a, &b].map(|it| it.address.to_string());
+    let text = config(&a, &b, NO_CHECK).replace("[global]", "[global]\nmax_connections = 50");
+    let admin = Admin::configured(&text);
+    assert_eq!(ask(&admin, "set maxconn global 2"), "");
+    assert_eq!(column(&admin, "main,FRONTEND", "slim"), "2");
+    let held = [echoed(&admin), echoed(&admin)];
+    let mut third = connect(admin.listener("in"));
+    third.write_all(b"x").unwrap();
+    until("it waits", || ask(&admin, "show info").contains("\nCurrConns: 2\n"));
+    assert_eq!(ask(&admin, "show sess").lines().count(), 2);
+    assert_eq!(ask(&admin, "set maxconn global 51"), "Value out of range.");
+    assert_eq!(ask(&admin, "set maxconn global"), "Integer value expected.");
+    assert_eq!(ask(&admin, "set maxconn global 0"), "");
+    third.read_exact(&mut [0]).unwrap();
+    assert_eq!(column(&admin, "main,FRONTEND", "slim"), "50");
+    drop(held);
 }

@@ -10,6 +10,7 @@ use crate::config::{ListenerSpec, Match, ServiceSpec, WHOLE, duration_text, time
 use crate::control::{BackendEntry, PoolEntry};
 use crate::limits::{ADMIN_CERTIFICATES_SHOWN, ADMIN_NAMES_SHOWN, WEIGHT_ONE};
 use crate::net::tls::files::Certificate;
+use crate::services::Intake;
 use crate::stats::field::{Field, NumberKind, Unit, Value as Number};
 use crate::stats::snapshot::{self, Word};
 use crate::stats::tables::BACKENDS;
@@ -56,6 +57,7 @@ pub fn backend(view: &View<'_>, pool: PoolEntry<'_>, entry: BackendEntry<'_>) ->
         "check": {
             "kind": pool.spec.settings.check.kind.to_string(),
             "port": spec.check_port,
+            "enabled": view.cx.backends[entry.server].is_probed(),
         },
         "registration": registration(view, &Place::new(&pool.spec.name, &spec.name)),
         "revision": view.directory.revision(&pool.spec.name, &spec.name),
@@ -138,6 +140,10 @@ pub fn listener(view: &View<'_>, spec: &ListenerSpec) -> Value {
         "protocol": spec.listen.protocol.to_string(),
         "address": running.map_or(spec.listen.address, |it| it.address).to_string(),
         "services": services.map(|it| &*it.name).collect::<Vec<_>>(),
+        "state": running.and_then(|it| it.intake()).map_or("open", |it| match it {
+            Intake::Open => "open",
+            Intake::Closing | Intake::Closed => "paused",
+        }),
         "active": running.map_or(0, |it| it.stats.open),
     });
     if let Some(server) = running.and_then(|it| it.tls.as_ref()) {

@@ -1,19 +1,19 @@
 //! What a command comes to: an answer, or what the loop is asked for and what is said once it is
 //! done.
 
-use std::time::Duration;
-
 use super::super::answer::Pieces;
-use super::super::change::{Asked, Change, Edit, Ends, Only, What};
+use super::super::change::{Asked, Change, Edit, Ends, HealthTold, Only, What};
 use super::super::place::Place;
 use super::super::view::View;
 use super::certificates::Act;
 use super::command::{Command, Form, Target, Weight};
 use super::conversation::Severity;
 use super::describing;
+use super::frontends;
 use super::info;
 use super::listing::{Servers, Stat};
 use super::sessions::{self, Sessions};
+use super::step::{Refusal, Step};
 use crate::config::{
     AdminState, BackendSpec, Check, HaproxyLevel as Level, OverlaySource, Patch, Shared,
     time_text,
@@ -21,31 +21,12 @@ use crate::config::{
 use crate::control::{BackendEntry, PoolEntry};
 use crate::limits::WEIGHT_MAX;
 
-/// What a command comes to.
-pub enum Step {
-    /// A message; nothing but the empty line, if it is empty.
-    Say(Severity, String),
-    /// Lines.
-    Lines(String),
-    /// Lines that are written as they are taken.
-    Pieces(Box<dyn Pieces>),
-    /// The loop has to do it, and this is said then.
-    Ask(Box<Asked>, String),
-    /// The same, and it is lines.
-    AskForLines(Box<Asked>, String),
-    /// It waits for so long, or until this can be removed.
-    Wait(Duration, Option<Place>),
-}
-
 const NO_BACKEND: &str = "No such backend.";
 const NO_SERVER: &str = "No such server.";
 const NOT_IN_MAINT: &str = "Only servers in maintenance mode can be deleted.";
 const CONNECTED: &str = "Server still has connections attached to it, cannot remove it.";
 const NO_CHECK: &str = "Health check was not configured on this server, cannot enable.";
 const NO_AGENT: &str = "Agent was not configured on this server, cannot enable.";
-
-/// What is said where something is wrong.
-pub type Refusal = &'static str;
 
 /// Who asks.
 #[derive(Debug, Clone, Copy)]
@@ -81,6 +62,8 @@ fn tried(command: Command, who: Asker<'_>, view: &View<'_>) -> Result<Step, Refu
             Step::Lines(format!("# socket lvl processes\nunix@{path} admin all\n"))
         }
         Command::ShowSessions(which) => Step::Pieces(Box::new(Sessions::new(which, view)?)),
+        Command::Frontend(name, open) => frontends::set(&name, open, view)?,
+        Command::MaxConnections(most) => max_connections(most, view)?,
         Command::ShutdownSession(number) => {
             let key = sessions::find(number, view.pairs)?;
             Step::Ask(Box::new(Asked::CloseOne(key)), String::new())
@@ -216,20 +199,7 @@ fn of_server(command: Command, who: Asker<'_>, view: &View<'_>) -> Result<Step, 
         Command::SetAddress(target, ip, port) => {
             address(found(&target, view)?, ip, port, who, view)
         }
-        Command::SetHealth(target, is_up) => {
-            let found = found(&target, view)?;
-            if !view.cx.backends[found.entry.server].check.probed {
-                // Nothing is said of it, and nothing happens.
-                return Ok(Step::Lines(String::new()));
-            }
-            Step::Ask(Box::new(Asked::Health(found.place, is_up)), String::new())
-        }
-        Command::EnableHealth(target) => {
-            match found(&target, view)?.pool.spec.settings.check.kind {
-                Check::None => return Err(NO_CHECK),
-                _ => nothing(),
-            }
-        }
+        Command::Health(target, told) => health(&found(&target, view)?, told, view)?,
         Command::EnableAgent(target) => found(&target, view).and(Err(NO_AGENT))?,
         Command::DelServer(target) => {
             let found = found(&target, view)?;
@@ -244,6 +214,31 @@ fn of_server(command: Command, who: Asker<'_>, view: &View<'_>) -> Result<Step, 
         }
         _ => nothing(),
     })
+}
+
+fn health(found: &Found<'_>, told: HealthTold, view: &View<'_>) -> Result<Step, Refusal> {
+    let is_checked = found.pool.spec.settings.check.kind != Check::None;
+    match told {
+        HealthTold::Checked | HealthTold::Unchecked if !is_checked => return Err(NO_CHECK),
+        HealthTold::Up | HealthTold::Down
+            if !view.cx.backends[found.entry.server].is_probed() =>
+        {
+            // Nothing is said of it, and nothing happens.
+            return Ok(Step::Lines(String::new()));
+        }
+        _ => {}
+    }
+    Ok(Step::Ask(Box::new(Asked::Health(found.place.clone(), told)), String::new()))
+}
+
+/// As many as were configured, for 0.
+fn max_connections(most: u32, view: &View<'_>) -> Result<Step, Refusal> {
+    let hard = view.cx.settings.hard_max_connections;
+    let most = if most == 0 { hard } else { most as usize };
+    if most > hard {
+        return Err("Value out of range.");
+    }
+    Ok(Step::Ask(Box::new(Asked::MaxConnections(most)), String::new()))
 }
 
 /// The weight that was configured.

@@ -7,8 +7,8 @@ use std::time::Duration;
 use crate::config::{AdminState, BackendSpec, HaproxyLevel as Level, closest};
 use crate::limits::HAPROXY_TIME_MAX;
 
+use super::super::change::HealthTold;
 use super::certificates::{Act, Secret};
-use super::sessions::{self, Which};
 use super::verbs::{VERBS, Verb};
 
 /// A server of a backend, as it was written: names, or `#id`.
@@ -49,6 +49,17 @@ pub struct StatQuery {
     pub no_maint: bool,
 }
 
+/// Which sessions.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Which {
+    /// All of them.
+    All,
+    /// Those that are at least so old.
+    Older(Duration),
+    /// This one.
+    One(u64),
+}
+
 /// A weight as it is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Weight {
@@ -73,12 +84,13 @@ pub enum Command {
     ShowTable,
     ShowSessions(Which),
     ShutdownSession(u64),
+    Frontend(String, bool),
+    MaxConnections(u32),
     GetWeight(Target),
     SetWeight(Target, Weight),
     SetState(Target, AdminState),
     SetAddress(Target, String, Option<u16>),
-    SetHealth(Target, bool),
-    EnableHealth(Target),
+    Health(Target, HealthTold),
     EnableAgent(Target),
     NoAgent,
     MaxServer(Target, u32),
@@ -126,7 +138,7 @@ pub fn parse(
         ["show", "table"] => Ok(Command::ShowTable),
         ["show", "sess"] => show_sessions(said).map(Command::ShowSessions),
         ["shutdown", "session"] => {
-            let number = sessions::number(first).ok_or(NO_POINTER)?;
+            let number = session_number(first).ok_or(NO_POINTER)?;
             Ok(Command::ShutdownSession(number))
         }
         ["get", "weight"] => Ok(Command::GetWeight(target(first)?)),
@@ -134,7 +146,14 @@ pub fn parse(
         ["set", "server"] => set_server(said),
         ["enable", "server"] => Ok(Command::SetState(target(first)?, AdminState::Ready)),
         ["disable", "server"] => Ok(Command::SetState(target(first)?, AdminState::Maint)),
-        ["enable", "health"] => Ok(Command::EnableHealth(target(first)?)),
+        ["enable", "frontend"] => Ok(Command::Frontend(first.to_owned(), true)),
+        ["disable", "frontend"] => Ok(Command::Frontend(first.to_owned(), false)),
+        ["set", "maxconn", "global"] => {
+            let most = first.parse().map_err(|_| "Integer value expected.".to_owned())?;
+            Ok(Command::MaxConnections(most))
+        }
+        ["enable", "health"] => Ok(Command::Health(target(first)?, HealthTold::Checked)),
+        ["disable", "health"] => Ok(Command::Health(target(first)?, HealthTold::Unchecked)),
         ["enable", "agent"] => Ok(Command::EnableAgent(target(first)?)),
         ["disable", "agent"] => target(first).map(|_| Command::NoAgent),
         ["set", "maxconn", "server"] => {
@@ -251,8 +270,8 @@ fn set_server(said: &[&str]) -> Result<Command, String> {
         ["state", "drain"] => Ok(Command::SetState(target, AdminState::Drain)),
         ["state", "maint"] => Ok(Command::SetState(target, AdminState::Maint)),
         ["state", ..] => Err(STATES.to_owned()),
-        ["health", "up"] => Ok(Command::SetHealth(target, true)),
-        ["health", "down"] => Ok(Command::SetHealth(target, false)),
+        ["health", "up"] => Ok(Command::Health(target, HealthTold::Up)),
+        ["health", "down"] => Ok(Command::Health(target, HealthTold::Down)),
         ["health", "stopping"] => Ok(Command::SetState(target, AdminState::Drain)),
         ["health", ..] => Err(HEALTHS.to_owned()),
         ["agent", ..] => Err("agent checks are not enabled on this server.".to_owned()),
@@ -343,7 +362,15 @@ fn show_sessions(said: &[&str]) -> Result<Which, String> {
             .map(Which::Older)
             .ok_or_else(|| "Invalid duration format, expected an age.".to_owned()),
         ["older"] => Err("Missing age, expected a duration.".to_owned()),
-        [id, ..] => sessions::number(id).map(Which::One).ok_or_else(|| NO_POINTER.to_owned()),
+        [id, ..] => session_number(id).map(Which::One).ok_or_else(|| NO_POINTER.to_owned()),
+    }
+}
+
+/// `0x2a00000007`: as it is shown, or in decimal.
+fn session_number(word: &str) -> Option<u64> {
+    match word.strip_prefix("0x") {
+        Some(digits) => u64::from_str_radix(digits, 16).ok(),
+        None => word.parse().ok(),
     }
 }
 

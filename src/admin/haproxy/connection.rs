@@ -23,8 +23,9 @@ use super::super::place::Place;
 use super::super::problem::Problem;
 use super::super::socket::AdminSocket;
 use super::super::view::View;
-use super::acting::{self, Step};
+use super::acting;
 use super::conversation::{Conversation, Next, Severity};
+use super::step::Step;
 
 /// One of them.
 pub struct Connection {

@@ -54,6 +54,7 @@ fn items(view: &View<'_>) -> Vec<Item> {
     let seconds = view.ago(cx.started).as_secs();
     let started = view.wall.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let most = cx.settings.max_connections;
+    let hard = cx.settings.hard_max_connections;
     let listeners = view.directory.listeners.len();
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let out: u64 = cx.backends.iter().map(|(_, it)| it.counts.bytes_received).sum();
@@ -69,7 +70,7 @@ fn items(view: &View<'_>) -> Vec<Item> {
         ("Uptime", "MDP:str", uptime(view)),
         ("Uptime_sec", "MDP:u32", seconds.to_string()),
         ("Maxconn", "CLP:u32", most.to_string()),
-        ("Hard_maxconn", "CLP:u32", most.to_string()),
+        ("Hard_maxconn", "CLP:u32", hard.to_string()),
         ("CurrConns", "MGP:u32", stats.open.to_string()),
         ("CumConns", "MCP:u32", stats.accepted.to_string()),
         ("CumReq", "MCP:u32", stats.requests.to_string()),

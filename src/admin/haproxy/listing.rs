@@ -1,16 +1,13 @@
 //! The statistics and the states of servers, written some rows a piece, as the reader takes them.
 
 use crate::config::{AdminState, HaproxyLevel as Level};
-use crate::limits::ADMIN_PIECE_BYTES;
+use crate::limits::{ADMIN_PIECE_BYTES, HAPROXY_ROWS_PER_PIECE};
 
 use super::super::answer::{More, Pieces};
 use super::super::view::View;
 use super::columns;
 use super::command::{Form, StatQuery};
 use super::rows::{self, Row};
-
-/// So many rows a piece, however short they are.
-pub(super) const ROWS_PER_PIECE: usize = 32;
 
 /// Where a walk over services, pools and their backends is.
 #[derive(Debug, Clone, Copy)]
@@ -121,7 +118,7 @@ impl Stat {
 impl Pieces for Stat {
     fn write(&mut self, view: &View<'_>, out: &mut Vec<u8>) -> More {
         let began = out.len();
-        for _ in 0..ROWS_PER_PIECE {
+        for _ in 0..HAPROXY_ROWS_PER_PIECE {
             if !self.step(view, out) {
                 return More::Never;
             }
@@ -175,7 +172,7 @@ impl Servers {
             ));
         }
         let check = &pool.spec.settings.check;
-        let probed = server.check.probed;
+        let probed = server.is_probed();
         let up = server.state.is_up() && spec.admin != AdminState::Maint;
         let op = if up { 2 } else { 0 };
         let admin = match spec.admin {
@@ -187,7 +184,7 @@ impl Servers {
         let first = told.map_or(spec.weight, |told| told.configured_weight(spec.weight));
         let since = view.ago(server.since).as_secs();
         let (result, health, state) = match (probed, server.state.is_up()) {
-            (false, _) => (0, 0, 0),
+            (false, _) => (0, 0, if server.check.probed { 2 } else { 0 }),
             (true, true) => (3, check.rise + check.fall - 1, 6),
             (true, false) => (2, 0, 6),
         };
@@ -213,7 +210,7 @@ impl Pieces for Servers {
             out.extend_from_slice(head.as_bytes());
         }
         let (mut pool, mut at) = self.at.unwrap_or_default();
-        for _ in 0..ROWS_PER_PIECE {
+        for _ in 0..HAPROXY_ROWS_PER_PIECE {
             let Some(spec) = view.directory.desired.pools.get(pool) else { return More::Never };
             let is_wanted = self.only.as_ref().is_none_or(|it| *it == spec.name);
             match self.row(view, pool, at).filter(|_| is_wanted) {

@@ -154,7 +154,8 @@ pub fn frontend(view: &View<'_>, at: usize, spec: &ServiceSpec) -> Row {
     let running = view.directory.services.get(at).and_then(|id| view.cx.services.get(*id));
     row.set("scur", running.map_or(0, |it| it.users()));
     row.set("slim", view.cx.settings.max_connections);
-    row.set("status", "OPEN");
+    let is_open = super::frontends::is_open(spec, view);
+    row.set("status", if is_open { "OPEN" } else { "PAUSED" });
     row.set("type", FRONTEND);
     let is_http = spec.listeners.iter().any(|name| {
         let listeners = &view.directory.desired.listeners;
@@ -165,11 +166,19 @@ pub fn frontend(view: &View<'_>, at: usize, spec: &ServiceSpec) -> Row {
         // All that comes is its own.
         row.set("stot", view.cx.stats.accepted);
         row.set("conn_tot", view.cx.stats.accepted);
+        row.set("bin", sum_of(view, |it| it.bytes_sent));
+        row.set("bout", sum_of(view, |it| it.bytes_received));
         if is_http {
             row.set("req_tot", view.cx.stats.requests);
+            row.set("ereq", view.cx.stats.bad_requests);
         }
     }
     row
+}
+
+/// Of all servers.
+fn sum_of(view: &View<'_>, count: fn(&BackendCounts) -> u64) -> u64 {
+    view.cx.backends.iter().map(|(_, it)| count(&it.counts)).sum()
 }
 
 /// A backend of a pool.
@@ -191,6 +200,8 @@ pub fn server(
     if let Some(limit) = spec.max_connections {
         row.set("slim", limit);
     }
+    row.set("used_conn_cur", now.connections);
+    row.set("idle_conn_cur", server.idle_connections());
     row.set("rate", now.rate.last_second);
     row.set("status", status(view, pool, entry));
     row.set("lastchg", now.state_for.as_secs());
@@ -202,7 +213,9 @@ pub fn server(
     if now.is_ramping && spec.weight > 0 {
         row.set("throttle", (round_weight(effective) * 100 / spec.weight).clamp(1, 100));
     }
-    checks(&mut row, pool, server.state);
+    if server.is_probed() {
+        checks(&mut row, pool, server.state);
+    }
     if !server.state.is_up() {
         row.set("last_chk", &server.down_reason);
     }
@@ -279,6 +292,9 @@ pub fn backend(view: &View<'_>, pool: PoolEntry<'_>, level: Level) -> Row {
 }
 
 fn counts(row: &mut Row, counts: &BackendCounts) {
+    // Nobody waits for a server that is full: another one is taken, or none.
+    row.set("qcur", 0);
+    row.set("qmax", 0);
     row.set("stot", counts.given);
     row.set("lbtot", counts.given);
     row.set("bin", counts.bytes_sent);
@@ -318,7 +334,7 @@ pub fn status(view: &View<'_>, pool: PoolEntry<'_>, entry: BackendEntry<'_>) -> 
         (_, ServerState::Down(0)) => "DOWN".to_owned(),
         (_, ServerState::Down(good)) => counted("DOWN", good, check.rise),
         _ if entry.spec.weight == 0 => "DRAIN".to_owned(),
-        _ if check.kind == Check::None => "no check".to_owned(),
+        _ if !server.is_probed() => "no check".to_owned(),
         _ if view.cx.backends.standing(entry.server).word == Word::Ejected => "NOLB".to_owned(),
         (_, ServerState::Up(bad)) if bad > 0 => {
             counted("UP", check.fall.saturating_sub(bad), check.fall)

@@ -5,40 +5,21 @@ use std::time::Duration;
 
 use crate::backends::ServerId;
 use crate::event::{Key, Slots};
-use crate::limits::HAPROXY_PLACES_PER_PIECE;
+use crate::limits::{HAPROXY_PLACES_PER_PIECE, HAPROXY_ROWS_PER_PIECE};
 use crate::relay::Pair;
 
 use super::super::answer::{More, Pieces};
 use super::super::view::View;
-use super::acting::Refusal;
-use super::listing::ROWS_PER_PIECE;
+use super::command::Which;
+use super::step::Refusal;
 
 const NO_SESSION: &str = "No such session (use 'show sess').";
-
-/// Which of them.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Which {
-    /// Each one.
-    All,
-    /// Those that are at least so old.
-    Older(Duration),
-    /// This one.
-    One(u64),
-}
 
 /// The list, written some rows a piece.
 pub struct Sessions {
     which: Which,
     /// The next place in the slab of pairs.
     at: usize,
-}
-
-/// `0x2a00000007`: as it is shown, or in decimal.
-pub fn number(word: &str) -> Option<u64> {
-    match word.strip_prefix("0x") {
-        Some(digits) => u64::from_str_radix(digits, 16).ok(),
-        None => word.parse().ok(),
-    }
 }
 
 /// The pair that was shown under this number, if it is still there.
@@ -85,7 +66,7 @@ impl Pieces for Sessions {
             if matches!(self.which, Which::One(_)) {
                 return More::Never;
             }
-            if rows == ROWS_PER_PIECE {
+            if rows == HAPROXY_ROWS_PER_PIECE {
                 break;
             }
         }
@@ -141,12 +122,5 @@ mod tests {
         for (seconds, wanted) in table {
             assert_eq!(age_text(Duration::from_secs(seconds)), wanted);
         }
-    }
-
-    #[test]
-    fn a_session_is_named_as_it_is_shown() {
-        assert_eq!(number("0x2a00000007"), Some(0x2a_0000_0007));
-        assert_eq!(number("7"), Some(7));
-        assert_eq!(number("0xx"), None);
     }
 }

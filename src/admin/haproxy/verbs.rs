@@ -41,10 +41,17 @@ verbs! {
         "del ssl cert <certfile>"
         "delete an unused certificate file";
     Admin ["disable", "agent"] "disable agent" "disable agent checks";
+    Admin ["disable", "frontend"]
+        "disable frontend <frontend>"
+        "temporarily disable specific frontend";
+    Admin ["disable", "health"] "disable health" "disable health checks";
     Admin ["disable", "server"]
         "disable server (DEPRECATED)"
         "disable a server for maintenance (use 'set server' instead)";
     Admin ["enable", "agent"] "enable agent" "enable agent checks";
+    Admin ["enable", "frontend"]
+        "enable frontend <frontend>"
+        "re-enable specific frontend";
     Admin ["enable", "health"] "enable health" "enable health checks";
     Admin ["enable", "server"]
         "enable server  (DEPRECATED)"
@@ -54,6 +61,9 @@ verbs! {
         "new ssl cert <certfile>"
         "create a new certificate file, which no listener shows";
     User ["operator"] "operator" "lower the level of the current CLI session to operator";
+    Admin ["set", "maxconn", "global"]
+        "set maxconn global <value>"
+        "change the per-process maxconn setting";
     Admin ["set", "maxconn", "server"]
         "set maxconn server <bk>/<srv>"
         "change a server's maxconn setting";

@@ -75,3 +75,10 @@ fn times_have_units() {
         assert_eq!(time(text, 1000), wanted.map(Duration::from_millis), "{text}");
     }
 }
+
+#[test]
+fn a_session_is_named_as_it_is_shown() {
+    assert_eq!(session_number("0x2a00000007"), Some(0x2a_0000_0007));
+    assert_eq!(session_number("7"), Some(7));
+    assert_eq!(session_number("0xx"), None);
+}
