@@ -13,7 +13,7 @@ use log::{info, warn};
 use serde_json::json;
 
 use crate::admin::access::Rules;
-use crate::admin::change::{Asked, Done, HealthTold};
+use crate::admin::change::{Asked, Done, Ends, HealthTold};
 use crate::admin::client::Client;
 use crate::admin::connection::Progress;
 use crate::admin::events::Events;
@@ -35,6 +35,7 @@ use crate::relay::Reason;
 use crate::stats::LogThrottle;
 
 use super::changing::Asker;
+use super::editing::Ending;
 use super::{EventLoop, RunState, Telling};
 
 /// Admin listeners, their connections, and what they are told.
@@ -430,6 +431,21 @@ impl EventLoop {
     pub(super) fn note_leaving(&mut self, place: Place, server: ServerId) {
         self.forget_left();
         self.admin.leaving.push(Leaving { place, server, since: self.cx.now });
+    }
+
+    /// A backend that was told to go before, and has connections yet, is to end them otherwise.
+    pub(super) fn still_leaving(
+        &self,
+        place: &Place,
+        ends: Ends,
+    ) -> impl Iterator<Item = Ending> {
+        let left =
+            |it: &&Leaving| it.place == *place && self.cx.backends.connections(it.server) > 0;
+        let ending = move |it: &Leaving| {
+            let Leaving { place, server, .. } = it.clone();
+            Ending { place, server, ends, leaves: false }
+        };
+        self.admin.leaving.iter().filter(left).map(ending)
     }
 
     /// After this time the connections of a backend that drains, or left, are closed.

@@ -313,7 +313,8 @@ impl EventLoop {
 
     /// What edits come to is to be prepared; nothing, if all is so already.
     fn lay(&mut self, edited: Edited, job: &mut Job) -> Option<Stage> {
-        let Edited { base, laid, ending, dry_run } = edited;
+        let Edited { base, laid, mut ending, absent, dry_run } = edited;
+        ending.extend(absent.iter().flat_map(|(place, ends)| self.still_leaving(place, *ends)));
         let Laid { desired, overlay, notes } = laid;
         if desired == self.directory.desired && ending.is_empty() {
             if !dry_run {

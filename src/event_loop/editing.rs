@@ -21,6 +21,8 @@ pub(super) struct Editing {
     /// So many are done.
     at: usize,
     ending: Vec<Ending>,
+    /// Backends that were to go and are not there: they may have connections yet.
+    absent: Vec<(Place, Ends)>,
 }
 
 /// A backend whose connections are to end.
@@ -37,6 +39,7 @@ pub(super) struct Edited {
     pub base: Desired,
     pub laid: Laid,
     pub ending: Vec<Ending>,
+    pub absent: Vec<(Place, Ends)>,
     pub dry_run: bool,
 }
 
@@ -47,7 +50,9 @@ impl Editing {
         let layers =
             Layers { base: directory.base.clone(), overlay: directory.overlay.clone() };
         let mark = Mark::now(&change.by);
-        Ok(Editing { change, layers, mark, at: 0, ending: Vec::new() })
+        let ending = Vec::new();
+        let absent = Vec::new();
+        Ok(Editing { change, layers, mark, at: 0, ending, absent })
     }
 
     /// How many edits are to be done yet.
@@ -64,7 +69,13 @@ impl Editing {
                 Some(pointer) if !pointer.is_empty() => problem.at(pointer),
                 _ => problem,
             })?;
-        self.ending.extend(ending(edit, directory));
+        match (ending(edit, directory), &edit.what) {
+            (Some(ending), _) => self.ending.push(ending),
+            (None, What::Remove(ends)) if *ends != Ends::Themselves => {
+                self.absent.push((edit.place.clone(), *ends));
+            }
+            _ => {}
+        }
         self.at += 1;
         Ok(true)
     }
@@ -73,7 +84,8 @@ impl Editing {
     pub fn finish(self) -> Edited {
         let Layers { base, overlay } = self.layers;
         let laid = overlay.over(&base);
-        Edited { base, laid, ending: self.ending, dry_run: self.change.dry_run }
+        let Editing { change, ending, absent, .. } = self;
+        Edited { base, laid, ending, absent, dry_run: change.dry_run }
     }
 }
 

@@ -239,3 +239,25 @@ fn clients_with_a_cookie_stay_with_one_that_drains_only_if_that_is_wanted() {
         assert_eq!(wire.ask(&back).text(), "b", "nobody stays with one in maintenance");
     }
 }
+
+#[test]
+fn one_that_left_and_has_connections_yet_is_told_again_to_end_them() {
+    let [a, b] = [Backend::echo(), Backend::echo()];
+    let named = [format!("{},name=a", a.flag()), format!("{},name=b", b.flag())];
+    let mut args = vec!["-l", "tcp://127.0.0.1:0", "--check", "none", "-a", "round-robin"];
+    args.extend(named.iter().flat_map(|it| ["-b", it]));
+    let admin = Admin::start(&args);
+    let path = format!("{WEB}/a");
+    for how in ["now=true", "deadline=50ms"] {
+        let address = a.address.to_string();
+        admin.api.write("PUT", &path, &json!({"address": address}));
+        let mut clients: Vec<TcpStream> =
+            (0..4).map(|_| echoed(admin.balancer.address())).collect();
+        let first = admin.api.ask("DELETE", &path, None).json();
+        assert_eq!(first["active"], 2, "{first}");
+        admin.api.ask("DELETE", &format!("{path}?{how}"), None);
+        until("they are closed", || admin.api.ask("GET", &path, None).status() == 404);
+        let others = clients.iter_mut().map(is_echoed).filter(|it| *it);
+        assert_eq!(others.count(), 2, "the others stay");
+    }
+}
