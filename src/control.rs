@@ -34,6 +34,7 @@ pub use prepare::{
     Ground, Prepared, PreparedListener, PreparedServer, Preparing, ReadFiles, check, prepare,
 };
 pub use receipt::{Counted, PoolChange, Receipt};
+pub use resolve::missing_host;
 pub use servers::{ServerList, ServerWanted, Servers};
 pub use socket::Socket;
 pub use tls::TlsStore;

@@ -64,7 +64,8 @@ pub fn start(
         signals.belong_to_terminal();
         join_demo(demo, &mut desired);
     }
-    let (state, notes) = read_state(&desired, &mut errors);
+    let (mut state, mut notes) = read_state(&desired, &mut errors);
+    notes.extend(state.overlay.give_up(control::missing_host));
     let laid = state.overlay.over(&desired);
     let layers = Layers { base: desired, overlay: laid.overlay };
     let desired = laid.desired;

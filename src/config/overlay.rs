@@ -279,6 +279,30 @@ impl Overlay {
         laid
     }
 
+    /// What was told of backends that cannot be found any more is given up, for nothing would begin
+    /// with it. `missing` says why one cannot be found. Lines about each.
+    pub fn give_up(&mut self, missing: impl Fn(&BackendSpec) -> Option<String>) -> Vec<String> {
+        let lost = |told: &Told| match told {
+            Told::Added { spec, mark, .. } => Some((missing(spec)?, mark.said())),
+            Told::Changed { configured, told, marks } if configured.host != told.host => {
+                let by = marks.get(&Member::Address).map(Mark::said).unwrap_or_default();
+                Some((missing(told)?, by))
+            }
+            Told::Changed { .. } | Told::Removed { .. } => None,
+        };
+        let found = |(pool, name, told): (&str, &str, &Told)| {
+            let (why, by) = lost(told)?;
+            Some((pool.to_owned(), name.to_owned(), why, by))
+        };
+        let lost: Vec<(String, String, String, String)> =
+            self.iter().filter_map(found).collect();
+        let lines = lost.into_iter().map(|(pool, name, why, by)| {
+            self.clear(&pool, &name);
+            format!("pool {pool}, backend {name}: what {by} told is dropped: {why}")
+        });
+        lines.collect()
+    }
+
     /// All that differs from the base, a row each.
     pub fn rows(&self) -> Vec<OverrideRow<'_>> {
         self.iter().flat_map(|(pool, backend, told)| told.rows(pool, backend)).collect()

@@ -1,11 +1,11 @@
 //! Where backends are: the addresses of their names.
 
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 
 use log::warn;
 
 use crate::backends::{CheckRules, IdleRules, RiseFall, ServerPlan};
-use crate::config::{Check, Complaint, Phrase, SettingKey, host_text};
+use crate::config::{BackendSpec, Check, Complaint, Phrase, SettingKey, host_text};
 use crate::limits::BACKEND_ADDRESSES_MAX;
 use crate::net::tls::client::ClientTls;
 
@@ -28,7 +28,7 @@ pub(super) fn plan(
     })?;
     let addresses = match known {
         Some(known) => known.to_vec(),
-        None => look_up(wanted).map_err(|why| complaint(why.into()))?,
+        None => look_up(spec).map_err(|why| complaint(why.into()))?,
     };
     Ok(ServerPlan {
         name: spec.name.clone(),
@@ -44,9 +44,14 @@ pub(super) fn plan(
     })
 }
 
+/// Why the host of a backend cannot be found, if it cannot.
+pub fn missing_host(spec: &BackendSpec) -> Option<String> {
+    spec.host.parse::<IpAddr>().err()?;
+    look_up(spec).err()
+}
+
 /// All addresses of a name are candidates.
-fn look_up(wanted: &ServerWanted<'_>) -> Result<Vec<SocketAddr>, String> {
-    let spec = wanted.spec;
+fn look_up(spec: &BackendSpec) -> Result<Vec<SocketAddr>, String> {
     let found = (spec.host.as_str(), spec.port).to_socket_addrs();
     let found = found.map_err(|error| format!("cannot find the host '{}': {error}", spec.host));
     let mut addresses: Vec<SocketAddr> = Vec::new();

@@ -96,6 +96,37 @@ fn what_was_told_survives_a_restart_and_a_changed_configuration_wins() {
     balancer.stop();
 }
 
+/// A state file in which this stands for that.
+fn edited(file: &str, old: &str, new: &str) -> String {
+    let mut lines = file.lines();
+    let head = lines.next().expect("a head");
+    let body = lines.next().expect("a body").replace(old, new);
+    let (format, _) = head.rsplit_once(' ').expect("a length");
+    let sum = crc32c::crc32c(body.as_bytes());
+    format!("{format} {}\n{body}\ncrc32c {sum:08x}\n", body.len())
+}
+
+#[test]
+fn a_told_backend_whose_name_is_gone_does_not_keep_it_from_starting() {
+    let place = Place::new("state-gone");
+    place.configure("\"127.0.0.1:1,name=a\"", "");
+    let balancer = place.start();
+    place.ask("PUT", "pools/web/backends/b", "{\"address\":\"localhost:3\"}");
+    place.ask("PUT", "pools/web/backends/c", "{\"address\":\"127.0.0.1:4\"}");
+    place.ask("PATCH", "pools/web/backends/a", "{\"address\":\"localhost:5\"}");
+    balancer.stop();
+    let text = fs::read_to_string(place.state()).unwrap();
+    assert!(text.contains("localhost"), "{text}");
+    fs::write(place.state(), edited(&text, "localhost", "gone.invalid")).unwrap();
+    let balancer = place.start();
+    balancer.wait_for_log("pool web, backend b: what ");
+    balancer.wait_for_log("is dropped: cannot find the host 'gone.invalid'");
+    let list = place.ask("GET", "pools/web/backends?fields=name,address", "");
+    assert!(list.contains("127.0.0.1:1") && list.contains("127.0.0.1:4"), "{list}");
+    assert!(!list.contains("gone.invalid") && !list.contains("\"b\""), "{list}");
+    balancer.stop();
+}
+
 #[test]
 fn a_kill_loses_no_counter_that_was_saved_and_keeps_it_drained() {
     let place = Place::new("state-counters");
