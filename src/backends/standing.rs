@@ -71,9 +71,16 @@ impl Backends {
 
     /// What its first pool makes of it; nothing at all if it has none.
     pub fn share(&self, id: ServerId) -> SeatShare {
-        let place = self[id].seats.first();
-        let found = place.and_then(|place| Some((place, self.pools.get(place.pool)?)));
-        let Some((place, pool)) = found else { return SeatShare::default() };
+        self[id].seats.first().map_or_else(SeatShare::default, |place| self.share_at(*place))
+    }
+
+    /// What this pool makes of it; nothing at all if it has no seat there.
+    pub fn share_in(&self, id: ServerId, pool: PoolId) -> SeatShare {
+        self.place_in(id, pool).map_or_else(SeatShare::default, |place| self.share_at(place))
+    }
+
+    fn share_at(&self, place: SeatPlace) -> SeatShare {
+        let Some(pool) = self.pools.get(place.pool) else { return SeatShare::default() };
         let index = place.index as usize;
         let candidate = &pool.candidates[index];
         SeatShare {

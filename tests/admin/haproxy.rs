@@ -114,7 +114,8 @@ fn a_server_whose_checks_are_disabled_counts_as_up_until_they_are_enabled() {
     until("b is down again", || column(&admin, "web,b", "status") == "DOWN");
     let none = echoing(&a.address.to_string(), &b, NO_CHECK);
     let wanted = "Health check was not configured on this server, cannot enable.";
-    assert_eq!(ask(&none, "disable health web/b"), wanted);
+    assert_eq!(ask(&none, "enable health web/b"), wanted);
+    assert_eq!(ask(&none, "disable health web/b"), "", "nothing to disable, and nothing said");
 }
 
 #[test]

@@ -1,83 +1,22 @@
 //! Clients of HAProxy's command socket, as they are, at ours; and a real HAProxy beside it.
 
-use std::io::{Read, Write};
-use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
 
+use super::haproxy_ours::{Beside, ask, ours, output, python_with};
 use crate::common::servers::{Home, missing};
-use crate::common::{Backend, Balancer, free_port};
+use crate::common::{free_port, until};
 
-/// A balancer with two backends, `a` and `b`, and its socket.
-struct Ours {
-    _balancer: Balancer,
-    _backends: [Backend; 2],
+/// A HAProxy with two servers `a` and `b`.
+struct Real {
+    _process: Beside,
     _home: Home,
     socket: PathBuf,
 }
 
-fn ours(name: &str) -> Ours {
+fn real(name: &str) -> Real {
     let home = Home::new(name);
-    let socket = home.0.join("haproxy.sock");
-    let backends = [Backend::start(|_| {}), Backend::start(|_| {})];
-    let [a, b] = &backends;
-    let a = format!("{},name=a,weight=10", a.address);
-    let b = format!("{},name=b", b.address);
-    let path = socket.display().to_string();
-    let args = [
-        "-l",
-        "http://127.0.0.1:0",
-        "-b",
-        &a,
-        "-b",
-        &b,
-        "--haproxy-socket",
-        &path,
-        "--check",
-        "none",
-    ];
-    let balancer = Balancer::start(&args);
-    Ours { _balancer: balancer, _backends: backends, _home: home, socket }
-}
-
-/// A program beside us; killed when dropped, so that no test that fails leaves one.
-struct Beside(Child);
-
-impl Drop for Beside {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// All that is answered.
-fn ask(socket: &Path, line: &str) -> String {
-    let mut stream = UnixStream::connect(socket).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-    stream.write_all(format!("{line}\n").as_bytes()).unwrap();
-    stream.shutdown(Shutdown::Write).unwrap();
-    let mut text = String::new();
-    stream.read_to_string(&mut text).unwrap();
-    text
-}
-
-/// The standard output of a command.
-fn output(mut command: Command) -> String {
-    let output = command.stdin(Stdio::null()).output().unwrap();
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
-    text
-}
-
-#[test]
-fn answers_have_the_heads_and_the_errors_of_a_real_haproxy() {
-    if missing(&["haproxy"]) {
-        return;
-    }
-    let ours = ours("haproxy-beside");
-    let home = Home::new("haproxy-real");
     let socket = home.0.join("real.sock");
     let config = home.0.join("haproxy.cfg");
     let text = format!(
@@ -91,12 +30,51 @@ fn answers_have_the_heads_and_the_errors_of_a_real_haproxy() {
     std::fs::write(&config, text).unwrap();
     let mut haproxy = Command::new("haproxy");
     haproxy.arg("-f").arg(&config).arg("-db").stdout(Stdio::null()).stderr(Stdio::null());
-    let _haproxy = Beside(haproxy.spawn().unwrap());
-    let until = Instant::now() + Duration::from_secs(20);
-    while UnixStream::connect(&socket).is_err() && Instant::now() < until {
-        std::thread::sleep(Duration::from_millis(20));
+    let process = Beside(haproxy.spawn().unwrap());
+    until("HAProxy listens", || UnixStream::connect(&socket).is_ok());
+    Real { _process: process, _home: home, socket }
+}
+
+/// What is shown of the servers and the pool: name, status, weight, and how many are at work.
+fn standing(statistics: &str) -> Vec<String> {
+    let is_ours = |it: &&str| it.starts_with("main,") && !it.starts_with("main,FRONTEND");
+    let columns = |it: &str| {
+        let all: Vec<&str> = it.split(',').collect();
+        [all[1], all[17], all[18], all[19], all[20]].join(" ")
+    };
+    statistics.lines().filter(is_ours).map(columns).collect()
+}
+
+#[test]
+fn weights_and_states_are_shown_as_a_real_haproxy_shows_them() {
+    if missing(&["haproxy"]) {
+        return;
     }
-    let both = |line: &str| (ask(&ours.socket, line), ask(&socket, line));
+    let ours = ours("haproxy-weights");
+    let real = real("haproxy-real-weights");
+    for line in [
+        "set weight main/a 7",
+        "set server main/a state drain",
+        "disable server main/b",
+        "set server main/a state maint",
+        "set server main/a state ready",
+        "set weight main/a 0",
+        "set weight main/a 100%;enable server main/b",
+    ] {
+        assert_eq!(ask(&ours.socket, line), ask(&real.socket, line), "{line}");
+        let both = [&ours.socket, &real.socket].map(|it| standing(&ask(it, "show stat")));
+        assert_eq!(both[0], both[1], "after {line}");
+    }
+}
+
+#[test]
+fn answers_have_the_heads_and_the_errors_of_a_real_haproxy() {
+    if missing(&["haproxy"]) {
+        return;
+    }
+    let ours = ours("haproxy-beside");
+    let real = real("haproxy-real");
+    let both = |line: &str| (ask(&ours.socket, line), ask(&real.socket, line));
     let (own, real) = both("show stat");
     let statics = |text: &str| text.split_once(",-,").unwrap().0.to_owned();
     assert_eq!(statics(&own), statics(&real), "the columns");
@@ -126,6 +104,7 @@ fn answers_have_the_heads_and_the_errors_of_a_real_haproxy() {
         "add server main/c",
         "disable server main/x",
         "enable health main/a",
+        "disable health main/a",
         "enable agent main/a",
         "set timeout cli x",
         "show backend nothing",
@@ -181,17 +160,7 @@ print('all is well')
 
 #[test]
 fn haproxyadmin_reads_and_changes() {
-    let home = Path::new(env!("CARGO_TARGET_TMPDIR")).join("http-suites");
-    let python = home.join("bin/python");
-    let has_it = Command::new(&python)
-        .args(["-c", "import haproxyadmin"])
-        .stderr(Stdio::null())
-        .status()
-        .is_ok_and(|it| it.success());
-    if !has_it {
-        assert!(std::env::var("CI").is_err(), "haproxyadmin is not there: .ci/run installs it");
-        return eprintln!("skipped: no haproxyadmin");
-    }
+    let Some(python) = python_with("haproxyadmin") else { return };
     let ours = ours("haproxyadmin");
     let mut command = Command::new(python);
     command.args(["-c", HAPROXYADMIN]).arg(&ours.socket);

@@ -10,6 +10,7 @@ use super::super::request::Request;
 use super::super::view::View;
 
 /// The answer, if one of these is asked for: `/;csv`, `/haproxy?stats;csv`, `/stats`.
+/// Some add `/;csv` to an address.
 pub fn answer(request: &Request, view: &View<'_>) -> Option<Result<Answer, Problem>> {
     let query = request.query.iter().map(|(name, value)| format!("{name}={value}"));
     let asked = format!("{}?{}", request.path, query.collect::<Vec<_>>().join("&"));
@@ -17,6 +18,7 @@ pub fn answer(request: &Request, view: &View<'_>) -> Option<Result<Answer, Probl
         request
             .path
             .strip_prefix(it)
+            .map(|rest| rest.strip_prefix('/').unwrap_or(rest))
             .is_some_and(|rest| rest.is_empty() || rest.starts_with(';'))
     });
     if !matches!(request.method, Method::Get | Method::Head)

@@ -219,8 +219,8 @@ fn of_server(command: Command, who: Asker<'_>, view: &View<'_>) -> Result<Step, 
 fn health(found: &Found<'_>, told: HealthTold, view: &View<'_>) -> Result<Step, Refusal> {
     let is_checked = found.pool.spec.settings.check.kind != Check::None;
     match told {
-        HealthTold::Checked | HealthTold::Unchecked if !is_checked => return Err(NO_CHECK),
-        HealthTold::Up | HealthTold::Down
+        HealthTold::Checked if !is_checked => return Err(NO_CHECK),
+        HealthTold::Unchecked | HealthTold::Up | HealthTold::Down
             if !view.cx.backends[found.entry.server].is_probed() =>
         {
             // Nothing is said of it, and nothing happens.

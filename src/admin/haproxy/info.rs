@@ -74,6 +74,10 @@ fn items(view: &View<'_>) -> Vec<Item> {
         ("CurrConns", "MGP:u32", stats.open.to_string()),
         ("CumConns", "MCP:u32", stats.accepted.to_string()),
         ("CumReq", "MCP:u32", stats.requests.to_string()),
+        // There are no such limits, and tools that show limits want them all.
+        ("ConnRateLimit", "CLP:u32", "0".to_owned()),
+        ("SessRateLimit", "CLP:u32", "0".to_owned()),
+        ("SslRateLimit", "CLP:u32", "0".to_owned()),
         ("Maxpipes", "CLP:u32", "0".to_owned()),
         ("PipesUsed", "MGP:u32", "0".to_owned()),
         ("PipesFree", "MGP:u32", "0".to_owned()),

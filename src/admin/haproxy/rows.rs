@@ -205,7 +205,7 @@ pub fn server(
     row.set("rate", now.rate.last_second);
     row.set("status", status(view, pool, entry));
     row.set("lastchg", now.state_for.as_secs());
-    let effective = view.cx.backends.weight_in(entry.server, pool.id);
+    let effective = view.cx.backends.share_in(entry.server, pool.id).effective;
     row.set("weight", round_weight(effective));
     row.set("uweight", spec.weight);
     row.set("act", u8::from(!spec.backup));
@@ -259,27 +259,29 @@ pub fn backend(view: &View<'_>, pool: PoolEntry<'_>, level: Level) -> Row {
     row.set("type", BACKEND);
     let mut sum = BackendCounts::default();
     let mut rate = 0;
-    let mut act = 0;
-    let mut bck = 0;
-    let mut weight = 0;
+    // How many are usable, and what they weigh: the active ones, and the backups.
+    let mut act = (0, 0);
+    let mut bck = (0, 0);
     for at in 0..pool.spec.backends.len() {
         let Some(entry) = view.directory.backend_at(pool, at) else { continue };
         let Some(server) = view.cx.backends.get(entry.server) else { continue };
         add(&mut sum, &server.counts);
         rate += view.cx.backends.rate(entry.server, view.cx.now).last_second;
-        if server.state.is_up() && entry.spec.admin != AdminState::Maint {
-            weight += round_weight(view.cx.backends.weight_in(entry.server, pool.id));
-            if entry.spec.backup { bck += 1 } else { act += 1 }
+        let weight = round_weight(view.cx.backends.share_in(entry.server, pool.id).in_force);
+        if server.state.is_up() && weight > 0 {
+            let sum = if entry.spec.backup { &mut bck } else { &mut act };
+            *sum = (sum.0 + 1, sum.1 + weight);
         }
     }
     counts(&mut row, &sum);
     row.set("scur", view.cx.backends.connections_in(Some(pool.id)));
     row.set("rate", rate);
-    row.set("status", if act + bck > 0 { "UP" } else { "DOWN" });
+    row.set("status", if act.0 + bck.0 > 0 { "UP" } else { "DOWN" });
+    let weight = if act.0 > 0 { act.1 } else { bck.1 };
     row.set("weight", weight);
     row.set("uweight", weight);
-    row.set("act", act);
-    row.set("bck", bck);
+    row.set("act", act.0);
+    row.set("bck", bck.0);
     row.set("lastchg", view.ago(view.cx.started).as_secs());
     row.set("mode", mode(view, name));
     if level >= Level::Operator {
@@ -333,7 +335,6 @@ pub fn status(view: &View<'_>, pool: PoolEntry<'_>, entry: BackendEntry<'_>) -> 
         (AdminState::Drain, _) => "DRAIN".to_owned(),
         (_, ServerState::Down(0)) => "DOWN".to_owned(),
         (_, ServerState::Down(good)) => counted("DOWN", good, check.rise),
-        _ if entry.spec.weight == 0 => "DRAIN".to_owned(),
         _ if !server.is_probed() => "no check".to_owned(),
         _ if view.cx.backends.standing(entry.server).word == Word::Ejected => "NOLB".to_owned(),
         (_, ServerState::Up(bad)) if bad > 0 => {
