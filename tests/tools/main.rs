@@ -4,6 +4,7 @@
 mod common;
 
 mod haproxy_certificates;
+mod haproxy_clients;
 mod haproxy_ours;
 mod haproxy_tools;
 mod http_suites;
