@@ -6,6 +6,7 @@ mod common;
 mod haproxy_certificates;
 mod haproxy_clients;
 mod haproxy_ours;
+mod haproxy_rules;
 mod haproxy_tools;
 mod http_suites;
 mod http_tools;
