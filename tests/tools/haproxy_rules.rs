@@ -171,7 +171,7 @@ fn datadogs_agent_reads_every_row_by_the_socket_and_over_http() {
             assert_numbers(row, &["scur", "stot", "bin", "bout"]);
             let more: &[&str] = match name {
                 "FRONTEND" => &["slim", "req_tot", "conn_tot", "ereq"],
-                _ => &["qcur", "econ", "eresp", "lastchg"],
+                _ => &["qcur", "req_tot", "econ", "eresp", "lastchg"],
             };
             assert_numbers(row, more);
         }

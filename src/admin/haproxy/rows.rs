@@ -228,7 +228,7 @@ pub fn server(
         row.set("p99", times.p99.as_millis());
     }
     row.set("reason", now.standing.reason.as_deref().unwrap_or_default());
-    row.set("mode", mode(view, &pool.spec.name));
+    mode_and_requests(&mut row, view, &pool.spec.name);
     row
 }
 
@@ -283,7 +283,7 @@ pub fn backend(view: &View<'_>, pool: PoolEntry<'_>, level: Level) -> Row {
     row.set("act", act.0);
     row.set("bck", bck.0);
     row.set("lastchg", view.ago(view.cx.started).as_secs());
-    row.set("mode", mode(view, name));
+    mode_and_requests(&mut row, view, name);
     if level >= Level::Operator {
         row.set("algo", algorithm(pool.spec.settings.algorithm));
         if let Some(cookie) = &pool.spec.settings.sticky.cookie {
@@ -341,6 +341,16 @@ pub fn status(view: &View<'_>, pool: PoolEntry<'_>, entry: BackendEntry<'_>) -> 
             counted("UP", check.fall.saturating_sub(bad), check.fall)
         }
         _ => "UP".to_owned(),
+    }
+}
+
+/// Where requests are what is given, they are also counted as requests.
+fn mode_and_requests(row: &mut Row, view: &View<'_>, pool: &str) {
+    let mode = mode(view, pool);
+    row.set("mode", mode);
+    if mode == "http" {
+        let given = row.get("stot").to_owned();
+        row.set("req_tot", given);
     }
 }
 
