@@ -8,8 +8,10 @@
 //!
 //! Pure: nothing is read or sent, and the time is given.
 
+pub mod basic;
 pub mod signed;
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 
 use crate::config::{Role, Token, Tokens, escaped};
@@ -155,9 +157,8 @@ impl Rules {
     }
 
     fn identify(&self, asked: &Asked<'_>) -> Result<Who, Refusal> {
-        let given = asked.authorization.map(bearer).transpose()?.flatten();
-        if let Some(given) = given {
-            let found = self.tokens.as_ref().and_then(|all| all.find(given));
+        if let Some(given) = token(asked)? {
+            let found = self.tokens.as_ref().and_then(|all| all.find(&given));
             return match found {
                 Some(token) => Ok(Who { name: token.name.clone(), role: token.role.clone() }),
                 None => Err(refused(401, "wrong-token", "nobody has this token")),
@@ -253,14 +254,25 @@ fn is_own_origin(rules: &Rules, origin: &[u8], asked: &Asked<'_>) -> bool {
     same && rules.is_own(authority)
 }
 
-/// The token of `Bearer TOKEN`; `None` for another scheme that is ours.
-fn bearer(value: &[u8]) -> Result<Option<&[u8]>, Refusal> {
+/// The token that is shown, if one is. An empty password is none: tools send it that know none.
+fn token<'a>(asked: &Asked<'a>) -> Result<Option<Cow<'a, [u8]>>, Refusal> {
+    let Some(value) = asked.authorization else { return Ok(None) };
+    let reads = matches!(asked.method, b"GET" | b"HEAD") && basic::is_statistics(asked.path);
+    match basic::password(value).filter(|_| reads) {
+        Some(password) if password.is_empty() => Ok(None),
+        Some(password) => Ok(Some(Cow::Owned(password))),
+        None => bearer(value).map(|it| Some(Cow::Borrowed(it))),
+    }
+}
+
+/// The token of `Bearer TOKEN`.
+fn bearer(value: &[u8]) -> Result<&[u8], Refusal> {
     let value = value.trim_ascii();
     let mut words = value.splitn(2, |&b| b == b' ');
     let scheme = words.next().unwrap_or_default();
     let rest = words.next().unwrap_or_default().trim_ascii();
     if scheme.eq_ignore_ascii_case(b"bearer") && !rest.is_empty() {
-        return Ok(Some(rest));
+        return Ok(rest);
     }
     // Of a registration, whose body has to be there before it is known who signed it.
     if scheme.eq_ignore_ascii_case(b"pointsman") {

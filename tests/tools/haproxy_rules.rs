@@ -4,9 +4,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::TcpStream;
+use std::process::Command;
 
-use super::haproxy_ours::{Ours, ask_open, ours, ours_with};
+use super::haproxy_ours::{Ours, ask_open, ours, ours_with, output};
 use crate::common::http::Wire;
+use crate::common::servers::{Home, missing};
 use crate::common::{free_port, until};
 
 /// A row of the statistics, by the names of its columns, without what is empty.
@@ -237,6 +239,10 @@ fn state(ours: &Ours, server: &str) -> Option<String> {
     Some(format!("{}, {}, {}", row["status"], row["weight"], row["scur"]))
 }
 
+/// Its parameters, its lines with what is answered, and what it reports.
+type Task<'a> = (&'a str, &'a [Said<'a>], &'a str);
+type Said<'a> = (&'a str, &'a str);
+
 /// The module `community.general.haproxy` 6.6.2 was run at us and at HAProxy 2.6.12: what it sent
 /// was the same, and what it heard. For each task: its parameters, its lines with their answers,
 /// and the state of the server that it reports after them. It opens a connection for each line,
@@ -249,7 +255,7 @@ fn ansibles_module_hears_what_it_heard_from_haproxy() {
     let no_check = "Health check was not configured on this server, cannot enable.\n\n";
     let enabled = format!("20 (initial 10)\n\n\n{no_agent}{no_check}\n");
     let drain = ("set server main/a state drain", "\n");
-    let tasks: [(&str, &[(&str, &str)], &str); 6] = [
+    let tasks: [Task<'_>; 6] = [
         (
             "state=disabled shutdown_sessions=true wait=true",
             &[(
@@ -310,4 +316,35 @@ fn ansibles_module_waits_for_a_server_that_is_enabled() {
     let line = "get weight main/b; enable server main/b\n";
     assert_eq!(ask_open(&ours.socket, line), "1 (initial 1)\n\n\n");
     until("it is up", || state(&ours, "b").is_some_and(|it| it.contains("UP")));
+}
+
+/// The password that these agents have for the page of a HAProxy is a token here.
+#[test]
+fn who_knows_passwords_and_no_tokens_reads_the_statistics() {
+    if missing(&["curl"]) {
+        return;
+    }
+    let home = Home::new("haproxy-passwords");
+    let tokens = home.0.join("tokens");
+    let hash = "1ec1c26b50d5d3c58d9583181af8076655fe00756bf7285940ba3670f99fcba0";
+    std::fs::write(&tokens, format!("watch read {hash}\n")).unwrap();
+    let ours = ours_with(
+        "haproxy-password",
+        &["--check", "none", "--admin-tokens", &tokens.display().to_string()],
+    );
+    let fetched = |user: &str, path: &str| {
+        let mut command = Command::new("curl");
+        command.args(["-sS", "--max-time", "20", "-o", "/dev/null", "-w", "%{http_code}"]);
+        command.args(["--user", user]).arg(format!("http://{}{path}", ours.web));
+        output(command)
+    };
+    for (user, path, wanted) in [
+        ("anybody:s3cret", "/haproxy;csv", "200"),
+        ("anybody:s3cret", "/stats", "200"),
+        ("anybody:wrong", "/haproxy;csv", "401"),
+        (":", "/haproxy;csv", "401"),
+        ("anybody:s3cret", "/api/v1/pools", "401"),
+    ] {
+        assert_eq!(fetched(user, path), wanted, "{user} {path}");
+    }
 }

@@ -228,6 +228,31 @@ fn who_it_is_follows_from_the_door_and_the_token() {
     }
 }
 
+/// `admin:look`, `admin:s3cret`, `:` and `admin:wrong`.
+#[test]
+fn a_token_may_be_a_password_where_statistics_are_read() {
+    let table: [(bool, &str, &str, &str, &str); 8] = [
+        (true, "GET", "/haproxy;csv", "Basic YWRtaW46bG9vaw==", "grafana read"),
+        (true, "HEAD", "/stats", "Basic YWRtaW46czNjcmV0", "deploy admin"),
+        (true, "GET", "/;csv", "Basic Og==", "401 no-token"),
+        (false, "GET", "/haproxy/;csv", "Basic Og==", "anonymous admin"),
+        (true, "GET", "/stats", "Basic YWRtaW46d3Jvbmc=", "401 wrong-token"),
+        (false, "GET", "/stats", "Basic YWRtaW46d3Jvbmc=", "401 wrong-token"),
+        (true, "POST", "/stats", "Basic YWRtaW46czNjcmV0", "401 no-token"),
+        (true, "GET", "/v1/pools", "Basic YWRtaW46czNjcmV0", "401 no-token"),
+    ];
+    for (with_tokens, method, path, authorization, want) in table {
+        let authorization = Some(authorization.as_bytes());
+        let path = path.as_bytes();
+        let it = Asked { authorization, path, ..asked(method, Door::Loopback) };
+        assert_eq!(
+            said(&rules(with_tokens.then(tokens)), &it),
+            want,
+            "{method} {authorization:?}"
+        );
+    }
+}
+
 #[test]
 fn roles_may_what_they_are_for() {
     let web = || Role::Register("web".to_owned());

@@ -3,6 +3,7 @@
 use crate::config::Needs;
 use crate::http::Method;
 
+use super::super::access::basic;
 use super::super::answer::Answer;
 use super::super::haproxy::{acting, info};
 use super::super::problem::{Kind, Problem};
@@ -10,19 +11,11 @@ use super::super::request::Request;
 use super::super::view::View;
 
 /// The answer, if one of these is asked for: `/;csv`, `/haproxy?stats;csv`, `/stats`.
-/// Some add `/;csv` to an address.
 pub fn answer(request: &Request, view: &View<'_>) -> Option<Result<Answer, Problem>> {
     let query = request.query.iter().map(|(name, value)| format!("{name}={value}"));
     let asked = format!("{}?{}", request.path, query.collect::<Vec<_>>().join("&"));
-    let is_page = ["/haproxy", "/stats"].iter().any(|it| {
-        request
-            .path
-            .strip_prefix(it)
-            .map(|rest| rest.strip_prefix('/').unwrap_or(rest))
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with(';'))
-    });
     if !matches!(request.method, Method::Get | Method::Head)
-        || !is_page && !request.path.starts_with("/;")
+        || !basic::is_statistics(request.path.as_bytes())
     {
         return None;
     }
