@@ -8,7 +8,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use super::haproxy_ours::{Beside, Ours, ask, ours, ours_with, output, python_with};
-use crate::common::{DEADLINE, until};
+use crate::common::{DEADLINE, free_port, until};
 
 /// What a Debian package has; `.ci/run` unpacks it.
 fn unpacked(package: &str) -> Option<PathBuf> {
@@ -226,4 +226,37 @@ fn haproxytool_shows_and_leads_servers_and_frontends() {
         let said = if more == "-o" { &said[1..] } else { &said };
         assert_eq!(said, wanted, "haproxytool {of} {more}");
     }
+}
+
+/// The check of the Nagios plugins of Debian.
+#[test]
+fn nagios_is_told_what_is_down() {
+    let Some(plugins) = unpacked("monitoring-plugins-contrib") else { return };
+    let down = format!("{},name=c", free_port());
+    let more = ["-b", &down, "--check", "tcp", "--check-interval", "50ms"];
+    let ours = ours_with("nagios", &more);
+    until("c is down", || of_pool(&ours, "act") == "2");
+    let check = |more: &[&str]| {
+        let mut process = Command::new("perl");
+        process.arg(plugins.join("usr/lib/nagios/plugins/check_haproxy_stats")).args(more);
+        let output = process.stdin(Stdio::null()).output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let socket = ours.socket.display().to_string();
+    let url = format!("http://{}/haproxy", ours.web);
+    for place in [["-s", &socket], ["-U", &url]] {
+        let (status, text) = check(&place);
+        assert_eq!(status, Some(2), "{text}");
+        let wanted = "Check haproxy CRITICAL - server: main:c is DOWN (check status: connection \
+                      error); |main-FRONTEND=0;";
+        assert!(text.starts_with(wanted), "{text}");
+    }
+    assert_eq!(ask(&ours.socket, "disable server main/c"), "\n");
+    let (status, text) = check(&["-m", "-s", &socket]);
+    assert_eq!(status, Some(0), "{text}");
+    assert!(text.starts_with("Check haproxy OK - checked 4 proxies."), "{text}");
+    assert_eq!(ask(&ours.socket, "disable frontend main"), "\n");
+    let (status, text) = check(&["-m", "-s", &socket]);
+    assert_eq!(status, Some(2), "{text}");
+    assert!(text.starts_with("Check haproxy CRITICAL - FRONTEND: main is "), "{text}");
 }
