@@ -15,6 +15,7 @@ pub mod events;
 pub mod haproxy;
 pub mod incoming;
 pub mod listener;
+pub mod metrics;
 pub mod place;
 pub mod problem;
 pub mod registry;

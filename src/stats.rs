@@ -7,6 +7,7 @@
 //! Counting is one addition to a field of the structs below. The number is shown once it has a row
 //! in [`tables`], which names it and says what it is.
 
+pub mod exposition;
 pub mod field;
 pub mod histogram;
 pub mod json;

@@ -9,7 +9,7 @@
 
 mod taking;
 
-pub use taking::backend_now;
+pub use taking::{backend_now, pool_now, process_now};
 #[cfg(test)]
 mod tests;
 

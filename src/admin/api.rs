@@ -4,7 +4,7 @@
 //!   /api/v1/services[/S]   /api/v1/listeners[/L]   /api/v1/pools[/P]
 //!   /api/v1/pools/P/backends[/B[/close-connections]]
 //!   /api/v1/batch  config[/check]  reload  drain  undrain  stop  overrides  explain  events
-//!   /health  /ready  /live  /problems/KIND
+//!   /metrics[/haproxy]  /health  /ready  /live  /problems/KIND
 //! ```
 //!
 //! Reading answers at once, or in pieces. A write becomes an [`Asked`], and is answered by
@@ -30,6 +30,7 @@ use crate::http::Method;
 
 use super::answer::Answer;
 use super::change::{Asked, Done, missing, no_backend, no_pool};
+use super::metrics;
 use super::problem::{Kind, Problem};
 use super::request::Request;
 use super::view::{ProcessState, View};
@@ -103,6 +104,8 @@ fn read(target: &Target<'_>, request: &Request, view: &View<'_>) -> Result<Answe
         Target::Explain => return explaining::explain(request, view),
         Target::Health | Target::Live => return Ok(Answer::text(200, "OK\n")),
         Target::Ready => return Ok(ready(view)),
+        Target::Metrics => return metrics::ours(request, view),
+        Target::HaproxyMetrics => return metrics::haproxy(request, view),
         Target::Problem(kind) => return problem(kind),
         _ => return Err(Problem::new(Kind::METHOD, "it cannot be read")),
     };
@@ -238,6 +241,8 @@ fn unknown_path(path: &str) -> String {
         "/health",
         "/ready",
         "/live",
+        "/metrics",
+        "/metrics/haproxy",
     ];
     missing("path", path, known.into_iter())
 }

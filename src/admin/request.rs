@@ -31,6 +31,8 @@ pub struct Request {
     pub reason: Option<String>,
     /// What the body is.
     pub content_type: Option<String>,
+    /// Which media types are wanted.
+    pub accept: Option<String>,
     /// The last event that was seen.
     pub last_event: Option<u64>,
     /// Who asks.
@@ -78,6 +80,7 @@ impl Request {
             idempotency_key: key,
             reason: text("x-reason"),
             content_type: text("content-type"),
+            accept: text("accept"),
             last_event: text("last-event-id").and_then(|it| it.parse().ok()),
             who,
             is_signed: false,

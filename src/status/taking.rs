@@ -8,19 +8,23 @@ use crate::stats::snapshot::{self, Process, Snapshot};
 
 /// The first row: the process.
 pub fn begin(cx: &Context) -> Snapshot {
+    Snapshot::begin(process_now(cx), cx.backends.len(), cx.now)
+}
+
+/// The process, as it is now.
+pub fn process_now(cx: &Context) -> Process {
     let access_log = cx.access_log.as_ref().map(|log| snapshot::AccessLogStats {
         dropped: log.dropped(),
         waiting: log.waiting(),
         is_behind: log.is_behind(),
     });
-    let process = Process {
+    Process {
         uptime: cx.now.saturating_duration_since(cx.started),
         stats: cx.stats.clone(),
         listeners: cx.listeners.iter().map(|(_, listener)| listener.stats.clone()).collect(),
         log_lines_dropped: cx.stats.log_dropped(),
         access_log,
-    };
-    Snapshot::begin(process, cx.backends.len(), cx.now)
+    }
 }
 
 /// The next row, or the end of a snapshot that has all.
@@ -50,7 +54,8 @@ fn next_route<'a>(
     }
 }
 
-fn pool_now(id: PoolId, pool: &backends::Pool) -> snapshot::Pool {
+/// A pool, as it is now.
+pub fn pool_now(id: PoolId, pool: &backends::Pool) -> snapshot::Pool {
     snapshot::Pool {
         id,
         name: pool.name.clone(),

@@ -9,5 +9,6 @@ mod guards;
 mod haproxy;
 mod large;
 mod load;
+mod metrics;
 mod registering;
 mod streams;

@@ -10,4 +10,5 @@ mod haproxy_rules;
 mod haproxy_tools;
 mod http_suites;
 mod http_tools;
+mod prometheus;
 mod real_servers;

@@ -53,6 +53,10 @@ pub enum Target<'a> {
     Ready,
     /// The process answers.
     Live,
+    /// What Prometheus reads.
+    Metrics,
+    /// The same by HAProxy's names.
+    HaproxyMetrics,
     /// A kind of problem.
     Problem(&'a str),
 }
@@ -90,6 +94,8 @@ impl Target<'_> {
             ["health"] => Target::Health,
             ["ready"] => Target::Ready,
             ["live"] => Target::Live,
+            ["metrics"] => Target::Metrics,
+            ["metrics", "haproxy"] => Target::HaproxyMetrics,
             ["problems", kind] => Target::Problem(kind),
             _ => return None,
         })
