@@ -14,6 +14,7 @@ pub mod json;
 pub mod pages;
 pub mod snapshot;
 pub mod tables;
+pub mod times;
 mod totals;
 
 use std::sync::Arc;
@@ -243,6 +244,8 @@ pub struct BackendCounts {
 pub struct PoolCounts {
     /// Clients that were sent there by a route.
     pub clients: u64,
+    /// How long after a request the head of its answer came.
+    pub responses: times::Times,
 }
 
 /// Why there is no answer, or not all of it.

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use crate::event::ServerId;
+use crate::event::{PoolId, ServerId};
 use crate::stats::Failure;
 use crate::stats::snapshot::Quantiles;
 
@@ -27,6 +27,13 @@ impl Backends {
         server.times.record(took, now);
         let answer = Answer { grade: Grade::of(status), tally: Tallied::Now, client, took };
         self.on_answer(id, &answer, now);
+    }
+
+    /// A client of this pool had the head of an answer so long after its request.
+    pub fn timed(&mut self, pool: Option<PoolId>, took: Duration) {
+        if let Some(pool) = pool.and_then(|id| self.pools.get_mut(id)) {
+            pool.counts.responses.record(took);
+        }
     }
 
     /// An answer was whole, and if it had a status, that was below 500.

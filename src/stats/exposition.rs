@@ -12,6 +12,7 @@
 use std::fmt::Write;
 
 use super::field::{Field, NumberKind, Unit, Value};
+use super::times::Times;
 
 /// A metric with all of its series.
 pub struct Family<T: 'static> {
@@ -86,6 +87,12 @@ impl Format {
         };
         let help = help.replace('\\', "\\\\").replace('\n', " ");
         let head = format!("# HELP {name}{total} {help}\n# TYPE {name}{total} {word}\n");
+        out.extend_from_slice(head.as_bytes());
+    }
+
+    /// The same of a histogram.
+    pub fn histogram_head(name: &str, help: &str, out: &mut Vec<u8>) {
+        let head = format!("# HELP {name} {help}\n# TYPE {name} histogram\n");
         out.extend_from_slice(head.as_bytes());
     }
 }
@@ -185,6 +192,21 @@ pub fn sample(name: &str, kind: NumberKind, labels: &str, value: f64, out: &mut 
         format!("{name}{total}{{{labels}}} {value}\n")
     };
     out.extend_from_slice(line.as_bytes());
+}
+
+/// A histogram of times, in seconds.
+pub fn histogram(name: &str, labels: &str, times: &Times, out: &mut Vec<u8>) {
+    let bucket = format!("{name}_bucket");
+    for (end, count) in times.buckets() {
+        let mut all = labels.to_owned();
+        // OpenMetrics wants 1.0 for 1.
+        let end = end.map_or_else(|| "+Inf".to_owned(), |end| format!("{end:?}"));
+        label("le", &end, &mut all);
+        sample(&bucket, NumberKind::Gauge, &all, count as f64, out);
+    }
+    let sum = times.sum().as_secs_f64();
+    sample(&format!("{name}_sum"), NumberKind::Gauge, labels, sum, out);
+    sample(&format!("{name}_count"), NumberKind::Gauge, labels, times.count() as f64, out);
 }
 
 /// Times in seconds; what is no number is none.

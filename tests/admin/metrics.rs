@@ -48,6 +48,10 @@ fn requests_are_counted_under_our_names_and_under_those_of_haproxy() {
         0.0
     );
     assert!(ours["process_open_fds"] > 3.0 && ours["process_resident_memory_bytes"] > 1e6);
+    let times = |end: &str| ours[&format!("pointsman_pool_response_seconds_{end}")];
+    assert_eq!(times("count{pool=\"main\"}"), 8.0);
+    assert_eq!(times("bucket{pool=\"main\",le=\"+Inf\"}"), 8.0);
+    assert!(times("sum{pool=\"main\"}") > 0.0);
     let theirs = series(&admin, "/metrics/haproxy");
     assert_eq!(
         theirs["haproxy_backend_http_responses_total{proxy=\"main\",code=\"2xx\"}"],

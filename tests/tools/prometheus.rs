@@ -113,6 +113,8 @@ fn prometheus_scrapes_both_pages_and_its_linter_has_nothing_to_say_of_ours() {
         ("sum(pointsman_backend_responses_total{code=\"2xx\"})", 5.0),
         ("pointsman_requests_total", 5.0),
         ("count(pointsman_backend_state == 1)", 1.0),
+        ("histogram_quantile(0.5, pointsman_pool_response_seconds_bucket) < bool 10", 1.0),
+        ("pointsman_pool_response_seconds_count", 5.0),
         ("up{job=\"haproxy\"}", 1.0),
         ("haproxy_server_http_responses_total{server=\"a\",code=\"2xx\"}", 5.0),
         ("haproxy_frontend_status{state=\"UP\"}", 1.0),

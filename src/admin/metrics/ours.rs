@@ -86,6 +86,18 @@ impl Metrics {
                 family.series(&pool_now(id, pool), &labels, out);
             }
         }
+        self.response_times(view, out);
+    }
+
+    fn response_times(&self, view: &View<'_>, out: &mut Vec<u8>) {
+        let help = "how long after a request the head of its answer came";
+        Format::histogram_head(RESPONSES, help, out);
+        let pools = view.cx.backends.pools().map(|(_, it)| it);
+        for pool in pools.filter(|it| self.filter.takes_pool(&it.name)) {
+            let mut labels = String::new();
+            label("pool", &pool.name, &mut labels);
+            exposition::histogram(RESPONSES, &labels, &pool.counts.responses, out);
+        }
     }
 
     /// The backend at this place, if there is one; where the next is, if there may be.
@@ -159,6 +171,7 @@ impl Metrics {
     }
 }
 
+const RESPONSES: &str = "pointsman_pool_response_seconds";
 const STATE: &str = "pointsman_backend_state";
 
 impl Pieces for Metrics {

@@ -283,6 +283,7 @@ impl Exchange {
             let took = cx.now.saturating_duration_since(self.asked_at);
             let peer = client.address.ip();
             cx.backends.answered(backend, peer, head.status, took, cx.now);
+            cx.backends.timed(client.home.pool, took);
             self.judge_suspect(backend, head.status, peer, cx);
             if let Some(account) = &mut client.account {
                 account.answered(head.status, head.bytes, cx.now);
