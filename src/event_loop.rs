@@ -28,6 +28,7 @@ mod changing;
 mod chores;
 mod closing;
 mod editing;
+mod intake;
 #[cfg(debug_assertions)]
 mod invariants;
 mod mirroring;

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::config::{BackendSpec, OverlaySource, Patch, closest, counted, quoted};
 use crate::control::{Counted, Directory, Receipt};
-use crate::event::{Key, ListenerId};
+use crate::event::Key;
 
 use super::haproxy::certificates::Act;
 use super::place::Place;
@@ -33,8 +33,8 @@ pub enum Asked {
     Stop,
     /// All connections to a backend of a pool are to be closed.
     Close(Place),
-    /// Clients are to be let in at these listeners, or refused.
-    Intake(Vec<ListenerId>, bool),
+    /// Clients of a service are to be let in, or refused.
+    Frontend(String, bool),
     /// So many clients at once are to be served at most.
     MaxConnections(usize),
     /// This one connection of a client is to be closed.

@@ -1,5 +1,6 @@
 //! What the loop lends to whoever answers: everything, to be read.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::{Value, json};
@@ -41,6 +42,8 @@ pub struct View<'a> {
     pub ids: &'a Ids,
     /// Certificates that are told and not shown yet.
     pub shelf: &'a Shelf,
+    /// Services whose listeners let nobody in.
+    pub disabled: &'a BTreeSet<String>,
     /// The clock of the wall.
     pub wall: SystemTime,
 }

@@ -14,7 +14,7 @@ use crate::limits::{
 };
 use crate::net::{Accepted, Fault, Stream};
 use crate::relay::{Arrival, Pair};
-use crate::services::{Intake, Listener, ListenerSocket};
+use crate::services::{Listener, ListenerSocket};
 
 use super::{EventLoop, RunState};
 
@@ -78,63 +78,8 @@ impl EventLoop {
         }
     }
 
-    /// An operator lets no clients in at these listeners any more.
-    pub(super) fn stop_intake(&mut self, listeners: &[ListenerId]) {
-        for &id in listeners {
-            let Some(accepting) = self.cx.listeners.get_mut(id).and_then(Listener::accepting)
-            else {
-                continue;
-            };
-            if accepting.intake == Intake::Open {
-                accepting.intake = Intake::Closing;
-                self.intakes_closing += 1;
-            }
-        }
-        self.close_intakes();
-    }
-
-    /// They are let in again.
-    pub(super) fn resume_intake(&mut self, listeners: &[ListenerId]) -> io::Result<()> {
-        for &id in listeners {
-            let Some(accepting) = self.cx.listeners.get_mut(id).and_then(Listener::accepting)
-            else {
-                continue;
-            };
-            match accepting.intake {
-                Intake::Open => continue,
-                Intake::Closing => self.intakes_closing -= 1,
-                Intake::Closed => accepting.listener.reopen()?,
-            }
-            accepting.intake = Intake::Open;
-            self.queue_listener(id);
-        }
-        Ok(())
-    }
-
-    /// Those at which nobody waits any more, or would wait for nothing, refuse clients.
-    fn close_intakes(&mut self) {
-        let may_accept = self.may_accept();
-        let mut closing = 0;
-        for &id in &self.accepting {
-            let Some(accepting) = self.cx.listeners[id].accepting() else { continue };
-            if accepting.intake != Intake::Closing {
-                continue;
-            }
-            if may_accept && accepting.listener.is_ready() && !accepting.is_paused {
-                closing += 1;
-                continue;
-            }
-            accepting.intake = Intake::Closed;
-            if let Err(error) = accepting.listener.shut() {
-                // because: nobody is accepted, and clients wait until they give up.
-                warn!("cannot shut {}: {error}", self.cx.listeners[id].stats.name);
-            }
-        }
-        self.intakes_closing = closing;
-    }
-
     /// It is to be asked for clients, if somebody may wait there.
-    fn queue_listener(&mut self, id: ListenerId) {
+    pub(super) fn queue_listener(&mut self, id: ListenerId) {
         let is_ready = self.cx.listeners[id].is_ready();
         let Some(accepting) = self.cx.listeners[id].accepting() else { return };
         if is_ready && !std::mem::replace(&mut accepting.is_queued, true) {
@@ -254,7 +199,7 @@ impl EventLoop {
         !self.ready.is_empty() && self.may_accept()
     }
 
-    fn may_accept(&self) -> bool {
+    pub(super) fn may_accept(&self) -> bool {
         let pairs = self.pairs.len();
         let most = self.cx.settings.max_connections;
         let overlaps = pairs < most + OVERLAP_MAX && self.state == RunState::Serving;

@@ -28,7 +28,7 @@ use crate::admin::view::{Leaving, ProcessState, View};
 use crate::backends::Flip;
 use crate::config::{AdminListen, AdminState, Desired, PoolSpec, counted};
 use crate::control::{BackendEntry, PreparedAdmin};
-use crate::event::{Key, ListenerId, Owner, ServerId, Slots};
+use crate::event::{Key, Owner, ServerId, Slots};
 use crate::limits::{ADMIN_READ_BYTES, ADMIN_TIME, REFUSAL_STEP};
 use crate::net::Inlet;
 use crate::relay::Reason;
@@ -36,6 +36,7 @@ use crate::stats::LogThrottle;
 
 use super::changing::Asker;
 use super::editing::Ending;
+use super::intake::ToldProcess;
 use super::{EventLoop, RunState, Telling};
 
 /// Admin listeners, their connections, and what they are told.
@@ -69,6 +70,8 @@ pub(super) struct Admin {
     ids: Ids,
     /// Certificates that are told and not shown yet.
     pub shelf: Shelf,
+    /// What was told of the process.
+    pub told_process: ToldProcess,
     /// What is asked of the front-end.
     pub telling: Option<Telling>,
     /// Of connections.
@@ -107,6 +110,7 @@ impl Admin {
             is_drained: false,
             ids: Ids::default(),
             shelf: Shelf::default(),
+            told_process: ToldProcess::default(),
             telling,
             number: 0,
             refused: None,
@@ -155,6 +159,7 @@ macro_rules! lent {
             },
             ids: &$loop.admin.ids,
             shelf: &$loop.admin.shelf,
+            disabled: &$loop.admin.told_process.disabled,
             wall: SystemTime::now(),
         }
     };
@@ -326,12 +331,16 @@ impl EventLoop {
                 let closing = self.close_connections(&place);
                 self.answer_admin(key, Ok(Done::Closing(closing)));
             }
-            Asked::Intake(listeners, open) => {
-                let outcome = self.set_intake(&listeners, open);
+            Asked::Frontend(name, open) => {
+                let outcome = self.tell_frontend(name, open).map(|()| Done::Begun);
+                let outcome = outcome.map_err(|error| {
+                    let detail = format!("Failed to resume frontend: {error}");
+                    Problem::new(Kind::INTERNAL, detail)
+                });
                 self.answer_admin(key, outcome);
             }
             Asked::MaxConnections(most) => {
-                self.cx.settings.max_connections = most;
+                self.tell_max_connections(most);
                 self.answer_admin(key, Ok(Done::Begun));
             }
             Asked::CloseOne(pair) => {
@@ -343,18 +352,6 @@ impl EventLoop {
                 self.answer_admin(key, Ok(Done::Begun));
             }
         }
-    }
-
-    fn set_intake(&mut self, listeners: &[ListenerId], open: bool) -> Result<Done, Problem> {
-        if open {
-            self.resume_intake(listeners).map_err(|error| {
-                let detail = format!("Failed to resume frontend: {error}");
-                Problem::new(Kind::INTERNAL, detail)
-            })?;
-        } else {
-            self.stop_intake(listeners);
-        }
-        Ok(Done::Begun)
     }
 
     fn tell_health(&mut self, place: &Place, told: HealthTold) {

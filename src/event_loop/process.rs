@@ -26,10 +26,17 @@ impl EventLoop {
         if caps(old) != caps(new) || old_needs != needs {
             let share = share_descriptors(new, self.cx.spelling, needs);
             self.cx.settings = Settings::of(new, share.pairs);
+            if caps(old) != caps(new) {
+                // The configuration says otherwise now.
+                self.admin.told_process.max_connections = None;
+            }
+            self.hold_max_connections();
             self.udp.set_most(new.max_flows.unwrap_or(share.flows));
         } else {
             self.cx.settings.process = new.clone();
         }
+        // because: what does not listen again is in the log.
+        let _ = self.hold_frontends();
         if old.log_level != new.log_level {
             log::set_max_level(new.log_level);
         }

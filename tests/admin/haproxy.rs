@@ -132,11 +132,11 @@ fn a_frontend_that_is_disabled_refuses_clients_and_keeps_those_it_has() {
     client.read_exact(&mut [0]).unwrap();
     assert_eq!(column(&admin, "main,FRONTEND", "status"), "PAUSED");
     assert_eq!(admin.api.get("/api/v1/listeners/in")["state"], "paused");
-    assert_eq!(ask(&admin, "disable frontend main"), "Frontend is already disabled.");
+    assert_eq!(ask(&admin, "disable frontend main"), "All sockets are already disabled.");
     assert_eq!(ask(&admin, "enable frontend main"), "");
     drop(echoed(&admin));
     assert_eq!(column(&admin, "main,FRONTEND", "status"), "OPEN");
-    assert_eq!(ask(&admin, "enable frontend main"), "Frontend is already enabled.");
+    assert_eq!(ask(&admin, "enable frontend main"), "All sockets are already enabled.");
     assert_eq!(ask(&admin, "enable frontend"), "A frontend name is expected.");
     assert_eq!(ask(&admin, "enable frontend x"), "No such frontend.");
     assert_eq!(ask(&admin, "disable frontend main"), "");
@@ -160,9 +160,44 @@ fn the_limit_of_connections_is_lowered_and_raised_again() {
     until("it waits", || ask(&admin, "show info").contains("\nCurrConns: 2\n"));
     assert_eq!(ask(&admin, "show sess").lines().count(), 2);
     assert_eq!(ask(&admin, "set maxconn global 51"), "Value out of range.");
-    assert_eq!(ask(&admin, "set maxconn global"), "Integer value expected.");
+    assert_eq!(ask(&admin, "set maxconn global"), "Expects an integer value.");
     assert_eq!(ask(&admin, "set maxconn global 0"), "");
     third.read_exact(&mut [0]).unwrap();
     assert_eq!(column(&admin, "main,FRONTEND", "slim"), "50");
     drop(held);
+}
+
+#[test]
+fn what_is_told_of_the_process_holds_over_changes_and_reloads_by_name() {
+    let [a, b] = [Backend::echo(), Backend::echo()];
+    let [a, b] = [&a, &b].map(|it| it.address.to_string());
+    let [port, second] = [free_port(), free_port()];
+    let text = config(&a, &b, NO_CHECK).replace("127.0.0.1:0", &port.to_string());
+    let admin = Admin::configured(&text);
+    assert_eq!(ask(&admin, "set maxconn global 50"), "");
+    assert_eq!(ask(&admin, "disable frontend main"), "");
+    assert_eq!(ask(&admin, "add server web/c 127.0.0.1:9"), "New server registered.");
+    assert_eq!(column(&admin, "main,FRONTEND", "slim"), "50");
+    let refuses = |port| TcpStream::connect(port).is_err();
+    until("it refuses", || refuses(port));
+    // A listener that is new is the frontend's, too.
+    let more = text.replace("[\"in\"]", "[\"in\", \"too\"]").replace(
+        "[listener.in]",
+        &format!("[listener.too]\nbind = \"tcp://{second}\"\n[listener.in]"),
+    );
+    admin.reconfigure(&more);
+    until("both refuse", || refuses(port) && refuses(second));
+    assert_eq!(column(&admin, "main,FRONTEND", "status"), "PAUSED");
+    assert_eq!(column(&admin, "main,FRONTEND", "slim"), "50");
+    assert_eq!(ask(&admin, "enable frontend main"), "");
+    assert!(!refuses(port) && !refuses(second));
+    // One that is not there any more is disabled no longer, and keeps no listener closed.
+    assert_eq!(ask(&admin, "disable frontend main"), "");
+    until("both refuse", || refuses(port) && refuses(second));
+    admin.reconfigure(&more.replace("[service.main]", "[service.other]"));
+    assert!(!refuses(port) && !refuses(second));
+    admin.reconfigure(
+        &format!("{more}\n").replace("[global]", "[global]\nmax_connections = 70"),
+    );
+    assert_eq!(column(&admin, "main,FRONTEND", "slim"), "70");
 }

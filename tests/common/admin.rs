@@ -73,6 +73,13 @@ impl Admin {
         Admin { balancer, api: Api { socket }, home }
     }
 
+    /// The file is another one from now on, and is read again.
+    pub fn reconfigure(&self, text: &str) {
+        let text = text.replace("@HOME", &self.home.display().to_string());
+        fs::write(self.home.join("pointsman.toml"), text).expect("a file");
+        self.api.write("POST", "/api/v1/reload", &serde_json::json!({}));
+    }
+
     /// Where a listener of the file is.
     pub fn listener(&self, name: &str) -> SocketAddr {
         let it = self.api.get(&format!("/api/v1/listeners/{name}"));

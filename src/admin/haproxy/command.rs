@@ -149,7 +149,7 @@ pub fn parse(
         ["enable", "frontend"] => Ok(Command::Frontend(first.to_owned(), true)),
         ["disable", "frontend"] => Ok(Command::Frontend(first.to_owned(), false)),
         ["set", "maxconn", "global"] => {
-            let most = first.parse().map_err(|_| "Integer value expected.".to_owned())?;
+            let most = first.parse().map_err(|_| "Expects an integer value.".to_owned())?;
             Ok(Command::MaxConnections(most))
         }
         ["enable", "health"] => Ok(Command::Health(target(first)?, HealthTold::Checked)),

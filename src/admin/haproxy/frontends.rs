@@ -1,21 +1,40 @@
 //! `disable frontend` and `enable frontend`: a service whose listeners refuse clients. What it has
 //! goes on.
 
-use crate::config::{ListenerSpec, ServiceSpec};
+use crate::config::ServiceSpec;
+use crate::control::Directory;
 use crate::event::ListenerId;
-use crate::services::Intake;
 
 use super::super::change::Asked;
 use super::super::view::View;
 use super::step::{Refusal, Step};
 
-/// Let its clients in, or not.
+/// Let its clients in, or not. What was disabled may always be enabled.
 pub fn set(name: &str, open: bool, view: &View<'_>) -> Result<Step, Refusal> {
     if name.is_empty() {
         return Err("A frontend name is expected.");
     }
-    let desired = &view.directory.desired;
     let spec = find(name, view).ok_or("No such frontend.")?;
+    match (is_open(spec, view), open) {
+        (true, true) => return Err("All sockets are already enabled."),
+        (false, false) => return Err("All sockets are already disabled."),
+        (true, false) => drop(own_listeners(&spec.name, view.directory)?),
+        (false, true) => {}
+    }
+    let asked = Asked::Frontend(spec.name.clone(), open);
+    Ok(Step::Ask(Box::new(asked), String::new()))
+}
+
+/// Whether it lets clients in.
+pub fn is_open(spec: &ServiceSpec, view: &View<'_>) -> bool {
+    !view.disabled.contains(&spec.name)
+}
+
+/// The listeners of a service, if they can be closed without anybody else's clients.
+pub fn own_listeners(name: &str, directory: &Directory) -> Result<Vec<ListenerId>, Refusal> {
+    let desired = &directory.desired;
+    let spec = desired.services.iter().find(|it| it.name == *name);
+    let spec = spec.ok_or("No such frontend.")?;
     let is_shared = |listener: &String| {
         let others = desired.services.iter().filter(|it| it.name != spec.name);
         others.flat_map(|it| &it.listeners).any(|it| it == listener)
@@ -24,23 +43,18 @@ pub fn set(name: &str, open: bool, view: &View<'_>) -> Result<Step, Refusal> {
         return Err("Failed to pause frontend: clients of other frontends come in at its \
                     listeners as well.");
     }
-    if listeners(spec, view).any(|(it, _)| it.listen.protocol.is_udp()) {
-        return Err("Failed to pause frontend: it takes datagrams.");
-    }
-    match (is_open(spec, view), open) {
-        (true, true) => Err("Frontend is already enabled."),
-        (false, false) => Err("Frontend is already disabled."),
-        _ => {
-            let ids = listeners(spec, view).map(|(_, id)| id).collect();
-            Ok(Step::Ask(Box::new(Asked::Intake(ids, open)), String::new()))
+    let all = desired.listeners.iter().zip(&directory.listeners);
+    let own = all.filter(|(it, _)| spec.listeners.contains(&it.name));
+    own.map(|(it, id)| match &it.listen {
+        listen if listen.protocol.is_udp() => {
+            Err("Failed to pause frontend: it takes datagrams.")
         }
-    }
-}
-
-/// Whether it lets clients in.
-pub fn is_open(spec: &ServiceSpec, view: &View<'_>) -> bool {
-    let intake = |id| view.cx.listeners.get(id).and_then(|it| it.intake());
-    listeners(spec, view).all(|(_, id)| intake(id).is_none_or(|it| it == Intake::Open))
+        listen if listen.address.port() == 0 => Err("Failed to pause frontend: its port was \
+                                                     chosen by the system, and would be \
+                                                     another one afterwards."),
+        _ => Ok(*id),
+    })
+    .collect()
 }
 
 fn find<'a>(name: &str, view: &View<'a>) -> Option<&'a ServiceSpec> {
@@ -49,13 +63,4 @@ fn find<'a>(name: &str, view: &View<'a>) -> Option<&'a ServiceSpec> {
         Some(Ok(id)) => services.find(|it| view.ids.frontend(&it.name) == id),
         _ => services.find(|it| it.name == name),
     }
-}
-
-fn listeners<'a>(
-    spec: &'a ServiceSpec,
-    view: &View<'a>,
-) -> impl Iterator<Item = (&'a ListenerSpec, ListenerId)> {
-    let directory = view.directory;
-    let all = directory.desired.listeners.iter().zip(&directory.listeners);
-    all.filter(|(it, _)| spec.listeners.contains(&it.name)).map(|(it, id)| (it, *id))
 }
