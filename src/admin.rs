@@ -22,4 +22,5 @@ pub mod registry;
 pub mod remembered;
 pub mod request;
 pub mod socket;
+pub mod users;
 pub mod view;

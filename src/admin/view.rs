@@ -10,12 +10,14 @@ use crate::context::Context;
 use crate::control::Directory;
 use crate::event::{ServerId, Slots};
 use crate::relay::Pair;
+use crate::relay::udp::Udp;
 
 use super::events::Events;
 use super::haproxy::certificates::Shelf;
 use super::haproxy::ids::Ids;
 use super::place::Place;
 use super::registry::Registry;
+use super::users::connections_of;
 
 /// What is there now.
 #[derive(Clone, Copy)]
@@ -26,6 +28,8 @@ pub struct View<'a> {
     pub directory: &'a Directory,
     /// Clients, each with what it has of a backend.
     pub pairs: &'a Slots<Pair>,
+    /// Flows of datagrams.
+    pub udp: &'a Udp,
     /// What happened.
     pub events: &'a Events,
     /// Servers that registered themselves.
@@ -90,7 +94,8 @@ impl View<'_> {
     /// How far a backend is that was told to go; nothing if it is gone, or was never there.
     pub fn leaving(&self, pool: &str, name: &str) -> Option<Value> {
         let is_it = |it: &&Leaving| it.place.pool == pool && it.place.name == name;
-        let left = |it: &Leaving| self.cx.backends.connections(it.server);
+        let id = self.directory.pool(pool).map(|it| it.id);
+        let left = |it: &Leaving| connections_of(it.server, id, self.cx, self.pairs, self.udp);
         let all = || self.leaving.iter().filter(is_it).filter(|it| left(it) > 0);
         let last = all().next_back()?;
         let active: u64 = all().map(left).sum();

@@ -185,7 +185,7 @@ impl Backends {
     /// An operator says that it is up, or down: as many probes at once as it takes. The next ones
     /// may say otherwise.
     pub fn told(&mut self, id: ServerId, is_up: bool, now: Instant) {
-        let Some(server) = self.servers.get(id).filter(|it| it.is_probed()) else { return };
+        let Some(server) = self.servers.get(id).filter(|it| it.check.probed) else { return };
         let RiseFall { rise, fall } = server.check.rise_fall;
         for _ in 0..if is_up { rise } else { fall } {
             let result = if is_up { Ok(()) } else { Err("an operator says so") };

@@ -148,6 +148,7 @@ macro_rules! lent {
             cx: &$loop.cx,
             directory: &$loop.directory,
             pairs: &$loop.pairs,
+            udp: &$loop.udp,
             events: &$loop.admin.events,
             leaving: &$loop.admin.leaving,
             registry: &$loop.admin.registry,
@@ -436,8 +437,9 @@ impl EventLoop {
         place: &Place,
         ends: Ends,
     ) -> impl Iterator<Item = Ending> {
+        let pool = self.directory.pool(&place.pool).map(|it| it.id);
         let left =
-            |it: &&Leaving| it.place == *place && self.cx.backends.connections(it.server) > 0;
+            move |it: &&Leaving| it.place == *place && self.connections_of(it.server, pool) > 0;
         let ending = move |it: &Leaving| {
             let Leaving { place, server, .. } = it.clone();
             Ending { place, server, ends, leaves: false }
@@ -486,8 +488,25 @@ impl EventLoop {
     }
 
     fn forget_left(&mut self) {
-        let backends = &self.cx.backends;
-        self.admin.leaving.retain(|it| backends.connections(it.server) > 0);
+        let mut leaving = std::mem::take(&mut self.admin.leaving);
+        leaving.retain(|it| {
+            let pool = self.directory.pool(&it.place.pool).map(|it| it.id);
+            self.connections_of(it.server, pool) > 0
+        });
+        self.admin.leaving = leaving;
+    }
+
+    /// Who was made ready again keeps its connections.
+    pub(super) fn forget_deadlines(&mut self) {
+        let directory = &self.directory;
+        self.admin.deadlines.retain(|it| {
+            let pool = directory.pool(&it.place.pool);
+            let found = pool.and_then(|pool| directory.backend(pool, &it.place.name));
+            let is_ready = |found: BackendEntry<'_>| {
+                found.server == it.server && found.spec.admin == AdminState::Ready
+            };
+            !found.is_some_and(is_ready)
+        });
     }
 
     /// The listeners, the names and the tokens that are wanted from now on.

@@ -485,6 +485,7 @@ impl EventLoop {
         match self.apply_layers(prepared, layers) {
             Ok(mut receipt) => {
                 self.end_connections(std::mem::take(&mut job.ending));
+                self.forget_deadlines();
                 let identities = self.directory.store.show_identities();
                 receipt.notes.append(&mut job.notes);
                 let receipt = Receipt { took: since.elapsed(), turns: job.turns, ..receipt };

@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use log::debug;
 
+use crate::admin::users::connections_of;
 use crate::backends::Flip;
 use crate::event::{Key, ListenerId, PoolId, ServerId};
 use crate::limits::{STEP_TIME, SWEPT_PER_TURN};
@@ -189,22 +190,12 @@ impl EventLoop {
     pub(super) fn close_backend(&mut self, server: ServerId, pool: Option<PoolId>) -> usize {
         self.cx.retire_idle(server);
         self.leave_server(server, pool, Loss::Told);
-        self.connections_of(server, pool)
+        usize::try_from(self.connections_of(server, pool)).unwrap_or(usize::MAX)
     }
 
-    /// Connections and flows of a pool's clients to a server. Where the server serves other pools
-    /// as well, they are looked at one by one: for whoever asks, and not for each turn.
-    fn connections_of(&self, server: ServerId, pool: Option<PoolId>) -> usize {
-        let all = usize::try_from(self.cx.backends.connections(server)).unwrap_or(usize::MAX);
-        if pool.is_none() || !self.cx.backends.is_shared(server) {
-            return all;
-        }
-        let is_its =
-            |key: Key| self.pairs.get(key).is_some_and(|pair| pair.client.home.pool == pool);
-        let connections = self.cx.connections.iter().map(|(_, it)| it);
-        let to_it = connections.filter(|it| it.backend == server);
-        let pairs = to_it.filter_map(|it| it.user.pair()).filter(|&key| is_its(key));
-        pairs.count() + self.udp.flows_to(server, pool)
+    /// Connections and flows of a pool's clients to a server.
+    pub(super) fn connections_of(&self, server: ServerId, pool: Option<PoolId>) -> u64 {
+        connections_of(server, pool, &self.cx, &self.pairs, &self.udp)
     }
 
     /// Free what died. Nothing else in the program frees a slot.

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -53,6 +53,15 @@ fn one_that_drains_keeps_what_it_has_and_gets_nothing_new_until_it_is_ready() {
         clients.push(echoed(admin.balancer.address()));
         a.accepted() > held
     });
+    // Who is ready again has no deadline left from before.
+    say(&admin, "a", &json!({"admin": "drain", "deadline": "300ms"}));
+    say(&admin, "a", &json!({"admin": "ready"}));
+    say(&admin, "a", &json!({"admin": "drain"}));
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_millis(600) {
+        let active = &admin.api.get(&format!("{WEB}/a"))["active"];
+        assert!(active.as_u64() > Some(held as u64), "nobody is closed: {active}");
+    }
     say(&admin, "a", &json!({"admin": "drain", "deadline": "1h"}));
     say(&admin, "a", &json!({"admin": "drain", "deadline": "100ms"}));
     until("its time is over", || admin.api.get(&format!("{WEB}/a"))["active"] == 0);
@@ -260,4 +269,24 @@ fn one_that_left_and_has_connections_yet_is_told_again_to_end_them() {
         let others = clients.iter_mut().map(is_echoed).filter(|it| *it);
         assert_eq!(others.count(), 2, "the others stay");
     }
+}
+
+#[test]
+fn of_a_server_in_two_pools_each_counts_its_own_clients() {
+    let a = Backend::echo();
+    let address = a.address;
+    let text = ["one", "two"].map(|it| {
+        format!(
+            "[listener.{it}]\nbind = \"tcp://127.0.0.1:0\"\n[service.{it}]\nlisten = [\"{it}\"]\n\
+             pool = \"{it}\"\n[pool.{it}]\ncheck = {{ kind = \"none\" }}\n\
+             backends = [\"{address},name=a\", \"127.0.0.1:9,name=b,weight=0\"]\n"
+        )
+    });
+    let admin = Admin::configured(&text.concat());
+    let mut clients: Vec<TcpStream> = (0..3).map(|_| echoed(admin.listener("one"))).collect();
+    let gone = admin.api.ask("DELETE", "/api/v1/pools/two/backends/a?now=true", None);
+    assert_eq!(gone.status(), 204, "nobody of this pool is there: {}", gone.head);
+    assert!(clients.iter_mut().all(is_echoed), "those of the other stay");
+    let left = admin.api.ask("DELETE", "/api/v1/pools/one/backends/a", None);
+    assert_eq!(left.json()["active"], 3);
 }

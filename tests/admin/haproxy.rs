@@ -110,6 +110,10 @@ fn a_server_whose_checks_are_disabled_counts_as_up_until_they_are_enabled() {
     assert_eq!(probes(), before);
     assert_eq!(ask(&admin, "disable server web/b;enable server web/b"), "");
     assert_eq!(column(&admin, "web,b", "status"), "no check");
+    assert_eq!(ask(&admin, "set server web/b health down"), "");
+    assert_eq!(column(&admin, "web,b", "status"), "DOWN");
+    assert_eq!(ask(&admin, "set server web/b health up"), "");
+    assert_eq!(column(&admin, "web,b", "status"), "no check");
     assert_eq!(ask(&admin, "enable health web/b"), "");
     until("b is down again", || column(&admin, "web,b", "status") == "DOWN");
     let none = echoing(&a.address.to_string(), &b, NO_CHECK);

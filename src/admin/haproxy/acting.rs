@@ -221,7 +221,7 @@ fn health(found: &Found<'_>, told: HealthTold, view: &View<'_>) -> Result<Step, 
     match told {
         HealthTold::Checked if !is_checked => return Err(NO_CHECK),
         HealthTold::Unchecked | HealthTold::Up | HealthTold::Down
-            if !view.cx.backends[found.entry.server].is_probed() =>
+            if !view.cx.backends[found.entry.server].check.probed =>
         {
             // Nothing is said of it, and nothing happens.
             return Ok(Step::Lines(String::new()));
