@@ -25,8 +25,13 @@ pub enum Asked {
     Change(Change),
     /// This is to be what flags or the file say, until they are read again.
     Configure(Configure),
-    /// Flags and files are to be read again.
-    Reload,
+    /// Flags and files are to be read again; or it is only said what would come of it.
+    Reload {
+        /// The latter.
+        dry_run: bool,
+    },
+    /// It is only said that this would happen.
+    Rehearse(String),
     /// Whoever asks whether we are ready is told that we are not; or again that we are.
     Drain(bool),
     /// As at SIGTERM.
@@ -147,6 +152,8 @@ pub enum Done {
     Changed(Receipt),
     /// It would be.
     Would(Receipt),
+    /// This would happen.
+    WouldDo(String),
     /// All was so already.
     Same,
     /// It is begun: a reload, a stop.
@@ -165,6 +172,7 @@ impl Done {
         match self {
             Done::Changed(receipt) => receipt.to_string(),
             Done::Would(receipt) => format!("a dry run: {receipt}"),
+            Done::WouldDo(what) => format!("a dry run: it would {what}"),
             Done::Same => "unchanged".to_owned(),
             Done::Begun => "begun".to_owned(),
             Done::Closing(count) => {

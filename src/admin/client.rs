@@ -80,12 +80,9 @@ impl Client {
         }
     }
 
-    /// Until when it may say nothing, if it is between two requests.
-    pub fn rests_until(&self) -> Option<Instant> {
-        match self {
-            Client::Api(it) => it.rests_until(),
-            Client::Haproxy(_) => None,
-        }
+    /// Since when it has said nothing, if nothing is done for it.
+    pub fn rests_since(&self) -> Option<Instant> {
+        both!(self, it => it.rests_since())
     }
 
     /// Until when it may do nothing.

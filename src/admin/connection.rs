@@ -130,12 +130,12 @@ impl Connection {
         self.audit.take()
     }
 
-    /// Until when it may say nothing, if it is between two requests.
-    pub fn rests_until(&self) -> Option<Instant> {
+    /// Since when it has said nothing, if it is between two requests.
+    pub fn rests_since(&self) -> Option<Instant> {
         let rests = matches!(self.state, State::Reading)
             && !self.incoming.has_begun()
             && !self.is_queued;
-        rests.then_some(self.deadline)
+        rests.then(|| self.deadline.checked_sub(ADMIN_IDLE_TIMEOUT).unwrap_or(self.deadline))
     }
 
     /// It guessed wrong, and is answered after this time and after whoever guessed before.

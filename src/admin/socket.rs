@@ -34,6 +34,15 @@ impl AdminSocket {
         }
     }
 
+    /// Whether nobody would read an answer, as far as that is known: of TCP it is not before
+    /// something is sent.
+    pub fn is_gone(&self) -> bool {
+        match self {
+            AdminSocket::Local(socket) => socket.is_gone(),
+            AdminSocket::Stream(_) => false,
+        }
+    }
+
     /// Whether a read may bring something.
     pub fn can_read(&self) -> bool {
         match self {

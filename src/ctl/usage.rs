@@ -78,7 +78,7 @@ commands! {
     "remove" "POOL/NAME" 1..1 ["now" "deadline" "wait" "dry-run" "reason"]
         "takes a backend out; its connections end by themselves" "";
     "drain" "[POOL/NAME]" 0..1 ["deadline" "wait" "dry-run" "reason"]
-        "no new clients for a backend, but those that stick to it"
+        "no new clients for a backend, be they stuck to it or not"
         "Without a name it is about the whole process: /ready says no from then on, and\n\
          whoever spreads clients over several processes sends none here; undrain ends it.";
     "ready" "POOL/NAME" 1..1 ["dry-run" "reason"] "a backend takes clients again" "";

@@ -311,9 +311,8 @@ impl EventLoop {
         match asked {
             Asked::Change(change) => self.begin_change(Asker::Admin(key), change),
             Asked::Configure(configure) => self.begin_configure(Asker::Admin(key), configure),
-            Asked::Reload => {
-                self.reload_for(Asker::Admin(key));
-            }
+            Asked::Reload { dry_run } => self.reload_for(Asker::Admin(key), dry_run),
+            Asked::Rehearse(what) => self.answer_admin(key, Ok(Done::WouldDo(what))),
             Asked::Drain(on) => {
                 self.drain(on);
                 self.answer_admin(key, Ok(Done::Begun));

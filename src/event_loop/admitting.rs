@@ -83,8 +83,8 @@ impl EventLoop {
     /// few, and it is for when there are too many.
     fn close_resting_admin(&mut self) -> bool {
         let all = self.admin.connections.iter();
-        let resting = all.filter_map(|(key, it)| Some((it.rests_until()?, key)));
-        let Some((_, key)) = resting.min_by_key(|(until, _)| *until) else { return false };
+        let resting = all.filter_map(|(key, it)| Some((it.rests_since()?, key)));
+        let Some((_, key)) = resting.min_by_key(|(since, _)| *since) else { return false };
         self.close_admin(key);
         true
     }

@@ -63,7 +63,7 @@ pub(super) struct Waiting {
 }
 
 enum Task {
-    Reload,
+    Reload(Mode),
     Change(Change),
     Configure(Configure),
     Show(Committed),
@@ -173,12 +173,13 @@ impl Job {
 impl EventLoop {
     /// Read it all again.
     pub(super) fn reload(&mut self) {
-        self.reload_for(Asker::Operator);
+        self.reload_for(Asker::Operator, false);
     }
 
     /// The same, for somebody who is told what came of it.
-    pub(super) fn reload_for(&mut self, asker: Asker) {
-        self.begin(Waiting { asker, what: Task::Reload });
+    pub(super) fn reload_for(&mut self, asker: Asker, dry_run: bool) {
+        let mode = if dry_run { Mode::DryRun } else { Mode::Run };
+        self.begin(Waiting { asker, what: Task::Reload(mode) });
     }
 
     /// Carry out edits.
@@ -203,7 +204,7 @@ impl EventLoop {
         if !self.has_changes() {
             return self.start(waiting);
         }
-        let is_reload = |it: &Waiting| matches!(it.what, Task::Reload);
+        let is_reload = |it: &Waiting| matches!(it.what, Task::Reload(Mode::Run));
         let asked_already = self.changes_waiting.iter().any(is_reload);
         if waiting.asker == Asker::Operator && is_reload(&waiting) && asked_already {
             // One for all who ask: what was read of the files so far may be older than this.
@@ -233,7 +234,7 @@ impl EventLoop {
     fn start(&mut self, waiting: Waiting) {
         let Waiting { asker, what } = waiting;
         let started = match what {
-            Task::Reload => Ok(Some(self.start_reload(asker))),
+            Task::Reload(mode) => Ok(Some(self.start_reload(asker, mode))),
             Task::Change(change) => self.start_change(asker, change),
             Task::Configure(configure) => self.start_configure(asker, configure).map(Some),
             Task::Show(committed) => self.start_showing(asker, committed).map(Some),
@@ -251,18 +252,18 @@ impl EventLoop {
         }
     }
 
-    fn start_reload(&mut self, asker: Asker) -> Job {
+    fn start_reload(&mut self, asker: Asker, mode: Mode) -> Job {
         let stage = match &mut self.reread {
             Some(reread) => Stage::Reading(reread()),
             None => {
                 let base = self.directory.base.clone();
                 let laid = self.directory.overlay.over(&base);
                 let layers = Box::new(Layers { base, overlay: laid.overlay });
-                let preparing = Mode::Run.preparing(laid.desired);
+                let preparing = mode.preparing(laid.desired);
                 Stage::Preparing(preparing, layers, self.tell_spelled(self.cx.spelling))
             }
         };
-        Job::new(stage, asker, Mode::Run)
+        Job::new(stage, asker, mode)
     }
 
     fn start_configure(&mut self, asker: Asker, configure: Configure) -> Result<Job, Problem> {

@@ -61,6 +61,8 @@ pub struct LocalStream {
     socket: UnixStream,
     readiness: Readiness,
     is_armed: bool,
+    /// The other end is closed, not only for sending.
+    is_gone: bool,
 }
 
 impl LocalListener {
@@ -177,7 +179,7 @@ impl LocalStream {
     fn new(socket: UnixStream) -> LocalStream {
         // Both at once, to save a turn: the first bytes are often here already.
         let readiness = Readiness { can_read: true, can_write: true, ..Readiness::default() };
-        LocalStream { socket, readiness, is_armed: false }
+        LocalStream { socket, readiness, is_armed: false, is_gone: false }
     }
 
     /// Ask the poll to tell of both directions, once.
@@ -193,6 +195,12 @@ impl LocalStream {
     /// Note what an event says; nothing is read, written or closed.
     pub fn mark(&mut self, event: &Event) {
         self.readiness.mark(event);
+        self.is_gone |= event.is_write_closed();
+    }
+
+    /// Whether nobody would read an answer.
+    pub fn is_gone(&self) -> bool {
+        self.is_gone
     }
 
     /// Whether a read may bring something.

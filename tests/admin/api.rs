@@ -403,3 +403,17 @@ fn writes_that_come_in_a_row_are_all_answered() {
     let now = admin.api.get(&format!("{BACKENDS}/{name}"));
     assert_eq!(now["weight"]["override"], 9, "{now}");
 }
+
+#[test]
+fn every_post_may_be_rehearsed() {
+    let a = Backend::named("a");
+    let admin = Admin::before(&[&a], &[]);
+    let close = format!("pools/main/backends/{}/close-connections", a.address);
+    for path in ["reload", "drain", "undrain", "stop", &close] {
+        let path = format!("/api/v1/{path}?dry_run=true");
+        let said = admin.api.write("POST", &path, &json!({}));
+        assert_eq!(said["dry_run"], true, "{path}: {said}");
+    }
+    let process = &admin.api.get("/api/v1")["process"];
+    assert_eq!((&process["state"], &process["generation"]), (&json!("serving"), &json!(1)));
+}

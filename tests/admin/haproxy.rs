@@ -205,3 +205,29 @@ fn what_is_told_of_the_process_holds_over_changes_and_reloads_by_name() {
     );
     assert_eq!(column(&admin, "main,FRONTEND", "slim"), "70");
 }
+
+#[test]
+fn who_waits_for_hours_and_goes_leaves_nothing_and_conversations_give_way() {
+    let [a, b] = [Backend::echo(), Backend::echo()];
+    let [a, b] = [&a, &b].map(|it| it.address.to_string());
+    let admin = echoing(&a, &b, NO_CHECK);
+    let say = |line: &str| {
+        let mut stream = UnixStream::connect(socket(&admin)).unwrap();
+        stream.write_all(line.as_bytes()).unwrap();
+        stream
+    };
+    let files = || {
+        let folder = format!("/proc/{}/fd", admin.balancer.pid().as_raw_pid());
+        std::fs::read_dir(folder).unwrap().count()
+    };
+    let before = files();
+    let waiting: Vec<UnixStream> = (0..50).map(|_| say("wait 24h\n")).collect();
+    until("all wait", || files() >= before + 50);
+    drop(waiting);
+    until("none is left", || files() <= before);
+    // With all places taken by conversations, somebody who comes is let in.
+    let _held: Vec<UnixStream> =
+        (0..1250).map(|_| say("prompt\nset timeout cli 24h\n")).collect();
+    until("it answers", || ask(&admin, "show version").starts_with("2.6.0"));
+    assert_eq!(admin.api.get("/api/v1")["process"]["state"], "serving");
+}

@@ -24,6 +24,7 @@ pub(super) fn answer(request: &Request, done: Done, view: &View<'_>) -> Answer {
         (_, Done::Would(would)) => {
             Answer::json(200, &json!({"dry_run": true, "receipt": receipt(&would)}))
         }
+        (_, Done::WouldDo(what)) => Answer::json(200, &json!({"dry_run": true, "would": what})),
         (Some(Target::Backend(pool, name)), done) => {
             after_backend(request, pool, name, &done, view)
         }

@@ -43,6 +43,9 @@ pub(super) fn asked(
             if view.leaving(pool, name).is_none() {
                 Change::one(edit, by).check(view.directory)?;
             }
+            if dry_run {
+                return Ok(Asked::Rehearse(format!("close the connections to {pool}/{name}")));
+            }
             Ok(Asked::Close(place))
         }
         Target::OverridesOf(pool, name) => {
@@ -69,7 +72,10 @@ pub(super) fn asked(
         Target::Batch => batch(request, dry_run).map(Asked::Change),
         Target::Config => configure(request, dry_run, false, view).map(Asked::Configure),
         Target::ConfigCheck => configure(request, true, true, view).map(Asked::Configure),
-        Target::Reload => Ok(Asked::Reload),
+        Target::Reload => Ok(Asked::Reload { dry_run }),
+        Target::Drain if dry_run => Ok(Asked::Rehearse("drain".to_owned())),
+        Target::Undrain if dry_run => Ok(Asked::Rehearse("undrain".to_owned())),
+        Target::Stop if dry_run => Ok(Asked::Rehearse("stop".to_owned())),
         Target::Drain => Ok(Asked::Drain(true)),
         Target::Undrain => Ok(Asked::Drain(false)),
         Target::Stop => Ok(Asked::Stop),
@@ -80,12 +86,7 @@ pub(super) fn asked(
 fn dry_run(target: &Target<'_>, request: &Request) -> Result<bool, Problem> {
     let known = match target {
         Target::Backend(..) if request.method == Method::Delete => FOR_DELETE,
-        Target::Reload
-        | Target::Drain
-        | Target::Undrain
-        | Target::Stop
-        | Target::CloseConnections(..)
-        | Target::Registration(..) => &[],
+        Target::Registration(..) => &[],
         _ => FOR_WRITES,
     };
     if let Some((name, _)) = request.query.iter().find(|(it, _)| !known.contains(&&**it)) {

@@ -47,6 +47,8 @@ pub struct Connection {
     /// So much of the output is sent.
     sent: usize,
     deadline: Instant,
+    /// When it said something last.
+    spoke: Instant,
 }
 
 enum State {
@@ -100,12 +102,22 @@ impl Connection {
             output: Vec::new(),
             sent: 0,
             deadline,
+            spoke: now,
         }
     }
 
     /// A change that was answered since this was asked last.
     pub fn take_audit(&mut self) -> Option<Audit> {
         self.audit.take()
+    }
+
+    /// Since when it has said nothing, if nothing is done for it: it waits for a command, or with
+    /// one.
+    pub fn rests_since(&self) -> Option<Instant> {
+        let rests = matches!(self.state, State::Idle | State::Sleeps(..))
+            && self.output.is_empty()
+            && !self.is_queued;
+        rests.then_some(self.spoke)
     }
 
     /// Until when it may do nothing.
@@ -116,6 +128,7 @@ impl Connection {
     /// Get on with it. At most one command is begun.
     pub fn act(&mut self, view: &View<'_>, scratch: &mut [u8]) -> Progress {
         let now = view.cx.now;
+        self.conversation.lower_to(view.directory.desired.process.admin.haproxy_level);
         loop {
             if let Some(progress) = self.flush(now) {
                 return progress;
@@ -154,6 +167,8 @@ impl Connection {
                     }
                     return Progress::Again;
                 }
+                // A wait of hours is not waited for where nobody hears of its end.
+                State::Sleeps(..) if self.socket.is_gone() => return Progress::Over,
                 state @ (State::Asks { .. } | State::Sleeps(..)) => {
                     self.state = state;
                     return Progress::Waits;
@@ -174,6 +189,7 @@ impl Connection {
         match self.socket.receive(scratch) {
             Received::Bytes(count) => {
                 self.conversation.feed(&scratch[..count]);
+                self.spoke = now;
                 self.deadline = now + self.conversation.idle();
                 None
             }

@@ -139,6 +139,11 @@ impl Conversation {
         self.level
     }
 
+    /// It may do no more than this, whatever it could when it began.
+    pub fn lower_to(&mut self, level: Level) {
+        self.level = self.level.min(level);
+    }
+
     /// How long it may rest.
     pub fn idle(&self) -> Duration {
         self.idle

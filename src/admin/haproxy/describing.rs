@@ -80,12 +80,16 @@ fn date(time: Time) -> String {
 /// `/C=DE/CN=a.test`. A certificate says what it likes: nothing that ends a line.
 fn one_line(name: &Name) -> String {
     let text: String = name.0.iter().map(|part| format!("/{part}")).collect();
+    plain(&text)
+}
+
+fn plain(text: &str) -> String {
     text.chars().filter(|it| !it.is_control()).collect()
 }
 
 fn alternative(name: &GeneralName) -> Option<String> {
     match name {
-        GeneralName::DnsName(name) => Some(format!("DNS:{}", name.as_str())),
+        GeneralName::DnsName(name) => Some(format!("DNS:{}", plain(name.as_str()))),
         GeneralName::IpAddress(bytes) => {
             let bytes = bytes.as_bytes();
             let v4 = <[u8; 4]>::try_from(bytes).map(std::net::IpAddr::from);
