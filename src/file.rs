@@ -38,7 +38,7 @@ use crate::config::{Desired, Origins, SettingKey, Spelling};
 
 pub use mistake::Mistake;
 pub use page::page;
-pub use print::{print, print_backends};
+pub use print::{print, print_backends, print_running};
 pub use reading::Reading;
 pub use source::{Env, Place, Sources};
 pub use whole::mistakes_of;

@@ -10,7 +10,7 @@ use log::{info, warn};
 
 use crate::config::{
     AdminListen, BackendSpec, Complaint, Config, Desired, Listen, ListenerSpec, MAIN, Match,
-    Origins, PoolSpec, RouteName, ServiceSpec, SettingKey, Shared, Spelling, io_words,
+    PoolSpec, RouteName, ServiceSpec, SettingKey, Shared, Spelling, io_words,
 };
 use crate::control::state::{self, State};
 use crate::control::{self, Ground, Layers, Prepared, PreparedListener};
@@ -163,10 +163,7 @@ pub fn telling(config: Config) -> Telling {
         let reading = wanted::Reading::of_text(&config, TOLD, &text);
         Box::new(RereadWanted { reading, config })
     });
-    let print = |desired: &Desired| {
-        file::print(desired, &Origins::default(), &file::Sources::default())
-    };
-    Telling { read, print, print_backends: file::print_backends }
+    Telling { read, print: file::print_running, print_backends: file::print_backends }
 }
 
 /// What a command line says of the process alone: a configuration that is told says all the rest.

@@ -13,6 +13,7 @@
 mod answering;
 mod explaining;
 pub mod lists;
+mod overriding;
 pub mod reading;
 mod registering;
 pub mod showing;
@@ -98,9 +99,9 @@ fn read(target: &Target<'_>, request: &Request, view: &View<'_>) -> Result<Answe
         Target::Overrides if request.parameter("format").is_some() => {
             return overrides_as(request, view);
         }
-        Target::Overrides => showing::overrides(view),
+        Target::Overrides => return Ok(overrides(view)),
         Target::Config => return Ok(config(view)),
-        Target::Events => return Ok(streaming::events(request, view)),
+        Target::Events => return streaming::events(request, view),
         Target::Explain => return explaining::explain(request, view),
         Target::Health | Target::Live => return Ok(Answer::text(200, "OK\n")),
         Target::Ready => return Ok(ready(view)),
@@ -167,11 +168,17 @@ fn config(view: &View<'_>) -> Answer {
     answer.with("ETag", view.directory.whole_tag())
 }
 
+fn overrides(view: &View<'_>) -> Answer {
+    let list = overriding::Overrides::default();
+    let answer = Answer::pieces(super::answer::JSON, Box::new(list));
+    answer.with("ETag", view.directory.whole_tag())
+}
+
 /// What would make it permanent: the backends of each pool that differs from the file.
 fn overrides_as(request: &Request, view: &View<'_>) -> Result<Answer, Problem> {
     match request.parameter("format") {
         Some("toml") => {}
-        Some("json") => return Ok(Answer::json(200, &showing::overrides(view))),
+        Some("json") => return Ok(overrides(view)),
         found => {
             let found = quoted(found.unwrap_or_default());
             let detail = format!("format: found {found}, want toml or json");

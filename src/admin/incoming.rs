@@ -15,7 +15,7 @@ use crate::http::{
     BadHead, Decoder, Framing, Method, Parse, RequestHead, Scan, Trailers, Version,
     parse_request,
 };
-use crate::limits::{ADMIN_BODY_BYTES_MAX, HTTP_HEAD_BYTES_MAX};
+use crate::limits::HTTP_HEAD_BYTES_MAX;
 
 use super::access::{self, Refusal, Rules, Signed, Who};
 use super::answer::Sending;
@@ -187,8 +187,9 @@ impl Incoming {
             Ok(request) => Current { request, sending },
             Err(problem) => return refuse(problem, None),
         };
-        if matches!(head.framing, Framing::Length(it) if it > ADMIN_BODY_BYTES_MAX as u64) {
-            return refuse(too_large(), None);
+        let most = current.request.body_bytes_max();
+        if matches!(head.framing, Framing::Length(it) if it > most as u64) {
+            return refuse(too_large(most), None);
         }
         let decoder = Decoder::new(head.framing, Trailers::Drop);
         let expects_continue = head.expects_continue && head.version == Version::Http11;
@@ -212,8 +213,10 @@ impl Incoming {
             body.extend_from_slice(span.of(&self.input));
         }
         self.input.drain(..consumed);
-        if body.len() > ADMIN_BODY_BYTES_MAX {
-            return Came::Refused(Box::new(gathering.refused(too_large())));
+        let length = body.len();
+        let most = gathering.current.request.body_bytes_max();
+        if length > most {
+            return Came::Refused(Box::new(gathering.refused(too_large(most))));
         }
         if gathering.decoder.is_finished() {
             return gathering.finish(entry, rules);
@@ -381,7 +384,7 @@ fn unread(problem: Problem) -> Refused {
     }
 }
 
-fn too_large() -> Problem {
-    let detail = format!("a body may have {ADMIN_BODY_BYTES_MAX} bytes");
+fn too_large(most: usize) -> Problem {
+    let detail = format!("a body may have {most} bytes here");
     Problem::new(Kind::TOO_LARGE, detail)
 }

@@ -111,7 +111,7 @@ kinds! {
         "If-Match or if_generation names another state than the one that is there; read \
          it again.";
     TOO_LARGE "too-large" 413 "the body is too large"
-        "A body may have 1 MiB.";
+        "A batch or a configuration may have 1 MiB, any other body 64 KiB.";
     MEDIA_TYPE "media-type" 415 "wrong type of body"
         "A write needs Content-Type: application/json.";
     UNKNOWN_MEMBER "unknown-member" 422 "unknown member"

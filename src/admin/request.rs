@@ -2,7 +2,9 @@
 
 use crate::http::fields::Fields;
 use crate::http::{Method, RequestHead, Version};
-use crate::limits::IDEMPOTENCY_KEY_BYTES_MAX;
+use crate::limits::{
+    ADMIN_BODY_BYTES_MAX, ADMIN_SMALL_BODY_BYTES_MAX, IDEMPOTENCY_KEY_BYTES_MAX,
+};
 
 use super::access::Who;
 use super::answer::Sending;
@@ -92,6 +94,16 @@ impl Request {
     /// Whether nothing may be changed by it.
     pub fn is_read(&self) -> bool {
         matches!(self.method, Method::Get | Method::Head)
+    }
+
+    /// How long its body may be: it is read in one turn, and what whoever but an admin may send is
+    /// short.
+    pub fn body_bytes_max(&self) -> usize {
+        let segments: Vec<&str> = self.segments.iter().map(|it| &**it).collect();
+        match *segments {
+            ["api", "v1", "batch"] | ["api", "v1", "config", ..] => ADMIN_BODY_BYTES_MAX,
+            _ => ADMIN_SMALL_BODY_BYTES_MAX,
+        }
     }
 
     /// A parameter of the query.

@@ -12,16 +12,19 @@
 //! Pure. The API, HAProxy's words and registrations edit it, `control` lays it over.
 
 mod members;
+mod rows;
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ops::Bound;
 use std::time::{Duration, SystemTime};
 
 use super::{AdminState, BackendSpec, Desired, PoolSpec, Shared};
 use crate::limits::BACKENDS_MAX;
 
 pub use members::Member;
+pub use rows::OverrideRow;
 
 /// All that was told, by pool and backend.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -116,23 +119,6 @@ pub struct Laid {
     pub notes: Vec<String>,
 }
 
-/// A row of what differs from the base.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OverrideRow<'a> {
-    /// The pool's name.
-    pub pool: &'a str,
-    /// The backend's.
-    pub backend: &'a str,
-    /// `weight`, `address` ..., or `backend` if it is there or not as a whole.
-    pub member: &'static str,
-    /// As the base has it.
-    pub configured: String,
-    /// As it was told.
-    pub told: String,
-    /// Who told it.
-    pub mark: &'a Mark,
-}
-
 impl Overlay {
     /// Whether nothing was told.
     pub fn is_empty(&self) -> bool {
@@ -148,6 +134,23 @@ impl Overlay {
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str, &Told)> {
         self.pools.iter().flat_map(|(pool, all)| {
             all.iter().map(move |(name, told)| (pool.as_str(), name.as_str(), &**told))
+        })
+    }
+
+    /// The same behind this pool and backend, or from the first on.
+    pub fn behind<'a>(
+        &'a self,
+        last: Option<(&'a str, &'a str)>,
+    ) -> impl Iterator<Item = (&'a str, &'a str, &'a Told)> {
+        let from = last.map_or("", |(pool, _)| pool);
+        let pools = self.pools.range::<str, _>((Bound::Included(from), Bound::Unbounded));
+        pools.flat_map(move |(pool, all)| {
+            let from = match last {
+                Some((last, name)) if last == pool => Bound::Excluded(name),
+                _ => Bound::Unbounded,
+            };
+            let all = all.range::<str, _>((from, Bound::Unbounded));
+            all.map(move |(name, told)| (pool.as_str(), name.as_str(), &**told))
         })
     }
 
@@ -301,11 +304,6 @@ impl Overlay {
             format!("pool {pool}, backend {name}: what {by} told is dropped: {why}")
         });
         lines.collect()
-    }
-
-    /// All that differs from the base, a row each.
-    pub fn rows(&self) -> Vec<OverrideRow<'_>> {
-        self.iter().flat_map(|(pool, backend, told)| told.rows(pool, backend)).collect()
     }
 
     /// What the base says of a backend.
@@ -555,29 +553,6 @@ impl Told {
                 marks.contains_key(&Member::Weight).then_some(told.weight)
             }
             Told::Added { .. } | Told::Removed { .. } => None,
-        }
-    }
-
-    fn rows<'a>(&'a self, pool: &'a str, backend: &'a str) -> Vec<OverrideRow<'a>> {
-        let whole = |configured: String, told: String, mark| {
-            vec![OverrideRow { pool, backend, member: "backend", configured, told, mark }]
-        };
-        match self {
-            Told::Added { spec, mark, .. } => whole("none".to_owned(), spec.address(), mark),
-            Told::Removed { configured, mark } => {
-                whole(configured.address(), "removed".to_owned(), mark)
-            }
-            Told::Changed { configured, told, marks } => marks
-                .iter()
-                .map(|(member, mark)| OverrideRow {
-                    pool,
-                    backend,
-                    member: member.word(),
-                    configured: member.text(configured),
-                    told: member.text(told),
-                    mark,
-                })
-                .collect(),
         }
     }
 }

@@ -19,14 +19,23 @@ use super::source::Sources;
 
 /// What is printed, and where its values come from.
 struct Printer<'a> {
-    origins: &'a Origins,
-    sources: &'a Sources,
+    /// Nothing, where only that something is a default is known.
+    origins: Option<(&'a Origins, &'a Sources)>,
     out: String,
 }
 
 /// All of it, ending in a newline.
 pub fn print(desired: &Desired, origins: &Origins, sources: &Sources) -> String {
-    let mut printer = Printer { origins, sources, out: String::new() };
+    print_from(desired, Some((origins, sources)))
+}
+
+/// The same of what runs: it came by many ways.
+pub fn print_running(desired: &Desired) -> String {
+    print_from(desired, None)
+}
+
+fn print_from(desired: &Desired, origins: Option<(&Origins, &Sources)>) -> String {
+    let mut printer = Printer { origins, out: String::new() };
     let mut config = Config::defaults();
     config.process = desired.process.clone();
     printer.table("global", &Subject::Process, &config, &[]);
@@ -126,8 +135,8 @@ impl Printer<'_> {
         self.out.push_str("backends = [\n");
         for spec in &pool.backends {
             let subject = Subject::Backend { pool: pool.name.clone(), name: spec.name.clone() };
-            let from = self.from(&subject, SettingKey::BACKEND);
-            let _ = writeln!(self.out, "    {}, # {from}", backend(spec));
+            let from = self.from(&subject, SettingKey::BACKEND, false);
+            let _ = writeln!(self.out, "    {},{from}", backend(spec));
         }
         self.out.push_str("]\n");
     }
@@ -142,29 +151,37 @@ impl Printer<'_> {
     ) {
         let _ = writeln!(self.out, "\n[{title}]");
         for (name, value, key) in first {
-            let from = self.from(subject, *key);
-            let _ = writeln!(self.out, "{name} = {value} # {from}");
+            let from = self.from(subject, *key, false);
+            let _ = writeln!(self.out, "{name} = {value}{from}");
         }
+        let defaults = Config::defaults();
         let scope = title.split('.').next().unwrap_or_default();
         for setting in settings::all() {
             let Some(key) = setting.key().filter(|key| key.scope() == scope) else { continue };
             let Some(shown) = (setting.show)(config) else { continue };
             let name = &key.path()[scope.len() + 1..];
-            let from = self.from(subject, key);
-            let _ = writeln!(self.out, "{name} = {} # {from}", value(setting, &shown));
+            let is_default = (setting.show)(&defaults).as_ref() == Some(&shown);
+            let from = self.from(subject, key, is_default);
+            let _ = writeln!(self.out, "{name} = {}{from}", value(setting, &shown));
         }
     }
 
-    fn from(&self, subject: &Subject, key: SettingKey) -> String {
-        let own = self.origins.of(subject, key);
-        let origin = match own {
-            Origin::Default => self.origins.of(&Subject::Defaults, key),
+    /// A comment that says where a value comes from.
+    fn from(&self, subject: &Subject, key: SettingKey, is_default: bool) -> String {
+        let Some((origins, sources)) = self.origins else {
+            return if is_default { " # default".to_owned() } else { String::new() };
+        };
+        let origin = match origins.of(subject, key) {
+            Origin::Default => origins.of(&Subject::Defaults, key),
             other => other,
         };
         match origin {
-            Origin::Default => "default".to_owned(),
-            Origin::Flag => "flag".to_owned(),
-            Origin::File(spot) => self.sources.short(spot).unwrap_or_else(|| "file".to_owned()),
+            Origin::Default => " # default".to_owned(),
+            Origin::Flag => " # flag".to_owned(),
+            Origin::File(spot) => {
+                let place = sources.short(spot).unwrap_or_else(|| "file".to_owned());
+                format!(" # {place}")
+            }
         }
     }
 }

@@ -12,8 +12,12 @@ pub const ADMIN_CONNECTIONS_MAX: usize = 1200;
 /// Connections accepted at one admin listener in one turn.
 pub const ADMIN_ACCEPTS_PER_TURN: usize = 8;
 
-/// A body of a request: a batch of 1,000 backends has 200 KiB.
+/// A body of a batch or of a configuration: 1,000 backends have 200 KiB. It is parsed in one turn,
+/// which a hostile one makes as long as 0.3 s; so it takes an admin.
 pub const ADMIN_BODY_BYTES_MAX: usize = 1024 * 1024;
+
+/// Any other body: one backend has 200 bytes. At most 2 ms of parsing.
+pub const ADMIN_SMALL_BODY_BYTES_MAX: usize = 64 * 1024;
 
 /// What is read of an admin connection in one turn.
 pub const ADMIN_READ_BYTES: usize = 64 * 1024;

@@ -417,3 +417,13 @@ fn every_post_may_be_rehearsed() {
     let process = &admin.api.get("/api/v1")["process"];
     assert_eq!((&process["state"], &process["generation"]), (&json!("serving"), &json!(1)));
 }
+
+#[test]
+fn of_a_stream_of_events_what_is_not_understood_is_refused() {
+    let a = Backend::named("a");
+    let admin = Admin::before(&[&a], &[]);
+    for query in ["kind=chnage", "since=-1", "since=99999999999999999999", "kinds=change"] {
+        let reply = admin.api.ask("GET", &format!("/api/v1/events?{query}"), None);
+        assert_eq!(reply.status(), 400, "{query}");
+    }
+}

@@ -198,7 +198,7 @@ fn large_deep_slow_and_broken_bodies_harm_nobody() {
     let mut bytes = Vec::new();
     let _ = stream.read_to_end(&mut bytes);
     assert_eq!(Reply::of(&bytes).status(), 413);
-    let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+    let deep = format!("{}{}", "[".repeat(30_000), "]".repeat(30_000));
     let text = format!("{}{deep}", head(&format!("Content-Length: {}\r\n", deep.len())));
     let reply = api.say(text.as_bytes());
     assert_eq!(reply.status(), 400, "{reply:?}");

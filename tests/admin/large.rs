@@ -8,17 +8,17 @@ use crate::common::admin::Admin;
 const POOL: &str = "/api/v1/pools/main/backends";
 
 #[test]
-fn of_a_body_with_ten_thousand_mistakes_a_hundred_are_told() {
+fn of_a_body_with_thousands_of_mistakes_a_hundred_are_told() {
     let a = Backend::named("a");
     let admin = Admin::before(&[&a], &[]);
-    let members = (0..10_000).map(|at| (format!("weihgt{at}"), json!(1)));
+    let members = (0..3000).map(|at| (format!("weihgt{at}"), json!(1)));
     let body = Value::Object(members.collect());
     let reply = admin.api.ask("PUT", &format!("{POOL}/b"), Some(&body));
     let errors = reply.json()["errors"].as_array().expect("errors").clone();
     assert_eq!(reply.status(), 422);
     assert_eq!(errors.len(), 101);
     // Its address is missing as well.
-    assert_eq!(errors[100]["detail"], "and 9901 more");
+    assert_eq!(errors[100]["detail"], "and 2901 more");
     let changes = vec![json!({"method": "PUT", "path": "/x"}); 3000];
     let body = json!({"changes": changes});
     let reply = admin.api.ask("POST", "/api/v1/batch", Some(&body));

@@ -162,27 +162,6 @@ fn certificate(certificate: &Certificate) -> Value {
     })
 }
 
-/// All that was told and differs from the configuration.
-pub fn overrides(view: &View<'_>) -> Value {
-    let rows = view.directory.overlay.rows();
-    let items = rows.iter().map(|row| {
-        json!({
-            "pool": row.pool,
-            "backend": row.backend,
-            "member": row.member,
-            "configured": row.configured,
-            "override": row.told,
-            "by": row.mark.by,
-            "at": time_text(row.mark.at),
-        })
-    });
-    json!({
-        "items": items.collect::<Vec<_>>(),
-        "next": null,
-        "generation": view.directory.generation,
-    })
-}
-
 /// The process.
 pub fn process(view: &View<'_>) -> Value {
     let stats = &view.cx.stats;

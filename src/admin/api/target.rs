@@ -131,7 +131,7 @@ impl Target<'_> {
             _ if request.is_read() => Needs::Read,
             Target::Registration(pool, _) => Needs::Register(pool),
             Target::Backend(..) if request.method == Method::Patch => Needs::Operate,
-            Target::CloseConnections(..) | Target::ConfigCheck => Needs::Operate,
+            Target::CloseConnections(..) => Needs::Operate,
             _ => Needs::Admin,
         }
     }
