@@ -167,6 +167,10 @@ pub fn parse(args: &[String]) -> Outcome<Asked> {
         let want = "want a command such as show; pointsman ctl --help has them all";
         return Err(Failure::Usage(format!("found no command, {want}")));
     };
+    if word == "help" {
+        let about = matches.free.get(1).map(|it| find(it)).transpose()?;
+        return Ok(Asked::Help(about.map_or_else(manual, page)));
+    }
     let command = find(word)?;
     if wants_help {
         return Ok(Asked::Help(page(command)));

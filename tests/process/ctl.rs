@@ -251,7 +251,9 @@ fn a_socket_that_is_not_there_is_named_and_help_needs_none() {
     assert_eq!(ran.code, Some(1));
     let says = format!("is pointsman running with --admin {place}?\n");
     assert!(ran.stderr.ends_with(&says), "{}", ran.stderr);
-    for args in [&["--help"][..], &["show", "--help"], &["drain", "-h"]] {
+    for args in
+        [&["--help"][..], &["help"], &["help", "drain"], &["show", "--help"], &["drain", "-h"]]
+    {
         let ran = Ran::from(ctl(args).output().unwrap());
         assert_eq!(ran.code, Some(0), "{}", ran.stderr);
         assert!(ran.stdout.contains("--admin PLACE"), "{}", ran.stdout);
