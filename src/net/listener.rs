@@ -76,15 +76,21 @@ impl StreamListener {
     }
 
     /// Refuse whoever comes from now on, those too who wait to be accepted: on Linux a listening
-    /// socket that is shut for reading listens no more, and keeps its port, if that was asked for
-    /// by its number. HAProxy pauses its frontends so.
+    /// socket that is shut for reading listens no more. HAProxy pauses its frontends so.
     pub fn shut(&self) -> io::Result<()> {
         socket2::SockRef::from(&self.socket).shutdown(std::net::Shutdown::Read)
     }
 
-    /// Listen again.
+    /// Listen again, at the same address: a port that was chosen by the system is not kept by a
+    /// socket that is shut, and has to be asked for once more.
     pub fn reopen(&self) -> io::Result<()> {
-        socket2::SockRef::from(&self.socket).listen(LISTEN_BACKLOG)
+        let socket = socket2::SockRef::from(&self.socket);
+        match socket.bind(&self.address.into()) {
+            // It is still bound.
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => {}
+            bound => bound?,
+        }
+        socket.listen(LISTEN_BACKLOG)
     }
 
     /// An event said that somebody is waiting.

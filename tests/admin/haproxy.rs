@@ -125,10 +125,10 @@ fn a_server_whose_checks_are_disabled_counts_as_up_until_they_are_enabled() {
 #[test]
 fn a_frontend_that_is_disabled_refuses_clients_and_keeps_those_it_has() {
     let [a, b] = [Backend::echo(), Backend::echo()];
-    let port = free_port();
     let [a, b] = [&a, &b].map(|it| it.address.to_string());
-    let text = config(&a, &b, NO_CHECK).replace("127.0.0.1:0", &port.to_string());
-    let admin = Admin::configured(&text);
+    // Chosen by the system, and the same afterwards.
+    let admin = echoing(&a, &b, NO_CHECK);
+    let port = admin.listener("in");
     let mut client = echoed(&admin);
     assert_eq!(ask(&admin, "disable frontend main"), "");
     until("it refuses", || TcpStream::connect(port).is_err());
@@ -138,6 +138,7 @@ fn a_frontend_that_is_disabled_refuses_clients_and_keeps_those_it_has() {
     assert_eq!(admin.api.get("/api/v1/listeners/in")["state"], "paused");
     assert_eq!(ask(&admin, "disable frontend main"), "All sockets are already disabled.");
     assert_eq!(ask(&admin, "enable frontend main"), "");
+    assert!(TcpStream::connect(port).is_ok());
     drop(echoed(&admin));
     assert_eq!(column(&admin, "main,FRONTEND", "status"), "OPEN");
     assert_eq!(ask(&admin, "enable frontend main"), "All sockets are already enabled.");
