@@ -38,7 +38,7 @@ pub enum Door<'a> {
     Loopback,
     /// Through TLS.
     Tls {
-        /// Whom a verified certificate of the client names.
+        /// The subject of the client's verified certificate, if it showed one.
         subject: Option<&'a str>,
     },
 }

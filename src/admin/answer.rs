@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::http::Version;
 use crate::http::reason::reason;
+use crate::limits::ADMIN_PIECE_BYTES;
 
 use super::view::View;
 
@@ -35,6 +36,25 @@ pub enum Body {
 pub trait Pieces {
     /// Write some more, some KiB at most, of what is there now.
     fn write(&mut self, view: &View<'_>, out: &mut Vec<u8>) -> More;
+}
+
+/// Some steps of a body that is written row by row: so many, or fewer if their rows are long. A
+/// step says whether there may be another.
+pub fn some_steps(
+    most: usize,
+    out: &mut Vec<u8>,
+    mut step: impl FnMut(&mut Vec<u8>) -> bool,
+) -> More {
+    let began = out.len();
+    for _ in 0..most {
+        if !step(out) {
+            return More::Never;
+        }
+        if out.len() - began > ADMIN_PIECE_BYTES {
+            break;
+        }
+    }
+    More::Now
 }
 
 /// Whether a body goes on.

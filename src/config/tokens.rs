@@ -61,7 +61,7 @@ enum Secret {
     Shown([u8; digest::SHA256_OUTPUT_LEN]),
     /// The key of signatures.
     Key(Vec<u8>),
-    /// Whom a verified certificate names, as RFC 4514 writes it.
+    /// The subject of a verified client certificate, as RFC 4514 writes it.
     Subject(String),
 }
 

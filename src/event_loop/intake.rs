@@ -45,12 +45,18 @@ impl EventLoop {
 
     /// The listeners of a service let clients in, or nobody.
     pub(super) fn tell_frontend(&mut self, name: String, open: bool) -> io::Result<()> {
-        if open {
-            self.admin.told_process.disabled.remove(&name);
-        } else {
+        if !open {
             self.admin.told_process.disabled.insert(name);
+            return self.hold_frontends();
         }
-        self.hold_frontends()
+        self.admin.told_process.disabled.remove(&name);
+        let outcome = self.hold_frontends();
+        if outcome.is_err() {
+            // Disabled as before, so that it can be tried again.
+            self.admin.told_process.disabled.insert(name);
+            let _ = self.hold_frontends();
+        }
+        outcome
     }
 
     /// Listeners are as services are told to be, by the names that there are now.

@@ -1,7 +1,7 @@
 //! HAProxy's socket: what is told there of clients, frontends, checks and limits.
 
 use std::io::{Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -231,4 +231,21 @@ fn who_waits_for_hours_and_goes_leaves_nothing_and_conversations_give_way() {
         (0..1250).map(|_| say("prompt\nset timeout cli 24h\n")).collect();
     until("it answers", || ask(&admin, "show version").starts_with("2.6.0"));
     assert_eq!(admin.api.get("/api/v1")["process"]["state"], "serving");
+}
+
+#[test]
+fn a_frontend_whose_port_was_taken_meanwhile_stays_disabled_until_it_is_free() {
+    let [a, b] = [Backend::echo(), Backend::echo()];
+    let [a, b] = [&a, &b].map(|it| it.address.to_string());
+    let admin = echoing(&a, &b, NO_CHECK);
+    let port = admin.listener("in");
+    assert_eq!(ask(&admin, "disable frontend main"), "");
+    until("it refuses", || TcpStream::connect(port).is_err());
+    let other = TcpListener::bind(port).unwrap();
+    let said = ask(&admin, "enable frontend main");
+    assert!(said.starts_with("Failed to resume frontend: Address already in use"), "{said}");
+    assert_eq!(column(&admin, "main,FRONTEND", "status"), "PAUSED");
+    drop(other);
+    assert_eq!(ask(&admin, "enable frontend main"), "");
+    drop(echoed(&admin));
 }

@@ -1,9 +1,9 @@
 //! The statistics and the states of servers, written some rows a piece, as the reader takes them.
 
 use crate::config::{AdminState, HaproxyLevel as Level};
-use crate::limits::{ADMIN_PIECE_BYTES, HAPROXY_ROWS_PER_PIECE};
+use crate::limits::HAPROXY_ROWS_PER_PIECE;
 
-use super::super::answer::{More, Pieces};
+use super::super::answer::{More, Pieces, some_steps};
 use super::super::view::View;
 use super::columns;
 use super::command::{Form, StatQuery};
@@ -117,16 +117,7 @@ impl Stat {
 
 impl Pieces for Stat {
     fn write(&mut self, view: &View<'_>, out: &mut Vec<u8>) -> More {
-        let began = out.len();
-        for _ in 0..HAPROXY_ROWS_PER_PIECE {
-            if !self.step(view, out) {
-                return More::Never;
-            }
-            if out.len() - began > ADMIN_PIECE_BYTES {
-                break;
-            }
-        }
-        More::Now
+        some_steps(HAPROXY_ROWS_PER_PIECE, out, |out| self.step(view, out))
     }
 }
 

@@ -2,11 +2,10 @@
 //! both say the same.
 
 use crate::config::HaproxyLevel as Level;
-use crate::limits::ADMIN_PIECE_BYTES;
 use crate::stats::exposition::{Format, label, sample};
 use crate::stats::field::NumberKind::{self, Counter, Gauge};
 
-use super::super::answer::{More, Pieces};
+use super::super::answer::{More, Pieces, some_steps};
 use super::super::haproxy::rows::{self, Row};
 use super::super::view::View;
 use super::{Filter, ROWS_PER_PIECE};
@@ -214,16 +213,12 @@ fn state_of(row: &Row) -> &str {
 
 impl Pieces for Metrics {
     fn write(&mut self, view: &View<'_>, out: &mut Vec<u8>) -> More {
-        let began = out.len();
-        for _ in 0..ROWS_PER_PIECE {
-            match self.step(view, out) {
-                Some(next) => self.at = next,
-                None => return More::Never,
+        some_steps(ROWS_PER_PIECE, out, |out| match self.step(view, out) {
+            Some(next) => {
+                self.at = next;
+                true
             }
-            if out.len() - began > ADMIN_PIECE_BYTES {
-                break;
-            }
-        }
-        More::Now
+            None => false,
+        })
     }
 }

@@ -1,14 +1,13 @@
 //! Our names: each row of the tables that is a number.
 
 use crate::config::AdminState;
-use crate::limits::ADMIN_PIECE_BYTES;
 use crate::stats::exposition::{self, Family, Format, label, sample};
 use crate::stats::field::NumberKind;
 use crate::stats::snapshot::{Backend, Word};
 use crate::stats::tables::{BACKENDS, LISTENERS, POOLS, PROCESS, UDP};
 use crate::status::{backend_now, pool_now, process_now};
 
-use super::super::answer::{More, Pieces};
+use super::super::answer::{More, Pieces, some_steps};
 use super::super::view::View;
 use super::{Filter, ROWS_PER_PIECE, process};
 
@@ -176,16 +175,12 @@ const STATE: &str = "pointsman_backend_state";
 
 impl Pieces for Metrics {
     fn write(&mut self, view: &View<'_>, out: &mut Vec<u8>) -> More {
-        let began = out.len();
-        for _ in 0..ROWS_PER_PIECE {
-            match self.step(view, out) {
-                Some(next) => self.at = next,
-                None => return More::Never,
+        some_steps(ROWS_PER_PIECE, out, |out| match self.step(view, out) {
+            Some(next) => {
+                self.at = next;
+                true
             }
-            if out.len() - began > ADMIN_PIECE_BYTES {
-                break;
-            }
-        }
-        More::Now
+            None => false,
+        })
     }
 }

@@ -1,6 +1,6 @@
 //! What was told and differs from the base, as a table.
 
-use super::{Mark, Overlay, Told};
+use super::{Mark, Told};
 
 /// A row of what differs from the base.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,13 +17,6 @@ pub struct OverrideRow<'a> {
     pub told: String,
     /// Who told it.
     pub mark: &'a Mark,
-}
-
-impl Overlay {
-    /// All that differs from the base, a row each.
-    pub fn rows(&self) -> Vec<OverrideRow<'_>> {
-        self.iter().flat_map(|(pool, backend, told)| told.rows(pool, backend)).collect()
-    }
 }
 
 impl Told {
