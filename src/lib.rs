@@ -119,6 +119,7 @@ pub mod flags;
 pub mod flow;
 pub mod health;
 pub mod hello;
+pub mod history;
 pub mod http;
 pub mod json;
 pub mod limits;
