@@ -95,8 +95,9 @@ impl EventLoop {
             if !self.cx.listeners[id].is_ready() || !share.allows(&mut self.pace) {
                 return;
             }
-            let Some(leaver) = self.find_room() else { return };
+            let leaver = self.find_room();
             let Some(accepting) = self.cx.listeners[id].accepting() else { return };
+            let Some(leaver) = leaver else { return accepting.listener.check() };
             if let Some(left) = &mut accepting.last {
                 *left -= 1;
             }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use mio::net::TcpListener;
 use mio::{Interest, Registry};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use socket2::{Domain, Protocol, Type};
 
@@ -101,6 +102,16 @@ impl StreamListener {
     /// Whether somebody may be waiting.
     pub fn is_ready(&self) -> bool {
         self.ready
+    }
+
+    /// Ask whether somebody really waits, where nobody can be taken now: without this it is known
+    /// only by accepting. Who comes later is told by an event.
+    pub fn check(&mut self) {
+        let mut asked = [PollFd::new(&self.socket, PollFlags::IN)];
+        // On an error it is looked again later, as if somebody waited.
+        let waits = poll(&mut asked, Some(&Timespec::default())).is_err()
+            || !asked[0].revents().is_empty();
+        self.ready &= waits;
     }
 
     /// Take the next client.

@@ -293,3 +293,36 @@ fn pitfall_31_counts_come_back_to_zero_on_every_path() {
     until("all descriptors are given back", || balancer.descriptors() <= before);
     balancer.stop();
 }
+
+/// How often a process went to sleep.
+fn sleeps(balancer: &Balancer) -> u64 {
+    let path = format!("/proc/{}/status", balancer.pid().as_raw_pid());
+    let status = std::fs::read_to_string(path).unwrap();
+    let line = status.lines().find_map(|it| it.strip_prefix("voluntary_ctxt_switches:"));
+    line.unwrap().trim().parse().unwrap()
+}
+
+#[test]
+fn with_as_many_clients_as_may_be_and_nobody_waiting_it_sleeps() {
+    let echo = Backend::echo();
+    let args =
+        ["-l", "127.0.0.1:0", "-b", &echo.flag(), "--max-connections", "2", "--check", "none"];
+    let balancer = Balancer::start(&args);
+    let echoed = || {
+        let mut stream = balancer.connect();
+        stream.write_all(b"x").unwrap();
+        stream.read_exact(&mut [0]).unwrap();
+        stream
+    };
+    let clients = [echoed(), echoed()];
+    let began = Instant::now();
+    let before = sleeps(&balancer);
+    std::thread::sleep(Duration::from_secs(1));
+    let often = (sleeps(&balancer) - before) as f64 / began.elapsed().as_secs_f64();
+    assert!(often < 10.0, "{often} times a second, 35 when it looks for room");
+    // Who comes then waits, and is served once there is room.
+    let mut third = balancer.connect();
+    third.write_all(b"z").unwrap();
+    drop(clients);
+    third.read_exact(&mut [0]).unwrap();
+}
