@@ -16,7 +16,7 @@ pub const COLUMNS_MAX: usize = 100;
 pub const FLOORS: &[&[&str]] = &[
     &["limits"],
     &["config"],
-    &["json", "outlet", "event", "flow", "http", "hello", "balance", "net"],
+    &["json", "outlet", "event", "flow", "history", "http", "hello", "balance", "net"],
     &["access_log", "stats", "backends"],
     &["services"],
     &["context"],
@@ -25,7 +25,8 @@ pub const FLOORS: &[&[&str]] = &[
     &["admin"],
     &["event_loop"],
     &["settings"],
-    &["flags", "file", "demo", "wanted", "startup", "ctl"],
+    &["terminal"],
+    &["flags", "file", "demo", "wanted", "startup", "ctl", "top"],
 ];
 
 /// A reader takes in a file in one sitting.
