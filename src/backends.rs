@@ -245,7 +245,7 @@ impl Backends {
     /// A route led a client to this pool.
     pub fn routed(&mut self, id: PoolId) {
         if let Some(pool) = self.pools.get_mut(id) {
-            pool.counts.clients += 1;
+            pool.traffic.counts.clients += 1;
         }
     }
 

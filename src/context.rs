@@ -26,7 +26,8 @@ use crate::limits::{BACKEND_REST_MARGIN, GIVE_WAY_TRIES, HANDSHAKES_PER_TURN, LO
 use crate::net::{self, BufferPool, Buffers, Fault, PipePool, Stream};
 use crate::services::{Listener, Service};
 use crate::stats::pages::Pages;
-use crate::stats::{LogThrottle, Stats};
+use crate::stats::traffic::Traffic;
+use crate::stats::{LogThrottle, Moved, Stats};
 
 /// All services.
 pub type Services = Roster<Service, of::Service>;
@@ -267,6 +268,23 @@ impl Context {
             service.enter();
         }
         self.backends.enter(home.pool);
+    }
+
+    /// Bytes went to a backend and came from it, for a client that is there.
+    pub fn moved(&mut self, home: Home, backend: ServerId, moved: Moved) {
+        self.backends.moved(backend, moved);
+        self.each_traffic(home, |it| it.moved(moved));
+    }
+
+    /// Counts something for the service and for the pool of a client.
+    #[inline]
+    pub fn each_traffic(&mut self, home: Home, mut count: impl FnMut(&mut Traffic)) {
+        if let Some(service) = home.service.and_then(|id| self.services.get_mut(id)) {
+            count(&mut service.traffic);
+        }
+        if let Some(traffic) = self.backends.traffic(home.pool) {
+            count(traffic);
+        }
     }
 
     /// When the oldest connection in use to a server was begun. All connections are looked at: for

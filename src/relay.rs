@@ -198,7 +198,22 @@ impl Pair {
             partial_head = http.partial_head();
             http.release(cx);
         }
+        self.count_end(reason, cx);
         report::close(&mut self.client, partial_head, reason, cx);
+    }
+
+    /// Its service and its pool have one connection more behind them, or an answer that broke off.
+    fn count_end(&self, reason: Reason, cx: &mut Context) {
+        let client = &self.client;
+        let is_tcp = match &self.talk {
+            Talk::Tcp => true,
+            Talk::Http(Some(_)) if client.link.key().is_some() => false,
+            _ => return,
+        };
+        cx.each_traffic(client.home, |it| {
+            it.counts.connections += u64::from(is_tcp);
+            it.broke_off(reason.blame());
+        });
     }
 
     /// Whether its next turn comes behind the others': whoever waits for a place among the

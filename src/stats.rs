@@ -16,6 +16,7 @@ pub mod snapshot;
 pub mod tables;
 pub mod times;
 mod totals;
+pub mod traffic;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -237,15 +238,6 @@ pub struct BackendCounts {
     pub timeouts: u64,
     /// Answers that were none, or broke off.
     pub broken: u64,
-}
-
-/// What is counted of a pool.
-#[derive(Debug, Default, Clone, Copy)]
-pub struct PoolCounts {
-    /// Clients that were sent there by a route.
-    pub clients: u64,
-    /// How long after a request the head of its answer came.
-    pub responses: times::Times,
 }
 
 /// Why there is no answer, or not all of it.

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use crate::event::{PoolId, ServerId};
 use crate::stats::Failure;
 use crate::stats::snapshot::Quantiles;
+use crate::stats::traffic::Traffic;
 
 use super::Backends;
 use super::eject::{Came, Grade};
@@ -29,11 +30,10 @@ impl Backends {
         self.on_answer(id, &answer, now);
     }
 
-    /// A client of this pool had the head of an answer so long after its request.
-    pub fn timed(&mut self, pool: Option<PoolId>, took: Duration) {
-        if let Some(pool) = pool.and_then(|id| self.pools.get_mut(id)) {
-            pool.counts.responses.record(took);
-        }
+    /// What is done for the clients of this pool, if it is there.
+    #[inline]
+    pub fn traffic(&mut self, pool: Option<PoolId>) -> Option<&mut Traffic> {
+        self.pools.get_mut(pool?).map(|pool| &mut pool.traffic)
     }
 
     /// An answer was whole, and if it had a status, that was below 500.

@@ -25,7 +25,7 @@ use crate::config::{AdminState, AllDown, MAIN, PoolSettings, Spelling, StickyDra
 use crate::event::{PoolId, ServerId};
 use crate::http::added::Cookie;
 use crate::limits::WEIGHT_ONE;
-use crate::stats::PoolCounts;
+use crate::stats::traffic::Traffic;
 
 use super::eject::Crowd;
 use super::seat::{Presence, Seat, SeatPlan, View};
@@ -58,7 +58,7 @@ pub struct Pool {
     /// Its rules.
     pub settings: PoolSettings,
     /// What was counted of it.
-    pub counts: PoolCounts,
+    pub traffic: Traffic,
     /// `None` is vacant; the same seats as in `candidates`.
     seats: Vec<Option<Seat>>,
     pub(super) candidates: Candidates,
@@ -92,7 +92,7 @@ impl Pool {
         Pool {
             name: plan.name.into(),
             settings: plan.settings,
-            counts: PoolCounts::default(),
+            traffic: Traffic::default(),
             seats: Vec::new(),
             candidates: Candidates::default(),
             balance: plan.balance,

@@ -115,6 +115,7 @@ pub fn own_page(
 ) {
     client.goes_behind = true;
     let OwnAnswer { status, cause, why } = own;
+    cx.each_traffic(client.home, |it| it.answered(status));
     debug!("pair {}: answered {status} here: {}: {why}", client.number, cause.word());
     if cx.access_log.is_none() {
         return;

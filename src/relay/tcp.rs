@@ -176,7 +176,7 @@ fn relay(client: &mut Client, cx: &mut Context) -> Verdict {
     let before = duplex.progress();
     let outcome = duplex.pump(&mut client.socket, &mut connection.stream, &mut buffers);
     let moved = duplex.moved().since(moved_before);
-    cx.backends.moved(backend, moved);
+    cx.moved(client.home, backend, moved);
     // An end counts as activity: the side that is left has the whole half-close timeout.
     if moved != Moved::default() || duplex.progress() != before {
         client.active_at = cx.now;

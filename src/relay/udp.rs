@@ -20,8 +20,8 @@ mod leaving;
 mod listeners;
 mod opening;
 
-use crate::backends::{PoolId, ServerId};
-use crate::context::Context;
+use crate::backends::ServerId;
+use crate::context::{Context, Home};
 use crate::event::{Key, ListenerId, Owner};
 use crate::flow::{Flow, FlowKey, Placement, Shunned, Table};
 use crate::limits::{
@@ -86,8 +86,8 @@ pub struct Udp {
 pub struct Upstream {
     socket: DatagramSocket,
     backend: ServerId,
-    /// The pool that the backend was picked from; counted there.
-    pool: Option<PoolId>,
+    /// The service, and the pool that the backend was picked from; counted at both.
+    home: Home,
     /// It waits in the run queue.
     queued: bool,
     /// Messages asked for at once.
@@ -169,7 +169,7 @@ impl Udp {
 
     /// How many flows are counted at a pool.
     pub fn flows_in_pools(&self) -> usize {
-        self.flows.iter().filter(|(_, flow)| flow.upstream.pool.is_some()).count()
+        self.flows.iter().filter(|(_, flow)| flow.upstream.home.pool.is_some()).count()
     }
 
     /// So many flows at once.
@@ -291,7 +291,7 @@ impl Udp {
             upstream.socket.coalesce();
         }
         cx.backends.datagram_heard(upstream.backend, cx.now);
-        cx.backends.moved(upstream.backend, Moved::to_client(bytes));
+        cx.moved(upstream.home, upstream.backend, Moved::to_client(bytes));
         cx.stats.udp.from_backends += u64::from(count);
         self.heard.messages += self.metas.len();
         self.heard.bytes += bytes as usize;
@@ -533,7 +533,7 @@ fn gather(waiting: Waiting, sorted: &[(Piece, u32)], transmits: &mut Vec<Transmi
 
 fn note_sent(upstream: &mut Upstream, outcome: &SendOutcome, cx: &mut Context) {
     upstream.bytes_sent += outcome.bytes;
-    cx.backends.moved(upstream.backend, Moved::to_backend(outcome.bytes));
+    cx.moved(upstream.home, upstream.backend, Moved::to_backend(outcome.bytes));
     cx.stats.udp.to_backends += outcome.sent;
     cx.stats.udp.dropped_unsent += outcome.dropped;
 }

@@ -7,6 +7,7 @@ use crate::backends::NoBackend;
 use crate::config::{SettingKey, Spelling};
 use crate::hello::Alert;
 use crate::net::Fault;
+use crate::stats::traffic::Blame;
 
 use super::duplex::Break;
 
@@ -140,6 +141,32 @@ impl Reason {
 }
 
 impl Reason {
+    /// Whose fault it is that it ended like this.
+    pub fn blame(self) -> Blame {
+        match self {
+            Reason::Finished
+            | Reason::Idle
+            | Reason::Rested
+            | Reason::HalfClosedIdle
+            | Reason::Told
+            | Reason::Stopped
+            | Reason::DrainTimeout
+            | Reason::BackendLost(Loss::Removed | Loss::Told) => Blame::Nobody,
+            Reason::ClientBroke(_)
+            | Reason::ClientLeft
+            | Reason::ClientStalled
+            | Reason::Alerted(_)
+            | Reason::HelloTooLate => Blame::Client,
+            Reason::BackendBroke(_)
+            | Reason::AnswerStalled
+            | Reason::ConnectFailed(_)
+            | Reason::Refused(_)
+            | Reason::GaveWay
+            | Reason::BackendLost(Loss::Down)
+            | Reason::Exhausted => Blame::Server,
+        }
+    }
+
     /// The setting by which it was, where another value would have changed it.
     fn setting(self) -> Option<SettingKey> {
         match self {

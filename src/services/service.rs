@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::config::{ServiceSettings, WHOLE};
 use crate::event::PoolId;
+use crate::stats::traffic::Traffic;
 
 use super::Rules;
 
@@ -32,6 +33,8 @@ pub struct Service {
     mirror_due: u32,
     /// Clients that are its own; they keep it from being freed.
     users: u64,
+    /// What was done for them.
+    pub traffic: Traffic,
 }
 
 impl Service {
@@ -48,6 +51,7 @@ impl Service {
             mirror_share: WHOLE,
             mirror_due: 0,
             users: 0,
+            traffic: Traffic::default(),
         }
     }
 
@@ -75,6 +79,7 @@ impl Service {
     /// A client is its own from now on.
     pub fn enter(&mut self) {
         self.users += 1;
+        self.traffic.counts.clients += 1;
     }
 
     /// One is not any more. Says whether it was the last.

@@ -226,7 +226,7 @@ fn number(value: Value<'_>) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tables::{BACKENDS, LISTENERS, POOLS, PROCESS, UDP};
+    use super::super::tables::{BACKENDS, LISTENERS, POOLS, PROCESS, TRAFFIC, UDP};
     use super::*;
 
     fn names<T>(scope: &str, table: &'static [Field<T>]) -> Vec<String> {
@@ -242,7 +242,9 @@ mod tests {
         let mut all = names("", PROCESS);
         all.extend(names("udp_", UDP));
         all.extend(names("listener_", LISTENERS));
+        all.extend(names("service_", TRAFFIC));
         all.extend(names("pool_", POOLS));
+        all.extend(names("pool_", TRAFFIC));
         all.extend(names("backend_", BACKENDS));
         for name in ["uptime_seconds", "longest_turn_seconds", "connections_total"] {
             assert!(all.contains(&format!("pointsman_{name}")), "no {name} in {all:?}");
@@ -281,7 +283,9 @@ mod tests {
             manual("", "", PROCESS),
             manual("udp_", "", UDP),
             manual("listener_", "listener", LISTENERS),
+            manual("service_", "service", TRAFFIC),
             manual("pool_", "pool", POOLS),
+            manual("pool_", "pool", TRAFFIC),
             manual("backend_", "pool`, `backend", BACKENDS),
         ]
         .concat();

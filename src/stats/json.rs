@@ -10,7 +10,7 @@ use crate::limits::STATS_NAMES_AT_ONCE;
 
 use super::field::{Field, Unit, Value};
 use super::snapshot::{Pool, Snapshot};
-use super::tables::{BACKENDS, LISTENERS, POOLS, PROCESS, UDP};
+use super::tables::{BACKENDS, LISTENERS, POOLS, PROCESS, TRAFFIC, UDP};
 
 /// How far the writing is.
 #[derive(Debug, Default)]
@@ -134,7 +134,10 @@ fn pool_part(pool: &Pool, names: usize, from: &Snapshot, out: &mut Vec<u8>) -> b
     let is_whole = left.len() <= STATS_NAMES_AT_ONCE;
     if is_whole {
         out.push(b']');
-        json::members(out, |it| row(it, behind, pool));
+        json::members(out, |it| {
+            row(it, behind, pool);
+            row(it, TRAFFIC, &pool.counts);
+        });
         out.push(b'}');
     }
     is_whole
@@ -238,10 +241,12 @@ mod tests {
             let names: Vec<String> = (0..members).map(|it| format!("\"b{it}\"")).collect();
             let wanted = format!(
                 "\"routes\":[{{\"name\":\"pool\",\"backends\":[{}],\"up\":{members},\
-                 \"connections_total\":0}},{{\"name\":\"pool\",\"backends\":[\"b0\"],\"up\":1,",
+                 \"connections_total\":0,",
                 names.join(",")
             );
             assert!(page.contains(&wanted), "{wanted} in {page}");
+            let next = "}},{\"name\":\"pool\",\"backends\":[\"b0\"],\"up\":1,";
+            assert!(page.contains(next), "{next} in {page}");
         }
     }
 }

@@ -15,7 +15,8 @@ use std::time::{Duration, Instant};
 
 use crate::event::{PoolId, ServerId};
 
-use super::{BackendCounts, ListenerStats, PerSecond, PoolCounts, Stats};
+use super::traffic::TrafficCounts;
+use super::{BackendCounts, ListenerStats, PerSecond, Stats};
 
 /// Made row by row over several turns, then read by the page that it was taken for.
 #[derive(Debug, Clone)]
@@ -72,7 +73,7 @@ pub struct Pool {
     /// How many of them are up.
     pub up: usize,
     /// What it counted.
-    pub counts: PoolCounts,
+    pub counts: TrafficCounts,
 }
 
 /// A backend.
@@ -291,7 +292,7 @@ pub(super) mod tests {
             name: "pool".into(),
             members: members.iter().map(id).collect(),
             up: members.len(),
-            counts: PoolCounts::default(),
+            counts: TrafficCounts::default(),
         }
     }
 

@@ -3,6 +3,10 @@
 //! To add one, count it in the struct that goes with the table and give it a row; every output and
 //! `docs/stats.md` are made from the rows. Programs read the names: they stay as they are.
 
+mod traffic;
+
+pub use traffic::TRAFFIC;
+
 use super::field::Field;
 use super::field::Unit::{Bytes, Milliseconds, One, PerSecond, Seconds};
 use super::field::Value;
@@ -291,12 +295,6 @@ pub const POOLS: &[Field<Pool>] = &[
     Field::text("name", |it| (&*it.name).into(), "of the pool"),
     Field::text("backends", |it| Value::Backends(&it.members), "their names"),
     Field::gauge("up", One, |it| it.up.into(), "how many of them are up and take work"),
-    Field::counter(
-        "connections_total",
-        One,
-        |it| it.counts.clients.into(),
-        "clients that were led there",
-    ),
 ];
 
 /// Of each backend.
@@ -450,11 +448,16 @@ mod tests {
     use super::super::field::{NumberKind, Unit};
     use super::super::snapshot::tests::{backend, pool};
     use super::super::snapshot::{AccessLogStats, Quantiles};
+    use super::super::traffic::TrafficCounts;
     use super::*;
 
     /// What the manual says of a table.
     fn manual<T>(above: &str, table: &[Field<T>]) -> String {
-        let mut text = String::from("| name | kind | what it is |\n|---|---|---|\n");
+        String::from("| name | kind | what it is |\n|---|---|---|\n") + &rows(above, table)
+    }
+
+    fn rows<T>(above: &str, table: &[Field<T>]) -> String {
+        let mut text = String::new();
         for field in table {
             let kind = match (field.kind, field.unit) {
                 (NumberKind::Counter, Unit::Bytes) => "counter, bytes",
@@ -479,7 +482,7 @@ mod tests {
             manual("process", PROCESS),
             manual("udp", UDP),
             manual("listeners", LISTENERS),
-            manual("routes", POOLS),
+            manual("routes", POOLS) + &rows("routes", TRAFFIC),
             manual("backends", BACKENDS),
         ];
         for table in tables {
@@ -495,8 +498,8 @@ mod tests {
 
     #[test]
     fn every_counter_has_a_row() {
-        let counters = include_str!("../stats.rs");
-        let tables = include_str!("tables.rs");
+        let counters = concat!(include_str!("../stats.rs"), include_str!("traffic.rs"));
+        let tables = concat!(include_str!("tables.rs"), include_str!("tables/traffic.rs"));
         let sum = between(counters, "pub fn out_of_descriptors", "\n    }");
         let mut seen = 0;
         for (owner, table, place) in [
@@ -505,7 +508,7 @@ mod tests {
             ("Mirrored", "PROCESS", "it.stats.mirror."),
             ("Datagrams", "UDP", "it."),
             ("ListenerStats", "LISTENERS", "it."),
-            ("PoolCounts", "POOLS", "it.counts."),
+            ("TrafficCounts", "TRAFFIC", "it."),
             ("BackendCounts", "BACKENDS", "it.counts."),
         ] {
             let rows = between(tables, &format!("pub const {table}: "), "\n];");
@@ -568,6 +571,7 @@ mod tests {
         let port = "8000".to_owned();
         check(LISTENERS, &[ListenerStats { name, port, open: 0 }]);
         check(POOLS, &[pool(&[0, 1])]);
+        check(TRAFFIC, &[TrafficCounts::default()]);
         let time = Instant::now().elapsed();
         let times = Some(Quantiles { p50: time, p90: time, p99: time });
         let mut busy = Backend { times, load: Some(0.5), ..backend(2) };

@@ -61,7 +61,7 @@ pub fn pool_now(id: PoolId, pool: &backends::Pool) -> snapshot::Pool {
         name: pool.name.clone(),
         members: pool.members().collect(),
         up: pool.up(),
-        counts: pool.counts,
+        counts: pool.traffic.counts,
     }
 }
 

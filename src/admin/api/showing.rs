@@ -93,7 +93,7 @@ pub fn pool(view: &View<'_>, pool: PoolEntry<'_>) -> Value {
         "backends": pool.spec.backends.len(),
         "up": found.map_or(0, Pool::up),
         "active": found.map_or(0, Pool::connections),
-        "connections_total": found.map_or(0, |it| it.counts.clients),
+        "connections_total": found.map_or(0, |it| it.traffic.counts.clients),
         "check": {
             "kind": settings.check.kind.to_string(),
             "interval": duration(settings.check.interval),

@@ -7,6 +7,7 @@ use crate::control::{BackendEntry, PoolEntry};
 use crate::limits::WEIGHT_ONE;
 use crate::stats::BackendCounts;
 use crate::stats::snapshot::Word;
+use crate::stats::traffic::TrafficCounts;
 use crate::status::backend_now;
 
 use super::super::view::View;
@@ -162,23 +163,28 @@ pub fn frontend(view: &View<'_>, at: usize, spec: &ServiceSpec) -> Row {
         listeners.iter().any(|it| it.name == *name && it.listen.protocol.is_http())
     });
     row.set("mode", if is_http { "http" } else { "tcp" });
-    if view.directory.services.len() == 1 {
+    if let Some(running) = running {
+        row.set("stot", running.traffic.counts.clients);
+        row.set("conn_tot", running.traffic.counts.clients);
+        traffic(&mut row, &running.traffic.counts);
+    }
+    if is_http && view.directory.services.len() == 1 {
         // All that comes is its own.
-        row.set("stot", view.cx.stats.accepted);
-        row.set("conn_tot", view.cx.stats.accepted);
-        row.set("bin", sum_of(view, |it| it.bytes_sent));
-        row.set("bout", sum_of(view, |it| it.bytes_received));
-        if is_http {
-            row.set("req_tot", view.cx.stats.requests);
-            row.set("ereq", view.cx.stats.bad_requests);
-        }
+        row.set("req_tot", view.cx.stats.requests);
+        row.set("ereq", view.cx.stats.bad_requests);
     }
     row
 }
 
-/// Of all servers.
-fn sum_of(view: &View<'_>, count: fn(&BackendCounts) -> u64) -> u64 {
-    view.cx.backends.iter().map(|(_, it)| count(&it.counts)).sum()
+/// What was done for clients, those included whom no server answered.
+fn traffic(row: &mut Row, counts: &TrafficCounts) {
+    row.set("bin", counts.bytes_in);
+    row.set("bout", counts.bytes_out);
+    row.set("cli_abrt", counts.aborted);
+    row.set("srv_abrt", counts.failed);
+    for (class, count) in counts.answers.iter().enumerate() {
+        row.set(&format!("hrsp_{}xx", class + 1), count);
+    }
 }
 
 /// A backend of a pool.
@@ -274,6 +280,9 @@ pub fn backend(view: &View<'_>, pool: PoolEntry<'_>, level: Level) -> Row {
         }
     }
     counts(&mut row, &sum);
+    if let Some(pool) = view.cx.backends.pool(Some(pool.id)) {
+        traffic(&mut row, &pool.traffic.counts);
+    }
     row.set("scur", view.cx.backends.connections_in(Some(pool.id)));
     row.set("rate", rate);
     row.set("status", if act.0 + bck.0 > 0 { "UP" } else { "DOWN" });

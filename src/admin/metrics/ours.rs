@@ -4,7 +4,8 @@ use crate::config::AdminState;
 use crate::stats::exposition::{self, Family, Format, label, sample};
 use crate::stats::field::NumberKind;
 use crate::stats::snapshot::{Backend, Word};
-use crate::stats::tables::{BACKENDS, LISTENERS, POOLS, PROCESS, UDP};
+use crate::stats::tables::{BACKENDS, LISTENERS, POOLS, PROCESS, TRAFFIC, UDP};
+use crate::stats::traffic::Traffic;
 use crate::status::{backend_now, pool_now, process_now};
 
 use super::super::answer::{More, Pieces, some_steps};
@@ -76,6 +77,7 @@ impl Metrics {
                 family.series(listener, &labels, out);
             }
         }
+        self.services(view, out);
         for family in exposition::families("pool_", POOLS) {
             family.head(self.format, out);
             let pools = view.cx.backends.pools();
@@ -85,17 +87,49 @@ impl Metrics {
                 family.series(&pool_now(id, pool), &labels, out);
             }
         }
-        self.response_times(view, out);
+        let pools = view.cx.backends.pools().map(|(_, it)| (&*it.name, &it.traffic));
+        let pools: Vec<_> = pools.filter(|(name, _)| self.filter.takes_pool(name)).collect();
+        self.traffic("pool", &pools, out);
     }
 
-    fn response_times(&self, view: &View<'_>, out: &mut Vec<u8>) {
-        let help = "how long after a request the head of its answer came";
-        Format::histogram_head(RESPONSES, help, out);
-        let pools = view.cx.backends.pools().map(|(_, it)| it);
-        for pool in pools.filter(|it| self.filter.takes_pool(&it.name)) {
+    /// All of the services, unless somebody asks for a pool or a backend.
+    fn services(&self, view: &View<'_>, out: &mut Vec<u8>) {
+        if self.filter.pool.is_some() || self.filter.name.is_some() {
+            return;
+        }
+        self.format.head(
+            OPEN,
+            NumberKind::Gauge,
+            "clients of it that are here, flows among them",
+            out,
+        );
+        for (_, service) in view.cx.services.iter() {
             let mut labels = String::new();
-            label("pool", &pool.name, &mut labels);
-            exposition::histogram(RESPONSES, &labels, &pool.counts.responses, out);
+            label("service", &service.name, &mut labels);
+            sample(OPEN, NumberKind::Gauge, &labels, service.users() as f64, out);
+        }
+        let services = view.cx.services.iter().map(|(_, it)| (&*it.name, &it.traffic));
+        self.traffic("service", &services.collect::<Vec<_>>(), out);
+    }
+
+    /// What was done for the clients of these.
+    fn traffic(&self, of: &str, all: &[(&str, &Traffic)], out: &mut Vec<u8>) {
+        let labels = |name: &str| {
+            let mut labels = String::new();
+            label(of, name, &mut labels);
+            labels
+        };
+        for family in exposition::families(&format!("{of}_"), TRAFFIC) {
+            family.head(self.format, out);
+            for (name, traffic) in all {
+                family.series(&traffic.counts, &labels(name), out);
+            }
+        }
+        let family = format!("pointsman_{of}_response_seconds");
+        let help = "how long after a request the head of its answer came";
+        Format::histogram_head(&family, help, out);
+        for (name, Traffic { responses, .. }) in all {
+            exposition::histogram(&family, &labels(name), responses, out);
         }
     }
 
@@ -170,7 +204,7 @@ impl Metrics {
     }
 }
 
-const RESPONSES: &str = "pointsman_pool_response_seconds";
+const OPEN: &str = "pointsman_service_connections_open";
 const STATE: &str = "pointsman_backend_state";
 
 impl Pieces for Metrics {

@@ -283,7 +283,11 @@ impl Exchange {
             let took = cx.now.saturating_duration_since(self.asked_at);
             let peer = client.address.ip();
             cx.backends.answered(backend, peer, head.status, took, cx.now);
-            cx.backends.timed(client.home.pool, took);
+            let status = head.status;
+            cx.each_traffic(client.home, |it| {
+                it.answered(status);
+                it.timed(took);
+            });
             self.judge_suspect(backend, head.status, peer, cx);
             if let Some(account) = &mut client.account {
                 account.answered(head.status, head.bytes, cx.now);
@@ -407,7 +411,7 @@ impl Exchange {
         }
         let backend = connection.backend;
         let moved = client.duplex.request.moved() - self.moved_before;
-        cx.backends.moved(backend, Moved::to_backend(moved));
+        cx.moved(client.home, backend, Moved::to_backend(moved));
         connect::see(self.moved_before, client, cx);
         Ok(())
     }
@@ -438,7 +442,7 @@ impl Exchange {
         self.lend_copy(client, cx);
         let turn = self.both_ways(http, client, cx);
         self.take_copy(client, cx);
-        cx.backends.moved(backend, client.duplex.moved().since(before));
+        cx.moved(client.home, backend, client.duplex.moved().since(before));
         self.record_answer(backend, had_begun, &turn, client, cx);
         turn
     }

@@ -9,6 +9,7 @@ use crate::access_log::{Cause, Counts, Ending, Record, ServedBy, Times, What, Wh
 use crate::config::{SettingKey, Spelling};
 use crate::context::Context;
 use crate::flow::Flow;
+use crate::stats::traffic::Blame;
 
 use super::super::verdict::Loss;
 use super::{Udp, Upstream};
@@ -44,7 +45,12 @@ impl Udp {
         );
         write(&flow, end, cx);
         cx.backends.closed(flow.upstream.backend);
-        cx.backends.exit(flow.upstream.pool);
+        let home = flow.upstream.home;
+        cx.each_traffic(home, |it| {
+            it.counts.connections += 1;
+            it.broke_off(end.blame());
+        });
+        cx.exit(home);
         cx.leave_listener(flow.client.listener);
         let stats = &mut cx.stats.udp;
         stats.open -= 1;
@@ -76,6 +82,20 @@ impl FlowEnd {
             FlowEnd::Exhausted => "the poll takes no more",
         };
         text.to_owned()
+    }
+
+    /// Whose fault it is that it ended like this.
+    fn blame(self) -> Blame {
+        match self {
+            FlowEnd::Finished
+            | FlowEnd::Idle
+            | FlowEnd::Stopped
+            | FlowEnd::BackendLost(Loss::Removed | Loss::Told) => Blame::Nobody,
+            FlowEnd::GaveWay
+            | FlowEnd::Refused
+            | FlowEnd::BackendLost(Loss::Down)
+            | FlowEnd::Exhausted => Blame::Server,
+        }
     }
 
     /// In the access log's words. To be idle is how a flow ends that has no other end.
@@ -115,14 +135,14 @@ fn write(flow: &Flow<Upstream>, end: FlowEnd, cx: &mut Context) {
     let counts = Counts {
         process: stats.open + stats.udp.open,
         listener: listener.open,
-        pool: backends.connections_in(upstream.pool),
+        pool: backends.connections_in(upstream.home.pool),
         backend: backends.connections(upstream.backend),
     };
     let began = log.time_of(flow.opened_at, *now);
     log.add(&Record {
         client: plain(flow.client.address),
         listener: &listener.name,
-        pool: backends.pool_name(upstream.pool),
+        pool: backends.pool_name(upstream.home.pool),
         server: ServedBy::Backend(backends.name(upstream.backend)),
         began,
         what: What::Udp { datagrams_sent: flow.answers, datagrams_received: flow.requests },

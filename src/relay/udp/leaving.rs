@@ -47,7 +47,7 @@ impl Leaving {
         older.into_iter().find_map(|(what, _)| match *what {
             Left::Backend(id, pool, loss) => {
                 let is_it = id == flow.upstream.backend
-                    && (pool.is_none() || pool == flow.upstream.pool);
+                    && (pool.is_none() || pool == flow.upstream.home.pool);
                 is_it.then_some(FlowEnd::BackendLost(loss))
             }
             Left::Listener(id) => (id == flow.client.listener).then_some(FlowEnd::Stopped),
@@ -68,7 +68,7 @@ impl Udp {
 
     /// How many flows of this pool lead there.
     pub fn flows_to(&self, backend: ServerId, pool: Option<PoolId>) -> usize {
-        let of = |it: &Upstream| it.backend == backend && it.pool == pool;
+        let of = |it: &Upstream| it.backend == backend && it.home.pool == pool;
         let places = (0..self.flows.places()).filter_map(|place| self.flows.at(place));
         places.filter(|(_, flow)| of(&flow.upstream)).count()
     }

@@ -7,7 +7,7 @@ use log::{Level, debug, log_enabled, warn};
 
 use crate::backends::{Backends, Course, PoolId, ServerId};
 use crate::balance::Ask;
-use crate::context::Context;
+use crate::context::{Context, Home};
 use crate::event::Owner;
 use crate::flow::{ClassId, Flow, FlowKey};
 use crate::limits::{EXHAUSTION_WARNINGS, HEARD_AT_FIRST};
@@ -30,7 +30,7 @@ impl Udp {
             self.budget.opened();
             match connect(backend, pool, cx) {
                 Ok(socket) => {
-                    let upstream = Upstream::new(socket, backend, pool);
+                    let upstream = Upstream::new(socket, backend, Home { service, pool });
                     return self.add(client, class, upstream, cx);
                 }
                 Err(Fault::Exhausted) => {
@@ -58,7 +58,7 @@ impl Udp {
         cx: &mut Context,
     ) -> bool {
         cx.backends.opened(upstream.backend, cx.now);
-        cx.backends.enter(upstream.pool);
+        cx.enter(upstream.home);
         cx.stats.udp.open += 1;
         cx.stats.udp.opened += 1;
         cx.listeners[client.listener].stats.open += 1;
@@ -91,11 +91,11 @@ impl Udp {
 }
 
 impl Upstream {
-    fn new(socket: DatagramSocket, backend: ServerId, pool: Option<PoolId>) -> Upstream {
+    fn new(socket: DatagramSocket, backend: ServerId, home: Home) -> Upstream {
         Upstream {
             socket,
             backend,
-            pool,
+            home,
             queued: false,
             wanted: HEARD_AT_FIRST as u8,
             waiting: Waiting::default(),

@@ -233,7 +233,7 @@ impl Exchange {
         }
         let id = connection.backend;
         let moved = direction.moved() - self.moved_before;
-        cx.backends.moved(id, Moved::to_backend(moved));
+        cx.moved(client.home, id, Moved::to_backend(moved));
         connect::see(self.moved_before, client, cx);
         Ok(())
     }
