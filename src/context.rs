@@ -4,6 +4,7 @@
 //! `&mut` of its pair and of this at once.
 
 mod copies;
+mod home;
 
 use std::collections::{HashSet, VecDeque};
 use std::num::NonZeroU32;
@@ -18,21 +19,22 @@ use crate::config::{
 };
 use crate::event::id::of;
 use crate::event::{
-    Key, ListenerId, Owner, PoolId, Roster, RunQueue, ServerId, ServiceId, Slots, Timers,
+    Key, ListenerId, Owner, Roster, RunQueue, ServerId, ServiceId, Slots, Timers,
 };
 use crate::http::Lists;
 use crate::http::added::{Added, Proto};
 use crate::limits::{BACKEND_REST_MARGIN, GIVE_WAY_TRIES, HANDSHAKES_PER_TURN, LONG_TURN};
 use crate::net::{self, BufferPool, Buffers, Fault, PipePool, Stream};
 use crate::services::{Listener, Service};
+use crate::stats::histogram::Histogram;
 use crate::stats::pages::Pages;
-use crate::stats::traffic::Traffic;
-use crate::stats::{LogThrottle, Moved, Stats};
+use crate::stats::{LogThrottle, Stats};
 
 /// All services.
 pub type Services = Roster<Service, of::Service>;
 
 pub use copies::{Copies, RequestCopy};
+pub use home::Home;
 
 /// Everything shared, in one place, with one owner.
 pub struct Context {
@@ -84,6 +86,8 @@ pub struct Context {
     pub draining: bool,
     /// An operator wants clients to go elsewhere: those who come are served, no connection is kept.
     pub sends_away: bool,
+    /// How long turns were since somebody looked last, if anybody looks at all.
+    pub turns_lately: Option<Box<Histogram>>,
     /// How much time was lost to turns and sleeps that were too long, in all.
     pub lateness: Duration,
     /// Connections to be reaped at the end of this turn, or of the next ones.
@@ -138,15 +142,6 @@ pub enum User {
     Idle,
     /// Nobody any more: it waits for the end of the turn.
     Retired,
-}
-
-/// Where a client is: which service it is of, and which pool it goes to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Home {
-    /// The service; `None` before it is known, or if it is gone.
-    pub service: Option<ServiceId>,
-    /// The pool that its backend is picked from; `None` as well.
-    pub pool: Option<PoolId>,
 }
 
 /// What the operator asked for that connections live by, and what follows from it.
@@ -234,6 +229,7 @@ impl Context {
             began_to_connect: false,
             draining: false,
             sends_away: false,
+            turns_lately: None,
             lateness: Duration::ZERO,
             retired: VecDeque::new(),
             idle_events: Vec::new(),
@@ -262,45 +258,11 @@ impl Context {
         &self.listeners[id].settings
     }
 
-    /// A client is of this service, and goes to this pool, from now on.
-    pub fn enter(&mut self, home: Home) {
-        if let Some(service) = home.service.and_then(|id| self.services.get_mut(id)) {
-            service.enter();
-        }
-        self.backends.enter(home.pool);
-    }
-
-    /// Bytes went to a backend and came from it, for a client that is there.
-    pub fn moved(&mut self, home: Home, backend: ServerId, moved: Moved) {
-        self.backends.moved(backend, moved);
-        self.each_traffic(home, |it| it.moved(moved));
-    }
-
-    /// Counts something for the service and for the pool of a client.
-    #[inline]
-    pub fn each_traffic(&mut self, home: Home, mut count: impl FnMut(&mut Traffic)) {
-        if let Some(service) = home.service.and_then(|id| self.services.get_mut(id)) {
-            count(&mut service.traffic);
-        }
-        if let Some(traffic) = self.backends.traffic(home.pool) {
-            count(traffic);
-        }
-    }
-
     /// When the oldest connection in use to a server was begun. All connections are looked at: for
     /// whoever asks, and not for each turn.
     pub fn oldest_connection(&self, server: ServerId) -> Option<Instant> {
         let is_it = |it: &&BackendConnection| it.backend == server && it.user.pair().is_some();
         self.connections.iter().map(|(_, it)| it).filter(is_it).map(|it| it.started_at).min()
-    }
-
-    /// It is not any more.
-    pub fn exit(&mut self, home: Home) {
-        let service = home.service.and_then(|id| self.services.get_mut(id));
-        if service.is_some_and(Service::exit) {
-            self.services.recheck();
-        }
-        self.backends.exit(home.pool);
     }
 
     /// Whether clients of this listener are told that their connections end: we are stopping, or

@@ -28,11 +28,13 @@ mod changing;
 mod chores;
 mod closing;
 mod editing;
+mod health_told;
 mod intake;
 #[cfg(debug_assertions)]
 mod invariants;
 mod mirroring;
 mod process;
+mod recording;
 mod registering;
 mod resting;
 mod saving;
@@ -50,6 +52,9 @@ use log::{debug, info};
 use mio::event::Event;
 use mio::{Events, Poll};
 
+use crate::admin::live::Live;
+use crate::admin::look::Look;
+use crate::admin::recorder::Recorder;
 use crate::backends::Backends;
 use crate::config::{
     Complaint, Desired, PoolSpec, ProcessSettings, Spelling, counted, duration_text,
@@ -135,6 +140,12 @@ pub struct EventLoop {
     chores: Chores,
     /// What survives a restart.
     keeping: Keeping,
+    /// What was, for charts.
+    recorder: Option<Recorder>,
+    /// What is, for those who watch.
+    live: Live,
+    /// A look for them that is under way.
+    look: Option<Look>,
 }
 
 /// What a loop is made of, beside what it is to serve.
@@ -262,6 +273,9 @@ impl EventLoop {
             was_long: false,
             chores,
             keeping: Keeping::new(process.state_file.clone()),
+            recorder: None,
+            live: Live::default(),
+            look: None,
         })
     }
 
@@ -294,10 +308,14 @@ impl EventLoop {
         self.write_access_log();
         self.cx.stats.turns += 1;
         self.ended = Instant::now();
-        // With each turn: times are compared, which is cheaper than to take their difference.
-        self.was_long = self.ended > began + ACTING_TIME;
-        if self.was_long || self.ended > began + self.cx.stats.longest_turn {
-            self.note_length(self.ended.saturating_duration_since(began));
+        let took = self.ended.saturating_duration_since(began);
+        self.cx.stats.turn_times.record(took);
+        if let Some(lately) = &mut self.cx.turns_lately {
+            lately.record(took);
+        }
+        self.was_long = took > ACTING_TIME;
+        if self.was_long || took > self.cx.stats.longest_turn {
+            self.note_length(took);
         }
         #[cfg(debug_assertions)]
         self.check_invariants();
@@ -345,8 +363,10 @@ impl EventLoop {
             || self.has_clients_waiting()
             || self.has_mirrors_left()
             || self.has_changes()
-            || self.admin.has_work()
+            || self.has_admin_work()
             || self.keeping.is_saving()
+            || self.recorder.as_ref().is_some_and(Recorder::is_busy)
+            || self.has_to_look()
     }
 
     /// 2: note what each event says, and queue its owner.
@@ -454,13 +474,17 @@ impl EventLoop {
         }
         self.make_page();
         self.work_on_balance();
-        if self.admin.has_work() {
+        if self.has_admin_work() {
             self.administrate();
         }
         if self.has_changes() {
             self.go_on_changing();
         }
         self.keep_state();
+        self.record();
+        if self.has_to_look() {
+            self.look_for_watchers();
+        }
         self.arm_chores();
         let no_pairs = self.pairs.len() == self.dead.len();
         let no_clients = no_pairs && self.accepting.is_empty() && self.udp.flows() == 0;

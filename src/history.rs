@@ -9,6 +9,8 @@
 //! The slot is the time, as in RRDtool, so that a point costs its value alone: two bytes. Pure: who
 //! counts, and when, is not known here.
 
+pub mod plan;
 pub mod point;
 pub mod ring;
 pub mod series;
+pub mod track;

@@ -134,6 +134,18 @@ fn character(letter: char, out: &mut Vec<u8>) {
     }
 }
 
+/// A number with as many digits as are known of it, or null.
+pub fn number(value: Option<f32>, out: &mut Vec<u8>) {
+    let text = match value {
+        None => "null".to_owned(),
+        Some(value) if value == value.trunc() => format!("{value:.0}"),
+        Some(value) if value >= 1000.0 => format!("{value:.0}"),
+        Some(value) if value >= 10.0 => format!("{value:.1}"),
+        Some(value) => format!("{value:.3}"),
+    };
+    out.extend_from_slice(text.as_bytes());
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -186,5 +198,17 @@ mod tests {
         let all: Vec<u8> = (0..=255).collect();
         let text = written(|it| it.text("x", &all));
         assert!(text.bytes().all(|byte| (b' '..=b'~').contains(&byte)), "{text}");
+    }
+
+    #[test]
+    fn numbers_have_the_digits_that_are_known() {
+        let written = |value| {
+            let mut out = Vec::new();
+            number(value, &mut out);
+            String::from_utf8(out).unwrap()
+        };
+        let values = [None, Some(0.0), Some(0.25), Some(17.04), Some(1234.5), Some(2e9)];
+        let texts = ["null", "0", "0.250", "17.0", "1234", "2000000000"];
+        assert_eq!(values.map(written), texts);
     }
 }

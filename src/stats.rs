@@ -81,6 +81,8 @@ pub struct Stats {
     pub turns: u64,
     /// The longest time between two polls.
     pub longest_turn: Duration,
+    /// How long all of them were.
+    pub turn_times: times::Times,
 }
 
 /// What became of the handshakes of TLS clients.
@@ -289,6 +291,8 @@ pub struct PerSecond {
     pub last_second: u32,
     /// Events a second, over the last whole minute.
     pub last_minute: f64,
+    /// Events in the last whole minute.
+    pub in_minute: u64,
 }
 
 impl LogThrottle {
@@ -326,7 +330,11 @@ impl Rate {
         let sum: u64 = self.ring.iter().map(|&count| u64::from(count)).sum();
         let minute = sum - u64::from(self.ring[now]);
         let seconds = self.second.clamp(1, Rate::SECONDS as u64 - 1);
-        PerSecond { last_second, last_minute: minute as f64 / seconds as f64 }
+        PerSecond {
+            last_second,
+            last_minute: minute as f64 / seconds as f64,
+            in_minute: minute,
+        }
     }
 
     fn advance(&mut self, now: Instant) {
@@ -366,7 +374,7 @@ mod tests {
             (0..6).for_each(|_| rate.count(at(second)));
         }
         let mut told = |second| {
-            let PerSecond { last_second, last_minute } = rate.per_second(at(second));
+            let PerSecond { last_second, last_minute, .. } = rate.per_second(at(second));
             (last_second, last_minute)
         };
         assert_eq!(told(10), (6, 6.0));

@@ -36,6 +36,11 @@ pub enum Body {
 pub trait Pieces {
     /// Write some more, some KiB at most, of what is there now.
     fn write(&mut self, view: &View<'_>, out: &mut Vec<u8>) -> More;
+
+    /// Whether it shows what is taken each second for those who watch.
+    fn watches(&self) -> bool {
+        false
+    }
 }
 
 /// Some steps of a body that is written row by row: so many, or fewer if their rows are long. A

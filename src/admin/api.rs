@@ -4,6 +4,7 @@
 //!   /api/v1/services[/S]   /api/v1/listeners[/L]   /api/v1/pools[/P]
 //!   /api/v1/pools/P/backends[/B[/close-connections]]
 //!   /api/v1/batch  config[/check]  reload  drain  undrain  stop  overrides  explain  events
+//!   /api/v1/history  live
 //!   /metrics[/haproxy]  /health  /ready  /live  /problems/KIND
 //! ```
 //!
@@ -12,7 +13,9 @@
 
 mod answering;
 mod explaining;
+pub mod history;
 pub mod lists;
+mod live;
 mod overriding;
 pub mod reading;
 mod registering;
@@ -102,6 +105,8 @@ fn read(target: &Target<'_>, request: &Request, view: &View<'_>) -> Result<Answe
         Target::Overrides => return Ok(overrides(view)),
         Target::Config => return Ok(config(view)),
         Target::Events => return streaming::events(request, view),
+        Target::History => return history::history(request, view),
+        Target::Stream => return live::live(request, view),
         Target::Explain => return explaining::explain(request, view),
         Target::Health | Target::Live => return Ok(Answer::text(200, "OK\n")),
         Target::Ready => return Ok(ready(view)),
@@ -127,6 +132,8 @@ fn index(view: &View<'_>) -> serde_json::Value {
         "overrides",
         "explain",
         "events",
+        "history",
+        "live",
     ];
     let paths = paths.map(|it| format!("/api/v1/{it}"));
     json!({"process": showing::process(view), "paths": paths})
@@ -245,6 +252,8 @@ fn unknown_path(path: &str) -> String {
         "/api/v1/overrides",
         "/api/v1/explain",
         "/api/v1/events",
+        "/api/v1/history",
+        "/api/v1/live",
         "/health",
         "/ready",
         "/live",

@@ -98,6 +98,14 @@ impl Client {
         }
     }
 
+    /// Whether it shows what is taken each second.
+    pub fn watches(&self) -> bool {
+        match self {
+            Client::Api(it) => it.watches(),
+            Client::Haproxy(_) => false,
+        }
+    }
+
     /// Get on with it. At most one request or command is begun.
     pub fn act(&mut self, view: &View<'_>, rules: &Rules, scratch: &mut [u8]) -> Progress {
         match self {

@@ -158,6 +158,14 @@ impl Connection {
         matches!(&self.state, State::Writing(writing) if writing.sleeps)
     }
 
+    /// Whether it shows what is taken each second.
+    pub fn watches(&self) -> bool {
+        match &self.state {
+            State::Writing(Writing { pieces: Some(pieces), .. }) => pieces.watches(),
+            _ => false,
+        }
+    }
+
     /// Get on with it. At most one request is handled.
     pub fn act(&mut self, view: &View<'_>, rules: &Rules, scratch: &mut [u8]) -> Progress {
         let now = view.cx.now;

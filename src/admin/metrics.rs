@@ -10,7 +10,7 @@
 
 mod haproxy;
 mod ours;
-mod process;
+pub mod process;
 
 use crate::stats::exposition::Format;
 

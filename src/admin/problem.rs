@@ -124,6 +124,8 @@ kinds! {
         "Too many requests with a wrong token; wait a moment.";
     INTERNAL "internal" 500 "something went wrong here"
         "The change could not be carried out; all stays as it was.";
+    TOO_MANY_WATCH "too-many-watch" 503 "too many watch"
+        "Each stream of /api/v1/live is work for each second, so that only so many may be open.";
     STOPPING "stopping" 503 "it is stopping"
         "The process takes no changes any more.";
 }

@@ -15,7 +15,9 @@ use crate::relay::udp::Udp;
 use super::events::Events;
 use super::haproxy::certificates::Shelf;
 use super::haproxy::ids::Ids;
+use super::live::Live;
 use super::place::Place;
+use super::recorder::Recorder;
 use super::registry::Registry;
 use super::users::connections_of;
 
@@ -48,8 +50,25 @@ pub struct View<'a> {
     pub shelf: &'a Shelf,
     /// Services whose listeners let nobody in.
     pub disabled: &'a BTreeSet<String>,
+    /// What was, if it is recorded.
+    pub recorder: Option<&'a Recorder>,
+    /// What is, for those who watch.
+    pub live: &'a Live,
+    /// How the last reload went, if there was one.
+    pub reloaded: Option<Reloaded>,
     /// The clock of the wall.
     pub wall: SystemTime,
+}
+
+/// How a reload went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reloaded {
+    /// It did what was asked.
+    pub ok: bool,
+    /// When it was over.
+    pub at: SystemTime,
+    /// When one last did what was asked; `None` if none did since the start.
+    pub succeeded: Option<SystemTime>,
 }
 
 /// A backend that was told to go and has connections yet.

@@ -12,7 +12,7 @@ use super::listen::Listen;
 use super::text::quoted;
 use super::tls::{CertificatePair, ListenerTls};
 use super::{Protocol, closest};
-use crate::limits::UNIX_PATH_BYTES_MAX;
+use crate::limits::{HISTORY_BYTES_DEFAULT, UNIX_PATH_BYTES_MAX};
 
 const WANT: &str = "unix:PATH, http://ADDR:PORT or https://ADDR:PORT such as \
                     unix:/run/pointsman/api.sock or http://127.0.0.1:8404";
@@ -37,6 +37,8 @@ pub struct AdminSettings {
     pub haproxy_level: HaproxyLevel,
     /// Where servers register themselves by datagrams, if anywhere.
     pub register_udp: Option<SocketAddr>,
+    /// Bytes that history may take; `None` keeps none.
+    pub history_memory: Option<u64>,
 }
 
 /// One place where operators and programs connect.
@@ -72,6 +74,7 @@ impl AdminSettings {
         haproxy_socket: None,
         haproxy_level: HaproxyLevel::Admin,
         register_udp: None,
+        history_memory: Some(HISTORY_BYTES_DEFAULT),
     };
 
     /// Whether anybody is listened to.
@@ -110,6 +113,7 @@ impl SettingKey {
     pub const HAPROXY_SOCKET: SettingKey = SettingKey("admin.haproxy_socket");
     pub const HAPROXY_LEVEL: SettingKey = SettingKey("admin.haproxy_level");
     pub const REGISTER_UDP: SettingKey = SettingKey("admin.register_udp");
+    pub const HISTORY_MEMORY: SettingKey = SettingKey("admin.history_memory");
 }
 
 impl fmt::Display for AdminListen {

@@ -50,6 +50,8 @@ pub enum Chore {
     Registrations,
     /// What survives a restart is to be saved.
     State,
+    /// A second is over, and what was counted in it is recorded.
+    History,
 }
 
 /// Everybody who can own an event, a timer or a place in the run queue.
@@ -82,7 +84,7 @@ pub enum Owner {
 }
 
 impl Chore {
-    const ALL: [Chore; 14] = [
+    const ALL: [Chore; 15] = [
         Chore::Drain,
         Chore::Ramp,
         Chore::Return,
@@ -97,6 +99,7 @@ impl Chore {
         Chore::Deadlines,
         Chore::Registrations,
         Chore::State,
+        Chore::History,
     ];
 }
 

@@ -13,19 +13,19 @@ use log::{info, warn};
 use serde_json::json;
 
 use crate::admin::access::Rules;
-use crate::admin::change::{Asked, Done, Ends, HealthTold};
+use crate::admin::change::{Asked, Done, Ends};
 use crate::admin::client::Client;
 use crate::admin::connection::Progress;
 use crate::admin::events::Events;
 use crate::admin::haproxy::certificates::Shelf;
 use crate::admin::haproxy::ids::Ids;
 use crate::admin::listener::AdminListener;
+use crate::admin::look::Look;
 use crate::admin::place::Place;
 use crate::admin::problem::{Kind, Problem};
 use crate::admin::registry::Registry;
 use crate::admin::remembered::{Recall, Remembered};
-use crate::admin::view::{Leaving, ProcessState, View};
-use crate::backends::Flip;
+use crate::admin::view::{Leaving, ProcessState, Reloaded, View};
 use crate::config::{AdminListen, AdminState, Desired, PoolSpec, counted};
 use crate::control::{BackendEntry, PreparedAdmin};
 use crate::event::{Key, Owner, ServerId, Slots};
@@ -37,6 +37,7 @@ use crate::stats::LogThrottle;
 use super::changing::Asker;
 use super::editing::Ending;
 use super::intake::ToldProcess;
+use super::recording::unix_seconds;
 use super::{EventLoop, RunState, Telling};
 
 /// Admin listeners, their connections, and what they are told.
@@ -52,8 +53,10 @@ pub(super) struct Admin {
     pub accept_warnings: LogThrottle,
     rules: Rules,
     pub events: Events,
-    /// The last event that those who listen were woken for.
-    told: u64,
+    /// The last event and the last second that those who listen were woken for.
+    told: (u64, u64),
+    /// How the last reload went.
+    pub reloaded: Option<Reloaded>,
     scratch: Vec<u8>,
     /// Backends that were told to go and have connections yet.
     leaving: Vec<Leaving>,
@@ -100,7 +103,8 @@ impl Admin {
             accept_warnings: LogThrottle::default(),
             rules: Rules::default(),
             events: Events::default(),
-            told: 0,
+            told: (0, 0),
+            reloaded: None,
             scratch: Vec::new(),
             leaving: Vec::new(),
             registry: Registry::default(),
@@ -129,7 +133,7 @@ impl Admin {
         !self.ready.is_empty()
             || !self.asked.is_empty()
             || !self.waiting.is_empty()
-            || self.events.last() > self.told
+            || self.events.last() > self.told.0
             || self.heartbeats.as_ref().is_some_and(Inlet::is_ready)
     }
 
@@ -161,6 +165,9 @@ macro_rules! lent {
             ids: &$loop.admin.ids,
             shelf: &$loop.admin.shelf,
             disabled: &$loop.admin.told_process.disabled,
+            recorder: $loop.recorder.as_ref(),
+            live: &$loop.live,
+            reloaded: $loop.admin.reloaded,
             wall: SystemTime::now(),
         }
     };
@@ -194,6 +201,11 @@ impl EventLoop {
         } else {
             self.close_admin(key);
         }
+    }
+
+    /// Whether an admin connection has something to do, or is to be told something.
+    pub(super) fn has_admin_work(&self) -> bool {
+        self.admin.has_work() || self.live.number() > self.admin.told.1
     }
 
     /// Some of what there is to do.
@@ -237,7 +249,14 @@ impl EventLoop {
         *connection.is_queued() = false;
         // Most processes have no admin connection, and need no memory for one.
         self.admin.scratch.resize(ADMIN_READ_BYTES, 0);
+        let watched = connection.watches();
         let progress = connection.act(&view, &self.admin.rules, &mut self.admin.scratch);
+        let watchers = self.live.watchers();
+        match (watched, connection.watches()) {
+            (false, true) => self.live.watched_by(watchers + 1),
+            (true, false) => self.live.watched_by(watchers - 1),
+            _ => {}
+        }
         let is_over = matches!(progress, Progress::Over);
         if matches!(progress, Progress::Again) {
             queue(&mut self.admin.ready, key, connection);
@@ -268,34 +287,18 @@ impl EventLoop {
 
     pub(super) fn close_admin(&mut self, key: Key) {
         if let Some(connection) = self.admin.connections.remove(key) {
+            if connection.watches() {
+                self.live.watched_by(self.live.watchers() - 1);
+            }
             self.cx.timers.remove(connection.timer());
         }
     }
 
-    /// Backends went up or down, for whoever listens.
-    pub(super) fn tell_flips(&mut self, flips: &[(ServerId, Flip)]) {
-        if self.admin.listeners.is_empty() {
-            return;
-        }
-        for &(id, flip) in flips {
-            let Some(server) = self.cx.backends.get(id) else { continue };
-            let data = match flip {
-                Flip::Up => json!({"backend": server.name, "health": "up"}),
-                Flip::Down => json!({
-                    "backend": server.name,
-                    "health": "down",
-                    "reason": server.down_reason,
-                }),
-            };
-            self.admin.events.push("health", data, SystemTime::now());
-        }
-    }
-
     fn wake_listeners_of_events(&mut self) {
-        if self.admin.told == self.admin.events.last() {
+        let news = (self.admin.events.last(), self.live.number());
+        if std::mem::replace(&mut self.admin.told, news) == news {
             return;
         }
-        self.admin.told = self.admin.events.last();
         for (key, connection) in self.admin.connections.iter_mut() {
             if connection.listens() {
                 queue(&mut self.admin.ready, key, connection);
@@ -354,20 +357,24 @@ impl EventLoop {
         }
     }
 
-    fn tell_health(&mut self, place: &Place, told: HealthTold) {
-        let pool = self.directory.pool(&place.pool);
-        let found = pool.and_then(|it| self.directory.backend(it, &place.name));
-        let Some(server) = found.map(|it| it.server) else { return };
-        let now = self.cx.now;
-        match told {
-            HealthTold::Up => self.cx.backends.told(server, true, now),
-            HealthTold::Down => self.cx.backends.told(server, false, now),
-            HealthTold::Checked => self.cx.backends.set_checked(server, true, now),
-            HealthTold::Unchecked => {
-                self.cx.backends.set_checked(server, false, now);
-                self.health.pause(server, &self.cx);
-            }
+    /// Whether those who watch are to be shown something.
+    pub(super) fn has_to_look(&self) -> bool {
+        self.look.is_some() || self.live.is_awaited()
+    }
+
+    /// Looks at some of what they are shown. The first of them do not wait for a second to be over.
+    pub(super) fn look_for_watchers(&mut self) {
+        let mut look = self.look.take().unwrap_or_else(|| Look::begin(unix_seconds()));
+        let mut live = std::mem::take(&mut self.live);
+        let view = lent!(self);
+        let mut share = self.pace.share(ADMIN_TIME, usize::MAX);
+        let mut goes_on = live.watchers() > 0;
+        while goes_on && share.allows(&mut self.pace) {
+            goes_on = look.step(&view, &mut live);
+            share.note_large();
         }
+        self.look = goes_on.then_some(look);
+        self.live = live;
     }
 
     /// Whether it was asked before by the same key of idempotency; then it has its answer.
@@ -511,6 +518,7 @@ impl EventLoop {
     /// The listeners, the names and the tokens that are wanted from now on.
     pub(super) fn apply_admin(&mut self, prepared: PreparedAdmin) {
         let PreparedAdmin { listeners, allowed_hosts, heartbeats } = prepared;
+        self.set_history();
         self.open_inlet(heartbeats);
         let tokens = self.directory.files.tokens.clone();
         let mut old: Vec<Key> = self.admin.listeners.iter().map(|(key, _)| key).collect();

@@ -19,6 +19,7 @@ use serde_json::json;
 use crate::admin::change::{self, Change, Configure, Done, Ends};
 use crate::admin::haproxy::certificates::Committed;
 use crate::admin::problem::{Kind, Problem};
+use crate::admin::view::Reloaded;
 use crate::config::{Complaint, Desired, Laid, Spelling, counted};
 use crate::control::{self, Directory, Ground, Layers, Prepared, Preparing, Receipt};
 use crate::event::Key;
@@ -50,6 +51,8 @@ pub(super) struct Job {
     ending: Vec<Ending>,
     /// A certificate that was told and is to be shown.
     showing: Option<Committed>,
+    /// Flags and files are read again.
+    is_reload: bool,
     /// How long it has taken.
     took: Duration,
     /// In so many turns.
@@ -164,6 +167,7 @@ impl Job {
             notes: Vec::new(),
             ending: Vec::new(),
             showing: None,
+            is_reload: false,
             took: Duration::ZERO,
             turns: 0,
         }
@@ -263,7 +267,7 @@ impl EventLoop {
                 Stage::Preparing(preparing, layers, self.tell_spelled(self.cx.spelling))
             }
         };
-        Job::new(stage, asker, mode)
+        Job { is_reload: mode == Mode::Run, ..Job::new(stage, asker, mode) }
     }
 
     fn start_configure(&mut self, asker: Asker, configure: Configure) -> Result<Job, Problem> {
@@ -362,6 +366,7 @@ impl EventLoop {
                     return self.changing = Some(job);
                 }
                 Progress::Refused(lines) => {
+                    self.note_reload(&job, false);
                     self.say_refused(&lines, job.asker);
                     return self.start_next();
                 }
@@ -492,16 +497,28 @@ impl EventLoop {
                 let receipt = Receipt { took: since.elapsed(), turns: job.turns, ..receipt };
                 self.say_changed(&receipt, identities, job.asker);
                 self.warn_of_forgotten();
+                self.note_reload(job, true);
                 if let Some(committed) = job.showing.take() {
                     self.note_shown(&committed);
                 }
                 self.tell_done(job.asker, Done::Changed(receipt));
             }
             Err(error) => {
+                self.note_reload(job, false);
                 error!("cannot register a listener, all stays as it was: {error}");
                 let detail = format!("cannot register a listener: {error}");
                 self.tell_refused(job.asker, Problem::new(Kind::INTERNAL, detail));
             }
+        }
+    }
+
+    /// How it went, for those who ask.
+    fn note_reload(&mut self, job: &Job, ok: bool) {
+        if job.is_reload {
+            let at = SystemTime::now();
+            let before = self.admin.reloaded.and_then(|it| it.succeeded);
+            let succeeded = if ok { Some(at) } else { before };
+            self.admin.reloaded = Some(Reloaded { ok, at, succeeded });
         }
     }
 

@@ -33,6 +33,7 @@ pub(super) struct Chores {
     pipes: TimerKey,
     keepalive: TimerKey,
     pub state: TimerKey,
+    pub history: TimerKey,
     /// Connections that are to have keepalive.
     to_keep_alive: Vec<Key>,
     keepalive_armed: bool,
@@ -160,6 +161,7 @@ impl EventLoop {
             Chore::Room => {}
             Chore::Keepalive => self.set_keepalives(),
             Chore::State => self.begin_to_save(),
+            Chore::History => self.begin_to_record(),
             Chore::Deadlines => self.end_deadlines(),
             Chore::Registrations => self.lapse_registrations(),
             Chore::Status => {
@@ -172,7 +174,7 @@ impl EventLoop {
 
 impl Chores {
     #[cfg(debug_assertions)]
-    pub const COUNT: usize = 14;
+    pub const COUNT: usize = 15;
 
     pub fn new(cx: &mut Context) -> Chores {
         Chores {
@@ -190,6 +192,7 @@ impl Chores {
             pipes: cx.timers.create(Owner::Chore(Chore::Pipes)),
             keepalive: cx.timers.create(Owner::Chore(Chore::Keepalive)),
             state: cx.timers.create(Owner::Chore(Chore::State)),
+            history: cx.timers.create(Owner::Chore(Chore::History)),
             to_keep_alive: Vec::new(),
             keepalive_armed: false,
             ramp_armed: false,

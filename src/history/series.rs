@@ -43,15 +43,7 @@ struct Level {
 impl Series {
     /// Nothing is known yet; `resolutions` are from fine to coarse.
     pub fn new(folding: Folding, resolutions: &[Resolution]) -> Series {
-        let level = |it: &Resolution| Level {
-            seconds: u64::from(it.seconds.max(1)),
-            ring: Ring::new(it.steps as usize),
-            sum: 0.0,
-            most: 0.0,
-            count: 0,
-            step: 0,
-        };
-        Series { folding, levels: resolutions.iter().map(level).collect() }
+        Series { folding, levels: resolutions.iter().map(|it| Level::new(*it)).collect() }
     }
 
     /// Bytes of memory for the points.
@@ -66,21 +58,52 @@ impl Series {
         }
     }
 
-    /// The points from one second to before another: of the finest ring that goes back so far, or
-    /// of the one that goes back farthest. With the first second of each, and how long each is.
-    pub fn read(&self, from: u64, to: u64) -> (u64, Vec<(u64, Point)>) {
-        let reaches = |level: &&Level| level.ring.steps().start * level.seconds <= from;
-        let level = self.levels.iter().find(reaches).or(self.levels.last());
-        let Some(level) = level else { return (1, Vec::new()) };
-        let steps = level.ring.steps();
-        let first = steps.start.max(from / level.seconds);
-        let end = steps.end.min(to.div_ceil(level.seconds));
-        let points = (first..end).map(|step| (step * level.seconds, level.ring.get(step)));
-        (level.seconds, points.collect())
+    /// So much is kept from now on: rings that stay keep what they have.
+    pub fn resize(&mut self, resolutions: &[Resolution]) {
+        let mut before = std::mem::take(&mut self.levels);
+        for wanted in resolutions {
+            let stays = |it: &Level| it.seconds == u64::from(wanted.seconds);
+            let level = match before.iter().position(stays) {
+                Some(at) => before.swap_remove(at),
+                None => Level::new(*wanted),
+            };
+            self.levels.push(level);
+        }
+    }
+
+    /// The finest ring that is so many seconds long, or else the longest, with the length of its
+    /// steps in seconds.
+    pub fn ring(&self, span: u64) -> Option<(u64, &Ring)> {
+        let reaches = |it: &&Level| it.seconds * it.ring.len() as u64 >= span;
+        let level = self.levels.iter().find(reaches).or(self.levels.last())?;
+        Some((level.seconds, &level.ring))
+    }
+
+    /// What is known of a minute, if minutes are kept.
+    pub fn minute(&self, minute: u64) -> Option<f32> {
+        self.levels.iter().find(|it| it.seconds == 60)?.ring.get(minute).value()
+    }
+
+    /// A minute of before this process, if minutes are kept.
+    pub fn restore(&mut self, second: u64, value: f32) {
+        if let Some(level) = self.levels.iter_mut().find(|it| it.seconds == 60) {
+            level.ring.set(second / 60, Point::of(value));
+        }
     }
 }
 
 impl Level {
+    fn new(resolution: Resolution) -> Level {
+        Level {
+            seconds: u64::from(resolution.seconds.max(1)),
+            ring: Ring::new(resolution.steps as usize),
+            sum: 0.0,
+            most: 0.0,
+            count: 0,
+            step: 0,
+        }
+    }
+
     fn record(&mut self, second: u64, value: f32, folding: Folding) {
         let step = second / self.seconds;
         if step != self.step || self.count == 0 {
@@ -108,9 +131,9 @@ mod tests {
     const RESOLUTIONS: &[Resolution] =
         &[Resolution { seconds: 1, steps: 60 }, Resolution { seconds: 10, steps: 30 }];
 
-    fn value_at(series: &Series, second: u64) -> Option<f32> {
-        let (_, points) = series.read(second, second + 1);
-        points.first().and_then(|(_, point)| point.value())
+    fn value_at(series: &Series, span: u64, second: u64) -> Option<f32> {
+        let (step, ring) = series.ring(span).unwrap();
+        ring.get(second / step).value()
     }
 
     #[test]
@@ -122,11 +145,10 @@ mod tests {
             rate.record(second, value);
             time.record(second, value);
         }
-        assert_eq!(value_at(&rate, 1199), Some(9.0), "the finest, where it goes back so far");
-        assert_eq!(value_at(&rate, 1010), Some(4.5));
-        assert_eq!(value_at(&time, 1010), Some(9.0));
-        assert_eq!(rate.read(1000, 1200).0, 10);
-        assert_eq!(rate.read(1000, 1200).1.len(), 20);
+        assert_eq!(value_at(&rate, 60, 1199), Some(9.0), "the finest that is long enough");
+        assert_eq!(value_at(&rate, 61, 1010), Some(4.5));
+        assert_eq!(value_at(&time, 300, 1010), Some(9.0));
+        assert_eq!(value_at(&rate, 10_000, 1199), Some(4.5), "or else the longest");
         assert_eq!(rate.bytes(), 2 * 90);
     }
 
@@ -135,9 +157,23 @@ mod tests {
         let mut series = Series::new(Folding::Mean, RESOLUTIONS);
         series.record(1000, 5.0);
         series.record(1004, 7.0);
-        assert_eq!(value_at(&series, 1002), None);
-        assert_eq!(value_at(&series, 1004), Some(7.0));
-        let before = series.read(990, 1000).1;
-        assert!(before.len() == 10 && before.iter().all(|(_, it)| *it == Point::NONE));
+        assert_eq!(value_at(&series, 60, 1002), None);
+        assert_eq!(value_at(&series, 60, 1004), Some(7.0));
+        assert_eq!(value_at(&series, 60, 999), None);
+    }
+
+    #[test]
+    fn rings_that_stay_keep_what_they_have() {
+        let minutes = Resolution { seconds: 60, steps: 5 };
+        let mut series = Series::new(Folding::Mean, &[RESOLUTIONS[0], minutes]);
+        series.record(1000, 5.0);
+        series.restore(960 - 60, 4.0);
+        series.resize(&RESOLUTIONS[..1]);
+        assert_eq!(value_at(&series, 60, 1000), Some(5.0));
+        assert_eq!((series.minute(16), series.bytes()), (None, 120));
+        series.resize(&[RESOLUTIONS[0], minutes]);
+        series.restore(960, 4.0);
+        assert_eq!(series.minute(16), Some(4.0));
+        assert_eq!(value_at(&series, 60, 1000), Some(5.0));
     }
 }

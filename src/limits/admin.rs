@@ -158,3 +158,15 @@ pub const CERTIFICATE_STORES_MAX: usize = 64;
 
 /// The longest name of one, as of a path.
 pub const CERTIFICATE_NAME_BYTES_MAX: usize = 4096;
+
+/// Memory for what was, where nothing else is asked for: a thousand backends and a few pools.
+pub const HISTORY_BYTES_DEFAULT: u64 = 32 << 20;
+
+/// The most that may be asked for.
+pub const HISTORY_BYTES_MAX: u64 = 4 << 30;
+
+/// Dashboards that may watch at once.
+pub const LIVE_WATCHERS_MAX: usize = 32;
+
+/// Seconds that one of them may be behind before it is shown all of it again.
+pub const LIVE_DELTAS_KEPT: usize = 8;

@@ -6,8 +6,9 @@ use super::row::{Act, Setting, list, switch};
 use super::tls::file;
 use crate::config::{
     AdminListen, ClientCert, HaproxyLevel, OnLapse, SettingKey, allowed_host, one_of,
-    socket_mode, socket_path, udp_address, word_of,
+    size_or_none, size_text, socket_mode, socket_path, udp_address, word_of,
 };
+use crate::limits::HISTORY_BYTES_MAX;
 
 pub(super) static ADMIN: &[Setting] = &[
     Setting {
@@ -193,6 +194,20 @@ pub(super) static ADMIN: &[Setting] = &[
     },
     Setting {
         short: "",
+        long: "history-memory",
+        value: "SIZE|none",
+        says: "How much memory the history of --admin may take, for charts: rates, times and \
+               errors of services and pools for a week, of backends for a day. If it is too \
+               little for all, the oldest of backends goes first. none keeps nothing.",
+        default: |defaults| memory(defaults.process.admin.history_memory),
+        show: |config| Some(memory(config.process.admin.history_memory)),
+        act: Act::Value(SettingKey::HISTORY_MEMORY, |config, text| {
+            config.process.admin.history_memory = size_or_none(text, HISTORY_BYTES_MAX)?;
+            Ok(())
+        }),
+    },
+    Setting {
+        short: "",
         long: "state-file",
         value: "PATH",
         says: "A file of what survives a restart: what was told while it runs beside what was \
@@ -207,3 +222,7 @@ pub(super) static ADMIN: &[Setting] = &[
         }),
     },
 ];
+
+fn memory(bytes: Option<u64>) -> String {
+    bytes.map_or_else(|| "none".to_owned(), size_text)
+}

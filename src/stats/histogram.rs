@@ -58,9 +58,30 @@ impl Histogram {
         self.total
     }
 
-    fn clear(&mut self) {
-        self.counts.fill(0);
-        self.total = 0;
+    /// None any more.
+    pub fn clear(&mut self) {
+        if self.total > 0 {
+            self.counts.fill(0);
+            self.total = 0;
+        }
+    }
+
+    /// Count all that another one did.
+    pub fn add(&mut self, other: &Histogram) {
+        if other.total == 0 {
+            return;
+        }
+        self.counts.resize(BUCKETS, 0);
+        for (count, more) in self.counts.iter_mut().zip(&other.counts) {
+            *count = count.saturating_add(*more);
+        }
+        self.total += other.total;
+    }
+
+    /// The time that a share of all those counted did not exceed, for each share, which ascend;
+    /// `None` if there were none.
+    pub fn quantiles<const N: usize>(&self, shares: [f64; N]) -> Option<[Duration; N]> {
+        quantiles(&[self], shares)
     }
 
     fn count(&self, bucket: usize) -> u64 {
@@ -97,26 +118,7 @@ impl RecentTimes {
             now if now < self.until + SPAN => &[&self.filling],
             _ => &[],
         };
-        let total: u64 = recent.iter().map(|it| it.total()).sum();
-        if total == 0 {
-            return None;
-        }
-        let mut found = [Duration::ZERO; N];
-        let mut seen = 0;
-        let mut bucket = 0;
-        for (share, found) in shares.into_iter().zip(&mut found) {
-            let rank = ((share * total as f64).ceil() as u64).clamp(1, total);
-            while bucket < BUCKETS {
-                let count: u64 = recent.iter().map(|it| it.count(bucket)).sum();
-                if seen + count >= rank {
-                    break;
-                }
-                seen += count;
-                bucket += 1;
-            }
-            *found = Duration::from_micros(middle(bucket));
-        }
-        Some(found)
+        quantiles(recent, shares)
     }
 
     fn advance(&mut self, now: Instant) {
@@ -130,6 +132,30 @@ impl RecentTimes {
         }
         self.until = now + SPAN;
     }
+}
+
+/// Of all that these counted.
+fn quantiles<const N: usize>(of: &[&Histogram], shares: [f64; N]) -> Option<[Duration; N]> {
+    let total: u64 = of.iter().map(|it| it.total()).sum();
+    if total == 0 {
+        return None;
+    }
+    let mut found = [Duration::ZERO; N];
+    let mut seen = 0;
+    let mut bucket = 0;
+    for (share, found) in shares.into_iter().zip(&mut found) {
+        let rank = ((share * total as f64).ceil() as u64).clamp(1, total);
+        while bucket < BUCKETS {
+            let count: u64 = of.iter().map(|it| it.count(bucket)).sum();
+            if seen + count >= rank {
+                break;
+            }
+            seen += count;
+            bucket += 1;
+        }
+        *found = Duration::from_micros(middle(bucket));
+    }
+    Some(found)
 }
 
 fn micros(took: Duration) -> u64 {

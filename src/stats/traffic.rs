@@ -1,8 +1,8 @@
 //! What is done for clients: counted once for their service, and once for their pool.
 //!
 //! ```text
-//!   a request's answer, ours or a backend's ---> answers, responses --> lately: one second of times
-//!   the end of a connection or of a flow ------> connections, failed, aborted
+//!   an answer, ours or a backend's ----------> answers, responses --> lately: a second of times
+//!   the end of a connection or of a flow ----> connections, failed, aborted
 //! ```
 
 use std::time::Duration;

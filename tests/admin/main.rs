@@ -7,6 +7,7 @@ mod api;
 mod draining;
 mod guards;
 mod haproxy;
+mod history;
 mod large;
 mod load;
 mod metrics;

@@ -490,6 +490,7 @@ const ONCE: &[(&str, &str)] = &[
     ("backend-key", "a.key"),
     ("alpn", "postgresql"),
     ("seed", "1"),
+    ("history-memory", "16m"),
     ("state-file", "state"),
     ("access-log", "-"),
     ("access-log-format", "json"),

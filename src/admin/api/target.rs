@@ -47,6 +47,10 @@ pub enum Target<'a> {
     Explain,
     /// What happens.
     Events,
+    /// What was.
+    History,
+    /// What is, each second.
+    Stream,
     /// The process answers.
     Health,
     /// Clients may be sent here.
@@ -91,6 +95,8 @@ impl Target<'_> {
             ["api", "v1", "overrides", pool, name] => Target::OverridesOf(pool, name),
             ["api", "v1", "explain"] => Target::Explain,
             ["api", "v1", "events"] => Target::Events,
+            ["api", "v1", "history"] => Target::History,
+            ["api", "v1", "live"] => Target::Stream,
             ["health"] => Target::Health,
             ["ready"] => Target::Ready,
             ["live"] => Target::Live,

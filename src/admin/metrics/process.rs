@@ -29,17 +29,32 @@ pub fn write(view: &View<'_>, format: Format, out: &mut Vec<u8>) {
     }
 }
 
-fn numbers(view: &View<'_>) -> [Number; 7] {
+fn numbers(view: &View<'_>) -> [Number; 9] {
     use NumberKind::{Counter, Gauge};
     let now = view.wall.duration_since(UNIX_EPOCH).unwrap_or_default();
     let started = now.saturating_sub(view.ago(view.cx.started)).as_secs_f64();
     let generation = view.directory.generation as f64;
+    let reloaded = view.reloaded.and_then(|it| it.succeeded);
+    let reloaded = reloaded.and_then(|it| it.duration_since(UNIX_EPOCH).ok());
+    let is_good = view.reloaded.is_none_or(|it| it.ok);
     [
         (
             "pointsman_config_generation",
             Gauge,
             "how often what runs was changed, 1 for the start",
             Some(generation),
+        ),
+        (
+            "pointsman_config_last_reload_successful",
+            Gauge,
+            "1 if the last reload did what was asked; none was asked yet: 1",
+            Some(f64::from(u8::from(is_good))),
+        ),
+        (
+            "pointsman_config_last_reload_success_timestamp_seconds",
+            Gauge,
+            "when a reload or the start last did, since 1970",
+            Some(reloaded.map_or(started, |it| it.as_secs_f64())),
         ),
         (
             "pointsman_start_time_seconds",
@@ -60,7 +75,7 @@ fn numbers(view: &View<'_>) -> [Number; 7] {
             "process_max_fds",
             Gauge,
             "how many may be open",
-            getrlimit(Resource::Nofile).current.map(|it| it as f64),
+            open_files_max().map(|it| it as f64),
         ),
     ]
 }
@@ -70,16 +85,22 @@ fn cpu() -> f64 {
     time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
 }
 
-fn resident() -> Option<f64> {
+/// Bytes of memory in use.
+pub fn resident() -> Option<f64> {
     let text = fs::read_to_string("/proc/self/status").ok()?;
     let line = text.lines().find_map(|it| it.strip_prefix("VmRSS:"))?;
     let kilobytes: f64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
     Some(kilobytes * 1024.0)
 }
 
-/// The size of the directory is their number since Linux 6.2; before that it is 0, and to count
-/// them takes long where there are many.
-fn open_files() -> Option<f64> {
+/// How many descriptors may be open.
+pub fn open_files_max() -> Option<u64> {
+    getrlimit(Resource::Nofile).current
+}
+
+/// How many descriptors are open. The size of the directory is their number since Linux 6.2; before
+/// that it is 0, and to count them takes long where there are many.
+pub fn open_files() -> Option<f64> {
     let size = fs::metadata("/proc/self/fd").ok()?.len();
     (size > 0).then_some(size as f64)
 }

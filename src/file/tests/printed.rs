@@ -34,6 +34,7 @@ fn texts(setting: &Setting) -> &'static [&'static str] {
         ("haproxy-socket", _) => &["/run/haproxy.sock"],
         ("haproxy-level", _) => &["user", "operator"],
         ("state-file", _) => &["/var/lib/a b/state"],
+        ("history-memory", _) => &["none", "16m", "4097"],
         ("log-level", _) => &["off", "debug"],
         ("on-down" | "on-removed", _) => &["close"],
         ("on-lapse", _) => &["down", "keep"],

@@ -1,0 +1,53 @@
+//! Where a client is: it is counted at its service and at its pool, and so is what is done for it.
+
+use crate::event::{PoolId, ServerId, ServiceId};
+use crate::services::Service;
+use crate::stats::Moved;
+use crate::stats::traffic::Traffic;
+
+use super::Context;
+
+/// Where a client is: which service it is of, and which pool it goes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Home {
+    /// The service; `None` before it is known, or if it is gone.
+    pub service: Option<ServiceId>,
+    /// The pool that its backend is picked from; `None` as well.
+    pub pool: Option<PoolId>,
+}
+
+impl Context {
+    /// A client is of this service, and goes to this pool, from now on.
+    pub fn enter(&mut self, home: Home) {
+        if let Some(service) = home.service.and_then(|id| self.services.get_mut(id)) {
+            service.enter();
+        }
+        self.backends.enter(home.pool);
+    }
+
+    /// Bytes went to a backend and came from it, for a client that is there.
+    pub fn moved(&mut self, home: Home, backend: ServerId, moved: Moved) {
+        self.backends.moved(backend, moved);
+        self.each_traffic(home, |it| it.moved(moved));
+    }
+
+    /// Counts something for the service and for the pool of a client.
+    #[inline]
+    pub fn each_traffic(&mut self, home: Home, mut count: impl FnMut(&mut Traffic)) {
+        if let Some(service) = home.service.and_then(|id| self.services.get_mut(id)) {
+            count(&mut service.traffic);
+        }
+        if let Some(traffic) = self.backends.traffic(home.pool) {
+            count(traffic);
+        }
+    }
+
+    /// It is not any more.
+    pub fn exit(&mut self, home: Home) {
+        let service = home.service.and_then(|id| self.services.get_mut(id));
+        if service.is_some_and(Service::exit) {
+            self.services.recheck();
+        }
+        self.backends.exit(home.pool);
+    }
+}
