@@ -44,6 +44,8 @@ pub mod verdict;
 pub use client::{Arrival, Client};
 pub use verdict::{Loss, Reason, Successor, Verdict};
 
+use std::time::Instant;
+
 use crate::config::{Phase, Service};
 use crate::context::Context;
 use crate::event::{Key, TimerKey};
@@ -181,6 +183,14 @@ impl Pair {
             Talk::Tcp => self.client.doing(),
             Talk::Http(_) if self.client.link.is_connecting() => "connecting",
             Talk::Http(_) | Talk::Parting(_) => self.client.relaying(),
+        }
+    }
+
+    /// When the request was sent on that is with a backend now, if one is.
+    pub fn asked_at(&self) -> Option<Instant> {
+        match &self.talk {
+            Talk::Http(Some(http)) => http.asked_at(),
+            _ => None,
         }
     }
 

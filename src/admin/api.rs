@@ -4,7 +4,7 @@
 //!   /api/v1/services[/S]   /api/v1/listeners[/L]   /api/v1/pools[/P]
 //!   /api/v1/pools/P/backends[/B[/close-connections]]
 //!   /api/v1/batch  config[/check]  reload  drain  undrain  stop  overrides  explain  events
-//!   /api/v1/history  live
+//!   /api/v1/history  live  top
 //!   /metrics[/haproxy]  /health  /ready  /live  /problems/KIND
 //! ```
 //!
@@ -23,6 +23,7 @@ pub mod showing;
 mod streaming;
 mod target;
 mod toml;
+mod top;
 mod web;
 mod writing;
 
@@ -107,6 +108,7 @@ fn read(target: &Target<'_>, request: &Request, view: &View<'_>) -> Result<Answe
         Target::Events => return streaming::events(request, view),
         Target::History => return history::history(request, view),
         Target::Stream => return live::live(request, view),
+        Target::Top => return top::top(request),
         Target::Explain => return explaining::explain(request, view),
         Target::Health | Target::Live => return Ok(Answer::text(200, "OK\n")),
         Target::Ready => return Ok(ready(view)),
@@ -134,6 +136,7 @@ fn index(view: &View<'_>) -> serde_json::Value {
         "events",
         "history",
         "live",
+        "top",
     ];
     let paths = paths.map(|it| format!("/api/v1/{it}"));
     json!({"process": showing::process(view), "paths": paths})
@@ -254,6 +257,7 @@ fn unknown_path(path: &str) -> String {
         "/api/v1/events",
         "/api/v1/history",
         "/api/v1/live",
+        "/api/v1/top",
         "/health",
         "/ready",
         "/live",

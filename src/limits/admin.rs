@@ -170,3 +170,6 @@ pub const LIVE_WATCHERS_MAX: usize = 32;
 
 /// Seconds that one of them may be behind before it is shown all of it again.
 pub const LIVE_DELTAS_KEPT: usize = 8;
+
+/// Rows of a list of who is here.
+pub const TOP_MAX: usize = 100;

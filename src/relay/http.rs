@@ -290,6 +290,14 @@ impl Http {
         self.head_since
     }
 
+    /// When the request was sent on that is with a backend now, if one is.
+    pub fn asked_at(&self) -> Option<Instant> {
+        match &self.state {
+            HttpState::Exchange(exchange) => Some(exchange.asked_at()),
+            HttpState::Head | HttpState::Page(_) => None,
+        }
+    }
+
     /// The client is closed: give back its share of the statistics.
     pub fn release(&mut self, cx: &mut Context) {
         if let HttpState::Page(page) = &mut self.state {

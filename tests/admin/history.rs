@@ -180,3 +180,31 @@ fn a_thirty_third_may_not_watch_until_another_one_goes() {
     });
     watchers.iter_mut().for_each(|it| assert_eq!(it.next().0, "delta"));
 }
+
+#[test]
+fn who_is_here_is_listed_by_age_by_request_and_by_address() {
+    let (admin, origin) = with_origin(&[]);
+    let idle = admin.balancer.connect();
+    until("it is accepted", || {
+        admin.api.get("/api/v1/top")["items"].as_array().unwrap().len() == 1
+    });
+    let mut wire = Wire::to(&admin.balancer);
+    wire.ask(get("/"));
+    let waiting = Wire::to(&admin.balancer);
+    waiting.say("GET /slow HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n");
+    until("the request is with the backend", || {
+        let it = admin.api.get("/api/v1/top?what=slowest");
+        it["items"].as_array().unwrap().iter().any(|it| it["backend"] == "a")
+    });
+    let all = admin.api.get("/api/v1/top");
+    let items = all["items"].as_array().unwrap();
+    assert_eq!(items.len(), 3);
+    assert_eq!(items[0]["client"], idle.local_addr().unwrap().to_string(), "the oldest first");
+    let clients = admin.api.get("/api/v1/top?what=clients&limit=1");
+    assert_eq!(clients["items"], json!([{"client": "127.0.0.1", "connections": 3}]));
+    for query in ["what=longst", "limit=0", "limit=101", "limit=x", "wat=1"] {
+        let reply = admin.api.ask("GET", &format!("/api/v1/top?{query}"), None);
+        assert_eq!(reply.status(), 400, "{query}");
+    }
+    drop(origin);
+}

@@ -51,6 +51,8 @@ pub enum Target<'a> {
     History,
     /// What is, each second.
     Stream,
+    /// Who is here.
+    Top,
     /// The process answers.
     Health,
     /// Clients may be sent here.
@@ -97,6 +99,7 @@ impl Target<'_> {
             ["api", "v1", "events"] => Target::Events,
             ["api", "v1", "history"] => Target::History,
             ["api", "v1", "live"] => Target::Stream,
+            ["api", "v1", "top"] => Target::Top,
             ["health"] => Target::Health,
             ["ready"] => Target::Ready,
             ["live"] => Target::Live,

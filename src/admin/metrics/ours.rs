@@ -63,6 +63,8 @@ impl Metrics {
             family.head(self.format, out);
             family.series(&process, "", out);
         }
+        Format::histogram_head(TURNS, "how long the turns of the event loop were", out);
+        exposition::histogram(TURNS, "", &process.stats.turn_times, out);
         if process.stats.udp.is_used {
             for family in exposition::families("udp_", UDP) {
                 family.head(self.format, out);
@@ -204,6 +206,7 @@ impl Metrics {
     }
 }
 
+const TURNS: &str = "pointsman_turn_seconds";
 const OPEN: &str = "pointsman_service_connections_open";
 const STATE: &str = "pointsman_backend_state";
 

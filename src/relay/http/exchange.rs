@@ -270,6 +270,11 @@ impl Exchange {
         (self.stuck_to != Some(backend)).then(|| ours.set(token, self.client_proto))
     }
 
+    /// When it was sent on.
+    pub fn asked_at(&self) -> Instant {
+        self.asked_at
+    }
+
     /// Record for its backend, and for the access log, what this turn brought of the answer.
     fn record_answer(
         &mut self,
