@@ -16,6 +16,7 @@
 mod admin;
 mod diff;
 mod directory;
+pub mod history_file;
 mod prepare;
 mod receipt;
 mod resolve;

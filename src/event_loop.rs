@@ -22,6 +22,7 @@ mod acting;
 mod admin;
 mod admitting;
 mod apply;
+mod archiving;
 mod certificates;
 mod changes;
 mod changing;
@@ -52,9 +53,6 @@ use log::{debug, info};
 use mio::event::Event;
 use mio::{Events, Poll};
 
-use crate::admin::live::Live;
-use crate::admin::look::Look;
-use crate::admin::recorder::Recorder;
 use crate::backends::Backends;
 use crate::config::{
     Complaint, Desired, PoolSpec, ProcessSettings, Spelling, counted, duration_text,
@@ -80,6 +78,7 @@ use admin::Admin;
 use changing::{Job, Waiting};
 use chores::Chores;
 use closing::{Eviction, Sweep};
+use recording::Observing;
 use resting::Resting;
 use saving::Keeping;
 
@@ -140,12 +139,8 @@ pub struct EventLoop {
     chores: Chores,
     /// What survives a restart.
     keeping: Keeping,
-    /// What was, for charts.
-    recorder: Option<Recorder>,
-    /// What is, for those who watch.
-    live: Live,
-    /// A look for them that is under way.
-    look: Option<Look>,
+    /// What was, and what is, for charts and dashboards.
+    observing: Observing,
 }
 
 /// What a loop is made of, beside what it is to serve.
@@ -273,9 +268,7 @@ impl EventLoop {
             was_long: false,
             chores,
             keeping: Keeping::new(process.state_file.clone()),
-            recorder: None,
-            live: Live::default(),
-            look: None,
+            observing: Observing::new(process.admin.history_file.clone()),
         })
     }
 
@@ -365,8 +358,7 @@ impl EventLoop {
             || self.has_changes()
             || self.has_admin_work()
             || self.keeping.is_saving()
-            || self.recorder.as_ref().is_some_and(Recorder::is_busy)
-            || self.has_to_look()
+            || self.observing.is_busy()
     }
 
     /// 2: note what each event says, and queue its owner.
@@ -481,10 +473,7 @@ impl EventLoop {
             self.go_on_changing();
         }
         self.keep_state();
-        self.record();
-        if self.has_to_look() {
-            self.look_for_watchers();
-        }
+        self.observe();
         self.arm_chores();
         let no_pairs = self.pairs.len() == self.dead.len();
         let no_clients = no_pairs && self.accepting.is_empty() && self.udp.flows() == 0;

@@ -12,6 +12,7 @@ use crate::config::{
     AdminListen, BackendSpec, Complaint, Config, Desired, Listen, ListenerSpec, MAIN, Match,
     PoolSpec, RouteName, ServiceSpec, SettingKey, Shared, Spelling, io_words,
 };
+use crate::control::history_file;
 use crate::control::state::{self, State};
 use crate::control::{self, Ground, Layers, Prepared, PreparedListener};
 use crate::demo::{self, Demo};
@@ -64,6 +65,8 @@ pub fn start(
         signals.belong_to_terminal();
         join_demo(demo, &mut desired);
     }
+    let history = desired.process.admin.history_file.as_deref();
+    errors.extend(history.and_then(history_file::mistake));
     let (mut state, mut notes) = read_state(&desired, &mut errors);
     notes.extend(state.overlay.give_up(control::missing_host));
     let laid = state.overlay.over(&desired);
@@ -94,6 +97,7 @@ pub fn start(
     let mut looping = EventLoop::new(&process, parts).map_err(StartError::EventLoop)?;
     looping.apply_layers(prepared, layers).map_err(StartError::EventLoop)?;
     looping.restore(state);
+    looping.restore_history();
     announce(&addresses);
     if let Some(demo) = demo {
         show_demo(&demo, &addresses, stats_path.as_deref(), &looping.admin_places());

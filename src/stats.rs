@@ -71,6 +71,8 @@ pub struct Stats {
     pub log_dropped: Arc<AtomicU64>,
     /// States that could not be saved.
     pub state_failures: u64,
+    /// Times that history could not be written.
+    pub history_failures: u64,
     /// Admin connections for which there was no room.
     pub admin_refused: u64,
     /// Heartbeats that came in datagrams.

@@ -39,6 +39,8 @@ pub struct AdminSettings {
     pub register_udp: Option<SocketAddr>,
     /// Bytes that history may take; `None` keeps none.
     pub history_memory: Option<u64>,
+    /// The file in which it survives a restart, if it does.
+    pub history_file: Option<String>,
 }
 
 /// One place where operators and programs connect.
@@ -75,6 +77,7 @@ impl AdminSettings {
         haproxy_level: HaproxyLevel::Admin,
         register_udp: None,
         history_memory: Some(HISTORY_BYTES_DEFAULT),
+        history_file: None,
     };
 
     /// Whether anybody is listened to.
@@ -114,6 +117,7 @@ impl SettingKey {
     pub const HAPROXY_LEVEL: SettingKey = SettingKey("admin.haproxy_level");
     pub const REGISTER_UDP: SettingKey = SettingKey("admin.register_udp");
     pub const HISTORY_MEMORY: SettingKey = SettingKey("admin.history_memory");
+    pub const HISTORY_FILE: SettingKey = SettingKey("admin.history_file");
 }
 
 impl fmt::Display for AdminListen {
@@ -251,6 +255,10 @@ pub fn check_admin(admin: &AdminSettings) -> Vec<Complaint> {
     if admin.register_udp.is_some() && admin.tokens.is_none() {
         let wrong = Wrong::without(SettingKey::ADMIN_TOKENS, "FILE");
         found.push(Complaint::new(SettingKey::REGISTER_UDP, wrong));
+    }
+    if admin.history_file.is_some() && admin.listen.is_empty() {
+        let wrong = Wrong::without(SettingKey::ADMIN_LISTEN, "PLACE");
+        found.push(Complaint::new(SettingKey::HISTORY_FILE, wrong));
     }
     found.extend(check_identity(admin));
     found

@@ -165,8 +165,8 @@ macro_rules! lent {
             ids: &$loop.admin.ids,
             shelf: &$loop.admin.shelf,
             disabled: &$loop.admin.told_process.disabled,
-            recorder: $loop.recorder.as_ref(),
-            live: &$loop.live,
+            recorder: $loop.observing.recorder.as_ref(),
+            live: &$loop.observing.live,
             reloaded: $loop.admin.reloaded,
             wall: SystemTime::now(),
         }
@@ -205,7 +205,7 @@ impl EventLoop {
 
     /// Whether an admin connection has something to do, or is to be told something.
     pub(super) fn has_admin_work(&self) -> bool {
-        self.admin.has_work() || self.live.number() > self.admin.told.1
+        self.admin.has_work() || self.observing.live.number() > self.admin.told.1
     }
 
     /// Some of what there is to do.
@@ -251,10 +251,10 @@ impl EventLoop {
         self.admin.scratch.resize(ADMIN_READ_BYTES, 0);
         let watched = connection.watches();
         let progress = connection.act(&view, &self.admin.rules, &mut self.admin.scratch);
-        let watchers = self.live.watchers();
+        let watchers = self.observing.live.watchers();
         match (watched, connection.watches()) {
-            (false, true) => self.live.watched_by(watchers + 1),
-            (true, false) => self.live.watched_by(watchers - 1),
+            (false, true) => self.observing.live.watched_by(watchers + 1),
+            (true, false) => self.observing.live.watched_by(watchers - 1),
             _ => {}
         }
         let is_over = matches!(progress, Progress::Over);
@@ -288,14 +288,14 @@ impl EventLoop {
     pub(super) fn close_admin(&mut self, key: Key) {
         if let Some(connection) = self.admin.connections.remove(key) {
             if connection.watches() {
-                self.live.watched_by(self.live.watchers() - 1);
+                self.observing.live.watched_by(self.observing.live.watchers() - 1);
             }
             self.cx.timers.remove(connection.timer());
         }
     }
 
     fn wake_listeners_of_events(&mut self) {
-        let news = (self.admin.events.last(), self.live.number());
+        let news = (self.admin.events.last(), self.observing.live.number());
         if std::mem::replace(&mut self.admin.told, news) == news {
             return;
         }
@@ -357,15 +357,11 @@ impl EventLoop {
         }
     }
 
-    /// Whether those who watch are to be shown something.
-    pub(super) fn has_to_look(&self) -> bool {
-        self.look.is_some() || self.live.is_awaited()
-    }
-
     /// Looks at some of what they are shown. The first of them do not wait for a second to be over.
     pub(super) fn look_for_watchers(&mut self) {
-        let mut look = self.look.take().unwrap_or_else(|| Look::begin(unix_seconds()));
-        let mut live = std::mem::take(&mut self.live);
+        let mut look =
+            self.observing.look.take().unwrap_or_else(|| Look::begin(unix_seconds()));
+        let mut live = std::mem::take(&mut self.observing.live);
         let view = lent!(self);
         let mut share = self.pace.share(ADMIN_TIME, usize::MAX);
         let mut goes_on = live.watchers() > 0;
@@ -373,8 +369,8 @@ impl EventLoop {
             goes_on = look.step(&view, &mut live);
             share.note_large();
         }
-        self.look = goes_on.then_some(look);
-        self.live = live;
+        self.observing.look = goes_on.then_some(look);
+        self.observing.live = live;
     }
 
     /// Whether it was asked before by the same key of idempotency; then it has its answer.

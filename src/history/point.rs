@@ -30,6 +30,16 @@ impl Point {
         if bits >= f32::from(Point::MOST.0) { Point::MOST } else { Point(bits as u16) }
     }
 
+    /// As it lies in memory and in files.
+    pub fn bits(self) -> u16 {
+        self.0
+    }
+
+    /// The reverse of [`Point::bits`].
+    pub fn from_bits(bits: u16) -> Point {
+        Point(bits)
+    }
+
     /// The value, if there is one.
     pub fn value(self) -> Option<f32> {
         if self == Point::NONE {

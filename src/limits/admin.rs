@@ -173,3 +173,12 @@ pub const LIVE_DELTAS_KEPT: usize = 8;
 
 /// Rows of a list of who is here.
 pub const TOP_MAX: usize = 100;
+
+/// Minutes that a file of history keeps: a day, as much as there is of backends.
+pub const HISTORY_FILE_MINUTES: u64 = 24 * 60;
+
+/// Minutes that may be in it before it is written anew: two days.
+pub const HISTORY_MINUTES_IN_FILE: usize = 2 * 24 * 60;
+
+/// As much of one is read: two days of 10,000 backends.
+pub const HISTORY_FILE_BYTES_MAX: u64 = 512 << 20;

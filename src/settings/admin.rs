@@ -208,6 +208,20 @@ pub(super) static ADMIN: &[Setting] = &[
     },
     Setting {
         short: "",
+        long: "history-file",
+        value: "PATH",
+        says: "A file in which each minute of the last day is kept, so that charts go on after \
+               a restart. It is appended to each minute, and written anew each day. Needs \
+               --admin.",
+        default: |_| "none, what was is forgotten".to_owned(),
+        show: |config| config.process.admin.history_file.clone(),
+        act: Act::Value(SettingKey::HISTORY_FILE, |config, text| {
+            config.process.admin.history_file = Some(file(text)?.to_owned());
+            Ok(())
+        }),
+    },
+    Setting {
+        short: "",
         long: "state-file",
         value: "PATH",
         says: "A file of what survives a restart: what was told while it runs beside what was \

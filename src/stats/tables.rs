@@ -204,6 +204,12 @@ pub const PROCESS: &[Field<Process>] = &[
         |it| it.stats.state_failures.into(),
         "how often the state file could not be written",
     ),
+    Field::counter(
+        "history_save_failures",
+        One,
+        |it| it.stats.history_failures.into(),
+        "how often the file of history could not be written",
+    ),
     Field::counter("turns", One, |it| it.stats.turns.into(), "turns of the event loop"),
     Field::gauge(
         "longest_turn_ms",

@@ -1,8 +1,12 @@
 //! What was, and what is, each second.
 
+use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
+use std::process::Command;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use pointsman::control::history_file::{self, HistoryFile};
 use serde_json::{Value, json};
 
 use crate::common::admin::Admin;
@@ -207,4 +211,74 @@ fn who_is_here_is_listed_by_age_by_request_and_by_address() {
         assert_eq!(reply.status(), 400, "{query}");
     }
     drop(origin);
+}
+
+fn minute_now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() / 60
+}
+
+/// The last minutes of the rate of the pool, the oldest first.
+fn last_minutes(admin: &Admin, count: usize) -> Vec<Value> {
+    let it = admin.api.get("/api/v1/history?of=pool:main&span=24h&series=rate");
+    let all = it["series"]["rate"].as_array().unwrap();
+    all[all.len() - count..].to_vec()
+}
+
+/// It takes a minute: that is how often it is written.
+#[test]
+fn minutes_survive_a_restart_a_torn_one_is_a_gap_and_they_are_written_anew() {
+    let home = std::env::temp_dir().join(format!("pointsman-history-{}", std::process::id()));
+    fs::create_dir_all(&home).unwrap();
+    let path = home.join("history");
+    let path = path.to_str().unwrap();
+    let now = minute_now();
+    let mut before = HistoryFile::create(path).unwrap();
+    for minute in [now - 4, now - 3, now - 2] {
+        before.put("pool:main rate", Some((now - minute) as f32));
+        before.append(minute).unwrap();
+    }
+    before.put_in_place().unwrap();
+    let mut bytes = fs::read(path).unwrap();
+    // The one in the middle.
+    let at = bytes.len() - 2 * 19 + 15;
+    bytes[at] ^= 1;
+    fs::write(path, &bytes).unwrap();
+
+    let (admin, _origin) = with_origin(&["--history-file", path]);
+    let known = |admin: &Admin| -> Vec<Value> {
+        last_minutes(admin, 12).into_iter().filter(|it| !it.is_null()).collect()
+    };
+    until("it goes on", || known(&admin).starts_with(&[json!(4), json!(2)]));
+    assert!(known(&admin).len() <= 3, "the torn one is a gap");
+
+    let deadline = Instant::now() + Duration::from_secs(90);
+    while fs::read(path).unwrap() == bytes {
+        assert!(Instant::now() < deadline, "it is not written");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    let past = history_file::read(path).unwrap();
+    assert_eq!(past.torn, 0);
+    assert!(past.names.iter().any(|it| it == "backend:main/a rate"), "{:?}", past.names);
+    let minutes: Vec<u64> = past.minutes.iter().map(|(minute, _)| *minute).collect();
+    assert!(minutes.starts_with(&[now - 4, now - 2]) && minutes.len() > 2, "{minutes:?}");
+    drop(admin);
+    fs::remove_dir_all(&home).unwrap();
+}
+
+#[test]
+fn a_place_where_no_history_can_be_kept_is_refused_at_the_start() {
+    let program = env!("CARGO_BIN_EXE_pointsman");
+    let args = ["-l", "127.0.0.1:0", "-b", "127.0.0.1:1", "--history-file"];
+    let place = ["--admin", "http://127.0.0.1:0"];
+    let table = [
+        (vec!["/nowhere/history"], &place[..], "its directory is not there"),
+        (vec!["/tmp"], &place[..], "it is no file"),
+        (vec!["/tmp/x"], &[][..], "--admin PLACE"),
+    ];
+    for (path, more, says) in table {
+        let output = Command::new(program).args(args).args(path).args(more).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success(), "{text}");
+        assert!(text.contains("--history-file") && text.contains(says), "{text}");
+    }
 }

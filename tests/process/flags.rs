@@ -491,6 +491,7 @@ const ONCE: &[(&str, &str)] = &[
     ("alpn", "postgresql"),
     ("seed", "1"),
     ("history-memory", "16m"),
+    ("history-file", "history"),
     ("state-file", "state"),
     ("access-log", "-"),
     ("access-log-format", "json"),

@@ -1,5 +1,7 @@
 //! What was, for charts: `GET /api/v1/history?of=pool:web&series=rate,p99_ms&span=1h`.
 
+use std::time::UNIX_EPOCH;
+
 use serde_json::json;
 
 use crate::config::quoted;
@@ -62,7 +64,10 @@ pub(super) fn history(request: &Request, view: &View<'_>) -> Result<Answer, Prob
     let track = recorder.track(&of);
     let ring = track.and_then(|it| it.ring(names.first()?, span));
     let step = ring.map_or_else(|| finest(&of, span), |(step, _)| step);
-    let end = recorder.last() / step + 1;
+    // In its first second a process has only what is from before.
+    let now = view.wall.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let last = if recorder.last() == 0 { now } else { recorder.last() };
+    let end = last / step + 1;
     let count = (span / step).min(ring.map_or(u64::MAX, |(_, it)| it.len() as u64));
     let steps = end.saturating_sub(count)..end;
     let at = (0, steps.start);

@@ -33,6 +33,7 @@ fn texts(setting: &Setting) -> &'static [&'static str] {
         ("admin-socket-mode", _) => &["0600", "0666"],
         ("haproxy-socket", _) => &["/run/haproxy.sock"],
         ("haproxy-level", _) => &["user", "operator"],
+        ("history-file", _) => &[],
         ("state-file", _) => &["/var/lib/a b/state"],
         ("history-memory", _) => &["none", "16m", "4097"],
         ("log-level", _) => &["off", "debug"],
