@@ -35,6 +35,7 @@
 //! | [`mod@file`] | configuration files, and the places of mistakes in them |
 //! | [`wanted`] | from the command line and a file to one desired state |
 //! | [`startup`], [`flags`], `main` | names, ports and descriptors; the command line; exit codes |
+//! | [`terminal`] | a terminal that is drawn on in place: frames, keys, and the way back |
 //! | [`ctl`] | asks and changes a pointsman that runs, from a process of its own |
 //! | [`demo`] | backends and a client to try it with, on plain blocking threads |
 //!
@@ -132,4 +133,5 @@ pub mod settings;
 pub mod startup;
 pub mod stats;
 pub mod status;
+pub mod terminal;
 pub mod wanted;
