@@ -6,14 +6,14 @@
 //!   args --usage--> a command --reading, backends, process--> client --> table, lines | JSON
 //! ```
 
-mod answer;
+pub mod answer;
 mod backends;
-mod client;
-mod failure;
+pub mod client;
+pub mod failure;
 pub mod heartbeat;
 mod process;
-mod reading;
-mod table;
+pub mod reading;
+pub mod table;
 mod usage;
 
 use std::io::Write;

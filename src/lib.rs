@@ -37,6 +37,7 @@
 //! | [`startup`], [`flags`], `main` | names, ports and descriptors; the command line; exit codes |
 //! | [`terminal`] | a terminal that is drawn on in place: frames, keys, and the way back |
 //! | [`ctl`] | asks and changes a pointsman that runs, from a process of its own |
+//! | [`top`] | watches those that run, in place, from a process of its own |
 //! | [`demo`] | backends and a client to try it with, on plain blocking threads |
 //!
 //! # One connection's walk
@@ -134,4 +135,5 @@ pub mod startup;
 pub mod stats;
 pub mod status;
 pub mod terminal;
+pub mod top;
 pub mod wanted;

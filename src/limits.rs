@@ -14,6 +14,7 @@ mod flags;
 mod http;
 mod state;
 mod tls;
+mod top;
 mod udp;
 
 use std::time::Duration;
@@ -28,6 +29,7 @@ pub use flags::*;
 pub use http::*;
 pub use state::*;
 pub use tls::*;
+pub use top::*;
 pub use udp::*;
 
 // ---- The turn -----------------------------------------------------------------------------------

@@ -10,12 +10,19 @@ use pointsman::file;
 use pointsman::flags::{self, Command};
 use pointsman::logging::LogSink;
 use pointsman::startup::{self, Start, StartError};
+use pointsman::top;
 use pointsman::wanted::{self, Told, Wanted};
 
 fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|word| word == ctl::WORD) {
         return match flags::arguments(std::env::args_os().skip(1)) {
             Ok(args) => ctl::run(&args),
+            Err(errors) => complain_of_all(&errors, ExitCode::from(2)),
+        };
+    }
+    if std::env::args_os().nth(1).is_some_and(|word| word == top::WORD) {
+        return match flags::arguments(std::env::args_os().skip(1)) {
+            Ok(args) => top::run(&args),
             Err(errors) => complain_of_all(&errors, ExitCode::from(2)),
         };
     }

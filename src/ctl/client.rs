@@ -1,11 +1,15 @@
 //! The client of the API: a connection for each request, blocking, with a deadline.
+//!
+//! Whoever asks again and again (`top`) takes a wire and the bytes of a request, and does not wait.
 
 use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use serde_json::Value;
+use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::config::{io_words, quoted};
 
@@ -24,6 +28,7 @@ pub struct Client {
     place: Place,
     token: Option<String>,
     reason: Option<String>,
+    connect_patience: Duration,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -32,8 +37,18 @@ enum Place {
     Http(String),
 }
 
-trait Wire: Read + Write {}
-impl<T: Read + Write> Wire for T {}
+/// A connection.
+pub trait Wire: Read + Write + AsFd {}
+impl<T: Read + Write + AsFd> Wire for T {}
+
+/// What becomes of a connection after the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Then {
+    /// Its end is the end of the answer.
+    Close,
+    /// More is asked on it.
+    Keep,
+}
 
 /// A request's body.
 pub enum Body<'a> {
@@ -56,7 +71,19 @@ impl Client {
                 "a token or a reason: found a control character, want one line".to_owned(),
             ));
         }
-        Ok(Client { place: Place::read(place)?, token, reason })
+        let connect_patience = CONNECT_PATIENCE;
+        Ok(Client { place: Place::read(place)?, token, reason, connect_patience })
+    }
+
+    /// Wait no longer than this for a connection.
+    #[must_use]
+    pub fn impatient(self, connect_patience: Duration) -> Client {
+        Client { connect_patience, ..self }
+    }
+
+    /// Where it is.
+    pub fn place(&self) -> String {
+        self.place.text()
     }
 
     /// A document.
@@ -125,12 +152,29 @@ impl Client {
     }
 
     fn send(&self, method: &str, path: &str, body: Body<'_>) -> Outcome<Box<dyn Wire>> {
+        let all = self.request(method, path, body, Then::Close);
+        let mut wire = self.connect()?;
+        // Who refuses early closes before it has read all: its answer says why.
+        match wire.write_all(&all) {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                let why = format!("{}: {}", self.place.text(), io_words(&error));
+                Err(Failure::failed(why))
+            }
+            _ => Ok(wire),
+        }
+    }
+
+    /// The bytes of a request.
+    pub fn request(&self, method: &str, path: &str, body: Body<'_>, then: Then) -> Vec<u8> {
         let host = match &self.place {
             Place::Unix(_) => "localhost",
             Place::Http(host) => host,
         };
         let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\n");
-        head += "Connection: close\r\nUser-Agent: pointsman-ctl\r\n";
+        if then == Then::Close {
+            head += "Connection: close\r\n";
+        }
+        head += "User-Agent: pointsman-ctl\r\n";
         for (name, value) in
             [("Authorization: Bearer", &self.token), ("X-Reason:", &self.reason)]
         {
@@ -152,26 +196,17 @@ impl Client {
             head += &format!("Content-Type: {kind}\r\nContent-Length: {}\r\n", bytes.len());
         }
         head += "\r\n";
-        let mut wire = self.connect()?;
-        let all = [head.as_bytes(), &bytes].concat();
-        // Who refuses early closes before it has read all: its answer says why.
-        match wire.write_all(&all) {
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-                let why = format!("{}: {}", self.place.text(), io_words(&error));
-                Err(Failure::failed(why))
-            }
-            _ => Ok(wire),
-        }
+        [head.as_bytes(), &bytes].concat()
     }
 
-    fn connect(&self) -> Outcome<Box<dyn Wire>> {
+    /// A connection.
+    pub fn connect(&self) -> Outcome<Box<dyn Wire>> {
         let connected = match &self.place {
-            Place::Unix(path) => UnixStream::connect(path).and_then(|stream| {
-                stream.set_read_timeout(Some(PATIENCE))?;
-                stream.set_write_timeout(Some(PATIENCE))?;
-                Ok(Box::new(stream) as Box<dyn Wire>)
-            }),
-            Place::Http(host) => connect_tcp(host).map(|it| Box::new(it) as Box<dyn Wire>),
+            Place::Unix(path) => connect_unix(path, self.connect_patience)
+                .map(|it| Box::new(it) as Box<dyn Wire>),
+            Place::Http(host) => {
+                connect_tcp(host, self.connect_patience).map(|it| Box::new(it) as Box<dyn Wire>)
+            }
         };
         connected.map_err(|error| {
             let place = self.place.text();
@@ -187,7 +222,8 @@ impl Client {
         })
     }
 
-    fn accepted(&self, answer: Answer) -> Outcome<Answer> {
+    /// The answer, if it is no refusal.
+    pub fn accepted(&self, answer: Answer) -> Outcome<Answer> {
         if (200..300).contains(&answer.status) {
             return Ok(answer);
         }
@@ -204,11 +240,22 @@ impl Client {
     }
 }
 
+/// A listener that accepts nobody would hold up a plain `connect(2)` for ever.
+fn connect_unix(path: &str, patience: Duration) -> io::Result<UnixStream> {
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.set_write_timeout(Some(patience))?;
+    socket.connect(&SockAddr::unix(path)?)?;
+    let stream = UnixStream::from(std::os::fd::OwnedFd::from(socket));
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    Ok(stream)
+}
+
 /// Over every address of the host until one answers.
-fn connect_tcp(host: &str) -> io::Result<TcpStream> {
+fn connect_tcp(host: &str, patience: Duration) -> io::Result<TcpStream> {
     let mut last = io::Error::from(io::ErrorKind::NotFound);
     for address in host.to_socket_addrs()? {
-        match TcpStream::connect_timeout(&address, CONNECT_PATIENCE) {
+        match TcpStream::connect_timeout(&address, patience) {
             Ok(stream) => {
                 stream.set_read_timeout(Some(PATIENCE))?;
                 stream.set_write_timeout(Some(PATIENCE))?;

@@ -214,7 +214,8 @@ pub fn events(client: &Client, given: &Given) -> Outcome {
     })
 }
 
-fn event_line(id: &str, kind: &str, value: &Value) -> String {
+/// An event, with all that it has.
+pub fn event_line(id: &str, kind: &str, value: &Value) -> String {
     let mut line = format!("{} {id} {kind}", cell(&value["time"]));
     // A receipt says in its text all that its numbers say.
     if let Some(text) = value["receipt"]["text"].as_str() {

@@ -22,6 +22,7 @@ Usage:
   pointsman --demo
   pointsman -h | --help | --help TOPIC
   pointsman ctl --help      to ask and change one that runs
+  pointsman top             to watch one that runs
 
 A DURATION is a number with its unit, ms, s, m or h, such as 500ms or 1.5h.
 ";
