@@ -155,11 +155,12 @@ impl Source {
             match self.read() {
                 Ok(true) => self.on_answer(now, told),
                 Ok(false) => break,
-                Err(why) => return self.fail(why, now, told),
+                Err(why) => return self.fail(&why, now, told),
             }
         }
         if self.is_under_way && now >= self.asked_at + TOP_PATIENCE {
-            self.fail(format!("no answer for {} s", TOP_PATIENCE.as_secs()), now, told);
+            let why = format!("no answer for {} s", TOP_PATIENCE.as_secs());
+            self.fail(&why, now, told);
         }
         self.events.read(told);
     }
@@ -190,8 +191,8 @@ impl Source {
             self.wire = None;
         }
         let Some(ask) = self.asks.pop_front() else { return };
-        if let Err(failure) = self.take(ask, answer, told) {
-            return self.fail(words(failure), now, told);
+        if let Err(failure) = self.take(&ask, answer, told) {
+            return self.fail(&words(failure), now, told);
         }
         if self.asks.is_empty() {
             told.push(Told::Sample(self.sample.clone()));
@@ -200,8 +201,8 @@ impl Source {
         self.go_on(now, told);
     }
 
-    fn take(&mut self, ask: Ask, answer: Answer, told: &mut Vec<Told>) -> Outcome {
-        let answer = match (&ask, self.client.accepted(answer)) {
+    fn take(&mut self, ask: &Ask, answer: Answer, told: &mut Vec<Told>) -> Outcome {
+        let answer = match (ask, self.client.accepted(answer)) {
             (Ask::Change { what, .. }, Ok(_)) => {
                 told.push(Told::Done(what.clone()));
                 // What it came to is seen at the next look.
@@ -245,7 +246,7 @@ impl Source {
         }
         self.asked_at = now;
         if let Err(why) = self.send() {
-            self.fail(why, now, told);
+            self.fail(&why, now, told);
         }
     }
 
@@ -268,9 +269,9 @@ impl Source {
         Ok(())
     }
 
-    fn fail(&mut self, why: String, now: Instant, told: &mut Vec<Told>) {
+    fn fail(&mut self, why: &str, now: Instant, told: &mut Vec<Told>) {
         let place = format!("{}: ", self.client.place());
-        let why = why.strip_prefix(&place).unwrap_or(&why).to_owned();
+        let why = why.strip_prefix(&place).unwrap_or(why).to_owned();
         let changes = self.asks.drain(..).filter_map(|it| match it {
             Ask::Change { what, .. } => Some(Told::Refused(format!("{what}: {why}"))),
             _ => None,
@@ -311,10 +312,10 @@ fn request(client: &Client, ask: &Ask) -> Vec<u8> {
     client.request("GET", &path, Body::None, Then::Keep)
 }
 
-/// `haproxy_process_max_connections 1024`
+/// `haproxy_frontend_limit_sessions{proxy="web"} 1024`: each has that of the process.
 fn limit(body: &[u8]) -> Option<u64> {
     let text = String::from_utf8_lossy(body);
-    let line = text.lines().find(|it| it.starts_with("haproxy_process_max_connections "))?;
+    let line = text.lines().find(|it| it.starts_with("haproxy_frontend_limit_sessions{"))?;
     line.rsplit(' ').next()?.parse::<f64>().ok().map(|it| it as u64)
 }
 

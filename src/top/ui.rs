@@ -86,7 +86,8 @@ impl Sort {
 
     /// Numbers largest first.
     fn order(self, a: &Row, b: &Row) -> Ordering {
-        let (left, right) = (&a.backend, &b.backend);
+        let left = &a.backend;
+        let right = &b.backend;
         let first = match self {
             Sort::Trouble => a.trouble().cmp(&b.trouble()),
             Sort::Name => Ordering::Equal,
@@ -358,7 +359,7 @@ impl Ui {
             }
             Key::Ctrl('u') => self.filter.clear(),
             Key::Char(it) if self.filter.chars().count() < INPUT_CHARS_MAX => {
-                self.filter.push(it)
+                self.filter.push(it);
             }
             _ => {}
         }
@@ -387,7 +388,7 @@ impl Ui {
                 text.pop();
             }
             Key::Char(it) if it.is_ascii_digit() && text.len() < INPUT_CHARS_MAX => {
-                text.push(it)
+                text.push(it);
             }
             _ => {}
         }

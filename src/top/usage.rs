@@ -122,7 +122,7 @@ fn interval(text: &str) -> Outcome<Duration> {
 
 fn unread(fail: &Fail) -> String {
     match fail {
-        Fail::UnrecognizedOption(name) => match closest(name, FLAGS.into_iter()) {
+        Fail::UnrecognizedOption(name) => match closest(name, FLAGS) {
             Some(near) => format!("unknown flag --{name}; did you mean --{near}?"),
             None => format!("unknown flag --{name}; pointsman top --help has them all"),
         },

@@ -366,7 +366,8 @@ fn add_ring(sum: &mut Vec<Option<f64>>, more: &[Option<f64>]) {
 
 /// The same backend as another process sees it.
 fn add(sum: &mut Row, more: Row) {
-    let (to, from) = (&mut sum.backend, more.backend);
+    let to = &mut sum.backend;
+    let from = more.backend;
     if from.state < to.state {
         to.state = from.state;
         to.reason = from.reason;

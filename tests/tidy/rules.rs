@@ -184,7 +184,7 @@ pub fn no_duplicates(source: &Source) -> Vec<Breach> {
 
 /// Rooms that may say how a flag is written: the flags and the table that they are made of, and the
 /// demo, which is one.
-const SAY_FLAGS: &[&str] = &["flags", "settings", "demo", "ctl"];
+const SAY_FLAGS: &[&str] = &["flags", "settings", "demo", "ctl", "top"];
 
 /// A setting is a `Key` below its front-ends: who has it from a file has no use for a flag's name.
 pub fn no_flag_names(source: &Source) -> Vec<Breach> {

@@ -43,10 +43,15 @@ impl Cells {
     }
 
     /// All of it.
-    pub fn line(self) -> Line {
+    pub fn line(mut self) -> Line {
+        // The blank behind the last cell may be one column too many.
+        self.line.spans.pop();
         self.line
     }
 }
+
+/// What a rate has at least to fill a sparkline's height.
+pub const LEAST_TOP: f64 = 4.0;
 
 /// A glyph, a blank, `draining`.
 pub const STATE_COLUMNS: usize = 10;
@@ -72,6 +77,11 @@ pub fn ink(state: State) -> Ink {
         State::Full | State::Ejected => Ink::Warn,
         State::Down => Ink::Bad,
     }
+}
+
+/// How errors look.
+pub fn troubled(errors: f64) -> Style {
+    if errors > 0.0 { Style::ink(Ink::Bad).bold() } else { Style::PLAIN }
 }
 
 /// A number in at most five columns.

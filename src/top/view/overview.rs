@@ -4,15 +4,15 @@ use crate::terminal::{Ink, Line, Looks, Style, bar, sparkline};
 
 use super::super::world::{PoolRow, Seen};
 use super::Picture;
-use super::columns::{Cells, STATE_COLUMNS, millis, short, weight};
+use super::columns::{Cells, LEAST_TOP, STATE_COLUMNS, millis, short, troubled, weight};
 use super::tables::{name_columns, window};
 
 /// Lines of what is wrong, if the rest needs the room.
 const WRONG_LINES: usize = 5;
+/// In fewer lines than these backends alone have to do.
+const ROOM_FOR_POOLS: usize = 9;
 /// The columns of a bar for a share.
 const BAR: usize = 6;
-/// What a rate has at least to fill a sparkline's height.
-const LEAST_TOP: f64 = 4.0;
 
 /// All of it.
 pub fn body(it: &Picture<'_>, columns: usize, room: usize, looks: Looks) -> Vec<Line> {
@@ -20,7 +20,9 @@ pub fn body(it: &Picture<'_>, columns: usize, room: usize, looks: Looks) -> Vec<
     if it.all.len() > 1 {
         lines.extend(processes(it, room / 4, looks));
     }
-    lines.extend(pools(it, columns, (room / 4).max(1), looks));
+    if room >= ROOM_FOR_POOLS {
+        lines.extend(pools(it, columns, room / 4, looks));
+    }
     let left = room.saturating_sub(lines.len());
     lines.extend(backends(it, columns, left, looks));
     lines
@@ -91,13 +93,9 @@ fn process(seen: &Seen, looks: Looks) -> Line {
         .line()
 }
 
-/// How errors look.
-pub fn troubled(errors: f64) -> Style {
-    if errors > 0.0 { Style::ink(Ink::Bad).bold() } else { Style::PLAIN }
-}
-
 fn pools(it: &Picture<'_>, columns: usize, most: usize, looks: Looks) -> Vec<Line> {
     let name = name_columns(columns);
+    let services = columns.saturating_sub(STATE_COLUMNS + 1 + name + 7 + 6 + 5 + 5 + 5 + 6);
     let title = Cells::new(looks)
         .left(Style::BOLD, "POOL", STATE_COLUMNS + 1 + name)
         .right(Style::BOLD, "UP", 7)
@@ -105,21 +103,22 @@ fn pools(it: &Picture<'_>, columns: usize, most: usize, looks: Looks) -> Vec<Lin
         .right(Style::BOLD, "RATE", 5)
         .right(Style::BOLD, "ERR/S", 5)
         .right(Style::BOLD, "P99", 5)
-        .left(Style::BOLD, "SERVICES", 20)
+        .left(Style::BOLD, "SERVICES", services)
         .line();
     let mut lines = vec![title];
     // Those in trouble first: with many pools the others are out of sight.
     let mut pools: Vec<&PoolRow> = it.pools.iter().collect();
     pools.sort_by_key(|it| (it.up == it.backends && it.errors <= 0.0, it.up > 0));
     let shown = if pools.len() > most { most.max(2) - 1 } else { most };
-    lines.extend(pools.iter().take(shown).map(|pool| self::pool(pool, name, looks)));
+    lines
+        .extend(pools.iter().take(shown).map(|pool| self::pool(pool, (name, services), looks)));
     if pools.len() > shown {
         lines.push(Line::of(Style::FAINT, format!("  and {} more", pools.len() - shown)));
     }
     lines
 }
 
-fn pool(pool: &PoolRow, name: usize, looks: Looks) -> Line {
+fn pool(pool: &PoolRow, (name, services): (usize, usize), looks: Looks) -> Line {
     let (style, glyph) = match pool.up {
         0 => (Style::ink(Ink::Bad), '▼'),
         up if up < pool.backends => (Style::ink(Ink::Warn), '▲'),
@@ -133,13 +132,14 @@ fn pool(pool: &PoolRow, name: usize, looks: Looks) -> Line {
         .right(Style::PLAIN, &short(pool.rate), 5)
         .right(troubled(pool.errors), &short(pool.errors), 5)
         .right(Style::PLAIN, &millis(pool.p99), 5)
-        .left(Style::FAINT, &pool.services.join(", "), 20)
+        .left(Style::FAINT, &pool.services.join(", "), services)
         .line()
 }
 
 fn backends(it: &Picture<'_>, columns: usize, room: usize, looks: Looks) -> Vec<Line> {
     let name = name_columns(columns);
-    let rows = window(it, room.saturating_sub(1));
+    let has_title = room > 1;
+    let rows = window(it, room - usize::from(has_title).min(room));
     let title = Cells::new(looks)
         .left(Style::BOLD, "STATE", STATE_COLUMNS)
         .left(Style::BOLD, &super::tables::title(it, rows.clone()), name)
@@ -149,11 +149,11 @@ fn backends(it: &Picture<'_>, columns: usize, room: usize, looks: Looks) -> Vec<
         .right(Style::BOLD, "P50", 5)
         .right(Style::BOLD, "P99", 5)
         .left(Style::BOLD, "SHARE", BAR)
-        .left(Style::BOLD, "RATE BEFORE", 11)
+        .left(Style::BOLD, "TREND", 5)
         .line();
     let taken = STATE_COLUMNS + name + 6 + 5 + 5 + 5 + 5 + BAR + 8;
     let spark = columns.saturating_sub(taken).min(crate::limits::TOP_RING_LOOKS);
-    let mut lines = vec![title];
+    let mut lines: Vec<Line> = has_title.then_some(title).into_iter().collect();
     lines.extend(it.rows[rows].iter().map(|row| {
         let backend = &row.backend;
         let share = row.share.map(|it| bar(it, BAR, looks)).unwrap_or_default();

@@ -6,14 +6,11 @@ use crate::terminal::{Ink, Line, Looks, Style, bar, sparkline};
 
 use super::super::sample::Name;
 use super::Picture;
-use super::columns::{Cells, STATE_COLUMNS, millis, percent, short};
-use super::overview::troubled;
+use super::columns::{Cells, LEAST_TOP, STATE_COLUMNS, millis, percent, short, troubled};
 
 /// The columns of a name at 80.
 const NAME: usize = 17;
 const NAME_MAX: usize = 48;
-/// What a rate has at least to fill a sparkline's height.
-const LEAST_TOP: f64 = 4.0;
 
 /// Half of what is wider than 80 goes to names.
 pub fn name_columns(columns: usize) -> usize {
@@ -26,7 +23,7 @@ pub fn window(it: &Picture<'_>, room: usize) -> Range<usize> {
     let at = it.rows.iter().position(|row| Some(&row.backend.name) == chosen).unwrap_or(0);
     let last_begin = it.rows.len().saturating_sub(room);
     // Pages rather than single steps, so that rows stand still while the mark moves.
-    let begin = if room == 0 { 0 } else { (at / room * room).min(last_begin) };
+    let begin = at.checked_div(room).map_or(0, |page| (page * room).min(last_begin));
     begin..(begin + room).min(it.rows.len())
 }
 
@@ -59,7 +56,7 @@ pub fn traffic(it: &Picture<'_>, columns: usize, room: usize, looks: Looks) -> V
         .right(Style::BOLD, "FAIR", 4)
         .right(Style::BOLD, "P50", 5)
         .right(Style::BOLD, "P99", 5)
-        .left(Style::BOLD, "RATE BEFORE", 11)
+        .left(Style::BOLD, "TREND", 5)
         .line();
     let taken = STATE_COLUMNS + name + 5 + 5 + 6 + 5 + 4 + 5 + 5 + 9;
     let spark = columns.saturating_sub(taken).min(crate::limits::TOP_RING_LOOKS);
@@ -96,7 +93,7 @@ pub fn errors(it: &Picture<'_>, columns: usize, room: usize, looks: Looks) -> Ve
         .right(Style::BOLD, "LATE", 5)
         .right(Style::BOLD, "BROKE", 5)
         .right(Style::BOLD, "5XX", 5)
-        .left(Style::BOLD, "REASON", 15)
+        .left(Style::BOLD, "REASON", 6)
         .line();
     let taken = STATE_COLUMNS + name + 5 + 4 + 5 * 4 + 8;
     let reason = columns.saturating_sub(taken);

@@ -110,8 +110,9 @@ fn failing(rows: &[Row]) -> Vec<Wrong> {
         ];
         let kinds = kinds.into_iter().filter(|it| it.0 > 0.0);
         let kinds: Vec<String> = kinds.map(|it| format!("{} {}", it.1, short(it.0))).collect();
-        let (name, all) = (&row.backend.name, short(it.errors));
-        warn(format!("{name}: {all} errors a second ({})", kinds.join(", ")))
+        let all = short(it.errors);
+        let kinds = kinds.join(", ");
+        warn(format!("{}: {all} errors a second ({kinds})", row.backend.name))
     };
     let mut lines: Vec<Wrong> = found.iter().take(FAILING_MAX).map(line).collect();
     if let Some(more) = found.len().checked_sub(FAILING_MAX).filter(|&it| it > 0) {
