@@ -11,3 +11,4 @@ mod flags;
 mod start;
 mod state;
 mod stop;
+mod top;

@@ -3,6 +3,7 @@
 use crate::terminal::{Line, Looks, Style, shown};
 
 use super::super::ui::{Mode, View};
+use super::super::world::Seen;
 use super::Picture;
 
 /// The one that fits what keys mean now.
@@ -23,8 +24,13 @@ pub fn line(it: &Picture<'_>, looks: Looks) -> Line {
             ask(format!(" weight of {}: {text}_  Enter go on  Esc nothing", name(of)))
         }
         Mode::Confirm(change) => {
-            let at = match (it.ui.only, it.all.len()) {
-                (None, count) if count > 1 => format!(" at all {count} processes"),
+            let has = |seen: &&Seen| {
+                seen.is_present()
+                    && seen.sample.backends.iter().any(|it| it.name == change.name)
+            };
+            let count = it.all.iter().filter(has).count();
+            let at = match it.ui.only {
+                None if it.all.len() > 1 => format!(" at {count} of {}", it.all.len()),
                 _ => String::new(),
             };
             ask(format!(" {}{at}? y/n", shown(&change.what, looks.unicode)))

@@ -53,8 +53,8 @@ fn wrong(it: &Picture<'_>, room: usize, looks: Looks) -> Vec<Line> {
 /// One line a process.
 fn processes(it: &Picture<'_>, most: usize, looks: Looks) -> Vec<Line> {
     let title = format!(
-        "{:10} {:28} {:>8} {:>7} {:>6} {:>8}  {}",
-        "PROCESS", "", "CLIENTS", "RATE", "ERR/S", "UP", "GENERATION"
+        "{:10} {:28} {:>8} {:>7} {:>6} {:>8} {:>5}",
+        "PROCESS", "", "CLIENTS", "RATE", "ERR/S", "UP", "GEN"
     );
     let mut lines = vec![Line::of(Style::BOLD, title)];
     let shown = it.all.len().min(most.max(2));
@@ -89,16 +89,16 @@ fn process(seen: &Seen, looks: Looks) -> Line {
         .right(Style::PLAIN, &short(head.rate), 7)
         .right(troubled(head.errors), &short(head.errors), 6)
         .right(Style::PLAIN, &super::uptime(head.process.uptime), 8)
-        .right(Style::PLAIN, &head.process.generation.to_string(), 11)
+        .right(Style::PLAIN, &head.process.generation.to_string(), 5)
         .line()
 }
 
 fn pools(it: &Picture<'_>, columns: usize, most: usize, looks: Looks) -> Vec<Line> {
     let name = name_columns(columns);
-    let services = columns.saturating_sub(STATE_COLUMNS + 1 + name + 7 + 6 + 5 + 5 + 5 + 6);
+    let services = columns.saturating_sub(STATE_COLUMNS + 1 + name + 9 + 6 + 5 + 5 + 5 + 6);
     let title = Cells::new(looks)
         .left(Style::BOLD, "POOL", STATE_COLUMNS + 1 + name)
-        .right(Style::BOLD, "UP", 7)
+        .right(Style::BOLD, "UP", 9)
         .right(Style::BOLD, "ACTIVE", 6)
         .right(Style::BOLD, "RATE", 5)
         .right(Style::BOLD, "ERR/S", 5)
@@ -127,7 +127,7 @@ fn pool(pool: &PoolRow, (name, services): (usize, usize), looks: Looks) -> Line 
     let label = format!("{} {} ({})", looks.glyph(glyph), pool.name, pool.algorithm);
     Cells::new(looks)
         .left(style, &label, STATE_COLUMNS + 1 + name)
-        .right(style, &format!("{}/{}", pool.up, pool.backends), 7)
+        .right(style, &format!("{}/{}", pool.up, pool.backends), 9)
         .right(Style::PLAIN, &short(pool.active as f64), 6)
         .right(Style::PLAIN, &short(pool.rate), 5)
         .right(troubled(pool.errors), &short(pool.errors), 5)

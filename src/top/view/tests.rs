@@ -107,8 +107,8 @@ fn the_overview_at_80_by_24_shows_trouble_first() {
 ▼ web/c is down (a probe: refused)
 ▲ web/b: 6 errors a second (connect 1, 5xx 5)
 ◐ web/d is draining
-POOL                              UP ACTIVE  RATE ERR/S   P99 SERVICES
-▲ web (least-connections)        2/4      4    40     6    31 shop
+POOL                                UP ACTIVE  RATE ERR/S   P99 SERVICES
+▲ web (least-connections)          2/4      4    40     6    31 shop
 STATE      BACKEND           WEIGHT   ACT  RATE   P50   P99 SHARE  TREND
 ▼ down     web/c                  1     2     0     -     -                 ▁▁▁▁
 ● up       web/b                  1     2    25   1.5    31 ███▊            ████
