@@ -182,6 +182,17 @@ pub struct Backend {
     pub totals: Totals,
 }
 
+/// Each second of some minutes, the newest last; empty where no history is kept.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Trends {
+    /// Answers and connections that ended, a second.
+    pub rate: Vec<Option<f64>>,
+    /// Those of them that failed.
+    pub errors: Vec<Option<f64>>,
+    /// Milliseconds.
+    pub p99: Vec<Option<f64>>,
+}
+
 /// All of one look.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Sample {
@@ -193,7 +204,12 @@ pub struct Sample {
     pub pools: Vec<Pool>,
     /// Pool by pool.
     pub backends: Vec<Backend>,
+    /// Of the process.
+    pub trends: Trends,
 }
+
+/// What [`Sample::set_trends`] reads.
+pub const TRENDS_PATH: &str = "/api/v1/history?of=process&series=rate,errors,p99_ms&span=10m";
 
 /// The members of a backend that [`Sample::add_backends`] reads.
 pub const BACKEND_FIELDS: &str = "name,pool,address,admin,state,reason,since,weight,backup,active,\
@@ -209,7 +225,7 @@ impl Sample {
             uptime: seconds(it["uptime"].as_str().unwrap_or_default()),
             generation: count(&it["generation"]),
             active: count(&it["active"]),
-            limit: it["limit"].as_u64().or(self.process.limit),
+            limit: it["limit"].as_u64(),
         };
     }
 
@@ -234,6 +250,16 @@ impl Sample {
             active: count(&it["active"]),
         };
         self.pools = items(value).iter().map(pool).collect();
+    }
+
+    /// The history of the process.
+    pub fn set_trends(&mut self, value: &Value) {
+        let series = |name: &str| {
+            let all = value["series"][name].as_array();
+            all.into_iter().flatten().map(Value::as_f64).collect()
+        };
+        self.trends =
+            Trends { rate: series("rate"), errors: series("errors"), p99: series("p99_ms") };
     }
 
     /// A list of one pool's backends.

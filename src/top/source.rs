@@ -21,13 +21,13 @@ use crate::ctl::failure::{Failure, Outcome};
 use crate::ctl::reading::event_line;
 use crate::limits::{TOP_EVENT_BYTES_MAX, TOP_PATIENCE, TOP_RETRY};
 
-use super::sample::{BACKEND_FIELDS, Name, Sample};
+use super::sample::{BACKEND_FIELDS, Name, Sample, TRENDS_PATH};
 
 /// What it has to say.
 #[derive(Debug, PartialEq)]
 pub enum Told {
     /// A look is complete.
-    Sample(Sample),
+    Sample(Box<Sample>),
     /// It does not answer, and why.
     Away(String),
     /// A change was made.
@@ -45,6 +45,8 @@ enum Ask {
     /// A number that `/api/v1` may not have.
     Limit,
     Services,
+    /// Which a server may not keep.
+    Trends,
     Pools,
     Backends(String),
     Change {
@@ -67,6 +69,8 @@ pub struct Source {
     was_used: bool,
     is_under_way: bool,
     sample: Sample,
+    /// How many clients may be there: told once.
+    limit: Option<u64>,
     retry_at: Option<Instant>,
     events: Events,
 }
@@ -93,6 +97,7 @@ impl Source {
             was_used: false,
             is_under_way: false,
             sample: Sample::default(),
+            limit: None,
             retry_at: None,
             events: Events { last: "0".to_owned(), ..Events::default() },
         }
@@ -110,11 +115,11 @@ impl Source {
             return;
         }
         self.retry_at = None;
-        self.sample = Sample { process: self.sample.process.clone(), ..Sample::default() };
-        if self.sample.process.limit.is_none() {
+        self.sample = Sample::default();
+        if self.limit.is_none() {
             self.asks.push_back(Ask::Limit);
         }
-        self.asks.extend([Ask::Process, Ask::Services, Ask::Pools]);
+        self.asks.extend([Ask::Process, Ask::Services, Ask::Trends, Ask::Pools]);
         self.go_on(now, told);
     }
 
@@ -191,11 +196,15 @@ impl Source {
             self.wire = None;
         }
         let Some(ask) = self.asks.pop_front() else { return };
+        let is_look = !matches!(ask, Ask::Change { .. });
         if let Err(failure) = self.take(&ask, answer, told) {
             return self.fail(&words(failure), now, told);
         }
-        if self.asks.is_empty() {
-            told.push(Told::Sample(self.sample.clone()));
+        let is_change = |it: &Ask| matches!(it, Ask::Change { .. });
+        if is_look && self.asks.iter().all(is_change) {
+            let mut sample = std::mem::take(&mut self.sample);
+            sample.process.limit = sample.process.limit.or(self.limit);
+            told.push(Told::Sample(Box::new(sample)));
             self.events.open(&self.client);
         }
         self.go_on(now, told);
@@ -213,16 +222,17 @@ impl Source {
                 return Ok(());
             }
             // A server that does not say it is none the worse.
-            (Ask::Limit, Err(_)) => return Ok(()),
+            (Ask::Limit | Ask::Trends, Err(_)) => return Ok(()),
             // The pool has gone since it was listed.
             (Ask::Backends(_), Err(_)) => return Ok(()),
             (_, answer) => answer?,
         };
         match ask {
             Ask::Limit => {
-                self.sample.process.limit = limit(&answer.body);
+                self.limit = limit(&answer.body);
             }
             Ask::Process => self.sample.set_process(&json(&answer)?),
+            Ask::Trends => self.sample.set_trends(&json(&answer)?),
             Ask::Services => self.sample.set_services(&json(&answer)?),
             Ask::Pools => {
                 self.sample.set_pools(&json(&answer)?);
@@ -299,6 +309,7 @@ fn request(client: &Client, ask: &Ask) -> Vec<u8> {
         Ask::Process => "/api/v1".to_owned(),
         // With no backend, but those of this odd name.
         Ask::Limit => "/metrics/haproxy?name=-".to_owned(),
+        Ask::Trends => TRENDS_PATH.to_owned(),
         Ask::Services => "/api/v1/services?fields=name,listeners,pools,active".to_owned(),
         Ask::Pools => "/api/v1/pools?fields=name,algorithm,up,backends,active".to_owned(),
         Ask::Backends(pool) => {

@@ -17,6 +17,7 @@ mod wrong;
 
 use crate::terminal::{Line, Looks, Size, Style, shown};
 
+use super::sample::Trends;
 use super::ui::{Mode, Ui, View};
 use super::world::{Head, PoolRow, Row, Seen, World};
 
@@ -35,6 +36,8 @@ pub struct Picture<'a> {
     pub pools: &'a [PoolRow],
     /// The sums.
     pub head: &'a Head,
+    /// Of the minutes before.
+    pub trends: &'a Trends,
     /// What is wrong.
     pub wrong: &'a [wrong::Wrong],
 }
@@ -122,7 +125,16 @@ pub fn draw(all: &[Seen], ui: &Ui, size: Size, looks: Looks) -> (Vec<Line>, Vec<
     let head = world.head();
     let wrong = wrong(&world, &rows, &pools);
     let rows = ui.arrange(rows);
-    let picture = Picture { all, ui, rows: &rows, pools: &pools, head: &head, wrong: &wrong };
+    let trends = world.trends();
+    let picture = Picture {
+        all,
+        ui,
+        rows: &rows,
+        pools: &pools,
+        head: &head,
+        trends: &trends,
+        wrong: &wrong,
+    };
     (frame(&picture, size, looks), rows)
 }
 

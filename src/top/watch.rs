@@ -133,7 +133,7 @@ impl Watch {
             let mut wait = Duration::ZERO;
             match told {
                 Told::Sample(sample) => {
-                    seen.on_sample(sample, now);
+                    seen.on_sample(*sample, now);
                     if self.sources.len() > 1 {
                         wait = GATHER;
                     }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use crate::limits::{TOP_EVENTS, TOP_RING_LOOKS};
 
-use super::sample::{Backend, Name, Process, Sample, Service, State, Totals};
+use super::sample::{Backend, Name, Process, Sample, Service, State, Totals, Trends};
 
 /// Values of the last looks; unknown where one failed.
 pub type Ring = VecDeque<Option<f64>>;
@@ -138,8 +138,6 @@ pub struct PoolRow {
     pub errors: f64,
     /// That of its worst backend.
     pub p99: Option<f64>,
-    /// Rates before.
-    pub ring: Vec<Option<f64>>,
 }
 
 /// The head of it all.
@@ -268,6 +266,17 @@ impl<'a> World<'a> {
         head
     }
 
+    /// Sums, and the worst of times.
+    pub fn trends(&self) -> Trends {
+        let mut sum = Trends::default();
+        for one in self.present().map(|it| &it.sample.trends) {
+            add_ring(&mut sum.rate, &one.rate, |a, b| a + b);
+            add_ring(&mut sum.errors, &one.errors, |a, b| a + b);
+            add_ring(&mut sum.p99, &one.p99, f64::max);
+        }
+        sum
+    }
+
     /// Each service once.
     pub fn services(&self) -> Vec<Service> {
         let mut all: Vec<Service> = Vec::new();
@@ -330,7 +339,6 @@ impl<'a> World<'a> {
             pool.rate += row.backend.rate;
             pool.errors += row.rates.errors;
             pool.p99 = worse(pool.p99, row.backend.p99);
-            add_ring(&mut pool.ring, &row.ring);
         }
         for service in self.services() {
             for pool in &service.pools {
@@ -351,7 +359,11 @@ fn worse(a: Option<f64>, b: Option<f64>) -> Option<f64> {
 }
 
 /// Both end with the newest.
-fn add_ring(sum: &mut Vec<Option<f64>>, more: &[Option<f64>]) {
+fn add_ring(
+    sum: &mut Vec<Option<f64>>,
+    more: &[Option<f64>],
+    together: impl Fn(f64, f64) -> f64,
+) {
     if sum.len() < more.len() {
         let missing = more.len() - sum.len();
         sum.splice(0..0, std::iter::repeat_n(None, missing));
@@ -359,7 +371,7 @@ fn add_ring(sum: &mut Vec<Option<f64>>, more: &[Option<f64>]) {
     let begin = sum.len() - more.len();
     for (into, value) in sum[begin..].iter_mut().zip(more) {
         if let Some(value) = value {
-            *into = Some(into.unwrap_or(0.0) + value);
+            *into = Some(into.map_or(*value, |it| together(it, *value)));
         }
     }
 }
@@ -380,7 +392,7 @@ fn add(sum: &mut Row, more: Row) {
     to.p99 = worse(to.p99, from.p99);
     to.totals = to.totals.plus(from.totals);
     sum.rates = sum.rates.plus(more.rates);
-    add_ring(&mut sum.ring, &more.ring);
+    add_ring(&mut sum.ring, &more.ring, |a, b| a + b);
 }
 
 /// Parts of the traffic of their pools, and what they would be by weight.

@@ -11,6 +11,10 @@ use super::tables::{name_columns, window};
 const WRONG_LINES: usize = 5;
 /// In fewer lines than these backends alone have to do.
 const ROOM_FOR_POOLS: usize = 9;
+/// And in fewer than these the past.
+const ROOM_FOR_TRENDS: usize = 16;
+/// The columns before its sparklines.
+const TREND_HEAD: usize = 13;
 /// The columns of a bar for a share.
 const BAR: usize = 6;
 
@@ -19,6 +23,9 @@ pub fn body(it: &Picture<'_>, columns: usize, room: usize, looks: Looks) -> Vec<
     let mut lines = wrong(it, room, looks);
     if it.all.len() > 1 {
         lines.extend(processes(it, room / 4, looks));
+    }
+    if room >= ROOM_FOR_TRENDS {
+        lines.extend(trends(it, columns, looks));
     }
     if room >= ROOM_FOR_POOLS {
         lines.extend(pools(it, columns, room / 4, looks));
@@ -48,6 +55,24 @@ fn wrong(it: &Picture<'_>, room: usize, looks: Looks) -> Vec<Line> {
         lines.push(Line::of(Style::FAINT, format!("  and {more} more")));
     }
     lines
+}
+
+/// A second in each column, where the server keeps them.
+fn trends(it: &Picture<'_>, columns: usize, looks: Looks) -> Vec<Line> {
+    let all = [
+        ("rate", &it.trends.rate, Ink::Calm),
+        ("errors", &it.trends.errors, Ink::Bad),
+        ("p99 ms", &it.trends.p99, Ink::Told),
+    ];
+    let room = columns.saturating_sub(TREND_HEAD + 1);
+    let line = |(name, values, ink): (&str, &Vec<Option<f64>>, Ink)| {
+        let last = values.last().copied().flatten();
+        let last = last.map_or("-".to_owned(), short);
+        Line::of(Style::BOLD, format!("{name:6}"))
+            .with(Style::PLAIN, format!(" {last:>5} "))
+            .with(Style::ink(ink), sparkline(values, room, LEAST_TOP, looks))
+    };
+    all.into_iter().filter(|it| !it.1.is_empty()).map(line).collect()
 }
 
 /// One line a process.

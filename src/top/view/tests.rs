@@ -4,7 +4,9 @@ use std::time::{Duration, Instant};
 
 use super::*;
 use crate::terminal::{Key, Screen};
-use crate::top::sample::{Backend, Name, Pool, Process, Sample, Service, State, Totals};
+use crate::top::sample::{
+    Backend, Name, Pool, Process, Sample, Service, State, Totals, Trends,
+};
 
 const ALL: Looks = Looks { colour: true, unicode: true };
 const PLAIN: Looks = Looks { colour: false, unicode: false };
@@ -50,6 +52,11 @@ fn sample(backends: Vec<Backend>) -> Sample {
             active: 4,
         }],
         backends,
+        trends: Trends {
+            rate: (0..600).map(|it| Some(f64::from(it % 40))).collect(),
+            errors: (0..600).map(|it| Some(f64::from(it % 50 / 49))).collect(),
+            p99: (0..600).map(|it| (it > 590).then_some(31.0)).collect(),
+        },
     }
 }
 
@@ -107,6 +114,9 @@ fn the_overview_at_80_by_24_shows_trouble_first() {
 ▼ web/c is down (a probe: refused)
 ▲ web/b: 6 errors a second (connect 1, 5xx 5)
 ◐ web/d is draining
+rate      39 ▄▄▄▅▅▅▅▅▅▆▆▆▆▆▇▇▇▇▇▇██████▁▂▂▂▂▂▃▃▃▃▃▃▄▄▄▄▄▅▅▅▅▅▅▆▆▆▆▆▇▇▇▇▇▇██████
+errors     1 ▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▃▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▃
+p99 ms    31                                                          █████████
 POOL                                UP ACTIVE  RATE ERR/S   P99 SERVICES
 ▲ web (least-connections)          2/4      4    40     6    31 shop
 STATE      BACKEND           WEIGHT   ACT  RATE   P50   P99 SHARE  TREND
@@ -115,7 +125,7 @@ STATE      BACKEND           WEIGHT   ACT  RATE   P50   P99 SHARE  TREND
 ◐ draining web/d                  0     2     0   1.5    31                 ▁▁▁▁
 ● up       web/a                  1     2    15   1.5    31 ██▎             █▇▅▃
 ";
-    let body = found.lines().take(12).collect::<Vec<_>>().join("\n") + "\n";
+    let body = found.lines().take(15).collect::<Vec<_>>().join("\n") + "\n";
     assert_eq!(format!("\n{body}"), wanted, "\n{found}");
     let footer = " q quit  ? help  Tab view  s sort  / filter  space pause  arrows choose";
     assert_eq!(found.lines().count(), 24);
@@ -168,11 +178,11 @@ fn of_a_thousand_backends_those_in_trouble_are_seen_and_the_rest_is_scrolled() {
     let mut ui = ui();
     let found = text(&all, &ui, Size::USUAL, ALL);
     assert!(found.contains("▼ down     web/b0777"), "{found}");
-    assert!(found.contains("1-17 of 1000"), "{found}");
+    assert!(found.contains("1-14 of 1000"), "{found}");
     let (_, rows) = draw(&all, &ui, Size::USUAL, ALL);
     ui.on_key(Key::End, &rows);
     let found = text(&all, &ui, Size::USUAL, ALL);
-    assert!(found.contains("984-1000 of 1000") && found.contains("web/b0999"), "{found}");
+    assert!(found.contains("987-1000 of 1000") && found.contains("web/b0999"), "{found}");
     ui.on_key(Key::Char('/'), &rows);
     "B05".chars().for_each(|it| drop(ui.on_key(Key::Char(it), &rows)));
     ui.on_key(Key::Enter, &rows);
