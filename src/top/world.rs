@@ -153,9 +153,9 @@ pub struct Head {
     pub active: u64,
     /// So many may be.
     pub limit: Option<u64>,
-    /// New connections or requests in the last second.
+    /// Answers and connections that ended, a second.
     pub rate: f64,
-    /// What went wrong, a second.
+    /// Those of them that failed.
     pub errors: f64,
 }
 
@@ -208,14 +208,19 @@ impl Seen {
     /// Its own head.
     pub fn head(&self) -> Head {
         let rates = self.sample.backends.iter().filter_map(|it| self.kept.get(&it.name));
+        // What clients had, if the server says so; else what backends were given, tries among it.
+        let last = |all: &[Option<f64>]| all.last().copied().flatten();
+        let trends = &self.sample.trends;
+        let given = || self.sample.backends.iter().map(|it| it.rate).sum();
+        let failed = || rates.map(|it| it.rates.errors).sum();
         Head {
             process: self.sample.process.clone(),
             processes: 1,
             present: usize::from(self.is_present()),
             active: self.sample.process.active,
             limit: self.sample.process.limit,
-            rate: self.sample.backends.iter().map(|it| it.rate).sum(),
-            errors: rates.map(|it| it.rates.errors).sum(),
+            rate: last(&trends.rate).unwrap_or_else(given),
+            errors: last(&trends.errors).unwrap_or_else(failed),
         }
     }
 

@@ -109,7 +109,7 @@ fn the_overview_at_80_by_24_shows_trouble_first() {
     let place = "unix:/run/pointsman/api.sock";
     assert!(!found.contains(place), "there is no room for it: {found}");
     let wanted = "
- pointsman 0.1.0  up 2h 3m  generation 42  clients 12/1024  40/s  errors 6/s
+ pointsman 0.1.0  up 2h 3m  generation 42  clients 12/1024  39/s  errors 1/s
 [1 overview] 2 traffic  3 errors  4 events                  by trouble  each 1s
 ▼ web/c is down (a probe: refused)
 ▲ web/b: 6 errors a second (connect 1, 5xx 5)
@@ -279,7 +279,7 @@ fn several_processes_are_shown_each_and_summed() {
     let mut ui = Ui::new(Duration::from_secs(1), 3);
     let found = text(&all, &ui, Size::USUAL, ALL);
     assert!(
-        found.starts_with(" pointsman  2 of 3 processes  clients 24/2048  80/s"),
+        found.starts_with(" pointsman  2 of 3 processes  clients 24/2048  78/s"),
         "{found}"
     );
     assert!(found.contains("▼ unix:/run/b.sock: there is no such file"), "{found}");
