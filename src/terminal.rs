@@ -140,19 +140,8 @@ impl Terminal {
     ) -> io::Result<Option<Happening>> {
         let stdin = io::stdin();
         let ours = std::iter::once(stdin.as_fd()).chain(self.signals.watched());
-        let all = ours.chain(others.iter().copied());
-        let mut watched: Vec<PollFd<'_>> =
-            all.map(|it| PollFd::from_borrowed_fd(it, PollFlags::IN)).collect();
-        let left = deadline.saturating_duration_since(Instant::now());
-        let timeout = Timespec {
-            tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
-            tv_nsec: i64::from(left.subsec_nanos()),
-        };
-        match poll(&mut watched, Some(&timeout)) {
-            Ok(_) | Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
-        }
-        let ready: Vec<bool> = watched.iter().map(|it| !it.revents().is_empty()).collect();
+        let watched: Vec<BorrowedFd<'_>> = ours.chain(others.iter().copied()).collect();
+        let ready = readable(&watched, deadline)?;
         let has_input = ready[0];
         let other = ready[ready.len() - others.len()..].iter().position(|&it| it);
         if has_input && !self.read_keys()? {
@@ -204,6 +193,22 @@ impl Terminal {
         self.modes.take()?;
         self.screen.resize(size());
         Ok(self.screen.size())
+    }
+}
+
+/// Which of these can be read, as soon as one can, or at the deadline; a signal ends the waiting too.
+pub fn readable(watched: &[BorrowedFd<'_>], deadline: Instant) -> io::Result<Vec<bool>> {
+    let left = deadline.saturating_duration_since(Instant::now());
+    let timeout = Timespec {
+        tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: i64::from(left.subsec_nanos()),
+    };
+    let mut watched: Vec<PollFd<'_>> =
+        watched.iter().map(|it| PollFd::from_borrowed_fd(*it, PollFlags::IN)).collect();
+    match poll(&mut watched, Some(&timeout)) {
+        Ok(_) => Ok(watched.iter().map(|it| !it.revents().is_empty()).collect()),
+        Err(rustix::io::Errno::INTR) => Ok(vec![false; watched.len()]),
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -31,3 +31,6 @@ pub const TOP_EVENT_BYTES_MAX: usize = 64 * 1024;
 
 /// Processes at once: each has a connection or two.
 pub const TOP_SOCKETS_MAX: usize = 64;
+
+/// Rows of a list of clients: three lists fill a screen.
+pub const TOP_PRESENT: usize = 20;

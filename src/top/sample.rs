@@ -193,6 +193,26 @@ pub struct Trends {
     pub p99: Vec<Option<f64>>,
 }
 
+/// A client that is here, or an address of several.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Present {
+    /// In which list: one of [`PRESENT`].
+    pub what: &'static str,
+    /// Its address.
+    pub client: String,
+    /// Its service.
+    pub service: String,
+    /// Where it is served.
+    pub backend: String,
+    /// What is done for it.
+    pub doing: String,
+    /// By what the list is ordered: seconds, milliseconds or connections.
+    pub value: f64,
+}
+
+/// The lists of who is here.
+pub const PRESENT: [&str; 3] = ["slowest", "longest", "clients"];
+
 /// All of one look.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Sample {
@@ -206,6 +226,8 @@ pub struct Sample {
     pub backends: Vec<Backend>,
     /// Of the process.
     pub trends: Trends,
+    /// Who is here, if that was asked.
+    pub present: Vec<Present>,
 }
 
 /// What [`Sample::set_trends`] reads.
@@ -260,6 +282,25 @@ impl Sample {
         };
         self.trends =
             Trends { rate: series("rate"), errors: series("errors"), p99: series("p99_ms") };
+    }
+
+    /// One of the lists of who is here.
+    pub fn add_present(&mut self, what: &'static str, value: &Value) {
+        let value_of = |it: &Value| {
+            let all = ["total_ms", "age_s", "connections"];
+            all.into_iter().find_map(|name| it[name].as_f64()).unwrap_or_default()
+        };
+        self.present.extend(items(value).iter().map(|it| Present {
+            what,
+            client: text(&it["client"]),
+            service: text(&it["service"]),
+            backend: match (it["pool"].as_str(), it["backend"].as_str()) {
+                (Some(pool), Some(backend)) => format!("{pool}/{backend}"),
+                (_, backend) => backend.unwrap_or("-").to_owned(),
+            },
+            doing: text(&it["doing"]),
+            value: value_of(it),
+        }));
     }
 
     /// A list of one pool's backends.

@@ -19,9 +19,9 @@ use crate::ctl::answer::Answer;
 use crate::ctl::client::{Body, Client, Then, Wire, encoded, json};
 use crate::ctl::failure::{Failure, Outcome};
 use crate::ctl::reading::event_line;
-use crate::limits::{TOP_EVENT_BYTES_MAX, TOP_PATIENCE, TOP_RETRY};
+use crate::limits::{TOP_EVENT_BYTES_MAX, TOP_PATIENCE, TOP_PRESENT, TOP_RETRY};
 
-use super::sample::{BACKEND_FIELDS, Name, Sample, TRENDS_PATH};
+use super::sample::{BACKEND_FIELDS, Name, PRESENT, Sample, TRENDS_PATH};
 
 /// What it has to say.
 #[derive(Debug, PartialEq)]
@@ -38,6 +38,15 @@ pub enum Told {
     Event(String),
 }
 
+/// How much is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// The process, services, pools, backends.
+    Usual,
+    /// And single clients, which takes a look at all of them.
+    Clients,
+}
+
 /// Something to ask for.
 #[derive(Debug, Clone)]
 enum Ask {
@@ -47,6 +56,8 @@ enum Ask {
     Services,
     /// Which a server may not keep.
     Trends,
+    /// A list that an older server does not have.
+    Present(&'static str),
     Pools,
     Backends(String),
     Change {
@@ -109,7 +120,7 @@ impl Source {
     }
 
     /// Look, unless a look is under way or it was found away just now.
-    pub fn begin(&mut self, now: Instant, told: &mut Vec<Told>) {
+    pub fn begin(&mut self, looks_at: Extent, now: Instant, told: &mut Vec<Told>) {
         let is_too_early = self.retry_at.is_some_and(|it| now < it);
         if is_too_early || self.asks.iter().any(|it| !matches!(it, Ask::Change { .. })) {
             return;
@@ -119,7 +130,11 @@ impl Source {
         if self.limit.is_none() {
             self.asks.push_back(Ask::Limit);
         }
-        self.asks.extend([Ask::Process, Ask::Services, Ask::Trends, Ask::Pools]);
+        self.asks.extend([Ask::Process, Ask::Services, Ask::Trends]);
+        if looks_at == Extent::Clients {
+            self.asks.extend(PRESENT.map(Ask::Present));
+        }
+        self.asks.push_back(Ask::Pools);
         self.go_on(now, told);
     }
 
@@ -222,7 +237,7 @@ impl Source {
                 return Ok(());
             }
             // A server that does not say it is none the worse.
-            (Ask::Limit | Ask::Trends, Err(_)) => return Ok(()),
+            (Ask::Limit | Ask::Trends | Ask::Present(_), Err(_)) => return Ok(()),
             // The pool has gone since it was listed.
             (Ask::Backends(_), Err(_)) => return Ok(()),
             (_, answer) => answer?,
@@ -233,6 +248,7 @@ impl Source {
             }
             Ask::Process => self.sample.set_process(&json(&answer)?),
             Ask::Trends => self.sample.set_trends(&json(&answer)?),
+            Ask::Present(what) => self.sample.add_present(what, &json(&answer)?),
             Ask::Services => self.sample.set_services(&json(&answer)?),
             Ask::Pools => {
                 self.sample.set_pools(&json(&answer)?);
@@ -310,6 +326,7 @@ fn request(client: &Client, ask: &Ask) -> Vec<u8> {
         // With no backend, but those of this odd name.
         Ask::Limit => "/metrics/haproxy?name=-".to_owned(),
         Ask::Trends => TRENDS_PATH.to_owned(),
+        Ask::Present(what) => format!("/api/v1/top?what={what}&limit={TOP_PRESENT}"),
         Ask::Services => "/api/v1/services?fields=name,listeners,pools,active".to_owned(),
         Ask::Pools => "/api/v1/pools?fields=name,algorithm,up,backends,active".to_owned(),
         Ask::Backends(pool) => {

@@ -25,11 +25,13 @@ pub enum View {
     Traffic,
     Errors,
     Events,
+    Live,
 }
 
 impl View {
     /// In the order of their digits.
-    pub const ALL: [View; 4] = [View::Overview, View::Traffic, View::Errors, View::Events];
+    pub const ALL: [View; 5] =
+        [View::Overview, View::Traffic, View::Errors, View::Events, View::Live];
 
     /// As it is called.
     pub fn word(self) -> &'static str {
@@ -38,7 +40,13 @@ impl View {
             View::Traffic => "traffic",
             View::Errors => "errors",
             View::Events => "events",
+            View::Live => "live",
         }
+    }
+
+    /// Whether rows of it are backends.
+    pub fn has_backends(self) -> bool {
+        !matches!(self, View::Events | View::Live)
     }
 
     fn step(self, by: usize) -> View {
@@ -246,12 +254,13 @@ impl Ui {
     }
 
     fn on_look(&mut self, key: Key, rows: &[Row]) -> Action {
+        let before = self.view;
         match key {
             Key::Char('q') => return Action::Quit,
             Key::Char('?' | 'h') => self.mode = Mode::Help,
             Key::Tab => self.view = self.view.step(1),
             Key::BackTab => self.view = self.view.step(View::ALL.len() - 1),
-            Key::Char(digit @ '1'..='4') => {
+            Key::Char(digit @ '1'..='5') => {
                 self.view = View::ALL[digit as usize - '1' as usize];
             }
             Key::Char('s') => {
@@ -281,7 +290,9 @@ impl Ui {
             }
             _ => self.on_move(key, rows),
         }
-        Action::Draw
+        // What is shown there is asked only while it is.
+        let is_new = self.view == View::Live && before != View::Live;
+        if is_new { Action::Look } else { Action::Draw }
     }
 
     /// The backend that is meant, if it stands there.
@@ -290,7 +301,7 @@ impl Ui {
             .iter()
             .map(|it| &it.backend.name)
             .find(|it| Some(*it) == self.selected.as_ref());
-        if found.is_none() || self.view == View::Events {
+        if found.is_none() || !self.view.has_backends() {
             let line = "choose a backend with the arrow keys first";
             self.message = Some((Ink::Warn, line.to_owned()));
             return None;
@@ -316,7 +327,7 @@ impl Ui {
             Key::Home | Key::Char('g') => (usize::MAX, false),
             _ => return,
         };
-        if self.view == View::Events {
+        if !self.view.has_backends() {
             // Downwards is towards what was before.
             self.skipped = if is_down {
                 self.skipped.saturating_add(by)

@@ -11,6 +11,7 @@ mod columns;
 mod events;
 mod footer;
 mod help;
+mod live;
 mod overview;
 mod tables;
 mod wrong;
@@ -51,6 +52,7 @@ pub fn frame(it: &Picture<'_>, size: Size, looks: Looks) -> Vec<Line> {
         (_, View::Overview) => overview::body(it, size.columns, room, looks),
         (_, View::Traffic) => tables::traffic(it, size.columns, room, looks),
         (_, View::Errors) => tables::errors(it, size.columns, room, looks),
+        (_, View::Live) => live::body(it, size.columns, looks),
         (_, View::Events) => events::body(it, room),
     };
     lines.extend(body.into_iter().take(room));

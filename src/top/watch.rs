@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 
 use crate::config::io_words;
 use crate::ctl::failure::{Failure, Outcome};
+use crate::limits::TOP_CONNECT_PATIENCE;
 use crate::terminal::{self, Happening, Ink, Looks, Terminal};
 
-use super::source::{Source, Told};
-use super::ui::{Action, Change, Mode, Ui};
+use super::source::{Extent, Source, Told};
+use super::ui::{Action, Change, Mode, Ui, View};
 use super::usage::Given;
 use super::view;
 use super::world::{Row, Seen};
@@ -59,9 +60,19 @@ impl Watch {
         }
     }
 
-    /// Before the terminal is taken: a mistyped socket is a line, not a screen.
+    /// Before the terminal is taken: a mistyped socket or a wrong token is a line, not a screen.
     fn first_look(&mut self) -> Outcome {
-        self.look(Instant::now());
+        let begin = Instant::now();
+        let end = begin + TOP_CONNECT_PATIENCE;
+        self.look(begin);
+        let waits = |seen: &Seen| !seen.has_answered && seen.away.is_none();
+        while self.seen.iter().any(waits) && Instant::now() < end {
+            let watched: Vec<BorrowedFd<'_>> =
+                self.sources.iter().flat_map(Source::watched).collect();
+            let ready = terminal::readable(&watched, end);
+            ready.map_err(|it| Failure::failed(io_words(&it).to_string()))?;
+            self.advance();
+        }
         let away = self.seen.iter().filter_map(|it| {
             let why = it.away.as_ref()?;
             Some(format!("{}: {why}", it.place))
@@ -120,9 +131,13 @@ impl Watch {
     }
 
     fn look(&mut self, now: Instant) {
+        let extent = match self.ui.view {
+            View::Live => Extent::Clients,
+            _ => Extent::Usual,
+        };
         self.next_look = (self.next_look + self.ui.interval).max(now);
         for at in 0..self.sources.len() {
-            self.sources[at].begin(now, &mut self.told);
+            self.sources[at].begin(extent, now, &mut self.told);
             self.take_told(at, now);
         }
     }

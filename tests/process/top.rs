@@ -126,6 +126,15 @@ fn a_socket_that_is_not_there_is_a_line_with_what_would_be_right() {
 }
 
 #[test]
+fn a_wrong_token_is_a_line_and_no_screen() {
+    let admin = Admin::configured(THREE);
+    let mut pty = Pty::run(top(&[&socket(&admin), "--token", "wrong"]));
+    assert_eq!(pty.ends().code(), Some(1));
+    pty.shows("give a token with --token, or in POINTSMAN_TOKEN");
+    assert!(!pty.drawn().contains('\x1b'), "{:?}", pty.drawn());
+}
+
+#[test]
 fn keys_choose_views_and_q_leaves_the_terminal_as_it_was() {
     let admin = Admin::configured(THREE);
     let mut pty = watch(&admin);
@@ -140,6 +149,8 @@ fn keys_choose_views_and_q_leaves_the_terminal_as_it_was() {
         ("?", "what"),
         ("x", "[4 events]"),
         ("\x1b[Z", "[3 errors]"),
+        ("5", "REQUESTS THAT WAIT LONGEST"),
+        ("3", "[3 errors]"),
         (" ", "paused"),
         (" ", "each"),
         ("s", "by name"),

@@ -2,7 +2,7 @@
 
 use crate::terminal::{Line, Looks, Style, shown};
 
-use super::super::ui::{Mode, View};
+use super::super::ui::Mode;
 use super::super::world::Seen;
 use super::Picture;
 
@@ -43,7 +43,7 @@ fn keys(it: &Picture<'_>) -> Line {
         return Line::of(Style::ink(*ink).bold(), format!(" {text}"));
     }
     let mut text = " q quit  ? help  Tab view  s sort  / filter  space pause".to_owned();
-    if it.ui.selected.is_some() && it.ui.view != View::Events {
+    if it.ui.selected.is_some() && it.ui.view.has_backends() {
         text += "  Enter change";
     } else {
         text += "  arrows choose";

@@ -3,7 +3,7 @@
 use crate::terminal::{Line, Looks, Style};
 
 const KEYS: &[(&str, &str)] = &[
-    ("1 2 3 4, Tab", "overview, traffic, errors, events"),
+    ("1 to 5, Tab", "overview, traffic, errors, events, live"),
     ("arrows, j k", "choose a backend; page keys, Home, End, g, G"),
     ("Enter, d r m w", "drain, ready, maintenance or weight of it, after a question"),
     ("s, S", "sort by something else; the other way round"),

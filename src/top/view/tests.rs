@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::*;
 use crate::terminal::{Key, Screen};
 use crate::top::sample::{
-    Backend, Name, Pool, Process, Sample, Service, State, Totals, Trends,
+    Backend, Name, Pool, Present, Process, Sample, Service, State, Totals, Trends,
 };
 
 const ALL: Looks = Looks { colour: true, unicode: true };
@@ -57,6 +57,14 @@ fn sample(backends: Vec<Backend>) -> Sample {
             errors: (0..600).map(|it| Some(f64::from(it % 50 / 49))).collect(),
             p99: (0..600).map(|it| (it > 590).then_some(31.0)).collect(),
         },
+        present: vec![Present {
+            what: "slowest",
+            client: "192.0.2.7:4711".into(),
+            service: "shop".into(),
+            backend: "web/b".into(),
+            doing: "GET /cart".into(),
+            value: 12_400.0,
+        }],
     }
 }
 
@@ -110,7 +118,7 @@ fn the_overview_at_80_by_24_shows_trouble_first() {
     assert!(!found.contains(place), "there is no room for it: {found}");
     let wanted = "
  pointsman 0.1.0  up 2h 3m  generation 42  clients 12/1024  39/s  errors 1/s
-[1 overview] 2 traffic  3 errors  4 events                  by trouble  each 1s
+[1 overview] 2 traffic  3 errors  4 events  5 live          by trouble  each 1s
 ▼ web/c is down (a probe: refused)
 ▲ web/b: 6 errors a second (connect 1, 5xx 5)
 ◐ web/d is draining
@@ -168,6 +176,17 @@ fn traffic_and_errors_have_their_columns_at_80() {
 }
 
 #[test]
+fn who_is_here_is_listed_by_how_long_and_how_many() {
+    let all = [usual()];
+    let mut ui = ui();
+    assert_eq!(ui.on_key(Key::Char('5'), &[]), super::super::ui::Action::Look);
+    let found = text(&all, &ui, Size::USUAL, ALL);
+    let row = "   12s 192.0.2.7:4711           shop         web/b             GET /cart";
+    assert!(found.contains(row), "{found}");
+    assert!(found.contains(" CONNS CLIENTS WITH MOST CONNECTIONS\nnone"), "{found}");
+}
+
+#[test]
 fn of_a_thousand_backends_those_in_trouble_are_seen_and_the_rest_is_scrolled() {
     let mut seen = Seen::new("unix:a".into());
     let mut backends: Vec<Backend> =
@@ -203,6 +222,8 @@ fn a_hostile_name_moves_nothing_and_rings_nothing() {
     sample.services[0].name = "\x1bc".to_owned();
     sample.process.version = "\x1bc".to_owned();
     sample.process.state = "\x1bc".to_owned();
+    sample.present[0].client = "\x1b[2J".to_owned();
+    sample.present[0].doing = "GET /\u{202e}\x07".to_owned();
     seen.on_sample(sample, Instant::now());
     seen.on_event("2026-11-28T00:00:00Z 7 audit who=\x1b[2J".into());
     let mut other = Seen::new("unix:b".into());
