@@ -196,7 +196,7 @@ impl Terminal {
     }
 }
 
-/// Which of these can be read, as soon as one can, or at the deadline; a signal ends the waiting too.
+/// Which of these can be read, as soon as one can, or at the deadline; a signal ends it as well.
 pub fn readable(watched: &[BorrowedFd<'_>], deadline: Instant) -> io::Result<Vec<bool>> {
     let left = deadline.saturating_duration_since(Instant::now());
     let timeout = Timespec {
