@@ -146,6 +146,7 @@ impl Backends {
     pub fn opened(&mut self, id: ServerId, now: Instant) {
         let Some(server) = self.servers.get_mut(id) else { return };
         server.counts.given += 1;
+        server.given_at = Some(now);
         server.rate.count(now);
         server.connections += 1;
         recount(server, &mut self.pools);

@@ -242,6 +242,12 @@ pub struct BackendCounts {
     pub timeouts: u64,
     /// Answers that were none, or broke off.
     pub broken: u64,
+    /// Requests and connections that another backend was given because this one failed.
+    pub moved_on: u64,
+    /// Probes that failed.
+    pub check_failures: u64,
+    /// Times that it went down.
+    pub downs: u64,
 }
 
 /// Why there is no answer, or not all of it.

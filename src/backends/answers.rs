@@ -48,6 +48,13 @@ impl Backends {
         }
     }
 
+    /// Somebody went on to another one because it failed.
+    pub fn moved_on(&mut self, id: ServerId) {
+        if let Some(server) = self.servers.get_mut(id) {
+            server.counts.moved_on += 1;
+        }
+    }
+
     /// Its response times of the last minute or two.
     pub fn response_times(&self, id: ServerId, now: Instant) -> Option<Quantiles> {
         let times = &self.servers.get(id)?.times;

@@ -139,7 +139,7 @@ impl Backends {
         let is_renamed = *server.name != *plan.name;
         let name = plan.name.clone();
         server.change(plan);
-        let revives = !server.is_probed() && server.revive();
+        let revives = !server.is_probed() && server.revive(now);
         recount_all(server, &mut self.pools);
         if is_renamed {
             self.rename(id, &name);
@@ -159,7 +159,7 @@ impl Backends {
         if checked {
             return self.want_probe(id);
         }
-        if server.revive() {
+        if server.revive(now) {
             server.since = now;
             self.flips.push((id, Flip::Up));
             self.is_up_again(id, now);

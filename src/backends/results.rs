@@ -217,6 +217,8 @@ impl Backends {
     fn result(&mut self, id: ServerId, result: Result<(), &str>, word: ToldBy, now: Instant) {
         let Some(server) = self.servers.get_mut(id) else { return };
         let before = server.view().presence;
+        let down_until_now = server.downtime(now);
+        server.counts.check_failures += u64::from(result.is_err() && word == ToldBy::Probe);
         let flip = server.state.observe(result.is_ok(), server.check.rise_fall);
         match (flip, result, word) {
             (Some(Flip::Down), _, ToldBy::Clients) => server.is_suspected = true,
@@ -227,6 +229,8 @@ impl Backends {
         if let Some(flip) = flip {
             let lasted = now.saturating_duration_since(server.since).as_secs_f64();
             server.since = now;
+            server.was_down = down_until_now;
+            server.counts.downs += u64::from(flip == Flip::Down);
             match (flip, result) {
                 (Flip::Down, Err(reason)) => {
                     server.down_reason = reason.into();

@@ -41,6 +41,10 @@ pub struct Server {
     pub since: Instant,
     /// Why it last went down.
     pub down_reason: Box<str>,
+    /// For how long it was down before that.
+    pub(super) was_down: Duration,
+    /// When it was given something last.
+    pub given_at: Option<Instant>,
     /// Connections open or being opened, from all pools.
     pub connections: u32,
     /// Connections at most.
@@ -131,6 +135,8 @@ impl Server {
             is_suspected: false,
             since: now,
             down_reason: Box::default(),
+            was_down: Duration::ZERO,
+            given_at: None,
             connections: 0,
             max_connections: plan.max_connections,
             idle_rules: plan.idle_rules,
@@ -176,11 +182,20 @@ impl Server {
     }
 
     /// Nothing takes it down any more, and nothing would bring it up. Says whether it was down.
-    pub(super) fn revive(&mut self) -> bool {
+    pub(super) fn revive(&mut self, now: Instant) -> bool {
         let was_down = !self.state.is_up();
+        self.was_down = self.downtime(now);
         self.state = ServerState::default();
         self.is_suspected = false;
         was_down
+    }
+
+    /// For how long it was down since the start, all times together.
+    pub fn downtime(&self, now: Instant) -> Duration {
+        match self.state {
+            ServerState::Down(_) => self.was_down + now.saturating_duration_since(self.since),
+            ServerState::Up(_) | ServerState::Unknown => self.was_down,
+        }
     }
 
     /// The address of it that is in use.

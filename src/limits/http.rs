@@ -146,7 +146,7 @@ pub const STATS_NAMES_AT_ONCE: usize = 32;
 
 /// Room for a backend in the page of statistics, from the start: some 550 bytes are usual. To grow
 /// such a page means to copy it, 2 ms for 3 MB.
-pub const STATS_ROW_BYTES: usize = 640;
+pub const STATS_ROW_BYTES: usize = 768;
 
 /// A page of more bytes, and what it was written from, go back to the system in turns of their own:
 /// some 0.1 ms for a MB.

@@ -150,8 +150,9 @@ fn pick(client: &Client, cx: &mut Context) -> Result<ServerId, Attempt> {
         let why = cx.backends.why(client.home.pool, backend, client.tried(), cx.now);
         debug!("pair {}: connecting: {why}", client.number);
     }
-    if !client.tried().is_empty() {
+    if let Some(&failed) = client.tried().last() {
         cx.stats.retries += 1;
+        cx.backends.moved_on(failed);
     }
     Ok(backend)
 }

@@ -101,6 +101,10 @@ pub struct Backend {
     pub is_ramping: bool,
     /// Takes connections only while no other backend of its pool can.
     pub backup: bool,
+    /// For how long it was down in all.
+    pub downtime: Duration,
+    /// Since it was given something last, if it ever was.
+    pub idle_for: Option<Duration>,
     /// The last load that it reported.
     pub load: Option<f64>,
     /// Connections or exchanges in progress.
@@ -276,6 +280,8 @@ pub(super) mod tests {
             effective_weight: 1.0,
             is_ramping: false,
             backup: false,
+            downtime: Duration::ZERO,
+            idle_for: None,
             load: None,
             connections: 1,
             rate: PerSecond::default(),

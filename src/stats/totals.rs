@@ -42,7 +42,7 @@ impl Stats {
 
 impl BackendCounts {
     /// Each number by its name.
-    pub fn numbers(&mut self) -> [(&'static str, &mut u64); 12] {
+    pub fn numbers(&mut self) -> [(&'static str, &mut u64); 15] {
         let [informed, good, moved, refused, broken] = &mut self.answers;
         [
             ("given", &mut self.given),
@@ -57,6 +57,9 @@ impl BackendCounts {
             ("connect_errors", &mut self.connect_errors),
             ("timeouts", &mut self.timeouts),
             ("broken", &mut self.broken),
+            ("moved_on", &mut self.moved_on),
+            ("check_failures", &mut self.check_failures),
+            ("downs", &mut self.downs),
         ]
     }
 

@@ -85,6 +85,8 @@ pub fn backend_now(id: ServerId, cx: &Context) -> snapshot::Backend {
         effective_weight: f64::from(share.in_force) / f64::from(WEIGHT_ONE),
         is_ramping: share.is_ramping(),
         backup: share.backup,
+        downtime: backend.downtime(now),
+        idle_for: backend.given_at.map(|at| now.saturating_duration_since(at)),
         load: backend.load,
         connections: backend.connections,
         rate,

@@ -74,7 +74,7 @@ fn a_thousand_backends_are_all_there_and_may_be_filtered() {
     admin.api.write("PATCH", "/api/v1/pools/main/backends/b7", &json!({"admin": "maint"}));
     let pages = [
         ("/metrics", "pointsman_backend_", 25.0),
-        ("/metrics/haproxy", "haproxy_server_", 27.0),
+        ("/metrics/haproxy", "haproxy_server_", 32.0),
     ];
     for (path, prefix, most) in pages {
         let all = series(&admin, path);
@@ -92,4 +92,38 @@ fn a_thousand_backends_are_all_there_and_may_be_filtered() {
     assert_eq!(admin.api.ask("GET", "/metrics?pool=mian", None).status(), 404);
     assert_eq!(admin.api.ask("GET", "/metrics?pol=main", None).status(), 400);
     assert_eq!(admin.api.ask("POST", "/metrics", Some(&json!({}))).status(), 405);
+}
+
+/// The names in backticks of a cell.
+fn names_of(cell: &str) -> Vec<&str> {
+    cell.split('`').skip(1).step_by(2).collect()
+}
+
+#[test]
+fn the_manual_says_truly_which_panels_of_a_dashboard_for_haproxy_have_data() {
+    let origin = Origin::named("a");
+    let named = format!("{},name=a", origin.backend.flag());
+    let args = ["-l", "http://127.0.0.1:0", "--check", "tcp", "-b", &named];
+    let admin = Admin::start(&args);
+    let mut wire = Wire::to(&admin.balancer);
+    (0..3).for_each(|_| drop(wire.ask(get("/"))));
+    let all = series(&admin, "/metrics/haproxy");
+    let has = |family: &str| {
+        all.keys().any(|it| it == family || it.starts_with(&format!("{family}{{")))
+    };
+    let manual = include_str!("../../docs/metrics.md");
+    let mut seen = 0;
+    for line in manual.lines().filter(|it| it.starts_with("| `haproxy_")) {
+        let cells: Vec<&str> = line.split('|').collect();
+        let prefix = names_of(cells[1])[0].trim_end_matches('*');
+        for name in names_of(cells[2]) {
+            assert!(has(&format!("{prefix}{name}")), "{prefix}{name} is to have data");
+            seen += 1;
+        }
+        for name in names_of(cells[3]) {
+            assert!(!has(&format!("{prefix}{name}")), "{prefix}{name} has data");
+            seen += 1;
+        }
+    }
+    assert!(seen > 80, "only {seen} families were found");
 }

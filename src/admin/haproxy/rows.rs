@@ -233,6 +233,12 @@ pub fn server(
         row.set("p90", times.p90.as_millis());
         row.set("p99", times.p99.as_millis());
     }
+    row.set("chkfail", now.counts.check_failures);
+    row.set("chkdown", now.counts.downs);
+    row.set("downtime", now.downtime.as_secs());
+    if let Some(idle) = now.idle_for {
+        row.set("lastsess", idle.as_secs());
+    }
     row.set("reason", now.standing.reason.as_deref().unwrap_or_default());
     mode_and_requests(&mut row, view, &pool.spec.name);
     row
@@ -311,6 +317,7 @@ fn counts(row: &mut Row, counts: &BackendCounts) {
     row.set("bin", counts.bytes_sent);
     row.set("bout", counts.bytes_received);
     row.set("econ", counts.failures);
+    row.set("wredis", counts.moved_on);
     row.set("eresp", counts.broken + counts.timeouts);
     for (class, count) in counts.answers.iter().enumerate() {
         row.set(&format!("hrsp_{}xx", class + 1), count);
@@ -324,6 +331,7 @@ fn add(sum: &mut BackendCounts, more: &BackendCounts) {
     sum.failures += more.failures;
     sum.broken += more.broken;
     sum.timeouts += more.timeouts;
+    sum.moved_on += more.moved_on;
     for (sum, more) in sum.answers.iter_mut().zip(more.answers) {
         *sum += more;
     }

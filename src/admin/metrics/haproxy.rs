@@ -1,13 +1,15 @@
 //! The names of HAProxy's own exporter (`addons/promex`), from the rows of its statistics: so that
 //! both say the same.
 
+use std::time::UNIX_EPOCH;
+
 use crate::config::HaproxyLevel as Level;
 use crate::stats::exposition::{Format, label, sample};
 use crate::stats::field::NumberKind::{self, Counter, Gauge};
 
 use super::super::answer::{More, Pieces, some_steps};
 use super::super::haproxy::rows::{self, Row};
-use super::super::view::View;
+use super::super::view::{ProcessState, View};
 use super::{Filter, ROWS_PER_PIECE};
 
 /// A metric: its name without `haproxy_backend_`, what it is, and the column that it is from.
@@ -47,6 +49,13 @@ const METRICS: &[Metric] = &[
     metric("current_session_rate", Gauge, "rate", "Sessions of the last second."),
     metric("used_connections_current", Gauge, "used_conn_cur", "Connections in use."),
     metric("idle_connections_current", Gauge, "idle_conn_cur", "Idle connections."),
+    metric("redispatch_warnings", Counter, "wredis", "Total number of redispatches."),
+    metric("client_aborts", Counter, "cli_abrt", "Requests or connections aborted by clients."),
+    metric("server_aborts", Counter, "srv_abrt", "Those aborted by servers."),
+    metric("check_failures", Counter, "chkfail", "Total number of failed checks."),
+    metric("check_up_down", Counter, "chkdown", "Total number of times that it went down."),
+    metric("downtime_seconds", Counter, "downtime", "Total time that it was down."),
+    metric("last_session_seconds", Gauge, "lastsess", "Seconds since the last session."),
     metric("check_last_change_seconds", Gauge, "lastchg", "Seconds since it went up or down."),
 ];
 
@@ -88,6 +97,51 @@ enum At {
 impl Metrics {
     pub fn new(filter: Filter, format: Format) -> Metrics {
         Metrics { filter, format, at: At::Frontends, rows: Vec::new() }
+    }
+
+    /// What HAProxy says of itself, as far as it means something here.
+    fn process(&self, view: &View<'_>, out: &mut Vec<u8>) {
+        let cx = view.cx;
+        let stopping = f64::from(u8::from(view.state == ProcessState::Stopping));
+        let numbers: [(&str, NumberKind, &str, f64); 12] = [
+            ("nbthread", Gauge, "Number of threads.", 1.0),
+            ("start_time_seconds", Gauge, "Start time in seconds since 1970.", started(view)),
+            ("uptime_seconds", Gauge, "How long ago it was started.", uptime(view)),
+            ("stopping", Gauge, "Non zero means stopping in progress.", stopping),
+            ("current_connections", Gauge, "Number of active sessions.", cx.stats.open as f64),
+            (
+                "hard_max_connections",
+                Gauge,
+                "Hard limit on the number of sessions.",
+                cx.settings.hard_max_connections as f64,
+            ),
+            (
+                "max_connections",
+                Gauge,
+                "Limit on the number of sessions.",
+                cx.settings.max_connections as f64,
+            ),
+            ("connections", Counter, "Number of sessions.", cx.stats.accepted as f64),
+            ("requests", Counter, "Number of requests.", cx.stats.requests as f64),
+            (
+                "ssl_connections",
+                Counter,
+                "Number of SSL sessions.",
+                cx.stats.handshakes.done as f64,
+            ),
+            (
+                "listeners",
+                Gauge,
+                "Number of active listeners.",
+                cx.listeners.iter().count() as f64,
+            ),
+            ("dropped_logs", Counter, "Number of dropped logs.", cx.stats.log_dropped() as f64),
+        ];
+        for (name, kind, help, value) in numbers {
+            let name = format!("haproxy_process_{name}");
+            self.format.head(&name, kind, help, out);
+            sample(&name, kind, "", value, out);
+        }
     }
 
     fn keep(&mut self, row: Row) {
@@ -167,6 +221,7 @@ impl Metrics {
     fn step(&mut self, view: &View<'_>, out: &mut Vec<u8>) -> Option<At> {
         match self.at {
             At::Frontends => {
+                self.process(view, out);
                 let services = view.directory.desired.services.iter().enumerate();
                 for (at, spec) in services {
                     self.keep(rows::frontend(view, at, spec));
@@ -200,6 +255,15 @@ impl Metrics {
             }
         }
     }
+}
+
+fn uptime(view: &View<'_>) -> f64 {
+    view.ago(view.cx.started).as_secs_f64().floor()
+}
+
+fn started(view: &View<'_>) -> f64 {
+    let now = view.wall.duration_since(UNIX_EPOCH).unwrap_or_default();
+    (now.as_secs_f64() - uptime(view)).floor()
 }
 
 /// `UP 2/3` and `no check` are up.
