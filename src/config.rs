@@ -86,7 +86,7 @@ pub use route::{Destination, Route, RouteName, RoutePlan, plan};
 pub use rule::{
     Action, RedirectTo, Respond, Rule, Share, WHOLE, check_shares, share, share_text,
 };
-pub use service::{Redirect, ServiceSettings};
+pub use service::{Redirect, RequestIds, ServiceSettings};
 pub use shared::Shared;
 pub use sticky::{SameSite, Sticky, StickyDrain};
 pub use template::{Piece, Placeholder, Template};

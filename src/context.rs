@@ -5,6 +5,7 @@
 
 mod copies;
 mod home;
+mod traces;
 
 use std::collections::{HashSet, VecDeque};
 use std::num::NonZeroU32;
@@ -35,6 +36,7 @@ pub type Services = Roster<Service, of::Service>;
 
 pub use copies::{Copies, RequestCopy};
 pub use home::Home;
+pub use traces::{Trace, Traces};
 
 /// Everything shared, in one place, with one owner.
 pub struct Context {
@@ -70,6 +72,8 @@ pub struct Context {
     pub services: Services,
     /// Copies of requests that are to be sent to another pool.
     pub copies: Copies,
+    /// What exchanges are found again by.
+    pub traces: Traces,
     /// What is written of each exchange, if anything is.
     pub access_log: Option<Box<AccessLog>>,
     /// The operator's times and limits.
@@ -221,6 +225,7 @@ impl Context {
             listeners: Roster::default(),
             services: Roster::default(),
             copies: Copies::default(),
+            traces: Traces::new(fastrand::u64(..), now),
             access_log: None,
             settings,
             spelling: Spelling::PATHS,

@@ -29,6 +29,7 @@ mod login;
 pub mod outgoing;
 pub mod reason;
 pub mod request;
+pub mod request_id;
 pub mod response;
 pub mod rewrite;
 mod scan;
@@ -43,6 +44,7 @@ pub use head::{BadHead, Parse, Scan, Version};
 pub use lists::Lists;
 pub use outgoing::Outgoing;
 pub use request::{Method, RequestHead, parse_request};
+pub use request_id::{RequestId, RequestIdMaker};
 pub use response::{Asked, ResponseHead, parse_response};
 
 /// A part of the bytes that were parsed: from `start` up to `end`, not included.

@@ -38,6 +38,7 @@ mod simulation;
 pub mod tcp;
 #[cfg(test)]
 mod tests;
+pub mod trace;
 pub mod udp;
 pub mod verdict;
 

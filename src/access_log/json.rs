@@ -49,6 +49,9 @@ pub(super) fn line(record: &Record<'_>, out: &mut Vec<u8>) {
             it.text("reason", why.cause.word());
             it.text("detail", why.detail.as_ref());
         }
+        if let Some(id) = record.request_id {
+            it.text("request_id", id);
+        }
         it.number("retries", record.retries as u64);
         if record.why.is_some() || record.retries > 0 {
             it.texts("tried", &record.tried);

@@ -42,6 +42,8 @@ pub struct Record<'a> {
     pub why: Option<Why<'a>>,
     /// The backends that were asked, in their order.
     pub tried: Vec<&'a str>,
+    /// The id of the request, if it has one.
+    pub request_id: Option<&'a str>,
 }
 
 /// Why an exchange did not come to its end, or was answered here.

@@ -37,6 +37,7 @@ fn http(asked: Option<AskedFor<'_>>, status: u16) -> Record<'_> {
         retries: 0,
         why: None,
         tried: Vec::new(),
+        request_id: None,
     }
 }
 

@@ -21,6 +21,8 @@ pub struct ServiceSettings {
     pub max_body: Option<u64>,
     /// Backends are told in Via that the request came through us.
     pub via: bool,
+    /// Which ids requests have, towards both sides.
+    pub request_ids: RequestIds,
     /// How long browsers are to come by HTTPS alone, in seconds.
     pub hsts: Option<u64>,
     /// What plain HTTP listeners do.
@@ -44,6 +46,7 @@ impl ServiceSettings {
         abort_on_close: true,
         max_body: None,
         via: false,
+        request_ids: RequestIds::Off,
         hsts: None,
         redirect: Redirect::No,
         health_path: None,
@@ -69,6 +72,7 @@ impl SettingKey {
     pub const ABORT_ON_CLOSE: SettingKey = SettingKey("service.abort_on_close");
     pub const MAX_BODY: SettingKey = SettingKey("service.max_body");
     pub const VIA: SettingKey = SettingKey("service.via");
+    pub const REQUEST_ID: SettingKey = SettingKey("service.request_id");
     pub const HSTS: SettingKey = SettingKey("service.hsts");
     pub const REDIRECT_HTTPS: SettingKey = SettingKey("service.redirect_https");
     pub const HEALTH_PATH: SettingKey = SettingKey("service.health_path");
@@ -86,4 +90,21 @@ pub enum Redirect {
     No,
     /// They send everybody to HTTPS.
     Https,
+}
+
+/// Which ids requests have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RequestIds {
+    /// None; one that comes passes as any field does.
+    Off,
+    /// The one that comes, if it is fit to be passed on, or a new one.
+    Keep,
+    /// A new one.
+    New,
+}
+
+impl RequestIds {
+    /// The words for them.
+    pub const ALL: &[(&str, RequestIds)] =
+        &[("off", RequestIds::Off), ("keep", RequestIds::Keep), ("new", RequestIds::New)];
 }

@@ -166,6 +166,7 @@ fn check_needs(config: &Config, complaints: &mut Complaints) {
         (K::STICKY_KEY, &[K::LISTEN, K::STICKY_COOKIE], check_sticky(config)),
         (K::STICKY_SAME_SITE, &[K::LISTEN, K::STICKY_COOKIE], check_same_site(config)),
         (K::VIA, listener, check_http_listener(config)),
+        (K::REQUEST_ID, listener, check_http_listener(config)),
         (K::HEALTH_PATH, listener, check_http_listener(config)),
         (K::STATS_PATH, listener, check_stats_path(config)),
         (K::STATS_ALLOW, &[K::STATS_PATH, K::LISTEN], check_stats_allow(config)),

@@ -5,8 +5,8 @@ use crate::config::{
     AccessLogFormat, AccessLogPlace, AdminSettings, Algorithm, AllDown, BackendTls,
     BackendVerify, CertificatePair, Check, CheckSettings, Cidr, ClientCert, HashKey,
     ListenerSettings, ListenerTls, OnDown, OnLapse, OnListenerRemoved, OnRemoved, PoolSettings,
-    ProcessSettings, Protocol, Redirect, SameSite, ServiceSettings, Sticky, StickyDrain,
-    UdpSettings, UnknownName,
+    ProcessSettings, Protocol, Redirect, RequestIds, SameSite, ServiceSettings, Sticky,
+    StickyDrain, UdpSettings, UnknownName,
 };
 use crate::limits;
 use std::collections::BTreeSet;
@@ -111,6 +111,7 @@ fn every_flag_reaches_its_field() {
             abort_on_close: false,
             max_body: Some(10 << 20),
             via: false,
+            request_ids: RequestIds::Off,
             hsts: None,
             redirect: Redirect::No,
             health_path: None,
@@ -132,6 +133,7 @@ fn every_flag_reaches_its_field() {
 fn what_only_http_listeners_heed_reaches_its_field_too() {
     let config = run("-l http://*:0 -b http://a:1 -a ip-hash --hash-key header:X-User \
          --sticky-cookie SRV --sticky-key k --sticky-same-site strict --sticky-drain keep --via on \
+         --request-id keep \
          --eject-after 0 --health-path /up --stats-path /stats");
     let mut expected = Config {
         listeners: config.listeners.clone(),
@@ -149,6 +151,7 @@ fn what_only_http_listeners_heed_reaches_its_field_too() {
     };
     expected.pool.eject_after = 0;
     expected.service.via = true;
+    expected.service.request_ids = RequestIds::Keep;
     expected.service.health_path = Some("/up".to_owned());
     expected.service.stats_path = Some("/stats".to_owned());
     assert_eq!(config, expected);

@@ -4,11 +4,12 @@
 //! into a head that is not listed here, and what has no fixed text has its bound in a sum below.
 //! [`rewrite`](super::rewrite) checks in debug builds that no head ever grew by more.
 
+use super::request_id::RequestId;
 use crate::config::{SameSite, ServiceSettings, Sticky};
 use crate::limits::{
     BUFFER_BYTES, CLIENT_SUBJECT_BYTES_MAX, HTTP_ANSWER_READ_BYTES, HTTP_EDITS_BYTES_MAX,
     HTTP_FIELDS_MAX, HTTP_FRAMING_ROOM, HTTP_HEAD_BYTES_MAX, HTTP_TRAILER_BYTES_MAX,
-    TOKEN_BYTES_MAX,
+    REQUEST_ID_BYTES_MAX, TOKEN_BYTES_MAX,
 };
 
 /// What we add to every head, because the operator wants it. Functions that write a head borrow it
@@ -21,6 +22,8 @@ pub struct Added<'a> {
     pub cookie: Option<&'a Cookie>,
     /// max-age of Strict-Transport-Security, in seconds; `None` if it is not sent.
     pub hsts: Option<u64>,
+    /// The id of the request, towards both sides; `None` without `--request-id`.
+    pub request_id: Option<&'a RequestId>,
 }
 
 /// The cookie that leads a client back to its backend.
@@ -43,9 +46,11 @@ pub enum Proto {
 
 impl<'a> Added<'a> {
     /// Nothing.
-    pub const NONE: Added<'static> = Added { via: None, cookie: None, hsts: None };
+    pub const NONE: Added<'static> =
+        Added { via: None, cookie: None, hsts: None, request_id: None };
 
-    /// What these settings ask for, for clients that speak `proto`.
+    /// What these settings ask for, for clients that speak `proto`; the id of a request is not
+    /// theirs to say.
     pub fn of(
         service: &ServiceSettings,
         cookie: Option<&'a Cookie>,
@@ -53,7 +58,7 @@ impl<'a> Added<'a> {
     ) -> Added<'a> {
         // Never without TLS (RFC 6797, section 7.2): browsers ignore it there.
         let hsts = service.hsts.filter(|_| proto == Proto::Https);
-        Added { via: service.via.then_some(VIA_NAME), cookie, hsts }
+        Added { via: service.via.then_some(VIA_NAME), cookie, hsts, request_id: None }
     }
 
     /// The name of the sticky cookie, if there is one.
@@ -118,6 +123,7 @@ texts! { COMMON_TEXTS:
     LINE_END = b"\r\n";
     CHUNKED = b"Transfer-Encoding: chunked\r\n";
     CONTENT_LENGTH = b"Content-Length: ";
+    REQUEST_ID = b"X-Request-Id: ";
     UPGRADE = b"Connection: Upgrade\r\nUpgrade: ";
 }
 
@@ -150,6 +156,7 @@ pub(super) const REQUEST_BYTES_MAX: usize = REQUEST_TEXTS
     + HTTP_FIELDS_MAX
     + 2 * ADDRESS
     + CLIENT_SUBJECT_BYTES_MAX
+    + REQUEST_ID_BYTES_MAX
     + VIA_NAME.len()
     + HTTP_EDITS_BYTES_MAX
     + 2 * NUMBER;
@@ -160,6 +167,7 @@ pub(super) const RESPONSE_BYTES_MAX: usize = RESPONSE_TEXTS
     + LINE_ENDS
     + TOKEN_BYTES_MAX
     + COOKIE_REST_BYTES_MAX
+    + REQUEST_ID_BYTES_MAX
     + HTTP_EDITS_BYTES_MAX
     + HTTP_FIELDS_MAX * b"Connection: Upgrade\r\n ".len()
     + 2 * NUMBER;

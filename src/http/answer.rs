@@ -11,10 +11,11 @@
 //!   502 Bad Gateway: the backend broke off
 //! ```
 
-use super::added::Added;
+use super::added::{Added, REQUEST_ID};
 use super::head::Version;
 use super::reason::reason;
 use super::request::Method;
+use super::request_id::RequestId;
 use crate::limits::HTTP_RETRY_AFTER_SECONDS;
 
 /// How an answer is sent.
@@ -34,14 +35,16 @@ impl How {
         How { version: Version::Http11, keep_alive: false, head_request: false };
 }
 
-/// Append an answer whose body is the status and `why`.
+/// Append an answer whose body is the status and `why`, and the id of the request if it has one.
 pub fn answer(status: u16, why: &str, how: How, added: &Added, out: &mut Vec<u8>) {
     let reason = reason(status);
     let separator = if why.is_empty() { "" } else { ": " };
     let mut digits = [0; 3];
     digits.copy_from_slice(&status_digits(status));
-    let body =
-        [&digits[..], b" ", reason.as_bytes(), separator.as_bytes(), why.as_bytes(), b"\n"];
+    let id = added.request_id.map_or(&[][..], RequestId::as_bytes);
+    let lead: &[u8] = if id.is_empty() { b"" } else { b"\nrequest id " };
+    let said = [reason, separator, why].map(str::as_bytes);
+    let body = [&digits[..], b" ", said[0], said[1], said[2], lead, id, b"\n"];
     parts(status, owed(status), "text/plain", &body, how, added, out);
 }
 
@@ -171,6 +174,11 @@ fn head(
         out.extend_from_slice(b"Strict-Transport-Security: max-age=");
         number(seconds as usize, out);
         out.extend_from_slice(b"\r\n");
+    }
+    if let Some(id) = added.request_id {
+        for text in [REQUEST_ID, id.as_bytes(), b"\r\n"] {
+            out.extend_from_slice(text);
+        }
     }
     out.extend_from_slice(extra);
     if matches!(status, 429 | 503) {

@@ -66,6 +66,8 @@ pub enum FieldKind {
     Forwarded,
     /// X-SSL-Client-S-DN, the subject of the client's certificate.
     ClientSubject,
+    /// X-Request-Id
+    RequestId,
     /// Strict-Transport-Security
     StrictTransport,
     /// Via
@@ -237,7 +239,10 @@ impl Fields {
 
     fn stop_named(&mut self, bytes: &[u8], name: &[u8]) {
         for field in &mut self.list {
-            let is_plain = matches!(field.kind, FieldKind::Other | FieldKind::Folded);
+            let is_plain = matches!(
+                field.kind,
+                FieldKind::Other | FieldKind::Folded | FieldKind::RequestId
+            );
             if is_plain && field.name.of(bytes).eq_ignore_ascii_case(name) {
                 field.passes = false;
             }
@@ -354,6 +359,7 @@ fn kind(name: &[u8], is_plain: bool) -> FieldKind {
         10 if is(b"connection") => FieldKind::Connection,
         10 if is(b"keep-alive") => FieldKind::KeepAlive,
         10 if is(b"set-cookie") => FieldKind::EndToEnd,
+        12 if is(b"x-request-id") => FieldKind::RequestId,
         13 if is(b"cache-control") => FieldKind::EndToEnd,
         13 if is(b"authorization") => FieldKind::Authorization,
         14 if is(b"content-length") => FieldKind::ContentLength,

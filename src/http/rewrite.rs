@@ -209,13 +209,18 @@ fn pass_request_fields(
     let sticky = to.added.cookie_name().filter(ours);
     let untrusted = if to.trusted { 0 } else { FROM_TRUSTED_ALONE };
     let cookies = if sticky.is_some() { FieldKind::Cookie.bit() } else { 0 };
-    let stopped = REQUEST_HOP | untrusted | cookies;
+    let stopped = REQUEST_HOP | untrusted | cookies | replaced_id(to.added);
     pass_fields(fields, stopped, head.length, input, &stays, out);
     if let Some(name) = sticky {
         for field in fields.of_kind(FieldKind::Cookie).filter(|field| stays(field)) {
             cookies_without(field.value, name, input, out);
         }
     }
+}
+
+/// The kind of X-Request-Id, if one of ours is written.
+fn replaced_id(added: &Added<'_>) -> u32 {
+    if added.request_id.is_some() { FieldKind::RequestId.bit() } else { 0 }
 }
 
 /// Write the lines of the fields that pass, adjacent ones as one slice. A line ends where the next
@@ -256,7 +261,7 @@ fn cookies_without(value: Span, name: &str, input: &[u8], out: &mut Outgoing) {
     }
 }
 
-/// Write X-Forwarded-For, -Proto, -Host, -Port, X-SSL-Client-S-DN and Via.
+/// Write X-Forwarded-For, -Proto, -Host, -Port, X-SSL-Client-S-DN, Via and X-Request-Id.
 #[inline(always)]
 fn client_fields(
     head: &RequestHead,
@@ -304,6 +309,15 @@ fn client_fields(
         out.text(name.as_bytes());
     }
     out.text(added::LINE_END);
+    request_id(to.added, out);
+}
+
+fn request_id(added: &Added<'_>, out: &mut Outgoing) {
+    if let Some(id) = added.request_id {
+        out.text(added::REQUEST_ID);
+        out.text(id.as_bytes());
+        out.text(added::LINE_END);
+    }
 }
 
 /// Write an address without brackets and port; an IPv4-mapped one as IPv4.
@@ -361,10 +375,15 @@ pub fn response(
     let trailers = leaves.framing == Framing::Chunked && back.takes_trailers;
     let announced = if trailers { 0 } else { FieldKind::Trailer.bit() };
     let hsts = if back.added.hsts.is_some() { FieldKind::StrictTransport.bit() } else { 0 };
-    let stopped = HOP | announced | hsts;
+    // An interim answer has none.
+    let id = if head.is_interim() { 0 } else { replaced_id(back.added) };
+    let stopped = HOP | announced | hsts | id;
     if back.edits.is_empty() || head.status < 200 {
         pass_fields(fields, stopped, head.length, input, |_| true, out);
         strict_transport(head, back, out);
+        if id != 0 {
+            request_id(back.added, out);
+        }
     } else {
         edited_response(head, fields, stopped, input, back, out);
     }
@@ -423,6 +442,9 @@ fn edited_response(
     pass_fields(fields, stopped, head.length, input, stays, out);
     if !back.edits.drops(name_of(added::STRICT_TRANSPORT)) {
         strict_transport(head, back, out);
+    }
+    if !back.edits.drops(name_of(added::REQUEST_ID)) {
+        request_id(back.added, out);
     }
     out.text(back.edits.lines());
 }

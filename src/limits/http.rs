@@ -191,3 +191,10 @@ pub const MIRROR_TIME: Duration = Duration::from_micros(200);
 
 /// Bytes of answers that one copy reads and drops in a turn.
 pub const MIRROR_BYTES_PER_TURN: usize = 64 * 1024;
+
+/// Longest id of a request that is passed on, in bytes: three times a UUID, as AWS's are with their
+/// parts.
+pub const REQUEST_ID_BYTES_MAX: usize = 128;
+
+/// Traces of exchanges that are kept for the next ones: as many as a busy turn has.
+pub const TRACES_SPARE_MAX: usize = 1024;

@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use crate::backends::{Course, ServerId};
-use crate::context::{Context, Home};
+use crate::context::{Context, Home, Trace};
 use crate::event::{Key, ListenerId, TimerKey};
 use crate::http::added::Proto;
 use crate::net::{Fault, Peer, Stream};
@@ -44,6 +44,8 @@ pub struct Client {
     pub link: Link,
     /// What the access log will say of what is being done.
     pub account: Option<Box<Account>>,
+    /// What its exchange is found again by, if by anything.
+    pub trace: Option<Box<Trace>>,
     /// The bytes both ways.
     pub duplex: Duplex,
     /// What is known of the search for a backend; nothing, if there is nothing to know.
@@ -152,6 +154,7 @@ impl Client {
             address: arrival.address.into(),
             link: Link::None,
             account: None,
+            trace: None,
             duplex: Duplex::default(),
             search: None,
             timer,

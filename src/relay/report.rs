@@ -13,12 +13,13 @@ use log::debug;
 
 use crate::access_log::{Cause, Counts, Ending, Record, ServedBy, What, Who, Why};
 use crate::context::Context;
-use crate::http::RequestHead;
+use crate::http::{RequestHead, RequestId};
 use crate::net::Fault;
 use crate::stats::Moved;
 
 use super::account::{About, Account, OwnAnswer, RequestText};
 use super::client::Client;
+use super::trace;
 use super::verdict::Reason;
 
 /// A connection of TCP begins, unless it was begun before; if it is known already what it asks for,
@@ -91,6 +92,7 @@ pub fn finish(client: &mut Client, cx: &mut Context) {
     if let Some(account) = client.account.take() {
         write(&account, moved(&account, client), client, cx);
     }
+    trace::end(client, cx);
 }
 
 /// We answered ourselves, with these bytes; if there was no request, since its first byte came.
@@ -118,7 +120,7 @@ pub fn own_page(
     cx.each_traffic(client.home, |it| it.answered(status));
     debug!("pair {}: answered {status} here: {}: {why}", client.number, cause.word());
     if cx.access_log.is_none() {
-        return;
+        return trace::end(client, cx);
     }
     let began = since.unwrap_or(cx.now);
     let mut account = client
@@ -132,11 +134,22 @@ pub fn own_page(
     let to_backend = moved(&account, client).to_backend;
     let to_client = bytes.len() as u64 + body;
     write(&account, Moved { to_backend, to_client }, client, cx);
+    trace::end(client, cx);
 }
 
 /// The pair is closed, perhaps in the middle of something: of a request's head, if its first byte
 /// came then.
 pub fn close(
+    client: &mut Client,
+    partial_head: Option<Instant>,
+    reason: Reason,
+    cx: &mut Context,
+) {
+    write_closed(client, partial_head, reason, cx);
+    trace::end(client, cx);
+}
+
+fn write_closed(
     client: &mut Client,
     partial_head: Option<Instant>,
     reason: Reason,
@@ -212,5 +225,6 @@ fn write(account: &Account, moved: Moved, client: &Client, cx: &mut Context) {
         retries,
         why,
         tried,
+        request_id: trace::id(client).map(RequestId::as_str),
     });
 }

@@ -5,8 +5,9 @@
 use super::row::{Act, Setting, list};
 use super::tls::file;
 use crate::config::{
-    Cidr, HashKey, ON_OFF, SameSite, SettingKey, StickyDrain, duration, duration_text, number,
-    number_u32, one_of, own_path, size_or_none, size_text, sticky_cookie, word_of,
+    Cidr, HashKey, ON_OFF, RequestIds, SameSite, SettingKey, StickyDrain, duration,
+    duration_text, number, number_u32, one_of, own_path, size_or_none, size_text,
+    sticky_cookie, word_of,
 };
 use crate::limits;
 
@@ -112,6 +113,21 @@ pub(super) static HTTP: &[Setting] = &[
         show: |config| Some(word_of(&config.service.via, ON_OFF).to_owned()),
         act: Act::Value(SettingKey::VIA, |config, text| {
             config.service.via = one_of(text, ON_OFF)?;
+            Ok(())
+        }),
+    },
+    Setting {
+        short: "",
+        long: "request-id",
+        value: "off|keep|new",
+        says: "Give each request an id, for its backend and its client in X-Request-Id, for the \
+               access log and for our own pages. keep: that which the client sends, if it is one \
+               to 128 letters, digits or + - . / : ; = @ _ ~, and else a new one. new: always a \
+               new one. off: X-Request-Id passes as other fields do.",
+        default: |_| "off".to_owned(),
+        show: |config| Some(word_of(&config.service.request_ids, RequestIds::ALL).to_owned()),
+        act: Act::Value(SettingKey::REQUEST_ID, |config, text| {
+            config.service.request_ids = one_of(text, RequestIds::ALL)?;
             Ok(())
         }),
     },

@@ -10,6 +10,7 @@ mod limits;
 mod login;
 mod place;
 mod reject;
+mod request_id;
 mod retry;
 mod stats;
 mod stop;

@@ -466,6 +466,7 @@ const ONCE: &[(&str, &str)] = &[
     ("sticky-key", "sticky.key"),
     ("sticky-same-site", "lax"),
     ("via", "on"),
+    ("request-id", "keep"),
     ("abort-on-close", "off"),
     ("eject-after", "1"),
     ("health-path", "/up"),

@@ -40,6 +40,7 @@ fn texts(setting: &Setting) -> &'static [&'static str] {
         ("on-down" | "on-removed", _) => &["close"],
         ("on-lapse", _) => &["down", "keep"],
         ("sticky-drain", _) => &["keep"],
+        ("request-id", _) => &["keep", "new"],
         ("on-listener-removed", _) => &["keep", "close"],
         ("all-down", _) => &["spread"],
         ("seed", _) => &["7", "18446744073709551615"],

@@ -122,8 +122,12 @@ struct Passed {
 static COOKIE: LazyLock<Cookie> =
     LazyLock::new(|| Cookie { name: "LB".to_owned(), same_site: SameSite::Lax });
 
-static ADDED: LazyLock<Added<'static>> =
-    LazyLock::new(|| Added { via: Some("pointsman"), cookie: Some(&COOKIE), hsts: None });
+static ADDED: LazyLock<Added<'static>> = LazyLock::new(|| Added {
+    via: Some("pointsman"),
+    cookie: Some(&COOKIE),
+    hsts: None,
+    request_id: None,
+});
 
 fn forward() -> Forward<'static> {
     Forward {

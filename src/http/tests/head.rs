@@ -426,6 +426,7 @@ fn names_are_known_wherever_they_lie() {
     for (name, kind) in [
         ("te", FieldKind::Te),
         ("via", FieldKind::Via),
+        ("x-request-id", FieldKind::RequestId),
         ("host", FieldKind::Host),
         ("cookie", FieldKind::Cookie),
         ("expect", FieldKind::Expect),
@@ -461,7 +462,7 @@ fn names_are_known_wherever_they_lie() {
         ("x-ssl-client-s-dn", FieldKind::ClientSubject),
         ("content_length", FieldKind::Folded),
         ("content-type", FieldKind::Other),
-        ("x-request-id", FieldKind::Other),
+        ("x-request-di", FieldKind::Other),
     ] {
         let kind_of = |name: &str, value: &str| {
             let mut fields = Fields::new();

@@ -22,7 +22,7 @@ use crate::access_log::Cause;
 use crate::backends::{Backends, ServerId};
 use crate::balance;
 use crate::config::HashKey;
-use crate::context::{self, Carrying, Context};
+use crate::context::{self, Carrying, Context, Trace};
 use crate::event::PoolId;
 use crate::http::added::{Added, Cookie, Proto};
 use crate::http::edits::{RequestEdits, ResponseEdits};
@@ -361,7 +361,9 @@ impl Exchange {
         let Context {
             scratch, connections, services, backends, listeners, http: lists, ..
         } = cx;
+        let request_id = client.trace.as_deref().and_then(Trace::id);
         let added = context::added(services, backends, client.home, proto);
+        let added = Added { request_id, ..added };
         let listener = &listeners[client.listener];
         let input = &scratch[..total];
         let peer = client.address.ip();
@@ -470,7 +472,10 @@ impl Exchange {
         // A head that was written needs no more.
         let added = match self.answer.has_begun() {
             true => Added::NONE,
-            false => context::added(services, backends, client.home, client.proto()),
+            false => Added {
+                request_id: client.trace.as_deref().and_then(Trace::id),
+                ..context::added(services, backends, client.home, client.proto())
+            },
         };
         let cookie = added
             .cookie

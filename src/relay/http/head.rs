@@ -7,9 +7,9 @@ use crate::limits::HTTP_FRAMING_ROOM;
 use crate::net::{Fault, Received, Socket};
 
 use super::super::client::{Client, Link};
-use super::super::report;
 use super::super::routing::{self, Chosen};
 use super::super::verdict::Reason;
+use super::super::{report, trace};
 use super::{Http, HttpStep, client_broke, exchange, pages, put_before, reply};
 
 /// Read, and parse the head. Bytes read in earlier turns are copied to the start of the scratch
@@ -47,7 +47,9 @@ pub(super) fn read(http: &mut Http, client: &mut Client, cx: &mut Context) -> Ht
             // An idle client holds no buffer.
             http.input = Vec::new();
             report::begin_request(&head, http.head_since.take(), client, cx);
-            match routing::choose(&head, client, cx) {
+            let chosen = routing::choose(&head, client, cx);
+            trace::begin_request(client, cx);
+            match chosen {
                 Chosen::Backend(served) if served.may_be_answered => {
                     pages::answer(&head, total, http, client, cx).unwrap_or_else(|| {
                         exchange::begin(&head, total, served, http, client, cx)

@@ -23,8 +23,8 @@ use crate::status;
 
 use super::super::account::OwnAnswer;
 use super::super::client::Client;
-use super::super::report;
 use super::super::verdict::Reason;
+use super::super::{report, trace};
 use super::{Http, HttpState, HttpStep, PARTING, client_broke};
 
 /// The type of the statistics.
@@ -117,7 +117,7 @@ impl OwnPage {
         self.keep_alive = how.keep_alive && !cx.lets_go(client.listener);
         let how = How { keep_alive: self.keep_alive, ..how };
         let length = cx.pages.bytes(key).map_or(0, <[u8]>::len);
-        let added = &cx.added(client.home, client.proto());
+        let added = &trace::added(client, cx);
         answer::page_head(JSON, Some(length), how, added, &mut self.bytes);
         let own = OwnAnswer::new(200, Cause::StatsPath);
         report::own_page(own, &self.bytes, length as u64, None, client, cx);

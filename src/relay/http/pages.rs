@@ -15,6 +15,7 @@ use crate::services::{Page, Service};
 use super::super::account::OwnAnswer;
 use super::super::client::Client;
 use super::super::routing::{Ruled, RuledBody, own_host};
+use super::super::trace;
 use super::own_page::{JSON, OwnPage};
 use super::{Http, HttpStep, reply};
 
@@ -90,7 +91,7 @@ fn page(
     cx: &mut Context,
 ) -> HttpStep {
     let mut bytes = Vec::new();
-    let added = &cx.added(client.home, client.proto());
+    let added = &trace::added(client, cx);
     let own = if cause == Cause::StatsPath && !may_see(client, cx) {
         let why = "not for this address";
         answer::answer(403, why, how, added, &mut bytes);
@@ -141,7 +142,7 @@ pub(super) fn ruled(
     cx.stats.requests += 1;
     let how = how(head, total, http, client, cx);
     let Ruled { status, body, edits } = ruled;
-    let added = &cx.added(client.home, client.proto());
+    let added = &trace::added(client, cx);
     let cause = match &body {
         RuledBody::Location(_) => Cause::Redirect,
         RuledBody::Page(_) | RuledBody::Words => Cause::Respond,
@@ -192,7 +193,7 @@ fn redirect(
 ) -> HttpStep {
     let to = https_url(head, port, client, cx);
     let mut bytes = Vec::new();
-    let added = &cx.added(client.home, client.proto());
+    let added = &trace::added(client, cx);
     let status = answer::redirect_status(head.method);
     answer::redirect(status, &to, how, added, &mut bytes);
     let own = OwnAnswer::new(status, Cause::RedirectHttps);

@@ -10,7 +10,7 @@ use crate::services::Page;
 
 use super::super::account::OwnAnswer;
 use super::super::client::Client;
-use super::super::report;
+use super::super::{report, trace};
 use super::own_page::{OwnPage, after};
 use super::{Http, HttpStep, client_broke};
 
@@ -22,6 +22,7 @@ pub(super) fn refuse(
     client: &mut Client,
     cx: &mut Context,
 ) -> HttpStep {
+    trace::begin_refused(client, cx);
     answer(own, How::LAST, http, client, cx)
 }
 
@@ -37,7 +38,7 @@ pub(super) fn answer(
         // An interim answer waits because the client does not read; it would not read this one.
         return client_broke(Fault::TimedOut);
     }
-    let added = &cx.added(client.home, client.proto());
+    let added = &trace::added(client, cx);
     if let Some(page) = page_of(own.status, client, cx) {
         let Page { content_type, body } = &*page;
         let mut head = Vec::new();
@@ -48,7 +49,7 @@ pub(super) fn answer(
     }
     let mut flat = std::mem::take(&mut cx.http.flat);
     flat.clear();
-    let added = &cx.added(client.home, client.proto());
+    let added = &trace::added(client, cx);
     answer::answer(own.status, own.why, how, added, &mut flat);
     if !how.keep_alive {
         client.socket.end_follows();

@@ -140,6 +140,7 @@ fn write(flow: &Flow<Upstream>, end: FlowEnd, cx: &mut Context) {
     };
     let began = log.time_of(flow.opened_at, *now);
     log.add(&Record {
+        request_id: None,
         client: plain(flow.client.address),
         listener: &listener.name,
         pool: backends.pool_name(upstream.home.pool),

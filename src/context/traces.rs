@@ -1,0 +1,49 @@
+//! What exchanges are found again by: lent while one goes on, so that an idle client holds none.
+
+use std::time::{Instant, SystemTime};
+
+use crate::http::{RequestId, RequestIdMaker};
+use crate::limits::TRACES_SPARE_MAX;
+
+/// What one exchange, or one connection, is found again by.
+#[derive(Debug, Default)]
+pub struct Trace {
+    /// The id of its request; none, if it has none.
+    pub id: RequestId,
+}
+
+/// What makes ids, and traces to be lent: nothing is allocated for one once there are enough.
+#[derive(Debug)]
+pub struct Traces {
+    /// Where ids come from.
+    pub maker: RequestIdMaker,
+    spare: Vec<Box<Trace>>,
+}
+
+impl Trace {
+    /// The id of the request, if it has one.
+    pub fn id(&self) -> Option<&RequestId> {
+        Some(&self.id).filter(|id| !id.is_none())
+    }
+}
+
+impl Traces {
+    /// None is lent.
+    pub fn new(seed: u64, now: Instant) -> Traces {
+        let maker = RequestIdMaker::new(seed, now, SystemTime::now());
+        Traces { maker, spare: Vec::new() }
+    }
+
+    /// A trace of nothing.
+    pub fn lend(&mut self) -> Box<Trace> {
+        self.spare.pop().unwrap_or_default()
+    }
+
+    /// What it was lent for is over.
+    pub fn give_back(&mut self, mut trace: Box<Trace>) {
+        if self.spare.len() < TRACES_SPARE_MAX {
+            *trace = Trace::default();
+            self.spare.push(trace);
+        }
+    }
+}
