@@ -42,7 +42,7 @@ pub use crate::event::{PoolId, ServerId};
 pub use addresses::{Addresses, Course, CourseOf};
 pub use eject::{Came, EjectCause, Grade, Out, Tally};
 pub use membership::Joins;
-pub use pool::preview::Candidacy;
+pub use pool::picture::{Marks, Picture, Pictured};
 pub use pool::{Pool, PoolPlan};
 use pools::Pools;
 pub use seat::SeatPlan;

@@ -30,6 +30,7 @@ use std::ops::Index;
 use std::time::{Duration, Instant};
 
 use crate::config::Algorithm;
+use crate::limits::WEIGHT_ONE;
 
 /// One backend as an algorithm sees it.
 #[derive(Debug, Clone)]
@@ -84,6 +85,15 @@ pub enum Score {
     Connections(u32),
     /// A number with the unit or name that it is shown with.
     Value(f64, &'static str),
+}
+
+/// Where an asker was placed, by an algorithm that hashes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Placed {
+    /// The hash of its address, or of its key.
+    pub hash: u64,
+    /// The slot of the table that the search begins at, and how many slots there are.
+    pub slot: Option<(u32, u32)>,
 }
 
 /// How much is left of what was put off.
@@ -141,6 +151,19 @@ pub trait Balance: Duplicate {
         let _ = now;
         Score::Connections(set[index].connections)
     }
+
+    /// The number that a pick compares of this candidate, as [`compares`] has it; nothing, if it
+    /// compares none.
+    fn compared(&self, set: &Candidates, index: usize, now: Instant) -> Option<f64> {
+        let _ = (set, index, now);
+        None
+    }
+
+    /// Where it places an asker, if it does.
+    fn placed(&self, ask: &Ask) -> Option<Placed> {
+        let _ = ask;
+        None
+    }
 }
 
 /// What can be copied is asked what it would pick, without picking.
@@ -169,6 +192,20 @@ pub fn build(algorithm: Algorithm, seed: u64) -> Box<dyn Balance> {
     }
 }
 
+/// What a pick by this algorithm goes by, in a few words.
+pub fn compares(algorithm: Algorithm) -> &'static str {
+    match algorithm {
+        Algorithm::LeastConnections => "(active + 1/2) / weight, the lowest; equals take turns",
+        Algorithm::RoundRobin => "current + weight, the highest",
+        Algorithm::Random => "two drawn by weight, the lower (active + 1/2) / weight",
+        Algorithm::IpHash => "the place of the hash among the weights in order of names",
+        Algorithm::ConsistentHash => "the slot of the hash, or the next that may take it",
+        Algorithm::First => "the first in the order of the configuration",
+        Algorithm::LeastLoad => "two drawn by weight, the lower load / weight",
+        Algorithm::LeastTime => "two drawn by weight, the lower ms x (active + 1) / weight",
+    }
+}
+
 impl Candidate {
     /// What is read on a vacant seat.
     fn nobody() -> Candidate {
@@ -190,6 +227,13 @@ impl Candidate {
     /// The same, with 0 for those that may not.
     pub fn open_weight_or_zero(&self) -> u32 {
         self.open_weight().map_or(0, NonZeroU32::get)
+    }
+
+    /// Connections for its weight, half a one added, as [`least_connections`] and [`random`]
+    /// compare them.
+    fn busyness(&self) -> f64 {
+        let weight = f64::from(self.effective_weight) / f64::from(WEIGHT_ONE);
+        (f64::from(self.connections) + 0.5) / weight
     }
 }
 

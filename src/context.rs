@@ -3,6 +3,7 @@
 //! The event loop owns it and lends it; the slab of pairs is not in it, so that a room can hold
 //! `&mut` of its pair and of this at once.
 
+mod adding;
 mod copies;
 mod home;
 mod traces;
@@ -23,9 +24,9 @@ use crate::event::{
     Key, ListenerId, Owner, Roster, RunQueue, ServerId, ServiceId, Slots, Timers,
 };
 use crate::http::Lists;
-use crate::http::added::{Added, Proto};
 use crate::limits::{BACKEND_REST_MARGIN, GIVE_WAY_TRIES, HANDSHAKES_PER_TURN, LONG_TURN};
 use crate::net::{self, BufferPool, Buffers, Fault, PipePool, Stream};
+use crate::picks::Picks;
 use crate::services::{Listener, Service};
 use crate::stats::histogram::Histogram;
 use crate::stats::pages::Pages;
@@ -34,6 +35,7 @@ use crate::stats::{LogThrottle, Stats};
 /// All services.
 pub type Services = Roster<Service, of::Service>;
 
+pub use adding::added;
 pub use copies::{Copies, RequestCopy};
 pub use home::Home;
 pub use traces::{Trace, Traces};
@@ -74,6 +76,8 @@ pub struct Context {
     pub copies: Copies,
     /// What exchanges are found again by.
     pub traces: Traces,
+    /// The last picks, if any are kept.
+    pub picks: Picks,
     /// What is written of each exchange, if anything is.
     pub access_log: Option<Box<AccessLog>>,
     /// The operator's times and limits.
@@ -226,6 +230,7 @@ impl Context {
             services: Roster::default(),
             copies: Copies::default(),
             traces: Traces::new(fastrand::u64(..), now),
+            picks: Picks::default(),
             access_log: None,
             settings,
             spelling: Spelling::PATHS,
@@ -291,11 +296,6 @@ impl Context {
         if self.copies.forget(pair) {
             self.stats.mirror.failed += 1;
         }
-    }
-
-    /// What is added to heads for clients that are there and speak so.
-    pub fn added(&self, home: Home, proto: Proto) -> Added<'_> {
-        added(&self.services, &self.backends, home, proto)
     }
 
     /// Whether a handshake on this stream has to wait for the next turn, for enough of them were
@@ -549,21 +549,6 @@ impl Context {
             services: &self.services,
             backends: &self.backends,
         }
-    }
-}
-
-/// What is added to heads by a service and by its pool, for clients that speak so.
-pub fn added<'a>(
-    services: &'a Services,
-    backends: &'a Backends,
-    home: Home,
-    proto: Proto,
-) -> Added<'a> {
-    let service = home.service.and_then(|id| services.get(id));
-    let cookie = backends.pool(home.pool).and_then(|pool| pool.cookie());
-    match service {
-        Some(service) => Added::of(&service.settings, cookie, proto),
-        None => Added::NONE,
     }
 }
 

@@ -11,6 +11,7 @@ mod backends;
 pub mod client;
 pub mod failure;
 pub mod heartbeat;
+mod picks;
 mod process;
 pub mod reading;
 pub mod table;
@@ -86,7 +87,8 @@ fn carry_out(given: &Given) -> Outcome {
         "config" => process::config(client, given),
         "overrides" => process::overrides(client, given),
         "events" => reading::events(client, given),
-        "explain" => reading::explain(client, given),
+        "picks" => picks::picks(client, given),
+        "explain" => picks::explain(client, given),
         _ => reading::health(client, given),
     }
 }

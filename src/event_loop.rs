@@ -225,6 +225,7 @@ impl EventLoop {
         let mut cx = Context::new(registry, Backends::default(), pipes, settings, now);
         cx.stats.log_dropped = logs.log.dropped();
         cx.spelling = logs.spelling;
+        cx.picks.keep(process.admin.picks);
         cx.backends.spell(logs.spelling);
         let chores = Chores::new(&mut cx);
         let most = process.max_flows.unwrap_or(share.flows);

@@ -22,6 +22,7 @@
 //! | [`stats`] | counters, histograms; the table of what is shown of them |
 //! | [`backends`] | servers, pools and their seats: who is there, how busy, who is picked |
 //! | [`services`] | listeners, services and their rules; which service takes a request |
+//! | [`picks`] | the last picks, for whoever asks why |
 //! | [`context`] | what a room may use while a pair or a probe acts |
 //! | [`health`] | probes: what is asked, what an answer means |
 //! | [`relay`] | what happens between a client and a backend |
@@ -128,6 +129,7 @@ pub mod limits;
 pub mod logging;
 pub mod net;
 pub mod outlet;
+pub mod picks;
 pub mod relay;
 pub mod services;
 pub mod settings;

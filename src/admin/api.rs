@@ -3,8 +3,8 @@
 //! ```text
 //!   /api/v1/services[/S]   /api/v1/listeners[/L]   /api/v1/pools[/P]
 //!   /api/v1/pools/P/backends[/B[/close-connections]]
-//!   /api/v1/batch  config[/check]  reload  drain  undrain  stop  overrides  explain  events
-//!   /api/v1/history  live  top
+//!   /api/v1/batch  config[/check]  reload  drain  undrain  stop  overrides  explain  picks
+//!   /api/v1/events  history  live  top
 //!   /metrics[/haproxy]  /health  /ready  /live  /problems/KIND
 //! ```
 //!
@@ -17,6 +17,7 @@ pub mod history;
 pub mod lists;
 mod live;
 mod overriding;
+mod picks;
 pub mod reading;
 mod registering;
 pub mod showing;
@@ -105,6 +106,7 @@ fn read(target: &Target<'_>, request: &Request, view: &View<'_>) -> Result<Answe
         }
         Target::Overrides => return Ok(overrides(view)),
         Target::Config => return Ok(config(view)),
+        Target::Picks => return picks::list(request),
         Target::Events => return streaming::events(request, view),
         Target::History => return history::history(request, view),
         Target::Stream => return live::live(request, view),
@@ -133,6 +135,7 @@ fn index(view: &View<'_>) -> serde_json::Value {
         "stop",
         "overrides",
         "explain",
+        "picks",
         "events",
         "history",
         "live",
@@ -254,6 +257,7 @@ fn unknown_path(path: &str) -> String {
         "/api/v1/stop",
         "/api/v1/overrides",
         "/api/v1/explain",
+        "/api/v1/picks",
         "/api/v1/events",
         "/api/v1/history",
         "/api/v1/live",

@@ -13,6 +13,7 @@
 //! ```
 
 pub(super) mod outliers;
+pub(super) mod picture;
 mod presence;
 pub(super) mod preview;
 mod ramps;

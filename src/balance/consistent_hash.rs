@@ -23,7 +23,7 @@ use std::collections::BinaryHeap;
 use std::ops::Range;
 
 use super::hash::{ByName, hash_ask, hash_name};
-use super::{Ask, Balance, Candidate, Candidates, Work};
+use super::{Ask, Balance, Candidate, Candidates, Placed, Work};
 use crate::limits::{MAGLEV_PROBES_MAX, MAGLEV_SLOTS, MAGLEV_SLOTS_PER_BACKEND};
 
 /// The table that picks go by, and the next one while it is built.
@@ -78,6 +78,13 @@ impl Balance for ConsistentHash {
             self.by_name.draw(hash_ask(ask, 1))
         })
     }
+
+    fn placed(&self, ask: &Ask) -> Option<Placed> {
+        let hash = hash_ask(ask, 0);
+        let slots = self.table.slots.len() as u32;
+        let slot = (slots > 0).then(|| (self.table.start(hash) as u32, slots));
+        Some(Placed { hash, slot })
+    }
 }
 
 impl ConsistentHash {
@@ -104,10 +111,14 @@ impl SlotTable {
         }
     }
 
+    /// The slot of this hash.
+    fn start(&self, hash: u64) -> usize {
+        ((u128::from(hash) * self.slots.len() as u128) >> 64) as usize
+    }
+
     /// The backend at the slot of this hash, or at one of those behind it.
     fn find(&self, set: &Candidates, hash: u64) -> Option<usize> {
-        let start = ((u128::from(hash) * self.slots.len() as u128) >> 64) as usize;
-        let (before, after) = self.slots.split_at(start);
+        let (before, after) = self.slots.split_at(self.start(hash));
         let slots = after.iter().chain(before).take(MAGLEV_PROBES_MAX + 1);
         let mut seats = slots.map(|&seat| seat as usize);
         seats.find(|&seat| set[seat].open_weight().is_some() && self.known[seat])

@@ -4,6 +4,8 @@
 //! then the second. Weights do not matter, except that weight 0 takes nobody. A pick looks at 64
 //! backends at a time.
 
+use std::time::Instant;
+
 use super::{Ask, Balance, Candidates};
 
 /// Who takes connections, in the order of the seats.
@@ -29,6 +31,10 @@ impl Balance for First {
     fn pick(&mut self, _set: &Candidates, _ask: &Ask) -> Option<usize> {
         let word = self.open.iter().position(|&bits| bits != 0)?;
         Some(word * 64 + self.open[word].trailing_zeros() as usize)
+    }
+
+    fn compared(&self, _set: &Candidates, index: usize, _now: Instant) -> Option<f64> {
+        Some(index as f64)
     }
 }
 

@@ -7,7 +7,7 @@
 
 use super::hash::{ByName, hash_ask};
 use super::weights::Weights;
-use super::{Ask, Balance, Candidates};
+use super::{Ask, Balance, Candidates, Placed};
 use crate::limits::REHASHES_MAX;
 
 /// The line of backends that addresses are points on.
@@ -48,6 +48,10 @@ impl Balance for IpHash {
             }
         }
         self.by_name.draw(hash_ask(ask, REHASHES_MAX + 1))
+    }
+
+    fn placed(&self, ask: &Ask) -> Option<Placed> {
+        Some(Placed { hash: hash_ask(ask, 0), slot: None })
     }
 }
 

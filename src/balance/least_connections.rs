@@ -16,6 +16,7 @@
 //! order. O(log n) a pick and a change.
 
 use std::num::NonZeroU32;
+use std::time::Instant;
 
 use super::rotation::{Restarted, Rotation};
 use super::tournament::{Key, Tournament};
@@ -69,6 +70,10 @@ impl Balance for LeastConnections {
             Restarted::Yes => self.rebuild(set),
         }
         Some(index)
+    }
+
+    fn compared(&self, set: &Candidates, index: usize, _now: Instant) -> Option<f64> {
+        Some(set[index].busyness())
     }
 }
 

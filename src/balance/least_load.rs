@@ -136,6 +136,13 @@ impl Balance for LeastLoad {
             None => Score::Connections(set[index].connections),
         }
     }
+
+    fn compared(&self, set: &Candidates, index: usize, now: Instant) -> Option<f64> {
+        Some(match self.score(set, index, now) {
+            Score::Value(load, _) => load,
+            Score::Connections(_) => set[index].busyness(),
+        })
+    }
 }
 
 impl LeastLoad {

@@ -88,6 +88,10 @@ impl Balance for LeastTime {
     fn score(&self, set: &Candidates, index: usize, now: Instant) -> Score {
         Score::Value(self.wait(set, index, now) * 1e3, " ms")
     }
+
+    fn compared(&self, set: &Candidates, index: usize, now: Instant) -> Option<f64> {
+        Some(self.wait(set, index, now) * 1e3)
+    }
 }
 
 impl LeastTime {

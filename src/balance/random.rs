@@ -8,6 +8,8 @@
 //! (Mitzenmacher 1996), and many balancers at once never agree on the same victim. O(log n) a
 //! pick, nothing a change.
 
+use std::time::Instant;
+
 use fastrand::Rng;
 
 use super::weights::Weights;
@@ -45,6 +47,10 @@ impl Balance for Random {
             product(second, first) < product(first, second)
         });
         Some(better.unwrap_or(first))
+    }
+
+    fn compared(&self, set: &Candidates, index: usize, _now: Instant) -> Option<f64> {
+        Some(set[index].busyness())
     }
 }
 

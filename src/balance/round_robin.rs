@@ -9,6 +9,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
 
 use super::{Ask, Balance, Candidates, Score};
 use crate::limits::WEIGHT_ONE;
@@ -87,10 +88,18 @@ impl Balance for RoundRobin {
         Some(index as usize)
     }
 
-    fn score(&self, _set: &Candidates, index: usize, _now: std::time::Instant) -> Score {
+    fn score(&self, _set: &Candidates, index: usize, _now: Instant) -> Score {
         let member = self.members[index];
         let growth = self.groups.get(&member.weight).map_or(0, |group| group.growth);
         Score::Value((member.current + growth) as f64 / f64::from(WEIGHT_ONE), " current")
+    }
+
+    fn compared(&self, _set: &Candidates, index: usize, _now: Instant) -> Option<f64> {
+        let member = self.members[index];
+        let growth = self.groups.get(&member.weight).map_or(0, |group| group.growth);
+        // All grow by their weights before they are compared.
+        let current = member.current + growth + Current::from(member.weight);
+        Some(current as f64 / f64::from(WEIGHT_ONE))
     }
 }
 

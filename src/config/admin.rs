@@ -41,6 +41,8 @@ pub struct AdminSettings {
     pub history_memory: Option<u64>,
     /// The file in which it survives a restart, if it does.
     pub history_file: Option<String>,
+    /// So many of the last picks are kept.
+    pub picks: usize,
 }
 
 /// One place where operators and programs connect.
@@ -78,6 +80,7 @@ impl AdminSettings {
         register_udp: None,
         history_memory: Some(HISTORY_BYTES_DEFAULT),
         history_file: None,
+        picks: 0,
     };
 
     /// Whether anybody is listened to.
@@ -115,6 +118,7 @@ impl SettingKey {
     pub const ADMIN_SOCKET_MODE: SettingKey = SettingKey("admin.socket_mode");
     pub const HAPROXY_SOCKET: SettingKey = SettingKey("admin.haproxy_socket");
     pub const HAPROXY_LEVEL: SettingKey = SettingKey("admin.haproxy_level");
+    pub const PICKS: SettingKey = SettingKey("admin.picks");
     pub const REGISTER_UDP: SettingKey = SettingKey("admin.register_udp");
     pub const HISTORY_MEMORY: SettingKey = SettingKey("admin.history_memory");
     pub const HISTORY_FILE: SettingKey = SettingKey("admin.history_file");

@@ -1,15 +1,27 @@
 //! What exchanges are found again by: lent while one goes on, so that an idle client holds none.
 
+use std::num::NonZeroU8;
 use std::time::{Instant, SystemTime};
 
 use crate::http::{RequestId, RequestIdMaker};
 use crate::limits::TRACES_SPARE_MAX;
+use crate::picks::{AskedText, PickNumber};
 
 /// What one exchange, or one connection, is found again by.
 #[derive(Debug, Default)]
 pub struct Trace {
     /// The id of its request; none, if it has none.
     pub id: RequestId,
+    /// What is asked for; nothing, if no picks are kept.
+    pub asked: AskedText,
+    /// It is a request.
+    pub is_request: bool,
+    /// The rule that chose the pool, counted from 1, if one did.
+    pub rule: Option<NonZeroU8>,
+    /// The pick that is in force.
+    pub pick: Option<PickNumber>,
+    /// The status of the answer whose head was passed on; 0 before that.
+    pub status: u16,
 }
 
 /// What makes ids, and traces to be lent: nothing is allocated for one once there are enough.
@@ -17,6 +29,7 @@ pub struct Trace {
 pub struct Traces {
     /// Where ids come from.
     pub maker: RequestIdMaker,
+    #[expect(clippy::vec_box, reason = "the boxes are what is lent")]
     spare: Vec<Box<Trace>>,
 }
 

@@ -131,7 +131,8 @@ fn weight(value: &Value) -> String {
     }
 }
 
-fn number(value: f64) -> String {
+/// A number for people.
+pub fn number(value: f64) -> String {
     if value.fract() == 0.0 { format!("{value:.0}") } else { format!("{value:.1}") }
 }
 
@@ -231,51 +232,6 @@ pub fn event_line(id: &str, kind: &str, value: &Value) -> String {
     line
 }
 
-/// `explain`.
-pub fn explain(client: &Client, given: &Given) -> Outcome {
-    let mut path = format!("/api/v1/explain?request={}", encoded(&given.words[0]));
-    for flag in ["from", "listener", "header"] {
-        for value in given.values(flag) {
-            path += &format!("&{flag}={}", encoded(&value));
-        }
-    }
-    let value = client.get(&path)?;
-    if given.has("json") {
-        return print(&format!("{value}\n"));
-    }
-    let mut out = String::new();
-    for name in ["listener", "service", "pool", "algorithm"] {
-        if let Some(text) = value[name].as_str() {
-            out += &format!("{name:10} {text}\n");
-        }
-    }
-    if let Some(rules) = value["rules"]["edit"].as_array().filter(|it| !it.is_empty()) {
-        let rules = rules.iter().map(cell).collect::<Vec<_>>().join(", ");
-        out += &format!("{:10} {rules} edit it\n", "rules");
-    }
-    if let Some(all) = value["candidates"].as_array() {
-        for it in all {
-            let may = if it["eligible"] == true { "may take it" } else { "may not" };
-            let name = cell(&it["name"]);
-            let weight = it["weight"].as_f64().map(number).unwrap_or_default();
-            let active = cell(&it["active"]);
-            out += &format!(
-                "{:10} {name}: {may}, weight {weight}, {active} active\n",
-                "candidate"
-            );
-        }
-    }
-    if let Some(choice) = value["choice"].as_str() {
-        out += &format!("{:10} {choice}\n", "choice");
-    }
-    if value["answer"].is_object() {
-        let status = cell(&value["answer"]["status"]);
-        let because = cell(&value["answer"]["because"]);
-        out += &format!("{:10} {status}: {because}\n", "answer");
-    }
-    print(&out)
-}
-
 /// `health`: what is wrong, a line each.
 pub fn health(client: &Client, given: &Given) -> Outcome {
     let mut wrong = Vec::new();
@@ -314,7 +270,7 @@ pub fn items(value: &Value) -> &[Value] {
 }
 
 /// A value for people.
-fn cell(value: &Value) -> String {
+pub fn cell(value: &Value) -> String {
     match value {
         Value::Null => "-".to_owned(),
         Value::String(text) => crate::config::escaped(text).to_string(),

@@ -47,6 +47,11 @@ const FLAGS: &[Flag] = &[
     ("sni", "NAME", "the name in its certificate [its host]"),
     ("check-port", "N", "probes go to this port [that of the address]"),
     ("kind", "K[,K]", "only events of these kinds"),
+    ("backend", "POOL/NAME", "only those that went there"),
+    ("client", "IP[/LENGTH]", "only of this address or network"),
+    ("request", "ID", "only the one of this request id, with all that is known of it"),
+    ("service", "NAME", "only of this service"),
+    ("limit", "N", "so many at most [100]"),
     ("since", "N", "those behind this number first, as far as they are kept"),
     ("from", "ADDRESS", "the client's address [127.0.0.1]"),
     ("header", "'NAME: VALUE'", "a field of the request; may be given again"),
@@ -96,6 +101,9 @@ commands! {
     "events" "" 0..0 ["kind" "since"] "what happens, a line each, until Ctrl-C" "";
     "explain" "'GET https://www.example.com/api'" 1..1 ["from" "header" "listener"]
         "what would become of a request, without sending it" "";
+    "picks" "" 0..0 ["backend" "client" "request" "service" "since" "limit"]
+        "where the last requests, connections and flows went, and why"
+        "With --request all that is known of that one. Kept are as many as --picks says.";
     "health" "" 0..0 []
         "whether all is well, for scripts: exit code 0, or 1 with a line about each thing"
         "Well is: the process serves, and every service has a backend that is up.";

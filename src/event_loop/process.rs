@@ -37,6 +37,7 @@ impl EventLoop {
         }
         // because: what does not listen again is in the log.
         let _ = self.hold_frontends();
+        self.cx.picks.keep(new.admin.picks);
         if old.log_level != new.log_level {
             log::set_max_level(new.log_level);
         }

@@ -182,3 +182,15 @@ pub const HISTORY_MINUTES_IN_FILE: usize = 2 * 24 * 60;
 
 /// As much of one is read: two days of 10,000 backends.
 pub const HISTORY_FILE_BYTES_MAX: u64 = 512 << 20;
+
+/// Picks that can be kept: some 90 MB of them.
+pub const PICKS_MAX: usize = 100_000;
+
+/// Bytes of method and path, or of a server name, that are kept of what asked for a pick.
+pub const PICK_ASKED_BYTES_MAX: usize = 96;
+
+/// Picks that one answer lists, if it is not asked for less.
+pub const PICKS_LISTED: usize = 100;
+
+/// Picks that are looked at for a piece of an answer: some 50 us.
+pub const PICKS_PER_PIECE: usize = 256;

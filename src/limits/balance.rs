@@ -56,3 +56,9 @@ pub const CONNECT_TIME_MIN: Duration = Duration::from_micros(1);
 
 /// From the seed of one pool's algorithm to the next one's.
 pub const BALANCE_SEED_STEP: u64 = 1;
+
+/// Members of a pool that are kept of each pick, with what was compared: more than most pools have.
+pub const PICTURE_MEMBERS_MAX: usize = 16;
+
+/// Seats that are looked at for them; vacant ones take a few nanoseconds.
+pub const PICTURE_SEATS_MAX: usize = 64;

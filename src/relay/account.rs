@@ -53,6 +53,25 @@ pub(super) enum About {
     Request(RequestText),
 }
 
+/// What is spoken on what is closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Spoken {
+    /// Nobody knows: bytes.
+    Bytes,
+    /// HTTP, and the head of a request is not whole.
+    NoRequest,
+    /// HTTP, and it is in the middle of an exchange.
+    Http,
+}
+
+/// Why something was closed that did not come to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Closed {
+    pub cause: Cause,
+    /// Where the cause does not say it all.
+    pub fault: Option<Fault>,
+}
+
 /// What the line quotes of a request, as the client wrote it, in one allocation.
 #[derive(Debug)]
 pub(super) struct RequestText {
@@ -127,49 +146,20 @@ impl Account {
 
     /// Why the exchange was cut short, if the pair is closed for this reason; `None` if it was not.
     pub(super) fn why_closed(&self, reason: Reason) -> Option<Why<'static>> {
-        let http = matches!(self.about, About::Request(_) | About::NoRequest);
-        let malformed = Fault::Other(ErrorKind::InvalidData);
-        let (cause, fault) = match reason {
-            Reason::Finished => return None,
-            Reason::ClientBroke(_) if matches!(self.about, About::NoRequest) => {
-                (Cause::HeadCutShort, None)
-            }
-            Reason::ClientStalled => (Cause::ClientStalled, None),
-            Reason::AnswerStalled => (Cause::AnswerStalled, None),
-            Reason::ClientBroke(Fault::TimedOut) if http => (Cause::ClientStalled, None),
-            Reason::ClientBroke(fault) if http && fault == malformed => (Cause::BadBody, None),
-            Reason::ClientBroke(fault) => (Cause::ClientReset, Some(fault)),
-            Reason::ClientLeft => (Cause::AbortOnClose, None),
-            Reason::BackendBroke(Fault::TimedOut) if http => (Cause::AnswerStalled, None),
-            Reason::BackendBroke(fault) if http && fault == malformed => {
-                (Cause::BadAnswer, None)
-            }
-            Reason::BackendBroke(fault) if !http => (Cause::BackendReset, Some(fault)),
-            Reason::BackendBroke(fault) if self.answered_at.is_some() => {
-                (Cause::AnswerCutShort, Some(fault))
-            }
-            Reason::BackendBroke(fault) => (Cause::NoAnswer, Some(fault)),
-            Reason::ConnectFailed(Fault::TimedOut) => (Cause::ConnectTimeout, None),
-            Reason::ConnectFailed(fault) => (Cause::ConnectFailed, Some(fault)),
-            Reason::Refused(NoBackend::AllDown) => (Cause::AllDown, None),
-            Reason::Refused(NoBackend::NoRoom) => (Cause::NoRoom, None),
-            Reason::Alerted(Alert::UnrecognizedName) => (Cause::UnknownName, None),
-            Reason::Alerted(alert) => {
-                let detail = format!("refused with {alert}").into();
-                return Some(Why { cause: Cause::BadHello, detail });
-            }
-            Reason::HelloTooLate => (Cause::HandshakeTimeout, None),
-            Reason::Idle | Reason::Rested => (Cause::IdleTimeout, None),
-            Reason::GaveWay => (Cause::MaxConnections, None),
-            Reason::HalfClosedIdle => (Cause::HalfCloseTimeout, None),
-            Reason::BackendLost(loss) => (loss.cause(), None),
-            Reason::Told => (Cause::Told, None),
-            Reason::Stopped => (Cause::Stopped, None),
-            Reason::DrainTimeout => (Cause::DrainTimeout, None),
-            Reason::Exhausted => (Cause::OutOfResources, None),
+        let spoken = match self.about {
+            About::NoRequest => Spoken::NoRequest,
+            About::Request(_) => Spoken::Http,
+            About::Tcp(_) | About::Handshake(_) => Spoken::Bytes,
         };
+        let Closed { cause, fault } = Closed::of(reason, spoken, self.answered_at.is_some())?;
         let says = cause.says();
-        let detail = fault.map_or(says.into(), |fault| format!("{says}: {fault}").into());
+        let detail = match (fault, reason) {
+            (_, Reason::Alerted(alert)) if cause == Cause::BadHello => {
+                format!("refused with {alert}").into()
+            }
+            (Some(fault), _) => format!("{says}: {fault}").into(),
+            (None, _) => says.into(),
+        };
         Some(Why { cause, detail })
     }
 
@@ -184,6 +174,49 @@ impl Account {
             answer: between(self.connected_at, self.answered_at),
             total: now.saturating_duration_since(self.began),
         }
+    }
+}
+
+impl Closed {
+    /// Of what is closed for this reason; `None` if it came to its end.
+    pub(super) fn of(reason: Reason, spoken: Spoken, is_answered: bool) -> Option<Closed> {
+        let http = spoken != Spoken::Bytes;
+        let malformed = Fault::Other(ErrorKind::InvalidData);
+        let (cause, fault) = match reason {
+            Reason::Finished => return None,
+            Reason::ClientBroke(_) if spoken == Spoken::NoRequest => {
+                (Cause::HeadCutShort, None)
+            }
+            Reason::ClientStalled => (Cause::ClientStalled, None),
+            Reason::AnswerStalled => (Cause::AnswerStalled, None),
+            Reason::ClientBroke(Fault::TimedOut) if http => (Cause::ClientStalled, None),
+            Reason::ClientBroke(fault) if http && fault == malformed => (Cause::BadBody, None),
+            Reason::ClientBroke(fault) => (Cause::ClientReset, Some(fault)),
+            Reason::ClientLeft => (Cause::AbortOnClose, None),
+            Reason::BackendBroke(Fault::TimedOut) if http => (Cause::AnswerStalled, None),
+            Reason::BackendBroke(fault) if http && fault == malformed => {
+                (Cause::BadAnswer, None)
+            }
+            Reason::BackendBroke(fault) if !http => (Cause::BackendReset, Some(fault)),
+            Reason::BackendBroke(fault) if is_answered => (Cause::AnswerCutShort, Some(fault)),
+            Reason::BackendBroke(fault) => (Cause::NoAnswer, Some(fault)),
+            Reason::ConnectFailed(Fault::TimedOut) => (Cause::ConnectTimeout, None),
+            Reason::ConnectFailed(fault) => (Cause::ConnectFailed, Some(fault)),
+            Reason::Refused(NoBackend::AllDown) => (Cause::AllDown, None),
+            Reason::Refused(NoBackend::NoRoom) => (Cause::NoRoom, None),
+            Reason::Alerted(Alert::UnrecognizedName) => (Cause::UnknownName, None),
+            Reason::Alerted(_) => (Cause::BadHello, None),
+            Reason::HelloTooLate => (Cause::HandshakeTimeout, None),
+            Reason::Idle | Reason::Rested => (Cause::IdleTimeout, None),
+            Reason::GaveWay => (Cause::MaxConnections, None),
+            Reason::HalfClosedIdle => (Cause::HalfCloseTimeout, None),
+            Reason::BackendLost(loss) => (loss.cause(), None),
+            Reason::Told => (Cause::Told, None),
+            Reason::Stopped => (Cause::Stopped, None),
+            Reason::DrainTimeout => (Cause::DrainTimeout, None),
+            Reason::Exhausted => (Cause::OutOfResources, None),
+        };
+        Some(Closed { cause, fault })
     }
 }
 

@@ -15,9 +15,11 @@ use crate::event::Owner;
 use crate::limits::{CONNECT_PROVEN, TLS_WARNINGS};
 use crate::net::tls::{Tls, Trouble};
 use crate::net::{Connect, Fault, Stream};
+use crate::picks::PickedBy;
 use crate::stats::Failure;
 
 use super::client::{Client, Link};
+use super::trace;
 use super::verdict::{Reason, Verdict};
 
 /// Why an attempt to connect did not get on.
@@ -115,6 +117,10 @@ pub fn resume(client: &mut Client, cx: &mut Context) -> Option<ServerId> {
     }
     let backend = cx.connections.get(key)?.backend;
     client.link = Link::Connected(key);
+    if cx.picks.is_on() {
+        trace::begin_pick(PickedBy::Login, client, cx);
+        trace::chosen(Some(backend), client, cx);
+    }
     if let Some(account) = &mut client.account {
         account.picked(backend, 0);
         account.connected(cx.now);
@@ -134,7 +140,16 @@ fn choose(
         }
         client.search_mut().turned = None;
     }
-    let backend = wanted.map_or_else(|| pick(client, cx), Ok)?;
+    let is_kept = cx.picks.is_on();
+    if is_kept {
+        let by = wanted.map_or(PickedBy::Algorithm, |_| PickedBy::Cookie);
+        trace::begin_pick(by, client, cx);
+    }
+    let backend = wanted.map_or_else(|| pick(client, cx), Ok);
+    if is_kept {
+        trace::chosen(backend.as_ref().ok().copied(), client, cx);
+    }
+    let backend = backend?;
     let tried = client.tried().len();
     if let Some(account) = &mut client.account {
         account.picked(backend, tried);

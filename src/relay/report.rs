@@ -17,7 +17,7 @@ use crate::http::{RequestHead, RequestId};
 use crate::net::Fault;
 use crate::stats::Moved;
 
-use super::account::{About, Account, OwnAnswer, RequestText};
+use super::account::{About, Account, Closed, OwnAnswer, RequestText, Spoken};
 use super::client::Client;
 use super::trace;
 use super::verdict::Reason;
@@ -92,7 +92,7 @@ pub fn finish(client: &mut Client, cx: &mut Context) {
     if let Some(account) = client.account.take() {
         write(&account, moved(&account, client), client, cx);
     }
-    trace::end(client, cx);
+    trace::finish(client, cx);
 }
 
 /// We answered ourselves, with these bytes; if there was no request, since its first byte came.
@@ -120,7 +120,7 @@ pub fn own_page(
     cx.each_traffic(client.home, |it| it.answered(status));
     debug!("pair {}: answered {status} here: {}: {why}", client.number, cause.word());
     if cx.access_log.is_none() {
-        return trace::end(client, cx);
+        return trace::end(status, Some(cause), client, cx);
     }
     let began = since.unwrap_or(cx.now);
     let mut account = client
@@ -134,7 +134,7 @@ pub fn own_page(
     let to_backend = moved(&account, client).to_backend;
     let to_client = bytes.len() as u64 + body;
     write(&account, Moved { to_backend, to_client }, client, cx);
-    trace::end(client, cx);
+    trace::end(status, Some(cause), client, cx);
 }
 
 /// The pair is closed, perhaps in the middle of something: of a request's head, if its first byte
@@ -146,7 +146,13 @@ pub fn close(
     cx: &mut Context,
 ) {
     write_closed(client, partial_head, reason, cx);
-    trace::end(client, cx);
+    if let Some(trace) = &client.trace {
+        let is_answered = trace.status != 0;
+        let is_http = trace.is_request || !trace.id.is_none();
+        let spoken = if is_http { Spoken::Http } else { Spoken::Bytes };
+        let closed = Closed::of(reason, spoken, is_answered);
+        trace::end(0, closed.map(|it| it.cause), client, cx);
+    }
 }
 
 fn write_closed(

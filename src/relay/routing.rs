@@ -3,6 +3,8 @@
 
 mod ruling;
 
+use std::num::NonZeroU8;
+
 use log::debug;
 
 use crate::access_log::Cause;
@@ -17,7 +19,7 @@ use crate::net::tls::Tls;
 use super::account::OwnAnswer;
 use super::client::Client;
 use super::verdict::{Reason, Successor, Verdict};
-use super::{parting, report};
+use super::{parting, report, trace};
 
 use ruling::by_rules;
 pub use ruling::{Ruled, RuledBody, Served, own_host};
@@ -46,6 +48,7 @@ pub fn route(client: &mut Client, cx: &mut Context) -> Verdict {
         name.as_deref().unwrap_or("nobody by name"),
         cx.backends.pool(home.pool).map_or("which nobody serves", |pool| &pool.name),
     );
+    trace::named(name.as_deref(), client, cx);
     report::named(name, client, cx.now);
     let Some(pool) = home.pool else {
         cx.stats.names_unknown += 1;
@@ -67,6 +70,17 @@ pub enum Chosen {
     Own(OwnAnswer),
     /// It is answered here, as a rule says.
     Ruled(Box<Ruled>),
+}
+
+impl Chosen {
+    /// The rule that chose the pool, counted from 1, if one did.
+    #[inline]
+    pub fn rule(&self) -> Option<NonZeroU8> {
+        match self {
+            Chosen::Backend(served) => served.rule,
+            Chosen::Own(_) | Chosen::Ruled(_) => None,
+        }
+    }
 }
 
 /// The service that takes the request whose head lies at the beginning of the scratch buffer, and

@@ -32,6 +32,7 @@ use crate::net::{
     Batch, DatagramSocket, Fault, Piece, RecvMeta, RecvOutcome, Refused, SendOutcome, Sender,
     Transmit,
 };
+use crate::picks::PickNumber;
 use crate::services::{Listener, Receiving};
 use crate::stats::{LogThrottle, Moved};
 
@@ -88,6 +89,8 @@ pub struct Upstream {
     backend: ServerId,
     /// The service, and the pool that the backend was picked from; counted at both.
     home: Home,
+    /// The record of its pick, if picks are kept.
+    pick: Option<PickNumber>,
     /// It waits in the run queue.
     queued: bool,
     /// Messages asked for at once.

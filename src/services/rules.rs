@@ -12,6 +12,7 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::num::NonZeroU8;
 use std::sync::Arc;
 
 use crate::balance;
@@ -64,6 +65,8 @@ pub struct Page {
 pub struct Decision<'a> {
     /// A bit for each rule that applies.
     pub applied: u64,
+    /// The rule that decided, counted from 1, if one did.
+    pub rule: Option<NonZeroU8>,
     /// What was decided.
     pub verdict: Decided<'a>,
 }
@@ -120,9 +123,11 @@ impl Rules {
                 Some(Act::Redirect(to)) => Decided::Redirect(to),
                 Some(Act::Respond(status, page)) => Decided::Respond(*status, page.as_ref()),
             };
-            return Decision { applied, verdict };
+            // because: there are at most 64.
+            let rule = NonZeroU8::new(index as u8 + 1);
+            return Decision { applied, rule, verdict };
         }
-        Decision { applied, verdict: Decided::Nothing }
+        Decision { applied, rule: None, verdict: Decided::Nothing }
     }
 }
 

@@ -5,10 +5,10 @@
 use super::row::{Act, Setting, list, switch};
 use super::tls::file;
 use crate::config::{
-    AdminListen, ClientCert, HaproxyLevel, OnLapse, SettingKey, allowed_host, one_of,
+    AdminListen, ClientCert, HaproxyLevel, OnLapse, SettingKey, allowed_host, number, one_of,
     size_or_none, size_text, socket_mode, socket_path, udp_address, word_of,
 };
-use crate::limits::HISTORY_BYTES_MAX;
+use crate::limits::{self, HISTORY_BYTES_MAX};
 
 pub(super) static ADMIN: &[Setting] = &[
     Setting {
@@ -232,6 +232,20 @@ pub(super) static ADMIN: &[Setting] = &[
         show: |config| config.process.state_file.clone(),
         act: Act::Value(SettingKey::STATE_FILE, |config, text| {
             config.process.state_file = Some(file(text)?.to_owned());
+            Ok(())
+        }),
+    },
+    Setting {
+        short: "",
+        long: "picks",
+        value: "N",
+        says: "Keep the last N picks of a backend, 0 to 100000, so that --admin can say why a \
+               request, a connection or a flow went where it went: what each backend was at that \
+               moment, and what the algorithm compared. Each takes less than a kibibyte. 0: none.",
+        default: |defaults| defaults.process.admin.picks.to_string(),
+        show: |config| Some(config.process.admin.picks.to_string()),
+        act: Act::Value(SettingKey::PICKS, |config, text| {
+            config.process.admin.picks = number(text, 0..=limits::PICKS_MAX as u64)? as usize;
             Ok(())
         }),
     },

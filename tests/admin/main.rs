@@ -11,5 +11,6 @@ mod history;
 mod large;
 mod load;
 mod metrics;
+mod picks;
 mod registering;
 mod streams;

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::common::admin::Admin;
+use crate::common::http::{Origin, Wire};
 use crate::common::{Backend, Balancer, until};
 
 /// A directory of its own; removed when dropped.
@@ -218,6 +220,42 @@ fn a_request_is_explained_and_events_are_followed() {
     assert!(line.contains("/pools/web/backends/a") && line.contains("too hot"), "{line}");
     child.kill().unwrap();
     child.wait().unwrap();
+    it.stop();
+}
+
+#[test]
+fn picks_are_listed_and_one_is_told_in_whole() {
+    let it = Running::start();
+    assert!(it.says(&["picks"]).contains("no picks are kept; start pointsman with --picks"));
+    let origin = Origin::named("here");
+    let at = origin.backend.flag();
+    let args = ["-l", "http://127.0.0.1:0", "-b", &at, "--check", "none", "--picks", "9"];
+    let admin = Admin::start(&[&args[..], &["--request-id", "keep"]].concat());
+    let place = format!("unix:{}", admin.api.socket.display());
+    let says = |more: &[&str]| {
+        let args = [&["ctl", "picks", "--admin", &place][..], more].concat();
+        let out = Command::new(env!("CARGO_BIN_EXE_pointsman")).args(args).output().unwrap();
+        assert!(out.status.success(), "{out:?}");
+        String::from_utf8(out.stdout).unwrap()
+    };
+    assert_eq!(says(&[]), "no pick that is kept is like this\n");
+    let mut client = Wire::to(&admin.balancer);
+    client.ask("GET /a HTTP/1.1\r\nHost: a\r\nX-Request-Id: one\r\n\r\n");
+    until("it is over", || says(&[]).contains("  200  "));
+    let told = says(&["--request", "one"]);
+    let name = origin.backend.name();
+    for line in [
+        "request id one",
+        "asked      GET /a",
+        "pool       main; 1 of 1 up",
+        &format!("candidate  {name}: may take it, weight 1, 0 active, compared 0.5"),
+        &format!("choice     {name}"),
+        "outcome    200 after ",
+    ] {
+        assert!(told.contains(line), "{line}: {told}");
+    }
+    assert!(says(&["--client", "::1"]).starts_with("no pick"));
+    assert_eq!(json(&says(&["--json"]))["items"][0]["request_id"], "one");
     it.stop();
 }
 

@@ -472,6 +472,7 @@ const ONCE: &[(&str, &str)] = &[
     ("health-path", "/up"),
     ("stats-path", "/stats"),
     ("admin-tokens", "tokens"),
+    ("picks", "10"),
     ("register-udp", "127.0.0.1:0"),
     ("admin-cert", "a.crt"),
     ("admin-key", "a.key"),

@@ -18,7 +18,7 @@ pub const FLOORS: &[&[&str]] = &[
     &["config"],
     &["json", "outlet", "event", "flow", "history", "http", "hello", "balance", "net"],
     &["access_log", "stats", "backends"],
-    &["services"],
+    &["services", "picks"],
     &["context"],
     &["health", "status", "relay", "logging"],
     &["control"],

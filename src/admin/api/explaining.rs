@@ -5,14 +5,13 @@ use std::net::IpAddr;
 
 use serde_json::{Map, Value, json};
 
-use crate::backends::{Candidacy, Pool};
+use crate::backends::Pool;
 use crate::balance::{self, Ask};
 use crate::config::{Facts, HashKey, ListenerSpec, Protocol};
 use crate::event::{ListenerId, PoolId};
 use crate::http::facts::RequestFacts;
 use crate::http::fields::Fields;
 use crate::http::{Parse, RequestHead, Scan, parse_request};
-use crate::limits::WEIGHT_ONE;
 use crate::services::{Decided, Service};
 
 use super::super::answer::Answer;
@@ -21,6 +20,7 @@ use super::super::problem::{Kind, Problem};
 use super::super::request::Request;
 use super::super::view::View;
 use super::lists::unknown_parameter;
+use super::picks::candidate;
 
 const KNOWN: &[&str] = &["request", "from", "listener", "header"];
 
@@ -105,18 +105,16 @@ fn decide(
 /// Who of the pool may be chosen, and who would be.
 fn choose(pool: PoolId, imagined: &Imagined, view: &View<'_>, out: &mut Map<String, Value>) {
     let Some(found) = view.cx.backends.pool(Some(pool)) else { return };
-    let candidate = |it: Candidacy<'_>| {
-        json!({
-            "name": it.name,
-            "eligible": it.eligible,
-            "active": it.connections,
-            "weight": f64::from(it.weight) / f64::from(WEIGHT_ONE),
-        })
-    };
-    let all: Vec<Value> = found.candidacies().map(candidate).collect();
-    out.insert("algorithm".into(), json!(found.settings.algorithm.to_string()));
-    out.insert("candidates".into(), json!(all));
     let ask = Ask { client: imagined.client, key: imagined.key(found), now: view.cx.now };
+    let all = found.look(ask.now);
+    let all: Vec<Value> = all.map(|(name, it)| candidate(Some(name), &it)).collect();
+    let algorithm = found.settings.algorithm;
+    out.insert("algorithm".into(), json!(algorithm.to_string()));
+    out.insert("compares".into(), json!(balance::compares(algorithm)));
+    if let Some(placed) = found.placed(&ask) {
+        out.insert("placed".into(), super::picks::placed(placed));
+    }
+    out.insert("candidates".into(), json!(all));
     let choice = found.preview(&ask);
     match choice {
         Some(name) => out.insert("choice".into(), json!(name)),

@@ -45,6 +45,8 @@ pub enum Target<'a> {
     OverridesOf(&'a str, &'a str),
     /// What would become of a request.
     Explain,
+    /// Where the last requests went.
+    Picks,
     /// What happens.
     Events,
     /// What was.
@@ -96,6 +98,7 @@ impl Target<'_> {
             ["api", "v1", "overrides"] => Target::Overrides,
             ["api", "v1", "overrides", pool, name] => Target::OverridesOf(pool, name),
             ["api", "v1", "explain"] => Target::Explain,
+            ["api", "v1", "picks"] => Target::Picks,
             ["api", "v1", "events"] => Target::Events,
             ["api", "v1", "history"] => Target::History,
             ["api", "v1", "live"] => Target::Stream,

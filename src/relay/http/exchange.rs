@@ -36,6 +36,7 @@ use super::super::account::OwnAnswer;
 use super::super::client::Client;
 use super::super::connect::{self, Attempt, Found, Took, Wants};
 use super::super::routing::Served;
+use super::super::trace;
 use super::super::verdict::Reason;
 use super::carry::{self, BodyRelay, Carried, Transfer};
 use super::response::{Answer, Answered, Reader};
@@ -294,6 +295,7 @@ impl Exchange {
                 it.timed(took);
             });
             self.judge_suspect(backend, head.status, peer, cx);
+            trace::answered(head.status, client);
             if let Some(account) = &mut client.account {
                 account.answered(head.status, head.bytes, cx.now);
             }

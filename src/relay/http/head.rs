@@ -48,7 +48,7 @@ pub(super) fn read(http: &mut Http, client: &mut Client, cx: &mut Context) -> Ht
             http.input = Vec::new();
             report::begin_request(&head, http.head_since.take(), client, cx);
             let chosen = routing::choose(&head, client, cx);
-            trace::begin_request(client, cx);
+            trace::begin_request(&head, chosen.rule(), client, cx);
             match chosen {
                 Chosen::Backend(served) if served.may_be_answered => {
                     pages::answer(&head, total, http, client, cx).unwrap_or_else(|| {

@@ -6,6 +6,7 @@
 //! is composed at once; those of the answer go with the exchange.
 
 use std::net::IpAddr;
+use std::num::NonZeroU8;
 use std::sync::Arc;
 
 use crate::access_log::Cause;
@@ -31,6 +32,8 @@ pub struct Served {
     pub may_be_answered: bool,
     /// A copy of it may be wanted.
     pub mirrored: bool,
+    /// The rule that chose its pool, counted from 1, if one did.
+    pub rule: Option<NonZeroU8>,
     /// What rules do to the head of its answer.
     pub response: Option<Box<ResponseEdits>>,
 }
@@ -43,6 +46,7 @@ impl Served {
             edited: false,
             may_be_answered: !service.answers_nothing(),
             mirrored: service.mirror.is_some(),
+            rule: None,
             response: None,
         }
     }
@@ -99,7 +103,8 @@ pub(super) fn by_rules(
             .map(|response| {
                 let edited = !request.is_empty();
                 let &Served { may_be_answered, mirrored, .. } = served;
-                Chosen::Backend(Served { edited, may_be_answered, mirrored, response })
+                let rule = decision.rule;
+                Chosen::Backend(Served { edited, may_be_answered, mirrored, rule, response })
             }),
     };
     cx.http.edits = request;

@@ -9,6 +9,7 @@ use crate::access_log::{Cause, Counts, Ending, Record, ServedBy, Times, What, Wh
 use crate::config::{SettingKey, Spelling};
 use crate::context::Context;
 use crate::flow::Flow;
+use crate::picks::PickEnd;
 use crate::stats::traffic::Blame;
 
 use super::super::verdict::Loss;
@@ -44,6 +45,9 @@ impl Udp {
             flow.answers
         );
         write(&flow, end, cx);
+        if let Some(pick) = flow.upstream.pick {
+            cx.picks.end(pick, PickEnd::of(0, end.cause()), cx.now);
+        }
         cx.backends.closed(flow.upstream.backend);
         let home = flow.upstream.home;
         cx.each_traffic(home, |it| {

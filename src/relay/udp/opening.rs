@@ -5,14 +5,18 @@ use std::net::{IpAddr, SocketAddr};
 
 use log::{Level, debug, log_enabled, warn};
 
+use crate::access_log::Cause;
 use crate::backends::{Backends, Course, PoolId, ServerId};
 use crate::balance::Ask;
 use crate::context::{Context, Home};
 use crate::event::Owner;
 use crate::flow::{ClassId, Flow, FlowKey};
+use crate::http::RequestId;
 use crate::limits::{EXHAUSTION_WARNINGS, HEARD_AT_FIRST};
 use crate::net::{DatagramSocket, Fault};
+use crate::picks::{AskedText, Asker, PickEnd, PickNumber, PickedBy};
 
+use super::super::trace;
 use super::ending::FlowEnd;
 use super::{Udp, Upstream, Waiting};
 
@@ -24,17 +28,32 @@ impl Udp {
         let shunned = tried.len();
         let service = cx.listeners[client.listener].only;
         let pool = service.and_then(|id| cx.services.get(id)).and_then(|it| it.pool);
+        let home = Home { service, pool };
         let retries = cx.backends.settings(pool).retries as usize;
         while tried.len() <= shunned + retries {
-            let Some(backend) = pick(&client, pool, &tried, cx) else { return false };
+            let attempt = (tried.len() - shunned) as u32 + 1;
+            let record = begin_pick(&client, home, attempt, &tried, cx);
+            let Some(backend) = pick(&client, pool, &tried, cx) else {
+                if let Some(number) = record {
+                    cx.picks.end(number, PickEnd::of(0, Some(Cause::AllDown)), cx.now);
+                }
+                return false;
+            };
+            if let Some(pick) = record.and_then(|number| cx.picks.get_mut(number.get())) {
+                pick.choice = Some(backend);
+            }
             self.budget.opened();
             match connect(backend, pool, cx) {
                 Ok(socket) => {
-                    let upstream = Upstream::new(socket, backend, Home { service, pool });
+                    let upstream = Upstream::new(socket, backend, home, record);
                     return self.add(client, class, upstream, cx);
                 }
                 Err(Fault::Exhausted) => {
                     self.note_exhaustion("socket", cx);
+                    if let Some(number) = record {
+                        let end = PickEnd::of(0, Some(Cause::OutOfResources));
+                        cx.picks.end(number, end, cx.now);
+                    }
                     // Its socket is free at the end of the turn, for whoever asks again.
                     if let Some(flow) = self.flows.give_way(cx.now) {
                         self.give_way(flow, cx);
@@ -43,6 +62,10 @@ impl Udp {
                 }
                 Err(fault) => {
                     cx.backends.datagram_failed(backend, fault, cx.now);
+                    if let Some(number) = record {
+                        let end = PickEnd::tried_another(Some(fault));
+                        cx.picks.end(number, end, cx.now);
+                    }
                     tried.push(backend);
                 }
             }
@@ -91,11 +114,17 @@ impl Udp {
 }
 
 impl Upstream {
-    fn new(socket: DatagramSocket, backend: ServerId, home: Home) -> Upstream {
+    fn new(
+        socket: DatagramSocket,
+        backend: ServerId,
+        home: Home,
+        pick: Option<PickNumber>,
+    ) -> Upstream {
         Upstream {
             socket,
             backend,
             home,
+            pick,
             queued: false,
             wanted: HEARD_AT_FIRST as u8,
             waiting: Waiting::default(),
@@ -127,6 +156,31 @@ fn connect(
             }
         }
     }
+}
+
+/// Keep what there is to pick from, if picks are kept.
+fn begin_pick(
+    client: &FlowKey,
+    home: Home,
+    attempt: u32,
+    tried: &[ServerId],
+    cx: &mut Context,
+) -> Option<PickNumber> {
+    if !cx.picks.is_on() {
+        return None;
+    }
+    let address: IpAddr = client.address.ip().to_canonical();
+    let asker = Asker {
+        client: SocketAddr::new(address, client.address.port()),
+        listener: client.listener,
+        service: home.service,
+        pool: home.pool,
+        rule: None,
+        request_id: RequestId::NONE,
+        asked: AskedText::NONE,
+    };
+    let ask = Ask { client: address, key: None, now: cx.now };
+    trace::picture(asker, PickedBy::Algorithm, attempt, (&ask, tried), cx)
 }
 
 /// The backend for a new flow. One that has just refused this client is better than none.
