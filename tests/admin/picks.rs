@@ -1,11 +1,13 @@
 //! Why a request, a connection or a flow went where it went, asked of the real program.
 
 use std::fs;
+use std::io::Write;
 use std::net::UdpSocket;
 
 use serde_json::Value;
 
 use crate::common::admin::Admin;
+use crate::common::hello;
 use crate::common::http::{Origin, Wire, get, ok};
 use crate::common::{Backend, DEADLINE, free_port, until};
 
@@ -263,4 +265,56 @@ fn a_rule_that_chose_the_pool_is_named() {
                      rules = [{ respond = 204 }]\n";
     admin.reconfigure(picks_off);
     assert_eq!(admin.api.get("/api/v1/picks")["kept"], 0);
+}
+
+#[test]
+fn a_server_name_is_what_was_asked_for() {
+    let backend = Backend::start(|stream| {
+        let _ = hello::read_one(&stream);
+        let _ = (&stream).write_all(b"x");
+    });
+    let route = format!("a.example={}", backend.name());
+    let args = ["-l", "sni://127.0.0.1:0", "--route", &route, "--check", "none"];
+    let admin = Admin::start(&[&args[..], &["--picks", "5"]].concat());
+    let stream = admin.balancer.connect();
+    assert_eq!(hello::answer_to(&stream, &hello::asking_for("a.example")).unwrap(), "x");
+    drop(stream);
+    let it = the_one(&admin, "");
+    assert_eq!((&it["asked"], &it["pool"]), (&"a.example".into(), &"a.example".into()), "{it}");
+}
+
+#[test]
+fn a_copy_has_the_id_of_its_request_and_leaves_no_pick() {
+    let origin = Origin::named("one");
+    let mirror = Origin::named("two");
+    let admin = Admin::configured(&format!(
+        "[admin]\npicks = 9\n[listener.web]\nbind = \"http://127.0.0.1:0\"\n\
+         [service.site]\nlisten = [\"web\"]\npool = \"one\"\nrequest_id = \"new\"\n\
+         mirror = {{ pool = \"two\", share = \"100%\" }}\n\
+         [pool.one]\nbackends = [\"{}\"]\n[pool.two]\nbackends = [\"{}\"]\n",
+        origin.backend.name(),
+        mirror.backend.name(),
+    ));
+    let mut client = Wire::new(crate::common::connect(admin.listener("web")));
+    let answer = client.ask(get("/"));
+    let id = answer.field("x-request-id");
+    until("the copy is there", || mirror.count() == 1);
+    let seen = [origin.last(), mirror.last()];
+    assert_eq!(seen.each_ref().map(|it| it.field("x-request-id")), [id, id]);
+    assert_eq!(picks(&admin, "").len(), 1);
+}
+
+#[test]
+fn a_backend_with_its_limit_is_full() {
+    let echo = Backend::echo();
+    let at = format!("{},max-connections=1", echo.name());
+    let args = ["-l", "127.0.0.1:0", "-b", &at, "--check", "none", "--picks", "5"];
+    let admin = Admin::start(&args);
+    let _first = admin.balancer.connect();
+    until("a pick", || picks(&admin, "").len() == 1);
+    let _second = admin.balancer.connect();
+    until("another", || picks(&admin, "").len() == 2);
+    let it = &picks(&admin, "limit=1")[0];
+    assert_eq!(it["candidates"][0]["marks"].to_string(), "[\"full\"]");
+    assert_eq!(it["outcome"]["reason"], "no-room", "{it}");
 }

@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use log::{Level, debug, log_enabled, warn};
 
 use crate::access_log::Cause;
-use crate::backends::{Backends, Course, PoolId, ServerId};
+use crate::backends::{Backends, Course, NoBackend, PoolId, ServerId};
 use crate::balance::Ask;
 use crate::context::{Context, Home};
 use crate::event::Owner;
@@ -33,11 +33,16 @@ impl Udp {
         while tried.len() <= shunned + retries {
             let attempt = (tried.len() - shunned) as u32 + 1;
             let record = begin_pick(&client, home, attempt, &tried, cx);
-            let Some(backend) = pick(&client, pool, &tried, cx) else {
-                if let Some(number) = record {
-                    cx.picks.end(number, PickEnd::of(0, Some(Cause::AllDown)), cx.now);
+            let backend = match pick(&client, pool, &tried, cx) {
+                Ok(backend) => backend,
+                Err(refusal) => {
+                    let cause = match refusal {
+                        NoBackend::AllDown => Cause::AllDown,
+                        NoBackend::NoRoom => Cause::NoRoom,
+                    };
+                    end_pick(record, PickEnd::of(0, Some(cause)), cx);
+                    return false;
                 }
-                return false;
             };
             if let Some(pick) = record.and_then(|number| cx.picks.get_mut(number.get())) {
                 pick.choice = Some(backend);
@@ -50,10 +55,7 @@ impl Udp {
                 }
                 Err(Fault::Exhausted) => {
                     self.note_exhaustion("socket", cx);
-                    if let Some(number) = record {
-                        let end = PickEnd::of(0, Some(Cause::OutOfResources));
-                        cx.picks.end(number, end, cx.now);
-                    }
+                    end_pick(record, PickEnd::of(0, Some(Cause::OutOfResources)), cx);
                     // Its socket is free at the end of the turn, for whoever asks again.
                     if let Some(flow) = self.flows.give_way(cx.now) {
                         self.give_way(flow, cx);
@@ -62,10 +64,7 @@ impl Udp {
                 }
                 Err(fault) => {
                     cx.backends.datagram_failed(backend, fault, cx.now);
-                    if let Some(number) = record {
-                        let end = PickEnd::tried_another(Some(fault));
-                        cx.picks.end(number, end, cx.now);
-                    }
+                    end_pick(record, PickEnd::tried_another(Some(fault)), cx);
                     tried.push(backend);
                 }
             }
@@ -183,13 +182,20 @@ fn begin_pick(
     trace::picture(asker, PickedBy::Algorithm, attempt, (&ask, tried), cx)
 }
 
+/// Nothing more comes of a pick.
+fn end_pick(record: Option<PickNumber>, end: PickEnd, cx: &mut Context) {
+    if let Some(number) = record {
+        cx.picks.end(number, end, cx.now);
+    }
+}
+
 /// The backend for a new flow. One that has just refused this client is better than none.
 fn pick(
     client: &FlowKey,
     pool: Option<PoolId>,
     tried: &[ServerId],
     cx: &mut Context,
-) -> Option<ServerId> {
+) -> Result<ServerId, NoBackend> {
     let address: IpAddr = client.address.ip().to_canonical();
     let ask = Ask { client: address, key: None, now: cx.now };
     let picked = cx.backends.pick(pool, &ask, tried);
@@ -198,10 +204,10 @@ fn pick(
     } else {
         picked
     };
-    let backend = picked.ok()?;
+    let backend = picked?;
     if log_enabled!(Level::Debug) {
         let who = SocketAddr::new(address, client.address.port());
         debug!("flow of {who}: {}", cx.backends.why(pool, backend, tried, cx.now));
     }
-    Some(backend)
+    Ok(backend)
 }
