@@ -195,14 +195,18 @@ pub fn build(algorithm: Algorithm, seed: u64) -> Box<dyn Balance> {
 /// What a pick by this algorithm goes by, in a few words.
 pub fn compares(algorithm: Algorithm) -> &'static str {
     match algorithm {
-        Algorithm::LeastConnections => "(active + 1/2) / weight, the lowest; equals take turns",
+        Algorithm::LeastConnections => {
+            "(active + 1/2) / weight, the lowest; equals and idle ones take turns"
+        }
         Algorithm::RoundRobin => "current + weight, the highest",
-        Algorithm::Random => "two drawn by weight, the lower (active + 1/2) / weight",
+        Algorithm::Random => {
+            "two drawn by weight: the first if idle, else the lower (active + 1/2) / weight"
+        }
         Algorithm::IpHash => "the place of the hash among the weights in order of names",
         Algorithm::ConsistentHash => "the slot of the hash, or the next that may take it",
         Algorithm::First => "the first in the order of the configuration",
-        Algorithm::LeastLoad => "two drawn by weight, the lower load / weight",
-        Algorithm::LeastTime => "two drawn by weight, the lower ms x (active + 1) / weight",
+        Algorithm::LeastLoad => "load / weight, the lowest; equals take turns",
+        Algorithm::LeastTime => "two drawn by weight: the lower ms x (active + 1) / weight",
     }
 }
 

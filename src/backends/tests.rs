@@ -477,3 +477,34 @@ fn pools_agree_with_a_plain_model() {
         }
     }
 }
+
+/// A picture of a large pool is as small as that of a small one, and says why some cannot be had.
+#[test]
+fn a_picture_keeps_the_first_members_and_why_they_cannot_be_picked() {
+    let servers = (0..100).map(server).collect();
+    let all: Vec<usize> = (0..100).collect();
+    let mut set = Set::new(servers, &[&all], &rules());
+    let pool = set.pools[0];
+    let now = Instant::now();
+    let ids: Vec<ServerId> = set.pool(Some(pool)).unwrap().members().collect();
+    set.set_admin(ids[1], pool, AdminState::Drain, now);
+    set.set_admin(ids[2], pool, AdminState::Maint, now);
+    set.set_backup(ids[3], pool, true);
+    set.reweigh(ids[4], pool, 0, now);
+    let ask = Ask { client: CLIENT, key: None, now };
+    let mut picture = Picture::default();
+    set.pool(Some(pool)).unwrap().picture(&ask, &[ids[0]], &mut picture);
+    let seen: Vec<Pictured> = picture.members().copied().collect();
+    assert_eq!((seen.len(), picture.all), (16, 100));
+    let words = |index: usize| seen[index].marks.words().collect::<Vec<_>>();
+    let wanted = [&["tried"][..], &["drain"], &["maint"], &["backup"], &["weight-0"], &[]];
+    for (index, wanted) in wanted.into_iter().enumerate() {
+        assert_eq!(words(index), wanted);
+        let is_eligible = seen[index].marks.has(Marks::ELIGIBLE);
+        assert_eq!((is_eligible, seen[index].compared().is_some()), (index == 5, index == 5));
+    }
+    // The one before it leaves nothing behind.
+    let empty = Set::new(Vec::new(), &[&[]], &rules());
+    empty.pool(Some(empty.pools[0])).unwrap().picture(&ask, &[], &mut picture);
+    assert_eq!((picture.members().count(), picture.all), (0, 0));
+}

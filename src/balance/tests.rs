@@ -87,6 +87,10 @@ impl Model {
         self.balance.score(&self.set, index, self.now)
     }
 
+    fn compared(&self, index: usize) -> Option<f64> {
+        self.balance.compared(&self.set, index, self.now)
+    }
+
     pub fn pass_time(&mut self, time: Duration) {
         self.now += time;
     }
@@ -312,5 +316,54 @@ fn shares_honour_the_weights() {
         }
         let light = model.connections()[0];
         assert!((900..1_100).contains(&light), "{algorithm:?} {:?}", model.connections());
+    }
+}
+
+/// What is shown before a pick is what the pick goes by.
+#[test]
+fn who_is_picked_has_the_best_of_what_is_compared() {
+    let mut random = fastrand::Rng::with_seed(3);
+    for algorithm in [
+        Algorithm::RoundRobin,
+        Algorithm::First,
+        Algorithm::LeastConnections,
+        Algorithm::LeastLoad,
+    ] {
+        for _ in 0..50 {
+            let is_weighed = matches!(algorithm, Algorithm::RoundRobin | Algorithm::First);
+            // Idle ones of other weights have turns of their own.
+            let weight =
+                |random: &mut fastrand::Rng| if is_weighed { random.u32(1..9) } else { 3 };
+            let weights: Vec<u32> = (0..7).map(|_| weight(&mut random)).collect();
+            let mut model = Model::new(algorithm, &weights);
+            for _ in 0..40 {
+                let busy: Vec<u32> = (0..7).map(|_| random.u32(..5)).collect();
+                model.set_connections(&busy);
+                let eligible: Vec<bool> = (0..7).map(|_| random.u8(..3) > 0).collect();
+                for (index, is) in eligible.iter().enumerate() {
+                    model.set_eligible(index, *is);
+                }
+                let all: Vec<f64> = (0..7).map(|it| model.compared(it).unwrap()).collect();
+                let of = (0..7).filter(|index| eligible[*index]).map(|index| all[index]);
+                let best = match algorithm {
+                    Algorithm::RoundRobin => of.reduce(f64::max),
+                    _ => of.reduce(f64::min),
+                };
+                let picked = model.pick();
+                assert_eq!(picked.map(|index| all[index]), best, "{algorithm}: {all:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn those_that_hash_say_where_and_compare_nothing() {
+    for row in Algorithm::ALL {
+        let model = Model::new(row.algorithm, &[1, 2]);
+        let ask = Ask { client: client(7), key: None, now: model.now };
+        let hashes = matches!(row.algorithm, Algorithm::IpHash | Algorithm::ConsistentHash);
+        assert_eq!(model.balance.placed(&ask).is_some(), hashes, "{}", row.name);
+        assert_eq!(model.compared(0).is_none(), hashes, "{}", row.name);
+        assert!(!super::compares(row.algorithm).is_empty());
     }
 }
