@@ -61,18 +61,23 @@ impl Prometheus {
         Prometheus { child, address }
     }
 
+    /// What it answers to a query.
+    fn ask(&self, query: &str) -> serde_json::Value {
+        let escaped: String = query.bytes().map(|it| format!("%{it:02X}")).collect();
+        let text = fetch(self.address, &format!("/api/v1/query?query={escaped}"));
+        serde_json::from_str(&text).unwrap_or_default()
+    }
+
     /// The one value that a query has, once it has one.
     fn value(&self, query: &str) -> f64 {
         let start = Instant::now();
-        let escaped: String = query.bytes().map(|it| format!("%{it:02X}")).collect();
         loop {
             assert!(start.elapsed() < Duration::from_secs(60), "no answer to {query}");
             std::thread::sleep(Duration::from_millis(100));
             if TcpStream::connect(self.address).is_err() {
                 continue;
             }
-            let text = fetch(self.address, &format!("/api/v1/query?query={escaped}"));
-            let Ok(answer) = serde_json::from_str::<serde_json::Value>(&text) else { continue };
+            let answer = self.ask(query);
             let value = &answer["data"]["result"][0]["value"][1];
             if let Some(value) = value.as_str().and_then(|it| it.parse().ok()) {
                 return value;
@@ -122,4 +127,33 @@ fn prometheus_scrapes_both_pages_and_its_linter_has_nothing_to_say_of_ours() {
     for (query, wanted) in table {
         assert_eq!(prometheus.value(query), wanted, "{query}");
     }
+    for query in grafana_queries() {
+        let answer = prometheus.ask(&query);
+        assert_eq!(answer["status"], "success", "{query}: {}", answer["error"]);
+        let words = query.split(|it: char| !(it.is_ascii_alphanumeric() || it == '_'));
+        for name in
+            words.filter(|it| it.starts_with("pointsman_") || it.starts_with("process_"))
+        {
+            assert!(text.contains(&format!("\n{name}")), "the dashboard asks for {name}");
+        }
+    }
+}
+
+/// What the panels of the dashboard for Grafana ask, with its variables set to everything.
+fn grafana_queries() -> Vec<String> {
+    let text = include_str!("../../docs/deploy/grafana.json");
+    let dashboard: serde_json::Value = serde_json::from_str(text).expect("JSON");
+    let panels = dashboard["panels"].as_array().expect("panels");
+    let targets = panels.iter().flat_map(|it| it["targets"].as_array().expect("targets"));
+    let queries = targets.map(|it| it["expr"].as_str().expect("a query").to_owned());
+    let queries: Vec<String> = queries
+        .map(|it| {
+            let it = it.replace("$__rate_interval", "1m");
+            ["$job", "$instance", "$service", "$pool"]
+                .iter()
+                .fold(it, |it, name| it.replace(name, ".*"))
+        })
+        .collect();
+    assert!(queries.len() > 15 && queries.iter().all(|it| !it.contains('$')));
+    queries
 }
