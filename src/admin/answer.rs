@@ -137,7 +137,11 @@ impl Answer {
         if chunked {
             head += "Transfer-Encoding: chunked\r\n";
         }
-        head += "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n";
+        head += "X-Content-Type-Options: nosniff\r\n";
+        // What holds now is of no use later; a file says for itself how long it holds.
+        if !self.fields.iter().any(|(name, _)| *name == "Cache-Control") {
+            head += "Cache-Control: no-store\r\n";
+        }
         for (name, value) in &self.fields {
             head += &format!("{name}: {value}\r\n");
         }

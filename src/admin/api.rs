@@ -1,6 +1,7 @@
 //! The API: which path is what, and what is answered there.
 //!
 //! ```text
+//!   /  /assets/FILE
 //!   /api/v1/services[/S]   /api/v1/listeners[/L]   /api/v1/pools[/P]
 //!   /api/v1/pools/P/backends[/B[/close-connections]]
 //!   /api/v1/batch  config[/check]  reload  drain  undrain  stop  overrides  explain  picks
@@ -117,6 +118,7 @@ fn read(target: &Target<'_>, request: &Request, view: &View<'_>) -> Result<Answe
         Target::Metrics => return metrics::ours(request, view),
         Target::HaproxyMetrics => return metrics::haproxy(request, view),
         Target::Problem(kind) => return problem(kind),
+        Target::Asset(asset) => return Ok(asset.answer(request.if_none_match.as_deref())),
         _ => return Err(Problem::new(Kind::METHOD, "it cannot be read")),
     };
     Ok(Answer::json(200, &value).with("ETag", directory.whole_tag()))

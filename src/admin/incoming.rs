@@ -19,6 +19,7 @@ use crate::limits::HTTP_HEAD_BYTES_MAX;
 
 use super::access::{self, Refusal, Rules, Signed, Who};
 use super::answer::Sending;
+use super::assets;
 use super::audit::Audit;
 use super::entry::Entry;
 use super::problem::{Kind, Problem};
@@ -332,9 +333,13 @@ fn signed(
     access::parse_signed(given).map(|it| it.map(owned))
 }
 
-/// Paths that anybody may read who reaches the listener: those of health, for whoever watches.
+/// Paths that anybody may read who reaches the listener: those of health, for whoever watches, and
+/// the page that asks for a token.
 fn is_open(path: &[u8]) -> bool {
-    matches!(path, b"/health" | b"/ready" | b"/live") || path.starts_with(b"/problems/")
+    let text = std::str::from_utf8(path).unwrap_or_default();
+    matches!(path, b"/health" | b"/ready" | b"/live")
+        || path.starts_with(b"/problems/")
+        || assets::find(text).is_some()
 }
 
 /// A line for the audit about a write of somebody unknown.

@@ -3,6 +3,7 @@
 use crate::config::Needs;
 use crate::http::Method;
 
+use super::super::assets::{self, Asset};
 use super::super::request::Request;
 use super::lists::Noun;
 
@@ -67,6 +68,8 @@ pub enum Target<'a> {
     HaproxyMetrics,
     /// A kind of problem.
     Problem(&'a str),
+    /// A file of the dashboard.
+    Asset(&'static Asset),
 }
 
 impl Target<'_> {
@@ -109,6 +112,8 @@ impl Target<'_> {
             ["metrics"] => Target::Metrics,
             ["metrics", "haproxy"] => Target::HaproxyMetrics,
             ["problems", kind] => Target::Problem(kind),
+            [] => Target::Asset(assets::find("/")?),
+            ["assets", name] => Target::Asset(assets::find(&format!("/assets/{name}"))?),
             _ => return None,
         })
     }
@@ -137,9 +142,11 @@ impl Target<'_> {
     /// The role that a write needs.
     pub fn needs(&self, request: &Request) -> Needs<'_> {
         match self {
-            Target::Health | Target::Ready | Target::Live | Target::Problem(_) => {
-                Needs::Nothing
-            }
+            Target::Health
+            | Target::Ready
+            | Target::Live
+            | Target::Problem(_)
+            | Target::Asset(_) => Needs::Nothing,
             _ if request.is_read() => Needs::Read,
             Target::Registration(pool, _) => Needs::Register(pool),
             Target::Backend(..) if request.method == Method::Patch => Needs::Operate,
