@@ -1,275 +1,209 @@
-// The panel of history: two sides, each with the charts of one subject over the same time, so that
-// two pools can be compared. One pointer shows the same moment everywhere.
+// The panel of history: two sides, each with the charts of one subject, over the same time, so that
+// two pools can be compared. The pointer shows the same moment in all of them.
 
-import { $, clock, day, el, ms, number, put, rate } from "./format.js";
+import { $, clock, day, el, label, ms, number, put, rate } from "./format.js";
 import { Chart } from "./chart.js";
 import { ask } from "./live.js";
+import { watch } from "./map.js";
 
 const SPANS = { "10m": 600, "1h": 3600, "6h": 21_600, "24h": 86_400, "7d": 604_800 };
-const TITLES = { "10m": "10 m", "1h": "1 h", "6h": "6 h", "24h": "24 h", "7d": "7 d" };
 
 const KINDS = [
-  { title: "requests/s", unit: rate, lines: [{ key: "rate", colour: "--s1", fill: true }] },
-  {
-    title: "response time", unit: ms,
-    lines: [{ key: "p99_ms", name: "p99", colour: "--s2" }, { key: "p50_ms", name: "p50", colour: "--s1" }],
-  },
-  { title: "errors/s", unit: rate, lines: [{ key: "errors", colour: "--bad", fill: true }] },
-  {
-    title: "open", unit: number,
-    lines: [{ key: "active", name: "active", colour: "--s1", fill: true }, { key: "waiting", name: "waiting", colour: "--s2" }],
-  },
+	{ title: "requests/s", unit: rate, lines: [{ key: "rate", colour: "s1", fill: true }] },
+	{ title: "response time", unit: ms, lines: [{ key: "p99_ms", colour: "s2", name: "p99 " }, { key: "p50_ms", colour: "s1", name: "p50 " }] },
+	{ title: "errors/s", unit: rate, lines: [{ key: "errors", colour: "bad", fill: true }] },
+	{ title: "", unit: number, lines: [{ key: "active", colour: "s1", name: "active ", fill: true }, { key: "waiting", colour: "s2", name: "waiting " }] },
 ];
 
-/** What the stream calls what history calls otherwise. */
-const LIVE = { errors: "errors_rate", bytes: "bytes_rate" };
-
 export class Charts {
-  span = "10m";
-  /** What is zoomed to; null follows the clock. */
-  zoom = null;
-  hover = null;
+	/** What is zoomed to; without it the charts follow the clock. */
+	zoom = null;
+	hover = null;
 
-  /** `kept` remembers { span, left, right } over a reload of the page. */
-  constructor(model, kept) {
-    this.model = model;
-    this.kept = kept;
-    if (SPANS[kept.get("span")]) this.span = kept.get("span");
-    this.buttons = Object.keys(SPANS).map((it) =>
-      el("button", { onclick: () => this.choose(it), "data-span": it }, TITLES[it]));
-    this.all = el("button", { onclick: () => this.choose(this.span), hidden: true }, "show all");
-    $("spans").append(this.all, ...this.buttons);
-    const [left, right] = document.querySelectorAll("#charts .side");
-    this.sides = [new Side(this, left, "left"), new Side(this, right, "right")];
-    this.#mark();
-  }
+	/** `kept` remembers what is looked at. */
+	constructor(model, kept) {
+		Object.assign(this, { model, kept, span: SPANS[kept.get("span")] ? kept.get("span") : "10m" });
+		this.buttons = Object.keys(SPANS).map((it) => el("button", { onclick: () => this.choose(it), value: it }, it.replace(/(\D)/, " $1")));
+		this.all = el("button", { onclick: () => this.choose(this.span) }, "show all");
+		$("spans").append(this.all, ...this.buttons);
+		this.sides = [...document.querySelectorAll(".side")].map((root, at) => new Side(this, root, at ? "right" : "left"));
+		this.#load();
+	}
 
-  choose(span) {
-    this.span = span;
-    this.zoom = null;
-    this.kept.set("span", span);
-    this.#mark();
-    this.load();
-  }
+	choose(span) {
+		this.span = Object.keys(SPANS)[span] ?? span;
+		this.zoom = null;
+		this.kept.set("span", this.span);
+		this.#load();
+	}
 
-  #mark() {
-    for (const it of this.buttons) it.ariaPressed = String(it.dataset.span === this.span && !this.zoom);
-    this.all.hidden = !this.zoom;
-  }
+	/** From the finest ring that reaches back so far. */
+	#zoomTo(from, to) {
+		const now = this.model.second;
+		this.zoom = { from: Math.max(from, now - SPANS["7d"]), to: Math.min(to, now) };
+		if (this.zoom.to - from < 8) return;
+		this.span = Object.keys(SPANS).find((it) => now - SPANS[it] <= from) ?? "7d";
+		this.#load();
+	}
 
-  /** From the finest ring that reaches back so far. */
-  zoomTo(from, to) {
-    if (to - from < 8) return;
-    const now = this.model.second;
-    const spans = Object.keys(SPANS);
-    this.zoom = { from, to: Math.min(to, now) };
-    this.span = spans.find((it) => now - SPANS[it] <= from) ?? "7d";
-    this.#mark();
-    this.load();
-  }
+	view() {
+		const to = this.model.second || Date.now() / 1000;
+		return this.zoom ?? { from: to - SPANS[this.span], to };
+	}
 
-  view() {
-    const now = this.model.second || Date.now() / 1000;
-    return this.zoom ?? { from: now - SPANS[this.span], to: now };
-  }
+	#load() {
+		for (const it of this.buttons) it.ariaPressed = it.value === this.span && !this.zoom;
+		this.all.hidden = !this.zoom;
+		for (const side of this.sides) side.load();
+	}
 
-  load() {
-    for (const side of this.sides) side.load();
-  }
+	/** One backend, say. */
+	show(of) {
+		this.sides[0].choose(of);
+		$("charts").scrollIntoView({ block: "nearest" });
+	}
 
-  /** What one side shows: the chosen backend. */
-  show(of) {
-    this.sides[0].choose(of);
-    $("charts").scrollIntoView({ block: "nearest" });
-  }
+	/** New numbers. */
+	update() {
+		for (const side of this.sides) side.update();
+		this.draw();
+	}
 
-  /** New numbers. */
-  update() {
-    for (const side of this.sides) side.update();
-    this.draw();
-  }
+	draw() {
+		put($("charts-time"), this.hover ? `${day(this.hover)}, ${clock(this.hover)}` : "");
+		for (const side of this.sides) side.draw();
+	}
 
-  draw() {
-    const at = this.hover;
-    put($("charts-time"), at ? `${day(at)}, ${clock(at)}` : "");
-    for (const side of this.sides) side.draw();
-  }
-
-  /** What a key does on a chart. */
-  key(event) {
-    const { from, to } = this.view();
-    const length = to - from;
-    const step = this.sides[0].data?.step ?? 1;
-    const move = Math.max(step, length / 120);
-    const middle = this.hover ?? (from + to) / 2;
-    const to_ = { ArrowLeft: -move, ArrowRight: move }[event.key];
-    if (to_) this.hover = Math.max(from, Math.min(to, (this.hover ?? to) + to_));
-    else if (event.key === "+" || event.key === "=") return this.zoomTo(middle - length / 4, middle + length / 4);
-    else if (event.key === "-") return this.zoomTo(Math.max(middle - length, this.model.second - 604_800), middle + length);
-    else if (event.key === "Escape") return this.choose(this.span);
-    else return;
-    event.preventDefault();
-    this.draw();
-  }
+	/** Pointer and keys on a chart. */
+	listen(chart, side) {
+		const { canvas } = chart;
+		let begun = null;
+		const over = (at) => {
+			this.hover = at;
+			side.picked = begun && at ? [begun, at] : null;
+			this.draw();
+		};
+		canvas.onpointerdown = (event) => {
+			begun = chart.second(event.offsetX);
+			canvas.setPointerCapture(event.pointerId);
+		};
+		canvas.onpointermove = (event) => over(chart.second(event.offsetX));
+		canvas.onpointerup = (event) => {
+			const times = [begun, chart.second(event.offsetX)].sort((a, b) => a - b);
+			begun = side.picked = null;
+			if (chart.x(times[1]) - chart.x(times[0]) > 6) this.#zoomTo(...times);
+		};
+		canvas.onpointerleave = canvas.onblur = () => over((begun = null));
+		canvas.ondblclick = () => this.choose(this.span);
+		canvas.onkeydown = (event) => {
+			const { from, to } = this.view();
+			const at = this.hover ?? to, long = to - from;
+			const move = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+			if (move) over(Math.max(from, Math.min(at + (move * long) / 120, to)));
+			else if (event.key === "+") this.#zoomTo(at - long / 4, at + long / 4);
+			else if (event.key === "-") this.#zoomTo(at - long, at + long);
+			else if (event.key === "Escape") this.choose(this.span);
+			else return;
+			event.preventDefault();
+		};
+	}
 }
 
 class Side {
-  data = null;
-  picked = null;
-  #asked = 0;
+	data = null;
+	asked = 0;
+	loaded = 0;
 
-  constructor(charts, root, place) {
-    Object.assign(this, { charts, root, place });
-    this.of = charts.kept.get(place) ?? (place === "left" ? "process" : "");
-    this.select = el("select", { ariaLabel: `What the ${place} charts show` });
-    this.select.addEventListener("change", () => this.choose(this.select.value));
-    root.append(this.select);
-    this.charts_ = KINDS.map((kind) => this.#add(kind));
-    new ResizeObserver(() => this.draw()).observe(root);
-  }
+	constructor(owner, root, place) {
+		Object.assign(this, { owner, root, place, of: owner.kept.get(place) ?? (place === "left" ? "process" : null) });
+		this.select = el("select", { ariaLabel: `What the ${place} charts show`, onchange: () => this.choose(this.select.value) });
+		root.append(this.select);
+		this.charts = KINDS.map((kind) => {
+			const canvas = el("canvas", { tabIndex: 0, role: "img" });
+			const keys = kind.lines.map(({ name = "", colour }) => el("span", { className: `key ${colour}` }, name, el("b")));
+			root.append(el("div", {}, el("p", {}, el("span", { className: "dim" }, kind.title), ...keys), canvas));
+			const chart = Object.assign(new Chart(canvas, kind), { keys, title: kind.title });
+			owner.listen(chart, this);
+			watch(canvas, () => this.draw());
+			return chart;
+		});
+	}
 
-  #add(kind) {
-    const canvas = el("canvas", { tabIndex: 0 });
-    canvas.setAttribute("role", "img");
-    const values = kind.lines.map((line) => {
-      const value = el("b");
-      return { value, line, node: el("span", { className: `key ${line.colour.slice(2)}` }, line.name ? `${line.name} ` : "", value) };
-    });
-    this.root.append(el("div", { className: "chart" }, el("p", {}, el("span", { className: "dim" }, kind.title), ...values.map((it) => it.node)), canvas));
-    const chart = Object.assign(new Chart(canvas, kind.lines, kind.unit), { kind, values });
-    this.#listen(chart, canvas);
-    return chart;
-  }
+	choose(of) {
+		Object.assign(this, { of, data: null });
+		this.owner.kept.set(this.place, of);
+		this.load();
+	}
 
-  #listen(chart, canvas) {
-    const { charts } = this;
-    let begun = null;
-    const at = (event) => {
-      const { from, to } = charts.view();
-      return Math.max(from, Math.min(to, chart.second(event.offsetX)));
-    };
-    canvas.addEventListener("pointerdown", (event) => {
-      begun = at(event);
-      canvas.setPointerCapture(event.pointerId);
-    });
-    canvas.addEventListener("pointermove", (event) => {
-      charts.hover = at(event);
-      this.picked = begun === null ? null : [begun, charts.hover];
-      charts.draw();
-    });
-    canvas.addEventListener("pointerup", (event) => {
-      const [from, to] = [begun, at(event)].sort((a, b) => a - b);
-      const far = Math.abs(chart.x(to) - chart.x(from)) > 6;
-      begun = this.picked = null;
-      if (far) charts.zoomTo(from, to);
-    });
-    canvas.addEventListener("pointerleave", () => {
-      if (begun !== null) return;
-      charts.hover = null;
-      charts.draw();
-    });
-    canvas.addEventListener("dblclick", () => charts.choose(charts.span));
-    canvas.addEventListener("keydown", (event) => charts.key(event));
-    canvas.addEventListener("blur", () => { charts.hover = null; charts.draw(); });
-  }
+	/** What can be chosen. */
+	#options() {
+		const { services, pools } = this.owner.model;
+		this.of ??= pools[0] && `pool:${pools[0].name}`;
+		const names = ["process", ...services.map((it) => `service:${it.name}`), ...pools.map((it) => `pool:${it.name}`)];
+		if (this.of && !names.includes(this.of)) names.push(this.of);
+		if (this.names !== names.join()) {
+			this.names = names.join();
+			this.select.replaceChildren(...names.map((it) => el("option", { value: it }, it.replace(":", " "))));
+		}
+		this.select.value = this.of;
+	}
 
-  choose(of) {
-    this.of = of;
-    this.charts.kept.set(this.place, of);
-    this.data = null;
-    this.#options();
-    this.load();
-  }
+	async load() {
+		this.#options();
+		if (!this.of) return;
+		const asked = (this.asked += 1);
+		this.loaded = this.owner.model.second;
+		const path = `/api/v1/history?of=${encodeURIComponent(this.of)}&span=${this.owner.span}`;
+		const told = await ask(path).catch(() => null);
+		// Another one was chosen meanwhile, or there is nobody to answer.
+		if (!told || asked !== this.asked) return;
+		const series = {};
+		for (const [key, points] of Object.entries(told.series)) series[key] = points.map((it) => it ?? NaN);
+		const count = Object.values(series)[0]?.length ?? 0;
+		this.data = { series, count, step: told.step_s, end: told.end, begin: told.end - (count - 1) * told.step_s };
+		this.draw();
+	}
 
-  /** What can be chosen. */
-  #options() {
-    const { services, pools } = this.charts.model;
-    const names = ["process", ...services.map((it) => `service:${it.name}`), ...pools.map((it) => `pool:${it.name}`)];
-    if (this.of && !names.includes(this.of)) names.push(this.of);
-    const said = names.join("\n");
-    if (this.said !== said) {
-      this.said = said;
-      this.select.replaceChildren(...names.map((it) => el("option", { value: it }, it.replace(":", " "))));
-    }
-    this.select.value = this.of;
-  }
+	/** Goes on with what the stream says where a point is a second; else it is asked for again. */
+	update() {
+		const { data, owner: { model, zoom } } = this;
+		this.#options();
+		if (zoom && data) return;
+		const missed = data ? model.second - data.end : 0;
+		if (data?.step === 1 && missed <= 5) {
+			for (let left = missed; left > 0; left -= 1) this.#push(left === 1 ? this.#now() : {});
+		} else if (model.second - this.loaded >= Math.max(data?.step ?? 5, 5)) this.load();
+	}
 
-  async load() {
-    if (!this.of) return;
-    const { charts, of } = this;
-    const own = (this.#asked += 1);
-    this.loaded = charts.model.second;
-    let told;
-    try {
-      told = await ask(`/api/v1/history?of=${encodeURIComponent(of)}&span=${charts.span}`);
-    } catch {
-      told = null;
-    }
-    // Somebody chose another one meanwhile.
-    if (own !== this.#asked) return;
-    this.data = told && Side.#read(told);
-    this.draw();
-  }
+	#now() {
+		const { process, services, pools } = this.owner.model;
+		const all = [{ ...process, active: process.open, of: "process" }, ...services.map((it) => ({ ...it, of: `service:${it.name}` })), ...pools.map((it) => ({ ...it, of: `pool:${it.name}` }))];
+		return all.find((it) => it.of === this.of) ?? {};
+	}
 
-  static #read({ series, step_s: step, end }) {
-    const read = {};
-    let count = 0;
-    for (const [key, values] of Object.entries(series)) {
-      read[key] = values.map((it) => it ?? NaN);
-      count = values.length;
-    }
-    return { series: read, step, end, count, begin: end - (count - 1) * step };
-  }
+	#push(values) {
+		const { data } = this;
+		for (const [key, points] of Object.entries(data.series)) {
+			points.shift();
+			points.push(values[key] ?? values[`${key}_rate`] ?? NaN);
+		}
+		data.end += 1;
+		data.begin += 1;
+	}
 
-  /** Goes on with what the stream says, where a point is a second; else asks again. */
-  update() {
-    const { model, zoom } = this.charts;
-    if (!this.of && model.pools.length) this.of = `pool:${model.pools[0].name}`;
-    this.#options();
-    const { data } = this;
-    const passed = model.second - (this.loaded ?? 0);
-    if (!data || zoom || data.step > 1) {
-      if (passed >= Math.max(data?.step ?? 5, 5) && !(zoom && data)) this.load();
-      return;
-    }
-    const missed = model.second - data.end;
-    if (passed >= 60 || missed > 5) return void this.load();
-    for (let left = missed; left > 0; left -= 1) this.#push(left === 1 ? this.#now() : {});
-  }
-
-  #now() {
-    const { model } = this.charts;
-    const [kind, name] = [this.of.split(":", 1)[0], this.of.slice(this.of.indexOf(":") + 1)];
-    if (kind === "process") return { ...model.process, active: model.process.open };
-    const list = { service: model.services, pool: model.pools }[kind] ?? [];
-    return list.find((it) => it.name === name) ?? {};
-  }
-
-  #push(values) {
-    const { data } = this;
-    for (const [key, points] of Object.entries(data.series)) {
-      points.shift();
-      points.push(values[LIVE[key] ?? key] ?? NaN);
-    }
-    data.end += 1;
-    data.begin += 1;
-  }
-
-  draw() {
-    const { charts, data } = this;
-    const view = charts.view();
-    for (const chart of this.charts_) {
-      chart.draw(data, view, charts.hover, this.picked);
-      const at = data && chart.index(data, Math.min(charts.hover ?? view.to, data.end));
-      const words = [];
-      for (const { value, line, node } of chart.values) {
-        node.hidden = !data?.series[line.key];
-        const text = at === undefined || node.hidden || !data ? "–" : chart.unit(data.series[line.key][at]);
-        put(value, text);
-        words.push(`${line.name ?? ""} ${text}`);
-      }
-      const label = `${this.of} ${chart.kind.title}: ${words.join(", ")}`;
-      if (chart.said !== label) chart.canvas.ariaLabel = chart.said = label;
-    }
-  }
+	draw() {
+		const { data, owner } = this;
+		const view = owner.view();
+		for (const chart of this.charts) {
+			chart.draw(data, view, owner.hover, this.picked);
+			const at = data && Math.round((Math.min(owner.hover ?? view.to, data.end) - data.begin) / data.step);
+			const words = chart.lines.map(({ key, name = "" }, n) => {
+				const text = chart.unit(data?.series[key]?.[at]);
+				chart.keys[n].hidden = data && !data.series[key];
+				put(chart.keys[n].lastChild, text);
+				return `${name}${text}`;
+			});
+			label(chart.canvas, `${this.of} ${chart.title}: ${words.join(", ")}`);
+		}
+	}
 }

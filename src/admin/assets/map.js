@@ -1,206 +1,190 @@
-// Pictures of many backends at once: a cell for each, and for a pool the strip of its shares. Both
-// are one canvas, whatever the number of backends, and say in words what the pointer is at.
+// Pictures of many backends at once: a cell for each, and for each pool the strip of its shares.
+// One canvas each, whatever the number of backends; the pointer says which one is there.
 
-import { $, COLOURS, el, number, percent, put, rate } from "./format.js";
+import { $, LOOKS, el, label, number, percent, put, rate } from "./format.js";
 
 const CELL = 11;
-/** More pools than this get no line of their own. */
+/** With more pools than this, none has a line of its own. */
 const LINES_MAX = 10;
+/** Strengths of colour for the load. */
+const STRENGTHS = 5;
 
-/** Makes a canvas as sharp as the screen. Gives its context, cleared, in CSS pixels. */
-export function sharp(canvas, width, height) {
-  const ratio = window.devicePixelRatio || 1;
-  const wide = Math.round(width * ratio), high = Math.round(height * ratio);
-  if (canvas.width !== wide || canvas.height !== high) {
-    canvas.width = wide;
-    canvas.height = high;
-    canvas.style.height = `${height}px`;
-  }
-  const context = canvas.getContext("2d");
-  context.setTransform(ratio, 0, 0, ratio, 0, 0);
-  context.clearRect(0, 0, width, height);
-  return context;
+const sizes = new ResizeObserver((all) => {
+	for (const { target, contentRect } of all) {
+		target.room = contentRect;
+		target.redraw();
+	}
+});
+
+/** Keeps `node.room`: who asks a node for its size makes the browser lay out all of the page. */
+export function watch(node, redraw) {
+	node.redraw = redraw;
+	sizes.observe(node);
 }
 
-let colours = null;
+/** The context of a canvas, cleared and as sharp as the screen. */
+export function sharp(canvas, width, height) {
+	const ratio = window.devicePixelRatio;
+	const [wide, high] = [Math.round(width * ratio), Math.round(height * ratio)];
+	if (canvas.width !== wide) canvas.width = wide;
+	if (canvas.height !== high) canvas.height = high;
+	const context = canvas.getContext("2d");
+	context.setTransform(ratio, 0, 0, ratio, 0, 0);
+	context.globalAlpha = 1;
+	context.clearRect(0, 0, width, height);
+	context.font = `11px ${colour("font")}`;
+	return context;
+}
+
+let known = {};
 
 /** A colour of style.css. */
 export function colour(name) {
-  colours ??= getComputedStyle(document.documentElement);
-  return colours.getPropertyValue(name).trim();
-}
-
-/** A few words beside the pointer. */
-export function tip(event, text) {
-  const it = $("tip");
-  it.hidden = !text;
-  if (!text) return;
-  put(it, text);
-  it.style.left = `${Math.min(event.clientX + 14, innerWidth - it.offsetWidth - 8)}px`;
-  it.style.top = `${Math.min(event.clientY + 16, innerHeight - it.offsetHeight - 8)}px`;
-}
-
-function words(row) {
-  const share = row.share === row.share ? `\nshare ${percent(row.share)}, fair ${percent(row.fair)}` : "";
-  return `${row.key}  ${row.state}\n${rate(row.rate)}/s, ${number(row.active)} active${share}`;
-}
-
-/** A glyph of 9 px: what is not up has another form, not only another colour. */
-function mark(context, look, x, y) {
-  context.beginPath();
-  if (look === "down") { context.moveTo(x, y); context.lineTo(x + 9, y); context.lineTo(x + 4.5, y + 9); }
-  else if (look === "degraded") { context.moveTo(x, y + 9); context.lineTo(x + 9, y + 9); context.lineTo(x + 4.5, y); }
-  else if (look === "draining") context.arc(x + 4.5, y + 4.5, 4.5, Math.PI / 2, -Math.PI / 2);
-  else if (look === "unknown") context.arc(x + 4.5, y + 4.5, 3, 0, 7);
-  else context.rect(x + 1, y + 1, 7, 7);
-  context.fill();
-}
-
-/** A cell for each backend: its look by form and colour, its load by strength. */
-export class CellMap {
-  #cells = [];
-  #at = -1;
-
-  /** `on` is called with the backend that is chosen. */
-  constructor(model, on) {
-    this.model = model;
-    this.canvas = $("map");
-    this.canvas.addEventListener("pointermove", (event) => {
-      const row = this.#find(event.offsetX, event.offsetY)?.row;
-      tip(event, row && words(row));
-    });
-    this.canvas.addEventListener("pointerleave", (event) => tip(event, ""));
-    this.canvas.addEventListener("click", (event) => {
-      const cell = this.#find(event.offsetX, event.offsetY);
-      if (cell) on(cell.row);
-    });
-    this.canvas.addEventListener("keydown", (event) => this.#key(event, on));
-    this.canvas.addEventListener("blur", () => { this.#at = -1; this.draw(); });
-  }
-
-  #find(x, y) {
-    return this.#cells.find((it) => x >= it.x && x < it.x + CELL && y >= it.y && y < it.y + CELL);
-  }
-
-  #key(event, on) {
-    const step = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: this.across, ArrowUp: -this.across }[event.key];
-    if (step) this.#at = Math.max(0, Math.min(this.#at + step, this.#cells.length - 1));
-    else if (event.key === "Enter" && this.#cells[this.#at]) on(this.#cells[this.#at].row);
-    else return;
-    event.preventDefault();
-    this.draw();
-  }
-
-  draw() {
-    const { canvas, model } = this;
-    canvas.hidden = model.list.length < 25;
-    if (canvas.hidden) return;
-    const width = canvas.clientWidth;
-    const lined = model.members.size <= LINES_MAX && model.members.size > 1;
-    const left = lined ? 84 : 0;
-    this.across = Math.max(1, Math.floor((width - left) / CELL));
-    this.#place(lined, left);
-    const context = sharp(canvas, width, (this.#cells.at(-1)?.y ?? 0) + CELL);
-    context.font = `11px ${colour("--font")}`;
-    context.textBaseline = "top";
-    context.fillStyle = colour("--dim");
-    for (const { name, y } of this.labels) context.fillText(name.slice(0, 13), 0, y, left - 6);
-    let most = 1;
-    for (const row of model.list) if (row.rate > most) most = row.rate;
-    for (const { row, x, y } of this.#cells) {
-      context.globalAlpha = row.look === "up" ? 0.35 + 0.65 * Math.sqrt(row.rate / most) : 1;
-      context.fillStyle = COLOURS[row.look];
-      mark(context, row.look, x, y);
-    }
-    context.globalAlpha = 1;
-    this.#describe(context);
-  }
-
-  #place(lined, left) {
-    const cells = [];
-    let column = 0, y = 0;
-    this.labels = [];
-    for (const [name, { rows }] of this.model.members) {
-      if (lined) {
-        if (column) y += CELL;
-        if (cells.length) y += 4;
-        column = 0;
-        this.labels.push({ name, y });
-      }
-      for (const row of rows) {
-        if (column === this.across) { column = 0; y += CELL; }
-        cells.push({ row, x: left + column * CELL, y });
-        column += 1;
-      }
-    }
-    this.#cells = cells;
-  }
-
-  #describe(context) {
-    const counts = Object.entries(this.model.counts()).map(([it, count]) => `${count} ${it}`).join(", ");
-    const at = this.#cells[this.#at];
-    const label = at ? words(at.row) : `Map of the backends: ${counts}. Arrow keys go from one to the next`;
-    if (this.said !== label) this.canvas.ariaLabel = this.said = label;
-    if (!at) return;
-    context.strokeStyle = colour("--ink");
-    context.lineWidth = 1.5;
-    context.strokeRect(at.x - 0.5, at.y - 0.5, CELL - 1, CELL - 1);
-  }
-}
-
-/**
- * The shares of a pool: each backend as wide as its fair part, as high as it got of that; even is
- * a flat field up to the line.
- */
-export class Strip {
-  constructor(model, pool, on) {
-    this.model = model;
-    this.pool = pool;
-    this.canvas = el("canvas", { className: "strip" });
-    this.canvas.setAttribute("role", "img");
-    this.canvas.addEventListener("pointermove", (event) => {
-      const row = this.#find(event.offsetX);
-      tip(event, row && words(row));
-    });
-    this.canvas.addEventListener("pointerleave", (event) => tip(event, ""));
-    this.canvas.addEventListener("click", (event) => {
-      const row = this.#find(event.offsetX);
-      if (row) on(row);
-    });
-  }
-
-  #find(x) {
-    let left = 0;
-    const part = x / this.canvas.clientWidth;
-    return this.model.members.get(this.pool)?.rows.find((row) => (left += row.fair) > part);
-  }
-
-  draw() {
-    const rows = this.model.members.get(this.pool)?.rows ?? [];
-    const width = this.canvas.clientWidth, height = 30;
-    const context = sharp(this.canvas, width, height);
-    const even = height / 2;
-    const gap = width / rows.length > 6 ? 1 : 0;
-    let x = 0, most = 0;
-    context.fillStyle = colour("--quiet");
-    context.fillRect(0, even, width, even);
-    for (const row of rows) {
-      const wide = row.fair * width;
-      const high = Math.min(row.ratio || 0, 2) * even;
-      if (row.fair && row.ratio > most) most = row.ratio;
-      // Twice its part, or half of it, is worth a look.
-      context.fillStyle = row.ratio > 1.5 ? COLOURS.degraded : colour("--share");
-      context.fillRect(x, height - high, Math.max(wide - gap, 0.5), high);
-      x += wide;
-    }
-    context.fillStyle = colour("--ink");
-    context.fillRect(0, even - 0.5, width, 1);
-    const said = `the most any backend got is ${most.toFixed(1)} times its fair part`;
-    if (this.said !== said) this.canvas.ariaLabel = this.said = said;
-  }
+	return (known[name] ??= getComputedStyle(document.documentElement).getPropertyValue(`--${name}`));
 }
 
 /** The theme is another one. */
 export function forget() {
-  colours = null;
+	known = {};
+}
+
+/** What is at the pointer, in words beside it, and what a click on it does. */
+function points(canvas, find, on) {
+	canvas.addEventListener("pointermove", (event) => {
+		const row = find(event.offsetX, event.offsetY);
+		const tip = $("tip");
+		tip.hidden = !row;
+		if (!row) return;
+		const got = row.share >= 0 ? `\nshare ${percent(row.share)}, fair ${percent(row.fair)}` : "";
+		put(tip, `${row.key}: ${row.state}\n${rate(row.rate)}/s, ${number(row.active)} active${got}`);
+		tip.style.left = `${Math.min(event.clientX + 14, innerWidth - tip.offsetWidth - 8)}px`;
+		tip.style.top = `${Math.min(event.clientY + 16, innerHeight - tip.offsetHeight - 8)}px`;
+	});
+	canvas.addEventListener("pointerleave", () => ($("tip").hidden = true));
+	canvas.addEventListener("click", (event) => {
+		const row = find(event.offsetX, event.offsetY);
+		if (row) on(row);
+	});
+}
+
+/** What is not up has another form, not only another colour. */
+const FORMS = {
+	down: (path, x, y) => triangle(path, x, y, y + 9),
+	degraded: (path, x, y) => triangle(path, x, y + 9, y),
+	draining: (path, x, y) => { path.moveTo(x + 5, y); path.arc(x + 5, y + 4.5, 4.5, Math.PI * 1.5, Math.PI / 2, true); },
+	unknown: (path, x, y) => { path.moveTo(x + 8, y + 4.5); path.arc(x + 4.5, y + 4.5, 3, 0, 7); },
+	maint: (path, x, y) => path.rect(x + 1, y + 3, 7, 3),
+	up: (path, x, y) => path.rect(x + 1, y + 1, 7, 7),
+};
+
+function triangle(path, x, base, top) {
+	path.moveTo(x, base);
+	path.lineTo(x + 9, base);
+	path.lineTo(x + 4.5, top);
+}
+
+/** A cell for each backend: how it looks by form and colour, its load by strength. */
+export class CellMap {
+	cells = [];
+
+	constructor(model, on) {
+		Object.assign(this, { model, canvas: $("map") });
+		const hits = (at, place) => at >= place && at < place + CELL;
+		points(this.canvas, (x, y) => this.cells.find((it) => hits(x, it.x) && hits(y, it.y))?.row, on);
+		watch(this.canvas, () => this.draw());
+	}
+
+	draw() {
+		const { canvas, model } = this;
+		canvas.hidden = model.list.length < 25;
+		if (canvas.hidden || !canvas.room?.width) return;
+		const { width } = canvas.room;
+		const labels = this.#place(width);
+		const height = this.cells.at(-1).y + CELL;
+		canvas.style.height = `${height}px`;
+		const context = sharp(canvas, width, height);
+		context.textBaseline = "top";
+		context.fillStyle = colour("dim");
+		for (const [name, y] of labels) context.fillText(name.slice(0, 13), 0, y);
+		const most = model.list.reduce((most, row) => Math.max(most, row.rate), 1);
+		// One path for all cells that are filled alike.
+		const paths = {};
+		for (const { row, x, y } of this.cells) {
+			const strength = row.look === "up" ? Math.round(STRENGTHS * Math.sqrt(row.rate / most)) : STRENGTHS;
+			const path = (paths[`${row.look} ${strength || 0}`] ??= new Path2D());
+			FORMS[row.look](path, x, y);
+		}
+		for (const [fill, path] of Object.entries(paths)) {
+			const [look, strength] = fill.split(" ");
+			context.globalAlpha = 0.3 + (0.7 * strength) / STRENGTHS;
+			context.fillStyle = LOOKS[look].colour;
+			context.fill(path);
+		}
+		const counts = Object.entries(model.counts()).map(([look, count]) => `${count} ${look}`);
+		label(canvas, `Map of the backends: ${counts.join(", ")}`);
+	}
+
+	#place(width) {
+		const { members } = this.model;
+		const lined = members.size > 1 && members.size <= LINES_MAX;
+		const left = lined ? 84 : 0;
+		const across = Math.max(1, Math.floor((width - left) / CELL));
+		const labels = [];
+		let column = 0, y = 0;
+		this.cells = [];
+		for (const [name, rows] of members) {
+			if (lined) {
+				if (column) y += CELL + 4;
+				column = 0;
+				labels.push([name, y]);
+			}
+			for (const row of rows) {
+				if (column === across) [column, y] = [0, y + CELL];
+				this.cells.push({ row, x: left + column * CELL, y });
+				column += 1;
+			}
+		}
+		return labels;
+	}
+}
+
+/**
+ * The shares of a pool: each backend is as wide as its fair part, and as high as it got of that.
+ * If all is even, it is a flat field up to the line.
+ */
+export class Strip {
+	constructor(model, pool, on) {
+		this.canvas = el("canvas", { className: "strip", role: "img" });
+		const rows = () => model.members.get(pool) ?? [];
+		const find = (x) => rows().find((row) => (x -= row.fair * this.canvas.room.width) < 0);
+		points(this.canvas, find, on);
+		this.draw = () => this.#draw(rows());
+		watch(this.canvas, this.draw);
+	}
+
+	#draw(rows) {
+		const { canvas } = this;
+		if (!canvas.room?.width) return;
+		const { width, height } = canvas.room;
+		const context = sharp(canvas, width, height);
+		const even = Math.round(height / 2);
+		const gap = width / rows.length > 6 ? 1 : 0;
+		const [fine, much] = [new Path2D(), new Path2D()];
+		let x = 0, most = 0;
+		for (const { fair, ratio } of rows) {
+			const high = Math.min(ratio || 0, 2) * even;
+			// Half as much again as it should have is worth a look.
+			(ratio > 1.5 ? much : fine).rect(x, height - high, Math.max(fair * width - gap, 0.4), high);
+			most = Math.max(most, ratio || 0);
+			x += fair * width;
+		}
+		const fill = (paint, path) => { context.fillStyle = paint; context.fill(path); };
+		context.fillStyle = colour("quiet");
+		context.fillRect(0, even, width, even);
+		fill(colour("share"), fine);
+		fill(LOOKS.degraded.colour, much);
+		context.fillStyle = colour("ink");
+		context.fillRect(0, even, width, 1);
+		label(canvas, `the most that a backend got is ${most.toFixed(1)} times its fair part`);
+	}
 }
