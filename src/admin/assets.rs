@@ -37,12 +37,12 @@ static ALL: [Asset; 12] = [
     asset!("style.css", STYLE),
     asset!("app.js", SCRIPT),
     asset!("format.js", SCRIPT),
+    asset!("lines.js", SCRIPT),
     asset!("live.js", SCRIPT),
     asset!("model.js", SCRIPT),
     asset!("panels.js", SCRIPT),
     asset!("map.js", SCRIPT),
     asset!("table.js", SCRIPT),
-    asset!("chart.js", SCRIPT),
     asset!("charts.js", SCRIPT),
     asset!("actions.js", SCRIPT),
 ];

@@ -1,16 +1,15 @@
-// What changes something: always asked for first, always through the API, which knows who may.
+// What changes something: asked for first, and done through the API, which knows who may.
 
 import { $, number, put } from "./format.js";
 import { ask, token } from "./live.js";
 
-/** Asks in a dialog. Gives what was typed, or "" if there is nothing to type; null is no. */
-function question({ title, text, yes, type = null, value = "" }) {
+// Asks in a dialog. Gives what was typed, or "" if there is nothing to type; null is no.
+function question(title, text, yes, type = "", value = "") {
 	const [dialog, input] = [$("act"), $("act-input")];
 	put($("act-title"), title);
 	put($("act-text"), text);
 	put($("act-yes"), yes);
-	input.hidden = !type;
-	Object.assign(input, { type: type ?? "text", value, ariaLabel: title });
+	Object.assign(input, { hidden: !type, type, value, ariaLabel: title });
 	return new Promise((done) => {
 		dialog.onclose = () => done(null);
 		$("act-no").onclick = () => dialog.close();
@@ -27,56 +26,46 @@ function question({ title, text, yes, type = null, value = "" }) {
 
 let timer = 0;
 
-/** A few words that go by themselves. */
 function say(text) {
 	$("said").hidden = false;
-	$("said").textContent = text;
+	put($("said"), text);
 	clearTimeout(timer);
 	timer = setTimeout(() => ($("said").hidden = true), 8000);
 }
 
 const ACTS = {
-	drain: ({ key, active }) => ({
-		title: `Drain ${key}?`,
-		text: `It gets nothing new; ${number(active)} connections end by themselves. It is still probed.`,
-		yes: "Drain",
-		body: () => ({ admin: "drain" }),
-	}),
-	ready: ({ key }) => ({
-		title: `Make ${key} ready?`, text: "It gets its share as soon as it is up.", yes: "Make ready",
-		body: () => ({ admin: "ready" }),
-	}),
-	weight: ({ key, weight }) => ({
-		title: `Weight of ${key}`, text: `It is configured as ${number(weight)}.`, yes: "Set weight",
-		type: "number", value: weight, body: (text) => ({ weight: Number(text) }),
-	}),
+	drain: ({ key, active }) => [
+		[`Drain ${key}?`, `It gets nothing new; ${number(active)} connections end by themselves.`, "Drain"],
+		() => ({ admin: "drain" }),
+	],
+	ready: ({ key }) => [
+		[`Make ${key} ready?`, "It gets its share as soon as it is up.", "Make ready"],
+		() => ({ admin: "ready" }),
+	],
+	weight: ({ key, weight }) => [
+		[`Weight of ${key}`, `It is configured as ${number(weight)}.`, "Set weight", "number", weight],
+		(text) => ({ weight: Number(text) }),
+	],
 };
 
-/** Drains, makes ready or weighs a backend, if that is meant. */
 export async function act(what, row) {
-	const it = ACTS[what](row);
-	const answer = await question(it);
+	const [words, body] = ACTS[what](row);
+	const answer = await question(...words);
 	if (answer === null) return;
 	const [pool, name] = [row.pool, row.name].map(encodeURIComponent);
-	await ask(`/api/v1/pools/${pool}/backends/${name}`, it.body(answer)).then(
-		() => say(`${row.key}: done`),
-		(error) => say(`${row.key}: ${error.status ?? ""} ${error.message}`),
-	);
+	const done = ask(`/api/v1/pools/${pool}/backends/${name}`, body(answer));
+	say(await done.then(() => `${row.key}: done`, (error) => `${row.key}: ${error.status ?? ""} ${error.message}`));
 }
 
 let asking = null;
 
-/** Asks for a token, once for all who want one. Says whether there is another one now. */
+// Asks for a token, once for all who want one. Says whether there is another one now.
 export function signIn() {
-	asking ??= question({
-		title: "A token is wanted here",
-		text: "One of admin.tokens. It is kept in this tab, until that is closed.",
-		yes: "Sign in",
-		type: "password",
-	}).then((text) => {
+	const text = "One of admin.tokens. It is kept in this tab, until that is closed.";
+	asking ??= question("A token is wanted here", text, "Sign in", "password").then((typed) => {
 		asking = null;
-		if (text) token.set(text.trim());
-		return Boolean(text);
+		if (typed) token.set(typed.trim());
+		return Boolean(typed);
 	});
 	return asking;
 }

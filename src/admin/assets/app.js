@@ -12,29 +12,18 @@ import { Lists, Now, Wrong, figures, happened, tab } from "./panels.js";
 import { Model } from "./model.js";
 import { Table } from "./table.js";
 
-/** What is looked at is kept in the address: it can be sent, and outlives a reload. */
-const kept = {
-	all: new URLSearchParams(location.hash.slice(1)),
-	get: (name) => kept.all.get(name),
-	set(name, text) {
-		if (text) kept.all.set(name, text);
-		else kept.all.delete(name);
-		history.replaceState(null, "", `#${kept.all}`);
-	},
-};
-
 const model = new Model();
 const wrong = new Wrong(model, pick);
 const lists = new Lists(model, pick);
 const map = new CellMap(model, (row) => pick(row.key));
 const table = new Table(model, { act, open: (row) => charts.show(`backend:${row.key}`) });
-const charts = new Charts(model, kept);
+const charts = new Charts(model);
 const now = new Now();
 let started = null;
 let lostAt = null;
 let lastEvent = 0;
 
-/** The table shows these alone. */
+// The table shows these alone.
 function pick(text) {
 	$("filter").value = text;
 	filter();
@@ -43,7 +32,8 @@ function pick(text) {
 
 function filter() {
 	const text = $("filter").value;
-	kept.set("q", text);
+	// It can be sent, and outlives a reload.
+	history.replaceState(null, "", `#${encodeURIComponent(text)}`);
 	table.filter(text);
 	count();
 }
@@ -53,7 +43,7 @@ function count() {
 	put($("counted"), shown === all ? `${all}` : `${shown} of ${all}`);
 }
 
-/** What is in sight, once a second. */
+// What is in sight, once a second.
 function draw() {
 	const troubles = model.troubles();
 	const worst = troubles[0]?.look ?? "up";
@@ -68,18 +58,16 @@ function draw() {
 	charts.update();
 }
 
-/** For who hears the page: what flipped, and nothing else. */
 function tell(flips) {
-	const words = flips.slice(0, 3).map((row) => `${row.key} is ${row.state}`);
-	if (flips.length > 3) words.push(`and ${flips.length - 3} more`);
-	if (words.length) put($("flips"), words.join(", "));
+	const more = flips.length > 3 ? ` and ${flips.length - 3} more` : "";
+	if (flips.length) put($("flips"), flips.slice(0, 3).map((row) => `${row.key} is ${row.state}`) + more);
 }
 
 const live = stream(() => "/api/v1/live", {
 	lost: (status) => (status === 401 || status === 403 ? refused(status) : lost()),
 	event(kind, data) {
 		// Behind a `resync` comes a snapshot.
-		if (!data.columns && !model.columns.length) return;
+		if (!data.second) return;
 		const start = performance.now();
 		const flips = model.apply(data);
 		lostAt = null;
@@ -87,8 +75,8 @@ const live = stream(() => "/api/v1/live", {
 		if (data.columns) begin();
 		draw();
 		tell(flips);
-		performance.clearMeasures(kind);
 		performance.measure(kind, { start });
+		if (data.second % 60 === 0) performance.clearMeasures();
 	},
 });
 
@@ -99,7 +87,7 @@ const events = stream(() => `/api/v1/events?since=${lastEvent}`, {
 	},
 });
 
-/** A snapshot, and maybe of another process, whose events have other numbers. */
+// A snapshot, and maybe of another process, whose events have other numbers.
 function begin() {
 	if (started !== model.process.started) {
 		lastEvent = 0;
@@ -131,7 +119,7 @@ async function refused(status) {
 	if (await signIn()) show(true);
 }
 
-/** A tab that nobody sees has no stream: a browser has six for all tabs. */
+// A tab that nobody sees has no stream: a browser has six for all tabs.
 function show(is) {
 	for (const it of [live, events]) {
 		if (is) it.open();
@@ -141,15 +129,15 @@ function show(is) {
 
 document.addEventListener("visibilitychange", () => show(!document.hidden));
 
-/** A hidden tab asks now and then for what its title needs. */
+// A hidden tab asks now and then for what its title needs.
 setInterval(async () => {
-	if (!document.hidden || !started) return;
+	if (!started) return;
+	if (!document.hidden) return certificates();
 	const { items } = await ask("/api/v1/pools").catch(() => ({}));
 	const down = items?.reduce((sum, it) => sum + it.backends - it.up, 0);
 	if (!items) lost();
 	else tab(down ? "down" : "up", down ? `▼ ${down} not up · pointsman` : "pointsman");
-}, 30_000);
-setInterval(() => document.hidden || certificates(), 300_000);
+}, 60_000);
 
 addEventListener("keydown", (event) => {
 	const { key, target } = event;
@@ -171,6 +159,6 @@ matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
 	if (started) draw();
 });
 
-$("filter").value = kept.get("q") ?? "";
+$("filter").value = decodeURIComponent(location.hash.slice(1));
 filter();
 show(!document.hidden);

@@ -1,47 +1,74 @@
-// The panel of history: two sides, each with the charts of one subject, over the same time, so that
-// two pools can be compared. The pointer shows the same moment in all of them.
+// The panel of history: two sides, each with the charts of one subject, over the same time.
 
 import { $, clock, day, el, label, ms, number, put, rate } from "./format.js";
-import { Chart } from "./chart.js";
 import { ask } from "./live.js";
-import { watch } from "./map.js";
+import { colour, sharp, watch } from "./map.js";
 
 const SPANS = { "10m": 600, "1h": 3600, "6h": 21_600, "24h": 86_400, "7d": 604_800 };
 
 const KINDS = [
 	{ title: "requests/s", unit: rate, lines: [{ key: "rate", colour: "s1", fill: true }] },
-	{ title: "response time", unit: ms, lines: [{ key: "p99_ms", colour: "s2", name: "p99 " }, { key: "p50_ms", colour: "s1", name: "p50 " }] },
+	{ title: "response time", unit: ms, lines: [{ key: "p99_ms", colour: "s2" }, { key: "p50_ms", colour: "s1" }] },
 	{ title: "errors/s", unit: rate, lines: [{ key: "errors", colour: "bad", fill: true }] },
-	{ title: "", unit: number, lines: [{ key: "active", colour: "s1", name: "active ", fill: true }, { key: "waiting", colour: "s2", name: "waiting " }] },
+	{ title: "open", unit: number, lines: [{ key: "waiting", colour: "s2" }, { key: "active", colour: "s1", fill: true }] },
 ];
 
+const LEFT = 52;
+const RIGHT = 8;
+const TOP = 8;
+const BOTTOM = 18;
+
+const STEPS = [10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 14_400, 21_600, 43_200, 86_400];
+
+// The least of 1, 2, 2.5, 5, 10 ... that is not under it.
+function nice(most) {
+	const ten = 10 ** Math.floor(Math.log10(most || 1));
+	return [1, 2, 2.5, 5, 10].map((it) => it * ten).find((it) => it >= most);
+}
+
+// Pixels as [x, least, most]; null is a gap.
+function decimate(points, xOf, first, last) {
+	const out = [];
+	let pixel = null;
+	for (let at = first; at <= last; at += 1) {
+		const value = points[at];
+		if (value !== value) {
+			if (pixel) out.push((pixel = null));
+			continue;
+		}
+		const x = Math.round(xOf(at));
+		if (pixel?.[0] === x) {
+			pixel[1] = Math.min(pixel[1], value);
+			pixel[2] = Math.max(pixel[2], value);
+		} else out.push((pixel = [x, value, value]));
+	}
+	return out;
+}
+
 export class Charts {
-	/** What is zoomed to; without it the charts follow the clock. */
+	// What is zoomed to; without it the charts follow the clock.
 	zoom = null;
 	hover = null;
 
-	/** `kept` remembers what is looked at. */
-	constructor(model, kept) {
-		Object.assign(this, { model, kept, span: SPANS[kept.get("span")] ? kept.get("span") : "10m" });
+	constructor(model) {
+		Object.assign(this, { model, span: "10m" });
 		this.buttons = Object.keys(SPANS).map((it) => el("button", { onclick: () => this.choose(it), value: it }, it.replace(/(\D)/, " $1")));
-		this.all = el("button", { onclick: () => this.choose(this.span) }, "show all");
-		$("spans").append(this.all, ...this.buttons);
-		this.sides = [...document.querySelectorAll(".side")].map((root, at) => new Side(this, root, at ? "right" : "left"));
+		$("spans").append(...this.buttons);
+		this.sides = [...document.querySelectorAll(".side")].map((root, at) => new Side(this, root, at ? null : "process"));
 		this.#load();
 	}
 
 	choose(span) {
 		this.span = Object.keys(SPANS)[span] ?? span;
 		this.zoom = null;
-		this.kept.set("span", this.span);
 		this.#load();
 	}
 
-	/** From the finest ring that reaches back so far. */
+	// From the finest ring that reaches back so far.
 	#zoomTo(from, to) {
 		const now = this.model.second;
-		this.zoom = { from: Math.max(from, now - SPANS["7d"]), to: Math.min(to, now) };
-		if (this.zoom.to - from < 8) return;
+		if (to - from < 8) return;
+		this.zoom = { from, to: Math.min(to, now) };
 		this.span = Object.keys(SPANS).find((it) => now - SPANS[it] <= from) ?? "7d";
 		this.#load();
 	}
@@ -53,17 +80,14 @@ export class Charts {
 
 	#load() {
 		for (const it of this.buttons) it.ariaPressed = it.value === this.span && !this.zoom;
-		this.all.hidden = !this.zoom;
 		for (const side of this.sides) side.load();
 	}
 
-	/** One backend, say. */
 	show(of) {
 		this.sides[0].choose(of);
 		$("charts").scrollIntoView({ block: "nearest" });
 	}
 
-	/** New numbers. */
 	update() {
 		for (const side of this.sides) side.update();
 		this.draw();
@@ -74,7 +98,6 @@ export class Charts {
 		for (const side of this.sides) side.draw();
 	}
 
-	/** Pointer and keys on a chart. */
 	listen(chart, side) {
 		const { canvas } = chart;
 		let begun = null;
@@ -114,13 +137,13 @@ class Side {
 	asked = 0;
 	loaded = 0;
 
-	constructor(owner, root, place) {
-		Object.assign(this, { owner, root, place, of: owner.kept.get(place) ?? (place === "left" ? "process" : null) });
-		this.select = el("select", { ariaLabel: `What the ${place} charts show`, onchange: () => this.choose(this.select.value) });
+	constructor(owner, root, of) {
+		Object.assign(this, { owner, of });
+		this.select = el("select", { ariaLabel: "What these charts show", onchange: () => this.choose(this.select.value) });
 		root.append(this.select);
 		this.charts = KINDS.map((kind) => {
 			const canvas = el("canvas", { tabIndex: 0, role: "img" });
-			const keys = kind.lines.map(({ name = "", colour }) => el("span", { className: `key ${colour}` }, name, el("b")));
+			const keys = kind.lines.map(({ key, colour }) => el("span", { className: `key ${colour}` }, key.split("_")[0], el("b")));
 			root.append(el("div", {}, el("p", {}, el("span", { className: "dim" }, kind.title), ...keys), canvas));
 			const chart = Object.assign(new Chart(canvas, kind), { keys, title: kind.title });
 			owner.listen(chart, this);
@@ -131,15 +154,12 @@ class Side {
 
 	choose(of) {
 		Object.assign(this, { of, data: null });
-		this.owner.kept.set(this.place, of);
 		this.load();
 	}
 
-	/** What can be chosen. */
 	#options() {
-		const { services, pools } = this.owner.model;
-		this.of ??= pools[0] && `pool:${pools[0].name}`;
-		const names = ["process", ...services.map((it) => `service:${it.name}`), ...pools.map((it) => `pool:${it.name}`)];
+		const names = [...this.owner.model.subjects().keys()];
+		this.of ??= names.find((it) => it.startsWith("pool:"));
 		if (this.of && !names.includes(this.of)) names.push(this.of);
 		if (this.names !== names.join()) {
 			this.names = names.join();
@@ -164,21 +184,15 @@ class Side {
 		this.draw();
 	}
 
-	/** Goes on with what the stream says where a point is a second; else it is asked for again. */
+	// Goes on with what the stream says where a point is a second; else it is asked for again.
 	update() {
 		const { data, owner: { model, zoom } } = this;
 		this.#options();
 		if (zoom && data) return;
 		const missed = data ? model.second - data.end : 0;
 		if (data?.step === 1 && missed <= 5) {
-			for (let left = missed; left > 0; left -= 1) this.#push(left === 1 ? this.#now() : {});
+			for (let left = missed; left > 0; left -= 1) this.#push(left > 1 ? {} : model.subjects().get(this.of) ?? {});
 		} else if (model.second - this.loaded >= Math.max(data?.step ?? 5, 5)) this.load();
-	}
-
-	#now() {
-		const { process, services, pools } = this.owner.model;
-		const all = [{ ...process, active: process.open, of: "process" }, ...services.map((it) => ({ ...it, of: `service:${it.name}` })), ...pools.map((it) => ({ ...it, of: `pool:${it.name}` }))];
-		return all.find((it) => it.of === this.of) ?? {};
 	}
 
 	#push(values) {
@@ -195,15 +209,114 @@ class Side {
 		const { data, owner } = this;
 		const view = owner.view();
 		for (const chart of this.charts) {
+			if (!chart.canvas.seen) continue;
 			chart.draw(data, view, owner.hover, this.picked);
 			const at = data && Math.round((Math.min(owner.hover ?? view.to, data.end) - data.begin) / data.step);
-			const words = chart.lines.map(({ key, name = "" }, n) => {
+			const words = chart.lines.map(({ key }, n) => {
 				const text = chart.unit(data?.series[key]?.[at]);
 				chart.keys[n].hidden = data && !data.series[key];
 				put(chart.keys[n].lastChild, text);
-				return `${name}${text}`;
+				return `${key} ${text}`;
 			});
 			label(chart.canvas, `${this.of} ${chart.title}: ${words.join(", ")}`);
+		}
+	}
+}
+
+// One chart. Where a pixel has many points, a line goes from the least to the most of them.
+class Chart {
+	// `lines` are { key, colour, fill }; `unit` writes a value.
+	constructor(canvas, { lines, unit }) {
+		Object.assign(this, { canvas, lines, unit });
+	}
+
+	x(second) {
+		return LEFT + ((second - this.from) / (this.to - this.from)) * this.wide;
+	}
+
+	second(x) {
+		return this.from + (Math.max(0, Math.min(x - LEFT, this.wide)) / this.wide) * (this.to - this.from);
+	}
+
+	// `data` is { begin, step, count, series }; `picked` are two times.
+	draw(data, { from, to }, hover, picked) {
+		const { width, height } = this.canvas.room;
+		const context = sharp(this.canvas, width, height);
+		const bottom = height - BOTTOM;
+		Object.assign(this, { context, bottom, from, to, wide: width - LEFT - RIGHT });
+		this.#times();
+		const at = (second) => (data ? Math.round((second - data.begin) / data.step) : 0);
+		const first = Math.max(0, at(from)), last = Math.min((data?.count ?? 0) - 1, at(to));
+		const lines = this.lines.map(({ key }) =>
+			decimate(data?.series[key] ?? [], (at) => this.x(data.begin + at * data.step), first, data?.series[key] ? last : -1));
+		const most = nice(lines.flat().reduce((most, it) => Math.max(most, it?.[2] ?? 0), 0));
+		const y = (value) => bottom - (value / most) * (bottom - TOP);
+		this.#values(most, y);
+		lines.forEach((points, at) => this.#line(this.lines[at], points, y));
+		if (picked) this.#fill("s1", 0.2, this.x(picked[0]), this.x(picked[1]) - this.x(picked[0]));
+		if (hover) this.#fill("ink", 0.5, Math.round(this.x(hover)), 1);
+	}
+
+	#fill(paint, alpha, x, wide) {
+		const { context } = this;
+		context.globalAlpha = alpha;
+		context.fillStyle = colour(paint);
+		context.fillRect(x, TOP, wide, this.bottom - TOP);
+		context.globalAlpha = 1;
+	}
+
+	#line({ colour: paint, fill }, points, y) {
+		const { context, bottom } = this;
+		const [line, area] = [new Path2D(), new Path2D()];
+		let last = null;
+		for (const it of [...points, null]) {
+			if (!it) {
+				if (last) area.lineTo(last[0], bottom);
+			} else {
+				const [x, least, most] = it;
+				// A point between two gaps is seen as well.
+				if (!last) line.moveTo(x - 1, y(most));
+				if (!last) area.moveTo(x, bottom);
+				line.lineTo(x, y(most));
+				if (least !== most) line.lineTo(x, y(least));
+				area.lineTo(x, y(most));
+			}
+			last = it;
+		}
+		context.fillStyle = context.strokeStyle = colour(paint);
+		context.lineWidth = 1.3;
+		context.lineJoin = "round";
+		context.stroke(line);
+		context.globalAlpha = fill ? 0.14 : 0;
+		context.fill(area);
+		context.globalAlpha = 1;
+	}
+
+	#values(most, y) {
+		const { context } = this;
+		context.textAlign = "right";
+		context.textBaseline = "middle";
+		for (const value of [0, most / 2, most]) {
+			context.fillStyle = colour("edge");
+			context.fillRect(LEFT, Math.round(y(value)), this.wide, 1);
+			context.fillStyle = colour("dim");
+			context.fillText(value ? this.unit(value) : "0", LEFT - 6, y(value));
+		}
+	}
+
+	#times() {
+		const { context, from, to, wide, bottom } = this;
+		const step = STEPS.find((it) => it * wide >= (to - from) * 80) ?? STEPS.at(-1);
+		// Ticks are at whole hours of where the browser is.
+		const shift = new Date(to * 1000).getTimezoneOffset() * 60;
+		context.textAlign = "center";
+		context.textBaseline = "alphabetic";
+		for (let at = Math.ceil((from - shift) / step) * step + shift; at <= to; at += step) {
+			const x = this.x(at);
+			this.#fill("edge", 1, Math.round(x), 1);
+			context.fillStyle = colour("dim");
+			const text = (at - shift) % 86_400 ? clock(at, step < 60) : day(at);
+			if (x > LEFT + 20 && x < LEFT + wide - 14) context.fillText(text, x, bottom + 14);
 		}
 	}
 }

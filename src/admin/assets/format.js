@@ -3,7 +3,6 @@
 
 export const $ = (id) => document.getElementById(id);
 
-/** An element with properties (or attributes) and children; strings become text. */
 export function el(tag, properties = {}, ...children) {
 	const node = document.createElement(tag);
 	for (const [name, value] of Object.entries(properties)) {
@@ -14,9 +13,10 @@ export function el(tag, properties = {}, ...children) {
 	return node;
 }
 
-/** What is the same is not written again: a document that is left alone costs nothing. */
+// What is the same is not written again: a document that is left alone costs nothing.
 export function put(node, text) {
-	if (node.said !== text) node.textContent = node.said = text;
+	if (node.said === text) return;
+	(node.firstChild ?? node.appendChild(new Text())).data = node.said = text;
 }
 
 export function classes(node, text) {
@@ -31,7 +31,7 @@ const is = (n) => n !== null && n !== undefined && n === n;
 const three = (n) => n.toFixed(n >= 99.5 ? 0 : n >= 9.95 ? 1 : 2);
 const two = (n) => String(Math.floor(n)).padStart(2, "0");
 
-/** 0.25, 9, 840, 9,120, 12.3k, 4.51M */
+// 0.25, 9, 840, 9,120, 12.3k, 4.51M
 export function number(n) {
 	if (!is(n)) return "–";
 	if (n >= 999_500) return `${three(n / 1e6)}M`;
@@ -40,7 +40,7 @@ export function number(n) {
 	return Number.isInteger(n) ? String(n) : three(n);
 }
 
-/** A second; a slow one has a decimal. */
+// A second; a slow one has a decimal.
 export const rate = (n) => (n > 0 && n < 9.95 ? n.toFixed(1) : number(is(n) ? Math.round(n) : n));
 
 export function ms(n) {
@@ -59,7 +59,6 @@ export function bytes(n) {
 export const percent = (part) =>
 	is(part) ? `${(part * 100).toFixed(part >= 0.0995 ? 0 : part >= 0.00995 || !part ? 1 : 2)} %` : "–";
 
-/** How long: 44 s, 12 m, 3 h 04 m, 3 d 4 h */
 export function span(seconds) {
 	const s = Math.max(0, Math.floor(seconds));
 	if (s < 100) return `${s} s`;
@@ -68,7 +67,6 @@ export function span(seconds) {
 	return `${Math.floor(s / 86_400)} d ${Math.floor((s % 86_400) / 3600)} h`;
 }
 
-/** 12:03:44, by the clock of the browser */
 export function clock(second, precise = true) {
 	const it = new Date(second * 1000);
 	return [it.getHours(), it.getMinutes(), it.getSeconds()].slice(0, precise ? 3 : 2).map(two).join(":");
@@ -77,15 +75,21 @@ export function clock(second, precise = true) {
 export const day = (second) =>
 	new Date(second * 1000).toLocaleDateString("en", { weekday: "short", day: "numeric" });
 
-/** How a state looks: one of these, the worst first, each with a form and a colour of its own. */
+// How a state looks: one of these, the worst first, each with a form and a colour of its own.
 export const LOOKS = {
-	down: { rank: 0, glyph: "▼", colour: "#D55E00" },
-	degraded: { rank: 1, glyph: "▲", colour: "#E69F00" },
-	draining: { rank: 2, glyph: "◐", colour: "#56B4E9" },
-	maint: { rank: 3, glyph: "■", colour: "#999999" },
-	unknown: { rank: 4, glyph: "○", colour: "#999999" },
-	up: { rank: 5, glyph: "●", colour: "#009E73" },
+	down: { rank: 0, glyph: "▼", colour: "#d55e00" },
+	degraded: { rank: 1, glyph: "▲", colour: "#e69f00" },
+	draining: { rank: 2, glyph: "◐", colour: "#56b4e9" },
+	maint: { rank: 3, glyph: "■", colour: "#999" },
+	unknown: { rank: 4, glyph: "○", colour: "#999" },
+	up: { rank: 5, glyph: "●", colour: "#009e73" },
 };
+
+// Form and colour of a state, for the eye: its word is beside.
+export function shape(node, look) {
+	put(node, LOOKS[look].glyph);
+	node.style.color = LOOKS[look].colour;
+}
 
 export function look(state) {
 	if (state === "full" || state === "ejected") return "degraded";

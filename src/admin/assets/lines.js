@@ -1,6 +1,6 @@
 // Tables whose rows are used again for whatever is shown there now, and what cells are made of.
 
-import { classes, el, put } from "./format.js";
+import { el, put, shape } from "./format.js";
 import { SECONDS } from "./model.js";
 
 /**
@@ -17,7 +17,7 @@ export class Lines {
 		table.append(el("caption", { className: "unseen" }, caption), el("thead", {}, el("tr", {}, ...this.heads)), this.body);
 	}
 
-	/** `each(line, at)` does what is left to do for a row. */
+	// `each(line, at)` does what is left to do for a row.
 	draw(rows, each) {
 		const { columns, lines } = this;
 		while (lines.length < rows.length) {
@@ -39,25 +39,22 @@ export class Lines {
 	}
 }
 
-/** The part of this name in a cell, made when it is first asked for. */
 export function part(cell, name, make) {
 	return ((cell.parts ??= {})[name] ??= cell.appendChild(make()));
 }
 
-/** A state: its form, and a word beside. */
 export function mark(cell, look, text, tag = "span", properties = {}) {
-	const glyph = part(cell, "glyph", () => el("span"));
-	classes(glyph, `glyph ${look}`);
+	shape(part(cell, "glyph", () => el("i", { ariaHidden: "true" })), look);
 	const word = part(cell, "word", () => el(tag, properties));
 	put(word, text);
 	return word;
 }
 
 const SVG = "http://www.w3.org/2000/svg";
-const WIDE = 84;
+const STEP = 84 / (SECONDS - 1);
 const HIGH = 18;
 
-/** A ring as a sparkline; seconds that nobody knows are a gap. */
+// A ring as a sparkline; seconds that nobody knows are a gap.
 export function spark(cell, ring, last) {
 	const path = (cell.path ??= document.createElementNS(SVG, "path"));
 	part(cell, "svg", () => {
@@ -72,7 +69,7 @@ export function spark(cell, ring, last) {
 	for (let n = 0; n < SECONDS; n += 1) {
 		const value = ring[(last + 1 + n) % SECONDS];
 		if (value === value) {
-			d += `${pen}${Math.round((n * WIDE * 10) / (SECONDS - 1)) / 10} ${Math.round((HIGH - 1 - (value / most) * (HIGH - 2)) * 10) / 10}`;
+			d += `${pen}${Math.round(n * STEP)} ${(HIGH - 1 - (value / most) * (HIGH - 2)).toFixed(1)}`;
 			pen = "L";
 		} else pen = "M";
 	}

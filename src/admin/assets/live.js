@@ -1,9 +1,9 @@
-// The ways to the balancer: single questions, and streams of server-sent events that are opened
-// again whenever they end. They are read by fetch(), for EventSource cannot show a token.
+// Questions to the balancer, and streams of server-sent events that are opened again whenever they
+// end. They are read by fetch(), for EventSource cannot show a token.
 
 const KEY = "pointsman-token";
 
-/** It lives as long as the tab. */
+// It lives as long as the tab.
 export const token = {
 	get: () => sessionStorage.getItem(KEY),
 	set: (text) => sessionStorage.setItem(KEY, text),
@@ -14,7 +14,7 @@ function fetched(path, options, fields = {}) {
 	return fetch(path, { ...options, headers: fields, cache: "no-store" });
 }
 
-/** What is answered, or an error with its `status` and in the words of the problem. */
+// What is answered, or an error with its `status` and in the words of the problem.
 export async function ask(path, body = null) {
 	const fields = { "Content-Type": "application/json", "X-Reason": "dashboard" };
 	const answer = body
@@ -26,7 +26,6 @@ export async function ask(path, body = null) {
 }
 
 const RETRY_MS = 1000;
-/** Comments come at least each 15 s. */
 const SILENCE_MS = 20_000;
 
 /**

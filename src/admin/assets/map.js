@@ -1,12 +1,10 @@
 // Pictures of many backends at once: a cell for each, and for each pool the strip of its shares.
 // One canvas each, whatever the number of backends; the pointer says which one is there.
 
-import { $, LOOKS, el, label, number, percent, put, rate } from "./format.js";
+import { $, LOOKS, el, label, number, percent, rate } from "./format.js";
 
 const CELL = 11;
-/** With more pools than this, none has a line of its own. */
 const LINES_MAX = 10;
-/** Strengths of colour for the load. */
 const STRENGTHS = 5;
 
 const sizes = new ResizeObserver((all) => {
@@ -16,13 +14,24 @@ const sizes = new ResizeObserver((all) => {
 	}
 });
 
-/** Keeps `node.room`: who asks a node for its size makes the browser lay out all of the page. */
+const sights = new IntersectionObserver((all) => {
+	for (const { target, isIntersecting } of all) {
+		target.seen = isIntersecting;
+		if (isIntersecting) target.redraw();
+	}
+});
+
+/**
+ * Keeps `node.room` and `node.seen`: who asks a node for its size makes the browser lay out all of
+ * the page, and what nobody sees need not be drawn.
+ */
 export function watch(node, redraw) {
 	node.redraw = redraw;
 	sizes.observe(node);
+	sights.observe(node);
 }
 
-/** The context of a canvas, cleared and as sharp as the screen. */
+// The context of a canvas, cleared and as sharp as the screen.
 export function sharp(canvas, width, height) {
 	const ratio = window.devicePixelRatio;
 	const [wide, high] = [Math.round(width * ratio), Math.round(height * ratio)];
@@ -38,52 +47,29 @@ export function sharp(canvas, width, height) {
 
 let known = {};
 
-/** A colour of style.css. */
+// A colour of style.css.
 export function colour(name) {
 	return (known[name] ??= getComputedStyle(document.documentElement).getPropertyValue(`--${name}`));
 }
 
-/** The theme is another one. */
 export function forget() {
 	known = {};
 }
 
-/** What is at the pointer, in words beside it, and what a click on it does. */
 function points(canvas, find, on) {
-	canvas.addEventListener("pointermove", (event) => {
-		const row = find(event.offsetX, event.offsetY);
-		const tip = $("tip");
-		tip.hidden = !row;
-		if (!row) return;
-		const got = row.share >= 0 ? `\nshare ${percent(row.share)}, fair ${percent(row.fair)}` : "";
-		put(tip, `${row.key}: ${row.state}\n${rate(row.rate)}/s, ${number(row.active)} active${got}`);
-		tip.style.left = `${Math.min(event.clientX + 14, innerWidth - tip.offsetWidth - 8)}px`;
-		tip.style.top = `${Math.min(event.clientY + 16, innerHeight - tip.offsetHeight - 8)}px`;
-	});
-	canvas.addEventListener("pointerleave", () => ($("tip").hidden = true));
-	canvas.addEventListener("click", (event) => {
-		const row = find(event.offsetX, event.offsetY);
+	canvas.onpointermove = ({ offsetX, offsetY }) => {
+		const row = find(offsetX, offsetY);
+		canvas.title = !row ? "" : `${row.key}: ${row.state}
+${rate(row.rate)}/s, ${number(row.active)} active
+share ${percent(row.share)}, fair ${percent(row.fair)}`;
+	};
+	canvas.onclick = ({ offsetX, offsetY }) => {
+		const row = find(offsetX, offsetY);
 		if (row) on(row);
-	});
+	};
 }
 
-/** What is not up has another form, not only another colour. */
-const FORMS = {
-	down: (path, x, y) => triangle(path, x, y, y + 9),
-	degraded: (path, x, y) => triangle(path, x, y + 9, y),
-	draining: (path, x, y) => { path.moveTo(x + 5, y); path.arc(x + 5, y + 4.5, 4.5, Math.PI * 1.5, Math.PI / 2, true); },
-	unknown: (path, x, y) => { path.moveTo(x + 8, y + 4.5); path.arc(x + 4.5, y + 4.5, 3, 0, 7); },
-	maint: (path, x, y) => path.rect(x + 1, y + 3, 7, 3),
-	up: (path, x, y) => path.rect(x + 1, y + 1, 7, 7),
-};
-
-function triangle(path, x, base, top) {
-	path.moveTo(x, base);
-	path.lineTo(x + 9, base);
-	path.lineTo(x + 4.5, top);
-}
-
-/** A cell for each backend: how it looks by form and colour, its load by strength. */
+// A cell for each backend: how it looks by form and colour, its load by strength.
 export class CellMap {
 	cells = [];
 
@@ -97,7 +83,7 @@ export class CellMap {
 	draw() {
 		const { canvas, model } = this;
 		canvas.hidden = model.list.length < 25;
-		if (canvas.hidden || !canvas.room?.width) return;
+		if (canvas.hidden || !canvas.seen) return;
 		const { width } = canvas.room;
 		const labels = this.#place(width);
 		const height = this.cells.at(-1).y + CELL;
@@ -107,21 +93,22 @@ export class CellMap {
 		context.fillStyle = colour("dim");
 		for (const [name, y] of labels) context.fillText(name.slice(0, 13), 0, y);
 		const most = model.list.reduce((most, row) => Math.max(most, row.rate), 1);
-		// One path for all cells that are filled alike.
-		const paths = {};
+		// One path for all that are as strong; what is not up has a form of its own.
+		const paths = Array.from({ length: STRENGTHS + 1 }, () => new Path2D());
 		for (const { row, x, y } of this.cells) {
-			const strength = row.look === "up" ? Math.round(STRENGTHS * Math.sqrt(row.rate / most)) : STRENGTHS;
-			const path = (paths[`${row.look} ${strength || 0}`] ??= new Path2D());
-			FORMS[row.look](path, x, y);
+			if (row.look === "up") {
+				paths[Math.round(STRENGTHS * Math.sqrt(row.rate / most)) || 0].rect(x + 1, y + 1, 7, 7);
+			} else {
+				context.fillStyle = LOOKS[row.look].colour;
+				context.fillText(LOOKS[row.look].glyph, x, y - 1);
+			}
 		}
-		for (const [fill, path] of Object.entries(paths)) {
-			const [look, strength] = fill.split(" ");
+		context.fillStyle = LOOKS.up.colour;
+		paths.forEach((path, strength) => {
 			context.globalAlpha = 0.3 + (0.7 * strength) / STRENGTHS;
-			context.fillStyle = LOOKS[look].colour;
 			context.fill(path);
-		}
-		const counts = Object.entries(model.counts()).map(([look, count]) => `${count} ${look}`);
-		label(canvas, `Map of the backends: ${counts.join(", ")}`);
+		});
+		label(canvas, `${model.list.length} backends, a cell for each; the table has the same`);
 	}
 
 	#place(width) {
@@ -164,25 +151,23 @@ export class Strip {
 
 	#draw(rows) {
 		const { canvas } = this;
-		if (!canvas.room?.width) return;
+		if (!canvas.seen) return;
 		const { width, height } = canvas.room;
 		const context = sharp(canvas, width, height);
 		const even = Math.round(height / 2);
 		const gap = width / rows.length > 6 ? 1 : 0;
-		const [fine, much] = [new Path2D(), new Path2D()];
+		const share = colour("share");
+		context.fillStyle = colour("quiet");
+		context.fillRect(0, even, width, even);
 		let x = 0, most = 0;
 		for (const { fair, ratio } of rows) {
 			const high = Math.min(ratio || 0, 2) * even;
 			// Half as much again as it should have is worth a look.
-			(ratio > 1.5 ? much : fine).rect(x, height - high, Math.max(fair * width - gap, 0.4), high);
+			context.fillStyle = ratio > 1.5 ? LOOKS.degraded.colour : share;
+			context.fillRect(x, height - high, Math.max(fair * width - gap, 0.4), high);
 			most = Math.max(most, ratio || 0);
 			x += fair * width;
 		}
-		const fill = (paint, path) => { context.fillStyle = paint; context.fill(path); };
-		context.fillStyle = colour("quiet");
-		context.fillRect(0, even, width, even);
-		fill(colour("share"), fine);
-		fill(LOOKS.degraded.colour, much);
 		context.fillStyle = colour("ink");
 		context.fillRect(0, even, width, 1);
 		label(canvas, `the most that a backend got is ${most.toFixed(1)} times its fair part`);

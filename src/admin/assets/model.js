@@ -3,24 +3,22 @@
 
 import { LOOKS, look, number, percent, span } from "./format.js";
 
-/** Seconds of a sparkline. */
 export const SECONDS = 90;
 
 export class Model {
 	columns = [];
 	rows = new Map();
-	/** The same as a list. */
 	list = [];
 	services = [];
 	pools = [];
 	process = null;
 	second = 0;
-	/** Rates of the last seconds, by key; the last one is at `at` in all of them. */
+	// Rates of the last seconds, by key; the last one is at `at` in all of them.
 	rings = new Map();
 	at = 0;
 	certificates = [];
 
-	/** Takes a snapshot or a delta. Gives the backends that look otherwise than before. */
+	// Takes a snapshot or a delta. Gives the backends that look otherwise than before.
 	apply(data) {
 		const flips = [];
 		const passed = this.second ? Math.max(0, Math.min(data.second - this.second, SECONDS)) : 0;
@@ -51,63 +49,52 @@ export class Model {
 		} else if (before !== row.look) flips.push(row);
 	}
 
-	/** Others are there now: rings of whoever is gone go. */
+	// Others are there now: rings of whoever is gone go.
 	#count() {
 		this.list = [...this.rows.values()];
 		const keys = new Set(this.list.map((row) => row.key));
 		for (const key of this.rings.keys()) {
 			if (key.includes("/") && !keys.has(key)) this.rings.delete(key);
 		}
-		this.members = new Map();
-		for (const row of this.list) {
-			const pool = this.members.get(row.pool);
-			if (pool) pool.push(row);
-			else this.members.set(row.pool, [row]);
-		}
+		this.members = Map.groupBy(this.list, (row) => row.pool);
 	}
 
-	/** The ring of a backend (`pool/name`), of a `service:name` or a `pool:name`. */
+	// The ring of a backend (`pool/name`), of a `service:name` or a `pool:name`.
 	ring(key) {
 		if (!this.rings.has(key)) this.rings.set(key, new Float32Array(SECONDS).fill(NaN));
 		return this.rings.get(key);
 	}
 
-	/** Seconds that were missed are a gap. */
+	// Seconds that were missed are a gap.
 	#advance(passed) {
-		const rings = this.list.map((row) => [row.ring, row.rate]);
-		for (const it of this.services) rings.push([this.ring(`service:${it.name}`), it.rate]);
-		for (const it of this.pools) rings.push([this.ring(`pool:${it.name}`), it.rate]);
 		for (let left = passed; left > 0; left -= 1) {
 			this.at = (this.at + 1) % SECONDS;
-			for (const [ring] of rings) ring[this.at] = NaN;
+			for (const ring of this.rings.values()) ring[this.at] = NaN;
 		}
-		for (const [ring, rate] of rings) ring[this.at] = rate ?? NaN;
+		for (const row of this.list) row.ring[this.at] = row.rate ?? NaN;
+		for (const [key, it] of this.subjects()) this.ring(key)[this.at] = it.rate;
 	}
 
-	/** What each backend got of its pool in the last minute, and what its weight says. */
+	// What each backend got of its pool in the last minute, and what its weight says.
 	#share() {
 		for (const rows of this.members.values()) {
-			let minute = 0, weight = 0;
+			const [all, weight] = ["minute", "effective"].map((it) => rows.reduce((sum, row) => sum + row[it], 0));
 			for (const row of rows) {
-				minute += row.minute ?? 0;
-				weight += row.effective ?? 0;
-			}
-			for (const row of rows) {
-				row.fair = weight ? row.effective / weight : 0;
-				row.share = minute ? (row.minute ?? 0) / minute : NaN;
-				row.ratio = row.fair ? row.share / row.fair : NaN;
+				row.fair = weight && row.effective / weight;
+				row.share = row.minute / all;
+				row.ratio = row.share / row.fair;
 			}
 		}
 	}
 
-	/** How many look like what. */
-	counts() {
-		const counts = {};
-		for (const row of this.list) counts[row.look] = (counts[row.look] ?? 0) + 1;
-		return counts;
+	// What has a history, by the name that the API has for it.
+	subjects() {
+		const named = (kind, all) => all.map((it) => [`${kind}:${it.name}`, it]);
+		const process = { ...this.process, active: this.process?.open };
+		return new Map([["process", process], ...named("service", this.services), ...named("pool", this.pools)]);
 	}
 
-	/** What is wrong, the worst first: { look, what, why, since, filter }. */
+	// What is wrong, the worst first: { look, what, why, since, filter }.
 	troubles() {
 		const found = [];
 		const say = (look, what, why, since, filter) => found.push({ look, what, why, since, filter });

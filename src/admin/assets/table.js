@@ -1,17 +1,16 @@
 // The table of backends: sorted, filtered, and with only as many rows in the document as are seen.
 
-import { $, LOOKS, classes, el, label, ms, number, percent, put, rate, span } from "./format.js";
+import { $, LOOKS, classes, el, ms, number, percent, put, rate, span } from "./format.js";
 import { Lines, mark, part, spark } from "./lines.js";
 import { watch } from "./map.js";
 
-/** As high as style.css has it. */
 const ROW = 26;
-/** Rows beyond the edge, so that scrolling shows no blank. */
+// Rows beyond the edge, so that scrolling shows no blank.
 const BEYOND = 6;
 
 const of = (is, most) => (most ? `${is} / ${number(most)}` : is);
 
-/** Columns of `Lines`, then the member (or what) to sort by, and which way is first. */
+// Columns of `Lines`, then the member (or what) to sort by, and which way is first.
 const columns = (table) => [
 	["state", (row, cell) => void mark(cell, row.look, row.state), "state", (row) => LOOKS[row.look].rank, 1],
 	["backend", name, "name", "key", 1],
@@ -32,7 +31,7 @@ const columns = (table) => [
 
 function name(row, cell) {
 	put(part(cell, "pool", () => el("span", { className: "dim" })), `${row.pool}/`);
-	put(part(cell, "name", () => el("span", { className: "link" })), row.name);
+	put(part(cell, "name", () => el("span", { className: "plain" })), row.name);
 }
 
 function share(row, cell) {
@@ -44,13 +43,10 @@ function share(row, cell) {
 function check(row, cell) {
 	put(part(cell, "text", () => el("span")), row.check ?? "–");
 	const buttons = part(cell, "buttons", () =>
-		el("span", { className: "acts" }, ...["drain", "ready", "weight"].map((it) => el("button", { "data-act": it }, it))));
-	const [drain, ready] = buttons.children;
-	if (drain.disabled !== (row.admin === "drain")) drain.disabled = !drain.disabled;
-	if (ready.disabled !== (row.admin === "ready")) ready.disabled = !ready.disabled;
+		el("span", {}, ...["drain", "ready", "weight"].map((it) => el("button", { value: it }, it))));
+	if (buttons.className !== row.admin) buttons.className = row.admin;
 }
 
-/** A filter as it is written becomes a test of rows. */
 function filter(text) {
 	const tests = text.toLowerCase().split(/\s+/).filter(Boolean).map((word) => {
 		const test = term(word.replace(/^-(?=.)/, ""));
@@ -65,19 +61,19 @@ function term(word) {
 		const value = (row) => row[name] ?? row[`${name}_ms`] ?? row[`${name}_rate`];
 		return way === ">" ? (row) => value(row) > limit : (row) => value(row) < limit;
 	}
-	const [, key, wanted] = /^(state|pool|origin):(.*)$/.exec(word) ?? [];
-	if (key === "state") return (row) => [row.state, row.look, row.admin].includes(wanted);
-	if (key) return (row) => row[key].toLowerCase() === wanted;
+	const [, key, wanted] = /^(state|pool):(.*)$/.exec(word) ?? [];
+	if (key === "pool") return (row) => row.pool.toLowerCase() === wanted;
+	if (key) return (row) => [row.state, row.look, row.admin].includes(wanted);
 	return (row) => [row.key, row.address, row.reason, row.check].some((it) => it?.toLowerCase().includes(word));
 }
 
 export class Table {
 	rows = [];
+	top = 0;
 	#test = () => true;
-	/** The key of the backend that the keyboard is at. */
+	// The key of the backend that the keyboard is at.
 	#current = null;
 
-	/** `on` has act(what, row) and open(row). */
 	constructor(model, on) {
 		Object.assign(this, { model, on, box: $("rows") });
 		this.columns = columns(this);
@@ -87,23 +83,17 @@ export class Table {
 		this.lines.heads.forEach((head, at) => {
 			if (this.columns[at][3]) head.replaceChildren(el("button", { onclick: () => this.sort(at) }, head.textContent));
 		});
-		[this.before, this.after] = ["beforebegin", "afterend"].map((where) => {
-			const space = el("tbody", { ariaHidden: "true" }, el("tr", {}, el("td", { colSpan: this.columns.length })));
-			if (where === "afterend") this.lines.body.after(space);
-			else this.lines.body.before(space);
-			return space.firstChild.firstChild;
-		});
 		this.sort(0);
 		const { body } = this.lines;
 		body.addEventListener("keydown", (event) => this.#key(event));
 		body.addEventListener("click", ({ target }) => {
 			const { row } = target.closest("tr").line;
 			this.#current = row.key;
-			if (target.dataset.act) on.act(target.dataset.act, row);
-			else if (target.className === "link") on.open(row);
+			if (target.value) on.act(target.value, row);
+			else if (target.className === "plain") on.open(row);
 			this.draw();
 		});
-		this.box.addEventListener("scroll", () => this.draw());
+		this.box.addEventListener("scroll", () => this.draw((this.top = this.box.scrollTop)));
 		watch(this.box, () => this.draw());
 	}
 
@@ -117,29 +107,24 @@ export class Table {
 
 	filter(text) {
 		this.#test = filter(text);
-		this.box.scrollTop = 0;
+		this.box.scrollTop = this.top = 0;
 		this.update(true);
 	}
 
-	/** New numbers. Nothing moves under a pointer or a key. */
 	update(moves = !this.box.matches(":hover, :focus-within")) {
 		const by = this.columns[this.by][3];
-		const way = this.up ? 1 : -1;
+		const way = this.up || !moves ? 1 : -1;
 		const old = moves ? null : new Map(this.rows.map((row, at) => [row.key, at]));
 		this.rows = this.model.list.filter(this.#test);
-		for (const row of this.rows) {
-			row.by = old ? old.get(row.key) ?? old.size : typeof by === "string" ? row[by] || (by === "check" ? "" : -1) : by(row);
-		}
-		const first = old ? 1 : way;
-		this.rows.sort((a, b) => (a.by < b.by ? -first : a.by > b.by ? first : a.key < b.key ? -1 : 1));
+		for (const row of this.rows) row.by = old ? old.get(row.key) ?? old.size : (by.call ? by(row) : row[by]) || "";
+		this.rows.sort((a, b) => (a.by < b.by ? -way : a.by > b.by ? way : a.key < b.key ? -1 : 1));
 		this.draw();
 	}
 
-	/** Fills the rows that are seen. */
 	draw() {
-		const { rows, box, lines, model } = this;
+		const { rows, box, lines } = this;
 		const room = Math.ceil((box.room?.height ?? 0) / ROW) + 2 * BEYOND;
-		const first = Math.max(0, Math.min(Math.floor(box.scrollTop / ROW) - BEYOND, rows.length - room));
+		const first = Math.max(0, Math.min(Math.floor(this.top / ROW) - BEYOND, rows.length - room));
 		const shown = rows.slice(first, first + room);
 		const focused = lines.body.contains(document.activeElement);
 		if (!rows.some((row) => row.key === this.#current)) this.#current = rows[0]?.key;
@@ -147,29 +132,24 @@ export class Table {
 		lines.draw(shown, (line, at) => {
 			const { node, row } = line;
 			const current = row.key === this.#current;
-			classes(node, `is-${row.look}${current ? " current" : ""}`);
+			const title = row.reason ? `${row.key}: ${row.reason}` : row.key;
+			if (node.title !== title) node.title = title;
+			classes(node, `is-${row.look}`);
 			if (line.current !== current) {
-				node.tabIndex = current ? 0 : -1;
-				for (const it of node.querySelectorAll("button")) it.tabIndex = node.tabIndex;
 				line.current = current;
+				for (const it of [node, ...node.querySelectorAll("button")]) it.tabIndex = current ? 0 : -1;
 			}
 			if (line.at !== first + at) node.ariaRowIndex = 2 + (line.at = first + at);
-			const title = [row.key, row.address, row.reason, row.check].filter(Boolean).join("\n");
-			if (line.title !== title) node.title = line.title = title;
 			if (current && focused && !node.contains(document.activeElement)) node.focus({ preventScroll: true });
 		});
-		this.before.style.height = `${first * ROW}px`;
-		this.after.style.height = `${(rows.length - first - shown.length) * ROW}px`;
+		$("rows-table").style.margin = `${first * ROW}px 0 ${(rows.length - first - shown.length) * ROW}px`;
 	}
 
 	#key(event) {
-		const { rows, box } = this;
+		const { rows } = this;
 		if (event.ctrlKey || event.altKey || event.metaKey) return;
 		const at = rows.findIndex((row) => row.key === this.#current);
-		const page = Math.max(1, Math.floor(box.room.height / ROW) - 2);
-		const to = {
-			ArrowDown: at + 1, ArrowUp: at - 1, PageDown: at + page, PageUp: at - page, Home: 0, End: rows.length,
-		}[event.key];
+		const to = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: rows.length }[event.key];
 		const act = { d: "drain", r: "ready", w: "weight" }[event.key];
 		if (to !== undefined) this.#go(Math.max(0, Math.min(to, rows.length - 1)));
 		else if (act) this.on.act(act, rows[at]);
@@ -181,7 +161,7 @@ export class Table {
 	#go(at) {
 		const { box } = this;
 		this.#current = this.rows[at].key;
-		box.scrollTop = Math.min(Math.max(box.scrollTop, (at + 2) * ROW - box.room.height), at * ROW);
+		box.scrollTop = this.top = Math.min(Math.max(this.top, (at + 2) * ROW - box.room.height), at * ROW);
 		this.draw();
 	}
 }
