@@ -1,6 +1,6 @@
 // What changes something: asked for first, and done through the API, which knows who may.
 
-import { $, number, put } from "./format.js";
+import { $, put } from "./format.js";
 import { ask, token } from "./live.js";
 
 // Asks in a dialog. Gives what was typed, or "" if there is nothing to type; null is no.
@@ -34,26 +34,17 @@ function say(text) {
 }
 
 const ACTS = {
-	drain: ({ key, active }) => [
-		[`Drain ${key}?`, `It gets nothing new; ${number(active)} connections end by themselves.`, "Drain"],
-		() => ({ admin: "drain" }),
-	],
-	ready: ({ key }) => [
-		[`Make ${key} ready?`, "It gets its share as soon as it is up.", "Make ready"],
-		() => ({ admin: "ready" }),
-	],
-	weight: ({ key, weight }) => [
-		[`Weight of ${key}`, `It is configured as ${number(weight)}.`, "Set weight", "number", weight],
-		(text) => ({ weight: Number(text) }),
-	],
+	drain: ({ key, active }) => [`Drain ${key}?`, `It gets nothing new; ${active} connections end by themselves.`, "Drain"],
+	ready: ({ key }) => [`Make ${key} ready?`, "It gets its share as soon as it is up.", "Make ready"],
+	weight: ({ key, weight }) => [`Weight of ${key}`, `It is configured as ${weight}.`, "Set weight", "number", weight],
 };
 
 export async function act(what, row) {
-	const [words, body] = ACTS[what](row);
-	const answer = await question(...words);
+	const answer = await question(...ACTS[what](row));
 	if (answer === null) return;
 	const [pool, name] = [row.pool, row.name].map(encodeURIComponent);
-	const done = ask(`/api/v1/pools/${pool}/backends/${name}`, body(answer));
+	const body = what === "weight" ? { weight: Number(answer) } : { admin: what };
+	const done = ask(`/api/v1/pools/${pool}/backends/${name}`, body);
 	say(await done.then(() => `${row.key}: done`, (error) => `${row.key}: ${error.status ?? ""} ${error.message}`));
 }
 

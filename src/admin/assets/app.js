@@ -8,17 +8,16 @@ import { act, signIn } from "./actions.js";
 import { ask, stream } from "./live.js";
 import { CellMap, forget } from "./map.js";
 import { Charts } from "./charts.js";
-import { Lists, Now, Wrong, figures, happened, tab } from "./panels.js";
+import { figures, happened, lists, now, tab, wrong } from "./panels.js";
 import { Model } from "./model.js";
 import { Table } from "./table.js";
 
 const model = new Model();
-const wrong = new Wrong(model, pick);
-const lists = new Lists(model, pick);
+const drawWrong = wrong(model, pick);
+const drawLists = lists(model, pick);
 const map = new CellMap(model, (row) => pick(row.key));
 const table = new Table(model, { act, open: (row) => charts.show(`backend:${row.key}`) });
 const charts = new Charts(model);
-const now = new Now();
 let started = null;
 let lostAt = null;
 let lastEvent = 0;
@@ -50,8 +49,8 @@ function draw() {
 	const { length } = troubles.filter((it) => it.look === worst);
 	tab(worst, length ? `${LOOKS[worst].glyph} ${length} ${worst} · pointsman` : "pointsman");
 	figures(model);
-	wrong.draw(troubles);
-	lists.draw();
+	drawWrong(troubles);
+	drawLists();
 	map.draw();
 	table.update();
 	count();
@@ -59,8 +58,7 @@ function draw() {
 }
 
 function tell(flips) {
-	const more = flips.length > 3 ? ` and ${flips.length - 3} more` : "";
-	if (flips.length) put($("flips"), flips.slice(0, 3).map((row) => `${row.key} is ${row.state}`) + more);
+	if (flips.length) put($("flips"), flips.slice(0, 5).map((row) => `${row.key} is ${row.state}`).join(", "));
 }
 
 const live = stream(() => "/api/v1/live", {
@@ -93,7 +91,7 @@ function begin() {
 		lastEvent = 0;
 		events.close();
 		events.open();
-		ask("/api/v1").then((it) => now.known(it.paths), () => {});
+		ask("/api/v1").then((it) => now(it.paths), () => {});
 		certificates();
 	}
 	started = model.process.started;

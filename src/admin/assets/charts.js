@@ -117,7 +117,6 @@ export class Charts {
 			if (chart.x(times[1]) - chart.x(times[0]) > 6) this.#zoomTo(...times);
 		};
 		canvas.onpointerleave = canvas.onblur = () => over((begun = null));
-		canvas.ondblclick = () => this.choose(this.span);
 		canvas.onkeydown = (event) => {
 			const { from, to } = this.view();
 			const at = this.hover ?? to, long = to - from;
@@ -143,9 +142,9 @@ class Side {
 		root.append(this.select);
 		this.charts = KINDS.map((kind) => {
 			const canvas = el("canvas", { tabIndex: 0, role: "img" });
-			const keys = kind.lines.map(({ key, colour }) => el("span", { className: `key ${colour}` }, key.split("_")[0], el("b")));
+			const keys = kind.lines.map(({ key, colour }) => el("span", { className: `key ${colour}` }, `${key.split("_")[0]} `, el("b")));
 			root.append(el("div", {}, el("p", {}, el("span", { className: "dim" }, kind.title), ...keys), canvas));
-			const chart = Object.assign(new Chart(canvas, kind), { keys, title: kind.title });
+			const chart = Object.assign(new Chart(canvas, kind), { keys });
 			owner.listen(chart, this);
 			watch(canvas, () => this.draw());
 			return chart;
@@ -175,7 +174,6 @@ class Side {
 		this.loaded = this.owner.model.second;
 		const path = `/api/v1/history?of=${encodeURIComponent(this.of)}&span=${this.owner.span}`;
 		const told = await ask(path).catch(() => null);
-		// Another one was chosen meanwhile, or there is nobody to answer.
 		if (!told || asked !== this.asked) return;
 		const series = {};
 		for (const [key, points] of Object.entries(told.series)) series[key] = points.map((it) => it ?? NaN);
@@ -212,20 +210,17 @@ class Side {
 			if (!chart.canvas.seen) continue;
 			chart.draw(data, view, owner.hover, this.picked);
 			const at = data && Math.round((Math.min(owner.hover ?? view.to, data.end) - data.begin) / data.step);
-			const words = chart.lines.map(({ key }, n) => {
-				const text = chart.unit(data?.series[key]?.[at]);
+			chart.lines.forEach(({ key }, n) => {
 				chart.keys[n].hidden = data && !data.series[key];
-				put(chart.keys[n].lastChild, text);
-				return `${key} ${text}`;
+				put(chart.keys[n].lastChild, chart.unit(data?.series[key]?.[at]));
 			});
-			label(chart.canvas, `${this.of} ${chart.title}: ${words.join(", ")}`);
+			label(chart.canvas, `${this.of} ${chart.canvas.previousSibling.textContent}`);
 		}
 	}
 }
 
 // One chart. Where a pixel has many points, a line goes from the least to the most of them.
 class Chart {
-	// `lines` are { key, colour, fill }; `unit` writes a value.
 	constructor(canvas, { lines, unit }) {
 		Object.assign(this, { canvas, lines, unit });
 	}

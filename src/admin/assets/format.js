@@ -27,7 +27,7 @@ export function label(node, text) {
 	if (node.named !== text) node.ariaLabel = node.named = text;
 }
 
-const is = (n) => n !== null && n !== undefined && n === n;
+const is = Number.isFinite;
 const three = (n) => n.toFixed(n >= 99.5 ? 0 : n >= 9.95 ? 1 : 2);
 const two = (n) => String(Math.floor(n)).padStart(2, "0");
 
@@ -51,9 +51,8 @@ export function ms(n) {
 
 export function bytes(n) {
 	if (!is(n)) return "–";
-	let at = 0;
-	for (; n >= 1000 && at < 4; at += 1) n /= 1024;
-	return `${at ? three(n) : Math.round(n)} ${["B", "KiB", "MiB", "GiB", "TiB"][at]}`;
+	const at = Math.floor(Math.log2(n + 1) / 10);
+	return `${three(n / 1024 ** at)} ${["B", "KiB", "MiB", "GiB", "TiB"][at]}`;
 }
 
 export const percent = (part) =>

@@ -3,10 +3,7 @@
 import { el, put, shape } from "./format.js";
 import { SECONDS } from "./model.js";
 
-/**
- * A column is [title, text, class]: `text(row, cell)` gives the text, or nothing if it fills the
- * cell itself.
- */
+// A column is [title, text, class]: `text(row, cell)` gives the text, or fills the cell itself.
 export class Lines {
 	lines = [];
 

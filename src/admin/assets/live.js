@@ -28,10 +28,8 @@ export async function ask(path, body = null) {
 const RETRY_MS = 1000;
 const SILENCE_MS = 20_000;
 
-/**
- * A stream that is kept open. `path()` may ask for what was missed; `on` has open(), event(kind,
- * data, id), and lost(status) each time that it ends or cannot be had.
- */
+// A stream that is kept open. `path()` may ask for what was missed; `on` has event(kind, data, id),
+// and lost(status) each time that it ends or cannot be had.
 export function stream(path, on) {
 	let run = null;
 
@@ -39,7 +37,6 @@ export function stream(path, on) {
 		const stop = (own.stop = new AbortController());
 		const answer = await fetched(path(), { signal: stop.signal });
 		if (!answer.ok) return answer.status;
-		on.open?.();
 		const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
 		let text = "";
 		for (;;) {

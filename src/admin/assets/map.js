@@ -1,5 +1,4 @@
 // Pictures of many backends at once: a cell for each, and for each pool the strip of its shares.
-// One canvas each, whatever the number of backends; the pointer says which one is there.
 
 import { $, LOOKS, el, label, number, percent, rate } from "./format.js";
 
@@ -21,10 +20,8 @@ const sights = new IntersectionObserver((all) => {
 	}
 });
 
-/**
- * Keeps `node.room` and `node.seen`: who asks a node for its size makes the browser lay out all of
- * the page, and what nobody sees need not be drawn.
- */
+// Keeps `node.room` and `node.seen`: to ask a node for its size makes the browser lay out the page,
+// and what nobody sees need not be drawn.
 export function watch(node, redraw) {
 	node.redraw = redraw;
 	sizes.observe(node);
@@ -41,7 +38,7 @@ export function sharp(canvas, width, height) {
 	context.setTransform(ratio, 0, 0, ratio, 0, 0);
 	context.globalAlpha = 1;
 	context.clearRect(0, 0, width, height);
-	context.font = `11px ${colour("font")}`;
+	context.font = "11px system-ui, sans-serif";
 	return context;
 }
 
@@ -135,10 +132,7 @@ export class CellMap {
 	}
 }
 
-/**
- * The shares of a pool: each backend is as wide as its fair part, and as high as it got of that.
- * If all is even, it is a flat field up to the line.
- */
+// The shares of a pool: each backend is as wide as its fair part, and as high as it got of that.
 export class Strip {
 	constructor(model, pool, on) {
 		this.canvas = el("canvas", { className: "strip", role: "img" });

@@ -82,7 +82,7 @@ export class Model {
 			for (const row of rows) {
 				row.fair = weight && row.effective / weight;
 				row.share = row.minute / all;
-				row.ratio = row.share / row.fair;
+				row.ratio = row.fair ? row.share / row.fair : NaN;
 			}
 		}
 	}

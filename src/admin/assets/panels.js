@@ -8,9 +8,7 @@ import { ask } from "./live.js";
 const FIGURES = [
 	["requests/s", (it) => rate(it.rate)],
 	["errors", (it) => percent(it.errors_rate / it.rate), (it) => it.errors_rate > 0.01 * it.rate],
-	["p50", (it) => ms(it.p50_ms)],
 	["p99", (it) => ms(it.p99_ms)],
-	["bytes/s", (it) => bytes(it.bytes_rate)],
 	["open", (it) => `${number(it.open)} / ${number(it.limit)}`, (it) => it.open > 0.8 * it.limit],
 	["turn p99", (it) => ms(it.turn_p99_ms)],
 	["files", (it) => `${number(it.fds)} / ${number(it.fds_max)}`, (it) => it.fds > 0.8 * it.fds_max],
@@ -25,74 +23,67 @@ export function figures({ process: it, second }) {
 		classes(all.children[at], bad?.(it) ? "bad" : "");
 	});
 	put($("version"), it.version);
-	const reload = it.reload ? ` · reload ${it.reload.ok ? "good" : "failed"} ${span(second - it.reload.at)} ago` : "";
-	put($("link"), `up ${span(second - it.started)} · generation ${it.generation}${reload}`);
+	const { reload } = it;
+	const last = reload ? ` · reload ${reload.ok ? "good" : "failed"} ${span(second - reload.at)} ago` : "";
+	put($("link"), `up ${span(second - it.started)} · generation ${it.generation}${last}`);
 }
 
 const WRONG_MAX = 12;
 
-// What is wrong, the worst first; a click shows it in the table.
-export class Wrong {
-	constructor(model, pick) {
-		const what = (row, cell) => {
-			const it = mark(cell, row.look, row.what, "button", { className: "plain", onclick: () => pick(it.filter) });
-			it.filter = row.filter;
-			it.disabled = !row.filter;
-		};
-		const since = (row) => (row.since ? span(model.second - row.since) : "");
-		this.lines = new Lines($("wrong-table"), "What is wrong", [["what", what], ["why", (row) => row.why, "why"], ["since", since, "dim"]]);
-		this.model = model;
-	}
-
-	draw(troubles) {
-		const { list } = this.model;
+// What is wrong, the worst first; a click shows it in the table. Gives what draws it.
+export function wrong(model, pick) {
+	const what = (row, cell) => {
+		const it = mark(cell, row.look, row.what, "button", { className: "plain", onclick: () => pick(it.filter) });
+		it.filter = row.filter;
+		it.disabled = !row.filter;
+	};
+	const since = (row) => (row.since ? span(model.second - row.since) : "");
+	const lines = new Lines($("wrong-table"), "What is wrong", [["what", what], ["why", (row) => row.why, "why"], ["since", since, "dim"]]);
+	return (troubles) => {
 		const rows = troubles.slice(0, WRONG_MAX);
 		const more = troubles.length - rows.length;
 		if (more) rows.push({ look: "unknown", what: `and ${more} more`, why: "", filter: "-state:up" });
-		if (!rows.length) rows.push({ look: "up", what: `${number(list.length)} backends take requests`, why: "" });
+		if (!rows.length) rows.push({ look: "up", what: `${model.list.length} backends take requests`, why: "" });
 		$("wrong").className = troubles.length ? "" : "fine";
 		put($("wrong-title"), troubles.length ? "What is wrong" : "Nothing is wrong");
-		this.lines.draw(rows, ({ node, row }) => (node.title = row.why));
-	}
+		lines.draw(rows, ({ node, row }) => (node.title = row.why));
+	};
 }
 
-export class Lists {
-	constructor(model, pick) {
-		const numbers = (kind) => [
-			["rate", (it) => rate(it.rate), "num"],
-			["90 s", (it, cell) => spark(cell, model.ring(`${kind}:${it.name}`), model.at), "spark"],
-			["errors", (it) => rate(it.errors_rate), "num"],
-			["p50", (it) => ms(it.p50_ms), "num"],
-			["p99", (it) => ms(it.p99_ms), "num"],
-			["active", (it) => number(it.active), "num"],
-		];
-		const pool = (it, cell) => {
-			const state = it.up === it.backends ? "up" : it.up ? "degraded" : "down";
-			mark(cell, state, it.name, "button", { className: "plain", onclick: (event) => pick(`pool:${event.target.said}`) });
-		};
-		const strip = (it, cell) => {
-			if (cell.pool !== it.name) {
-				cell.pool = it.name;
-				cell.strip = new Strip(model, it.name, (row) => pick(row.key));
-				cell.replaceChildren(cell.strip.canvas);
-			}
-			cell.strip.draw();
-		};
-		this.model = model;
-		this.services = new Lines($("services-table"), "Services", [
-			["service", (it) => it.name], ["", (it) => it.mode, "dim"], ["to", (it) => it.pools.join(", "), "why"], ...numbers("service"),
-		]);
-		this.pools = new Lines($("pools-table"), "Pools", [
-			["pool", pool], ["algorithm", (it) => it.algorithm, "why"],
-			["up", (it) => (it.up === it.backends ? number(it.up) : `${number(it.up)} / ${number(it.backends)}`), "num"],
-			...numbers("pool"), ["queue", (it) => number(it.waiting), "num"], ["shares", strip, "shares"],
-		]);
-	}
-
-	draw() {
-		this.services.draw(this.model.services, ({ node, row }) => (node.title = row.listeners.join(", ")));
-		this.pools.draw(this.model.pools);
-	}
+// Services and pools. Gives what draws them.
+export function lists(model, pick) {
+	const numbers = (kind) => [
+		["rate", (it) => rate(it.rate), "num"],
+		["90 s", (it, cell) => spark(cell, model.ring(`${kind}:${it.name}`), model.at), "spark"],
+		["errors", (it) => rate(it.errors_rate), "num"],
+		["p50", (it) => ms(it.p50_ms), "num"],
+		["p99", (it) => ms(it.p99_ms), "num"],
+		["active", (it) => number(it.active), "num"],
+	];
+	const pool = (it, cell) => {
+		const state = it.up === it.backends ? "up" : it.up ? "degraded" : "down";
+		mark(cell, state, it.name, "button", { className: "plain", onclick: (event) => pick(`pool:${event.target.said}`) });
+	};
+	const strip = (it, cell) => {
+		if (cell.pool !== it.name) {
+			cell.pool = it.name;
+			cell.strip = new Strip(model, it.name, (row) => pick(row.key));
+			cell.replaceChildren(cell.strip.canvas);
+		}
+		cell.strip.draw();
+	};
+	const services = new Lines($("services-table"), "Services", [
+		["service", (it) => it.name], ["", (it) => it.mode, "dim"], ["to", (it) => it.pools.join(", "), "why"], ...numbers("service"),
+	]);
+	const pools = new Lines($("pools-table"), "Pools", [
+		["pool", pool], ["algorithm", (it) => it.algorithm, "why"],
+		["up", (it) => (it.up === it.backends ? it.up : `${it.up} / ${it.backends}`), "num"],
+		...numbers("pool"), ["queue", (it) => number(it.waiting), "num"], ["shares", strip, "shares"],
+	]);
+	return () => {
+		services.draw(model.services, ({ node, row }) => (node.title = row.listeners.join(", ")));
+		pools.draw(model.pools);
+	};
 }
 
 const EVENTS_MAX = 200;
@@ -108,11 +99,10 @@ const EVENTS = {
 export function happened(kind, data) {
 	const [state, what, why] = EVENTS[kind]?.(data) ?? ["unknown", kind, ""];
 	const list = $("events-list");
-	const glyph = el("i", { ariaHidden: "true" });
-	shape(glyph, state);
-	list.prepend(el("li", { title: `${what}: ${why}` },
-		el("time", {}, clock(Date.parse(data.time) / 1000)), glyph,
-		el("b", {}, what), el("span", { className: "why" }, why)));
+	const item = el("li", { title: `${what}: ${why}` }, el("time", {}, clock(Date.parse(data.time) / 1000)));
+	mark(item, state, what, "b");
+	item.append(el("span", { className: "why" }, why));
+	list.prepend(item);
 	if (list.children.length > EVENTS_MAX) list.lastChild.remove();
 }
 
@@ -127,30 +117,23 @@ const TOPS = [
 	["last picks", "picks?", [CLIENT, BACKEND, ["why", (it) => it.reason ?? "", "why"]]],
 ];
 
-export class Now {
-	constructor() {
-		this.parts = TOPS.map(([title, path, columns]) => {
-			const table = el("table");
-			const box = el("div", {}, el("h3", {}, title), table);
-			$("live-tables").append(box);
-			return { path, box, lines: new Lines(table, title, columns) };
-		});
-		this.known([]);
-		setInterval(() => this.poll(), 3000);
-	}
-
-	known(paths) {
-		for (const it of this.parts) it.box.hidden = !paths.includes(`/api/v1/${it.path.split("?")[0]}`);
-		$("live").hidden = this.parts.every((it) => it.box.hidden);
-		this.poll();
-	}
-
-	poll() {
-		for (const { path, lines, box } of this.parts) {
-			if (!box.hidden && !document.hidden) ask(`/api/v1/${path}&limit=8`).then((told) => lines.draw(told.items), () => {});
-		}
-	}
+// What is under way. `paths` are those that this balancer has.
+export function now(paths) {
+	now.parts ??= TOPS.map(([title, path, columns]) => {
+		const table = el("table");
+		const box = el("div", {}, el("h3", {}, title), table);
+		$("live-tables").append(box);
+		return { path, box, lines: new Lines(table, title, columns) };
+	});
+	for (const it of now.parts) it.box.hidden = !paths.includes(`/api/v1/${it.path.split("?")[0]}`);
+	$("live").hidden = now.parts.every((it) => it.box.hidden);
 }
+
+setInterval(() => {
+	for (const { path, lines, box } of now.parts ?? []) {
+		if (!box.hidden && !document.hidden) ask(`/api/v1/${path}&limit=8`).then((told) => lines.draw(told.items), () => {});
+	}
+}, 3000);
 
 export function tab(state, text) {
 	document.title = text;

@@ -132,8 +132,7 @@ export class Table {
 		lines.draw(shown, (line, at) => {
 			const { node, row } = line;
 			const current = row.key === this.#current;
-			const title = row.reason ? `${row.key}: ${row.reason}` : row.key;
-			if (node.title !== title) node.title = title;
+			node.title = `${row.key}: ${row.reason ?? row.state}`;
 			classes(node, `is-${row.look}`);
 			if (line.current !== current) {
 				line.current = current;
@@ -149,7 +148,7 @@ export class Table {
 		const { rows } = this;
 		if (event.ctrlKey || event.altKey || event.metaKey) return;
 		const at = rows.findIndex((row) => row.key === this.#current);
-		const to = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: rows.length }[event.key];
+		const to = { ArrowDown: at + 1, ArrowUp: at - 1 }[event.key];
 		const act = { d: "drain", r: "ready", w: "weight" }[event.key];
 		if (to !== undefined) this.#go(Math.max(0, Math.min(to, rows.length - 1)));
 		else if (act) this.on.act(act, rows[at]);
