@@ -3,6 +3,8 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod chromium;
+mod dashboard;
 mod haproxy_certificates;
 mod haproxy_clients;
 mod haproxy_ours;

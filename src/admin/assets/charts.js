@@ -169,7 +169,7 @@ class Side {
 
 	async load() {
 		this.#options();
-		if (!this.of) return;
+		if (!this.owner.model.process || !this.of) return;
 		const asked = (this.asked += 1);
 		this.loaded = this.owner.model.second;
 		const path = `/api/v1/history?of=${encodeURIComponent(this.of)}&span=${this.owner.span}`;

@@ -86,8 +86,9 @@ export const LOOKS = {
 
 // Form and colour of a state, for the eye: its word is beside.
 export function shape(node, look) {
-	put(node, LOOKS[look].glyph);
-	node.style.color = LOOKS[look].colour;
+	const { glyph, colour } = LOOKS[look];
+	if (node.said !== glyph) node.style.color = colour;
+	put(node, glyph);
 }
 
 export function look(state) {
