@@ -138,12 +138,14 @@ impl Chromium {
         let complaint = match message["method"].as_str() {
             Some("Runtime.exceptionThrown") => &params["exceptionDetails"],
             Some("Runtime.consoleAPICalled")
-                if ["error", "warning", "assert"].contains(&params["type"].as_str().unwrap()) =>
+                if ["error", "warning", "assert"]
+                    .contains(&params["type"].as_str().unwrap()) =>
             {
                 &params["args"]
             }
             Some("Log.entryAdded")
-                if ["error", "warning"].contains(&params["entry"]["level"].as_str().unwrap()) =>
+                if ["error", "warning"]
+                    .contains(&params["entry"]["level"].as_str().unwrap()) =>
             {
                 &params["entry"]
             }
@@ -169,7 +171,9 @@ impl Chromium {
         // A page that is not loaded yet lacks what is asked about.
         let tried = format!("(() => {{ try {{ return Boolean({script}) }} catch {{}} }})()");
         while self.run(&tried) != json!(true) {
-            let text = "document.title + '\\n' + document.body.innerText";
+            let text = "[document.title, document.activeElement.outerHTML.slice(0, 200), \
+                        ...[...document.querySelectorAll('input')].map((it) => it.value), \
+                        document.body.innerText].join('\\n')";
             assert!(Instant::now() < end, "never: {script}; {}", self.run(text));
             thread::sleep(Duration::from_millis(20));
         }

@@ -63,7 +63,8 @@ fn it_shows_the_truth_while_a_backend_dies_and_returns() {
     let place = free_port();
     let mut server = Server::start("python", place, &home);
     let origin = Origin::named("a");
-    let backends = [format!("{place},name=mortal"), format!("{},name=a", origin.backend.flag())];
+    let backends =
+        [format!("{place},name=mortal"), format!("{},name=a", origin.backend.flag())];
     let check = ["--check", "tcp", "--check-interval", "100ms", "-b", &backends[0], "-b"];
     let args = [&HTTP[..], &check, &[&backends[1]]].concat();
     let Some(mut it) = shown(&args) else { return };
@@ -99,7 +100,7 @@ fn it_goes_on_by_itself_when_the_balancer_is_started_again() {
     let args = [&HTTP[..], &["--check", "none", "-b", &backend]].concat();
     let first = balancer(admin, &args);
     let Some(mut page) = Chromium::open(&format!("http://{admin}/"), SCREEN) else { return };
-    page.until(&row("a", "up"));
+    page.until(&row("a", "unknown"));
     page.run("window.isOld = true");
     first.stop();
     page.until("document.body.className === 'lost'");
@@ -250,7 +251,7 @@ fn a_token_is_asked_for_and_a_role_that_may_not_is_told_so() {
     assert_eq!(page.run("document.querySelectorAll('#rows tbody tr').length"), json!(0));
     page.write("secret");
     page.press("Enter");
-    page.until(&row("a", "up"));
+    page.until(&row("a", "unknown"));
     page.run("document.querySelector('#rows tr[tabindex=\"0\"]').focus()");
     page.press("d");
     page.until("document.getElementById('act').open");
@@ -274,10 +275,10 @@ fn pictures_of_it_are_taken_in_the_light_and_in_the_dark() {
     };
     let text = format!(
         "[service.www]\nlisten = [\"http://127.0.0.1:0\"]\npool = \"web\"\nrules = [{{ when = \
-         'path(\"/api/*\")', pool = \"api\" }}]\n[pool.web]\nalgorithm = \"least-connections\"\n\
+         'path ^= \"/api/\"', pool = \"api\" }}]\n[pool.web]\nalgorithm = \"least-connections\"\n\
          check = {{ kind = \"tcp\" }}\n\
-         backends = [{}]\n[pool.api]\nalgorithm = \"power-of-two\"\ncheck = {{ kind = \"tcp\" }}\n\
-         backends = [{}, \"127.0.0.1:1,name=api-9\"]\n",
+         backends = [{}]\n[pool.api]\nalgorithm = \"round-robin\"\ncheck = {{ kind = \"tcp\" }}\n\
+         backends = [{}, \"127.0.0.1:1,name=api-0\"]\n",
         list("web", 0..8),
         list("api", 8..14)
     );

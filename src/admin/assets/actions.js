@@ -11,14 +11,17 @@ function question(title, text, yes, type = "", value = "") {
 	put($("act-yes"), yes);
 	Object.assign(input, { hidden: !type, type, value, ariaLabel: title });
 	return new Promise((done) => {
-		dialog.onclose = () => done(null);
+		// That another dialog was closed may be told late.
+		dialog.onclose = () => dialog.open || done(null);
 		$("act-no").onclick = () => dialog.close();
 		$("act-yes").onclick = () => {
 			done(input.value);
 			input.value = "";
 			dialog.close();
 		};
-		input.onkeydown = (event) => event.key === "Enter" && $("act-yes").click();
+		input.onkeydown = ({ key }) => {
+			if (key === "Enter") $("act-yes").click();
+		};
 		dialog.showModal();
 		(type ? input : $("act-yes")).focus();
 	});

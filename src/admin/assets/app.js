@@ -140,7 +140,7 @@ setInterval(async () => {
 addEventListener("keydown", (event) => {
 	const { key, target } = event;
 	if (key === "Escape" && target === $("filter")) pick("");
-	if (target.matches("input, select, dialog *") || event.ctrlKey || event.altKey || event.metaKey) return;
+	if (target.matches("input, select") || document.querySelector("[open]") || event.ctrlKey || event.altKey || event.metaKey) return;
 	if (key === "/") $("filter").focus();
 	else if (key === "?") $("help").showModal();
 	else if (key >= "1" && key <= "5") charts.choose(key - 1);

@@ -141,7 +141,7 @@ class Side {
 		this.select = el("select", { ariaLabel: "What these charts show", onchange: () => this.choose(this.select.value) });
 		root.append(this.select);
 		this.charts = KINDS.map((kind) => {
-			const canvas = el("canvas", { tabIndex: 0, role: "img" });
+			const canvas = el("canvas", { tabIndex: 0, role: "img", ariaLabel: kind.title });
 			const keys = kind.lines.map(({ key, colour }) => el("span", { className: `key ${colour}` }, `${key.split("_")[0]} `, el("b")));
 			root.append(el("div", {}, el("p", {}, el("span", { className: "dim" }, kind.title), ...keys), canvas));
 			const chart = Object.assign(new Chart(canvas, kind), { keys });

@@ -14,7 +14,6 @@ export class Lines {
 		table.append(el("caption", { className: "unseen" }, caption), el("thead", {}, el("tr", {}, ...this.heads)), this.body);
 	}
 
-	// `each(line, at)` does what is left to do for a row.
 	draw(rows, each) {
 		const { columns, lines } = this;
 		while (lines.length < rows.length) {

@@ -43,7 +43,7 @@ export function wrong(model, pick) {
 		const rows = troubles.slice(0, WRONG_MAX);
 		const more = troubles.length - rows.length;
 		if (more) rows.push({ look: "unknown", what: `and ${more} more`, why: "", filter: "-state:up" });
-		if (!rows.length) rows.push({ look: "up", what: `${model.list.length} backends take requests`, why: "" });
+		if (!rows.length) rows.push({ look: "up", what: "no backend is down", why: "" });
 		$("wrong").className = troubles.length ? "" : "fine";
 		put($("wrong-title"), troubles.length ? "What is wrong" : "Nothing is wrong");
 		lines.draw(rows, ({ node, row }) => (node.title = row.why));
@@ -78,7 +78,7 @@ export function lists(model, pick) {
 	const pools = new Lines($("pools-table"), "Pools", [
 		["pool", pool], ["algorithm", (it) => it.algorithm, "why"],
 		["up", (it) => (it.up === it.backends ? it.up : `${it.up} / ${it.backends}`), "num"],
-		...numbers("pool"), ["queue", (it) => number(it.waiting), "num"], ["shares", strip, "shares"],
+		...numbers("pool"), ["shares", strip, "shares"],
 	]);
 	return () => {
 		services.draw(model.services, ({ node, row }) => (node.title = row.listeners.join(", ")));

@@ -41,7 +41,7 @@ function share(row, cell) {
 }
 
 function check(row, cell) {
-	put(part(cell, "text", () => el("span")), row.check ?? "–");
+	put(part(cell, "text", () => el("span")), row.check ?? row.reason ?? "–");
 	const buttons = part(cell, "buttons", () =>
 		el("span", {}, ...["drain", "ready", "weight"].map((it) => el("button", { value: it }, it))));
 	if (buttons.className !== row.admin) buttons.className = row.admin;
@@ -128,7 +128,9 @@ export class Table {
 		const shown = rows.slice(first, first + room);
 		const focused = lines.body.contains(document.activeElement);
 		if (!rows.some((row) => row.key === this.#current)) this.#current = rows[0]?.key;
-		lines.body.parentNode.ariaRowCount = rows.length + 1;
+		const table = $("rows-table");
+		classes(table, this.model.columns.join(" "));
+		table.ariaRowCount = rows.length + 1;
 		lines.draw(shown, (line, at) => {
 			const { node, row } = line;
 			const current = row.key === this.#current;
@@ -141,7 +143,7 @@ export class Table {
 			if (line.at !== first + at) node.ariaRowIndex = 2 + (line.at = first + at);
 			if (current && focused && !node.contains(document.activeElement)) node.focus({ preventScroll: true });
 		});
-		$("rows-table").style.margin = `${first * ROW}px 0 ${(rows.length - first - shown.length) * ROW}px`;
+		table.style.margin = `${first * ROW}px 0 ${(rows.length - first - shown.length) * ROW}px`;
 	}
 
 	#key(event) {
