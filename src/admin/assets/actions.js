@@ -3,7 +3,7 @@
 import { $, put } from "./format.js";
 import { ask, token } from "./live.js";
 
-// Asks in a dialog. Gives what was typed, or "" if there is nothing to type; null is no.
+// Asks in a dialog. Gives what was typed; null is no.
 function question(title, text, yes, type = "", value = "") {
 	const [dialog, input] = [$("act"), $("act-input")];
 	put($("act-title"), title);
@@ -51,15 +51,11 @@ export async function act(what, row) {
 	say(await done.then(() => `${row.key}: done`, (error) => `${row.key}: ${error.status ?? ""} ${error.message}`));
 }
 
-let asking = null;
-
-// Asks for a token, once for all who want one. Says whether there is another one now.
+// Asks for a token. Says whether there is another one now.
 export function signIn() {
 	const text = "One of admin.tokens. It is kept in this tab, until that is closed.";
-	asking ??= question("A token is wanted here", text, "Sign in", "password").then((typed) => {
-		asking = null;
+	return question("A token is wanted here", text, "Sign in", "password").then((typed) => {
 		if (typed) token.set(typed.trim());
 		return Boolean(typed);
 	});
-	return asking;
 }

@@ -1,4 +1,4 @@
-// The dashboard: opens the streams, hands what they say to the model, and has the panels drawn.
+// The dashboard: what the streams say goes to the model, and is drawn from there.
 //
 //   /api/v1/live --> Model --> figures, what is wrong, services, pools, map, table, charts
 //   /api/v1/events --> events      /api/v1/history --> charts      /api/v1/top, picks --> right now
@@ -22,7 +22,6 @@ let started = null;
 let lostAt = null;
 let lastEvent = 0;
 
-// The table shows these alone.
 function pick(text) {
 	$("filter").value = text;
 	filter();
@@ -42,7 +41,6 @@ function count() {
 	put($("counted"), shown === all ? `${all}` : `${shown} of ${all}`);
 }
 
-// What is in sight, once a second.
 function draw() {
 	const troubles = model.troubles();
 	const worst = troubles[0]?.look ?? "up";
@@ -62,7 +60,7 @@ function tell(flips) {
 }
 
 const live = stream(() => "/api/v1/live", {
-	lost: (status) => (status === 401 || status === 403 ? refused(status) : lost()),
+	lost: (status) => (status === 401 || status === 403 ? refused() : lost()),
 	event(kind, data) {
 		// Behind a `resync` comes a snapshot.
 		if (!data.second) return;
@@ -110,9 +108,9 @@ function lost() {
 	tab("unknown", "○ not connected · pointsman");
 }
 
-async function refused(status) {
+async function refused() {
 	show(false);
-	put($("link"), status === 401 ? "not signed in" : "this token may not look");
+	put($("link"), "not signed in");
 	$("sign").hidden = false;
 	if (await signIn()) show(true);
 }
@@ -148,7 +146,7 @@ addEventListener("keydown", (event) => {
 	event.preventDefault();
 });
 
-$("sign").onclick = async () => (await signIn()) && show(true);
+$("sign").onclick = refused;
 $("help-button").onclick = () => $("help").showModal();
 $("help-close").onclick = () => $("help").close();
 $("filter").oninput = filter;

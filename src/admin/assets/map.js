@@ -90,7 +90,7 @@ export class CellMap {
 		context.fillStyle = colour("dim");
 		for (const [name, y] of labels) context.fillText(name.slice(0, 13), 0, y);
 		const most = model.list.reduce((most, row) => Math.max(most, row.rate), 1);
-		// One path for all that are as strong; what is not up has a form of its own.
+		// One path for all that are as strong.
 		const paths = Array.from({ length: STRENGTHS + 1 }, () => new Path2D());
 		for (const { row, x, y } of this.cells) {
 			if (row.look === "up") {
@@ -156,7 +156,6 @@ export class Strip {
 		let x = 0, most = 0;
 		for (const { fair, ratio } of rows) {
 			const high = Math.min(ratio || 0, 2) * even;
-			// Half as much again as it should have is worth a look.
 			context.fillStyle = ratio > 1.5 ? LOOKS.degraded.colour : share;
 			context.fillRect(x, height - high, Math.max(fair * width - gap, 0.4), high);
 			most = Math.max(most, ratio || 0);

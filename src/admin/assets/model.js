@@ -78,9 +78,11 @@ export class Model {
 	// What each backend got of its pool in the last minute, and what its weight says.
 	#share() {
 		for (const rows of this.members.values()) {
-			const [all, weight] = ["minute", "effective"].map((it) => rows.reduce((sum, row) => sum + row[it], 0));
+			const takes = (row) => (LOOKS[row.look].rank > 3 || row.state === "full" ? row.effective : 0);
+			const sum = (of) => rows.reduce((sum, row) => sum + of(row), 0);
+			const [all, weight] = [sum((row) => row.minute), sum(takes)];
 			for (const row of rows) {
-				row.fair = weight && row.effective / weight;
+				row.fair = weight && takes(row) / weight;
 				row.share = row.minute / all;
 				row.ratio = row.fair ? row.share / row.fair : NaN;
 			}
@@ -123,7 +125,6 @@ export class Model {
 			if (left < 0) say("down", what, "the certificate is over");
 			else if (left < 14 * 86_400) say("degraded", what, `the certificate ends in ${span(left)}`);
 		}
-		// Of two that are as bad the newer one.
 		return found.sort((a, b) => LOOKS[a.look].rank - LOOKS[b.look].rank || (b.since ?? 0) - (a.since ?? 0));
 	}
 }
