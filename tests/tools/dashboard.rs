@@ -170,6 +170,7 @@ fn what_strangers_write_stays_text() {
     ));
     assert_eq!(told, json!(200));
     it.page.until(&says("events-list", "<img src=x"));
+    assert_eq!(it.page.run("document.images.length"), json!(0));
     // A filter, too, comes from the address.
     let address = it.page.run("location.origin").as_str().unwrap().to_owned();
     it.page.go("about:blank");

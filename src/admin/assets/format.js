@@ -40,7 +40,6 @@ export function number(n) {
 	return Number.isInteger(n) ? String(n) : three(n);
 }
 
-// A second; a slow one has a decimal.
 export const rate = (n) => (n > 0 && n < 9.95 ? n.toFixed(1) : number(is(n) ? Math.round(n) : n));
 
 export function ms(n) {

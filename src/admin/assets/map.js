@@ -90,7 +90,6 @@ export class CellMap {
 		context.fillStyle = colour("dim");
 		for (const [name, y] of labels) context.fillText(name.slice(0, 13), 0, y);
 		const most = model.list.reduce((most, row) => Math.max(most, row.rate), 1);
-		// One path for all that are as strong.
 		const paths = Array.from({ length: STRENGTHS + 1 }, () => new Path2D());
 		for (const { row, x, y } of this.cells) {
 			if (row.look === "up") {

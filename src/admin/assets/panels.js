@@ -108,13 +108,16 @@ export function happened(kind, data) {
 
 const CLIENT = ["client", (it) => it.client ?? "–"];
 const BACKEND = ["backend", (it) => it.backend ?? "–"];
-const WHAT = ["", (it) => it.request ?? it.service ?? "", "why"];
+const WHAT = ["", (it) => it.request ?? it.doing ?? "", "why"];
 
 const TOPS = [
 	["longest connections", "top?what=longest", [CLIENT, ["for", (it) => span(it.age_s), "num"], BACKEND, WHAT]],
 	["slowest requests", "top?what=slowest", [CLIENT, ["took", (it) => ms(it.total_ms), "num"], BACKEND, WHAT]],
 	["top clients", "top?what=clients", [CLIENT, ["open", (it) => number(it.connections), "num"], WHAT]],
-	["last picks", "picks?", [CLIENT, BACKEND, ["why", (it) => it.reason ?? "", "why"]]],
+	["last picks", "picks?", [
+		CLIENT, ["backend", (it) => it.choice ?? "–"],
+		["why", ({ by, candidates }) => `${by}: ${candidates.map((it) => `${it.name} ${it.compared ?? ""}`).join(", ")}`, "why"],
+	]],
 ];
 
 // What is under way. `paths` are those that this balancer has.
