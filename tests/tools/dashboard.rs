@@ -288,12 +288,21 @@ fn pictures_of_it_are_taken_in_the_light_and_in_the_dark() {
     let Some(mut it) = shown(&["--config", file.to_str().unwrap()]) else { return };
     let writes = std::env::var("POINTSMAN_WRITE").as_deref() == Ok("1");
     let load = Load::start(&it.balancer);
+    for (name, body) in [("web-5", "{\"admin\": \"drain\"}"), ("web-2", "{\"weight\": 3}")] {
+        let told = it.page.run(&format!(
+            "fetch('/api/v1/pools/web/backends/{name}', {{method: 'PATCH', body: '{body}', \
+             headers: {{'Content-Type': 'application/json', 'X-Reason': 'a new disk'}}}})\
+             .then((it) => it.status)"
+        ));
+        assert_eq!(told, json!(200));
+    }
     let seconds = if writes { 100 } else { 2 };
     it.page.until("performance.getEntriesByName('delta').length > 1");
     thread::sleep(Duration::from_secs(seconds));
-    for scheme in ["light", "dark"] {
+    for (scheme, part) in [("light", "wrong"), ("dark", "wrong"), ("dark", "live")] {
         for (width, height) in [(1440, 900), (1000, 700)] {
             it.page.look(Screen { width, height, scheme });
+            it.page.run(&format!("document.getElementById('{part}').scrollIntoView()"));
             let now = it.page.run("performance.now()");
             let newer = format!(".some((it) => it.startTime > {now})");
             it.page.until(&format!("performance.getEntriesByName('delta'){newer}"));
@@ -302,7 +311,8 @@ fn pictures_of_it_are_taken_in_the_light_and_in_the_dark() {
             assert!(picture.len() < 200_000, "{} bytes", picture.len());
             if writes && width == 1440 {
                 fs::create_dir_all("docs/images").unwrap();
-                fs::write(format!("docs/images/dashboard-{scheme}.png"), picture).unwrap();
+                let name = if part == "live" { "history" } else { scheme };
+                fs::write(format!("docs/images/dashboard-{name}.png"), picture).unwrap();
             }
         }
     }
