@@ -4,6 +4,7 @@
 mod common;
 
 mod api;
+mod dashboard;
 mod draining;
 mod guards;
 mod haproxy;

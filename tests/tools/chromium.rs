@@ -83,12 +83,12 @@ impl Chromium {
     }
 
     fn begin(&mut self, screen: Screen) {
-        let made = self.tell("Target.createTarget", json!({"url": "about:blank"}));
+        let made = self.tell("Target.createTarget", &json!({"url": "about:blank"}));
         let target = json!({"targetId": made["targetId"], "flatten": true});
-        let attached = self.tell("Target.attachToTarget", target);
+        let attached = self.tell("Target.attachToTarget", &target);
         self.session = attached["sessionId"].as_str().map(str::to_owned);
         for domain in ["Runtime.enable", "Log.enable", "Page.enable"] {
-            self.tell(domain, json!({}));
+            self.tell(domain, &json!({}));
         }
         self.look(screen);
     }
@@ -99,19 +99,19 @@ impl Chromium {
         let size = json!({
             "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false
         });
-        self.tell("Emulation.setDeviceMetricsOverride", size);
+        self.tell("Emulation.setDeviceMetricsOverride", &size);
         let scheme = json!([{"name": "prefers-color-scheme", "value": scheme}]);
-        self.tell("Emulation.setEmulatedMedia", json!({"features": scheme}));
+        self.tell("Emulation.setEmulatedMedia", &json!({"features": scheme}));
     }
 
     /// Loads a page.
     pub fn go(&mut self, address: &str) {
-        let gone = self.tell("Page.navigate", json!({"url": address}));
+        let gone = self.tell("Page.navigate", &json!({"url": address}));
         assert_eq!(gone["errorText"], Value::Null, "{address}");
     }
 
     /// A command of the protocol, and what it came to.
-    pub fn tell(&mut self, method: &str, params: Value) -> Value {
+    pub fn tell(&mut self, method: &str, params: &Value) -> Value {
         self.number += 1;
         let mut message = json!({"id": self.number, "method": method, "params": params});
         if let Some(session) = &self.session {
@@ -159,7 +159,7 @@ impl Chromium {
         let params = json!({
             "expression": script, "awaitPromise": true, "returnByValue": true
         });
-        let mut told = self.tell("Runtime.evaluate", params);
+        let mut told = self.tell("Runtime.evaluate", &params);
         assert_eq!(told["exceptionDetails"], Value::Null, "{script}");
         told["result"]["value"].take()
     }
@@ -196,7 +196,7 @@ impl Chromium {
             let params = json!({
                 "type": kind, "key": key, "text": text, "windowsVirtualKeyCode": code
             });
-            self.tell("Input.dispatchKeyEvent", params);
+            self.tell("Input.dispatchKeyEvent", &params);
         }
     }
 
@@ -207,7 +207,7 @@ impl Chromium {
 
     /// What is seen, as a PNG in Base64.
     pub fn picture(&mut self) -> String {
-        let told = self.tell("Page.captureScreenshot", json!({"format": "png"}));
+        let told = self.tell("Page.captureScreenshot", &json!({"format": "png"}));
         told["data"].as_str().expect("a picture").to_owned()
     }
 }

@@ -154,6 +154,27 @@ fn a_thousand_backends_are_painted_and_kept_up_at_once() {
 }
 
 #[test]
+fn a_tab_that_nobody_sees_has_no_stream() {
+    let origin = Origin::named("a");
+    let backend = format!("{},name=a", origin.backend.flag());
+    let more = ["--check", "none", "-b", &backend];
+    let Some(mut it) = shown(&[&HTTP[..], &more].concat()) else { return };
+    let see = |hidden: bool| {
+        format!(
+            "Object.defineProperty(document, 'hidden', {{value: {hidden}, configurable: true}}); \
+             document.dispatchEvent(new Event('visibilitychange'));"
+        )
+    };
+    it.page.until("performance.getEntriesByName('delta').length > 0");
+    let open = it.balancer.descriptors();
+    it.page.run(&see(true));
+    until("the stream is closed", || it.balancer.descriptors() < open);
+    it.page.run(&see(false));
+    it.page.until("performance.getEntriesByName('snapshot').length > 1");
+    content(&it.page);
+}
+
+#[test]
 fn what_strangers_write_stays_text() {
     const HOSTILE: &str = "<img src=x onerror=window.hacked=1><script>window.hacked=1</script>";
     // What a probe is answered, and what an operator gives as the reason.
@@ -165,7 +186,8 @@ fn what_strangers_write_stays_text() {
     it.page.until(&row("a", "down"));
     let told = it.page.run(&format!(
         "fetch('/api/v1/pools/main/backends/a', {{method: 'PATCH', body: '{{\"weight\": 3}}', \
-         headers: {{'Content-Type': 'application/json', 'X-Reason': {}}}}}).then((it) => it.status)",
+         headers: {{'Content-Type': 'application/json', 'X-Reason': {}}}}})\
+         .then((it) => it.status)",
         json!(HOSTILE)
     ));
     assert_eq!(told, json!(200));
@@ -306,6 +328,10 @@ fn pictures_of_it_are_taken_in_the_light_and_in_the_dark() {
             let now = it.page.run("performance.now()");
             let newer = format!(".some((it) => it.startTime > {now})");
             it.page.until(&format!("performance.getEntriesByName('delta'){newer}"));
+            let height = "document.querySelector('#rows tbody tr').offsetHeight";
+            assert_eq!(it.page.run(height), json!(26), "rows are seen at {width}");
+            let across = "document.documentElement.scrollWidth <= innerWidth";
+            assert_eq!(it.page.run(across), json!(true), "nothing is cut off at {width}");
             let picture = Base64::decode_vec(&it.page.picture()).expect("Base64");
             assert!(picture.starts_with(b"\x89PNG"));
             assert!(picture.len() < 200_000, "{} bytes", picture.len());
@@ -351,7 +377,7 @@ impl Load {
                     if is_over.load(Ordering::Relaxed) {
                         return;
                     }
-                    let path = if number % 3 == 0 { "/api/orders" } else { "/" };
+                    let path = if number.is_multiple_of(3) { "/api/orders" } else { "/" };
                     wire.ask(get(&format!("{path}?{}", "x".repeat(turn % 40))));
                     let pause = 20.0 + 15.0 * (turn as f64 / 150.0).sin();
                     thread::sleep(Duration::from_millis(pause as u64));

@@ -92,7 +92,7 @@ const EVENTS_MAX = 200;
 const EVENTS = {
 	health: (it) => [look(it.health), it.backend, it.reason ? `${it.health}: ${it.reason}` : it.health],
 	audit: (it) => [it.status < 400 ? "unknown" : "degraded", it.who, `${it.what}, ${it.status}${it.reason ? `, “${it.reason}”` : ""}`],
-	change: (it) => ["unknown", `generation ${it.receipt.generation}`, it.receipt.text],
+	change: (it) => ["unknown", "change", it.receipt.text],
 	process: (it) => ["unknown", "process", it.state],
 };
 

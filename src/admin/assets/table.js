@@ -129,7 +129,7 @@ export class Table {
 		const focused = lines.body.contains(document.activeElement);
 		if (!rows.some((row) => row.key === this.#current)) this.#current = rows[0]?.key;
 		const table = $("rows-table");
-		classes(table, this.model.columns.join(" "));
+		classes(table, this.model.columns.map((it) => `has-${it}`).join(" "));
 		table.ariaRowCount = rows.length + 1;
 		lines.draw(shown, (line, at) => {
 			const { node, row } = line;
