@@ -1,6 +1,6 @@
 // The panel of history: two sides, each with the charts of one subject, over the same time.
 
-import { $, clock, day, el, label, ms, number, put, rate } from "./format.js";
+import { $, clock, day, el, ms, number, put, rate, set } from "./format.js";
 import { ask } from "./live.js";
 import { colour, sharp, watch } from "./map.js";
 
@@ -214,7 +214,7 @@ class Side {
 				chart.keys[n].hidden = data && !data.series[key];
 				put(chart.keys[n].lastChild, chart.unit(data?.series[key]?.[at]));
 			});
-			label(chart.canvas, `${this.of} ${chart.canvas.previousSibling.textContent}`);
+			set(chart.canvas, "ariaLabel", `${this.of} ${chart.canvas.previousSibling.textContent}`);
 		}
 	}
 }

@@ -19,12 +19,8 @@ export function put(node, text) {
 	(node.firstChild ?? node.appendChild(new Text())).data = node.said = text;
 }
 
-export function classes(node, text) {
-	if (node.className !== text) node.className = text;
-}
-
-export function label(node, text) {
-	if (node.named !== text) node.ariaLabel = node.named = text;
+export function set(node, name, value) {
+	if (node[name] !== value) node[name] = value;
 }
 
 const is = Number.isFinite;
@@ -36,7 +32,7 @@ export function number(n) {
 	if (!is(n)) return "–";
 	if (n >= 999_500) return `${three(n / 1e6)}M`;
 	if (n >= 10_000) return `${three(n / 1e3)}k`;
-	if (n >= 1000) return Math.round(n).toLocaleString("en");
+	if (n >= 1000) return String(Math.round(n)).replace(/...$/, ",$&");
 	return Number.isInteger(n) ? String(n) : three(n);
 }
 

@@ -1,6 +1,6 @@
 // Tables whose rows are used again for whatever is shown there now, and what cells are made of.
 
-import { el, put, shape } from "./format.js";
+import { el, put, set, shape } from "./format.js";
 import { SECONDS } from "./model.js";
 
 // A column is [title, text, class]: `text(row, cell)` gives the text, or fills the cell itself.
@@ -24,7 +24,7 @@ export class Lines {
 		}
 		lines.forEach((line, at) => {
 			const row = (line.row = rows[at]);
-			if (line.node.hidden !== !row) line.node.hidden = !row;
+			set(line.node, "hidden", !row);
 			if (!row) return;
 			for (let at = 0; at < columns.length; at += 1) {
 				const text = columns[at][1](row, line.cells[at]);

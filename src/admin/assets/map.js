@@ -1,6 +1,6 @@
 // Pictures of many backends at once: a cell for each, and for each pool the strip of its shares.
 
-import { $, LOOKS, el, label, number, percent, rate } from "./format.js";
+import { $, LOOKS, el, number, percent, rate, set } from "./format.js";
 
 const CELL = 11;
 const LINES_MAX = 10;
@@ -104,7 +104,7 @@ export class CellMap {
 			context.globalAlpha = 0.3 + (0.7 * strength) / STRENGTHS;
 			context.fill(path);
 		});
-		label(canvas, `${model.list.length} backends, a cell for each; the table has the same`);
+		set(canvas, "ariaLabel", `${model.list.length} backends, a cell for each; the table has the same`);
 	}
 
 	#place(width) {
@@ -162,6 +162,6 @@ export class Strip {
 		}
 		context.fillStyle = colour("ink");
 		context.fillRect(0, even, width, 1);
-		label(canvas, `the most that a backend got is ${most.toFixed(1)} times its fair part`);
+		set(canvas, "ariaLabel", `the most that a backend got is ${most.toFixed(1)} times its fair part`);
 	}
 }

@@ -1,7 +1,7 @@
 // The panels that are lists: figures, what is wrong, services, pools, events, what is under way.
 
-import { $, LOOKS, bytes, classes, clock, el, look, ms, number, percent, put, rate, shape, span } from "./format.js";
-import { Lines, mark, part, spark } from "./lines.js";
+import { $, LOOKS, bytes, clock, el, look, ms, number, percent, put, rate, set, shape, span } from "./format.js";
+import { Lines, mark, spark } from "./lines.js";
 import { Strip } from "./map.js";
 import { ask } from "./live.js";
 
@@ -20,7 +20,7 @@ export function figures({ process: it, second }) {
 	if (!all.firstChild) all.append(...FIGURES.map(([title]) => el("div", {}, el("dt", {}, title), el("dd"))));
 	FIGURES.forEach(([, text, bad], at) => {
 		put(all.children[at].lastChild, text(it));
-		classes(all.children[at], bad?.(it) ? "bad" : "");
+		set(all.children[at], "className", bad?.(it) ? "bad" : "");
 	});
 	put($("version"), it.version);
 	const { reload } = it;

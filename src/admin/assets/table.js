@@ -1,6 +1,6 @@
 // The table of backends: sorted, filtered, and with only as many rows in the document as are seen.
 
-import { $, LOOKS, classes, el, ms, number, percent, put, rate, span } from "./format.js";
+import { $, LOOKS, el, ms, number, percent, put, rate, set, span } from "./format.js";
 import { Lines, mark, part, spark } from "./lines.js";
 import { watch } from "./map.js";
 
@@ -129,13 +129,13 @@ export class Table {
 		const focused = lines.body.contains(document.activeElement);
 		if (!rows.some((row) => row.key === this.#current)) this.#current = rows[0]?.key;
 		const table = $("rows-table");
-		classes(table, this.model.columns.map((it) => `has-${it}`).join(" "));
+		set(table, "className", this.model.columns.map((it) => `has-${it}`).join(" "));
 		table.ariaRowCount = rows.length + 1;
 		lines.draw(shown, (line, at) => {
 			const { node, row } = line;
 			const current = row.key === this.#current;
-			node.title = `${row.key}: ${row.reason ?? row.state}`;
-			classes(node, `is-${row.look}`);
+			set(node, "title", `${row.key}: ${row.reason ?? row.state}`);
+			set(node, "className", `is-${row.look}`);
 			if (line.current !== current) {
 				line.current = current;
 				for (const it of [node, ...node.querySelectorAll("button")]) it.tabIndex = current ? 0 : -1;
