@@ -51,8 +51,6 @@ pub enum Extent {
 #[derive(Debug, Clone)]
 enum Ask {
     Process,
-    /// A number that `/api/v1` may not have.
-    Limit,
     Services,
     /// Which a server may not keep.
     Trends,
@@ -80,8 +78,6 @@ pub struct Source {
     was_used: bool,
     is_under_way: bool,
     sample: Sample,
-    /// How many clients may be there: told once.
-    limit: Option<u64>,
     retry_at: Option<Instant>,
     events: Events,
 }
@@ -108,7 +104,6 @@ impl Source {
             was_used: false,
             is_under_way: false,
             sample: Sample::default(),
-            limit: None,
             retry_at: None,
             events: Events { last: "0".to_owned(), ..Events::default() },
         }
@@ -127,9 +122,6 @@ impl Source {
         }
         self.retry_at = None;
         self.sample = Sample::default();
-        if self.limit.is_none() {
-            self.asks.push_back(Ask::Limit);
-        }
         self.asks.extend([Ask::Process, Ask::Services, Ask::Trends]);
         if looks_at == Extent::Clients {
             self.asks.extend(PRESENT.map(Ask::Present));
@@ -217,8 +209,7 @@ impl Source {
         }
         let is_change = |it: &Ask| matches!(it, Ask::Change { .. });
         if is_look && self.asks.iter().all(is_change) {
-            let mut sample = std::mem::take(&mut self.sample);
-            sample.process.limit = sample.process.limit.or(self.limit);
+            let sample = std::mem::take(&mut self.sample);
             told.push(Told::Sample(Box::new(sample)));
             self.events.open(&self.client);
         }
@@ -237,15 +228,12 @@ impl Source {
                 return Ok(());
             }
             // A server that does not say it is none the worse.
-            (Ask::Limit | Ask::Trends | Ask::Present(_), Err(_)) => return Ok(()),
+            (Ask::Trends | Ask::Present(_), Err(_)) => return Ok(()),
             // The pool has gone since it was listed.
             (Ask::Backends(_), Err(_)) => return Ok(()),
             (_, answer) => answer?,
         };
         match ask {
-            Ask::Limit => {
-                self.limit = limit(&answer.body);
-            }
             Ask::Process => self.sample.set_process(&json(&answer)?),
             Ask::Trends => self.sample.set_trends(&json(&answer)?),
             Ask::Present(what) => self.sample.add_present(what, &json(&answer)?),
@@ -324,7 +312,6 @@ fn request(client: &Client, ask: &Ask) -> Vec<u8> {
     let path = match ask {
         Ask::Process => "/api/v1".to_owned(),
         // With no backend, but those of this odd name.
-        Ask::Limit => "/metrics/haproxy?name=-".to_owned(),
         Ask::Trends => TRENDS_PATH.to_owned(),
         Ask::Present(what) => format!("/api/v1/top?what={what}&limit={TOP_PRESENT}"),
         Ask::Services => "/api/v1/services?fields=name,listeners,pools,active".to_owned(),
@@ -338,13 +325,6 @@ fn request(client: &Client, ask: &Ask) -> Vec<u8> {
         }
     };
     client.request("GET", &path, Body::None, Then::Keep)
-}
-
-/// `haproxy_frontend_limit_sessions{proxy="web"} 1024`: each has that of the process.
-fn limit(body: &[u8]) -> Option<u64> {
-    let text = String::from_utf8_lossy(body);
-    let line = text.lines().find(|it| it.starts_with("haproxy_frontend_limit_sessions{"))?;
-    line.rsplit(' ').next()?.parse::<f64>().ok().map(|it| it as u64)
 }
 
 fn words(failure: Failure) -> String {

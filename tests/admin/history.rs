@@ -258,7 +258,7 @@ fn minutes_survive_a_restart_a_torn_one_is_a_gap_and_they_are_written_anew() {
     }
     let past = history_file::read(path).unwrap();
     assert_eq!(past.torn, 0);
-    assert!(past.names.iter().any(|it| it == "backend:main/a rate"), "{:?}", past.names);
+    assert!(past.names.iter().any(|it| it == "service:main active"), "{:?}", past.names);
     let minutes: Vec<u64> = past.minutes.iter().map(|(minute, _)| *minute).collect();
     assert!(minutes.starts_with(&[now - 4, now - 2]) && minutes.len() > 2, "{minutes:?}");
     drop(admin);

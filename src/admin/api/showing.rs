@@ -173,6 +173,7 @@ pub fn process(view: &View<'_>) -> Value {
         "uptime": duration(Duration::from_secs(view.ago(view.cx.started).as_secs())),
         "generation": view.directory.generation,
         "active": stats.open,
+        "limit": view.cx.settings.max_connections,
         "connections_total": stats.accepted,
         "requests_total": stats.requests,
     })

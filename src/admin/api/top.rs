@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::event::Key;
 use crate::limits::{HAPROXY_PLACES_PER_PIECE, TOP_MAX};
-use crate::relay::Pair;
+use crate::relay::{ClientStanding, Pair};
 
 use super::super::answer::{Answer, JSON, More, Pieces};
 use super::super::change::missing;
@@ -142,7 +142,7 @@ impl Top {
             "service": service.map(|it| &*it.name),
             "pool": pool,
             "backend": server.map(|it| &*it.name),
-            "doing": pair.doing(),
+            "doing": doing(pair),
             "bytes_in": client.duplex.request.moved(),
             "bytes_out": client.duplex.response.moved(),
         });
@@ -151,6 +151,16 @@ impl Top {
             _ => item["age_s"] = json!(age.as_secs()),
         }
         item
+    }
+}
+
+/// Of HTTP, where a request is; bytes that end on one side are no drain of a backend's.
+fn doing(pair: &Pair) -> &'static str {
+    match pair.standing() {
+        ClientStanding::Resting => "resting",
+        _ if pair.asked_at().is_some() && pair.client.link.is_connected() => "with its backend",
+        _ if pair.asked_at().is_some() => "connecting",
+        _ => pair.doing(),
     }
 }
 
