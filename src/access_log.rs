@@ -2,7 +2,8 @@
 //! once it is over.
 //!
 //! ```text
-//!   relay::account --Record--> combined | haproxy | json --line--> Outlet --once a turn--> file
+//!   relay::account --Record--> a format --line--> Outlet --once a turn--> file
+//!                               combined, haproxy, json, custom
 //! ```
 //!
 //! The formats are pure functions of a [`Record`]; what clients wrote is escaped in all of them.
@@ -12,6 +13,7 @@
 
 mod cause;
 mod combined;
+mod custom;
 mod ending;
 mod haproxy;
 mod json;
@@ -34,7 +36,7 @@ use crate::outlet::{Manner, Outlet};
 
 pub use cause::Cause;
 pub use ending::{Ending, When, Who};
-pub use record::{AskedFor, Counts, Record, ServedBy, Times, What, Why};
+pub use record::{AskedFor, Counts, Record, ServedBy, Times, TlsFacts, What, Why};
 
 /// The log and where it goes.
 #[derive(Debug)]
@@ -123,18 +125,23 @@ impl AccessLog {
     /// Add a line.
     pub fn add(&mut self, record: &Record<'_>) {
         self.line.clear();
-        let line = match self.format {
-            AccessLogFormat::Combined => combined::line,
-            AccessLogFormat::Haproxy => haproxy::line,
-            AccessLogFormat::Json => json::line,
-        };
-        line(record, &mut self.line);
+        let line = &mut self.line;
+        match &self.format {
+            AccessLogFormat::Combined => combined::line(record, line),
+            AccessLogFormat::Haproxy => haproxy::line(record, line),
+            AccessLogFormat::Json => json::line(record, line),
+            AccessLogFormat::Custom(format) => custom::line(format, record, line),
+        }
         self.line.push(b'\n');
         if self.outlet.len() > ACCESS_LOG_FLUSH_BYTES {
             self.flush();
         }
         if !self.outlet.keep(&self.line) {
             self.drop_lines(1);
+        }
+        // One line of many heads is no reason to keep the room for it.
+        if self.line.capacity() > ACCESS_LOG_FLUSH_BYTES {
+            self.line = Vec::new();
         }
     }
 

@@ -28,6 +28,7 @@ mod http;
 mod key;
 mod listen;
 mod listener;
+mod log_line;
 mod lower;
 mod matching;
 mod overlay;
@@ -75,13 +76,14 @@ pub use http::{HashKey, own_path, sticky_cookie};
 pub use key::{SettingKey, Spelling};
 pub use listen::{Listen, Phase, Phases, Protocol, Service, check_listeners};
 pub use listener::{ListenerSettings, OnListenerRemoved};
+pub use log_line::{LineFormat, LinePiece, VARIABLES, Variable, VariableRow};
 pub use matching::{Match, Rank, Tie, ties};
 pub use overlay::{
     Laid, Mark, Member, Overlay, OverlaySource, OverrideRow, Patch, Told, Untold, time_text,
 };
 pub use own::OwnListeners;
 pub use pool::{AllDown, CheckSettings, OnDown, OnLapse, OnRemoved, PoolSettings};
-pub use process::{LOG_LEVELS, ProcessSettings};
+pub use process::{LOG_LEVELS, LogFormat, ProcessSettings};
 pub use route::{Destination, Route, RouteName, RoutePlan, plan};
 pub use rule::{
     Action, RedirectTo, Respond, Rule, Share, WHOLE, check_shares, share, share_text,

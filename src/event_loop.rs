@@ -39,6 +39,7 @@ mod recording;
 mod registering;
 mod resting;
 mod saving;
+mod stopped;
 #[cfg(test)]
 mod tests;
 mod udp;
@@ -268,7 +269,7 @@ impl EventLoop {
             busy: false,
             was_long: false,
             chores,
-            keeping: Keeping::new(process.state_file.clone()),
+            keeping: Keeping::new(process.state_file.clone(), now),
             observing: Observing::new(process.admin.history_file.clone()),
         })
     }
@@ -283,6 +284,7 @@ impl EventLoop {
         if let Some(log) = &mut self.cx.access_log {
             log.finish(self.cx.now);
         }
+        info!("{}", self.keeping.run.summary(&self.cx.stats, Instant::now()));
         self.log.write_kept();
         Ok(())
     }
@@ -574,7 +576,7 @@ impl EventLoop {
         let mut share = self.pace.share(STATS_TIME, STATS_ROWS_PER_TURN);
         while share.allows(&mut self.pace) {
             match page.step(&mut self.cx) {
-                status::PageStep::Line(line) => info!("{line}"),
+                status::PageStep::Line(line) => info!("status: {line}"),
                 status::PageStep::Going => {}
                 status::PageStep::Over => {
                     self.page = None;

@@ -4,6 +4,7 @@
 //! of its quotes, and no terminal or log reader gets a control character out of it. Used by the
 //! statistics and by the access log; reading JSON is nobody's business here.
 
+use std::fmt;
 use std::io::Write as _;
 
 /// An object that is being written; its closing brace comes by itself.
@@ -31,6 +32,13 @@ impl Object<'_> {
     pub fn text(&mut self, name: &str, value: impl AsRef<[u8]>) {
         self.name(name);
         text(value, self.out);
+    }
+
+    /// A member that is text as it is shown, which must have no quotes and no controls.
+    pub fn shown(&mut self, name: &str, value: impl fmt::Display) {
+        self.name(name);
+        // because: writing to a vector cannot fail.
+        let _ = write!(self.out, "\"{value}\"");
     }
 
     /// A member that is a whole number.
@@ -149,6 +157,7 @@ pub fn number(value: Option<f32>, out: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::Ipv4Addr;
 
     fn written(fill: impl FnOnce(&mut Object<'_>)) -> String {
         let mut out = Vec::new();
@@ -161,6 +170,7 @@ mod tests {
         assert_eq!(written(|_| {}), "{}");
         let text = written(|it| {
             it.text("a", "x");
+            it.shown("a2", Ipv4Addr::LOCALHOST);
             it.number("b", 7);
             it.decimal("c", 0.0625);
             it.truth("d", true);
@@ -171,7 +181,8 @@ mod tests {
             it.texts("l", ["x", "\n"]);
             it.decimal("k", f64::NAN);
         });
-        let start = r#"{"a":"x","b":7,"c":0.062,"d":true,"e":null,"f":{"g":false},"#;
+        let start =
+            r#"{"a":"x","a2":"127.0.0.1","b":7,"c":0.062,"d":true,"e":null,"f":{"g":false},"#;
         assert_eq!(
             text,
             start.to_owned() + r#""h":[{"i":1},{"i":2}],"j":[],"l":["x","\n"],"k":null}"#

@@ -18,7 +18,7 @@
 //! | [`hello`] | the ClientHello of TLS without sockets: which server name the client asks for |
 //! | [`flow`] | UDP's flows: whose datagram belongs to which, who gives way |
 //! | [`balance`] | one file an algorithm, one trait |
-//! | [`access_log`] | a line for each exchange: three formats, one file |
+//! | [`access_log`] | a line for each exchange: a format, one file |
 //! | [`stats`] | counters, histograms; the table of what is shown of them |
 //! | [`backends`] | servers, pools and their seats: who is there, how busy, who is picked |
 //! | [`services`] | listeners, services and their rules; which service takes a request |

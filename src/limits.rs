@@ -136,6 +136,8 @@ pub const RESERVED_DESCRIPTORS: usize = 32;
 
 /// Log bytes kept while standard error would block; lines beyond that are dropped and counted.
 pub const LOG_BYTES_MAX: usize = 256 * 1024;
+/// So many listeners are named in the line that says where we listen; more would hide it.
+pub const LISTENERS_SAID: usize = 5;
 
 /// Bytes of the access log kept while its file takes none; lines beyond that are dropped and
 /// counted.
@@ -143,6 +145,9 @@ pub const ACCESS_LOG_BYTES_MAX: usize = 1024 * 1024;
 
 /// When so much of it has come together it is written within the turn.
 pub const ACCESS_LOG_FLUSH_BYTES: usize = 64 * 1024;
+
+/// Variables in a format of one's own for it: each can be a head long.
+pub const ACCESS_LOG_VARIABLES_MAX: usize = 100;
 
 /// At most one line in this time about lines of the access log that were dropped.
 pub const ACCESS_LOG_WARNINGS: Duration = Duration::from_secs(10);

@@ -3,13 +3,24 @@
 //! Lines go to standard error as long as that takes them, which is asked first: no write waits for
 //! a reader. What it would not take is kept in an [`Outlet`], up to a limit; what is over the limit
 //! is dropped, counted, and said as soon as there is somebody to say it to.
+//!
+//! How a line looks is in [`format`]. Whoever does not say is given what standard error is: the
+//! journal takes its priorities, all others text, with colours if it is a terminal.
 
-use std::io::{self, ErrorKind, Write};
+mod format;
+
+use std::fmt::Write as _;
+use std::io::{self, ErrorKind, IsTerminal};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 
+use log::Level;
+
+use crate::config::LogFormat;
 use crate::limits::LOG_BYTES_MAX;
 use crate::outlet::{Manner, Outlet};
+use format::Style;
 
 /// The log's buffer; clones share it.
 #[derive(Debug, Clone, Default)]
@@ -20,6 +31,10 @@ pub struct LogSink {
 #[derive(Debug)]
 struct Kept {
     outlet: Outlet,
+    style: Style,
+    /// A message, and the line that is made of it: kept for their room.
+    message: String,
+    line: Vec<u8>,
     /// Lines dropped since the log last said so.
     unsaid: u64,
     /// Lines dropped since the start: the pages show it.
@@ -28,14 +43,26 @@ struct Kept {
 
 impl LogSink {
     /// Make this the destination of the `log` macros.
-    pub fn install(&self, level: log::LevelFilter) {
-        let target = env_logger::Target::Pipe(Box::new(self.clone()));
-        // Every level passes here: what is below the one asked for, which can change, is stopped
-        // before it becomes a line.
-        let all = log::LevelFilter::Trace;
-        let result = env_logger::Builder::new().filter_level(all).target(target).try_init();
+    pub fn install(&self, level: log::LevelFilter, format: Option<LogFormat>) {
+        self.set_format(format);
+        let result = log::set_boxed_logger(Box::new(self.clone()));
         debug_assert!(result.is_ok(), "the log is installed once");
         log::set_max_level(level);
+    }
+
+    /// Lines look so from now on; like what standard error is, if nothing is said.
+    pub fn set_format(&self, format: Option<LogFormat>) {
+        let format = format.unwrap_or_else(|| {
+            if is_journal() { LogFormat::Journald } else { LogFormat::Text }
+        });
+        let colours = std::env::var_os("NO_COLOR").is_none_or(|it| it.is_empty())
+            && io::stderr().is_terminal();
+        self.kept().style = Style { format, colours };
+    }
+
+    /// Whether lines are for people to read as they are.
+    pub fn is_text(&self) -> bool {
+        self.kept().style.format == LogFormat::Text
     }
 
     /// Whether lines wait for standard error.
@@ -59,34 +86,52 @@ impl LogSink {
     }
 }
 
-/// `env_logger` hands over one line a call.
-impl Write for LogSink {
-    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        let mut kept = self.kept();
-        kept.write();
-        kept.keep(line);
-        kept.write();
-        Ok(line.len())
+impl log::Log for LogSink {
+    /// The level asked for, which can change, stops all others before they come here.
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
     }
 
-    fn flush(&mut self) -> io::Result<()> {
+    fn log(&self, record: &log::Record<'_>) {
+        // Made outside of the lock: what is shown may log, too.
+        let mut message = std::mem::take(&mut self.kept().message);
+        message.clear();
+        // because: what cannot be shown whole is shown as far as that went.
+        let _ = write!(message, "{}", record.args());
+        let mut kept = self.kept();
+        kept.write();
+        kept.say(record.level(), &message, SystemTime::now());
+        kept.write();
+        kept.message = message;
+    }
+
+    fn flush(&self) {
         self.write_kept();
-        Ok(())
     }
 }
 
 impl Kept {
-    fn keep(&mut self, line: &[u8]) {
-        let note = match self.unsaid {
-            0 => String::new(),
-            1 => "[1 log line was dropped here]\n".to_owned(),
-            dropped => format!("[{dropped} log lines were dropped here]\n"),
-        };
-        if self.outlet.keep(&[note.as_bytes(), line].concat()) {
+    fn say(&mut self, level: Level, message: &str, now: SystemTime) {
+        let mut line = std::mem::take(&mut self.line);
+        line.clear();
+        match self.unsaid {
+            0 => {}
+            1 => {
+                let note = "[1 log line was dropped here]";
+                format::line(self.style, now, Level::Warn, note, &mut line);
+            }
+            dropped => {
+                let note = format!("[{dropped} log lines were dropped here]");
+                format::line(self.style, now, Level::Warn, &note, &mut line);
+            }
+        }
+        format::line(self.style, now, level, message, &mut line);
+        if self.outlet.keep(&line) {
             self.unsaid = 0;
         } else {
             self.drop_lines(1);
         }
+        self.line = line;
     }
 
     fn write(&mut self) {
@@ -106,26 +151,65 @@ impl Kept {
 
 impl Default for Kept {
     fn default() -> Kept {
-        Kept { outlet: Outlet::new(LOG_BYTES_MAX), unsaid: 0, dropped: Arc::default() }
+        Kept {
+            outlet: Outlet::new(LOG_BYTES_MAX),
+            style: Style { format: LogFormat::Text, colours: false },
+            message: String::new(),
+            line: Vec::new(),
+            unsaid: 0,
+            dropped: Arc::default(),
+        }
     }
+}
+
+/// Whether standard error is a stream of the journal: its device and inode are in the environment
+/// (systemd.exec(5)), which is handed down to those whose standard error is another.
+fn is_journal() -> bool {
+    let Ok(stream) = std::env::var("JOURNAL_STREAM") else { return false };
+    let Ok(found) = rustix::fs::fstat(io::stderr()) else { return false };
+    names(&stream, found.st_dev, found.st_ino)
+}
+
+/// Whether that is `DEVICE:INODE` of these, as decimals.
+fn names(stream: &str, device: u64, inode: u64) -> bool {
+    let parts = stream.split_once(':');
+    parts.is_some_and(|(dev, ino)| dev.parse() == Ok(device) && ino.parse() == Ok(inode))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs::File;
 
     #[test]
     fn what_is_over_the_limit_is_dropped_counted_and_said() {
-        let mut kept = Kept::default();
-        let line = [b'x'; 1000];
-        let fit = LOG_BYTES_MAX / line.len();
-        (0..fit + 3).for_each(|_| kept.keep(&line));
-        assert_eq!(kept.outlet.len(), fit * line.len());
-        assert_eq!(kept.unsaid, 3);
-        kept.outlet.clear();
-        kept.keep(b"and on\n");
-        let note = b"[3 log lines were dropped here]\nand on\n";
-        assert_eq!(kept.outlet.len(), note.len());
-        assert_eq!((kept.unsaid, kept.dropped.load(Ordering::Relaxed)), (0, 3));
+        for (format, note) in [
+            (LogFormat::Text, "WARN  [3 log lines were dropped here]\n"),
+            (LogFormat::Journald, "<4>[3 log lines were dropped here]\n"),
+            (LogFormat::Json, "\"message\":\"[3 log lines were dropped here]\"}\n"),
+        ] {
+            let mut kept = Kept { style: Style { format, colours: false }, ..Kept::default() };
+            let now = SystemTime::UNIX_EPOCH;
+            let message = "x".repeat(1000);
+            kept.say(Level::Info, &message, now);
+            let fit = LOG_BYTES_MAX / kept.outlet.len();
+            (1..fit + 3).for_each(|_| kept.say(Level::Info, &message, now));
+            assert_eq!(kept.unsaid, 3);
+            kept.outlet.clear();
+            kept.say(Level::Info, "and on", now);
+            let (reader, writer) = rustix::pipe::pipe().unwrap();
+            kept.outlet.write_to(&mut File::from(writer), Manner::AtOnce).unwrap();
+            let text = io::read_to_string(File::from(reader)).unwrap();
+            assert!(text.contains(note) && text.lines().count() == 2, "{text}");
+            assert_eq!((kept.unsaid, kept.dropped.load(Ordering::Relaxed)), (0, 3));
+        }
+    }
+
+    #[test]
+    fn the_journal_is_known_by_its_device_and_inode() {
+        assert!(names("8:42", 8, 42));
+        for other in ["", "8", "8:", ":42", "8:43", "9:42", "8:42:1", "42:8", "8: 42"] {
+            assert!(!names(other, 8, 42), "{other}");
+        }
     }
 }

@@ -75,7 +75,8 @@ fn good(config: &Config, wanted: &Wanted) -> String {
 
 fn run(config: &Config, wanted: &Wanted, signals: Signals) -> ExitCode {
     let log = LogSink::default();
-    log.install(wanted.desired.process.log_level);
+    let process = &wanted.desired.process;
+    log.install(process.log_level, process.log_format);
     let spelling = if config.file.is_some() { file::SPELLING } else { flags::SPELLING };
     let tell = {
         let wanted = wanted.clone();
@@ -89,19 +90,27 @@ fn run(config: &Config, wanted: &Wanted, signals: Signals) -> ExitCode {
         reread: config.file.is_some().then(|| startup::rereading(config.clone())),
         telling: Some(startup::telling(config.clone())),
     };
-    match startup::start(start, spelling, signals, log) {
+    let told = match startup::start(start, spelling, signals, log.clone()) {
         Ok(mut event_loop) => match event_loop.run() {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => complain(&error, ExitCode::FAILURE),
+            Ok(()) => return ExitCode::SUCCESS,
+            Err(error) => by_flags(error.to_string()),
         },
-        Err(StartError::Settings(wrong)) => {
-            refuse(&wanted.tell("error", &wrong, config), ExitCode::FAILURE)
-        }
+        Err(StartError::Settings(wrong)) => wanted.tell("error", &wrong, config),
         Err(StartError::EventLoop(error)) => {
-            let error = format!("cannot start the event loop: {}", io_words(&error));
-            complain(&error, ExitCode::FAILURE)
+            by_flags(format!("cannot start the event loop: {}", io_words(&error)))
         }
+    };
+    if log.is_text() {
+        return refuse(&told, ExitCode::FAILURE);
     }
+    // Whoever reads the log by its format could not read these lines.
+    told.lines().iter().for_each(|line| log::error!("{line}"));
+    log.write_kept();
+    ExitCode::FAILURE
+}
+
+fn by_flags(line: String) -> Told {
+    Told { of_file: Vec::new(), of_flags: vec![line] }
 }
 
 /// A reader that has seen enough (`--help | head`) is no failure.

@@ -3,10 +3,10 @@
 
 mod advice;
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::net::SocketAddr;
 
-use log::{info, warn};
+use log::{debug, info, warn};
 
 use crate::config::{
     AdminListen, BackendSpec, Complaint, Config, Desired, Listen, ListenerSpec, MAIN, Match,
@@ -21,7 +21,7 @@ use crate::event_loop::{
     EventLoop, Logs, Parts, Reading, Reread, Rereading, Tell, Telling, share_descriptors,
 };
 use crate::file;
-use crate::limits::DEMO_CLIENTS;
+use crate::limits::{DEMO_CLIENTS, LISTENERS_SAID};
 use crate::logging::LogSink;
 use crate::wanted::{self, Told};
 
@@ -250,10 +250,32 @@ fn places(addresses: &[SocketAddr]) -> String {
     }
 }
 
+/// On standard output a line for each, for programs. People who look at both have one line.
 fn announce(listeners: &[Listen]) {
-    for Listen { protocol, address } in listeners {
-        say(&format!("listening on {protocol}://{address}\n"));
-        info!("listening on {protocol}://{address}");
+    let shown = |it: &Listen| format!("{}://{}", it.protocol, it.address);
+    let names: Vec<String> = listeners.iter().map(shown).collect();
+    let said = listening(&names);
+    info!("{said}");
+    if names.len() > LISTENERS_SAID {
+        names.iter().for_each(|name| debug!("listening on {name}"));
+    }
+    let terminal = log::log_enabled!(log::Level::Info)
+        && io::stdout().is_terminal()
+        && io::stderr().is_terminal();
+    if !terminal {
+        names.iter().for_each(|name| say(&format!("listening on {name}\n")));
+    }
+}
+
+/// All of them; of very many, how many and the first.
+fn listening(names: &[String]) -> String {
+    match names.len() <= LISTENERS_SAID {
+        true => format!("listening on {}", names.join(", ")),
+        false => {
+            let first = names[..LISTENERS_SAID - 1].join(", ");
+            let more = names.len() + 1 - LISTENERS_SAID;
+            format!("listening on {} addresses: {first} and {more} more", names.len())
+        }
     }
 }
 
@@ -261,4 +283,23 @@ fn announce(listeners: &[Listen]) {
 fn say(text: &str) {
     let mut stdout = io::stdout().lock();
     let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_crowd_of_listeners_is_one_line() {
+        let names =
+            |count| -> Vec<String> { (1..=count).map(|it| format!("tcp://a:{it}")).collect() };
+        assert_eq!(listening(&names(1)), "listening on tcp://a:1");
+        assert_eq!(
+            listening(&names(5)),
+            "listening on tcp://a:1, tcp://a:2, tcp://a:3, tcp://a:4, tcp://a:5"
+        );
+        let first = "tcp://a:1, tcp://a:2, tcp://a:3, tcp://a:4";
+        let wanted = format!("listening on 2000 addresses: {first} and 1996 more");
+        assert_eq!(listening(&names(2000)), wanted);
+    }
 }

@@ -53,6 +53,8 @@ pub struct Stats {
     pub hellos_too_late: u64,
     /// Clients turned away because no backend could be chosen.
     pub refused: u64,
+    /// Bytes of clients and their backends, for the line that is said at the end.
+    pub relayed: Moved,
     /// Connects repeated at another backend.
     pub retries: u64,
     /// Times that descriptors or memory had run out.
@@ -172,6 +174,13 @@ impl Moved {
     /// So many towards a client.
     pub fn to_client(bytes: u64) -> Moved {
         Moved { to_backend: 0, to_client: bytes }
+    }
+
+    /// So much was moved beside it.
+    #[inline]
+    pub fn add(&mut self, more: Moved) {
+        self.to_backend += more.to_backend;
+        self.to_client += more.to_client;
     }
 
     /// What was moved since then.

@@ -9,25 +9,17 @@
 
 use std::io::Write as _;
 
-use super::record::{Record, What, month, quoted, utc, version};
+use super::record::{Record, What, local_time, quoted, utc, version};
 
 /// Append the line without its end.
 pub(super) fn line(record: &Record<'_>, out: &mut Vec<u8>) {
     let at = utc(record.ended());
     // because: writing to a vector cannot fail.
-    let _ = write!(
-        out,
-        "{} - - [{:02}/{}/{}:{:02}:{:02}:{:02} +0000] ",
-        record.client.ip(),
-        at.day(),
-        month(at),
-        at.year(),
-        at.hour(),
-        at.minute(),
-        at.second()
-    );
+    let _ = write!(out, "{} - - [", record.client.ip());
+    local_time(at, out);
+    out.extend_from_slice(b" +0000] ");
     let (asked, status, bytes) = match &record.what {
-        What::Tcp { .. } | What::Udp { .. } | What::Handshake { .. } => (None, 0, record.sent),
+        What::Tcp | What::Udp { .. } | What::Handshake { .. } => (None, 0, record.sent),
         What::Http { asked, status, body } => (asked.as_ref(), *status, *body),
     };
     match asked {

@@ -13,7 +13,7 @@
 use std::io::Write as _;
 use std::time::Duration;
 
-use super::record::{Record, ServedBy, What, month, quoted, utc, version};
+use super::record::{Record, ServedBy, What, local_time, quoted, utc, version};
 
 /// Append the line without its end.
 pub(super) fn line(record: &Record<'_>, out: &mut Vec<u8>) {
@@ -24,7 +24,7 @@ pub(super) fn line(record: &Record<'_>, out: &mut Vec<u8>) {
     let total = times.total.as_millis();
     let [who, when] = record.ending.letters().map(char::from);
     match &record.what {
-        What::Tcp { .. } | What::Udp { .. } | What::Handshake { .. } => {
+        What::Tcp | What::Udp { .. } | What::Handshake { .. } => {
             let _ = write!(out, "{queue}/{connect}/{total} {} {who}{when} ", record.sent);
             counts(record, out);
         }
@@ -58,21 +58,10 @@ fn begin(record: &Record<'_>, out: &mut Vec<u8>) {
         ServedBy::Backend(name) => name,
     };
     // because: writing to a vector cannot fail.
-    let _ = write!(
-        out,
-        "{}:{} [{:02}/{}/{}:{:02}:{:02}:{:02}.{:03}] {} {}/{server} ",
-        record.client.ip(),
-        record.client.port(),
-        at.day(),
-        month(at),
-        at.year(),
-        at.hour(),
-        at.minute(),
-        at.second(),
-        at.millisecond(),
-        record.listener,
-        record.pool,
-    );
+    let _ = write!(out, "{}:{} [", record.client.ip(), record.client.port());
+    local_time(at, out);
+    let pool = record.pool.unwrap_or("-");
+    let _ = write!(out, ".{:03}] {} {pool}/{server} ", at.millisecond(), record.listener);
 }
 
 /// Who is tried next is always another one, which a plus says.

@@ -8,16 +8,31 @@ use crate::json::{self, Object};
 /// Append the line without its end.
 pub(super) fn line(record: &Record<'_>, out: &mut Vec<u8>) {
     json::object(out, |it| {
-        it.text("time", format!("{:.3}Z", utc(record.began)));
-        it.text("client", record.client.to_string());
+        it.shown("time", format_args!("{:.3}Z", utc(record.began)));
+        it.shown("client", record.client);
         it.text("listener", record.listener);
+        for (name, value) in [("service", record.service), ("pool", record.pool)] {
+            match value {
+                Some(value) => it.text(name, value),
+                None => it.null(name),
+            }
+        }
         match record.server {
             ServedBy::Backend(name) => it.text("backend", name),
             ServedBy::Nobody | ServedBy::Ourselves => it.null("backend"),
         }
+        if let Some(address) = record.backend_address {
+            it.shown("backend_address", address);
+        }
+        if let Some(name) = record.server_name {
+            it.text("server_name", name);
+        }
+        if let Some(tls) = record.tls {
+            it.text("tls_version", tls.version);
+            it.text("tls_cipher", tls.cipher);
+        }
         match &record.what {
-            What::Tcp { server_name: Some(name) } => it.text("server_name", *name),
-            What::Tcp { server_name: None } => {}
+            What::Tcp => {}
             What::Handshake { why } => it.text("tls_error", why),
             What::Udp { datagrams_sent, datagrams_received } => {
                 it.number("datagrams_to_client", *datagrams_sent);

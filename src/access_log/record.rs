@@ -1,6 +1,7 @@
 //! What a line of the access log says: facts, before any format.
 
 use std::borrow::Cow;
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
@@ -18,10 +19,18 @@ pub struct Record<'a> {
     pub client: SocketAddr,
     /// The listener, as in `http://127.0.0.1:8000`.
     pub listener: &'a str,
-    /// The pool that the backend was picked from: a route's name, or `pool`.
-    pub pool: &'a str,
+    /// The service that took it, if one did.
+    pub service: Option<&'a str>,
+    /// The pool that a backend was picked from, if there is one.
+    pub pool: Option<&'a str>,
     /// Who answered.
     pub server: ServedBy<'a>,
+    /// Where that backend is, by the address in use.
+    pub backend_address: Option<SocketAddr>,
+    /// What the client's TLS came to, if it spoke that with us.
+    pub tls: Option<TlsFacts>,
+    /// Whom the client asked for in TLS, if it did and that was read.
+    pub server_name: Option<&'a str>,
     /// When the request's first byte came, or the connection.
     pub began: SystemTime,
     /// What it was.
@@ -59,10 +68,7 @@ pub struct Why<'a> {
 #[derive(Debug, Clone)]
 pub enum What<'a> {
     /// A TCP connection.
-    Tcp {
-        /// Whom its client asked for in TLS, if it did and that was read.
-        server_name: Option<&'a str>,
-    },
+    Tcp,
     /// A connection that did not get through its TLS handshake.
     Handshake {
         /// Why not.
@@ -84,6 +90,15 @@ pub enum What<'a> {
         /// Bytes of the answer without its head.
         body: u64,
     },
+}
+
+/// What a client and we agreed on in TLS, by the words of OpenSSL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TlsFacts {
+    /// The version.
+    pub version: &'static str,
+    /// The cipher suite.
+    pub cipher: &'static str,
 }
 
 /// A request, in the letters of the client.
@@ -160,24 +175,47 @@ pub(super) fn utc(time: SystemTime) -> DateTime {
     Offset::UTC.to_datetime(timestamp)
 }
 
+/// Append date and time of day as Apache, nginx and HAProxy write them.
+pub(super) fn local_time(at: DateTime, out: &mut Vec<u8>) {
+    // because: writing to a vector cannot fail.
+    let _ = write!(
+        out,
+        "{:02}/{}/{}:{:02}:{:02}:{:02}",
+        at.day(),
+        month(at),
+        at.year(),
+        at.hour(),
+        at.minute(),
+        at.second()
+    );
+}
+
 /// The month's name in logs.
-pub(super) fn month(time: DateTime) -> &'static str {
+fn month(time: DateTime) -> &'static str {
     const NAMES: [&str; 12] =
         ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     NAMES[usize::from(time.month().unsigned_abs().clamp(1, 12)) - 1]
 }
 
-/// Append text of a client within quotes, so that it ends where its quotes do: what could be
-/// mistaken for the log's own becomes `\xNN`, as nginx writes it. Nothing at all is a dash.
+/// Append text of a client within quotes, so that it ends where its quotes do. Nothing at all is a
+/// dash.
 pub(super) fn quoted(parts: &[&[u8]], out: &mut Vec<u8>) {
     out.push(b'"');
     if parts.iter().all(|part| part.is_empty()) {
         out.push(b'-');
     }
-    for &byte in parts.iter().copied().flatten() {
+    parts.iter().for_each(|part| escaped(part, true, out));
+    out.push(b'"');
+}
+
+/// Append text of others: what could be mistaken for the log's own becomes `\xNN`, as nginx writes
+/// it. So do spaces, unless they may stand there.
+pub(super) fn escaped(text: &[u8], spaces: bool, out: &mut Vec<u8>) {
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    for &byte in text {
         match byte {
-            b'"' | b'\\' | ..b' ' | 0x7f.. => {
-                const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+            b' ' if spaces => out.push(byte),
+            b'"' | b'\\' | ..=b' ' | 0x7f.. => {
                 let high = usize::from(byte >> 4);
                 let low = usize::from(byte & 15);
                 out.extend([b'\\', b'x', DIGITS[high], DIGITS[low]]);
@@ -185,7 +223,6 @@ pub(super) fn quoted(parts: &[&[u8]], out: &mut Vec<u8>) {
             byte => out.push(byte),
         }
     }
-    out.push(b'"');
 }
 
 /// The words of a version.

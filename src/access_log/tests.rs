@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::*;
 use crate::http::Version;
 
-const GET: AskedFor<'_> = AskedFor {
+pub(super) const GET: AskedFor<'_> = AskedFor {
     method: b"GET",
     target: b"/index.html?a=1",
     version: Version::Http11,
@@ -14,13 +14,17 @@ const GET: AskedFor<'_> = AskedFor {
     user_agent: b"curl/8.5",
 };
 
-fn http(asked: Option<AskedFor<'_>>, status: u16) -> Record<'_> {
+pub(super) fn http(asked: Option<AskedFor<'_>>, status: u16) -> Record<'_> {
     let ms = |count| Some(Duration::from_millis(count));
     Record {
         client: "10.0.1.2:33317".parse().unwrap(),
         listener: "http://10.0.0.1:80",
-        pool: "pool",
+        service: Some("main"),
+        pool: Some("pool"),
         server: ServedBy::Backend("web1"),
+        backend_address: Some("10.0.0.7:81".parse().unwrap()),
+        tls: None,
+        server_name: None,
         began: SystemTime::UNIX_EPOCH + Duration::from_millis(1_233_922_454_655),
         what: What::Http { asked, status, body: 2500 },
         times: Times {
@@ -41,19 +45,17 @@ fn http(asked: Option<AskedFor<'_>>, status: u16) -> Record<'_> {
     }
 }
 
-fn tcp() -> Record<'static> {
+pub(super) fn tcp() -> Record<'static> {
     let times = Times { head: None, answer: None, ..http(None, 0).times };
-    Record {
-        what: What::Tcp { server_name: None },
-        listener: "tcp://[::]:443",
-        times,
-        ..http(None, 0)
-    }
+    Record { what: What::Tcp, listener: "tcp://[::]:443", times, ..http(None, 0) }
 }
 
-fn nobody(status: u16) -> Record<'static> {
+pub(super) fn nobody(status: u16) -> Record<'static> {
     Record {
+        service: None,
+        pool: None,
         server: ServedBy::Nobody,
+        backend_address: None,
         times: Times { total: Duration::from_millis(3), ..Times::default() },
         ending: Ending { who: Who::Proxy, when: When::Request },
         why: Some(Why { cause: Cause::BadRequest, detail: "no \"host\"".into() }),
@@ -104,7 +106,7 @@ fn haproxy_is_its_httplog_and_tcplog() {
     assert!(of(&retried).contains(" 502 2750 - - SH-- 5/4/3/2/+2 0/0 \"GET"));
     assert_eq!(
         of(&nobody(400)),
-        "10.0.1.2:33317 [06/Feb/2009:12:14:14.655] http://10.0.0.1:80 pool/<NOSRV> \
+        "10.0.1.2:33317 [06/Feb/2009:12:14:14.655] http://10.0.0.1:80 -/<NOSRV> \
          -1/-1/-1/-1/3 400 2750 - - PR-- 5/4/3/2/0 0/0 \"<BADREQ>\""
     );
     let page = Record { server: ServedBy::Ourselves, ..http(Some(GET), 200) };
@@ -115,7 +117,7 @@ fn haproxy_is_its_httplog_and_tcplog() {
         "10.0.1.2:33317 [06/Feb/2009:12:14:14.655] tcp://[::]:443 pool/web1 \
          0/30/1109 2750 -- 5/4/3/2/0 0/0"
     );
-    let routed = Record { pool: "*.example.com", ..tcp() };
+    let routed = Record { pool: Some("*.example.com"), ..tcp() };
     assert!(of(&routed).contains(" tcp://[::]:443 *.example.com/web1 0/30/1109 "));
 }
 
@@ -125,7 +127,8 @@ fn json_has_the_same_by_name() {
     assert_eq!(
         of(&http(Some(GET), 200)),
         "{\"time\":\"2009-02-06T12:14:14.655Z\",\"client\":\"10.0.1.2:33317\",\
-         \"listener\":\"http://10.0.0.1:80\",\"backend\":\"web1\",\"method\":\"GET\",\
+         \"listener\":\"http://10.0.0.1:80\",\"service\":\"main\",\"pool\":\"pool\",\
+         \"backend\":\"web1\",\"backend_address\":\"10.0.0.7:81\",\"method\":\"GET\",\
          \"target\":\"/index.html?a=1\",\"version\":\"HTTP/1.1\",\"host\":\"example.org\",\
          \"referer\":\"http://example.org/\",\"user_agent\":\"curl/8.5\",\"status\":200,\
          \"body_bytes\":2500,\"bytes_to_client\":2750,\"bytes_to_backend\":321,\"ms\":{\
@@ -133,18 +136,44 @@ fn json_has_the_same_by_name() {
          \"ended\":\"finished\",\"state\":\"--\",\"retries\":0}"
     );
     let bad = of(&nobody(408));
-    assert!(bad.contains("\"backend\":null,\"method\":null,\"status\":408,"), "{bad}");
+    assert!(
+        bad.contains(
+            "\"service\":null,\"pool\":null,\"backend\":null,\"method\":null,\"status\":408,"
+        ),
+        "{bad}"
+    );
     assert!(bad.contains("\"ended\":\"refused\",\"state\":\"PR\""), "{bad}");
     let tcp = of(&tcp());
     assert!(!tcp.contains("status") && tcp.contains("\"ms\":{\"connect\":30.000,"), "{tcp}");
-    assert!(!tcp.contains("server_name"), "{tcp}");
-    let sni = Record { what: What::Tcp { server_name: Some("a.example") }, ..self::tcp() };
-    let sni = of(&sni);
-    assert!(sni.contains("\"backend\":\"web1\",\"server_name\":\"a.example\","), "{sni}");
+    assert!(!tcp.contains("server_name") && !tcp.contains("tls"), "{tcp}");
+    let sni = of(&Record { server_name: Some("a.example"), ..self::tcp() });
+    let says = "\"backend_address\":\"10.0.0.7:81\",\"server_name\":\"a.example\",\"bytes";
+    assert!(sni.contains(says), "{sni}");
+    let tls = of(&Record { request_id: Some("7f"), ..over_tls() });
+    let says = "\"server_name\":\"a.example\",\"tls_version\":\"TLSv1.3\",\
+                \"tls_cipher\":\"TLS_AES_128_GCM_SHA256\",\"method\"";
+    assert!(tls.contains(says) && tls.contains(",\"request_id\":\"7f\","), "{tls}");
+}
+
+pub(super) fn over_tls() -> Record<'static> {
+    let cipher = "TLS_AES_128_GCM_SHA256";
+    Record {
+        tls: Some(TlsFacts { version: "TLSv1.3", cipher }),
+        server_name: Some("a.example"),
+        ..http(Some(GET), 200)
+    }
+}
+
+/// What readers of these formats know stays as they know it.
+#[test]
+fn tls_changes_neither_combined_nor_haproxy() {
+    for line in [combined::line, haproxy::line] {
+        assert_eq!(text(line, &over_tls()), text(line, &http(Some(GET), 200)));
+    }
 }
 
 /// What somebody might send to make two lines of one, to close a quote or to colour a terminal.
-const HOSTILE: [&[u8]; 8] = [
+pub(super) const HOSTILE: [&[u8]; 8] = [
     b"a\r\n127.0.0.1 - - [x] \"GET / HTTP/1.1\" 200 1 \"-\" \"-\"",
     b"\" 200 0 \"-\" \"",
     b"\\\" 200 0",

@@ -19,6 +19,7 @@ use pointsman::demo::hello::Hello;
 use pointsman::demo::server::Server;
 use pointsman::demo::{client, upper};
 use pointsman::limits::{DEMO_DELAY_MAX, TTL_MAX, TTL_MIN};
+use pointsman::logging::LogSink;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
@@ -58,7 +59,8 @@ A duration is a number with a unit: 250ms, 1.5s, 2m, 1h.
 ";
 
 fn main() -> ExitCode {
-    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("warn")).init();
+    let level = std::env::var("RUST_LOG").ok().and_then(|level| level.parse().ok());
+    LogSink::default().install(level.unwrap_or(log::LevelFilter::Warn), None);
     let (code, message) = match run() {
         Ok(()) => return ExitCode::SUCCESS,
         Err(Failure::Usage(message)) => (2, format!("{message} (--help says more)")),

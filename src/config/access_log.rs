@@ -9,6 +9,8 @@ use std::path::PathBuf;
 use super::Config;
 use super::complaint::{Phrase, Wrong};
 use super::key::SettingKey;
+use super::log_line::LineFormat;
+use super::shared::Shared;
 
 /// Where the access log goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,7 +22,7 @@ pub enum AccessLogPlace {
 }
 
 /// How a line of the access log looks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum AccessLogFormat {
     /// The Combined Log Format of Apache and nginx.
     Combined,
@@ -28,6 +30,8 @@ pub enum AccessLogFormat {
     Haproxy,
     /// An object a line.
     Json,
+    /// One of the operator's own.
+    Custom(Shared<LineFormat>),
 }
 
 impl AccessLogPlace {
@@ -61,13 +65,42 @@ impl fmt::Display for AccessLogPlace {
 }
 
 impl AccessLogFormat {
-    /// The words for it.
-    pub const ALL: &'static [(&'static str, AccessLogFormat)] = &[
-        ("combined", AccessLogFormat::Combined),
-        ("haproxy", AccessLogFormat::Haproxy),
-        ("json", AccessLogFormat::Json),
-    ];
+    /// A word for one, or `custom:` and text with variables.
+    pub fn parse(text: &str) -> Result<AccessLogFormat, Wrong> {
+        match text {
+            "combined" => Ok(AccessLogFormat::Combined),
+            "haproxy" => Ok(AccessLogFormat::Haproxy),
+            "json" => Ok(AccessLogFormat::Json),
+            _ => match text.strip_prefix(CUSTOM) {
+                Some(text) => {
+                    let format = LineFormat::parse(text)?;
+                    Ok(AccessLogFormat::Custom(format.into()))
+                }
+                None => {
+                    let meant =
+                        text.contains('$').then(|| format!("; did you mean {CUSTOM}..."));
+                    let want = "combined, haproxy, json or custom: and text with $variables";
+                    let hint = meant.map(|it| format!("{it}?")).unwrap_or_default();
+                    Err(Wrong::found(text, format!("{want}{hint}")))
+                }
+            },
+        }
+    }
 }
+
+impl fmt::Display for AccessLogFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            AccessLogFormat::Combined => f.write_str("combined"),
+            AccessLogFormat::Haproxy => f.write_str("haproxy"),
+            AccessLogFormat::Json => f.write_str("json"),
+            AccessLogFormat::Custom(format) => write!(f, "{CUSTOM}{}", format.text()),
+        }
+    }
+}
+
+/// What a format of one's own begins with.
+const CUSTOM: &str = "custom:";
 
 /// A format is of something.
 pub fn check_access_log_format(config: &Config) -> Result<(), Wrong> {
@@ -110,6 +143,23 @@ mod tests {
         ];
         for (text, want) in table {
             assert_eq!(AccessLogPlace::parse(text), Err(Wrong::found(text, want)));
+        }
+    }
+
+    #[test]
+    fn formats_are_read_and_shown_alike() {
+        for text in ["combined", "haproxy", "json", "custom:$client $$ \"${uri}\"\t'"] {
+            assert_eq!(AccessLogFormat::parse(text).unwrap().to_string(), text);
+        }
+        let table = [
+            ("JSON", "found 'JSON', want combined, haproxy, json or custom: and text with"),
+            ("$client", "; did you mean custom:...?"),
+            ("custom:", "found nothing, want text with variables"),
+            ("custom:$statsu", "did you mean $status?"),
+        ];
+        for (text, says) in table {
+            let wrong = AccessLogFormat::parse(text).unwrap_err().to_string();
+            assert!(wrong.contains(says), "{wrong}");
         }
     }
 

@@ -23,6 +23,8 @@ pub struct ProcessSettings {
     pub access_log_format: AccessLogFormat,
     /// What is logged.
     pub log_level: log::LevelFilter,
+    /// How a line of that looks; `None` goes by what standard error is.
+    pub log_format: Option<LogFormat>,
     /// Who may ask and change what runs, and where.
     pub admin: AdminSettings,
     /// Seed of everything random; `None` takes one from the clock.
@@ -43,6 +45,7 @@ impl ProcessSettings {
         access_log: None,
         access_log_format: AccessLogFormat::Combined,
         log_level: log::LevelFilter::Info,
+        log_format: None,
         admin: AdminSettings::DEFAULT,
         seed: None,
         demo: false,
@@ -60,6 +63,7 @@ impl SettingKey {
     pub const ACCESS_LOG: SettingKey = SettingKey("global.access_log.file");
     pub const ACCESS_LOG_FORMAT: SettingKey = SettingKey("global.access_log.format");
     pub const LOG_LEVEL: SettingKey = SettingKey("global.log_level");
+    pub const LOG_FORMAT: SettingKey = SettingKey("global.log_format");
     pub const SEED: SettingKey = SettingKey("global.seed");
     pub const DEMO: SettingKey = SettingKey("global.demo");
     pub const STATE_FILE: SettingKey = SettingKey("global.state_file");
@@ -74,3 +78,23 @@ pub const LOG_LEVELS: &[(&str, log::LevelFilter)] = &[
     ("debug", log::LevelFilter::Debug),
     ("trace", log::LevelFilter::Trace),
 ];
+
+/// How a line of the log looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people: time, level, message.
+    Text,
+    /// An object a line.
+    Json,
+    /// For systemd's journal, which knows the time: a priority of sd-daemon(3), and the message.
+    Journald,
+}
+
+impl LogFormat {
+    /// The words for it.
+    pub const ALL: &'static [(&'static str, LogFormat)] = &[
+        ("text", LogFormat::Text),
+        ("json", LogFormat::Json),
+        ("journald", LogFormat::Journald),
+    ];
+}

@@ -27,6 +27,7 @@ impl Context {
 
     /// Bytes went to a backend and came from it, for a client that is there.
     pub fn moved(&mut self, home: Home, backend: ServerId, moved: Moved) {
+        self.stats.relayed.add(moved);
         self.backends.moved(backend, moved);
         self.each_traffic(home, |it| it.moved(moved));
     }

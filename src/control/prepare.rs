@@ -491,14 +491,15 @@ impl Preparing {
 
     /// Another one is opened where its file or its format is another.
     fn logs_anew(&self, ground: &Ground<'_>) -> bool {
-        let asked = |it: &ProcessSettings| (it.access_log.clone(), it.access_log_format);
+        let asked =
+            |it: &ProcessSettings| (it.access_log.clone(), it.access_log_format.clone());
         asked(&ground.servers.desired().process) != asked(&self.found.desired.process)
     }
 }
 
 fn access_log(process: &ProcessSettings) -> Result<Option<AccessLog>, Complaint> {
     let Some(place) = &process.access_log else { return Ok(None) };
-    let opened = AccessLog::open(place, process.access_log_format, Instant::now());
+    let opened = AccessLog::open(place, process.access_log_format.clone(), Instant::now());
     opened.map(Some).map_err(|error| cannot_log(place, &error))
 }
 

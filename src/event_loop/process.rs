@@ -41,6 +41,9 @@ impl EventLoop {
         if old.log_level != new.log_level {
             log::set_max_level(new.log_level);
         }
+        if old.log_format != new.log_format {
+            self.log.set_format(new.log_format);
+        }
         if old.tcp_keepalive != new.tcp_keepalive {
             self.keep_alive_at_listeners(new.tcp_keepalive);
         }

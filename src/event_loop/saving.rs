@@ -18,6 +18,7 @@ use crate::limits::{STATE_AFTER_CHANGE, STATE_AFTER_FLIP, STATE_PAUSE, STEP_TIME
 use crate::stats::LogThrottle;
 
 use super::EventLoop;
+use super::stopped::Run;
 
 /// What is being saved, and when that is next.
 pub(super) struct Keeping {
@@ -32,10 +33,12 @@ pub(super) struct Keeping {
     /// Something beside the counters is to be saved.
     is_changed: bool,
     warnings: LogThrottle,
+    /// This run, apart from those before.
+    pub run: Run,
 }
 
 impl Keeping {
-    pub fn new(path: Option<String>) -> Keeping {
+    pub fn new(path: Option<String>, now: Instant) -> Keeping {
         Keeping {
             path,
             saving: None,
@@ -44,6 +47,7 @@ impl Keeping {
             totals: Vec::new(),
             is_changed: false,
             warnings: LogThrottle::default(),
+            run: Run::new(now),
         }
     }
 
@@ -60,6 +64,7 @@ impl EventLoop {
         let State { generation, is_drained, health, counts, totals, registrations, .. } = state;
         self.directory.generation = self.directory.generation.saturating_add(generation);
         self.cx.stats.add_totals(&totals);
+        self.keeping.run.go_on_from(&self.cx.stats);
         if is_drained {
             self.drain(true);
         }

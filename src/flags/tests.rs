@@ -77,7 +77,7 @@ fn every_flag_reaches_its_field() {
          --backend-idle 1ms --backend-idle-connections 0 --header-timeout 1s \
          --keep-alive 2s --server-timeout 3s --abort-on-close off --max-body 10m \
          --trusted-proxies 10.0.0.0/8,::1 --trusted-proxies fd00::/8 --access-log - \
-         --access-log-format haproxy --state-file /run/state");
+         --access-log-format haproxy --log-format json --state-file /run/state");
     assert_eq!(config.listeners.len(), 2);
     let expected = Config {
         file: None,
@@ -90,6 +90,7 @@ fn every_flag_reaches_its_field() {
             access_log: Some(AccessLogPlace::Stdout),
             access_log_format: AccessLogFormat::Haproxy,
             log_level: log::LevelFilter::Trace,
+            log_format: Some(crate::config::LogFormat::Json),
             admin: AdminSettings::DEFAULT,
             seed: Some(u64::MAX),
             demo: false,

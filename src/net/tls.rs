@@ -21,6 +21,7 @@ mod chain;
 mod chooser;
 pub mod client;
 pub mod files;
+mod names;
 mod provider;
 mod record;
 pub mod server;
@@ -171,6 +172,13 @@ impl Tls {
     /// The server name that a client asked for, if it did.
     pub fn server_name(&self) -> Option<&str> {
         self.server_name.as_deref()
+    }
+
+    /// Version and cipher suite that the two agreed on, once they did.
+    pub fn agreed(&self) -> Option<(&'static str, &'static str)> {
+        let common = self.engine.common();
+        let suite = common.negotiated_cipher_suite()?.suite();
+        Some((names::version(common.protocol_version()?), names::cipher(suite)))
     }
 
     /// Whether a client showed a certificate of which nothing can be said.

@@ -11,10 +11,11 @@ use std::time::Instant;
 
 use log::debug;
 
-use crate::access_log::{Cause, Counts, Ending, Record, ServedBy, What, Who, Why};
+use crate::access_log::{Cause, Counts, Ending, Record, ServedBy, TlsFacts, What, Who, Why};
 use crate::context::Context;
 use crate::http::{RequestHead, RequestId};
 use crate::net::Fault;
+use crate::net::tls::Tls;
 use crate::stats::Moved;
 
 use super::account::{About, Account, Closed, OwnAnswer, RequestText, Spoken};
@@ -183,12 +184,12 @@ fn moved(account: &Account, client: &Client) -> Moved {
 }
 
 fn write(account: &Account, moved: Moved, client: &Client, cx: &mut Context) {
-    let Context { access_log, backends, listeners, stats, now, .. } = cx;
+    let Context { access_log, backends, listeners, services, stats, now, .. } = cx;
     let Some(log) = access_log else { return };
     let listener = &listeners[client.listener].stats;
     let backend_name = account.backend.map(|id| backends.name(id));
     let what = match &account.about {
-        About::Tcp(name) => What::Tcp { server_name: name.as_deref() },
+        About::Tcp(_) => What::Tcp,
         About::Handshake(why) => What::Handshake { why: why.to_string() },
         about => What::Http {
             asked: if let About::Request(words) = about { Some(words.asked()) } else { None },
@@ -196,6 +197,10 @@ fn write(account: &Account, moved: Moved, client: &Client, cx: &mut Context) {
             body: moved.to_client.saturating_sub(account.head_bytes),
         },
     };
+    let tls = client.socket.tls();
+    let passed_on = if let About::Tcp(name) = &account.about { name.as_deref() } else { None };
+    let facts = tls.and_then(Tls::agreed);
+    let service = client.home.service.and_then(|id| services.get(id));
     let why = account.why.as_ref();
     let ending = why.map_or(Ending::WELL, |why| account.ending_of(why.cause));
     let server = match (ending.who, backend_name) {
@@ -219,8 +224,12 @@ fn write(account: &Account, moved: Moved, client: &Client, cx: &mut Context) {
     log.add(&Record {
         client: client.address.address(),
         listener: &listener.name,
-        pool: backends.pool_name(client.home.pool),
+        service: service.map(|service| &*service.name),
+        pool: backends.pool(client.home.pool).map(|pool| &*pool.name),
         server,
+        backend_address: account.backend.and_then(|id| Some(backends.get(id)?.address())),
+        tls: facts.map(|(version, cipher)| TlsFacts { version, cipher }),
+        server_name: passed_on.or_else(|| tls?.server_name()),
         began,
         what,
         times,

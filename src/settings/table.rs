@@ -12,8 +12,8 @@ use super::tls::{TLS, file};
 use super::udp::UDP;
 use crate::config::{
     AccessLogFormat, AccessLogPlace, Algorithm, AllDown, BackendSpec, Check, LOG_LEVELS,
-    Listen, OnDown, OnListenerRemoved, OnRemoved, Route, SettingKey, Task, check_host,
-    duration, duration_text, number, number_u32, one_of, tcp_keepalive, word_of,
+    Listen, LogFormat, OnDown, OnListenerRemoved, OnRemoved, Route, SettingKey, Task,
+    check_host, duration, duration_text, number, number_u32, one_of, tcp_keepalive, word_of,
 };
 use crate::limits;
 
@@ -465,19 +465,17 @@ static OPERATION: &[Setting] = &[
     Setting {
         short: "",
         long: "access-log-format",
-        value: "combined|haproxy|json",
+        value: "combined|haproxy|json|custom:TEXT",
         says: "How its lines look. combined: as Apache's and nginx's. haproxy: as HAProxy's, with \
                timers and how it ended. json: an object a line, with the reason of \
-               what was refused, answered here or cut off, and the backends that were \
-               tried. Needs --access-log.",
-        default: |defaults| {
-            word_of(&defaults.process.access_log_format, AccessLogFormat::ALL).to_owned()
-        },
-        show: |config| {
-            Some(word_of(&config.process.access_log_format, AccessLogFormat::ALL).to_owned())
-        },
+               what was refused, answered here or cut off, the backends that were \
+               tried, and the client's TLS. custom: text with variables as in '$client \
+               [$time] \"$request\" $status'; docs/logs.md lists them. Needs \
+               --access-log.",
+        default: |defaults| defaults.process.access_log_format.to_string(),
+        show: |config| Some(config.process.access_log_format.to_string()),
         act: Act::Value(SettingKey::ACCESS_LOG_FORMAT, |config, text| {
-            config.process.access_log_format = one_of(text, AccessLogFormat::ALL)?;
+            config.process.access_log_format = AccessLogFormat::parse(text)?;
             Ok(())
         }),
     },
@@ -491,6 +489,23 @@ static OPERATION: &[Setting] = &[
         show: |config| Some(word_of(&config.process.log_level, LOG_LEVELS).to_owned()),
         act: Act::Value(SettingKey::LOG_LEVEL, |config, text| {
             config.process.log_level = one_of(text, LOG_LEVELS)?;
+            Ok(())
+        }),
+    },
+    Setting {
+        short: "",
+        long: "log-format",
+        value: "text|json|journald",
+        says: "How a line of that looks. text: time, level, message. json: an object a line with \
+               these three. journald: the message behind its priority, as in <6>, for systemd's \
+               journal; chosen by itself where standard error is the journal's \
+               ($JOURNAL_STREAM). A reload changes it.",
+        default: |_| "text, or journald where the journal listens".to_owned(),
+        show: |config| {
+            config.process.log_format.map(|it| word_of(&it, LogFormat::ALL).to_owned())
+        },
+        act: Act::Value(SettingKey::LOG_FORMAT, |config, text| {
+            config.process.log_format = Some(one_of(text, LogFormat::ALL)?);
             Ok(())
         }),
     },

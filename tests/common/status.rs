@@ -78,7 +78,7 @@ impl Balancer {
         until(&format!("the log says {text:?}"), || self.log_so_far().contains(text));
     }
 
-    /// A fresh status page, the log's prefix taken off its lines; the backends' lines are last.
+    /// A fresh status page, what is in front of its lines taken off; the backends' lines are last.
     #[track_caller]
     pub fn page(&self) -> Vec<String> {
         let count = 2 + self.backends;
@@ -106,7 +106,7 @@ impl Balancer {
         let mut taken = None;
         until(what, || {
             let log = self.log_so_far();
-            let lines = log[mark..].lines().filter_map(|line| line.split_once("event_loop] "));
+            let lines = log[mark..].lines().filter_map(|line| line.split_once("status: "));
             let lines = lines.map(|(_, line)| line);
             let page: Vec<&str> =
                 lines.skip_while(|line| !line.contains(" accepted: ")).collect();

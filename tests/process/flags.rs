@@ -252,6 +252,7 @@ fn wrong_words() {
         ),
         ("--log-level INFO", "--log-level: found 'INFO', want off, error"),
         ("--log-level", "--log-level: found nothing, want off"),
+        ("--log-format xml", "--log-format: found 'xml', want text, json or journald"),
     ];
     expect(&rows, BOTH);
 }
@@ -259,7 +260,7 @@ fn wrong_words() {
 #[test]
 fn wrong_access_logs() {
     let file = "want a file, or - for standard output";
-    let words = "want combined, haproxy or json";
+    let words = "want combined, haproxy, json or custom: and text with $variables";
     let rows = [
         ("--access-log", &*format!("--access-log: found nothing, {file}")),
         ("--access-log=", &format!("--access-log: found nothing, {file}")),
@@ -269,6 +270,11 @@ fn wrong_access_logs() {
         ("--access-log-format", &format!("--access-log-format: found nothing, {words}")),
         ("--access-log-format=", &format!("--access-log-format: found nothing, {words}")),
         ("--access-log-format JSON", &format!("--access-log-format: found 'JSON', {words}")),
+        (
+            "--access-log-format custom:$statsu",
+            "--access-log-format: found '$statsu' in '$statsu', want a variable that there is; \
+             did you mean $status?",
+        ),
         ("--access-log-format clf", &format!("--access-log-format: found 'clf', {words}")),
         (
             "--access-log-format combined",
@@ -498,6 +504,7 @@ const ONCE: &[(&str, &str)] = &[
     ("access-log", "-"),
     ("access-log-format", "json"),
     ("log-level", "off"),
+    ("log-format", "json"),
     ("config", "x.toml"),
     ("check-config", ""),
     ("print-config", ""),

@@ -114,7 +114,7 @@ fn a_backend_is_believed_by_its_certificate_and_name() {
             format!("https://{}", address(&forged)),
             &["--backend-verify", "none"],
             200,
-            "WARN  pointsman::startup] --backend-verify none: the certificates of backends are not",
+            "WARN  --backend-verify none: the certificates of backends are not",
         ),
     ] {
         let balancer = http(&flag, more);

@@ -306,7 +306,7 @@ fn logs_and_statistics_know_the_names() {
         let output = Command::new("curl").args(["--silent", &url]).output().unwrap();
         let numbers = String::from_utf8_lossy(&output.stdout).into_owned();
         let route = format!(
-            "{{\"name\":\"one.example\",\"backends\":[\"{}\"],\"up\":1,\"connections_total\":1}}",
+            "{{\"name\":\"one.example\",\"backends\":[\"{}\"],\"up\":1,\"connections_total\":1,",
             servers.addresses[0]
         );
         assert!(numbers.contains(&route), "{numbers}");

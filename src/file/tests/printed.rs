@@ -36,6 +36,10 @@ fn texts(setting: &Setting) -> &'static [&'static str] {
         ("history-file", _) => &[],
         ("state-file", _) => &["/var/lib/a b/state"],
         ("history-memory", _) => &["none", "16m", "4097"],
+        ("access-log-format", _) => {
+            &["combined", "json", "custom:$time $$ \"${uri}\"\t'\\\u{e9}"]
+        }
+        ("log-format", _) => &["text", "json", "journald"],
         ("log-level", _) => &["off", "debug"],
         ("on-down" | "on-removed", _) => &["close"],
         ("on-lapse", _) => &["down", "keep"],

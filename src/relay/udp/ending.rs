@@ -125,10 +125,11 @@ impl FlowEnd {
 }
 
 fn write(flow: &Flow<Upstream>, end: FlowEnd, cx: &mut Context) {
-    let Context { access_log, backends, listeners, stats, now, .. } = cx;
+    let Context { access_log, backends, listeners, services, stats, now, .. } = cx;
     let Some(log) = access_log else { return };
     let upstream = &flow.upstream;
     let listener = &listeners[flow.client.listener].stats;
+    let service = upstream.home.service.and_then(|id| services.get(id));
     let answered = flow.answers > 0;
     let times = Times {
         queue: Some(Duration::ZERO),
@@ -147,8 +148,12 @@ fn write(flow: &Flow<Upstream>, end: FlowEnd, cx: &mut Context) {
         request_id: None,
         client: plain(flow.client.address),
         listener: &listener.name,
-        pool: backends.pool_name(upstream.home.pool),
+        service: service.map(|service| &*service.name),
+        pool: backends.pool(upstream.home.pool).map(|pool| &*pool.name),
         server: ServedBy::Backend(backends.name(upstream.backend)),
+        backend_address: backends.get(upstream.backend).map(|it| it.address()),
+        tls: None,
+        server_name: None,
         began,
         what: What::Udp { datagrams_sent: flow.answers, datagrams_received: flow.requests },
         times,

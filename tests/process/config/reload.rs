@@ -13,12 +13,12 @@ use crate::common::{Backend, Balancer, ask, connect, free_port, until};
 /// Takes what the file says by now; the receipt's line.
 #[track_caller]
 fn reload(balancer: &Balancer, generation: usize) -> String {
-    let begins = format!("] generation {generation}: ");
+    let begins = format!(" generation {generation}: ");
     balancer.signal(Signal::HUP);
     balancer.wait_for_log(&begins);
     let log = balancer.log_so_far();
     let line = log.lines().find(|line| line.contains(&begins)).expect("it was waited for");
-    line.split_once("] ").expect("it was found").1.to_owned()
+    line[line.find(&begins).expect("it was found") + 1..].to_owned()
 }
 
 #[test]
