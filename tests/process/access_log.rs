@@ -1,6 +1,7 @@
 //! The access log, written by the real program: a line for everything, in every format, whatever
 //! becomes of the file.
 
+mod custom;
 mod reasons;
 
 use std::fs;

@@ -8,6 +8,7 @@ mod config;
 mod ctl;
 mod demo;
 mod flags;
+mod logs;
 mod start;
 mod state;
 mod stop;
