@@ -10,30 +10,57 @@
 //! - `upper`: a line in, the same line in capitals out
 //! - `hello`: a small HTTP/1.1 server with a random delay
 //! - `echo`: datagrams, sent back as they are, at the same ports
-//! - `client`: asks, and keeps asking
+//! - `client`: asks once
+//! - `crowd`: clients that keep asking, how many there are, and how long they wait
+//!
+//! On a terminal the demo is a picture that is drawn twice a second:
+//!
+//! ```text
+//!   crowd: response times --+
+//!                           +-- watch --> scene: what is known --> picture: lines --> stage
+//!   the balancer's API -----+                                                          ^
+//!                                 keys: naps, clients, PUT of another algorithm -------+
+//! ```
+//!
+//! - `api`: asks the balancer's admin listener, as anybody could
+//! - `watch`: what it answers, twice a second
+//! - `scene`: the last half minute of that
+//! - `picture`: a scene as text, without a terminal
+//! - `stage`: the thread that has the terminal and hears the keys
 //!
 //! `startup` starts the set for `pointsman --demo`; the binary `pointsman-demo` runs the pieces
 //! singly. The balancer knows nothing of this room: it meets it through sockets alone.
 
+mod api;
 pub mod client;
+pub mod crowd;
 pub mod echo;
 pub mod hello;
+mod picture;
+mod scene;
 pub mod server;
+pub mod stage;
 pub mod upper;
+mod watch;
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::thread;
 use std::time::Duration;
 
+use crowd::Crowd;
 use hello::Hello;
-use server::Server;
+use server::{Bed, Server};
+
+use crate::limits::DEMO_HANDS;
 
 /// The running backends.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Demo {
     /// Name and address of each.
     pub backends: Vec<(String, SocketAddr)>,
+    /// Where each of them sleeps.
+    pub beds: Vec<Bed>,
 }
 
 /// A backend of the demo: its name, the port it would like, and how long it lets clients wait.
@@ -43,19 +70,33 @@ struct Plan {
     delay_ms: (u64, u64),
 }
 
+impl Plan {
+    fn words(&self) -> String {
+        let (min, max) = self.delay_ms;
+        format!("answers in {min} to {max} ms, {DEMO_HANDS} at a time")
+    }
+
+    fn short(&self) -> String {
+        let (min, max) = self.delay_ms;
+        format!("takes {min} to {max} ms")
+    }
+}
+
 /// The path of the service that has the first backend alone.
 pub const OWN_PATH: &str = "/fast";
 
-/// Different enough in speed that least-connections visibly gives the fast one most of the work.
+/// Different enough in speed that least-connections visibly gives the fast one most of the work,
+/// and that a third of all requests is more than the slow one can do: round-robin shows it.
 const PLANS: [Plan; 3] = [
     Plan { name: "fast", port: 8001, delay_ms: (10, 50) },
-    Plan { name: "middling", port: 8002, delay_ms: (50, 200) },
-    Plan { name: "slow", port: 8003, delay_ms: (200, 800) },
+    Plan { name: "middling", port: 8002, delay_ms: (25, 100) },
+    Plan { name: "slow", port: 8003, delay_ms: (100, 300) },
 ];
 
 /// Starts the three backends. They listen when this returns, and live as long as the process.
 pub fn start(seed: u64) -> io::Result<Demo> {
     let mut backends = Vec::new();
+    let mut beds = Vec::new();
     for (number, plan) in (0..).zip(&PLANS) {
         // The wished-for port reads well in a terminal, but any port will do.
         let server = Server::bind((Ipv4Addr::LOCALHOST, plan.port))
@@ -65,26 +106,21 @@ pub fn start(seed: u64) -> io::Result<Demo> {
             log::warn!("demo backend {}: no UDP echo: {error}", plan.name);
         }
         backends.push((plan.name.to_owned(), server.address()));
+        beds.push(server.bed());
 
         let (min, max) = plan.delay_ms;
         let delay = Duration::from_millis(min)..=Duration::from_millis(max);
-        let hello = Hello::new(delay, seed.wrapping_add(number));
+        let hello = Hello::new(delay, seed.wrapping_add(number)).with_hands(DEMO_HANDS);
         thread::Builder::new()
             .name(format!("demo-{}", plan.name))
             .spawn(move || server.serve(move |client| hello.answer(client)))?;
     }
-    Ok(Demo { backends })
+    Ok(Demo { backends, beds })
 }
 
 /// Starts clients that keep asking `front` for as long as the process lives.
-pub fn start_traffic(front: SocketAddr, clients: usize) {
-    for number in 1..=clients {
-        let name = format!("demo-client-{number}");
-        let thread = thread::Builder::new().name(name);
-        if let Err(error) = thread.spawn(move || client::keep_asking(front, number)) {
-            log::warn!("demo client {number}: cannot start: {error}");
-        }
-    }
+pub fn start_traffic(front: SocketAddr, clients: usize) -> Crowd {
+    Crowd::start(front, clients)
 }
 
 /// What is running and what to try, for a terminal 80 columns wide.
@@ -102,9 +138,8 @@ pub fn banner(
         "balancer"
     );
     for ((name, address), plan) in demo.backends.iter().zip(&PLANS) {
-        let (min, max) = plan.delay_ms;
         let address = address.to_string();
-        text += &format!("  {name:<10} {address:<17} answers in {min} to {max} ms\n");
+        text += &format!("  {name:<10} {address:<17} {}\n", plan.words());
     }
     text +=
         &format!("\n  Try:\n\n    curl http://{front}/\n        one of the three greets you\n");
@@ -161,9 +196,22 @@ mod tests {
             "[2001:db8:1111:2222:3333:4444:5555:6666]:65535".parse().unwrap();
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 65535));
         let backends = PLANS.iter().map(|plan| (plan.name.to_owned(), address)).collect();
-        let text = banner(front, Some(front), Some("/stats"), None, &Demo { backends });
-        for part in ["fast", "middling", "slow", "200 to 800 ms", "/nap", "kill -USR1", "nc -u"]
-        {
+        let text = banner(
+            front,
+            Some(front),
+            Some("/stats"),
+            None,
+            &Demo { backends, beds: Vec::new() },
+        );
+        for part in [
+            "fast",
+            "middling",
+            "slow",
+            "100 to 300 ms, 4 at a time",
+            "/nap",
+            "kill -USR1",
+            "nc -u",
+        ] {
             assert!(text.contains(part), "no {part} in {text}");
         }
         assert!(text.contains(&format!("curl http://{front}/\n")));

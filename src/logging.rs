@@ -9,6 +9,7 @@
 
 mod format;
 
+use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::io::{self, ErrorKind, IsTerminal};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,7 +19,7 @@ use std::time::SystemTime;
 use log::Level;
 
 use crate::config::LogFormat;
-use crate::limits::LOG_BYTES_MAX;
+use crate::limits::{DEMO_LOG_LINES, LOG_BYTES_MAX};
 use crate::outlet::{Manner, Outlet};
 use format::Style;
 
@@ -39,6 +40,8 @@ struct Kept {
     unsaid: u64,
     /// Lines dropped since the start: the pages show it.
     dropped: Arc<AtomicU64>,
+    /// The last lines, while somebody draws on the terminal and shows them there.
+    held: Option<VecDeque<String>>,
 }
 
 impl LogSink {
@@ -78,6 +81,22 @@ impl LogSink {
     /// Write what waits, as far as standard error takes it.
     pub fn write_kept(&self) {
         self.kept().write();
+    }
+
+    /// The last lines are kept for [`LogSink::held`] from now on, and none is written where
+    /// somebody draws.
+    pub fn hold(&self) {
+        self.kept().held = Some(VecDeque::new());
+    }
+
+    /// The last lines.
+    pub fn held(&self) -> Vec<String> {
+        self.kept().held.iter().flatten().cloned().collect()
+    }
+
+    /// Lines are written again.
+    pub fn release(&self) {
+        self.kept().held = None;
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
@@ -125,13 +144,26 @@ impl Kept {
                 format::line(self.style, now, Level::Warn, &note, &mut line);
             }
         }
-        format::line(self.style, now, level, message, &mut line);
-        if self.outlet.keep(&line) {
+        // Whoever draws has colours of its own.
+        let colours = self.style.colours && self.held.is_none();
+        format::line(Style { colours, ..self.style }, now, level, message, &mut line);
+        if self.hold(&line) && io::stderr().is_terminal() {
+            // Whoever draws shows it.
+        } else if self.outlet.keep(&line) {
             self.unsaid = 0;
         } else {
             self.drop_lines(1);
         }
         self.line = line;
+    }
+
+    /// Whether it was held, each line of it by itself.
+    fn hold(&mut self, text: &[u8]) -> bool {
+        let Some(held) = &mut self.held else { return false };
+        held.extend(String::from_utf8_lossy(text).lines().map(str::to_owned));
+        let over = held.len().saturating_sub(DEMO_LOG_LINES);
+        held.drain(..over);
+        true
     }
 
     fn write(&mut self) {
@@ -158,6 +190,7 @@ impl Default for Kept {
             line: Vec::new(),
             unsaid: 0,
             dropped: Arc::default(),
+            held: None,
         }
     }
 }
@@ -180,6 +213,18 @@ fn names(stream: &str, device: u64, inode: u64) -> bool {
 mod tests {
     use super::*;
     use std::fs::File;
+
+    #[test]
+    fn the_last_lines_are_held_while_somebody_draws() {
+        let mut kept = Kept::default();
+        assert!(!kept.hold(b"before\n"));
+        kept.held = Some(VecDeque::new());
+        (0..=DEMO_LOG_LINES).for_each(|n| assert!(kept.hold(format!("{n}\n").as_bytes())));
+        assert!(kept.hold(b"a\nb\n"));
+        let held = kept.held.unwrap_or_default();
+        assert_eq!(held.len(), DEMO_LOG_LINES);
+        assert_eq!((&*held[0], &*held[DEMO_LOG_LINES - 1]), ("3", "b"));
+    }
 
     #[test]
     fn what_is_over_the_limit_is_dropped_counted_and_said() {

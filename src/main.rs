@@ -9,7 +9,7 @@ use pointsman::event::signals::Signals;
 use pointsman::file;
 use pointsman::flags::{self, Command};
 use pointsman::logging::LogSink;
-use pointsman::startup::{self, Start, StartError};
+use pointsman::startup::{self, Start, StartError, Started};
 use pointsman::top;
 use pointsman::wanted::{self, Told, Wanted};
 
@@ -91,10 +91,15 @@ fn run(config: &Config, wanted: &Wanted, signals: Signals) -> ExitCode {
         telling: Some(startup::telling(config.clone())),
     };
     let told = match startup::start(start, spelling, signals, log.clone()) {
-        Ok(mut event_loop) => match event_loop.run() {
-            Ok(()) => return ExitCode::SUCCESS,
-            Err(error) => by_flags(error.to_string()),
-        },
+        Ok(Started { mut looping, stage }) => {
+            let ended = looping.run();
+            // Before anything is said: it has the terminal.
+            drop(stage);
+            match ended {
+                Ok(()) => return ExitCode::SUCCESS,
+                Err(error) => by_flags(error.to_string()),
+            }
+        }
         Err(StartError::Settings(wrong)) => wanted.tell("error", &wrong, config),
         Err(StartError::EventLoop(error)) => {
             by_flags(format!("cannot start the event loop: {}", io_words(&error)))

@@ -4,25 +4,28 @@
 mod advice;
 
 use std::io::{self, IsTerminal, Write};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 
 use log::{debug, info, warn};
 
 use crate::config::{
-    AdminListen, BackendSpec, Complaint, Config, Desired, Listen, ListenerSpec, MAIN, Match,
-    PoolSpec, RouteName, ServiceSpec, SettingKey, Shared, Spelling, io_words,
+    AccessLogPlace, AdminListen, BackendSpec, Complaint, Config, Desired, Listen, ListenerSpec,
+    MAIN, Match, PoolSpec, ProcessSettings, RouteName, ServiceSpec, SettingKey, Shared,
+    Spelling, io_words,
 };
 use crate::control::history_file;
 use crate::control::state::{self, State};
 use crate::control::{self, Ground, Layers, Prepared, PreparedListener};
+use crate::demo::stage::{self, Stage};
 use crate::demo::{self, Demo};
 use crate::event::signals::Signals;
 use crate::event_loop::{
     EventLoop, Logs, Parts, Reading, Reread, Rereading, Tell, Telling, share_descriptors,
 };
 use crate::file;
-use crate::limits::{DEMO_CLIENTS, LISTENERS_SAID};
+use crate::limits::{DEMO_ADMIN, DEMO_CLIENTS, LISTENERS_SAID};
 use crate::logging::LogSink;
+use crate::terminal;
 use crate::wanted::{self, Told};
 
 /// What is to run, and who asked for it.
@@ -37,6 +40,14 @@ pub struct Start {
     pub reread: Option<Reread>,
     /// Reads and writes configurations that are told.
     pub telling: Option<Telling>,
+}
+
+/// What runs.
+pub struct Started {
+    /// Ready for its first turn.
+    pub looping: EventLoop,
+    /// The demo's picture, which has the terminal until it is dropped.
+    pub stage: Option<Stage>,
 }
 
 /// Why the program could not begin to serve.
@@ -55,15 +66,17 @@ pub fn start(
     spelling: Spelling,
     mut signals: Signals,
     log: LogSink,
-) -> Result<EventLoop, StartError> {
+) -> Result<Started, StartError> {
     let Start { mut desired, warnings, tell, reread, telling } = start;
     let mut errors: Vec<Complaint> = Vec::new();
     let seed = desired.process.seed.unwrap_or_else(|| fastrand::u64(..));
     let demo = desired.process.demo.then(|| start_demo(seed)).transpose();
     let demo = demo.map_err(|error| errors.push(error)).ok().flatten();
+    let draws = demo.is_some() && terminal::is_usable() && can_draw(&desired);
     if let Some(demo) = &demo {
         signals.belong_to_terminal();
         join_demo(demo, &mut desired);
+        place_demo(&mut desired, draws);
     }
     let history = desired.process.admin.history_file.as_deref();
     errors.extend(history.and_then(history_file::mistake));
@@ -89,7 +102,7 @@ pub fn start(
     warnings.iter().chain(&more).chain(told).for_each(|line| warn!("{line}"));
     let share = share_descriptors(&prepared.desired.process, spelling, prepared.needs);
     say_backends(&prepared);
-    let logs = Logs { log, spelling };
+    let logs = Logs { log: log.clone(), spelling };
     let parts = Parts { seed, signals, share, logs, reread, telling };
     let process = prepared.desired.process.clone();
     let stats_path =
@@ -99,10 +112,34 @@ pub fn start(
     looping.restore(state);
     looping.restore_history();
     announce(&addresses);
+    let mut stage = None;
     if let Some(demo) = demo {
-        show_demo(&demo, &addresses, stats_path.as_deref(), &looping.admin_places());
+        let log = draws.then_some(log);
+        let places = looping.admin_places();
+        stage = show_demo(&demo, &addresses, stats_path.as_deref(), &places, log);
     }
-    Ok(looping)
+    Ok(Started { looping, stage })
+}
+
+/// The picture needs an API to ask and somebody to be served, and nobody else may write where it
+/// is drawn.
+fn can_draw(desired: &Desired) -> bool {
+    let process = &desired.process;
+    let has_api = process.admin.listen.iter().any(|it| matches!(it, AdminListen::Http(_)));
+    let is_served = desired.listeners.iter().any(|it| !it.listen.protocol.is_udp());
+    has_api && is_served && process.access_log != Some(AccessLogPlace::Stdout)
+}
+
+/// On a terminal the demo's picture says what its table would, and its API is where a browser may
+/// find it again. Elsewhere, and where that port is taken, the system chooses one.
+fn place_demo(desired: &mut Desired, draws: bool) {
+    desired.process.demo = !draws;
+    let listen = &mut desired.process.admin.listen;
+    if *listen == [AdminListen::Http(DEMO_ADMIN)]
+        && !(draws && TcpListener::bind(DEMO_ADMIN).is_ok())
+    {
+        *listen = vec![AdminListen::Http(SocketAddr::new(DEMO_ADMIN.ip(), 0))];
+    }
 }
 
 /// What is known from before, and lines about what is wrong with it.
@@ -135,19 +172,31 @@ fn say_backends(prepared: &Prepared) {
     }
 }
 
+/// With a log it draws; where that cannot be it says what there is to try, and the log goes on.
 fn show_demo(
     demo: &Demo,
     addresses: &[Listen],
     stats_path: Option<&str>,
     admin: &[AdminListen],
-) {
+    log: Option<LogSink>,
+) -> Option<Stage> {
     let is_udp = |listen: &&Listen| listen.protocol.is_udp();
     let udp = addresses.iter().find(is_udp).map(|listen| listen.address);
-    if let Some(stream) = addresses.iter().find(|listen| !is_udp(listen)) {
-        let admin = admin.first().map(AdminListen::to_string);
-        say(&demo::banner(stream.address, udp, stats_path, admin.as_deref(), demo));
-        demo::start_traffic(stream.address, DEMO_CLIENTS);
+    let stream = addresses.iter().find(|listen| !is_udp(listen))?;
+    let crowd = demo::start_traffic(stream.address, DEMO_CLIENTS);
+    let http = admin.iter().find_map(|it| match it {
+        AdminListen::Http(address) => Some(*address),
+        _ => None,
+    });
+    if let (Some(log), Some(admin)) = (log, http) {
+        match stage::start(demo.clone(), crowd, admin, log) {
+            Ok(stage) => return Some(stage),
+            Err(error) => warn!("the demo cannot draw: {}", io_words(&error)),
+        }
     }
+    let admin = admin.first().map(AdminListen::to_string);
+    say(&demo::banner(stream.address, udp, stats_path, admin.as_deref(), demo));
+    None
 }
 
 /// Reads what the command line and its file say, once more.
@@ -172,9 +221,13 @@ pub fn telling(config: Config) -> Telling {
 
 /// What a command line says of the process alone: a configuration that is told says all the rest.
 fn of_process(config: &Config) -> Config {
-    let is_of_process = |key: &&SettingKey| ["global", "admin"].contains(&key.scope());
+    let is_of_process = |key: &&SettingKey| {
+        **key != SettingKey::DEMO && ["global", "admin"].contains(&key.scope())
+    };
+    // The demo's backends stand in what is told as any others.
+    let process = ProcessSettings { demo: false, ..config.process.clone() };
     Config {
-        process: config.process.clone(),
+        process,
         given: config.given.iter().filter(is_of_process).copied().collect(),
         file: Some(TOLD.to_owned()),
         ..Config::defaults()

@@ -18,7 +18,7 @@
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::Shutdown;
 use std::ops::RangeInclusive;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -32,7 +32,13 @@ use crate::limits::{
 pub struct Hello {
     delay: RangeInclusive<Duration>,
     random: Mutex<fastrand::Rng>,
+    /// Greetings that may be worked on at once; others wait until it is their turn.
+    hands: Mutex<usize>,
+    free: Condvar,
 }
+
+/// One of the hands that work, until it is dropped.
+struct Hand<'a>(&'a Hello);
 
 /// What has to be known of a request to answer it, and to find the next one behind it.
 #[derive(Debug, PartialEq)]
@@ -56,7 +62,14 @@ enum BadRequest {
 impl Hello {
     /// A server whose greetings take a time within `delay`.
     pub fn new(delay: RangeInclusive<Duration>, seed: u64) -> Hello {
-        Hello { delay, random: Mutex::new(fastrand::Rng::with_seed(seed)) }
+        let random = Mutex::new(fastrand::Rng::with_seed(seed));
+        Hello { delay, random, hands: Mutex::new(usize::MAX), free: Condvar::new() }
+    }
+
+    /// It works on so many greetings at once, and whoever comes while it does has to wait: so it
+    /// can have too much work, as a real one can.
+    pub fn with_hands(self, hands: usize) -> Hello {
+        Hello { hands: Mutex::new(hands), ..self }
     }
 
     /// Answers one client for as long as it has requests.
@@ -100,7 +113,9 @@ impl Hello {
             ("/health", _) => "OK\n".to_owned(),
             (_, Some(seconds)) => format!("Napping for {seconds} s\n"),
             _ => {
+                let hand = self.hand();
                 thread::sleep(self.draw_delay());
+                drop(hand);
                 format!("Hello from {}\n", client.address())
             }
         };
@@ -112,11 +127,28 @@ impl Hello {
         Ok(keep_alive)
     }
 
+    fn hand(&self) -> Hand<'_> {
+        let waiting = self.free.wait_while(self.hands(), |free| *free == 0);
+        *waiting.unwrap_or_else(PoisonError::into_inner) -= 1;
+        Hand(self)
+    }
+
+    fn hands(&self) -> MutexGuard<'_, usize> {
+        self.hands.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn draw_delay(&self) -> Duration {
         let micros = |delay: &Duration| delay.as_micros() as u64;
         let range = micros(self.delay.start())..=micros(self.delay.end());
         let mut random = self.random.lock().unwrap_or_else(PoisonError::into_inner);
         Duration::from_micros(random.u64(range))
+    }
+}
+
+impl Drop for Hand<'_> {
+    fn drop(&mut self) {
+        *self.0.hands() += 1;
+        self.0.free.notify_one();
     }
 }
 

@@ -15,9 +15,9 @@ use std::collections::HashMap;
 use std::io;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::limits::{DEMO_CLIENTS_MAX, DEMO_IDLE_TIMEOUT, DEMO_RETRY_PAUSE, DEMO_STACK_BYTES};
 
@@ -34,6 +34,9 @@ struct Shared {
     clients: AtomicUsize,
     /// Seconds of the nap somebody asked for; 0 is none.
     nap_seconds: AtomicU64,
+    /// When the nap that was asked for is over; none once somebody wakes it.
+    until: Mutex<Option<Instant>>,
+    wake: Condvar,
     /// Connections that are kept for another request, which none may send during a nap.
     resting: Mutex<HashMap<u64, TcpStream>>,
     /// Gives each of them a number.
@@ -54,6 +57,10 @@ pub struct Rest<'a> {
     number: u64,
 }
 
+/// Where a server sleeps: who has it may send the server there and wake it.
+#[derive(Clone)]
+pub struct Bed(Arc<Shared>);
+
 /// Counts as one client until it is dropped, which a panicking thread does as well.
 struct Seat(Arc<Shared>);
 
@@ -67,6 +74,8 @@ impl Server {
             address,
             clients,
             nap_seconds: AtomicU64::new(0),
+            until: Mutex::default(),
+            wake: Condvar::new(),
             resting: Mutex::default(),
             numbers: AtomicU64::new(0),
         };
@@ -76,6 +85,11 @@ impl Server {
     /// The real address, also where port 0 was asked for.
     pub fn address(&self) -> SocketAddr {
         self.shared.address
+    }
+
+    /// Sends it to sleep and wakes it, from any thread.
+    pub fn bed(&self) -> Bed {
+        Bed(Arc::clone(&self.shared))
     }
 
     /// Gives each connection to `answer` on a thread of its own, for ever.
@@ -174,16 +188,50 @@ impl Client {
     /// Sends the server to sleep: connects are refused and resting connections closed, requests
     /// that are under way are answered.
     pub fn send_to_nap(&self, seconds: u64) {
-        self.seat.0.nap_seconds.store(seconds, SeqCst);
-        // The accepting thread is stuck in accept, and one more connection is all that wakes it:
-        // the event loop's `Waker`, done by hand. If it is asleep already, this is refused.
-        let _ = TcpStream::connect(self.address());
+        self.seat.0.send_to_nap(seconds);
+    }
+}
+
+impl Bed {
+    /// How long the server sleeps yet, if it does.
+    pub fn left(&self) -> Option<Duration> {
+        let until = self.0.until().filter(|_| self.0.naps())?;
+        Some(until.saturating_duration_since(Instant::now()))
+    }
+
+    /// As [`Client::send_to_nap`]; one that sleeps sleeps on.
+    pub fn nap(&self, seconds: u64) {
+        self.0.send_to_nap(seconds);
+    }
+
+    /// Ends the nap at once.
+    pub fn wake(&self) {
+        *self.0.until() = None;
+        self.0.wake.notify_all();
+    }
+}
+
+impl std::fmt::Debug for Bed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Bed").field(&self.0.address).finish()
     }
 }
 
 impl Shared {
     fn naps(&self) -> bool {
         self.nap_seconds.load(SeqCst) > 0
+    }
+
+    fn send_to_nap(&self, seconds: u64) {
+        *self.until() = Some(Instant::now() + Duration::from_secs(seconds));
+        self.nap_seconds.store(seconds, SeqCst);
+        // The accepting thread is stuck in accept, and one more connection is all that wakes it:
+        // the event loop's `Waker`, done by hand. If it is asleep already, this is refused.
+        let _ = TcpStream::connect(self.address);
+    }
+
+    fn until(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.until.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn resting(&self) -> MutexGuard<'_, HashMap<u64, TcpStream>> {
@@ -198,7 +246,9 @@ impl Shared {
             // Its thread reads the end, and is done. Failing, the client has hung up itself.
             let _ = stream.shutdown(Shutdown::Both);
         }
-        thread::sleep(Duration::from_secs(seconds));
+        let length = Duration::from_secs(seconds);
+        let asleep = |until: &mut Option<Instant>| until.is_some();
+        drop(self.wake.wait_timeout_while(self.until(), length, asleep));
         // Whoever asked for a nap during the nap has had it.
         self.nap_seconds.store(0, SeqCst);
         loop {
@@ -228,6 +278,29 @@ mod tests {
     use std::io::{Read, Write};
 
     use super::*;
+
+    #[test]
+    fn a_server_that_sleeps_can_be_woken() {
+        let server = Server::bind("127.0.0.1:0").unwrap();
+        let address = server.address();
+        let bed = server.bed();
+        thread::spawn(move || server.serve(|_| Ok(())));
+        let until = |awake: bool| {
+            let start = Instant::now();
+            while TcpStream::connect(address).is_ok() != awake {
+                assert!(start.elapsed() < Duration::from_secs(20), "awake: not yet {awake}");
+                thread::sleep(Duration::from_millis(5));
+            }
+        };
+        for _ in 0..2 {
+            bed.nap(3600);
+            assert!(bed.left().is_some());
+            until(false);
+            bed.wake();
+            until(true);
+            assert_eq!(bed.left(), None);
+        }
+    }
 
     #[test]
     fn a_panic_gives_its_seat_back() {

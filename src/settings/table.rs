@@ -550,7 +550,10 @@ static DEMO: &[Setting] = &[Setting {
     says: "Start three small backends of different speed on loopback, which echo UDP as well, \
            listen in front of them at http://127.0.0.1:8000 and udp://127.0.0.1:8000 unless \
            --listen says where, with /health and /stats unless the flags for them say \
-           otherwise, and tell what to try. Brings its own backends, so it takes no --backend.",
+           otherwise, and tell what to try. On a terminal it draws what happens: keys send a \
+           backend to sleep, change the algorithm and the number of clients, and the API and \
+           the dashboard are at http://127.0.0.1:9000 unless --admin says where. Brings its \
+           own backends, so it takes no --backend.",
     default: |_| String::new(),
     show: |_| None,
     act: Act::Switch(SettingKey::DEMO, |config, on| config.process.demo = on),

@@ -9,6 +9,7 @@ mod ctl;
 mod demo;
 mod flags;
 mod logs;
+mod stage;
 mod start;
 mod state;
 mod stop;
