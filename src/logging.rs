@@ -58,8 +58,9 @@ impl LogSink {
         let format = format.unwrap_or_else(|| {
             if is_journal() { LogFormat::Journald } else { LogFormat::Text }
         });
-        let colours = std::env::var_os("NO_COLOR").is_none_or(|it| it.is_empty())
-            && io::stderr().is_terminal();
+        let has_colours = std::env::var_os("NO_COLOR").is_none_or(|it| it.is_empty())
+            && std::env::var_os("TERM").is_none_or(|it| it != "dumb");
+        let colours = has_colours && io::stderr().is_terminal();
         self.kept().style = Style { format, colours };
     }
 
