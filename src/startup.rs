@@ -23,7 +23,7 @@ use crate::event_loop::{
     EventLoop, Logs, Parts, Reading, Reread, Rereading, Tell, Telling, share_descriptors,
 };
 use crate::file;
-use crate::limits::{DEMO_ADMIN, DEMO_CLIENTS, LISTENERS_SAID};
+use crate::limits::{DEMO_ADMIN, DEMO_CLIENTS, DEMO_PICKS, LISTENERS_SAID};
 use crate::logging::LogSink;
 use crate::terminal;
 use crate::wanted::{self, Told};
@@ -131,10 +131,15 @@ fn can_draw(desired: &Desired) -> bool {
 }
 
 /// On a terminal the demo's picture says what its table would, and its API is where a browser may
-/// find it again. Elsewhere, and where that port is taken, the system chooses one.
+/// find it again. Elsewhere, and where that port is taken, the system chooses one. The dashboard
+/// shows why each pick was made.
 fn place_demo(desired: &mut Desired, draws: bool) {
     desired.process.demo = !draws;
-    let listen = &mut desired.process.admin.listen;
+    let admin = &mut desired.process.admin;
+    if draws && admin.picks == 0 {
+        admin.picks = DEMO_PICKS;
+    }
+    let listen = &mut admin.listen;
     if *listen == [AdminListen::Http(DEMO_ADMIN)]
         && !(draws && TcpListener::bind(DEMO_ADMIN).is_ok())
     {

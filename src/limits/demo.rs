@@ -99,3 +99,6 @@ pub const DEMO_HEALTH_PATH: &str = "/health";
 
 /// Where the demo says what it counts.
 pub const DEMO_STATS_PATH: &str = "/stats";
+
+/// So many picks the dashboard of the demo can tell of, unless somebody asks for more.
+pub const DEMO_PICKS: usize = 1000;

@@ -212,6 +212,18 @@ pub const PROCESS: &[Field<Process>] = &[
         |it| it.stats.history_failures.into(),
         "how often the file of history could not be written",
     ),
+    Field::counter(
+        "bytes.in",
+        Bytes,
+        |it| it.stats.relayed.to_backend.into(),
+        "from clients to backends, datagrams among them",
+    ),
+    Field::counter(
+        "bytes.out",
+        Bytes,
+        |it| it.stats.relayed.to_client.into(),
+        "from backends to clients, datagrams among them",
+    ),
     Field::counter("turns", One, |it| it.stats.turns.into(), "turns of the event loop"),
     Field::gauge(
         "longest_turn_ms",

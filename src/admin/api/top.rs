@@ -158,7 +158,7 @@ impl Top {
 fn doing(pair: &Pair) -> &'static str {
     match pair.standing() {
         ClientStanding::Resting => "resting",
-        _ if pair.asked_at().is_some() && pair.client.link.is_connected() => "with its backend",
+        _ if pair.asked_at().is_some() && pair.client.link.is_connected() => "in flight",
         _ if pair.asked_at().is_some() => "connecting",
         _ => pair.doing(),
     }
