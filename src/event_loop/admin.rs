@@ -29,7 +29,7 @@ use crate::admin::view::{Leaving, ProcessState, Reloaded, View};
 use crate::config::{AdminListen, AdminState, Desired, PoolSpec, counted};
 use crate::control::{BackendEntry, PreparedAdmin};
 use crate::event::{Key, Owner, ServerId, Slots};
-use crate::limits::{ADMIN_READ_BYTES, ADMIN_TIME, REFUSAL_STEP};
+use crate::limits::{ADMIN_READ_BYTES, ADMIN_TIME, OBSERVING_TIME, REFUSAL_STEP};
 use crate::net::Inlet;
 use crate::relay::Reason;
 use crate::stats::LogThrottle;
@@ -363,7 +363,7 @@ impl EventLoop {
             self.observing.look.take().unwrap_or_else(|| Look::begin(unix_seconds()));
         let mut live = std::mem::take(&mut self.observing.live);
         let view = lent!(self);
-        let mut share = self.pace.share(ADMIN_TIME, usize::MAX);
+        let mut share = self.pace.share(OBSERVING_TIME, usize::MAX);
         let mut goes_on = live.watchers() > 0;
         while goes_on && share.allows(&mut self.pace) {
             goes_on = look.step(&view, &mut live);

@@ -14,7 +14,7 @@ use log::{info, warn};
 use crate::admin::recorder::{Recorder, Subject};
 use crate::config::io_words;
 use crate::control::history_file::{self, HistoryFile};
-use crate::limits::{HISTORY_FILE_MINUTES, STATE_PAUSE, STEP_TIME};
+use crate::limits::{HISTORY_FILE_MINUTES, OBSERVING_TIME, STATE_PAUSE};
 use crate::stats::LogThrottle;
 
 use super::EventLoop;
@@ -150,7 +150,7 @@ impl EventLoop {
         if !self.observing.archive.is_busy() {
             return;
         }
-        let mut share = self.pace.share(STEP_TIME, usize::MAX);
+        let mut share = self.pace.share(OBSERVING_TIME, usize::MAX);
         while self.observing.archive.is_busy() && share.allows(&mut self.pace) {
             let Some(recorder) = &self.observing.recorder else {
                 return self.observing.archive.give_up();

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use crate::admin::live::Live;
 use crate::admin::look::Look;
 use crate::admin::recorder::Recorder;
-use crate::limits::STEP_TIME;
+use crate::limits::OBSERVING_TIME;
 
 use super::EventLoop;
 use super::archiving::Archive;
@@ -83,7 +83,7 @@ impl EventLoop {
         let Some(recorder) = self.observing.recorder.as_mut().filter(|it| it.is_busy()) else {
             return;
         };
-        let mut share = self.pace.share(STEP_TIME, usize::MAX);
+        let mut share = self.pace.share(OBSERVING_TIME, usize::MAX);
         while recorder.is_busy() && share.allows(&mut self.pace) {
             recorder.step(&mut self.cx, &self.directory);
             share.note_large();

@@ -165,6 +165,10 @@ pub const HISTORY_BYTES_DEFAULT: u64 = 32 << 20;
 /// The most that may be asked for.
 pub const HISTORY_BYTES_MAX: u64 = 4 << 30;
 
+/// Time that each of these has in a turn: to record, to write what is recorded, to look for those
+/// who watch.
+pub const OBSERVING_TIME: Duration = Duration::from_micros(150);
+
 /// Dashboards that may watch at once.
 pub const LIVE_WATCHERS_MAX: usize = 32;
 
