@@ -53,7 +53,7 @@ use std::collections::BTreeSet;
 pub use access_log::{AccessLogFormat, AccessLogPlace};
 pub use admin::{
     AdminListen, AdminSettings, HaproxyLevel, allowed_host, check_admin, complain_of_admin,
-    socket_mode, socket_path, udp_address,
+    metrics_address, socket_mode, socket_path, udp_address,
 };
 pub use admin_state::AdminState;
 pub use advice::{advice, advice_on_pool};

@@ -36,6 +36,8 @@ pub enum Door<'a> {
     Local(LocalPeer),
     /// By TCP in the clear, on loopback.
     Loopback,
+    /// By TCP in the clear, from wherever, where metrics are read and nothing else.
+    Metrics,
     /// Through TLS.
     Tls {
         /// The subject of the client's verified certificate, if it showed one.
@@ -73,7 +75,7 @@ pub struct Asked<'a> {
 /// Why a request is not answered as it asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
-    /// The status: 400, 401, 403 or 415. With 401 goes [`WWW_AUTHENTICATE`].
+    /// The status: 400, 401, 403, 404 or 415. With 401 goes [`WWW_AUTHENTICATE`].
     pub status: u16,
     /// A word for it, as the type of the problem has it.
     pub kind: &'static str,
@@ -104,6 +106,9 @@ impl Rules {
     /// Who asks, unless it is refused. Whether that one may do what it asks for is
     /// [`Role::may`]'s.
     pub fn admit(&self, asked: &Asked<'_>) -> Result<Who, Refusal> {
+        if matches!(asked.door, Door::Metrics) {
+            return scraper(asked);
+        }
         if !matches!(asked.door, Door::Local(_)) {
             self.check_host(asked)?;
         }
@@ -188,7 +193,7 @@ impl Rules {
             Door::Tls { subject: Some(subject) } => {
                 Ok(Who { name: subject.to_owned(), role: Role::Admin })
             }
-            Door::Tls { subject: None } | Door::Loopback => {
+            Door::Tls { subject: None } | Door::Loopback | Door::Metrics => {
                 Ok(Who { name: "anonymous".to_owned(), role: Role::Admin })
             }
         }
@@ -214,6 +219,18 @@ impl Rules {
     fn is_allowed(&self, name: &str) -> bool {
         self.allowed_hosts.iter().any(|it| it.eq_ignore_ascii_case(name))
     }
+}
+
+/// What may be read where nothing else is: by anybody, by whatever name it is called.
+const FOR_SCRAPERS: [&[u8]; 5] =
+    [b"/metrics", b"/metrics/haproxy", b"/health", b"/ready", b"/live"];
+
+fn scraper(asked: &Asked<'_>) -> Result<Who, Refusal> {
+    let reads = matches!(asked.method, b"GET" | b"HEAD");
+    if !reads || !FOR_SCRAPERS.contains(&asked.path) {
+        return Err(refused(404, "not-found", "only /metrics is read here"));
+    }
+    Ok(Who { name: "anonymous".to_owned(), role: Role::Read })
 }
 
 /// A form or text goes out without being asked for by CORS; what has one of these types does not.
@@ -247,7 +264,7 @@ fn check_body(asked: &Asked<'_>) -> Result<(), Refusal> {
 fn is_own_origin(rules: &Rules, origin: &[u8], asked: &Asked<'_>) -> bool {
     let scheme: &[u8] = match asked.door {
         Door::Tls { .. } => b"https://",
-        Door::Loopback | Door::Local(_) => b"http://",
+        Door::Loopback | Door::Local(_) | Door::Metrics => b"http://",
     };
     let Some(authority) = origin.strip_prefix(scheme) else { return false };
     let same = asked.host.is_some_and(|host| host.eq_ignore_ascii_case(authority));

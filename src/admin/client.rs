@@ -45,7 +45,9 @@ impl Client {
         now: Instant,
     ) -> Client {
         match arrived.speaks {
-            Speaks::Api => Client::Api(Box::new(Connection::new(arrived, id, timer, now))),
+            Speaks::Api | Speaks::Metrics => {
+                Client::Api(Box::new(Connection::new(arrived, id, timer, now)))
+            }
             Speaks::Haproxy => {
                 Client::Haproxy(Box::new(Haproxy::new(arrived, id, level, timer, now)))
             }

@@ -16,6 +16,7 @@ pub struct Entry {
 enum Way {
     Local(LocalPeer),
     Loopback,
+    Metrics,
     /// Whom the certificate of the client names, if it showed one.
     Tls(Option<String>),
 }
@@ -32,11 +33,16 @@ impl Entry {
         Entry { from: address, way }
     }
 
+    /// By TCP from this address, to read metrics.
+    pub fn scraper(address: String) -> Entry {
+        Entry { from: address, way: Way::Metrics }
+    }
+
     /// Who that is, at a UNIX socket.
     pub fn peer(&self) -> Option<LocalPeer> {
         match self.way {
             Way::Local(peer) => Some(peer),
-            Way::Loopback | Way::Tls(_) => None,
+            Way::Loopback | Way::Metrics | Way::Tls(_) => None,
         }
     }
 
@@ -52,6 +58,7 @@ impl Entry {
         match &self.way {
             Way::Local(peer) => Door::Local(*peer),
             Way::Loopback => Door::Loopback,
+            Way::Metrics => Door::Metrics,
             Way::Tls(subject) => Door::Tls { subject: subject.as_deref() },
         }
     }

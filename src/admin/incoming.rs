@@ -368,6 +368,7 @@ fn problem_of(refusal: Refusal) -> Problem {
     let kind = match refusal.status {
         401 => Kind::UNAUTHORIZED,
         403 => Kind::FORBIDDEN,
+        404 => Kind::NOT_FOUND,
         415 => Kind::MEDIA_TYPE,
         _ => Kind::BAD_REQUEST,
     };

@@ -93,7 +93,10 @@ impl AdminListener {
             },
             AdminBound::Stream(it) => match it.accept() {
                 Accepted::Client(mut stream, address) => {
-                    let entry = Entry::tcp(address.to_string(), self.tls.is_some());
+                    let entry = match self.speaks {
+                        Speaks::Metrics => Entry::scraper(address.to_string()),
+                        _ => Entry::tcp(address.to_string(), self.tls.is_some()),
+                    };
                     if let Some(tls) = &self.tls
                         && stream.begin_tls(tls.config(Inside::Http)).is_err()
                     {

@@ -37,6 +37,8 @@ pub struct AdminSettings {
     pub haproxy_level: HaproxyLevel,
     /// Where servers register themselves by datagrams, if anywhere.
     pub register_udp: Option<SocketAddr>,
+    /// Where metrics are read and nothing else, by anybody.
+    pub metrics: Option<SocketAddr>,
     /// Bytes that history may take; `None` keeps none.
     pub history_memory: Option<u64>,
     /// The file in which it survives a restart, if it does.
@@ -78,6 +80,7 @@ impl AdminSettings {
         haproxy_socket: None,
         haproxy_level: HaproxyLevel::Admin,
         register_udp: None,
+        metrics: None,
         history_memory: Some(HISTORY_BYTES_DEFAULT),
         history_file: None,
         picks: 0,
@@ -120,6 +123,7 @@ impl SettingKey {
     pub const HAPROXY_LEVEL: SettingKey = SettingKey("admin.haproxy_level");
     pub const PICKS: SettingKey = SettingKey("admin.picks");
     pub const REGISTER_UDP: SettingKey = SettingKey("admin.register_udp");
+    pub const METRICS: SettingKey = SettingKey("admin.metrics");
     pub const HISTORY_MEMORY: SettingKey = SettingKey("admin.history_memory");
     pub const HISTORY_FILE: SettingKey = SettingKey("admin.history_file");
 }
@@ -227,6 +231,13 @@ pub fn udp_address(text: &str) -> Result<SocketAddr, Wrong> {
     text.parse().map_err(|_| Wrong::found(text, want))
 }
 
+/// Where metrics are read: with `http://` in front or without.
+pub fn metrics_address(text: &str) -> Result<SocketAddr, Wrong> {
+    let want = "ADDRESS:PORT such as 0.0.0.0:9404";
+    let text = text.strip_prefix("http://").unwrap_or(text);
+    text.parse().map_err(|_| Wrong::found(text, want))
+}
+
 /// What does not go together.
 pub fn check_admin(admin: &AdminSettings) -> Vec<Complaint> {
     let mut found = Vec::new();
@@ -259,6 +270,12 @@ pub fn check_admin(admin: &AdminSettings) -> Vec<Complaint> {
     if admin.register_udp.is_some() && admin.tokens.is_none() {
         let wrong = Wrong::without(SettingKey::ADMIN_TOKENS, "FILE");
         found.push(Complaint::new(SettingKey::REGISTER_UDP, wrong));
+    }
+    let at = admin.metrics.map(|it| it.to_string());
+    if let Some(at) = at.filter(|it| !it.ends_with(":0") && seen.contains(it)) {
+        let at = Phrase::from(format!("{} at ", quoted(&at))).name(SettingKey::ADMIN_LISTEN);
+        let wrong = Wrong::saying(at.text(" too"), "another port");
+        found.push(Complaint::new(SettingKey::METRICS, wrong));
     }
     if admin.history_file.is_some() && admin.listen.is_empty() {
         let wrong = Wrong::without(SettingKey::ADMIN_LISTEN, "PLACE");

@@ -50,6 +50,8 @@ pub enum Speaks {
     Api,
     /// HAProxy's commands.
     Haproxy,
+    /// HTTP, for whoever reads metrics.
+    Metrics,
 }
 
 /// A socket that is bound.
@@ -66,7 +68,11 @@ pub(super) fn places(admin: &AdminSettings) -> Vec<(AdminListen, Speaks, Setting
     let haproxy = admin.haproxy_socket.iter().map(|path| {
         (AdminListen::Unix(path.clone()), Speaks::Haproxy, SettingKey::HAPROXY_SOCKET)
     });
-    api.chain(haproxy).collect()
+    let metrics = admin
+        .metrics
+        .iter()
+        .map(|address| (AdminListen::Http(*address), Speaks::Metrics, SettingKey::METRICS));
+    api.chain(haproxy).chain(metrics).collect()
 }
 
 /// Listen there.

@@ -27,7 +27,7 @@ use crate::admin::registry::Registry;
 use crate::admin::remembered::{Recall, Remembered};
 use crate::admin::view::{Leaving, ProcessState, Reloaded, View};
 use crate::config::{AdminListen, AdminState, Desired, PoolSpec, counted};
-use crate::control::{BackendEntry, PreparedAdmin};
+use crate::control::{BackendEntry, PreparedAdmin, Speaks};
 use crate::event::{Key, Owner, ServerId, Slots};
 use crate::limits::{ADMIN_READ_BYTES, ADMIN_TIME, OBSERVING_TIME, REFUSAL_STEP};
 use crate::net::Inlet;
@@ -540,7 +540,8 @@ impl EventLoop {
             self.admin.waiting.retain(|it| *it != key);
             self.admin.listeners.remove(key);
         }
-        let addresses = self.admin.listeners.iter().filter_map(|(_, it)| match it.real() {
+        let of_api = self.admin.listeners.iter().filter(|(_, it)| it.speaks != Speaks::Metrics);
+        let addresses = of_api.filter_map(|(_, it)| match it.real() {
             AdminListen::Http(address) | AdminListen::Https(address) => Some(address),
             AdminListen::Unix(_) => None,
         });
@@ -550,10 +551,11 @@ impl EventLoop {
 
     fn open_admin_listener(&mut self, listener: AdminListener) -> Key {
         let real = listener.real();
+        let what = if listener.speaks == Speaks::Metrics { "metrics" } else { "admin" };
         let key = self.admin.listeners.insert_with(|_| listener);
         if let Some(listener) = self.admin.listeners.get_mut(key) {
             match listener.register(&self.cx.registry, Owner::AdminListener(key)) {
-                Ok(()) => info!("admin at {real}"),
+                Ok(()) => info!("{what} at {real}"),
                 Err(error) => warn!("cannot listen at {real}: {error}"),
             }
         }

@@ -5,8 +5,8 @@
 use super::row::{Act, Setting, list, switch};
 use super::tls::file;
 use crate::config::{
-    AdminListen, ClientCert, HaproxyLevel, OnLapse, SettingKey, allowed_host, number, one_of,
-    size_or_none, size_text, socket_mode, socket_path, udp_address, word_of,
+    AdminListen, ClientCert, HaproxyLevel, OnLapse, SettingKey, allowed_host, metrics_address,
+    number, one_of, size_or_none, size_text, socket_mode, socket_path, udp_address, word_of,
 };
 use crate::limits::{self, HISTORY_BYTES_MAX};
 
@@ -189,6 +189,20 @@ pub(super) static ADMIN: &[Setting] = &[
         show: |config| Some(word_of(&config.pool.on_lapse, OnLapse::ALL).to_owned()),
         act: Act::Value(SettingKey::ON_LAPSE, |config, text| {
             config.pool.on_lapse = one_of(text, OnLapse::ALL)?;
+            Ok(())
+        }),
+    },
+    Setting {
+        short: "",
+        long: "metrics",
+        value: "ADDR:PORT",
+        says: "A listener where /metrics is read, by anybody who reaches it and in the clear, and \
+               nothing else but /health, /live and /ready. Works without --admin. With port 0 \
+               the system chooses one, and the log says which.",
+        default: |_| "none".to_owned(),
+        show: |config| config.process.admin.metrics.map(|at| at.to_string()),
+        act: Act::Value(SettingKey::METRICS, |config, text| {
+            config.process.admin.metrics = Some(metrics_address(text)?);
             Ok(())
         }),
     },

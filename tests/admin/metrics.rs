@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::common::admin::Admin;
 use crate::common::http::{Origin, Wire, get};
-use crate::common::{Backend, until};
+use crate::common::{Backend, Balancer, connect, free_port, until};
 
 /// Each series with its value.
 fn series(admin: &Admin, path: &str) -> HashMap<String, f64> {
@@ -126,4 +126,95 @@ fn the_manual_says_truly_which_panels_of_a_dashboard_for_haproxy_have_data() {
         }
     }
     assert!(seen > 80, "only {seen} families were found");
+}
+
+/// What a plain client of TCP is told.
+fn ask(address: std::net::SocketAddr, request: &str) -> String {
+    use std::io::{Read, Write};
+    let mut stream = connect(address);
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    text
+}
+
+#[test]
+fn a_listener_of_their_own_has_metrics_and_nothing_else() {
+    let a = Backend::named("a");
+    let at = free_port();
+    let place = at.to_string();
+    let balancer = Balancer::before(&[&a], &["--metrics", &place]);
+    let get = |path: &str, more: &str| {
+        ask(
+            at,
+            &format!(
+                "GET {path} HTTP/1.1\r\nHost: b.example:9404\r\nConnection: close\r\n{more}\r\n"
+            ),
+        )
+    };
+    for path in ["/metrics", "/metrics?pool=main", "/metrics/haproxy"] {
+        let text = get(path, "");
+        assert!(text.starts_with("HTTP/1.1 200 ") && text.contains("# TYPE"), "{path}: {text}");
+    }
+    assert!(get("/health", "").starts_with("HTTP/1.1 200 "));
+    assert!(get("/ready", "").starts_with("HTTP/1.1 200 "));
+    let others = [
+        "/",
+        "/assets/app.js",
+        "/api/v1",
+        "/api/v1/config",
+        "/api/v1/live",
+        "/api/v1/nothing",
+        "/;csv",
+        "/problems/not-found",
+        "/metrics/",
+        "/api/v1/registrations/main/a",
+    ];
+    for path in others {
+        let text = get(path, "");
+        assert!(text.starts_with("HTTP/1.1 404 "), "{path}: {text}");
+        assert!(text.contains("only /metrics is read here"), "{path}: {text}");
+    }
+    // A token is of no use, and nothing is written.
+    let text = get("/api/v1", "Authorization: Bearer x\r\n");
+    assert!(text.starts_with("HTTP/1.1 404 "), "{text}");
+    let kind = "Content-Type: application/json";
+    let head =
+        format!("Host: a\r\nConnection: close\r\n{kind}\r\nContent-Length: 2\r\n\r\n{{}}");
+    for what in ["POST /metrics", "PUT /api/v1/config", "POST /api/v1/stop", "DELETE /metrics"]
+    {
+        let text = ask(at, &format!("{what} HTTP/1.1\r\n{head}"));
+        assert!(text.starts_with("HTTP/1.1 404 "), "{what}: {text}");
+    }
+    balancer.stop();
+}
+
+#[test]
+fn a_reload_brings_and_takes_the_listener_for_metrics() {
+    let at = free_port();
+    let text = |metrics: &str| {
+        format!(
+            "[admin]\n{metrics}[service.web]\nlisten = [\"http://127.0.0.1:0\"]\npool = \"web\"\n\
+             [pool.web]\nbackends = [\"127.0.0.1:1\"]\ncheck = {{ kind = \"none\" }}\n"
+        )
+    };
+    let admin = Admin::configured(&text(""));
+    assert!(std::net::TcpStream::connect(at).is_err());
+    admin.reconfigure(&text(&format!("metrics = \"{at}\"\n")));
+    let request = "GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    assert!(ask(at, request).starts_with("HTTP/1.1 200 "));
+    admin.reconfigure(&text(""));
+    until("it is gone", || std::net::TcpStream::connect(at).is_err());
+}
+
+#[test]
+fn a_port_for_metrics_that_is_taken_is_named() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = taken.local_addr().unwrap().to_string();
+    let args = ["-l", "127.0.0.1:0", "-b", "127.0.0.1:1", "--metrics", &at];
+    let program = env!("CARGO_BIN_EXE_pointsman");
+    let output = std::process::Command::new(program).args(args).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(text.contains("--metrics") && text.contains("the port is in use"), "{text}");
+    assert_eq!(output.status.code(), Some(1));
 }

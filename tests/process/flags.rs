@@ -498,6 +498,7 @@ const ONCE: &[(&str, &str)] = &[
     ("backend-key", "a.key"),
     ("alpn", "postgresql"),
     ("seed", "1"),
+    ("metrics", "127.0.0.1:0"),
     ("history-memory", "16m"),
     ("history-file", "history"),
     ("state-file", "state"),

@@ -49,7 +49,7 @@ fn texts(setting: &Setting) -> &'static [&'static str] {
         ("all-down", _) => &["spread"],
         ("seed", _) => &["7", "18446744073709551615"],
         ("max-body", _) => &["10m", "4097", "none"],
-        ("udp-timeout" | "register-udp", _) => &[],
+        ("udp-timeout" | "register-udp" | "metrics", _) => &[],
         (_, "DURATION") => &["1s", "1500ms", "90m", "2h"],
         (_, "on|off") => &["on", "off"],
         ("rise" | "fall" | "retries" | "eject-after" | "max-connections" | "max-flows", _) => {
