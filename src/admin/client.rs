@@ -118,7 +118,10 @@ impl Client {
 
     /// Its time is over. Says whether it lives on.
     pub fn on_timer(&mut self, view: &View<'_>) -> bool {
-        both!(self, it => it.on_timer(view))
+        match self {
+            Client::Api(it) => it.on_timer(view.cx.now),
+            Client::Haproxy(it) => it.on_timer(view),
+        }
     }
 
     /// The loop did, or refused, what was asked.

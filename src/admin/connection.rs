@@ -192,8 +192,7 @@ impl Connection {
     }
 
     /// Its time is over. Says whether it lives on.
-    pub fn on_timer(&mut self, view: &View<'_>) -> bool {
-        let now = view.cx.now;
+    pub fn on_timer(&mut self, now: Instant) -> bool {
         match std::mem::replace(&mut self.state, State::Over) {
             State::Delayed(delayed) => {
                 let Delayed { answer, sending, .. } = *delayed;
@@ -218,7 +217,11 @@ impl Connection {
                 self.state = state;
                 true
             }
-            _ => false,
+            state => {
+                // Whoever closes it asks whether it watched.
+                self.state = state;
+                false
+            }
         }
     }
 
@@ -498,3 +501,7 @@ impl Connection {
         Flow::Go
     }
 }
+
+#[cfg(test)]
+#[path = "connection/tests.rs"]
+mod tests;
