@@ -18,6 +18,7 @@ use crate::limits::{HISTORY_FILE_MINUTES, OBSERVING_TIME, STATE_PAUSE};
 use crate::stats::LogThrottle;
 
 use super::EventLoop;
+use super::recording::unix_seconds;
 
 /// The file, and what is being written.
 #[derive(Default)]
@@ -51,11 +52,13 @@ impl Archive {
     fn begin(&mut self, minute: u64) -> io::Result<()> {
         let Some(path) = &self.path else { return Ok(()) };
         if self.is_busy() {
-            self.minutes.end = minute;
+            // Not up to wherever a clock jumps that is set.
+            let end = minute.min(self.minutes.start + HISTORY_FILE_MINUTES);
+            self.minutes.end = self.minutes.end.max(end);
             return Ok(());
         }
         self.last = None;
-        self.minutes = minute - 1..minute;
+        self.minutes = minute.saturating_sub(1)..minute;
         if self.file.as_ref().is_none_or(HistoryFile::is_long) {
             self.new = Some(HistoryFile::create(path)?);
             self.minutes.start = minute.saturating_sub(HISTORY_FILE_MINUTES);
@@ -120,6 +123,8 @@ impl EventLoop {
         let columns: Vec<Option<(Subject, &str)>> =
             past.names.iter().map(|it| column(it)).collect();
         let mut minutes = past.minutes;
+        // One that is still to come would push out those that were.
+        minutes.retain(|(minute, _)| *minute <= unix_seconds() / 60);
         minutes.sort_unstable_by_key(|(minute, _)| *minute);
         for (minute, row) in &minutes {
             for (column, point) in columns.iter().zip(row) {
@@ -176,4 +181,26 @@ impl EventLoop {
 fn column(name: &str) -> Option<(Subject, &str)> {
     let (of, name) = name.rsplit_once(' ')?;
     Some((Subject::read(of)?, name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_is_set_while_a_file_is_written_gives_no_work_for_years() {
+        let path = std::env::temp_dir().join(format!("pointsman-set-{}", std::process::id()));
+        let path = path.display().to_string();
+        let mut archive = Archive::new(Some(path.clone()));
+        archive.begin(1_000).unwrap();
+        archive.begin(30_000_000).unwrap();
+        assert!(archive.minutes.clone().count() as u64 <= HISTORY_FILE_MINUTES);
+        let before = archive.minutes.clone();
+        archive.begin(0).unwrap();
+        assert_eq!(archive.minutes, before, "nor does it forget what is under way");
+        archive.give_up();
+        archive.begin(0).unwrap();
+        assert!(!archive.is_busy(), "nothing was before 1970");
+        std::fs::remove_file(format!("{path}.new")).unwrap();
+    }
 }

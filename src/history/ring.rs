@@ -39,6 +39,16 @@ impl Ring {
         self.points[(step % length) as usize] = point;
     }
 
+    /// The clock was set back to this step: nothing is known of those that follow.
+    pub fn rewind(&mut self, step: u64) {
+        let length = self.points.len() as u64;
+        let Some(newest) = self.newest.filter(|newest| *newest > step) else { return };
+        for later in step + 1..=newest.min(step + length) {
+            self.points[(later % length) as usize] = Point::NONE;
+        }
+        self.newest = Some(step);
+    }
+
     /// The point of a step; none of one that is not kept.
     pub fn get(&self, step: u64) -> Point {
         let length = self.points.len() as u64;
@@ -64,6 +74,26 @@ impl Ring {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Otherwise nothing would be kept until the clock is where it was, or what was is shown as
+    /// what is.
+    #[test]
+    fn a_clock_that_is_set_back_takes_the_ring_with_it() {
+        for back in [1, 3, 9, 10, 11, 10_000] {
+            let mut ring = Ring::new(10);
+            (20_000..20_010).for_each(|step| ring.set(step, Point::of(1.0)));
+            let now = 20_009 - back;
+            ring.rewind(now);
+            ring.set(now, Point::of(2.0));
+            ring.set(now + 2, Point::of(2.0));
+            for step in now - 12..now + 15 {
+                let stays = (20_000..20_010).contains(&step) && step < now && step + 8 > now;
+                let is_new = step == now || step == now + 2;
+                let wanted = is_new.then_some(2.0).or(stays.then_some(1.0));
+                assert_eq!(ring.get(step).value(), wanted, "{back} back, {step} at {now}");
+            }
+        }
+    }
 
     /// Whatever is written in whatever order: what is read is what was written last of each step
     /// that is still kept.

@@ -51,7 +51,7 @@ impl Series {
         self.levels.iter().map(|it| it.ring.bytes()).sum()
     }
 
-    /// A value of this second, counted from 1970. Seconds ascend.
+    /// A value of this second, counted from 1970. Seconds ascend, unless the clock is set back.
     pub fn record(&mut self, second: u64, value: f32) {
         for level in &mut self.levels {
             level.record(second, value, self.folding);
@@ -120,6 +120,7 @@ impl Level {
             Folding::Mean => (self.sum / f64::from(self.count)) as f32,
             Folding::Max => self.most,
         };
+        self.ring.rewind(step);
         self.ring.set(step, Point::of(so_far));
     }
 }
@@ -150,6 +151,16 @@ mod tests {
         assert_eq!(value_at(&time, 300, 1010), Some(9.0));
         assert_eq!(value_at(&rate, 10_000, 1199), Some(4.5), "or else the longest");
         assert_eq!(rate.bytes(), 2 * 90);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_by_hours_ends_no_history() {
+        let mut rate = Series::new(Folding::Mean, RESOLUTIONS);
+        (100_000..100_060).for_each(|second| rate.record(second, 1.0));
+        (50_000..50_020).for_each(|second| rate.record(second, 2.0));
+        assert_eq!(value_at(&rate, 60, 50_019), Some(2.0));
+        assert_eq!(value_at(&rate, 300, 50_010), Some(2.0));
+        assert_eq!(value_at(&rate, 60, 100_059), None);
     }
 
     #[test]
