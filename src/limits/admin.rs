@@ -187,6 +187,10 @@ pub const HISTORY_MINUTES_IN_FILE: usize = 2 * 24 * 60;
 /// As much of one is read: two days of 10,000 backends.
 pub const HISTORY_FILE_BYTES_MAX: u64 = 512 << 20;
 
+/// How often as much as there is of one is read in search of records: sums of those that are torn
+/// are sums of what follows, too.
+pub const HISTORY_FILE_READS: usize = 4;
+
 /// Picks that can be kept: some 90 MB of them.
 pub const PICKS_MAX: usize = 100_000;
 
