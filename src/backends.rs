@@ -243,13 +243,6 @@ impl Backends {
         self.pools.next_from(place)
     }
 
-    /// A route led a client to this pool.
-    pub fn routed(&mut self, id: PoolId) {
-        if let Some(pool) = self.pools.get_mut(id) {
-            pool.traffic.counts.clients += 1;
-        }
-    }
-
     /// How many servers there are.
     pub fn len(&self) -> usize {
         self.servers.len()

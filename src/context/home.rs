@@ -19,10 +19,26 @@ pub struct Home {
 impl Context {
     /// A client is of this service, and goes to this pool, from now on.
     pub fn enter(&mut self, home: Home) {
+        self.lead(Home::default(), home);
+    }
+
+    /// A client moves from one home to another.
+    pub fn go_over(&mut self, from: Home, to: Home) {
+        self.lead(from, to);
+        self.exit(from);
+    }
+
+    /// It is counted where it has not been just now: a request may go to another pool than the one
+    /// before, and is the same service's.
+    fn lead(&mut self, from: Home, home: Home) {
         if let Some(service) = home.service.and_then(|id| self.services.get_mut(id)) {
             service.enter();
+            service.traffic.counts.clients += u64::from(home.service != from.service);
         }
         self.backends.enter(home.pool);
+        if let Some(traffic) = self.backends.traffic(home.pool) {
+            traffic.counts.clients += u64::from(home.pool != from.pool);
+        }
     }
 
     /// Bytes went to a backend and came from it, for a client that is there.

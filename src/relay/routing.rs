@@ -50,14 +50,13 @@ pub fn route(client: &mut Client, cx: &mut Context) -> Verdict {
     );
     trace::named(name.as_deref(), client, cx);
     report::named(name, client, cx.now);
-    let Some(pool) = home.pool else {
+    if home.pool.is_none() {
         cx.stats.names_unknown += 1;
         if is_terminated {
             return Verdict::Close(Reason::Alerted(Alert::UnrecognizedName));
         }
         return parting::alert(Alert::UnrecognizedName, client, cx);
-    };
-    cx.backends.routed(pool);
+    }
     move_to(home, client, cx);
     Verdict::Become(Successor::NextPhase)
 }
@@ -142,9 +141,8 @@ fn go_elsewhere(home: Home, client: &mut Client, cx: &mut Context) {
 }
 
 fn move_to(home: Home, client: &mut Client, cx: &mut Context) {
-    cx.exit(client.home);
+    cx.go_over(client.home, home);
     client.home = home;
-    cx.enter(home);
 }
 
 /// No service is for this request. Where the connection's certificate is not for its host, another

@@ -128,13 +128,17 @@ fn give_up(client: &mut Client, fault: Fault, cx: &mut Context) -> Result<(), Re
 fn first_bytes(client: &mut Client, cx: &mut Context) -> Result<Verdict, Attempt> {
     let (connection, mut buffers) = cx.connection_and_buffers(client.link.key());
     let Some(connection) = connection else { return Ok(lost()) };
-    match client.duplex.begin(&mut client.socket, &mut connection.stream, &mut buffers) {
+    let backend = connection.backend;
+    let moved_before = client.duplex.moved();
+    let begun = client.duplex.begin(&mut client.socket, &mut connection.stream, &mut buffers);
+    if matches!(begun, Begun::Waits) {
+        connection.stream.want_write();
+    }
+    cx.moved(client.home, backend, client.duplex.moved().since(moved_before));
+    match begun {
         Begun::ClientBroke(fault) => Err(Attempt::Over(Reason::ClientBroke(fault))),
         Begun::Unserved(fault) => Err(Attempt::Failed(fault)),
-        Begun::Waits => {
-            connection.stream.want_write();
-            Ok(watch(client, Verdict::Keep, cx))
-        }
+        Begun::Waits => Ok(watch(client, Verdict::Keep, cx)),
         Begun::Taken => {
             connected(client, cx);
             Ok(relay(client, cx))

@@ -79,7 +79,6 @@ impl Service {
     /// A client is its own from now on.
     pub fn enter(&mut self) {
         self.users += 1;
-        self.traffic.counts.clients += 1;
     }
 
     /// One is not any more. Says whether it was the last.

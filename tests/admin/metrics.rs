@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::common::admin::Admin;
 use crate::common::http::{Origin, Wire, get};
-use crate::common::{Backend, Balancer, connect, free_port, until};
+use crate::common::{Backend, Balancer, ask, connect, free_port, until};
 
 /// Each series with its value.
 fn series(admin: &Admin, path: &str) -> HashMap<String, f64> {
@@ -129,7 +129,7 @@ fn the_manual_says_truly_which_panels_of_a_dashboard_for_haproxy_have_data() {
 }
 
 /// What a plain client of TCP is told.
-fn ask(address: std::net::SocketAddr, request: &str) -> String {
+fn plain(address: std::net::SocketAddr, request: &str) -> String {
     use std::io::{Read, Write};
     let mut stream = connect(address);
     stream.write_all(request.as_bytes()).unwrap();
@@ -145,7 +145,7 @@ fn a_listener_of_their_own_has_metrics_and_nothing_else() {
     let place = at.to_string();
     let balancer = Balancer::before(&[&a], &["--metrics", &place]);
     let get = |path: &str, more: &str| {
-        ask(
+        plain(
             at,
             &format!(
                 "GET {path} HTTP/1.1\r\nHost: b.example:9404\r\nConnection: close\r\n{more}\r\n"
@@ -183,7 +183,7 @@ fn a_listener_of_their_own_has_metrics_and_nothing_else() {
         format!("Host: a\r\nConnection: close\r\n{kind}\r\nContent-Length: 2\r\n\r\n{{}}");
     for what in ["POST /metrics", "PUT /api/v1/config", "POST /api/v1/stop", "DELETE /metrics"]
     {
-        let text = ask(at, &format!("{what} HTTP/1.1\r\n{head}"));
+        let text = plain(at, &format!("{what} HTTP/1.1\r\n{head}"));
         assert!(text.starts_with("HTTP/1.1 404 "), "{what}: {text}");
     }
     balancer.stop();
@@ -202,7 +202,7 @@ fn a_reload_brings_and_takes_the_listener_for_metrics() {
     assert!(std::net::TcpStream::connect(at).is_err());
     admin.reconfigure(&text(&format!("metrics = \"{at}\"\n")));
     let request = "GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
-    assert!(ask(at, request).starts_with("HTTP/1.1 200 "));
+    assert!(plain(at, request).starts_with("HTTP/1.1 200 "));
     admin.reconfigure(&text(""));
     until("it is gone", || std::net::TcpStream::connect(at).is_err());
 }
@@ -217,4 +217,45 @@ fn a_port_for_metrics_that_is_taken_is_named() {
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(text.contains("--metrics") && text.contains("the port is in use"), "{text}");
     assert_eq!(output.status.code(), Some(1));
+}
+
+/// The first bytes go before anybody knows whether the backend is there.
+#[test]
+fn bytes_of_tcp_are_counted_from_the_first_one_on() {
+    let echo = Backend::echo();
+    let admin = Admin::before(&[&echo], &[]);
+    let client = admin.balancer.connect();
+    ask(&client, b"hello");
+    drop(client);
+    until("its bytes are counted", || {
+        let ours = series(&admin, "/metrics");
+        let of = |what: &str| {
+            let labels = ["in", "out"].map(|it| format!("\"main\",direction=\"{it}\""));
+            labels.map(|it| ours[&format!("pointsman_{what}_bytes_total{{{what}={it}}}")])
+        };
+        of("service") == [5.0, 5.0] && of("pool") == [5.0, 5.0]
+    });
+}
+
+/// The rules of a service may send each request of a connection to another pool.
+#[test]
+fn a_client_is_one_of_its_service_whichever_pools_its_requests_go_to() {
+    let [a, b] = [Origin::named("a"), Origin::named("b")];
+    let admin = Admin::configured(&format!(
+        "[service.web]\nlisten = [\"http://127.0.0.1:0\"]\npool = \"one\"\n\
+         rules = [{{ when = 'path == \"/two\"', pool = \"two\" }}]\n\
+         [pool.one]\ncheck = {{ kind = \"none\" }}\nbackends = [\"{}\"]\n\
+         [pool.two]\ncheck = {{ kind = \"none\" }}\nbackends = [\"{}\"]\n",
+        a.backend.name(),
+        b.backend.name()
+    ));
+    let mut wire = Wire::to(&admin.balancer);
+    for target in ["/one", "/two", "/one", "/two"] {
+        wire.ask(get(target));
+    }
+    let ours = series(&admin, "/metrics");
+    assert_eq!(ours["pointsman_service_connections_total{service=\"web\"}"], 1.0);
+    let led = ["one", "two"]
+        .map(|it| ours[&format!("pointsman_pool_connections_total{{pool=\"{it}\"}}")]);
+    assert_eq!(led, [2.0, 2.0], "as often as it was led there");
 }
