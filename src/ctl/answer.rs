@@ -6,6 +6,10 @@ const HEAD_BYTES_MAX: usize = 64 * 1024;
 /// A line between chunks: a size in hexadecimal digits and what may follow it.
 const LINE_BYTES_MAX: usize = 4 * 1024;
 
+/// A body, or what of one that goes on was not taken: 50,000 backends have half as much. Whatever
+/// says more is no pointsman.
+pub const BODY_BYTES_MAX: usize = 64 << 20;
+
 /// An answer as far as it has come.
 #[derive(Debug, Default)]
 pub struct Answer {
@@ -40,6 +44,9 @@ impl Answer {
     pub fn feed(&mut self, bytes: &[u8]) -> Result<(), String> {
         self.raw.extend_from_slice(bytes);
         while self.step()? {}
+        if self.body.len() > BODY_BYTES_MAX {
+            return Err(format!("the answer has more than {} MiB", BODY_BYTES_MAX >> 20));
+        }
         Ok(())
     }
 
@@ -224,6 +231,11 @@ mod tests {
         }
         let chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n";
         assert!(Answer::default().feed(chunked).is_err());
+        let mut endless = Answer::default();
+        endless.feed(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
+        let piece = vec![b'['; 1 << 20];
+        let took = (0..100).take_while(|_| endless.feed(&piece).is_ok()).count();
+        assert_eq!(took, 64, "it is no end of the process");
         let mut cut = Answer::default();
         cut.feed(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\na").unwrap();
         assert!(cut.end().unwrap_err().contains("in the middle"));

@@ -15,7 +15,7 @@ use std::time::Instant;
 use serde_json::Value;
 
 use crate::config::io_words;
-use crate::ctl::answer::Answer;
+use crate::ctl::answer::{Answer, BODY_BYTES_MAX};
 use crate::ctl::client::{Body, Client, Then, Wire, encoded, json};
 use crate::ctl::failure::{Failure, Outcome};
 use crate::ctl::reading::event_line;
@@ -77,6 +77,8 @@ pub struct Source {
     /// Whether the wire has brought an answer before: it may be closed for its rest.
     was_used: bool,
     is_under_way: bool,
+    /// Bytes of the answers of this look.
+    taken: usize,
     sample: Sample,
     retry_at: Option<Instant>,
     events: Events,
@@ -103,6 +105,7 @@ impl Source {
             asked_at: now,
             was_used: false,
             is_under_way: false,
+            taken: 0,
             sample: Sample::default(),
             retry_at: None,
             events: Events { last: "0".to_owned(), ..Events::default() },
@@ -122,6 +125,7 @@ impl Source {
         }
         self.retry_at = None;
         self.sample = Sample::default();
+        self.taken = 0;
         self.asks.extend([Ask::Process, Ask::Services, Ask::Trends]);
         if looks_at == Extent::Clients {
             self.asks.extend(PRESENT.map(Ask::Present));
@@ -201,6 +205,11 @@ impl Source {
         let answer = std::mem::take(&mut self.answer);
         if answer.field("connection").is_some_and(|it| it.eq_ignore_ascii_case("close")) {
             self.wire = None;
+        }
+        self.taken += answer.body.len();
+        if self.taken > BODY_BYTES_MAX {
+            let why = format!("a look has more than {} MiB", BODY_BYTES_MAX >> 20);
+            return self.fail(&why, now, told);
         }
         let Some(ask) = self.asks.pop_front() else { return };
         let is_look = !matches!(ask, Ask::Change { .. });
