@@ -34,10 +34,10 @@ use crate::net::Inlet;
 use crate::relay::Reason;
 use crate::stats::LogThrottle;
 
+use super::archiving::unix_seconds;
 use super::changing::Asker;
 use super::editing::Ending;
 use super::intake::ToldProcess;
-use super::recording::unix_seconds;
 use super::{EventLoop, RunState, Telling};
 
 /// Admin listeners, their connections, and what they are told.

@@ -9,6 +9,8 @@
 use std::io;
 use std::ops::Range;
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use log::{info, warn};
 
 use crate::admin::recorder::{Recorder, Subject};
@@ -18,7 +20,6 @@ use crate::limits::{HISTORY_FILE_MINUTES, OBSERVING_TIME, STATE_PAUSE};
 use crate::stats::LogThrottle;
 
 use super::EventLoop;
-use super::recording::unix_seconds;
 
 /// The file, and what is being written.
 #[derive(Default)]
@@ -181,6 +182,11 @@ impl EventLoop {
 fn column(name: &str) -> Option<(Subject, &str)> {
     let (of, name) = name.rsplit_once(' ')?;
     Some((Subject::read(of)?, name))
+}
+
+/// Since 1970.
+pub(super) fn unix_seconds() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use crate::admin::recorder::Recorder;
 use crate::limits::OBSERVING_TIME;
 
 use super::EventLoop;
-use super::archiving::Archive;
+use super::archiving::{Archive, unix_seconds};
 
 /// What was, and what is.
 pub(super) struct Observing {
@@ -97,11 +97,6 @@ impl EventLoop {
             self.observing.look = Some(Look::begin(second));
         }
     }
-}
-
-/// Since 1970.
-pub(super) fn unix_seconds() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
 /// By the clock of the wall, so that points of all processes are of the same seconds.

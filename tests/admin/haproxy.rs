@@ -33,7 +33,7 @@ fn socket(admin: &Admin) -> PathBuf {
 }
 
 /// All that is answered, without the empty line at its end.
-fn ask(admin: &Admin, line: &str) -> String {
+pub fn ask(admin: &Admin, line: &str) -> String {
     let mut stream = UnixStream::connect(socket(admin)).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     stream.write_all(format!("{line}\n").as_bytes()).unwrap();

@@ -9,7 +9,7 @@ use crate::common::http::{Origin, Wire, get};
 use crate::common::{Backend, Balancer, ask, connect, free_port, until};
 
 /// Each series with its value.
-fn series(admin: &Admin, path: &str) -> HashMap<String, f64> {
+pub fn series(admin: &Admin, path: &str) -> HashMap<String, f64> {
     let reply = admin.api.ask("GET", path, None);
     assert_eq!(reply.status(), 200, "{path}");
     let text = String::from_utf8(reply.body).expect("UTF-8");

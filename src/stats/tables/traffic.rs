@@ -40,6 +40,16 @@ pub const TRAFFIC: &[Field<TrafficCounts>] = &[
     Field::counter("responses.3xx", One, |it| it.answers[2].into(), "of 300 to 399"),
     Field::counter("responses.4xx", One, |it| it.answers[3].into(), "of 400 to 499"),
     Field::counter("responses.5xx", One, |it| it.answers[4].into(), "of 500 and above"),
-    Field::counter("bytes.in", Bytes, |it| it.bytes_in.into(), "from clients"),
-    Field::counter("bytes.out", Bytes, |it| it.bytes_out.into(), "to clients"),
+    Field::counter(
+        "bytes.in",
+        Bytes,
+        |it| it.bytes_in.into(),
+        "passed on from clients to backends",
+    ),
+    Field::counter(
+        "bytes.out",
+        Bytes,
+        |it| it.bytes_out.into(),
+        "passed on from backends to clients: our own pages are not among them",
+    ),
 ];
