@@ -218,7 +218,8 @@ impl Pair {
         let client = &self.client;
         let is_tcp = match &self.talk {
             Talk::Tcp => true,
-            Talk::Http(Some(_)) if client.link.key().is_some() => false,
+            // The turn in which it broke off took what was known of the exchange.
+            Talk::Http(_) if client.link.key().is_some() => false,
             _ => return,
         };
         cx.each_traffic(client.home, |it| {

@@ -1,12 +1,13 @@
 //! What Prometheus reads.
 
 use std::collections::{HashMap, HashSet};
+use std::io::{Read, Write};
 
 use serde_json::json;
 
 use crate::common::admin::Admin;
 use crate::common::http::{Origin, Wire, get};
-use crate::common::{Backend, Balancer, ask, connect, free_port, until};
+use crate::common::{Backend, Balancer, ask, connect, free_port, read_to_end, reset, until};
 
 /// Each series with its value.
 pub fn series(admin: &Admin, path: &str) -> HashMap<String, f64> {
@@ -258,4 +259,44 @@ fn a_client_is_one_of_its_service_whichever_pools_its_requests_go_to() {
     let led = ["one", "two"]
         .map(|it| ours[&format!("pointsman_pool_connections_total{{pool=\"{it}\"}}")]);
     assert_eq!(led, [2.0, 2.0], "as often as it was led there");
+}
+
+#[test]
+fn an_answer_that_breaks_off_is_counted_where_its_client_was() {
+    let backend = Backend::start(|mut stream| {
+        let mut request = [0; 4096];
+        let count = stream.read(&mut request).unwrap_or(0);
+        if request[..count].starts_with(b"GET /cut") {
+            let cut = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx";
+            stream.write_all(cut).expect("it is taken");
+        } else {
+            // Until the client is gone, and its request with it.
+            let _ = stream.read(&mut request);
+        }
+    });
+    let flag = backend.flag();
+    let args = ["-l", "http://127.0.0.1:0", "--check", "none", "-b", &flag];
+    let admin = Admin::start(&args);
+    let ended = |what: &str, wanted: f64| {
+        until(what, || {
+            let ours = series(&admin, "/metrics");
+            ["service", "pool"].iter().all(|of| {
+                ours[&format!("pointsman_{of}_streams_{what}_total{{{of}=\"main\"}}")] == wanted
+            })
+        });
+    };
+    let request = |target: &str| {
+        let mut client = admin.balancer.connect();
+        write!(client, "GET {target} HTTP/1.1\r\nHost: a\r\n\r\n").expect("it is taken");
+        client
+    };
+    let client = request("/cut");
+    read_to_end(&client);
+    ended("failed", 1.0);
+    ended("aborted", 0.0);
+    let client = request("/slow");
+    until("it is with the backend", || backend.accepted() == 2);
+    reset(client);
+    ended("aborted", 1.0);
+    ended("failed", 1.0);
 }
