@@ -128,7 +128,8 @@ impl Recorder {
         self.round.is_some()
     }
 
-    /// So much is kept as there is memory for, with as many things as there are now.
+    /// So much is kept as there is memory for, with as many things as there are now: of each from
+    /// the next look at it on, for a day of thousands takes many turns.
     fn fit(&mut self, directory: &Directory) {
         let large = 1 + directory.services.len() + directory.pools.len();
         let small = directory.desired.pools.iter().map(|it| it.backends.len()).sum();
@@ -141,12 +142,6 @@ impl Recorder {
             warn!("history: {mib} MiB are too little for all: kept are {}", plan.says());
         }
         self.plan = plan;
-        self.process.resize(plan.large());
-        self.services.values_mut().for_each(|it| it.resize(plan.large()));
-        for pool in self.pools.values_mut() {
-            pool.track.resize(plan.large());
-            pool.backends.values_mut().for_each(|it| it.track.resize(plan.small()));
-        }
     }
 
     /// Looks at one more thing.
@@ -222,6 +217,7 @@ impl Recorder {
         }
         let sample = sample_of(traffic, active);
         let track = entry(&mut self.services, name, || Track::new(SERIES, self.plan.large()));
+        track.fit(self.plan.large());
         track.record(round.second, round.now, &sample);
         for (sum, value) in round.sums.iter_mut().zip(track.values()) {
             *sum = sum.map_or(*value, |sum| Some(sum + value.unwrap_or(0.0)));
@@ -236,6 +232,7 @@ impl Recorder {
         *p50 = times.map(|it| millis(it[0]));
         *p99 = times.map(|it| millis(it[1]));
         *active = Some((cx.stats.open + cx.stats.udp.open) as f32);
+        self.process.fit(self.plan.large());
         self.process.set(round.second, &round.sums);
     }
 
@@ -245,6 +242,7 @@ impl Recorder {
         let large = self.plan.large();
         let new = || PoolTracks { track: Track::new(SERIES, large), backends: BTreeMap::new() };
         let pool = entry(&mut self.pools, name, new);
+        pool.track.fit(large);
         pool.track.record(round.second, round.now, &sample);
     }
 
@@ -278,6 +276,7 @@ impl Recorder {
             it.track.forget_counters();
             it.server = Some(backend.server);
         }
+        it.track.fit(small);
         it.track.record(round.second, round.now, &sample);
         true
     }

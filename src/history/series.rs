@@ -58,6 +58,11 @@ impl Series {
         }
     }
 
+    /// How many resolutions are kept.
+    pub fn levels(&self) -> usize {
+        self.levels.len()
+    }
+
     /// So much is kept from now on: rings that stay keep what they have.
     pub fn resize(&mut self, resolutions: &[Resolution]) {
         let mut before = std::mem::take(&mut self.levels);

@@ -59,9 +59,11 @@ impl Track {
         Track { names, series: series.collect(), before: None, last, second: 0 }
     }
 
-    /// So much is kept from now on.
-    pub fn resize(&mut self, resolutions: &[Resolution]) {
-        self.series.iter_mut().for_each(|it| it.resize(resolutions));
+    /// So much is kept from now on: more, or fewer, of the same resolutions.
+    pub fn fit(&mut self, resolutions: &[Resolution]) {
+        if self.series.iter().any(|it| it.levels() != resolutions.len()) {
+            self.series.iter_mut().for_each(|it| it.resize(resolutions));
+        }
     }
 
     /// The rates since the last sample, none at the first and where a counter began anew; what was
