@@ -290,7 +290,7 @@ impl Pair {
         match service {
             Service::Bytes => {
                 self.talk = Talk::Tcp;
-                report::begin(Some(client.active_at), client, cx);
+                report::begin(Some(client.active_at(cx)), client, cx);
                 tcp::open(client, cx)
             }
             Service::Http => {

@@ -75,7 +75,7 @@ impl EventLoop {
         while let Some(&(since, key)) = self.resting.longest.last() {
             if let Some(pair) = self.pairs.get_mut(key)
                 && pair.may_give_way()
-                && pair.client.active_at == since
+                && pair.client.active_at(&self.cx) == since
                 && !pair.client.socket.has_input()
             {
                 return Some(key);
@@ -88,7 +88,7 @@ impl EventLoop {
     fn look_who_rests(&mut self) {
         let longest = &mut self.resting.longest;
         let resting = self.pairs.iter().filter(|(_, pair)| pair.may_give_way());
-        longest.extend(resting.map(|(key, pair)| (pair.client.active_at, key)));
+        longest.extend(resting.map(|(key, pair)| (pair.client.active_at(&self.cx), key)));
         if longest.len() > RESTING_KEPT {
             longest.select_nth_unstable_by_key(RESTING_KEPT, |&(since, _)| since);
             longest.truncate(RESTING_KEPT);

@@ -54,8 +54,8 @@ pub struct Client {
     pub timer: TimerKey,
     /// When it was accepted, in nanoseconds since [`Context::started`]: half an `Instant`.
     opened_after: u64,
-    /// When a byte last moved.
-    pub active_at: Instant,
+    /// When a byte last moved, in the same way.
+    active_after: u64,
     /// It waits in the run queue.
     pub queued: bool,
     /// Its last turn was an answer of our own, or all that a turn may be, or it pipelines: it acts
@@ -116,6 +116,11 @@ pub struct Arrival {
     pub address: SocketAddr,
 }
 
+/// This turn, in nanoseconds since [`Context::started`].
+fn since_start(cx: &Context) -> u64 {
+    cx.now.saturating_duration_since(cx.started).as_nanos() as u64
+}
+
 impl Link {
     /// The connection, whether or not the backend took it.
     pub fn key(self) -> Option<Key> {
@@ -158,8 +163,8 @@ impl Client {
             duplex: Duplex::default(),
             search: None,
             timer,
-            opened_after: cx.now.saturating_duration_since(cx.started).as_nanos() as u64,
-            active_at: cx.now,
+            opened_after: since_start(cx),
+            active_after: since_start(cx),
             queued: false,
             goes_behind: false,
             closing: None,
@@ -175,6 +180,16 @@ impl Client {
     /// When it was accepted.
     pub fn opened_at(&self, cx: &Context) -> Instant {
         cx.started + Duration::from_nanos(self.opened_after)
+    }
+
+    /// When a byte last moved.
+    pub fn active_at(&self, cx: &Context) -> Instant {
+        cx.started + Duration::from_nanos(self.active_after)
+    }
+
+    /// A byte moved now.
+    pub fn note_active(&mut self, cx: &Context) {
+        self.active_after = since_start(cx);
     }
 
     /// A deadline that comes nearer needs the timer; one that moves away is noticed when it fires.

@@ -321,7 +321,7 @@ pub fn connected(client: &mut Client, cx: &mut Context) {
         }
     }
     client.note_found();
-    client.active_at = cx.now;
+    client.note_active(cx);
     if let Some(account) = &mut client.account {
         account.connected(cx.now);
     }

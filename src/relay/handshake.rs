@@ -84,7 +84,7 @@ fn done(client: &mut Client, cx: &mut Context) -> Verdict {
     if client.socket.tls().is_some_and(Tls::leaves_subject_out) {
         note_subject_left_out(client, cx);
     }
-    client.active_at = cx.now;
+    client.note_active(cx);
     Verdict::Become(Successor::NextPhase)
 }
 

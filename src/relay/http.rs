@@ -141,7 +141,7 @@ fn take_turn(
     let before = client.duplex.moved();
     let step = turn(&mut http, client, cx);
     if client.duplex.moved() != before {
-        client.active_at = cx.now;
+        client.note_active(cx);
     }
     let verdict = match step {
         HttpStep::Become(successor) => return Verdict::Become(successor),
@@ -227,16 +227,16 @@ impl Http {
         let until = match (&self.state, client.link) {
             (HttpState::Head, _) => match self.head_since {
                 Some(since) => since + listener().header_timeout,
-                None => client.active_at + listener().keep_alive,
+                None => client.active_at(cx) + listener().keep_alive,
             },
             (HttpState::Exchange(_), Link::Connecting(_)) => {
                 connect::deadline(client, cx).unwrap_or(cx.now)
             }
             (HttpState::Exchange(_), _) if !self.listens_to_client(client) => {
-                client.active_at + HTTP_UNWATCHED.min(server_timeout())
+                client.active_at(cx) + HTTP_UNWATCHED.min(server_timeout())
             }
-            (HttpState::Exchange(_), _) => client.active_at + server_timeout(),
-            (HttpState::Page(_), _) => client.active_at + listener().keep_alive,
+            (HttpState::Exchange(_), _) => client.active_at(cx) + server_timeout(),
+            (HttpState::Page(_), _) => client.active_at(cx) + listener().keep_alive,
         };
         self.patience_ends(client, cx).map_or(until, |end| end.min(until))
     }
@@ -259,7 +259,7 @@ impl Http {
             return self.walk(client, cx);
         }
         if !self.listens_to_client(client)
-            && client.active_at + cx.service(client.home.service).server_timeout > cx.now
+            && client.active_at(cx) + cx.service(client.home.service).server_timeout > cx.now
         {
             // A slow answer: from now on the poll is to report a client that leaves.
             if let Verdict::Close(reason) = watch(client, Verdict::Keep, cx) {

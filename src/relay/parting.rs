@@ -66,7 +66,7 @@ impl Parting {
         let sent = response.held() == 0;
         if sent && !self.told {
             self.told = true;
-            client.active_at = cx.now;
+            client.note_active(cx);
             client.socket.finish_sending();
         }
         while sent && client.socket.can_read() {
@@ -79,13 +79,13 @@ impl Parting {
                 return Verdict::Close(self.reason);
             }
         }
-        client.arm_by(self.deadline(client), cx);
+        client.arm_by(self.deadline(client, cx), cx);
         watch(client, Verdict::Keep, cx)
     }
 
     /// The timer fired: perhaps too early, for deadlines move without it.
     pub fn on_timer(&self, client: &mut Client, cx: &mut Context) -> Verdict {
-        let deadline = self.deadline(client);
+        let deadline = self.deadline(client, cx);
         if deadline > cx.now {
             client.arm_by(deadline, cx);
             return Verdict::Keep;
@@ -93,8 +93,8 @@ impl Parting {
         Verdict::Close(self.reason)
     }
 
-    fn deadline(&self, client: &Client) -> Instant {
-        client.active_at + LINGER
+    fn deadline(&self, client: &Client, cx: &Context) -> Instant {
+        client.active_at(cx) + LINGER
     }
 }
 

@@ -81,11 +81,11 @@ fn deadline(client: &Client, cx: &Context) -> Deadline {
             Deadline { at, reason: Reason::ConnectFailed(Fault::TimedOut) }
         }
         (Link::Connected(_), Progress::Open) => {
-            let at = client.active_at + settings().idle_timeout;
+            let at = client.active_at(cx) + settings().idle_timeout;
             Deadline { at, reason: Reason::Idle }
         }
         (Link::Connected(_), Progress::HalfClosed | Progress::Finished) => {
-            let at = client.active_at + settings().half_close_timeout;
+            let at = client.active_at(cx) + settings().half_close_timeout;
             Deadline { at, reason: Reason::HalfClosedIdle }
         }
     }
@@ -183,7 +183,7 @@ fn relay(client: &mut Client, cx: &mut Context) -> Verdict {
     cx.moved(client.home, backend, moved);
     // An end counts as activity: the side that is left has the whole half-close timeout.
     if moved != Moved::default() || duplex.progress() != before {
-        client.active_at = cx.now;
+        client.note_active(cx);
     }
     let verdict = match outcome {
         Outcome::Unserved(fault) => return try_another(client, fault, cx),

@@ -85,7 +85,7 @@ fn row(key: Key, pair: &Pair, view: &View<'_>) -> String {
     let server = server_of(pair, view).and_then(|id| view.cx.backends.get(id));
     let server = server.map_or("<none>", |it| &*it.name);
     let age = age_text(view.ago(client.opened_at(view.cx)));
-    let idle = age_text(view.ago(client.active_at));
+    let idle = age_text(view.ago(client.active_at(view.cx)));
     let doing = pair.doing().replace(' ', "-");
     format!(
         "{:#x}: proto={proto} src={source} fe={service} be={pool} srv={server} ts=00 age={age} \
