@@ -100,6 +100,14 @@ impl Client {
         }
     }
 
+    /// Whether it came where metrics are read and nothing else.
+    pub fn is_scraper(&self) -> bool {
+        match self {
+            Client::Api(it) => it.is_scraper(),
+            Client::Haproxy(_) => false,
+        }
+    }
+
     /// Whether it shows what is taken each second.
     pub fn watches(&self) -> bool {
         match self {

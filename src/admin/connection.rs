@@ -158,6 +158,11 @@ impl Connection {
         matches!(&self.state, State::Writing(writing) if writing.sleeps)
     }
 
+    /// Whether it came where metrics are read and nothing else.
+    pub fn is_scraper(&self) -> bool {
+        self.entry.is_scraper()
+    }
+
     /// Whether it shows what is taken each second.
     pub fn watches(&self) -> bool {
         match &self.state {

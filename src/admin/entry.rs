@@ -38,6 +38,11 @@ impl Entry {
         Entry { from: address, way: Way::Metrics }
     }
 
+    /// Whether it came where metrics are read and nothing else.
+    pub fn is_scraper(&self) -> bool {
+        matches!(self.way, Way::Metrics)
+    }
+
     /// Who that is, at a UNIX socket.
     pub fn peer(&self) -> Option<LocalPeer> {
         match self.way {

@@ -351,7 +351,8 @@ fn refused_write(
     path: &str,
     id: &str,
 ) -> Option<Audit> {
-    let writes = !matches!(head.method, Method::Get | Method::Head);
+    // Where nothing can be written strangers could fill the log.
+    let writes = !matches!(head.method, Method::Get | Method::Head) && !entry.is_scraper();
     writes.then(|| Audit {
         who: "somebody unknown".to_owned(),
         from: entry.from.clone(),

@@ -8,7 +8,9 @@ use log::warn;
 use crate::admin::client::Client;
 use crate::admin::listener::{Arrival, Arrived};
 use crate::event::{Key, Owner};
-use crate::limits::{ADMIN_ACCEPTS_PER_TURN, ADMIN_CONNECTIONS_MAX, EXHAUSTION_WARNINGS};
+use crate::limits::{
+    ADMIN_ACCEPTS_PER_TURN, ADMIN_CONNECTIONS_MAX, EXHAUSTION_WARNINGS, SCRAPERS_MAX,
+};
 use crate::net::Fault;
 
 use super::EventLoop;
@@ -56,11 +58,11 @@ impl EventLoop {
     }
 
     fn open_admin(&mut self, arrived: Arrived) {
-        if self.admin.connections.len() >= ADMIN_CONNECTIONS_MAX && !self.close_resting_admin()
-        {
+        let is_scraper = arrived.entry.is_scraper();
+        if !self.has_room_for_admin(is_scraper) && !self.close_resting_admin(is_scraper) {
             self.cx.stats.admin_refused += 1;
             if self.admin.accept_warnings.allows(self.cx.now, EXHAUSTION_WARNINGS) {
-                let most = ADMIN_CONNECTIONS_MAX;
+                let most = if is_scraper { SCRAPERS_MAX } else { ADMIN_CONNECTIONS_MAX };
                 warn!("{most} admin connections are open, and none rests: one more is closed");
             }
             return;
@@ -79,10 +81,19 @@ impl EventLoop {
         }
     }
 
-    /// Whoever has rested for longest between two requests gives way. All are looked at: there are
-    /// few, and it is for when there are too many.
-    fn close_resting_admin(&mut self) -> bool {
+    /// Strangers at a listener for metrics have a share of their own.
+    fn has_room_for_admin(&self, is_scraper: bool) -> bool {
+        let all = &self.admin.connections;
+        let scrapers = || all.iter().filter(|(_, it)| it.is_scraper()).count();
+        all.len() < ADMIN_CONNECTIONS_MAX && (!is_scraper || scrapers() < SCRAPERS_MAX)
+    }
+
+    /// Whoever has rested for longest between two requests gives way; for one who reads metrics
+    /// another one who does. All are looked at: there are few, and it is for when there are too
+    /// many.
+    fn close_resting_admin(&mut self, is_scraper: bool) -> bool {
         let all = self.admin.connections.iter();
+        let all = all.filter(|(_, it)| !is_scraper || it.is_scraper());
         let resting = all.filter_map(|(key, it)| Some((it.rests_since()?, key)));
         let Some((_, key)) = resting.min_by_key(|(since, _)| *since) else { return false };
         self.close_admin(key);

@@ -9,6 +9,9 @@ pub const ADMIN_TIME: Duration = Duration::from_micros(500);
 /// place of one that rests.
 pub const ADMIN_CONNECTIONS_MAX: usize = 1200;
 
+/// Those of them at a listener for metrics, which may be open to strangers.
+pub const SCRAPERS_MAX: usize = 100;
+
 /// Connections accepted at one admin listener in one turn.
 pub const ADMIN_ACCEPTS_PER_TURN: usize = 8;
 

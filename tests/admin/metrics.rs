@@ -300,3 +300,22 @@ fn an_answer_that_breaks_off_is_counted_where_its_client_was() {
     ended("aborted", 1.0);
     ended("failed", 1.0);
 }
+
+#[test]
+fn strangers_who_only_hold_connections_for_metrics_keep_no_operator_out() {
+    let at = free_port();
+    let a = Backend::named("a");
+    let admin = Admin::before(&[&a], &["--metrics", &at.to_string()]);
+    // They never end their requests, so that none of them rests.
+    let hold = || {
+        use std::io::Write;
+        let mut stream = connect(at);
+        let _ = stream.write_all(b"GET /metrics HTTP/1.1\r\n");
+        stream
+    };
+    let held: Vec<_> = (0..130).map(|_| hold()).collect();
+    until("those beyond a hundred are refused", || {
+        series(&admin, "/metrics")["pointsman_admin_refused_total"] == 30.0
+    });
+    drop(held);
+}
