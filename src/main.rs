@@ -109,7 +109,7 @@ fn run(config: &Config, wanted: &Wanted, signals: Signals) -> ExitCode {
         return refuse(&told, ExitCode::FAILURE);
     }
     // Whoever reads the log by its format could not read these lines.
-    told.lines().iter().for_each(|line| log::error!("{line}"));
+    told.lines().iter().flat_map(|it| it.lines()).for_each(|line| log::error!("{line}"));
     log.write_kept();
     ExitCode::FAILURE
 }

@@ -99,7 +99,12 @@ pub fn start(
         prepared.desired.listeners.iter().zip(&prepared.listeners).map(real).collect();
     let more = tell(&advice::advice(&prepared));
     let told = notes.iter().chain(&laid.notes);
-    warnings.iter().chain(&more).chain(told).for_each(|line| warn!("{line}"));
+    warnings
+        .iter()
+        .chain(&more)
+        .chain(told)
+        .flat_map(|it| it.lines())
+        .for_each(|line| warn!("{line}"));
     let share = share_descriptors(&prepared.desired.process, spelling, prepared.needs);
     say_backends(&prepared);
     let logs = Logs { log: log.clone(), spelling };
@@ -255,7 +260,7 @@ impl Rereading for RereadWanted {
     fn finish(self: Box<Self>) -> Result<Reading, Vec<String>> {
         let config = self.config;
         let mut wanted = self.reading.finish().map_err(Told::lines)?;
-        wanted.warnings.iter().for_each(|line| warn!("{line}"));
+        wanted.warnings.iter().flat_map(|it| it.lines()).for_each(|line| warn!("{line}"));
         let desired = std::mem::replace(&mut wanted.desired, Desired::nothing());
         let tell =
             Box::new(move |wrong: &[Complaint]| wanted.tell("error", wrong, &config).lines());

@@ -423,7 +423,7 @@ impl EventLoop {
                 self.tell_refused(asker, Problem::refused(lines.to_vec()));
             }
             Asker::Operator if self.reread.is_some() => {
-                lines.iter().for_each(|line| error!("{line}"));
+                lines.iter().flat_map(|it| it.lines()).for_each(|line| error!("{line}"));
                 error!("the configuration has mistakes: all stays as it was");
             }
             Asker::Operator => lines
@@ -554,7 +554,7 @@ impl EventLoop {
         if identities > 0 && is_reload {
             info!("read the certificate for backends again");
         }
-        receipt.notes.iter().for_each(|note| warn!("{note}"));
+        receipt.notes.iter().flat_map(|it| it.lines()).for_each(|note| warn!("{note}"));
         if self.reread.is_some() || !is_reload {
             info!("{receipt}");
         }

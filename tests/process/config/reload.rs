@@ -65,6 +65,7 @@ fn a_bad_file_changes_nothing_and_a_later_good_one_is_taken() {
     balancer.signal(Signal::HUP);
     balancer.wait_for_log("the configuration has mistakes: all stays as it was");
     let log = balancer.log();
+    assert!(!log.contains("\\n"), "each line of a mistake is a line of the log: {log}");
     let place = format!("--> {}:6:1", file.arg());
     for part in ["error: unknown key `chekc`", &place, "chekc = \"none\"", "^^^^^ did you mean"]
     {
