@@ -39,18 +39,7 @@ pub fn run(args: &[String]) -> ExitCode {
         let begin = if line.starts_with("error: ") { "" } else { "pointsman ctl: " };
         let _ = writeln!(std::io::stderr(), "{begin}{line}");
     };
-    match outcome {
-        Ok(()) | Err(Failure::Closed) => ExitCode::SUCCESS,
-        Err(Failure::Usage(line)) => {
-            complain(&line);
-            ExitCode::from(2)
-        }
-        Err(Failure::Failed(lines)) => {
-            lines.iter().for_each(|line| complain(line));
-            ExitCode::FAILURE
-        }
-        Err(Failure::Said) => ExitCode::FAILURE,
-    }
+    failure::end(outcome, complain)
 }
 
 fn carry_out(given: &Given) -> Outcome {

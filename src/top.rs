@@ -20,7 +20,7 @@ mod world;
 use std::io::Write;
 use std::process::ExitCode;
 
-use crate::ctl::failure::{Failure, Outcome};
+use crate::ctl::failure::{self, Outcome};
 use crate::ctl::reading::print;
 use crate::terminal::{self, Looks};
 
@@ -39,18 +39,7 @@ pub fn run(args: &[String]) -> ExitCode {
     let complain = |line: &str| {
         let _ = writeln!(std::io::stderr(), "pointsman top: {line}");
     };
-    match outcome {
-        Ok(()) | Err(Failure::Closed) => ExitCode::SUCCESS,
-        Err(Failure::Usage(line)) => {
-            complain(&line);
-            ExitCode::from(2)
-        }
-        Err(Failure::Failed(lines)) => {
-            lines.iter().for_each(|line| complain(line));
-            ExitCode::FAILURE
-        }
-        Err(Failure::Said) => ExitCode::FAILURE,
-    }
+    failure::end(outcome, complain)
 }
 
 fn look(given: Given) -> Outcome {
