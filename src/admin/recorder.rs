@@ -133,7 +133,7 @@ impl Recorder {
     fn fit(&mut self, directory: &Directory) {
         let large = 1 + directory.services.len() + directory.pools.len();
         let small = directory.desired.pools.iter().map(|it| it.backends.len()).sum();
-        let plan = Plan::within(self.bytes, large, small);
+        let plan = self.plan.after(self.bytes, large, small);
         if plan == self.plan {
             return;
         }

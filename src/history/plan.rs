@@ -46,6 +46,18 @@ impl Plan {
         PLANS.into_iter().find(fits).unwrap_or(PLANS[PLANS.len() - 1])
     }
 
+    /// The same after this one. More is kept again only where a tenth is to spare: one backend more
+    /// or less must not throw away a day of all of them again and again.
+    pub fn after(self, bytes: usize, large: usize, small: usize) -> Plan {
+        let now = Plan::within(bytes, large, small);
+        let is_more = |plan: Plan| (plan.large, plan.small) > (self.large, self.small);
+        if !is_more(now) {
+            return now;
+        }
+        let spared = Plan::within(bytes - bytes / 10, large, small);
+        if is_more(spared) { spared } else { self }
+    }
+
     /// Bytes that it takes.
     pub fn bytes(self, large: usize, small: usize) -> usize {
         let of = |all: &[Resolution]| all.iter().map(|it| it.steps as usize * 2).sum::<usize>();
@@ -91,6 +103,19 @@ mod tests {
     fn a_thousand_backends_have_all_in_seventeen_mebibytes_and_a_half() {
         assert!(Plan::within(18 * MIB, 3, 1000).is_full());
         assert!(PLANS[0].bytes(0, 1000) < 17 * MIB + MIB / 4);
+    }
+
+    #[test]
+    fn one_backend_more_or_less_throws_nothing_away_twice() {
+        let bytes = 16 * MIB;
+        let most = (1..2000).take_while(|it| Plan::within(bytes, 3, *it).is_full()).count();
+        let fewer = Plan::within(bytes, 3, most + 1);
+        assert!(!fewer.is_full());
+        assert_eq!(fewer.after(bytes, 3, most), fewer, "as many as before are too many");
+        assert!(fewer.after(bytes, 3, most * 4 / 5).is_full());
+        assert_eq!(PLANS[0].after(bytes, 3, most + 1), fewer);
+        let nothing = PLANS[PLANS.len() - 1];
+        assert!(nothing.after(64 * MIB, 3, 1000).is_full());
     }
 
     #[test]
