@@ -251,17 +251,15 @@ impl EventLoop {
         self.admin.scratch.resize(ADMIN_READ_BYTES, 0);
         let watched = connection.watches();
         let progress = connection.act(&view, &self.admin.rules, &mut self.admin.scratch);
-        let watchers = self.observing.live.watchers();
-        match (watched, connection.watches()) {
-            (false, true) => self.observing.live.watched_by(watchers + 1),
-            (true, false) => self.observing.live.watched_by(watchers - 1),
-            _ => {}
-        }
+        let watches_now = connection.watches();
         let is_over = matches!(progress, Progress::Over);
         if matches!(progress, Progress::Again) {
             queue(&mut self.admin.ready, key, connection);
         }
         self.after_act(key, !is_over);
+        if watched != watches_now {
+            self.count_watchers();
+        }
         match progress {
             Progress::Asks(asked) => Some(*asked),
             _ => None,
@@ -287,11 +285,17 @@ impl EventLoop {
 
     pub(super) fn close_admin(&mut self, key: Key) {
         if let Some(connection) = self.admin.connections.remove(key) {
-            if connection.watches() {
-                self.observing.live.watched_by(self.observing.live.watchers() - 1);
-            }
             self.cx.timers.remove(connection.timer());
+            if connection.watches() {
+                self.count_watchers();
+            }
         }
+    }
+
+    /// Those who watch, among all connections: there are few.
+    pub(super) fn count_watchers(&mut self) {
+        let watchers = self.admin.connections.iter().filter(|(_, it)| it.watches()).count();
+        self.observing.live.watched_by(watchers);
     }
 
     fn wake_listeners_of_events(&mut self) {
