@@ -10,7 +10,7 @@ mod traces;
 
 use std::collections::{HashSet, VecDeque};
 use std::num::NonZeroU32;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use mio::Registry;
 
@@ -46,6 +46,8 @@ pub struct Context {
     pub now: Instant,
     /// When the process began to serve.
     pub started: Instant,
+    /// The same by the clock of the wall.
+    pub started_wall: SystemTime,
     /// Where sockets are registered.
     pub registry: Registry,
     /// All timers.
@@ -215,6 +217,7 @@ impl Context {
         Context {
             now,
             started: now,
+            started_wall: SystemTime::now(),
             registry,
             timers: Timers::new(now),
             scratch: net::buffer::scratch(),

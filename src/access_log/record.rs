@@ -29,7 +29,7 @@ pub struct Record<'a> {
     pub backend_address: Option<SocketAddr>,
     /// What the client's TLS came to, if it spoke that with us.
     pub tls: Option<TlsFacts>,
-    /// Whom the client asked for in TLS, if it did and that was read.
+    /// The server name (SNI) in the ClientHello, if there was one and it was read.
     pub server_name: Option<&'a str>,
     /// When the request's first byte came, or the connection.
     pub began: SystemTime,

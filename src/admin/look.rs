@@ -1,7 +1,7 @@
 //! A look at everything that is shown to those who watch: services, pools and backends, one by
 //! one, so that thousands of them lengthen no turn.
 
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use serde_json::json;
 
@@ -151,10 +151,12 @@ fn pool(view: &View<'_>, entry: PoolEntry<'_>) -> String {
     object(value, &recorded(view.recorder.and_then(|it| it.track(&of))))
 }
 
-/// Seconds since 1970.
-fn unix(view: &View<'_>, ago: Duration) -> u64 {
-    let now = view.wall.duration_since(UNIX_EPOCH).unwrap_or_default();
-    now.saturating_sub(ago).as_secs()
+/// Seconds since 1970, always the same of one moment: two clocks that are read anew each time
+/// would differ by one now and then.
+fn unix(view: &View<'_>, at: Instant) -> u64 {
+    let cx = view.cx;
+    let started = cx.started_wall.duration_since(UNIX_EPOCH).unwrap_or_default();
+    (started + at.saturating_duration_since(cx.started)).as_secs()
 }
 
 fn process(view: &View<'_>) -> String {
@@ -167,7 +169,7 @@ fn process(view: &View<'_>) -> String {
     let turn = view.recorder.and_then(|it| it.turn_p99());
     let value = json!({
         "version": env!("CARGO_PKG_VERSION"),
-        "started": unix(view, view.ago(cx.started)),
+        "started": unix(view, cx.started),
         "pid": std::process::id(),
         "state": view.state.word(),
         "generation": view.directory.generation,
@@ -192,7 +194,7 @@ fn backend(view: &View<'_>, id: u64, pool: PoolEntry<'_>, entry: BackendEntry<'_
     let track = view.recorder.and_then(|it| it.track(&of));
     let effective = cx.backends.share_in(entry.server, pool.id).effective;
     let effective = f64::from(effective) / f64::from(WEIGHT_ONE);
-    let since = unix(view, view.ago(cx.backends[entry.server].since));
+    let since = unix(view, cx.backends[entry.server].since);
     let millis = |it: Duration| Some(it.as_secs_f32() * 1e3);
     let mut out = format!("[{id},").into_bytes();
     let texts = [

@@ -48,6 +48,11 @@ impl Backends {
         }
     }
 
+    /// Nobody looks each second at what is done for the clients of pools.
+    pub fn unwatch(&mut self) {
+        self.pools.iter_mut().for_each(|(_, pool)| pool.traffic.unwatch());
+    }
+
     /// Somebody went on to another one because it failed.
     pub fn moved_on(&mut self, id: ServerId) {
         if let Some(server) = self.servers.get_mut(id) {

@@ -43,6 +43,9 @@ impl Context {
 
     /// Bytes went to a backend and came from it, for a client that is there.
     pub fn moved(&mut self, home: Home, backend: ServerId, moved: Moved) {
+        if moved == Moved::default() {
+            return;
+        }
         self.stats.relayed.add(moved);
         self.backends.moved(backend, moved);
         self.each_traffic(home, |it| it.moved(moved));

@@ -67,7 +67,7 @@ pub struct Actor {
 }
 
 impl Actor {
-    /// One of whom nothing is known yet.
+    /// A backend of which nothing was seen yet.
     pub fn new(name: &str, address: SocketAddr, words: String) -> Actor {
         Actor {
             name: name.to_owned(),

@@ -67,8 +67,17 @@ impl EventLoop {
                 self.observing.recorder = Some(Recorder::new(bytes));
                 self.cx.timers.arm(self.chores.history, self.cx.now + until_next_second());
             }
-            (false, _) => self.observing.recorder = None,
+            (false, Some(_)) => self.forget_history(),
+            (false, None) => {}
         }
+    }
+
+    /// Nobody can ask for it any more, and nothing is counted for it.
+    fn forget_history(&mut self) {
+        self.observing.recorder = None;
+        self.cx.turns_lately = None;
+        self.cx.services.iter_mut().for_each(|(_, it)| it.traffic.unwatch());
+        self.cx.backends.unwatch();
     }
 
     /// A second is over.
@@ -92,6 +101,7 @@ impl EventLoop {
             return;
         }
         let second = recorder.last();
+        self.count_watchers();
         self.begin_to_archive(second / 60);
         if self.observing.live.watchers() > 0 && self.observing.look.is_none() {
             self.observing.look = Some(Look::begin(second));

@@ -58,6 +58,11 @@ impl Traffic {
         self.lately.get_or_insert_default();
     }
 
+    /// Nobody looks any more.
+    pub fn unwatch(&mut self) {
+        self.lately = None;
+    }
+
     /// A request was answered with this status.
     #[inline]
     pub fn answered(&mut self, status: u16) {

@@ -22,7 +22,7 @@ pub enum Asked {
     Look(Given),
 }
 
-/// How to look, and at whom.
+/// Which processes are watched, and how it is shown.
 pub struct Given {
     /// The processes, in the order in which they were named.
     pub clients: Vec<Client>,

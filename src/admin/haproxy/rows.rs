@@ -176,7 +176,7 @@ pub fn frontend(view: &View<'_>, at: usize, spec: &ServiceSpec) -> Row {
     row
 }
 
-/// What was done for clients, those included whom no server answered.
+/// Sessions of a frontend or of a backend: also those for which no server was found.
 fn traffic(row: &mut Row, counts: &TrafficCounts) {
     row.set("bin", counts.bytes_in);
     row.set("bout", counts.bytes_out);
