@@ -2,22 +2,25 @@
 //! is led by keys, and is quick with a thousand backends.
 
 use std::fs;
-use std::net::SocketAddr;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use base64ct::{Base64, Encoding};
+use pointsman::limits::LIVE_WATCHERS_MAX;
 use serde_json::json;
 
 use super::chromium::{Chromium, SCREEN, Screen};
 use crate::common::http::{Origin, Wire, get, ok};
 use crate::common::servers::{Home, Server};
-use crate::common::{Balancer, free_port, until};
+use crate::common::{Balancer, DEADLINE, free_port, until};
 
 /// A balancer and the page that it shows.
 struct Shown {
+    admin: SocketAddr,
     balancer: Balancer,
     page: Chromium,
 }
@@ -34,7 +37,7 @@ fn shown(more: &[&str]) -> Option<Shown> {
     let balancer = balancer(admin, more);
     let mut page = Chromium::open(&format!("http://{admin}/"), SCREEN)?;
     page.until("document.querySelector('#rows tbody tr')");
-    Some(Shown { balancer, page })
+    Some(Shown { admin, balancer, page })
 }
 
 const HTTP: [&str; 2] = ["-l", "http://127.0.0.1:0"];
@@ -153,6 +156,16 @@ fn a_thousand_backends_are_painted_and_kept_up_at_once() {
     content(&it.page);
 }
 
+/// Ask for the live stream: what is answered, and the connection.
+fn watch(admin: SocketAddr) -> (u16, TcpStream) {
+    let mut stream = TcpStream::connect(admin).unwrap();
+    stream.set_read_timeout(Some(DEADLINE)).unwrap();
+    stream.write_all(b"GET /api/v1/live HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    let mut line = String::new();
+    BufReader::new(&stream).read_line(&mut line).unwrap();
+    (line.split(' ').nth(1).unwrap().parse().unwrap(), stream)
+}
+
 #[test]
 fn a_tab_that_nobody_sees_has_no_stream() {
     let origin = Origin::named("a");
@@ -166,9 +179,13 @@ fn a_tab_that_nobody_sees_has_no_stream() {
         )
     };
     it.page.until("performance.getEntriesByName('delta').length > 0");
-    let open = it.balancer.descriptors();
+    // All places of those who watch are taken, one of them by the page: whether it watches is
+    // told by whether one more may.
+    let others: Vec<TcpStream> = (1..LIVE_WATCHERS_MAX).map(|_| watch(it.admin).1).collect();
+    assert_eq!(watch(it.admin).0, 503);
     it.page.run(&see(true));
-    until("the stream is closed", || it.balancer.descriptors() < open);
+    until("the stream is closed", || watch(it.admin).0 == 200);
+    drop(others);
     it.page.run(&see(false));
     it.page.until("performance.getEntriesByName('snapshot').length > 1");
     content(&it.page);
