@@ -22,6 +22,7 @@ mod condition;
 mod desired;
 mod edit;
 mod expect;
+mod guard;
 mod host;
 mod host_name;
 mod http;
@@ -70,6 +71,7 @@ pub use edit::{
     FieldEdit, HeadEdit, HeadOf, PathEdit, REDIRECT_STATUSES, location, redirect_status,
 };
 pub use expect::{HttpCheck, Statuses, TextCheck, check_host};
+pub use guard::{DryRun, is_rule_name};
 pub use host::host_text;
 pub use host_name::HostName;
 pub use http::{HashKey, own_path, sticky_cookie};

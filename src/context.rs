@@ -23,6 +23,7 @@ use crate::event::id::of;
 use crate::event::{
     Key, ListenerId, Owner, Roster, RunQueue, ServerId, ServiceId, Slots, Timers,
 };
+use crate::guard::Guard;
 use crate::http::Lists;
 use crate::limits::{BACKEND_REST_MARGIN, GIVE_WAY_TRIES, HANDSHAKES_PER_TURN, LONG_TURN};
 use crate::net::{self, BufferPool, Buffers, Fault, PipePool, Stream};
@@ -78,6 +79,8 @@ pub struct Context {
     pub copies: Copies,
     /// What exchanges are found again by.
     pub traces: Traces,
+    /// Who comes in.
+    pub guard: Guard,
     /// The last picks, if any are kept.
     pub picks: Picks,
     /// What is written of each exchange, if anything is.
@@ -233,6 +236,7 @@ impl Context {
             services: Roster::default(),
             copies: Copies::default(),
             traces: Traces::new(fastrand::u64(..), now),
+            guard: Guard::new(now),
             picks: Picks::default(),
             access_log: None,
             settings,

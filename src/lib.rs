@@ -18,6 +18,7 @@
 //! | [`hello`] | the ClientHello of TLS without sockets: which server name the client asks for |
 //! | [`flow`] | UDP's flows: whose datagram belongs to which, who gives way |
 //! | [`balance`] | one file an algorithm, one trait |
+//! | [`guard`] | who comes in, how much, how often: rules, and what they counted |
 //! | [`access_log`] | a line for each exchange: a format, one file |
 //! | [`stats`] | counters, histograms; the table of what is shown of them |
 //! | [`backends`] | servers, pools and their seats: who is there, how busy, who is picked |
@@ -45,7 +46,8 @@
 //!
 //! ```text
 //!   event_loop::accept   a client is taken in, and a pair is made for it
-//!     relay::act           no phase is asked for at tcp://, so it becomes a TCP talk
+//!     relay::guard         the phase of all listeners: may it come in?
+//!     relay::act           no other phase is asked for at tcp://, so it becomes a TCP talk
 //!       relay::tcp::open     a backend is picked (backends, balance) and connected to (net)
 //!     relay::pump          what the client has sent already goes out at once
 //!   -- next turns --
@@ -120,6 +122,7 @@ pub mod event_loop;
 pub mod file;
 pub mod flags;
 pub mod flow;
+pub mod guard;
 pub mod health;
 pub mod hello;
 pub mod history;

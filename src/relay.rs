@@ -6,6 +6,7 @@
 //!
 //! ```text
 //!   accept --> the listener's phases, in order --> the listener's service
+//!                guard      may it come in?          |
 //!                handshake  TLS of ours              tcp   bytes both ways
 //!                hello      a ClientHello's name     http  request by request; tcp after 101
 //!                routing    the pool of that name     |
@@ -24,6 +25,7 @@ pub mod account;
 pub mod client;
 pub mod connect;
 pub mod duplex;
+pub mod guard;
 pub mod handshake;
 pub mod hello;
 pub mod http;
@@ -204,6 +206,7 @@ impl Pair {
             cx.stats.handshakes.failed += 1;
             report::handshake_cut(reason, &self.client, cx);
         }
+        guard::gone(&self.client, cx);
         let mut partial_head = None;
         if let Talk::Http(Some(http)) = &mut self.talk {
             partial_head = http.partial_head();
@@ -270,6 +273,7 @@ impl Pair {
         client.phases_done += 1;
         let Some(phase) = phase else { return self.serve(service, cx) };
         match phase {
+            Phase::Guard => guard::admit(client, cx),
             Phase::Tls => {
                 self.talk = Talk::Handshake;
                 handshake::begin(client, cx)

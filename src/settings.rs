@@ -5,6 +5,7 @@
 //! pages that are made of it. Knows neither of them.
 
 mod admin;
+mod guard;
 mod http;
 mod row;
 mod table;

@@ -102,6 +102,8 @@ pub enum Cause {
     MaxFlows,
     /// Nobody listens where a flow led.
     UdpRefused,
+    /// A rule of the guard refused it.
+    Guard,
 }
 
 use Cause as C;
@@ -224,6 +226,7 @@ const ROWS: &[Row] = &[
         "out-of-resources",
     ),
     (C::UdpRefused, "udp-refused", "nobody listens there", Who::Server, FAILED),
+    (C::Guard, "guard", "refused by a rule of the guard", Who::Proxy, "refused"),
 ];
 
 const ABORT: &str = "client-aborted";
@@ -268,6 +271,6 @@ mod tests {
             assert_eq!(row.0 as usize, index, "{row:?}");
             assert!(design.contains(&format!("| `{}` |", row.1)), "{row:?} is not in it");
         }
-        assert_eq!(ROWS.len(), Cause::UdpRefused as usize + 1);
+        assert_eq!(ROWS.len(), Cause::Guard as usize + 1);
     }
 }

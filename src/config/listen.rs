@@ -53,6 +53,8 @@ pub enum Protocol {
 /// What is asked of a client before a backend is looked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
+    /// Whether it may come in, by its address.
+    Guard,
     /// A handshake of TLS that ends here.
     Tls,
     /// A ClientHello that is only read, for its server name.
@@ -83,10 +85,11 @@ impl Phases {
     /// The way at a listener that speaks this; datagrams have none.
     pub fn of(protocol: Protocol) -> Phases {
         let list = match protocol {
-            Protocol::Tcp | Protocol::Http | Protocol::Udp => vec![],
-            Protocol::Https => vec![Phase::Tls],
-            Protocol::Tls => vec![Phase::Tls, Phase::Route],
-            Protocol::Sni => vec![Phase::Hello, Phase::Route],
+            Protocol::Udp => vec![],
+            Protocol::Tcp | Protocol::Http => vec![Phase::Guard],
+            Protocol::Https => vec![Phase::Guard, Phase::Tls],
+            Protocol::Tls => vec![Phase::Guard, Phase::Tls, Phase::Route],
+            Protocol::Sni => vec![Phase::Guard, Phase::Hello, Phase::Route],
         };
         let service = if protocol.is_http() { Service::Http } else { Service::Bytes };
         Phases { list, service }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::key::SettingKey;
-use super::{AccessLogFormat, AccessLogPlace, AdminSettings};
+use super::{AccessLogFormat, AccessLogPlace, AdminSettings, DryRun};
 use crate::limits;
 
 /// What the process as a whole has.
@@ -27,6 +27,8 @@ pub struct ProcessSettings {
     pub log_format: Option<LogFormat>,
     /// Who may ask and change what runs, and where.
     pub admin: AdminSettings,
+    /// Which rules of the guard are only tried.
+    pub guard_dry_run: DryRun,
     /// Seed of everything random; `None` takes one from the clock.
     pub seed: Option<u64>,
     /// Start the built-in backends, and put the balancer in front of them.
@@ -47,6 +49,7 @@ impl ProcessSettings {
         log_level: log::LevelFilter::Info,
         log_format: None,
         admin: AdminSettings::DEFAULT,
+        guard_dry_run: DryRun::None,
         seed: None,
         demo: false,
         state_file: None,

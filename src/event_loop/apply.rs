@@ -341,6 +341,7 @@ impl EventLoop {
 
     /// 4: services.
     fn apply_services(&mut self, change: &mut Change<'_>, pages: &HashMap<String, Arc<Page>>) {
+        self.cx.guard.book.begin_change(&change.new.process.guard_dry_run);
         for (spec, fate) in change.new.services.iter().zip(&change.diff.services.wanted) {
             let pool = spec.pool.as_deref().and_then(|name| change.pool_ids.get(name).copied());
             let id = match fate.before() {
@@ -355,6 +356,7 @@ impl EventLoop {
             let mirror = spec.mirror.as_ref();
             let mirror = mirror.and_then(|it| change.pool_ids.get(&*it.pool).copied());
             if let Some(service) = self.cx.services.get_mut(id) {
+                service.guard.follow(&spec.name, &spec.settings, &mut self.cx.guard.book);
                 service.pool = pool;
                 service.rules = rules;
                 service.mirror = mirror;
@@ -382,11 +384,13 @@ impl EventLoop {
             let Some(listener) = self.cx.listeners.get_mut(id) else { continue };
             listener.choose_by(Choice::new(entries));
             listener.rename(&spec.name, spec.listen.protocol);
+            listener.guard.follow(&spec.name, &spec.settings, &mut self.cx.guard.book);
             listener.tls = store.server(&spec.settings.tls).cloned();
             if listener.settings != spec.settings {
                 listener.settings = spec.settings.clone();
             }
         }
+        self.cx.guard.book.end_change();
         for (spec, &id) in change.new.listeners.iter().zip(ids) {
             if spec.listen.protocol.is_udp() {
                 self.change_datagram_listener(id, udp_settings(change.new, spec));

@@ -77,7 +77,8 @@ fn every_flag_reaches_its_field() {
          --backend-idle 1ms --backend-idle-connections 0 --header-timeout 1s \
          --keep-alive 2s --server-timeout 3s --abort-on-close off --max-body 10m \
          --trusted-proxies 10.0.0.0/8,::1 --trusted-proxies fd00::/8 --access-log - \
-         --access-log-format haproxy --log-format json --state-file /run/state");
+         --access-log-format haproxy --log-format json --guard-dry-run all \
+         --state-file /run/state");
     assert_eq!(config.listeners.len(), 2);
     let expected = Config {
         file: None,
@@ -92,6 +93,7 @@ fn every_flag_reaches_its_field() {
             log_level: log::LevelFilter::Trace,
             log_format: Some(crate::config::LogFormat::Json),
             admin: AdminSettings::DEFAULT,
+            guard_dry_run: crate::config::DryRun::All,
             seed: Some(u64::MAX),
             demo: false,
             state_file: Some("/run/state".to_owned()),

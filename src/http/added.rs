@@ -4,6 +4,8 @@
 //! into a head that is not listed here, and what has no fixed text has its bound in a sum below.
 //! [`rewrite`](super::rewrite) checks in debug builds that no head ever grew by more.
 
+use std::num::NonZeroU32;
+
 use super::request_id::RequestId;
 use crate::config::{SameSite, ServiceSettings, Sticky};
 use crate::limits::{
@@ -24,6 +26,8 @@ pub struct Added<'a> {
     pub hsts: Option<u64>,
     /// The id of the request, towards both sides; `None` without `--request-id`.
     pub request_id: Option<&'a RequestId>,
+    /// Retry-After of an answer of ours, in seconds; else what its status owes.
+    pub retry_after: Option<NonZeroU32>,
 }
 
 /// The cookie that leads a client back to its backend.
@@ -47,7 +51,7 @@ pub enum Proto {
 impl<'a> Added<'a> {
     /// Nothing.
     pub const NONE: Added<'static> =
-        Added { via: None, cookie: None, hsts: None, request_id: None };
+        Added { via: None, cookie: None, hsts: None, request_id: None, retry_after: None };
 
     /// What these settings ask for, for clients that speak `proto`; the id of a request is not
     /// theirs to say.
@@ -58,7 +62,7 @@ impl<'a> Added<'a> {
     ) -> Added<'a> {
         // Never without TLS (RFC 6797, section 7.2): browsers ignore it there.
         let hsts = service.hsts.filter(|_| proto == Proto::Https);
-        Added { via: service.via.then_some(VIA_NAME), cookie, hsts, request_id: None }
+        Added { via: service.via.then_some(VIA_NAME), cookie, hsts, ..Added::NONE }
     }
 
     /// The name of the sticky cookie, if there is one.

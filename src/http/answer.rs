@@ -11,6 +11,8 @@
 //!   502 Bad Gateway: the backend broke off
 //! ```
 
+use std::num::NonZeroU32;
+
 use super::added::{Added, REQUEST_ID};
 use super::head::Version;
 use super::reason::reason;
@@ -183,7 +185,8 @@ fn head(
     out.extend_from_slice(extra);
     if matches!(status, 429 | 503) {
         out.extend_from_slice(b"Retry-After: ");
-        number(HTTP_RETRY_AFTER_SECONDS as usize, out);
+        let seconds = added.retry_after.map_or(HTTP_RETRY_AFTER_SECONDS, NonZeroU32::get);
+        number(seconds as usize, out);
         out.extend_from_slice(b"\r\n");
     }
     match (how.keep_alive, how.version) {

@@ -5,11 +5,13 @@
 //! lines.
 
 use std::io::ErrorKind;
+use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
 use crate::access_log::{AskedFor, Cause, Ending, Times, When, Who, Why};
 use crate::backends::{NoBackend, ServerId};
 use crate::context::Context;
+use crate::guard::RuleId;
 use crate::hello::Alert;
 use crate::http::BadHead;
 use crate::http::{BadBody, RequestHead, Version};
@@ -215,6 +217,7 @@ impl Closed {
             Reason::Stopped => (Cause::Stopped, None),
             Reason::DrainTimeout => (Cause::DrainTimeout, None),
             Reason::Exhausted => (Cause::OutOfResources, None),
+            Reason::Barred(_) => (Cause::Guard, None),
         };
         Some(Closed { cause, fault })
     }
@@ -260,12 +263,21 @@ pub struct OwnAnswer {
     pub cause: Cause,
     /// The same in words, for the body of the answer.
     pub why: &'static str,
+    /// The rule of the guard by which it is given, if one is.
+    pub rule: Option<RuleId>,
+    /// In how many seconds the client may try again, if that is known.
+    pub retry_after: Option<NonZeroU32>,
 }
 
 impl OwnAnswer {
     /// An answer in the words of its cause.
     pub fn new(status: u16, cause: Cause) -> OwnAnswer {
-        OwnAnswer { status, cause, why: cause.says() }
+        OwnAnswer::saying(status, cause, cause.says())
+    }
+
+    /// The same in words of its own.
+    pub fn saying(status: u16, cause: Cause, why: &'static str) -> OwnAnswer {
+        OwnAnswer { status, cause, why, rule: None, retry_after: None }
     }
 }
 
@@ -273,13 +285,13 @@ impl From<BadBody> for OwnAnswer {
     fn from(bad: BadBody) -> OwnAnswer {
         let too_large = bad == BadBody::TooLarge;
         let cause = if too_large { Cause::MaxBody } else { Cause::BadBody };
-        OwnAnswer { status: bad.status(), cause, why: bad.reason() }
+        OwnAnswer::saying(bad.status(), cause, bad.reason())
     }
 }
 
 impl From<BadHead> for OwnAnswer {
     fn from(refusal: BadHead) -> OwnAnswer {
-        OwnAnswer { status: refusal.status(), cause: Cause::BadRequest, why: refusal.reason() }
+        OwnAnswer::saying(refusal.status(), Cause::BadRequest, refusal.reason())
     }
 }
 

@@ -56,6 +56,8 @@ pub struct Client {
     opened_after: u64,
     /// When a byte last moved, in the same way.
     active_after: u64,
+    /// The guard let it in, and is to hear that it is gone.
+    pub is_admitted: bool,
     /// It waits in the run queue.
     pub queued: bool,
     /// Its last turn was an answer of our own, or all that a turn may be, or it pipelines: it acts
@@ -165,6 +167,7 @@ impl Client {
             timer,
             opened_after: since_start(cx),
             active_after: since_start(cx),
+            is_admitted: false,
             queued: false,
             goes_behind: false,
             closing: None,

@@ -118,7 +118,7 @@ pub fn refuse_plain(
     fn refuse(http: &mut Http, client: &mut Client, cx: &mut Context) -> HttpStep {
         cx.stats.bad_requests += 1;
         let why = "this port speaks HTTPS: ask again with https:// in front";
-        let own = OwnAnswer { status: 400, cause: Cause::PlainHttp, why };
+        let own = OwnAnswer::saying(400, Cause::PlainHttp, why);
         let step = reply::refuse(own, http, client, cx);
         http.go_on(step, client, cx)
     }

@@ -13,6 +13,7 @@ use log::debug;
 
 use crate::access_log::{Cause, Counts, Ending, Record, ServedBy, TlsFacts, What, Who, Why};
 use crate::context::Context;
+use crate::guard::RuleId;
 use crate::http::{RequestHead, RequestId};
 use crate::net::Fault;
 use crate::net::tls::Tls;
@@ -117,7 +118,7 @@ pub fn own_page(
     cx: &mut Context,
 ) {
     client.goes_behind = true;
-    let OwnAnswer { status, cause, why } = own;
+    let OwnAnswer { status, cause, why, rule, .. } = own;
     cx.each_traffic(client.home, |it| it.answered(status));
     debug!("pair {}: answered {status} here: {}: {why}", client.number, cause.word());
     if cx.access_log.is_none() {
@@ -131,7 +132,8 @@ pub fn own_page(
     let head = bytes.windows(4).position(|end| end == b"\r\n\r\n").map_or(0, |at| at + 4);
     account.status = status;
     account.head_bytes = head as u64;
-    account.why = Some(Why { cause, detail: why.into() });
+    let detail = rule.map_or(why.into(), |rule| refused_by(rule, cx).into());
+    account.why = Some(Why { cause, detail });
     let to_backend = moved(&account, client).to_backend;
     let to_client = bytes.len() as u64 + body;
     write(&account, Moved { to_backend, to_client }, client, cx);
@@ -174,7 +176,12 @@ fn write_closed(
     if account.status == 0 && gave_up && !matches!(account.about, About::Tcp(_)) {
         account.status = 499;
     }
-    account.why = account.why_closed(reason);
+    account.why = match reason {
+        Reason::Barred(rule) => {
+            Some(Why { cause: Cause::Guard, detail: refused_by(rule, cx).into() })
+        }
+        _ => account.why_closed(reason),
+    };
     write(&account, moved(&account, client), client, cx);
 }
 
@@ -242,4 +249,13 @@ fn write(account: &Account, moved: Moved, client: &Client, cx: &mut Context) {
         tried,
         request_id: trace::id(client).map(RequestId::as_str),
     });
+}
+
+/// What the access log says of a refusal by this rule.
+fn refused_by(rule: RuleId, cx: &Context) -> String {
+    let says = Cause::Guard.says();
+    match cx.guard.book.get(rule) {
+        Some(rule) => format!("{says}: {rule}"),
+        None => says.to_owned(),
+    }
 }

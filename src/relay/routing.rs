@@ -19,7 +19,7 @@ use crate::net::tls::Tls;
 use super::account::OwnAnswer;
 use super::client::Client;
 use super::verdict::{Reason, Successor, Verdict};
-use super::{parting, report, trace};
+use super::{guard, parting, report, trace};
 
 use ruling::by_rules;
 pub use ruling::{Ruled, RuledBody, Served, own_host};
@@ -95,6 +95,15 @@ pub fn choose(head: &RequestHead, client: &mut Client, cx: &mut Context) -> Chos
         return unserved(head, client, cx);
     };
     let home = Home { service: Some(id), pool: service.pool };
+    if service.guard.is_on()
+        && let Some(own) = guard::request(id, client, cx)
+    {
+        if home != client.home {
+            go_elsewhere(home, client, cx);
+        }
+        return Chosen::Own(own);
+    }
+    let Some(service) = cx.services.get(id) else { return unserved(head, client, cx) };
     let served = Served::by(service);
     if let Some(rules) = service.rules.as_ref().filter(|rules| !rules.is_empty()) {
         return by_rules(&rules.clone(), &served, head, home, client, cx);

@@ -5,6 +5,7 @@ use std::fmt;
 use crate::access_log::Cause;
 use crate::backends::NoBackend;
 use crate::config::{SettingKey, Spelling};
+use crate::guard::RuleId;
 use crate::hello::Alert;
 use crate::net::Fault;
 use crate::stats::traffic::Blame;
@@ -80,6 +81,8 @@ pub enum Reason {
     DrainTimeout,
     /// We have no descriptor or memory left.
     Exhausted,
+    /// A rule of the guard did not let it in.
+    Barred(RuleId),
 }
 
 /// How a backend is lost to those who are connected to it.
@@ -123,6 +126,7 @@ impl Reason {
             | Reason::GaveWay
             | Reason::HalfClosedIdle
             | Reason::Alerted(_)
+            | Reason::Barred(_)
             | Reason::HelloTooLate
             | Reason::ClientBroke(_)
             | Reason::ClientStalled
@@ -156,6 +160,7 @@ impl Reason {
             | Reason::ClientLeft
             | Reason::ClientStalled
             | Reason::Alerted(_)
+            | Reason::Barred(_)
             | Reason::HelloTooLate => Blame::Client,
             Reason::BackendBroke(_)
             | Reason::AnswerStalled
@@ -188,6 +193,7 @@ impl Reason {
             | Reason::BackendLost(_)
             | Reason::Told
             | Reason::Stopped
+            | Reason::Barred(_)
             | Reason::Exhausted => None,
         }
     }
@@ -229,6 +235,7 @@ impl fmt::Display for Reason {
             Reason::BackendLost(loss) => f.write_str(loss.says()),
             Reason::Told => f.write_str("an operator closed it"),
             Reason::Stopped | Reason::DrainTimeout => f.write_str("cut off by the stop"),
+            Reason::Barred(_) => f.write_str("refused by a rule of the guard"),
             Reason::Exhausted => f.write_str("out of descriptors or memory"),
         }
     }

@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use crate::config::{ListenerSettings, OnListenerRemoved, Phases, Protocol};
 use crate::event::{ServiceId, TimerKey};
+use crate::guard::ListenerGuard;
 use crate::limits::LISTEN_BACKLOG;
 use crate::net::tls::server::ServerTls;
 use crate::net::{DatagramListener, StreamListener, Transmit};
@@ -36,6 +37,8 @@ pub struct Listener {
     pub settings: ListenerSettings,
     /// What it shows and remembers where TLS ends here.
     pub tls: Option<Arc<ServerTls>>,
+    /// What it asks of clients before a byte of them is read.
+    pub guard: ListenerGuard,
     /// Which service takes a client, or a request.
     pub choice: Choice<ServiceId>,
     /// The one that takes all of them, if there is nothing to choose from.
@@ -127,6 +130,7 @@ impl Listener {
             phases: Phases::of(plan.protocol),
             settings: plan.settings,
             tls: plan.tls,
+            guard: ListenerGuard::default(),
             only: plan.choice.is_only(),
             choice: plan.choice,
             socket,

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::config::{ServiceSettings, WHOLE};
 use crate::event::PoolId;
+use crate::guard::ServiceGuard;
 use crate::stats::traffic::Traffic;
 
 use super::Rules;
@@ -19,6 +20,8 @@ pub struct Service {
     pub name: Box<str>,
     /// Its timeouts and limits, and how it speaks HTTP.
     pub settings: ServiceSettings,
+    /// What it asks of its clients and requests before all else.
+    pub guard: ServiceGuard,
     /// What is done to its requests first, if anything is.
     pub rules: Option<Arc<Rules>>,
     /// The port to which requests in the clear are redirected, if they are.
@@ -44,6 +47,7 @@ impl Service {
         Service {
             name,
             settings,
+            guard: ServiceGuard::default(),
             rules: None,
             redirect_to: None,
             pool,

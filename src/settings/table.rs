@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use super::admin::ADMIN;
+use super::guard::GUARD;
 use super::http::HTTP;
 use super::row::{Act, Answer, Setting, SettingGroup};
 use super::tls::{TLS, file};
@@ -34,6 +35,7 @@ pub static GROUPS: &[SettingGroup] = &[
     SettingGroup { topic: "balancing", title: "Balancing", flags: BALANCING },
     SettingGroup { topic: "health", title: "Health", flags: HEALTH },
     SettingGroup { topic: "limits", title: "Limits and timeouts", flags: LIMITS },
+    SettingGroup { topic: "guard", title: "Who comes in", flags: GUARD },
     SettingGroup { topic: "http", title: "HTTP", flags: HTTP },
     SettingGroup { topic: "tls", title: "TLS", flags: TLS },
     SettingGroup { topic: "udp", title: "UDP", flags: UDP },
@@ -536,7 +538,8 @@ static OPERATION: &[Setting] = &[
         value: "",
         says: "Show a screen of help (-h), this manual (--help), a chapter of it (--help TOPIC) \
                or one flag (--help NAME). Chapters: traffic, balancing, algorithms, health, \
-               limits, http, tls, udp, operation, admin, demo, signals, exit-codes, examples.",
+               limits, guard, http, tls, udp, operation, admin, demo, signals, exit-codes, \
+               examples.",
         default: |_| String::new(),
         show: |_| None,
         act: Act::Answer(Answer::Help),

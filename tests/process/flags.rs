@@ -506,6 +506,7 @@ const ONCE: &[(&str, &str)] = &[
     ("access-log-format", "json"),
     ("log-level", "off"),
     ("log-format", "json"),
+    ("guard-dry-run", "deny,request-rate"),
     ("config", "x.toml"),
     ("check-config", ""),
     ("print-config", ""),

@@ -16,7 +16,7 @@ pub const COLUMNS_MAX: usize = 100;
 pub const FLOORS: &[&[&str]] = &[
     &["limits"],
     &["config"],
-    &["json", "outlet", "event", "flow", "history", "http", "hello", "balance", "net"],
+    &["json", "outlet", "event", "flow", "history", "guard", "http", "hello", "balance", "net"],
     &["access_log", "stats", "backends"],
     &["services", "picks"],
     &["context"],

@@ -39,6 +39,7 @@ fn texts(setting: &Setting) -> &'static [&'static str] {
         ("access-log-format", _) => {
             &["combined", "json", "custom:$time $$ \"${uri}\"\t'\\\u{e9}"]
         }
+        ("guard-dry-run", _) => &["all", "none", "deny,request-rate"],
         ("log-format", _) => &["text", "json", "journald"],
         ("log-level", _) => &["off", "debug"],
         ("on-down" | "on-removed", _) => &["close"],

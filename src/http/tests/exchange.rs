@@ -127,6 +127,7 @@ static ADDED: LazyLock<Added<'static>> = LazyLock::new(|| Added {
     cookie: Some(&COOKIE),
     hsts: None,
     request_id: None,
+    retry_after: None,
 });
 
 fn forward() -> Forward<'static> {

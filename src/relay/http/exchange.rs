@@ -210,7 +210,7 @@ impl Exchange {
             ExchangeTurn::Complete => self.finish(http, client, cx),
             ExchangeTurn::Nothing(fault) => self.recover(fault, http, client, cx),
             ExchangeTurn::Bad(why) => {
-                let own = OwnAnswer { status: 502, cause: Cause::BadAnswer, why };
+                let own = OwnAnswer::saying(502, Cause::BadAnswer, why);
                 self.reply(own, http, client, cx)
             }
             ExchangeTurn::Reply(own) => self.reply(own, http, client, cx),

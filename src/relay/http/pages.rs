@@ -95,10 +95,10 @@ fn page(
     let own = if cause == Cause::StatsPath && !may_see(client, cx) {
         let why = "not for this address";
         answer::answer(403, why, how, added, &mut bytes);
-        OwnAnswer { status: 403, cause, why }
+        OwnAnswer::saying(403, cause, why)
     } else if !matches!(method, Method::Get | Method::Head) {
         answer::not_allowed(how, added, &mut bytes);
-        OwnAnswer { status: 405, cause, why: "only GET and HEAD are answered here" }
+        OwnAnswer::saying(405, cause, "only GET and HEAD are answered here")
     } else if cause == Cause::StatsPath {
         // HEAD: the statistics are not rendered for it.
         answer::page_head(JSON, None, how, added, &mut bytes);
@@ -109,7 +109,7 @@ fn page(
     } else {
         let why = "no backend is up";
         answer::answer(503, why, how, added, &mut bytes);
-        OwnAnswer { status: 503, cause, why }
+        OwnAnswer::saying(503, cause, why)
     };
     OwnPage::new(bytes, how.keep_alive).begin(own, None, http, client, cx)
 }

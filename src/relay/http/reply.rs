@@ -4,6 +4,7 @@ use std::io::IoSlice;
 use std::sync::Arc;
 
 use crate::context::Context;
+use crate::http::added::Added;
 use crate::http::answer::{self, How};
 use crate::net::{Fault, Socket};
 use crate::services::Page;
@@ -38,7 +39,7 @@ pub(super) fn answer(
         // An interim answer waits because the client does not read; it would not read this one.
         return client_broke(Fault::TimedOut);
     }
-    let added = &trace::added(client, cx);
+    let added = &Added { retry_after: own.retry_after, ..trace::added(client, cx) };
     if let Some(page) = page_of(own.status, client, cx) {
         let Page { content_type, body } = &*page;
         let mut head = Vec::new();
@@ -49,7 +50,7 @@ pub(super) fn answer(
     }
     let mut flat = std::mem::take(&mut cx.http.flat);
     flat.clear();
-    let added = &trace::added(client, cx);
+    let added = &Added { retry_after: own.retry_after, ..trace::added(client, cx) };
     answer::answer(own.status, own.why, how, added, &mut flat);
     if !how.keep_alive {
         client.socket.end_follows();

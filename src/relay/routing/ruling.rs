@@ -145,7 +145,7 @@ fn answer(
 
 /// Our own answer to a request that cannot be edited as rules say.
 fn of_unfit(unfit: Unfit) -> OwnAnswer {
-    OwnAnswer { status: unfit.status(), cause: Cause::Unfit, why: unfit.reason() }
+    OwnAnswer::saying(unfit.status(), Cause::Unfit, unfit.reason())
 }
 
 /// What templates are filled in with.

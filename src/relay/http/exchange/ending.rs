@@ -173,7 +173,7 @@ impl Exchange {
             // On another connection the second half of a login would count as a wrong password.
             self.keep_alive = false;
             let why = "the backend broke off in a login";
-            let own = OwnAnswer { status: 502, cause: Cause::NoAnswer, why };
+            let own = OwnAnswer::saying(502, Cause::NoAnswer, why);
             return self.reply(own, http, client, cx);
         }
         let connection = client.link.key().and_then(|key| cx.connections.get(key));
@@ -250,7 +250,7 @@ impl Exchange {
         let own = match reason {
             Reason::ConnectFailed(_) if self.was_taken => {
                 let why = "the backends that were asked broke off";
-                OwnAnswer { status: 502, cause: Cause::NoAnswer, why }
+                OwnAnswer::saying(502, Cause::NoAnswer, why)
             }
             Reason::ConnectFailed(Fault::TimedOut) => {
                 OwnAnswer::new(504, Cause::ConnectTimeout)
