@@ -10,6 +10,7 @@ pub mod answer;
 mod backends;
 pub mod client;
 pub mod failure;
+mod guard;
 pub mod heartbeat;
 mod picks;
 mod process;
@@ -76,6 +77,7 @@ fn carry_out(given: &Given) -> Outcome {
         "config" => process::config(client, given),
         "overrides" => process::overrides(client, given),
         "events" => reading::events(client, given),
+        "guard" => guard::rules(client, given),
         "picks" => picks::picks(client, given),
         "explain" => picks::explain(client, given),
         _ => reading::health(client, given),

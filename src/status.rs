@@ -9,7 +9,7 @@
 
 mod taking;
 
-pub use taking::{backend_now, pool_now, process_now};
+pub use taking::{backend_now, guard_rules, pool_now, process_now};
 #[cfg(test)]
 mod tests;
 
@@ -19,6 +19,7 @@ use std::time::Duration;
 use crate::config::{counted, duration_text};
 use crate::context::Context;
 use crate::event::Key;
+use crate::guard::RuleCounts;
 use crate::limits::{STATS_FREED_AT_ONCE_BYTES, STATS_ROW_BYTES, STATUS_ADDRESSES_MAX};
 use crate::stats::pages::PageFrom;
 use crate::stats::snapshot::{Backend, Pool, Process, Snapshot, Standing, Word};
@@ -98,11 +99,12 @@ struct Widths {
 }
 
 /// The last lines, of things that not every process has.
-const SUMS: [fn(&Snapshot) -> Option<String>; 6] = [
+const SUMS: [fn(&Snapshot) -> Option<String>; 7] = [
     names_line,
     handshakes_line,
     dropped_fields_line,
     gave_way_line,
+    guard_line,
     access_log_line,
     udp_line,
 ];
@@ -213,6 +215,23 @@ fn process_line(process: &Process) -> String {
         process.log_lines_dropped,
         stats.longest_turn.as_secs_f64() * 1e3,
     )
+}
+
+/// Nothing, where no rule refused anybody.
+fn guard_line(from: &Snapshot) -> Option<String> {
+    let rules = &from.process.rules;
+    let sum = |of: fn(&RuleCounts) -> u64| rules.iter().map(|it| of(&it.counts)).sum::<u64>();
+    let refused = sum(|it| it.refused);
+    let would = sum(|it| it.would_refuse);
+    let most = rules.iter().max_by_key(|it| it.counts.refused + it.counts.would_refuse)?;
+    let line = || {
+        format!(
+            "guard: {refused} refused, {would} more if no rule were only tried; most by {} of \
+             {} {}",
+            most.rule, most.of, most.name,
+        )
+    };
+    (refused + would > 0).then(line)
 }
 
 /// Nothing, where there is no listener for it.

@@ -14,6 +14,7 @@
 
 mod answering;
 mod explaining;
+mod guarding;
 pub mod history;
 pub mod lists;
 mod live;
@@ -112,6 +113,7 @@ fn read(target: &Target<'_>, request: &Request, view: &View<'_>) -> Result<Answe
         Target::History => return history::history(request, view),
         Target::Stream => return live::live(request, view),
         Target::Top => return top::top(request),
+        Target::GuardRules => return Ok(Answer::json(200, &guarding::rules(view))),
         Target::Explain => return explaining::explain(request, view),
         Target::Health | Target::Live => return Ok(Answer::text(200, "OK\n")),
         Target::Ready => return Ok(ready(view)),
@@ -142,6 +144,7 @@ fn index(view: &View<'_>) -> serde_json::Value {
         "history",
         "live",
         "top",
+        "guard/rules",
     ];
     let paths = paths.map(|it| format!("/api/v1/{it}"));
     json!({"process": showing::process(view), "paths": paths})
@@ -264,6 +267,7 @@ fn unknown_path(path: &str) -> String {
         "/api/v1/history",
         "/api/v1/live",
         "/api/v1/top",
+        "/api/v1/guard/rules",
         "/health",
         "/ready",
         "/live",

@@ -104,6 +104,8 @@ commands! {
     "picks" "" 0..0 ["backend" "client" "request" "service" "since" "limit"]
         "where the last requests, connections and flows went, and why"
         "With --request all that is known of that one. Kept are as many as --picks says.";
+    "guard" "" 0..0 []
+        "the rules of the guard, and how much each refused" "";
     "health" "" 0..0 []
         "whether all is well, for scripts: exit code 0, or 1 with a line about each thing"
         "Well is: the process serves, and every service has a backend that is up.";

@@ -230,7 +230,7 @@ fn number(value: Value<'_>) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tables::{BACKENDS, LISTENERS, POOLS, PROCESS, TRAFFIC, UDP};
+    use super::super::tables::{BACKENDS, LISTENERS, POOLS, PROCESS, RULES, TRAFFIC, UDP};
     use super::*;
 
     fn names<T>(scope: &str, table: &'static [Field<T>]) -> Vec<String> {
@@ -246,6 +246,7 @@ mod tests {
         let mut all = names("", PROCESS);
         all.extend(names("udp_", UDP));
         all.extend(names("listener_", LISTENERS));
+        all.extend(names("guard_", RULES));
         all.extend(names("service_", TRAFFIC));
         all.extend(names("pool_", POOLS));
         all.extend(names("pool_", TRAFFIC));
@@ -287,6 +288,7 @@ mod tests {
             manual("", "", PROCESS),
             manual("udp_", "", UDP),
             manual("listener_", "listener", LISTENERS),
+            manual("guard_", "rule`, `of`, `name", RULES),
             manual("service_", "service", TRAFFIC),
             manual("pool_", "pool", POOLS),
             manual("pool_", "pool", TRAFFIC),

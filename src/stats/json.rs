@@ -10,7 +10,7 @@ use crate::limits::STATS_NAMES_AT_ONCE;
 
 use super::field::{Field, Unit, Value};
 use super::snapshot::{Pool, Snapshot};
-use super::tables::{BACKENDS, LISTENERS, POOLS, PROCESS, TRAFFIC, UDP};
+use super::tables::{BACKENDS, LISTENERS, POOLS, PROCESS, RULES, TRAFFIC, UDP};
 
 /// How far the writing is.
 #[derive(Debug, Default)]
@@ -105,6 +105,7 @@ fn process(from: &Snapshot, out: &mut Vec<u8>) {
             it.object("udp", |it| row(it, UDP, udp));
         }
         it.list("listeners", &process.listeners, |it, listener| row(it, LISTENERS, listener));
+        it.list("guard", &process.rules, |it, rule| row(it, RULES, rule));
     });
     out.extend_from_slice(b",\"routes\":[");
 }
@@ -212,7 +213,7 @@ mod tests {
         let begin = "{\"health\":{},\"connections\":{},\"process\":{\"version\":\"";
         assert!(page.starts_with(begin), "{page}");
         assert!(
-            page.ends_with("},\"listeners\":[],\"routes\":[],\"backends\":[]}\n"),
+            page.ends_with("},\"listeners\":[],\"guard\":[],\"routes\":[],\"backends\":[]}\n"),
             "{page}"
         );
         let groups = "\"tls_handshakes\":{\"done\":0,\"resumed\":0,\"failed\":0,\

@@ -14,6 +14,7 @@ use std::ops::Bound;
 use std::time::{Duration, Instant};
 
 use crate::event::{PoolId, ServerId};
+use crate::guard::RuleCounts;
 
 use super::traffic::TrafficCounts;
 use super::{BackendCounts, ListenerStats, PerSecond, Stats};
@@ -44,10 +45,27 @@ pub struct Process {
     pub stats: Stats,
     /// Its listeners.
     pub listeners: Vec<ListenerStats>,
+    /// The rules of its guard.
+    pub rules: Vec<GuardRule>,
     /// Lines of the log that nobody took.
     pub log_lines_dropped: u64,
     /// The access log, if there is one.
     pub access_log: Option<AccessLogStats>,
+}
+
+/// A rule of the guard.
+#[derive(Debug, Clone)]
+pub struct GuardRule {
+    /// Its name.
+    pub rule: Box<str>,
+    /// What kind of thing it is of.
+    pub of: &'static str,
+    /// The name of that.
+    pub name: Box<str>,
+    /// It only counts.
+    pub is_dry: bool,
+    /// What it counted.
+    pub counts: RuleCounts,
 }
 
 /// What became of the lines of the access log.

@@ -4,9 +4,11 @@
 //! `docs/stats.md` are made from the rows. Programs read the names: they stay as they are.
 
 mod backends;
+mod guard;
 mod traffic;
 
 pub use backends::BACKENDS;
+pub use guard::RULES;
 pub use traffic::TRAFFIC;
 
 use super::field::Field;
@@ -359,6 +361,7 @@ mod tests {
             manual("process", PROCESS),
             manual("udp", UDP),
             manual("listeners", LISTENERS),
+            manual("guard", RULES),
             manual("routes", POOLS) + &rows("routes", TRAFFIC),
             manual("backends", BACKENDS),
         ];

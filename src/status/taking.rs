@@ -3,6 +3,7 @@
 
 use crate::backends::{self, PoolId, ServerId};
 use crate::context::Context;
+use crate::guard::Rule;
 use crate::limits::WEIGHT_ONE;
 use crate::stats::snapshot::{self, Process, Snapshot};
 
@@ -22,9 +23,25 @@ pub fn process_now(cx: &Context) -> Process {
         uptime: cx.now.saturating_duration_since(cx.started),
         stats: cx.stats.clone(),
         listeners: cx.listeners.iter().map(|(_, listener)| listener.stats.clone()).collect(),
+        rules: guard_rules(cx),
         log_lines_dropped: cx.stats.log_dropped(),
         access_log,
     }
+}
+
+/// The rules of the guard, as they are now.
+pub fn guard_rules(cx: &Context) -> Vec<snapshot::GuardRule> {
+    let row = |it: &Rule| {
+        let (of, name) = it.scope.words();
+        snapshot::GuardRule {
+            rule: it.name.clone(),
+            of,
+            name: name.into(),
+            is_dry: it.is_dry,
+            counts: it.counts,
+        }
+    };
+    cx.guard.book.iter().map(row).collect()
 }
 
 /// The next row, or the end of a snapshot that has all.

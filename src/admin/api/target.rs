@@ -56,6 +56,8 @@ pub enum Target<'a> {
     Stream,
     /// Who is here.
     Top,
+    /// The rules of the guard.
+    GuardRules,
     /// The process answers.
     Health,
     /// Clients may be sent here.
@@ -106,6 +108,7 @@ impl Target<'_> {
             ["api", "v1", "history"] => Target::History,
             ["api", "v1", "live"] => Target::Stream,
             ["api", "v1", "top"] => Target::Top,
+            ["api", "v1", "guard", "rules"] => Target::GuardRules,
             ["health"] => Target::Health,
             ["ready"] => Target::Ready,
             ["live"] => Target::Live,

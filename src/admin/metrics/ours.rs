@@ -3,8 +3,8 @@
 use crate::config::AdminState;
 use crate::stats::exposition::{self, Family, Format, label, sample};
 use crate::stats::field::NumberKind;
-use crate::stats::snapshot::{Backend, Word};
-use crate::stats::tables::{BACKENDS, LISTENERS, POOLS, PROCESS, TRAFFIC, UDP};
+use crate::stats::snapshot::{Backend, GuardRule, Word};
+use crate::stats::tables::{BACKENDS, LISTENERS, POOLS, PROCESS, RULES, TRAFFIC, UDP};
 use crate::stats::traffic::Traffic;
 use crate::status::{backend_now, pool_now, process_now};
 
@@ -79,6 +79,7 @@ impl Metrics {
                 family.series(listener, &labels, out);
             }
         }
+        self.rules(&process.rules, out);
         self.services(view, out);
         for family in exposition::families("pool_", POOLS) {
             family.head(self.format, out);
@@ -92,6 +93,20 @@ impl Metrics {
         let pools = view.cx.backends.pools().map(|(_, it)| (&*it.name, &it.traffic));
         let pools: Vec<_> = pools.filter(|(name, _)| self.filter.takes_pool(name)).collect();
         self.traffic("pool", &pools, out);
+    }
+
+    /// What the rules of the guard counted.
+    fn rules(&self, rules: &[GuardRule], out: &mut Vec<u8>) {
+        for family in exposition::families("guard_", RULES) {
+            family.head(self.format, out);
+            for rule in rules {
+                let mut labels = String::new();
+                label("rule", &rule.rule, &mut labels);
+                label("of", rule.of, &mut labels);
+                label("name", &rule.name, &mut labels);
+                family.series(rule, &labels, out);
+            }
+        }
     }
 
     /// All of the services, unless somebody asks for a pool or a backend.
