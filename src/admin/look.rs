@@ -167,6 +167,8 @@ fn process(view: &View<'_>) -> String {
         json!({"ok": it.ok, "at": at})
     });
     let turn = view.recorder.and_then(|it| it.turn_p99());
+    let rules = || cx.guard.book.iter().filter(|it| it.counts.refused > 0);
+    let most = rules().max_by_key(|it| it.counts.refused);
     let value = json!({
         "version": env!("CARGO_PKG_VERSION"),
         "started": unix(view, cx.started),
@@ -180,6 +182,8 @@ fn process(view: &View<'_>) -> String {
         "fds": open_files().map(|it| it as u64),
         "fds_max": open_files_max(),
         "memory": resident().map(|it| it as u64),
+        "refused": cx.guard.book.total().refused,
+        "refused_by": most.map_or_else(String::new, |it| format!("({it})")),
     });
     object(value, &recorded(track))
 }

@@ -13,6 +13,7 @@ const FIGURES = [
 	["turn p99", (it) => ms(it.turn_p99_ms)],
 	["files", (it) => `${number(it.fds)} / ${number(it.fds_max)}`, (it) => it.fds > 0.8 * it.fds_max],
 	["memory", (it) => bytes(it.memory)],
+	["refused", (it) => `${number(it.refused)} ${it.refused_by}`],
 ];
 
 export function figures({ process: it, second }) {
