@@ -19,6 +19,8 @@ mod membership;
 mod pool;
 mod pools;
 mod results;
+mod retry_budget;
+mod retrying;
 mod seat;
 mod server;
 mod standing;

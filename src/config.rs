@@ -84,7 +84,7 @@ pub use overlay::{
     Laid, Mark, Member, Overlay, OverlaySource, OverrideRow, Patch, Told, Untold, time_text,
 };
 pub use own::OwnListeners;
-pub use pool::{AllDown, CheckSettings, OnDown, OnLapse, OnRemoved, PoolSettings};
+pub use pool::{AllDown, CheckSettings, OnDown, OnLapse, OnRemoved, PoolSettings, RetryBudget};
 pub use process::{LOG_LEVELS, LogFormat, ProcessSettings};
 pub use route::{Destination, Route, RouteName, RoutePlan, plan};
 pub use rule::{

@@ -29,6 +29,7 @@ use crate::limits::WEIGHT_ONE;
 use crate::stats::traffic::Traffic;
 
 use super::eject::Crowd;
+use super::retry_budget::RetryBudget;
 use super::seat::{Presence, Seat, SeatPlan, View};
 use super::sticky::{StickyKey, Tokens};
 use super::{Server, Servers};
@@ -78,6 +79,8 @@ pub struct Pool {
     ejected: usize,
     /// Clients that were here lately.
     crowd: Crowd,
+    /// Its retries, and the requests that pay for them.
+    pub(super) budget: RetryBudget,
     /// When the answers of its members were last compared.
     compared_at: Option<Instant>,
     /// Clients and flows that are its own; they keep it from being freed.
@@ -104,6 +107,7 @@ impl Pool {
             ramping: 0,
             ejected: 0,
             crowd: Crowd::default(),
+            budget: RetryBudget::default(),
             compared_at: None,
             users: 0,
             tokens,

@@ -5,8 +5,8 @@ use crate::config::{
     AccessLogFormat, AccessLogPlace, AdminSettings, Algorithm, AllDown, BackendTls,
     BackendVerify, CertificatePair, Check, CheckSettings, Cidr, ClientCert, HashKey,
     ListenerSettings, ListenerTls, OnDown, OnLapse, OnListenerRemoved, OnRemoved, PoolSettings,
-    ProcessSettings, Protocol, Redirect, RequestIds, SameSite, ServiceSettings, Sticky,
-    StickyDrain, UdpSettings, UnknownName,
+    ProcessSettings, Protocol, Redirect, RequestIds, RetryBudget, SameSite, ServiceSettings,
+    Sticky, StickyDrain, UdpSettings, UnknownName,
 };
 use crate::limits;
 use std::collections::BTreeSet;
@@ -50,6 +50,7 @@ fn every_pool_setting() -> PoolSettings {
         on_lapse: OnLapse::Keep,
         connect_timeout: Duration::from_millis(1500),
         retries: 0,
+        retry_budget: RetryBudget::Percent(35),
         backend_idle: Duration::from_millis(1),
         backend_idle_connections: 0,
         check: CheckSettings {
@@ -68,7 +69,7 @@ fn every_pool_setting() -> PoolSettings {
 fn every_flag_reaches_its_field() {
     let config = run("-l http://*:0 --listen=sni://[::1]:0 -ba:1,backup --backend b:2 -a p2c \
          --check http:/x --check-interval 10ms --check-timeout=1ms --rise 1 --fall 1000 \
-         --all-down spread --connect-timeout 1.5s --retries 0 --idle-timeout 2h \
+         --all-down spread --connect-timeout 1.5s --retries 0 --retry-budget 35% --idle-timeout 2h \
          --half-close-timeout 1m --slow-start 10s --on-down close --on-removed close \
          --register --on-lapse keep \
          --on-listener-removed keep \

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::admin::ADMIN;
 use super::guard::GUARD;
 use super::http::HTTP;
+use super::retry::RETRY_BUDGET;
 use super::row::{Act, Answer, Setting, SettingGroup};
 use super::tls::{TLS, file};
 use super::udp::UDP;
@@ -351,6 +352,7 @@ static LIMITS: &[Setting] = &[
             Ok(())
         }),
     },
+    RETRY_BUDGET,
     Setting {
         short: "",
         long: "idle-timeout",

@@ -90,6 +90,10 @@ pub struct Pool {
     pub members: Vec<ServerId>,
     /// How many of them are up.
     pub up: usize,
+    /// Times that another one of them was tried after one failed.
+    pub retries: u64,
+    /// Those that were not, for want of budget.
+    pub retries_over_budget: u64,
     /// What it counted.
     pub counts: TrafficCounts,
 }
@@ -316,6 +320,8 @@ pub(super) mod tests {
             name: "pool".into(),
             members: members.iter().map(id).collect(),
             up: members.len(),
+            retries: 0,
+            retries_over_budget: 0,
             counts: TrafficCounts::default(),
         }
     }

@@ -125,6 +125,12 @@ pub const PROCESS: &[Field<Process>] = &[
         "backends that were tried after another one failed",
     ),
     Field::counter(
+        "retries_over_budget",
+        One,
+        |it| it.stats.retries_over_budget.into(),
+        "those that were not, for their pool had too many",
+    ),
+    Field::counter(
         "out_of_descriptors",
         One,
         |it| it.stats.out_of_descriptors().into(),
@@ -317,6 +323,18 @@ pub const POOLS: &[Field<Pool>] = &[
     Field::text("name", |it| (&*it.name).into(), "of the pool"),
     Field::text("backends", |it| Value::Backends(&it.members), "their names"),
     Field::gauge("up", One, |it| it.up.into(), "how many of them are up and take work"),
+    Field::counter(
+        "retries",
+        One,
+        |it| it.retries.into(),
+        "backends of it that were tried after another one failed",
+    ),
+    Field::counter(
+        "retries_over_budget",
+        One,
+        |it| it.retries_over_budget.into(),
+        "those that were not, for there were too many of them",
+    ),
 ];
 
 #[cfg(test)]

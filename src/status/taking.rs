@@ -78,6 +78,8 @@ pub fn pool_now(id: PoolId, pool: &backends::Pool) -> snapshot::Pool {
         name: pool.name.clone(),
         members: pool.members().collect(),
         up: pool.up(),
+        retries: pool.retries(),
+        retries_over_budget: pool.retries_over_budget(),
         counts: pool.traffic.counts,
     }
 }

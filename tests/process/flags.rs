@@ -452,6 +452,7 @@ const ONCE: &[(&str, &str)] = &[
     ("connect-timeout", "1s"),
     ("tls-handshake-timeout", "1s"),
     ("retries", "1"),
+    ("retry-budget", "1%"),
     ("idle-timeout", "1s"),
     ("tcp-keepalive", "1s"),
     ("half-close-timeout", "1s"),

@@ -49,6 +49,7 @@ fn texts(setting: &Setting) -> &'static [&'static str] {
         ("on-listener-removed", _) => &["keep", "close"],
         ("all-down", _) => &["spread"],
         ("seed", _) => &["7", "18446744073709551615"],
+        ("retry-budget", _) => &["0%", "35%", "none"],
         ("max-body", _) => &["10m", "4097", "none"],
         ("udp-timeout" | "register-udp" | "metrics", _) => &[],
         (_, "DURATION") => &["1s", "1500ms", "90m", "2h"],
