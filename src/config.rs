@@ -22,6 +22,7 @@ mod condition;
 mod desired;
 mod edit;
 mod expect;
+mod forwarded;
 mod guard;
 mod host;
 mod host_name;
@@ -71,6 +72,7 @@ pub use edit::{
     FieldEdit, HeadEdit, HeadOf, PathEdit, REDIRECT_STATUSES, location, redirect_status,
 };
 pub use expect::{HttpCheck, Statuses, TextCheck, check_host};
+pub use forwarded::ForwardedFields;
 pub use guard::{DryRun, is_rule_name};
 pub use host::host_text;
 pub use host_name::HostName;

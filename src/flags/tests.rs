@@ -3,10 +3,10 @@
 use super::*;
 use crate::config::{
     AccessLogFormat, AccessLogPlace, AdminSettings, Algorithm, AllDown, BackendTls,
-    BackendVerify, CertificatePair, Check, CheckSettings, Cidr, ClientCert, HashKey,
-    ListenerSettings, ListenerTls, OnDown, OnLapse, OnListenerRemoved, OnRemoved, PoolSettings,
-    ProcessSettings, Protocol, Redirect, RequestIds, RetryBudget, SameSite, ServiceSettings,
-    Sticky, StickyDrain, UdpSettings, UnknownName,
+    BackendVerify, CertificatePair, Check, CheckSettings, Cidr, ClientCert, ForwardedFields,
+    HashKey, ListenerSettings, ListenerTls, OnDown, OnLapse, OnListenerRemoved, OnRemoved,
+    PoolSettings, ProcessSettings, Protocol, Redirect, RequestIds, RetryBudget, SameSite,
+    ServiceSettings, Sticky, StickyDrain, UdpSettings, UnknownName,
 };
 use crate::limits;
 use std::collections::BTreeSet;
@@ -115,6 +115,7 @@ fn every_flag_reaches_its_field() {
             abort_on_close: false,
             max_body: Some(10 << 20),
             via: false,
+            forwarded_fields: ForwardedFields::DEFAULT,
             request_ids: RequestIds::Off,
             hsts: None,
             redirect: Redirect::No,
@@ -137,7 +138,7 @@ fn every_flag_reaches_its_field() {
 fn what_only_http_listeners_heed_reaches_its_field_too() {
     let config = run("-l http://*:0 -b http://a:1 -a ip-hash --hash-key header:X-User \
          --sticky-cookie SRV --sticky-key k --sticky-same-site strict --sticky-drain keep --via on \
-         --request-id keep \
+         --request-id keep --forwarded-fields forwarded,x-real-ip \
          --eject-after 0 --health-path /up --stats-path /stats");
     let mut expected = Config {
         listeners: config.listeners.clone(),
@@ -156,6 +157,8 @@ fn what_only_http_listeners_heed_reaches_its_field_too() {
     expected.pool.eject_after = 0;
     expected.service.via = true;
     expected.service.request_ids = RequestIds::Keep;
+    expected.service.forwarded_fields =
+        ForwardedFields { x_forwarded: false, forwarded: true, x_real_ip: true };
     expected.service.health_path = Some("/up".to_owned());
     expected.service.stats_path = Some("/stats".to_owned());
     assert_eq!(config, expected);

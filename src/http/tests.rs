@@ -5,5 +5,6 @@ mod edits;
 mod edits_random;
 mod exchange;
 mod expand;
+mod forwarded;
 mod head;
 mod rewrite;

@@ -473,6 +473,7 @@ const ONCE: &[(&str, &str)] = &[
     ("sticky-key", "sticky.key"),
     ("sticky-same-site", "lax"),
     ("via", "on"),
+    ("forwarded-fields", "forwarded"),
     ("request-id", "keep"),
     ("abort-on-close", "off"),
     ("eject-after", "1"),

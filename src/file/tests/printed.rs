@@ -45,6 +45,7 @@ fn texts(setting: &Setting) -> &'static [&'static str] {
         ("on-down" | "on-removed", _) => &["close"],
         ("on-lapse", _) => &["down", "keep"],
         ("sticky-drain", _) => &["keep"],
+        ("forwarded-fields", _) => &["none", "forwarded", "x-forwarded,x-real-ip"],
         ("request-id", _) => &["keep", "new"],
         ("on-listener-removed", _) => &["keep", "close"],
         ("all-down", _) => &["spread"],

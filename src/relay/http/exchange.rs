@@ -21,7 +21,7 @@ use std::time::Instant;
 use crate::access_log::Cause;
 use crate::backends::{Backends, ServerId};
 use crate::balance;
-use crate::config::HashKey;
+use crate::config::{ForwardedFields, HashKey};
 use crate::context::{self, Carrying, Context, Trace};
 use crate::event::PoolId;
 use crate::http::added::{Added, Cookie, Proto};
@@ -367,6 +367,7 @@ impl Exchange {
         let request_id = client.trace.as_deref().and_then(Trace::id);
         let added = context::added(services, backends, client.home, proto);
         let added = Added { request_id, ..added };
+        let service = client.home.service.and_then(|id| services.get(id));
         let listener = &listeners[client.listener];
         let input = &scratch[..total];
         let peer = client.address.ip();
@@ -382,6 +383,7 @@ impl Exchange {
             host: &host,
             port: &listener.stats.port,
             added: &added,
+            told: service.map_or(ForwardedFields::DEFAULT, |it| it.settings.forwarded_fields),
             subject: client.socket.tls().and_then(Tls::subject),
             edits: if is_edited { &lists.edits } else { RequestEdits::NONE },
         };
