@@ -210,10 +210,12 @@ impl Pool {
         let Some(seat) = &mut self.seats[index] else { return };
         let was_ready = seat.is_ready();
         seat.admin = admin;
-        let is_back = !was_ready && seat.is_ready();
-        self.end_ramp(index);
-        if is_back && self.seat(index).is_some_and(Seat::is_up) {
-            self.begin_ramp(index, now);
+        let is_ready = seat.is_ready();
+        if was_ready != is_ready {
+            self.end_ramp(index);
+            if is_ready && self.seat(index).is_some_and(Seat::is_up) {
+                self.begin_ramp(index, now);
+            }
         }
         self.follow_operator(index, words);
     }
