@@ -7,4 +7,5 @@ mod exchange;
 mod expand;
 mod forwarded;
 mod head;
+mod hop;
 mod rewrite;
