@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use criterion::{
     BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main,
 };
-use pointsman::config::{Algorithm, Condition, Match, RouteName};
+use pointsman::config::{Algorithm, Condition, ForwardedFields, Match, RouteName};
 use pointsman::event::{Generation, Key, Owner, Slots, Timers};
 use pointsman::http::added::{Added, Proto};
 use pointsman::http::edits::{RequestEdits, ResponseEdits};
@@ -68,6 +68,7 @@ const FORWARD: Forward<'_> = Forward {
     trusted: false,
     host: "127.0.0.1:8080",
     added: &Added { via: Some("pointsman"), ..Added::NONE },
+    told: ForwardedFields::DEFAULT,
     subject: None,
     edits: RequestEdits::NONE,
 };

@@ -21,6 +21,8 @@ mod pools;
 mod queue;
 mod queues;
 mod results;
+mod retry_budget;
+mod retrying;
 mod seat;
 mod server;
 mod standing;

@@ -22,6 +22,7 @@ mod condition;
 mod desired;
 mod edit;
 mod expect;
+mod forwarded;
 mod guard;
 mod host;
 mod host_name;
@@ -72,6 +73,7 @@ pub use edit::{
     FieldEdit, HeadEdit, HeadOf, PathEdit, REDIRECT_STATUSES, location, redirect_status,
 };
 pub use expect::{HttpCheck, Statuses, TextCheck, check_host};
+pub use forwarded::ForwardedFields;
 pub use guard::{DryRun, is_rule_name};
 pub use host::host_text;
 pub use host_name::HostName;
@@ -85,7 +87,7 @@ pub use overlay::{
     Laid, Mark, Member, Overlay, OverlaySource, OverrideRow, Patch, Told, Untold, time_text,
 };
 pub use own::OwnListeners;
-pub use pool::{AllDown, CheckSettings, OnDown, OnLapse, OnRemoved, PoolSettings};
+pub use pool::{AllDown, CheckSettings, OnDown, OnLapse, OnRemoved, PoolSettings, RetryBudget};
 pub use process::{LOG_LEVELS, LogFormat, ProcessSettings};
 pub use queue::{QueueOrder, QueueSettings};
 pub use route::{Destination, Route, RouteName, RoutePlan, plan};

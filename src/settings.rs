@@ -8,6 +8,7 @@ mod admin;
 mod guard;
 mod http;
 mod queue;
+mod retry;
 mod row;
 mod table;
 mod tls;

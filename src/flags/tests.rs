@@ -3,10 +3,10 @@
 use super::*;
 use crate::config::{
     AccessLogFormat, AccessLogPlace, AdminSettings, Algorithm, AllDown, BackendTls,
-    BackendVerify, CertificatePair, Check, CheckSettings, Cidr, ClientCert, HashKey,
-    ListenerSettings, ListenerTls, OnDown, OnLapse, OnListenerRemoved, OnRemoved, PoolSettings,
-    ProcessSettings, Protocol, Redirect, RequestIds, SameSite, ServiceSettings, Sticky,
-    StickyDrain, UdpSettings, UnknownName,
+    BackendVerify, CertificatePair, Check, CheckSettings, Cidr, ClientCert, ForwardedFields,
+    HashKey, ListenerSettings, ListenerTls, OnDown, OnLapse, OnListenerRemoved, OnRemoved,
+    PoolSettings, ProcessSettings, Protocol, Redirect, RequestIds, RetryBudget, SameSite,
+    ServiceSettings, Sticky, StickyDrain, UdpSettings, UnknownName,
 };
 use crate::limits;
 use std::collections::BTreeSet;
@@ -50,6 +50,7 @@ fn every_pool_setting() -> PoolSettings {
         on_lapse: OnLapse::Keep,
         connect_timeout: Duration::from_millis(1500),
         retries: 0,
+        retry_budget: RetryBudget::Percent(35),
         backend_idle: Duration::from_millis(1),
         backend_idle_connections: 0,
         queue: crate::config::QueueSettings {
@@ -74,7 +75,7 @@ fn every_pool_setting() -> PoolSettings {
 fn every_flag_reaches_its_field() {
     let config = run("-l http://*:0 --listen=sni://[::1]:0 -ba:1,backup --backend b:2 -a p2c \
          --check http:/x --check-interval 10ms --check-timeout=1ms --rise 1 --fall 1000 \
-         --all-down spread --connect-timeout 1.5s --retries 0 --idle-timeout 2h \
+         --all-down spread --connect-timeout 1.5s --retries 0 --retry-budget 35% --idle-timeout 2h \
          --half-close-timeout 1m --slow-start 10s --on-down close --on-removed close \
          --register --on-lapse keep \
          --on-listener-removed keep \
@@ -121,6 +122,7 @@ fn every_flag_reaches_its_field() {
             abort_on_close: false,
             max_body: Some(10 << 20),
             via: false,
+            forwarded_fields: ForwardedFields::DEFAULT,
             request_ids: RequestIds::Off,
             hsts: None,
             redirect: Redirect::No,
@@ -143,7 +145,7 @@ fn every_flag_reaches_its_field() {
 fn what_only_http_listeners_heed_reaches_its_field_too() {
     let config = run("-l http://*:0 -b http://a:1 -a ip-hash --hash-key header:X-User \
          --sticky-cookie SRV --sticky-key k --sticky-same-site strict --sticky-drain keep --via on \
-         --request-id keep \
+         --request-id keep --forwarded-fields forwarded,x-real-ip \
          --eject-after 0 --health-path /up --stats-path /stats");
     let mut expected = Config {
         listeners: config.listeners.clone(),
@@ -162,6 +164,8 @@ fn what_only_http_listeners_heed_reaches_its_field_too() {
     expected.pool.eject_after = 0;
     expected.service.via = true;
     expected.service.request_ids = RequestIds::Keep;
+    expected.service.forwarded_fields =
+        ForwardedFields { x_forwarded: false, forwarded: true, x_real_ip: true };
     expected.service.health_path = Some("/up".to_owned());
     expected.service.stats_path = Some("/stats".to_owned());
     assert_eq!(config, expected);

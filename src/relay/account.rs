@@ -87,6 +87,9 @@ pub(super) struct RequestText {
     version: Version,
 }
 
+/// What the detail of a line ends with where no other backend was asked for want of budget.
+const OVER_BUDGET: &str = "too many retries to ask another one";
+
 impl Account {
     /// An account of what began at `began`, when the pair had moved `before`.
     pub(super) fn new(began: Instant, about: About, before: Moved) -> Box<Account> {
@@ -184,6 +187,10 @@ impl Account {
             (_, Reason::Alerted(alert)) if cause == Cause::BadHello => {
                 format!("refused with {alert}").into()
             }
+            (Some(fault), Reason::OverBudget(_)) => {
+                format!("{says}: {fault}; {OVER_BUDGET}").into()
+            }
+            (None, Reason::OverBudget(_)) => format!("{says}; {OVER_BUDGET}").into(),
             (Some(fault), _) => format!("{says}: {fault}").into(),
             (None, _) => says.into(),
         };
@@ -228,8 +235,12 @@ impl Closed {
             Reason::BackendBroke(fault) if !http => (Cause::BackendReset, Some(fault)),
             Reason::BackendBroke(fault) if is_answered => (Cause::AnswerCutShort, Some(fault)),
             Reason::BackendBroke(fault) => (Cause::NoAnswer, Some(fault)),
-            Reason::ConnectFailed(Fault::TimedOut) => (Cause::ConnectTimeout, None),
-            Reason::ConnectFailed(fault) => (Cause::ConnectFailed, Some(fault)),
+            Reason::ConnectFailed(Fault::TimedOut) | Reason::OverBudget(Fault::TimedOut) => {
+                (Cause::ConnectTimeout, None)
+            }
+            Reason::ConnectFailed(fault) | Reason::OverBudget(fault) => {
+                (Cause::ConnectFailed, Some(fault))
+            }
             Reason::Refused(refusal) => (refusal.cause(), None),
             Reason::Alerted(Alert::UnrecognizedName) => (Cause::UnknownName, None),
             Reason::Alerted(_) => (Cause::BadHello, None),
@@ -295,6 +306,15 @@ pub struct OwnAnswer {
 }
 
 impl OwnAnswer {
+    /// A backend broke off, and the pool has no budget for asking another one.
+    pub const NO_ANSWER_OVER_BUDGET: OwnAnswer = OwnAnswer {
+        status: 502,
+        cause: Cause::NoAnswer,
+        why: "the backend broke off; too many retries to ask another one",
+        rule: None,
+        retry_after: None,
+    };
+
     /// An answer in the words of its cause.
     pub fn new(status: u16, cause: Cause) -> OwnAnswer {
         OwnAnswer::saying(status, cause, cause.says())
@@ -410,6 +430,28 @@ mod tests {
         assert_eq!(by(tcp(Stage::Asked), Reason::Refused(NoBackend::AllDown)), "SC");
         assert_eq!(by(tcp(Stage::Picked), Reason::ConnectFailed(late)), "sC");
         assert_eq!(by(tcp(Stage::Connected), Reason::ClientBroke(reset)), "CD");
+    }
+
+    #[test]
+    fn what_was_not_tried_again_for_want_of_budget_says_so() {
+        for (reason, wanted) in [
+            (
+                Reason::ConnectFailed(Fault::Reset),
+                "connect-failed: no backend could be reached: ",
+            ),
+            (Reason::OverBudget(Fault::Reset), "connect-failed: no backend could be reached: "),
+            (Reason::OverBudget(Fault::TimedOut), "connect-timeout: no backend took the conn"),
+        ] {
+            let why = account(About::Tcp(None), Stage::Picked).why_closed(reason).unwrap();
+            let said = format!("{}: {}", why.cause.word(), why.detail);
+            assert!(said.starts_with(wanted), "{said}");
+            let is_over = matches!(reason, Reason::OverBudget(_));
+            assert_eq!(
+                said.ends_with("; too many retries to ask another one"),
+                is_over,
+                "{said}"
+            );
+        }
     }
 
     #[test]

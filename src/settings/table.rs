@@ -9,6 +9,7 @@ use super::admin::ADMIN;
 use super::guard::GUARD;
 use super::http::HTTP;
 use super::queue::QUEUE;
+use super::retry::RETRY_BUDGET;
 use super::row::{Act, Answer, Setting, SettingGroup};
 use super::tls::{TLS, file};
 use super::udp::UDP;
@@ -142,7 +143,8 @@ static BALANCING: &[Setting] = &[
         long: "slow-start",
         value: "DURATION",
         says: "Over this time the weight of a backend grows from a tenth to the whole once it \
-               came back or was added; not for those there at start. 0s: at once.",
+               was added or is back: after it was down, ejected, drained or in maintenance; not \
+               for those there at start. 0s: at once.",
         default: |defaults| duration_text(defaults.pool.slow_start),
         show: |config| Some(duration_text(config.pool.slow_start)),
         act: Act::Value(SettingKey::SLOW_START, |config, text| {
@@ -353,6 +355,7 @@ static LIMITS: &[Setting] = &[
             Ok(())
         }),
     },
+    RETRY_BUDGET,
     Setting {
         short: "",
         long: "idle-timeout",

@@ -96,6 +96,10 @@ pub struct Pool {
     pub longest_wait: Duration,
     /// What became of those who waited.
     pub queue: QueueCounts,
+    /// Times that another one of them was tried after one failed.
+    pub retries: u64,
+    /// Those that were not, for want of budget.
+    pub retries_over_budget: u64,
     /// What it counted.
     pub counts: TrafficCounts,
 }
@@ -325,6 +329,8 @@ pub(super) mod tests {
             longest_wait: Duration::ZERO,
             queue: QueueCounts::default(),
             up: members.len(),
+            retries: 0,
+            retries_over_budget: 0,
             counts: TrafficCounts::default(),
         }
     }

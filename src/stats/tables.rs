@@ -125,6 +125,12 @@ pub const PROCESS: &[Field<Process>] = &[
         "backends that were tried after another one failed",
     ),
     Field::counter(
+        "retries_over_budget",
+        One,
+        |it| it.stats.retries_over_budget.into(),
+        "those that were not, for their pool had too many",
+    ),
+    Field::counter(
         "out_of_descriptors",
         One,
         |it| it.stats.out_of_descriptors().into(),
@@ -343,6 +349,18 @@ pub const POOLS: &[Field<Pool>] = &[
         One,
         |it| it.queue.left.into(),
         "clients that went away while they waited",
+    ),
+    Field::counter(
+        "retries",
+        One,
+        |it| it.retries.into(),
+        "backends of it that were tried after another one failed",
+    ),
+    Field::counter(
+        "retries_over_budget",
+        One,
+        |it| it.retries_over_budget.into(),
+        "those that were not, for there were too many of them",
     ),
 ];
 

@@ -83,6 +83,8 @@ pub fn pool_now(id: PoolId, pool: &backends::Pool, now: Instant) -> snapshot::Po
         waiting: pool.queue().len(),
         longest_wait: pool.queue().longest_wait(now),
         queue: pool.queue().counts,
+        retries: pool.retries(),
+        retries_over_budget: pool.retries_over_budget(),
         counts: pool.traffic.counts,
     }
 }

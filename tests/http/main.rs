@@ -4,6 +4,7 @@
 mod common;
 
 mod abort;
+mod budget;
 mod eject;
 mod exchanges;
 mod limits;
