@@ -36,6 +36,7 @@ mod overlay;
 mod own;
 mod pool;
 mod process;
+mod rate;
 mod route;
 mod rule;
 mod service;
@@ -86,6 +87,7 @@ pub use overlay::{
 pub use own::OwnListeners;
 pub use pool::{AllDown, CheckSettings, OnDown, OnLapse, OnRemoved, PoolSettings};
 pub use process::{LOG_LEVELS, LogFormat, ProcessSettings};
+pub use rate::{Rate, RateUnit};
 pub use route::{Destination, Route, RouteName, RoutePlan, plan};
 pub use rule::{
     Action, RedirectTo, Respond, Rule, Share, WHOLE, check_shares, share, share_text,

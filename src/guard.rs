@@ -11,7 +11,10 @@
 //! [`RuleBook`], which also knows what is only tried (`--guard-dry-run`): that is counted, and
 //! refused nobody. Carried out by [`crate::relay`] for connections and requests.
 
+pub mod gcra;
+pub mod key;
 pub mod rules;
+pub mod table;
 
 use std::net::IpAddr;
 use std::num::NonZeroU32;
@@ -19,7 +22,10 @@ use std::time::Instant;
 
 use crate::config::{ListenerSettings, ServiceSettings};
 
+pub use gcra::{Decision, Gcra};
+pub use key::{ClientKey, Secret};
 pub use rules::{Refused, Rule, RuleBook, RuleCounts, RuleId, Scope};
+pub use table::{Table, TableCounts};
 
 /// What holds for everybody, and the rules of all.
 #[derive(Debug)]
