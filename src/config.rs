@@ -17,6 +17,7 @@ mod algorithm;
 mod backend;
 mod check;
 mod cidr;
+mod client_limits;
 mod complaint;
 mod condition;
 mod desired;
@@ -63,6 +64,7 @@ pub use algorithm::{Algorithm, AlgorithmRow};
 pub use backend::BackendSpec;
 pub use check::Check;
 pub use cidr::Cidr;
+pub use client_limits::{LimitBy, LimitSettings, ListenerLimits, Reject, RequestLimit};
 pub use complaint::{Complaint, Complaints, Phrase, Wrong};
 pub use condition::{Condition, Facts, Glob};
 pub use desired::{

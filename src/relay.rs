@@ -52,6 +52,7 @@ use std::time::Instant;
 use crate::config::{Phase, Service};
 use crate::context::Context;
 use crate::event::{Key, TimerKey};
+use crate::guard::RuleId;
 use crate::net::tls::Tls;
 
 use hello::Hello;
@@ -81,6 +82,8 @@ enum Talk {
     Http(Option<Box<Http>>),
     /// It reads our last word.
     Parting(Box<Parting>),
+    /// This rule does not let it in, and it is held for a while.
+    Held(RuleId),
 }
 
 /// How a client stands with us: what it would lose if it were closed.
@@ -114,6 +117,7 @@ impl Pair {
             Talk::Tcp => tcp::act(client, cx),
             Talk::Http(http) => http::act(http, client, cx),
             Talk::Parting(parting) => parting.act(client, cx),
+            Talk::Held(_) => Verdict::Keep,
         }
     }
 
@@ -127,6 +131,7 @@ impl Pair {
             Talk::Tcp => tcp::on_timer(client, cx),
             Talk::Http(http) => http::on_timer(http, client, cx),
             Talk::Parting(parting) => parting.on_timer(client, cx),
+            Talk::Held(rule) => guard::on_timer_of_held(*rule, client, cx),
         }
     }
 
@@ -137,7 +142,9 @@ impl Pair {
             Talk::Tcp => tcp::on_backend_lost(loss, client, cx),
             Talk::Http(http) => http::on_backend_lost(loss, http, client, cx),
             // They have no backend.
-            Talk::New | Talk::Handshake | Talk::Hello(_) | Talk::Parting(_) => Verdict::Keep,
+            Talk::New | Talk::Handshake | Talk::Hello(_) | Talk::Parting(_) | Talk::Held(_) => {
+                Verdict::Keep
+            }
         }
     }
 
@@ -155,6 +162,7 @@ impl Pair {
                 ClientStanding::Resting
             }
             Talk::Parting(parting) if parting.is_told() => ClientStanding::Told,
+            Talk::Held(_) => ClientStanding::Told,
             Talk::Http(_) | Talk::Parting(_) => ClientStanding::Busy,
         }
     }
@@ -168,6 +176,9 @@ impl Pair {
     /// Whether a stop need not wait for it. A client of HTTP that has not begun loses nothing; of
     /// one that would be relayed as it is nobody knows.
     pub fn may_end_at_stop(&self, cx: &Context) -> bool {
+        if matches!(self.talk, Talk::Held(_)) {
+            return true;
+        }
         match self.standing() {
             ClientStanding::Resting => true,
             ClientStanding::Silent => {
@@ -181,6 +192,7 @@ impl Pair {
     pub fn doing(&self) -> &'static str {
         match &self.talk {
             Talk::New => "accepted",
+            Talk::Held(_) => "held in the tarpit",
             Talk::Handshake => "shaking hands",
             Talk::Hello(_) => "reading the ClientHello",
             Talk::Tcp => self.client.doing(),
@@ -205,6 +217,9 @@ impl Pair {
         if matches!(self.talk, Talk::Handshake) && is_ours {
             cx.stats.handshakes.failed += 1;
             report::handshake_cut(reason, &self.client, cx);
+        }
+        if matches!(self.talk, Talk::Held(_)) {
+            cx.guard.release_held();
         }
         guard::gone(&self.client, cx);
         let mut partial_head = None;
@@ -248,6 +263,10 @@ impl Pair {
                 self.talk = Talk::Http(http);
                 verdict
             }
+            Successor::Held(rule) => {
+                self.talk = Talk::Held(rule);
+                Verdict::Keep
+            }
             Successor::Tunnel => {
                 self.talk = Talk::Tcp;
                 tcp::act(client, cx)
@@ -275,6 +294,9 @@ impl Pair {
         match phase {
             Phase::Guard => guard::admit(client, cx),
             Phase::Tls => {
+                if let Some(verdict) = guard::handshake(client, cx) {
+                    return verdict;
+                }
                 self.talk = Talk::Handshake;
                 handshake::begin(client, cx)
             }

@@ -6,12 +6,12 @@
 //! ```
 //!
 //! A slot whose `tat` is past and that has no connections is free: forgetting it loses nothing. So
-//! a table needs room only for who owes something now. A newcomer takes a free slot of its
-//! bucket. If there is none, its neighbours, all of its /24 or /48, have one shared slot: where it
-//! refuses the newcomer is refused; else that takes the place of whom owes least. So a neighbourhood is
-//! limited too much where the table is too small, and nobody too little: a flood out of one network
-//! is, once it fills the table, limited as one client. A slot with connections is never taken: they
-//! are found again by the client's address when they end.
+//! a table needs room only for who owes something now. A newcomer takes a free slot of its bucket.
+//! If there is none, its neighbours, all of its /24 or /48, have one shared slot: where it refuses
+//! the newcomer, that is refused; else the newcomer takes the place of whom owes least. So a
+//! neighbourhood is limited too much where the table is too small, and nobody too little: a flood
+//! out of one network is, once it fills the table, limited as one client. A slot with connections
+//! is never taken: they are found again by the client's address when they end.
 //!
 //! Pure; one allocation. The secret keeps attackers from choosing addresses of one bucket.
 
@@ -81,9 +81,8 @@ impl Table {
         match self.place(bucket, key, now) {
             Place::Own(at) => {
                 let (decision, tat) = law.ask(self.slots[at][TAT], units, now);
-                if decision.admitted {
-                    self.slots[at][TAT] = tat;
-                }
+                // Where it is refused that is what was there, unless a reload forgave some of it.
+                self.slots[at][TAT] = tat;
                 decision
             }
             Place::Free(at) => {
@@ -178,13 +177,11 @@ impl Table {
         self.counts.shared += 1;
         let shared = self.shared_of(key);
         let (decision, tat) = law.ask(self.slots[shared][TAT], units, now);
-        if decision.admitted {
-            self.slots[shared][TAT] = tat;
-            if let Some(at) = least {
-                self.note_evicted(at, now);
-                let (_, tat) = law.ask(now, units, now);
-                self.put(at, key, tat, 0);
-            }
+        self.slots[shared][TAT] = tat;
+        if let Some(at) = least.filter(|_| decision.admitted) {
+            self.note_evicted(at, now);
+            let (_, tat) = law.ask(now, units, now);
+            self.put(at, key, tat, 0);
         }
         decision
     }

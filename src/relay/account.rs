@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use crate::access_log::{AskedFor, Cause, Ending, Times, When, Who, Why};
 use crate::backends::{NoBackend, ServerId};
 use crate::context::Context;
-use crate::guard::RuleId;
+use crate::guard::{Quota, RuleId};
 use crate::hello::Alert;
 use crate::http::BadHead;
 use crate::http::{BadBody, RequestHead, Version};
@@ -267,6 +267,10 @@ pub struct OwnAnswer {
     pub rule: Option<RuleId>,
     /// In how many seconds the client may try again, if that is known.
     pub retry_after: Option<NonZeroU32>,
+    /// What is allowed, if the client is to be told.
+    pub quota: Option<Quota>,
+    /// It is given only after a while.
+    pub is_late: bool,
 }
 
 impl OwnAnswer {
@@ -277,7 +281,15 @@ impl OwnAnswer {
 
     /// The same in words of its own.
     pub fn saying(status: u16, cause: Cause, why: &'static str) -> OwnAnswer {
-        OwnAnswer { status, cause, why, rule: None, retry_after: None }
+        OwnAnswer {
+            status,
+            cause,
+            why,
+            rule: None,
+            retry_after: None,
+            quota: None,
+            is_late: false,
+        }
     }
 }
 

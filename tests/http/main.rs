@@ -4,6 +4,7 @@
 mod common;
 
 mod abort;
+mod client_limits;
 mod eject;
 mod exchanges;
 mod limits;

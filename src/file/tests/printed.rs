@@ -39,6 +39,14 @@ fn texts(setting: &Setting) -> &'static [&'static str] {
         ("access-log-format", _) => {
             &["combined", "json", "custom:$time $$ \"${uri}\"\t'\\\u{e9}"]
         }
+        ("limit-connections", _) => &["1", "100"],
+        ("limit-connection-rate" | "limit-handshake-rate", _) => &["10/s", "90/m,burst=7"],
+        ("limit-request-rate", _) => &["7/s,burst=9,by=header:x-$a", "5/h,by=service,name=b"],
+        ("limit-ipv6-prefix", _) => &["56", "128"],
+        ("limit-clients", _) => &["1024"],
+        ("limit-exempt", _) => &["10.0.0.0/8", "fd00::/8"],
+        ("tarpit", _) => &["1s", "1500ms"],
+        ("reject", _) => &["reset", "tarpit"],
         ("guard-dry-run", _) => &["all", "none", "deny,request-rate"],
         ("log-format", _) => &["text", "json", "journald"],
         ("log-level", _) => &["off", "debug"],
