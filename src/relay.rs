@@ -221,7 +221,7 @@ impl Pair {
         if matches!(self.talk, Talk::Held(_)) {
             cx.guard.release_held();
         }
-        guard::gone(&self.client, cx);
+        guard::gone(&mut self.client, cx);
         let mut partial_head = None;
         if let Talk::Http(Some(http)) = &mut self.talk {
             partial_head = http.partial_head();

@@ -130,6 +130,23 @@ impl ListenerLimits {
         Ok(counted)
     }
 
+    /// How a client is known that has all the connections at once that it may have.
+    pub fn full_for(&self, client: IpAddr, book: &RuleBook) -> Option<ClientKey> {
+        let cap = self.connections.as_ref()?;
+        let is_dry = book.get(cap.rule).is_some_and(|rule| rule.is_dry);
+        if is_dry || book.common.exempts(client) {
+            return None;
+        }
+        let key = cap.key(client);
+        (cap.table.connections(key) >= cap.most).then_some(key)
+    }
+
+    /// Whether a client that was let in so counts as the one of this key.
+    pub fn counts_as(&self, client: IpAddr, admission: Admission, key: ClientKey) -> bool {
+        let cap = self.connections.as_ref();
+        cap.is_some_and(|cap| admission.0 == cap.edition && cap.key(client) == key)
+    }
+
     /// Whether a client may begin a handshake.
     pub fn handshake(
         &mut self,
@@ -150,7 +167,8 @@ impl ListenerLimits {
         if let Some(cap) = &mut self.connections
             && admission.0 == cap.edition
         {
-            cap.table.end(ClientKey::of_address(client, cap.shape.ipv6_prefix));
+            let key = cap.key(client);
+            cap.table.end(key);
         }
     }
 
@@ -239,13 +257,17 @@ impl Cap {
         Cap { rule, most, shape, edition, table }
     }
 
+    fn key(&self, client: IpAddr) -> ClientKey {
+        ClientKey::of_address(client, self.shape.ipv6_prefix)
+    }
+
     fn begin(
         &mut self,
         client: IpAddr,
         now: u64,
         book: &mut RuleBook,
     ) -> Result<Admission, Refusal> {
-        let key = ClientKey::of_address(client, self.shape.ipv6_prefix);
+        let key = self.key(client);
         if self.table.begin(key, self.most, now) {
             return Ok(Admission(self.edition));
         }

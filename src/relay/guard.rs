@@ -9,7 +9,7 @@ use crate::access_log::Cause;
 use crate::config::Reject;
 use crate::context::Context;
 use crate::event::ServiceId;
-use crate::guard::{Asking, Refusal, RefusalKind, RuleId};
+use crate::guard::{Admission, Asking, Refusal, RefusalKind, RuleId};
 use crate::http::client_meant;
 
 use super::account::OwnAnswer;
@@ -86,11 +86,12 @@ pub fn on_timer_of_held(rule: RuleId, client: &mut Client, cx: &mut Context) -> 
     Verdict::Close(Reason::Barred(rule))
 }
 
-/// A client that was let in is gone.
-pub fn gone(client: &Client, cx: &mut Context) {
+/// A client that was let in is gone, or is about to be.
+pub fn gone(client: &mut Client, cx: &mut Context) {
     let limits = &mut cx.listeners[client.listener].guard.limits;
-    limits.gone(client.address.ip(), client.admission);
-    if client.admission.is_in() {
+    let admission = std::mem::replace(&mut client.admission, Admission::NONE);
+    limits.gone(client.address.ip(), admission);
+    if admission.is_in() {
         let now = cx.guard.time(cx.now);
         let listener = &mut cx.listeners[client.listener].guard;
         cx.guard.gone(client.address.ip(), listener, now);

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use crate::common::http::{Message, Origin, Wire, before, get, ok, post};
-use crate::common::{Balancer, connect_from, until};
+use crate::common::http::{Message, Origin, Wire, before, before_backends, get, ok, post};
+use crate::common::{Backend, Balancer, connect_from, until};
 
 const BURST: usize = 5;
 
@@ -173,19 +173,47 @@ fn in_the_tarpit_a_request_waits_for_its_429_and_who_has_no_place_there_gets_it_
 }
 
 #[test]
-fn connections_beyond_the_limit_are_closed_and_one_that_ends_makes_room() {
-    let origin = Origin::saying(ok("a"));
-    let balancer = before(&[&origin], &["--limit-connections", "3"]);
-    let mut open: Vec<Wire> = (0..3).map(|_| from("127.0.0.1", &balancer)).collect();
-    for wire in &mut open {
+fn of_a_client_at_its_limit_a_connection_that_rests_gives_way_to_a_new_one() {
+    let origin = Origin::named("a");
+    let balancer = before(&[&origin], &["--limit-connections", "2"]);
+    let mut other = from("127.0.0.2", &balancer);
+    assert_eq!(statuses(&mut other, 1), [200]);
+    let mut resting: Vec<Wire> = (0..2).map(|_| from("127.0.0.1", &balancer)).collect();
+    for wire in &mut resting {
         assert_eq!(statuses(wire, 1), [200]);
     }
-    assert!(from("127.0.0.1", &balancer).head().is_none(), "a fourth");
-    assert_eq!(statuses(&mut from("127.0.0.2", &balancer), 1), [200]);
-    open.pop();
-    until("its place is free", || {
-        let mut next = from("127.0.0.1", &balancer);
-        next.try_say(get("/")) && next.head().is_some()
+    let mut third = from("127.0.0.1", &balancer);
+    assert_eq!(statuses(&mut third, 1), [200]);
+    balancer.wait_for_log("rests, and gives way");
+    let mut still = resting.into_iter().filter_map(|mut wire| {
+        let answers = wire.try_say(get("/")) && wire.head().is_some();
+        answers.then_some(wire)
     });
-    balancer.stop_after(open);
+    let one = still.next();
+    assert!(one.is_some() && still.next().is_none(), "one of the two gave way");
+    assert_eq!(statuses(&mut other, 1), [200]);
+    balancer.stop_after((one, third, other));
+}
+
+#[test]
+fn busy_connections_stay_and_those_beyond_the_limit_are_closed() {
+    let (backend, taken) = Backend::manual();
+    let balancer = before_backends(&[&backend], &["--limit-connections", "2"]);
+    let ask = || {
+        let wire = from("127.0.0.1", &balancer);
+        wire.say(get("/"));
+        (wire, Wire::new(taken.recv().expect("it is asked")))
+    };
+    let mut busy = [ask(), ask()];
+    assert!(from("127.0.0.1", &balancer).head().is_none(), "a third");
+    for (client, server) in &mut busy {
+        server.say(ok("a"));
+        assert_eq!(client.answer().status(), 200);
+    }
+    drop(busy);
+    until("their places are free", || {
+        let next = from("127.0.0.1", &balancer);
+        next.try_say(get("/")) && taken.recv_timeout(Duration::from_millis(50)).is_ok()
+    });
+    balancer.stop();
 }
