@@ -66,6 +66,18 @@ fn in_the_tarpit_a_connection_waits_and_is_reset() {
 }
 
 #[test]
+fn a_stop_does_not_wait_for_who_is_held() {
+    let backend = Backend::echo();
+    let flags = ["--limit-connection-rate", "1/h", "--reject", "tarpit", "--tarpit", "10m"];
+    let balancer = Balancer::before(&[&backend], &flags);
+    drop(from("127.0.0.1", &balancer));
+    let held = from("127.0.0.1", &balancer);
+    balancer.wait_for_log("guard: connection-rate of listener ");
+    balancer.stop();
+    drop(held);
+}
+
+#[test]
 fn a_limit_follows_reloads_and_what_is_open_counts_on() {
     let backend = Backend::echo();
     let text = |limit: &str| {
