@@ -17,6 +17,7 @@ mod algorithm;
 mod backend;
 mod check;
 mod cidr;
+mod client_limits;
 mod complaint;
 mod condition;
 mod desired;
@@ -38,6 +39,7 @@ mod own;
 mod pool;
 mod process;
 mod queue;
+mod rate;
 mod route;
 mod rule;
 mod service;
@@ -64,6 +66,7 @@ pub use algorithm::{Algorithm, AlgorithmRow};
 pub use backend::BackendSpec;
 pub use check::Check;
 pub use cidr::Cidr;
+pub use client_limits::{LimitBy, LimitSettings, ListenerLimits, Reject, RequestLimit};
 pub use complaint::{Complaint, Complaints, Phrase, Wrong};
 pub use condition::{Condition, Facts, Glob};
 pub use desired::{
@@ -90,6 +93,7 @@ pub use own::OwnListeners;
 pub use pool::{AllDown, CheckSettings, OnDown, OnLapse, OnRemoved, PoolSettings, RetryBudget};
 pub use process::{LOG_LEVELS, LogFormat, ProcessSettings};
 pub use queue::{QueueOrder, QueueSettings};
+pub use rate::{Rate, RateUnit};
 pub use route::{Destination, Route, RouteName, RoutePlan, plan};
 pub use rule::{
     Action, RedirectTo, Respond, Rule, Share, WHOLE, check_shares, share, share_text,

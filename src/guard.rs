@@ -11,15 +11,27 @@
 //! [`RuleBook`], which also knows what is only tried (`--guard-dry-run`): that is counted, and
 //! refused nobody. Carried out by [`crate::relay`] for connections and requests.
 
+pub mod common;
+pub mod gcra;
+pub mod key;
+pub mod limits;
+pub mod refusal;
 pub mod rules;
+pub mod table;
 
 use std::net::IpAddr;
-use std::num::NonZeroU32;
 use std::time::Instant;
 
 use crate::config::{ListenerSettings, ServiceSettings};
+use crate::limits::TARPIT_SHARE;
 
+pub use common::Common;
+pub use gcra::{Decision, Gcra};
+pub use key::{ClientKey, Secret};
+pub use limits::{Admission, Fill, ListenerLimits, Quota, ServiceLimits};
+pub use refusal::{Refusal, RefusalKind};
 pub use rules::{Refused, Rule, RuleBook, RuleCounts, RuleId, Scope};
+pub use table::{Table, TableCounts};
 
 /// What holds for everybody, and the rules of all.
 #[derive(Debug)]
@@ -27,35 +39,23 @@ pub struct Guard {
     /// All rules, with what they counted.
     pub book: RuleBook,
     started: Instant,
+    /// Who is held in the tarpit now.
+    held: usize,
 }
 
 /// What a listener asks of a client before anything is read of it, or right behind its PROXY
 /// header.
 #[derive(Debug, Default)]
-pub struct ListenerGuard {}
+pub struct ListenerGuard {
+    /// How much each client may do.
+    pub limits: ListenerLimits,
+}
 
 /// What a service asks of a client or of a request.
 #[derive(Debug, Default)]
-pub struct ServiceGuard {}
-
-/// Why somebody is not let in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Refusal {
-    /// By this rule.
-    pub rule: RuleId,
-    /// What that says of it.
-    pub kind: RefusalKind,
-    /// In so many seconds it may be tried again, if that is known.
-    pub retry_after: Option<NonZeroU32>,
-}
-
-/// What a refusal says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RefusalKind {
-    /// That it may not, now or later: 403.
-    Denied,
-    /// That it was too much: 429.
-    Limited,
+pub struct ServiceGuard {
+    /// How often it may be asked.
+    pub limits: ServiceLimits,
 }
 
 /// Who asks a service.
@@ -68,7 +68,7 @@ pub struct Asking {
 impl ListenerGuard {
     /// Have the rules that these settings of the listener ask for; what they know stays.
     pub fn follow(&mut self, name: &str, settings: &ListenerSettings, book: &mut RuleBook) {
-        let _ = (name, settings, book);
+        self.limits.follow(name, &settings.limits, book);
     }
 }
 
@@ -76,19 +76,19 @@ impl ServiceGuard {
     /// Whether it has any rule.
     #[inline]
     pub fn is_on(&self) -> bool {
-        false
+        self.limits.is_on()
     }
 
     /// Have the rules that these settings of the service ask for; what they know stays.
     pub fn follow(&mut self, name: &str, settings: &ServiceSettings, book: &mut RuleBook) {
-        let _ = (name, settings, book);
+        self.limits.follow(name, &settings.request_limits, book);
     }
 }
 
 impl Guard {
     /// One without rules; times are counted from `started`.
     pub fn new(started: Instant) -> Guard {
-        Guard { book: RuleBook::default(), started }
+        Guard { book: RuleBook::default(), started, held: 0 }
     }
 
     /// A time as rules count it: nanoseconds since the start. 584 years of them fit.
@@ -116,6 +116,25 @@ impl Guard {
     ) -> Result<(), Refusal> {
         let _ = (asking, service, now);
         Ok(())
+    }
+
+    /// Whether one more may be held in the tarpit, where there may be so many connections; it is
+    /// counted until [`Guard::release_held`].
+    pub fn hold(&mut self, connections_max: usize) -> bool {
+        let may = self.held < (connections_max / TARPIT_SHARE).max(1);
+        self.held += usize::from(may);
+        may
+    }
+
+    /// One is not held any more.
+    pub fn release_held(&mut self) {
+        debug_assert!(self.held > 0, "more went than came");
+        self.held = self.held.saturating_sub(1);
+    }
+
+    /// How many are held in the tarpit.
+    pub fn held(&self) -> usize {
+        self.held
     }
 
     /// A client that was admitted is gone.

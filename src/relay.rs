@@ -53,6 +53,7 @@ use std::time::{Duration, Instant};
 use crate::config::{Phase, Service};
 use crate::context::Context;
 use crate::event::{Key, TimerKey};
+use crate::guard::RuleId;
 use crate::net::tls::Tls;
 
 use hello::Hello;
@@ -82,6 +83,8 @@ enum Talk {
     Http(Option<Box<Http>>),
     /// It reads our last word.
     Parting(Box<Parting>),
+    /// This rule does not let it in, and it is held for a while.
+    Held(RuleId),
 }
 
 /// How a client stands with us: what it would lose if it were closed.
@@ -115,6 +118,7 @@ impl Pair {
             Talk::Tcp => tcp::act(client, cx),
             Talk::Http(http) => http::act(http, client, cx),
             Talk::Parting(parting) => parting.act(client, cx),
+            Talk::Held(_) => Verdict::Keep,
         }
     }
 
@@ -128,6 +132,7 @@ impl Pair {
             Talk::Tcp => tcp::on_timer(client, cx),
             Talk::Http(http) => http::on_timer(http, client, cx),
             Talk::Parting(parting) => parting.on_timer(client, cx),
+            Talk::Held(rule) => guard::on_timer_of_held(*rule, client, cx),
         }
     }
 
@@ -139,7 +144,9 @@ impl Pair {
             Talk::Tcp => tcp::called(client, cx),
             Talk::Http(http) => http::act(http, client, cx),
             // They do not wait.
-            Talk::New | Talk::Handshake | Talk::Hello(_) | Talk::Parting(_) => Verdict::Keep,
+            Talk::New | Talk::Held(_) | Talk::Handshake | Talk::Hello(_) | Talk::Parting(_) => {
+                Verdict::Keep
+            }
         }
     }
 
@@ -150,7 +157,9 @@ impl Pair {
             Talk::Tcp => tcp::on_backend_lost(loss, client, cx),
             Talk::Http(http) => http::on_backend_lost(loss, http, client, cx),
             // They have no backend.
-            Talk::New | Talk::Handshake | Talk::Hello(_) | Talk::Parting(_) => Verdict::Keep,
+            Talk::New | Talk::Handshake | Talk::Hello(_) | Talk::Parting(_) | Talk::Held(_) => {
+                Verdict::Keep
+            }
         }
     }
 
@@ -168,6 +177,7 @@ impl Pair {
                 ClientStanding::Resting
             }
             Talk::Parting(parting) if parting.is_told() => ClientStanding::Told,
+            Talk::Held(_) => ClientStanding::Told,
             Talk::Http(_) | Talk::Parting(_) => ClientStanding::Busy,
         }
     }
@@ -181,6 +191,9 @@ impl Pair {
     /// Whether a stop need not wait for it. A client of HTTP that has not begun loses nothing; of
     /// one that would be relayed as it is nobody knows.
     pub fn may_end_at_stop(&self, cx: &Context) -> bool {
+        if matches!(self.talk, Talk::Held(_)) {
+            return true;
+        }
         match self.standing() {
             ClientStanding::Resting => true,
             ClientStanding::Silent => {
@@ -194,6 +207,7 @@ impl Pair {
     pub fn doing(&self) -> &'static str {
         match &self.talk {
             Talk::New => "accepted",
+            Talk::Held(_) => "held in the tarpit",
             Talk::Handshake => "shaking hands",
             Talk::Hello(_) => "reading the ClientHello",
             Talk::Tcp => self.client.doing(),
@@ -220,7 +234,10 @@ impl Pair {
             cx.stats.handshakes.failed += 1;
             report::handshake_cut(reason, &self.client, cx);
         }
-        guard::gone(&self.client, cx);
+        if matches!(self.talk, Talk::Held(_)) {
+            cx.guard.release_held();
+        }
+        guard::gone(&mut self.client, cx);
         let mut partial_head = None;
         if let Talk::Http(Some(http)) = &mut self.talk {
             partial_head = http.partial_head();
@@ -262,6 +279,10 @@ impl Pair {
                 self.talk = Talk::Http(http);
                 verdict
             }
+            Successor::Held(rule) => {
+                self.talk = Talk::Held(rule);
+                Verdict::Keep
+            }
             Successor::Tunnel => {
                 self.talk = Talk::Tcp;
                 tcp::act(client, cx)
@@ -289,6 +310,9 @@ impl Pair {
         match phase {
             Phase::Guard => guard::admit(client, cx),
             Phase::Tls => {
+                if let Some(verdict) = guard::handshake(client, cx) {
+                    return verdict;
+                }
                 self.talk = Talk::Handshake;
                 handshake::begin(client, cx)
             }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::key::SettingKey;
-use super::{Cidr, ForwardedFields, UdpSettings};
+use super::{Cidr, ForwardedFields, RequestLimit, UdpSettings};
 use crate::limits;
 
 /// What a service has: how its clients are served, once it is known that they are its own.
@@ -35,6 +35,8 @@ pub struct ServiceSettings {
     pub stats_path: Option<String>,
     /// Who may see them; empty: everybody.
     pub stats_allow: Vec<Cidr>,
+    /// How often it may be asked, by whom.
+    pub request_limits: Vec<RequestLimit>,
     /// What holds for flows of UDP.
     pub udp: UdpSettings,
 }
@@ -55,6 +57,7 @@ impl ServiceSettings {
         health_path: None,
         stats_path: None,
         stats_allow: Vec::new(),
+        request_limits: Vec::new(),
         udp: UdpSettings::DEFAULT,
     };
 }

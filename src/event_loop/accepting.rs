@@ -106,7 +106,8 @@ impl EventLoop {
                     if let Leaver::Client(key) = leaver {
                         self.dismiss(key);
                     }
-                    if self.open_pair(stream, address, id) {
+                    let looked = self.make_room_for(address.ip(), id);
+                    if self.open_pair(stream, address, id) || looked {
                         share.note_large();
                     }
                 }

@@ -342,6 +342,7 @@ impl EventLoop {
     /// 4: services.
     fn apply_services(&mut self, change: &mut Change<'_>, pages: &HashMap<String, Arc<Page>>) {
         self.cx.guard.book.begin_change(&change.new.process.guard_dry_run);
+        self.cx.guard.book.common.settings = change.new.process.client_limits.clone();
         for (spec, fate) in change.new.services.iter().zip(&change.diff.services.wanted) {
             let pool = spec.pool.as_deref().and_then(|name| change.pool_ids.get(name).copied());
             let id = match fate.before() {

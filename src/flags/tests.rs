@@ -4,9 +4,10 @@ use super::*;
 use crate::config::{
     AccessLogFormat, AccessLogPlace, AdminSettings, Algorithm, AllDown, BackendTls,
     BackendVerify, CertificatePair, Check, CheckSettings, Cidr, ClientCert, ForwardedFields,
-    HashKey, ListenerSettings, ListenerTls, OnDown, OnLapse, OnListenerRemoved, OnRemoved,
-    PoolSettings, ProcessSettings, Protocol, Redirect, RequestIds, RetryBudget, SameSite,
-    ServiceSettings, Sticky, StickyDrain, UdpSettings, UnknownName,
+    HashKey, LimitSettings, ListenerLimits, ListenerSettings, ListenerTls, OnDown, OnLapse,
+    OnListenerRemoved, OnRemoved, PoolSettings, ProcessSettings, Protocol, Rate, Redirect,
+    Reject, RequestIds, RequestLimit, RetryBudget, SameSite, ServiceSettings, Sticky,
+    StickyDrain, UdpSettings, UnknownName,
 };
 use crate::limits;
 use std::collections::BTreeSet;
@@ -102,6 +103,7 @@ fn every_flag_reaches_its_field() {
             log_format: Some(crate::config::LogFormat::Json),
             admin: AdminSettings::DEFAULT,
             guard_dry_run: crate::config::DryRun::All,
+            client_limits: LimitSettings::DEFAULT,
             seed: Some(u64::MAX),
             demo: false,
             state_file: Some("/run/state".to_owned()),
@@ -113,6 +115,7 @@ fn every_flag_reaches_its_field() {
             tls_handshake_timeout: Duration::from_secs(4),
             trusted_proxies: Cidr::parse_list("10.0.0.0/8,::1,fd00::/8").unwrap(),
             on_removed: OnListenerRemoved::Keep,
+            limits: ListenerLimits::NONE,
             tls: ListenerTls::DEFAULT,
         },
         service: ServiceSettings {
@@ -129,6 +132,7 @@ fn every_flag_reaches_its_field() {
             health_path: None,
             stats_path: None,
             stats_allow: Vec::new(),
+            request_limits: Vec::new(),
             udp: UdpSettings::DEFAULT,
         },
         routes: Vec::new(),
@@ -170,6 +174,33 @@ fn what_only_http_listeners_heed_reaches_its_field_too() {
     expected.service.stats_path = Some("/stats".to_owned());
     assert_eq!(config, expected);
     assert_eq!(config.listeners[0].protocol, Protocol::Http);
+}
+
+#[test]
+fn what_a_client_may_do_reaches_its_field() {
+    let config = run("-l http://*:0 -b a:1 --limit-connections 5 --limit-connection-rate 6/s \
+         --limit-handshake-rate 7/m,burst=2 --limit-request-rate 8/s \
+         --limit-request-rate 9/h,by=service --limit-ipv6-prefix 56 --limit-clients 1024 \
+         --limit-exempt 10.0.0.0/8 --limit-exempt ::1 --reject reset --tarpit 3s \
+         --rate-limit-fields on");
+    let rate = |text| Rate::parse(text).unwrap();
+    let limits = ListenerLimits {
+        connections: Some(5),
+        connection_rate: Some(rate("6/s")),
+        handshake_rate: Some(rate("7/m,burst=2")),
+    };
+    assert_eq!(config.listener.limits, limits);
+    let requests = ["8/s", "9/h,by=service"].map(|text| RequestLimit::parse(text).unwrap());
+    assert_eq!(config.service.request_limits, requests);
+    let common = LimitSettings {
+        ipv6_prefix: 56,
+        clients: 1024,
+        exempt: Cidr::parse_list("10.0.0.0/8,::1").unwrap(),
+        reject: Reject::Reset,
+        tarpit: Duration::from_secs(3),
+        rate_fields: true,
+    };
+    assert_eq!(config.process.client_limits, common);
 }
 
 #[test]

@@ -28,6 +28,20 @@ pub struct Added<'a> {
     pub request_id: Option<&'a RequestId>,
     /// Retry-After of an answer of ours, in seconds; else what its status owes.
     pub retry_after: Option<NonZeroU32>,
+    /// What an answer of ours says of a limit.
+    pub limit: Option<LimitFields<'a>>,
+}
+
+/// RateLimit-Policy and RateLimit (draft-ietf-httpapi-ratelimit-headers-10), of a limit that is
+/// used up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LimitFields<'a> {
+    /// What it is called.
+    pub name: &'a str,
+    /// So many are allowed.
+    pub count: u32,
+    /// In so many seconds.
+    pub window: u32,
 }
 
 /// The cookie that leads a client back to its backend.
@@ -50,8 +64,14 @@ pub enum Proto {
 
 impl<'a> Added<'a> {
     /// Nothing.
-    pub const NONE: Added<'static> =
-        Added { via: None, cookie: None, hsts: None, request_id: None, retry_after: None };
+    pub const NONE: Added<'static> = Added {
+        via: None,
+        cookie: None,
+        hsts: None,
+        request_id: None,
+        retry_after: None,
+        limit: None,
+    };
 
     /// What these settings ask for, for clients that speak `proto`; the id of a request is not
     /// theirs to say.

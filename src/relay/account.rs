@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use crate::access_log::{AskedFor, Cause, Ending, Times, When, Who, Why};
 use crate::backends::ServerId;
 use crate::context::Context;
-use crate::guard::RuleId;
+use crate::guard::{Quota, RuleId};
 use crate::hello::Alert;
 use crate::http::BadHead;
 use crate::http::{BadBody, RequestHead, Version};
@@ -303,17 +303,19 @@ pub struct OwnAnswer {
     pub rule: Option<RuleId>,
     /// In how many seconds the client may try again, if that is known.
     pub retry_after: Option<NonZeroU32>,
+    /// What is allowed, if the client is to be told.
+    pub quota: Option<Quota>,
+    /// It is given only after a while.
+    pub is_late: bool,
 }
 
 impl OwnAnswer {
     /// A backend broke off, and the pool has no budget for asking another one.
-    pub const NO_ANSWER_OVER_BUDGET: OwnAnswer = OwnAnswer {
-        status: 502,
-        cause: Cause::NoAnswer,
-        why: "the backend broke off; too many retries to ask another one",
-        rule: None,
-        retry_after: None,
-    };
+    pub const NO_ANSWER_OVER_BUDGET: OwnAnswer = OwnAnswer::saying(
+        502,
+        Cause::NoAnswer,
+        "the backend broke off; too many retries to ask another one",
+    );
 
     /// An answer in the words of its cause.
     pub fn new(status: u16, cause: Cause) -> OwnAnswer {
@@ -321,8 +323,16 @@ impl OwnAnswer {
     }
 
     /// The same in words of its own.
-    pub fn saying(status: u16, cause: Cause, why: &'static str) -> OwnAnswer {
-        OwnAnswer { status, cause, why, rule: None, retry_after: None }
+    pub const fn saying(status: u16, cause: Cause, why: &'static str) -> OwnAnswer {
+        OwnAnswer {
+            status,
+            cause,
+            why,
+            rule: None,
+            retry_after: None,
+            quota: None,
+            is_late: false,
+        }
     }
 }
 

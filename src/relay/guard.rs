@@ -1,12 +1,16 @@
 //! The guard's phase of a listener: who is not let in is closed before a byte of it is read; and
 //! what the guard says of a request.
 
+use std::time::Instant;
+
 use log::info;
 
 use crate::access_log::Cause;
+use crate::config::Reject;
 use crate::context::Context;
 use crate::event::ServiceId;
-use crate::guard::{Asking, RefusalKind, RuleId};
+use crate::guard::{Admission, Asking, Refusal, RefusalKind, RuleId};
+use crate::http::client_meant;
 
 use super::account::OwnAnswer;
 use super::client::Client;
@@ -16,23 +20,78 @@ use super::verdict::{Reason, Successor, Verdict};
 /// The phase: let the client in, or close it.
 pub fn admit(client: &mut Client, cx: &mut Context) -> Verdict {
     let now = cx.guard.time(cx.now);
+    let address = client.address.ip();
     let listener = &mut cx.listeners[client.listener].guard;
-    match cx.guard.admit(client.address.ip(), listener, now) {
-        Ok(()) => {
-            client.is_admitted = true;
+    let admitted = cx.guard.admit(address, listener, now);
+    let connects = |()| listener.limits.connect(address, now, &mut cx.guard.book);
+    match admitted.and_then(connects) {
+        Ok(admission) => {
+            client.admission = admission;
+            tell_tried(client, cx);
             Verdict::Become(Successor::NextPhase)
         }
-        Err(refusal) => {
-            report::begin(Some(client.active_at(cx)), client, cx);
-            tell(refusal.rule, client, cx);
-            Verdict::Close(Reason::Barred(refusal.rule))
-        }
+        Err(refusal) => bar(refusal, client, cx),
     }
 }
 
-/// A client that was let in is gone.
-pub fn gone(client: &Client, cx: &mut Context) {
-    if client.is_admitted {
+/// Whether a client may begin a handshake; what becomes of it if not.
+pub fn handshake(client: &mut Client, cx: &mut Context) -> Option<Verdict> {
+    let now = cx.guard.time(cx.now);
+    let limits = &mut cx.listeners[client.listener].guard.limits;
+    let answer = limits.handshake(client.address.ip(), now, &mut cx.guard.book);
+    match answer {
+        Ok(()) => {
+            tell_tried(client, cx);
+            None
+        }
+        Err(refusal) => Some(bar(refusal, client, cx)),
+    }
+}
+
+/// A connection is not let in.
+#[cold]
+fn bar(refusal: Refusal, client: &mut Client, cx: &mut Context) -> Verdict {
+    report::begin(Some(client.active_at(cx)), client, cx);
+    tell(refusal.rule, client, cx);
+    let limited = refusal.kind == RefusalKind::Limited;
+    let reject = cx.guard.book.common.settings.reject;
+    if limited && reject == Reject::Tarpit && hold(cx) {
+        client.arm_by(held_until(client, cx), cx);
+        return Verdict::Become(Successor::Held(refusal.rule));
+    }
+    if limited && reject == Reject::Reset {
+        client.socket.reset_on_close();
+    }
+    Verdict::Close(Reason::Barred(refusal.rule))
+}
+
+/// Whether one more may be held in the tarpit; it is counted there.
+fn hold(cx: &mut Context) -> bool {
+    let most = cx.settings.max_connections;
+    cx.guard.hold(most)
+}
+
+fn held_until(client: &Client, cx: &Context) -> Instant {
+    client.opened_at(cx) + cx.guard.book.common.settings.tarpit
+}
+
+/// The timer fired of a connection that is held.
+pub fn on_timer_of_held(rule: RuleId, client: &mut Client, cx: &mut Context) -> Verdict {
+    let until = held_until(client, cx);
+    if until > cx.now && !cx.draining {
+        client.arm_by(until, cx);
+        return Verdict::Keep;
+    }
+    client.socket.reset_on_close();
+    Verdict::Close(Reason::Barred(rule))
+}
+
+/// A client that was let in is gone, or is about to be.
+pub fn gone(client: &mut Client, cx: &mut Context) {
+    let limits = &mut cx.listeners[client.listener].guard.limits;
+    let admission = std::mem::replace(&mut client.admission, Admission::NONE);
+    limits.gone(client.address.ip(), admission);
+    if admission.is_in() {
         let now = cx.guard.time(cx.now);
         let listener = &mut cx.listeners[client.listener].guard;
         cx.guard.gone(client.address.ip(), listener, now);
@@ -43,15 +102,45 @@ pub fn gone(client: &Client, cx: &mut Context) {
 #[cold]
 pub fn request(service: ServiceId, client: &Client, cx: &mut Context) -> Option<OwnAnswer> {
     let now = cx.guard.time(cx.now);
-    let asking = Asking { client: client.address.ip() };
+    let asking = Asking { client: who_asks(client, cx) };
     let rules = &mut cx.services.get_mut(service)?.guard;
-    let refusal = cx.guard.request(&asking, rules, now).err()?;
+    let fields = &cx.http.fields;
+    let field = |name: &str| fields.find(&cx.scratch, name).map(|it| it.of(&cx.scratch));
+    let asked = cx.guard.request(&asking, rules, now);
+    let book = &mut cx.guard.book;
+    let answer = asked.and_then(|()| rules.limits.request(asking.client, field, now, book));
+    let quota = answer.err().and_then(|refusal| rules.limits.quota(refusal.rule));
+    let Err(refusal) = answer else {
+        tell_tried(client, cx);
+        return None;
+    };
     tell(refusal.rule, client, cx);
+    let is_late = refusal.kind == RefusalKind::Limited
+        && cx.guard.book.common.settings.reject == Reject::Tarpit
+        && hold(cx);
     let own = match refusal.kind {
         RefusalKind::Denied => OwnAnswer::saying(403, Cause::Guard, "not for this address"),
         RefusalKind::Limited => OwnAnswer::saying(429, Cause::Guard, "too many requests"),
     };
-    Some(OwnAnswer { rule: Some(refusal.rule), retry_after: refusal.retry_after, ..own })
+    let quota = quota.filter(|_| cx.guard.book.common.settings.rate_fields);
+    let rule = Some(refusal.rule);
+    Some(OwnAnswer { rule, retry_after: refusal.retry_after, quota, is_late, ..own })
+}
+
+/// The client that the request is from whose head lies at the beginning of the scratch buffer.
+fn who_asks(client: &Client, cx: &Context) -> std::net::IpAddr {
+    let settings = cx.listener(client.listener);
+    let trusts = |peer| settings.trusts(peer);
+    client_meant(client.address.ip(), trusts, &cx.http.fields, &cx.scratch)
+}
+
+/// The same of whom a rule would refuse that is only tried.
+fn tell_tried(client: &Client, cx: &mut Context) {
+    let Some(rule) = cx.guard.book.take_tried() else { return };
+    if let Some(rule) = cx.guard.book.to_tell(rule, cx.now) {
+        let count = rule.counts.would_refuse;
+        info!("guard: {rule} would refuse {}, {count} so far", client.address);
+    }
 }
 
 /// A line of the log, once in a while for each rule.

@@ -37,6 +37,8 @@ pub enum Successor {
     /// The client was told that this is the end; once it had time to read that, it is closed for
     /// this reason.
     Parting(Reason),
+    /// It is held for a while, for a rule of the guard does not let it in.
+    Held(RuleId),
 }
 
 /// Why a pair was closed.

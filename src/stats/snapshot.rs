@@ -14,7 +14,7 @@ use std::ops::Bound;
 use std::time::{Duration, Instant};
 
 use crate::event::{PoolId, ServerId};
-use crate::guard::RuleCounts;
+use crate::guard::{Fill, RuleCounts};
 
 use super::traffic::TrafficCounts;
 use super::{BackendCounts, ListenerStats, PerSecond, QueueCounts, Stats};
@@ -66,6 +66,8 @@ pub struct GuardRule {
     pub is_dry: bool,
     /// What it counted.
     pub counts: RuleCounts,
+    /// How well clients fit into its table, if it is a limit by client.
+    pub fill: Option<Fill>,
 }
 
 /// What became of the lines of the access log.

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use crate::backends::{self, PoolId, ServerId};
 use crate::context::Context;
-use crate::guard::Rule;
+use crate::guard::{Fill, Rule, RuleId};
 use crate::limits::WEIGHT_ONE;
 use crate::stats::snapshot::{self, Process, Snapshot};
 
@@ -33,7 +33,11 @@ pub fn process_now(cx: &Context) -> Process {
 
 /// The rules of the guard, as they are now.
 pub fn guard_rules(cx: &Context) -> Vec<snapshot::GuardRule> {
-    let row = |it: &Rule| {
+    let now = cx.guard.time(cx.now);
+    let listeners = cx.listeners.iter().flat_map(|(_, it)| it.guard.limits.fills(now));
+    let services = cx.services.iter().flat_map(|(_, it)| it.guard.limits.fills(now));
+    let fills: Vec<Fill> = listeners.chain(services).collect();
+    let row = |(id, it): (RuleId, &Rule)| {
         let (of, name) = it.scope.words();
         snapshot::GuardRule {
             rule: it.name.clone(),
@@ -41,9 +45,10 @@ pub fn guard_rules(cx: &Context) -> Vec<snapshot::GuardRule> {
             name: name.into(),
             is_dry: it.is_dry,
             counts: it.counts,
+            fill: fills.iter().copied().find(|fill| fill.rule == id),
         }
     };
-    cx.guard.book.iter().map(row).collect()
+    cx.guard.book.entries().map(row).collect()
 }
 
 /// The next row, or the end of a snapshot that has all.

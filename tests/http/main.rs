@@ -5,6 +5,7 @@ mod common;
 
 mod abort;
 mod budget;
+mod client_limits;
 mod eject;
 mod exchanges;
 mod limits;

@@ -513,6 +513,14 @@ const ONCE: &[(&str, &str)] = &[
     ("queue-timeout", "2s"),
     ("queue-order", "fifo"),
     ("queue-urgent", "path ^= \"/pay\""),
+    ("limit-connections", "1"),
+    ("limit-connection-rate", "1/s"),
+    ("limit-handshake-rate", "1/s"),
+    ("limit-ipv6-prefix", "56"),
+    ("limit-clients", "1024"),
+    ("reject", "reset"),
+    ("tarpit", "1s"),
+    ("rate-limit-fields", "on"),
     ("config", "x.toml"),
     ("check-config", ""),
     ("print-config", ""),
@@ -534,8 +542,10 @@ fn flags_given_twice() {
         *"--balance"
     );
     let repeatable = ["listen", "backend", "route", "cert", "key", "trusted-proxies"];
-    let repeatable =
-        repeatable.into_iter().chain(["admin", "admin-allowed-host", "stats-allow"]);
+    let repeatable = repeatable
+        .into_iter()
+        .chain(["admin", "admin-allowed-host", "stats-allow"])
+        .chain(["limit-request-rate", "limit-exempt"]);
     let tested = ONCE.iter().map(|(flag, _)| *flag).chain(repeatable);
     let mut tested: Vec<&str> = tested.collect();
     let mut known: Vec<&str> = pointsman::flags::rows().map(|row| row.long).collect();

@@ -5,6 +5,7 @@ mod common;
 
 mod balance;
 mod breaks;
+mod client_limits;
 mod events;
 mod half_close;
 mod health;

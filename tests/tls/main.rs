@@ -13,6 +13,7 @@ mod clients;
 mod doors;
 mod ends;
 mod files;
+mod handshake_rate;
 mod logged;
 mod sni;
 mod sni_tools;

@@ -128,6 +128,7 @@ static ADDED: LazyLock<Added<'static>> = LazyLock::new(|| Added {
     hsts: None,
     request_id: None,
     retry_after: None,
+    limit: None,
 });
 
 fn forward() -> Forward<'static> {
