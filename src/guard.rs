@@ -11,7 +11,11 @@
 //! [`RuleBook`], which also knows what is only tried (`--guard-dry-run`): that is counted, and
 //! refused nobody. Carried out by [`crate::relay`] for connections and requests.
 
+pub mod bans;
+pub mod lists;
+pub mod ranges;
 pub mod rules;
+pub mod strikes;
 
 use std::net::IpAddr;
 use std::num::NonZeroU32;
