@@ -11,6 +11,8 @@
 //! [`RuleBook`], which also knows what is only tried (`--guard-dry-run`): that is counted, and
 //! refused nobody. Carried out by [`crate::relay`] for connections and requests.
 
+pub mod access;
+pub mod banning;
 pub mod bans;
 pub mod lists;
 pub mod ranges;
@@ -19,9 +21,14 @@ pub mod strikes;
 
 use std::net::IpAddr;
 use std::num::NonZeroU32;
-use std::time::Instant;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use crate::config::{ListenerSettings, ServiceSettings};
+use crate::config::{ListenerSettings, ProcessSettings, ServiceSettings};
+
+use access::Access;
+use banning::Banning;
+use ranges::Ranges;
 
 pub use rules::{Refused, Rule, RuleBook, RuleCounts, RuleId, Scope};
 
@@ -30,17 +37,25 @@ pub use rules::{Refused, Rule, RuleBook, RuleCounts, RuleId, Scope};
 pub struct Guard {
     /// All rules, with what they counted.
     pub book: RuleBook,
+    /// Who is banned.
+    pub banning: Banning,
     started: Instant,
 }
 
 /// What a listener asks of a client before anything is read of it, or right behind its PROXY
 /// header.
 #[derive(Debug, Default)]
-pub struct ListenerGuard {}
+pub struct ListenerGuard {
+    /// Its lists.
+    pub access: Access,
+}
 
 /// What a service asks of a client or of a request.
 #[derive(Debug, Default)]
-pub struct ServiceGuard {}
+pub struct ServiceGuard {
+    /// Its lists.
+    pub access: Access,
+}
 
 /// Why somebody is not let in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,6 +85,16 @@ pub struct Asking {
 }
 
 impl ListenerGuard {
+    /// Go by these lists from now on, if there are any.
+    pub fn follow_lists(
+        &mut self,
+        name: &str,
+        lists: Option<&Arc<Ranges>>,
+        book: &mut RuleBook,
+    ) {
+        self.access.follow(&Scope::Listener(name.into()), lists, book);
+    }
+
     /// Have the rules that these settings of the listener ask for; what they know stays.
     pub fn follow(&mut self, name: &str, settings: &ListenerSettings, book: &mut RuleBook) {
         let _ = (name, settings, book);
@@ -77,10 +102,20 @@ impl ListenerGuard {
 }
 
 impl ServiceGuard {
+    /// Go by these lists from now on, if there are any.
+    pub fn follow_lists(
+        &mut self,
+        name: &str,
+        lists: Option<&Arc<Ranges>>,
+        book: &mut RuleBook,
+    ) {
+        self.access.follow(&Scope::Service(name.into()), lists, book);
+    }
+
     /// Whether it has any rule.
     #[inline]
     pub fn is_on(&self) -> bool {
-        false
+        self.access.is_on()
     }
 
     /// Have the rules that these settings of the service ask for; what they know stays.
@@ -90,9 +125,26 @@ impl ServiceGuard {
 }
 
 impl Guard {
-    /// One without rules; times are counted from `started`.
-    pub fn new(started: Instant) -> Guard {
-        Guard { book: RuleBook::default(), started }
+    /// One without rules; times are counted from `started`. The key is a secret.
+    pub fn new(started: Instant, key: (u64, u64)) -> Guard {
+        Guard { book: RuleBook::default(), banning: Banning::new(key), started }
+    }
+
+    /// Another configuration begins to be carried out.
+    pub fn begin_change(&mut self, settings: &ProcessSettings, now: Instant) {
+        self.book.begin_change(&settings.guard_dry_run);
+        self.banning.follow(&settings.bans, now, &mut self.book);
+    }
+
+    /// The reverse of [`Guard::time`].
+    pub fn instant(&self, time: u64) -> Instant {
+        self.started + Duration::from_nanos(time)
+    }
+
+    /// Whether a service has anything to ask of a request.
+    #[inline]
+    pub fn asks(&self, service: &ServiceGuard) -> bool {
+        self.banning.is_on() || service.is_on()
     }
 
     /// A time as rules count it: nanoseconds since the start. 584 years of them fit.
@@ -107,8 +159,34 @@ impl Guard {
         listener: &mut ListenerGuard,
         now: u64,
     ) -> Result<(), Refusal> {
-        let _ = (client, listener, now);
-        Ok(())
+        if self.banning.is_on() {
+            self.banning.check(client, 1, self.instant(now), &mut self.book)?;
+        }
+        listener.access.check(client, 1, &mut self.book)
+    }
+
+    /// Whether a service takes this connection, of which no requests are known.
+    pub fn connection(
+        &mut self,
+        client: IpAddr,
+        count: u64,
+        service: &mut ServiceGuard,
+    ) -> Result<(), Refusal> {
+        service.access.check(client, count, &mut self.book)
+    }
+
+    /// Whether these datagrams of a client without a flow may open one.
+    pub fn datagrams(
+        &mut self,
+        client: IpAddr,
+        count: u64,
+        listener: &mut ListenerGuard,
+        now: Instant,
+    ) -> Result<(), Refusal> {
+        if self.banning.is_on() {
+            self.banning.check(client, count, now, &mut self.book)?;
+        }
+        listener.access.check(client, count, &mut self.book)
     }
 
     /// Whether a service takes this request; `now` is of [`Guard::time`].
@@ -118,8 +196,10 @@ impl Guard {
         service: &mut ServiceGuard,
         now: u64,
     ) -> Result<(), Refusal> {
-        let _ = (asking, service, now);
-        Ok(())
+        if self.banning.is_on() {
+            self.banning.check(asking.client, 1, self.instant(now), &mut self.book)?;
+        }
+        service.access.check(asking.client, 1, &mut self.book)
     }
 
     /// A client that was admitted is gone.

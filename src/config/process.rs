@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::key::SettingKey;
-use super::{AccessLogFormat, AccessLogPlace, AdminSettings, DryRun};
+use super::{AccessLogFormat, AccessLogPlace, AdminSettings, BanSettings, DryRun};
 use crate::limits;
 
 /// What the process as a whole has.
@@ -29,6 +29,8 @@ pub struct ProcessSettings {
     pub admin: AdminSettings,
     /// Which rules of the guard are only tried.
     pub guard_dry_run: DryRun,
+    /// When clients are banned by themselves.
+    pub bans: BanSettings,
     /// Seed of everything random; `None` takes one from the clock.
     pub seed: Option<u64>,
     /// Start the built-in backends, and put the balancer in front of them.
@@ -50,6 +52,7 @@ impl ProcessSettings {
         log_format: None,
         admin: AdminSettings::DEFAULT,
         guard_dry_run: DryRun::None,
+        bans: BanSettings::DEFAULT,
         seed: None,
         demo: false,
         state_file: None,

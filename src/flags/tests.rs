@@ -2,11 +2,11 @@
 
 use super::*;
 use crate::config::{
-    AccessLogFormat, AccessLogPlace, AdminSettings, Algorithm, AllDown, BackendTls,
-    BackendVerify, CertificatePair, Check, CheckSettings, Cidr, ClientCert, HashKey,
-    ListenerSettings, ListenerTls, OnDown, OnLapse, OnListenerRemoved, OnRemoved, PoolSettings,
-    ProcessSettings, Protocol, Redirect, RequestIds, SameSite, ServiceSettings, Sticky,
-    StickyDrain, UdpSettings, UnknownName,
+    AccessLists, AccessLogFormat, AccessLogPlace, AdminSettings, Algorithm, AllDown,
+    BackendTls, BackendVerify, BanSettings, CertificatePair, Check, CheckSettings, Cidr,
+    ClientCert, HashKey, ListenerSettings, ListenerTls, OnDown, OnLapse, OnListenerRemoved,
+    OnRemoved, PoolSettings, ProcessSettings, Protocol, Redirect, RequestIds, SameSite,
+    ServiceSettings, Sticky, StickyDrain, UdpSettings, UnknownName,
 };
 use crate::limits;
 use std::collections::BTreeSet;
@@ -94,6 +94,7 @@ fn every_flag_reaches_its_field() {
             log_format: Some(crate::config::LogFormat::Json),
             admin: AdminSettings::DEFAULT,
             guard_dry_run: crate::config::DryRun::All,
+            bans: BanSettings::DEFAULT,
             seed: Some(u64::MAX),
             demo: false,
             state_file: Some("/run/state".to_owned()),
@@ -104,6 +105,7 @@ fn every_flag_reaches_its_field() {
             keep_alive: Duration::from_secs(2),
             tls_handshake_timeout: Duration::from_secs(4),
             trusted_proxies: Cidr::parse_list("10.0.0.0/8,::1,fd00::/8").unwrap(),
+            access: AccessLists::NONE,
             on_removed: OnListenerRemoved::Keep,
             tls: ListenerTls::DEFAULT,
         },
@@ -120,6 +122,7 @@ fn every_flag_reaches_its_field() {
             health_path: None,
             stats_path: None,
             stats_allow: Vec::new(),
+            access: AccessLists::NONE,
             udp: UdpSettings::DEFAULT,
         },
         routes: Vec::new(),
@@ -130,6 +133,36 @@ fn every_flag_reaches_its_field() {
     assert_eq!(config, expected);
     let names: Vec<&str> = config.backends.iter().map(|b| b.name.as_str()).collect();
     assert_eq!(names, ["a:1", "b:2"]);
+}
+
+#[test]
+fn who_comes_in_and_who_is_banned_reaches_its_field() {
+    let config = run("-l :0 -b a:1 --allow 192.0.2.0/24 --allow ::1 --deny 192.0.2.7 \
+         --allow-file allow --deny-file deny,other --service-allow 198.51.100.7 \
+         --service-deny fd00::/8 --service-allow-file s.allow --service-deny-file s.deny \
+         --ban-after 5 --ban-window 2s --ban-time 3s --ban-exempt 127.0.0.1");
+    let networks = |text| Cidr::parse_list(text).unwrap();
+    let files = |text: &str| text.split(',').map(str::to_owned).collect::<Vec<_>>();
+    let listener = AccessLists {
+        allow: networks("192.0.2.0/24,::1"),
+        deny: networks("192.0.2.7"),
+        allow_files: files("allow"),
+        deny_files: files("deny,other"),
+    };
+    let service = AccessLists {
+        allow: networks("198.51.100.7"),
+        deny: networks("fd00::/8"),
+        allow_files: files("s.allow"),
+        deny_files: files("s.deny"),
+    };
+    let bans = BanSettings {
+        after: Some(5),
+        window: Duration::from_secs(2),
+        time: Duration::from_secs(3),
+        exempt: networks("127.0.0.1"),
+    };
+    assert_eq!((config.listener.access, config.service.access), (listener, service));
+    assert_eq!(config.process.bans, bans);
 }
 
 #[test]

@@ -55,8 +55,13 @@ pub enum Made {
 impl Ban {
     /// From now on, for so long.
     pub fn lasting(time: Duration, why: &str, by: &str, now: Instant, wall: SystemTime) -> Ban {
-        let (why, by) = (why.to_owned(), by.to_owned());
-        Ban { until: now + time, ends: wall + time, since: wall, why, by }
+        Ban {
+            until: now + time,
+            ends: wall + time,
+            since: wall,
+            why: why.to_owned(),
+            by: by.to_owned(),
+        }
     }
 
     /// How long it goes on.

@@ -39,6 +39,9 @@ pub const BAN_PREFIX_V6_MIN: u8 = 16;
 /// Longest ban: a year. What is to last longer belongs into a list.
 pub const BAN_TIME_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
 
+/// Shortest ban, and shortest time in which strikes add up: they are counted by the second.
+pub const BAN_TIME_MIN: Duration = Duration::from_secs(1);
+
 /// How long a ban lasts that is told without an end.
 pub const BAN_TIME_DEFAULT: Duration = Duration::from_secs(600);
 

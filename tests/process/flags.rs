@@ -507,6 +507,9 @@ const ONCE: &[(&str, &str)] = &[
     ("log-level", "off"),
     ("log-format", "json"),
     ("guard-dry-run", "deny,request-rate"),
+    ("ban-after", "5"),
+    ("ban-window", "1m"),
+    ("ban-time", "10m"),
     ("config", "x.toml"),
     ("check-config", ""),
     ("print-config", ""),
@@ -530,6 +533,9 @@ fn flags_given_twice() {
     let repeatable = ["listen", "backend", "route", "cert", "key", "trusted-proxies"];
     let repeatable =
         repeatable.into_iter().chain(["admin", "admin-allowed-host", "stats-allow"]);
+    let repeatable = repeatable.chain(["allow", "deny", "allow-file", "deny-file"]);
+    let repeatable = repeatable.chain(["service-allow", "service-deny", "ban-exempt"]);
+    let repeatable = repeatable.chain(["service-allow-file", "service-deny-file"]);
     let tested = ONCE.iter().map(|(flag, _)| *flag).chain(repeatable);
     let mut tested: Vec<&str> = tested.collect();
     let mut known: Vec<&str> = pointsman::flags::rows().map(|row| row.long).collect();
