@@ -4,10 +4,11 @@ use std::net::IpAddr;
 use std::time::{Instant, SystemTime};
 
 use crate::config::{BanSettings, Cidr};
+use crate::limits::BAN_EVENTS_WAITING;
 
 use super::bans::{Ban, Bans};
 use super::rules::{Refused, RuleBook, RuleId, Scope};
-use super::strikes::{Out, Strikes, Terms, client_of};
+use super::strikes::{Strikes, Terms, client_of};
 use super::{Refusal, RefusalKind};
 
 /// What the rule is called.
@@ -29,8 +30,8 @@ pub struct Banning {
     pub made_by_strikes: u64,
     /// What was counted as a strike.
     pub strikes_counted: u64,
-    /// Bans that were made here, until somebody tells of them; at most one a turn and client.
-    untold: Vec<(Cidr, Out)>,
+    /// Bans that were made here, until somebody tells of them.
+    untold: Vec<Cidr>,
     rule: Option<RuleId>,
     terms: Option<Terms>,
     exempt: Vec<Cidr>,
@@ -118,7 +119,9 @@ impl Banning {
         self.changes += 1;
         self.made += 1;
         self.made_by_strikes += 1;
-        self.untold.push((out.network, out));
+        if self.untold.len() < BAN_EVENTS_WAITING {
+            self.untold.push(out.network);
+        }
     }
 
     /// Somebody tells of a ban; it takes the place of one of the same network.
@@ -140,6 +143,17 @@ impl Banning {
         Some(ban)
     }
 
+    /// A ban of the process before.
+    pub fn restore(&mut self, network: Cidr, ban: Ban) {
+        self.bans.set(network, ban);
+    }
+
+    /// Whether there is something to tell, or to forget.
+    #[inline]
+    pub fn has_news(&self, now: Instant) -> bool {
+        !self.untold.is_empty() || self.bans.next_end().is_some_and(|end| end <= now)
+    }
+
     /// One that is over by now, which is forgotten.
     pub fn end_one(&mut self, now: Instant) -> Option<(Cidr, Ban)> {
         let ended = self.bans.end_one(now)?;
@@ -148,7 +162,7 @@ impl Banning {
     }
 
     /// A ban that was made here, and of which nobody was told yet.
-    pub fn next_untold(&mut self) -> Option<(Cidr, Out)> {
+    pub fn next_untold(&mut self) -> Option<Cidr> {
         self.untold.pop()
     }
 }

@@ -36,9 +36,6 @@ pub const BAN_PREFIX_V4_MIN: u8 = 8;
 /// The same of IPv6: 65,536 customers' networks.
 pub const BAN_PREFIX_V6_MIN: u8 = 16;
 
-/// Longest ban: a year. What is to last longer belongs into a list.
-pub const BAN_TIME_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
-
 /// Shortest ban, and shortest time in which strikes add up: they are counted by the second.
 pub const BAN_TIME_MIN: Duration = Duration::from_secs(1);
 
@@ -64,5 +61,11 @@ pub const STRIKERS_PER_BUCKET: usize = 8;
 /// Prefix of IPv6 that counts as one client: what a customer has at least.
 pub const CLIENT_PREFIX_V6: u8 = 64;
 
-/// Connections looked at in a turn for those of an address that was banned.
-pub const BANNED_PER_TURN: usize = 512;
+/// Bans made by strikes that are told in one turn: some 100 us.
+pub const BAN_EVENTS_PER_TURN: usize = 16;
+
+/// Such bans that wait to be told at most; what comes on top is only counted.
+pub const BAN_EVENTS_WAITING: usize = 256;
+
+/// Bans that are written for the state file in a step: some 50 us.
+pub const BANS_SAVED_PER_STEP: usize = 64;
