@@ -11,6 +11,7 @@ use crate::admin::problem::{Kind, Problem};
 use crate::config::{Cidr, duration_text};
 use crate::control::state::{SavedBan, bans_of};
 use crate::event::Key;
+use crate::guard::Guard;
 use crate::guard::bans::{Ban, Made};
 use crate::limits::{
     BAN_EVENTS_PER_TURN, BANS_ENDED_PER_TURN, DURATION_MAX, GUARD_LINES, SWEPT_PER_TURN,
@@ -58,7 +59,8 @@ impl EventLoop {
         let BanOrder { network, time, why, by, closes } = order;
         let ban = Ban::lasting(time, &why, &by, self.cx.now, SystemTime::now());
         let data = row(network, &ban, self.cx.now);
-        let made = self.cx.guard.banning.ban(network, ban);
+        let Guard { banning, book, .. } = &mut self.cx.guard;
+        let made = banning.ban(network, ban, book);
         self.tell_of_ban(network, with_what("banned", data));
         if let Made::InPlaceOf(other) = made {
             self.tell_of_ban(other, json!({"what": "displaced"}));
@@ -138,7 +140,8 @@ impl EventLoop {
             if !left.is_zero() {
                 let until = self.cx.now + left.min(DURATION_MAX);
                 let ban = Ban { until, ends, since, why, by };
-                self.cx.guard.banning.restore(network, ban);
+                let Guard { banning, book, .. } = &mut self.cx.guard;
+                banning.restore(network, ban, book);
                 count += 1;
             }
         }

@@ -6,7 +6,7 @@ use std::time::{Instant, SystemTime};
 use crate::config::{BanSettings, Cidr};
 use crate::limits::BAN_EVENTS_WAITING;
 
-use super::bans::{Ban, Bans};
+use super::bans::{Ban, Bans, Made};
 use super::rules::{Refused, RuleBook, RuleId, Scope};
 use super::strikes::{Strikes, Terms, client_of};
 use super::{Refusal, RefusalKind};
@@ -59,10 +59,12 @@ impl Banning {
 
     /// From now on by these settings; what was counted stays.
     pub fn follow(&mut self, settings: &BanSettings, now: Instant, book: &mut RuleBook) {
-        self.rule = Some(book.enter(&Scope::Process, RULE));
         let BanSettings { after, window, time, exempt } = settings;
         self.exempt.clone_from(exempt);
         self.terms = after.map(|after| Terms { after, window: *window, time: *time });
+        if self.rule.is_some() || self.terms.is_some() {
+            self.have_rule(book);
+        }
         match (&self.terms, &self.strikes) {
             (Some(_), None) => self.strikes = Some(Box::new(Strikes::new(self.key, now))),
             (None, _) => self.strikes = None,
@@ -125,10 +127,16 @@ impl Banning {
     }
 
     /// Somebody tells of a ban; it takes the place of one of the same network.
-    pub fn ban(&mut self, network: Cidr, ban: Ban) -> super::bans::Made {
+    pub fn ban(&mut self, network: Cidr, ban: Ban, book: &mut RuleBook) -> Made {
+        self.have_rule(book);
         self.changes += 1;
         self.made += 1;
         self.bans.set(network, ban)
+    }
+
+    /// The rule is there once there are bans, or may be.
+    fn have_rule(&mut self, book: &mut RuleBook) {
+        self.rule = Some(book.enter(&Scope::Process, RULE));
     }
 
     /// Somebody takes it back; what was counted of that client as well.
@@ -144,7 +152,8 @@ impl Banning {
     }
 
     /// A ban of the process before.
-    pub fn restore(&mut self, network: Cidr, ban: Ban) {
+    pub fn restore(&mut self, network: Cidr, ban: Ban, book: &mut RuleBook) {
+        self.have_rule(book);
         self.bans.set(network, ban);
     }
 
@@ -211,7 +220,7 @@ mod tests {
         book.end_change();
         let all = Cidr::parse("0.0.0.0/0").unwrap();
         let ban = Ban::lasting(Duration::from_secs(1), "", "", now, SystemTime::now());
-        banning.ban(all, ban);
+        banning.ban(all, ban, &mut book);
         assert!(banning.check("192.0.2.1".parse().unwrap(), 1, now, &mut book).is_ok());
         assert_eq!(book.total().would_refuse, 1);
     }
