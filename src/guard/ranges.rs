@@ -102,7 +102,7 @@ impl Verdict {
     }
 }
 
-impl<T: Ord> Half<T> {
+impl<T: Copy + Ord> Half<T> {
     fn find(&self, address: T) -> Option<Verdict> {
         let behind = self.starts.partition_point(|start| *start <= address);
         self.verdicts.get(behind.checked_sub(1)?).copied()

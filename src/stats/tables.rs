@@ -201,7 +201,7 @@ pub const PROCESS: &[Field<Process>] = &[
         "strikes",
         One,
         |it| it.bans.strikes.into(),
-        "what clients did and should not, while --ban-after counts it",
+        "what clients did and should not, while strikes are counted",
     ),
     Field::counter(
         "admin_refused",

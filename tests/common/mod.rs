@@ -430,6 +430,16 @@ pub fn connect(address: SocketAddr) -> TcpStream {
     with_deadline(TcpStream::connect(address).expect("somebody listens"))
 }
 
+/// The same from an address of loopback such as 127.0.0.2.
+pub fn connect_from(source: &str, address: SocketAddr) -> TcpStream {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None);
+    let socket = socket.expect("a socket");
+    let source = SocketAddr::new(source.parse().expect("an address"), 0);
+    socket.bind(&source.into()).expect("a free port");
+    socket.connect(&address.into()).expect("somebody listens");
+    with_deadline(socket.into())
+}
+
 /// The same connection, with the deadline on its reads and writes.
 pub fn with_deadline(stream: TcpStream) -> TcpStream {
     stream.set_read_timeout(Some(DEADLINE)).expect("not zero");

@@ -4,6 +4,7 @@
 mod common;
 
 mod abort;
+mod access;
 mod eject;
 mod exchanges;
 mod limits;
