@@ -165,6 +165,23 @@ impl Guard {
         listener.access.check(client, 1, &mut self.book)
     }
 
+    /// Whether this client is banned, or denied by the lists of a listener: nobody needs to make
+    /// room for it. Nothing is counted.
+    pub fn bars(&self, client: IpAddr, listener: &ListenerGuard, now: Instant) -> bool {
+        self.banning.bars(client, now, &self.book) || listener.access.bars(client, &self.book)
+    }
+
+    /// Why this client would not be let in, in words: by bans, or by the lists of a listener or a
+    /// service. Nothing is counted.
+    pub fn why(&self, client: IpAddr, lists: &Access, now: Instant) -> Option<String> {
+        if self.banning.bars(client, now, &self.book) {
+            let (network, ban) = self.banning.bans.find(client, now)?;
+            return Some(format!("{network} is banned by {}", ban.by));
+        }
+        let why = lists.why(client).filter(|_| lists.bars(client, &self.book))?;
+        Some(format!("denied: {why}"))
+    }
+
     /// Whether a service takes this connection, of which no requests are known.
     pub fn connection(
         &mut self,

@@ -58,6 +58,13 @@ impl Access {
         }
     }
 
+    /// Whether this address may not come, without counting it.
+    #[inline]
+    pub fn bars(&self, address: IpAddr, book: &RuleBook) -> bool {
+        let Some((rule, lists)) = &self.lists else { return false };
+        matches!(lists.find(address), Found::Denied(_)) && book.is_in_force(*rule)
+    }
+
     /// Why this address may not come, in words.
     pub fn why(&self, address: IpAddr) -> Option<String> {
         match self.find(address) {

@@ -99,6 +99,13 @@ impl Banning {
         }
     }
 
+    /// Whether this address may not come, without counting it.
+    #[inline]
+    pub fn bars(&self, address: IpAddr, now: Instant, book: &RuleBook) -> bool {
+        let is_in_force = || self.rule.is_some_and(|rule| book.is_in_force(rule));
+        self.is_on() && self.bans.find(address, now).is_some() && is_in_force()
+    }
+
     /// Whether strikes are counted.
     #[inline]
     pub fn counts_strikes(&self) -> bool {

@@ -64,10 +64,7 @@ pub fn datagrams(client: FlowKey, count: u64, cx: &mut Context) -> bool {
     if refusal.kind == RefusalKind::Limited {
         strike(address, client.listener, "a limit of datagrams", cx);
     }
-    let why = why(&refusal, address, client.listener, None, cx);
-    if let Some(rule) = cx.guard.book.to_tell(refusal.rule, cx.now) {
-        info!("guard: {rule} refuses {}{why}, {} so far", client.address, rule.counts.refused);
-    }
+    tell(&refusal, address, client.listener, None, cx);
     false
 }
 
@@ -102,13 +99,27 @@ fn meant(client: &Client, cx: &Context) -> IpAddr {
     client_meant(peer, &cx.http.fields, &cx.scratch, |it| settings.trusts(it))
 }
 
-/// Somebody was refused: perhaps a strike, and a line of the log, once in a while for each rule.
+/// Somebody was refused: perhaps a strike, and a line of the log.
 fn refused(refusal: &Refusal, address: IpAddr, client: &Client, cx: &mut Context) {
     if refusal.kind == RefusalKind::Limited {
         strike(address, client.listener, "more than a limit lets in", cx);
     }
-    let why = why(refusal, address, client.listener, client.home.service, cx);
-    if let Some(rule) = cx.guard.book.to_tell(refusal.rule, cx.now) {
+    tell(refusal, address, client.listener, client.home.service, cx);
+}
+
+/// A line of the log, once in a while for each rule.
+fn tell(
+    refusal: &Refusal,
+    address: IpAddr,
+    listener: ListenerId,
+    service: Option<ServiceId>,
+    cx: &mut Context,
+) {
+    if cx.guard.book.to_tell(refusal.rule, cx.now).is_none() {
+        return;
+    }
+    let why = why(refusal, address, listener, service, cx);
+    if let Some(rule) = cx.guard.book.get(refusal.rule) {
         info!("guard: {rule} refuses {address}{why}, {} so far", rule.counts.refused);
     }
 }

@@ -119,8 +119,10 @@ pub fn own_page(
 ) {
     client.goes_behind = true;
     let OwnAnswer { status, cause, why, rule, .. } = own;
-    if matches!(cause, Cause::BadRequest | Cause::BadBody) {
-        strike::by_client(client, "a bad request", cx);
+    match cause {
+        Cause::BadRequest | Cause::BadBody => strike::by_client(client, "a bad request", cx),
+        Cause::HeaderTimeout => strike::by_client(client, "a request that took too long", cx),
+        _ => {}
     }
     cx.each_traffic(client.home, |it| it.answered(status));
     debug!("pair {}: answered {status} here: {}: {why}", client.number, cause.word());

@@ -56,6 +56,55 @@ fn lists_of_a_listener_go_by_the_connection_whatever_proxies_say() {
 }
 
 #[test]
+fn who_is_denied_drives_no_resting_client_away() {
+    let origin = Origin::named("a");
+    let more = ["--deny", "127.0.0.2", "--max-connections", "1"];
+    let balancer = before(&[&origin], &more);
+    let mut resting = Wire::to(&balancer);
+    assert_eq!(resting.ask(get("/")).status(), 200);
+    for _ in 0..20 {
+        let mut denied = Wire::new(connect_from("127.0.0.2", balancer.address()));
+        assert!(denied.ends());
+    }
+    assert_eq!(resting.ask(get("/")).status(), 200, "it is still there");
+    let mut other = Wire::new(connect_from("127.0.0.3", balancer.address()));
+    assert_eq!(other.ask(get("/")).status(), 200);
+    assert!(resting.ends(), "it gave way to one who may come");
+    balancer.stop_after(other);
+}
+
+#[test]
+fn what_would_become_of_who_is_denied_can_be_asked() {
+    let origin = Origin::named("a");
+    let backend = origin.backend.flag();
+    let args = ["-l", "http://127.0.0.1:0", "--check", "none", "-b", &backend];
+    let more = ["--deny", "192.0.2.0/24", "--service-deny", "198.51.100.0/24"];
+    let trusted = ["--trusted-proxies", "10.0.0.0/8"];
+    let admin = Admin::start(&[&args[..], &more, &trusted].concat());
+    let ask = |from: &str, header: &str| {
+        let header =
+            if header.is_empty() { String::new() } else { format!("&header={header}") };
+        let path = format!("/api/v1/explain?request=GET%20http://x/&from={from}{header}");
+        admin.api.get(&path)
+    };
+    assert_eq!(ask("127.0.0.1", "")["answer"], serde_json::Value::Null);
+    let closed = ask("192.0.2.7", "");
+    let because = "closed right after accept: denied: 192.0.2.0/24 of deny";
+    assert_eq!(closed["answer"]["because"], because, "{closed}");
+    for (from, header) in
+        [("198.51.100.7", ""), ("10.0.0.1", "X-Forwarded-For:%20198.51.100.7")]
+    {
+        let denied = ask(from, header);
+        assert_eq!(denied["answer"]["status"], 403, "{denied}");
+        assert_eq!(denied["answer"]["because"], "denied: 198.51.100.0/24 of deny");
+    }
+    admin.api.write("PUT", "/api/v1/bans/203.0.113.0%2F24", &serde_json::json!({}));
+    let banned = ask("203.0.113.7", "");
+    let because = banned["answer"]["because"].as_str().unwrap();
+    assert!(because.contains("203.0.113.0/24 is banned by uid"), "{banned}");
+}
+
+#[test]
 fn who_asks_badly_again_and_again_is_banned_but_not_the_exempt() {
     let origin = Origin::named("a");
     let more = ["--ban-after", "3", "--ban-exempt", "127.0.0.3", "--allow", "127.0.0.0/8"];
