@@ -9,12 +9,14 @@
 //! `http` and `udp` what only such listeners use, `access_log` where that goes, `condition` when
 //! something applies to a request, `matching` which requests a service takes.
 
+mod access_lists;
 mod access_log;
 mod admin;
 mod admin_state;
 mod advice;
 mod algorithm;
 mod backend;
+mod bans;
 mod check;
 mod cidr;
 mod client_limits;
@@ -55,6 +57,7 @@ mod whole;
 
 use std::collections::BTreeSet;
 
+pub use access_lists::{AccessKeys, AccessLists};
 pub use access_log::{AccessLogFormat, AccessLogPlace};
 pub use admin::{
     AdminListen, AdminSettings, HaproxyLevel, allowed_host, check_admin, complain_of_admin,
@@ -64,6 +67,7 @@ pub use admin_state::AdminState;
 pub use advice::{advice, advice_on_pool};
 pub use algorithm::{Algorithm, AlgorithmRow};
 pub use backend::BackendSpec;
+pub use bans::BanSettings;
 pub use check::Check;
 pub use cidr::Cidr;
 pub use client_limits::{LimitBy, LimitSettings, ListenerLimits, Reject, RequestLimit};

@@ -37,6 +37,7 @@ pub mod report;
 pub mod routing;
 #[cfg(test)]
 mod simulation;
+pub mod strike;
 pub mod tcp;
 #[cfg(test)]
 mod tests;
@@ -333,7 +334,10 @@ impl Pair {
             Service::Bytes => {
                 self.talk = Talk::Tcp;
                 report::begin(Some(client.active_at(cx)), client, cx);
-                tcp::open(client, cx)
+                match guard::serve(client, cx) {
+                    Ok(()) => tcp::open(client, cx),
+                    Err(reason) => Verdict::Close(reason),
+                }
             }
             Service::Http => {
                 let mut http = None;

@@ -4,6 +4,7 @@
 //! Read by the front-ends: `flags` for the command line, `file` for configuration files, and by the
 //! pages that are made of it. Knows neither of them.
 
+mod access;
 mod admin;
 mod guard;
 mod http;

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::key::SettingKey;
-use super::{Cidr, ListenerLimits, ListenerTls};
+use super::{AccessLists, Cidr, ListenerLimits, ListenerTls};
 use crate::limits;
 
 /// What holds for a client from the accept until its service is known.
@@ -18,6 +18,8 @@ pub struct ListenerSettings {
     pub keep_alive: Duration,
     /// Proxies whose X-Forwarded fields are kept.
     pub trusted_proxies: Vec<Cidr>,
+    /// Who may come in.
+    pub access: AccessLists,
     /// What becomes of its clients when it is removed.
     pub on_removed: OnListenerRemoved,
     /// What each client may do.
@@ -53,6 +55,7 @@ impl ListenerSettings {
         header_timeout: limits::HEADER_TIMEOUT_DEFAULT,
         keep_alive: limits::KEEP_ALIVE_DEFAULT,
         trusted_proxies: Vec::new(),
+        access: AccessLists::NONE,
         on_removed: OnListenerRemoved::Drain,
         limits: ListenerLimits::NONE,
         tls: ListenerTls::DEFAULT,

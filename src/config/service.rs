@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::key::SettingKey;
-use super::{Cidr, ForwardedFields, RequestLimit, UdpSettings};
+use super::{AccessLists, Cidr, ForwardedFields, RequestLimit, UdpSettings};
 use crate::limits;
 
 /// What a service has: how its clients are served, once it is known that they are its own.
@@ -37,6 +37,8 @@ pub struct ServiceSettings {
     pub stats_allow: Vec<Cidr>,
     /// How often it may be asked, by whom.
     pub request_limits: Vec<RequestLimit>,
+    /// Who is served.
+    pub access: AccessLists,
     /// What holds for flows of UDP.
     pub udp: UdpSettings,
 }
@@ -58,6 +60,7 @@ impl ServiceSettings {
         stats_path: None,
         stats_allow: Vec::new(),
         request_limits: Vec::new(),
+        access: AccessLists::NONE,
         udp: UdpSettings::DEFAULT,
     };
 }

@@ -46,6 +46,10 @@ const FLAGS: &[Flag] = &[
     ("tls", "", "TLS towards it"),
     ("sni", "NAME", "the name in its certificate [its host]"),
     ("check-port", "N", "probes go to this port [that of the address]"),
+    ("for", "TIME", "how long, such as 10m [10m]"),
+    ("why", "TEXT", "what for, shown with the ban"),
+    ("force", "", "however large the network is"),
+    ("close", "", "close its connections as well"),
     ("kind", "K[,K]", "only events of these kinds"),
     ("backend", "POOL/NAME", "only those that went there"),
     ("client", "IP[/LENGTH]", "only of this address or network"),
@@ -106,6 +110,13 @@ commands! {
         "With --request all that is known of that one. Kept are as many as --picks says.";
     "guard" "" 0..0 []
         "the rules of the guard, and how much each refused" "";
+    "bans" "[ADDRESS]" 0..1 []
+        "who is banned, until when and why; with an address the bans that hold for it" "";
+    "ban" "ADDRESS|CIDR" 1..1 ["for" "why" "force" "close" "dry-run" "reason"]
+        "lets an address or a network in no more, for a while"
+        "Who is connected stays, unless --close is given; requests are answered with 403.\n\
+         A network of more than a /8, or a /16 of IPv6, needs --force.";
+    "unban" "ADDRESS|CIDR" 1..1 ["dry-run" "reason"] "lets a network in again" "";
     "health" "" 0..0 []
         "whether all is well, for scripts: exit code 0, or 1 with a line about each thing"
         "Well is: the process serves, and every service has a backend that is up.";

@@ -2,12 +2,12 @@
 
 use super::*;
 use crate::config::{
-    AccessLogFormat, AccessLogPlace, AdminSettings, Algorithm, AllDown, BackendTls,
-    BackendVerify, CertificatePair, Check, CheckSettings, Cidr, ClientCert, ForwardedFields,
-    HashKey, LimitSettings, ListenerLimits, ListenerSettings, ListenerTls, OnDown, OnLapse,
-    OnListenerRemoved, OnRemoved, PoolSettings, ProcessSettings, Protocol, Rate, Redirect,
-    Reject, RequestIds, RequestLimit, RetryBudget, SameSite, ServiceSettings, Sticky,
-    StickyDrain, UdpSettings, UnknownName,
+    AccessLists, AccessLogFormat, AccessLogPlace, AdminSettings, Algorithm, AllDown,
+    BackendTls, BackendVerify, BanSettings, CertificatePair, Check, CheckSettings, Cidr,
+    ClientCert, ForwardedFields, HashKey, LimitSettings, ListenerLimits, ListenerSettings,
+    ListenerTls, OnDown, OnLapse, OnListenerRemoved, OnRemoved, PoolSettings, ProcessSettings,
+    Protocol, Rate, Redirect, Reject, RequestIds, RequestLimit, RetryBudget, SameSite,
+    ServiceSettings, Sticky, StickyDrain, UdpSettings, UnknownName,
 };
 use crate::limits;
 use std::collections::BTreeSet;
@@ -104,6 +104,7 @@ fn every_flag_reaches_its_field() {
             admin: AdminSettings::DEFAULT,
             guard_dry_run: crate::config::DryRun::All,
             client_limits: LimitSettings::DEFAULT,
+            bans: BanSettings::DEFAULT,
             seed: Some(u64::MAX),
             demo: false,
             state_file: Some("/run/state".to_owned()),
@@ -114,6 +115,7 @@ fn every_flag_reaches_its_field() {
             keep_alive: Duration::from_secs(2),
             tls_handshake_timeout: Duration::from_secs(4),
             trusted_proxies: Cidr::parse_list("10.0.0.0/8,::1,fd00::/8").unwrap(),
+            access: AccessLists::NONE,
             on_removed: OnListenerRemoved::Keep,
             limits: ListenerLimits::NONE,
             tls: ListenerTls::DEFAULT,
@@ -133,6 +135,7 @@ fn every_flag_reaches_its_field() {
             stats_path: None,
             stats_allow: Vec::new(),
             request_limits: Vec::new(),
+            access: AccessLists::NONE,
             udp: UdpSettings::DEFAULT,
         },
         routes: Vec::new(),
@@ -143,6 +146,36 @@ fn every_flag_reaches_its_field() {
     assert_eq!(config, expected);
     let names: Vec<&str> = config.backends.iter().map(|b| b.name.as_str()).collect();
     assert_eq!(names, ["a:1", "b:2"]);
+}
+
+#[test]
+fn who_comes_in_and_who_is_banned_reaches_its_field() {
+    let config = run("-l :0 -b a:1 --allow 192.0.2.0/24 --allow ::1 --deny 192.0.2.7 \
+         --allow-file allow --deny-file deny,other --service-allow 198.51.100.7 \
+         --service-deny fd00::/8 --service-allow-file s.allow --service-deny-file s.deny \
+         --ban-after 5 --ban-window 2s --ban-time 3s --ban-exempt 127.0.0.1");
+    let networks = |text| Cidr::parse_list(text).unwrap();
+    let files = |text: &str| text.split(',').map(str::to_owned).collect::<Vec<_>>();
+    let listener = AccessLists {
+        allow: networks("192.0.2.0/24,::1"),
+        deny: networks("192.0.2.7"),
+        allow_files: files("allow"),
+        deny_files: files("deny,other"),
+    };
+    let service = AccessLists {
+        allow: networks("198.51.100.7"),
+        deny: networks("fd00::/8"),
+        allow_files: files("s.allow"),
+        deny_files: files("s.deny"),
+    };
+    let bans = BanSettings {
+        after: Some(5),
+        window: Duration::from_secs(2),
+        time: Duration::from_secs(3),
+        exempt: networks("127.0.0.1"),
+    };
+    assert_eq!((config.listener.access, config.service.access), (listener, service));
+    assert_eq!(config.process.bans, bans);
 }
 
 #[test]

@@ -161,6 +161,11 @@ impl RuleBook {
         self.tried.take()
     }
 
+    /// Whether it refuses, and does not only count.
+    pub fn is_in_force(&self, id: RuleId) -> bool {
+        self.get(id).is_none_or(|rule| !rule.is_dry)
+    }
+
     /// The rule, if a line of the log may be written of it now: once in a while for each.
     pub fn to_tell(&mut self, id: RuleId, now: Instant) -> Option<&Rule> {
         let rule = self.rules.get_mut(usize::from(id.0))?.as_mut()?;

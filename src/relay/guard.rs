@@ -1,20 +1,23 @@
 //! The guard's phase of a listener: who is not let in is closed before a byte of it is read; and
 //! what the guard says of a request.
 
+use std::net::IpAddr;
 use std::time::Instant;
 
 use log::info;
 
 use crate::access_log::Cause;
-use crate::config::Reject;
+use crate::config::{Reject, quoted};
 use crate::context::Context;
-use crate::event::ServiceId;
+use crate::event::{ListenerId, ServiceId};
+use crate::flow::FlowKey;
 use crate::guard::{Admission, Asking, Refusal, RefusalKind, RuleId};
 use crate::http::client_meant;
 
 use super::account::OwnAnswer;
 use super::client::Client;
 use super::report;
+use super::strike::strike;
 use super::verdict::{Reason, Successor, Verdict};
 
 /// The phase: let the client in, or close it.
@@ -22,9 +25,7 @@ pub fn admit(client: &mut Client, cx: &mut Context) -> Verdict {
     let now = cx.guard.time(cx.now);
     let address = client.address.ip();
     let listener = &mut cx.listeners[client.listener].guard;
-    let admitted = cx.guard.admit(address, listener, now);
-    let connects = |()| listener.limits.connect(address, now, &mut cx.guard.book);
-    match admitted.and_then(connects) {
+    match cx.guard.admit(address, listener, now) {
         Ok(admission) => {
             client.admission = admission;
             tell_tried(client, cx);
@@ -52,7 +53,7 @@ pub fn handshake(client: &mut Client, cx: &mut Context) -> Option<Verdict> {
 #[cold]
 fn bar(refusal: Refusal, client: &mut Client, cx: &mut Context) -> Verdict {
     report::begin(Some(client.active_at(cx)), client, cx);
-    tell(refusal.rule, client, cx);
+    refused(&refusal, client.address.ip(), client, cx);
     let limited = refusal.kind == RefusalKind::Limited;
     let reject = cx.guard.book.common.settings.reject;
     if limited && reject == Reject::Tarpit && hold(cx) {
@@ -91,11 +92,38 @@ pub fn gone(client: &mut Client, cx: &mut Context) {
     let limits = &mut cx.listeners[client.listener].guard.limits;
     let admission = std::mem::replace(&mut client.admission, Admission::NONE);
     limits.gone(client.address.ip(), admission);
-    if admission.is_in() {
-        let now = cx.guard.time(cx.now);
-        let listener = &mut cx.listeners[client.listener].guard;
-        cx.guard.gone(client.address.ip(), listener, now);
+}
+
+/// Whether the client's service, of whose requests nothing is known, takes it.
+pub fn serve(client: &Client, cx: &mut Context) -> Result<(), Reason> {
+    let service = client.home.service.and_then(|id| cx.services.get_mut(id));
+    let Some(service) = service.filter(|it| it.guard.is_on()) else { return Ok(()) };
+    let address = client.address.ip();
+    match cx.guard.connection(address, 1, &mut service.guard) {
+        Ok(()) => Ok(()),
+        Err(refusal) => {
+            refused(&refusal, address, client, cx);
+            Err(Reason::Barred(refusal.rule))
+        }
     }
+}
+
+/// Whether so many datagrams of somebody who has no flow may open one. Those that may not are
+/// dropped, and counted by their rule.
+pub fn datagrams(client: FlowKey, count: u64, cx: &mut Context) -> bool {
+    let address = client.address.ip();
+    let Some(listener) = cx.listeners.get_mut(client.listener) else { return true };
+    let service = listener.only.and_then(|id| cx.services.get_mut(id));
+    let mut asked = cx.guard.datagrams(address, count, &mut listener.guard, cx.now);
+    if let Some(service) = service.filter(|it| asked.is_ok() && it.guard.is_on()) {
+        asked = cx.guard.connection(address, count, &mut service.guard);
+    }
+    let Err(refusal) = asked else { return true };
+    if refusal.kind == RefusalKind::Limited {
+        strike(address, client.listener, "a limit of datagrams", cx);
+    }
+    tell(&refusal, address, client.listener, None, cx);
+    false
 }
 
 /// What a request to this service is answered, if a rule refuses it.
@@ -106,15 +134,13 @@ pub fn request(service: ServiceId, client: &Client, cx: &mut Context) -> Option<
     let rules = &mut cx.services.get_mut(service)?.guard;
     let fields = &cx.http.fields;
     let field = |name: &str| fields.find(&cx.scratch, name).map(|it| it.of(&cx.scratch));
-    let asked = cx.guard.request(&asking, rules, now);
-    let book = &mut cx.guard.book;
-    let answer = asked.and_then(|()| rules.limits.request(asking.client, field, now, book));
+    let answer = cx.guard.request(&asking, field, rules, now);
     let quota = answer.err().and_then(|refusal| rules.limits.quota(refusal.rule));
     let Err(refusal) = answer else {
         tell_tried(client, cx);
         return None;
     };
-    tell(refusal.rule, client, cx);
+    refused(&refusal, asking.client, client, cx);
     let is_late = refusal.kind == RefusalKind::Limited
         && cx.guard.book.common.settings.reject == Reject::Tarpit
         && hold(cx);
@@ -128,7 +154,7 @@ pub fn request(service: ServiceId, client: &Client, cx: &mut Context) -> Option<
 }
 
 /// The client that the request is from whose head lies at the beginning of the scratch buffer.
-fn who_asks(client: &Client, cx: &Context) -> std::net::IpAddr {
+fn who_asks(client: &Client, cx: &Context) -> IpAddr {
     let settings = cx.listener(client.listener);
     let trusts = |peer| settings.trusts(peer);
     client_meant(client.address.ip(), trusts, &cx.http.fields, &cx.scratch)
@@ -143,10 +169,46 @@ fn tell_tried(client: &Client, cx: &mut Context) {
     }
 }
 
-/// A line of the log, once in a while for each rule.
-fn tell(rule: RuleId, client: &Client, cx: &mut Context) {
-    if let Some(rule) = cx.guard.book.to_tell(rule, cx.now) {
-        let refused = rule.counts.refused;
-        info!("guard: {rule} refuses {}, {refused} so far", client.address);
+/// Somebody was refused: perhaps a strike, and a line of the log.
+fn refused(refusal: &Refusal, address: IpAddr, client: &Client, cx: &mut Context) {
+    if refusal.kind == RefusalKind::Limited {
+        strike(address, client.listener, "more than a limit lets in", cx);
     }
+    tell(refusal, address, client.listener, client.home.service, cx);
+}
+
+/// A line of the log, once in a while for each rule.
+fn tell(
+    refusal: &Refusal,
+    address: IpAddr,
+    listener: ListenerId,
+    service: Option<ServiceId>,
+    cx: &mut Context,
+) {
+    if cx.guard.book.to_tell(refusal.rule, cx.now).is_none() {
+        return;
+    }
+    let why = why(refusal, address, listener, service, cx);
+    if let Some(rule) = cx.guard.book.get(refusal.rule) {
+        info!("guard: {rule} refuses {address}{why}, {} so far", rule.counts.refused);
+    }
+}
+
+/// Which network of which list, or why it is banned, for the log.
+fn why(
+    refusal: &Refusal,
+    address: IpAddr,
+    listener: ListenerId,
+    service: Option<ServiceId>,
+    cx: &Context,
+) -> String {
+    if refusal.kind == RefusalKind::Limited {
+        return String::new();
+    }
+    if let Some((network, ban)) = cx.guard.banning.bans.find(address, cx.now) {
+        return format!(" ({network}, by {}: {})", ban.by, quoted(&ban.why));
+    }
+    let listener = cx.listeners.get(listener).and_then(|it| it.guard.access.why(address));
+    let service = || cx.services.get(service?).and_then(|it| it.guard.access.why(address));
+    listener.or_else(service).map(|why| format!(" ({why})")).unwrap_or_default()
 }

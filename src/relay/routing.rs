@@ -95,7 +95,7 @@ pub fn choose(head: &RequestHead, client: &mut Client, cx: &mut Context) -> Chos
         return unserved(head, client, cx);
     };
     let home = Home { service: Some(id), pool: service.pool };
-    if service.guard.is_on()
+    if cx.guard.asks(&service.guard)
         && let Some(own) = guard::request(id, client, cx)
     {
         if home != client.home {

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use super::access::ACCESS;
 use super::admin::ADMIN;
 use super::guard::GUARD;
 use super::http::HTTP;
@@ -39,6 +40,7 @@ pub static GROUPS: &[SettingGroup] = &[
     SettingGroup { topic: "limits", title: "Limits and timeouts", flags: LIMITS },
     SettingGroup { topic: "queue", title: "Waiting for a backend", flags: QUEUE },
     SettingGroup { topic: "guard", title: "Who comes in", flags: GUARD },
+    SettingGroup { topic: "access", title: "Access lists and bans", flags: ACCESS },
     SettingGroup { topic: "http", title: "HTTP", flags: HTTP },
     SettingGroup { topic: "tls", title: "TLS", flags: TLS },
     SettingGroup { topic: "udp", title: "UDP", flags: UDP },
@@ -543,7 +545,8 @@ static OPERATION: &[Setting] = &[
         value: "",
         says: "Show a screen of help (-h), this manual (--help), a chapter of it (--help TOPIC) \
                or one flag (--help NAME). Chapters: traffic, balancing, algorithms, health, \
-               limits, queue, guard, http, tls, udp, operation, admin, demo, signals, exit-codes, \
+               limits, queue, guard, access, http, tls, udp, operation, admin, demo, signals, \
+               exit-codes, \
                examples.",
         default: |_| String::new(),
         show: |_| None,

@@ -47,10 +47,25 @@ pub struct Process {
     pub listeners: Vec<ListenerStats>,
     /// The rules of its guard.
     pub rules: Vec<GuardRule>,
+    /// Its bans.
+    pub bans: BanCounts,
     /// Lines of the log that nobody took.
     pub log_lines_dropped: u64,
     /// The access log, if there is one.
     pub access_log: Option<AccessLogStats>,
+}
+
+/// What is counted of bans.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct BanCounts {
+    /// Those that hold.
+    pub open: u64,
+    /// Those that were made since the start.
+    pub made: u64,
+    /// Those of them that were made for strikes.
+    pub by_strikes: u64,
+    /// What was counted as a strike.
+    pub strikes: u64,
 }
 
 /// A rule of the guard.

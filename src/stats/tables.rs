@@ -190,6 +190,25 @@ pub const PROCESS: &[Field<Process>] = &[
         |it| it.stats.mirror.failed.into(),
         "copies that were not sent whole, or not answered whole in time",
     ),
+    Field::gauge("bans", One, |it| it.bans.open.into(), "networks that are banned"),
+    Field::counter(
+        "bans_made",
+        One,
+        |it| it.bans.made.into(),
+        "bans that were made, by operators and for strikes",
+    ),
+    Field::counter(
+        "bans_made_by_strikes",
+        One,
+        |it| it.bans.by_strikes.into(),
+        "those of them that were made for strikes",
+    ),
+    Field::counter(
+        "strikes",
+        One,
+        |it| it.bans.strikes.into(),
+        "what clients did and should not, while strikes are counted",
+    ),
     Field::counter(
         "admin_refused",
         One,

@@ -26,8 +26,19 @@ pub fn process_now(cx: &Context) -> Process {
         stats: cx.stats.clone(),
         listeners: cx.listeners.iter().map(|(_, listener)| listener.stats.clone()).collect(),
         rules: guard_rules(cx),
+        bans: bans(cx),
         log_lines_dropped: cx.stats.log_dropped(),
         access_log,
+    }
+}
+
+fn bans(cx: &Context) -> snapshot::BanCounts {
+    let banning = &cx.guard.banning;
+    snapshot::BanCounts {
+        open: banning.bans.len() as u64,
+        made: banning.made,
+        by_strikes: banning.made_by_strikes,
+        strikes: banning.strikes_counted,
     }
 }
 

@@ -5,6 +5,7 @@ mod common;
 
 mod agree;
 mod api;
+mod bans;
 mod dashboard;
 mod draining;
 mod guards;

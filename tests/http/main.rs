@@ -4,6 +4,7 @@
 mod common;
 
 mod abort;
+mod access;
 mod budget;
 mod client_limits;
 mod eject;

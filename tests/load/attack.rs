@@ -47,8 +47,22 @@ impl fmt::Display for Met {
 }
 
 /// Ours, with limits for each client.
-const GUARD: &[&str] =
-    &["--header-timeout", "1s", "--tls-handshake-timeout", "1s", "--log-level", "info"];
+const GUARD: &[&str] = &[
+    "--limit-connections",
+    "4",
+    "--limit-connection-rate",
+    "10/s,burst=20",
+    "--limit-handshake-rate",
+    "5/s,burst=10",
+    "--limit-request-rate",
+    "100/s,burst=200",
+    "--header-timeout",
+    "1s",
+    "--tls-handshake-timeout",
+    "1s",
+    "--log-level",
+    "info",
+];
 
 /// A client of its own address that asks again and again: mostly on one connection, every tenth
 /// time on a new one. Not so fast that its own limits would be in its way.
@@ -63,7 +77,7 @@ fn behave(target: &Target) -> (Vec<Duration>, usize) {
         }
         let began = Instant::now();
         let stream = kept.take().or_else(|| connect_from(from, target.http));
-        match stream.and_then(|stream| ask(stream)) {
+        match stream.and_then(ask) {
             Some(stream) => {
                 times.push(began.elapsed());
                 kept = Some(stream);

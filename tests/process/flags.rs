@@ -521,6 +521,9 @@ const ONCE: &[(&str, &str)] = &[
     ("reject", "reset"),
     ("tarpit", "1s"),
     ("rate-limit-fields", "on"),
+    ("ban-after", "5"),
+    ("ban-window", "1m"),
+    ("ban-time", "10m"),
     ("config", "x.toml"),
     ("check-config", ""),
     ("print-config", ""),
@@ -546,6 +549,9 @@ fn flags_given_twice() {
         .into_iter()
         .chain(["admin", "admin-allowed-host", "stats-allow"])
         .chain(["limit-request-rate", "limit-exempt"]);
+    let repeatable = repeatable.chain(["allow", "deny", "allow-file", "deny-file"]);
+    let repeatable = repeatable.chain(["service-allow", "service-deny", "ban-exempt"]);
+    let repeatable = repeatable.chain(["service-allow-file", "service-deny-file"]);
     let tested = ONCE.iter().map(|(flag, _)| *flag).chain(repeatable);
     let mut tested: Vec<&str> = tested.collect();
     let mut known: Vec<&str> = pointsman::flags::rows().map(|row| row.long).collect();

@@ -18,6 +18,7 @@ mod logged;
 mod sni;
 mod sni_tools;
 mod stalled;
+mod strikes;
 mod subject;
 mod tools;
 mod words;

@@ -25,6 +25,13 @@ fn texts(setting: &Setting) -> &'static [&'static str] {
         ("sticky-cookie", _) => &["LB", "a'b"],
         ("health-path", _) => &["/health", "/h\"q"],
         ("stats-path", _) => &["/stats"],
+        ("allow" | "deny" | "service-allow" | "service-deny" | "ban-exempt", _) => {
+            &["192.0.2.0/24", "192.0.2.7/32,fd00::/8"]
+        }
+        ("allow-file" | "deny-file" | "service-allow-file" | "service-deny-file", _) => {
+            &["/etc/a b.txt", "$x,'y'"]
+        }
+        ("ban-after", _) => &["1", "60000"],
         ("trusted-proxies", _) => &["10.0.0.0/8", "fd00::/8", "192.0.2.7/32"],
         ("access-log", _) => &["-", "/var/log/\u{fc}ber $HOME.log", "a\tb\\c"],
         ("admin", _) => &["unix:/run/$p/a b.sock", "http://127.0.0.1:8404"],

@@ -155,7 +155,8 @@ const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: attack.example\r\n\r\n";
 /// Whether the connection is still good; what is not taken is left out.
 fn say(stream: &mut TcpStream, text: &[u8]) -> bool {
     match stream.write(text) {
-        Ok(_) => true,
+        // What is left out is asked again another time.
+        Ok(written) => written <= text.len(),
         Err(error) => error.kind() == std::io::ErrorKind::WouldBlock,
     }
 }
