@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use crate::config::SendProxy;
 use crate::event::{Key, ProbeId};
 use crate::net::tls::client::ClientTls;
 use crate::stats::histogram::RecentTimes;
@@ -55,6 +56,8 @@ pub struct Server {
     pub dial: Option<ClientTls>,
     /// The same for probes.
     pub probe_dial: Option<ClientTls>,
+    /// The header of the PROXY protocol that each connection to it begins with.
+    pub proxy: Option<SendProxy>,
     /// The last load that it reported.
     pub load: Option<f64>,
     /// What was counted of it.
@@ -94,6 +97,8 @@ pub struct ServerPlan {
     pub dial: Option<ClientTls>,
     /// The same for probes.
     pub probe_dial: Option<ClientTls>,
+    /// The header of the PROXY protocol that each connection to it begins with.
+    pub proxy: Option<SendProxy>,
     /// Where its probes go, if not to the port of its addresses.
     pub check_port: Option<u16>,
     /// What they say of their host.
@@ -142,6 +147,7 @@ impl Server {
             idle_rules: plan.idle_rules,
             dial: plan.dial,
             probe_dial: plan.probe_dial,
+            proxy: plan.proxy,
             load: None,
             counts: BackendCounts::default(),
             rate: Rate::new(now),
@@ -169,6 +175,7 @@ impl Server {
         self.idle_rules = plan.idle_rules;
         self.dial = plan.dial;
         self.probe_dial = plan.probe_dial;
+        self.proxy = plan.proxy;
     }
 
     /// How many connections to it wait for a client.
@@ -246,6 +253,7 @@ impl ServerPlan {
             max_connections: None,
             dial: None,
             probe_dial: None,
+            proxy: None,
             check_port: None,
             check_host: String::new(),
             check: CheckRules { rise_fall: RiseFall { rise: 1, fall: 1 }, probed: true },
