@@ -8,9 +8,10 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use crate::config::SendProxy;
+use crate::config::{ProxyTlv, SendProxy};
 use crate::event::{Key, ProbeId};
 use crate::net::tls::client::ClientTls;
+use crate::proxy_header::write;
 use crate::stats::histogram::RecentTimes;
 use crate::stats::{BackendCounts, Rate};
 
@@ -215,6 +216,17 @@ impl Server {
         let mut address = course.address(&self.addresses);
         address.set_port(self.check_port.unwrap_or(address.port()));
         address
+    }
+
+    /// What a connection of our own to it begins with, on behalf of no client: of version 1 the
+    /// addresses of the connection itself, which are as true as any. `from` is our end; a datagram
+    /// has none to say, and version 1 nothing for it.
+    pub fn own_header(&self, from: Option<SocketAddr>, to: SocketAddr) -> Option<Box<[u8]>> {
+        let header = match self.proxy? {
+            SendProxy::V1 => write::v1(from?, to),
+            SendProxy::V2(tlvs) => write::v2_local(tlvs.has(ProxyTlv::Crc32c)),
+        };
+        Some(header.into())
     }
 
     /// What its pools have to know of it.

@@ -74,8 +74,9 @@ impl BackendSpec {
     }
 
     /// `[SCHEME://]HOST:PORT[,weight=N][,max-connections=N][,backup][,check-port=N][,tls]
-    /// [,sni=NAME][,proxy=v1|v2][,proxy-tlvs=NAME+NAME][,name=NAME]`, in one piece. What is spoken to a backend follows from the
-    /// listener, so that of its scheme only matters whether it is encrypted.
+    /// [,sni=NAME][,proxy=v1|v2][,proxy-tlvs=NAME+NAME][,name=NAME]`, in one piece. What is spoken
+    /// to a backend follows from the listener, so that of its scheme only matters whether it is
+    /// encrypted.
     pub fn parse(text: &str) -> Result<BackendSpec, Wrong> {
         let (protocol, rest) = protocol_and_rest(text, BACKEND_SCHEMES)?;
         let mut parts = rest.split(',');
@@ -90,8 +91,8 @@ impl BackendSpec {
             let found = format!("sni= without TLS in {}", quoted(text));
             return Err(Wrong::saying(found, "https:// in front, or ,tls"));
         }
-        let (version, tlvs) = (options.proxy.as_deref(), options.proxy_tlvs.as_deref());
-        let proxy = SendProxy::parse(version, tlvs, text)?;
+        let version = options.proxy.as_deref();
+        let proxy = SendProxy::parse(version, options.proxy_tlvs.as_deref(), text)?;
         if protocol.is_udp() && proxy == Some(SendProxy::V1) {
             let want = "proxy=v2: v1 cannot speak of datagrams";
             return Err(Wrong::found_in("proxy=v1", text, want));

@@ -192,8 +192,8 @@ impl Stream {
         self.wire.want_write();
     }
 
-    /// What became of the connect. With TLS it is done when the handshake is, and what goes ahead of
-    /// all else is sent by then.
+    /// What became of the connect. With TLS it is done when the handshake is, and what goes ahead
+    /// of all else is sent by then.
     pub fn connect_outcome(&mut self) -> Connect {
         if self.has_ahead() {
             match self.wire.connect_outcome() {

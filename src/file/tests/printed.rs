@@ -169,9 +169,18 @@ fn generated(random: &mut fastrand::Rng) -> Desired {
         let mut config = Config::defaults();
         shake("pool", &mut config, random);
         let backend = |at: usize| {
-            let options = ["", ",weight=0", ",backup", ",tls", ",tls,sni=x.test", ",name=n$a"];
+            let options = [
+                "",
+                ",weight=0",
+                ",backup",
+                ",tls",
+                ",tls,sni=x.test",
+                ",name=n$a",
+                ",proxy=v1",
+                ",proxy=v2,proxy-tlvs=ssl+authority",
+            ];
             let text = ["10.1.0.1", "[fe80::1%eth0]", "db-1.internal"][at % 3];
-            let text = format!("{text}:{}{}", 1000 + at, options[(at * 7 + number) % 6]);
+            let text = format!("{text}:{}{}", 1000 + at, options[(at * 7 + number) % 8]);
             BackendSpec::parse(&text.replace('$', ".")).unwrap().into()
         };
         desired.pools.push(PoolSpec {
