@@ -164,6 +164,16 @@ pub fn id(client: &Client) -> Option<&RequestId> {
     trace_of(client)?.id()
 }
 
+/// The id of the client's request or connection; it gets one if it has none.
+pub fn identified(client: &mut Client, cx: &mut Context) -> RequestId {
+    if let Some(id) = id(client) {
+        return *id;
+    }
+    let id = cx.traces.maker.make(cx.now);
+    trace(client, cx).id = id;
+    id
+}
+
 /// What is added to the heads of answers of our own.
 pub fn added<'a>(client: &'a Client, cx: &'a Context) -> Added<'a> {
     Added { request_id: id(client), ..cx.added(client.home, client.proto()) }

@@ -14,6 +14,7 @@ mod doors;
 mod ends;
 mod files;
 mod logged;
+mod proxy_out;
 mod sni;
 mod sni_tools;
 mod stalled;

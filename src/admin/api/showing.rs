@@ -6,7 +6,9 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use crate::backends::Pool;
-use crate::config::{ListenerSpec, Match, ServiceSpec, WHOLE, duration_text, time_text};
+use crate::config::{
+    ListenerSpec, Match, SendProxy, ServiceSpec, WHOLE, duration_text, time_text,
+};
 use crate::control::{BackendEntry, PoolEntry};
 use crate::limits::{ADMIN_CERTIFICATES_SHOWN, ADMIN_NAMES_SHOWN, WEIGHT_ONE};
 use crate::net::tls::files::Certificate;
@@ -46,6 +48,8 @@ pub fn backend(view: &View<'_>, pool: PoolEntry<'_>, entry: BackendEntry<'_>) ->
         "backup": spec.backup,
         "max_connections": spec.max_connections,
         "tls": spec.tls,
+        "proxy": spec.proxy.map(SendProxy::version),
+        "proxy_tlvs": spec.proxy.map(|it| it.tlvs().names().collect::<Vec<_>>()),
         "load": row.load,
         "active": row.connections,
         "rate": row.rate.last_second,
