@@ -1,7 +1,11 @@
 //! The PROXY protocol, versions 1 and 2: the header before a connection's bytes that says who the
 //! client is. Pure: bytes in, bytes out.
 
+pub mod read;
+mod wire;
 pub mod write;
+
+pub use wire::Transport;
 
 /// CRC-32C (Castagnoli), as the checksum of a header is made: bit by bit, for a hundred bytes now
 /// and then.

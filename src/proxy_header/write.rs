@@ -9,39 +9,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use crate::limits::PROXY_TLV_SENT_BYTES_MAX;
 
 use super::crc32c;
-
-const SIGNATURE: [u8; 12] = *b"\r\n\r\n\0\r\nQUIT\n";
-const VERSION_2: u8 = 0x20;
-const COMMAND_LOCAL: u8 = 0;
-const COMMAND_PROXY: u8 = 1;
-const FAMILY_INET: u8 = 0x10;
-const FAMILY_INET6: u8 = 0x20;
-const UNSPECIFIED: u8 = 0;
-
-const TYPE_ALPN: u8 = 0x01;
-const TYPE_AUTHORITY: u8 = 0x02;
-const TYPE_CRC32C: u8 = 0x03;
-const TYPE_UNIQUE_ID: u8 = 0x05;
-const TYPE_SSL: u8 = 0x20;
-const SUBTYPE_SSL_VERSION: u8 = 0x21;
-const SUBTYPE_SSL_CN: u8 = 0x22;
-const SUBTYPE_SSL_CIPHER: u8 = 0x23;
-
-const CLIENT_SSL: u8 = 0x01;
-const CLIENT_CERT_CONN: u8 = 0x02;
-const CLIENT_CERT_SESS: u8 = 0x04;
-
-/// The bytes before the addresses: signature, version and command, family, length.
-const FIXED_BYTES: usize = 16;
-
-/// What the client came over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Transport {
-    /// TCP.
-    Stream = 1,
-    /// UDP.
-    Datagram = 2,
-}
+use super::wire::*;
 
 /// What version 2 is to say beside the addresses.
 #[derive(Debug, Clone, Copy, Default)]

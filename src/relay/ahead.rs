@@ -14,9 +14,8 @@ use crate::flow::FlowKey;
 use crate::http::RequestId;
 use crate::net::Stream;
 use crate::net::tls::Tls;
-use crate::proxy_header::write::{
-    self, CertificateSaid, Said, SslSaid, Transport, common_name,
-};
+use crate::proxy_header::Transport;
+use crate::proxy_header::write::{self, CertificateSaid, Said, SslSaid, common_name};
 
 use super::client::Client;
 use super::trace;
