@@ -393,3 +393,6 @@ impl Socket for Stream {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
