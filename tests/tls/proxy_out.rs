@@ -180,7 +180,7 @@ fn each_request_of_http_has_a_connection_that_says_whose_it_is() {
     let mut ids = Vec::new();
     for _ in 0..3 {
         for client in [&mut first, &mut second] {
-            let answer = client.ask(&get("/"));
+            let answer = client.ask(get("/"));
             assert_eq!(answer.status(), 200);
             let header = told.recv_timeout(DEADLINE).unwrap();
             assert_eq!(header.source, Some(client.stream.local_addr().unwrap()));
