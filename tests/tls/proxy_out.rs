@@ -194,6 +194,31 @@ fn each_request_of_http_has_a_connection_that_says_whose_it_is() {
     balancer.stop_after((first, second));
 }
 
+/// An id that was made for the header is nothing that a request or an answer was to have.
+#[test]
+fn an_id_of_the_header_alone_is_in_no_head() {
+    let (tell, told) = mpsc::channel();
+    let tell = Mutex::new(tell);
+    let (backend, headers) = demanding(move |mut stream| {
+        let mut bytes = Vec::new();
+        let mut byte = [0];
+        while !bytes.ends_with(b"\r\n\r\n") && stream.read_exact(&mut byte).is_ok() {
+            bytes.extend(byte);
+        }
+        let _ = tell.lock().unwrap().send(String::from_utf8(bytes).unwrap());
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    });
+    let options = flag(&backend, "proxy=v2,proxy-tlvs=unique-id");
+    let balancer = balancer("http://127.0.0.1:0", &options, &[]);
+    let mut client = Wire::to(&balancer);
+    let answer = client.ask(get("/"));
+    assert_eq!(answer.field("x-request-id"), "");
+    assert_eq!(headers.recv_timeout(DEADLINE).unwrap().text(UNIQUE_ID).len(), 32);
+    let head = told.recv_timeout(DEADLINE).unwrap().to_lowercase();
+    assert!(!head.contains("x-request-id"), "{head}");
+    balancer.stop_after(client);
+}
+
 /// What a probe says is as valid as what a client's connection says.
 #[test]
 fn probes_of_every_kind_begin_with_a_header_on_behalf_of_nobody() {
