@@ -36,6 +36,7 @@ mod overlay;
 mod own;
 mod pool;
 mod process;
+mod queue;
 mod route;
 mod rule;
 mod send_proxy;
@@ -87,6 +88,7 @@ pub use overlay::{
 pub use own::OwnListeners;
 pub use pool::{AllDown, CheckSettings, OnDown, OnLapse, OnRemoved, PoolSettings};
 pub use process::{LOG_LEVELS, LogFormat, ProcessSettings};
+pub use queue::{QueueOrder, QueueSettings};
 pub use route::{Destination, Route, RouteName, RoutePlan, plan};
 pub use rule::{
     Action, RedirectTo, Respond, Rule, Share, WHOLE, check_shares, share, share_text,

@@ -43,6 +43,7 @@ mod stopped;
 #[cfg(test)]
 mod tests;
 mod udp;
+mod waiting;
 
 pub use process::share_descriptors;
 
@@ -301,6 +302,7 @@ impl EventLoop {
         self.receive_datagrams();
         self.follow_up();
         self.reap();
+        self.serve_waiting();
         self.write_access_log();
         self.cx.stats.turns += 1;
         self.ended = Instant::now();
@@ -352,6 +354,7 @@ impl EventLoop {
             || self.udp.is_ready()
             || self.udp.is_leaving()
             || self.has_closing_left()
+            || self.has_waiting_left()
             || self.cx.pages.is_making()
             || self.page.is_some()
             || self.cx.backends.has_work()

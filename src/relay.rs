@@ -44,11 +44,12 @@ mod tests;
 pub mod trace;
 pub mod udp;
 pub mod verdict;
+pub mod waiting;
 
 pub use client::{Arrival, Client};
 pub use verdict::{Loss, Reason, Successor, Verdict};
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::config::{Phase, Service};
 use crate::context::Context;
@@ -131,6 +132,18 @@ impl Pair {
         }
     }
 
+    /// It waited until a backend had room, for so long, and now one has.
+    pub fn on_called(&mut self, waited: Duration, cx: &mut Context) -> Verdict {
+        let client = &mut self.client;
+        waiting::called(waited, client);
+        match &mut self.talk {
+            Talk::Tcp => tcp::called(client, cx),
+            Talk::Http(http) => http::act(http, client, cx),
+            // They do not wait.
+            Talk::New | Talk::Handshake | Talk::Hello(_) | Talk::Parting(_) => Verdict::Keep,
+        }
+    }
+
     /// Its backend is lost, and its connections are to be closed.
     pub fn on_backend_lost(&mut self, loss: Loss, cx: &mut Context) -> Verdict {
         let client = &mut self.client;
@@ -186,6 +199,7 @@ impl Pair {
             Talk::Hello(_) => "reading the ClientHello",
             Talk::Tcp => self.client.doing(),
             Talk::Http(_) if self.client.link.is_connecting() => "connecting",
+            Talk::Http(_) if self.client.link.is_waiting() => "waiting",
             Talk::Http(_) | Talk::Parting(_) => self.client.relaying(),
         }
     }

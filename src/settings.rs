@@ -7,6 +7,7 @@
 mod admin;
 mod guard;
 mod http;
+mod queue;
 mod row;
 mod table;
 mod tls;

@@ -259,6 +259,21 @@ pub struct BackendCounts {
     pub downs: u64,
 }
 
+/// What became of those who waited for a backend of a pool.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct QueueCounts {
+    /// Clients that began to wait.
+    pub queued: u64,
+    /// Clients that could not, for the queue was full.
+    pub full: u64,
+    /// Clients that waited for too long.
+    pub late: u64,
+    /// Clients that went away while they waited.
+    pub left: u64,
+    /// The most that waited at once.
+    pub most: u64,
+}
+
 /// Why there is no answer, or not all of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Failure {

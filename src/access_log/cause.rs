@@ -104,6 +104,10 @@ pub enum Cause {
     UdpRefused,
     /// A rule of the guard refused it.
     Guard,
+    /// Those that are up take no more, and as many wait for them as may.
+    QueueFull,
+    /// It waited for one of them for too long.
+    QueueTimeout,
 }
 
 use Cause as C;
@@ -227,6 +231,14 @@ const ROWS: &[Row] = &[
     ),
     (C::UdpRefused, "udp-refused", "nobody listens there", Who::Server, FAILED),
     (C::Guard, "guard", "refused by a rule of the guard", Who::Proxy, "refused"),
+    (
+        C::QueueFull,
+        "queue",
+        "no backend takes more, and the queue is full",
+        Who::Server,
+        FAILED,
+    ),
+    (C::QueueTimeout, "queue-timeout", "no backend took it in time", Who::ServerTimeout, SLOW),
 ];
 
 const ABORT: &str = "client-aborted";
@@ -271,6 +283,6 @@ mod tests {
             assert_eq!(row.0 as usize, index, "{row:?}");
             assert!(design.contains(&format!("| `{}` |", row.1)), "{row:?} is not in it");
         }
-        assert_eq!(ROWS.len(), Cause::Guard as usize + 1);
+        assert_eq!(ROWS.len(), Cause::QueueTimeout as usize + 1);
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::key::SettingKey;
-use super::{Algorithm, BackendTls, Check, HashKey, Sticky};
+use super::{Algorithm, BackendTls, Check, HashKey, QueueSettings, Sticky};
 use crate::limits;
 
 /// What a pool has, the same for all pools.
@@ -37,6 +37,8 @@ pub struct PoolSettings {
     pub backend_idle: Duration,
     /// Idle connections kept to one backend, at most.
     pub backend_idle_connections: usize,
+    /// How clients wait while none of them has room.
+    pub queue: QueueSettings,
     /// How backends are probed.
     pub check: CheckSettings,
     /// How TLS is spoken with backends.
@@ -77,6 +79,7 @@ impl PoolSettings {
         retries: limits::RETRIES_DEFAULT,
         backend_idle: limits::BACKEND_IDLE_DEFAULT,
         backend_idle_connections: limits::BACKEND_IDLE_CONNECTIONS_DEFAULT,
+        queue: QueueSettings::DEFAULT,
         check: CheckSettings::DEFAULT,
         tls: BackendTls::DEFAULT,
     };

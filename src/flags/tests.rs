@@ -52,6 +52,12 @@ fn every_pool_setting() -> PoolSettings {
         retries: 0,
         backend_idle: Duration::from_millis(1),
         backend_idle_connections: 0,
+        queue: crate::config::QueueSettings {
+            limit: 5,
+            timeout: Duration::from_secs(6),
+            order: crate::config::QueueOrder::Fifo,
+            urgent: None,
+        },
         check: CheckSettings {
             kind: Check::parse("http:/x").unwrap(),
             host: None,
@@ -77,7 +83,8 @@ fn every_flag_reaches_its_field() {
          --backend-idle 1ms --backend-idle-connections 0 --header-timeout 1s \
          --keep-alive 2s --server-timeout 3s --abort-on-close off --max-body 10m \
          --trusted-proxies 10.0.0.0/8,::1 --trusted-proxies fd00::/8 --access-log - \
-         --access-log-format haproxy --log-format json --guard-dry-run all \
+         --access-log-format haproxy --log-format json --guard-dry-run all --queue 5 \
+         --queue-timeout 6s --queue-order fifo \
          --state-file /run/state");
     assert_eq!(config.listeners.len(), 2);
     let expected = Config {

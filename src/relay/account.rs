@@ -9,7 +9,7 @@ use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
 use crate::access_log::{AskedFor, Cause, Ending, Times, When, Who, Why};
-use crate::backends::{NoBackend, ServerId};
+use crate::backends::ServerId;
 use crate::context::Context;
 use crate::guard::RuleId;
 use crate::hello::Alert;
@@ -37,6 +37,10 @@ pub struct Account {
     /// What the pair had moved when the account began.
     pub(super) before: Moved,
     pub(super) retries: usize,
+    /// For how long it waited for a backend of its pool.
+    queued: Duration,
+    /// It waits for one now.
+    is_waiting: bool,
     /// Backends that were asked before this one.
     pub(super) tried: Vec<ServerId>,
     /// Why it did not come to its end, or was answered here; `None` until that is so.
@@ -97,6 +101,8 @@ impl Account {
             head_bytes: 0,
             before,
             retries: 0,
+            queued: Duration::ZERO,
+            is_waiting: false,
             tried: Vec::new(),
             why: None,
         })
@@ -110,6 +116,22 @@ impl Account {
         }
         self.retries = retries;
         self.connected_at = None;
+    }
+
+    /// It waits for a backend of its pool.
+    pub fn waits(&mut self) {
+        self.is_waiting = true;
+    }
+
+    /// It does not any more, and did for so long.
+    pub fn waited(&mut self, time: Duration) {
+        self.is_waiting = false;
+        self.queued = time;
+    }
+
+    /// It waited in vain, for so long.
+    pub fn waited_in_vain(&mut self, time: Duration) {
+        self.queued = time;
     }
 
     /// The connection to it was made.
@@ -127,6 +149,9 @@ impl Account {
     /// Which side ended it, and in which phase: the two letters of the line.
     pub(super) fn ending_of(&self, cause: Cause) -> Ending {
         let is_tcp = matches!(self.about, About::Tcp(_));
+        if self.is_waiting || matches!(cause, Cause::QueueFull | Cause::QueueTimeout) {
+            return Ending { who: cause.who(), when: When::Queue };
+        }
         let reached = match (self.answered_at, self.connected_at, self.backend) {
             (Some(_), ..) => When::Data,
             (None, Some(_), _) if is_tcp => When::Data,
@@ -171,8 +196,9 @@ impl Account {
         };
         Times {
             head: between(Some(self.began), self.asked_at),
-            queue: self.backend.map(|_| Duration::ZERO),
-            connect: between(self.asked_at, self.connected_at),
+            queue: (self.backend.is_some() || self.is_waiting).then_some(self.queued),
+            connect: between(self.asked_at, self.connected_at)
+                .map(|time| time.saturating_sub(self.queued)),
             answer: between(self.connected_at, self.answered_at),
             total: now.saturating_duration_since(self.began),
         }
@@ -204,8 +230,7 @@ impl Closed {
             Reason::BackendBroke(fault) => (Cause::NoAnswer, Some(fault)),
             Reason::ConnectFailed(Fault::TimedOut) => (Cause::ConnectTimeout, None),
             Reason::ConnectFailed(fault) => (Cause::ConnectFailed, Some(fault)),
-            Reason::Refused(NoBackend::AllDown) => (Cause::AllDown, None),
-            Reason::Refused(NoBackend::NoRoom) => (Cause::NoRoom, None),
+            Reason::Refused(refusal) => (refusal.cause(), None),
             Reason::Alerted(Alert::UnrecognizedName) => (Cause::UnknownName, None),
             Reason::Alerted(_) => (Cause::BadHello, None),
             Reason::HelloTooLate => (Cause::HandshakeTimeout, None),
@@ -299,6 +324,7 @@ impl From<BadHead> for OwnAnswer {
 mod tests {
     use super::super::verdict::Loss;
     use super::*;
+    use crate::backends::NoBackend;
 
     /// How far an exchange came: each stage has those before it behind it.
     #[derive(Clone, Copy, PartialEq, PartialOrd)]
@@ -322,6 +348,8 @@ mod tests {
             head_bytes: 0,
             before: Moved::default(),
             retries: 0,
+            queued: Duration::ZERO,
+            is_waiting: false,
             tried: Vec::new(),
             why: None,
         };

@@ -12,7 +12,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use crate::backends::{Course, ServerId};
+use crate::backends::{Course, ServerId, Ticket};
 use crate::context::{Context, Home, Trace};
 use crate::event::{Key, ListenerId, TimerKey};
 use crate::http::added::Proto;
@@ -73,6 +73,10 @@ pub enum Link {
     /// There is none: none is needed now, or none was found yet.
     #[default]
     None,
+    /// There is none with room: it waits in the queue of its pool, at this place.
+    Waiting(Ticket),
+    /// Its turn has come: it goes before all who wait.
+    Called,
     /// The backend may still refuse the connection, until its [`super::connect::deadline`].
     Connecting(Key),
     /// The backend took the connection.
@@ -127,7 +131,7 @@ impl Link {
     /// The connection, whether or not the backend took it.
     pub fn key(self) -> Option<Key> {
         match self {
-            Link::None => None,
+            Link::None | Link::Waiting(_) | Link::Called => None,
             Link::Connecting(key) | Link::Connected(key) => Some(key),
         }
     }
@@ -140,6 +144,11 @@ impl Link {
     /// Whether the backend has still to take the connection.
     pub fn is_connecting(self) -> bool {
         matches!(self, Link::Connecting(_))
+    }
+
+    /// Whether it waits until a backend has room.
+    pub fn is_waiting(self) -> bool {
+        matches!(self, Link::Waiting(_))
     }
 
     /// Whether the backend took the connection.
@@ -274,6 +283,9 @@ impl Client {
 
     /// How far it is with its backend, for the log.
     pub fn doing(&self) -> &'static str {
+        if self.link.is_waiting() {
+            return "waiting";
+        }
         if self.link.is_connected() { self.relaying() } else { "connecting" }
     }
 

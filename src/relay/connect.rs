@@ -140,6 +140,7 @@ fn choose(
         }
         client.search_mut().turned = None;
     }
+    let wanted = wanted.filter(|_| !overtakes(client, cx));
     let is_kept = cx.picks.is_on();
     if is_kept {
         let by = wanted.map_or(PickedBy::Algorithm, |_| PickedBy::Cookie);
@@ -157,10 +158,30 @@ fn choose(
     Ok(backend)
 }
 
-fn pick(client: &Client, cx: &mut Context) -> Result<ServerId, Attempt> {
+/// Whether others wait for its pool whom it must not overtake: who was called goes before them, and
+/// so does who has lost a backend that it had.
+fn overtakes(client: &Client, cx: &Context) -> bool {
+    cx.backends.has_queue(client.home.pool)
+        && client.link != Link::Called
+        && client.tried().is_empty()
+}
+
+fn pick(client: &mut Client, cx: &mut Context) -> Result<ServerId, Attempt> {
+    if overtakes(client, cx) {
+        return Err(Attempt::Over(Reason::Refused(NoBackend::NoRoom)));
+    }
+    let is_called = client.link == Link::Called;
+    if is_called {
+        client.link = Link::None;
+    }
     let ask = Ask { client: client.address.ip(), key: client.hash_key(), now: cx.now };
     let picked = cx.backends.pick(client.home.pool, &ask, client.tried());
-    let backend = picked.map_err(|refusal| Attempt::Over(refused(client, refusal)))?;
+    let refused = |refusal| match refusal {
+        // It does not wait twice.
+        NoBackend::NoRoom if is_called => Reason::Refused(NoBackend::QueueTimeout),
+        refusal => refused(client, refusal),
+    };
+    let backend = picked.map_err(|refusal| Attempt::Over(refused(refusal)))?;
     if log_enabled!(Level::Debug) {
         let why = cx.backends.why(client.home.pool, backend, client.tried(), cx.now);
         debug!("pair {}: connecting: {why}", client.number);

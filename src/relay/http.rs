@@ -34,7 +34,7 @@ use super::client::{Client, Link};
 use super::connect::{self, watch, watch_backend};
 use super::verdict::{Loss, Reason, Successor, Verdict};
 
-use exchange::Exchange;
+use exchange::{Exchange, Waiting};
 use own_page::OwnPage;
 
 /// What is kept of an HTTP client between its turns. A client that rests has none.
@@ -59,6 +59,8 @@ enum HttpState {
     /// A head is awaited.
     #[default]
     Head,
+    /// A request waits until a backend has room.
+    Waiting(Box<Waiting>),
     /// A request is with a backend.
     Exchange(Box<Exchange>),
     /// A page of ours is being sent.
@@ -174,6 +176,7 @@ impl Http {
         for _ in 0..HTTP_REQUESTS_PER_TURN {
             let step = match std::mem::take(&mut self.state) {
                 HttpState::Head => head::read(self, client, cx),
+                HttpState::Waiting(waiting) => waiting.proceed(self, client, cx),
                 HttpState::Exchange(exchange) => exchange.proceed(self, client, cx),
                 HttpState::Page(page) => page.proceed(self, client, cx),
             };
@@ -229,6 +232,9 @@ impl Http {
                 Some(since) => since + listener().header_timeout,
                 None => client.active_at(cx) + listener().keep_alive,
             },
+            (HttpState::Waiting(_), _) => {
+                super::waiting::deadline(client, cx).unwrap_or(cx.now)
+            }
             (HttpState::Exchange(_), Link::Connecting(_)) => {
                 connect::deadline(client, cx).unwrap_or(cx.now)
             }
@@ -245,6 +251,7 @@ impl Http {
     fn patience_ends(&self, client: &Client, cx: &Context) -> Option<Instant> {
         match &self.state {
             HttpState::Exchange(exchange) => exchange.patience_ends(self, client, cx),
+            HttpState::Waiting(waiting) => waiting.patience_ends(self, client, cx),
             HttpState::Head | HttpState::Page(_) => None,
         }
     }
@@ -272,6 +279,7 @@ impl Http {
             HttpState::Head => {
                 reply::refuse(OwnAnswer::new(408, Cause::HeaderTimeout), self, client, cx)
             }
+            HttpState::Waiting(waiting) => waiting.too_late(self, client, cx),
             HttpState::Exchange(exchange) => exchange.too_late(self, client, cx),
             HttpState::Page(mut page) => {
                 page.release(cx);
@@ -294,7 +302,7 @@ impl Http {
     pub fn asked_at(&self) -> Option<Instant> {
         match &self.state {
             HttpState::Exchange(exchange) => Some(exchange.asked_at()),
-            HttpState::Head | HttpState::Page(_) => None,
+            HttpState::Head | HttpState::Waiting(_) | HttpState::Page(_) => None,
         }
     }
 
@@ -323,7 +331,7 @@ impl Http {
             HttpState::Exchange(exchange) => {
                 client.socket.is_armed() || client.socket.wants_write() || !exchange.is_asked()
             }
-            HttpState::Head | HttpState::Page(_) => true,
+            HttpState::Head | HttpState::Waiting(_) | HttpState::Page(_) => true,
         }
     }
 

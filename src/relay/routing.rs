@@ -129,7 +129,11 @@ fn choose_by_request(head: &RequestHead, client: &Client, cx: &Context) -> Optio
 }
 
 /// What the request says that lies at the beginning of the scratch buffer.
-fn facts<'a>(head: &'a RequestHead, client: &'a Client, cx: &'a Context) -> RequestFacts<'a> {
+pub fn facts<'a>(
+    head: &'a RequestHead,
+    client: &'a Client,
+    cx: &'a Context,
+) -> RequestFacts<'a> {
     let tls = client.socket.tls();
     RequestFacts {
         head,

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::admin::ADMIN;
 use super::guard::GUARD;
 use super::http::HTTP;
+use super::queue::QUEUE;
 use super::row::{Act, Answer, Setting, SettingGroup};
 use super::tls::{TLS, file};
 use super::udp::UDP;
@@ -35,6 +36,7 @@ pub static GROUPS: &[SettingGroup] = &[
     SettingGroup { topic: "balancing", title: "Balancing", flags: BALANCING },
     SettingGroup { topic: "health", title: "Health", flags: HEALTH },
     SettingGroup { topic: "limits", title: "Limits and timeouts", flags: LIMITS },
+    SettingGroup { topic: "queue", title: "Waiting for a backend", flags: QUEUE },
     SettingGroup { topic: "guard", title: "Who comes in", flags: GUARD },
     SettingGroup { topic: "http", title: "HTTP", flags: HTTP },
     SettingGroup { topic: "tls", title: "TLS", flags: TLS },
@@ -542,7 +544,7 @@ static OPERATION: &[Setting] = &[
         value: "",
         says: "Show a screen of help (-h), this manual (--help), a chapter of it (--help TOPIC) \
                or one flag (--help NAME). Chapters: traffic, balancing, algorithms, health, \
-               limits, guard, http, tls, udp, operation, admin, demo, signals, exit-codes, \
+               limits, queue, guard, http, tls, udp, operation, admin, demo, signals, exit-codes, \
                examples.",
         default: |_| String::new(),
         show: |_| None,

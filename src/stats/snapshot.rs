@@ -17,7 +17,7 @@ use crate::event::{PoolId, ServerId};
 use crate::guard::RuleCounts;
 
 use super::traffic::TrafficCounts;
-use super::{BackendCounts, ListenerStats, PerSecond, Stats};
+use super::{BackendCounts, ListenerStats, PerSecond, QueueCounts, Stats};
 
 /// Made row by row over several turns, then read by the page that it was taken for.
 #[derive(Debug, Clone)]
@@ -90,6 +90,12 @@ pub struct Pool {
     pub members: Vec<ServerId>,
     /// How many of them are up.
     pub up: usize,
+    /// Clients that wait for one of them.
+    pub waiting: usize,
+    /// For how long the one has that waited longest.
+    pub longest_wait: Duration,
+    /// What became of those who waited.
+    pub queue: QueueCounts,
     /// What it counted.
     pub counts: TrafficCounts,
 }
@@ -315,6 +321,9 @@ pub(super) mod tests {
             id: PoolId::for_tests(0),
             name: "pool".into(),
             members: members.iter().map(id).collect(),
+            waiting: 0,
+            longest_wait: Duration::ZERO,
+            queue: QueueCounts::default(),
             up: members.len(),
             counts: TrafficCounts::default(),
         }

@@ -317,6 +317,33 @@ pub const POOLS: &[Field<Pool>] = &[
     Field::text("name", |it| (&*it.name).into(), "of the pool"),
     Field::text("backends", |it| Value::Backends(&it.members), "their names"),
     Field::gauge("up", One, |it| it.up.into(), "how many of them are up and take work"),
+    Field::gauge("waiting", One, |it| it.waiting.into(), "clients that wait for one of them"),
+    Field::gauge(
+        "longest_wait_seconds",
+        Seconds,
+        |it| it.longest_wait.into(),
+        "for how long the one has waited that waited longest",
+    ),
+    Field::gauge("most_waiting", One, |it| it.queue.most.into(), "most that waited at once"),
+    Field::counter("queued", One, |it| it.queue.queued.into(), "clients that began to wait"),
+    Field::counter(
+        "queue_full",
+        One,
+        |it| it.queue.full.into(),
+        "clients that were refused, for the queue was full",
+    ),
+    Field::counter(
+        "queue_timeouts",
+        One,
+        |it| it.queue.late.into(),
+        "clients that were refused, for they had waited too long",
+    ),
+    Field::counter(
+        "queue_left",
+        One,
+        |it| it.queue.left.into(),
+        "clients that went away while they waited",
+    ),
 ];
 
 #[cfg(test)]
@@ -394,6 +421,7 @@ mod tests {
             ("ListenerStats", "LISTENERS", "it."),
             ("TrafficCounts", "TRAFFIC", "it."),
             ("BackendCounts", "BACKENDS", "it.counts."),
+            ("QueueCounts", "POOLS", "it.queue."),
         ] {
             let rows = between(tables, &format!("pub const {table}: "), "\n];");
             let fields = between(counters, &format!("pub struct {owner} {{"), "\n}");

@@ -1,6 +1,8 @@
 //! Takes a snapshot of everything that is counted, a row at a time: the only place that knows where
 //! a number of a page comes from.
 
+use std::time::Instant;
+
 use crate::backends::{self, PoolId, ServerId};
 use crate::context::Context;
 use crate::guard::Rule;
@@ -47,7 +49,7 @@ pub fn guard_rules(cx: &Context) -> Vec<snapshot::GuardRule> {
 /// The next row, or the end of a snapshot that has all.
 pub fn take_row(snapshot: &mut Snapshot, cx: &Context) {
     if let Some((id, pool)) = next_route(snapshot, cx) {
-        snapshot.pools.push(pool_now(id, pool));
+        snapshot.pools.push(pool_now(id, pool, cx.now));
     } else if let Some(id) = cx.backends.next_from(snapshot.next_backend()) {
         let backend = backend_now(id, cx);
         snapshot.push_backend(backend, cx.now);
@@ -72,12 +74,15 @@ fn next_route<'a>(
 }
 
 /// A pool, as it is now.
-pub fn pool_now(id: PoolId, pool: &backends::Pool) -> snapshot::Pool {
+pub fn pool_now(id: PoolId, pool: &backends::Pool, now: Instant) -> snapshot::Pool {
     snapshot::Pool {
         id,
         name: pool.name.clone(),
         members: pool.members().collect(),
         up: pool.up(),
+        waiting: pool.queue().len(),
+        longest_wait: pool.queue().longest_wait(now),
+        queue: pool.queue().counts,
         counts: pool.traffic.counts,
     }
 }

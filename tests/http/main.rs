@@ -9,6 +9,7 @@ mod exchanges;
 mod limits;
 mod login;
 mod place;
+mod queue;
 mod reject;
 mod request_id;
 mod retry;

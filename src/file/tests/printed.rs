@@ -39,6 +39,9 @@ fn texts(setting: &Setting) -> &'static [&'static str] {
         ("access-log-format", _) => {
             &["combined", "json", "custom:$time $$ \"${uri}\"\t'\\\u{e9}"]
         }
+        ("queue", _) => &["0", "100"],
+        ("queue-order", _) => &["fifo", "adaptive"],
+        ("queue-urgent", _) => &["path ^= \"/pay\"", "method == \"POST\""],
         ("guard-dry-run", _) => &["all", "none", "deny,request-rate"],
         ("log-format", _) => &["text", "json", "journald"],
         ("log-level", _) => &["off", "debug"],
