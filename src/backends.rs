@@ -89,6 +89,8 @@ pub struct Backends {
     probes_wanted: Vec<ServerId>,
     /// Who went up or down since somebody asked.
     flips: Vec<(ServerId, Flip)>,
+    /// One of them is told, or was, which server name a client asks for.
+    say_authority: bool,
     /// How the operator writes settings, for the log.
     spelling: Spelling,
 }
@@ -104,6 +106,7 @@ impl Default for Backends {
             queued: VecDeque::new(),
             probes_wanted: Vec::new(),
             flips: Vec::new(),
+            say_authority: false,
             spelling: Spelling::PATHS,
         }
     }

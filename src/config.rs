@@ -44,6 +44,7 @@ mod queue;
 mod rate;
 mod route;
 mod rule;
+mod send_proxy;
 mod service;
 mod shared;
 mod sticky;
@@ -102,6 +103,7 @@ pub use route::{Destination, Route, RouteName, RoutePlan, plan};
 pub use rule::{
     Action, RedirectTo, Respond, Rule, Share, WHOLE, check_shares, share, share_text,
 };
+pub use send_proxy::{ProxyTlv, ProxyTlvs, SendProxy};
 pub use service::{Redirect, RequestIds, ServiceSettings};
 pub use shared::Shared;
 pub use sticky::{SameSite, Sticky, StickyDrain};
@@ -112,7 +114,7 @@ pub use tls::{
     alpn_names, dials_tls,
 };
 pub use tokens::{Needs, Role, Token, Tokens, from_hex, to_hex};
-pub use udp::UdpSettings;
+pub use udp::{UdpSettings, v1_for_datagrams};
 pub use value::{
     ON_OFF, alternatives, closest, duration, duration_text, io_words, number, number_u32,
     one_of, size_or_none, size_text, tcp_keepalive, word_of,

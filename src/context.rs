@@ -343,7 +343,9 @@ impl Context {
     /// Its pair is done with this connection, and another one may use it: to the idle list.
     pub fn park(&mut self, key: Key) {
         let Some(connection) = self.connections.get_mut(key) else { return };
-        if connection.is_bound() || connection.is_outdated {
+        // A header at its beginning says whose it is: it is nobody else's.
+        let is_headed = self.backends[connection.backend].proxy.is_some();
+        if connection.is_bound() || connection.is_outdated || is_headed {
             return self.retire(key);
         }
         connection.user = User::Idle;

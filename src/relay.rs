@@ -22,6 +22,7 @@
 //! slab of pairs.
 
 pub mod account;
+pub mod ahead;
 pub mod client;
 pub mod connect;
 pub mod duplex;

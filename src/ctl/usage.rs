@@ -50,6 +50,8 @@ const FLAGS: &[Flag] = &[
     ("why", "TEXT", "what for, shown with the ban"),
     ("force", "", "however large the network is"),
     ("close", "", "close its connections as well"),
+    ("proxy", "v1|v2", "it is sent a header of the PROXY protocol [none]"),
+    ("proxy-tlvs", "NAME+NAME", "what a header of v2 says beside the addresses [nothing]"),
     ("kind", "K[,K]", "only events of these kinds"),
     ("backend", "POOL/NAME", "only those that went there"),
     ("client", "IP[/LENGTH]", "only of this address or network"),
@@ -82,7 +84,8 @@ commands! {
         "WEIGHT is what is effective; with what was configured, where that is another.\n\
          ACTIVE is connections or requests at work now, RATE new ones in the last second.";
     "add" "POOL/NAME ADDRESS" 2..2
-        ["weight" "max-connections" "backup" "tls" "sni" "check-port" "dry-run" "reason"]
+        ["weight" "max-connections" "backup" "tls" "sni" "check-port" "proxy" "proxy-tlvs"
+         "dry-run" "reason"]
         "a backend more, or another in its place" "";
     "remove" "POOL/NAME" 1..1 ["now" "deadline" "wait" "dry-run" "reason"]
         "takes a backend out; its connections end by themselves" "";

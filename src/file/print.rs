@@ -322,6 +322,13 @@ fn backend(spec: &BackendSpec) -> String {
     if let Some(port) = spec.check_port {
         parts.push(format!("check_port = {port}"));
     }
+    if let Some(proxy) = spec.proxy {
+        parts.push(format!("proxy = {}", string(proxy.version())));
+        let names: Vec<String> = proxy.tlvs().names().map(string).collect();
+        if !names.is_empty() {
+            parts.push(format!("proxy_tlvs = [{}]", names.join(", ")));
+        }
+    }
     if let Some(name) = &spec.tls {
         parts.push("tls = true".to_owned());
         if *name != spec.host {

@@ -72,6 +72,26 @@ fn every_pool_setting() -> PoolSettings {
     }
 }
 
+fn every_process_setting() -> ProcessSettings {
+    ProcessSettings {
+        max_flows: None,
+        tcp_keepalive: Duration::from_secs(5),
+        max_connections: Some(7),
+        drain_timeout: Duration::ZERO,
+        access_log: Some(AccessLogPlace::Stdout),
+        access_log_format: AccessLogFormat::Haproxy,
+        log_level: log::LevelFilter::Trace,
+        log_format: Some(crate::config::LogFormat::Json),
+        admin: AdminSettings::DEFAULT,
+        guard_dry_run: crate::config::DryRun::All,
+        client_limits: LimitSettings::DEFAULT,
+        bans: BanSettings::DEFAULT,
+        seed: Some(u64::MAX),
+        demo: false,
+        state_file: Some("/run/state".to_owned()),
+    }
+}
+
 #[test]
 fn every_flag_reaches_its_field() {
     let config = run("-l http://*:0 --listen=sni://[::1]:0 -ba:1,backup --backend b:2 -a p2c \
@@ -92,23 +112,7 @@ fn every_flag_reaches_its_field() {
     let expected = Config {
         file: None,
         task: crate::config::Task::Run,
-        process: ProcessSettings {
-            max_flows: None,
-            tcp_keepalive: Duration::from_secs(5),
-            max_connections: Some(7),
-            drain_timeout: Duration::ZERO,
-            access_log: Some(AccessLogPlace::Stdout),
-            access_log_format: AccessLogFormat::Haproxy,
-            log_level: log::LevelFilter::Trace,
-            log_format: Some(crate::config::LogFormat::Json),
-            admin: AdminSettings::DEFAULT,
-            guard_dry_run: crate::config::DryRun::All,
-            client_limits: LimitSettings::DEFAULT,
-            bans: BanSettings::DEFAULT,
-            seed: Some(u64::MAX),
-            demo: false,
-            state_file: Some("/run/state".to_owned()),
-        },
+        process: every_process_setting(),
         listeners: config.listeners.clone(),
         listener: ListenerSettings {
             header_timeout: Duration::from_secs(1),

@@ -256,6 +256,11 @@ impl Client {
         }
     }
 
+    /// The server name that the client asked for in the clear, while it is kept.
+    pub fn server_name(&self) -> Option<&str> {
+        self.search.as_ref()?.server_name.as_deref()
+    }
+
     /// The server name that the client asked for; it is not kept.
     pub fn take_server_name(&mut self) -> Option<Box<str>> {
         self.search.take()?.server_name

@@ -19,8 +19,8 @@ use crate::picks::PickedBy;
 use crate::stats::Failure;
 
 use super::client::{Client, Link};
-use super::trace;
 use super::verdict::{Reason, Verdict};
+use super::{ahead, trace};
 
 /// Why an attempt to connect did not get on.
 pub enum Attempt {
@@ -230,7 +230,8 @@ fn open(
         };
         cx.began_to_connect = true;
         let fault = match cx.open_with(connect) {
-            Ok(stream) => {
+            Ok(mut stream) => {
+                ahead::begin(&mut stream, backend, client, cx);
                 let of = &cx.backends[backend].addresses;
                 let deadline = course.deadline(of, timeout, started_at);
                 let key = cx.add_connection(stream, backend, client.key, started_at, course);

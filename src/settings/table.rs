@@ -84,7 +84,11 @@ static TRAFFIC: &[Setting] = &[
                max-connections=N, how many it takes at once (default: no limit); backup, to be \
                used only while no other backend can take connections; check-port=N, where its \
                probes go (default: PORT); tls, to speak TLS; \
-               sni=NAME, the name that its certificate is for (default: HOST); name=NAME, for \
+               sni=NAME, the name that its certificate is for (default: HOST); proxy=v1 or \
+               proxy=v2, to begin each connection with a header of the PROXY protocol that says \
+               who the client is, and over UDP each datagram (v2 alone); proxy-tlvs=NAME+NAME, \
+               what a header of v2 says beside that, out of alpn, authority, crc32c, unique-id \
+               and ssl; name=NAME, for \
                the log and the hashes (default: HOST:PORT).",
         default: |_| "none, one is needed unless there are routes".to_owned(),
         show: |_| None,

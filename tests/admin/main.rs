@@ -15,5 +15,6 @@ mod large;
 mod load;
 mod metrics;
 mod picks;
+mod proxy_header;
 mod registering;
 mod streams;

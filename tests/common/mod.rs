@@ -11,6 +11,7 @@ pub mod authority;
 pub mod hello;
 pub mod http;
 pub mod measure;
+pub mod proxy_header;
 pub mod servers;
 pub mod status;
 pub mod trace;

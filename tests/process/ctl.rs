@@ -335,3 +335,14 @@ fn a_full_disk_is_a_failure_and_a_reader_that_has_seen_enough_is_none() {
     assert_eq!((ran.code, &*ran.stderr), (Some(0), ""));
     running.stop();
 }
+
+#[test]
+fn a_backend_is_added_with_the_header_that_it_wants() {
+    let running = Running::start();
+    let add = ["add", "web/p", "127.0.0.1:4", "--proxy", "v2", "--proxy-tlvs", "ssl+crc32c"];
+    running.says(&add);
+    let shown = running.says(&["show", "backend", "web/p", "--json"]);
+    let value: serde_json::Value = serde_json::from_str(&shown).unwrap();
+    assert_eq!(value["proxy"], "v2");
+    assert_eq!(value["proxy_tlvs"], serde_json::json!(["crc32c", "ssl"]));
+}

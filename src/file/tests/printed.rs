@@ -7,7 +7,7 @@ use toml::de::DeTable;
 use crate::config::{
     Action, BackendSpec, CertificatePair, Condition, Config, Desired, FieldEdit, HeadOf,
     Listen, ListenerSpec, Match, Origins, PathEdit, PoolSpec, RedirectTo, Respond, RouteName,
-    Rule, ServiceSpec, Share,
+    Rule, ServiceSpec, Share, Shared,
 };
 use crate::file::tests::{FULL, env, good};
 use crate::file::{Mistake, Reading, Sources, parse, print, whole};
@@ -161,6 +161,22 @@ fn error_pages(random: &mut fastrand::Rng) -> BTreeMap<u16, String> {
     some.map(|(status, file)| (status, file.to_owned())).collect()
 }
 
+fn backend(at: usize, number: usize) -> Shared<BackendSpec> {
+    let options = [
+        "",
+        ",weight=0",
+        ",backup",
+        ",tls",
+        ",tls,sni=x.test",
+        ",name=n$a",
+        ",proxy=v1",
+        ",proxy=v2,proxy-tlvs=ssl+authority",
+    ];
+    let text = ["10.1.0.1", "[fe80::1%eth0]", "db-1.internal"][at % 3];
+    let text = format!("{text}:{}{}", 1000 + at, options[(at * 7 + number) % 8]);
+    BackendSpec::parse(&text.replace('$', ".")).unwrap().into()
+}
+
 fn generated(random: &mut fastrand::Rng) -> Desired {
     let mut desired = Desired::nothing();
     let mut config = Config::defaults();
@@ -189,16 +205,10 @@ fn generated(random: &mut fastrand::Rng) -> Desired {
     for number in 0..random.usize(1..4) {
         let mut config = Config::defaults();
         shake("pool", &mut config, random);
-        let backend = |at: usize| {
-            let options = ["", ",weight=0", ",backup", ",tls", ",tls,sni=x.test", ",name=n$a"];
-            let text = ["10.1.0.1", "[fe80::1%eth0]", "db-1.internal"][at % 3];
-            let text = format!("{text}:{}{}", 1000 + at, options[(at * 7 + number) % 6]);
-            BackendSpec::parse(&text.replace('$', ".")).unwrap().into()
-        };
         desired.pools.push(PoolSpec {
             name: name(random, number),
             settings: config.pool.into(),
-            backends: (0..random.usize(..5)).map(backend).collect(),
+            backends: (0..random.usize(..5)).map(|at| backend(at, number)).collect(),
         });
     }
     for number in 0..random.usize(1..4) {

@@ -357,7 +357,7 @@ impl Exchange {
         let Context {
             scratch, connections, services, backends, listeners, http: lists, ..
         } = cx;
-        let request_id = client.trace.as_deref().and_then(Trace::id);
+        let request_id = client.trace.as_deref().and_then(Trace::id_in_heads);
         let added = context::added(services, backends, client.home, proto);
         let added = Added { request_id, ..added };
         let service = client.home.service.and_then(|id| services.get(id));
@@ -471,7 +471,7 @@ impl Exchange {
         let added = match self.answer.has_begun() {
             true => Added::NONE,
             false => Added {
-                request_id: client.trace.as_deref().and_then(Trace::id),
+                request_id: client.trace.as_deref().and_then(Trace::id_in_heads),
                 ..context::added(services, backends, client.home, client.proto())
             },
         };

@@ -16,7 +16,7 @@ use crate::limits::{EXHAUSTION_WARNINGS, HEARD_AT_FIRST};
 use crate::net::{DatagramSocket, Fault};
 use crate::picks::{AskedText, Asker, PickEnd, PickNumber, PickedBy};
 
-use super::super::trace;
+use super::super::{ahead, trace};
 use super::ending::FlowEnd;
 use super::{Udp, Upstream, Waiting};
 
@@ -46,7 +46,8 @@ impl Udp {
             self.budget.opened();
             match connect(backend, pool, cx) {
                 Ok(socket) => {
-                    let upstream = Upstream::new(socket, backend, home, record);
+                    let mut upstream = Upstream::new(socket, backend, home, record);
+                    upstream.ahead = ahead::of_datagrams(backend, &client, cx);
                     return self.add(client, class, upstream, cx);
                 }
                 Err(Fault::Exhausted) => {
@@ -125,6 +126,7 @@ impl Upstream {
             waiting: Waiting::default(),
             bytes_sent: 0,
             bytes_received: 0,
+            ahead: None,
         }
     }
 }
