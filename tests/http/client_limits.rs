@@ -58,7 +58,7 @@ fn a_429_says_when_to_come_again_and_keeps_the_connection() {
     let with_body = client.ask(post("/", "body"));
     assert_eq!((with_body.status(), with_body.keeps_alive()), (429, false));
     assert!(client.ends());
-    balancer.wait_for_log("guard: api of service main refuses 127.0.0.1:");
+    balancer.wait_for_log("guard: api of service main refuses 127.0.0.1,");
     balancer.stop();
 }
 
