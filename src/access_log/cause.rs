@@ -104,6 +104,8 @@ pub enum Cause {
     UdpRefused,
     /// A rule of the guard refused it.
     Guard,
+    /// It did not begin with the PROXY header that is required of it.
+    NoProxyHeader,
 }
 
 use Cause as C;
@@ -227,6 +229,7 @@ const ROWS: &[Row] = &[
     ),
     (C::UdpRefused, "udp-refused", "nobody listens there", Who::Server, FAILED),
     (C::Guard, "guard", "refused by a rule of the guard", Who::Proxy, "refused"),
+    (C::NoProxyHeader, "proxy-header", "no PROXY header", Who::Proxy, "refused"),
 ];
 
 const ABORT: &str = "client-aborted";
@@ -271,6 +274,6 @@ mod tests {
             assert_eq!(row.0 as usize, index, "{row:?}");
             assert!(design.contains(&format!("| `{}` |", row.1)), "{row:?} is not in it");
         }
-        assert_eq!(ROWS.len(), Cause::Guard as usize + 1);
+        assert_eq!(ROWS.len(), Cause::NoProxyHeader as usize + 1);
     }
 }

@@ -18,6 +18,8 @@ pub struct ListenerSettings {
     pub keep_alive: Duration,
     /// Proxies whose X-Forwarded fields are kept.
     pub trusted_proxies: Vec<Cidr>,
+    /// Proxies that begin each connection with a header of the PROXY protocol.
+    pub proxy_protocol: Vec<Cidr>,
     /// What becomes of its clients when it is removed.
     pub on_removed: OnListenerRemoved,
     /// How TLS is spoken with clients.
@@ -51,6 +53,7 @@ impl ListenerSettings {
         header_timeout: limits::HEADER_TIMEOUT_DEFAULT,
         keep_alive: limits::KEEP_ALIVE_DEFAULT,
         trusted_proxies: Vec::new(),
+        proxy_protocol: Vec::new(),
         on_removed: OnListenerRemoved::Drain,
         tls: ListenerTls::DEFAULT,
     };
@@ -58,6 +61,11 @@ impl ListenerSettings {
     /// Whether what this peer says of the clients before it is believed.
     pub fn trusts(&self, peer: IpAddr) -> bool {
         self.trusted_proxies.iter().any(|cidr| cidr.contains(peer))
+    }
+
+    /// Whether this peer has to begin with a header of the PROXY protocol.
+    pub fn requires_proxy_header(&self, peer: IpAddr) -> bool {
+        self.proxy_protocol.iter().any(|cidr| cidr.contains(peer))
     }
 }
 
@@ -69,6 +77,7 @@ impl SettingKey {
     pub const HEADER_TIMEOUT: SettingKey = SettingKey("listener.header_timeout");
     pub const KEEP_ALIVE: SettingKey = SettingKey("listener.keep_alive");
     pub const TRUSTED_PROXIES: SettingKey = SettingKey("listener.trusted_proxies");
+    pub const PROXY_PROTOCOL: SettingKey = SettingKey("listener.proxy_protocol");
     pub const ON_LISTENER_REMOVED: SettingKey = SettingKey("listener.on_removed");
     pub const CERT: SettingKey = SettingKey("listener.certificates.cert");
     pub const CERT_KEY: SettingKey = SettingKey("listener.certificates.key");

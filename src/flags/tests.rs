@@ -78,6 +78,7 @@ fn every_flag_reaches_its_field() {
          --keep-alive 2s --server-timeout 3s --abort-on-close off --max-body 10m \
          --trusted-proxies 10.0.0.0/8,::1 --trusted-proxies fd00::/8 --access-log - \
          --access-log-format haproxy --log-format json --guard-dry-run all \
+         --proxy-protocol 192.0.2.0/24,::1 \
          --state-file /run/state");
     assert_eq!(config.listeners.len(), 2);
     let expected = Config {
@@ -104,6 +105,7 @@ fn every_flag_reaches_its_field() {
             keep_alive: Duration::from_secs(2),
             tls_handshake_timeout: Duration::from_secs(4),
             trusted_proxies: Cidr::parse_list("10.0.0.0/8,::1,fd00::/8").unwrap(),
+            proxy_protocol: Cidr::parse_list("192.0.2.0/24,::1").unwrap(),
             on_removed: OnListenerRemoved::Keep,
             tls: ListenerTls::DEFAULT,
         },

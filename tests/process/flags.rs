@@ -528,8 +528,12 @@ fn flags_given_twice() {
         *"--balance"
     );
     let repeatable = ["listen", "backend", "route", "cert", "key", "trusted-proxies"];
-    let repeatable =
-        repeatable.into_iter().chain(["admin", "admin-allowed-host", "stats-allow"]);
+    let repeatable = repeatable.into_iter().chain([
+        "admin",
+        "admin-allowed-host",
+        "stats-allow",
+        "proxy-protocol",
+    ]);
     let tested = ONCE.iter().map(|(flag, _)| *flag).chain(repeatable);
     let mut tested: Vec<&str> = tested.collect();
     let mut known: Vec<&str> = pointsman::flags::rows().map(|row| row.long).collect();
