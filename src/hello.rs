@@ -14,6 +14,7 @@
 //! the result does not depend on the pieces in which they came.
 
 mod name;
+pub use name::normalise;
 #[cfg(test)]
 mod tests;
 

@@ -6,6 +6,7 @@
 //!
 //! ```text
 //!   accept --> the listener's phases, in order --> the listener's service
+//!                header     who is it?  (PROXY)      |
 //!                guard      may it come in?          |
 //!                handshake  TLS of ours              tcp   bytes both ways
 //!                hello      a ClientHello's name     http  request by request; tcp after 101
@@ -33,6 +34,7 @@ pub mod http;
 pub mod mirror;
 pub mod parting;
 pub mod patience;
+pub mod proxy_header;
 pub mod pump;
 pub mod report;
 pub mod routing;
@@ -61,6 +63,7 @@ use crate::net::tls::Tls;
 use hello::Hello;
 use http::Http;
 use parting::Parting;
+use proxy_header::Awaited;
 
 /// A client and the talk that it is in.
 #[derive(Debug)]
@@ -75,6 +78,8 @@ pub struct Pair {
 enum Talk {
     /// None yet: it was just accepted.
     New,
+    /// The header of the PROXY protocol is read.
+    ProxyHeader(Awaited),
     /// It shakes hands.
     Handshake,
     /// Its ClientHello is read.
@@ -92,7 +97,7 @@ enum Talk {
 /// How a client stands with us: what it would lose if it were closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClientStanding {
-    /// It has to shake hands or to say a ClientHello, and has not said a byte.
+    /// It has to shake hands, or to begin with a header or a ClientHello, and has not said a byte.
     Silent,
     /// It has begun to.
     Begun,
@@ -115,6 +120,7 @@ impl Pair {
         let client = &mut self.client;
         match &mut self.talk {
             Talk::New => Verdict::Become(Successor::NextPhase),
+            Talk::ProxyHeader(awaited) => awaited.act(client, cx),
             Talk::Handshake => handshake::act(client, cx),
             Talk::Hello(hello) => hello.act(client, cx),
             Talk::Tcp => tcp::act(client, cx),
@@ -129,6 +135,7 @@ impl Pair {
         let client = &mut self.client;
         match &mut self.talk {
             Talk::New => Verdict::Keep,
+            Talk::ProxyHeader(awaited) => awaited.on_timer(client, cx),
             Talk::Handshake => handshake::on_timer(client, cx),
             Talk::Hello(hello) => hello.on_timer(client, cx),
             Talk::Tcp => tcp::on_timer(client, cx),
@@ -146,9 +153,12 @@ impl Pair {
             Talk::Tcp => tcp::called(client, cx),
             Talk::Http(http) => http::act(http, client, cx),
             // They do not wait.
-            Talk::New | Talk::Held(_) | Talk::Handshake | Talk::Hello(_) | Talk::Parting(_) => {
-                Verdict::Keep
-            }
+            Talk::New
+            | Talk::ProxyHeader(_)
+            | Talk::Held(_)
+            | Talk::Handshake
+            | Talk::Hello(_)
+            | Talk::Parting(_) => Verdict::Keep,
         }
     }
 
@@ -159,9 +169,12 @@ impl Pair {
             Talk::Tcp => tcp::on_backend_lost(loss, client, cx),
             Talk::Http(http) => http::on_backend_lost(loss, http, client, cx),
             // They have no backend.
-            Talk::New | Talk::Handshake | Talk::Hello(_) | Talk::Parting(_) | Talk::Held(_) => {
-                Verdict::Keep
-            }
+            Talk::New
+            | Talk::ProxyHeader(_)
+            | Talk::Handshake
+            | Talk::Hello(_)
+            | Talk::Parting(_)
+            | Talk::Held(_) => Verdict::Keep,
         }
     }
 
@@ -174,7 +187,8 @@ impl Pair {
                 ClientStanding::Begun
             }
             Talk::Hello(hello) if hello.is_begun() => ClientStanding::Begun,
-            Talk::Handshake | Talk::Hello(_) => ClientStanding::Silent,
+            Talk::ProxyHeader(awaited) if awaited.is_begun() => ClientStanding::Begun,
+            Talk::Handshake | Talk::Hello(_) | Talk::ProxyHeader(_) => ClientStanding::Silent,
             Talk::Http(http) if http::is_resting(http.as_deref(), client) => {
                 ClientStanding::Resting
             }
@@ -210,6 +224,7 @@ impl Pair {
         match &self.talk {
             Talk::New => "accepted",
             Talk::Held(_) => "held in the tarpit",
+            Talk::ProxyHeader(_) => "reading the PROXY header",
             Talk::Handshake => "shaking hands",
             Talk::Hello(_) => "reading the ClientHello",
             Talk::Tcp => self.client.doing(),
@@ -310,6 +325,15 @@ impl Pair {
         client.phases_done += 1;
         let Some(phase) = phase else { return self.serve(service, cx) };
         match phase {
+            Phase::ProxyHeader if !proxy_header::is_required(client, cx) => {
+                Verdict::Become(Successor::NextPhase)
+            }
+            Phase::ProxyHeader => {
+                let mut awaited = Awaited::default();
+                let verdict = awaited.act(client, cx);
+                self.talk = Talk::ProxyHeader(awaited);
+                verdict
+            }
             Phase::Guard => guard::admit(client, cx),
             Phase::Tls => {
                 if let Some(verdict) = guard::handshake(client, cx) {

@@ -51,6 +51,8 @@ pub struct Stats {
     pub hellos_bad: u64,
     /// TLS clients whose ClientHello did not come in time.
     pub hellos_too_late: u64,
+    /// Clients and datagrams without the PROXY header that is required of them.
+    pub proxy_header_failures: u64,
     /// Clients turned away because no backend could be chosen.
     pub refused: u64,
     /// Bytes of clients and their backends, for the line that is said at the end.

@@ -108,6 +108,8 @@ pub enum Cause {
     QueueFull,
     /// It waited for one of them for too long.
     QueueTimeout,
+    /// It did not begin with the PROXY header that is required of it.
+    NoProxyHeader,
 }
 
 use Cause as C;
@@ -239,6 +241,7 @@ const ROWS: &[Row] = &[
         FAILED,
     ),
     (C::QueueTimeout, "queue-timeout", "no backend took it in time", Who::ServerTimeout, SLOW),
+    (C::NoProxyHeader, "proxy-header", "no PROXY header", Who::Proxy, "refused"),
 ];
 
 const ABORT: &str = "client-aborted";
@@ -283,6 +286,6 @@ mod tests {
             assert_eq!(row.0 as usize, index, "{row:?}");
             assert!(design.contains(&format!("| `{}` |", row.1)), "{row:?} is not in it");
         }
-        assert_eq!(ROWS.len(), Cause::QueueTimeout as usize + 1);
+        assert_eq!(ROWS.len(), Cause::NoProxyHeader as usize + 1);
     }
 }

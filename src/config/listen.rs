@@ -53,6 +53,8 @@ pub enum Protocol {
 /// What is asked of a client before a backend is looked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
+    /// The header of the PROXY protocol, of peers from whom the listener requires one.
+    ProxyHeader,
     /// Whether it may come in, by its address.
     Guard,
     /// A handshake of TLS that ends here.
@@ -82,14 +84,16 @@ pub struct Phases {
 }
 
 impl Phases {
-    /// The way at a listener that speaks this; datagrams have none.
+    /// The way at a listener that speaks this; datagrams have none. Whether a header is required
+    /// is asked in its phase, so that a reload moves nobody from one phase to another.
     pub fn of(protocol: Protocol) -> Phases {
+        use Phase as P;
         let list = match protocol {
             Protocol::Udp => vec![],
-            Protocol::Tcp | Protocol::Http => vec![Phase::Guard],
-            Protocol::Https => vec![Phase::Guard, Phase::Tls],
-            Protocol::Tls => vec![Phase::Guard, Phase::Tls, Phase::Route],
-            Protocol::Sni => vec![Phase::Guard, Phase::Hello, Phase::Route],
+            Protocol::Tcp | Protocol::Http => vec![P::ProxyHeader, P::Guard],
+            Protocol::Https => vec![P::ProxyHeader, P::Guard, P::Tls],
+            Protocol::Tls => vec![P::ProxyHeader, P::Guard, P::Tls, P::Route],
+            Protocol::Sni => vec![P::ProxyHeader, P::Guard, P::Hello, P::Route],
         };
         let service = if protocol.is_http() { Service::Http } else { Service::Bytes };
         Phases { list, service }

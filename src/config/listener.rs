@@ -20,6 +20,8 @@ pub struct ListenerSettings {
     pub trusted_proxies: Vec<Cidr>,
     /// Who may come in.
     pub access: AccessLists,
+    /// Proxies that begin each connection with a header of the PROXY protocol.
+    pub proxy_protocol: Vec<Cidr>,
     /// What becomes of its clients when it is removed.
     pub on_removed: OnListenerRemoved,
     /// What each client may do.
@@ -56,6 +58,7 @@ impl ListenerSettings {
         keep_alive: limits::KEEP_ALIVE_DEFAULT,
         trusted_proxies: Vec::new(),
         access: AccessLists::NONE,
+        proxy_protocol: Vec::new(),
         on_removed: OnListenerRemoved::Drain,
         limits: ListenerLimits::NONE,
         tls: ListenerTls::DEFAULT,
@@ -64,6 +67,11 @@ impl ListenerSettings {
     /// Whether what this peer says of the clients before it is believed.
     pub fn trusts(&self, peer: IpAddr) -> bool {
         self.trusted_proxies.iter().any(|cidr| cidr.contains(peer))
+    }
+
+    /// Whether this peer has to begin with a header of the PROXY protocol.
+    pub fn requires_proxy_header(&self, peer: IpAddr) -> bool {
+        self.proxy_protocol.iter().any(|cidr| cidr.contains(peer))
     }
 }
 
@@ -75,6 +83,7 @@ impl SettingKey {
     pub const HEADER_TIMEOUT: SettingKey = SettingKey("listener.header_timeout");
     pub const KEEP_ALIVE: SettingKey = SettingKey("listener.keep_alive");
     pub const TRUSTED_PROXIES: SettingKey = SettingKey("listener.trusted_proxies");
+    pub const PROXY_PROTOCOL: SettingKey = SettingKey("listener.proxy_protocol");
     pub const ON_LISTENER_REMOVED: SettingKey = SettingKey("listener.on_removed");
     pub const CERT: SettingKey = SettingKey("listener.certificates.cert");
     pub const CERT_KEY: SettingKey = SettingKey("listener.certificates.key");

@@ -5,9 +5,9 @@
 
 use std::time::Duration;
 
-use super::complaint::{Phrase, Wrong};
+use super::complaint::{Complaints, Phrase, Wrong};
 use super::key::SettingKey;
-use super::{BackendSpec, Config, SendProxy};
+use super::{BackendSpec, Config, Listen, SendProxy};
 use crate::limits;
 
 /// What holds for the flows of the `udp://` listeners of a service.
@@ -34,6 +34,21 @@ pub fn check_udp_listener(config: &Config) -> Result<(), Wrong> {
     }
     let want = Phrase::such_as(SettingKey::LISTEN, "udp://127.0.0.1:5353");
     Err(Wrong::saying("no udp:// listener", want))
+}
+
+/// Headers of the PROXY protocol are read ahead of connections, and not of datagrams.
+pub fn proxy_header_of_datagrams(listen: &Listen) -> Wrong {
+    let found = format!("{}, whose datagrams are not looked into for a header", listen.name());
+    Wrong::saying(found, "listeners of connections alone")
+}
+
+/// The same, of what is written once for all listeners.
+pub fn check_proxy_protocol(config: &Config, complaints: &mut Complaints) {
+    let datagrams = config.listeners.iter().find(|listen| listen.protocol.is_udp());
+    if let Some(listen) = datagrams.filter(|_| !config.listener.proxy_protocol.is_empty()) {
+        let checked = Err(proxy_header_of_datagrams(listen));
+        complaints.check(SettingKey::PROXY_PROTOCOL, &[SettingKey::LISTEN], checked);
+    }
 }
 
 /// Whether there are datagrams alone, so that a TCP connect would say nothing.

@@ -107,6 +107,7 @@ fn every_flag_reaches_its_field() {
          --trusted-proxies 10.0.0.0/8,::1 --trusted-proxies fd00::/8 --access-log - \
          --access-log-format haproxy --log-format json --guard-dry-run all --queue 5 \
          --queue-timeout 6s --queue-order fifo \
+         --proxy-protocol 192.0.2.0/24,::1 \
          --state-file /run/state");
     assert_eq!(config.listeners.len(), 2);
     let expected = Config {
@@ -120,6 +121,7 @@ fn every_flag_reaches_its_field() {
             tls_handshake_timeout: Duration::from_secs(4),
             trusted_proxies: Cidr::parse_list("10.0.0.0/8,::1,fd00::/8").unwrap(),
             access: AccessLists::NONE,
+            proxy_protocol: Cidr::parse_list("192.0.2.0/24,::1").unwrap(),
             on_removed: OnListenerRemoved::Keep,
             limits: ListenerLimits::NONE,
             tls: ListenerTls::DEFAULT,

@@ -177,6 +177,12 @@ impl Stream {
         self.wire.mark(event);
     }
 
+    /// Look at what came, of a stream that was just accepted: nothing is taken.
+    pub fn peek(&mut self, into: &mut [u8]) -> Received {
+        debug_assert!(self.upper.is_none(), "what is on the wire is not what it says");
+        self.wire.peek(into)
+    }
+
     /// Whether bytes wait to be read, with TLS those of its records; none are taken.
     pub fn has_input(&self) -> bool {
         self.wire.has_input()

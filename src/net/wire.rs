@@ -175,6 +175,21 @@ impl Wire {
         self.readiness.mark(event);
     }
 
+    /// Look at what is there to be read; nothing is taken. What was looked at can still be read, and
+    /// the same is seen by who looks again.
+    pub fn peek(&mut self, into: &mut [u8]) -> Received {
+        if self.pieces == ALL_READ {
+            return self.note_received(Received::Eof);
+        }
+        let received = match retry(|| self.socket.peek(into)) {
+            Ok(0) => Received::Eof,
+            Ok(count) => Received::Bytes(count),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Received::WouldBlock,
+            Err(error) => Received::Broken(Fault::of(&error)),
+        };
+        self.note_received(received)
+    }
+
     /// Whether bytes wait to be read, asked of the socket; none are taken.
     pub fn has_input(&self) -> bool {
         matches!(self.socket.peek(&mut [0]), Ok(1..))

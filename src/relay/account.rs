@@ -254,6 +254,7 @@ impl Closed {
             Reason::DrainTimeout => (Cause::DrainTimeout, None),
             Reason::Exhausted => (Cause::OutOfResources, None),
             Reason::Barred(_) => (Cause::Guard, None),
+            Reason::NoProxyHeader(_) => (Cause::NoProxyHeader, None),
         };
         Some(Closed { cause, fault })
     }

@@ -56,13 +56,16 @@ fn datagrams_came_to(listener: ListenerId, client: &FlowKey, cx: &Context) -> So
 fn header(proxy: SendProxy, client: &mut Client, cx: &mut Context) -> Box<[u8]> {
     let source = client.address.address();
     // A client that is gone already has none, and nobody will ask for it.
-    let destination = client.socket.local_address().unwrap_or(source);
+    let ours = || client.socket.local_address().unwrap_or(source);
+    let in_front = client.proxied().and_then(|it| it.ends);
+    let destination = in_front.map_or_else(ours, |ends| ends.destination);
     let SendProxy::V2(tlvs) = proxy else {
         return write::v1(source, destination).into();
     };
     let id = tlvs.has(ProxyTlv::UniqueId).then(|| trace::identified(client, cx));
     let tls = client.socket.tls();
     let asked_for = tls.map_or_else(|| client.server_name(), Tls::server_name);
+    let asked_for = asked_for.or_else(|| client.proxied()?.heard.authority.as_deref());
     let subject = tls.and_then(Tls::subject).and_then(common_name);
     let said = Said {
         alpn: tls.and_then(Tls::alpn).filter(|_| tlvs.has(ProxyTlv::Alpn)),

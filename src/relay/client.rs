@@ -16,11 +16,13 @@ use crate::backends::{Course, ServerId, Ticket};
 use crate::context::{Context, Home, Trace};
 use crate::event::{Key, ListenerId, TimerKey};
 use crate::guard::Admission;
+use crate::hello;
 use crate::http::added::Proto;
 use crate::net::{Fault, Peer, Stream};
 
 use super::account::Account;
 use super::duplex::Duplex;
+use super::proxy_header::Proxied;
 use super::pump::{Direction, DirectionState};
 use super::verdict::Reason;
 
@@ -84,7 +86,7 @@ pub enum Link {
     Connected(Key),
 }
 
-/// A search for a backend that took more than one look.
+/// A search for a backend that took more than one look; and what few clients have.
 #[derive(Debug, Default)]
 pub struct Search {
     /// What the client is placed by instead of its address.
@@ -97,6 +99,8 @@ pub struct Search {
     pub turned: Option<(ServerId, Course)>,
     /// The server name that the client asked for, in the hello that was read last.
     pub server_name: Option<Box<str>>,
+    /// What the proxy in front said of the client; it outlives the search.
+    pub proxied: Option<Box<Proxied>>,
 }
 
 /// Which ends of a pair are closed with RST instead of FIN.
@@ -184,10 +188,11 @@ impl Client {
         }
     }
 
-    /// The protocol between it and us.
+    /// The protocol between it and us, or the proxy in front that tells it.
     #[inline]
     pub fn proto(&self) -> Proto {
-        if self.socket.tls().is_some() { Proto::Https } else { Proto::Http }
+        let is_https = self.socket.tls().is_some() || self.is_https_in_front();
+        if is_https { Proto::Https } else { Proto::Http }
     }
 
     /// When it was accepted.
@@ -263,12 +268,35 @@ impl Client {
 
     /// The server name that the client asked for; it is not kept.
     pub fn take_server_name(&mut self) -> Option<Box<str>> {
-        self.search.take()?.server_name
+        let name = self.search.as_mut()?.server_name.take();
+        self.forget_search();
+        name
+    }
+
+    /// What the proxy in front said of it, if one did.
+    pub fn proxied(&self) -> Option<&Proxied> {
+        self.search.as_ref()?.proxied.as_deref()
+    }
+
+    /// The server name that it asked the proxy in front for, if that is one.
+    pub fn name_in_front(&self) -> Option<Box<str>> {
+        let name = self.proxied()?.heard.authority.as_ref()?;
+        hello::normalise(name.as_bytes()).ok().flatten()
+    }
+
+    /// Whether it spoke TLS with the proxy in front.
+    fn is_https_in_front(&self) -> bool {
+        let ssl = self.proxied().and_then(|it| it.heard.ssl.as_ref());
+        ssl.is_some_and(|ssl| ssl.is_ssl)
     }
 
     /// The next search begins anew.
     pub fn forget_search(&mut self) {
-        self.search = None;
+        let proxied = self.search.as_mut().and_then(|search| search.proxied.take());
+        match proxied {
+            None => self.search = None,
+            kept => *self.search_mut() = Search { proxied: kept, ..Search::default() },
+        }
     }
 
     /// Who must not take what it got for complete when the pair is closed for this reason.

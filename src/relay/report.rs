@@ -185,6 +185,10 @@ fn write_closed(
         Reason::Barred(rule) => {
             Some(Why { cause: Cause::Guard, detail: refused_by(rule, cx).into() })
         }
+        Reason::NoProxyHeader(fault) => {
+            let cause = Cause::NoProxyHeader;
+            Some(Why { cause, detail: format!("{}: {fault}", cause.says()).into() })
+        }
         _ => account.why_closed(reason),
     };
     write(&account, moved(&account, client), client, cx);

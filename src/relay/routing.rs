@@ -40,6 +40,7 @@ pub fn route(client: &mut Client, cx: &mut Context) -> Verdict {
         Some(tls) => tls.server_name().map(Into::into),
         None => client.take_server_name(),
     };
+    let name = name.or_else(|| client.name_in_front());
     let service = listener.choice.find_name(name.as_deref());
     let home = home_of(service, cx);
     debug!(

@@ -11,6 +11,7 @@ use crate::net::Fault;
 use crate::stats::traffic::Blame;
 
 use super::duplex::Break;
+use super::proxy_header::HeaderFault;
 
 /// What is to be done with a pair after its talk acted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,6 +88,8 @@ pub enum Reason {
     Exhausted,
     /// A rule of the guard did not let it in.
     Barred(RuleId),
+    /// It did not begin with the header of the PROXY protocol that is required of it.
+    NoProxyHeader(HeaderFault),
 }
 
 /// How a backend is lost to those who are connected to it.
@@ -137,6 +140,7 @@ impl Reason {
             | Reason::AnswerStalled
             | Reason::BackendBroke(_) => false,
             Reason::ClientLeft
+            | Reason::NoProxyHeader(_)
             | Reason::ConnectFailed(_)
             | Reason::OverBudget(_)
             | Reason::Refused(_)
@@ -166,6 +170,7 @@ impl Reason {
             | Reason::ClientStalled
             | Reason::Alerted(_)
             | Reason::Barred(_)
+            | Reason::NoProxyHeader(_)
             | Reason::HelloTooLate => Blame::Client,
             Reason::BackendBroke(_)
             | Reason::AnswerStalled
@@ -201,6 +206,7 @@ impl Reason {
             | Reason::Told
             | Reason::Stopped
             | Reason::Barred(_)
+            | Reason::NoProxyHeader(_)
             | Reason::Exhausted => None,
         }
     }
@@ -246,6 +252,7 @@ impl fmt::Display for Reason {
             Reason::BackendLost(loss) => f.write_str(loss.says()),
             Reason::Told => f.write_str("an operator closed it"),
             Reason::Stopped | Reason::DrainTimeout => f.write_str("cut off by the stop"),
+            Reason::NoProxyHeader(fault) => write!(f, "no PROXY header: {fault}"),
             Reason::Barred(_) => f.write_str("refused by a rule of the guard"),
             Reason::Exhausted => f.write_str("out of descriptors or memory"),
         }

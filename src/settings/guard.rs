@@ -14,6 +14,25 @@ use crate::limits;
 pub(super) static GUARD: &[Setting] = &[
     Setting {
         short: "",
+        long: "proxy-protocol",
+        value: "CIDR[,CIDR]...",
+        says: "Peers that begin each connection with a header of the PROXY protocol, version 1 or 2: \
+           they have to, within 3 s, and the client is whom it names, for all that goes by \
+           addresses. Bytes of others are never taken for one. Not at udp:// listeners. \
+           Can be repeated.",
+        default: |_| "nobody".to_owned(),
+        show: |config| list(&config.listener.proxy_protocol),
+        act: Act::Values(
+            SettingKey::PROXY_PROTOCOL,
+            |config, text| {
+                config.listener.proxy_protocol.extend(Cidr::parse_list(text)?);
+                Ok(())
+            },
+            |config| config.listener.proxy_protocol.clear(),
+        ),
+    },
+    Setting {
+        short: "",
         long: "limit-connections",
         value: "N",
         says: "Connections that one client may have open at once at a listener; those beyond are \

@@ -89,6 +89,12 @@ pub const PROCESS: &[Field<Process>] = &[
         "clients that were too late with it",
     ),
     Field::counter(
+        "proxy_header_failures",
+        One,
+        |it| it.stats.proxy_header_failures.into(),
+        "clients whose PROXY header was missing, bad or late",
+    ),
+    Field::counter(
         "tls_handshakes.done",
         One,
         |it| it.stats.handshakes.done.into(),

@@ -11,5 +11,6 @@ mod events;
 mod half_close;
 mod health;
 mod net;
+mod proxy_in;
 mod relay;
 mod retry;

@@ -32,7 +32,9 @@ fn texts(setting: &Setting) -> &'static [&'static str] {
             &["/etc/a b.txt", "$x,'y'"]
         }
         ("ban-after", _) => &["1", "60000"],
-        ("trusted-proxies", _) => &["10.0.0.0/8", "fd00::/8", "192.0.2.7/32"],
+        ("trusted-proxies" | "proxy-protocol", _) => {
+            &["10.0.0.0/8", "fd00::/8", "192.0.2.7/32"]
+        }
         ("access-log", _) => &["-", "/var/log/\u{fc}ber $HOME.log", "a\tb\\c"],
         ("admin", _) => &["unix:/run/$p/a b.sock", "http://127.0.0.1:8404"],
         ("admin-tokens", _) => &["/etc/to\"kens"],
