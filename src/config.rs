@@ -41,6 +41,7 @@ mod route;
 mod rule;
 mod service;
 mod shared;
+mod slowness;
 mod sticky;
 mod template;
 mod text;
@@ -94,6 +95,7 @@ pub use rule::{
 };
 pub use service::{Redirect, RequestIds, ServiceSettings};
 pub use shared::Shared;
+pub use slowness::{MinRate, Slowness, duration_or_none, or_none};
 pub use sticky::{SameSite, Sticky, StickyDrain};
 pub use template::{Piece, Placeholder, Template};
 pub use text::{counted, escaped, quoted};

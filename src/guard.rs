@@ -11,6 +11,7 @@
 //! [`RuleBook`], which also knows what is only tried (`--guard-dry-run`): that is counted, and
 //! refused nobody. Carried out by [`crate::relay`] for connections and requests.
 
+mod pace;
 pub mod rules;
 
 use std::net::IpAddr;
@@ -19,6 +20,7 @@ use std::time::Instant;
 
 use crate::config::{ListenerSettings, ServiceSettings};
 
+pub use pace::Pace;
 pub use rules::{Refused, Rule, RuleBook, RuleCounts, RuleId, Scope};
 
 /// What holds for everybody, and the rules of all.

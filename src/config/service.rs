@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::key::SettingKey;
-use super::{Cidr, UdpSettings};
+use super::{Cidr, Slowness, UdpSettings};
 use crate::limits;
 
 /// What a service has: how its clients are served, once it is known that they are its own.
@@ -33,6 +33,8 @@ pub struct ServiceSettings {
     pub stats_path: Option<String>,
     /// Who may see them; empty: everybody.
     pub stats_allow: Vec<Cidr>,
+    /// How slow its clients may be.
+    pub slowness: Slowness,
     /// What holds for flows of UDP.
     pub udp: UdpSettings,
 }
@@ -52,6 +54,7 @@ impl ServiceSettings {
         health_path: None,
         stats_path: None,
         stats_allow: Vec::new(),
+        slowness: Slowness::DEFAULT,
         udp: UdpSettings::DEFAULT,
     };
 }

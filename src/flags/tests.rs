@@ -4,9 +4,9 @@ use super::*;
 use crate::config::{
     AccessLogFormat, AccessLogPlace, AdminSettings, Algorithm, AllDown, BackendTls,
     BackendVerify, CertificatePair, Check, CheckSettings, Cidr, ClientCert, HashKey,
-    ListenerSettings, ListenerTls, OnDown, OnLapse, OnListenerRemoved, OnRemoved, PoolSettings,
-    ProcessSettings, Protocol, Redirect, RequestIds, SameSite, ServiceSettings, Sticky,
-    StickyDrain, UdpSettings, UnknownName,
+    ListenerSettings, ListenerTls, MinRate, OnDown, OnLapse, OnListenerRemoved, OnRemoved,
+    PoolSettings, ProcessSettings, Protocol, Redirect, RequestIds, SameSite, ServiceSettings,
+    Slowness, Sticky, StickyDrain, UdpSettings, UnknownName,
 };
 use crate::limits;
 use std::collections::BTreeSet;
@@ -70,6 +70,14 @@ fn every_pool_setting() -> PoolSettings {
     }
 }
 
+fn slowness() -> Slowness {
+    Slowness {
+        max_request_time: Some(Duration::from_secs(300)),
+        max_connection_time: Some(Duration::from_secs(7200)),
+        min_rate: Some(MinRate { rate: 1024, after: Duration::from_secs(5) }),
+    }
+}
+
 #[test]
 fn every_flag_reaches_its_field() {
     let config = run("-l http://*:0 --listen=sni://[::1]:0 -ba:1,backup --backend b:2 -a p2c \
@@ -82,6 +90,7 @@ fn every_flag_reaches_its_field() {
          --tls-handshake-timeout 4s --tcp-keepalive 5s \
          --backend-idle 1ms --backend-idle-connections 0 --header-timeout 1s \
          --keep-alive 2s --server-timeout 3s --abort-on-close off --max-body 10m \
+         --max-request-time 5m --max-connection-time 2h --min-rate 1k/s,after=5s \
          --trusted-proxies 10.0.0.0/8,::1 --trusted-proxies fd00::/8 --access-log - \
          --access-log-format haproxy --log-format json --guard-dry-run all --queue 5 \
          --queue-timeout 6s --queue-order fifo \
@@ -127,6 +136,7 @@ fn every_flag_reaches_its_field() {
             health_path: None,
             stats_path: None,
             stats_allow: Vec::new(),
+            slowness: slowness(),
             udp: UdpSettings::DEFAULT,
         },
         routes: Vec::new(),

@@ -34,6 +34,12 @@ impl Stream {
         Stream { wire: Wire::accepted(socket), tls: None }
     }
 
+    /// How many bytes of the connection the peer has taken, where that can be asked: those that
+    /// wait in our kernel are not among them.
+    pub fn taken_by_peer(&self) -> Option<u64> {
+        self.wire.taken_by_peer()
+    }
+
     /// A socket that is being connected to `address`, and through TLS if a dial is given; for a
     /// client that chose `alpn` to be spoken inside, or nothing.
     pub fn connect(

@@ -19,6 +19,7 @@ mod own_page;
 mod pages;
 mod reply;
 mod response;
+mod slowness;
 
 use std::time::Instant;
 
@@ -50,6 +51,8 @@ pub struct Http {
     pipelines: bool,
     /// When the first byte of a head came that is not whole yet; else `None`.
     head_since: Option<Instant>,
+    /// When the first byte came of the request that is answered now.
+    asked_since: Option<Instant>,
     state: HttpState,
 }
 
@@ -165,7 +168,9 @@ fn note_break(reason: Reason, client: &mut Client) {
     match reason {
         Reason::ClientBroke(fault) => client.duplex.client_broke(fault),
         Reason::BackendBroke(fault) => client.duplex.backend_broke(fault),
-        Reason::ClientStalled => client.duplex.client_broke(Fault::TimedOut),
+        Reason::ClientStalled | Reason::ClientTooSlow => {
+            client.duplex.client_broke(Fault::TimedOut);
+        }
         Reason::AnswerStalled => client.duplex.backend_broke(Fault::TimedOut),
         _ => {}
     }
@@ -207,13 +212,14 @@ impl Http {
     }
 
     /// See to it that the pair is woken, by its sockets and by its timer.
-    fn settle(&self, verdict: Verdict, client: &mut Client, cx: &mut Context) -> Verdict {
+    fn settle(&mut self, verdict: Verdict, client: &mut Client, cx: &mut Context) -> Verdict {
         if matches!(self.state, HttpState::Exchange(_)) {
             // Clients that pipeline are served after the others, or they would take every turn.
             client.goes_behind |= self.pipelines;
         } else {
             client.duplex.request.wake_on_any(&mut client.socket);
         }
+        self.note_pace(client, cx);
         client.arm_by(self.deadline(client, cx), cx);
         client.arm_recheck(cx);
         if self.listens_to_client(client) {
@@ -244,7 +250,9 @@ impl Http {
             (HttpState::Exchange(_), _) => client.active_at(cx) + server_timeout(),
             (HttpState::Page(_), _) => client.active_at(cx) + listener().keep_alive,
         };
-        self.patience_ends(client, cx).map_or(until, |end| end.min(until))
+        let patience = self.patience_ends(client, cx);
+        let slowness = self.slowness_ends(client, cx);
+        patience.into_iter().chain(slowness).fold(until, Instant::min)
     }
 
     /// When to see whether the client has left; see [`Exchange::patience_ends`].
@@ -261,6 +269,9 @@ impl Http {
         if self.deadline(client, cx) > cx.now {
             // Armed anew when the pair settles.
             return HttpStep::Wait;
+        }
+        if let Some(step) = self.check_slowness(client, cx) {
+            return self.go_on(step, client, cx);
         }
         if self.patience_ends(client, cx).is_some_and(|end| end <= cx.now) {
             return self.walk(client, cx);

@@ -61,7 +61,13 @@ pub fn on_timer(client: &mut Client, cx: &mut Context) -> Verdict {
     }
     match client.link {
         Link::Waiting(_) => Verdict::Close(waiting::give_up(client, cx)),
-        Link::Connected(_) => Verdict::Close(deadline.reason),
+        Link::Connected(_) => {
+            if deadline.reason == Reason::TooOld {
+                // Either side may be in the middle of something.
+                client.duplex.client_broke(Fault::TimedOut);
+            }
+            Verdict::Close(deadline.reason)
+        }
         Link::Connecting(_) if !connect::is_too_late(client, cx) => act(client, cx),
         Link::Connecting(_) | Link::Called | Link::None => {
             try_another(client, Fault::TimedOut, cx)
@@ -89,6 +95,17 @@ struct Deadline {
 }
 
 fn deadline(client: &Client, cx: &Context) -> Deadline {
+    let rest = rests_until(client, cx);
+    match client.ends_at(cx) {
+        Some(at) if client.link.is_connected() && at < rest.at => {
+            Deadline { at, reason: Reason::TooOld }
+        }
+        _ => rest,
+    }
+}
+
+/// The same, without regard to its age.
+fn rests_until(client: &Client, cx: &Context) -> Deadline {
     let settings = || cx.service(client.home.service);
     match (client.link, client.duplex.progress()) {
         (Link::Waiting(_), _) => {

@@ -13,6 +13,7 @@ mod queue;
 mod reject;
 mod request_id;
 mod retry;
+mod slowness;
 mod stats;
 mod stop;
 mod upgrade;

@@ -15,6 +15,7 @@ mod broken;
 mod copying;
 mod ending;
 mod leaving;
+mod pacing;
 mod placing;
 mod waiting;
 
@@ -24,6 +25,7 @@ use crate::access_log::Cause;
 use crate::backends::ServerId;
 use crate::context::{self, Carrying, Context, Trace};
 use crate::event::PoolId;
+use crate::guard::Pace;
 use crate::http::added::{Added, Proto};
 use crate::http::edits::{RequestEdits, ResponseEdits};
 use crate::http::rewrite::{self, Forward};
@@ -84,6 +86,8 @@ pub(super) struct Exchange {
     edits: Option<Box<ResponseEdits>>,
     /// The pool that is to get a copy of the request, until the copy is whole.
     copied_to: Option<PoolId>,
+    /// How fast the client is where it is waited for, with `--min-rate`.
+    pace: Pace,
     answer: Answer,
 }
 
@@ -166,6 +170,7 @@ impl Exchange {
             broke: Broke::default(),
             edits: None,
             copied_to: None,
+            pace: Pace::default(),
             answer: Answer::default(),
         }
     }
@@ -455,7 +460,7 @@ impl Exchange {
         client: &mut Client,
         cx: &mut Context,
     ) -> ExchangeTurn {
-        let lets_go = cx.lets_go(client.listener);
+        let lets_go = client.is_let_go(cx);
         let Carrying { connection, mut buffers, lists, services, backends } =
             cx.for_carrying(client.link.key());
         let Some(connection) = connection else { return ExchangeTurn::Nothing(Fault::Reset) };
