@@ -16,8 +16,9 @@ use std::time::{Duration, Instant};
 use criterion::{
     BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main,
 };
-use pointsman::config::{Algorithm, Condition, Match, RouteName};
+use pointsman::config::{Algorithm, Condition, Match, Rate, RouteName};
 use pointsman::event::{Generation, Key, Owner, Slots, Timers};
+use pointsman::guard::{ClientKey, Gcra, Secret, Table};
 use pointsman::http::added::{Added, Proto};
 use pointsman::http::edits::{RequestEdits, ResponseEdits};
 use pointsman::http::rewrite::{Back, Forward};
@@ -89,7 +90,8 @@ criterion_group! {
         .warm_up_time(Duration::from_millis(300))
         .measurement_time(Duration::from_secs(1))
         .sample_size(50);
-    targets = heads, bodies, timers, all_picks, choices, buffers, slots
+    targets = heads, bodies, timers, all_picks, choices, buffers, slots,
+        limits
 }
 criterion_main!(parts);
 
@@ -327,4 +329,24 @@ fn slots(criterion: &mut Criterion) {
             found
         });
     });
+}
+
+/// A limit's decision, among as many clients as its table is for: each comes in turn, so that none
+/// is in the cache by chance.
+fn limits(criterion: &mut Criterion) {
+    const CLIENTS: u32 = 32_768;
+    let mut group = criterion.benchmark_group("limit");
+    let law = Gcra::new(Rate::parse("10/s,burst=100").expect("a rate"));
+    let mut table = Table::new(CLIENTS as usize, Secret::of(1));
+    let mut now = 0;
+    let mut client = 0;
+    group.bench_function("decided", |bencher| {
+        bencher.iter(|| {
+            now += 1_000;
+            client = (client + 7919) % CLIENTS;
+            let address = IpAddr::V4(Ipv4Addr::from_bits(0x0a00_0000 + client));
+            table.ask(ClientKey::of_address(address, 64), 1, &law, now)
+        });
+    });
+    group.finish();
 }

@@ -37,6 +37,7 @@ mod own;
 mod pool;
 mod process;
 mod queue;
+mod rate;
 mod route;
 mod rule;
 mod service;
@@ -89,6 +90,7 @@ pub use own::OwnListeners;
 pub use pool::{AllDown, CheckSettings, OnDown, OnLapse, OnRemoved, PoolSettings};
 pub use process::{LOG_LEVELS, LogFormat, ProcessSettings};
 pub use queue::{QueueOrder, QueueSettings};
+pub use rate::{Rate, RateUnit};
 pub use route::{Destination, Route, RouteName, RoutePlan, plan};
 pub use rule::{
     Action, RedirectTo, Respond, Rule, Share, WHOLE, check_shares, share, share_text,

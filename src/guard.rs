@@ -12,7 +12,10 @@
 //! refused nobody. Carried out by [`crate::relay`] for connections and requests.
 
 mod pace;
+pub mod gcra;
+pub mod key;
 pub mod rules;
+pub mod table;
 
 use std::net::IpAddr;
 use std::num::NonZeroU32;
@@ -21,7 +24,10 @@ use std::time::Instant;
 use crate::config::{ListenerSettings, ServiceSettings};
 
 pub use pace::Pace;
+pub use gcra::{Decision, Gcra};
+pub use key::{ClientKey, Secret};
 pub use rules::{Refused, Rule, RuleBook, RuleCounts, RuleId, Scope};
+pub use table::{Table, TableCounts};
 
 /// What holds for everybody, and the rules of all.
 #[derive(Debug)]
