@@ -11,9 +11,10 @@
 //! [`RuleBook`], which also knows what is only tried (`--guard-dry-run`): that is counted, and
 //! refused nobody. Carried out by [`crate::relay`] for connections and requests.
 
-mod pace;
+mod bandwidth;
 pub mod gcra;
 pub mod key;
+mod pace;
 pub mod rules;
 pub mod table;
 
@@ -23,9 +24,10 @@ use std::time::Instant;
 
 use crate::config::{ListenerSettings, ServiceSettings};
 
-pub use pace::Pace;
+pub use bandwidth::BandwidthLimit;
 pub use gcra::{Decision, Gcra};
 pub use key::{ClientKey, Secret};
+pub use pace::Pace;
 pub use rules::{Refused, Rule, RuleBook, RuleCounts, RuleId, Scope};
 pub use table::{Table, TableCounts};
 
@@ -40,7 +42,10 @@ pub struct Guard {
 /// What a listener asks of a client before anything is read of it, or right behind its PROXY
 /// header.
 #[derive(Debug, Default)]
-pub struct ListenerGuard {}
+pub struct ListenerGuard {
+    /// How much each client is sent.
+    pub bandwidth: Option<BandwidthLimit>,
+}
 
 /// What a service asks of a client or of a request.
 #[derive(Debug, Default)]
@@ -76,7 +81,10 @@ pub struct Asking {
 impl ListenerGuard {
     /// Have the rules that these settings of the listener ask for; what they know stays.
     pub fn follow(&mut self, name: &str, settings: &ListenerSettings, book: &mut RuleBook) {
-        let _ = (name, settings, book);
+        let before = self.bandwidth.take();
+        let scope = Scope::Listener(name.into());
+        self.bandwidth =
+            settings.bandwidth.map(|share| BandwidthLimit::follow(before, share, &scope, book));
     }
 }
 

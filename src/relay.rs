@@ -22,6 +22,7 @@
 //! slab of pairs.
 
 pub mod account;
+mod bandwidth;
 pub mod client;
 pub mod connect;
 pub mod duplex;

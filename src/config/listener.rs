@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::key::SettingKey;
-use super::{Cidr, ListenerTls};
+use super::{Bandwidth, Cidr, ListenerTls};
 use crate::limits;
 
 /// What holds for a client from the accept until its service is known.
@@ -20,6 +20,8 @@ pub struct ListenerSettings {
     pub trusted_proxies: Vec<Cidr>,
     /// What becomes of its clients when it is removed.
     pub on_removed: OnListenerRemoved,
+    /// How many bytes a second each client is sent.
+    pub bandwidth: Option<Bandwidth>,
     /// How TLS is spoken with clients.
     pub tls: ListenerTls,
 }
@@ -52,6 +54,7 @@ impl ListenerSettings {
         keep_alive: limits::KEEP_ALIVE_DEFAULT,
         trusted_proxies: Vec::new(),
         on_removed: OnListenerRemoved::Drain,
+        bandwidth: None,
         tls: ListenerTls::DEFAULT,
     };
 

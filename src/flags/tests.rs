@@ -3,7 +3,7 @@
 use super::*;
 use crate::config::{
     AccessLogFormat, AccessLogPlace, AdminSettings, Algorithm, AllDown, BackendTls,
-    BackendVerify, CertificatePair, Check, CheckSettings, Cidr, ClientCert, HashKey,
+    BackendVerify, Bandwidth, CertificatePair, Check, CheckSettings, Cidr, ClientCert, HashKey,
     ListenerSettings, ListenerTls, MinRate, OnDown, OnLapse, OnListenerRemoved, OnRemoved,
     PoolSettings, ProcessSettings, Protocol, Redirect, RequestIds, SameSite, ServiceSettings,
     Slowness, Sticky, StickyDrain, UdpSettings, UnknownName,
@@ -90,6 +90,7 @@ fn every_flag_reaches_its_field() {
          --tls-handshake-timeout 4s --tcp-keepalive 5s \
          --backend-idle 1ms --backend-idle-connections 0 --header-timeout 1s \
          --keep-alive 2s --server-timeout 3s --abort-on-close off --max-body 10m \
+         --limit-bandwidth 2m/s \
          --max-request-time 5m --max-connection-time 2h --min-rate 1k/s,after=5s \
          --trusted-proxies 10.0.0.0/8,::1 --trusted-proxies fd00::/8 --access-log - \
          --access-log-format haproxy --log-format json --guard-dry-run all --queue 5 \
@@ -121,6 +122,7 @@ fn every_flag_reaches_its_field() {
             tls_handshake_timeout: Duration::from_secs(4),
             trusted_proxies: Cidr::parse_list("10.0.0.0/8,::1,fd00::/8").unwrap(),
             on_removed: OnListenerRemoved::Keep,
+            bandwidth: Bandwidth::parse("2m/s").unwrap(),
             tls: ListenerTls::DEFAULT,
         },
         service: ServiceSettings {

@@ -6,12 +6,12 @@
 //! ```
 //!
 //! A slot whose `tat` is past and that has no connections is free: forgetting it loses nothing. So
-//! a table needs room only for who owes something now. A newcomer takes a free slot of its
-//! bucket. If there is none, its neighbours, all of its /24 or /48, have one shared slot: where it
-//! refuses the newcomer is refused; else that takes the place of whom owes least. So a neighbourhood is
-//! limited too much where the table is too small, and nobody too little: a flood out of one network
-//! is, once it fills the table, limited as one client. A slot with connections is never taken: they
-//! are found again by the client's address when they end.
+//! a table needs room only for who owes something now. A newcomer takes a free slot of its bucket.
+//! If there is none, its neighbours, all of its /24 or /48, have one shared slot: where it refuses
+//! the newcomer, that is refused; else the newcomer takes the place of whom owes least. So a
+//! neighbourhood is limited too much where the table is too small, and nobody too little: a flood
+//! out of one network is, once it fills the table, limited as one client. A slot with connections
+//! is never taken: they are found again by the client's address when they end.
 //!
 //! Pure; one allocation. The secret keeps attackers from choosing addresses of one bucket.
 
@@ -278,5 +278,6 @@ impl std::fmt::Debug for Table {
     }
 }
 
+mod debts;
 #[cfg(test)]
 mod tests;

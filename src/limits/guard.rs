@@ -11,6 +11,15 @@ pub const MIN_RATE_AFTER_DEFAULT: Duration = Duration::from_secs(10);
 /// The least that can be asked for: in less than that one lost packet is a failure.
 pub const MIN_RATE_AFTER_MIN: Duration = Duration::from_millis(100);
 
+/// The least share of a client: with less, what is sent in one turn would take minutes.
+pub const BANDWIDTH_MIN: u64 = 1024;
+
+/// Clients whose shares are known, about: 32 bytes each.
+pub const BANDWIDTH_SLOTS: usize = 32 * 1024;
+
+/// So many bits of an IPv6 address are one client: who has one has the whole network.
+pub const BANDWIDTH_IPV6_PREFIX: u8 = 64;
+
 /// Bytes a second that can be asked for, a floor or a share: more than any network has.
 pub const BYTES_PER_SECOND_MAX: u64 = 1 << 40;
 

@@ -127,6 +127,12 @@ impl Stream {
         self.wire.check_again();
     }
 
+    /// Read no more of the socket until an event, or [`Stream::check_again`]: there may be
+    /// something.
+    pub fn look_away(&mut self) {
+        self.wire.look_away();
+    }
+
     /// Ask the poll to tell when the socket can be written, which is also when its connect is done.
     pub fn want_write(&mut self) {
         self.wire.want_write();

@@ -192,6 +192,11 @@ impl Wire {
         self.readiness.can_write = true;
     }
 
+    /// Do not read until an event, or [`Wire::check_again`]: there may be something.
+    pub fn look_away(&mut self) {
+        self.readiness.can_read = false;
+    }
+
     /// Ask the poll to tell when the socket can be written, which is also when its connect is done.
     pub fn want_write(&mut self) {
         self.readiness.can_write = false;

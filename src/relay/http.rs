@@ -31,6 +31,7 @@ use crate::limits::{HTTP_REQUESTS_PER_TURN, HTTP_UNWATCHED};
 use crate::net::{Fault, Socket};
 
 use super::account::OwnAnswer;
+use super::bandwidth;
 use super::client::{Client, Link};
 use super::connect::{self, watch, watch_backend};
 use super::verdict::{Loss, Reason, Successor, Verdict};
@@ -98,6 +99,9 @@ pub fn on_timer(
     client: &mut Client,
     cx: &mut Context,
 ) -> Verdict {
+    if bandwidth::is_released(client, cx) {
+        return act(http, client, cx);
+    }
     take_turn(Http::check_deadline, http, client, cx)
 }
 
@@ -144,7 +148,9 @@ fn take_turn(
     // Nothing is kept of a client that rests.
     let mut http = kept.take().unwrap_or_default();
     let before = client.duplex.moved();
+    bandwidth::begin_turn(client, cx);
     let step = turn(&mut http, client, cx);
+    bandwidth::end_turn(before.to_client, client, cx);
     if client.duplex.moved() != before {
         client.note_active(cx);
     }

@@ -3,7 +3,7 @@
 //! Read through [`super::table::GROUPS`].
 
 use super::row::{Act, Setting};
-use crate::config::{DryRun, SettingKey, duration_or_none, duration_text, or_none};
+use crate::config::{Bandwidth, DryRun, SettingKey, duration_or_none, duration_text, or_none};
 
 pub(super) static GUARD: &[Setting] = &[
     Setting {
@@ -19,6 +19,21 @@ pub(super) static GUARD: &[Setting] = &[
         },
         act: Act::Value(SettingKey::MAX_CONNECTION_TIME, |config, text| {
             config.service.slowness.max_connection_time = duration_or_none(text)?;
+            Ok(())
+        }),
+    },
+    Setting {
+        short: "",
+        long: "limit-bandwidth",
+        value: "SIZE/s|none",
+        says: "Bytes a second that a client is sent, with all its connections to a listener \
+               together, such as 10m/s, 1k/s at least; so much at once as comes in a second, or \
+               as said behind it, such as 10m/s,burst=1m. Who has used its share waits: nothing \
+               is refused. The rule is bandwidth.",
+        default: |_| "none, no limit".to_owned(),
+        show: |config| Some(or_none(config.listener.bandwidth, |it| it.to_string())),
+        act: Act::Value(SettingKey::LIMIT_BANDWIDTH, |config, text| {
+            config.listener.bandwidth = Bandwidth::parse(text)?;
             Ok(())
         }),
     },

@@ -4,6 +4,7 @@
 mod common;
 
 mod abort;
+mod bandwidth;
 mod eject;
 mod exchanges;
 mod limits;

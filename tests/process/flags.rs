@@ -466,6 +466,7 @@ const ONCE: &[(&str, &str)] = &[
     ("max-request-time", "1s"),
     ("max-connection-time", "1s"),
     ("min-rate", "500/s"),
+    ("limit-bandwidth", "1m/s"),
     ("udp-timeout", "1s"),
     ("udp-responses", "1"),
     ("udp-requests", "1"),

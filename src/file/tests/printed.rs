@@ -54,6 +54,7 @@ fn texts(setting: &Setting) -> &'static [&'static str] {
         ("seed", _) => &["7", "18446744073709551615"],
         ("max-body", _) => &["10m", "4097", "none"],
         ("udp-timeout" | "register-udp" | "metrics", _) => &[],
+        ("limit-bandwidth", _) => &["10m/s", "64k/s,burst=1m", "none"],
         ("min-rate", _) => &["500/s", "4k/s,after=5s", "none"],
         (_, "DURATION|none") => &["1s", "2h", "none"],
         (_, "DURATION") => &["1s", "1500ms", "90m", "2h"],
