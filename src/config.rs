@@ -20,6 +20,7 @@ mod check;
 mod cidr;
 mod complaint;
 mod condition;
+mod datagrams;
 mod desired;
 mod edit;
 mod expect;
@@ -69,6 +70,7 @@ pub use check::Check;
 pub use cidr::Cidr;
 pub use complaint::{Complaint, Complaints, Phrase, Wrong};
 pub use condition::{Condition, Facts, Glob};
+pub use datagrams::DatagramLimits;
 pub use desired::{
     Desired, ListenerSpec, MAIN, Origin, Origins, PoolSpec, ServiceSpec, Spot, Subject,
 };

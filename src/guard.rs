@@ -12,6 +12,7 @@
 //! refused nobody. Carried out by [`crate::relay`] for connections and requests.
 
 mod bandwidth;
+mod datagrams;
 pub mod gcra;
 pub mod key;
 mod pace;
@@ -25,6 +26,7 @@ use std::time::Instant;
 use crate::config::{ListenerSettings, ServiceSettings};
 
 pub use bandwidth::BandwidthLimit;
+pub use datagrams::{DatagramGuard, FlowCount};
 pub use gcra::{Decision, Gcra};
 pub use key::{ClientKey, Secret};
 pub use pace::Pace;
@@ -45,6 +47,8 @@ pub struct Guard {
 pub struct ListenerGuard {
     /// How much each client is sent.
     pub bandwidth: Option<BandwidthLimit>,
+    /// What each client may send in datagrams.
+    pub datagrams: DatagramGuard,
 }
 
 /// What a service asks of a client or of a request.
@@ -83,6 +87,7 @@ impl ListenerGuard {
     pub fn follow(&mut self, name: &str, settings: &ListenerSettings, book: &mut RuleBook) {
         let before = self.bandwidth.take();
         let scope = Scope::Listener(name.into());
+        self.datagrams.follow(&settings.datagrams, &scope, book);
         self.bandwidth =
             settings.bandwidth.map(|share| BandwidthLimit::follow(before, share, &scope, book));
     }

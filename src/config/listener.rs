@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::key::SettingKey;
-use super::{Bandwidth, Cidr, ListenerTls};
+use super::{Bandwidth, Cidr, DatagramLimits, ListenerTls};
 use crate::limits;
 
 /// What holds for a client from the accept until its service is known.
@@ -22,6 +22,8 @@ pub struct ListenerSettings {
     pub on_removed: OnListenerRemoved,
     /// How many bytes a second each client is sent.
     pub bandwidth: Option<Bandwidth>,
+    /// What each client may send in datagrams.
+    pub datagrams: DatagramLimits,
     /// How TLS is spoken with clients.
     pub tls: ListenerTls,
 }
@@ -55,6 +57,7 @@ impl ListenerSettings {
         trusted_proxies: Vec::new(),
         on_removed: OnListenerRemoved::Drain,
         bandwidth: None,
+        datagrams: DatagramLimits { rate: None, flows: None },
         tls: ListenerTls::DEFAULT,
     };
 

@@ -3,10 +3,11 @@
 use super::*;
 use crate::config::{
     AccessLogFormat, AccessLogPlace, AdminSettings, Algorithm, AllDown, BackendTls,
-    BackendVerify, Bandwidth, CertificatePair, Check, CheckSettings, Cidr, ClientCert, HashKey,
-    ListenerSettings, ListenerTls, MinRate, OnDown, OnLapse, OnListenerRemoved, OnRemoved,
-    PoolSettings, ProcessSettings, Protocol, Redirect, RequestIds, SameSite, ServiceSettings,
-    Slowness, Sticky, StickyDrain, UdpSettings, UnknownName,
+    BackendVerify, Bandwidth, CertificatePair, Check, CheckSettings, Cidr, ClientCert,
+    DatagramLimits, HashKey, ListenerSettings, ListenerTls, MinRate, OnDown, OnLapse,
+    OnListenerRemoved, OnRemoved, PoolSettings, ProcessSettings, Protocol, Rate, Redirect,
+    RequestIds, SameSite, ServiceSettings, Slowness, Sticky, StickyDrain, UdpSettings,
+    UnknownName,
 };
 use crate::limits;
 use std::collections::BTreeSet;
@@ -70,6 +71,10 @@ fn every_pool_setting() -> PoolSettings {
     }
 }
 
+fn datagram_limits() -> DatagramLimits {
+    DatagramLimits { rate: Some(Rate::parse("8/s").unwrap()), flows: Some(9) }
+}
+
 fn slowness() -> Slowness {
     Slowness {
         max_request_time: Some(Duration::from_secs(300)),
@@ -84,18 +89,15 @@ fn every_flag_reaches_its_field() {
          --check http:/x --check-interval 10ms --check-timeout=1ms --rise 1 --fall 1000 \
          --all-down spread --connect-timeout 1.5s --retries 0 --idle-timeout 2h \
          --half-close-timeout 1m --slow-start 10s --on-down close --on-removed close \
-         --register --on-lapse keep \
-         --on-listener-removed keep \
+         --register --on-lapse keep --on-listener-removed keep --limit-flows 9 \
          --max-connections 7 --drain-timeout 0s --seed 18446744073709551615 --log-level trace \
-         --tls-handshake-timeout 4s --tcp-keepalive 5s \
+         --tls-handshake-timeout 4s --tcp-keepalive 5s --limit-datagram-rate 8/s \
          --backend-idle 1ms --backend-idle-connections 0 --header-timeout 1s \
          --keep-alive 2s --server-timeout 3s --abort-on-close off --max-body 10m \
-         --limit-bandwidth 2m/s \
          --max-request-time 5m --max-connection-time 2h --min-rate 1k/s,after=5s \
          --trusted-proxies 10.0.0.0/8,::1 --trusted-proxies fd00::/8 --access-log - \
          --access-log-format haproxy --log-format json --guard-dry-run all --queue 5 \
-         --queue-timeout 6s --queue-order fifo \
-         --state-file /run/state");
+         --queue-timeout 6s --queue-order fifo --limit-bandwidth 2m/s --state-file /run/state");
     assert_eq!(config.listeners.len(), 2);
     let expected = Config {
         file: None,
@@ -123,6 +125,7 @@ fn every_flag_reaches_its_field() {
             trusted_proxies: Cidr::parse_list("10.0.0.0/8,::1,fd00::/8").unwrap(),
             on_removed: OnListenerRemoved::Keep,
             bandwidth: Bandwidth::parse("2m/s").unwrap(),
+            datagrams: datagram_limits(),
             tls: ListenerTls::DEFAULT,
         },
         service: ServiceSettings {

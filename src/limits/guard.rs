@@ -20,6 +20,9 @@ pub const BANDWIDTH_SLOTS: usize = 32 * 1024;
 /// So many bits of an IPv6 address are one client: who has one has the whole network.
 pub const BANDWIDTH_IPV6_PREFIX: u8 = 64;
 
+/// Flows of a client that can be asked for: no machine has ports for more.
+pub const LIMIT_FLOWS_MAX: u32 = 1_000_000;
+
 /// Bytes a second that can be asked for, a floor or a share: more than any network has.
 pub const BYTES_PER_SECOND_MAX: u64 = 1 << 40;
 

@@ -3,7 +3,10 @@
 //! Read through [`super::table::GROUPS`].
 
 use super::row::{Act, Setting};
-use crate::config::{Bandwidth, DryRun, SettingKey, duration_or_none, duration_text, or_none};
+use crate::config::{
+    Bandwidth, DryRun, Rate, SettingKey, duration_or_none, duration_text, number_u32, or_none,
+};
+use crate::limits;
 
 pub(super) static GUARD: &[Setting] = &[
     Setting {
@@ -34,6 +37,34 @@ pub(super) static GUARD: &[Setting] = &[
         show: |config| Some(or_none(config.listener.bandwidth, |it| it.to_string())),
         act: Act::Value(SettingKey::LIMIT_BANDWIDTH, |config, text| {
             config.listener.bandwidth = Bandwidth::parse(text)?;
+            Ok(())
+        }),
+    },
+    Setting {
+        short: "",
+        long: "limit-datagram-rate",
+        value: "RATE|none",
+        says: "Datagrams that a client may send to a udp:// listener, such as 100/s or \
+               100/s,burst=500; others are dropped. The rule is datagram-rate.",
+        default: |_| "none, no limit".to_owned(),
+        show: |config| Some(or_none(config.listener.datagrams.rate, |it| it.to_string())),
+        act: Act::Value(SettingKey::LIMIT_DATAGRAM_RATE, |config, text| {
+            let rate = if text == "none" { None } else { Some(Rate::parse(text)?) };
+            config.listener.datagrams.rate = rate;
+            Ok(())
+        }),
+    },
+    Setting {
+        short: "",
+        long: "limit-flows",
+        value: "N",
+        says: "Flows that a client may have at once at a udp:// listener, 1 to 1000000; what \
+               would begin another one is dropped. The rule is flows.",
+        default: |_| "no limit".to_owned(),
+        show: |config| config.listener.datagrams.flows.map(|it| it.to_string()),
+        act: Act::Value(SettingKey::LIMIT_FLOWS, |config, text| {
+            let most = number_u32(text, 1..=limits::LIMIT_FLOWS_MAX)?;
+            config.listener.datagrams.flows = Some(most);
             Ok(())
         }),
     },

@@ -467,6 +467,8 @@ const ONCE: &[(&str, &str)] = &[
     ("max-connection-time", "1s"),
     ("min-rate", "500/s"),
     ("limit-bandwidth", "1m/s"),
+    ("limit-datagram-rate", "1/s"),
+    ("limit-flows", "1"),
     ("udp-timeout", "1s"),
     ("udp-responses", "1"),
     ("udp-requests", "1"),

@@ -3,5 +3,6 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod client_limits;
 mod flows;
 mod trouble;

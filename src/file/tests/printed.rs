@@ -54,6 +54,8 @@ fn texts(setting: &Setting) -> &'static [&'static str] {
         ("seed", _) => &["7", "18446744073709551615"],
         ("max-body", _) => &["10m", "4097", "none"],
         ("udp-timeout" | "register-udp" | "metrics", _) => &[],
+        ("limit-datagram-rate", _) => &["100/s", "5/m,burst=10", "none"],
+        ("limit-flows", _) => &["1", "64"],
         ("limit-bandwidth", _) => &["10m/s", "64k/s,burst=1m", "none"],
         ("min-rate", _) => &["500/s", "4k/s,after=5s", "none"],
         (_, "DURATION|none") => &["1s", "2h", "none"],
