@@ -11,13 +11,16 @@ mod picks;
 use std::hint::black_box;
 use std::io::IoSlice;
 use std::net::{IpAddr, Ipv4Addr};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use criterion::{
     BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main,
 };
-use pointsman::config::{Algorithm, Condition, Match, Rate, RouteName};
+use pointsman::config::{Algorithm, Cidr, Condition, ForwardedFields, Match, Rate, RouteName};
 use pointsman::event::{Generation, Key, Owner, Slots, Timers};
+use pointsman::guard::bans::{Ban, Bans};
+use pointsman::guard::ranges::{Building, Found, Listing};
+use pointsman::guard::strikes::{Strikes, Terms};
 use pointsman::guard::{ClientKey, Gcra, Secret, Table};
 use pointsman::http::added::{Added, Proto};
 use pointsman::http::edits::{RequestEdits, ResponseEdits};
@@ -69,6 +72,7 @@ const FORWARD: Forward<'_> = Forward {
     trusted: false,
     host: "127.0.0.1:8080",
     added: &Added { via: Some("pointsman"), ..Added::NONE },
+    told: ForwardedFields::DEFAULT,
     subject: None,
     edits: RequestEdits::NONE,
 };
@@ -91,7 +95,7 @@ criterion_group! {
         .measurement_time(Duration::from_secs(1))
         .sample_size(50);
     targets = heads, bodies, timers, all_picks, choices, buffers, slots,
-        limits
+        limits, guard
 }
 criterion_main!(parts);
 
@@ -347,6 +351,47 @@ fn limits(criterion: &mut Criterion) {
             let address = IpAddr::V4(Ipv4Addr::from_bits(0x0a00_0000 + client));
             table.ask(ClientKey::of_address(address, 64), 1, &law, now)
         });
+    });
+    group.finish();
+}
+
+/// An address looked up in lists and among bans, and a strike; each time another one.
+fn guard(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("guard");
+    let mut random = fastrand::Rng::with_seed(1);
+    let mut addresses: Vec<IpAddr> =
+        (0..65_536).map(|_| IpAddr::V4(random.u32(..).into())).collect();
+    addresses.dedup();
+    let mut next = addresses.iter().copied().cycle();
+    for count in [10_000, 1_000_000] {
+        let mut building = Building::default();
+        let list = building.list("deny", Listing::Deny);
+        for _ in 0..count {
+            let address = IpAddr::V4(random.u32(..).into());
+            building.add(list, Cidr::around(address, random.u8(20..=32)));
+        }
+        let ranges = building.finish();
+        group.bench_function(BenchmarkId::new("lists", count), |bencher| {
+            bencher.iter(|| {
+                let found = ranges.find(next.next().expect("endless"));
+                black_box(matches!(found, Found::Denied(_)))
+            });
+        });
+    }
+    let now = Instant::now();
+    let mut bans = Bans::default();
+    for address in &addresses {
+        let ban = Ban::lasting(Duration::from_secs(60), "", "", now, SystemTime::UNIX_EPOCH);
+        bans.set(Cidr::around(*address, 32), ban);
+    }
+    group.bench_function(BenchmarkId::new("bans", bans.len()), |bencher| {
+        bencher.iter(|| black_box(bans.find(next.next().expect("endless"), now).is_some()));
+    });
+    let mut strikes = Strikes::new((1, 2), now);
+    let terms =
+        Terms { after: 1_000, window: Duration::from_secs(60), time: Duration::from_secs(60) };
+    group.bench_function("strike", |bencher| {
+        bencher.iter(|| strikes.strike(next.next().expect("endless"), &terms, now).is_some());
     });
     group.finish();
 }

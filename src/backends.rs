@@ -21,6 +21,8 @@ mod pools;
 mod queue;
 mod queues;
 mod results;
+mod retry_budget;
+mod retrying;
 mod seat;
 mod server;
 mod standing;
@@ -87,6 +89,8 @@ pub struct Backends {
     probes_wanted: Vec<ServerId>,
     /// Who went up or down since somebody asked.
     flips: Vec<(ServerId, Flip)>,
+    /// One of them is told, or was, which server name a client asks for.
+    say_authority: bool,
     /// How the operator writes settings, for the log.
     spelling: Spelling,
 }
@@ -102,6 +106,7 @@ impl Default for Backends {
             queued: VecDeque::new(),
             probes_wanted: Vec::new(),
             flips: Vec::new(),
+            say_authority: false,
             spelling: Spelling::PATHS,
         }
     }

@@ -9,6 +9,7 @@
 //! `http` and `udp` what only such listeners use, `access_log` where that goes, `condition` when
 //! something applies to a request, `matching` which requests a service takes.
 
+mod access_lists;
 mod access_log;
 mod admin;
 mod admin_state;
@@ -16,14 +17,17 @@ mod advice;
 mod algorithm;
 mod backend;
 mod bandwidth;
+mod bans;
 mod check;
 mod cidr;
+mod client_limits;
 mod complaint;
 mod condition;
 mod datagrams;
 mod desired;
 mod edit;
 mod expect;
+mod forwarded;
 mod guard;
 mod host;
 mod host_name;
@@ -42,6 +46,7 @@ mod queue;
 mod rate;
 mod route;
 mod rule;
+mod send_proxy;
 mod service;
 mod shared;
 mod slowness;
@@ -56,6 +61,7 @@ mod whole;
 
 use std::collections::BTreeSet;
 
+pub use access_lists::{AccessKeys, AccessLists};
 pub use access_log::{AccessLogFormat, AccessLogPlace};
 pub use admin::{
     AdminListen, AdminSettings, HaproxyLevel, allowed_host, check_admin, complain_of_admin,
@@ -66,8 +72,10 @@ pub use advice::{advice, advice_on_pool};
 pub use algorithm::{Algorithm, AlgorithmRow};
 pub use backend::BackendSpec;
 pub use bandwidth::Bandwidth;
+pub use bans::BanSettings;
 pub use check::Check;
 pub use cidr::Cidr;
+pub use client_limits::{LimitBy, LimitSettings, ListenerLimits, Reject, RequestLimit};
 pub use complaint::{Complaint, Complaints, Phrase, Wrong};
 pub use condition::{Condition, Facts, Glob};
 pub use datagrams::DatagramLimits;
@@ -78,6 +86,7 @@ pub use edit::{
     FieldEdit, HeadEdit, HeadOf, PathEdit, REDIRECT_STATUSES, location, redirect_status,
 };
 pub use expect::{HttpCheck, Statuses, TextCheck, check_host};
+pub use forwarded::ForwardedFields;
 pub use guard::{DryRun, is_rule_name};
 pub use host::host_text;
 pub use host_name::HostName;
@@ -91,7 +100,7 @@ pub use overlay::{
     Laid, Mark, Member, Overlay, OverlaySource, OverrideRow, Patch, Told, Untold, time_text,
 };
 pub use own::OwnListeners;
-pub use pool::{AllDown, CheckSettings, OnDown, OnLapse, OnRemoved, PoolSettings};
+pub use pool::{AllDown, CheckSettings, OnDown, OnLapse, OnRemoved, PoolSettings, RetryBudget};
 pub use process::{LOG_LEVELS, LogFormat, ProcessSettings};
 pub use queue::{QueueOrder, QueueSettings};
 pub use rate::{Rate, RateUnit};
@@ -99,6 +108,7 @@ pub use route::{Destination, Route, RouteName, RoutePlan, plan};
 pub use rule::{
     Action, RedirectTo, Respond, Rule, Share, WHOLE, check_shares, share, share_text,
 };
+pub use send_proxy::{ProxyTlv, ProxyTlvs, SendProxy};
 pub use service::{Redirect, RequestIds, ServiceSettings};
 pub use shared::Shared;
 pub use slowness::{MinRate, Slowness, duration_or_none, or_none};
@@ -110,7 +120,7 @@ pub use tls::{
     alpn_names, dials_tls,
 };
 pub use tokens::{Needs, Role, Token, Tokens, from_hex, to_hex};
-pub use udp::UdpSettings;
+pub use udp::{UdpSettings, v1_for_datagrams};
 pub use value::{
     ON_OFF, alternatives, closest, duration, duration_text, io_words, number, number_u32,
     one_of, size_or_none, size_text, tcp_keepalive, word_of,

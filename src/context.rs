@@ -251,7 +251,7 @@ impl Context {
             services: Roster::default(),
             copies: Copies::default(),
             traces: Traces::new(fastrand::u64(..), now),
-            guard: Guard::new(now),
+            guard: Guard::new(now, (fastrand::u64(..), fastrand::u64(..))),
             picks: Picks::default(),
             access_log: None,
             settings,
@@ -359,7 +359,9 @@ impl Context {
     /// Its pair is done with this connection, and another one may use it: to the idle list.
     pub fn park(&mut self, key: Key) {
         let Some(connection) = self.connections.get_mut(key) else { return };
-        if connection.is_bound() || connection.is_outdated {
+        // A header at its beginning says whose it is: it is nobody else's.
+        let is_headed = self.backends[connection.backend].proxy.is_some();
+        if connection.is_bound() || connection.is_outdated || is_headed {
             return self.retire(key);
         }
         connection.user = User::Idle;

@@ -133,6 +133,7 @@ pub mod logging;
 pub mod net;
 pub mod outlet;
 pub mod picks;
+pub mod proxy_header;
 pub mod relay;
 pub mod services;
 pub mod settings;

@@ -22,7 +22,7 @@ use std::io::{self, IoSlice};
 
 pub use buffer::{Buffer, BufferPool};
 pub use datagram::{
-    Batch, DatagramListener, DatagramSocket, Piece, RecvMeta, RecvOutcome, Refused,
+    Batch, DatagramListener, DatagramSocket, Headed, Piece, RecvMeta, RecvOutcome, Refused,
     SendOutcome, Sender, Transmit, ports,
 };
 pub use inlet::Inlet;

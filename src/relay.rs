@@ -22,6 +22,7 @@
 //! slab of pairs.
 
 pub mod account;
+pub mod ahead;
 mod bandwidth;
 pub mod client;
 pub mod connect;
@@ -38,6 +39,7 @@ pub mod report;
 pub mod routing;
 #[cfg(test)]
 mod simulation;
+pub mod strike;
 pub mod tcp;
 #[cfg(test)]
 mod tests;
@@ -54,6 +56,7 @@ use std::time::{Duration, Instant};
 use crate::config::{Phase, Service};
 use crate::context::Context;
 use crate::event::{Key, TimerKey};
+use crate::guard::RuleId;
 use crate::net::tls::Tls;
 
 use hello::Hello;
@@ -83,6 +86,8 @@ enum Talk {
     Http(Option<Box<Http>>),
     /// It reads our last word.
     Parting(Box<Parting>),
+    /// This rule does not let it in, and it is held for a while.
+    Held(RuleId),
 }
 
 /// How a client stands with us: what it would lose if it were closed.
@@ -116,6 +121,7 @@ impl Pair {
             Talk::Tcp => tcp::act(client, cx),
             Talk::Http(http) => http::act(http, client, cx),
             Talk::Parting(parting) => parting.act(client, cx),
+            Talk::Held(_) => Verdict::Keep,
         }
     }
 
@@ -129,6 +135,7 @@ impl Pair {
             Talk::Tcp => tcp::on_timer(client, cx),
             Talk::Http(http) => http::on_timer(http, client, cx),
             Talk::Parting(parting) => parting.on_timer(client, cx),
+            Talk::Held(rule) => guard::on_timer_of_held(*rule, client, cx),
         }
     }
 
@@ -140,7 +147,9 @@ impl Pair {
             Talk::Tcp => tcp::called(client, cx),
             Talk::Http(http) => http::act(http, client, cx),
             // They do not wait.
-            Talk::New | Talk::Handshake | Talk::Hello(_) | Talk::Parting(_) => Verdict::Keep,
+            Talk::New | Talk::Held(_) | Talk::Handshake | Talk::Hello(_) | Talk::Parting(_) => {
+                Verdict::Keep
+            }
         }
     }
 
@@ -151,7 +160,9 @@ impl Pair {
             Talk::Tcp => tcp::on_backend_lost(loss, client, cx),
             Talk::Http(http) => http::on_backend_lost(loss, http, client, cx),
             // They have no backend.
-            Talk::New | Talk::Handshake | Talk::Hello(_) | Talk::Parting(_) => Verdict::Keep,
+            Talk::New | Talk::Handshake | Talk::Hello(_) | Talk::Parting(_) | Talk::Held(_) => {
+                Verdict::Keep
+            }
         }
     }
 
@@ -169,6 +180,7 @@ impl Pair {
                 ClientStanding::Resting
             }
             Talk::Parting(parting) if parting.is_told() => ClientStanding::Told,
+            Talk::Held(_) => ClientStanding::Told,
             Talk::Http(_) | Talk::Parting(_) => ClientStanding::Busy,
         }
     }
@@ -182,6 +194,9 @@ impl Pair {
     /// Whether a stop need not wait for it. A client of HTTP that has not begun loses nothing; of
     /// one that would be relayed as it is nobody knows.
     pub fn may_end_at_stop(&self, cx: &Context) -> bool {
+        if matches!(self.talk, Talk::Held(_)) {
+            return true;
+        }
         match self.standing() {
             ClientStanding::Resting => true,
             ClientStanding::Silent => {
@@ -195,6 +210,7 @@ impl Pair {
     pub fn doing(&self) -> &'static str {
         match &self.talk {
             Talk::New => "accepted",
+            Talk::Held(_) => "held in the tarpit",
             Talk::Handshake => "shaking hands",
             Talk::Hello(_) => "reading the ClientHello",
             Talk::Tcp => self.client.doing(),
@@ -221,7 +237,10 @@ impl Pair {
             cx.stats.handshakes.failed += 1;
             report::handshake_cut(reason, &self.client, cx);
         }
-        guard::gone(&self.client, cx);
+        if matches!(self.talk, Talk::Held(_)) {
+            cx.guard.release_held();
+        }
+        guard::gone(&mut self.client, cx);
         let mut partial_head = None;
         if let Talk::Http(Some(http)) = &mut self.talk {
             partial_head = http.partial_head();
@@ -263,6 +282,10 @@ impl Pair {
                 self.talk = Talk::Http(http);
                 verdict
             }
+            Successor::Held(rule) => {
+                self.talk = Talk::Held(rule);
+                Verdict::Keep
+            }
             Successor::Tunnel => {
                 self.talk = Talk::Tcp;
                 tcp::act(client, cx)
@@ -290,6 +313,9 @@ impl Pair {
         match phase {
             Phase::Guard => guard::admit(client, cx),
             Phase::Tls => {
+                if let Some(verdict) = guard::handshake(client, cx) {
+                    return verdict;
+                }
                 self.talk = Talk::Handshake;
                 handshake::begin(client, cx)
             }
@@ -310,7 +336,10 @@ impl Pair {
             Service::Bytes => {
                 self.talk = Talk::Tcp;
                 report::begin(Some(client.active_at(cx)), client, cx);
-                tcp::open(client, cx)
+                match guard::serve(client, cx) {
+                    Ok(()) => tcp::open(client, cx),
+                    Err(reason) => Verdict::Close(reason),
+                }
             }
             Service::Http => {
                 let mut http = None;

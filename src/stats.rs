@@ -63,6 +63,8 @@ pub struct Stats {
     pub relayed: Moved,
     /// Connects repeated at another backend.
     pub retries: u64,
+    /// Those that were not, for want of budget.
+    pub retries_over_budget: u64,
     /// Times that descriptors or memory had run out.
     pub exhausted: u64,
     /// Idle connections to backends closed because descriptors had run out.

@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use crate::balance::{Balance, Work};
-use crate::config::{AdminState, OnDown, OnRemoved, PoolSettings};
+use crate::config::{AdminState, OnDown, OnRemoved, PoolSettings, ProxyTlv, SendProxy};
 use crate::event::{PoolId, ProbeId, ServerId};
 
 use super::pool::{Pool, PoolPlan, SeatPlace};
@@ -35,7 +35,19 @@ impl Backends {
     /// A server that counts as up until its first result, and sits in no pool yet.
     pub fn add_server(&mut self, plan: ServerPlan, now: Instant) -> ServerId {
         self.shortest_idle = self.shortest_idle.min(plan.idle_rules.time);
+        self.note_proxy(&plan);
         self.servers.insert(Server::new(plan, now))
+    }
+
+    fn note_proxy(&mut self, plan: &ServerPlan) {
+        let tlvs = plan.proxy.map(SendProxy::tlvs).unwrap_or_default();
+        self.say_authority |= tlvs.has(ProxyTlv::Authority);
+    }
+
+    /// Whether some server may be told which server name a client asks for, so that it is kept
+    /// until the connection is begun.
+    pub fn say_authority(&self) -> bool {
+        self.say_authority
     }
 
     /// A pool without members.
@@ -135,6 +147,7 @@ impl Backends {
     /// It is as this plan says from now on. What it counted, and what is known of it, stays.
     pub fn change_server(&mut self, id: ServerId, plan: ServerPlan, now: Instant) {
         self.shortest_idle = self.shortest_idle.min(plan.idle_rules.time);
+        self.note_proxy(&plan);
         let Some(server) = self.servers.get_mut(id) else { return };
         let is_renamed = *server.name != *plan.name;
         let name = plan.name.clone();

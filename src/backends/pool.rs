@@ -30,6 +30,7 @@ use crate::stats::traffic::Traffic;
 
 use super::eject::Crowd;
 use super::queue::Queue;
+use super::retry_budget::RetryBudget;
 use super::seat::{Presence, Seat, SeatPlan, View};
 use super::sticky::{StickyKey, Tokens};
 use super::{Server, Servers};
@@ -81,6 +82,8 @@ pub struct Pool {
     ejected: usize,
     /// Clients that were here lately.
     crowd: Crowd,
+    /// Its retries, and the requests that pay for them.
+    pub(super) budget: RetryBudget,
     /// When the answers of its members were last compared.
     compared_at: Option<Instant>,
     /// Clients and flows that are its own; they keep it from being freed.
@@ -110,6 +113,7 @@ impl Pool {
             ramping: 0,
             ejected: 0,
             crowd: Crowd::default(),
+            budget: RetryBudget::default(),
             compared_at: None,
             users: 0,
             tokens,
@@ -213,10 +217,12 @@ impl Pool {
         let Some(seat) = &mut self.seats[index] else { return };
         let was_ready = seat.is_ready();
         seat.admin = admin;
-        let is_back = !was_ready && seat.is_ready();
-        self.end_ramp(index);
-        if is_back && self.seat(index).is_some_and(Seat::is_up) {
-            self.begin_ramp(index, now);
+        let is_ready = seat.is_ready();
+        if was_ready != is_ready {
+            self.end_ramp(index);
+            if is_ready && self.seat(index).is_some_and(Seat::is_up) {
+                self.begin_ramp(index, now);
+            }
         }
         self.follow_operator(index, words);
     }

@@ -8,8 +8,10 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use crate::config::{ProxyTlv, SendProxy};
 use crate::event::{Key, ProbeId};
 use crate::net::tls::client::ClientTls;
+use crate::proxy_header::write;
 use crate::stats::histogram::RecentTimes;
 use crate::stats::{BackendCounts, Rate};
 
@@ -55,6 +57,8 @@ pub struct Server {
     pub dial: Option<ClientTls>,
     /// The same for probes.
     pub probe_dial: Option<ClientTls>,
+    /// The header of the PROXY protocol that each connection to it begins with.
+    pub proxy: Option<SendProxy>,
     /// The last load that it reported.
     pub load: Option<f64>,
     /// What was counted of it.
@@ -94,6 +98,8 @@ pub struct ServerPlan {
     pub dial: Option<ClientTls>,
     /// The same for probes.
     pub probe_dial: Option<ClientTls>,
+    /// The header of the PROXY protocol that each connection to it begins with.
+    pub proxy: Option<SendProxy>,
     /// Where its probes go, if not to the port of its addresses.
     pub check_port: Option<u16>,
     /// What they say of their host.
@@ -142,6 +148,7 @@ impl Server {
             idle_rules: plan.idle_rules,
             dial: plan.dial,
             probe_dial: plan.probe_dial,
+            proxy: plan.proxy,
             load: None,
             counts: BackendCounts::default(),
             rate: Rate::new(now),
@@ -169,6 +176,7 @@ impl Server {
         self.idle_rules = plan.idle_rules;
         self.dial = plan.dial;
         self.probe_dial = plan.probe_dial;
+        self.proxy = plan.proxy;
     }
 
     /// How many connections to it wait for a client.
@@ -210,6 +218,17 @@ impl Server {
         address
     }
 
+    /// What a connection of our own to it begins with, on behalf of no client: of version 1 the
+    /// addresses of the connection itself, which are as true as any. `from` is our end; a datagram
+    /// has none to say, and version 1 nothing for it.
+    pub fn own_header(&self, from: Option<SocketAddr>, to: SocketAddr) -> Option<Box<[u8]>> {
+        let header = match self.proxy? {
+            SendProxy::V1 => write::v1(from?, to),
+            SendProxy::V2(tlvs) => write::v2_local(tlvs.has(ProxyTlv::Crc32c)),
+        };
+        Some(header.into())
+    }
+
     /// What its pools have to know of it.
     pub(super) fn view(&self) -> View {
         let presence = match self.state {
@@ -246,6 +265,7 @@ impl ServerPlan {
             max_connections: None,
             dial: None,
             probe_dial: None,
+            proxy: None,
             check_port: None,
             check_host: String::new(),
             check: CheckRules { rise_fall: RiseFall { rise: 1, fall: 1 }, probed: true },

@@ -13,6 +13,7 @@ use super::host::{
     protocol_and_rest, usual_port,
 };
 use super::key::SettingKey;
+use super::send_proxy::SendProxy;
 use super::text::quoted;
 use super::value::{self, closest, digits};
 use super::{AdminState, Protocol};
@@ -28,7 +29,8 @@ const BACKEND_SCHEMES: Schemes = &[
 ];
 
 const OPTIONS_WANT: &str = "weight=N, max-connections=N, backup, check-port=N, tls, \
-                            sni=NAME, admin=drain|maint or name=NAME";
+                            sni=NAME, proxy=v1|v2, proxy-tlvs=NAME+NAME, \
+                            admin=drain|maint or name=NAME";
 
 /// One backend as it was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +50,8 @@ pub struct BackendSpec {
     pub tls: Option<String>,
     /// Where its probes go, if not to `port`.
     pub check_port: Option<u16>,
+    /// The header of the PROXY protocol that it is sent ahead of everything else.
+    pub proxy: Option<SendProxy>,
     /// What logs call it, and what the hashing algorithms place: `HOST:PORT` unless named.
     pub name: String,
     /// Whether it is to have work at all.
@@ -70,8 +74,9 @@ impl BackendSpec {
     }
 
     /// `[SCHEME://]HOST:PORT[,weight=N][,max-connections=N][,backup][,check-port=N][,tls]
-    /// [,sni=NAME][,name=NAME]`, in one piece. What is spoken to a backend follows from the
-    /// listener, so that of its scheme only matters whether it is encrypted.
+    /// [,sni=NAME][,proxy=v1|v2][,proxy-tlvs=NAME+NAME][,name=NAME]`, in one piece. What is spoken
+    /// to a backend follows from the listener, so that of its scheme only matters whether it is
+    /// encrypted.
     pub fn parse(text: &str) -> Result<BackendSpec, Wrong> {
         let (protocol, rest) = protocol_and_rest(text, BACKEND_SCHEMES)?;
         let mut parts = rest.split(',');
@@ -86,6 +91,12 @@ impl BackendSpec {
             let found = format!("sni= without TLS in {}", quoted(text));
             return Err(Wrong::saying(found, "https:// in front, or ,tls"));
         }
+        let version = options.proxy.as_deref();
+        let proxy = SendProxy::parse(version, options.proxy_tlvs.as_deref(), text)?;
+        if protocol.is_udp() && proxy == Some(SendProxy::V1) {
+            let want = "proxy=v2: v1 cannot speak of datagrams";
+            return Err(Wrong::found_in("proxy=v1", text, want));
+        }
         let expected = options.sni.take().unwrap_or_else(|| host.clone());
         Ok(BackendSpec {
             host,
@@ -95,6 +106,7 @@ impl BackendSpec {
             max_connections: options.max_connections,
             backup: options.backup,
             check_port: options.check_port,
+            proxy,
             name: options.name.unwrap_or_else(|| address.to_owned()),
             admin: options.admin.unwrap_or_default(),
         })
@@ -145,6 +157,8 @@ struct BackendOptions {
     tls: bool,
     sni: Option<String>,
     check_port: Option<u16>,
+    proxy: Option<String>,
+    proxy_tlvs: Option<String>,
     admin: Option<AdminState>,
     name: Option<String>,
 }
@@ -167,6 +181,10 @@ impl BackendOptions {
             "check-port" => {
                 let port = number_option(option, value, 1..=u32::from(u16::MAX), text)?;
                 self.check_port.replace(port as u16).is_some()
+            }
+            "proxy" => self.proxy.replace(value.unwrap_or_default().to_owned()).is_some(),
+            "proxy-tlvs" => {
+                self.proxy_tlvs.replace(value.unwrap_or_default().to_owned()).is_some()
             }
             "admin" => self.admin.replace(admin_option(option, value, text)?).is_some(),
             "name" => self.name.replace(name_option(option, value, text)?).is_some(),
@@ -234,8 +252,18 @@ fn unknown_option(key: &str, option: &str, text: &str) -> Wrong {
         let found = format!("an empty option in {}", quoted(text));
         return Wrong::saying(found, OPTIONS_WANT);
     }
-    let keys =
-        ["weight", "max-connections", "backup", "check-port", "tls", "sni", "admin", "name"];
+    let keys = [
+        "weight",
+        "max-connections",
+        "backup",
+        "check-port",
+        "tls",
+        "sni",
+        "proxy",
+        "proxy-tlvs",
+        "admin",
+        "name",
+    ];
     let near = closest(key, keys);
     let want = Phrase::from(OPTIONS_WANT);
     let want = match near {
@@ -330,6 +358,7 @@ mod tests {
             backup: false,
             tls: None,
             check_port: None,
+            proxy: None,
             name: "db1:5432".to_owned(),
             admin: AdminState::Ready,
         };

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::key::SettingKey;
-use super::{Bandwidth, Cidr, DatagramLimits, ListenerTls};
+use super::{AccessLists, Bandwidth, Cidr, DatagramLimits, ListenerLimits, ListenerTls};
 use crate::limits;
 
 /// What holds for a client from the accept until its service is known.
@@ -18,12 +18,16 @@ pub struct ListenerSettings {
     pub keep_alive: Duration,
     /// Proxies whose X-Forwarded fields are kept.
     pub trusted_proxies: Vec<Cidr>,
+    /// Who may come in.
+    pub access: AccessLists,
     /// What becomes of its clients when it is removed.
     pub on_removed: OnListenerRemoved,
     /// How many bytes a second each client is sent.
     pub bandwidth: Option<Bandwidth>,
     /// What each client may send in datagrams.
     pub datagrams: DatagramLimits,
+    /// What each client may do.
+    pub limits: ListenerLimits,
     /// How TLS is spoken with clients.
     pub tls: ListenerTls,
 }
@@ -55,9 +59,11 @@ impl ListenerSettings {
         header_timeout: limits::HEADER_TIMEOUT_DEFAULT,
         keep_alive: limits::KEEP_ALIVE_DEFAULT,
         trusted_proxies: Vec::new(),
+        access: AccessLists::NONE,
         on_removed: OnListenerRemoved::Drain,
         bandwidth: None,
         datagrams: DatagramLimits { rate: None, flows: None },
+        limits: ListenerLimits::NONE,
         tls: ListenerTls::DEFAULT,
     };
 

@@ -263,6 +263,7 @@ impl BackendSpec {
             && !self.backup
             && self.tls.is_none()
             && self.check_port.is_none()
+            && self.proxy.is_none()
     }
 }
 

@@ -5,9 +5,9 @@
 
 use std::time::Duration;
 
-use super::Config;
 use super::complaint::{Phrase, Wrong};
 use super::key::SettingKey;
+use super::{BackendSpec, Config, SendProxy};
 use crate::limits;
 
 /// What holds for the flows of the `udp://` listeners of a service.
@@ -42,8 +42,19 @@ pub fn is_udp_alone(config: &Config) -> bool {
     !config.listeners.is_empty() && listeners.all(|listen| listen.protocol.is_udp())
 }
 
+/// A line of v1 knows TCP alone.
+pub fn v1_for_datagrams(backend: &str) -> Wrong {
+    let found = format!("'{backend}' with proxy=v1 behind a udp:// listener");
+    Wrong::saying(found, "proxy=v2: v1 cannot speak of datagrams")
+}
+
 /// Datagrams are not encrypted on their way: whoever asks for that must not believe that they are.
 pub fn check_udp_backends(config: &Config) -> Result<(), Wrong> {
+    let has_udp = config.listeners.iter().any(|listen| listen.protocol.is_udp());
+    let is_v1 = |backend: &&BackendSpec| backend.proxy == Some(SendProxy::V1);
+    if let Some(backend) = config.backends.iter().find(is_v1).filter(|_| has_udp) {
+        return Err(v1_for_datagrams(&backend.name));
+    }
     let encrypted = config.backends.iter().find(|backend| backend.tls.is_some());
     match encrypted {
         Some(backend) if is_udp_alone(config) => {

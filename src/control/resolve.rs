@@ -5,7 +5,9 @@ use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use log::warn;
 
 use crate::backends::{CheckRules, IdleRules, RiseFall, ServerPlan};
-use crate::config::{BackendSpec, Check, Complaint, Phrase, SettingKey, host_text};
+use crate::config::{
+    BackendSpec, Check, Complaint, Phrase, SendProxy, SettingKey, host_text, v1_for_datagrams,
+};
 use crate::limits::BACKEND_ADDRESSES_MAX;
 use crate::net::tls::client::ClientTls;
 
@@ -22,6 +24,11 @@ pub(super) fn plan(
     let complaint = |why: Phrase| {
         Complaint::of(SettingKey::BACKEND, format!("{}:{}", spec.host, spec.port), why)
     };
+    // Files and flags were asked already; what was told while it runs was not.
+    if spec.proxy == Some(SendProxy::V1) && wanted.is_for_datagrams() {
+        let why = v1_for_datagrams(&spec.name);
+        return Err(Complaint::of(SettingKey::BACKEND, &*spec.name, why));
+    }
     let (dial, probe_dial) = dials(wanted, store).ok_or_else(|| {
         let why = Phrase::from(format!("'{}' is no name for TLS; ,", spec.host));
         complaint(why.setting(TlsStore::NAME, "NAME").text(" gives one"))
@@ -36,6 +43,7 @@ pub(super) fn plan(
         addresses,
         max_connections: spec.max_connections,
         check_port: spec.check_port,
+        proxy: spec.proxy,
         check_host: probe_host(wanted, probe_dial.is_some()),
         dial,
         probe_dial,

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::backends::SeatPlan;
-use crate::config::{BackendSpec, BackendTls, CheckSettings, Desired};
+use crate::config::{BackendSpec, BackendTls, CheckSettings, Desired, SendProxy};
 
 /// Which backends are which servers, by their places in a desired state: found once for each.
 #[derive(Debug, Clone, Default)]
@@ -57,6 +57,8 @@ pub struct ServerFacts<'a> {
     pub check: &'a CheckSettings,
     /// The port that its probes go to, if another.
     pub check_port: Option<u16>,
+    /// The header of the PROXY protocol that it is sent.
+    pub proxy: Option<SendProxy>,
     /// Connections at most.
     pub max_connections: Option<u32>,
     /// Idle connections at most.
@@ -93,11 +95,25 @@ impl<'a> ServerWanted<'a> {
         self.seats().map(|(pool, _)| pool)
     }
 
-    /// Whether TLS is spoken with both in the same way, or with neither.
+    /// Whether datagrams are given to it.
+    pub fn is_for_datagrams(&self) -> bool {
+        let Desired { listeners, services, .. } = self.desired;
+        let udp = listeners.iter().filter(|it| it.listen.protocol.is_udp());
+        udp.map(|it| &it.name).any(|name| {
+            let mut its = services.iter().filter(|it| it.listeners.contains(name));
+            its.any(|service| service.pools().any(|pool| self.pools().any(|it| it == pool)))
+        })
+    }
+
+    /// Whether TLS is spoken with both in the same way, or with neither, and both are sent the same
+    /// header of the PROXY protocol, or none.
     pub fn speaks_as(&self, other: &ServerWanted<'_>) -> bool {
         let own = &self.facts;
         let ServerFacts { tls, dial, alpn, .. } = other.facts;
-        own.tls == tls && is_same(own.dial, dial) && is_same(own.alpn, alpn)
+        own.proxy == other.facts.proxy
+            && own.tls == tls
+            && is_same(own.dial, dial)
+            && is_same(own.alpn, alpn)
     }
 
     /// Whether both have a seat in a pool of the same name.
@@ -209,6 +225,7 @@ impl ServerList {
             alpn: alpn.map_or(&[], |at| &desired.listeners[at].settings.tls.alpn),
             check: &pool.settings.check,
             check_port: spec.check_port,
+            proxy: spec.proxy,
             max_connections: spec.max_connections,
             idle_connections: pool.settings.backend_idle_connections,
             idle_time: pool.settings.backend_idle,
@@ -223,6 +240,7 @@ impl PartialEq for ServerFacts<'_> {
             && is_same(self.alpn, other.alpn)
             && is_same(self.check, other.check)
             && self.check_port == other.check_port
+            && self.proxy == other.proxy
             && self.max_connections == other.max_connections
             && self.idle_connections == other.idle_connections
             && self.idle_time == other.idle_time

@@ -65,6 +65,7 @@ impl EventLoop {
             || self.cx.retired() > 0
             || !self.sweep.is_over()
             || self.eviction.is_going_on()
+            || self.banishing.is_going_on()
     }
 
     /// The pair is over: the end of the turn reaps it.

@@ -292,7 +292,8 @@ impl Reader<'_> {
     fn blame(&mut self, address: &str, at: Spot, options: &[BackendOption<'_>]) {
         let Some(bare) = self.good(BackendSpec::parse(address), at) else { return };
         // What is said of TLS depends on the rest.
-        for option in options.iter().filter(|it| !matches!(it.key, "tls" | "sni")) {
+        let depends = |it: &BackendOption<'_>| matches!(it.key, "tls" | "sni" | "proxy_tlvs");
+        for option in options.iter().filter(|it| !depends(it)) {
             let alone = format!("{},{}", bare.address(), option.text);
             self.good(BackendSpec::parse(&alone), option.at);
         }
@@ -300,7 +301,7 @@ impl Reader<'_> {
 
     /// A key of a backend's table as an option of `--backend`.
     fn backend_option(&mut self, key: &str, at: Spot, value: Value<'_>) -> Option<String> {
-        const KEYS: [&str; 9] = [
+        const KEYS: [&str; 11] = [
             "address",
             "name",
             "weight",
@@ -310,6 +311,8 @@ impl Reader<'_> {
             "sni",
             "check_port",
             "admin",
+            "proxy",
+            "proxy_tlvs",
         ];
         let number = value.integer();
         match key {
@@ -318,6 +321,11 @@ impl Reader<'_> {
                 "admin={}",
                 self.text(value, "\"ready\", \"drain\" or \"maint\"")?
             )),
+            "proxy" => Some(format!("proxy={}", self.text(value, "\"v1\" or \"v2\"")?)),
+            "proxy_tlvs" => {
+                let names: Vec<String> = self.texts(value).into_iter().map(|it| it.0).collect();
+                Some(format!("proxy-tlvs={}", names.join("+")))
+            }
             "name" | "sni" => {
                 let text = self.text(value, "a string")?;
                 if text.contains(',') {

@@ -197,7 +197,11 @@ fn value(setting: &Setting, shown: &str) -> String {
             format!("[{}]", parts.join(", "))
         }
         _ if matches!(setting.act, Act::Values(..)) => {
-            let parts: Vec<String> = shown.split(',').map(string).collect();
+            // Where there are commas in the values, each is a line.
+            let parts: Vec<String> = match shown.ends_with('\n') {
+                true => shown.lines().map(string).collect(),
+                false => shown.split(',').map(string).collect(),
+            };
             format!("[{}]", parts.join(", "))
         }
         _ => string(shown),
@@ -317,6 +321,13 @@ fn backend(spec: &BackendSpec) -> String {
     }
     if let Some(port) = spec.check_port {
         parts.push(format!("check_port = {port}"));
+    }
+    if let Some(proxy) = spec.proxy {
+        parts.push(format!("proxy = {}", string(proxy.version())));
+        let names: Vec<String> = proxy.tlvs().names().map(string).collect();
+        if !names.is_empty() {
+            parts.push(format!("proxy_tlvs = [{}]", names.join(", ")));
+        }
     }
     if let Some(name) = &spec.tls {
         parts.push("tls = true".to_owned());

@@ -44,8 +44,8 @@ impl Gcra {
         Gcra { interval, tolerance: interval.saturating_mul(u64::from(burst.max(1)) - 1) }
     }
 
-    /// Whether `units` more may come at `now` for one whose time is `tat`; and its new time. Nobody
-    /// is ever let through with more units than the burst.
+    /// Whether `units` more may come at `now` for one whose time is `tat`; and its new time, to be
+    /// kept in either case. Nobody is ever let through with more units than the burst.
     #[inline]
     pub fn ask(&self, tat: u64, units: u32, now: u64) -> (Decision, u64) {
         let Gcra { interval, tolerance } = *self;
@@ -141,9 +141,10 @@ mod tests {
         let slow = law("1/h,burst=100");
         let quick = law("10/s,burst=10");
         let (_, owed) = slow.ask(0, 100, 0);
-        let (decision, _) = quick.ask(owed, 1, 0);
+        let (decision, owed) = quick.ask(owed, 1, 0);
         assert!(!decision.admitted);
         assert!(decision.retry_after <= SECOND / 10, "{decision:?}");
+        assert!(quick.ask(owed, 1, decision.retry_after).0.admitted);
     }
 
     #[test]

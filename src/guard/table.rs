@@ -81,9 +81,8 @@ impl Table {
         match self.place(bucket, key, now) {
             Place::Own(at) => {
                 let (decision, tat) = law.ask(self.slots[at][TAT], units, now);
-                if decision.admitted {
-                    self.slots[at][TAT] = tat;
-                }
+                // Where it is refused that is what was there, unless a reload forgave some of it.
+                self.slots[at][TAT] = tat;
                 decision
             }
             Place::Free(at) => {
@@ -178,13 +177,11 @@ impl Table {
         self.counts.shared += 1;
         let shared = self.shared_of(key);
         let (decision, tat) = law.ask(self.slots[shared][TAT], units, now);
-        if decision.admitted {
-            self.slots[shared][TAT] = tat;
-            if let Some(at) = least {
-                self.note_evicted(at, now);
-                let (_, tat) = law.ask(now, units, now);
-                self.put(at, key, tat, 0);
-            }
+        self.slots[shared][TAT] = tat;
+        if let Some(at) = least.filter(|_| decision.admitted) {
+            self.note_evicted(at, now);
+            let (_, tat) = law.ask(now, units, now);
+            self.put(at, key, tat, 0);
         }
         decision
     }

@@ -7,10 +7,9 @@ use std::time::{Duration, Instant};
 use mio::Registry;
 use mio::event::Event;
 
-use crate::backends::Course;
+use crate::backends::{Course, Server};
 use crate::event::Owner;
 use crate::limits::CHECK_ANSWER_BYTES_MAX;
-use crate::net::tls::client::ClientTls;
 use crate::net::{Connect, DatagramSocket, Fault, Received, Sent, Socket, Stream};
 
 use super::check::{Heard, Judgement, Question, Rest};
@@ -55,15 +54,25 @@ pub(super) type RunOutcome = Result<Option<f64>, String>;
 impl ProbeSocket {
     /// A stream that is being connected; or a datagram that is on its way.
     pub fn open(
+        to: &Server,
         address: SocketAddr,
-        dial: Option<&ClientTls>,
         datagram: Option<&[u8]>,
     ) -> Result<ProbeSocket, Fault> {
         let Some(datagram) = datagram else {
-            return Stream::connect(address, dial, None).map(ProbeSocket::Stream);
+            let mut stream = Stream::connect(address, to.probe_dial.as_ref(), None)?;
+            if to.proxy.is_some()
+                && let Some(header) =
+                    to.own_header(stream.local_address().ok().or(Some(address)), address)
+            {
+                stream.begin_with(header);
+            }
+            return Ok(ProbeSocket::Stream(stream));
         };
         let socket = DatagramSocket::connect(address)?;
-        socket.send(datagram)?;
+        match to.own_header(None, address) {
+            Some(header) => socket.send(&[&header, datagram].concat())?,
+            None => socket.send(datagram)?,
+        }
         Ok(ProbeSocket::Datagram(socket))
     }
 

@@ -114,3 +114,14 @@ pub const QUEUE_OVERLOAD: Duration = Duration::from_secs(1);
 
 /// What `Retry-After` says to who waited in vain, or could not wait, in seconds.
 pub const QUEUE_RETRY_AFTER_SECONDS: NonZeroU32 = NonZeroU32::MIN;
+
+/// Over how many seconds requests pay for retries, as in Linkerd (its `ttl` is 10 s by default).
+pub const RETRY_BUDGET_SECONDS: usize = 10;
+
+/// Retries a second that need no requests to pay for them, Linkerd's `minRetriesPerSecond`: in a
+/// pool with little to do one backend that is not there costs nobody an error. (Envoy's floor is
+/// of retries in progress, `min_retry_concurrency` 3.)
+pub const RETRY_BUDGET_FREE_PER_SECOND: u64 = 10;
+
+/// Pause between two lines of the log about one pool whose retries are over its budget.
+pub const RETRY_BUDGET_WARNINGS: Duration = Duration::from_secs(10);

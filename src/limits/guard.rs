@@ -60,6 +60,10 @@ pub const NEIGHBOURS_IPV4_PREFIX: u8 = 24;
 /// The same of IPv6: what a site has.
 pub const NEIGHBOURS_IPV6_PREFIX: u8 = 48;
 
+/// Pairs that are looked at for one of a client that rests, where it has as many connections as it
+/// may have and wants one more: some ten microseconds. The next look goes on from there.
+pub const LIMIT_LOOKS: usize = 256;
+
 /// How long a client is held in a tarpit.
 pub const TARPIT_DEFAULT: Duration = Duration::from_secs(10);
 

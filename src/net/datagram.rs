@@ -10,6 +10,7 @@
 //! of flows or backends.
 
 mod batch;
+mod headed;
 mod sender;
 #[cfg(target_os = "linux")]
 #[path = "datagram/linux.rs"]
@@ -31,6 +32,7 @@ use crate::limits::{BUSY_BUFFER_BYTES, DATAGRAM_BUFFER_BYTES, PORTS_ASSUMED, SLO
 use super::{Families, Fault};
 
 pub use batch::{Batch, RecvOutcome};
+pub use headed::Headed;
 pub use sender::{Cursor, Refused, SendOutcome, Sender};
 
 // because: then none can be cut short. UDP's own length has 16 bits, and what the kernel puts

@@ -25,13 +25,31 @@ use super::{Connect, Fault, Pipe, Received, Sent, Socket, Wake, Wire};
 #[derive(Debug)]
 pub struct Stream {
     wire: Wire,
-    tls: Option<Box<Tls>>,
+    /// A box for both: there is a stream in each pair, and most have nothing here.
+    upper: Option<Box<Upper>>,
+}
+
+/// What stands between the bytes of a stream and its wire.
+#[derive(Debug)]
+enum Upper {
+    /// They are encrypted.
+    Tls(Tls),
+    /// Something of ours goes out before any of them.
+    Ahead(Ahead),
+}
+
+/// What a connection to a backend begins with, in the clear: the header of the PROXY protocol.
+#[derive(Debug)]
+struct Ahead {
+    header: Box<[u8]>,
+    /// What begins behind it.
+    tls: Option<Tls>,
 }
 
 impl Stream {
     /// A client's socket, nonblocking already. TCP_NODELAY came with it from the listener.
     pub fn accepted(socket: TcpStream) -> Stream {
-        Stream { wire: Wire::accepted(socket), tls: None }
+        Stream { wire: Wire::accepted(socket), upper: None }
     }
 
     /// How many bytes of the connection the peer has taken, where that can be asked: those that
@@ -48,42 +66,90 @@ impl Stream {
         alpn: Option<&[u8]>,
     ) -> Result<Stream, Fault> {
         let tls = dial.map(|dial| Tls::dial(dial, alpn)).transpose()?;
-        Ok(Stream { wire: Wire::connect(address)?, tls })
+        let upper = tls.map(|tls| Box::new(Upper::Tls(tls)));
+        Ok(Stream { wire: Wire::connect(address)?, upper })
+    }
+
+    /// Nothing was sent yet: this goes out before all else, in one write, and not through TLS.
+    pub fn begin_with(&mut self, header: Box<[u8]>) {
+        let tls = match self.upper.take().map(|upper| *upper) {
+            Some(Upper::Tls(tls)) => Some(tls),
+            Some(Upper::Ahead(Ahead { tls, .. })) => tls,
+            None => None,
+        };
+        self.upper = Some(Box::new(Upper::Ahead(Ahead { header, tls })));
+    }
+
+    /// What goes ahead of all else is sent, if there is something. A socket that was just connected
+    /// has room for all of it, so that a part of it is as good as a break: the peer could make
+    /// nothing of the rest.
+    #[cold]
+    fn send_ahead(&mut self) -> Sent {
+        let Some(Upper::Ahead(ahead)) = self.upper.as_deref_mut() else {
+            return Sent::Bytes(0);
+        };
+        let sent = self.wire.send(&ahead.header);
+        match sent {
+            Sent::Bytes(count) if count < ahead.header.len() => {
+                let fault = Fault::Other(io::ErrorKind::WriteZero);
+                self.wire.give_up(fault);
+                Sent::Broken(fault)
+            }
+            Sent::Bytes(_) => {
+                self.upper = ahead.tls.take().map(|tls| Box::new(Upper::Tls(tls)));
+                sent
+            }
+            Sent::WouldBlock | Sent::Broken(_) => sent,
+        }
+    }
+
+    fn has_ahead(&self) -> bool {
+        matches!(self.upper.as_deref(), Some(Upper::Ahead(_)))
+    }
+
+    fn tls_mut(&mut self) -> Option<&mut Tls> {
+        match self.upper.as_deref_mut() {
+            Some(Upper::Tls(tls)) => Some(tls),
+            Some(Upper::Ahead(_)) | None => None,
+        }
     }
 
     /// From now on the client has to speak TLS, beginning with a handshake.
     pub fn begin_tls(&mut self, config: &Arc<ServerConfig>) -> Result<(), Fault> {
-        self.tls = Some(Tls::accept(config)?);
+        self.upper = Some(Box::new(Upper::Tls(Tls::accept(config)?)));
         Ok(())
     }
 
     /// Whether there is a handshake to get on with: the peer has said something, most likely.
     pub fn is_heard_shaking_hands(&self) -> bool {
-        self.tls.as_ref().is_some_and(|tls| tls.is_shaking_hands()) && self.wire.can_read()
+        self.tls().is_some_and(Tls::is_shaking_hands) && self.wire.can_read()
     }
 
     /// Get on with the handshake of a client.
     pub fn shake_hands(&mut self) -> Handshake {
-        match &mut self.tls {
-            Some(tls) => tls.shake_hands(&mut self.wire),
-            None => Handshake::Done,
+        match self.upper.as_deref_mut() {
+            Some(Upper::Tls(tls)) => tls.shake_hands(&mut self.wire),
+            Some(Upper::Ahead(_)) | None => Handshake::Done,
         }
     }
 
     /// The handshake failed: what is still said is in the clear.
     pub fn drop_tls(&mut self) {
-        self.tls = None;
+        self.upper = None;
     }
 
     /// What TLS knows of the connection.
     pub fn tls(&self) -> Option<&Tls> {
-        self.tls.as_deref()
+        match self.upper.as_deref() {
+            Some(Upper::Tls(tls)) => Some(tls),
+            Some(Upper::Ahead(_)) | None => None,
+        }
     }
 
     /// Ask the poll for what is wanted and not yet asked for. What TLS could not send of its own is
     /// tried again first.
     pub fn arm(&mut self, registry: &Registry, owner: Owner) -> io::Result<()> {
-        if let Some(tls) = &mut self.tls {
+        if let Some(Upper::Tls(tls)) = self.upper.as_deref_mut() {
             tls.settle(&mut self.wire);
         }
         self.wire.arm(registry, owner)
@@ -138,14 +204,28 @@ impl Stream {
         self.wire.want_write();
     }
 
-    /// What became of the connect. With TLS it is done when the handshake is.
+    /// What became of the connect. With TLS it is done when the handshake is, and what goes ahead
+    /// of all else is sent by then.
     pub fn connect_outcome(&mut self) -> Connect {
-        let outcome = match &self.tls {
-            Some(tls) if tls.has_heard() && self.wire.fault().is_none() => Connect::Done,
+        if self.has_ahead() {
+            match self.wire.connect_outcome() {
+                Connect::Done => {}
+                outcome => return outcome,
+            }
+            match self.send_ahead() {
+                Sent::Bytes(_) => {}
+                Sent::WouldBlock => return Connect::Pending,
+                Sent::Broken(fault) => return Connect::Failed(fault),
+            }
+        }
+        let outcome = match self.upper.as_deref() {
+            Some(Upper::Tls(tls)) if tls.has_heard() && self.wire.fault().is_none() => {
+                Connect::Done
+            }
             _ => self.wire.connect_outcome(),
         };
-        match (outcome, &mut self.tls) {
-            (Connect::Done, Some(tls)) => match tls.shake_hands(&mut self.wire) {
+        match (outcome, self.upper.as_deref_mut()) {
+            (Connect::Done, Some(Upper::Tls(tls))) => match tls.shake_hands(&mut self.wire) {
                 Handshake::Pending => Connect::Pending,
                 Handshake::Done => Connect::Done,
                 Handshake::Failed(fault) => Connect::Failed(fault),
@@ -158,17 +238,17 @@ impl Stream {
     /// Close with RST instead of FIN when dropped: the peer must not take a torn stream for a
     /// complete one. One that was told by an alert knows, and a reset might overtake that.
     pub fn reset_on_close(&mut self) {
-        if let Some(tls) = &mut self.tls {
+        if let Some(tls) = self.tls_mut() {
             tls.give_up();
         }
-        if self.tls.as_ref().is_none_or(|tls| tls.fault().is_none()) {
+        if self.tls().is_none_or(|tls| tls.fault().is_none()) {
             self.wire.reset_on_close();
         }
     }
 
     /// It is about to be dropped, and all is said.
     pub fn say_goodbye(&mut self) {
-        if let Some(tls) = &mut self.tls {
+        if let Some(Upper::Tls(tls)) = self.upper.as_deref_mut() {
             tls.say_goodbye(&mut self.wire);
         }
     }
@@ -186,28 +266,39 @@ impl Stream {
 
 impl Socket for Stream {
     fn can_splice(&self) -> bool {
-        self.tls.is_none()
+        match self.upper.as_deref() {
+            None => true,
+            Some(Upper::Tls(_)) => false,
+            Some(Upper::Ahead(ahead)) => ahead.tls.is_none(),
+        }
     }
 
     fn can_read(&self) -> bool {
-        match &self.tls {
+        match self.upper.as_deref() {
             None => self.wire.can_read(),
-            Some(tls) => tls.can_read(&self.wire),
+            Some(Upper::Tls(tls)) => tls.can_read(&self.wire),
+            Some(Upper::Ahead(_)) => false,
         }
     }
 
     fn can_write(&self) -> bool {
-        self.wire.can_write() && self.tls.as_ref().is_none_or(|tls| !tls.is_shaking_hands())
+        let may = match self.upper.as_deref() {
+            None => true,
+            Some(Upper::Tls(tls)) => !tls.is_shaking_hands(),
+            Some(Upper::Ahead(ahead)) => ahead.tls.is_none(),
+        };
+        may && self.wire.can_write()
     }
 
     fn fault(&mut self) -> Option<Fault> {
-        self.wire.fault().or_else(|| self.tls.as_ref()?.fault())
+        self.wire.fault().or_else(|| self.tls()?.fault())
     }
 
     fn receive(&mut self, into: &mut [u8]) -> Received {
-        let received = match &mut self.tls {
+        let received = match self.upper.as_deref_mut() {
             None => self.wire.receive(into),
-            Some(tls) => tls.receive(&mut self.wire, into),
+            Some(Upper::Tls(tls)) => tls.receive(&mut self.wire, into),
+            Some(Upper::Ahead(_)) => Received::WouldBlock,
         };
         let more = matches!(received, Received::Bytes(_));
         debug_assert!(more || !self.can_read(), "asked again, it says the same: {received:?}");
@@ -216,23 +307,31 @@ impl Socket for Stream {
     }
 
     fn send(&mut self, from: &[u8]) -> Sent {
-        let sent = match &mut self.tls {
+        let sent = match self.upper.as_deref_mut() {
             None => self.wire.send(from),
-            Some(tls) => tls.send(&mut self.wire, from),
+            Some(Upper::Tls(tls)) => tls.send(&mut self.wire, from),
+            Some(Upper::Ahead(_)) => match self.send_ahead() {
+                Sent::Bytes(_) => return self.send(from),
+                sent => sent,
+            },
         };
         debug_assert!(sent != Sent::WouldBlock || !self.can_write(), "it can, and does not");
         sent
     }
 
     fn send_slices(&mut self, from: &[IoSlice<'_>]) -> Sent {
-        match &mut self.tls {
+        match self.upper.as_deref_mut() {
             None => self.wire.send_slices(from),
-            Some(tls) => tls.send_slices(&mut self.wire, from),
+            Some(Upper::Tls(tls)) => tls.send_slices(&mut self.wire, from),
+            Some(Upper::Ahead(_)) => match self.send_ahead() {
+                Sent::Bytes(_) => self.send_slices(from),
+                sent => sent,
+            },
         }
     }
 
     fn receive_into(&mut self, pipe: &mut Pipe, limit: u64) -> Received {
-        match &self.tls {
+        match self.upper.as_deref() {
             None => self.wire.receive_into(pipe, limit),
             // A read knows; see the trait.
             Some(_) => Received::Eof,
@@ -240,12 +339,18 @@ impl Socket for Stream {
     }
 
     fn send_out_of(&mut self, pipe: &mut Pipe) -> Sent {
-        debug_assert!(self.tls.is_none(), "nothing goes through TLS unseen");
+        debug_assert!(self.can_splice(), "nothing goes through TLS unseen");
+        if self.has_ahead() {
+            match self.send_ahead() {
+                Sent::Bytes(_) => {}
+                sent => return sent,
+            }
+        }
         self.wire.send_out_of(pipe)
     }
 
     fn owes(&self) -> bool {
-        self.tls.as_ref().is_some_and(|tls| tls.owes())
+        self.tls().is_some_and(Tls::owes)
     }
 
     fn bound_what_waits(&mut self) {
@@ -265,18 +370,18 @@ impl Socket for Stream {
     }
 
     fn is_spent(&self) -> bool {
-        self.tls.is_none() && self.wire.is_spent()
+        self.upper.is_none() && self.wire.is_spent()
     }
 
     fn end_follows(&mut self) {
         // Under TLS a close_notify comes in between.
-        if self.tls.is_none() {
+        if self.upper.is_none() {
             self.wire.end_follows();
         }
     }
 
     fn more_follows(&mut self) {
-        if self.tls.is_none() {
+        if self.upper.is_none() {
             self.wire.more_follows();
         }
     }
@@ -290,9 +395,16 @@ impl Socket for Stream {
     }
 
     fn finish_sending(&mut self) {
-        match &mut self.tls {
-            None => self.wire.finish_sending(),
-            Some(tls) => tls.finish_sending(&mut self.wire),
+        if self.has_ahead() {
+            // Failing, the peer is told by the end that comes without it.
+            self.send_ahead();
+        }
+        match self.upper.as_deref_mut() {
+            Some(Upper::Tls(tls)) => tls.finish_sending(&mut self.wire),
+            Some(Upper::Ahead(_)) | None => self.wire.finish_sending(),
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -112,21 +112,21 @@ enum FlushOutcome {
 
 impl Tls {
     /// Towards a client that was just accepted.
-    pub fn accept(config: &Arc<ServerConfig>) -> Result<Box<Tls>, Fault> {
+    pub fn accept(config: &Arc<ServerConfig>) -> Result<Tls, Fault> {
         let engine = UnbufferedServerConnection::new(Arc::clone(config));
         engine.map(|engine| Tls::new(Engine::Server(engine))).map_err(|e| Trouble::fault(&e))
     }
 
     /// Towards a backend, for a client that chose `alpn` to be spoken inside, or nothing.
-    pub fn dial(dial: &ClientTls, alpn: Option<&[u8]>) -> Result<Box<Tls>, Fault> {
+    pub fn dial(dial: &ClientTls, alpn: Option<&[u8]>) -> Result<Tls, Fault> {
         let config = Arc::clone(dial.config(alpn));
         let name = dial.name.clone();
         let engine = UnbufferedClientConnection::new(config, name);
         engine.map(|engine| Tls::new(Engine::Client(engine))).map_err(|e| Trouble::fault(&e))
     }
 
-    fn new(engine: Engine) -> Box<Tls> {
-        Box::new(Tls {
+    fn new(engine: Engine) -> Tls {
+        Tls {
             engine,
             inlet: Vec::new(),
             plain: Vec::new(),
@@ -138,7 +138,7 @@ impl Tls {
             has_heard: false,
             subject: None,
             server_name: None,
-        })
+        }
     }
 
     /// Whether the two have still to agree.

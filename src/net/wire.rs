@@ -326,6 +326,12 @@ impl Wire {
         sent
     }
 
+    /// Nothing goes through it any more, for this reason.
+    #[cold]
+    pub fn give_up(&mut self, fault: Fault) {
+        self.note_fault(fault);
+    }
+
     #[cold]
     fn note_fault(&mut self, fault: Fault) {
         self.readiness.can_read = false;

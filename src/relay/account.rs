@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use crate::access_log::{AskedFor, Cause, Ending, Times, When, Who, Why};
 use crate::backends::ServerId;
 use crate::context::Context;
-use crate::guard::RuleId;
+use crate::guard::{Quota, RuleId};
 use crate::hello::Alert;
 use crate::http::BadHead;
 use crate::http::{BadBody, RequestHead, Version};
@@ -87,6 +87,9 @@ pub(super) struct RequestText {
     ends: [usize; 5],
     version: Version,
 }
+
+/// What the detail of a line ends with where no other backend was asked for want of budget.
+const OVER_BUDGET: &str = "too many retries to ask another one";
 
 impl Account {
     /// An account of what began at `began`, when the pair had moved `before`.
@@ -185,6 +188,10 @@ impl Account {
             (_, Reason::Alerted(alert)) if cause == Cause::BadHello => {
                 format!("refused with {alert}").into()
             }
+            (Some(fault), Reason::OverBudget(_)) => {
+                format!("{says}: {fault}; {OVER_BUDGET}").into()
+            }
+            (None, Reason::OverBudget(_)) => format!("{says}; {OVER_BUDGET}").into(),
             (Some(fault), _) => format!("{says}: {fault}").into(),
             (None, _) => says.into(),
         };
@@ -229,8 +236,12 @@ impl Closed {
             Reason::BackendBroke(fault) if !http => (Cause::BackendReset, Some(fault)),
             Reason::BackendBroke(fault) if is_answered => (Cause::AnswerCutShort, Some(fault)),
             Reason::BackendBroke(fault) => (Cause::NoAnswer, Some(fault)),
-            Reason::ConnectFailed(Fault::TimedOut) => (Cause::ConnectTimeout, None),
-            Reason::ConnectFailed(fault) => (Cause::ConnectFailed, Some(fault)),
+            Reason::ConnectFailed(Fault::TimedOut) | Reason::OverBudget(Fault::TimedOut) => {
+                (Cause::ConnectTimeout, None)
+            }
+            Reason::ConnectFailed(fault) | Reason::OverBudget(fault) => {
+                (Cause::ConnectFailed, Some(fault))
+            }
             Reason::Refused(refusal) => (refusal.cause(), None),
             Reason::Alerted(Alert::UnrecognizedName) => (Cause::UnknownName, None),
             Reason::Alerted(_) => (Cause::BadHello, None),
@@ -297,17 +308,36 @@ pub struct OwnAnswer {
     pub rule: Option<RuleId>,
     /// In how many seconds the client may try again, if that is known.
     pub retry_after: Option<NonZeroU32>,
+    /// What is allowed, if the client is to be told.
+    pub quota: Option<Quota>,
+    /// It is given only after a while.
+    pub is_late: bool,
 }
 
 impl OwnAnswer {
+    /// A backend broke off, and the pool has no budget for asking another one.
+    pub const NO_ANSWER_OVER_BUDGET: OwnAnswer = OwnAnswer::saying(
+        502,
+        Cause::NoAnswer,
+        "the backend broke off; too many retries to ask another one",
+    );
+
     /// An answer in the words of its cause.
     pub fn new(status: u16, cause: Cause) -> OwnAnswer {
         OwnAnswer::saying(status, cause, cause.says())
     }
 
     /// The same in words of its own.
-    pub fn saying(status: u16, cause: Cause, why: &'static str) -> OwnAnswer {
-        OwnAnswer { status, cause, why, rule: None, retry_after: None }
+    pub const fn saying(status: u16, cause: Cause, why: &'static str) -> OwnAnswer {
+        OwnAnswer {
+            status,
+            cause,
+            why,
+            rule: None,
+            retry_after: None,
+            quota: None,
+            is_late: false,
+        }
     }
 }
 
@@ -415,6 +445,28 @@ mod tests {
         assert_eq!(by(tcp(Stage::Asked), Reason::Refused(NoBackend::AllDown)), "SC");
         assert_eq!(by(tcp(Stage::Picked), Reason::ConnectFailed(late)), "sC");
         assert_eq!(by(tcp(Stage::Connected), Reason::ClientBroke(reset)), "CD");
+    }
+
+    #[test]
+    fn what_was_not_tried_again_for_want_of_budget_says_so() {
+        for (reason, wanted) in [
+            (
+                Reason::ConnectFailed(Fault::Reset),
+                "connect-failed: no backend could be reached: ",
+            ),
+            (Reason::OverBudget(Fault::Reset), "connect-failed: no backend could be reached: "),
+            (Reason::OverBudget(Fault::TimedOut), "connect-timeout: no backend took the conn"),
+        ] {
+            let why = account(About::Tcp(None), Stage::Picked).why_closed(reason).unwrap();
+            let said = format!("{}: {}", why.cause.word(), why.detail);
+            assert!(said.starts_with(wanted), "{said}");
+            let is_over = matches!(reason, Reason::OverBudget(_));
+            assert_eq!(
+                said.ends_with("; too many retries to ask another one"),
+                is_over,
+                "{said}"
+            );
+        }
     }
 
     #[test]

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use crate::backends::{Course, ServerId, Ticket};
 use crate::context::{Context, Home, Trace};
 use crate::event::{Key, ListenerId, TimerKey};
+use crate::guard::Admission;
 use crate::http::added::Proto;
 use crate::net::{Fault, Peer, Stream};
 
@@ -56,8 +57,8 @@ pub struct Client {
     opened_after: u64,
     /// When a byte last moved, in the same way.
     active_after: u64,
-    /// The guard let it in, and is to hear that it is gone.
-    pub is_admitted: bool,
+    /// Whether the guard let it in, and is to hear that it is gone.
+    pub admission: Admission,
     /// It waits in the run queue.
     pub queued: bool,
     /// Its last turn was an answer of our own, or all that a turn may be, or it pipelines: it acts
@@ -176,7 +177,7 @@ impl Client {
             timer,
             opened_after: since_start(cx),
             active_after: since_start(cx),
-            is_admitted: false,
+            admission: Admission::NONE,
             queued: false,
             goes_behind: false,
             closing: None,
@@ -270,6 +271,11 @@ impl Client {
         if let Some(search) = &mut self.search {
             search.fault = None;
         }
+    }
+
+    /// The server name that the client asked for in the clear, while it is kept.
+    pub fn server_name(&self) -> Option<&str> {
+        self.search.as_ref()?.server_name.as_deref()
     }
 
     /// The server name that the client asked for; it is not kept.

@@ -19,8 +19,8 @@ use crate::picks::PickedBy;
 use crate::stats::Failure;
 
 use super::client::{Client, Link};
-use super::trace;
 use super::verdict::{Reason, Verdict};
+use super::{ahead, trace};
 
 /// Why an attempt to connect did not get on.
 pub enum Attempt {
@@ -182,6 +182,10 @@ fn pick(client: &mut Client, cx: &mut Context) -> Result<ServerId, Attempt> {
         refusal => refused(client, refusal),
     };
     let backend = picked.map_err(|refusal| Attempt::Over(refused(refusal)))?;
+    if !client.tried().is_empty() && !may_retry(client, cx) {
+        let fault = client.connect_fault().unwrap_or(Fault::GivenUp);
+        return Err(Attempt::Over(Reason::OverBudget(fault)));
+    }
     if log_enabled!(Level::Debug) {
         let why = cx.backends.why(client.home.pool, backend, client.tried(), cx.now);
         debug!("pair {}: connecting: {why}", client.number);
@@ -191,6 +195,15 @@ fn pick(client: &mut Client, cx: &mut Context) -> Result<ServerId, Attempt> {
         cx.backends.moved_on(failed);
     }
     Ok(backend)
+}
+
+/// Whether the budget of the pool is enough for asking another backend. Another address of the
+/// same one takes nothing from it. Nor does an idle connection that broke: each was answered on
+/// before, so a pool that answers nothing has none, and there are never more than answers.
+fn may_retry(client: &Client, cx: &mut Context) -> bool {
+    let may = cx.backends.may_retry(client.home.pool, cx.now);
+    cx.stats.retries_over_budget += u64::from(!may);
+    may
 }
 
 /// Begin to connect: to the address that works, or to the next one after those that failed.
@@ -217,7 +230,8 @@ fn open(
         };
         cx.began_to_connect = true;
         let fault = match cx.open_with(connect) {
-            Ok(stream) => {
+            Ok(mut stream) => {
+                ahead::begin(&mut stream, backend, client, cx);
                 let of = &cx.backends[backend].addresses;
                 let deadline = course.deadline(of, timeout, started_at);
                 let key = cx.add_connection(stream, backend, client.key, started_at, course);

@@ -15,6 +15,7 @@
 mod carry;
 mod exchange;
 mod head;
+mod held;
 mod own_page;
 mod pages;
 mod reply;
@@ -37,6 +38,7 @@ use super::connect::{self, watch, watch_backend};
 use super::verdict::{Loss, Reason, Successor, Verdict};
 
 use exchange::{Exchange, Waiting};
+use held::Held;
 use own_page::OwnPage;
 
 /// What is kept of an HTTP client between its turns. A client that rests has none.
@@ -67,6 +69,8 @@ enum HttpState {
     Waiting(Box<Waiting>),
     /// A request is with a backend.
     Exchange(Box<Exchange>),
+    /// A request is held that is beyond a limit.
+    Held(Box<Held>),
     /// A page of ours is being sent.
     Page(Box<OwnPage>),
 }
@@ -189,6 +193,7 @@ impl Http {
                 HttpState::Head => head::read(self, client, cx),
                 HttpState::Waiting(waiting) => waiting.proceed(self, client, cx),
                 HttpState::Exchange(exchange) => exchange.proceed(self, client, cx),
+                HttpState::Held(held) => held.proceed(self, client, cx),
                 HttpState::Page(page) => page.proceed(self, client, cx),
             };
             if !matches!(step, HttpStep::Next) {
@@ -254,6 +259,7 @@ impl Http {
                 client.active_at(cx) + HTTP_UNWATCHED.min(server_timeout())
             }
             (HttpState::Exchange(_), _) => client.active_at(cx) + server_timeout(),
+            (HttpState::Held(held), _) => held.until,
             (HttpState::Page(_), _) => client.active_at(cx) + listener().keep_alive,
         };
         let patience = self.patience_ends(client, cx);
@@ -266,7 +272,7 @@ impl Http {
         match &self.state {
             HttpState::Exchange(exchange) => exchange.patience_ends(self, client, cx),
             HttpState::Waiting(waiting) => waiting.patience_ends(self, client, cx),
-            HttpState::Head | HttpState::Page(_) => None,
+            HttpState::Head | HttpState::Held(_) | HttpState::Page(_) => None,
         }
     }
 
@@ -298,6 +304,7 @@ impl Http {
             }
             HttpState::Waiting(waiting) => waiting.too_late(self, client, cx),
             HttpState::Exchange(exchange) => exchange.too_late(self, client, cx),
+            HttpState::Held(held) => held.proceed(self, client, cx),
             HttpState::Page(mut page) => {
                 page.release(cx);
                 HttpStep::Close(Reason::Rested)
@@ -319,14 +326,19 @@ impl Http {
     pub fn asked_at(&self) -> Option<Instant> {
         match &self.state {
             HttpState::Exchange(exchange) => Some(exchange.asked_at()),
-            HttpState::Head | HttpState::Waiting(_) | HttpState::Page(_) => None,
+            HttpState::Head
+            | HttpState::Waiting(_)
+            | HttpState::Held(_)
+            | HttpState::Page(_) => None,
         }
     }
 
     /// The client is closed: give back its share of the statistics.
     pub fn release(&mut self, cx: &mut Context) {
-        if let HttpState::Page(page) = &mut self.state {
-            page.release(cx);
+        match &mut self.state {
+            HttpState::Page(page) => page.release(cx),
+            HttpState::Held(_) => cx.guard.release_held(),
+            HttpState::Head | HttpState::Waiting(_) | HttpState::Exchange(_) => {}
         }
     }
 
@@ -348,7 +360,10 @@ impl Http {
             HttpState::Exchange(exchange) => {
                 client.socket.is_armed() || client.socket.wants_write() || !exchange.is_asked()
             }
-            HttpState::Head | HttpState::Waiting(_) | HttpState::Page(_) => true,
+            HttpState::Head
+            | HttpState::Waiting(_)
+            | HttpState::Held(_)
+            | HttpState::Page(_) => true,
         }
     }
 

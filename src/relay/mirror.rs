@@ -226,7 +226,16 @@ impl Mirrors {
             let address = way.course.address(&to.addresses);
             // Not by `Context::open_with`: no idle connection gives way to a copy.
             match Stream::connect(address, to.dial.as_ref(), None) {
-                Ok(stream) => break stream,
+                Ok(mut stream) => {
+                    // Nobody hears what it is answered: it says of no client that it asks.
+                    let own = || stream.local_address().ok().or(Some(address));
+                    if to.proxy.is_some()
+                        && let Some(header) = to.own_header(own(), address)
+                    {
+                        stream.begin_with(header);
+                    }
+                    break stream;
+                }
                 Err(Fault::Exhausted) => {
                     cx.stats.mirror.dropped_busy += 1;
                     return false;

@@ -49,6 +49,7 @@ pub fn route(client: &mut Client, cx: &mut Context) -> Verdict {
         cx.backends.pool(home.pool).map_or("which nobody serves", |pool| &pool.name),
     );
     trace::named(name.as_deref(), client, cx);
+    let said = name.clone().filter(|_| !is_terminated && cx.backends.say_authority());
     report::named(name, client, cx.now);
     if home.pool.is_none() {
         cx.stats.names_unknown += 1;
@@ -58,6 +59,9 @@ pub fn route(client: &mut Client, cx: &mut Context) -> Verdict {
         return parting::alert(Alert::UnrecognizedName, client, cx);
     }
     move_to(home, client, cx);
+    if let Some(name) = said {
+        client.search_mut().server_name = Some(name);
+    }
     Verdict::Become(Successor::NextPhase)
 }
 
@@ -95,7 +99,7 @@ pub fn choose(head: &RequestHead, client: &mut Client, cx: &mut Context) -> Chos
         return unserved(head, client, cx);
     };
     let home = Home { service: Some(id), pool: service.pool };
-    if service.guard.is_on()
+    if cx.guard.asks(&service.guard)
         && let Some(own) = guard::request(id, client, cx)
     {
         if home != client.home {

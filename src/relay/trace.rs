@@ -164,9 +164,22 @@ pub fn id(client: &Client) -> Option<&RequestId> {
     trace_of(client)?.id()
 }
 
+/// The id of the client's request or connection; it gets one if it has none.
+pub fn identified(client: &mut Client, cx: &mut Context) -> RequestId {
+    if let Some(id) = id(client) {
+        return *id;
+    }
+    let id = cx.traces.maker.make(cx.now);
+    let trace = trace(client, cx);
+    trace.id = id;
+    trace.is_of_the_header = true;
+    id
+}
+
 /// What is added to the heads of answers of our own.
 pub fn added<'a>(client: &'a Client, cx: &'a Context) -> Added<'a> {
-    Added { request_id: id(client), ..cx.added(client.home, client.proto()) }
+    let request_id = trace_of(client).and_then(Trace::id_in_heads);
+    Added { request_id, ..cx.added(client.home, client.proto()) }
 }
 
 fn trace_of(client: &Client) -> Option<&Trace> {

@@ -31,13 +31,14 @@ use crate::limits::{
     HEARD_UNTIL_BUSY, MESSAGES_PER_CALL, REROUTES_PER_TURN, SLOTS,
 };
 use crate::net::{
-    Batch, DatagramSocket, Fault, Piece, RecvMeta, RecvOutcome, Refused, SendOutcome, Sender,
-    Transmit,
+    Batch, DatagramSocket, Fault, Headed, Piece, RecvMeta, RecvOutcome, Refused, SendOutcome,
+    Sender, Transmit,
 };
 use crate::picks::PickNumber;
 use crate::services::{Listener, Receiving};
 use crate::stats::{LogThrottle, Moved};
 
+use super::guard;
 use budget::Budget;
 use ending::FlowEnd;
 use leaving::Leaving;
@@ -69,6 +70,8 @@ pub struct Udp {
     touched: Vec<Key>,
     /// What is sent on one upstream.
     transmits: Vec<Transmit>,
+    /// The same with the header that its backend asks for.
+    headed: Headed,
     /// What may still be done for the listener that is at work.
     budget: Budget,
     /// Over: their sockets are closed at the end of the turn.
@@ -103,6 +106,8 @@ pub struct Upstream {
     bytes_received: u64,
     /// Where the guard counts it.
     counted: FlowCount,
+    /// What precedes each datagram to the backend, if it asks for that.
+    ahead: Option<Box<[u8]>>,
 }
 
 /// Places in [`Udp::sorted`]: what waits to be sent on one flow, from its first to its last.
@@ -136,6 +141,7 @@ impl Udp {
             sorted: Vec::new(),
             touched: Vec::new(),
             transmits: Vec::new(),
+            headed: Headed::default(),
             budget: Budget::default(),
             ended: Vec::new(),
             heard: HeardAnswers::default(),
@@ -397,6 +403,9 @@ impl Udp {
                 }
                 Placement::Wanted if !guarded::may_open(client, piece.count(), cx) => return,
                 Placement::Wanted => {
+                    if !guard::datagrams(*client, u64::from(piece.count()), cx) {
+                        return;
+                    }
                     if !self.open(*client, cx) {
                         cx.stats.udp.dropped_no_backend += u64::from(piece.count());
                         return;
@@ -436,7 +445,8 @@ impl Udp {
             let waiting = std::mem::take(&mut flow.upstream.waiting);
             gather(waiting, &self.sorted, &mut self.transmits);
             let memory = self.batch.memory();
-            let outcome = self.sender.pass_on(&flow.upstream.socket, &self.transmits, memory);
+            let way = (&mut self.sender, &mut self.headed);
+            let outcome = pass_on(way, &flow.upstream, &self.transmits, memory);
             note_sent(&mut flow.upstream, &outcome, cx);
             if let Some(refused) = outcome.refused {
                 self.reroute(key, refused, cx);
@@ -452,8 +462,8 @@ impl Udp {
     fn send_waiting(&mut self, upstream: &mut Upstream, cx: &mut Context) {
         let waiting = std::mem::take(&mut upstream.waiting);
         gather(waiting, &self.sorted, &mut self.transmits);
-        let outcome =
-            self.sender.pass_on(&upstream.socket, &self.transmits, self.batch.memory());
+        let way = (&mut self.sender, &mut self.headed);
+        let outcome = pass_on(way, upstream, &self.transmits, self.batch.memory());
         note_sent(upstream, &outcome, cx);
         if let Some(refused) = outcome.refused {
             cx.stats.udp.dropped_unsent += refused.from.left(&self.transmits);
@@ -528,6 +538,23 @@ impl Udp {
             self.end(flow, end, cx);
         }
     }
+}
+
+/// Send these to an upstream's backend, each datagram behind the header that it asks for.
+fn pass_on(
+    (sender, headed): (&mut Sender, &mut Headed),
+    upstream: &Upstream,
+    transmits: &[Transmit],
+    memory: &[u8],
+) -> SendOutcome {
+    let Some(header) = &upstream.ahead else {
+        return sender.pass_on(&upstream.socket, transmits, memory);
+    };
+    let (transmits, memory) = headed.put(header, transmits, memory);
+    let outcome = sender.pass_on(&upstream.socket, transmits, memory);
+    // What is counted is the client's.
+    let ours = outcome.sent * header.len() as u64;
+    SendOutcome { bytes: outcome.bytes.saturating_sub(ours), ..outcome }
 }
 
 /// What waits, as transmits.

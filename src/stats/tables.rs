@@ -149,6 +149,12 @@ pub const PROCESS: &[Field<Process>] = &[
         "backends that were tried after another one failed",
     ),
     Field::counter(
+        "retries_over_budget",
+        One,
+        |it| it.stats.retries_over_budget.into(),
+        "those that were not, for their pool had too many",
+    ),
+    Field::counter(
         "out_of_descriptors",
         One,
         |it| it.stats.out_of_descriptors().into(),
@@ -207,6 +213,25 @@ pub const PROCESS: &[Field<Process>] = &[
         One,
         |it| it.stats.mirror.failed.into(),
         "copies that were not sent whole, or not answered whole in time",
+    ),
+    Field::gauge("bans", One, |it| it.bans.open.into(), "networks that are banned"),
+    Field::counter(
+        "bans_made",
+        One,
+        |it| it.bans.made.into(),
+        "bans that were made, by operators and for strikes",
+    ),
+    Field::counter(
+        "bans_made_by_strikes",
+        One,
+        |it| it.bans.by_strikes.into(),
+        "those of them that were made for strikes",
+    ),
+    Field::counter(
+        "strikes",
+        One,
+        |it| it.bans.strikes.into(),
+        "what clients did and should not, while strikes are counted",
     ),
     Field::counter(
         "admin_refused",
@@ -367,6 +392,18 @@ pub const POOLS: &[Field<Pool>] = &[
         One,
         |it| it.queue.left.into(),
         "clients that went away while they waited",
+    ),
+    Field::counter(
+        "retries",
+        One,
+        |it| it.retries.into(),
+        "backends of it that were tried after another one failed",
+    ),
+    Field::counter(
+        "retries_over_budget",
+        One,
+        |it| it.retries_over_budget.into(),
+        "those that were not, for there were too many of them",
     ),
 ];
 

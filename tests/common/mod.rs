@@ -11,6 +11,7 @@ pub mod authority;
 pub mod hello;
 pub mod http;
 pub mod measure;
+pub mod proxy_header;
 pub mod servers;
 pub mod status;
 pub mod trace;
@@ -428,6 +429,16 @@ pub fn listen(address: SocketAddr) -> TcpListener {
 /// A connection with a deadline on its reads and writes.
 pub fn connect(address: SocketAddr) -> TcpStream {
     with_deadline(TcpStream::connect(address).expect("somebody listens"))
+}
+
+/// The same from this address of ours.
+pub fn connect_from(source: &str, address: SocketAddr) -> TcpStream {
+    let socket =
+        Socket::new(Domain::for_address(address), Type::STREAM, None).expect("a socket");
+    let source: std::net::IpAddr = source.parse().expect("an address");
+    socket.bind(&SocketAddr::new(source, 0).into()).expect("an address of this machine");
+    socket.connect(&address.into()).expect("somebody listens");
+    with_deadline(socket.into())
 }
 
 /// The same connection, with the deadline on its reads and writes.

@@ -106,6 +106,14 @@ fn python(address: SocketAddr, home: &Path) -> Command {
 
 /// One process, so that killing it kills nginx; nothing is written outside `home`.
 fn nginx(address: SocketAddr, home: &Path) -> Command {
+    let at = home.display();
+    let servers =
+        format!("gzip on;\nserver {{ listen {address} backlog=511; root {at}/nginx; }}\n");
+    nginx_of("", &servers, "", home)
+}
+
+/// nginx with these servers of HTTP; before and behind its block for that, these lines.
+pub fn nginx_of(before: &str, servers: &str, behind: &str, home: &Path) -> Command {
     let version = Command::new("nginx").arg("-V").output().unwrap();
     let version = String::from_utf8_lossy(&version.stderr).into_owned();
     let at = home.display();
@@ -116,14 +124,15 @@ fn nginx(address: SocketAddr, home: &Path) -> Command {
         .map(|kind| format!("{kind}_temp_path {at}/{kind};\n"))
         .collect();
     let text = format!(
-        "daemon off;\nmaster_process off;\npid {at}/nginx.pid;\nerror_log {at}/error.log;\n\
+        "{before}daemon off;\nmaster_process off;\npid {at}/nginx.pid;\n\
+         error_log {at}/error.log;\n\
          events {{}}\n\
          http {{\n\
          access_log off;\n\
-         gzip on;\n\
          {directories}\
-         server {{ listen {address} backlog=511; root {at}/nginx; }}\n\
-         }}\n"
+         {servers}\
+         }}\n\
+         {behind}"
     );
     let config = home.join("nginx.conf");
     std::fs::write(&config, text).unwrap();

@@ -4,7 +4,10 @@
 mod common;
 
 mod abort;
+mod access;
 mod bandwidth;
+mod budget;
+mod client_limits;
 mod eject;
 mod exchanges;
 mod limits;

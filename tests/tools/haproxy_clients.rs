@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use super::haproxy_ours::{Beside, Ours, ask, ours, ours_with, output, python_with};
 use crate::common::{DEADLINE, free_port, until};
 
-/// What a Debian package has; `.ci/run` unpacks it.
-fn unpacked(package: &str) -> Option<PathBuf> {
+/// What a Debian package has; `.ci/run` unpacks it. Nothing, if it is not there.
+pub fn unpacked(package: &str) -> Option<PathBuf> {
     let home = Path::new(env!("CARGO_TARGET_TMPDIR")).join("debian").join(package);
     if home.is_dir() {
         return Some(home);

@@ -13,4 +13,5 @@ mod haproxy_tools;
 mod http_suites;
 mod http_tools;
 mod prometheus;
+mod proxy_peers;
 mod real_servers;

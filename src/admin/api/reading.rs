@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use serde_json::{Map, Value};
 
-use crate::config::{AdminState, BackendSpec, closest, host_text, one_of, quoted};
+use crate::config::{AdminState, BackendSpec, SendProxy, closest, host_text, one_of, quoted};
 use crate::limits::{CONNECTIONS_MAX, WEIGHT_MAX};
 
 use super::super::problem::{Kind, Mistake, Mistakes, Problem};
@@ -138,6 +138,8 @@ pub const BACKEND: &[&str] = &[
     "backup",
     "admin",
     "check_port",
+    "proxy",
+    "proxy_tlvs",
     "tls",
     "sni",
 ];
@@ -211,6 +213,7 @@ fn options(members: &mut Members<'_, '_>, spec: &mut BackendSpec) {
     if let Some(port) = members.number_or_null("check_port", 1..=u64::from(u16::MAX)) {
         spec.check_port = port.map(|port| port as u16);
     }
+    proxy(members, spec);
     match members.truth("tls") {
         Some(true) if spec.tls.is_none() => spec.tls = Some(spec.host.clone()),
         Some(false) => spec.tls = None,
@@ -226,6 +229,36 @@ fn options(members: &mut Members<'_, '_>, spec: &mut BackendSpec) {
                 let detail = format!("found {}, want the name of a host", quoted(sni));
                 members.complain("sni", detail);
             }
+        }
+    }
+}
+
+/// The header of the PROXY protocol: `"proxy": "v2"`, null for none, and the names of what it says
+/// beside addresses.
+fn proxy(members: &mut Members<'_, '_>, spec: &mut BackendSpec) {
+    let version = match members.get("proxy") {
+        None | Some(Value::Null) => None,
+        Some(_) => members.text("proxy"),
+    };
+    let names = members.get("proxy_tlvs").and_then(Value::as_array);
+    let names: Option<Vec<&str>> =
+        names.map(|all| all.iter().filter_map(Value::as_str).collect());
+    let tlvs = names.filter(|it| !it.is_empty()).map(|it| it.join("+"));
+    let is_list =
+        |it: &Value| it.as_array().is_some_and(|all| all.iter().all(Value::is_string));
+    if members.get("proxy_tlvs").is_some_and(|it| !is_list(it)) {
+        members.complain("proxy_tlvs", "want a list of texts such as [\"authority\", \"ssl\"]");
+        return;
+    }
+    match SendProxy::parse(version, tlvs.as_deref(), &spec.name) {
+        Ok(proxy) => spec.proxy = proxy,
+        Err(wrong) => {
+            let which = if SendProxy::parse(version, None, "").is_ok() {
+                "proxy_tlvs"
+            } else {
+                "proxy"
+            };
+            members.complain(which, wrong.to_string());
         }
     }
 }

@@ -20,6 +20,8 @@ const KNOWN: &[&str] = &[
     "max_connections",
     "backup",
     "check_port",
+    "proxy",
+    "proxy_tlvs",
     "tls",
     "sni",
 ];

@@ -7,7 +7,8 @@ use serde_json::{Map, Value, json};
 
 use crate::backends::Pool;
 use crate::config::{
-    ListenerSpec, Match, QueueOrder, ServiceSpec, WHOLE, duration_text, time_text, word_of,
+    ListenerSpec, Match, QueueOrder, SendProxy, ServiceSpec, WHOLE, duration_text, time_text,
+    word_of,
 };
 use crate::control::{BackendEntry, PoolEntry};
 use crate::limits::{ADMIN_CERTIFICATES_SHOWN, ADMIN_NAMES_SHOWN, WEIGHT_ONE};
@@ -48,6 +49,8 @@ pub fn backend(view: &View<'_>, pool: PoolEntry<'_>, entry: BackendEntry<'_>) ->
         "backup": spec.backup,
         "max_connections": spec.max_connections,
         "tls": spec.tls,
+        "proxy": spec.proxy.map(SendProxy::version),
+        "proxy_tlvs": spec.proxy.map(|it| it.tlvs().names().collect::<Vec<_>>()),
         "load": row.load,
         "active": row.connections,
         "rate": row.rate.last_second,
@@ -114,6 +117,9 @@ pub fn pool(view: &View<'_>, pool: PoolEntry<'_>) -> Value {
         },
         "sticky": settings.sticky.cookie,
         "retries": settings.retries,
+        "retry_budget": settings.retry_percent().map(|percent| format!("{percent}%")),
+        "retries_total": found.map_or(0, Pool::retries),
+        "retries_over_budget": found.map_or(0, Pool::retries_over_budget),
         "connect_timeout": duration(settings.connect_timeout),
         "slow_start": duration(settings.slow_start),
         "register": settings.register,

@@ -19,11 +19,13 @@ pub enum Member {
     Tls,
     /// The port that its probes go to.
     CheckPort,
+    /// The header of the PROXY protocol that it is sent.
+    Proxy,
 }
 
 impl Member {
     /// All of them.
-    pub const ALL: [Member; 7] = [
+    pub const ALL: [Member; 8] = [
         Member::Address,
         Member::Weight,
         Member::Admin,
@@ -31,6 +33,7 @@ impl Member {
         Member::Backup,
         Member::Tls,
         Member::CheckPort,
+        Member::Proxy,
     ];
 
     /// As programs read it.
@@ -43,6 +46,7 @@ impl Member {
             Member::Backup => "backup",
             Member::Tls => "sni",
             Member::CheckPort => "check_port",
+            Member::Proxy => "proxy",
         }
     }
 
@@ -61,6 +65,7 @@ impl Member {
             Member::Backup => one.backup == other.backup,
             Member::Tls => one.tls == other.tls,
             Member::CheckPort => one.check_port == other.check_port,
+            Member::Proxy => one.proxy == other.proxy,
         }
     }
 
@@ -77,6 +82,7 @@ impl Member {
             Member::Backup => to.backup = from.backup,
             Member::Tls => to.tls.clone_from(&from.tls),
             Member::CheckPort => to.check_port = from.check_port,
+            Member::Proxy => to.proxy = from.proxy,
         }
     }
 
@@ -91,6 +97,7 @@ impl Member {
             Member::Backup => spec.backup.to_string(),
             Member::Tls => or_none(spec.tls.clone()),
             Member::CheckPort => or_none(spec.check_port.map(|it| it.to_string())),
+            Member::Proxy => or_none(spec.proxy.map(|it| it.text())),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use serde_json::{Map, Value, json};
 
 use crate::config::{
-    AdminState, BackendSpec, Mark, Member, Overlay, OverlaySource, Told, time_text,
+    AdminState, BackendSpec, Mark, Member, Overlay, OverlaySource, SendProxy, Told, time_text,
 };
 use crate::limits::WEIGHT_MAX;
 
@@ -85,6 +85,8 @@ pub fn spec_json(spec: &BackendSpec) -> Value {
         "backup": spec.backup,
         "sni": spec.tls,
         "check_port": spec.check_port,
+        "proxy": spec.proxy.map(SendProxy::version),
+        "proxy_tlvs": spec.proxy.map(|it| it.tlvs().text()),
         "admin": spec.admin.word(),
     })
 }
@@ -100,6 +102,8 @@ pub fn spec_of(value: &Value) -> Result<BackendSpec, Corrupt> {
         },
     };
     let port = |name: &str| Ok(small(name, u64::from(u16::MAX))?.map(|it| it as u16));
+    let tlvs = value["proxy_tlvs"].as_str().filter(|it| !it.is_empty());
+    let proxy = SendProxy::parse(value["proxy"].as_str(), tlvs, "");
     let word = text(value, "admin")?;
     let admin = AdminState::WORDS.iter().find(|(it, _)| *it == word);
     Ok(BackendSpec {
@@ -111,6 +115,7 @@ pub fn spec_of(value: &Value) -> Result<BackendSpec, Corrupt> {
         backup: value["backup"].as_bool().ok_or_else(|| wrong("backup"))?,
         tls: value["sni"].as_str().map(str::to_owned),
         check_port: port("check_port")?,
+        proxy: proxy.map_err(|_| wrong("proxy"))?,
         admin: admin.ok_or_else(|| wrong("admin"))?.1,
     })
 }

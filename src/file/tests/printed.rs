@@ -7,7 +7,7 @@ use toml::de::DeTable;
 use crate::config::{
     Action, BackendSpec, CertificatePair, Condition, Config, Desired, FieldEdit, HeadOf,
     Listen, ListenerSpec, Match, Origins, PathEdit, PoolSpec, RedirectTo, Respond, RouteName,
-    Rule, ServiceSpec, Share,
+    Rule, ServiceSpec, Share, Shared,
 };
 use crate::file::tests::{FULL, env, good};
 use crate::file::{Mistake, Reading, Sources, parse, print, whole};
@@ -25,6 +25,13 @@ fn texts(setting: &Setting) -> &'static [&'static str] {
         ("sticky-cookie", _) => &["LB", "a'b"],
         ("health-path", _) => &["/health", "/h\"q"],
         ("stats-path", _) => &["/stats"],
+        ("allow" | "deny" | "service-allow" | "service-deny" | "ban-exempt", _) => {
+            &["192.0.2.0/24", "192.0.2.7/32,fd00::/8"]
+        }
+        ("allow-file" | "deny-file" | "service-allow-file" | "service-deny-file", _) => {
+            &["/etc/a b.txt", "$x,'y'"]
+        }
+        ("ban-after", _) => &["1", "60000"],
         ("trusted-proxies", _) => &["10.0.0.0/8", "fd00::/8", "192.0.2.7/32"],
         ("access-log", _) => &["-", "/var/log/\u{fc}ber $HOME.log", "a\tb\\c"],
         ("admin", _) => &["unix:/run/$p/a b.sock", "http://127.0.0.1:8404"],
@@ -42,16 +49,26 @@ fn texts(setting: &Setting) -> &'static [&'static str] {
         ("queue", _) => &["0", "100"],
         ("queue-order", _) => &["fifo", "adaptive"],
         ("queue-urgent", _) => &["path ^= \"/pay\"", "method == \"POST\""],
+        ("limit-connections", _) => &["1", "100"],
+        ("limit-connection-rate" | "limit-handshake-rate", _) => &["10/s", "90/m,burst=7"],
+        ("limit-request-rate", _) => &["7/s,burst=9,by=header:x-$a", "5/h,by=service,name=b"],
+        ("limit-ipv6-prefix", _) => &["56", "128"],
+        ("limit-clients", _) => &["1024"],
+        ("limit-exempt", _) => &["10.0.0.0/8", "fd00::/8"],
+        ("tarpit", _) => &["1s", "1500ms"],
+        ("reject", _) => &["reset", "tarpit"],
         ("guard-dry-run", _) => &["all", "none", "deny,request-rate"],
         ("log-format", _) => &["text", "json", "journald"],
         ("log-level", _) => &["off", "debug"],
         ("on-down" | "on-removed", _) => &["close"],
         ("on-lapse", _) => &["down", "keep"],
         ("sticky-drain", _) => &["keep"],
+        ("forwarded-fields", _) => &["none", "forwarded", "x-forwarded,x-real-ip"],
         ("request-id", _) => &["keep", "new"],
         ("on-listener-removed", _) => &["keep", "close"],
         ("all-down", _) => &["spread"],
         ("seed", _) => &["7", "18446744073709551615"],
+        ("retry-budget", _) => &["0%", "35%", "none"],
         ("max-body", _) => &["10m", "4097", "none"],
         ("udp-timeout" | "register-udp" | "metrics", _) => &[],
         ("limit-datagram-rate", _) => &["100/s", "5/m,burst=10", "none"],
@@ -149,6 +166,22 @@ fn error_pages(random: &mut fastrand::Rng) -> BTreeMap<u16, String> {
     some.map(|(status, file)| (status, file.to_owned())).collect()
 }
 
+fn backend(at: usize, number: usize) -> Shared<BackendSpec> {
+    let options = [
+        "",
+        ",weight=0",
+        ",backup",
+        ",tls",
+        ",tls,sni=x.test",
+        ",name=n$a",
+        ",proxy=v1",
+        ",proxy=v2,proxy-tlvs=ssl+authority",
+    ];
+    let text = ["10.1.0.1", "[fe80::1%eth0]", "db-1.internal"][at % 3];
+    let text = format!("{text}:{}{}", 1000 + at, options[(at * 7 + number) % 8]);
+    BackendSpec::parse(&text.replace('$', ".")).unwrap().into()
+}
+
 fn generated(random: &mut fastrand::Rng) -> Desired {
     let mut desired = Desired::nothing();
     let mut config = Config::defaults();
@@ -177,16 +210,10 @@ fn generated(random: &mut fastrand::Rng) -> Desired {
     for number in 0..random.usize(1..4) {
         let mut config = Config::defaults();
         shake("pool", &mut config, random);
-        let backend = |at: usize| {
-            let options = ["", ",weight=0", ",backup", ",tls", ",tls,sni=x.test", ",name=n$a"];
-            let text = ["10.1.0.1", "[fe80::1%eth0]", "db-1.internal"][at % 3];
-            let text = format!("{text}:{}{}", 1000 + at, options[(at * 7 + number) % 6]);
-            BackendSpec::parse(&text.replace('$', ".")).unwrap().into()
-        };
         desired.pools.push(PoolSpec {
             name: name(random, number),
             settings: config.pool.into(),
-            backends: (0..random.usize(..5)).map(backend).collect(),
+            backends: (0..random.usize(..5)).map(|at| backend(at, number)).collect(),
         });
     }
     for number in 0..random.usize(1..4) {

@@ -23,6 +23,7 @@ use std::time::Instant;
 
 use crate::access_log::Cause;
 use crate::backends::ServerId;
+use crate::config::ForwardedFields;
 use crate::context::{self, Carrying, Context, Trace};
 use crate::event::PoolId;
 use crate::guard::Pace;
@@ -117,6 +118,7 @@ pub(super) fn begin(
     cx: &mut Context,
 ) -> HttpStep {
     cx.stats.requests += 1;
+    cx.backends.count_request(client.home.pool, cx.now);
     cx.stats.fields_dropped += cx.http.fields.misleading();
     let max_body = match head.framing {
         Framing::None => None,
@@ -360,9 +362,10 @@ impl Exchange {
         let Context {
             scratch, connections, services, backends, listeners, http: lists, ..
         } = cx;
-        let request_id = client.trace.as_deref().and_then(Trace::id);
+        let request_id = client.trace.as_deref().and_then(Trace::id_in_heads);
         let added = context::added(services, backends, client.home, proto);
         let added = Added { request_id, ..added };
+        let service = client.home.service.and_then(|id| services.get(id));
         let listener = &listeners[client.listener];
         let input = &scratch[..total];
         let peer = client.address.ip();
@@ -378,6 +381,7 @@ impl Exchange {
             host: &host,
             port: &listener.stats.port,
             added: &added,
+            told: service.map_or(ForwardedFields::DEFAULT, |it| it.settings.forwarded_fields),
             subject: client.socket.tls().and_then(Tls::subject),
             edits: if is_edited { &lists.edits } else { RequestEdits::NONE },
         };
@@ -472,7 +476,7 @@ impl Exchange {
         let added = match self.answer.has_begun() {
             true => Added::NONE,
             false => Added {
-                request_id: client.trace.as_deref().and_then(Trace::id),
+                request_id: client.trace.as_deref().and_then(Trace::id_in_heads),
                 ..context::added(services, backends, client.home, client.proto())
             },
         };

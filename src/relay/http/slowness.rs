@@ -35,7 +35,10 @@ impl Http {
                 (limits.min_rate.as_ref().and_then(|floor| exchange.pace_ends(floor)), None)
             }
             HttpState::Head if self.head_since.is_none() => (None, client.ends_at(cx)),
-            HttpState::Head | HttpState::Waiting(_) | HttpState::Page(_) => (None, None),
+            HttpState::Head
+            | HttpState::Waiting(_)
+            | HttpState::Held(_)
+            | HttpState::Page(_) => (None, None),
         };
         request.into_iter().chain(pace).chain(connection).min()
     }
@@ -46,8 +49,9 @@ impl Http {
         let since = match &self.state {
             HttpState::Head => self.head_since,
             HttpState::Exchange(_) | HttpState::Page(_) => self.asked_since,
-            // The queue has a time of its own, and the exchange behind it is looked at.
-            HttpState::Waiting(_) => None,
+            // The queue has a time of its own, and the exchange behind it is looked at; so has the
+            // tarpit.
+            HttpState::Waiting(_) | HttpState::Held(_) => None,
         };
         Some(since? + most)
     }
@@ -93,6 +97,10 @@ impl Http {
             }
             HttpState::Exchange(exchange) => exchange.too_long(self, client, cx),
             HttpState::Waiting(waiting) => waiting.too_late(self, client, cx),
+            held @ HttpState::Held(_) => {
+                self.state = held;
+                HttpStep::Wait
+            }
             HttpState::Page(mut page) => {
                 page.release(cx);
                 HttpStep::Close(Reason::RequestTooLong(Blame::Client))

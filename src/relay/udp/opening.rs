@@ -17,7 +17,7 @@ use crate::limits::{EXHAUSTION_WARNINGS, HEARD_AT_FIRST};
 use crate::net::{DatagramSocket, Fault};
 use crate::picks::{AskedText, Asker, PickEnd, PickNumber, PickedBy};
 
-use super::super::trace;
+use super::super::{ahead, trace};
 use super::ending::FlowEnd;
 use super::{Udp, Upstream, Waiting, guarded};
 
@@ -47,7 +47,8 @@ impl Udp {
             self.budget.opened();
             match connect(backend, pool, cx) {
                 Ok(socket) => {
-                    let upstream = Upstream::new(socket, backend, home, record);
+                    let mut upstream = Upstream::new(socket, backend, home, record);
+                    upstream.ahead = ahead::of_datagrams(backend, &client, cx);
                     return self.add(client, class, upstream, cx);
                 }
                 Err(Fault::Exhausted) => {
@@ -128,6 +129,7 @@ impl Upstream {
             bytes_sent: 0,
             bytes_received: 0,
             counted: FlowCount::default(),
+            ahead: None,
         }
     }
 }

@@ -211,6 +211,9 @@ impl Exchange {
         self.answer = Answer::default();
         if let Err(reason) = self.find_backend(Wants::New, client, cx) {
             return match self.accuse(client, cx) {
+                Accused::Somebody if matches!(reason, Reason::OverBudget(_)) => {
+                    self.reply(OwnAnswer::NO_ANSWER_OVER_BUDGET, http, client, cx)
+                }
                 Accused::Somebody => {
                     self.reply(OwnAnswer::new(502, Cause::NoAnswer), http, client, cx)
                 }
@@ -271,6 +274,15 @@ impl Exchange {
                 OwnAnswer::new(504, Cause::ConnectTimeout)
             }
             Reason::ConnectFailed(_) => OwnAnswer::new(502, Cause::ConnectFailed),
+            Reason::OverBudget(_) if self.was_taken => OwnAnswer::NO_ANSWER_OVER_BUDGET,
+            Reason::OverBudget(Fault::TimedOut) => {
+                let why = "no backend took the connection; too many retries to ask another one";
+                OwnAnswer::saying(504, Cause::ConnectTimeout, why)
+            }
+            Reason::OverBudget(_) => {
+                let why = "no backend could be reached; too many retries to ask another one";
+                OwnAnswer::saying(502, Cause::ConnectFailed, why)
+            }
             Reason::Refused(refusal) => refused(refusal),
             Reason::Exhausted => OwnAnswer::new(503, Cause::OutOfResources),
             reason => return HttpStep::Close(reason),
