@@ -73,6 +73,11 @@ fn texts(setting: &Setting) -> &'static [&'static str] {
         ("retry-budget", _) => &["0%", "35%", "none"],
         ("max-body", _) => &["10m", "4097", "none"],
         ("udp-timeout" | "register-udp" | "metrics", _) => &[],
+        ("limit-datagram-rate", _) => &["100/s", "5/m,burst=10", "none"],
+        ("limit-flows", _) => &["1", "64"],
+        ("limit-bandwidth", _) => &["10m/s", "64k/s,burst=1m", "none"],
+        ("min-rate", _) => &["500/s", "4k/s,after=5s", "none"],
+        (_, "DURATION|none") => &["1s", "2h", "none"],
         (_, "DURATION") => &["1s", "1500ms", "90m", "2h"],
         (_, "on|off") => &["on", "off"],
         ("rise" | "fall" | "retries" | "eject-after" | "max-connections" | "max-flows", _) => {
