@@ -6,12 +6,10 @@ use std::time::Duration;
 
 use super::row::{Act, Setting, list, switch};
 use crate::config::{
-    Cidr, DryRun, ON_OFF, Rate, Reject, RequestLimit, SettingKey, Wrong, duration,
-    duration_text, number, number_u32, one_of, word_of,
+    Bandwidth, Cidr, DryRun, ON_OFF, Rate, Reject, RequestLimit, SettingKey, Wrong, duration,
+    duration_or_none, duration_text, number, number_u32, one_of, or_none, word_of,
 };
 use crate::limits;
-
-use crate::config::{Bandwidth, Rate as DatagramRate, duration_or_none, or_none};
 
 pub(super) static GUARD: &[Setting] = &[
     Setting {
@@ -230,7 +228,7 @@ pub(super) static GUARD: &[Setting] = &[
         default: |_| "none, no limit".to_owned(),
         show: |config| Some(or_none(config.listener.datagrams.rate, |it| it.to_string())),
         act: Act::Value(SettingKey::LIMIT_DATAGRAM_RATE, |config, text| {
-            let rate = if text == "none" { None } else { Some(DatagramRate::parse(text)?) };
+            let rate = if text == "none" { None } else { Some(Rate::parse(text)?) };
             config.listener.datagrams.rate = rate;
             Ok(())
         }),
