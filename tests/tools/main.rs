@@ -14,4 +14,5 @@ mod http_suites;
 mod http_tools;
 mod prometheus;
 mod proxy_peers;
+mod proxy_senders;
 mod real_servers;
