@@ -9,3 +9,4 @@ mod attack;
 mod crowds;
 mod limits;
 mod overload;
+mod queue;

@@ -85,7 +85,7 @@ fn request(input: &[u8]) {
         return;
     };
     let cookie = Cookie { name: "LB".to_owned(), same_site: SameSite::Lax };
-    let added = Added { via: Some("pointsman"), cookie: Some(&cookie), hsts: None, request_id: None };
+    let added = Added { via: Some("pointsman"), cookie: Some(&cookie), hsts: None, ..Added::NONE };
     let with = Expand {
         head: &head,
         fields: &fields,

@@ -302,8 +302,8 @@ fuzz_target!(|input: &[u8]| {
     let Some((&kind, script)) = input.split_first() else { return };
     let config = &SERVER[usize::from(kind & 1)];
     let mut world = World {
-        client: Peer::new(Tls::dial(&DIAL, None).unwrap()),
-        server: Peer::new(Tls::accept(config).unwrap()),
+        client: Peer::new(Box::new(Tls::dial(&DIAL, None).unwrap())),
+        server: Peer::new(Box::new(Tls::accept(config).unwrap())),
         changed: false,
         cut: false,
     };
