@@ -34,6 +34,7 @@ pub mod http;
 pub mod mirror;
 pub mod parting;
 pub mod patience;
+pub mod proxied;
 pub mod proxy_header;
 pub mod pump;
 pub mod report;

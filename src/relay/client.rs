@@ -21,7 +21,7 @@ use crate::net::{Fault, Peer, Stream};
 
 use super::account::Account;
 use super::duplex::Duplex;
-use super::proxy_header::Proxied;
+use super::proxied::Proxied;
 use super::pump::{Direction, DirectionState};
 use super::verdict::Reason;
 

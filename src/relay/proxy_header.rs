@@ -11,18 +11,18 @@
 //! What is there is looked at, and then exactly the header is taken: what stands behind it stays in
 //! the socket, for TLS, for HTTP, or for the relay.
 
-use std::fmt;
 use std::time::Instant;
 
 use log::debug;
 
 use crate::context::Context;
 use crate::limits::{PROXY_HEADER_BYTES_MAX, PROXY_HEADER_TIMEOUT};
-use crate::net::{Peer, Received, Socket};
-use crate::proxy_header::read::{Ends, Header, Heard, Reading, Why, read};
+use crate::net::{Received, Socket};
+use crate::proxy_header::read::{Header, Heard, Reading, read};
 
 use super::client::Client;
 use super::connect::watch;
+use super::proxied::{HeaderFault, Proxied};
 use super::report;
 use super::verdict::{Reason, Successor, Verdict};
 
@@ -39,38 +39,6 @@ pub struct Awaited {
 #[derive(Debug, Default)]
 struct Piece {
     bytes: Vec<u8>,
-}
-
-/// What is wrong with a client from whom a header is required.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum HeaderFault {
-    /// What came is none.
-    Bad(Why),
-    /// It ended before it was whole.
-    CutShort,
-    /// It was not whole in time.
-    TooLate,
-}
-
-/// What a header said, for as long as its client is here.
-#[derive(Debug)]
-pub struct Proxied {
-    /// The proxy in front.
-    pub peer: Peer,
-    /// Between whom the connection is there, if it is a client's.
-    pub ends: Option<Ends>,
-    /// What else was said.
-    pub heard: Heard,
-}
-
-impl fmt::Display for HeaderFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            HeaderFault::Bad(why) => why.fmt(f),
-            HeaderFault::CutShort => f.write_str("the connection ended within it"),
-            HeaderFault::TooLate => f.write_str("not whole within 3s"),
-        }
-    }
 }
 
 impl Awaited {

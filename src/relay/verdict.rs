@@ -11,7 +11,7 @@ use crate::net::Fault;
 use crate::stats::traffic::Blame;
 
 use super::duplex::Break;
-use super::proxy_header::HeaderFault;
+use super::proxied::HeaderFault;
 
 /// What is to be done with a pair after its talk acted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
