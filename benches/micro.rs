@@ -11,13 +11,17 @@ mod picks;
 use std::hint::black_box;
 use std::io::IoSlice;
 use std::net::{IpAddr, Ipv4Addr};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use criterion::{
     BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main,
 };
-use pointsman::config::{Algorithm, Condition, Match, RouteName};
+use pointsman::config::{Algorithm, Cidr, Condition, ForwardedFields, Match, Rate, RouteName};
 use pointsman::event::{Generation, Key, Owner, Slots, Timers};
+use pointsman::guard::bans::{Ban, Bans};
+use pointsman::guard::ranges::{Building, Found, Listing};
+use pointsman::guard::strikes::{Strikes, Terms};
+use pointsman::guard::{ClientKey, Gcra, Secret, Table};
 use pointsman::http::added::{Added, Proto};
 use pointsman::http::edits::{RequestEdits, ResponseEdits};
 use pointsman::http::rewrite::{Back, Forward};
@@ -68,6 +72,7 @@ const FORWARD: Forward<'_> = Forward {
     trusted: false,
     host: "127.0.0.1:8080",
     added: &Added { via: Some("pointsman"), ..Added::NONE },
+    told: ForwardedFields::DEFAULT,
     subject: None,
     edits: RequestEdits::NONE,
 };
@@ -89,7 +94,8 @@ criterion_group! {
         .warm_up_time(Duration::from_millis(300))
         .measurement_time(Duration::from_secs(1))
         .sample_size(50);
-    targets = heads, bodies, timers, all_picks, choices, buffers, slots
+    targets = heads, bodies, timers, all_picks, choices, buffers, slots,
+        limits, guard
 }
 criterion_main!(parts);
 
@@ -327,4 +333,65 @@ fn slots(criterion: &mut Criterion) {
             found
         });
     });
+}
+
+/// A limit's decision, among as many clients as its table is for: each comes in turn, so that none
+/// is in the cache by chance.
+fn limits(criterion: &mut Criterion) {
+    const CLIENTS: u32 = 32_768;
+    let mut group = criterion.benchmark_group("limit");
+    let law = Gcra::new(Rate::parse("10/s,burst=100").expect("a rate"));
+    let mut table = Table::new(CLIENTS as usize, Secret::of(1));
+    let mut now = 0;
+    let mut client = 0;
+    group.bench_function("decided", |bencher| {
+        bencher.iter(|| {
+            now += 1_000;
+            client = (client + 7919) % CLIENTS;
+            let address = IpAddr::V4(Ipv4Addr::from_bits(0x0a00_0000 + client));
+            table.ask(ClientKey::of_address(address, 64), 1, &law, now)
+        });
+    });
+    group.finish();
+}
+
+/// An address looked up in lists and among bans, and a strike; each time another one.
+fn guard(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("guard");
+    let mut random = fastrand::Rng::with_seed(1);
+    let mut addresses: Vec<IpAddr> =
+        (0..65_536).map(|_| IpAddr::V4(random.u32(..).into())).collect();
+    addresses.dedup();
+    let mut next = addresses.iter().copied().cycle();
+    for count in [10_000, 1_000_000] {
+        let mut building = Building::default();
+        let list = building.list("deny", Listing::Deny);
+        for _ in 0..count {
+            let address = IpAddr::V4(random.u32(..).into());
+            building.add(list, Cidr::around(address, random.u8(20..=32)));
+        }
+        let ranges = building.finish();
+        group.bench_function(BenchmarkId::new("lists", count), |bencher| {
+            bencher.iter(|| {
+                let found = ranges.find(next.next().expect("endless"));
+                black_box(matches!(found, Found::Denied(_)))
+            });
+        });
+    }
+    let now = Instant::now();
+    let mut bans = Bans::default();
+    for address in &addresses {
+        let ban = Ban::lasting(Duration::from_secs(60), "", "", now, SystemTime::UNIX_EPOCH);
+        bans.set(Cidr::around(*address, 32), ban);
+    }
+    group.bench_function(BenchmarkId::new("bans", bans.len()), |bencher| {
+        bencher.iter(|| black_box(bans.find(next.next().expect("endless"), now).is_some()));
+    });
+    let mut strikes = Strikes::new((1, 2), now);
+    let terms =
+        Terms { after: 1_000, window: Duration::from_secs(60), time: Duration::from_secs(60) };
+    group.bench_function("strike", |bencher| {
+        bencher.iter(|| strikes.strike(next.next().expect("endless"), &terms, now).is_some());
+    });
+    group.finish();
 }

@@ -8,6 +8,7 @@ pub mod answer;
 pub mod api;
 pub mod assets;
 pub mod audit;
+pub mod ban;
 pub mod change;
 pub mod client;
 pub mod connection;

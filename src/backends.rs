@@ -18,7 +18,11 @@ mod idle;
 mod membership;
 mod pool;
 mod pools;
+mod queue;
+mod queues;
 mod results;
+mod retry_budget;
+mod retrying;
 mod seat;
 mod server;
 mod standing;
@@ -32,6 +36,7 @@ use std::fmt::{self, Write as _};
 use std::ops::Index;
 use std::time::{Duration, Instant};
 
+use crate::access_log::Cause;
 use crate::balance::{Ask, Observation};
 use crate::config::{AdminState, PoolSettings, Spelling};
 use crate::event::Roster;
@@ -45,6 +50,7 @@ pub use membership::Joins;
 pub use pool::picture::{Marks, Picture, Pictured};
 pub use pool::{Pool, PoolPlan};
 use pools::Pools;
+pub use queue::{Queue, Ticket, Urgency};
 pub use seat::SeatPlan;
 pub use server::{CheckRules, IdleRules, Server, ServerPlan};
 pub use standing::{SeatShare, Standing, Word};
@@ -61,6 +67,10 @@ pub enum NoBackend {
     AllDown,
     /// Those that are up are at their limit of connections, or take no new ones.
     NoRoom,
+    /// The same, and as many clients wait as may.
+    QueueFull,
+    /// The same, and the client has waited for as long as it may.
+    QueueTimeout,
 }
 
 /// The set.
@@ -73,6 +83,8 @@ pub struct Backends {
     shortest_idle: Duration,
     /// Pools whose algorithms may have put something off.
     at_work: VecDeque<PoolId>,
+    /// Pools for which clients wait, in the order in which they are served.
+    queued: VecDeque<PoolId>,
     /// Whose probes are wanted before their time.
     probes_wanted: Vec<ServerId>,
     /// Who went up or down since somebody asked.
@@ -91,6 +103,7 @@ impl Default for Backends {
             idle: 0,
             shortest_idle: Duration::MAX,
             at_work: VecDeque::new(),
+            queued: VecDeque::new(),
             probes_wanted: Vec::new(),
             flips: Vec::new(),
             say_authority: false,
@@ -323,11 +336,25 @@ impl Index<ServerId> for Backends {
     }
 }
 
+impl NoBackend {
+    /// In the access log's word.
+    pub fn cause(self) -> Cause {
+        match self {
+            NoBackend::AllDown => Cause::AllDown,
+            NoBackend::NoRoom => Cause::NoRoom,
+            NoBackend::QueueFull => Cause::QueueFull,
+            NoBackend::QueueTimeout => Cause::QueueTimeout,
+        }
+    }
+}
+
 impl fmt::Display for NoBackend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             NoBackend::AllDown => "all backends are down",
             NoBackend::NoRoom => "no backend that is up takes more connections",
+            NoBackend::QueueFull => "no backend takes more connections, and the queue is full",
+            NoBackend::QueueTimeout => "no backend took it in time",
         })
     }
 }

@@ -9,19 +9,23 @@
 //! `http` and `udp` what only such listeners use, `access_log` where that goes, `condition` when
 //! something applies to a request, `matching` which requests a service takes.
 
+mod access_lists;
 mod access_log;
 mod admin;
 mod admin_state;
 mod advice;
 mod algorithm;
 mod backend;
+mod bans;
 mod check;
 mod cidr;
+mod client_limits;
 mod complaint;
 mod condition;
 mod desired;
 mod edit;
 mod expect;
+mod forwarded;
 mod guard;
 mod host;
 mod host_name;
@@ -36,6 +40,8 @@ mod overlay;
 mod own;
 mod pool;
 mod process;
+mod queue;
+mod rate;
 mod route;
 mod rule;
 mod send_proxy;
@@ -52,6 +58,7 @@ mod whole;
 
 use std::collections::BTreeSet;
 
+pub use access_lists::{AccessKeys, AccessLists};
 pub use access_log::{AccessLogFormat, AccessLogPlace};
 pub use admin::{
     AdminListen, AdminSettings, HaproxyLevel, allowed_host, check_admin, complain_of_admin,
@@ -61,8 +68,10 @@ pub use admin_state::AdminState;
 pub use advice::{advice, advice_on_pool};
 pub use algorithm::{Algorithm, AlgorithmRow};
 pub use backend::BackendSpec;
+pub use bans::BanSettings;
 pub use check::Check;
 pub use cidr::Cidr;
+pub use client_limits::{LimitBy, LimitSettings, ListenerLimits, Reject, RequestLimit};
 pub use complaint::{Complaint, Complaints, Phrase, Wrong};
 pub use condition::{Condition, Facts, Glob};
 pub use desired::{
@@ -72,6 +81,7 @@ pub use edit::{
     FieldEdit, HeadEdit, HeadOf, PathEdit, REDIRECT_STATUSES, location, redirect_status,
 };
 pub use expect::{HttpCheck, Statuses, TextCheck, check_host};
+pub use forwarded::ForwardedFields;
 pub use guard::{DryRun, is_rule_name};
 pub use host::host_text;
 pub use host_name::HostName;
@@ -85,8 +95,10 @@ pub use overlay::{
     Laid, Mark, Member, Overlay, OverlaySource, OverrideRow, Patch, Told, Untold, time_text,
 };
 pub use own::OwnListeners;
-pub use pool::{AllDown, CheckSettings, OnDown, OnLapse, OnRemoved, PoolSettings};
+pub use pool::{AllDown, CheckSettings, OnDown, OnLapse, OnRemoved, PoolSettings, RetryBudget};
 pub use process::{LOG_LEVELS, LogFormat, ProcessSettings};
+pub use queue::{QueueOrder, QueueSettings};
+pub use rate::{Rate, RateUnit};
 pub use route::{Destination, Route, RouteName, RoutePlan, plan};
 pub use rule::{
     Action, RedirectTo, Respond, Rule, Share, WHOLE, check_shares, share, share_text,

@@ -236,7 +236,7 @@ impl Context {
             services: Roster::default(),
             copies: Copies::default(),
             traces: Traces::new(fastrand::u64(..), now),
-            guard: Guard::new(now),
+            guard: Guard::new(now, (fastrand::u64(..), fastrand::u64(..))),
             picks: Picks::default(),
             access_log: None,
             settings,

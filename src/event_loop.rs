@@ -23,6 +23,7 @@ mod admin;
 mod admitting;
 mod apply;
 mod archiving;
+mod banning;
 mod certificates;
 mod changes;
 mod changing;
@@ -43,6 +44,7 @@ mod stopped;
 #[cfg(test)]
 mod tests;
 mod udp;
+mod waiting;
 
 pub use process::share_descriptors;
 
@@ -76,6 +78,7 @@ use crate::relay::{ClientStanding, Pair, Reason};
 use crate::stats::LogThrottle;
 use crate::status;
 use admin::Admin;
+use banning::Banishing;
 use changing::{Job, Waiting};
 use chores::Chores;
 use closing::{Eviction, Sweep};
@@ -122,6 +125,8 @@ pub struct EventLoop {
     sweep: Sweep,
     /// Pairs to be closed because their listener was removed.
     eviction: Eviction,
+    /// Bans that are told, and connections closed for them.
+    banishing: Banishing,
     /// The status page that is being written.
     page: Option<status::StatusPage>,
     /// Who gives way when there is no room.
@@ -259,6 +264,7 @@ impl EventLoop {
             dead: VecDeque::new(),
             sweep: Sweep::default(),
             eviction: Eviction::default(),
+            banishing: Banishing::default(),
             page: None,
             resting: Resting::default(),
             signalled: false,
@@ -301,6 +307,7 @@ impl EventLoop {
         self.receive_datagrams();
         self.follow_up();
         self.reap();
+        self.serve_waiting();
         self.write_access_log();
         self.cx.stats.turns += 1;
         self.ended = Instant::now();
@@ -352,6 +359,7 @@ impl EventLoop {
             || self.udp.is_ready()
             || self.udp.is_leaving()
             || self.has_closing_left()
+            || self.has_waiting_left()
             || self.cx.pages.is_making()
             || self.page.is_some()
             || self.cx.backends.has_work()
@@ -467,6 +475,7 @@ impl EventLoop {
         if self.eviction.is_going_on() {
             self.evict_some();
         }
+        self.follow_bans();
         self.make_page();
         self.work_on_balance();
         if self.has_admin_work() {

@@ -11,51 +11,68 @@
 //! [`RuleBook`], which also knows what is only tried (`--guard-dry-run`): that is counted, and
 //! refused nobody. Carried out by [`crate::relay`] for connections and requests.
 
+pub mod access;
+pub mod banning;
+pub mod bans;
+pub mod common;
+pub mod gcra;
+pub mod key;
+pub mod limits;
+pub mod lists;
+pub mod ranges;
+pub mod refusal;
 pub mod rules;
+pub mod strikes;
+pub mod table;
 
 use std::net::IpAddr;
-use std::num::NonZeroU32;
-use std::time::Instant;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use crate::config::{ListenerSettings, ServiceSettings};
+use crate::config::{ListenerSettings, ProcessSettings, ServiceSettings};
+use crate::limits::TARPIT_SHARE;
 
+use access::Access;
+use banning::Banning;
+use ranges::Ranges;
+
+pub use common::Common;
+pub use gcra::{Decision, Gcra};
+pub use key::{ClientKey, Secret};
+pub use limits::{Admission, Fill, ListenerLimits, Quota, ServiceLimits};
+pub use refusal::{Refusal, RefusalKind};
 pub use rules::{Refused, Rule, RuleBook, RuleCounts, RuleId, Scope};
+pub use table::{Table, TableCounts};
 
 /// What holds for everybody, and the rules of all.
 #[derive(Debug)]
 pub struct Guard {
     /// All rules, with what they counted.
     pub book: RuleBook,
+    /// Who is banned.
+    pub banning: Banning,
     started: Instant,
+    /// Who is held in the tarpit now.
+    held: usize,
 }
 
 /// What a listener asks of a client before anything is read of it, or right behind its PROXY
 /// header.
 #[derive(Debug, Default)]
-pub struct ListenerGuard {}
+pub struct ListenerGuard {
+    /// Its lists.
+    pub access: Access,
+    /// How much each client may do.
+    pub limits: ListenerLimits,
+}
 
 /// What a service asks of a client or of a request.
 #[derive(Debug, Default)]
-pub struct ServiceGuard {}
-
-/// Why somebody is not let in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Refusal {
-    /// By this rule.
-    pub rule: RuleId,
-    /// What that says of it.
-    pub kind: RefusalKind,
-    /// In so many seconds it may be tried again, if that is known.
-    pub retry_after: Option<NonZeroU32>,
-}
-
-/// What a refusal says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RefusalKind {
-    /// That it may not, now or later: 403.
-    Denied,
-    /// That it was too much: 429.
-    Limited,
+pub struct ServiceGuard {
+    /// Its lists.
+    pub access: Access,
+    /// How often it may be asked.
+    pub limits: ServiceLimits,
 }
 
 /// Who asks a service.
@@ -66,29 +83,67 @@ pub struct Asking {
 }
 
 impl ListenerGuard {
+    /// Go by these lists from now on, if there are any.
+    pub fn follow_lists(
+        &mut self,
+        name: &str,
+        lists: Option<&Arc<Ranges>>,
+        book: &mut RuleBook,
+    ) {
+        self.access.follow(&Scope::Listener(name.into()), lists, book);
+    }
+
     /// Have the rules that these settings of the listener ask for; what they know stays.
     pub fn follow(&mut self, name: &str, settings: &ListenerSettings, book: &mut RuleBook) {
-        let _ = (name, settings, book);
+        self.limits.follow(name, &settings.limits, book);
     }
 }
 
 impl ServiceGuard {
+    /// Go by these lists from now on, if there are any.
+    pub fn follow_lists(
+        &mut self,
+        name: &str,
+        lists: Option<&Arc<Ranges>>,
+        book: &mut RuleBook,
+    ) {
+        self.access.follow(&Scope::Service(name.into()), lists, book);
+    }
+
     /// Whether it has any rule.
     #[inline]
     pub fn is_on(&self) -> bool {
-        false
+        self.access.is_on() || self.limits.is_on()
     }
 
     /// Have the rules that these settings of the service ask for; what they know stays.
     pub fn follow(&mut self, name: &str, settings: &ServiceSettings, book: &mut RuleBook) {
-        let _ = (name, settings, book);
+        self.limits.follow(name, &settings.request_limits, book);
     }
 }
 
 impl Guard {
-    /// One without rules; times are counted from `started`.
-    pub fn new(started: Instant) -> Guard {
-        Guard { book: RuleBook::default(), started }
+    /// One without rules; times are counted from `started`. The key is a secret.
+    pub fn new(started: Instant, key: (u64, u64)) -> Guard {
+        Guard { book: RuleBook::default(), banning: Banning::new(key), started, held: 0 }
+    }
+
+    /// Another configuration begins to be carried out.
+    pub fn begin_change(&mut self, settings: &ProcessSettings, now: Instant) {
+        self.book.begin_change(&settings.guard_dry_run);
+        self.book.common.settings = settings.client_limits.clone();
+        self.banning.follow(&settings.bans, now, &mut self.book);
+    }
+
+    /// The reverse of [`Guard::time`].
+    pub fn instant(&self, time: u64) -> Instant {
+        self.started + Duration::from_nanos(time)
+    }
+
+    /// Whether a service has anything to ask of a request.
+    #[inline]
+    pub fn asks(&self, service: &ServiceGuard) -> bool {
+        self.banning.is_on() || service.is_on()
     }
 
     /// A time as rules count it: nanoseconds since the start. 584 years of them fit.
@@ -102,24 +157,87 @@ impl Guard {
         client: IpAddr,
         listener: &mut ListenerGuard,
         now: u64,
-    ) -> Result<(), Refusal> {
-        let _ = (client, listener, now);
-        Ok(())
+    ) -> Result<Admission, Refusal> {
+        if self.banning.is_on() {
+            self.banning.check(client, 1, self.instant(now), &mut self.book)?;
+        }
+        listener.access.check(client, 1, &mut self.book)?;
+        listener.limits.connect(client, now, &mut self.book)
     }
 
-    /// Whether a service takes this request; `now` is of [`Guard::time`].
-    pub fn request(
+    /// Whether this client is banned, or denied by the lists of a listener: nobody needs to make
+    /// room for it. Nothing is counted.
+    pub fn bars(&self, client: IpAddr, listener: &ListenerGuard, now: Instant) -> bool {
+        self.banning.bars(client, now, &self.book) || listener.access.bars(client, &self.book)
+    }
+
+    /// Why this client would not be let in, in words: by bans, or by the lists of a listener or a
+    /// service. Nothing is counted.
+    pub fn why(&self, client: IpAddr, lists: &Access, now: Instant) -> Option<String> {
+        if self.banning.bars(client, now, &self.book) {
+            let (network, ban) = self.banning.bans.find(client, now)?;
+            return Some(format!("{network} is banned by {}", ban.by));
+        }
+        let why = lists.why(client).filter(|_| lists.bars(client, &self.book))?;
+        Some(format!("denied: {why}"))
+    }
+
+    /// Whether a service takes this connection, of which no requests are known.
+    pub fn connection(
+        &mut self,
+        client: IpAddr,
+        count: u64,
+        service: &mut ServiceGuard,
+    ) -> Result<(), Refusal> {
+        service.access.check(client, count, &mut self.book)
+    }
+
+    /// Whether these datagrams of a client without a flow may open one.
+    pub fn datagrams(
+        &mut self,
+        client: IpAddr,
+        count: u64,
+        listener: &mut ListenerGuard,
+        now: Instant,
+    ) -> Result<(), Refusal> {
+        if self.banning.is_on() {
+            self.banning.check(client, count, now, &mut self.book)?;
+        }
+        listener.access.check(client, count, &mut self.book)
+    }
+
+    /// Whether a service takes this request, which has fields of these names; `now` is of
+    /// [`Guard::time`].
+    pub fn request<'a>(
         &mut self,
         asking: &Asking,
+        field: impl Fn(&str) -> Option<&'a [u8]>,
         service: &mut ServiceGuard,
         now: u64,
     ) -> Result<(), Refusal> {
-        let _ = (asking, service, now);
-        Ok(())
+        if self.banning.is_on() {
+            self.banning.check(asking.client, 1, self.instant(now), &mut self.book)?;
+        }
+        service.access.check(asking.client, 1, &mut self.book)?;
+        service.limits.request(asking.client, field, now, &mut self.book)
     }
 
-    /// A client that was admitted is gone.
-    pub fn gone(&mut self, client: IpAddr, listener: &mut ListenerGuard, now: u64) {
-        let _ = (client, listener, now);
+    /// Whether one more may be held in the tarpit, where there may be so many connections; it is
+    /// counted until [`Guard::release_held`].
+    pub fn hold(&mut self, connections_max: usize) -> bool {
+        let may = self.held < (connections_max / TARPIT_SHARE).max(1);
+        self.held += usize::from(may);
+        may
+    }
+
+    /// One is not held any more.
+    pub fn release_held(&mut self) {
+        debug_assert!(self.held > 0, "more went than came");
+        self.held = self.held.saturating_sub(1);
+    }
+
+    /// How many are held in the tarpit.
+    pub fn held(&self) -> usize {
+        self.held
     }
 }

@@ -19,6 +19,7 @@
 pub mod added;
 pub mod answer;
 pub mod body;
+mod client_meant;
 pub mod edits;
 pub mod expand;
 pub mod facts;
@@ -38,6 +39,7 @@ mod scan;
 mod tests;
 
 pub use body::{BadBody, Decoded, Decoder, Framing, Trailers};
+pub use client_meant::client_meant;
 pub use facts::RequestFacts;
 pub use fields::Fields;
 pub use head::{BadHead, Parse, Scan, Version};

@@ -2,6 +2,8 @@
 //! client is. Pure: bytes in, bytes out.
 
 pub mod read;
+#[cfg(test)]
+mod round_trip;
 mod wire;
 pub mod write;
 

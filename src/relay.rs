@@ -41,21 +41,24 @@ pub mod report;
 pub mod routing;
 #[cfg(test)]
 mod simulation;
+pub mod strike;
 pub mod tcp;
 #[cfg(test)]
 mod tests;
 pub mod trace;
 pub mod udp;
 pub mod verdict;
+pub mod waiting;
 
 pub use client::{Arrival, Client};
 pub use verdict::{Loss, Reason, Successor, Verdict};
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::config::{Phase, Service};
 use crate::context::Context;
 use crate::event::{Key, TimerKey};
+use crate::guard::RuleId;
 use crate::net::tls::Tls;
 
 use hello::Hello;
@@ -88,6 +91,8 @@ enum Talk {
     Http(Option<Box<Http>>),
     /// It reads our last word.
     Parting(Box<Parting>),
+    /// This rule does not let it in, and it is held for a while.
+    Held(RuleId),
 }
 
 /// How a client stands with us: what it would lose if it were closed.
@@ -122,6 +127,7 @@ impl Pair {
             Talk::Tcp => tcp::act(client, cx),
             Talk::Http(http) => http::act(http, client, cx),
             Talk::Parting(parting) => parting.act(client, cx),
+            Talk::Held(_) => Verdict::Keep,
         }
     }
 
@@ -136,6 +142,24 @@ impl Pair {
             Talk::Tcp => tcp::on_timer(client, cx),
             Talk::Http(http) => http::on_timer(http, client, cx),
             Talk::Parting(parting) => parting.on_timer(client, cx),
+            Talk::Held(rule) => guard::on_timer_of_held(*rule, client, cx),
+        }
+    }
+
+    /// It waited until a backend had room, for so long, and now one has.
+    pub fn on_called(&mut self, waited: Duration, cx: &mut Context) -> Verdict {
+        let client = &mut self.client;
+        waiting::called(waited, client);
+        match &mut self.talk {
+            Talk::Tcp => tcp::called(client, cx),
+            Talk::Http(http) => http::act(http, client, cx),
+            // They do not wait.
+            Talk::New
+            | Talk::ProxyHeader(_)
+            | Talk::Held(_)
+            | Talk::Handshake
+            | Talk::Hello(_)
+            | Talk::Parting(_) => Verdict::Keep,
         }
     }
 
@@ -150,7 +174,8 @@ impl Pair {
             | Talk::ProxyHeader(_)
             | Talk::Handshake
             | Talk::Hello(_)
-            | Talk::Parting(_) => Verdict::Keep,
+            | Talk::Parting(_)
+            | Talk::Held(_) => Verdict::Keep,
         }
     }
 
@@ -169,6 +194,7 @@ impl Pair {
                 ClientStanding::Resting
             }
             Talk::Parting(parting) if parting.is_told() => ClientStanding::Told,
+            Talk::Held(_) => ClientStanding::Told,
             Talk::Http(_) | Talk::Parting(_) => ClientStanding::Busy,
         }
     }
@@ -182,6 +208,9 @@ impl Pair {
     /// Whether a stop need not wait for it. A client of HTTP that has not begun loses nothing; of
     /// one that would be relayed as it is nobody knows.
     pub fn may_end_at_stop(&self, cx: &Context) -> bool {
+        if matches!(self.talk, Talk::Held(_)) {
+            return true;
+        }
         match self.standing() {
             ClientStanding::Resting => true,
             ClientStanding::Silent => {
@@ -195,11 +224,13 @@ impl Pair {
     pub fn doing(&self) -> &'static str {
         match &self.talk {
             Talk::New => "accepted",
+            Talk::Held(_) => "held in the tarpit",
             Talk::ProxyHeader(_) => "reading the PROXY header",
             Talk::Handshake => "shaking hands",
             Talk::Hello(_) => "reading the ClientHello",
             Talk::Tcp => self.client.doing(),
             Talk::Http(_) if self.client.link.is_connecting() => "connecting",
+            Talk::Http(_) if self.client.link.is_waiting() => "waiting",
             Talk::Http(_) | Talk::Parting(_) => self.client.relaying(),
         }
     }
@@ -221,7 +252,10 @@ impl Pair {
             cx.stats.handshakes.failed += 1;
             report::handshake_cut(reason, &self.client, cx);
         }
-        guard::gone(&self.client, cx);
+        if matches!(self.talk, Talk::Held(_)) {
+            cx.guard.release_held();
+        }
+        guard::gone(&mut self.client, cx);
         let mut partial_head = None;
         if let Talk::Http(Some(http)) = &mut self.talk {
             partial_head = http.partial_head();
@@ -263,6 +297,10 @@ impl Pair {
                 self.talk = Talk::Http(http);
                 verdict
             }
+            Successor::Held(rule) => {
+                self.talk = Talk::Held(rule);
+                Verdict::Keep
+            }
             Successor::Tunnel => {
                 self.talk = Talk::Tcp;
                 tcp::act(client, cx)
@@ -299,6 +337,9 @@ impl Pair {
             }
             Phase::Guard => guard::admit(client, cx),
             Phase::Tls => {
+                if let Some(verdict) = guard::handshake(client, cx) {
+                    return verdict;
+                }
                 self.talk = Talk::Handshake;
                 handshake::begin(client, cx)
             }
@@ -319,7 +360,10 @@ impl Pair {
             Service::Bytes => {
                 self.talk = Talk::Tcp;
                 report::begin(Some(client.active_at(cx)), client, cx);
-                tcp::open(client, cx)
+                match guard::serve(client, cx) {
+                    Ok(()) => tcp::open(client, cx),
+                    Err(reason) => Verdict::Close(reason),
+                }
             }
             Service::Http => {
                 let mut http = None;

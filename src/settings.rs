@@ -4,9 +4,12 @@
 //! Read by the front-ends: `flags` for the command line, `file` for configuration files, and by the
 //! pages that are made of it. Knows neither of them.
 
+mod access;
 mod admin;
 mod guard;
 mod http;
+mod queue;
+mod retry;
 mod row;
 mod table;
 mod tls;

@@ -59,6 +59,8 @@ pub struct Stats {
     pub relayed: Moved,
     /// Connects repeated at another backend.
     pub retries: u64,
+    /// Those that were not, for want of budget.
+    pub retries_over_budget: u64,
     /// Times that descriptors or memory had run out.
     pub exhausted: u64,
     /// Idle connections to backends closed because descriptors had run out.
@@ -259,6 +261,21 @@ pub struct BackendCounts {
     pub check_failures: u64,
     /// Times that it went down.
     pub downs: u64,
+}
+
+/// What became of those who waited for a backend of a pool.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct QueueCounts {
+    /// Clients that began to wait.
+    pub queued: u64,
+    /// Clients that could not, for the queue was full.
+    pub full: u64,
+    /// Clients that waited for too long.
+    pub late: u64,
+    /// Clients that went away while they waited.
+    pub left: u64,
+    /// The most that waited at once.
+    pub most: u64,
 }
 
 /// Why there is no answer, or not all of it.

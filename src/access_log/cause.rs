@@ -104,6 +104,10 @@ pub enum Cause {
     UdpRefused,
     /// A rule of the guard refused it.
     Guard,
+    /// Those that are up take no more, and as many wait for them as may.
+    QueueFull,
+    /// It waited for one of them for too long.
+    QueueTimeout,
     /// It did not begin with the PROXY header that is required of it.
     NoProxyHeader,
 }
@@ -229,6 +233,14 @@ const ROWS: &[Row] = &[
     ),
     (C::UdpRefused, "udp-refused", "nobody listens there", Who::Server, FAILED),
     (C::Guard, "guard", "refused by a rule of the guard", Who::Proxy, "refused"),
+    (
+        C::QueueFull,
+        "queue",
+        "no backend takes more, and the queue is full",
+        Who::Server,
+        FAILED,
+    ),
+    (C::QueueTimeout, "queue-timeout", "no backend took it in time", Who::ServerTimeout, SLOW),
     (C::NoProxyHeader, "proxy-header", "no PROXY header", Who::Proxy, "refused"),
 ];
 

@@ -41,6 +41,8 @@ pub enum When {
     Over,
     /// The request's head was awaited, or looked at.
     Request,
+    /// It waited until a backend had room.
+    Queue,
     /// A backend was sought and connected to.
     Connect,
     /// The answer's head was awaited.
@@ -70,6 +72,7 @@ impl Ending {
         let when = match self.when {
             When::Over => b'-',
             When::Request => b'R',
+            When::Queue => b'Q',
             When::Connect => b'C',
             When::Head => b'H',
             When::Data => b'D',

@@ -5,7 +5,7 @@
 //!   /api/v1/services[/S]   /api/v1/listeners[/L]   /api/v1/pools[/P]
 //!   /api/v1/pools/P/backends[/B[/close-connections]]
 //!   /api/v1/batch  config[/check]  reload  drain  undrain  stop  overrides  explain  picks
-//!   /api/v1/events  history  live  top
+//!   /api/v1/bans[/CIDR]  events  history  live  top
 //!   /metrics[/haproxy]  /health  /ready  /live  /problems/KIND
 //! ```
 //!
@@ -13,6 +13,7 @@
 //! [`finish`] once the loop has carried it out.
 
 mod answering;
+mod banning;
 mod explaining;
 mod guarding;
 pub mod history;
@@ -109,6 +110,8 @@ fn read(target: &Target<'_>, request: &Request, view: &View<'_>) -> Result<Answe
         Target::Overrides => return Ok(overrides(view)),
         Target::Config => return Ok(config(view)),
         Target::Picks => return picks::list(request),
+        Target::Bans => return banning::list(request),
+        Target::Ban(network) => return banning::one(network, view),
         Target::Events => return streaming::events(request, view),
         Target::History => return history::history(request, view),
         Target::Stream => return live::live(request, view),
@@ -138,6 +141,7 @@ fn index(view: &View<'_>) -> serde_json::Value {
         "undrain",
         "stop",
         "overrides",
+        "bans",
         "explain",
         "picks",
         "events",
@@ -261,6 +265,7 @@ fn unknown_path(path: &str) -> String {
         "/api/v1/undrain",
         "/api/v1/stop",
         "/api/v1/overrides",
+        "/api/v1/bans",
         "/api/v1/explain",
         "/api/v1/picks",
         "/api/v1/events",

@@ -13,6 +13,7 @@ use crate::config::{BackendSpec, OverlaySource, Patch, closest, counted, quoted}
 use crate::control::{Counted, Directory, Receipt};
 use crate::event::Key;
 
+use super::ban::{BanAsked, BanDone};
 use super::haproxy::certificates::Act;
 use super::place::Place;
 use super::problem::{Kind, Problem};
@@ -52,6 +53,8 @@ pub enum Asked {
     Health(Place, HealthTold),
     /// Something is told of a certificate.
     Certificate(Act),
+    /// Somebody is to be banned, or not any more.
+    Ban(Box<BanAsked>),
 }
 
 /// Some edits, all of them or none.
@@ -164,6 +167,8 @@ pub enum Done {
     Checked,
     /// This is said of it.
     Said(String),
+    /// Somebody is banned, or not any more.
+    Ban(BanDone),
 }
 
 impl Done {
@@ -180,6 +185,7 @@ impl Done {
             }
             Done::Checked => "checked".to_owned(),
             Done::Said(text) => text.clone(),
+            Done::Ban(done) => done.text().to_owned(),
         }
     }
 }

@@ -144,6 +144,7 @@ fn pool(view: &View<'_>, entry: PoolEntry<'_>) -> String {
         "name": entry.spec.name,
         "algorithm": entry.spec.settings.algorithm.to_string(),
         "active": found.map_or(0, |it| it.connections()),
+        "waiting": found.map_or(0, |it| it.queue().len()),
         "up": found.map_or(0, |it| it.up()),
         "backends": entry.spec.backends.len(),
     });

@@ -29,6 +29,8 @@ use crate::limits::WEIGHT_ONE;
 use crate::stats::traffic::Traffic;
 
 use super::eject::Crowd;
+use super::queue::Queue;
+use super::retry_budget::RetryBudget;
 use super::seat::{Presence, Seat, SeatPlan, View};
 use super::sticky::{StickyKey, Tokens};
 use super::{Server, Servers};
@@ -72,18 +74,24 @@ pub struct Pool {
     busy: u64,
     /// How many are available and no backup.
     primaries: usize,
+    /// How many are available.
+    pub(super) available: usize,
     /// How many are in a slow start.
     ramping: usize,
     /// How many are ejected for their bad answers.
     ejected: usize,
     /// Clients that were here lately.
     crowd: Crowd,
+    /// Its retries, and the requests that pay for them.
+    pub(super) budget: RetryBudget,
     /// When the answers of its members were last compared.
     compared_at: Option<Instant>,
     /// Clients and flows that are its own; they keep it from being freed.
     pub(super) users: u64,
     /// Its sticky cookie.
     pub(super) tokens: Tokens,
+    /// Clients that wait for one of its members.
+    pub(super) queue: Queue,
 }
 
 impl Pool {
@@ -101,12 +109,15 @@ impl Pool {
             suspected: 0,
             busy: 0,
             primaries: 0,
+            available: 0,
             ramping: 0,
             ejected: 0,
             crowd: Crowd::default(),
+            budget: RetryBudget::default(),
             compared_at: None,
             users: 0,
             tokens,
+            queue: Queue::default(),
         }
     }
 
@@ -206,10 +217,12 @@ impl Pool {
         let Some(seat) = &mut self.seats[index] else { return };
         let was_ready = seat.is_ready();
         seat.admin = admin;
-        let is_back = !was_ready && seat.is_ready();
-        self.end_ramp(index);
-        if is_back && self.seat(index).is_some_and(Seat::is_up) {
-            self.begin_ramp(index, now);
+        let is_ready = seat.is_ready();
+        if was_ready != is_ready {
+            self.end_ramp(index);
+            if is_ready && self.seat(index).is_some_and(Seat::is_up) {
+                self.begin_ramp(index, now);
+            }
         }
         self.follow_operator(index, words);
     }
@@ -426,6 +439,9 @@ impl Pool {
             && !seat.tried
             && self.candidates[index].weight > 0;
         let Some(seat) = &mut self.seats[index] else { return };
+        if seat.available != available {
+            self.available = if available { self.available + 1 } else { self.available - 1 };
+        }
         if !seat.backup && seat.available != available {
             self.primaries = if available { self.primaries + 1 } else { self.primaries - 1 };
         }
@@ -468,6 +484,7 @@ impl Pool {
         let suspected = count(|seat| seat.presence == Presence::Suspected);
         assert_eq!(self.suspected, suspected, "suspected");
         assert_eq!(self.primaries, count(|seat| seat.available && !seat.backup), "primaries");
+        assert_eq!(self.available, count(|seat| seat.available), "available");
         assert_eq!(self.ejected, count(|seat| seat.outlier.is_out()), "ejected");
         assert_eq!(self.ramping, count(|seat| seat.ramp_from.is_some()), "slow starts");
         assert_eq!(count(|seat| seat.tried), 0, "tried outside a pick");

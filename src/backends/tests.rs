@@ -1,6 +1,7 @@
 //! Several pools over the same backends: what is one backend's and what is one pool's.
 
 mod outliers;
+mod ramps;
 
 use std::net::{IpAddr, Ipv4Addr};
 

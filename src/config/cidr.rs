@@ -13,7 +13,7 @@ use super::value::digits;
 const WANT: &str = "a network such as 10.0.0.0/8 or fd00::/8, or an address";
 
 /// The addresses that begin with the same bits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Cidr {
     /// Its first address: the bits after the prefix are zero. Never an IPv4-mapped one.
     pub address: IpAddr,
@@ -31,6 +31,14 @@ impl Cidr {
     /// One or several, with commas between them.
     pub fn parse_list(text: &str) -> Result<Vec<Cidr>, Wrong> {
         text.split(',').map(|part| Cidr::parse_in(part, text)).collect()
+    }
+
+    /// The network with a prefix of so many bits that this address is in. Of one that is
+    /// IPv4-mapped the bits are those of IPv4.
+    pub fn around(address: IpAddr, prefix: u8) -> Cidr {
+        let address = address.to_canonical();
+        let prefix = prefix.min(if address.is_ipv4() { 32 } else { 128 });
+        Cidr { address: first_of(address, prefix), prefix }
     }
 
     /// Whether the address begins with the bits of this network. IPv4 and IPv6 are never in each

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::key::SettingKey;
-use super::{Cidr, ListenerTls};
+use super::{AccessLists, Cidr, ListenerLimits, ListenerTls};
 use crate::limits;
 
 /// What holds for a client from the accept until its service is known.
@@ -18,10 +18,14 @@ pub struct ListenerSettings {
     pub keep_alive: Duration,
     /// Proxies whose X-Forwarded fields are kept.
     pub trusted_proxies: Vec<Cidr>,
+    /// Who may come in.
+    pub access: AccessLists,
     /// Proxies that begin each connection with a header of the PROXY protocol.
     pub proxy_protocol: Vec<Cidr>,
     /// What becomes of its clients when it is removed.
     pub on_removed: OnListenerRemoved,
+    /// What each client may do.
+    pub limits: ListenerLimits,
     /// How TLS is spoken with clients.
     pub tls: ListenerTls,
 }
@@ -53,8 +57,10 @@ impl ListenerSettings {
         header_timeout: limits::HEADER_TIMEOUT_DEFAULT,
         keep_alive: limits::KEEP_ALIVE_DEFAULT,
         trusted_proxies: Vec::new(),
+        access: AccessLists::NONE,
         proxy_protocol: Vec::new(),
         on_removed: OnListenerRemoved::Drain,
+        limits: ListenerLimits::NONE,
         tls: ListenerTls::DEFAULT,
     };
 

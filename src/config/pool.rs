@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use super::complaint::Wrong;
 use super::key::SettingKey;
-use super::{Algorithm, BackendTls, Check, HashKey, Sticky};
+use super::value::digits;
+use super::{Algorithm, BackendTls, Check, HashKey, QueueSettings, Sticky};
 use crate::limits;
 
 /// What a pool has, the same for all pools.
@@ -33,10 +35,14 @@ pub struct PoolSettings {
     pub connect_timeout: Duration,
     /// How many other backends are tried after a connect failed.
     pub retries: u32,
+    /// Which share of its requests they may be.
+    pub retry_budget: RetryBudget,
     /// How long an idle connection to a backend is kept for the next request.
     pub backend_idle: Duration,
     /// Idle connections kept to one backend, at most.
     pub backend_idle_connections: usize,
+    /// How clients wait while none of them has room.
+    pub queue: QueueSettings,
     /// How backends are probed.
     pub check: CheckSettings,
     /// How TLS is spoken with backends.
@@ -75,11 +81,23 @@ impl PoolSettings {
         on_lapse: OnLapse::Drain,
         connect_timeout: limits::CONNECT_TIMEOUT_DEFAULT,
         retries: limits::RETRIES_DEFAULT,
+        retry_budget: RetryBudget::Usual,
         backend_idle: limits::BACKEND_IDLE_DEFAULT,
         backend_idle_connections: limits::BACKEND_IDLE_CONNECTIONS_DEFAULT,
+        queue: QueueSettings::DEFAULT,
         check: CheckSettings::DEFAULT,
         tls: BackendTls::DEFAULT,
     };
+
+    /// How many retries a hundred requests pay for; `None` is no limit.
+    pub fn retry_percent(&self) -> Option<u32> {
+        match self.retry_budget {
+            RetryBudget::Usual if self.check.kind == Check::None => None,
+            RetryBudget::Usual => Some(limits::RETRY_BUDGET_PERCENT_DEFAULT),
+            RetryBudget::Percent(percent) => Some(percent),
+            RetryBudget::NoLimit => None,
+        }
+    }
 }
 
 impl CheckSettings {
@@ -112,6 +130,7 @@ impl SettingKey {
     pub const ON_LAPSE: SettingKey = SettingKey("pool.on_lapse");
     pub const CONNECT_TIMEOUT: SettingKey = SettingKey("pool.connect_timeout");
     pub const RETRIES: SettingKey = SettingKey("pool.retries");
+    pub const RETRY_BUDGET: SettingKey = SettingKey("pool.retry_budget");
     pub const BACKEND_IDLE: SettingKey = SettingKey("pool.backend_idle");
     pub const BACKEND_IDLE_CONNECTIONS: SettingKey =
         SettingKey("pool.backend_idle_connections");
@@ -125,6 +144,42 @@ impl SettingKey {
     pub const BACKEND_CERT: SettingKey = SettingKey("pool.tls.cert");
     pub const BACKEND_KEY: SettingKey = SettingKey("pool.tls.key");
     pub const BACKEND_VERIFY: SettingKey = SettingKey("pool.tls.verify");
+}
+
+/// Which share of the requests of a pool retries may be, beside those that are always allowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RetryBudget {
+    /// Nobody said: a share where probes take out who is not there. Where nothing does, a backend
+    /// that is not there costs its share of all requests a retry, for good, and so there is no
+    /// limit.
+    Usual,
+    /// No limit.
+    NoLimit,
+    /// So many in a hundred.
+    Percent(u32),
+}
+
+impl RetryBudget {
+    /// As [`RetryBudget::show`] writes it.
+    pub fn parse(text: &str) -> Result<RetryBudget, Wrong> {
+        if text == "none" {
+            return Ok(RetryBudget::NoLimit);
+        }
+        let most = u64::from(limits::RETRY_BUDGET_PERCENT_MAX);
+        match text.strip_suffix('%').and_then(digits) {
+            Some(percent) if percent <= most => Ok(RetryBudget::Percent(percent as u32)),
+            _ => Err(Wrong::found(text, format!("a share from 0% to {most}%, or none"))),
+        }
+    }
+
+    /// In its words; `None` where nobody said.
+    pub fn show(self) -> Option<String> {
+        match self {
+            RetryBudget::Usual => None,
+            RetryBudget::NoLimit => Some("none".to_owned()),
+            RetryBudget::Percent(percent) => Some(format!("{percent}%")),
+        }
+    }
 }
 
 /// What happens to new connections while every backend is down.

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use super::key::SettingKey;
-use super::{AccessLogFormat, AccessLogPlace, AdminSettings, DryRun};
+use super::{
+    AccessLogFormat, AccessLogPlace, AdminSettings, BanSettings, DryRun, LimitSettings,
+};
 use crate::limits;
 
 /// What the process as a whole has.
@@ -29,6 +31,10 @@ pub struct ProcessSettings {
     pub admin: AdminSettings,
     /// Which rules of the guard are only tried.
     pub guard_dry_run: DryRun,
+    /// What limits by client have in common.
+    pub client_limits: LimitSettings,
+    /// When clients are banned by themselves.
+    pub bans: BanSettings,
     /// Seed of everything random; `None` takes one from the clock.
     pub seed: Option<u64>,
     /// Start the built-in backends, and put the balancer in front of them.
@@ -50,6 +56,8 @@ impl ProcessSettings {
         log_format: None,
         admin: AdminSettings::DEFAULT,
         guard_dry_run: DryRun::None,
+        client_limits: LimitSettings::DEFAULT,
+        bans: BanSettings::DEFAULT,
         seed: None,
         demo: false,
         state_file: None,

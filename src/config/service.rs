@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::key::SettingKey;
-use super::{Cidr, UdpSettings};
+use super::{AccessLists, Cidr, ForwardedFields, RequestLimit, UdpSettings};
 use crate::limits;
 
 /// What a service has: how its clients are served, once it is known that they are its own.
@@ -21,6 +21,8 @@ pub struct ServiceSettings {
     pub max_body: Option<u64>,
     /// Backends are told in Via that the request came through us.
     pub via: bool,
+    /// Which fields tell backends of the client.
+    pub forwarded_fields: ForwardedFields,
     /// Which ids requests have, towards both sides.
     pub request_ids: RequestIds,
     /// How long browsers are to come by HTTPS alone, in seconds.
@@ -33,6 +35,10 @@ pub struct ServiceSettings {
     pub stats_path: Option<String>,
     /// Who may see them; empty: everybody.
     pub stats_allow: Vec<Cidr>,
+    /// How often it may be asked, by whom.
+    pub request_limits: Vec<RequestLimit>,
+    /// Who is served.
+    pub access: AccessLists,
     /// What holds for flows of UDP.
     pub udp: UdpSettings,
 }
@@ -46,12 +52,15 @@ impl ServiceSettings {
         abort_on_close: true,
         max_body: None,
         via: false,
+        forwarded_fields: ForwardedFields::DEFAULT,
         request_ids: RequestIds::Off,
         hsts: None,
         redirect: Redirect::No,
         health_path: None,
         stats_path: None,
         stats_allow: Vec::new(),
+        request_limits: Vec::new(),
+        access: AccessLists::NONE,
         udp: UdpSettings::DEFAULT,
     };
 }
@@ -72,6 +81,7 @@ impl SettingKey {
     pub const ABORT_ON_CLOSE: SettingKey = SettingKey("service.abort_on_close");
     pub const MAX_BODY: SettingKey = SettingKey("service.max_body");
     pub const VIA: SettingKey = SettingKey("service.via");
+    pub const FORWARDED_FIELDS: SettingKey = SettingKey("service.forwarded_fields");
     pub const REQUEST_ID: SettingKey = SettingKey("service.request_id");
     pub const HSTS: SettingKey = SettingKey("service.hsts");
     pub const REDIRECT_HTTPS: SettingKey = SettingKey("service.redirect_https");

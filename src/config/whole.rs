@@ -143,10 +143,12 @@ pub(super) fn without_effect(config: &Config) -> Vec<Complaint> {
         SettingKey::HEADER_TIMEOUT,
         SettingKey::KEEP_ALIVE,
         SettingKey::SERVER_TIMEOUT,
+        SettingKey::LIMIT_REQUEST_RATE,
     ];
     let http = http.map(|key| (key, check_http_listener(config)));
-    let hello = (SettingKey::TLS_HANDSHAKE_TIMEOUT, check_hello_listener(config));
-    let all = http.into_iter().chain([hello]);
+    let hello = [SettingKey::TLS_HANDSHAKE_TIMEOUT, SettingKey::LIMIT_HANDSHAKE_RATE];
+    let hello = hello.map(|key| (key, check_hello_listener(config)));
+    let all = http.into_iter().chain(hello);
     all.filter(|(key, _)| config.given.contains(key))
         .filter_map(|(key, checked)| Some(Complaint::new(key, checked.err()?)))
         .collect()

@@ -12,6 +12,8 @@ use crate::picks::{AskedText, PickNumber};
 pub struct Trace {
     /// The id of its request; none, if it has none.
     pub id: RequestId,
+    /// It is for the log, and for the backend by the PROXY header: nobody wants it in heads.
+    pub is_of_the_header: bool,
     /// What is asked for; nothing, if no picks are kept.
     pub asked: AskedText,
     /// It is a request.
@@ -37,6 +39,11 @@ impl Trace {
     /// The id of the request, if it has one.
     pub fn id(&self) -> Option<&RequestId> {
         Some(&self.id).filter(|id| !id.is_none())
+    }
+
+    /// The same, if it is to be in heads.
+    pub fn id_in_heads(&self) -> Option<&RequestId> {
+        self.id().filter(|_| !self.is_of_the_header)
     }
 }
 

@@ -1,17 +1,21 @@
 //! What a change needs of the system, before the first thing is changed: sockets, files, names.
 
+mod lists;
+mod own;
+
 use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use crate::access_log::AccessLog;
 use crate::backends::{ServerPlan, StickyKey};
 use crate::config::{
-    AccessLogPlace, Check, Complaint, Desired, Listen, OwnListeners, PoolSpec, ProcessSettings,
+    AccessLists, AccessLogPlace, Check, Complaint, Desired, Listen, PoolSpec, ProcessSettings,
     SettingKey, Sticky, Subject, Tokens, io_words,
 };
+use crate::guard::ranges::Ranges;
 use crate::http::answer::content_type;
 use crate::limits::PAGE_BYTES_MAX;
 use crate::net::descriptors::Needs;
@@ -26,6 +30,8 @@ use super::server_fates::ServerFates;
 use super::servers::{ServerList, ServerWanted, Servers};
 use super::socket::Socket;
 use super::tls::TlsStore;
+use lists::ReadingLists;
+use own::Own;
 
 /// What runs now.
 pub struct Ground<'a> {
@@ -83,6 +89,8 @@ pub struct ReadFiles {
     pub pages: HashMap<String, Arc<Page>>,
     /// Who may use the API, if there is a file of them.
     pub tokens: Option<Tokens>,
+    /// Who may come in, by how it was asked for.
+    pub access: HashMap<AccessLists, Arc<Ranges>>,
 }
 
 /// A listener that is wanted.
@@ -115,6 +123,7 @@ pub struct Preparing {
     fates: ServerFates,
     /// Of the listener that is looked at.
     loading: Option<Loading>,
+    lists: Option<ReadingLists>,
     own: Own,
     /// As far as it is there.
     found: Prepared,
@@ -140,6 +149,8 @@ enum Step {
     CheckAccessLog,
     StickyKey(usize),
     Pages(usize),
+    /// Of the listeners, then of the services.
+    Access(usize),
     Bind(usize),
     BindAdmin,
     OwnListeners,
@@ -210,6 +221,7 @@ impl Preparing {
             errors: Vec::new(),
             fates: ServerFates::default(),
             loading: None,
+            lists: None,
             own: Own::default(),
             found,
         }
@@ -233,7 +245,9 @@ impl Preparing {
             Step::StickyKey(at) if at < pools => self.read_sticky_key(ground, at),
             Step::StickyKey(_) => Step::Pages(0),
             Step::Pages(at) if at < services => self.read_pages(at),
-            Step::Pages(_) => Step::Bind(0),
+            Step::Pages(_) => Step::Access(0),
+            Step::Access(at) if at < listeners + services => self.read_lists(at),
+            Step::Access(_) => Step::Bind(0),
             Step::Bind(at) if at < listeners => self.bind(ground, at),
             Step::Bind(_) => Step::BindAdmin,
             Step::BindAdmin => self.bind_admin(ground),
@@ -552,48 +566,4 @@ fn known_name(ground: &Ground<'_>, wanted: &ServerWanted<'_>) -> Vec<SocketAddr>
 fn subject(wanted: &ServerWanted<'_>) -> Subject {
     let pool = wanted.pools().next().unwrap_or_default().to_owned();
     Subject::Backend { pool, name: wanted.spec.name.clone() }
-}
-
-/// Where we listen ourselves, and which listeners lead to which pool.
-#[derive(Default)]
-struct Own {
-    all: Vec<Listen>,
-    feeding: HashMap<String, Vec<Listen>>,
-}
-
-impl Own {
-    fn new(desired: &Desired, listeners: &[PreparedListener]) -> Own {
-        let real = |at: usize| Listen {
-            protocol: desired.listeners[at].listen.protocol,
-            address: listeners[at].address,
-        };
-        let place: HashMap<&str, usize> =
-            desired.listeners.iter().enumerate().map(|(at, it)| (&*it.name, at)).collect();
-        let mut feeding: HashMap<String, Vec<Listen>> = HashMap::new();
-        for service in &desired.services {
-            for pool in service.pools() {
-                let places = service.listeners.iter().filter_map(|name| place.get(&**name));
-                feeding.entry(pool.to_owned()).or_default().extend(places.map(|&at| real(at)));
-            }
-        }
-        Own { all: (0..listeners.len()).map(real).collect(), feeding }
-    }
-
-    fn complaint(&self, wanted: &ServerWanted<'_>, address: SocketAddr) -> Option<Complaint> {
-        wanted.pools().find_map(|pool| {
-            let own = OwnListeners {
-                feeding: self.feeding.get(pool).map_or(&[], Vec::as_slice),
-                listeners: &self.all,
-                check: &wanted.facts.check.kind,
-                is_of_this_machine,
-            };
-            own.complaint(SettingKey::BACKEND, wanted.spec, address)
-                .map(|it| it.about(subject(wanted)))
-        })
-    }
-}
-
-/// Only what is an address of this machine can be bound.
-fn is_of_this_machine(address: IpAddr) -> bool {
-    UdpSocket::bind((address, 0)).is_ok()
 }

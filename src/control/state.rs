@@ -8,9 +8,11 @@
 //!
 //! Nothing of it is needed to start: whatever is wrong with it is said, and it is left alone.
 
+mod bans;
 mod files;
 mod told;
 
+pub use bans::{SavedBan, ban_json, bans_of};
 pub use files::{Found, Saving, read, saving_mistake};
 pub use told::{spec_json, spec_of};
 
@@ -42,6 +44,8 @@ pub struct State {
     pub totals: Vec<(String, u64)>,
     /// Who registered; the loop reads it.
     pub registrations: Value,
+    /// Who is banned: a list in JSON, written before, or empty.
+    pub bans: String,
 }
 
 /// How a backend was.
@@ -89,7 +93,7 @@ impl State {
         });
         let totals: Map<String, Value> =
             self.totals.iter().map(|(name, it)| (name.clone(), json!(it))).collect();
-        let body = json!({
+        let mut body = json!({
             "generation": self.generation,
             "drained": self.is_drained,
             "overrides": told::to_json(&self.overlay),
@@ -97,8 +101,14 @@ impl State {
             "backends": counts.collect::<Vec<_>>(),
             "totals": totals,
             "registrations": self.registrations,
-        });
-        let body = body.to_string();
+        })
+        .to_string();
+        // There may be so many that they are not written in one go.
+        let bans = if self.bans.is_empty() { "[]" } else { &self.bans };
+        body.pop();
+        body += ",\"bans\":";
+        body += bans;
+        body.push('}');
         let sum = crc32c::crc32c(body.as_bytes());
         format!("{FORMAT} {VERSION} {}\n{body}\ncrc32c {sum:08x}\n", body.len()).into_bytes()
     }
@@ -141,6 +151,10 @@ impl State {
                 .map(|(name, _)| Ok((name.clone(), number(&value["totals"], name)?)))
                 .collect::<Result<_, Corrupt>>()?,
             registrations: value["registrations"].clone(),
+            bans: match bans_of(&value["bans"])?.is_empty() {
+                true => String::new(),
+                false => value["bans"].to_string(),
+            },
         })
     }
 }

@@ -118,6 +118,12 @@ pub fn add(client: &Client, given: &Given) -> Outcome {
     if let Some(sni) = given.value("sni") {
         body.insert("sni".into(), json!(sni));
     }
+    if let Some(version) = given.value("proxy") {
+        body.insert("proxy".into(), json!(version));
+    }
+    if let Some(names) = given.value("proxy-tlvs") {
+        body.insert("proxy_tlvs".into(), json!(names.split('+').collect::<Vec<_>>()));
+    }
     let path = named.path();
     let answer = client.ask("PUT", &with_dry_run(&path, given), Body::Json(body.into()))?;
     let value = tree(&answer)?;

@@ -46,6 +46,12 @@ const FLAGS: &[Flag] = &[
     ("tls", "", "TLS towards it"),
     ("sni", "NAME", "the name in its certificate [its host]"),
     ("check-port", "N", "probes go to this port [that of the address]"),
+    ("for", "TIME", "how long, such as 10m [10m]"),
+    ("why", "TEXT", "what for, shown with the ban"),
+    ("force", "", "however large the network is"),
+    ("close", "", "close its connections as well"),
+    ("proxy", "v1|v2", "it is sent a header of the PROXY protocol [none]"),
+    ("proxy-tlvs", "NAME+NAME", "what a header of v2 says beside the addresses [nothing]"),
     ("kind", "K[,K]", "only events of these kinds"),
     ("backend", "POOL/NAME", "only those that went there"),
     ("client", "IP[/LENGTH]", "only of this address or network"),
@@ -78,7 +84,8 @@ commands! {
         "WEIGHT is what is effective; with what was configured, where that is another.\n\
          ACTIVE is connections or requests at work now, RATE new ones in the last second.";
     "add" "POOL/NAME ADDRESS" 2..2
-        ["weight" "max-connections" "backup" "tls" "sni" "check-port" "dry-run" "reason"]
+        ["weight" "max-connections" "backup" "tls" "sni" "check-port" "proxy" "proxy-tlvs"
+         "dry-run" "reason"]
         "a backend more, or another in its place" "";
     "remove" "POOL/NAME" 1..1 ["now" "deadline" "wait" "dry-run" "reason"]
         "takes a backend out; its connections end by themselves" "";
@@ -106,6 +113,13 @@ commands! {
         "With --request all that is known of that one. Kept are as many as --picks says.";
     "guard" "" 0..0 []
         "the rules of the guard, and how much each refused" "";
+    "bans" "[ADDRESS]" 0..1 []
+        "who is banned, until when and why; with an address the bans that hold for it" "";
+    "ban" "ADDRESS|CIDR" 1..1 ["for" "why" "force" "close" "dry-run" "reason"]
+        "lets an address or a network in no more, for a while"
+        "Who is connected stays, unless --close is given; requests are answered with 403.\n\
+         A network of more than a /8, or a /16 of IPv6, needs --force.";
+    "unban" "ADDRESS|CIDR" 1..1 ["dry-run" "reason"] "lets a network in again" "";
     "health" "" 0..0 []
         "whether all is well, for scripts: exit code 0, or 1 with a line about each thing"
         "Well is: the process serves, and every service has a backend that is up.";

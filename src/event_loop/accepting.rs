@@ -103,10 +103,13 @@ impl EventLoop {
             }
             match accepting.listener.accept() {
                 Accepted::Client(stream, address) => {
-                    if let Leaver::Client(key) = leaver {
+                    if let Leaver::Client(key) = leaver
+                        && !self.is_barred(id, address)
+                    {
                         self.dismiss(key);
                     }
-                    if self.open_pair(stream, address, id) {
+                    let looked = self.make_room_for(address.ip(), id);
+                    if self.open_pair(stream, address, id) || looked {
                         share.note_large();
                     }
                 }
@@ -123,6 +126,12 @@ impl EventLoop {
                 }
             }
         }
+    }
+
+    /// Whether a client of this listener is refused at once: nobody has to go for it.
+    fn is_barred(&self, id: ListenerId, address: SocketAddr) -> bool {
+        let guard = &self.cx.listeners[id].guard;
+        self.cx.guard.bars(address.ip(), guard, self.cx.now)
     }
 
     /// Whether there is room for one more, and who has to go for it. That one goes once the other

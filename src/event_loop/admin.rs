@@ -333,6 +333,7 @@ impl EventLoop {
             }
             Asked::Register(heartbeat) => self.hear_heartbeat(key, *heartbeat),
             Asked::Goodbye(place, signed) => self.hear_goodbye(key, place, signed),
+            Asked::Ban(asked) => self.tell_ban(key, *asked),
             Asked::Certificate(act) => self.tell_certificate(key, act),
             Asked::Close(place) => {
                 let closing = self.close_connections(&place);

@@ -22,7 +22,7 @@ use crate::config::{
 };
 use crate::control::{
     Diff, Directory, Fate, Layers, PoolChange, Prepared, PreparedListener, PreparedServer,
-    Receipt, ServerList, ServerWanted, Servers, Socket, TlsStore,
+    ReadFiles, Receipt, ServerList, ServerWanted, Servers, Socket, TlsStore,
 };
 use crate::event::{ListenerId, PoolId, ServerId, ServiceId};
 use crate::limits::BALANCE_SEED_STEP;
@@ -83,8 +83,8 @@ impl EventLoop {
         };
         self.apply_pools(&mut change, prepared.sticky_keys);
         let server_ids = self.apply_servers(&mut change, servers);
-        self.apply_services(&mut change, &prepared.files.pages);
-        self.apply_listeners(&change, &ids, &store);
+        self.apply_services(&mut change, &prepared.files);
+        self.apply_listeners(&change, &ids, &store, &prepared.files);
         self.remove_rest(&change);
         let mut receipt = receipt(&change, self.pairs.len());
         let Change { pools, services, .. } = change;
@@ -340,8 +340,8 @@ impl EventLoop {
     }
 
     /// 4: services.
-    fn apply_services(&mut self, change: &mut Change<'_>, pages: &HashMap<String, Arc<Page>>) {
-        self.cx.guard.book.begin_change(&change.new.process.guard_dry_run);
+    fn apply_services(&mut self, change: &mut Change<'_>, files: &ReadFiles) {
+        self.cx.guard.begin_change(&change.new.process, self.cx.now);
         for (spec, fate) in change.new.services.iter().zip(&change.diff.services.wanted) {
             let pool = spec.pool.as_deref().and_then(|name| change.pool_ids.get(name).copied());
             let id = match fate.before() {
@@ -352,10 +352,12 @@ impl EventLoop {
                     pool,
                 )),
             };
-            let rules = rules(spec, &change.pool_ids, pages);
+            let rules = rules(spec, &change.pool_ids, &files.pages);
             let mirror = spec.mirror.as_ref();
             let mirror = mirror.and_then(|it| change.pool_ids.get(&*it.pool).copied());
             if let Some(service) = self.cx.services.get_mut(id) {
+                let lists = files.access.get(&spec.settings.access);
+                service.guard.follow_lists(&spec.name, lists, &mut self.cx.guard.book);
                 service.guard.follow(&spec.name, &spec.settings, &mut self.cx.guard.book);
                 service.pool = pool;
                 service.rules = rules;
@@ -371,7 +373,13 @@ impl EventLoop {
     }
 
     /// 5: which services are behind which listener, and what listeners have.
-    fn apply_listeners(&mut self, change: &Change<'_>, ids: &[ListenerId], store: &TlsStore) {
+    fn apply_listeners(
+        &mut self,
+        change: &Change<'_>,
+        ids: &[ListenerId],
+        store: &TlsStore,
+        files: &ReadFiles,
+    ) {
         let mut behind: HashMap<&str, Vec<(Match, ServiceId)>> = HashMap::new();
         for (spec, &id) in change.new.services.iter().zip(&change.services) {
             for listener in &spec.listeners {
@@ -384,6 +392,8 @@ impl EventLoop {
             let Some(listener) = self.cx.listeners.get_mut(id) else { continue };
             listener.choose_by(Choice::new(entries));
             listener.rename(&spec.name, spec.listen.protocol);
+            let lists = files.access.get(&spec.settings.access);
+            listener.guard.follow_lists(&spec.name, lists, &mut self.cx.guard.book);
             listener.guard.follow(&spec.name, &spec.settings, &mut self.cx.guard.book);
             listener.tls = store.server(&spec.settings.tls).cloned();
             if listener.settings != spec.settings {

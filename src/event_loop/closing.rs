@@ -12,7 +12,7 @@ use crate::admin::users::connections_of;
 use crate::backends::Flip;
 use crate::event::{Key, ListenerId, PoolId, ServerId};
 use crate::limits::{STEP_TIME, SWEPT_PER_TURN};
-use crate::relay::{Loss, Pair, Reason};
+use crate::relay::{Loss, Pair, Reason, waiting};
 
 use super::{EventLoop, RunState};
 
@@ -65,6 +65,7 @@ impl EventLoop {
             || self.cx.retired() > 0
             || !self.sweep.is_over()
             || self.eviction.is_going_on()
+            || self.banishing.is_going_on()
     }
 
     /// The pair is over: the end of the turn reaps it.
@@ -73,6 +74,7 @@ impl EventLoop {
             && pair.client.closing.is_none()
         {
             pair.client.closing = Some(reason);
+            waiting::end(reason, &mut pair.client, &mut self.cx);
             self.dead.push_back(key);
         }
     }

@@ -4,6 +4,7 @@
 use crate::event::Owner;
 use crate::limits::MIRRORS_MAX;
 use crate::relay::Pair;
+use crate::relay::client::Link;
 use crate::services::{Listener, ListenerSocket};
 
 use super::EventLoop;
@@ -40,6 +41,7 @@ impl EventLoop {
             holding += usize::from(client.duplex.request.held() > 0);
             holding += usize::from(client.duplex.response.held() > 0);
         }
+        self.check_queues();
         let is_pair =
             |owner: &Owner| matches!(*owner, Owner::Pair(key) if self.pairs.get(key).is_some());
         let waiting = self.cx.run_queue.iter().filter(is_pair).count();
@@ -54,6 +56,24 @@ impl EventLoop {
             self.pairs.len() + self.accepting.len() + self.health.probes() + self.mirrors.len();
         let timers = timers + self.admin.connections() + Chores::COUNT;
         assert_eq!(self.cx.timers.len(), timers, "timers and their owners");
+    }
+
+    /// Who waits for a backend, and the queues of pools.
+    fn check_queues(&self) {
+        let mut queued = 0;
+        for (pool, ticket, key) in self.cx.backends.waiting_pairs() {
+            let client = self.pairs.get(key).map(|pair| &pair.client);
+            let is_it = client.is_some_and(|it| {
+                it.link == Link::Waiting(ticket) && it.home.pool == Some(pool)
+            });
+            assert!(is_it, "a place in a queue and its pair");
+            queued += 1;
+        }
+        let waits = |pair: &&Pair| pair.client.link.is_waiting();
+        let waiting = self.pairs.iter().map(|(_, pair)| pair).filter(waits).count();
+        assert_eq!(waiting, queued, "pairs that wait, and their places");
+        let is_called = |pair: &Pair| pair.client.link == Link::Called;
+        assert!(!self.pairs.iter().any(|(_, it)| is_called(it)), "who is called picks at once");
     }
 
     /// Copies of requests, and those whose they are.

@@ -15,11 +15,14 @@
 
 use std::time::Instant;
 
+use std::net::IpAddr;
+
 use log::debug;
 
-use crate::event::Key;
-use crate::limits::{RESTING_KEPT, ROOM_LOOKS};
-use crate::relay::{ClientStanding, Reason};
+use crate::config::Phase;
+use crate::event::{Key, ListenerId};
+use crate::limits::{LIMIT_LOOKS, RESTING_KEPT, ROOM_LOOKS};
+use crate::relay::{ClientStanding, Pair, Reason, guard};
 
 use super::EventLoop;
 
@@ -30,12 +33,14 @@ pub(super) struct Resting {
     longest: Vec<(Instant, Key)>,
     /// Nobody rested: not to be looked for before this.
     not_before: Option<Instant>,
+    /// Where to look next for one of a client that has too many.
+    look_at: usize,
 }
 
 impl EventLoop {
     /// Whether somebody might give way, as far as that is known without looking.
     pub(super) fn might_make_room(&self) -> bool {
-        let Resting { longest, not_before } = &self.resting;
+        let Resting { longest, not_before, .. } = &self.resting;
         !longest.is_empty() || not_before.is_none_or(|at| at <= self.cx.now)
     }
 
@@ -55,11 +60,48 @@ impl EventLoop {
         found
     }
 
+    /// A client wants one more connection than it may have at this listener: one of its own that
+    /// rests gives way, if one is found soon. Says whether it was looked for.
+    pub(super) fn make_room_for(&mut self, client: IpAddr, id: ListenerId) -> bool {
+        let listener = &self.cx.listeners[id];
+        let limits = &listener.guard.limits;
+        let Some(wanted) = limits.full_for(client, &self.cx.guard.book) else { return false };
+        // Behind a PROXY header it is not known yet who it is.
+        if listener.phases.list.first() != Some(&Phase::Guard) {
+            return false;
+        }
+        let is_it = |pair: &Pair| {
+            let it = &pair.client;
+            it.listener == id
+                && limits.counts_as(it.address.ip(), it.admission, wanted)
+                && pair.may_give_way()
+        };
+        let places = self.pairs.places();
+        let mut found = None;
+        for _ in 0..places.min(LIMIT_LOOKS) {
+            self.resting.look_at = (self.resting.look_at + 1) % places;
+            let pair = self.pairs.at(self.resting.look_at);
+            if let Some((key, _)) = pair.filter(|(_, pair)| is_it(pair)) {
+                found = Some(key);
+                break;
+            }
+        }
+        if let Some(pair) = found.and_then(|key| self.pairs.get_mut(key))
+            && !pair.client.socket.has_input()
+        {
+            // Its place is free at once, for the one that comes.
+            guard::gone(&mut pair.client, &mut self.cx);
+            let key = pair.client.key;
+            self.dismiss(key);
+        }
+        true
+    }
+
     /// It gives way to another client.
     pub(super) fn dismiss(&mut self, key: Key) {
         self.resting.longest.pop_if(|(_, last)| *last == key);
         let Some(pair) = self.pairs.get(key) else { return };
-        debug!("pair {}: rests longest, and gives way", pair.client.number);
+        debug!("pair {}: rests, and gives way", pair.client.number);
         let reason = match pair.standing() {
             ClientStanding::Resting | ClientStanding::Told => Reason::Finished,
             ClientStanding::Silent | ClientStanding::Begun | ClientStanding::Busy => {

@@ -11,10 +11,13 @@ use std::time::Instant;
 use log::{info, warn};
 
 use crate::backends::ServerState;
-use crate::config::io_words;
-use crate::control::state::{HealthHint, SavedCounts, Saving, State};
+use crate::config::{Cidr, io_words};
+use crate::control::state::{HealthHint, SavedCounts, Saving, State, ban_json};
 use crate::event::ServerId;
-use crate::limits::{STATE_AFTER_CHANGE, STATE_AFTER_FLIP, STATE_PAUSE, STEP_TIME};
+use crate::guard::bans::Bans;
+use crate::limits::{
+    BANS_SAVED_PER_STEP, STATE_AFTER_CHANGE, STATE_AFTER_FLIP, STATE_PAUSE, STEP_TIME,
+};
 use crate::stats::LogThrottle;
 
 use super::EventLoop;
@@ -24,8 +27,12 @@ use super::stopped::Run;
 pub(super) struct Keeping {
     path: Option<String>,
     saving: Option<Box<Saving>>,
+    /// The bans that are to be saved with the rest, as far as they are written.
+    gathering: Option<Gathering>,
     /// When the timer fires.
     due: Option<Instant>,
+    /// How often bans had changed.
+    bans_noticed: u64,
     /// The generation that was noticed last, and whether the process was drained then.
     noticed: (u64, bool),
     /// What the process had counted when it was saved last.
@@ -42,7 +49,9 @@ impl Keeping {
         Keeping {
             path,
             saving: None,
+            gathering: None,
             due: None,
+            bans_noticed: 0,
             noticed: Default::default(),
             totals: Vec::new(),
             is_changed: false,
@@ -53,7 +62,30 @@ impl Keeping {
 
     /// Whether a state is being written.
     pub fn is_saving(&self) -> bool {
-        self.saving.is_some()
+        self.saving.is_some() || self.gathering.is_some()
+    }
+}
+
+/// Bans, written as a list, some in each step.
+#[derive(Default)]
+struct Gathering {
+    text: String,
+    last: Option<Cidr>,
+}
+
+impl Gathering {
+    /// Some more. Says whether there may be others.
+    fn step(&mut self, bans: &Bans) -> bool {
+        for _ in 0..BANS_SAVED_PER_STEP {
+            let Some((network, ban)) = bans.behind(self.last).next() else {
+                self.text.push_str(if self.text.is_empty() { "[]" } else { "]" });
+                return false;
+            };
+            self.last = Some(network);
+            self.text.push(if self.text.is_empty() { '[' } else { ',' });
+            self.text += &ban_json(network, ban).to_string();
+        }
+        true
     }
 }
 
@@ -61,7 +93,9 @@ impl EventLoop {
     /// Go on from what another process saved. What is laid over the configuration is there already.
     pub fn restore(&mut self, state: State) {
         let now = self.cx.now;
-        let State { generation, is_drained, health, counts, totals, registrations, .. } = state;
+        let State {
+            generation, is_drained, health, counts, totals, registrations, bans, ..
+        } = state;
         self.directory.generation = self.directory.generation.saturating_add(generation);
         self.cx.stats.add_totals(&totals);
         self.keeping.run.go_on_from(&self.cx.stats);
@@ -83,6 +117,7 @@ impl EventLoop {
             }
         }
         self.restore_registrations(&registrations);
+        self.restore_bans(&bans);
         let told = self.directory.overlay.iter().count();
         if told > 0 {
             info!("what was told of backends before the restart holds: {told}");
@@ -104,6 +139,10 @@ impl EventLoop {
             self.keeping.is_changed = true;
             self.save_by(self.cx.now + STATE_AFTER_CHANGE);
         }
+        let bans = self.cx.guard.banning.changes;
+        if std::mem::replace(&mut self.keeping.bans_noticed, bans) != bans {
+            self.note_flips();
+        }
         let mut share = self.pace.share(STEP_TIME, usize::MAX);
         while self.keeping.is_saving() && share.allows(&mut self.pace) {
             self.save_some();
@@ -114,7 +153,15 @@ impl EventLoop {
         }
     }
 
-    /// Somebody went up or down.
+    /// Somebody told of a ban.
+    pub(super) fn note_told_ban(&mut self) {
+        if self.keeping.path.is_some() {
+            self.keeping.is_changed = true;
+            self.save_by(self.cx.now + STATE_AFTER_CHANGE);
+        }
+    }
+
+    /// Somebody went up or down, or was banned for strikes.
     pub(super) fn note_flips(&mut self) {
         if self.keeping.path.is_some() {
             self.keeping.is_changed = true;
@@ -135,18 +182,30 @@ impl EventLoop {
         if self.keeping.is_saving() {
             return self.save_by(self.cx.now + STATE_AFTER_CHANGE);
         }
-        let Some(path) = &self.keeping.path else { return };
+        if self.keeping.path.is_none() {
+            return;
+        }
         let totals = self.cx.stats.totals();
         if !self.keeping.is_changed && totals == self.keeping.totals {
             return;
         }
-        let saving = Saving::begin(path, self.state_now().to_bytes());
-        self.keeping.saving = Some(Box::new(saving));
+        self.keeping.gathering = Some(Gathering::default());
         self.keeping.is_changed = false;
         self.keeping.totals = totals;
     }
 
     fn save_some(&mut self) {
+        if let Some(mut gathering) = self.keeping.gathering.take() {
+            if gathering.step(&self.cx.guard.banning.bans) {
+                self.keeping.gathering = Some(gathering);
+                return;
+            }
+            let state = State { bans: gathering.text, ..self.state_now() };
+            let path = self.keeping.path.as_deref().unwrap_or_default();
+            let saving = Saving::begin(path, state.to_bytes());
+            self.keeping.saving = Some(Box::new(saving));
+            return;
+        }
         let Some(mut saving) = self.keeping.saving.take() else { return };
         if saving.step() {
             self.keeping.saving = Some(saving);
@@ -209,6 +268,7 @@ impl EventLoop {
             counts,
             totals: self.cx.stats.totals(),
             registrations: self.saved_registrations(),
+            bans: String::new(),
         }
     }
 }

@@ -197,7 +197,11 @@ fn value(setting: &Setting, shown: &str) -> String {
             format!("[{}]", parts.join(", "))
         }
         _ if matches!(setting.act, Act::Values(..)) => {
-            let parts: Vec<String> = shown.split(',').map(string).collect();
+            // Where there are commas in the values, each is a line.
+            let parts: Vec<String> = match shown.ends_with('\n') {
+                true => shown.lines().map(string).collect(),
+                false => shown.split(',').map(string).collect(),
+            };
             format!("[{}]", parts.join(", "))
         }
         _ => string(shown),

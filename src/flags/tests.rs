@@ -2,11 +2,12 @@
 
 use super::*;
 use crate::config::{
-    AccessLogFormat, AccessLogPlace, AdminSettings, Algorithm, AllDown, BackendTls,
-    BackendVerify, CertificatePair, Check, CheckSettings, Cidr, ClientCert, HashKey,
-    ListenerSettings, ListenerTls, OnDown, OnLapse, OnListenerRemoved, OnRemoved, PoolSettings,
-    ProcessSettings, Protocol, Redirect, RequestIds, SameSite, ServiceSettings, Sticky,
-    StickyDrain, UdpSettings, UnknownName,
+    AccessLists, AccessLogFormat, AccessLogPlace, AdminSettings, Algorithm, AllDown,
+    BackendTls, BackendVerify, BanSettings, CertificatePair, Check, CheckSettings, Cidr,
+    ClientCert, ForwardedFields, HashKey, LimitSettings, ListenerLimits, ListenerSettings,
+    ListenerTls, OnDown, OnLapse, OnListenerRemoved, OnRemoved, PoolSettings, ProcessSettings,
+    Protocol, Rate, Redirect, Reject, RequestIds, RequestLimit, RetryBudget, SameSite,
+    ServiceSettings, Sticky, StickyDrain, UdpSettings, UnknownName,
 };
 use crate::limits;
 use std::collections::BTreeSet;
@@ -50,8 +51,15 @@ fn every_pool_setting() -> PoolSettings {
         on_lapse: OnLapse::Keep,
         connect_timeout: Duration::from_millis(1500),
         retries: 0,
+        retry_budget: RetryBudget::Percent(35),
         backend_idle: Duration::from_millis(1),
         backend_idle_connections: 0,
+        queue: crate::config::QueueSettings {
+            limit: 5,
+            timeout: Duration::from_secs(6),
+            order: crate::config::QueueOrder::Fifo,
+            urgent: None,
+        },
         check: CheckSettings {
             kind: Check::parse("http:/x").unwrap(),
             host: None,
@@ -64,11 +72,31 @@ fn every_pool_setting() -> PoolSettings {
     }
 }
 
+fn every_process_setting() -> ProcessSettings {
+    ProcessSettings {
+        max_flows: None,
+        tcp_keepalive: Duration::from_secs(5),
+        max_connections: Some(7),
+        drain_timeout: Duration::ZERO,
+        access_log: Some(AccessLogPlace::Stdout),
+        access_log_format: AccessLogFormat::Haproxy,
+        log_level: log::LevelFilter::Trace,
+        log_format: Some(crate::config::LogFormat::Json),
+        admin: AdminSettings::DEFAULT,
+        guard_dry_run: crate::config::DryRun::All,
+        client_limits: LimitSettings::DEFAULT,
+        bans: BanSettings::DEFAULT,
+        seed: Some(u64::MAX),
+        demo: false,
+        state_file: Some("/run/state".to_owned()),
+    }
+}
+
 #[test]
 fn every_flag_reaches_its_field() {
     let config = run("-l http://*:0 --listen=sni://[::1]:0 -ba:1,backup --backend b:2 -a p2c \
          --check http:/x --check-interval 10ms --check-timeout=1ms --rise 1 --fall 1000 \
-         --all-down spread --connect-timeout 1.5s --retries 0 --idle-timeout 2h \
+         --all-down spread --connect-timeout 1.5s --retries 0 --retry-budget 35% --idle-timeout 2h \
          --half-close-timeout 1m --slow-start 10s --on-down close --on-removed close \
          --register --on-lapse keep \
          --on-listener-removed keep \
@@ -77,36 +105,25 @@ fn every_flag_reaches_its_field() {
          --backend-idle 1ms --backend-idle-connections 0 --header-timeout 1s \
          --keep-alive 2s --server-timeout 3s --abort-on-close off --max-body 10m \
          --trusted-proxies 10.0.0.0/8,::1 --trusted-proxies fd00::/8 --access-log - \
-         --access-log-format haproxy --log-format json --guard-dry-run all \
+         --access-log-format haproxy --log-format json --guard-dry-run all --queue 5 \
+         --queue-timeout 6s --queue-order fifo \
          --proxy-protocol 192.0.2.0/24,::1 \
          --state-file /run/state");
     assert_eq!(config.listeners.len(), 2);
     let expected = Config {
         file: None,
         task: crate::config::Task::Run,
-        process: ProcessSettings {
-            max_flows: None,
-            tcp_keepalive: Duration::from_secs(5),
-            max_connections: Some(7),
-            drain_timeout: Duration::ZERO,
-            access_log: Some(AccessLogPlace::Stdout),
-            access_log_format: AccessLogFormat::Haproxy,
-            log_level: log::LevelFilter::Trace,
-            log_format: Some(crate::config::LogFormat::Json),
-            admin: AdminSettings::DEFAULT,
-            guard_dry_run: crate::config::DryRun::All,
-            seed: Some(u64::MAX),
-            demo: false,
-            state_file: Some("/run/state".to_owned()),
-        },
+        process: every_process_setting(),
         listeners: config.listeners.clone(),
         listener: ListenerSettings {
             header_timeout: Duration::from_secs(1),
             keep_alive: Duration::from_secs(2),
             tls_handshake_timeout: Duration::from_secs(4),
             trusted_proxies: Cidr::parse_list("10.0.0.0/8,::1,fd00::/8").unwrap(),
+            access: AccessLists::NONE,
             proxy_protocol: Cidr::parse_list("192.0.2.0/24,::1").unwrap(),
             on_removed: OnListenerRemoved::Keep,
+            limits: ListenerLimits::NONE,
             tls: ListenerTls::DEFAULT,
         },
         service: ServiceSettings {
@@ -116,12 +133,15 @@ fn every_flag_reaches_its_field() {
             abort_on_close: false,
             max_body: Some(10 << 20),
             via: false,
+            forwarded_fields: ForwardedFields::DEFAULT,
             request_ids: RequestIds::Off,
             hsts: None,
             redirect: Redirect::No,
             health_path: None,
             stats_path: None,
             stats_allow: Vec::new(),
+            request_limits: Vec::new(),
+            access: AccessLists::NONE,
             udp: UdpSettings::DEFAULT,
         },
         routes: Vec::new(),
@@ -135,10 +155,40 @@ fn every_flag_reaches_its_field() {
 }
 
 #[test]
+fn who_comes_in_and_who_is_banned_reaches_its_field() {
+    let config = run("-l :0 -b a:1 --allow 192.0.2.0/24 --allow ::1 --deny 192.0.2.7 \
+         --allow-file allow --deny-file deny,other --service-allow 198.51.100.7 \
+         --service-deny fd00::/8 --service-allow-file s.allow --service-deny-file s.deny \
+         --ban-after 5 --ban-window 2s --ban-time 3s --ban-exempt 127.0.0.1");
+    let networks = |text| Cidr::parse_list(text).unwrap();
+    let files = |text: &str| text.split(',').map(str::to_owned).collect::<Vec<_>>();
+    let listener = AccessLists {
+        allow: networks("192.0.2.0/24,::1"),
+        deny: networks("192.0.2.7"),
+        allow_files: files("allow"),
+        deny_files: files("deny,other"),
+    };
+    let service = AccessLists {
+        allow: networks("198.51.100.7"),
+        deny: networks("fd00::/8"),
+        allow_files: files("s.allow"),
+        deny_files: files("s.deny"),
+    };
+    let bans = BanSettings {
+        after: Some(5),
+        window: Duration::from_secs(2),
+        time: Duration::from_secs(3),
+        exempt: networks("127.0.0.1"),
+    };
+    assert_eq!((config.listener.access, config.service.access), (listener, service));
+    assert_eq!(config.process.bans, bans);
+}
+
+#[test]
 fn what_only_http_listeners_heed_reaches_its_field_too() {
     let config = run("-l http://*:0 -b http://a:1 -a ip-hash --hash-key header:X-User \
          --sticky-cookie SRV --sticky-key k --sticky-same-site strict --sticky-drain keep --via on \
-         --request-id keep \
+         --request-id keep --forwarded-fields forwarded,x-real-ip \
          --eject-after 0 --health-path /up --stats-path /stats");
     let mut expected = Config {
         listeners: config.listeners.clone(),
@@ -157,10 +207,39 @@ fn what_only_http_listeners_heed_reaches_its_field_too() {
     expected.pool.eject_after = 0;
     expected.service.via = true;
     expected.service.request_ids = RequestIds::Keep;
+    expected.service.forwarded_fields =
+        ForwardedFields { x_forwarded: false, forwarded: true, x_real_ip: true };
     expected.service.health_path = Some("/up".to_owned());
     expected.service.stats_path = Some("/stats".to_owned());
     assert_eq!(config, expected);
     assert_eq!(config.listeners[0].protocol, Protocol::Http);
+}
+
+#[test]
+fn what_a_client_may_do_reaches_its_field() {
+    let config = run("-l http://*:0 -b a:1 --limit-connections 5 --limit-connection-rate 6/s \
+         --limit-handshake-rate 7/m,burst=2 --limit-request-rate 8/s \
+         --limit-request-rate 9/h,by=service --limit-ipv6-prefix 56 --limit-clients 1024 \
+         --limit-exempt 10.0.0.0/8 --limit-exempt ::1 --reject reset --tarpit 3s \
+         --rate-limit-fields on");
+    let rate = |text| Rate::parse(text).unwrap();
+    let limits = ListenerLimits {
+        connections: Some(5),
+        connection_rate: Some(rate("6/s")),
+        handshake_rate: Some(rate("7/m,burst=2")),
+    };
+    assert_eq!(config.listener.limits, limits);
+    let requests = ["8/s", "9/h,by=service"].map(|text| RequestLimit::parse(text).unwrap());
+    assert_eq!(config.service.request_limits, requests);
+    let common = LimitSettings {
+        ipv6_prefix: 56,
+        clients: 1024,
+        exempt: Cidr::parse_list("10.0.0.0/8,::1").unwrap(),
+        reject: Reject::Reset,
+        tarpit: Duration::from_secs(3),
+        rate_fields: true,
+    };
+    assert_eq!(config.process.client_limits, common);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Instant;
 
+use super::common::Common;
 use crate::config::DryRun;
 use crate::limits::GUARD_LINES;
 
@@ -61,6 +62,10 @@ pub enum Refused {
 pub struct RuleBook {
     rules: Vec<Option<Rule>>,
     dry: DryRun,
+    /// The last that would have refused somebody, until it is told.
+    tried: Option<RuleId>,
+    /// What the limits by client of all have in common.
+    pub common: Common,
 }
 
 impl fmt::Display for Rule {
@@ -140,6 +145,7 @@ impl RuleBook {
         match self.rules.get_mut(usize::from(id.0)) {
             Some(Some(rule)) if rule.is_dry => {
                 rule.counts.would_refuse += count;
+                self.tried = Some(id);
                 Refused::OnlyCounted
             }
             Some(Some(rule)) => {
@@ -148,6 +154,16 @@ impl RuleBook {
             }
             _ => Refused::Really,
         }
+    }
+
+    /// The rule that would have refused somebody since this was asked last.
+    pub fn take_tried(&mut self) -> Option<RuleId> {
+        self.tried.take()
+    }
+
+    /// Whether it refuses, and does not only count.
+    pub fn is_in_force(&self, id: RuleId) -> bool {
+        self.get(id).is_none_or(|rule| !rule.is_dry)
     }
 
     /// The rule, if a line of the log may be written of it now: once in a while for each.
@@ -165,6 +181,12 @@ impl RuleBook {
     /// A rule.
     pub fn get(&self, id: RuleId) -> Option<&Rule> {
         self.rules.get(usize::from(id.0))?.as_ref()
+    }
+
+    /// All of them with their places.
+    pub fn entries(&self) -> impl Iterator<Item = (RuleId, &Rule)> {
+        let places = self.rules.iter().enumerate();
+        places.filter_map(|(at, rule)| Some((RuleId(u16::try_from(at).ok()?), rule.as_ref()?)))
     }
 
     /// All of them, in the order in which they came.

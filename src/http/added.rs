@@ -10,8 +10,8 @@ use super::request_id::RequestId;
 use crate::config::{SameSite, ServiceSettings, Sticky};
 use crate::limits::{
     BUFFER_BYTES, CLIENT_SUBJECT_BYTES_MAX, HTTP_ANSWER_READ_BYTES, HTTP_EDITS_BYTES_MAX,
-    HTTP_FIELDS_MAX, HTTP_FRAMING_ROOM, HTTP_HEAD_BYTES_MAX, HTTP_TRAILER_BYTES_MAX,
-    REQUEST_ID_BYTES_MAX, TOKEN_BYTES_MAX,
+    HTTP_FIELDS_MAX, HTTP_FORWARDED_HOST_BYTES_MAX, HTTP_FRAMING_ROOM, HTTP_HEAD_BYTES_MAX,
+    HTTP_TRAILER_BYTES_MAX, REQUEST_ID_BYTES_MAX, TOKEN_BYTES_MAX,
 };
 
 /// What we add to every head, because the operator wants it. Functions that write a head borrow it
@@ -28,6 +28,20 @@ pub struct Added<'a> {
     pub request_id: Option<&'a RequestId>,
     /// Retry-After of an answer of ours, in seconds; else what its status owes.
     pub retry_after: Option<NonZeroU32>,
+    /// What an answer of ours says of a limit.
+    pub limit: Option<LimitFields<'a>>,
+}
+
+/// RateLimit-Policy and RateLimit (draft-ietf-httpapi-ratelimit-headers-10), of a limit that is
+/// used up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LimitFields<'a> {
+    /// What it is called.
+    pub name: &'a str,
+    /// So many are allowed.
+    pub count: u32,
+    /// In so many seconds.
+    pub window: u32,
 }
 
 /// The cookie that leads a client back to its backend.
@@ -50,8 +64,14 @@ pub enum Proto {
 
 impl<'a> Added<'a> {
     /// Nothing.
-    pub const NONE: Added<'static> =
-        Added { via: None, cookie: None, hsts: None, request_id: None, retry_after: None };
+    pub const NONE: Added<'static> = Added {
+        via: None,
+        cookie: None,
+        hsts: None,
+        request_id: None,
+        retry_after: None,
+        limit: None,
+    };
 
     /// What these settings ask for, for clients that speak `proto`; the id of a request is not
     /// theirs to say.
@@ -106,9 +126,18 @@ texts! { REQUEST_TEXTS:
     FORWARDED_PROTO_HTTPS = b"\r\nX-Forwarded-Proto: https";
     FORWARDED_HOST = b"\r\nX-Forwarded-Host: ";
     FORWARDED_PORT = b"\r\nX-Forwarded-Port: ";
-    CLIENT_SUBJECT = b"\r\nX-SSL-Client-S-DN: ";
-    VIA_10 = b"\r\nVia: 1.0 ";
-    VIA_11 = b"\r\nVia: 1.1 ";
+    FORWARDED = b"Forwarded: ";
+    FORWARDED_NODE = b"for=";
+    FORWARDED_NODE_IPV6 = b"for=\"[";
+    FORWARDED_NODE_IPV6_END = b"]\"";
+    FORWARDED_BY_HTTP = b";proto=http";
+    FORWARDED_BY_HTTPS = b";proto=https";
+    FORWARDED_TO = b";host=";
+    FORWARDED_QUOTES = b"\"\"";
+    REAL_IP = b"X-Real-IP: ";
+    CLIENT_SUBJECT = b"X-SSL-Client-S-DN: ";
+    VIA_10 = b"Via: 1.0 ";
+    VIA_11 = b"Via: 1.1 ";
     TRAILERS_WANTED = b"Connection: TE\r\nTE: trailers\r\n";
     CONTINUE_EXPECTED = b"Expect: 100-continue\r\n";
 }
@@ -158,7 +187,8 @@ pub(super) const REQUEST_BYTES_MAX: usize = REQUEST_TEXTS
     + LINE_ENDS
     + HTTP_HEAD_BYTES_MAX
     + HTTP_FIELDS_MAX
-    + 2 * ADDRESS
+    + 4 * ADDRESS
+    + HTTP_FORWARDED_HOST_BYTES_MAX
     + CLIENT_SUBJECT_BYTES_MAX
     + REQUEST_ID_BYTES_MAX
     + VIA_NAME.len()

@@ -13,7 +13,7 @@
 
 use std::num::NonZeroU32;
 
-use super::added::{Added, REQUEST_ID};
+use super::added::{Added, LimitFields, REQUEST_ID};
 use super::head::Version;
 use super::reason::reason;
 use super::request::Method;
@@ -188,6 +188,12 @@ fn head(
         let seconds = added.retry_after.map_or(HTTP_RETRY_AFTER_SECONDS, NonZeroU32::get);
         number(seconds as usize, out);
         out.extend_from_slice(b"\r\n");
+        if let Some(LimitFields { name, count, window }) = added.limit {
+            let policy = format!("RateLimit-Policy: \"{name}\";q={count};w={window}\r\n");
+            let state = format!("RateLimit: \"{name}\";r=0;t={seconds}\r\n");
+            out.extend_from_slice(policy.as_bytes());
+            out.extend_from_slice(state.as_bytes());
+        }
     }
     match (how.keep_alive, how.version) {
         (false, _) => out.extend_from_slice(b"Connection: close\r\n"),
@@ -249,6 +255,13 @@ mod tests {
         let of = |status| text(|out| answer(status, "", How::LAST, &Added::NONE, out));
         assert!(of(503).contains("\r\nRetry-After: 2\r\n"));
         assert!(of(429).contains("\r\nRetry-After: 2\r\n"));
+        let limit = Some(LimitFields { name: "api", count: 100, window: 60 });
+        let added = Added { retry_after: NonZeroU32::new(7), limit, ..Added::NONE };
+        let limited = text(|out| answer(429, "", How::LAST, &added, out));
+        assert!(limited.contains(
+            "\r\nRetry-After: 7\r\nRateLimit-Policy: \"api\";q=100;w=60\r\n\
+             RateLimit: \"api\";r=0;t=7\r\n"
+        ));
         assert!(of(405).contains("\r\nAllow: GET, HEAD, "));
         let own = text(|out| not_allowed(How::LAST, &Added::NONE, out));
         assert!(own.contains("\r\nAllow: GET, HEAD\r\n"), "{own}");

@@ -62,8 +62,12 @@ pub enum FieldKind {
     ForwardedHost,
     /// X-Forwarded-Port
     ForwardedPort,
-    /// All others about the client: Forwarded, X-Real-IP, the rest of X-Forwarded-*.
+    /// Forwarded, the list of RFC 7239.
     Forwarded,
+    /// X-Real-IP
+    RealIp,
+    /// All others about the client: the rest of X-Forwarded-*.
+    ForwardedOther,
     /// X-SSL-Client-S-DN, the subject of the client's certificate.
     ClientSubject,
     /// X-Request-Id
@@ -355,7 +359,8 @@ fn kind(name: &[u8], is_plain: bool) -> FieldKind {
         6 if is(b"expect") => FieldKind::Expect,
         7 if is(b"upgrade") => FieldKind::Upgrade,
         7 if is(b"trailer") => FieldKind::Trailer,
-        9 if is(b"forwarded") || is(b"x-real-ip") => FieldKind::Forwarded,
+        9 if is(b"forwarded") => FieldKind::Forwarded,
+        9 if is(b"x-real-ip") => FieldKind::RealIp,
         10 if is(b"connection") => FieldKind::Connection,
         10 if is(b"keep-alive") => FieldKind::KeepAlive,
         10 if is(b"set-cookie") => FieldKind::EndToEnd,
@@ -396,7 +401,7 @@ fn forwarded(name: &[u8]) -> FieldKind {
             } else if scan::same(member, b"port") {
                 FieldKind::ForwardedPort
             } else {
-                FieldKind::Forwarded
+                FieldKind::ForwardedOther
             }
         }
         _ => FieldKind::Other,

@@ -22,6 +22,9 @@ use super::head::Version;
 use super::outgoing::Outgoing;
 use super::request::{Form, Method, RequestHead};
 use super::response::ResponseHead;
+use super::scan::{self, TOKEN};
+use crate::config::ForwardedFields;
+use crate::limits::HTTP_FORWARDED_HOST_BYTES_MAX;
 
 /// What a request's head for the backend depends on, beside the head that came.
 #[derive(Debug, Clone, Copy)]
@@ -38,6 +41,8 @@ pub struct Forward<'a> {
     pub host: &'a str,
     /// What we add to every head.
     pub added: &'a Added<'a>,
+    /// Which fields tell of the client.
+    pub told: ForwardedFields,
     /// The subject of the client's certificate, if it sent one.
     pub subject: Option<&'a str>,
     /// What rules do to the head, filled in for this request.
@@ -179,12 +184,15 @@ const HOP: u32 = set(&[
 /// The same in a request. Trailers are dropped there, since it is not known whether the backend
 /// accepts them. The subject of a certificate comes from us alone, even behind a trusted proxy.
 const REQUEST_HOP: u32 = HOP
-    | set(&[FieldKind::Host, FieldKind::Expect, FieldKind::Trailer, FieldKind::ForwardedFor])
+    | set(&[FieldKind::Host, FieldKind::Expect, FieldKind::Trailer])
     | set(&[FieldKind::ClientSubject, FieldKind::Proxy, FieldKind::Folded]);
 
 /// Fields that pass only if the client is a trusted proxy.
 const FROM_TRUSTED_ALONE: u32 = set(&[
     FieldKind::Forwarded,
+    FieldKind::ForwardedFor,
+    FieldKind::ForwardedOther,
+    FieldKind::RealIp,
     FieldKind::ForwardedProto,
     FieldKind::ForwardedHost,
     FieldKind::ForwardedPort,
@@ -209,13 +217,19 @@ fn pass_request_fields(
     let sticky = to.added.cookie_name().filter(ours);
     let untrusted = if to.trusted { 0 } else { FROM_TRUSTED_ALONE };
     let cookies = if sticky.is_some() { FieldKind::Cookie.bit() } else { 0 };
-    let stopped = REQUEST_HOP | untrusted | cookies | replaced_id(to.added);
+    let stopped = REQUEST_HOP | untrusted | cookies | replaced_id(to.added) | lists(to.told);
     pass_fields(fields, stopped, head.length, input, &stays, out);
     if let Some(name) = sticky {
         for field in fields.of_kind(FieldKind::Cookie).filter(|field| stays(field)) {
             cookies_without(field.value, name, input, out);
         }
     }
+}
+
+/// The kinds of lists that are written anew, with what came in them before what we add.
+fn lists(told: ForwardedFields) -> u32 {
+    let bit = |is_told, kind: FieldKind| if is_told { kind.bit() } else { 0 };
+    bit(told.x_forwarded, FieldKind::ForwardedFor) | bit(told.forwarded, FieldKind::Forwarded)
 }
 
 /// The kind of X-Request-Id, if one of ours is written.
@@ -261,9 +275,44 @@ fn cookies_without(value: Span, name: &str, input: &[u8], out: &mut Outgoing) {
     }
 }
 
-/// Write X-Forwarded-For, -Proto, -Host, -Port, X-SSL-Client-S-DN, Via and X-Request-Id.
+/// Write what tells of the client, X-SSL-Client-S-DN, Via and X-Request-Id: whole lines.
 #[inline(always)]
 fn client_fields(
+    head: &RequestHead,
+    fields: &Fields,
+    input: &[u8],
+    to: &Forward<'_>,
+    out: &mut Outgoing,
+) {
+    if to.told.x_forwarded {
+        x_forwarded(head, fields, input, to, out);
+    }
+    if to.told.forwarded {
+        forwarded(head, fields, input, to, out);
+    }
+    if to.told.x_real_ip && !(to.trusted && fields.has(FieldKind::RealIp)) {
+        out.text(added::REAL_IP);
+        address(to.client, out);
+        out.text(added::LINE_END);
+    }
+    if let Some(subject) = to.subject {
+        out.text(added::CLIENT_SUBJECT);
+        out.text(subject.as_bytes());
+        out.text(added::LINE_END);
+    }
+    if let Some(name) = to.added.via {
+        out.text(match head.version {
+            Version::Http10 => added::VIA_10,
+            Version::Http11 => added::VIA_11,
+        });
+        out.text(name.as_bytes());
+        out.text(added::LINE_END);
+    }
+    request_id(to.added, out);
+}
+
+#[inline(always)]
+fn x_forwarded(
     head: &RequestHead,
     fields: &Fields,
     input: &[u8],
@@ -297,19 +346,54 @@ fn client_fields(
         out.text(added::FORWARDED_PORT);
         out.text(to.port.as_bytes());
     }
-    if let Some(subject) = to.subject {
-        out.text(added::CLIENT_SUBJECT);
-        out.text(subject.as_bytes());
+    out.text(added::LINE_END);
+}
+
+/// Write Forwarded (RFC 7239) as one list: what proxies before us said, then whom we have it from.
+/// Each element is of one hop, so ours says how we were reached, whatever those say. `by` is left
+/// out: our address is nobody's business.
+#[cold]
+#[inline(never)]
+fn forwarded(
+    head: &RequestHead,
+    fields: &Fields,
+    input: &[u8],
+    to: &Forward<'_>,
+    out: &mut Outgoing,
+) {
+    out.text(added::FORWARDED);
+    if to.trusted {
+        // A quoted string that does not end would swallow what we say.
+        let before = |field: &&Field| {
+            !field.value.is_empty() && scan::closes_quotes(field.value.of(input))
+        };
+        for field in fields.of_kind(FieldKind::Forwarded).filter(before) {
+            out.input(input, field.value);
+            out.text(b", ");
+        }
     }
-    if let Some(name) = to.added.via {
-        out.text(match head.version {
-            Version::Http10 => added::VIA_10,
-            Version::Http11 => added::VIA_11,
-        });
-        out.text(name.as_bytes());
+    if to.client.to_canonical().is_ipv4() {
+        out.text(added::FORWARDED_NODE);
+        address(to.client, out);
+    } else {
+        out.text(added::FORWARDED_NODE_IPV6);
+        address(to.client, out);
+        out.text(added::FORWARDED_NODE_IPV6_END);
+    }
+    out.text(match to.proto {
+        Proto::Http => added::FORWARDED_BY_HTTP,
+        Proto::Https => added::FORWARDED_BY_HTTPS,
+    });
+    if let Some(host) = head.host.filter(|it| it.len() <= HTTP_FORWARDED_HOST_BYTES_MAX) {
+        out.text(added::FORWARDED_TO);
+        // No host has a byte that would have to be escaped.
+        let quote =
+            if scan::all(host.of(input), TOKEN) { b"" } else { &added::FORWARDED_QUOTES[..1] };
+        out.text(quote);
+        out.input(input, host);
+        out.text(quote);
     }
     out.text(added::LINE_END);
-    request_id(to.added, out);
 }
 
 fn request_id(added: &Added<'_>, out: &mut Outgoing) {

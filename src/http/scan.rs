@@ -48,6 +48,22 @@ pub fn all(bytes: &[u8], class: u8) -> bool {
     !bytes.is_empty() && bytes.iter().all(|&byte| is(byte, class))
 }
 
+/// Whether each quoted string in a value ends in it (RFC 9110 section 5.6.4).
+pub fn closes_quotes(value: &[u8]) -> bool {
+    let mut is_quoted = false;
+    let mut bytes = value.iter();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'"' => is_quoted = !is_quoted,
+            b'\\' if is_quoted => {
+                bytes.next();
+            }
+            _ => {}
+        }
+    }
+    !is_quoted
+}
+
 /// How many bytes at the beginning are of the class.
 pub fn run(bytes: &[u8], class: u8) -> usize {
     bytes.iter().position(|&byte| !is(byte, class)).unwrap_or(bytes.len())

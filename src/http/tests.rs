@@ -5,5 +5,7 @@ mod edits;
 mod edits_random;
 mod exchange;
 mod expand;
+mod forwarded;
 mod head;
+mod hop;
 mod rewrite;

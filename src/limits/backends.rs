@@ -1,5 +1,6 @@
 //! Backends, their probes, and being ejected for bad answers.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 // ---- Backends ---------------------------------------------------------------------------------
@@ -95,3 +96,32 @@ pub const REFUSAL_EVERY: Duration = Duration::from_secs(1);
 
 /// A probe that is asked for because of a refusal begins so long after the last one, or later.
 pub const PROBE_HASTE: Duration = Duration::from_millis(250);
+
+/// Clients that may be let wait for a pool at most: each is a connection, and there are no more of
+/// those.
+pub const QUEUE_MAX: u32 = 1_000_000;
+
+/// How long a client waits for a backend of a pool: about as long as somebody looks at a page that
+/// does not come. HAProxy takes its timeout for connects.
+pub const QUEUE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(5);
+
+/// Who has waited for less is no sign of overload: backends differ by that much from one moment to
+/// the next.
+pub const QUEUE_YOUNG: Duration = Duration::from_millis(100);
+
+/// Where the first that waits has not been young for so long, there is overload that lasts.
+pub const QUEUE_OVERLOAD: Duration = Duration::from_secs(1);
+
+/// What `Retry-After` says to who waited in vain, or could not wait, in seconds.
+pub const QUEUE_RETRY_AFTER_SECONDS: NonZeroU32 = NonZeroU32::MIN;
+
+/// Over how many seconds requests pay for retries, as in Linkerd (its `ttl` is 10 s by default).
+pub const RETRY_BUDGET_SECONDS: usize = 10;
+
+/// Retries a second that need no requests to pay for them, Linkerd's `minRetriesPerSecond`: in a
+/// pool with little to do one backend that is not there costs nobody an error. (Envoy's floor is
+/// of retries in progress, `min_retry_concurrency` 3.)
+pub const RETRY_BUDGET_FREE_PER_SECOND: u64 = 10;
+
+/// Pause between two lines of the log about one pool whose retries are over its budget.
+pub const RETRY_BUDGET_WARNINGS: Duration = Duration::from_secs(10);

@@ -20,6 +20,9 @@ pub const RISE_FALL_MAX: u32 = 1000;
 /// Most other backends tried for one connection. Every try is a connect timeout of waiting.
 pub const RETRIES_MAX: u32 = 100;
 
+/// Largest share of its requests that the retries of a pool may be, in percent: more is no limit.
+pub const RETRY_BUDGET_PERCENT_MAX: u32 = 100;
+
 /// Largest limit on connections. No kernel holds more, and products with weights stay in 64 bits.
 pub const CONNECTIONS_MAX: u32 = 1_000_000_000;
 
@@ -55,6 +58,9 @@ pub const TLS_HANDSHAKE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
 
 /// HAProxy's number, but each on a different backend.
 pub const RETRIES_DEFAULT: u32 = 3;
+
+/// Linkerd's and Envoy's share of requests that may be retries, in percent.
+pub const RETRY_BUDGET_PERCENT_DEFAULT: u32 = 20;
 
 /// Envoy's, for TCP: databases keep quiet connections for long, yet none may stay for ever.
 pub const IDLE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(3600);

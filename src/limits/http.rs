@@ -76,6 +76,10 @@ pub const TEMPLATE_BYTES_MAX: usize = 1024;
 /// may be a whole head, and several may do so.
 pub const HTTP_EDITS_BYTES_MAX: usize = 4 * 1024;
 
+/// Longest host that is told in `Forwarded`, in bytes: a name and a port. Longer ones are no names,
+/// and left out.
+pub const HTTP_FORWARDED_HOST_BYTES_MAX: usize = super::HOST_BYTES_MAX + ":65535".len();
+
 /// Room kept free in the scratch buffer when a message is read, for what we add to it: a host is
 /// said twice, a space is put between cookies, and neither makes a head more than twice as long;
 /// trailers; edits; and our own fields, which `http::added` lists and counts.

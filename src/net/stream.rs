@@ -399,3 +399,6 @@ impl Socket for Stream {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

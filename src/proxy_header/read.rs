@@ -203,7 +203,8 @@ fn line(line: &[u8]) -> Result<Header, Why> {
 
 fn address<A: std::str::FromStr + Into<IpAddr>>(word: &[u8]) -> Result<IpAddr, Why> {
     let text = std::str::from_utf8(word).map_err(|_| Why::Address)?;
-    text.parse::<A>().map(Into::into).map_err(|_| Why::Address)
+    let ip: IpAddr = text.parse::<A>().map_err(|_| Why::Address)?.into();
+    Ok(ip.to_canonical())
 }
 
 fn port(word: &[u8]) -> Result<u16, Why> {
@@ -268,7 +269,9 @@ where
     let (destination, rest) = rest.split_first_chunk::<N>().ok_or(Why::TooShort)?;
     let (source_port, rest) = rest.split_first_chunk().ok_or(Why::TooShort)?;
     let (destination_port, _) = rest.split_first_chunk().ok_or(Why::TooShort)?;
-    let at = |ip: [u8; N], port: [u8; 2]| SocketAddr::new(ip.into(), u16::from_be_bytes(port));
+    // An IPv4-mapped one is IPv4: a client has one name.
+    let ip = |ip: [u8; N]| IpAddr::from(ip).to_canonical();
+    let at = |bytes, port: [u8; 2]| SocketAddr::new(ip(bytes), u16::from_be_bytes(port));
     Ok(Ends {
         source: at(*source, *source_port),
         destination: at(*destination, *destination_port),
@@ -285,6 +288,7 @@ fn next_value(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
 /// The values behind the addresses of a header.
 fn heard(mut rest: &[u8], whole: &[u8]) -> Result<Heard, Why> {
     let mut heard = Heard::default();
+    let mut is_summed = false;
     while !rest.is_empty() {
         let (kind, value, behind) = next_value(rest).ok_or(Why::Values)?;
         rest = behind;
@@ -292,11 +296,15 @@ fn heard(mut rest: &[u8], whole: &[u8]) -> Result<Heard, Why> {
             TYPE_ALPN => heard.alpn = Some(value.into()),
             TYPE_AUTHORITY => {
                 let name = std::str::from_utf8(value).map_err(|_| Why::Authority)?;
+                if !name.bytes().all(|b| b.is_ascii_graphic()) {
+                    return Err(Why::Authority);
+                }
                 heard.authority = Some(name.to_ascii_lowercase().into());
             }
             TYPE_CRC32C => {
                 let at = whole.len() - rest.len() - value.len();
-                if !has_checksum(whole, at, value) {
+                // One is enough: each is a sum over all of it.
+                if std::mem::replace(&mut is_summed, true) || !has_checksum(whole, at, value) {
                     return Err(Why::Checksum);
                 }
             }
@@ -336,7 +344,8 @@ fn ssl(value: &[u8]) -> Result<Ssl, Why> {
             SUBTYPE_SSL_CIPHER => &mut ssl.cipher,
             _ => continue,
         };
-        *into = Some(std::str::from_utf8(value).map_err(|_| Why::Ssl)?.into());
+        // Names of certificates may be in other alphabets: such a one is left out.
+        *into = std::str::from_utf8(value).ok().map(Into::into);
     }
     Ok(ssl)
 }

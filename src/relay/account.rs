@@ -9,9 +9,9 @@ use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
 use crate::access_log::{AskedFor, Cause, Ending, Times, When, Who, Why};
-use crate::backends::{NoBackend, ServerId};
+use crate::backends::ServerId;
 use crate::context::Context;
-use crate::guard::RuleId;
+use crate::guard::{Quota, RuleId};
 use crate::hello::Alert;
 use crate::http::BadHead;
 use crate::http::{BadBody, RequestHead, Version};
@@ -37,6 +37,10 @@ pub struct Account {
     /// What the pair had moved when the account began.
     pub(super) before: Moved,
     pub(super) retries: usize,
+    /// For how long it waited for a backend of its pool.
+    queued: Duration,
+    /// It waits for one now.
+    is_waiting: bool,
     /// Backends that were asked before this one.
     pub(super) tried: Vec<ServerId>,
     /// Why it did not come to its end, or was answered here; `None` until that is so.
@@ -83,6 +87,9 @@ pub(super) struct RequestText {
     version: Version,
 }
 
+/// What the detail of a line ends with where no other backend was asked for want of budget.
+const OVER_BUDGET: &str = "too many retries to ask another one";
+
 impl Account {
     /// An account of what began at `began`, when the pair had moved `before`.
     pub(super) fn new(began: Instant, about: About, before: Moved) -> Box<Account> {
@@ -97,6 +104,8 @@ impl Account {
             head_bytes: 0,
             before,
             retries: 0,
+            queued: Duration::ZERO,
+            is_waiting: false,
             tried: Vec::new(),
             why: None,
         })
@@ -110,6 +119,22 @@ impl Account {
         }
         self.retries = retries;
         self.connected_at = None;
+    }
+
+    /// It waits for a backend of its pool.
+    pub fn waits(&mut self) {
+        self.is_waiting = true;
+    }
+
+    /// It does not any more, and did for so long.
+    pub fn waited(&mut self, time: Duration) {
+        self.is_waiting = false;
+        self.queued = time;
+    }
+
+    /// It waited in vain, for so long.
+    pub fn waited_in_vain(&mut self, time: Duration) {
+        self.queued = time;
     }
 
     /// The connection to it was made.
@@ -127,6 +152,9 @@ impl Account {
     /// Which side ended it, and in which phase: the two letters of the line.
     pub(super) fn ending_of(&self, cause: Cause) -> Ending {
         let is_tcp = matches!(self.about, About::Tcp(_));
+        if self.is_waiting || matches!(cause, Cause::QueueFull | Cause::QueueTimeout) {
+            return Ending { who: cause.who(), when: When::Queue };
+        }
         let reached = match (self.answered_at, self.connected_at, self.backend) {
             (Some(_), ..) => When::Data,
             (None, Some(_), _) if is_tcp => When::Data,
@@ -159,6 +187,10 @@ impl Account {
             (_, Reason::Alerted(alert)) if cause == Cause::BadHello => {
                 format!("refused with {alert}").into()
             }
+            (Some(fault), Reason::OverBudget(_)) => {
+                format!("{says}: {fault}; {OVER_BUDGET}").into()
+            }
+            (None, Reason::OverBudget(_)) => format!("{says}; {OVER_BUDGET}").into(),
             (Some(fault), _) => format!("{says}: {fault}").into(),
             (None, _) => says.into(),
         };
@@ -171,8 +203,9 @@ impl Account {
         };
         Times {
             head: between(Some(self.began), self.asked_at),
-            queue: self.backend.map(|_| Duration::ZERO),
-            connect: between(self.asked_at, self.connected_at),
+            queue: (self.backend.is_some() || self.is_waiting).then_some(self.queued),
+            connect: between(self.asked_at, self.connected_at)
+                .map(|time| time.saturating_sub(self.queued)),
             answer: between(self.connected_at, self.answered_at),
             total: now.saturating_duration_since(self.began),
         }
@@ -202,10 +235,13 @@ impl Closed {
             Reason::BackendBroke(fault) if !http => (Cause::BackendReset, Some(fault)),
             Reason::BackendBroke(fault) if is_answered => (Cause::AnswerCutShort, Some(fault)),
             Reason::BackendBroke(fault) => (Cause::NoAnswer, Some(fault)),
-            Reason::ConnectFailed(Fault::TimedOut) => (Cause::ConnectTimeout, None),
-            Reason::ConnectFailed(fault) => (Cause::ConnectFailed, Some(fault)),
-            Reason::Refused(NoBackend::AllDown) => (Cause::AllDown, None),
-            Reason::Refused(NoBackend::NoRoom) => (Cause::NoRoom, None),
+            Reason::ConnectFailed(Fault::TimedOut) | Reason::OverBudget(Fault::TimedOut) => {
+                (Cause::ConnectTimeout, None)
+            }
+            Reason::ConnectFailed(fault) | Reason::OverBudget(fault) => {
+                (Cause::ConnectFailed, Some(fault))
+            }
+            Reason::Refused(refusal) => (refusal.cause(), None),
             Reason::Alerted(Alert::UnrecognizedName) => (Cause::UnknownName, None),
             Reason::Alerted(_) => (Cause::BadHello, None),
             Reason::HelloTooLate => (Cause::HandshakeTimeout, None),
@@ -268,17 +304,36 @@ pub struct OwnAnswer {
     pub rule: Option<RuleId>,
     /// In how many seconds the client may try again, if that is known.
     pub retry_after: Option<NonZeroU32>,
+    /// What is allowed, if the client is to be told.
+    pub quota: Option<Quota>,
+    /// It is given only after a while.
+    pub is_late: bool,
 }
 
 impl OwnAnswer {
+    /// A backend broke off, and the pool has no budget for asking another one.
+    pub const NO_ANSWER_OVER_BUDGET: OwnAnswer = OwnAnswer::saying(
+        502,
+        Cause::NoAnswer,
+        "the backend broke off; too many retries to ask another one",
+    );
+
     /// An answer in the words of its cause.
     pub fn new(status: u16, cause: Cause) -> OwnAnswer {
         OwnAnswer::saying(status, cause, cause.says())
     }
 
     /// The same in words of its own.
-    pub fn saying(status: u16, cause: Cause, why: &'static str) -> OwnAnswer {
-        OwnAnswer { status, cause, why, rule: None, retry_after: None }
+    pub const fn saying(status: u16, cause: Cause, why: &'static str) -> OwnAnswer {
+        OwnAnswer {
+            status,
+            cause,
+            why,
+            rule: None,
+            retry_after: None,
+            quota: None,
+            is_late: false,
+        }
     }
 }
 
@@ -300,6 +355,7 @@ impl From<BadHead> for OwnAnswer {
 mod tests {
     use super::super::verdict::Loss;
     use super::*;
+    use crate::backends::NoBackend;
 
     /// How far an exchange came: each stage has those before it behind it.
     #[derive(Clone, Copy, PartialEq, PartialOrd)]
@@ -323,6 +379,8 @@ mod tests {
             head_bytes: 0,
             before: Moved::default(),
             retries: 0,
+            queued: Duration::ZERO,
+            is_waiting: false,
             tried: Vec::new(),
             why: None,
         };
@@ -383,6 +441,28 @@ mod tests {
         assert_eq!(by(tcp(Stage::Asked), Reason::Refused(NoBackend::AllDown)), "SC");
         assert_eq!(by(tcp(Stage::Picked), Reason::ConnectFailed(late)), "sC");
         assert_eq!(by(tcp(Stage::Connected), Reason::ClientBroke(reset)), "CD");
+    }
+
+    #[test]
+    fn what_was_not_tried_again_for_want_of_budget_says_so() {
+        for (reason, wanted) in [
+            (
+                Reason::ConnectFailed(Fault::Reset),
+                "connect-failed: no backend could be reached: ",
+            ),
+            (Reason::OverBudget(Fault::Reset), "connect-failed: no backend could be reached: "),
+            (Reason::OverBudget(Fault::TimedOut), "connect-timeout: no backend took the conn"),
+        ] {
+            let why = account(About::Tcp(None), Stage::Picked).why_closed(reason).unwrap();
+            let said = format!("{}: {}", why.cause.word(), why.detail);
+            assert!(said.starts_with(wanted), "{said}");
+            let is_over = matches!(reason, Reason::OverBudget(_));
+            assert_eq!(
+                said.ends_with("; too many retries to ask another one"),
+                is_over,
+                "{said}"
+            );
+        }
     }
 
     #[test]

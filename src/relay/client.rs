@@ -12,9 +12,10 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use crate::backends::{Course, ServerId};
+use crate::backends::{Course, ServerId, Ticket};
 use crate::context::{Context, Home, Trace};
 use crate::event::{Key, ListenerId, TimerKey};
+use crate::guard::Admission;
 use crate::hello;
 use crate::http::added::Proto;
 use crate::net::{Fault, Peer, Stream};
@@ -58,8 +59,8 @@ pub struct Client {
     opened_after: u64,
     /// When a byte last moved, in the same way.
     active_after: u64,
-    /// The guard let it in, and is to hear that it is gone.
-    pub is_admitted: bool,
+    /// Whether the guard let it in, and is to hear that it is gone.
+    pub admission: Admission,
     /// It waits in the run queue.
     pub queued: bool,
     /// Its last turn was an answer of our own, or all that a turn may be, or it pipelines: it acts
@@ -75,6 +76,10 @@ pub enum Link {
     /// There is none: none is needed now, or none was found yet.
     #[default]
     None,
+    /// There is none with room: it waits in the queue of its pool, at this place.
+    Waiting(Ticket),
+    /// Its turn has come: it goes before all who wait.
+    Called,
     /// The backend may still refuse the connection, until its [`super::connect::deadline`].
     Connecting(Key),
     /// The backend took the connection.
@@ -131,7 +136,7 @@ impl Link {
     /// The connection, whether or not the backend took it.
     pub fn key(self) -> Option<Key> {
         match self {
-            Link::None => None,
+            Link::None | Link::Waiting(_) | Link::Called => None,
             Link::Connecting(key) | Link::Connected(key) => Some(key),
         }
     }
@@ -144,6 +149,11 @@ impl Link {
     /// Whether the backend has still to take the connection.
     pub fn is_connecting(self) -> bool {
         matches!(self, Link::Connecting(_))
+    }
+
+    /// Whether it waits until a backend has room.
+    pub fn is_waiting(self) -> bool {
+        matches!(self, Link::Waiting(_))
     }
 
     /// Whether the backend took the connection.
@@ -171,7 +181,7 @@ impl Client {
             timer,
             opened_after: since_start(cx),
             active_after: since_start(cx),
-            is_admitted: false,
+            admission: Admission::NONE,
             queued: false,
             goes_behind: false,
             closing: None,
@@ -302,6 +312,9 @@ impl Client {
 
     /// How far it is with its backend, for the log.
     pub fn doing(&self) -> &'static str {
+        if self.link.is_waiting() {
+            return "waiting";
+        }
         if self.link.is_connected() { self.relaying() } else { "connecting" }
     }
 

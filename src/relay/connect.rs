@@ -140,6 +140,7 @@ fn choose(
         }
         client.search_mut().turned = None;
     }
+    let wanted = wanted.filter(|_| !overtakes(client, cx));
     let is_kept = cx.picks.is_on();
     if is_kept {
         let by = wanted.map_or(PickedBy::Algorithm, |_| PickedBy::Cookie);
@@ -157,10 +158,34 @@ fn choose(
     Ok(backend)
 }
 
-fn pick(client: &Client, cx: &mut Context) -> Result<ServerId, Attempt> {
+/// Whether others wait for its pool whom it must not overtake: who was called goes before them, and
+/// so does who has lost a backend that it had.
+fn overtakes(client: &Client, cx: &Context) -> bool {
+    cx.backends.has_queue(client.home.pool)
+        && client.link != Link::Called
+        && client.tried().is_empty()
+}
+
+fn pick(client: &mut Client, cx: &mut Context) -> Result<ServerId, Attempt> {
+    if overtakes(client, cx) {
+        return Err(Attempt::Over(Reason::Refused(NoBackend::NoRoom)));
+    }
+    let is_called = client.link == Link::Called;
+    if is_called {
+        client.link = Link::None;
+    }
     let ask = Ask { client: client.address.ip(), key: client.hash_key(), now: cx.now };
     let picked = cx.backends.pick(client.home.pool, &ask, client.tried());
-    let backend = picked.map_err(|refusal| Attempt::Over(refused(client, refusal)))?;
+    let refused = |refusal| match refusal {
+        // It does not wait twice.
+        NoBackend::NoRoom if is_called => Reason::Refused(NoBackend::QueueTimeout),
+        refusal => refused(client, refusal),
+    };
+    let backend = picked.map_err(|refusal| Attempt::Over(refused(refusal)))?;
+    if !client.tried().is_empty() && !may_retry(client, cx) {
+        let fault = client.connect_fault().unwrap_or(Fault::GivenUp);
+        return Err(Attempt::Over(Reason::OverBudget(fault)));
+    }
     if log_enabled!(Level::Debug) {
         let why = cx.backends.why(client.home.pool, backend, client.tried(), cx.now);
         debug!("pair {}: connecting: {why}", client.number);
@@ -170,6 +195,15 @@ fn pick(client: &Client, cx: &mut Context) -> Result<ServerId, Attempt> {
         cx.backends.moved_on(failed);
     }
     Ok(backend)
+}
+
+/// Whether the budget of the pool is enough for asking another backend. Another address of the
+/// same one takes nothing from it. Nor does an idle connection that broke: each was answered on
+/// before, so a pool that answers nothing has none, and there are never more than answers.
+fn may_retry(client: &Client, cx: &mut Context) -> bool {
+    let may = cx.backends.may_retry(client.home.pool, cx.now);
+    cx.stats.retries_over_budget += u64::from(!may);
+    may
 }
 
 /// Begin to connect: to the address that works, or to the next one after those that failed.

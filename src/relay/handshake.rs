@@ -26,8 +26,8 @@ use crate::net::tls::{Handshake, Tls, Trouble};
 
 use super::client::Client;
 use super::connect::watch;
-use super::report;
 use super::verdict::{Reason, Successor, Verdict};
+use super::{report, strike};
 
 /// Start the handshake of a client.
 pub fn begin(client: &mut Client, cx: &mut Context) -> Verdict {
@@ -96,6 +96,7 @@ fn plain(client: &mut Client, cx: &mut Context) -> Verdict {
         // The 400 is logged as an HTTP answer.
         return Verdict::Become(Successor::PlainHttp);
     }
+    strike::by_client(client, "a TLS handshake that failed", cx);
     report::handshake_failed(Fault::Tls(Trouble::NotTls), client, cx);
     Verdict::Become(Successor::Parting(Reason::Finished))
 }
@@ -131,6 +132,7 @@ fn note_subject_left_out(client: &Client, cx: &mut Context) {
 fn note_failure(fault: Fault, client: &Client, cx: &mut Context) {
     cx.stats.handshakes.failed += 1;
     log::debug!("pair {}: shaking hands: {}: {fault}", client.number, client.address);
+    strike::by_client(client, "a TLS handshake that failed", cx);
     report::handshake_failed(fault, client, cx);
 }
 

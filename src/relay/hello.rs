@@ -20,8 +20,8 @@ use crate::net::{Fault, Received, Socket};
 
 use super::client::Client;
 use super::connect::watch;
-use super::parting;
 use super::verdict::{Reason, Successor, Verdict};
+use super::{parting, strike};
 
 /// A ClientHello that is awaited.
 #[derive(Debug, Default)]
@@ -67,6 +67,7 @@ impl Hello {
                 Reading::More => {}
                 Reading::Malformed(alert) => {
                     cx.stats.hellos_bad += 1;
+                    strike::by_client(client, "a ClientHello that is none", cx);
                     return parting::alert(alert, client, cx);
                 }
                 Reading::Name(name) => {

@@ -15,6 +15,7 @@
 mod carry;
 mod exchange;
 mod head;
+mod held;
 mod own_page;
 mod pages;
 mod reply;
@@ -34,7 +35,8 @@ use super::client::{Client, Link};
 use super::connect::{self, watch, watch_backend};
 use super::verdict::{Loss, Reason, Successor, Verdict};
 
-use exchange::Exchange;
+use exchange::{Exchange, Waiting};
+use held::Held;
 use own_page::OwnPage;
 
 /// What is kept of an HTTP client between its turns. A client that rests has none.
@@ -59,8 +61,12 @@ enum HttpState {
     /// A head is awaited.
     #[default]
     Head,
+    /// A request waits until a backend has room.
+    Waiting(Box<Waiting>),
     /// A request is with a backend.
     Exchange(Box<Exchange>),
+    /// A request is held that is beyond a limit.
+    Held(Box<Held>),
     /// A page of ours is being sent.
     Page(Box<OwnPage>),
 }
@@ -174,7 +180,9 @@ impl Http {
         for _ in 0..HTTP_REQUESTS_PER_TURN {
             let step = match std::mem::take(&mut self.state) {
                 HttpState::Head => head::read(self, client, cx),
+                HttpState::Waiting(waiting) => waiting.proceed(self, client, cx),
                 HttpState::Exchange(exchange) => exchange.proceed(self, client, cx),
+                HttpState::Held(held) => held.proceed(self, client, cx),
                 HttpState::Page(page) => page.proceed(self, client, cx),
             };
             if !matches!(step, HttpStep::Next) {
@@ -229,6 +237,9 @@ impl Http {
                 Some(since) => since + listener().header_timeout,
                 None => client.active_at(cx) + listener().keep_alive,
             },
+            (HttpState::Waiting(_), _) => {
+                super::waiting::deadline(client, cx).unwrap_or(cx.now)
+            }
             (HttpState::Exchange(_), Link::Connecting(_)) => {
                 connect::deadline(client, cx).unwrap_or(cx.now)
             }
@@ -236,6 +247,7 @@ impl Http {
                 client.active_at(cx) + HTTP_UNWATCHED.min(server_timeout())
             }
             (HttpState::Exchange(_), _) => client.active_at(cx) + server_timeout(),
+            (HttpState::Held(held), _) => held.until,
             (HttpState::Page(_), _) => client.active_at(cx) + listener().keep_alive,
         };
         self.patience_ends(client, cx).map_or(until, |end| end.min(until))
@@ -245,7 +257,8 @@ impl Http {
     fn patience_ends(&self, client: &Client, cx: &Context) -> Option<Instant> {
         match &self.state {
             HttpState::Exchange(exchange) => exchange.patience_ends(self, client, cx),
-            HttpState::Head | HttpState::Page(_) => None,
+            HttpState::Waiting(waiting) => waiting.patience_ends(self, client, cx),
+            HttpState::Head | HttpState::Held(_) | HttpState::Page(_) => None,
         }
     }
 
@@ -272,7 +285,9 @@ impl Http {
             HttpState::Head => {
                 reply::refuse(OwnAnswer::new(408, Cause::HeaderTimeout), self, client, cx)
             }
+            HttpState::Waiting(waiting) => waiting.too_late(self, client, cx),
             HttpState::Exchange(exchange) => exchange.too_late(self, client, cx),
+            HttpState::Held(held) => held.proceed(self, client, cx),
             HttpState::Page(mut page) => {
                 page.release(cx);
                 HttpStep::Close(Reason::Rested)
@@ -294,14 +309,19 @@ impl Http {
     pub fn asked_at(&self) -> Option<Instant> {
         match &self.state {
             HttpState::Exchange(exchange) => Some(exchange.asked_at()),
-            HttpState::Head | HttpState::Page(_) => None,
+            HttpState::Head
+            | HttpState::Waiting(_)
+            | HttpState::Held(_)
+            | HttpState::Page(_) => None,
         }
     }
 
     /// The client is closed: give back its share of the statistics.
     pub fn release(&mut self, cx: &mut Context) {
-        if let HttpState::Page(page) = &mut self.state {
-            page.release(cx);
+        match &mut self.state {
+            HttpState::Page(page) => page.release(cx),
+            HttpState::Held(_) => cx.guard.release_held(),
+            HttpState::Head | HttpState::Waiting(_) | HttpState::Exchange(_) => {}
         }
     }
 
@@ -323,7 +343,10 @@ impl Http {
             HttpState::Exchange(exchange) => {
                 client.socket.is_armed() || client.socket.wants_write() || !exchange.is_asked()
             }
-            HttpState::Head | HttpState::Page(_) => true,
+            HttpState::Head
+            | HttpState::Waiting(_)
+            | HttpState::Held(_)
+            | HttpState::Page(_) => true,
         }
     }
 

@@ -76,7 +76,7 @@ impl Mirrors {
         let ask = Ask { client, key: hash_key, now: cx.now };
         let server = match cx.backends.pick(Some(pool), &ask, &[]) {
             Ok(server) => server,
-            Err(NoBackend::NoRoom) => {
+            Err(NoBackend::NoRoom | NoBackend::QueueFull | NoBackend::QueueTimeout) => {
                 cx.stats.mirror.dropped_busy += 1;
                 return false;
             }

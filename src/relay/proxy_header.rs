@@ -18,7 +18,8 @@ use log::debug;
 use crate::context::Context;
 use crate::limits::{PROXY_HEADER_BYTES_MAX, PROXY_HEADER_TIMEOUT};
 use crate::net::{Received, Socket};
-use crate::proxy_header::read::{Header, Heard, Reading, read};
+use crate::proxy_header::Transport;
+use crate::proxy_header::read::{Header, Heard, Reading, Why, read};
 
 use super::client::Client;
 use super::connect::watch;
@@ -111,8 +112,11 @@ fn deadline(client: &Client, cx: &Context) -> Instant {
     client.opened_at(cx) + PROXY_HEADER_TIMEOUT
 }
 
-fn done(header: Header, client: &mut Client, cx: &Context) -> Verdict {
-    let Header { ends, heard, .. } = header;
+fn done(header: Header, client: &mut Client, cx: &mut Context) -> Verdict {
+    let Header { ends, heard, transport } = header;
+    if transport == Some(Transport::Datagram) {
+        return failed(HeaderFault::Bad(Why::Family), client, cx);
+    }
     if ends.is_some() || heard != Heard::default() {
         let peer = client.address;
         if let Some(ends) = ends {

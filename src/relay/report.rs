@@ -21,8 +21,8 @@ use crate::stats::Moved;
 
 use super::account::{About, Account, Closed, OwnAnswer, RequestText, Spoken};
 use super::client::Client;
-use super::trace;
 use super::verdict::Reason;
+use super::{strike, trace};
 
 /// A connection of TCP begins, unless it was begun before; if it is known already what it asks for,
 /// since when. HTTP is accounted for request by request.
@@ -119,6 +119,11 @@ pub fn own_page(
 ) {
     client.goes_behind = true;
     let OwnAnswer { status, cause, why, rule, .. } = own;
+    match cause {
+        Cause::BadRequest | Cause::BadBody => strike::by_client(client, "a bad request", cx),
+        Cause::HeaderTimeout => strike::by_client(client, "a request that took too long", cx),
+        _ => {}
+    }
     cx.each_traffic(client.home, |it| it.answered(status));
     debug!("pair {}: answered {status} here: {}: {why}", client.number, cause.word());
     if cx.access_log.is_none() {

@@ -100,7 +100,7 @@ pub fn choose(head: &RequestHead, client: &mut Client, cx: &mut Context) -> Chos
         return unserved(head, client, cx);
     };
     let home = Home { service: Some(id), pool: service.pool };
-    if service.guard.is_on()
+    if cx.guard.asks(&service.guard)
         && let Some(own) = guard::request(id, client, cx)
     {
         if home != client.home {
@@ -130,7 +130,11 @@ fn choose_by_request(head: &RequestHead, client: &Client, cx: &Context) -> Optio
 }
 
 /// What the request says that lies at the beginning of the scratch buffer.
-fn facts<'a>(head: &'a RequestHead, client: &'a Client, cx: &'a Context) -> RequestFacts<'a> {
+pub fn facts<'a>(
+    head: &'a RequestHead,
+    client: &'a Client,
+    cx: &'a Context,
+) -> RequestFacts<'a> {
     let tls = client.socket.tls();
     RequestFacts {
         head,

@@ -11,6 +11,7 @@
 
 use std::time::Instant;
 
+use crate::backends::{NoBackend, Urgency};
 use crate::context::Context;
 use crate::net::{Fault, Socket};
 use crate::stats::Moved;
@@ -19,9 +20,11 @@ use super::client::{Client, Link};
 use super::connect::{self, Attempt, Took, watch};
 use super::duplex::{Begun, Outcome, Progress};
 use super::verdict::{Loss, Reason, Verdict};
+use super::waiting;
 
 /// A new pair's first turn.
 pub fn open(client: &mut Client, cx: &mut Context) -> Verdict {
+    cx.backends.count_request(client.home.pool, cx.now);
     find_backend(client, cx)
 }
 
@@ -39,6 +42,12 @@ pub fn act(client: &mut Client, cx: &mut Context) -> Verdict {
             connect::ConnectProgress::Done => connected(client, cx),
         }
     }
+    if client.link.is_waiting() {
+        return match client.socket.fault() {
+            Some(fault) => Verdict::Close(Reason::ClientBroke(fault)),
+            None => watch(client, Verdict::Keep, cx),
+        };
+    }
     relay(client, cx)
 }
 
@@ -52,9 +61,12 @@ pub fn on_timer(client: &mut Client, cx: &mut Context) -> Verdict {
         return Verdict::Keep;
     }
     match client.link {
+        Link::Waiting(_) => Verdict::Close(waiting::give_up(client, cx)),
         Link::Connected(_) => Verdict::Close(deadline.reason),
         Link::Connecting(_) if !connect::is_too_late(client, cx) => act(client, cx),
-        Link::Connecting(_) | Link::None => try_another(client, Fault::TimedOut, cx),
+        Link::Connecting(_) | Link::Called | Link::None => {
+            try_another(client, Fault::TimedOut, cx)
+        }
     }
 }
 
@@ -63,7 +75,11 @@ pub fn on_timer(client: &mut Client, cx: &mut Context) -> Verdict {
 pub fn on_backend_lost(loss: Loss, client: &mut Client, cx: &mut Context) -> Verdict {
     match client.link {
         Link::Connected(_) => Verdict::Close(Reason::BackendLost(loss)),
-        Link::Connecting(_) | Link::None => try_another(client, Fault::GivenUp, cx),
+        // It has none.
+        Link::Waiting(_) => Verdict::Keep,
+        Link::Connecting(_) | Link::Called | Link::None => {
+            try_another(client, Fault::GivenUp, cx)
+        }
     }
 }
 
@@ -76,7 +92,11 @@ struct Deadline {
 fn deadline(client: &Client, cx: &Context) -> Deadline {
     let settings = || cx.service(client.home.service);
     match (client.link, client.duplex.progress()) {
-        (Link::Connecting(_) | Link::None, _) => {
+        (Link::Waiting(_), _) => {
+            let at = waiting::deadline(client, cx).unwrap_or(cx.now);
+            Deadline { at, reason: Reason::Refused(NoBackend::QueueTimeout) }
+        }
+        (Link::Connecting(_) | Link::Called | Link::None, _) => {
             let at = connect::deadline(client, cx).unwrap_or(cx.now);
             Deadline { at, reason: Reason::ConnectFailed(Fault::TimedOut) }
         }
@@ -101,6 +121,9 @@ fn find_backend(client: &mut Client, cx: &mut Context) -> Verdict {
         let attempt = connect::start(client, cx).and_then(|()| first_bytes(client, cx));
         match attempt {
             Ok(verdict) => return verdict,
+            Err(Attempt::Over(reason)) if waiting::may_wait(reason, client) => {
+                return wait(client, cx);
+            }
             Err(Attempt::Over(reason)) => return Verdict::Close(reason),
             Err(Attempt::Failed(fault)) => {
                 if let Err(reason) = give_up(client, fault, cx) {
@@ -109,6 +132,23 @@ fn find_backend(client: &mut Client, cx: &mut Context) -> Verdict {
             }
         }
     }
+}
+
+/// None of the backends has room.
+#[cold]
+fn wait(client: &mut Client, cx: &mut Context) -> Verdict {
+    match waiting::begin(Urgency::Normal, client, cx) {
+        Ok(()) => {
+            arm_timer(client, cx);
+            watch(client, Verdict::Keep, cx)
+        }
+        Err(refusal) => Verdict::Close(Reason::Refused(refusal)),
+    }
+}
+
+/// Its turn has come.
+pub fn called(client: &mut Client, cx: &mut Context) -> Verdict {
+    find_backend(client, cx)
 }
 
 /// Give up this backend; the next one gets all that the client sent. Once this one took any of it

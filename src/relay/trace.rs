@@ -170,13 +170,16 @@ pub fn identified(client: &mut Client, cx: &mut Context) -> RequestId {
         return *id;
     }
     let id = cx.traces.maker.make(cx.now);
-    trace(client, cx).id = id;
+    let trace = trace(client, cx);
+    trace.id = id;
+    trace.is_of_the_header = true;
     id
 }
 
 /// What is added to the heads of answers of our own.
 pub fn added<'a>(client: &'a Client, cx: &'a Context) -> Added<'a> {
-    Added { request_id: id(client), ..cx.added(client.home, client.proto()) }
+    let request_id = trace_of(client).and_then(Trace::id_in_heads);
+    Added { request_id, ..cx.added(client.home, client.proto()) }
 }
 
 fn trace_of(client: &Client) -> Option<&Trace> {

@@ -36,6 +36,7 @@ use crate::picks::PickNumber;
 use crate::services::{Listener, Receiving};
 use crate::stats::{LogThrottle, Moved};
 
+use super::guard;
 use budget::Budget;
 use ending::FlowEnd;
 use leaving::Leaving;
@@ -396,6 +397,9 @@ impl Udp {
                     return;
                 }
                 Placement::Wanted => {
+                    if !guard::datagrams(*client, u64::from(piece.count()), cx) {
+                        return;
+                    }
                     if !self.open(*client, cx) {
                         cx.stats.udp.dropped_no_backend += u64::from(piece.count());
                         return;

@@ -38,6 +38,8 @@ pub enum Successor {
     /// The client was told that this is the end; once it had time to read that, it is closed for
     /// this reason.
     Parting(Reason),
+    /// It is held for a while, for a rule of the guard does not let it in.
+    Held(RuleId),
 }
 
 /// Why a pair was closed.
@@ -57,6 +59,8 @@ pub enum Reason {
     AnswerStalled,
     /// No backend could be reached; the last one for this reason.
     ConnectFailed(Fault),
+    /// The same, and others were not asked, for the pool has no budget for more retries.
+    OverBudget(Fault),
     /// No backend could be chosen.
     Refused(NoBackend),
     /// The client was told why it is not served.
@@ -138,6 +142,7 @@ impl Reason {
             Reason::ClientLeft
             | Reason::NoProxyHeader(_)
             | Reason::ConnectFailed(_)
+            | Reason::OverBudget(_)
             | Reason::Refused(_)
             | Reason::BackendLost(_)
             | Reason::Told
@@ -170,6 +175,7 @@ impl Reason {
             Reason::BackendBroke(_)
             | Reason::AnswerStalled
             | Reason::ConnectFailed(_)
+            | Reason::OverBudget(_)
             | Reason::Refused(_)
             | Reason::GaveWay
             | Reason::BackendLost(Loss::Down)
@@ -187,6 +193,7 @@ impl Reason {
             Reason::HalfClosedIdle => Some(SettingKey::HALF_CLOSE_TIMEOUT),
             Reason::DrainTimeout => Some(SettingKey::DRAIN_TIMEOUT),
             Reason::ClientStalled | Reason::AnswerStalled => Some(SettingKey::SERVER_TIMEOUT),
+            Reason::OverBudget(_) => Some(SettingKey::RETRY_BUDGET),
             // Or the descriptors were used up.
             Reason::GaveWay
             | Reason::Finished
@@ -232,6 +239,10 @@ impl fmt::Display for Reason {
             Reason::ClientStalled => f.write_str("the client takes nothing of its answer"),
             Reason::AnswerStalled => f.write_str("the backend fell silent in its answer"),
             Reason::ConnectFailed(fault) => write!(f, "no backend could be reached: {fault}"),
+            Reason::OverBudget(fault) => write!(
+                f,
+                "no backend could be reached: {fault}; too many retries to ask another one"
+            ),
             Reason::Refused(refusal) => write!(f, "refused: {refusal}"),
             Reason::Alerted(alert) => write!(f, "refused with the alert {alert}"),
             Reason::HelloTooLate => f.write_str("no ClientHello in time"),

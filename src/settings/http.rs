@@ -5,8 +5,8 @@
 use super::row::{Act, Setting, list};
 use super::tls::file;
 use crate::config::{
-    Cidr, HashKey, ON_OFF, RequestIds, SameSite, SettingKey, StickyDrain, duration,
-    duration_text, number, number_u32, one_of, own_path, size_or_none, size_text,
+    Cidr, ForwardedFields, HashKey, ON_OFF, RequestIds, SameSite, SettingKey, StickyDrain,
+    duration, duration_text, number, number_u32, one_of, own_path, size_or_none, size_text,
     sticky_cookie, word_of,
 };
 use crate::limits;
@@ -101,6 +101,21 @@ pub(super) static HTTP: &[Setting] = &[
             },
             |config| config.listener.trusted_proxies.clear(),
         ),
+    },
+    Setting {
+        short: "",
+        long: "forwarded-fields",
+        value: "FIELD[,FIELD]...",
+        says: "Which fields tell a backend of the client. x-forwarded: X-Forwarded-For, -Proto, \
+               -Host and -Port. forwarded: Forwarded, as RFC 7239 has it: for, proto and host. \
+               x-real-ip: X-Real-IP, the address alone. none: none of them. Of fields that are \
+               not asked for, those of --trusted-proxies pass as they came.",
+        default: |defaults| defaults.service.forwarded_fields.show(),
+        show: |config| Some(config.service.forwarded_fields.show()),
+        act: Act::Value(SettingKey::FORWARDED_FIELDS, |config, text| {
+            config.service.forwarded_fields = ForwardedFields::parse(text)?;
+            Ok(())
+        }),
     },
     Setting {
         short: "",

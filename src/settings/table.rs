@@ -5,9 +5,12 @@
 
 use std::time::Duration;
 
+use super::access::ACCESS;
 use super::admin::ADMIN;
 use super::guard::GUARD;
 use super::http::HTTP;
+use super::queue::QUEUE;
+use super::retry::RETRY_BUDGET;
 use super::row::{Act, Answer, Setting, SettingGroup};
 use super::tls::{TLS, file};
 use super::udp::UDP;
@@ -35,7 +38,9 @@ pub static GROUPS: &[SettingGroup] = &[
     SettingGroup { topic: "balancing", title: "Balancing", flags: BALANCING },
     SettingGroup { topic: "health", title: "Health", flags: HEALTH },
     SettingGroup { topic: "limits", title: "Limits and timeouts", flags: LIMITS },
+    SettingGroup { topic: "queue", title: "Waiting for a backend", flags: QUEUE },
     SettingGroup { topic: "guard", title: "Who comes in", flags: GUARD },
+    SettingGroup { topic: "access", title: "Access lists and bans", flags: ACCESS },
     SettingGroup { topic: "http", title: "HTTP", flags: HTTP },
     SettingGroup { topic: "tls", title: "TLS", flags: TLS },
     SettingGroup { topic: "udp", title: "UDP", flags: UDP },
@@ -144,7 +149,8 @@ static BALANCING: &[Setting] = &[
         long: "slow-start",
         value: "DURATION",
         says: "Over this time the weight of a backend grows from a tenth to the whole once it \
-               came back or was added; not for those there at start. 0s: at once.",
+               was added or is back: after it was down, ejected, drained or in maintenance; not \
+               for those there at start. 0s: at once.",
         default: |defaults| duration_text(defaults.pool.slow_start),
         show: |config| Some(duration_text(config.pool.slow_start)),
         act: Act::Value(SettingKey::SLOW_START, |config, text| {
@@ -355,6 +361,7 @@ static LIMITS: &[Setting] = &[
             Ok(())
         }),
     },
+    RETRY_BUDGET,
     Setting {
         short: "",
         long: "idle-timeout",
@@ -542,7 +549,8 @@ static OPERATION: &[Setting] = &[
         value: "",
         says: "Show a screen of help (-h), this manual (--help), a chapter of it (--help TOPIC) \
                or one flag (--help NAME). Chapters: traffic, balancing, algorithms, health, \
-               limits, guard, http, tls, udp, operation, admin, demo, signals, exit-codes, \
+               limits, queue, guard, access, http, tls, udp, operation, admin, demo, signals, \
+               exit-codes, \
                examples.",
         default: |_| String::new(),
         show: |_| None,

@@ -242,7 +242,7 @@ mod tests {
             let names: Vec<String> = (0..members).map(|it| format!("\"b{it}\"")).collect();
             let wanted = format!(
                 "\"routes\":[{{\"name\":\"pool\",\"backends\":[{}],\"up\":{members},\
-                 \"connections_total\":0,",
+                 \"waiting\":0,",
                 names.join(",")
             );
             assert!(page.contains(&wanted), "{wanted} in {page}");

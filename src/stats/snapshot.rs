@@ -14,10 +14,10 @@ use std::ops::Bound;
 use std::time::{Duration, Instant};
 
 use crate::event::{PoolId, ServerId};
-use crate::guard::RuleCounts;
+use crate::guard::{Fill, RuleCounts};
 
 use super::traffic::TrafficCounts;
-use super::{BackendCounts, ListenerStats, PerSecond, Stats};
+use super::{BackendCounts, ListenerStats, PerSecond, QueueCounts, Stats};
 
 /// Made row by row over several turns, then read by the page that it was taken for.
 #[derive(Debug, Clone)]
@@ -47,10 +47,25 @@ pub struct Process {
     pub listeners: Vec<ListenerStats>,
     /// The rules of its guard.
     pub rules: Vec<GuardRule>,
+    /// Its bans.
+    pub bans: BanCounts,
     /// Lines of the log that nobody took.
     pub log_lines_dropped: u64,
     /// The access log, if there is one.
     pub access_log: Option<AccessLogStats>,
+}
+
+/// What is counted of bans.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct BanCounts {
+    /// Those that hold.
+    pub open: u64,
+    /// Those that were made since the start.
+    pub made: u64,
+    /// Those of them that were made for strikes.
+    pub by_strikes: u64,
+    /// What was counted as a strike.
+    pub strikes: u64,
 }
 
 /// A rule of the guard.
@@ -66,6 +81,8 @@ pub struct GuardRule {
     pub is_dry: bool,
     /// What it counted.
     pub counts: RuleCounts,
+    /// How well clients fit into its table, if it is a limit by client.
+    pub fill: Option<Fill>,
 }
 
 /// What became of the lines of the access log.
@@ -90,6 +107,16 @@ pub struct Pool {
     pub members: Vec<ServerId>,
     /// How many of them are up.
     pub up: usize,
+    /// Clients that wait for one of them.
+    pub waiting: usize,
+    /// For how long the one has that waited longest.
+    pub longest_wait: Duration,
+    /// What became of those who waited.
+    pub queue: QueueCounts,
+    /// Times that another one of them was tried after one failed.
+    pub retries: u64,
+    /// Those that were not, for want of budget.
+    pub retries_over_budget: u64,
     /// What it counted.
     pub counts: TrafficCounts,
 }
@@ -315,7 +342,12 @@ pub(super) mod tests {
             id: PoolId::for_tests(0),
             name: "pool".into(),
             members: members.iter().map(id).collect(),
+            waiting: 0,
+            longest_wait: Duration::ZERO,
+            queue: QueueCounts::default(),
             up: members.len(),
+            retries: 0,
+            retries_over_budget: 0,
             counts: TrafficCounts::default(),
         }
     }

@@ -131,6 +131,12 @@ pub const PROCESS: &[Field<Process>] = &[
         "backends that were tried after another one failed",
     ),
     Field::counter(
+        "retries_over_budget",
+        One,
+        |it| it.stats.retries_over_budget.into(),
+        "those that were not, for their pool had too many",
+    ),
+    Field::counter(
         "out_of_descriptors",
         One,
         |it| it.stats.out_of_descriptors().into(),
@@ -189,6 +195,25 @@ pub const PROCESS: &[Field<Process>] = &[
         One,
         |it| it.stats.mirror.failed.into(),
         "copies that were not sent whole, or not answered whole in time",
+    ),
+    Field::gauge("bans", One, |it| it.bans.open.into(), "networks that are banned"),
+    Field::counter(
+        "bans_made",
+        One,
+        |it| it.bans.made.into(),
+        "bans that were made, by operators and for strikes",
+    ),
+    Field::counter(
+        "bans_made_by_strikes",
+        One,
+        |it| it.bans.by_strikes.into(),
+        "those of them that were made for strikes",
+    ),
+    Field::counter(
+        "strikes",
+        One,
+        |it| it.bans.strikes.into(),
+        "what clients did and should not, while strikes are counted",
     ),
     Field::counter(
         "admin_refused",
@@ -323,6 +348,45 @@ pub const POOLS: &[Field<Pool>] = &[
     Field::text("name", |it| (&*it.name).into(), "of the pool"),
     Field::text("backends", |it| Value::Backends(&it.members), "their names"),
     Field::gauge("up", One, |it| it.up.into(), "how many of them are up and take work"),
+    Field::gauge("waiting", One, |it| it.waiting.into(), "clients that wait for one of them"),
+    Field::gauge(
+        "longest_wait_seconds",
+        Seconds,
+        |it| it.longest_wait.into(),
+        "for how long the one has waited that waited longest",
+    ),
+    Field::gauge("most_waiting", One, |it| it.queue.most.into(), "most that waited at once"),
+    Field::counter("queued", One, |it| it.queue.queued.into(), "clients that began to wait"),
+    Field::counter(
+        "queue_full",
+        One,
+        |it| it.queue.full.into(),
+        "clients that were refused, for the queue was full",
+    ),
+    Field::counter(
+        "queue_timeouts",
+        One,
+        |it| it.queue.late.into(),
+        "clients that were refused, for they had waited too long",
+    ),
+    Field::counter(
+        "queue_left",
+        One,
+        |it| it.queue.left.into(),
+        "clients that went away while they waited",
+    ),
+    Field::counter(
+        "retries",
+        One,
+        |it| it.retries.into(),
+        "backends of it that were tried after another one failed",
+    ),
+    Field::counter(
+        "retries_over_budget",
+        One,
+        |it| it.retries_over_budget.into(),
+        "those that were not, for there were too many of them",
+    ),
 ];
 
 #[cfg(test)]
@@ -400,6 +464,7 @@ mod tests {
             ("ListenerStats", "LISTENERS", "it."),
             ("TrafficCounts", "TRAFFIC", "it."),
             ("BackendCounts", "BACKENDS", "it.counts."),
+            ("QueueCounts", "POOLS", "it.queue."),
         ] {
             let rows = between(tables, &format!("pub const {table}: "), "\n];");
             let fields = between(counters, &format!("pub struct {owner} {{"), "\n}");

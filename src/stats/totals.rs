@@ -19,6 +19,7 @@ const TOTALS: &[Total] = &[
     ("tls_handshakes.failed", |it| &mut it.handshakes.failed),
     ("refused", |it| &mut it.refused),
     ("retries", |it| &mut it.retries),
+    ("retries_over_budget", |it| &mut it.retries_over_budget),
 ];
 
 impl Stats {

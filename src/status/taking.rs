@@ -1,9 +1,11 @@
 //! Takes a snapshot of everything that is counted, a row at a time: the only place that knows where
 //! a number of a page comes from.
 
+use std::time::Instant;
+
 use crate::backends::{self, PoolId, ServerId};
 use crate::context::Context;
-use crate::guard::Rule;
+use crate::guard::{Fill, Rule, RuleId};
 use crate::limits::WEIGHT_ONE;
 use crate::stats::snapshot::{self, Process, Snapshot};
 
@@ -24,14 +26,29 @@ pub fn process_now(cx: &Context) -> Process {
         stats: cx.stats.clone(),
         listeners: cx.listeners.iter().map(|(_, listener)| listener.stats.clone()).collect(),
         rules: guard_rules(cx),
+        bans: bans(cx),
         log_lines_dropped: cx.stats.log_dropped(),
         access_log,
     }
 }
 
+fn bans(cx: &Context) -> snapshot::BanCounts {
+    let banning = &cx.guard.banning;
+    snapshot::BanCounts {
+        open: banning.bans.len() as u64,
+        made: banning.made,
+        by_strikes: banning.made_by_strikes,
+        strikes: banning.strikes_counted,
+    }
+}
+
 /// The rules of the guard, as they are now.
 pub fn guard_rules(cx: &Context) -> Vec<snapshot::GuardRule> {
-    let row = |it: &Rule| {
+    let now = cx.guard.time(cx.now);
+    let listeners = cx.listeners.iter().flat_map(|(_, it)| it.guard.limits.fills(now));
+    let services = cx.services.iter().flat_map(|(_, it)| it.guard.limits.fills(now));
+    let fills: Vec<Fill> = listeners.chain(services).collect();
+    let row = |(id, it): (RuleId, &Rule)| {
         let (of, name) = it.scope.words();
         snapshot::GuardRule {
             rule: it.name.clone(),
@@ -39,15 +56,16 @@ pub fn guard_rules(cx: &Context) -> Vec<snapshot::GuardRule> {
             name: name.into(),
             is_dry: it.is_dry,
             counts: it.counts,
+            fill: fills.iter().copied().find(|fill| fill.rule == id),
         }
     };
-    cx.guard.book.iter().map(row).collect()
+    cx.guard.book.entries().map(row).collect()
 }
 
 /// The next row, or the end of a snapshot that has all.
 pub fn take_row(snapshot: &mut Snapshot, cx: &Context) {
     if let Some((id, pool)) = next_route(snapshot, cx) {
-        snapshot.pools.push(pool_now(id, pool));
+        snapshot.pools.push(pool_now(id, pool, cx.now));
     } else if let Some(id) = cx.backends.next_from(snapshot.next_backend()) {
         let backend = backend_now(id, cx);
         snapshot.push_backend(backend, cx.now);
@@ -72,12 +90,17 @@ fn next_route<'a>(
 }
 
 /// A pool, as it is now.
-pub fn pool_now(id: PoolId, pool: &backends::Pool) -> snapshot::Pool {
+pub fn pool_now(id: PoolId, pool: &backends::Pool, now: Instant) -> snapshot::Pool {
     snapshot::Pool {
         id,
         name: pool.name.clone(),
         members: pool.members().collect(),
         up: pool.up(),
+        waiting: pool.queue().len(),
+        longest_wait: pool.queue().longest_wait(now),
+        queue: pool.queue().counts,
+        retries: pool.retries(),
+        retries_over_budget: pool.retries_over_budget(),
         counts: pool.traffic.counts,
     }
 }

@@ -6,6 +6,8 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde_json::json;
+
 use crate::common::admin::Admin;
 use crate::common::{Backend, connect, free_port, read_to_end, until};
 
@@ -248,4 +250,28 @@ fn a_frontend_whose_port_was_taken_meanwhile_stays_disabled_until_it_is_free() {
     drop(other);
     assert_eq!(ask(&admin, "enable frontend main"), "");
     drop(echoed(&admin));
+}
+
+#[test]
+fn a_server_is_added_with_the_header_of_haproxys_words() {
+    let [a, b] = [Backend::echo(), Backend::echo()];
+    let [a, b] = [&a, &b].map(|it| it.address.to_string());
+    let admin = Admin::configured(&config(&a, &b, NO_CHECK));
+    for (name, words, proxy, tlvs) in [
+        ("c", "send-proxy check-send-proxy", "v1", json!([])),
+        ("d", "send-proxy-v2", "v2", json!([])),
+        (
+            "e",
+            "proxy-v2-options ssl,cert-cn,unique-id send-proxy-v2",
+            "v2",
+            json!(["unique-id", "ssl"]),
+        ),
+    ] {
+        let line = format!("add server web/{name} 127.0.0.1:9 {words}");
+        assert_eq!(ask(&admin, &line), "New server registered.");
+        let shown = admin.api.get(&format!("/api/v1/pools/web/backends/{name}"));
+        assert_eq!((&shown["proxy"], &shown["proxy_tlvs"]), (&json!(proxy), &tlvs), "{words}");
+    }
+    let said = ask(&admin, "add server web/f 127.0.0.1:9 send-proxy-v2 proxy-v2-options x");
+    assert_eq!(said, "'proxy-v2-options' : unknown option 'x'.");
 }

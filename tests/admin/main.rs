@@ -5,6 +5,7 @@ mod common;
 
 mod agree;
 mod api;
+mod bans;
 mod dashboard;
 mod draining;
 mod guards;
@@ -14,5 +15,6 @@ mod large;
 mod load;
 mod metrics;
 mod picks;
+mod proxy_header;
 mod registering;
 mod streams;

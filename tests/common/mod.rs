@@ -431,6 +431,16 @@ pub fn connect(address: SocketAddr) -> TcpStream {
     with_deadline(TcpStream::connect(address).expect("somebody listens"))
 }
 
+/// The same from this address of ours.
+pub fn connect_from(source: &str, address: SocketAddr) -> TcpStream {
+    let socket =
+        Socket::new(Domain::for_address(address), Type::STREAM, None).expect("a socket");
+    let source: std::net::IpAddr = source.parse().expect("an address");
+    socket.bind(&SocketAddr::new(source, 0).into()).expect("an address of this machine");
+    socket.connect(&address.into()).expect("somebody listens");
+    with_deadline(socket.into())
+}
+
 /// The same connection, with the deadline on its reads and writes.
 pub fn with_deadline(stream: TcpStream) -> TcpStream {
     stream.set_read_timeout(Some(DEADLINE)).expect("not zero");

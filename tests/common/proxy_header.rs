@@ -46,19 +46,19 @@ pub fn read(stream: &mut impl Read) -> io::Result<Header> {
             bytes.push(byte[0]);
             assert!(bytes.len() <= 107, "a line that ends");
         }
-        return Ok(line(bytes));
+        return Ok(line(&bytes));
     }
     stream.read_exact(&mut bytes[15..])?;
     let length = usize::from(u16::from_be_bytes([bytes[14], bytes[15]]));
     bytes.resize(16 + length, 0);
     stream.read_exact(&mut bytes[16..])?;
-    Ok(binary(bytes))
+    Ok(binary(&bytes))
 }
 
-fn line(bytes: Vec<u8>) -> Header {
+fn line(bytes: &[u8]) -> Header {
     let line = String::from_utf8(bytes[..bytes.len() - 2].to_vec()).expect("text");
     let words: Vec<&str> = line.split(' ').collect();
-    let mut header = Header { line: line.clone(), bytes, ..Header::default() };
+    let mut header = Header { line: line.clone(), bytes: bytes.to_vec(), ..Header::default() };
     if let ["PROXY", "TCP4" | "TCP6", from, to, from_port, to_port] = words[..] {
         let at = |ip: &str, port: &str| {
             SocketAddr::new(ip.parse().expect("an address"), port.parse().expect("a port"))
@@ -69,7 +69,7 @@ fn line(bytes: Vec<u8>) -> Header {
     header
 }
 
-fn binary(bytes: Vec<u8>) -> Header {
+fn binary(bytes: &[u8]) -> Header {
     assert_eq!(bytes[..12], *b"\r\n\r\n\0\r\nQUIT\n", "the signature");
     assert_eq!(bytes[12] >> 4, 2, "version 2");
     let family = bytes[13];
@@ -108,7 +108,7 @@ fn binary(bytes: Vec<u8>) -> Header {
         source: address(0),
         destination: address(1),
         tlvs,
-        bytes: bytes.clone(),
+        bytes: bytes.to_vec(),
         line: String::new(),
     }
 }

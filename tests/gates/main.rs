@@ -4,6 +4,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod guard;
 mod http;
 mod tcp;
 mod udp;

@@ -4,11 +4,15 @@
 mod common;
 
 mod abort;
+mod access;
+mod budget;
+mod client_limits;
 mod eject;
 mod exchanges;
 mod limits;
 mod login;
 mod place;
+mod queue;
 mod reject;
 mod request_id;
 mod retry;

@@ -232,6 +232,8 @@ fn every_number_is_in_the_manual() {
         log,
         "--route",
         &route,
+        "--limit-connections",
+        "1000",
     ];
     let balancer = before(&[&backend.name()], &more);
     assert_eq!(ask(&balancer, "GET", "/").0, 200);
@@ -244,7 +246,7 @@ fn every_number_is_in_the_manual() {
         |path: &String| path.starts_with("health.") || path.starts_with("connections.");
     let mut found: BTreeSet<String> =
         paths(&page).into_iter().filter(|path| !is_keyed(path)).collect();
-    for list in ["process", "udp", "listeners", "routes", "backends"] {
+    for list in ["process", "udp", "listeners", "guard", "routes", "backends"] {
         assert!(found.remove(list), "{list}: {page}");
     }
     found.insert("routes.backends".to_owned());

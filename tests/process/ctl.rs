@@ -114,6 +114,30 @@ fn json(text: &str) -> serde_json::Value {
 }
 
 #[test]
+fn who_is_banned_is_told_and_shown() {
+    let it = Running::start();
+    assert_eq!(it.says(&["bans"]), "nobody is banned\n");
+    let would = it.says(&["ban", "192.0.2.0/24", "--for", "1h", "--dry-run"]);
+    assert_eq!(would, "would ban 192.0.2.0/24 for 1h\n");
+    let said = it.says(&["ban", "192.0.2.0/24", "--for", "1h", "--why", "it scans"]);
+    assert!(said.starts_with("192.0.2.0/24: banned for "), "{said}");
+    it.says(&["ban", "2001:db8::1"]);
+    let table = it.says(&["bans"]);
+    assert_eq!(table.lines().count(), 3, "{table}");
+    assert!(table.contains("it scans"), "{table}");
+    let one = json(&it.says(&["bans", "192.0.2.7", "--json"]));
+    assert_eq!(one["items"][0]["network"], "192.0.2.0/24");
+    assert_eq!(it.says(&["bans", "192.0.3.7"]), "nobody is banned\n");
+    let large = it.refuses(1, &["ban", "0.0.0.0/1"]);
+    assert!(large.contains("0.0.0.0/1 is large"), "{large}");
+    assert!(it.says(&["unban", "192.0.2.0/24", "--dry-run"]).starts_with("would lift"));
+    it.says(&["unban", "192.0.2.0/24"]);
+    let gone = it.refuses(1, &["unban", "192.0.2.0/24"]);
+    assert!(gone.contains("192.0.2.0/24 is not banned"), "{gone}");
+    it.stop();
+}
+
+#[test]
 fn what_runs_is_shown_in_tables_and_as_json() {
     let it = Running::start();
     let table = it.says(&["show"]);
@@ -310,4 +334,15 @@ fn a_full_disk_is_a_failure_and_a_reader_that_has_seen_enough_is_none() {
     let ran = Ran::from(running.command(&["show"]).stdout(writer).output().unwrap());
     assert_eq!((ran.code, &*ran.stderr), (Some(0), ""));
     running.stop();
+}
+
+#[test]
+fn a_backend_is_added_with_the_header_that_it_wants() {
+    let running = Running::start();
+    let add = ["add", "web/p", "127.0.0.1:4", "--proxy", "v2", "--proxy-tlvs", "ssl+crc32c"];
+    running.says(&add);
+    let shown = running.says(&["show", "backend", "web/p", "--json"]);
+    let value: serde_json::Value = serde_json::from_str(&shown).unwrap();
+    assert_eq!(value["proxy"], "v2");
+    assert_eq!(value["proxy_tlvs"], serde_json::json!(["crc32c", "ssl"]));
 }

@@ -452,6 +452,7 @@ const ONCE: &[(&str, &str)] = &[
     ("connect-timeout", "1s"),
     ("tls-handshake-timeout", "1s"),
     ("retries", "1"),
+    ("retry-budget", "1%"),
     ("idle-timeout", "1s"),
     ("tcp-keepalive", "1s"),
     ("half-close-timeout", "1s"),
@@ -472,6 +473,7 @@ const ONCE: &[(&str, &str)] = &[
     ("sticky-key", "sticky.key"),
     ("sticky-same-site", "lax"),
     ("via", "on"),
+    ("forwarded-fields", "forwarded"),
     ("request-id", "keep"),
     ("abort-on-close", "off"),
     ("eject-after", "1"),
@@ -507,6 +509,21 @@ const ONCE: &[(&str, &str)] = &[
     ("log-level", "off"),
     ("log-format", "json"),
     ("guard-dry-run", "deny,request-rate"),
+    ("queue", "100"),
+    ("queue-timeout", "2s"),
+    ("queue-order", "fifo"),
+    ("queue-urgent", "path ^= \"/pay\""),
+    ("limit-connections", "1"),
+    ("limit-connection-rate", "1/s"),
+    ("limit-handshake-rate", "1/s"),
+    ("limit-ipv6-prefix", "56"),
+    ("limit-clients", "1024"),
+    ("reject", "reset"),
+    ("tarpit", "1s"),
+    ("rate-limit-fields", "on"),
+    ("ban-after", "5"),
+    ("ban-window", "1m"),
+    ("ban-time", "10m"),
     ("config", "x.toml"),
     ("check-config", ""),
     ("print-config", ""),
@@ -528,6 +545,13 @@ fn flags_given_twice() {
         *"--balance"
     );
     let repeatable = ["listen", "backend", "route", "cert", "key", "trusted-proxies"];
+    let repeatable = repeatable
+        .into_iter()
+        .chain(["admin", "admin-allowed-host", "stats-allow"])
+        .chain(["limit-request-rate", "limit-exempt"]);
+    let repeatable = repeatable.chain(["allow", "deny", "allow-file", "deny-file"]);
+    let repeatable = repeatable.chain(["service-allow", "service-deny", "ban-exempt"]);
+    let repeatable = repeatable.chain(["service-allow-file", "service-deny-file"]);
     let repeatable = repeatable.into_iter().chain([
         "admin",
         "admin-allowed-host",

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
@@ -68,6 +69,29 @@ impl Drop for Place {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.directory);
     }
+}
+
+#[test]
+fn bans_survive_a_restart_until_they_end() {
+    let place = Place::new("state-bans");
+    place.configure("\"127.0.0.1:1,name=a\"", "");
+    let balancer = place.start();
+    place.ask("PUT", "bans/192.0.2.0%2F24", "{\"for\":\"1h\",\"why\":\"it \\\"scans\\\"\"}");
+    let told = Instant::now();
+    place.ask("PUT", "bans/127.0.0.3", "{\"for\":\"1s\"}");
+    let before = place.ask("GET", "bans/192.0.2.0%2F24", "");
+    place.wait_for_saved("192.0.2.0/24");
+    balancer.stop();
+    until("the shorter one is over", || told.elapsed() > Duration::from_secs(1));
+    let balancer = place.start();
+    balancer.wait_for_log("bans made before the restart hold: 1");
+    let after = place.ask("GET", "bans/192.0.2.0%2F24", "");
+    let until = |answer: &str| answer.split("\"until\":").nth(1).map(|it| it[..22].to_owned());
+    assert_eq!(until(&after), until(&before));
+    assert!(after.contains("it \\\"scans\\\""), "{after}");
+    let all = place.ask("GET", "bans", "");
+    assert!(!all.contains("127.0.0.3"), "{all}");
+    balancer.stop();
 }
 
 #[test]

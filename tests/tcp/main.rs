@@ -3,8 +3,10 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod access;
 mod balance;
 mod breaks;
+mod client_limits;
 mod events;
 mod half_close;
 mod health;

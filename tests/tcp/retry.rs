@@ -261,3 +261,25 @@ fn a_retry_keeps_both_directions_going() {
     drop(client);
     balancer.stop();
 }
+
+/// Retries that a pool may have in ten seconds without any connections.
+const FREE: usize = 100;
+
+#[test]
+fn a_pool_that_refuses_every_connection_is_not_stormed() {
+    const CLIENTS: usize = 200;
+    let dead = [(); 3].map(|()| free_port().to_string());
+    let balancer = front(&dead, &["--retry-budget", "20%"]);
+    let began = Instant::now();
+    for _ in 0..CLIENTS {
+        let client = balancer.connect();
+        assert!(matches!(read_to_end(&client), End::Reset(0)));
+    }
+    let attempts: usize = dead.iter().map(|name| balancer.row(name).failed).sum();
+    let periods = 1 + began.elapsed().as_secs() as usize / 10;
+    let most = CLIENTS + CLIENTS / 5 + periods * FREE;
+    assert!(attempts <= most, "{attempts} attempts, want {most} at most");
+    assert_eq!(balancer.count("retries"), attempts - CLIENTS);
+    balancer.wait_for_log("refused; too many retries to ask another one: --retry-budget");
+    balancer.stop();
+}

@@ -14,6 +14,7 @@ use crate::common::http::{Wire, get};
 use crate::common::proxy_header::{Header, read};
 use crate::common::udp::UdpBackend;
 use crate::common::{Backend, Balancer, DEADLINE, ask, until, with_deadline};
+use crate::subject;
 
 /// The types of the protocol's text.
 const ALPN: u8 = 1;
@@ -180,7 +181,7 @@ fn each_request_of_http_has_a_connection_that_says_whose_it_is() {
     let mut ids = Vec::new();
     for _ in 0..3 {
         for client in [&mut first, &mut second] {
-            let answer = client.ask(&get("/"));
+            let answer = client.ask(get("/"));
             assert_eq!(answer.status(), 200);
             let header = told.recv_timeout(DEADLINE).unwrap();
             assert_eq!(header.source, Some(client.stream.local_addr().unwrap()));
@@ -191,6 +192,31 @@ fn each_request_of_http_has_a_connection_that_says_whose_it_is() {
     ids.dedup();
     assert_eq!(ids.len(), 6, "an id for each request");
     balancer.stop_after((first, second));
+}
+
+/// An id that was made for the header is nothing that a request or an answer was to have.
+#[test]
+fn an_id_of_the_header_alone_is_in_no_head() {
+    let (tell, told) = mpsc::channel();
+    let tell = Mutex::new(tell);
+    let (backend, headers) = demanding(move |mut stream| {
+        let mut bytes = Vec::new();
+        let mut byte = [0];
+        while !bytes.ends_with(b"\r\n\r\n") && stream.read_exact(&mut byte).is_ok() {
+            bytes.extend(byte);
+        }
+        let _ = tell.lock().unwrap().send(String::from_utf8(bytes).unwrap());
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    });
+    let options = flag(&backend, "proxy=v2,proxy-tlvs=unique-id");
+    let balancer = balancer("http://127.0.0.1:0", &options, &[]);
+    let mut client = Wire::to(&balancer);
+    let answer = client.ask(get("/"));
+    assert_eq!(answer.field("x-request-id"), "");
+    assert_eq!(headers.recv_timeout(DEADLINE).unwrap().text(UNIQUE_ID).len(), 32);
+    let head = told.recv_timeout(DEADLINE).unwrap().to_lowercase();
+    assert!(!head.contains("x-request-id"), "{head}");
+    balancer.stop_after(client);
 }
 
 /// What a probe says is as valid as what a client's connection says.
@@ -292,4 +318,103 @@ fn version_1_is_refused_for_datagrams_in_words() {
     let says = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(2), "{says}");
     assert!(says.contains("want proxy=v2: v1 cannot speak of datagrams"), "{says}");
+}
+
+#[test]
+fn whom_a_certificate_names_is_said_and_that_it_was_verified() {
+    let authority = Authority::new("proxy-out-card");
+    let card = subject::card(&authority, "card", "b\u{fc}ro, 2");
+    let front = authority.pair(&["localhost"]);
+    let (backend, told) = echoing();
+    let file = authority.file();
+    let more = [&front.flags()[..], &["--client-ca", &file]].concat();
+    let options = flag(&backend, "proxy=v2,proxy-tlvs=ssl");
+    let balancer = balancer("tls://127.0.0.1:0", &options, &more);
+    let mut client =
+        authority.client_of(subject::showing(&authority, &card), balancer.address());
+    client.write_all(b"x").unwrap();
+    client.read_exact(&mut [0]).unwrap();
+    let header = told.recv_timeout(DEADLINE).unwrap();
+    let ssl = header.tlv(SSL).unwrap();
+    assert_eq!(ssl[..5], [7, 0, 0, 0, 0], "TLS, a certificate of this connection, and good");
+    let name = "b\u{fc}ro, 2";
+    let wanted = [&[0x22, 0, name.len() as u8], name.as_bytes()].concat();
+    assert!(ssl.windows(wanted.len()).any(|it| it == wanted), "{}", header.text(SSL));
+    balancer.stop_after(client);
+}
+
+/// A server of HTTP that counts requests by whether they came behind a header of a client, of
+/// nobody, or without one.
+fn sorting() -> (Backend, Receiver<&'static str>) {
+    let (tell, told) = mpsc::channel();
+    let tell = Mutex::new(tell);
+    let backend = Backend::start(move |stream| {
+        let mut stream = with_deadline(stream);
+        let mut first = [0];
+        if stream.peek(&mut first).is_err() {
+            return;
+        }
+        let kind = match first {
+            [b'P'] | [b'\r'] => match read(&mut stream) {
+                Ok(header) if header.is_local => "local",
+                Ok(header) if header.line.is_empty() => "v2",
+                Ok(_) => "v1",
+                Err(_) => return,
+            },
+            _ => "none",
+        };
+        let mut bytes = Vec::new();
+        let mut byte = [0];
+        while stream.read_exact(&mut byte).is_ok() {
+            bytes.extend(byte);
+            if bytes.ends_with(b"\r\n\r\n") {
+                bytes.clear();
+                let _ = tell.lock().unwrap().send(kind);
+                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+            }
+        }
+    });
+    (backend, told)
+}
+
+/// What is kept open from before a reload is of no use behind it, either way.
+#[test]
+fn after_a_reload_each_connection_begins_as_it_is_to() {
+    let (backend, told) = sorting();
+    let (shadow, copied) = sorting();
+    let authority = Authority::new("proxy-out-reload");
+    let text = |proxy: &str| {
+        format!(
+            "[service.web]\nlisten = [\"http://127.0.0.1:0\"]\npool = \"web\"\n\
+             mirror = {{ pool = \"next\", share = \"100%\" }}\n\
+             [pool.web]\nbackends = [{{ address = \"{}\"{proxy} }}]\n\
+             check = {{ kind = \"none\" }}\n\
+             [pool.next]\nbackends = [{{ address = \"{}\"{proxy} }}]\n\
+             check = {{ kind = \"none\" }}\n",
+            backend.address, shadow.address
+        )
+    };
+    let file = authority.write("it.toml", &text(""));
+    let balancer = Balancer::start(&["--config", &file]);
+    let mut client = Wire::to(&balancer);
+    let steps = [
+        ("", "none", "none"),
+        (", proxy = \"v1\"", "v1", "v1"),
+        (", proxy = \"v2\"", "v2", "local"),
+        ("", "none", "none"),
+    ];
+    for (at, (proxy, kind, copy)) in steps.into_iter().enumerate() {
+        if at > 0 {
+            std::fs::write(&file, text(proxy)).unwrap();
+            balancer.signal(rustix::process::Signal::HUP);
+            // The one that it began with is the first.
+            balancer.wait_for_log(&format!(" generation {}: ", at + 1));
+        }
+        for _ in 0..2 {
+            assert_eq!(client.ask(get("/")).status(), 200);
+            assert_eq!(told.recv_timeout(DEADLINE).unwrap(), kind, "{proxy}");
+            assert_eq!(copied.recv_timeout(DEADLINE).unwrap(), copy, "{proxy}");
+        }
+    }
+    balancer.stop_after(client);
 }

@@ -14,7 +14,7 @@ use crate::common::http::{Origin, Wire};
 use crate::common::{Balancer, BlackHole, connect};
 
 /// A client's certificate whose subject has this name.
-fn card(authority: &Authority, file: &str, name: &str) -> Pair {
+pub fn card(authority: &Authority, file: &str, name: &str) -> Pair {
     authority.pair_with(&PKCS_ECDSA_P256_SHA256, &[file], |params| {
         params.distinguished_name = rcgen::DistinguishedName::new();
         params.distinguished_name.push(DnType::CommonName, name);
@@ -22,7 +22,7 @@ fn card(authority: &Authority, file: &str, name: &str) -> Pair {
 }
 
 /// A client that shows it.
-fn showing(authority: &Authority, card: &Pair) -> ClientConfig {
+pub fn showing(authority: &Authority, card: &Pair) -> ClientConfig {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file(authority.file()).unwrap()).unwrap();
     let chain = vec![CertificateDer::from_pem_file(&card.cert).unwrap()];

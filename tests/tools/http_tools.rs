@@ -134,3 +134,53 @@ fn before_server(server: &Server) -> Balancer {
     let args = ["-l", "http://127.0.0.1:0", "-b", &flag, "--check", "none"];
     Balancer::start(&[&args[..], &["--log-level", "info"]].concat())
 }
+
+/// The fields that tell of the client, as the backend behind `url` says that it got them.
+#[track_caller]
+fn told(flags: &[&str], url: &str) -> Vec<String> {
+    let head = String::from_utf8(curl(&[flags, &[url]].concat())).unwrap();
+    let is_told = |line: &&str| {
+        let name = line.split(':').next().unwrap_or_default();
+        name.contains("orwarded") || name == "X-Real-IP"
+    };
+    head.lines().filter(is_told).map(str::to_owned).collect()
+}
+
+#[test]
+fn a_backend_is_told_of_curl_in_the_fields_that_are_asked_for() {
+    if missing(&["curl"]) {
+        return;
+    }
+    let backend = Backend::start(|stream| {
+        let mut wire = Wire::new(with_deadline(stream));
+        while let Some(request) = wire.request() {
+            wire.try_say(ok(&request.head));
+        }
+    });
+    let fields =
+        ["--forwarded-fields", "forwarded,x-real-ip", "--trusted-proxies", "127.0.0.1"];
+    let inner = before_backends(&[&backend], &fields);
+    let port = inner.address().port();
+    let url = format!("http://127.0.0.1:{port}/");
+    let ours = format!("for=127.0.0.1;proto=http;host=\"127.0.0.1:{port}\"");
+    let said = ["-H", "Forwarded: for=6.6.6.6", "-H", "X-Real-IP: 6.6.6.6"];
+    let wanted = [format!("Forwarded: {ours}"), "X-Real-IP: 127.0.0.1".to_owned()];
+    assert_eq!(told(&[], &url), wanted);
+    // Who asks from 127.0.0.1 is trusted here.
+    let wanted = ["X-Real-IP: 6.6.6.6".to_owned(), format!("Forwarded: for=6.6.6.6, {ours}")];
+    assert_eq!(told(&said, &url), wanted);
+    let host = ["-H", "Host: a.example"];
+    let wanted = "Forwarded: for=127.0.0.1;proto=http;host=a.example";
+    assert_eq!(told(&host, &url), [wanted, "X-Real-IP: 127.0.0.1"]);
+    // And nobody is at the outer of two.
+    let inside = inner.address().to_string();
+    let args = ["-l", "http://[::1]:0", "-b", &inside, "--forwarded-fields", "forwarded"];
+    let outer = Balancer::start(&args);
+    let url = format!("http://[::1]:{}/", outer.address().port());
+    let host = format!("host=\"[::1]:{}\"", outer.address().port());
+    let list = format!("for=\"[::1]\";proto=http;{host}, for=127.0.0.1;proto=http;{host}");
+    let wanted = [format!("Forwarded: {list}"), "X-Real-IP: 127.0.0.1".to_owned()];
+    assert_eq!(told(&said, &url), wanted);
+    outer.stop();
+    inner.stop();
+}

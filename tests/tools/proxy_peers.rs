@@ -46,7 +46,7 @@ fn balancer(listen: &str, backend: &str, more: &[&str]) -> Balancer {
 /// What the backend says of the client that asked, and what it should.
 fn asked(balancer: &Balancer) -> (Message, String) {
     let mut client = Wire::to(balancer);
-    let answer = client.ask(&get("/"));
+    let answer = client.ask(get("/"));
     let from = client.stream.local_addr().unwrap();
     let to = balancer.address();
     let wanted = format!("{} {} {} {}", from.ip(), from.port(), to.ip(), to.port());

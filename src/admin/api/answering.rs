@@ -12,6 +12,7 @@ use super::super::change::{Done, receipt};
 use super::super::place::Place;
 use super::super::request::Request;
 use super::super::view::View;
+use super::banning;
 use super::showing;
 use super::target::Target;
 
@@ -31,6 +32,8 @@ pub(super) fn answer(request: &Request, done: Done, view: &View<'_>) -> Answer {
         (Some(Target::Registration(pool, name)), done) => {
             after_heartbeat(request, &Place::new(pool, name), &done, view)
         }
+        (Some(Target::Ban(network)), Done::Ban(done)) => banning::after(network, done, view),
+        (_, Done::Ban(_)) => Answer::empty(204),
         (_, Done::Changed(it)) => {
             let value = json!({"receipt": receipt(&it)});
             Answer::json(200, &value).with("ETag", directory.whole_tag())

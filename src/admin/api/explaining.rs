@@ -11,8 +11,8 @@ use crate::config::{Facts, HashKey, ListenerSpec, Protocol};
 use crate::event::{ListenerId, PoolId};
 use crate::http::facts::RequestFacts;
 use crate::http::fields::Fields;
-use crate::http::{Parse, RequestHead, Scan, parse_request};
-use crate::services::{Decided, Service};
+use crate::http::{Parse, RequestHead, Scan, client_meant, parse_request};
+use crate::services::{Decided, Listener, Service};
 
 use super::super::answer::Answer;
 use super::super::change::missing;
@@ -52,11 +52,36 @@ pub(super) fn explain(request: &Request, view: &View<'_>) -> Result<Answer, Prob
         out.insert("answer".into(), json!({"status": 404, "because": "no service takes it"}));
         return Ok(Answer::json(200, &Value::Object(out)));
     };
+    if let Some(listener) = running
+        && let Some(answer) = barred(&imagined, listener, service, view)
+    {
+        out.insert("answer".into(), answer);
+        return Ok(Answer::json(200, &Value::Object(out)));
+    }
     let pool = decide(service, &facts, view, &mut out);
     if let Some(pool) = pool {
         choose(pool, &imagined, view, &mut out);
     }
     Ok(Answer::json(200, &Value::Object(out)))
+}
+
+/// What becomes of who is banned or denied: by the address that it comes from it is closed, by the
+/// one that trusted proxies name it is answered.
+fn barred(
+    imagined: &Imagined,
+    listener: &Listener,
+    service: &Service,
+    view: &View<'_>,
+) -> Option<Value> {
+    let guard = &view.cx.guard;
+    let now = view.cx.now;
+    if let Some(because) = guard.why(imagined.client, &listener.guard.access, now) {
+        return Some(json!({"because": format!("closed right after accept: {because}")}));
+    }
+    let trusts = |it: IpAddr| listener.settings.trusts(it);
+    let meant = client_meant(imagined.client, trusts, &imagined.fields, &imagined.bytes);
+    let because = guard.why(meant, &service.guard.access, now)?;
+    Some(json!({"status": 403, "because": because}))
 }
 
 /// What the rules come to; the pool, if it goes to one.

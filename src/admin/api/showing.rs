@@ -7,7 +7,8 @@ use serde_json::{Map, Value, json};
 
 use crate::backends::Pool;
 use crate::config::{
-    ListenerSpec, Match, SendProxy, ServiceSpec, WHOLE, duration_text, time_text,
+    ListenerSpec, Match, QueueOrder, SendProxy, ServiceSpec, WHOLE, duration_text, time_text,
+    word_of,
 };
 use crate::control::{BackendEntry, PoolEntry};
 use crate::limits::{ADMIN_CERTIFICATES_SHOWN, ADMIN_NAMES_SHOWN, WEIGHT_ONE};
@@ -88,6 +89,7 @@ fn registration(view: &View<'_>, place: &Place) -> Value {
 pub fn pool(view: &View<'_>, pool: PoolEntry<'_>) -> Value {
     let settings = &pool.spec.settings;
     let found = view.cx.backends.pool(Some(pool.id));
+    let longest_wait = |it: &Pool| it.queue().longest_wait(view.cx.now).as_millis() as u64;
     let is_used = |it: &&ServiceSpec| it.pools().any(|name| name == pool.spec.name);
     let services = view.directory.desired.services.iter().filter(is_used);
     json!({
@@ -97,6 +99,14 @@ pub fn pool(view: &View<'_>, pool: PoolEntry<'_>) -> Value {
         "backends": pool.spec.backends.len(),
         "up": found.map_or(0, Pool::up),
         "active": found.map_or(0, Pool::connections),
+        "waiting": found.map_or(0, |it| it.queue().len()),
+        "longest_wait_ms": found.map_or(0, longest_wait),
+        "queue": {
+            "limit": settings.queue.limit,
+            "timeout": duration(settings.queue.timeout),
+            "order": word_of(&settings.queue.order, QueueOrder::ALL),
+            "urgent": settings.queue.urgent.as_ref().map(ToString::to_string),
+        },
         "connections_total": found.map_or(0, |it| it.traffic.counts.clients),
         "check": {
             "kind": settings.check.kind.to_string(),
@@ -107,6 +117,9 @@ pub fn pool(view: &View<'_>, pool: PoolEntry<'_>) -> Value {
         },
         "sticky": settings.sticky.cookie,
         "retries": settings.retries,
+        "retry_budget": settings.retry_percent().map(|percent| format!("{percent}%")),
+        "retries_total": found.map_or(0, Pool::retries),
+        "retries_over_budget": found.map_or(0, Pool::retries_over_budget),
         "connect_timeout": duration(settings.connect_timeout),
         "slow_start": duration(settings.slow_start),
         "register": settings.register,

@@ -20,7 +20,7 @@ struct Stream {
 }
 
 /// What happens.
-const KINDS: &[&str] = &["change", "audit", "health", "process"];
+const KINDS: &[&str] = &["change", "audit", "health", "process", "guard"];
 
 const PARAMETERS: &[&str] = &["kind", "since"];
 

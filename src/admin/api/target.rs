@@ -44,6 +44,10 @@ pub enum Target<'a> {
     Overrides,
     /// The same of a backend.
     OverridesOf(&'a str, &'a str),
+    /// Who is banned.
+    Bans,
+    /// Whether this network is.
+    Ban(&'a str),
     /// What would become of a request.
     Explain,
     /// Where the last requests went.
@@ -102,6 +106,8 @@ impl Target<'_> {
             ["api", "v1", "stop"] => Target::Stop,
             ["api", "v1", "overrides"] => Target::Overrides,
             ["api", "v1", "overrides", pool, name] => Target::OverridesOf(pool, name),
+            ["api", "v1", "bans"] => Target::Bans,
+            ["api", "v1", "bans", network] => Target::Ban(network),
             ["api", "v1", "explain"] => Target::Explain,
             ["api", "v1", "picks"] => Target::Picks,
             ["api", "v1", "events"] => Target::Events,
@@ -127,6 +133,7 @@ impl Target<'_> {
             Target::Backend(..) => {
                 &[Method::Get, Method::Head, Method::Put, Method::Patch, Method::Delete]
             }
+            Target::Ban(_) => &[Method::Get, Method::Head, Method::Put, Method::Delete],
             Target::Registration(..) => &[Method::Put, Method::Delete],
             Target::Config => &[Method::Get, Method::Head, Method::Put],
             Target::Overrides => &[Method::Get, Method::Head, Method::Delete],
@@ -153,7 +160,7 @@ impl Target<'_> {
             _ if request.is_read() => Needs::Read,
             Target::Registration(pool, _) => Needs::Register(pool),
             Target::Backend(..) if request.method == Method::Patch => Needs::Operate,
-            Target::CloseConnections(..) => Needs::Operate,
+            Target::CloseConnections(..) | Target::Ban(_) => Needs::Operate,
             _ => Needs::Admin,
         }
     }

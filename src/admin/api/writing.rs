@@ -13,6 +13,7 @@ use super::super::place::Place;
 use super::super::problem::{Kind, Mistakes, Problem};
 use super::super::request::Request;
 use super::super::view::View;
+use super::banning;
 use super::lists::unknown_parameter;
 use super::reading::{self, Members, finish};
 use super::registering;
@@ -69,6 +70,7 @@ pub(super) fn asked(
             let signed = registering::goodbye(request)?;
             Ok(Asked::Goodbye(Place::new(pool, name), signed))
         }
+        Target::Ban(network) => banning::asked(network, request, dry_run, view),
         Target::Batch => batch(request, dry_run).map(Asked::Change),
         Target::Config => configure(request, dry_run, false, view).map(Asked::Configure),
         Target::ConfigCheck => configure(request, true, true, view).map(Asked::Configure),

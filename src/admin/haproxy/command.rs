@@ -4,7 +4,9 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::config::{AdminState, BackendSpec, HaproxyLevel as Level, closest};
+use crate::config::{
+    AdminState, BackendSpec, HaproxyLevel as Level, ProxyTlv, ProxyTlvs, SendProxy, closest,
+};
 use crate::limits::HAPROXY_TIME_MAX;
 
 use super::super::change::HealthTold;
@@ -306,9 +308,44 @@ fn number(word: Option<&&str>) -> Result<u32, String> {
 }
 
 const KEYWORDS: &[&str] = &[
-    "check", "weight", "maxconn", "backup", "ssl", "sni", "port", "disabled", "enabled",
-    "verify", "name",
+    "check",
+    "weight",
+    "maxconn",
+    "backup",
+    "ssl",
+    "sni",
+    "port",
+    "disabled",
+    "enabled",
+    "verify",
+    "name",
+    "send-proxy",
+    "send-proxy-v2",
+    "send-proxy-v2-ssl",
+    "proxy-v2-options",
+    "check-send-proxy",
 ];
+
+/// What HAProxy calls that which a header of version 2 says, and how we do. Those of the client's
+/// TLS go together here.
+const PROXY_V2_OPTIONS: [(&str, ProxyTlv); 6] = [
+    ("ssl", ProxyTlv::Ssl),
+    ("cert-cn", ProxyTlv::Ssl),
+    ("ssl-cipher", ProxyTlv::Ssl),
+    ("authority", ProxyTlv::Authority),
+    ("crc32c", ProxyTlv::Crc32c),
+    ("unique-id", ProxyTlv::UniqueId),
+];
+
+/// `proxy-v2-options ssl,unique-id`.
+fn proxy_v2_options(text: &str, tlvs: ProxyTlvs) -> Result<ProxyTlvs, String> {
+    text.split(',').try_fold(tlvs, |tlvs, name| {
+        let known = PROXY_V2_OPTIONS.iter().find(|(it, _)| *it == name);
+        let (_, one) =
+            known.ok_or_else(|| format!("'proxy-v2-options' : unknown option '{name}'."))?;
+        Ok(tlvs.with(*one))
+    })
+}
 
 /// A new one begins in maintenance: nobody is sent there before all is said of it.
 fn add_server(said: &[&str]) -> Result<Command, String> {
@@ -321,6 +358,7 @@ fn add_server(said: &[&str]) -> Result<Command, String> {
     spec.admin = AdminState::Maint;
     let mut words = said[2..].iter();
     let mut sni = None;
+    let mut tlvs = ProxyTlvs::default();
     while let Some(word) = words.next() {
         let mut count = || {
             let value = words.next().and_then(|it| it.parse::<u32>().ok());
@@ -340,6 +378,17 @@ fn add_server(said: &[&str]) -> Result<Command, String> {
             "ssl" => spec.tls = Some(spec.host.clone()),
             "sni" => sni = words.next().map(|it| it.trim_start_matches("str(").to_owned()),
             "port" => spec.check_port = u16::try_from(count()?).ok().filter(|it| *it > 0),
+            "send-proxy" => spec.proxy = Some(SendProxy::V1),
+            "send-proxy-v2" => spec.proxy = Some(SendProxy::V2(tlvs)),
+            "send-proxy-v2-ssl" => {
+                tlvs = tlvs.with(ProxyTlv::Ssl);
+                spec.proxy = Some(SendProxy::V2(tlvs));
+            }
+            "proxy-v2-options" => {
+                tlvs = proxy_v2_options(words.next().copied().unwrap_or_default(), tlvs)?;
+            }
+            // Probes always do, where connections do.
+            "check-send-proxy" => {}
             "verify" if words.next() == Some(&"required") => {}
             "verify" => return Err("'verify' : only 'required' is possible here.".to_owned()),
             other => {
@@ -348,6 +397,9 @@ fn add_server(said: &[&str]) -> Result<Command, String> {
                 return Err(format!("unknown keyword '{other}'{}", near.unwrap_or_default()));
             }
         }
+    }
+    if let Some(SendProxy::V2(_)) = spec.proxy {
+        spec.proxy = Some(SendProxy::V2(tlvs));
     }
     if let (Some(name), Some(tls)) = (sni, &mut spec.tls) {
         name.trim_end_matches(')').clone_into(tls);

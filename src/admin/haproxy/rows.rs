@@ -288,6 +288,8 @@ pub fn backend(view: &View<'_>, pool: PoolEntry<'_>, level: Level) -> Row {
     counts(&mut row, &sum);
     if let Some(pool) = view.cx.backends.pool(Some(pool.id)) {
         traffic(&mut row, &pool.traffic.counts);
+        row.set("qcur", pool.queue().len());
+        row.set("qmax", pool.queue().counts.most);
     }
     row.set("scur", view.cx.backends.connections_in(Some(pool.id)));
     row.set("rate", rate);
@@ -309,7 +311,7 @@ pub fn backend(view: &View<'_>, pool: PoolEntry<'_>, level: Level) -> Row {
 }
 
 fn counts(row: &mut Row, counts: &BackendCounts) {
-    // Nobody waits for a server that is full: another one is taken, or none.
+    // Nobody waits for a server: who does waits for its pool.
     row.set("qcur", 0);
     row.set("qmax", 0);
     row.set("stot", counts.given);

@@ -87,7 +87,7 @@ impl Metrics {
             for (id, pool) in pools.filter(|(_, it)| self.filter.takes_pool(&it.name)) {
                 let mut labels = String::new();
                 label("pool", &pool.name, &mut labels);
-                family.series(&pool_now(id, pool), &labels, out);
+                family.series(&pool_now(id, pool, view.cx.now), &labels, out);
             }
         }
         let pools = view.cx.backends.pools().map(|(_, it)| (&*it.name, &it.traffic));

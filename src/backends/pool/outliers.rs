@@ -152,7 +152,7 @@ impl Pool {
         let serves =
             |(at, seat): (usize, &super::Seat)| self.is_able(at) && !seat.outlier.is_out();
         if self.ejected > 0 && !self.taken().any(serves) {
-            self.take_back_those(Outlier::recall);
+            self.take_back_those(Outlier::recall, None);
         }
     }
 
@@ -164,20 +164,30 @@ impl Pool {
         self.taken().filter_map(|(_, seat)| seat.outlier.out_until()).min()
     }
 
-    /// Take back in those whose time is over.
+    /// Take back in those whose time is over: each begins slowly, as one that was down does.
     pub(in super::super) fn take_back(&mut self, now: Instant) {
         if self.ejected > 0 {
-            self.take_back_those(|outlier| outlier.come_back(now));
+            self.take_back_those(|outlier| outlier.come_back(now), Some(now));
         }
     }
 
-    fn take_back_those(&mut self, returns: impl Fn(&mut Outlier) -> bool) {
+    /// The weights of those that return grow from `slowly_from` on; without that they have all of
+    /// it at once, for nobody else is there to carry the load meanwhile.
+    fn take_back_those(
+        &mut self,
+        returns: impl Fn(&mut Outlier) -> bool,
+        slowly_from: Option<Instant>,
+    ) {
         for index in 0..self.seats.len() {
             let Some(seat) = &mut self.seats[index] else { continue };
             if returns(&mut seat.outlier) {
                 self.ejected -= 1;
                 let name = &self.candidates[index].name;
                 info!("{}backend {name} is no longer ejected", self.prefix());
+                if let Some(now) = slowly_from.filter(|_| self.is_able(index)) {
+                    self.end_ramp(index);
+                    self.begin_ramp(index, now);
+                }
                 self.update(index);
             }
         }

@@ -43,6 +43,14 @@ fn example() -> State {
         counts: vec![SavedCounts { pool, backend, counts }],
         totals: vec![("requests".to_owned(), 99)],
         registrations: json!([{"pool": "web", "name": "c", "sequence": 3}]),
+        bans: json!([{
+            "network": "192.0.2.0/24",
+            "until": "2027-01-15T08:00:00Z",
+            "since": "2027-01-15T07:00:00Z",
+            "why": "\"why\"",
+            "by": "uid 0",
+        }])
+        .to_string(),
     }
 }
 

@@ -25,6 +25,13 @@ fn texts(setting: &Setting) -> &'static [&'static str] {
         ("sticky-cookie", _) => &["LB", "a'b"],
         ("health-path", _) => &["/health", "/h\"q"],
         ("stats-path", _) => &["/stats"],
+        ("allow" | "deny" | "service-allow" | "service-deny" | "ban-exempt", _) => {
+            &["192.0.2.0/24", "192.0.2.7/32,fd00::/8"]
+        }
+        ("allow-file" | "deny-file" | "service-allow-file" | "service-deny-file", _) => {
+            &["/etc/a b.txt", "$x,'y'"]
+        }
+        ("ban-after", _) => &["1", "60000"],
         ("trusted-proxies" | "proxy-protocol", _) => {
             &["10.0.0.0/8", "fd00::/8", "192.0.2.7/32"]
         }
@@ -41,16 +48,29 @@ fn texts(setting: &Setting) -> &'static [&'static str] {
         ("access-log-format", _) => {
             &["combined", "json", "custom:$time $$ \"${uri}\"\t'\\\u{e9}"]
         }
+        ("queue", _) => &["0", "100"],
+        ("queue-order", _) => &["fifo", "adaptive"],
+        ("queue-urgent", _) => &["path ^= \"/pay\"", "method == \"POST\""],
+        ("limit-connections", _) => &["1", "100"],
+        ("limit-connection-rate" | "limit-handshake-rate", _) => &["10/s", "90/m,burst=7"],
+        ("limit-request-rate", _) => &["7/s,burst=9,by=header:x-$a", "5/h,by=service,name=b"],
+        ("limit-ipv6-prefix", _) => &["56", "128"],
+        ("limit-clients", _) => &["1024"],
+        ("limit-exempt", _) => &["10.0.0.0/8", "fd00::/8"],
+        ("tarpit", _) => &["1s", "1500ms"],
+        ("reject", _) => &["reset", "tarpit"],
         ("guard-dry-run", _) => &["all", "none", "deny,request-rate"],
         ("log-format", _) => &["text", "json", "journald"],
         ("log-level", _) => &["off", "debug"],
         ("on-down" | "on-removed", _) => &["close"],
         ("on-lapse", _) => &["down", "keep"],
         ("sticky-drain", _) => &["keep"],
+        ("forwarded-fields", _) => &["none", "forwarded", "x-forwarded,x-real-ip"],
         ("request-id", _) => &["keep", "new"],
         ("on-listener-removed", _) => &["keep", "close"],
         ("all-down", _) => &["spread"],
         ("seed", _) => &["7", "18446744073709551615"],
+        ("retry-budget", _) => &["0%", "35%", "none"],
         ("max-body", _) => &["10m", "4097", "none"],
         ("udp-timeout" | "register-udp" | "metrics", _) => &[],
         (_, "DURATION") => &["1s", "1500ms", "90m", "2h"],

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::config::{FieldEdit, HeadEdit, HeadOf, PathEdit, SameSite};
+use crate::config::{FieldEdit, ForwardedFields, HeadEdit, HeadOf, PathEdit, SameSite};
 use crate::http::added::{Added, Cookie, Proto};
 use crate::http::answer::{self, How};
 use crate::http::edits::{Edits, RequestEdits, ResponseEdits, Unfit};
@@ -20,6 +20,7 @@ pub(super) fn forward(edits: &RequestEdits) -> Forward<'_> {
         trusted: false,
         host: "backend:80",
         added: &Added::NONE,
+        told: ForwardedFields::DEFAULT,
         subject: Some("CN=Ada"),
         edits,
     }
@@ -58,7 +59,8 @@ pub(super) fn answer_rule(edits: &[impl AsRef<str>]) -> HeadEdit {
     HeadEdit { response, ..HeadEdit::default() }
 }
 
-fn all(list: &[HeadEdit]) -> Edits<'_> {
+/// All of them are applied.
+pub(super) fn all(list: &[HeadEdit]) -> Edits<'_> {
     Edits { list, applied: u64::MAX }
 }
 

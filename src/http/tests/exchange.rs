@@ -7,7 +7,7 @@
 use std::net::IpAddr;
 use std::sync::LazyLock;
 
-use crate::config::SameSite;
+use crate::config::{ForwardedFields, SameSite};
 use crate::http::added::{Added, Cookie, Proto};
 use crate::http::body::{Decoder, Framing, Trailers};
 use crate::http::edits::{RequestEdits, ResponseEdits};
@@ -128,6 +128,7 @@ static ADDED: LazyLock<Added<'static>> = LazyLock::new(|| Added {
     hsts: None,
     request_id: None,
     retry_after: None,
+    limit: None,
 });
 
 fn forward() -> Forward<'static> {
@@ -138,6 +139,7 @@ fn forward() -> Forward<'static> {
         trusted: false,
         host: "backend",
         added: &ADDED,
+        told: ForwardedFields::DEFAULT,
         subject: None,
         edits: RequestEdits::NONE,
     }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::LazyLock;
 
-use crate::config::SameSite;
+use crate::config::{ForwardedFields, SameSite};
 use crate::http::added::{Added, Cookie, Proto};
 use crate::http::edits::{RequestEdits, ResponseEdits};
 use crate::http::rewrite::{Back, Forward, Leaves};
@@ -20,6 +20,7 @@ fn forward() -> Forward<'static> {
         trusted: false,
         host: "backend:80",
         added: &VIA,
+        told: ForwardedFields::DEFAULT,
         subject: None,
         edits: RequestEdits::NONE,
     }

@@ -1,7 +1,7 @@
 //! Certificates and keys out of their files, and what is wrong with them in words.
 
 use std::fmt;
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::Read;
 use std::os::unix::fs::OpenOptionsExt;
 use std::sync::Arc;
@@ -300,19 +300,24 @@ pub fn read(setting: SettingKey, file: &str) -> Result<Vec<u8>, FileError> {
     read_bytes(file, PEM_BYTES_MAX).map_err(|why| FileError::new(setting, file, &why))
 }
 
-/// The same of any file; if not, why.
-pub fn read_bytes(file: &str, most: u64) -> Result<Vec<u8>, String> {
-    let mut text = Vec::new();
+/// A file to be read; never a directory or a pipe.
+pub fn open_file(file: &str) -> std::io::Result<File> {
     // To open a pipe waits for who writes to it, unless it is asked not to.
     let mut options = OpenOptions::new();
     let options = options.read(true).custom_flags(OFlags::NONBLOCK.bits() as i32);
-    let opened = options.open(file).and_then(|opened| {
-        // A directory opens as well, and a pipe never ends.
-        if !opened.metadata()?.is_file() {
-            return Err(std::io::Error::other("it is not a file"));
-        }
-        opened.take(most + 1).read_to_end(&mut text)
-    });
+    let opened = options.open(file)?;
+    // A directory opens as well, and a pipe never ends.
+    if !opened.metadata()?.is_file() {
+        return Err(std::io::Error::other("it is not a file"));
+    }
+    Ok(opened)
+}
+
+/// The same of any file; if not, why.
+pub fn read_bytes(file: &str, most: u64) -> Result<Vec<u8>, String> {
+    let mut text = Vec::new();
+    let opened =
+        open_file(file).and_then(|opened| opened.take(most + 1).read_to_end(&mut text));
     match opened {
         Err(error) => Err(io_words(&error)),
         Ok(count) if count as u64 > most => Err(format!("it has more than {most} bytes")),

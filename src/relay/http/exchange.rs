@@ -15,16 +15,17 @@ mod broken;
 mod copying;
 mod ending;
 mod leaving;
+mod placing;
+mod waiting;
 
 use std::time::Instant;
 
 use crate::access_log::Cause;
-use crate::backends::{Backends, ServerId};
-use crate::balance;
-use crate::config::HashKey;
+use crate::backends::ServerId;
+use crate::config::ForwardedFields;
 use crate::context::{self, Carrying, Context, Trace};
 use crate::event::PoolId;
-use crate::http::added::{Added, Cookie, Proto};
+use crate::http::added::{Added, Proto};
 use crate::http::edits::{RequestEdits, ResponseEdits};
 use crate::http::rewrite::{self, Forward};
 use crate::http::{Asked, BadBody, Decoder, Framing, Lists, RequestHead, Trailers, Version};
@@ -38,12 +39,14 @@ use super::super::connect::{self, Attempt, Found, Took, Wants};
 use super::super::routing::Served;
 use super::super::trace;
 use super::super::verdict::Reason;
+use super::super::waiting::may_wait;
 use super::carry::{self, BodyRelay, Carried, Transfer};
 use super::response::{Answer, Answered, Reader};
 use super::{Http, HttpState, HttpStep};
 
 use broken::Broke;
 use leaving::{client_gave_up, read_waiting_client};
+pub(super) use waiting::Waiting;
 
 /// A request that is with a backend.
 #[derive(Debug)]
@@ -111,6 +114,7 @@ pub(super) fn begin(
     cx: &mut Context,
 ) -> HttpStep {
     cx.stats.requests += 1;
+    cx.backends.count_request(client.home.pool, cx.now);
     cx.stats.fields_dropped += cx.http.fields.misleading();
     let max_body = match head.framing {
         Framing::None => None,
@@ -122,30 +126,8 @@ pub(super) fn begin(
     {
         return exchange.reply(BadBody::TooLarge.into(), http, client, cx);
     }
-    exchange.edits = served.response;
     exchange.place(head, total, client, cx);
-    if let Err(reason) = exchange.find_backend(Wants::Any, client, cx) {
-        if exchange.request.is_read() {
-            http.keep(&cx.scratch[head.length..total]);
-        }
-        return exchange.fail(reason, http, client, cx);
-    }
-    exchange.plan_copy(served.mirrored, head, client, cx);
-    let composed = exchange.compose(head, total, served.edited, client, cx);
-    http.take_surplus(&mut cx.http);
-    if let Err(bad) = composed {
-        exchange.keep_alive = false;
-        return exchange.reply(bad.into(), http, client, cx);
-    }
-    let sent = exchange.send(total, client, cx);
-    // Where that failed as well: another backend may get it.
-    exchange.copy_head(total, client, cx);
-    if let Err(fault) = sent {
-        return exchange.recover(fault, http, client, cx);
-    }
-    let step = if exchange.only_waits(client, cx) { HttpStep::Wait } else { HttpStep::Next };
-    http.state = HttpState::Exchange(exchange);
-    step
+    exchange.start(head, total, served, http, client, cx)
 }
 
 impl ExchangeTurn {
@@ -190,6 +172,56 @@ impl Exchange {
         }
     }
 
+    /// Find a backend, and send it the request that lies at the beginning of the scratch buffer;
+    /// or wait until one has room.
+    pub(super) fn start(
+        mut self: Box<Self>,
+        head: &RequestHead,
+        total: usize,
+        mut served: Served,
+        http: &mut Http,
+        client: &mut Client,
+        cx: &mut Context,
+    ) -> HttpStep {
+        if let Err(mut reason) = self.find_backend(Wants::Any, client, cx) {
+            if may_wait(reason, client) {
+                match waiting::begin(self, served, (head, total), http, client, cx) {
+                    Ok(step) => return step,
+                    Err((exchange, refusal)) => {
+                        self = exchange;
+                        reason = Reason::Refused(refusal);
+                    }
+                }
+            }
+            if self.reads_no_body() {
+                http.keep(&cx.scratch[head.length..total]);
+            }
+            return self.fail(reason, http, client, cx);
+        }
+        self.edits = served.response.take();
+        self.plan_copy(served.mirrored, head, client, cx);
+        let composed = self.compose(head, total, served.edited, client, cx);
+        http.take_surplus(&mut cx.http);
+        if let Err(bad) = composed {
+            self.keep_alive = false;
+            return self.reply(bad.into(), http, client, cx);
+        }
+        let sent = self.send(total, client, cx);
+        // Where that failed as well: another backend may get it.
+        self.copy_head(total, client, cx);
+        if let Err(fault) = sent {
+            return self.recover(fault, http, client, cx);
+        }
+        let step = if self.only_waits(client, cx) { HttpStep::Wait } else { HttpStep::Next };
+        http.state = HttpState::Exchange(self);
+        step
+    }
+
+    /// Whether no body is to be read, or all of it was.
+    pub(super) fn reads_no_body(&self) -> bool {
+        self.request.is_read()
+    }
+
     /// Its turn.
     #[inline(always)]
     pub(super) fn proceed(
@@ -231,44 +263,6 @@ impl Exchange {
             && client.link.is_connected()
             && client.socket.fault().is_none()
             && connection.is_some_and(|connection| !connection.stream.can_read())
-    }
-
-    /// Take from the head what the choice of a backend depends on: hash key and sticky cookie.
-    fn place(&mut self, head: &RequestHead, total: usize, client: &mut Client, cx: &Context) {
-        let input = &cx.scratch[..total];
-        let fields = &cx.http.fields;
-        let Some(pool) = cx.backends.pool(client.home.pool) else { return };
-        let key = match &pool.settings.hash_key {
-            HashKey::Ip => None,
-            HashKey::Uri => Some(head.path),
-            HashKey::Path => Some(head.path_alone(input)),
-            HashKey::Header(name) => fields.find(input, name),
-            HashKey::Cookie(name) => fields.cookie(input, name),
-        };
-        if let Some(key) = key {
-            client.search_mut().hash_key = Some(balance::hash_key(key.of(input)));
-        }
-        let Some(cookie) = pool.cookie() else { return };
-        let token = fields.cookie(input, &cookie.name);
-        self.stuck_to =
-            token.and_then(|token| cx.backends.by_token(token.of(input), client.home.pool));
-        let trusted = || cx.listener(client.listener).trusts(client.address.ip());
-        let said = || fields.find(input, "x-forwarded-proto").map(|it| it.of(input));
-        let https = |said: &[u8]| said.eq_ignore_ascii_case(b"https");
-        let is_https = client.proto() == Proto::Https || trusted() && said().is_some_and(https);
-        self.client_proto = if is_https { Proto::Https } else { Proto::Http };
-    }
-
-    /// The value of Set-Cookie for the sticky cookie; `None` if the client has it already.
-    fn cookie(
-        &self,
-        ours: &Cookie,
-        backend: ServerId,
-        client: &Client,
-        backends: &Backends,
-    ) -> Option<String> {
-        let token = backends.token(backend, client.home.pool)?;
-        (self.stuck_to != Some(backend)).then(|| ours.set(token, self.client_proto))
     }
 
     /// When it was sent on.
@@ -363,9 +357,10 @@ impl Exchange {
         let Context {
             scratch, connections, services, backends, listeners, http: lists, ..
         } = cx;
-        let request_id = client.trace.as_deref().and_then(Trace::id);
+        let request_id = client.trace.as_deref().and_then(Trace::id_in_heads);
         let added = context::added(services, backends, client.home, proto);
         let added = Added { request_id, ..added };
+        let service = client.home.service.and_then(|id| services.get(id));
         let listener = &listeners[client.listener];
         let input = &scratch[..total];
         let peer = client.address.ip();
@@ -381,6 +376,7 @@ impl Exchange {
             host: &host,
             port: &listener.stats.port,
             added: &added,
+            told: service.map_or(ForwardedFields::DEFAULT, |it| it.settings.forwarded_fields),
             subject: client.socket.tls().and_then(Tls::subject),
             edits: if is_edited { &lists.edits } else { RequestEdits::NONE },
         };
@@ -475,7 +471,7 @@ impl Exchange {
         let added = match self.answer.has_begun() {
             true => Added::NONE,
             false => Added {
-                request_id: client.trace.as_deref().and_then(Trace::id),
+                request_id: client.trace.as_deref().and_then(Trace::id_in_heads),
                 ..context::added(services, backends, client.home, client.proto())
             },
         };

@@ -17,7 +17,7 @@ use super::super::client::Client;
 use super::super::routing::{Ruled, RuledBody, own_host};
 use super::super::trace;
 use super::own_page::{JSON, OwnPage};
-use super::{Http, HttpStep, reply};
+use super::{Http, HttpStep, held, reply};
 
 /// What is answered here, if no rule answered before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,6 +126,9 @@ pub(super) fn own(
 ) -> HttpStep {
     cx.stats.requests += 1;
     let how = how(head, total, http, client, cx);
+    if own.is_late {
+        return held::begin(own, how, http, cx);
+    }
     reply::answer(own, how, http, client, cx)
 }
 

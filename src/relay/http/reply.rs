@@ -4,7 +4,8 @@ use std::io::IoSlice;
 use std::sync::Arc;
 
 use crate::context::Context;
-use crate::http::added::Added;
+use crate::guard::Quota;
+use crate::http::added::{Added, LimitFields};
 use crate::http::answer::{self, How};
 use crate::net::{Fault, Socket};
 use crate::services::Page;
@@ -39,7 +40,7 @@ pub(super) fn answer(
         // An interim answer waits because the client does not read; it would not read this one.
         return client_broke(Fault::TimedOut);
     }
-    let added = &Added { retry_after: own.retry_after, ..trace::added(client, cx) };
+    let added = &added_to(&own, client, cx);
     if let Some(page) = page_of(own.status, client, cx) {
         let Page { content_type, body } = &*page;
         let mut head = Vec::new();
@@ -50,7 +51,7 @@ pub(super) fn answer(
     }
     let mut flat = std::mem::take(&mut cx.http.flat);
     flat.clear();
-    let added = &Added { retry_after: own.retry_after, ..trace::added(client, cx) };
+    let added = &added_to(&own, client, cx);
     answer::answer(own.status, own.why, how, added, &mut flat);
     if !how.keep_alive {
         client.socket.end_follows();
@@ -63,6 +64,17 @@ pub(super) fn answer(
         Ok(()) => after(how.keep_alive),
         Err(fault) => client_broke(fault),
     }
+}
+
+/// What is added to the head of an answer.
+fn added_to<'a>(own: &OwnAnswer, client: &'a Client, cx: &'a Context) -> Added<'a> {
+    let rule = own.rule.and_then(|rule| cx.guard.book.get(rule));
+    let limit = own.quota.zip(rule).map(|(Quota { count, window }, rule)| LimitFields {
+        name: &rule.name,
+        count,
+        window,
+    });
+    Added { retry_after: own.retry_after, limit, ..trace::added(client, cx) }
 }
 
 /// The operator's body for answers of this status, if its service has one.

@@ -8,6 +8,7 @@
 use std::time::Instant;
 
 use crate::backends::ServerId;
+use crate::config::Cidr;
 use crate::context::Context;
 use crate::event::{ListenerId, PoolId};
 use crate::flow::{Flow, FlowKey};
@@ -32,6 +33,8 @@ enum Left {
     /// By the flows of one pool, or by all.
     Backend(ServerId, Option<PoolId>, Loss),
     Listener(ListenerId),
+    /// Those who were banned.
+    Clients(Cidr),
 }
 
 impl Leaving {
@@ -51,6 +54,10 @@ impl Leaving {
                 is_it.then_some(FlowEnd::BackendLost(loss))
             }
             Left::Listener(id) => (id == flow.client.listener).then_some(FlowEnd::Stopped),
+            Left::Clients(network) => {
+                let is_it = network.contains(flow.client.address.ip());
+                is_it.then_some(FlowEnd::Stopped)
+            }
         })
     }
 }
@@ -64,6 +71,11 @@ impl Udp {
     /// The flows that came in at this listener are over.
     pub fn leave_listener(&mut self, listener: ListenerId, cx: &Context) {
         self.leaving.add(Left::Listener(listener), cx.now);
+    }
+
+    /// The flows of these clients are over.
+    pub fn leave_clients(&mut self, network: Cidr, cx: &Context) {
+        self.leaving.add(Left::Clients(network), cx.now);
     }
 
     /// How many flows of this pool lead there.

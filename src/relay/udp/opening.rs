@@ -36,11 +36,7 @@ impl Udp {
             let backend = match pick(&client, pool, &tried, cx) {
                 Ok(backend) => backend,
                 Err(refusal) => {
-                    let cause = match refusal {
-                        NoBackend::AllDown => Cause::AllDown,
-                        NoBackend::NoRoom => Cause::NoRoom,
-                    };
-                    end_pick(record, PickEnd::of(0, Some(cause)), cx);
+                    end_pick(record, PickEnd::of(0, Some(refusal.cause())), cx);
                     return false;
                 }
             };

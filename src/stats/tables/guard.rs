@@ -27,4 +27,28 @@ pub const RULES: &[Field<GuardRule>] = &[
         |it| it.counts.would_refuse.into(),
         "those that it would have refused, while it only counted",
     ),
+    Field::gauge(
+        "clients",
+        One,
+        |it| it.fill.map_or(0, |fill| fill.clients).into(),
+        "of a limit by client: about how many owe something or are connected",
+    ),
+    Field::gauge(
+        "clients_max",
+        One,
+        |it| it.fill.map_or(0, |fill| fill.room).into(),
+        "how many it has room for",
+    ),
+    Field::counter(
+        "evicted",
+        One,
+        |it| it.fill.map_or(0, |fill| fill.counts.evicted).into(),
+        "clients that it forgot for others though they owed something",
+    ),
+    Field::counter(
+        "shared",
+        One,
+        |it| it.fill.map_or(0, |fill| fill.counts.shared).into(),
+        "how often there was no room, and a client was limited with its neighbours",
+    ),
 ];

@@ -4,7 +4,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use libfuzzer_sys::fuzz_target;
-use pointsman::config::{FieldEdit, HeadEdit, HeadOf, PathEdit, SameSite};
+use pointsman::config::{FieldEdit, ForwardedFields, HeadEdit, HeadOf, PathEdit, SameSite};
 use pointsman::http::added::{Added, Cookie, Proto};
 use pointsman::http::body::Trailers;
 use pointsman::http::edits::{Edits, RequestEdits, ResponseEdits};
@@ -104,6 +104,7 @@ fn request(input: &[u8]) {
         trusted: input.len() % 2 == 0,
         host: "backend",
         added: &added,
+        told: ForwardedFields::DEFAULT,
         subject: None,
         edits: RequestEdits::NONE,
     };

@@ -18,6 +18,7 @@ use crate::backends::{Came, NoBackend, ServerId};
 use crate::context::Context;
 use crate::event::Key;
 use crate::http::answer::How;
+use crate::limits::QUEUE_RETRY_AFTER_SECONDS;
 use crate::net::{Fault, Socket};
 use crate::relay::account::OwnAnswer;
 use crate::relay::client::{Client, Link};
@@ -44,6 +45,17 @@ fn note_tried(client: &Client, cx: &Context) {
         client.number,
         if names.is_empty() { "nobody".to_owned() } else { names.join(", ") }
     );
+}
+
+/// What is answered where nobody can be asked.
+fn refused(refusal: NoBackend) -> OwnAnswer {
+    let own = OwnAnswer::new(503, refusal.cause());
+    match refusal {
+        NoBackend::AllDown | NoBackend::NoRoom => own,
+        NoBackend::QueueFull | NoBackend::QueueTimeout => {
+            OwnAnswer { retry_after: Some(QUEUE_RETRY_AFTER_SECONDS), ..own }
+        }
+    }
 }
 
 impl Exchange {
@@ -196,6 +208,9 @@ impl Exchange {
         self.answer = Answer::default();
         if let Err(reason) = self.find_backend(Wants::New, client, cx) {
             return match self.accuse(client, cx) {
+                Accused::Somebody if matches!(reason, Reason::OverBudget(_)) => {
+                    self.reply(OwnAnswer::NO_ANSWER_OVER_BUDGET, http, client, cx)
+                }
                 Accused::Somebody => {
                     self.reply(OwnAnswer::new(502, Cause::NoAnswer), http, client, cx)
                 }
@@ -240,7 +255,7 @@ impl Exchange {
 
     /// No connection to any backend.
     #[cold]
-    pub(super) fn fail(
+    pub(in crate::relay::http) fn fail(
         &self,
         reason: Reason,
         http: &mut Http,
@@ -256,8 +271,16 @@ impl Exchange {
                 OwnAnswer::new(504, Cause::ConnectTimeout)
             }
             Reason::ConnectFailed(_) => OwnAnswer::new(502, Cause::ConnectFailed),
-            Reason::Refused(NoBackend::AllDown) => OwnAnswer::new(503, Cause::AllDown),
-            Reason::Refused(NoBackend::NoRoom) => OwnAnswer::new(503, Cause::NoRoom),
+            Reason::OverBudget(_) if self.was_taken => OwnAnswer::NO_ANSWER_OVER_BUDGET,
+            Reason::OverBudget(Fault::TimedOut) => {
+                let why = "no backend took the connection; too many retries to ask another one";
+                OwnAnswer::saying(504, Cause::ConnectTimeout, why)
+            }
+            Reason::OverBudget(_) => {
+                let why = "no backend could be reached; too many retries to ask another one";
+                OwnAnswer::saying(502, Cause::ConnectFailed, why)
+            }
+            Reason::Refused(refusal) => refused(refusal),
             Reason::Exhausted => OwnAnswer::new(503, Cause::OutOfResources),
             reason => return HttpStep::Close(reason),
         };

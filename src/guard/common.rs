@@ -1,0 +1,63 @@
+//! What the limits by client of all listeners and services have in common.
+
+use std::hash::{BuildHasher, RandomState};
+use std::net::IpAddr;
+
+use super::key::Secret;
+use crate::config::{LimitBy, LimitSettings};
+use crate::limits::LIMIT_WAYS;
+
+/// What the limits of all listeners and services have in common.
+#[derive(Debug)]
+pub struct Common {
+    /// What the operator asked for.
+    pub settings: LimitSettings,
+    secret: Secret,
+    /// The number of the table of connections that was made last.
+    last_edition: u8,
+}
+
+/// What cannot be changed of a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Shape {
+    pub slots: usize,
+    pub ipv6_prefix: u8,
+}
+
+impl Default for Common {
+    /// Nothing was asked for yet. The secret is out of what the system gives at random: nothing
+    /// else is made of it, so nobody learns anything of it.
+    fn default() -> Common {
+        let random = RandomState::new();
+        let half = |n: u8| u128::from(random.hash_one(n));
+        let secret = Secret::of(half(0) << 64 | half(1));
+        Common { settings: LimitSettings::DEFAULT, secret, last_edition: 1 }
+    }
+}
+
+impl Common {
+    /// Under which secret clients are hashed.
+    pub(super) fn secret(&self) -> Secret {
+        self.secret
+    }
+
+    /// Whether no limit holds for this client.
+    pub(super) fn exempts(&self, client: IpAddr) -> bool {
+        self.settings.exempt.iter().any(|network| network.contains(client))
+    }
+
+    /// The shape that a table has which is made now.
+    pub(super) fn shape(&self, by: &LimitBy) -> Shape {
+        let slots = match by {
+            LimitBy::Service => LIMIT_WAYS,
+            _ => self.settings.clients as usize,
+        };
+        Shape { slots, ipv6_prefix: self.settings.ipv6_prefix }
+    }
+
+    /// A number for another table of connections; 0 and 1 are none.
+    pub(super) fn next_edition(&mut self) -> u8 {
+        self.last_edition = self.last_edition.checked_add(1).unwrap_or(2);
+        self.last_edition
+    }
+}

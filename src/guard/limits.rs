@@ -1,0 +1,337 @@
+//! Limits by client: of the connections and handshakes of a listener, of the requests of a service.
+//!
+//! Each is a rule with a table of its own. A configuration that still has the rule keeps its table:
+//! other numbers hold for what is known already. Only where clients would be told apart in another
+//! way, or the table has another size, it begins anew.
+
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+
+use super::common::Shape;
+use super::gcra::{Decision, Gcra};
+use super::key::ClientKey;
+use super::refusal::{Refusal, RefusalKind};
+use super::rules::{Refused, RuleBook, RuleId, Scope};
+use super::table::{Table, TableCounts};
+use crate::config::{self, LimitBy, Rate, RequestLimit};
+
+/// Whether a client was let in, and under which table of connections it is counted. A byte: there
+/// is one in each pair.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Admission(u8);
+
+/// How much is allowed in which time, for whom it is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Quota {
+    /// So many.
+    pub count: u32,
+    /// In so many seconds.
+    pub window: u32,
+}
+
+/// How well the clients of a limit fit into its table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fill {
+    /// The limit.
+    pub rule: RuleId,
+    /// Clients that owe something or are connected, about.
+    pub clients: u64,
+    /// How many fit.
+    pub room: u64,
+    /// What was counted.
+    pub counts: TableCounts,
+}
+
+/// The limits of a listener.
+#[derive(Debug, Default)]
+pub struct ListenerLimits {
+    connections: Option<Cap>,
+    connection_rate: Option<RateLimit>,
+    handshake_rate: Option<RateLimit>,
+}
+
+/// The limits of a service.
+#[derive(Debug, Default)]
+pub struct ServiceLimits {
+    requests: Vec<RateLimit>,
+}
+
+/// Connections at once.
+#[derive(Debug)]
+struct Cap {
+    rule: RuleId,
+    most: u32,
+    shape: Shape,
+    edition: u8,
+    table: Table,
+}
+
+/// A rate.
+#[derive(Debug)]
+struct RateLimit {
+    rule: RuleId,
+    rate: Rate,
+    law: Gcra,
+    by: LimitBy,
+    shape: Shape,
+    table: Table,
+}
+
+impl Admission {
+    /// Not yet.
+    pub const NONE: Admission = Admission(0);
+    /// It was, and no table counts it.
+    pub const UNCOUNTED: Admission = Admission(1);
+
+    /// Whether it was let in.
+    pub fn is_in(self) -> bool {
+        self != Admission::NONE
+    }
+}
+
+impl ListenerLimits {
+    /// Have what these settings ask for; what is known stays.
+    pub fn follow(&mut self, name: &str, wanted: &config::ListenerLimits, book: &mut RuleBook) {
+        let scope = Scope::Listener(name.into());
+        let config::ListenerLimits { connections, connection_rate, handshake_rate } = *wanted;
+        let before = self.connections.take();
+        self.connections = connections.map(|most| Cap::follow(before, most, &scope, book));
+        let rate =
+            |old: &mut Option<RateLimit>, new: Option<Rate>, name, book: &mut RuleBook| {
+                let before = old.take();
+                let ip = &LimitBy::Ip;
+                *old = new.map(|rate| RateLimit::follow(before, rate, ip, &scope, name, book));
+            };
+        rate(&mut self.connection_rate, connection_rate, "connection-rate", book);
+        rate(&mut self.handshake_rate, handshake_rate, "handshake-rate", book);
+    }
+
+    /// Whether a client may connect. If it is counted, that it is gone has to be said.
+    pub fn connect(
+        &mut self,
+        client: IpAddr,
+        now: u64,
+        book: &mut RuleBook,
+    ) -> Result<Admission, Refusal> {
+        let is_off = self.connections.is_none() && self.connection_rate.is_none();
+        if is_off || book.common.exempts(client) {
+            return Ok(Admission::UNCOUNTED);
+        }
+        let counted = match &mut self.connections {
+            Some(cap) => cap.begin(client, now, book)?,
+            None => Admission::UNCOUNTED,
+        };
+        if let Some(limit) = &mut self.connection_rate
+            && let Err(refusal) = limit.ask_by_address(client, now, book)
+        {
+            self.gone(client, counted);
+            return Err(refusal);
+        }
+        Ok(counted)
+    }
+
+    /// How a client is known that has all the connections at once that it may have.
+    pub fn full_for(&self, client: IpAddr, book: &RuleBook) -> Option<ClientKey> {
+        let cap = self.connections.as_ref()?;
+        let is_dry = book.get(cap.rule).is_some_and(|rule| rule.is_dry);
+        if is_dry || book.common.exempts(client) {
+            return None;
+        }
+        let key = cap.key(client);
+        (cap.table.connections(key) >= cap.most).then_some(key)
+    }
+
+    /// Whether a client that was let in so counts as the one of this key.
+    pub fn counts_as(&self, client: IpAddr, admission: Admission, key: ClientKey) -> bool {
+        let cap = self.connections.as_ref();
+        cap.is_some_and(|cap| admission.0 == cap.edition && cap.key(client) == key)
+    }
+
+    /// Whether a client may begin a handshake.
+    pub fn handshake(
+        &mut self,
+        client: IpAddr,
+        now: u64,
+        book: &mut RuleBook,
+    ) -> Result<(), Refusal> {
+        match &mut self.handshake_rate {
+            Some(limit) if !book.common.exempts(client) => {
+                limit.ask_by_address(client, now, book)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A client is gone that was counted so. Under another table it is not counted any more.
+    pub fn gone(&mut self, client: IpAddr, admission: Admission) {
+        if let Some(cap) = &mut self.connections
+            && admission.0 == cap.edition
+        {
+            let key = cap.key(client);
+            cap.table.end(key);
+        }
+    }
+
+    /// How full the tables are.
+    pub fn fills(&self, now: u64) -> impl Iterator<Item = Fill> {
+        let cap = self.connections.iter().map(|it| (it.rule, &it.table));
+        let rates = self.connection_rate.iter().chain(&self.handshake_rate);
+        let all = cap.chain(rates.map(|it| (it.rule, &it.table)));
+        all.map(move |(rule, table)| Fill::of(rule, table, now))
+    }
+}
+
+impl ServiceLimits {
+    /// Have what these settings ask for; what is known stays.
+    pub fn follow(&mut self, name: &str, wanted: &[RequestLimit], book: &mut RuleBook) {
+        let scope = Scope::Service(name.into());
+        let mut before = std::mem::take(&mut self.requests);
+        for (at, limit) in wanted.iter().enumerate() {
+            let RequestLimit { rate, by, name } = limit;
+            let unnamed = || match at {
+                0 => "request-rate".to_owned(),
+                _ => format!("request-rate-{}", at + 1),
+            };
+            let name = name.clone().unwrap_or_else(unnamed);
+            let rule = book.enter(&scope, &name);
+            let old = before.iter().position(|it| it.rule == rule);
+            let old = old.map(|at| before.swap_remove(at));
+            self.requests.push(RateLimit::follow(old, *rate, by, &scope, &name, book));
+        }
+    }
+
+    /// Whether there is any.
+    #[inline]
+    pub fn is_on(&self) -> bool {
+        !self.requests.is_empty()
+    }
+
+    /// Whether a request of this client may come; `field` is the value of the field of a name.
+    pub fn request<'a>(
+        &mut self,
+        client: IpAddr,
+        field: impl Fn(&str) -> Option<&'a [u8]>,
+        now: u64,
+        book: &mut RuleBook,
+    ) -> Result<(), Refusal> {
+        if book.common.exempts(client) {
+            return Ok(());
+        }
+        for limit in &mut self.requests {
+            let by_address = || ClientKey::of_address(client, limit.shape.ipv6_prefix);
+            let key = match &limit.by {
+                LimitBy::Ip => by_address(),
+                LimitBy::Service => ClientKey::EVERYBODY,
+                LimitBy::Header(name) => match field(name) {
+                    Some(value) => ClientKey::of_text(value, book.common.secret()),
+                    None => by_address(),
+                },
+            };
+            limit.ask(key, now, book)?;
+        }
+        Ok(())
+    }
+
+    /// What the limit of this rule allows.
+    pub fn quota(&self, rule: RuleId) -> Option<Quota> {
+        let limit = self.requests.iter().find(|it| it.rule == rule)?;
+        let window = u32::try_from(limit.rate.per.seconds()).ok()?;
+        Some(Quota { count: limit.rate.count.get(), window })
+    }
+
+    /// How full the tables are.
+    pub fn fills(&self, now: u64) -> impl Iterator<Item = Fill> {
+        self.requests.iter().map(move |it| Fill::of(it.rule, &it.table, now))
+    }
+}
+
+impl Cap {
+    fn follow(before: Option<Cap>, most: u32, scope: &Scope, book: &mut RuleBook) -> Cap {
+        let rule = book.enter(scope, "connections");
+        let shape = book.common.shape(&LimitBy::Ip);
+        if let Some(cap) = before.filter(|cap| cap.shape == shape) {
+            return Cap { rule, most, ..cap };
+        }
+        let edition = book.common.next_edition();
+        let table = Table::new(shape.slots, book.common.secret());
+        Cap { rule, most, shape, edition, table }
+    }
+
+    fn key(&self, client: IpAddr) -> ClientKey {
+        ClientKey::of_address(client, self.shape.ipv6_prefix)
+    }
+
+    fn begin(
+        &mut self,
+        client: IpAddr,
+        now: u64,
+        book: &mut RuleBook,
+    ) -> Result<Admission, Refusal> {
+        let key = self.key(client);
+        if self.table.begin(key, self.most, now) {
+            return Ok(Admission(self.edition));
+        }
+        match book.refuse(self.rule) {
+            Refused::OnlyCounted => Ok(Admission::UNCOUNTED),
+            Refused::Really => {
+                Err(Refusal { rule: self.rule, kind: RefusalKind::Limited, retry_after: None })
+            }
+        }
+    }
+}
+
+impl RateLimit {
+    fn follow(
+        before: Option<RateLimit>,
+        rate: Rate,
+        by: &LimitBy,
+        scope: &Scope,
+        name: &str,
+        book: &mut RuleBook,
+    ) -> RateLimit {
+        let rule = book.enter(scope, name);
+        let shape = book.common.shape(by);
+        let law = Gcra::new(rate);
+        let is_same = |it: &RateLimit| it.shape == shape && it.by == *by;
+        let table = match before.filter(is_same) {
+            Some(limit) => limit.table,
+            None => Table::new(shape.slots, book.common.secret()),
+        };
+        RateLimit { rule, rate, law, by: by.clone(), shape, table }
+    }
+
+    fn ask_by_address(
+        &mut self,
+        client: IpAddr,
+        now: u64,
+        book: &mut RuleBook,
+    ) -> Result<(), Refusal> {
+        self.ask(ClientKey::of_address(client, self.shape.ipv6_prefix), now, book)
+    }
+
+    fn ask(&mut self, key: ClientKey, now: u64, book: &mut RuleBook) -> Result<(), Refusal> {
+        let decision = self.table.ask(key, 1, &self.law, now);
+        if decision.admitted {
+            return Ok(());
+        }
+        match book.refuse(self.rule) {
+            Refused::OnlyCounted => Ok(()),
+            Refused::Really => Err(refusal(self.rule, &decision)),
+        }
+    }
+}
+
+fn refusal(rule: RuleId, decision: &Decision) -> Refusal {
+    let seconds = u32::try_from(decision.retry_after_seconds()).unwrap_or(u32::MAX);
+    Refusal { rule, kind: RefusalKind::Limited, retry_after: NonZeroU32::new(seconds) }
+}
+
+impl Fill {
+    fn of(rule: RuleId, table: &Table, now: u64) -> Fill {
+        let clients = table.fill(now) as u64;
+        Fill { rule, clients, room: table.room() as u64, counts: table.counts() }
+    }
+}
+
+#[cfg(test)]
+mod tests;

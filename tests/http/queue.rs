@@ -1,0 +1,223 @@
+//! Clients of HTTP that wait until a backend has room: in their order, for so long, so many.
+
+use std::collections::HashMap;
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Receiver;
+use std::time::{Duration, Instant};
+
+use crate::common::http::{Origin, Wire, get, ok, post};
+use crate::common::{Backend, Balancer, DEADLINE, free_port, until};
+
+const QUEUE: &[&str] = &["--queue", "3", "--queue-timeout", "20s", "--queue-order", "fifo"];
+
+/// A backend that takes one connection at once, whose requests the test answers.
+struct Narrow {
+    balancer: Balancer,
+    requests: Receiver<TcpStream>,
+    _backend: Backend,
+}
+
+impl Narrow {
+    fn start(more: &[&str]) -> Narrow {
+        let (backend, requests) = Backend::manual();
+        let flag = format!("{},max-connections=1", backend.flag());
+        let all = ["-l", "http://127.0.0.1:0", "-b", &flag, "--check", "none"];
+        let balancer = Balancer::start(&[&all[..], more].concat());
+        Narrow { balancer, requests, _backend: backend }
+    }
+
+    /// The connection of the next request.
+    fn next(&self) -> Wire {
+        Wire::new(self.requests.recv_timeout(DEADLINE).expect("a request comes"))
+    }
+
+    fn client(&self, target: &str) -> Wire {
+        let wire = Wire::to(&self.balancer);
+        wire.say(get(target));
+        wire
+    }
+
+    /// A client that waits, once that is known.
+    fn waiting(&self, target: &str) -> Wire {
+        let before = self.waits();
+        let wire = self.client(target);
+        until("it waits", || self.waits() > before);
+        wire
+    }
+
+    /// How often somebody began to wait.
+    fn waits(&self) -> usize {
+        self.balancer.log().matches(": waits for a backend of main").count()
+    }
+}
+
+/// Answer a request on this connection of a backend; its target.
+fn serve(backend: &mut Wire) -> String {
+    let request = backend.request().expect("a request");
+    let target = request.target().to_owned();
+    backend.say(ok(&target));
+    target
+}
+
+#[test]
+fn who_came_first_is_served_first_on_the_connection_of_the_one_before() {
+    let it = Narrow::start(QUEUE);
+    let mut first = it.client("/0");
+    let mut backend = it.next();
+    let mut others: Vec<Wire> =
+        ["/1", "/2", "/3"].iter().map(|target| it.waiting(target)).collect();
+    assert_eq!(serve(&mut backend), "/0");
+    assert_eq!(first.answer().text(), "/0");
+    // Who was just served does not overtake those who wait.
+    first.say(get("/4"));
+    for (client, target) in others.iter_mut().zip(["/1", "/2", "/3"]) {
+        assert_eq!(serve(&mut backend), target);
+        assert_eq!(client.answer().text(), target);
+    }
+    assert_eq!(serve(&mut backend), "/4");
+    assert_eq!(first.answer().text(), "/4");
+}
+
+#[test]
+fn one_too_many_and_one_that_waited_in_vain_are_told_when_to_come_again() {
+    let log = ["--access-log", "-", "--access-log-format", "json"];
+    let few = ["--queue", "1", "--queue-timeout", "300ms"];
+    let it = Narrow::start(&[&few[..], &log].concat());
+    let _first = it.client("/0");
+    let _backend = it.next();
+    let began = Instant::now();
+    let mut late = it.waiting("/1");
+    let mut full = it.client("/2");
+    let answer = full.answer();
+    assert_eq!((answer.status(), answer.field("retry-after")), (503, "1"));
+    assert!(answer.text().contains("the queue is full"), "{}", answer.text());
+    let answer = late.answer();
+    let waited = began.elapsed();
+    assert_eq!((answer.status(), answer.field("retry-after")), (503, "1"));
+    assert!(waited >= Duration::from_millis(300), "{waited:?}");
+    // Both connections are as good as before.
+    late.say(get("/3"));
+    assert_eq!(late.answer().status(), 503);
+}
+
+#[test]
+fn a_client_that_leaves_frees_its_place() {
+    let it = Narrow::start(QUEUE);
+    let mut first = it.client("/0");
+    let mut backend = it.next();
+    let finished = it.waiting("/1");
+    let reset = it.waiting("/2");
+    let mut stays = it.waiting("/3");
+    let left = || {
+        let log = it.balancer.log();
+        let reasons = ["the client went away", "the client's connection broke"];
+        reasons.map(|reason| log.matches(reason).count()).iter().sum::<usize>()
+    };
+    drop(finished);
+    until("it has left", || left() == 1);
+    socket2::SockRef::from(&reset.stream).set_linger(Some(Duration::ZERO)).unwrap();
+    drop(reset);
+    until("the other one has left, too", || left() == 2);
+    let mut more: Vec<Wire> = ["/4", "/5"].iter().map(|target| it.waiting(target)).collect();
+    assert_eq!(serve(&mut backend), "/0");
+    assert_eq!(first.answer().text(), "/0");
+    assert_eq!(serve(&mut backend), "/3");
+    assert_eq!(stays.answer().text(), "/3");
+    for (client, target) in more.iter_mut().zip(["/4", "/5"]) {
+        assert_eq!(serve(&mut backend), target);
+        assert_eq!(client.answer().text(), target);
+    }
+}
+
+#[test]
+fn a_body_waits_with_its_request_and_what_was_asked_behind_it_follows() {
+    let it = Narrow::start(QUEUE);
+    let mut first = it.client("/0");
+    let mut backend = it.next();
+    let before = it.waits();
+    let mut client = Wire::to(&it.balancer);
+    let body = "x".repeat(100_000);
+    client.say([&post("/1", &body)[..], get("/2").as_bytes()].concat());
+    until("it waits", || it.waits() > before);
+    assert_eq!(serve(&mut backend), "/0");
+    assert_eq!(first.answer().text(), "/0");
+    let request = backend.request().expect("the request with its body");
+    assert_eq!((request.target(), request.body.len()), ("/1", body.len()));
+    backend.say(ok("/1"));
+    assert_eq!(client.answer().text(), "/1");
+    assert_eq!(serve(&mut backend), "/2");
+    assert_eq!(client.answer().text(), "/2");
+}
+
+#[test]
+fn urgent_requests_go_first() {
+    let urgent = ["--queue-urgent", "header(\"x-plan\") == \"gold\""];
+    let it = Narrow::start(&[QUEUE, &urgent].concat());
+    let mut first = it.client("/0");
+    let mut backend = it.next();
+    let mut normal = it.waiting("/normal");
+    let before = it.waits();
+    let mut gold = Wire::to(&it.balancer);
+    gold.say("GET /gold HTTP/1.1\r\nHost: test\r\nX-Plan: gold\r\n\r\n");
+    until("it waits", || it.waits() > before);
+    assert_eq!(serve(&mut backend), "/0");
+    assert_eq!(first.answer().text(), "/0");
+    assert_eq!(serve(&mut backend), "/gold");
+    assert_eq!(gold.answer().text(), "/gold");
+    assert_eq!(serve(&mut backend), "/normal");
+    assert_eq!(normal.answer().text(), "/normal");
+}
+
+#[test]
+fn while_all_are_down_nobody_waits_on() {
+    let is_good = Arc::new(AtomicBool::new(true));
+    let seen = Arc::clone(&is_good);
+    let origin = Origin::start(move |request, wire| match request.target() {
+        "/health" => seen.load(Ordering::SeqCst) && wire.try_say(ok("good")),
+        // It never answers.
+        _ => wire.request().is_some(),
+    });
+    let check = ["--check", "http:/health", "--check-interval", "50ms", "--fall", "1"];
+    let flag = format!("{},max-connections=1", origin.backend.flag());
+    let all = ["-l", "http://127.0.0.1:0", "-b", &flag, "--check-timeout", "200ms"];
+    let balancer = Balancer::start(&[&all[..], &check, QUEUE].concat());
+    balancer.wait_for_row(&origin.backend.name(), |row| row.is_known_up());
+    let busy = Wire::to(&balancer);
+    busy.say(get("/0"));
+    until("it is asked", || origin.seen().iter().any(|it| it.target() == "/0"));
+    let mut waiting = Wire::to(&balancer);
+    waiting.say(get("/1"));
+    until("it waits", || balancer.log().contains(": waits for a backend of main"));
+    is_good.store(false, Ordering::SeqCst);
+    let answer = waiting.answer();
+    assert_eq!(answer.status(), 503);
+    assert!(answer.text().contains("all backends are down"), "{}", answer.text());
+    drop(busy);
+}
+
+#[test]
+fn what_became_of_those_who_waited_is_told() {
+    let place = free_port();
+    let metrics = place.to_string();
+    let few = ["--queue", "1", "--queue-timeout", "300ms", "--metrics", &metrics];
+    let it = Narrow::start(&few);
+    let _first = it.client("/0");
+    let _backend = it.next();
+    let mut late = it.waiting("/1");
+    assert_eq!(it.client("/2").answer().status(), 503);
+    assert_eq!(late.answer().status(), 503);
+    let mut wire = Wire::new(TcpStream::connect(place).unwrap());
+    let page = wire.ask(get("/metrics")).text();
+    let value = |name: &str| {
+        let lines = page.lines().filter_map(|line| line.split_once(' '));
+        let all: HashMap<&str, &str> = lines.collect();
+        all[&*format!("pointsman_pool_{name}{{pool=\"main\"}}")].to_owned()
+    };
+    assert_eq!(value("queued_total"), "1");
+    assert_eq!(value("queue_full_total"), "1");
+    assert_eq!(value("queue_timeouts_total"), "1");
+    assert_eq!(value("waiting"), "0");
+    assert_eq!(value("most_waiting"), "1");
+}
