@@ -140,6 +140,8 @@ pub struct BackendConnection {
     pub keepalive: bool,
     /// TLS is spoken in another way with its backend by now: no further request goes through it.
     is_outdated: bool,
+    /// It is not read now, whatever may have come: its client has used its share.
+    pub is_held_back: bool,
     /// Which address of its backend it leads to.
     course: CourseOf,
 }
@@ -180,6 +182,19 @@ impl User {
 }
 
 impl BackendConnection {
+    /// Do not read it until it is released.
+    pub fn hold_back(&mut self) {
+        self.is_held_back = true;
+        self.stream.look_away();
+    }
+
+    /// It may be read again, and has perhaps said something.
+    pub fn release(&mut self) {
+        if std::mem::take(&mut self.is_held_back) {
+            self.stream.check_again();
+        }
+    }
+
     /// A login was made on it, or is asked for: it is its pair's own, for life.
     pub fn bind(&mut self) {
         if let User::Pair(key) = self.user {
@@ -336,6 +351,7 @@ impl Context {
             kept_for: None,
             keepalive: false,
             is_outdated: false,
+            is_held_back: false,
         };
         self.connections.insert_with(|_| connection)
     }
@@ -349,6 +365,7 @@ impl Context {
             return self.retire(key);
         }
         connection.user = User::Idle;
+        connection.release();
         self.backends.closed(connection.backend);
         // Behind a slow client it was not listened to, and its backend may have closed it.
         let is_good = connection.stream.is_heard() || connection.stream.is_quiet();

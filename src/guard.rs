@@ -12,13 +12,16 @@
 //! refused nobody. Carried out by [`crate::relay`] for connections and requests.
 
 pub mod access;
+mod bandwidth;
 pub mod banning;
 pub mod bans;
 pub mod common;
+mod datagrams;
 pub mod gcra;
 pub mod key;
 pub mod limits;
 pub mod lists;
+mod pace;
 pub mod ranges;
 pub mod refusal;
 pub mod rules;
@@ -33,7 +36,10 @@ use crate::config::{ListenerSettings, ProcessSettings, ServiceSettings};
 use crate::limits::TARPIT_SHARE;
 
 use access::Access;
+pub use bandwidth::BandwidthLimit;
 use banning::Banning;
+pub use datagrams::{DatagramGuard, FlowCount};
+pub use pace::Pace;
 use ranges::Ranges;
 
 pub use common::Common;
@@ -60,6 +66,10 @@ pub struct Guard {
 /// header.
 #[derive(Debug, Default)]
 pub struct ListenerGuard {
+    /// How much each client is sent.
+    pub bandwidth: Option<BandwidthLimit>,
+    /// What each client may send in datagrams.
+    pub datagrams: DatagramGuard,
     /// Its lists.
     pub access: Access,
     /// How much each client may do.
@@ -95,6 +105,11 @@ impl ListenerGuard {
 
     /// Have the rules that these settings of the listener ask for; what they know stays.
     pub fn follow(&mut self, name: &str, settings: &ListenerSettings, book: &mut RuleBook) {
+        let before = self.bandwidth.take();
+        let scope = Scope::Listener(name.into());
+        self.datagrams.follow(&settings.datagrams, &scope, book);
+        self.bandwidth =
+            settings.bandwidth.map(|share| BandwidthLimit::follow(before, share, &scope, book));
         self.limits.follow(name, &settings.limits, book);
     }
 }

@@ -24,6 +24,7 @@
 
 pub mod account;
 pub mod ahead;
+mod bandwidth;
 pub mod client;
 pub mod connect;
 pub mod duplex;

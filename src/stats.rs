@@ -43,6 +43,12 @@ pub struct Stats {
     pub bad_requests: u64,
     /// HTTP requests whose client went away before it had its answer.
     pub aborted: u64,
+    /// HTTP requests whose client sent its body, or took its answer, too slowly.
+    pub slow_clients: Slow,
+    /// HTTP requests that took longer than they may.
+    pub requests_too_long: u64,
+    /// Connections that were kept for as long as they may be.
+    pub connections_too_old: u64,
     /// HTTP requests that no service takes.
     pub unserved: u64,
     /// Clients of TLS that asked for a name that nobody serves.
@@ -91,6 +97,15 @@ pub struct Stats {
     pub longest_turn: Duration,
     /// How long all of them were.
     pub turn_times: times::Times,
+}
+
+/// What clients were too slow with.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Slow {
+    /// Bodies of requests.
+    pub bodies: u64,
+    /// Answers that were not taken.
+    pub readers: u64,
 }
 
 /// What became of the handshakes of TLS clients.

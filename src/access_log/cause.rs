@@ -110,6 +110,14 @@ pub enum Cause {
     QueueTimeout,
     /// It did not begin with the PROXY header that is required of it.
     NoProxyHeader,
+    /// Its client was slower than it may be.
+    MinRate,
+    /// A request took longer than it may: its client was waited for.
+    RequestTooSlow,
+    /// The same, and its backend was.
+    AnswerTooSlow,
+    /// Its connection was kept for as long as it may be.
+    TooOld,
 }
 
 use Cause as C;
@@ -242,6 +250,28 @@ const ROWS: &[Row] = &[
     ),
     (C::QueueTimeout, "queue-timeout", "no backend took it in time", Who::ServerTimeout, SLOW),
     (C::NoProxyHeader, "proxy-header", "no PROXY header", Who::Proxy, "refused"),
+    (C::MinRate, "min-rate", "the client is too slow", Who::ClientTimeout, LATE),
+    (
+        C::RequestTooSlow,
+        "max-request-time",
+        "the request took too long",
+        Who::ClientTimeout,
+        LATE,
+    ),
+    (
+        C::AnswerTooSlow,
+        "max-request-time",
+        "the answer took too long",
+        Who::ServerTimeout,
+        SLOW,
+    ),
+    (
+        C::TooOld,
+        "max-connection-time",
+        "the connection was open for too long",
+        Who::Killed,
+        "stopped",
+    ),
 ];
 
 const ABORT: &str = "client-aborted";
@@ -286,6 +316,6 @@ mod tests {
             assert_eq!(row.0 as usize, index, "{row:?}");
             assert!(design.contains(&format!("| `{}` |", row.1)), "{row:?} is not in it");
         }
-        assert_eq!(ROWS.len(), Cause::NoProxyHeader as usize + 1);
+        assert_eq!(ROWS.len(), Cause::TooOld as usize + 1);
     }
 }

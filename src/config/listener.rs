@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::key::SettingKey;
-use super::{AccessLists, Cidr, ListenerLimits, ListenerTls};
+use super::{AccessLists, Bandwidth, Cidr, DatagramLimits, ListenerLimits, ListenerTls};
 use crate::limits;
 
 /// What holds for a client from the accept until its service is known.
@@ -24,6 +24,10 @@ pub struct ListenerSettings {
     pub proxy_protocol: Vec<Cidr>,
     /// What becomes of its clients when it is removed.
     pub on_removed: OnListenerRemoved,
+    /// How many bytes a second each client is sent.
+    pub bandwidth: Option<Bandwidth>,
+    /// What each client may send in datagrams.
+    pub datagrams: DatagramLimits,
     /// What each client may do.
     pub limits: ListenerLimits,
     /// How TLS is spoken with clients.
@@ -60,6 +64,8 @@ impl ListenerSettings {
         access: AccessLists::NONE,
         proxy_protocol: Vec::new(),
         on_removed: OnListenerRemoved::Drain,
+        bandwidth: None,
+        datagrams: DatagramLimits { rate: None, flows: None },
         limits: ListenerLimits::NONE,
         tls: ListenerTls::DEFAULT,
     };

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::key::SettingKey;
-use super::{AccessLists, Cidr, ForwardedFields, RequestLimit, UdpSettings};
+use super::{AccessLists, Cidr, ForwardedFields, RequestLimit, Slowness, UdpSettings};
 use crate::limits;
 
 /// What a service has: how its clients are served, once it is known that they are its own.
@@ -35,6 +35,8 @@ pub struct ServiceSettings {
     pub stats_path: Option<String>,
     /// Who may see them; empty: everybody.
     pub stats_allow: Vec<Cidr>,
+    /// How slow its clients may be.
+    pub slowness: Slowness,
     /// How often it may be asked, by whom.
     pub request_limits: Vec<RequestLimit>,
     /// Who is served.
@@ -59,6 +61,7 @@ impl ServiceSettings {
         health_path: None,
         stats_path: None,
         stats_allow: Vec::new(),
+        slowness: Slowness::DEFAULT,
         request_limits: Vec::new(),
         access: AccessLists::NONE,
         udp: UdpSettings::DEFAULT,

@@ -255,6 +255,10 @@ impl EventLoop {
         self.cx.exit(client.home);
         match reason {
             Reason::Finished => self.cx.stats.finished += 1,
+            Reason::TooOld => {
+                self.cx.stats.connections_too_old += 1;
+                self.cx.stats.failed += 1;
+            }
             Reason::Refused(_) => {
                 self.cx.stats.refused += 1;
                 self.cx.stats.failed += 1;

@@ -19,7 +19,6 @@ use std::net::IpAddr;
 
 use log::debug;
 
-use crate::config::Phase;
 use crate::event::{Key, ListenerId};
 use crate::limits::{LIMIT_LOOKS, RESTING_KEPT, ROOM_LOOKS};
 use crate::relay::{ClientStanding, Pair, Reason, guard};
@@ -67,7 +66,7 @@ impl EventLoop {
         let limits = &listener.guard.limits;
         let Some(wanted) = limits.full_for(client, &self.cx.guard.book) else { return false };
         // Behind a PROXY header it is not known yet who it is.
-        if listener.phases.list.first() != Some(&Phase::Guard) {
+        if listener.settings.requires_proxy_header(client) {
             return false;
         }
         let is_it = |pair: &Pair| {

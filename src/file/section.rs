@@ -47,7 +47,7 @@ impl Kind {
         match setting.value {
             "" | "on|off" => Kind::OnOff,
             "N" | "SECONDS" => Kind::Number,
-            "DURATION" => Kind::Duration,
+            "DURATION" | "DURATION|none" => Kind::Duration,
             "SIZE|none" => Kind::Size,
             value if value.contains("[,") => Kind::List,
             _ => Kind::Text,

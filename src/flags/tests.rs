@@ -3,11 +3,12 @@
 use super::*;
 use crate::config::{
     AccessLists, AccessLogFormat, AccessLogPlace, AdminSettings, Algorithm, AllDown,
-    BackendTls, BackendVerify, BanSettings, CertificatePair, Check, CheckSettings, Cidr,
-    ClientCert, ForwardedFields, HashKey, LimitSettings, ListenerLimits, ListenerSettings,
-    ListenerTls, OnDown, OnLapse, OnListenerRemoved, OnRemoved, PoolSettings, ProcessSettings,
-    Protocol, Rate, Redirect, Reject, RequestIds, RequestLimit, RetryBudget, SameSite,
-    ServiceSettings, Sticky, StickyDrain, UdpSettings, UnknownName,
+    BackendTls, BackendVerify, BanSettings, Bandwidth, CertificatePair, Check, CheckSettings,
+    Cidr, ClientCert, DatagramLimits, ForwardedFields, HashKey, LimitSettings, ListenerLimits,
+    ListenerSettings, ListenerTls, MinRate, OnDown, OnLapse, OnListenerRemoved, OnRemoved,
+    PoolSettings, ProcessSettings, Protocol, Rate, Redirect, Reject, RequestIds, RequestLimit,
+    RetryBudget, SameSite, ServiceSettings, Slowness, Sticky, StickyDrain, UdpSettings,
+    UnknownName,
 };
 use crate::limits;
 use std::collections::BTreeSet;
@@ -92,6 +93,18 @@ fn every_process_setting() -> ProcessSettings {
     }
 }
 
+fn datagram_limits() -> DatagramLimits {
+    DatagramLimits { rate: Some(Rate::parse("8/s").unwrap()), flows: Some(9) }
+}
+
+fn slowness() -> Slowness {
+    Slowness {
+        max_request_time: Some(Duration::from_secs(300)),
+        max_connection_time: Some(Duration::from_secs(7200)),
+        min_rate: Some(MinRate { rate: 1024, after: Duration::from_secs(5) }),
+    }
+}
+
 #[test]
 fn every_flag_reaches_its_field() {
     let config = run("-l http://*:0 --listen=sni://[::1]:0 -ba:1,backup --backend b:2 -a p2c \
@@ -104,6 +117,9 @@ fn every_flag_reaches_its_field() {
          --tls-handshake-timeout 4s --tcp-keepalive 5s \
          --backend-idle 1ms --backend-idle-connections 0 --header-timeout 1s \
          --keep-alive 2s --server-timeout 3s --abort-on-close off --max-body 10m \
+         --limit-bandwidth 2m/s --limit-flows 9 \
+         --limit-datagram-rate 8/s --max-request-time 5m --max-connection-time 2h \
+         --min-rate 1k/s,after=5s \
          --trusted-proxies 10.0.0.0/8,::1 --trusted-proxies fd00::/8 --access-log - \
          --access-log-format haproxy --log-format json --guard-dry-run all --queue 5 \
          --queue-timeout 6s --queue-order fifo \
@@ -124,6 +140,8 @@ fn every_flag_reaches_its_field() {
             proxy_protocol: Cidr::parse_list("192.0.2.0/24,::1").unwrap(),
             on_removed: OnListenerRemoved::Keep,
             limits: ListenerLimits::NONE,
+            bandwidth: Bandwidth::parse("2m/s").unwrap(),
+            datagrams: datagram_limits(),
             tls: ListenerTls::DEFAULT,
         },
         service: ServiceSettings {
@@ -141,6 +159,7 @@ fn every_flag_reaches_its_field() {
             stats_path: None,
             stats_allow: Vec::new(),
             request_limits: Vec::new(),
+            slowness: slowness(),
             access: AccessLists::NONE,
             udp: UdpSettings::DEFAULT,
         },

@@ -275,5 +275,6 @@ impl std::fmt::Debug for Table {
     }
 }
 
+mod debts;
 #[cfg(test)]
 mod tests;

@@ -5,6 +5,27 @@ use std::time::Duration;
 /// The name of a rule at most: it is a label in metrics, and stands in lines of the log.
 pub const RULE_NAME_BYTES_MAX: usize = 64;
 
+/// How long a client is waited for before it is looked at how much moved, where nothing is said.
+pub const MIN_RATE_AFTER_DEFAULT: Duration = Duration::from_secs(10);
+
+/// The least that can be asked for: in less than that one lost packet is a failure.
+pub const MIN_RATE_AFTER_MIN: Duration = Duration::from_millis(100);
+
+/// The least share of a client: with less, what is sent in one turn would take minutes.
+pub const BANDWIDTH_MIN: u64 = 1024;
+
+/// Clients whose shares are known, about: 32 bytes each.
+pub const BANDWIDTH_SLOTS: usize = 32 * 1024;
+
+/// So many bits of an IPv6 address are one client: who has one has the whole network.
+pub const BANDWIDTH_IPV6_PREFIX: u8 = 64;
+
+/// Flows of a client that can be asked for: no machine has ports for more.
+pub const LIMIT_FLOWS_MAX: u32 = 1_000_000;
+
+/// Bytes a second that can be asked for, a floor or a share: more than any network has.
+pub const BYTES_PER_SECOND_MAX: u64 = 1 << 40;
+
 /// At most one line in this time about whom a rule refused: under an attack there are thousands a
 /// second, and the count says how many.
 pub const GUARD_LINES: Duration = Duration::from_secs(10);

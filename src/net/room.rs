@@ -65,6 +65,31 @@ pub fn bound_send_queue(socket: &TcpStream) {
 #[cfg(not(target_os = "linux"))]
 pub fn bound_send_queue(_socket: &TcpStream) {}
 
+/// How many bytes the peer has taken since the beginning: those that wait in our kernel are not
+/// among them. `None` where that cannot be asked.
+#[cfg(target_os = "linux")]
+pub fn taken_by_peer(socket: &TcpStream) -> Option<u64> {
+    let mut info = [0_u32; TCP_INFO_ACKED + 2];
+    let asked = uapi::getsockopt(socket.as_raw_fd(), IPPROTO_TCP, TCP_INFO, &mut info);
+    if asked != Ok(size_of_val(&info)) {
+        return None;
+    }
+    let [.., first, second] = info.map(u32::to_ne_bytes);
+    let mut bytes = [0; 8];
+    bytes[..4].copy_from_slice(&first);
+    bytes[4..].copy_from_slice(&second);
+    Some(u64::from_ne_bytes(bytes))
+}
+
+#[cfg(not(target_os = "linux"))]
+pub fn taken_by_peer(_socket: &TcpStream) -> Option<u64> {
+    None
+}
+
+/// Where `tcp_info` has the bytes that the peer acknowledged, in words: two of them.
+#[cfg(target_os = "linux")]
+const TCP_INFO_ACKED: usize = 30;
+
 /// Where `tcp_info` has round trips in microseconds, counted in words: what comes in tells of one,
 /// and the shortest of late is the other.
 #[cfg(target_os = "linux")]

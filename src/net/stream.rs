@@ -52,6 +52,12 @@ impl Stream {
         Stream { wire: Wire::accepted(socket), upper: None }
     }
 
+    /// How many bytes of the connection the peer has taken, where that can be asked: those that
+    /// wait in our kernel are not among them.
+    pub fn taken_by_peer(&self) -> Option<u64> {
+        self.wire.taken_by_peer()
+    }
+
     /// A socket that is being connected to `address`, and through TLS if a dial is given; for a
     /// client that chose `alpn` to be spoken inside, or nothing.
     pub fn connect(
@@ -191,6 +197,12 @@ impl Stream {
     /// Ask the socket itself the next time, whatever the poll said: it may not have come to it yet.
     pub fn check_again(&mut self) {
         self.wire.check_again();
+    }
+
+    /// Read no more of the socket until an event, or [`Stream::check_again`]: there may be
+    /// something.
+    pub fn look_away(&mut self) {
+        self.wire.look_away();
     }
 
     /// Ask the poll to tell when the socket can be written, which is also when its connect is done.

@@ -27,7 +27,7 @@ use uapi::c::{SO_RCVLOWAT, SOL_SOCKET};
 
 use crate::event::{Owner, Readiness};
 
-use super::room::{bound_receive_queue, bound_send_queue};
+use super::room::{bound_receive_queue, bound_send_queue, taken_by_peer};
 use super::{Fault, Pipe, Received, Sent, Socket, Wake};
 
 /// A TCP socket with its readiness, and the bytes as they are on the network.
@@ -99,6 +99,12 @@ impl Wire {
         // Both at once, to save a turn: the client's first bytes are often here already.
         let readiness = Readiness { can_read: true, can_write: true, ..Readiness::default() };
         Wire::new(socket, readiness, Nodelay::Set)
+    }
+
+    /// How many bytes the peer has taken, where that can be asked: the kernel's own are not among
+    /// them.
+    pub fn taken_by_peer(&self) -> Option<u64> {
+        taken_by_peer(&self.socket)
     }
 
     /// A socket that is being connected to `address`. A write is worth a try at once: on fast
@@ -199,6 +205,11 @@ impl Wire {
     pub fn check_again(&mut self) {
         self.readiness.can_read = true;
         self.readiness.can_write = true;
+    }
+
+    /// Do not read until an event, or [`Wire::check_again`]: there may be something.
+    pub fn look_away(&mut self) {
+        self.readiness.can_read = false;
     }
 
     /// Ask the poll to tell when the socket can be written, which is also when its connect is done.

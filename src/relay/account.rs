@@ -17,6 +17,7 @@ use crate::http::BadHead;
 use crate::http::{BadBody, RequestHead, Version};
 use crate::net::Fault;
 use crate::stats::Moved;
+use crate::stats::traffic::Blame;
 
 use super::verdict::Reason;
 
@@ -165,7 +166,7 @@ impl Account {
         };
         let when = match cause {
             Cause::AllDown | Cause::NoRoom if reached == When::Request => When::Connect,
-            Cause::BodyStalled | Cause::BodyCutShort => When::Data,
+            Cause::BodyStalled | Cause::BodyCutShort | Cause::MinRate => When::Data,
             Cause::BadBody if reached == When::Data => When::Data,
             Cause::BadAnswer => reached,
             _ if matches!(cause.who(), Who::Proxy | Who::Local) => When::Request,
@@ -255,6 +256,10 @@ impl Closed {
             Reason::Exhausted => (Cause::OutOfResources, None),
             Reason::Barred(_) => (Cause::Guard, None),
             Reason::NoProxyHeader(_) => (Cause::NoProxyHeader, None),
+            Reason::ClientTooSlow => (Cause::MinRate, None),
+            Reason::RequestTooLong(Blame::Client) => (Cause::RequestTooSlow, None),
+            Reason::RequestTooLong(_) => (Cause::AnswerTooSlow, None),
+            Reason::TooOld => (Cause::TooOld, None),
         };
         Some(Closed { cause, fault })
     }

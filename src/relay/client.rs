@@ -205,6 +205,23 @@ impl Client {
         cx.started + Duration::from_nanos(self.active_after)
     }
 
+    /// When it will have been kept for as long as it may be; `None` where there is no end to it.
+    pub fn ends_at(&self, cx: &Context) -> Option<Instant> {
+        let most = cx.service(self.home.service).slowness.max_connection_time?;
+        Some(self.opened_at(cx) + most)
+    }
+
+    /// Whether it has been.
+    pub fn is_old(&self, cx: &Context) -> bool {
+        self.ends_at(cx).is_some_and(|end| end <= cx.now)
+    }
+
+    /// Whether it is to end with the answer that is under way: it is old, or we or its listener
+    /// leave.
+    pub fn is_let_go(&self, cx: &Context) -> bool {
+        cx.lets_go(self.listener) || self.is_old(cx)
+    }
+
     /// A byte moved now.
     pub fn note_active(&mut self, cx: &Context) {
         self.active_after = since_start(cx);

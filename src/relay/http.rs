@@ -20,6 +20,7 @@ mod own_page;
 mod pages;
 mod reply;
 mod response;
+mod slowness;
 
 use std::time::Instant;
 
@@ -31,6 +32,7 @@ use crate::limits::{HTTP_REQUESTS_PER_TURN, HTTP_UNWATCHED};
 use crate::net::{Fault, Socket};
 
 use super::account::OwnAnswer;
+use super::bandwidth;
 use super::client::{Client, Link};
 use super::connect::{self, watch, watch_backend};
 use super::verdict::{Loss, Reason, Successor, Verdict};
@@ -52,6 +54,8 @@ pub struct Http {
     pipelines: bool,
     /// When the first byte of a head came that is not whole yet; else `None`.
     head_since: Option<Instant>,
+    /// When the first byte came of the request that is answered now.
+    asked_since: Option<Instant>,
     state: HttpState,
 }
 
@@ -99,6 +103,9 @@ pub fn on_timer(
     client: &mut Client,
     cx: &mut Context,
 ) -> Verdict {
+    if bandwidth::is_released(client, cx) {
+        return act(http, client, cx);
+    }
     take_turn(Http::check_deadline, http, client, cx)
 }
 
@@ -145,7 +152,9 @@ fn take_turn(
     // Nothing is kept of a client that rests.
     let mut http = kept.take().unwrap_or_default();
     let before = client.duplex.moved();
+    bandwidth::begin_turn(client, cx);
     let step = turn(&mut http, client, cx);
+    bandwidth::end_turn(before.to_client, client, cx);
     if client.duplex.moved() != before {
         client.note_active(cx);
     }
@@ -169,7 +178,9 @@ fn note_break(reason: Reason, client: &mut Client) {
     match reason {
         Reason::ClientBroke(fault) => client.duplex.client_broke(fault),
         Reason::BackendBroke(fault) => client.duplex.backend_broke(fault),
-        Reason::ClientStalled => client.duplex.client_broke(Fault::TimedOut),
+        Reason::ClientStalled | Reason::ClientTooSlow => {
+            client.duplex.client_broke(Fault::TimedOut);
+        }
         Reason::AnswerStalled => client.duplex.backend_broke(Fault::TimedOut),
         _ => {}
     }
@@ -212,13 +223,14 @@ impl Http {
     }
 
     /// See to it that the pair is woken, by its sockets and by its timer.
-    fn settle(&self, verdict: Verdict, client: &mut Client, cx: &mut Context) -> Verdict {
+    fn settle(&mut self, verdict: Verdict, client: &mut Client, cx: &mut Context) -> Verdict {
         if matches!(self.state, HttpState::Exchange(_)) {
             // Clients that pipeline are served after the others, or they would take every turn.
             client.goes_behind |= self.pipelines;
         } else {
             client.duplex.request.wake_on_any(&mut client.socket);
         }
+        self.note_pace(client, cx);
         client.arm_by(self.deadline(client, cx), cx);
         client.arm_recheck(cx);
         if self.listens_to_client(client) {
@@ -250,7 +262,9 @@ impl Http {
             (HttpState::Held(held), _) => held.until,
             (HttpState::Page(_), _) => client.active_at(cx) + listener().keep_alive,
         };
-        self.patience_ends(client, cx).map_or(until, |end| end.min(until))
+        let patience = self.patience_ends(client, cx);
+        let slowness = self.slowness_ends(client, cx);
+        patience.into_iter().chain(slowness).fold(until, Instant::min)
     }
 
     /// When to see whether the client has left; see [`Exchange::patience_ends`].
@@ -267,6 +281,9 @@ impl Http {
         if self.deadline(client, cx) > cx.now {
             // Armed anew when the pair settles.
             return HttpStep::Wait;
+        }
+        if let Some(step) = self.check_slowness(client, cx) {
+            return self.go_on(step, client, cx);
         }
         if self.patience_ends(client, cx).is_some_and(|end| end <= cx.now) {
             return self.walk(client, cx);

@@ -16,6 +16,7 @@ use crate::context::Context;
 use crate::net::{Fault, Socket};
 use crate::stats::Moved;
 
+use super::bandwidth;
 use super::client::{Client, Link};
 use super::connect::{self, Attempt, Took, watch};
 use super::duplex::{Begun, Outcome, Progress};
@@ -53,6 +54,9 @@ pub fn act(client: &mut Client, cx: &mut Context) -> Verdict {
 
 /// The timer fired: perhaps too early, for deadlines move without it.
 pub fn on_timer(client: &mut Client, cx: &mut Context) -> Verdict {
+    if bandwidth::is_released(client, cx) {
+        return act(client, cx);
+    }
     client.recheck(cx);
     let deadline = deadline(client, cx);
     if deadline.at > cx.now {
@@ -62,7 +66,13 @@ pub fn on_timer(client: &mut Client, cx: &mut Context) -> Verdict {
     }
     match client.link {
         Link::Waiting(_) => Verdict::Close(waiting::give_up(client, cx)),
-        Link::Connected(_) => Verdict::Close(deadline.reason),
+        Link::Connected(_) => {
+            if deadline.reason == Reason::TooOld {
+                // Either side may be in the middle of something.
+                client.duplex.client_broke(Fault::TimedOut);
+            }
+            Verdict::Close(deadline.reason)
+        }
         Link::Connecting(_) if !connect::is_too_late(client, cx) => act(client, cx),
         Link::Connecting(_) | Link::Called | Link::None => {
             try_another(client, Fault::TimedOut, cx)
@@ -90,6 +100,17 @@ struct Deadline {
 }
 
 fn deadline(client: &Client, cx: &Context) -> Deadline {
+    let rest = rests_until(client, cx);
+    match client.ends_at(cx) {
+        Some(at) if client.link.is_connected() && at < rest.at => {
+            Deadline { at, reason: Reason::TooOld }
+        }
+        _ => rest,
+    }
+}
+
+/// The same, without regard to its age.
+fn rests_until(client: &Client, cx: &Context) -> Deadline {
     let settings = || cx.service(client.home.service);
     match (client.link, client.duplex.progress()) {
         (Link::Waiting(_), _) => {
@@ -212,6 +233,7 @@ fn try_another(client: &mut Client, fault: Fault, cx: &mut Context) -> Verdict {
 
 /// Move bytes both ways. A pair that goes on is registered with the poll, its timer armed.
 fn relay(client: &mut Client, cx: &mut Context) -> Verdict {
+    bandwidth::begin_turn(client, cx);
     let (connection, mut buffers) = cx.connection_and_buffers(client.link.key());
     let Some(connection) = connection else { return lost() };
     let backend = connection.backend;
@@ -221,8 +243,9 @@ fn relay(client: &mut Client, cx: &mut Context) -> Verdict {
     let outcome = duplex.pump(&mut client.socket, &mut connection.stream, &mut buffers);
     let moved = duplex.moved().since(moved_before);
     cx.moved(client.home, backend, moved);
+    bandwidth::end_turn(moved_before.to_client, client, cx);
     // An end counts as activity: the side that is left has the whole half-close timeout.
-    if moved != Moved::default() || duplex.progress() != before {
+    if moved != Moved::default() || client.duplex.progress() != before {
         client.note_active(cx);
     }
     let verdict = match outcome {

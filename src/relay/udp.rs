@@ -15,6 +15,7 @@
 
 mod budget;
 mod ending;
+mod guarded;
 mod lapse;
 mod leaving;
 mod listeners;
@@ -24,6 +25,7 @@ use crate::backends::ServerId;
 use crate::context::{Context, Home};
 use crate::event::{Key, ListenerId, Owner};
 use crate::flow::{Flow, FlowKey, Placement, Shunned, Table};
+use crate::guard::FlowCount;
 use crate::limits::{
     DATAGRAM_BYTES_PER_TURN, FLOWS_SHUNNED_FOR, FLOWS_SHUNNED_MAX, HEARD_AT_FIRST,
     HEARD_UNTIL_BUSY, MESSAGES_PER_CALL, REROUTES_PER_TURN, SLOTS,
@@ -102,6 +104,8 @@ pub struct Upstream {
     waiting: Waiting,
     bytes_sent: u64,
     bytes_received: u64,
+    /// Where the guard counts it.
+    counted: FlowCount,
     /// What precedes each datagram to the backend, if it asks for that.
     ahead: Option<Box<[u8]>>,
 }
@@ -373,7 +377,9 @@ impl Udp {
             let Some(address) = meta.from else { continue };
             let client = FlowKey::new(id, address, meta.local);
             cx.stats.udp.from_clients += u64::from(meta.piece.count());
-            self.sort(&client, meta.piece, cx);
+            if let Some(piece) = guarded::admitted(&client, meta.piece, cx) {
+                self.sort(&client, piece, cx);
+            }
         }
         self.metas = metas;
     }
@@ -383,7 +389,6 @@ impl Udp {
         self.leave_before(client, cx);
         let mut left = Some(piece);
         while let Some(piece) = left {
-            let stats = &mut cx.stats.udp;
             match self.flows.datagrams(client, piece.count(), cx.now) {
                 Placement::Taken(key, count) => {
                     let (taken, rest) = piece.split(count);
@@ -393,9 +398,10 @@ impl Udp {
                 Placement::Wanted
                     if self.stopping || cx.listeners.is_leaving(client.listener) =>
                 {
-                    stats.dropped_stopping += u64::from(piece.count());
+                    cx.stats.udp.dropped_stopping += u64::from(piece.count());
                     return;
                 }
+                Placement::Wanted if !guarded::may_open(client, piece.count(), cx) => return,
                 Placement::Wanted => {
                     if !guard::datagrams(*client, u64::from(piece.count()), cx) {
                         return;
@@ -406,7 +412,7 @@ impl Udp {
                     }
                 }
                 Placement::Full => {
-                    stats.dropped_full += u64::from(piece.count());
+                    cx.stats.udp.dropped_full += u64::from(piece.count());
                     return;
                 }
             }

@@ -90,6 +90,12 @@ pub enum Reason {
     Barred(RuleId),
     /// It did not begin with the header of the PROXY protocol that is required of it.
     NoProxyHeader(HeaderFault),
+    /// The client sends its request, or takes its answer, more slowly than it may.
+    ClientTooSlow,
+    /// The request took longer than it may, by whose fault it may be.
+    RequestTooLong(Blame),
+    /// The connection was open for as long as it may be.
+    TooOld,
 }
 
 /// How a backend is lost to those who are connected to it.
@@ -137,6 +143,8 @@ impl Reason {
             | Reason::HelloTooLate
             | Reason::ClientBroke(_)
             | Reason::ClientStalled
+            | Reason::ClientTooSlow
+            | Reason::TooOld
             | Reason::AnswerStalled
             | Reason::BackendBroke(_) => false,
             Reason::ClientLeft
@@ -148,6 +156,7 @@ impl Reason {
             | Reason::Told
             | Reason::Stopped
             | Reason::DrainTimeout
+            | Reason::RequestTooLong(_)
             | Reason::Exhausted => true,
         }
     }
@@ -164,10 +173,13 @@ impl Reason {
             | Reason::Told
             | Reason::Stopped
             | Reason::DrainTimeout
+            | Reason::TooOld
             | Reason::BackendLost(Loss::Removed | Loss::Told) => Blame::Nobody,
+            Reason::RequestTooLong(blame) => blame,
             Reason::ClientBroke(_)
             | Reason::ClientLeft
             | Reason::ClientStalled
+            | Reason::ClientTooSlow
             | Reason::Alerted(_)
             | Reason::Barred(_)
             | Reason::NoProxyHeader(_)
@@ -193,6 +205,9 @@ impl Reason {
             Reason::HalfClosedIdle => Some(SettingKey::HALF_CLOSE_TIMEOUT),
             Reason::DrainTimeout => Some(SettingKey::DRAIN_TIMEOUT),
             Reason::ClientStalled | Reason::AnswerStalled => Some(SettingKey::SERVER_TIMEOUT),
+            Reason::ClientTooSlow => Some(SettingKey::MIN_RATE),
+            Reason::RequestTooLong(_) => Some(SettingKey::MAX_REQUEST_TIME),
+            Reason::TooOld => Some(SettingKey::MAX_CONNECTION_TIME),
             Reason::OverBudget(_) => Some(SettingKey::RETRY_BUDGET),
             // Or the descriptors were used up.
             Reason::GaveWay
@@ -254,6 +269,9 @@ impl fmt::Display for Reason {
             Reason::Stopped | Reason::DrainTimeout => f.write_str("cut off by the stop"),
             Reason::NoProxyHeader(fault) => write!(f, "no PROXY header: {fault}"),
             Reason::Barred(_) => f.write_str("refused by a rule of the guard"),
+            Reason::ClientTooSlow => f.write_str("the client is too slow"),
+            Reason::RequestTooLong(_) => f.write_str("the request took too long"),
+            Reason::TooOld => f.write_str("open for too long"),
             Reason::Exhausted => f.write_str("out of descriptors or memory"),
         }
     }

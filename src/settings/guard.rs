@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::row::{Act, Setting, list, switch};
 use crate::config::{
-    Cidr, DryRun, ON_OFF, Rate, Reject, RequestLimit, SettingKey, Wrong, duration,
-    duration_text, number, number_u32, one_of, word_of,
+    Bandwidth, Cidr, DryRun, ON_OFF, Rate, Reject, RequestLimit, SettingKey, Wrong, duration,
+    duration_or_none, duration_text, number, number_u32, one_of, or_none, word_of,
 };
 use crate::limits;
 
@@ -185,6 +185,65 @@ pub(super) static GUARD: &[Setting] = &[
         show: |config| Some(switch(config.process.client_limits.rate_fields)),
         act: Act::Value(SettingKey::RATE_LIMIT_FIELDS, |config, text| {
             config.process.client_limits.rate_fields = one_of(text, ON_OFF)?;
+            Ok(())
+        }),
+    },
+    Setting {
+        short: "",
+        long: "max-connection-time",
+        value: "DURATION|none",
+        says: "Longest time that a connection of a client is kept, from its accept: one of HTTP \
+               ends with the answer that is under way, all others are cut off, those that HTTP \
+               made tunnels (WebSocket) too.",
+        default: |_| "none, no limit".to_owned(),
+        show: |config| {
+            Some(or_none(config.service.slowness.max_connection_time, duration_text))
+        },
+        act: Act::Value(SettingKey::MAX_CONNECTION_TIME, |config, text| {
+            config.service.slowness.max_connection_time = duration_or_none(text)?;
+            Ok(())
+        }),
+    },
+    Setting {
+        short: "",
+        long: "limit-bandwidth",
+        value: "SIZE/s|none",
+        says: "Bytes a second that a client is sent, with all its connections to a listener \
+               together, such as 10m/s, 1k/s at least; so much at once as comes in a second, or \
+               as said behind it, such as 10m/s,burst=1m. Who has used its share waits: nothing \
+               is refused. The rule is bandwidth.",
+        default: |_| "none, no limit".to_owned(),
+        show: |config| Some(or_none(config.listener.bandwidth, |it| it.to_string())),
+        act: Act::Value(SettingKey::LIMIT_BANDWIDTH, |config, text| {
+            config.listener.bandwidth = Bandwidth::parse(text)?;
+            Ok(())
+        }),
+    },
+    Setting {
+        short: "",
+        long: "limit-datagram-rate",
+        value: "RATE|none",
+        says: "Datagrams that a client may send to a udp:// listener, such as 100/s or \
+               100/s,burst=500; others are dropped. The rule is datagram-rate.",
+        default: |_| "none, no limit".to_owned(),
+        show: |config| Some(or_none(config.listener.datagrams.rate, |it| it.to_string())),
+        act: Act::Value(SettingKey::LIMIT_DATAGRAM_RATE, |config, text| {
+            let rate = if text == "none" { None } else { Some(Rate::parse(text)?) };
+            config.listener.datagrams.rate = rate;
+            Ok(())
+        }),
+    },
+    Setting {
+        short: "",
+        long: "limit-flows",
+        value: "N",
+        says: "Flows that a client may have at once at a udp:// listener, 1 to 1000000; what \
+               would begin another one is dropped. The rule is flows.",
+        default: |_| "no limit".to_owned(),
+        show: |config| config.listener.datagrams.flows.map(|it| it.to_string()),
+        act: Act::Value(SettingKey::LIMIT_FLOWS, |config, text| {
+            let most = number_u32(text, 1..=limits::LIMIT_FLOWS_MAX)?;
+            config.listener.datagrams.flows = Some(most);
             Ok(())
         }),
     },

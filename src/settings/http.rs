@@ -5,9 +5,9 @@
 use super::row::{Act, Setting, list};
 use super::tls::file;
 use crate::config::{
-    Cidr, ForwardedFields, HashKey, ON_OFF, RequestIds, SameSite, SettingKey, StickyDrain,
-    duration, duration_text, number, number_u32, one_of, own_path, size_or_none, size_text,
-    sticky_cookie, word_of,
+    Cidr, ForwardedFields, HashKey, MinRate, ON_OFF, RequestIds, SameSite, SettingKey,
+    StickyDrain, duration, duration_or_none, duration_text, number, number_u32, one_of,
+    or_none, own_path, size_or_none, size_text, sticky_cookie, word_of,
 };
 use crate::limits;
 
@@ -50,6 +50,36 @@ pub(super) static HTTP: &[Setting] = &[
         show: |config| Some(duration_text(config.service.server_timeout)),
         act: Act::Value(SettingKey::SERVER_TIMEOUT, |config, text| {
             config.service.server_timeout = duration(text, limits::TIMEOUT_MIN)?;
+            Ok(())
+        }),
+    },
+    Setting {
+        short: "",
+        long: "max-request-time",
+        value: "DURATION|none",
+        says: "Longest time from the first byte of a request's head to the end of its answer, \
+               however much moves: then 408 if the client is waited for, 504 if the backend is, \
+               and a reset once the answer has begun.",
+        default: |_| "none, no limit".to_owned(),
+        show: |config| Some(or_none(config.service.slowness.max_request_time, duration_text)),
+        act: Act::Value(SettingKey::MAX_REQUEST_TIME, |config, text| {
+            config.service.slowness.max_request_time = duration_or_none(text)?;
+            Ok(())
+        }),
+    },
+    Setting {
+        short: "",
+        long: "min-rate",
+        value: "RATE|none",
+        says: "Least that a client must send of a request's body, or take of its answer, while \
+               it is waited for: bytes a second such as 500/s or 4k/s, looked at each time that \
+               it was waited for 10s, or as long as said behind it, such as 500/s,after=5s; else \
+               408, or a reset if it does not take its answer. A slow backend, an answer that \
+               pauses and a tunnel (WebSocket) do not count.",
+        default: |_| "none, no limit".to_owned(),
+        show: |config| Some(or_none(config.service.slowness.min_rate, |it| it.to_string())),
+        act: Act::Value(SettingKey::MIN_RATE, |config, text| {
+            config.service.slowness.min_rate = MinRate::parse(text)?;
             Ok(())
         }),
     },

@@ -65,6 +65,30 @@ pub const PROCESS: &[Field<Process>] = &[
         "requests whose client went away before it had its answer",
     ),
     Field::counter(
+        "slow_bodies",
+        One,
+        |it| it.stats.slow_clients.bodies.into(),
+        "requests whose body came more slowly than it may",
+    ),
+    Field::counter(
+        "slow_readers",
+        One,
+        |it| it.stats.slow_clients.readers.into(),
+        "requests whose client took its answer more slowly than it may",
+    ),
+    Field::counter(
+        "requests_too_long",
+        One,
+        |it| it.stats.requests_too_long.into(),
+        "requests that took longer than they may",
+    ),
+    Field::counter(
+        "connections_too_old",
+        One,
+        |it| it.stats.connections_too_old.into(),
+        "connections of clients that were kept for as long as they may be",
+    ),
+    Field::counter(
         "unserved_requests",
         One,
         |it| it.stats.unserved.into(),

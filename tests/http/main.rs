@@ -5,6 +5,7 @@ mod common;
 
 mod abort;
 mod access;
+mod bandwidth;
 mod budget;
 mod client_limits;
 mod eject;
@@ -17,6 +18,7 @@ mod queue;
 mod reject;
 mod request_id;
 mod retry;
+mod slowness;
 mod stats;
 mod stop;
 mod upgrade;

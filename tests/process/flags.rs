@@ -464,6 +464,12 @@ const ONCE: &[(&str, &str)] = &[
     ("keep-alive", "1s"),
     ("server-timeout", "1s"),
     ("max-body", "1k"),
+    ("max-request-time", "1s"),
+    ("max-connection-time", "1s"),
+    ("min-rate", "500/s"),
+    ("limit-bandwidth", "1m/s"),
+    ("limit-datagram-rate", "1/s"),
+    ("limit-flows", "1"),
     ("udp-timeout", "1s"),
     ("udp-responses", "1"),
     ("udp-requests", "1"),
@@ -552,12 +558,7 @@ fn flags_given_twice() {
     let repeatable = repeatable.chain(["allow", "deny", "allow-file", "deny-file"]);
     let repeatable = repeatable.chain(["service-allow", "service-deny", "ban-exempt"]);
     let repeatable = repeatable.chain(["service-allow-file", "service-deny-file"]);
-    let repeatable = repeatable.into_iter().chain([
-        "admin",
-        "admin-allowed-host",
-        "stats-allow",
-        "proxy-protocol",
-    ]);
+    let repeatable = repeatable.chain(["proxy-protocol"]);
     let tested = ONCE.iter().map(|(flag, _)| *flag).chain(repeatable);
     let mut tested: Vec<&str> = tested.collect();
     let mut known: Vec<&str> = pointsman::flags::rows().map(|row| row.long).collect();

@@ -4,5 +4,6 @@
 mod common;
 
 mod access;
+mod client_limits;
 mod flows;
 mod trouble;

@@ -15,8 +15,40 @@ use crate::settings::{self, Act, Setting};
 
 const CASES: usize = 10_000;
 
+/// Those of the guard and of queues.
+fn guard_texts(setting: &Setting) -> Option<&'static [&'static str]> {
+    match (setting.long, setting.value) {
+        ("allow" | "deny" | "service-allow" | "service-deny" | "ban-exempt", _) => {
+            Some(&["192.0.2.0/24", "192.0.2.7/32,fd00::/8"])
+        }
+        ("allow-file" | "deny-file" | "service-allow-file" | "service-deny-file", _) => {
+            Some(&["/etc/a b.txt", "$x,'y'"])
+        }
+        ("ban-after", _) => Some(&["1", "60000"]),
+        ("queue", _) => Some(&["0", "100"]),
+        ("queue-order", _) => Some(&["fifo", "adaptive"]),
+        ("queue-urgent", _) => Some(&["path ^= \"/pay\"", "method == \"POST\""]),
+        ("limit-connections", _) => Some(&["1", "100"]),
+        ("limit-connection-rate" | "limit-handshake-rate", _) => {
+            Some(&["10/s", "90/m,burst=7"])
+        }
+        ("limit-request-rate", _) => {
+            Some(&["7/s,burst=9,by=header:x-$a", "5/h,by=service,name=b"])
+        }
+        ("limit-ipv6-prefix", _) => Some(&["56", "128"]),
+        ("limit-clients", _) => Some(&["1024"]),
+        ("limit-exempt", _) => Some(&["10.0.0.0/8", "fd00::/8"]),
+        ("tarpit", _) => Some(&["1s", "1500ms"]),
+        ("reject", _) => Some(&["reset", "tarpit"]),
+        _ => None,
+    }
+}
+
 /// Values for settings, by what stands for theirs in the manual; only such as need nothing else.
 fn texts(setting: &Setting) -> &'static [&'static str] {
+    if let Some(texts) = guard_texts(setting) {
+        return texts;
+    }
     match (setting.long, setting.value) {
         ("balance", _) => &["random", "first", "round-robin", "least-time", "ip-hash"],
         ("check", _) => {
@@ -25,13 +57,6 @@ fn texts(setting: &Setting) -> &'static [&'static str] {
         ("sticky-cookie", _) => &["LB", "a'b"],
         ("health-path", _) => &["/health", "/h\"q"],
         ("stats-path", _) => &["/stats"],
-        ("allow" | "deny" | "service-allow" | "service-deny" | "ban-exempt", _) => {
-            &["192.0.2.0/24", "192.0.2.7/32,fd00::/8"]
-        }
-        ("allow-file" | "deny-file" | "service-allow-file" | "service-deny-file", _) => {
-            &["/etc/a b.txt", "$x,'y'"]
-        }
-        ("ban-after", _) => &["1", "60000"],
         ("trusted-proxies" | "proxy-protocol", _) => {
             &["10.0.0.0/8", "fd00::/8", "192.0.2.7/32"]
         }
@@ -48,17 +73,6 @@ fn texts(setting: &Setting) -> &'static [&'static str] {
         ("access-log-format", _) => {
             &["combined", "json", "custom:$time $$ \"${uri}\"\t'\\\u{e9}"]
         }
-        ("queue", _) => &["0", "100"],
-        ("queue-order", _) => &["fifo", "adaptive"],
-        ("queue-urgent", _) => &["path ^= \"/pay\"", "method == \"POST\""],
-        ("limit-connections", _) => &["1", "100"],
-        ("limit-connection-rate" | "limit-handshake-rate", _) => &["10/s", "90/m,burst=7"],
-        ("limit-request-rate", _) => &["7/s,burst=9,by=header:x-$a", "5/h,by=service,name=b"],
-        ("limit-ipv6-prefix", _) => &["56", "128"],
-        ("limit-clients", _) => &["1024"],
-        ("limit-exempt", _) => &["10.0.0.0/8", "fd00::/8"],
-        ("tarpit", _) => &["1s", "1500ms"],
-        ("reject", _) => &["reset", "tarpit"],
         ("guard-dry-run", _) => &["all", "none", "deny,request-rate"],
         ("log-format", _) => &["text", "json", "journald"],
         ("log-level", _) => &["off", "debug"],
@@ -73,6 +87,11 @@ fn texts(setting: &Setting) -> &'static [&'static str] {
         ("retry-budget", _) => &["0%", "35%", "none"],
         ("max-body", _) => &["10m", "4097", "none"],
         ("udp-timeout" | "register-udp" | "metrics", _) => &[],
+        ("limit-datagram-rate", _) => &["100/s", "5/m,burst=10", "none"],
+        ("limit-flows", _) => &["1", "64"],
+        ("limit-bandwidth", _) => &["10m/s", "64k/s,burst=1m", "none"],
+        ("min-rate", _) => &["500/s", "4k/s,after=5s", "none"],
+        (_, "DURATION|none") => &["1s", "2h", "none"],
         (_, "DURATION") => &["1s", "1500ms", "90m", "2h"],
         (_, "on|off") => &["on", "off"],
         ("rise" | "fall" | "retries" | "eject-after" | "max-connections" | "max-flows", _) => {

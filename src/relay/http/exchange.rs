@@ -15,6 +15,7 @@ mod broken;
 mod copying;
 mod ending;
 mod leaving;
+mod pacing;
 mod placing;
 mod waiting;
 
@@ -25,6 +26,7 @@ use crate::backends::ServerId;
 use crate::config::ForwardedFields;
 use crate::context::{self, Carrying, Context, Trace};
 use crate::event::PoolId;
+use crate::guard::Pace;
 use crate::http::added::{Added, Proto};
 use crate::http::edits::{RequestEdits, ResponseEdits};
 use crate::http::rewrite::{self, Forward};
@@ -85,6 +87,8 @@ pub(super) struct Exchange {
     edits: Option<Box<ResponseEdits>>,
     /// The pool that is to get a copy of the request, until the copy is whole.
     copied_to: Option<PoolId>,
+    /// How fast the client is where it is waited for, with `--min-rate`.
+    pace: Pace,
     answer: Answer,
 }
 
@@ -168,6 +172,7 @@ impl Exchange {
             broke: Broke::default(),
             edits: None,
             copied_to: None,
+            pace: Pace::default(),
             answer: Answer::default(),
         }
     }
@@ -459,7 +464,7 @@ impl Exchange {
         client: &mut Client,
         cx: &mut Context,
     ) -> ExchangeTurn {
-        let lets_go = cx.lets_go(client.listener);
+        let lets_go = client.is_let_go(cx);
         let Carrying { connection, mut buffers, lists, services, backends } =
             cx.for_carrying(client.link.key());
         let Some(connection) = connection else { return ExchangeTurn::Nothing(Fault::Reset) };

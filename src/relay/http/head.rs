@@ -46,6 +46,7 @@ pub(super) fn read(http: &mut Http, client: &mut Client, cx: &mut Context) -> Ht
         Parse::Done(head) => {
             // An idle client holds no buffer.
             http.input = Vec::new();
+            http.asked_since = Some(http.head_since.unwrap_or(cx.now));
             report::begin_request(&head, http.head_since.take(), client, cx);
             let chosen = routing::choose(&head, client, cx);
             trace::begin_request(&head, chosen.rule(), client, cx);

@@ -114,7 +114,7 @@ impl OwnPage {
 
     /// The statistics are rendered: write their head.
     fn show(&mut self, key: Key, how: How, client: &mut Client, cx: &mut Context) {
-        self.keep_alive = how.keep_alive && !cx.lets_go(client.listener);
+        self.keep_alive = how.keep_alive && !client.is_let_go(cx);
         let how = How { keep_alive: self.keep_alive, ..how };
         let length = cx.pages.bytes(key).map_or(0, <[u8]>::len);
         let added = &trace::added(client, cx);

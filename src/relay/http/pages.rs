@@ -181,7 +181,7 @@ fn how(
     if !has_body {
         http.keep(&cx.scratch[head.length..total]);
     }
-    let keep_alive = head.keep_alive && !has_body && !cx.lets_go(client.listener);
+    let keep_alive = head.keep_alive && !has_body && !client.is_let_go(cx);
     How { version: head.version, keep_alive, head_request: head.is_head() }
 }
 

@@ -13,7 +13,7 @@ use crate::picks::PickEnd;
 use crate::stats::traffic::Blame;
 
 use super::super::verdict::Loss;
-use super::{Udp, Upstream};
+use super::{Udp, Upstream, guarded};
 
 /// Why a flow ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +55,7 @@ impl Udp {
             it.broke_off(end.blame());
         });
         cx.exit(home);
+        guarded::end(&flow.client, flow.upstream.counted, cx);
         cx.leave_listener(flow.client.listener);
         let stats = &mut cx.stats.udp;
         stats.open -= 1;

@@ -11,6 +11,7 @@ use crate::balance::Ask;
 use crate::context::{Context, Home};
 use crate::event::Owner;
 use crate::flow::{ClassId, Flow, FlowKey};
+use crate::guard::FlowCount;
 use crate::http::RequestId;
 use crate::limits::{EXHAUSTION_WARNINGS, HEARD_AT_FIRST};
 use crate::net::{DatagramSocket, Fault};
@@ -18,7 +19,7 @@ use crate::picks::{AskedText, Asker, PickEnd, PickNumber, PickedBy};
 
 use super::super::{ahead, trace};
 use super::ending::FlowEnd;
-use super::{Udp, Upstream, Waiting};
+use super::{Udp, Upstream, Waiting, guarded};
 
 impl Udp {
     /// Open a flow: pick a backend, and make a socket towards it. Says whether it is there.
@@ -73,9 +74,10 @@ impl Udp {
         &mut self,
         client: FlowKey,
         class: ClassId,
-        upstream: Upstream,
+        mut upstream: Upstream,
         cx: &mut Context,
     ) -> bool {
+        upstream.counted = guarded::begin(&client, cx);
         cx.backends.opened(upstream.backend, cx.now);
         cx.enter(upstream.home);
         cx.stats.udp.open += 1;
@@ -126,6 +128,7 @@ impl Upstream {
             waiting: Waiting::default(),
             bytes_sent: 0,
             bytes_received: 0,
+            counted: FlowCount::default(),
             ahead: None,
         }
     }

@@ -131,10 +131,13 @@ impl Exchange {
             }
         }
         self.leave_backend(client, cx);
+        cx.stats.connections_too_old += u64::from(client.is_old(cx));
         let more_to_hear = !self.is_asked || !http.input.is_empty();
         match (self.answer.keeps_client() && self.is_asked, more_to_hear) {
             // We are stopping, and the head that kept the connection open went out before that.
-            (true, false) if cx.draining => HttpStep::Close(Reason::Finished),
+            (true, false) if cx.draining || client.is_old(cx) => {
+                HttpStep::Close(Reason::Finished)
+            }
             (true, _) => HttpStep::Next,
             (false, false) => HttpStep::Close(Reason::Finished),
             (false, true) => PARTING,
@@ -309,7 +312,7 @@ impl Exchange {
         let whole = self.is_asked || self.request.is_read();
         let how = How {
             version: self.version,
-            keep_alive: self.keep_alive && whole && !cx.lets_go(client.listener),
+            keep_alive: self.keep_alive && whole && !client.is_let_go(cx),
             head_request: self.asked.head_request,
         };
         reply::answer(own, how, http, client, cx)

@@ -1,0 +1,108 @@
+//! Bytes a second that the clients of a listener are sent, each client with all its connections.
+//!
+//! What was sent is owed as time, and paid by waiting: who owes more than the burst has to wait
+//! until it owes no more than that. Nobody is asked before a write, so a turn may send more than
+//! the share; then the wait is longer. Pure: the time is passed in, as [`super::Guard::time`] has
+//! it.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::key::{ClientKey, Secret};
+use super::rules::{Refused, RuleBook, RuleId, Scope};
+use super::table::Table;
+use crate::config::Bandwidth;
+use crate::limits::{BANDWIDTH_IPV6_PREFIX, BANDWIDTH_SLOTS};
+
+/// The share of each client of a listener.
+#[derive(Debug)]
+pub struct BandwidthLimit {
+    rule: RuleId,
+    share: Bandwidth,
+    table: Table,
+}
+
+/// How long so many bytes take at this rate, in nanoseconds.
+fn takes(bytes: u64, rate: u64) -> u64 {
+    let nanos = u128::from(bytes) * 1_000_000_000 / u128::from(rate.max(1));
+    u64::try_from(nanos).unwrap_or(u64::MAX)
+}
+
+fn key(client: IpAddr) -> ClientKey {
+    ClientKey::of_address(client, BANDWIDTH_IPV6_PREFIX)
+}
+
+impl BandwidthLimit {
+    /// The one of a listener by its settings; what its clients owe stays.
+    pub fn follow(
+        before: Option<BandwidthLimit>,
+        share: Bandwidth,
+        scope: &Scope,
+        book: &mut RuleBook,
+    ) -> BandwidthLimit {
+        let rule = book.enter(scope, "bandwidth");
+        let new = || Table::new(BANDWIDTH_SLOTS, Secret::of(fastrand::u128(..)));
+        let table = before.map_or_else(new, |before| before.table);
+        BandwidthLimit { rule, share, table }
+    }
+
+    /// This client was sent so many bytes.
+    pub fn charge(&mut self, client: IpAddr, bytes: u64, now: u64) {
+        self.table.charge(key(client), takes(bytes, self.share.rate), now);
+    }
+
+    /// For how long it is to be sent nothing; zero if it may be sent something now, or if the rule
+    /// is only tried. A wait is counted where it `begins`.
+    pub fn wait(
+        &self,
+        client: IpAddr,
+        begins: bool,
+        now: u64,
+        book: &mut RuleBook,
+    ) -> Duration {
+        let owed = self.table.owed(key(client), now);
+        let late = owed.saturating_sub(takes(self.share.burst, self.share.rate));
+        if late == 0 {
+            return Duration::ZERO;
+        }
+        let is_dry = match begins {
+            true => book.refuse(self.rule) == Refused::OnlyCounted,
+            false => book.get(self.rule).is_some_and(|rule| rule.is_dry),
+        };
+        if is_dry { Duration::ZERO } else { Duration::from_nanos(late) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: u64 = 1_000_000_000;
+
+    fn limit(text: &str, book: &mut RuleBook) -> BandwidthLimit {
+        let share = Bandwidth::parse(text).unwrap().unwrap();
+        BandwidthLimit::follow(None, share, &Scope::Listener("web".into()), book)
+    }
+
+    #[test]
+    fn what_was_sent_beyond_the_burst_is_waited_for() {
+        let mut book = RuleBook::default();
+        let mut limit = limit("1000k/s,burst=500k", &mut book);
+        let client = IpAddr::from([192, 0, 2, 1]);
+        let other = IpAddr::from([192, 0, 2, 2]);
+        limit.charge(client, 500 << 10, 7);
+        assert_eq!(limit.wait(client, true, 7, &mut book), Duration::ZERO);
+        limit.charge(client, 250 << 10, 7);
+        assert_eq!(limit.wait(client, true, 7, &mut book), Duration::from_millis(250));
+        assert_eq!(limit.wait(other, true, 7, &mut book), Duration::ZERO);
+        let now = 7 + SECOND / 4;
+        assert_eq!(limit.wait(client, false, now, &mut book), Duration::ZERO);
+        assert_eq!(book.get(limit.rule).unwrap().counts.refused, 1);
+    }
+
+    #[test]
+    fn a_rate_beyond_a_byte_a_nanosecond_is_exact_too() {
+        assert_eq!(takes(1 << 34, 1 << 34), SECOND);
+        assert_eq!(takes(3, 1 << 31), 1);
+    }
+}

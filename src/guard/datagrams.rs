@@ -1,0 +1,142 @@
+//! Datagrams and flows of UDP by client: how many a second, and how many at once.
+//!
+//! The source of a datagram proves nothing, so each limit has a table of its own: whoever floods
+//! the one of rates makes nobody's flows forgotten. Pure: the time is passed in.
+
+use std::net::IpAddr;
+
+use super::gcra::Gcra;
+use super::key::{ClientKey, Secret};
+use super::rules::{Refused, RuleBook, RuleId, Scope};
+use super::table::Table;
+use crate::config::{DatagramLimits, Rate};
+use crate::limits::{BANDWIDTH_IPV6_PREFIX, BANDWIDTH_SLOTS};
+
+/// What holds for the clients of a listener of UDP.
+#[derive(Debug, Default)]
+pub struct DatagramGuard {
+    rate: Option<RateOf>,
+    flows: Option<FlowsOf>,
+    /// How many tables of flows there were.
+    editions: u8,
+}
+
+#[derive(Debug)]
+struct RateOf {
+    rule: RuleId,
+    law: Gcra,
+    table: Table,
+}
+
+#[derive(Debug)]
+struct FlowsOf {
+    rule: RuleId,
+    most: u32,
+    edition: u8,
+    table: Table,
+}
+
+/// In which table a flow is counted, if in one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct FlowCount(Option<u8>);
+
+fn key(client: IpAddr) -> ClientKey {
+    ClientKey::of_address(client, BANDWIDTH_IPV6_PREFIX)
+}
+
+fn table() -> Table {
+    Table::new(BANDWIDTH_SLOTS, Secret::of(fastrand::u128(..)))
+}
+
+impl DatagramGuard {
+    /// Have what these settings ask for; what is known of clients stays.
+    pub fn follow(&mut self, wanted: &DatagramLimits, scope: &Scope, book: &mut RuleBook) {
+        let before = self.rate.take();
+        let rate = |rate: Rate, book: &mut RuleBook| RateOf {
+            rule: book.enter(scope, "datagram-rate"),
+            law: Gcra::new(rate),
+            table: before.map_or_else(table, |before| before.table),
+        };
+        self.rate = wanted.rate.map(|it| rate(it, book));
+        let before = self.flows.take();
+        let Some(most) = wanted.flows else { return };
+        let rule = book.enter(scope, "flows");
+        self.flows = Some(match before {
+            Some(before) => FlowsOf { rule, most, ..before },
+            None => {
+                self.editions = self.editions.wrapping_add(1);
+                FlowsOf { rule, most, edition: self.editions, table: table() }
+            }
+        });
+    }
+
+    /// How many of so many datagrams of a client may come in; the others are counted as refused.
+    pub fn take(&mut self, client: IpAddr, count: u32, now: u64, book: &mut RuleBook) -> u32 {
+        let Some(RateOf { rule, law, table }) = &mut self.rate else { return count };
+        let key = key(client);
+        let decision = table.ask(key, count, law, now);
+        if decision.admitted {
+            return count;
+        }
+        let some = u32::try_from(decision.remaining).unwrap_or(count).min(count);
+        let taken = if some > 0 && table.ask(key, some, law, now).admitted { some } else { 0 };
+        match book.refuse_some(*rule, u64::from(count - taken)) {
+            Refused::Really => taken,
+            Refused::OnlyCounted => count,
+        }
+    }
+
+    /// Whether a client may have another flow; what came for it, so many datagrams, is counted as
+    /// refused if it may not.
+    pub fn may_open(&self, client: IpAddr, count: u32, book: &mut RuleBook) -> bool {
+        let Some(FlowsOf { rule, most, table, .. }) = &self.flows else { return true };
+        table.connections(key(client)) < *most
+            || book.refuse_some(*rule, u64::from(count)) == Refused::OnlyCounted
+    }
+
+    /// A flow of this client begins.
+    pub fn begin(&mut self, client: IpAddr, now: u64) -> FlowCount {
+        let Some(FlowsOf { most, edition, table, .. }) = &mut self.flows else {
+            return FlowCount::default();
+        };
+        FlowCount(table.begin(key(client), *most, now).then_some(*edition))
+    }
+
+    /// A flow is over that was counted so. Under another table it is not counted any more.
+    pub fn end(&mut self, client: IpAddr, count: FlowCount) {
+        if let Some(flows) = &mut self.flows
+            && count == FlowCount(Some(flows.edition))
+        {
+            flows.table.end(key(client));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_what_comes_at_once_as_much_is_taken_as_may_come() {
+        let mut book = RuleBook::default();
+        let mut guard = DatagramGuard::default();
+        let rate = Some(Rate::parse("10/s,burst=5").unwrap());
+        let scope = Scope::Listener("dns".into());
+        guard.follow(&DatagramLimits { rate, flows: Some(2) }, &scope, &mut book);
+        let client = IpAddr::from([192, 0, 2, 1]);
+        assert_eq!(guard.take(client, 3, 7, &mut book), 3);
+        assert_eq!(guard.take(client, 8, 7, &mut book), 2);
+        assert_eq!(guard.take(client, 1, 7, &mut book), 0);
+        let counts: Vec<_> = guard.begin(client, 7).0.into_iter().collect();
+        assert_eq!(counts, [1]);
+        let second = guard.begin(client, 7);
+        assert!(!guard.may_open(client, 1, &mut book));
+        guard.end(client, second);
+        assert!(guard.may_open(client, 1, &mut book));
+        let refused: Vec<u64> =
+            [&guard.rate.as_ref().unwrap().rule, &guard.flows.as_ref().unwrap().rule]
+                .map(|rule| book.get(*rule).unwrap().counts.refused)
+                .into();
+        assert_eq!(refused, [7, 1]);
+    }
+}
