@@ -15,4 +15,5 @@ mod http_tools;
 mod prometheus;
 mod proxy_fronts;
 mod proxy_peers;
+mod proxy_senders;
 mod real_servers;

@@ -13,22 +13,24 @@ use super::haproxy_clients::unpacked;
 use super::haproxy_ours::Beside;
 
 /// Certificate and key in one file, as HAProxy wants them.
-fn bundle(authority: &Authority, pair: &Pair) -> String {
+pub fn bundle(authority: &Authority, pair: &Pair) -> String {
     let all = [&pair.cert, &pair.key].map(|file| std::fs::read_to_string(file).unwrap());
     authority.write("bundle.pem", &all.concat())
 }
 
-fn listens(address: SocketAddr) {
+/// Waits until somebody listens there.
+pub fn listens(address: SocketAddr) {
     until("it listens", || TcpStream::connect(address).is_ok());
 }
 
-fn begin(mut command: Command) -> Beside {
+/// Starts it, with its output thrown away.
+pub fn begin(mut command: Command) -> Beside {
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     Beside(command.spawn().unwrap())
 }
 
 /// HAProxy with these lines behind its defaults.
-fn haproxy(authority: &Authority, lines: &str) -> Beside {
+pub fn haproxy(authority: &Authority, lines: &str) -> Beside {
     let text = format!(
         "defaults\n  timeout client 20s\n  timeout server 20s\n  timeout connect 20s\n{lines}"
     );
