@@ -36,7 +36,7 @@ use crate::outlet::{Manner, Outlet};
 
 pub use cause::Cause;
 pub use ending::{Ending, When, Who};
-pub use record::{AskedFor, Counts, Record, ServedBy, Times, TlsFacts, What, Why};
+pub use record::{AskedFor, Counts, InFront, Record, ServedBy, Times, TlsFacts, What, Why};
 
 /// The log and where it goes.
 #[derive(Debug)]

@@ -43,6 +43,10 @@ fn fill_in(variable: Variable, within_quotes: bool, record: &Record<'_>, out: &m
         Variable::BackendAddress => {
             record.backend_address.map_or(Ok(()), |address| write!(out, "{address}"))
         }
+        Variable::ProxyPeer => {
+            let in_front = record.in_front.as_ref();
+            in_front.map_or(Ok(()), |it| write!(out, "{}", it.peer))
+        }
         Variable::State => out.write_all(&record.ending.letters()),
         _ => {
             if let Some(number) = number(variable, record) {
@@ -81,6 +85,10 @@ fn text<'a>(variable: Variable, record: &'a Record<'_>) -> &'a [u8] {
         V::Referer => of(|it| it.referer),
         V::UserAgent => of(|it| it.user_agent),
         V::RequestId => record.request_id.unwrap_or_default().as_bytes(),
+        V::ProxyUniqueId => {
+            let id = record.in_front.as_ref().and_then(|it| it.unique_id.as_deref());
+            id.unwrap_or_default().as_bytes()
+        }
         V::Ended => record.ended_how().as_bytes(),
         V::Reason => record.why.as_ref().map_or("", |why| why.cause.word()).as_bytes(),
         V::Detail => record.why.as_ref().map_or("", |why| why.detail.as_ref()).as_bytes(),

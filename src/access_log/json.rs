@@ -64,9 +64,7 @@ pub(super) fn line(record: &Record<'_>, out: &mut Vec<u8>) {
             it.text("reason", why.cause.word());
             it.text("detail", why.detail.as_ref());
         }
-        if let Some(id) = record.request_id {
-            it.text("request_id", id);
-        }
+        ids(it, record);
         it.number("retries", record.retries as u64);
         if record.why.is_some() || record.retries > 0 {
             it.texts("tried", &record.tried);
@@ -85,6 +83,18 @@ fn request(it: &mut Object<'_>, asked: Option<&AskedFor<'_>>) {
         if !value.is_empty() {
             it.text(name, value);
         }
+    }
+}
+
+/// What it is found again by elsewhere.
+fn ids(it: &mut Object<'_>, record: &Record<'_>) {
+    if let Some(id) = record.request_id {
+        it.text("request_id", id);
+    }
+    let Some(in_front) = &record.in_front else { return };
+    it.shown("proxy_peer", in_front.peer);
+    if let Some(id) = &in_front.unique_id {
+        it.text("unique_id", id.as_ref());
     }
 }
 

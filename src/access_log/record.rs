@@ -53,6 +53,17 @@ pub struct Record<'a> {
     pub tried: Vec<&'a str>,
     /// The id of the request, if it has one.
     pub request_id: Option<&'a str>,
+    /// What a PROXY header said, if the client has one.
+    pub in_front: Option<InFront<'a>>,
+}
+
+/// What a PROXY header said of a client, beside its address.
+#[derive(Debug, Clone)]
+pub struct InFront<'a> {
+    /// The proxy that sent it.
+    pub peer: SocketAddr,
+    /// The id of the connection: text as it is, other bytes in hexadecimal.
+    pub unique_id: Option<Cow<'a, str>>,
 }
 
 /// Why an exchange did not come to its end, or was answered here.

@@ -42,6 +42,7 @@ pub(super) fn http(asked: Option<AskedFor<'_>>, status: u16) -> Record<'_> {
         why: None,
         tried: Vec::new(),
         request_id: None,
+        in_front: None,
     }
 }
 

@@ -94,6 +94,8 @@ variables! {
     Referer "referer" "http_referer" "the field Referer; may have spaces";
     UserAgent "user_agent" "http_user_agent" "the field User-Agent; may have spaces";
     RequestId "request_id" "" "the id of the request";
+    ProxyPeer "proxy_peer" "" "the proxy in front, where it says who the client is";
+    ProxyUniqueId "proxy_unique_id" "" "the id that it says";
     Status "status" "" "the status of the answer";
     BytesOut "bytes_out" "bytes_sent" "bytes to the client, heads included";
     BytesIn "bytes_in" "" "bytes to the backend, heads included";

@@ -79,3 +79,24 @@ pub fn check_udp_backends(config: &Config) -> Result<(), Wrong> {
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Cidr;
+
+    #[test]
+    fn headers_are_not_asked_of_datagrams() {
+        let complaints = |listeners: &[&str], networks: &str| {
+            let mut config = Config::defaults();
+            config.listeners = listeners.iter().map(|it| Listen::parse(it).unwrap()).collect();
+            config.listener.proxy_protocol = Cidr::parse_list(networks).unwrap_or_default();
+            let mut complaints = Complaints::default();
+            check_proxy_protocol(&config, &mut complaints);
+            complaints.take().len()
+        };
+        assert_eq!(complaints(&["*:80", "udp://*:80"], "10.0.0.0/8"), 1);
+        assert_eq!(complaints(&["*:80", "udp://*:80"], ""), 0);
+        assert_eq!(complaints(&["*:80", "sni://*:81"], "10.0.0.0/8"), 0);
+    }
+}

@@ -181,8 +181,8 @@ impl Wire {
         self.readiness.mark(event);
     }
 
-    /// Look at what is there to be read; nothing is taken. What was looked at can still be read,
-    /// and the same is seen by who looks again.
+    /// Look at what is there to be read; nothing is taken: it can still be read, and the same is
+    /// seen by who looks again.
     pub fn peek(&mut self, into: &mut [u8]) -> Received {
         if self.pieces == ALL_READ {
             return self.note_received(Received::Eof);

@@ -1,7 +1,10 @@
-//! What a header of the PROXY protocol said of a client, and what may be wrong with one.
+//! What came of a PROXY header, for those who know nothing of how it is read.
 
+use std::borrow::Cow;
 use std::fmt;
+use std::fmt::Write;
 
+use crate::access_log::InFront;
 use crate::net::Peer;
 use crate::proxy_header::read::{Ends, Heard, Why};
 
@@ -27,6 +30,25 @@ pub struct Proxied {
     pub heard: Heard,
 }
 
+impl Proxied {
+    /// What the access log says of it. Ids of other programs may be any bytes.
+    pub fn for_the_log(&self) -> InFront<'_> {
+        let unique_id = self.heard.unique_id.as_deref().map(|id| match str::from_utf8(id) {
+            Ok(text) if text.bytes().all(|byte| byte.is_ascii_graphic()) => Cow::Borrowed(text),
+            _ => Cow::Owned(in_hexadecimal(id)),
+        });
+        InFront { peer: self.peer.address(), unique_id }
+    }
+}
+
+fn in_hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // because: writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
 impl fmt::Display for HeaderFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -34,5 +56,23 @@ impl fmt::Display for HeaderFault {
             HeaderFault::CutShort => f.write_str("the connection ended within it"),
             HeaderFault::TooLate => f.write_str("not whole within 3s"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_text_or_hexadecimal() {
+        let logged = |id: &[u8]| {
+            let heard = Heard { unique_id: Some(id.into()), ..Heard::default() };
+            let peer: std::net::SocketAddr = "10.0.0.1:7".parse().unwrap();
+            let proxied = Proxied { peer: peer.into(), ends: None, heard };
+            proxied.for_the_log().unique_id.unwrap().into_owned()
+        };
+        assert_eq!(logged(b"4f-a:1"), "4f-a:1");
+        assert_eq!(logged(b"a b"), "612062");
+        assert_eq!(logged(&[0, 255]), "00ff");
     }
 }

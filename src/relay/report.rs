@@ -21,6 +21,7 @@ use crate::stats::Moved;
 
 use super::account::{About, Account, Closed, OwnAnswer, RequestText, Spoken};
 use super::client::Client;
+use super::proxied::Proxied;
 use super::verdict::Reason;
 use super::{strike, trace};
 
@@ -257,6 +258,7 @@ fn write(account: &Account, moved: Moved, client: &Client, cx: &mut Context) {
         why,
         tried,
         request_id: trace::id(client).map(RequestId::as_str),
+        in_front: client.proxied().map(Proxied::for_the_log),
     });
 }
 

@@ -16,10 +16,10 @@ pub(super) static GUARD: &[Setting] = &[
         short: "",
         long: "proxy-protocol",
         value: "CIDR[,CIDR]...",
-        says: "Peers that begin each connection with a header of the PROXY protocol, version 1 or \
-           2: they have to, within 3 s, and the client is whom it names, for all that goes by \
-           addresses. Bytes of others are never taken for one. Not at udp:// listeners. \
-           Can be repeated.",
+        says: "Peers that begin each connection with a header of the PROXY protocol, version 1 \
+               or 2: they have to, within 3 s, and the client is whom it names, for all that \
+               goes by addresses. Bytes of others are never taken for one. Not at udp:// \
+               listeners. Can be repeated.",
         default: |_| "nobody".to_owned(),
         show: |config| list(&config.listener.proxy_protocol),
         act: Act::Values(

@@ -13,6 +13,7 @@ mod exchanges;
 mod limits;
 mod login;
 mod place;
+mod proxy_in;
 mod queue;
 mod reject;
 mod request_id;

@@ -68,7 +68,9 @@ fn load(to: SocketAddr, clients: u32, every: Duration, time: Duration) -> Outcom
     let began = Instant::now();
     let one = move |index: u32| {
         let mut stream = connect(to);
-        let (mut served, mut refused, mut longest) = (0, 0, Duration::ZERO);
+        let mut served = 0;
+        let mut refused = 0;
+        let mut longest = Duration::ZERO;
         let mut due = began + every * index / clients;
         while due < began + time && began.elapsed() < time {
             // A pace, not a wait for anything.

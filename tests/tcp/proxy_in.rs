@@ -213,3 +213,19 @@ fn the_log_and_the_place_by_address_go_by_the_client_in_the_header() {
     balancer.stop();
     let _ = std::fs::remove_file(&log);
 }
+
+#[test]
+fn the_log_says_through_whom_a_client_came_and_by_which_id() {
+    let backend = Backend::echo();
+    let log = log_file("proxy-in-peer");
+    let balancer = requiring(&backend, &["--access-log", &log, "--access-log-format", "json"]);
+    let client = balancer.connect();
+    let peer = client.local_addr().unwrap();
+    let header = [&BINARY[..15], b"\x13", &BINARY[16..], b"\x05\0\x04id-7"].concat();
+    assert_eq!(ask(&client, &[&header[..], b"x"].concat()), b"x");
+    let line = line_of(&log, "\"client\":\"192.0.2.1:56324\"");
+    let says = format!("\"proxy_peer\":\"{peer}\",\"unique_id\":\"id-7\"");
+    assert!(line.contains(&says), "{line}");
+    balancer.stop();
+    let _ = std::fs::remove_file(&log);
+}

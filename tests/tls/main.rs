@@ -15,6 +15,7 @@ mod ends;
 mod files;
 mod handshake_rate;
 mod logged;
+mod proxy_in;
 mod proxy_out;
 mod sni;
 mod sni_tools;

@@ -13,6 +13,6 @@ mod haproxy_tools;
 mod http_suites;
 mod http_tools;
 mod prometheus;
+mod proxy_fronts;
 mod proxy_peers;
-mod proxy_senders;
 mod real_servers;

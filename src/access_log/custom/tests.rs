@@ -2,7 +2,7 @@
 
 use super::super::tests::{GET, HOSTILE, http, nobody, over_tls, tcp};
 use super::*;
-use crate::access_log::{AskedFor, Cause, Why};
+use crate::access_log::{AskedFor, Cause, InFront, Why};
 use crate::config::VARIABLES;
 
 fn text(format: &str, record: &Record<'_>) -> String {
@@ -14,7 +14,10 @@ fn text(format: &str, record: &Record<'_>) -> String {
 #[test]
 fn each_variable_has_its_value() {
     let why = Why { cause: Cause::MaxBody, detail: "it is \"large\"".into() };
-    let record = Record { request_id: Some("7f"), why: Some(why), retries: 2, ..over_tls() };
+    let peer = "10.0.0.9:4000".parse().unwrap();
+    let in_front = Some(InFront { peer, unique_id: Some("u-1".into()) });
+    let record =
+        Record { request_id: Some("7f"), in_front, why: Some(why), retries: 2, ..over_tls() };
     let table = [
         ("$time $time_unix", "2009-02-06T12:14:14.655Z 1233922454.655"),
         ("$time_iso8601 $msec", "2009-02-06T12:14:15+00:00 1233922455.764"),
@@ -26,6 +29,7 @@ fn each_variable_has_its_value() {
         ("$method $uri $path $query $protocol", "GET /index.html?a=1 /index.html a=1 HTTP/1.1"),
         ("$host $referer $user_agent", "example.org http://example.org/ curl/8.5"),
         ("$request_id $status", "7f 200"),
+        ("$proxy_peer $proxy_unique_id", "10.0.0.9:4000 u-1"),
         ("$bytes_out $bytes_in $body_bytes", "2750 321 2500"),
         ("$datagrams_out $datagrams_in", "- -"),
         ("$ms_head $ms_queue $ms_connect", "10.000 0.000 30.000"),

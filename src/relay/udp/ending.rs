@@ -147,6 +147,7 @@ fn write(flow: &Flow<Upstream>, end: FlowEnd, cx: &mut Context) {
     let began = log.time_of(flow.opened_at, *now);
     log.add(&Record {
         request_id: None,
+        in_front: None,
         client: plain(flow.client.address),
         listener: &listener.name,
         service: service.map(|service| &*service.name),
