@@ -8,17 +8,18 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::key::{ClientKey, Secret};
+use super::common::Shape;
+use super::key::ClientKey;
 use super::rules::{Refused, RuleBook, RuleId, Scope};
 use super::table::Table;
-use crate::config::Bandwidth;
-use crate::limits::{BANDWIDTH_IPV6_PREFIX, BANDWIDTH_SLOTS};
+use crate::config::{Bandwidth, LimitBy};
 
 /// The share of each client of a listener.
 #[derive(Debug)]
 pub struct BandwidthLimit {
     rule: RuleId,
     share: Bandwidth,
+    shape: Shape,
     table: Table,
 }
 
@@ -28,12 +29,9 @@ fn takes(bytes: u64, rate: u64) -> u64 {
     u64::try_from(nanos).unwrap_or(u64::MAX)
 }
 
-fn key(client: IpAddr) -> ClientKey {
-    ClientKey::of_address(client, BANDWIDTH_IPV6_PREFIX)
-}
-
 impl BandwidthLimit {
-    /// The one of a listener by its settings; what its clients owe stays.
+    /// The one of a listener by its settings; what its clients owe stays, unless its table has
+    /// another shape.
     pub fn follow(
         before: Option<BandwidthLimit>,
         share: Bandwidth,
@@ -41,14 +39,20 @@ impl BandwidthLimit {
         book: &mut RuleBook,
     ) -> BandwidthLimit {
         let rule = book.enter(scope, "bandwidth");
-        let new = || Table::new(BANDWIDTH_SLOTS, Secret::of(fastrand::u128(..)));
+        let shape = book.common.shape(&LimitBy::Ip);
+        let new = || Table::new(shape.slots, book.common.secret());
+        let before = before.filter(|it| it.shape == shape);
         let table = before.map_or_else(new, |before| before.table);
-        BandwidthLimit { rule, share, table }
+        BandwidthLimit { rule, share, shape, table }
+    }
+
+    fn key(&self, client: IpAddr) -> ClientKey {
+        ClientKey::of_address(client, self.shape.ipv6_prefix)
     }
 
     /// This client was sent so many bytes.
     pub fn charge(&mut self, client: IpAddr, bytes: u64, now: u64) {
-        self.table.charge(key(client), takes(bytes, self.share.rate), now);
+        self.table.charge(self.key(client), takes(bytes, self.share.rate), now);
     }
 
     /// For how long it is to be sent nothing; zero if it may be sent something now, or if the rule
@@ -60,9 +64,9 @@ impl BandwidthLimit {
         now: u64,
         book: &mut RuleBook,
     ) -> Duration {
-        let owed = self.table.owed(key(client), now);
+        let owed = self.table.owed(self.key(client), now);
         let late = owed.saturating_sub(takes(self.share.burst, self.share.rate));
-        if late == 0 {
+        if late == 0 || book.common.exempts(client) {
             return Duration::ZERO;
         }
         let is_dry = match begins {

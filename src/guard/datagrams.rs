@@ -5,12 +5,12 @@
 
 use std::net::IpAddr;
 
+use super::common::Shape;
 use super::gcra::Gcra;
-use super::key::{ClientKey, Secret};
+use super::key::ClientKey;
 use super::rules::{Refused, RuleBook, RuleId, Scope};
 use super::table::Table;
-use crate::config::{DatagramLimits, Rate};
-use crate::limits::{BANDWIDTH_IPV6_PREFIX, BANDWIDTH_SLOTS};
+use crate::config::{DatagramLimits, LimitBy, Rate};
 
 /// What holds for the clients of a listener of UDP.
 #[derive(Debug, Default)]
@@ -25,6 +25,7 @@ pub struct DatagramGuard {
 struct RateOf {
     rule: RuleId,
     law: Gcra,
+    shape: Shape,
     table: Table,
 }
 
@@ -33,6 +34,7 @@ struct FlowsOf {
     rule: RuleId,
     most: u32,
     edition: u8,
+    shape: Shape,
     table: Table,
 }
 
@@ -40,42 +42,43 @@ struct FlowsOf {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct FlowCount(Option<u8>);
 
-fn key(client: IpAddr) -> ClientKey {
-    ClientKey::of_address(client, BANDWIDTH_IPV6_PREFIX)
-}
-
-fn table() -> Table {
-    Table::new(BANDWIDTH_SLOTS, Secret::of(fastrand::u128(..)))
+fn key(client: IpAddr, shape: Shape) -> ClientKey {
+    ClientKey::of_address(client, shape.ipv6_prefix)
 }
 
 impl DatagramGuard {
-    /// Have what these settings ask for; what is known of clients stays.
+    /// Have what these settings ask for; what is known of clients stays, unless tables have another
+    /// shape.
     pub fn follow(&mut self, wanted: &DatagramLimits, scope: &Scope, book: &mut RuleBook) {
-        let before = self.rate.take();
+        let shape = book.common.shape(&LimitBy::Ip);
+        let secret = book.common.secret();
+        let table = || Table::new(shape.slots, secret);
+        let before = self.rate.take().filter(|it| it.shape == shape);
         let rate = |rate: Rate, book: &mut RuleBook| RateOf {
             rule: book.enter(scope, "datagram-rate"),
             law: Gcra::new(rate),
+            shape,
             table: before.map_or_else(table, |before| before.table),
         };
         self.rate = wanted.rate.map(|it| rate(it, book));
-        let before = self.flows.take();
+        let before = self.flows.take().filter(|it| it.shape == shape);
         let Some(most) = wanted.flows else { return };
         let rule = book.enter(scope, "flows");
         self.flows = Some(match before {
             Some(before) => FlowsOf { rule, most, ..before },
             None => {
                 self.editions = self.editions.wrapping_add(1);
-                FlowsOf { rule, most, edition: self.editions, table: table() }
+                FlowsOf { rule, most, edition: self.editions, shape, table: table() }
             }
         });
     }
 
     /// How many of so many datagrams of a client may come in; the others are counted as refused.
     pub fn take(&mut self, client: IpAddr, count: u32, now: u64, book: &mut RuleBook) -> u32 {
-        let Some(RateOf { rule, law, table }) = &mut self.rate else { return count };
-        let key = key(client);
+        let Some(RateOf { rule, law, shape, table }) = &mut self.rate else { return count };
+        let key = key(client, *shape);
         let decision = table.ask(key, count, law, now);
-        if decision.admitted {
+        if decision.admitted || book.common.exempts(client) {
             return count;
         }
         let some = u32::try_from(decision.remaining).unwrap_or(count).min(count);
@@ -89,17 +92,19 @@ impl DatagramGuard {
     /// Whether a client may have another flow; what came for it, so many datagrams, is counted as
     /// refused if it may not.
     pub fn may_open(&self, client: IpAddr, count: u32, book: &mut RuleBook) -> bool {
-        let Some(FlowsOf { rule, most, table, .. }) = &self.flows else { return true };
-        table.connections(key(client)) < *most
+        let Some(FlowsOf { rule, most, shape, table, .. }) = &self.flows else { return true };
+        table.connections(key(client, *shape)) < *most
+            || book.common.exempts(client)
             || book.refuse_some(*rule, u64::from(count)) == Refused::OnlyCounted
     }
 
     /// A flow of this client begins.
     pub fn begin(&mut self, client: IpAddr, now: u64) -> FlowCount {
-        let Some(FlowsOf { most, edition, table, .. }) = &mut self.flows else {
+        let Some(FlowsOf { most, edition, shape, table, .. }) = &mut self.flows else {
             return FlowCount::default();
         };
-        FlowCount(table.begin(key(client), *most, now).then_some(*edition))
+        let key = key(client, *shape);
+        FlowCount(table.begin(key, *most, now).then_some(*edition))
     }
 
     /// A flow is over that was counted so. Under another table it is not counted any more.
@@ -107,7 +112,7 @@ impl DatagramGuard {
         if let Some(flows) = &mut self.flows
             && count == FlowCount(Some(flows.edition))
         {
-            flows.table.end(key(client));
+            flows.table.end(key(client, flows.shape));
         }
     }
 }
@@ -115,6 +120,23 @@ impl DatagramGuard {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_limit_holds_for_who_is_exempt() {
+        let mut book = RuleBook::default();
+        book.common.settings.exempt = crate::config::Cidr::parse_list("192.0.2.0/24").unwrap();
+        let mut guard = DatagramGuard::default();
+        let rate = Some(Rate::parse("1/s").unwrap());
+        let scope = Scope::Listener("dns".into());
+        guard.follow(&DatagramLimits { rate, flows: Some(1) }, &scope, &mut book);
+        for client in [[192, 0, 2, 1], [203, 0, 113, 1]] {
+            let is_exempt = client[0] == 192;
+            let client = IpAddr::from(client);
+            assert_eq!(guard.take(client, 9, 7, &mut book) == 9, is_exempt);
+            guard.begin(client, 7);
+            assert_eq!(guard.may_open(client, 1, &mut book), is_exempt);
+        }
+    }
 
     #[test]
     fn of_what_comes_at_once_as_much_is_taken_as_may_come() {

@@ -14,12 +14,6 @@ pub const MIN_RATE_AFTER_MIN: Duration = Duration::from_millis(100);
 /// The least share of a client: with less, what is sent in one turn would take minutes.
 pub const BANDWIDTH_MIN: u64 = 1024;
 
-/// Clients whose shares are known, about: 32 bytes each.
-pub const BANDWIDTH_SLOTS: usize = 32 * 1024;
-
-/// So many bits of an IPv6 address are one client: who has one has the whole network.
-pub const BANDWIDTH_IPV6_PREFIX: u8 = 64;
-
 /// Flows of a client that can be asked for: no machine has ports for more.
 pub const LIMIT_FLOWS_MAX: u32 = 1_000_000;
 
