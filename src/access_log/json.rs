@@ -55,6 +55,9 @@ pub(super) fn line(record: &Record<'_>, out: &mut Vec<u8>) {
                 millis(it, "head", times.head);
                 millis(it, "answer", times.answer);
             }
+            if let Some(queue) = times.queue.filter(|time| !time.is_zero()) {
+                millis(it, "queue", Some(queue));
+            }
             millis(it, "connect", times.connect);
             millis(it, "total", Some(times.total));
         });

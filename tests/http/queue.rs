@@ -82,7 +82,9 @@ fn who_came_first_is_served_first_on_the_connection_of_the_one_before() {
 
 #[test]
 fn one_too_many_and_one_that_waited_in_vain_are_told_when_to_come_again() {
-    let log = ["--access-log", "-", "--access-log-format", "json"];
+    let file = std::env::temp_dir().join(format!("pointsman-queue-{}", std::process::id()));
+    let name = file.to_str().expect("text");
+    let log = ["--access-log", name, "--access-log-format", "json"];
     let few = ["--queue", "1", "--queue-timeout", "300ms"];
     let it = Narrow::start(&[&few[..], &log].concat());
     let _first = it.client("/0");
@@ -100,6 +102,20 @@ fn one_too_many_and_one_that_waited_in_vain_are_told_when_to_come_again() {
     // Both connections are as good as before.
     late.say(get("/3"));
     assert_eq!(late.answer().status(), 503);
+    let lines = || std::fs::read_to_string(&file).expect("a log");
+    until("all are written", || lines().lines().count() == 3);
+    let text = lines();
+    let line = |target: &str| {
+        let mut all = text.lines().map(|it| serde_json::from_str(it).expect("JSON"));
+        let found = all.find(|it: &serde_json::Value| it["target"] == target);
+        found.unwrap_or_else(|| panic!("{text}"))
+    };
+    let full = line("/2");
+    assert_eq!((&full["state"], &full["reason"]), (&"SQ".into(), &"queue".into()), "{text}");
+    let late = line("/1");
+    assert_eq!((&late["state"], &late["reason"]), (&"sQ".into(), &"queue-timeout".into()));
+    // because: what was removed is not missed.
+    let _ = std::fs::remove_file(&file);
 }
 
 #[test]
