@@ -65,7 +65,7 @@ impl ListenerSettings {
         proxy_protocol: Vec::new(),
         on_removed: OnListenerRemoved::Drain,
         bandwidth: None,
-        datagrams: DatagramLimits { rate: None, flows: None },
+        datagrams: DatagramLimits { rate: None, total: None, flows: None },
         limits: ListenerLimits::NONE,
         tls: ListenerTls::DEFAULT,
     };

@@ -94,7 +94,8 @@ fn every_process_setting() -> ProcessSettings {
 }
 
 fn datagram_limits() -> DatagramLimits {
-    DatagramLimits { rate: Some(Rate::parse("8/s").unwrap()), flows: Some(9) }
+    let rate = |text| Some(Rate::parse(text).unwrap());
+    DatagramLimits { rate: rate("8/s"), total: rate("9/s"), flows: Some(9) }
 }
 
 fn slowness() -> Slowness {
@@ -118,7 +119,8 @@ fn every_flag_reaches_its_field() {
          --backend-idle 1ms --backend-idle-connections 0 --header-timeout 1s \
          --keep-alive 2s --server-timeout 3s --abort-on-close off --max-body 10m \
          --limit-bandwidth 2m/s --limit-flows 9 \
-         --limit-datagram-rate 8/s --max-request-time 5m --max-connection-time 2h \
+         --limit-datagram-rate 8/s --limit-datagram-total 9/s \
+         --max-request-time 5m --max-connection-time 2h \
          --min-rate 1k/s,after=5s \
          --trusted-proxies 10.0.0.0/8,::1 --trusted-proxies fd00::/8 --access-log - \
          --access-log-format haproxy --log-format json --guard-dry-run all --queue 5 \

@@ -1,4 +1,8 @@
-//! Datagrams and flows of UDP by client: how many a second, and how many at once.
+//! Datagrams and flows of UDP by client: how many a second, and how many at once; and how many
+//! datagrams a second of all clients.
+//!
+//! The total is asked last, so that whoever sends more than a client may does not use up what is
+//! there for the others.
 //!
 //! The source of a datagram proves nothing, so each limit has a table of its own: whoever floods
 //! the one of rates makes nobody's flows forgotten. Pure: the time is passed in.
@@ -6,7 +10,7 @@
 use std::net::IpAddr;
 
 use super::common::Shape;
-use super::gcra::Gcra;
+use super::gcra::{Decision, Gcra};
 use super::key::ClientKey;
 use super::rules::{Refused, RuleBook, RuleId, Scope};
 use super::table::Table;
@@ -16,6 +20,7 @@ use crate::config::{DatagramLimits, LimitBy, Rate};
 #[derive(Debug, Default)]
 pub struct DatagramGuard {
     rate: Option<RateOf>,
+    total: Option<TotalOf>,
     flows: Option<FlowsOf>,
     /// How many tables of flows there were.
     editions: u8,
@@ -27,6 +32,14 @@ struct RateOf {
     law: Gcra,
     shape: Shape,
     table: Table,
+}
+
+#[derive(Debug)]
+struct TotalOf {
+    rule: RuleId,
+    law: Gcra,
+    /// When all that came in would have come evenly.
+    tat: u64,
 }
 
 #[derive(Debug)]
@@ -46,6 +59,30 @@ fn key(client: IpAddr, shape: Shape) -> ClientKey {
     ClientKey::of_address(client, shape.ipv6_prefix)
 }
 
+/// Of so many datagrams of a client as many as a rule lets in; `ask` takes as many as it is asked
+/// for, or none.
+fn as_many(
+    client: IpAddr,
+    count: u32,
+    rule: RuleId,
+    mut ask: impl FnMut(u32) -> Decision,
+    book: &mut RuleBook,
+) -> u32 {
+    if count == 0 {
+        return 0;
+    }
+    let decision = ask(count);
+    if decision.admitted || book.common.exempts(client) {
+        return count;
+    }
+    let some = u32::try_from(decision.remaining).unwrap_or(count).min(count);
+    let taken = if some > 0 && ask(some).admitted { some } else { 0 };
+    match book.refuse_some(rule, u64::from(count - taken)) {
+        Refused::Really => taken,
+        Refused::OnlyCounted => count,
+    }
+}
+
 impl DatagramGuard {
     /// Have what these settings ask for; what is known of clients stays, unless tables have another
     /// shape.
@@ -61,6 +98,12 @@ impl DatagramGuard {
             table: before.map_or_else(table, |before| before.table),
         };
         self.rate = wanted.rate.map(|it| rate(it, book));
+        let tat = self.total.take().map_or(0, |it| it.tat);
+        self.total = wanted.total.map(|rate| TotalOf {
+            rule: book.enter(scope, "datagram-total"),
+            law: Gcra::new(rate),
+            tat,
+        });
         let before = self.flows.take().filter(|it| it.shape == shape);
         let Some(most) = wanted.flows else { return };
         let rule = book.enter(scope, "flows");
@@ -75,18 +118,21 @@ impl DatagramGuard {
 
     /// How many of so many datagrams of a client may come in; the others are counted as refused.
     pub fn take(&mut self, client: IpAddr, count: u32, now: u64, book: &mut RuleBook) -> u32 {
-        let Some(RateOf { rule, law, shape, table }) = &mut self.rate else { return count };
-        let key = key(client, *shape);
-        let decision = table.ask(key, count, law, now);
-        if decision.admitted || book.common.exempts(client) {
-            return count;
+        let mut count = count;
+        if let Some(RateOf { rule, law, shape, table }) = &mut self.rate {
+            let key = key(client, *shape);
+            let ask = |some| table.ask(key, some, law, now);
+            count = as_many(client, count, *rule, ask, book);
         }
-        let some = u32::try_from(decision.remaining).unwrap_or(count).min(count);
-        let taken = if some > 0 && table.ask(key, some, law, now).admitted { some } else { 0 };
-        match book.refuse_some(*rule, u64::from(count - taken)) {
-            Refused::Really => taken,
-            Refused::OnlyCounted => count,
+        if let Some(TotalOf { rule, law, tat }) = &mut self.total {
+            let ask = |some| {
+                let (decision, next) = law.ask(*tat, some, now);
+                *tat = next;
+                decision
+            };
+            count = as_many(client, count, *rule, ask, book);
         }
+        count
     }
 
     /// Whether a client may have another flow; what came for it, so many datagrams, is counted as
@@ -128,7 +174,8 @@ mod tests {
         let mut guard = DatagramGuard::default();
         let rate = Some(Rate::parse("1/s").unwrap());
         let scope = Scope::Listener("dns".into());
-        guard.follow(&DatagramLimits { rate, flows: Some(1) }, &scope, &mut book);
+        let limits = DatagramLimits { rate, flows: Some(1), ..DatagramLimits::default() };
+        guard.follow(&limits, &scope, &mut book);
         for client in [[192, 0, 2, 1], [203, 0, 113, 1]] {
             let is_exempt = client[0] == 192;
             let client = IpAddr::from(client);
@@ -144,7 +191,8 @@ mod tests {
         let mut guard = DatagramGuard::default();
         let rate = Some(Rate::parse("10/s,burst=5").unwrap());
         let scope = Scope::Listener("dns".into());
-        guard.follow(&DatagramLimits { rate, flows: Some(2) }, &scope, &mut book);
+        let limits = DatagramLimits { rate, flows: Some(2), ..DatagramLimits::default() };
+        guard.follow(&limits, &scope, &mut book);
         let client = IpAddr::from([192, 0, 2, 1]);
         assert_eq!(guard.take(client, 3, 7, &mut book), 3);
         assert_eq!(guard.take(client, 8, 7, &mut book), 2);
@@ -160,5 +208,25 @@ mod tests {
                 .map(|rule| book.get(*rule).unwrap().counts.refused)
                 .into();
         assert_eq!(refused, [7, 1]);
+    }
+
+    #[test]
+    fn the_total_is_not_used_up_by_what_a_client_may_not_send() {
+        let mut book = RuleBook::default();
+        let mut guard = DatagramGuard::default();
+        let rate = |text| Some(Rate::parse(text).expect("a rate"));
+        let limits = DatagramLimits {
+            rate: rate("10/s,burst=5"),
+            total: rate("100/s,burst=8"),
+            flows: None,
+        };
+        guard.follow(&limits, &Scope::Listener("dns".into()), &mut book);
+        let greedy = IpAddr::from([192, 0, 2, 1]);
+        let other = IpAddr::from([192, 0, 2, 2]);
+        assert_eq!(guard.take(greedy, 1000, 7, &mut book), 5);
+        assert_eq!(guard.take(other, 4, 7, &mut book), 3);
+        assert_eq!(guard.take(other, 1, 7, &mut book), 0);
+        let total = guard.total.as_ref().expect("a total").rule;
+        assert_eq!(book.get(total).expect("a rule").counts.refused, 2);
     }
 }

@@ -235,15 +235,31 @@ pub(super) static GUARD: &[Setting] = &[
     },
     Setting {
         short: "",
+        long: "limit-datagram-total",
+        value: "RATE|none",
+        says: "Datagrams that all clients together may send to a udp:// listener, such as \
+               50000/s; others are dropped. Asked after the limit of each client. The rule is \
+               datagram-total.",
+        default: |_| "none, no limit".to_owned(),
+        show: |config| Some(or_none(config.listener.datagrams.total, |it| it.to_string())),
+        act: Act::Value(SettingKey::LIMIT_DATAGRAM_TOTAL, |config, text| {
+            let total = if text == "none" { None } else { Some(Rate::parse(text)?) };
+            config.listener.datagrams.total = total;
+            Ok(())
+        }),
+    },
+    Setting {
+        short: "",
         long: "limit-flows",
-        value: "N",
+        value: "N|none",
         says: "Flows that a client may have at once at a udp:// listener, 1 to 1000000; what \
                would begin another one is dropped. The rule is flows.",
-        default: |_| "no limit".to_owned(),
-        show: |config| config.listener.datagrams.flows.map(|it| it.to_string()),
+        default: |_| "none, no limit".to_owned(),
+        show: |config| Some(or_none(config.listener.datagrams.flows, |it| it.to_string())),
         act: Act::Value(SettingKey::LIMIT_FLOWS, |config, text| {
-            let most = number_u32(text, 1..=limits::LIMIT_FLOWS_MAX)?;
-            config.listener.datagrams.flows = Some(most);
+            let most = |text| number_u32(text, 1..=limits::LIMIT_FLOWS_MAX);
+            let flows = if text == "none" { None } else { Some(most(text)?) };
+            config.listener.datagrams.flows = flows;
             Ok(())
         }),
     },

@@ -469,6 +469,7 @@ const ONCE: &[(&str, &str)] = &[
     ("min-rate", "500/s"),
     ("limit-bandwidth", "1m/s"),
     ("limit-datagram-rate", "1/s"),
+    ("limit-datagram-total", "1/s"),
     ("limit-flows", "1"),
     ("udp-timeout", "1s"),
     ("udp-responses", "1"),

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use crate::common::admin::Admin;
 use crate::common::udp::{UdpBackend, ask, client, client_from, udp_args};
 use crate::common::{Balancer, until};
 
@@ -30,6 +31,27 @@ fn datagrams_beyond_the_rate_are_dropped() {
     assert_eq!(ask(&other, b"again"), b"again");
     assert_eq!(backend.received(), 7);
     balancer.stop();
+}
+
+#[test]
+fn datagrams_of_all_clients_beyond_the_total_are_dropped() {
+    let backend = UdpBackend::echo();
+    let total = ["--limit-datagram-total", "1/h,burst=5"];
+    let admin = Admin::start(&udp_args(&[&backend], &total));
+    let one = client(admin.balancer.address());
+    for _ in 0..4 {
+        assert_eq!(ask(&one, b"x"), b"x");
+    }
+    let other = elsewhere(&admin.balancer);
+    for _ in 0..10 {
+        other.send(b"y").expect("sent");
+    }
+    until("those beyond it are counted", || {
+        let rules = admin.api.get("/api/v1/guard/rules");
+        let items = rules["items"].as_array().expect("rules");
+        items.iter().any(|it| it["rule"] == "datagram-total" && it["refused"] == 9)
+    });
+    until("the last that may come has come", || backend.received() == 5);
 }
 
 #[test]

@@ -87,8 +87,10 @@ fn texts(setting: &Setting) -> &'static [&'static str] {
         ("retry-budget", _) => &["0%", "35%", "none"],
         ("max-body", _) => &["10m", "4097", "none"],
         ("udp-timeout" | "register-udp" | "metrics", _) => &[],
-        ("limit-datagram-rate", _) => &["100/s", "5/m,burst=10", "none"],
-        ("limit-flows", _) => &["1", "64"],
+        ("limit-datagram-rate" | "limit-datagram-total", _) => {
+            &["100/s", "5/m,burst=10", "none"]
+        }
+        ("limit-flows", _) => &["1", "64", "none"],
         ("limit-bandwidth", _) => &["10m/s", "64k/s,burst=1m", "none"],
         ("min-rate", _) => &["500/s", "4k/s,after=5s", "none"],
         (_, "DURATION|none") => &["1s", "2h", "none"],
