@@ -44,7 +44,7 @@ pub enum Took {
 pub enum Wants {
     /// One of the idle list, or a new one.
     Any,
-    /// A new one.
+    /// A new one, for a request that lost the connection it had: it goes before all who wait.
     New,
 }
 
@@ -85,7 +85,7 @@ pub enum Found {
 
 /// Pick a backend and begin to connect to it.
 pub fn start(client: &mut Client, cx: &mut Context) -> Result<(), Attempt> {
-    let backend = choose(None, client, cx)?;
+    let backend = choose(None, Wants::Any, client, cx)?;
     open(client, backend, Offers::ClientsChoice, cx)
 }
 
@@ -96,7 +96,7 @@ pub fn find(
     client: &mut Client,
     cx: &mut Context,
 ) -> Result<Found, Attempt> {
-    let backend = choose(backend, client, cx)?;
+    let backend = choose(backend, wants, client, cx)?;
     let idle = wants == Wants::Any && client.turned().is_none();
     if idle && let Some(key) = cx.unpark(backend, client.key) {
         client.link = Link::Connected(key);
@@ -131,6 +131,7 @@ pub fn resume(client: &mut Client, cx: &mut Context) -> Option<ServerId> {
 /// The backend that is wanted, or one that is picked.
 fn choose(
     wanted: Option<ServerId>,
+    wants: Wants,
     client: &mut Client,
     cx: &mut Context,
 ) -> Result<ServerId, Attempt> {
@@ -140,13 +141,13 @@ fn choose(
         }
         client.search_mut().turned = None;
     }
-    let wanted = wanted.filter(|_| !overtakes(client, cx));
+    let wanted = wanted.filter(|_| !overtakes(wants, client, cx));
     let is_kept = cx.picks.is_on();
     if is_kept {
         let by = wanted.map_or(PickedBy::Algorithm, |_| PickedBy::Cookie);
         trace::begin_pick(by, client, cx);
     }
-    let backend = wanted.map_or_else(|| pick(client, cx), Ok);
+    let backend = wanted.map_or_else(|| pick(wants, client, cx), Ok);
     if is_kept {
         trace::chosen(backend.as_ref().ok().copied(), client, cx);
     }
@@ -160,14 +161,15 @@ fn choose(
 
 /// Whether others wait for its pool whom it must not overtake: who was called goes before them, and
 /// so does who has lost a backend that it had.
-fn overtakes(client: &Client, cx: &Context) -> bool {
-    cx.backends.has_queue(client.home.pool)
+fn overtakes(wants: Wants, client: &Client, cx: &Context) -> bool {
+    wants == Wants::Any
+        && cx.backends.has_queue(client.home.pool)
         && client.link != Link::Called
         && client.tried().is_empty()
 }
 
-fn pick(client: &mut Client, cx: &mut Context) -> Result<ServerId, Attempt> {
-    if overtakes(client, cx) {
+fn pick(wants: Wants, client: &mut Client, cx: &mut Context) -> Result<ServerId, Attempt> {
+    if overtakes(wants, client, cx) {
         return Err(Attempt::Over(Reason::Refused(NoBackend::NoRoom)));
     }
     let is_called = client.link == Link::Called;

@@ -237,3 +237,23 @@ fn what_became_of_those_who_waited_is_told() {
     assert_eq!(value("waiting"), "0");
     assert_eq!(value("most_waiting"), "1");
 }
+
+/// The connection was kept, and its backend closes it as the next request comes: that request has
+/// a place already, and is asked again whoever waits.
+#[test]
+fn a_request_whose_kept_connection_broke_goes_before_those_who_wait() {
+    let narrow = Narrow::start(QUEUE);
+    let first = narrow.client("/first");
+    let mut kept = narrow.next();
+    let waiting = narrow.waiting("/second");
+    assert_eq!(serve(&mut kept), "/first");
+    assert_eq!(kept.request().expect("on the same connection").target(), "/second");
+    let third = narrow.waiting("/third");
+    drop(kept);
+    let mut again = narrow.next();
+    assert_eq!(serve(&mut again), "/second");
+    assert_eq!(serve(&mut again), "/third");
+    for mut client in [first, waiting, third] {
+        assert_eq!(client.answer().status(), 200);
+    }
+}
