@@ -22,6 +22,7 @@ pub fn advice(config: &Config) -> Vec<Complaint> {
             _ => Complaint::of(SettingKey::ROUTE, &**name, wrong),
         };
         advice.extend(about_members(&members).map(complaint));
+        advice.extend(about_queue(config, &members));
     }
     advice
 }
@@ -32,7 +33,8 @@ pub fn advice_on_pool(config: &Config) -> Vec<Complaint> {
     let about_members =
         about_members(&members).map(|wrong| Complaint::new(SettingKey::BACKEND, wrong));
     let all = about_timeout(config).into_iter().chain(without_effect(config));
-    all.chain(about_verify(config)).chain(about_members).collect()
+    let about_queue = about_queue(config, &members);
+    all.chain(about_verify(config)).chain(about_members).chain(about_queue).collect()
 }
 
 fn about_timeout(config: &Config) -> Option<Complaint> {
@@ -54,6 +56,20 @@ fn about_verify(config: &Config) -> Option<Complaint> {
         let why = "the certificates of backends are not verified, and whoever stands between us \
                    and them can read and change everything";
         Complaint::of(SettingKey::BACKEND_VERIFY, "none", why)
+    })
+}
+
+/// A queue in which nobody ever waits, for no backend is ever full.
+fn about_queue(config: &Config, members: &[&BackendSpec]) -> Option<Complaint> {
+    let limit = config.pool.queue.limit;
+    let is_idle = limit > 0
+        && !members.is_empty()
+        && members.iter().all(|backend| backend.max_connections.is_none());
+    is_idle.then(|| {
+        let found = Phrase::from(format!("{limit}, where no backend has "));
+        let found = found.name(SettingKey::BACKEND_MAX_CONNECTIONS);
+        let found = found.text(": none is ever full, and nobody waits");
+        Complaint::new(SettingKey::QUEUE, Wrong::saying(found, "a limit at each backend"))
     })
 }
 

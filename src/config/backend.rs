@@ -63,6 +63,7 @@ pub struct BackendSpec {
 impl SettingKey {
     pub const BACKEND: SettingKey = SettingKey("backend.address");
     pub const BACKEND_WEIGHT: SettingKey = SettingKey("backend.weight");
+    pub const BACKEND_MAX_CONNECTIONS: SettingKey = SettingKey("backend.max_connections");
     pub const BACKEND_BACKUP: SettingKey = SettingKey("backend.backup");
     pub const BACKEND_SNI: SettingKey = SettingKey("backend.sni");
 }

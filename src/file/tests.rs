@@ -309,7 +309,7 @@ fn what_is_odd_is_warned_of_with_its_place() {
                 [pool.p]\ntls.verify = \"none\"\ncheck.interval = \"1s\"\ncheck.timeout = \"3s\"\n\
                 backends = [\"https://a:1\"]\n\
                 [pool.q]\nbackends = [\"a:2,weight=0\"]\n\
-                [pool.r]\nbackends = [\"a:2,backup\"]\n\
+                [pool.r]\nqueue.limit = 5\nbackends = [\"a:2,backup\"]\n\
                 [service.u]\nlisten = [\"tcp://:3\"]\npool = \"r\"\n";
     let Loaded { warnings, sources, .. } = good(text);
     let told: Vec<String> = warnings.iter().map(|it| it.shown("warning", &sources)).collect();
@@ -317,7 +317,8 @@ fn what_is_odd_is_warned_of_with_its_place() {
         ("9:14", "`pool.tls.verify = none`: the certificates of backends are not verified"),
         ("11:17", "`pool.check.timeout`: found 3s, which is above `pool.check.interval = 1s`"),
         ("14:12", "found `weight = 0` at each"),
-        ("16:12", "found `backup` at each, which is the same as at none"),
+        ("16:15", "found 5, where no backend has `max_connections`: none is ever full"),
+        ("17:12", "found `backup` at each, which is the same as at none"),
     ];
     assert_eq!(told.len(), table.len(), "{told:#?}");
     for (told, (place, says)) in told.iter().zip(table) {

@@ -24,6 +24,7 @@ use crate::limits;
 /// What stands behind the address of a backend, where others have to speak of it.
 pub const OPTIONS: &[(SettingKey, &str)] = &[
     (SettingKey::BACKEND_WEIGHT, "weight"),
+    (SettingKey::BACKEND_MAX_CONNECTIONS, "max-connections"),
     (SettingKey::BACKEND_BACKUP, "backup"),
     (SettingKey::BACKEND_SNI, "sni"),
 ];

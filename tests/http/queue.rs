@@ -147,6 +147,28 @@ fn a_client_that_leaves_frees_its_place() {
     }
 }
 
+/// Whatever they had sent before they left: half a body, a whole one, another request.
+#[test]
+fn clients_that_leave_with_more_behind_their_request_free_their_places() {
+    let it = Narrow::start(QUEUE);
+    let _first = it.client("/0");
+    let _backend = it.next();
+    let half = post("/1", "x".repeat(1000));
+    let whole = post("/2", "whole");
+    let two = [get("/3"), get("/4")].concat();
+    let said = [&half[..half.len() - 500], &whole, two.as_bytes()];
+    for (left, said) in said.into_iter().enumerate() {
+        let before = it.waits();
+        let client = Wire::to(&it.balancer);
+        client.say(said);
+        until("it waits", || it.waits() > before);
+        drop(client);
+        until("it has left", || {
+            it.balancer.log().matches("the client went away").count() > left
+        });
+    }
+}
+
 #[test]
 fn a_body_waits_with_its_request_and_what_was_asked_behind_it_follows() {
     let it = Narrow::start(QUEUE);

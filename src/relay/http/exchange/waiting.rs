@@ -27,8 +27,6 @@ pub(in crate::relay::http) struct Waiting {
     edits: RequestEdits,
     /// How long its head is.
     head_bytes: usize,
-    /// How much was read of it, and of what came behind it, when it began to wait.
-    total: usize,
     since: Instant,
 }
 
@@ -54,7 +52,7 @@ pub(super) fn begin(
     let edits = std::mem::take(&mut cx.http.edits);
     let head_bytes = head.length;
     let since = cx.now;
-    let waiting = Waiting { exchange, served, edits, head_bytes, total, since };
+    let waiting = Waiting { exchange, served, edits, head_bytes, since };
     http.state = HttpState::Waiting(Box::new(waiting));
     Ok(HttpStep::Wait)
 }
@@ -74,7 +72,8 @@ impl Waiting {
             return gave_up(Reason::ClientBroke(fault), cx);
         }
         if self.patience_ends(http, client, cx).is_some_and(|end| end <= cx.now) {
-            match client.socket.receive(&mut cx.scratch[..HTTP_HEAD_BYTES_MAX]) {
+            let room = HTTP_HEAD_BYTES_MAX - http.input.len();
+            match client.socket.receive(&mut cx.scratch[..room]) {
                 Received::Bytes(count) => http.input.extend_from_slice(&cx.scratch[..count]),
                 Received::WouldBlock => {}
                 Received::Eof => return gave_up(Reason::ClientLeft, cx),
@@ -116,12 +115,12 @@ impl Waiting {
     }
 
     /// When to see whether the client has left, as for one that waits for its answer; `None` if it
-    /// has not finished sending, or has asked for more.
+    /// has not finished sending. What it has sent in front of its end is read for that, as far as
+    /// it may be kept.
     pub fn patience_ends(&self, http: &Http, client: &Client, cx: &Context) -> Option<Instant> {
         let may_have_left = client.socket.can_read()
             && (client.socket.is_ending() || client.socket.tls().is_some())
-            && self.exchange.reads_no_body()
-            && http.input.len() == self.total
+            && http.input.len() < HTTP_HEAD_BYTES_MAX
             && cx.service(client.home.service).abort_on_close;
         may_have_left.then(|| self.since + HTTP_UNWATCHED)
     }
