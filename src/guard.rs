@@ -226,7 +226,7 @@ impl Guard {
     pub fn request<'a>(
         &mut self,
         asking: &Asking,
-        field: impl Fn(&str) -> Option<&'a [u8]>,
+        field: impl Fn(&str, usize) -> Option<&'a [u8]>,
         service: &mut ServiceGuard,
         now: u64,
     ) -> Result<(), Refusal> {

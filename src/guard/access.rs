@@ -52,7 +52,7 @@ impl Access {
                 Refused::OnlyCounted => Ok(()),
                 Refused::Really => {
                     let kind = RefusalKind::Denied;
-                    Err(Refusal { rule: *rule, kind, retry_after: None })
+                    Err(Refusal { rule: *rule, kind, is_own: false, retry_after: None })
                 }
             },
         }

@@ -87,14 +87,15 @@ impl Banning {
         now: Instant,
         book: &mut RuleBook,
     ) -> Result<(), Refusal> {
-        if self.bans.is_empty() || self.bans.find(address, now).is_none() {
+        if self.bans.is_empty() || !self.is_meant(address, now) {
             return Ok(());
         }
         let Some(rule) = self.rule else { return Ok(()) };
         match book.refuse_some(rule, count) {
             Refused::OnlyCounted => Ok(()),
             Refused::Really => {
-                Err(Refusal { rule, kind: RefusalKind::Denied, retry_after: None })
+                let kind = RefusalKind::Denied;
+                Err(Refusal { rule, kind, is_own: false, retry_after: None })
             }
         }
     }
@@ -103,7 +104,18 @@ impl Banning {
     #[inline]
     pub fn bars(&self, address: IpAddr, now: Instant, book: &RuleBook) -> bool {
         let is_in_force = || self.rule.is_some_and(|rule| book.is_in_force(rule));
-        self.is_on() && self.bans.find(address, now).is_some() && is_in_force()
+        self.is_on() && self.is_meant(address, now) && is_in_force()
+    }
+
+    /// Whether there is a ban that holds for this address: one that was made here holds for a whole
+    /// /64 of IPv6, and for none of those that are exempt in it.
+    fn is_meant(&self, address: IpAddr, now: Instant) -> bool {
+        let holds = |ban: &Ban| ban.until > now && (ban.by != BY || !self.is_exempt(address));
+        self.bans.all_of(address).any(|(_, ban)| holds(ban))
+    }
+
+    fn is_exempt(&self, address: IpAddr) -> bool {
+        self.exempt.iter().any(|it| it.contains(address))
     }
 
     /// Whether strikes are counted.
@@ -114,8 +126,8 @@ impl Banning {
 
     /// A client did what it should not; perhaps it is banned for it.
     pub fn strike(&mut self, address: IpAddr, why: &str, now: Instant) {
+        let is_exempt = self.is_exempt(address);
         let (Some(terms), Some(strikes)) = (&self.terms, &mut self.strikes) else { return };
-        let is_exempt = self.exempt.iter().any(|it| it.contains(address));
         // Who is banned already is not banned longer for what was under way.
         if is_exempt || self.bans.find(address, now).is_some() {
             return;
@@ -215,6 +227,30 @@ mod tests {
         let after = now + Duration::from_secs(600);
         assert!(banning.check(one, 1, after, &mut book).is_ok());
         assert!(banning.end_one(after).is_some() && banning.end_one(after).is_none());
+    }
+
+    #[test]
+    fn the_exempt_of_a_network_that_is_banned_by_strikes_come_in() {
+        let now = Instant::now();
+        let mut book = RuleBook::default();
+        let mut banning = Banning::new((1, 2));
+        let exempt = Cidr::parse_list("2001:db8::1").unwrap();
+        let settings = BanSettings { after: Some(1), exempt, ..BanSettings::DEFAULT };
+        book.begin_change(&DryRun::None);
+        banning.follow(&settings, now, &mut book);
+        book.end_change();
+        let at = |text: &str| text.parse::<IpAddr>().unwrap();
+        banning.strike(at("2001:db8::bad"), "a bad request", now);
+        assert!(banning.check(at("2001:db8::2"), 1, now, &mut book).is_err());
+        assert!(banning.check(at("2001:db8::1"), 1, now, &mut book).is_ok());
+        assert!(!banning.bars(at("2001:db8::1"), now, &book));
+        let network = Cidr::parse("2001:db8::/64").unwrap();
+        let ban = Ban::lasting(Duration::from_secs(9), "", "ops", now, SystemTime::now());
+        banning.ban(network, ban, &mut book);
+        assert!(
+            banning.check(at("2001:db8::1"), 1, now, &mut book).is_err(),
+            "somebody told it"
+        );
     }
 
     #[test]

@@ -63,6 +63,12 @@ impl Gcra {
         (self.say(true, 0, tat - now), tat)
     }
 
+    /// The time of one for whom `units` were let in that did not come. What it was before may have
+    /// been earlier, and then was as good as this one.
+    pub fn undo(&self, tat: u64, units: u32) -> u64 {
+        tat.saturating_sub(u64::from(units).saturating_mul(self.interval))
+    }
+
     #[inline]
     fn say(&self, admitted: bool, retry_after: u64, owed: u64) -> Decision {
         let left = self.tolerance.saturating_add(self.interval).saturating_sub(owed);

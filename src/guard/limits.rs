@@ -9,7 +9,7 @@ use std::num::NonZeroU32;
 
 use super::common::Shape;
 use super::gcra::{Decision, Gcra};
-use super::key::ClientKey;
+use super::key::{ClientKey, Secret};
 use super::refusal::{Refusal, RefusalKind};
 use super::rules::{Refused, RuleBook, RuleId, Scope};
 use super::table::{Table, TableCounts};
@@ -206,30 +206,50 @@ impl ServiceLimits {
         !self.requests.is_empty()
     }
 
-    /// Whether a request of this client may come; `field` is the value of the field of a name.
+    /// Whether a request of this client may come; `field` is the value of the first, second, ...
+    /// field of a name. Of all limits, and of all values that one goes by, none is used up unless
+    /// all let it in.
     pub fn request<'a>(
         &mut self,
         client: IpAddr,
-        field: impl Fn(&str) -> Option<&'a [u8]>,
+        field: impl Fn(&str, usize) -> Option<&'a [u8]>,
         now: u64,
         book: &mut RuleBook,
     ) -> Result<(), Refusal> {
         if book.common.exempts(client) {
             return Ok(());
         }
-        for limit in &mut self.requests {
-            let by_address = || ClientKey::of_address(client, limit.shape.ipv6_prefix);
-            let key = match &limit.by {
-                LimitBy::Ip => by_address(),
-                LimitBy::Service => ClientKey::EVERYBODY,
-                LimitBy::Header(name) => match field(name) {
-                    Some(value) => ClientKey::of_text(value, book.common.secret()),
-                    None => by_address(),
-                },
-            };
-            limit.ask(key, now, book)?;
+        let secret = book.common.secret();
+        for at in 0..self.requests.len() {
+            let mut nth = 0;
+            while let Some(key) = self.requests[at].key(client, &field, nth, secret) {
+                if let Err(refusal) = self.requests[at].ask(key, now, book) {
+                    self.give_back(client, &field, (at, nth), secret);
+                    return Err(refusal);
+                }
+                nth += 1;
+            }
         }
         Ok(())
+    }
+
+    /// A request was refused by the limit at this place, going by that value: those before it have
+    /// let it in, and it did not come.
+    #[cold]
+    fn give_back<'a>(
+        &mut self,
+        client: IpAddr,
+        field: &impl Fn(&str, usize) -> Option<&'a [u8]>,
+        (refused_at, refused_nth): (usize, usize),
+        secret: Secret,
+    ) {
+        for (at, limit) in self.requests.iter_mut().enumerate().take(refused_at + 1) {
+            let end = if at == refused_at { refused_nth } else { usize::MAX };
+            let keys = (0..end).map_while(|nth| limit.key(client, field, nth, secret));
+            for key in keys.collect::<Vec<_>>() {
+                limit.table.give_back(key, 1, &limit.law);
+            }
+        }
     }
 
     /// What the limit of this rule allows.
@@ -268,13 +288,16 @@ impl Cap {
         book: &mut RuleBook,
     ) -> Result<Admission, Refusal> {
         let key = self.key(client);
+        let shared_before = self.table.counts().shared;
         if self.table.begin(key, self.most, now) {
             return Ok(Admission(self.edition));
         }
+        let is_own = self.table.counts().shared == shared_before;
         match book.refuse(self.rule) {
             Refused::OnlyCounted => Ok(Admission::UNCOUNTED),
             Refused::Really => {
-                Err(Refusal { rule: self.rule, kind: RefusalKind::Limited, retry_after: None })
+                let kind = RefusalKind::Limited;
+                Err(Refusal { rule: self.rule, kind, is_own, retry_after: None })
             }
         }
     }
@@ -300,6 +323,25 @@ impl RateLimit {
         RateLimit { rule, rate, law, by: by.clone(), shape, table }
     }
 
+    /// By what a request of this client is counted: the first key, the second and so on.
+    fn key<'a>(
+        &self,
+        client: IpAddr,
+        field: &impl Fn(&str, usize) -> Option<&'a [u8]>,
+        nth: usize,
+        secret: Secret,
+    ) -> Option<ClientKey> {
+        let by_address = || ClientKey::of_address(client, self.shape.ipv6_prefix);
+        match &self.by {
+            LimitBy::Ip => (nth == 0).then(by_address),
+            LimitBy::Service => (nth == 0).then_some(ClientKey::EVERYBODY),
+            LimitBy::Header(name) => match field(name, nth) {
+                Some(value) => Some(ClientKey::of_text(value, secret)),
+                None => (nth == 0).then(by_address),
+            },
+        }
+    }
+
     fn ask_by_address(
         &mut self,
         client: IpAddr,
@@ -310,20 +352,26 @@ impl RateLimit {
     }
 
     fn ask(&mut self, key: ClientKey, now: u64, book: &mut RuleBook) -> Result<(), Refusal> {
+        let shared_before = self.table.counts().shared;
         let decision = self.table.ask(key, 1, &self.law, now);
         if decision.admitted {
             return Ok(());
         }
+        let is_alone = self.table.counts().shared == shared_before;
         match book.refuse(self.rule) {
             Refused::OnlyCounted => Ok(()),
-            Refused::Really => Err(refusal(self.rule, &decision)),
+            Refused::Really => {
+                let is_own = is_alone && self.by == LimitBy::Ip;
+                Err(Refusal { is_own, ..refusal(self.rule, &decision) })
+            }
         }
     }
 }
 
 fn refusal(rule: RuleId, decision: &Decision) -> Refusal {
     let seconds = u32::try_from(decision.retry_after_seconds()).unwrap_or(u32::MAX);
-    Refusal { rule, kind: RefusalKind::Limited, retry_after: NonZeroU32::new(seconds) }
+    let kind = RefusalKind::Limited;
+    Refusal { rule, kind, is_own: true, retry_after: NonZeroU32::new(seconds) }
 }
 
 impl Fill {

@@ -96,6 +96,15 @@ impl Table {
         }
     }
 
+    /// So many units were let in and did not come. What neighbours share stays as it is.
+    #[cold]
+    pub fn give_back(&mut self, key: ClientKey, units: u32, law: &Gcra) {
+        let own = self.ways(self.bucket_of(key)).find(|&at| self.is_of(at, key));
+        if let Some(at) = own {
+            self.slots[at][TAT] = law.undo(self.slots[at][TAT], units);
+        }
+    }
+
     /// One connection more of this client, of which at most so many may be open at once. What was
     /// begun is to be given back by [`Table::end`].
     #[inline]

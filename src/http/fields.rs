@@ -133,6 +133,12 @@ impl Fields {
         self.list.iter().find(named).map(|field| field.value)
     }
 
+    /// The value of the first, second, ... field with this name, in any case.
+    pub fn nth(&self, bytes: &[u8], name: &str, nth: usize) -> Option<Span> {
+        let named = |field: &&Field| field.name.of(bytes).eq_ignore_ascii_case(name.as_bytes());
+        self.list.iter().filter(named).nth(nth).map(|field| field.value)
+    }
+
     /// The value of the first cookie with this name that the client sent.
     pub fn cookie(&self, bytes: &[u8], name: &str) -> Option<Span> {
         self.of_kind(FieldKind::Cookie).find_map(|field| {

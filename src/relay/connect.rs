@@ -179,8 +179,8 @@ fn pick(wants: Wants, client: &mut Client, cx: &mut Context) -> Result<ServerId,
     let ask = Ask { client: client.address.ip(), key: client.hash_key(), now: cx.now };
     let picked = cx.backends.pick(client.home.pool, &ask, client.tried());
     let refused = |refusal| match refusal {
-        // It does not wait twice.
-        NoBackend::NoRoom if is_called => Reason::Refused(NoBackend::QueueTimeout),
+        // It was called to hear that nobody is to have work, and does not wait again.
+        NoBackend::NoRoom if is_called => Reason::Refused(NoBackend::AllDown),
         refusal => refused(client, refusal),
     };
     let backend = picked.map_err(|refusal| Attempt::Over(refused(refusal)))?;

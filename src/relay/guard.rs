@@ -119,9 +119,6 @@ pub fn datagrams(client: FlowKey, count: u64, cx: &mut Context) -> bool {
         asked = cx.guard.connection(address, count, &mut service.guard);
     }
     let Err(refusal) = asked else { return true };
-    if refusal.kind == RefusalKind::Limited {
-        strike(address, client.listener, "a limit of datagrams", cx);
-    }
     tell(&refusal, address, client.listener, None, cx);
     false
 }
@@ -133,7 +130,9 @@ pub fn request(service: ServiceId, client: &Client, cx: &mut Context) -> Option<
     let asking = Asking { client: who_asks(client, cx) };
     let rules = &mut cx.services.get_mut(service)?.guard;
     let fields = &cx.http.fields;
-    let field = |name: &str| fields.find(&cx.scratch, name).map(|it| it.of(&cx.scratch));
+    let field = |name: &str, nth: usize| {
+        fields.nth(&cx.scratch, name, nth).map(|it| it.of(&cx.scratch))
+    };
     let answer = cx.guard.request(&asking, field, rules, now);
     let quota = answer.err().and_then(|refusal| rules.limits.quota(refusal.rule));
     let Err(refusal) = answer else {
@@ -171,7 +170,7 @@ fn tell_tried(client: &Client, cx: &mut Context) {
 
 /// Somebody was refused: perhaps a strike, and a line of the log.
 fn refused(refusal: &Refusal, address: IpAddr, client: &Client, cx: &mut Context) {
-    if refusal.kind == RefusalKind::Limited {
+    if refusal.is_own {
         strike(address, client.listener, "more than a limit lets in", cx);
     }
     tell(refusal, address, client.listener, client.home.service, cx);
