@@ -17,6 +17,7 @@ pub mod banning;
 pub mod bans;
 pub mod common;
 mod datagrams;
+mod editions;
 pub mod gcra;
 pub mod key;
 pub mod limits;
@@ -147,6 +148,7 @@ impl Guard {
     pub fn begin_change(&mut self, settings: &ProcessSettings, now: Instant) {
         self.book.begin_change(&settings.guard_dry_run);
         self.book.common.settings = settings.client_limits.clone();
+        self.book.common.changed_at = self.time(now);
         self.banning.follow(&settings.bans, now, &mut self.book);
     }
 

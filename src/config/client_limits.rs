@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::complaint::Wrong;
-use super::guard::is_rule_name;
+use super::guard::{OWN_RULES, is_rule_name};
 use super::key::SettingKey;
 use super::rate::Rate;
 use super::{Cidr, escaped};
@@ -108,6 +108,9 @@ impl RequestLimit {
                 Some(("by", by)) => {
                     limit.by = LimitBy::parse(by).ok_or_else(|| wrong(BY_WANT))?;
                 }
+                Some(("name", name)) if OWN_RULES.contains(&name) => {
+                    return Err(wrong("a name that no other rule has"));
+                }
                 Some(("name", name)) if is_rule_name(name) => {
                     limit.name = Some(name.to_owned());
                 }
@@ -192,6 +195,7 @@ mod tests {
             ("10/s,by=header:", "want by=ip"),
             ("10/s,by=header:a b", "want by=ip"),
             ("10/s,name=a b", "want a name of letters, digits"),
+            ("10/s,name=ban", "want a name that no other rule has"),
             ("10/s,name=", "want a name of letters, digits"),
             ("10/s,burst", "want burst=N, by=ip, by=header:NAME or by=service, or name=NAME"),
         ];

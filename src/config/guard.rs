@@ -26,11 +26,20 @@ impl DryRun {
             "none" => return Ok(DryRun::None),
             _ => {}
         }
-        let names = text.split(',').map(|name| match is_rule_name(name) {
+        let is_one = |name: &str| is_rule_name(name) && !["all", "none"].contains(&name);
+        let names = text.split(',').map(|name| match is_one(name) {
             true => Ok(name.to_owned()),
             false => Err(Wrong::found(text, DRY_WANT)),
         });
         Ok(DryRun::Rules(names.collect::<Result<_, _>>()?))
+    }
+
+    /// The names that it has.
+    pub fn names(&self) -> &[String] {
+        match self {
+            DryRun::Rules(names) => names,
+            DryRun::None | DryRun::All => &[],
+        }
     }
 
     /// Whether the rule of this name is only tried.
@@ -58,6 +67,21 @@ pub fn is_rule_name(name: &str) -> bool {
     let is_short = name.len() <= RULE_NAME_BYTES_MAX;
     !name.is_empty() && is_short && !name.starts_with('-') && name.bytes().all(is_fit)
 }
+
+/// The names of rules that no limit of requests may have for its own.
+pub const OWN_RULES: &[&str] = &[
+    "all",
+    "ban",
+    "bandwidth",
+    "connection-rate",
+    "connections",
+    "datagram-rate",
+    "datagram-total",
+    "deny",
+    "flows",
+    "handshake-rate",
+    "none",
+];
 
 /// The settings of this file by name.
 #[expect(missing_docs, reason = "their paths say what they are")]

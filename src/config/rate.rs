@@ -71,8 +71,12 @@ impl Rate {
         let first = parts.next().unwrap_or_default();
         let mut rate = Rate::parse_alone(first, text)?;
         let mut left = Vec::new();
+        let mut has_burst = false;
         for part in parts {
             match part.strip_prefix("burst=") {
+                Some(_) if std::mem::replace(&mut has_burst, true) => {
+                    return Err(Wrong::found_in(part, text, "one burst"));
+                }
                 Some(burst) => {
                     let want = format!("burst= and a number from 1 to {}", limits::BURST_MAX);
                     let wrong = || Wrong::found_in(part, text, want.clone());
@@ -152,6 +156,10 @@ mod tests {
             ("0/s", "found '0/s', want a number from 1 to 1000000 before /s"),
             ("-1/s", "want a number from 1 to 1000000 before /s"),
             ("1000001/s", "want a number from 1 to 1000000 before /s"),
+            (
+                "10/s,burst=1,burst=2",
+                "found 'burst=2' in '10/s,burst=1,burst=2', want one burst",
+            ),
             ("10/s,burst=0", "want burst= and a number from 1 to 1000000"),
             ("10/s,5", "want burst=N and nothing else"),
             ("10,burst=5", "; did you mean 10/s?"),

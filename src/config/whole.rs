@@ -148,7 +148,11 @@ pub(super) fn without_effect(config: &Config) -> Vec<Complaint> {
     let http = http.map(|key| (key, check_http_listener(config)));
     let hello = [SettingKey::TLS_HANDSHAKE_TIMEOUT, SettingKey::LIMIT_HANDSHAKE_RATE];
     let hello = hello.map(|key| (key, check_hello_listener(config)));
-    let all = http.into_iter().chain(hello);
+    let bans = [SettingKey::BAN_WINDOW, SettingKey::BAN_TIME, SettingKey::BAN_EXEMPT];
+    let strikes = config.process.bans.after.map(drop);
+    let strikes = strikes.ok_or_else(|| Wrong::without(SettingKey::BAN_AFTER, "N"));
+    let bans = bans.map(|key| (key, strikes.clone()));
+    let all = http.into_iter().chain(hello).chain(bans);
     all.filter(|(key, _)| config.given.contains(key))
         .filter_map(|(key, checked)| Some(Complaint::new(key, checked.err()?)))
         .collect()

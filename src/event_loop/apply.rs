@@ -13,6 +13,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
+use log::warn;
+
 use crate::access_log::AccessLog;
 use crate::backends::{Backends, Joins, PoolPlan, SeatPlan, StickyKey};
 use crate::balance;
@@ -401,6 +403,9 @@ impl EventLoop {
             }
         }
         self.cx.guard.book.end_change();
+        for name in self.cx.guard.book.unknown_tries() {
+            warn!("guard: no rule is called {name}, so none of that name is only tried");
+        }
         for (spec, &id) in change.new.listeners.iter().zip(ids) {
             if spec.listen.protocol.is_udp() {
                 self.change_datagram_listener(id, udp_settings(change.new, spec));

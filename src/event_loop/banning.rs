@@ -12,6 +12,7 @@ use crate::config::{Cidr, duration_text};
 use crate::control::state::{SavedBan, bans_of};
 use crate::event::Key;
 use crate::guard::Guard;
+use crate::guard::banning::News;
 use crate::guard::bans::{Ban, Made};
 use crate::limits::{
     BAN_EVENTS_PER_TURN, BANS_ENDED_PER_TURN, DURATION_MAX, GUARD_LINES, SWEPT_PER_TURN,
@@ -88,7 +89,14 @@ impl EventLoop {
     fn tell_of_bans(&mut self) {
         let now = self.cx.now;
         for _ in 0..BAN_EVENTS_PER_TURN {
-            let Some(network) = self.cx.guard.banning.next_untold() else { break };
+            let network = match self.cx.guard.banning.next_untold() {
+                Some(News::Banned(network)) => network,
+                Some(News::Displaced(network)) => {
+                    self.tell_of_ban(network, json!({"what": "displaced"}));
+                    continue;
+                }
+                None => break,
+            };
             let Some(ban) = self.cx.guard.banning.bans.get(network) else { continue };
             if self.banishing.lines.allows(now, GUARD_LINES) {
                 let time = duration_text(ban.until.saturating_duration_since(now));

@@ -1,9 +1,16 @@
 //! Bytes a second that the clients of a listener are sent, each client with all its connections.
 //!
-//! What was sent is owed as time, and paid by waiting: who owes more than the burst has to wait
+//! What was sent is owed in bytes, and paid by waiting: who owes more than the burst has to wait
 //! until it owes no more than that. Nobody is asked before a write, so a turn may send more than
-//! the share; then the wait is longer. Pure: the time is passed in, as [`super::Guard::time`] has
-//! it.
+//! the share; then the wait is longer.
+//!
+//! ```text
+//!   bytes paid since the start   ____/----      a clock that counts bytes where others count
+//!                            ___/               seconds; its pace is the rate. Another rate bends
+//!                                               it, and holds for all that is owed already
+//! ```
+//!
+//! Pure: the time is passed in, as [`super::Guard::time`] has it.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -20,12 +27,31 @@ pub struct BandwidthLimit {
     rule: RuleId,
     share: Bandwidth,
     shape: Shape,
+    /// By the clock that counts bytes.
     table: Table,
+    clock: Clock,
+}
+
+/// How much everybody who waited could have paid.
+#[derive(Debug, Clone, Copy, Default)]
+struct Clock {
+    /// Until then it went by another rate.
+    since: u64,
+    /// What it stood at.
+    paid: u64,
+}
+
+impl Clock {
+    fn at(self, now: u64, rate: u64) -> u64 {
+        let passed = u128::from(now.saturating_sub(self.since));
+        let paid = u128::from(self.paid) + passed * u128::from(rate) / 1_000_000_000;
+        u64::try_from(paid).unwrap_or(u64::MAX)
+    }
 }
 
 /// How long so many bytes take at this rate, in nanoseconds.
 fn takes(bytes: u64, rate: u64) -> u64 {
-    let nanos = u128::from(bytes) * 1_000_000_000 / u128::from(rate.max(1));
+    let nanos = (u128::from(bytes) * 1_000_000_000).div_ceil(u128::from(rate.max(1)));
     u64::try_from(nanos).unwrap_or(u64::MAX)
 }
 
@@ -41,9 +67,16 @@ impl BandwidthLimit {
         let rule = book.enter(scope, "bandwidth");
         let shape = book.common.shape(&LimitBy::Ip);
         let new = || Table::new(shape.slots, book.common.secret());
-        let before = before.filter(|it| it.shape == shape);
-        let table = before.map_or_else(new, |before| before.table);
-        BandwidthLimit { rule, share, shape, table }
+        match before.filter(|it| it.shape == shape) {
+            Some(before) => {
+                let since = book.common.changed_at;
+                let clock = Clock { since, paid: before.clock.at(since, before.share.rate) };
+                BandwidthLimit { rule, share, clock, ..before }
+            }
+            None => {
+                BandwidthLimit { rule, share, shape, table: new(), clock: Clock::default() }
+            }
+        }
     }
 
     fn key(&self, client: IpAddr) -> ClientKey {
@@ -52,7 +85,8 @@ impl BandwidthLimit {
 
     /// This client was sent so many bytes.
     pub fn charge(&mut self, client: IpAddr, bytes: u64, now: u64) {
-        self.table.charge(self.key(client), takes(bytes, self.share.rate), now);
+        let now = self.clock.at(now, self.share.rate);
+        self.table.charge(self.key(client), bytes, now);
     }
 
     /// For how long it is to be sent nothing; zero if it may be sent something now, or if the rule
@@ -64,8 +98,9 @@ impl BandwidthLimit {
         now: u64,
         book: &mut RuleBook,
     ) -> Duration {
-        let owed = self.table.owed(self.key(client), now);
-        let late = owed.saturating_sub(takes(self.share.burst, self.share.rate));
+        let Bandwidth { rate, burst } = self.share;
+        let owed = self.table.owed(self.key(client), self.clock.at(now, rate));
+        let late = owed.saturating_sub(burst);
         if late == 0 || book.common.exempts(client) {
             return Duration::ZERO;
         }
@@ -73,7 +108,7 @@ impl BandwidthLimit {
             true => book.refuse(self.rule) == Refused::OnlyCounted,
             false => book.get(self.rule).is_some_and(|rule| rule.is_dry),
         };
-        if is_dry { Duration::ZERO } else { Duration::from_nanos(late) }
+        if is_dry { Duration::ZERO } else { Duration::from_nanos(takes(late, rate)) }
     }
 }
 
@@ -105,8 +140,23 @@ mod tests {
     }
 
     #[test]
+    fn another_rate_holds_for_what_is_owed_already() {
+        let mut book = RuleBook::default();
+        let mut limit = limit("1k/s,burst=1k", &mut book);
+        let client = IpAddr::from([192, 0, 2, 1]);
+        limit.charge(client, 101 << 10, 0);
+        assert_eq!(limit.wait(client, true, 0, &mut book), Duration::from_secs(100));
+        book.common.changed_at = 50 * SECOND;
+        let share = Bandwidth::parse("10k/s,burst=1k").unwrap().unwrap();
+        let scope = Scope::Listener("web".into());
+        let limit = BandwidthLimit::follow(Some(limit), share, &scope, &mut book);
+        assert_eq!(limit.wait(client, true, 50 * SECOND, &mut book), Duration::from_secs(5));
+        assert_eq!(limit.wait(client, true, 55 * SECOND, &mut book), Duration::ZERO);
+    }
+
+    #[test]
     fn a_rate_beyond_a_byte_a_nanosecond_is_exact_too() {
         assert_eq!(takes(1 << 34, 1 << 34), SECOND);
-        assert_eq!(takes(3, 1 << 31), 1);
+        assert_eq!(takes(3, 1 << 31), 2);
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Instant, SystemTime};
 use crate::config::{BanSettings, Cidr};
 use crate::limits::BAN_EVENTS_WAITING;
 
-use super::bans::{Ban, Bans, Made};
+use super::bans::{BY_STRIKES, Ban, Bans, Made};
 use super::rules::{Refused, RuleBook, RuleId, Scope};
 use super::strikes::{Strikes, Terms, client_of};
 use super::{Refusal, RefusalKind};
@@ -14,8 +14,14 @@ use super::{Refusal, RefusalKind};
 /// What the rule is called.
 pub const RULE: &str = "ban";
 
-/// Who stands behind a ban that nobody told.
-pub const BY: &str = "strikes";
+/// Something that was done here, and of which nobody was told yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum News {
+    /// A network was banned.
+    Banned(Cidr),
+    /// A ban ended for another one.
+    Displaced(Cidr),
+}
 
 /// Who is banned, and who is about to be.
 #[derive(Debug)]
@@ -30,8 +36,8 @@ pub struct Banning {
     pub made_by_strikes: u64,
     /// What was counted as a strike.
     pub strikes_counted: u64,
-    /// Bans that were made here, until somebody tells of them.
-    untold: Vec<Cidr>,
+    /// What was done here, until somebody tells of it.
+    untold: Vec<News>,
     rule: Option<RuleId>,
     terms: Option<Terms>,
     exempt: Vec<Cidr>,
@@ -110,7 +116,8 @@ impl Banning {
     /// Whether there is a ban that holds for this address: one that was made here holds for a whole
     /// /64 of IPv6, and for none of those that are exempt in it.
     fn is_meant(&self, address: IpAddr, now: Instant) -> bool {
-        let holds = |ban: &Ban| ban.until > now && (ban.by != BY || !self.is_exempt(address));
+        let holds =
+            |ban: &Ban| ban.until > now && (!ban.is_by_strikes() || !self.is_exempt(address));
         self.bans.all_of(address).any(|(_, ban)| holds(ban))
     }
 
@@ -135,13 +142,23 @@ impl Banning {
         self.strikes_counted += 1;
         let Some(out) = strikes.strike(address, terms, now) else { return };
         let why = format!("{} strikes, the last one: {why}", out.strikes);
-        let ban = Ban::lasting(out.time, &why, BY, now, SystemTime::now());
-        self.bans.set(out.network, ban);
+        let ban = Ban::lasting(out.time, &why, BY_STRIKES, now, SystemTime::now());
+        let made = self.bans.set(out.network, ban);
+        if made == Made::NoRoom {
+            return;
+        }
         self.changes += 1;
         self.made += 1;
         self.made_by_strikes += 1;
+        self.note(News::Banned(out.network));
+        if let Made::InPlaceOf(other) = made {
+            self.note(News::Displaced(other));
+        }
+    }
+
+    fn note(&mut self, news: News) {
         if self.untold.len() < BAN_EVENTS_WAITING {
-            self.untold.push(out.network);
+            self.untold.push(news);
         }
     }
 
@@ -189,8 +206,8 @@ impl Banning {
         Some(ended)
     }
 
-    /// A ban that was made here, and of which nobody was told yet.
-    pub fn next_untold(&mut self) -> Option<Cidr> {
+    /// Something that was done here, and of which nobody was told yet.
+    pub fn next_untold(&mut self) -> Option<News> {
         self.untold.pop()
     }
 }

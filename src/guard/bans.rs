@@ -4,7 +4,8 @@
 //! and beside it stands what the clock on the wall will say, for people and for the next process.
 //!
 //! A look at an address is one probe of a hash table for each length of prefix that some ban has.
-//! At the most bans there may be the one that ends soonest makes room.
+//! At the most bans there may be the one that ends soonest makes room: of those that were made by
+//! strikes, as long as there is one. What somebody told never makes room for them.
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
@@ -13,6 +14,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crate::config::Cidr;
 use crate::limits::BANS_MAX;
+
+/// Who stands behind a ban that nobody told.
+pub const BY_STRIKES: &str = "strikes";
 
 /// A network that is banned.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +41,8 @@ pub struct Bans {
     order: BTreeSet<Cidr>,
     /// The same, in the order in which they end.
     ends: BTreeSet<(Instant, Cidr)>,
+    /// Those of them that were made by strikes.
+    ends_by_strikes: BTreeSet<(Instant, Cidr)>,
     /// How many there are of each length of prefix, the longest first; of IPv4 and IPv6.
     lengths: [Vec<(u8, usize)>; 2],
 }
@@ -50,6 +56,8 @@ pub enum Made {
     Instead(Ban),
     /// There were too many: this one ended for it.
     InPlaceOf(Cidr),
+    /// It is not there: there are too many that somebody told.
+    NoRoom,
 }
 
 impl Ban {
@@ -64,6 +72,11 @@ impl Ban {
         }
     }
 
+    /// Whether nobody told it.
+    pub fn is_by_strikes(&self) -> bool {
+        self.by == BY_STRIKES
+    }
+
     /// How long it goes on.
     pub fn left(&self, now: Instant) -> Duration {
         self.until.saturating_duration_since(now)
@@ -75,16 +88,19 @@ impl Bans {
     pub fn set(&mut self, network: Cidr, ban: Ban) -> Made {
         let made = match self.remove(network) {
             Some(before) => Made::Instead(before),
-            None if self.all.len() >= BANS_MAX => match self.ends.first().copied() {
-                Some((_, soonest)) => {
-                    self.remove(soonest);
-                    Made::InPlaceOf(soonest)
+            None if self.all.len() >= BANS_MAX => match self.makes_room_for(&ban) {
+                Some(other) => {
+                    self.remove(other);
+                    Made::InPlaceOf(other)
                 }
-                None => Made::New,
+                None => return Made::NoRoom,
             },
             None => Made::New,
         };
         self.ends.insert((ban.until, network));
+        if ban.is_by_strikes() {
+            self.ends_by_strikes.insert((ban.until, network));
+        }
         self.order.insert(network);
         self.all.insert(network, ban);
         let lengths = self.lengths_of(network.address);
@@ -98,10 +114,16 @@ impl Bans {
         made
     }
 
+    fn makes_room_for(&self, ban: &Ban) -> Option<Cidr> {
+        let told = self.ends.first().filter(|_| !ban.is_by_strikes());
+        self.ends_by_strikes.first().or(told).map(|(_, network)| *network)
+    }
+
     /// This network may come again.
     pub fn remove(&mut self, network: Cidr) -> Option<Ban> {
         let ban = self.all.remove(&network)?;
         self.ends.remove(&(ban.until, network));
+        self.ends_by_strikes.remove(&(ban.until, network));
         self.order.remove(&network);
         let lengths = self.lengths_of(network.address);
         lengths.retain_mut(|(prefix, count)| {
@@ -245,6 +267,22 @@ mod tests {
         assert_eq!(bans.set(next, ban(100, now)), Made::InPlaceOf(cidr("0.0.0.35")));
         assert_eq!(bans.len(), BANS_MAX);
         assert!(found(&bans, "0.0.0.35", now).is_empty());
+    }
+
+    #[test]
+    fn what_somebody_told_makes_no_room_for_what_strikes_made() {
+        let now = Instant::now();
+        let mut bans = Bans::default();
+        let by_strikes = |seconds| Ban { by: BY_STRIKES.to_owned(), ..ban(seconds, now) };
+        for at in 0..BANS_MAX as u32 - 1 {
+            bans.set(Cidr::around(IpAddr::V4(at.into()), 32), ban(5, now));
+        }
+        assert_eq!(bans.set(cidr("::1"), by_strikes(900)), Made::New);
+        assert_eq!(bans.set(cidr("::2"), by_strikes(900)), Made::InPlaceOf(cidr("::1")));
+        assert_eq!(bans.set(cidr("::3"), ban(5, now)), Made::InPlaceOf(cidr("::2")));
+        assert_eq!(bans.set(cidr("::4"), by_strikes(900)), Made::NoRoom);
+        assert!(bans.ends_by_strikes.is_empty() && bans.len() == BANS_MAX);
+        assert_eq!(bans.set(cidr("::4"), ban(9, now)), Made::InPlaceOf(cidr("0.0.0.0")));
     }
 
     #[test]

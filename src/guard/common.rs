@@ -12,9 +12,9 @@ use crate::limits::LIMIT_WAYS;
 pub struct Common {
     /// What the operator asked for.
     pub settings: LimitSettings,
+    /// When that was, as [`super::Guard::time`] has it.
+    pub changed_at: u64,
     secret: Secret,
-    /// The number of the table of connections that was made last.
-    last_edition: u8,
 }
 
 /// What cannot be changed of a table.
@@ -31,7 +31,7 @@ impl Default for Common {
         let random = RandomState::new();
         let half = |n: u8| u128::from(random.hash_one(n));
         let secret = Secret::of(half(0) << 64 | half(1));
-        Common { settings: LimitSettings::DEFAULT, secret, last_edition: 1 }
+        Common { settings: LimitSettings::DEFAULT, changed_at: 0, secret }
     }
 }
 
@@ -53,11 +53,5 @@ impl Common {
             _ => self.settings.clients as usize,
         };
         Shape { slots, ipv6_prefix: self.settings.ipv6_prefix }
-    }
-
-    /// A number for another table of connections; 0 and 1 are none.
-    pub(super) fn next_edition(&mut self) -> u8 {
-        self.last_edition = self.last_edition.checked_add(1).unwrap_or(2);
-        self.last_edition
     }
 }

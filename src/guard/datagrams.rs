@@ -10,6 +10,7 @@
 use std::net::IpAddr;
 
 use super::common::Shape;
+use super::editions::Editions;
 use super::gcra::{Decision, Gcra};
 use super::key::ClientKey;
 use super::rules::{Refused, RuleBook, RuleId, Scope};
@@ -22,8 +23,7 @@ pub struct DatagramGuard {
     rate: Option<RateOf>,
     total: Option<TotalOf>,
     flows: Option<FlowsOf>,
-    /// How many tables of flows there were.
-    editions: u8,
+    editions: Editions,
 }
 
 #[derive(Debug)]
@@ -46,7 +46,6 @@ struct TotalOf {
 struct FlowsOf {
     rule: RuleId,
     most: u32,
-    edition: u8,
     shape: Shape,
     table: Table,
 }
@@ -104,16 +103,20 @@ impl DatagramGuard {
             law: Gcra::new(rate),
             tat,
         });
-        let before = self.flows.take().filter(|it| it.shape == shape);
+        let before = self.flows.take();
+        let before = before.filter(|it| wanted.flows.is_some() && it.shape == shape);
+        if before.is_none() {
+            self.editions.retire();
+        }
         let Some(most) = wanted.flows else { return };
         let rule = book.enter(scope, "flows");
-        self.flows = Some(match before {
-            Some(before) => FlowsOf { rule, most, ..before },
+        self.flows = match before {
+            Some(before) => Some(FlowsOf { rule, most, ..before }),
+            // Without a number no flow could be taken off again.
             None => {
-                self.editions = self.editions.wrapping_add(1);
-                FlowsOf { rule, most, edition: self.editions, shape, table: table() }
+                self.editions.begin().then(|| FlowsOf { rule, most, shape, table: table() })
             }
-        });
+        };
     }
 
     /// How many of so many datagrams of a client may come in; the others are counted as refused.
@@ -146,17 +149,21 @@ impl DatagramGuard {
 
     /// A flow of this client begins.
     pub fn begin(&mut self, client: IpAddr, now: u64) -> FlowCount {
-        let Some(FlowsOf { most, edition, shape, table, .. }) = &mut self.flows else {
+        let Some(FlowsOf { most, shape, table, .. }) = &mut self.flows else {
             return FlowCount::default();
         };
         let key = key(client, *shape);
-        FlowCount(table.begin(key, *most, now).then_some(*edition))
+        if !table.begin(key, *most, now) {
+            return FlowCount::default();
+        }
+        FlowCount(self.editions.count())
     }
 
     /// A flow is over that was counted so. Under another table it is not counted any more.
     pub fn end(&mut self, client: IpAddr, count: FlowCount) {
-        if let Some(flows) = &mut self.flows
-            && count == FlowCount(Some(flows.edition))
+        if let Some(number) = count.0
+            && self.editions.end(number)
+            && let Some(flows) = &mut self.flows
         {
             flows.table.end(key(client, flows.shape));
         }
@@ -198,7 +205,7 @@ mod tests {
         assert_eq!(guard.take(client, 8, 7, &mut book), 2);
         assert_eq!(guard.take(client, 1, 7, &mut book), 0);
         let counts: Vec<_> = guard.begin(client, 7).0.into_iter().collect();
-        assert_eq!(counts, [1]);
+        assert_eq!(counts, [2]);
         let second = guard.begin(client, 7);
         assert!(!guard.may_open(client, 1, &mut book));
         guard.end(client, second);

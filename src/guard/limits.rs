@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use std::num::NonZeroU32;
 
 use super::common::Shape;
+use super::editions::Editions;
 use super::gcra::{Decision, Gcra};
 use super::key::{ClientKey, Secret};
 use super::refusal::{Refusal, RefusalKind};
@@ -46,6 +47,7 @@ pub struct Fill {
 #[derive(Debug, Default)]
 pub struct ListenerLimits {
     connections: Option<Cap>,
+    editions: Editions,
     connection_rate: Option<RateLimit>,
     handshake_rate: Option<RateLimit>,
 }
@@ -62,8 +64,13 @@ struct Cap {
     rule: RuleId,
     most: u32,
     shape: Shape,
-    edition: u8,
     table: Table,
+}
+
+/// Whether somebody who may come is in the table.
+enum Counted {
+    Yes,
+    No,
 }
 
 /// A rate.
@@ -94,8 +101,7 @@ impl ListenerLimits {
     pub fn follow(&mut self, name: &str, wanted: &config::ListenerLimits, book: &mut RuleBook) {
         let scope = Scope::Listener(name.into());
         let config::ListenerLimits { connections, connection_rate, handshake_rate } = *wanted;
-        let before = self.connections.take();
-        self.connections = connections.map(|most| Cap::follow(before, most, &scope, book));
+        self.follow_cap(connections, &scope, book);
         let rate =
             |old: &mut Option<RateLimit>, new: Option<Rate>, name, book: &mut RuleBook| {
                 let before = old.take();
@@ -104,6 +110,24 @@ impl ListenerLimits {
             };
         rate(&mut self.connection_rate, connection_rate, "connection-rate", book);
         rate(&mut self.handshake_rate, handshake_rate, "handshake-rate", book);
+    }
+
+    fn follow_cap(&mut self, most: Option<u32>, scope: &Scope, book: &mut RuleBook) {
+        let shape = book.common.shape(&LimitBy::Ip);
+        let before = self.connections.take().filter(|it| most.is_some() && it.shape == shape);
+        if before.is_none() {
+            self.editions.retire();
+        }
+        let Some(most) = most else { return };
+        let rule = book.enter(scope, "connections");
+        self.connections = match before {
+            Some(before) => Some(Cap { rule, most, ..before }),
+            None => {
+                let table = || Table::new(shape.slots, book.common.secret());
+                // Without a number nobody could be taken off again.
+                self.editions.begin().then(|| Cap { rule, most, shape, table: table() })
+            }
+        };
     }
 
     /// Whether a client may connect. If it is counted, that it is gone has to be said.
@@ -118,7 +142,10 @@ impl ListenerLimits {
             return Ok(Admission::UNCOUNTED);
         }
         let counted = match &mut self.connections {
-            Some(cap) => cap.begin(client, now, book)?,
+            Some(cap) => match cap.begin(client, now, book)? {
+                Counted::Yes => self.editions.count().map_or(Admission::UNCOUNTED, Admission),
+                Counted::No => Admission::UNCOUNTED,
+            },
             None => Admission::UNCOUNTED,
         };
         if let Some(limit) = &mut self.connection_rate
@@ -144,7 +171,7 @@ impl ListenerLimits {
     /// Whether a client that was let in so counts as the one of this key.
     pub fn counts_as(&self, client: IpAddr, admission: Admission, key: ClientKey) -> bool {
         let cap = self.connections.as_ref();
-        cap.is_some_and(|cap| admission.0 == cap.edition && cap.key(client) == key)
+        cap.is_some_and(|cap| self.editions.is_current(admission.0) && cap.key(client) == key)
     }
 
     /// Whether a client may begin a handshake.
@@ -164,8 +191,8 @@ impl ListenerLimits {
 
     /// A client is gone that was counted so. Under another table it is not counted any more.
     pub fn gone(&mut self, client: IpAddr, admission: Admission) {
-        if let Some(cap) = &mut self.connections
-            && admission.0 == cap.edition
+        if self.editions.end(admission.0)
+            && let Some(cap) = &mut self.connections
         {
             let key = cap.key(client);
             cap.table.end(key);
@@ -266,17 +293,6 @@ impl ServiceLimits {
 }
 
 impl Cap {
-    fn follow(before: Option<Cap>, most: u32, scope: &Scope, book: &mut RuleBook) -> Cap {
-        let rule = book.enter(scope, "connections");
-        let shape = book.common.shape(&LimitBy::Ip);
-        if let Some(cap) = before.filter(|cap| cap.shape == shape) {
-            return Cap { rule, most, ..cap };
-        }
-        let edition = book.common.next_edition();
-        let table = Table::new(shape.slots, book.common.secret());
-        Cap { rule, most, shape, edition, table }
-    }
-
     fn key(&self, client: IpAddr) -> ClientKey {
         ClientKey::of_address(client, self.shape.ipv6_prefix)
     }
@@ -286,15 +302,15 @@ impl Cap {
         client: IpAddr,
         now: u64,
         book: &mut RuleBook,
-    ) -> Result<Admission, Refusal> {
+    ) -> Result<Counted, Refusal> {
         let key = self.key(client);
         let shared_before = self.table.counts().shared;
         if self.table.begin(key, self.most, now) {
-            return Ok(Admission(self.edition));
+            return Ok(Counted::Yes);
         }
         let is_own = self.table.counts().shared == shared_before;
         match book.refuse(self.rule) {
-            Refused::OnlyCounted => Ok(Admission::UNCOUNTED),
+            Refused::OnlyCounted => Ok(Counted::No),
             Refused::Really => {
                 let kind = RefusalKind::Limited;
                 Err(Refusal { rule: self.rule, kind, is_own, retry_after: None })

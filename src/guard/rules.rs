@@ -135,6 +135,12 @@ impl RuleBook {
         }
     }
 
+    /// Names of rules that are to be tried and are not there, which would be believed in.
+    pub fn unknown_tries(&self) -> impl Iterator<Item = &str> {
+        let is_there = |name: &str| self.iter().any(|rule| *rule.name == *name);
+        self.dry.names().iter().map(String::as_str).filter(move |name| !is_there(name))
+    }
+
     /// A rule does not let somebody in: count it.
     pub fn refuse(&mut self, id: RuleId) -> Refused {
         self.refuse_some(id, 1)

@@ -107,7 +107,7 @@ fn behind_a_trusted_proxy_the_client_that_it_names_is_limited() {
 #[test]
 fn by_a_field_or_all_together() {
     let flags = ["--limit-request-rate", "2/h,burst=2,by=header:X-Key"];
-    let more = ["--limit-request-rate", "5/h,burst=5,by=service,name=all"];
+    let more = ["--limit-request-rate", "5/h,burst=5,by=service,name=together"];
     let origin = Origin::named("a");
     let balancer = before(&[&origin], &[flags, more].concat());
     let ask = |wire: &mut Wire, key: &str| {

@@ -159,7 +159,7 @@ fn who_is_refused_by_one_limit_uses_up_none_of_the_others() {
     let mut limits = ServiceLimits::default();
     limits.follow(
         "web",
-        &requests(&["1/h,burst=5", "1/h,burst=2,by=service,name=all"]),
+        &requests(&["1/h,burst=5", "1/h,burst=2,by=service,name=total"]),
         &mut book,
     );
     let mut ask = |client: &str| limits.request(ip(client), |_, _| None, 0, &mut book);
