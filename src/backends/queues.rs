@@ -135,6 +135,17 @@ impl Backends {
         None
     }
 
+    /// How many wait, for all pools.
+    pub fn waiting(&self) -> usize {
+        let of = |id: &PoolId| self.pools.get(*id).map_or(0, |pool| pool.queue.len());
+        self.queued.iter().map(of).sum()
+    }
+
+    /// How many wait for this member of a pool and no other.
+    pub fn waiting_for(&self, id: Option<PoolId>, backend: ServerId) -> usize {
+        self.pool(id).map_or(0, |pool| pool.queue.waiting_for(backend))
+    }
+
     /// All pairs that wait, and for which pool.
     pub fn waiting_pairs(&self) -> impl Iterator<Item = (PoolId, Ticket, Key)> {
         let of = |(id, pool): (PoolId, &Pool)| {
