@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::common::Shape;
 use super::key::ClientKey;
+use super::limits::Fill;
 use super::rules::{Refused, RuleBook, RuleId, Scope};
 use super::table::Table;
 use crate::config::{Bandwidth, LimitBy};
@@ -44,6 +45,11 @@ impl BandwidthLimit {
         let before = before.filter(|it| it.shape == shape);
         let table = before.map_or_else(new, |before| before.table);
         BandwidthLimit { rule, share, shape, table }
+    }
+
+    /// How full its table is.
+    pub fn fill(&self, now: u64) -> Fill {
+        Fill::of(self.rule, &self.table, now)
     }
 
     fn key(&self, client: IpAddr) -> ClientKey {
