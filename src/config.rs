@@ -68,7 +68,7 @@ pub use admin::{
     metrics_address, socket_mode, socket_path, udp_address,
 };
 pub use admin_state::AdminState;
-pub use advice::{advice, advice_on_pool};
+pub use advice::{advice, advice_on_limits, advice_on_pool};
 pub use algorithm::{Algorithm, AlgorithmRow};
 pub use backend::BackendSpec;
 pub use bandwidth::Bandwidth;

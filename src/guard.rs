@@ -104,6 +104,12 @@ impl ListenerGuard {
         self.access.follow(&Scope::Listener(name.into()), lists, book);
     }
 
+    /// How full the tables of its limits are.
+    pub fn fills(&self, now: u64) -> impl Iterator<Item = Fill> {
+        let bandwidth = self.bandwidth.iter().map(move |it| it.fill(now));
+        self.limits.fills(now).chain(self.datagrams.fills(now)).chain(bandwidth)
+    }
+
     /// Have the rules that these settings of the listener ask for; what they know stays.
     pub fn follow(&mut self, name: &str, settings: &ListenerSettings, book: &mut RuleBook) {
         let before = self.bandwidth.take();

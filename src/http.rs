@@ -27,6 +27,7 @@ pub mod fields;
 pub mod head;
 pub mod lists;
 mod login;
+pub mod max_forwards;
 pub mod outgoing;
 pub mod reason;
 pub mod request;

@@ -11,7 +11,7 @@ use log::{debug, info, warn};
 use crate::config::{
     AccessLogPlace, AdminListen, BackendSpec, Complaint, Config, Desired, Listen, ListenerSpec,
     MAIN, Match, PoolSpec, ProcessSettings, RouteName, ServiceSpec, SettingKey, Shared,
-    Spelling, io_words,
+    Spelling, advice_on_limits, io_words,
 };
 use crate::control::history_file;
 use crate::control::state::{self, State};
@@ -261,6 +261,8 @@ impl Rereading for RereadWanted {
         let config = self.config;
         let mut wanted = self.reading.finish().map_err(Told::lines)?;
         wanted.warnings.iter().flat_map(|it| it.lines()).for_each(|line| warn!("{line}"));
+        let more = wanted.tell("warning", &advice_on_limits(&wanted.desired), &config);
+        more.lines().iter().for_each(|line| warn!("{line}"));
         let desired = std::mem::replace(&mut wanted.desired, Desired::nothing());
         let tell =
             Box::new(move |wrong: &[Complaint]| wanted.tell("error", wrong, &config).lines());

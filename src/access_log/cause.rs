@@ -118,6 +118,8 @@ pub enum Cause {
     AnswerTooSlow,
     /// Its connection was kept for as long as it may be.
     TooOld,
+    /// It asked to be passed on no more.
+    MaxForwards,
 }
 
 use Cause as C;
@@ -272,6 +274,13 @@ const ROWS: &[Row] = &[
         Who::Killed,
         "stopped",
     ),
+    (
+        C::MaxForwards,
+        "max-forwards",
+        "it was to be passed on no more",
+        Who::Local,
+        "answered-here",
+    ),
 ];
 
 const ABORT: &str = "client-aborted";
@@ -316,6 +325,6 @@ mod tests {
             assert_eq!(row.0 as usize, index, "{row:?}");
             assert!(design.contains(&format!("| `{}` |", row.1)), "{row:?} is not in it");
         }
-        assert_eq!(ROWS.len(), Cause::TooOld as usize + 1);
+        assert_eq!(ROWS.len(), Cause::MaxForwards as usize + 1);
     }
 }

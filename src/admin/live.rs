@@ -28,6 +28,7 @@ pub const COLUMNS: &[&str] = &[
     "effective",
     "active",
     "max",
+    "waiting",
     "rate",
     "p50_ms",
     "p99_ms",

@@ -219,8 +219,9 @@ fn backend(view: &View<'_>, id: u64, pool: PoolEntry<'_>, entry: BackendEntry<'_
         out.push(b',');
     }
     let limit = spec.max_connections.unwrap_or(0);
+    let waiting = cx.backends.waiting_for(Some(pool.id), entry.server);
     let counted = format!(
-        "{since},{},{effective:.2},{},{limit},{},",
+        "{since},{},{effective:.2},{},{limit},{waiting},{},",
         spec.weight, now.connections, now.rate.last_second
     );
     out.extend_from_slice(counted.as_bytes());

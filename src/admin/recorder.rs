@@ -17,7 +17,7 @@ use crate::context::Context;
 use crate::control::Directory;
 use crate::event::ServerId;
 use crate::history::plan::Plan;
-use crate::history::track::{BACKEND_SERIES, SERIES, Sample, Track};
+use crate::history::track::{BACKEND_SERIES, SERIES, SERVICE_SERIES, Sample, Track};
 use crate::stats::BackendCounts;
 use crate::stats::histogram::Histogram;
 use crate::stats::traffic::{Traffic, TrafficCounts};
@@ -198,8 +198,9 @@ impl Recorder {
     ) -> bool {
         let Some(pool) = directory.pool_at(at) else { return false };
         let active = cx.backends.connections_in(Some(pool.id));
+        let waiting = cx.backends.pool(Some(pool.id)).map_or(0, |it| it.queue().len());
         if let Some(traffic) = cx.backends.traffic(Some(pool.id)) {
-            self.record_pool(&pool.spec.name, active, traffic, round);
+            self.record_pool(&pool.spec.name, [active, waiting as u64], traffic, round);
         }
         true
     }
@@ -215,8 +216,9 @@ impl Recorder {
         if let Some(lately) = traffic.lately() {
             self.times.add(lately);
         }
-        let sample = sample_of(traffic, active);
-        let track = entry(&mut self.services, name, || Track::new(SERIES, self.plan.large()));
+        let sample = sample_of::<1, 3>(traffic, [active]);
+        let new = || Track::new(SERVICE_SERIES, self.plan.large());
+        let track = entry(&mut self.services, name, new);
         track.fit(self.plan.large());
         track.record(round.second, round.now, &sample);
         for (sum, value) in round.sums.iter_mut().zip(track.values()) {
@@ -228,17 +230,18 @@ impl Recorder {
     fn record_process(&mut self, round: &mut Round, cx: &Context) {
         let times = self.times.quantiles([0.5, 0.99]);
         self.times.clear();
-        let [.., p50, p99, active] = &mut round.sums[..] else { return };
+        let [.., p50, p99, active, waiting] = &mut round.sums[..] else { return };
         *p50 = times.map(|it| millis(it[0]));
         *p99 = times.map(|it| millis(it[1]));
         *active = Some((cx.stats.open + cx.stats.udp.open) as f32);
+        *waiting = Some(cx.backends.waiting() as f32);
         self.process.fit(self.plan.large());
         self.process.set(round.second, &round.sums);
     }
 
-    fn record_pool(&mut self, name: &str, active: u64, traffic: &mut Traffic, round: &Round) {
+    fn record_pool(&mut self, name: &str, now: [u64; 2], traffic: &mut Traffic, round: &Round) {
         traffic.watch();
-        let sample = sample_of(traffic, active);
+        let sample = sample_of::<2, 4>(traffic, now);
         let large = self.plan.large();
         let new = || PoolTracks { track: Track::new(SERIES, large), backends: BTreeMap::new() };
         let pool = entry(&mut self.pools, name, new);
@@ -355,7 +358,10 @@ impl Recorder {
         let new_pool = || PoolTracks { track: large(), backends: BTreeMap::new() };
         let track = match of {
             Subject::Process => &mut self.process,
-            Subject::Service(name) => entry(&mut self.services, name, large),
+            Subject::Service(name) => {
+                let new = || Track::new(SERVICE_SERIES, plan.large());
+                entry(&mut self.services, name, new)
+            }
             Subject::Pool(name) => &mut entry(&mut self.pools, name, new_pool).track,
             // What server it was then is not known: its counters are new anyhow.
             Subject::Backend(pool, name) => {
@@ -405,7 +411,11 @@ pub fn errors_of(counts: &BackendCounts) -> u64 {
     counts.answers[4] + counts.connect_errors + counts.timeouts + counts.broken
 }
 
-fn sample_of(traffic: &mut Traffic, active: u64) -> Sample<5> {
+/// With how many are active now and, of a pool, how many wait.
+fn sample_of<const NOW: usize, const MEASURED: usize>(
+    traffic: &mut Traffic,
+    now: [u64; NOW],
+) -> Sample<5, MEASURED> {
     let TrafficCounts { answers, bytes_in, bytes_out, .. } = traffic.counts;
     let totals =
         [traffic.counts.done(), traffic.counts.errors(), answers[3], bytes_in, bytes_out];
@@ -414,8 +424,11 @@ fn sample_of(traffic: &mut Traffic, active: u64) -> Sample<5> {
         it.clear();
         times
     });
-    let measured =
-        [times.map(|it| millis(it[0])), times.map(|it| millis(it[1])), Some(active as f32)];
+    let times = times.map_or([None; 2], |it| it.map(|it| Some(millis(it))));
+    let measured = std::array::from_fn(|at| match at {
+        0 | 1 => times[at],
+        _ => now.get(at - 2).map(|&it| it as f32),
+    });
     Sample { totals, measured }
 }
 

@@ -156,7 +156,9 @@ impl Pool {
         self.busy -= u64::from(self.candidates[index].connections);
         let none_was_up = self.up == 0;
         self.set_presence(index, Presence::Down);
-        self.seats[index] = None;
+        if let Some(seat) = self.seats[index].take() {
+            self.queue.mark(seat.server);
+        }
         self.tokens.remove(index);
         self.candidates.leave(index);
         self.balance.left(&self.candidates, index);
@@ -364,6 +366,16 @@ impl Pool {
             || self.seat(index).is_some_and(|seat| !seat.tried && drains(seat))
     }
 
+    /// Whether it could be picked, or kept by a cookie, if it had room.
+    pub(super) fn is_only_full(&self, index: usize) -> bool {
+        let Some(seat) = self.seat(index) else { return false };
+        let keeps = self.settings.sticky.drain == StickyDrain::Keep;
+        let drains = keeps && seat.admin == AdminState::Drain && self.is_good(seat);
+        let works = self.is_there(seat) && seat.is_ready() && self.candidates[index].weight > 0;
+        let in_turn = !seat.backup || self.primaries == 0;
+        !seat.has_room && (works && in_turn || drains)
+    }
+
     /// The weight with which it is picked now, in units of 1 / [`WEIGHT_ONE`].
     pub(super) fn weight_in_force(&self, index: usize) -> u32 {
         let there = self.seat(index).is_some_and(|it| it.is_ready() && self.is_there(it));
@@ -466,6 +478,9 @@ impl Pool {
         let eligible = seat.available && (!seat.backup || self.primaries == 0);
         self.candidates.candidate_mut(index).eligible = eligible;
         self.balance.changed(&self.candidates, index);
+        if !self.queue.is_empty() {
+            self.note_awaited(index);
+        }
     }
 
     /// How many of its members change by the clock: if none does, no timer is needed for it.
@@ -490,6 +505,7 @@ impl Pool {
         assert_eq!(count(|seat| seat.tried), 0, "tried outside a pick");
         assert_eq!(self.candidates.seats(), self.seats.len(), "seats");
         assert_eq!(self.candidates.len(), self.taken().count(), "vacant seats");
+        self.check_queue();
         self.tokens.check_invariants(|index| self.seat(index).is_some());
         let mut busy = 0;
         for (index, seat) in self.taken() {

@@ -141,7 +141,8 @@ impl Backends {
     /// Whose cookie this is, if that server could be picked now, or keeps such clients.
     pub fn by_token(&self, token: &[u8], pool: Option<PoolId>) -> Option<ServerId> {
         let found = self.pools.get(pool?)?;
-        let index = found.tokens.seat(token).filter(|&index| found.keeps(index))?;
+        let is_good = |index: &usize| found.keeps(*index) || found.is_only_full(*index);
+        let index = found.tokens.seat(token).filter(is_good)?;
         found.seat(index).map(|seat| seat.server)
     }
 

@@ -2,6 +2,7 @@
 
 mod outliers;
 mod ramps;
+mod waiting;
 
 use std::net::{IpAddr, Ipv4Addr};
 

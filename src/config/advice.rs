@@ -1,11 +1,15 @@
 //! What can be meant, but hardly is: said as warnings, by whichever front-end was told it.
 //!
-//! Pure. Asked by `wanted` for the command line, by `file` for each service with its pools.
+//! Pure. Asked by `wanted` for the command line, by `file` for each service with its pools, and
+//! at a start and a reload for all of it.
 
 use super::complaint::{Complaint, Phrase, Wrong};
 use super::key::SettingKey;
 use super::whole::without_effect;
-use super::{BackendSpec, BackendVerify, Check, Config, dials_tls, duration_text, plan};
+use super::{
+    BackendSpec, BackendVerify, Check, Config, DatagramLimits, Desired, ListenerSpec, Subject,
+    dials_tls, duration_text, plan,
+};
 use crate::limits::CHECK_TIMEOUT_DEFAULT;
 
 /// All that there is to be said of a command line, in the order of the settings.
@@ -88,4 +92,36 @@ fn about_members(members: &[&BackendSpec]) -> Option<Wrong> {
         let found = found.text(" at each, which is the same as at none");
         Wrong::saying(found, "one at least without it")
     })
+}
+
+/// What limits by client do not do as they are wanted, all listeners together.
+pub fn advice_on_limits(desired: &Desired) -> Vec<Complaint> {
+    let mut advice = Vec::new();
+    let process = &desired.process;
+    let clients = process.client_limits.clients;
+    let caps = desired.listeners.iter().any(|it| it.settings.limits.connections.is_some());
+    if let Some(most) = process.max_connections.filter(|_| caps)
+        && u64::from(clients) < 2 * most as u64
+    {
+        let found = Phrase::from(format!("{clients}, which is under twice "));
+        let found = found.setting(SettingKey::MAX_CONNECTIONS, most.to_string());
+        let found =
+            found.text(": with so many connected, clients are counted with neighbours by ");
+        let found = found.name(SettingKey::LIMIT_CONNECTIONS);
+        let complaint = Wrong::saying(found, format!("{} or more", 2 * most as u64));
+        let complaint = Complaint::new(SettingKey::LIMIT_CLIENTS, complaint);
+        advice.push(complaint.about(Subject::Process));
+    }
+    if !desired.listeners.iter().any(|it| it.listen.protocol.is_udp()) {
+        let of = |key: SettingKey, has: fn(&DatagramLimits) -> bool| {
+            let has = |it: &&ListenerSpec| has(&it.settings.datagrams);
+            let listener = desired.listeners.iter().find(has)?;
+            let found = Phrase::from("a limit of datagrams, and no listener where any come in");
+            let complaint = Complaint::new(key, Wrong::saying(found, "a listener at udp://"));
+            Some(complaint.about(Subject::Listener(listener.name.clone())))
+        };
+        advice.extend(of(SettingKey::LIMIT_DATAGRAM_RATE, |it| it.rate.is_some()));
+        advice.extend(of(SettingKey::LIMIT_FLOWS, |it| it.flows.is_some()));
+    }
+    advice
 }

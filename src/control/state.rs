@@ -9,10 +9,12 @@
 //! Nothing of it is needed to start: whatever is wrong with it is said, and it is left alone.
 
 mod bans;
+mod body;
 mod files;
 mod told;
 
 pub use bans::{SavedBan, ban_json, bans_of};
+pub use body::Body;
 pub use files::{Found, Saving, read, saving_mistake};
 pub use told::{spec_json, spec_of};
 
@@ -24,8 +26,7 @@ use crate::config::Overlay;
 use crate::limits::STATE_BYTES_MAX;
 use crate::stats::BackendCounts;
 
-const FORMAT: &str = "pointsman-state";
-const VERSION: &str = "1";
+use body::{FORMAT, VERSION};
 
 /// All of it.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -77,6 +78,11 @@ pub struct Corrupt(pub String);
 impl State {
     /// As it stands in the file.
     pub fn to_bytes(&self) -> Vec<u8> {
+        self.clone().into_body().whole()
+    }
+
+    /// As it stands in the file, between its first line and its last.
+    pub fn into_body(self) -> Body {
         let health = self.health.iter().map(|it| {
             let state = if it.is_up { "up" } else { "down" };
             json!({"pool": it.pool, "backend": it.backend, "state": state})
@@ -103,14 +109,10 @@ impl State {
             "registrations": self.registrations,
         })
         .to_string();
-        // There may be so many that they are not written in one go.
-        let bans = if self.bans.is_empty() { "[]" } else { &self.bans };
         body.pop();
         body += ",\"bans\":";
-        body += bans;
-        body.push('}');
-        let sum = crc32c::crc32c(body.as_bytes());
-        format!("{FORMAT} {VERSION} {}\n{body}\ncrc32c {sum:08x}\n", body.len()).into_bytes()
+        let bans = if self.bans.is_empty() { "[]".to_owned() } else { self.bans };
+        Body([body.into_bytes(), bans.into_bytes(), b"}".to_vec()])
     }
 
     /// What a file says. The newline at its end may be missing.

@@ -202,7 +202,7 @@ impl EventLoop {
             }
             let state = State { bans: gathering.text, ..self.state_now() };
             let path = self.keeping.path.as_deref().unwrap_or_default();
-            let saving = Saving::begin(path, state.to_bytes());
+            let saving = Saving::begin(path, state.into_body());
             self.keeping.saving = Some(Box::new(saving));
             return;
         }

@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use super::common::Shape;
 use super::key::ClientKey;
+use super::limits::Fill;
 use super::rules::{Refused, RuleBook, RuleId, Scope};
 use super::table::Table;
 use crate::config::{Bandwidth, LimitBy};
@@ -77,6 +78,11 @@ impl BandwidthLimit {
                 BandwidthLimit { rule, share, shape, table: new(), clock: Clock::default() }
             }
         }
+    }
+
+    /// How full its table is.
+    pub fn fill(&self, now: u64) -> Fill {
+        Fill::of(self.rule, &self.table, now)
     }
 
     fn key(&self, client: IpAddr) -> ClientKey {

@@ -13,6 +13,7 @@ use super::common::Shape;
 use super::editions::Editions;
 use super::gcra::{Decision, Gcra};
 use super::key::ClientKey;
+use super::limits::Fill;
 use super::rules::{Refused, RuleBook, RuleId, Scope};
 use super::table::Table;
 use crate::config::{DatagramLimits, LimitBy, Rate};
@@ -119,6 +120,13 @@ impl DatagramGuard {
         };
     }
 
+    /// How full the tables are.
+    pub fn fills(&self, now: u64) -> impl Iterator<Item = Fill> {
+        let rate = self.rate.iter().map(|it| (it.rule, &it.table));
+        let flows = self.flows.iter().map(|it| (it.rule, &it.table));
+        rate.chain(flows).map(move |(rule, table)| Fill::of(rule, table, now))
+    }
+
     /// How many of so many datagrams of a client may come in; the others are counted as refused.
     pub fn take(&mut self, client: IpAddr, count: u32, now: u64, book: &mut RuleBook) -> u32 {
         let mut count = count;
@@ -215,6 +223,10 @@ mod tests {
                 .map(|rule| book.get(*rule).unwrap().counts.refused)
                 .into();
         assert_eq!(refused, [7, 1]);
+        let clients: Vec<u64> = guard.fills(7).map(|it| it.clients).collect();
+        assert_eq!(clients.len(), 2, "the tables of both are told of");
+        // About, for only a part of a table is looked at.
+        assert!(guard.fills(7).all(|it| it.room > 0 && it.clients <= it.room), "{clients:?}");
     }
 
     #[test]

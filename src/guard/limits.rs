@@ -391,7 +391,7 @@ fn refusal(rule: RuleId, decision: &Decision) -> Refusal {
 }
 
 impl Fill {
-    fn of(rule: RuleId, table: &Table, now: u64) -> Fill {
+    pub(super) fn of(rule: RuleId, table: &Table, now: u64) -> Fill {
         let clients = table.fill(now) as u64;
         Fill { rule, clients, room: table.room() as u64, counts: table.counts() }
     }

@@ -5,8 +5,8 @@ use std::time::Instant;
 use super::ring::Ring;
 use super::series::{Folding, Resolution, Series};
 
-/// What is recorded of the process, of services and of pools, and how it folds: first what is
-/// counted, a second, then what is measured.
+/// What is recorded of the process and of pools, and how it folds: first what is counted, a second,
+/// then what is measured.
 pub const SERIES: &[(&str, Folding)] = &[
     ("rate", Folding::Mean),
     ("errors", Folding::Mean),
@@ -16,7 +16,11 @@ pub const SERIES: &[(&str, Folding)] = &[
     ("p50_ms", Folding::Max),
     ("p99_ms", Folding::Max),
     ("active", Folding::Max),
+    ("waiting", Folding::Max),
 ];
+
+/// What is recorded of services: the same, but that nobody waits for one.
+pub const SERVICE_SERIES: &[(&str, Folding)] = SERIES.split_at(SERIES.len() - 1).0;
 
 /// What is recorded of backends.
 pub const BACKEND_SERIES: &[(&str, Folding)] = &[
@@ -27,15 +31,12 @@ pub const BACKEND_SERIES: &[(&str, Folding)] = &[
     ("active", Folding::Max),
 ];
 
-/// What is measured: the last ones of both lists.
-const MEASURED: usize = 3;
-
 /// What was counted and measured of it until now.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Sample<const COUNTED: usize> {
+pub struct Sample<const COUNTED: usize, const MEASURED: usize> {
     /// Counters.
     pub totals: [u64; COUNTED],
-    /// The two times in milliseconds, if there were any, and how many are active.
+    /// The two times in milliseconds, if there were any, how many are active, and how many wait.
     pub measured: [Option<f32>; MEASURED],
 }
 
@@ -68,7 +69,12 @@ impl Track {
 
     /// The rates since the last sample, none at the first and where a counter began anew; what was
     /// measured as it is.
-    pub fn record<const N: usize>(&mut self, second: u64, now: Instant, sample: &Sample<N>) {
+    pub fn record<const N: usize, const M: usize>(
+        &mut self,
+        second: u64,
+        now: Instant,
+        sample: &Sample<N, M>,
+    ) {
         let rates = match &self.before {
             Some((then, totals)) => {
                 let seconds = now.saturating_duration_since(*then).as_secs_f32();

@@ -19,6 +19,7 @@ use super::body::Framing;
 use super::edits::{RequestEdits, ResponseEdits, name_of};
 use super::fields::{Field, FieldKind, Fields, cookie_pairs, is_named};
 use super::head::Version;
+use super::max_forwards;
 use super::outgoing::Outgoing;
 use super::request::{Form, Method, RequestHead};
 use super::response::ResponseHead;
@@ -218,7 +219,13 @@ fn pass_request_fields(
     let untrusted = if to.trusted { 0 } else { FROM_TRUSTED_ALONE };
     let cookies = if sticky.is_some() { FieldKind::Cookie.bit() } else { 0 };
     let stopped = REQUEST_HOP | untrusted | cookies | replaced_id(to.added) | lists(to.told);
-    pass_fields(fields, stopped, head.length, input, &stays, out);
+    if let Some(left) = max_forwards::left(head, fields, input) {
+        let passes = |field: &Field| stays(field) && !max_forwards::is_it(field, input);
+        pass_fields(fields, stopped, head.length, input, passes, out);
+        max_forwards::write(left, fields, input, out);
+    } else {
+        pass_fields(fields, stopped, head.length, input, &stays, out);
+    }
     if let Some(name) = sticky {
         for field in fields.of_kind(FieldKind::Cookie).filter(|field| stays(field)) {
             cookies_without(field.value, name, input, out);

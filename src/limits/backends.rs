@@ -112,6 +112,10 @@ pub const QUEUE_YOUNG: Duration = Duration::from_millis(100);
 /// Where the first that waits has not been young for so long, there is overload that lasts.
 pub const QUEUE_OVERLOAD: Duration = Duration::from_secs(1);
 
+/// So many that wait for a backend join those that may have any at once, when it is gone: each is
+/// some steps in two trees, and there may be [`QUEUE_MAX`].
+pub const QUEUE_RELEASED_AT_ONCE: usize = 256;
+
 /// What `Retry-After` says to who waited in vain, or could not wait, in seconds.
 pub const QUEUE_RETRY_AFTER_SECONDS: NonZeroU32 = NonZeroU32::MIN;
 

@@ -141,7 +141,7 @@ fn choose(
         }
         client.search_mut().turned = None;
     }
-    let wanted = wanted.filter(|_| !overtakes(wants, client, cx));
+    let wanted = wanted.filter(|_| !overtakes(wanted, wants, client, cx));
     let is_kept = cx.picks.is_on();
     if is_kept {
         let by = wanted.map_or(PickedBy::Algorithm, |_| PickedBy::Cookie);
@@ -159,17 +159,17 @@ fn choose(
     Ok(backend)
 }
 
-/// Whether others wait for its pool whom it must not overtake: who was called goes before them, and
+/// Whether others wait for the same whom it must not overtake: who was called goes before them, and
 /// so does who has lost a backend that it had.
-fn overtakes(wants: Wants, client: &Client, cx: &Context) -> bool {
+fn overtakes(wanted: Option<ServerId>, wants: Wants, client: &Client, cx: &Context) -> bool {
     wants == Wants::Any
-        && cx.backends.has_queue(client.home.pool)
+        && cx.backends.has_queue_for(client.home.pool, wanted)
         && client.link != Link::Called
         && client.tried().is_empty()
 }
 
 fn pick(wants: Wants, client: &mut Client, cx: &mut Context) -> Result<ServerId, Attempt> {
-    if overtakes(wants, client, cx) {
+    if overtakes(None, wants, client, cx) {
         return Err(Attempt::Over(Reason::Refused(NoBackend::NoRoom)));
     }
     let is_called = client.link == Link::Called;

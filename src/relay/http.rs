@@ -297,6 +297,9 @@ impl Http {
             }
             return HttpStep::Wait;
         }
+        if super::waiting::release(client, cx) {
+            return HttpStep::Wait;
+        }
         let step = match std::mem::take(&mut self.state) {
             HttpState::Head if self.head_since.is_none() => HttpStep::Close(Reason::Rested),
             HttpState::Head => {

@@ -158,7 +158,7 @@ fn find_backend(client: &mut Client, cx: &mut Context) -> Verdict {
 /// None of the backends has room.
 #[cold]
 fn wait(client: &mut Client, cx: &mut Context) -> Verdict {
-    match waiting::begin(Urgency::Normal, client, cx) {
+    match waiting::begin(Urgency::Normal, None, client, cx) {
         Ok(()) => {
             arm_timer(client, cx);
             watch(client, Verdict::Keep, cx)

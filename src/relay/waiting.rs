@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   no room --begin--> Link::Waiting --called--> Link::Called --> a backend is picked
+//!                        |    |   \\--half the time: who waits for its own backend may have any
 //!                        |    |   \\--too late--> refused
 //!                        |    +-- it goes ------> its place is free at once
 //!                        +------- all are down -> called, and refused
@@ -16,14 +17,21 @@ use log::debug;
 
 use crate::backends::{NoBackend, Urgency};
 use crate::context::Context;
+use crate::event::ServerId;
 
 use super::client::{Client, Link};
 use super::verdict::Reason;
 
-/// Let it wait, if its pool has a queue with room in it.
-pub fn begin(urgency: Urgency, client: &mut Client, cx: &mut Context) -> Result<(), NoBackend> {
+/// Let it wait, if its pool has a queue with room in it: for the `only` backend that will do, or
+/// for any.
+pub fn begin(
+    urgency: Urgency,
+    only: Option<ServerId>,
+    client: &mut Client,
+    cx: &mut Context,
+) -> Result<(), NoBackend> {
     let pool = client.home.pool;
-    let ticket = cx.backends.enqueue(pool, client.key, urgency, cx.now)?;
+    let ticket = cx.backends.enqueue(pool, client.key, urgency, only, cx.now)?;
     client.link = Link::Waiting(ticket);
     if let Some(account) = &mut client.account {
         account.waits();
@@ -45,11 +53,25 @@ pub fn called(waited: Duration, client: &mut Client) {
     }
 }
 
-/// Until when it may wait; nothing, if it does not.
+/// Until when it may wait, or wait for its own backend alone; nothing, if it does not.
 pub fn deadline(client: &Client, cx: &Context) -> Option<Instant> {
     let Link::Waiting(ticket) = client.link else { return None };
     let pool = cx.backends.pool(client.home.pool)?;
-    Some(pool.queue().since(ticket)? + pool.settings.queue.timeout)
+    let timeout = pool.settings.queue.timeout;
+    let may = if pool.queue().is_bound(ticket) { timeout / 2 } else { timeout };
+    Some(pool.queue().since(ticket)? + may)
+}
+
+/// If it waits for its own backend, it has done so for long enough: it goes to any from now on.
+pub fn release(client: &Client, cx: &mut Context) -> bool {
+    let Link::Waiting(ticket) = client.link else { return false };
+    let pool = client.home.pool;
+    let is_bound = cx.backends.pool(pool).is_some_and(|it| it.queue().is_bound(ticket));
+    if is_bound {
+        debug!("pair {}: waits for any backend from now on", client.number);
+        cx.backends.release(pool, ticket);
+    }
+    is_bound
 }
 
 /// It has waited for too long.

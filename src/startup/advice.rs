@@ -4,12 +4,13 @@
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 
-use crate::config::{Complaint, MAIN, SettingKey, Subject};
+use crate::config::{Complaint, MAIN, SettingKey, Subject, advice_on_limits};
 use crate::control::Prepared;
 
 /// All of it.
 pub(super) fn advice(prepared: &Prepared) -> Vec<Complaint> {
     let mut advice = about_shared_addresses(prepared);
+    advice.extend(advice_on_limits(&prepared.desired));
     advice.extend(prepared.store.never_shown(&prepared.desired));
     advice
 }

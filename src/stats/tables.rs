@@ -86,7 +86,7 @@ pub const PROCESS: &[Field<Process>] = &[
         "connections_too_old",
         One,
         |it| it.stats.connections_too_old.into(),
-        "connections of clients that were kept for as long as they may be",
+        "connections of clients that we ended because they were kept for as long as they may be",
     ),
     Field::counter(
         "unserved_requests",

@@ -45,7 +45,7 @@ fn bans(cx: &Context) -> snapshot::BanCounts {
 /// The rules of the guard, as they are now.
 pub fn guard_rules(cx: &Context) -> Vec<snapshot::GuardRule> {
     let now = cx.guard.time(cx.now);
-    let listeners = cx.listeners.iter().flat_map(|(_, it)| it.guard.limits.fills(now));
+    let listeners = cx.listeners.iter().flat_map(|(_, it)| it.guard.fills(now));
     let services = cx.services.iter().flat_map(|(_, it)| it.guard.limits.fills(now));
     let fills: Vec<Fill> = listeners.chain(services).collect();
     let row = |(id, it): (RuleId, &Rule)| {

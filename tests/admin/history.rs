@@ -10,7 +10,7 @@ use pointsman::control::history_file::{self, HistoryFile};
 use serde_json::{Value, json};
 
 use crate::common::admin::Admin;
-use crate::common::http::{Origin, Wire, get};
+use crate::common::http::{Origin, Wire, get, ok};
 use crate::common::{Backend, DEADLINE, until};
 
 /// In front of an origin called `a`.
@@ -164,6 +164,44 @@ fn who_watches_is_shown_all_and_then_what_changes() {
     assert_ne!(id, row[0]);
     admin.api.ask("DELETE", &format!("{other}?now=true"), None);
     watcher.until("it is gone", |it| it["gone"] == json!([id]));
+}
+
+#[test]
+fn who_waits_is_in_the_history_of_its_pool_and_of_the_process() {
+    let (backend, requests) = Backend::manual();
+    let flag = format!("{},name=a,max-connections=1", backend.flag());
+    let narrow = ["-l", "http://127.0.0.1:0", "--check", "none", "-b", &flag, "--queue", "5"];
+    let sticky = ["--sticky-cookie", "LB", "--queue-timeout", "60s"];
+    let admin = Admin::start(&[&narrow[..], &sticky].concat());
+    let mut busy = Wire::to(&admin.balancer);
+    busy.say(get("/login"));
+    let stream = requests.recv_timeout(DEADLINE).expect("a request");
+    let mut asked = Wire::new(stream);
+    assert!(asked.request().is_some());
+    asked.say(ok("in"));
+    let cookie = busy.answer().field("set-cookie").split(';').next().unwrap().to_owned();
+    let mine = format!("GET / HTTP/1.1\r\nHost: test\r\nCookie: {cookie}\r\n\r\n");
+    let all = [get("/busy"), get("/any"), mine.clone(), mine];
+    let _clients: Vec<Wire> = all
+        .map(|request| {
+            let wire = Wire::to(&admin.balancer);
+            wire.say(request);
+            wire
+        })
+        .into();
+    for of in ["process", "pool:main"] {
+        let path = format!("/api/v1/history?of={of}&series=waiting");
+        until("three wait", || sum(&admin.api.get(&path), "waiting") >= 3.0);
+    }
+    let service = "/api/v1/history?of=service:main&series=waiting";
+    assert_eq!(admin.api.ask("GET", service, None).status(), 400, "nobody waits for one");
+    let mut watcher = Watcher::of(&admin);
+    let (_, first) = watcher.next();
+    let columns = first["columns"].as_array().unwrap();
+    let at = columns.iter().position(|it| it == "waiting").expect("a column");
+    let waiting =
+        |it: &Value| (it["pools"][0]["waiting"].clone(), it["backends"][0][at].clone());
+    assert_eq!(waiting(&first), (json!(3), json!(2)), "two of them for this one alone");
 }
 
 #[test]

@@ -208,6 +208,87 @@ fn urgent_requests_go_first() {
     assert_eq!(normal.answer().text(), "/normal");
 }
 
+/// Two backends that take one connection each, the value of the first one's sticky cookie, and a
+/// client with which that one is busy.
+struct Sticky {
+    balancer: Balancer,
+    first: Receiver<TcpStream>,
+    second: Receiver<TcpStream>,
+    cookie: String,
+    busy: Wire,
+    /// The connection of the busy one, which has not been answered.
+    asked: Wire,
+    _backends: [Backend; 2],
+}
+
+impl Sticky {
+    fn start(timeout: &str) -> Sticky {
+        let (a, first) = Backend::manual();
+        let (b, second) = Backend::manual();
+        let flags = [&a, &b].map(|it| format!("{},max-connections=1", it.flag()));
+        let all = ["-l", "http://127.0.0.1:0", "-b", &flags[0], "-b", &flags[1]];
+        let sticky = ["--check", "none", "--balance", "round-robin", "--sticky-cookie", "LB"];
+        let queue = ["--queue", "9", "--queue-timeout", timeout];
+        let balancer = Balancer::start(&[&all[..], &sticky, &queue].concat());
+        let mut busy = Wire::to(&balancer);
+        busy.say(get("/login"));
+        let mut asked = Wire::new(first.recv_timeout(DEADLINE).expect("it is the first one's"));
+        assert_eq!(serve(&mut asked), "/login");
+        let answer = busy.answer();
+        let line = answer.field("set-cookie");
+        let cookie = line.split(';').next().expect("a cookie").to_owned();
+        busy.say(with_cookie("/busy", &cookie));
+        assert_eq!(asked.request().expect("a request").target(), "/busy");
+        Sticky { balancer, first, second, cookie, busy, asked, _backends: [a, b] }
+    }
+
+    /// A client with the cookie of the first backend, once it waits.
+    fn waiting(&self) -> Wire {
+        let wire = Wire::to(&self.balancer);
+        wire.say(with_cookie("/mine", &self.cookie));
+        until("it waits", || self.balancer.log().contains(": waits for a backend of main"));
+        wire
+    }
+}
+
+fn with_cookie(target: &str, cookie: &str) -> String {
+    format!("GET {target} HTTP/1.1\r\nHost: test\r\nCookie: {cookie}\r\n\r\n")
+}
+
+#[test]
+fn a_sticky_client_waits_for_its_own_backend_and_holds_up_nobody_else() {
+    let mut it = Sticky::start("40s");
+    let mut sticky = it.waiting();
+    // The other backend has room, for who has no cookie.
+    let mut other = Wire::to(&it.balancer);
+    other.say(get("/other"));
+    let mut second = Wire::new(it.second.recv_timeout(DEADLINE).expect("it need not wait"));
+    assert_eq!(serve(&mut second), "/other");
+    assert_eq!(other.answer().text(), "/other");
+    it.asked.say(ok("/busy"));
+    assert_eq!(it.busy.answer().text(), "/busy");
+    assert_eq!(serve(&mut it.asked), "/mine");
+    let answer = sticky.answer();
+    assert_eq!((&*answer.text(), answer.field("set-cookie")), ("/mine", ""));
+    assert!(it.first.try_recv().is_err(), "one connection was enough");
+}
+
+#[test]
+fn a_sticky_client_goes_to_any_backend_after_half_the_time() {
+    let it = Sticky::start("800ms");
+    let began = Instant::now();
+    let mut sticky = it.waiting();
+    let mut second =
+        Wire::new(it.second.recv_timeout(DEADLINE).expect("it goes to another one"));
+    let waited = began.elapsed();
+    assert!(waited >= Duration::from_millis(400), "{waited:?}");
+    assert_eq!(serve(&mut second), "/mine");
+    let answer = sticky.answer();
+    assert_eq!(answer.text(), "/mine");
+    let cookie = answer.field("set-cookie");
+    assert!(cookie.starts_with("LB=") && !cookie.starts_with(&it.cookie), "{cookie}");
+}
+
 #[test]
 fn while_all_are_down_nobody_waits_on() {
     let is_good = Arc::new(AtomicBool::new(true));

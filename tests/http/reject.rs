@@ -339,3 +339,18 @@ fn bytes_after_an_answer_never_reach_the_next_request() {
     assert_eq!(origin.backend.accepted(), 24, "none is used again");
     balancer.stop_after(client);
 }
+
+#[test]
+fn options_with_no_hop_left_are_answered_here() {
+    let origin = Origin::named("a");
+    let balancer = before_backends(&[&origin.backend], &[]);
+    let mut client = Wire::to(&balancer);
+    let ask =
+        |left: u32| format!("OPTIONS * HTTP/1.1\r\nHost: a\r\nMax-Forwards: {left}\r\n\r\n");
+    let answer = client.ask(ask(0));
+    assert_eq!((answer.status(), &*answer.text()), (204, ""));
+    assert_eq!(client.ask(ask(1)).status(), 200, "the connection is as good as before");
+    let seen = origin.seen();
+    let left: Vec<&str> = seen.iter().map(|it| it.field("max-forwards")).collect();
+    assert_eq!(left, ["0"], "what was 1, and nothing else");
+}

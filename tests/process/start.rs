@@ -252,6 +252,28 @@ fn warns_of_limits_without_effect() {
     balancer.stop();
 }
 
+/// A limit by client that limits clients together, and limits of what does not come in.
+#[test]
+fn limits_of_clients_that_do_not_do_what_is_wanted_are_warned_of() {
+    let args = ["-l", "tcp://127.0.0.1:0", "-b", "127.0.0.1:1", "--max-connections", "100"];
+    let limits = ["--limit-connections", "5", "--limit-clients", "128"];
+    let balancer = Balancer::start(&[&args[..], &limits, &["--limit-flows", "3"]].concat());
+    balancer.wait_for_log(
+        "WARN  --limit-clients: found 128, which is under twice --max-connections 100: with so \
+         many connected, clients are counted with neighbours by --limit-connections, want 200 or \
+         more",
+    );
+    balancer.wait_for_log(
+        "WARN  --limit-flows: found a limit of datagrams, and no listener where any come in, want \
+         a listener at udp://",
+    );
+    balancer.stop();
+    let enough = ["--limit-connections", "5", "--limit-clients", "256"];
+    let balancer = Balancer::start(&[&args[..], &enough].concat());
+    assert!(!balancer.log().contains("--limit-clients"), "{}", balancer.log());
+    balancer.stop();
+}
+
 /// Whether this machine has IPv6 at all.
 fn has_ipv6() -> bool {
     let bound = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_ok();

@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::common::{Backend, Balancer, DEADLINE, read_to_end, until, with_deadline};
@@ -228,4 +229,60 @@ fn the_log_says_through_whom_a_client_came_and_by_which_id() {
     assert!(line.contains(&says), "{line}");
     balancer.stop();
     let _ = std::fs::remove_file(&log);
+}
+
+#[test]
+fn a_reload_requires_headers_and_requires_them_no_more() {
+    let backend = Backend::echo();
+    let text = |line: &str| {
+        format!(
+            "[listener.a]\nbind = \"127.0.0.1:0\"\n{line}\n[service.a]\nlisten = [\"a\"]\n\
+             pool = \"a\"\n[pool.a]\nbackends = [\"{}\"]\ncheck = \"none\"\n",
+            backend.flag()
+        )
+    };
+    let file = std::env::temp_dir().join(format!("proxy-in-{}.toml", std::process::id()));
+    let path = file.to_str().expect("text").to_owned();
+    let write = |line: &str| std::fs::write(&file, text(line)).expect("a file");
+    let required = "proxy_protocol = [\"127.0.0.1\"]";
+    write("");
+    let balancer = Balancer::start(&["--config", &path]);
+    let mut generation = 1;
+    let mut reload = |line: &str| {
+        write(line);
+        generation += 1;
+        balancer.signal(Signal::HUP);
+        balancer.wait_for_log(&format!(" generation {generation}: "));
+    };
+    let with_header = [LINE, b"hello"].concat();
+    let mut before = balancer.connect();
+    let serves = |client: &mut TcpStream, says: &[u8]| {
+        client.write_all(says).unwrap();
+        let mut heard = vec![0; says.len()];
+        client.read_exact(&mut heard).unwrap();
+        assert_eq!(heard, says);
+    };
+    serves(&mut before, LINE);
+    reload(required);
+    serves(&mut before, LINE);
+    assert_eq!(ask(&balancer.connect(), &with_header), b"hello");
+    let is_refused = || {
+        let mut client = balancer.connect();
+        client.write_all(b"hello, with no header").unwrap();
+        read_to_end(&client).is_reset()
+    };
+    assert!(is_refused(), "it is required");
+    let mut halfway = balancer.connect();
+    halfway.write_all(&LINE[..20]).unwrap();
+    until("it is awaited", || balancer.count("open of") == 2);
+    reload("");
+    assert_eq!(ask(&balancer.connect(), &with_header), with_header, "they are bytes as any");
+    let rest = [&LINE[20..], b"hello"].concat();
+    assert_eq!(ask(&halfway, &rest), b"hello", "it was required when this one came");
+    serves(&mut before, LINE);
+    reload(required);
+    assert!(is_refused());
+    assert_eq!(ask(&balancer.connect(), &with_header), b"hello");
+    balancer.stop_after(before);
+    std::fs::remove_file(&file).expect("it is there");
 }

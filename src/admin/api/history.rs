@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::config::quoted;
 use crate::history::plan::Plan;
-use crate::history::track::{BACKEND_SERIES, SERIES};
+use crate::history::track::{BACKEND_SERIES, SERIES, SERVICE_SERIES};
 use crate::json::number;
 
 use super::super::answer::{Answer, JSON, More, Pieces};
@@ -124,6 +124,7 @@ fn span(request: &Request) -> Result<u64, Problem> {
 fn names(of: &Subject, request: &Request) -> Result<Vec<&'static str>, Problem> {
     let all = match of {
         Subject::Backend(..) => BACKEND_SERIES,
+        Subject::Service(_) => SERVICE_SERIES,
         _ => SERIES,
     };
     let all = || all.iter().map(|(name, _)| *name);

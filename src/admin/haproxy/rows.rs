@@ -202,6 +202,7 @@ pub fn server(
     let server = &view.cx.backends[entry.server];
     row.set("type", SERVER);
     counts(&mut row, &now.counts);
+    row.set("qcur", view.cx.backends.waiting_for(Some(pool.id), entry.server));
     row.set("scur", now.connections);
     if let Some(limit) = spec.max_connections {
         row.set("slim", limit);
@@ -311,9 +312,6 @@ pub fn backend(view: &View<'_>, pool: PoolEntry<'_>, level: Level) -> Row {
 }
 
 fn counts(row: &mut Row, counts: &BackendCounts) {
-    // Nobody waits for a server: who does waits for its pool.
-    row.set("qcur", 0);
-    row.set("qmax", 0);
     row.set("stot", counts.given);
     row.set("lbtot", counts.given);
     row.set("bin", counts.bytes_sent);

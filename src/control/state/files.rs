@@ -12,9 +12,10 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 
 use crate::config::{Complaint, SettingKey, Subject, io_words};
-use crate::limits::{STATE_BYTES_MAX, STATE_PIECE_BYTES};
+use crate::limits::STATE_BYTES_MAX;
 
 use super::State;
+use super::body::Body;
 
 /// What was found at a start.
 #[derive(Debug, Default)]
@@ -28,8 +29,10 @@ pub struct Found {
 /// A state that is being written.
 pub struct Saving {
     path: String,
-    bytes: Vec<u8>,
+    body: Body,
     written: usize,
+    /// The check sum of what was written.
+    sum: u32,
     stage: Stage,
     /// What it came to, once it is over.
     pub outcome: io::Result<()>,
@@ -124,9 +127,9 @@ fn open(path: &str) -> io::Result<File> {
 
 impl Saving {
     /// Begin to write there.
-    pub fn begin(path: &str, bytes: Vec<u8>) -> Saving {
+    pub fn begin(path: &str, body: Body) -> Saving {
         let path = path.to_owned();
-        Saving { path, bytes, written: 0, stage: Stage::Opening, outcome: Ok(()) }
+        Saving { path, body, written: 0, sum: 0, stage: Stage::Opening, outcome: Ok(()) }
     }
 
     /// A piece of it: a file opened, so many bytes, or a rename. Says whether there is more.
@@ -148,14 +151,20 @@ impl Saving {
 
     fn advance(&mut self) -> io::Result<bool> {
         match &mut self.stage {
-            Stage::Opening => self.stage = Stage::Writing(open(&self.new_path())?),
+            Stage::Opening => {
+                let mut file = open(&self.new_path())?;
+                file.write_all(self.body.header().as_bytes())?;
+                self.stage = Stage::Writing(file);
+            }
             Stage::Writing(file) => {
-                let rest = &self.bytes[self.written..];
-                let piece = &rest[..rest.len().min(STATE_PIECE_BYTES)];
-                file.write_all(piece)?;
-                self.written += piece.len();
-                if self.written == self.bytes.len() {
+                let piece = self.body.piece(self.written);
+                if piece.is_empty() {
+                    file.write_all(Body::trailer(self.sum).as_bytes())?;
                     self.stage = Stage::Renaming;
+                } else {
+                    file.write_all(piece)?;
+                    self.written += piece.len();
+                    self.sum = crc32c::crc32c_append(self.sum, piece);
                 }
             }
             Stage::Renaming => {

@@ -13,6 +13,7 @@ use serde_json::json;
 
 use super::*;
 use crate::config::{BackendSpec, Mark, Member, OverlaySource, Shared, Told};
+use crate::limits::STATE_PIECE_BYTES;
 
 fn spec(text: &str) -> Shared<BackendSpec> {
     BackendSpec::parse(text).unwrap().into()
@@ -81,9 +82,34 @@ fn said(path: &str) -> String {
 }
 
 fn save(path: &str, state: &State) -> std::io::Result<()> {
-    let mut saving = Saving::begin(path, state.to_bytes());
+    let mut saving = Saving::begin(path, state.clone().into_body());
     while saving.step() {}
     saving.outcome
+}
+
+#[test]
+fn a_state_of_many_bans_is_never_put_together_nor_summed_up_in_one_go() {
+    let why = "x".repeat(1000);
+    let bans: Vec<String> =
+        (0..2000).map(|at| format!(r#"{{"of":{at},"why":"{why}"}}"#)).collect();
+    let state = State { bans: format!("[{}]", bans.join(",")), ..State::default() };
+    let gathered = state.bans.as_ptr();
+    let whole = state.to_bytes();
+    let body = state.into_body();
+    assert_eq!(body.0[1].as_ptr(), gathered, "it is where it was gathered");
+    let mut written = Vec::new();
+    while let piece = body.piece(written.len())
+        && !piece.is_empty()
+    {
+        assert!(piece.len() <= STATE_PIECE_BYTES, "a step takes no more");
+        written.extend_from_slice(piece);
+    }
+    let header = body.header().len();
+    assert!(written.len() > 1 << 20 && whole[header..].starts_with(&written));
+    let directory = Directory::new("state-bans");
+    let mut saving = Saving::begin(&directory.file(), body);
+    while saving.step() {}
+    assert_eq!(fs::read(directory.file()).unwrap(), whole);
 }
 
 #[test]
@@ -155,7 +181,7 @@ fn a_large_state_is_written_in_pieces() {
     let directory = Directory::new("state-pieces");
     let registrations = json!("x".repeat(300_000));
     let large = State { registrations, ..example() };
-    let mut saving = Saving::begin(&directory.file(), large.to_bytes());
+    let mut saving = Saving::begin(&directory.file(), large.clone().into_body());
     let mut steps = 1;
     while saving.step() {
         steps += 1;

@@ -100,3 +100,16 @@ fn what_http_1_0_cannot_mean_does_not_reach_a_backend() {
     let sent = "Expect: 100-continue\r\nContent-Length: 1";
     assert_eq!(reaching("POST / HTTP/1.0", sent, false), "Content-Length: 1");
 }
+
+#[test]
+fn of_options_the_hops_that_are_left_are_one_fewer() {
+    for (sent, passed) in [
+        ("Max-Forwards: 3", "Max-Forwards:2"),
+        ("max-forwards:10\r\nMax-Forwards: 99", "max-forwards:9"),
+        ("Max-Forwards: 99999999999999999999", "Max-Forwards:18446744073709551614"),
+        ("Max-Forwards: -1", "Max-Forwards: -1"),
+    ] {
+        assert_eq!(reaching("OPTIONS / HTTP/1.1", sent, false), passed, "{sent}");
+        assert_eq!(reaching("GET / HTTP/1.1", sent, false), sent.replace("\r\n", "|"));
+    }
+}

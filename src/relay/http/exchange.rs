@@ -22,7 +22,7 @@ mod waiting;
 use std::time::Instant;
 
 use crate::access_log::Cause;
-use crate::backends::ServerId;
+use crate::backends::{NoBackend, ServerId};
 use crate::config::ForwardedFields;
 use crate::context::{self, Carrying, Context, Trace};
 use crate::event::PoolId;
@@ -36,7 +36,7 @@ use crate::net::{Buffers, Fault, Socket, Stream};
 use crate::stats::{Failure, Moved};
 
 use super::super::account::OwnAnswer;
-use super::super::client::Client;
+use super::super::client::{Client, Link};
 use super::super::connect::{self, Attempt, Found, Took, Wants};
 use super::super::routing::Served;
 use super::super::trace;
@@ -323,6 +323,9 @@ impl Exchange {
             self.begin_attempt(client, cx);
             return Ok(());
         }
+        if wants == Wants::Any && self.waits_for_its_own(client, cx) {
+            return Err(Reason::Refused(NoBackend::NoRoom));
+        }
         loop {
             let takes = |id: &ServerId| {
                 client.tried().is_empty() && cx.backends.takes(*id, client.home.pool)
@@ -341,6 +344,14 @@ impl Exchange {
                 }
             }
         }
+    }
+
+    /// Whether it waits for the backend that its cookie names, which has no room, before it goes
+    /// to another one: who was called has done so.
+    fn waits_for_its_own(&self, client: &Client, cx: &Context) -> bool {
+        let is_worth = |own| cx.backends.is_worth_waiting(client.home.pool, own);
+        let is_new = client.link != Link::Called && client.tried().is_empty();
+        is_new && self.bound_to.is_none() && self.stuck_to.is_some_and(is_worth)
     }
 
     /// An attempt with a backend begins.

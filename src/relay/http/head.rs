@@ -1,11 +1,13 @@
 //! The client's next request: read until its head is whole, then start an exchange.
 
+use crate::access_log::Cause;
 use crate::context::Context;
 use crate::http::request::empty_lines;
-use crate::http::{Parse, Scan, parse_request};
+use crate::http::{Parse, RequestHead, Scan, max_forwards, parse_request};
 use crate::limits::HTTP_FRAMING_ROOM;
 use crate::net::{Fault, Received, Socket};
 
+use super::super::account::OwnAnswer;
 use super::super::client::{Client, Link};
 use super::super::routing::{self, Chosen};
 use super::super::verdict::Reason;
@@ -51,6 +53,9 @@ pub(super) fn read(http: &mut Http, client: &mut Client, cx: &mut Context) -> Ht
             let chosen = routing::choose(&head, client, cx);
             trace::begin_request(&head, chosen.rule(), client, cx);
             match chosen {
+                Chosen::Backend(_) if is_last_hop(&head, cx) => {
+                    pages::own(LAST_HOP, &head, total, http, client, cx)
+                }
                 Chosen::Backend(served) if served.may_be_answered => {
                     pages::answer(&head, total, http, client, cx).unwrap_or_else(|| {
                         exchange::begin(&head, total, served, http, client, cx)
@@ -104,3 +109,12 @@ fn flush_previous_answer(client: &mut Client, cx: &mut Context) -> Option<HttpSt
     }
     (response.held() > 0).then_some(HttpStep::Wait)
 }
+
+/// Whether the request says that it is to be passed on no more: we are whom it is for.
+fn is_last_hop(head: &RequestHead, cx: &Context) -> bool {
+    max_forwards::left(head, &cx.http.fields, &cx.scratch) == Some(0)
+}
+
+/// What it is answered.
+const LAST_HOP: OwnAnswer =
+    OwnAnswer::saying(204, Cause::MaxForwards, "it was to be passed on no more");

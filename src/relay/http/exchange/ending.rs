@@ -131,8 +131,9 @@ impl Exchange {
             }
         }
         self.leave_backend(client, cx);
-        cx.stats.connections_too_old += u64::from(client.is_old(cx));
         let more_to_hear = !self.is_asked || !http.input.is_empty();
+        let goes_on = self.answer.keeps_client() && self.is_asked && more_to_hear;
+        cx.stats.connections_too_old += u64::from(!goes_on && self.ends_by_age(client, cx));
         match (self.answer.keeps_client() && self.is_asked, more_to_hear) {
             // We are stopping, and the head that kept the connection open went out before that.
             (true, false) if cx.draining || client.is_old(cx) => {
@@ -142,6 +143,11 @@ impl Exchange {
             (false, false) => HttpStep::Close(Reason::Finished),
             (false, true) => PARTING,
         }
+    }
+
+    /// Whether the connection ends because it is old, and would not have ended anyhow.
+    fn ends_by_age(&self, client: &Client, cx: &Context) -> bool {
+        self.keep_alive && client.is_old(cx) && !cx.lets_go(client.listener)
     }
 
     /// A whole answer counts for its backend, unless it is a 5xx. Returns whether the connection

@@ -45,7 +45,7 @@ pub(super) fn begin(
     let urgent = cx.backends.settings(client.home.pool).queue.urgent.as_ref();
     let is_urgent = urgent.is_some_and(|it| it.holds(&routing::facts(head, client, cx)));
     let urgency = if is_urgent { Urgency::Urgent } else { Urgency::Normal };
-    if let Err(refusal) = waiting::begin(urgency, client, cx) {
+    if let Err(refusal) = waiting::begin(urgency, exchange.stuck_to, client, cx) {
         return Err((exchange, refusal));
     }
     http.input = cx.scratch[..total].to_vec();
