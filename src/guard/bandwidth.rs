@@ -82,7 +82,7 @@ impl BandwidthLimit {
 
     /// How full its table is.
     pub fn fill(&self, now: u64) -> Fill {
-        Fill::of(self.rule, &self.table, now)
+        Fill::of(self.rule, &self.table, self.clock.at(now, self.share.rate))
     }
 
     fn key(&self, client: IpAddr) -> ClientKey {

@@ -128,7 +128,7 @@ fn order(value: &Value, network: Cidr, by: &str, mistakes: &mut Mistakes) -> Opt
     let is_forced = members.truth("force").unwrap_or(false);
     let least = if network.address.is_ipv4() { BAN_PREFIX_V4_MIN } else { BAN_PREFIX_V6_MIN };
     if network.prefix < least && !is_forced {
-        let want = format!("want a prefix of at least {least} bits, or force (ctl: --force)");
+        let want = format!("want a prefix of at least {least} bits, or force");
         members.complain("force", format!("found none, and {network} is large; {want}"));
     }
     let closes = members.truth("close").unwrap_or(false);
