@@ -120,7 +120,7 @@ pub use tls::{
     alpn_names, dials_tls,
 };
 pub use tokens::{Needs, Role, Token, Tokens, from_hex, to_hex};
-pub use udp::{UdpSettings, check_proxy_protocol, proxy_header_of_datagrams, v1_for_datagrams};
+pub use udp::{UdpSettings, v1_for_datagrams};
 pub use value::{
     ON_OFF, alternatives, closest, duration, duration_text, io_words, number, number_u32,
     one_of, size_or_none, size_text, tcp_keepalive, word_of,

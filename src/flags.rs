@@ -117,7 +117,6 @@ pub fn parse(args: &[String]) -> Result<Command, Vec<UsageError>> {
         config::fill_in(&mut config, &complaints.settings);
         complaints.miss(&config::missing(&config, &complaints.settings));
         config::check_whole(&config, &mut complaints.settings);
-        config::check_proxy_protocol(&config, &mut complaints.settings);
     }
     // Beside a file, what that says of it counts as well: it is looked at then.
     if config.file.is_none() {

@@ -1,6 +1,7 @@
 //! UDP's flows: whose datagram belongs to which, when one is over, and which gives way to which.
 //!
-//! A *flow* is a client's address, the address of ours that it wrote to, and a backend. This is a
+//! A *flow* is a client's address (behind a proxy that says it: both), the address of ours that it
+//! wrote to, and a backend. This is a
 //! pure room: no socket, no clock. A datagram and the time go in; what comes out is the flow that
 //! takes it, or that a new one is wanted, or that there is no room. What a flow carries (a socket
 //! and a backend) is the business of `relay::udp`, and only kept here.
@@ -32,41 +33,86 @@ pub use class::{ClassId, Policy};
 pub use shunned::Shunned;
 pub use table::{Flow, Placement, Table};
 
+use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use crate::event::ListenerId;
 
 /// Who sends, and to which address of ours: answers leave from there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FlowKey {
     /// At which listener.
     pub listener: ListenerId,
-    /// Where it is, as the listener's socket says it.
-    pub address: SocketAddr,
+    /// See [`FlowKey::peer`].
+    peer: SocketAddr,
     /// See [`FlowKey::local`]: IPv4 as a mapped address, nothing as the unspecified one. There may
     /// be a million, and an `Option<IpAddr>` is larger.
     local: Ipv6Addr,
+    /// The client, where the peer is a proxy that speaks for it.
+    behind: Option<Behind>,
+}
+
+/// A client's address as a proxy says it; IPv4 as a mapped address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Behind {
+    ip: Ipv6Addr,
+    port: u16,
+}
+
+/// Most have no proxy in front: for them that costs nothing.
+impl Hash for FlowKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let FlowKey { listener, peer, local, behind } = self;
+        (listener, peer, local).hash(state);
+        if let Some(behind) = behind {
+            behind.hash(state);
+        }
+    }
 }
 
 impl FlowKey {
-    /// A client at this address that wrote to this one of ours, where the listener has several.
+    /// A peer at this address that wrote to this one of ours, where the listener has several.
     /// Both are of one family.
-    pub fn new(listener: ListenerId, address: SocketAddr, local: Option<IpAddr>) -> FlowKey {
-        let local = match local {
-            None => Ipv6Addr::UNSPECIFIED,
-            Some(IpAddr::V4(local)) => local.to_ipv6_mapped(),
-            Some(IpAddr::V6(local)) => local,
-        };
-        FlowKey { listener, address, local }
+    pub fn new(listener: ListenerId, peer: SocketAddr, local: Option<IpAddr>) -> FlowKey {
+        let local = local.map_or(Ipv6Addr::UNSPECIFIED, mapped);
+        FlowKey { listener, peer, local, behind: None }
+    }
+
+    /// The client for whom the peer speaks.
+    #[must_use]
+    pub fn of_client(self, client: SocketAddr) -> FlowKey {
+        let behind = Behind { ip: mapped(client.ip()), port: client.port() };
+        FlowKey { behind: Some(behind), ..self }
+    }
+
+    /// Where datagrams come from and answers go, as the listener's socket says it: the client, or a
+    /// proxy in front of it.
+    pub fn peer(&self) -> SocketAddr {
+        self.peer
+    }
+
+    /// Where the client is.
+    pub fn address(&self) -> SocketAddr {
+        match self.behind {
+            None => self.peer,
+            Some(Behind { ip, port }) => SocketAddr::new(IpAddr::V6(ip).to_canonical(), port),
+        }
     }
 
     /// Which of our addresses it wrote to, where the listener has several.
     pub fn local(&self) -> Option<IpAddr> {
-        match self.address {
+        match self.peer {
             _ if self.local.is_unspecified() => None,
             SocketAddr::V4(_) => self.local.to_ipv4_mapped().map(IpAddr::V4),
             SocketAddr::V6(_) => Some(IpAddr::V6(self.local)),
         }
+    }
+}
+
+fn mapped(address: IpAddr) -> Ipv6Addr {
+    match address {
+        IpAddr::V4(address) => address.to_ipv6_mapped(),
+        IpAddr::V6(address) => address,
     }
 }
 
@@ -88,7 +134,25 @@ mod tests {
             let local: Option<IpAddr> = local.map(|local| local.parse().unwrap());
             let key = FlowKey::new(id, address.parse().unwrap(), local);
             assert_eq!(key.local(), local, "{address}");
+            let client = "[2001:db8::7]:9".parse().unwrap();
+            let behind = key.of_client(client);
+            assert_eq!((behind.local(), behind.peer()), (local, key.peer()), "{address}");
+            assert_eq!((key.address(), behind.address()), (key.peer(), client));
         }
-        assert_eq!(size_of::<FlowKey>(), 52);
+        assert!(size_of::<FlowKey>() <= 72, "there may be a million");
+    }
+
+    #[test]
+    fn clients_behind_one_proxy_are_two_and_ipv4_has_one_name() {
+        let id = ListenerId::for_tests(0);
+        let at = |text: &str| text.parse::<SocketAddr>().unwrap();
+        let proxy = FlowKey::new(id, at("10.0.0.1:5"), None);
+        let one = proxy.of_client(at("192.0.2.1:7"));
+        assert_eq!(one, proxy.of_client(at("[::ffff:192.0.2.1]:7")));
+        assert_eq!(one.address(), at("192.0.2.1:7"));
+        for other in [proxy, proxy.of_client(at("192.0.2.1:8")), proxy.of_client(proxy.peer())]
+        {
+            assert_ne!(one, other);
+        }
     }
 }

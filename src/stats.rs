@@ -169,6 +169,8 @@ pub struct Datagrams {
     pub dropped_no_backend: u64,
     /// Dropped: a new flow while we are stopping.
     pub dropped_stopping: u64,
+    /// Dropped: they have no PROXY header, and have to.
+    pub dropped_no_header: u64,
     /// Dropped: the kernel did not take them.
     pub dropped_unsent: u64,
     /// Receives that failed.
@@ -247,6 +249,7 @@ impl Datagrams {
         self.dropped_full
             + self.dropped_no_backend
             + self.dropped_stopping
+            + self.dropped_no_header
             + self.dropped_unsent
     }
 }

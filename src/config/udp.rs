@@ -5,9 +5,9 @@
 
 use std::time::Duration;
 
-use super::complaint::{Complaints, Phrase, Wrong};
+use super::complaint::{Phrase, Wrong};
 use super::key::SettingKey;
-use super::{BackendSpec, Config, Listen, SendProxy};
+use super::{BackendSpec, Config, SendProxy};
 use crate::limits;
 
 /// What holds for the flows of the `udp://` listeners of a service.
@@ -36,21 +36,6 @@ pub fn check_udp_listener(config: &Config) -> Result<(), Wrong> {
     Err(Wrong::saying("no udp:// listener", want))
 }
 
-/// Headers of the PROXY protocol are read ahead of connections, and not of datagrams.
-pub fn proxy_header_of_datagrams(listen: &Listen) -> Wrong {
-    let found = format!("{}, whose datagrams are not looked into for a header", listen.name());
-    Wrong::saying(found, "listeners of connections alone")
-}
-
-/// The same, of what is written once for all listeners.
-pub fn check_proxy_protocol(config: &Config, complaints: &mut Complaints) {
-    let datagrams = config.listeners.iter().find(|listen| listen.protocol.is_udp());
-    if let Some(listen) = datagrams.filter(|_| !config.listener.proxy_protocol.is_empty()) {
-        let checked = Err(proxy_header_of_datagrams(listen));
-        complaints.check(SettingKey::PROXY_PROTOCOL, &[SettingKey::LISTEN], checked);
-    }
-}
-
 /// Whether there are datagrams alone, so that a TCP connect would say nothing.
 pub fn is_udp_alone(config: &Config) -> bool {
     let mut listeners = config.listeners.iter();
@@ -77,26 +62,5 @@ pub fn check_udp_backends(config: &Config) -> Result<(), Wrong> {
             Err(Wrong::saying(found, "none: datagrams are sent on as they come"))
         }
         _ => Ok(()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::Cidr;
-
-    #[test]
-    fn headers_are_not_asked_of_datagrams() {
-        let complaints = |listeners: &[&str], networks: &str| {
-            let mut config = Config::defaults();
-            config.listeners = listeners.iter().map(|it| Listen::parse(it).unwrap()).collect();
-            config.listener.proxy_protocol = Cidr::parse_list(networks).unwrap_or_default();
-            let mut complaints = Complaints::default();
-            check_proxy_protocol(&config, &mut complaints);
-            complaints.take().len()
-        };
-        assert_eq!(complaints(&["*:80", "udp://*:80"], "10.0.0.0/8"), 1);
-        assert_eq!(complaints(&["*:80", "udp://*:80"], ""), 0);
-        assert_eq!(complaints(&["*:80", "sni://*:81"], "10.0.0.0/8"), 0);
     }
 }

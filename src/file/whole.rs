@@ -18,7 +18,6 @@ impl Reader<'_> {
     /// What is left once every service was looked at.
     pub(super) fn check_rest(&mut self) {
         self.check_certificates();
-        self.check_proxy_protocol();
         self.check_size();
         self.check_admin();
     }
@@ -288,22 +287,6 @@ impl Reader<'_> {
             let hint =
                 "want certificates = [{ cert = \"FILE\", key = \"FILE\" }] at the listener";
             wrong.push(Mistake { at, says, hint: Some(hint.to_owned()) });
-        }
-        self.mistakes.append(&mut wrong);
-    }
-
-    /// Headers are asked of connections alone.
-    fn check_proxy_protocol(&mut self) {
-        let mut wrong = Vec::new();
-        for listener in &self.desired.listeners {
-            let is_asked = !listener.settings.proxy_protocol.is_empty();
-            if !is_asked || !listener.listen.protocol.is_udp() {
-                continue;
-            }
-            let subject = Subject::Listener(listener.name.clone());
-            let at = self.spot_of(&subject, SettingKey::PROXY_PROTOCOL);
-            let says = config::proxy_header_of_datagrams(&listener.listen).spelled(SPELLING);
-            wrong.push(Mistake { at, says, hint: None });
         }
         self.mistakes.append(&mut wrong);
     }

@@ -19,3 +19,7 @@ pub const PROXY_UNIQUE_ID_BYTES_MAX: usize = 128;
 /// Within this time from the accept a header has to be complete, which is the first that its sender
 /// sends. The protocol's text asks for at least 3 s, so that one packet may be lost.
 pub const PROXY_HEADER_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// At most one line of log in this time about datagrams without the header that is required: each
+/// would be one otherwise, and their senders can be forged.
+pub const UNHEADED_TOLD: Duration = Duration::from_secs(10);

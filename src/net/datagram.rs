@@ -103,6 +103,20 @@ impl Piece {
         u64::from(self.bytes)
     }
 
+    /// Their bytes, in the memory that they lie in.
+    pub fn of<'a>(&self, memory: &'a [u8]) -> &'a [u8] {
+        let start = self.start as usize;
+        memory.get(start..start + self.bytes as usize).unwrap_or_default()
+    }
+
+    /// One datagram without so many bytes at its front.
+    #[must_use]
+    pub fn without_front(self, bytes: usize) -> Piece {
+        let bytes = bytes.min(self.bytes as usize);
+        let rest = self.bytes as usize - bytes;
+        Piece::new(self.start as usize + bytes, rest, rest)
+    }
+
     /// The first so many of them, and the others.
     pub fn split(self, count: u32) -> (Piece, Option<Piece>) {
         if count >= self.count() {

@@ -62,6 +62,8 @@ pub struct Heard {
 /// How the client spoke TLS.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Ssl {
+    /// All of it as it was said, to be said again.
+    pub value: Box<[u8]>,
     /// It did.
     pub is_ssl: bool,
     /// It showed a certificate, on this connection or one before, and that is good.
@@ -95,6 +97,12 @@ pub enum Why {
     Command,
     /// A family or a transport that there is not.
     Family,
+    /// Before a datagram, and not of version 2.
+    NotVersion2,
+    /// Before a datagram, and it is about a connection.
+    Stream,
+    /// Its datagram ends before it does.
+    CutShort,
     /// It has no room for the addresses.
     TooShort,
     /// It has more bytes than [`PROXY_HEADER_BYTES_MAX`].
@@ -125,6 +133,9 @@ impl fmt::Display for Why {
             Why::Version => "the signature of version 2, and another version",
             Why::Command => "version 2 with a command that is neither LOCAL nor PROXY",
             Why::Family => "version 2 with an unknown family or transport",
+            Why::NotVersion2 => "the datagram does not begin with the signature of version 2",
+            Why::Stream => "version 2 for STREAM, before a datagram",
+            Why::CutShort => "version 2 longer than its datagram",
             Why::TooShort => "version 2 whose length has no room for its addresses",
             Why::TooLong => "version 2 longer than 4096 bytes",
             Why::Values => "version 2 with a value that goes beyond the header's end",
@@ -153,6 +164,18 @@ pub fn read(bytes: &[u8]) -> Reading {
         Ok(None) => Reading::More,
         Ok(Some((header, length))) => Reading::Header(Box::new(header), length),
         Err(why) => Reading::Bad(why),
+    }
+}
+
+/// The header of a datagram, which has to be whole in it, and its length; version 1 knows none.
+pub fn read_datagram(datagram: &[u8]) -> Result<(Header, usize), Why> {
+    if !datagram.starts_with(&SIGNATURE) {
+        return Err(Why::NotVersion2);
+    }
+    let (header, length) = version_2(datagram)?.ok_or(Why::CutShort)?;
+    match header.transport {
+        Some(Transport::Stream) => Err(Why::Stream),
+        _ => Ok((header, length)),
     }
 }
 
@@ -322,15 +345,16 @@ fn heard(mut rest: &[u8], whole: &[u8]) -> Result<Heard, Why> {
 
 /// Whether this is the sum over all bytes, those of itself being zero.
 fn has_checksum(whole: &[u8], at: usize, sum: &[u8]) -> bool {
-    let mut bytes = whole.to_vec();
-    bytes[at..at + sum.len()].fill(0);
-    sum == crc32c(&bytes).to_be_bytes()
+    let behind = &whole[at + sum.len()..];
+    let bytes = whole[..at].iter().chain(sum.iter().map(|_| &0)).chain(behind);
+    sum == crc32c(bytes).to_be_bytes()
 }
 
 fn ssl(value: &[u8]) -> Result<Ssl, Why> {
     let (&[client, v0, v1, v2, v3], mut rest) = value.split_first_chunk().ok_or(Why::Ssl)?;
     let shown = client & (CLIENT_CERT_CONN | CLIENT_CERT_SESS) != 0;
     let mut ssl = Ssl {
+        value: value.into(),
         is_ssl: client & CLIENT_SSL != 0,
         verified: shown && [v0, v1, v2, v3] == [0; 4],
         ..Ssl::default()

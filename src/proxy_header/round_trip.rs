@@ -3,8 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::Transport;
-use super::read::{Reading, read};
-use super::write::{CertificateSaid, Said, SslSaid, v1, v2, v2_local};
+use super::read::{Reading, Why, read, read_datagram};
+use super::write::{CertificateSaid, Said, Ssl, SslSaid, v1, v2, v2_local};
 
 const CASES: usize = 20_000;
 
@@ -58,7 +58,7 @@ fn version_2_is_read_as_it_was_written_with_bytes_behind_and_never_by_a_part() {
             authority: Some(&*authority).filter(|_| random.bool()),
             crc32c: random.bool(),
             unique_id: Some(id.as_bytes()).filter(|_| random.bool()),
-            ssl: Some(ssl).filter(|_| random.bool()),
+            ssl: Some(Ssl::Ours(ssl)).filter(|_| random.bool()),
         };
         let transport = if random.bool() { Transport::Stream } else { Transport::Datagram };
         let mut bytes = v2(transport, from, to, &said);
@@ -67,6 +67,12 @@ fn version_2_is_read_as_it_was_written_with_bytes_behind_and_never_by_a_part() {
         bytes.extend(b"what follows");
         let Reading::Header(header, length) = read(&bytes) else { panic!("{from} {to}") };
         assert_eq!(length, whole);
+        let of_a_datagram = match transport {
+            Transport::Stream => Err(Why::Stream),
+            Transport::Datagram => Ok(((*header).clone(), length)),
+        };
+        assert_eq!(read_datagram(&bytes), of_a_datagram);
+        assert_eq!(read_datagram(&bytes[..random.usize(16..whole)]), Err(Why::CutShort));
         let ends = header.ends.map(|it| (canonical(it.source), canonical(it.destination)));
         assert_eq!(ends, Some((canonical(from), canonical(to))));
         assert_eq!(header.transport, Some(transport));
@@ -75,7 +81,13 @@ fn version_2_is_read_as_it_was_written_with_bytes_behind_and_never_by_a_part() {
         assert_eq!(header.heard.unique_id.as_deref(), said.unique_id);
         let heard = header.heard.ssl.as_deref();
         assert_eq!(heard.is_some(), said.ssl.is_some());
-        if let (Some(heard), Some(said)) = (heard, said.ssl) {
+        if let (Some(heard), Some(Ssl::Ours(said))) = (heard, said.ssl) {
+            let again = Said { ssl: Some(Ssl::PassedOn(&heard.value)), ..Said::default() };
+            let Ok((again, _)) = read_datagram(&v2(Transport::Datagram, from, to, &again))
+            else {
+                panic!("{from} {to}")
+            };
+            assert_eq!(again.heard.ssl.as_deref(), Some(heard));
             assert!(heard.is_ssl);
             assert_eq!(heard.verified, said.certificate.is_some());
             assert_eq!(heard.version.as_deref(), Some(said.version));

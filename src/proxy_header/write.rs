@@ -23,7 +23,16 @@ pub struct Said<'a> {
     /// The id of the request or the connection.
     pub unique_id: Option<&'a [u8]>,
     /// How the client speaks TLS, if it does.
-    pub ssl: Option<SslSaid<'a>>,
+    pub ssl: Option<Ssl<'a>>,
+}
+
+/// What is known of a client's TLS.
+#[derive(Debug, Clone, Copy)]
+pub enum Ssl<'a> {
+    /// It speaks TLS with us.
+    Ours(SslSaid<'a>),
+    /// It speaks TLS with a proxy in front, which said this.
+    PassedOn(&'a [u8]),
 }
 
 /// How a client speaks TLS.
@@ -120,7 +129,10 @@ fn finish(mut out: Vec<u8>, said: &Said<'_>) -> Vec<u8> {
         add(&mut out, TYPE_UNIQUE_ID, id);
     }
     if let Some(ssl) = &said.ssl {
-        add(&mut out, TYPE_SSL, &ssl_value(ssl));
+        match ssl {
+            Ssl::Ours(ssl) => add(&mut out, TYPE_SSL, &ssl_value(ssl)),
+            Ssl::PassedOn(value) => add(&mut out, TYPE_SSL, value),
+        }
     }
     let length = (out.len() - FIXED_BYTES) as u16;
     out[14..FIXED_BYTES].copy_from_slice(&length.to_be_bytes());
@@ -253,11 +265,11 @@ mod tests {
             authority: Some("a.example"),
             crc32c: true,
             unique_id: Some(b"id"),
-            ssl: Some(SslSaid {
+            ssl: Some(Ssl::Ours(SslSaid {
                 version: "TLSv1.3",
                 cipher: "C",
                 certificate: Some(certificate),
-            }),
+            })),
         };
         let mut out = v2(Transport::Stream, at("192.0.2.1:1"), at("192.0.2.2:2"), &said);
         let head = out.split_off(28);

@@ -111,7 +111,7 @@ pub fn serve(client: &Client, cx: &mut Context) -> Result<(), Reason> {
 /// Whether so many datagrams of somebody who has no flow may open one. Those that may not are
 /// dropped, and counted by their rule.
 pub fn datagrams(client: FlowKey, count: u64, cx: &mut Context) -> bool {
-    let address = client.address.ip();
+    let address = client.address().ip();
     let Some(listener) = cx.listeners.get_mut(client.listener) else { return true };
     let service = listener.only.and_then(|id| cx.services.get_mut(id));
     let mut asked = cx.guard.datagrams(address, count, &mut listener.guard, cx.now);

@@ -20,7 +20,7 @@ pub enum HeaderFault {
 }
 
 /// What a header said, for as long as its client is here.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Proxied {
     /// The proxy in front.
     pub peer: Peer,

@@ -15,6 +15,7 @@
 
 mod budget;
 mod ending;
+mod fronted;
 mod guarded;
 mod lapse;
 mod leaving;
@@ -39,6 +40,7 @@ use crate::services::{Listener, Receiving};
 use crate::stats::{LogThrottle, Moved};
 
 use super::guard;
+use super::proxied::Proxied;
 use budget::Budget;
 use ending::FlowEnd;
 use leaving::Leaving;
@@ -85,6 +87,8 @@ pub struct Udp {
     more_to_let_go: bool,
     leaving: Leaving,
     warnings: LogThrottle,
+    /// Of datagrams without the header that is required.
+    unheaded: LogThrottle,
 }
 
 /// What a flow carries.
@@ -106,6 +110,8 @@ pub struct Upstream {
     bytes_received: u64,
     /// Where the guard counts it.
     counted: FlowCount,
+    /// What the PROXY header said with which it was begun.
+    proxied: Option<Box<Proxied>>,
     /// What precedes each datagram to the backend, if it asks for that.
     ahead: Option<Box<[u8]>>,
 }
@@ -150,6 +156,7 @@ impl Udp {
             more_to_let_go: false,
             leaving: Leaving::default(),
             warnings: LogThrottle::default(),
+            unheaded: LogThrottle::default(),
         }
     }
 
@@ -277,7 +284,7 @@ impl Udp {
         let upstream = &mut flow.upstream;
         let listener = cx.listeners.get_mut(client.listener);
         let Some(receiving) = listener.and_then(Listener::receiving) else { return };
-        let to = Some(client.address);
+        let to = Some(client.peer());
         let from = client.local();
         let is_first = receiving.transmits.is_empty();
         let mut count = 0;
@@ -373,19 +380,29 @@ impl Udp {
     /// What a call brought goes to the flows, in its order.
     fn sort_all(&mut self, id: ListenerId, cx: &mut Context) {
         let metas = std::mem::take(&mut self.metas);
+        let has_fronts = !cx.listener(id).proxy_protocol.is_empty();
         for meta in &metas {
             let Some(address) = meta.from else { continue };
             let client = FlowKey::new(id, address, meta.local);
             cx.stats.udp.from_clients += u64::from(meta.piece.count());
-            if let Some(piece) = guarded::admitted(&client, meta.piece, cx) {
-                self.sort(&client, piece, cx);
+            if has_fronts && cx.listener(id).requires_proxy_header(address.ip()) {
+                self.sort_fronted(&client, meta.piece, cx);
+            } else if let Some(piece) = guarded::admitted(&client, meta.piece, cx) {
+                self.sort(&client, piece, None, cx);
             }
         }
         self.metas = metas;
     }
 
-    /// Find the flow that takes these datagrams of a client, or open one.
-    fn sort(&mut self, client: &FlowKey, piece: Piece, cx: &mut Context) {
+    /// Find the flow that takes these datagrams of a client, of whom perhaps a proxy said this, or
+    /// open one.
+    fn sort(
+        &mut self,
+        client: &FlowKey,
+        piece: Piece,
+        proxied: Option<&Proxied>,
+        cx: &mut Context,
+    ) {
         self.leave_before(client, cx);
         let mut left = Some(piece);
         while let Some(piece) = left {
@@ -406,7 +423,7 @@ impl Udp {
                     if !guard::datagrams(*client, u64::from(piece.count()), cx) {
                         return;
                     }
-                    if !self.open(*client, cx) {
+                    if !self.open(*client, proxied, cx) {
                         cx.stats.udp.dropped_no_backend += u64::from(piece.count());
                         return;
                     }
@@ -475,6 +492,7 @@ impl Udp {
         let Refused { fault, from } = refused;
         let Some(flow) = self.flows.get_mut(key) else { return };
         let client = flow.client;
+        let proxied = flow.upstream.proxied.clone();
         self.refused(key, fault, cx);
         let transmits = std::mem::take(&mut self.transmits);
         if self.reroutes >= REROUTES_PER_TURN || self.stopping {
@@ -486,7 +504,7 @@ impl Udp {
                 let rest =
                     if sent == 0 { Some(transmit.piece) } else { transmit.piece.split(sent).1 };
                 if let Some(piece) = rest {
-                    self.sort(&client, piece, cx);
+                    self.sort(&client, piece, proxied.as_deref(), cx);
                 }
             }
         }

@@ -17,9 +17,9 @@ pub(super) static GUARD: &[Setting] = &[
         long: "proxy-protocol",
         value: "CIDR[,CIDR]...",
         says: "Peers that begin each connection with a header of the PROXY protocol, version 1 \
-               or 2: they have to, within 3 s, and the client is whom it names, for all that \
-               goes by addresses. Bytes of others are never taken for one. Not at udp:// \
-               listeners. Can be repeated.",
+               or 2, and each datagram with one of version 2: they have to, connections within \
+               3 s, and the client is whom it names, for all that goes by addresses. Bytes of \
+               others are never taken for one. Can be repeated.",
         default: |_| "nobody".to_owned(),
         show: |config| list(&config.listener.proxy_protocol),
         act: Act::Values(

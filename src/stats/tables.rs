@@ -348,6 +348,12 @@ pub const UDP: &[Field<Datagrams>] = &[
         "they would have begun a flow during the stop",
     ),
     Field::counter(
+        "dropped.no_header",
+        One,
+        |it| it.dropped_no_header.into(),
+        "they do not begin with the PROXY header that is required of their proxy",
+    ),
+    Field::counter(
         "dropped.unsent",
         One,
         |it| it.dropped_unsent.into(),

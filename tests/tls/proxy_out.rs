@@ -343,6 +343,77 @@ fn whom_a_certificate_names_is_said_and_that_it_was_verified() {
     balancer.stop_after(client);
 }
 
+/// Version 2 of a proxy in front, with these types and values.
+fn in_front(said: &[(u8, &[u8])]) -> Vec<u8> {
+    let ends = b"\xc0\0\x02\x01\xc6\x33\x64\x07\xdc\x04\x01\xbb";
+    let values: Vec<u8> = said.iter().flat_map(|(kind, value)| tlv(*kind, value)).collect();
+    let length = ((ends.len() + values.len()) as u16).to_be_bytes();
+    [&b"\r\n\r\n\0\r\nQUIT\n\x21\x11"[..], &length, ends, &values].concat()
+}
+
+fn tlv(kind: u8, value: &[u8]) -> Vec<u8> {
+    [&[kind], &(value.len() as u16).to_be_bytes()[..], value].concat()
+}
+
+/// Its TLS, whose certificate was not verified, with a subtype that is not known here.
+fn ssl_in_front() -> Vec<u8> {
+    [&[3, 0, 0, 0, 9][..], &tlv(0x21, b"TLSv1.2"), &tlv(0x2f, b"new")].concat()
+}
+
+#[test]
+fn what_a_proxy_in_front_said_is_passed_on_where_the_client_speaks_no_tls_with_us() {
+    let (backend, told) = echoing();
+    let all = ["--proxy-protocol", "127.0.0.1"];
+    let ssl = ssl_in_front();
+    let said =
+        [(ALPN, &b"h2"[..]), (AUTHORITY, b"a.example"), (UNIQUE_ID, b"\0\xff"), (SSL, &ssl)];
+    let other = [(SSL, &[0, 0, 0, 0, 0][..])];
+    let tlvs = "proxy=v2,proxy-tlvs=alpn+authority+unique-id+ssl";
+    for (options, sent, kept) in [
+        (tlvs, &said[..], &said[..]),
+        ("proxy=v2,proxy-tlvs=ssl", &said, &said[3..]),
+        ("proxy=v2", &said, &[]),
+        // That a client speaks no TLS goes without saying.
+        ("proxy=v2,proxy-tlvs=ssl", &other, &[]),
+    ] {
+        let balancer = balancer("127.0.0.1:0", &flag(&backend, options), &all);
+        let mut client = with_deadline(TcpStream::connect(balancer.address()).unwrap());
+        client.write_all(&in_front(sent)).unwrap();
+        assert_eq!(ask(&client, b"a"), b"a");
+        let header = told.recv_timeout(DEADLINE).unwrap();
+        let came: Vec<(u8, &[u8])> =
+            header.tlvs.iter().map(|(it, value)| (*it, &**value)).collect();
+        assert_eq!(came, kept, "{options}");
+        balancer.stop_after(client);
+    }
+}
+
+#[test]
+fn of_tls_that_ends_here_we_know_better_than_a_proxy_in_front() {
+    let authority = Authority::new("proxy-out-front");
+    let pair = authority.pair(&["localhost"]);
+    let (backend, told) = echoing();
+    let more = [&pair.flags()[..], &["--proxy-protocol", "127.0.0.1"]].concat();
+    let tlvs = "proxy=v2,proxy-tlvs=alpn+authority+unique-id+ssl";
+    let balancer = balancer("tls://127.0.0.1:0", &flag(&backend, tlvs), &more);
+    let ssl = ssl_in_front();
+    let said =
+        [(ALPN, &b"h2"[..]), (AUTHORITY, b"a.example"), (UNIQUE_ID, b"id-7"), (SSL, &ssl)];
+    let mut stream = with_deadline(TcpStream::connect(balancer.address()).unwrap());
+    stream.write_all(&in_front(&said)).unwrap();
+    let name = rustls::pki_types::ServerName::try_from("localhost").unwrap();
+    let config = Arc::new(authority.client_config());
+    let tls = rustls::ClientConnection::new(config, name).unwrap();
+    let mut client = StreamOwned::new(tls, stream);
+    client.write_all(b"a").unwrap();
+    client.read_exact(&mut [0]).unwrap();
+    let header = told.recv_timeout(DEADLINE).unwrap();
+    assert_eq!((header.tlv(ALPN), &*header.text(UNIQUE_ID)), (None, "id-7"));
+    assert_eq!(header.text(AUTHORITY), "localhost");
+    assert!(header.text(SSL).contains("TLSv1.3"), "{}", header.text(SSL));
+    balancer.stop_after(client);
+}
+
 /// A server of HTTP that counts requests by whether they came behind a header of a client, of
 /// nobody, or without one.
 fn sorting() -> (Backend, Receiver<&'static str>) {

@@ -6,4 +6,5 @@ mod common;
 mod access;
 mod client_limits;
 mod flows;
+mod proxy_in;
 mod trouble;

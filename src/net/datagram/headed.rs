@@ -22,9 +22,8 @@ impl Headed {
         self.memory.clear();
         self.transmits.clear();
         for transmit in transmits {
-            let Piece { start, bytes, size } = transmit.piece;
-            let start = start as usize;
-            let all = memory.get(start..start + bytes as usize).unwrap_or_default();
+            let size = transmit.piece.size;
+            let all = transmit.piece.of(memory);
             let begin = self.memory.len();
             if all.is_empty() {
                 self.memory.extend(header);

@@ -161,6 +161,18 @@ fn who_is_not_there_is_said_once() {
 }
 
 #[test]
+fn a_datagram_loses_what_stands_at_its_front_and_stays_one() {
+    let memory = b"..headhello";
+    let all = Piece::new(2, 9, 9);
+    assert_eq!(all.of(memory), b"headhello");
+    assert_eq!(all.without_front(4).of(memory), b"hello");
+    for bytes in [9, 10] {
+        let none = all.without_front(bytes);
+        assert_eq!((none.count(), none.bytes(), none.of(memory)), (1, 0, &b""[..]));
+    }
+}
+
+#[test]
 fn coalesced_answers_are_counted_as_what_they_are() {
     let backend = client("127.0.0.1:0");
     let mut socket = DatagramSocket::connect(backend.local_addr().unwrap()).unwrap();

@@ -234,7 +234,7 @@ fn what_is_written_is_read_back() {
             authority: random.chance("a.example"),
             crc32c: random.below(2) == 0,
             unique_id: random.chance(&id),
-            ssl: random.chance(ssl),
+            ssl: random.chance(write::Ssl::Ours(ssl)),
         };
         let back = header(&write::v2(Transport::Stream, source, destination, &said));
         let ends = back.ends.unwrap();
@@ -257,6 +257,37 @@ fn what_is_written_is_read_back() {
         assert_eq!(ends.map(|it| plain(it.source)), same.then(|| plain(source)));
     }
     assert_eq!(header(&write::v2_local(true)), Header::default());
+}
+
+#[test]
+fn a_datagram_begins_with_a_whole_header_of_version_2_about_datagrams() {
+    let good = v2("21 12", ENDS);
+    let ends = ends_of("192.0.2.1:56324", "198.51.100.7:443");
+    let (header, length) = read_datagram(&[&good[..], b"hello"].concat()).unwrap();
+    assert_eq!((header.ends, header.transport), (ends, Some(Transport::Datagram)));
+    assert_eq!(length, good.len());
+    for of_nobody in [v2("20 00", ""), v2("20 11", ENDS), v2("21 00", ""), v2("21 10", ENDS)] {
+        assert_eq!(read_datagram(&of_nobody).map(|it| it.0.ends), Ok(None));
+    }
+    let table = [
+        (&b""[..], Why::NotVersion2),
+        (b"hello", Why::NotVersion2),
+        (b"PROXY UNKNOWN\r\n", Why::NotVersion2),
+        (b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n", Why::NotVersion2),
+        (&good[..11], Why::NotVersion2),
+        (&good[..12], Why::CutShort),
+        (&good[..good.len() - 1], Why::CutShort),
+        (&v2("21 11", ENDS), Why::Stream),
+        (&v2("22 12", ENDS), Why::Command),
+        (&v2("31 12", ENDS), Why::Version),
+        (&v2("21 13", ENDS), Why::Family),
+        (&v2("21 12", "c0000201"), Why::TooShort),
+        (&v2("21 12", &format!("{ENDS} 03 0004 00000000")), Why::Checksum),
+        (&v2("21 12", &format!("{ENDS} 02 0009 61")), Why::Values),
+    ];
+    for (bytes, why) in table {
+        assert_eq!(read_datagram(bytes), Err(why), "{bytes:02x?}");
+    }
 }
 
 #[test]

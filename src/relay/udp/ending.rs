@@ -1,6 +1,5 @@
 //! The end of a flow: what is counted, and its line in the access log.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use log::debug;
@@ -12,7 +11,9 @@ use crate::flow::Flow;
 use crate::picks::PickEnd;
 use crate::stats::traffic::Blame;
 
+use super::super::proxied::Proxied;
 use super::super::verdict::Loss;
+use super::fronted::plain;
 use super::{Udp, Upstream, guarded};
 
 /// Why a flow ended.
@@ -39,7 +40,7 @@ impl Udp {
     pub(super) fn end(&mut self, flow: Flow<Upstream>, end: FlowEnd, cx: &mut Context) {
         debug!(
             "flow of {}: {}; {} datagrams sent on, {} answered",
-            plain(flow.client.address),
+            plain(flow.client.address()),
             end.text(cx.spelling),
             flow.requests,
             flow.answers
@@ -147,8 +148,8 @@ fn write(flow: &Flow<Upstream>, end: FlowEnd, cx: &mut Context) {
     let began = log.time_of(flow.opened_at, *now);
     log.add(&Record {
         request_id: None,
-        in_front: None,
-        client: plain(flow.client.address),
+        in_front: upstream.proxied.as_deref().map(Proxied::for_the_log),
+        client: plain(flow.client.address()),
         listener: &listener.name,
         service: service.map(|service| &*service.name),
         pool: backends.pool(upstream.home.pool).map(|pool| &*pool.name),
@@ -167,9 +168,4 @@ fn write(flow: &Flow<Upstream>, end: FlowEnd, cx: &mut Context) {
         why: end.cause().map(|cause| Why { cause, detail: cause.says().into() }),
         tried: vec![backends.name(upstream.backend)],
     });
-}
-
-/// IPv4 as IPv4, whatever the listener's socket calls it.
-fn plain(address: SocketAddr) -> SocketAddr {
-    SocketAddr::new(address.ip().to_canonical(), address.port())
 }

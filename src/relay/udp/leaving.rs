@@ -55,7 +55,7 @@ impl Leaving {
             }
             Left::Listener(id) => (id == flow.client.listener).then_some(FlowEnd::Stopped),
             Left::Clients(network) => {
-                let is_it = network.contains(flow.client.address.ip());
+                let is_it = network.contains(flow.client.address().ip());
                 is_it.then_some(FlowEnd::Stopped)
             }
         })

@@ -17,13 +17,19 @@ use crate::limits::{EXHAUSTION_WARNINGS, HEARD_AT_FIRST};
 use crate::net::{DatagramSocket, Fault};
 use crate::picks::{AskedText, Asker, PickEnd, PickNumber, PickedBy};
 
+use super::super::proxied::Proxied;
 use super::super::{ahead, trace};
 use super::ending::FlowEnd;
 use super::{Udp, Upstream, Waiting, guarded};
 
 impl Udp {
     /// Open a flow: pick a backend, and make a socket towards it. Says whether it is there.
-    pub(super) fn open(&mut self, client: FlowKey, cx: &mut Context) -> bool {
+    pub(super) fn open(
+        &mut self,
+        client: FlowKey,
+        proxied: Option<&Proxied>,
+        cx: &mut Context,
+    ) -> bool {
         let Some(class) = self.classes.get(client.listener) else { return false };
         let mut tried: Vec<ServerId> = self.shunned.take(&client, cx.now).into_iter().collect();
         let shunned = tried.len();
@@ -48,7 +54,8 @@ impl Udp {
             match connect(backend, pool, cx) {
                 Ok(socket) => {
                     let mut upstream = Upstream::new(socket, backend, home, record);
-                    upstream.ahead = ahead::of_datagrams(backend, &client, cx);
+                    upstream.ahead = ahead::of_datagrams(backend, &client, proxied, cx);
+                    upstream.proxied = proxied.cloned().map(Box::new);
                     return self.add(client, class, upstream, cx);
                 }
                 Err(Fault::Exhausted) => {
@@ -129,6 +136,7 @@ impl Upstream {
             bytes_sent: 0,
             bytes_received: 0,
             counted: FlowCount::default(),
+            proxied: None,
             ahead: None,
         }
     }
@@ -169,9 +177,9 @@ fn begin_pick(
     if !cx.picks.is_on() {
         return None;
     }
-    let address: IpAddr = client.address.ip().to_canonical();
+    let address: IpAddr = client.address().ip().to_canonical();
     let asker = Asker {
-        client: SocketAddr::new(address, client.address.port()),
+        client: SocketAddr::new(address, client.address().port()),
         listener: client.listener,
         service: home.service,
         pool: home.pool,
@@ -197,7 +205,7 @@ fn pick(
     tried: &[ServerId],
     cx: &mut Context,
 ) -> Result<ServerId, NoBackend> {
-    let address: IpAddr = client.address.ip().to_canonical();
+    let address: IpAddr = client.address().ip().to_canonical();
     let ask = Ask { client: address, key: None, now: cx.now };
     let picked = cx.backends.pick(pool, &ask, tried);
     let picked = if tried.len() == 1 {
@@ -207,7 +215,7 @@ fn pick(
     };
     let backend = picked?;
     if log_enabled!(Level::Debug) {
-        let who = SocketAddr::new(address, client.address.port());
+        let who = SocketAddr::new(address, client.address().port());
         debug!("flow of {who}: {}", cx.backends.why(pool, backend, tried, cx.now));
     }
     Ok(backend)
