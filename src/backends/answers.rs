@@ -94,12 +94,16 @@ impl Backends {
 
     /// When the next one that is ejected may come back.
     pub fn next_return(&self) -> Option<Instant> {
-        self.pools.restless().filter_map(Pool::next_return).min()
+        let next = |pool: &Pool| pool.next_return().into_iter().chain(pool.next_rested()).min();
+        self.pools.restless().filter_map(next).min()
     }
 
     /// Take back in those whose time is over.
     pub fn take_back(&mut self, now: Instant) {
-        self.pools.change_restless(|pool| pool.take_back(now));
+        self.pools.change_restless(|pool| {
+            pool.take_back(now);
+            pool.end_rests(now);
+        });
     }
 
     /// Let every pool act in which this server has a seat, where nobody begins or ends to change by

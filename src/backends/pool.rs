@@ -17,6 +17,7 @@ pub(super) mod picture;
 mod presence;
 pub(super) mod preview;
 mod ramps;
+pub(super) mod rests;
 
 use std::fmt;
 use std::time::Instant;
@@ -80,6 +81,8 @@ pub struct Pool {
     ramping: usize,
     /// How many are ejected for their bad answers.
     ejected: usize,
+    /// How many rest, for they did not take a connection.
+    resting: usize,
     /// Clients that were here lately.
     crowd: Crowd,
     /// Its retries, and the requests that pay for them.
@@ -112,6 +115,7 @@ impl Pool {
             available: 0,
             ramping: 0,
             ejected: 0,
+            resting: 0,
             crowd: Crowd::default(),
             budget: RetryBudget::default(),
             compared_at: None,
@@ -149,6 +153,7 @@ impl Pool {
     pub(super) fn leave(&mut self, index: usize) {
         self.end_ramp(index);
         self.recall_one(index);
+        self.forget_rest(index);
         let Some(seat) = &mut self.seats[index] else { return };
         // Whoever is gone is not available: that calls in the backups, if there is need of them.
         seat.has_room = false;
@@ -449,6 +454,7 @@ impl Pool {
             && seat.is_ready()
             && seat.has_room
             && !seat.tried
+            && !seat.rest.is_on()
             && self.candidates[index].weight > 0;
         let Some(seat) = &mut self.seats[index] else { return };
         if seat.available != available {
@@ -485,7 +491,7 @@ impl Pool {
 
     /// How many of its members change by the clock: if none does, no timer is needed for it.
     pub(super) fn unrest(&self) -> usize {
-        self.ramping + self.ejected
+        self.ramping + self.ejected + self.resting
     }
 
     /// What this pool and its servers must agree on.
@@ -501,6 +507,7 @@ impl Pool {
         assert_eq!(self.primaries, count(|seat| seat.available && !seat.backup), "primaries");
         assert_eq!(self.available, count(|seat| seat.available), "available");
         assert_eq!(self.ejected, count(|seat| seat.outlier.is_out()), "ejected");
+        assert_eq!(self.resting, count(|seat| seat.rest.is_on()), "resting");
         assert_eq!(self.ramping, count(|seat| seat.ramp_from.is_some()), "slow starts");
         assert_eq!(count(|seat| seat.tried), 0, "tried outside a pick");
         assert_eq!(self.candidates.seats(), self.seats.len(), "seats");

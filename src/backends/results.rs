@@ -71,6 +71,7 @@ impl Backends {
         let Some(server) = self.servers.get_mut(id) else { return };
         server.counts.failures += 1;
         let probed = server.is_probed();
+        self.change_seats(id, |pool, seat| pool.rest(seat, now));
         if probed && !self.is_last_everywhere(id) {
             self.result(id, Err(&format!("a connect {fault}")), ToldBy::Clients, now);
         }

@@ -10,6 +10,7 @@ use crate::config::AdminState;
 use crate::event::ServerId;
 
 use super::eject::Outlier;
+use super::pool::rests::Rest;
 
 /// Who sits where, beside what the algorithm sees of it.
 #[derive(Debug)]
@@ -28,6 +29,8 @@ pub(super) struct Seat {
     pub tried: bool,
     /// How it answered lately, by the rules of this pool.
     pub outlier: Outlier,
+    /// Whether it rests after a connect that failed.
+    pub rest: Rest,
     /// When its slow start began, if it is in one.
     pub ramp_from: Option<Instant>,
     /// It may be picked, but for the backups, which wait for the others.
@@ -75,6 +78,7 @@ impl Seat {
             has_room,
             tried: false,
             outlier: Outlier::default(),
+            rest: Rest::default(),
             ramp_from: None,
             available: false,
         }

@@ -109,6 +109,13 @@ pub const QUEUE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(5);
 /// the next.
 pub const QUEUE_YOUNG: Duration = Duration::from_millis(100);
 
+/// For so long a backend is left out that did not take a connection, where clients can wait in a
+/// queue meanwhile; the next time for twice as long, up to [`QUEUE_REST_MAX`].
+pub const QUEUE_REST_FIRST: Duration = Duration::from_millis(100);
+
+/// The longest of that: as HAProxy waits before it tries the same server again.
+pub const QUEUE_REST_MAX: Duration = Duration::from_secs(1);
+
 /// Where the first that waits has not been young for so long, there is overload that lasts.
 pub const QUEUE_OVERLOAD: Duration = Duration::from_secs(1);
 

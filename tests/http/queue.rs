@@ -360,3 +360,23 @@ fn a_request_whose_kept_connection_broke_goes_before_those_who_wait() {
         assert_eq!(client.answer().status(), 200);
     }
 }
+
+/// One backend is full, and the other one refuses everybody: who waits is not sent there one after
+/// the other.
+#[test]
+fn a_backend_that_takes_no_connection_does_not_empty_the_queue() {
+    let slow = Origin::start(|_, wire| {
+        std::thread::sleep(Duration::from_millis(20));
+        wire.try_say(ok("/"))
+    });
+    let good = format!("{},max-connections=1", slow.backend.flag());
+    let dead = format!("{},max-connections=9", free_port());
+    let all = ["-l", "http://127.0.0.1:0", "-b", &good, "-b", &dead, "--check", "none"];
+    let queue = ["--queue", "100", "--queue-timeout", "20s"];
+    let balancer = Balancer::start(&[&all[..], &queue].concat());
+    let mut clients: Vec<Wire> = (0..40).map(|_| Wire::to(&balancer)).collect();
+    clients.iter().for_each(|client| client.say(get("/")));
+    let statuses: Vec<u16> = clients.iter_mut().map(|it| it.answer().status()).collect();
+    let served = statuses.iter().filter(|&&status| status == 200).count();
+    assert!(served >= 30, "{statuses:?}");
+}
