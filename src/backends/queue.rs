@@ -1,5 +1,5 @@
-//! The queue of a pool: clients that wait for one of its backends while all are at their limits, and
-//! those that wait for one certain backend because a cookie leads there.
+//! The queue of a pool: clients that wait for one of its backends while all are at their limits,
+//! and those that wait for one certain backend because a cookie leads there.
 //!
 //! ```text
 //!   free     urgent ones, then the others, each in the order in which they came --+

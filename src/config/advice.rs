@@ -121,6 +121,7 @@ pub fn advice_on_limits(desired: &Desired) -> Vec<Complaint> {
             Some(complaint.about(Subject::Listener(listener.name.clone())))
         };
         advice.extend(of(SettingKey::LIMIT_DATAGRAM_RATE, |it| it.rate.is_some()));
+        advice.extend(of(SettingKey::LIMIT_DATAGRAM_TOTAL, |it| it.total.is_some()));
         advice.extend(of(SettingKey::LIMIT_FLOWS, |it| it.flows.is_some()));
     }
     advice

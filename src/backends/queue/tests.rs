@@ -24,6 +24,13 @@ struct Model {
 }
 
 impl Model {
+    fn release_some(&mut self, own: ServerId, most: usize) {
+        let mut some: Vec<&mut Row> =
+            self.waiting.iter_mut().filter(|it| it.only == Some(own)).collect();
+        some.sort_by_key(|it| (it.urgency, it.pair.index));
+        some.into_iter().take(most).for_each(|it| it.only = None);
+    }
+
     fn next(
         &mut self,
         anybody: bool,
@@ -97,12 +104,7 @@ fn it_does_what_a_plain_list_does() {
                 10 => {
                     let own = backend(random.u32(..3));
                     queue.release_some(own, 2);
-                    let some = model.waiting.iter().filter(|it| it.only == Some(own));
-                    let mut some: Vec<_> = some.map(|it| (it.urgency, it.pair.index)).collect();
-                    some.sort_unstable();
-                    some.truncate(2);
-                    let is_one = |it: &&mut Row| some.contains(&(it.urgency, it.pair.index));
-                    model.waiting.iter_mut().filter(is_one).for_each(|it| it.only = None);
+                    model.release_some(own, 2);
                 }
                 _ => {
                     let Row { ticket, since, .. } =
