@@ -33,7 +33,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::config::{ListenerSettings, ProcessSettings, ServiceSettings};
+use crate::config::{Condition, ListenerSettings, ProcessSettings, ServiceSettings};
 use crate::limits::TARPIT_SHARE;
 
 use access::Access;
@@ -229,12 +229,13 @@ impl Guard {
         listener.access.check(client, count, &mut self.book)
     }
 
-    /// Whether a service takes this request, which has fields of these names; `now` is of
-    /// [`Guard::time`].
+    /// Whether a service takes this request, which has fields of these names, and for which
+    /// such conditions hold; `now` is of [`Guard::time`].
     pub fn request<'a>(
         &mut self,
         asking: &Asking,
         field: impl Fn(&str, usize) -> Option<&'a [u8]>,
+        holds: impl Fn(&Condition) -> bool,
         service: &mut ServiceGuard,
         now: u64,
     ) -> Result<(), Refusal> {
@@ -242,7 +243,7 @@ impl Guard {
             self.banning.check(asking.client, 1, self.instant(now), &mut self.book)?;
         }
         service.access.check(asking.client, 1, &mut self.book)?;
-        service.limits.request(asking.client, field, now, &mut self.book)
+        service.limits.request(asking.client, field, holds, now, &mut self.book)
     }
 
     /// Whether one more may be held in the tarpit, where there may be so many connections; it is

@@ -4,13 +4,14 @@ use std::fmt;
 use std::time::Duration;
 
 use super::complaint::Wrong;
+use super::condition::Condition;
 use super::guard::{OWN_RULES, is_rule_name};
 use super::key::SettingKey;
 use super::rate::Rate;
 use super::{Cidr, escaped};
 use crate::limits;
 
-const BY_WANT: &str = "by=ip, by=header:NAME or by=service, or name=NAME";
+const BY_WANT: &str = "by=ip, by=header:NAME or by=service, name=NAME, or when=CONDITION";
 
 /// What all limits by client have in common.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,6 +61,8 @@ pub struct RequestLimit {
     pub by: LimitBy,
     /// What it is called in logs and metrics, if the operator says so.
     pub name: Option<String>,
+    /// Of which requests; `None` is of all.
+    pub when: Option<Condition>,
 }
 
 /// Whom a limit counts together.
@@ -98,10 +101,15 @@ impl ListenerLimits {
 }
 
 impl RequestLimit {
-    /// A rate, perhaps with `,by=...` and `,name=...` behind it.
+    /// A rate, perhaps with `,by=...`, `,name=...` and at the end `,when=...` behind it: commas
+    /// may stand in a condition.
     pub fn parse(text: &str) -> Result<RequestLimit, Wrong> {
+        let (text, when) = match text.split_once(",when=") {
+            Some((before, condition)) => (before, Some(Condition::parse(condition)?)),
+            None => (text, None),
+        };
         let (rate, options) = Rate::parse_first(text)?;
-        let mut limit = RequestLimit { rate, by: LimitBy::Ip, name: None };
+        let mut limit = RequestLimit { rate, by: LimitBy::Ip, name: None, when };
         for option in options {
             let wrong = |want: &str| Wrong::found_in(option, text, want);
             match option.split_once('=') {
@@ -146,8 +154,11 @@ impl fmt::Display for RequestLimit {
             LimitBy::Header(name) => write!(f, ",by=header:{}", escaped(name))?,
             LimitBy::Service => f.write_str(",by=service")?,
         }
-        match &self.name {
-            Some(name) => write!(f, ",name={name}"),
+        if let Some(name) = &self.name {
+            write!(f, ",name={name}")?;
+        }
+        match &self.when {
+            Some(condition) => write!(f, ",when={condition}"),
             None => Ok(()),
         }
     }
@@ -180,6 +191,8 @@ mod tests {
             "100/m,burst=20,by=header:x-api-key,name=api",
             "1000/s,by=service",
             "5/h,name=login.post_2",
+            "5/m,burst=2,name=login,when=path ^= \"/login\" && method in [\"POST\", \"PUT\"]",
+            "5/m,when=host == \"a.example\" || header(\"x\") == \",when=\"",
         ] {
             assert_eq!(RequestLimit::parse(text).map(|it| it.to_string()), Ok(text.to_owned()));
         }
@@ -191,13 +204,15 @@ mod tests {
     fn what_is_no_limit_is_refused_in_words() {
         let table = [
             ("10", "did you mean 10/s?"),
-            ("10/s,by=cookie", "want by=ip, by=header:NAME or by=service, or name=NAME"),
+            ("10/s,by=cookie", "want by=ip, by=header:NAME or by=service, name=NAME, or when="),
             ("10/s,by=header:", "want by=ip"),
             ("10/s,by=header:a b", "want by=ip"),
             ("10/s,name=a b", "want a name of letters, digits"),
             ("10/s,name=ban", "want a name that no other rule has"),
             ("10/s,name=", "want a name of letters, digits"),
-            ("10/s,burst", "want burst=N, by=ip, by=header:NAME or by=service, or name=NAME"),
+            ("10/s,burst", "want burst=N, by=ip, by=header:NAME or by=service, name=NAME"),
+            ("10/s,when=/login", "found '/' at character 1, want client, method, path"),
+            ("10/s,when=path ^= \"/\",name=a", "found ',' at character 12"),
         ];
         for (text, says) in table {
             let wrong = RequestLimit::parse(text).unwrap_err().to_string();

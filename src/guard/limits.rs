@@ -14,7 +14,7 @@ use super::key::{ClientKey, Secret};
 use super::refusal::{Refusal, RefusalKind};
 use super::rules::{Refused, RuleBook, RuleId, Scope};
 use super::table::{Table, TableCounts};
-use crate::config::{self, LimitBy, Rate, RequestLimit};
+use crate::config::{self, Condition, LimitBy, Rate, RequestLimit};
 
 /// Whether a client was let in, and under which table of connections it is counted. A byte: there
 /// is one in each pair.
@@ -80,6 +80,8 @@ struct RateLimit {
     rate: Rate,
     law: Gcra,
     by: LimitBy,
+    /// Of which requests.
+    when: Option<Condition>,
     shape: Shape,
     table: Table,
 }
@@ -214,7 +216,7 @@ impl ServiceLimits {
         let scope = Scope::Service(name.into());
         let mut before = std::mem::take(&mut self.requests);
         for (at, limit) in wanted.iter().enumerate() {
-            let RequestLimit { rate, by, name } = limit;
+            let RequestLimit { rate, by, name, when } = limit;
             let unnamed = || match at {
                 0 => "request-rate".to_owned(),
                 _ => format!("request-rate-{}", at + 1),
@@ -223,7 +225,8 @@ impl ServiceLimits {
             let rule = book.enter(&scope, &name);
             let old = before.iter().position(|it| it.rule == rule);
             let old = old.map(|at| before.swap_remove(at));
-            self.requests.push(RateLimit::follow(old, *rate, by, &scope, &name, book));
+            let limit = RateLimit::follow(old, *rate, by, &scope, &name, book);
+            self.requests.push(RateLimit { when: when.clone(), ..limit });
         }
     }
 
@@ -235,11 +238,12 @@ impl ServiceLimits {
 
     /// Whether a request of this client may come; `field` is the value of the first, second, ...
     /// field of a name. Of all limits, and of all values that one goes by, none is used up unless
-    /// all let it in.
+    /// all let it in. `holds` says whether a condition holds for it.
     pub fn request<'a>(
         &mut self,
         client: IpAddr,
         field: impl Fn(&str, usize) -> Option<&'a [u8]>,
+        holds: impl Fn(&Condition) -> bool,
         now: u64,
         book: &mut RuleBook,
     ) -> Result<(), Refusal> {
@@ -248,10 +252,13 @@ impl ServiceLimits {
         }
         let secret = book.common.secret();
         for at in 0..self.requests.len() {
+            if !self.requests[at].concerns(&holds) {
+                continue;
+            }
             let mut nth = 0;
             while let Some(key) = self.requests[at].key(client, &field, nth, secret) {
                 if let Err(refusal) = self.requests[at].ask(key, now, book) {
-                    self.give_back(client, &field, (at, nth), secret);
+                    self.give_back(client, (&field, &holds), (at, nth), secret);
                     return Err(refusal);
                 }
                 nth += 1;
@@ -266,11 +273,17 @@ impl ServiceLimits {
     fn give_back<'a>(
         &mut self,
         client: IpAddr,
-        field: &impl Fn(&str, usize) -> Option<&'a [u8]>,
+        (field, holds): (
+            &impl Fn(&str, usize) -> Option<&'a [u8]>,
+            &impl Fn(&Condition) -> bool,
+        ),
         (refused_at, refused_nth): (usize, usize),
         secret: Secret,
     ) {
         for (at, limit) in self.requests.iter_mut().enumerate().take(refused_at + 1) {
+            if !limit.concerns(holds) {
+                continue;
+            }
             let end = if at == refused_at { refused_nth } else { usize::MAX };
             let keys = (0..end).map_while(|nth| limit.key(client, field, nth, secret));
             for key in keys.collect::<Vec<_>>() {
@@ -336,7 +349,12 @@ impl RateLimit {
             Some(limit) => limit.table,
             None => Table::new(shape.slots, book.common.secret()),
         };
-        RateLimit { rule, rate, law, by: by.clone(), shape, table }
+        RateLimit { rule, rate, law, by: by.clone(), when: None, shape, table }
+    }
+
+    /// Whether it is for a request for which such conditions hold.
+    fn concerns(&self, holds: &impl Fn(&Condition) -> bool) -> bool {
+        self.when.as_ref().is_none_or(holds)
     }
 
     /// By what a request of this client is counted: the first key, the second and so on.

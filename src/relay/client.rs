@@ -18,6 +18,8 @@ use crate::event::{Key, ListenerId, TimerKey};
 use crate::guard::Admission;
 use crate::hello;
 use crate::http::added::Proto;
+use crate::http::{Fields, RequestFacts, RequestHead};
+use crate::net::tls::Tls;
 use crate::net::{Fault, Peer, Stream};
 
 use super::account::Account;
@@ -163,6 +165,27 @@ impl Link {
 }
 
 impl Client {
+    /// What a request of it says, whose head and fields were parsed from these bytes.
+    pub fn facts<'a>(
+        &'a self,
+        head: &'a RequestHead,
+        fields: &'a Fields,
+        bytes: &'a [u8],
+        listener: &'a str,
+    ) -> RequestFacts<'a> {
+        let tls = self.socket.tls();
+        RequestFacts {
+            head,
+            fields,
+            bytes,
+            client: self.address.ip(),
+            listener,
+            sni: tls.and_then(Tls::server_name),
+            subject: tls.and_then(Tls::subject),
+            is_tls: tls.is_some(),
+        }
+    }
+
     /// A client that was just accepted.
     pub fn new(arrival: Arrival, key: Key, timer: TimerKey, cx: &Context) -> Client {
         Client {

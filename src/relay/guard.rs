@@ -7,12 +7,12 @@ use std::time::Instant;
 use log::info;
 
 use crate::access_log::Cause;
-use crate::config::{Reject, quoted};
+use crate::config::{Condition, Reject, quoted};
 use crate::context::Context;
 use crate::event::{ListenerId, ServiceId};
 use crate::flow::FlowKey;
 use crate::guard::{Admission, Asking, Refusal, RefusalKind, RuleId};
-use crate::http::client_meant;
+use crate::http::{RequestHead, client_meant};
 
 use super::account::OwnAnswer;
 use super::client::Client;
@@ -60,7 +60,7 @@ fn bar(refusal: Refusal, client: &mut Client, cx: &mut Context) -> Verdict {
         client.arm_by(held_until(client, cx), cx);
         return Verdict::Become(Successor::Held(refusal.rule));
     }
-    if limited && reject == Reject::Reset {
+    if reject == Reject::Reset {
         client.socket.reset_on_close();
     }
     Verdict::Close(Reason::Barred(refusal.rule))
@@ -95,7 +95,7 @@ pub fn gone(client: &mut Client, cx: &mut Context) {
 }
 
 /// Whether the client's service, of whose requests nothing is known, takes it.
-pub fn serve(client: &Client, cx: &mut Context) -> Result<(), Reason> {
+pub fn serve(client: &mut Client, cx: &mut Context) -> Result<(), Reason> {
     let service = client.home.service.and_then(|id| cx.services.get_mut(id));
     let Some(service) = service.filter(|it| it.guard.is_on()) else { return Ok(()) };
     let address = client.address.ip();
@@ -103,6 +103,9 @@ pub fn serve(client: &Client, cx: &mut Context) -> Result<(), Reason> {
         Ok(()) => Ok(()),
         Err(refusal) => {
             refused(&refusal, address, client, cx);
+            if cx.guard.book.common.settings.reject == Reject::Reset {
+                client.socket.reset_on_close();
+            }
             Err(Reason::Barred(refusal.rule))
         }
     }
@@ -125,7 +128,12 @@ pub fn datagrams(client: FlowKey, count: u64, cx: &mut Context) -> bool {
 
 /// What a request to this service is answered, if a rule refuses it.
 #[cold]
-pub fn request(service: ServiceId, client: &Client, cx: &mut Context) -> Option<OwnAnswer> {
+pub fn request(
+    service: ServiceId,
+    head: &RequestHead,
+    client: &Client,
+    cx: &mut Context,
+) -> Option<OwnAnswer> {
     let now = cx.guard.time(cx.now);
     let asking = Asking { client: who_asks(client, cx) };
     let rules = &mut cx.services.get_mut(service)?.guard;
@@ -133,7 +141,10 @@ pub fn request(service: ServiceId, client: &Client, cx: &mut Context) -> Option<
     let field = |name: &str, nth: usize| {
         fields.nth(&cx.scratch, name, nth).map(|it| it.of(&cx.scratch))
     };
-    let answer = cx.guard.request(&asking, field, rules, now);
+    let listener = &cx.listeners[client.listener].name;
+    let facts = client.facts(head, fields, &cx.scratch, listener);
+    let holds = |condition: &Condition| condition.holds(&facts);
+    let answer = cx.guard.request(&asking, field, holds, rules, now);
     let quota = answer.err().and_then(|refusal| rules.limits.quota(refusal.rule));
     let Err(refusal) = answer else {
         tell_tried(client, cx);

@@ -101,7 +101,7 @@ pub fn choose(head: &RequestHead, client: &mut Client, cx: &mut Context) -> Chos
     };
     let home = Home { service: Some(id), pool: service.pool };
     if cx.guard.asks(&service.guard)
-        && let Some(own) = guard::request(id, client, cx)
+        && let Some(own) = guard::request(id, head, client, cx)
     {
         if home != client.home {
             go_elsewhere(home, client, cx);
@@ -135,17 +135,8 @@ pub fn facts<'a>(
     client: &'a Client,
     cx: &'a Context,
 ) -> RequestFacts<'a> {
-    let tls = client.socket.tls();
-    RequestFacts {
-        head,
-        fields: &cx.http.fields,
-        bytes: &cx.scratch,
-        client: client.address.ip(),
-        listener: &cx.listeners[client.listener].name,
-        sni: tls.and_then(Tls::server_name),
-        subject: tls.and_then(Tls::subject),
-        is_tls: tls.is_some(),
-    }
+    let listener = &cx.listeners[client.listener].name;
+    client.facts(head, &cx.http.fields, &cx.scratch, listener)
 }
 
 /// The last request of the client was another service's, or went to another pool. What it has of a

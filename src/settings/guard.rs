@@ -81,8 +81,8 @@ pub(super) static GUARD: &[Setting] = &[
                X-Forwarded-For names. Behind RATE: ,by=ip; ,by=header:NAME, all who send the \
                same value in a field are counted together, and by address who sends none; \
                ,by=service, all clients together; ,name=NAME, for the log and metrics (default: \
-               request-rate). Can be repeated: the first that refuses has its way, and those \
-               before it have counted the request.",
+               request-rate); and last ,when=CONDITION, of which requests, as `when` of a rule \
+               says it. Can be repeated: all are asked, and what one refuses counts at none.",
         default: |_| "no limit".to_owned(),
         show: |config| {
             let limits = &config.service.request_limits;
@@ -144,9 +144,10 @@ pub(super) static GUARD: &[Setting] = &[
         long: "reject",
         value: "close|reset|tarpit",
         says: "What becomes of who is beyond a limit. close: a connection is closed, a request \
-               answered with 429. reset: a connection is reset. tarpit: a connection is held for \
-               --tarpit and then reset, and a request then answered; of the connections at most \
-               1 % are held, at least one, and others are refused at once.",
+               answered with 429. reset: a connection is reset, also of who is denied or \
+               banned. tarpit: a connection is held for --tarpit and then reset, and a request \
+               then answered; of the connections at most 1 % are held, at least one, and others \
+               are refused at once.",
         default: |defaults| {
             word_of(&defaults.process.client_limits.reject, Reject::ALL).to_owned()
         },

@@ -217,3 +217,18 @@ fn busy_connections_stay_and_those_beyond_the_limit_are_closed() {
     });
     balancer.stop();
 }
+
+#[test]
+fn a_login_has_a_limit_of_its_own() {
+    let origin = Origin::named("a");
+    let login = "1/h,burst=2,name=login,when=path ^= \"/login\" && method == \"GET\"";
+    let all = "1/h,burst=4,name=total";
+    let flags = ["--limit-request-rate", login, "--limit-request-rate", all];
+    let balancer = before(&[&origin], &flags);
+    let mut client = Wire::to(&balancer);
+    let paths = ["/login", "/login?x", "/login", "/login/a", "/", "/a", "/a", "/login"];
+    let statuses: Vec<u16> = paths.iter().map(|path| client.ask(get(path)).status()).collect();
+    assert_eq!(statuses, [200, 200, 429, 429, 200, 200, 429, 429]);
+    assert_eq!(origin.count(), 4, "what one limit refused takes nothing of the other");
+    balancer.stop_after(client);
+}

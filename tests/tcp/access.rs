@@ -52,6 +52,24 @@ fn lists_of_a_service_hold_for_connections_that_are_relayed() {
 }
 
 #[test]
+fn who_is_denied_or_banned_is_reset_where_that_is_asked_for() {
+    let is_reset = |admin: &Admin, source: &str| {
+        read_to_end(&connect_from(source, admin.balancer.address())).is_reset()
+    };
+    for (reject, wanted) in [("reset", true), ("close", false)] {
+        let a = Backend::named("a");
+        for flag in ["--deny", "--service-deny"] {
+            let admin = Admin::before(&[&a], &[flag, "127.0.0.2", "--reject", reject]);
+            assert_eq!(is_reset(&admin, "127.0.0.2"), wanted, "{flag} {reject}");
+            assert_eq!(served(&admin.balancer, &["127.0.0.1"]), [true]);
+        }
+        let admin = Admin::before(&[&a], &["--reject", reject]);
+        admin.api.write("PUT", "/api/v1/bans/127.0.0.3", &serde_json::json!({}));
+        assert_eq!(is_reset(&admin, "127.0.0.3"), wanted, "a ban, {reject}");
+    }
+}
+
+#[test]
 fn what_is_only_tried_refuses_nobody_and_counts_whom_it_would() {
     let a = Backend::named("a");
     let more = ["--deny", "127.0.0.2", "--guard-dry-run", "deny"];

@@ -15,6 +15,9 @@ use crate::settings::{self, Act, Setting};
 
 const CASES: usize = 10_000;
 
+/// A limit for some requests.
+const LOGIN_LIMIT: &str = "1/m,name=c,when=path ^= \"/${a}'\" && method in [\"A\", \"B\"]";
+
 /// Those of the guard and of queues.
 fn guard_texts(setting: &Setting) -> Option<&'static [&'static str]> {
     match (setting.long, setting.value) {
@@ -33,7 +36,7 @@ fn guard_texts(setting: &Setting) -> Option<&'static [&'static str]> {
             Some(&["10/s", "90/m,burst=7"])
         }
         ("limit-request-rate", _) => {
-            Some(&["7/s,burst=9,by=header:x-$a", "5/h,by=service,name=b"])
+            Some(&["7/s,burst=9,by=header:x-$a", "5/h,by=service,name=b", LOGIN_LIMIT])
         }
         ("limit-ipv6-prefix", _) => Some(&["56", "128"]),
         ("limit-clients", _) => Some(&["1024"]),

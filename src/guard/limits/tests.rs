@@ -82,7 +82,7 @@ fn a_rule_that_is_only_tried_counts_whom_it_would_refuse_and_refuses_nobody() {
         for n in 0..10_000 {
             let client = IpAddr::V4(std::net::Ipv4Addr::from_bits(random.u32(1..20)));
             let none = |_: &str, _: usize| None;
-            let answer = limits.request(client, none, n * SECOND / 100, &mut book);
+            let answer = limits.request(client, none, |_| true, n * SECOND / 100, &mut book);
             let_in += u64::from(answer.is_ok());
         }
         (let_in, book.total())
@@ -106,7 +106,7 @@ fn requests_are_counted_by_address_by_a_field_or_all_together() {
         let field = |name: &str, nth: usize| {
             key.filter(|_| name == "x-key" && nth == 0).map(str::as_bytes)
         };
-        limits.request(ip(client), field, 0, &mut book).is_ok()
+        limits.request(ip(client), field, |_| true, 0, &mut book).is_ok()
     };
     assert!(ask("192.0.2.1", Some("alice")));
     assert!(!ask("192.0.2.2", Some("alice")));
@@ -114,7 +114,8 @@ fn requests_are_counted_by_address_by_a_field_or_all_together() {
     assert!(ask("192.0.2.1", None), "by address");
     assert!(!ask("192.0.2.1", None));
     limits.follow("web", &requests(&["1/s,by=service"]), &mut book);
-    let mut ask = |client: &str| limits.request(ip(client), |_, _| None, 0, &mut book).is_ok();
+    let mut ask =
+        |client: &str| limits.request(ip(client), |_, _| None, |_| true, 0, &mut book).is_ok();
     assert!(ask("192.0.2.1"));
     assert!(!ask("192.0.2.2"));
 }
@@ -138,7 +139,9 @@ fn what_is_owed_outlives_a_change_of_the_numbers_and_of_what_stands_beside() {
     limits.follow("web", &requests(&["1/s,burst=3,name=a", "9/s,name=b"]), &mut book);
     let client = ip("192.0.2.1");
     let mut ask = |limits: &mut ServiceLimits| {
-        limits.request(client, |_, _| None, 0, &mut book).map_err(|refusal| refusal.retry_after)
+        limits
+            .request(client, |_, _| None, |_| true, 0, &mut book)
+            .map_err(|refusal| refusal.retry_after)
     };
     assert!((0..3).all(|_| ask(&mut limits).is_ok()));
     assert!(ask(&mut limits).is_err());
@@ -147,9 +150,9 @@ fn what_is_owed_outlives_a_change_of_the_numbers_and_of_what_stands_beside() {
     limits.follow("web", &requests(&["2/s,burst=4,name=a"]), &mut other);
     let quota = limits.quota(other.enter(&Scope::Service("web".into()), "a"));
     assert_eq!(quota, Some(Quota { count: 2, window: 1 }));
-    let again = limits.request(client, |_, _| None, 0, &mut other);
+    let again = limits.request(client, |_, _| None, |_| true, 0, &mut other);
     assert!(again.is_err(), "it owes three seconds, and half a second each is too much");
-    assert!(limits.request(client, |_, _| None, SECOND, &mut other).is_ok());
+    assert!(limits.request(client, |_, _| None, |_| true, SECOND, &mut other).is_ok());
     assert_eq!(limits.fills(SECOND).count(), 1);
 }
 
@@ -162,14 +165,16 @@ fn who_is_refused_by_one_limit_uses_up_none_of_the_others() {
         &requests(&["1/h,burst=5", "1/h,burst=2,by=service,name=total"]),
         &mut book,
     );
-    let mut ask = |client: &str| limits.request(ip(client), |_, _| None, 0, &mut book);
+    let mut ask =
+        |client: &str| limits.request(ip(client), |_, _| None, |_| true, 0, &mut book);
     assert!(ask("192.0.2.1").is_ok() && ask("192.0.2.1").is_ok());
     for _ in 0..9 {
         let refusal = ask("192.0.2.1").expect_err("that of all is used up");
         assert!(!refusal.is_own, "others may have used it up");
     }
     limits.follow("web", &requests(&["1/h,burst=5"]), &mut book);
-    let mut ask = |client: &str| limits.request(ip(client), |_, _| None, 0, &mut book);
+    let mut ask =
+        |client: &str| limits.request(ip(client), |_, _| None, |_| true, 0, &mut book);
     let admitted = (0..9).filter(|_| ask("192.0.2.1").is_ok()).count();
     assert_eq!(admitted, 3, "two of five have come");
     assert!(ask("192.0.2.1").expect_err("all five have come").is_own);
@@ -182,9 +187,26 @@ fn a_request_counts_for_each_field_of_the_name() {
     limits.follow("web", &requests(&["1/h,burst=2,by=header:x-key"]), &mut book);
     let mut ask = |values: &[&'static str]| {
         let field = |_: &str, nth: usize| values.get(nth).map(|it| it.as_bytes());
-        limits.request(ip("192.0.2.1"), field, 0, &mut book).is_ok()
+        limits.request(ip("192.0.2.1"), field, |_| true, 0, &mut book).is_ok()
     };
     assert!(ask(&["a", "real"]) && ask(&["real", "b"]));
     assert!(!ask(&["c", "real"]) && !ask(&["real"]));
     assert!(ask(&["c"]) && ask(&["c"]) && !ask(&["c"]), "what was refused is not counted");
+}
+
+#[test]
+fn a_limit_with_a_condition_concerns_no_other_requests() {
+    let mut book = RuleBook::default();
+    let mut limits = ServiceLimits::default();
+    let login = "1/h,burst=2,name=login,when=path ^= \"/login\"";
+    limits.follow("web", &requests(&["1/h,burst=4,name=total", login]), &mut book);
+    let mut ask = |is_login: bool| {
+        let holds = |_: &Condition| is_login;
+        let answer = limits.request(ip("192.0.2.1"), |_, _| None, holds, 0, &mut book);
+        answer.map_err(|refusal| book.get(refusal.rule).unwrap().name.to_string())
+    };
+    assert!(ask(true).is_ok() && ask(true).is_ok());
+    assert!((0..5).all(|_| ask(true) == Err("login".to_owned())));
+    assert!(ask(false).is_ok() && ask(false).is_ok(), "what was refused is not counted");
+    assert_eq!(ask(false), Err("total".to_owned()));
 }
