@@ -75,7 +75,9 @@ pub use bandwidth::Bandwidth;
 pub use bans::BanSettings;
 pub use check::Check;
 pub use cidr::Cidr;
-pub use client_limits::{LimitBy, LimitSettings, ListenerLimits, Reject, RequestLimit};
+pub use client_limits::{
+    LimitBy, LimitSettings, LimitTerms, ListenerLimits, Reject, RequestLimit,
+};
 pub use complaint::{Complaint, Complaints, Phrase, Wrong};
 pub use condition::{Condition, Facts, Glob};
 pub use datagrams::DatagramLimits;

@@ -28,6 +28,7 @@ pub mod refusal;
 pub mod rules;
 pub mod strikes;
 pub mod table;
+mod terms;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -50,6 +51,7 @@ pub use limits::{Admission, Fill, ListenerLimits, Quota, ServiceLimits};
 pub use refusal::{Refusal, RefusalKind};
 pub use rules::{Refused, Rule, RuleBook, RuleCounts, RuleId, Scope};
 pub use table::{Table, TableCounts};
+pub use terms::Terms;
 
 /// What holds for everybody, and the rules of all.
 #[derive(Debug)]
@@ -75,6 +77,8 @@ pub struct ListenerGuard {
     pub access: Access,
     /// How much each client may do.
     pub limits: ListenerLimits,
+    /// On which terms they hold.
+    pub terms: Arc<Terms>,
 }
 
 /// What a service asks of a client or of a request.
@@ -84,6 +88,8 @@ pub struct ServiceGuard {
     pub access: Access,
     /// How often it may be asked.
     pub limits: ServiceLimits,
+    /// On which terms they hold.
+    pub terms: Arc<Terms>,
 }
 
 /// Who asks a service.
@@ -114,10 +120,13 @@ impl ListenerGuard {
     pub fn follow(&mut self, name: &str, settings: &ListenerSettings, book: &mut RuleBook) {
         let before = self.bandwidth.take();
         let scope = Scope::Listener(name.into());
-        self.datagrams.follow(&settings.datagrams, &scope, book);
-        self.bandwidth =
-            settings.bandwidth.map(|share| BandwidthLimit::follow(before, share, &scope, book));
-        self.limits.follow(name, &settings.limits, book);
+        let terms = &mut self.terms;
+        *terms = Arc::new(Terms::new(&settings.terms, &book.common.settings));
+        self.datagrams.follow(&settings.datagrams, terms, &scope, book);
+        self.bandwidth = settings
+            .bandwidth
+            .map(|share| BandwidthLimit::follow(before, share, terms, &scope, book));
+        self.limits.follow(name, &settings.limits, terms, book);
     }
 }
 
@@ -140,7 +149,8 @@ impl ServiceGuard {
 
     /// Have the rules that these settings of the service ask for; what they know stays.
     pub fn follow(&mut self, name: &str, settings: &ServiceSettings, book: &mut RuleBook) {
-        self.limits.follow(name, &settings.request_limits, book);
+        self.terms = Arc::new(Terms::new(&settings.terms, &book.common.settings));
+        self.limits.follow(name, &settings.request_limits, &self.terms, book);
     }
 }
 

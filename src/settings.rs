@@ -8,6 +8,7 @@ mod access;
 mod admin;
 mod guard;
 mod http;
+mod limit_terms;
 mod queue;
 mod retry;
 mod row;

@@ -30,6 +30,21 @@ pub struct LimitSettings {
     pub rate_fields: bool,
 }
 
+/// What one listener or service has of these by itself; what is `None` is as for all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LimitTerms {
+    /// Bits of an IPv6 address that are one client.
+    pub ipv6_prefix: Option<u8>,
+    /// Who is never limited here.
+    pub exempt: Option<Vec<Cidr>>,
+    /// What becomes of who is refused.
+    pub reject: Option<Reject>,
+    /// How long who is refused is held, where that is asked for.
+    pub tarpit: Option<Duration>,
+    /// Answers of 429 have the fields RateLimit-Policy and RateLimit; only of a service.
+    pub rate_fields: Option<bool>,
+}
+
 /// What becomes of a connection that is refused; requests are answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reject {
@@ -91,6 +106,17 @@ impl LimitSettings {
         reject: Reject::Close,
         tarpit: limits::TARPIT_DEFAULT,
         rate_fields: false,
+    };
+}
+
+impl LimitTerms {
+    /// Those of all.
+    pub const SAME: LimitTerms = LimitTerms {
+        ipv6_prefix: None,
+        exempt: None,
+        reject: None,
+        tarpit: None,
+        rate_fields: None,
     };
 }
 
@@ -177,6 +203,15 @@ impl SettingKey {
     pub const REJECT: SettingKey = SettingKey("global.reject");
     pub const TARPIT: SettingKey = SettingKey("global.tarpit");
     pub const RATE_LIMIT_FIELDS: SettingKey = SettingKey("global.rate_limit_fields");
+    pub const LISTENER_REJECT: SettingKey = SettingKey("listener.reject");
+    pub const LISTENER_TARPIT: SettingKey = SettingKey("listener.tarpit");
+    pub const LISTENER_LIMIT_EXEMPT: SettingKey = SettingKey("listener.limit_exempt");
+    pub const LISTENER_LIMIT_IPV6_PREFIX: SettingKey = SettingKey("listener.limit_ipv6_prefix");
+    pub const SERVICE_REJECT: SettingKey = SettingKey("service.reject");
+    pub const SERVICE_TARPIT: SettingKey = SettingKey("service.tarpit");
+    pub const SERVICE_LIMIT_EXEMPT: SettingKey = SettingKey("service.limit_exempt");
+    pub const SERVICE_LIMIT_IPV6_PREFIX: SettingKey = SettingKey("service.limit_ipv6_prefix");
+    pub const SERVICE_RATE_LIMIT_FIELDS: SettingKey = SettingKey("service.rate_limit_fields");
 }
 
 #[cfg(test)]

@@ -4,7 +4,9 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::key::SettingKey;
-use super::{AccessLists, Bandwidth, Cidr, DatagramLimits, ListenerLimits, ListenerTls};
+use super::{
+    AccessLists, Bandwidth, Cidr, DatagramLimits, LimitTerms, ListenerLimits, ListenerTls,
+};
 use crate::limits;
 
 /// What holds for a client from the accept until its service is known.
@@ -30,6 +32,8 @@ pub struct ListenerSettings {
     pub datagrams: DatagramLimits,
     /// What each client may do.
     pub limits: ListenerLimits,
+    /// On which terms limits hold here.
+    pub terms: LimitTerms,
     /// How TLS is spoken with clients.
     pub tls: ListenerTls,
 }
@@ -67,6 +71,7 @@ impl ListenerSettings {
         bandwidth: None,
         datagrams: DatagramLimits { rate: None, total: None, flows: None },
         limits: ListenerLimits::NONE,
+        terms: LimitTerms::SAME,
         tls: ListenerTls::DEFAULT,
     };
 

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use super::key::SettingKey;
-use super::{AccessLists, Cidr, ForwardedFields, RequestLimit, Slowness, UdpSettings};
+use super::{
+    AccessLists, Cidr, ForwardedFields, LimitTerms, RequestLimit, Slowness, UdpSettings,
+};
 use crate::limits;
 
 /// What a service has: how its clients are served, once it is known that they are its own.
@@ -39,6 +41,8 @@ pub struct ServiceSettings {
     pub slowness: Slowness,
     /// How often it may be asked, by whom.
     pub request_limits: Vec<RequestLimit>,
+    /// On which terms limits hold here.
+    pub terms: LimitTerms,
     /// Who is served.
     pub access: AccessLists,
     /// What holds for flows of UDP.
@@ -63,6 +67,7 @@ impl ServiceSettings {
         stats_allow: Vec::new(),
         slowness: Slowness::DEFAULT,
         request_limits: Vec::new(),
+        terms: LimitTerms::SAME,
         access: AccessLists::NONE,
         udp: UdpSettings::DEFAULT,
     };

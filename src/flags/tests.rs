@@ -4,11 +4,11 @@ use super::*;
 use crate::config::{
     AccessLists, AccessLogFormat, AccessLogPlace, AdminSettings, Algorithm, AllDown,
     BackendTls, BackendVerify, BanSettings, Bandwidth, CertificatePair, Check, CheckSettings,
-    Cidr, ClientCert, DatagramLimits, ForwardedFields, HashKey, LimitSettings, ListenerLimits,
-    ListenerSettings, ListenerTls, MinRate, OnDown, OnLapse, OnListenerRemoved, OnRemoved,
-    PoolSettings, ProcessSettings, Protocol, Rate, Redirect, Reject, RequestIds, RequestLimit,
-    RetryBudget, SameSite, ServiceSettings, Slowness, Sticky, StickyDrain, UdpSettings,
-    UnknownName,
+    Cidr, ClientCert, DatagramLimits, ForwardedFields, HashKey, LimitSettings, LimitTerms,
+    ListenerLimits, ListenerSettings, ListenerTls, MinRate, OnDown, OnLapse, OnListenerRemoved,
+    OnRemoved, PoolSettings, ProcessSettings, Protocol, Rate, Redirect, Reject, RequestIds,
+    RequestLimit, RetryBudget, SameSite, ServiceSettings, Slowness, Sticky, StickyDrain,
+    UdpSettings, UnknownName,
 };
 use crate::limits;
 use std::collections::BTreeSet;
@@ -134,6 +134,7 @@ fn every_flag_reaches_its_field() {
         process: every_process_setting(),
         listeners: config.listeners.clone(),
         listener: ListenerSettings {
+            terms: LimitTerms::SAME,
             header_timeout: Duration::from_secs(1),
             keep_alive: Duration::from_secs(2),
             tls_handshake_timeout: Duration::from_secs(4),
@@ -147,6 +148,7 @@ fn every_flag_reaches_its_field() {
             tls: ListenerTls::DEFAULT,
         },
         service: ServiceSettings {
+            terms: LimitTerms::SAME,
             idle_timeout: Duration::from_secs(7200),
             half_close_timeout: Duration::from_secs(60),
             server_timeout: Duration::from_secs(3),
@@ -261,6 +263,31 @@ fn what_a_client_may_do_reaches_its_field() {
         rate_fields: true,
     };
     assert_eq!(config.process.client_limits, common);
+}
+
+#[test]
+fn what_limits_of_listeners_or_services_have_of_their_own_reaches_its_field() {
+    let config = run("-l http://*:0 -b a:1 --listener-reject reset --listener-tarpit 2s \
+         --listener-limit-exempt 10.0.0.0/8 --listener-limit-exempt ::1 \
+         --listener-limit-ipv6-prefix 48 --service-reject tarpit --service-tarpit 3s \
+         --service-limit-exempt none --service-limit-ipv6-prefix 56 \
+         --service-rate-limit-fields on");
+    let of_listener = LimitTerms {
+        ipv6_prefix: Some(48),
+        exempt: Some(Cidr::parse_list("10.0.0.0/8,::1").unwrap()),
+        reject: Some(Reject::Reset),
+        tarpit: Some(Duration::from_secs(2)),
+        rate_fields: None,
+    };
+    assert_eq!(config.listener.terms, of_listener);
+    let of_service = LimitTerms {
+        ipv6_prefix: Some(56),
+        exempt: Some(Vec::new()),
+        reject: Some(Reject::Tarpit),
+        tarpit: Some(Duration::from_secs(3)),
+        rate_fields: Some(true),
+    };
+    assert_eq!(config.service.terms, of_service);
 }
 
 #[test]

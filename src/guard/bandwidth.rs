@@ -13,6 +13,7 @@
 //! Pure: the time is passed in, as [`super::Guard::time`] has it.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::common::Shape;
@@ -20,6 +21,7 @@ use super::key::ClientKey;
 use super::limits::Fill;
 use super::rules::{Refused, RuleBook, RuleId, Scope};
 use super::table::Table;
+use super::terms::Terms;
 use crate::config::{Bandwidth, LimitBy};
 
 /// The share of each client of a listener.
@@ -27,6 +29,7 @@ use crate::config::{Bandwidth, LimitBy};
 pub struct BandwidthLimit {
     rule: RuleId,
     share: Bandwidth,
+    terms: Arc<Terms>,
     shape: Shape,
     /// By the clock that counts bytes.
     table: Table,
@@ -62,21 +65,27 @@ impl BandwidthLimit {
     pub fn follow(
         before: Option<BandwidthLimit>,
         share: Bandwidth,
+        terms: &Arc<Terms>,
         scope: &Scope,
         book: &mut RuleBook,
     ) -> BandwidthLimit {
         let rule = book.enter(scope, "bandwidth");
-        let shape = book.common.shape(&LimitBy::Ip);
+        let shape = book.common.shape(&LimitBy::Ip, terms);
         let new = || Table::new(shape.slots, book.common.secret());
         match before.filter(|it| it.shape == shape) {
             Some(before) => {
                 let since = book.common.changed_at;
                 let clock = Clock { since, paid: before.clock.at(since, before.share.rate) };
-                BandwidthLimit { rule, share, clock, ..before }
+                BandwidthLimit { rule, share, terms: terms.clone(), clock, ..before }
             }
-            None => {
-                BandwidthLimit { rule, share, shape, table: new(), clock: Clock::default() }
-            }
+            None => BandwidthLimit {
+                rule,
+                share,
+                terms: terms.clone(),
+                shape,
+                table: new(),
+                clock: Clock::default(),
+            },
         }
     }
 
@@ -107,7 +116,7 @@ impl BandwidthLimit {
         let Bandwidth { rate, burst } = self.share;
         let owed = self.table.owed(self.key(client), self.clock.at(now, rate));
         let late = owed.saturating_sub(burst);
-        if late == 0 || book.common.exempts(client) {
+        if late == 0 || self.terms.exempts(client) {
             return Duration::ZERO;
         }
         let is_dry = match begins {
@@ -126,7 +135,13 @@ mod tests {
 
     fn limit(text: &str, book: &mut RuleBook) -> BandwidthLimit {
         let share = Bandwidth::parse(text).unwrap().unwrap();
-        BandwidthLimit::follow(None, share, &Scope::Listener("web".into()), book)
+        BandwidthLimit::follow(
+            None,
+            share,
+            &Arc::default(),
+            &Scope::Listener("web".into()),
+            book,
+        )
     }
 
     #[test]
@@ -155,7 +170,8 @@ mod tests {
         book.common.changed_at = 50 * SECOND;
         let share = Bandwidth::parse("10k/s,burst=1k").unwrap().unwrap();
         let scope = Scope::Listener("web".into());
-        let limit = BandwidthLimit::follow(Some(limit), share, &scope, &mut book);
+        let limit =
+            BandwidthLimit::follow(Some(limit), share, &Arc::default(), &scope, &mut book);
         assert_eq!(limit.wait(client, true, 50 * SECOND, &mut book), Duration::from_secs(5));
         assert_eq!(limit.wait(client, true, 55 * SECOND, &mut book), Duration::ZERO);
     }

@@ -1,9 +1,9 @@
 //! What the limits by client of all listeners and services have in common.
 
 use std::hash::{BuildHasher, RandomState};
-use std::net::IpAddr;
 
 use super::key::Secret;
+use super::terms::Terms;
 use crate::config::{LimitBy, LimitSettings};
 use crate::limits::LIMIT_WAYS;
 
@@ -41,17 +41,12 @@ impl Common {
         self.secret
     }
 
-    /// Whether no limit holds for this client.
-    pub(super) fn exempts(&self, client: IpAddr) -> bool {
-        self.settings.exempt.iter().any(|network| network.contains(client))
-    }
-
     /// The shape that a table has which is made now.
-    pub(super) fn shape(&self, by: &LimitBy) -> Shape {
+    pub(super) fn shape(&self, by: &LimitBy, terms: &Terms) -> Shape {
         let slots = match by {
             LimitBy::Service => LIMIT_WAYS,
             _ => self.settings.clients as usize,
         };
-        Shape { slots, ipv6_prefix: self.settings.ipv6_prefix }
+        Shape { slots, ipv6_prefix: terms.ipv6_prefix }
     }
 }

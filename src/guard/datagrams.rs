@@ -8,6 +8,7 @@
 //! the one of rates makes nobody's flows forgotten. Pure: the time is passed in.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use super::common::Shape;
 use super::editions::Editions;
@@ -16,6 +17,7 @@ use super::key::ClientKey;
 use super::limits::Fill;
 use super::rules::{Refused, RuleBook, RuleId, Scope};
 use super::table::Table;
+use super::terms::Terms;
 use crate::config::{DatagramLimits, LimitBy, Rate};
 
 /// What holds for the clients of a listener of UDP.
@@ -25,6 +27,7 @@ pub struct DatagramGuard {
     total: Option<TotalOf>,
     flows: Option<FlowsOf>,
     editions: Editions,
+    terms: Arc<Terms>,
 }
 
 #[derive(Debug)]
@@ -62,7 +65,7 @@ fn key(client: IpAddr, shape: Shape) -> ClientKey {
 /// Of so many datagrams of a client as many as a rule lets in; `ask` takes as many as it is asked
 /// for, or none.
 fn as_many(
-    client: IpAddr,
+    is_exempt: bool,
     count: u32,
     rule: RuleId,
     mut ask: impl FnMut(u32) -> Decision,
@@ -72,7 +75,7 @@ fn as_many(
         return 0;
     }
     let decision = ask(count);
-    if decision.admitted || book.common.exempts(client) {
+    if decision.admitted || is_exempt {
         return count;
     }
     let some = u32::try_from(decision.remaining).unwrap_or(count).min(count);
@@ -86,8 +89,15 @@ fn as_many(
 impl DatagramGuard {
     /// Have what these settings ask for; what is known of clients stays, unless tables have another
     /// shape.
-    pub fn follow(&mut self, wanted: &DatagramLimits, scope: &Scope, book: &mut RuleBook) {
-        let shape = book.common.shape(&LimitBy::Ip);
+    pub fn follow(
+        &mut self,
+        wanted: &DatagramLimits,
+        terms: &Arc<Terms>,
+        scope: &Scope,
+        book: &mut RuleBook,
+    ) {
+        self.terms = terms.clone();
+        let shape = book.common.shape(&LimitBy::Ip, terms);
         let secret = book.common.secret();
         let table = || Table::new(shape.slots, secret);
         let before = self.rate.take().filter(|it| it.shape == shape);
@@ -127,13 +137,18 @@ impl DatagramGuard {
         rate.chain(flows).map(move |(rule, table)| Fill::of(rule, table, now))
     }
 
+    fn is_on(&self) -> bool {
+        self.rate.is_some() || self.total.is_some()
+    }
+
     /// How many of so many datagrams of a client may come in; the others are counted as refused.
     pub fn take(&mut self, client: IpAddr, count: u32, now: u64, book: &mut RuleBook) -> u32 {
         let mut count = count;
+        let is_exempt = self.is_on() && self.terms.exempts(client);
         if let Some(RateOf { rule, law, shape, table }) = &mut self.rate {
             let key = key(client, *shape);
             let ask = |some| table.ask(key, some, law, now);
-            count = as_many(client, count, *rule, ask, book);
+            count = as_many(is_exempt, count, *rule, ask, book);
         }
         if let Some(TotalOf { rule, law, tat }) = &mut self.total {
             let ask = |some| {
@@ -141,7 +156,7 @@ impl DatagramGuard {
                 *tat = next;
                 decision
             };
-            count = as_many(client, count, *rule, ask, book);
+            count = as_many(is_exempt, count, *rule, ask, book);
         }
         count
     }
@@ -151,7 +166,7 @@ impl DatagramGuard {
     pub fn may_open(&self, client: IpAddr, count: u32, book: &mut RuleBook) -> bool {
         let Some(FlowsOf { rule, most, shape, table, .. }) = &self.flows else { return true };
         table.connections(key(client, *shape)) < *most
-            || book.common.exempts(client)
+            || self.terms.exempts(client)
             || book.refuse_some(*rule, u64::from(count)) == Refused::OnlyCounted
     }
 
@@ -185,12 +200,13 @@ mod tests {
     #[test]
     fn no_limit_holds_for_who_is_exempt() {
         let mut book = RuleBook::default();
-        book.common.settings.exempt = crate::config::Cidr::parse_list("192.0.2.0/24").unwrap();
+        let exempt = crate::config::Cidr::parse_list("192.0.2.0/24").unwrap();
+        let terms = Arc::new(Terms { exempt, ..Terms::default() });
         let mut guard = DatagramGuard::default();
         let rate = Some(Rate::parse("1/s").unwrap());
         let scope = Scope::Listener("dns".into());
         let limits = DatagramLimits { rate, flows: Some(1), ..DatagramLimits::default() };
-        guard.follow(&limits, &scope, &mut book);
+        guard.follow(&limits, &terms, &scope, &mut book);
         for client in [[192, 0, 2, 1], [203, 0, 113, 1]] {
             let is_exempt = client[0] == 192;
             let client = IpAddr::from(client);
@@ -207,7 +223,7 @@ mod tests {
         let rate = Some(Rate::parse("10/s,burst=5").unwrap());
         let scope = Scope::Listener("dns".into());
         let limits = DatagramLimits { rate, flows: Some(2), ..DatagramLimits::default() };
-        guard.follow(&limits, &scope, &mut book);
+        guard.follow(&limits, &Arc::default(), &scope, &mut book);
         let client = IpAddr::from([192, 0, 2, 1]);
         assert_eq!(guard.take(client, 3, 7, &mut book), 3);
         assert_eq!(guard.take(client, 8, 7, &mut book), 2);
@@ -239,7 +255,7 @@ mod tests {
             total: rate("100/s,burst=8"),
             flows: None,
         };
-        guard.follow(&limits, &Scope::Listener("dns".into()), &mut book);
+        guard.follow(&limits, &Arc::default(), &Scope::Listener("dns".into()), &mut book);
         let greedy = IpAddr::from([192, 0, 2, 1]);
         let other = IpAddr::from([192, 0, 2, 2]);
         assert_eq!(guard.take(greedy, 1000, 7, &mut book), 5);

@@ -6,6 +6,7 @@
 
 use std::net::IpAddr;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
 use super::common::Shape;
 use super::editions::Editions;
@@ -14,6 +15,7 @@ use super::key::{ClientKey, Secret};
 use super::refusal::{Refusal, RefusalKind};
 use super::rules::{Refused, RuleBook, RuleId, Scope};
 use super::table::{Table, TableCounts};
+use super::terms::Terms;
 use crate::config::{self, Condition, LimitBy, Rate, RequestLimit};
 
 /// Whether a client was let in, and under which table of connections it is counted. A byte: there
@@ -50,12 +52,14 @@ pub struct ListenerLimits {
     editions: Editions,
     connection_rate: Option<RateLimit>,
     handshake_rate: Option<RateLimit>,
+    terms: Arc<Terms>,
 }
 
 /// The limits of a service.
 #[derive(Debug, Default)]
 pub struct ServiceLimits {
     requests: Vec<RateLimit>,
+    terms: Arc<Terms>,
 }
 
 /// Connections at once.
@@ -100,22 +104,35 @@ impl Admission {
 
 impl ListenerLimits {
     /// Have what these settings ask for; what is known stays.
-    pub fn follow(&mut self, name: &str, wanted: &config::ListenerLimits, book: &mut RuleBook) {
+    pub fn follow(
+        &mut self,
+        name: &str,
+        wanted: &config::ListenerLimits,
+        terms: &Arc<Terms>,
+        book: &mut RuleBook,
+    ) {
+        self.terms = terms.clone();
         let scope = Scope::Listener(name.into());
         let config::ListenerLimits { connections, connection_rate, handshake_rate } = *wanted;
-        self.follow_cap(connections, &scope, book);
+        self.follow_cap(connections, terms, &scope, book);
         let rate =
             |old: &mut Option<RateLimit>, new: Option<Rate>, name, book: &mut RuleBook| {
                 let before = old.take();
-                let ip = &LimitBy::Ip;
-                *old = new.map(|rate| RateLimit::follow(before, rate, ip, &scope, name, book));
+                let how = (&LimitBy::Ip, &**terms);
+                *old = new.map(|rate| RateLimit::follow(before, rate, how, &scope, name, book));
             };
         rate(&mut self.connection_rate, connection_rate, "connection-rate", book);
         rate(&mut self.handshake_rate, handshake_rate, "handshake-rate", book);
     }
 
-    fn follow_cap(&mut self, most: Option<u32>, scope: &Scope, book: &mut RuleBook) {
-        let shape = book.common.shape(&LimitBy::Ip);
+    fn follow_cap(
+        &mut self,
+        most: Option<u32>,
+        terms: &Terms,
+        scope: &Scope,
+        book: &mut RuleBook,
+    ) {
+        let shape = book.common.shape(&LimitBy::Ip, terms);
         let before = self.connections.take().filter(|it| most.is_some() && it.shape == shape);
         if before.is_none() {
             self.editions.retire();
@@ -140,7 +157,7 @@ impl ListenerLimits {
         book: &mut RuleBook,
     ) -> Result<Admission, Refusal> {
         let is_off = self.connections.is_none() && self.connection_rate.is_none();
-        if is_off || book.common.exempts(client) {
+        if is_off || self.terms.exempts(client) {
             return Ok(Admission::UNCOUNTED);
         }
         let counted = match &mut self.connections {
@@ -163,7 +180,7 @@ impl ListenerLimits {
     pub fn full_for(&self, client: IpAddr, book: &RuleBook) -> Option<ClientKey> {
         let cap = self.connections.as_ref()?;
         let is_dry = book.get(cap.rule).is_some_and(|rule| rule.is_dry);
-        if is_dry || book.common.exempts(client) {
+        if is_dry || self.terms.exempts(client) {
             return None;
         }
         let key = cap.key(client);
@@ -184,7 +201,7 @@ impl ListenerLimits {
         book: &mut RuleBook,
     ) -> Result<(), Refusal> {
         match &mut self.handshake_rate {
-            Some(limit) if !book.common.exempts(client) => {
+            Some(limit) if !self.terms.exempts(client) => {
                 limit.ask_by_address(client, now, book)
             }
             _ => Ok(()),
@@ -212,7 +229,14 @@ impl ListenerLimits {
 
 impl ServiceLimits {
     /// Have what these settings ask for; what is known stays.
-    pub fn follow(&mut self, name: &str, wanted: &[RequestLimit], book: &mut RuleBook) {
+    pub fn follow(
+        &mut self,
+        name: &str,
+        wanted: &[RequestLimit],
+        terms: &Arc<Terms>,
+        book: &mut RuleBook,
+    ) {
+        self.terms = terms.clone();
         let scope = Scope::Service(name.into());
         let mut before = std::mem::take(&mut self.requests);
         for (at, limit) in wanted.iter().enumerate() {
@@ -225,7 +249,7 @@ impl ServiceLimits {
             let rule = book.enter(&scope, &name);
             let old = before.iter().position(|it| it.rule == rule);
             let old = old.map(|at| before.swap_remove(at));
-            let limit = RateLimit::follow(old, *rate, by, &scope, &name, book);
+            let limit = RateLimit::follow(old, *rate, (by, terms), &scope, &name, book);
             self.requests.push(RateLimit { when: when.clone(), ..limit });
         }
     }
@@ -247,7 +271,7 @@ impl ServiceLimits {
         now: u64,
         book: &mut RuleBook,
     ) -> Result<(), Refusal> {
-        if book.common.exempts(client) {
+        if self.terms.exempts(client) {
             return Ok(());
         }
         let secret = book.common.secret();
@@ -336,13 +360,13 @@ impl RateLimit {
     fn follow(
         before: Option<RateLimit>,
         rate: Rate,
-        by: &LimitBy,
+        (by, terms): (&LimitBy, &Terms),
         scope: &Scope,
         name: &str,
         book: &mut RuleBook,
     ) -> RateLimit {
         let rule = book.enter(scope, name);
-        let shape = book.common.shape(by);
+        let shape = book.common.shape(by, terms);
         let law = Gcra::new(rate);
         let is_same = |it: &RateLimit| it.shape == shape && it.by == *by;
         let table = match before.filter(is_same) {

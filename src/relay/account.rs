@@ -312,7 +312,7 @@ pub struct OwnAnswer {
     /// What is allowed, if the client is to be told.
     pub quota: Option<Quota>,
     /// It is given only after a while.
-    pub is_late: bool,
+    pub holds: Option<Duration>,
 }
 
 impl OwnAnswer {
@@ -337,7 +337,7 @@ impl OwnAnswer {
             rule: None,
             retry_after: None,
             quota: None,
-            is_late: false,
+            holds: None,
         }
     }
 }

@@ -55,7 +55,7 @@ fn bar(refusal: Refusal, client: &mut Client, cx: &mut Context) -> Verdict {
     report::begin(Some(client.active_at(cx)), client, cx);
     refused(&refusal, client.address.ip(), client, cx);
     let limited = refusal.kind == RefusalKind::Limited;
-    let reject = cx.guard.book.common.settings.reject;
+    let reject = cx.listeners[client.listener].guard.terms.reject;
     if limited && reject == Reject::Tarpit && hold(cx) {
         client.arm_by(held_until(client, cx), cx);
         return Verdict::Become(Successor::Held(refusal.rule));
@@ -73,7 +73,7 @@ fn hold(cx: &mut Context) -> bool {
 }
 
 fn held_until(client: &Client, cx: &Context) -> Instant {
-    client.opened_at(cx) + cx.guard.book.common.settings.tarpit
+    client.opened_at(cx) + cx.listeners[client.listener].guard.terms.tarpit
 }
 
 /// The timer fired of a connection that is held.
@@ -99,11 +99,12 @@ pub fn serve(client: &mut Client, cx: &mut Context) -> Result<(), Reason> {
     let service = client.home.service.and_then(|id| cx.services.get_mut(id));
     let Some(service) = service.filter(|it| it.guard.is_on()) else { return Ok(()) };
     let address = client.address.ip();
+    let reject = service.guard.terms.reject;
     match cx.guard.connection(address, 1, &mut service.guard) {
         Ok(()) => Ok(()),
         Err(refusal) => {
             refused(&refusal, address, client, cx);
-            if cx.guard.book.common.settings.reject == Reject::Reset {
+            if reject == Reject::Reset {
                 client.socket.reset_on_close();
             }
             Err(Reason::Barred(refusal.rule))
@@ -145,22 +146,23 @@ pub fn request(
     let facts = client.facts(head, fields, &cx.scratch, listener);
     let holds = |condition: &Condition| condition.holds(&facts);
     let answer = cx.guard.request(&asking, field, holds, rules, now);
+    let terms = &rules.terms;
+    let has_fields = terms.rate_fields;
+    let tarpit = (terms.reject == Reject::Tarpit).then_some(terms.tarpit);
     let quota = answer.err().and_then(|refusal| rules.limits.quota(refusal.rule));
     let Err(refusal) = answer else {
         tell_tried(client, cx);
         return None;
     };
     refused(&refusal, asking.client, client, cx);
-    let is_late = refusal.kind == RefusalKind::Limited
-        && cx.guard.book.common.settings.reject == Reject::Tarpit
-        && hold(cx);
+    let holds = tarpit.filter(|_| refusal.kind == RefusalKind::Limited && hold(cx));
     let own = match refusal.kind {
         RefusalKind::Denied => OwnAnswer::saying(403, Cause::Guard, "not for this address"),
         RefusalKind::Limited => OwnAnswer::saying(429, Cause::Guard, "too many requests"),
     };
-    let quota = quota.filter(|_| cx.guard.book.common.settings.rate_fields);
+    let quota = quota.filter(|_| has_fields);
     let rule = Some(refusal.rule);
-    Some(OwnAnswer { rule, retry_after: refusal.retry_after, quota, is_late, ..own })
+    Some(OwnAnswer { rule, retry_after: refusal.retry_after, quota, holds, ..own })
 }
 
 /// The client that the request is from whose head lies at the beginning of the scratch buffer.

@@ -102,8 +102,7 @@ pub(super) static GUARD: &[Setting] = &[
         default: |defaults| defaults.process.client_limits.ipv6_prefix.to_string(),
         show: |config| Some(config.process.client_limits.ipv6_prefix.to_string()),
         act: Act::Value(SettingKey::LIMIT_IPV6_PREFIX, |config, text| {
-            let bits = number(text, limits::LIMIT_IPV6_PREFIX_MIN.into()..=128)?;
-            config.process.client_limits.ipv6_prefix = bits as u8;
+            config.process.client_limits.ipv6_prefix = ipv6_prefix(text)?;
             Ok(())
         }),
     },
@@ -167,12 +166,7 @@ pub(super) static GUARD: &[Setting] = &[
         default: |defaults| duration_text(defaults.process.client_limits.tarpit),
         show: |config| Some(duration_text(config.process.client_limits.tarpit)),
         act: Act::Value(SettingKey::TARPIT, |config, text| {
-            let time = duration(text, Duration::from_millis(1))?;
-            if time > limits::TARPIT_MAX {
-                let most = duration_text(limits::TARPIT_MAX);
-                return Err(Wrong::found(text, format!("at most {most}")));
-            }
-            config.process.client_limits.tarpit = time;
+            config.process.client_limits.tarpit = tarpit(text)?;
             Ok(())
         }),
     },
@@ -278,6 +272,21 @@ pub(super) static GUARD: &[Setting] = &[
         }),
     },
 ];
+
+/// How many bits of an IPv6 address are one client.
+pub(super) fn ipv6_prefix(text: &str) -> Result<u8, Wrong> {
+    Ok(number(text, limits::LIMIT_IPV6_PREFIX_MIN.into()..=128)? as u8)
+}
+
+/// How long somebody is held.
+pub(super) fn tarpit(text: &str) -> Result<Duration, Wrong> {
+    let time = duration(text, Duration::from_millis(1))?;
+    if time > limits::TARPIT_MAX {
+        let most = duration_text(limits::TARPIT_MAX);
+        return Err(Wrong::found(text, format!("at most {most}")));
+    }
+    Ok(time)
+}
 
 fn take_request_limit(config: &mut crate::config::Config, text: &str) -> Result<(), Wrong> {
     let limit = RequestLimit::parse(text)?;

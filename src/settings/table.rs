@@ -9,6 +9,7 @@ use super::access::ACCESS;
 use super::admin::ADMIN;
 use super::guard::GUARD;
 use super::http::HTTP;
+use super::limit_terms::LIMIT_TERMS;
 use super::queue::QUEUE;
 use super::retry::RETRY_BUDGET;
 use super::row::{Act, Answer, Setting, SettingGroup};
@@ -41,6 +42,7 @@ pub static GROUPS: &[SettingGroup] = &[
     SettingGroup { topic: "limits", title: "Limits and timeouts", flags: LIMITS },
     SettingGroup { topic: "queue", title: "Waiting for a backend", flags: QUEUE },
     SettingGroup { topic: "guard", title: "Who comes in", flags: GUARD },
+    SettingGroup { topic: "terms", title: "Terms of limits", flags: LIMIT_TERMS },
     SettingGroup { topic: "access", title: "Access lists and bans", flags: ACCESS },
     SettingGroup { topic: "http", title: "HTTP", flags: HTTP },
     SettingGroup { topic: "tls", title: "TLS", flags: TLS },
@@ -550,8 +552,8 @@ static OPERATION: &[Setting] = &[
         value: "",
         says: "Show a screen of help (-h), this manual (--help), a chapter of it (--help TOPIC) \
                or one flag (--help NAME). Chapters: traffic, balancing, algorithms, health, \
-               limits, queue, guard, access, http, tls, udp, operation, admin, demo, signals, \
-               exit-codes, \
+               limits, queue, guard, terms, access, http, tls, udp, operation, admin, demo, \
+               signals, exit-codes, \
                examples.",
         default: |_| String::new(),
         show: |_| None,

@@ -232,3 +232,21 @@ fn a_login_has_a_limit_of_its_own() {
     assert_eq!(origin.count(), 4, "what one limit refused takes nothing of the other");
     balancer.stop_after(client);
 }
+
+#[test]
+fn a_service_has_its_own_exemptions_and_fields() {
+    let origin = Origin::named("a");
+    let flags = ["--limit-request-rate", "1/h", "--limit-exempt", "127.0.0.2"];
+    let own = ["--service-limit-exempt", "127.0.0.3", "--service-rate-limit-fields", "on"];
+    let tarpit = ["--service-reject", "tarpit", "--service-tarpit", "300ms"];
+    let balancer = before(&[&origin], &[&flags[..], &own, &tarpit].concat());
+    assert_eq!(statuses(&mut from("127.0.0.3", &balancer), 3), [200; 3]);
+    let mut client = from("127.0.0.2", &balancer);
+    assert_eq!(statuses(&mut client, 1), [200]);
+    let began = Instant::now();
+    let refused = client.ask(get("/"));
+    assert!(began.elapsed() >= Duration::from_millis(290), "{:?}", began.elapsed());
+    assert_eq!(refused.status(), 429);
+    assert_eq!(refused.field("ratelimit-policy"), "\"request-rate\";q=1;w=3600");
+    balancer.stop_after(client);
+}

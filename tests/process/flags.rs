@@ -528,6 +528,13 @@ const ONCE: &[(&str, &str)] = &[
     ("reject", "reset"),
     ("tarpit", "1s"),
     ("rate-limit-fields", "on"),
+    ("listener-reject", "reset"),
+    ("listener-tarpit", "1s"),
+    ("listener-limit-ipv6-prefix", "56"),
+    ("service-reject", "reset"),
+    ("service-tarpit", "1s"),
+    ("service-limit-ipv6-prefix", "56"),
+    ("service-rate-limit-fields", "on"),
     ("ban-after", "5"),
     ("ban-window", "1m"),
     ("ban-time", "10m"),
@@ -555,7 +562,8 @@ fn flags_given_twice() {
     let repeatable = repeatable
         .into_iter()
         .chain(["admin", "admin-allowed-host", "stats-allow"])
-        .chain(["limit-request-rate", "limit-exempt"]);
+        .chain(["limit-request-rate", "limit-exempt"])
+        .chain(["listener-limit-exempt", "service-limit-exempt"]);
     let repeatable = repeatable.chain(["allow", "deny", "allow-file", "deny-file"]);
     let repeatable = repeatable.chain(["service-allow", "service-deny", "ban-exempt"]);
     let repeatable = repeatable.chain(["service-allow-file", "service-deny-file"]);

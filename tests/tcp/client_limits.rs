@@ -119,3 +119,46 @@ fn a_limit_follows_reloads_and_what_is_open_counts_on() {
     balancer.stop();
     std::fs::remove_file(&file).expect("it is there");
 }
+
+#[test]
+fn a_listener_may_refuse_in_its_own_way_and_spare_others() {
+    let backend = Backend::echo();
+    let file = std::env::temp_dir().join(format!("limit-terms-{}.toml", std::process::id()));
+    let all = "[global]\nreject = \"reset\"\nlimit_exempt = [\"127.0.0.9\"]\n";
+    let start = |own: &str| {
+        let text = format!(
+            "{all}[listener.a]\nbind = \"127.0.0.1:0\"\nlimit_connections = 1\n{own}\n\
+             [service.a]\nlisten = [\"a\"]\npool = \"a\"\n\
+             [pool.a]\nbackends = [\"{}\"]\ncheck = \"none\"\n",
+            backend.flag()
+        );
+        std::fs::write(&file, text).expect("a file");
+        Balancer::start(&["--config", file.to_str().expect("text")])
+    };
+    // Whether a second connection of this client ends with a reset; nothing, if it is served.
+    let second = |balancer: &Balancer, source: &str, is_exempt: bool| {
+        let first = from(source, balancer);
+        assert_eq!(ask(&first, b"here"), b"here");
+        let second = from(source, balancer);
+        if is_exempt {
+            assert!(serves(&second), "{source}");
+            return None;
+        }
+        Some(read_to_end(&second).is_reset())
+    };
+    let as_all = start("");
+    assert_eq!(second(&as_all, "127.0.0.1", false), Some(true));
+    assert_eq!(second(&as_all, "127.0.0.9", true), None);
+    as_all.stop();
+    let own = start("reject = \"close\"\nlimit_exempt = [\"127.0.0.8\"]");
+    assert_eq!(second(&own, "127.0.0.1", false), Some(false));
+    assert_eq!(second(&own, "127.0.0.9", false), Some(false), "its own list takes the place");
+    assert_eq!(second(&own, "127.0.0.8", true), None);
+    own.stop();
+    let held = start("reject = \"tarpit\"\ntarpit = \"300ms\"\nlimit_exempt = \"none\"");
+    let began = Instant::now();
+    assert_eq!(second(&held, "127.0.0.9", false), Some(true));
+    assert!(began.elapsed() >= Duration::from_millis(290), "{:?}", began.elapsed());
+    held.stop();
+    let _ = std::fs::remove_file(file);
+}

@@ -38,11 +38,16 @@ fn guard_texts(setting: &Setting) -> Option<&'static [&'static str]> {
         ("limit-request-rate", _) => {
             Some(&["7/s,burst=9,by=header:x-$a", "5/h,by=service,name=b", LOGIN_LIMIT])
         }
-        ("limit-ipv6-prefix", _) => Some(&["56", "128"]),
+        (
+            "limit-ipv6-prefix" | "listener-limit-ipv6-prefix" | "service-limit-ipv6-prefix",
+            _,
+        ) => Some(&["56", "128"]),
         ("limit-clients", _) => Some(&["1024"]),
-        ("limit-exempt", _) => Some(&["10.0.0.0/8", "fd00::/8"]),
-        ("tarpit", _) => Some(&["1s", "1500ms"]),
-        ("reject", _) => Some(&["reset", "tarpit"]),
+        ("limit-exempt" | "listener-limit-exempt" | "service-limit-exempt", _) => {
+            Some(&["10.0.0.0/8", "fd00::/8"])
+        }
+        ("tarpit" | "listener-tarpit" | "service-tarpit", _) => Some(&["1s", "1500ms"]),
+        ("reject" | "listener-reject" | "service-reject", _) => Some(&["reset", "tarpit"]),
         _ => None,
     }
 }

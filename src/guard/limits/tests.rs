@@ -26,7 +26,7 @@ fn connections_at_once_are_given_back_under_the_table_that_counts_them_and_no_ot
     let client = ip("192.0.2.1");
     let early = limits.connect(client, 0, &mut book).expect("nothing is limited");
     assert_eq!(early, Admission::UNCOUNTED);
-    limits.follow("a", &listener(2, ""), &mut book);
+    limits.follow("a", &listener(2, ""), &Arc::default(), &mut book);
     let first = limits.connect(client, 0, &mut book).expect("one of two");
     let second = limits.connect(client, 0, &mut book).expect("two of two");
     assert!(limits.connect(client, 0, &mut book).is_err());
@@ -35,18 +35,18 @@ fn connections_at_once_are_given_back_under_the_table_that_counts_them_and_no_ot
     limits.gone(client, early);
     assert!(limits.connect(client, 0, &mut book).is_err());
     // Another number holds for the same connections.
-    limits.follow("a", &listener(3, ""), &mut book);
+    limits.follow("a", &listener(3, ""), &Arc::default(), &mut book);
     let third = limits.connect(client, 0, &mut book).expect("three of three");
     assert!(limits.connect(client, 0, &mut book).is_err());
-    limits.follow("a", &listener(1, ""), &mut book);
+    limits.follow("a", &listener(1, ""), &Arc::default(), &mut book);
     limits.gone(client, first);
     limits.gone(client, second);
     assert!(limits.connect(client, 0, &mut book).is_err());
     limits.gone(client, third);
     let other = limits.connect(client, 0, &mut book).expect("one of one");
     // Without the limit, and with a new one: those of before are not its.
-    limits.follow("a", &config::ListenerLimits::NONE, &mut book);
-    limits.follow("a", &listener(1, ""), &mut book);
+    limits.follow("a", &config::ListenerLimits::NONE, &Arc::default(), &mut book);
+    limits.follow("a", &listener(1, ""), &Arc::default(), &mut book);
     let last = limits.connect(client, 0, &mut book).expect("one of one");
     limits.gone(client, other);
     assert!(limits.connect(client, 0, &mut book).is_err());
@@ -58,7 +58,7 @@ fn connections_at_once_are_given_back_under_the_table_that_counts_them_and_no_ot
 fn who_is_refused_by_the_rate_takes_no_place_among_the_connections() {
     let mut book = RuleBook::default();
     let mut limits = ListenerLimits::default();
-    limits.follow("a", &listener(3, "1/s,burst=2"), &mut book);
+    limits.follow("a", &listener(3, "1/s,burst=2"), &Arc::default(), &mut book);
     let client = ip("2001:db8::1");
     let neighbour = ip("2001:db8::ffff:1");
     assert!(limits.connect(client, 0, &mut book).is_ok());
@@ -76,7 +76,7 @@ fn a_rule_that_is_only_tried_counts_whom_it_would_refuse_and_refuses_nobody() {
         let mut book = RuleBook::default();
         book.begin_change(dry);
         let mut limits = ServiceLimits::default();
-        limits.follow("web", &requests(&["5/s,name=own"]), &mut book);
+        limits.follow("web", &requests(&["5/s,name=own"]), &Arc::default(), &mut book);
         let mut random = fastrand::Rng::with_seed(7);
         let mut let_in = 0;
         for n in 0..10_000 {
@@ -101,7 +101,7 @@ fn a_rule_that_is_only_tried_counts_whom_it_would_refuse_and_refuses_nobody() {
 fn requests_are_counted_by_address_by_a_field_or_all_together() {
     let mut book = RuleBook::default();
     let mut limits = ServiceLimits::default();
-    limits.follow("web", &requests(&["1/s,by=header:x-key"]), &mut book);
+    limits.follow("web", &requests(&["1/s,by=header:x-key"]), &Arc::default(), &mut book);
     let mut ask = |client: &str, key: Option<&'static str>| {
         let field = |name: &str, nth: usize| {
             key.filter(|_| name == "x-key" && nth == 0).map(str::as_bytes)
@@ -113,7 +113,7 @@ fn requests_are_counted_by_address_by_a_field_or_all_together() {
     assert!(ask("192.0.2.2", Some("bob")));
     assert!(ask("192.0.2.1", None), "by address");
     assert!(!ask("192.0.2.1", None));
-    limits.follow("web", &requests(&["1/s,by=service"]), &mut book);
+    limits.follow("web", &requests(&["1/s,by=service"]), &Arc::default(), &mut book);
     let mut ask =
         |client: &str| limits.request(ip(client), |_, _| None, |_| true, 0, &mut book).is_ok();
     assert!(ask("192.0.2.1"));
@@ -123,9 +123,10 @@ fn requests_are_counted_by_address_by_a_field_or_all_together() {
 #[test]
 fn who_is_exempt_is_never_limited() {
     let mut book = RuleBook::default();
-    book.common.settings.exempt = Cidr::parse_list("192.0.2.0/24").expect("a network");
+    let exempt = Cidr::parse_list("192.0.2.0/24").expect("a network");
+    let terms = Arc::new(Terms { exempt, ..Terms::default() });
     let mut limits = ListenerLimits::default();
-    limits.follow("a", &listener(1, "1/h"), &mut book);
+    limits.follow("a", &listener(1, "1/h"), &terms, &mut book);
     let mut ask = |client: &str| limits.connect(ip(client), 0, &mut book).is_ok();
     assert!((0..9).all(|_| ask("192.0.2.1")));
     assert!(ask("198.51.100.1"));
@@ -136,7 +137,12 @@ fn who_is_exempt_is_never_limited() {
 fn what_is_owed_outlives_a_change_of_the_numbers_and_of_what_stands_beside() {
     let mut book = RuleBook::default();
     let mut limits = ServiceLimits::default();
-    limits.follow("web", &requests(&["1/s,burst=3,name=a", "9/s,name=b"]), &mut book);
+    limits.follow(
+        "web",
+        &requests(&["1/s,burst=3,name=a", "9/s,name=b"]),
+        &Arc::default(),
+        &mut book,
+    );
     let client = ip("192.0.2.1");
     let mut ask = |limits: &mut ServiceLimits| {
         limits
@@ -147,7 +153,7 @@ fn what_is_owed_outlives_a_change_of_the_numbers_and_of_what_stands_beside() {
     assert!(ask(&mut limits).is_err());
     let mut other = RuleBook::default();
     std::mem::swap(&mut other, &mut book);
-    limits.follow("web", &requests(&["2/s,burst=4,name=a"]), &mut other);
+    limits.follow("web", &requests(&["2/s,burst=4,name=a"]), &Arc::default(), &mut other);
     let quota = limits.quota(other.enter(&Scope::Service("web".into()), "a"));
     assert_eq!(quota, Some(Quota { count: 2, window: 1 }));
     let again = limits.request(client, |_, _| None, |_| true, 0, &mut other);
@@ -163,6 +169,7 @@ fn who_is_refused_by_one_limit_uses_up_none_of_the_others() {
     limits.follow(
         "web",
         &requests(&["1/h,burst=5", "1/h,burst=2,by=service,name=total"]),
+        &Arc::default(),
         &mut book,
     );
     let mut ask =
@@ -172,7 +179,7 @@ fn who_is_refused_by_one_limit_uses_up_none_of_the_others() {
         let refusal = ask("192.0.2.1").expect_err("that of all is used up");
         assert!(!refusal.is_own, "others may have used it up");
     }
-    limits.follow("web", &requests(&["1/h,burst=5"]), &mut book);
+    limits.follow("web", &requests(&["1/h,burst=5"]), &Arc::default(), &mut book);
     let mut ask =
         |client: &str| limits.request(ip(client), |_, _| None, |_| true, 0, &mut book);
     let admitted = (0..9).filter(|_| ask("192.0.2.1").is_ok()).count();
@@ -184,7 +191,12 @@ fn who_is_refused_by_one_limit_uses_up_none_of_the_others() {
 fn a_request_counts_for_each_field_of_the_name() {
     let mut book = RuleBook::default();
     let mut limits = ServiceLimits::default();
-    limits.follow("web", &requests(&["1/h,burst=2,by=header:x-key"]), &mut book);
+    limits.follow(
+        "web",
+        &requests(&["1/h,burst=2,by=header:x-key"]),
+        &Arc::default(),
+        &mut book,
+    );
     let mut ask = |values: &[&'static str]| {
         let field = |_: &str, nth: usize| values.get(nth).map(|it| it.as_bytes());
         limits.request(ip("192.0.2.1"), field, |_| true, 0, &mut book).is_ok()
@@ -199,7 +211,12 @@ fn a_limit_with_a_condition_concerns_no_other_requests() {
     let mut book = RuleBook::default();
     let mut limits = ServiceLimits::default();
     let login = "1/h,burst=2,name=login,when=path ^= \"/login\"";
-    limits.follow("web", &requests(&["1/h,burst=4,name=total", login]), &mut book);
+    limits.follow(
+        "web",
+        &requests(&["1/h,burst=4,name=total", login]),
+        &Arc::default(),
+        &mut book,
+    );
     let mut ask = |is_login: bool| {
         let holds = |_: &Condition| is_login;
         let answer = limits.request(ip("192.0.2.1"), |_, _| None, holds, 0, &mut book);

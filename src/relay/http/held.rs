@@ -2,7 +2,7 @@
 //!
 //! It costs a timer: no backend hears of it, and nothing more of its client is read.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::context::Context;
 use crate::http::answer::How;
@@ -21,8 +21,14 @@ pub(super) struct Held {
 }
 
 /// Hold a request back that is answered so in the end.
-pub(super) fn begin(own: OwnAnswer, how: How, http: &mut Http, cx: &Context) -> HttpStep {
-    let until = cx.now + cx.guard.book.common.settings.tarpit;
+pub(super) fn begin(
+    own: OwnAnswer,
+    time: Duration,
+    how: How,
+    http: &mut Http,
+    cx: &Context,
+) -> HttpStep {
+    let until = cx.now + time;
     http.state = HttpState::Held(Box::new(Held { own, how, until }));
     HttpStep::Wait
 }

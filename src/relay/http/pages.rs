@@ -126,8 +126,8 @@ pub(super) fn own(
 ) -> HttpStep {
     cx.stats.requests += 1;
     let how = how(head, total, http, client, cx);
-    if own.is_late {
-        return held::begin(own, how, http, cx);
+    if let Some(time) = own.holds {
+        return held::begin(own, time, how, http, cx);
     }
     reply::answer(own, how, http, client, cx)
 }
