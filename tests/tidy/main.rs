@@ -5,12 +5,15 @@
 
 mod circles;
 mod claims;
+mod completions;
 mod config_page;
 mod flags_page;
+mod man_pages;
 mod pages;
 mod pitfalls;
 mod rules;
 mod source;
+mod words;
 
 use std::fmt;
 
@@ -199,12 +202,19 @@ fn the_page_of_the_file_has_every_key() {
     check_made(path, &config_page::page(&source::read(path)));
 }
 
+#[test]
+fn the_pages_of_man_and_the_completions_are_made_of_the_tables() {
+    for (path, wanted) in man_pages::pages().into_iter().chain(completions::pages()) {
+        check_made(path, &wanted);
+    }
+}
+
 /// The page at this path is this one; with `POINTSMAN_WRITE` set it becomes it.
 fn check_made(path: &str, wanted: &str) {
     if std::env::var_os("POINTSMAN_WRITE").is_some() {
         std::fs::write(source::top().join(path), wanted).unwrap();
     }
-    let found = source::read(path);
+    let found = std::fs::read_to_string(source::top().join(path)).unwrap_or_default();
     let differs = found.lines().zip(wanted.lines()).position(|(found, wanted)| found != wanted);
     let line =
         differs.map_or(found.lines().count().min(wanted.lines().count()), |line| line + 1);
