@@ -16,3 +16,4 @@ mod prometheus;
 mod proxy_fronts;
 mod proxy_peers;
 mod real_servers;
+mod shells;
