@@ -16,4 +16,5 @@ mod prometheus;
 mod proxy_fronts;
 mod proxy_peers;
 mod real_servers;
+mod service;
 mod shells;
