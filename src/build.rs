@@ -1,9 +1,10 @@
 //! What `--version` says of the build: the commit and the target.
 //!
 //! The commit is that of the variable POINTSMAN_COMMIT, which packagers may set; else the one that
-//! is checked out; `unknown` where there is no repository, as in a tarball. Only a release build
-//! asks git, since it is compiled anew after each commit: others say `dev`. Nothing of the time,
-//! the machine or the folder comes in, so two builds of the same sources are the same.
+//! Cargo noted in a crate; else the one that is checked out; `unknown` where there is none of them,
+//! as in a tarball. Only a release build asks git, since it is compiled anew after each commit:
+//! others say `dev`. Nothing of the time, the machine or the folder comes in, so two builds of the
+//! same sources are the same.
 //!
 //! Run by Cargo before the crate is compiled; no part of the program.
 
@@ -21,7 +22,9 @@ fn main() {
     println!("cargo::rerun-if-env-changed={VARIABLE}");
     let commit = match std::env::var(VARIABLE) {
         Ok(told) if !told.trim().is_empty() => told.trim().to_owned(),
-        _ if is_release() => checked_out().unwrap_or_else(|| "unknown".to_owned()),
+        _ if is_release() => {
+            packed().or_else(checked_out).unwrap_or_else(|| "unknown".to_owned())
+        }
         _ => "dev".to_owned(),
     };
     let is_hash = commit.len() > SHOWN && commit.bytes().all(|byte| byte.is_ascii_hexdigit());
@@ -33,6 +36,13 @@ fn main() {
 
 fn is_release() -> bool {
     std::env::var("PROFILE").is_ok_and(|profile| profile == "release")
+}
+
+/// The commit that `cargo package` noted.
+fn packed() -> Option<String> {
+    let text = std::fs::read_to_string(".cargo_vcs_info.json").ok()?;
+    let hash = text.split("\"sha1\": \"").nth(1)?.split('"').next()?;
+    Some(hash.to_owned())
 }
 
 /// The commit, if this folder is the top of a repository; one around it is somebody else's.
