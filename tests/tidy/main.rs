@@ -3,6 +3,7 @@
 //! examples; below they are put to the whole project. A failure names the file, the line, what was
 //! found and what is wanted.
 
+mod changes;
 mod circles;
 mod claims;
 mod completions;
@@ -204,6 +205,7 @@ fn the_page_of_the_file_has_every_key() {
 
 #[test]
 fn the_pages_of_man_and_the_completions_are_made_of_the_tables() {
+    check_made("docs/deploy/changelog", &changes::page());
     for (path, wanted) in man_pages::pages().into_iter().chain(completions::pages()) {
         check_made(path, &wanted);
     }

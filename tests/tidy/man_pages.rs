@@ -20,17 +20,15 @@ pub fn pages() -> Vec<(&'static str, String)> {
 
 /// What stands above all; the date is that of the version in the list of changes.
 fn head(name: &str, says: &str) -> String {
-    let changes = super::source::read("CHANGELOG.md");
     let version = env!("CARGO_PKG_VERSION");
-    let mut lines = changes.lines();
-    let date = lines.find_map(|line| line.strip_prefix(&format!("## {version} (")));
-    let date = date.unwrap_or_else(|| panic!("CHANGELOG.md has no `## {version} (DATE)`"));
+    let versions = super::changes::versions();
+    let (_, date) = versions.first().expect("CHANGELOG.md has a version with its date");
     format!(
         ".\\\" Made of the tables of flags by tests/tidy/man_pages.rs; changes here are lost.\n\
          .TH {} 8 {} \"pointsman {version}\" \"System administration\"\n\
          .SH NAME\n{} \\- {}\n",
         name.to_uppercase(),
-        date.trim_end_matches(')'),
+        date,
         escaped(name),
         escaped(says),
     )
