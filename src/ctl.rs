@@ -24,6 +24,7 @@ use std::process::ExitCode;
 use client::Client;
 use failure::{Failure, Outcome};
 use usage::{Asked, Given};
+pub use usage::{COMMANDS, Command, Flag};
 
 /// The word that asks for it.
 pub const WORD: &str = "ctl";

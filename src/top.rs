@@ -24,6 +24,7 @@ use crate::ctl::failure::{self, Outcome};
 use crate::ctl::reading::print;
 use crate::terminal::{self, Looks};
 
+pub use usage::HELP;
 use usage::{Asked, Given};
 
 /// The word that asks for it.

@@ -23,7 +23,7 @@ pub struct Command {
 }
 
 /// A flag: its name, what stands for its value if it has one, and what it does.
-type Flag = (&'static str, &'static str, &'static str);
+pub type Flag = (&'static str, &'static str, &'static str);
 
 const FLAGS: &[Flag] = &[
     (
@@ -125,6 +125,14 @@ commands! {
         "Well is: the process serves, and every service has a backend that is up.";
     "undrain" "" 0..0 ["dry-run" "reason"] "the whole process takes clients again" "";
     "stop" "" 0..0 ["dry-run" "reason"] "ends the process, as SIGTERM does" "";
+}
+
+impl Command {
+    /// Its flags, and behind them those that all commands have.
+    pub fn flags(&self) -> impl Iterator<Item = &'static Flag> {
+        let names = self.flags.iter().chain(COMMON);
+        names.filter_map(|name| FLAGS.iter().find(|it| it.0 == *name))
+    }
 }
 
 /// What the command line asks for.

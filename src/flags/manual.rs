@@ -95,7 +95,7 @@ Examples:
 
 /// All of it, ending in a newline.
 pub(super) fn text() -> String {
-    let mut out = format!("{}\n{INTRODUCTION}", version());
+    let mut out = format!("{NAME}\n\n{INTRODUCTION}");
     GROUPS.iter().for_each(|group| section(&mut out, group));
     out.push_str(CONCLUSION);
     out
@@ -104,7 +104,7 @@ pub(super) fn text() -> String {
 /// What fits on a screen.
 pub(super) fn screen() -> String {
     let usage = INTRODUCTION.rsplit_once("\n\n").map_or(INTRODUCTION, |(usage, _)| usage);
-    let mut out = format!("{}\n{usage}\n\n", version());
+    let mut out = format!("{NAME}\n\n{usage}\n\n");
     for (long, words) in COMMON {
         let flags = GROUPS.iter().flat_map(|group| group.flags);
         let Some(flag) = flags.into_iter().find(|flag| flag.long == *long) else { continue };
@@ -163,9 +163,17 @@ fn section(out: &mut String, group: &SettingGroup) {
     }
 }
 
-/// Name and version, ending in a newline.
+/// Above the manual.
+const NAME: &str = concat!("pointsman ", env!("CARGO_PKG_VERSION"));
+
+/// What does TLS. The version in Cargo.toml is compared with it by a test.
+const TLS: &str = "rustls 0.23 with aws-lc-rs";
+
+/// Name and version, and what it was built of and for, ending in a newline.
 pub(super) fn version() -> String {
-    format!("pointsman {}\n", env!("CARGO_PKG_VERSION"))
+    let commit = env!("POINTSMAN_BUILT_OF");
+    let target = env!("POINTSMAN_BUILT_FOR");
+    format!("{NAME} ({commit}, {target}, {TLS})\n")
 }
 
 /// Its letter, if it has one, and its name.
@@ -280,6 +288,20 @@ mod tests {
             assert!(chapter(flag.long).is_some_and(|text| !text.is_empty()), "{}", flag.long);
         }
         assert_eq!(chapter("nothing"), None);
+    }
+
+    #[test]
+    fn the_version_says_what_it_was_built_of() {
+        let version = version();
+        let inner = version.strip_prefix(NAME).and_then(|it| it.strip_prefix(" ("));
+        let parts = inner.and_then(|it| it.strip_suffix(")\n")).expect("in brackets");
+        let parts: Vec<&str> = parts.split(", ").collect();
+        assert_eq!(parts.len(), 3, "{version}");
+        assert!(parts[1].contains(std::env::consts::ARCH), "{version}");
+        let manifest = include_str!("../../Cargo.toml");
+        let version = manifest.split("[dependencies.rustls]\nversion = \"").nth(1);
+        let version = version.and_then(|it| it.split('"').next()).expect("it is there");
+        assert_eq!(parts[2], format!("rustls {version} with aws-lc-rs"));
     }
 
     #[test]

@@ -34,7 +34,8 @@ pub struct Given {
     pub interval: Duration,
 }
 
-const HELP: &str = "\
+/// All that is said of it.
+pub const HELP: &str = "\
 pointsman top: watches a pointsman that runs, in place, at its admin socket
 
 usage: pointsman top [SOCKET...] [FLAGS]

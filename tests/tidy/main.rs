@@ -3,14 +3,18 @@
 //! examples; below they are put to the whole project. A failure names the file, the line, what was
 //! found and what is wanted.
 
+mod changes;
 mod circles;
 mod claims;
+mod completions;
 mod config_page;
 mod flags_page;
+mod man_pages;
 mod pages;
 mod pitfalls;
 mod rules;
 mod source;
+mod words;
 
 use std::fmt;
 
@@ -199,12 +203,20 @@ fn the_page_of_the_file_has_every_key() {
     check_made(path, &config_page::page(&source::read(path)));
 }
 
+#[test]
+fn the_pages_of_man_and_the_completions_are_made_of_the_tables() {
+    check_made("docs/deploy/changelog", &changes::page());
+    for (path, wanted) in man_pages::pages().into_iter().chain(completions::pages()) {
+        check_made(path, &wanted);
+    }
+}
+
 /// The page at this path is this one; with `POINTSMAN_WRITE` set it becomes it.
 fn check_made(path: &str, wanted: &str) {
     if std::env::var_os("POINTSMAN_WRITE").is_some() {
         std::fs::write(source::top().join(path), wanted).unwrap();
     }
-    let found = source::read(path);
+    let found = std::fs::read_to_string(source::top().join(path)).unwrap_or_default();
     let differs = found.lines().zip(wanted.lines()).position(|(found, wanted)| found != wanted);
     let line =
         differs.map_or(found.lines().count().min(wanted.lines().count()), |line| line + 1);

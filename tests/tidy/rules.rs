@@ -12,7 +12,8 @@ pub const FUNCTION_LINES_MAX: usize = 70;
 pub const COLUMNS_MAX: usize = 100;
 
 /// The rooms of `src/` by floors, from the ground up. A room uses those that stand before it, so no
-/// two use each other. `lib.rs`, `main.rs` and `src/bin` put rooms together and have no floor.
+/// two use each other. `lib.rs`, `main.rs` and `src/bin` put rooms together and have no floor;
+/// `build.rs` is no part of the program.
 pub const FLOORS: &[&[&str]] = &[
     &["limits"],
     &["config"],
@@ -287,7 +288,7 @@ fn room_of(path: &str) -> Option<&str> {
     let inner = path.strip_prefix("src/")?;
     let room = inner.split('/').next()?;
     let room = room.strip_suffix(".rs").unwrap_or(room);
-    (!["lib", "main", "bin"].contains(&room)).then_some(room)
+    (!["lib", "main", "bin", "build"].contains(&room)).then_some(room)
 }
 
 /// The rooms named after `crate::`, one by one or in braces.

@@ -160,7 +160,7 @@ pub fn roots(files: &[String], manifest: &str) -> Vec<String> {
     let found = files.iter().filter(|file| {
         let parts: Vec<&str> = file.split('/').collect();
         match parts.as_slice() {
-            ["src", name] => ["lib.rs", "main.rs"].contains(name),
+            ["src", name] => ["lib.rs", "main.rs", "build.rs"].contains(name),
             ["src", "bin", inner @ ..] | ["tests" | "benches" | "examples", inner @ ..] => {
                 matches!(inner, [_] | [_, "main.rs"])
             }

@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod build_script;
 mod chromium;
 mod dashboard;
 mod haproxy_certificates;
@@ -12,7 +13,10 @@ mod haproxy_rules;
 mod haproxy_tools;
 mod http_suites;
 mod http_tools;
+mod image;
 mod prometheus;
 mod proxy_fronts;
 mod proxy_peers;
 mod real_servers;
+mod service;
+mod shells;
