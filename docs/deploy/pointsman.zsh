@@ -49,7 +49,7 @@ _pointsman_process() {
         '--queue-timeout=[How long one waits there at most]:value:' \
         '--queue-order=[Who is served next]:value:(fifo adaptive)' \
         '--queue-urgent=[Requests that go before all others that wait, by a condition as rules have them (see docs/configuration.md), such as path ^= /pay]:value:' \
-        '*--proxy-protocol=[Peers that begin each connection with a header of the PROXY protocol, version 1 or 2]:value:' \
+        '*--proxy-protocol=[Peers that begin each connection with a header of the PROXY protocol, version 1 or 2, and each datagram with one of version 2]:value:' \
         '--limit-connections=[Connections that one client may have open at once at a listener]:value:' \
         '--limit-connection-rate=[How often one client may connect to a listener]:value:' \
         '--limit-handshake-rate=[How often one client may begin a handshake at an https// or tls// listener]:value:' \
@@ -66,6 +66,15 @@ _pointsman_process() {
         '--limit-datagram-total=[Datagrams that all clients together may send to a udp// listener, such as 50000/s]:value:(none)' \
         '--limit-flows=[Flows that a client may have at once at a udp// listener, 1 to 1000000]:value:(none)' \
         '--guard-dry-run=[Rules of the guard that refuse nobody]:value:(all none)' \
+        '--listener-reject=[What becomes of who is refused at a listener]:value:(close reset tarpit)' \
+        '--listener-tarpit=[How long a listeners tarpit holds a connection, at most 10m]:value:' \
+        '*--listener-limit-exempt=[Clients that no limit of a listener holds for]:value:(none)' \
+        '--listener-limit-ipv6-prefix=[How many bits of an IPv6 address are one client at a listener, 32 to 128]:value:' \
+        '--service-reject=[What becomes of a request, or of a connection that is relayed as it is, that is refused by a service]:value:(close reset tarpit)' \
+        '--service-tarpit=[How long a services tarpit holds a request, at most 10m]:value:' \
+        '*--service-limit-exempt=[Clients that no limit of a service holds for]:value:(none)' \
+        '--service-limit-ipv6-prefix=[How many bits of an IPv6 address are one client of a service, 32 to 128]:value:' \
+        '--service-rate-limit-fields=[Whether a services answers of 429 have RateLimit-Policy and RateLimit]:value:(on off)' \
         '*--allow=[Who may come in, by the address of the connection or of the PROXY header]:value:' \
         '*--deny=[Who may not come in, as at --allow]:value:' \
         '*--allow-file=[Files of networks as at --allow, one a line]:file:_files' \
@@ -142,7 +151,7 @@ _pointsman_process() {
         '--log-format=[How a line of that looks]:value:(text json journald)' \
         '*--seed=[Seed of everything random, so that a run can be repeated]:value:' \
         '(-V --version)'{-V,--version}'[Say which version this is]' \
-        '(-h --help)'{-h,--help=}'[Show a screen of help (-h), this manual (--help), a chapter of it (--help TOPIC) or one flag (--help NAME)]::value:(traffic balancing health limits queue guard access http tls udp operation admin demo signals exit-codes examples)' \
+        '(-h --help)'{-h,--help=}'[Show a screen of help (-h), this manual (--help), a chapter of it (--help TOPIC) or one flag (--help NAME)]::value:(traffic balancing health limits queue guard terms access http tls udp operation admin demo signals exit-codes examples)' \
         '--demo[Start three small backends of different speed on loopback, which echo UDP as well, listen in front of them at http//127.0.0.18000 and udp//127.0.0.18000 unless --listen says where, with /health and /stats unless the flags for them say otherwise, and tell what to try]'
 }
 
