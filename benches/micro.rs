@@ -245,6 +245,7 @@ fn choices(criterion: &mut Criterion) {
     let parse = parse_request(BROWSER, &mut Scan::default(), &mut fields);
     let Parse::Done(head) = parse else { panic!("{parse:?}") };
     let facts = RequestFacts {
+        path: head.plain_path(BROWSER),
         head: &head,
         fields: &fields,
         bytes: BROWSER,

@@ -29,6 +29,7 @@ pub mod lists;
 mod login;
 pub mod max_forwards;
 pub mod outgoing;
+mod plain_path;
 pub mod reason;
 pub mod request;
 pub mod request_id;

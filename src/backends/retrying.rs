@@ -11,7 +11,7 @@ use super::retry_budget::Spent;
 use super::{Backends, Pool};
 
 impl Backends {
-    /// A request is for this pool, or a connection of TCP.
+    /// A backend of this pool is asked for a request, or for a connection of TCP; not again.
     #[inline]
     pub fn count_request(&mut self, pool: Option<PoolId>, now: Instant) {
         if let Some(pool) = pool.and_then(|id| self.pools.get_mut(id)) {

@@ -1,19 +1,23 @@
 //! What conditions ask of a request, answered from its parsed head.
 //!
-//! Nothing is decoded, and nothing is allocated. Fields are those that the client sent, also those
+//! Nothing is decoded but for the path, which is compared as [`super::plain_path`] has it, and
+//! nothing is allocated unless that differs. Fields are those that the client sent, also those
 //! that no backend is told of: who compares one that names the client must have it from a proxy
 //! that it trusts. Made by the relays for one request.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use super::{Fields, RequestHead};
 use crate::config::Facts;
 
 /// A request, and the connection on which it came.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct RequestFacts<'a> {
     /// The head.
     pub head: &'a RequestHead,
+    /// Its path, to be compared: [`RequestHead::plain_path`].
+    pub path: Cow<'a, [u8]>,
     /// Its fields.
     pub fields: &'a Fields,
     /// The bytes that both were parsed from.
@@ -42,10 +46,8 @@ impl Facts for RequestFacts<'_> {
         self.head.method_name.of(self.bytes)
     }
 
-    /// A URL that ends with its host has the path `/` (RFC 9112, section 3.2.1).
     fn path(&self) -> &[u8] {
-        let path = self.head.path_alone(self.bytes);
-        if path.is_empty() { b"/" } else { path.of(self.bytes) }
+        &self.path
     }
 
     fn query(&self, key: &str) -> Option<&[u8]> {
@@ -107,6 +109,7 @@ mod tests {
         let Parse::Done(head) = parse else { panic!("{text}: {parse:?}") };
         ask(&RequestFacts {
             head: &head,
+            path: head.plain_path(bytes),
             fields: &list,
             bytes,
             client: IpAddr::from([192, 0, 2, 1]),
@@ -126,6 +129,7 @@ mod tests {
             ("GET http://a.example", "/"),
             ("GET http://a.example?x", "/"),
             ("GET http://a.example:80/b%20c?x", "/b%20c"),
+            ("GET /x/..//%61?b=/..", "/a"),
             ("OPTIONS *", "*"),
         ];
         for (line, path) in table {

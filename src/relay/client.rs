@@ -176,6 +176,7 @@ impl Client {
         let tls = self.socket.tls();
         RequestFacts {
             head,
+            path: head.plain_path(bytes),
             fields,
             bytes,
             client: self.address.ip(),

@@ -153,6 +153,9 @@ fn choose(
     }
     let backend = backend?;
     let tried = client.tried().len();
+    if tried == 0 && wants == Wants::Any {
+        cx.backends.count_request(client.home.pool, cx.now);
+    }
     if let Some(account) = &mut client.account {
         account.picked(backend, tried);
     }

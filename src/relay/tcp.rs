@@ -25,7 +25,6 @@ use super::waiting;
 
 /// A new pair's first turn.
 pub fn open(client: &mut Client, cx: &mut Context) -> Verdict {
-    cx.backends.count_request(client.home.pool, cx.now);
     find_backend(client, cx)
 }
 

@@ -44,6 +44,25 @@ fn behind_trusted_proxies_it_goes_by_the_client_that_they_name() {
     balancer.stop();
 }
 
+/// A list that holds for a path holds for it in whatever way it is written.
+#[test]
+fn a_path_that_is_written_in_another_way_is_the_same_path() {
+    let [open, admin] = ["open", "admin"].map(Origin::named);
+    let route = format!("*/admin={}", admin.backend.address);
+    let balancer = before(&[&open], &["--route", &route]);
+    let mut wire = Wire::to(&balancer);
+    let odd = ["/x/../admin", "/./admin", "//admin", "/%61dmin", "/admin%2fx", "/%2e/admin/"];
+    for path in odd.into_iter().chain(["/admin", "/admin?x"]) {
+        assert_eq!(wire.ask(get(path)).text(), "admin", "{path}");
+    }
+    for path in ["/", "/adminx", "/admin/..", "/x/admin", "/Admin"] {
+        assert_eq!(wire.ask(get(path)).text(), "open", "{path}");
+    }
+    let seen: Vec<String> = admin.seen().iter().map(|it| it.target().to_owned()).collect();
+    assert!(seen.contains(&"/x/../admin".to_owned()), "as it came: {seen:?}");
+    balancer.stop_after(wire);
+}
+
 #[test]
 fn lists_of_a_listener_go_by_the_connection_whatever_proxies_say() {
     let origin = Origin::named("a");

@@ -209,6 +209,7 @@ impl Imagined {
     fn facts<'a>(&'a self, listener: &'a str) -> RequestFacts<'a> {
         RequestFacts {
             head: &self.head,
+            path: self.head.plain_path(&self.bytes),
             fields: &self.fields,
             bytes: &self.bytes,
             client: self.client,

@@ -118,7 +118,6 @@ pub(super) fn begin(
     cx: &mut Context,
 ) -> HttpStep {
     cx.stats.requests += 1;
-    cx.backends.count_request(client.home.pool, cx.now);
     cx.stats.fields_dropped += cx.http.fields.misleading();
     let max_body = match head.framing {
         Framing::None => None,
