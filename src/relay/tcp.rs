@@ -64,6 +64,7 @@ pub fn on_timer(client: &mut Client, cx: &mut Context) -> Verdict {
         return Verdict::Keep;
     }
     match client.link {
+        Link::Waiting(_) if deadline.reason == Reason::TooOld => Verdict::Close(Reason::TooOld),
         Link::Waiting(_) => Verdict::Close(waiting::give_up(client, cx)),
         Link::Connected(_) => {
             if deadline.reason == Reason::TooOld {
@@ -101,7 +102,7 @@ struct Deadline {
 fn deadline(client: &Client, cx: &Context) -> Deadline {
     let rest = rests_until(client, cx);
     match client.ends_at(cx) {
-        Some(at) if client.link.is_connected() && at < rest.at => {
+        Some(at) if !client.link.is_connecting() && at < rest.at => {
             Deadline { at, reason: Reason::TooOld }
         }
         _ => rest,

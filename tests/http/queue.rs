@@ -341,6 +341,23 @@ fn what_became_of_those_who_waited_is_told() {
     assert_eq!(value("most_waiting"), "1");
 }
 
+#[test]
+fn a_request_takes_no_longer_than_it_may_for_it_waits() {
+    let it = Narrow::start(&[QUEUE, &["--max-request-time", "300ms"]].concat());
+    let mut tunnel = Wire::to(&it.balancer);
+    let upgrade = "Connection: upgrade\r\nUpgrade: chat\r\n\r\n";
+    tunnel.say(format!("GET /0 HTTP/1.1\r\nHost: test\r\n{upgrade}"));
+    let mut backend = it.next();
+    assert!(backend.request().is_some());
+    backend.say(format!("HTTP/1.1 101 Switching Protocols\r\n{upgrade}"));
+    assert_eq!(tunnel.answer().status(), 101);
+    let asked = Instant::now();
+    let mut waiting = it.waiting("/1");
+    let answer = waiting.answer();
+    assert_eq!((answer.status(), answer.field("retry-after")), (503, "1"), "{answer:?}");
+    assert!(asked.elapsed() < Duration::from_secs(10), "not the time of the queue");
+}
+
 /// The connection was kept, and its backend closes it as the next request comes: that request has
 /// a place already, and is asked again whoever waits.
 #[test]

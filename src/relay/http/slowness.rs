@@ -48,10 +48,11 @@ impl Http {
         let most = limits(client, cx).max_request_time?;
         let since = match &self.state {
             HttpState::Head => self.head_since,
-            HttpState::Exchange(_) | HttpState::Page(_) => self.asked_since,
-            // The queue has a time of its own, and the exchange behind it is looked at; so has the
-            // tarpit.
-            HttpState::Waiting(_) | HttpState::Held(_) => None,
+            HttpState::Exchange(_) | HttpState::Waiting(_) | HttpState::Page(_) => {
+                self.asked_since
+            }
+            // The tarpit has a time of its own.
+            HttpState::Held(_) => None,
         };
         Some(since? + most)
     }
