@@ -10,6 +10,7 @@ mod common;
 mod asker;
 mod changes;
 mod dns;
+mod guarded;
 mod page;
 mod secure;
 mod streams;
@@ -47,6 +48,10 @@ recipes! {
     "redis": connections_go_to_the_master_alone => streams::redis;
     "grpc": server_names_lead_to_servers_that_end_tls => streams::grpc;
     "dns": questions_are_answered_by_udp_and_tcp => dns::dns;
+    "rate-limits": a_client_has_its_share_and_others_theirs => guarded::rate_limits;
+    "admin-path": the_office_alone_comes_in_however_the_path_is_written => guarded::admin_path;
+    "queue": who_finds_no_room_waits_for_it => guarded::queue;
+    "proxy-protocol": the_client_is_whom_the_header_names => guarded::proxy_protocol;
     "websocket": a_websocket_goes_where_its_cookie_says => websocket::websocket;
 }
 

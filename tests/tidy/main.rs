@@ -230,14 +230,17 @@ fn check_made(path: &str, wanted: &str) {
 #[test]
 fn examples_of_configurations_are_read() {
     let path = "docs/configuration.md";
-    let examples = config_page::examples(&source::read(path));
-    assert!(examples.len() > 2, "{path} has no examples");
-    for (line, text) in examples {
-        let name = format!("{path}:{line}");
-        if let Err((mistakes, sources)) = pointsman::file::parse(&name, &text, &|_| None) {
-            let shown: Vec<String> =
-                mistakes.iter().map(|it| it.shown("error", &sources)).collect();
-            panic!("{}", shown.join("\n"));
+    assert!(config_page::examples(&source::read(path)).len() > 2, "{path} has no examples");
+    let mut pages = source::files(".md");
+    pages.retain(|page| page == path || page.starts_with("docs/handbook/"));
+    for path in pages {
+        for (line, text) in config_page::examples(&source::read(&path)) {
+            let name = format!("{path}:{line}");
+            if let Err((mistakes, sources)) = pointsman::file::parse(&name, &text, &|_| None) {
+                let shown: Vec<String> =
+                    mistakes.iter().map(|it| it.shown("error", &sources)).collect();
+                panic!("{}", shown.join("\n"));
+            }
         }
     }
 }
