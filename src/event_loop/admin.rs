@@ -417,6 +417,7 @@ impl EventLoop {
         self.cx.sends_away = on;
         let word = if on { "drained: /ready fails, kept connections end" } else { "undrained" };
         info!("{word}");
+        self.tell_changed();
         let state = self.process_state().word();
         self.admin.events.push("process", json!({"state": state}), SystemTime::now());
     }
