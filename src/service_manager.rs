@@ -163,6 +163,7 @@ fn beat(variable: &dyn Fn(&str) -> Option<OsString>, pid: u32) -> Option<Duratio
 }
 
 #[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests {
     use super::*;
 
@@ -175,7 +176,7 @@ mod tests {
         (socket, format!("@{name}").into())
     }
 
-    fn told_at(name: OsString) -> ServiceManager {
+    fn told_at(name: &OsString) -> ServiceManager {
         let variable = |it: &str| (it == "NOTIFY_SOCKET").then(|| name.clone());
         ServiceManager::by(&variable, 1)
     }
@@ -225,7 +226,7 @@ mod tests {
 
     #[test]
     fn a_manager_that_does_not_listen_is_not_waited_for() {
-        let mut it = told_at("/nonexistent/notify".into());
+        let mut it = told_at(&"/nonexistent/notify".into());
         it.tell(&Notice::Ready("serving"));
         assert!(it.is_there() && !it.is_behind() && it.has_complained);
     }
@@ -233,7 +234,7 @@ mod tests {
     #[test]
     fn what_it_does_not_take_is_kept_in_order_and_signs_of_life_are_not() {
         let (socket, name) = manager("slow");
-        let mut it = told_at(name);
+        let mut it = told_at(&name);
         let mut said = 0;
         while !it.is_behind() {
             it.tell(&Notice::Ready(&format!("{said}")));
@@ -261,7 +262,7 @@ mod tests {
     #[test]
     fn a_status_that_is_no_news_is_not_told() {
         let (socket, name) = manager("news");
-        let mut it = told_at(name);
+        let mut it = told_at(&name);
         it.tell(&Notice::Ready("serving"));
         it.tell(&Notice::Status("serving"));
         it.tell(&Notice::Status("drained"));

@@ -65,7 +65,8 @@ struct Line<'a>(&'a str);
 
 impl fmt::Display for Line<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let end = self.0.floor_char_boundary(STATUS_BYTES_MAX);
+        let ends = (0..=self.0.len().min(STATUS_BYTES_MAX)).rev();
+        let end = ends.into_iter().find(|&at| self.0.is_char_boundary(at)).unwrap_or_default();
         let pieces = self.0[..end].split(|c: char| c.is_control());
         for (at, piece) in pieces.enumerate() {
             f.write_str(if at > 0 { " " } else { "" })?;
