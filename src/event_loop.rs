@@ -216,6 +216,8 @@ pub struct Logs {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum RunState {
     Serving,
+    /// Clients still come in, but are sent elsewhere: it drains soon.
+    Leaving,
     /// No new clients; those that are here may finish.
     Draining,
     /// Over at the end of this turn.
@@ -532,7 +534,7 @@ impl EventLoop {
                     self.reload();
                 }
                 (SignalRequest::Stop | SignalRequest::Hangup, RunState::Serving) => {
-                    self.begin_to_drain();
+                    self.begin_to_stop();
                 }
                 // A shell and the kernel both say it.
                 (SignalRequest::Hangup, _) => {}

@@ -15,7 +15,7 @@ use crate::limits::{
 };
 use crate::relay::Reason;
 
-use super::EventLoop;
+use super::{EventLoop, RunState};
 
 /// The timers of the process itself.
 pub(super) struct Chores {
@@ -129,6 +129,7 @@ impl EventLoop {
 
     pub(super) fn do_chore(&mut self, chore: Chore) {
         match chore {
+            Chore::Drain if self.state == RunState::Leaving => self.begin_to_drain(),
             Chore::Drain => {
                 let open = counted(self.pairs.len(), "connection");
                 info!("the drain timeout is over, {open} cut off");

@@ -1,4 +1,5 @@
-//! The end of the process: nobody new comes in, those who are here may finish, the rest is cut off.
+//! The end of the process: clients are sent elsewhere, nobody new comes in, those who are here may
+//! finish, the rest is cut off.
 
 use log::info;
 
@@ -9,6 +10,25 @@ use crate::relay::{ClientStanding, Pair, Reason};
 use super::{EventLoop, RunState};
 
 impl EventLoop {
+    /// Whether clients come in as ever.
+    pub(super) fn takes_clients(&self) -> bool {
+        matches!(self.state, RunState::Serving | RunState::Leaving)
+    }
+
+    /// It is to end: at once it tells whoever asks whether it is ready that it is not, and after
+    /// the drain delay it drains. Until then others may still send clients here.
+    pub(super) fn begin_to_stop(&mut self) {
+        let delay = self.cx.settings.process.drain_delay;
+        if delay.is_zero() {
+            return self.begin_to_drain();
+        }
+        self.state = RunState::Leaving;
+        self.cx.sends_away = true;
+        info!("stopping in {}: /ready fails, kept connections end", duration_text(delay));
+        self.cx.timers.arm(self.chores.drain, self.cx.now + delay);
+        self.tell_stopping();
+    }
+
     /// No new clients from now on; those that are here may finish within the drain timeout. Who
     /// waits to be accepted is here: closing the listener would reset them, connected as they are.
     /// They come in during the next turns.

@@ -97,7 +97,7 @@ impl EventLoop {
     /// Some time has gone by: what was not taken is sent, and how far a stop is.
     pub(super) fn tell_once_more(&mut self) {
         self.supervision.manager.send_kept();
-        if self.state == RunState::Draining && !self.supervision.manager.is_behind() {
+        if self.is_stopping() && !self.supervision.manager.is_behind() {
             let status = self.left();
             self.supervision.manager.tell(&Notice::StillStopping(&status, STOP_EXTENDED));
             self.cx.timers.arm(self.chores.notice, self.cx.now + STOP_TOLD);
@@ -132,8 +132,15 @@ impl EventLoop {
         )
     }
 
+    fn is_stopping(&self) -> bool {
+        matches!(self.state, RunState::Leaving | RunState::Draining)
+    }
+
     /// What a stop waits for, for people.
     fn left(&self) -> String {
+        if self.state == RunState::Leaving {
+            return "stopping: clients still come in, /ready fails".to_owned();
+        }
         let open = counted(self.pairs.len() - self.dead.len(), "connection");
         match self.udp.flows() {
             0 => format!("stopping: {open} left"),

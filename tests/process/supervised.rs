@@ -279,3 +279,18 @@ fn without_a_watchdog_or_for_another_process_none_is_fed_and_idle_it_sleeps() {
         balancer.stop();
     }
 }
+
+#[test]
+fn the_drain_delay_is_part_of_the_stop() {
+    let manager = Manager::at_path("delay");
+    let backend = Backend::echo();
+    let args = front_args(&[&backend], &["--drain-delay", "1h"]);
+    let mut balancer = Balancer::start_command(manager.command(&[]), &args);
+    assert_eq!(manager.heard(), ["READY=1", SERVING]);
+    balancer.signal(Signal::TERM);
+    let status = "STATUS=stopping: clients still come in, /ready fails";
+    assert_eq!(manager.heard(), ["STOPPING=1", status]);
+    assert_eq!(manager.heard(), [status, "EXTEND_TIMEOUT_USEC=15000000"]);
+    balancer.signal(Signal::TERM);
+    assert!(balancer.wait().success());
+}
