@@ -120,6 +120,28 @@ fn a_socket_that_is_none_is_complained_of_once_and_harms_nobody() {
     }
 }
 
+#[test]
+fn a_manager_that_takes_nothing_now_holds_up_nobody_and_is_told_later() {
+    let manager = Manager::at_path("slow");
+    let others = UnixDatagram::unbound().expect("a socket");
+    others.set_nonblocking(true).expect("a socket");
+    let mut before = 0;
+    while others.send_to(b"X_OTHER=1", &manager.name).is_ok() {
+        before += 1;
+    }
+    let backend = Backend::echo();
+    let args = front_args(&[&backend], &[]);
+    let balancer = Balancer::start_command(manager.command(&[]), &args);
+    assert_eq!(ask(&connect(balancer.address()), b"word"), b"word");
+    balancer.signal(Signal::HUP);
+    balancer.wait_for_log("no access log to open anew");
+    (0..before).for_each(|_| assert_eq!(manager.heard(), ["X_OTHER=1"]));
+    assert_eq!(manager.heard(), ["READY=1", SERVING]);
+    hears_reloading(&manager, 0);
+    assert_eq!(manager.heard(), ["READY=1", SERVING]);
+    balancer.stop();
+}
+
 /// A configuration of so many backends, with this before them.
 fn configuration(backend: &Backend, backends: usize, before: &str) -> String {
     let list = vec![format!("\"{}\"", backend.flag()); backends].join(", ");
