@@ -41,6 +41,8 @@ mod registering;
 mod resting;
 mod saving;
 mod stopped;
+mod stopping;
+mod supervised;
 #[cfg(test)]
 mod tests;
 mod udp;
@@ -57,9 +59,7 @@ use mio::event::Event;
 use mio::{Events, Poll};
 
 use crate::backends::Backends;
-use crate::config::{
-    Complaint, Desired, PoolSpec, ProcessSettings, Spelling, counted, duration_text,
-};
+use crate::config::{Complaint, Desired, PoolSpec, ProcessSettings, Spelling, counted};
 use crate::context::{Context, Settings, User};
 use crate::control::Directory;
 use crate::event::signals::{SignalRequest, Signals};
@@ -74,7 +74,8 @@ use crate::net::PipePool;
 use crate::net::descriptors::DescriptorShare;
 use crate::relay::mirror::Mirrors;
 use crate::relay::udp::Udp;
-use crate::relay::{ClientStanding, Pair, Reason};
+use crate::relay::{Pair, Reason};
+use crate::service_manager::ServiceManager;
 use crate::stats::LogThrottle;
 use crate::status;
 use admin::Admin;
@@ -85,6 +86,7 @@ use closing::{Eviction, Sweep};
 use recording::Observing;
 use resting::Resting;
 use saving::Keeping;
+use supervised::Supervision;
 
 /// The loop and everything it owns.
 pub struct EventLoop {
@@ -147,6 +149,7 @@ pub struct EventLoop {
     keeping: Keeping,
     /// What was, and what is, for charts and dashboards.
     observing: Observing,
+    supervision: Supervision,
 }
 
 /// What a loop is made of, beside what it is to serve.
@@ -163,6 +166,8 @@ pub struct Parts {
     pub reread: Option<Reread>,
     /// Reads and writes configurations that are told, if they can be.
     pub telling: Option<Telling>,
+    /// Who started the process, and is told how it does.
+    pub manager: ServiceManager,
 }
 
 /// What a front-end does with configurations that are told.
@@ -211,6 +216,8 @@ pub struct Logs {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum RunState {
     Serving,
+    /// Clients still come in, but are sent elsewhere: it drains soon.
+    Leaving,
     /// No new clients; those that are here may finish.
     Draining,
     /// Over at the end of this turn.
@@ -220,7 +227,7 @@ enum RunState {
 impl EventLoop {
     /// A loop that is ready to run, and serves nothing yet: [`EventLoop::apply`] makes it.
     pub fn new(process: &ProcessSettings, parts: Parts) -> io::Result<EventLoop> {
-        let Parts { seed, mut signals, share, logs, reread, telling } = parts;
+        let Parts { seed, mut signals, share, logs, reread, telling, manager } = parts;
         let now = Instant::now();
         let poll = Poll::new()?;
         let alarm = Alarm::new(poll.registry())?;
@@ -277,12 +284,14 @@ impl EventLoop {
             chores,
             keeping: Keeping::new(process.state_file.clone(), now),
             observing: Observing::new(process.admin.history_file.clone()),
+            supervision: Supervision::of(manager),
         })
     }
 
     /// Serve until asked to stop.
     pub fn run(&mut self) -> io::Result<()> {
         self.ended = Instant::now();
+        self.tell_ready();
         while self.state != RunState::Stopping {
             self.turn(None)?;
         }
@@ -319,6 +328,9 @@ impl EventLoop {
         self.was_long = took > ACTING_TIME;
         if self.was_long || took > self.cx.stats.longest_turn {
             self.note_length(took);
+        }
+        if self.supervision.is_alive_due {
+            self.tell_alive();
         }
         #[cfg(debug_assertions)]
         self.check_invariants();
@@ -522,7 +534,7 @@ impl EventLoop {
                     self.reload();
                 }
                 (SignalRequest::Stop | SignalRequest::Hangup, RunState::Serving) => {
-                    self.begin_to_drain();
+                    self.begin_to_stop();
                 }
                 // A shell and the kernel both say it.
                 (SignalRequest::Hangup, _) => {}
@@ -533,42 +545,6 @@ impl EventLoop {
                 }
             }
         }
-    }
-
-    /// No new clients from now on; those that are here may finish within the drain timeout. Who
-    /// waits to be accepted is here: closing the listener would reset them, connected as they are.
-    /// They come in during the next turns.
-    fn begin_to_drain(&mut self) {
-        let open = self.pairs.len();
-        let timeout = self.cx.settings.process.drain_timeout;
-        let timeout_text = duration_text(timeout);
-        self.state = RunState::Draining;
-        self.cx.draining = true;
-        self.udp.begin_to_drain(&mut self.cx);
-        self.leave_all_listeners();
-        let flows = match self.udp.flows() {
-            0 => String::new(),
-            flows => format!(" and {}", counted(flows, "flow")),
-        };
-        let connections = counted(open, "connection");
-        info!("stopping: {connections}{flows} may finish within {timeout_text}");
-        let ends = |pair: &Pair| {
-            let silent = pair.standing() == ClientStanding::Silent;
-            pair.may_end_at_stop(&self.cx) && !(silent && pair.client.socket.has_input())
-        };
-        let ending = self.pairs.iter().filter(|(_, pair)| ends(pair));
-        let ending: Vec<Key> = ending.map(|(key, _)| key).collect();
-        ending.into_iter().for_each(|key| self.close(key, Reason::Finished));
-        self.cx.timers.arm(self.chores.drain, self.cx.now + timeout);
-    }
-
-    /// This turn is the last: whoever is still here is reset, so that nobody takes the half of a
-    /// stream for the whole.
-    fn cut_off(&mut self, reason: Reason) {
-        self.state = RunState::Stopping;
-        let keys: Vec<Key> = self.pairs.iter().map(|(key, _)| key).collect();
-        keys.into_iter().for_each(|key| self.close(key, reason));
-        self.udp.cut_off(&mut self.cx);
     }
 
     /// Begin to write the status page, unless one is being written.

@@ -12,6 +12,7 @@
 //! | [`limits`], [`config`] | constants with their reasons; what the operator asked for |
 //! | [`event`] | whose an event is, what is ready, what is due, whose turn it is |
 //! | [`json`], [`outlet`] | writing it; lines for a descriptor that may not take them |
+//! | [`service_manager`] | what systemd is told of the process: ready, reloading, stopping, alive |
 //! | [`net`] | sockets, buffers, pipes; errors sorted into small enums |
 //! | [`net::tls`] | TLS around a wire: handshakes, records, certificates |
 //! | [`http`] | HTTP/1.1 without sockets: heads, bodies, rewriting, our own answers |
@@ -135,6 +136,7 @@ pub mod outlet;
 pub mod picks;
 pub mod proxy_header;
 pub mod relay;
+pub mod service_manager;
 pub mod services;
 pub mod settings;
 pub mod startup;

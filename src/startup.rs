@@ -25,6 +25,7 @@ use crate::event_loop::{
 use crate::file;
 use crate::limits::{DEMO_ADMIN, DEMO_CLIENTS, DEMO_PICKS, LISTENERS_SAID};
 use crate::logging::LogSink;
+use crate::service_manager::ServiceManager;
 use crate::terminal;
 use crate::wanted::{self, Told};
 
@@ -108,7 +109,8 @@ pub fn start(
     let share = share_descriptors(&prepared.desired.process, spelling, prepared.needs);
     say_backends(&prepared);
     let logs = Logs { log: log.clone(), spelling };
-    let parts = Parts { seed, signals, share, logs, reread, telling };
+    let manager = ServiceManager::from_environment();
+    let parts = Parts { seed, signals, share, logs, reread, telling, manager };
     let process = prepared.desired.process.clone();
     let stats_path =
         prepared.desired.services.iter().find_map(|it| it.settings.stats_path.clone());

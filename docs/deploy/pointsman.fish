@@ -30,6 +30,7 @@ complete -c pointsman -n 'not __fish_seen_subcommand_from ctl top' -l retry-budg
 complete -c pointsman -n 'not __fish_seen_subcommand_from ctl top' -l idle-timeout -x -d 'A TCP connection, or one that HTTP made a tunnel (WebSocket), on which no byte moves for so long is closed'
 complete -c pointsman -n 'not __fish_seen_subcommand_from ctl top' -l half-close-timeout -x -d 'The same, once one side has finished sending'
 complete -c pointsman -n 'not __fish_seen_subcommand_from ctl top' -l tcp-keepalive -x -d 'A client or backend that is silent for so long is asked by TCP whether it is still there, and again four times in as much time'
+complete -c pointsman -n 'not __fish_seen_subcommand_from ctl top' -l drain-delay -x -d 'How long clients still come in after SIGTERM or SIGINT, while /ready of --admin and --health-path say 503'
 complete -c pointsman -n 'not __fish_seen_subcommand_from ctl top' -l drain-timeout -x -d 'How long connections may go on after SIGTERM or SIGINT'
 complete -c pointsman -n 'not __fish_seen_subcommand_from ctl top' -l queue -x -d 'Clients that may wait for a backend of a pool while all of them are at their max-connections=N, at most 1000000'
 complete -c pointsman -n 'not __fish_seen_subcommand_from ctl top' -l queue-timeout -x -d 'How long one waits there at most'

@@ -44,6 +44,7 @@ _pointsman_process() {
         '--idle-timeout=[A TCP connection, or one that HTTP made a tunnel (WebSocket), on which no byte moves for so long is closed]:value:' \
         '--half-close-timeout=[The same, once one side has finished sending]:value:' \
         '--tcp-keepalive=[A client or backend that is silent for so long is asked by TCP whether it is still there, and again four times in as much time]:value:' \
+        '--drain-delay=[How long clients still come in after SIGTERM or SIGINT, while /ready of --admin and --health-path say 503]:value:' \
         '--drain-timeout=[How long connections may go on after SIGTERM or SIGINT]:value:' \
         '--queue=[Clients that may wait for a backend of a pool while all of them are at their max-connections=N, at most 1000000]:value:' \
         '--queue-timeout=[How long one waits there at most]:value:' \

@@ -17,7 +17,9 @@ pub struct ProcessSettings {
     pub max_flows: Option<usize>,
     /// A peer that is silent for so long is asked by TCP whether it is there; zero turns it off.
     pub tcp_keepalive: Duration,
-    /// How long connections may go on after SIGTERM or SIGINT.
+    /// How long clients still come in after SIGTERM or SIGINT.
+    pub drain_delay: Duration,
+    /// How long connections may go on after that.
     pub drain_timeout: Duration,
     /// Where the access log goes, if there is one.
     pub access_log: Option<AccessLogPlace>,
@@ -49,6 +51,7 @@ impl ProcessSettings {
         max_connections: None,
         max_flows: None,
         tcp_keepalive: limits::TCP_KEEPALIVE_DEFAULT,
+        drain_delay: limits::DRAIN_DELAY_DEFAULT,
         drain_timeout: limits::DRAIN_TIMEOUT_DEFAULT,
         access_log: None,
         access_log_format: AccessLogFormat::Combined,
@@ -70,6 +73,7 @@ impl SettingKey {
     pub const MAX_CONNECTIONS: SettingKey = SettingKey("global.max_connections");
     pub const MAX_FLOWS: SettingKey = SettingKey("global.max_flows");
     pub const TCP_KEEPALIVE: SettingKey = SettingKey("global.tcp_keepalive");
+    pub const DRAIN_DELAY: SettingKey = SettingKey("global.drain_delay");
     pub const DRAIN_TIMEOUT: SettingKey = SettingKey("global.drain_timeout");
     pub const ACCESS_LOG: SettingKey = SettingKey("global.access_log.file");
     pub const ACCESS_LOG_FORMAT: SettingKey = SettingKey("global.access_log.format");

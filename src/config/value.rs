@@ -164,7 +164,8 @@ pub fn io_words(error: &std::io::Error) -> String {
     }
 }
 
-/// The known word that was probably meant: within a third of its letters, or begun with it.
+/// The known word that was probably meant: within a third of its letters, or begun with it. Of
+/// equals the first by its letters, in whatever order they are known.
 pub fn closest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word: Vec<char> = word.chars().take(64).flat_map(char::to_lowercase).collect();
     if word.len() < 3 {
@@ -179,7 +180,7 @@ pub fn closest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
         .into_iter()
         .take(CLOSEST_LOOKED_AT)
         .map(|known| (distance(known), known))
-        .min_by_key(|n| n.0)?;
+        .min()?;
     (nearest.0 <= (word.len() / 3).min(3)).then_some(nearest.1)
 }
 
@@ -389,6 +390,9 @@ mod tests {
         ];
         for (word, near) in table {
             assert_eq!(closest(word, known), near, "{word}");
+        }
+        for known in [["limit_rate", "limit_flows"], ["limit_flows", "limit_rate"]] {
+            assert_eq!(closest("limit", known), Some("limit_flows"));
         }
     }
 }

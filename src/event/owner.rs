@@ -52,6 +52,10 @@ pub enum Chore {
     State,
     /// A second is over, and what was counted in it is recorded.
     History,
+    /// The service manager is to be told something once more.
+    Notice,
+    /// The service manager is to see that the loop turns.
+    Alive,
 }
 
 /// Everybody who can own an event, a timer or a place in the run queue.
@@ -84,7 +88,7 @@ pub enum Owner {
 }
 
 impl Chore {
-    const ALL: [Chore; 15] = [
+    const ALL: [Chore; 17] = [
         Chore::Drain,
         Chore::Ramp,
         Chore::Return,
@@ -100,6 +104,8 @@ impl Chore {
         Chore::Registrations,
         Chore::State,
         Chore::History,
+        Chore::Notice,
+        Chore::Alive,
     ];
 }
 

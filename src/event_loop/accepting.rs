@@ -141,7 +141,7 @@ impl EventLoop {
         if self.pairs.len() < most {
             return Some(Leaver::Nobody);
         }
-        let overlaps = self.pairs.len() < most + OVERLAP_MAX && self.state == RunState::Serving;
+        let overlaps = self.pairs.len() < most + OVERLAP_MAX && self.takes_clients();
         let leaver = if overlaps { self.longest_resting() } else { None };
         leaver.map(Leaver::Client)
     }
@@ -212,7 +212,7 @@ impl EventLoop {
     pub(super) fn may_accept(&self) -> bool {
         let pairs = self.pairs.len();
         let most = self.cx.settings.max_connections;
-        let overlaps = pairs < most + OVERLAP_MAX && self.state == RunState::Serving;
+        let overlaps = pairs < most + OVERLAP_MAX && self.takes_clients();
         pairs < most || overlaps && self.might_make_room()
     }
 

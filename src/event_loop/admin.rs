@@ -231,7 +231,9 @@ impl EventLoop {
         match self.state {
             RunState::Serving if self.admin.is_drained => ProcessState::Drained,
             RunState::Serving => ProcessState::Serving,
-            RunState::Draining | RunState::Stopping => ProcessState::Stopping,
+            RunState::Leaving | RunState::Draining | RunState::Stopping => {
+                ProcessState::Stopping
+            }
         }
     }
 
@@ -328,7 +330,7 @@ impl EventLoop {
                 // Answered first: at the end of this turn nobody may be left.
                 self.answer_admin(key, Ok(Done::Begun));
                 if self.state == RunState::Serving {
-                    self.begin_to_drain();
+                    self.begin_to_stop();
                 }
             }
             Asked::Register(heartbeat) => self.hear_heartbeat(key, *heartbeat),
@@ -414,9 +416,10 @@ impl EventLoop {
         if std::mem::replace(&mut self.admin.is_drained, on) == on {
             return;
         }
-        self.cx.sends_away = on;
+        self.cx.sends_away = on || self.state == RunState::Leaving;
         let word = if on { "drained: /ready fails, kept connections end" } else { "undrained" };
         info!("{word}");
+        self.tell_changed();
         let state = self.process_state().word();
         self.admin.events.push("process", json!({"state": state}), SystemTime::now());
     }

@@ -216,6 +216,9 @@ impl EventLoop {
         }
         if self.changes_waiting.len() >= ADMIN_CHANGES_WAITING {
             let detail = format!("{ADMIN_CHANGES_WAITING} changes wait already");
+            if is_reload(&waiting) {
+                self.tell_no_reload(&detail);
+            }
             let problem = Problem::new(Kind::TOO_MANY, detail).with("Retry-After", "1");
             return self.tell_refused(waiting.asker, problem);
         }
@@ -257,6 +260,9 @@ impl EventLoop {
     }
 
     fn start_reload(&mut self, asker: Asker, mode: Mode) -> Job {
+        if mode == Mode::Run {
+            self.tell_reloading();
+        }
         let stage = match &mut self.reread {
             Some(reread) => Stage::Reading(reread()),
             None => {
@@ -366,7 +372,8 @@ impl EventLoop {
                     return self.changing = Some(job);
                 }
                 Progress::Refused(lines) => {
-                    self.note_reload(&job, false);
+                    let first = lines.first().map_or("", String::as_str);
+                    self.note_reload(&job, Err(first));
                     self.say_refused(&lines, job.asker);
                     return self.start_next();
                 }
@@ -497,28 +504,37 @@ impl EventLoop {
                 let receipt = Receipt { took: since.elapsed(), turns: job.turns, ..receipt };
                 self.say_changed(&receipt, identities, job.asker);
                 self.warn_of_forgotten();
-                self.note_reload(job, true);
+                self.note_reload(job, Ok(()));
                 if let Some(committed) = job.showing.take() {
                     self.note_shown(&committed);
                 }
                 self.tell_done(job.asker, Done::Changed(receipt));
             }
             Err(error) => {
-                self.note_reload(job, false);
                 error!("cannot register a listener, all stays as it was: {error}");
                 let detail = format!("cannot register a listener: {error}");
+                self.note_reload(job, Err(&detail));
                 self.tell_refused(job.asker, Problem::new(Kind::INTERNAL, detail));
             }
         }
     }
 
     /// How it went, for those who ask.
-    fn note_reload(&mut self, job: &Job, ok: bool) {
-        if job.is_reload {
-            let at = SystemTime::now();
-            let before = self.admin.reloaded.and_then(|it| it.succeeded);
-            let succeeded = if ok { Some(at) } else { before };
-            self.admin.reloaded = Some(Reloaded { ok, at, succeeded });
+    fn note_reload(&mut self, job: &Job, outcome: Result<(), &str>) {
+        if !job.is_reload {
+            if outcome.is_ok() {
+                self.tell_changed();
+            }
+            return;
+        }
+        let ok = outcome.is_ok();
+        let at = SystemTime::now();
+        let before = self.admin.reloaded.and_then(|it| it.succeeded);
+        let succeeded = if ok { Some(at) } else { before };
+        self.admin.reloaded = Some(Reloaded { ok, at, succeeded });
+        match outcome {
+            Ok(()) => self.tell_reloaded(),
+            Err(why) => self.tell_not_reloaded(why),
         }
     }
 

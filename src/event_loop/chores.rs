@@ -15,7 +15,7 @@ use crate::limits::{
 };
 use crate::relay::Reason;
 
-use super::EventLoop;
+use super::{EventLoop, RunState};
 
 /// The timers of the process itself.
 pub(super) struct Chores {
@@ -34,6 +34,8 @@ pub(super) struct Chores {
     keepalive: TimerKey,
     pub state: TimerKey,
     pub history: TimerKey,
+    pub notice: TimerKey,
+    pub alive: TimerKey,
     /// Connections that are to have keepalive.
     to_keep_alive: Vec<Key>,
     keepalive_armed: bool,
@@ -127,6 +129,7 @@ impl EventLoop {
 
     pub(super) fn do_chore(&mut self, chore: Chore) {
         match chore {
+            Chore::Drain if self.state == RunState::Leaving => self.begin_to_drain(),
             Chore::Drain => {
                 let open = counted(self.pairs.len(), "connection");
                 info!("the drain timeout is over, {open} cut off");
@@ -162,6 +165,8 @@ impl EventLoop {
             Chore::Keepalive => self.set_keepalives(),
             Chore::State => self.begin_to_save(),
             Chore::History => self.begin_to_record(),
+            Chore::Notice => self.tell_once_more(),
+            Chore::Alive => self.supervision.is_alive_due = true,
             Chore::Deadlines => self.end_deadlines(),
             Chore::Registrations => self.lapse_registrations(),
             Chore::Status => {
@@ -174,7 +179,7 @@ impl EventLoop {
 
 impl Chores {
     #[cfg(debug_assertions)]
-    pub const COUNT: usize = 15;
+    pub const COUNT: usize = 17;
 
     pub fn new(cx: &mut Context) -> Chores {
         Chores {
@@ -193,6 +198,8 @@ impl Chores {
             keepalive: cx.timers.create(Owner::Chore(Chore::Keepalive)),
             state: cx.timers.create(Owner::Chore(Chore::State)),
             history: cx.timers.create(Owner::Chore(Chore::History)),
+            notice: cx.timers.create(Owner::Chore(Chore::Notice)),
+            alive: cx.timers.create(Owner::Chore(Chore::Alive)),
             to_keep_alive: Vec::new(),
             keepalive_armed: false,
             ramp_armed: false,

@@ -16,6 +16,7 @@ use crate::config::{Desired, Spelling};
 use crate::event::signals::Signals;
 use crate::logging::LogSink;
 use crate::net::descriptors::{self, Needs};
+use crate::service_manager::ServiceManager;
 
 /// A loop that serves this.
 pub fn loop_for(desired: Desired) -> EventLoop {
@@ -24,7 +25,8 @@ pub fn loop_for(desired: Desired) -> EventLoop {
     let log = LogSink::default();
     let signals = Signals::install().unwrap();
     let logs = Logs { log, spelling: Spelling::PATHS };
-    let parts = Parts { seed: 1, signals, share, logs, reread: None, telling: None };
+    let manager = ServiceManager::default();
+    let parts = Parts { seed: 1, signals, share, logs, reread: None, telling: None, manager };
     let mut this = EventLoop::new(&desired.process, parts).unwrap();
     let prepared = this.prepare(desired).unwrap_or_else(|wrong| panic!("{wrong:?}"));
     this.apply(prepared).unwrap();

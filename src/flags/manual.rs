@@ -55,8 +55,9 @@ const ALGORITHMS: &str = "algorithms";
 const CONCLUSION: &str = "
 Signals:
   SIGTERM, SIGINT
-        Stop accepting, let connections finish within --drain-timeout, close
-        the rest, exit with 0. A second one ends at once.
+        Stop accepting, after --drain-delay, let connections finish within
+        --drain-timeout, close the rest, exit with 0. A second one ends at
+        once.
   SIGUSR1
         Write a page of status to the log: backends, their state, active and
         total connections, load, rates.

@@ -78,6 +78,7 @@ fn every_process_setting() -> ProcessSettings {
         max_flows: None,
         tcp_keepalive: Duration::from_secs(5),
         max_connections: Some(7),
+        drain_delay: Duration::from_secs(8),
         drain_timeout: Duration::ZERO,
         access_log: Some(AccessLogPlace::Stdout),
         access_log_format: AccessLogFormat::Haproxy,
@@ -114,7 +115,8 @@ fn every_flag_reaches_its_field() {
          --half-close-timeout 1m --slow-start 10s --on-down close --on-removed close \
          --register --on-lapse keep \
          --on-listener-removed keep \
-         --max-connections 7 --drain-timeout 0s --seed 18446744073709551615 --log-level trace \
+         --max-connections 7 --drain-delay 8s --drain-timeout 0s \
+         --seed 18446744073709551615 --log-level trace \
          --tls-handshake-timeout 4s --tcp-keepalive 5s \
          --backend-idle 1ms --backend-idle-connections 0 --header-timeout 1s \
          --keep-alive 2s --server-timeout 3s --abort-on-close off --max-body 10m \

@@ -71,6 +71,9 @@ pub const HALF_CLOSE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
 /// Off, as everywhere in the field: it surprises who did not ask for it.
 pub const SLOW_START_DEFAULT: Duration = Duration::ZERO;
 
+/// None: alone, nobody looks whether it is ready.
+pub const DRAIN_DELAY_DEFAULT: Duration = Duration::ZERO;
+
 /// Below the 90 s after which systemd kills, and what Kubernetes grants by default.
 pub const DRAIN_TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
 

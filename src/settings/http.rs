@@ -269,7 +269,8 @@ pub(super) static HTTP: &[Setting] = &[
         long: "health-path",
         value: "/PATH",
         says: "Answer at this path of every http:// listener whether there is somebody to serve \
-               it: 200 while at least one backend is up, else 503. Needs an http:// listener.",
+               it: 200 while at least one backend is up, else 503, and 503 once we are drained or \
+               stop. Needs an http:// listener.",
         default: |_| "none, every request goes to a backend".to_owned(),
         show: |config| config.service.health_path.clone(),
         act: Act::Value(SettingKey::HEALTH_PATH, |config, text| {

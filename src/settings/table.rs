@@ -406,6 +406,20 @@ static LIMITS: &[Setting] = &[
     },
     Setting {
         short: "",
+        long: "drain-delay",
+        value: "DURATION",
+        says: "How long clients still come in after SIGTERM or SIGINT, while /ready of --admin \
+               and --health-path say 503: time for whoever spreads clients over several of us \
+               to see it. Then --drain-timeout begins.",
+        default: |defaults| duration_text(defaults.process.drain_delay),
+        show: |config| Some(duration_text(config.process.drain_delay)),
+        act: Act::Value(SettingKey::DRAIN_DELAY, |config, text| {
+            config.process.drain_delay = duration(text, Duration::ZERO)?;
+            Ok(())
+        }),
+    },
+    Setting {
+        short: "",
         long: "drain-timeout",
         value: "DURATION",
         says: "How long connections may go on after SIGTERM or SIGINT. 0s: not at all.",

@@ -300,6 +300,7 @@ fn wrong_durations() {
         ("udp-timeout", "at least 1ms"),
         ("server-timeout", "at least 1ms"),
         ("slow-start", ""),
+        ("drain-delay", ""),
         ("drain-timeout", ""),
     ];
     for (flag, least) in rows {
@@ -495,6 +496,7 @@ const ONCE: &[(&str, &str)] = &[
     ("admin-socket-mode", "0600"),
     ("haproxy-socket", "/run/haproxy.sock"),
     ("haproxy-level", "user"),
+    ("drain-delay", "1s"),
     ("drain-timeout", "1s"),
     ("sni-strict", ""),
     ("client-ca", "ca.crt"),

@@ -13,4 +13,5 @@ mod stage;
 mod start;
 mod state;
 mod stop;
+mod supervised;
 mod top;

@@ -6,7 +6,10 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::json;
 
+use crate::common::admin::Admin;
+use crate::common::http::{Origin, Wire, get, ok};
 use crate::common::{
     Backend, Balancer, DEADLINE, End, ask, connect, front_args, noise, read_to_end, until,
     write_on_thread,
@@ -183,4 +186,53 @@ fn a_log_without_a_reader_at_all_stops_nobody() {
     drop(balancer.child.stderr.take());
     balancer.serves(100);
     balancer.stop();
+}
+
+#[test]
+fn within_the_drain_delay_clients_come_in_and_who_asks_hears_that_it_is_not_ready() {
+    let origin = Origin::saying(ok("hello"));
+    let args = ["-l", "http://127.0.0.1:0", "--check", "none", "--health-path", "/health"];
+    let backend = origin.backend.flag();
+    let more = ["-b", &backend, "--drain-delay", "1h"];
+    let mut admin = Admin::start(&[&args[..], &more].concat());
+    let mut kept = Wire::to(&admin.balancer);
+    assert!(kept.ask(get("/health")).keeps_alive());
+    assert_eq!(admin.api.ask("GET", "/ready", None).status(), 200);
+    admin.balancer.signal(Signal::TERM);
+    admin.balancer.wait_for_log("stopping in 1h: /ready fails, kept connections end");
+    assert_eq!(admin.api.ask("GET", "/ready", None).status(), 503);
+    assert_eq!(kept.ask(get("/health")).status(), 503);
+    let mut late = Wire::to(&admin.balancer);
+    let answer = late.ask(get("/"));
+    assert_eq!((answer.status(), answer.keeps_alive()), (200, false));
+    // Nothing is read again, and to undrain it does not bring it back.
+    assert_eq!(admin.api.ask("POST", "/api/v1/reload", Some(&json!({}))).status(), 503);
+    admin.api.write("POST", "/api/v1/drain", &json!({}));
+    admin.api.write("POST", "/api/v1/undrain", &json!({}));
+    assert_eq!(Wire::to(&admin.balancer).ask(get("/health")).status(), 503);
+    admin.balancer.signal(Signal::TERM);
+    assert!(admin.balancer.wait().success());
+}
+
+#[test]
+fn after_the_drain_delay_it_drains_however_the_stop_was_asked_for() {
+    for by_api in [false, true] {
+        let backend = Backend::echo();
+        let args = front_args(&[&backend], &["--drain-delay", "300ms"]);
+        let mut admin = Admin::start(&args);
+        let began = Instant::now();
+        if by_api {
+            admin.api.write("POST", "/api/v1/stop", &json!({}));
+        } else {
+            admin.balancer.signal(Signal::TERM);
+        }
+        let client = admin.balancer.connect();
+        admin.balancer.wait_for_log("stopping: 1 connection may finish within 30s");
+        assert!(began.elapsed() >= Duration::from_millis(300));
+        assert_eq!(ask(&client, b"word"), b"word");
+        let address = admin.balancer.address();
+        until("nobody listens any more", || TcpStream::connect(address).is_err());
+        drop(client);
+        assert!(admin.balancer.wait().success());
+    }
 }

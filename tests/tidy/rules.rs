@@ -29,6 +29,7 @@ pub const FLOORS: &[&[&str]] = &[
         "balance",
         "net",
         "proxy_header",
+        "service_manager",
     ],
     &["access_log", "stats", "backends"],
     &["services", "picks"],

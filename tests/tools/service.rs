@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{Read, Write};
+use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -111,6 +112,9 @@ fn the_unit_allows_the_system_calls_that_it_makes() {
     let mut command = Command::new("strace");
     command.args(["-f", "-qq", "-o", trace.to_str().expect("text")]);
     command.arg(env!("CARGO_BIN_EXE_pointsman"));
+    // The manager and its watchdog are told as well.
+    command.env("NOTIFY_SOCKET", home.0.join("notify")).env("WATCHDOG_USEC", "1000");
+    let _manager = UnixDatagram::bind(home.0.join("notify")).expect("a socket");
     let inner = |name: &str| home.0.join(name).to_str().expect("text").to_owned();
     let admin = format!("unix:{}", inner("api.sock"));
     let [log, state, history] = ["access.log", "state", "history"].map(inner);
@@ -135,6 +139,7 @@ fn the_unit_allows_the_system_calls_that_it_makes() {
     let is_call = |call: &String| call.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
     let made: BTreeSet<String> = calls.filter(is_call).collect();
     assert!(made.contains("epoll_wait") || made.contains("epoll_pwait"), "{made:?}");
+    assert!(made.contains("sendto"), "{made:?}");
     let refused: Vec<&String> = made.difference(&allowed).collect();
     assert!(refused.is_empty(), "the unit refuses {refused:?}");
 }

@@ -103,6 +103,10 @@ fn page(
         // HEAD: the statistics are not rendered for it.
         answer::page_head(JSON, None, how, added, &mut bytes);
         OwnAnswer::new(200, cause)
+    } else if cx.draining || cx.sends_away {
+        let why = "clients are sent elsewhere";
+        answer::answer(503, why, how, added, &mut bytes);
+        OwnAnswer::saying(503, cause, why)
     } else if cx.backends.is_there(client.home.pool) {
         answer::page(200, "text/plain", b"OK", how, added, &mut bytes);
         OwnAnswer::new(200, cause)
