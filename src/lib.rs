@@ -16,6 +16,7 @@
 //! | [`net`] | sockets, buffers, pipes; errors sorted into small enums |
 //! | [`net::tls`] | TLS around a wire: handshakes, records, certificates |
 //! | [`http`] | HTTP/1.1 without sockets: heads, bodies, rewriting, our own answers |
+//! | [`dns`] | DNS without sockets: questions, answers, look-ups, a name that changes |
 //! | [`hello`] | the ClientHello of TLS without sockets: which server name the client asks for |
 //! | [`flow`] | UDP's flows: whose datagram belongs to which, who gives way |
 //! | [`balance`] | one file an algorithm, one trait |
@@ -118,6 +119,7 @@ pub mod context;
 pub mod control;
 pub mod ctl;
 pub mod demo;
+pub mod dns;
 pub mod event;
 pub mod event_loop;
 pub mod file;

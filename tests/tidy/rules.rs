@@ -20,6 +20,7 @@ pub const FLOORS: &[&[&str]] = &[
     &[
         "json",
         "outlet",
+        "dns",
         "event",
         "flow",
         "history",
