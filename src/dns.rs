@@ -29,13 +29,17 @@
 //! and no DNSSEC: the resolver is trusted, as by the libc.
 
 pub mod answer;
+pub mod ask;
+pub mod change;
 pub mod framing;
 pub mod hosts;
+pub mod lookup;
 pub mod name;
 pub mod question;
 pub mod random;
 pub mod resolv_conf;
 pub mod search;
+pub mod watched;
 
 pub use name::Name;
 pub use random::Random;

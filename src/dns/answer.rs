@@ -1,4 +1,4 @@
-//! What a message says to a question of ours: addresses, services, nothing, or that it is no answer.
+//! What a message says to a question of ours, or that it is no answer to it.
 //!
 //! ```text
 //!   id, echo of the question     no: a stranger's, ignored by whoever asked

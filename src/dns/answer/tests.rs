@@ -34,8 +34,15 @@ fn srv(priority: u16, weight: u16, port: u16, target: &str) -> RData<'_> {
 
 fn soa(minimum: u32) -> RData<'static> {
     let name = || wire::Name::new_unchecked("ns.example");
-    let (mname, rname) = (name(), name());
-    RData::SOA(SOA { mname, rname, serial: 1, refresh: 1, retry: 1, expire: 1, minimum })
+    RData::SOA(SOA {
+        mname: name(),
+        rname: name(),
+        serial: 1,
+        refresh: 1,
+        retry: 1,
+        expire: 1,
+        minimum,
+    })
 }
 
 /// A reply to the query, not yet with records.
