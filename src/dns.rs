@@ -25,8 +25,8 @@
 //!
 //! Against forgery: a random id and random capitals in each question, a random port, the sender,
 //! the question echoed; guesses are counted, and after some of them the look-up goes on by TCP.
-//! What is not about the name that was asked, or an alias of it, is not looked at. There is no cache
-//! and no DNSSEC: the resolver is trusted, as by the libc.
+//! What is not about the name that was asked, or an alias of it, is not looked at. There is no
+//! cache and no DNSSEC: the resolver is trusted, as by the libc.
 
 pub mod answer;
 pub mod ask;

@@ -2,12 +2,13 @@
 //! not do.
 //!
 //! ```text
-//!   round 1      round 2, half of the time for each of two servers, twice that in all
+//!   round 1      round 2: without EDNS0; twice the time, shared by the servers
 //!   s1 -- s2 --> s1 -- s2 --> failed
 //!   |
 //!   +- cut, or wrong capitals: the same server by TCP
 //!   +- FORMERR: the same server without EDNS0
-//!   +- SERVFAIL, REFUSED, unreachable: the next server at once, this one no more
+//!   +- SERVFAIL, REFUSED, garbled: the next server at once, this one no more
+//!   +- unreachable: the next server at once
 //! ```
 //!
 //! An answer that comes late, from a server that was given up, is as good as any.
@@ -97,7 +98,7 @@ pub(super) struct Ask {
 }
 
 impl Ask {
-    /// Not yet sent; begins with this server of the list.
+    /// Not yet sent.
     pub(super) fn new(question: Question) -> Ask {
         Ask {
             question,
@@ -226,7 +227,8 @@ impl Ask {
         let is_last =
             self.sent.last().is_some_and(|it| it.server == server && it.transport == transport);
         if is_awaited && is_last {
-            self.next_server(conf, What::Unreachable(why.to_string()), true);
+            // It may be a server that closes a connection after each answer: it is not useless.
+            self.next_server(conf, What::Unreachable(why.to_string()), false);
         }
     }
 
@@ -268,7 +270,8 @@ impl Ask {
             self.turns += 1;
         }
         if self.turns < turns {
-            self.again(Transport::Udp, true);
+            // Some firewalls swallow what has EDNS0.
+            self.again(Transport::Udp, self.turns < conf.servers.len());
         } else if let Some(&server) = conf.servers.get(server) {
             self.give_up(Trouble { server, what });
         }
