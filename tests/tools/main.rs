@@ -6,6 +6,7 @@ mod common;
 mod build_script;
 mod chromium;
 mod dashboard;
+mod dnsmasq;
 mod haproxy_certificates;
 mod haproxy_clients;
 mod haproxy_ours;

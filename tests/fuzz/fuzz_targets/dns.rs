@@ -12,8 +12,8 @@ use pointsman::dns::lookup::{Families, Lookup, Step, Wanted};
 use pointsman::dns::resolv_conf::ResolvConf;
 use pointsman::dns::search::Written;
 
-/// The first byte says what is looked up; each message has its length before it, and gets the id
-/// of the question if its first byte is odd.
+// The first byte says what is looked up; each message has its length before it, and gets the id
+// of the question if its first byte is odd.
 fuzz_target!(|input: &[u8]| {
     let text = String::from_utf8_lossy(input);
     let conf = ResolvConf::read(&text, |_| Some(1));
