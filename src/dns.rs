@@ -31,6 +31,7 @@
 pub mod answer;
 pub mod ask;
 pub mod change;
+mod effort;
 pub mod framing;
 pub mod hosts;
 pub mod lookup;

@@ -20,7 +20,7 @@ use simple_dns::{
 };
 
 use super::question::{Kind, Query};
-use super::{Name, name};
+use super::{Name, effort, name};
 use crate::limits::{DNS_ALIASES_MAX, DNS_RECORDS_MAX};
 
 /// What a server says to a question.
@@ -90,6 +90,8 @@ pub enum Fault {
     Garbled,
     /// It announces so many records.
     TooManyRecords(usize),
+    /// Its names point back and back again.
+    Pointers,
     /// Its aliases are too many, or go round.
     Aliases,
     /// An alias to what is no name of a host.
@@ -104,7 +106,7 @@ pub fn read(query: &Query, message: &[u8], by_tcp: bool) -> Result<Said, Wrong> 
     if !is_ours || message.get(2).is_none_or(|flags| flags & 0x80 == 0) {
         return Err(Wrong::Stranger);
     }
-    check_counts(message).map_err(Wrong::Bad)?;
+    check_work(message).map_err(Wrong::Bad)?;
     let packet = Packet::parse(message).map_err(|_| Wrong::Bad(Fault::Garbled))?;
     if packet.opcode() != OPCODE::StandardQuery {
         return Err(Wrong::Stranger);
@@ -128,8 +130,9 @@ pub fn read(query: &Query, message: &[u8], by_tcp: bool) -> Result<Said, Wrong> 
     records(query, &packet, negative).map_err(Wrong::Bad)
 }
 
-/// The parser makes room for as many as are announced: not for more than the bytes can hold.
-fn check_counts(message: &[u8]) -> Result<(), Fault> {
+/// The parser makes room for as many as are announced, and follows every pointer: not for more
+/// than the bytes can hold, nor for ever.
+fn check_work(message: &[u8]) -> Result<(), Fault> {
     let head: &[u8; 12] = message.first_chunk().ok_or(Fault::Garbled)?;
     let count = |at: usize| usize::from(u16::from_be_bytes([head[at], head[at + 1]]));
     let questions = count(4);
@@ -139,7 +142,14 @@ fn check_counts(message: &[u8]) -> Result<(), Fault> {
     }
     // A record has at least a root, type, class, TTL and length; a question less.
     let least = questions * 5 + records * 11;
-    if least > message.len() - head.len() { Err(Fault::Garbled) } else { Ok(()) }
+    if least > message.len() - head.len() {
+        return Err(Fault::Garbled);
+    }
+    match effort::is_little(message, questions, records) {
+        None => Err(Fault::Garbled),
+        Some(false) => Err(Fault::Pointers),
+        Some(true) => Ok(()),
+    }
 }
 
 /// Whether the question came back, to the capital.
@@ -309,6 +319,7 @@ impl fmt::Display for Fault {
             Fault::TooManyRecords(count) => {
                 write!(f, "sent {count} records, at most {DNS_RECORDS_MAX} are read")
             }
+            Fault::Pointers => f.write_str("sent names that only lead to other names"),
             Fault::Aliases => {
                 write!(f, "sent aliases that go round or are more than {DNS_ALIASES_MAX}")
             }

@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::Name;
 use super::resolv_conf::beginning;
-use crate::limits::DNS_HOSTS_MAX;
+use crate::limits::{DNS_ENDPOINTS_MAX, DNS_HOSTS_MAX};
 
 /// What the file says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -26,7 +26,7 @@ impl Hosts {
             let Some(Ok(address)) = words.next().map(str::parse::<IpAddr>) else { continue };
             for name in words.filter_map(|word| Name::new(word).ok()) {
                 let addresses = hosts.addresses.entry(name).or_default();
-                if !addresses.contains(&address) && addresses.len() < DNS_HOSTS_MAX {
+                if !addresses.contains(&address) && addresses.len() < DNS_ENDPOINTS_MAX {
                     addresses.push(address);
                 }
             }

@@ -13,6 +13,10 @@ pub const DNS_QUESTION_BYTES_MAX: usize = 12 + 255 + 4 + 11;
 /// their targets, and as many again.
 pub const DNS_RECORDS_MAX: usize = 4096;
 
+/// Pointers that the names of one message may follow, in all: a set of 1,000 needs some thousands,
+/// and so many are less than a millisecond.
+pub const DNS_POINTERS_MAX: usize = 65_536;
+
 /// Addresses of one set; what comes behind them is left out, and how many is told.
 pub const DNS_ENDPOINTS_MAX: usize = 2048;
 
