@@ -11,6 +11,7 @@
 
 mod access_lists;
 mod access_log;
+mod address;
 mod admin;
 mod admin_state;
 mod advice;
@@ -51,11 +52,13 @@ mod service;
 mod shared;
 mod slowness;
 mod sticky;
+mod target;
 mod template;
 mod text;
 mod tls;
 mod tokens;
 mod udp;
+mod unix_file;
 mod value;
 mod whole;
 
@@ -63,6 +66,7 @@ use std::collections::BTreeSet;
 
 pub use access_lists::{AccessKeys, AccessLists};
 pub use access_log::{AccessLogFormat, AccessLogPlace};
+pub use address::{Address, UnixName};
 pub use admin::{
     AdminListen, AdminSettings, HaproxyLevel, allowed_host, check_admin, complain_of_admin,
     metrics_address, socket_mode, socket_path, udp_address,
@@ -115,6 +119,7 @@ pub use service::{Redirect, RequestIds, ServiceSettings};
 pub use shared::Shared;
 pub use slowness::{MinRate, Slowness, duration_or_none, or_none};
 pub use sticky::{SameSite, Sticky, StickyDrain};
+pub use target::Target;
 pub use template::{Piece, Placeholder, Template};
 pub use text::{counted, escaped, quoted};
 pub use tls::{
@@ -123,6 +128,7 @@ pub use tls::{
 };
 pub use tokens::{Needs, Role, Token, Tokens, from_hex, to_hex};
 pub use udp::{UdpSettings, v1_for_datagrams};
+pub use unix_file::{Named, SocketOwner};
 pub use value::{
     ON_OFF, alternatives, closest, duration, duration_text, io_words, number, number_u32,
     one_of, size_or_none, size_text, tcp_keepalive, word_of,

@@ -17,6 +17,7 @@ mod admin;
 mod diff;
 mod directory;
 pub mod history_file;
+mod owner;
 mod prepare;
 mod receipt;
 mod resolve;

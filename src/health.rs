@@ -324,7 +324,7 @@ impl Health {
         let datagram = check.question.is_datagram().then_some(&*asked);
         let opened = cx.open_with(|backends| {
             let to = &backends[server];
-            ProbeSocket::open(to, to.check_address(course), datagram)
+            ProbeSocket::open(to, &to.check_address(course), datagram)
         });
         let mut socket = match opened {
             Ok(socket) => socket,

@@ -28,6 +28,7 @@ pub mod head;
 pub mod lists;
 mod login;
 pub mod max_forwards;
+mod nodes;
 pub mod outgoing;
 mod plain_path;
 pub mod reason;

@@ -15,6 +15,7 @@ pub mod pipe;
 mod room;
 pub mod stream;
 pub mod tls;
+mod unix;
 pub mod wire;
 
 use std::fmt;
@@ -28,9 +29,10 @@ pub use datagram::{
 pub use inlet::Inlet;
 pub use listener::{Accepted, StreamListener};
 pub use local::{LocalAccepted, LocalListener, LocalPeer, LocalStream};
-pub use peer::Peer;
+pub use peer::{LOCAL_PEER, Peer};
 pub use pipe::{Pipe, PipePool};
 pub use stream::Stream;
+pub use unix::{FileOwner, SocketFile};
 pub use wire::{Connect, Wire};
 
 /// What a read came to.

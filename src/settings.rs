@@ -12,6 +12,7 @@ mod limit_terms;
 mod queue;
 mod retry;
 mod row;
+mod sockets;
 mod table;
 mod tls;
 mod udp;

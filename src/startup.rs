@@ -9,9 +9,9 @@ use std::net::{SocketAddr, TcpListener};
 use log::{debug, info, warn};
 
 use crate::config::{
-    AccessLogPlace, AdminListen, BackendSpec, Complaint, Config, Desired, Listen, ListenerSpec,
-    MAIN, Match, PoolSpec, ProcessSettings, RouteName, ServiceSpec, SettingKey, Shared,
-    Spelling, advice_on_limits, io_words,
+    AccessLogPlace, Address, AdminListen, BackendSpec, Complaint, Config, Desired, Listen,
+    ListenerSpec, MAIN, Match, PoolSpec, ProcessSettings, RouteName, ServiceSpec, SettingKey,
+    Shared, Spelling, advice_on_limits, io_words,
 };
 use crate::control::history_file;
 use crate::control::state::{self, State};
@@ -94,7 +94,7 @@ pub fn start(
     info!("seed {seed}");
     let real = |(spec, it): (&ListenerSpec, &PreparedListener)| Listen {
         protocol: spec.listen.protocol,
-        address: it.address,
+        address: it.address.clone(),
     };
     let addresses: Vec<Listen> =
         prepared.desired.listeners.iter().zip(&prepared.listeners).map(real).collect();
@@ -193,9 +193,10 @@ fn show_demo(
     log: Option<LogSink>,
 ) -> Option<Stage> {
     let is_udp = |listen: &&Listen| listen.protocol.is_udp();
-    let udp = addresses.iter().find(is_udp).map(|listen| listen.address);
-    let stream = addresses.iter().find(|listen| !is_udp(listen))?;
-    let crowd = demo::start_traffic(stream.address, DEMO_CLIENTS);
+    let at = |listen: &Listen| listen.address.socket_address();
+    let udp = addresses.iter().find(is_udp).and_then(at);
+    let stream = addresses.iter().filter(|listen| !is_udp(listen)).find_map(at)?;
+    let crowd = demo::start_traffic(stream, DEMO_CLIENTS);
     let http = admin.iter().find_map(|it| match it {
         AdminListen::Http(address) => Some(*address),
         _ => None,
@@ -207,7 +208,7 @@ fn show_demo(
         }
     }
     let admin = admin.first().map(AdminListen::to_string);
-    say(&demo::banner(stream.address, udp, stats_path, admin.as_deref(), demo));
+    say(&demo::banner(stream, udp, stats_path, admin.as_deref(), demo));
     None
 }
 
@@ -308,9 +309,9 @@ fn join_demo(demo: &Demo, desired: &mut Desired) {
 }
 
 /// The address in use, and those that may take its place.
-fn places(addresses: &[SocketAddr]) -> String {
+fn places(addresses: &[Address]) -> String {
     let [first, others @ ..] = addresses else { return "nowhere".to_owned() };
-    let others: Vec<String> = others.iter().map(SocketAddr::to_string).collect();
+    let others: Vec<String> = others.iter().map(Address::to_string).collect();
     match others.is_empty() {
         true => first.to_string(),
         false => format!("{first} (or {})", others.join(", ")),

@@ -15,7 +15,7 @@ use super::record::{Record, What, local_time, quoted, utc, version};
 pub(super) fn line(record: &Record<'_>, out: &mut Vec<u8>) {
     let at = utc(record.ended());
     // because: writing to a vector cannot fail.
-    let _ = write!(out, "{} - - [", record.client.ip());
+    let _ = write!(out, "{} - - [", record.client.host());
     local_time(at, out);
     out.extend_from_slice(b" +0000] ");
     let (asked, status, bytes) = match &record.what {

@@ -29,7 +29,7 @@ pub(super) fn line(format: &LineFormat, record: &Record<'_>, out: &mut Vec<u8>) 
 fn fill_in(variable: Variable, within_quotes: bool, record: &Record<'_>, out: &mut Vec<u8>) {
     // because: writing to a vector cannot fail.
     let _ = match variable {
-        Variable::Client => write!(out, "{}", record.client.ip()),
+        Variable::Client => write!(out, "{}", record.client.host()),
         Variable::ClientPort => write!(out, "{}", record.client.port()),
         Variable::Request => {
             if let Some(it) = asked(record) {

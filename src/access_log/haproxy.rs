@@ -58,7 +58,7 @@ fn begin(record: &Record<'_>, out: &mut Vec<u8>) {
         ServedBy::Backend(name) => name,
     };
     // because: writing to a vector cannot fail.
-    let _ = write!(out, "{}:{} [", record.client.ip(), record.client.port());
+    let _ = write!(out, "{}:{} [", record.client.host(), record.client.port());
     local_time(at, out);
     let pool = record.pool.unwrap_or("-");
     let _ = write!(out, ".{:03}] {} {pool}/{server} ", at.millisecond(), record.listener);

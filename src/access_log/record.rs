@@ -10,13 +10,15 @@ use jiff::tz::Offset;
 
 use super::cause::Cause;
 use super::ending::Ending;
+use crate::config::Address;
 use crate::http::Version;
+use crate::net::Peer;
 
 /// An exchange of HTTP, a TCP connection or a flow of UDP that is over.
 #[derive(Debug, Clone)]
 pub struct Record<'a> {
     /// Who asked.
-    pub client: SocketAddr,
+    pub client: Peer,
     /// The listener, as in `http://127.0.0.1:8000`.
     pub listener: &'a str,
     /// The service that took it, if one did.
@@ -26,7 +28,7 @@ pub struct Record<'a> {
     /// Who answered.
     pub server: ServedBy<'a>,
     /// Where that backend is, by the address in use.
-    pub backend_address: Option<SocketAddr>,
+    pub backend_address: Option<&'a Address>,
     /// What the client's TLS came to, if it spoke that with us.
     pub tls: Option<TlsFacts>,
     /// The server name (SNI) in the ClientHello, if there was one and it was read.

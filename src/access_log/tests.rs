@@ -1,9 +1,12 @@
 //! The formats, letter by letter, and what hostile clients make of them.
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use super::*;
+use crate::config::Address;
 use crate::http::Version;
+use crate::net::Peer;
 
 pub(super) const GET: AskedFor<'_> = AskedFor {
     method: b"GET",
@@ -17,12 +20,12 @@ pub(super) const GET: AskedFor<'_> = AskedFor {
 pub(super) fn http(asked: Option<AskedFor<'_>>, status: u16) -> Record<'_> {
     let ms = |count| Some(Duration::from_millis(count));
     Record {
-        client: "10.0.1.2:33317".parse().unwrap(),
+        client: peer("10.0.1.2:33317"),
         listener: "http://10.0.0.1:80",
         service: Some("main"),
         pool: Some("pool"),
         server: ServedBy::Backend("web1"),
-        backend_address: Some("10.0.0.7:81".parse().unwrap()),
+        backend_address: Some(&BACKEND),
         tls: None,
         server_name: None,
         began: SystemTime::UNIX_EPOCH + Duration::from_millis(1_233_922_454_655),
@@ -64,6 +67,13 @@ pub(super) fn nobody(status: u16) -> Record<'static> {
     }
 }
 
+const BACKEND: Address =
+    Address::Ip(SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 7)), 81));
+
+fn peer(text: &str) -> Peer {
+    text.parse::<SocketAddr>().expect("an address").into()
+}
+
 fn text(line: fn(&Record<'_>, &mut Vec<u8>), record: &Record<'_>) -> String {
     let mut out = Vec::new();
     line(record, &mut out);
@@ -79,7 +89,7 @@ fn combined_is_that_of_nginx() {
          \"http://example.org/\" \"curl/8.5\""
     );
     let bare = AskedFor { referer: b"", user_agent: b"", version: Version::Http10, ..GET };
-    let v6 = Record { client: "[2001:db8::1]:9".parse().unwrap(), ..http(Some(bare), 404) };
+    let v6 = Record { client: peer("[2001:db8::1]:9"), ..http(Some(bare), 404) };
     assert_eq!(
         of(&v6),
         "2001:db8::1 - - [06/Feb/2009:12:14:15 +0000] \"GET /index.html?a=1 HTTP/1.0\" 404 2500 \

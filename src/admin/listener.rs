@@ -57,8 +57,12 @@ impl AdminListener {
     /// Where it really is.
     pub fn real(&self) -> AdminListen {
         match (&self.place, &self.socket) {
-            (AdminListen::Http(_), AdminBound::Stream(it)) => AdminListen::Http(it.address()),
-            (AdminListen::Https(_), AdminBound::Stream(it)) => AdminListen::Https(it.address()),
+            (AdminListen::Http(at), AdminBound::Stream(it)) => {
+                AdminListen::Http(it.address().socket_address().unwrap_or(*at))
+            }
+            (AdminListen::Https(at), AdminBound::Stream(it)) => {
+                AdminListen::Https(it.address().socket_address().unwrap_or(*at))
+            }
             (place, _) => place.clone(),
         }
     }

@@ -7,15 +7,15 @@
 //!     ^
 //! ```
 
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use crate::config::Address;
 use crate::net::Fault;
 
 /// The addresses of one backend, at least one.
 #[derive(Debug, Clone)]
 pub struct Addresses {
-    list: Box<[SocketAddr]>,
+    list: Box<[Address]>,
     in_use: u8,
     /// How many refused datagrams since one of them answered.
     refused: u8,
@@ -63,18 +63,18 @@ impl CourseOf {
 
 impl Addresses {
     /// The first of these is in use.
-    pub fn new(list: Vec<SocketAddr>) -> Addresses {
+    pub fn new(list: Vec<Address>) -> Addresses {
         debug_assert!(!list.is_empty(), "a backend is somewhere");
         Addresses { list: list.into(), in_use: 0, refused: 0 }
     }
 
     /// The one in use.
-    pub fn in_use(&self) -> SocketAddr {
-        self.list[usize::from(self.in_use)]
+    pub fn in_use(&self) -> &Address {
+        &self.list[usize::from(self.in_use)]
     }
 
     /// All of them.
-    pub fn all(&self) -> &[SocketAddr] {
+    pub fn all(&self) -> &[Address] {
         &self.list
     }
 
@@ -91,7 +91,7 @@ impl Addresses {
 
     /// The one at this place refused datagrams: whoever comes next is sent on to another one.
     /// Says whether there is one that did not refuse lately.
-    pub fn refuse(&mut self, address: SocketAddr) -> bool {
+    pub fn refuse(&mut self, address: &Address) -> bool {
         if self.in_use() != address {
             // Somebody was refused before.
             return self.list.len() > 1;
@@ -123,8 +123,8 @@ impl Course {
     }
 
     /// The address that it is at.
-    pub fn address(self, of: &Addresses) -> SocketAddr {
-        of.list[usize::from(self.index(of))]
+    pub fn address(self, of: &Addresses) -> &Address {
+        &of.list[usize::from(self.index(of))]
     }
 
     /// Whether an address failed already.
@@ -174,9 +174,13 @@ mod tests {
 
     const TIMEOUT: Duration = Duration::from_secs(4);
 
+    fn at(text: &str) -> Address {
+        text.parse::<std::net::SocketAddr>().expect("an address").into()
+    }
+
     fn three() -> Addresses {
         let list = ["[::1]:80", "127.0.0.1:80", "127.0.0.2:80"];
-        Addresses::new(list.iter().map(|text| text.parse().expect("an address")).collect())
+        Addresses::new(list.iter().map(|text| at(text)).collect())
     }
 
     #[test]
@@ -187,10 +191,10 @@ mod tests {
             |course: Course, of: &Addresses| course.next(Fault::Refused, of, TIMEOUT, now);
         let course = Course::begin(&addresses, now);
         let course = next(course, &addresses).expect("there is another one");
-        assert_eq!(course.address(&addresses), addresses.all()[1]);
+        assert_eq!(*course.address(&addresses), addresses.all()[1]);
         assert!(addresses.settle(course));
         assert!(!addresses.settle(course));
-        assert_eq!(addresses.in_use(), addresses.all()[1]);
+        assert_eq!(*addresses.in_use(), addresses.all()[1]);
 
         let mut course = Course::begin(&addresses, now);
         let mut seen = vec![course.address(&addresses)];
@@ -198,8 +202,8 @@ mod tests {
             course = on;
             seen.push(course.address(&addresses));
         }
-        assert_eq!(seen, [1, 2, 0].map(|index| addresses.all()[index]));
-        assert_eq!(addresses.in_use(), addresses.all()[1], "nothing works: nothing changes");
+        assert_eq!(seen, [1, 2, 0].map(|index| &addresses.all()[index]));
+        assert_eq!(*addresses.in_use(), addresses.all()[1], "nothing works: nothing changes");
     }
 
     #[test]
@@ -230,7 +234,7 @@ mod tests {
         for fault in [Fault::Exhausted, Fault::GivenUp, Fault::Closed] {
             assert_eq!(course.next(fault, &addresses, TIMEOUT, now), None);
         }
-        let alone = Addresses::new(vec![addresses.in_use()]);
+        let alone = Addresses::new(vec![addresses.in_use().clone()]);
         let course = Course::begin(&alone, now);
         assert_eq!(course.next(Fault::Refused, &alone, TIMEOUT, now), None);
         assert_eq!(course.deadline(&alone, TIMEOUT, now), now + TIMEOUT);
@@ -239,14 +243,17 @@ mod tests {
     #[test]
     fn datagrams_go_once_around_before_the_backend_is_to_blame() {
         let mut addresses = three();
-        assert!(addresses.refuse(addresses.in_use()));
-        assert!(addresses.refuse(addresses.all()[0]), "another flow of the same address");
-        assert_eq!(addresses.in_use(), addresses.all()[1]);
-        assert!(addresses.refuse(addresses.in_use()));
-        assert!(!addresses.refuse(addresses.in_use()), "all of them did");
+        assert!(addresses.refuse(&addresses.in_use().clone()));
+        assert!(
+            addresses.refuse(&addresses.all()[0].clone()),
+            "another flow of the same address"
+        );
+        assert_eq!(*addresses.in_use(), addresses.all()[1]);
+        assert!(addresses.refuse(&addresses.in_use().clone()));
+        assert!(!addresses.refuse(&addresses.in_use().clone()), "all of them did");
         addresses.answered();
-        assert!(addresses.refuse(addresses.in_use()));
-        let mut alone = Addresses::new(vec![addresses.in_use()]);
-        assert!(!alone.refuse(alone.in_use()));
+        assert!(addresses.refuse(&addresses.in_use().clone()));
+        let mut alone = Addresses::new(vec![addresses.in_use().clone()]);
+        assert!(!alone.refuse(&alone.in_use().clone()));
     }
 }

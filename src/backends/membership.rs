@@ -10,11 +10,12 @@
 //! them. A pool that is removed goes on serving those clients that it has. What the algorithms put
 //! off at a change is done in slices by [`Backends::work`].
 
-use std::net::SocketAddr;
 use std::time::Instant;
 
 use crate::balance::{Balance, Work};
-use crate::config::{AdminState, OnDown, OnRemoved, PoolSettings, ProxyTlv, SendProxy};
+use crate::config::{
+    Address, AdminState, OnDown, OnRemoved, PoolSettings, ProxyTlv, SendProxy, Target,
+};
 use crate::event::{PoolId, ProbeId, ServerId};
 
 use super::pool::{Pool, PoolPlan, SeatPlace};
@@ -137,10 +138,10 @@ impl Backends {
         self.servers.get(id).is_some_and(|server| server.joined > 1)
     }
 
-    /// The addresses of a server that was found under this name and port, if one is here.
-    pub fn addresses_of(&self, host: &str, port: u16) -> Option<Vec<SocketAddr>> {
+    /// The addresses of a server that was found there, if one is here.
+    pub fn addresses_of(&self, at: &Target) -> Option<Vec<Address>> {
         let mut servers = self.servers.iter().map(|(_, server)| server);
-        let found = servers.find(|it| &*it.host == host && it.address().port() == port)?;
+        let found = servers.find(|it| it.at == *at)?;
         Some(found.addresses.all().to_vec())
     }
 

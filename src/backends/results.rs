@@ -34,7 +34,7 @@ impl Backends {
         let Some(server) = self.servers.get_mut(id).filter(|_| course.has_turned()) else {
             return;
         };
-        let before = server.address();
+        let before = server.address().clone();
         if server.addresses.settle(course) {
             let name = &server.name;
             let address = server.address();
@@ -48,11 +48,11 @@ impl Backends {
     /// whoever comes next is sent there.
     pub fn address_refused(&mut self, id: ServerId, address: SocketAddr) -> bool {
         let Some(server) = self.servers.get_mut(id) else { return false };
-        let before = server.address();
-        let has_others = server.addresses.refuse(address);
+        let before = server.address().clone();
+        let has_others = server.addresses.refuse(&address.into());
         let name = &server.name;
         let now_used = server.address();
-        if now_used != before {
+        if *now_used != before {
             info!("backend {name}: {now_used} is used from now on, for {before} refuses");
         }
         has_others

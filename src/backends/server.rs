@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use crate::config::{ProxyTlv, SendProxy};
+use crate::config::{Address, ProxyTlv, SendProxy, Target};
 use crate::event::{Key, ProbeId};
 use crate::net::tls::client::ClientTls;
 use crate::proxy_header::write;
@@ -25,8 +25,8 @@ use super::state::{RiseFall, ServerState};
 pub struct Server {
     /// What logs call it.
     pub name: Box<str>,
-    /// Its host, as the operator wrote it.
-    pub host: Box<str>,
+    /// Where it is, as the operator wrote it.
+    pub at: Target,
     /// All that its name was found to mean, and which of them works.
     pub addresses: Addresses,
     /// The port that its probes go to, if it is another one.
@@ -88,10 +88,10 @@ pub struct Server {
 pub struct ServerPlan {
     /// What logs call it, and what the hashing algorithms place.
     pub name: String,
-    /// Its host, as the operator wrote it.
-    pub host: String,
-    /// Where it is: all addresses of its name, at least one.
-    pub addresses: Vec<SocketAddr>,
+    /// Where it is, as the operator wrote it.
+    pub at: Target,
+    /// All addresses of its name, at least one.
+    pub addresses: Vec<Address>,
     /// Connections at most.
     pub max_connections: Option<u32>,
     /// What it takes to speak TLS with it, if that is spoken.
@@ -132,7 +132,7 @@ impl Server {
     pub(super) fn new(plan: ServerPlan, now: Instant) -> Server {
         Server {
             name: plan.name.into(),
-            host: plan.host.into(),
+            at: plan.at,
             addresses: Addresses::new(plan.addresses),
             check_port: plan.check_port,
             check_host: plan.check_host.into(),
@@ -168,7 +168,7 @@ impl Server {
         if self.addresses.all() != plan.addresses {
             self.addresses = Addresses::new(plan.addresses);
         }
-        self.host = plan.host.into();
+        self.at = plan.at;
         self.check_port = plan.check_port;
         self.check_host = plan.check_host.into();
         self.check = plan.check;
@@ -207,23 +207,25 @@ impl Server {
     }
 
     /// The address of it that is in use.
-    pub fn address(&self) -> SocketAddr {
+    pub fn address(&self) -> &Address {
         self.addresses.in_use()
     }
 
     /// Where a probe goes that is so far.
-    pub fn check_address(&self, course: Course) -> SocketAddr {
-        let mut address = course.address(&self.addresses);
-        address.set_port(self.check_port.unwrap_or(address.port()));
-        address
+    pub fn check_address(&self, course: Course) -> Address {
+        let address = course.address(&self.addresses);
+        self.check_port.map_or_else(|| address.clone(), |port| address.with_port(port))
     }
 
     /// What a connection of our own to it begins with, on behalf of no client: of version 1 the
-    /// addresses of the connection itself, which are as true as any. `from` is our end; a datagram
-    /// has none to say, and version 1 nothing for it.
-    pub fn own_header(&self, from: Option<SocketAddr>, to: SocketAddr) -> Option<Box<[u8]>> {
+    /// addresses of the connection itself, which are as true as any, unless it has none. `from` is
+    /// our end, if that is on a network, or else we know it not.
+    pub fn own_header(&self, from: Option<SocketAddr>, to: &Address) -> Option<Box<[u8]>> {
         let header = match self.proxy? {
-            SendProxy::V1 => write::v1(from?, to),
+            SendProxy::V1 => match to {
+                Address::Ip(to) => write::v1(from.unwrap_or(*to), *to),
+                Address::Unix(_) => write::V1_UNKNOWN.to_vec(),
+            },
             SendProxy::V2(tlvs) => write::v2_local(tlvs.has(ProxyTlv::Crc32c)),
         };
         Some(header.into())
@@ -260,8 +262,8 @@ impl ServerPlan {
     pub fn for_tests(name: &str, port: u16) -> ServerPlan {
         ServerPlan {
             name: name.to_owned(),
-            host: "127.0.0.1".to_owned(),
-            addresses: vec![SocketAddr::from(([127, 0, 0, 1], port))],
+            at: Target::Host { host: "127.0.0.1".to_owned(), port },
+            addresses: vec![SocketAddr::from(([127, 0, 0, 1], port)).into()],
             max_connections: None,
             dial: None,
             probe_dial: None,

@@ -148,9 +148,12 @@ impl AdminListen {
         }
         if text.starts_with("http://") || text.starts_with("https://") {
             let listen = Listen::parse(text)?;
+            let Some(address) = listen.address.socket_address() else {
+                return Err(Wrong::found(text, format!("{WANT}: no scheme in front of unix:")));
+            };
             return Ok(match listen.protocol {
-                Protocol::Https => AdminListen::Https(listen.address),
-                _ => AdminListen::Http(listen.address),
+                Protocol::Https => AdminListen::Https(address),
+                _ => AdminListen::Http(address),
             });
         }
         Err(Wrong::found(text, format!("{WANT}{}", hint(text))))
@@ -175,7 +178,11 @@ fn hint(text: &str) -> String {
             known => format!("{known}://{rest}"),
         })
     } else if let Ok(listen) = Listen::parse(text) {
-        let scheme = if listen.address.ip().is_loopback() { "http" } else { "https" };
+        let scheme = if listen.address.ip().is_some_and(|it| it.is_loopback()) {
+            "http"
+        } else {
+            "https"
+        };
         Some(format!("{scheme}://{text}"))
     } else if text.parse::<u16>().is_ok() {
         Some(format!("http://{}:{text}", Ipv4Addr::LOCALHOST))

@@ -1,25 +1,20 @@
-//! Backends as people write them: `[SCHEME://]HOST:PORT[,OPTION]`, the scheme being `tcp`, `http`,
+//! Backends as people write them: `[SCHEME://]TARGET[,OPTION]`, the scheme being `tcp`, `http`,
 //! `https`, `tls` or `udp`.
 //!
 //! Called by the table of settings and by [`crate::file`] for each value, then by `whole` once for
 //! the whole list.
 
 use std::collections::HashSet;
-use std::net::{IpAddr, Ipv6Addr};
 
 use super::complaint::{Phrase, Wrong};
-use super::host::{
-    Schemes, address_of_many, did_you_mean, host_text, is_host, is_ipv6, literal,
-    protocol_and_rest, usual_port,
-};
+use super::host::{Schemes, is_host, protocol_and_rest};
 use super::key::SettingKey;
 use super::send_proxy::SendProxy;
 use super::text::quoted;
-use super::value::{self, closest, digits};
-use super::{AdminState, Protocol};
+use super::value::{self, closest};
+use super::{AdminState, Protocol, Target};
 use crate::limits;
 
-const BACKEND_WANT: &str = "[SCHEME://]HOST:PORT such as 10.0.0.1:8001, [::1]:8001 or db1:5432";
 const BACKEND_SCHEMES: Schemes = &[
     ("tcp", Protocol::Tcp),
     ("http", Protocol::Http),
@@ -35,10 +30,8 @@ const OPTIONS_WANT: &str = "weight=N, max-connections=N, backup, check-port=N, t
 /// One backend as it was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BackendSpec {
-    /// Host name or address, without brackets.
-    pub host: String,
-    /// TCP port, 1 to 65535.
-    pub port: u16,
+    /// Where it is.
+    pub at: Target,
     /// Share of the traffic relative to the others, 0 to [`crate::limits::WEIGHT_MAX`]; 0 takes no
     /// new connections.
     pub weight: u32,
@@ -52,7 +45,8 @@ pub struct BackendSpec {
     pub check_port: Option<u16>,
     /// The header of the PROXY protocol that it is sent ahead of everything else.
     pub proxy: Option<SendProxy>,
-    /// What logs call it, and what the hashing algorithms place: `HOST:PORT` unless named.
+    /// What logs call it, and what the hashing algorithms place: as its target is written, unless
+    /// named.
     pub name: String,
     /// Whether it is to have work at all.
     pub admin: AdminState,
@@ -69,12 +63,7 @@ impl SettingKey {
 }
 
 impl BackendSpec {
-    /// Its host and port, as they are written.
-    pub fn address(&self) -> String {
-        format!("{}:{}", host_text(&self.host), self.port)
-    }
-
-    /// `[SCHEME://]HOST:PORT[,weight=N][,max-connections=N][,backup][,check-port=N][,tls]
+    /// `[SCHEME://]TARGET[,weight=N][,max-connections=N][,backup][,check-port=N][,tls]
     /// [,sni=NAME][,proxy=v1|v2][,proxy-tlvs=NAME+NAME][,name=NAME]`, in one piece. What is spoken
     /// to a backend follows from the listener, so that of its scheme only matters whether it is
     /// encrypted.
@@ -82,7 +71,7 @@ impl BackendSpec {
         let (protocol, rest) = protocol_and_rest(text, BACKEND_SCHEMES)?;
         let mut parts = rest.split(',');
         let address = parts.next().unwrap_or_default();
-        let (host, port) = host_and_port(address, text, protocol)?;
+        let at = Target::parse(address, text, protocol)?;
         let mut options = BackendOptions::default();
         for option in parts {
             options.take(option, text)?;
@@ -98,17 +87,21 @@ impl BackendSpec {
             let want = "proxy=v2: v1 cannot speak of datagrams";
             return Err(Wrong::found_in("proxy=v1", text, want));
         }
-        let expected = options.sni.take().unwrap_or_else(|| host.clone());
+        let tls = match options.sni.take() {
+            _ if !tls => None,
+            Some(name) => Some(name),
+            None => Some(at.name_for_tls().ok_or_else(|| no_name_for_tls(text))?.to_owned()),
+        };
+        check_socket(&at, protocol, options.check_port, text)?;
         Ok(BackendSpec {
-            host,
-            tls: tls.then_some(expected),
-            port,
+            name: options.name.unwrap_or_else(|| at.usual_name(address)),
+            at,
+            tls,
             weight: options.weight.unwrap_or(limits::WEIGHT_DEFAULT),
             max_connections: options.max_connections,
             backup: options.backup,
             check_port: options.check_port,
             proxy,
-            name: options.name.unwrap_or_else(|| address.to_owned()),
             admin: options.admin.unwrap_or_default(),
         })
     }
@@ -131,6 +124,28 @@ impl BackendSpec {
         }
         BackendSpec::parse(address)
     }
+}
+
+fn no_name_for_tls(text: &str) -> Wrong {
+    let found = format!("TLS through a UNIX socket in {}", quoted(text));
+    Wrong::saying(found, "sni=NAME, NAME being the one that its certificate is for")
+}
+
+/// What does not go with a UNIX socket.
+fn check_socket(
+    at: &Target,
+    protocol: Protocol,
+    check_port: Option<u16>,
+    text: &str,
+) -> Result<(), Wrong> {
+    let Target::Unix(_) = at else { return Ok(()) };
+    if protocol.is_udp() {
+        return Err(Wrong::found(text, "HOST:PORT for datagrams"));
+    }
+    if check_port.is_some() {
+        return Err(Wrong::found_in("check-port", text, "no port: a UNIX socket has none"));
+    }
+    Ok(())
 }
 
 /// Not too many, and each with a name of its own: logs and hashing know them by it.
@@ -278,69 +293,6 @@ fn unknown_option(key: &str, option: &str, text: &str) -> Wrong {
     Wrong::found_in(option, text, want)
 }
 
-/// A name alone or a port alone are what people write first, or a URL to its end.
-fn hint(address: &str, text: &str, protocol: Protocol) -> String {
-    let (before, behind) = text.split_once(address).unwrap_or_default();
-    let host = address.split('/').next().unwrap_or_default();
-    let better = match host.rsplit_once(':') {
-        Some((name, port)) if host != address => {
-            (is_host(name) && port.parse::<u16>().is_ok()).then(|| host.to_owned())
-        }
-        Some(_) => None,
-        None if is_host(host) => Some(format!("{host}:{}", usual_port(protocol))),
-        None if digits(host).is_some() && host.parse::<u16>().is_ok() => {
-            Some(format!("127.0.0.1:{host}"))
-        }
-        None => None,
-    };
-    did_you_mean(better.map(|better| format!("{before}{better}{behind}")))
-}
-
-/// Where everybody listens, nobody in particular can be reached, and no more where many hear.
-fn check_is_somewhere(host: &str, port: u16, text: &str) -> Result<(), Wrong> {
-    let Some(address) = literal(host) else { return Ok(()) };
-    let here = match address.to_canonical() {
-        IpAddr::V4(address) if address.is_unspecified() => format!("127.0.0.1:{port}"),
-        IpAddr::V6(address) if address.is_unspecified() => format!("[::1]:{port}"),
-        _ => {
-            let Some(what) = address_of_many(address) else { return Ok(()) };
-            let want = format!("the address of a server: {host} is {what}");
-            return Err(Wrong::found(text, want));
-        }
-    };
-    let want = format!(
-        "the address of a server: {host} is one to listen on; did you mean {here}, which is \
-         this machine?"
-    );
-    Err(Wrong::found(text, want))
-}
-
-fn host_and_port(
-    address: &str,
-    text: &str,
-    protocol: Protocol,
-) -> Result<(String, u16), Wrong> {
-    let wrong =
-        || Wrong::found(text, format!("{BACKEND_WANT}{}", hint(address, text, protocol)));
-    let (host, port) = address.rsplit_once(':').ok_or_else(wrong)?;
-    let host = match host.strip_prefix('[') {
-        Some(inner) => inner.strip_suffix(']').filter(|inner| is_ipv6(inner)),
-        None if host.parse::<Ipv6Addr>().is_ok() || address.parse::<IpAddr>().is_ok() => {
-            let want = "an IPv6 address in brackets such as [::1]:8001";
-            return Err(Wrong::found(text, want));
-        }
-        None => Some(host).filter(|host| is_host(host)),
-    };
-    let host = host.ok_or_else(wrong)?;
-    match digits(port).ok_or_else(wrong)?.try_into() {
-        Ok(0) | Err(_) => Err(Wrong::found(text, "a port from 1 to 65535")),
-        Ok(port) => {
-            check_is_somewhere(host, port, text)?;
-            Ok((host.to_owned(), port))
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -352,8 +304,7 @@ mod tests {
     #[test]
     fn backends_have_defaults_and_options_in_any_order() {
         let plain = BackendSpec {
-            host: "db1".to_owned(),
-            port: 5432,
+            at: Target::Host { host: "db1".to_owned(), port: 5432 },
             weight: 1,
             max_connections: None,
             backup: false,
@@ -398,7 +349,7 @@ mod tests {
             ("3com.example:80", "3com.example"),
         ];
         for (text, host) in table {
-            assert_eq!(backend(text).host, host);
+            assert_eq!(backend(text).at.host(), Some(host));
             assert_eq!(backend(text).name, text);
         }
         let bad = [
@@ -433,7 +384,7 @@ mod tests {
         ];
         for text in bad {
             let wrong = BackendSpec::parse(text).unwrap_err().to_string();
-            let says = Wrong::found(text, BACKEND_WANT).to_string();
+            let says = Wrong::found(text, super::super::target::WANT).to_string();
             assert!(wrong.starts_with(&says), "{wrong}");
             let meant = wrong.split_once("; did you mean ").map(|(_, meant)| meant);
             if let Some(meant) = meant {

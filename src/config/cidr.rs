@@ -12,6 +12,9 @@ use super::value::digits;
 
 const WANT: &str = "a network such as 10.0.0.0/8 or fd00::/8, or an address";
 
+/// The word for peers at UNIX sockets. They have no address, and count as the one that nobody has.
+const UNIX: &str = "unix";
+
 /// The addresses that begin with the same bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Cidr {
@@ -22,8 +25,11 @@ pub struct Cidr {
 }
 
 impl Cidr {
+    /// Peers at UNIX sockets.
+    pub const UNIX: Cidr = Cidr { address: IpAddr::V4(Ipv4Addr::UNSPECIFIED), prefix: 32 };
+
     /// `ADDRESS/PREFIX`, or an address alone: it is a network of one. What is IPv4-mapped becomes
-    /// IPv4.
+    /// IPv4. `unix` are the peers at UNIX sockets.
     pub fn parse(text: &str) -> Result<Cidr, Wrong> {
         Cidr::parse_in(text, text)
     }
@@ -57,6 +63,7 @@ impl Cidr {
         };
         let (address, prefix) = match part.split_once('/') {
             Some((address, prefix)) => (address, Some(prefix)),
+            None if part == UNIX => return Ok(Cidr::UNIX),
             None => (part, None),
         };
         let address: IpAddr = address.parse().map_err(|_| wrong(WANT.to_owned()))?;
@@ -91,7 +98,10 @@ impl Cidr {
 
 impl fmt::Display for Cidr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.address, self.prefix)
+        match *self == Cidr::UNIX {
+            true => f.write_str(UNIX),
+            false => write!(f, "{}/{}", self.address, self.prefix),
+        }
     }
 }
 

@@ -4,10 +4,10 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::Protocol;
 use super::complaint::Wrong;
 use super::text::{escaped, quoted};
 use super::value::{closest, digits};
+use super::{Protocol, UnixName};
 use crate::limits;
 
 /// A host as it stands in an address: IPv6 in brackets.
@@ -24,11 +24,11 @@ pub(super) fn protocol_and_rest(
     text: &str,
     schemes: Schemes,
 ) -> Result<(Protocol, &str), Wrong> {
-    let is_unix = text.get(..5).is_some_and(|start| start.eq_ignore_ascii_case("unix:"));
-    if is_unix || text.starts_with('/') {
-        let want = "an address of TCP or UDP such as 127.0.0.1:8000: sockets of Unix are not \
-                    served by this version";
-        return Err(Wrong::found(text, want));
+    if UnixName::after_scheme(text).is_some() {
+        return Ok((Protocol::Tcp, text));
+    }
+    if text.starts_with('/') {
+        return Err(Wrong::found(text, format!("unix: in front; did you mean unix:{text}?")));
     }
     let Some((scheme, rest)) = text.split_once("://") else { return Ok((Protocol::Tcp, text)) };
     match schemes.iter().find(|(known, _)| known.eq_ignore_ascii_case(scheme)) {

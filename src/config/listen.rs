@@ -11,6 +11,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use super::complaint::Wrong;
 use super::host::{Schemes, address_of_many, did_you_mean, protocol_and_rest, usual_port};
 use super::value::digits;
+use super::{Address, UnixName};
 
 const LISTEN_WANT: &str =
     "[SCHEME://]ADDR:PORT such as 127.0.0.1:8000, [::]:8000 or http://*:8000";
@@ -30,7 +31,7 @@ pub struct Listen {
     /// What is spoken there.
     pub protocol: Protocol,
     /// The address; port 0 lets the system choose.
-    pub address: SocketAddr,
+    pub address: Address,
 }
 
 /// What is spoken on a listener.
@@ -119,29 +120,48 @@ impl Listen {
         format!("{}://{}", self.protocol, self.address)
     }
 
-    /// `[SCHEME://]ADDR:PORT`; TCP where no scheme is given. Port 0 lets the system choose;
-    /// `*` is every IPv4 address.
+    /// `[SCHEME://]ADDR:PORT` or `[SCHEME://]unix:PATH`; TCP where no scheme is given. Port 0 lets
+    /// the system choose; `*` is every IPv4 address.
     pub fn parse(text: &str) -> Result<Listen, Wrong> {
         let (protocol, rest) = protocol_and_rest(text, LISTEN_SCHEMES)?;
-        let wrong = || {
-            let scheme = &text[..text.len() - rest.len()];
-            Wrong::found(text, format!("{LISTEN_WANT}{}", hint(scheme, rest, protocol)))
-        };
-        let (host, port) = rest.rsplit_once(':').ok_or_else(wrong)?;
-        let port = u16::try_from(digits(port).ok_or_else(wrong)?)
-            .map_err(|_| Wrong::found(text, "a port from 0 to 65535"))?;
-        let address = match host {
-            "" | "*" => SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)),
-            "localhost" => SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
-            _ => rest.parse().map_err(|_| listen_host_wrong(text, host))?,
-        };
-        // Nobody connects to one, and no group is joined for datagrams.
-        if let Some(what) = address_of_many(address.ip()) {
-            let want = format!("an address of this machine: {} is {what}", address.ip());
-            return Err(Wrong::found(text, want));
+        if let Some(name) = UnixName::after_scheme(rest) {
+            if protocol.is_udp() {
+                return Err(Wrong::found(text, "udp://ADDR:PORT for datagrams"));
+            }
+            return Ok(Listen {
+                protocol,
+                address: Address::Unix(UnixName::parse_in(name, text)?),
+            });
         }
-        Ok(Listen { protocol, address })
+        let address = ip_address(text, rest, protocol)?;
+        Ok(Listen { protocol, address: address.into() })
     }
+
+    /// One of TCP or UDP at this address.
+    pub fn at(protocol: Protocol, address: SocketAddr) -> Listen {
+        Listen { protocol, address: address.into() }
+    }
+}
+
+fn ip_address(text: &str, rest: &str, protocol: Protocol) -> Result<SocketAddr, Wrong> {
+    let wrong = || {
+        let scheme = &text[..text.len() - rest.len()];
+        Wrong::found(text, format!("{LISTEN_WANT}{}", hint(scheme, rest, protocol)))
+    };
+    let (host, port) = rest.rsplit_once(':').ok_or_else(wrong)?;
+    let port = u16::try_from(digits(port).ok_or_else(wrong)?)
+        .map_err(|_| Wrong::found(text, "a port from 0 to 65535"))?;
+    let address = match host {
+        "" | "*" => SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)),
+        "localhost" => SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
+        _ => rest.parse().map_err(|_| listen_host_wrong(text, host))?,
+    };
+    // Nobody connects to one, and no group is joined for datagrams.
+    if let Some(what) = address_of_many(address.ip()) {
+        let want = format!("an address of this machine: {} is {what}", address.ip());
+        return Err(Wrong::found(text, want));
+    }
+    Ok(address)
 }
 
 /// A port alone or an address alone are what people write first.
@@ -161,26 +181,24 @@ fn hint(scheme: &str, rest: &str, protocol: Protocol) -> String {
 /// The same address twice could never be bound, but for UDP beside TCP, nor one address beside all;
 /// port 0 is a new one each time.
 pub fn check_listeners(listeners: &[Listen]) -> Result<(), Wrong> {
-    let with_port = || listeners.iter().filter(|listen| listen.address.port() != 0);
+    let with_port = || listeners.iter().filter(|listen| listen.address.port() != Some(0));
     let is_udp = |listen: &Listen| listen.protocol.is_udp();
-    // `[::ffff:127.0.0.1]` is 127.0.0.1 in the system's eyes.
-    let place =
-        |address: SocketAddr| SocketAddr::new(address.ip().to_canonical(), address.port());
     let mut seen = HashSet::new();
     for listen in with_port() {
-        if !seen.insert((place(listen.address), is_udp(listen))) {
+        if !seen.insert((listen.address.canonical(), is_udp(listen))) {
             let found = format!("'{}' twice", listen.address);
             return Err(Wrong::saying(found, "each address once"));
         }
     }
     for listen in with_port() {
-        let all: IpAddr = match place(listen.address).ip() {
+        let Address::Ip(address) = listen.address.canonical() else { continue };
+        let all: IpAddr = match address.ip() {
             address if address.is_unspecified() => continue,
             IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
             IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
         };
-        let all = SocketAddr::new(all, listen.address.port());
-        if seen.contains(&(all, is_udp(listen))) {
+        let all = Address::from(SocketAddr::new(all, address.port()));
+        if seen.contains(&(all.clone(), is_udp(listen))) {
             let found = format!("'{}' beside '{all}', which has it already", listen.address);
             return Err(Wrong::saying(found, "one of the two, or another port"));
         }
@@ -222,11 +240,11 @@ mod tests {
         ];
         for (text, address) in table {
             let listen = Listen::parse(text).unwrap_or_else(|wrong| panic!("{text}: {wrong}"));
-            assert_eq!(listen.address, address.parse().unwrap(), "{text}");
+            assert_eq!(listen.address.to_string(), address, "{text}");
             assert_eq!(listen.protocol, Protocol::Tcp);
             let address = text.strip_prefix("tcp://").unwrap_or(text);
             let http = Listen::parse(&format!("http://{address}")).unwrap();
-            assert_eq!(http, Listen { protocol: Protocol::Http, ..listen });
+            assert_eq!(http, Listen { protocol: Protocol::Http, ..listen.clone() });
             let sni = Listen::parse(&format!("sni://{address}")).unwrap();
             assert_eq!(sni, Listen { protocol: Protocol::Sni, ..listen });
         }
@@ -264,10 +282,9 @@ mod tests {
                 "'htp' is not served by this version; did you mean http://127.",
             ),
             ("ws://*:80", "; did you mean http://*:80?"),
-            (
-                "unix:/run/x.sock",
-                "an address of TCP or UDP such as 127.0.0.1:8000: sockets of Unix",
-            ),
+            ("unix:x.sock", "an absolute path such as unix:/run/app.sock"),
+            ("udp://unix:/run/x.sock", "udp://ADDR:PORT for datagrams"),
+            ("/run/x.sock", "unix: in front; did you mean unix:/run/x.sock?"),
             ("8080", "; did you mean 127.0.0.1:8080, or *:8080 for all addresses?"),
             (
                 "http://8080",

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::key::SettingKey;
 use super::{
     AccessLists, Bandwidth, Cidr, DatagramLimits, LimitTerms, ListenerLimits, ListenerTls,
+    SocketOwner,
 };
 use crate::limits;
 
@@ -24,6 +25,10 @@ pub struct ListenerSettings {
     pub access: AccessLists,
     /// Proxies that begin each connection with a header of the PROXY protocol.
     pub proxy_protocol: Vec<Cidr>,
+    /// Permission of the file of its UNIX socket.
+    pub socket_mode: u32,
+    /// Whose file that is, if not ours.
+    pub socket_owner: Option<SocketOwner>,
     /// What becomes of its clients when it is removed.
     pub on_removed: OnListenerRemoved,
     /// How many bytes a second each client is sent.
@@ -67,6 +72,8 @@ impl ListenerSettings {
         trusted_proxies: Vec::new(),
         access: AccessLists::NONE,
         proxy_protocol: Vec::new(),
+        socket_mode: limits::SOCKET_MODE_DEFAULT,
+        socket_owner: None,
         on_removed: OnListenerRemoved::Drain,
         bandwidth: None,
         datagrams: DatagramLimits { rate: None, total: None, flows: None },

@@ -5,11 +5,8 @@
 //! with a path for the last two. Where a route leads to a listener of ours, as from an `sni://` one
 //! to an `https://` one that serves some names here, it is not for that listener itself.
 
-use std::net::SocketAddr;
-
 use super::complaint::Wrong;
 use super::desired::{Desired, ListenerSpec, MAIN, PoolSpec, ServiceSpec};
-use super::host::literal;
 use super::own::OwnListeners;
 use super::route::{Destination, RouteName, plan};
 use super::{BackendSpec, Config, Listen, Match, Protocol, Shared};
@@ -120,10 +117,8 @@ impl Config {
             is_of_this_machine: |address| address.is_loopback(),
         };
         let leads_back = move |listen: &Listen| {
-            let mut addresses = backends.iter().filter_map(|spec| {
-                literal(&spec.host).map(|host| SocketAddr::new(host, spec.port))
-            });
-            listen.protocol.is_http() && addresses.any(|at| own.leads_to(at, listen))
+            let mut addresses = backends.iter().filter_map(|spec| spec.at.known());
+            listen.protocol.is_http() && addresses.any(|at| own.leads_to(&at, listen))
         };
         let is_for = move |listen: &Listen| {
             let protocol = listen.protocol;

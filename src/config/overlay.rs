@@ -20,7 +20,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Bound;
 use std::time::{Duration, SystemTime};
 
-use super::{AdminState, BackendSpec, Desired, PoolSpec, Shared};
+use super::{AdminState, BackendSpec, Desired, PoolSpec, Shared, Target};
 use crate::limits::BACKENDS_MAX;
 
 pub use members::Member;
@@ -91,8 +91,8 @@ pub struct Patch {
     pub max_connections: Option<Option<u32>>,
     /// Whether it waits for the others to be gone.
     pub backup: Option<bool>,
-    /// Its host and port.
-    pub address: Option<(String, u16)>,
+    /// Where it is.
+    pub address: Option<Target>,
     /// After this time its connections are closed; not kept here.
     pub deadline: Option<Duration>,
 }
@@ -287,7 +287,7 @@ impl Overlay {
     pub fn give_up(&mut self, missing: impl Fn(&BackendSpec) -> Option<String>) -> Vec<String> {
         let lost = |told: &Told| match told {
             Told::Added { spec, mark, .. } => Some((missing(spec)?, mark.said())),
-            Told::Changed { configured, told, marks } if configured.host != told.host => {
+            Told::Changed { configured, told, marks } if configured.at != told.at => {
                 let by = marks.get(&Member::Address).map(Mark::said).unwrap_or_default();
                 Some((missing(told)?, by))
             }
@@ -517,13 +517,14 @@ impl Patch {
         if let Some(backup) = self.backup {
             spec.backup = backup;
         }
-        if let Some((host, port)) = &self.address {
+        if let Some(at) = &self.address {
             // A certificate for the host that it had is one for the host that it has.
-            if spec.tls.as_ref() == Some(&spec.host) {
-                spec.tls = Some(host.clone());
+            if spec.tls.as_deref() == spec.at.name_for_tls()
+                && let Some(name) = at.name_for_tls()
+            {
+                spec.tls = spec.tls.is_some().then(|| name.to_owned());
             }
-            spec.host.clone_from(host);
-            spec.port = *port;
+            spec.at = at.clone();
         }
     }
 }

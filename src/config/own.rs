@@ -7,9 +7,8 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::complaint::{Complaint, Complaints, Phrase, Wrong};
-use super::host::literal;
 use super::key::SettingKey;
-use super::{BackendSpec, Check, Config, Destination, Listen, plan};
+use super::{Address, BackendSpec, Check, Config, Destination, Listen, plan};
 
 /// Where we listen ourselves, for who looks whether a backend leads there.
 #[derive(Debug, Clone, Copy)]
@@ -33,10 +32,7 @@ pub fn check_own_listeners(config: &Config, complaints: &mut Complaints) {
             check: &config.pool.check.kind,
             is_of_this_machine: |address| address.is_loopback(),
         };
-        let complaint = |spec: &BackendSpec| {
-            let host = literal(&spec.host)?;
-            own.complaint(key, spec, SocketAddr::new(host, spec.port))
-        };
+        let complaint = |spec: &BackendSpec| own.complaint(key, spec, &spec.at.known()?);
         specs.iter().filter_map(complaint).collect::<Vec<Complaint>>()
     };
     if plan(config).is_err() {
@@ -58,7 +54,7 @@ impl OwnListeners<'_> {
         &self,
         setting: SettingKey,
         spec: &BackendSpec,
-        address: SocketAddr,
+        address: &Address,
     ) -> Option<Complaint> {
         // To lead a name of an `sni://` listener to an `https://` listener of ours is a way to
         // serve some names here.
@@ -68,14 +64,14 @@ impl OwnListeners<'_> {
             let wrong = Wrong::saying(found, "the address of a server");
             return Some(Complaint::of(setting, &*spec.name, wrong));
         }
-        let probed = SocketAddr::new(address.ip(), spec.check_port?);
-        let listen = listeners.find(|listen| self.probes_reach(probed, listen))?;
-        let found = where_we_are(probed, listen, "each probe would ask us");
+        let probed = address.with_port(spec.check_port?);
+        let listen = listeners.find(|listen| self.probes_reach(&probed, listen))?;
+        let found = where_we_are(&probed, listen, "each probe would ask us");
         let wrong = Wrong::saying(found, "check-port=N, N being a port of the server");
         Some(Complaint::of(setting, &*spec.name, wrong))
     }
 
-    fn probes_reach(&self, address: SocketAddr, listen: &Listen) -> bool {
+    fn probes_reach(&self, address: &Address, listen: &Listen) -> bool {
         let udp = match self.check {
             Check::None => return false,
             Check::Udp(_) => true,
@@ -85,18 +81,25 @@ impl OwnListeners<'_> {
     }
 
     /// Whether what is sent to the address comes in at the listener.
-    pub(super) fn leads_to(&self, address: SocketAddr, listen: &Listen) -> bool {
-        let port = listen.address.port();
-        if address.port() != port {
+    pub(super) fn leads_to(&self, address: &Address, listen: &Listen) -> bool {
+        match (&listen.address, address) {
+            (Address::Ip(at), Address::Ip(to)) => self.reaches(*to, *at, listen),
+            (at, to) => at == to,
+        }
+    }
+
+    fn reaches(&self, to: SocketAddr, at: SocketAddr, listen: &Listen) -> bool {
+        let port = at.port();
+        if to.port() != port {
             return false;
         }
         let is_udp = |listen: &Listen| listen.protocol.is_udp();
         let has_own_ipv4 = || {
             let mut like_it = self.listeners.iter().filter(|it| is_udp(it) == is_udp(listen));
-            like_it.any(|it| it.address.port() == port && it.address.is_ipv4())
+            like_it.any(|it| it.address.port() == Some(port) && it.address.is_ipv4())
         };
-        let to = address.ip().to_canonical();
-        match (listen.address.ip().to_canonical(), to) {
+        let to = to.ip().to_canonical();
+        match (at.ip().to_canonical(), to) {
             (at, to) if at == to => true,
             (at, _) if !at.is_unspecified() => false,
             (IpAddr::V4(_), IpAddr::V6(_)) => false,
@@ -107,7 +110,7 @@ impl OwnListeners<'_> {
     }
 }
 
-fn where_we_are(found: SocketAddr, listen: &Listen, so: &str) -> Phrase {
+fn where_we_are(found: &Address, listen: &Listen, so: &str) -> Phrase {
     let at = format!("{}://{}", listen.protocol, listen.address);
     let found = Phrase::from(format!("{found}, where ")).setting(SettingKey::LISTEN, at);
     found.text(format!(" listens: {so}"))
@@ -124,6 +127,10 @@ mod tests {
             check,
             is_of_this_machine: |address| address.is_loopback(),
         }
+    }
+
+    fn at(text: &str) -> Address {
+        text.parse::<SocketAddr>().expect("an address").into()
     }
 
     #[test]
@@ -144,10 +151,10 @@ mod tests {
         ];
         for (address, listener, expected) in table {
             let all = [Listen::parse(listener).unwrap()];
-            let leads = own(&all, &Check::Tcp).leads_to(address.parse().unwrap(), &all[0]);
+            let leads = own(&all, &Check::Tcp).leads_to(&at(address), &all[0]);
             assert_eq!(leads, expected, "{address} {listener}");
         }
-        let to = "127.0.0.1:80".parse().unwrap();
+        let to = &at("127.0.0.1:80");
         let all = ["[::]:80", "192.0.2.1:80"].map(|at| Listen::parse(at).unwrap());
         assert!(!own(&all, &Check::Tcp).leads_to(to, &all[0]));
         // One for datagrams takes no connections away.
@@ -170,7 +177,7 @@ mod tests {
         for (listener, check, expected) in table {
             let all = [Listen::parse(listener).unwrap()];
             let spec = BackendSpec::parse("127.0.0.1:9,check-port=80").unwrap();
-            let at = "127.0.0.1:9".parse().unwrap();
+            let at = &at("127.0.0.1:9");
             for setting in [SettingKey::BACKEND, SettingKey::ROUTE] {
                 let told = own(&all, &check).complaint(setting, &spec, at);
                 assert_eq!(told.is_some(), expected, "{listener} {check}");

@@ -237,7 +237,7 @@ impl RoutePlan {
             }
         };
         let known = &mut self.backends[place];
-        if (&known.host, known.port) != (&spec.host, spec.port) {
+        if known.at != spec.at {
             let found = format!("the name {} at two addresses", quoted(&spec.name));
             return Err(Wrong::saying(found, "names that differ, set by ,name=NAME"));
         }

@@ -32,7 +32,7 @@ pub fn fill_in(config: &mut Config, complaints: &Complaints) {
     if config.process.demo {
         if config.listeners.is_empty() && !complaints.has_failed(SettingKey::LISTEN) {
             let address = limits::DEMO_LISTEN;
-            let listen = |protocol| Listen { protocol, address };
+            let listen = |protocol| Listen::at(protocol, address);
             config.listeners.extend([Protocol::Http, Protocol::Udp].map(listen));
         }
         if check_http_listener(config).is_ok() {

@@ -152,7 +152,7 @@ pub(super) fn as_listener(admin: &AdminSettings) -> Option<ListenerSpec> {
     admin.listen.iter().find(|it| is_tls(it))?;
     let address = SocketAddr::from(([127, 0, 0, 1], 0));
     let settings = ListenerSettings { tls: admin.tls.clone(), ..ListenerSettings::DEFAULT };
-    let listen = Listen { protocol: Protocol::Https, address };
+    let listen = Listen::at(Protocol::Https, address);
     Some(ListenerSpec { name: "admin".to_owned(), listen, settings })
 }
 

@@ -10,9 +10,8 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::net::SocketAddr;
 
-use crate::config::{Desired, ListenerSpec};
+use crate::config::{Address, Desired, ListenerSpec};
 
 /// What becomes of something that is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,10 +77,10 @@ impl Diff {
 }
 
 /// By what a listener is known again. With port 0 the system chose, and its name has to do.
-fn listener_key(listener: &ListenerSpec) -> (SocketAddr, bool, &str) {
-    let address = listener.listen.address;
+fn listener_key(listener: &ListenerSpec) -> (&Address, bool, &str) {
+    let address = &listener.listen.address;
     let is_udp = listener.listen.protocol.is_udp();
-    let name = if address.port() == 0 { &*listener.name } else { "" };
+    let name = if address.port() == Some(0) { &*listener.name } else { "" };
     (address, is_udp, name)
 }
 

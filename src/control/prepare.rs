@@ -5,19 +5,19 @@ mod own;
 
 use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use crate::access_log::AccessLog;
 use crate::backends::{ServerPlan, StickyKey};
 use crate::config::{
-    AccessLists, AccessLogPlace, Check, Complaint, Desired, Listen, PoolSpec, ProcessSettings,
-    SettingKey, Sticky, Subject, Tokens, io_words,
+    AccessLists, AccessLogPlace, Address, Check, Complaint, Desired, Listen, PoolSpec,
+    ProcessSettings, SettingKey, Sticky, Subject, Target, Tokens, io_words,
 };
 use crate::guard::ranges::Ranges;
 use crate::http::answer::content_type;
 use crate::limits::PAGE_BYTES_MAX;
+use crate::net::SocketFile;
 use crate::net::descriptors::Needs;
 use crate::net::tls::files::{self, Certificate, FileError};
 use crate::net::tls::server::Loading;
@@ -28,7 +28,7 @@ use super::diff::Diff;
 use super::resolve;
 use super::server_fates::ServerFates;
 use super::servers::{ServerList, ServerWanted, Servers};
-use super::socket::Socket;
+use super::socket::{self, Socket};
 use super::tls::TlsStore;
 use lists::ReadingLists;
 use own::Own;
@@ -42,11 +42,11 @@ pub struct Ground<'a> {
     /// The other files that were read for it.
     pub files: &'a ReadFiles,
     /// Where a listener really is, by its place in the list of those that were wanted.
-    pub address: &'a dyn Fn(usize) -> Option<SocketAddr>,
+    pub address: &'a dyn Fn(usize) -> Option<Address>,
     /// Whether a listener of ours that has not been closed yet has this port, for datagrams or not.
     pub holds: &'a dyn Fn(u16, bool) -> bool,
     /// The addresses of a host that runs already, by its name and port.
-    pub known: &'a dyn Fn(&str, u16) -> Option<Vec<SocketAddr>>,
+    pub known: &'a dyn Fn(&Target) -> Option<Vec<Address>>,
 }
 
 /// All that a change needs. To drop it undoes it: its sockets are closed, nothing has changed.
@@ -96,9 +96,11 @@ pub struct ReadFiles {
 /// A listener that is wanted.
 pub struct PreparedListener {
     /// Where it really is.
-    pub address: SocketAddr,
+    pub address: Address,
     /// Its socket, if it is new.
     pub socket: Option<Socket>,
+    /// How the file of its UNIX socket is to be, if it has one.
+    pub file: Option<SocketFile>,
 }
 
 /// A server that is wanted; of one that runs as it is wanted nothing is needed.
@@ -182,7 +184,7 @@ impl Ground<'_> {
             files: &ReadFiles::default(),
             address: &|_| None,
             holds: &|_, _| false,
-            known: &|_, _| None,
+            known: &|_| None,
         })
     }
 }
@@ -424,19 +426,23 @@ impl Preparing {
     fn bind(&mut self, ground: &Ground<'_>, at: usize) -> Step {
         let all = &self.found.desired.listeners;
         let wanted = &all[at];
+        let about = |it: Complaint| it.about(Subject::Listener(wanted.name.clone()));
+        let file = match wanted.listen.address {
+            Address::Unix(_) => noted(socket::file_of(wanted).map_err(about), &mut self.errors),
+            Address::Ip(_) => None,
+        };
         let before = self.found.diff.listeners.wanted[at].before();
         let before = before.and_then(|at| (ground.address)(at));
         let socket = match before {
             None if self.purpose == Purpose::ToRun => {
-                let bound = Socket::bind(&wanted.listen, all, ground.holds);
-                let about = |it: Complaint| it.about(Subject::Listener(wanted.name.clone()));
+                let bound = Socket::bind(wanted, file.as_ref(), all, ground.holds);
                 noted(bound.map_err(about), &mut self.errors)
             }
             _ => None,
         };
         let bound = socket.as_ref().map(Socket::address);
-        let address = before.or(bound).unwrap_or(wanted.listen.address);
-        self.found.listeners.push(PreparedListener { address, socket });
+        let address = before.or(bound).unwrap_or_else(|| wanted.listen.address.clone());
+        self.found.listeners.push(PreparedListener { address, socket, file });
         Step::Bind(at + 1)
     }
 
@@ -456,7 +462,7 @@ impl Preparing {
         let plan = if before.is_some_and(is_same) && !is_outdated {
             None
         } else {
-            let known = (ground.known)(&wanted.spec.host, wanted.spec.port);
+            let known = (ground.known)(&wanted.spec.at);
             let plan = resolve::plan(&wanted, known.as_deref(), &self.found.store);
             noted(plan.map_err(|it| it.about(subject(&wanted))), &mut self.errors)
         };
@@ -464,7 +470,7 @@ impl Preparing {
             Some(plan) => plan.addresses.clone(),
             None => known_name(ground, &wanted),
         };
-        let complaint = addresses.into_iter().find_map(|at| self.own.complaint(&wanted, at));
+        let complaint = addresses.iter().find_map(|at| self.own.complaint(&wanted, at));
         self.errors.extend(complaint);
         self.found.servers.push(PreparedServer { plan, is_outdated });
         Step::Server(at + 1)
@@ -556,10 +562,9 @@ fn sticky_key(pool: &PoolSpec) -> Result<Option<StickyKey>, Complaint> {
 }
 
 /// Where a server that stays is, if it has a name: what an address alone tells was asked before.
-fn known_name(ground: &Ground<'_>, wanted: &ServerWanted<'_>) -> Vec<SocketAddr> {
-    let host = &wanted.spec.host;
-    let has_name = host.parse::<IpAddr>().is_err();
-    let known = has_name.then(|| (ground.known)(host, wanted.spec.port)).flatten();
+fn known_name(ground: &Ground<'_>, wanted: &ServerWanted<'_>) -> Vec<Address> {
+    let has_name = wanted.spec.at.name().is_some();
+    let known = has_name.then(|| (ground.known)(&wanted.spec.at)).flatten();
     known.unwrap_or_default()
 }
 

@@ -1,12 +1,13 @@
 //! Where backends are: the addresses of their names.
 
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::net::ToSocketAddrs;
 
 use log::warn;
 
 use crate::backends::{CheckRules, IdleRules, RiseFall, ServerPlan};
 use crate::config::{
-    BackendSpec, Check, Complaint, Phrase, SendProxy, SettingKey, host_text, v1_for_datagrams,
+    Address, BackendSpec, Check, Complaint, Phrase, SendProxy, SettingKey, Target, host_text,
+    v1_for_datagrams,
 };
 use crate::limits::BACKEND_ADDRESSES_MAX;
 use crate::net::tls::client::ClientTls;
@@ -17,29 +18,28 @@ use super::tls::TlsStore;
 /// What is known of a server once its name is looked up; `known` are its addresses, if they are.
 pub(super) fn plan(
     wanted: &ServerWanted<'_>,
-    known: Option<&[SocketAddr]>,
+    known: Option<&[Address]>,
     store: &TlsStore,
 ) -> Result<ServerPlan, Complaint> {
     let spec = wanted.spec;
-    let complaint = |why: Phrase| {
-        Complaint::of(SettingKey::BACKEND, format!("{}:{}", spec.host, spec.port), why)
-    };
+    let complaint = |why: Phrase| Complaint::of(SettingKey::BACKEND, spec.at.to_string(), why);
     // Files and flags were asked already; what was told while it runs was not.
     if spec.proxy == Some(SendProxy::V1) && wanted.is_for_datagrams() {
         let why = v1_for_datagrams(&spec.name);
         return Err(Complaint::of(SettingKey::BACKEND, &*spec.name, why));
     }
     let (dial, probe_dial) = dials(wanted, store).ok_or_else(|| {
-        let why = Phrase::from(format!("'{}' is no name for TLS; ,", spec.host));
+        let name = spec.tls.as_deref().unwrap_or_default();
+        let why = Phrase::from(format!("'{name}' is no name for TLS; ,"));
         complaint(why.setting(TlsStore::NAME, "NAME").text(" gives one"))
     })?;
     let addresses = match known {
         Some(known) => known.to_vec(),
-        None => look_up(spec).map_err(|why| complaint(why.into()))?,
+        None => all_addresses(spec).map_err(|why| complaint(why.into()))?,
     };
     Ok(ServerPlan {
         name: spec.name.clone(),
-        host: spec.host.clone(),
+        at: spec.at.clone(),
         addresses,
         max_connections: spec.max_connections,
         check_port: spec.check_port,
@@ -54,28 +54,34 @@ pub(super) fn plan(
 
 /// Why the host of a backend cannot be found, if it cannot.
 pub fn missing_host(spec: &BackendSpec) -> Option<String> {
-    spec.host.parse::<IpAddr>().err()?;
-    look_up(spec).err()
+    spec.at.name()?;
+    all_addresses(spec).err()
+}
+
+fn all_addresses(spec: &BackendSpec) -> Result<Vec<Address>, String> {
+    match &spec.at {
+        Target::Host { host, port } => look_up(host, *port, &spec.name),
+        Target::Unix(name) => Ok(vec![Address::Unix(name.clone())]),
+    }
 }
 
 /// All addresses of a name are candidates.
-fn look_up(spec: &BackendSpec) -> Result<Vec<SocketAddr>, String> {
-    let found = (spec.host.as_str(), spec.port).to_socket_addrs();
-    let found = found.map_err(|error| format!("cannot find the host '{}': {error}", spec.host));
-    let mut addresses: Vec<SocketAddr> = Vec::new();
-    for address in found? {
+fn look_up(host: &str, port: u16, name: &str) -> Result<Vec<Address>, String> {
+    let found = (host, port).to_socket_addrs();
+    let found = found.map_err(|error| format!("cannot find the host '{host}': {error}"));
+    let mut addresses: Vec<Address> = Vec::new();
+    for address in found?.map(Address::Ip) {
         if !addresses.contains(&address) {
             addresses.push(address);
         }
     }
     if addresses.is_empty() {
-        return Err(format!("the host '{}' has no address", spec.host));
+        return Err(format!("the host '{host}' has no address"));
     }
     if addresses.len() > BACKEND_ADDRESSES_MAX {
         let count = addresses.len();
         warn!(
-            "backend {} has {count} addresses: the first {BACKEND_ADDRESSES_MAX} are used",
-            spec.name
+            "backend {name} has {count} addresses: the first {BACKEND_ADDRESSES_MAX} are used"
         );
         addresses.truncate(BACKEND_ADDRESSES_MAX);
     }
@@ -99,10 +105,11 @@ fn probe_host(wanted: &ServerWanted<'_>, tls: bool) -> String {
         return host.clone();
     }
     let spec = wanted.spec;
+    let Target::Host { host, port } = &spec.at else { return "localhost".to_owned() };
     // The zone of a link-local address is of use on this machine alone.
-    let name = spec.host.split('%').next().unwrap_or_default();
+    let name = host.split('%').next().unwrap_or_default();
     let host = host_text(name);
-    let port = spec.check_port.unwrap_or(spec.port);
+    let port = spec.check_port.unwrap_or(*port);
     let usual = if tls { 443 } else { 80 };
     if port == usual { host } else { format!("{host}:{port}") }
 }
@@ -123,7 +130,9 @@ fn dials(
         Check::None | Check::Tcp | Check::Udp(_) => None,
         Check::Text(_) | Check::Load(_) => dial.clone().map(ClientTls::without_client),
         Check::Http(_) => dial.clone(),
-        Check::Https(_) if dial.is_none() => Some(roots.dial(&wanted.spec.host, &[])?),
+        Check::Https(_) if dial.is_none() => {
+            Some(roots.dial(wanted.spec.at.name_for_tls()?, &[])?)
+        }
         Check::Https(_) => dial.clone(),
     };
     Some((dial, probe_dial))

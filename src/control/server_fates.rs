@@ -11,6 +11,7 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, RandomState};
 
+use crate::config::Target;
 use crate::limits::RELOAD_SERVERS_AT_ONCE;
 
 use super::diff::{Fate, Fates};
@@ -130,8 +131,8 @@ fn some(from: usize, servers: Servers<'_>, mut what: impl FnMut(usize, &ServerWa
     (from..end).for_each(|at| what(at, &servers.at(at)));
 }
 
-fn address<'a>(server: &ServerWanted<'a>) -> (&'a str, u16) {
-    (&server.spec.host, server.spec.port)
+fn address<'a>(server: &ServerWanted<'a>) -> &'a Target {
+    &server.spec.at
 }
 
 /// The places of servers by something that several may have in common. Of that only its hash is

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::backends::SeatPlan;
-use crate::config::{BackendSpec, BackendTls, CheckSettings, Desired, SendProxy};
+use crate::config::{BackendSpec, BackendTls, CheckSettings, Desired, SendProxy, Target};
 
 /// Which backends are which servers, by their places in a desired state: found once for each.
 #[derive(Debug, Clone, Default)]
@@ -71,7 +71,7 @@ pub struct ServerFacts<'a> {
 type AlpnNames<'a> = &'a [String];
 
 /// By what a server is known again.
-pub type ServerKey<'a> = (&'a str, &'a str, u16);
+pub type ServerKey<'a> = (&'a str, &'a Target);
 
 impl<'a> ServerWanted<'a> {
     /// Its name, host and port.
@@ -253,7 +253,7 @@ fn is_same<T: PartialEq + ?Sized>(one: &T, other: &T) -> bool {
 }
 
 fn key(spec: &BackendSpec) -> ServerKey<'_> {
-    (&spec.name, &spec.host, spec.port)
+    (&spec.name, &spec.at)
 }
 
 /// Of each pool the first listener with names of ALPN that leads to it.

@@ -3,8 +3,10 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
-use crate::config::{Complaint, Listen, ListenerSpec, SettingKey, io_words};
-use crate::net::{DatagramListener, Families, StreamListener};
+use crate::config::{Address, Complaint, ListenerSpec, SettingKey, UnixName, io_words};
+use crate::net::{DatagramListener, Families, SocketFile, StreamListener};
+
+use super::owner;
 
 /// A socket that is bound.
 pub enum Socket {
@@ -15,41 +17,83 @@ pub enum Socket {
 }
 
 impl Socket {
-    pub(super) fn address(&self) -> SocketAddr {
+    pub(super) fn address(&self) -> Address {
         match self {
-            Socket::Stream(listener) => listener.address(),
-            Socket::Datagram(listener) => listener.address(),
+            Socket::Stream(listener) => listener.address().clone(),
+            Socket::Datagram(listener) => listener.address().into(),
         }
     }
 
-    /// One for a listener, which is one of `all`; `holds` says whether a listener of ours has a
+    /// One for a listener, which is one of `all`; its file, if it has one, is to be like `file`;
+    /// `holds` says whether a listener of ours has a
     /// port. `[::]` takes IPv4 clients too, unless another listener has the same port for them.
     pub(super) fn bind(
-        listen: &Listen,
+        wanted: &ListenerSpec,
+        file: Option<&SocketFile>,
         all: &[ListenerSpec],
         holds: &dyn Fn(u16, bool) -> bool,
     ) -> Result<Socket, Complaint> {
-        let address = listen.address;
-        let is_udp = listen.protocol.is_udp();
-        let taken = |other: &ListenerSpec| {
-            let listen = &other.listen;
-            listen.address.is_ipv4()
-                && listen.protocol.is_udp() == is_udp
-                && listen.address.port() == address.port()
-                && address.port() != 0
-        };
-        let is_shared = address.ip() == IpAddr::from([0u16; 8]) && all.iter().any(taken);
-        let families = if is_shared { Families::V6 } else { Families::Both };
-        let bound = if is_udp {
-            DatagramListener::bind(address, families).map(Socket::Datagram)
-        } else {
-            StreamListener::bind(address, families).map(Socket::Stream)
-        };
-        bound.map_err(|error| {
-            let is_ours = holds(address.port(), is_udp);
-            cannot_listen(address, is_udp, is_ours, &error)
-        })
+        let is_udp = wanted.listen.protocol.is_udp();
+        match &wanted.listen.address {
+            Address::Ip(address) => {
+                let families = families(*address, is_udp, all);
+                let bound = if is_udp {
+                    DatagramListener::bind(*address, families).map(Socket::Datagram)
+                } else {
+                    StreamListener::bind(*address, families).map(Socket::Stream)
+                };
+                bound.map_err(|error| {
+                    let is_ours = holds(address.port(), is_udp);
+                    cannot_listen(*address, is_udp, is_ours, &error)
+                })
+            }
+            Address::Unix(name) => {
+                let as_asked = SocketFile { mode: wanted.settings.socket_mode, owner: None };
+                let bound = StreamListener::bind_unix(name, file.unwrap_or(&as_asked));
+                bound.map(Socket::Stream).map_err(|error| cannot_listen_at(name, &error))
+            }
+        }
     }
+}
+
+fn families(address: SocketAddr, is_udp: bool, all: &[ListenerSpec]) -> Families {
+    let taken = |other: &ListenerSpec| {
+        let listen = &other.listen;
+        listen.address.is_ipv4()
+            && listen.protocol.is_udp() == is_udp
+            && listen.address.port() == Some(address.port())
+            && address.port() != 0
+    };
+    let is_shared = address.ip() == IpAddr::from([0u16; 8]) && all.iter().any(taken);
+    if is_shared { Families::V6 } else { Families::Both }
+}
+
+/// Permission and owner of the file of a listener's UNIX socket.
+pub(super) fn file_of(wanted: &ListenerSpec) -> Result<SocketFile, Complaint> {
+    let settings = &wanted.settings;
+    let owner = settings.socket_owner.as_ref().map(owner::look_up).transpose();
+    let about = |why: String| {
+        let text = settings.socket_owner.as_ref().map(ToString::to_string).unwrap_or_default();
+        Complaint::of(SettingKey::SOCKET_OWNER, text, why)
+    };
+    Ok(SocketFile { mode: settings.socket_mode, owner: owner.map_err(about)? })
+}
+
+fn cannot_listen_at(name: &UnixName, error: &io::Error) -> Complaint {
+    let why = match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            "somebody listens there; stop who uses it, or choose another path".to_owned()
+        }
+        io::ErrorKind::AlreadyExists => {
+            "a file is there that is no socket; remove it, or choose another path".to_owned()
+        }
+        io::ErrorKind::NotFound => "its directory is not there; make it first".to_owned(),
+        io::ErrorKind::PermissionDenied => {
+            "not allowed to make or to replace the file there, or to give it away".to_owned()
+        }
+        _ => io_words(error),
+    };
+    Complaint::of(SettingKey::LISTEN, name.to_string(), why)
 }
 
 fn cannot_listen(

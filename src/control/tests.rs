@@ -206,9 +206,9 @@ fn the_roots_for_backends_are_read_again() {
             files: &ReadFiles::default(),
             servers: first.wanted(),
             store: &first.store,
-            address: &|_| Some("127.0.0.1:1".parse().unwrap()),
+            address: &|_| Some(std::net::SocketAddr::from(([127, 0, 0, 1], 1)).into()),
             holds: &|_, _| false,
-            known: &|_, _| None,
+            known: &|_| None,
         };
         prepare(&ground, wanted.clone()).map(|it| {
             let PreparedServer { plan, is_outdated } = &it.servers[0];

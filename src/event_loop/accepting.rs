@@ -12,7 +12,7 @@ use crate::limits::{
     ACCEPT_PAUSE, ACCEPTS_PER_BUSY_TURN, ACCEPTS_PER_TURN, EXHAUSTION_WARNINGS, OVERLAP_MAX,
     STEP_TIME,
 };
-use crate::net::{Accepted, Fault, Stream};
+use crate::net::{Accepted, Fault, Peer, Stream};
 use crate::relay::{Arrival, Pair};
 use crate::services::{Listener, ListenerSocket};
 
@@ -230,7 +230,7 @@ impl EventLoop {
         self.cx.stats.open += 1;
         self.pair_number = self.pair_number.wrapping_add(1);
         let number = self.pair_number;
-        debug!("pair {number}: accepted {address}");
+        debug!("pair {number}: accepted {}", Peer::from(address));
         let arrival = Arrival { number, listener: id, home, socket: stream, address };
         let cx = &mut self.cx;
         let key = self.pairs.insert_with(|key| {

@@ -141,7 +141,10 @@ impl EventLoop {
         let all = desired.listeners.iter().zip(&diff.listeners.wanted).zip(prepared);
         for ((spec, fate), prepared) in all {
             let id = match (fate.before(), prepared.socket) {
-                (Some(at), _) => Ok(old.listeners[at]),
+                (Some(at), _) => {
+                    self.give_file(old.listeners[at], spec, prepared.file);
+                    Ok(old.listeners[at])
+                }
                 (None, Some(socket)) => self.open_listener(desired, spec, socket),
                 // because: one that is new has a socket.
                 (None, None) => Err(io::ErrorKind::NotFound.into()),

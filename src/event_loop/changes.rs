@@ -11,12 +11,12 @@
 
 use std::io;
 
-use log::debug;
+use log::{debug, warn};
 
 use crate::backends::{PoolPlan, ServerPlan};
-use crate::config::{CheckSettings, UdpSettings};
+use crate::config::{CheckSettings, ListenerSettings, ListenerSpec, UdpSettings};
 use crate::event::{ListenerId, Owner, PoolId, ServerId};
-use crate::net::{DatagramListener, StreamListener};
+use crate::net::{DatagramListener, SocketFile, StreamListener};
 use crate::services::{
     Accepting, Intake, Listener, ListenerPlan, ListenerSocket, Receiving, Service,
 };
@@ -30,7 +30,7 @@ impl EventLoop {
         listener: StreamListener,
         plan: ListenerPlan,
     ) -> io::Result<ListenerId> {
-        let address = listener.address();
+        let address = listener.address().clone();
         let timers = &mut self.cx.timers;
         let id = self.cx.listeners.insert_with(|id| {
             let timer = timers.create(Owner::Listener(id));
@@ -63,7 +63,7 @@ impl EventLoop {
     ) -> io::Result<ListenerId> {
         let address = listener.address();
         let receiving = Receiving { listener, is_queued: false, transmits: Vec::new() };
-        let listener = Listener::new(plan, address, ListenerSocket::Datagram(receiving));
+        let listener = Listener::new(plan, address.into(), ListenerSocket::Datagram(receiving));
         let id = self.cx.listeners.insert(listener);
         let registered = self.udp.add_listener(id, udp, &mut self.cx);
         self.undo_on_error(id, registered)
@@ -73,6 +73,23 @@ impl EventLoop {
     pub fn change_datagram_listener(&mut self, id: ListenerId, settings: &UdpSettings) {
         self.udp.change_listener(id, settings, &mut self.cx);
         self.arm_flows();
+    }
+
+    /// The file of a UNIX socket that stays is as it is wanted from now on.
+    pub(super) fn give_file(
+        &mut self,
+        id: ListenerId,
+        spec: &ListenerSpec,
+        file: Option<SocketFile>,
+    ) {
+        let Some(file) = file else { return };
+        let Some(listener) = self.cx.listeners.get_mut(id) else { return };
+        let terms = |it: &ListenerSettings| (it.socket_mode, it.socket_owner.clone());
+        let is_same = terms(&listener.settings) == terms(&spec.settings);
+        let Some(accepting) = listener.accepting().filter(|_| !is_same) else { return };
+        if let Err(error) = accepting.listener.change_file(&file) {
+            warn!("{}: its file stays as it is: {error}", spec.listen.address);
+        }
     }
 
     fn undo_on_error(

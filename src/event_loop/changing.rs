@@ -449,7 +449,7 @@ impl EventLoop {
         let listeners = &self.cx.listeners;
         let address = |at: usize| {
             let listener = listeners.get(*self.directory.listeners.get(at)?)?;
-            Some(listener.address)
+            Some(listener.address.clone())
         };
         let holds = |port: u16, is_udp: bool| {
             let has_it = |it: &Listener| {
@@ -458,7 +458,7 @@ impl EventLoop {
                     ListenerSocket::Datagram(_) => is_udp,
                     ListenerSocket::Closed => false,
                 };
-                is_such && it.address.port() == port
+                is_such && it.address.port() == Some(port)
             };
             listeners.iter().any(|(_, it)| has_it(it))
         };
@@ -468,7 +468,7 @@ impl EventLoop {
             files: &self.directory.files,
             address: &address,
             holds: &holds,
-            known: &|host, port| self.cx.backends.addresses_of(host, port),
+            known: &|at| self.cx.backends.addresses_of(at),
         })
     }
 

@@ -294,7 +294,7 @@ impl Reader<'_> {
         // What is said of TLS depends on the rest.
         let depends = |it: &BackendOption<'_>| matches!(it.key, "tls" | "sni" | "proxy_tlvs");
         for option in options.iter().filter(|it| !depends(it)) {
-            let alone = format!("{},{}", bare.address(), option.text);
+            let alone = format!("{},{}", bare.at, option.text);
             self.good(BackendSpec::parse(&alone), option.at);
         }
     }

@@ -302,7 +302,7 @@ fn field_edits(edits: &[FieldEdit]) -> String {
 }
 
 fn backend(spec: &BackendSpec) -> String {
-    let address = spec.address();
+    let address = spec.at.to_string();
     let mut parts = vec![format!("address = {}", string(&address))];
     if spec.name != address {
         parts.push(format!("name = {}", string(&spec.name)));
@@ -331,7 +331,7 @@ fn backend(spec: &BackendSpec) -> String {
     }
     if let Some(name) = &spec.tls {
         parts.push("tls = true".to_owned());
-        if *name != spec.host {
+        if Some(&**name) != spec.at.name_for_tls() {
             parts.push(format!("sni = {}", string(name)));
         }
     }

@@ -113,20 +113,18 @@ fn every_flag_reaches_its_field() {
          --check http:/x --check-interval 10ms --check-timeout=1ms --rise 1 --fall 1000 \
          --all-down spread --connect-timeout 1.5s --retries 0 --retry-budget 35% --idle-timeout 2h \
          --half-close-timeout 1m --slow-start 10s --on-down close --on-removed close \
-         --register --on-lapse keep \
-         --on-listener-removed keep \
+         --register --on-lapse keep --on-listener-removed keep \
          --max-connections 7 --drain-delay 8s --drain-timeout 0s \
          --seed 18446744073709551615 --log-level trace \
          --tls-handshake-timeout 4s --tcp-keepalive 5s \
          --backend-idle 1ms --backend-idle-connections 0 --header-timeout 1s \
          --keep-alive 2s --server-timeout 3s --abort-on-close off --max-body 10m \
-         --limit-bandwidth 2m/s --limit-flows 9 \
-         --limit-datagram-rate 8/s --limit-datagram-total 9/s \
-         --max-request-time 5m --max-connection-time 2h \
-         --min-rate 1k/s,after=5s \
+         --limit-bandwidth 2m/s --limit-flows 9 --limit-datagram-rate 8/s \
+         --limit-datagram-total 9/s \
+         --max-request-time 5m --max-connection-time 2h --min-rate 1k/s,after=5s \
          --trusted-proxies 10.0.0.0/8,::1 --trusted-proxies fd00::/8 --access-log - \
          --access-log-format haproxy --log-format json --guard-dry-run all --queue 5 \
-         --queue-timeout 6s --queue-order fifo \
+         --socket-mode 0600 --socket-owner www-data:33 --queue-timeout 6s --queue-order fifo \
          --proxy-protocol 192.0.2.0/24,::1 \
          --state-file /run/state");
     assert_eq!(config.listeners.len(), 2);
@@ -136,6 +134,8 @@ fn every_flag_reaches_its_field() {
         process: every_process_setting(),
         listeners: config.listeners.clone(),
         listener: ListenerSettings {
+            socket_mode: 0o600,
+            socket_owner: Some(crate::config::SocketOwner::parse("www-data:33").unwrap()),
             terms: LimitTerms::SAME,
             header_timeout: Duration::from_secs(1),
             keep_alive: Duration::from_secs(2),
@@ -356,9 +356,9 @@ fn datagrams_alone_are_not_probed_by_connects() {
 fn the_demo_needs_nothing_and_may_listen_elsewhere() {
     let config = run("--demo");
     assert!(config.process.demo && config.backends.is_empty());
-    assert_eq!(config.listeners[0].address, limits::DEMO_LISTEN);
+    assert_eq!(config.listeners[0].address, limits::DEMO_LISTEN.into());
     assert_eq!(config.listeners[0].protocol, Protocol::Http);
-    assert_eq!(config.listeners[1].address, limits::DEMO_LISTEN);
+    assert_eq!(config.listeners[1].address, limits::DEMO_LISTEN.into());
     assert_eq!(config.listeners[1].protocol, Protocol::Udp);
     assert_eq!(config.service.health_path.as_deref(), Some("/health"));
     assert_eq!(config.service.stats_path.as_deref(), Some("/stats"));
@@ -373,7 +373,7 @@ fn the_demo_needs_nothing_and_may_listen_elsewhere() {
     assert_eq!((config.service.health_path, config.service.stats_path), (None, None));
     let config = run("--demo -l 127.0.0.1:0");
     assert_eq!(config.listeners.len(), 1);
-    assert_eq!(config.listeners[0].address.port(), 0);
+    assert_eq!(config.listeners[0].address.port(), Some(0));
 }
 
 /// What [`Take`](row::Take) promises: a flag that lacks its value swallows the next flag,

@@ -1,13 +1,13 @@
 //! One run of a probe: a question on its way to a server, and what came back so far.
 
 use std::io;
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use mio::Registry;
 use mio::event::Event;
 
 use crate::backends::{Course, Server};
+use crate::config::Address;
 use crate::event::Owner;
 use crate::limits::CHECK_ANSWER_BYTES_MAX;
 use crate::net::{Connect, DatagramSocket, Fault, Received, Sent, Socket, Stream};
@@ -55,14 +55,13 @@ impl ProbeSocket {
     /// A stream that is being connected; or a datagram that is on its way.
     pub fn open(
         to: &Server,
-        address: SocketAddr,
+        address: &Address,
         datagram: Option<&[u8]>,
     ) -> Result<ProbeSocket, Fault> {
         let Some(datagram) = datagram else {
             let mut stream = Stream::connect(address, to.probe_dial.as_ref(), None)?;
             if to.proxy.is_some()
-                && let Some(header) =
-                    to.own_header(stream.local_address().ok().or(Some(address)), address)
+                && let Some(header) = to.own_header(stream.local_address().ok(), address)
             {
                 stream.begin_with(header);
             }

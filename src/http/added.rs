@@ -127,6 +127,7 @@ texts! { REQUEST_TEXTS:
     FORWARDED_HOST = b"\r\nX-Forwarded-Host: ";
     FORWARDED_PORT = b"\r\nX-Forwarded-Port: ";
     FORWARDED = b"Forwarded: ";
+    UNKNOWN_CLIENT = b"unknown";
     FORWARDED_NODE = b"for=";
     FORWARDED_NODE_IPV6 = b"for=\"[";
     FORWARDED_NODE_IPV6_END = b"]\"";

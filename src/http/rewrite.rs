@@ -10,7 +10,6 @@
 //!                                                         Via: 1.1 pointsman
 //! ```
 
-use std::fmt::Write;
 use std::net::IpAddr;
 
 use super::Span;
@@ -20,6 +19,7 @@ use super::edits::{RequestEdits, ResponseEdits, name_of};
 use super::fields::{Field, FieldKind, Fields, cookie_pairs, is_named};
 use super::head::Version;
 use super::max_forwards;
+use super::nodes;
 use super::outgoing::Outgoing;
 use super::request::{Form, Method, RequestHead};
 use super::response::ResponseHead;
@@ -297,9 +297,10 @@ fn client_fields(
     if to.told.forwarded {
         forwarded(head, fields, input, to, out);
     }
-    if to.told.x_real_ip && !(to.trusted && fields.has(FieldKind::RealIp)) {
+    let is_told = to.client.is_unspecified() || to.trusted && fields.has(FieldKind::RealIp);
+    if to.told.x_real_ip && !is_told {
         out.text(added::REAL_IP);
-        address(to.client, out);
+        nodes::address(to.client, out);
         out.text(added::LINE_END);
     }
     if let Some(subject) = to.subject {
@@ -334,7 +335,7 @@ fn x_forwarded(
             out.text(b", ");
         }
     }
-    address(to.client, out);
+    nodes::client(to.client, out);
     let is_given = |kind| to.trusted && fields.has(kind);
     if !is_given(FieldKind::ForwardedProto) {
         out.text(match to.proto {
@@ -381,10 +382,10 @@ fn forwarded(
     }
     if to.client.to_canonical().is_ipv4() {
         out.text(added::FORWARDED_NODE);
-        address(to.client, out);
+        nodes::client(to.client, out);
     } else {
         out.text(added::FORWARDED_NODE_IPV6);
-        address(to.client, out);
+        nodes::address(to.client, out);
         out.text(added::FORWARDED_NODE_IPV6_END);
     }
     out.text(match to.proto {
@@ -408,30 +409,6 @@ fn request_id(added: &Added<'_>, out: &mut Outgoing) {
         out.text(added::REQUEST_ID);
         out.text(id.as_bytes());
         out.text(added::LINE_END);
-    }
-}
-
-/// Write an address without brackets and port; an IPv4-mapped one as IPv4.
-fn address(address: IpAddr, out: &mut Outgoing) {
-    match address.to_canonical() {
-        IpAddr::V4(address) => {
-            let mut text = [b'.'; 16];
-            let mut length = 0;
-            for octet in address.octets() {
-                for (divisor, least) in [(100, 100), (10, 10), (1, 0)] {
-                    if octet >= least {
-                        text[length] = b'0' + octet / divisor % 10;
-                        length += 1;
-                    }
-                }
-                length += 1;
-            }
-            out.text(&text[..length - 1]);
-        }
-        IpAddr::V6(address) => {
-            // because: writing to an Outgoing cannot fail.
-            let _ = write!(out, "{address}");
-        }
     }
 }
 

@@ -3,6 +3,10 @@
 /// Longest path of a UNIX socket, in bytes: `sun_path` of Linux has 108, one of them for the end.
 pub const UNIX_PATH_BYTES_MAX: usize = 107;
 
+/// Permission of the file of a listener's UNIX socket: everybody of this machine may connect, as at
+/// a port of TCP.
+pub const SOCKET_MODE_DEFAULT: u32 = 0o666;
+
 /// Most tokens of a file. All are walked for each request, at about 50 ns.
 pub const TOKENS_MAX: usize = 1024;
 

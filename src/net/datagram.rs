@@ -26,6 +26,7 @@ use mio::net::UdpSocket;
 use mio::{Interest, Registry};
 use socket2::{Domain, Protocol, SockRef, Type};
 
+use crate::config::Address;
 use crate::event::Owner;
 use crate::limits::{BUSY_BUFFER_BYTES, DATAGRAM_BUFFER_BYTES, PORTS_ASSUMED, SLOT_BYTES};
 
@@ -182,8 +183,9 @@ impl DatagramListener {
 }
 
 impl DatagramSocket {
-    /// A socket towards `address`. Nothing is sent.
-    pub fn connect(address: SocketAddr) -> Result<DatagramSocket, Fault> {
+    /// A socket towards `address`, which is one of a network. Nothing is sent.
+    pub fn connect(address: &Address) -> Result<DatagramSocket, Fault> {
+        let address = address.socket_address().ok_or(Fault::Unreachable)?;
         let socket = connected(address).map_err(|error| match error.kind() {
             // All ports of ours are taken, which says nothing of the peer.
             io::ErrorKind::WouldBlock => Fault::Exhausted,

@@ -2,35 +2,46 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use mio::net::TcpListener;
+use mio::net::{TcpListener, UnixListener};
 use mio::{Interest, Registry};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use socket2::{Domain, Protocol, Type};
+use socket2::{Domain, Protocol, SockRef, Type};
 
+use crate::config::{Address, UnixName};
 use crate::event::Owner;
 use crate::limits::{ACCEPT_TROUBLES_MAX, LISTEN_BACKLOG};
 
-use super::{Families, Stream};
+use super::unix::{self, OwnFile, SocketFile};
+use super::{Families, LOCAL_PEER, Stream};
 
 /// A listening socket. Accepted sockets inherit its TCP_NODELAY (Linux), which saves a system call
 /// for each.
 #[derive(Debug)]
 pub struct StreamListener {
-    socket: TcpListener,
-    address: SocketAddr,
+    socket: Listening,
+    address: Address,
     /// There may be connections to accept: set by an event, cleared by WouldBlock.
     ready: bool,
     /// So many in a row were in trouble of their own.
     troubles: u32,
 }
 
+#[derive(Debug)]
+enum Listening {
+    Tcp(TcpListener),
+    /// At a UNIX socket; abstract ones have no file.
+    Unix(UnixListener, Option<OwnFile>),
+}
+
 /// What an accept came to: what happened, not what to do about it.
 #[derive(Debug)]
 pub enum Accepted {
-    /// A client, with its address (IPv4-mapped IPv6 as IPv4).
+    /// A client, with its address (IPv4-mapped IPv6 as IPv4); [`LOCAL_PEER`] at a UNIX socket.
     Client(Stream, SocketAddr),
     /// Nobody is waiting; there will be an event.
     Nobody,
@@ -56,42 +67,86 @@ impl StreamListener {
         socket.bind(&address.into())?;
         socket.listen(LISTEN_BACKLOG)?;
         let socket = TcpListener::from_std(socket.into());
-        let address = socket.local_addr()?;
-        Ok(StreamListener { socket, address, ready: false, troubles: 0 })
+        let address = socket.local_addr()?.into();
+        Ok(StreamListener::new(Listening::Tcp(socket), address))
+    }
+
+    /// Listen at a UNIX socket, whose file, if it has one, is like this.
+    pub fn bind_unix(name: &UnixName, file: &SocketFile) -> io::Result<StreamListener> {
+        let socket = match name.path() {
+            Some(path) => {
+                let (socket, own) = unix::bind(path, file)?;
+                Listening::Unix(socket, Some(own))
+            }
+            None => Listening::Unix(unix::bind_abstract(name)?, None),
+        };
+        Ok(StreamListener::new(socket, Address::Unix(name.clone())))
+    }
+
+    fn new(socket: Listening, address: Address) -> StreamListener {
+        StreamListener { socket, address, ready: false, troubles: 0 }
+    }
+
+    /// The file of its UNIX socket, if it has one, is like this from now on.
+    pub fn change_file(&self, file: &SocketFile) -> io::Result<()> {
+        match &self.socket {
+            Listening::Unix(_, Some(own)) => own.become_like(file),
+            Listening::Unix(_, None) | Listening::Tcp(_) => Ok(()),
+        }
     }
 
     /// Let TCP ask clients that are silent for so long whether they are there: accepted sockets
     /// inherit it, which saves the system calls for each.
     pub fn set_keepalive(&self, after: Duration) {
-        super::keepalive::set(&self.socket, after);
+        if let Listening::Tcp(socket) = &self.socket {
+            super::keepalive::set(socket, after);
+        }
     }
 
     /// The address it really has.
-    pub fn address(&self) -> SocketAddr {
-        self.address
+    pub fn address(&self) -> &Address {
+        &self.address
     }
 
     /// Ask the poll to tell of clients.
     pub fn register(&mut self, registry: &Registry, owner: Owner) -> io::Result<()> {
-        registry.register(&mut self.socket, owner.into(), Interest::READABLE)
+        match &mut self.socket {
+            Listening::Tcp(it) => registry.register(it, owner.into(), Interest::READABLE),
+            Listening::Unix(it, _) => registry.register(it, owner.into(), Interest::READABLE),
+        }
     }
 
     /// Refuse whoever comes from now on, those too who wait to be accepted: on Linux a listening
-    /// socket that is shut for reading listens no more. HAProxy pauses its frontends so.
-    pub fn shut(&self) -> io::Result<()> {
-        socket2::SockRef::from(&self.socket).shutdown(std::net::Shutdown::Read)
+    /// socket that is shut for reading listens no more. HAProxy pauses its frontends so. A UNIX
+    /// socket could not listen again after that: its file is put aside instead.
+    pub fn shut(&mut self) -> io::Result<()> {
+        match &mut self.socket {
+            Listening::Tcp(socket) => {
+                SockRef::from(&*socket).shutdown(std::net::Shutdown::Read)
+            }
+            Listening::Unix(socket, file) => {
+                let file = file.as_mut().ok_or(io::ErrorKind::Unsupported)?;
+                let aside = aside(file.path());
+                file.move_to(&aside)?;
+                // They are connected, and would wait for ever.
+                let waiting = std::iter::repeat_with(|| socket.accept());
+                waiting.take_while(Result::is_ok).take(LISTEN_BACKLOG as usize).for_each(drop);
+                Ok(())
+            }
+        }
     }
 
     /// Listen again, at the same address: a port that was chosen by the system is not kept by a
     /// socket that is shut, and has to be asked for once more.
-    pub fn reopen(&self) -> io::Result<()> {
-        let socket = socket2::SockRef::from(&self.socket);
-        match socket.bind(&self.address.into()) {
-            // It is still bound.
-            Err(error) if error.kind() == io::ErrorKind::InvalidInput => {}
-            bound => bound?,
+    pub fn reopen(&mut self) -> io::Result<()> {
+        match (&mut self.socket, &self.address) {
+            (Listening::Tcp(socket), Address::Ip(address)) => listen_again(socket, *address),
+            (Listening::Unix(_, Some(file)), Address::Unix(name)) => match name.path() {
+                Some(path) => file.move_to(path),
+                None => Ok(()),
+            },
+            _ => Ok(()),
         }
-        socket.listen(LISTEN_BACKLOG)
     }
 
     /// An event said that somebody is waiting.
@@ -107,7 +162,11 @@ impl StreamListener {
     /// Ask whether somebody really waits, where nobody can be taken now: without this it is known
     /// only by accepting. Who comes later is told by an event.
     pub fn check(&mut self) {
-        let mut asked = [PollFd::new(&self.socket, PollFlags::IN)];
+        let socket = match &self.socket {
+            Listening::Tcp(socket) => socket.as_fd(),
+            Listening::Unix(socket, _) => socket.as_fd(),
+        };
+        let mut asked = [PollFd::from_borrowed_fd(socket, PollFlags::IN)];
         // On an error it is looked again later, as if somebody waited.
         let waits = poll(&mut asked, Some(&Timespec::default())).is_err()
             || !asked[0].revents().is_empty();
@@ -116,11 +175,19 @@ impl StreamListener {
 
     /// Take the next client.
     pub fn accept(&mut self) -> Accepted {
-        match self.socket.accept() {
-            Ok((socket, address)) => {
-                self.troubles = 0;
+        let accepted = match &self.socket {
+            Listening::Tcp(socket) => socket.accept().map(|(socket, address)| {
                 let address = SocketAddr::new(address.ip().to_canonical(), address.port());
-                Accepted::Client(Stream::accepted(socket), address)
+                (Stream::accepted(socket), address)
+            }),
+            Listening::Unix(socket, _) => socket
+                .accept()
+                .map(|(socket, _)| (Stream::accepted(unix::as_stream(socket)), LOCAL_PEER)),
+        };
+        match accepted {
+            Ok((stream, address)) => {
+                self.troubles = 0;
+                Accepted::Client(stream, address)
             }
             Err(error) => self.sort(error),
         }
@@ -149,6 +216,23 @@ impl StreamListener {
         self.troubles += 1;
         Accepted::GaveUp
     }
+}
+
+fn listen_again(socket: &TcpListener, address: SocketAddr) -> io::Result<()> {
+    let socket = SockRef::from(socket);
+    match socket.bind(&address.into()) {
+        // It is still bound.
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => {}
+        bound => bound?,
+    }
+    socket.listen(LISTEN_BACKLOG)
+}
+
+/// Where the file of a socket is while nobody may connect.
+fn aside(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".closed");
+    name.into()
 }
 
 /// Linux hands the network's trouble with a new connection to accept, and a firewall's refusal; the
@@ -236,13 +320,14 @@ mod tests {
 
     #[test]
     fn port_0_becomes_a_real_port() {
-        assert_ne!(listener().address().port(), 0);
+        assert_ne!(listener().address().port(), Some(0));
     }
 
     #[test]
     fn a_port_in_use_is_said_so() {
         let first = listener();
-        let second = StreamListener::bind(first.address(), Families::Both);
+        let address = first.address().socket_address().expect("an address");
+        let second = StreamListener::bind(address, Families::Both);
         assert_eq!(second.expect_err("taken").kind(), io::ErrorKind::AddrInUse);
     }
 }

@@ -1,19 +1,15 @@
 //! UNIX sockets: a listening one whose file has a permission, and the connections of those who may.
 
-use std::fs;
 use std::io::{self, ErrorKind, Read, Write};
-use std::os::fd::OwnedFd;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use mio::event::Event;
 use mio::net::{UnixListener, UnixStream};
 use mio::{Interest, Registry};
-use socket2::{Domain, SockAddr, Type};
 
 use crate::event::{Owner, Readiness};
-use crate::limits::LISTEN_BACKLOG;
 
+use super::unix::{self, OwnFile, SocketFile};
 use super::{Fault, Received, Sent};
 
 /// Who is at the other end, as the kernel says it, of the moment of the connect.
@@ -34,14 +30,6 @@ pub struct LocalListener {
     file: OwnFile,
     /// There may be connections to accept: set by an event, cleared by WouldBlock.
     ready: bool,
-}
-
-/// The file of a socket that we made, which goes with it.
-#[derive(Debug)]
-struct OwnFile {
-    path: PathBuf,
-    /// Device and inode.
-    id: (u64, u64),
 }
 
 /// What an accept came to.
@@ -69,22 +57,13 @@ impl LocalListener {
     /// Listen at this path, its file having this permission. A file that a process left behind is
     /// removed; one where somebody listens, or that is no socket, is not.
     pub fn bind(path: &Path, mode: u32) -> io::Result<LocalListener> {
-        remove_stale(path)?;
-        let socket = socket2::Socket::new(Domain::UNIX, Type::STREAM, None)?;
-        socket.set_nonblocking(true)?;
-        socket.bind(&SockAddr::unix(path)?)?;
-        // From here on, dropped on an error, it takes the file with it.
-        let file = OwnFile::at(path)?;
-        // Before it listens nobody can connect, whatever the permission is until now.
-        fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
-        socket.listen(LISTEN_BACKLOG)?;
-        let socket = std::os::unix::net::UnixListener::from(OwnedFd::from(socket));
-        Ok(LocalListener { socket: UnixListener::from_std(socket), file, ready: false })
+        let (socket, file) = unix::bind(path, &SocketFile { mode, owner: None })?;
+        Ok(LocalListener { socket, file, ready: false })
     }
 
     /// Where its file is.
     pub fn path(&self) -> &Path {
-        &self.file.path
+        self.file.path()
     }
 
     /// Ask the poll to tell of clients.
@@ -119,46 +98,6 @@ impl LocalListener {
                 Err(error) => return LocalAccepted::Failed(error),
             }
         }
-    }
-}
-
-impl OwnFile {
-    fn at(path: &Path) -> io::Result<OwnFile> {
-        let made = fs::symlink_metadata(path)?;
-        Ok(OwnFile { path: path.to_owned(), id: (made.dev(), made.ino()) })
-    }
-}
-
-impl Drop for OwnFile {
-    fn drop(&mut self) {
-        // Another process may have put its own there meanwhile.
-        if let Ok(there) = fs::symlink_metadata(&self.path)
-            && (there.dev(), there.ino()) == self.id
-        {
-            let _ = fs::remove_file(&self.path);
-        }
-    }
-}
-
-/// Remove the file of a socket at which nobody listens any more.
-fn remove_stale(path: &Path) -> io::Result<()> {
-    let there = match fs::symlink_metadata(path) {
-        Ok(there) => there,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(error),
-    };
-    if !there.file_type().is_socket() {
-        return Err(ErrorKind::AlreadyExists.into());
-    }
-    let probe = socket2::Socket::new(Domain::UNIX, Type::STREAM, None)?;
-    // Else it would wait where many wait already.
-    probe.set_nonblocking(true)?;
-    match probe.connect(&SockAddr::unix(path)?) {
-        Err(error) if error.kind() == ErrorKind::ConnectionRefused => fs::remove_file(path),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        Err(error) if error.kind() == ErrorKind::PermissionDenied => Err(error),
-        // It is there, or would be if fewer were waiting.
-        Ok(()) | Err(_) => Err(ErrorKind::AddrInUse.into()),
     }
 }
 
@@ -262,7 +201,10 @@ impl LocalStream {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
     use std::os::unix::net::UnixStream as Client;
+    use std::path::PathBuf;
     use std::sync::atomic::{AtomicU32, Ordering};
     use std::time::{Duration, Instant};
 

@@ -15,6 +15,7 @@ use mio::event::Event;
 use mio::net::TcpStream;
 use rustls::ServerConfig;
 
+use crate::config::Address;
 use crate::event::Owner;
 
 use super::tls::client::ClientTls;
@@ -61,7 +62,7 @@ impl Stream {
     /// A socket that is being connected to `address`, and through TLS if a dial is given; for a
     /// client that chose `alpn` to be spoken inside, or nothing.
     pub fn connect(
-        address: SocketAddr,
+        address: &Address,
         dial: Option<&ClientTls>,
         alpn: Option<&[u8]>,
     ) -> Result<Stream, Fault> {

@@ -25,9 +25,11 @@ use socket2::SockRef;
 #[cfg(target_os = "linux")]
 use uapi::c::{SO_RCVLOWAT, SOL_SOCKET};
 
+use crate::config::Address;
 use crate::event::{Owner, Readiness};
 
 use super::room::{bound_receive_queue, bound_send_queue, taken_by_peer};
+use super::unix;
 use super::{Fault, Pipe, Received, Sent, Socket, Wake};
 
 /// A TCP socket with its readiness, and the bytes as they are on the network.
@@ -109,8 +111,8 @@ impl Wire {
 
     /// A socket that is being connected to `address`. A write is worth a try at once: on fast
     /// networks the connection is there before this returns, and if not the write would block.
-    pub fn connect(address: SocketAddr) -> Result<Wire, Fault> {
-        let socket = TcpStream::connect(address).map_err(|error| Fault::of(&error))?;
+    pub fn connect(address: &Address) -> Result<Wire, Fault> {
+        let socket = unix::connect(address).map_err(|error| Fault::of(&error))?;
         let readiness = Readiness { can_write: true, ..Readiness::default() };
         Ok(Wire::new(socket, readiness, Nodelay::Unneeded))
     }
@@ -228,7 +230,7 @@ impl Wire {
         if !self.readiness.can_write {
             return Connect::Pending;
         }
-        match self.socket.peer_addr() {
+        match SockRef::from(&self.socket).peer_addr() {
             Ok(_) => Connect::Done,
             Err(error) if error.kind() == io::ErrorKind::NotConnected => {
                 self.want_write();

@@ -55,20 +55,26 @@ pub struct CertificateSaid<'a> {
     pub on_this_connection: bool,
 }
 
-/// The line of version 1. Where the two are not of one family it cannot be said who the client is.
+/// The line of version 1 that says of nobody who it is.
+pub const V1_UNKNOWN: &[u8] = b"PROXY UNKNOWN\r\n";
+
+/// The line of version 1. Where the two are not of one family, or the source is the unspecified
+/// address, it cannot be said who the client is.
 pub fn v1(source: SocketAddr, destination: SocketAddr) -> Vec<u8> {
     let from = source.ip().to_canonical();
     let to = destination.ip().to_canonical();
     let family = match (from, to) {
+        _ if from.is_unspecified() => return V1_UNKNOWN.to_vec(),
         (IpAddr::V4(_), IpAddr::V4(_)) => "TCP4",
         (IpAddr::V6(_), IpAddr::V6(_)) => "TCP6",
-        _ => return b"PROXY UNKNOWN\r\n".to_vec(),
+        _ => return V1_UNKNOWN.to_vec(),
     };
     let ports = format!("{} {}", source.port(), destination.port());
     format!("PROXY {family} {from} {to} {ports}\r\n").into_bytes()
 }
 
-/// Version 2 for a client. An address of IPv4 beside one of IPv6 becomes one of IPv6 as well.
+/// Version 2 for a client. An address of IPv4 beside one of IPv6 becomes one of IPv6 as well; of
+/// an unspecified source no address is said.
 pub fn v2(
     transport: Transport,
     source: SocketAddr,
@@ -76,6 +82,9 @@ pub fn v2(
     said: &Said<'_>,
 ) -> Vec<u8> {
     let mut out = begin(COMMAND_PROXY);
+    if source.ip().is_unspecified() {
+        return finish(out, said);
+    }
     match (source.ip().to_canonical(), destination.ip().to_canonical()) {
         (IpAddr::V4(from), IpAddr::V4(to)) => {
             out[13] = FAMILY_INET | transport as u8;

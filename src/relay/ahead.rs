@@ -12,8 +12,8 @@ use crate::context::Context;
 use crate::event::ListenerId;
 use crate::flow::FlowKey;
 use crate::http::RequestId;
-use crate::net::Stream;
 use crate::net::tls::Tls;
+use crate::net::{LOCAL_PEER, Stream};
 use crate::proxy_header::Transport;
 use crate::proxy_header::read::Heard;
 use crate::proxy_header::write::{self, CertificateSaid, Said, Ssl, SslSaid, common_name};
@@ -54,7 +54,8 @@ pub fn of_datagrams(
 
 /// Which of our addresses a client wrote to. At a wildcard the datagram says it.
 fn datagrams_came_to(listener: ListenerId, client: &FlowKey, cx: &Context) -> SocketAddr {
-    let at = cx.listeners[listener].address;
+    // Datagrams come at no UNIX socket.
+    let at = cx.listeners[listener].address.socket_address().unwrap_or(LOCAL_PEER);
     client.local().map_or(at, |ip| SocketAddr::new(ip, at.port()))
 }
 

@@ -228,7 +228,7 @@ impl Mirrors {
             match Stream::connect(address, to.dial.as_ref(), None) {
                 Ok(mut stream) => {
                     // Nobody hears what it is answered: it says of no client that it asks.
-                    let own = || stream.local_address().ok().or(Some(address));
+                    let own = || stream.local_address().ok();
                     if to.proxy.is_some()
                         && let Some(header) = to.own_header(own(), address)
                     {

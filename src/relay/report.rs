@@ -239,7 +239,7 @@ fn write(account: &Account, moved: Moved, client: &Client, cx: &mut Context) {
     let needs_all = why.is_some() || retries > 0;
     let tried = asked.filter(|_| needs_all).map(|id| backends.name(*id)).collect();
     log.add(&Record {
-        client: client.address.address(),
+        client: client.address,
         listener: &listener.name,
         service: service.map(|service| &*service.name),
         pool: backends.pool(client.home.pool).map(|pool| &*pool.name),

@@ -9,10 +9,9 @@
 //! of its are here, who are served as it says. Where datagrams arrive, the socket stays open until
 //! the last flow is over, for answers leave from it; nobody new gets one.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crate::config::{ListenerSettings, OnListenerRemoved, Phases, Protocol};
+use crate::config::{Address, ListenerSettings, OnListenerRemoved, Phases, Protocol};
 use crate::event::{ServiceId, TimerKey};
 use crate::guard::ListenerGuard;
 use crate::limits::LISTEN_BACKLOG;
@@ -28,7 +27,7 @@ pub struct Listener {
     /// What the operator calls it.
     pub name: Box<str>,
     /// Where it is.
-    pub address: SocketAddr,
+    pub address: Address,
     /// As others see it: its name, its port, its clients here now.
     pub stats: ListenerStats,
     /// What is asked of its clients, and what they are served then.
@@ -114,15 +113,15 @@ pub struct Receiving {
 }
 
 /// What others see.
-fn name_of(protocol: Protocol, address: SocketAddr) -> String {
+fn name_of(protocol: Protocol, address: &Address) -> String {
     format!("{protocol}://{address}")
 }
 
 impl Listener {
     /// A listener at this address, which is the real one.
-    pub fn new(plan: ListenerPlan, address: SocketAddr, socket: ListenerSocket) -> Listener {
-        let name = name_of(plan.protocol, address);
-        let port = address.port().to_string();
+    pub fn new(plan: ListenerPlan, address: Address, socket: ListenerSocket) -> Listener {
+        let name = name_of(plan.protocol, &address);
+        let port = address.port().map(|it| it.to_string()).unwrap_or_default();
         Listener {
             name: plan.name.into(),
             address,
@@ -140,7 +139,7 @@ impl Listener {
     /// It is called this, and this is spoken there, from now on.
     pub fn rename(&mut self, name: &str, protocol: Protocol) {
         self.name = name.into();
-        self.stats.name = name_of(protocol, self.address);
+        self.stats.name = name_of(protocol, &self.address);
         self.phases = Phases::of(protocol);
     }
 

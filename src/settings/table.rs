@@ -13,6 +13,7 @@ use super::limit_terms::LIMIT_TERMS;
 use super::queue::QUEUE;
 use super::retry::RETRY_BUDGET;
 use super::row::{Act, Answer, Setting, SettingGroup};
+use super::sockets::SOCKETS;
 use super::tls::{TLS, file};
 use super::udp::UDP;
 use crate::config::{
@@ -37,6 +38,7 @@ pub static GROUPS: &[SettingGroup] = &[
         title: "Where traffic comes from and goes to",
         flags: TRAFFIC,
     },
+    SettingGroup { topic: "sockets", title: "UNIX sockets", flags: SOCKETS },
     SettingGroup { topic: "balancing", title: "Balancing", flags: BALANCING },
     SettingGroup { topic: "health", title: "Health", flags: HEALTH },
     SettingGroup { topic: "limits", title: "Limits and timeouts", flags: LIMITS },
@@ -56,14 +58,15 @@ static TRAFFIC: &[Setting] = &[
     Setting {
         short: "l",
         long: "listen",
-        value: "[SCHEME://]ADDR:PORT",
+        value: "[SCHEME://]ADDR:PORT|[SCHEME://]unix:PATH",
         says: "Where clients connect. Can be repeated. tcp, or no scheme: bytes are relayed as \
                they are; http: HTTP/1.1, each request is balanced; tls and https: the same \
                through TLS, which ends here and needs --cert and --key; sni: TLS is relayed as \
                it is, to the backends of the --route for the server name that the client asks \
                for; udp: datagrams, each client's flow of them is balanced. ADDR is IPv4, or \
                IPv6 in brackets; * is every IPv4 address, [::] every address, localhost is \
-               127.0.0.1. With port 0 the system chooses one, and the log says which.",
+               127.0.0.1. With port 0 the system chooses one, and the log says which. PATH is that \
+               of a UNIX socket, or @NAME for one without a file (Linux).",
         default: |_| "none, one is needed".to_owned(),
         show: |_| None,
         act: Act::Values(
@@ -78,12 +81,13 @@ static TRAFFIC: &[Setting] = &[
     Setting {
         short: "b",
         long: "backend",
-        value: "[SCHEME://]HOST:PORT[,OPTION]...",
+        value: "[SCHEME://]HOST:PORT|unix:PATH[,OPTION]...",
         says: "Where connections go that no --route leads elsewhere. Can be repeated. What is \
                spoken follows from the listener; https:// or tls:// in front, or the option tls, \
                encrypts it. A name is looked up once, at start; all \
-               its addresses are tried. Options: weight=N, its share \
-               relative to the others, 0 to 65535, 0 for no new connections (default: 1); \
+               its addresses are tried. unix:PATH or unix:@NAME is a UNIX socket. Options: \
+               weight=N, its share relative to the others, 0 to 65535, 0 for no new \
+               connections (default: 1); \
                max-connections=N, how many it takes at once (default: no limit); backup, to be \
                used only while no other backend can take connections; check-port=N, where its \
                probes go (default: PORT); tls, to speak TLS; \
@@ -565,10 +569,9 @@ static OPERATION: &[Setting] = &[
         long: "help",
         value: "",
         says: "Show a screen of help (-h), this manual (--help), a chapter of it (--help TOPIC) \
-               or one flag (--help NAME). Chapters: traffic, balancing, algorithms, health, \
-               limits, queue, guard, terms, access, http, tls, udp, operation, admin, demo, \
-               signals, exit-codes, \
-               examples.",
+               or one flag (--help NAME). Chapters: traffic, sockets, balancing, \
+               algorithms, health, limits, queue, guard, terms, access, http, tls, udp, \
+               operation, admin, demo, signals, exit-codes, examples.",
         default: |_| String::new(),
         show: |_| None,
         act: Act::Answer(Answer::Help),

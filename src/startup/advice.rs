@@ -2,9 +2,8 @@
 //! said as warnings, once the start has succeeded.
 
 use std::collections::{HashMap, HashSet};
-use std::net::SocketAddr;
 
-use crate::config::{Complaint, MAIN, SettingKey, Subject, advice_on_limits};
+use crate::config::{Address, Complaint, MAIN, SettingKey, Subject, advice_on_limits};
 use crate::control::Prepared;
 
 /// All of it.
@@ -45,7 +44,7 @@ fn about_shared_addresses(prepared: &Prepared) -> Vec<Complaint> {
 /// A member of a pool, and where it is.
 struct Member<'a> {
     name: &'a str,
-    addresses: &'a [SocketAddr],
+    addresses: &'a [Address],
     is_backup: bool,
 }
 
@@ -71,13 +70,13 @@ fn members(prepared: &Prepared) -> Vec<(&str, Vec<Member<'_>>)> {
 
 /// The backends at each address that several have; the same several at another address are told
 /// once.
-fn sharing<'m, 'a>(members: &'m [Member<'a>]) -> Vec<(SocketAddr, Vec<&'m Member<'a>>)> {
-    let mut at: HashMap<SocketAddr, Vec<&Member<'_>>> = HashMap::new();
-    let mut order: Vec<SocketAddr> = Vec::new();
+fn sharing<'m, 'a>(members: &'m [Member<'a>]) -> Vec<(Address, Vec<&'m Member<'a>>)> {
+    let mut at: HashMap<Address, Vec<&Member<'_>>> = HashMap::new();
+    let mut order: Vec<Address> = Vec::new();
     for member in members {
         for address in member.addresses {
-            let address = SocketAddr::new(address.ip().to_canonical(), address.port());
-            let here = at.entry(address).or_insert_with(|| {
+            let address = address.canonical();
+            let here = at.entry(address.clone()).or_insert_with(|| {
                 order.push(address);
                 Vec::new()
             });
@@ -85,7 +84,10 @@ fn sharing<'m, 'a>(members: &'m [Member<'a>]) -> Vec<(SocketAddr, Vec<&'m Member
         }
     }
     let mut seen = HashSet::new();
-    let told = order.into_iter().filter_map(|address| Some((address, at.remove(&address)?)));
+    let told = order.into_iter().filter_map(|address| {
+        let them = at.remove(&address)?;
+        Some((address, them))
+    });
     let names = |them: &[&Member<'_>]| -> Vec<String> {
         them.iter().map(|member| member.name.to_owned()).collect()
     };

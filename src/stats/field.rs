@@ -4,9 +4,9 @@
 //! else shows numbers. So none has names of its own, and a row more is a number more in all of
 //! them. The rows are in [`super::tables`]; what they read is a [`super::snapshot::Snapshot`].
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::config::Address;
 use crate::event::ServerId;
 
 /// A number of a `T`: a row of a table.
@@ -67,7 +67,7 @@ pub enum Value<'a> {
     /// A name, a word, a reason.
     Text(&'a str),
     /// An address.
-    Address(SocketAddr),
+    Address(&'a Address),
     /// Backends, by their places in the snapshot.
     Backends(&'a [ServerId]),
     /// There is such a number, and it is not known.

@@ -3,8 +3,7 @@
 //! `health` and `connections` come first and are keyed by address, for programs that want to know
 //! no more than who is up and how busy they are. What follows is in [`super::tables`].
 
-use std::net::SocketAddr;
-
+use crate::config::Address;
 use crate::json::{self, Object};
 use crate::limits::STATS_NAMES_AT_ONCE;
 
@@ -19,14 +18,14 @@ pub struct Writer {
 }
 
 /// What comes next.
-#[derive(Debug, Default, Clone, Copy)]
+#[derive(Debug, Default)]
 enum JsonAt {
     #[default]
     Start,
     /// Behind this address, or with the first.
-    Health(Option<SocketAddr>),
+    Health(Option<Address>),
     /// The same.
-    Connections(Option<SocketAddr>),
+    Connections(Option<Address>),
     Process,
     /// So many names of its backends are written.
     Pool {
@@ -40,25 +39,25 @@ enum JsonAt {
 impl Writer {
     /// Write the next row of a page to the end of what there is of it. Says whether there was one.
     pub fn write_row(&mut self, from: &Snapshot, out: &mut Vec<u8>) -> bool {
-        self.at = match self.at {
+        self.at = match std::mem::take(&mut self.at) {
             JsonAt::Start => {
                 out.extend_from_slice(b"{\"health\":{");
                 JsonAt::Health(None)
             }
-            JsonAt::Health(last) => match from.address_behind(last) {
+            JsonAt::Health(last) => match from.address_behind(last.as_ref()) {
                 Some((address, it)) => {
                     json::members(out, |object| object.truth(&url(address), it.up));
-                    JsonAt::Health(Some(address))
+                    JsonAt::Health(Some(address.clone()))
                 }
                 None => {
                     out.extend_from_slice(b"},\"connections\":{");
                     JsonAt::Connections(None)
                 }
             },
-            JsonAt::Connections(last) => match from.address_behind(last) {
+            JsonAt::Connections(last) => match from.address_behind(last.as_ref()) {
                 Some((address, it)) => {
                     json::members(out, |object| object.number(&url(address), it.connections));
-                    JsonAt::Connections(Some(address))
+                    JsonAt::Connections(Some(address.clone()))
                 }
                 None => {
                     out.push(b'}');
@@ -90,7 +89,10 @@ impl Writer {
                     JsonAt::End
                 }
             },
-            JsonAt::End => return false,
+            JsonAt::End => {
+                self.at = JsonAt::End;
+                return false;
+            }
         };
         true
     }
@@ -180,8 +182,11 @@ fn value<T>(it: &mut Object<'_>, field: &Field<T>, of: &T) {
     }
 }
 
-fn url(address: SocketAddr) -> String {
-    format!("http://{address}")
+fn url(address: &Address) -> String {
+    match address {
+        Address::Ip(address) => format!("http://{address}"),
+        Address::Unix(name) => name.to_string(),
+    }
 }
 
 #[cfg(test)]

@@ -9,10 +9,10 @@
 //! `status` takes it; nothing in here knows where the numbers come from.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::ops::Bound;
 use std::time::{Duration, Instant};
 
+use crate::config::Address;
 use crate::event::{PoolId, ServerId};
 use crate::guard::{Fill, RuleCounts};
 
@@ -32,7 +32,7 @@ pub struct Snapshot {
     pub pools: Vec<Pool>,
     /// The backends, in the order of their places: that of the flags, unless some went.
     pub backends: Vec<Backend>,
-    addresses: BTreeMap<SocketAddr, Address>,
+    addresses: BTreeMap<Address, AddressSums>,
     is_whole: bool,
 }
 
@@ -129,7 +129,7 @@ pub struct Backend {
     /// What logs call it.
     pub name: Box<str>,
     /// The address in use.
-    pub address: SocketAddr,
+    pub address: Address,
     /// How many addresses it has.
     pub addresses: usize,
     /// Whether it is there.
@@ -224,7 +224,7 @@ pub struct Quantiles {
 
 /// An address. Backends of different names can have the same: there, one that is up is enough.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Address {
+pub struct AddressSums {
     /// Whether a backend there is up.
     pub up: bool,
     /// Connections or exchanges in progress there.
@@ -254,7 +254,7 @@ impl Snapshot {
 
     /// The next backend, as it is now.
     pub fn push_backend(&mut self, backend: Backend, now: Instant) {
-        let address = self.addresses.entry(backend.address).or_default();
+        let address = self.addresses.entry(backend.address.clone()).or_default();
         address.up |= backend.is_up;
         address.connections += u64::from(backend.connections);
         self.backends.push(backend);
@@ -294,9 +294,9 @@ impl Snapshot {
     }
 
     /// The address behind this one in their order, or the first.
-    pub fn address_behind(&self, last: Option<SocketAddr>) -> Option<(SocketAddr, Address)> {
+    pub fn address_behind(&self, last: Option<&Address>) -> Option<(&Address, AddressSums)> {
         let from = last.map_or(Bound::Unbounded, Bound::Excluded);
-        let (&address, &it) = self.addresses.range((from, Bound::Unbounded)).next()?;
+        let (address, &it) = self.addresses.range((from, Bound::Unbounded)).next()?;
         Some((address, it))
     }
 }
@@ -310,7 +310,7 @@ pub(super) mod tests {
         Backend {
             id: ServerId::for_tests(u32::from(number)),
             name: format!("b{number}").into(),
-            address: SocketAddr::from(([127, 0, 0, 1], number)),
+            address: std::net::SocketAddr::from(([127, 0, 0, 1], number)).into(),
             addresses: 1,
             is_up: true,
             state_for: Duration::ZERO,
@@ -366,6 +366,6 @@ pub(super) mod tests {
             seen.push((address.port(), it.up, it.connections));
             last = Some(address);
         }
-        assert_eq!(seen, [(5, false, 1), (6, true, 1), (7, true, 2)]);
+        assert_eq!(seen, [(Some(5), false, 1), (Some(6), true, 1), (Some(7), true, 2)]);
     }
 }

@@ -23,7 +23,7 @@ const SLICE_BYTES_MAX: usize = 1000 * STATS_ROWS_PER_TURN;
 fn server(index: usize) -> ServerPlan {
     let [high, low] = (index as u16).to_be_bytes();
     ServerPlan {
-        addresses: vec![SocketAddr::from(([127, 0, high, low], 80))],
+        addresses: vec![SocketAddr::from(([127, 0, high, low], 80)).into()],
         ..ServerPlan::for_tests(&format!("backend-{index}.example.net"), 80)
     }
 }

@@ -83,11 +83,10 @@ impl Balancer {
         let addresses: Vec<SocketAddr> = stdout
             .lines()
             .map_while(Result::ok)
-            .filter_map(|line| {
-                let (_, address) = line.strip_prefix("listening on ")?.split_once("://")?;
-                address.parse().ok()
-            })
+            .filter(|line| line.starts_with("listening on "))
             .take(listeners.max(1))
+            // Those at UNIX sockets have none.
+            .filter_map(|line| line.split_once("://")?.1.parse().ok())
             .collect();
         let backends = backends_in(args);
         let has_exited = false;

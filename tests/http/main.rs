@@ -21,4 +21,5 @@ mod retry;
 mod slowness;
 mod stats;
 mod stop;
+mod unix;
 mod upgrade;

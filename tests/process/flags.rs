@@ -494,6 +494,8 @@ const ONCE: &[(&str, &str)] = &[
     ("admin-key", "a.key"),
     ("admin-client-ca", "ca.crt"),
     ("admin-socket-mode", "0600"),
+    ("socket-mode", "0600"),
+    ("socket-owner", "0:0"),
     ("haproxy-socket", "/run/haproxy.sock"),
     ("haproxy-level", "user"),
     ("drain-delay", "1s"),

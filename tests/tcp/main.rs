@@ -14,3 +14,4 @@ mod net;
 mod proxy_in;
 mod relay;
 mod retry;
+mod unix;

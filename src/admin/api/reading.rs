@@ -1,11 +1,9 @@
 //! Reads the body of a write: JSON, its members by name; all mistakes at once, each with its place
 //! and what may have been meant.
 
-use std::net::IpAddr;
-
 use serde_json::{Map, Value};
 
-use crate::config::{AdminState, BackendSpec, SendProxy, closest, host_text, one_of, quoted};
+use crate::config::{AdminState, BackendSpec, SendProxy, closest, one_of, quoted};
 use crate::limits::{CONNECTIONS_MAX, WEIGHT_MAX};
 
 use super::super::problem::{Kind, Mistake, Mistakes, Problem};
@@ -215,7 +213,12 @@ fn options(members: &mut Members<'_, '_>, spec: &mut BackendSpec) {
     }
     proxy(members, spec);
     match members.truth("tls") {
-        Some(true) if spec.tls.is_none() => spec.tls = Some(spec.host.clone()),
+        Some(true) if spec.tls.is_none() => {
+            spec.tls = spec.at.name_for_tls().map(str::to_owned);
+            if spec.tls.is_none() && members.get("sni").is_none() {
+                members.complain("tls", "found TLS through a UNIX socket, want sni: NAME too");
+            }
+        }
         Some(false) => spec.tls = None,
         _ => {}
     }
@@ -260,14 +263,6 @@ fn proxy(members: &mut Members<'_, '_>, spec: &mut BackendSpec) {
             };
             members.complain(which, wrong.to_string());
         }
-    }
-}
-
-/// `10.0.0.1:80`, `[::1]:80`, `db1:5432`.
-pub fn address_text(spec: &BackendSpec) -> String {
-    match spec.host.parse::<IpAddr>() {
-        Ok(IpAddr::V6(host)) => format!("[{host}]:{}", spec.port),
-        _ => format!("{}:{}", host_text(&spec.host), spec.port),
     }
 }
 

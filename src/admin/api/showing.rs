@@ -21,7 +21,6 @@ use crate::status::backend_now;
 
 use super::super::place::Place;
 use super::super::view::{View, whole_seconds};
-use super::reading::address_text;
 
 /// A backend of a pool.
 pub fn backend(view: &View<'_>, pool: PoolEntry<'_>, entry: BackendEntry<'_>) -> Value {
@@ -34,7 +33,7 @@ pub fn backend(view: &View<'_>, pool: PoolEntry<'_>, entry: BackendEntry<'_>) ->
     json!({
         "name": spec.name,
         "pool": pool.spec.name,
-        "address": address_text(spec),
+        "address": spec.at.to_string(),
         "origin": told.map_or("configuration", |told| told.origin()),
         "admin": spec.admin.word(),
         "health": health(&row),
@@ -155,7 +154,7 @@ pub fn listener(view: &View<'_>, spec: &ListenerSpec) -> Value {
     let mut value = json!({
         "name": spec.name,
         "protocol": spec.listen.protocol.to_string(),
-        "address": running.map_or(spec.listen.address, |it| it.address).to_string(),
+        "address": running.map_or(&spec.listen.address, |it| &it.address).to_string(),
         "services": services.map(|it| &*it.name).collect::<Vec<_>>(),
         "state": running.and_then(|it| it.intake()).map_or("open", |it| match it {
             Intake::Open => "open",

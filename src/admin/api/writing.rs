@@ -188,7 +188,7 @@ fn patch_at(value: &Value, pointer: &str, mistakes: &mut Mistakes) -> Option<Pat
         admin,
         max_connections: most.map(|most| most.map(|it| it as u32)),
         backup: members.truth("backup"),
-        address: address.map(|spec| (spec.host, spec.port)),
+        address: address.map(|spec| spec.at),
         deadline,
     })
 }

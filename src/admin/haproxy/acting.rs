@@ -25,6 +25,7 @@ const NO_BACKEND: &str = "No such backend.";
 const NO_SERVER: &str = "No such server.";
 const NOT_IN_MAINT: &str = "Only servers in maintenance mode can be deleted.";
 const CONNECTED: &str = "Server still has connections attached to it, cannot remove it.";
+const NO_PORT: &str = "A server at a UNIX socket has no port: say one.";
 const NO_CHECK: &str = "Health check was not configured on this server, cannot enable.";
 const NO_AGENT: &str = "Agent was not configured on this server, cannot enable.";
 
@@ -256,25 +257,34 @@ fn address(
     view: &View<'_>,
 ) -> Step {
     let spec = found.entry.spec;
-    let old = view.cx.backends[found.entry.server].address().ip().to_string();
+    // A UNIX socket has neither, and may get both.
+    let address = view.cx.backends[found.entry.server].address();
+    let old = address.ip().map_or_else(|| address.to_string(), |ip| ip.to_string());
+    let old_port = spec.at.port();
     let mut text = if old == ip {
         "no need to change the addr".to_owned()
     } else {
         format!("IP changed from '{old}' to '{ip}'")
     };
     match port {
-        Some(port) if port != spec.port => {
-            text += &format!(", port changed from '{}' to '{port}'", spec.port);
+        Some(port) if Some(port) != old_port => {
+            let old = old_port.unwrap_or_default();
+            text += &format!(", port changed from '{old}' to '{port}'");
         }
         Some(_) => text += ", no need to change the port",
         None => {}
     }
     text += " by 'stats socket command'";
-    let port = port.unwrap_or(spec.port);
-    if old == ip && port == spec.port {
+    let Some(port) = port.or(old_port) else {
+        return Step::Say(Severity::Error, NO_PORT.to_owned());
+    };
+    if old == ip && Some(port) == old_port {
         return Step::Say(Severity::Info, text);
     }
-    let patch = Patch { address: Some((ip, port)), ..Patch::default() };
+    let patch = Patch {
+        address: Some(crate::config::Target::Host { host: ip, port }),
+        ..Patch::default()
+    };
     let edit = Edit { place: found.place, what: What::Patch(patch), only: Only::IfThere };
     Step::Ask(Box::new(Asked::Change(Change::one(edit, who.name))), text)
 }

@@ -375,7 +375,7 @@ fn add_server(said: &[&str]) -> Result<Command, String> {
             }
             "maxconn" => spec.max_connections = Some(count()?).filter(|it| *it > 0),
             "backup" => spec.backup = true,
-            "ssl" => spec.tls = Some(spec.host.clone()),
+            "ssl" => spec.tls = spec.at.name_for_tls().map(str::to_owned),
             "sni" => sni = words.next().map(|it| it.trim_start_matches("str(").to_owned()),
             "port" => spec.check_port = u16::try_from(count()?).ok().filter(|it| *it > 0),
             "send-proxy" => spec.proxy = Some(SendProxy::V1),

@@ -153,8 +153,8 @@ impl Servers {
         let iid = view.ids.backend(name);
         let sid = view.ids.server(name, &spec.name);
         let address = server.address();
-        let ip = address.ip();
-        let port = address.port();
+        let ip = address.ip().map_or_else(|| address.to_string(), |ip| ip.to_string());
+        let port = address.port().unwrap_or_default();
         if !self.is_state {
             let used = server.connections;
             let own = &spec.name;
@@ -179,10 +179,7 @@ impl Servers {
             (true, true) => (3, check.rise + check.fall - 1, 6),
             (true, false) => (2, 0, 6),
         };
-        let fqdn = match spec.host.parse::<std::net::IpAddr>() {
-            Ok(_) => "-",
-            Err(_) => &spec.host,
-        };
+        let fqdn = spec.at.name().unwrap_or("-");
         let tls = u8::from(spec.tls.is_some());
         let check_port = spec.check_port.unwrap_or(0);
         let own = &spec.name;

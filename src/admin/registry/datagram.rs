@@ -75,7 +75,7 @@ mod tests {
         let good = "pointsman1 web 17 web host7 10.0.0.7:8080 15s up ready 75%";
         let heard = read(signed(good, &[b'k'; 16]).as_bytes(), &tokens).unwrap();
         assert_eq!(heard.place, Place::new("web", "host7"));
-        assert_eq!((heard.sequence, heard.spec.port), (Some(17), 8080));
+        assert_eq!((heard.sequence, heard.spec.at.port()), (Some(17), Some(8080)));
         assert!(
             read(signed(good, &[b'k'; 16]).replace("75%", "99%").as_bytes(), &tokens).is_err()
         );

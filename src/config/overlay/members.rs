@@ -58,7 +58,7 @@ impl Member {
     /// Whether two backends have the same.
     pub fn is_same(self, one: &BackendSpec, other: &BackendSpec) -> bool {
         match self {
-            Member::Address => one.host == other.host && one.port == other.port,
+            Member::Address => one.at == other.at,
             Member::Weight => one.weight == other.weight,
             Member::Admin => one.admin == other.admin,
             Member::MaxConnections => one.max_connections == other.max_connections,
@@ -72,10 +72,7 @@ impl Member {
     /// Give the other one what this one has.
     pub fn copy(self, from: &BackendSpec, to: &mut BackendSpec) {
         match self {
-            Member::Address => {
-                to.host.clone_from(&from.host);
-                to.port = from.port;
-            }
+            Member::Address => to.at.clone_from(&from.at),
             Member::Weight => to.weight = from.weight,
             Member::Admin => to.admin = from.admin,
             Member::MaxConnections => to.max_connections = from.max_connections,
@@ -90,7 +87,7 @@ impl Member {
     pub fn text(self, spec: &BackendSpec) -> String {
         let or_none = |it: Option<String>| it.unwrap_or_else(|| "none".to_owned());
         match self {
-            Member::Address => spec.address(),
+            Member::Address => spec.at.to_string(),
             Member::Weight => spec.weight.to_string(),
             Member::Admin => spec.admin.word().to_owned(),
             Member::MaxConnections => or_none(spec.max_connections.map(|it| it.to_string())),

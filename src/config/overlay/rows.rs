@@ -26,9 +26,11 @@ impl Told {
             vec![OverrideRow { pool, backend, member: "backend", configured, told, mark }]
         };
         match self {
-            Told::Added { spec, mark, .. } => whole("none".to_owned(), spec.address(), mark),
+            Told::Added { spec, mark, .. } => {
+                whole("none".to_owned(), spec.at.to_string(), mark)
+            }
             Told::Removed { configured, mark } => {
-                whole(configured.address(), "removed".to_owned(), mark)
+                whole(configured.at.to_string(), "removed".to_owned(), mark)
             }
             Told::Changed { configured, told, marks } => marks
                 .iter()

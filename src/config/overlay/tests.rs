@@ -40,7 +40,11 @@ fn a_told_weight_holds_until_the_configured_one_is_edited() {
     assert_eq!(laid.overlay, overlay, "laid over twice it is the same");
     let other = base(&["a:2,name=a,weight=10", "b:1,name=b"]);
     let laid = overlay.over(&other);
-    assert_eq!(laid.desired.pools[0].backends[0].port, 2, "what was not told is the base's");
+    assert_eq!(
+        laid.desired.pools[0].backends[0].at.port(),
+        Some(2),
+        "what was not told is the base's"
+    );
     assert_eq!(laid.desired.pools[0].backends[0].weight, 5);
     let edited = base(&["a:1,name=a,weight=20", "b:1,name=b"]);
     let laid = overlay.over(&edited);

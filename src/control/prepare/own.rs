@@ -1,9 +1,9 @@
 //! What would lead from us to ourselves.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, UdpSocket};
 
-use crate::config::{Complaint, Desired, Listen, OwnListeners, SettingKey};
+use crate::config::{Address, Complaint, Desired, Listen, OwnListeners, SettingKey};
 
 use super::{PreparedListener, ServerWanted, subject};
 
@@ -18,7 +18,7 @@ impl Own {
     pub(super) fn new(desired: &Desired, listeners: &[PreparedListener]) -> Own {
         let real = |at: usize| Listen {
             protocol: desired.listeners[at].listen.protocol,
-            address: listeners[at].address,
+            address: listeners[at].address.clone(),
         };
         let place: HashMap<&str, usize> =
             desired.listeners.iter().enumerate().map(|(at, it)| (&*it.name, at)).collect();
@@ -35,7 +35,7 @@ impl Own {
     pub(super) fn complaint(
         &self,
         wanted: &ServerWanted<'_>,
-        address: SocketAddr,
+        address: &Address,
     ) -> Option<Complaint> {
         wanted.pools().find_map(|pool| {
             let own = OwnListeners {

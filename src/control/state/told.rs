@@ -6,7 +6,8 @@ use std::time::SystemTime;
 use serde_json::{Map, Value, json};
 
 use crate::config::{
-    AdminState, BackendSpec, Mark, Member, Overlay, OverlaySource, SendProxy, Told, time_text,
+    AdminState, BackendSpec, Mark, Member, Overlay, OverlaySource, SendProxy, Target, Told,
+    UnixName, time_text,
 };
 use crate::limits::WEIGHT_MAX;
 
@@ -78,8 +79,9 @@ fn source_word(source: OverlaySource) -> &'static str {
 pub fn spec_json(spec: &BackendSpec) -> Value {
     json!({
         "name": spec.name,
-        "host": spec.host,
-        "port": spec.port,
+        "host": spec.at.host(),
+        "port": spec.at.port(),
+        "unix": spec.at.unix().map(ToString::to_string),
         "weight": spec.weight,
         "max_connections": spec.max_connections,
         "backup": spec.backup,
@@ -89,6 +91,18 @@ pub fn spec_json(spec: &BackendSpec) -> Value {
         "proxy_tlvs": spec.proxy.map(|it| it.tlvs().text()),
         "admin": spec.admin.word(),
     })
+}
+
+fn target_of(value: &Value) -> Result<Target, Corrupt> {
+    if let Some(name) = value["unix"].as_str() {
+        let name = UnixName::after_scheme(name).and_then(|it| UnixName::parse(it).ok());
+        return name
+            .map(Target::Unix)
+            .ok_or_else(|| Corrupt("a backend's unix is none".into()));
+    }
+    let port = value["port"].as_u64().and_then(|it| u16::try_from(it).ok());
+    let port = port.ok_or_else(|| Corrupt("a backend's port is none".into()))?;
+    Ok(Target::Host { host: text(value, "host")?, port })
 }
 
 /// The reverse.
@@ -108,8 +122,7 @@ pub fn spec_of(value: &Value) -> Result<BackendSpec, Corrupt> {
     let admin = AdminState::WORDS.iter().find(|(it, _)| *it == word);
     Ok(BackendSpec {
         name: text(value, "name")?,
-        host: text(value, "host")?,
-        port: port("port")?.ok_or_else(|| wrong("port"))?,
+        at: target_of(value)?,
         weight: small("weight", u64::from(WEIGHT_MAX))?.ok_or_else(|| wrong("weight"))? as u32,
         max_connections: small("max_connections", u64::from(u32::MAX))?.map(|it| it as u32),
         backup: value["backup"].as_bool().ok_or_else(|| wrong("backup"))?,

@@ -197,7 +197,7 @@ impl World {
         let (plan, service) = self.plan(Protocol::Tcp, colour);
         let listener =
             StreamListener::bind("127.0.0.1:0".parse().unwrap(), Families::Both).unwrap();
-        let address = listener.address();
+        let address = listener.address().socket_address().unwrap();
         let id = self.looping.add_listener(listener, plan).unwrap();
         self.services.insert(id, service);
         self.listeners.push(((id, address), colour));

@@ -200,7 +200,7 @@ struct Client(TcpStream);
 impl Client {
     fn new(looping: &EventLoop) -> Client {
         let id = looping.directory.listeners[0];
-        let address: SocketAddr = looping.cx.listeners[id].address;
+        let address: SocketAddr = looping.cx.listeners[id].address.socket_address().unwrap();
         let stream = TcpStream::connect(address).unwrap();
         stream.set_nonblocking(true).unwrap();
         Client(stream)
@@ -421,7 +421,11 @@ fn a_copy_that_fails_says_nothing_of_its_server() {
 /// A server with these addresses is the only one of the shadow pool.
 fn only_shadow(looping: &mut EventLoop, addresses: &[SocketAddr], dial: Option<ClientTls>) {
     let plan = ServerPlan::for_tests("shadow", 0);
-    let plan = ServerPlan { addresses: addresses.to_vec(), dial, ..plan };
+    let plan = ServerPlan {
+        addresses: addresses.iter().map(|it| (*it).into()).collect(),
+        dial,
+        ..plan
+    };
     let check = CheckSettings { kind: crate::config::Check::None, ..CheckSettings::DEFAULT };
     let server = looping.add_server(plan, &check);
     let pool = pool_of(looping, "shadow");
@@ -567,8 +571,8 @@ fn copies_give_way_before_connections_that_clients_may_need() {
 fn a_socket_that_gave_way_behind_the_end_of_its_copy_makes_no_work() {
     let real = Real::new(Manner::Answers);
     let mut looping = loop_with(&real, "");
-    let address = real.address.parse().unwrap();
-    looping.cx.copies.add_socket(crate::net::Stream::connect(address, None, None).unwrap());
+    let address = real.address.parse::<SocketAddr>().unwrap().into();
+    looping.cx.copies.add_socket(crate::net::Stream::connect(&address, None, None).unwrap());
     assert!(looping.cx.copies.give_way() && looping.has_work_left());
     turn(&mut looping);
     assert!(!looping.has_work_left() && !looping.cx.copies.give_way());

@@ -55,7 +55,10 @@ impl Try {
         let (address, go) = slow_backend();
         let pools = vec![pool("p", &[address])];
         let looping = loop_for(state(vec![service("main", "*", Some("p"))], pools));
-        let address: SocketAddr = looping.cx.listeners[looping.directory.listeners[0]].address;
+        let address: SocketAddr = looping.cx.listeners[looping.directory.listeners[0]]
+            .address
+            .socket_address()
+            .unwrap();
         let client = TcpStream::connect(address).unwrap();
         client.set_nonblocking(true).unwrap();
         let mut this = Try { looping, client, go };

@@ -72,7 +72,7 @@ pub struct Client {
 impl Client {
     pub fn new(looping: &EventLoop) -> Client {
         let id = looping.directory.listeners[0];
-        let address: SocketAddr = looping.cx.listeners[id].address;
+        let address: SocketAddr = looping.cx.listeners[id].address.socket_address().unwrap();
         let stream = TcpStream::connect(address).unwrap();
         stream.set_nonblocking(true).unwrap();
         Client { stream, head: String::new() }

@@ -93,7 +93,7 @@ fn a_piece_of_many_is_cut_where_it_was_put_together() {
     let text: Vec<u8> = (0..60_000_u32).map(|number| (number / 7) as u8).collect();
     client.send_to(&text, listener.address()).unwrap();
     let whole = take(&mut batch, &listener, 1)[0].piece;
-    let socket = DatagramSocket::connect(backend.local_addr().unwrap()).unwrap();
+    let socket = DatagramSocket::connect(&backend.local_addr().unwrap().into()).unwrap();
     for size in [1, 700, 1452, 1453, 20_000] {
         let most = (size * 150).min(60_000);
         let piece = Piece::new(whole.start as usize, most, size);
@@ -143,7 +143,7 @@ fn a_wildcard_listener_answers_from_where_it_was_asked() {
 #[test]
 fn who_is_not_there_is_said_once() {
     let gone = client("127.0.0.1:0").local_addr().unwrap();
-    let socket = DatagramSocket::connect(gone).unwrap();
+    let socket = DatagramSocket::connect(&gone.into()).unwrap();
     let mut batch = Batch::new();
     let mut post = Sender::new();
     socket.send(b"anybody").unwrap();
@@ -175,7 +175,7 @@ fn a_datagram_loses_what_stands_at_its_front_and_stays_one() {
 #[test]
 fn coalesced_answers_are_counted_as_what_they_are() {
     let backend = client("127.0.0.1:0");
-    let mut socket = DatagramSocket::connect(backend.local_addr().unwrap()).unwrap();
+    let mut socket = DatagramSocket::connect(&backend.local_addr().unwrap().into()).unwrap();
     socket.coalesce();
     let back = socket.socket.local_addr().unwrap();
     let mut batch = Batch::new();

@@ -8,7 +8,8 @@ use super::*;
 /// A stream that is being connected, and who will accept it.
 fn connecting(header: &[u8]) -> (Stream, TcpListener) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let mut stream = Stream::connect(listener.local_addr().unwrap(), None, None).unwrap();
+    let mut stream =
+        Stream::connect(&listener.local_addr().unwrap().into(), None, None).unwrap();
     stream.begin_with(header.into());
     (stream, listener)
 }

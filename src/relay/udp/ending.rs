@@ -149,7 +149,7 @@ fn write(flow: &Flow<Upstream>, end: FlowEnd, cx: &mut Context) {
     log.add(&Record {
         request_id: None,
         in_front: upstream.proxied.as_deref().map(Proxied::for_the_log),
-        client: plain(flow.client.address()),
+        client: plain(flow.client.address()).into(),
         listener: &listener.name,
         service: service.map(|service| &*service.name),
         pool: backends.pool(upstream.home.pool).map(|pool| &*pool.name),

@@ -150,8 +150,10 @@ fn connect(
 ) -> Result<DatagramSocket, Fault> {
     let mut course = Course::begin(&cx.backends[backend].addresses, cx.now);
     loop {
-        let to = |backends: &Backends| course.address(&backends[backend].addresses);
-        match cx.open_with(|backends| DatagramSocket::connect(to(backends))) {
+        let connect = |backends: &Backends| {
+            DatagramSocket::connect(course.address(&backends[backend].addresses))
+        };
+        match cx.open_with(connect) {
             Ok(socket) => {
                 cx.backends.settle(backend, course);
                 return Ok(socket);

@@ -57,8 +57,8 @@ fn near_misses_are_answered_with_what_was_meant() {
             "--listen: found '8080', want |; did you mean 127.0.0.1:8080, or *:8080 for",
         ),
         ("-l htp://*:80", "--listen: found 'htp://*:80'|; did you mean http://*:80?"),
-        ("-l unix:/run/x", "--listen: found 'unix:/run/x', want an address of TCP or UDP"),
-        ("-l *:80 -b unix:/run/x", "--backend: found 'unix:/run/x', want an address of TCP"),
+        ("-l unix:run/x", "--listen: found 'unix:run/x', want unix: and an absolute path"),
+        ("-l *:80 -b /run/x", "--backend: found '/run/x', want unix: in front; did you mean"),
         ("-l *:80 -b web1", "--backend: found 'web1', want |; did you mean web1:80?"),
         (
             "-l *:80 -b 0.0.0.0:80",

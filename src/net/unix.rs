@@ -1,0 +1,177 @@
+//! UNIX sockets as streams: one that is being connected, and one that listens.
+//!
+//! A stream socket is read, written, shut and spliced by the same calls whatever its family is, so
+//! that what has a stream of TCP has this one as well: the type that the standard library calls
+//! `TcpStream` is a descriptor. What only TCP has (its buffers' marks, keepalive, addresses) fails
+//! on it, which its callers bear.
+
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::net::TcpStream as StdStream;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::net::{SocketAddr, UnixListener as StdListener};
+use std::path::{Path, PathBuf};
+
+use mio::net::{TcpStream, UnixListener, UnixStream};
+use socket2::{Domain, SockAddr, SockRef, Type};
+
+use crate::config::{Address, UnixName};
+use crate::limits::LISTEN_BACKLOG;
+
+/// Whose the file of a socket is, and who may connect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SocketFile {
+    /// Permission as `chmod` takes it.
+    pub mode: u32,
+    /// To whom it is given, if not to us.
+    pub owner: Option<FileOwner>,
+}
+
+/// To whom a file is given, by number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileOwner {
+    /// The user.
+    pub user: Option<u32>,
+    /// The group.
+    pub group: Option<u32>,
+}
+
+/// The file of a socket that we made, which goes with it.
+#[derive(Debug)]
+pub struct OwnFile {
+    path: PathBuf,
+    /// Device and inode.
+    id: (u64, u64),
+}
+
+/// A socket that is being connected. To a UNIX socket that is done at once or never: there is
+/// nobody to wait for but a listener whose queue is full, and that is said as `WouldBlock`.
+pub fn connect(to: &Address) -> io::Result<TcpStream> {
+    match to {
+        Address::Ip(to) => TcpStream::connect(*to),
+        Address::Unix(name) => UnixStream::connect_addr(&address(name)?).map(as_stream),
+    }
+}
+
+/// The same socket, as the type that streams have.
+pub fn as_stream(socket: UnixStream) -> TcpStream {
+    TcpStream::from_std(StdStream::from(OwnedFd::from(socket)))
+}
+
+/// The name as the system takes it.
+pub fn address(name: &UnixName) -> io::Result<SocketAddr> {
+    match (name.path(), name.abstract_name()) {
+        (Some(path), _) => SocketAddr::from_pathname(path),
+        (None, Some(name)) => of_abstract(name),
+        (None, None) => Err(io::ErrorKind::InvalidInput.into()),
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn of_abstract(name: &str) -> io::Result<SocketAddr> {
+    use std::os::linux::net::SocketAddrExt;
+    SocketAddr::from_abstract_name(name)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn of_abstract(_: &str) -> io::Result<SocketAddr> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Listen at this path, its file being like this. A file that a process left behind is replaced;
+/// one where somebody listens, or that is no socket, is not.
+pub fn bind(path: &Path, file: &SocketFile) -> io::Result<(UnixListener, OwnFile)> {
+    remove_stale(path)?;
+    let socket = socket2::Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&SockAddr::unix(path)?)?;
+    // From here on, dropped on an error, it takes the file with it.
+    let own = OwnFile::at(path)?;
+    // Before it listens nobody can connect, whatever the permission is until now.
+    own.become_like(file)?;
+    socket.listen(LISTEN_BACKLOG)?;
+    let socket = StdListener::from(OwnedFd::from(socket));
+    Ok((UnixListener::from_std(socket), own))
+}
+
+/// Listen at a name that has no file.
+pub fn bind_abstract(name: &UnixName) -> io::Result<UnixListener> {
+    let socket = UnixListener::bind_addr(&address(name)?)?;
+    // The standard library's own queue is shorter. Failing, it stays so.
+    let _ = SockRef::from(&socket.as_fd()).listen(LISTEN_BACKLOG);
+    Ok(socket)
+}
+
+impl OwnFile {
+    fn at(path: &Path) -> io::Result<OwnFile> {
+        Ok(OwnFile { path: path.to_owned(), id: id_of(path)? })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Give it this permission and this owner.
+    pub fn become_like(&self, file: &SocketFile) -> io::Result<()> {
+        fs::set_permissions(&self.path, fs::Permissions::from_mode(file.mode))?;
+        match file.owner {
+            Some(FileOwner { user, group }) => {
+                std::os::unix::fs::chown(&self.path, user, group)
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// It is elsewhere, where nobody looks for it; or here again. What is there meanwhile stays.
+    pub fn move_to(&mut self, path: &Path) -> io::Result<()> {
+        if !self.is_there() {
+            return Err(ErrorKind::NotFound.into());
+        }
+        remove_stale(path)?;
+        fs::rename(&self.path, path)?;
+        self.path = path.to_owned();
+        Ok(())
+    }
+
+    /// Another process may have put its own there meanwhile.
+    fn is_there(&self) -> bool {
+        id_of(&self.path).is_ok_and(|id| id == self.id)
+    }
+}
+
+impl Drop for OwnFile {
+    fn drop(&mut self) {
+        if self.is_there() {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+fn id_of(path: &Path) -> io::Result<(u64, u64)> {
+    let there = fs::symlink_metadata(path)?;
+    Ok((there.dev(), there.ino()))
+}
+
+/// Remove the file of a socket at which nobody listens any more.
+fn remove_stale(path: &Path) -> io::Result<()> {
+    let there = match fs::symlink_metadata(path) {
+        Ok(there) => there,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    if !there.file_type().is_socket() {
+        return Err(ErrorKind::AlreadyExists.into());
+    }
+    let probe = socket2::Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    // Else it would wait where many wait already.
+    probe.set_nonblocking(true)?;
+    match probe.connect(&SockAddr::unix(path)?) {
+        Err(error) if error.kind() == ErrorKind::ConnectionRefused => fs::remove_file(path),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => Err(error),
+        // It is there, or would be if fewer were waiting.
+        Ok(()) | Err(_) => Err(ErrorKind::AddrInUse.into()),
+    }
+}
