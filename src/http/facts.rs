@@ -1,7 +1,7 @@
 //! What conditions ask of a request, answered from its parsed head.
 //!
-//! Nothing is decoded but for the path, which is compared as [`super::plain_path`] has it, and
-//! nothing is allocated unless that differs. Fields are those that the client sent, also those
+//! Nothing is decoded but for the path, which is compared as [`RequestHead::plain_path`] has it,
+//! and nothing is allocated unless that differs. Fields are those that the client sent, also those
 //! that no backend is told of: who compares one that names the client must have it from a proxy
 //! that it trusts. Made by the relays for one request.
 
