@@ -347,10 +347,11 @@ fn x_forwarded(
         out.text(added::FORWARDED_HOST);
         host(head, input, to, out);
     }
-    // Our port would contradict a proxy before us that says how the client connected.
+    // Our port would contradict a proxy before us that says how the client connected, and a UNIX
+    // socket has none.
     let how_it_came =
         [FieldKind::ForwardedProto, FieldKind::ForwardedHost, FieldKind::ForwardedPort];
-    if !how_it_came.into_iter().any(is_given) {
+    if !to.port.is_empty() && !how_it_came.into_iter().any(is_given) {
         out.text(added::FORWARDED_PORT);
         out.text(to.port.as_bytes());
     }

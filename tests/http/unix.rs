@@ -37,6 +37,7 @@ fn a_client_at_a_unix_socket_is_called_so_and_backends_are_told_nothing_of_it() 
     let balancer = before(&[&origin], &["-l", &socket.listen(), "--access-log", "-"]);
     assert!(socket.ask("").starts_with("HTTP/1.1 200 "));
     assert_eq!(origin.last().field("x-forwarded-for"), "unknown");
+    assert!(origin.last().all("x-forwarded-port").is_empty(), "there is none");
     socket.ask("X-Forwarded-For: 192.0.2.7\r\n");
     assert_eq!(origin.last().field("x-forwarded-for"), "unknown", "it is not trusted");
     balancer.wait_for_log(": accepted unix");
