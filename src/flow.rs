@@ -78,7 +78,7 @@ impl FlowKey {
         FlowKey { listener, peer, local, behind: None }
     }
 
-    /// The client for whom the peer speaks.
+    /// The flow of this client, whose datagrams the peer (a proxy) passes on.
     #[must_use]
     pub fn of_client(self, client: SocketAddr) -> FlowKey {
         let behind = Behind { ip: mapped(client.ip()), port: client.port() };

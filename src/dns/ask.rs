@@ -130,7 +130,8 @@ impl Ask {
         self.phase = Phase::Over(Err(trouble));
     }
 
-    /// Sends it: to whom, how, and the message. It begins with the server `first` of the list.
+    /// What to send next: the server, the transport and the message. The first round begins with
+    /// the server at the place `first` of the list.
     pub(super) fn send(
         &mut self,
         conf: &ResolvConf,

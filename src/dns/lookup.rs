@@ -107,9 +107,9 @@ pub enum Failure {
 pub enum Step {
     /// This goes out, and then comes the next step.
     Send {
-        /// To whom.
+        /// The server that it is for.
         server: SocketAddr,
-        /// How.
+        /// By UDP or TCP.
         transport: Transport,
         /// For TCP with its length.
         bytes: Vec<u8>,

@@ -18,7 +18,7 @@ pub const DNS_PORT: u16 = 53;
 /// What the file says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResolvConf {
-    /// Whom to ask, in this order; at least one.
+    /// The name servers, in the order in which they are asked; at least one.
     pub servers: Vec<SocketAddr>,
     /// Domains under which a short name is looked for.
     pub search: Vec<Name>,

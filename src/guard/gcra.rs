@@ -63,8 +63,8 @@ impl Gcra {
         (self.say(true, 0, tat - now), tat)
     }
 
-    /// The time of one for whom `units` were let in that did not come. What it was before may have
-    /// been earlier, and then was as good as this one.
+    /// Take `units` back that were admitted and did not come after all; returns the new time. It
+    /// may be later than before they were admitted, but then both are past and say nothing.
     pub fn undo(&self, tat: u64, units: u32) -> u64 {
         tat.saturating_sub(u64::from(units).saturating_mul(self.interval))
     }

@@ -11,8 +11,8 @@ pub struct Refusal {
     pub rule: RuleId,
     /// What that says of it.
     pub kind: RefusalKind,
-    /// Whether nobody but this client had to do with it: what others use up as well is no fault of
-    /// whom it hits.
+    /// Whether the limit counts this client alone. If others use it up as well, the refusal is no
+    /// fault of this client, and no strike.
     pub is_own: bool,
     /// In so many seconds it may be tried again, if that is known.
     pub retry_after: Option<NonZeroU32>,

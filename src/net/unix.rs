@@ -24,11 +24,11 @@ use crate::limits::LISTEN_BACKLOG;
 pub struct SocketFile {
     /// Permission as `chmod` takes it.
     pub mode: u32,
-    /// To whom it is given, if not to us.
+    /// The owner that it gets, if it is not to be ours.
     pub owner: Option<FileOwner>,
 }
 
-/// To whom a file is given, by number.
+/// The owner of a file, by numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FileOwner {
     /// The user.
@@ -45,12 +45,21 @@ pub struct OwnFile {
     id: (u64, u64),
 }
 
-/// A socket that is being connected. To a UNIX socket that is done at once or never: there is
-/// nobody to wait for but a listener whose queue is full, and that is said as `WouldBlock`.
+/// A socket that is being connected. To a UNIX socket that is done at once or never: where there is
+/// no file, or the queue of the listener is full, nobody takes the connection, as at a port of TCP
+/// where nobody listens.
 pub fn connect(to: &Address) -> io::Result<TcpStream> {
     match to {
         Address::Ip(to) => TcpStream::connect(*to),
-        Address::Unix(name) => UnixStream::connect_addr(&address(name)?).map(as_stream),
+        Address::Unix(name) => match UnixStream::connect_addr(&address(name)?) {
+            Ok(socket) => Ok(as_stream(socket)),
+            Err(error) => match error.kind() {
+                ErrorKind::NotFound | ErrorKind::WouldBlock => {
+                    Err(ErrorKind::ConnectionRefused.into())
+                }
+                _ => Err(error),
+            },
+        },
     }
 }
 
@@ -113,8 +122,11 @@ impl OwnFile {
         &self.path
     }
 
-    /// Give it this permission and this owner.
+    /// Give it this permission and this owner. Another one that is there meanwhile stays as it is.
     pub fn become_like(&self, file: &SocketFile) -> io::Result<()> {
+        if !self.is_there() {
+            return Err(ErrorKind::NotFound.into());
+        }
         fs::set_permissions(&self.path, fs::Permissions::from_mode(file.mode))?;
         match file.owner {
             Some(FileOwner { user, group }) => {

@@ -162,8 +162,8 @@ fn choose(
     Ok(backend)
 }
 
-/// Whether others wait for the same whom it must not overtake: who was called goes before them, and
-/// so does who has lost a backend that it had.
+/// Whether others wait for the same backends, so that it has to wait behind them: who was called
+/// goes before them, and so does who has lost a backend that it had.
 fn overtakes(wanted: Option<ServerId>, wants: Wants, client: &Client, cx: &Context) -> bool {
     wants == Wants::Any
         && cx.backends.has_queue_for(client.home.pool, wanted)

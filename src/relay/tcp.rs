@@ -102,11 +102,16 @@ struct Deadline {
 fn deadline(client: &Client, cx: &Context) -> Deadline {
     let rest = rests_until(client, cx);
     match client.ends_at(cx) {
-        Some(at) if !client.link.is_connecting() && at < rest.at => {
+        Some(at) if may_be_too_old(client) && at < rest.at => {
             Deadline { at, reason: Reason::TooOld }
         }
         _ => rest,
     }
+}
+
+/// One that looks for a backend is closed for that, if it takes too long, and not for its age.
+fn may_be_too_old(client: &Client) -> bool {
+    client.link.is_connected() || client.link.is_waiting()
 }
 
 /// The same, without regard to its age.

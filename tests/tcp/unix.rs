@@ -155,7 +155,7 @@ fn a_backend_whose_socket_is_gone_is_down_and_comes_back_with_it() {
     };
     until("it is served", || heard() == "hello");
     fs::remove_file(place.socket()).expect("it is there");
-    balancer.wait_for_log("is down");
+    balancer.wait_for_log("a probe: refused");
     assert_eq!(heard(), "", "nobody is there");
     serve(UnixListener::bind(place.socket()).expect("a socket"));
     until("it is back", || heard() == "hello");
