@@ -26,7 +26,9 @@ mod complaint;
 mod condition;
 mod datagrams;
 mod desired;
+mod dns;
 mod edit;
+mod expansion;
 mod expect;
 mod forwarded;
 mod guard;
@@ -39,6 +41,7 @@ mod listener;
 mod log_line;
 mod lower;
 mod matching;
+mod name_set;
 mod overlay;
 mod own;
 mod pool;
@@ -74,7 +77,7 @@ pub use admin::{
 pub use admin_state::AdminState;
 pub use advice::{advice, advice_on_limits, advice_on_pool};
 pub use algorithm::{Algorithm, AlgorithmRow};
-pub use backend::BackendSpec;
+pub use backend::{BackendSpec, MemberOf};
 pub use bandwidth::Bandwidth;
 pub use bans::BanSettings;
 pub use check::Check;
@@ -88,9 +91,11 @@ pub use datagrams::DatagramLimits;
 pub use desired::{
     Desired, ListenerSpec, MAIN, Origin, Origins, PoolSpec, ServiceSpec, Spot, Subject,
 };
+pub use dns::{DnsFamilies, DnsSettings, resolver};
 pub use edit::{
     FieldEdit, HeadEdit, HeadOf, PathEdit, REDIRECT_STATUSES, location, redirect_status,
 };
+pub use expansion::SetMember;
 pub use expect::{HttpCheck, Statuses, TextCheck, check_host};
 pub use forwarded::ForwardedFields;
 pub use guard::{DryRun, is_rule_name};
@@ -102,6 +107,7 @@ pub use listen::{Listen, Phase, Phases, Protocol, Service, check_listeners};
 pub use listener::{ListenerSettings, OnListenerRemoved};
 pub use log_line::{LineFormat, LinePiece, VARIABLES, Variable, VariableRow};
 pub use matching::{Match, Rank, Tie, ties};
+pub use name_set::{NameSet, SetKind};
 pub use overlay::{
     Laid, Mark, Member, Overlay, OverlaySource, OverrideRow, Patch, Told, Untold, time_text,
 };

@@ -20,8 +20,8 @@ pub mod history_file;
 mod owner;
 mod prepare;
 mod receipt;
-mod resolve;
 mod server_fates;
+mod server_plan;
 mod servers;
 mod socket;
 pub mod state;
@@ -33,10 +33,10 @@ pub use admin::{AdminBound, PreparedAdmin, PreparedAdminListener, PreparedInlet,
 pub use diff::{Diff, Fate, Fates};
 pub use directory::{BackendEntry, Directory, Layers, PoolEntry};
 pub use prepare::{
-    Ground, Prepared, PreparedListener, PreparedServer, Preparing, ReadFiles, check, prepare,
+    Ground, Own, Prepared, PreparedListener, PreparedServer, Preparing, ReadFiles, check,
+    prepare,
 };
 pub use receipt::{Counted, PoolChange, Receipt};
-pub use resolve::missing_host;
 pub use servers::{ServerList, ServerWanted, Servers};
 pub use socket::Socket;
 pub use tls::TlsStore;

@@ -25,6 +25,7 @@ mod apply;
 mod archiving;
 mod banning;
 mod certificates;
+mod changed;
 mod changes;
 mod changing;
 mod chores;
@@ -35,6 +36,7 @@ mod intake;
 #[cfg(debug_assertions)]
 mod invariants;
 mod mirroring;
+mod naming;
 mod process;
 mod recording;
 mod registering;
@@ -75,6 +77,7 @@ use crate::net::descriptors::DescriptorShare;
 use crate::relay::mirror::Mirrors;
 use crate::relay::udp::Udp;
 use crate::relay::{Pair, Reason};
+use crate::resolver::Resolver;
 use crate::service_manager::ServiceManager;
 use crate::stats::LogThrottle;
 use crate::status;
@@ -83,6 +86,7 @@ use banning::Banishing;
 use changing::{Job, Waiting};
 use chores::Chores;
 use closing::{Eviction, Sweep};
+use naming::Naming;
 use recording::Observing;
 use resting::Resting;
 use saving::Keeping;
@@ -118,6 +122,8 @@ pub struct EventLoop {
     udp: Udp,
     health: Health,
     mirrors: Mirrors,
+    resolver: Resolver,
+    naming: Naming,
     cx: Context,
     log: LogSink,
     pace: Pace,
@@ -241,6 +247,7 @@ impl EventLoop {
         cx.picks.keep(process.admin.picks);
         cx.backends.spell(logs.spelling);
         let chores = Chores::new(&mut cx);
+        let resolver = Resolver::new(&process.dns, &mut cx);
         let most = process.max_flows.unwrap_or(share.flows);
         if process.demo {
             cx.timers.arm(chores.status, now + DEMO_STATUS_INTERVAL);
@@ -265,6 +272,8 @@ impl EventLoop {
             udp: Udp::new(most),
             health: Health::new(seed),
             mirrors: Mirrors::default(),
+            resolver,
+            naming: Naming::default(),
             cx,
             log: logs.log,
             pace: Pace::new(now),
@@ -291,7 +300,10 @@ impl EventLoop {
     /// Serve until asked to stop.
     pub fn run(&mut self) -> io::Result<()> {
         self.ended = Instant::now();
-        self.tell_ready();
+        self.await_names();
+        if !self.awaits_names() {
+            self.tell_ready();
+        }
         while self.state != RunState::Stopping {
             self.turn(None)?;
         }
@@ -368,7 +380,8 @@ impl EventLoop {
 
     fn has_work_left(&self) -> bool {
         !self.cx.run_queue.is_empty()
-            || self.udp.is_ready()
+            || self.has_datagrams_waiting()
+            || self.has_names_to_follow()
             || self.udp.is_leaving()
             || self.has_closing_left()
             || self.has_waiting_left()
@@ -413,6 +426,7 @@ impl EventLoop {
             Owner::Admin(key) => self.mark_admin(key, event),
             Owner::AdminListener(key) => self.mark_admin_listener(key),
             Owner::Heartbeats => self.admin.mark_heartbeats(),
+            Owner::Line(key) => self.resolver.mark(key, event, &mut self.cx),
             Owner::Signals => self.signalled = true,
             // The timers are looked at in each turn.
             Owner::Alarm => {}
@@ -460,7 +474,8 @@ impl EventLoop {
             | Owner::Flow(_)
             | Owner::Alarm
             | Owner::AdminListener(_)
-            | Owner::Heartbeats => {}
+            | Owner::Heartbeats
+            | Owner::Line(_) => {}
         }
         false
     }
@@ -492,6 +507,9 @@ impl EventLoop {
         self.work_on_balance();
         if self.has_admin_work() {
             self.administrate();
+        }
+        if self.has_names_to_follow() {
+            self.follow_dns();
         }
         if self.has_changes() {
             self.go_on_changing();

@@ -259,7 +259,7 @@ impl Health {
             None if probe.next_at > cx.now => cx.timers.arm(probe.timer, probe.next_at),
             // Until it is wanted again, by [`Health::hasten`].
             None if cx.backends.is_in_maintenance(probe.server) => {}
-            None if !cx.backends.get(probe.server).is_some_and(Server::is_probed) => {}
+            None if !cx.backends.get(probe.server).is_some_and(can_be_asked) => {}
             None => self.start(id, cx),
         }
     }
@@ -324,7 +324,7 @@ impl Health {
         let datagram = check.question.is_datagram().then_some(&*asked);
         let opened = cx.open_with(|backends| {
             let to = &backends[server];
-            ProbeSocket::open(to, &to.check_address(course), datagram)
+            ProbeSocket::open(to, &to.check_address(course)?, datagram)
         });
         let mut socket = match opened {
             Ok(socket) => socket,
@@ -398,6 +398,11 @@ impl Health {
         cx.stats.exhausted += 1;
         probe.rest(cx);
     }
+}
+
+/// Whether it is wanted, and known where it is.
+fn can_be_asked(server: &Server) -> bool {
+    server.is_probed() && server.is_found()
 }
 
 #[cfg(test)]

@@ -138,6 +138,7 @@ pub mod outlet;
 pub mod picks;
 pub mod proxy_header;
 pub mod relay;
+pub mod resolver;
 pub mod service_manager;
 pub mod services;
 pub mod settings;

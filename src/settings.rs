@@ -9,12 +9,14 @@ mod admin;
 mod guard;
 mod http;
 mod limit_terms;
+mod names;
 mod queue;
 mod retry;
 mod row;
 mod sockets;
 mod table;
 mod tls;
+mod traffic;
 mod udp;
 
 use crate::config::SettingKey;

@@ -5,6 +5,7 @@ mod advice;
 
 use std::io::{self, IsTerminal, Write};
 use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
 
 use log::{debug, info, warn};
 
@@ -25,6 +26,7 @@ use crate::event_loop::{
 use crate::file;
 use crate::limits::{DEMO_ADMIN, DEMO_CLIENTS, DEMO_PICKS, LISTENERS_SAID};
 use crate::logging::LogSink;
+use crate::resolver;
 use crate::service_manager::ServiceManager;
 use crate::terminal;
 use crate::wanted::{self, Told};
@@ -81,16 +83,18 @@ pub fn start(
     }
     let history = desired.process.admin.history_file.as_deref();
     errors.extend(history.and_then(history_file::mistake));
-    let (mut state, mut notes) = read_state(&desired, &mut errors);
-    notes.extend(state.overlay.give_up(control::missing_host));
+    let (state, notes) = read_state(&desired, &mut errors);
     let laid = state.overlay.over(&desired);
-    let layers = Layers { base: desired, overlay: laid.overlay };
+    let written = Arc::new(desired.clone());
+    let layers = Layers { written, base: desired, overlay: laid.overlay };
     let desired = laid.desired;
-    let prepared = match Ground::with_nothing(|ground| control::prepare(ground, desired)) {
-        Ok(prepared) if errors.is_empty() => prepared,
-        Ok(_) => return Err(StartError::Settings(errors)),
-        Err(more) => return Err(StartError::Settings([errors, more].concat())),
-    };
+    let known = resolver::known_by_file(desired.process.dns.families);
+    let prepared =
+        match Ground::with_nothing(&known, |ground| control::prepare(ground, desired)) {
+            Ok(prepared) if errors.is_empty() => prepared,
+            Ok(_) => return Err(StartError::Settings(errors)),
+            Err(more) => return Err(StartError::Settings([errors, more].concat())),
+        };
     info!("seed {seed}");
     let real = |(spec, it): (&ListenerSpec, &PreparedListener)| Listen {
         protocol: spec.listen.protocol,
@@ -167,7 +171,9 @@ fn say_backends(prepared: &Prepared) {
     for (wanted, server) in prepared.wanted().iter().zip(&prepared.servers) {
         let addresses = server.plan.as_ref().map_or(&[][..], |plan| &plan.addresses);
         let weight = wanted.spec.weight;
-        info!("backend {} at {}, weight {weight}", wanted.spec.name, places(addresses));
+        let spec = wanted.spec;
+        let at = if addresses.is_empty() { spec.at.to_string() } else { places(addresses) };
+        info!("backend {} at {at}, weight {weight}", spec.name);
     }
     // Where rules lead is said by none of their lines.
     let services = prepared.desired.services.iter();

@@ -77,6 +77,8 @@ pub struct Stats {
     pub accept_failures: u64,
     /// What became of copies of requests.
     pub mirror: Mirrored,
+    /// What was looked up.
+    pub dns: Names,
     /// What became of datagrams.
     pub udp: Datagrams,
     /// Log lines dropped because nobody read them.
@@ -132,6 +134,17 @@ pub struct Mirrored {
     pub dropped_large: u64,
     /// Not sent whole, or not answered whole in time.
     pub failed: u64,
+}
+
+/// Names of backends that were looked up.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Names {
+    /// Look-ups that were begun.
+    pub lookups: u64,
+    /// Those that found nothing.
+    pub failures: u64,
+    /// Messages that nobody waited for: somebody guesses, or a server is late.
+    pub strangers: u64,
 }
 
 /// Flows of UDP, and their datagrams: every one that came went out, or is counted as dropped.

@@ -309,7 +309,8 @@ fn backend_line(backend: &Backend, widths: Widths) -> String {
 /// Nothing, where there is no choice.
 fn address_line(backend: &Backend) -> Option<String> {
     let Backend { name, address, addresses, .. } = backend;
-    (*addresses > 1).then(|| format!("{name} is at {address}, one of {addresses} addresses"))
+    let address = address.as_ref().filter(|_| *addresses > 1)?;
+    Some(format!("{name} is at {address}, one of {addresses} addresses"))
 }
 
 fn route_line(pool: &Pool) -> String {

@@ -13,6 +13,7 @@ use crate::control;
 use crate::file::{self, Mistake, Sources};
 use crate::flags;
 use crate::limits::MISTAKES_SHOWN_MAX;
+use crate::resolver;
 use crate::settings::{self, Act};
 
 /// What is to run, and where its values come from.
@@ -242,7 +243,8 @@ impl Wanted {
 
     /// Everything but what binding would tell: files are read, names looked up.
     pub fn check(&self, config: &Config) -> Told {
-        self.tell("error", &control::check(&self.desired), config)
+        let known = resolver::known_by_file(self.desired.process.dns.families);
+        self.tell("error", &control::check(&self.desired, &known), config)
     }
 
     /// Complaints in the words of who is responsible; those about the file are of this kind.

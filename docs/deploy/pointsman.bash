@@ -54,6 +54,22 @@ _pointsman_process() {
             :
             return
             ;;
+        --resolver)
+            :
+            return
+            ;;
+        --dns-min-ttl)
+            :
+            return
+            ;;
+        --dns-max-ttl)
+            :
+            return
+            ;;
+        --dns-families)
+            _pointsman_words "both"
+            return
+            ;;
         -a | --balance)
             _pointsman_words "least-connections round-robin random ip-hash consistent-hash first least-load least-time"
             return
@@ -543,11 +559,11 @@ _pointsman_process() {
             return
             ;;
         -h | --help)
-            _pointsman_words "traffic sockets balancing health limits queue guard terms access http tls udp operation admin demo signals exit-codes examples"
+            _pointsman_words "traffic sockets names balancing health limits queue guard terms access http tls udp operation admin demo signals exit-codes examples"
             return
             ;;
     esac
-    local words="-l --listen -b --backend --route --socket-mode --socket-owner -a --balance --slow-start --check --check-host --check-interval --check-timeout --rise --fall --all-down --on-down --on-removed --on-listener-removed --max-connections --connect-timeout --tls-handshake-timeout --retries --retry-budget --idle-timeout --half-close-timeout --tcp-keepalive --drain-delay --drain-timeout --queue --queue-timeout --queue-order --queue-urgent --proxy-protocol --limit-connections --limit-connection-rate --limit-handshake-rate --limit-request-rate --limit-ipv6-prefix --limit-clients --limit-exempt --reject --tarpit --rate-limit-fields --max-connection-time --limit-bandwidth --limit-datagram-rate --limit-datagram-total --limit-flows --guard-dry-run --listener-reject --listener-tarpit --listener-limit-exempt --listener-limit-ipv6-prefix --service-reject --service-tarpit --service-limit-exempt --service-limit-ipv6-prefix --service-rate-limit-fields --allow --deny --allow-file --deny-file --service-allow --service-deny --service-allow-file --service-deny-file --ban-after --ban-window --ban-time --ban-exempt --header-timeout --keep-alive --server-timeout --max-request-time --min-rate --abort-on-close --max-body --trusted-proxies --forwarded-fields --via --request-id --hash-key --sticky-cookie --sticky-key --sticky-drain --sticky-same-site --eject-after --health-path --stats-path --stats-allow --backend-idle --backend-idle-connections --cert --key --alpn --sni-strict --client-ca --client-cert --redirect-https --hsts --backend-ca --backend-cert --backend-key --backend-verify --udp-timeout --udp-responses --udp-requests --max-flows --admin --admin-tokens --admin-allowed-host --admin-cert --admin-key --admin-client-ca --admin-socket-mode --haproxy-socket --haproxy-level --register --register-udp --on-lapse --metrics --history-memory --history-file --state-file --picks --config -t --check-config --print-config --access-log --access-log-format --log-level --log-format --seed -V --version -h --help --demo"
+    local words="-l --listen -b --backend --route --socket-mode --socket-owner --resolver --dns-min-ttl --dns-max-ttl --dns-families -a --balance --slow-start --check --check-host --check-interval --check-timeout --rise --fall --all-down --on-down --on-removed --on-listener-removed --max-connections --connect-timeout --tls-handshake-timeout --retries --retry-budget --idle-timeout --half-close-timeout --tcp-keepalive --drain-delay --drain-timeout --queue --queue-timeout --queue-order --queue-urgent --proxy-protocol --limit-connections --limit-connection-rate --limit-handshake-rate --limit-request-rate --limit-ipv6-prefix --limit-clients --limit-exempt --reject --tarpit --rate-limit-fields --max-connection-time --limit-bandwidth --limit-datagram-rate --limit-datagram-total --limit-flows --guard-dry-run --listener-reject --listener-tarpit --listener-limit-exempt --listener-limit-ipv6-prefix --service-reject --service-tarpit --service-limit-exempt --service-limit-ipv6-prefix --service-rate-limit-fields --allow --deny --allow-file --deny-file --service-allow --service-deny --service-allow-file --service-deny-file --ban-after --ban-window --ban-time --ban-exempt --header-timeout --keep-alive --server-timeout --max-request-time --min-rate --abort-on-close --max-body --trusted-proxies --forwarded-fields --via --request-id --hash-key --sticky-cookie --sticky-key --sticky-drain --sticky-same-site --eject-after --health-path --stats-path --stats-allow --backend-idle --backend-idle-connections --cert --key --alpn --sni-strict --client-ca --client-cert --redirect-https --hsts --backend-ca --backend-cert --backend-key --backend-verify --udp-timeout --udp-responses --udp-requests --max-flows --admin --admin-tokens --admin-allowed-host --admin-cert --admin-key --admin-client-ca --admin-socket-mode --haproxy-socket --haproxy-level --register --register-udp --on-lapse --metrics --history-memory --history-file --state-file --picks --config -t --check-config --print-config --access-log --access-log-format --log-level --log-format --seed -V --version -h --help --demo"
     ((COMP_CWORD == 1)) && words+=" ctl top"
     _pointsman_words "$words"
 }

@@ -26,6 +26,10 @@ _pointsman_process() {
         '*--route=[Where clients go that ask for this name]:value:' \
         '--socket-mode=[Permission in octal of the file of a listener at unixPATH]:value:' \
         '--socket-owner=[To whom that file is given, by names of /etc/passwd and /etc/group or by numbers]:value:' \
+        '*--resolver=[A server of DNS that is asked for the names of backends, in the order given]:value:' \
+        '--dns-min-ttl=[An answer holds for so long at least, whatever its TTL says]:value:' \
+        '--dns-max-ttl=[And for so long at most]:value:' \
+        '--dns-families=[Which addresses of names are asked for and used]:value:(both)' \
         '(-a --balance)'{-a,--balance=}'[How a backend is chosen]:value:(least-connections round-robin random ip-hash consistent-hash first least-load least-time)' \
         '--slow-start=[Over this time the weight of a backend grows from a tenth to the whole once it was added or is back]:value:' \
         '--check=[What a probe asks]:value:' \
@@ -154,7 +158,7 @@ _pointsman_process() {
         '--log-format=[How a line of that looks]:value:(text json journald)' \
         '*--seed=[Seed of everything random, so that a run can be repeated]:value:' \
         '(-V --version)'{-V,--version}'[Say which version this is]' \
-        '(-h --help)'{-h,--help=}'[Show a screen of help (-h), this manual (--help), a chapter of it (--help TOPIC) or one flag (--help NAME)]::value:(traffic sockets balancing health limits queue guard terms access http tls udp operation admin demo signals exit-codes examples)' \
+        '(-h --help)'{-h,--help=}'[Show a screen of help (-h), this manual (--help), a chapter of it (--help TOPIC) or one flag (--help NAME)]::value:(traffic sockets names balancing health limits queue guard terms access http tls udp operation admin demo signals exit-codes examples)' \
         '--demo[Start three small backends of different speed on loopback, which echo UDP as well, listen in front of them at http//127.0.0.18000 and udp//127.0.0.18000 unless --listen says where, with /health and /stats unless the flags for them say otherwise, and tell what to try]'
 }
 

@@ -202,10 +202,11 @@ fn backend(view: &View<'_>, id: u64, pool: PoolEntry<'_>, entry: BackendEntry<'_
     let since = unix(view, cx.backends[entry.server].since);
     let millis = |it: Duration| Some(it.as_secs_f32() * 1e3);
     let mut out = format!("[{id},").into_bytes();
+    let address = now.address.as_ref().map_or_else(|| spec.at.to_string(), ToString::to_string);
     let texts = [
         Some(&*pool.spec.name),
         Some(&*spec.name),
-        Some(&*now.address.to_string()),
+        Some(&*address),
         Some(told.map_or("configuration", |told| told.origin())),
         Some(spec.admin.word()),
         Some(now.standing.word.text()),

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use crate::config::Address;
 use crate::net::Fault;
 
-/// The addresses of one backend, at least one.
+/// The addresses of one backend; none until its name is known.
 #[derive(Debug, Clone)]
 pub struct Addresses {
     list: Box<[Address]>,
@@ -64,13 +64,24 @@ impl CourseOf {
 impl Addresses {
     /// The first of these is in use.
     pub fn new(list: Vec<Address>) -> Addresses {
-        debug_assert!(!list.is_empty(), "a backend is somewhere");
         Addresses { list: list.into(), in_use: 0, refused: 0 }
     }
 
     /// The one in use.
-    pub fn in_use(&self) -> &Address {
-        &self.list[usize::from(self.in_use)]
+    pub fn in_use(&self) -> Option<&Address> {
+        self.list.get(usize::from(self.in_use))
+    }
+
+    /// Whether nobody has told yet where it is.
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// The name means these from now on. The one in use goes on, if it is among them.
+    pub fn become_these(&mut self, list: Vec<Address>) {
+        let in_use = self.in_use().and_then(|it| list.iter().position(|other| other == it));
+        let in_use = in_use.and_then(|at| u8::try_from(at).ok()).unwrap_or(0);
+        *self = Addresses { list: list.into(), in_use, refused: 0 };
     }
 
     /// All of them.
@@ -92,11 +103,11 @@ impl Addresses {
     /// The one at this place refused datagrams: whoever comes next is sent on to another one.
     /// Says whether there is one that did not refuse lately.
     pub fn refuse(&mut self, address: &Address) -> bool {
-        if self.in_use() != address {
+        if self.in_use() != Some(address) {
             // Somebody was refused before.
             return self.list.len() > 1;
         }
-        self.in_use = (self.in_use + 1) % self.count();
+        self.in_use = (self.in_use + 1) % self.count().max(1);
         self.refused += 1;
         let others = self.refused < self.count();
         if !others {
@@ -118,13 +129,14 @@ impl Course {
     }
 
     fn index(self, of: &Addresses) -> u8 {
-        let index = (u16::from(self.first) + u16::from(self.failed)) % u16::from(of.count());
-        index as u8
+        // There may be fewer than when it began: the name means others by now.
+        let count = u16::from(of.count().max(1));
+        ((u16::from(self.first) + u16::from(self.failed)) % count) as u8
     }
 
     /// The address that it is at.
-    pub fn address(self, of: &Addresses) -> &Address {
-        &of.list[usize::from(self.index(of))]
+    pub fn address(self, of: &Addresses) -> Result<&Address, Fault> {
+        of.list.get(usize::from(self.index(of))).ok_or(Fault::Unreachable)
     }
 
     /// Whether an address failed already.
@@ -136,7 +148,7 @@ impl Course {
     /// share what is left of the time, so that one in a black hole does not use up all of it.
     pub fn deadline(self, of: &Addresses, timeout: Duration, now: Instant) -> Instant {
         let end = (self.began_at + timeout).max(now);
-        match of.count() - self.failed {
+        match of.count().saturating_sub(self.failed) {
             0 | 1 => end,
             several => now + end.saturating_duration_since(now) / u32::from(several),
         }
@@ -191,19 +203,23 @@ mod tests {
             |course: Course, of: &Addresses| course.next(Fault::Refused, of, TIMEOUT, now);
         let course = Course::begin(&addresses, now);
         let course = next(course, &addresses).expect("there is another one");
-        assert_eq!(*course.address(&addresses), addresses.all()[1]);
+        assert_eq!(course.address(&addresses).unwrap().clone(), addresses.all()[1]);
         assert!(addresses.settle(course));
         assert!(!addresses.settle(course));
-        assert_eq!(*addresses.in_use(), addresses.all()[1]);
+        assert_eq!(addresses.in_use(), Some(&addresses.all()[1]));
 
         let mut course = Course::begin(&addresses, now);
-        let mut seen = vec![course.address(&addresses)];
+        let mut seen = vec![course.address(&addresses).unwrap().clone()];
         while let Some(on) = next(course, &addresses) {
             course = on;
-            seen.push(course.address(&addresses));
+            seen.push(course.address(&addresses).unwrap().clone());
         }
-        assert_eq!(seen, [1, 2, 0].map(|index| &addresses.all()[index]));
-        assert_eq!(*addresses.in_use(), addresses.all()[1], "nothing works: nothing changes");
+        assert_eq!(seen, [1, 2, 0].map(|index| addresses.all()[index].clone()));
+        assert_eq!(
+            addresses.in_use(),
+            Some(&addresses.all()[1]),
+            "nothing works: nothing changes"
+        );
     }
 
     #[test]
@@ -234,7 +250,7 @@ mod tests {
         for fault in [Fault::Exhausted, Fault::GivenUp, Fault::Closed] {
             assert_eq!(course.next(fault, &addresses, TIMEOUT, now), None);
         }
-        let alone = Addresses::new(vec![addresses.in_use().clone()]);
+        let alone = Addresses::new(vec![addresses.in_use().unwrap().clone()]);
         let course = Course::begin(&alone, now);
         assert_eq!(course.next(Fault::Refused, &alone, TIMEOUT, now), None);
         assert_eq!(course.deadline(&alone, TIMEOUT, now), now + TIMEOUT);
@@ -243,17 +259,43 @@ mod tests {
     #[test]
     fn datagrams_go_once_around_before_the_backend_is_to_blame() {
         let mut addresses = three();
-        assert!(addresses.refuse(&addresses.in_use().clone()));
+        assert!(addresses.refuse(&addresses.in_use().unwrap().clone()));
         assert!(
             addresses.refuse(&addresses.all()[0].clone()),
             "another flow of the same address"
         );
-        assert_eq!(*addresses.in_use(), addresses.all()[1]);
-        assert!(addresses.refuse(&addresses.in_use().clone()));
-        assert!(!addresses.refuse(&addresses.in_use().clone()), "all of them did");
+        assert_eq!(addresses.in_use(), Some(&addresses.all()[1]));
+        assert!(addresses.refuse(&addresses.in_use().unwrap().clone()));
+        assert!(!addresses.refuse(&addresses.in_use().unwrap().clone()), "all of them did");
         addresses.answered();
-        assert!(addresses.refuse(&addresses.in_use().clone()));
-        let mut alone = Addresses::new(vec![addresses.in_use().clone()]);
-        assert!(!alone.refuse(&alone.in_use().clone()));
+        assert!(addresses.refuse(&addresses.in_use().unwrap().clone()));
+        let mut alone = Addresses::new(vec![addresses.in_use().unwrap().clone()]);
+        assert!(!alone.refuse(&alone.in_use().unwrap().clone()));
+    }
+
+    #[test]
+    fn a_name_may_mean_others_while_a_connect_is_under_way() {
+        let mut addresses = three();
+        let now = Instant::now();
+        let mut course = Course::begin(&addresses, now);
+        course = course.next(Fault::Refused, &addresses, TIMEOUT, now).expect("there is one");
+        course = course.next(Fault::Refused, &addresses, TIMEOUT, now).expect("there is one");
+        addresses.settle(course);
+        let last = addresses.in_use().expect("one is").clone();
+        addresses.become_these(vec![at("127.0.0.9:80"), last.clone()]);
+        assert_eq!(addresses.in_use(), Some(&last), "it stays");
+        addresses.become_these(vec![at("127.0.0.9:80")]);
+        assert!(course.deadline(&addresses, TIMEOUT, now) >= now);
+        assert_eq!(course.address(&addresses), Ok(&at("127.0.0.9:80")));
+        assert_eq!(course.next(Fault::Refused, &addresses, TIMEOUT, now), None);
+    }
+
+    #[test]
+    fn nobody_is_asked_before_the_name_is_known() {
+        let mut nowhere = Addresses::new(Vec::new());
+        let course = Course::begin(&nowhere, Instant::now());
+        assert_eq!(course.address(&nowhere), Err(Fault::Unreachable));
+        assert_eq!(nowhere.in_use(), None);
+        assert!(!nowhere.settle(course) && !nowhere.refuse(&at("127.0.0.1:80")));
     }
 }

@@ -14,7 +14,7 @@ use std::time::Instant;
 
 use crate::balance::{Balance, Work};
 use crate::config::{
-    Address, AdminState, OnDown, OnRemoved, PoolSettings, ProxyTlv, SendProxy, Target,
+    Address, AdminState, OnDown, OnRemoved, PoolSettings, ProxyTlv, SendProxy,
 };
 use crate::event::{PoolId, ProbeId, ServerId};
 
@@ -138,11 +138,22 @@ impl Backends {
         self.servers.get(id).is_some_and(|server| server.joined > 1)
     }
 
-    /// The addresses of a server that was found there, if one is here.
-    pub fn addresses_of(&self, at: &Target) -> Option<Vec<Address>> {
-        let mut servers = self.servers.iter().map(|(_, server)| server);
-        let found = servers.find(|it| it.at == *at)?;
-        Some(found.addresses.all().to_vec())
+    /// Its name means these addresses from now on, at least one. One that was not known counts as
+    /// up until its first result. Says whether anything is another.
+    pub fn place(&mut self, id: ServerId, addresses: Vec<Address>, now: Instant) -> bool {
+        let Some(server) = self.servers.get_mut(id) else { return false };
+        if addresses.is_empty() || server.addresses.all() == addresses {
+            return false;
+        }
+        let was_lost = !server.is_found();
+        server.addresses.become_these(addresses);
+        if was_lost && server.revive(now) {
+            server.since = now;
+            self.flips.push((id, Flip::Up));
+            self.is_up_again(id, now);
+            self.want_probe(id);
+        }
+        true
     }
 
     /// It is as this plan says from now on. What it counted, and what is known of it, stays.

@@ -13,7 +13,7 @@ use crate::stats::BackendCounts;
 
 use super::pool::{Pool, SeatPlace};
 use super::seat::Presence;
-use super::{Backends, Course, Flip, RiseFall, ServerState};
+use super::{Backends, Course, Flip, RiseFall, Server, ServerState};
 
 /// By whose word a result is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,10 +34,11 @@ impl Backends {
         let Some(server) = self.servers.get_mut(id).filter(|_| course.has_turned()) else {
             return;
         };
-        let before = server.address().clone();
-        if server.addresses.settle(course) {
+        let before = server.address().cloned();
+        if server.addresses.settle(course)
+            && let Some((address, before)) = server.address().zip(before)
+        {
             let name = &server.name;
-            let address = server.address();
             info!(
                 "backend {name}: {address} is used from now on, for {before} does not answer"
             );
@@ -48,11 +49,12 @@ impl Backends {
     /// whoever comes next is sent there.
     pub fn address_refused(&mut self, id: ServerId, address: SocketAddr) -> bool {
         let Some(server) = self.servers.get_mut(id) else { return false };
-        let before = server.address().clone();
+        let before = server.address().cloned();
         let has_others = server.addresses.refuse(&address.into());
         let name = &server.name;
-        let now_used = server.address();
-        if *now_used != before {
+        if let Some((now_used, before)) = server.address().zip(before)
+            && *now_used != before
+        {
             info!("backend {name}: {now_used} is used from now on, for {before} refuses");
         }
         has_others
@@ -186,7 +188,8 @@ impl Backends {
     /// An operator says that it is up, or down: as many probes at once as it takes. The next ones
     /// may say otherwise.
     pub fn told(&mut self, id: ServerId, is_up: bool, now: Instant) {
-        let Some(server) = self.servers.get(id).filter(|it| it.check.probed) else { return };
+        let can_be = |it: &&Server| it.check.probed && it.is_found();
+        let Some(server) = self.servers.get(id).filter(can_be) else { return };
         let RiseFall { rise, fall } = server.check.rise_fall;
         for _ in 0..if is_up { rise } else { fall } {
             let result = if is_up { Ok(()) } else { Err("an operator says so") };

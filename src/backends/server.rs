@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::config::{Address, ProxyTlv, SendProxy, Target};
 use crate::event::{Key, ProbeId};
+use crate::net::Fault;
 use crate::net::tls::client::ClientTls;
 use crate::proxy_header::write;
 use crate::stats::histogram::RecentTimes;
@@ -19,6 +20,9 @@ use super::addresses::{Addresses, Course};
 use super::pool::SeatPlace;
 use super::seat::{Presence, View};
 use super::state::{RiseFall, ServerState};
+
+/// Why a server is down of which nobody knows where it is.
+const NOT_FOUND_YET: &str = "it has no address: its name is not known yet";
 
 /// One server.
 #[derive(Debug)]
@@ -90,7 +94,7 @@ pub struct ServerPlan {
     pub name: String,
     /// Where it is, as the operator wrote it.
     pub at: Target,
-    /// All addresses of its name, at least one.
+    /// All addresses of its name; none if nobody has told them yet.
     pub addresses: Vec<Address>,
     /// Connections at most.
     pub max_connections: Option<u32>,
@@ -130,17 +134,20 @@ pub struct IdleRules {
 
 impl Server {
     pub(super) fn new(plan: ServerPlan, now: Instant) -> Server {
+        let addresses = Addresses::new(plan.addresses);
+        let state = ServerState::of_new(addresses.is_empty());
+        let down_reason = if addresses.is_empty() { NOT_FOUND_YET } else { "" };
         Server {
             name: plan.name.into(),
             at: plan.at,
-            addresses: Addresses::new(plan.addresses),
+            addresses,
             check_port: plan.check_port,
             check_host: plan.check_host.into(),
             check: plan.check,
-            state: ServerState::default(),
+            state,
             is_suspected: false,
             since: now,
-            down_reason: Box::default(),
+            down_reason: down_reason.into(),
             was_down: Duration::ZERO,
             given_at: None,
             connections: 0,
@@ -163,10 +170,11 @@ impl Server {
         }
     }
 
-    /// Its addresses stay where they are the same; whichever of them works then goes on.
+    /// Its addresses stay where they are the same, and where those of another name are not known
+    /// yet; whichever of them works then goes on.
     pub(super) fn change(&mut self, plan: ServerPlan) {
-        if self.addresses.all() != plan.addresses {
-            self.addresses = Addresses::new(plan.addresses);
+        if self.addresses.all() != plan.addresses && !plan.addresses.is_empty() {
+            self.addresses.become_these(plan.addresses);
         }
         self.at = plan.at;
         self.check_port = plan.check_port;
@@ -189,8 +197,16 @@ impl Server {
         self.check.probed && !self.is_unchecked
     }
 
+    /// Whether it is known where it is. Until then it is down, whatever anybody says of it.
+    pub fn is_found(&self) -> bool {
+        !self.addresses.is_empty()
+    }
+
     /// Nothing takes it down any more, and nothing would bring it up. Says whether it was down.
     pub(super) fn revive(&mut self, now: Instant) -> bool {
+        if !self.is_found() {
+            return false;
+        }
         let was_down = !self.state.is_up();
         self.was_down = self.downtime(now);
         self.state = ServerState::default();
@@ -207,14 +223,19 @@ impl Server {
     }
 
     /// The address of it that is in use.
-    pub fn address(&self) -> &Address {
+    pub fn address(&self) -> Option<&Address> {
         self.addresses.in_use()
     }
 
+    /// What a request says of its host that is sent there without one.
+    pub fn as_host(&self) -> String {
+        self.address().map(Address::as_host).unwrap_or_default()
+    }
+
     /// Where a probe goes that is so far.
-    pub fn check_address(&self, course: Course) -> Address {
-        let address = course.address(&self.addresses);
-        self.check_port.map_or_else(|| address.clone(), |port| address.with_port(port))
+    pub fn check_address(&self, course: Course) -> Result<Address, Fault> {
+        let address = course.address(&self.addresses)?;
+        Ok(self.check_port.map_or_else(|| address.clone(), |port| address.with_port(port)))
     }
 
     /// What a connection of our own to it begins with, on behalf of no client: of version 1 the

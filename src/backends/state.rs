@@ -40,6 +40,11 @@ pub enum Flip {
 }
 
 impl ServerState {
+    /// Of a server that is new; where it is not known where it is, nobody can be sent there.
+    pub fn of_new(is_lost: bool) -> ServerState {
+        if is_lost { ServerState::Down(0) } else { ServerState::Unknown }
+    }
+
     /// Whether it counts as up.
     pub fn is_up(self) -> bool {
         !matches!(self, ServerState::Down(_))

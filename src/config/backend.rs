@@ -10,9 +10,10 @@ use super::complaint::{Phrase, Wrong};
 use super::host::{Schemes, is_host, protocol_and_rest};
 use super::key::SettingKey;
 use super::send_proxy::SendProxy;
+use super::shared::Shared;
 use super::text::quoted;
 use super::value::{self, closest};
-use super::{AdminState, Protocol, Target};
+use super::{AdminState, NameSet, Protocol, SetKind, Target};
 use crate::limits;
 
 const BACKEND_SCHEMES: Schemes = &[
@@ -24,7 +25,7 @@ const BACKEND_SCHEMES: Schemes = &[
 ];
 
 const OPTIONS_WANT: &str = "weight=N, max-connections=N, backup, check-port=N, tls, \
-                            sni=NAME, proxy=v1|v2, proxy-tlvs=NAME+NAME, \
+                            sni=NAME, proxy=v1|v2, proxy-tlvs=NAME+NAME, at-most=N, \
                             admin=drain|maint or name=NAME";
 
 /// One backend as it was asked for.
@@ -50,6 +51,17 @@ pub struct BackendSpec {
     pub name: String,
     /// Whether it is to have work at all.
     pub admin: AdminState,
+    /// The set that it is a member of, if a name of DNS stands for it.
+    pub member_of: Option<MemberOf>,
+}
+
+/// Of a backend that a name stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MemberOf {
+    /// The set, as it was asked for.
+    pub set: Shared<BackendSpec>,
+    /// The host that has its address.
+    pub host: String,
 }
 
 /// The settings above by name.
@@ -68,13 +80,20 @@ impl BackendSpec {
     /// to a backend follows from the listener, so that of its scheme only matters whether it is
     /// encrypted.
     pub fn parse(text: &str) -> Result<BackendSpec, Wrong> {
-        let (protocol, rest) = protocol_and_rest(text, BACKEND_SCHEMES)?;
+        let (protocol, rest) = match SetKind::after_scheme(text) {
+            Some(_) => (Protocol::Tcp, text),
+            None => protocol_and_rest(text, BACKEND_SCHEMES)?,
+        };
         let mut parts = rest.split(',');
         let address = parts.next().unwrap_or_default();
-        let at = Target::parse(address, text, protocol)?;
+        let mut at = Target::parse(address, text, protocol)?;
         let mut options = BackendOptions::default();
         for option in parts {
             options.take(option, text)?;
+        }
+        check_options(&at, options.at_most, text)?;
+        if let Target::Set(set) = &mut at {
+            set.at_most = options.at_most;
         }
         let tls = protocol.is_tls() || options.tls;
         if options.sni.is_some() && !tls {
@@ -103,6 +122,7 @@ impl BackendSpec {
             check_port: options.check_port,
             proxy,
             admin: options.admin.unwrap_or_default(),
+            member_of: None,
         })
     }
 
@@ -117,18 +137,46 @@ impl BackendSpec {
         BackendSpec::parse(&format!("{address},name={name}"))
     }
 
+    /// The name that it is, where that stands for many.
+    pub fn set(&self) -> Option<&NameSet> {
+        match &self.at {
+            Target::Set(set) => Some(set),
+            Target::Host { .. } | Target::Unix(_) => None,
+        }
+    }
+
     /// One of an address alone, without options.
     pub fn bare(address: &str) -> Result<BackendSpec, Wrong> {
         if address.contains(',') {
             return Err(Wrong::saying(quoted(address), "HOST:PORT; options are members"));
         }
-        BackendSpec::parse(address)
+        let spec = BackendSpec::parse(address)?;
+        if spec.set().is_some() {
+            let want = "HOST:PORT; a name that stands for many is configured";
+            return Err(Wrong::found(address, want));
+        }
+        Ok(spec)
     }
 }
 
 fn no_name_for_tls(text: &str) -> Wrong {
     let found = format!("TLS through a UNIX socket in {}", quoted(text));
     Wrong::saying(found, "sni=NAME, NAME being the one that its certificate is for")
+}
+
+/// What does not go with a name that stands for many.
+pub(super) fn check_options(
+    at: &Target,
+    at_most: Option<u32>,
+    text: &str,
+) -> Result<(), Wrong> {
+    match (at, at_most) {
+        (Target::Set(_), _) | (_, None) => Ok(()),
+        (_, Some(_)) => {
+            let found = format!("at-most= in {}", quoted(text));
+            Err(Wrong::saying(found, "it with dns:// or srv:// alone"))
+        }
+    }
 }
 
 /// What does not go with a UNIX socket.
@@ -175,6 +223,7 @@ struct BackendOptions {
     check_port: Option<u16>,
     proxy: Option<String>,
     proxy_tlvs: Option<String>,
+    at_most: Option<u32>,
     admin: Option<AdminState>,
     name: Option<String>,
 }
@@ -197,6 +246,11 @@ impl BackendOptions {
             "check-port" => {
                 let port = number_option(option, value, 1..=u32::from(u16::MAX), text)?;
                 self.check_port.replace(port as u16).is_some()
+            }
+            "at-most" => {
+                let most = limits::BACKENDS_MAX as u32;
+                let most = number_option(option, value, 1..=most, text)?;
+                self.at_most.replace(most).is_some()
             }
             "proxy" => self.proxy.replace(value.unwrap_or_default().to_owned()).is_some(),
             "proxy-tlvs" => {
@@ -277,6 +331,7 @@ fn unknown_option(key: &str, option: &str, text: &str) -> Wrong {
         "sni",
         "proxy",
         "proxy-tlvs",
+        "at-most",
         "admin",
         "name",
     ];
@@ -313,6 +368,7 @@ mod tests {
             proxy: None,
             name: "db1:5432".to_owned(),
             admin: AdminState::Ready,
+            member_of: None,
         };
         assert_eq!(backend("db1:5432"), plain);
         assert_eq!(backend("tcp://db1:5432"), plain);

@@ -282,30 +282,6 @@ impl Overlay {
         laid
     }
 
-    /// What was told of backends that cannot be found any more is given up, for nothing would begin
-    /// with it. `missing` says why one cannot be found. Lines about each.
-    pub fn give_up(&mut self, missing: impl Fn(&BackendSpec) -> Option<String>) -> Vec<String> {
-        let lost = |told: &Told| match told {
-            Told::Added { spec, mark, .. } => Some((missing(spec)?, mark.said())),
-            Told::Changed { configured, told, marks } if configured.at != told.at => {
-                let by = marks.get(&Member::Address).map(Mark::said).unwrap_or_default();
-                Some((missing(told)?, by))
-            }
-            Told::Changed { .. } | Told::Removed { .. } => None,
-        };
-        let found = |(pool, name, told): (&str, &str, &Told)| {
-            let (why, by) = lost(told)?;
-            Some((pool.to_owned(), name.to_owned(), why, by))
-        };
-        let lost: Vec<(String, String, String, String)> =
-            self.iter().filter_map(found).collect();
-        let lines = lost.into_iter().map(|(pool, name, why, by)| {
-            self.clear(&pool, &name);
-            format!("pool {pool}, backend {name}: what {by} told is dropped: {why}")
-        });
-        lines.collect()
-    }
-
     /// What the base says of a backend.
     fn configured<'a>(
         &self,
@@ -375,14 +351,21 @@ fn over_pool(
 ) {
     let places: HashMap<String, usize> =
         pool.backends.iter().enumerate().map(|(at, it)| (it.name.clone(), at)).collect();
+    let sets = pool.set_names();
     let mut removed = HashSet::new();
     for (name, told) in told {
         let of = &pool.name;
         let mut note = |why: String| notes.push(format!("pool {of}, backend {name}: {why}"));
         let all = &mut pool.backends;
         let kept = match (places.get(name), &**told) {
+            // DNS may tell of it again.
+            (None, Told::Changed { .. } | Told::Removed { .. }) if is_of(name, &sets) => {
+                Some(told.clone())
+            }
             (None, _) => over_nothing(told, all, &mut note),
-            (Some(&at), Told::Removed { configured, .. }) if *configured == all[at] => {
+            (Some(&at), Told::Removed { configured, .. })
+                if *configured == all[at] || all[at].member_of.is_some() =>
+            {
                 removed.insert(at);
                 Some(told.clone())
             }
@@ -397,6 +380,11 @@ fn over_pool(
         at += 1;
         !removed.contains(&(at - 1))
     });
+}
+
+/// Whether a name is that of a member of one of these sets, there or not.
+fn is_of(name: &str, sets: &HashSet<String>) -> bool {
+    name.rsplit_once('/').is_some_and(|(set, _)| sets.contains(set))
 }
 
 /// Put what was told where the configuration has nothing. Gives back what of it holds.

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::key::SettingKey;
 use super::{
-    AccessLogFormat, AccessLogPlace, AdminSettings, BanSettings, DryRun, LimitSettings,
+    AccessLogFormat, AccessLogPlace, AdminSettings, BanSettings, DnsSettings, DryRun,
+    LimitSettings,
 };
 use crate::limits;
 
@@ -37,6 +38,8 @@ pub struct ProcessSettings {
     pub client_limits: LimitSettings,
     /// When clients are banned by themselves.
     pub bans: BanSettings,
+    /// How names of backends are looked up.
+    pub dns: DnsSettings,
     /// Seed of everything random; `None` takes one from the clock.
     pub seed: Option<u64>,
     /// Start the built-in backends, and put the balancer in front of them.
@@ -61,6 +64,7 @@ impl ProcessSettings {
         guard_dry_run: DryRun::None,
         client_limits: LimitSettings::DEFAULT,
         bans: BanSettings::DEFAULT,
+        dns: DnsSettings::DEFAULT,
         seed: None,
         demo: false,
         state_file: None,

@@ -43,6 +43,8 @@ impl<T: PartialEq> PartialEq for Shared<T> {
     }
 }
 
+impl<T: Eq> Eq for Shared<T> {}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,4 +1,5 @@
-//! Where a backend is, as people write it: `HOST:PORT` or `unix:PATH`.
+//! Where a backend is, as people write it: `HOST:PORT`, `unix:PATH`, or a name that stands for
+//! many, as `dns://HOST:PORT` or `srv://NAME`.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -8,7 +9,7 @@ use super::host::{
     address_of_many, did_you_mean, host_text, is_host, is_ipv6, literal, usual_port,
 };
 use super::value::digits;
-use super::{Address, Protocol, UnixName};
+use super::{Address, NameSet, Protocol, SetKind, UnixName};
 
 pub(super) const WANT: &str =
     "[SCHEME://]HOST:PORT such as 10.0.0.1:8001, [::1]:8001 or db1:5432";
@@ -25,11 +26,16 @@ pub enum Target {
     },
     /// A UNIX socket of this machine.
     Unix(UnixName),
+    /// All that a name of DNS stands for.
+    Set(NameSet),
 }
 
 impl Target {
     /// What stands in front of the options of a backend; `text` is all of it.
     pub(super) fn parse(target: &str, text: &str, protocol: Protocol) -> Result<Target, Wrong> {
+        if let Some((kind, name)) = SetKind::after_scheme(target) {
+            return NameSet::parse(kind, name, text).map(Target::Set);
+        }
         match UnixName::after_scheme(target) {
             Some(name) => UnixName::parse_in(name, text).map(Target::Unix),
             None => host_and_port(target, text, protocol),
@@ -40,15 +46,15 @@ impl Target {
     pub fn host(&self) -> Option<&str> {
         match self {
             Target::Host { host, .. } => Some(host),
-            Target::Unix(_) => None,
+            Target::Unix(_) | Target::Set(_) => None,
         }
     }
 
     /// The UNIX socket, if it is one.
     pub fn unix(&self) -> Option<&UnixName> {
         match self {
-            Target::Host { .. } => None,
             Target::Unix(name) => Some(name),
+            Target::Host { .. } | Target::Set(_) => None,
         }
     }
 
@@ -56,7 +62,7 @@ impl Target {
     pub fn port(&self) -> Option<u16> {
         match self {
             Target::Host { port, .. } => Some(*port),
-            Target::Unix(_) => None,
+            Target::Unix(_) | Target::Set(_) => None,
         }
     }
 
@@ -65,17 +71,22 @@ impl Target {
         match self {
             Target::Host { host, port } => Some(SocketAddr::new(literal(host)?, *port).into()),
             Target::Unix(name) => Some(Address::Unix(name.clone())),
+            Target::Set(_) => None,
         }
     }
 
-    /// The name to look up, if it is one.
+    /// The name to look up for its addresses, if it is one.
     pub fn name(&self) -> Option<&str> {
         self.host().filter(|host| literal(host).is_none())
     }
 
     /// The name that its certificate is for, if nothing else is said.
     pub fn name_for_tls(&self) -> Option<&str> {
-        self.host()
+        match self {
+            Target::Host { host, .. } => Some(host),
+            Target::Unix(_) => None,
+            Target::Set(set) => Some(set.bare_host()),
+        }
     }
 
     /// What its backend is called if nothing else is said; `written` is the target itself.
@@ -83,6 +94,7 @@ impl Target {
         match self {
             Target::Host { .. } => written.to_owned(),
             Target::Unix(name) => name.as_backend_name(),
+            Target::Set(set) => set.usual_name(),
         }
     }
 }
@@ -92,6 +104,7 @@ impl fmt::Display for Target {
         match self {
             Target::Host { host, port } => write!(f, "{}:{port}", host_text(host)),
             Target::Unix(name) => name.fmt(f),
+            Target::Set(set) => set.fmt(f),
         }
     }
 }

@@ -7,6 +7,7 @@ use super::access_log::check_access_log_format;
 use super::algorithm::check_algorithm;
 use super::backend::check_backends;
 use super::check::check_check_host;
+use super::dns::check_bounds;
 use super::http::{check_hash_key, check_http_listener, check_stats_path};
 use super::listen::check_listeners;
 use super::own::check_own_listeners;
@@ -98,6 +99,11 @@ pub fn check_whole(config: &Config, complaints: &mut Complaints) {
     complaints.check(SettingKey::BACKEND, &[], check_backends(&config.backends));
     complaints.check(SettingKey::ROUTE, &[SettingKey::BACKEND], check_routes(config));
     check_own_listeners(config, complaints);
+    complaints.check(
+        SettingKey::DNS_MIN_TTL,
+        &[SettingKey::DNS_MAX_TTL],
+        check_bounds(&config.process.dns),
+    );
     if let Err((key, wrong)) = check_certificates(config) {
         complaints.check(
             key,

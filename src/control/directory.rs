@@ -1,6 +1,7 @@
 //! What runs, by the desired state that it was made from: the names of everything, and its ids.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use crate::config::{BackendSpec, Desired, Overlay, PoolSpec};
 use crate::event::{ListenerId, PoolId, ServerId, ServiceId};
@@ -14,7 +15,9 @@ use super::tls::TlsStore;
 pub struct Directory {
     /// Counted up with each change.
     pub generation: u64,
-    /// What flags or the file want, before anything was told while it runs.
+    /// What flags or the file want, as they say it.
+    pub written: Arc<Desired>,
+    /// The same with the members of its sets, before anything was told while it runs.
     pub base: Desired,
     /// What was told since.
     pub overlay: Overlay,
@@ -46,7 +49,9 @@ pub struct Directory {
 /// What a desired state is made of.
 #[derive(Debug)]
 pub struct Layers {
-    /// What flags or the file want.
+    /// What flags or the file want, as they say it.
+    pub written: Arc<Desired>,
+    /// The same with the members of its sets.
     pub base: Desired,
     /// What was told since.
     pub overlay: Overlay,
@@ -79,6 +84,7 @@ impl Directory {
     pub fn empty() -> Directory {
         Directory {
             generation: 0,
+            written: Arc::new(Desired::nothing()),
             base: Desired::nothing(),
             overlay: Overlay::default(),
             desired: Desired::nothing(),
@@ -93,6 +99,12 @@ impl Directory {
             epoch: 0,
             revisions: HashMap::new(),
         }
+    }
+
+    /// What it is made of.
+    pub fn layers(&self) -> Layers {
+        let Directory { written, base, overlay, .. } = self;
+        Layers { written: Arc::clone(written), base: base.clone(), overlay: overlay.clone() }
     }
 
     /// The servers that run.

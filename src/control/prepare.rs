@@ -16,7 +16,7 @@ use crate::config::{
 };
 use crate::guard::ranges::Ranges;
 use crate::http::answer::content_type;
-use crate::limits::PAGE_BYTES_MAX;
+use crate::limits::{DNS_LOOKUPS_AT_ONCE, PAGE_BYTES_MAX};
 use crate::net::SocketFile;
 use crate::net::descriptors::Needs;
 use crate::net::tls::files::{self, Certificate, FileError};
@@ -25,13 +25,13 @@ use crate::services::Page;
 
 use super::admin::{self, PreparedAdmin, PreparedAdminListener};
 use super::diff::Diff;
-use super::resolve;
 use super::server_fates::ServerFates;
+use super::server_plan;
 use super::servers::{ServerList, ServerWanted, Servers};
 use super::socket::{self, Socket};
 use super::tls::TlsStore;
 use lists::ReadingLists;
-use own::Own;
+pub use own::Own;
 
 /// What runs now.
 pub struct Ground<'a> {
@@ -46,7 +46,7 @@ pub struct Ground<'a> {
     /// Whether a listener of ours that has not been closed yet has this port, for datagrams or not.
     pub holds: &'a dyn Fn(u16, bool) -> bool,
     /// The addresses of a host that runs already, by its name and port.
-    pub known: &'a dyn Fn(&Target) -> Option<Vec<Address>>,
+    pub known: &'a dyn Fn(&Target) -> Vec<Address>,
 }
 
 /// All that a change needs. To drop it undoes it: its sockets are closed, nothing has changed.
@@ -169,22 +169,25 @@ pub fn prepare(ground: &Ground<'_>, desired: Desired) -> Result<Prepared, Vec<Co
 }
 
 /// What could not be had of this, without binding anything or opening the access log.
-pub fn check(desired: &Desired) -> Vec<Complaint> {
+pub fn check(desired: &Desired, known: &dyn Fn(&Target) -> Vec<Address>) -> Vec<Complaint> {
     let mut preparing = Preparing::new(desired.clone(), Purpose::ToCheck);
-    Ground::with_nothing(|ground| while preparing.step(ground) {});
+    Ground::with_nothing(known, |ground| while preparing.step(ground) {});
     preparing.errors
 }
 
 impl Ground<'_> {
-    /// Where nothing runs yet.
-    pub fn with_nothing<T>(then: impl FnOnce(&Ground<'_>) -> T) -> T {
+    /// Where nothing runs yet; `known` tells the addresses of names, as far as they are known.
+    pub fn with_nothing<T>(
+        known: &dyn Fn(&Target) -> Vec<Address>,
+        then: impl FnOnce(&Ground<'_>) -> T,
+    ) -> T {
         then(&Ground {
             servers: Servers::new(&Desired::nothing(), &ServerList::default()),
             store: &TlsStore::default(),
             files: &ReadFiles::default(),
             address: &|_| None,
             holds: &|_, _| false,
-            known: &|_| None,
+            known,
         })
     }
 }
@@ -447,7 +450,8 @@ impl Preparing {
     }
 
     fn note_own_listeners(&mut self) -> Step {
-        self.own = Own::new(&self.found.desired, &self.found.listeners);
+        let addresses = self.found.listeners.iter().map(|it| it.address.clone());
+        self.own = Own::new(&self.found.desired, &addresses.collect::<Vec<_>>());
         Step::Server(0)
     }
 
@@ -459,19 +463,14 @@ impl Preparing {
         let is_outdated = before.is_some_and(|it| self.is_outdated(ground, &it, &wanted));
         let is_same =
             |it: ServerWanted<'_>| it.facts == wanted.facts && it.key() == wanted.key();
+        let addresses = self.own.usable(ground, &wanted);
+        let addresses = noted(addresses, &mut self.errors).unwrap_or_default();
         let plan = if before.is_some_and(is_same) && !is_outdated {
             None
         } else {
-            let known = (ground.known)(&wanted.spec.at);
-            let plan = resolve::plan(&wanted, known.as_deref(), &self.found.store);
+            let plan = server_plan::plan(&wanted, addresses, &self.found.store);
             noted(plan.map_err(|it| it.about(subject(&wanted))), &mut self.errors)
         };
-        let addresses = match &plan {
-            Some(plan) => plan.addresses.clone(),
-            None => known_name(ground, &wanted),
-        };
-        let complaint = addresses.iter().find_map(|at| self.own.complaint(&wanted, at));
-        self.errors.extend(complaint);
         self.found.servers.push(PreparedServer { plan, is_outdated });
         Step::Server(at + 1)
     }
@@ -533,11 +532,22 @@ fn noted<T>(result: Result<T, Complaint>, errors: &mut Vec<Complaint>) -> Option
     result.map_err(|error| errors.push(error)).ok()
 }
 
+/// Sockets of a look-up: one for each server that is asked, by UDP and by TCP.
+const LINES_OF_LOOKUP: usize = 2;
+
+/// Descriptors are counted in steps of so many.
+const NEEDS_STEP: usize = 32;
+
 fn needs(desired: &Desired, servers: usize) -> Needs {
     let is_udp = |listen: &Listen| listen.protocol.is_udp();
     let datagrams = desired.listeners.iter().filter(|it| is_udp(&it.listen)).count();
     let is_probed = |pool: &PoolSpec| pool.settings.check.kind != Check::None;
     let probes = if desired.pools.iter().any(is_probed) { servers } else { 0 };
+    let all = desired.pools.iter().flat_map(|pool| &pool.backends);
+    let named = all.filter(|it| it.at.known().is_none() || it.member_of.is_some());
+    let lines = LINES_OF_LOOKUP * named.take(DNS_LOOKUPS_AT_ONCE).count();
+    // In steps: members that come and go by DNS are not to change how many clients there may be.
+    let probes = (probes + lines).next_multiple_of(NEEDS_STEP);
     Needs { streams: desired.listeners.len() - datagrams, datagrams, probes }
 }
 
@@ -559,13 +569,6 @@ fn sticky_key(pool: &PoolSpec) -> Result<Option<StickyKey>, Complaint> {
             key.map(Some).map_err(|why| about((&FileError::new(setting, file, &why)).into()))
         }
     }
-}
-
-/// Where a server that stays is, if it has a name: what an address alone tells was asked before.
-fn known_name(ground: &Ground<'_>, wanted: &ServerWanted<'_>) -> Vec<Address> {
-    let has_name = wanted.spec.at.name().is_some();
-    let known = has_name.then(|| (ground.known)(&wanted.spec.at)).flatten();
-    known.unwrap_or_default()
 }
 
 fn subject(wanted: &ServerWanted<'_>) -> Subject {

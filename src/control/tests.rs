@@ -200,7 +200,9 @@ fn the_roots_for_backends_are_read_again() {
     write();
     let mut wanted = state(vec![pool("a", &["https://127.0.0.1:9"])]);
     wanted.pools[0].settings.tls.ca = Some(file.display().to_string());
-    let first = Ground::with_nothing(|ground| prepare(ground, wanted.clone())).ok().unwrap();
+    let first = Ground::with_nothing(&|_| Vec::new(), |ground| prepare(ground, wanted.clone()))
+        .ok()
+        .unwrap();
     let again = || {
         let ground = Ground {
             files: &ReadFiles::default(),
@@ -208,7 +210,7 @@ fn the_roots_for_backends_are_read_again() {
             store: &first.store,
             address: &|_| Some(std::net::SocketAddr::from(([127, 0, 0, 1], 1)).into()),
             holds: &|_, _| false,
-            known: &|_| None,
+            known: &|_| Vec::new(),
         };
         prepare(&ground, wanted.clone()).map(|it| {
             let PreparedServer { plan, is_outdated } = &it.servers[0];
@@ -278,7 +280,7 @@ fn the_certificates_of_a_listener_are_read_one_after_the_other() {
     wanted.listeners = vec![public];
     let mut preparing = Preparing::to_run(wanted);
     let mut steps = 0;
-    Ground::with_nothing(|ground| {
+    Ground::with_nothing(&|_| Vec::new(), |ground| {
         while preparing.step(ground) {
             steps += 1;
         }

@@ -8,12 +8,9 @@ use std::time::Duration;
 
 use super::Name;
 use crate::limits::{
-    DNS_ATTEMPTS_DEFAULT, DNS_ATTEMPTS_MAX, DNS_FILE_BYTES_MAX, DNS_NDOTS_MAX, DNS_SEARCH_MAX,
-    DNS_SERVERS_MAX, DNS_TIMEOUT_DEFAULT, DNS_TIMEOUT_MAX,
+    DNS_ATTEMPTS_DEFAULT, DNS_ATTEMPTS_MAX, DNS_FILE_BYTES_MAX, DNS_NDOTS_MAX, DNS_PORT,
+    DNS_SEARCH_MAX, DNS_SERVERS_MAX, DNS_TIMEOUT_DEFAULT, DNS_TIMEOUT_MAX,
 };
-
-/// Where a server of names listens.
-pub const DNS_PORT: u16 = 53;
 
 /// What the file says.
 #[derive(Debug, Clone, PartialEq, Eq)]

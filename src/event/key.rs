@@ -13,7 +13,7 @@ pub const GENERATION_BITS: u32 = 28;
 const GENERATION_MASK: u64 = (1 << GENERATION_BITS) - 1;
 
 /// A slot and the generation that it must have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key {
     /// Place in its slab.
     pub index: u32,
@@ -30,7 +30,7 @@ impl Key {
 
 /// Counts the owners of a place: 28 bits, and never zero, so that an `Option` of a key is no larger
 /// than the key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Generation(NonZeroU32);
 
 impl Generation {

@@ -56,6 +56,10 @@ pub enum Chore {
     Notice,
     /// The service manager is to see that the loop turns.
     Alive,
+    /// A name is to be looked up, or a server of names has been silent for too long.
+    Names,
+    /// Clients have waited for names for long enough.
+    Open,
 }
 
 /// Everybody who can own an event, a timer or a place in the run queue.
@@ -85,10 +89,12 @@ pub enum Owner {
     AdminListener(Key),
     /// The socket for heartbeats in datagrams.
     Heartbeats,
+    /// A look-up's socket to a server of names.
+    Line(Key),
 }
 
 impl Chore {
-    const ALL: [Chore; 17] = [
+    const ALL: [Chore; 19] = [
         Chore::Drain,
         Chore::Ramp,
         Chore::Return,
@@ -106,6 +112,8 @@ impl Chore {
         Chore::History,
         Chore::Notice,
         Chore::Alive,
+        Chore::Names,
+        Chore::Open,
     ];
 }
 
@@ -125,6 +133,7 @@ impl Owner {
             Owner::Admin(key) => (9, key.index, key.generation.bits()),
             Owner::AdminListener(key) => (10, key.index, key.generation.bits()),
             Owner::Heartbeats => (11, 0, 0),
+            Owner::Line(key) => (12, key.index, key.generation.bits()),
         };
         kind << (INDEX_BITS + GENERATION_BITS) | generation << INDEX_BITS | u64::from(index)
     }
@@ -146,6 +155,7 @@ impl Owner {
             9 => Owner::Admin(key()?),
             10 => Owner::AdminListener(key()?),
             11 => Owner::Heartbeats,
+            12 => Owner::Line(key()?),
             _ => return None,
         })
     }
@@ -177,7 +187,7 @@ mod tests {
         for key in keys {
             owners.extend([Owner::Pair(key), Owner::Connection(key)]);
             owners.extend([Owner::Flow(key), Owner::Mirror(key)]);
-            owners.extend([Owner::Admin(key), Owner::AdminListener(key)]);
+            owners.extend([Owner::Admin(key), Owner::AdminListener(key), Owner::Line(key)]);
         }
         for (bits, run) in [(1 << 31, Generation::FIRST), (u32::MAX, last())] {
             let id = ProbeId::from_bits(bits).expect("an id");
@@ -191,7 +201,7 @@ mod tests {
 
     #[test]
     fn words_that_nobody_packed_have_no_owner() {
-        for word in [u64::MAX, 0, 12 << 60, 5 << 60 | Chore::ALL.len() as u64] {
+        for word in [u64::MAX, 0, 13 << 60, 5 << 60 | Chore::ALL.len() as u64] {
             assert_eq!(Owner::unpack(word), None, "{word:#x}");
         }
     }

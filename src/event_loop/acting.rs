@@ -58,6 +58,7 @@ impl EventLoop {
             Owner::Probe(id, _) => self.health.act(id, &mut self.cx),
             Owner::Flow(key) => self.udp.answer(key, &mut self.cx),
             Owner::Mirror(key) => return self.mirrors.act(key, &mut self.cx),
+            Owner::Line(key) => self.resolver.act(key, &mut self.cx),
             _ => {}
         }
         false

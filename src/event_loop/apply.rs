@@ -54,7 +54,8 @@ impl EventLoop {
     /// nothing has changed.
     pub fn apply(&mut self, prepared: Prepared) -> io::Result<Receipt> {
         let base = prepared.desired.clone();
-        self.apply_layers(prepared, Layers { base, overlay: Overlay::default() })
+        let written = Arc::new(base.clone());
+        self.apply_layers(prepared, Layers { written, base, overlay: Overlay::default() })
     }
 
     /// The same, with what it is made of.
@@ -63,8 +64,7 @@ impl EventLoop {
         let Prepared { desired, server_list, diff, store, listeners, servers, needs, .. } =
             prepared;
         let old = std::mem::replace(&mut self.directory, Directory::empty());
-        let opened = self.open_listeners(&desired, &diff, listeners, &old);
-        let ids = match opened {
+        let ids = match self.open_listeners(&desired, &diff, listeners, &old) {
             Ok(ids) => ids,
             Err(error) => {
                 self.directory = old;
@@ -94,13 +94,14 @@ impl EventLoop {
         if let Some(log) = prepared.access_log {
             self.change_access_log(log);
         }
-        let Layers { base, overlay } = layers;
+        let Layers { written, base, overlay } = layers;
         let revisions = revisions(&old, &desired, generation);
         let epoch = if generation == 1 { epoch() } else { old.epoch };
         self.directory = Directory {
             generation,
             epoch,
             revisions,
+            written,
             base,
             overlay,
             desired,
@@ -123,6 +124,7 @@ impl EventLoop {
         }
         self.apply_admin(prepared.admin);
         self.review_certificates();
+        self.follow_names();
         receipt.generation = generation;
         receipt.took = began.elapsed();
         Ok(receipt)

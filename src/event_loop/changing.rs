@@ -11,17 +11,15 @@
 //! Each piece may wait for a disk, and for the name of a backend that is new.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use log::{error, info, warn};
-use serde_json::json;
 
-use crate::admin::change::{self, Change, Configure, Done, Ends};
+use crate::admin::change::{Change, Configure, Done};
 use crate::admin::haproxy::certificates::Committed;
 use crate::admin::problem::{Kind, Problem};
-use crate::admin::view::Reloaded;
-use crate::config::{Complaint, Desired, Laid, Spelling, counted};
-use crate::control::{self, Directory, Ground, Layers, Prepared, Preparing, Receipt};
+use crate::config::{Complaint, Desired, Laid, Spelling};
+use crate::control::{self, Directory, Ground, Layers, Prepared, Preparing};
 use crate::event::Key;
 use crate::limits::{ADMIN_CHANGES_WAITING, EDITS_AT_ONCE, RELOAD_TIME};
 use crate::services::{Listener, ListenerSocket};
@@ -38,25 +36,27 @@ pub(super) enum Asker {
     Admin(Key),
     /// The log: a server that registered itself is silent.
     Registry,
+    /// The log: DNS tells and does not ask.
+    Names,
 }
 
 /// A change that is under way.
 pub(super) struct Job {
     stage: Stage,
-    asker: Asker,
-    mode: Mode,
+    pub asker: Asker,
+    pub mode: Mode,
     /// Lines about what of the overlay does not hold any more.
-    notes: Vec<String>,
+    pub notes: Vec<String>,
     /// Backends that are told to go, or whose connections are to end.
-    ending: Vec<Ending>,
+    pub ending: Vec<Ending>,
     /// A certificate that was told and is to be shown.
-    showing: Option<Committed>,
+    pub showing: Option<Committed>,
     /// Flags and files are read again.
-    is_reload: bool,
+    pub is_reload: bool,
     /// How long it has taken.
     took: Duration,
     /// In so many turns.
-    turns: u32,
+    pub turns: u32,
 }
 
 /// What waits for the job that is under way.
@@ -70,10 +70,12 @@ enum Task {
     Change(Change),
     Configure(Configure),
     Show(Committed),
+    /// Names stand for others.
+    Names,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Mode {
+pub(super) enum Mode {
     Run,
     /// It is said what would happen.
     DryRun,
@@ -126,11 +128,8 @@ impl Stage {
                 }
                 match reading.finish() {
                     Ok(Reading { desired, tell }) => {
-                        let laid = looping.directory.overlay.over(&desired);
-                        job.notes = laid.notes;
-                        let layers = Box::new(Layers { base: desired, overlay: laid.overlay });
-                        let preparing = job.mode.preparing(laid.desired);
-                        Progress::Going(Stage::Preparing(preparing, layers, tell))
+                        let preparing = looping.expand(Arc::new(desired), job);
+                        Progress::Going(preparing.told_by(tell))
                     }
                     Err(lines) => Progress::Refused(lines),
                 }
@@ -146,6 +145,18 @@ impl Stage {
             }
             Stage::Forgetting { .. } => Progress::Over,
         }
+    }
+}
+
+/// What is to run, and what it is made of.
+struct Expanded {
+    preparing: Box<Preparing>,
+    layers: Box<Layers>,
+}
+
+impl Expanded {
+    fn told_by(self, tell: Tell) -> Stage {
+        Stage::Preparing(self.preparing, self.layers, tell)
     }
 }
 
@@ -201,6 +212,11 @@ impl EventLoop {
         self.begin(Waiting { asker, what: Task::Show(committed) });
     }
 
+    /// What names stand for is another.
+    pub(super) fn begin_names(&mut self) {
+        self.begin(Waiting { asker: Asker::Names, what: Task::Names });
+    }
+
     fn begin(&mut self, waiting: Waiting) {
         if self.state != RunState::Serving {
             return self.refuse_stopping(waiting.asker);
@@ -230,11 +246,11 @@ impl EventLoop {
         self.tell_refused(asker, Problem::new(Kind::STOPPING, "it is stopping"));
     }
 
-    fn tell_refused(&mut self, asker: Asker, problem: Problem) {
+    pub(super) fn tell_refused(&mut self, asker: Asker, problem: Problem) {
         match asker {
             Asker::Admin(key) => self.answer_admin(key, Err(problem)),
             Asker::Registry => self.complain_of_registered(problem.detail()),
-            Asker::Operator => {}
+            Asker::Operator | Asker::Names => {}
         }
     }
 
@@ -245,6 +261,7 @@ impl EventLoop {
             Task::Change(change) => self.start_change(asker, change),
             Task::Configure(configure) => self.start_configure(asker, configure).map(Some),
             Task::Show(committed) => self.start_showing(asker, committed).map(Some),
+            Task::Names => Ok(self.start_names(asker)),
         };
         match started {
             Ok(Some(job)) => self.changing = Some(Box::new(job)),
@@ -253,7 +270,7 @@ impl EventLoop {
         }
     }
 
-    fn tell_done(&mut self, asker: Asker, done: Done) {
+    pub(super) fn tell_done(&mut self, asker: Asker, done: Done) {
         if let Asker::Admin(key) = asker {
             self.answer_admin(key, Ok(done));
         }
@@ -266,11 +283,9 @@ impl EventLoop {
         let stage = match &mut self.reread {
             Some(reread) => Stage::Reading(reread()),
             None => {
-                let base = self.directory.base.clone();
-                let laid = self.directory.overlay.over(&base);
-                let layers = Box::new(Layers { base, overlay: laid.overlay });
-                let preparing = mode.preparing(laid.desired);
-                Stage::Preparing(preparing, layers, self.tell_spelled(self.cx.spelling))
+                let mut job = Job::new(Stage::nothing(), asker, mode);
+                let written = Arc::clone(&self.directory.written);
+                self.expand(written, &mut job).told_by(self.tell_spelled(self.cx.spelling))
             }
         };
         Job { is_reload: mode == Mode::Run, ..Job::new(stage, asker, mode) }
@@ -293,16 +308,39 @@ impl EventLoop {
         Ok(Job::new(Stage::Reading((telling.read)(configure.text)), asker, mode))
     }
 
+    /// A state as it was written, with the members of its sets and what was told over them.
+    fn expand(&self, written: Arc<Desired>, job: &mut Job) -> Expanded {
+        let (base, mut notes) = self.expanded(&written);
+        let laid = self.directory.overlay.over(&base);
+        notes.extend(laid.notes);
+        job.notes.extend(notes);
+        let layers = Box::new(Layers { written, base, overlay: laid.overlay });
+        Expanded { preparing: job.mode.preparing(laid.desired), layers }
+    }
+
+    /// Nothing, if all is so already.
+    fn start_names(&mut self, asker: Asker) -> Option<Job> {
+        let mut job = Job::new(Stage::nothing(), asker, Mode::Run);
+        let Expanded { preparing, layers } =
+            self.expand(Arc::clone(&self.directory.written), &mut job);
+        if layers.base == self.directory.base {
+            return None;
+        }
+        let preparing = Box::new(preparing.keeping_files());
+        job.stage = Stage::Preparing(preparing, layers, self.tell_spelled(Spelling::PATHS));
+        Some(job)
+    }
+
     /// Nothing is another but a certificate.
     fn start_showing(&self, asker: Asker, committed: Committed) -> Result<Job, Problem> {
-        let Directory { base, overlay, desired, store, .. } = &self.directory;
+        let Directory { desired, store, .. } = &self.directory;
         let file = committed.certificate.file();
         if store.certificate(file).is_none() {
             // Another configuration came first.
             let detail = format!("nothing shows it any more\nCan't commit {file}!");
             return Err(Problem::new(Kind::CONFLICT, detail));
         }
-        let layers = Box::new(Layers { base: base.clone(), overlay: overlay.clone() });
+        let layers = Box::new(self.directory.layers());
         let told = Arc::clone(&committed.certificate);
         let preparing = Box::new(Mode::Run.preparing(desired.clone()).showing(told));
         let stage = Stage::Preparing(preparing, layers, self.tell_spelled(Spelling::PATHS));
@@ -324,7 +362,7 @@ impl EventLoop {
 
     /// What edits come to is to be prepared; nothing, if all is so already.
     fn lay(&mut self, edited: Edited, job: &mut Job) -> Option<Stage> {
-        let Edited { base, laid, mut ending, absent, dry_run } = edited;
+        let Edited { written, base, laid, mut ending, absent, dry_run } = edited;
         ending.extend(absent.iter().flat_map(|(place, ends)| self.still_leaving(place, *ends)));
         let Laid { desired, overlay, notes } = laid;
         if desired == self.directory.desired && ending.is_empty() {
@@ -338,7 +376,7 @@ impl EventLoop {
         job.ending = ending;
         let tell = self.tell_spelled(Spelling::PATHS);
         let preparing = Box::new(job.mode.preparing(desired).keeping_files());
-        Some(Stage::Preparing(preparing, Box::new(Layers { base, overlay }), tell))
+        Some(Stage::Preparing(preparing, Box::new(Layers { written, base, overlay }), tell))
     }
 
     fn tell_spelled(&self, spelling: Spelling) -> Tell {
@@ -429,6 +467,11 @@ impl EventLoop {
             Asker::Registry => {
                 self.tell_refused(asker, Problem::refused(lines.to_vec()));
             }
+            Asker::Names => {
+                for line in lines.iter().flat_map(|it| it.lines()) {
+                    warn!("what names stand for now cannot be had: {line}");
+                }
+            }
             Asker::Operator if self.reread.is_some() => {
                 lines.iter().flat_map(|it| it.lines()).for_each(|line| error!("{line}"));
                 error!("the configuration has mistakes: all stays as it was");
@@ -468,113 +511,7 @@ impl EventLoop {
             files: &self.directory.files,
             address: &address,
             holds: &holds,
-            known: &|at| self.cx.backends.addresses_of(at),
+            known: &|at| self.resolver.addresses(at),
         })
-    }
-
-    /// `since` is when it would have begun in one go.
-    fn carry_out(&mut self, prepared: Prepared, layers: Layers, job: &mut Job, since: Instant) {
-        match job.mode {
-            Mode::Check => self.tell_done(job.asker, Done::Checked),
-            Mode::DryRun => {
-                let old = &self.directory.desired;
-                let would = Receipt::of(old, &prepared.desired, &prepared.diff);
-                let notes = std::mem::take(&mut job.notes);
-                let generation = self.directory.generation + 1;
-                let receipt = Receipt { generation, notes, took: since.elapsed(), ..would };
-                self.tell_done(job.asker, Done::Would(receipt));
-            }
-            Mode::Run => self.run_prepared(prepared, layers, job, since),
-        }
-    }
-
-    fn run_prepared(
-        &mut self,
-        prepared: Prepared,
-        layers: Layers,
-        job: &mut Job,
-        since: Instant,
-    ) {
-        match self.apply_layers(prepared, layers) {
-            Ok(mut receipt) => {
-                self.end_connections(std::mem::take(&mut job.ending));
-                self.forget_deadlines();
-                let identities = self.directory.store.show_identities();
-                receipt.notes.append(&mut job.notes);
-                let receipt = Receipt { took: since.elapsed(), turns: job.turns, ..receipt };
-                self.say_changed(&receipt, identities, job.asker);
-                self.warn_of_forgotten();
-                self.note_reload(job, Ok(()));
-                if let Some(committed) = job.showing.take() {
-                    self.note_shown(&committed);
-                }
-                self.tell_done(job.asker, Done::Changed(receipt));
-            }
-            Err(error) => {
-                error!("cannot register a listener, all stays as it was: {error}");
-                let detail = format!("cannot register a listener: {error}");
-                self.note_reload(job, Err(&detail));
-                self.tell_refused(job.asker, Problem::new(Kind::INTERNAL, detail));
-            }
-        }
-    }
-
-    /// How it went, for those who ask.
-    fn note_reload(&mut self, job: &Job, outcome: Result<(), &str>) {
-        if !job.is_reload {
-            if outcome.is_ok() {
-                self.tell_changed();
-            }
-            return;
-        }
-        let ok = outcome.is_ok();
-        let at = SystemTime::now();
-        let before = self.admin.reloaded.and_then(|it| it.succeeded);
-        let succeeded = if ok { Some(at) } else { before };
-        self.admin.reloaded = Some(Reloaded { ok, at, succeeded });
-        match outcome {
-            Ok(()) => self.tell_reloaded(),
-            Err(why) => self.tell_not_reloaded(why),
-        }
-    }
-
-    /// Connections of backends that are gone, or drain, end as it was told.
-    fn end_connections(&mut self, ending: Vec<Ending>) {
-        for Ending { place, server, ends, leaves } in ending {
-            let pool = self.directory.pool(&place.pool).map(|it| it.id);
-            match ends {
-                Ends::Themselves => {}
-                Ends::Now => {
-                    self.close_backend(server, pool);
-                }
-                Ends::Within(time) => self.note_deadline(place.clone(), server, time),
-            }
-            if leaves {
-                self.note_leaving(place, server);
-            }
-        }
-    }
-
-    fn say_changed(&mut self, receipt: &Receipt, identities: usize, asker: Asker) {
-        let store = &self.directory.store;
-        let certificates = store.certificates();
-        let is_reload = asker == Asker::Operator;
-        if certificates > 0 && is_reload {
-            info!("read {} again", counted(certificates, "certificate"));
-        }
-        if is_reload {
-            for unused in store.never_shown(&self.directory.desired) {
-                warn!("{}", unused.spelled(self.cx.spelling));
-            }
-        }
-        if identities > 0 && is_reload {
-            info!("read the certificate for backends again");
-        }
-        receipt.notes.iter().flat_map(|it| it.lines()).for_each(|note| warn!("{note}"));
-        if self.reread.is_some() || !is_reload {
-            info!("{receipt}");
-        }
-        let data = json!({"receipt": change::receipt(receipt)});
-        self.admin.events.push("change", data, SystemTime::now());
     }
 }

@@ -36,6 +36,7 @@ pub(super) struct Chores {
     pub history: TimerKey,
     pub notice: TimerKey,
     pub alive: TimerKey,
+    pub open: TimerKey,
     /// Connections that are to have keepalive.
     to_keep_alive: Vec<Key>,
     keepalive_armed: bool,
@@ -166,6 +167,9 @@ impl EventLoop {
             Chore::State => self.begin_to_save(),
             Chore::History => self.begin_to_record(),
             Chore::Notice => self.tell_once_more(),
+            Chore::Names => self.resolver.on_timer(&mut self.cx),
+            // What follows up, looks.
+            Chore::Open => {}
             Chore::Alive => self.supervision.is_alive_due = true,
             Chore::Deadlines => self.end_deadlines(),
             Chore::Registrations => self.lapse_registrations(),
@@ -179,7 +183,7 @@ impl EventLoop {
 
 impl Chores {
     #[cfg(debug_assertions)]
-    pub const COUNT: usize = 17;
+    pub const COUNT: usize = 19;
 
     pub fn new(cx: &mut Context) -> Chores {
         Chores {
@@ -200,6 +204,7 @@ impl Chores {
             history: cx.timers.create(Owner::Chore(Chore::History)),
             notice: cx.timers.create(Owner::Chore(Chore::Notice)),
             alive: cx.timers.create(Owner::Chore(Chore::Alive)),
+            open: cx.timers.create(Owner::Chore(Chore::Open)),
             to_keep_alive: Vec::new(),
             keepalive_armed: false,
             ramp_armed: false,

@@ -205,6 +205,9 @@ impl EventLoop {
         self.reap_connections();
         self.udp.reap();
         self.reap_mirrors();
+        if self.resolver.has_over() {
+            self.resolver.reap();
+        }
         self.reap_leaving();
     }
 

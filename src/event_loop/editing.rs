@@ -6,6 +6,8 @@
 //!              \-- the first that cannot be: nothing was changed yet
 //! ```
 
+use std::sync::Arc;
+
 use crate::admin::change::{self, Change, Edit, Ends, What};
 use crate::admin::place::Place;
 use crate::admin::problem::{Kind, Problem};
@@ -36,6 +38,7 @@ pub(super) struct Ending {
 
 /// What all the edits come to.
 pub(super) struct Edited {
+    pub written: Arc<Desired>,
     pub base: Desired,
     pub laid: Laid,
     pub ending: Vec<Ending>,
@@ -47,8 +50,7 @@ impl Editing {
     /// Nothing is done yet but to look whether it was meant for what is there.
     pub fn begin(change: Change, directory: &Directory) -> Result<Editing, Problem> {
         change.check_generation(directory)?;
-        let layers =
-            Layers { base: directory.base.clone(), overlay: directory.overlay.clone() };
+        let layers = directory.layers();
         let mark = Mark::now(&change.by);
         let ending = Vec::new();
         let absent = Vec::new();
@@ -82,10 +84,10 @@ impl Editing {
 
     /// All are done.
     pub fn finish(self) -> Edited {
-        let Layers { base, overlay } = self.layers;
+        let Layers { written, base, overlay } = self.layers;
         let laid = overlay.over(&base);
         let Editing { change, ending, absent, .. } = self;
-        Edited { base, laid, ending, absent, dry_run: change.dry_run }
+        Edited { written, base, laid, ending, absent, dry_run: change.dry_run }
     }
 }
 
@@ -95,7 +97,7 @@ fn lay(
     mark: &Mark,
     directory: &Directory,
 ) -> Result<(), Problem> {
-    let Layers { base, overlay } = layers;
+    let Layers { base, overlay, .. } = layers;
     let Place { pool, name } = &edit.place;
     let mark = mark.clone();
     let done = match &edit.what {

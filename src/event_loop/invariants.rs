@@ -49,6 +49,10 @@ impl EventLoop {
             |owner: &Owner| matches!(*owner, Owner::Flow(key) if self.udp.has_flow(key));
         let flows = self.cx.run_queue.iter().filter(is_flow).count();
         assert_eq!(flows, self.udp.check_invariants(), "flows in the run queue");
+        let is_line =
+            |owner: &Owner| matches!(*owner, Owner::Line(key) if self.resolver.has(key));
+        let lines = self.cx.run_queue.iter().filter(is_line).count();
+        assert_eq!(lines, self.resolver.check_invariants(), "lines in the run queue");
         let queued = self.pairs.iter().filter(|(_, pair)| pair.client.queued).count();
         assert_eq!(waiting, queued, "who waits in the run queue waits once, and knows it");
         assert_eq!(self.cx.buffers.lent() + self.cx.pipes.lent(), holding, "buffers and flows");

@@ -47,6 +47,7 @@ impl EventLoop {
         if old.tcp_keepalive != new.tcp_keepalive {
             self.keep_alive_at_listeners(new.tcp_keepalive);
         }
+        self.resolver.configure(&new.dns, &mut self.cx);
         // A seed that is taken out, or is the one in force, asks for nothing that is not done.
         if old.seed == new.seed || new.seed.is_none_or(|seed| seed == self.seed) {
             return Vec::new();

@@ -40,8 +40,17 @@ pub(super) struct Keeping {
     /// Something beside the counters is to be saved.
     is_changed: bool,
     warnings: LogThrottle,
+    /// What was read of backends that are not there yet.
+    unplaced: Unplaced,
     /// This run, apart from those before.
     pub run: Run,
+}
+
+/// What another process saved of backends.
+#[derive(Default)]
+struct Unplaced {
+    counts: Vec<SavedCounts>,
+    health: Vec<HealthHint>,
 }
 
 impl Keeping {
@@ -56,6 +65,7 @@ impl Keeping {
             totals: Vec::new(),
             is_changed: false,
             warnings: LogThrottle::default(),
+            unplaced: Unplaced::default(),
             run: Run::new(now),
         }
     }
@@ -92,7 +102,6 @@ impl Gathering {
 impl EventLoop {
     /// Go on from what another process saved. What is laid over the configuration is there already.
     pub fn restore(&mut self, state: State) {
-        let now = self.cx.now;
         let State {
             generation, is_drained, health, counts, totals, registrations, bans, ..
         } = state;
@@ -102,26 +111,41 @@ impl EventLoop {
         if is_drained {
             self.drain(true);
         }
-        let mut known = HashSet::new();
-        for SavedCounts { pool, backend, counts } in counts {
-            // One server may be a backend of many pools.
-            let id = self.server_named(&pool, &backend).filter(|&id| known.insert(id));
-            if let Some(id) = id {
-                self.cx.backends.add_counts(id, counts);
-            }
-        }
-        for HealthHint { pool, backend, is_up } in health {
-            let id = self.server_named(&pool, &backend).filter(|_| !is_up);
-            if let Some(id) = id {
-                self.cx.backends.start_down(id, now);
-            }
-        }
+        self.keeping.unplaced = Unplaced { counts, health };
+        self.place_saved();
         self.restore_registrations(&registrations);
         self.restore_bans(&bans);
         let told = self.directory.overlay.iter().count();
         if told > 0 {
             info!("what was told of backends before the restart holds: {told}");
         }
+    }
+
+    /// What was saved of backends goes to those that are there. Members of sets come once their
+    /// names are known.
+    fn place_saved(&mut self) {
+        let Unplaced { counts, health } = std::mem::take(&mut self.keeping.unplaced);
+        let mut known = HashSet::new();
+        for saved in counts {
+            match self.server_named(&saved.pool, &saved.backend) {
+                // One server may be a backend of many pools.
+                Some(id) if known.insert(id) => self.cx.backends.add_counts(id, saved.counts),
+                Some(_) => {}
+                None => self.keeping.unplaced.counts.push(saved),
+            }
+        }
+        for hint in health.into_iter().filter(|it| !it.is_up) {
+            match self.server_named(&hint.pool, &hint.backend) {
+                Some(id) => self.cx.backends.start_down(id, self.cx.now),
+                None => self.keeping.unplaced.health.push(hint),
+            }
+        }
+    }
+
+    /// All names were looked up: what is not there now is gone.
+    pub(super) fn place_saved_at_last(&mut self) {
+        self.place_saved();
+        self.keeping.unplaced = Unplaced::default();
     }
 
     fn server_named(&self, pool: &str, backend: &str) -> Option<ServerId> {

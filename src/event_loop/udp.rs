@@ -10,6 +10,9 @@ impl EventLoop {
 
     /// Beside step 5: what arrived at the listeners, for flows that are there or may be opened.
     pub(super) fn receive_datagrams(&mut self) {
+        if self.awaits_names() {
+            return;
+        }
         if self.udp.is_ready() {
             self.udp.receive(&mut self.cx);
         }

@@ -4,11 +4,11 @@ use super::*;
 use crate::config::{
     AccessLists, AccessLogFormat, AccessLogPlace, AdminSettings, Algorithm, AllDown,
     BackendTls, BackendVerify, BanSettings, Bandwidth, CertificatePair, Check, CheckSettings,
-    Cidr, ClientCert, DatagramLimits, ForwardedFields, HashKey, LimitSettings, LimitTerms,
-    ListenerLimits, ListenerSettings, ListenerTls, MinRate, OnDown, OnLapse, OnListenerRemoved,
-    OnRemoved, PoolSettings, ProcessSettings, Protocol, Rate, Redirect, Reject, RequestIds,
-    RequestLimit, RetryBudget, SameSite, ServiceSettings, Slowness, Sticky, StickyDrain,
-    UdpSettings, UnknownName,
+    Cidr, ClientCert, DatagramLimits, DnsFamilies, DnsSettings, ForwardedFields, HashKey,
+    LimitSettings, LimitTerms, ListenerLimits, ListenerSettings, ListenerTls, MinRate, OnDown,
+    OnLapse, OnListenerRemoved, OnRemoved, PoolSettings, ProcessSettings, Protocol, Rate,
+    Redirect, Reject, RequestIds, RequestLimit, RetryBudget, SameSite, ServiceSettings,
+    Slowness, Sticky, StickyDrain, UdpSettings, UnknownName,
 };
 use crate::limits;
 use std::collections::BTreeSet;
@@ -88,10 +88,25 @@ fn every_process_setting() -> ProcessSettings {
         guard_dry_run: crate::config::DryRun::All,
         client_limits: LimitSettings::DEFAULT,
         bans: BanSettings::DEFAULT,
+        dns: DnsSettings::DEFAULT,
         seed: Some(u64::MAX),
         demo: false,
         state_file: Some("/run/state".to_owned()),
     }
+}
+
+#[test]
+fn how_names_are_looked_up_reaches_its_field() {
+    let config = run("-l :0 -b a:1 --resolver 10.0.0.53 --resolver 127.0.0.1:5353,::1 \
+         --dns-min-ttl 2s --dns-max-ttl 1m --dns-families ipv4");
+    let resolvers = ["10.0.0.53:53", "127.0.0.1:5353", "[::1]:53"];
+    let expected = DnsSettings {
+        resolvers: resolvers.iter().map(|it| it.parse().unwrap()).collect(),
+        min_ttl: Duration::from_secs(2),
+        max_ttl: Duration::from_secs(60),
+        families: DnsFamilies::Ipv4,
+    };
+    assert_eq!(config.process.dns, expected);
 }
 
 fn datagram_limits() -> DatagramLimits {

@@ -91,3 +91,25 @@ pub const DNS_JITTER_PERCENT: u32 = 10;
 /// Highest weight that a record gives: those of a set are brought down to it together where one is
 /// more (records go to 65,535).
 pub const DNS_WEIGHT_MAX: u32 = 256;
+
+/// Where a server of names listens (RFC 1035, 4.2).
+pub const DNS_PORT: u16 = 53;
+
+/// Look-ups under way at a time; the others wait until one is over.
+pub const DNS_LOOKUPS_AT_ONCE: usize = 32;
+
+/// Messages of one server that are read in one turn.
+pub const DNS_MESSAGES_PER_TURN: usize = 4;
+
+/// How often it is looked whether `/etc/resolv.conf` and `/etc/hosts` are others, at most.
+pub const DNS_FILE_LOOK: Duration = Duration::from_secs(5);
+
+/// Bytes of one of these files that are read in no noticeable time, between two turns; a longer one
+/// is read again at a reload alone.
+pub const DNS_FILE_SMALL: u64 = 64 * 1024;
+
+/// At the start clients wait for so long at most until all names were looked up once.
+pub const DNS_START_WAIT: Duration = Duration::from_secs(3);
+
+/// So many names that are not known are told in one line.
+pub const DNS_NAMES_SAID: usize = 5;

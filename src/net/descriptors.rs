@@ -41,7 +41,7 @@ pub struct Needs {
     pub streams: usize,
     /// Listeners for datagrams.
     pub datagrams: usize,
-    /// Probes at once.
+    /// Probes and look-ups at once.
     pub probes: usize,
 }
 

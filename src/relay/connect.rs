@@ -231,7 +231,7 @@ fn open(
         let alpn = tls.and_then(Tls::alpn);
         let connect = |backends: &Backends| {
             let to = &backends[backend];
-            Stream::connect(course.address(&to.addresses), to.dial.as_ref(), alpn)
+            Stream::connect(course.address(&to.addresses)?, to.dial.as_ref(), alpn)
         };
         cx.began_to_connect = true;
         let fault = match cx.open_with(connect) {
@@ -279,8 +279,8 @@ fn turn(
     let timeout = cx.backends.settings(client.home.pool).connect_timeout;
     let on = course.next(fault, of, timeout, Instant::now())?;
     let name = cx.backends.name(backend);
-    let from = course.address(of);
-    let to = on.address(of);
+    let from = course.address(of).ok()?;
+    let to = on.address(of).ok()?;
     debug!("pair {}: {name}: {from} failed: {fault}; trying {to}", client.number);
     Some(on)
 }

@@ -223,10 +223,12 @@ impl Mirrors {
     fn open(&mut self, mut way: Way, cx: &mut Context) -> bool {
         let mut stream = loop {
             let to = &cx.backends[way.server];
-            let address = way.course.address(&to.addresses);
             // Not by `Context::open_with`: no idle connection gives way to a copy.
-            match Stream::connect(address, to.dial.as_ref(), None) {
-                Ok(mut stream) => {
+            let begun = way.course.address(&to.addresses).and_then(|address| {
+                Ok((address, Stream::connect(address, to.dial.as_ref(), None)?))
+            });
+            match begun {
+                Ok((address, mut stream)) => {
                     // Nobody hears what it is answered: it says of no client that it asks.
                     let own = || stream.local_address().ok();
                     if to.proxy.is_some()

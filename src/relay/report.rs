@@ -244,7 +244,7 @@ fn write(account: &Account, moved: Moved, client: &Client, cx: &mut Context) {
         service: service.map(|service| &*service.name),
         pool: backends.pool(client.home.pool).map(|pool| &*pool.name),
         server,
-        backend_address: account.backend.and_then(|id| Some(backends.get(id)?.address())),
+        backend_address: account.backend.and_then(|id| backends.get(id)?.address()),
         tls: facts.map(|(version, cipher)| TlsFacts { version, cipher }),
         server_name: passed_on.or_else(|| tls?.server_name()),
         began,

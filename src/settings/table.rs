@@ -10,16 +10,18 @@ use super::admin::ADMIN;
 use super::guard::GUARD;
 use super::http::HTTP;
 use super::limit_terms::LIMIT_TERMS;
+use super::names::NAMES;
 use super::queue::QUEUE;
 use super::retry::RETRY_BUDGET;
 use super::row::{Act, Answer, Setting, SettingGroup};
 use super::sockets::SOCKETS;
 use super::tls::{TLS, file};
+use super::traffic::TRAFFIC;
 use super::udp::UDP;
 use crate::config::{
-    AccessLogFormat, AccessLogPlace, Algorithm, AllDown, BackendSpec, Check, LOG_LEVELS,
-    Listen, LogFormat, OnDown, OnListenerRemoved, OnRemoved, Route, SettingKey, Task,
-    check_host, duration, duration_text, number, number_u32, one_of, tcp_keepalive, word_of,
+    AccessLogFormat, AccessLogPlace, Algorithm, AllDown, Check, LOG_LEVELS, LogFormat, OnDown,
+    OnListenerRemoved, OnRemoved, SettingKey, Task, check_host, duration, duration_text,
+    number, number_u32, one_of, tcp_keepalive, word_of,
 };
 use crate::limits;
 
@@ -39,6 +41,7 @@ pub static GROUPS: &[SettingGroup] = &[
         flags: TRAFFIC,
     },
     SettingGroup { topic: "sockets", title: "UNIX sockets", flags: SOCKETS },
+    SettingGroup { topic: "names", title: "Names of backends", flags: NAMES },
     SettingGroup { topic: "balancing", title: "Balancing", flags: BALANCING },
     SettingGroup { topic: "health", title: "Health", flags: HEALTH },
     SettingGroup { topic: "limits", title: "Limits and timeouts", flags: LIMITS },
@@ -52,90 +55,6 @@ pub static GROUPS: &[SettingGroup] = &[
     SettingGroup { topic: "admin", title: "Admin", flags: ADMIN },
     SettingGroup { topic: "operation", title: "Operation", flags: OPERATION },
     SettingGroup { topic: "demo", title: "Demo", flags: DEMO },
-];
-
-static TRAFFIC: &[Setting] = &[
-    Setting {
-        short: "l",
-        long: "listen",
-        value: "[SCHEME://]ADDR:PORT|[SCHEME://]unix:PATH",
-        says: "Where clients connect. Can be repeated. tcp, or no scheme: bytes are relayed as \
-               they are; http: HTTP/1.1, each request is balanced; tls and https: the same \
-               through TLS, which ends here and needs --cert and --key; sni: TLS is relayed as \
-               it is, to the backends of the --route for the server name that the client asks \
-               for; udp: datagrams, each client's flow of them is balanced. ADDR is IPv4, or \
-               IPv6 in brackets; * is every IPv4 address, [::] every address, localhost is \
-               127.0.0.1. With port 0 the system chooses one, and the log says which. PATH is that \
-               of a UNIX socket, or @NAME for one without a file (Linux).",
-        default: |_| "none, one is needed".to_owned(),
-        show: |_| None,
-        act: Act::Values(
-            SettingKey::LISTEN,
-            |config, text| {
-                config.listeners.push(Listen::parse(text)?);
-                Ok(())
-            },
-            |config| config.listeners.clear(),
-        ),
-    },
-    Setting {
-        short: "b",
-        long: "backend",
-        value: "[SCHEME://]HOST:PORT|unix:PATH[,OPTION]...",
-        says: "Where connections go that no --route leads elsewhere. Can be repeated. What is \
-               spoken follows from the listener; https:// or tls:// in front, or the option tls, \
-               encrypts it. A name is looked up once, at start; all \
-               its addresses are tried. unix:PATH or unix:@NAME is a UNIX socket. Options: \
-               weight=N, its share relative to the others, 0 to 65535, 0 for no new \
-               connections (default: 1); \
-               max-connections=N, how many it takes at once (default: no limit); backup, to be \
-               used only while no other backend can take connections; check-port=N, where its \
-               probes go (default: PORT); tls, to speak TLS; \
-               sni=NAME, the name that its certificate is for (default: HOST); proxy=v1 or \
-               proxy=v2, to begin each connection with a header of the PROXY protocol that says \
-               who the client is, and over UDP each datagram (v2 alone); proxy-tlvs=NAME+NAME, \
-               what a header of v2 says beside that, out of alpn, authority, crc32c, unique-id \
-               and ssl; name=NAME, for \
-               the log and the hashes (default: HOST:PORT).",
-        default: |_| "none, one is needed unless there are routes".to_owned(),
-        show: |_| None,
-        act: Act::Values(
-            SettingKey::BACKEND,
-            |config, text| {
-                config.backends.push(BackendSpec::parse(text)?);
-                Ok(())
-            },
-            |config| config.backends.clear(),
-        ),
-    },
-    Setting {
-        short: "",
-        long: "route",
-        value: "NAME[/PATH]=BACKEND[,BACKEND]...",
-        says: "Where clients go that ask for this name: at sni:// and tls:// listeners by the \
-               server name, at http:// and https:// ones by the Host of each request. Can be \
-               repeated. NAME is a host name; or *.DOMAIN, every name below DOMAIN, however deep; \
-               or *, all that no other route is for and clients that say no name. The longest \
-               that fits wins. With /PATH the route is for requests whose path begins with it, \
-               up to a slash or its end; again the longest wins. \
-               BACKEND is written as at --backend, options included: weight=3 \
-               behind it is its weight. The same backend at --backend or in several routes is \
-               one: probed once, its connections counted together; its options need to stand \
-               at one place only. NAME=refuse: nobody serves it. Without a route for * the rest \
-               goes to what --backend says, and if that says nothing nobody serves it: a \
-               connection is closed with the TLS alert unrecognized_name, a request is answered \
-               with 404.",
-        default: |_| "none".to_owned(),
-        show: |_| None,
-        act: Act::Values(
-            SettingKey::ROUTE,
-            |config, text| {
-                config.routes.push(Route::parse(text)?);
-                Ok(())
-            },
-            |config| config.routes.clear(),
-        ),
-    },
 ];
 
 static BALANCING: &[Setting] = &[
@@ -569,7 +488,7 @@ static OPERATION: &[Setting] = &[
         long: "help",
         value: "",
         says: "Show a screen of help (-h), this manual (--help), a chapter of it (--help TOPIC) \
-               or one flag (--help NAME). Chapters: traffic, sockets, balancing, \
+               or one flag (--help NAME). Chapters: traffic, sockets, names, balancing, \
                algorithms, health, limits, queue, guard, terms, access, http, tls, udp, \
                operation, admin, demo, signals, exit-codes, examples.",
         default: |_| String::new(),

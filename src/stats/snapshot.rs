@@ -128,8 +128,8 @@ pub struct Backend {
     pub id: ServerId,
     /// What logs call it.
     pub name: Box<str>,
-    /// The address in use.
-    pub address: Address,
+    /// The address in use; none until its name is known.
+    pub address: Option<Address>,
     /// How many addresses it has.
     pub addresses: usize,
     /// Whether it is there.
@@ -254,9 +254,11 @@ impl Snapshot {
 
     /// The next backend, as it is now.
     pub fn push_backend(&mut self, backend: Backend, now: Instant) {
-        let address = self.addresses.entry(backend.address.clone()).or_default();
-        address.up |= backend.is_up;
-        address.connections += u64::from(backend.connections);
+        if let Some(address) = &backend.address {
+            let address = self.addresses.entry(address.clone()).or_default();
+            address.up |= backend.is_up;
+            address.connections += u64::from(backend.connections);
+        }
         self.backends.push(backend);
         self.ended = now;
     }
@@ -310,7 +312,7 @@ pub(super) mod tests {
         Backend {
             id: ServerId::for_tests(u32::from(number)),
             name: format!("b{number}").into(),
-            address: std::net::SocketAddr::from(([127, 0, 0, 1], number)).into(),
+            address: Some(std::net::SocketAddr::from(([127, 0, 0, 1], number)).into()),
             addresses: 1,
             is_up: true,
             state_for: Duration::ZERO,

@@ -222,6 +222,24 @@ pub const PROCESS: &[Field<Process>] = &[
     ),
     Field::gauge("bans", One, |it| it.bans.open.into(), "networks that are banned"),
     Field::counter(
+        "dns_lookups",
+        One,
+        |it| it.stats.dns.lookups.into(),
+        "names of backends that were looked up",
+    ),
+    Field::counter(
+        "dns_lookups_failed",
+        One,
+        |it| it.stats.dns.failures.into(),
+        "look-ups that found nothing: what was known before holds",
+    ),
+    Field::counter(
+        "dns_strangers",
+        One,
+        |it| it.stats.dns.strangers.into(),
+        "messages about names that nobody waited for",
+    ),
+    Field::counter(
         "bans_made",
         One,
         |it| it.bans.made.into(),
@@ -490,6 +508,7 @@ mod tests {
             ("Stats", "PROCESS", "it.stats."),
             ("Handshakes", "PROCESS", "it.stats.handshakes."),
             ("Mirrored", "PROCESS", "it.stats.mirror."),
+            ("Names", "PROCESS", "it.stats.dns."),
             ("Datagrams", "UDP", "it."),
             ("ListenerStats", "LISTENERS", "it."),
             ("TrafficCounts", "TRAFFIC", "it."),

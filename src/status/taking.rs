@@ -116,7 +116,7 @@ pub fn backend_now(id: ServerId, cx: &Context) -> snapshot::Backend {
     snapshot::Backend {
         id,
         name: backend.name.clone(),
-        address: backend.address().clone(),
+        address: backend.address().cloned(),
         addresses: backend.addresses.all().len(),
         is_up: backend.state.is_up(),
         state_for: now.saturating_duration_since(backend.since),

@@ -269,9 +269,9 @@ fn all_mistakes_of_a_file_are_told_at_once() {
 #[test]
 fn what_cannot_be_had_is_found_by_the_check() {
     let text = service("web", HTTP, "error_pages = { 503 = \"/no/503.html\" }")
-        + "[pool.web]\nbackends = [\"nobody.invalid:80\", \"127.0.0.1:1\"]\n";
+        + "[pool.web]\nbackends = [\"127.0.0.1:1\"]\n";
     let file = File::new(&text);
-    file.run(&["-t"]).refused("/no/503.html: there is no such file|cannot find the host");
+    file.run(&["-t"]).refused("/no/503.html: there is no such file");
     file.run(&["--print-config"]).good();
 }
 
@@ -403,13 +403,12 @@ fn what_is_wrong_with_flags_beside_a_file_is_told_of_them() {
     let text = service("web", HTTP, "error_pages = { 503 = \"/no/503.html\" }")
         + "[pool.web]\nbackends = [\"127.0.0.1:1\"]\n";
     let file = File::new(&text);
-    let flags = ["-l", &*taken, "-b", "nobody.invalid:1", "--route", "a.test=none.invalid:1"];
+    let flags = ["-l", &*taken, "-b", "127.0.0.1:1", "--access-log", "/no/log"];
     let ran = file.run(&flags);
     ran.refused("error: |/no/503.html| --> ");
     for line in [
         format!("pointsman: --listen {}: the port is in use", taken.replace("http://", "")),
-        "pointsman: --backend nobody.invalid:1: cannot find the host".to_owned(),
-        "pointsman: --route none.invalid:1: cannot find the host".to_owned(),
+        "pointsman: --access-log /no/log: there is no such file".to_owned(),
     ] {
         assert!(
             ran.stderr.lines().any(|it| it.starts_with(&line)),

@@ -37,7 +37,7 @@ pub const FLOORS: &[&[&str]] = &[
     &["context"],
     &["health", "status", "relay", "logging"],
     &["control"],
-    &["admin"],
+    &["admin", "resolver"],
     &["event_loop"],
     &["settings"],
     &["terminal"],

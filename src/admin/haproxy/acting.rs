@@ -11,6 +11,7 @@ use super::conversation::Severity;
 use super::describing;
 use super::frontends;
 use super::info;
+use super::listing::ip_text;
 use super::listing::{Servers, Stat};
 use super::sessions::{self, Sessions};
 use super::step::{Refusal, Step};
@@ -258,8 +259,7 @@ fn address(
 ) -> Step {
     let spec = found.entry.spec;
     // A UNIX socket has neither, and may get both.
-    let address = view.cx.backends[found.entry.server].address();
-    let old = address.ip().map_or_else(|| address.to_string(), |ip| ip.to_string());
+    let old = ip_text(view.cx.backends[found.entry.server].address());
     let old_port = spec.at.port();
     let mut text = if old == ip {
         "no need to change the addr".to_owned()

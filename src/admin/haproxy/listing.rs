@@ -1,6 +1,6 @@
 //! The statistics and the states of servers, written some rows a piece, as the reader takes them.
 
-use crate::config::{AdminState, HaproxyLevel as Level};
+use crate::config::{Address, AdminState, HaproxyLevel as Level};
 use crate::limits::HAPROXY_ROWS_PER_PIECE;
 
 use super::super::answer::{More, Pieces, some_steps};
@@ -153,8 +153,8 @@ impl Servers {
         let iid = view.ids.backend(name);
         let sid = view.ids.server(name, &spec.name);
         let address = server.address();
-        let ip = address.ip().map_or_else(|| address.to_string(), |ip| ip.to_string());
-        let port = address.port().unwrap_or_default();
+        let ip = ip_text(address);
+        let port = address.and_then(Address::port).unwrap_or_default();
         if !self.is_state {
             let used = server.connections;
             let own = &spec.name;
@@ -215,4 +215,10 @@ impl Pieces for Servers {
         self.at = Some((pool, at));
         More::Now
     }
+}
+
+/// A server's address as HAProxy has it; one whose name is not known yet has none.
+pub(super) fn ip_text(address: Option<&Address>) -> String {
+    let text = |it: &Address| it.ip().map_or_else(|| it.to_string(), |ip| ip.to_string());
+    address.map_or_else(|| "-".to_owned(), text)
 }

@@ -226,8 +226,10 @@ pub fn server(
     if !server.state.is_up() {
         row.set("last_chk", &server.down_reason);
     }
-    if level >= Level::Operator {
-        row.set("addr", now.address);
+    if level >= Level::Operator
+        && let Some(address) = now.address
+    {
+        row.set("addr", address);
     }
     if let Some(times) = &now.times {
         row.set("p50", times.p50.as_millis());

@@ -3,22 +3,26 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, UdpSocket};
 
-use crate::config::{Address, Complaint, Desired, Listen, OwnListeners, SettingKey};
+use log::warn;
 
-use super::{PreparedListener, ServerWanted, subject};
+use crate::config::{Address, Complaint, Desired, Listen, OwnListeners, SettingKey};
+use crate::limits::BACKEND_ADDRESSES_MAX;
+
+use super::{Ground, ServerWanted, subject};
 
 /// Where we listen ourselves, and which listeners lead to which pool.
 #[derive(Default)]
-pub(super) struct Own {
+pub struct Own {
     all: Vec<Listen>,
     feeding: HashMap<String, Vec<Listen>>,
 }
 
 impl Own {
-    pub(super) fn new(desired: &Desired, listeners: &[PreparedListener]) -> Own {
+    /// Of a state whose listeners are at these addresses, in their order.
+    pub fn new(desired: &Desired, addresses: &[Address]) -> Own {
         let real = |at: usize| Listen {
             protocol: desired.listeners[at].listen.protocol,
-            address: listeners[at].address.clone(),
+            address: addresses[at].clone(),
         };
         let place: HashMap<&str, usize> =
             desired.listeners.iter().enumerate().map(|(at, it)| (&*it.name, at)).collect();
@@ -29,14 +33,44 @@ impl Own {
                 feeding.entry(pool.to_owned()).or_default().extend(places.map(|&at| real(at)));
             }
         }
-        Own { all: (0..listeners.len()).map(real).collect(), feeding }
+        Own { all: (0..addresses.len()).map(real).collect(), feeding }
     }
 
-    pub(super) fn complaint(
+    /// Where a server is, as far as that is known, but for where we listen ourselves. At the start
+    /// that is a mistake; what DNS tells later is none of the operator's, and is left out.
+    pub(super) fn usable(
         &self,
+        ground: &Ground<'_>,
         wanted: &ServerWanted<'_>,
-        address: &Address,
-    ) -> Option<Complaint> {
+    ) -> Result<Vec<Address>, Complaint> {
+        let spec = wanted.spec;
+        let said = spec.at.known();
+        let is_told = spec.member_of.is_some() || said.is_none() && !ground.servers.is_empty();
+        let all = match said {
+            Some(address) => vec![address],
+            None => (ground.known)(&spec.at),
+        };
+        let mut usable = Vec::new();
+        for address in all {
+            match self.complaint(wanted, &address) {
+                None => usable.push(address),
+                Some(_) if is_told => warn!(
+                    "backend {}: {address} is not used: a listener of ours is there",
+                    spec.name
+                ),
+                Some(complaint) => return Err(complaint),
+            }
+        }
+        usable.truncate(BACKEND_ADDRESSES_MAX);
+        Ok(usable)
+    }
+
+    /// Whether what is sent there comes back to us, or a probe would ask us.
+    pub fn is_ours(&self, wanted: &ServerWanted<'_>, address: &Address) -> bool {
+        self.complaint(wanted, address).is_some()
+    }
+
+    fn complaint(&self, wanted: &ServerWanted<'_>, address: &Address) -> Option<Complaint> {
         wanted.pools().find_map(|pool| {
             let own = OwnListeners {
                 feeding: self.feeding.get(pool).map_or(&[], Vec::as_slice),

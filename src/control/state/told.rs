@@ -130,6 +130,7 @@ pub fn spec_of(value: &Value) -> Result<BackendSpec, Corrupt> {
         check_port: port("check_port")?,
         proxy: proxy.map_err(|_| wrong("proxy"))?,
         admin: admin.ok_or_else(|| wrong("admin"))?.1,
+        member_of: None,
     })
 }
 

@@ -76,6 +76,10 @@ fn texts(setting: &Setting) -> &'static [&'static str] {
         ("haproxy-socket", _) => &["/run/haproxy.sock"],
         ("haproxy-level", _) => &["user", "operator"],
         ("history-file", _) => &[],
+        ("resolver", _) => &["10.0.0.53", "[::1]:5353"],
+        ("dns-min-ttl", _) => &["1s", "1500ms"],
+        ("dns-max-ttl", _) => &["90m", "2h"],
+        ("dns-families", _) => &["ipv4", "ipv6"],
         ("state-file", _) => &["/var/lib/a b/state"],
         ("history-memory", _) => &["none", "16m", "4097"],
         ("access-log-format", _) => {

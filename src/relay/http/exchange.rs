@@ -381,7 +381,7 @@ impl Exchange {
         let peer = client.address.ip();
         let connection = client.link.key().and_then(|key| connections.get(key));
         let host = match (head.host, connection) {
-            (None, Some(connection)) => backends[connection.backend].address().as_host(),
+            (None, Some(connection)) => backends[connection.backend].as_host(),
             _ => String::new(),
         };
         let to = Forward {

@@ -154,7 +154,7 @@ fn write(flow: &Flow<Upstream>, end: FlowEnd, cx: &mut Context) {
         service: service.map(|service| &*service.name),
         pool: backends.pool(upstream.home.pool).map(|pool| &*pool.name),
         server: ServedBy::Backend(backends.name(upstream.backend)),
-        backend_address: backends.get(upstream.backend).map(|it| it.address()),
+        backend_address: backends.get(upstream.backend).and_then(|it| it.address()),
         tls: None,
         server_name: None,
         began,

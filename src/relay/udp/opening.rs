@@ -151,7 +151,7 @@ fn connect(
     let mut course = Course::begin(&cx.backends[backend].addresses, cx.now);
     loop {
         let connect = |backends: &Backends| {
-            DatagramSocket::connect(course.address(&backends[backend].addresses))
+            DatagramSocket::connect(course.address(&backends[backend].addresses)?)
         };
         match cx.open_with(connect) {
             Ok(socket) => {

@@ -8,7 +8,11 @@ use super::super::snapshot::Backend;
 /// Of each backend.
 pub const BACKENDS: &[Field<Backend>] = &[
     Field::text("name", |it| (&*it.name).into(), "as in the log"),
-    Field::text("address", |it| Value::Address(&it.address), "the one in use, as in `health`"),
+    Field::text(
+        "address",
+        |it| it.address.as_ref().map_or(Value::Unknown, Value::Address),
+        "the one in use, as in `health`",
+    ),
     Field::text(
         "state",
         |it| it.standing.word.text().into(),

@@ -26,7 +26,7 @@ fn here(name: &str) -> Here {
     config.listener.tls.certificates.push(pair);
     config.listeners.push(crate::config::Listen::parse("https://127.0.0.1:0").unwrap());
     let mut preparing = Preparing::to_check(config.desired().unwrap());
-    let prepared = Ground::with_nothing(|ground| {
+    let prepared = Ground::with_nothing(&|_| Vec::new(), |ground| {
         while preparing.step(ground) {}
         preparing.finish().unwrap()
     });

@@ -1,24 +1,19 @@
-//! Where backends are: the addresses of their names.
-
-use std::net::ToSocketAddrs;
-
-use log::warn;
+//! What a server is to be, from what its pools say of it.
 
 use crate::backends::{CheckRules, IdleRules, RiseFall, ServerPlan};
 use crate::config::{
-    Address, BackendSpec, Check, Complaint, Phrase, SendProxy, SettingKey, Target, host_text,
+    Address, Check, Complaint, Phrase, SendProxy, SettingKey, Target, host_text,
     v1_for_datagrams,
 };
-use crate::limits::BACKEND_ADDRESSES_MAX;
 use crate::net::tls::client::ClientTls;
 
 use super::servers::ServerWanted;
 use super::tls::TlsStore;
 
-/// What is known of a server once its name is looked up; `known` are its addresses, if they are.
+/// What is known of a server, which is at these addresses; none, if nobody has told them yet.
 pub(super) fn plan(
     wanted: &ServerWanted<'_>,
-    known: Option<&[Address]>,
+    addresses: Vec<Address>,
     store: &TlsStore,
 ) -> Result<ServerPlan, Complaint> {
     let spec = wanted.spec;
@@ -33,10 +28,6 @@ pub(super) fn plan(
         let why = Phrase::from(format!("'{name}' is no name for TLS; ,"));
         complaint(why.setting(TlsStore::NAME, "NAME").text(" gives one"))
     })?;
-    let addresses = match known {
-        Some(known) => known.to_vec(),
-        None => all_addresses(spec).map_err(|why| complaint(why.into()))?,
-    };
     Ok(ServerPlan {
         name: spec.name.clone(),
         at: spec.at.clone(),
@@ -50,42 +41,6 @@ pub(super) fn plan(
         check: check_rules(wanted),
         idle_rules: idle_rules(wanted),
     })
-}
-
-/// Why the host of a backend cannot be found, if it cannot.
-pub fn missing_host(spec: &BackendSpec) -> Option<String> {
-    spec.at.name()?;
-    all_addresses(spec).err()
-}
-
-fn all_addresses(spec: &BackendSpec) -> Result<Vec<Address>, String> {
-    match &spec.at {
-        Target::Host { host, port } => look_up(host, *port, &spec.name),
-        Target::Unix(name) => Ok(vec![Address::Unix(name.clone())]),
-    }
-}
-
-/// All addresses of a name are candidates.
-fn look_up(host: &str, port: u16, name: &str) -> Result<Vec<Address>, String> {
-    let found = (host, port).to_socket_addrs();
-    let found = found.map_err(|error| format!("cannot find the host '{host}': {error}"));
-    let mut addresses: Vec<Address> = Vec::new();
-    for address in found?.map(Address::Ip) {
-        if !addresses.contains(&address) {
-            addresses.push(address);
-        }
-    }
-    if addresses.is_empty() {
-        return Err(format!("the host '{host}' has no address"));
-    }
-    if addresses.len() > BACKEND_ADDRESSES_MAX {
-        let count = addresses.len();
-        warn!(
-            "backend {name} has {count} addresses: the first {BACKEND_ADDRESSES_MAX} are used"
-        );
-        addresses.truncate(BACKEND_ADDRESSES_MAX);
-    }
-    Ok(addresses)
 }
 
 fn check_rules(wanted: &ServerWanted<'_>) -> CheckRules {
@@ -106,6 +61,8 @@ fn probe_host(wanted: &ServerWanted<'_>, tls: bool) -> String {
     }
     let spec = wanted.spec;
     let Target::Host { host, port } = &spec.at else { return "localhost".to_owned() };
+    // Where a name stands for it, it is asked by the name of its host.
+    let host = spec.member_of.as_ref().map_or(host, |it| &it.host);
     // The zone of a link-local address is of use on this machine alone.
     let name = host.split('%').next().unwrap_or_default();
     let host = host_text(name);

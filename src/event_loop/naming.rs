@@ -1,0 +1,184 @@
+//! The names of backends: what DNS tells of them becomes addresses of servers and members of pools.
+//!
+//! ```text
+//!   written  --sets expanded--> base --over it what was told--> what runs --> names to follow
+//!      ^                                                                          |
+//!      +---- a set is another: once more from here <----- Resolver <--------------+
+//!                                                            |
+//!            a host has other addresses: its servers move <--+
+//! ```
+//!
+//! At the start nobody is let in until each name was looked up once, for a time at most: whoever
+//! connects meanwhile waits in the kernel's queue.
+
+use std::collections::HashSet;
+use std::time::Instant;
+
+use log::{info, warn};
+
+use crate::backends::Backends;
+use crate::config::{Address, Desired, ListenerSpec, Target};
+use crate::control::{Directory, Own};
+use crate::dns::lookup::Wanted;
+use crate::event::{ListenerId, ServerId};
+use crate::limits::{BACKEND_ADDRESSES_MAX, DNS_NAMES_SAID, DNS_START_WAIT};
+use crate::resolver::wanted_of;
+
+use super::{EventLoop, RunState};
+
+/// Who waits for names.
+#[derive(Debug, Default)]
+pub(super) struct Naming {
+    /// Nobody is let in before all names were looked up, or before this.
+    opens_at: Option<Instant>,
+    /// Sets are others, and what runs does not yet say so.
+    pub sets_changed: bool,
+}
+
+impl EventLoop {
+    /// What runs may want other names than before.
+    pub(super) fn follow_names(&mut self) {
+        let Directory { written, desired, .. } = &self.directory;
+        let sets = written.pools.iter().chain(&desired.pools).flat_map(|pool| &pool.backends);
+        let places = sets.map(|spec| &spec.at);
+        let named = places.filter(|at| at.name().is_some() || matches!(at, Target::Set(_)));
+        self.resolver.follow(named, &mut self.cx);
+    }
+
+    /// With the members of its sets, as far as they are known; those that lead to us are left out.
+    pub(super) fn expanded(&self, written: &Desired) -> (Desired, Vec<String>) {
+        written.expanded(&self.directory.base, |set| self.resolver.members(set))
+    }
+
+    /// Whether DNS told something that is to be followed in the next turn.
+    pub(super) fn has_names_to_follow(&self) -> bool {
+        let can_begin = !self.has_changes() && self.state == RunState::Serving;
+        let is_known = || !self.resolver.has_unknown() || self.cx.now >= self.opens_at();
+        self.resolver.has_changed()
+            || self.naming.sets_changed && can_begin
+            || self.awaits_names() && is_known()
+    }
+
+    fn opens_at(&self) -> Instant {
+        self.naming.opens_at.unwrap_or(self.cx.now)
+    }
+
+    /// Datagrams of clients have come, and somebody is to take them.
+    pub(super) fn has_datagrams_waiting(&self) -> bool {
+        self.udp.is_ready() && !self.awaits_names()
+    }
+
+    /// What DNS told since the last turn.
+    pub(super) fn follow_dns(&mut self) {
+        if self.resolver.has_changed() {
+            let changed: HashSet<Wanted> = self.resolver.take_changed().into_iter().collect();
+            self.move_servers(&changed);
+            let sets = self.directory.written.name_sets();
+            let is_set = |at: &Target| wanted_of(at).is_some_and(|it| changed.contains(&it));
+            let mut sets = sets.map(|set| Target::Set(set.clone()));
+            self.naming.sets_changed |= sets.any(|at| is_set(&at));
+        }
+        if self.naming.sets_changed && !self.has_changes() && self.state == RunState::Serving {
+            self.naming.sets_changed = false;
+            self.begin_names();
+        }
+        if self.naming.opens_at.is_some() {
+            self.open_if_known();
+        }
+    }
+
+    /// Servers whose names have other addresses are there from now on.
+    fn move_servers(&mut self, changed: &HashSet<Wanted>) {
+        let is_it = |at: &Target| {
+            at.name().is_some() && wanted_of(at).is_some_and(|it| changed.contains(&it))
+        };
+        let servers = self.directory.wanted();
+        let own = self.own();
+        let moved: Vec<(ServerId, Vec<Address>)> = servers
+            .iter()
+            .zip(&self.directory.servers)
+            .filter(|(wanted, _)| is_it(&wanted.spec.at))
+            .map(|(wanted, &id)| {
+                let mut addresses = self.resolver.addresses(&wanted.spec.at);
+                addresses.retain(|it| !own.is_ours(&wanted, it));
+                addresses.truncate(BACKEND_ADDRESSES_MAX);
+                (id, addresses)
+            })
+            .collect();
+        let mut outdated = HashSet::new();
+        for (id, addresses) in moved {
+            if addresses.is_empty() {
+                let name = self.cx.backends.name(id);
+                warn!("backend {name}: its name leads to listeners of ours, nothing changes");
+                continue;
+            }
+            if lost_some(&self.cx.backends, id, &addresses) {
+                outdated.insert(id);
+            }
+            let lost = self.cx.backends.get(id).is_some_and(|it| !it.is_found());
+            if self.cx.backends.place(id, addresses, self.cx.now) && !lost {
+                self.cx.backends.want_probe(id);
+            }
+        }
+        // No further request goes to where they were.
+        self.cx.outdate(&outdated);
+    }
+
+    /// Where we listen.
+    fn own(&self) -> Own {
+        let Directory { desired, listeners, .. } = &self.directory;
+        let address = |(id, spec): (&ListenerId, &ListenerSpec)| {
+            let found = self.cx.listeners.get(*id);
+            found.map_or_else(|| spec.listen.address.clone(), |it| it.address.clone())
+        };
+        let all = listeners.iter().zip(&desired.listeners);
+        let addresses: Vec<Address> = all.map(address).collect();
+        Own::new(desired, &addresses)
+    }
+
+    /// Nobody is let in before names are known, if there are any.
+    pub(super) fn await_names(&mut self) {
+        if self.resolver.has_unknown() {
+            self.naming.opens_at = Some(self.cx.now + DNS_START_WAIT);
+            self.cx.timers.arm(self.chores.open, self.cx.now + DNS_START_WAIT);
+        } else {
+            self.place_saved_at_last();
+        }
+    }
+
+    /// Whether clients wait outside, for nobody knows yet where they are to be sent.
+    pub(super) fn awaits_names(&self) -> bool {
+        self.naming.opens_at.is_some()
+    }
+
+    fn open_if_known(&mut self) {
+        let Some(opens_at) = self.naming.opens_at else { return };
+        let is_known = !self.resolver.has_unknown()
+            && !self.resolver.has_changed()
+            && !self.naming.sets_changed
+            && !self.has_changes();
+        if !is_known && self.cx.now < opens_at && self.state == RunState::Serving {
+            return;
+        }
+        self.naming.opens_at = None;
+        self.place_saved_at_last();
+        let unknown: Vec<&str> = self.resolver.unknown().collect();
+        if !unknown.is_empty() {
+            let said =
+                unknown.iter().take(DNS_NAMES_SAID).copied().collect::<Vec<_>>().join(", ");
+            let more = unknown.len().saturating_sub(DNS_NAMES_SAID);
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            let wait = DNS_START_WAIT.as_secs();
+            warn!("no answer within {wait} s for {said}{more}: serving without");
+        } else {
+            info!("all names were looked up");
+        }
+        self.tell_ready();
+    }
+}
+
+/// Whether a server is to leave an address that it had.
+fn lost_some(backends: &Backends, id: ServerId, new: &[Address]) -> bool {
+    let server = backends.get(id);
+    server.is_some_and(|it| it.addresses.all().iter().any(|old| !new.contains(old)))
+}

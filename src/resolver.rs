@@ -1,0 +1,579 @@
+//! The names of backends, looked up by the loop itself: the sockets and timers around
+//! [`crate::dns`], which knows what is asked and what an answer means.
+//!
+//! ```text
+//!   follow(names) --> due --> look-up under way --------> Watched::told --> changed names
+//!                      ^        |         ^                    |                 |
+//!                      |        v         | events             |          event_loop::naming:
+//!                      |      Line: a UDP or TCP socket        |          addresses of servers,
+//!                      +---------- at its TTL, or later <------+          members of pools
+//! ```
+//!
+//! One timer for all of it. At most [`DNS_LOOKUPS_AT_ONCE`] look-ups are under way, the others wait
+//! in the order in which they are due; so a thousand names cost neither a thousand sockets nor a
+//! long turn. Nothing here waits, and nobody is told of a name that has not changed.
+
+mod files;
+mod line;
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::net::{IpAddr, SocketAddr};
+use std::time::Instant;
+
+use log::{debug, info, warn};
+use mio::event::Event;
+
+use crate::config::{
+    Address, DnsFamilies, DnsSettings, NameSet, SetKind, SetMember, Target, counted,
+};
+use crate::context::Context;
+use crate::dns::Random;
+use crate::dns::ask::Transport;
+use crate::dns::change::{Change, Member};
+use crate::dns::lookup::{Answer, Failure, Families, Lookup, Step, Wanted};
+use crate::dns::search::Written;
+use crate::dns::watched::{Bounds, Watched};
+use crate::event::{Chore, Key, Owner, Slots, TimerKey};
+use crate::limits::{DNS_LOOKUPS_AT_ONCE, DNS_MESSAGES_PER_TURN};
+
+use files::Files;
+use line::{Heard, Line};
+
+/// All names, and what is under way for them.
+pub struct Resolver {
+    settings: DnsSettings,
+    files: Files,
+    names: Slots<Entry>,
+    /// Where each is.
+    keys: HashMap<Wanted, Key>,
+    /// Those that are not under way, the next one first.
+    due: BTreeSet<(Instant, Key)>,
+    /// Those that are.
+    under_way: Vec<Key>,
+    lines: Slots<Line>,
+    /// Lines to be closed at the end of this turn.
+    over: Vec<Key>,
+    /// Those of which something is another since somebody asked.
+    changed: Vec<Key>,
+    /// How many were never looked up to an end.
+    unknown: usize,
+    timer: TimerKey,
+    random: Random,
+}
+
+/// A name.
+struct Entry {
+    /// As the operator wrote it.
+    text: String,
+    watched: Watched,
+    lookup: Option<UnderWay>,
+    /// It was looked up to an end at least once.
+    is_told: bool,
+}
+
+struct UnderWay {
+    lookup: Lookup,
+    lines: Vec<Key>,
+    until: Instant,
+}
+
+/// A name as it shows itself.
+pub struct NameNow<'a> {
+    /// As the operator wrote it.
+    pub name: &'a str,
+    /// How many members it has.
+    pub members: usize,
+    /// When it was known last; `None` if never.
+    pub good_at: Option<Instant>,
+    /// When it is looked up next.
+    pub due: Instant,
+    /// Why the last look-up failed, if it did.
+    pub failing: Option<String>,
+}
+
+impl Resolver {
+    /// Nothing is looked up yet.
+    pub fn new(settings: &DnsSettings, cx: &mut Context) -> Resolver {
+        Resolver {
+            settings: settings.clone(),
+            files: Files::default(),
+            names: Slots::default(),
+            keys: HashMap::new(),
+            due: BTreeSet::new(),
+            under_way: Vec::new(),
+            lines: Slots::default(),
+            over: Vec::new(),
+            changed: Vec::new(),
+            unknown: 0,
+            timer: cx.timers.create(Owner::Chore(Chore::Names)),
+            random: Random::System,
+        }
+    }
+
+    /// Look up by these rules from now on.
+    pub fn configure(&mut self, settings: &DnsSettings, cx: &mut Context) {
+        if self.settings == *settings {
+            return;
+        }
+        self.settings = settings.clone();
+        let bounds = self.bounds();
+        self.files.forget();
+        self.each_waiting(|watched| {
+            watched.bound(bounds, cx.now);
+            watched.hurry(cx.now);
+        });
+        self.arm(cx);
+    }
+
+    /// The files about names may be others by now, and so may the answers.
+    pub fn look_again(&mut self, cx: &mut Context) {
+        self.files.forget();
+        self.each_waiting(|watched| watched.hurry(cx.now));
+        self.arm(cx);
+    }
+
+    /// What is known of a name that a backend of it fails may be outdated.
+    pub fn hurry(&mut self, at: &Target, cx: &mut Context) {
+        let Some(key) = self.key_of(at) else { return };
+        self.reschedule(key, |watched| watched.hurry(cx.now));
+        self.arm(cx);
+    }
+
+    /// These names are wanted from now on, and no others.
+    pub fn follow<'a>(&mut self, wanted: impl Iterator<Item = &'a Target>, cx: &mut Context) {
+        let mut kept = HashSet::new();
+        for at in wanted {
+            // because: what DNS cannot hold was refused where it was read.
+            let Some(wanted) = wanted_of(at) else { continue };
+            let key = self.keys.get(&wanted).copied();
+            kept.insert(key.unwrap_or_else(|| self.begin(wanted, at, cx.now)));
+        }
+        let gone: Vec<Key> =
+            self.keys.values().copied().filter(|it| !kept.contains(it)).collect();
+        gone.into_iter().for_each(|key| self.forget(key));
+        self.arm(cx);
+    }
+
+    fn begin(&mut self, wanted: Wanted, at: &Target, now: Instant) -> Key {
+        let watched = Watched::new(wanted.clone(), self.bounds(), now);
+        let text = at.to_string();
+        let entry = Entry { text, watched, lookup: None, is_told: false };
+        let key = self.names.insert_with(|_| entry);
+        self.keys.insert(wanted, key);
+        self.due.insert((now, key));
+        self.unknown += 1;
+        key
+    }
+
+    fn forget(&mut self, key: Key) {
+        let Some(mut entry) = self.names.remove(key) else { return };
+        self.keys.remove(entry.watched.wanted());
+        self.due.remove(&(entry.watched.due(), key));
+        self.under_way.retain(|it| *it != key);
+        self.unknown -= usize::from(!entry.is_told);
+        self.close(entry.lookup.take());
+    }
+
+    /// Whether a name was never looked up to an end.
+    pub fn has_unknown(&self) -> bool {
+        self.unknown > 0
+    }
+
+    /// Some names that were never looked up to an end.
+    pub fn unknown(&self) -> impl Iterator<Item = &str> {
+        self.names.iter().filter(|(_, it)| !it.is_told).map(|(_, it)| &*it.text)
+    }
+
+    /// All names.
+    pub fn names(&self) -> impl Iterator<Item = NameNow<'_>> {
+        self.names.iter().map(|(_, entry)| NameNow {
+            name: &entry.text,
+            members: entry.watched.members().len(),
+            good_at: entry.watched.last_good().map(|it| it.at),
+            due: entry.watched.due(),
+            failing: entry.watched.failing().map(|it| it.last.to_string()),
+        })
+    }
+
+    /// Whether something is another since [`Resolver::take_changed`] was called.
+    pub fn has_changed(&self) -> bool {
+        !self.changed.is_empty()
+    }
+
+    /// What is another since the last call.
+    pub fn take_changed(&mut self) -> Vec<Wanted> {
+        let changed = std::mem::take(&mut self.changed);
+        let wanted = changed.into_iter().filter_map(|key| self.names.get(key));
+        wanted.map(|entry| entry.watched.wanted().clone()).collect()
+    }
+
+    /// The addresses of a backend's name; none until they are known.
+    pub fn addresses(&self, at: &Target) -> Vec<Address> {
+        let entry = self.key_of(at).and_then(|key| self.names.get(key));
+        let members = entry.map_or(&[][..], |it| it.watched.members());
+        members.iter().map(|it| it.address.into()).collect()
+    }
+
+    /// The members of a name that stands for many; none until they are known.
+    pub fn members(&self, set: &NameSet) -> Vec<SetMember> {
+        let key =
+            wanted_of(&Target::Set(set.clone())).and_then(|it| self.keys.get(&it).copied());
+        let entry = key.and_then(|key| self.names.get(key));
+        let members = entry.map_or(&[][..], |it| it.watched.members());
+        let member = |it: &Member| SetMember {
+            address: it.address,
+            host: it.target.as_str().to_owned(),
+            weight: it.weight,
+            is_backup: it.is_backup,
+        };
+        members.iter().map(member).collect()
+    }
+
+    fn key_of(&self, at: &Target) -> Option<Key> {
+        self.keys.get(&wanted_of(at)?).copied()
+    }
+
+    fn bounds(&self) -> Bounds {
+        Bounds { min: self.settings.min_ttl, max: self.settings.max_ttl }
+    }
+
+    /// Change when a name is due, unless it is under way.
+    fn reschedule(&mut self, key: Key, change: impl FnOnce(&mut Watched)) {
+        let Some(entry) = self.names.get_mut(key) else { return };
+        let before = entry.watched.due();
+        change(&mut entry.watched);
+        if self.due.remove(&(before, key)) {
+            self.due.insert((entry.watched.due(), key));
+        }
+    }
+
+    fn each_waiting(&mut self, mut change: impl FnMut(&mut Watched)) {
+        let keys: Vec<Key> = self.names.iter().map(|(key, _)| key).collect();
+        keys.into_iter().for_each(|key| self.reschedule(key, &mut change));
+    }
+}
+
+/// What goes on over time.
+impl Resolver {
+    /// Note what an event says of a line, and let it act.
+    pub fn mark(&mut self, key: Key, event: &Event, cx: &mut Context) {
+        let Some(line) = self.lines.get_mut(key).filter(|it| !it.is_over) else { return };
+        line.mark(event);
+        cx.run_queue.push(Owner::Line(key), &mut line.queued);
+    }
+
+    /// A line's turn: what came is heard, some messages at a time.
+    pub fn act(&mut self, key: Key, cx: &mut Context) {
+        let Some(line) = self.lines.get_mut(key) else { return };
+        line.queued = false;
+        if line.is_over {
+            return;
+        }
+        let name = line.name;
+        let Some(under_way) = self.names.get_mut(name).and_then(|it| it.lookup.as_mut()) else {
+            return;
+        };
+        let lookup = &mut under_way.lookup;
+        let strangers = lookup.strangers();
+        let server = line.server;
+        let transport = line.transport;
+        for _ in 0..DNS_MESSAGES_PER_TURN {
+            match line.hear(&mut cx.scratch) {
+                Heard::Nothing => break,
+                Heard::Message(message) => lookup.heard(server, transport, message),
+                Heard::Broken(why) => {
+                    lookup.failed(server, transport, &why);
+                    line.is_broken = true;
+                    break;
+                }
+            }
+        }
+        cx.stats.dns.strangers += u64::from(lookup.strangers() - strangers);
+        let goes_on = line.arm(&cx.registry, Owner::Line(key));
+        if let Err(error) = goes_on.filter(|_| !line.is_broken).unwrap_or(Ok(())) {
+            lookup.failed(server, transport, &error.to_string());
+            line.is_broken = true;
+        }
+        if line.has_more() {
+            cx.run_queue.push(Owner::Line(key), &mut line.queued);
+        }
+        self.go_on(name, cx);
+        self.start_due(cx);
+        self.arm(cx);
+    }
+
+    /// Something is due: a name, or a server that has not answered.
+    pub fn on_timer(&mut self, cx: &mut Context) {
+        let is_late = |key: &&Key| {
+            let lookup = self.names.get(**key).and_then(|it| it.lookup.as_ref());
+            lookup.is_some_and(|it| it.until <= cx.now)
+        };
+        let late: Vec<Key> = self.under_way.iter().filter(is_late).copied().collect();
+        late.into_iter().for_each(|key| self.go_on(key, cx));
+        self.start_due(cx);
+        self.arm(cx);
+    }
+
+    /// Those that are due are looked up, as many at a time as may.
+    fn start_due(&mut self, cx: &mut Context) {
+        while self.under_way.len() < DNS_LOOKUPS_AT_ONCE
+            && let Some(&(due, key)) = self.due.first()
+            && due <= cx.now
+        {
+            self.due.pop_first();
+            self.files.read_if_needed(&self.settings, cx.now);
+            let Some(entry) = self.names.get_mut(key) else { continue };
+            let families = match self.settings.families {
+                DnsFamilies::Both => Families::Both,
+                DnsFamilies::Ipv4 => Families::Ipv4,
+                DnsFamilies::Ipv6 => Families::Ipv6,
+            };
+            let lookup = Lookup::new(
+                entry.watched.wanted(),
+                families,
+                &self.files.conf,
+                &self.files.hosts,
+                self.random.clone(),
+            );
+            cx.stats.dns.lookups += 1;
+            entry.lookup = Some(UnderWay { lookup, lines: Vec::new(), until: cx.now });
+            self.under_way.push(key);
+            self.go_on(key, cx);
+        }
+    }
+
+    /// As far as a look-up comes now.
+    fn go_on(&mut self, key: Key, cx: &mut Context) {
+        loop {
+            let Some(entry) = self.names.get_mut(key) else { return };
+            let Some(under_way) = &mut entry.lookup else { return };
+            match under_way.lookup.next(cx.now) {
+                Step::Send { server, transport, bytes } => {
+                    let sent =
+                        send(under_way, &mut self.lines, key, server, transport, &bytes, cx);
+                    if let Err(why) = sent {
+                        under_way.lookup.failed(server, transport, &why);
+                    }
+                }
+                Step::Wait { until } => {
+                    under_way.until = until;
+                    return;
+                }
+                Step::Done(result) => return self.finish(key, result, cx),
+            }
+        }
+    }
+
+    fn finish(&mut self, key: Key, result: Result<Answer, Failure>, cx: &mut Context) {
+        let Some(entry) = self.names.get_mut(key) else { return };
+        let lookup = entry.lookup.take();
+        self.unknown -= usize::from(!std::mem::replace(&mut entry.is_told, true));
+        cx.stats.dns.failures += u64::from(result.is_err());
+        let before = entry.watched.failing().map(|it| it.last.clone());
+        let change = entry.watched.told(result, cx.now, &mut self.random);
+        say(entry, &change, before.as_ref(), cx.now);
+        if !change.is_none() {
+            self.changed.push(key);
+        }
+        self.due.insert((entry.watched.due(), key));
+        self.under_way.retain(|it| *it != key);
+        self.close(lookup);
+    }
+
+    /// Its lines are closed at the end of the turn.
+    fn close(&mut self, lookup: Option<UnderWay>) {
+        for key in lookup.into_iter().flat_map(|it| it.lines) {
+            if let Some(line) = self.lines.get_mut(key) {
+                line.is_over = true;
+                self.over.push(key);
+            }
+        }
+    }
+
+    fn arm(&mut self, cx: &mut Context) {
+        let has_place = self.under_way.len() < DNS_LOOKUPS_AT_ONCE;
+        let due = self.due.first().filter(|_| has_place).map(|(at, _)| *at);
+        let lookups =
+            self.under_way.iter().filter_map(|key| self.names.get(*key)?.lookup.as_ref());
+        let until = lookups.map(|it| it.until).min();
+        // Where nothing is, it may fire once more, and finds nothing to do.
+        if let Some(at) = due.into_iter().chain(until).min() {
+            cx.timers.arm(self.timer, at);
+        }
+    }
+
+    /// Whether lines are to be closed.
+    pub fn has_over(&self) -> bool {
+        !self.over.is_empty()
+    }
+
+    /// Close the lines of look-ups that are over, but for those that wait in the run queue.
+    pub fn reap(&mut self) {
+        let lines = &mut self.lines;
+        self.over.retain(|&key| {
+            let waits = lines.get(key).is_some_and(|line| line.queued);
+            if !waits {
+                lines.remove(key);
+            }
+            waits
+        });
+    }
+
+    /// What names, look-ups and lines must agree on. How many lines wait in the run queue.
+    pub fn check_invariants(&self) -> usize {
+        assert_eq!(self.names.len(), self.keys.len(), "names and where they are");
+        let under_way = self.names.iter().filter(|(_, it)| it.lookup.is_some()).count();
+        assert_eq!(under_way, self.under_way.len(), "names under way");
+        assert_eq!(self.names.len(), under_way + self.due.len(), "who is not under way is due");
+        let untold = self.names.iter().filter(|(_, it)| !it.is_told).count();
+        assert_eq!(untold, self.unknown, "names that nobody was told of");
+        let lookups = self.names.iter().filter_map(|(_, it)| it.lookup.as_ref());
+        let lines: usize = lookups.map(|it| it.lines.len()).sum();
+        assert_eq!(self.lines.len(), lines + self.over.len(), "lines and their look-ups");
+        self.lines.iter().filter(|(_, line)| line.queued).count()
+    }
+
+    /// Whether this line is there.
+    pub fn has(&self, key: Key) -> bool {
+        self.lines.get(key).is_some()
+    }
+}
+
+/// By the line of the look-up to this server, or by a new one.
+fn send(
+    under_way: &mut UnderWay,
+    lines: &mut Slots<Line>,
+    name: Key,
+    server: SocketAddr,
+    transport: Transport,
+    bytes: &[u8],
+    cx: &mut Context,
+) -> Result<(), String> {
+    let is_it = |line: &Line| line.serves(server, transport);
+    let mut known = under_way.lines.iter().copied();
+    let known = known.rfind(|key| lines.get(*key).is_some_and(is_it));
+    let key = match known {
+        Some(key) => key,
+        None => {
+            let opened = cx.open_with(|_| Line::open(name, server, transport));
+            let line = opened.map_err(|fault| fault.to_string())?;
+            let key = lines.insert_with(|_| line);
+            under_way.lines.push(key);
+            let line = lines.get_mut(key).ok_or("it is gone")?;
+            if let Err(error) = line.register(&cx.registry, Owner::Line(key)) {
+                line.is_broken = true;
+                return Err(error.to_string());
+            }
+            key
+        }
+    };
+    let line = lines.get_mut(key).ok_or("it is gone")?;
+    line.send(bytes)?;
+    match line.arm(&cx.registry, Owner::Line(key)) {
+        Some(Err(error)) => Err(error.to_string()),
+        _ => Ok(()),
+    }
+}
+
+/// The addresses of names that a file knows, and nobody has to be asked for: for who cannot wait.
+pub fn known_by_file(families: DnsFamilies) -> impl Fn(&Target) -> Vec<Address> {
+    let hosts = files::hosts();
+    move |at| {
+        let Some((name, port)) = at.name().zip(at.port()) else { return Vec::new() };
+        let Ok(written) = Written::new(name) else { return Vec::new() };
+        let addresses = hosts.addresses(written.name()).into_iter();
+        let is_wanted = |ip: &IpAddr| match families {
+            DnsFamilies::Both => true,
+            DnsFamilies::Ipv4 => ip.is_ipv4(),
+            DnsFamilies::Ipv6 => ip.is_ipv6(),
+        };
+        addresses.filter(is_wanted).map(|ip| SocketAddr::new(ip, port).into()).collect()
+    }
+}
+
+/// What is looked up for a place, if it has a name.
+pub fn wanted_of(at: &Target) -> Option<Wanted> {
+    let written = |name: &str| Written::new(name).ok();
+    match at {
+        Target::Host { port, .. } => {
+            Some(Wanted::Addresses(at.name().and_then(written)?, *port))
+        }
+        Target::Unix(_) => None,
+        Target::Set(NameSet { host, kind: SetKind::Addresses(port), .. }) => {
+            Some(Wanted::Addresses(written(host)?, *port))
+        }
+        Target::Set(NameSet { host, kind: SetKind::Services, .. }) => {
+            Some(Wanted::Services(written(host)?))
+        }
+    }
+}
+
+/// Lines for people: what came and went, and what is wrong, once for each time that it begins.
+fn say(entry: &Entry, change: &Change, before: Option<&Failure>, now: Instant) {
+    let name = &entry.text;
+    let members = counted(entry.watched.members().len(), "member");
+    match (entry.watched.failing(), before) {
+        (Some(failing), None) => {
+            let why = &failing.last;
+            match entry.watched.last_good() {
+                Some(good) => {
+                    let ago = now.saturating_duration_since(good.at).as_secs();
+                    warn!("name {name}: {why}; the {members} of {ago} s ago hold");
+                }
+                None => warn!("name {name}: {why}; it is looked up again and again"),
+            }
+        }
+        (Some(failing), Some(_)) => debug!("name {name}: {}, still", failing.last),
+        (None, Some(_)) => info!("name {name}: it is found again, {members}"),
+        (None, None) => {}
+    }
+    let at = |all: &[Member]| -> String {
+        let shown: Vec<String> =
+            all.iter().take(SAID).map(|it| it.address.to_string()).collect();
+        let more = all.len().saturating_sub(SAID);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        format!("{}{more}", shown.join(", "))
+    };
+    if !change.added.is_empty() || !change.gone.is_empty() {
+        let came = (!change.added.is_empty()).then(|| format!("{} came", at(&change.added)));
+        let went = (!change.gone.is_empty()).then(|| format!("{} went", at(&change.gone)));
+        let both: Vec<String> = came.into_iter().chain(went).collect();
+        info!("name {name}: {}; {members}", both.join(", "));
+    }
+    let left_out = entry.watched.last_good().map_or(0, |it| it.left_out);
+    if left_out > 0 && !change.is_none() {
+        warn!("name {name}: {left_out} more are left out, they are too many");
+    }
+}
+
+/// So many addresses are said by name.
+const SAID: usize = 4;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_a_name_is_looked_up() {
+        let at = |text: &str| crate::config::BackendSpec::parse(text).unwrap().at;
+        assert!(matches!(wanted_of(&at("db:1")), Some(Wanted::Addresses(_, 1))));
+        assert!(matches!(wanted_of(&at("dns://db:1")), Some(Wanted::Addresses(_, 1))));
+        assert!(matches!(wanted_of(&at("srv://_a._tcp.db")), Some(Wanted::Services(_))));
+        assert_eq!(wanted_of(&at("10.0.0.1:1")), None);
+        assert_eq!(wanted_of(&at("[::1]:1")), None);
+        assert_eq!(wanted_of(&at("unix:/run/x")), None);
+    }
+
+    #[test]
+    fn what_dns_can_hold_is_what_is_taken_for_a_name() {
+        let long = "a".repeat(64);
+        for name in [&*long, "a..b", "-a", "a b", ".", ""] {
+            let taken = crate::config::BackendSpec::parse(&format!("{name}:1")).is_ok();
+            assert!(!taken, "{name}");
+        }
+        for name in ["a", "a.b.", "_x.y", &"a".repeat(63)] {
+            let spec = crate::config::BackendSpec::parse(&format!("{name}:1")).unwrap();
+            assert!(wanted_of(&spec.at).is_some(), "{name}");
+        }
+    }
+}
