@@ -25,6 +25,7 @@ use crate::event_loop::{
 use crate::file;
 use crate::limits::{DEMO_ADMIN, DEMO_CLIENTS, DEMO_PICKS, LISTENERS_SAID};
 use crate::logging::LogSink;
+use crate::net::HandedSockets;
 use crate::service_manager::ServiceManager;
 use crate::terminal;
 use crate::wanted::{self, Told};
@@ -41,6 +42,8 @@ pub struct Start {
     pub reread: Option<Reread>,
     /// Reads and writes configurations that are told.
     pub telling: Option<Telling>,
+    /// Sockets that were handed over to this process.
+    pub handed: HandedSockets,
 }
 
 /// What runs.
@@ -68,7 +71,7 @@ pub fn start(
     mut signals: Signals,
     log: LogSink,
 ) -> Result<Started, StartError> {
-    let Start { mut desired, warnings, tell, reread, telling } = start;
+    let Start { mut desired, warnings, tell, reread, telling, handed } = start;
     let mut errors: Vec<Complaint> = Vec::new();
     let seed = desired.process.seed.unwrap_or_else(|| fastrand::u64(..));
     let demo = desired.process.demo.then(|| start_demo(seed)).transpose();
@@ -86,7 +89,11 @@ pub fn start(
     let laid = state.overlay.over(&desired);
     let layers = Layers { base: desired, overlay: laid.overlay };
     let desired = laid.desired;
-    let prepared = match Ground::with_nothing(|ground| control::prepare(ground, desired)) {
+    let prepared = Ground::with_nothing(|ground| {
+        let ground = Ground { handed: &handed, ..*ground };
+        control::prepare(&ground, desired)
+    });
+    let prepared = match prepared {
         Ok(prepared) if errors.is_empty() => prepared,
         Ok(_) => return Err(StartError::Settings(errors)),
         Err(more) => return Err(StartError::Settings([errors, more].concat())),
@@ -110,7 +117,7 @@ pub fn start(
     say_backends(&prepared);
     let logs = Logs { log: log.clone(), spelling };
     let manager = ServiceManager::from_environment();
-    let parts = Parts { seed, signals, share, logs, reread, telling, manager };
+    let parts = Parts { seed, signals, share, logs, reread, telling, manager, handed };
     let process = prepared.desired.process.clone();
     let stats_path =
         prepared.desired.services.iter().find_map(|it| it.settings.stats_path.clone());

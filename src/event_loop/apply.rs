@@ -122,6 +122,7 @@ impl EventLoop {
             self.outdated = Some(Box::new(old));
         }
         self.apply_admin(prepared.admin);
+        self.note_unwanted(prepared.adoption.unwanted);
         self.review_certificates();
         receipt.generation = generation;
         receipt.took = began.elapsed();

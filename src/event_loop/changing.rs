@@ -468,6 +468,7 @@ impl EventLoop {
             files: &self.directory.files,
             address: &address,
             holds: &holds,
+            handed: &self.handed,
             known: &|at| self.cx.backends.addresses_of(at),
         })
     }
