@@ -26,6 +26,8 @@ use crate::event_loop::{
 use crate::file;
 use crate::limits::{DEMO_ADMIN, DEMO_CLIENTS, DEMO_PICKS, LISTENERS_SAID};
 use crate::logging::LogSink;
+use crate::net::HandedSockets;
+use crate::privileges::{self, Sockets};
 use crate::resolver;
 use crate::service_manager::ServiceManager;
 use crate::terminal;
@@ -43,6 +45,8 @@ pub struct Start {
     pub reread: Option<Reread>,
     /// Reads and writes configurations that are told.
     pub telling: Option<Telling>,
+    /// Sockets that were handed over to this process.
+    pub handed: HandedSockets,
 }
 
 /// What runs.
@@ -70,7 +74,7 @@ pub fn start(
     mut signals: Signals,
     log: LogSink,
 ) -> Result<Started, StartError> {
-    let Start { mut desired, warnings, tell, reread, telling } = start;
+    let Start { mut desired, warnings, tell, reread, telling, handed } = start;
     let mut errors: Vec<Complaint> = Vec::new();
     let seed = desired.process.seed.unwrap_or_else(|| fastrand::u64(..));
     let demo = desired.process.demo.then(|| start_demo(seed)).transpose();
@@ -89,19 +93,17 @@ pub fn start(
     let layers = Layers { written, base: desired, overlay: laid.overlay };
     let desired = laid.desired;
     let known = resolver::known_by_file(desired.process.dns.families);
-    let prepared =
-        match Ground::with_nothing(&known, |ground| control::prepare(ground, desired)) {
-            Ok(prepared) if errors.is_empty() => prepared,
-            Ok(_) => return Err(StartError::Settings(errors)),
-            Err(more) => return Err(StartError::Settings([errors, more].concat())),
-        };
-    info!("seed {seed}");
-    let real = |(spec, it): (&ListenerSpec, &PreparedListener)| Listen {
-        protocol: spec.listen.protocol,
-        address: it.address.clone(),
+    let prepared = Ground::with_nothing(&known, |ground| {
+        let ground = Ground { handed: &handed, ..*ground };
+        control::prepare(&ground, desired)
+    });
+    let prepared = match prepared {
+        Ok(prepared) if errors.is_empty() => prepared,
+        Ok(_) => return Err(StartError::Settings(errors)),
+        Err(more) => return Err(StartError::Settings([errors, more].concat())),
     };
-    let addresses: Vec<Listen> =
-        prepared.desired.listeners.iter().zip(&prepared.listeners).map(real).collect();
+    info!("seed {seed}");
+    let addresses = addresses(&prepared);
     let more = tell(&advice::advice(&prepared));
     let told = notes.iter().chain(&laid.notes);
     warnings
@@ -114,12 +116,14 @@ pub fn start(
     say_backends(&prepared);
     let logs = Logs { log: log.clone(), spelling };
     let manager = ServiceManager::from_environment();
-    let parts = Parts { seed, signals, share, logs, reread, telling, manager };
+    let parts = Parts { seed, signals, share, logs, reread, telling, manager, handed };
     let process = prepared.desired.process.clone();
     let stats_path =
         prepared.desired.services.iter().find_map(|it| it.settings.stats_path.clone());
+    let sockets = given(&prepared.desired.listeners);
     let mut looping = EventLoop::new(&process, parts).map_err(StartError::EventLoop)?;
     looping.apply_layers(prepared, layers).map_err(StartError::EventLoop)?;
+    give_up_privileges(sockets);
     looping.restore(state);
     looping.restore_history();
     announce(&addresses);
@@ -130,6 +134,29 @@ pub fn start(
         stage = show_demo(&demo, &addresses, stats_path.as_deref(), &places, log);
     }
     Ok(Started { looping, stage })
+}
+
+/// Where the listeners really are.
+fn addresses(prepared: &Prepared) -> Vec<Listen> {
+    let real = |(spec, it): (&ListenerSpec, &PreparedListener)| Listen {
+        protocol: spec.listen.protocol,
+        address: it.address.clone(),
+    };
+    prepared.desired.listeners.iter().zip(&prepared.listeners).map(real).collect()
+}
+
+fn given(listeners: &[ListenerSpec]) -> Sockets {
+    let has_owner = |it: &ListenerSpec| it.settings.socket_owner.is_some();
+    if listeners.iter().any(has_owner) { Sockets::Given } else { Sockets::Own }
+}
+
+/// All is bound that the start binds.
+fn give_up_privileges(sockets: Sockets) {
+    match privileges::give_up(sockets) {
+        Ok(kept) if kept.is_empty() => debug!("no privileges are kept"),
+        Ok(kept) => info!("privileges: {} and no more", kept.join(", ")),
+        Err(error) => warn!("cannot give up privileges: {}", io_words(&error)),
+    }
 }
 
 /// The picture needs an API to ask and somebody to be served, and nobody else may write where it

@@ -91,9 +91,7 @@ impl EventLoop {
         let mut receipt = receipt(&change, self.pairs.len());
         let Change { pools, services, .. } = change;
         let generation = old.generation + 1;
-        if let Some(log) = prepared.access_log {
-            self.change_access_log(log);
-        }
+        prepared.access_log.into_iter().for_each(|log| self.change_access_log(log));
         let Layers { written, base, overlay } = layers;
         let revisions = revisions(&old, &desired, generation);
         let epoch = if generation == 1 { epoch() } else { old.epoch };
@@ -123,6 +121,7 @@ impl EventLoop {
             self.outdated = Some(Box::new(old));
         }
         self.apply_admin(prepared.admin);
+        self.note_unwanted(prepared.adoption.unwanted);
         self.review_certificates();
         self.follow_names();
         receipt.generation = generation;
