@@ -8,6 +8,7 @@
 
 pub mod admin;
 pub mod authority;
+pub mod dns;
 pub mod hello;
 pub mod http;
 pub mod measure;

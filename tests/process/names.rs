@@ -1,0 +1,339 @@
+//! Names of backends, at a server of ours that says what a test wants.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::common::admin::Admin;
+use crate::common::dns::{Dns, Says, Srv};
+use crate::common::{Backend, Balancer, connect, free_port, read_to_end, until};
+
+/// Says its address of loopback to whoever connects, at all of them.
+struct Everywhere {
+    port: u16,
+}
+
+impl Everywhere {
+    fn start() -> Everywhere {
+        let listener = TcpListener::bind("0.0.0.0:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        thread::spawn(move || {
+            for mut stream in listener.incoming().flatten() {
+                thread::spawn(move || {
+                    let own = stream.local_addr().unwrap().ip().to_string();
+                    let mut buffer = [0; 1024];
+                    while let Ok(1..) = stream.read(&mut buffer) {
+                        let length = own.len();
+                        let head =
+                            format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n");
+                        if stream.write_all(format!("{head}{own}").as_bytes()).is_err() {
+                            return;
+                        }
+                    }
+                });
+            }
+        });
+        Everywhere { port }
+    }
+
+    fn behind(&self, dns: &Dns, more: &[&str]) -> Admin {
+        let backend = format!("dns://api.test:{}", self.port);
+        start(dns, &[&["-b", &*backend][..], more].concat())
+    }
+}
+
+fn start(dns: &Dns, more: &[&str]) -> Admin {
+    let resolver = dns.flag();
+    let fixed = ["-l", "http://127.0.0.1:0", "--resolver", &*resolver, "--check", "none"];
+    Admin::start(&[&fixed[..], more].concat())
+}
+
+/// Which address answers.
+fn ask(stream: &mut TcpStream) -> String {
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    let mut buffer = [0; 1024];
+    let count = stream.read(&mut buffer).unwrap();
+    let text = String::from_utf8_lossy(&buffer[..count]).into_owned();
+    assert!(text.starts_with("HTTP/1.1 200"), "{text}");
+    text.rsplit_once("\r\n\r\n").unwrap().1.to_owned()
+}
+
+/// Who answers, of several who are asked anew.
+fn answering(admin: &Admin, times: usize) -> Vec<String> {
+    let one = |_| ask(&mut connect(admin.balancer.address()));
+    let mut all: Vec<String> = (0..times).map(one).collect();
+    all.sort_unstable();
+    all.dedup();
+    all
+}
+
+fn backends(admin: &Admin) -> Vec<Value> {
+    let list = admin.api.get("/api/v1/pools/main/backends?limit=1000");
+    list["items"].as_array().unwrap_or_else(|| panic!("{list}")).clone()
+}
+
+fn names(admin: &Admin) -> Vec<String> {
+    backends(admin).iter().map(|it| it["name"].as_str().unwrap().to_owned()).collect()
+}
+
+fn counter(admin: &Admin, name: &str) -> u64 {
+    let reply = admin.api.ask("GET", "/metrics", None);
+    let text = String::from_utf8(reply.body).unwrap();
+    let line = text.lines().find(|it| it.starts_with(&format!("{name} ")));
+    line.unwrap_or_else(|| panic!("no {name}")).rsplit_once(' ').unwrap().1.parse().unwrap()
+}
+
+#[test]
+fn members_come_and_go_and_those_that_stay_keep_their_connections() {
+    let dns = Dns::start();
+    let origin = Everywhere::start();
+    dns.set_addresses("api.test", &["127.0.0.1", "127.0.0.2"]);
+    let admin = origin.behind(&dns, &["-a", "rr"]);
+    assert_eq!(answering(&admin, 4), ["127.0.0.1", "127.0.0.2"]);
+    let port = origin.port;
+    let member = |ip: &str| format!("api.test:{port}/{ip}:{port}");
+    assert_eq!(names(&admin), [member("127.0.0.1"), member("127.0.0.2")]);
+
+    // Those of a client that goes on asking all the while.
+    let is_over = Arc::new(AtomicBool::new(false));
+    let asked = Arc::new(AtomicUsize::new(0));
+    let address = admin.balancer.address();
+    let clients: Vec<_> = (0..4)
+        .map(|_| {
+            let is_over = Arc::clone(&is_over);
+            let asked = Arc::clone(&asked);
+            thread::spawn(move || {
+                let mut stream = connect(address);
+                while !is_over.load(Ordering::SeqCst) {
+                    ask(&mut stream);
+                    asked.fetch_add(1, Ordering::SeqCst);
+                }
+            })
+        })
+        .collect();
+    dns.set_addresses("api.test", &["127.0.0.2", "127.0.0.3", "127.0.0.4"]);
+    until("the members are others", || names(&admin).len() == 3);
+    assert_eq!(names(&admin), ["127.0.0.2", "127.0.0.3", "127.0.0.4"].map(&member));
+    until("all of them answer", || answering(&admin, 6).len() == 3);
+    let before = asked.load(Ordering::SeqCst);
+    until("clients go on", || asked.load(Ordering::SeqCst) > before + 100);
+    is_over.store(true, Ordering::SeqCst);
+    clients.into_iter().for_each(|it| it.join().expect("no request failed"));
+    admin.balancer.wait_for_log("127.0.0.3:");
+    admin.balancer.wait_for_log("3 members");
+}
+
+#[test]
+fn services_bring_ports_weights_and_backups() {
+    let dns = Dns::start();
+    let srv = |priority, weight, port, target: &str, address: Option<&str>| Srv {
+        priority,
+        weight,
+        port,
+        target: target.to_owned(),
+        address: address.map(|it| it.parse().unwrap()),
+    };
+    let light = Backend::start(serve("light"));
+    let heavy = Backend::start(serve("heavy"));
+    let backup = Backend::start(serve("backup"));
+    let services = vec![
+        srv(1, 10, light.address.port(), "one.test", Some("127.0.0.1")),
+        srv(1, 30, heavy.address.port(), "two.test", None),
+        srv(2, 0, backup.address.port(), "one.test", Some("127.0.0.1")),
+    ];
+    dns.set("_http._tcp.web.test", Says::ByTcp(Box::new(Says::Services(services, 1))));
+    dns.set_addresses("two.test", &["127.0.0.1"]);
+    let admin = start(&dns, &["-b", "srv://_http._tcp.web.test,name=web,weight=2", "-a", "rr"]);
+    until("the name is known", || backends(&admin).len() == 3);
+    let rows = backends(&admin);
+    let facts =
+        |it: &Value| (it["weight"]["configured"].as_u64().unwrap(), it["backup"] == true);
+    let mut rows: Vec<_> = rows.iter().map(facts).collect();
+    rows.sort_unstable();
+    assert_eq!(rows, [(2, true), (20, false), (60, false)]);
+    let mut answers = [0; 2];
+    for _ in 0..40 {
+        match &*ask(&mut connect(admin.balancer.address())) {
+            "light" => answers[0] += 1,
+            "heavy" => answers[1] += 1,
+            other => panic!("{other}"),
+        }
+    }
+    assert_eq!(answers, [10, 30]);
+    assert!(dns.asked_by_tcp() > 0, "what is cut is asked for by TCP");
+}
+
+fn serve(name: &'static str) -> impl Fn(TcpStream) + Send + Sync {
+    move |mut stream| {
+        let mut buffer = [0; 1024];
+        while let Ok(1..) = stream.read(&mut buffer) {
+            let length = name.len();
+            let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{name}");
+            if stream.write_all(answer.as_bytes()).is_err() {
+                return;
+            }
+        }
+    }
+}
+
+#[test]
+fn no_answer_takes_a_member_away() {
+    let dns = Dns::start();
+    let origin = Everywhere::start();
+    dns.set_addresses("api.test", &["127.0.0.1", "127.0.0.2"]);
+    let admin = origin.behind(&dns, &["-a", "rr"]);
+    let all = ["127.0.0.1", "127.0.0.2"];
+    assert_eq!(answering(&admin, 4), all);
+    let bad = [Says::Nothing, Says::NoSuchName, Says::Failure, Says::Garbage];
+    for says in bad {
+        let before = counter(&admin, "pointsman_dns_lookups_failed_total");
+        dns.set("api.test", says.clone());
+        until("a look-up fails", || {
+            counter(&admin, "pointsman_dns_lookups_failed_total") > before
+        });
+        assert_eq!(answering(&admin, 4), all, "{says:?}");
+        dns.set_addresses("api.test", &all);
+        admin.balancer.wait_for_log("it is found again, 2 members");
+    }
+    admin.balancer.wait_for_log("the 2 members of");
+    dns.set("api.test", Says::Silence);
+    thread::sleep(Duration::from_millis(10));
+    assert_eq!(answering(&admin, 4), all);
+}
+
+#[test]
+fn lies_are_not_believed_and_counted() {
+    let dns = Dns::start();
+    let origin = Everywhere::start();
+    let lies = vec!["127.0.0.66".parse().unwrap()];
+    let truth = Says::Addresses(vec!["127.0.0.1".parse().unwrap()], 1);
+    dns.set("api.test", Says::LiesFirst(lies, Box::new(truth)));
+    let admin = origin.behind(&dns, &[]);
+    assert_eq!(answering(&admin, 4), ["127.0.0.1"]);
+    until("lies are counted", || counter(&admin, "pointsman_dns_strangers_total") >= 8);
+    assert_eq!(names(&admin).len(), 1);
+}
+
+/// What leads to us would come in again and again.
+#[test]
+fn an_answer_that_leads_to_ourselves_is_left_out() {
+    let dns = Dns::start();
+    let listen = free_port();
+    dns.set_addresses("api.test", &["127.0.0.1"]);
+    dns.set_addresses("host.test", &["127.0.0.1"]);
+    let resolver = dns.flag();
+    let port = listen.port();
+    let set = format!("dns://api.test:{port}");
+    let host = format!("host.test:{port}");
+    let origin = Backend::start(serve("good"));
+    let good = origin.flag();
+    let at = format!("http://{listen}");
+    let args = ["-l", &*at, "-b", &*set, "-b", &*host, "-b", &*good, "--resolver", &*resolver];
+    let admin = Admin::start(&args);
+    admin.balancer.wait_for_log("127.0.0.1:");
+    admin.balancer.wait_for_log("is not used: a listener of ours is there");
+    admin.balancer.wait_for_log("its name leads to listeners of ours");
+    for _ in 0..6 {
+        assert_eq!(ask(&mut connect(listen)), "good");
+    }
+}
+
+/// Clients wait for a while at the start; then there is nobody, and later somebody.
+#[test]
+fn a_name_that_is_not_there_at_the_start_may_come_later() {
+    let dns = Dns::start();
+    let origin = Everywhere::start();
+    dns.set("api.test", Says::Silence);
+    let began = Instant::now();
+    let admin = origin.behind(&dns, &[]);
+    let mut stream = connect(admin.balancer.address());
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 503");
+    assert!(began.elapsed() >= Duration::from_millis(2900), "it waited for an answer");
+    admin.balancer.wait_for_log("no answer within 3 s for dns://api.test:");
+    let rows = backends(&admin);
+    assert_eq!((rows.len(), rows[0]["state"].as_str()), (1, Some("down")), "{rows:?}");
+    dns.set_addresses("api.test", &["127.0.0.1"]);
+    until("it is found", || names(&admin)[0].contains("/127.0.0.1:"));
+    assert_eq!(answering(&admin, 1), ["127.0.0.1"]);
+}
+
+#[test]
+fn a_host_moves_and_no_request_goes_to_where_it_was() {
+    let dns = Dns::start();
+    let origin = Everywhere::start();
+    dns.set_addresses("db.test", &["127.0.0.1"]);
+    let backend = format!("db.test:{}", origin.port);
+    let admin = start(&dns, &["-b", &backend]);
+    let mut stream = connect(admin.balancer.address());
+    assert_eq!(ask(&mut stream), "127.0.0.1");
+    dns.set_addresses("db.test", &["127.0.0.9"]);
+    until("it is somewhere else", || ask(&mut stream) == "127.0.0.9");
+    assert_eq!(names(&admin), [&*backend], "it is one backend all the time");
+    // Its name stays, and so does what it has counted.
+    assert_eq!(answering(&admin, 3), ["127.0.0.9"]);
+}
+
+/// What an operator told of a member holds though DNS does not tell of it for a while.
+#[test]
+fn what_was_told_of_a_member_holds_when_it_comes_back() {
+    let dns = Dns::start();
+    let origin = Everywhere::start();
+    dns.set_addresses("api.test", &["127.0.0.1", "127.0.0.2"]);
+    let admin = origin.behind(&dns, &["-a", "rr"]);
+    let port = origin.port;
+    let drained = format!("api.test:{port}/127.0.0.2:{port}");
+    assert_eq!(answering(&admin, 4), ["127.0.0.1", "127.0.0.2"]);
+    let path = format!("/api/v1/pools/main/backends/{}", drained.replace('/', "%2F"));
+    let reply = admin.api.ask("PATCH", &path, Some(&json!({"admin": "drain"})));
+    assert_eq!(reply.status(), 200, "{}", String::from_utf8_lossy(&reply.body));
+    assert_eq!(answering(&admin, 4), ["127.0.0.1"]);
+    dns.set_addresses("api.test", &["127.0.0.1"]);
+    until("it is gone", || names(&admin).len() == 1);
+    dns.set_addresses("api.test", &["127.0.0.1", "127.0.0.2", "127.0.0.3"]);
+    until("it is back", || names(&admin).len() == 3);
+    assert_eq!(answering(&admin, 6), ["127.0.0.1", "127.0.0.3"]);
+}
+
+/// A name that nobody answers for keeps neither a reload nor an edit, nor a client.
+#[test]
+fn a_silent_server_of_names_makes_nobody_wait() {
+    let dns = Dns::start();
+    let origin = Everywhere::start();
+    dns.set_addresses("api.test", &["127.0.0.1"]);
+    let admin = origin.behind(&dns, &[]);
+    assert_eq!(answering(&admin, 1), ["127.0.0.1"]);
+    dns.set("slow.test", Says::Silence);
+    let path = "/api/v1/pools/main/backends/slow";
+    let began = Instant::now();
+    let reply = admin.api.ask("PUT", path, Some(&json!({"address": "slow.test:1"})));
+    assert!(reply.status() < 300, "{reply:?}");
+    for _ in 0..20 {
+        assert_eq!(ask(&mut connect(admin.balancer.address())), "127.0.0.1");
+    }
+    let took = began.elapsed();
+    assert!(took < Duration::from_secs(2), "a server has 5 s to answer: {took:?}");
+    let found = backends(&admin);
+    let slow = found.iter().find(|it| it["name"] == "slow").expect("it is there");
+    assert_eq!(slow["state"], "down");
+}
+
+/// Nothing is asked of anybody for a name of the file of hosts.
+#[test]
+fn hosts_are_known_without_a_server() {
+    let dns = Dns::start();
+    let backend = Backend::named("here");
+    let at = format!("localhost:{}", backend.address.port());
+    let resolver = dns.flag();
+    let balancer = Balancer::start(&["-l", "127.0.0.1:0", "-b", &at, "--resolver", &resolver]);
+    assert_eq!(read_to_end(&balancer.connect()).bytes(), b"here");
+    assert_eq!(dns.asked(), 0);
+    balancer.stop();
+}
