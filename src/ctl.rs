@@ -12,6 +12,7 @@ pub mod client;
 pub mod failure;
 mod guard;
 pub mod heartbeat;
+mod names;
 mod picks;
 mod process;
 pub mod reading;
@@ -79,6 +80,7 @@ fn carry_out(given: &Given) -> Outcome {
         "overrides" => process::overrides(client, given),
         "events" => reading::events(client, given),
         "guard" => guard::rules(client, given),
+        "names" => names::list(client, given),
         "bans" => guard::bans(client, given),
         "ban" => guard::ban(client, given),
         "unban" => guard::unban(client, given),

@@ -678,12 +678,12 @@ _pointsman_ctl() {
             ;;
     esac
     if ((COMP_CWORD == 2)); then
-        _pointsman_words "show add remove drain ready maint weight close reload config overrides events explain picks guard bans ban unban health undrain stop help --help"
+        _pointsman_words "show add remove drain ready maint weight close reload config overrides events explain picks names guard bans ban unban health undrain stop help --help"
         return
     fi
     case ${COMP_WORDS[2]} in
         help)
-            _pointsman_words "show add remove drain ready maint weight close reload config overrides events explain picks guard bans ban unban health undrain stop"
+            _pointsman_words "show add remove drain ready maint weight close reload config overrides events explain picks names guard bans ban unban health undrain stop"
             ;;
         show)
             if [[ $cur == -* ]]; then
@@ -777,6 +777,11 @@ _pointsman_ctl() {
         picks)
             if [[ $cur == -* ]]; then
                 _pointsman_words "--backend --client --request --service --since --limit --admin --token --json -h --help"
+            fi
+            ;;
+        names)
+            if [[ $cur == -* ]]; then
+                _pointsman_words "--admin --token --json -h --help"
             fi
             ;;
         guard)

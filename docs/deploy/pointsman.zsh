@@ -189,6 +189,7 @@ _pointsman_ctl() {
         'events:what happens, a line each, until Ctrl-C'
         'explain:what would become of a request, without sending it'
         'picks:where the last requests, connections and flows went, and why'
+        'names:the names that are looked up, and what DNS says of them'
         'guard:the rules of the guard, and how much each refused'
         'bans:who is banned, until when and why; with an address the bans that hold for it'
         'ban:lets an address or a network in no more, for a while'
@@ -384,6 +385,16 @@ _pointsman_ctl() {
                 '--service=[only of this service]:value:' \
                 '--since=[those behind this number first, as far as they are kept]:value:' \
                 '--limit=[so many at most 100]:value:' \
+                '--admin=[where it is]:value:' \
+                '--token=[who asks, where tokens are wanted POINTSMAN_TOKEN]:value:' \
+                '--json[what the API answers, for programs]' \
+                '(-h --help)'{-h,--help}'[this]' \
+                '1:command:' \
+                '2:word:' \
+                '3:word:'
+            ;;
+        names)
+            _arguments -s -S \
                 '--admin=[where it is]:value:' \
                 '--token=[who asks, where tokens are wanted POINTSMAN_TOKEN]:value:' \
                 '--json[what the API answers, for programs]' \

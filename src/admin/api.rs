@@ -19,6 +19,7 @@ mod guarding;
 pub mod history;
 pub mod lists;
 mod live;
+mod naming;
 mod overriding;
 mod picks;
 pub mod reading;
@@ -116,6 +117,7 @@ fn read(target: &Target<'_>, request: &Request, view: &View<'_>) -> Result<Answe
         Target::History => return history::history(request, view),
         Target::Stream => return live::live(request, view),
         Target::Top => return top::top(request),
+        Target::Names => return Ok(Answer::json(200, &naming::names(view))),
         Target::GuardRules => return Ok(Answer::json(200, &guarding::rules(view))),
         Target::Explain => return explaining::explain(request, view),
         Target::Health | Target::Live => return Ok(Answer::text(200, "OK\n")),
@@ -149,6 +151,7 @@ fn index(view: &View<'_>) -> serde_json::Value {
         "live",
         "top",
         "guard/rules",
+        "names",
     ];
     let paths = paths.map(|it| format!("/api/v1/{it}"));
     json!({"process": showing::process(view), "paths": paths})
@@ -273,6 +276,7 @@ fn unknown_path(path: &str) -> String {
         "/api/v1/live",
         "/api/v1/top",
         "/api/v1/guard/rules",
+        "/api/v1/names",
         "/health",
         "/ready",
         "/live",

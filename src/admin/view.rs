@@ -11,6 +11,7 @@ use crate::control::Directory;
 use crate::event::{ServerId, Slots};
 use crate::relay::Pair;
 use crate::relay::udp::Udp;
+use crate::resolver::Resolver;
 
 use super::events::Events;
 use super::haproxy::certificates::Shelf;
@@ -34,6 +35,8 @@ pub struct View<'a> {
     pub udp: &'a Udp,
     /// What happened.
     pub events: &'a Events,
+    /// Names that are looked up.
+    pub resolver: &'a Resolver,
     /// Servers that registered themselves.
     pub registry: &'a Registry,
     /// Backends that were told to go and have connections yet.

@@ -76,7 +76,27 @@ impl Desired {
     }
 }
 
+impl Desired {
+    /// With the sets in the place of their members, as they were asked for.
+    #[must_use]
+    pub fn collapsed(&self) -> Desired {
+        Desired { pools: self.pools.iter().map(PoolSpec::collapsed).collect(), ..self.clone() }
+    }
+}
+
 impl PoolSpec {
+    /// With the sets in the place of their members, each once.
+    #[must_use]
+    pub fn collapsed(&self) -> PoolSpec {
+        let mut seen = HashSet::new();
+        let written = |spec: &Shared<BackendSpec>| match &spec.member_of {
+            None => Some(spec.clone()),
+            Some(it) => seen.insert(it.set.name.clone()).then(|| it.set.clone()),
+        };
+        let backends = self.backends.iter().filter_map(written).collect();
+        PoolSpec { backends, ..self.clone() }
+    }
+
     fn expand(
         &mut self,
         before: Option<&PoolSpec>,
@@ -210,6 +230,7 @@ mod tests {
         assert_eq!(one.at, Target::Host { host: "10.0.0.1".to_owned(), port: 81 });
         let two = &base.pools[0].backends[1];
         assert_eq!((two.weight, two.backup), (WEIGHT_MAX, true));
+        assert_eq!(base.collapsed(), written);
         let (same, _) = written.expanded(&base, |_| members.to_vec());
         assert_eq!(same, base, "nothing is another for the same answer");
     }

@@ -90,7 +90,7 @@ impl Target {
     }
 
     /// What its backend is called if nothing else is said; `written` is the target itself.
-    pub(super) fn usual_name(&self, written: &str) -> String {
+    pub fn usual_name(&self, written: &str) -> String {
         match self {
             Target::Host { .. } => written.to_owned(),
             Target::Unix(name) => name.as_backend_name(),

@@ -111,6 +111,8 @@ commands! {
     "picks" "" 0..0 ["backend" "client" "request" "service" "since" "limit"]
         "where the last requests, connections and flows went, and why"
         "With --request all that is known of that one. Kept are as many as --picks says.";
+    "names" "" 0..0 []
+        "the names that are looked up, and what DNS says of them" "";
     "guard" "" 0..0 []
         "the rules of the guard, and how much each refused" "";
     "bans" "[ADDRESS]" 0..1 []

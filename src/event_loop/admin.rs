@@ -156,6 +156,7 @@ macro_rules! lent {
             events: &$loop.admin.events,
             leaving: &$loop.admin.leaving,
             registry: &$loop.admin.registry,
+            resolver: &$loop.resolver,
             state: $loop.process_state(),
             print: $loop.admin.telling.as_ref().map_or(print_nothing, |it| it.print),
             print_backends: {

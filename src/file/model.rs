@@ -301,7 +301,7 @@ impl Reader<'_> {
 
     /// A key of a backend's table as an option of `--backend`.
     fn backend_option(&mut self, key: &str, at: Spot, value: Value<'_>) -> Option<String> {
-        const KEYS: [&str; 11] = [
+        const KEYS: [&str; 12] = [
             "address",
             "name",
             "weight",
@@ -313,6 +313,7 @@ impl Reader<'_> {
             "admin",
             "proxy",
             "proxy_tlvs",
+            "at_most",
         ];
         let number = value.integer();
         match key {
@@ -334,7 +335,7 @@ impl Reader<'_> {
                 }
                 Some(format!("{key}={text}"))
             }
-            "weight" | "max_connections" | "check_port" => match number {
+            "weight" | "max_connections" | "check_port" | "at_most" => match number {
                 Some(number) => Some(format!("{}={number}", key.replace('_', "-"))),
                 None => {
                     self.complain(value, "a whole number");

@@ -43,7 +43,7 @@ const TABLES: &[(&str, &str, &str)] = &[
         "[pool.NAME]",
         "Where clients are sent. `backends = [...]` is needed: strings such as \
          `\"10.0.0.1:80,weight=3\"`, or tables with `address`, `name`, `weight`, \
-         `max_connections`, `backup`, `tls`, `sni`, `check_port`, `admin`, \
+         `max_connections`, `backup`, `tls`, `sni`, `check_port`, `at_most`, `admin`, \
          `proxy = \"v2\"`, `proxy_tlvs = [\"authority\", ...]`.",
     ),
 ];

@@ -31,7 +31,7 @@ pub fn print(desired: &Desired, origins: &Origins, sources: &Sources) -> String 
 
 /// The same of what runs: it came by many ways.
 pub fn print_running(desired: &Desired) -> String {
-    print_from(desired, None)
+    print_from(&desired.collapsed(), None)
 }
 
 fn print_from(desired: &Desired, origins: Option<(&Origins, &Sources)>) -> String {
@@ -55,7 +55,7 @@ fn print_from(desired: &Desired, origins: Option<(&Origins, &Sources)>) -> Strin
 /// The backends of a pool, to be pasted in place of those that the file has.
 pub fn print_backends(pool: &PoolSpec) -> String {
     let mut out = format!("[pool.{}]\nbackends = [\n", key(&pool.name));
-    for spec in &pool.backends {
+    for spec in &pool.collapsed().backends {
         let _ = writeln!(out, "    {},", backend(spec));
     }
     out.push_str("]\n");
@@ -304,7 +304,7 @@ fn field_edits(edits: &[FieldEdit]) -> String {
 fn backend(spec: &BackendSpec) -> String {
     let address = spec.at.to_string();
     let mut parts = vec![format!("address = {}", string(&address))];
-    if spec.name != address {
+    if spec.name != spec.at.usual_name(&address) {
         parts.push(format!("name = {}", string(&spec.name)));
     }
     if spec.weight != limits::WEIGHT_DEFAULT {
@@ -318,6 +318,9 @@ fn backend(spec: &BackendSpec) -> String {
     }
     if spec.admin != AdminState::Ready {
         parts.push(format!("admin = {}", string(spec.admin.word())));
+    }
+    if let Some(most) = spec.set().and_then(|set| set.at_most) {
+        parts.push(format!("at_most = {most}"));
     }
     if let Some(port) = spec.check_port {
         parts.push(format!("check_port = {port}"));

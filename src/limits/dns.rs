@@ -113,3 +113,6 @@ pub const DNS_START_WAIT: Duration = Duration::from_secs(3);
 
 /// So many names that are not known are told in one line.
 pub const DNS_NAMES_SAID: usize = 5;
+
+/// Names that the API lists at once: those that fail first.
+pub const NAMES_SHOWN_MAX: usize = 1000;

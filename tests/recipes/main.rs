@@ -9,6 +9,7 @@ mod common;
 
 mod asker;
 mod changes;
+mod discovery;
 mod dns;
 mod guarded;
 mod page;
@@ -51,6 +52,7 @@ recipes! {
     "rate-limits": a_client_has_its_share_and_others_theirs => guarded::rate_limits;
     "admin-path": the_office_alone_comes_in_however_the_path_is_written => guarded::admin_path;
     "queue": who_finds_no_room_waits_for_it => guarded::queue;
+    "service-discovery": servers_are_those_that_the_registry_knows => discovery::consul;
     "proxy-protocol": the_client_is_whom_the_header_names => guarded::proxy_protocol;
     "websocket": a_websocket_goes_where_its_cookie_says => websocket::websocket;
 }

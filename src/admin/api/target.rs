@@ -62,6 +62,8 @@ pub enum Target<'a> {
     Top,
     /// The rules of the guard.
     GuardRules,
+    /// Names that are looked up.
+    Names,
     /// The process answers.
     Health,
     /// Clients may be sent here.
@@ -115,6 +117,7 @@ impl Target<'_> {
             ["api", "v1", "live"] => Target::Stream,
             ["api", "v1", "top"] => Target::Top,
             ["api", "v1", "guard", "rules"] => Target::GuardRules,
+            ["api", "v1", "names"] => Target::Names,
             ["health"] => Target::Health,
             ["ready"] => Target::Ready,
             ["live"] => Target::Live,
