@@ -108,6 +108,7 @@ complete -c pointsman -n 'not __fish_seen_subcommand_from ctl top' -l alpn -x -d
 complete -c pointsman -n 'not __fish_seen_subcommand_from ctl top' -l sni-strict -d 'Refuse clients that ask for a name which no certificate is for, with the alert unrecognized_name'
 complete -c pointsman -n 'not __fish_seen_subcommand_from ctl top' -l client-ca -r -F -d 'Clients show a certificate that leads to one in this file, in PEM'
 complete -c pointsman -n 'not __fish_seen_subcommand_from ctl top' -l client-cert -x -a 'required optional' -d 'Whether clients have to show a certificate, or may'
+complete -c pointsman -n 'not __fish_seen_subcommand_from ctl top' -l ticket-keys -r -F -d 'Keys of TLS session tickets, one a line, as openssl rand -hex 32 writes them'
 complete -c pointsman -n 'not __fish_seen_subcommand_from ctl top' -l redirect-https -d 'Answer every request at http// listeners with a redirect to the same place at the first https// listener, whose port is named unless it is 443'
 complete -c pointsman -n 'not __fish_seen_subcommand_from ctl top' -l hsts -x -d 'Tell browsers in answers at https// listeners to come by HTTPS alone for so long (Strict-Transport-Security), instead of what backends say of it'
 complete -c pointsman -n 'not __fish_seen_subcommand_from ctl top' -l backend-ca -r -F -d 'Certificates of backends that speak TLS lead to one in this file, in PEM'

@@ -122,6 +122,7 @@ _pointsman_process() {
         '--sni-strict[Refuse clients that ask for a name which no certificate is for, with the alert unrecognized_name]' \
         '--client-ca=[Clients show a certificate that leads to one in this file, in PEM]:file:_files' \
         '--client-cert=[Whether clients have to show a certificate, or may]:value:(required optional)' \
+        '--ticket-keys=[Keys of TLS session tickets, one a line, as openssl rand -hex 32 writes them]:file:_files' \
         '--redirect-https[Answer every request at http// listeners with a redirect to the same place at the first https// listener, whose port is named unless it is 443]' \
         '--hsts=[Tell browsers in answers at https// listeners to come by HTTPS alone for so long (Strict-Transport-Security), instead of what backends say of it]:value:' \
         '--backend-ca=[Certificates of backends that speak TLS lead to one in this file, in PEM]:file:_files' \

@@ -109,4 +109,5 @@ impl SettingKey {
     pub const SNI_STRICT: SettingKey = SettingKey("listener.sni_strict");
     pub const CLIENT_CA: SettingKey = SettingKey("listener.client_ca");
     pub const CLIENT_CERT: SettingKey = SettingKey("listener.client_cert");
+    pub const TICKET_KEYS: SettingKey = SettingKey("listener.ticket_keys");
 }

@@ -19,6 +19,8 @@ pub struct ListenerTls {
     pub client_cert: ClientCert,
     /// What is spoken inside TLS at `tls://` listeners, the preferred one first; if any.
     pub alpn: Vec<String>,
+    /// The file with the keys of session tickets; `None` is those that are drawn.
+    pub ticket_keys: Option<String>,
 }
 
 /// How TLS is spoken with backends.
@@ -104,6 +106,7 @@ impl ListenerTls {
         client_ca: None,
         client_cert: ClientCert::None,
         alpn: Vec::new(),
+        ticket_keys: None,
     };
 
     /// The next certificate's file, or the next key's: they belong together in their order.

@@ -192,6 +192,7 @@ fn check_needs(config: &Config, complaints: &mut Complaints) {
         (K::SNI_STRICT, listener, check_tls_listener(config)),
         (K::CLIENT_CA, listener, check_tls_listener(config)),
         (K::CLIENT_CERT, &[K::LISTEN, K::CLIENT_CA, K::CLIENT_CERT], check_client_cert(config)),
+        (K::TICKET_KEYS, listener, check_tls_listener(config)),
         (K::REDIRECT_HTTPS, listener, check_redirect(config)),
         (K::HSTS, listener, check_https_listener(config)),
         (K::BACKEND_CA, backend, check_tls_backend(config)),

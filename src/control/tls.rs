@@ -235,16 +235,16 @@ impl TlsStore {
         to_clients.chain(self.identities.iter().map(|known| &known.files))
     }
 
-    /// What there is to be said of certificates that no client is ever shown, each of the first
-    /// listener that has them.
-    pub fn never_shown(&self, desired: &Desired) -> Vec<Complaint> {
+    /// What there is to be said of certificates that no client is ever shown, and of keys of
+    /// tickets, each of the first listener that has them.
+    pub fn advice(&self, desired: &Desired) -> Vec<Complaint> {
         let mut complaints = Vec::new();
         for (settings, server) in &self.listeners {
             let whose = desired.listeners.iter().find(|it| it.settings.tls == *settings);
             let Some(listener) = whose else { continue };
             let subject = Subject::Listener(listener.name.clone());
             let about = |it: Complaint| it.about(subject.clone());
-            complaints.extend(server.never_shown().into_iter().map(about));
+            complaints.extend(server.advice().into_iter().map(about));
         }
         complaints
     }

@@ -116,7 +116,7 @@ impl EventLoop {
             info!("read {} again", counted(certificates, "certificate"));
         }
         if is_reload {
-            for unused in store.never_shown(&self.directory.desired) {
+            for unused in store.advice(&self.directory.desired) {
                 warn!("{}", unused.spelled(self.cx.spelling));
             }
         }

@@ -321,6 +321,7 @@ fn routes_are_enough_where_names_are_heard() {
 fn what_is_asked_about_tls_reaches_its_field() {
     let config = run("-l https://*:0 -l http://*:0 -b https://a:1 --cert a.crt --cert b.crt \
          --key a.key --key b.key --sni-strict --client-ca ca.crt --client-cert optional \
+         --ticket-keys tickets \
          --redirect-https --hsts 60 --backend-ca b.ca \
          --backend-verify required --backend-cert c.crt --backend-key c.key");
     let pair = |name: &str| CertificatePair {
@@ -333,6 +334,7 @@ fn what_is_asked_about_tls_reaches_its_field() {
         client_ca: Some("ca.crt".to_owned()),
         client_cert: ClientCert::Optional,
         alpn: Vec::new(),
+        ticket_keys: Some("tickets".to_owned()),
     };
     assert_eq!(config.listener.tls, expected);
     let expected = BackendTls {

@@ -76,3 +76,19 @@ pub const CLIENT_HELLO_BYTES_MAX: usize = 16 * 1024;
 /// The same with the headers of its records: the longest still fits in pieces of 32 bytes, and no
 /// client makes us keep more before we know where it goes.
 pub const CLIENT_HELLO_WIRE_BYTES_MAX: usize = 20 * 1024;
+
+// ---- tickets ----------------------------------------------------------------------------------
+
+/// Bytes of a key of session tickets, as a file has it: as strong as AES-256; or as many as nginx
+/// and HAProxy take, so that their files may be used.
+pub const TICKET_KEY_BYTES: [usize; 3] = [32, 48, 80];
+
+/// Keys in a file: one for new tickets, one to come, and a day's old ones at one an hour would be
+/// more than anybody rotates.
+pub const TICKET_KEYS_MAX: usize = 16;
+
+/// Largest file of such keys: sixteen lines with comments.
+pub const TICKET_KEYS_BYTES_MAX: u64 = 64 * 1024;
+
+/// How long clients are told to keep a ticket, as rustls says it of keys that are drawn.
+pub const TICKET_LIFETIME_SECONDS: u32 = 12 * 3600;

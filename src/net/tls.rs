@@ -25,6 +25,7 @@ mod names;
 mod provider;
 mod record;
 pub mod server;
+mod tickets;
 pub mod told;
 mod trouble;
 

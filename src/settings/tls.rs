@@ -109,6 +109,23 @@ pub(super) static TLS: &[Setting] = &[
     },
     Setting {
         short: "",
+        long: "ticket-keys",
+        value: "FILE",
+        says: "Keys of TLS session tickets, one a line, as 'openssl rand -hex 32' writes them: \
+               processes with the same file resume each other's sessions, and so does this one \
+               after a restart. The first key makes tickets, all of them open tickets. Read \
+               again at SIGHUP. To change the key, put a new one at the end of all files, then \
+               at their beginning, and take the oldest out 12 hours later; who has a key can \
+               read what was recorded of sessions of TLS 1.2.",
+        default: |_| "drawn at start, and anew every 6 hours".to_owned(),
+        show: |config| config.listener.tls.ticket_keys.clone(),
+        act: Act::Value(SettingKey::TICKET_KEYS, |config, text| {
+            config.listener.tls.ticket_keys = Some(file(text)?.to_owned());
+            Ok(())
+        }),
+    },
+    Setting {
+        short: "",
         long: "redirect-https",
         value: "",
         says: "Answer every request at http:// listeners with a redirect to the same place at \

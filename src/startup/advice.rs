@@ -10,7 +10,7 @@ use crate::control::Prepared;
 pub(super) fn advice(prepared: &Prepared) -> Vec<Complaint> {
     let mut advice = about_shared_addresses(prepared);
     advice.extend(advice_on_limits(&prepared.desired));
-    advice.extend(prepared.store.never_shown(&prepared.desired));
+    advice.extend(prepared.store.advice(&prepared.desired));
     advice
 }
 

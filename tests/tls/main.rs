@@ -22,6 +22,7 @@ mod sni_tools;
 mod stalled;
 mod strikes;
 mod subject;
+mod tickets;
 mod tools;
 mod words;
 

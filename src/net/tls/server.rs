@@ -16,6 +16,7 @@ use super::chain::Bounded;
 use super::chooser::{self, Chooser};
 use super::files::{self, Certificate, FileError, Keys};
 use super::provider::provider;
+use super::tickets::TicketKeys;
 
 /// How rustls says that no certificate was found.
 const NO_CERTIFICATE: &str = "no server certificate chain resolved";
@@ -23,12 +24,21 @@ const NO_CERTIFICATE: &str = "no server certificate chain resolved";
 /// The TLS side of all listeners: certificates, sessions, which clients to let in.
 pub struct ServerTls {
     settings: ListenerTls,
-    tickets: Arc<dyn ProducesTickets>,
+    tickets: Tickets,
     verifier: Arc<dyn ClientCertVerifier>,
     certificates: Vec<Arc<Certificate>>,
     chooser: Arc<Chooser>,
     http: Arc<ServerConfig>,
     bytes: Arc<ServerConfig>,
+}
+
+/// What session tickets are made with.
+#[derive(Clone)]
+enum Tickets {
+    /// Keys that nobody else has, drawn anew by rustls in time.
+    Drawn(Arc<dyn ProducesTickets>),
+    /// Those of a file.
+    OfFile(Arc<TicketKeys>),
 }
 
 /// What is spoken inside.
@@ -43,7 +53,8 @@ pub enum Inside {
 /// What the settings of a listener name, as it is read: a file of them may be one of thousands.
 pub struct Loading {
     settings: ListenerTls,
-    tickets: Option<Arc<dyn ProducesTickets>>,
+    /// Those of before.
+    tickets: Option<Tickets>,
     now: SystemTime,
     /// How many certificates were read.
     read: usize,
@@ -60,7 +71,7 @@ impl Loading {
     ) -> Loading {
         Loading {
             settings: settings.clone(),
-            tickets: before.map(|it| Arc::clone(&it.tickets)),
+            tickets: before.map(|it| it.tickets.clone()),
             now,
             read: 0,
             certificates: Vec::new(),
@@ -84,39 +95,54 @@ impl Loading {
 
     /// All of it, or all that is wrong.
     pub fn finish(self) -> Result<ServerTls, Vec<FileError>> {
-        let Loading { settings, tickets, certificates, errors, .. } = self;
-        let tickets = match tickets {
-            Some(tickets) => tickets,
-            None => aws_lc_rs::Ticketer::new().map_err(|error| {
-                vec![FileError::new(SettingKey::CERT, "TLS", &error.to_string())]
-            })?,
-        };
-        ServerTls::of_certificates(settings, tickets, certificates, errors)
+        let Loading { settings, tickets, certificates, mut errors, .. } = self;
+        let tickets = Tickets::of(&settings, tickets);
+        let verifier = client_verifier(&settings);
+        match (tickets, verifier) {
+            (Ok(tickets), Ok(verifier)) if errors.is_empty() => {
+                let built = ServerTls::build(settings, tickets, verifier, certificates);
+                built.map_err(|error| vec![error])
+            }
+            (tickets, verifier) => {
+                errors.extend(verifier.err());
+                errors.extend(tickets.err());
+                Err(errors)
+            }
+        }
+    }
+}
+
+impl Tickets {
+    /// Those of the file, which is read; without one those of before, or new ones.
+    fn of(settings: &ListenerTls, before: Option<Tickets>) -> Result<Tickets, FileError> {
+        match (&settings.ticket_keys, before) {
+            (Some(file), _) => TicketKeys::read(file).map(Arc::new).map(Tickets::OfFile),
+            (None, Some(drawn)) => Ok(drawn),
+            (None, None) => aws_lc_rs::Ticketer::new()
+                .map(Tickets::Drawn)
+                .map_err(|error| FileError::new(SettingKey::CERT, "TLS", &error.to_string())),
+        }
+    }
+
+    fn ticketer(&self) -> Arc<dyn ProducesTickets> {
+        match self {
+            Tickets::Drawn(drawn) => Arc::clone(drawn),
+            Tickets::OfFile(keys) => Arc::clone(keys) as _,
+        }
+    }
+
+    fn warning(&self) -> Option<&str> {
+        match self {
+            Tickets::Drawn(_) => None,
+            Tickets::OfFile(keys) => keys.warning(),
+        }
     }
 }
 
 impl ServerTls {
-    fn of_certificates(
-        settings: ListenerTls,
-        tickets: Arc<dyn ProducesTickets>,
-        certificates: Vec<Arc<Certificate>>,
-        mut errors: Vec<FileError>,
-    ) -> Result<ServerTls, Vec<FileError>> {
-        let verifier = match client_verifier(&settings) {
-            Ok(verifier) if errors.is_empty() => verifier,
-            Ok(_) => return Err(errors),
-            Err(error) => {
-                errors.push(error);
-                return Err(errors);
-            }
-        };
-        let built = ServerTls::build(settings, tickets, verifier, certificates);
-        built.map_err(|error| vec![error])
-    }
-
     fn build(
         settings: ListenerTls,
-        tickets: Arc<dyn ProducesTickets>,
+        tickets: Tickets,
         verifier: Arc<dyn ClientCertVerifier>,
         certificates: Vec<Arc<Certificate>>,
     ) -> Result<ServerTls, FileError> {
@@ -150,7 +176,7 @@ impl ServerTls {
         let renewed = |it: &Arc<Certificate>| Arc::clone(if is_its(it) { told } else { it });
         ServerTls::build(
             self.settings.clone(),
-            Arc::clone(&self.tickets),
+            self.tickets.clone(),
             Arc::clone(&self.verifier),
             self.certificates.iter().map(renewed).collect(),
         )
@@ -165,8 +191,9 @@ impl ServerTls {
         }
     }
 
-    /// What there is to be said of certificates that no client is ever shown.
-    pub fn never_shown(&self) -> Vec<Complaint> {
+    /// What there is to be said of certificates that no client is ever shown, and of who may read
+    /// the keys of tickets.
+    pub fn advice(&self) -> Vec<Complaint> {
         let unused = chooser::never_shown(&self.certificates);
         let line = |(certificate, before): &(&Certificate, &Certificate)| {
             let why = format!(
@@ -177,7 +204,10 @@ impl ServerTls {
             let complaint = Complaint::of(SettingKey::CERT, certificate.file(), why);
             complaint.in_file(certificate.file())
         };
-        unused.iter().map(line).collect()
+        let tickets = self.tickets.warning();
+        let tickets =
+            tickets.map(|text| Complaint::new(SettingKey::TICKET_KEYS, text.to_owned()));
+        unused.iter().map(line).chain(tickets).collect()
     }
 
     /// Whether a client that asks for the one name and a request for the other host (with or
@@ -211,13 +241,9 @@ impl std::fmt::Debug for ServerTls {
 
 /// A session that goes on takes the place of a certificate that was verified when it began, and
 /// would outlive it and the trust in who signed it. So there is none where clients show one.
-fn resume(
-    config: &mut ServerConfig,
-    client_cert: ClientCert,
-    tickets: &Arc<dyn ProducesTickets>,
-) {
+fn resume(config: &mut ServerConfig, client_cert: ClientCert, tickets: &Tickets) {
     match client_cert {
-        ClientCert::None => config.ticketer = Arc::clone(tickets),
+        ClientCert::None => config.ticketer = tickets.ticketer(),
         ClientCert::Optional | ClientCert::Required => {
             config.session_storage = Arc::new(NoServerSessionStorage {});
             config.send_tls13_tickets = 0;

@@ -71,6 +71,7 @@ const ONCE: &[(&str, &str)] = &[
     ("sni-strict", ""),
     ("client-ca", "ca.crt"),
     ("client-cert", "optional"),
+    ("ticket-keys", "tickets"),
     ("redirect-https", ""),
     ("hsts", "1"),
     ("backend-ca", "ca.crt"),
