@@ -14,6 +14,7 @@
 //! the loop: that applies what is prepared.
 
 mod admin;
+mod adopt;
 mod diff;
 mod directory;
 pub mod history_file;
@@ -30,6 +31,7 @@ mod tests;
 mod tls;
 
 pub use admin::{AdminBound, PreparedAdmin, PreparedAdminListener, PreparedInlet, Speaks};
+pub use adopt::{Adoption, unwanted};
 pub use diff::{Diff, Fate, Fates};
 pub use directory::{BackendEntry, Directory, Layers, PoolEntry};
 pub use prepare::{

@@ -72,8 +72,8 @@ use crate::limits::{
     STATS_ROWS_PER_TURN, STATS_TIME, STEP_TIME, TIMERS_PER_TURN,
 };
 use crate::logging::LogSink;
-use crate::net::PipePool;
 use crate::net::descriptors::DescriptorShare;
+use crate::net::{HandedSockets, PipePool};
 use crate::relay::mirror::Mirrors;
 use crate::relay::udp::Udp;
 use crate::relay::{Pair, Reason};
@@ -156,6 +156,10 @@ pub struct EventLoop {
     /// What was, and what is, for charts and dashboards.
     observing: Observing,
     supervision: Supervision,
+    /// Sockets that were handed over, for listeners that come with a reload as well.
+    handed: HandedSockets,
+    /// Those of them that nobody takes.
+    unwanted: Vec<usize>,
 }
 
 /// What a loop is made of, beside what it is to serve.
@@ -174,6 +178,8 @@ pub struct Parts {
     pub telling: Option<Telling>,
     /// Who started the process, and is told how it does.
     pub manager: ServiceManager,
+    /// Sockets that were handed over.
+    pub handed: HandedSockets,
 }
 
 /// What a front-end does with configurations that are told.
@@ -233,7 +239,7 @@ enum RunState {
 impl EventLoop {
     /// A loop that is ready to run, and serves nothing yet: [`EventLoop::apply`] makes it.
     pub fn new(process: &ProcessSettings, parts: Parts) -> io::Result<EventLoop> {
-        let Parts { seed, mut signals, share, logs, reread, telling, manager } = parts;
+        let Parts { seed, mut signals, share, logs, reread, telling, manager, handed } = parts;
         let now = Instant::now();
         let poll = Poll::new()?;
         let alarm = Alarm::new(poll.registry())?;
@@ -294,6 +300,8 @@ impl EventLoop {
             keeping: Keeping::new(process.state_file.clone(), now),
             observing: Observing::new(process.admin.history_file.clone()),
             supervision: Supervision::of(manager),
+            handed,
+            unwanted: Vec::new(),
         })
     }
 

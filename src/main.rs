@@ -9,9 +9,13 @@ use pointsman::event::signals::Signals;
 use pointsman::file;
 use pointsman::flags::{self, Command};
 use pointsman::logging::LogSink;
+use pointsman::net::HandedSockets;
 use pointsman::startup::{self, Start, StartError, Started};
 use pointsman::top;
 use pointsman::wanted::{self, Told, Wanted};
+
+/// What was handed over to this process, or what is wrong with it.
+type Handed = Result<HandedSockets, Vec<String>>;
 
 fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|word| word == ctl::WORD) {
@@ -26,7 +30,9 @@ fn main() -> ExitCode {
             Err(errors) => complain_of_all(&errors, ExitCode::from(2)),
         };
     }
-    // First of all: until then any signal ends the process.
+    // Before anything is opened: later a descriptor of that number could be another.
+    let handed = HandedSockets::from_environment();
+    // First of all else: until then any signal ends the process.
     let signals = match Signals::install() {
         Ok(signals) => signals,
         Err(error) => {
@@ -34,13 +40,13 @@ fn main() -> ExitCode {
         }
     };
     match flags::arguments(std::env::args_os()).and_then(|args| flags::parse(&args)) {
-        Ok(Command::Run(config)) => with_config(&config, signals),
+        Ok(Command::Run(config)) => with_config(&config, signals, handed),
         Ok(Command::Help(text) | Command::Version(text)) => show(&text),
         Err(errors) => complain_of_all(&errors, ExitCode::from(2)),
     }
 }
 
-fn with_config(config: &Config, signals: Signals) -> ExitCode {
+fn with_config(config: &Config, signals: Signals, handed: Handed) -> ExitCode {
     let wanted = match wanted::read(config) {
         Ok(wanted) => wanted,
         // Flags that contradict each other or the file are wrong as flags.
@@ -48,7 +54,7 @@ fn with_config(config: &Config, signals: Signals) -> ExitCode {
         Err(told) => return refuse(&told, ExitCode::FAILURE),
     };
     match config.task {
-        Task::Run => run(config, &wanted, signals),
+        Task::Run => run(config, &wanted, signals, handed),
         Task::Print => show(&file::print(&wanted.desired, &wanted.origins, &wanted.sources)),
         Task::Check => {
             say_all(&wanted.warnings);
@@ -73,7 +79,7 @@ fn good(config: &Config, wanted: &Wanted) -> String {
     )
 }
 
-fn run(config: &Config, wanted: &Wanted, signals: Signals) -> ExitCode {
+fn run(config: &Config, wanted: &Wanted, signals: Signals, handed: Handed) -> ExitCode {
     let log = LogSink::default();
     let process = &wanted.desired.process;
     log.install(process.log_level, process.log_format);
@@ -83,12 +89,19 @@ fn run(config: &Config, wanted: &Wanted, signals: Signals) -> ExitCode {
         let config = config.clone();
         Box::new(move |found: &[Complaint]| wanted.tell("warning", found, &config).lines())
     };
+    let handed = match handed {
+        Ok(handed) => handed,
+        Err(of_flags) => {
+            return fail(Told { of_file: Vec::new(), of_flags }, &log);
+        }
+    };
     let start = Start {
         desired: wanted.desired.clone(),
         warnings: wanted.warnings.clone(),
         tell,
         reread: config.file.is_some().then(|| startup::rereading(config.clone())),
         telling: Some(startup::telling(config.clone())),
+        handed,
     };
     let told = match startup::start(start, spelling, signals, log.clone()) {
         Ok(Started { mut looping, stage }) => {
@@ -105,6 +118,11 @@ fn run(config: &Config, wanted: &Wanted, signals: Signals) -> ExitCode {
             by_flags(format!("cannot start the event loop: {}", io_words(&error)))
         }
     };
+    fail(told, &log)
+}
+
+/// It cannot begin, or go on.
+fn fail(told: Told, log: &LogSink) -> ExitCode {
     if log.is_text() {
         return refuse(&told, ExitCode::FAILURE);
     }

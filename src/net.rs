@@ -6,6 +6,7 @@
 pub mod buffer;
 pub mod datagram;
 pub mod descriptors;
+pub mod handed;
 pub mod inlet;
 pub mod keepalive;
 pub mod listener;
@@ -26,6 +27,7 @@ pub use datagram::{
     Batch, DatagramListener, DatagramSocket, Headed, Piece, RecvMeta, RecvOutcome, Refused,
     SendOutcome, Sender, Transmit, ports,
 };
+pub use handed::{HandedSocket, HandedSockets, Transport};
 pub use inlet::Inlet;
 pub use listener::{Accepted, StreamListener};
 pub use local::{LocalAccepted, LocalListener, LocalPeer, LocalStream};

@@ -26,6 +26,7 @@ use crate::event_loop::{
 use crate::file;
 use crate::limits::{DEMO_ADMIN, DEMO_CLIENTS, DEMO_PICKS, LISTENERS_SAID};
 use crate::logging::LogSink;
+use crate::net::HandedSockets;
 use crate::resolver;
 use crate::service_manager::ServiceManager;
 use crate::terminal;
@@ -43,6 +44,8 @@ pub struct Start {
     pub reread: Option<Reread>,
     /// Reads and writes configurations that are told.
     pub telling: Option<Telling>,
+    /// Sockets that were handed over to this process.
+    pub handed: HandedSockets,
 }
 
 /// What runs.
@@ -70,7 +73,7 @@ pub fn start(
     mut signals: Signals,
     log: LogSink,
 ) -> Result<Started, StartError> {
-    let Start { mut desired, warnings, tell, reread, telling } = start;
+    let Start { mut desired, warnings, tell, reread, telling, handed } = start;
     let mut errors: Vec<Complaint> = Vec::new();
     let seed = desired.process.seed.unwrap_or_else(|| fastrand::u64(..));
     let demo = desired.process.demo.then(|| start_demo(seed)).transpose();
@@ -89,12 +92,15 @@ pub fn start(
     let layers = Layers { written, base: desired, overlay: laid.overlay };
     let desired = laid.desired;
     let known = resolver::known_by_file(desired.process.dns.families);
-    let prepared =
-        match Ground::with_nothing(&known, |ground| control::prepare(ground, desired)) {
-            Ok(prepared) if errors.is_empty() => prepared,
-            Ok(_) => return Err(StartError::Settings(errors)),
-            Err(more) => return Err(StartError::Settings([errors, more].concat())),
-        };
+    let prepared = Ground::with_nothing(&known, |ground| {
+        let ground = Ground { handed: &handed, ..*ground };
+        control::prepare(&ground, desired)
+    });
+    let prepared = match prepared {
+        Ok(prepared) if errors.is_empty() => prepared,
+        Ok(_) => return Err(StartError::Settings(errors)),
+        Err(more) => return Err(StartError::Settings([errors, more].concat())),
+    };
     info!("seed {seed}");
     let real = |(spec, it): (&ListenerSpec, &PreparedListener)| Listen {
         protocol: spec.listen.protocol,
@@ -114,7 +120,7 @@ pub fn start(
     say_backends(&prepared);
     let logs = Logs { log: log.clone(), spelling };
     let manager = ServiceManager::from_environment();
-    let parts = Parts { seed, signals, share, logs, reread, telling, manager };
+    let parts = Parts { seed, signals, share, logs, reread, telling, manager, handed };
     let process = prepared.desired.process.clone();
     let stats_path =
         prepared.desired.services.iter().find_map(|it| it.settings.stats_path.clone());

@@ -75,6 +75,14 @@ impl AdminListener {
         }
     }
 
+    /// The poll is to tell nothing more of it: others may have its socket as well.
+    pub fn deregister(&mut self, registry: &Registry) {
+        match &mut self.socket {
+            AdminBound::Local(it) => it.deregister(registry),
+            AdminBound::Stream(it) => it.deregister(registry),
+        }
+    }
+
     /// An event said that somebody is waiting.
     pub fn mark(&mut self) {
         match &mut self.socket {

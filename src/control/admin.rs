@@ -12,7 +12,7 @@ use crate::config::{
 use crate::limits::TOKENS_BYTES_MAX;
 use crate::net::tls::files;
 use crate::net::tls::server::ServerTls;
-use crate::net::{Families, Inlet, LocalListener, StreamListener};
+use crate::net::{Families, HandedSocket, Inlet, LocalListener, StreamListener};
 
 /// All of it.
 #[derive(Default)]
@@ -75,17 +75,24 @@ pub(super) fn places(admin: &AdminSettings) -> Vec<(AdminListen, Speaks, Setting
     api.chain(haproxy).chain(metrics).collect()
 }
 
-/// Listen there.
+/// Listen there, or at what was handed over for it.
 pub(super) fn bind(
     place: &AdminListen,
     key: SettingKey,
     mode: u32,
+    handed: Option<&HandedSocket>,
 ) -> Result<AdminBound, Complaint> {
-    let bound = match place {
-        AdminListen::Unix(path) => {
+    let bound = match (place, handed) {
+        (AdminListen::Unix(_), Some(handed)) => {
+            LocalListener::adopt(handed).map(AdminBound::Local)
+        }
+        (AdminListen::Http(_) | AdminListen::Https(_), Some(handed)) => {
+            StreamListener::adopt(handed).map(AdminBound::Stream)
+        }
+        (AdminListen::Unix(path), None) => {
             LocalListener::bind(Path::new(path), mode).map(AdminBound::Local)
         }
-        AdminListen::Http(address) | AdminListen::Https(address) => {
+        (AdminListen::Http(address) | AdminListen::Https(address), None) => {
             StreamListener::bind(*address, Families::Both).map(AdminBound::Stream)
         }
     };
@@ -114,6 +121,7 @@ pub(super) fn inlet(
     wanted: Option<SocketAddr>,
     before: Option<SocketAddr>,
     binds: bool,
+    handed: Option<&HandedSocket>,
 ) -> Result<Option<PreparedInlet>, Complaint> {
     let Some(address) = wanted else { return Ok(None) };
     if before == wanted || !binds {
@@ -129,7 +137,7 @@ pub(super) fn inlet(
         Complaint::of(SettingKey::REGISTER_UDP, address.to_string(), why)
             .about(Subject::Process)
     };
-    let socket = Inlet::bind(address).map_err(complain)?;
+    let socket = handed.map_or_else(|| Inlet::bind(address), Inlet::adopt).map_err(complain)?;
     Ok(Some(PreparedInlet { socket: Some(socket) }))
 }
 

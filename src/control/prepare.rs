@@ -17,13 +17,14 @@ use crate::config::{
 use crate::guard::ranges::Ranges;
 use crate::http::answer::content_type;
 use crate::limits::{DNS_LOOKUPS_AT_ONCE, PAGE_BYTES_MAX};
-use crate::net::SocketFile;
 use crate::net::descriptors::Needs;
 use crate::net::tls::files::{self, Certificate, FileError};
 use crate::net::tls::server::Loading;
+use crate::net::{HandedSockets, SocketFile};
 use crate::services::Page;
 
 use super::admin::{self, PreparedAdmin, PreparedAdminListener};
+use super::adopt::Adoption;
 use super::diff::Diff;
 use super::server_fates::ServerFates;
 use super::server_plan;
@@ -45,6 +46,8 @@ pub struct Ground<'a> {
     pub address: &'a dyn Fn(usize) -> Option<Address>,
     /// Whether a listener of ours that has not been closed yet has this port, for datagrams or not.
     pub holds: &'a dyn Fn(u16, bool) -> bool,
+    /// Sockets that were handed over to this process.
+    pub handed: &'a HandedSockets,
     /// The addresses of a host that runs already, by its name and port.
     pub known: &'a dyn Fn(&Target) -> Vec<Address>,
 }
@@ -73,6 +76,8 @@ pub struct Prepared {
     pub needs: Needs,
     /// The admin listeners.
     pub admin: PreparedAdmin,
+    /// Who takes which of the sockets that were handed over.
+    pub adoption: Adoption,
 }
 
 impl Prepared {
@@ -187,6 +192,7 @@ impl Ground<'_> {
             files: &ReadFiles::default(),
             address: &|_| None,
             holds: &|_, _| false,
+            handed: &HandedSockets::default(),
             known,
         })
     }
@@ -215,6 +221,7 @@ impl Preparing {
             access_log: None,
             needs: Needs::default(),
             admin: PreparedAdmin::default(),
+            adoption: Adoption::default(),
             desired,
         };
         Preparing {
@@ -298,6 +305,9 @@ impl Preparing {
         }
         self.found.server_list = ServerList::of(&self.found.desired);
         self.found.needs = needs(&self.found.desired, self.found.server_list.len());
+        self.found.needs.handed = ground.handed.all().len();
+        self.found.adoption = Adoption::of(ground.handed, &self.found.desired);
+        self.errors.append(&mut self.found.adoption.complaints);
         Step::Compare
     }
 
@@ -359,7 +369,10 @@ impl Preparing {
         for it in admin::places(wanted) {
             let is_new = !before.contains(&it) && self.purpose == Purpose::ToRun;
             let (place, speaks, key) = it;
-            let bound = is_new.then(|| admin::bind(&place, key, wanted.socket_mode));
+            let at = self.found.admin.listeners.len();
+            let handed = self.found.adoption.admin.get(at).copied().flatten();
+            let handed = handed.and_then(|at| ground.handed.all().get(at));
+            let bound = is_new.then(|| admin::bind(&place, key, wanted.socket_mode, handed));
             let socket = bound.and_then(|bound| noted(bound, &mut self.errors));
             let tls =
                 self.found.store.server(&wanted.tls).filter(|_| admin::is_tls(&place)).cloned();
@@ -369,7 +382,8 @@ impl Preparing {
         self.found.admin.allowed_hosts.clone_from(&wanted.allowed_hosts);
         let before = ground.servers.desired().process.admin.register_udp;
         let binds = self.purpose == Purpose::ToRun;
-        let inlet = admin::inlet(wanted.register_udp, before, binds);
+        let handed = self.found.adoption.heartbeats.and_then(|at| ground.handed.all().get(at));
+        let inlet = admin::inlet(wanted.register_udp, before, binds, handed);
         self.found.admin.heartbeats = noted(inlet, &mut self.errors).flatten();
         if !self.keeps_files {
             match admin::read_tokens(wanted) {
@@ -438,7 +452,11 @@ impl Preparing {
         let before = before.and_then(|at| (ground.address)(at));
         let socket = match before {
             None if self.purpose == Purpose::ToRun => {
-                let bound = Socket::bind(wanted, file.as_ref(), all, ground.holds);
+                let handed = self.found.adoption.listeners.get(at).copied().flatten();
+                let bound = match handed.and_then(|at| ground.handed.all().get(at)) {
+                    Some(handed) => Socket::adopt(wanted, handed, ground.holds),
+                    None => Socket::bind(wanted, file.as_ref(), all, ground.holds),
+                };
                 noted(bound.map_err(about), &mut self.errors)
             }
             _ => None,
@@ -548,7 +566,7 @@ fn needs(desired: &Desired, servers: usize) -> Needs {
     let lines = LINES_OF_LOOKUP * named.take(DNS_LOOKUPS_AT_ONCE).count();
     // In steps: members that come and go by DNS are not to change how many clients there may be.
     let probes = (probes + lines).next_multiple_of(NEEDS_STEP);
-    Needs { streams: desired.listeners.len() - datagrams, datagrams, probes }
+    Needs { streams: desired.listeners.len() - datagrams, datagrams, probes, handed: 0 }
 }
 
 /// What the sticky cookie is made with, if there is one.

@@ -3,8 +3,12 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
+use log::info;
+
 use crate::config::{Address, Complaint, ListenerSpec, SettingKey, UnixName, io_words};
-use crate::net::{DatagramListener, Families, SocketFile, StreamListener};
+use crate::net::{
+    DatagramListener, Families, HandedSocket, SocketFile, StreamListener, Transport,
+};
 
 use super::owner;
 
@@ -22,6 +26,30 @@ impl Socket {
             Socket::Stream(listener) => listener.address().clone(),
             Socket::Datagram(listener) => listener.address().into(),
         }
+    }
+
+    /// One that was handed over for this listener. Two at one socket would each get some of the
+    /// datagrams.
+    pub(super) fn adopt(
+        wanted: &ListenerSpec,
+        handed: &HandedSocket,
+        holds: &dyn Fn(u16, bool) -> bool,
+    ) -> Result<Socket, Complaint> {
+        let is_udp = handed.transport() == Transport::Datagram;
+        let complain = |is_ours, error: io::Error| match handed.address() {
+            Address::Ip(address) => cannot_listen(*address, is_udp, is_ours, &error),
+            Address::Unix(name) => cannot_listen_at(name, &error),
+        };
+        if is_udp && handed.address().port().is_some_and(|port| holds(port, true)) {
+            return Err(complain(true, io::ErrorKind::AddrInUse.into()));
+        }
+        let adopted = match handed.transport() {
+            Transport::Stream => StreamListener::adopt(handed).map(Socket::Stream),
+            Transport::Datagram => DatagramListener::adopt(handed).map(Socket::Datagram),
+        };
+        let adopted = adopted.map_err(|error| complain(false, error))?;
+        info!("listener {} takes {}", wanted.name, handed.shown());
+        Ok(adopted)
     }
 
     /// One for a listener, which is one of `all`; its file, if it has one, is to be like `file`;

@@ -210,6 +210,7 @@ fn the_roots_for_backends_are_read_again() {
             store: &first.store,
             address: &|_| Some(std::net::SocketAddr::from(([127, 0, 0, 1], 1)).into()),
             holds: &|_, _| false,
+            handed: &crate::net::HandedSockets::default(),
             known: &|_| Vec::new(),
         };
         prepare(&ground, wanted.clone()).map(|it| {

@@ -191,9 +191,10 @@ impl EventLoop {
         self.ready.retain(|&other| other != id);
         self.sockets_leaving -= 1;
         let socket = &mut self.cx.listeners[id].socket;
-        if let ListenerSocket::Stream(accepting) =
+        if let ListenerSocket::Stream(mut accepting) =
             std::mem::replace(socket, ListenerSocket::Closed)
         {
+            accepting.listener.deregister(&self.cx.registry);
             self.cx.timers.remove(accepting.timer);
         }
         self.cx.listeners.recheck();

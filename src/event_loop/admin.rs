@@ -546,7 +546,9 @@ impl EventLoop {
         }
         for key in old {
             self.admin.waiting.retain(|it| *it != key);
-            self.admin.listeners.remove(key);
+            if let Some(mut listener) = self.admin.listeners.remove(key) {
+                listener.deregister(&self.cx.registry);
+            }
         }
         let of_api = self.admin.listeners.iter().filter(|(_, it)| it.speaks != Speaks::Metrics);
         let addresses = of_api.filter_map(|(_, it)| match it.real() {

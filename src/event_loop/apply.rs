@@ -123,6 +123,7 @@ impl EventLoop {
             self.outdated = Some(Box::new(old));
         }
         self.apply_admin(prepared.admin);
+        self.note_unwanted(prepared.adoption.unwanted);
         self.review_certificates();
         self.follow_names();
         receipt.generation = generation;

@@ -15,6 +15,7 @@ use log::{debug, warn};
 
 use crate::backends::{PoolPlan, ServerPlan};
 use crate::config::{CheckSettings, ListenerSettings, ListenerSpec, UdpSettings};
+use crate::control;
 use crate::event::{ListenerId, Owner, PoolId, ServerId};
 use crate::net::{DatagramListener, SocketFile, StreamListener};
 use crate::services::{
@@ -92,6 +93,15 @@ impl EventLoop {
         }
     }
 
+    /// Nobody takes these of the sockets that were handed over. It is said once, and again after
+    /// somebody did.
+    pub(super) fn note_unwanted(&mut self, unwanted: Vec<usize>) {
+        let news = unwanted.iter().filter(|it| !self.unwanted.contains(it));
+        let sockets = news.filter_map(|&at| self.handed.all().get(at));
+        sockets.for_each(|it| warn!("{}", control::unwanted(it)));
+        self.unwanted = unwanted;
+    }
+
     fn undo_on_error(
         &mut self,
         id: ListenerId,
@@ -167,7 +177,12 @@ impl EventLoop {
     /// Free those that left and on which nothing counts any more.
     pub(super) fn reap_leaving(&mut self) {
         if self.cx.listeners.is_due() {
-            self.cx.listeners.reap(Listener::is_free, |_, _| {});
+            let registry = &self.cx.registry;
+            self.cx.listeners.reap(Listener::is_free, |_, mut listener| {
+                if let Some(receiving) = listener.receiving() {
+                    receiving.listener.deregister(registry);
+                }
+            });
             self.udp.forget_listeners(&self.cx);
         }
         if self.cx.services.is_due() {

@@ -511,6 +511,7 @@ impl EventLoop {
             files: &self.directory.files,
             address: &address,
             holds: &holds,
+            handed: &self.handed,
             known: &|at| self.resolver.addresses(at),
         })
     }

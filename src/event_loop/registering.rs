@@ -83,8 +83,11 @@ impl EventLoop {
 
     /// Where heartbeats come in datagrams from now on.
     pub(super) fn open_inlet(&mut self, prepared: Option<PreparedInlet>) {
-        let Some(prepared) = prepared else { return self.admin.heartbeats = None };
-        let Some(mut inlet) = prepared.socket else { return };
+        let is_kept = prepared.as_ref().is_some_and(|it| it.socket.is_none());
+        if let Some(mut old) = self.admin.heartbeats.take_if(|_| !is_kept) {
+            old.deregister(&self.cx.registry);
+        }
+        let Some(mut inlet) = prepared.and_then(|it| it.socket) else { return };
         let at = inlet.address();
         match inlet.register(&self.cx.registry, Owner::Heartbeats) {
             Ok(()) => info!("heartbeats at udp://{at}"),

@@ -26,7 +26,9 @@ pub fn loop_for(desired: Desired) -> EventLoop {
     let signals = Signals::install().unwrap();
     let logs = Logs { log, spelling: Spelling::PATHS };
     let manager = ServiceManager::default();
-    let parts = Parts { seed: 1, signals, share, logs, reread: None, telling: None, manager };
+    let handed = crate::net::HandedSockets::default();
+    let parts =
+        Parts { seed: 1, signals, share, logs, reread: None, telling: None, manager, handed };
     let mut this = EventLoop::new(&desired.process, parts).unwrap();
     let prepared = this.prepare(desired).unwrap_or_else(|wrong| panic!("{wrong:?}"));
     this.apply(prepared).unwrap();

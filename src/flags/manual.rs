@@ -70,6 +70,13 @@ Signals:
         --backend-key; if one of them is bad all stay as they were. The access
         log is reopened in any case, after logrotate or the like moved it.
 
+Environment:
+  LISTEN_PID, LISTEN_FDS, LISTEN_FDNAMES
+        Sockets that systemd hands over (sd_listen_fds): each goes to the
+        listener of the file with its name, else to one at its address.
+  NOTIFY_SOCKET, WATCHDOG_USEC, WATCHDOG_PID
+        Who is told when it serves, reloads, stops and is alive (sd_notify).
+
 Exit codes:
   0     Ended as asked.
   1     Failed at run time: a port in use or forbidden, a name not found, a

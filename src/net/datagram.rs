@@ -30,7 +30,7 @@ use crate::config::Address;
 use crate::event::Owner;
 use crate::limits::{BUSY_BUFFER_BYTES, DATAGRAM_BUFFER_BYTES, PORTS_ASSUMED, SLOT_BYTES};
 
-use super::{Families, Fault};
+use super::{Families, Fault, HandedSocket};
 
 pub use batch::{Batch, RecvOutcome};
 pub use headed::Headed;
@@ -47,6 +47,8 @@ pub struct DatagramListener {
     address: SocketAddr,
     /// There may be datagrams to take: set by an event, cleared when there were none left.
     ready: bool,
+    /// Somebody else made it, and has it open as well.
+    is_shared: bool,
 }
 
 /// A socket towards one peer: it hears nobody else, and is told when its datagrams are refused.
@@ -148,7 +150,36 @@ impl DatagramListener {
         socket.bind(&address.into())?;
         let socket = UdpSocket::from_std(socket.into());
         let address = socket.local_addr()?;
-        Ok(DatagramListener { socket, address, ready: false })
+        Ok(DatagramListener { socket, address, ready: false, is_shared: false })
+    }
+
+    /// Take datagrams at a socket that was handed over. How much it keeps is as it was made, or
+    /// more.
+    pub fn adopt(handed: &HandedSocket) -> io::Result<DatagramListener> {
+        let socket = socket2::Socket::from(handed.copy()?);
+        let address = handed.address().socket_address().ok_or(io::ErrorKind::InvalidInput)?;
+        if socket.recv_buffer_size().is_ok_and(|it| it < DATAGRAM_BUFFER_BYTES) {
+            let _ = socket.set_recv_buffer_size(DATAGRAM_BUFFER_BYTES);
+        }
+        if socket.send_buffer_size().is_ok_and(|it| it < DATAGRAM_BUFFER_BYTES) {
+            let _ = socket.set_send_buffer_size(DATAGRAM_BUFFER_BYTES);
+        }
+        system::prepare(&socket, address);
+        let socket = UdpSocket::from_std(socket.into());
+        Ok(DatagramListener { socket, address, ready: false, is_shared: true })
+    }
+
+    /// Whether somebody else made it, and has it open as well.
+    pub fn is_shared(&self) -> bool {
+        self.is_shared
+    }
+
+    /// The poll is to tell nothing more of it. It would go on otherwise where others have the
+    /// socket open, whatever becomes of our descriptor.
+    pub fn deregister(&mut self, registry: &Registry) {
+        if self.is_shared {
+            let _ = registry.deregister(&mut self.socket);
+        }
     }
 
     /// Let the kernel put together what a client sends at once.

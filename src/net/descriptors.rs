@@ -43,6 +43,8 @@ pub struct Needs {
     pub datagrams: usize,
     /// Probes and look-ups at once.
     pub probes: usize,
+    /// Sockets that were handed over, beside those of the listeners that take them.
+    pub handed: usize,
 }
 
 /// Divide `limit` descriptors: a reserve, one a listener, one a probe, some pipes; from what is
@@ -55,6 +57,7 @@ pub fn share(limit: u64, needs: Needs) -> DescriptorShare {
     let reserved = RESERVED_DESCRIPTORS.min(limit / 2);
     let other = reserved
         .saturating_add(listeners)
+        .saturating_add(needs.handed)
         .saturating_add(needs.probes)
         .saturating_add(2 * pipes);
     let rest = limit.saturating_sub(other);
@@ -71,7 +74,7 @@ mod tests {
     use super::*;
 
     fn needs(streams: usize, datagrams: usize, probes: usize) -> Needs {
-        Needs { streams, datagrams, probes }
+        Needs { streams, datagrams, probes, handed: 0 }
     }
 
     #[test]

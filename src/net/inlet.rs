@@ -8,12 +8,16 @@ use mio::{Interest, Registry};
 
 use crate::event::Owner;
 
+use super::HandedSocket;
+
 /// Where they come in.
 #[derive(Debug)]
 pub struct Inlet {
     socket: UdpSocket,
     address: SocketAddr,
     ready: bool,
+    /// Somebody else made it, and has it open as well.
+    is_shared: bool,
 }
 
 impl Inlet {
@@ -21,7 +25,21 @@ impl Inlet {
     pub fn bind(address: SocketAddr) -> io::Result<Inlet> {
         let socket = UdpSocket::bind(address)?;
         let address = socket.local_addr()?;
-        Ok(Inlet { socket, address, ready: false })
+        Ok(Inlet { socket, address, ready: false, is_shared: false })
+    }
+
+    /// At a socket that was handed over.
+    pub fn adopt(handed: &HandedSocket) -> io::Result<Inlet> {
+        let address = handed.address().socket_address().ok_or(ErrorKind::InvalidInput)?;
+        let socket = UdpSocket::from_std(handed.copy()?.into());
+        Ok(Inlet { socket, address, ready: false, is_shared: true })
+    }
+
+    /// The poll is to tell nothing more of it, whoever has the socket open as well.
+    pub fn deregister(&mut self, registry: &Registry) {
+        if self.is_shared {
+            let _ = registry.deregister(&mut self.socket);
+        }
     }
 
     /// Where it really is.

@@ -17,7 +17,7 @@ use crate::event::Owner;
 use crate::limits::{ACCEPT_TROUBLES_MAX, LISTEN_BACKLOG};
 
 use super::unix::{self, OwnFile, SocketFile};
-use super::{Families, LOCAL_PEER, Stream};
+use super::{Families, HandedSocket, LOCAL_PEER, Stream};
 
 /// A listening socket. Accepted sockets inherit its TCP_NODELAY (Linux), which saves a system call
 /// for each.
@@ -29,6 +29,8 @@ pub struct StreamListener {
     ready: bool,
     /// So many in a row were in trouble of their own.
     troubles: u32,
+    /// Somebody else made it, and has it open as well.
+    is_shared: bool,
 }
 
 #[derive(Debug)]
@@ -83,8 +85,40 @@ impl StreamListener {
         Ok(StreamListener::new(socket, Address::Unix(name.clone())))
     }
 
+    /// Listen at a socket that was handed over. Its queue and its file are as they were made.
+    pub fn adopt(handed: &HandedSocket) -> io::Result<StreamListener> {
+        let socket = handed.copy()?;
+        let address = handed.address().clone();
+        let socket = match &address {
+            Address::Ip(_) => {
+                let _ = SockRef::from(&socket).set_tcp_nodelay(true);
+                Listening::Tcp(TcpListener::from_std(socket.into()))
+            }
+            Address::Unix(_) => Listening::Unix(UnixListener::from_std(socket.into()), None),
+        };
+        Ok(StreamListener { is_shared: true, ..StreamListener::new(socket, address) })
+    }
+
     fn new(socket: Listening, address: Address) -> StreamListener {
-        StreamListener { socket, address, ready: false, troubles: 0 }
+        StreamListener { socket, address, ready: false, troubles: 0, is_shared: false }
+    }
+
+    /// Whether somebody else made it, and has it open as well: clients can come to it for as long
+    /// as anybody has.
+    pub fn is_shared(&self) -> bool {
+        self.is_shared
+    }
+
+    /// The poll is to tell nothing more of it. It would go on otherwise where others have the
+    /// socket open, whatever becomes of our descriptor.
+    pub fn deregister(&mut self, registry: &Registry) {
+        if self.is_shared {
+            // Failing, it was not registered.
+            let _ = match &mut self.socket {
+                Listening::Tcp(socket) => registry.deregister(socket),
+                Listening::Unix(socket, _) => registry.deregister(socket),
+            };
+        }
     }
 
     /// The file of its UNIX socket, if it has one, is like this from now on.
@@ -118,8 +152,12 @@ impl StreamListener {
 
     /// Refuse whoever comes from now on, those too who wait to be accepted: on Linux a listening
     /// socket that is shut for reading listens no more. HAProxy pauses its frontends so. A UNIX
-    /// socket could not listen again after that: its file is put aside instead.
+    /// socket could not listen again after that: its file is put aside instead. At one that others
+    /// have as well, clients wait until somebody takes them.
     pub fn shut(&mut self) -> io::Result<()> {
+        if self.is_shared {
+            return Ok(());
+        }
         match &mut self.socket {
             Listening::Tcp(socket) => {
                 SockRef::from(&*socket).shutdown(std::net::Shutdown::Read)
@@ -139,6 +177,9 @@ impl StreamListener {
     /// Listen again, at the same address: a port that was chosen by the system is not kept by a
     /// socket that is shut, and has to be asked for once more.
     pub fn reopen(&mut self) -> io::Result<()> {
+        if self.is_shared {
+            return Ok(());
+        }
         match (&mut self.socket, &self.address) {
             (Listening::Tcp(socket), Address::Ip(address)) => listen_again(socket, *address),
             (Listening::Unix(_, Some(file)), Address::Unix(name)) => match name.path() {

@@ -10,7 +10,7 @@ use mio::{Interest, Registry};
 use crate::event::{Owner, Readiness};
 
 use super::unix::{self, OwnFile, SocketFile};
-use super::{Fault, Received, Sent};
+use super::{Fault, HandedSocket, Received, Sent};
 
 /// Who is at the other end, as the kernel says it, of the moment of the connect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +27,8 @@ pub struct LocalPeer {
 #[derive(Debug)]
 pub struct LocalListener {
     socket: UnixListener,
-    file: OwnFile,
+    /// Its own file; none if somebody else made the socket.
+    file: Option<OwnFile>,
     /// There may be connections to accept: set by an event, cleared by WouldBlock.
     ready: bool,
 }
@@ -58,12 +59,20 @@ impl LocalListener {
     /// removed; one where somebody listens, or that is no socket, is not.
     pub fn bind(path: &Path, mode: u32) -> io::Result<LocalListener> {
         let (socket, file) = unix::bind(path, &SocketFile { mode, owner: None })?;
-        Ok(LocalListener { socket, file, ready: false })
+        Ok(LocalListener { socket, file: Some(file), ready: false })
     }
 
-    /// Where its file is.
-    pub fn path(&self) -> &Path {
-        self.file.path()
+    /// Listen at a socket that was handed over. Its file is as it was made.
+    pub fn adopt(handed: &HandedSocket) -> io::Result<LocalListener> {
+        let socket = UnixListener::from_std(handed.copy()?.into());
+        Ok(LocalListener { socket, file: None, ready: false })
+    }
+
+    /// The poll is to tell nothing more of it, whoever has the socket open as well.
+    pub fn deregister(&mut self, registry: &Registry) {
+        if self.file.is_none() {
+            let _ = registry.deregister(&mut self.socket);
+        }
     }
 
     /// Ask the poll to tell of clients.
@@ -290,7 +299,7 @@ mod tests {
         let place = Place::new();
         for mode in [0o600, 0o660, 0o666] {
             let listener = LocalListener::bind(&place.socket(), mode).expect("a listener");
-            let there = fs::metadata(listener.path()).expect("a file");
+            let there = fs::metadata(place.socket()).expect("a file");
             assert_eq!(there.permissions().mode() & 0o777, mode);
             drop(listener);
             assert!(!place.socket().exists());

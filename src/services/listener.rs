@@ -186,9 +186,14 @@ impl Listener {
     }
 
     /// It is to take nobody new from now on, but for those who wait already; not even those if its
-    /// clients are closed.
+    /// clients are closed, or wait for whoever takes the socket next.
     pub fn begin_to_leave(&mut self) {
-        let nobody_waits = self.closes_clients() || self.intake() == Some(Intake::Closed);
+        let is_shared = match &self.socket {
+            ListenerSocket::Stream(accepting) => accepting.listener.is_shared(),
+            ListenerSocket::Datagram(_) | ListenerSocket::Closed => false,
+        };
+        let nobody_waits =
+            is_shared || self.closes_clients() || self.intake() == Some(Intake::Closed);
         let waiting = if nobody_waits { 0 } else { LISTEN_BACKLOG as usize };
         if let ListenerSocket::Stream(accepting) = &mut self.socket {
             accepting.last = Some(waiting);

@@ -490,7 +490,7 @@ static OPERATION: &[Setting] = &[
         says: "Show a screen of help (-h), this manual (--help), a chapter of it (--help TOPIC) \
                or one flag (--help NAME). Chapters: traffic, sockets, names, balancing, \
                algorithms, health, limits, queue, guard, terms, access, http, tls, udp, \
-               operation, admin, demo, signals, exit-codes, examples.",
+               operation, admin, demo, signals, environment, exit-codes, examples.",
         default: |_| String::new(),
         show: |_| None,
         act: Act::Answer(Answer::Help),

@@ -8,6 +8,7 @@ mod config;
 mod ctl;
 mod demo;
 mod flags;
+mod handed;
 mod logs;
 mod stage;
 mod start;

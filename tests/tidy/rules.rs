@@ -178,8 +178,10 @@ pub fn no_unsafe(source: &Source) -> Vec<Breach> {
 
 /// A duplicated socket stays registered with the poll when the original is closed. Standard output
 /// is no socket, a registry no descriptor of a connection, and the demo's threads have no poll.
+/// What was handed over is open elsewhere as well, and is told to the poll as such.
 pub fn no_duplicates(source: &Source) -> Vec<Breach> {
-    if !source.path.starts_with("src/") || room_of(&source.path) == Some("demo") {
+    let may = room_of(&source.path) == Some("demo") || source.path == "src/net/handed.rs";
+    if !source.path.starts_with("src/") || may {
         return Vec::new();
     }
     let calls =

@@ -63,6 +63,26 @@ fn systemd_finds_nothing_wrong_with_the_unit() {
 }
 
 #[test]
+fn systemd_finds_nothing_wrong_with_the_socket_unit() {
+    if missing(&["systemd-analyze"]) {
+        return;
+    }
+    let home = home("socket-unit");
+    unit(&home);
+    let path = home.0.join("pointsman.socket");
+    fs::write(&path, deployed("socket-activation/pointsman.socket")).expect("it is written");
+    let output = Command::new("systemd-analyze")
+        .args(["verify", "--man=no"])
+        .arg(&path)
+        .output()
+        .expect("it starts");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let bad: Vec<&str> =
+        said.lines().filter(|line| line.contains("pointsman.socket")).collect();
+    assert!(bad.is_empty() && output.status.success(), "{}: {bad:#?}", output.status);
+}
+
+#[test]
 fn the_unit_is_exposed_by_1_5_at_most() {
     if missing(&["systemd-analyze"]) {
         return;
