@@ -136,6 +136,7 @@ pub mod logging;
 pub mod net;
 pub mod outlet;
 pub mod picks;
+pub mod privileges;
 pub mod proxy_header;
 pub mod relay;
 pub mod resolver;

@@ -27,6 +27,7 @@ use crate::file;
 use crate::limits::{DEMO_ADMIN, DEMO_CLIENTS, DEMO_PICKS, LISTENERS_SAID};
 use crate::logging::LogSink;
 use crate::net::HandedSockets;
+use crate::privileges::{self, Sockets};
 use crate::resolver;
 use crate::service_manager::ServiceManager;
 use crate::terminal;
@@ -102,12 +103,7 @@ pub fn start(
         Err(more) => return Err(StartError::Settings([errors, more].concat())),
     };
     info!("seed {seed}");
-    let real = |(spec, it): (&ListenerSpec, &PreparedListener)| Listen {
-        protocol: spec.listen.protocol,
-        address: it.address.clone(),
-    };
-    let addresses: Vec<Listen> =
-        prepared.desired.listeners.iter().zip(&prepared.listeners).map(real).collect();
+    let addresses = addresses(&prepared);
     let more = tell(&advice::advice(&prepared));
     let told = notes.iter().chain(&laid.notes);
     warnings
@@ -124,8 +120,10 @@ pub fn start(
     let process = prepared.desired.process.clone();
     let stats_path =
         prepared.desired.services.iter().find_map(|it| it.settings.stats_path.clone());
+    let sockets = given(&prepared.desired.listeners);
     let mut looping = EventLoop::new(&process, parts).map_err(StartError::EventLoop)?;
     looping.apply_layers(prepared, layers).map_err(StartError::EventLoop)?;
+    give_up_privileges(sockets);
     looping.restore(state);
     looping.restore_history();
     announce(&addresses);
@@ -136,6 +134,29 @@ pub fn start(
         stage = show_demo(&demo, &addresses, stats_path.as_deref(), &places, log);
     }
     Ok(Started { looping, stage })
+}
+
+/// Where the listeners really are.
+fn addresses(prepared: &Prepared) -> Vec<Listen> {
+    let real = |(spec, it): (&ListenerSpec, &PreparedListener)| Listen {
+        protocol: spec.listen.protocol,
+        address: it.address.clone(),
+    };
+    prepared.desired.listeners.iter().zip(&prepared.listeners).map(real).collect()
+}
+
+fn given(listeners: &[ListenerSpec]) -> Sockets {
+    let has_owner = |it: &ListenerSpec| it.settings.socket_owner.is_some();
+    if listeners.iter().any(has_owner) { Sockets::Given } else { Sockets::Own }
+}
+
+/// All is bound that the start binds.
+fn give_up_privileges(sockets: Sockets) {
+    match privileges::give_up(sockets) {
+        Ok(kept) if kept.is_empty() => debug!("no privileges are kept"),
+        Ok(kept) => info!("privileges: {} and no more", kept.join(", ")),
+        Err(error) => warn!("cannot give up privileges: {}", io_words(&error)),
+    }
 }
 
 /// The picture needs an API to ask and somebody to be served, and nobody else may write where it

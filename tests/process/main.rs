@@ -10,6 +10,7 @@ mod demo;
 mod flags;
 mod handed;
 mod logs;
+mod privileges;
 mod stage;
 mod start;
 mod state;

@@ -29,6 +29,7 @@ pub const FLOORS: &[&[&str]] = &[
         "hello",
         "balance",
         "net",
+        "privileges",
         "proxy_header",
         "service_manager",
     ],
