@@ -1,6 +1,8 @@
 //! Certificates and keys that are missing, wrong, over or not each other's: one line that says so.
 
 use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::Command;
 
 use rcgen::date_time_ymd;
@@ -159,6 +161,48 @@ fn certificates_are_read_again_at_sighup_and_a_broken_one_changes_nothing() {
     let mut back = [0; 10];
     old.read_exact(&mut back).unwrap();
     assert_eq!(&back, b"still here", "no connection was lost");
+}
+
+/// As `LoadCredential=` of systemd has it: files that are only read in a folder that is only read,
+/// and `RefreshOnReload=` puts another folder in its place.
+#[test]
+fn credentials_of_systemd_are_files_and_their_folder_may_be_another() {
+    if missing(&["openssl"]) {
+        return;
+    }
+    let authority = Authority::new("credentials");
+    let folder = authority.path("credentials");
+    let credentials = |at: &Path, pair: &Pair, sticky: &str| {
+        std::fs::create_dir(at).unwrap();
+        let put = |name: &str, bytes: Vec<u8>| {
+            std::fs::write(at.join(name), bytes).unwrap();
+            let only_read = std::fs::Permissions::from_mode(0o400);
+            std::fs::set_permissions(at.join(name), only_read).unwrap();
+        };
+        put("web.crt", std::fs::read(&pair.cert).unwrap());
+        put("web.key", std::fs::read(&pair.key).unwrap());
+        put("sticky", sticky.repeat(32).into_bytes());
+        put("tokens", format!("ops admin {}\n", "2b".repeat(32)).into_bytes());
+        std::fs::set_permissions(at, std::fs::Permissions::from_mode(0o500)).unwrap();
+    };
+    credentials(&folder, &authority.pair(&["localhost"]), "a");
+    let place = |name: &str| folder.join(name).display().to_string();
+    let [cert, key, sticky, tokens] = ["web.crt", "web.key", "sticky", "tokens"].map(place);
+    let backend = Backend::echo();
+    let flag = backend.flag();
+    let args = ["-l", "https://127.0.0.1:0", "-b", &flag, "--check", "none"];
+    let more =
+        ["--cert", &cert, "--key", &key, "--sticky-cookie", "at", "--sticky-key", &sticky];
+    let admin = ["--admin", "http://127.0.0.1:0", "--admin-tokens", &tokens];
+    let balancer = Balancer::start(&[&args[..], &more[..], &admin[..]].concat());
+    assert_eq!(shown(&balancer), "localhost");
+    let next = authority.path("next");
+    credentials(&next, &authority.pair(&["2.test"]), "b");
+    std::fs::rename(&folder, authority.path("old")).unwrap();
+    std::fs::rename(&next, &folder).unwrap();
+    balancer.signal(Signal::HUP);
+    balancer.wait_for_log("read 1 certificate again");
+    assert_eq!(shown(&balancer), "2.test");
 }
 
 /// To open one waits until somebody writes to it, and the loop would wait with it.

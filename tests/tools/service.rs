@@ -70,7 +70,7 @@ fn systemd_finds_nothing_wrong_with_the_socket_unit() {
     let home = home("socket-unit");
     unit(&home);
     let path = home.0.join("pointsman.socket");
-    fs::write(&path, deployed("socket-activation/pointsman.socket")).expect("it is written");
+    fs::write(&path, deployed("systemd/pointsman.socket")).expect("it is written");
     let output = Command::new("systemd-analyze")
         .args(["verify", "--man=no"])
         .arg(&path)
@@ -80,6 +80,42 @@ fn systemd_finds_nothing_wrong_with_the_socket_unit() {
     let bad: Vec<&str> =
         said.lines().filter(|line| line.contains("pointsman.socket")).collect();
     assert!(bad.is_empty() && output.status.success(), "{}: {bad:#?}", output.status);
+}
+
+#[test]
+fn systemd_finds_nothing_wrong_with_the_drop_in_for_credentials() {
+    if missing(&["systemd-analyze"]) {
+        return;
+    }
+    let home = home("credentials");
+    let path = unit(&home);
+    let folder = home.0.join("pointsman.service.d");
+    fs::create_dir_all(&folder).expect("a folder");
+    let text = deployed("systemd/credentials.conf");
+    fs::write(folder.join("credentials.conf"), &text).expect("it is written");
+    let output = Command::new("systemd-analyze")
+        .args(["verify", "--man=no"])
+        .arg(&path)
+        .output()
+        .expect("it starts");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    // It came with 260, as the drop-in says.
+    let is_known = |line: &str| systemd_version() < 260 && line.contains("'RefreshOnReload'");
+    let ours = said.lines().filter(|line| line.contains("credentials.conf"));
+    let bad: Vec<&str> = ours.filter(|line| !is_known(line)).collect();
+    assert!(bad.is_empty() && output.status.success(), "{}: {bad:#?}", output.status);
+    assert!(systemd_version() >= 260 || said.contains("'RefreshOnReload'"), "not read: {said}");
+    // The handbook says where they are.
+    let handbook = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/handbook/systemd.md");
+    let handbook = fs::read_to_string(handbook).expect("it is there");
+    for credential in text.lines().filter_map(|line| line.strip_prefix("LoadCredential=")) {
+        let (name, _) = credential.split_once(':').expect("a name and a file");
+        let place = format!("/run/credentials/pointsman.service/{name}");
+        assert!(
+            text.contains(&place) || handbook.contains("pointsman.service/NAME"),
+            "{place}"
+        );
+    }
 }
 
 #[test]
