@@ -559,7 +559,7 @@ _pointsman_process() {
             return
             ;;
         -h | --help)
-            _pointsman_words "traffic sockets names balancing health limits queue guard terms access http tls udp operation admin demo signals exit-codes examples"
+            _pointsman_words "traffic sockets names balancing health limits queue guard terms access http tls udp operation admin demo signals environment exit-codes examples"
             return
             ;;
     esac

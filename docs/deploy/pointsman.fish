@@ -144,7 +144,7 @@ complete -c pointsman -n 'not __fish_seen_subcommand_from ctl top' -l log-level 
 complete -c pointsman -n 'not __fish_seen_subcommand_from ctl top' -l log-format -x -a 'text json journald' -d 'How a line of that looks'
 complete -c pointsman -n 'not __fish_seen_subcommand_from ctl top' -l seed -x -d 'Seed of everything random, so that a run can be repeated'
 complete -c pointsman -n 'not __fish_seen_subcommand_from ctl top' -s V -l version -d 'Say which version this is'
-complete -c pointsman -n 'not __fish_seen_subcommand_from ctl top' -s h -l help -x -a 'traffic sockets names balancing health limits queue guard terms access http tls udp operation admin demo signals exit-codes examples' -d 'Show a screen of help (-h), this manual (--help), a chapter of it (--help TOPIC) or one flag (--help NAME)'
+complete -c pointsman -n 'not __fish_seen_subcommand_from ctl top' -s h -l help -x -a 'traffic sockets names balancing health limits queue guard terms access http tls udp operation admin demo signals environment exit-codes examples' -d 'Show a screen of help (-h), this manual (--help), a chapter of it (--help TOPIC) or one flag (--help NAME)'
 complete -c pointsman -n 'not __fish_seen_subcommand_from ctl top' -l demo -d 'Start three small backends of different speed on loopback, which echo UDP as well, listen in front of them at http//127.0.0.18000 and udp//127.0.0.18000 unless --listen says where, with /health and /stats unless the flags for them say otherwise, and tell what to try'
 complete -c pointsman -n '__fish_seen_subcommand_from top' -l once -d 'one plain table, and out'
 complete -c pointsman -n '__fish_seen_subcommand_from top' -l json -d 'one document, and out'

@@ -158,7 +158,7 @@ _pointsman_process() {
         '--log-format=[How a line of that looks]:value:(text json journald)' \
         '*--seed=[Seed of everything random, so that a run can be repeated]:value:' \
         '(-V --version)'{-V,--version}'[Say which version this is]' \
-        '(-h --help)'{-h,--help=}'[Show a screen of help (-h), this manual (--help), a chapter of it (--help TOPIC) or one flag (--help NAME)]::value:(traffic sockets names balancing health limits queue guard terms access http tls udp operation admin demo signals exit-codes examples)' \
+        '(-h --help)'{-h,--help=}'[Show a screen of help (-h), this manual (--help), a chapter of it (--help TOPIC) or one flag (--help NAME)]::value:(traffic sockets names balancing health limits queue guard terms access http tls udp operation admin demo signals environment exit-codes examples)' \
         '--demo[Start three small backends of different speed on loopback, which echo UDP as well, listen in front of them at http//127.0.0.18000 and udp//127.0.0.18000 unless --listen says where, with /health and /stats unless the flags for them say otherwise, and tell what to try]'
 }
 
