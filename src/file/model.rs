@@ -182,8 +182,8 @@ impl Reader<'_> {
         let text = self.text(value, "an address such as \"http://0.0.0.0:80\"")?;
         if let Ok(several @ [_, _, ..]) = Listen::parse_all(&text).as_deref() {
             let says = format!("{} ports in {}", several.len(), quoted(&text));
-            let hint = "want one, for this is one listener; in `listen` of a service a range is one \
-                        for each port";
+            let hint = "want one, for this is one listener; in `listen` of a service a range is \
+                        one for each port";
             self.mistakes.push(Mistake::at(value.at, says).hint(hint));
             return None;
         }
