@@ -45,6 +45,7 @@ mod name_set;
 mod overlay;
 mod own;
 mod pool;
+mod port_range;
 mod process;
 mod queue;
 mod rate;

@@ -126,7 +126,9 @@ fn parse_backends(text: &str) -> Result<Vec<BackendSpec>, Wrong> {
             None => specs.push(part.to_owned()),
         }
     }
-    specs.iter().map(|spec| BackendSpec::parse(spec)).collect()
+    let all: Result<Vec<_>, Wrong> =
+        specs.iter().map(|spec| BackendSpec::parse_all(spec)).collect();
+    Ok(all?.concat())
 }
 
 /// Routes are for listeners that hear a name.

@@ -124,9 +124,7 @@ impl EventLoop {
         self.note_unwanted(prepared.adoption.unwanted);
         self.review_certificates();
         self.follow_names();
-        receipt.generation = generation;
-        receipt.took = began.elapsed();
-        Ok(receipt)
+        Ok(Receipt { generation, took: began.elapsed(), ..receipt })
     }
 
     /// 1: the ids of all listeners that are wanted; those that are new have no service yet.

@@ -180,6 +180,13 @@ impl Reader<'_> {
 
     pub fn listen(&mut self, value: Value<'_>) -> Option<Listen> {
         let text = self.text(value, "an address such as \"http://0.0.0.0:80\"")?;
+        if let Ok(several @ [_, _, ..]) = Listen::parse_all(&text).as_deref() {
+            let says = format!("{} ports in {}", several.len(), quoted(&text));
+            let hint = "want one, for this is one listener; in `listen` of a service a range is \
+                        one for each port";
+            self.mistakes.push(Mistake::at(value.at, says).hint(hint));
+            return None;
+        }
         self.good(Listen::parse(&text), value.at)
     }
 
@@ -224,14 +231,15 @@ impl Reader<'_> {
                 self.origins.note(subject, SettingKey::BACKEND, Origin::File(value.at));
                 let mut names = HashSet::new();
                 for item in value.items() {
-                    let Some(spec) = self.backend(item) else { continue };
-                    if names.insert(spec.name.clone()) {
-                        self.note_backend(name, &spec, item.at);
-                        backends.push(spec.into());
-                    } else {
-                        let says = format!("a second backend {}", quoted(&spec.name));
-                        let hint = "want names that differ, set by name = \"NAME\"";
-                        self.mistakes.push(Mistake::at(item.at, says).hint(hint));
+                    for spec in self.backends(item).unwrap_or_default() {
+                        if names.insert(spec.name.clone()) {
+                            self.note_backend(name, &spec, item.at);
+                            backends.push(spec.into());
+                        } else {
+                            let says = format!("a second backend {}", quoted(&spec.name));
+                            let hint = "want names that differ, set by name = \"NAME\"";
+                            self.mistakes.push(Mistake::at(item.at, says).hint(hint));
+                        }
                     }
                 }
             }
@@ -254,12 +262,12 @@ impl Reader<'_> {
         self.origins.note(subject, SettingKey::BACKEND, Origin::File(at));
     }
 
-    /// A backend as at `--backend`, or as a table.
-    fn backend(&mut self, item: Value<'_>) -> Option<BackendSpec> {
+    /// A backend as at `--backend`, or as a table; several, if it has a range of ports.
+    fn backends(&mut self, item: Value<'_>) -> Option<Vec<BackendSpec>> {
         const WANT: &str = "a backend such as \"10.0.0.1:80\" or { address = \"10.0.0.1:80\" }";
         let Some(section) = item.section() else {
             let text = self.text(item, WANT)?;
-            return self.good(BackendSpec::parse(&text), item.at);
+            return self.good(BackendSpec::parse_all(&text), item.at);
         };
         let Some(address) = section.get("address") else {
             let mistake = Mistake::at(item.at, "a backend without an `address`");
@@ -274,8 +282,8 @@ impl Reader<'_> {
             }
         }
         let all = options.iter().fold(text.clone(), |all, it| format!("{all},{}", it.text));
-        match BackendSpec::parse(&all) {
-            Ok(spec) => Some(spec),
+        match BackendSpec::parse_all(&all) {
+            Ok(specs) => Some(specs),
             Err(wrong) => {
                 let known = self.mistakes.len();
                 self.blame(&text, address.at, &options);
@@ -290,7 +298,8 @@ impl Reader<'_> {
     /// Of a backend that is wrong complain of the address, or of each option that is wrong by
     /// itself, at its place.
     fn blame(&mut self, address: &str, at: Spot, options: &[BackendOption<'_>]) {
-        let Some(bare) = self.good(BackendSpec::parse(address), at) else { return };
+        let Some(all) = self.good(BackendSpec::parse_all(address), at) else { return };
+        let Some(bare) = all.first() else { return };
         // What is said of TLS depends on the rest.
         let depends = |it: &BackendOption<'_>| matches!(it.key, "tls" | "sni" | "proxy_tlvs");
         for option in options.iter().filter(|it| !depends(it)) {

@@ -87,22 +87,29 @@ impl Reader<'_> {
     fn listeners_of(&mut self, value: Value<'_>) -> Vec<String> {
         let mut names: Vec<String> = Vec::new();
         for (text, at) in self.texts(value) {
-            let name =
-                if text.contains(':') { self.inline_listener(&text, at) } else { Some(text) };
-            let Some(name) = name else { continue };
-            if names.contains(&name) {
-                let says = format!("the listener {} twice", quoted(&name));
-                self.mistakes.push(Mistake::at(at, says).hint("want it once"));
-                continue;
+            let found = match text.contains(':') {
+                true => self.inline_listeners(&text, at),
+                false => vec![text],
+            };
+            for name in found {
+                if names.contains(&name) {
+                    let says = format!("the listener {} twice", quoted(&name));
+                    self.mistakes.push(Mistake::at(at, says).hint("want it once"));
+                    continue;
+                }
+                self.uses.push((Subject::Listener(name.clone()), at));
+                names.push(name);
             }
-            self.uses.push((Subject::Listener(name.clone()), at));
-            names.push(name);
         }
         names
     }
 
-    fn inline_listener(&mut self, text: &str, at: Spot) -> Option<String> {
-        let listen = self.good(Listen::parse(text), at)?;
+    fn inline_listeners(&mut self, text: &str, at: Spot) -> Vec<String> {
+        let all = self.good(Listen::parse_all(text), at).unwrap_or_default();
+        all.into_iter().map(|listen| self.inline_listener(listen, at)).collect()
+    }
+
+    fn inline_listener(&mut self, listen: Listen, at: Spot) -> String {
         let name = listen.name();
         if !self.desired.listeners.iter().any(|it| it.name == name) {
             let subject = Subject::Listener(name.clone());
@@ -112,7 +119,7 @@ impl Reader<'_> {
             let name = name.clone();
             self.desired.listeners.push(ListenerSpec { name, listen, settings });
         }
-        Some(name)
+        name
     }
 
     fn matches(&mut self, value: Value<'_>) -> Vec<Match> {

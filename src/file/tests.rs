@@ -2,6 +2,7 @@
 
 mod admin;
 mod printed;
+mod ranges;
 
 use super::*;
 use crate::config::{Check, Protocol};

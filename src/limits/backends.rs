@@ -21,6 +21,9 @@ pub const SLOW_START_STEPS: u32 = 20;
 /// Backends at most; tests and the cost of a pick are measured up to here.
 pub const BACKENDS_MAX: usize = 10_000;
 
+/// Ports of a range that is one word: more are a slip of the finger. A listener costs a descriptor.
+pub const PORT_RANGE_MAX: usize = 1024;
+
 /// Routes at most: as many as backends, and a pool's number is kept in 16 bits.
 pub const ROUTES_MAX: usize = 10_000;
 

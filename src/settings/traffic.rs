@@ -16,14 +16,15 @@ pub(super) static TRAFFIC: &[Setting] = &[
                it is, to the backends of the --route for the server name that the client asks \
                for; udp: datagrams, each client's flow of them is balanced. ADDR is IPv4, or \
                IPv6 in brackets; * is every IPv4 address, [::] every address, localhost is \
-               127.0.0.1. With port 0 the system chooses one, and the log says which. PATH is that \
+               127.0.0.1. With port 0 the system chooses one, and the log says which; \
+               8000-8009 is a listener for each port. PATH is that \
                of a UNIX socket, or @NAME for one without a file (Linux).",
         default: |_| "none, one is needed".to_owned(),
         show: |_| None,
         act: Act::Values(
             SettingKey::LISTEN,
             |config, text| {
-                config.listeners.push(Listen::parse(text)?);
+                config.listeners.extend(Listen::parse_all(text)?);
                 Ok(())
             },
             |config| config.listeners.clear(),
@@ -38,7 +39,8 @@ pub(super) static TRAFFIC: &[Setting] = &[
                encrypts it. A HOST that is a name is one backend: all its addresses are tried. \
                dns://NAME:PORT is a backend for each address of the name, srv://NAME one for \
                each of its services (SRV), with their weights and priorities. Names are looked \
-               up again as their TTL says; until one is found its backend is down. unix:PATH or \
+               up again as their TTL says; until one is found its backend is down. HOST:8001-8004 \
+               is a backend for each port, without name=. unix:PATH or \
                unix:@NAME is a UNIX socket. Options: \
                weight=N, its share relative to the others, 0 to 65535, 0 for no new \
                connections (default: 1); \
@@ -57,7 +59,7 @@ pub(super) static TRAFFIC: &[Setting] = &[
         act: Act::Values(
             SettingKey::BACKEND,
             |config, text| {
-                config.backends.push(BackendSpec::parse(text)?);
+                config.backends.extend(BackendSpec::parse_all(text)?);
                 Ok(())
             },
             |config| config.backends.clear(),

@@ -310,6 +310,39 @@ fn several_listeners_lead_to_the_same_backends() {
 }
 
 #[test]
+fn a_range_of_ports_is_a_listener_and_a_backend_for_each() {
+    // Three ports in a row that nobody has; the last is the backend's.
+    let free = std::iter::repeat_with(crate::common::free_port).take(1000).find(|first| {
+        let next = |by| SocketAddr::new(first.ip(), first.port() + by);
+        (1..4).all(|by| TcpListener::bind(next(by)).is_ok())
+    });
+    let first = free.expect("ports in a row").port();
+    let at = |by: u16| SocketAddr::from((Ipv4Addr::LOCALHOST, first + by));
+    let named = |name: &'static [u8]| {
+        move |mut stream: TcpStream| {
+            let _ = std::io::Write::write_all(&mut stream, name);
+        }
+    };
+    let _third = Backend::start_at(at(2), named(b"third"));
+    let _fourth = Backend::start_at(at(3), named(b"fourth"));
+    let listen = format!("127.0.0.1:{first}-{}", first + 1);
+    let datagrams = format!("udp://127.0.0.1:{first}-{}", first + 1);
+    let backends = format!("127.0.0.1:{}-{},weight=2", first + 2, first + 3);
+    let args = ["-l", &listen, "-l", &datagrams, "-b", &backends, "--check", "none"];
+    let balancer = Balancer::start(&[&args[..], &["--balance", "round-robin"]].concat());
+    let names = ["tcp", "udp"].map(|it| format!("{it}://{}, {it}://{}", at(0), at(1)));
+    balancer.wait_for_log(&format!("listening on {}", names.join(", ")));
+    let mut said = Vec::new();
+    for listener in [at(0), at(1)] {
+        let End::Finished(bytes) = read_to_end(&connect(listener)) else { panic!("cut short") };
+        said.push(String::from_utf8(bytes).expect("text"));
+    }
+    said.sort();
+    assert_eq!(said, ["fourth", "third"]);
+    balancer.stop();
+}
+
+#[test]
 fn the_ipv6_wildcard_takes_ipv4_too() {
     if !has_ipv6() {
         return;

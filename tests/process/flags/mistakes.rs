@@ -1,6 +1,6 @@
 //! Several mistakes at once, and what was probably meant.
 
-use super::{BACKEND, complaints, expect};
+use super::{BACKEND, LISTEN, complaints, expect};
 
 /// What follows from a mistake is not told beside it.
 #[test]
@@ -99,4 +99,28 @@ fn near_misses_are_answered_with_what_was_meant() {
         let args: Vec<String> = args.split(' ').map(str::to_owned).collect();
         assert!(pointsman::flags::parse(&args).is_ok(), "{args:?}");
     }
+}
+
+#[test]
+fn wrong_ranges_of_ports() {
+    let rows = [
+        ("-l 127.0.0.1:9-1", "--listen: found '9-1' in '127.0.0.1:9-1', want the lower port"),
+        ("-l *:1-9999", "--listen: found 9999 ports in '*:1-9999', want at most 1024"),
+        ("-l *:80-82 -l *:81", "--listen: found '0.0.0.0:81' twice, want each address"),
+    ];
+    expect(&rows, BACKEND);
+    let rows = [
+        (
+            "-b db:1-",
+            "--backend: found '1-' in 'db:1-', want two ports from 1 to 65535 such as",
+        ),
+        (
+            "-b db:1-2,name=x",
+            "--backend: found 'name=x' in 'db:1-2,name=x', want no name for a",
+        ),
+        ("-b db:1-3 -b db:2", "--backend: found the name 'db:2' twice"),
+    ];
+    expect(&rows, LISTEN);
+    let rows = [("--route *=db:3-1", "--route: found '3-1' in 'db:3-1', want the lower port")];
+    expect(&rows, &["-l", "http://127.0.0.1:0"]);
 }
