@@ -329,6 +329,12 @@ impl Health {
         let mut socket = match opened {
             Ok(socket) => socket,
             Err(Fault::Exhausted) => return self.skip(id, "out of descriptors", cx),
+            Err(fault @ Fault::NoPort) => {
+                return match self.next(id, course, fault, cx) {
+                    Some(on) => self.ask(id, on, cx),
+                    None => self.skip(id, "no local port is left", cx),
+                };
+            }
             Err(fault) => {
                 return match self.next(id, course, fault, cx) {
                     Some(on) => self.ask(id, on, cx),

@@ -21,6 +21,9 @@ pub mod wire;
 
 use std::fmt;
 use std::io::{self, IoSlice};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, UdpSocket};
+
+use crate::config::Address;
 
 pub use buffer::{Buffer, BufferPool};
 pub use datagram::{
@@ -85,9 +88,11 @@ pub enum Fault {
     Closed,
     /// No answer in time.
     TimedOut,
-    /// No way to get there, or no address or port of ours to go there from: that is so for this
-    /// peer, and another one may well be reached.
+    /// No way to get there, or no address of ours to go there from: that is so for this peer, and
+    /// another one may well be reached.
     Unreachable,
+    /// All local ports towards it are taken: not the peer's fault, and another one may be reached.
+    NoPort,
     /// We gave it up ourselves: its backend is down.
     GivenUp,
     /// It ended before what it had promised.
@@ -179,6 +184,15 @@ pub trait Socket {
 }
 
 impl Fault {
+    /// Sort an error of beginning to connect to an address. Where all local ports towards it are
+    /// taken, that says nothing of who is there.
+    pub fn of_connect(error: &io::Error, to: &Address) -> Fault {
+        match (error.kind(), to.socket_address()) {
+            (io::ErrorKind::AddrNotAvailable, Some(to)) if has_source(to) => Fault::NoPort,
+            _ => Fault::of(error),
+        }
+    }
+
     /// Sort an error of the operating system.
     pub fn of(error: &io::Error) -> Fault {
         use io::ErrorKind as Kind;
@@ -202,6 +216,13 @@ impl Fault {
     }
 }
 
+/// Whether this machine has an address to send from to that one: of IPv4 it has, where there is a
+/// way at all. To connect a datagram socket asks just that, and sends nothing.
+fn has_source(to: SocketAddr) -> bool {
+    let any = IpAddr::from(Ipv6Addr::UNSPECIFIED);
+    to.is_ipv4() || UdpSocket::bind((any, 0)).and_then(|socket| socket.connect(to)).is_ok()
+}
+
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -214,6 +235,7 @@ impl fmt::Display for Fault {
             Fault::CutShort => f.write_str("ended too early"),
             Fault::Tls(trouble) => write!(f, "TLS: {trouble}"),
             Fault::Exhausted => f.write_str("out of descriptors or memory"),
+            Fault::NoPort => f.write_str("no local port is left towards it"),
             Fault::Other(kind) => write!(f, "{kind}"),
         }
     }
@@ -231,6 +253,13 @@ mod tests {
         for errno in [Errno::ADDRNOTAVAIL, Errno::HOSTUNREACH, Errno::NETUNREACH] {
             assert_eq!(of(errno), Fault::Unreachable, "{errno}");
         }
+        let address = |text: &str| Address::Ip(text.parse().unwrap());
+        let taken = Errno::ADDRNOTAVAIL.into();
+        assert_eq!(Fault::of_connect(&taken, &address("127.0.0.1:1")), Fault::NoPort);
+        // Nobody has a source for the addresses of documentation (RFC 3849) on a machine without
+        // a way there.
+        let other = Fault::of_connect(&taken, &address("[2001:db8::1]:1"));
+        assert!(matches!(other, Fault::Unreachable | Fault::NoPort));
         for errno in [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM] {
             assert_eq!(of(errno), Fault::Exhausted, "{errno}");
         }

@@ -167,6 +167,7 @@ impl Course {
             | Fault::Reset
             | Fault::TimedOut
             | Fault::Unreachable
+            | Fault::NoPort
             | Fault::Other(_) => true,
             Fault::Closed
             | Fault::GivenUp

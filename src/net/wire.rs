@@ -112,7 +112,8 @@ impl Wire {
     /// A socket that is being connected to `address`. A write is worth a try at once: on fast
     /// networks the connection is there before this returns, and if not the write would block.
     pub fn connect(address: &Address) -> Result<Wire, Fault> {
-        let socket = unix::connect(address).map_err(|error| Fault::of(&error))?;
+        let socket =
+            unix::connect(address).map_err(|error| Fault::of_connect(&error, address))?;
         let readiness = Readiness { can_write: true, ..Readiness::default() };
         Ok(Wire::new(socket, readiness, Nodelay::Unneeded))
     }

@@ -288,6 +288,7 @@ fn turn(
 /// A refusal after failed attempts is really their failure.
 fn refused(client: &Client, refusal: NoBackend) -> Reason {
     match client.connect_fault() {
+        Some(Fault::NoPort) => Reason::Exhausted,
         Some(fault) if !client.tried().is_empty() => Reason::ConnectFailed(fault),
         _ => Reason::Refused(refusal),
     }
@@ -420,7 +421,8 @@ fn blame(client: &mut Client, broken: &Broken, cx: &mut Context) {
     let lived = started_at.elapsed();
     let proven = CONNECT_PROVEN.min(cx.backends.settings(client.home.pool).connect_timeout);
     let was_taken = stage == Stage::Connected && lived > proven;
-    let ours = matches!(fault, Fault::Exhausted | Fault::GivenUp);
+    let ours = matches!(fault, Fault::Exhausted | Fault::NoPort | Fault::GivenUp);
+    cx.stats.exhausted += u64::from(fault == Fault::NoPort);
     if !ours {
         let failure = match stage {
             Stage::Connected => Failure::Broken,

@@ -7,6 +7,7 @@ mod common;
 mod active;
 mod lab;
 mod load;
+mod ports;
 mod standby;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

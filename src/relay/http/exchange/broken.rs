@@ -69,7 +69,7 @@ impl Exchange {
         } else if let Err(reason) = connect::give_up(client, fault, took, cx) {
             retry = Retry::Failed(reason);
         }
-        let ours = matches!(fault, Fault::GivenUp | Fault::Exhausted);
+        let ours = matches!(fault, Fault::GivenUp | Fault::Exhausted | Fault::NoPort);
         if took == Took::Some
             && !ours
             && let Some(backend) = backend
