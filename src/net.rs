@@ -18,6 +18,7 @@ pub mod stream;
 pub mod tls;
 mod unix;
 pub mod wire;
+pub mod zone;
 
 use std::fmt;
 use std::io::{self, IoSlice};

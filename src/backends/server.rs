@@ -243,9 +243,9 @@ impl Server {
     /// our end, if that is on a network, or else we know it not.
     pub fn own_header(&self, from: Option<SocketAddr>, to: &Address) -> Option<Box<[u8]>> {
         let header = match self.proxy? {
-            SendProxy::V1 => match to {
-                Address::Ip(to) => write::v1(from.unwrap_or(*to), *to),
-                Address::Unix(_) => write::V1_UNKNOWN.to_vec(),
+            SendProxy::V1 => match to.socket_address() {
+                Some(to) => write::v1(from.unwrap_or(to), to),
+                None => write::V1_UNKNOWN.to_vec(),
             },
             SendProxy::V2(tlvs) => write::v2_local(tlvs.has(ProxyTlv::Crc32c)),
         };

@@ -1,10 +1,11 @@
 //! Where a socket is: at an address and a port, or at the name of a UNIX socket.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 use std::path::Path;
 use std::sync::Arc;
 
+use super::LinkAddress;
 use super::complaint::Wrong;
 use super::text::quoted;
 use crate::limits::UNIX_PATH_BYTES_MAX;
@@ -14,6 +15,8 @@ use crate::limits::UNIX_PATH_BYTES_MAX;
 pub enum Address {
     /// An address of IPv4 or IPv6 and a port.
     Ip(SocketAddr),
+    /// One of IPv6 on one link, and a port.
+    Link(LinkAddress),
     /// A UNIX socket of this machine.
     Unix(UnixName),
 }
@@ -38,6 +41,7 @@ impl Address {
     pub fn socket_address(&self) -> Option<SocketAddr> {
         match self {
             Address::Ip(address) => Some(*address),
+            Address::Link(address) => Some(address.socket_address().into()),
             Address::Unix(_) => None,
         }
     }
@@ -50,22 +54,53 @@ impl Address {
     /// The same at another port; a UNIX socket has none, and stays as it is.
     pub fn with_port(&self, port: u16) -> Address {
         match self {
-            Address::Ip(address) => SocketAddr::new(address.ip(), port).into(),
+            Address::Ip(address) => {
+                let mut address = *address;
+                address.set_port(port);
+                address.into()
+            }
+            Address::Link(address) => address.clone().with_port(port).into(),
             Address::Unix(_) => self.clone(),
         }
     }
 
     /// What a request says of its host that was sent there without one. A UNIX socket has no name
-    /// of a host; the machine is this one.
+    /// of a host; the machine is this one. A zone means something on this machine alone.
     pub fn as_host(&self) -> String {
-        self.socket_address().map_or_else(|| "localhost".to_owned(), |it| it.to_string())
+        let bare = self.socket_address().map(|it| SocketAddr::new(it.ip(), it.port()));
+        bare.map_or_else(|| "localhost".to_owned(), |it| it.to_string())
     }
 
-    /// As the kernel sees it: `[::ffff:127.0.0.1]` is 127.0.0.1.
+    /// As the kernel sees it: `[::ffff:127.0.0.1]` is 127.0.0.1, and an interface is a number once
+    /// that is known.
     pub fn canonical(&self) -> Address {
-        match self {
-            Address::Ip(it) => SocketAddr::new(it.ip().to_canonical(), it.port()).into(),
-            Address::Unix(_) => self.clone(),
+        let address = match self {
+            Address::Ip(address) => *address,
+            Address::Link(address) if address.is_known() => address.socket_address().into(),
+            Address::Link(_) | Address::Unix(_) => return self.clone(),
+        };
+        match (address, address.ip().to_canonical()) {
+            (SocketAddr::V6(it), IpAddr::V6(ip)) => {
+                Address::Ip(SocketAddrV6::new(ip, it.port(), 0, it.scope_id()).into())
+            }
+            (_, ip) => Address::Ip(SocketAddr::new(ip, address.port())),
+        }
+    }
+
+    /// Whether both are of one link each, and not of the same, as far as that is known: a number
+    /// and a name may be the same interface.
+    pub fn is_on_another_link(&self, other: &Address) -> bool {
+        match (self, other) {
+            (Address::Link(one), Address::Link(other)) => one.is_on_another_link(other),
+            _ => false,
+        }
+    }
+
+    /// A host as it is written, if that is an address, and a port.
+    pub(super) fn of_host(host: &str, port: u16) -> Option<Address> {
+        match host.split_once('%') {
+            Some((ip, zone)) => Some(LinkAddress::new(ip.parse().ok()?, port, zone).into()),
+            None => Some(SocketAddr::new(host.parse().ok()?, port).into()),
         }
     }
 }
@@ -80,6 +115,7 @@ impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Address::Ip(address) => address.fmt(f),
+            Address::Link(address) => address.fmt(f),
             Address::Unix(name) => name.fmt(f),
         }
     }
@@ -189,6 +225,16 @@ mod tests {
         let at = |text: &str| Address::from(text.parse::<SocketAddr>().expect("an address"));
         assert_eq!(at("[::1]:80").with_port(81), at("[::1]:81"));
         assert_eq!(at("[::ffff:127.0.0.1]:80").canonical(), at("127.0.0.1:80"));
+        assert_eq!(at("[fe80::1%3]:80").with_port(81), at("[fe80::1%3]:81"));
+        assert_ne!(at("[fe80::1%3]:80").canonical(), at("[fe80::1%4]:80").canonical());
+        let link = Address::of_host("fe80::1%eth0", 80).expect("an address");
+        assert_eq!(link.to_string(), "[fe80::1%eth0]:80");
+        assert_eq!(link.with_port(81).to_string(), "[fe80::1%eth0]:81");
+        assert_eq!(link.as_host(), "[fe80::1]:80");
+        assert_ne!(link, at("[fe80::1]:80"));
+        let Address::Link(it) = link.clone() else { panic!("{link:?}") };
+        assert_eq!(link.canonical(), link, "it is not known which interface that is");
+        assert_eq!(Address::from(it.on(3)).canonical(), at("[fe80::1%3]:80"));
         let socket = Address::Unix(unix("unix:/run/a").expect("a path"));
         assert_eq!(socket.with_port(81), socket);
         assert_eq!((socket.ip(), socket.port()), (None, None));

@@ -11,7 +11,7 @@ use super::key::SettingKey;
 use super::listen::Listen;
 use super::text::quoted;
 use super::tls::{CertificatePair, ListenerTls};
-use super::{Protocol, closest};
+use super::{Address, Protocol, closest};
 use crate::limits::{HISTORY_BYTES_DEFAULT, UNIX_PATH_BYTES_MAX};
 
 const WANT: &str = "unix:PATH, http://ADDR:PORT or https://ADDR:PORT such as \
@@ -151,6 +151,9 @@ impl AdminListen {
             let Some(address) = listen.address.socket_address() else {
                 return Err(Wrong::found(text, format!("{WANT}: no scheme in front of unix:")));
             };
+            if let Address::Link(_) = listen.address {
+                return Err(Wrong::found(text, "an address that is not of one link"));
+            }
             return Ok(match listen.protocol {
                 Protocol::Https => AdminListen::Https(address),
                 _ => AdminListen::Http(address),

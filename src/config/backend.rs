@@ -131,7 +131,7 @@ impl BackendSpec {
     pub fn named(address: &str, name: &str) -> Result<BackendSpec, Wrong> {
         BackendSpec::bare(address)?;
         if name.contains(',') {
-            let want = "1 to 64 letters, digits or . _ - : [ ]";
+            let want = "1 to 64 letters, digits or . _ - : [ ] %";
             return Err(Wrong::saying(format!("the name {}", quoted(name)), want));
         }
         BackendSpec::parse(&format!("{address},name={name}"))
@@ -291,11 +291,11 @@ fn number_option(
 
 fn name_option(option: &str, value: Option<&str>, text: &str) -> Result<String, Wrong> {
     let name = value.unwrap_or_default();
-    let allowed = |c: char| c.is_ascii_alphanumeric() || "._-:[]".contains(c);
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "._-:[]%".contains(c);
     let length = name.chars().count();
     if length == 0 || length > limits::BACKEND_NAME_CHARS_MAX || !name.chars().all(allowed) {
         let want = format!(
-            "name=NAME, NAME being 1 to {} letters, digits or . _ - : [ ]",
+            "name=NAME, NAME being 1 to {} letters, digits or . _ - : [ ] %",
             limits::BACKEND_NAME_CHARS_MAX
         );
         return Err(Wrong::found_in(option, text, want));
@@ -407,7 +407,10 @@ mod tests {
         for (text, host) in table {
             assert_eq!(backend(text).at.host(), Some(host));
             assert_eq!(backend(text).name, text);
+            assert_eq!(BackendSpec::named(text, text), Ok(backend(text)));
         }
+        // No certificate has a zone.
+        assert_eq!(backend("tls://[fe80::1%eth0]:80").tls.as_deref(), Some("fe80::1"));
         let bad = [
             "",
             "80",

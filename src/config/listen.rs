@@ -9,7 +9,10 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::complaint::Wrong;
-use super::host::{Schemes, address_of_many, did_you_mean, protocol_and_rest, usual_port};
+use super::host::{
+    Schemes, address_of_many, did_you_mean, is_ipv6, protocol_and_rest, usual_port,
+};
+use super::link::zone_wanted;
 use super::value::digits;
 use super::{Address, UnixName};
 
@@ -133,8 +136,7 @@ impl Listen {
                 address: Address::Unix(UnixName::parse_in(name, text)?),
             });
         }
-        let address = ip_address(text, rest, protocol)?;
-        Ok(Listen { protocol, address: address.into() })
+        Ok(Listen { protocol, address: address(text, rest, protocol)? })
     }
 
     /// One of TCP or UDP at this address.
@@ -143,7 +145,7 @@ impl Listen {
     }
 }
 
-fn ip_address(text: &str, rest: &str, protocol: Protocol) -> Result<SocketAddr, Wrong> {
+fn address(text: &str, rest: &str, protocol: Protocol) -> Result<Address, Wrong> {
     let wrong = || {
         let scheme = &text[..text.len() - rest.len()];
         Wrong::found(text, format!("{LISTEN_WANT}{}", hint(scheme, rest, protocol)))
@@ -152,16 +154,29 @@ fn ip_address(text: &str, rest: &str, protocol: Protocol) -> Result<SocketAddr, 
     let port = u16::try_from(digits(port).ok_or_else(wrong)?)
         .map_err(|_| Wrong::found(text, "a port from 0 to 65535"))?;
     let address = match host {
-        "" | "*" => SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)),
-        "localhost" => SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
-        _ => rest.parse().map_err(|_| listen_host_wrong(text, host))?,
+        "" | "*" => SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)).into(),
+        "localhost" => SocketAddr::from((Ipv4Addr::LOCALHOST, port)).into(),
+        _ => written(host, port).ok_or_else(|| listen_host_wrong(text, host))?,
     };
     // Nobody connects to one, and no group is joined for datagrams.
-    if let Some(what) = address_of_many(address.ip()) {
-        let want = format!("an address of this machine: {} is {what}", address.ip());
+    let many = address.ip().and_then(|ip| Some((ip, address_of_many(ip)?)));
+    if let Some((ip, what)) = many {
+        let want = format!("an address of this machine: {ip} is {what}");
         return Err(Wrong::found(text, want));
     }
-    Ok(address)
+    match zone_wanted(host.trim_start_matches('[').trim_end_matches(']')) {
+        Some(want) => Err(Wrong::found(text, want)),
+        None => Ok(address),
+    }
+}
+
+/// IPv4, or IPv6 in brackets, with a zone or without.
+fn written(host: &str, port: u16) -> Option<Address> {
+    let inner = match host.strip_prefix('[') {
+        Some(rest) => rest.strip_suffix(']').filter(|inner| is_ipv6(inner))?,
+        None => host.parse::<Ipv4Addr>().is_ok().then_some(host)?,
+    };
+    Address::of_host(inner, port)
 }
 
 /// A port alone or an address alone are what people write first.
@@ -191,7 +206,7 @@ pub fn check_listeners(listeners: &[Listen]) -> Result<(), Wrong> {
         }
     }
     for listen in with_port() {
-        let Address::Ip(address) = listen.address.canonical() else { continue };
+        let Some(address) = listen.address.canonical().socket_address() else { continue };
         let all: IpAddr = match address.ip() {
             address if address.is_unspecified() => continue,
             IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
@@ -233,6 +248,7 @@ mod tests {
             ("[::]:5432", "[::]:5432"),
             ("tcp://[::1]:5432", "[::1]:5432"),
             ("[fe80::1%2]:80", "[fe80::1%2]:80"),
+            ("[fe80::1%br-lan.4]:80", "[fe80::1%br-lan.4]:80"),
             ("*:80", "0.0.0.0:80"),
             (":80", "0.0.0.0:80"),
             ("tcp://:80", "0.0.0.0:80"),
@@ -258,6 +274,11 @@ mod tests {
             ("127.0.0.1", LISTEN_WANT),
             ("127.0.0.1:", LISTEN_WANT),
             ("127.0.0.1:http", LISTEN_WANT),
+            ("[fe80::1]:80", "the interface of a link-local address with it, such as"),
+            ("[fe80::1%]:80", LISTEN_WANT),
+            ("[fe80::1%a b]:80", LISTEN_WANT),
+            ("[::1%lo]:80", "[::1] without a zone: only link-local addresses (fe80::/10)"),
+            ("[ff02::1%eth0]:80", "ff02::1 is the address of a multicast group"),
             ("127.0.0.1:+80", LISTEN_WANT),
             ("127.0.0.1:80/", LISTEN_WANT),
             ("127.0.0.1:65536", "a port from 0 to 65535"),

@@ -20,7 +20,7 @@ pub struct OwnListeners<'a> {
     /// What probes ask.
     pub check: &'a Check,
     /// Whether an address is one of this machine, so that a listener for all addresses has it.
-    pub is_of_this_machine: fn(IpAddr) -> bool,
+    pub is_of_this_machine: fn(SocketAddr) -> bool,
 }
 
 /// Those of which the command line says all.
@@ -30,7 +30,7 @@ pub fn check_own_listeners(config: &Config, complaints: &mut Complaints) {
             feeding,
             listeners: &config.listeners,
             check: &config.pool.check.kind,
-            is_of_this_machine: |address| address.is_loopback(),
+            is_of_this_machine: |address| address.ip().is_loopback(),
         };
         let complaint = |spec: &BackendSpec| own.complaint(key, spec, &spec.at.known()?);
         specs.iter().filter_map(complaint).collect::<Vec<Complaint>>()
@@ -82,9 +82,11 @@ impl OwnListeners<'_> {
 
     /// Whether what is sent to the address comes in at the listener.
     pub(super) fn leads_to(&self, address: &Address, listen: &Listen) -> bool {
-        match (&listen.address, address) {
-            (Address::Ip(at), Address::Ip(to)) => self.reaches(*to, *at, listen),
-            (at, to) => at == to,
+        match (listen.address.socket_address(), address.canonical().socket_address()) {
+            (Some(at), Some(to)) => {
+                !listen.address.is_on_another_link(address) && self.reaches(to, at, listen)
+            }
+            _ => listen.address == *address,
         }
     }
 
@@ -98,8 +100,7 @@ impl OwnListeners<'_> {
             let mut like_it = self.listeners.iter().filter(|it| is_udp(it) == is_udp(listen));
             like_it.any(|it| it.address.port() == Some(port) && it.address.is_ipv4())
         };
-        let to = to.ip().to_canonical();
-        match (at.ip().to_canonical(), to) {
+        match (at.ip().to_canonical(), to.ip()) {
             (at, to) if at == to => true,
             (at, _) if !at.is_unspecified() => false,
             (IpAddr::V4(_), IpAddr::V6(_)) => false,
@@ -125,12 +126,12 @@ mod tests {
             feeding: listeners,
             listeners,
             check,
-            is_of_this_machine: |address| address.is_loopback(),
+            is_of_this_machine: |address| address.ip().is_loopback(),
         }
     }
 
     fn at(text: &str) -> Address {
-        text.parse::<SocketAddr>().expect("an address").into()
+        Listen::parse(text).expect("an address").address
     }
 
     #[test]
@@ -138,6 +139,9 @@ mod tests {
         let table = [
             ("127.0.0.1:80", "127.0.0.1:80", true),
             ("127.0.0.1:80", "127.0.0.1:81", false),
+            ("[fe80::1%eth0]:80", "[fe80::1%eth0]:80", true),
+            ("[fe80::1%eth0]:80", "[fe80::1%eth1]:80", false),
+            ("[fe80::1%eth0]:80", "[fe80::2%eth0]:80", false),
             ("127.0.0.1:80", "0.0.0.0:80", true),
             ("127.7.7.7:80", "0.0.0.0:80", true),
             ("127.0.0.2:80", "127.0.0.1:80", false),

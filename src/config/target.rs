@@ -2,12 +2,13 @@
 //! many, as `dns://HOST:PORT` or `srv://NAME`.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr};
 
 use super::complaint::Wrong;
 use super::host::{
     address_of_many, did_you_mean, host_text, is_host, is_ipv6, literal, usual_port,
 };
+use super::link::zone_wanted;
 use super::value::digits;
 use super::{Address, NameSet, Protocol, SetKind, UnixName};
 
@@ -69,7 +70,7 @@ impl Target {
     /// Where it is, if no name has to be looked up for that.
     pub fn known(&self) -> Option<Address> {
         match self {
-            Target::Host { host, port } => Some(SocketAddr::new(literal(host)?, *port).into()),
+            Target::Host { host, port } => Address::of_host(host, *port),
             Target::Unix(name) => Some(Address::Unix(name.clone())),
             Target::Set(_) => None,
         }
@@ -83,7 +84,7 @@ impl Target {
     /// The name that its certificate is for, if nothing else is said.
     pub fn name_for_tls(&self) -> Option<&str> {
         match self {
-            Target::Host { host, .. } => Some(host),
+            Target::Host { host, .. } => host.split('%').next(),
             Target::Unix(_) => None,
             Target::Set(set) => Some(set.bare_host()),
         }
@@ -130,6 +131,9 @@ fn hint(address: &str, text: &str, protocol: Protocol) -> String {
 /// Where everybody listens, nobody in particular can be reached, and no more where many hear.
 fn check_is_somewhere(host: &str, port: u16, text: &str) -> Result<(), Wrong> {
     let Some(address) = literal(host) else { return Ok(()) };
+    if let Some(want) = zone_wanted(host) {
+        return Err(Wrong::found(text, want));
+    }
     let here = match address.to_canonical() {
         IpAddr::V4(address) if address.is_unspecified() => format!("127.0.0.1:{port}"),
         IpAddr::V6(address) if address.is_unspecified() => format!("[::1]:{port}"),

@@ -13,7 +13,7 @@ use crate::config::{
     Address, AdminListen, Complaint, Desired, ListenerSpec, SettingKey, Subject, UnixName,
     quoted,
 };
-use crate::net::{HandedSocket, HandedSockets, Transport};
+use crate::net::{HandedSocket, HandedSockets, Transport, zone};
 
 use super::admin;
 
@@ -186,7 +186,8 @@ fn seekers(desired: &Desired) -> Vec<Seeker> {
             true => Transport::Datagram,
             false => Transport::Stream,
         },
-        address: Some(it.listen.address.clone()),
+        // That of a link is known by the number of its interface.
+        address: Some(zone::resolve(&it.listen.address).unwrap_or(it.listen.address.clone())),
         is_fixed: false,
         key: SettingKey::LISTEN,
         item: it.listen.address.to_string(),

@@ -446,7 +446,7 @@ impl Preparing {
         let about = |it: Complaint| it.about(Subject::Listener(wanted.name.clone()));
         let file = match wanted.listen.address {
             Address::Unix(_) => noted(socket::file_of(wanted).map_err(about), &mut self.errors),
-            Address::Ip(_) => None,
+            Address::Ip(_) | Address::Link(_) => None,
         };
         let before = self.found.diff.listeners.wanted[at].before();
         let before = before.and_then(|at| (ground.address)(at));

@@ -7,7 +7,7 @@ use log::info;
 
 use crate::config::{Address, Complaint, ListenerSpec, SettingKey, UnixName, io_words};
 use crate::net::{
-    DatagramListener, Families, HandedSocket, SocketFile, StreamListener, Transport,
+    DatagramListener, Families, HandedSocket, SocketFile, StreamListener, Transport, zone,
 };
 
 use super::owner;
@@ -24,7 +24,7 @@ impl Socket {
     pub(super) fn address(&self) -> Address {
         match self {
             Socket::Stream(listener) => listener.address().clone(),
-            Socket::Datagram(listener) => listener.address().into(),
+            Socket::Datagram(listener) => listener.address().clone(),
         }
     }
 
@@ -37,8 +37,8 @@ impl Socket {
     ) -> Result<Socket, Complaint> {
         let is_udp = handed.transport() == Transport::Datagram;
         let complain = |is_ours, error: io::Error| match handed.address() {
-            Address::Ip(address) => cannot_listen(*address, is_udp, is_ours, &error),
             Address::Unix(name) => cannot_listen_at(name, &error),
+            address => cannot_listen(address, is_udp, is_ours, &error),
         };
         if is_udp && handed.address().port().is_some_and(|port| holds(port, true)) {
             return Err(complain(true, io::ErrorKind::AddrInUse.into()));
@@ -72,7 +72,21 @@ impl Socket {
                 };
                 bound.map_err(|error| {
                     let is_ours = holds(address.port(), is_udp);
-                    cannot_listen(*address, is_udp, is_ours, &error)
+                    cannot_listen(&wanted.listen.address, is_udp, is_ours, &error)
+                })
+            }
+            Address::Link(link) => {
+                let address = &wanted.listen.address;
+                let link = zone::resolve_link(link).map_err(|error| {
+                    Complaint::of(SettingKey::LISTEN, address.to_string(), error.to_string())
+                })?;
+                let bound = match is_udp {
+                    true => DatagramListener::bind_link(&link).map(Socket::Datagram),
+                    false => StreamListener::bind_link(&link).map(Socket::Stream),
+                };
+                bound.map_err(|error| {
+                    let is_ours = address.port().is_some_and(|port| holds(port, is_udp));
+                    cannot_listen(address, is_udp, is_ours, &error)
                 })
             }
             Address::Unix(name) => {
@@ -125,7 +139,7 @@ fn cannot_listen_at(name: &UnixName, error: &io::Error) -> Complaint {
 }
 
 fn cannot_listen(
-    address: SocketAddr,
+    address: &Address,
     is_udp: bool,
     is_ours: bool,
     error: &io::Error,
@@ -143,8 +157,11 @@ fn cannot_listen(
         io::ErrorKind::PermissionDenied => format!(
             "not allowed to use port {}; ports below 1024 need CAP_NET_BIND_SERVICE, or choose \
              a higher one",
-            address.port()
+            address.port().unwrap_or_default()
         ),
+        io::ErrorKind::AddrNotAvailable if matches!(address, Address::Link(_)) => {
+            "that interface does not have that address; see ip -6 address".to_owned()
+        }
         io::ErrorKind::AddrNotAvailable => {
             "this machine does not have that address; 0.0.0.0 or [::] listens on all it has"
                 .to_owned()

@@ -62,9 +62,9 @@ impl EventLoop {
         plan: ListenerPlan,
         udp: &UdpSettings,
     ) -> io::Result<ListenerId> {
-        let address = listener.address();
+        let address = listener.address().clone();
         let receiving = Receiving { listener, is_queued: false, transmits: Vec::new() };
-        let listener = Listener::new(plan, address.into(), ListenerSocket::Datagram(receiving));
+        let listener = Listener::new(plan, address, ListenerSocket::Datagram(receiving));
         let id = self.cx.listeners.insert(listener);
         let registered = self.udp.add_listener(id, udp, &mut self.cx);
         self.undo_on_error(id, registered)

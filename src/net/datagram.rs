@@ -26,7 +26,7 @@ use mio::net::UdpSocket;
 use mio::{Interest, Registry};
 use socket2::{Domain, Protocol, SockRef, Type};
 
-use crate::config::Address;
+use crate::config::{Address, LinkAddress};
 use crate::event::Owner;
 use crate::limits::{BUSY_BUFFER_BYTES, DATAGRAM_BUFFER_BYTES, PORTS_ASSUMED, SLOT_BYTES};
 
@@ -44,7 +44,7 @@ const _: () = assert!(SLOT_BYTES > u16::MAX as usize);
 #[derive(Debug)]
 pub struct DatagramListener {
     socket: UdpSocket,
-    address: SocketAddr,
+    address: Address,
     /// There may be datagrams to take: set by an event, cleared when there were none left.
     ready: bool,
     /// Somebody else made it, and has it open as well.
@@ -149,8 +149,16 @@ impl DatagramListener {
         system::prepare(&socket, address);
         socket.bind(&address.into())?;
         let socket = UdpSocket::from_std(socket.into());
-        let address = socket.local_addr()?;
+        let address = socket.local_addr()?.into();
         Ok(DatagramListener { socket, address, ready: false, is_shared: false })
+    }
+
+    /// The same at an address of a link whose interface is known.
+    pub fn bind_link(address: &LinkAddress) -> io::Result<DatagramListener> {
+        let mut it = DatagramListener::bind(address.socket_address().into(), Families::Both)?;
+        let port = it.address.port().unwrap_or_default();
+        it.address = address.clone().with_port(port).into();
+        Ok(it)
     }
 
     /// Take datagrams at a socket that was handed over. How much it keeps is as it was made, or
@@ -166,7 +174,7 @@ impl DatagramListener {
         }
         system::prepare(&socket, address);
         let socket = UdpSocket::from_std(socket.into());
-        Ok(DatagramListener { socket, address, ready: false, is_shared: true })
+        Ok(DatagramListener { socket, address: address.into(), ready: false, is_shared: true })
     }
 
     /// Whether somebody else made it, and has it open as well.
@@ -188,8 +196,8 @@ impl DatagramListener {
     }
 
     /// The address it really has.
-    pub fn address(&self) -> SocketAddr {
-        self.address
+    pub fn address(&self) -> &Address {
+        &self.address
     }
 
     /// Ask the poll to tell of datagrams.

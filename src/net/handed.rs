@@ -95,8 +95,8 @@ impl HandedSocket {
         let name = self.name.as_deref().map(|it| format!("{}, ", quoted(it)));
         let what = match (self.transport, &self.address) {
             (_, Address::Unix(_)) => "",
-            (Transport::Stream, Address::Ip(_)) => "tcp at ",
-            (Transport::Datagram, Address::Ip(_)) => "udp at ",
+            (Transport::Stream, _) => "tcp at ",
+            (Transport::Datagram, _) => "udp at ",
         };
         format!("{} ({}{what}{})", self.which, name.unwrap_or_default(), self.address)
     }

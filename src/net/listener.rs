@@ -12,7 +12,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use socket2::{Domain, Protocol, SockRef, Type};
 
-use crate::config::{Address, UnixName};
+use crate::config::{Address, LinkAddress, UnixName};
 use crate::event::Owner;
 use crate::limits::{ACCEPT_TROUBLES_MAX, LISTEN_BACKLOG};
 
@@ -73,6 +73,15 @@ impl StreamListener {
         Ok(StreamListener::new(Listening::Tcp(socket), address))
     }
 
+    /// Listen at an address of a link whose interface is known.
+    pub fn bind_link(address: &LinkAddress) -> io::Result<StreamListener> {
+        let mut it = StreamListener::bind(address.socket_address().into(), Families::Both)?;
+        // It is called as it was written, at the real port.
+        let port = it.address.port().unwrap_or_default();
+        it.address = address.clone().with_port(port).into();
+        Ok(it)
+    }
+
     /// Listen at a UNIX socket, whose file, if it has one, is like this.
     pub fn bind_unix(name: &UnixName, file: &SocketFile) -> io::Result<StreamListener> {
         let socket = match name.path() {
@@ -90,7 +99,7 @@ impl StreamListener {
         let socket = handed.copy()?;
         let address = handed.address().clone();
         let socket = match &address {
-            Address::Ip(_) => {
+            Address::Ip(_) | Address::Link(_) => {
                 let _ = SockRef::from(&socket).set_tcp_nodelay(true);
                 Listening::Tcp(TcpListener::from_std(socket.into()))
             }
@@ -181,7 +190,10 @@ impl StreamListener {
             return Ok(());
         }
         match (&mut self.socket, &self.address) {
-            (Listening::Tcp(socket), Address::Ip(address)) => listen_again(socket, *address),
+            (Listening::Tcp(socket), address) => match address.socket_address() {
+                Some(address) => listen_again(socket, address),
+                None => Ok(()),
+            },
             (Listening::Unix(_, Some(file)), Address::Unix(name)) => match name.path() {
                 Some(path) => file.move_to(path),
                 None => Ok(()),

@@ -51,6 +51,7 @@ pub struct OwnFile {
 pub fn connect(to: &Address) -> io::Result<TcpStream> {
     match to {
         Address::Ip(to) => TcpStream::connect(*to),
+        Address::Link(to) => TcpStream::connect(to.socket_address().into()),
         Address::Unix(name) => match UnixStream::connect_addr(&address(name)?) {
             Ok(socket) => Ok(as_stream(socket)),
             Err(error) => match error.kind() {

@@ -15,8 +15,9 @@ pub(super) static TRAFFIC: &[Setting] = &[
                through TLS, which ends here and needs --cert and --key; sni: TLS is relayed as \
                it is, to the backends of the --route for the server name that the client asks \
                for; udp: datagrams, each client's flow of them is balanced. ADDR is IPv4, or \
-               IPv6 in brackets; * is every IPv4 address, [::] every address, localhost is \
-               127.0.0.1. With port 0 the system chooses one, and the log says which; \
+               IPv6 in brackets, a link-local one with its interface: [fe80::1%eth0]; * is \
+               every IPv4 address, [::] every address, localhost is 127.0.0.1. With port 0 the \
+               system chooses one, and the log says which; \
                8000-8009 is a listener for each port. PATH is that \
                of a UNIX socket, or @NAME for one without a file (Linux).",
         default: |_| "none, one is needed".to_owned(),

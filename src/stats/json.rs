@@ -184,7 +184,7 @@ fn value<T>(it: &mut Object<'_>, field: &Field<T>, of: &T) {
 
 fn url(address: &Address) -> String {
     match address {
-        Address::Ip(address) => format!("http://{address}"),
+        Address::Ip(_) | Address::Link(_) => format!("http://{address}"),
         Address::Unix(name) => name.to_string(),
     }
 }

@@ -18,3 +18,4 @@ mod state;
 mod stop;
 mod supervised;
 mod top;
+mod zones;

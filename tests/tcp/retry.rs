@@ -186,7 +186,7 @@ fn retries_0_means_none() {
 fn a_backend_that_cannot_be_reached_at_all_counts_as_failed() {
     let good = Backend::named("good");
     // An address of some link, and no link with it: the connect itself says so.
-    let nowhere = "[fe80::1]:9".to_string();
+    let nowhere = "[fe80::1%lo]:9".to_string();
     let balancer = front(&[nowhere.clone(), good.flag()], &[]);
     assert_eq!(read_to_end(&balancer.connect()), End::Finished(b"good".to_vec()));
     assert_eq!(balancer.row(&nowhere).failed, 1);

@@ -1,12 +1,14 @@
 //! What would lead from us to ourselves.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, UdpSocket};
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
 
 use log::warn;
 
 use crate::config::{Address, Complaint, Desired, Listen, OwnListeners, SettingKey};
 use crate::limits::BACKEND_ADDRESSES_MAX;
+use crate::net::zone;
 
 use super::{Ground, ServerWanted, subject};
 
@@ -47,7 +49,13 @@ impl Own {
         let said = spec.at.known();
         let is_told = spec.member_of.is_some() || said.is_none() && !ground.servers.is_empty();
         let all = match said {
-            Some(address) => vec![address],
+            Some(address) => {
+                let complain = |error: io::Error| {
+                    Complaint::of(SettingKey::BACKEND, spec.at.to_string(), error.to_string())
+                        .about(subject(wanted))
+                };
+                vec![zone::resolve(&address).map_err(complain)?]
+            }
             None => (ground.known)(&spec.at),
         };
         let mut usable = Vec::new();
@@ -85,6 +93,7 @@ impl Own {
 }
 
 /// Only what is an address of this machine can be bound.
-fn is_of_this_machine(address: IpAddr) -> bool {
-    UdpSocket::bind((address, 0)).is_ok()
+fn is_of_this_machine(mut address: SocketAddr) -> bool {
+    address.set_port(0);
+    UdpSocket::bind(address).is_ok()
 }

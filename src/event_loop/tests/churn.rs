@@ -224,7 +224,7 @@ impl World {
         let (plan, service) = self.plan(Protocol::Udp, colour);
         let listener =
             DatagramListener::bind("127.0.0.1:0".parse().unwrap(), Families::Both).unwrap();
-        let address = listener.address();
+        let address = listener.address().socket_address().unwrap();
         let udp = UdpSettings { timeout: Duration::from_millis(20), ..UdpSettings::DEFAULT };
         let id = self.looping.add_datagram_listener(listener, plan, &udp).unwrap();
         self.services.insert(id, service);

@@ -70,7 +70,13 @@ impl World {
 
     /// A client comes to this listener and is given a flow.
     fn open(&mut self, id: ListenerId) {
-        let address = self.looping.cx.listeners[id].receiving().unwrap().listener.address();
+        let address = self.looping.cx.listeners[id]
+            .receiving()
+            .unwrap()
+            .listener
+            .address()
+            .socket_address()
+            .unwrap();
         let client = UdpSocket::bind("127.0.0.1:0").unwrap();
         client.send_to(b"question", address).unwrap();
         self.clients.push(client);

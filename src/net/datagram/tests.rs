@@ -40,7 +40,7 @@ fn datagrams_of_every_length_arrive_whole_and_go_back() {
     let mut post = Sender::new();
     for length in [0, 1, 64, 1472, 1473, 9000, 65_507] {
         let text = vec![b'x'; length];
-        client.send_to(&text, listener.address()).unwrap();
+        client.send_to(&text, listener.address().socket_address().unwrap()).unwrap();
         let metas = take(&mut batch, &listener, 1);
         let meta = metas[0];
         assert_eq!(meta.from, Some(client.local_addr().unwrap()));
@@ -67,7 +67,7 @@ fn equal_ones_for_the_same_receiver_go_out_as_one() {
     let mut all = Vec::new();
     for (number, (to, length)) in lengths.into_iter().enumerate() {
         let text = vec![number as u8; length];
-        clients[to].send_to(&text, listener.address()).unwrap();
+        clients[to].send_to(&text, listener.address().socket_address().unwrap()).unwrap();
         all.extend(take(&mut batch, &listener, 1));
         let piece = all[number].piece;
         let to = Some(clients[to].local_addr().unwrap());
@@ -91,7 +91,7 @@ fn a_piece_of_many_is_cut_where_it_was_put_together() {
     let mut batch = Batch::new();
     let mut post = Sender::new();
     let text: Vec<u8> = (0..60_000_u32).map(|number| (number / 7) as u8).collect();
-    client.send_to(&text, listener.address()).unwrap();
+    client.send_to(&text, listener.address().socket_address().unwrap()).unwrap();
     let whole = take(&mut batch, &listener, 1)[0].piece;
     let socket = DatagramSocket::connect(&backend.local_addr().unwrap().into()).unwrap();
     for size in [1, 700, 1452, 1453, 20_000] {
@@ -120,7 +120,7 @@ fn a_wildcard_listener_answers_from_where_it_was_asked() {
     ] {
         let listener = listener(bind);
         let client = client(from);
-        let asked = SocketAddr::new(asked.parse().unwrap(), listener.address().port());
+        let asked = SocketAddr::new(asked.parse().unwrap(), listener.address().port().unwrap());
         // Connected: an answer from another address is not heard.
         client.connect(asked).unwrap();
         let mut batch = Batch::new();
@@ -152,7 +152,7 @@ fn who_is_not_there_is_said_once() {
     assert_eq!(batch.hear(&socket, 8, &mut list), RecvOutcome::All(0));
     socket.send(b"anybody").unwrap();
     let listener = listener("127.0.0.1:0");
-    client("127.0.0.1:0").send_to(b"x", listener.address()).unwrap();
+    client("127.0.0.1:0").send_to(b"x", listener.address().socket_address().unwrap()).unwrap();
     let piece = take(&mut batch, &listener, 1)[0].piece;
     let transmits = [Transmit { piece, to: None, from: None }];
     let outcome = post.pass_on(&socket, &transmits, batch.memory());
