@@ -6,6 +6,7 @@ mod common;
 
 mod guard;
 mod http;
+mod names;
 mod shipped;
 mod tcp;
 mod udp;
