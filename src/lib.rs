@@ -146,6 +146,7 @@ pub mod settings;
 pub mod startup;
 pub mod stats;
 pub mod status;
+pub mod takeover;
 pub mod terminal;
 pub mod top;
 pub mod wanted;

@@ -12,6 +12,7 @@
 use crate::config::{Desired, counted};
 use crate::limits::{NOTICE_RETRY, STOP_EXTENDED, STOP_TOLD};
 use crate::service_manager::{Notice, ServiceManager, now_us};
+use crate::takeover::Manager;
 
 use super::{EventLoop, RunState};
 
@@ -38,6 +39,20 @@ impl EventLoop {
         if self.supervision.manager.is_behind() {
             self.cx.timers.arm(self.chores.notice, self.cx.now + NOTICE_RETRY);
         }
+    }
+
+    /// The process of this number serves from now on, and tells the rest.
+    pub(super) fn tell_handed_over(&mut self, pid: i32) {
+        self.supervision.manager.hand_over(pid);
+        self.supervision.is_alive_due = false;
+        self.try_again_later();
+    }
+
+    /// Where the manager hears, for another process.
+    pub(super) fn manager_for_another(&self) -> Option<Manager> {
+        let manager = &self.supervision.manager;
+        let beat = manager.beat().map(|it| u64::try_from(it.as_micros()).unwrap_or(u64::MAX));
+        manager.place().map(|place| Manager { place: place.to_owned(), beat })
     }
 
     /// All listeners take clients.

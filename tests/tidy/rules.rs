@@ -32,6 +32,7 @@ pub const FLOORS: &[&[&str]] = &[
         "privileges",
         "proxy_header",
         "service_manager",
+        "takeover",
     ],
     &["access_log", "stats", "backends"],
     &["services", "picks"],
