@@ -35,7 +35,7 @@ pub use handed::{HandedSocket, HandedSockets, Predecessor, Transport};
 pub use inlet::Inlet;
 pub use listener::{Accepted, StreamListener};
 pub use local::{
-    LocalAccepted, LocalListener, LocalPeer, LocalStream, receive_with, send_with,
+    LocalAccepted, LocalListener, LocalPeer, LocalStream, copy_of, receive_with, send_with,
 };
 pub use peer::{LOCAL_PEER, Peer};
 pub use pipe::{Pipe, PipePool};

@@ -113,13 +113,7 @@ pub fn start(
     info!("seed {seed}");
     let addresses = addresses(&prepared);
     let more = tell(&advice::advice(&prepared));
-    let told = notes.iter().chain(&laid.notes);
-    warnings
-        .iter()
-        .chain(&more)
-        .chain(told)
-        .flat_map(|it| it.lines())
-        .for_each(|line| warn!("{line}"));
+    warn_of([&warnings, &more, &notes, &laid.notes]);
     let share = share_descriptors(&prepared.desired.process, spelling, prepared.needs);
     say_backends(&prepared);
     let logs = Logs { log: log.clone(), spelling };
@@ -147,6 +141,11 @@ pub fn start(
         stage = show_demo(&demo, &addresses, stats_path.as_deref(), &places, log);
     }
     Ok(Started { looping, stage })
+}
+
+/// What may surprise, once the start has succeeded.
+fn warn_of(lines: [&Vec<String>; 4]) {
+    lines.into_iter().flatten().flat_map(|it| it.lines()).for_each(|line| warn!("{line}"));
 }
 
 /// All that it takes to run what is wanted, at the sockets that are there already.

@@ -12,8 +12,8 @@
 //!   POST /api/v1/takeover  ------------------------->   who is it (SO_PEERCRED), is it a good time
 //!                          <-------------------------   101, or a problem with its reason
 //!   Hello                  ------------------------->
-//!                          <-------------------------   Sockets ... with descriptors, 253 at most each
-//!                          <-------------------------   State ... as the state file has it, in pieces
+//!                          <-------------------------   Sockets ... 253 descriptors each
+//!                          <-------------------------   State ... in pieces, as its file
 //!                          <-------------------------   Offered
 //!   match, bind the rest, open everything
 //!   Ready (what it has)    ------------------------->   reads no datagram any more

@@ -28,7 +28,7 @@ use crate::limits::{
     TAKEOVER_WAITING_BYTES,
 };
 use crate::net::{LocalPeer, LocalStream, Received, Sent};
-use crate::takeover::{Frames, Message, PROTOCOL, UPGRADE, decode, encode};
+use crate::takeover::{Frames, Hello, Message, PROTOCOL, UPGRADE, decode, encode};
 
 use super::saving::Gathering;
 use super::{EventLoop, RunState};
@@ -298,7 +298,7 @@ impl EventLoop {
 
     fn step_handover(&mut self, it: &mut Handover) -> Result<Step, String> {
         it.read()?;
-        while let Some(frame) = it.frames.next().map_err(|wrong| wrong.to_string())? {
+        while let Some(frame) = it.frames.take().map_err(|wrong| wrong.to_string())? {
             let message = decode(frame.kind, &frame.payload);
             self.hear_new(it, message.map_err(|wrong| wrong.to_string())?)?;
         }
@@ -321,10 +321,9 @@ impl EventLoop {
                 it.phase = Phase::Listing(0);
             }
             (Phase::Greeting, Message::Hello(hello)) => {
-                let (found, want) = (hello.protocol, PROTOCOL);
-                let version = hello.version;
+                let Hello { protocol, version } = hello;
                 return Err(format!(
-                    "its version, {version}, hands over by protocol {found}, ours by {want}"
+                    "its version, {version}, hands over by protocol {protocol}, ours by {PROTOCOL}"
                 ));
             }
             (Phase::Offered, Message::Ready(places)) => {

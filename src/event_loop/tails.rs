@@ -109,7 +109,7 @@ impl EventLoop {
         }
         self.tails.scratch = scratch;
         while let Some(tail) = self.tails.all.get_mut(key) {
-            let message = match tail.frames.next() {
+            let message = match tail.frames.take() {
                 Ok(None) => break,
                 Ok(Some(frame)) => decode(frame.kind, &frame.payload),
                 Err(wrong) => Err(wrong),

@@ -21,7 +21,7 @@ mod system;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
 use mio::net::UdpSocket;
 use mio::{Interest, Registry};
@@ -31,7 +31,7 @@ use crate::config::{Address, LinkAddress};
 use crate::event::Owner;
 use crate::limits::{BUSY_BUFFER_BYTES, DATAGRAM_BUFFER_BYTES, PORTS_ASSUMED, SLOT_BYTES};
 
-use super::{Families, Fault, HandedSocket};
+use super::{Families, Fault, HandedSocket, copy_of};
 
 pub use batch::{Batch, RecvOutcome};
 pub use headed::Headed;
@@ -219,7 +219,7 @@ impl DatagramListener {
 
     /// The same socket by another descriptor.
     pub fn copy(&self) -> io::Result<OwnedFd> {
-        self.socket.as_fd().try_clone_to_owned()
+        copy_of(&self.socket)
     }
 
     /// It is another process's from now on.
@@ -260,7 +260,7 @@ impl DatagramSocket {
 
     /// The same socket by another descriptor.
     pub fn copy(&self) -> io::Result<OwnedFd> {
-        self.socket.as_fd().try_clone_to_owned()
+        copy_of(&self.socket)
     }
 
     /// The poll is to tell nothing more of it, though others have it open as well.

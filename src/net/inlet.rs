@@ -2,14 +2,14 @@
 
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
 use mio::net::UdpSocket;
 use mio::{Interest, Registry};
 
 use crate::event::Owner;
 
-use super::HandedSocket;
+use super::{HandedSocket, copy_of};
 
 /// Where they come in.
 #[derive(Debug)]
@@ -61,7 +61,7 @@ impl Inlet {
 
     /// The same socket by another descriptor.
     pub fn copy(&self) -> io::Result<OwnedFd> {
-        self.socket.as_fd().try_clone_to_owned()
+        copy_of(&self.socket)
     }
 
     /// It is another process's from now on.

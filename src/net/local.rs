@@ -14,7 +14,7 @@ use crate::event::{Owner, Readiness};
 use super::unix::{self, OwnFile, SocketFile};
 use super::{Fault, HandedSocket, Received, Sent};
 
-pub use passing::{receive_with, send_with};
+pub use passing::{copy_of, receive_with, send_with};
 
 /// Who is at the other end, as the kernel says it, of the moment of the connect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

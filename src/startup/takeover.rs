@@ -1,5 +1,5 @@
-//! Takes the place of the process that runs: the side of the new one. What the two say stands at the
-//! head of [`crate::takeover`].
+//! Takes the place of the process that runs: the side of the new one. What the two say stands at
+//! the head of [`crate::takeover`].
 //!
 //! Nobody is served yet, so each step may wait, but never for longer than the other would.
 
@@ -283,7 +283,7 @@ impl Talk {
         let mut buffer = vec![0; TAKEOVER_WAITING_BYTES];
         let wrong = |it: crate::takeover::Wrong| NotTaken(format!("it said {it}"));
         loop {
-            if let Some(frame) = self.frames.next().map_err(wrong)? {
+            if let Some(frame) = self.frames.take().map_err(wrong)? {
                 let message = decode(frame.kind, &frame.payload).map_err(wrong)?;
                 if let Message::No(why) = message {
                     return Err(NotTaken(why));
@@ -318,8 +318,9 @@ fn checked(
     let handed = HandedSocket::new(socket, None, format!("socket {}", place + 1));
     let handed = handed.map_err(|why| NotTaken(format!("it gave what is of no use: {why}")))?;
     if *handed.address() != row.at {
-        let (found, said) = (handed.address(), &row.at);
-        return Err(NotTaken(format!("it gave a socket at {found} as one at {said}")));
+        let found = handed.address();
+        let why = format!("it gave a socket at {found} as one at {}", row.at);
+        return Err(NotTaken(why));
     }
     let SocketRow { asked, file, is_shared, .. } = row;
     Ok(handed.of_predecessor(Predecessor { place, asked, file, is_shared }))

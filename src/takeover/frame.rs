@@ -68,7 +68,7 @@ impl<F> Frames<F> {
     }
 
     /// The next one that is whole, or what is wrong with it.
-    pub fn next(&mut self) -> Result<Option<Frame<F>>, Wrong> {
+    pub fn take(&mut self) -> Result<Option<Frame<F>>, Wrong> {
         let Some((head, rest)) = self.bytes.split_at_checked(HEAD) else { return Ok(None) };
         let kind = head[0];
         let count = usize::from(head[1]);

@@ -91,7 +91,7 @@ fn every_message_survives_the_way_whatever_pieces_it_comes_in() {
                 let count = if std::mem::take(&mut first) { sockets_of(&message) } else { 0 };
                 frames.push(part, number..number + count);
                 number += count;
-                came.extend(frames.next().expect("a frame"));
+                came.extend(frames.take().expect("a frame"));
             }
             let [frame] = &came[..] else { panic!("{came:?}") };
             assert_eq!(decode(frame.kind, &frame.payload), Ok(message.clone()));
@@ -107,10 +107,10 @@ fn what_is_no_message_is_refused() {
     let mut long = Frames::<()>::default();
     let length = (TAKEOVER_MESSAGE_MAX as u32 + 1).to_be_bytes();
     long.push(&[&[b'S', 0][..], &length].concat(), []);
-    assert!(long.next().is_err());
+    assert!(long.take().is_err());
     let mut poor = Frames::default();
     poor.push(&encode(&Message::Flows(vec![flow(), flow()])), [1]);
-    let why = poor.next().expect_err("one of two came").to_string();
+    let why = poor.take().expect_err("one of two came").to_string();
     assert!(why.contains("2 descriptors, of which 1 came"), "{why}");
     assert!(decode(b'?', b"").is_err());
     for message in all() {
@@ -137,7 +137,7 @@ fn bytes_at_random_are_no_reason_to_panic() {
         }
         let mut frames = Frames::default();
         frames.push(&bytes, 0..8);
-        while let Ok(Some(frame)) = frames.next() {
+        while let Ok(Some(frame)) = frames.take() {
             let _ = decode(frame.kind, &frame.payload);
         }
     }

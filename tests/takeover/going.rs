@@ -115,6 +115,28 @@ struct Row {
     idle: usize,
 }
 
+/// A file for all of them.
+fn configured(place: &Place, backends: [SocketAddr; 3]) -> String {
+    let [web, echo, names] = backends;
+    let file = place.path("web.toml");
+    let text = format!(
+        "[global]\ndrain_timeout = \"10m\"\n[admin]\nlisten = [\"unix:{}\"]\n\
+         [service.web]\nlisten = [\"http://127.0.0.1:0\", \"http://unix:{}\"]\npool = \"web\"\n\
+         [pool.web]\nbackends = [\"{}\"]\n[pool.web.check]\nkind = \"none\"\n\
+         [service.echo]\nlisten = [\"tcp://127.0.0.1:0\"]\npool = \"echo\"\n\
+         [pool.echo]\nbackends = [\"{}\"]\n[pool.echo.check]\nkind = \"none\"\n\
+         [service.names]\nlisten = [\"udp://127.0.0.1:0\"]\npool = \"names\"\n\
+         [pool.names]\nbackends = [\"{}\"]\n[pool.names.check]\nkind = \"none\"\n",
+        place.admin().display(),
+        place.path("web.sock").display(),
+        web,
+        echo,
+        names,
+    );
+    std::fs::write(&file, text).expect("written");
+    file.display().to_string()
+}
+
 fn handed_over_in_a_row(name: &str, row: &Row) {
     let backend = upgrading();
     let datagrams = Arc::new(Mutex::new(HashSet::new()));
@@ -122,27 +144,16 @@ fn handed_over_in_a_row(name: &str, row: &Row) {
     let udp = peers_of(peers);
     let place = Place::new(name, &[]);
     let local = place.path("web.sock");
-    let file = place.path("web.toml");
-    let text = format!(
-        "[global]\ndrain_timeout = \"10m\"\n[admin]\nlisten = [\"unix:{}\"]\n\
-         [service.web]\nlisten = [\"http://127.0.0.1:0\", \"http://unix:{}\"]\npool = \"web\"\n\
-         [pool.web]\nbackends = [\"{}\"]\n[pool.web.check]\nkind = \"none\"\n\
-         [service.names]\nlisten = [\"udp://127.0.0.1:0\"]\npool = \"names\"\n\
-         [pool.names]\nbackends = [\"{}\"]\n[pool.names.check]\nkind = \"none\"\n",
-        place.admin().display(),
-        local.display(),
-        backend.address,
-        udp,
-    );
-    std::fs::write(&file, text).expect("written");
-    let file = file.display().to_string();
+    let echo = Backend::echo();
+    let file = configured(&place, [backend.address, echo.address, udp]);
     let start = |more: &[&str]| {
         let fixed = ["--config", &file, "--log-level", "info"];
         let args: Vec<&str> = fixed.into_iter().chain(more.iter().copied()).collect();
-        Balancer::start_listeners(&args, 3)
+        Balancer::start_listeners(&args, 4)
     };
     let first = start(&[]);
-    let (http, names) = (first.addresses[0], first.addresses[1]);
+    let http = first.addresses[0];
+    let names = first.addresses[2];
     let idle: Vec<TcpStream> = (0..row.idle).map(|_| upgrade(http)).collect();
     let mut load = Load::default();
     let kept = 4;
@@ -150,6 +161,7 @@ fn handed_over_in_a_row(name: &str, row: &Row) {
         load.kept(http, Duration::from_secs(kept) / row.rate);
     }
     load.once(http, Duration::from_millis(2));
+    load.echo(first.addresses[1], Duration::from_millis(2));
     load.once_at(local.clone(), Duration::from_millis(2));
     load.scrapes(place.admin(), SUMS);
     let askers = Askers::start(names, 50, Duration::from_millis(1));
@@ -160,7 +172,7 @@ fn handed_over_in_a_row(name: &str, row: &Row) {
         thread::sleep(Duration::from_millis(100 + at as u64 % 7 * 30));
         let takeover = place.admin().display().to_string();
         let next = start(&["--takeover", &takeover]);
-        assert_eq!((next.addresses[0], next.addresses[1]), (http, names));
+        assert_eq!(next.addresses, all[0].addresses);
         all.push(next);
         // All but the first, which has those that are idle, end by themselves.
         if all.len() > 2 {
@@ -304,8 +316,8 @@ fn a_flow_whose_backend_is_gone_begins_anew() {
 fn what_was_told_and_what_is_not_wanted_any_more() {
     let one = Origin::named("one");
     let two = Origin::named("two");
-    let (a, b) =
-        (format!("{},name=a", one.backend.address), format!("{},name=b", two.backend.address));
+    let a = format!("{},name=a", one.backend.address);
+    let b = format!("{},name=b", two.backend.address);
     let gone = crate::common::free_port();
     let old_flags = ["-l", "http://127.0.0.1:0", "-b", &a, "-b", &b, "--check", "none"];
     let place = Place::new("told", &old_flags);

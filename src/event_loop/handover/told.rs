@@ -79,7 +79,8 @@ impl Told {
             });
             let more: Vec<(String, u64)> = more.filter(|(_, it)| *it > 0).collect();
             if !more.is_empty() {
-                let (pool, name) = (it.pool.clone(), it.name.clone());
+                let pool = it.pool.clone();
+                let name = it.name.clone();
                 counts.backends.push(BackendRow { pool, name, counts: more });
             }
         }

@@ -2,18 +2,19 @@
 //! never shut here, its file stays, and the poll is told that it is over.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
 use mio::Registry;
 
+use super::super::copy_of;
 use super::{Listening, StreamListener};
 
 impl StreamListener {
     /// The same socket by another descriptor.
     pub fn copy(&self) -> io::Result<OwnedFd> {
         match &self.socket {
-            Listening::Tcp(socket) => socket.as_fd().try_clone_to_owned(),
-            Listening::Unix(socket, _) => socket.as_fd().try_clone_to_owned(),
+            Listening::Tcp(socket) => copy_of(socket),
+            Listening::Unix(socket, _) => copy_of(socket),
         }
     }
 

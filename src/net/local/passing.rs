@@ -25,6 +25,12 @@ use super::{LocalListener, LocalStream};
 
 const SPACE: usize = cmsg_space!(ScmRights(TAKEOVER_DESCRIPTORS_MAX));
 
+/// The same socket by another descriptor, for a message. It is closed once that is sent; whoever
+/// gives up the socket itself tells the poll, for which it would be open elsewhere.
+pub fn copy_of(socket: impl AsFd) -> io::Result<OwnedFd> {
+    socket.as_fd().try_clone_to_owned()
+}
+
 /// Some of these bytes, and with the first of them the descriptors. Says how many bytes were taken.
 pub fn send_with(
     socket: impl AsFd,
@@ -71,7 +77,7 @@ pub fn receive_with(
 impl LocalListener {
     /// The same socket by another descriptor.
     pub fn copy(&self) -> io::Result<OwnedFd> {
-        self.socket.as_fd().try_clone_to_owned()
+        copy_of(&self.socket)
     }
 
     /// Device and inode of its file.
@@ -124,7 +130,7 @@ impl LocalStream {
 
     /// The same socket by another descriptor.
     pub fn copy(&self) -> io::Result<OwnedFd> {
-        self.socket.as_fd().try_clone_to_owned()
+        copy_of(&self.socket)
     }
 
     /// Write from a buffer that is not empty; these descriptors go with its first byte.
