@@ -82,7 +82,9 @@ pub fn start(
 ) -> Result<Started, StartError> {
     let Start { mut desired, warnings, tell, reread, telling, handed, takeover } = start;
     let mut errors: Vec<Complaint> = Vec::new();
-    let seed = desired.process.seed.unwrap_or_else(|| fastrand::u64(..));
+    let mut taking = takeover.as_deref().map(|it| Taking::begin(it, &desired)).transpose()?;
+    let seed = desired.process.seed.or(taking.as_ref().map(Taking::seed));
+    let seed = seed.unwrap_or_else(|| fastrand::u64(..));
     let demo = desired.process.demo.then(|| start_demo(seed)).transpose();
     let demo = demo.map_err(|error| errors.push(error)).ok().flatten();
     let draws = demo.is_some() && terminal::is_usable() && can_draw(&desired);
@@ -93,7 +95,6 @@ pub fn start(
     }
     let history = desired.process.admin.history_file.as_deref();
     errors.extend(history.and_then(history_file::mistake));
-    let mut taking = takeover.as_deref().map(|it| Taking::begin(it, &desired)).transpose()?;
     let (state, notes) = match &mut taking {
         Some(taking) => (taking.state(), Vec::new()),
         None => read_state(&desired, &mut errors),

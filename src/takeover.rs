@@ -64,8 +64,8 @@ pub enum Message {
     Sockets(Vec<SocketRow>),
     /// A piece of what a state file would have.
     State(Vec<u8>),
-    /// That was all that is needed to open everything; and who is to be told that it serves.
-    Offered(Option<Manager>),
+    /// That was all that is needed to open everything.
+    Offered(Offered),
     /// Everything is open. The places of those sockets that were taken, in the order in which they
     /// were sent.
     Ready(Vec<u32>),
@@ -92,6 +92,15 @@ pub struct Hello {
     pub protocol: u64,
     /// The version of the program.
     pub version: String,
+}
+
+/// What else a process goes on with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offered {
+    /// Who is to be told that it serves.
+    pub manager: Option<Manager>,
+    /// Of its random choices: by the same one, hashes lead to the same backends.
+    pub seed: u64,
 }
 
 /// The service manager, which tells the processes that it started alone where it hears.

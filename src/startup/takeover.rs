@@ -55,6 +55,11 @@ impl Taking {
         std::mem::take(&mut self.offer.state)
     }
 
+    /// Of its random choices.
+    pub fn seed(&self) -> u64 {
+        self.offer.seed
+    }
+
     /// Who is told that this process serves, if the other one knows.
     pub fn manager(&mut self) -> Option<ServiceManager> {
         self.offer.manager.take()
@@ -122,6 +127,8 @@ struct Offer {
     pub state: State,
     /// Who is told that the new one serves.
     pub manager: Option<ServiceManager>,
+    /// Of its random choices.
+    pub seed: u64,
     /// Goes on with it.
     pub talk: Talk,
 }
@@ -157,7 +164,7 @@ impl Offer {
         let mut sockets = Vec::new();
         let mut told = 0;
         let mut state: Vec<u8> = Vec::new();
-        let manager = loop {
+        let offered = loop {
             match talk.hear()? {
                 (Message::Sockets(rows), came) => {
                     for (row, socket) in rows.into_iter().zip(came) {
@@ -171,16 +178,17 @@ impl Offer {
                         return Err(NotTaken("the state that it told is too large".to_owned()));
                     }
                 }
-                (Message::Offered(manager), _) => break manager,
+                (Message::Offered(offered), _) => break offered,
                 (other, _) => return Err(unexpected(&other)),
             }
         };
         let state = State::parse(&state)
             .map_err(|why| NotTaken(format!("the state that it told: {why}")))?;
-        let manager = manager.map(|Manager { place, beat }| {
+        let manager = offered.manager.map(|Manager { place, beat }| {
             ServiceManager::of_another(&place, beat.map(Duration::from_micros))
         });
-        Ok(Offer { sockets: HandedSockets::of(sockets), state, manager, talk })
+        let sockets = HandedSockets::of(sockets);
+        Ok(Offer { sockets, state, manager, seed: offered.seed, talk })
     }
 }
 

@@ -8,7 +8,9 @@ use serde_json::{Map, Value, json};
 use crate::config::{Address, UnixName};
 
 use super::frame::frame;
-use super::{BackendRow, Counts, FlowRow, Hello, Manager, Message, SocketRow, TailRow, Way};
+use super::{
+    BackendRow, Counts, FlowRow, Hello, Manager, Message, Offered, SocketRow, TailRow, Way,
+};
 
 /// Why a message cannot be understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,7 +29,7 @@ pub fn encode(message: &Message) -> Vec<u8> {
         Message::Hello(it) => (b'H', bytes(&hello(it)), 0),
         Message::Sockets(rows) => (b'L', list(rows, socket), rows.len()),
         Message::State(piece) => (b'S', piece.clone(), 0),
-        Message::Offered(to) => (b'O', bytes(&manager(to.as_ref())), 0),
+        Message::Offered(it) => (b'O', bytes(&offered(it)), 0),
         Message::Ready(places) => (b'R', bytes(&json!(places)), 0),
         Message::Flows(rows) => (b'F', list(rows, flow), rows.len()),
         Message::Tails(rows) => (b'T', list(rows, tail), rows.len()),
@@ -49,7 +51,7 @@ pub fn decode(kind: u8, payload: &[u8]) -> Result<Message, Wrong> {
         b'H' => Message::Hello(hello_of(&value()?)?),
         b'L' => Message::Sockets(rows(&value()?, socket_of)?),
         b'S' => Message::State(payload.to_vec()),
-        b'O' => Message::Offered(manager_of(&value()?)?),
+        b'O' => Message::Offered(offered_of(&value()?)?),
         b'R' => Message::Ready(rows(&value()?, |it| place(it, "a place"))?),
         b'F' => Message::Flows(rows(&value()?, flow_of)?),
         b'T' => Message::Tails(rows(&value()?, tail_of)?),
@@ -78,8 +80,15 @@ fn hello_of(value: &Value) -> Result<Hello, Wrong> {
     Ok(Hello { protocol: number(value, "protocol")?, version: text(value, "version")? })
 }
 
-fn manager(it: Option<&Manager>) -> Value {
-    it.map_or(Value::Null, |it| json!({"place": it.place, "beat": it.beat}))
+fn offered(it: &Offered) -> Value {
+    let manager = it.manager.as_ref();
+    let manager = manager.map(|it| json!({"place": it.place, "beat": it.beat}));
+    json!({"seed": it.seed, "manager": manager})
+}
+
+fn offered_of(value: &Value) -> Result<Offered, Wrong> {
+    let manager = manager_of(&value["manager"])?;
+    Ok(Offered { manager, seed: number(value, "seed")? })
 }
 
 fn manager_of(value: &Value) -> Result<Option<Manager>, Wrong> {

@@ -47,8 +47,11 @@ fn all() -> Vec<Message> {
             row(Way::Stream, unix("@abstract"), None),
         ]),
         Message::State(b"pointsman-state 1 2\n{}\0".to_vec()),
-        Message::Offered(None),
-        Message::Offered(Some(Manager { place: "@a".to_owned(), beat: Some(7) })),
+        Message::Offered(Offered { manager: None, seed: u64::MAX }),
+        Message::Offered(Offered {
+            manager: Some(Manager { place: "@a".to_owned(), beat: Some(7) }),
+            seed: 0,
+        }),
         Message::Ready(vec![0, 7, u32::MAX]),
         Message::Flows(vec![flow(), FlowRow { local: None, client: None, ..flow() }]),
         Message::Tails(vec![TailRow { pid: 7, begun: vec![b'C', 0] }]),

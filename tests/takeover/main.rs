@@ -6,6 +6,7 @@ mod common;
 
 mod going;
 mod load;
+mod manager;
 mod refused;
 
 use std::fs;

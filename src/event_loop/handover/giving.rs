@@ -14,7 +14,7 @@ use crate::event::{Key, ListenerId};
 use crate::limits::{SWEPT_PER_TURN, TAKEOVER_DESCRIPTORS_MAX, TAKEOVER_FLOWS, TAKEOVER_TIME};
 use crate::relay::Reason;
 use crate::services::{Intake, ListenerSocket};
-use crate::takeover::{FlowRow, Message, SocketRow, TailRow, Way};
+use crate::takeover::{FlowRow, Message, Offered as Terms, SocketRow, TailRow, Way};
 
 use super::super::saving::Gathering;
 use super::super::{EventLoop, RunState};
@@ -60,7 +60,11 @@ impl EventLoop {
                     it.say(&Message::State(piece), Vec::new());
                     it.phase = Phase::State(pieces);
                 }
-                None => it.say(&Message::Offered(self.manager_for_another()), Vec::new()),
+                None => {
+                    let manager = self.manager_for_another();
+                    let offered = Terms { manager, seed: self.seed };
+                    it.say(&Message::Offered(offered), Vec::new());
+                }
             },
             Phase::Flows(place) => it.phase = self.say_flows(it, place)?,
             Phase::Counting(place) => {
