@@ -99,6 +99,8 @@ pub struct Hello {
 pub struct Offered {
     /// Who is to be told that it serves.
     pub manager: Option<Manager>,
+    /// Which process it was; the kernel names the one that began to listen.
+    pub pid: i32,
     /// Of its random choices: by the same one, hashes lead to the same backends.
     pub seed: u64,
 }

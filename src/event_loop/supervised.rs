@@ -21,11 +21,13 @@ pub(super) struct Supervision {
     manager: ServiceManager,
     /// It is to be told at the end of this turn that the loop turns.
     pub is_alive_due: bool,
+    /// It was told by another process before, in whose place we are.
+    pub goes_on: bool,
 }
 
 impl Supervision {
     pub fn of(manager: ServiceManager) -> Supervision {
-        Supervision { manager, is_alive_due: false }
+        Supervision { manager, is_alive_due: false, goes_on: false }
     }
 }
 
@@ -62,6 +64,10 @@ impl EventLoop {
         }
         let status = self.serving();
         self.notify(&Notice::Ready(&status));
+        if self.supervision.goes_on {
+            // The manager counts from the last beat of the process before, or of one before that.
+            self.notify(&Notice::Alive);
+        }
         self.await_next_beat();
     }
 

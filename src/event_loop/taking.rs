@@ -56,6 +56,7 @@ impl EventLoop {
     /// It has given up its place: what it counted last, and the files of its sockets.
     pub fn take_place(&mut self, counts: &[Counts]) {
         self.begin_to_serve();
+        self.supervision.goes_on = true;
         counts.iter().for_each(|it| self.add_counts(it));
         for (_, listener) in self.cx.listeners.iter_mut() {
             if let Some(accepting) = listener.accepting() {

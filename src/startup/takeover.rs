@@ -157,7 +157,7 @@ impl Offer {
     /// Asks the process with an admin socket at this path for its place.
     pub fn ask(path: &str) -> Result<Offer, NotTaken> {
         let socket = connect(path)?;
-        let mut talk = Talk { pid: pid_of(&socket), socket, frames: Frames::default() };
+        let mut talk = Talk { pid: 0, socket, frames: Frames::default() };
         talk.ask_for_it()?;
         let version = env!("CARGO_PKG_VERSION").to_owned();
         talk.say(&Message::Hello(Hello { protocol: PROTOCOL, version }))?;
@@ -182,6 +182,7 @@ impl Offer {
                 (other, _) => return Err(unexpected(&other)),
             }
         };
+        talk.pid = offered.pid;
         let state = State::parse(&state)
             .map_err(|why| NotTaken(format!("the state that it told: {why}")))?;
         let manager = offered.manager.map(|Manager { place, beat }| {
@@ -357,17 +358,6 @@ fn connect(path: &str) -> Result<UnixStream, NotTaken> {
             _ => io_words(&error),
         })
     })
-}
-
-#[cfg(target_os = "linux")]
-fn pid_of(socket: &UnixStream) -> i32 {
-    use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
-    getsockopt(socket, PeerCredentials).map_or(0, |it| it.pid())
-}
-
-#[cfg(not(target_os = "linux"))]
-fn pid_of(_: &UnixStream) -> i32 {
-    0
 }
 
 fn refusal(status: &str, body: &[u8]) -> NotTaken {

@@ -83,12 +83,13 @@ fn hello_of(value: &Value) -> Result<Hello, Wrong> {
 fn offered(it: &Offered) -> Value {
     let manager = it.manager.as_ref();
     let manager = manager.map(|it| json!({"place": it.place, "beat": it.beat}));
-    json!({"seed": it.seed, "manager": manager})
+    json!({"pid": it.pid, "seed": it.seed, "manager": manager})
 }
 
 fn offered_of(value: &Value) -> Result<Offered, Wrong> {
     let manager = manager_of(&value["manager"])?;
-    Ok(Offered { manager, seed: number(value, "seed")? })
+    let pid = pid_of(&value["pid"])?;
+    Ok(Offered { manager, pid, seed: number(value, "seed")? })
 }
 
 fn manager_of(value: &Value) -> Result<Option<Manager>, Wrong> {
@@ -187,9 +188,12 @@ fn tail(it: &TailRow) -> Value {
 }
 
 fn tail_of(value: &Value) -> Result<TailRow, Wrong> {
-    let pid = value["pid"].as_i64().and_then(|it| i32::try_from(it).ok());
-    let pid = pid.ok_or_else(|| Wrong("a process without a number".to_owned()))?;
-    Ok(TailRow { pid, begun: octets(&value["begun"])? })
+    Ok(TailRow { pid: pid_of(&value["pid"])?, begun: octets(&value["begun"])? })
+}
+
+fn pid_of(value: &Value) -> Result<i32, Wrong> {
+    let pid = value.as_i64().and_then(|it| i32::try_from(it).ok());
+    pid.ok_or_else(|| Wrong("a process without a number".to_owned()))
 }
 
 fn counted(counts: &Counts) -> Value {

@@ -47,9 +47,10 @@ fn all() -> Vec<Message> {
             row(Way::Stream, unix("@abstract"), None),
         ]),
         Message::State(b"pointsman-state 1 2\n{}\0".to_vec()),
-        Message::Offered(Offered { manager: None, seed: u64::MAX }),
+        Message::Offered(Offered { manager: None, pid: 7, seed: u64::MAX }),
         Message::Offered(Offered {
             manager: Some(Manager { place: "@a".to_owned(), beat: Some(7) }),
+            pid: i32::MAX,
             seed: 0,
         }),
         Message::Ready(vec![0, 7, u32::MAX]),

@@ -62,7 +62,8 @@ impl EventLoop {
                 }
                 None => {
                     let manager = self.manager_for_another();
-                    let offered = Terms { manager, seed: self.seed };
+                    let pid = rustix::process::getpid().as_raw_nonzero().get();
+                    let offered = Terms { manager, pid, seed: self.seed };
                     it.say(&Message::Offered(offered), Vec::new());
                 }
             },
