@@ -168,6 +168,13 @@ impl Backends {
         recount(server, &mut self.pools);
     }
 
+    /// A connection to it goes on that another process began and counted.
+    pub fn taken_over(&mut self, id: ServerId) {
+        let Some(server) = self.servers.get_mut(id) else { return };
+        server.connections += 1;
+        recount(server, &mut self.pools);
+    }
+
     /// A connection to it was closed, or given up.
     pub fn closed(&mut self, id: ServerId) {
         let Some(server) = self.servers.get_mut(id) else { return };

@@ -160,6 +160,7 @@ pub enum Task {
 impl SettingKey {
     pub const CONFIG: SettingKey = SettingKey("file.path");
     pub const CHECK_CONFIG: SettingKey = SettingKey("file.check");
+    pub const TAKEOVER: SettingKey = SettingKey("file.takeover");
     pub const PRINT_CONFIG: SettingKey = SettingKey("file.print");
 }
 
@@ -183,6 +184,8 @@ pub struct Config {
     pub backends: Vec<BackendSpec>,
     /// The file that says what is served, if one does.
     pub file: Option<String>,
+    /// The path of an admin UNIX socket of the process in whose place this one is to be.
+    pub takeover: Option<String>,
     /// What is to be done with all that.
     pub task: Task,
     /// What was asked for by name, be it what holds by default.
@@ -207,6 +210,7 @@ impl Config {
             pool: PoolSettings::DEFAULT,
             backends: Vec::new(),
             file: None,
+            takeover: None,
             task: Task::Run,
             given: BTreeSet::new(),
         }

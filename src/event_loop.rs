@@ -31,6 +31,7 @@ mod changing;
 mod chores;
 mod closing;
 mod editing;
+mod handover;
 mod health_told;
 mod intake;
 #[cfg(debug_assertions)]
@@ -42,9 +43,12 @@ mod recording;
 mod registering;
 mod resting;
 mod saving;
+mod signalled;
 mod stopped;
 mod stopping;
 mod supervised;
+mod tails;
+mod taking;
 #[cfg(test)]
 mod tests;
 mod udp;
@@ -61,22 +65,22 @@ use mio::event::Event;
 use mio::{Events, Poll};
 
 use crate::backends::Backends;
-use crate::config::{Complaint, Desired, PoolSpec, ProcessSettings, Spelling, counted};
+use crate::config::{Complaint, Desired, PoolSpec, ProcessSettings, Spelling};
 use crate::context::{Context, Settings, User};
 use crate::control::Directory;
-use crate::event::signals::{SignalRequest, Signals};
+use crate::event::signals::Signals;
 use crate::event::{Alarm, Key, ListenerId, Owner, Pace, Slots};
 use crate::health::Health;
 use crate::limits::{
     ACTING_TIME, DEMO_STATUS_INTERVAL, EVENTS_PER_TURN, HANDSHAKES_PER_TURN, LOG_RETRY,
-    STATS_ROWS_PER_TURN, STATS_TIME, STEP_TIME, TIMERS_PER_TURN,
+    STEP_TIME, TIMERS_PER_TURN,
 };
 use crate::logging::LogSink;
 use crate::net::descriptors::DescriptorShare;
 use crate::net::{HandedSockets, PipePool};
+use crate::relay::Pair;
 use crate::relay::mirror::Mirrors;
 use crate::relay::udp::Udp;
-use crate::relay::{Pair, Reason};
 use crate::resolver::Resolver;
 use crate::service_manager::ServiceManager;
 use crate::stats::LogThrottle;
@@ -86,11 +90,13 @@ use banning::Banishing;
 use changing::{Job, Waiting};
 use chores::Chores;
 use closing::{Eviction, Sweep};
+use handover::Handovers;
 use naming::Naming;
 use recording::Observing;
 use resting::Resting;
 use saving::Keeping;
 use supervised::Supervision;
+use tails::Tails;
 
 /// The loop and everything it owns.
 pub struct EventLoop {
@@ -160,6 +166,8 @@ pub struct EventLoop {
     handed: HandedSockets,
     /// Those of them that nobody takes.
     unwanted: Vec<usize>,
+    handovers: Handovers,
+    tails: Tails,
 }
 
 /// What a loop is made of, beside what it is to serve.
@@ -302,6 +310,8 @@ impl EventLoop {
             supervision: Supervision::of(manager),
             handed,
             unwanted: Vec::new(),
+            handovers: Handovers::default(),
+            tails: Tails::default(),
         })
     }
 
@@ -316,6 +326,7 @@ impl EventLoop {
             self.turn(None)?;
         }
         self.save_at_once();
+        self.tell_last_counts();
         if let Some(log) = &mut self.cx.access_log {
             log.finish(self.cx.now);
         }
@@ -401,6 +412,7 @@ impl EventLoop {
             || self.has_mirrors_left()
             || self.has_changes()
             || self.has_admin_work()
+            || self.has_words_with_processes()
             || self.keeping.is_saving()
             || self.observing.is_busy()
     }
@@ -435,6 +447,8 @@ impl EventLoop {
             Owner::AdminListener(key) => self.mark_admin_listener(key),
             Owner::Heartbeats => self.admin.mark_heartbeats(),
             Owner::Line(key) => self.resolver.mark(key, event, &mut self.cx),
+            Owner::Takeover => self.mark_takeover(event),
+            Owner::Tail(key) => self.mark_tail(key, event),
             Owner::Signals => self.signalled = true,
             // The timers are looked at in each turn.
             Owner::Alarm => {}
@@ -483,7 +497,9 @@ impl EventLoop {
             | Owner::Alarm
             | Owner::AdminListener(_)
             | Owner::Heartbeats
-            | Owner::Line(_) => {}
+            | Owner::Line(_)
+            | Owner::Takeover
+            | Owner::Tail(_) => {}
         }
         false
     }
@@ -519,6 +535,7 @@ impl EventLoop {
         if self.has_names_to_follow() {
             self.follow_dns();
         }
+        self.talk_to_processes();
         if self.has_changes() {
             self.go_on_changing();
         }
@@ -527,7 +544,7 @@ impl EventLoop {
         self.arm_chores();
         let no_pairs = self.pairs.len() == self.dead.len();
         let no_clients = no_pairs && self.accepting.is_empty() && self.udp.flows() == 0;
-        if self.state == RunState::Draining && no_clients {
+        if self.state == RunState::Draining && no_clients && !self.has_words_left() {
             self.state = RunState::Stopping;
         }
     }
@@ -540,60 +557,6 @@ impl EventLoop {
         if log.is_behind() && !self.chores.log_armed {
             self.chores.log_armed = true;
             self.cx.timers.arm(self.chores.log, self.cx.now + LOG_RETRY);
-        }
-    }
-
-    fn reopen_access_log(&mut self) {
-        match &mut self.cx.access_log {
-            Some(log) => log.reopen(),
-            None => debug!("SIGHUP: there is no access log to open anew"),
-        }
-    }
-
-    fn on_signals(&mut self) {
-        let requests: Vec<SignalRequest> = self.signals.pending().collect();
-        for request in requests {
-            match (request, self.state) {
-                (SignalRequest::Status, _) => self.log_status(),
-                (SignalRequest::Reopen, _) => {
-                    self.reopen_access_log();
-                    self.reload();
-                }
-                (SignalRequest::Stop | SignalRequest::Hangup, RunState::Serving) => {
-                    self.begin_to_stop();
-                }
-                // A shell and the kernel both say it.
-                (SignalRequest::Hangup, _) => {}
-                (SignalRequest::Stop, _) => {
-                    let open = counted(self.pairs.len(), "connection");
-                    info!("stopping at once, {open} cut off");
-                    self.cut_off(Reason::Stopped);
-                }
-            }
-        }
-    }
-
-    /// Begin to write the status page, unless one is being written.
-    fn log_status(&mut self) {
-        if self.page.is_none() {
-            self.page = Some(status::StatusPage::begin(&self.cx));
-            self.log_page();
-        }
-    }
-
-    /// Go on with it, as far as the turn's time goes.
-    fn log_page(&mut self) {
-        let Some(page) = &mut self.page else { return };
-        let mut share = self.pace.share(STATS_TIME, STATS_ROWS_PER_TURN);
-        while share.allows(&mut self.pace) {
-            match page.step(&mut self.cx) {
-                status::PageStep::Line(line) => info!("status: {line}"),
-                status::PageStep::Going => {}
-                status::PageStep::Over => {
-                    self.page = None;
-                    return;
-                }
-            }
         }
     }
 }

@@ -99,6 +99,11 @@ impl FlowKey {
         }
     }
 
+    /// The client, where the peer is a proxy that speaks for it.
+    pub fn behind(&self) -> Option<SocketAddr> {
+        self.behind.map(|_| self.address())
+    }
+
     /// Which of our addresses it wrote to, where the listener has several.
     pub fn local(&self) -> Option<IpAddr> {
         match self.peer {

@@ -13,6 +13,7 @@
 //! | [`event`] | whose an event is, what is ready, what is due, whose turn it is |
 //! | [`json`], [`outlet`] | writing it; lines for a descriptor that may not take them |
 //! | [`service_manager`] | what systemd is told of the process: ready, reloading, stopping, alive |
+//! | [`takeover`] | what a process says to the one whose place it takes, and the reverse |
 //! | [`net`] | sockets, buffers, pipes; errors sorted into small enums |
 //! | [`net::tls`] | TLS around a wire: handshakes, records, certificates |
 //! | [`http`] | HTTP/1.1 without sockets: heads, bodies, rewriting, our own answers |
@@ -146,6 +147,7 @@ pub mod settings;
 pub mod startup;
 pub mod stats;
 pub mod status;
+pub mod takeover;
 pub mod terminal;
 pub mod top;
 pub mod wanted;

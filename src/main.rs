@@ -102,6 +102,7 @@ fn run(config: &Config, wanted: &Wanted, signals: Signals, handed: Handed) -> Ex
         reread: config.file.is_some().then(|| startup::rereading(config.clone())),
         telling: Some(startup::telling(config.clone())),
         handed,
+        takeover: config.takeover.clone(),
     };
     let told = match startup::start(start, spelling, signals, log.clone()) {
         Ok(Started { mut looping, stage }) => {
@@ -114,6 +115,7 @@ fn run(config: &Config, wanted: &Wanted, signals: Signals, handed: Handed) -> Ex
             }
         }
         Err(StartError::Settings(wrong)) => wanted.tell("error", &wrong, config),
+        Err(StartError::Takeover(wrong)) => by_flags(wrong.spelled(flags::SPELLING)),
         Err(StartError::EventLoop(error)) => {
             by_flags(format!("cannot start the event loop: {}", io_words(&error)))
         }

@@ -31,10 +31,12 @@ pub use datagram::{
     Batch, DatagramListener, DatagramSocket, Headed, Piece, RecvMeta, RecvOutcome, Refused,
     SendOutcome, Sender, Transmit, ports,
 };
-pub use handed::{HandedSocket, HandedSockets, Transport};
+pub use handed::{HandedSocket, HandedSockets, Predecessor, Transport};
 pub use inlet::Inlet;
 pub use listener::{Accepted, StreamListener};
-pub use local::{LocalAccepted, LocalListener, LocalPeer, LocalStream};
+pub use local::{
+    LocalAccepted, LocalListener, LocalPeer, LocalStream, copy_of, receive_with, send_with,
+};
 pub use peer::{LOCAL_PEER, Peer};
 pub use pipe::{Pipe, PipePool};
 pub use stream::Stream;

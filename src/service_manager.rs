@@ -5,6 +5,7 @@
 //!   READY=1 STATUS=...                  it serves; a reload is over, however it went
 //!   RELOADING=1 MONOTONIC_USEC=...      a reload begins
 //!   STOPPING=1 STATUS=...               it drains; EXTEND_TIMEOUT_USEC=... while that lasts
+//!   MAINPID=...                         another process serves from now on
 //!   WATCHDOG=1                          a turn of the loop has ended
 //! ```
 //!
@@ -40,11 +41,15 @@ pub struct ServiceManager {
     status: String,
     /// It was logged that it cannot be told.
     has_complained: bool,
+    /// Another process tells it from now on.
+    is_over: bool,
 }
 
 /// The way to it.
 #[derive(Debug)]
 struct Way {
+    /// As `NOTIFY_SOCKET` has it.
+    name: String,
     socket: UnixDatagram,
     to: SocketAddr,
 }
@@ -73,12 +78,33 @@ impl ServiceManager {
 
     /// Whether there is one.
     pub fn is_there(&self) -> bool {
-        self.way.is_some()
+        self.way.is_some() && !self.is_over
     }
 
     /// How often it wants to be told that the loop turns.
     pub fn beat(&self) -> Option<Duration> {
-        self.beat
+        self.beat.filter(|_| !self.is_over)
+    }
+
+    /// Where it hears, as `NOTIFY_SOCKET` has it: for another process, which it did not start.
+    pub fn place(&self) -> Option<&str> {
+        self.way.as_ref().map(|it| &*it.name)
+    }
+
+    /// The same one for this process, by what another one of it says that it started.
+    pub fn of_another(place: &str, beat: Option<Duration>) -> ServiceManager {
+        let way = Way::to(place.as_bytes()).ok();
+        ServiceManager {
+            beat: beat.filter(|_| way.is_some()),
+            way,
+            ..ServiceManager::default()
+        }
+    }
+
+    /// This process serves from now on; nothing more is told of ours.
+    pub fn hand_over(&mut self, pid: i32) {
+        self.tell(&Notice::MainPid(pid));
+        self.is_over = true;
     }
 
     /// Whether something waits for [`ServiceManager::send_kept`].
@@ -88,7 +114,7 @@ impl ServiceManager {
 
     /// Tell it something, now or as soon as it can be.
     pub fn tell(&mut self, notice: &Notice<'_>) {
-        if self.way.is_none() {
+        if !self.is_there() {
             return;
         }
         if let Notice::Alive = notice
@@ -136,7 +162,8 @@ impl Way {
         let to = address(name)?;
         let socket = UnixDatagram::unbound()?;
         socket.set_nonblocking(true)?;
-        Ok(Way { socket, to })
+        let name = String::from_utf8_lossy(name).into_owned();
+        Ok(Way { name, socket, to })
     }
 }
 

@@ -15,6 +15,7 @@ mod retry;
 mod row;
 mod sockets;
 mod table;
+mod takeover;
 mod tls;
 mod traffic;
 mod udp;

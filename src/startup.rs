@@ -2,6 +2,7 @@
 //! port or a descriptor fails here, in one line each that names the setting, all at once.
 
 mod advice;
+mod takeover;
 
 use std::io::{self, IsTerminal, Write};
 use std::net::{SocketAddr, TcpListener};
@@ -32,6 +33,7 @@ use crate::resolver;
 use crate::service_manager::ServiceManager;
 use crate::terminal;
 use crate::wanted::{self, Told};
+use takeover::Taking;
 
 /// What is to run, and who asked for it.
 pub struct Start {
@@ -47,6 +49,8 @@ pub struct Start {
     pub telling: Option<Telling>,
     /// Sockets that were handed over to this process.
     pub handed: HandedSockets,
+    /// The path of an admin UNIX socket of the process in whose place this one is to be.
+    pub takeover: Option<String>,
 }
 
 /// What runs.
@@ -62,6 +66,8 @@ pub struct Started {
 pub enum StartError {
     /// What was asked for cannot be had.
     Settings(Vec<Complaint>),
+    /// The place of another process cannot be had.
+    Takeover(Complaint),
     /// The system has no poll, or no memory.
     EventLoop(io::Error),
 }
@@ -74,9 +80,11 @@ pub fn start(
     mut signals: Signals,
     log: LogSink,
 ) -> Result<Started, StartError> {
-    let Start { mut desired, warnings, tell, reread, telling, handed } = start;
+    let Start { mut desired, warnings, tell, reread, telling, handed, takeover } = start;
     let mut errors: Vec<Complaint> = Vec::new();
-    let seed = desired.process.seed.unwrap_or_else(|| fastrand::u64(..));
+    let mut taking = takeover.as_deref().map(|it| Taking::begin(it, &desired)).transpose()?;
+    let seed = desired.process.seed.or(taking.as_ref().map(Taking::seed));
+    let seed = seed.unwrap_or_else(|| fastrand::u64(..));
     let demo = desired.process.demo.then(|| start_demo(seed)).transpose();
     let demo = demo.map_err(|error| errors.push(error)).ok().flatten();
     let draws = demo.is_some() && terminal::is_usable() && can_draw(&desired);
@@ -87,45 +95,45 @@ pub fn start(
     }
     let history = desired.process.admin.history_file.as_deref();
     errors.extend(history.and_then(history_file::mistake));
-    let (state, notes) = read_state(&desired, &mut errors);
+    let (state, notes) = match &mut taking {
+        Some(taking) => (taking.state(), Vec::new()),
+        None => read_state(&desired, &mut errors),
+    };
     let laid = state.overlay.over(&desired);
     let written = Arc::new(desired.clone());
     let layers = Layers { written, base: desired, overlay: laid.overlay };
     let desired = laid.desired;
-    let known = resolver::known_by_file(desired.process.dns.families);
-    let prepared = Ground::with_nothing(&known, |ground| {
-        let ground = Ground { handed: &handed, ..*ground };
-        control::prepare(&ground, desired)
-    });
-    let prepared = match prepared {
-        Ok(prepared) if errors.is_empty() => prepared,
-        Ok(_) => return Err(StartError::Settings(errors)),
-        Err(more) => return Err(StartError::Settings([errors, more].concat())),
+    let prepared = prepare(taking.as_ref().map_or(&handed, Taking::sockets), desired);
+    let prepared = prepared.map_err(|more| errors.extend(more)).ok();
+    let Some(prepared) = prepared.filter(|_| errors.is_empty()) else {
+        if let Some(taking) = taking {
+            taking.give_up("what it is to serve cannot be had");
+        }
+        return Err(StartError::Settings(errors));
     };
     info!("seed {seed}");
     let addresses = addresses(&prepared);
     let more = tell(&advice::advice(&prepared));
-    let told = notes.iter().chain(&laid.notes);
-    warnings
-        .iter()
-        .chain(&more)
-        .chain(told)
-        .flat_map(|it| it.lines())
-        .for_each(|line| warn!("{line}"));
+    warn_of([&warnings, &more, &notes, &laid.notes]);
     let share = share_descriptors(&prepared.desired.process, spelling, prepared.needs);
     say_backends(&prepared);
     let logs = Logs { log: log.clone(), spelling };
-    let manager = ServiceManager::from_environment();
+    let manager = taking.as_mut().and_then(Taking::manager);
+    let manager = manager.unwrap_or_else(ServiceManager::from_environment);
     let parts = Parts { seed, signals, share, logs, reread, telling, manager, handed };
     let process = prepared.desired.process.clone();
     let stats_path =
         prepared.desired.services.iter().find_map(|it| it.settings.stats_path.clone());
+    let taken = taking.as_ref().map(|it| it.taken(&prepared.adoption));
     let sockets = given(&prepared.desired.listeners);
     let mut looping = EventLoop::new(&process, parts).map_err(StartError::EventLoop)?;
     looping.apply_layers(prepared, layers).map_err(StartError::EventLoop)?;
     give_up_privileges(sockets);
     looping.restore(state);
     looping.restore_history();
+    if let Some((taking, taken)) = taking.zip(taken) {
+        taking.finish(takeover.as_deref().unwrap_or_default(), &taken, &mut looping)?;
+    }
     announce(&addresses);
     let mut stage = None;
     if let Some(demo) = demo {
@@ -134,6 +142,20 @@ pub fn start(
         stage = show_demo(&demo, &addresses, stats_path.as_deref(), &places, log);
     }
     Ok(Started { looping, stage })
+}
+
+/// What may surprise, once the start has succeeded.
+fn warn_of(lines: [&Vec<String>; 4]) {
+    lines.into_iter().flatten().flat_map(|it| it.lines()).for_each(|line| warn!("{line}"));
+}
+
+/// All that it takes to run what is wanted, at the sockets that are there already.
+fn prepare(handed: &HandedSockets, desired: Desired) -> Result<Prepared, Vec<Complaint>> {
+    let known = resolver::known_by_file(desired.process.dns.families);
+    Ground::with_nothing(&known, |ground| {
+        let ground = Ground { handed, ..*ground };
+        control::prepare(&ground, desired)
+    })
 }
 
 /// Where the listeners really are.

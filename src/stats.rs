@@ -85,6 +85,8 @@ pub struct Stats {
     pub log_dropped: Arc<AtomicU64>,
     /// States that could not be saved.
     pub state_failures: u64,
+    /// New processes that asked for our place and did not take it.
+    pub takeovers_failed: u64,
     /// Times that history could not be written.
     pub history_failures: u64,
     /// Admin connections for which there was no room.

@@ -139,6 +139,7 @@ complete -c pointsman -n 'not __fish_seen_subcommand_from ctl top' -l picks -x -
 complete -c pointsman -n 'not __fish_seen_subcommand_from ctl top' -l config -r -F -d 'Read from this file, in TOML, what is served'
 complete -c pointsman -n 'not __fish_seen_subcommand_from ctl top' -s t -l check-config -d 'Say all that is wrong with --config, or with the flags, and end'
 complete -c pointsman -n 'not __fish_seen_subcommand_from ctl top' -l print-config -d 'Show what is in force as a file for --config, each value with where it comes from, and end'
+complete -c pointsman -n 'not __fish_seen_subcommand_from ctl top' -l takeover -x -d 'Take the place of the process that runs, of which this is the path of an admin UNIX socket (--admin unixPATH)'
 complete -c pointsman -n 'not __fish_seen_subcommand_from ctl top' -l access-log -r -F -d 'Write a line for every request, every TCP connection and every flow of UDP, to the end of this file'
 complete -c pointsman -n 'not __fish_seen_subcommand_from ctl top' -l access-log-format -x -a 'combined haproxy json' -d 'How its lines look'
 complete -c pointsman -n 'not __fish_seen_subcommand_from ctl top' -l log-level -x -a 'off error warn info debug trace' -d 'What is logged to standard error'

@@ -153,6 +153,7 @@ _pointsman_process() {
         '--config=[Read from this file, in TOML, what is served]:file:_files' \
         '(-t --check-config)'{-t,--check-config}'[Say all that is wrong with --config, or with the flags, and end]' \
         '--print-config[Show what is in force as a file for --config, each value with where it comes from, and end]' \
+        '--takeover=[Take the place of the process that runs, of which this is the path of an admin UNIX socket (--admin unixPATH)]:value:' \
         '--access-log=[Write a line for every request, every TCP connection and every flow of UDP, to the end of this file]:file:_files' \
         '--access-log-format=[How its lines look]:value:(combined haproxy json)' \
         '--log-level=[What is logged to standard error]:value:(off error warn info debug trace)' \

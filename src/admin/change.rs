@@ -53,6 +53,8 @@ pub enum Asked {
     Health(Place, HealthTold),
     /// Something is told of a certificate.
     Certificate(Act),
+    /// A new process asks for our place.
+    Takeover,
     /// Somebody is to be banned, or not any more.
     Ban(Box<BanAsked>),
 }

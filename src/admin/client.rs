@@ -5,6 +5,7 @@ use std::time::Instant;
 use crate::config::HaproxyLevel;
 use crate::control::Speaks;
 use crate::event::TimerKey;
+use crate::net::{LocalPeer, LocalStream};
 
 use super::access::Rules;
 use super::audit::Audit;
@@ -57,6 +58,25 @@ impl Client {
     /// Its socket.
     pub fn socket(&mut self) -> &mut AdminSocket {
         both!(self, it => &mut it.socket)
+    }
+
+    /// Who is at its other end, if that is a process of this machine.
+    pub fn peer(&self) -> Option<LocalPeer> {
+        match self {
+            Client::Api(it) => it.peer(),
+            Client::Haproxy(_) => None,
+        }
+    }
+
+    /// Its socket, for another talk.
+    pub fn into_local(self) -> Option<LocalStream> {
+        match self {
+            Client::Api(it) => match it.socket {
+                AdminSocket::Local(socket) => Some(socket),
+                AdminSocket::Stream(_) => None,
+            },
+            Client::Haproxy(_) => None,
+        }
     }
 
     /// Ends whatever takes too long.

@@ -17,7 +17,7 @@ use crate::limits::{
     ADMIN_READ_BYTES, ADMIN_REQUEST_TIMEOUT, ADMIN_WRITE_TIMEOUT, REFUSAL_PAUSE,
 };
 use crate::net::tls::Handshake;
-use crate::net::{Received, Sent};
+use crate::net::{LocalPeer, Received, Sent};
 
 use super::access::Rules;
 use super::answer::{Answer, Body, More, Pieces, Sending};
@@ -146,6 +146,11 @@ impl Connection {
         }
         self.deadline = self.deadline.max(after);
         Some(self.deadline)
+    }
+
+    /// Who is at its other end, if that is a process of this machine.
+    pub fn peer(&self) -> Option<LocalPeer> {
+        self.entry.peer()
     }
 
     /// Until when it may do nothing.

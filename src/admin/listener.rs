@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use mio::Registry;
@@ -64,6 +65,38 @@ impl AdminListener {
                 AdminListen::Https(it.address().socket_address().unwrap_or(*at))
             }
             (place, _) => place.clone(),
+        }
+    }
+
+    /// The same socket by another descriptor, and device and inode of its file.
+    pub fn copy(&self) -> io::Result<(OwnedFd, Option<(u64, u64)>)> {
+        match &self.socket {
+            AdminBound::Local(it) => Ok((it.copy()?, it.file_id())),
+            AdminBound::Stream(it) => Ok((it.copy()?, it.file_id())),
+        }
+    }
+
+    /// Whether somebody else made it, and has it open as well.
+    pub fn is_shared(&self) -> bool {
+        match &self.socket {
+            AdminBound::Local(it) => it.file_id().is_none(),
+            AdminBound::Stream(it) => it.is_shared(),
+        }
+    }
+
+    /// The process that had it has given it up: its file is ours.
+    pub fn own_file(&mut self) {
+        match &mut self.socket {
+            AdminBound::Local(it) => it.own_file(),
+            AdminBound::Stream(it) => it.own_file(),
+        }
+    }
+
+    /// It is another process's from now on.
+    pub fn hand_over(self, registry: &Registry) {
+        match self.socket {
+            AdminBound::Local(it) => it.hand_over(registry),
+            AdminBound::Stream(it) => it.hand_over(registry),
         }
     }
 

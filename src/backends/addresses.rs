@@ -67,6 +67,11 @@ impl Addresses {
         Addresses { list: list.into(), in_use: 0, refused: 0 }
     }
 
+    /// Whether it is one of them.
+    pub fn has(&self, address: &Address) -> bool {
+        self.list.iter().any(|it| it.canonical() == address.canonical())
+    }
+
     /// The one in use.
     pub fn in_use(&self) -> Option<&Address> {
         self.list.get(usize::from(self.in_use))

@@ -133,6 +133,9 @@ fn beside_the_demo(config: &Config) -> Result<(), Wrong> {
     if !config.routes.is_empty() {
         return Err(beside(SettingKey::ROUTE));
     }
+    if config.takeover.is_some() {
+        return Err(beside(SettingKey::TAKEOVER));
+    }
     match config.listeners.iter().find(|listen| listen.protocol == Protocol::Sni) {
         Some(_) => Err(Wrong::saying("an sni:// listener", "others: no backend of it has TLS")),
         None => Ok(()),

@@ -4,6 +4,7 @@
 //! ```text
 //!   name `public` or `listener.public`   [listener.public] of the file
 //!   name `admin.listen`, ...             an admin listener, by its key in the file
+//!   port 0                               the same of the process in whose place we are
 //!   no such name                         whoever is to be at its address, with its transport
 //! ```
 
@@ -87,6 +88,10 @@ impl Adoption {
             let place = wanted.and_then(|it| by_address.get(&it).copied());
             *found = place.filter(|&at| !std::mem::replace(&mut taken[at], true));
         }
+        for (seeker, found) in seekers.iter().zip(&mut found).filter(|(_, it)| it.is_none()) {
+            let place = (0..all.len()).find(|&at| !taken[at] && seeker.asked_for(&all[at]));
+            *found = place.inspect(|&at| taken[at] = true);
+        }
         let listeners = found.drain(..desired.listeners.len()).collect();
         let is_register = seekers.last().is_some_and(|it| it.key == SettingKey::REGISTER_UDP);
         let heartbeats = if is_register { found.pop().flatten() } else { None };
@@ -117,6 +122,15 @@ pub fn unwanted(socket: &HandedSocket) -> String {
 }
 
 impl Seeker {
+    /// Whether the process in whose place we are asked for a socket of which the system chose the
+    /// port, as this one does.
+    fn asked_for(&self, socket: &HandedSocket) -> bool {
+        let asked = socket.predecessor().map(|it| &it.asked);
+        self.transport == socket.transport()
+            && self.address.as_ref().is_some_and(|it| it.port() == Some(0))
+            && self.address.as_ref() == asked
+    }
+
     /// Of those that bear its name; a line, if none of them will do.
     fn pick(
         &self,

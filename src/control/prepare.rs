@@ -454,7 +454,7 @@ impl Preparing {
             None if self.purpose == Purpose::ToRun => {
                 let handed = self.found.adoption.listeners.get(at).copied().flatten();
                 let bound = match handed.and_then(|at| ground.handed.all().get(at)) {
-                    Some(handed) => Socket::adopt(wanted, handed, ground.holds),
+                    Some(handed) => Socket::adopt(wanted, handed, file.as_ref(), ground.holds),
                     None => Socket::bind(wanted, file.as_ref(), all, ground.holds),
                 };
                 noted(bound.map_err(about), &mut self.errors)

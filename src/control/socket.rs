@@ -3,7 +3,7 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
-use log::info;
+use log::{info, warn};
 
 use crate::config::{Address, Complaint, ListenerSpec, SettingKey, UnixName, io_words};
 use crate::net::{
@@ -33,6 +33,7 @@ impl Socket {
     pub(super) fn adopt(
         wanted: &ListenerSpec,
         handed: &HandedSocket,
+        file: Option<&SocketFile>,
         holds: &dyn Fn(u16, bool) -> bool,
     ) -> Result<Socket, Complaint> {
         let is_udp = handed.transport() == Transport::Datagram;
@@ -48,6 +49,11 @@ impl Socket {
             Transport::Datagram => DatagramListener::adopt(handed).map(Socket::Datagram),
         };
         let adopted = adopted.map_err(|error| complain(false, error))?;
+        if let (Socket::Stream(it), Some(file)) = (&adopted, file)
+            && let Err(error) = it.change_file(file)
+        {
+            warn!("{}: its file stays as it is: {error}", handed.address());
+        }
         info!("listener {} takes {}", wanted.name, handed.shown());
         Ok(adopted)
     }

@@ -14,7 +14,7 @@ mod files;
 mod told;
 
 pub use bans::{SavedBan, ban_json, bans_of};
-pub use body::Body;
+pub use body::{Body, Pieces};
 pub use files::{Found, Saving, read, saving_mistake};
 pub use told::{spec_json, spec_of};
 

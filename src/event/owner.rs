@@ -60,6 +60,8 @@ pub enum Chore {
     Names,
     /// Clients have waited for names for long enough.
     Open,
+    /// A handover to a new process has had its time, or that is to be told what was counted.
+    Takeover,
 }
 
 /// Everybody who can own an event, a timer or a place in the run queue.
@@ -91,10 +93,14 @@ pub enum Owner {
     Heartbeats,
     /// A look-up's socket to a server of names.
     Line(Key),
+    /// The socket of a process that takes our place.
+    Takeover,
+    /// The socket of a process whose place we took.
+    Tail(Key),
 }
 
 impl Chore {
-    const ALL: [Chore; 19] = [
+    const ALL: [Chore; 20] = [
         Chore::Drain,
         Chore::Ramp,
         Chore::Return,
@@ -114,6 +120,7 @@ impl Chore {
         Chore::Alive,
         Chore::Names,
         Chore::Open,
+        Chore::Takeover,
     ];
 }
 
@@ -134,6 +141,8 @@ impl Owner {
             Owner::AdminListener(key) => (10, key.index, key.generation.bits()),
             Owner::Heartbeats => (11, 0, 0),
             Owner::Line(key) => (12, key.index, key.generation.bits()),
+            Owner::Takeover => (13, 0, 0),
+            Owner::Tail(key) => (14, key.index, key.generation.bits()),
         };
         kind << (INDEX_BITS + GENERATION_BITS) | generation << INDEX_BITS | u64::from(index)
     }
@@ -156,6 +165,8 @@ impl Owner {
             10 => Owner::AdminListener(key()?),
             11 => Owner::Heartbeats,
             12 => Owner::Line(key()?),
+            13 => Owner::Takeover,
+            14 => Owner::Tail(key()?),
             _ => return None,
         })
     }
@@ -182,12 +193,13 @@ mod tests {
             Key { index: 7, generation: Generation::FIRST.next().next() },
             Key { index: u32::MAX, generation: last() },
         ];
-        let mut owners = vec![Owner::Signals, Owner::Alarm, Owner::Heartbeats];
+        let mut owners = vec![Owner::Signals, Owner::Alarm, Owner::Heartbeats, Owner::Takeover];
         owners.extend(Chore::ALL.map(Owner::Chore));
         for key in keys {
             owners.extend([Owner::Pair(key), Owner::Connection(key)]);
             owners.extend([Owner::Flow(key), Owner::Mirror(key)]);
-            owners.extend([Owner::Admin(key), Owner::AdminListener(key), Owner::Line(key)]);
+            owners.extend([Owner::Admin(key), Owner::AdminListener(key)]);
+            owners.extend([Owner::Line(key), Owner::Tail(key)]);
         }
         for (bits, run) in [(1 << 31, Generation::FIRST), (u32::MAX, last())] {
             let id = ProbeId::from_bits(bits).expect("an id");
@@ -201,7 +213,7 @@ mod tests {
 
     #[test]
     fn words_that_nobody_packed_have_no_owner() {
-        for word in [u64::MAX, 0, 13 << 60, 5 << 60 | Chore::ALL.len() as u64] {
+        for word in [u64::MAX, 0, 15 << 60, 5 << 60 | Chore::ALL.len() as u64] {
             assert_eq!(Owner::unpack(word), None, "{word:#x}");
         }
     }

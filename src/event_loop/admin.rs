@@ -206,7 +206,9 @@ impl EventLoop {
 
     /// Whether an admin connection has something to do, or is to be told something.
     pub(super) fn has_admin_work(&self) -> bool {
-        self.admin.has_work() || self.observing.live.number() > self.admin.told.1
+        let has_work =
+            self.admin.has_work() || self.observing.live.number() > self.admin.told.1;
+        has_work && !self.waits_for_place()
     }
 
     /// Some of what there is to do.
@@ -315,7 +317,7 @@ impl EventLoop {
 
     /// Carry out what is asked, or put it behind what was asked before.
     fn ask(&mut self, key: Key, asked: Asked) {
-        if self.was_answered(key) {
+        if self.was_answered(key) || self.waits_for_another_process(key, &asked) {
             return;
         }
         match asked {
@@ -327,6 +329,7 @@ impl EventLoop {
                 self.drain(on);
                 self.answer_admin(key, Ok(Done::Begun));
             }
+            Asked::Takeover => self.begin_to_hand_over(key),
             Asked::Stop => {
                 // Answered first: at the end of this turn nobody may be left.
                 self.answer_admin(key, Ok(Done::Begun));

@@ -44,6 +44,12 @@ impl Archive {
         Archive { path, ..Archive::default() }
     }
 
+    /// Another process writes it from now on.
+    pub fn hand_over(&mut self) {
+        self.give_up();
+        self.path = None;
+    }
+
     /// Whether something is being written.
     pub fn is_busy(&self) -> bool {
         !self.minutes.is_empty()

@@ -445,6 +445,12 @@ impl EventLoop {
 
     /// Whether something is to be changed.
     pub(super) fn has_changes(&self) -> bool {
+        // What is asked for while a new process takes our place waits for what comes of that.
+        self.changing_is_under_way() && !self.hands_over()
+    }
+
+    /// Whether something was asked for that is not done.
+    pub(super) fn changing_is_under_way(&self) -> bool {
         self.changing.is_some() || !self.changes_waiting.is_empty()
     }
 

@@ -37,6 +37,7 @@ pub(super) struct Chores {
     pub notice: TimerKey,
     pub alive: TimerKey,
     pub open: TimerKey,
+    pub takeover: TimerKey,
     /// Connections that are to have keepalive.
     to_keep_alive: Vec<Key>,
     keepalive_armed: bool,
@@ -171,6 +172,7 @@ impl EventLoop {
             // What follows up, looks.
             Chore::Open => {}
             Chore::Alive => self.supervision.is_alive_due = true,
+            Chore::Takeover => self.on_takeover_timer(),
             Chore::Deadlines => self.end_deadlines(),
             Chore::Registrations => self.lapse_registrations(),
             Chore::Status => {
@@ -183,7 +185,7 @@ impl EventLoop {
 
 impl Chores {
     #[cfg(debug_assertions)]
-    pub const COUNT: usize = 19;
+    pub const COUNT: usize = 20;
 
     pub fn new(cx: &mut Context) -> Chores {
         Chores {
@@ -205,6 +207,7 @@ impl Chores {
             notice: cx.timers.create(Owner::Chore(Chore::Notice)),
             alive: cx.timers.create(Owner::Chore(Chore::Alive)),
             open: cx.timers.create(Owner::Chore(Chore::Open)),
+            takeover: cx.timers.create(Owner::Chore(Chore::Takeover)),
             to_keep_alive: Vec::new(),
             keepalive_armed: false,
             ramp_armed: false,

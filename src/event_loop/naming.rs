@@ -12,6 +12,7 @@
 //! connects meanwhile waits in the kernel's queue.
 
 use std::collections::HashSet;
+use std::io;
 use std::time::Instant;
 
 use log::{info, warn};
@@ -56,7 +57,7 @@ impl EventLoop {
         let is_known = || !self.resolver.has_unknown() || self.cx.now >= self.opens_at();
         self.resolver.has_changed()
             || self.naming.sets_changed && can_begin
-            || self.awaits_names() && is_known()
+            || self.naming.opens_at.is_some() && is_known()
     }
 
     fn opens_at(&self) -> Instant {
@@ -148,7 +149,17 @@ impl EventLoop {
 
     /// Whether clients wait outside, for nobody knows yet where they are to be sent.
     pub(super) fn awaits_names(&self) -> bool {
-        self.naming.opens_at.is_some()
+        self.naming.opens_at.is_some() || self.waits_for_place()
+    }
+
+    /// Before this process takes the place of another one, which serves yet: names are looked up.
+    /// Says whether it is to go on.
+    pub fn look_up_names(&mut self) -> io::Result<bool> {
+        self.wait_for_place();
+        while self.naming.opens_at.is_some() && self.state == RunState::Serving {
+            self.turn(None)?;
+        }
+        Ok(self.state == RunState::Serving)
     }
 
     fn open_if_known(&mut self) {
@@ -173,7 +184,9 @@ impl EventLoop {
         } else {
             info!("all names were looked up");
         }
-        self.tell_ready();
+        if !self.waits_for_place() {
+            self.tell_ready();
+        }
     }
 }
 

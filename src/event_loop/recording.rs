@@ -46,7 +46,7 @@ impl EventLoop {
     /// Some of what there is to do.
     #[inline]
     pub(super) fn observe(&mut self) {
-        if self.observing.is_busy() {
+        if self.observing.is_busy() && !self.waits_for_place() {
             self.record();
             self.archive();
             if self.observing.has_to_look() {

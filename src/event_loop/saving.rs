@@ -70,6 +70,13 @@ impl Keeping {
         }
     }
 
+    /// Another process does it from now on.
+    pub fn give_up(&mut self) {
+        self.path = None;
+        self.saving = None;
+        self.gathering = None;
+    }
+
     /// Whether a state is being written.
     pub fn is_saving(&self) -> bool {
         self.saving.is_some() || self.gathering.is_some()
@@ -78,14 +85,14 @@ impl Keeping {
 
 /// Bans, written as a list, some in each step.
 #[derive(Default)]
-struct Gathering {
-    text: String,
+pub(super) struct Gathering {
+    pub text: String,
     last: Option<Cidr>,
 }
 
 impl Gathering {
     /// Some more. Says whether there may be others.
-    fn step(&mut self, bans: &Bans) -> bool {
+    pub fn step(&mut self, bans: &Bans) -> bool {
         for _ in 0..BANS_SAVED_PER_STEP {
             let Some((network, ban)) = bans.behind(self.last).next() else {
                 self.text.push_str(if self.text.is_empty() { "[]" } else { "]" });
@@ -148,14 +155,14 @@ impl EventLoop {
         self.keeping.unplaced = Unplaced::default();
     }
 
-    fn server_named(&self, pool: &str, backend: &str) -> Option<ServerId> {
+    pub(super) fn server_named(&self, pool: &str, backend: &str) -> Option<ServerId> {
         let pool = self.directory.pool(pool)?;
         Some(self.directory.backend(pool, backend)?.server)
     }
 
     /// Look whether there is something to be saved, and go on with what is being saved.
     pub(super) fn keep_state(&mut self) {
-        if self.keeping.path.is_none() {
+        if self.keeping.path.is_none() || self.waits_for_place() {
             return;
         }
         let noticed = (self.directory.generation, self.admin.is_drained);
@@ -251,6 +258,9 @@ impl EventLoop {
 
     /// It is the end: all of it in one go.
     pub(super) fn save_at_once(&mut self) {
+        if self.is_handed_over() {
+            return;
+        }
         while self.keeping.is_saving() {
             self.save_some();
         }
@@ -261,7 +271,7 @@ impl EventLoop {
         }
     }
 
-    fn state_now(&self) -> State {
+    pub(super) fn state_now(&self) -> State {
         let directory = &self.directory;
         let mut health = Vec::new();
         let mut counts = Vec::new();

@@ -12,6 +12,7 @@
 use crate::config::{Desired, counted};
 use crate::limits::{NOTICE_RETRY, STOP_EXTENDED, STOP_TOLD};
 use crate::service_manager::{Notice, ServiceManager, now_us};
+use crate::takeover::Manager;
 
 use super::{EventLoop, RunState};
 
@@ -20,11 +21,13 @@ pub(super) struct Supervision {
     manager: ServiceManager,
     /// It is to be told at the end of this turn that the loop turns.
     pub is_alive_due: bool,
+    /// It was told by another process before, in whose place we are.
+    pub goes_on: bool,
 }
 
 impl Supervision {
     pub fn of(manager: ServiceManager) -> Supervision {
-        Supervision { manager, is_alive_due: false }
+        Supervision { manager, is_alive_due: false, goes_on: false }
     }
 }
 
@@ -40,6 +43,20 @@ impl EventLoop {
         }
     }
 
+    /// The process of this number serves from now on, and tells the rest.
+    pub(super) fn tell_handed_over(&mut self, pid: i32) {
+        self.supervision.manager.hand_over(pid);
+        self.supervision.is_alive_due = false;
+        self.try_again_later();
+    }
+
+    /// Where the manager hears, for another process.
+    pub(super) fn manager_for_another(&self) -> Option<Manager> {
+        let manager = &self.supervision.manager;
+        let beat = manager.beat().map(|it| u64::try_from(it.as_micros()).unwrap_or(u64::MAX));
+        manager.place().map(|place| Manager { place: place.to_owned(), beat })
+    }
+
     /// All listeners take clients.
     pub(super) fn tell_ready(&mut self) {
         if !self.supervision.manager.is_there() {
@@ -47,6 +64,10 @@ impl EventLoop {
         }
         let status = self.serving();
         self.notify(&Notice::Ready(&status));
+        if self.supervision.goes_on {
+            // The manager counts from the last beat of the process before, or of one before that.
+            self.notify(&Notice::Alive);
+        }
         self.await_next_beat();
     }
 

@@ -140,11 +140,11 @@ fn every_flag_reaches_its_field() {
          --trusted-proxies 10.0.0.0/8,::1 --trusted-proxies fd00::/8 --access-log - \
          --access-log-format haproxy --log-format json --guard-dry-run all --queue 5 \
          --socket-mode 0600 --socket-owner www-data:33 --queue-timeout 6s --queue-order fifo \
-         --proxy-protocol 192.0.2.0/24,::1 \
-         --state-file /run/state");
+         --proxy-protocol 192.0.2.0/24,::1 --state-file /run/state --takeover /run/api.sock");
     assert_eq!(config.listeners.len(), 2);
     let expected = Config {
         file: None,
+        takeover: Some("/run/api.sock".to_owned()),
         task: crate::config::Task::Run,
         process: every_process_setting(),
         listeners: config.listeners.clone(),

@@ -49,6 +49,13 @@ pub struct Flow<T> {
     next: Option<Key>,
 }
 
+impl<T> Flow<T> {
+    /// Whether its client's next datagram belongs to it.
+    pub fn is_current(&self) -> bool {
+        self.current
+    }
+}
+
 /// All flows.
 #[derive(Debug)]
 pub struct Table<T> {
@@ -90,6 +97,11 @@ impl<T> Table<T> {
     /// to each new one, until there are few enough.
     pub fn set_most(&mut self, most: usize) {
         self.most = most;
+    }
+
+    /// Whether another flow would have one give way.
+    pub fn is_full(&self) -> bool {
+        self.flows.len() >= self.most
     }
 
     /// A class of flows for which this holds; `None` if there are 65,536 already.
@@ -380,7 +392,7 @@ impl<T> Table<T> {
     }
 
     /// The client's next datagram does not belong to this flow any more.
-    fn detach(&mut self, key: Key) {
+    pub fn detach(&mut self, key: Key) {
         let Some(flow) = self.flows.get_mut(key) else { return };
         if std::mem::take(&mut flow.current) {
             self.by_client.remove(&flow.client);

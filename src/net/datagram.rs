@@ -21,6 +21,7 @@ mod system;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::OwnedFd;
 
 use mio::net::UdpSocket;
 use mio::{Interest, Registry};
@@ -30,7 +31,7 @@ use crate::config::{Address, LinkAddress};
 use crate::event::Owner;
 use crate::limits::{BUSY_BUFFER_BYTES, DATAGRAM_BUFFER_BYTES, PORTS_ASSUMED, SLOT_BYTES};
 
-use super::{Families, Fault, HandedSocket};
+use super::{Families, Fault, HandedSocket, copy_of};
 
 pub use batch::{Batch, RecvOutcome};
 pub use headed::Headed;
@@ -174,7 +175,8 @@ impl DatagramListener {
         }
         system::prepare(&socket, address);
         let socket = UdpSocket::from_std(socket.into());
-        Ok(DatagramListener { socket, address: address.into(), ready: false, is_shared: true })
+        let is_shared = handed.is_shared();
+        Ok(DatagramListener { socket, address: address.into(), ready: false, is_shared })
     }
 
     /// Whether somebody else made it, and has it open as well.
@@ -215,6 +217,16 @@ impl DatagramListener {
         self.ready
     }
 
+    /// The same socket by another descriptor.
+    pub fn copy(&self) -> io::Result<OwnedFd> {
+        copy_of(&self.socket)
+    }
+
+    /// It is another process's from now on.
+    pub fn hand_over(mut self, registry: &Registry) {
+        let _ = registry.deregister(&mut self.socket);
+    }
+
     /// There are none left; an event will tell of the next.
     pub fn drained(&mut self) {
         self.ready = false;
@@ -231,6 +243,29 @@ impl DatagramSocket {
             _ => Fault::of(&error),
         })?;
         Ok(DatagramSocket { socket, coalesces: false })
+    }
+
+    /// One that another process connected.
+    pub fn adopt(socket: OwnedFd) -> DatagramSocket {
+        let socket = UdpSocket::from_std(socket.into());
+        DatagramSocket { socket, coalesces: false }
+    }
+
+    /// Whom such a socket hears, before it is one of ours.
+    pub fn peer_of(socket: &OwnedFd) -> Option<SocketAddr> {
+        let socket = SockRef::from(socket);
+        let is_one = socket.r#type().is_ok_and(|it| it == Type::DGRAM);
+        socket.peer_addr().ok().filter(|_| is_one)?.as_socket()
+    }
+
+    /// The same socket by another descriptor.
+    pub fn copy(&self) -> io::Result<OwnedFd> {
+        copy_of(&self.socket)
+    }
+
+    /// The poll is to tell nothing more of it, though others have it open as well.
+    pub fn deregister(&mut self, registry: &Registry) {
+        let _ = registry.deregister(&mut self.socket);
     }
 
     /// Whom it hears.

@@ -11,6 +11,8 @@
 //! own descriptor, and a listener gets a copy: a reload that is refused, or that removes a listener
 //! which a later one has again, loses nothing.
 
+mod predecessor;
+
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -21,6 +23,8 @@ use socket2::{SockAddr, SockRef, Type};
 
 use crate::config::{Address, UnixName, io_words, quoted};
 use crate::limits::HANDED_SOCKETS_MAX;
+
+pub use predecessor::Predecessor;
 
 /// What comes to a socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -40,6 +44,7 @@ pub struct HandedSocket {
     transport: Transport,
     address: Address,
     socket: OwnedFd,
+    predecessor: Option<Predecessor>,
 }
 
 /// All of them.
@@ -67,7 +72,8 @@ impl HandedSocket {
         fcntl_setfd(&socket, FdFlags::CLOEXEC).map_err(|error| failed(error.into()))?;
         SockRef::from(&socket).set_nonblocking(true).map_err(failed)?;
         let name = name.map(Into::into);
-        Ok(HandedSocket { name, which: which.into(), transport, address, socket })
+        let which = which.into();
+        Ok(HandedSocket { name, which, transport, address, socket, predecessor: None })
     }
 
     /// What it is called, if anything.

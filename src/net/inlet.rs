@@ -2,13 +2,14 @@
 
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 
 use mio::net::UdpSocket;
 use mio::{Interest, Registry};
 
 use crate::event::Owner;
 
-use super::HandedSocket;
+use super::{HandedSocket, copy_of};
 
 /// Where they come in.
 #[derive(Debug)]
@@ -32,7 +33,8 @@ impl Inlet {
     pub fn adopt(handed: &HandedSocket) -> io::Result<Inlet> {
         let address = handed.address().socket_address().ok_or(ErrorKind::InvalidInput)?;
         let socket = UdpSocket::from_std(handed.copy()?.into());
-        Ok(Inlet { socket, address, ready: false, is_shared: true })
+        let is_shared = handed.is_shared();
+        Ok(Inlet { socket, address, ready: false, is_shared })
     }
 
     /// The poll is to tell nothing more of it, whoever has the socket open as well.
@@ -40,6 +42,11 @@ impl Inlet {
         if self.is_shared {
             let _ = registry.deregister(&mut self.socket);
         }
+    }
+
+    /// Whether somebody else made it, and has it open as well.
+    pub fn is_shared(&self) -> bool {
+        self.is_shared
     }
 
     /// Where it really is.
@@ -50,6 +57,16 @@ impl Inlet {
     /// Ask the poll to tell of messages.
     pub fn register(&mut self, registry: &Registry, owner: Owner) -> io::Result<()> {
         registry.register(&mut self.socket, owner.into(), Interest::READABLE)
+    }
+
+    /// The same socket by another descriptor.
+    pub fn copy(&self) -> io::Result<OwnedFd> {
+        copy_of(&self.socket)
+    }
+
+    /// It is another process's from now on.
+    pub fn hand_over(mut self, registry: &Registry) {
+        let _ = registry.deregister(&mut self.socket);
     }
 
     /// An event said that something came.

@@ -1,5 +1,7 @@
 //! A listening socket, and what an accept came to.
 
+mod handing;
+
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
@@ -103,9 +105,12 @@ impl StreamListener {
                 let _ = SockRef::from(&socket).set_tcp_nodelay(true);
                 Listening::Tcp(TcpListener::from_std(socket.into()))
             }
-            Address::Unix(_) => Listening::Unix(UnixListener::from_std(socket.into()), None),
+            Address::Unix(_) => {
+                Listening::Unix(UnixListener::from_std(socket.into()), handed.own_file())
+            }
         };
-        Ok(StreamListener { is_shared: true, ..StreamListener::new(socket, address) })
+        let is_shared = handed.is_shared();
+        Ok(StreamListener { is_shared, ..StreamListener::new(socket, address) })
     }
 
     fn new(socket: Listening, address: Address) -> StreamListener {

@@ -1,5 +1,7 @@
 //! UNIX sockets: a listening one whose file has a permission, and the connections of those who may.
 
+mod passing;
+
 use std::io::{self, ErrorKind, Read, Write};
 use std::path::Path;
 
@@ -11,6 +13,8 @@ use crate::event::{Owner, Readiness};
 
 use super::unix::{self, OwnFile, SocketFile};
 use super::{Fault, HandedSocket, Received, Sent};
+
+pub use passing::{copy_of, receive_with, send_with};
 
 /// Who is at the other end, as the kernel says it, of the moment of the connect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,7 +69,7 @@ impl LocalListener {
     /// Listen at a socket that was handed over. Its file is as it was made.
     pub fn adopt(handed: &HandedSocket) -> io::Result<LocalListener> {
         let socket = UnixListener::from_std(handed.copy()?.into());
-        Ok(LocalListener { socket, file: None, ready: false })
+        Ok(LocalListener { socket, file: handed.own_file(), ready: false })
     }
 
     /// The poll is to tell nothing more of it, whoever has the socket open as well.

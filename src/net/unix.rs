@@ -43,6 +43,8 @@ pub struct OwnFile {
     path: PathBuf,
     /// Device and inode.
     id: (u64, u64),
+    /// Another process has it yet: it stays where it is.
+    is_anothers: bool,
 }
 
 /// A socket that is being connected. To a UNIX socket that is done at once or never: where there is
@@ -115,7 +117,29 @@ pub fn bind_abstract(name: &UnixName) -> io::Result<UnixListener> {
 
 impl OwnFile {
     fn at(path: &Path) -> io::Result<OwnFile> {
-        Ok(OwnFile { path: path.to_owned(), id: id_of(path)? })
+        Ok(OwnFile { path: path.to_owned(), id: id_of(path)?, is_anothers: false })
+    }
+
+    /// The file that is there, if it is this one: a process made it in whose place we are to be.
+    /// It is that one's until [`OwnFile::own`].
+    pub fn taken_over(path: &Path, id: (u64, u64)) -> Option<OwnFile> {
+        let file = OwnFile { path: path.to_owned(), id, is_anothers: true };
+        file.is_there().then_some(file)
+    }
+
+    /// It is ours from now on, and goes with us.
+    pub fn own(&mut self) {
+        self.is_anothers = false;
+    }
+
+    /// Device and inode.
+    pub fn id(&self) -> (u64, u64) {
+        self.id
+    }
+
+    /// It is another process's, and stays.
+    pub fn disown(mut self) {
+        self.is_anothers = true;
     }
 
     /// Where it is.
@@ -156,7 +180,7 @@ impl OwnFile {
 
 impl Drop for OwnFile {
     fn drop(&mut self) {
-        if self.is_there() {
+        if !self.is_anothers && self.is_there() {
             let _ = fs::remove_file(&self.path);
         }
     }

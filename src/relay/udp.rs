@@ -17,6 +17,7 @@ mod budget;
 mod ending;
 mod fronted;
 mod guarded;
+mod handing;
 mod lapse;
 mod leaving;
 mod listeners;
@@ -83,6 +84,8 @@ pub struct Udp {
     /// Datagrams that were refused and given to another backend in this turn.
     reroutes: u32,
     stopping: bool,
+    /// Nothing is read: the flows are on their way to another process.
+    is_frozen: bool,
     /// There were more flows to be let go than a turn may end.
     more_to_let_go: bool,
     leaving: Leaving,
@@ -153,6 +156,7 @@ impl Udp {
             heard: HeardAnswers::default(),
             reroutes: 0,
             stopping: false,
+            is_frozen: false,
             more_to_let_go: false,
             leaving: Leaving::default(),
             warnings: LogThrottle::default(),
@@ -179,7 +183,7 @@ impl Udp {
 
     /// Whether datagrams may be at a listener.
     pub fn is_ready(&self) -> bool {
-        !self.ready.is_empty()
+        !self.ready.is_empty() && !self.is_frozen
     }
 
     /// How many flows came in at this listener.
@@ -235,6 +239,9 @@ impl Udp {
         let spent = self.is_spent();
         let Some(flow) = self.flows.get_mut(key) else { return };
         flow.upstream.queued = false;
+        if self.is_frozen {
+            return;
+        }
         if spent {
             return cx.run_queue.push(Owner::Flow(key), &mut flow.upstream.queued);
         }

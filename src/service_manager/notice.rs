@@ -20,6 +20,8 @@ pub enum Notice<'a> {
     Stopping(&'a str),
     /// It still does, and will be heard of again within this time.
     StillStopping(&'a str, Duration),
+    /// From now on this process is the one that serves.
+    MainPid(i32),
     /// The loop turns.
     Alive,
 }
@@ -32,7 +34,7 @@ impl<'a> Notice<'a> {
             | Notice::Status(status)
             | Notice::Stopping(status)
             | Notice::StillStopping(status, _) => Some(status),
-            Notice::Reloading(_) | Notice::Alive => None,
+            Notice::Reloading(_) | Notice::MainPid(_) | Notice::Alive => None,
         }
     }
 }
@@ -48,6 +50,7 @@ impl fmt::Display for Notice<'_> {
                 let us = within.as_micros();
                 write!(f, "STATUS={}\nEXTEND_TIMEOUT_USEC={us}", Line(status))
             }
+            Notice::MainPid(pid) => write!(f, "MAINPID={pid}"),
             Notice::Alive => f.write_str("WATCHDOG=1"),
         }
     }

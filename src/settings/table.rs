@@ -15,6 +15,7 @@ use super::queue::QUEUE;
 use super::retry::RETRY_BUDGET;
 use super::row::{Act, Answer, Setting, SettingGroup};
 use super::sockets::SOCKETS;
+use super::takeover::TAKEOVER;
 use super::tls::{TLS, file};
 use super::traffic::TRAFFIC;
 use super::udp::UDP;
@@ -401,6 +402,7 @@ static OPERATION: &[Setting] = &[
             }
         }),
     },
+    TAKEOVER,
     Setting {
         short: "",
         long: "access-log",

@@ -282,6 +282,12 @@ pub const PROCESS: &[Field<Process>] = &[
         "how often the state file could not be written",
     ),
     Field::counter(
+        "takeovers_failed",
+        One,
+        |it| it.stats.takeovers_failed.into(),
+        "how often a new process asked for the place of this one and did not take it",
+    ),
+    Field::counter(
         "history_save_failures",
         One,
         |it| it.stats.history_failures.into(),

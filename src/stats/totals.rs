@@ -30,6 +30,12 @@ impl Stats {
         TOTALS.iter().map(|(name, of)| ((*name).to_owned(), *of(&mut stats))).collect()
     }
 
+    /// What they are, for a process that goes on counting who is here yet.
+    pub fn counted(&self) -> Vec<(String, u64)> {
+        let mut stats = self.clone();
+        TOTALS.iter().map(|(name, of)| ((*name).to_owned(), *of(&mut stats))).collect()
+    }
+
     /// Go on from these.
     pub fn add_totals(&mut self, totals: &[(String, u64)]) {
         for (name, of) in TOTALS {

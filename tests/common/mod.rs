@@ -62,7 +62,17 @@ impl Balancer {
     }
 
     /// The same through another program that runs it (`strace`, `sh -c 'ulimit ...'`).
-    pub fn start_command(mut command: Command, args: &[&str]) -> Balancer {
+    pub fn start_command(command: Command, args: &[&str]) -> Balancer {
+        let listeners = args.iter().filter(|arg| ["-l", "--listen"].contains(arg)).count();
+        Balancer::start_with(command, args, listeners)
+    }
+
+    /// The same with a file that has so many listeners.
+    pub fn start_listeners(args: &[&str], listeners: usize) -> Balancer {
+        Balancer::start_with(Command::new(env!("CARGO_BIN_EXE_pointsman")), args, listeners)
+    }
+
+    fn start_with(mut command: Command, args: &[&str], listeners: usize) -> Balancer {
         command.args(args);
         if !args.contains(&"--log-level") {
             command.args(["--log-level", "debug"]);
@@ -79,7 +89,6 @@ impl Balancer {
                 log.push('\n');
             }
         });
-        let listeners = args.iter().filter(|arg| ["-l", "--listen"].contains(arg)).count();
         let stdout = BufReader::new(child.stdout.take().expect("piped"));
         let addresses: Vec<SocketAddr> = stdout
             .lines()

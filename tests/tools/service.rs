@@ -83,6 +83,35 @@ fn systemd_finds_nothing_wrong_with_the_socket_unit() {
 }
 
 #[test]
+fn systemd_finds_nothing_wrong_with_the_drop_in_for_a_takeover() {
+    if missing(&["systemd-analyze"]) {
+        return;
+    }
+    let home = home("takeover");
+    let path = unit(&home);
+    let folder = home.0.join("pointsman.service.d");
+    fs::create_dir_all(&folder).expect("a folder");
+    let text = deployed("systemd/takeover.conf");
+    let here =
+        text.replace("=/usr/bin/pointsman ", &format!("={} ", env!("CARGO_BIN_EXE_pointsman")));
+    fs::write(folder.join("takeover.conf"), here).expect("it is written");
+    let output = Command::new("systemd-analyze")
+        .args(["verify", "--man=no"])
+        .arg(&path)
+        .output()
+        .expect("it starts");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let bad: Vec<&str> = said.lines().filter(|it| it.contains("takeover.conf")).collect();
+    assert!(bad.is_empty() && output.status.success(), "{}: {bad:#?}", output.status);
+    // The handbook shows the same lines.
+    let handbook = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/handbook/upgrade.md");
+    let handbook = fs::read_to_string(handbook).expect("it is there");
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        assert!(handbook.lines().any(|it| it == line), "{line}");
+    }
+}
+
+#[test]
 fn systemd_finds_nothing_wrong_with_the_drop_in_for_credentials() {
     if missing(&["systemd-analyze"]) {
         return;

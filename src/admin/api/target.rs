@@ -40,6 +40,8 @@ pub enum Target<'a> {
     Undrain,
     /// The end.
     Stop,
+    /// A new process takes our place.
+    Takeover,
     /// What was told and differs.
     Overrides,
     /// The same of a backend.
@@ -106,6 +108,7 @@ impl Target<'_> {
             ["api", "v1", "drain"] => Target::Drain,
             ["api", "v1", "undrain"] => Target::Undrain,
             ["api", "v1", "stop"] => Target::Stop,
+            ["api", "v1", "takeover"] => Target::Takeover,
             ["api", "v1", "overrides"] => Target::Overrides,
             ["api", "v1", "overrides", pool, name] => Target::OverridesOf(pool, name),
             ["api", "v1", "bans"] => Target::Bans,
@@ -147,7 +150,8 @@ impl Target<'_> {
             | Target::Reload
             | Target::Drain
             | Target::Undrain
-            | Target::Stop => &[Method::Post],
+            | Target::Stop
+            | Target::Takeover => &[Method::Post],
             _ => &[Method::Get, Method::Head],
         }
     }

@@ -78,6 +78,8 @@ pub(super) fn asked(
         Target::Drain if dry_run => Ok(Asked::Rehearse("drain".to_owned())),
         Target::Undrain if dry_run => Ok(Asked::Rehearse("undrain".to_owned())),
         Target::Stop if dry_run => Ok(Asked::Rehearse("stop".to_owned())),
+        Target::Takeover if dry_run => Ok(Asked::Rehearse("hand over".to_owned())),
+        Target::Takeover => Ok(Asked::Takeover),
         Target::Drain => Ok(Asked::Drain(true)),
         Target::Undrain => Ok(Asked::Drain(false)),
         Target::Stop => Ok(Asked::Stop),

@@ -10,7 +10,52 @@ pub(super) const VERSION: &str = "1";
 #[derive(Debug)]
 pub struct Body(pub(super) [Vec<u8>; 3]);
 
+/// A whole file, piece by piece.
+#[derive(Debug)]
+pub struct Pieces {
+    body: Body,
+    given: usize,
+    sum: u32,
+    stage: Stage,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Stage {
+    Header,
+    Body,
+    Over,
+}
+
+impl Iterator for Pieces {
+    type Item = Vec<u8>;
+
+    fn next(&mut self) -> Option<Vec<u8>> {
+        match self.stage {
+            Stage::Header => {
+                self.stage = Stage::Body;
+                Some(self.body.header().into_bytes())
+            }
+            Stage::Body => {
+                let piece = self.body.piece(self.given);
+                if piece.is_empty() {
+                    self.stage = Stage::Over;
+                    return Some(Body::trailer(self.sum).into_bytes());
+                }
+                self.given += piece.len();
+                self.sum = crc32c::crc32c_append(self.sum, piece);
+                Some(piece.to_vec())
+            }
+            Stage::Over => None,
+        }
+    }
+}
+
 impl Body {
+    /// All that stands in the file, in pieces none of which takes long.
+    pub fn into_pieces(self) -> Pieces {
+        Pieces { body: self, given: 0, sum: 0, stage: Stage::Header }
+    }
+
     /// The line before it.
     pub(super) fn header(&self) -> String {
         format!("{FORMAT} {VERSION} {}\n", self.0.iter().map(Vec::len).sum::<usize>())

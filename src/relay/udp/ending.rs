@@ -33,11 +33,13 @@ pub(super) enum FlowEnd {
     Stopped,
     /// The poll took no more sockets.
     Exhausted,
+    /// Another process goes on with it.
+    HandedOver,
 }
 
 impl Udp {
     /// A flow that was taken out of the table is over; the end of the turn closes its socket.
-    pub(super) fn end(&mut self, flow: Flow<Upstream>, end: FlowEnd, cx: &mut Context) {
+    pub(super) fn end(&mut self, mut flow: Flow<Upstream>, end: FlowEnd, cx: &mut Context) {
         debug!(
             "flow of {}: {}; {} datagrams sent on, {} answered",
             plain(flow.client.address()),
@@ -45,16 +47,23 @@ impl Udp {
             flow.requests,
             flow.answers
         );
-        write(&flow, end, cx);
+        if end == FlowEnd::HandedOver {
+            // The poll would tell of it for as long as the other process has it open.
+            flow.upstream.socket.deregister(&cx.registry);
+        } else {
+            write(&flow, end, cx);
+        }
         if let Some(pick) = flow.upstream.pick {
             cx.picks.end(pick, PickEnd::of(0, end.cause()), cx.now);
         }
         cx.backends.closed(flow.upstream.backend);
         let home = flow.upstream.home;
-        cx.each_traffic(home, |it| {
-            it.counts.connections += 1;
-            it.broke_off(end.blame());
-        });
+        if end != FlowEnd::HandedOver {
+            cx.each_traffic(home, |it| {
+                it.counts.connections += 1;
+                it.broke_off(end.blame());
+            });
+        }
         cx.exit(home);
         guarded::end(&flow.client, flow.upstream.counted, cx);
         cx.leave_listener(flow.client.listener);
@@ -69,6 +78,7 @@ impl Udp {
             FlowEnd::BackendLost(Loss::Removed | Loss::Told)
             | FlowEnd::Stopped
             | FlowEnd::Exhausted => stats.cut_off += 1,
+            FlowEnd::HandedOver => {}
         }
         self.ended.push(flow);
     }
@@ -86,6 +96,7 @@ impl FlowEnd {
             FlowEnd::BackendLost(loss) => loss.says(),
             FlowEnd::Stopped => "cut off by the stop",
             FlowEnd::Exhausted => "the poll takes no more",
+            FlowEnd::HandedOver => "goes on in the new process",
         };
         text.to_owned()
     }
@@ -96,6 +107,7 @@ impl FlowEnd {
             FlowEnd::Finished
             | FlowEnd::Idle
             | FlowEnd::Stopped
+            | FlowEnd::HandedOver
             | FlowEnd::BackendLost(Loss::Removed | Loss::Told) => Blame::Nobody,
             FlowEnd::GaveWay
             | FlowEnd::Refused
@@ -115,7 +127,7 @@ impl FlowEnd {
 
     fn cause(self) -> Option<Cause> {
         match self {
-            FlowEnd::Finished => None,
+            FlowEnd::Finished | FlowEnd::HandedOver => None,
             FlowEnd::Idle => Some(Cause::UdpTimeout),
             FlowEnd::GaveWay => Some(Cause::MaxFlows),
             FlowEnd::Refused => Some(Cause::UdpRefused),

@@ -35,6 +35,8 @@ enum Left {
     Listener(ListenerId),
     /// Those who were banned.
     Clients(Cidr),
+    /// All: another process goes on with them.
+    All,
 }
 
 impl Leaving {
@@ -58,6 +60,7 @@ impl Leaving {
                 let is_it = network.contains(flow.client.address().ip());
                 is_it.then_some(FlowEnd::Stopped)
             }
+            Left::All => Some(FlowEnd::HandedOver),
         })
     }
 }
@@ -76,6 +79,11 @@ impl Udp {
     /// The flows of these clients are over.
     pub fn leave_clients(&mut self, network: Cidr, cx: &Context) {
         self.leaving.add(Left::Clients(network), cx.now);
+    }
+
+    /// All flows are another process's.
+    pub(super) fn leave_all(&mut self, cx: &Context) {
+        self.leaving.add(Left::All, cx.now);
     }
 
     /// How many flows of this pool lead there.

@@ -119,7 +119,7 @@ impl Udp {
 }
 
 impl Upstream {
-    fn new(
+    pub(super) fn new(
         socket: DatagramSocket,
         backend: ServerId,
         home: Home,

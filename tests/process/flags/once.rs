@@ -117,6 +117,7 @@ const ONCE: &[(&str, &str)] = &[
     ("config", "x.toml"),
     ("check-config", ""),
     ("print-config", ""),
+    ("takeover", "/run/api.sock"),
     ("demo", ""),
     ("help", ""),
     ("version", ""),

@@ -1,0 +1,421 @@
+//! A new process takes our place: the side of the old one, in small pieces beside the traffic. What
+//! the two say, and in which order, stands at the head of [`crate::takeover`].
+//!
+//! ```text
+//!   Greeting --Hello--> Listing --> Bans --> State --> Offered --Ready--> Flows --> Yours
+//!      |                                                                              | Taken
+//!      |  up to here anything that goes wrong has all go on as it was                 v
+//!      +--> given up: a line, a count                    Draining <--- Go --- Counting
+//!                                                           |  each second      ^
+//!                                                           +-------------------+
+//! ```
+
+mod giving;
+mod told;
+
+use std::collections::VecDeque;
+use std::os::fd::OwnedFd;
+use std::time::Instant;
+
+use log::{info, warn};
+
+use crate::admin::change::Asked;
+use crate::admin::problem::{Kind, Problem};
+use crate::control::state::Pieces;
+use crate::event::{Key, ListenerId, Owner};
+use crate::limits::{
+    TAKEOVER_COUNTS, TAKEOVER_RESTED, TAKEOVER_RETRY, TAKEOVER_STEP, TAKEOVER_TIME,
+    TAKEOVER_WAITING_BYTES,
+};
+use crate::net::{LocalPeer, LocalStream, Received, Sent};
+use crate::takeover::{Frames, Hello, Message, PROTOCOL, UPGRADE, decode, encode};
+
+use super::saving::Gathering;
+use super::{EventLoop, RunState};
+use told::Told;
+
+/// The one that is under way, and whether there was one.
+#[derive(Default)]
+pub(super) struct Handovers {
+    /// With a process that takes our place, or has taken it.
+    under_way: Option<Box<Handover>>,
+    /// Another process serves.
+    is_over: bool,
+    /// The other way round: another process serves yet, in whose place this one is to be.
+    waits_for_place: bool,
+    /// It was said after that that we are to stop.
+    is_told_to_stop: bool,
+}
+
+/// A talk with the process that takes our place.
+pub(super) struct Handover {
+    socket: LocalStream,
+    peer: LocalPeer,
+    phase: Phase,
+    frames: Frames<OwnedFd>,
+    /// What is to be sent.
+    waiting: VecDeque<Outgoing>,
+    /// The listening sockets, in the order in which they are told.
+    offered: Vec<Offer>,
+    /// What was counted, as it was told last.
+    told: Told,
+    /// When it is given up, or what was counted is told next.
+    due: Instant,
+    /// It may go on.
+    is_ready: bool,
+}
+
+enum Phase {
+    Greeting,
+    Listing(usize),
+    Bans(Gathering),
+    State(Box<Pieces>),
+    Offered,
+    /// At which place the next flow is.
+    Flows(usize),
+    Yours,
+    /// At which backend the next counts are.
+    Counting(usize),
+    Draining,
+}
+
+/// A message, and descriptors that go with its first byte.
+struct Outgoing {
+    bytes: Vec<u8>,
+    sent: usize,
+    with: Vec<OwnedFd>,
+}
+
+/// A listening socket that the other may take.
+struct Offer {
+    of: Offered,
+    is_taken: bool,
+}
+
+#[derive(Clone, Copy)]
+enum Offered {
+    Listener(ListenerId),
+    Admin(Key),
+    Heartbeats,
+}
+
+/// How a step went.
+enum Step {
+    Again,
+    Waits,
+}
+
+impl EventLoop {
+    /// A process asks for our place.
+    pub(super) fn begin_to_hand_over(&mut self, key: Key) {
+        let peer = self.admin.connections.get(key).and_then(|it| it.peer());
+        let peer = match self.may_hand_over(peer) {
+            Ok(peer) => peer,
+            Err(problem) => {
+                warn!("a process asked for our place: {}", problem.detail());
+                self.cx.stats.takeovers_failed += 1;
+                return self.answer_admin(key, Err(problem));
+            }
+        };
+        let Some(client) = self.admin.connections.remove(key) else { return };
+        self.cx.timers.remove(client.timer());
+        let Some(mut socket) = client.into_local() else { return };
+        if let Err(error) = socket.give_to(&self.cx.registry, Owner::Takeover) {
+            return warn!("a process asked for our place: {error}");
+        }
+        info!("process {} takes our place: everything goes on until it can", peer.pid);
+        let hello = format!(
+            "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: {UPGRADE}\r\n\r\n"
+        );
+        let mut handover = Handover {
+            socket,
+            peer,
+            phase: Phase::Greeting,
+            frames: Frames::default(),
+            waiting: VecDeque::new(),
+            offered: Vec::new(),
+            told: Told::default(),
+            due: self.cx.now + TAKEOVER_TIME,
+            is_ready: true,
+        };
+        handover.say_bytes(hello.into_bytes(), Vec::new());
+        self.cx.timers.arm(self.chores.takeover, handover.due);
+        self.handovers.under_way = Some(Box::new(handover));
+    }
+
+    fn may_hand_over(&self, peer: Option<LocalPeer>) -> Result<LocalPeer, Problem> {
+        let conflict = |why: String| Err(Problem::new(Kind::CONFLICT, why));
+        let Some(peer) = peer else {
+            let why = "it is asked for by an admin UNIX socket: unix:PATH";
+            return Err(Problem::new(Kind::FORBIDDEN, why));
+        };
+        let us = rustix::process::geteuid().as_raw();
+        if peer.uid != us && peer.uid != 0 {
+            let why = format!("user {} may not: want user {us}, or root", peer.uid);
+            return Err(Problem::new(Kind::FORBIDDEN, why));
+        }
+        if let Some(other) = self.handovers.under_way.as_ref().filter(|_| self.hands_over()) {
+            let pid = other.peer.pid;
+            return conflict(format!("another handover is under way, to process {pid}"));
+        }
+        if self.state != RunState::Serving {
+            return conflict("it drains: start the new process as any other".to_owned());
+        }
+        if self.changing_is_under_way() {
+            return conflict("a change is under way: ask again".to_owned());
+        }
+        if self.directory.desired.process.demo {
+            return conflict("it is a demo, whose backends end with it".to_owned());
+        }
+        Ok(peer)
+    }
+
+    /// What is asked for now would not be known to the process that takes our place. Says whether
+    /// it was refused.
+    pub(super) fn waits_for_another_process(&mut self, key: Key, asked: &Asked) -> bool {
+        let changes_nothing =
+            matches!(asked, Asked::Stop | Asked::Rehearse(_) | Asked::Takeover);
+        if changes_nothing || !self.hands_over() {
+            return false;
+        }
+        let why = "a new process takes our place: ask again in a moment";
+        self.answer_admin(key, Err(Problem::new(Kind::CONFLICT, why)));
+        true
+    }
+
+    /// Another process serves until it gives up its place.
+    pub(super) fn wait_for_place(&mut self) {
+        self.handovers.waits_for_place = true;
+    }
+
+    /// Whether nobody is to be served yet, and nothing written: another process does it.
+    pub(super) fn waits_for_place(&self) -> bool {
+        self.handovers.waits_for_place
+    }
+
+    /// This process serves from now on.
+    pub(super) fn begin_to_serve(&mut self) {
+        self.handovers.waits_for_place = false;
+    }
+
+    /// Whether a new process is about to take our place: nothing is changed meanwhile.
+    pub(super) fn hands_over(&self) -> bool {
+        self.handovers.under_way.is_some() && !self.handovers.is_over
+    }
+
+    /// Whether another process serves, and ours ends with its connections.
+    pub(super) fn is_handed_over(&self) -> bool {
+        self.handovers.is_over
+    }
+
+    /// Whether the connections to those who drain are on their way to another process, or there.
+    pub(super) fn hands_over_tails(&self) -> bool {
+        let phase = self.handovers.under_way.as_ref().map(|it| &it.phase);
+        let are_on_their_way = matches!(phase, Some(Phase::Yours | Phase::Counting(_)));
+        are_on_their_way || self.handovers.is_over
+    }
+
+    /// Whether a stop that is asked for is begun already, by the handover: the first time.
+    pub(super) fn excuses_stop(&mut self) -> bool {
+        self.handovers.is_over && !std::mem::replace(&mut self.handovers.is_told_to_stop, true)
+    }
+
+    /// An event of the other process's socket.
+    pub(super) fn mark_takeover(&mut self, event: &mio::event::Event) {
+        if let Some(handover) = &mut self.handovers.under_way {
+            handover.socket.mark(event);
+            handover.is_ready = true;
+        }
+    }
+
+    /// Its time is over: it waited for too long, or is told what was counted.
+    pub(super) fn on_takeover_timer(&mut self) {
+        let now = self.cx.now;
+        let Some(handover) = &mut self.handovers.under_way else { return };
+        handover.is_ready = true;
+        if handover.due > now {
+            return self.cx.timers.arm(self.chores.takeover, handover.due);
+        }
+        if matches!(handover.phase, Phase::Draining) {
+            handover.phase = Phase::Counting(0);
+            handover.due = now + TAKEOVER_COUNTS;
+            self.cx.timers.arm(self.chores.takeover, handover.due);
+            self.close_rested(TAKEOVER_RESTED);
+        } else if let Some(handover) = self.handovers.under_way.take() {
+            let within = crate::config::duration_text(TAKEOVER_TIME);
+            self.end_handover(handover, &format!("it did not go on within {within}"));
+        }
+    }
+
+    /// Whether there is something to be said to the process that takes our place, or to be heard of
+    /// those in whose place we are.
+    #[inline]
+    pub(super) fn has_words_with_processes(&self) -> bool {
+        let is_ready = self.handovers.under_way.as_ref().is_some_and(|it| it.is_ready);
+        is_ready || self.has_tails_to_hear()
+    }
+
+    /// Some of that.
+    #[inline]
+    pub(super) fn talk_to_processes(&mut self) {
+        if self.has_words_with_processes() {
+            self.hear_tails();
+            self.hand_over_some();
+        }
+    }
+
+    /// Whether it was not told everything yet.
+    pub(super) fn has_words_left(&self) -> bool {
+        let under_way = self.handovers.under_way.as_ref();
+        under_way.is_some_and(|it| !it.waiting.is_empty())
+    }
+
+    /// Some of what there is to do.
+    #[cold]
+    pub(super) fn hand_over_some(&mut self) {
+        let Some(mut handover) = self.handovers.under_way.take() else { return };
+        let mut share = self.pace.share(TAKEOVER_STEP, usize::MAX);
+        handover.is_ready = false;
+        let outcome = loop {
+            if !share.allows(&mut self.pace) {
+                handover.is_ready = true;
+                break Ok(());
+            }
+            match self.step_handover(&mut handover) {
+                Ok(Step::Again) => share.note_large(),
+                Ok(Step::Waits) => break Ok(()),
+                Err(why) => break Err(why),
+            }
+        };
+        match outcome {
+            Ok(()) => self.handovers.under_way = Some(handover),
+            Err(why) => self.end_handover(handover, &why),
+        }
+        if self.handovers.is_over {
+            self.close_resting_admins();
+        }
+    }
+
+    fn step_handover(&mut self, it: &mut Handover) -> Result<Step, String> {
+        it.read()?;
+        while let Some(frame) = it.frames.take().map_err(|wrong| wrong.to_string())? {
+            let message = decode(frame.kind, &frame.payload);
+            self.hear_new(it, message.map_err(|wrong| wrong.to_string())?)?;
+        }
+        match it.flush()? {
+            Flushed::All => {}
+            Flushed::Blocked => return Ok(Step::Waits),
+            Flushed::Later => {
+                self.cx.timers.arm(self.chores.takeover, self.cx.now + TAKEOVER_RETRY);
+                return Ok(Step::Waits);
+            }
+        }
+        Ok(if self.say_more(it)? { Step::Again } else { Step::Waits })
+    }
+
+    /// The new process said something.
+    fn hear_new(&mut self, it: &mut Handover, message: Message) -> Result<(), String> {
+        match (&it.phase, message) {
+            (Phase::Greeting, Message::Hello(hello)) if hello.protocol == PROTOCOL => {
+                self.list_offers(it);
+                it.phase = Phase::Listing(0);
+            }
+            (Phase::Greeting, Message::Hello(hello)) => {
+                let Hello { protocol, version } = hello;
+                return Err(format!(
+                    "its version, {version}, hands over by protocol {protocol}, ours by {PROTOCOL}"
+                ));
+            }
+            (Phase::Offered, Message::Ready(places)) => {
+                for place in places {
+                    let offer =
+                        usize::try_from(place).ok().and_then(|it_| it.offered.get_mut(it_));
+                    offer.ok_or("it took a socket that is none")?.is_taken = true;
+                }
+                self.udp.freeze();
+                it.phase = Phase::Flows(0);
+            }
+            (Phase::Yours, Message::Taken) => it.phase = Phase::Counting(0),
+            (_, Message::No(why)) => return Err(why),
+            _ => return Err("it said what was not to be said then".to_owned()),
+        }
+        it.wait_from(self.cx.now);
+        self.cx.timers.arm(self.chores.takeover, it.due);
+        Ok(())
+    }
+
+    /// It came to an end. Before the other one serves, all goes on here as if nothing had been.
+    fn end_handover(&mut self, mut handover: Box<Handover>, why: &str) {
+        handover.socket.deregister(&self.cx.registry);
+        if self.handovers.is_over {
+            return;
+        }
+        let pid = handover.peer.pid;
+        warn!("process {pid} does not take our place, and all goes on as it was: {why}");
+        self.cx.stats.takeovers_failed += 1;
+        // It may still wait to be told why.
+        handover.waiting.clear();
+        handover.say(&Message::No(why.to_owned()), Vec::new());
+        let _ = handover.flush();
+        self.udp.thaw(&mut self.cx);
+        self.thaw_tails();
+    }
+}
+
+/// How far sending came.
+enum Flushed {
+    All,
+    Blocked,
+    /// The system takes no more descriptors now.
+    Later,
+}
+
+impl Handover {
+    fn wait_from(&mut self, now: Instant) {
+        self.due = now + TAKEOVER_TIME;
+    }
+
+    fn say(&mut self, message: &Message, with: Vec<OwnedFd>) {
+        self.say_bytes(encode(message), with);
+    }
+
+    fn say_bytes(&mut self, bytes: Vec<u8>, with: Vec<OwnedFd>) {
+        self.waiting.push_back(Outgoing { bytes, sent: 0, with });
+    }
+
+    fn read(&mut self) -> Result<(), String> {
+        let mut scratch = [0; 4096];
+        let mut came = Vec::new();
+        while self.socket.can_read() {
+            match self.socket.receive_with(&mut scratch, &mut came) {
+                Received::Bytes(count) => self.frames.push(&scratch[..count], came.drain(..)),
+                Received::WouldBlock => {}
+                Received::Eof => return Err("it went away".to_owned()),
+                Received::Broken(fault) => return Err(fault.to_string()),
+            }
+            if self.frames.rest().len() > TAKEOVER_WAITING_BYTES {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<Flushed, String> {
+        while let Some(first) = self.waiting.front_mut() {
+            let sent = self.socket.send_with(&first.bytes[first.sent..], &first.with);
+            match sent {
+                Ok(Sent::Bytes(count)) => {
+                    first.sent += count;
+                    first.with.clear();
+                    if first.sent == first.bytes.len() {
+                        self.waiting.pop_front();
+                    }
+                }
+                Ok(Sent::WouldBlock) => return Ok(Flushed::Blocked),
+                Ok(Sent::Broken(fault)) => return Err(fault.to_string()),
+                Err(_) => return Ok(Flushed::Later),
+            }
+        }
+        Ok(Flushed::All)
+    }
+}

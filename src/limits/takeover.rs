@@ -1,0 +1,39 @@
+//! A handover of all sockets from one process to the next.
+
+use std::time::Duration;
+
+/// A process that asked for the sockets of another, and one that gives its own, wait so long for
+/// each answer. Until then both have done what it takes to go on as if nothing had been.
+pub const TAKEOVER_TIME: Duration = Duration::from_secs(10);
+
+/// Descriptors in one message: Linux takes no more (SCM_MAX_FD).
+pub const TAKEOVER_DESCRIPTORS_MAX: usize = 253;
+
+/// Flows of UDP in one message: to write them down takes 0.1 ms.
+pub const TAKEOVER_FLOWS: usize = 64;
+
+/// A message is no longer: one of listeners has 253 paths of 100 bytes, one of counts a thousand
+/// backends.
+pub const TAKEOVER_MESSAGE_MAX: usize = 1024 * 1024;
+
+/// An answer that refuses is a few lines of JSON.
+pub const TAKEOVER_ANSWER_BYTES_MAX: usize = 64 * 1024;
+
+/// Backends whose counts are looked at in a step, and told in one message: some 50 us.
+pub const TAKEOVER_COUNTED: usize = 256;
+
+/// Bytes that wait to be sent before the next message is written.
+pub const TAKEOVER_WAITING_BYTES: usize = 64 * 1024;
+
+/// Time for a handover in each turn.
+pub const TAKEOVER_STEP: Duration = Duration::from_millis(1);
+
+/// So often the old process tells what it counted while its connections end.
+pub const TAKEOVER_COUNTS: Duration = Duration::from_secs(1);
+
+/// Once another process serves, kept connections on which nothing was asked for so long are closed.
+/// Earlier, a request might be on its way, which would find its connection reset.
+pub const TAKEOVER_RESTED: Duration = Duration::from_secs(5);
+
+/// Where too many descriptors are on their way for the system, it is tried again so much later.
+pub const TAKEOVER_RETRY: Duration = Duration::from_millis(5);

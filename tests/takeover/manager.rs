@@ -1,0 +1,81 @@
+//! What the service manager is told, and names that have to be looked up: by stand-ins.
+
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use crate::common::http::Origin;
+use crate::common::servers::ask;
+use crate::common::{Backend, Balancer, DEADLINE};
+use crate::{Place, ends};
+
+fn heard(socket: &UnixDatagram) -> Vec<String> {
+    let mut bytes = [0; 4096];
+    let count = socket.recv(&mut bytes).expect("it is told something");
+    let text = String::from_utf8(bytes[..count].to_vec()).expect("text");
+    text.lines().map(str::to_owned).collect()
+}
+
+fn program() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pointsman"));
+    for name in ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"] {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// A manager tells those alone where it hears that it started as the main process.
+#[test]
+fn the_old_process_names_the_new_one_which_goes_on_telling() {
+    let name = format!("pointsman-takeover-{}", std::process::id());
+    let at = SocketAddr::from_abstract_name(&name).expect("a name");
+    let manager = UnixDatagram::bind_addr(&at).expect("a socket");
+    manager.set_read_timeout(Some(DEADLINE)).expect("not zero");
+    let backend = Backend::echo();
+    let flag = backend.flag();
+    let place =
+        Place::new("manager", &["-l", "tcp://127.0.0.1:0", "-b", &flag, "--check", "none"]);
+    let mut command = program();
+    command.env("NOTIFY_SOCKET", format!("@{name}")).env("WATCHDOG_USEC", "400000");
+    let old = Balancer::start_command(command, &place.arguments(&[]));
+    assert_eq!(heard(&manager)[0], "READY=1");
+    let admin = place.admin().display().to_string();
+    let new = Balancer::start_command(program(), &place.arguments(&["--takeover", &admin]));
+    let mut told = Vec::new();
+    let until = Instant::now() + Duration::from_secs(2);
+    while Instant::now() < until {
+        told.extend(heard(&manager));
+    }
+    ends(old);
+    let main = format!("MAINPID={}", new.pid());
+    let named = told.iter().position(|line| *line == main).expect("it is named");
+    let ready = told.iter().position(|line| line == "READY=1").expect("it is ready");
+    assert!(named < ready, "{told:?}");
+    let beats = told[ready..].iter().filter(|line| *line == "WATCHDOG=1").count();
+    assert!(beats >= 3, "the new one says that it lives: {told:?}");
+    assert!(!told.iter().any(|line| line.starts_with("STOPPING")), "{told:?}");
+    new.stop();
+}
+
+#[test]
+fn names_are_known_before_the_new_process_serves() {
+    let origin = Origin::named("here\n");
+    let port = origin.backend.address.port();
+    let one = format!("localhost:{port}");
+    let set = format!("dns://localhost:{port}");
+    for backend in [one, set] {
+        let flags = ["-l", "http://127.0.0.1:0", "-b", &backend, "--check", "none"];
+        let flags: Vec<&str> = flags.into_iter().chain(["--dns-families", "ipv4"]).collect();
+        let place = Place::new("names", &flags);
+        let mut old = place.start();
+        let address = old.address();
+        assert_eq!(ask(address).expect("an answer"), "here");
+        for _ in 0..3 {
+            let new = place.next();
+            assert_eq!(ask(address).expect("an answer"), "here", "{backend}");
+            ends(std::mem::replace(&mut old, new));
+        }
+        old.stop();
+    }
+}
