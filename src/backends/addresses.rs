@@ -19,6 +19,8 @@ pub struct Addresses {
     in_use: u8,
     /// How many refused datagrams since one of them answered.
     refused: u8,
+    /// Counts the lists that there were: places in one say nothing of another.
+    edition: u8,
 }
 
 /// How far an attempt to connect is with the addresses of its backend.
@@ -28,6 +30,8 @@ pub struct Course {
     first: u8,
     /// How many failed.
     failed: u8,
+    /// Of which list.
+    edition: u8,
     /// When it began.
     began_at: Instant,
 }
@@ -37,6 +41,7 @@ pub struct Course {
 pub struct CourseOf {
     first: u8,
     failed: u8,
+    edition: u8,
     /// So long before the connection began, in milliseconds.
     began_before: u32,
 }
@@ -50,21 +55,22 @@ impl CourseOf {
             true => 0,
             false => u32::try_from(before()).unwrap_or(u32::MAX),
         };
-        CourseOf { first: course.first, failed: course.failed, began_before }
+        let Course { first, failed, edition, .. } = course;
+        CourseOf { first, failed, edition, began_before }
     }
 
     /// With its times again.
     pub fn course(self, started_at: Instant) -> Course {
         let before = Duration::from_millis(u64::from(self.began_before));
         let began_at = started_at.checked_sub(before).unwrap_or(started_at);
-        Course { first: self.first, failed: self.failed, began_at }
+        Course { first: self.first, failed: self.failed, edition: self.edition, began_at }
     }
 }
 
 impl Addresses {
     /// The first of these is in use.
     pub fn new(list: Vec<Address>) -> Addresses {
-        Addresses { list: list.into(), in_use: 0, refused: 0 }
+        Addresses { list: list.into(), in_use: 0, refused: 0, edition: 0 }
     }
 
     /// Whether it is one of them.
@@ -77,6 +83,11 @@ impl Addresses {
         self.list.get(usize::from(self.in_use))
     }
 
+    /// Whether these are the same, in whatever order.
+    pub fn are(&self, others: &[Address]) -> bool {
+        self.list.len() == others.len() && self.list.iter().all(|it| others.contains(it))
+    }
+
     /// Whether nobody has told yet where it is.
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()
@@ -86,7 +97,8 @@ impl Addresses {
     pub fn become_these(&mut self, list: Vec<Address>) {
         let in_use = self.in_use().and_then(|it| list.iter().position(|other| other == it));
         let in_use = in_use.and_then(|at| u8::try_from(at).ok()).unwrap_or(0);
-        *self = Addresses { list: list.into(), in_use, refused: 0 };
+        let edition = self.edition.wrapping_add(1);
+        *self = Addresses { list: list.into(), in_use, refused: 0, edition };
     }
 
     /// All of them.
@@ -100,6 +112,9 @@ impl Addresses {
 
     /// This one works. Says whether another one was in use.
     pub fn settle(&mut self, course: Course) -> bool {
+        if course.edition != self.edition {
+            return false;
+        }
         let before = self.in_use;
         self.in_use = course.index(self);
         self.in_use != before
@@ -130,7 +145,7 @@ impl Addresses {
 impl Course {
     /// Begin with the address in use.
     pub fn begin(at: &Addresses, now: Instant) -> Course {
-        Course { first: at.in_use, failed: 0, began_at: now }
+        Course { first: at.in_use, failed: 0, edition: at.edition, began_at: now }
     }
 
     fn index(self, of: &Addresses) -> u8 {
@@ -291,6 +306,7 @@ mod tests {
         addresses.become_these(vec![at("127.0.0.9:80"), last.clone()]);
         assert_eq!(addresses.in_use(), Some(&last), "it stays");
         addresses.become_these(vec![at("127.0.0.9:80")]);
+        assert!(!addresses.settle(course), "what it was at is another by now");
         assert!(course.deadline(&addresses, TIMEOUT, now) >= now);
         assert_eq!(course.address(&addresses), Ok(&at("127.0.0.9:80")));
         assert_eq!(course.next(Fault::Refused, &addresses, TIMEOUT, now), None);

@@ -142,7 +142,7 @@ impl Backends {
     /// up until its first result. Says whether anything is another.
     pub fn place(&mut self, id: ServerId, addresses: Vec<Address>, now: Instant) -> bool {
         let Some(server) = self.servers.get_mut(id) else { return false };
-        if addresses.is_empty() || server.addresses.all() == addresses {
+        if addresses.is_empty() || server.addresses.are(&addresses) {
             return false;
         }
         let was_lost = !server.is_found();

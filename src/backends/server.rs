@@ -173,7 +173,7 @@ impl Server {
     /// Its addresses stay where they are the same, and where those of another name are not known
     /// yet; whichever of them works then goes on.
     pub(super) fn change(&mut self, plan: ServerPlan) {
-        if self.addresses.all() != plan.addresses && !plan.addresses.is_empty() {
+        if !plan.addresses.is_empty() && !self.addresses.are(&plan.addresses) {
             self.addresses.become_these(plan.addresses);
         }
         self.at = plan.at;
