@@ -13,7 +13,7 @@
 mod giving;
 mod told;
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::os::fd::OwnedFd;
 use std::time::Instant;
 
@@ -57,6 +57,8 @@ pub(super) struct Handover {
     waiting: VecDeque<Outgoing>,
     /// The listening sockets, in the order in which they are told.
     offered: Vec<Offer>,
+    /// The places of those that the other takes, by the listeners whose they are.
+    taken: HashMap<ListenerId, u32>,
     /// What was counted, as it was told last.
     told: Told,
     /// When it is given up, or what was counted is told next.
@@ -134,6 +136,7 @@ impl EventLoop {
             frames: Frames::default(),
             waiting: VecDeque::new(),
             offered: Vec::new(),
+            taken: HashMap::new(),
             told: Told::default(),
             due: self.cx.now + TAKEOVER_TIME,
             is_ready: true,
@@ -297,11 +300,13 @@ impl EventLoop {
     }
 
     fn step_handover(&mut self, it: &mut Handover) -> Result<Step, String> {
-        it.read()?;
+        let gone = it.read();
+        // Its last words may be why it went.
         while let Some(frame) = it.frames.take().map_err(|wrong| wrong.to_string())? {
             let message = decode(frame.kind, &frame.payload);
             self.hear_new(it, message.map_err(|wrong| wrong.to_string())?)?;
         }
+        gone?;
         match it.flush()? {
             Flushed::All => {}
             Flushed::Blocked => return Ok(Step::Waits),
@@ -328,9 +333,12 @@ impl EventLoop {
             }
             (Phase::Offered, Message::Ready(places)) => {
                 for place in places {
-                    let offer =
-                        usize::try_from(place).ok().and_then(|it_| it.offered.get_mut(it_));
-                    offer.ok_or("it took a socket that is none")?.is_taken = true;
+                    let offer = it.offered.get_mut(place as usize);
+                    let offer = offer.ok_or("it took a socket that is none")?;
+                    offer.is_taken = true;
+                    if let Offered::Listener(id) = offer.of {
+                        it.taken.insert(id, place);
+                    }
                 }
                 self.udp.freeze();
                 it.phase = Phase::Flows(0);
