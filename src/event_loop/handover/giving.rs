@@ -112,7 +112,7 @@ impl EventLoop {
                 let spec = place.and_then(|at| self.directory.desired.listeners.get(at));
                 let listener = self.cx.listeners.get(id).ok_or_else(gone)?;
                 let asked = spec.map_or(&listener.address, |it| &it.listen.address).clone();
-                let at = listener.address.clone();
+                let at = listener.address.canonical();
                 let (way, is_shared, file) = match &listener.socket {
                     ListenerSocket::Stream(it) => {
                         (Way::Stream, it.listener.is_shared(), it.listener.file_id())
