@@ -21,6 +21,7 @@ use log::{info, warn};
 
 use crate::admin::change::Asked;
 use crate::admin::problem::{Kind, Problem};
+use crate::config::duration_text;
 use crate::control::state::Pieces;
 use crate::event::{Key, ListenerId, Owner};
 use crate::limits::{
@@ -239,15 +240,17 @@ impl EventLoop {
         if handover.due > now {
             return self.cx.timers.arm(self.chores.takeover, handover.due);
         }
+        if !self.handovers.is_over {
+            let within = duration_text(TAKEOVER_TIME);
+            return self.give_up_handover(&format!("it did not go on within {within}"));
+        }
+        // Else it has not taken yet what was counted before.
         if matches!(handover.phase, Phase::Draining) {
             handover.phase = Phase::Counting(0);
-            handover.due = now + TAKEOVER_COUNTS;
-            self.cx.timers.arm(self.chores.takeover, handover.due);
-            self.close_rested(TAKEOVER_RESTED);
-        } else if let Some(handover) = self.handovers.under_way.take() {
-            let within = crate::config::duration_text(TAKEOVER_TIME);
-            self.end_handover(handover, &format!("it did not go on within {within}"));
         }
+        handover.due = now + TAKEOVER_COUNTS;
+        self.cx.timers.arm(self.chores.takeover, handover.due);
+        self.close_rested(TAKEOVER_RESTED);
     }
 
     /// Whether there is something to be said to the process that takes our place, or to be heard of
@@ -350,6 +353,15 @@ impl EventLoop {
         it.wait_from(self.cx.now);
         self.cx.timers.arm(self.chores.takeover, it.due);
         Ok(())
+    }
+
+    /// A handover that is under way comes to nothing, for this reason of ours.
+    pub(super) fn give_up_handover(&mut self, why: &str) {
+        if self.hands_over()
+            && let Some(handover) = self.handovers.under_way.take()
+        {
+            self.end_handover(handover, why);
+        }
     }
 
     /// It came to an end. Before the other one serves, all goes on here as if nothing had been.
