@@ -123,12 +123,13 @@ pub fn unwanted(socket: &HandedSocket) -> String {
 
 impl Seeker {
     /// Whether the process in whose place we are asked for a socket of which the system chose the
-    /// port, as this one does.
+    /// port, in the same words as this one.
     fn asked_for(&self, socket: &HandedSocket) -> bool {
-        let asked = socket.predecessor().map(|it| &it.asked);
+        let Some(address) = &self.address else { return false };
+        let asked = socket.predecessor().map(|it| it.asked.to_string());
         self.transport == socket.transport()
-            && self.address.as_ref().is_some_and(|it| it.port() == Some(0))
-            && self.address.as_ref() == asked
+            && address.port() == Some(0)
+            && asked == Some(address.to_string())
     }
 
     /// Of those that bear its name; a line, if none of them will do.

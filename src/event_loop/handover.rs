@@ -13,7 +13,7 @@
 mod giving;
 mod told;
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::os::fd::OwnedFd;
 use std::time::Instant;
 
@@ -21,6 +21,7 @@ use log::{info, warn};
 
 use crate::admin::change::Asked;
 use crate::admin::problem::{Kind, Problem};
+use crate::config::duration_text;
 use crate::control::state::Pieces;
 use crate::event::{Key, ListenerId, Owner};
 use crate::limits::{
@@ -57,6 +58,8 @@ pub(super) struct Handover {
     waiting: VecDeque<Outgoing>,
     /// The listening sockets, in the order in which they are told.
     offered: Vec<Offer>,
+    /// The places of those that the other takes, by the listeners whose they are.
+    taken: HashMap<ListenerId, u32>,
     /// What was counted, as it was told last.
     told: Told,
     /// When it is given up, or what was counted is told next.
@@ -134,6 +137,7 @@ impl EventLoop {
             frames: Frames::default(),
             waiting: VecDeque::new(),
             offered: Vec::new(),
+            taken: HashMap::new(),
             told: Told::default(),
             due: self.cx.now + TAKEOVER_TIME,
             is_ready: true,
@@ -236,15 +240,17 @@ impl EventLoop {
         if handover.due > now {
             return self.cx.timers.arm(self.chores.takeover, handover.due);
         }
+        if !self.handovers.is_over {
+            let within = duration_text(TAKEOVER_TIME);
+            return self.give_up_handover(&format!("it did not go on within {within}"));
+        }
+        // Else it has not taken yet what was counted before.
         if matches!(handover.phase, Phase::Draining) {
             handover.phase = Phase::Counting(0);
-            handover.due = now + TAKEOVER_COUNTS;
-            self.cx.timers.arm(self.chores.takeover, handover.due);
-            self.close_rested(TAKEOVER_RESTED);
-        } else if let Some(handover) = self.handovers.under_way.take() {
-            let within = crate::config::duration_text(TAKEOVER_TIME);
-            self.end_handover(handover, &format!("it did not go on within {within}"));
         }
+        handover.due = now + TAKEOVER_COUNTS;
+        self.cx.timers.arm(self.chores.takeover, handover.due);
+        self.close_rested(TAKEOVER_RESTED);
     }
 
     /// Whether there is something to be said to the process that takes our place, or to be heard of
@@ -297,11 +303,13 @@ impl EventLoop {
     }
 
     fn step_handover(&mut self, it: &mut Handover) -> Result<Step, String> {
-        it.read()?;
+        let gone = it.read();
+        // Its last words may be why it went.
         while let Some(frame) = it.frames.take().map_err(|wrong| wrong.to_string())? {
             let message = decode(frame.kind, &frame.payload);
             self.hear_new(it, message.map_err(|wrong| wrong.to_string())?)?;
         }
+        gone?;
         match it.flush()? {
             Flushed::All => {}
             Flushed::Blocked => return Ok(Step::Waits),
@@ -328,9 +336,12 @@ impl EventLoop {
             }
             (Phase::Offered, Message::Ready(places)) => {
                 for place in places {
-                    let offer =
-                        usize::try_from(place).ok().and_then(|it_| it.offered.get_mut(it_));
-                    offer.ok_or("it took a socket that is none")?.is_taken = true;
+                    let offer = it.offered.get_mut(place as usize);
+                    let offer = offer.ok_or("it took a socket that is none")?;
+                    offer.is_taken = true;
+                    if let Offered::Listener(id) = offer.of {
+                        it.taken.insert(id, place);
+                    }
                 }
                 self.udp.freeze();
                 it.phase = Phase::Flows(0);
@@ -342,6 +353,15 @@ impl EventLoop {
         it.wait_from(self.cx.now);
         self.cx.timers.arm(self.chores.takeover, it.due);
         Ok(())
+    }
+
+    /// A handover that is under way comes to nothing, for this reason of ours.
+    pub(super) fn give_up_handover(&mut self, why: &str) {
+        if self.hands_over()
+            && let Some(handover) = self.handovers.under_way.take()
+        {
+            self.end_handover(handover, why);
+        }
     }
 
     /// It came to an end. Before the other one serves, all goes on here as if nothing had been.

@@ -18,6 +18,7 @@ impl EventLoop {
     /// It is to end: at once it tells whoever asks whether it is ready that it is not, and after
     /// the drain delay it drains. Until then others may still send clients here.
     pub(super) fn begin_to_stop(&mut self) {
+        self.give_up_handover("it was told to stop");
         let delay = self.cx.settings.process.drain_delay;
         if delay.is_zero() {
             return self.begin_to_drain();

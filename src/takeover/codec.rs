@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde_json::{Map, Value, json};
 
-use crate::config::{Address, UnixName};
+use crate::config::{Address, LinkAddress, UnixName};
 
 use super::frame::frame;
 use super::{
@@ -106,8 +106,8 @@ fn socket(it: &SocketRow) -> Value {
     };
     json!({
         "way": way,
-        "asked": it.asked.to_string(),
-        "at": it.at.to_string(),
+        "asked": address(&it.asked),
+        "at": address(&it.at),
         "file": it.file.map(|(device, inode)| json!([device, inode])),
         "shared": it.is_shared,
     })
@@ -123,13 +123,33 @@ fn socket_of(value: &Value) -> Result<SocketRow, Wrong> {
         Value::Null => None,
         it => Some((whole(&it[0], "a device")?, whole(&it[1], "an inode")?)),
     };
-    let address = |name: &str| address_of(&text(value, name)?);
+    let address = |name: &str| address_of(&value[name]);
     let is_shared = value["shared"].as_bool();
     let is_shared = is_shared.ok_or_else(|| Wrong("a socket of nobody".to_owned()))?;
     Ok(SocketRow { way, asked: address("asked")?, at: address("at")?, file, is_shared })
 }
 
-fn address_of(text: &str) -> Result<Address, Wrong> {
+/// The zone of one link may be a name, or look like the number of another interface.
+fn address(it: &Address) -> Value {
+    match it {
+        Address::Link(link) => {
+            let plain = link.socket_address();
+            json!([plain.ip().to_string(), plain.port(), link.zone()])
+        }
+        Address::Ip(_) | Address::Unix(_) => json!(it.to_string()),
+    }
+}
+
+fn address_of(value: &Value) -> Result<Address, Wrong> {
+    if let Some(parts) = value.as_array() {
+        let ip = parsed(parts.first().and_then(Value::as_str).unwrap_or_default())?;
+        let port = u16::try_from(whole(&value[1], "a port")?);
+        let port = port.map_err(|_| Wrong("a port that is none".to_owned()))?;
+        let zone =
+            value[2].as_str().ok_or_else(|| Wrong("a link without a zone".to_owned()))?;
+        return Ok(LinkAddress::new(ip, port, zone).into());
+    }
+    let text = value.as_str().ok_or_else(|| Wrong("a socket without an address".to_owned()))?;
     match UnixName::after_scheme(text) {
         Some(name) => {
             UnixName::parse(name).map(Address::Unix).map_err(|it| Wrong(it.to_string()))

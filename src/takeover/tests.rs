@@ -1,7 +1,7 @@
 //! Messages survive the way, and what is no message is refused.
 
 use super::*;
-use crate::config::UnixName;
+use crate::config::{LinkAddress, UnixName};
 use crate::limits::TAKEOVER_MESSAGE_MAX;
 
 fn address(text: &str) -> SocketAddr {
@@ -28,6 +28,7 @@ fn flow() -> FlowRow {
 
 fn all() -> Vec<Message> {
     let unix = |name: &str| Address::Unix(UnixName::parse(name).expect("a name"));
+    let link = "fe80::1".parse().expect("an address");
     let row = |way, at: Address, file| SocketRow {
         way,
         asked: at.clone(),
@@ -43,6 +44,9 @@ fn all() -> Vec<Message> {
                 ..row(Way::Stream, address("0.0.0.0:80").into(), None)
             },
             row(Way::Datagram, address("[::1]:53").into(), None),
+            row(Way::Datagram, address("[fe80::1%3]:53").into(), None),
+            row(Way::Stream, LinkAddress::new(link, 80, "3").into(), None),
+            row(Way::Stream, LinkAddress::new(link, 80, "eth0").into(), None),
             row(Way::Stream, unix("/run/a b.sock"), Some((u64::MAX, 2))),
             row(Way::Stream, unix("@abstract"), None),
         ]),

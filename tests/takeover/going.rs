@@ -156,7 +156,7 @@ fn handed_over_in_a_row(name: &str, row: &Row) {
     let names = first.addresses[2];
     let idle: Vec<TcpStream> = (0..row.idle).map(|_| upgrade(http)).collect();
     let mut load = Load::default();
-    let kept = 4;
+    let kept = 8;
     for _ in 0..kept {
         load.kept(http, Duration::from_secs(kept) / row.rate);
     }
@@ -255,6 +255,58 @@ fn connections_stay_with_the_old_process_until_they_are_done_and_their_counts_co
     drop(chat);
     ends(old);
     new.wait_for_log("which was in our place, is gone");
+    new.stop();
+}
+
+/// Who is replaced while others drain passes on what they tell, and ends.
+#[test]
+fn what_the_first_counts_comes_to_the_last_however_many_were_between() {
+    let backend = upgrading();
+    let flag = backend.flag();
+    let place =
+        Place::new("tails", &["-l", "http://127.0.0.1:0", "-b", &flag, "--check", "none"]);
+    let first = place.start();
+    let chat = upgrade(first.address());
+    let name = format!(
+        "pointsman_backend_bytes_total{{pool=\"main\",backend=\"{}\",direction=\"received\"}}",
+        backend.name()
+    );
+    let mut last = place.next();
+    for _ in 0..4 {
+        let next = place.next();
+        ends(std::mem::replace(&mut last, next));
+        let before = place.metric(&name);
+        says_it_back(&chat, &"x".repeat(2000));
+        until("its bytes are counted", || place.metric(&name) >= before + 2000);
+    }
+    drop(chat);
+    ends(first);
+    last.wait_for_log("which was in our place, is gone");
+    last.stop();
+}
+
+/// The sockets are open in both for a moment: whoever gave them up hears nothing of them.
+#[test]
+fn the_old_process_is_not_woken_for_what_comes_to_the_new_one() {
+    let backend = upgrading();
+    let flag = backend.flag();
+    let place =
+        Place::new("wakes", &["-l", "http://127.0.0.1:0", "-b", &flag, "--check", "none"]);
+    let old = place.start();
+    let chat = upgrade(old.address());
+    let new = place.next();
+    let slept = old.sleeps();
+    let used = old.cpu_ticks();
+    let mut load = Load::default();
+    load.once(new.address(), Duration::from_millis(1));
+    load.scrapes(place.admin(), SUMS);
+    thread::sleep(Duration::from_secs(2));
+    assert!(load.end() > 50);
+    assert!(old.sleeps() < slept + 30, "{} wakes", old.sleeps() - slept);
+    assert!(old.cpu_ticks() < used + 10, "{} ticks", old.cpu_ticks() - used);
+    says_it_back(&chat, "still here");
+    drop(chat);
+    ends(old);
     new.stop();
 }
 

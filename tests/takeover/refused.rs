@@ -141,6 +141,17 @@ fn one_that_says_nothing_is_given_up_after_ten_seconds() {
 }
 
 #[test]
+fn one_that_is_told_to_stop_gives_nothing_away() {
+    let mut served = Served::new("stops");
+    let mut it = stand_in(&served.place);
+    say(&mut it, b'H', HELLO);
+    hear(&mut it, b'O');
+    served.old.signal(Signal::TERM);
+    assert_eq!(hear(&mut it, b'N'), "it was told to stop");
+    assert!(served.old.wait().success());
+}
+
+#[test]
 fn what_is_no_talk_is_given_up_with_a_reason() {
     let served = Served::new("odd");
     let odd: [(u8, &str, &str); 4] = [

@@ -112,7 +112,7 @@ impl EventLoop {
                 let spec = place.and_then(|at| self.directory.desired.listeners.get(at));
                 let listener = self.cx.listeners.get(id).ok_or_else(gone)?;
                 let asked = spec.map_or(&listener.address, |it| &it.listen.address).clone();
-                let at = listener.address.clone();
+                let at = listener.address.canonical();
                 let (way, is_shared, file) = match &listener.socket {
                     ListenerSocket::Stream(it) => {
                         (Way::Stream, it.listener.is_shared(), it.listener.file_id())
@@ -161,12 +161,7 @@ impl EventLoop {
         let mut sockets = Vec::new();
         let end = self.udp.places().min(from + SWEPT_PER_TURN);
         let mut place = from;
-        let place_of = |id: ListenerId| {
-            let is_it =
-                |offer: &Offer| matches!(offer.of, Offered::Listener(other) if other == id);
-            let at = it.offered.iter().position(is_it)?;
-            it.offered[at].is_taken.then_some(at as u32)
-        };
+        let place_of = |id: ListenerId| it.taken.get(&id).copied();
         while place < end && rows.len() < TAKEOVER_FLOWS {
             let found = self.udp.row_at(place, &self.cx, place_of);
             if let Some((row, socket)) = found.map_err(|error| error.to_string())? {
