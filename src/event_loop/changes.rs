@@ -76,8 +76,8 @@ impl EventLoop {
         self.arm_flows();
     }
 
-    /// The file of a UNIX socket that stays is as it is wanted from now on. Whether a port is shared
-    /// was settled when it was bound.
+    /// The file of a UNIX socket that stays is as it is wanted from now on. Whether a port is
+    /// shared was settled when it was bound.
     pub(super) fn keep_socket(
         &mut self,
         id: ListenerId,
