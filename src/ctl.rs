@@ -16,6 +16,7 @@ mod names;
 mod picks;
 mod process;
 pub mod reading;
+mod several;
 pub mod table;
 mod usage;
 
@@ -45,13 +46,26 @@ pub fn run(args: &[String]) -> ExitCode {
     failure::end(outcome, complain)
 }
 
+/// At the process that is meant, or at each of several.
 fn carry_out(given: &Given) -> Outcome {
     let variable = |name: &str| std::env::var(name).ok().filter(|it| !it.is_empty());
-    let place = given.value("admin").or_else(|| variable("POINTSMAN_ADMIN"));
+    let mut places = given.values("admin");
+    if places.is_empty() {
+        let usual = || client::USUAL_PLACE.to_owned();
+        places.push(variable("POINTSMAN_ADMIN").unwrap_or_else(usual));
+    }
     let token = given.value("token").or_else(|| variable("POINTSMAN_TOKEN"));
     let reason = if given.has("reason") { given.value("reason") } else { None };
-    let client = Client::at(place.as_deref().unwrap_or(client::USUAL_PLACE), token, reason)?;
-    let client = &client;
+    let client = |place: &String| Client::at(place, token.clone(), reason.clone());
+    // All of them can be meant before the first is asked.
+    let clients: Vec<Client> = places.iter().map(client).collect::<Outcome<_>>()?;
+    match &clients[..] {
+        [one] => carry_out_at(one, given),
+        several => several::carry_out(several, given),
+    }
+}
+
+fn carry_out_at(client: &Client, given: &Given) -> Outcome {
     let is_whole = given.words.is_empty();
     match given.command.name {
         "show" if given.words.first().is_some_and(|it| it == "backend") => {

@@ -127,6 +127,16 @@ pub enum Families {
     Both,
 }
 
+/// Who else may listen at a port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PortUse {
+    /// Nobody.
+    Alone,
+    /// Other processes of the same user that want it so, too: the kernel spreads clients over them
+    /// by a hash of their addresses and ports.
+    Shared,
+}
+
 /// The two ends of a pump: a socket, or in the simulation a script.
 ///
 /// What it says that it can, it can: after [`Received::WouldBlock`], and once its end was told,

@@ -24,6 +24,7 @@ _pointsman_process() {
         '*'{-l,--listen=}'[Where clients connect]:value:' \
         '*'{-b,--backend=}'[Where connections go that no --route leads elsewhere]:value:' \
         '*--route=[Where clients go that ask for this name]:value:' \
+        '--reuse-port[Share the ports of listeners, of TCP and UDP, with other processes of the same user that have this flag too]' \
         '--socket-mode=[Permission in octal of the file of a listener at unixPATH]:value:' \
         '--socket-owner=[To whom that file is given, by names of /etc/passwd and /etc/group or by numbers]:value:' \
         '*--resolver=[A server of DNS that is asked for the names of backends, in the order given]:value:' \
@@ -211,7 +212,7 @@ _pointsman_ctl() {
             ;;
         show)
             _arguments -s -S \
-                '--admin=[where it is]:value:' \
+                '*--admin=[where it is]:value:' \
                 '--token=[who asks, where tokens are wanted POINTSMAN_TOKEN]:value:' \
                 '--json[what the API answers, for programs]' \
                 '(-h --help)'{-h,--help}'[this]' \
@@ -231,7 +232,7 @@ _pointsman_ctl() {
                 '--proxy-tlvs=[what a header of v2 says beside the addresses nothing]:value:' \
                 '--dry-run[change nothing, say what would happen]' \
                 '--reason=[what it is for, kept in the audit log]:value:' \
-                '--admin=[where it is]:value:' \
+                '*--admin=[where it is]:value:' \
                 '--token=[who asks, where tokens are wanted POINTSMAN_TOKEN]:value:' \
                 '--json[what the API answers, for programs]' \
                 '(-h --help)'{-h,--help}'[this]' \
@@ -246,7 +247,7 @@ _pointsman_ctl() {
                 '--wait[come back once no connection is left]' \
                 '--dry-run[change nothing, say what would happen]' \
                 '--reason=[what it is for, kept in the audit log]:value:' \
-                '--admin=[where it is]:value:' \
+                '*--admin=[where it is]:value:' \
                 '--token=[who asks, where tokens are wanted POINTSMAN_TOKEN]:value:' \
                 '--json[what the API answers, for programs]' \
                 '(-h --help)'{-h,--help}'[this]' \
@@ -260,7 +261,7 @@ _pointsman_ctl() {
                 '--wait[come back once no connection is left]' \
                 '--dry-run[change nothing, say what would happen]' \
                 '--reason=[what it is for, kept in the audit log]:value:' \
-                '--admin=[where it is]:value:' \
+                '*--admin=[where it is]:value:' \
                 '--token=[who asks, where tokens are wanted POINTSMAN_TOKEN]:value:' \
                 '--json[what the API answers, for programs]' \
                 '(-h --help)'{-h,--help}'[this]' \
@@ -272,7 +273,7 @@ _pointsman_ctl() {
             _arguments -s -S \
                 '--dry-run[change nothing, say what would happen]' \
                 '--reason=[what it is for, kept in the audit log]:value:' \
-                '--admin=[where it is]:value:' \
+                '*--admin=[where it is]:value:' \
                 '--token=[who asks, where tokens are wanted POINTSMAN_TOKEN]:value:' \
                 '--json[what the API answers, for programs]' \
                 '(-h --help)'{-h,--help}'[this]' \
@@ -286,7 +287,7 @@ _pointsman_ctl() {
                 '--wait[come back once no connection is left]' \
                 '--dry-run[change nothing, say what would happen]' \
                 '--reason=[what it is for, kept in the audit log]:value:' \
-                '--admin=[where it is]:value:' \
+                '*--admin=[where it is]:value:' \
                 '--token=[who asks, where tokens are wanted POINTSMAN_TOKEN]:value:' \
                 '--json[what the API answers, for programs]' \
                 '(-h --help)'{-h,--help}'[this]' \
@@ -298,7 +299,7 @@ _pointsman_ctl() {
             _arguments -s -S \
                 '--dry-run[change nothing, say what would happen]' \
                 '--reason=[what it is for, kept in the audit log]:value:' \
-                '--admin=[where it is]:value:' \
+                '*--admin=[where it is]:value:' \
                 '--token=[who asks, where tokens are wanted POINTSMAN_TOKEN]:value:' \
                 '--json[what the API answers, for programs]' \
                 '(-h --help)'{-h,--help}'[this]' \
@@ -310,7 +311,7 @@ _pointsman_ctl() {
             _arguments -s -S \
                 '--dry-run[change nothing, say what would happen]' \
                 '--reason=[what it is for, kept in the audit log]:value:' \
-                '--admin=[where it is]:value:' \
+                '*--admin=[where it is]:value:' \
                 '--token=[who asks, where tokens are wanted POINTSMAN_TOKEN]:value:' \
                 '--json[what the API answers, for programs]' \
                 '(-h --help)'{-h,--help}'[this]' \
@@ -322,7 +323,7 @@ _pointsman_ctl() {
             _arguments -s -S \
                 '--dry-run[change nothing, say what would happen]' \
                 '--reason=[what it is for, kept in the audit log]:value:' \
-                '--admin=[where it is]:value:' \
+                '*--admin=[where it is]:value:' \
                 '--token=[who asks, where tokens are wanted POINTSMAN_TOKEN]:value:' \
                 '--json[what the API answers, for programs]' \
                 '(-h --help)'{-h,--help}'[this]' \
@@ -334,7 +335,7 @@ _pointsman_ctl() {
             _arguments -s -S \
                 '--dry-run[change nothing, say what would happen]' \
                 '--reason=[what it is for, kept in the audit log]:value:' \
-                '--admin=[where it is]:value:' \
+                '*--admin=[where it is]:value:' \
                 '--token=[who asks, where tokens are wanted POINTSMAN_TOKEN]:value:' \
                 '--json[what the API answers, for programs]' \
                 '(-h --help)'{-h,--help}'[this]' \
@@ -346,7 +347,7 @@ _pointsman_ctl() {
             _arguments -s -S \
                 '--dry-run[change nothing, say what would happen]' \
                 '--reason=[what it is for, kept in the audit log]:value:' \
-                '--admin=[where it is]:value:' \
+                '*--admin=[where it is]:value:' \
                 '--token=[who asks, where tokens are wanted POINTSMAN_TOKEN]:value:' \
                 '--json[what the API answers, for programs]' \
                 '(-h --help)'{-h,--help}'[this]' \
@@ -358,7 +359,7 @@ _pointsman_ctl() {
             _arguments -s -S \
                 '--kind=[only events of these kinds]:value:' \
                 '--since=[those behind this number first, as far as they are kept]:value:' \
-                '--admin=[where it is]:value:' \
+                '*--admin=[where it is]:value:' \
                 '--token=[who asks, where tokens are wanted POINTSMAN_TOKEN]:value:' \
                 '--json[what the API answers, for programs]' \
                 '(-h --help)'{-h,--help}'[this]' \
@@ -371,7 +372,7 @@ _pointsman_ctl() {
                 '--from=[the clients address 127.0.0.1]:value:' \
                 '*--header=[a field of the request]:value:' \
                 '--listener=[the listener that it comes to the first that speaks so]:value:' \
-                '--admin=[where it is]:value:' \
+                '*--admin=[where it is]:value:' \
                 '--token=[who asks, where tokens are wanted POINTSMAN_TOKEN]:value:' \
                 '--json[what the API answers, for programs]' \
                 '(-h --help)'{-h,--help}'[this]' \
@@ -387,7 +388,7 @@ _pointsman_ctl() {
                 '--service=[only of this service]:value:' \
                 '--since=[those behind this number first, as far as they are kept]:value:' \
                 '--limit=[so many at most 100]:value:' \
-                '--admin=[where it is]:value:' \
+                '*--admin=[where it is]:value:' \
                 '--token=[who asks, where tokens are wanted POINTSMAN_TOKEN]:value:' \
                 '--json[what the API answers, for programs]' \
                 '(-h --help)'{-h,--help}'[this]' \
@@ -397,7 +398,7 @@ _pointsman_ctl() {
             ;;
         names)
             _arguments -s -S \
-                '--admin=[where it is]:value:' \
+                '*--admin=[where it is]:value:' \
                 '--token=[who asks, where tokens are wanted POINTSMAN_TOKEN]:value:' \
                 '--json[what the API answers, for programs]' \
                 '(-h --help)'{-h,--help}'[this]' \
@@ -407,7 +408,7 @@ _pointsman_ctl() {
             ;;
         guard)
             _arguments -s -S \
-                '--admin=[where it is]:value:' \
+                '*--admin=[where it is]:value:' \
                 '--token=[who asks, where tokens are wanted POINTSMAN_TOKEN]:value:' \
                 '--json[what the API answers, for programs]' \
                 '(-h --help)'{-h,--help}'[this]' \
@@ -417,7 +418,7 @@ _pointsman_ctl() {
             ;;
         bans)
             _arguments -s -S \
-                '--admin=[where it is]:value:' \
+                '*--admin=[where it is]:value:' \
                 '--token=[who asks, where tokens are wanted POINTSMAN_TOKEN]:value:' \
                 '--json[what the API answers, for programs]' \
                 '(-h --help)'{-h,--help}'[this]' \
@@ -433,7 +434,7 @@ _pointsman_ctl() {
                 '--close[close its connections as well]' \
                 '--dry-run[change nothing, say what would happen]' \
                 '--reason=[what it is for, kept in the audit log]:value:' \
-                '--admin=[where it is]:value:' \
+                '*--admin=[where it is]:value:' \
                 '--token=[who asks, where tokens are wanted POINTSMAN_TOKEN]:value:' \
                 '--json[what the API answers, for programs]' \
                 '(-h --help)'{-h,--help}'[this]' \
@@ -445,7 +446,7 @@ _pointsman_ctl() {
             _arguments -s -S \
                 '--dry-run[change nothing, say what would happen]' \
                 '--reason=[what it is for, kept in the audit log]:value:' \
-                '--admin=[where it is]:value:' \
+                '*--admin=[where it is]:value:' \
                 '--token=[who asks, where tokens are wanted POINTSMAN_TOKEN]:value:' \
                 '--json[what the API answers, for programs]' \
                 '(-h --help)'{-h,--help}'[this]' \
@@ -455,7 +456,7 @@ _pointsman_ctl() {
             ;;
         health)
             _arguments -s -S \
-                '--admin=[where it is]:value:' \
+                '*--admin=[where it is]:value:' \
                 '--token=[who asks, where tokens are wanted POINTSMAN_TOKEN]:value:' \
                 '--json[what the API answers, for programs]' \
                 '(-h --help)'{-h,--help}'[this]' \
@@ -467,7 +468,7 @@ _pointsman_ctl() {
             _arguments -s -S \
                 '--dry-run[change nothing, say what would happen]' \
                 '--reason=[what it is for, kept in the audit log]:value:' \
-                '--admin=[where it is]:value:' \
+                '*--admin=[where it is]:value:' \
                 '--token=[who asks, where tokens are wanted POINTSMAN_TOKEN]:value:' \
                 '--json[what the API answers, for programs]' \
                 '(-h --help)'{-h,--help}'[this]' \
@@ -479,7 +480,7 @@ _pointsman_ctl() {
             _arguments -s -S \
                 '--dry-run[change nothing, say what would happen]' \
                 '--reason=[what it is for, kept in the audit log]:value:' \
-                '--admin=[where it is]:value:' \
+                '*--admin=[where it is]:value:' \
                 '--token=[who asks, where tokens are wanted POINTSMAN_TOKEN]:value:' \
                 '--json[what the API answers, for programs]' \
                 '(-h --help)'{-h,--help}'[this]' \

@@ -14,7 +14,7 @@ use super::host::{
 };
 use super::link::zone_wanted;
 use super::value::digits;
-use super::{Address, UnixName};
+use super::{Address, Config, Phrase, SettingKey, UnixName};
 
 const LISTEN_WANT: &str =
     "[SCHEME://]ADDR:PORT such as 127.0.0.1:8000, [::]:8000 or http://*:8000";
@@ -219,6 +219,15 @@ pub fn check_listeners(listeners: &[Listen]) -> Result<(), Wrong> {
         }
     }
     Ok(())
+}
+
+/// Only ports can be shared with other processes.
+pub fn check_reuse_port(config: &Config) -> Result<(), Wrong> {
+    if config.listeners.iter().any(|listen| listen.address.port().is_some()) {
+        return Ok(());
+    }
+    let want = Phrase::such_as(SettingKey::LISTEN, "http://*:8080");
+    Err(Wrong::saying("no listener with a port", want))
 }
 
 fn listen_host_wrong(text: &str, host: &str) -> Wrong {

@@ -25,6 +25,8 @@ pub struct ListenerSettings {
     pub access: AccessLists,
     /// Proxies that begin each connection with a header of the PROXY protocol.
     pub proxy_protocol: Vec<Cidr>,
+    /// Other processes may listen at its port, too.
+    pub reuse_port: bool,
     /// Permission of the file of its UNIX socket.
     pub socket_mode: u32,
     /// Whose file that is, if not ours.
@@ -72,6 +74,7 @@ impl ListenerSettings {
         trusted_proxies: Vec::new(),
         access: AccessLists::NONE,
         proxy_protocol: Vec::new(),
+        reuse_port: false,
         socket_mode: limits::SOCKET_MODE_DEFAULT,
         socket_owner: None,
         on_removed: OnListenerRemoved::Drain,
@@ -109,5 +112,6 @@ impl SettingKey {
     pub const SNI_STRICT: SettingKey = SettingKey("listener.sni_strict");
     pub const CLIENT_CA: SettingKey = SettingKey("listener.client_ca");
     pub const CLIENT_CERT: SettingKey = SettingKey("listener.client_cert");
+    pub const REUSE_PORT: SettingKey = SettingKey("listener.reuse_port");
     pub const TICKET_KEYS: SettingKey = SettingKey("listener.ticket_keys");
 }

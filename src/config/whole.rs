@@ -9,7 +9,7 @@ use super::backend::check_backends;
 use super::check::check_check_host;
 use super::dns::check_bounds;
 use super::http::{check_hash_key, check_http_listener, check_stats_path};
-use super::listen::check_listeners;
+use super::listen::{check_listeners, check_reuse_port};
 use super::own::check_own_listeners;
 use super::route::{check_route_listener, check_routes};
 use super::sticky::{check_same_site, check_sticky};
@@ -195,6 +195,7 @@ fn check_needs(config: &Config, complaints: &mut Complaints) {
         (K::SNI_STRICT, listener, check_tls_listener(config)),
         (K::CLIENT_CA, listener, check_tls_listener(config)),
         (K::CLIENT_CERT, &[K::LISTEN, K::CLIENT_CA, K::CLIENT_CERT], check_client_cert(config)),
+        (K::REUSE_PORT, listener, check_reuse_port(config)),
         (K::TICKET_KEYS, listener, check_tls_listener(config)),
         (K::REDIRECT_HTTPS, listener, check_redirect(config)),
         (K::HSTS, listener, check_https_listener(config)),

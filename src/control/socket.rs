@@ -5,9 +5,10 @@ use std::net::{IpAddr, SocketAddr};
 
 use log::{info, warn};
 
-use crate::config::{Address, Complaint, ListenerSpec, SettingKey, UnixName, io_words};
+use crate::config::{Address, Complaint, ListenerSpec, Phrase, SettingKey, UnixName, io_words};
 use crate::net::{
-    DatagramListener, Families, HandedSocket, SocketFile, StreamListener, Transport, zone,
+    DatagramListener, Families, HandedSocket, PortUse, SocketFile, StreamListener, Transport,
+    zone,
 };
 
 use super::owner;
@@ -68,39 +69,42 @@ impl Socket {
         holds: &dyn Fn(u16, bool) -> bool,
     ) -> Result<Socket, Complaint> {
         let is_udp = wanted.listen.protocol.is_udp();
-        match &wanted.listen.address {
-            Address::Ip(address) => {
-                let families = families(*address, is_udp, all);
-                let bound = if is_udp {
-                    DatagramListener::bind(*address, families).map(Socket::Datagram)
-                } else {
-                    StreamListener::bind(*address, families).map(Socket::Stream)
-                };
-                bound.map_err(|error| {
-                    let is_ours = holds(address.port(), is_udp);
-                    cannot_listen(&wanted.listen.address, is_udp, is_ours, &error)
-                })
-            }
+        let address = &wanted.listen.address;
+        if let Address::Unix(name) = address {
+            let as_asked = SocketFile { mode: wanted.settings.socket_mode, owner: None };
+            let bound = StreamListener::bind_unix(name, file.unwrap_or(&as_asked));
+            return bound.map(Socket::Stream).map_err(|error| cannot_listen_at(name, &error));
+        }
+        let shares = wanted.settings.reuse_port;
+        let port = if shares { PortUse::Shared } else { PortUse::Alone };
+        let is_ours = address.port().is_some_and(|port| holds(port, is_udp));
+        let bound = match address {
+            // The kernel would let us share it with ourselves, with a listener that is going.
+            _ if shares && is_ours => Err(io::ErrorKind::AddrInUse.into()),
             Address::Link(link) => {
-                let address = &wanted.listen.address;
                 let link = zone::resolve_link(link).map_err(|error| {
                     Complaint::of(SettingKey::LISTEN, address.to_string(), error.to_string())
                 })?;
-                let bound = match is_udp {
-                    true => DatagramListener::bind_link(&link).map(Socket::Datagram),
-                    false => StreamListener::bind_link(&link).map(Socket::Stream),
-                };
-                bound.map_err(|error| {
-                    let is_ours = address.port().is_some_and(|port| holds(port, is_udp));
-                    cannot_listen(address, is_udp, is_ours, &error)
-                })
+                match is_udp {
+                    true => DatagramListener::bind_link(&link, port).map(Socket::Datagram),
+                    false => StreamListener::bind_link(&link, port).map(Socket::Stream),
+                }
             }
-            Address::Unix(name) => {
-                let as_asked = SocketFile { mode: wanted.settings.socket_mode, owner: None };
-                let bound = StreamListener::bind_unix(name, file.unwrap_or(&as_asked));
-                bound.map(Socket::Stream).map_err(|error| cannot_listen_at(name, &error))
+            Address::Ip(ip) => {
+                let families = families(*ip, is_udp, all);
+                match is_udp {
+                    true => {
+                        DatagramListener::bind_port(*ip, families, port).map(Socket::Datagram)
+                    }
+                    false => StreamListener::bind_port(*ip, families, port).map(Socket::Stream),
+                }
             }
-        }
+            Address::Unix(_) => Err(io::ErrorKind::Unsupported.into()),
+        };
+        bound.map_err(|error| match error.kind() {
+            io::ErrorKind::AddrInUse if shares && !is_ours => not_shared(address, is_udp),
+            _ => cannot_listen(address, is_udp, is_ours, &error),
+        })
     }
 }
 
@@ -174,6 +178,21 @@ fn cannot_listen(
         }
         _ => io_words(error),
     };
+    complaint(address, is_udp, why)
+}
+
+/// Which of the two it is the kernel does not say.
+fn not_shared(address: &Address, is_udp: bool) -> Complaint {
+    let rest = " by a process that does not share it, or that another user started: stop it, or \
+                start all as one user and with ";
+    complaint(
+        address,
+        is_udp,
+        Phrase::from("the port is in use").text(rest).name(SettingKey::REUSE_PORT),
+    )
+}
+
+fn complaint(address: &Address, is_udp: bool, why: impl Into<Phrase>) -> Complaint {
     let scheme = if is_udp { "udp://" } else { "" };
     Complaint::of(SettingKey::LISTEN, format!("{scheme}{address}"), why)
 }

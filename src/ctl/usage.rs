@@ -29,8 +29,8 @@ const FLAGS: &[Flag] = &[
     (
         "admin",
         "PLACE",
-        "where it is: unix:PATH or http://HOST:PORT [POINTSMAN_ADMIN, or \
-         unix:/run/pointsman/api.sock]",
+        "where it is: unix:PATH or http://HOST:PORT; may be given again, and each is asked \
+         [POINTSMAN_ADMIN, or unix:/run/pointsman/api.sock]",
     ),
     ("token", "TOKEN", "who asks, where tokens are wanted [POINTSMAN_TOKEN]"),
     ("json", "", "what the API answers, for programs"),
@@ -188,7 +188,7 @@ pub fn parse(args: &[String]) -> Outcome<Asked> {
         let short = if *name == "help" { "h" } else { "" };
         match (*name, *value) {
             (_, "") => options.optflagmulti(short, name, says),
-            ("header", value) => options.optmulti(short, name, says, value),
+            ("header" | "admin", value) => options.optmulti(short, name, says, value),
             (_, value) => options.optopt(short, name, says, value),
         };
     }
@@ -276,6 +276,7 @@ fn manual() -> String {
     COMMON.iter().for_each(|name| flag_line(name, &mut out));
     out + "\nA backend is POOL/NAME, or NAME alone if only one pool has it; the pool of a process\n\
            without a file is main. pointsman ctl COMMAND --help has what a command takes.\n\n\
+           Several --admin are asked one after the other, whatever the others say.\n\n\
            Exit codes: 0 done, 1 refused or not there, 2 a command line that means nothing.\n"
 }
 

@@ -141,7 +141,7 @@ impl EventLoop {
         for ((spec, fate), prepared) in all {
             let id = match (fate.before(), prepared.socket) {
                 (Some(at), _) => {
-                    self.give_file(old.listeners[at], spec, prepared.file);
+                    self.keep_socket(old.listeners[at], spec, prepared.file);
                     Ok(old.listeners[at])
                 }
                 (None, Some(socket)) => self.open_listener(desired, spec, socket),

@@ -14,7 +14,7 @@ use std::io;
 use log::{debug, warn};
 
 use crate::backends::{PoolPlan, ServerPlan};
-use crate::config::{CheckSettings, ListenerSettings, ListenerSpec, UdpSettings};
+use crate::config::{CheckSettings, ListenerSettings, ListenerSpec, SettingKey, UdpSettings};
 use crate::control;
 use crate::event::{ListenerId, Owner, PoolId, ServerId};
 use crate::net::{DatagramListener, SocketFile, StreamListener};
@@ -76,13 +76,19 @@ impl EventLoop {
         self.arm_flows();
     }
 
-    /// The file of a UNIX socket that stays is as it is wanted from now on.
-    pub(super) fn give_file(
+    /// The file of a UNIX socket that stays is as it is wanted from now on. Whether a port is
+    /// shared was settled when it was bound.
+    pub(super) fn keep_socket(
         &mut self,
         id: ListenerId,
         spec: &ListenerSpec,
         file: Option<SocketFile>,
     ) {
+        let before = self.cx.listeners.get(id).map(|it| it.settings.reuse_port);
+        if before.is_some_and(|it| it != spec.settings.reuse_port) {
+            let key = (self.cx.spelling.name)(SettingKey::REUSE_PORT);
+            warn!("{}: {key} has changed, which only the next start heeds", spec.listen.name());
+        }
         let Some(file) = file else { return };
         let Some(listener) = self.cx.listeners.get_mut(id) else { return };
         let terms = |it: &ListenerSettings| (it.socket_mode, it.socket_owner.clone());

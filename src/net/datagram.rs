@@ -31,7 +31,7 @@ use crate::config::{Address, LinkAddress};
 use crate::event::Owner;
 use crate::limits::{BUSY_BUFFER_BYTES, DATAGRAM_BUFFER_BYTES, PORTS_ASSUMED, SLOT_BYTES};
 
-use super::{Families, Fault, HandedSocket, copy_of};
+use super::{Families, Fault, HandedSocket, PortUse, copy_of};
 
 pub use batch::{Batch, RecvOutcome};
 pub use headed::Headed;
@@ -135,14 +135,26 @@ impl Piece {
 
 impl DatagramListener {
     /// Take datagrams at `address`; port 0 lets the system choose one. At `[::]`, `families` says
-    /// which clients it takes. The port is ours alone: two programs that share one would
-    /// each get some of the datagrams.
+    /// which clients it takes.
     pub fn bind(address: SocketAddr, families: Families) -> io::Result<DatagramListener> {
+        DatagramListener::bind_port(address, families, PortUse::Alone)
+    }
+
+    /// The same at a port that may be shared with other processes: each gets the datagrams of some
+    /// clients.
+    pub fn bind_port(
+        address: SocketAddr,
+        families: Families,
+        port: PortUse,
+    ) -> io::Result<DatagramListener> {
         let domain = Domain::for_address(address);
         let socket = socket2::Socket::new(domain, Type::DGRAM, Some(Protocol::UDP))?;
         socket.set_nonblocking(true)?;
         if address.is_ipv6() {
             socket.set_only_v6(families == Families::V6)?;
+        }
+        if port == PortUse::Shared {
+            socket.set_reuse_port(true)?;
         }
         // Less is no failure: bursts are lost sooner.
         let _ = socket.set_recv_buffer_size(DATAGRAM_BUFFER_BYTES);
@@ -155,8 +167,9 @@ impl DatagramListener {
     }
 
     /// The same at an address of a link whose interface is known.
-    pub fn bind_link(address: &LinkAddress) -> io::Result<DatagramListener> {
-        let mut it = DatagramListener::bind(address.socket_address().into(), Families::Both)?;
+    pub fn bind_link(address: &LinkAddress, port: PortUse) -> io::Result<DatagramListener> {
+        let ip = address.socket_address().into();
+        let mut it = DatagramListener::bind_port(ip, Families::Both, port)?;
         let port = it.address.port().unwrap_or_default();
         it.address = address.clone().with_port(port).into();
         Ok(it)

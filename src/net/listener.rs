@@ -19,7 +19,7 @@ use crate::event::Owner;
 use crate::limits::{ACCEPT_TROUBLES_MAX, LISTEN_BACKLOG};
 
 use super::unix::{self, OwnFile, SocketFile};
-use super::{Families, HandedSocket, LOCAL_PEER, Stream};
+use super::{Families, HandedSocket, LOCAL_PEER, PortUse, Stream};
 
 /// A listening socket. Accepted sockets inherit its TCP_NODELAY (Linux), which saves a system call
 /// for each.
@@ -59,6 +59,15 @@ impl StreamListener {
     /// Listen at `address`; port 0 lets the system choose one. At `[::]`,
     /// `families` says which clients it takes.
     pub fn bind(address: SocketAddr, families: Families) -> io::Result<StreamListener> {
+        StreamListener::bind_port(address, families, PortUse::Alone)
+    }
+
+    /// The same at a port that may be shared with other processes.
+    pub fn bind_port(
+        address: SocketAddr,
+        families: Families,
+        port: PortUse,
+    ) -> io::Result<StreamListener> {
         let domain = Domain::for_address(address);
         let socket = socket2::Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
         socket.set_nonblocking(true)?;
@@ -68,6 +77,9 @@ impl StreamListener {
         if address.is_ipv6() {
             socket.set_only_v6(families == Families::V6)?;
         }
+        if port == PortUse::Shared {
+            socket.set_reuse_port(true)?;
+        }
         socket.bind(&address.into())?;
         socket.listen(LISTEN_BACKLOG)?;
         let socket = TcpListener::from_std(socket.into());
@@ -76,8 +88,9 @@ impl StreamListener {
     }
 
     /// Listen at an address of a link whose interface is known.
-    pub fn bind_link(address: &LinkAddress) -> io::Result<StreamListener> {
-        let mut it = StreamListener::bind(address.socket_address().into(), Families::Both)?;
+    pub fn bind_link(address: &LinkAddress, port: PortUse) -> io::Result<StreamListener> {
+        let ip = address.socket_address().into();
+        let mut it = StreamListener::bind_port(ip, Families::Both, port)?;
         // It is called as it was written, at the real port.
         let port = it.address.port().unwrap_or_default();
         it.address = address.clone().with_port(port).into();

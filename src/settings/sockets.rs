@@ -1,11 +1,26 @@
-//! The rows of the flags that say whose the file of a listener's UNIX socket is.
+//! The rows of the flags about the sockets of listeners: who else may have the port, and whose the
+//! file of a UNIX socket is.
 //!
 //! Read through [`super::table::GROUPS`].
 
-use super::row::{Act, Setting};
+use super::row::{Act, Setting, switch};
 use crate::config::{SettingKey, SocketOwner, socket_mode};
 
 pub(super) static SOCKETS: &[Setting] = &[
+    Setting {
+        short: "",
+        long: "reuse-port",
+        value: "",
+        says: "Share the ports of listeners, of TCP and UDP, with other processes of the same \
+               user that have this flag too: the kernel spreads clients over them by their \
+               addresses and ports, so that there may be one process for each core. Each \
+               counts for itself: --max-connections, limits of clients, max-connections of \
+               backends, checks, bans, statistics; sticky cookies need the same --sticky-key, TLS \
+               sessions the same --ticket-keys. See docs/more-than-one.md.",
+        default: |_| String::new(),
+        show: |config| Some(switch(config.listener.reuse_port)),
+        act: Act::Switch(SettingKey::REUSE_PORT, |config, on| config.listener.reuse_port = on),
+    },
     Setting {
         short: "",
         long: "socket-mode",

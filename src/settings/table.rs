@@ -41,7 +41,7 @@ pub static GROUPS: &[SettingGroup] = &[
         title: "Where traffic comes from and goes to",
         flags: TRAFFIC,
     },
-    SettingGroup { topic: "sockets", title: "UNIX sockets", flags: SOCKETS },
+    SettingGroup { topic: "sockets", title: "Sockets", flags: SOCKETS },
     SettingGroup { topic: "names", title: "Names of backends", flags: NAMES },
     SettingGroup { topic: "balancing", title: "Balancing", flags: BALANCING },
     SettingGroup { topic: "health", title: "Health", flags: HEALTH },

@@ -173,6 +173,16 @@ impl Load {
         })
     }
 
+    /// Sixteen clients that ask again at once, each time on a connection of its own.
+    pub fn busy(machine: &Machine, to: &str) -> Load {
+        let to: SocketAddr = to.parse().expect("an address");
+        Load::start(machine, 16, move |stop, book| {
+            while !stop.load(Ordering::SeqCst) {
+                note(book, || ask(None, to).map(|_| ()));
+            }
+        })
+    }
+
     fn start(
         machine: &Machine,
         count: usize,

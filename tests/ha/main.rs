@@ -8,6 +8,7 @@ mod active;
 mod lab;
 mod load;
 mod ports;
+mod shared_port;
 mod standby;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

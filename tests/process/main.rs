@@ -10,6 +10,7 @@ mod demo;
 mod flags;
 mod handed;
 mod logs;
+mod many;
 mod names;
 mod privileges;
 mod stage;

@@ -129,7 +129,7 @@ pub fn flags_of(command: &pointsman::ctl::Command) -> Vec<Flag> {
         value: value.to_owned(),
         says: says.to_owned(),
         takes: takes(value, Vec::new),
-        repeats: long == "header",
+        repeats: ["header", "admin"].contains(&long),
     };
     command.flags().map(flag).collect()
 }

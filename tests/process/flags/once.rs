@@ -62,6 +62,7 @@ const ONCE: &[(&str, &str)] = &[
     ("admin-key", "a.key"),
     ("admin-client-ca", "ca.crt"),
     ("admin-socket-mode", "0600"),
+    ("reuse-port", ""),
     ("socket-mode", "0600"),
     ("socket-owner", "0:0"),
     ("haproxy-socket", "/run/haproxy.sock"),
