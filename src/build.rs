@@ -6,6 +6,10 @@
 //! others say `dev`. Nothing of the time, the machine or the folder comes in, so two builds of the
 //! same sources are the same.
 //!
+//! And whether what only Linux has is used, `cfg(linux)`: on Linux, unless `cfg(portable)` asks for
+//! the fallbacks of other systems, as a test of them does
+//! (`RUSTFLAGS="--cfg portable" cargo test --lib --target-dir target/portable`).
+//!
 //! Run by Cargo before the crate is compiled; no part of the program.
 
 use std::path::Path;
@@ -32,6 +36,15 @@ fn main() {
     println!("cargo::rustc-env=POINTSMAN_BUILT_OF={shown}");
     let target = std::env::var("TARGET").unwrap_or_default();
     println!("cargo::rustc-env=POINTSMAN_BUILT_FOR={target}");
+    if uses_linux() {
+        println!("cargo::rustc-cfg=linux");
+    }
+}
+
+fn uses_linux() -> bool {
+    // What --cfg says is in the environment as well.
+    let is_portable = std::env::var_os("CARGO_CFG_PORTABLE").is_some();
+    std::env::var("CARGO_CFG_TARGET_OS").is_ok_and(|system| system == "linux") && !is_portable
 }
 
 fn is_release() -> bool {

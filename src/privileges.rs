@@ -23,7 +23,7 @@ pub enum Sockets {
 }
 
 /// Give up the rest. Says what was kept.
-#[cfg(target_os = "linux")]
+#[cfg(linux)]
 pub fn give_up(sockets: Sockets) -> io::Result<Vec<String>> {
     use rustix::thread::{
         CapabilitySet, CapabilitySets, capabilities, set_capabilities, set_no_new_privs,
@@ -44,7 +44,7 @@ pub fn give_up(sockets: Sockets) -> io::Result<Vec<String>> {
     Ok(wanted.permitted.iter_names().map(|(name, _)| format!("CAP_{name}")).collect())
 }
 
-#[cfg(target_os = "linux")]
+#[cfg(linux)]
 fn kept(is_root: bool, sockets: Sockets) -> rustix::thread::CapabilitySet {
     use rustix::thread::CapabilitySet as Set;
     let keep = Set::NET_BIND_SERVICE | Set::DAC_OVERRIDE | Set::DAC_READ_SEARCH;
@@ -54,13 +54,13 @@ fn kept(is_root: bool, sockets: Sockets) -> rustix::thread::CapabilitySet {
 }
 
 /// There is nothing to give up.
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(linux))]
 pub fn give_up(_: Sockets) -> io::Result<Vec<String>> {
     Ok(Vec::new())
 }
 
 #[cfg(test)]
-#[cfg(target_os = "linux")]
+#[cfg(linux)]
 mod tests {
     use super::*;
 

@@ -17,7 +17,7 @@ mod notice;
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
 use std::io::{self, ErrorKind};
-#[cfg(target_os = "linux")]
+#[cfg(linux)]
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
@@ -171,7 +171,7 @@ impl Way {
 fn address(name: &[u8]) -> io::Result<SocketAddr> {
     match name {
         [b'/', ..] => SocketAddr::from_pathname(OsStr::from_bytes(name)),
-        #[cfg(target_os = "linux")]
+        #[cfg(linux)]
         [b'@', rest @ ..] => SocketAddr::from_abstract_name(rest),
         _ => {
             let want = "want an absolute path, or @ and an abstract name";
@@ -190,7 +190,7 @@ fn beat(variable: &dyn Fn(&str) -> Option<OsString>, pid: u32) -> Option<Duratio
 }
 
 #[cfg(test)]
-#[cfg(target_os = "linux")]
+#[cfg(linux)]
 mod tests {
     use super::*;
 

@@ -47,7 +47,7 @@ impl Alarm {
     }
 }
 
-#[cfg(target_os = "linux")]
+#[cfg(linux)]
 mod bell {
     use std::io;
     use std::os::fd::{AsRawFd, OwnedFd};
@@ -88,7 +88,7 @@ mod bell {
 }
 
 /// Elsewhere each sleep has a timeout of its own.
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(linux))]
 mod bell {
     use std::io;
     use std::time::Duration;
@@ -109,7 +109,7 @@ mod bell {
 }
 
 #[cfg(test)]
-#[cfg(target_os = "linux")]
+#[cfg(linux)]
 mod tests {
     use mio::{Events, Poll};
 

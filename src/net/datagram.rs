@@ -12,10 +12,10 @@
 mod batch;
 mod headed;
 mod sender;
-#[cfg(target_os = "linux")]
+#[cfg(linux)]
 #[path = "datagram/linux.rs"]
 mod system;
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(linux))]
 #[path = "datagram/plain.rs"]
 mod system;
 
@@ -319,9 +319,9 @@ pub fn ports() -> usize {
 
 fn connected(address: SocketAddr) -> io::Result<UdpSocket> {
     let domain = Domain::for_address(address);
-    #[cfg(target_os = "linux")]
+    #[cfg(linux)]
     let socket = socket2::Socket::new(domain, Type::DGRAM.nonblocking(), Some(Protocol::UDP))?;
-    #[cfg(not(target_os = "linux"))]
+    #[cfg(not(linux))]
     let socket = {
         let socket = socket2::Socket::new(domain, Type::DGRAM, Some(Protocol::UDP))?;
         socket.set_nonblocking(true)?;

@@ -225,18 +225,18 @@ fn address_of(at: &SockAddr) -> Result<Address, String> {
     UnixName::parse(&name).map(Address::Unix).map_err(|wrong| wrong.to_string())
 }
 
-#[cfg(target_os = "linux")]
+#[cfg(linux)]
 fn listens(socket: &SockRef<'_>) -> bool {
     socket.is_listener().unwrap_or(false)
 }
 
 /// Elsewhere it is found out by the first accept.
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(linux))]
 fn listens(_: &SockRef<'_>) -> bool {
     true
 }
 
-#[cfg(target_os = "linux")]
+#[cfg(linux)]
 fn is_usual(socket: &SockRef<'_>, transport: Transport) -> bool {
     use socket2::Protocol;
     match socket.protocol() {
@@ -251,7 +251,7 @@ fn is_usual(socket: &SockRef<'_>, transport: Transport) -> bool {
     }
 }
 
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(linux))]
 fn is_usual(_: &SockRef<'_>, _: Transport) -> bool {
     true
 }

@@ -309,7 +309,7 @@ fn aside(path: &Path) -> PathBuf {
 /// Linux hands the network's trouble with a new connection to accept, and a firewall's refusal; the
 /// list is that of accept(2).
 fn is_of_one_client(error: &io::Error) -> bool {
-    #[cfg(target_os = "linux")]
+    #[cfg(linux)]
     if Errno::from_io_error(error) == Some(Errno::NONET) {
         return true;
     }
@@ -372,7 +372,7 @@ mod tests {
         for errno in gone {
             assert!(matches!(sorted(errno), Accepted::GaveUp), "{errno}");
         }
-        #[cfg(target_os = "linux")]
+        #[cfg(linux)]
         assert!(matches!(sorted(Errno::NONET), Accepted::GaveUp));
     }
 

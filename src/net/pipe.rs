@@ -9,13 +9,13 @@
 //! fault of a connection: what is in the pipe then is read out of it and sent by hand, and nobody
 //! gets a pipe from then on.
 
-#[cfg(target_os = "linux")]
+#[cfg(linux)]
 pub use linux::{Pipe, PipePool};
 
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(linux))]
 pub use elsewhere::{Pipe, PipePool};
 
-#[cfg(target_os = "linux")]
+#[cfg(linux)]
 mod linux {
     use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -275,7 +275,7 @@ mod linux {
     }
 }
 
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(linux))]
 mod elsewhere {
     use std::convert::Infallible;
 

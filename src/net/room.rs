@@ -1,25 +1,25 @@
 //! How much the kernel may hold of a stream, on both of its sides: what a client that stops reading
 //! leaves behind. Called by [`super::wire`], once for each socket, when a stream has begun.
 
-#[cfg(target_os = "linux")]
+#[cfg(linux)]
 use std::os::fd::AsRawFd;
-#[cfg(target_os = "linux")]
+#[cfg(linux)]
 use std::time::Duration;
 
 use mio::net::TcpStream;
-#[cfg(target_os = "linux")]
+#[cfg(linux)]
 use socket2::SockRef;
-#[cfg(target_os = "linux")]
+#[cfg(linux)]
 use uapi::c::{
     IPPROTO_TCP, SO_BUF_LOCK, SOL_SOCKET, TCP_INFO, TCP_NOTSENT_LOWAT, TCP_WINDOW_CLAMP,
 };
 
-#[cfg(target_os = "linux")]
+#[cfg(linux)]
 use crate::limits::{STREAM_NEAR, STREAM_RECEIVE_BYTES, STREAM_UNSENT_BYTES};
 
 /// Stop the kernel from making more and more room for a stream that is taken in large pieces, if
 /// its source is near enough to do without. `false`: it is not, as far as is known by now.
-#[cfg(target_os = "linux")]
+#[cfg(linux)]
 pub fn bound_receive_queue(socket: &TcpStream) -> bool {
     let fd = socket.as_raw_fd();
     let mut info = [0_u32; TCP_INFO_WORDS];
@@ -50,24 +50,24 @@ pub fn bound_receive_queue(socket: &TcpStream) -> bool {
     true
 }
 
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(linux))]
 pub fn bound_receive_queue(_socket: &TcpStream) -> bool {
     true
 }
 
 /// Do not let more wait unsent in the kernel. Failing, a reader that stops leaves more behind.
-#[cfg(target_os = "linux")]
+#[cfg(linux)]
 pub fn bound_send_queue(socket: &TcpStream) {
     let bytes = STREAM_UNSENT_BYTES as i32;
     let _ = uapi::setsockopt(socket.as_raw_fd(), IPPROTO_TCP, TCP_NOTSENT_LOWAT, &bytes);
 }
 
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(linux))]
 pub fn bound_send_queue(_socket: &TcpStream) {}
 
 /// How many bytes the peer has taken since the beginning: those that wait in our kernel are not
 /// among them. `None` where that cannot be asked.
-#[cfg(target_os = "linux")]
+#[cfg(linux)]
 pub fn taken_by_peer(socket: &TcpStream) -> Option<u64> {
     let mut info = [0_u32; TCP_INFO_ACKED + 2];
     let asked = uapi::getsockopt(socket.as_raw_fd(), IPPROTO_TCP, TCP_INFO, &mut info);
@@ -81,20 +81,20 @@ pub fn taken_by_peer(socket: &TcpStream) -> Option<u64> {
     Some(u64::from_ne_bytes(bytes))
 }
 
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(linux))]
 pub fn taken_by_peer(_socket: &TcpStream) -> Option<u64> {
     None
 }
 
 /// Where `tcp_info` has the bytes that the peer acknowledged, in words: two of them.
-#[cfg(target_os = "linux")]
+#[cfg(linux)]
 const TCP_INFO_ACKED: usize = 30;
 
 /// Where `tcp_info` has round trips in microseconds, counted in words: what comes in tells of one,
 /// and the shortest of late is the other.
-#[cfg(target_os = "linux")]
+#[cfg(linux)]
 const TCP_INFO_RCV_RTT: usize = 23;
-#[cfg(target_os = "linux")]
+#[cfg(linux)]
 const TCP_INFO_MIN_RTT: usize = 37;
-#[cfg(target_os = "linux")]
+#[cfg(linux)]
 const TCP_INFO_WORDS: usize = TCP_INFO_MIN_RTT + 1;

@@ -80,13 +80,13 @@ pub fn address(name: &UnixName) -> io::Result<SocketAddr> {
     }
 }
 
-#[cfg(target_os = "linux")]
+#[cfg(linux)]
 fn of_abstract(name: &str) -> io::Result<SocketAddr> {
     use std::os::linux::net::SocketAddrExt;
     SocketAddr::from_abstract_name(name)
 }
 
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(linux))]
 fn of_abstract(_: &str) -> io::Result<SocketAddr> {
     Err(io::ErrorKind::Unsupported.into())
 }

@@ -11,18 +11,18 @@
 use std::io::{self, IoSlice, Read, Write};
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
-#[cfg(target_os = "linux")]
+#[cfg(linux)]
 use std::os::fd::AsRawFd;
 use std::time::Duration;
 
 use mio::event::Event;
 use mio::net::TcpStream;
 use mio::{Interest, Registry};
-#[cfg(target_os = "linux")]
+#[cfg(linux)]
 use rustix::net::SendFlags;
 
 use socket2::SockRef;
-#[cfg(target_os = "linux")]
+#[cfg(linux)]
 use uapi::c::{SO_RCVLOWAT, SOL_SOCKET};
 
 use crate::config::Address;
@@ -543,23 +543,23 @@ impl Socket for Wire {
 
 /// Let the ACK of what came leave now, instead of waiting up to 40 ms for bytes to leave with. The
 /// kernel goes back to that by itself, once bytes go both ways.
-#[cfg(target_os = "linux")]
+#[cfg(linux)]
 fn acknowledge(socket: impl AsFd) {
     // Failing, the peer waits as long as it always did.
     let _ = rustix::net::sockopt::set_tcp_quickack(socket, true);
 }
 
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(linux))]
 fn acknowledge(_socket: impl AsFd) {}
 
 /// How many bytes the socket waits for before it says that it can be read (`SO_RCVLOWAT`).
-#[cfg(target_os = "linux")]
+#[cfg(linux)]
 fn set_low_mark(socket: &TcpStream, bytes: u32) -> bool {
     let bytes = i32::try_from(bytes).unwrap_or(i32::MAX);
     uapi::setsockopt(socket.as_raw_fd(), SOL_SOCKET, SO_RCVLOWAT, &bytes).is_ok()
 }
 
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(linux))]
 fn set_low_mark(_socket: &TcpStream, _bytes: u32) -> bool {
     false
 }
@@ -579,22 +579,22 @@ fn retry<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
 }
 
 /// `MSG_MORE`, and that a broken connection is an error and no signal.
-#[cfg(target_os = "linux")]
+#[cfg(linux)]
 const MORE: i32 = (SendFlags::MORE.bits() | SendFlags::NOSIGNAL.bits()) as i32;
 
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(linux))]
 const MORE: i32 = 0;
 
-#[cfg(target_os = "linux")]
+#[cfg(linux)]
 fn priority() -> Interest {
     Interest::PRIORITY
 }
 
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(linux))]
 fn priority() -> Interest {
     Interest::READABLE
 }
 
 #[cfg(test)]
-#[cfg(target_os = "linux")]
+#[cfg(linux)]
 mod tests;

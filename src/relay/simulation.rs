@@ -82,9 +82,14 @@ fn ten_thousand_worlds() {
         all.add(play(seed, false).1);
     }
     eprintln!("{all:?}");
-    let rare = all.unserved.min(all.demoted).min(all.budget_spent);
+    // Nothing is spliced elsewhere.
+    let [demoted, spliced] = match cfg!(linux) {
+        true => [all.demoted, all.spliced],
+        false => [u32::MAX; 2],
+    };
+    let rare = all.unserved.min(demoted).min(all.budget_spent);
     assert!(all.patient > 50 && all.looked > 10, "nobody had patience, or lost it: {all:?}");
-    let common = all.changed.min(all.spliced).min(all.discarded).min(all.half_closed);
+    let common = all.changed.min(spliced).min(all.discarded).min(all.half_closed);
     assert!(rare > 20 && common > 200, "what is not met is not tested: {all:?}");
     assert!(all.torn > 1000 && all.whole > 3000, "a fair share of both: {all:?}");
 }

@@ -48,7 +48,7 @@ fn all() -> Vec<Message> {
             row(Way::Stream, LinkAddress::new(link, 80, "3").into(), None),
             row(Way::Stream, LinkAddress::new(link, 80, "eth0").into(), None),
             row(Way::Stream, unix("/run/a b.sock"), Some((u64::MAX, 2))),
-            row(Way::Stream, unix("@abstract"), None),
+            row(Way::Stream, unix(if cfg!(linux) { "@abstract" } else { "/abstract" }), None),
         ]),
         Message::State(b"pointsman-state 1 2\n{}\0".to_vec()),
         Message::Offered(Offered { manager: None, pid: 7, seed: u64::MAX }),

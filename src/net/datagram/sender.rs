@@ -75,6 +75,7 @@ pub enum SendRefusal {
     /// The socket's buffer is full.
     Later,
     /// This one cannot be cut up on its way.
+    #[cfg_attr(not(linux), expect(dead_code, reason = "none is put together there"))]
     Segment,
     /// Nothing can be.
     Segments,

@@ -1,8 +1,8 @@
 //! What the variables and the sockets may be, and what is said of those that are wrong.
 
 use super::*;
-use std::net::{TcpListener, TcpStream, UdpSocket};
-use std::os::unix::net::{UnixDatagram, UnixListener};
+use std::net::{TcpListener, UdpSocket};
+use std::os::unix::net::UnixListener;
 
 /// A manager that hands over these, in order.
 fn handed(
@@ -77,7 +77,10 @@ fn what_the_variables_say_is_not_believed() {
 }
 
 #[test]
+#[cfg(linux)]
 fn a_socket_of_another_kind_is_refused_and_all_are_told() {
+    use std::net::TcpStream;
+    use std::os::unix::net::UnixDatagram;
     let listener = tcp();
     let connected = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let plain = socket2::Socket::new(socket2::Domain::IPV4, Type::STREAM, None).unwrap();
