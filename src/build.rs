@@ -6,9 +6,9 @@
 //! others say `dev`. Nothing of the time, the machine or the folder comes in, so two builds of the
 //! same sources are the same.
 //!
-//! And whether what only Linux has is used, `cfg(linux)`: on Linux, unless `cfg(portable)` asks for
-//! the fallbacks of other systems, as a test of them does
-//! (`RUSTFLAGS="--cfg portable" cargo test --lib --target-dir target/portable`).
+//! And whether what only Linux has is used, `cfg(linux)`: on Linux, unless `POINTSMAN_PORTABLE` is
+//! set, which asks for the fallbacks of other systems, as a test of them does
+//! (`POINTSMAN_PORTABLE=1 cargo test --lib`). No package is compiled anew for that.
 //!
 //! Run by Cargo before the crate is compiled; no part of the program.
 
@@ -42,8 +42,8 @@ fn main() {
 }
 
 fn uses_linux() -> bool {
-    // What --cfg says is in the environment as well.
-    let is_portable = std::env::var_os("CARGO_CFG_PORTABLE").is_some();
+    println!("cargo::rerun-if-env-changed=POINTSMAN_PORTABLE");
+    let is_portable = std::env::var_os("POINTSMAN_PORTABLE").is_some();
     std::env::var("CARGO_CFG_TARGET_OS").is_ok_and(|system| system == "linux") && !is_portable
 }
 

@@ -30,7 +30,9 @@ use crate::context::Context;
 use crate::dns::Random;
 use crate::dns::ask::Transport;
 use crate::dns::change::{Change, Member};
-use crate::dns::lookup::{Answer, Failure, Families, Lookup, Step, Wanted};
+use crate::dns::lookup::{
+    Answer, Failure, Families, Lookup, Step, Wanted, is_of_a_server,
+};
 use crate::dns::search::Written;
 use crate::dns::watched::{Bounds, Watched};
 use crate::event::{Chore, Key, Owner, Slots, TimerKey};
@@ -487,7 +489,7 @@ pub fn known_by_file(families: DnsFamilies) -> impl Fn(&Target) -> Vec<Address> 
             DnsFamilies::Ipv4 => ip.is_ipv4(),
             DnsFamilies::Ipv6 => ip.is_ipv6(),
         };
-        addresses.filter(is_wanted).map(|ip| SocketAddr::new(ip, port).into()).collect()
+        addresses.filter(is_wanted).filter(|ip| is_of_a_server(*ip)).map(|ip| SocketAddr::new(ip, port).into()).collect()
     }
 }
 
@@ -542,7 +544,7 @@ fn say(entry: &Entry, change: &Change, before: Option<&Failure>, now: Instant) {
     }
     let left_out = entry.watched.last_good().map_or(0, |it| it.left_out);
     if left_out > 0 && !change.is_none() {
-        warn!("name {name}: {left_out} more are left out, they are too many");
+        warn!("name {name}: {left_out} more are left out: too many, or no address of a server");
     }
 }
 

@@ -473,6 +473,17 @@ impl Found {
     }
 }
 
+/// Whether a server can be at an address: not where everybody listens, which is this machine, nor
+/// where many hear, nor at a link that is not said.
+pub fn is_of_a_server(ip: IpAddr) -> bool {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => !(ip.is_unspecified() || ip.is_multicast() || ip.is_broadcast()),
+        IpAddr::V6(ip) => {
+            !(ip.is_unspecified() || ip.is_multicast() || ip.is_unicast_link_local())
+        }
+    }
+}
+
 fn answer(
     mut endpoints: Vec<Endpoint>,
     ttl: Duration,
@@ -480,7 +491,9 @@ fn answer(
     unheard: Vec<(Name, Kind)>,
     left_out: usize,
 ) -> Answer {
-    let left_out = left_out + endpoints.len().saturating_sub(DNS_ENDPOINTS_MAX);
+    let all = endpoints.len();
+    endpoints.retain(|it| is_of_a_server(it.address.ip()));
+    let left_out = left_out + all - endpoints.len().min(DNS_ENDPOINTS_MAX);
     // Servers shuffle: which are left out is not to change each time.
     endpoints.sort_by_key(|endpoint| (endpoint.priority, endpoint.address));
     endpoints.truncate(DNS_ENDPOINTS_MAX);

@@ -18,7 +18,7 @@ use std::time::Instant;
 use log::{info, warn};
 
 use crate::backends::Backends;
-use crate::config::{Address, Desired, ListenerSpec, Target};
+use crate::config::{Address, Desired, ListenerSpec, Target, counted};
 use crate::control::{Directory, Own};
 use crate::dns::lookup::Wanted;
 use crate::event::{ListenerId, ServerId};
@@ -54,10 +54,14 @@ impl EventLoop {
     /// Whether DNS told something that is to be followed in the next turn.
     pub(super) fn has_names_to_follow(&self) -> bool {
         let can_begin = !self.has_changes() && self.state == RunState::Serving;
-        let is_known = || !self.resolver.has_unknown() || self.cx.now >= self.opens_at();
+        let is_over = || {
+            !self.resolver.has_unknown()
+                || self.cx.now >= self.opens_at()
+                || self.state != RunState::Serving
+        };
         self.resolver.has_changed()
             || self.naming.sets_changed && can_begin
-            || self.naming.opens_at.is_some() && is_known()
+            || self.naming.opens_at.is_some() && is_over()
     }
 
     fn opens_at(&self) -> Instant {
@@ -156,6 +160,7 @@ impl EventLoop {
     /// Says whether it is to go on.
     pub fn look_up_names(&mut self) -> io::Result<bool> {
         self.wait_for_place();
+        self.await_names();
         while self.naming.opens_at.is_some() && self.state == RunState::Serving {
             self.turn(None)?;
         }
@@ -173,20 +178,46 @@ impl EventLoop {
         }
         self.naming.opens_at = None;
         self.place_saved_at_last();
+        if self.state != RunState::Serving {
+            return;
+        }
+        self.say_names();
+        if !self.waits_for_place() {
+            self.tell_ready();
+        }
+    }
+}
+
+impl EventLoop {
+    /// What the first look-ups came to.
+    fn say_names(&self) {
         let unknown: Vec<&str> = self.resolver.unknown().collect();
+        let all = self.resolver.names().count();
+        let lost = self.resolver.names().filter(|it| it.members == 0).count();
         if !unknown.is_empty() {
-            let said =
-                unknown.iter().take(DNS_NAMES_SAID).copied().collect::<Vec<_>>().join(", ");
+            let said = unknown.iter().take(DNS_NAMES_SAID).copied().collect::<Vec<_>>().join(", ");
             let more = unknown.len().saturating_sub(DNS_NAMES_SAID);
             let more = if more > 0 { format!(" and {more} more") } else { String::new() };
             let wait = DNS_START_WAIT.as_secs();
             warn!("no answer within {wait} s for {said}{more}: serving without");
+        } else if lost > 0 {
+            warn!("{lost} of {} have no address: serving without", counted(all, "name"));
         } else {
             info!("all names were looked up");
         }
-        if !self.waits_for_place() {
-            self.tell_ready();
-        }
+    }
+
+    /// A backend that another process knew, and nobody knows here: who takes its place would serve
+    /// fewer.
+    pub fn lost_since_then(&self) -> Option<String> {
+        let servers = self.directory.wanted();
+        let all = servers.iter().zip(&self.directory.servers);
+        let mut lost = all.filter(|(_, id)| self.cx.backends.get(**id).is_some_and(|it| !it.is_found()));
+        let was_known = |name: &str, pool: &str| self.keeping.was_known(pool, name);
+        let found = lost.find(|(wanted, _)| {
+            wanted.pools().any(|pool| was_known(&wanted.spec.name, pool))
+        });
+        found.map(|(wanted, _)| wanted.spec.name.clone())
     }
 }
 

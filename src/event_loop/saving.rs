@@ -42,6 +42,8 @@ pub(super) struct Keeping {
     warnings: LogThrottle,
     /// What was read of backends that are not there yet.
     unplaced: Unplaced,
+    /// Backends of which the other process knew where they are, by pool; members of sets by theirs.
+    known_before: HashSet<(String, String)>,
     /// This run, apart from those before.
     pub run: Run,
 }
@@ -51,6 +53,18 @@ pub(super) struct Keeping {
 struct Unplaced {
     counts: Vec<SavedCounts>,
     health: Vec<HealthHint>,
+}
+
+/// Those that were not down are somewhere.
+fn known_before(counts: &[SavedCounts], health: &[HealthHint]) -> HashSet<(String, String)> {
+    let down = health.iter().filter(|it| !it.is_up).map(|it| (&*it.pool, &*it.backend));
+    let down: HashSet<(&str, &str)> = down.collect();
+    let is_up = |it: &&SavedCounts| !down.contains(&(&*it.pool, &*it.backend));
+    let name = |it: &SavedCounts| {
+        let set = it.backend.rsplit_once('/').map_or(&*it.backend, |(set, _)| set);
+        (it.pool.clone(), set.to_owned())
+    };
+    counts.iter().filter(is_up).map(name).collect()
 }
 
 impl Keeping {
@@ -66,6 +80,7 @@ impl Keeping {
             is_changed: false,
             warnings: LogThrottle::default(),
             unplaced: Unplaced::default(),
+            known_before: HashSet::new(),
             run: Run::new(now),
         }
     }
@@ -75,6 +90,11 @@ impl Keeping {
         self.path = None;
         self.saving = None;
         self.gathering = None;
+    }
+
+    /// Whether another process knew where this backend, or a member of this set, is.
+    pub fn was_known(&self, pool: &str, backend: &str) -> bool {
+        self.known_before.contains(&(pool.to_owned(), backend.to_owned()))
     }
 
     /// Whether a state is being written.
@@ -118,6 +138,7 @@ impl EventLoop {
         if is_drained {
             self.drain(true);
         }
+        self.keeping.known_before = known_before(&counts, &health);
         self.keeping.unplaced = Unplaced { counts, health };
         self.place_saved();
         self.restore_registrations(&registrations);

@@ -103,6 +103,14 @@ impl Taking {
             let _ = talk.say(&Message::No(why.clone()));
             return Err(failed(NotTaken(why)));
         }
+        if let Some(name) = looping.lost_since_then() {
+            let why = format!(
+                "the name of the backend {name} is not found now, and the process that runs \
+                 knows it: it goes on; see to DNS first"
+            );
+            let _ = talk.say(&Message::No(why.clone()));
+            return Err(failed(NotTaken(why)));
+        }
         let places = taken.0.iter().map(|(place, _)| *place).collect();
         let Gift { flows, tails } = talk.ready(places).map_err(failed)?;
         let place_of = |place: u32| taken.0.iter().find(|it| it.0 == place)?.1;
