@@ -137,8 +137,8 @@ fn every_flag_reaches_its_field() {
          --limit-bandwidth 2m/s --limit-flows 9 --limit-datagram-rate 8/s \
          --limit-datagram-total 9/s --max-request-time 5m --max-connection-time 2h \
          --min-rate 1k/s,after=5s --trusted-proxies 10.0.0.0/8,::1 --trusted-proxies fd00::/8 \
-         --access-log - --access-log-format haproxy --log-format json --guard-dry-run all --queue 5 \
-         --socket-mode 0600 --socket-owner www-data:33 --queue-timeout 6s --queue-order fifo \
+         --access-log - --access-log-format haproxy --log-format json --guard-dry-run all \
+         --queue 5 --socket-mode 0600 --socket-owner www-data:33 --queue-timeout 6s --queue-order fifo \
          --proxy-protocol 192.0.2.0/24,::1 --state-file /run/state --takeover /run/api.sock");
     assert_eq!(config.listeners.len(), 2);
     let expected = Config {
