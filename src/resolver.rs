@@ -30,9 +30,7 @@ use crate::context::Context;
 use crate::dns::Random;
 use crate::dns::ask::Transport;
 use crate::dns::change::{Change, Member};
-use crate::dns::lookup::{
-    Answer, Failure, Families, Lookup, Step, Wanted, is_of_a_server,
-};
+use crate::dns::lookup::{Answer, Failure, Families, Lookup, Step, Wanted, is_of_a_server};
 use crate::dns::search::Written;
 use crate::dns::watched::{Bounds, Watched};
 use crate::event::{Chore, Key, Owner, Slots, TimerKey};
@@ -489,7 +487,11 @@ pub fn known_by_file(families: DnsFamilies) -> impl Fn(&Target) -> Vec<Address> 
             DnsFamilies::Ipv4 => ip.is_ipv4(),
             DnsFamilies::Ipv6 => ip.is_ipv6(),
         };
-        addresses.filter(is_wanted).filter(|ip| is_of_a_server(*ip)).map(|ip| SocketAddr::new(ip, port).into()).collect()
+        addresses
+            .filter(is_wanted)
+            .filter(|ip| is_of_a_server(*ip))
+            .map(|ip| SocketAddr::new(ip, port).into())
+            .collect()
     }
 }
 

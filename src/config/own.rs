@@ -103,7 +103,7 @@ impl OwnListeners<'_> {
         match (at.ip().to_canonical(), to.ip()) {
             (at, to) if at == to => true,
             // The system takes it for this machine.
-            (at, to) if to.is_unspecified() => (self.is_of_this_machine)(at) || at.is_unspecified(),
+            (_, to) if to.is_unspecified() => true,
             (at, _) if !at.is_unspecified() => false,
             (IpAddr::V4(_), IpAddr::V6(_)) => false,
             // `[::]` takes clients of IPv4 unless another listener does.

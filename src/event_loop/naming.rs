@@ -195,7 +195,8 @@ impl EventLoop {
         let all = self.resolver.names().count();
         let lost = self.resolver.names().filter(|it| it.members == 0).count();
         if !unknown.is_empty() {
-            let said = unknown.iter().take(DNS_NAMES_SAID).copied().collect::<Vec<_>>().join(", ");
+            let said =
+                unknown.iter().take(DNS_NAMES_SAID).copied().collect::<Vec<_>>().join(", ");
             let more = unknown.len().saturating_sub(DNS_NAMES_SAID);
             let more = if more > 0 { format!(" and {more} more") } else { String::new() };
             let wait = DNS_START_WAIT.as_secs();
@@ -212,11 +213,11 @@ impl EventLoop {
     pub fn lost_since_then(&self) -> Option<String> {
         let servers = self.directory.wanted();
         let all = servers.iter().zip(&self.directory.servers);
-        let mut lost = all.filter(|(_, id)| self.cx.backends.get(**id).is_some_and(|it| !it.is_found()));
+        let mut lost =
+            all.filter(|(_, id)| self.cx.backends.get(**id).is_some_and(|it| !it.is_found()));
         let was_known = |name: &str, pool: &str| self.keeping.was_known(pool, name);
-        let found = lost.find(|(wanted, _)| {
-            wanted.pools().any(|pool| was_known(&wanted.spec.name, pool))
-        });
+        let found = lost
+            .find(|(wanted, _)| wanted.pools().any(|pool| was_known(&wanted.spec.name, pool)));
         found.map(|(wanted, _)| wanted.spec.name.clone())
     }
 }
