@@ -224,3 +224,69 @@ fn systemd_hands_over_what_it_listens_at_with_the_client_that_waits() {
     assert_eq!(first.join().expect("no panic").expect("an answer"), "backend");
     balancer.stop();
 }
+
+/// A manager that keeps its socket while it starts the program, ends it and starts it again.
+const KEEPER: &str = r#"
+import os, signal, socket, subprocess, sys
+
+program, backend = sys.argv[1:]
+kept = socket.create_server(("127.0.0.1", 0), backlog=64)
+at = "127.0.0.1:%d" % kept.getsockname()[1]
+os.dup2(kept.fileno(), 3, inheritable=True)
+
+def start():
+    # The shell knows its own number, and the program has the same.
+    words = ["sh", "-c", 'LISTEN_PID=$$ LISTEN_FDS=1 exec "$@"', "sh", program]
+    words += ["-l", at, "-b", backend, "--check", "none", "--drain-timeout", "2s"]
+    child = subprocess.Popen(words, pass_fds=[3], stdout=subprocess.PIPE, text=True)
+    assert child.stdout.readline().strip() == "listening on tcp://" + at
+    return child
+
+def connect():
+    it = socket.create_connection(kept.getsockname(), timeout=20)
+    it.sendall(b"word")
+    return it
+
+def answered(it):
+    said = b""
+    while len(said) < 4:
+        said += it.recv(4)
+    return said == b"word"
+
+first = start()
+old = connect()
+assert answered(old)
+first.send_signal(signal.SIGTERM)
+# It takes nobody new, and refuses nobody: these wait for the next one.
+waiting = []
+while first.poll() is None and len(waiting) < 10:
+    waiting.append(connect())
+old.sendall(b"word")
+assert answered(old), "who is here may finish"
+old.close()
+assert first.wait(20) == 0
+waiting.append(connect())
+second = start()
+assert all(answered(it) for it in waiting[-1:])
+# Those of the beginning may have come in at the first one before it heard of its end.
+assert sum(answered(it) for it in waiting[:-1]) == len(waiting) - 1
+for it in waiting:
+    it.close()
+second.send_signal(signal.SIGTERM)
+assert second.wait(20) == 0
+print("nobody was refused")
+"#;
+
+#[test]
+fn a_restart_refuses_nobody_where_somebody_keeps_the_socket() {
+    if missing(&["python3"]) {
+        return;
+    }
+    let backend = Backend::echo();
+    let output = Command::new("python3")
+        .args(["-c", KEEPER, env!("CARGO_BIN_EXE_pointsman"), &backend.flag()])
+        .output()
+        .expect("it starts");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.stdout.starts_with(b"nobody was refused"), "{said}");
+}

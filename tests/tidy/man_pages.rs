@@ -76,6 +76,8 @@ fn of_the_process() -> String {
     terms(&mut out, &words::chapter("signals"));
     section(&mut out, "EXIT STATUS");
     terms(&mut out, &words::chapter("exit-codes"));
+    section(&mut out, "ENVIRONMENT");
+    terms(&mut out, &words::chapter("environment"));
     section(&mut out, "FILES");
     for (path, says) in FILES {
         term(&mut out, path, says);
@@ -83,7 +85,10 @@ fn of_the_process() -> String {
     section(&mut out, "EXAMPLES");
     literally(&mut out, &words::chapter("examples"));
     section(&mut out, "SEE ALSO");
-    paragraph(&mut out, "pointsman-ctl(8), pointsman-top(8), systemd.service(5), logrotate(8)");
+    paragraph(
+        &mut out,
+        "pointsman-ctl(8), pointsman-top(8), systemd.service(5), systemd.socket(5), logrotate(8)",
+    );
     out
 }
 
