@@ -337,3 +337,28 @@ fn hosts_are_known_without_a_server() {
     assert_eq!(dns.asked(), 0);
     balancer.stop();
 }
+
+/// Nobody in particular is at these: what is sent there comes back to us, or is heard by many.
+#[test]
+fn answers_that_are_no_address_of_a_server_are_left_out() {
+    let dns = Dns::start();
+    let origin = Everywhere::start();
+    let all = ["0.0.0.0", "::ffff:0.0.0.0", "224.0.0.1", "255.255.255.255", "::", "fe80::1"];
+    dns.set_addresses("api.test", &[&all[..], &["127.0.0.1"]].concat());
+    let admin = origin.behind(&dns, &[]);
+    assert_eq!(answering(&admin, 2), ["127.0.0.1"]);
+    assert_eq!(names(&admin), [format!("api.test:{0}/127.0.0.1:{0}", origin.port)]);
+    admin.balancer.wait_for_log("6 more are left out: too many, or no address of a server");
+}
+
+#[test]
+fn a_stop_while_names_are_awaited_is_heard_at_once() {
+    let dns = Dns::start();
+    dns.set("api.test", Says::Silence);
+    let resolver = dns.flag();
+    let args = ["-l", "127.0.0.1:0", "-b", "dns://api.test:1", "--resolver", &resolver];
+    let began = Instant::now();
+    let balancer = Balancer::start(&args);
+    balancer.stop();
+    assert!(began.elapsed() < Duration::from_millis(2500), "it waited for names");
+}

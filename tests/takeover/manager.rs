@@ -5,6 +5,7 @@ use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use crate::common::dns::{Dns, Says};
 use crate::common::http::Origin;
 use crate::common::servers::ask;
 use crate::common::{Backend, Balancer, DEADLINE};
@@ -77,5 +78,43 @@ fn names_are_known_before_the_new_process_serves() {
             ends(std::mem::replace(&mut old, new));
         }
         old.stop();
+    }
+}
+
+/// A name that the old process knows and nobody answers for any more: to take its place would take
+/// its clients' backends away.
+#[test]
+fn while_dns_is_silent_the_old_process_goes_on() {
+    let dns = Dns::start();
+    let origin = Origin::named("here\n");
+    let port = origin.backend.address.port();
+    let set = format!("dns://api.test:{port}");
+    let host = format!("db.test:{port}");
+    let resolver = dns.flag();
+    for backend in [set, host] {
+        for name in ["api.test", "db.test"] {
+            dns.set_addresses(name, &["127.0.0.1"]);
+        }
+        let flags = ["-l", "http://127.0.0.1:0", "-b", &backend, "--check", "none"];
+        let flags: Vec<&str> = flags.into_iter().chain(["--resolver", &resolver]).collect();
+        let place = Place::new("no-dns", &flags);
+        let old = place.start();
+        let address = old.address();
+        assert_eq!(ask(address).expect("an answer"), "here");
+        for says in [Says::Silence, Says::NoSuchName] {
+            dns.set("api.test", says.clone());
+            dns.set("db.test", says);
+            let admin = place.admin().display().to_string();
+            let (said, code) = place.fails(&["--takeover", &admin]);
+            assert_eq!((code, said.contains("is not found now")), (1, true), "{said}");
+            assert_eq!(ask(address).expect("an answer"), "here", "{backend}");
+        }
+        for name in ["api.test", "db.test"] {
+            dns.set_addresses(name, &["127.0.0.1"]);
+        }
+        let new = place.next();
+        assert_eq!(ask(address).expect("an answer"), "here", "{backend}");
+        ends(old);
+        new.stop();
     }
 }
