@@ -1,7 +1,8 @@
 //! Tables for people: aligned columns, numbers to the right, as wide as what is in them.
 
-/// A cell that is longer is cut, so that a line stays within a terminal.
-const CELL_CHARS_MAX: usize = 32;
+/// A cell that is longer is cut in its middle: names differ at their ends, too. The last of a row
+/// may be as long as it is.
+const CELL_CHARS_MAX: usize = 72;
 
 /// Rows below a line of names.
 pub struct Table {
@@ -18,7 +19,9 @@ impl Table {
     /// One row more, a cell for each column.
     pub fn row(&mut self, cells: Vec<String>) {
         debug_assert_eq!(cells.len(), self.names.len(), "a cell for each column");
-        self.rows.push(cells.into_iter().map(cut).collect());
+        let last = cells.len().saturating_sub(1);
+        let fit = |(at, cell)| if at == last { cell } else { cut(cell) };
+        self.rows.push(cells.into_iter().enumerate().map(fit).collect());
     }
 
     /// All of it, a line each.
@@ -51,10 +54,17 @@ impl Table {
 }
 
 fn cut(text: String) -> String {
-    if text.chars().count() <= CELL_CHARS_MAX {
+    let count = text.chars().count();
+    if count <= CELL_CHARS_MAX {
         return text;
     }
-    text.chars().take(CELL_CHARS_MAX - 3).chain("...".chars()).collect()
+    let begin = CELL_CHARS_MAX / 2 - 3;
+    let end = CELL_CHARS_MAX - begin - 3;
+    text.chars()
+        .take(begin)
+        .chain("...".chars())
+        .chain(text.chars().skip(count - end))
+        .collect()
 }
 
 #[cfg(test)]
@@ -75,8 +85,12 @@ mod tests {
     #[test]
     fn a_long_cell_is_cut_and_no_line_ends_in_blanks() {
         let mut table = Table::new(&["name", "reason"]);
-        table.row(vec!["é".repeat(40), String::new()]);
+        let long = format!("{}{}", "é".repeat(60), "x".repeat(60));
+        table.row(vec![long.clone(), String::new()]);
+        table.row(vec!["a".into(), long.clone()]);
         let text = table.text();
-        assert_eq!(text.lines().nth(1), Some(&*format!("{}...", "é".repeat(29))));
+        let cut = format!("{}...{}", "é".repeat(33), "x".repeat(36));
+        assert_eq!(text.lines().nth(1), Some(&*cut));
+        assert!(text.lines().nth(2).is_some_and(|it| it.ends_with(&long)), "the last is whole");
     }
 }

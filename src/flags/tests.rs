@@ -128,19 +128,18 @@ fn every_flag_reaches_its_field() {
          --check http:/x --check-interval 10ms --check-timeout=1ms --rise 1 --fall 1000 \
          --all-down spread --connect-timeout 1.5s --retries 0 --retry-budget 35% --idle-timeout 2h \
          --half-close-timeout 1m --slow-start 10s --on-down close --on-removed close \
-         --register --on-lapse keep --on-listener-removed keep \
-         --max-connections 7 --drain-delay 8s --drain-timeout 0s \
+         --register --on-lapse keep --on-listener-removed keep --max-connections 7 \
+         --drain-delay 8s --drain-timeout 0s --backend-idle 1ms --backend-idle-connections 0 \
          --seed 18446744073709551615 --log-level trace --reuse-port \
-         --tls-handshake-timeout 4s --tcp-keepalive 5s \
-         --backend-idle 1ms --backend-idle-connections 0 --header-timeout 1s \
+         --tls-handshake-timeout 4s --tcp-keepalive 5s --header-timeout 1s \
          --keep-alive 2s --server-timeout 3s --abort-on-close off --max-body 10m \
          --limit-bandwidth 2m/s --limit-flows 9 --limit-datagram-rate 8/s \
          --limit-datagram-total 9/s --max-request-time 5m --max-connection-time 2h \
          --min-rate 1k/s,after=5s --trusted-proxies 10.0.0.0/8,::1 --trusted-proxies fd00::/8 \
          --access-log - --access-log-format haproxy --log-format json --guard-dry-run all \
-         --queue 5 \
-         --socket-mode 0600 --socket-owner www-data:33 --queue-timeout 6s --queue-order fifo \
-         --proxy-protocol 192.0.2.0/24,::1 --state-file /run/state --takeover /run/api.sock");
+         --queue 5 --queue-timeout 6s --socket-mode 0600 --socket-owner www-data:33 \
+         --queue-order fifo --proxy-protocol 192.0.2.0/24,::1 --state-file /run/state \
+         --takeover /run/api.sock");
     assert_eq!(config.listeners.len(), 2);
     let expected = Config {
         file: None,
