@@ -130,7 +130,7 @@ fn every_flag_reaches_its_field() {
          --half-close-timeout 1m --slow-start 10s --on-down close --on-removed close \
          --register --on-lapse keep --on-listener-removed keep \
          --max-connections 7 --drain-delay 8s --drain-timeout 0s \
-         --seed 18446744073709551615 --log-level trace --reuse-port \
+         --seed 18446744073709551615 --log-level trace --reuse-port --queue 5 \
          --tls-handshake-timeout 4s --tcp-keepalive 5s \
          --backend-idle 1ms --backend-idle-connections 0 --header-timeout 1s \
          --keep-alive 2s --server-timeout 3s --abort-on-close off --max-body 10m \
@@ -138,7 +138,6 @@ fn every_flag_reaches_its_field() {
          --limit-datagram-total 9/s --max-request-time 5m --max-connection-time 2h \
          --min-rate 1k/s,after=5s --trusted-proxies 10.0.0.0/8,::1 --trusted-proxies fd00::/8 \
          --access-log - --access-log-format haproxy --log-format json --guard-dry-run all \
-         --queue 5 \
          --socket-mode 0600 --socket-owner www-data:33 --queue-timeout 6s --queue-order fifo \
          --proxy-protocol 192.0.2.0/24,::1 --state-file /run/state --takeover /run/api.sock");
     assert_eq!(config.listeners.len(), 2);
