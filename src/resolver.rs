@@ -132,13 +132,6 @@ impl Resolver {
         self.arm(cx);
     }
 
-    /// What is known of a name that a backend of it fails may be outdated.
-    pub fn hurry(&mut self, at: &Target, cx: &mut Context) {
-        let Some(key) = self.key_of(at) else { return };
-        self.reschedule(key, |watched| watched.hurry(cx.now));
-        self.arm(cx);
-    }
-
     /// These names are wanted from now on, and no others.
     pub fn follow<'a>(&mut self, wanted: impl Iterator<Item = &'a Target>, cx: &mut Context) {
         let mut kept = HashSet::new();

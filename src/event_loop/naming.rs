@@ -46,7 +46,7 @@ impl EventLoop {
         self.resolver.follow(named, &mut self.cx);
     }
 
-    /// With the members of its sets, as far as they are known; those that lead to us are left out.
+    /// With the members of its sets, as far as they are known.
     pub(super) fn expanded(&self, written: &Desired) -> (Desired, Vec<String>) {
         written.expanded(&self.directory.base, |set| self.resolver.members(set))
     }
@@ -54,18 +54,14 @@ impl EventLoop {
     /// Whether DNS told something that is to be followed in the next turn.
     pub(super) fn has_names_to_follow(&self) -> bool {
         let can_begin = !self.has_changes() && self.state == RunState::Serving;
-        let is_over = || {
+        let is_over = |opens_at: Instant| {
             !self.resolver.has_unknown()
-                || self.cx.now >= self.opens_at()
+                || self.cx.now >= opens_at
                 || self.state != RunState::Serving
         };
         self.resolver.has_changed()
             || self.naming.sets_changed && can_begin
-            || self.naming.opens_at.is_some() && is_over()
-    }
-
-    fn opens_at(&self) -> Instant {
-        self.naming.opens_at.unwrap_or(self.cx.now)
+            || self.naming.opens_at.is_some_and(is_over)
     }
 
     /// Datagrams of clients have come, and somebody is to take them.

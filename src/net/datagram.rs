@@ -264,7 +264,8 @@ impl DatagramSocket {
         DatagramSocket { socket, coalesces: false }
     }
 
-    /// Whom such a socket hears, before it is one of ours.
+    /// The peer that a datagram socket is connected to, if it is one and is connected: asked before
+    /// it is adopted.
     pub fn peer_of(socket: &OwnedFd) -> Option<SocketAddr> {
         let socket = SockRef::from(socket);
         let is_one = socket.r#type().is_ok_and(|it| it == Type::DGRAM);

@@ -178,8 +178,8 @@ impl HandedSockets {
 
 /// A descriptor that was open when the process began.
 fn inherited(fd: i32) -> Option<OwnedFd> {
-    // because: nobody owns these but whom they are given to here, once; and one that is not open is
-    // nobody's.
+    // because: systemd opened these descriptors for this process, and nothing else in it owns them;
+    // each is taken once. One that is not open is left out.
     uapi::fcntl_getfd(fd).ok().map(|_| uapi::OwnedFd::new(fd).into())
 }
 

@@ -122,7 +122,8 @@ fn peer_of(socket: &UnixStream) -> io::Result<LocalPeer> {
     Ok(LocalPeer { uid: found.uid(), gid: found.gid(), pid: found.pid() })
 }
 
-/// Nobody whom we know: the number is no user's. Who may connect is said by the file.
+/// The system does not tell the peer's credentials: an unknown user, one that no account has. The
+/// permissions of the socket's file decide who may connect.
 #[cfg(not(linux))]
 fn peer_of(_: &UnixStream) -> io::Result<LocalPeer> {
     Ok(LocalPeer { uid: u32::MAX, gid: u32::MAX, pid: 0 })
