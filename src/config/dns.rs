@@ -3,8 +3,9 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use super::complaint::Wrong;
+use super::complaint::{Phrase, Wrong};
 use super::key::SettingKey;
+use super::value::duration_text;
 use crate::limits::{DNS_PORT, DNS_TTL_MAX_DEFAULT, DNS_TTL_MIN_DEFAULT};
 
 /// How names are looked up.
@@ -65,7 +66,8 @@ pub fn resolver(text: &str) -> Result<SocketAddr, Wrong> {
     let bare = text.strip_prefix('[').and_then(|it| it.strip_suffix(']')).unwrap_or(text);
     let alone = || Some(SocketAddr::new(bare.parse::<IpAddr>().ok()?, DNS_PORT));
     let found = text.parse::<SocketAddr>().ok().or_else(alone);
-    let is_one = |it: &SocketAddr| it.port() != 0 && !it.ip().is_unspecified();
+    let is_server = |ip: IpAddr| !ip.is_unspecified() && !ip.is_multicast();
+    let is_one = |it: &SocketAddr| it.port() != 0 && is_server(it.ip());
     found.filter(is_one).ok_or_else(|| {
         Wrong::found(text, "ADDRESS or ADDRESS:PORT such as 10.0.0.53 or [::1]:5353")
     })
@@ -76,8 +78,9 @@ pub(super) fn check_bounds(dns: &DnsSettings) -> Result<(), Wrong> {
     if dns.min_ttl <= dns.max_ttl {
         return Ok(());
     }
-    let found = format!("{} s to {} s", dns.min_ttl.as_secs(), dns.max_ttl.as_secs());
-    Err(Wrong::saying(found, "a shortest time that is no longer than the longest"))
+    let found = Phrase::from(format!("{} beside ", duration_text(dns.min_ttl)));
+    let found = found.setting(SettingKey::DNS_MAX_TTL, duration_text(dns.max_ttl));
+    Err(Wrong::saying(found, "at most as long"))
 }
 
 #[cfg(test)]
@@ -91,7 +94,9 @@ mod tests {
         for (text, want) in good.iter().zip(want) {
             assert_eq!(resolver(text).unwrap().to_string(), want, "{text}");
         }
-        for text in ["", "ns.example", "10.0.0.53:0", "0.0.0.0", "10.0.0.53:x", "[::1"] {
+        for text in
+            ["", "ns.example", "10.0.0.53:0", "0.0.0.0", "224.0.0.1", "10.0.0.53:x", "[::1"]
+        {
             assert!(resolver(text).is_err(), "{text}");
         }
     }
