@@ -43,9 +43,12 @@ impl Admin {
         Admin::start(&args)
     }
 
-    /// With these arguments beside those of the API.
+    /// With these arguments beside those of the API, where `@HOME` is a directory of its own.
     pub fn start(args: &[&str]) -> Admin {
-        Admin::at_home(|_| args.iter().map(|&it| it.to_owned()).collect())
+        Admin::at_home(|home| {
+            let home = home.display().to_string();
+            args.iter().map(|it| it.replace("@HOME", &home)).collect()
+        })
     }
 
     /// By a file of this text, where `@HOME` is its directory.

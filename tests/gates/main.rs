@@ -6,6 +6,7 @@ mod common;
 
 mod guard;
 mod http;
+mod idle;
 mod names;
 mod shipped;
 mod tcp;

@@ -240,7 +240,7 @@ fn two_hundred_thousand_connections_leave_nothing() {
     let grown = memory[1] - memory[0];
     println!("churn: {done} connections in {time:.1} s, then {grown} bytes more than half way");
     assert!(done >= 50_000, "too slow a machine to say anything: {done} connections");
-    assert_eq!(balancer.descriptors(), descriptors, "descriptors are back");
+    until("descriptors are back", || balancer.descriptors() <= descriptors);
     assert!(grown < 64.0 * 1024.0, "{memory:?}: memory grows with connections that are gone");
     balancer.stop();
 }
