@@ -399,7 +399,9 @@ impl EventLoop {
             let lists = files.access.get(&spec.settings.access);
             listener.guard.follow_lists(&spec.name, lists, &mut self.cx.guard.book);
             listener.guard.follow(&spec.name, &spec.settings, &mut self.cx.guard.book);
-            listener.tls = store.server(&spec.settings.tls).cloned();
+            let shows = spec.listen.protocol.is_tls();
+            let tls = store.server(&spec.settings.tls).filter(|_| shows);
+            listener.tls = tls.cloned();
             if listener.settings != spec.settings {
                 listener.settings = spec.settings.clone();
             }

@@ -17,7 +17,7 @@ use crate::event::{PoolId, ServerId};
 use crate::guard::{Fill, RuleCounts};
 
 use super::traffic::TrafficCounts;
-use super::{BackendCounts, ListenerStats, PerSecond, QueueCounts, Stats};
+use super::{BackendCounts, PerSecond, QueueCounts, Stats};
 
 /// Made row by row over several turns, then read by the page that it was taken for.
 #[derive(Debug, Clone)]
@@ -44,7 +44,7 @@ pub struct Process {
     /// What it counted.
     pub stats: Stats,
     /// Its listeners.
-    pub listeners: Vec<ListenerStats>,
+    pub listeners: Vec<Listener>,
     /// The rules of its guard.
     pub rules: Vec<GuardRule>,
     /// Its bans.
@@ -53,6 +53,17 @@ pub struct Process {
     pub log_lines_dropped: u64,
     /// The access log, if there is one.
     pub access_log: Option<AccessLogStats>,
+}
+
+/// A listener.
+#[derive(Debug, Clone)]
+pub struct Listener {
+    /// What is spoken there, and where.
+    pub name: String,
+    /// Clients of it here now.
+    pub open: u64,
+    /// Until the first of its certificates expires, if it shows any; nothing once one has.
+    pub certificate_left: Option<Duration>,
 }
 
 /// What is counted of bans.

@@ -11,11 +11,11 @@ pub use backends::BACKENDS;
 pub use guard::RULES;
 pub use traffic::TRAFFIC;
 
+use super::Datagrams;
 use super::field::Field;
 use super::field::Unit::{Bytes, Milliseconds, One, Seconds};
 use super::field::Value;
-use super::snapshot::{Pool, Process};
-use super::{Datagrams, ListenerStats};
+use super::snapshot::{Listener, Pool, Process};
 
 /// Of the process.
 pub const PROCESS: &[Field<Process>] = &[
@@ -392,9 +392,15 @@ pub const UDP: &[Field<Datagrams>] = &[
 ];
 
 /// Of each listener.
-pub const LISTENERS: &[Field<ListenerStats>] = &[
+pub const LISTENERS: &[Field<Listener>] = &[
     Field::text("name", |it| (&*it.name).into(), "what is spoken there, and where"),
     Field::gauge("connections_open", One, |it| it.open.into(), "clients or flows of it"),
+    Field::gauge(
+        "certificate_left_seconds",
+        Seconds,
+        |it| it.certificate_left.map_or(Value::Absent, Value::from),
+        "until the first of its certificates expires, 0 once one has",
+    ),
 ];
 
 /// Of each pool of a route.
@@ -577,12 +583,12 @@ mod tests {
         let with_log = Process { access_log: Some(log), ..Process::default() };
         check(PROCESS, &[Process::default(), with_log]);
         check(UDP, &[Datagrams::default()]);
+        let time = Instant::now().elapsed();
         let name = "http://127.0.0.1:8000".to_owned();
-        let port = "8000".to_owned();
-        check(LISTENERS, &[ListenerStats { name, port, open: 0 }]);
+        let bare = Listener { name, open: 0, certificate_left: None };
+        check(LISTENERS, &[Listener { certificate_left: Some(time), ..bare.clone() }, bare]);
         check(POOLS, &[pool(&[0, 1])]);
         check(TRAFFIC, &[TrafficCounts::default()]);
-        let time = Instant::now().elapsed();
         let times = Some(Quantiles { p50: time, p90: time, p99: time });
         let mut busy = Backend { times, load: Some(0.5), ..backend(2) };
         busy.standing.reason = Some("said so".to_owned());

@@ -1,12 +1,13 @@
 //! Takes a snapshot of everything that is counted, a row at a time: the only place that knows where
 //! a number of a page comes from.
 
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use crate::backends::{self, PoolId, ServerId};
 use crate::context::Context;
 use crate::guard::{Fill, Rule, RuleId};
 use crate::limits::WEIGHT_ONE;
+use crate::services::Listener;
 use crate::stats::snapshot::{self, Process, Snapshot};
 
 /// The first row: the process.
@@ -24,12 +25,22 @@ pub fn process_now(cx: &Context) -> Process {
     Process {
         uptime: cx.now.saturating_duration_since(cx.started),
         stats: cx.stats.clone(),
-        listeners: cx.listeners.iter().map(|(_, listener)| listener.stats.clone()).collect(),
+        listeners: listeners(cx, SystemTime::now()),
         rules: guard_rules(cx),
         bans: bans(cx),
         log_lines_dropped: cx.stats.log_dropped(),
         access_log,
     }
+}
+
+fn listeners(cx: &Context, now: SystemTime) -> Vec<snapshot::Listener> {
+    let row = |it: &Listener| {
+        let end = it.tls.as_ref().and_then(|tls| tls.first_end());
+        let left = end.map(|end| end.duration_since(now).unwrap_or_default());
+        let name = it.stats.name.clone();
+        snapshot::Listener { name, open: it.stats.open, certificate_left: left }
+    };
+    cx.listeners.iter().map(|(_, it)| row(it)).collect()
 }
 
 fn bans(cx: &Context) -> snapshot::BanCounts {

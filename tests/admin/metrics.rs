@@ -2,10 +2,12 @@
 
 use std::collections::{HashMap, HashSet};
 use std::io::{Read, Write};
+use std::time::{Duration, SystemTime};
 
 use serde_json::json;
 
 use crate::common::admin::Admin;
+use crate::common::authority::Authority;
 use crate::common::http::{Origin, Wire, get};
 use crate::common::{Backend, Balancer, ask, connect, free_port, read_to_end, reset, until};
 
@@ -318,4 +320,29 @@ fn strangers_who_only_hold_connections_for_metrics_keep_no_operator_out() {
         series(&admin, "/metrics")["pointsman_admin_refused_total"] == 30.0
     });
     drop(held);
+}
+
+/// Of two certificates the one that ends first, in whole days; a listener without any has no row.
+#[test]
+fn a_listener_says_how_long_its_certificates_are_good() {
+    const DAY: i64 = 24 * 3600;
+    let authority = Authority::new("admin-ends");
+    let good_for = |name: &str, days: i64| {
+        authority.pair_with(&rcgen::PKCS_ECDSA_P256_SHA256, &[name], |it| {
+            it.not_after =
+                (SystemTime::now() + Duration::from_secs((days * DAY) as u64)).into();
+        })
+    };
+    let late = good_for("late.test", 90);
+    let early = good_for("early.test", 20);
+    let a = Backend::named("a");
+    let doors = ["-l", "https://127.0.0.1:0"];
+    let more = [&doors[..], &late.flags(), &early.flags()].concat();
+    let admin = Admin::before(&[&a], &more);
+    let all = series(&admin, "/metrics");
+    let of = "pointsman_listener_certificate_left_seconds{";
+    let left: Vec<_> = all.iter().filter(|(name, _)| name.starts_with(of)).collect();
+    let [(name, left)] = left[..] else { panic!("{left:?}") };
+    assert!(name.contains("https://127.0.0.1:"), "{name}");
+    assert_eq!((left / DAY as f64).ceil(), 20.0, "{left} seconds");
 }

@@ -227,6 +227,11 @@ impl ServerTls {
         &self.settings.certificates
     }
 
+    /// When the first of the certificates expires.
+    pub fn first_end(&self) -> Option<SystemTime> {
+        self.certificates.iter().map(|it| it.ends()).min()
+    }
+
     /// The certificates, in the order in which they were asked for.
     pub fn certificates(&self) -> &[Arc<Certificate>] {
         &self.certificates
