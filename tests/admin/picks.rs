@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Write;
 use std::net::UdpSocket;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::common::admin::Admin;
 use crate::common::hello;
@@ -317,4 +317,28 @@ fn a_backend_with_its_limit_is_full() {
     let it = &picks(&admin, "limit=1")[0];
     assert_eq!(it["candidates"][0]["marks"].to_string(), "[\"full\"]");
     assert_eq!(it["outcome"]["reason"], "no-room", "{it}");
+}
+
+#[test]
+fn explain_says_who_would_wait_and_who_would_find_the_queue_full() {
+    let (backend, requests) = Backend::manual();
+    let only = format!("{},max-connections=1", backend.flag());
+    let args = ["-l", "http://127.0.0.1:0", "-b", &only, "--check", "none", "--queue", "1"];
+    let admin = Admin::start(&args);
+    let explained = || admin.api.get("/api/v1/explain?request=GET%20http://x/");
+    assert!(explained()["choice"].is_string());
+    let served = Wire::to(&admin.balancer);
+    served.say(get("/"));
+    let _at_work = requests.recv_timeout(DEADLINE).expect("it is served");
+    let places = "0 of 1 places are taken";
+    let waits = explained();
+    assert_eq!(waits["answer"]["because"], format!("it waits in the queue: {places}"));
+    assert!(waits["choice"].is_null() && waits["answer"]["status"].is_null(), "{waits}");
+    let waiting = Wire::to(&admin.balancer);
+    waiting.say(get("/"));
+    until("the queue is full", || {
+        let full =
+            json!({"status": 503, "because": "the queue is full: 1 of 1 places are taken"});
+        explained()["answer"] == full
+    });
 }

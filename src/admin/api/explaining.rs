@@ -142,12 +142,25 @@ fn choose(pool: PoolId, imagined: &Imagined, view: &View<'_>, out: &mut Map<Stri
     out.insert("candidates".into(), json!(all));
     let choice = found.preview(&ask);
     match choice {
-        Some(name) => out.insert("choice".into(), json!(name)),
-        None => out.insert(
-            "answer".into(),
-            json!({"status": 503, "because": "nobody of the pool can take it"}),
-        ),
+        Some(name) if !view.cx.backends.has_queue_for(Some(pool), None) => {
+            out.insert("choice".into(), json!(name))
+        }
+        _ => out.insert("answer".into(), without_choice(found)),
     };
+}
+
+/// What becomes of it if nobody can take it now, or others go before it.
+fn without_choice(pool: &Pool) -> Value {
+    let waiting = pool.queue().len();
+    let limit = pool.settings.queue.limit;
+    if limit == 0 || pool.up() == 0 {
+        return json!({"status": 503, "because": "nobody of the pool can take it"});
+    }
+    let places = format!("{waiting} of {limit} places are taken");
+    if waiting < limit {
+        return json!({"because": format!("it waits in the queue: {places}")});
+    }
+    json!({"status": 503, "because": format!("the queue is full: {places}")})
 }
 
 impl Imagined {
