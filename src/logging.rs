@@ -201,11 +201,12 @@ impl Default for Kept {
 fn is_journal() -> bool {
     let Ok(stream) = std::env::var("JOURNAL_STREAM") else { return false };
     let Ok(found) = rustix::fs::fstat(io::stderr()) else { return false };
-    names(&stream, found.st_dev, found.st_ino)
+    // Their types are not the same on all systems.
+    names(&stream, found.st_dev.into(), found.st_ino.into())
 }
 
 /// Whether that is `DEVICE:INODE` of these, as decimals.
-fn names(stream: &str, device: u64, inode: u64) -> bool {
+fn names(stream: &str, device: i128, inode: i128) -> bool {
     let parts = stream.split_once(':');
     parts.is_some_and(|(dev, ino)| dev.parse() == Ok(device) && ino.parse() == Ok(inode))
 }

@@ -126,7 +126,7 @@ impl EventLoop {
         if let Err(error) = socket.give_to(&self.cx.registry, Owner::Takeover) {
             return warn!("a process asked for our place: {error}");
         }
-        info!("process {} takes our place: everything goes on until it can", peer.pid);
+        info!("{} takes our place: everything goes on until it can", peer.process());
         let hello = format!(
             "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: {UPGRADE}\r\n\r\n"
         );
@@ -159,8 +159,8 @@ impl EventLoop {
             return Err(Problem::new(Kind::FORBIDDEN, why));
         }
         if let Some(other) = self.handovers.under_way.as_ref().filter(|_| self.hands_over()) {
-            let pid = other.peer.pid;
-            return conflict(format!("another handover is under way, to process {pid}"));
+            let process = other.peer.process();
+            return conflict(format!("another handover is under way, to {process}"));
         }
         if self.state != RunState::Serving {
             return conflict("it drains: start the new process as any other".to_owned());
@@ -370,8 +370,8 @@ impl EventLoop {
         if self.handovers.is_over {
             return;
         }
-        let pid = handover.peer.pid;
-        warn!("process {pid} does not take our place, and all goes on as it was: {why}");
+        let process = handover.peer.process();
+        warn!("{process} does not take our place, and all goes on as it was: {why}");
         self.cx.stats.takeovers_failed += 1;
         // It may still wait to be told why.
         handover.waiting.clear();

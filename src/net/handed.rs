@@ -14,15 +14,19 @@
 mod predecessor;
 
 use std::ffi::OsString;
-use std::io;
-use std::os::fd::OwnedFd;
+use std::io::{self, IoSlice};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use rustix::io::{FdFlags, fcntl_setfd};
 use socket2::{SockAddr, SockRef, Type};
 
 use crate::config::{Address, UnixName, io_words, quoted};
 use crate::limits::HANDED_SOCKETS_MAX;
+
+use super::local::receive_with;
 
 pub use predecessor::Predecessor;
 
@@ -176,11 +180,23 @@ impl HandedSockets {
     }
 }
 
-/// A descriptor that was open when the process began.
-fn inherited(fd: i32) -> Option<OwnedFd> {
-    // because: systemd opened these descriptors for this process, and nothing else in it owns them;
-    // each is taken once. One that is not open is left out.
-    uapi::fcntl_getfd(fd).ok().map(|_| uapi::OwnedFd::new(fd).into())
+/// A descriptor that was open when the process began, by another number: it is sent to ourselves,
+/// because what comes in a message is owned by who receives it. Of a bare number nobody knows that.
+fn inherited(fd: RawFd) -> Option<OwnedFd> {
+    let (from, to) = UnixStream::pair().ok()?;
+    // It was free, then.
+    if [from.as_raw_fd(), to.as_raw_fd()].contains(&fd) {
+        return None;
+    }
+    let byte = [IoSlice::new(&[0])];
+    let rights = [ControlMessage::ScmRights(&[fd])];
+    sendmsg::<()>(from.as_raw_fd(), &byte, &rights, MsgFlags::empty(), None).ok()?;
+    let mut came = Vec::new();
+    receive_with(&to, &mut [0], &mut came).ok()?;
+    let owned = came.pop()?;
+    // because: the service manager opened it for this process, and nothing else in it owns it.
+    let _ = nix::unistd::close(fd);
+    Some(owned)
 }
 
 /// What it is, if clients can come in there.

@@ -23,8 +23,18 @@ pub struct LocalPeer {
     pub uid: u32,
     /// The group.
     pub gid: u32,
-    /// The process; 0 if it is not seen from here.
+    /// The process; 0 if it is not seen from here, or the system does not tell.
     pub pid: i32,
+}
+
+impl LocalPeer {
+    /// For people: `process 12`.
+    pub fn process(&self) -> String {
+        match self.pid {
+            0 => format!("a process of user {}", self.uid),
+            pid => format!("process {pid}"),
+        }
+    }
 }
 
 /// A listening UNIX socket. Its file goes when it is dropped.
@@ -122,11 +132,25 @@ fn peer_of(socket: &UnixStream) -> io::Result<LocalPeer> {
     Ok(LocalPeer { uid: found.uid(), gid: found.gid(), pid: found.pid() })
 }
 
-/// The system does not tell the peer's credentials: an unknown user, one that no account has. The
-/// permissions of the socket's file decide who may connect.
+/// Of the process nothing is told elsewhere.
 #[cfg(not(linux))]
-fn peer_of(_: &UnixStream) -> io::Result<LocalPeer> {
-    Ok(LocalPeer { uid: u32::MAX, gid: u32::MAX, pid: 0 })
+fn peer_of(socket: &UnixStream) -> io::Result<LocalPeer> {
+    let (uid, gid) = user_of(socket)?;
+    Ok(LocalPeer { uid, gid, pid: 0 })
+}
+
+#[cfg(not(target_os = "linux"))]
+fn user_of(socket: &UnixStream) -> io::Result<(u32, u32)> {
+    let (user, group) = nix::unistd::getpeereid(socket).map_err(io::Error::from)?;
+    Ok((user.as_raw(), group.as_raw()))
+}
+
+/// Linux has no `getpeereid(3)`; this is as good for the fallback's tests.
+#[cfg(all(target_os = "linux", not(linux)))]
+fn user_of(socket: &UnixStream) -> io::Result<(u32, u32)> {
+    use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
+    let found = getsockopt(socket, PeerCredentials).map_err(io::Error::from)?;
+    Ok((found.uid(), found.gid()))
 }
 
 impl LocalStream {
@@ -262,11 +286,9 @@ mod tests {
         assert!(matches!(listener.accept(), LocalAccepted::Nobody) && !listener.is_ready());
         let mut client = Client::connect(place.socket()).expect("connected");
         let (mut stream, peer) = accepted(&mut listener);
-        if cfg!(linux) {
-            assert_eq!(peer.uid, rustix::process::getuid().as_raw());
-            assert_eq!(peer.gid, rustix::process::getgid().as_raw());
-            assert_eq!(peer.pid, std::process::id() as i32);
-        }
+        assert_eq!(peer.uid, rustix::process::getuid().as_raw());
+        assert_eq!(peer.gid, rustix::process::getgid().as_raw());
+        assert_eq!(peer.pid, if cfg!(linux) { std::process::id() as i32 } else { 0 });
         let mut buffer = [0; 16];
         assert_eq!(stream.receive(&mut buffer), Received::WouldBlock);
         assert!(!stream.can_read());

@@ -335,8 +335,8 @@ mod elsewhere {
         }
 
         /// Nobody has one to give back.
-        pub fn give_back(&mut self, pipe: Pipe) {
-            match pipe.0 {}
+        pub fn give_back(&mut self, Pipe(never): Pipe) {
+            match never {}
         }
 
         /// None is ever free.

@@ -101,8 +101,5 @@ impl Stamp {
 
 /// The number of a network interface, for servers like `fe80::1%eth0`.
 fn interface(name: &str) -> Option<u32> {
-    let is_plain = !name.is_empty() && !name.contains('/') && !name.starts_with('.');
-    let path = format!("/sys/class/net/{name}/ifindex");
-    let text = is_plain.then(|| fs::read_to_string(path).ok()).flatten()?;
-    text.trim().parse().ok()
+    nix::net::if_::if_nametoindex(name).ok()
 }

@@ -28,6 +28,15 @@ pub fn is_release(what: &str) -> bool {
     !cfg!(debug_assertions)
 }
 
+/// Whether this is a build for Linux; if not, it is said what is missing: the fallbacks of other
+/// systems have no such thing (`POINTSMAN_PORTABLE`).
+pub fn only_linux(what: &str) -> bool {
+    if !cfg!(linux) {
+        println!("skipped: only Linux has {what}");
+    }
+    cfg!(linux)
+}
+
 /// Where nothing can be measured or judged, that is said; where it has to be, it is a failure.
 pub fn skip(why: &str) {
     assert!(std::env::var("CI").as_deref() != Ok("true"), "{why}");

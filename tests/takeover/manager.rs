@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::common::dns::{Dns, Says};
 use crate::common::http::Origin;
+use crate::common::measure::only_linux;
 use crate::common::servers::ask;
 use crate::common::{Backend, Balancer, DEADLINE};
 use crate::{Place, ends};
@@ -29,6 +30,9 @@ fn program() -> Command {
 /// A manager tells those alone where it hears that it started as the main process.
 #[test]
 fn the_old_process_names_the_new_one_which_goes_on_telling() {
+    if !only_linux("the process at a UNIX socket") {
+        return;
+    }
     let name = format!("pointsman-takeover-{}", std::process::id());
     let at = SocketAddr::from_abstract_name(&name).expect("a name");
     let manager = UnixDatagram::bind_addr(&at).expect("a socket");

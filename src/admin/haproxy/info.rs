@@ -56,7 +56,8 @@ fn items(view: &View<'_>) -> Vec<Item> {
     let most = cx.settings.max_connections;
     let hard = cx.settings.hard_max_connections;
     let listeners = view.directory.listeners.len();
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let system = rustix::system::uname();
+    let host = system.nodename().to_string_lossy();
     let out: u64 = cx.backends.iter().map(|(_, it)| it.counts.bytes_received).sum();
     let is_stopping = u8::from(view.state == ProcessState::Stopping);
     vec![

@@ -215,9 +215,8 @@ impl EventLoop {
 
     /// The other process serves from now on.
     fn go(&mut self, it: &mut Handover) {
-        let pid = it.peer.pid;
         // First: it says that it is ready as the one that this names.
-        self.tell_handed_over(pid);
+        self.tell_handed_over(it.peer.pid);
         it.say(&Message::Go, Vec::new());
         self.handovers.is_over = true;
         self.state = RunState::Draining;
@@ -241,7 +240,8 @@ impl EventLoop {
         self.cx.timers.arm(self.chores.takeover, it.due);
         let open = counted(self.pairs.len() - self.dead.len(), "connection");
         let within = duration_text(timeout);
-        info!("process {pid} serves: {open} of ours may finish within {within}");
+        let process = it.peer.process();
+        info!("{process} serves: {open} of ours may finish within {within}");
     }
 
     fn give_away(&mut self, of: Offered) {

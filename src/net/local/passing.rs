@@ -1,7 +1,7 @@
 //! Open descriptors that go with the bytes of a UNIX socket (SCM_RIGHTS).
 //!
 //! They go with the first byte of what they are sent with: if any of it is taken, they are. What is
-//! received is closed on exec from the beginning, and nobody's but ours.
+//! received is closed on exec, and nobody's but ours.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
@@ -11,7 +11,7 @@ use std::os::unix::net::UnixStream as StdStream;
 use mio::Registry;
 use mio::net::UnixStream;
 use rustix::cmsg_space;
-use rustix::io::Errno;
+use rustix::io::{Errno, FdFlags, fcntl_setfd};
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
@@ -22,6 +22,18 @@ use crate::limits::TAKEOVER_DESCRIPTORS_MAX;
 
 use super::super::{Fault, Received, Sent};
 use super::{LocalListener, LocalStream};
+
+/// Closed on exec from the beginning, where that can be asked for.
+#[cfg(linux)]
+const RECEIVE: RecvFlags = RecvFlags::CMSG_CLOEXEC;
+#[cfg(not(linux))]
+const RECEIVE: RecvFlags = RecvFlags::empty();
+
+/// That a broken connection is an error and no signal, which programs in Rust ignore in any case.
+#[cfg(linux)]
+const SEND: SendFlags = SendFlags::NOSIGNAL;
+#[cfg(not(linux))]
+const SEND: SendFlags = SendFlags::empty();
 
 const SPACE: usize = cmsg_space!(ScmRights(TAKEOVER_DESCRIPTORS_MAX));
 
@@ -44,7 +56,7 @@ pub fn send_with(
     }
     let bytes = [IoSlice::new(bytes)];
     loop {
-        match sendmsg(&socket, &bytes, &mut control, SendFlags::NOSIGNAL) {
+        match sendmsg(&socket, &bytes, &mut control, SEND) {
             Err(Errno::INTR) => {}
             sent => return Ok(sent?),
         }
@@ -61,14 +73,19 @@ pub fn receive_with(
     let mut control = RecvAncillaryBuffer::new(&mut space);
     let mut into = [IoSliceMut::new(into)];
     let received = loop {
-        match recvmsg(&socket, &mut into, &mut control, RecvFlags::CMSG_CLOEXEC) {
+        match recvmsg(&socket, &mut into, &mut control, RECEIVE) {
             Err(Errno::INTR) => {}
             received => break received?,
         }
     };
     for message in control.drain() {
         if let RecvAncillaryMessage::ScmRights(came) = message {
-            descriptors.extend(came);
+            for descriptor in came {
+                if !cfg!(linux) {
+                    fcntl_setfd(&descriptor, FdFlags::CLOEXEC)?;
+                }
+                descriptors.push(descriptor);
+            }
         }
     }
     Ok(received.bytes)
