@@ -8,26 +8,22 @@
 //!
 //! What the bytes are is not known here: [`super::Stream`] puts TLS around a wire, or nothing.
 
+mod asked;
+
 use std::io::{self, IoSlice, Read, Write};
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
-#[cfg(linux)]
-use std::os::fd::AsRawFd;
 use std::time::Duration;
 
 use mio::event::Event;
 use mio::net::TcpStream;
 use mio::{Interest, Registry};
-#[cfg(linux)]
-use rustix::net::SendFlags;
-
 use socket2::SockRef;
-#[cfg(linux)]
-use uapi::c::{SO_RCVLOWAT, SOL_SOCKET};
 
 use crate::config::Address;
 use crate::event::{Owner, Readiness};
 
+use self::asked::{MORE, acknowledge, priority, set_low_mark};
 use super::room::{bound_receive_queue, bound_send_queue, taken_by_peer};
 use super::unix;
 use super::{Fault, Pipe, Received, Sent, Socket, Wake};
@@ -258,9 +254,10 @@ impl Wire {
         self.socket.local_addr()
     }
 
-    /// Whether a read shorter than asked for has emptied the socket.
+    /// Whether a read shorter than asked for has emptied the socket. One ends at urgent data as
+    /// well, which only Linux tells of.
     fn short_read_means_empty(&self) -> bool {
-        !self.readiness.urgent && !self.readiness.error && self.fault.is_none()
+        cfg!(linux) && !self.readiness.urgent && !self.readiness.error && self.fault.is_none()
     }
 
     fn before_write(&mut self) {
@@ -541,29 +538,6 @@ impl Socket for Wire {
     }
 }
 
-/// Let the ACK of what came leave now, instead of waiting up to 40 ms for bytes to leave with. The
-/// kernel goes back to that by itself, once bytes go both ways.
-#[cfg(linux)]
-fn acknowledge(socket: impl AsFd) {
-    // Failing, the peer waits as long as it always did.
-    let _ = rustix::net::sockopt::set_tcp_quickack(socket, true);
-}
-
-#[cfg(not(linux))]
-fn acknowledge(_socket: impl AsFd) {}
-
-/// How many bytes the socket waits for before it says that it can be read (`SO_RCVLOWAT`).
-#[cfg(linux)]
-fn set_low_mark(socket: &TcpStream, bytes: u32) -> bool {
-    let bytes = i32::try_from(bytes).unwrap_or(i32::MAX);
-    uapi::setsockopt(socket.as_raw_fd(), SOL_SOCKET, SO_RCVLOWAT, &bytes).is_ok()
-}
-
-#[cfg(not(linux))]
-fn set_low_mark(_socket: &TcpStream, _bytes: u32) -> bool {
-    false
-}
-
 /// A write on a socket that is still being connected says "not connected" on some systems.
 fn would_block(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::NotConnected)
@@ -576,23 +550,6 @@ fn retry<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
             result => return result,
         }
     }
-}
-
-/// `MSG_MORE`, and that a broken connection is an error and no signal.
-#[cfg(linux)]
-const MORE: i32 = (SendFlags::MORE.bits() | SendFlags::NOSIGNAL.bits()) as i32;
-
-#[cfg(not(linux))]
-const MORE: i32 = 0;
-
-#[cfg(linux)]
-fn priority() -> Interest {
-    Interest::PRIORITY
-}
-
-#[cfg(not(linux))]
-fn priority() -> Interest {
-    Interest::READABLE
 }
 
 #[cfg(test)]

@@ -79,6 +79,7 @@ impl Headers {
         };
         match sent {
             Ok(_) => Ok(1),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(0),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(SendRefusal::Later),
             Err(error) => Err(SendRefusal::Fault(Fault::of(&error))),
         }
@@ -101,6 +102,9 @@ fn receive(
                 return RecvOutcome::All(index);
             }
             // Told again by nobody: what came before is handed on first.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                return RecvOutcome::Some(index);
+            }
             Err(error) if index == 0 => return RecvOutcome::Failed(Fault::of(&error)),
             Err(_) => return RecvOutcome::Some(index),
         }
