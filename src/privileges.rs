@@ -22,9 +22,9 @@ pub enum Sockets {
     Given,
 }
 
-/// Give up the rest. Says what was kept.
+/// Give up the rest. Says what was kept; `None` if this system has nothing to give up.
 #[cfg(linux)]
-pub fn give_up(sockets: Sockets) -> io::Result<Vec<String>> {
+pub fn give_up(sockets: Sockets) -> io::Result<Option<Vec<String>>> {
     use rustix::thread::{
         CapabilitySet, CapabilitySets, capabilities, set_capabilities, set_no_new_privs,
     };
@@ -41,7 +41,8 @@ pub fn give_up(sockets: Sockets) -> io::Result<Vec<String>> {
     if wanted != had {
         set_capabilities(None, wanted)?;
     }
-    Ok(wanted.permitted.iter_names().map(|(name, _)| format!("CAP_{name}")).collect())
+    let names = wanted.permitted.iter_names();
+    Ok(Some(names.map(|(name, _)| format!("CAP_{name}")).collect()))
 }
 
 #[cfg(linux)]
@@ -53,10 +54,10 @@ fn kept(is_root: bool, sockets: Sockets) -> rustix::thread::CapabilitySet {
     if gives { keep | Set::CHOWN | Set::FOWNER } else { keep }
 }
 
-/// There is nothing to give up.
+/// All that its user may stays with it.
 #[cfg(not(linux))]
-pub fn give_up(_: Sockets) -> io::Result<Vec<String>> {
-    Ok(Vec::new())
+pub fn give_up(_: Sockets) -> io::Result<Option<Vec<String>>> {
+    Ok(None)
 }
 
 #[cfg(test)]

@@ -175,8 +175,9 @@ fn given(listeners: &[ListenerSpec]) -> Sockets {
 /// All is bound that the start binds.
 fn give_up_privileges(sockets: Sockets) {
     match privileges::give_up(sockets) {
-        Ok(kept) if kept.is_empty() => debug!("no privileges are kept"),
-        Ok(kept) => info!("privileges: {} and no more", kept.join(", ")),
+        Ok(None) => debug!("no privileges are given up: this system has no capabilities"),
+        Ok(Some(kept)) if kept.is_empty() => debug!("no privileges are kept"),
+        Ok(Some(kept)) => info!("privileges: {} and no more", kept.join(", ")),
         Err(error) => warn!("cannot give up privileges: {}", io_words(&error)),
     }
 }
