@@ -8,7 +8,7 @@
 //!
 //! And whether what only Linux has is used, `cfg(linux)`: on Linux, unless `POINTSMAN_PORTABLE` is
 //! set, which asks for the fallbacks of other systems, as a test of them does
-//! (`POINTSMAN_PORTABLE=1 cargo test --lib`). No package is compiled anew for that.
+//! (`POINTSMAN_PORTABLE=1 cargo test`). No package is compiled anew for that.
 //!
 //! Run by Cargo before the crate is compiled; no part of the program.
 

@@ -1,7 +1,7 @@
 //! Sockets, and what they say, sorted once into small enums.
 //!
-//! Everything that only Linux has (`splice`, pipes of a chosen size) stays in this room behind
-//! `cfg`, with a plain fallback. Nothing here knows what the bytes mean or why a connection closes.
+//! What only Linux has (`splice`, pipes of a chosen size) stays in this room behind `cfg(linux)`,
+//! with a plain fallback. Nothing here knows what the bytes mean or why a connection closes.
 
 pub mod buffer;
 pub mod datagram;

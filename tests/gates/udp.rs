@@ -9,7 +9,9 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use crate::alone;
-use crate::common::measure::{is_release, private_dirty, raise_descriptor_limit, skip};
+use crate::common::measure::{
+    is_release, only_linux, private_dirty, raise_descriptor_limit, skip,
+};
 use crate::common::trace::{Trace, most_and_all, while_stopped};
 use crate::common::udp::{UdpBackend, ask, client, udp_args};
 use crate::common::{Balancer, DEADLINE, until};
@@ -24,6 +26,9 @@ type Calls = BTreeMap<String, f64>;
 
 #[test]
 fn a_datagram_costs_at_most_0_3_calls() {
+    if !only_linux("recvmmsg and sendmmsg") {
+        return;
+    }
     let _alone = alone();
     for bytes in [64, 1200] {
         let (Some(few), Some(many)) = (saturate(bytes, 4), saturate(bytes, 14)) else { return };

@@ -9,6 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::common::http::{Origin, Wire, before, before_backends, get, narrow, ok};
+use crate::common::measure::only_linux;
 use crate::common::{Backend, Balancer, read_to_end, until};
 
 /// The number behind this name in the statistics.
@@ -166,6 +167,9 @@ fn a_body_that_comes_too_slowly_is_408() {
 
 #[test]
 fn who_takes_its_answer_too_slowly_is_reset() {
+    if !only_linux("TCP_INFO that counts what a peer took") {
+        return;
+    }
     let origin = large(64 << 20);
     let flags = ["--min-rate", "500k/s,after=400ms", "--stats-path", "/stats"];
     let balancer = before(&[&origin], &flags);

@@ -11,6 +11,7 @@ use std::net::{Shutdown, TcpStream};
 use std::sync::{Mutex, mpsc};
 
 use common::http::{Origin, Wire, before, before_backends, get, narrow, ok, post};
+use common::measure::only_linux;
 use common::trace::Trace;
 use common::{Backend, Balancer, DEADLINE, front_args, noise, until, write_on_thread};
 
@@ -259,6 +260,9 @@ fn whoever_asks_for_messages_is_not_made_to_wait_for_their_ends() {
 /// A stream is waited for in pieces, and so is the next one on its connection, from early on.
 #[test]
 fn streams_are_waited_for_in_pieces() {
+    if !only_linux("SO_RCVLOWAT") {
+        return;
+    }
     let (Some(none), Some(once), Some(twice)) = (
         waits([8 * MIB].into_iter()),
         waits([160 * MIB].into_iter()),

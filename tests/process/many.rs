@@ -130,7 +130,7 @@ fn a_port_is_shared_by_processes_of_one_user_alone() {
 
 #[test]
 fn a_unix_socket_is_shared_by_nobody() {
-    let output = program().args(["-l", "unix:@x", "-b", "a:1", SHARED]).output().unwrap();
+    let output = program().args(["-l", "unix:/x", "-b", "a:1", SHARED]).output().unwrap();
     let text = String::from_utf8(output.stderr).unwrap();
     assert!(text.contains("--reuse-port: found no listener with a port"), "{text}");
     assert_eq!(output.status.code(), Some(2));

@@ -5,6 +5,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::process::Command;
 
+use crate::common::measure::only_linux;
 use crate::common::servers::{Home, missing};
 use crate::common::{Backend, Balancer, ask, connect, front_args, until};
 
@@ -49,6 +50,9 @@ fn is_root() -> bool {
 
 #[test]
 fn root_keeps_what_files_and_low_ports_need() {
+    if !only_linux("capabilities") {
+        return;
+    }
     if !is_root() {
         return;
     }
@@ -63,6 +67,9 @@ fn root_keeps_what_files_and_low_ports_need() {
 
 #[test]
 fn a_plain_user_has_none_and_may_never_have_any() {
+    if !only_linux("capabilities") {
+        return;
+    }
     let backend = Backend::echo();
     let args = front_args(&[&backend], &[]);
     let balancer = match is_root() && !missing(&["setpriv"]) {
@@ -88,6 +95,9 @@ fn plain(capabilities: &[&str]) -> Command {
 
 #[test]
 fn what_a_service_is_given_is_kept_as_far_as_a_reload_needs_it() {
+    if !only_linux("capabilities") {
+        return;
+    }
     if !is_root() || missing(&["setpriv"]) {
         return;
     }

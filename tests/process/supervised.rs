@@ -12,6 +12,7 @@ use rustix::process::Signal;
 use serde_json::json;
 
 use crate::common::admin::Api;
+use crate::common::measure::only_linux;
 use crate::common::servers::Home;
 use crate::common::trace::while_stopped;
 use crate::common::{Backend, Balancer, DEADLINE, ask, connect, front_args};
@@ -87,7 +88,11 @@ const SERVING: &str = "STATUS=serving: 1 listener, 1 service, 1 backend";
 
 #[test]
 fn it_says_that_it_is_ready_once_it_serves() {
-    for manager in [Manager::at_path("ready"), Manager::abstract_one("ready")] {
+    let mut managers = vec![Manager::at_path("ready")];
+    if only_linux("sockets without a file") {
+        managers.push(Manager::abstract_one("ready"));
+    }
+    for manager in managers {
         let backend = Backend::echo();
         let args = front_args(&[&backend], &[]);
         let balancer = Balancer::start_command(manager.command(&[]), &args);
@@ -217,7 +222,7 @@ fn a_reload_is_told_at_its_beginning_and_its_end_and_one_that_failed_with_the_pl
 
 #[test]
 fn each_reload_that_is_asked_for_is_told_however_soon_they_come() {
-    let manager = Manager::abstract_one("reloads");
+    let manager = Manager::at_path("reloads");
     let backend = Backend::echo();
     let args = front_args(&[&backend], &[]);
     let balancer = Balancer::start_command(manager.command(&[]), &args);
@@ -260,7 +265,7 @@ fn a_stop_says_how_many_are_left_and_asks_for_more_time() {
 
 #[test]
 fn the_watchdog_hears_of_each_half_of_its_time_and_of_a_program_that_hangs_nothing() {
-    let manager = Manager::abstract_one("watchdog");
+    let manager = Manager::at_path("watchdog");
     let backend = Backend::echo();
     let args = front_args(&[&backend], &[]);
     let command = manager.command(&[("WATCHDOG_USEC", "100000")]);
@@ -289,7 +294,7 @@ fn the_watchdog_hears_of_each_half_of_its_time_and_of_a_program_that_hangs_nothi
 #[test]
 fn without_a_watchdog_or_for_another_process_none_is_fed_and_idle_it_sleeps() {
     for more in [&[][..], &[("WATCHDOG_USEC", "2000"), ("WATCHDOG_PID", "1")]] {
-        let manager = Manager::abstract_one("idle");
+        let manager = Manager::at_path("idle");
         let backend = Backend::echo();
         let args = front_args(&[&backend], &[]);
         let balancer = Balancer::start_command(manager.command(more), &args);

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
+use crate::common::measure::only_linux;
 use crate::common::{Backend, Balancer, connect, until};
 
 /// A directory of its own that goes with the test.
@@ -76,6 +77,9 @@ fn bytes_go_through_a_socket_with_a_file_and_their_end_as_well() {
 
 #[test]
 fn an_abstract_name_has_no_file() {
+    if !only_linux("sockets without a file") {
+        return;
+    }
     let name = format!("unix:@pointsman-{}", std::process::id());
     let backend = Backend::echo();
     let (front, behind) = chain(&name, &backend);

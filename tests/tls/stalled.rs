@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::authority::{Authority, Client};
 use crate::common::http::get;
-use crate::common::measure::{Queue, queues};
+use crate::common::measure::{Queue, only_linux, queues};
 use crate::common::{Backend, Balancer, until};
 
 const CLIENTS: usize = 20;
@@ -26,6 +26,9 @@ fn endless() -> Backend {
 
 #[test]
 fn what_is_held_for_stalled_readers_through_tls_is_bounded() {
+    if !only_linux("TCP_NOTSENT_LOWAT") {
+        return;
+    }
     let authority = Authority::new("stalled");
     let backend = endless();
     let pair = authority.pair(&["localhost"]);

@@ -14,7 +14,7 @@ use std::thread;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::common::http::{Wire, get, ok, post};
-use crate::common::measure::skip;
+use crate::common::measure::{only_linux, skip};
 use crate::common::{Backend, Balancer, connect, free_port, noise, until, with_deadline};
 
 const QUIET: [&str; 4] = ["--check", "none", "--log-level", "info"];
@@ -183,7 +183,9 @@ fn a_kernel_that_fails_now_and_then_harms_no_request() {
         &["sendmsg:error=EINTR:when=3+8", "writev:error=EINTR:when=3+8"],
         &["splice:error=EINTR:when=2+5"],
     ];
-    for fault in faults {
+    // Whoever copies splices nothing.
+    let count = if only_linux("splice") { faults.len() } else { faults.len() - 1 };
+    for fault in &faults[..count] {
         let backend = served();
         let name = format!("injected-{}", std::process::id());
         let calls = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
@@ -204,7 +206,7 @@ fn a_kernel_that_fails_now_and_then_harms_no_request() {
             }
         });
         balancer.wait_until_idle();
-        balancer.stop();
+        balancer.stop_despite_faults();
         let text = std::fs::read_to_string(&calls).expect("strace wrote it");
         std::fs::remove_file(&calls).expect("it is ours");
         let injected = text.matches("(INJECTED)").count();

@@ -5,6 +5,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::common::measure::only_linux;
 use crate::common::trace::while_stopped;
 use crate::common::udp::{
     UdpBackend, ask, ask_text, client, client_from, count, hear, udp_args,
@@ -81,6 +82,9 @@ fn ipv6_works_as_ipv4_does() {
 
 #[test]
 fn answers_leave_from_the_address_that_was_asked() {
+    if !only_linux("IP_PKTINFO as we use it") {
+        return;
+    }
     let echo = UdpBackend::echo();
     for (listen, own, asked) in [
         ("udp://0.0.0.0:0", "127.0.0.1:0", "127.0.0.9"),

@@ -31,6 +31,10 @@ fn with_failing_calls(inject: &str, args: &[&str]) -> Option<Balancer> {
     Some(Balancer::start_command(strace, args))
 }
 
+/// The calls that carry datagrams here.
+const RECEIVE: &str = if cfg!(linux) { "recvmmsg" } else { "recvfrom" };
+const SEND: &str = if cfg!(linux) { "sendmmsg" } else { "sendto" };
+
 /// Many questions at once from several clients; how many had no answer.
 fn unanswered(balancer: &Balancer) -> usize {
     let clients: Vec<UdpSocket> = (0..8).map(|_| client(balancer.address())).collect();
@@ -54,7 +58,7 @@ fn unanswered(balancer: &Balancer) -> usize {
 fn pitfall_18_a_receive_that_fails_strands_nobody() {
     let echo = [UdpBackend::echo(), UdpBackend::echo()];
     for error in ["EINTR", "ENOMEM", "EMSGSIZE", "ENOBUFS", "ECONNRESET"] {
-        let inject = format!("inject=recvmmsg:error={error}:when=1+3");
+        let inject = format!("inject={RECEIVE}:error={error}:when=1+3");
         let args = udp_args(&[&echo[0], &echo[1]], &[]);
         let Some(balancer) = with_failing_calls(&inject, &args) else { return };
         assert_eq!(unanswered(&balancer), 0, "{error}");
@@ -67,12 +71,12 @@ fn pitfall_18_a_receive_that_fails_strands_nobody() {
 fn interrupted_sends_are_repeated_and_failed_ones_counted() {
     let echo = [UdpBackend::echo(), UdpBackend::echo()];
     let args = udp_args(&[&echo[0], &echo[1]], &[]);
-    let inject = "inject=sendmmsg:error=EINTR:when=1+2";
-    let Some(balancer) = with_failing_calls(inject, &args) else { return };
+    let inject = format!("inject={SEND}:error=EINTR:when=1+2");
+    let Some(balancer) = with_failing_calls(&inject, &args) else { return };
     assert_eq!(unanswered(&balancer), 0);
-    balancer.stop();
+    balancer.stop_despite_faults();
     for error in ["EPERM", "EAGAIN"] {
-        let inject = format!("inject=sendmmsg:error={error}:when=2+3");
+        let inject = format!("inject={SEND}:error={error}:when=2+3");
         let Some(balancer) = with_failing_calls(&inject, &args) else { return };
         let lost = unanswered(&balancer);
         assert!(lost > 0, "{error} was never injected");
@@ -82,7 +86,7 @@ fn interrupted_sends_are_repeated_and_failed_ones_counted() {
             page.contains(&format!("{} back, {lost} dropped", 160 - lost)),
             "{error}: {page}"
         );
-        balancer.stop();
+        balancer.stop_despite_faults();
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::common::http::{Wire, before_backends, get, post};
+use crate::common::measure::only_linux;
 use crate::common::{Backend, Balancer, connect, front_args, until, with_deadline};
 
 const QUIET: &[&str] = &["--log-level", "info"];
@@ -90,6 +91,9 @@ fn the_answer_of_a_probe_is_not_delayed() {
 /// On a kept connection the kernel delays ACKs by itself, for it takes it for a dialogue.
 #[test]
 fn answers_of_kept_connections_are_not_delayed_at_http() {
+    if !only_linux("TCP_QUICKACK") {
+        return;
+    }
     let backend = Backend::start(in_two_writes);
     let balancer = before_backends(&[&backend], QUIET);
     let mut client = Wire::to(&balancer);
@@ -102,6 +106,9 @@ fn answers_of_kept_connections_are_not_delayed_at_http() {
 /// The same the other way: a client that sends head and body apart.
 #[test]
 fn bodies_that_come_behind_their_heads_are_not_delayed_at_http() {
+    if !only_linux("TCP_QUICKACK") {
+        return;
+    }
     let backend = Backend::start(in_two_writes);
     let balancer = before_backends(&[&backend], QUIET);
     let request = post("/", "hello");

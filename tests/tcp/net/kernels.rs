@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 
 use crate::common::http::{Origin, Wire, get, ok};
+use crate::common::measure::only_linux;
 use crate::common::trace::{Call, Trace};
 use crate::common::udp::{UdpBackend, ask_text, client, hear, udp_args};
 use crate::common::{
@@ -45,6 +46,9 @@ fn large_echo() -> Backend {
 
 #[test]
 fn without_splice_streams_are_copied() {
+    if !only_linux("splice") {
+        return;
+    }
     for errno in ["EINVAL", "ENOSYS", "EOPNOTSUPP", "EPERM"] {
         let backend = large_echo();
         let refusing = format!("splice:error={errno}");
@@ -65,6 +69,9 @@ fn without_splice_streams_are_copied() {
 /// What is in the pipe is nowhere else any more: it is read out again, wherever the stream is.
 #[test]
 fn what_is_in_a_pipe_that_cannot_be_emptied_is_not_lost() {
+    if !only_linux("splice") {
+        return;
+    }
     for which in [2, 3, 4, 5, 8, 11] {
         let backend = large_echo();
         let refusing = format!("splice:error=EINVAL:when={which}+");
@@ -79,6 +86,9 @@ fn what_is_in_a_pipe_that_cannot_be_emptied_is_not_lost() {
 /// For want of memory it does not work now, which says nothing of the next time.
 #[test]
 fn a_splice_that_fails_once_for_want_of_memory_is_copied_once() {
+    if !only_linux("splice") {
+        return;
+    }
     for which in [2, 3] {
         let backend = large_echo();
         let refusing = format!("splice:error=ENOMEM:when={which}");
@@ -96,6 +106,9 @@ fn a_splice_that_fails_once_for_want_of_memory_is_copied_once() {
 
 #[test]
 fn without_pipes_streams_are_copied() {
+    if !only_linux("splice") {
+        return;
+    }
     let backend = large_echo();
     // The first is the signals'.
     for (refusing, is_said) in
@@ -145,6 +158,9 @@ fn without_socket_options_all_goes_on() {
 
 #[test]
 fn without_calls_for_many_datagrams_they_go_one_by_one() {
+    if !only_linux("recvmmsg and sendmmsg") {
+        return;
+    }
     let refusals: [&[&str]; 4] = [
         &["recvmmsg:error=ENOSYS"],
         &["sendmmsg:error=ENOSYS"],
