@@ -127,6 +127,11 @@ fn there_is_no_unsafe_code() {
 }
 
 #[test]
+fn what_only_linux_has_is_where_its_fallbacks_are() {
+    every_source(rules::linux_in_its_place);
+}
+
+#[test]
 fn flags_are_named_by_the_flags_alone() {
     every_source(rules::no_flag_names);
 }

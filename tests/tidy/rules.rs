@@ -232,6 +232,35 @@ pub fn no_flag_names(source: &Source) -> Vec<Breach> {
     .collect()
 }
 
+/// Files outside `src/net/` that have something of Linux, and go on without it elsewhere.
+const KNOW_LINUX: &[&str] = &[
+    "src/admin/metrics/process.rs",
+    "src/build.rs",
+    "src/event/alarm.rs",
+    "src/event/signals.rs",
+    "src/privileges.rs",
+    "src/service_manager.rs",
+];
+
+/// What only Linux has is where its fallbacks are. That all has one is what the compiler says for
+/// another system.
+pub fn linux_in_its_place(source: &Source) -> Vec<Breach> {
+    let is_elsewhere = source.path.starts_with("src/") && !source.path.starts_with("src/net/");
+    if !is_elsewhere || KNOW_LINUX.contains(&source.path.as_str()) {
+        return Vec::new();
+    }
+    let code = ["cfg(linux)", "cfg!(linux)", "cfg(not(linux))", "target_os", "os::linux"];
+    let in_code = code.iter().flat_map(|it| source.code.match_indices(it));
+    let in_text =
+        ["\"/proc/", "\"/sys/"].into_iter().flat_map(|it| source.text.match_indices(it));
+    let bad = in_code.chain(in_text).filter(|&(at, _)| !source.is_test(at));
+    bad.map(|(at, what)| {
+        let want = "a call in src/net/ that has a fallback";
+        breach(&source.path, source.line_of(at), what.trim_start_matches('"'), want)
+    })
+    .collect()
+}
+
 /// A test that does not run says why.
 pub fn no_silent_ignores(source: &Source) -> Vec<Breach> {
     let found = source.code.match_indices("#[ignore]");
@@ -411,6 +440,16 @@ fn duplicated_sockets_are_found() {
     let text = "let a = poll.registry().try_clone();\nlet b = socket.try_clone();\n";
     assert_eq!(lines_of(no_duplicates, "src/net/a.rs", text), [2]);
     assert_eq!(lines_of(no_duplicates, "src/demo/a.rs", text), NONE);
+}
+
+#[test]
+fn what_only_linux_has_is_found_out_of_its_place() {
+    let text = "#[cfg(linux)]\nuse std::os::linux::net::A; // cfg(linux)\n\
+                let b = \"/proc/self/fd\";\n#[cfg(test)]\nmod tests {\n    use os::linux::A;\n}\n";
+    assert_eq!(lines_of(linux_in_its_place, "src/relay/a.rs", text), [1, 2, 3]);
+    for path in ["src/net/a.rs", "src/privileges.rs", "tests/a.rs"] {
+        assert_eq!(lines_of(linux_in_its_place, path, text), NONE, "{path}");
+    }
 }
 
 #[test]
