@@ -185,7 +185,7 @@ impl Lookup {
         };
         lookup.ask();
         if matches!(lookup.stage, Stage::Addresses) {
-            lookup.done = lookup.of_hosts(written.name(), hosts).map(Ok);
+            lookup.done = lookup.of_hosts(written.name(), hosts);
         }
         lookup
     }
@@ -269,14 +269,15 @@ impl Lookup {
         }
     }
 
-    fn of_hosts(&self, name: &Name, hosts: &Hosts) -> Option<Answer> {
+    fn of_hosts(&self, name: &Name, hosts: &Hosts) -> Option<Result<Answer, Failure>> {
         let mut addresses = hosts.addresses(name);
         addresses.retain(|address| self.is_wanted(address));
         if addresses.is_empty() {
             return None;
         }
         let endpoints = addresses.iter().map(|&ip| self.endpoint(ip, name)).collect();
-        Some(answer(endpoints, DNS_HOSTS_TTL, name, Vec::new(), 0))
+        let none = || Failure::Nothing(name.clone(), Some(DNS_HOSTS_TTL));
+        Some(answer(endpoints, DNS_HOSTS_TTL, name, Vec::new(), 0).ok_or_else(none))
     }
 
     /// Asks for the name that is next.
@@ -341,12 +342,16 @@ impl Lookup {
         let mut found = Found::of(&self.asks);
         let ttl = found.ttl;
         let addresses = found.addresses.remove(&self.name).unwrap_or_default();
-        if !addresses.is_empty() {
-            let endpoints = addresses.iter().map(|&ip| self.endpoint(ip, &self.name)).collect();
-            return Some(Ok(answer(endpoints, ttl, &self.name, found.unheard, 0)));
+        let endpoints = addresses.iter().map(|&ip| self.endpoint(ip, &self.name)).collect();
+        if let Some(answer) = answer(endpoints, ttl, &self.name, found.unheard, 0) {
+            return Some(Ok(answer));
         }
         match found.failure {
             Some(failure) => Some(Err(failure)),
+            // At none of these is a server: what is blocked has 0.0.0.0.
+            None if !addresses.is_empty() => {
+                Some(Err(Failure::Nothing(self.name.clone(), Some(ttl))))
+            }
             None => self.next_candidate(),
         }
     }
@@ -400,12 +405,9 @@ impl Lookup {
                 weight: Some(service.weight),
             }));
         }
-        if endpoints.is_empty() {
-            let failure = found.failure;
-            return Err(failure.unwrap_or_else(|| Failure::NoTargets(self.name.clone())));
-        }
         let ttl = found.ttl.min(*ttl);
-        Ok(answer(endpoints, ttl, &self.name, found.unheard, *left_out))
+        let none = || found.failure.unwrap_or_else(|| Failure::NoTargets(self.name.clone()));
+        answer(endpoints, ttl, &self.name, found.unheard, *left_out).ok_or_else(none)
     }
 
     /// Goes on to the next name of the search list; a failure, if there is none.
@@ -484,20 +486,22 @@ pub fn is_of_a_server(ip: IpAddr) -> bool {
     }
 }
 
+/// `None` if there is no server at any of them.
 fn answer(
     mut endpoints: Vec<Endpoint>,
     ttl: Duration,
     name: &Name,
     unheard: Vec<(Name, Kind)>,
     left_out: usize,
-) -> Answer {
+) -> Option<Answer> {
     let all = endpoints.len();
     endpoints.retain(|it| is_of_a_server(it.address.ip()));
     let left_out = left_out + all - endpoints.len().min(DNS_ENDPOINTS_MAX);
     // Servers shuffle: which are left out is not to change each time.
     endpoints.sort_by_key(|endpoint| (endpoint.priority, endpoint.address));
     endpoints.truncate(DNS_ENDPOINTS_MAX);
-    Answer { endpoints, ttl, name: name.clone(), unheard, left_out }
+    let answer = Answer { endpoints, ttl, name: name.clone(), unheard, left_out };
+    (!answer.endpoints.is_empty()).then_some(answer)
 }
 
 impl Failure {

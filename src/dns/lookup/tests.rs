@@ -110,6 +110,33 @@ fn both_families_are_asked_at_once() {
     assert_eq!((answer.ttl, answer.unheard.len()), (30 * SECOND, 0));
 }
 
+/// As those say it who block a name.
+#[test]
+fn addresses_at_which_no_server_can_be_are_no_answer() {
+    let nowhere = |question: &str| match question {
+        "SRV s.example" => (RCODE::NoError, vec![srv(1, 1, "x.example")]),
+        it if it.starts_with("A ") => (RCODE::NoError, vec![RData::A(A { address: 0 })]),
+        _ => (RCODE::NoError, vec![aaaa(0)]),
+    };
+    let search = vec![name("a.example")];
+    let (result, asked) = run(lookup("db", &ResolvConf { search, ..conf(1) }), &nowhere);
+    assert_eq!(result, Err(Failure::Nothing(name("db.a.example"), Some(30 * SECOND))));
+    assert_eq!(asked.len(), 2, "another name is another's");
+    let hosts = Hosts::read("0.0.0.0 db.example");
+    let wanted = Wanted::Addresses(Written::new("db.example").unwrap(), 80);
+    let blocked = Lookup::new(&wanted, Families::Both, &conf(1), &hosts, Random::seeded(1));
+    let (result, asked) = run(blocked, &|_| (RCODE::NoError, vec![a(1)]));
+    assert!(matches!(result, Err(Failure::Nothing(..))) && asked.is_empty(), "{result:?}");
+    let (result, _) = run(lookup("srv:s.example", &conf(1)), &nowhere);
+    assert_eq!(result, Err(Failure::NoTargets(name("s.example"))));
+    let (result, _) = run(lookup("db.example", &conf(1)), &|question| match question {
+        "A db.example" => (RCODE::NoError, vec![RData::A(A { address: 0 }), a(1)]),
+        _ => nowhere(question),
+    });
+    let answer = result.unwrap();
+    assert_eq!((addresses(&answer), answer.left_out), (vec!["10.1.0.1:80".to_owned()], 2));
+}
+
 #[test]
 fn the_search_list_is_gone_through_until_a_name_is_there() {
     let search = vec![name("a.example"), name("b.example")];
