@@ -38,6 +38,7 @@ mod intake;
 mod invariants;
 mod mirroring;
 mod naming;
+mod opening;
 mod process;
 mod recording;
 mod registering;
@@ -92,6 +93,7 @@ use chores::Chores;
 use closing::{Eviction, Sweep};
 use handover::Handovers;
 use naming::Naming;
+use opening::Opening;
 use recording::Observing;
 use resting::Resting;
 use saving::Keeping;
@@ -130,6 +132,7 @@ pub struct EventLoop {
     mirrors: Mirrors,
     resolver: Resolver,
     naming: Naming,
+    opening: Opening,
     cx: Context,
     log: LogSink,
     pace: Pace,
@@ -288,6 +291,7 @@ impl EventLoop {
             mirrors: Mirrors::default(),
             resolver,
             naming: Naming::default(),
+            opening: Opening::default(),
             cx,
             log: logs.log,
             pace: Pace::new(now),
@@ -318,10 +322,7 @@ impl EventLoop {
     /// Serve until asked to stop.
     pub fn run(&mut self) -> io::Result<()> {
         self.ended = Instant::now();
-        self.await_names();
-        if !self.awaits_names() {
-            self.tell_ready();
-        }
+        self.begin_to_open();
         while self.state != RunState::Stopping {
             self.turn(None)?;
         }

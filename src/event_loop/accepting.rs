@@ -207,7 +207,7 @@ impl EventLoop {
 
     /// Whether somebody waits to be accepted, and may be.
     pub(super) fn has_clients_waiting(&self) -> bool {
-        !self.ready.is_empty() && !self.awaits_names() && self.may_accept()
+        !self.ready.is_empty() && !self.keeps_clients_out() && self.may_accept()
     }
 
     pub(super) fn may_accept(&self) -> bool {

@@ -42,8 +42,6 @@ pub(super) struct Handovers {
     under_way: Option<Box<Handover>>,
     /// Another process serves.
     is_over: bool,
-    /// The other way round: another process serves yet, in whose place this one is to be.
-    waits_for_place: bool,
     /// It was said after that that we are to stop.
     is_told_to_stop: bool,
 }
@@ -185,21 +183,6 @@ impl EventLoop {
         let why = "a new process takes our place: ask again in a moment";
         self.answer_admin(key, Err(Problem::new(Kind::CONFLICT, why)));
         true
-    }
-
-    /// Another process serves until it gives up its place.
-    pub(super) fn wait_for_place(&mut self) {
-        self.handovers.waits_for_place = true;
-    }
-
-    /// Whether nobody is to be served yet, and nothing written: another process does it.
-    pub(super) fn waits_for_place(&self) -> bool {
-        self.handovers.waits_for_place
-    }
-
-    /// This process serves from now on.
-    pub(super) fn begin_to_serve(&mut self) {
-        self.handovers.waits_for_place = false;
     }
 
     /// Whether a new process is about to take our place: nothing is changed meanwhile.

@@ -8,12 +8,9 @@
 //!            a host has other addresses: its servers move <--+
 //! ```
 //!
-//! At the start nobody is let in until each name was looked up once, for a time at most: whoever
-//! connects meanwhile waits in the kernel's queue.
+//! What a start waits for is another question: see [`super::opening`].
 
 use std::collections::HashSet;
-use std::io;
-use std::time::Instant;
 
 use log::{info, warn};
 
@@ -27,13 +24,12 @@ use crate::resolver::wanted_of;
 
 use super::{EventLoop, RunState};
 
-/// Who waits for names.
+/// What was told of names and is not done yet.
 #[derive(Debug, Default)]
 pub(super) struct Naming {
-    /// Nobody is let in before all names were looked up, or before this.
-    opens_at: Option<Instant>,
-    /// Sets are others, and what runs does not yet say so.
-    pub sets_changed: bool,
+    /// Sets are others, and what runs does not yet say so: another change is under way. So it may
+    /// be at the start and at any time later, and is no state of either.
+    sets_changed: bool,
 }
 
 impl EventLoop {
@@ -53,20 +49,18 @@ impl EventLoop {
 
     /// Whether DNS told something that is to be followed in the next turn.
     pub(super) fn has_names_to_follow(&self) -> bool {
-        let can_begin = !self.has_changes() && self.state == RunState::Serving;
-        let is_over = |opens_at: Instant| {
-            !self.resolver.has_unknown()
-                || self.cx.now >= opens_at
-                || self.state != RunState::Serving
-        };
-        self.resolver.has_changed()
-            || self.naming.sets_changed && can_begin
-            || self.naming.opens_at.is_some_and(is_over)
+        self.resolver.has_changed() || self.may_change_sets() || self.may_end_resolving()
     }
 
-    /// Datagrams of clients have come, and somebody is to take them.
-    pub(super) fn has_datagrams_waiting(&self) -> bool {
-        self.udp.is_ready() && !self.awaits_names()
+    /// Sets that are others become what runs, once nothing else is being changed.
+    fn may_change_sets(&self) -> bool {
+        let can_begin = !self.has_changes() && self.state == RunState::Serving;
+        self.naming.sets_changed && can_begin
+    }
+
+    /// Whether what runs is what DNS told.
+    pub(super) fn follows_names(&self) -> bool {
+        !self.resolver.has_changed() && !self.naming.sets_changed && !self.has_changes()
     }
 
     /// What DNS told since the last turn.
@@ -79,12 +73,12 @@ impl EventLoop {
             let mut sets = sets.map(|set| Target::Set(set.clone()));
             self.naming.sets_changed |= sets.any(|at| is_set(&at));
         }
-        if self.naming.sets_changed && !self.has_changes() && self.state == RunState::Serving {
+        if self.may_change_sets() {
             self.naming.sets_changed = false;
             self.begin_names();
         }
-        if self.naming.opens_at.is_some() {
-            self.open_if_known();
+        if self.is_resolving() {
+            self.end_resolving();
         }
     }
 
@@ -136,57 +130,11 @@ impl EventLoop {
         let addresses: Vec<Address> = all.map(address).collect();
         Own::new(desired, &addresses)
     }
-
-    /// Nobody is let in before names are known, if there are any.
-    pub(super) fn await_names(&mut self) {
-        if self.resolver.has_unknown() {
-            self.naming.opens_at = Some(self.cx.now + DNS_START_WAIT);
-            self.cx.timers.arm(self.chores.open, self.cx.now + DNS_START_WAIT);
-        } else {
-            self.place_saved_at_last();
-        }
-    }
-
-    /// Whether clients wait outside, for nobody knows yet where they are to be sent.
-    pub(super) fn awaits_names(&self) -> bool {
-        self.naming.opens_at.is_some() || self.waits_for_place()
-    }
-
-    /// Before this process takes the place of another one, which serves yet: names are looked up.
-    /// Says whether it is to go on.
-    pub fn look_up_names(&mut self) -> io::Result<bool> {
-        self.wait_for_place();
-        self.await_names();
-        while self.naming.opens_at.is_some() && self.state == RunState::Serving {
-            self.turn(None)?;
-        }
-        Ok(self.state == RunState::Serving)
-    }
-
-    fn open_if_known(&mut self) {
-        let Some(opens_at) = self.naming.opens_at else { return };
-        let is_known = !self.resolver.has_unknown()
-            && !self.resolver.has_changed()
-            && !self.naming.sets_changed
-            && !self.has_changes();
-        if !is_known && self.cx.now < opens_at && self.state == RunState::Serving {
-            return;
-        }
-        self.naming.opens_at = None;
-        self.place_saved_at_last();
-        if self.state != RunState::Serving {
-            return;
-        }
-        self.say_names();
-        if !self.waits_for_place() {
-            self.tell_ready();
-        }
-    }
 }
 
 impl EventLoop {
     /// What the first look-ups came to.
-    fn say_names(&self) {
+    pub(super) fn say_names(&self) {
         let unknown: Vec<&str> = self.resolver.unknown().collect();
         let all = self.resolver.names().count();
         let lost = self.resolver.names().filter(|it| it.members == 0).count();

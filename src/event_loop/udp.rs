@@ -10,7 +10,7 @@ impl EventLoop {
 
     /// Beside step 5: what arrived at the listeners, for flows that are there or may be opened.
     pub(super) fn receive_datagrams(&mut self) {
-        if self.awaits_names() {
+        if self.keeps_clients_out() {
             return;
         }
         if self.udp.is_ready() {

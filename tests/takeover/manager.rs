@@ -122,3 +122,27 @@ fn while_dns_is_silent_the_old_process_goes_on() {
         new.stop();
     }
 }
+
+/// A name that neither process knows was waited for while the old one served: its clients do not
+/// wait once more.
+#[test]
+fn what_was_waited_for_beside_the_old_process_is_not_waited_for_again() {
+    let dns = Dns::start();
+    dns.set("api.test", Says::Silence);
+    let origin = Origin::named("here\n");
+    let resolver = dns.flag();
+    let good = origin.backend.flag();
+    let flags = ["-l", "http://127.0.0.1:0", "-b", &good, "-b", "dns://api.test:1"];
+    let flags: Vec<&str> =
+        flags.into_iter().chain(["--check", "none", "--resolver", &resolver]).collect();
+    let place = Place::new("names-unknown", &flags);
+    let old = place.start();
+    let address = old.address();
+    assert_eq!(ask(address).expect("an answer"), "here");
+    let new = place.next();
+    ends(old);
+    assert_eq!(ask(address).expect("an answer"), "here");
+    let log = new.log_so_far();
+    assert_eq!(log.matches("no answer within 3 s for").count(), 1, "{log}");
+    new.stop();
+}
