@@ -15,29 +15,28 @@
 
 mod files;
 mod line;
+mod said;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
-use log::{debug, info, warn};
 use mio::event::Event;
 
-use crate::config::{
-    Address, DnsFamilies, DnsSettings, NameSet, SetKind, SetMember, Target, counted,
-};
+use crate::config::{Address, DnsFamilies, DnsSettings, NameSet, SetKind, SetMember, Target};
 use crate::context::Context;
 use crate::dns::Random;
 use crate::dns::ask::Transport;
-use crate::dns::change::{Change, Member};
+use crate::dns::change::Member;
 use crate::dns::lookup::{Answer, Failure, Families, Lookup, Step, Wanted, is_of_a_server};
 use crate::dns::search::Written;
-use crate::dns::watched::{Bounds, Watched};
+use crate::dns::watched::{Bounds, Known, Watched};
 use crate::event::{Chore, Key, Owner, Slots, TimerKey};
 use crate::limits::{DNS_LOOKUPS_AT_ONCE, DNS_MESSAGES_PER_TURN};
 
 use files::Files;
 use line::{Heard, Line};
+use said::say;
 
 /// All names, and what is under way for them.
 pub struct Resolver {
@@ -85,10 +84,25 @@ pub struct NameNow<'a> {
     pub members: usize,
     /// When it was known last; `None` if never.
     pub good_at: Option<Instant>,
+    /// A process before was told of its members, and this one was not yet.
+    pub is_recalled: bool,
     /// When it is looked up next.
     pub due: Instant,
     /// Why the last look-up failed, if it did.
     pub failing: Option<String>,
+}
+
+impl Entry {
+    fn now(&self) -> NameNow<'_> {
+        NameNow {
+            name: &self.text,
+            members: self.watched.members().len(),
+            good_at: self.watched.last_good().map(|it| it.at),
+            is_recalled: self.watched.is_recalled(),
+            due: self.watched.due(),
+            failing: self.watched.failing().map(|it| it.last.to_string()),
+        }
+    }
 }
 
 impl Resolver {
@@ -172,20 +186,37 @@ impl Resolver {
         self.unknown > 0
     }
 
-    /// Some names that were never looked up to an end.
-    pub fn unknown(&self) -> impl Iterator<Item = &str> {
-        self.names.iter().filter(|(_, it)| !it.is_told).map(|(_, it)| &*it.text)
+    /// The names that were never looked up to an end.
+    pub fn unknown(&self) -> impl Iterator<Item = NameNow<'_>> {
+        self.names.iter().filter(|(_, it)| !it.is_told).map(|(_, it)| it.now())
+    }
+
+    /// The name at a place, for a walk in slices; all lie below [`Resolver::places`].
+    pub fn at(&self, place: usize) -> Option<&Watched> {
+        self.names.at(place).map(|(_, entry)| &entry.watched)
+    }
+
+    /// See [`Resolver::at`].
+    pub fn places(&self) -> usize {
+        self.names.places()
+    }
+
+    /// What a process before was told of a name holds until it is looked up, if anybody wants the
+    /// name. Says whether it stands for something by that.
+    pub fn recall(&mut self, wanted: &Wanted, known: Known, at: Instant) -> bool {
+        let families = families(self.settings.families);
+        let Some(&key) = self.keys.get(wanted) else { return false };
+        let Some(entry) = self.names.get_mut(key) else { return false };
+        let change = entry.watched.recall(known, families, at);
+        if !change.is_none() {
+            self.changed.push(key);
+        }
+        !change.is_none()
     }
 
     /// All names.
     pub fn names(&self) -> impl Iterator<Item = NameNow<'_>> {
-        self.names.iter().map(|(_, entry)| NameNow {
-            name: &entry.text,
-            members: entry.watched.members().len(),
-            good_at: entry.watched.last_good().map(|it| it.at),
-            due: entry.watched.due(),
-            failing: entry.watched.failing().map(|it| it.last.to_string()),
-        })
+        self.names.iter().map(|(_, entry)| entry.now())
     }
 
     /// Whether something is another since [`Resolver::take_changed`] was called.
@@ -316,11 +347,7 @@ impl Resolver {
             self.due.pop_first();
             self.files.read_if_needed(&self.settings, cx.now);
             let Some(entry) = self.names.get_mut(key) else { continue };
-            let families = match self.settings.families {
-                DnsFamilies::Both => Families::Both,
-                DnsFamilies::Ipv4 => Families::Ipv4,
-                DnsFamilies::Ipv6 => Families::Ipv6,
-            };
+            let families = families(self.settings.families);
             let lookup = Lookup::new(
                 entry.watched.wanted(),
                 families,
@@ -488,6 +515,14 @@ pub fn known_by_file(families: DnsFamilies) -> impl Fn(&Target) -> Vec<Address> 
     }
 }
 
+fn families(wanted: DnsFamilies) -> Families {
+    match wanted {
+        DnsFamilies::Both => Families::Both,
+        DnsFamilies::Ipv4 => Families::Ipv4,
+        DnsFamilies::Ipv6 => Families::Ipv6,
+    }
+}
+
 /// What is looked up for a place, if it has a name.
 pub fn wanted_of(at: &Target) -> Option<Wanted> {
     let written = |name: &str| Written::new(name).ok();
@@ -504,47 +539,6 @@ pub fn wanted_of(at: &Target) -> Option<Wanted> {
         }
     }
 }
-
-/// Lines for people: what came and went, and what is wrong, once for each time that it begins.
-fn say(entry: &Entry, change: &Change, before: Option<&Failure>, now: Instant) {
-    let name = &entry.text;
-    let members = counted(entry.watched.members().len(), "member");
-    match (entry.watched.failing(), before) {
-        (Some(failing), None) => {
-            let why = &failing.last;
-            match entry.watched.last_good() {
-                Some(good) => {
-                    let ago = now.saturating_duration_since(good.at).as_secs();
-                    warn!("name {name}: {why}; the {members} of {ago} s ago hold");
-                }
-                None => warn!("name {name}: {why}; it is looked up again and again"),
-            }
-        }
-        (Some(failing), Some(_)) => debug!("name {name}: {}, still", failing.last),
-        (None, Some(_)) => info!("name {name}: it is found again, {members}"),
-        (None, None) => {}
-    }
-    let at = |all: &[Member]| -> String {
-        let shown: Vec<String> =
-            all.iter().take(SAID).map(|it| it.address.to_string()).collect();
-        let more = all.len().saturating_sub(SAID);
-        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        format!("{}{more}", shown.join(", "))
-    };
-    if !change.added.is_empty() || !change.gone.is_empty() {
-        let came = (!change.added.is_empty()).then(|| format!("{} came", at(&change.added)));
-        let went = (!change.gone.is_empty()).then(|| format!("{} went", at(&change.gone)));
-        let both: Vec<String> = came.into_iter().chain(went).collect();
-        info!("name {name}: {}; {members}", both.join(", "));
-    }
-    let left_out = entry.watched.last_good().map_or(0, |it| it.left_out);
-    if left_out > 0 && !change.is_none() {
-        warn!("name {name}: {left_out} more are left out: too many, or no address of a server");
-    }
-}
-
-/// So many addresses are said by name.
-const SAID: usize = 4;
 
 #[cfg(test)]
 mod tests {

@@ -11,11 +11,13 @@
 mod bans;
 mod body;
 mod files;
+mod names;
 mod told;
 
 pub use bans::{SavedBan, ban_json, bans_of};
 pub use body::{Body, Pieces};
 pub use files::{Found, Saving, read, saving_mistake};
+pub use names::{SavedName, name_json, names_of};
 pub use told::{spec_json, spec_of};
 
 use std::fmt;
@@ -45,7 +47,9 @@ pub struct State {
     pub totals: Vec<(String, u64)>,
     /// Who registered; the loop reads it.
     pub registrations: Value,
-    /// Who is banned: a list in JSON, written before, or empty.
+    /// What names stood for: a list in JSON, written before, or empty.
+    pub names: String,
+    /// Who is banned: the same.
     pub bans: String,
 }
 
@@ -110,9 +114,11 @@ impl State {
         })
         .to_string();
         body.pop();
-        body += ",\"bans\":";
-        let bans = if self.bans.is_empty() { "[]".to_owned() } else { self.bans };
-        Body([body.into_bytes(), bans.into_bytes(), b"}".to_vec()])
+        body += ",\"names\":";
+        let list = |it: String| if it.is_empty() { b"[]".to_vec() } else { it.into_bytes() };
+        let between = b",\"bans\":".to_vec();
+        let [names, bans] = [self.names, self.bans].map(list);
+        Body([body.into_bytes(), names, between, bans, b"}".to_vec()])
     }
 
     /// What a file says. The newline at its end may be missing.
@@ -153,6 +159,10 @@ impl State {
                 .map(|(name, _)| Ok((name.clone(), number(&value["totals"], name)?)))
                 .collect::<Result<_, Corrupt>>()?,
             registrations: value["registrations"].clone(),
+            names: match names_of(&value["names"])?.is_empty() {
+                true => String::new(),
+                false => value["names"].to_string(),
+            },
             bans: match bans_of(&value["bans"])?.is_empty() {
                 true => String::new(),
                 false => value["bans"].to_string(),

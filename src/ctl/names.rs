@@ -22,7 +22,12 @@ pub fn list(client: &Client, given: &Given) -> Outcome {
         None => "-".to_owned(),
     };
     for it in all {
-        let trouble = it["failing"].as_str().unwrap_or_default().to_owned();
+        let failing = it["failing"].as_str().unwrap_or_default();
+        let trouble = match (it["from_state"].as_bool(), failing) {
+            (Some(true), "") => "no answer yet: what the state says holds".to_owned(),
+            (Some(true), failing) => format!("{failing}: what the state says holds"),
+            (_, failing) => failing.to_owned(),
+        };
         let times = ["age_s", "due_s"].map(|name| seconds(&it[name]));
         let [age, next] = times;
         table.row(vec![cell(&it["name"]), cell(&it["members"]), age, next, trouble]);

@@ -29,6 +29,11 @@ impl Written {
         &self.name
     }
 
+    /// As it was written, in lower case.
+    pub fn text(&self) -> String {
+        format!("{}{}", self.name, if self.is_complete { "." } else { "" })
+    }
+
     /// The names that are asked for one after the other until one is there. Never empty.
     pub fn candidates(&self, search: &[Name], ndots: u8) -> Vec<Name> {
         if self.is_complete {

@@ -8,6 +8,9 @@
 //!                  +--due-- failing: the set stays; 1 s, 2 s, 4 s ... 60 s, give or take
 //! ```
 //!
+//! A new one may recall what a process before was told: a set like that of a name that has been
+//! failing since, until the first good answer. It is due at once all the same.
+//!
 //! A set never becomes empty by an answer: the last good one stays, for as long as it takes, and it
 //! is told how old it is. Nor does it shrink by the part of an answer that did not come: where
 //! nobody told the IPv6 addresses of a host, those that were known stay.
@@ -15,7 +18,7 @@
 use std::time::{Duration, Instant};
 
 use super::change::{Change, Member, difference, members};
-use super::lookup::{Answer, Endpoint, Failure, Wanted};
+use super::lookup::{Answer, Endpoint, Failure, Families, Wanted, is_of_a_server};
 use super::question::Kind;
 use super::{Name, Random};
 use crate::limits::{
@@ -48,8 +51,19 @@ pub struct Watched {
     members: Vec<Member>,
     due: Instant,
     last_good: Option<Good>,
+    /// The last good answer came to a process before.
+    is_recalled: bool,
     failing: Option<Failing>,
     generation: u64,
+}
+
+/// What a process before was told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Known {
+    /// Under which complete name.
+    pub name: Name,
+    /// Where it led to.
+    pub endpoints: Vec<Endpoint>,
 }
 
 /// The last good answer.
@@ -97,6 +111,7 @@ impl Watched {
             members: Vec::new(),
             due: now,
             last_good: None,
+            is_recalled: false,
             failing: None,
             generation: 0,
         }
@@ -138,6 +153,45 @@ impl Watched {
     /// The last good answer.
     pub fn last_good(&self) -> Option<&Good> {
         self.last_good.as_ref()
+    }
+
+    /// What the last good answers said, by address.
+    pub fn endpoints(&self) -> &[Endpoint] {
+        &self.endpoints
+    }
+
+    /// Whether the last good answer came to a process before.
+    pub fn is_recalled(&self) -> bool {
+        self.is_recalled
+    }
+
+    /// What a process before was told at this time holds until there is an answer. Addresses are
+    /// looked at as if they came from a stranger: a file may say anything.
+    pub fn recall(&mut self, known: Known, families: Families, at: Instant) -> Change {
+        let Known { name, mut endpoints } = known;
+        endpoints.retain(|it| self.may_be_at(it, families));
+        endpoints.truncate(DNS_ENDPOINTS_MAX);
+        if self.last_good.is_some() || endpoints.is_empty() {
+            return Change { stayed: self.members.len(), ..Change::default() };
+        }
+        self.last_good = Some(Good { at, until: at, name, left_out: 0, unheard: 0 });
+        self.is_recalled = true;
+        self.become_those(endpoints)
+    }
+
+    fn may_be_at(&self, it: &Endpoint, families: Families) -> bool {
+        let is_wanted = match families {
+            Families::Both => true,
+            Families::Ipv4 => it.address.is_ipv4(),
+            Families::Ipv6 => it.address.is_ipv6(),
+        };
+        let fits = match &self.wanted {
+            Wanted::Addresses(_, port) => {
+                it.address.port() == *port && it.priority == 0 && it.weight.is_none()
+            }
+            Wanted::Services(_) => it.address.port() > 0 && it.weight.is_some(),
+        };
+        is_wanted && fits && is_of_a_server(it.address.ip())
     }
 
     /// What is wrong, if the last look-up failed.
@@ -183,6 +237,11 @@ impl Watched {
         let kept = self.endpoints.iter().filter(|old| is_unheard(old, &answer.unheard));
         endpoints.extend(kept.cloned());
         endpoints.truncate(DNS_ENDPOINTS_MAX);
+        self.is_recalled = false;
+        self.become_those(endpoints)
+    }
+
+    fn become_those(&mut self, endpoints: Vec<Endpoint>) -> Change {
         let members = members(&endpoints);
         let change = difference(&self.members, &members);
         self.endpoints = endpoints;

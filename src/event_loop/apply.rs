@@ -124,6 +124,9 @@ impl EventLoop {
         self.note_unwanted(prepared.adoption.unwanted);
         self.review_certificates();
         self.follow_names();
+        if self.is_resolving() {
+            self.place_saved();
+        }
         Ok(Receipt { generation, took: began.elapsed(), ..receipt })
     }
 

@@ -2,7 +2,7 @@
 //! the two say, and in which order, stands at the head of [`crate::takeover`].
 //!
 //! ```text
-//!   Greeting --Hello--> Listing --> Bans --> State --> Offered --Ready--> Flows --> Yours
+//!   Greeting --Hello--> Listing --> Gathering --> State --> Offered --Ready--> Flows --> Yours
 //!      |                                                                              | Taken
 //!      |  up to here anything that goes wrong has all go on as it was                 v
 //!      +--> given up: a line, a count                    Draining <--- Go --- Counting
@@ -69,7 +69,7 @@ pub(super) struct Handover {
 enum Phase {
     Greeting,
     Listing(usize),
-    Bans(Gathering),
+    Gathering(Gathering),
     State(Box<Pieces>),
     Offered,
     /// At which place the next flow is.

@@ -11,16 +11,19 @@
 //! What a start waits for is another question: see [`super::opening`].
 
 use std::collections::HashSet;
+use std::time::SystemTime;
 
 use log::{info, warn};
+use serde_json::Value;
 
 use crate::backends::Backends;
 use crate::config::{Address, Desired, ListenerSpec, Target, counted};
+use crate::control::state::{SavedName, names_of};
 use crate::control::{Directory, Own};
 use crate::dns::lookup::Wanted;
 use crate::event::{ListenerId, ServerId};
 use crate::limits::{BACKEND_ADDRESSES_MAX, DNS_NAMES_SAID, DNS_START_WAIT};
-use crate::resolver::wanted_of;
+use crate::resolver::{NameNow, wanted_of};
 
 use super::{EventLoop, RunState};
 
@@ -63,9 +66,27 @@ impl EventLoop {
         !self.resolver.has_changed() && !self.naming.sets_changed && !self.has_changes()
     }
 
+    /// What a process before was told of names holds until they are looked up.
+    pub(super) fn recall_names(&mut self, saved: &str) {
+        let wall = SystemTime::now();
+        let saved = serde_json::from_str(saved).unwrap_or(Value::Null);
+        let mut count = 0;
+        // What could not be read was found when the state was.
+        for SavedName { wanted, at, known } in names_of(&saved).unwrap_or_default() {
+            let ago = wall.duration_since(at).unwrap_or_default();
+            let at = self.cx.now.checked_sub(ago).unwrap_or(self.cx.now);
+            count += usize::from(self.resolver.recall(&wanted, known, at));
+        }
+        if count > 0 {
+            let names = counted(count, "name");
+            info!("{names}: what the state says holds until there is an answer");
+        }
+    }
+
     /// What DNS told since the last turn.
     pub(super) fn follow_dns(&mut self) {
         if self.resolver.has_changed() {
+            self.note_flips();
             let changed: HashSet<Wanted> = self.resolver.take_changed().into_iter().collect();
             self.move_servers(&changed);
             let sets = self.directory.written.name_sets();
@@ -135,19 +156,20 @@ impl EventLoop {
 impl EventLoop {
     /// What the first look-ups came to.
     pub(super) fn say_names(&self) {
-        let unknown: Vec<&str> = self.resolver.unknown().collect();
+        let (stale, unknown): (Vec<_>, Vec<_>) =
+            self.resolver.unknown().partition(|it| it.is_recalled);
+        let wait = DNS_START_WAIT.as_secs();
+        if !stale.is_empty() {
+            let said = some_of(&stale);
+            warn!("no answer within {wait} s for {said}: what the state says of it holds");
+        }
         let all = self.resolver.names().count();
         let lost = self.resolver.names().filter(|it| it.members == 0).count();
         if !unknown.is_empty() {
-            let said =
-                unknown.iter().take(DNS_NAMES_SAID).copied().collect::<Vec<_>>().join(", ");
-            let more = unknown.len().saturating_sub(DNS_NAMES_SAID);
-            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-            let wait = DNS_START_WAIT.as_secs();
-            warn!("no answer within {wait} s for {said}{more}: serving without");
+            warn!("no answer within {wait} s for {}: serving without", some_of(&unknown));
         } else if lost > 0 {
             warn!("{lost} of {} have no address: serving without", counted(all, "name"));
-        } else {
+        } else if stale.is_empty() {
             info!("all names were looked up");
         }
     }
@@ -164,6 +186,14 @@ impl EventLoop {
             .find(|(wanted, _)| wanted.pools().any(|pool| was_known(&wanted.spec.name, pool)));
         found.map(|(wanted, _)| wanted.spec.name.clone())
     }
+}
+
+/// Some names for people, and how many more there are.
+fn some_of(names: &[NameNow<'_>]) -> String {
+    let said: Vec<&str> = names.iter().take(DNS_NAMES_SAID).map(|it| it.name).collect();
+    let more = names.len().saturating_sub(DNS_NAMES_SAID);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("{}{more}", said.join(", "))
 }
 
 /// Whether a server is to leave an address that it had.

@@ -6,18 +6,20 @@
 
 use std::collections::HashSet;
 use std::io;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use log::{info, warn};
 
 use crate::backends::ServerState;
 use crate::config::{Cidr, io_words};
-use crate::control::state::{HealthHint, SavedCounts, Saving, State, ban_json};
+use crate::control::state::{HealthHint, SavedCounts, Saving, State, ban_json, name_json};
 use crate::event::ServerId;
 use crate::guard::bans::Bans;
 use crate::limits::{
-    BANS_SAVED_PER_STEP, STATE_AFTER_CHANGE, STATE_AFTER_FLIP, STATE_PAUSE, STEP_TIME,
+    BANS_SAVED_PER_STEP, NAMES_SAVED_PER_STEP, STATE_ADDRESSES_MAX, STATE_AFTER_CHANGE,
+    STATE_AFTER_FLIP, STATE_PAUSE, STEP_TIME,
 };
+use crate::resolver::Resolver;
 use crate::stats::LogThrottle;
 
 use super::EventLoop;
@@ -103,34 +105,91 @@ impl Keeping {
     }
 }
 
-/// Bans, written as a list, some in each step.
+/// Names and bans, written as lists, some in each step.
 #[derive(Default)]
 pub(super) struct Gathering {
-    pub text: String,
+    pub names: String,
+    pub bans: String,
+    /// Names at places below this one are written, or all of them.
+    place: usize,
+    has_all_names: bool,
+    /// So many of their addresses are.
+    addresses: usize,
+    /// The last ban that is written.
     last: Option<Cidr>,
 }
 
 impl Gathering {
     /// Some more. Says whether there may be others.
-    pub fn step(&mut self, bans: &Bans) -> bool {
-        for _ in 0..BANS_SAVED_PER_STEP {
-            let Some((network, ban)) = bans.behind(self.last).next() else {
-                self.text.push_str(if self.text.is_empty() { "[]" } else { "]" });
+    pub fn step(&mut self, resolver: &Resolver, bans: &Bans) -> bool {
+        self.gather_names(resolver) || self.gather_bans(bans)
+    }
+
+    fn gather_names(&mut self, resolver: &Resolver) -> bool {
+        if self.has_all_names {
+            return false;
+        }
+        let before = self.addresses;
+        let now = Instant::now();
+        let wall = SystemTime::now();
+        while self.addresses - before < NAMES_SAVED_PER_STEP {
+            if self.place >= resolver.places() {
+                end_list(&mut self.names);
+                self.has_all_names = true;
                 return false;
+            }
+            let name = resolver.at(self.place);
+            self.place += 1;
+            let Some((name, good)) = name.and_then(|it| Some((it, it.last_good()?))) else {
+                continue;
             };
-            self.last = Some(network);
-            self.text.push(if self.text.is_empty() { '[' } else { ',' });
-            self.text += &ban_json(network, ban).to_string();
+            self.addresses += name.endpoints().len();
+            if self.addresses > STATE_ADDRESSES_MAX {
+                continue;
+            }
+            let at = wall.checked_sub(now.saturating_duration_since(good.at));
+            let at = at.unwrap_or(SystemTime::UNIX_EPOCH);
+            let row = name_json(name.wanted(), at, &good.name, name.endpoints());
+            begin_row(&mut self.names, &row);
         }
         true
     }
+
+    fn gather_bans(&mut self, bans: &Bans) -> bool {
+        for _ in 0..BANS_SAVED_PER_STEP {
+            let Some((network, ban)) = bans.behind(self.last).next() else {
+                end_list(&mut self.bans);
+                return false;
+            };
+            self.last = Some(network);
+            begin_row(&mut self.bans, &ban_json(network, ban).to_string());
+        }
+        true
+    }
+}
+
+fn begin_row(list: &mut String, row: &str) {
+    list.push(if list.is_empty() { '[' } else { ',' });
+    list.push_str(row);
+}
+
+fn end_list(list: &mut String) {
+    list.push_str(if list.is_empty() { "[]" } else { "]" });
 }
 
 impl EventLoop {
     /// Go on from what another process saved. What is laid over the configuration is there already.
     pub fn restore(&mut self, state: State) {
         let State {
-            generation, is_drained, health, counts, totals, registrations, bans, ..
+            generation,
+            is_drained,
+            health,
+            counts,
+            totals,
+            registrations,
+            names,
+            bans,
+            ..
         } = state;
         self.directory.generation = self.directory.generation.saturating_add(generation);
         self.cx.stats.add_totals(&totals);
@@ -138,6 +197,7 @@ impl EventLoop {
         if is_drained {
             self.drain(true);
         }
+        self.recall_names(&names);
         self.keeping.known_before = known_before(&counts, &health);
         self.keeping.unplaced = Unplaced { counts, health };
         self.place_saved();
@@ -151,7 +211,7 @@ impl EventLoop {
 
     /// What was saved of backends goes to those that are there. Members of sets come once their
     /// names are known.
-    fn place_saved(&mut self) {
+    pub(super) fn place_saved(&mut self) {
         let Unplaced { counts, health } = std::mem::take(&mut self.keeping.unplaced);
         let mut known = HashSet::new();
         for saved in counts {
@@ -213,7 +273,7 @@ impl EventLoop {
         }
     }
 
-    /// Somebody went up or down, or was banned for strikes.
+    /// Somebody went up or down, or was banned for strikes, or a name leads elsewhere.
     pub(super) fn note_flips(&mut self) {
         if self.keeping.path.is_some() {
             self.keeping.is_changed = true;
@@ -248,11 +308,12 @@ impl EventLoop {
 
     fn save_some(&mut self) {
         if let Some(mut gathering) = self.keeping.gathering.take() {
-            if gathering.step(&self.cx.guard.banning.bans) {
+            if gathering.step(&self.resolver, &self.cx.guard.banning.bans) {
                 self.keeping.gathering = Some(gathering);
                 return;
             }
-            let state = State { bans: gathering.text, ..self.state_now() };
+            let Gathering { names, bans, .. } = gathering;
+            let state = State { names, bans, ..self.state_now() };
             let path = self.keeping.path.as_deref().unwrap_or_default();
             let saving = Saving::begin(path, state.into_body());
             self.keeping.saving = Some(Box::new(saving));
@@ -323,6 +384,7 @@ impl EventLoop {
             counts,
             totals: self.cx.stats.totals(),
             registrations: self.saved_registrations(),
+            names: String::new(),
             bans: String::new(),
         }
     }

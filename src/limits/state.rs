@@ -5,6 +5,13 @@ use std::time::Duration;
 /// A state file: 10,000 backends of which something was told, with long names, have 8 MiB.
 pub const STATE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
+/// Addresses of names that it has, of all names together: some 8 MiB. Names beyond that are as if
+/// they had never been looked up.
+pub const STATE_ADDRESSES_MAX: usize = 100_000;
+
+/// Addresses of names that are written for it in a step, or those of one name: some 100 us.
+pub const NAMES_SAVED_PER_STEP: usize = 64;
+
 /// So much of it is written in a step: some 30 us into the page cache.
 pub const STATE_PIECE_BYTES: usize = 64 * 1024;
 

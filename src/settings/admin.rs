@@ -239,9 +239,10 @@ pub(super) static ADMIN: &[Setting] = &[
         long: "state-file",
         value: "PATH",
         says: "A file of what survives a restart: what was told while it runs beside what was \
-               configured then, which backends were down, and the counters. It is replaced 1s \
-               after a change and at the end. Where the configuration was changed meanwhile it \
-               wins, and the log says so. See docs/admin.md.",
+               configured then, which backends were down, the last good answers of DNS, and \
+               the counters. It is replaced 1s after a change and at the end. Where the \
+               configuration was changed meanwhile it wins, and the log says so. See \
+               docs/admin.md.",
         default: |_| "none, what was told is forgotten".to_owned(),
         show: |config| config.process.state_file.clone(),
         act: Act::Value(SettingKey::STATE_FILE, |config, text| {

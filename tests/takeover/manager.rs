@@ -85,10 +85,10 @@ fn names_are_known_before_the_new_process_serves() {
     }
 }
 
-/// A name that the old process knows and nobody answers for any more: to take its place would take
-/// its clients' backends away.
+/// A name that the old process knows and nobody answers for any more: the new one goes on with what
+/// that one knew.
 #[test]
-fn while_dns_is_silent_the_old_process_goes_on() {
+fn while_dns_is_silent_the_new_process_has_what_the_old_one_knew() {
     let dns = Dns::start();
     let origin = Origin::named("here\n");
     let port = origin.backend.address.port();
@@ -105,22 +105,40 @@ fn while_dns_is_silent_the_old_process_goes_on() {
         let old = place.start();
         let address = old.address();
         assert_eq!(ask(address).expect("an answer"), "here");
+        let mut last = old;
         for says in [Says::Silence, Says::NoSuchName] {
             dns.set("api.test", says.clone());
             dns.set("db.test", says);
-            let admin = place.admin().display().to_string();
-            let (said, code) = place.fails(&["--takeover", &admin]);
-            assert_eq!((code, said.contains("is not found now")), (1, true), "{said}");
+            let new = place.next();
+            assert_eq!(ask(address).expect("an answer"), "here", "{backend}");
+            new.wait_for_log("1 name: what the state says holds until there is an answer");
+            ends(std::mem::replace(&mut last, new));
             assert_eq!(ask(address).expect("an answer"), "here", "{backend}");
         }
-        for name in ["api.test", "db.test"] {
-            dns.set_addresses(name, &["127.0.0.1"]);
-        }
-        let new = place.next();
-        assert_eq!(ask(address).expect("an answer"), "here", "{backend}");
-        ends(old);
-        new.stop();
+        last.stop();
     }
+}
+
+/// What the old process knows is of no use to one that wants other addresses: to take its place
+/// would take its clients' backends away.
+#[test]
+fn where_nothing_of_what_the_old_process_knew_is_wanted_it_goes_on() {
+    let dns = Dns::start();
+    dns.set_addresses("api.test", &["127.0.0.1"]);
+    let origin = Origin::named("here\n");
+    let set = format!("dns://api.test:{}", origin.backend.address.port());
+    let resolver = dns.flag();
+    let flags = ["-l", "http://127.0.0.1:0", "-b", &set, "--check", "none"];
+    let flags: Vec<&str> = flags.into_iter().chain(["--resolver", &resolver]).collect();
+    let place = Place::new("no-ipv6", &flags);
+    let old = place.start();
+    let address = old.address();
+    assert_eq!(ask(address).expect("an answer"), "here");
+    let admin = place.admin().display().to_string();
+    let (said, code) = place.fails(&["--takeover", &admin, "--dns-families", "ipv6"]);
+    assert_eq!((code, said.contains("is not found now")), (1, true), "{said}");
+    assert_eq!(ask(address).expect("an answer"), "here");
+    old.stop();
 }
 
 /// A name that neither process knows was waited for while the old one served: its clients do not

@@ -22,6 +22,7 @@ pub fn names(view: &View<'_>) -> Value {
                 "name": it.name,
                 "members": it.members,
                 "age_s": it.good_at.map(|at| now.saturating_duration_since(at).as_secs()),
+                "from_state": it.is_recalled,
                 "due_s": it.due.saturating_duration_since(now).as_secs(),
                 "failing": it.failing,
             })

@@ -1,5 +1,5 @@
-//! What is written of a state, in parts: bans may be megabytes, and to put them together with the
-//! rest, or to sum them up in one go, would hold up the loop for milliseconds.
+//! What is written of a state, in parts: bans and names may be megabytes, and to put them together
+//! with the rest, or to sum them up in one go, would hold up the loop for milliseconds.
 
 use crate::limits::STATE_PIECE_BYTES;
 
@@ -8,7 +8,7 @@ pub(super) const VERSION: &str = "1";
 
 /// The parts, one behind the other.
 #[derive(Debug)]
-pub struct Body(pub(super) [Vec<u8>; 3]);
+pub struct Body(pub(super) [Vec<u8>; 5]);
 
 /// A whole file, piece by piece.
 #[derive(Debug)]

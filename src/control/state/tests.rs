@@ -13,6 +13,9 @@ use serde_json::json;
 
 use super::*;
 use crate::config::{BackendSpec, Mark, Member, OverlaySource, Shared, Told};
+use crate::dns::lookup::{Endpoint, Wanted};
+use crate::dns::search::Written;
+use crate::dns::watched::Known;
 use crate::limits::STATE_PIECE_BYTES;
 
 fn spec(text: &str) -> Shared<BackendSpec> {
@@ -44,6 +47,14 @@ fn example() -> State {
         counts: vec![SavedCounts { pool, backend, counts }],
         totals: vec![("requests".to_owned(), 99)],
         registrations: json!([{"pool": "web", "name": "c", "sequence": 3}]),
+        names: json!([{
+            "host": "api.example.",
+            "port": 80,
+            "at": "2027-01-15T07:00:00Z",
+            "found": "api.example",
+            "endpoints": [["10.0.0.1:80", "api.example", 0, null]],
+        }])
+        .to_string(),
         bans: json!([{
             "network": "192.0.2.0/24",
             "until": "2027-01-15T08:00:00Z",
@@ -96,7 +107,7 @@ fn a_state_of_many_bans_is_never_put_together_nor_summed_up_in_one_go() {
     let gathered = state.bans.as_ptr();
     let whole = state.to_bytes();
     let body = state.into_body();
-    assert_eq!(body.0[1].as_ptr(), gathered, "it is where it was gathered");
+    assert_eq!(body.0[3].as_ptr(), gathered, "it is where it was gathered");
     let mut written = Vec::new();
     while let piece = body.piece(written.len())
         && !piece.is_empty()
@@ -119,6 +130,73 @@ fn what_is_written_is_read_as_the_same() {
     assert_eq!(State::parse(&bytes), Ok(state.clone()));
     assert_eq!(State::parse(bytes.strip_suffix(b"\n").unwrap()), Ok(state));
     assert_eq!(State::parse(&State::default().to_bytes()), Ok(State::default()));
+}
+
+#[test]
+fn names_are_written_as_they_are_read() {
+    let at = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+    let name = |text: &str| crate::dns::Name::new(text).unwrap();
+    let endpoint = |address: &str, priority, weight| Endpoint {
+        address: address.parse().unwrap(),
+        target: name("one.example"),
+        priority,
+        weight,
+    };
+    let hosts = vec![endpoint("10.0.0.1:80", 0, None), endpoint("[2001:db8::1]:80", 0, None)];
+    let services =
+        vec![endpoint("10.0.0.1:81", 3, Some(0)), endpoint("10.0.0.2:9", 1, Some(7))];
+    let written = |text: &str| Written::new(text).unwrap();
+    let all = [
+        (Wanted::Addresses(written("Api.Example."), 80), hosts),
+        (Wanted::Services(written("_a._tcp.x")), services),
+    ];
+    let rows: Vec<String> =
+        all.iter().map(|(it, to)| name_json(it, at, &name("found.example"), to)).collect();
+    let list = serde_json::from_str(&format!("[{}]", rows.join(","))).unwrap();
+    let want = all.map(|(wanted, endpoints)| {
+        let known = Known { name: name("found.example"), endpoints };
+        SavedName { wanted, at, known }
+    });
+    assert_eq!(names_of(&list), Ok(want.to_vec()));
+}
+
+#[test]
+fn a_state_without_names_is_of_an_older_version_and_with_wrong_ones_is_none() {
+    let state = |names: &str| {
+        let body = String::from_utf8(State::default().into_body().0.concat()).unwrap();
+        let body = match names {
+            "" => body.replace(",\"names\":[]", ""),
+            names => body.replace("\"names\":[]", &format!("\"names\":{names}")),
+        };
+        let sum = crc32c::crc32c(body.as_bytes());
+        State::parse(
+            format!("pointsman-state 1 {}\n{body}\ncrc32c {sum:08x}", body.len()).as_bytes(),
+        )
+    };
+    assert_eq!(state(""), Ok(State::default()));
+    let row = |host: &str, port: &str, endpoints: &str| {
+        let at = "2027-01-15T07:00:00Z";
+        format!(
+            r#"[{{"host":{host},"port":{port},"at":"{at}","found":"x","endpoints":{endpoints}}}]"#
+        )
+    };
+    assert!(state(&row("\"x\"", "80", r#"[["10.0.0.1:80","x",0,null]]"#)).is_ok());
+    let wrong = [
+        "{}".to_owned(),
+        "[7]".to_owned(),
+        row("\"a..b\"", "80", "[]"),
+        row("\"x\"", "65536", "[]"),
+        row("\"x\"", "\"80\"", "[]"),
+        row("\"x\"", "80", "{}"),
+        row("\"x\"", "80", "[[]]"),
+        row("\"x\"", "80", r#"[["10.0.0.1","x",0,null]]"#),
+        row("\"x\"", "80", r#"[["10.0.0.1:80","a b",0,null]]"#),
+        row("\"x\"", "80", r#"[["10.0.0.1:80","x",-1,null]]"#),
+        row("\"x\"", "80", r#"[["10.0.0.1:80","x",0,70000]]"#),
+    ];
+    for names in wrong {
+        assert!(state(&names).is_err(), "{names}");
+    }
 }
 
 #[test]

@@ -52,6 +52,64 @@ fn a_new_name_is_due_at_once_and_has_no_members() {
 }
 
 #[test]
+fn what_a_process_before_was_told_holds_until_there_is_an_answer() {
+    let now = Instant::now();
+    let mut random = Random::seeded(3);
+    let mut watched = watched(now);
+    let known = |endpoints: Vec<Endpoint>| Known { name: name("api.example"), endpoints };
+    let old = known(answer(&["10.0.0.1:80", "10.0.0.2:80"], 1).endpoints);
+    let before = now.checked_sub(75 * SECOND).unwrap_or(now);
+    let change = watched.recall(old.clone(), Families::Both, before);
+    assert_eq!((change.added.len(), watched.due(), watched.is_recalled()), (2, now, true));
+    assert!(watched.recall(old, Families::Both, before).is_none(), "it is there already");
+    watched.told(Err(failure()), now, &mut random);
+    assert_eq!(texts(watched.members()), ["10.0.0.1:80", "10.0.0.2:80"]);
+    assert!(watched.is_recalled());
+    assert_eq!(watched.stale(now), Some(now - before));
+    let change = watched.told(Ok(answer(&["10.0.0.2:80"], 30)), now, &mut random);
+    assert_eq!((change.gone.len(), watched.is_recalled()), (1, false));
+    let change =
+        watched.recall(known(answer(&["10.0.0.9:80"], 1).endpoints), Families::Both, now);
+    assert!(change.is_none(), "DNS has spoken");
+}
+
+#[test]
+fn nothing_is_recalled_that_no_answer_could_have_said() {
+    let now = Instant::now();
+    let service = |address: &str| Endpoint { weight: Some(1), ..endpoint(address, "x") };
+    let ranked = |address: &str| Endpoint { priority: 1, ..endpoint(address, "x") };
+    let all = vec![
+        endpoint("10.0.0.1:81", "x"),
+        endpoint("0.0.0.0:80", "x"),
+        endpoint("224.0.0.1:80", "x"),
+        endpoint("255.255.255.255:80", "x"),
+        endpoint("[fe80::1]:80", "x"),
+        service("10.0.0.2:80"),
+        ranked("10.0.0.3:80"),
+        endpoint("[2001:db8::1]:80", "x"),
+    ];
+    let recalled = |wanted: Wanted, families| {
+        let mut watched = Watched::new(wanted, Bounds::default(), now);
+        let known = Known { name: name("x"), endpoints: all.clone() };
+        watched.recall(known, families, now);
+        texts(watched.members())
+    };
+    let written = || Written::new("x").unwrap();
+    let addresses = || Wanted::Addresses(written(), 80);
+    assert_eq!(recalled(addresses(), Families::Both), ["[2001:db8::1]:80"]);
+    assert_eq!(recalled(addresses(), Families::Ipv4), [""; 0]);
+    assert_eq!(recalled(Wanted::Services(written()), Families::Both), ["10.0.0.2:80"]);
+    let mut watched = watched(now);
+    let many = (0..70_000u32).map(|it| {
+        let ip = std::net::Ipv4Addr::from(0x0a00_0000 + it);
+        endpoint(&format!("{ip}:80"), "x")
+    });
+    let known = Known { name: name("x"), endpoints: many.collect() };
+    watched.recall(known, Families::Both, now);
+    assert_eq!(watched.members().len(), DNS_ENDPOINTS_MAX);
+}
+
+#[test]
 fn a_good_answer_is_due_after_its_ttl_within_bounds() {
     let now = Instant::now();
     let mut watched = watched(now);

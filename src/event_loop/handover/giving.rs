@@ -45,13 +45,14 @@ impl EventLoop {
     pub(super) fn say_more(&mut self, it: &mut Handover) -> Result<bool, String> {
         match std::mem::replace(&mut it.phase, Phase::Offered) {
             Phase::Listing(from) => it.phase = self.say_sockets(it, from)?,
-            Phase::Bans(mut bans) => {
-                it.phase = if bans.step(&self.cx.guard.banning.bans) {
-                    Phase::Bans(bans)
+            Phase::Gathering(mut gathering) => {
+                it.phase = if gathering.step(&self.resolver, &self.cx.guard.banning.bans) {
+                    Phase::Gathering(gathering)
                 } else {
                     it.told = Told::of(&self.directory, &self.cx.backends, &self.cx.stats);
                     let totals = self.cx.stats.counted();
-                    let state = State { bans: bans.text, totals, ..self.state_now() };
+                    let Gathering { names, bans, .. } = gathering;
+                    let state = State { names, bans, totals, ..self.state_now() };
                     Phase::State(Box::new(state.into_body().into_pieces()))
                 };
             }
@@ -97,7 +98,7 @@ impl EventLoop {
             sockets.push(socket);
         }
         if rows.is_empty() {
-            return Ok(Phase::Bans(Gathering::default()));
+            return Ok(Phase::Gathering(Gathering::default()));
         }
         it.say(&Message::Sockets(rows), sockets);
         Ok(Phase::Listing(end))
