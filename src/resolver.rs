@@ -14,27 +14,29 @@
 //! long turn. Nothing here waits, and nobody is told of a name that has not changed.
 
 mod files;
+mod following;
 mod line;
 mod said;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
-use std::net::{IpAddr, SocketAddr};
+use std::collections::{BTreeSet, HashMap};
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use mio::event::Event;
 
-use crate::config::{Address, DnsFamilies, DnsSettings, NameSet, SetKind, SetMember, Target};
+use crate::config::{DnsSettings, Target};
 use crate::context::Context;
 use crate::dns::Random;
 use crate::dns::ask::Transport;
-use crate::dns::change::Member;
-use crate::dns::lookup::{Answer, Failure, Families, Lookup, Step, Wanted, is_of_a_server};
-use crate::dns::search::Written;
-use crate::dns::watched::{Bounds, Known, Watched};
+use crate::dns::lookup::{Answer, Failure, Lookup, Step, Wanted};
+use crate::dns::watched::{Bounds, Watched};
 use crate::event::{Chore, Key, Owner, Slots, TimerKey};
 use crate::limits::{DNS_LOOKUPS_AT_ONCE, DNS_MESSAGES_PER_TURN};
 
+pub use following::{Changed, Follower, NameNow, known_by_file, wanted_of};
+
 use files::Files;
+use following::families;
 use line::{Heard, Line};
 use said::say;
 
@@ -45,6 +47,8 @@ pub struct Resolver {
     names: Slots<Entry>,
     /// Where each is.
     keys: HashMap<Wanted, Key>,
+    /// The same as they are written, so that each is read once.
+    places: HashMap<Target, Key>,
     /// Those that are not under way, the next one first.
     due: BTreeSet<(Instant, Key)>,
     /// Those that are.
@@ -68,41 +72,16 @@ struct Entry {
     lookup: Option<UnderWay>,
     /// It was looked up to an end at least once.
     is_told: bool,
+    /// A set of the configuration is written so.
+    is_of_set: bool,
+    /// The servers that have it.
+    servers: Vec<usize>,
 }
 
 struct UnderWay {
     lookup: Lookup,
     lines: Vec<Key>,
     until: Instant,
-}
-
-/// A name as it shows itself.
-pub struct NameNow<'a> {
-    /// As the operator wrote it.
-    pub name: &'a str,
-    /// How many members it has.
-    pub members: usize,
-    /// When it was known last; `None` if never.
-    pub good_at: Option<Instant>,
-    /// A process before was told of its members, and this one was not yet.
-    pub is_recalled: bool,
-    /// When it is looked up next.
-    pub due: Instant,
-    /// Why the last look-up failed, if it did.
-    pub failing: Option<String>,
-}
-
-impl Entry {
-    fn now(&self) -> NameNow<'_> {
-        NameNow {
-            name: &self.text,
-            members: self.watched.members().len(),
-            good_at: self.watched.last_good().map(|it| it.at),
-            is_recalled: self.watched.is_recalled(),
-            due: self.watched.due(),
-            failing: self.watched.failing().map(|it| it.last.to_string()),
-        }
-    }
 }
 
 impl Resolver {
@@ -113,6 +92,7 @@ impl Resolver {
             files: Files::default(),
             names: Slots::default(),
             keys: HashMap::new(),
+            places: HashMap::new(),
             due: BTreeSet::new(),
             under_way: Vec::new(),
             lines: Slots::default(),
@@ -144,117 +124,6 @@ impl Resolver {
         self.files.forget();
         self.each_waiting(|watched| watched.hurry(cx.now));
         self.arm(cx);
-    }
-
-    /// These names are wanted from now on, and no others.
-    pub fn follow<'a>(&mut self, wanted: impl Iterator<Item = &'a Target>, cx: &mut Context) {
-        let mut kept = HashSet::new();
-        for at in wanted {
-            // because: what DNS cannot hold was refused where it was read.
-            let Some(wanted) = wanted_of(at) else { continue };
-            let key = self.keys.get(&wanted).copied();
-            kept.insert(key.unwrap_or_else(|| self.begin(wanted, at, cx.now)));
-        }
-        let gone: Vec<Key> =
-            self.keys.values().copied().filter(|it| !kept.contains(it)).collect();
-        gone.into_iter().for_each(|key| self.forget(key));
-        self.arm(cx);
-    }
-
-    fn begin(&mut self, wanted: Wanted, at: &Target, now: Instant) -> Key {
-        let watched = Watched::new(wanted.clone(), self.bounds(), now);
-        let text = at.to_string();
-        let entry = Entry { text, watched, lookup: None, is_told: false };
-        let key = self.names.insert_with(|_| entry);
-        self.keys.insert(wanted, key);
-        self.due.insert((now, key));
-        self.unknown += 1;
-        key
-    }
-
-    fn forget(&mut self, key: Key) {
-        let Some(mut entry) = self.names.remove(key) else { return };
-        self.keys.remove(entry.watched.wanted());
-        self.due.remove(&(entry.watched.due(), key));
-        self.under_way.retain(|it| *it != key);
-        self.unknown -= usize::from(!entry.is_told);
-        self.close(entry.lookup.take());
-    }
-
-    /// Whether a name was never looked up to an end.
-    pub fn has_unknown(&self) -> bool {
-        self.unknown > 0
-    }
-
-    /// The names that were never looked up to an end.
-    pub fn unknown(&self) -> impl Iterator<Item = NameNow<'_>> {
-        self.names.iter().filter(|(_, it)| !it.is_told).map(|(_, it)| it.now())
-    }
-
-    /// The name at a place, for a walk in slices; all lie below [`Resolver::places`].
-    pub fn at(&self, place: usize) -> Option<&Watched> {
-        self.names.at(place).map(|(_, entry)| &entry.watched)
-    }
-
-    /// See [`Resolver::at`].
-    pub fn places(&self) -> usize {
-        self.names.places()
-    }
-
-    /// What a process before was told of a name holds until it is looked up, if anybody wants the
-    /// name. Says whether it stands for something by that.
-    pub fn recall(&mut self, wanted: &Wanted, known: Known, at: Instant) -> bool {
-        let families = families(self.settings.families);
-        let Some(&key) = self.keys.get(wanted) else { return false };
-        let Some(entry) = self.names.get_mut(key) else { return false };
-        let change = entry.watched.recall(known, families, at);
-        if !change.is_none() {
-            self.changed.push(key);
-        }
-        !change.is_none()
-    }
-
-    /// All names.
-    pub fn names(&self) -> impl Iterator<Item = NameNow<'_>> {
-        self.names.iter().map(|(_, entry)| entry.now())
-    }
-
-    /// Whether something is another since [`Resolver::take_changed`] was called.
-    pub fn has_changed(&self) -> bool {
-        !self.changed.is_empty()
-    }
-
-    /// What is another since the last call.
-    pub fn take_changed(&mut self) -> Vec<Wanted> {
-        let changed = std::mem::take(&mut self.changed);
-        let wanted = changed.into_iter().filter_map(|key| self.names.get(key));
-        wanted.map(|entry| entry.watched.wanted().clone()).collect()
-    }
-
-    /// The addresses of a backend's name; none until they are known.
-    pub fn addresses(&self, at: &Target) -> Vec<Address> {
-        let entry = self.key_of(at).and_then(|key| self.names.get(key));
-        let members = entry.map_or(&[][..], |it| it.watched.members());
-        members.iter().map(|it| it.address.into()).collect()
-    }
-
-    /// The members of a name that stands for many; none until they are known.
-    pub fn members(&self, set: &NameSet) -> Vec<SetMember> {
-        let key =
-            wanted_of(&Target::Set(set.clone())).and_then(|it| self.keys.get(&it).copied());
-        let entry = key.and_then(|key| self.names.get(key));
-        let members = entry.map_or(&[][..], |it| it.watched.members());
-        let member = |it: &Member| SetMember {
-            address: it.address,
-            host: it.target.as_str().to_owned(),
-            weight: it.weight,
-            is_backup: it.is_backup,
-        };
-        members.iter().map(member).collect()
-    }
-
-    fn key_of(&self, at: &Target) -> Option<Key> {
-        self.keys.get(&wanted_of(at)?).copied()
     }
 
     fn bounds(&self) -> Bounds {
@@ -442,6 +311,8 @@ impl Resolver {
     /// What names, look-ups and lines must agree on. How many lines wait in the run queue.
     pub fn check_invariants(&self) -> usize {
         assert_eq!(self.names.len(), self.keys.len(), "names and where they are");
+        let is_there = |key: &Key| self.names.get(*key).is_some();
+        assert!(self.places.values().all(is_there), "places of names that are followed");
         let under_way = self.names.iter().filter(|(_, it)| it.lookup.is_some()).count();
         assert_eq!(under_way, self.under_way.len(), "names under way");
         assert_eq!(self.names.len(), under_way + self.due.len(), "who is not under way is due");
@@ -492,79 +363,5 @@ fn send(
     match line.arm(&cx.registry, Owner::Line(key)) {
         Some(Err(error)) => Err(error.to_string()),
         _ => Ok(()),
-    }
-}
-
-/// The addresses of names that a file knows, and nobody has to be asked for: for who cannot wait.
-pub fn known_by_file(families: DnsFamilies) -> impl Fn(&Target) -> Vec<Address> {
-    let hosts = files::hosts();
-    move |at| {
-        let Some((name, port)) = at.name().zip(at.port()) else { return Vec::new() };
-        let Ok(written) = Written::new(name) else { return Vec::new() };
-        let addresses = hosts.addresses(written.name()).into_iter();
-        let is_wanted = |ip: &IpAddr| match families {
-            DnsFamilies::Both => true,
-            DnsFamilies::Ipv4 => ip.is_ipv4(),
-            DnsFamilies::Ipv6 => ip.is_ipv6(),
-        };
-        addresses
-            .filter(is_wanted)
-            .filter(|ip| is_of_a_server(*ip))
-            .map(|ip| SocketAddr::new(ip, port).into())
-            .collect()
-    }
-}
-
-fn families(wanted: DnsFamilies) -> Families {
-    match wanted {
-        DnsFamilies::Both => Families::Both,
-        DnsFamilies::Ipv4 => Families::Ipv4,
-        DnsFamilies::Ipv6 => Families::Ipv6,
-    }
-}
-
-/// What is looked up for a place, if it has a name.
-pub fn wanted_of(at: &Target) -> Option<Wanted> {
-    let written = |name: &str| Written::new(name).ok();
-    match at {
-        Target::Host { port, .. } => {
-            Some(Wanted::Addresses(at.name().and_then(written)?, *port))
-        }
-        Target::Unix(_) => None,
-        Target::Set(NameSet { host, kind: SetKind::Addresses(port), .. }) => {
-            Some(Wanted::Addresses(written(host)?, *port))
-        }
-        Target::Set(NameSet { host, kind: SetKind::Services, .. }) => {
-            Some(Wanted::Services(written(host)?))
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_has_a_name_is_looked_up() {
-        let at = |text: &str| crate::config::BackendSpec::parse(text).unwrap().at;
-        assert!(matches!(wanted_of(&at("db:1")), Some(Wanted::Addresses(_, 1))));
-        assert!(matches!(wanted_of(&at("dns://db:1")), Some(Wanted::Addresses(_, 1))));
-        assert!(matches!(wanted_of(&at("srv://_a._tcp.db")), Some(Wanted::Services(_))));
-        assert_eq!(wanted_of(&at("10.0.0.1:1")), None);
-        assert_eq!(wanted_of(&at("[::1]:1")), None);
-        assert_eq!(wanted_of(&at("unix:/run/x")), None);
-    }
-
-    #[test]
-    fn what_dns_can_hold_is_what_is_taken_for_a_name() {
-        let long = "a".repeat(64);
-        for name in [&*long, "a..b", "-a", "a b", ".", ""] {
-            let taken = crate::config::BackendSpec::parse(&format!("{name}:1")).is_ok();
-            assert!(!taken, "{name}");
-        }
-        for name in ["a", "a.b.", "_x.y", &"a".repeat(63)] {
-            let spec = crate::config::BackendSpec::parse(&format!("{name}:1")).unwrap();
-            assert!(wanted_of(&spec.at).is_some(), "{name}");
-        }
     }
 }

@@ -20,10 +20,9 @@ use crate::backends::Backends;
 use crate::config::{Address, Desired, ListenerSpec, Target, counted};
 use crate::control::state::{SavedName, names_of};
 use crate::control::{Directory, Own};
-use crate::dns::lookup::Wanted;
 use crate::event::{ListenerId, ServerId};
 use crate::limits::{BACKEND_ADDRESSES_MAX, DNS_NAMES_SAID, DNS_START_WAIT};
-use crate::resolver::{NameNow, wanted_of};
+use crate::resolver::{Changed, Follower, NameNow};
 
 use super::{EventLoop, RunState};
 
@@ -38,11 +37,18 @@ pub(super) struct Naming {
 impl EventLoop {
     /// What runs may want other names than before.
     pub(super) fn follow_names(&mut self) {
-        let Directory { written, desired, .. } = &self.directory;
-        let sets = written.pools.iter().chain(&desired.pools).flat_map(|pool| &pool.backends);
-        let places = sets.map(|spec| &spec.at);
-        let named = places.filter(|at| at.name().is_some() || matches!(at, Target::Set(_)));
-        self.resolver.follow(named, &mut self.cx);
+        let backends = self.directory.written.pools.iter().flat_map(|pool| &pool.backends);
+        let configured = backends.filter_map(|spec| match &spec.at {
+            at @ Target::Set(_) => Some((at, Follower::Set)),
+            at => at.name().map(|_| (at, Follower::Nothing)),
+        });
+        let servers = self.directory.wanted();
+        let servers = servers.iter().enumerate().filter_map(|(place, it)| {
+            // Members have addresses: to read each of them would be for nothing.
+            let is_named = it.spec.member_of.is_none() && it.spec.at.name().is_some();
+            is_named.then_some((&it.spec.at, Follower::Server(place)))
+        });
+        self.resolver.follow(configured.chain(servers), &mut self.cx);
     }
 
     /// With the members of its sets, as far as they are known.
@@ -52,7 +58,13 @@ impl EventLoop {
 
     /// Whether DNS told something that is to be followed in the next turn.
     pub(super) fn has_names_to_follow(&self) -> bool {
-        self.resolver.has_changed() || self.may_change_sets() || self.may_end_resolving()
+        self.may_follow() || self.may_change_sets() || self.may_end_resolving()
+    }
+
+    /// A change that is under way has read where names led before: it ends first, or it would bring
+    /// servers back to there.
+    fn may_follow(&self) -> bool {
+        self.resolver.has_changed() && self.changing.is_none()
     }
 
     /// Sets that are others become what runs, once nothing else is being changed.
@@ -85,14 +97,11 @@ impl EventLoop {
 
     /// What DNS told since the last turn.
     pub(super) fn follow_dns(&mut self) {
-        if self.resolver.has_changed() {
+        if self.may_follow() {
             self.note_flips();
-            let changed: HashSet<Wanted> = self.resolver.take_changed().into_iter().collect();
-            self.move_servers(&changed);
-            let sets = self.directory.written.name_sets();
-            let is_set = |at: &Target| wanted_of(at).is_some_and(|it| changed.contains(&it));
-            let mut sets = sets.map(|set| Target::Set(set.clone()));
-            self.naming.sets_changed |= sets.any(|at| is_set(&at));
+            let changed = self.resolver.take_changed();
+            self.naming.sets_changed |= changed.iter().any(|it| it.is_of_set);
+            self.move_servers(changed);
         }
         if self.may_change_sets() {
             self.naming.sets_changed = false;
@@ -104,23 +113,23 @@ impl EventLoop {
     }
 
     /// Servers whose names have other addresses are there from now on.
-    fn move_servers(&mut self, changed: &HashSet<Wanted>) {
-        let is_it = |at: &Target| {
-            at.name().is_some() && wanted_of(at).is_some_and(|it| changed.contains(&it))
-        };
-        let servers = self.directory.wanted();
+    fn move_servers(&mut self, changed: Vec<Changed>) {
+        let changed: Vec<Changed> =
+            changed.into_iter().filter(|it| !it.servers.is_empty()).collect();
+        if changed.is_empty() {
+            return;
+        }
         let own = self.own();
-        let moved: Vec<(ServerId, Vec<Address>)> = servers
-            .iter()
-            .zip(&self.directory.servers)
-            .filter(|(wanted, _)| is_it(&wanted.spec.at))
-            .map(|(wanted, &id)| {
-                let mut addresses = self.resolver.addresses(&wanted.spec.at);
+        let mut moved: Vec<(ServerId, Vec<Address>)> = Vec::new();
+        for Changed { servers, addresses, .. } in changed {
+            for place in servers {
+                let wanted = self.directory.wanted().at(place);
+                let mut addresses = addresses.clone();
                 addresses.retain(|it| !own.is_ours(&wanted, it));
                 addresses.truncate(BACKEND_ADDRESSES_MAX);
-                (id, addresses)
-            })
-            .collect();
+                moved.push((self.directory.servers[place], addresses));
+            }
+        }
         let mut outdated = HashSet::new();
         for (id, addresses) in moved {
             if addresses.is_empty() {
