@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::config::{BackendSpec, OverlaySource, Patch, closest, counted, quoted};
-use crate::control::{Counted, Directory, Receipt};
+use crate::config::{BackendSpec, OverlaySource, Patch, Shared, closest, counted, quoted};
+use crate::control::{Counted, Directory, PoolEntry, Receipt};
 use crate::event::Key;
 
 use super::ban::{BanAsked, BanDone};
@@ -227,6 +227,7 @@ impl Edit {
         let Some(entry) = directory.pool(pool) else {
             return Err(no_pool(pool, directory));
         };
+        self.check_set(entry, directory)?;
         let found = directory.backend(entry, name);
         let tag = found.map(|_| directory.tag(pool, name));
         let changed = |detail: String| Problem::new(Kind::CHANGED, detail);
@@ -246,6 +247,63 @@ impl Edit {
             _ => Ok(()),
         }
     }
+}
+
+impl Edit {
+    /// What DNS tells is not told by anybody else.
+    fn check_set(&self, pool: PoolEntry<'_>, directory: &Directory) -> Result<(), Problem> {
+        let Place { name, .. } = &self.place;
+        let found = || directory.backend(pool, name).map(|it| it.spec);
+        match &self.what {
+            What::Put(..) => may_be_put(&self.place, directory),
+            What::Patch(patch) if patch.address.is_some() => match found() {
+                Some(BackendSpec { member_of: Some(it), .. }) => {
+                    let set = &it.set.at;
+                    let detail = format!("{} is where {set} says: it stays", quoted(name));
+                    Err(Problem::new(Kind::CONFLICT, detail))
+                }
+                _ => check_is_no_set(name, found()),
+            },
+            What::Patch(_) | What::Remove(_) => check_is_no_set(name, found()),
+            What::Clear => Ok(()),
+        }
+    }
+}
+
+/// What is told of a set that has no members yet would be of nothing once it has.
+fn check_is_no_set(name: &str, found: Option<&BackendSpec>) -> Result<(), Problem> {
+    let Some(spec) = found.filter(|it| it.set().is_some()) else { return Ok(()) };
+    let detail = format!(
+        "{} stands for what DNS tells of {}, which is nothing yet: it has no backend that could \
+         be changed",
+        quoted(name),
+        spec.at
+    );
+    Err(Problem::new(Kind::CONFLICT, detail))
+}
+
+/// A backend can be put into a pool under this name, unless it is that of a set or is made like
+/// those of its members: DNS may tell of one that is called so in the next second.
+pub fn may_be_put(place: &Place, directory: &Directory) -> Result<(), Problem> {
+    let Place { pool, name } = place;
+    let pool = directory.written.pools.iter().find(|it| it.name == *pool);
+    let backends = pool.into_iter().flat_map(|it| &it.backends);
+    let mut sets = backends.filter(|it| it.set().is_some());
+    let own = |set: &&Shared<BackendSpec>| {
+        name.strip_prefix(&*set.name).is_some_and(|it| it.is_empty() || it.starts_with('/'))
+    };
+    let Some(set) = sets.find(own) else { return Ok(()) };
+    let at = &set.at;
+    let quoted = quoted(name);
+    let detail = if *name == set.name {
+        format!("{quoted} stands for what DNS tells of {at}: want another name")
+    } else {
+        format!(
+            "{quoted} is the name of a member of {at}, of which DNS alone tells: want another \
+             name, or PATCH for one that is there"
+        )
+    };
+    Err(Problem::new(Kind::CONFLICT, detail))
 }
 
 /// Whether a list of tags has this one.

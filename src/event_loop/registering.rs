@@ -145,6 +145,7 @@ impl EventLoop {
             let detail = format!("no server may register itself in the pool {}", quoted(pool));
             return Err(Problem::new(Kind::NOT_FOUND, detail));
         }
+        change::may_be_put(place, &self.directory)?;
         let base = self.directory.base.pools.iter().find(|it| it.name == *pool);
         let is_configured =
             base.is_some_and(|it| it.backends.iter().any(|it| it.name == *name));

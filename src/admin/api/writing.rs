@@ -8,7 +8,7 @@ use crate::config::{OverlaySource, Patch, duration};
 use crate::http::Method;
 use crate::limits::ADMIN_BATCH_MAX;
 
-use super::super::change::{Asked, Change, Configure, Edit, Ends, Only, What};
+use super::super::change::{self, Asked, Change, Configure, Edit, Ends, Only, What};
 use super::super::place::Place;
 use super::super::problem::{Kind, Mistakes, Problem};
 use super::super::request::Request;
@@ -34,7 +34,12 @@ pub(super) fn asked(
     let change = |edit| Asked::Change(Change { dry_run, ..Change::one(edit, by) });
     match target {
         Target::Backend(pool, name) => {
-            let edit = backend_edit(request, Place::new(pool, name))?;
+            let place = Place::new(pool, name);
+            if request.method == Method::Put {
+                // Else a member's name would be refused for a letter of it.
+                change::may_be_put(&place, view.directory)?;
+            }
+            let edit = backend_edit(request, place)?;
             Ok(change(edit))
         }
         Target::CloseConnections(pool, name) => {
