@@ -7,7 +7,7 @@
 use std::collections::HashSet;
 
 use super::complaint::{Phrase, Wrong};
-use super::host::{Schemes, is_host, protocol_and_rest};
+use super::host::{Schemes, is_host, protocol_and_rest, want_of_host};
 use super::key::SettingKey;
 use super::send_proxy::SendProxy;
 use super::shared::Shared;
@@ -312,7 +312,8 @@ fn admin_option(option: &str, value: Option<&str>, text: &str) -> Result<AdminSt
 fn sni_option(option: &str, value: Option<&str>, text: &str) -> Result<String, Wrong> {
     let name = value.unwrap_or_default();
     if !is_host(name) {
-        return Err(Wrong::found_in(option, text, "sni=NAME, NAME being that of a host"));
+        let want = want_of_host("sni=NAME, NAME being that of a host", name);
+        return Err(Wrong::found_in(option, text, want));
     }
     Ok(name.to_owned())
 }

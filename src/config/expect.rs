@@ -6,7 +6,7 @@ use std::fmt;
 use std::ops::RangeInclusive;
 
 use super::complaint::Wrong;
-use super::host::{did_you_mean, is_host, is_ipv6};
+use super::host::{did_you_mean, is_host, is_ipv6, want_of_host};
 use super::http;
 use super::value::digits;
 use crate::limits;
@@ -160,6 +160,10 @@ pub fn check_host(text: &str) -> Result<String, Wrong> {
     }
     let hint = is_ipv6(text).then(|| format!("[{text}]"));
     let want = "a host such as www.example.com, perhaps with a port as in web:8080";
+    let want = match (&hint, text.rsplit_once(':')) {
+        (Some(_), _) => want.to_owned(),
+        (None, host) => want_of_host(want, host.map_or(text, |it| it.0)),
+    };
     Err(Wrong::found(text, format!("{want}{}", did_you_mean(hint))))
 }
 

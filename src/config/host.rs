@@ -2,6 +2,7 @@
 //!
 //! No look-up happens here: a host name is checked for its form and stays a name.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::complaint::Wrong;
@@ -88,18 +89,126 @@ pub(super) fn is_ipv6(text: &str) -> bool {
     address.parse::<Ipv6Addr>().is_ok() && !zone.is_empty() && zone.bytes().all(in_zone)
 }
 
-/// An IPv4 address or a name that DNS or a hosts file can hold. A name that ends in a number is an
-/// address with a slip in it, and the resolver would read `127.1` as one all the same.
+/// An IPv4 address or a name that DNS or a hosts file can hold.
 pub(super) fn is_host(text: &str) -> bool {
+    no_host(text).is_none()
+}
+
+/// What is wanted instead of what this would be the host of, and why it is none where it was meant
+/// as one.
+pub(super) fn want_of_host(want: &str, host: &str) -> String {
+    let why = no_host(host).filter(|why| *why != NoHost::Nothing);
+    why.map_or_else(|| want.to_owned(), |why| format!("{want}: {why}"))
+}
+
+/// Why a text is no host.
+#[derive(Debug, PartialEq, Eq)]
+enum NoHost {
+    Nothing,
+    NotAscii,
+    Byte(char),
+    EmptyLabel,
+    LongLabel(usize),
+    Hyphen,
+    Long(usize),
+    /// Such a name is an address with a slip in it, and the resolver would read `127.1` as one all
+    /// the same.
+    Number,
+}
+
+fn no_host(text: &str) -> Option<NoHost> {
     if text.parse::<Ipv4Addr>().is_ok() {
-        return true;
+        return None;
+    }
+    if text.is_empty() {
+        return Some(NoHost::Nothing);
+    }
+    if !text.is_ascii() {
+        return Some(NoHost::NotAscii);
+    }
+    let is_of_name = |c: char| c.is_ascii_alphanumeric() || ['-', '_', '.'].contains(&c);
+    if let Some(other) = text.chars().find(|c| !is_of_name(*c)) {
+        return Some(NoHost::Byte(other));
     }
     let name = text.strip_suffix('.').unwrap_or(text);
-    let in_label = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
-    let is_label = |label: &str| {
-        let length = 1..=limits::HOST_LABEL_BYTES_MAX;
-        length.contains(&label.len()) && label.bytes().all(in_label) && !label.starts_with('-')
-    };
+    for label in name.split('.') {
+        match label.len() {
+            0 => return Some(NoHost::EmptyLabel),
+            length if length > limits::HOST_LABEL_BYTES_MAX => {
+                return Some(NoHost::LongLabel(length));
+            }
+            _ if label.starts_with('-') => return Some(NoHost::Hyphen),
+            _ => {}
+        }
+    }
+    if name.len() > limits::HOST_BYTES_MAX {
+        return Some(NoHost::Long(name.len()));
+    }
     let ends_in_number = name.rsplit('.').next().and_then(digits).is_some();
-    name.len() <= limits::HOST_BYTES_MAX && !ends_in_number && name.split('.').all(is_label)
+    ends_in_number.then_some(NoHost::Number)
+}
+
+impl fmt::Display for NoHost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NoHost::Nothing => f.write_str("the name is empty"),
+            NoHost::NotAscii => f.write_str(
+                "the name has letters beside those of ASCII; they are written as punycode, xn--...",
+            ),
+            NoHost::Byte(other) => {
+                let other = other.escape_debug();
+                write!(f, "the name has '{other}' in it, and may have letters, digits, - and _")
+            }
+            NoHost::EmptyLabel => f.write_str("a label of the name is empty, by a dot too many"),
+            NoHost::LongLabel(length) => {
+                let most = limits::HOST_LABEL_BYTES_MAX;
+                write!(f, "a label of the name has {length} bytes, at most {most}")
+            }
+            NoHost::Hyphen => f.write_str("a label of the name begins with -"),
+            NoHost::Long(length) => {
+                let most = limits::HOST_BYTES_MAX;
+                write!(f, "the name has {length} bytes, at most {most}")
+            }
+            NoHost::Number => {
+                f.write_str("the name ends in a number, as an address does, which it is not")
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_said_why_a_name_is_none() {
+        let label = "a".repeat(64);
+        let name = ["a".repeat(62).as_str(); 4].join(".");
+        let longer = format!("{name}.ab");
+        let table = [
+            ("bücher.example", "letters beside those of ASCII"),
+            ("a b", "the name has ' ' in it"),
+            ("a\nb", "the name has '\\n' in it"),
+            ("a..b", "is empty"),
+            (".a", "is empty"),
+            ("..", "is empty"),
+            (&*label, "a label of the name has 64 bytes, at most 63"),
+            ("-a", "begins with -"),
+            (&*longer, "the name has 254 bytes, at most 253"),
+            ("10.0.0.256", "ends in a number"),
+            ("a.1.", "ends in a number"),
+        ];
+        for (text, why) in table {
+            let said = want_of_host("HOST", text);
+            assert!(said.starts_with("HOST: ") && said.contains(why), "{text}: {said}");
+            assert!(!is_host(text), "{text}");
+        }
+        let most = format!("{name}.a.");
+        for text in ["a", "a.b.", "_x.y", "10.0.0.1", "1a", &*"a".repeat(63), &*most] {
+            assert!(is_host(text), "{text}");
+            assert_eq!(want_of_host("HOST", text), "HOST");
+        }
+        assert_eq!(want_of_host("HOST", ""), "HOST");
+        assert!(!is_host(""));
+    }
 }

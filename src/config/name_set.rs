@@ -4,7 +4,7 @@
 use std::fmt;
 
 use super::complaint::Wrong;
-use super::host::{did_you_mean, is_host, literal};
+use super::host::{did_you_mean, is_host, literal, want_of_host};
 use super::value::digits;
 
 /// A name that stands for backends.
@@ -67,7 +67,7 @@ impl NameSet {
                 SetKind::Addresses(_) => "dns://NAME:PORT such as dns://api.example:8080",
                 SetKind::Services => "srv://NAME such as srv://_http._tcp.api.example",
             };
-            return Err(Wrong::found(text, want));
+            return Err(Wrong::found(text, want_of_host(want, host)));
         }
         Ok(NameSet { host: host.to_owned(), kind, at_most: None })
     }

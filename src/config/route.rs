@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use super::complaint::{Phrase, Wrong};
-use super::host::is_host;
+use super::host::{is_host, want_of_host};
 use super::key::SettingKey;
 use super::text::quoted;
 use super::{BackendSpec, Config, MAIN, Match, Protocol};
@@ -77,7 +77,8 @@ impl Route {
             Some(at) => (&front[..at], Some(&front[at..])),
             None => (front, None),
         };
-        let name = RouteName::parse(name).ok_or_else(|| Wrong::found(text, NAME_WANT))?;
+        let unless = || Wrong::found(text, RouteName::want(name, NAME_WANT));
+        let name = RouteName::parse(name).ok_or_else(unless)?;
         let path =
             path.map(|path| Match::parse_path(path).map_err(|_| Wrong::found(text, PATH_WANT)));
         let path = path.transpose()?.flatten();
@@ -91,6 +92,11 @@ impl Route {
 }
 
 impl RouteName {
+    /// What is wanted instead of this, which is none of them.
+    pub(crate) fn want(text: &str, want: &str) -> String {
+        want_of_host(want, text.strip_prefix("*.").unwrap_or(text))
+    }
+
     /// A host name, `*.DOMAIN` or `*`; `None` if it is none of them.
     pub(crate) fn parse(text: &str) -> Option<RouteName> {
         let tidy = |name: &str| {
@@ -319,7 +325,7 @@ mod tests {
             "a:443",
         ] {
             let wrong = Route::parse(&format!("{text}=a:1")).unwrap_err().to_string();
-            assert!(wrong.ends_with(&format!("want {NAME_WANT}")), "{text}: {wrong}");
+            assert!(wrong.contains(&format!("want {NAME_WANT}")), "{text}: {wrong}");
         }
     }
 

@@ -7,6 +7,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use super::complaint::Wrong;
 use super::host::{
     address_of_many, did_you_mean, host_text, is_host, is_ipv6, literal, usual_port,
+    want_of_host,
 };
 use super::link::zone_wanted;
 use super::value::digits;
@@ -151,17 +152,19 @@ fn check_is_somewhere(host: &str, port: u16, text: &str) -> Result<(), Wrong> {
 }
 
 fn host_and_port(address: &str, text: &str, protocol: Protocol) -> Result<Target, Wrong> {
-    let wrong = || Wrong::found(text, format!("{WANT}{}", hint(address, text, protocol)));
-    let (host, port) = address.rsplit_once(':').ok_or_else(wrong)?;
+    let hinted = |want: &str| format!("{want}{}", hint(address, text, protocol));
+    let wrong = || Wrong::found(text, hinted(WANT));
+    let no_host = |host: &str| Wrong::found(text, hinted(&want_of_host(WANT, host)));
+    let (host, port) = address.rsplit_once(':').ok_or_else(|| no_host(address))?;
     let host = match host.strip_prefix('[') {
-        Some(inner) => inner.strip_suffix(']').filter(|inner| is_ipv6(inner)),
+        Some(inner) => inner.strip_suffix(']').filter(|it| is_ipv6(it)).ok_or_else(wrong)?,
         None if host.parse::<Ipv6Addr>().is_ok() || address.parse::<IpAddr>().is_ok() => {
             let want = "an IPv6 address in brackets such as [::1]:8001";
             return Err(Wrong::found(text, want));
         }
-        None => Some(host).filter(|host| is_host(host)),
+        None if is_host(host) => host,
+        None => return Err(no_host(host)),
     };
-    let host = host.ok_or_else(wrong)?;
     match digits(port).ok_or_else(wrong)?.try_into() {
         Ok(0) | Err(_) => Err(Wrong::found(text, "a port from 1 to 65535")),
         Ok(port) => {

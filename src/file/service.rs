@@ -144,7 +144,7 @@ impl Reader<'_> {
                     let Some(text) = self.text(value, WANT) else { continue };
                     match RouteName::parse(&text) {
                         Some(host) => found.host = host,
-                        None => self.complain(value, WANT),
+                        None => self.complain(value, &RouteName::want(&text, WANT)),
                     }
                 }
                 "path" => {

@@ -124,3 +124,38 @@ fn wrong_ranges_of_ports() {
     let rows = [("--route *=db:3-1", "--route: found '3-1' in 'db:3-1', want the lower port")];
     expect(&rows, &["-l", "http://127.0.0.1:0"]);
 }
+
+#[test]
+fn a_name_that_dns_cannot_hold_is_told_with_its_reason_each() {
+    let label = format!("{}.example:80", "a".repeat(64));
+    let name = format!("dns://{}.example:80", ["b".repeat(62).as_str(); 4].join("."));
+    let args = [
+        ["-b", &label],
+        ["-b", &name],
+        ["-b", "a..example:80"],
+        ["-b", "srv://_http._tcp.b\u{fc}cher.example"],
+        ["-b", "b\u{fc}cher.example:80"],
+        ["-b", "10.0.0.300:80"],
+        ["-b", "a:80,tls,sni=b\u{fc}cher.example"],
+        ["--route", "b\u{fc}cher.example=a:80"],
+        ["--check-host", "b\u{fc}cher.example"],
+    ];
+    let told = complaints(&args.concat());
+    let ascii = "xn--...";
+    let reasons = [
+        ("--backend", "a label of the name has 64 bytes, at most 63"),
+        ("--backend", "bytes, at most 253"),
+        ("--backend", "a label of the name is empty"),
+        ("--backend", ascii),
+        ("--backend", ascii),
+        ("--backend", "the name ends in a number, as an address does, which it is not"),
+        ("--backend", ascii),
+        ("--route", ascii),
+        ("--check-host", ascii),
+    ];
+    for (flag, reason) in reasons {
+        let has = |line: &&String| line.contains(flag) && line.contains(reason);
+        assert!(told.iter().any(|line| has(&line)), "{flag}: {reason}: {told:#?}");
+    }
+    assert!(told.len() >= reasons.len(), "each has a line: {told:#?}");
+}
