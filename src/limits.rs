@@ -152,6 +152,10 @@ pub const RESERVED_DESCRIPTORS: usize = 32;
 pub const LOG_BYTES_MAX: usize = 256 * 1024;
 /// So many listeners are named in the line that says where we listen; more would hide it.
 pub const LISTENERS_SAID: usize = 5;
+/// So many backends have a line at the start; those beyond have one for debugging.
+pub const BACKENDS_SAID: usize = 100;
+/// So many backends of a pool are named in a line that says where a route leads.
+pub const MEMBERS_SAID: usize = 10;
 
 /// Bytes of the access log kept while its file takes none; lines beyond that are dropped and
 /// counted.

@@ -38,7 +38,7 @@ pub use following::{Changed, Follower, NameNow, known_by_file, wanted_of};
 use files::Files;
 use following::families;
 use line::{Heard, Line};
-use said::say;
+use said::{Lines, News, Said, say};
 
 /// All names, and what is under way for them.
 pub struct Resolver {
@@ -60,6 +60,7 @@ pub struct Resolver {
     changed: Vec<Key>,
     /// How many were never looked up to an end.
     unknown: usize,
+    said: Lines,
     timer: TimerKey,
     random: Random,
 }
@@ -76,6 +77,7 @@ struct Entry {
     is_of_set: bool,
     /// The servers that have it.
     servers: Vec<usize>,
+    said: Said,
 }
 
 struct UnderWay {
@@ -99,6 +101,7 @@ impl Resolver {
             over: Vec::new(),
             changed: Vec::new(),
             unknown: 0,
+            said: Lines::default(),
             timer: cx.timers.create(Owner::Chore(Chore::Names)),
             random: Random::System,
         }
@@ -256,11 +259,13 @@ impl Resolver {
     fn finish(&mut self, key: Key, result: Result<Answer, Failure>, cx: &mut Context) {
         let Some(entry) = self.names.get_mut(key) else { return };
         let lookup = entry.lookup.take();
-        self.unknown -= usize::from(!std::mem::replace(&mut entry.is_told, true));
+        let is_first = !std::mem::replace(&mut entry.is_told, true);
+        self.unknown -= usize::from(is_first);
         cx.stats.dns.failures += u64::from(result.is_err());
         let before = entry.watched.failing().map(|it| it.last.clone());
         let change = entry.watched.told(result, cx.now, &mut self.random);
-        say(entry, &change, before.as_ref(), cx.now);
+        let news = News { change: &change, before, is_first };
+        say(entry, &news, &mut self.said, cx.now);
         if !change.is_none() {
             self.changed.push(key);
         }

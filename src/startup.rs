@@ -8,12 +8,12 @@ use std::io::{self, IsTerminal, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
-use log::{debug, info, warn};
+use log::{Level, debug, info, log, warn};
 
 use crate::config::{
     AccessLogPlace, Address, AdminListen, BackendSpec, Complaint, Config, Desired, Listen,
     ListenerSpec, MAIN, Match, PoolSpec, ProcessSettings, RouteName, ServiceSpec, SettingKey,
-    Shared, Spelling, advice_on_limits, io_words,
+    Shared, Spelling, advice_on_limits, counted, io_words,
 };
 use crate::control::history_file;
 use crate::control::state::{self, State};
@@ -25,7 +25,9 @@ use crate::event_loop::{
     EventLoop, Logs, Parts, Reading, Reread, Rereading, Tell, Telling, share_descriptors,
 };
 use crate::file;
-use crate::limits::{DEMO_ADMIN, DEMO_CLIENTS, DEMO_PICKS, LISTENERS_SAID};
+use crate::limits::{
+    BACKENDS_SAID, DEMO_ADMIN, DEMO_CLIENTS, DEMO_PICKS, LISTENERS_SAID, MEMBERS_SAID,
+};
 use crate::logging::LogSink;
 use crate::net::HandedSockets;
 use crate::privileges::{self, Sockets};
@@ -218,25 +220,38 @@ fn read_state(desired: &Desired, errors: &mut Vec<Complaint>) -> (State, Vec<Str
 
 /// What the backends are, and where what a client asks for leads.
 fn say_backends(prepared: &Prepared) {
-    for (wanted, server) in prepared.wanted().iter().zip(&prepared.servers) {
+    let servers = prepared.wanted().iter().zip(&prepared.servers);
+    for (count, (wanted, server)) in servers.enumerate() {
         let addresses = server.plan.as_ref().map_or(&[][..], |plan| &plan.addresses);
         let weight = wanted.spec.weight;
         let spec = wanted.spec;
         let at = if addresses.is_empty() { spec.at.to_string() } else { places(addresses) };
-        info!("backend {} at {at}, weight {weight}", spec.name);
+        let level = if count < BACKENDS_SAID { Level::Info } else { Level::Debug };
+        log!(level, "backend {} at {at}, weight {weight}", spec.name);
+    }
+    if let Some(more @ 1..) = prepared.servers.len().checked_sub(BACKENDS_SAID) {
+        info!("and {} more", counted(more, "backend"));
     }
     // Where rules lead is said by none of their lines.
     let services = prepared.desired.services.iter();
     for service in services.filter(|it| it.pool.is_some() || it.rules.is_empty()) {
         let pool =
             prepared.desired.pools.iter().find(|it| Some(&it.name) == service.pool.as_ref());
-        let names = |pool: &PoolSpec| -> Vec<String> {
-            pool.backends.iter().map(|spec| spec.name.clone()).collect()
-        };
-        let to = pool.map_or_else(|| "nobody".to_owned(), |pool| names(pool).join(", "));
+        let to = pool.map_or_else(|| "nobody".to_owned(), some_members);
         for it in &service.matches {
             info!("route {}{} to {to}", it.host, it.path.as_deref().unwrap_or_default());
         }
+    }
+}
+
+/// The first backends of a pool, and how many there are more.
+fn some_members(pool: &PoolSpec) -> String {
+    let all = &pool.backends;
+    let names: Vec<&str> = all.iter().take(MEMBERS_SAID).map(|it| &*it.name).collect();
+    let names = names.join(", ");
+    match all.len().saturating_sub(MEMBERS_SAID) {
+        0 => names,
+        more => format!("{names} and {more} more"),
     }
 }
 

@@ -124,7 +124,9 @@ impl EventLoop {
             info!("read the certificate for backends again");
         }
         receipt.notes.iter().flat_map(|it| it.lines()).for_each(|note| warn!("{note}"));
-        if self.reread.is_some() || !is_reload {
+        if asker == Asker::Names {
+            self.say_renamed(receipt);
+        } else if self.reread.is_some() || !is_reload {
             info!("{receipt}");
         }
         let data = json!({"receipt": change::receipt(receipt)});

@@ -13,16 +13,17 @@
 use std::collections::HashSet;
 use std::time::SystemTime;
 
-use log::{info, warn};
+use log::{debug, info, warn};
 use serde_json::Value;
 
 use crate::backends::Backends;
 use crate::config::{Address, Desired, ListenerSpec, Target, counted};
 use crate::control::state::{SavedName, names_of};
-use crate::control::{Directory, Own};
+use crate::control::{Directory, Own, Receipt};
 use crate::event::{ListenerId, ServerId};
-use crate::limits::{BACKEND_ADDRESSES_MAX, DNS_NAMES_SAID, DNS_START_WAIT};
+use crate::limits::{BACKEND_ADDRESSES_MAX, DNS_LINES, DNS_NAMES_SAID, DNS_START_WAIT};
 use crate::resolver::{Changed, Follower, NameNow};
+use crate::stats::LogThrottle;
 
 use super::{EventLoop, RunState};
 
@@ -32,6 +33,10 @@ pub(super) struct Naming {
     /// Sets are others, and what runs does not yet say so: another change is under way. So it may
     /// be at the start and at any time later, and is no state of either.
     sets_changed: bool,
+    lines: LogThrottle,
+    own_warnings: LogThrottle,
+    /// Changes that DNS brought about since the last line.
+    changes_held: usize,
 }
 
 impl EventLoop {
@@ -134,7 +139,11 @@ impl EventLoop {
         for (id, addresses) in moved {
             if addresses.is_empty() {
                 let name = self.cx.backends.name(id);
-                warn!("backend {name}: its name leads to listeners of ours, nothing changes");
+                if self.naming.own_warnings.allows(self.cx.now, DNS_LINES) {
+                    warn!(
+                        "backend {name}: its name leads to listeners of ours, nothing changes"
+                    );
+                }
                 continue;
             }
             if lost_some(&self.cx.backends, id, &addresses) {
@@ -163,6 +172,18 @@ impl EventLoop {
 }
 
 impl EventLoop {
+    /// What runs is another, as DNS told.
+    pub(super) fn say_renamed(&mut self, receipt: &Receipt) {
+        if !self.naming.lines.allows(self.cx.now, DNS_LINES) {
+            self.naming.changes_held += 1;
+            return debug!("{receipt}");
+        }
+        match std::mem::take(&mut self.naming.changes_held) {
+            0 => info!("{receipt}"),
+            held => info!("after {} by names: {receipt}", counted(held, "change")),
+        }
+    }
+
     /// What the first look-ups came to.
     pub(super) fn say_names(&self) {
         let (stale, unknown): (Vec<_>, Vec<_>) =
@@ -179,7 +200,9 @@ impl EventLoop {
         } else if lost > 0 {
             warn!("{lost} of {} have no address: serving without", counted(all, "name"));
         } else if stale.is_empty() {
-            info!("all names were looked up");
+            let members: usize = self.resolver.names().map(|it| it.members).sum();
+            let found = counted(members, "member");
+            info!("all names were looked up: {}, {found}", counted(all, "name"));
         }
     }
 

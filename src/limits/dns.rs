@@ -108,6 +108,12 @@ pub const DNS_FILE_LOOK: Duration = Duration::from_secs(5);
 /// is read again at a reload alone.
 pub const DNS_FILE_SMALL: u64 = 64 * 1024;
 
+/// Of a name, and of what names bring about, there is a line in so much time.
+pub const DNS_LINES: Duration = Duration::from_secs(10);
+
+/// Lines of all names in that time, of each level.
+pub const DNS_LINES_AT_ONCE: usize = 20;
+
 /// At the start clients wait for so long at most until all names were looked up once.
 pub const DNS_START_WAIT: Duration = Duration::from_secs(3);
 

@@ -18,6 +18,7 @@ use crate::dns::search::Written;
 use crate::dns::watched::{Known, Watched};
 use crate::event::Key;
 
+use super::said::Said;
 use super::{Entry, Resolver, files};
 
 /// What wants a name to be looked up.
@@ -59,6 +60,18 @@ pub struct NameNow<'a> {
 }
 
 impl Entry {
+    pub(super) fn new(text: &str, watched: Watched) -> Entry {
+        Entry {
+            text: text.to_owned(),
+            watched,
+            lookup: None,
+            is_told: false,
+            is_of_set: false,
+            servers: Vec::new(),
+            said: Said::default(),
+        }
+    }
+
     fn now(&self) -> NameNow<'_> {
         NameNow {
             name: &self.text,
@@ -115,15 +128,7 @@ impl Resolver {
 
     fn begin(&mut self, wanted: Wanted, at: &Target, now: Instant) -> Key {
         let watched = Watched::new(wanted.clone(), self.bounds(), now);
-        let text = at.to_string();
-        let entry = Entry {
-            text,
-            watched,
-            lookup: None,
-            is_told: false,
-            is_of_set: false,
-            servers: Vec::new(),
-        };
+        let entry = Entry::new(&at.to_string(), watched);
         let key = self.names.insert_with(|_| entry);
         self.keys.insert(wanted, key);
         self.due.insert((now, key));

@@ -71,7 +71,7 @@ fn half_of_a_thousand_addresses_change_without_an_error_in_a_short_turn() {
     let backend = format!("dns://api.test:{port}");
     let resolver = dns.flag();
     let args = ["-l", "http://127.0.0.1:0", "-b", &backend, "--check", "none", "-a", "rr"];
-    let more = ["--resolver", &resolver, "--log-level", "info"];
+    let more = ["--resolver", &resolver, "--log-level", "debug"];
     let balancer = Balancer::start(&[&args[..], &more].concat());
     until("all are known", || balancer.log_so_far().contains("all names were looked up"));
     let is_over = Arc::new(AtomicBool::new(false));

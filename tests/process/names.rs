@@ -365,3 +365,40 @@ fn a_stop_while_names_are_awaited_is_heard_at_once() {
     balancer.stop();
     assert!(began.elapsed() < Duration::from_millis(2500), "it waited for names");
 }
+
+/// A line for each name, and for each change of a set, would be all that anybody sees of the log.
+#[test]
+fn a_crowd_of_names_and_a_set_that_flaps_have_some_lines() {
+    const NAMES: usize = 600;
+    let began = Instant::now();
+    let dns = Dns::start();
+    let origin = Everywhere::start();
+    let port = origin.port;
+    let mut args: Vec<String> = Vec::new();
+    for at in 0..NAMES {
+        let name = format!("n{at}.test");
+        let ip = std::net::Ipv4Addr::new(127, 1, (at / 250) as u8, (at % 250) as u8);
+        dns.set(&name, Says::Addresses(vec![ip.into()], 60));
+        args.extend(["-b".to_owned(), format!("{name}:{port}")]);
+    }
+    dns.set("gone.test", Says::NoSuchName);
+    args.extend(["-b".to_owned(), format!("gone.test:{port}")]);
+    args.extend(["-b".to_owned(), format!("dns://api.test:{port}")]);
+    args.extend(["--log-level".to_owned(), "info".to_owned()]);
+    dns.set_addresses("api.test", &["127.0.0.1"]);
+    let admin = start(&dns, &args.iter().map(String::as_str).collect::<Vec<_>>());
+    admin.balancer.wait_for_log("1 of 602 names have no address");
+    for at in 0..4 {
+        dns.set_addresses("api.test", &[["127.0.0.2", "127.0.0.3"][at % 2]]);
+        let member = format!("api.test:{port}/127.0.0.{}:{port}", 2 + at % 2);
+        until("it is another", || names(&admin).contains(&member));
+    }
+    let log = admin.balancer.log_so_far();
+    let lines = |what: &str| log.lines().filter(|line| line.contains(what)).count();
+    assert!(lines("") < 180, "{} lines for {NAMES} names: {log}", lines(""));
+    assert_eq!(lines("name gone.test:"), 1, "what fails is not hidden: {log}");
+    let most = 2 + began.elapsed().as_secs() as usize / 10;
+    assert!(lines("generation ") <= most, "{log}");
+    assert!(lines("name dns://api.test:") <= most, "{log}");
+    assert!(log.contains("and 502 backends more"), "{log}");
+}
