@@ -16,8 +16,8 @@ use crate::control::state::{HealthHint, SavedCounts, Saving, State, ban_json, na
 use crate::event::ServerId;
 use crate::guard::bans::Bans;
 use crate::limits::{
-    BANS_SAVED_PER_STEP, NAMES_SAVED_PER_STEP, STATE_ADDRESSES_MAX, STATE_AFTER_CHANGE,
-    STATE_AFTER_FLIP, STATE_PAUSE, STEP_TIME,
+    BANS_SAVED_PER_STEP, NAMES_SAVED_PER_STEP, STATE_AFTER_CHANGE, STATE_AFTER_FLIP,
+    STATE_NAMES_BYTES_MAX, STATE_PAUSE, STEP_TIME,
 };
 use crate::resolver::Resolver;
 use crate::stats::LogThrottle;
@@ -113,8 +113,6 @@ pub(super) struct Gathering {
     /// Names at places below this one are written, or all of them.
     place: usize,
     has_all_names: bool,
-    /// So many of their addresses are.
-    addresses: usize,
     /// The last ban that is written.
     last: Option<Cidr>,
 }
@@ -129,10 +127,10 @@ impl Gathering {
         if self.has_all_names {
             return false;
         }
-        let before = self.addresses;
+        let mut addresses = 0;
         let now = Instant::now();
         let wall = SystemTime::now();
-        while self.addresses - before < NAMES_SAVED_PER_STEP {
+        while addresses < NAMES_SAVED_PER_STEP {
             if self.place >= resolver.places() {
                 end_list(&mut self.names);
                 self.has_all_names = true;
@@ -143,14 +141,13 @@ impl Gathering {
             let Some((name, good)) = name.and_then(|it| Some((it, it.last_good()?))) else {
                 continue;
             };
-            self.addresses += name.endpoints().len();
-            if self.addresses > STATE_ADDRESSES_MAX {
-                continue;
-            }
+            addresses += name.endpoints().len();
             let at = wall.checked_sub(now.saturating_duration_since(good.at));
             let at = at.unwrap_or(SystemTime::UNIX_EPOCH);
             let row = name_json(name.wanted(), at, &good.name, name.endpoints());
-            begin_row(&mut self.names, &row);
+            if self.names.len() + row.len() < STATE_NAMES_BYTES_MAX {
+                begin_row(&mut self.names, &row);
+            }
         }
         true
     }

@@ -5,9 +5,9 @@ use std::time::Duration;
 /// A state file: 10,000 backends of which something was told, with long names, have 8 MiB.
 pub const STATE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
-/// Addresses of names that it has, of all names together: some 8 MiB. Names beyond that are as if
-/// they had never been looked up.
-pub const STATE_ADDRESSES_MAX: usize = 100_000;
+/// So much of it is about names at most, some 100,000 addresses: bans may have most of the rest.
+/// Names beyond that are as if they had never been looked up.
+pub const STATE_NAMES_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// Addresses of names that are written for it in a step, or those of one name: some 100 us.
 pub const NAMES_SAVED_PER_STEP: usize = 64;

@@ -402,3 +402,66 @@ fn a_crowd_of_names_and_a_set_that_flaps_have_some_lines() {
     assert!(lines("name dns://api.test:") <= most, "{log}");
     assert!(log.contains("and 502 backends more"), "{log}");
 }
+
+/// It had services and has addresses alone, then the other way round: what is not of the kind that
+/// is asked for is no answer.
+#[test]
+fn a_name_that_becomes_one_of_another_kind_keeps_its_members() {
+    let dns = Dns::start();
+    let origin = Everywhere::start();
+    let port = origin.port;
+    let service = |address: &str| Srv {
+        priority: 1,
+        weight: 1,
+        port,
+        target: "one.test".to_owned(),
+        address: Some(address.parse().unwrap()),
+    };
+    let services = |address: &str| Says::Services(vec![service(address)], 1);
+    dns.set("web.test", services("127.0.0.1"));
+    dns.set_addresses("api.test", &["127.0.0.2"]);
+    let set = format!("dns://api.test:{port}");
+    let admin = start(&dns, &["-b", "srv://web.test", "-b", &set, "-a", "rr"]);
+    let all = ["127.0.0.1", "127.0.0.2"];
+    assert_eq!(answering(&admin, 4), all);
+    dns.set_addresses("web.test", &["127.0.0.66"]);
+    dns.set("api.test", services("127.0.0.66"));
+    admin.balancer.wait_for_log("name srv://web.test: ");
+    admin.balancer.wait_for_log(&format!("name {set}: "));
+    let failed = || counter(&admin, "pointsman_dns_lookups_failed_total");
+    until("look-ups fail", || failed() >= 2);
+    assert_eq!(answering(&admin, 4), all);
+    dns.set("web.test", services("127.0.0.3"));
+    dns.set_addresses("api.test", &["127.0.0.4"]);
+    until("it is what it was", || answering(&admin, 4) == ["127.0.0.3", "127.0.0.4"]);
+}
+
+/// Names that are under way go on; those that are not wanted any more are awaited by nobody.
+#[test]
+fn a_reload_in_the_middle_of_a_look_up_waits_for_what_is_wanted_then() {
+    let dns = Dns::start();
+    let origin = Everywhere::start();
+    dns.set("slow.test", Says::Silence);
+    dns.set("api.test", Says::Silence);
+    let port = origin.port;
+    let resolver = dns.flag();
+    let text = |set: &str| {
+        format!(
+            "[global]\ndns.resolvers = [\"{resolver}\"]\n[service.web]\n\
+             listen = [\"http://127.0.0.1:0\"]\npool = \"main\"\n[pool.main]\n\
+             check = {{ kind = \"none\" }}\nbackends = [\"dns://{set}:{port}\"]\n"
+        )
+    };
+    let admin = Admin::configured(&text("slow.test"));
+    dns.set_addresses("api.test", &["127.0.0.1"]);
+    admin.reconfigure(&text("api.test"));
+    assert_eq!(answering(&admin, 1), ["127.0.0.1"]);
+    let log = admin.balancer.log_so_far();
+    assert!(!log.contains("no answer within"), "slow.test is not waited for: {log}");
+    dns.set("api.test", Says::Silence);
+    admin.reconfigure(&text("slow.test"));
+    admin.reconfigure(&text("api.test"));
+    dns.set_addresses("api.test", &["127.0.0.2"]);
+    until("it is heard", || names(&admin) == [format!("api.test:{port}/127.0.0.2:{port}")]);
+    assert_eq!(answering(&admin, 1), ["127.0.0.2"]);
+}

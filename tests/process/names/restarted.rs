@@ -137,3 +137,43 @@ fn members_from_the_state_have_their_counts_and_health() {
     until("it is up", || backends(&admin)[0]["state"] == "up");
     assert_eq!(answering(&admin, 3), ["127.0.0.1"]);
 }
+
+/// What was read and never answered is written again, however early the end comes.
+#[test]
+fn a_stop_before_the_first_answer_loses_nothing() {
+    let dns = Dns::start();
+    let origin = Everywhere::start();
+    let state = StateFile::new("names-early");
+    let state = state.flag();
+    let flags = ["--state-file", &*state];
+    dns.set_addresses("api.test", &["127.0.0.1"]);
+    let admin = origin.behind(&dns, &flags);
+    assert_eq!(answering(&admin, 1), ["127.0.0.1"]);
+    stop(admin);
+    dns.set("api.test", Says::Silence);
+    for _ in 0..3 {
+        stop(origin.behind(&dns, &flags));
+    }
+    let lies = vec!["127.0.0.66".parse().unwrap()];
+    dns.set("api.test", Says::LiesFirst(lies, Box::new(Says::Failure)));
+    let admin = origin.behind(&dns, &flags);
+    assert_eq!(answering(&admin, 2), ["127.0.0.1"]);
+}
+
+/// The same name of another kind is another name.
+#[test]
+fn what_was_known_of_addresses_says_nothing_of_services() {
+    let dns = Dns::start();
+    let origin = Everywhere::start();
+    let state = StateFile::new("names-kinds");
+    let state = state.flag();
+    dns.set_addresses("api.test", &["127.0.0.1"]);
+    let admin = origin.behind(&dns, &["--state-file", &state]);
+    assert_eq!(answering(&admin, 1), ["127.0.0.1"]);
+    stop(admin);
+    dns.set("api.test", Says::NoSuchName);
+    let admin = start(&dns, &["-b", "srv://api.test", "--state-file", &state]);
+    admin.balancer.wait_for_log("1 of 1 name have no address");
+    let list = admin.api.get("/api/v1/names");
+    assert_eq!(list["items"][0]["members"], 0, "{list}");
+}
