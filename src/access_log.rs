@@ -175,6 +175,11 @@ impl AccessLog {
         self.stuck
     }
 
+    /// The same, for whoever knows of more of them.
+    pub fn dropped_mut(&mut self) -> &mut u64 {
+        &mut self.dropped
+    }
+
     /// Lines dropped since the start.
     pub fn dropped(&self) -> u64 {
         self.dropped

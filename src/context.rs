@@ -6,6 +6,7 @@
 mod adding;
 mod copies;
 mod home;
+mod sums;
 mod traces;
 
 use std::collections::{HashSet, VecDeque};
@@ -39,6 +40,7 @@ pub type Services = Roster<Service, of::Service>;
 pub use adding::added;
 pub use copies::{Copies, RequestCopy};
 pub use home::Home;
+pub use sums::CountedOf;
 pub use traces::{Trace, Traces};
 
 /// Everything shared, in one place, with one owner.

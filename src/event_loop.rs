@@ -47,6 +47,7 @@ mod saving;
 mod signalled;
 mod stopped;
 mod stopping;
+mod sums;
 mod supervised;
 mod tails;
 mod taking;
@@ -545,7 +546,8 @@ impl EventLoop {
         self.arm_chores();
         let no_pairs = self.pairs.len() == self.dead.len();
         let no_clients = no_pairs && self.accepting.is_empty() && self.udp.flows() == 0;
-        if self.state == RunState::Draining && no_clients && !self.has_words_left() {
+        let has_words_left = self.has_words_left() || self.answers_operators();
+        if self.state == RunState::Draining && no_clients && !has_words_left {
             self.state = RunState::Stopping;
         }
     }

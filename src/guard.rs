@@ -116,6 +116,12 @@ impl ListenerGuard {
         self.limits.fills(now).chain(self.datagrams.fills(now)).chain(bandwidth)
     }
 
+    /// What the tables of its limits counted.
+    pub fn tables(&self) -> impl Iterator<Item = (RuleId, TableCounts)> {
+        let bandwidth = self.bandwidth.iter().map(BandwidthLimit::table);
+        self.limits.tables().chain(self.datagrams.tables()).chain(bandwidth)
+    }
+
     /// Have the rules that these settings of the listener ask for; what they know stays.
     pub fn follow(&mut self, name: &str, settings: &ListenerSettings, book: &mut RuleBook) {
         let before = self.bandwidth.take();

@@ -22,6 +22,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+/// Is told each number by its name, and may change it.
+pub type Each<'a> = &'a mut dyn FnMut(&str, &mut u64);
+
+/// A time as such a number, in nanoseconds: 584 years of them fit.
+pub fn each_time(name: &str, time: &mut Duration, each: Each<'_>) {
+    let before = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+    let mut nanos = before;
+    each(name, &mut nanos);
+    *time = time.saturating_add(Duration::from_nanos(nanos.saturating_sub(before)));
+}
+
 /// What the process counted.
 #[derive(Debug, Default, Clone)]
 pub struct Stats {
@@ -75,6 +86,8 @@ pub struct Stats {
     pub clients_gave_way: u64,
     /// Accepts that failed for lack of descriptors or memory.
     pub accept_failures: u64,
+    /// Both, as other processes counted them: nothing is short here for it.
+    pub exhausted_elsewhere: u64,
     /// What became of copies of requests.
     pub mirror: Mirrored,
     /// What was looked up.
@@ -83,6 +96,8 @@ pub struct Stats {
     pub udp: Datagrams,
     /// Log lines dropped because nobody read them.
     pub log_dropped: Arc<AtomicU64>,
+    /// The same of other processes.
+    pub log_dropped_elsewhere: u64,
     /// States that could not be saved.
     pub state_failures: u64,
     /// New processes that asked for our place and did not take it.
@@ -249,11 +264,16 @@ pub struct ListenerStats {
 impl Stats {
     /// Log lines dropped. The log counts them itself, for other threads write to it as well.
     pub fn log_dropped(&self) -> u64 {
-        self.log_dropped.load(Ordering::Relaxed)
+        self.log_dropped_elsewhere + self.log_dropped.load(Ordering::Relaxed)
     }
 
     /// How often there was no descriptor, port or memory for a socket.
     pub fn out_of_descriptors(&self) -> u64 {
+        self.exhausted + self.accept_failures + self.exhausted_elsewhere
+    }
+
+    /// The same in this process alone.
+    pub fn shortages(&self) -> u64 {
         self.exhausted + self.accept_failures
     }
 }
@@ -309,6 +329,16 @@ pub struct QueueCounts {
     pub left: u64,
     /// The most that waited at once.
     pub most: u64,
+}
+
+impl QueueCounts {
+    /// All that only grow, by name.
+    pub fn each_sum(&mut self, each: Each<'_>) {
+        each("queued", &mut self.queued);
+        each("queue_full", &mut self.full);
+        each("queue_timeouts", &mut self.late);
+        each("queue_left", &mut self.left);
+    }
 }
 
 /// Why there is no answer, or not all of it.

@@ -18,9 +18,10 @@
 //!   match, bind the rest, open everything
 //!   Ready (what it has)    ------------------------->   reads no datagram any more
 //!                          <-------------------------   Flows ... with the sockets to the backends
-//!                          <-------------------------   Counts ... since the state, Tails, Yours
+//!                          <-------------------------   Tails, Yours
 //!   take them in
 //!   Taken                  ------------------------->   MAINPID= to the service manager
+//!                          <-------------------------   Counts ... since the state
 //!                          <-------------------------   Go: accepts nobody any more, and drains
 //!   serves
 //!                          <-------------------------   Counts ... each second until it ends
@@ -38,7 +39,7 @@
 mod codec;
 mod frame;
 
-pub use codec::{Wrong, decode, encode};
+pub use codec::{Wrong, decode, encode, sums_from_json, sums_json};
 pub use frame::{Frame, Frames, frame};
 
 use std::net::SocketAddr;
@@ -185,6 +186,19 @@ pub struct Counts {
     pub totals: Vec<(String, u64)>,
     /// Of backends.
     pub backends: Vec<BackendRow>,
+    /// Of all else.
+    pub sums: Vec<SumRow>,
+}
+
+/// What was counted of a service, of a pool, of a rule or of what else there may be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SumRow {
+    /// What it is: `service`. A process that knows no such thing leaves it out.
+    pub of: String,
+    /// Its name, with those of what it is in.
+    pub names: Vec<String>,
+    /// By name.
+    pub counts: Vec<(String, u64)>,
 }
 
 /// What was counted of a backend.
@@ -201,7 +215,7 @@ pub struct BackendRow {
 impl Counts {
     /// Whether nothing was.
     pub fn is_empty(&self) -> bool {
-        self.totals.is_empty() && self.backends.is_empty()
+        self.totals.is_empty() && self.backends.is_empty() && self.sums.is_empty()
     }
 }
 

@@ -4,9 +4,9 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use crate::event::{PoolId, ServerId};
-use crate::stats::Failure;
 use crate::stats::snapshot::Quantiles;
 use crate::stats::traffic::Traffic;
+use crate::stats::{Each, Failure, each_time};
 
 use super::Backends;
 use super::eject::{Came, Grade};
@@ -34,6 +34,24 @@ impl Backends {
     #[inline]
     pub fn traffic(&mut self, pool: Option<PoolId>) -> Option<&mut Traffic> {
         self.pools.get_mut(pool?).map(|pool| &mut pool.traffic)
+    }
+
+    /// All that is counted of this pool, by name.
+    pub fn each_sum_of_pool(&mut self, id: PoolId, each: Each<'_>) {
+        let Some(pool) = self.pools.get_mut(id) else { return };
+        pool.traffic.each_sum(each);
+        pool.queue.counts.each_sum(each);
+        each("retries", &mut pool.budget.allowed);
+        each("retries_over_budget", &mut pool.budget.refused);
+    }
+
+    /// For how long this server was down.
+    pub fn each_sum_of_server(&mut self, id: ServerId, now: Instant, each: Each<'_>) {
+        let Some(server) = self.servers.get_mut(id) else { return };
+        let before = server.downtime(now);
+        let mut time = before;
+        each_time("down_ns", &mut time, each);
+        server.was_down += time.saturating_sub(before);
     }
 
     /// An answer was whole, and if it had a status, that was below 500.

@@ -22,6 +22,11 @@ impl Context {
         self.lead(Home::default(), home);
     }
 
+    /// The same for one that was counted there by another process.
+    pub fn enter_again(&mut self, home: Home) {
+        self.lead(home, home);
+    }
+
     /// A client moves from one home to another.
     pub fn go_over(&mut self, from: Home, to: Home) {
         self.lead(from, to);

@@ -27,6 +27,7 @@ use serde_json::{Map, Value, json};
 use crate::config::Overlay;
 use crate::limits::STATE_BYTES_MAX;
 use crate::stats::BackendCounts;
+use crate::takeover::{SumRow, sums_from_json, sums_json};
 
 use body::{FORMAT, VERSION};
 
@@ -45,6 +46,8 @@ pub struct State {
     pub counts: Vec<SavedCounts>,
     /// What the process counted, by name.
     pub totals: Vec<(String, u64)>,
+    /// What was counted of services, of pools and of all else, by name.
+    pub sums: Vec<SumRow>,
     /// Who registered; the loop reads it.
     pub registrations: Value,
     /// What names stood for: a list in JSON, written before, or empty.
@@ -110,6 +113,7 @@ impl State {
             "health": health.collect::<Vec<_>>(),
             "backends": counts.collect::<Vec<_>>(),
             "totals": totals,
+            "sums": sums_json(&self.sums),
             "registrations": self.registrations,
         })
         .to_string();
@@ -139,7 +143,10 @@ impl State {
         });
         let counts = list(&value, "backends")?.iter().map(|it| {
             let mut counts = BackendCounts::default();
-            for (name, count) in counts.numbers() {
+            // One that an older version did not count begins at 0.
+            for (name, count) in
+                counts.numbers().into_iter().filter(|(at, _)| !it[at].is_null())
+            {
                 *count = number(it, name)?;
             }
             Ok(SavedCounts { pool: text(it, "pool")?, backend: text(it, "backend")?, counts })
@@ -158,6 +165,7 @@ impl State {
                 .iter()
                 .map(|(name, _)| Ok((name.clone(), number(&value["totals"], name)?)))
                 .collect::<Result<_, Corrupt>>()?,
+            sums: sums_from_json(&value["sums"]).map_err(|wrong| Corrupt(wrong.0))?,
             registrations: value["registrations"].clone(),
             names: match names_of(&value["names"])?.is_empty() {
                 true => String::new(),

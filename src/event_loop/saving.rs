@@ -183,6 +183,7 @@ impl EventLoop {
             health,
             counts,
             totals,
+            sums,
             registrations,
             names,
             bans,
@@ -190,6 +191,7 @@ impl EventLoop {
         } = state;
         self.directory.generation = self.directory.generation.saturating_add(generation);
         self.cx.stats.add_totals(&totals);
+        self.add_sums(&sums);
         self.keeping.run.go_on_from(&self.cx.stats);
         if is_drained {
             self.drain(true);
@@ -350,7 +352,8 @@ impl EventLoop {
         }
     }
 
-    pub(super) fn state_now(&self) -> State {
+    pub(super) fn state_now(&mut self) -> State {
+        let sums = self.sums_now();
         let directory = &self.directory;
         let mut health = Vec::new();
         let mut counts = Vec::new();
@@ -380,6 +383,7 @@ impl EventLoop {
             health,
             counts,
             totals: self.cx.stats.totals(),
+            sums,
             registrations: self.saved_registrations(),
             names: String::new(),
             bans: String::new(),

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::config::{counted, duration_text};
-use crate::stats::{Moved, Stats};
+use crate::stats::Stats;
 
 /// When a run began, and what was counted before it.
 #[derive(Debug)]
@@ -22,6 +22,9 @@ struct Totals {
     failed: u64,
     refused: u64,
     requests: u64,
+    flows: u64,
+    to_client: u64,
+    to_backend: u64,
 }
 
 impl Run {
@@ -33,6 +36,12 @@ impl Run {
     /// These are from runs before.
     pub(super) fn go_on_from(&mut self, stats: &Stats) {
         self.before = Totals::of(stats);
+    }
+
+    /// What these counts grew by was counted elsewhere.
+    pub(super) fn leave_out(&mut self, before: &Stats, after: &Stats) {
+        let more = Totals::of(after).since(Totals::of(before));
+        self.before = self.before.and(more);
     }
 
     /// It is over.
@@ -52,11 +61,10 @@ impl Run {
             count(it.requests, "request")
         );
         if stats.udp.is_used {
-            line.push_str(&format!(", {}", count(stats.udp.opened, "flow")));
+            line.push_str(&format!(", {}", count(it.flows, "flow")));
         }
-        let Moved { to_client, to_backend } = stats.relayed;
-        let answered = rounded(to_client);
-        let asked = rounded(to_backend);
+        let answered = rounded(it.to_client);
+        let asked = rounded(it.to_backend);
         line.push_str(&format!("; relayed {answered} to clients, {asked} to backends"));
         line
     }
@@ -70,16 +78,30 @@ impl Totals {
             failed: stats.failed,
             refused: stats.refused,
             requests: stats.requests,
+            flows: stats.udp.opened,
+            to_client: stats.relayed.to_client,
+            to_backend: stats.relayed.to_backend,
         }
     }
 
     fn since(self, before: Totals) -> Totals {
+        self.with(before, u64::saturating_sub)
+    }
+
+    fn and(self, more: Totals) -> Totals {
+        self.with(more, u64::saturating_add)
+    }
+
+    fn with(self, other: Totals, act: fn(u64, u64) -> u64) -> Totals {
         Totals {
-            accepted: self.accepted.saturating_sub(before.accepted),
-            finished: self.finished.saturating_sub(before.finished),
-            failed: self.failed.saturating_sub(before.failed),
-            refused: self.refused.saturating_sub(before.refused),
-            requests: self.requests.saturating_sub(before.requests),
+            accepted: act(self.accepted, other.accepted),
+            finished: act(self.finished, other.finished),
+            failed: act(self.failed, other.failed),
+            refused: act(self.refused, other.refused),
+            requests: act(self.requests, other.requests),
+            flows: act(self.flows, other.flows),
+            to_client: act(self.to_client, other.to_client),
+            to_backend: act(self.to_backend, other.to_backend),
         }
     }
 }
@@ -96,6 +118,7 @@ fn rounded(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stats::Moved;
 
     #[test]
     fn a_run_says_what_it_did_and_not_what_was_before() {
@@ -115,6 +138,11 @@ mod tests {
         stats.udp.is_used = true;
         stats.udp.opened = 2;
         assert!(run.summary(&stats, after).contains(" 1 request, 2 flows; relayed "));
+        // What another process tells meanwhile is none of it.
+        let here = stats.clone();
+        stats.add_totals(&[("requests".to_owned(), 50), ("bytes.out".to_owned(), 1 << 30)]);
+        run.leave_out(&here, &stats);
+        assert!(run.summary(&stats, after).contains(" 1 request, 2 flows; relayed 1.5 MiB to"));
     }
 
     #[test]

@@ -136,7 +136,9 @@ impl EventLoop {
 
     /// What another process counted. Backends that are not here any more are left out.
     pub(super) fn add_counts(&mut self, counts: &Counts) {
+        let before = self.cx.stats.clone();
         self.cx.stats.add_totals(&counts.totals);
+        self.keeping.run.leave_out(&before, &self.cx.stats);
         for row in &counts.backends {
             let Some(id) = self.server_named(&row.pool, &row.name) else { continue };
             let mut more = BackendCounts::default();
@@ -146,5 +148,6 @@ impl EventLoop {
             }
             self.cx.backends.add_counts(id, more);
         }
+        self.add_sums(&counts.sums);
     }
 }

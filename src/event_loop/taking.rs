@@ -34,6 +34,8 @@ impl EventLoop {
             let goes_on = self.udp.adopt(&row, socket, (listener, home, server), &mut self.cx);
             taken += usize::from(goes_on);
         }
+        // They were opened, and nobody else counts their end.
+        self.cx.stats.udp.cut_off += (all - taken) as u64;
         if all > 0 {
             info!("{} of {} of the process before go on", counted(taken, "flow"), all);
         }

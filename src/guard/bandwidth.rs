@@ -20,7 +20,7 @@ use super::common::Shape;
 use super::key::ClientKey;
 use super::limits::Fill;
 use super::rules::{Refused, RuleBook, RuleId, Scope};
-use super::table::Table;
+use super::table::{Table, TableCounts};
 use super::terms::Terms;
 use crate::config::{Bandwidth, LimitBy};
 
@@ -92,6 +92,11 @@ impl BandwidthLimit {
     /// How full its table is.
     pub fn fill(&self, now: u64) -> Fill {
         Fill::of(self.rule, &self.table, self.clock.at(now, self.share.rate))
+    }
+
+    /// What its table counted.
+    pub fn table(&self) -> (RuleId, TableCounts) {
+        (self.rule, self.table.counts())
     }
 
     fn key(&self, client: IpAddr) -> ClientKey {

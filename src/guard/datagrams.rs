@@ -16,7 +16,7 @@ use super::gcra::{Decision, Gcra};
 use super::key::ClientKey;
 use super::limits::Fill;
 use super::rules::{Refused, RuleBook, RuleId, Scope};
-use super::table::Table;
+use super::table::{Table, TableCounts};
 use super::terms::Terms;
 use crate::config::{DatagramLimits, LimitBy, Rate};
 
@@ -132,9 +132,17 @@ impl DatagramGuard {
 
     /// How full the tables are.
     pub fn fills(&self, now: u64) -> impl Iterator<Item = Fill> {
+        self.all_tables().map(move |(rule, table)| Fill::of(rule, table, now))
+    }
+
+    /// What the tables counted.
+    pub fn tables(&self) -> impl Iterator<Item = (RuleId, TableCounts)> {
+        self.all_tables().map(|(rule, table)| (rule, table.counts()))
+    }
+
+    fn all_tables(&self) -> impl Iterator<Item = (RuleId, &Table)> {
         let rate = self.rate.iter().map(|it| (it.rule, &it.table));
-        let flows = self.flows.iter().map(|it| (it.rule, &it.table));
-        rate.chain(flows).map(move |(rule, table)| Fill::of(rule, table, now))
+        rate.chain(self.flows.iter().map(|it| (it.rule, &it.table)))
     }
 
     fn is_on(&self) -> bool {

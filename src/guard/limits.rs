@@ -220,10 +220,18 @@ impl ListenerLimits {
 
     /// How full the tables are.
     pub fn fills(&self, now: u64) -> impl Iterator<Item = Fill> {
+        self.all_tables().map(move |(rule, table)| Fill::of(rule, table, now))
+    }
+
+    /// What the tables counted.
+    pub fn tables(&self) -> impl Iterator<Item = (RuleId, TableCounts)> {
+        self.all_tables().map(|(rule, table)| (rule, table.counts()))
+    }
+
+    fn all_tables(&self) -> impl Iterator<Item = (RuleId, &Table)> {
         let cap = self.connections.iter().map(|it| (it.rule, &it.table));
         let rates = self.connection_rate.iter().chain(&self.handshake_rate);
-        let all = cap.chain(rates.map(|it| (it.rule, &it.table)));
-        all.map(move |(rule, table)| Fill::of(rule, table, now))
+        cap.chain(rates.map(|it| (it.rule, &it.table)))
     }
 }
 
@@ -326,6 +334,11 @@ impl ServiceLimits {
     /// How full the tables are.
     pub fn fills(&self, now: u64) -> impl Iterator<Item = Fill> {
         self.requests.iter().map(move |it| Fill::of(it.rule, &it.table, now))
+    }
+
+    /// What the tables counted.
+    pub fn tables(&self) -> impl Iterator<Item = (RuleId, TableCounts)> {
+        self.requests.iter().map(|it| (it.rule, it.table.counts()))
     }
 }
 

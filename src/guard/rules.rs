@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Instant;
 
 use super::common::Common;
+use super::table::TableCounts;
 use crate::config::DryRun;
 use crate::limits::GUARD_LINES;
 
@@ -42,6 +43,8 @@ pub struct Rule {
     pub is_dry: bool,
     /// What it counted.
     pub counts: RuleCounts,
+    /// What the tables of other processes counted of it.
+    pub elsewhere: TableCounts,
     /// When a line was written of it last.
     told_at: Option<Instant>,
     /// The configuration that is being carried out has it.
@@ -115,6 +118,7 @@ impl RuleBook {
             scope: scope.clone(),
             is_dry,
             counts: RuleCounts::default(),
+            elsewhere: TableCounts::default(),
             told_at: None,
             is_wanted: true,
         };
@@ -187,6 +191,11 @@ impl RuleBook {
     /// A rule.
     pub fn get(&self, id: RuleId) -> Option<&Rule> {
         self.rules.get(usize::from(id.0))?.as_ref()
+    }
+
+    /// The same, for whoever counts.
+    pub fn get_mut(&mut self, id: RuleId) -> Option<&mut Rule> {
+        self.rules.get_mut(usize::from(id.0))?.as_mut()
     }
 
     /// All of them with their places.

@@ -51,6 +51,16 @@ pub struct TableCounts {
     pub shared: u64,
 }
 
+impl TableCounts {
+    /// Together with these.
+    pub fn and(self, other: TableCounts) -> TableCounts {
+        TableCounts {
+            evicted: self.evicted.saturating_add(other.evicted),
+            shared: self.shared.saturating_add(other.shared),
+        }
+    }
+}
+
 /// Where a client is in its bucket.
 enum Place {
     /// It is there.

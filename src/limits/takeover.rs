@@ -22,6 +22,9 @@ pub const TAKEOVER_ANSWER_BYTES_MAX: usize = 64 * 1024;
 /// Backends whose counts are looked at in a step, and told in one message: some 50 us.
 pub const TAKEOVER_COUNTED: usize = 256;
 
+/// The same of services, pools and rules: each has some forty numbers.
+pub const TAKEOVER_SUMMED: usize = 32;
+
 /// Bytes that wait to be sent before the next message is written.
 pub const TAKEOVER_WAITING_BYTES: usize = 64 * 1024;
 

@@ -70,7 +70,7 @@ impl Mirrors {
     /// Send this to a server of its pool. Says whether it is under way.
     pub fn start(&mut self, copy: RequestCopy, cx: &mut Context) -> bool {
         if self.is_empty() {
-            self.shortages = cx.stats.out_of_descriptors();
+            self.shortages = cx.stats.shortages();
         }
         let RequestCopy { pool, client, hash_key, asked, bytes } = copy;
         let ask = Ask { client, key: hash_key, now: cx.now };
@@ -151,7 +151,7 @@ impl Mirrors {
     /// Those end whose sockets gave way; all of them, if something was out of reach all the same
     /// since that was asked last: clients need what they hold more.
     pub fn give_way(&mut self, cx: &mut Context) {
-        let shortages = cx.stats.out_of_descriptors();
+        let shortages = cx.stats.shortages();
         let all = std::mem::replace(&mut self.shortages, shortages) != shortages;
         if !cx.copies.take_gave_way() && !all {
             return;

@@ -514,7 +514,7 @@ mod tests {
             include_str!("tables/traffic.rs"),
             include_str!("tables/backends.rs")
         );
-        let sum = between(counters, "pub fn out_of_descriptors", "\n    }");
+        let sum = between(counters, "pub fn log_dropped(", "pub fn shortages(");
         let mut seen = 0;
         for (owner, table, place) in [
             ("Stats", "PROCESS", "it.stats."),

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use super::{Each, each_time};
+
 /// The upper ends of the buckets, in microseconds; what is longer is in the last one, which has
 /// none. From what a cache answers to what nobody waits for.
 const BOUNDS: [u32; 14] = [
@@ -34,6 +36,16 @@ impl Times {
             *below += count;
             Some((end, *below))
         })
+    }
+
+    /// How many took so long, bucket by bucket, and how long all of them took. A bucket is named
+    /// by its end in microseconds, behind `prefix`.
+    pub fn each_sum(&mut self, prefix: &str, each: Each<'_>) {
+        let ends = BOUNDS.iter().map(|it| it.to_string()).chain(["more".to_owned()]);
+        for (end, count) in ends.zip(&mut self.counts) {
+            each(&format!("{prefix}.{end}"), count);
+        }
+        each_time(&format!("{prefix}.sum_ns"), &mut self.sum, each);
     }
 
     /// How many there were.

@@ -7,9 +7,9 @@
 
 use std::time::Duration;
 
-use super::Moved;
 use super::histogram::Histogram;
 use super::times::Times;
+use super::{Each, Moved};
 
 /// Of a service, or of a pool.
 #[derive(Debug, Default)]
@@ -93,6 +93,27 @@ impl Traffic {
             Blame::Client => self.counts.aborted += 1,
             Blame::Server => self.counts.failed += 1,
         }
+    }
+
+    /// All that is counted, by name.
+    pub fn each_sum(&mut self, each: Each<'_>) {
+        let it = &mut self.counts;
+        let [informed, good, moved, refused, broken] = &mut it.answers;
+        let numbers = [
+            ("connections_total", &mut it.clients),
+            ("streams_ended", &mut it.connections),
+            ("streams_failed", &mut it.failed),
+            ("streams_aborted", &mut it.aborted),
+            ("responses.1xx", informed),
+            ("responses.2xx", good),
+            ("responses.3xx", moved),
+            ("responses.4xx", refused),
+            ("responses.5xx", broken),
+            ("bytes.in", &mut it.bytes_in),
+            ("bytes.out", &mut it.bytes_out),
+        ];
+        numbers.into_iter().for_each(|(name, count)| each(name, count));
+        self.responses.each_sum("response_us", each);
     }
 
     /// The times since this was asked last, as far as somebody watches. They are forgotten.

@@ -67,7 +67,10 @@ pub fn guard_rules(cx: &Context) -> Vec<snapshot::GuardRule> {
             name: name.into(),
             is_dry: it.is_dry,
             counts: it.counts,
-            fill: fills.iter().copied().find(|fill| fill.rule == id),
+            fill: fills
+                .iter()
+                .find(|fill| fill.rule == id)
+                .map(|fill| Fill { counts: fill.counts.and(it.elsewhere), ..*fill }),
         }
     };
     cx.guard.book.entries().map(row).collect()

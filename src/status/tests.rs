@@ -1,5 +1,7 @@
 //! How pages are cut into slices, and that they are whole all the same.
 
+mod sums;
+
 use std::net::SocketAddr;
 use std::time::Instant;
 

@@ -9,7 +9,8 @@ use crate::config::{Address, LinkAddress, UnixName};
 
 use super::frame::frame;
 use super::{
-    BackendRow, Counts, FlowRow, Hello, Manager, Message, Offered, SocketRow, TailRow, Way,
+    BackendRow, Counts, FlowRow, Hello, Manager, Message, Offered, SocketRow, SumRow, TailRow,
+    Way,
 };
 
 /// Why a message cannot be understood.
@@ -219,7 +220,30 @@ fn pid_of(value: &Value) -> Result<i32, Wrong> {
 fn counted(counts: &Counts) -> Value {
     let backends = counts.backends.iter();
     let backends = backends.map(|it| json!([it.pool, it.name, named(&it.counts)]));
-    json!({"totals": named(&counts.totals), "backends": backends.collect::<Vec<_>>()})
+    json!({
+        "totals": named(&counts.totals),
+        "backends": backends.collect::<Vec<_>>(),
+        "sums": sums_json(&counts.sums),
+    })
+}
+
+/// As a list in JSON.
+pub fn sums_json(sums: &[SumRow]) -> Value {
+    sums.iter().map(|it| json!([it.of, it.names, named(&it.counts)])).collect()
+}
+
+/// The reverse. An older version has no such list.
+pub fn sums_from_json(value: &Value) -> Result<Vec<SumRow>, Wrong> {
+    if value.is_null() {
+        return Ok(Vec::new());
+    }
+    let name = |it: &Value| {
+        let nameless = || Wrong("a sum of what has no name".to_owned());
+        it.as_str().map(str::to_owned).ok_or_else(nameless)
+    };
+    rows(value, |it| {
+        Ok(SumRow { of: name(&it[0])?, names: rows(&it[1], name)?, counts: named_of(&it[2])? })
+    })
 }
 
 fn named(counts: &[(String, u64)]) -> Value {
@@ -239,7 +263,8 @@ fn counts_of(value: &Value) -> Result<Counts, Wrong> {
         })
     };
     let backends = rows(&value["backends"], backend)?;
-    Ok(Counts { totals: named_of(&value["totals"])?, backends })
+    let sums = sums_from_json(&value["sums"])?;
+    Ok(Counts { totals: named_of(&value["totals"])?, backends, sums })
 }
 
 fn named_of(value: &Value) -> Result<Vec<(String, u64)>, Wrong> {

@@ -67,6 +67,11 @@ fn all() -> Vec<Message> {
                 name: "a".to_owned(),
                 counts: vec![("given".to_owned(), 1)],
             }],
+            sums: vec![SumRow {
+                of: "rule".to_owned(),
+                names: vec!["listener".to_owned(), "web".to_owned(), "deny".to_owned()],
+                counts: vec![("refused".to_owned(), u64::MAX)],
+            }],
         }),
         Message::Yours,
         Message::Taken,

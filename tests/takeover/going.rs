@@ -20,7 +20,7 @@ use crate::{Place, ends, exists, is_gone, wait_until_gone};
 const SUMS: &[&str] = &["pointsman_requests_total", "pointsman_connections_total"];
 
 /// Answers a request for an upgrade, and then with what it gets.
-fn upgrading() -> Backend {
+pub fn upgrading() -> Backend {
     Backend::start(|mut stream| {
         let mut buffer = [0; 4096];
         let mut upgraded = false;

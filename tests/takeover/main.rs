@@ -8,6 +8,7 @@ mod going;
 mod load;
 mod manager;
 mod refused;
+mod sums;
 
 use std::fs;
 use std::io::{Read, Write};

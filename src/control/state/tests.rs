@@ -46,6 +46,11 @@ fn example() -> State {
         health,
         counts: vec![SavedCounts { pool, backend, counts }],
         totals: vec![("requests".to_owned(), 99)],
+        sums: vec![SumRow {
+            of: "rule".to_owned(),
+            names: vec!["service".to_owned(), "web".to_owned(), "deny".to_owned()],
+            counts: vec![("refused".to_owned(), 3)],
+        }],
         registrations: json!([{"pool": "web", "name": "c", "sequence": 3}]),
         names: json!([{
             "host": "api.example.",

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use log::{info, warn};
 
+use crate::admin::client::Client;
 use crate::config::{Address, AdminListen, UnixName, counted, duration_text};
 use crate::control::state::State;
 use crate::event::{Key, ListenerId};
@@ -49,7 +50,9 @@ impl EventLoop {
                 it.phase = if gathering.step(&self.resolver, &self.cx.guard.banning.bans) {
                     Phase::Gathering(gathering)
                 } else {
-                    it.told = Told::of(&self.directory, &self.cx.backends, &self.cx.stats);
+                    let in_state = self.all_summed();
+                    let others = self.all_downtimes();
+                    it.told = Told::of(&self.directory, &mut self.cx, in_state, others);
                     let totals = self.cx.stats.counted();
                     let Gathering { names, bans, .. } = gathering;
                     let state = State { names, bans, totals, ..self.state_now() };
@@ -70,7 +73,7 @@ impl EventLoop {
             },
             Phase::Flows(place) => it.phase = self.say_flows(it, place)?,
             Phase::Counting(place) => {
-                it.phase = match it.told.more_of_some(place, &self.cx.backends) {
+                it.phase = match it.told.more_of_some(place, &mut self.cx) {
                     Some((counts, next)) => {
                         if !counts.is_empty() {
                             it.say(&Message::Counts(counts), Vec::new());
@@ -219,6 +222,7 @@ impl EventLoop {
         // First: it says that it is ready as the one that this names.
         self.tell_handed_over(it.peer.pid);
         it.say(&Message::Go, Vec::new());
+        it.told.leave_out_probes();
         self.handovers.is_over = true;
         self.state = RunState::Draining;
         // Kept connections end with their next answer, and not before: a request may be on its way.
@@ -230,7 +234,7 @@ impl EventLoop {
             self.give_away(offer.of);
         }
         self.leave_rest();
-        self.udp.hand_over(&self.cx);
+        self.udp.hand_over(|id| it.taken.contains_key(&id), &self.cx);
         for (_, tail) in self.tails.all.iter_mut() {
             tail.socket.deregister(&self.cx.registry);
         }
@@ -301,6 +305,13 @@ impl EventLoop {
         rest.into_iter().for_each(|key| self.close_admin(key));
     }
 
+    /// Whether an answer of the API is under way that ends, and another process serves: it is
+    /// finished first. Whoever waits for events does not keep this process.
+    pub(in super::super) fn answers_operators(&self) -> bool {
+        let is_answered = |it: &Client| it.rests_since().is_none() && !it.listens();
+        self.is_handed_over() && self.admin.connections.iter().any(|(_, it)| is_answered(it))
+    }
+
     /// Clients that have not asked for anything for so long have no request on its way.
     pub(super) fn close_rested(&mut self, after: Duration) {
         let now = self.cx.now;
@@ -330,7 +341,7 @@ impl EventLoop {
             return self.end_handover(it, "it was told to stop");
         }
         let mut place = 0;
-        while let Some((counts, next)) = it.told.more_of_some(place, &self.cx.backends) {
+        while let Some((counts, next)) = it.told.more_of_some(place, &mut self.cx) {
             it.say(&Message::Counts(counts), Vec::new());
             place = next;
         }

@@ -69,9 +69,12 @@ impl Udp {
         Ok(Some((row, upstream.socket.copy()?)))
     }
 
-    /// Another process has them all: they are over here, and counted there.
-    pub fn hand_over(&mut self, cx: &Context) {
+    /// Another process has those that came in at these listeners: they are over here, and counted
+    /// there. The others are cut off.
+    pub fn hand_over(&mut self, is_taken: impl Fn(ListenerId) -> bool, cx: &Context) {
         self.is_frozen = true;
+        let others = cx.listeners.ids().into_iter().filter(|id| !is_taken(*id));
+        others.for_each(|id| self.leave_listener(id, cx));
         self.leave_all(cx);
     }
 
@@ -97,7 +100,7 @@ impl Udp {
         upstream.bytes_received = row.received;
         upstream.counted = guarded::begin(&client, cx);
         cx.backends.taken_over(server);
-        cx.enter(home);
+        cx.enter_again(home);
         cx.stats.udp.open += 1;
         cx.listeners[listener].stats.open += 1;
         let (key, _) = self.flows.open(client, class, upstream, cx.now);
