@@ -221,7 +221,7 @@ impl EventLoop {
         if self.state != RunState::Serving {
             return self.refuse_stopping(waiting.asker);
         }
-        if !self.has_changes() {
+        if !self.changing_is_under_way() && !self.hands_over() {
             return self.start(waiting);
         }
         let is_reload = |it: &Waiting| matches!(it.what, Task::Reload(Mode::Run));

@@ -10,6 +10,7 @@
 //!                                                           +-------------------+
 //! ```
 
+mod asking;
 mod giving;
 mod told;
 
@@ -17,22 +18,20 @@ use std::collections::{HashMap, VecDeque};
 use std::os::fd::OwnedFd;
 use std::time::Instant;
 
-use log::{info, warn};
+use log::warn;
 
-use crate::admin::change::Asked;
-use crate::admin::problem::{Kind, Problem};
 use crate::config::duration_text;
 use crate::control::state::Pieces;
-use crate::event::{Key, ListenerId, Owner};
+use crate::event::{Key, ListenerId};
 use crate::limits::{
     TAKEOVER_COUNTS, TAKEOVER_RESTED, TAKEOVER_RETRY, TAKEOVER_STEP, TAKEOVER_TIME,
     TAKEOVER_WAITING_BYTES,
 };
 use crate::net::{LocalPeer, LocalStream, Received, Sent};
-use crate::takeover::{Frames, Hello, Message, PROTOCOL, UPGRADE, decode, encode};
+use crate::takeover::{Frames, Hello, Message, PROTOCOL, decode, encode};
 
+use super::EventLoop;
 use super::saving::Gathering;
-use super::{EventLoop, RunState};
 use told::Told;
 
 /// The one that is under way, and whether there was one.
@@ -40,6 +39,8 @@ use told::Told;
 pub(super) struct Handovers {
     /// With a process that takes our place, or has taken it.
     under_way: Option<Box<Handover>>,
+    /// Who asked for our place and waits for a change to end.
+    asked: Option<asking::Asked>,
     /// Another process serves.
     is_over: bool,
     /// It was said after that that we are to stop.
@@ -107,84 +108,6 @@ enum Step {
 }
 
 impl EventLoop {
-    /// A process asks for our place.
-    pub(super) fn begin_to_hand_over(&mut self, key: Key) {
-        let peer = self.admin.connections.get(key).and_then(|it| it.peer());
-        let peer = match self.may_hand_over(peer) {
-            Ok(peer) => peer,
-            Err(problem) => {
-                warn!("a process asked for our place: {}", problem.detail());
-                self.cx.stats.takeovers_failed += 1;
-                return self.answer_admin(key, Err(problem));
-            }
-        };
-        let Some(client) = self.admin.connections.remove(key) else { return };
-        self.cx.timers.remove(client.timer());
-        let Some(mut socket) = client.into_local() else { return };
-        if let Err(error) = socket.give_to(&self.cx.registry, Owner::Takeover) {
-            return warn!("a process asked for our place: {error}");
-        }
-        info!("{} takes our place: everything goes on until it can", peer.process());
-        let hello = format!(
-            "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: {UPGRADE}\r\n\r\n"
-        );
-        let mut handover = Handover {
-            socket,
-            peer,
-            phase: Phase::Greeting,
-            frames: Frames::default(),
-            waiting: VecDeque::new(),
-            offered: Vec::new(),
-            taken: HashMap::new(),
-            told: Told::default(),
-            due: self.cx.now + TAKEOVER_TIME,
-            is_ready: true,
-        };
-        handover.say_bytes(hello.into_bytes(), Vec::new());
-        self.cx.timers.arm(self.chores.takeover, handover.due);
-        self.handovers.under_way = Some(Box::new(handover));
-    }
-
-    fn may_hand_over(&self, peer: Option<LocalPeer>) -> Result<LocalPeer, Problem> {
-        let conflict = |why: String| Err(Problem::new(Kind::CONFLICT, why));
-        let Some(peer) = peer else {
-            let why = "it is asked for by an admin UNIX socket: unix:PATH";
-            return Err(Problem::new(Kind::FORBIDDEN, why));
-        };
-        let us = rustix::process::geteuid().as_raw();
-        if peer.uid != us && peer.uid != 0 {
-            let why = format!("user {} may not: want user {us}, or root", peer.uid);
-            return Err(Problem::new(Kind::FORBIDDEN, why));
-        }
-        if let Some(other) = self.handovers.under_way.as_ref().filter(|_| self.hands_over()) {
-            let process = other.peer.process();
-            return conflict(format!("another handover is under way, to {process}"));
-        }
-        if self.state != RunState::Serving {
-            return conflict("it drains: start the new process as any other".to_owned());
-        }
-        if self.changing_is_under_way() {
-            return conflict("a change is under way: ask again".to_owned());
-        }
-        if self.directory.desired.process.demo {
-            return conflict("it is a demo, whose backends end with it".to_owned());
-        }
-        Ok(peer)
-    }
-
-    /// What is asked for now would not be known to the process that takes our place. Says whether
-    /// it was refused.
-    pub(super) fn waits_for_another_process(&mut self, key: Key, asked: &Asked) -> bool {
-        let changes_nothing =
-            matches!(asked, Asked::Stop | Asked::Rehearse(_) | Asked::Takeover);
-        if changes_nothing || !self.hands_over() {
-            return false;
-        }
-        let why = "a new process takes our place: ask again in a moment";
-        self.answer_admin(key, Err(Problem::new(Kind::CONFLICT, why)));
-        true
-    }
-
     /// Whether a new process is about to take our place: nothing is changed meanwhile.
     pub(super) fn hands_over(&self) -> bool {
         self.handovers.under_way.is_some() && !self.handovers.is_over
@@ -218,7 +141,9 @@ impl EventLoop {
     /// Its time is over: it waited for too long, or is told what was counted.
     pub(super) fn on_takeover_timer(&mut self) {
         let now = self.cx.now;
-        let Some(handover) = &mut self.handovers.under_way else { return };
+        let Some(handover) = &mut self.handovers.under_way else {
+            return self.on_patience_timer();
+        };
         handover.is_ready = true;
         if handover.due > now {
             return self.cx.timers.arm(self.chores.takeover, handover.due);
@@ -241,7 +166,7 @@ impl EventLoop {
     #[inline]
     pub(super) fn has_words_with_processes(&self) -> bool {
         let is_ready = self.handovers.under_way.as_ref().is_some_and(|it| it.is_ready);
-        is_ready || self.has_tails_to_hear()
+        is_ready || self.has_tails_to_hear() || self.may_begin_to_hand_over()
     }
 
     /// Some of that.
@@ -250,6 +175,7 @@ impl EventLoop {
         if self.has_words_with_processes() {
             self.hear_tails();
             self.hand_over_some();
+            self.begin_what_was_asked_for();
         }
     }
 

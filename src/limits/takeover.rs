@@ -6,6 +6,10 @@ use std::time::Duration;
 /// each answer. Until then both have done what it takes to go on as if nothing had been.
 pub const TAKEOVER_TIME: Duration = Duration::from_secs(10);
 
+/// A process that asks for our place while a change is under way waits so long for its end. It
+/// hears why it is refused before it takes this for silence.
+pub const TAKEOVER_PATIENCE: Duration = Duration::from_secs(5);
+
 /// Descriptors in one message: Linux takes no more (SCM_MAX_FD).
 pub const TAKEOVER_DESCRIPTORS_MAX: usize = 253;
 

@@ -9,6 +9,7 @@ mod load;
 mod manager;
 mod refused;
 mod sums;
+mod waits;
 
 use std::fs;
 use std::io::{Read, Write};

@@ -15,10 +15,10 @@ const REQUEST: &str = "POST /api/v1/takeover HTTP/1.1\r\nHost: localhost\r\n\
                        Content-Type: application/json\r\nContent-Length: 0\r\n\
                        Connection: Upgrade\r\nUpgrade: pointsman-takeover\r\n\r\n";
 
-const HELLO: &str = r#"{"protocol":1,"version":"0"}"#;
+pub const HELLO: &str = r#"{"protocol":1,"version":"0"}"#;
 
 /// A new process that gets as far as the answer to its request.
-fn stand_in(place: &Place) -> UnixStream {
+pub fn stand_in(place: &Place) -> UnixStream {
     let mut stream = UnixStream::connect(place.admin()).expect("it listens");
     stream.set_read_timeout(Some(Duration::from_secs(25))).expect("not zero");
     stream.write_all(REQUEST.as_bytes()).expect("taken");
@@ -32,7 +32,7 @@ fn stand_in(place: &Place) -> UnixStream {
     stream
 }
 
-fn say(stream: &mut UnixStream, kind: u8, payload: &str) {
+pub fn say(stream: &mut UnixStream, kind: u8, payload: &str) {
     let mut frame = vec![kind, 0];
     frame.extend_from_slice(&(payload.len() as u32).to_be_bytes());
     frame.extend_from_slice(payload.as_bytes());
@@ -40,7 +40,7 @@ fn say(stream: &mut UnixStream, kind: u8, payload: &str) {
 }
 
 /// Reads messages up to one of this kind, which is told. Descriptors that come are dropped.
-fn hear(stream: &mut UnixStream, wanted: u8) -> String {
+pub fn hear(stream: &mut UnixStream, wanted: u8) -> String {
     loop {
         let mut head = [0; 6];
         stream.read_exact(&mut head).expect("a message");
