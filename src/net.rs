@@ -17,6 +17,7 @@ mod room;
 pub mod stream;
 pub mod tls;
 mod unix;
+mod watched;
 pub mod wire;
 pub mod zone;
 
@@ -41,6 +42,7 @@ pub use peer::{LOCAL_PEER, Peer};
 pub use pipe::{Pipe, PipePool};
 pub use stream::Stream;
 pub use unix::{FileOwner, SocketFile};
+pub use watched::Watched;
 pub use wire::{Connect, Wire};
 
 /// What a read came to.

@@ -32,6 +32,9 @@
 //! Clients that come meanwhile wait in the queues of the sockets, which are the same for both, and
 //! datagrams in their buffers.
 //!
+//! Should the old process die behind `Offered`, the new one has what it takes and goes on by
+//! itself. That it died is asked of the system: one that only hung up serves.
+//!
 //! A *tail* is the connection to a process that still drains: counts come over it. Who is itself
 //! replaced passes its tails on, so that each process may end with its last connection and the
 //! sums are with the one that serves.

@@ -10,6 +10,9 @@ pub const TAKEOVER_TIME: Duration = Duration::from_secs(10);
 /// hears why it is refused before it takes this for silence.
 pub const TAKEOVER_PATIENCE: Duration = Duration::from_secs(5);
 
+/// A process that was killed is over so soon after its sockets are closed.
+pub const TAKEOVER_DEATH: Duration = Duration::from_secs(1);
+
 /// Descriptors in one message: Linux takes no more (SCM_MAX_FD).
 pub const TAKEOVER_DESCRIPTORS_MAX: usize = 253;
 

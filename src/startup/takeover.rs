@@ -8,7 +8,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-use log::info;
+use log::{info, warn};
 use socket2::{Domain, SockAddr, Type};
 
 use crate::config::{Complaint, Desired, SettingKey, duration_text, io_words};
@@ -16,9 +16,10 @@ use crate::control::state::State;
 use crate::control::{self, Adoption};
 use crate::event_loop::EventLoop;
 use crate::limits::{
-    STATE_BYTES_MAX, TAKEOVER_ANSWER_BYTES_MAX, TAKEOVER_TIME, TAKEOVER_WAITING_BYTES,
+    STATE_BYTES_MAX, TAKEOVER_ANSWER_BYTES_MAX, TAKEOVER_DEATH, TAKEOVER_TIME,
+    TAKEOVER_WAITING_BYTES,
 };
-use crate::net::{HandedSocket, HandedSockets, Predecessor, receive_with};
+use crate::net::{HandedSocket, HandedSockets, Predecessor, Watched, receive_with};
 use crate::resolver;
 use crate::service_manager::ServiceManager;
 use crate::takeover::{
@@ -97,27 +98,35 @@ impl Taking {
         let Offer { sockets, mut talk, .. } = self.offer;
         // Others than the listeners' own copies would keep what a reload closes.
         drop(sockets);
-        let failed = |why| not_taken(path, why);
         if !looping.look_up_names().map_err(StartError::EventLoop)? {
             let why = "it was told to stop".to_owned();
             let _ = talk.say(&Message::No(why.clone()));
-            return Err(failed(NotTaken(why)));
+            return Err(not_taken(path, NotTaken(why)));
         }
-        if let Some(name) = looping.lost_since_then() {
+        if let Some(name) = looping.lost_since_then()
+            && !talk.has_died()
+        {
             let why = format!(
                 "the name of the backend {name} is not found now, and the process that runs \
                  knows it: it goes on; see to DNS first"
             );
             let _ = talk.say(&Message::No(why.clone()));
-            return Err(failed(NotTaken(why)));
+            return Err(not_taken(path, NotTaken(why)));
         }
         let places = taken.0.iter().map(|(place, _)| *place).collect();
-        let Gift { flows, tails } = talk.ready(places).map_err(failed)?;
+        let mut gift = Gift::default();
+        let ready = talk.ready(places, &mut gift);
+        talk.goes_on_after(ready).map_err(|why| not_taken(path, why))?;
+        let Gift { mut flows, tails } = gift;
+        // One that waits for answers alone makes way for its client's next.
+        flows.sort_by_key(|(row, _)| row.is_current);
         let place_of = |place: u32| taken.0.iter().find(|it| it.0 == place)?.1;
         looping.take_flows(flows, place_of);
-        let (counts, row, socket) = talk.take().map_err(failed)?;
+        let mut counts = Vec::new();
+        let taken = talk.take(&mut counts);
+        talk.goes_on_after(taken).map_err(|why| not_taken(path, why))?;
         looping.take_place(&counts);
-        let all = tails.into_iter().chain([(row, socket)]);
+        let all = tails.into_iter().chain([talk.into_tail()]);
         all.for_each(|(row, socket)| looping.listen_to(row, socket));
         Ok(())
     }
@@ -159,13 +168,18 @@ struct Talk {
     socket: UnixStream,
     frames: Frames<OwnedFd>,
     pid: i32,
+    /// The process, once it has told everything that another one needs.
+    process: Option<Watched>,
+    /// It died, and was found out.
+    has_died: bool,
 }
 
 impl Offer {
     /// Asks the process with an admin socket at this path for its place.
     pub fn ask(path: &str) -> Result<Offer, NotTaken> {
         let socket = connect(path)?;
-        let mut talk = Talk { pid: 0, socket, frames: Frames::default() };
+        let mut talk =
+            Talk { socket, frames: Frames::default(), pid: 0, process: None, has_died: false };
         talk.ask_for_it()?;
         let version = env!("CARGO_PKG_VERSION").to_owned();
         talk.say(&Message::Hello(Hello { protocol: PROTOCOL, version }))?;
@@ -191,6 +205,7 @@ impl Offer {
             }
         };
         talk.pid = offered.pid;
+        talk.process = Watched::of(offered.pid);
         let state = State::parse(&state)
             .map_err(|why| NotTaken(format!("the state that it told: {why}")))?;
         let manager = offered.manager.map(|Manager { place, beat }| {
@@ -203,9 +218,8 @@ impl Offer {
 
 impl Talk {
     /// Everything is open, with those of its sockets at these places.
-    pub fn ready(&mut self, taken: Vec<u32>) -> Result<Gift, NotTaken> {
+    pub fn ready(&mut self, taken: Vec<u32>, gift: &mut Gift) -> Result<(), NotTaken> {
         self.say(&Message::Ready(taken))?;
-        let mut gift = Gift::default();
         loop {
             match self.hear()? {
                 (Message::Flows(rows), came) => gift.flows.extend(rows.into_iter().zip(came)),
@@ -213,29 +227,53 @@ impl Talk {
                     let sockets = came.into_iter().map(UnixStream::from);
                     gift.tails.extend(rows.into_iter().zip(sockets));
                 }
-                (Message::Yours, _) => break,
+                (Message::Yours, _) => return Ok(()),
                 (other, _) => return Err(unexpected(&other)),
             }
         }
-        // One that waits for answers alone makes way for its client's next.
-        gift.flows.sort_by_key(|(row, _)| row.is_current);
-        Ok(gift)
     }
 
-    /// All of it was taken in: what was counted meanwhile, and the connection over which the rest
-    /// comes. From then on the other process serves nobody new.
-    pub fn take(mut self) -> Result<(Vec<Counts>, TailRow, UnixStream), NotTaken> {
+    /// All of it was taken in: what was counted meanwhile. From then on the other process serves
+    /// nobody new.
+    pub fn take(&mut self, counts: &mut Vec<Counts>) -> Result<(), NotTaken> {
+        if self.has_died {
+            return Ok(());
+        }
         self.say(&Message::Taken)?;
-        let mut counts = Vec::new();
         loop {
             match self.hear()? {
                 (Message::Counts(more), _) => counts.push(more),
-                (Message::Go, _) => break,
+                (Message::Go, _) => return Ok(()),
                 (other, _) => return Err(unexpected(&other)),
             }
         }
+    }
+
+    /// The connection over which the rest of what it counts comes.
+    pub fn into_tail(self) -> (TailRow, UnixStream) {
         let row = TailRow { pid: self.pid, begun: self.frames.rest().to_vec() };
-        Ok((counts, row, self.socket))
+        (row, self.socket)
+    }
+
+    /// Whether the process died: what it told is enough for another one to serve, and nobody else
+    /// does.
+    pub fn has_died(&self) -> bool {
+        self.process.as_ref().is_some_and(|it| it.ends_within(Duration::ZERO))
+    }
+
+    /// A step went wrong, or not: if the process died of it, this one goes on with what it has. One
+    /// that only gave up serves, and has all to itself.
+    pub fn goes_on_after(&mut self, step: Result<(), NotTaken>) -> Result<(), NotTaken> {
+        let Err(why) = step else { return Ok(()) };
+        // The system closes its sockets first, and says then that it is over.
+        let dies = |it: &Watched| it.ends_within(TAKEOVER_DEATH);
+        if !self.process.as_ref().is_some_and(dies) {
+            return Err(why);
+        }
+        if !std::mem::replace(&mut self.has_died, true) {
+            warn!("process {} died while its place was taken: this one serves", self.pid);
+        }
+        Ok(())
     }
 
     fn ask_for_it(&mut self) -> Result<(), NotTaken> {

@@ -4,6 +4,8 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod between;
+mod dies;
 mod going;
 mod load;
 mod manager;
@@ -62,10 +64,7 @@ impl Place {
 
     /// What one that is not to serve says, and its exit code.
     fn fails(&self, more: &[&str]) -> (String, i32) {
-        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_pointsman"));
-        let said = command.args(self.arguments(more)).output().expect("it starts");
-        let text = String::from_utf8(said.stderr).expect("text");
-        (text, said.status.code().expect("it exits"))
+        fails(&self.arguments(more))
     }
 
     /// A number of the process that serves.
@@ -79,6 +78,14 @@ impl Drop for Place {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.directory);
     }
+}
+
+/// What one with these arguments says that is not to serve, and its exit code.
+fn fails(arguments: &[&str]) -> (String, i32) {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_pointsman"));
+    let said = command.args(arguments).output().expect("it starts");
+    let text = String::from_utf8(said.stderr).expect("text");
+    (text, said.status.code().expect("it exits"))
 }
 
 fn number(page: &str, name: &str) -> Option<u64> {

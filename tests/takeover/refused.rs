@@ -3,13 +3,14 @@
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::time::Duration;
 
 use rustix::process::Signal;
 
 use crate::common::udp::{UdpBackend, ask_text, client};
 use crate::common::{Backend, Balancer, ask, until};
-use crate::{Place, ask_admin, exists};
+use crate::{Place, ask_admin, exists, fails};
 
 const REQUEST: &str = "POST /api/v1/takeover HTTP/1.1\r\nHost: localhost\r\n\
                        Content-Type: application/json\r\nContent-Length: 0\r\n\
@@ -53,15 +54,16 @@ pub fn hear(stream: &mut UnixStream, wanted: u8) -> String {
     }
 }
 
-struct Served {
-    place: Place,
-    old: Balancer,
+pub struct Served {
+    pub place: Place,
+    pub old: Balancer,
+    file: String,
     _backend: Backend,
     _datagrams: UdpBackend,
 }
 
 impl Served {
-    fn new(name: &str) -> Served {
+    pub fn new(name: &str) -> Served {
         let backend = Backend::echo();
         let datagrams = UdpBackend::echo();
         let place = Place::new(name, &[]);
@@ -78,11 +80,25 @@ impl Served {
         std::fs::write(&file, text).expect("written");
         let file = file.display().to_string();
         let old = Balancer::start_listeners(&["--config", &file], 2);
-        Served { place, old, _backend: backend, _datagrams: datagrams }
+        Served { place, old, file, _backend: backend, _datagrams: datagrams }
+    }
+
+    /// One that asks at this path for the place.
+    pub fn next_by(&self, path: &Path) -> Balancer {
+        let path = path.display().to_string();
+        Balancer::start_listeners(&["--config", &self.file, "--takeover", &path], 2)
+    }
+
+    /// What one says that does not get it.
+    pub fn next_fails_by(&self, path: &Path) -> String {
+        let path = path.display().to_string();
+        let (said, code) = fails(&["--config", &self.file, "--takeover", &path]);
+        assert_eq!(code, 1, "{said}");
+        said
     }
 
     /// All goes on, and it is told why.
-    fn goes_on(&self, why: &str) {
+    pub fn goes_on(&self, why: &str) {
         self.old.wait_for_log(why);
         assert_eq!(ask(&self.old.connect(), b"as before"), b"as before");
         assert_eq!(ask_text(&client(self.old.addresses[1]), "as before"), "as before");
