@@ -7,6 +7,7 @@ mod common;
 mod between;
 mod dies;
 mod going;
+mod held;
 mod load;
 mod manager;
 mod refused;
