@@ -10,7 +10,7 @@ use crate::common::until;
 
 use super::alone;
 use super::lab::{Machine, PROGRAM, cannot};
-use super::load::{Load, Missed, ask, backends};
+use super::load::{Load, Missed, ask, three_backends};
 
 const TOOLS: &[&str] = &["bird", "birdc"];
 const SHARED: &str = "203.0.113.10:80";
@@ -34,21 +34,13 @@ impl Lab {
              sysctl -qw net.ipv4.fib_multipath_hash_policy=1",
         );
         let plugged = |name, address: &str| {
-            let machine = Machine::start(name);
-            machine.plug(&router, "eth0", address);
-            router.run(&format!("ip link set {name} master br0"));
+            let machine = Machine::at_switch(name, &router, address);
             machine.run("ip route add default via 192.0.2.254");
             machine
         };
         let balancers = [plugged("lb1", "192.0.2.1/24"), plugged("lb2", "192.0.2.2/24")];
-        let servers = plugged("servers", "192.0.2.21/24");
-        servers.run("for i in 22 23; do ip addr add 192.0.2.$i/24 dev eth0; done");
-        let all = [
-            ("one", "192.0.2.21:8080"),
-            ("two", "192.0.2.22:8080"),
-            ("three", "192.0.2.23:8080"),
-        ];
-        backends(&servers, &all);
+        let servers = three_backends(&router);
+        servers.run("ip route add default via 192.0.2.254");
         let clients = Machine::start("clients");
         clients.plug(&router, "eth0", "192.0.2.129/30");
         router.run("ip addr add 10.255.0.1/30 dev clients");

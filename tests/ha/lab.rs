@@ -158,6 +158,14 @@ impl Machine {
         thread::scope(|scope| scope.spawn(entered).join().expect("no panic inside"))
     }
 
+    /// One at the bridge `br0` of another machine.
+    pub fn at_switch(name: &'static str, switch: &Machine, address: &str) -> Machine {
+        let machine = Machine::start(name);
+        machine.plug(switch, "eth0", address);
+        switch.run(&format!("ip link set {name} master br0"));
+        machine
+    }
+
     /// A wire from its interface `eth0`, or another one, to a port of the switch, which has the
     /// name of the machine; with an address.
     pub fn plug(&self, switch: &Machine, interface: &str, address: &str) {

@@ -33,6 +33,16 @@ pub fn backends(machine: &Machine, all: &[(&'static str, &str)]) {
     }
 }
 
+/// A machine at this switch with three of them, at addresses of their own.
+pub fn three_backends(switch: &Machine) -> Machine {
+    let servers = Machine::at_switch("servers", switch, "192.0.2.21/24");
+    servers.run("for i in 22 23; do ip addr add 192.0.2.$i/24 dev eth0; done");
+    let all =
+        [("one", "192.0.2.21:8080"), ("two", "192.0.2.22:8080"), ("three", "192.0.2.23:8080")];
+    backends(&servers, &all);
+    servers
+}
+
 fn serve(listener: &TcpListener, name: &'static str) {
     for stream in listener.incoming().filter_map(Result::ok) {
         thread::spawn(move || answer_all(stream, name));

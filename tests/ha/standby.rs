@@ -9,7 +9,7 @@ use crate::common::until;
 
 use super::alone;
 use super::lab::{Machine, PROGRAM, cannot};
-use super::load::{Load, Missed, ask, ask_on, backends, connect};
+use super::load::{Load, Missed, ask, ask_on, connect, three_backends};
 
 const TOOLS: &[&str] = &["keepalived"];
 const SHARED: &str = "192.0.2.10:80";
@@ -29,23 +29,11 @@ impl Lab {
     fn new() -> Lab {
         let switch = Machine::start("switch");
         switch.run("ip link add br0 type bridge && ip link set br0 up");
-        let plugged = |name, address: &str| {
-            let machine = Machine::start(name);
-            machine.plug(&switch, "eth0", address);
-            switch.run(&format!("ip link set {name} master br0"));
-            machine
-        };
+        let plugged = |name, address| Machine::at_switch(name, &switch, address);
         let one = plugged("lb1", "192.0.2.1/24");
         let two = plugged("lb2", "192.0.2.2/24");
         let clients = plugged("clients", "192.0.2.50/24");
-        let servers = plugged("servers", "192.0.2.21/24");
-        servers.run("for i in 22 23; do ip addr add 192.0.2.$i/24 dev eth0; done");
-        let all = [
-            ("one", "192.0.2.21:8080"),
-            ("two", "192.0.2.22:8080"),
-            ("three", "192.0.2.23:8080"),
-        ];
-        backends(&servers, &all);
+        let servers = three_backends(&switch);
         Lab { one, two, clients, switch, _backends: servers }
     }
 

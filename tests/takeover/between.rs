@@ -1,7 +1,7 @@
 //! Stands between two processes and passes on what they say, up to a message of one kind.
 
 use std::collections::VecDeque;
-use std::io::{IoSlice, IoSliceMut, Read, Write};
+use std::io::{IoSlice, IoSliceMut, Write};
 use std::mem::MaybeUninit;
 use std::net::Shutdown;
 use std::os::fd::{AsFd, OwnedFd};
@@ -15,6 +15,8 @@ use rustix::net::{
     SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
 };
 use rustix::process::{Pid, Signal, kill_process};
+
+use crate::read_head;
 
 const SPACE: usize = cmsg_space!(ScmRights(253));
 
@@ -89,13 +91,7 @@ fn pass_on(frame: &Frame, to: &UnixStream) -> bool {
 
 /// A head of HTTP, from one to the other.
 fn pass_head_on(from: &mut UnixStream, to: &mut UnixStream) {
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        let mut byte = [0];
-        from.read_exact(&mut byte).expect("a head");
-        head.push(byte[0]);
-    }
-    to.write_all(&head).expect("taken");
+    to.write_all(read_head(from).as_bytes()).expect("taken");
 }
 
 /// Whoever asks at this path for the place of the process with this admin socket speaks with it,

@@ -14,7 +14,7 @@ use crate::common::http::Origin;
 use crate::common::udp::{UdpBackend, ask_text, client};
 use crate::common::{Backend, Balancer, DEADLINE, connect, until, with_deadline};
 use crate::load::Load;
-use crate::{Place, ends, exists, is_gone, wait_until_gone};
+use crate::{Place, ends, exists, is_gone, read_head, wait_until_gone};
 
 /// Of the process, and of backends: what the state file has.
 const SUMS: &[&str] = &["pointsman_requests_total", "pointsman_connections_total"];
@@ -49,13 +49,8 @@ fn upgrade(address: SocketAddr) -> TcpStream {
     let request =
         "GET /chat HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
     stream.write_all(request.as_bytes()).expect("taken");
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        let mut byte = [0];
-        stream.read_exact(&mut byte).expect("an answer");
-        head.push(byte[0]);
-    }
-    assert!(head.starts_with(b"HTTP/1.1 101"), "{}", String::from_utf8_lossy(&head));
+    let head = read_head(&mut stream);
+    assert!(head.starts_with("HTTP/1.1 101"), "{head}");
     stream
 }
 

@@ -107,6 +107,17 @@ fn ask_admin(admin: &Path, method: &str, path: &str) -> String {
     answer
 }
 
+/// The head of an answer, up to its empty line.
+fn read_head(stream: &mut impl Read) -> String {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).expect("an answer");
+        head.push(byte[0]);
+    }
+    String::from_utf8(head).expect("text")
+}
+
 /// It ends by itself, and without complaint.
 fn ends(mut balancer: Balancer) {
     let status = balancer.wait();

@@ -10,7 +10,7 @@ use rustix::process::Signal;
 
 use crate::common::udp::{UdpBackend, ask_text, client};
 use crate::common::{Backend, Balancer, ask, until};
-use crate::{Place, ask_admin, exists, fails};
+use crate::{Place, ask_admin, exists, fails, read_head};
 
 const REQUEST: &str = "POST /api/v1/takeover HTTP/1.1\r\nHost: localhost\r\n\
                        Content-Type: application/json\r\nContent-Length: 0\r\n\
@@ -23,13 +23,8 @@ pub fn stand_in(place: &Place) -> UnixStream {
     let mut stream = UnixStream::connect(place.admin()).expect("it listens");
     stream.set_read_timeout(Some(Duration::from_secs(25))).expect("not zero");
     stream.write_all(REQUEST.as_bytes()).expect("taken");
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        let mut byte = [0];
-        stream.read_exact(&mut byte).expect("an answer");
-        head.push(byte[0]);
-    }
-    assert!(head.starts_with(b"HTTP/1.1 101"), "{}", String::from_utf8_lossy(&head));
+    let head = read_head(&mut stream);
+    assert!(head.starts_with("HTTP/1.1 101"), "{head}");
     stream
 }
 
