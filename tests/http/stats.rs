@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use pointsman::limits::{STATS_PAGE_EVERY, STATS_ROWS_PER_TURN};
 
+use crate::common::authority::Authority;
 use crate::common::{Backend, Balancer, BlackHole, free_port, until};
 
 /// A balancer with both pages before these backends.
@@ -223,7 +224,11 @@ fn every_number_is_in_the_manual() {
     let log = std::env::temp_dir().join(format!("pointsman-stats-{}", std::process::id()));
     let log = log.to_str().expect("a name");
     let route = format!("a.example={}", backend.address);
+    let authority = Authority::new("stats");
+    let pair = authority.pair(&["localhost"]);
     let more = [
+        "-l",
+        "https://127.0.0.1:0",
         "-l",
         "udp://127.0.0.1:0",
         "-l",
@@ -235,6 +240,7 @@ fn every_number_is_in_the_manual() {
         "--limit-connections",
         "1000",
     ];
+    let more = [&more[..], &pair.flags()].concat();
     let balancer = before(&[&backend.name()], &more);
     assert_eq!(ask(&balancer, "GET", "/").0, 200);
     let page = stats(&balancer);
