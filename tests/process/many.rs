@@ -94,7 +94,8 @@ fn processes_that_share_a_port_of_udp_each_get_clients() {
 
 #[test]
 fn a_port_is_shared_only_by_those_who_all_want_it() {
-    let backend = [Backend::named("one").flag()];
+    let one = Backend::named("one");
+    let backend = [one.flag()];
     for scheme in ["", "udp://"] {
         let listen = format!("{scheme}{}", free_port());
         let alone = Balancer::start(&flags(&listen, &backend, &[]));
@@ -119,7 +120,8 @@ fn a_port_is_shared_by_processes_of_one_user_alone() {
         println!("skipped: needs root and setpriv");
         return;
     }
-    let backend = [Backend::named("one").flag()];
+    let one = Backend::named("one");
+    let backend = [one.flag()];
     let listen = free_port().to_string();
     let _ours = Balancer::start(&flags(&listen, &backend, &[SHARED]));
     let mut other = Command::new("setpriv");
@@ -139,7 +141,8 @@ fn a_unix_socket_is_shared_by_nobody() {
 #[test]
 fn whether_a_port_is_shared_is_settled_at_the_start() {
     let home = home("share-later");
-    let backend = Backend::named("one").flag();
+    let one = Backend::named("one");
+    let backend = one.flag();
     let file = home.0.join("it.toml");
     let write = |shares: bool| {
         let text = format!(
