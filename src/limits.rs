@@ -115,6 +115,11 @@ pub const OVERLAP_MAX: usize = 16;
 /// Clients that rest longest of which a list is kept, once there is no room.
 pub const RESTING_KEPT: usize = 1024;
 
+/// For so long a client that has not asked for anything yet keeps its place at `--max-connections`:
+/// the first bytes come with the connection or a round trip later. Whoever only fills places can
+/// hold all of them for so long, and no longer.
+pub const FIRST_WORD: Duration = Duration::from_millis(500);
+
 /// How soon it is looked again whether a client rests, after none did.
 pub const ROOM_LOOKS: Duration = Duration::from_millis(50);
 

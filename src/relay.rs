@@ -60,6 +60,7 @@ use crate::config::{Phase, Service};
 use crate::context::Context;
 use crate::event::{Key, TimerKey};
 use crate::guard::RuleId;
+use crate::limits::FIRST_WORD;
 use crate::net::tls::Tls;
 
 use hello::Hello;
@@ -204,6 +205,19 @@ impl Pair {
     pub fn may_give_way(&self) -> bool {
         let client = &self.client;
         client.closing.is_none() && !client.queued && self.standing() != ClientStanding::Busy
+    }
+
+    /// Whether it may be closed for one that waits to be accepted. Who has just come is about to
+    /// speak: closed now, it would lose its first request for one that is no better.
+    pub fn may_make_room(&self, cx: &Context) -> bool {
+        let client = &self.client;
+        let opened = client.opened_at(cx);
+        let is_settled = match self.standing() {
+            ClientStanding::Told => true,
+            ClientStanding::Resting => client.active_at(cx) > opened,
+            ClientStanding::Silent | ClientStanding::Begun | ClientStanding::Busy => false,
+        };
+        self.may_give_way() && (is_settled || cx.now >= opened + FIRST_WORD)
     }
 
     /// Whether a stop need not wait for it. A client of HTTP that has not begun loses nothing; of

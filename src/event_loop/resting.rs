@@ -6,7 +6,9 @@
 //! and so do we. The same holds for a client that lingers after our last answer: a flood of broken
 //! requests would keep its places for [`crate::limits::LINGER`] longer. And for one that has not
 //! got through its handshake, or sent a whole ClientHello: honest ones take a moment for it, and
-//! those that never will are older.
+//! those that never will are older. Whoever has been here for less than
+//! [`crate::limits::FIRST_WORD`] without a request stays: it is about to ask, and the next one waits
+//! in the kernel for that long.
 //!
 //! In which order clients rest is not kept, which would cost each request of each of them, at the
 //! limit or not. Instead, at the limit all are looked at, and those that rest longest remembered:
@@ -30,7 +32,7 @@ use super::EventLoop;
 pub(super) struct Resting {
     /// Since when, and who; the longest last.
     longest: Vec<(Instant, Key)>,
-    /// Nobody rested: not to be looked for before this.
+    /// Nobody could give way: not to be looked for before this.
     not_before: Option<Instant>,
     /// Where to look next for one of a client that has too many.
     look_at: usize,
@@ -39,18 +41,20 @@ pub(super) struct Resting {
 impl EventLoop {
     /// Whether somebody might give way, as far as that is known without looking.
     pub(super) fn might_make_room(&self) -> bool {
-        let Resting { longest, not_before, .. } = &self.resting;
-        !longest.is_empty() || not_before.is_none_or(|at| at <= self.cx.now)
+        self.resting.not_before.is_none_or(|at| at <= self.cx.now)
     }
 
     /// The client that rests longest; nobody, if none rests.
     pub(super) fn longest_resting(&mut self) -> Option<Key> {
-        let found = self.next_resting();
-        if found.is_some() || !self.might_make_room() {
-            return found;
+        if !self.might_make_room() {
+            return None;
         }
-        self.look_who_rests();
-        let found = self.next_resting();
+        let mut found = self.next_resting();
+        if found.is_none() {
+            self.look_who_rests();
+            found = self.next_resting();
+        }
+        self.resting.not_before = None;
         if found.is_none() {
             let at = self.cx.now + ROOM_LOOKS;
             self.resting.not_before = Some(at);
@@ -98,7 +102,8 @@ impl EventLoop {
 
     /// It gives way to another client.
     pub(super) fn dismiss(&mut self, key: Key) {
-        self.resting.longest.pop_if(|(_, last)| *last == key);
+        let place = self.resting.longest.iter().rposition(|&(_, it)| it == key);
+        place.map(|at| self.resting.longest.remove(at));
         let Some(pair) = self.pairs.get(key) else { return };
         debug!("pair {}: rests, and gives way", pair.client.number);
         let reason = match pair.standing() {
@@ -111,23 +116,25 @@ impl EventLoop {
         self.close(key, reason);
     }
 
-    /// The last of the list who still rests, and has not just begun to ask.
+    /// The last of the list who still rests, has not just begun to ask, and may be closed yet.
     fn next_resting(&mut self) -> Option<Key> {
-        while let Some(&(since, key)) = self.resting.longest.last() {
-            if let Some(pair) = self.pairs.get_mut(key)
-                && pair.may_give_way()
-                && pair.client.active_at(&self.cx) == since
-                && !pair.client.socket.has_input()
-            {
-                return Some(key);
+        for at in (0..self.resting.longest.len()).rev() {
+            let (since, key) = self.resting.longest[at];
+            let pair = self.pairs.get_mut(key);
+            let pair =
+                pair.filter(|it| it.may_give_way() && it.client.active_at(&self.cx) == since);
+            match pair {
+                Some(it) if !it.may_make_room(&self.cx) => {}
+                Some(it) if !it.client.socket.has_input() => return Some(key),
+                Some(_) | None => drop(self.resting.longest.remove(at)),
             }
-            self.resting.longest.pop();
         }
         None
     }
 
     fn look_who_rests(&mut self) {
         let longest = &mut self.resting.longest;
+        longest.clear();
         let resting = self.pairs.iter().filter(|(_, pair)| pair.may_give_way());
         longest.extend(resting.map(|(key, pair)| (pair.client.active_at(&self.cx), key)));
         if longest.len() > RESTING_KEPT {

@@ -4,6 +4,7 @@
 use std::io::{Read, Write};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
@@ -323,6 +324,8 @@ fn resting(balancer: &Balancer, count: usize) -> Vec<Wire> {
     };
     let clients: Vec<Wire> = (0..count).map(one).collect();
     until("all are accepted", || balancer.count("open of") == count);
+    // For half a second none of those gives way that never asked.
+    thread::sleep(Duration::from_millis(510));
     clients
 }
 
@@ -378,6 +381,26 @@ fn at_the_limit_nobody_gives_way_in_the_middle_of_an_exchange() {
         assert_eq!(client.answer().status(), 200);
     }
     balancer.stop_after((busy, waiting));
+}
+
+/// Between being accepted and asking they look like clients that rest.
+#[test]
+fn at_the_limit_no_client_that_has_just_come_gives_way_to_the_next() {
+    let origin = Origin::named("here");
+    let balancer = before(&[&origin], &["--max-connections", "2"]);
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                for _ in 0..50 {
+                    let mut client = Wire::to(&balancer);
+                    // What a client does between connecting and asking.
+                    thread::sleep(Duration::from_millis(2));
+                    assert_eq!(client.ask(get("/")).status(), 200);
+                }
+            });
+        }
+    });
+    assert_eq!(balancer.count("accepted:"), 400);
 }
 
 /// They have our last word, and nothing is lost by closing them; the bound is half of the time for
