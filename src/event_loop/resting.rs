@@ -7,8 +7,8 @@
 //! requests would keep its places for [`crate::limits::LINGER`] longer. And for one that has not
 //! got through its handshake, or sent a whole ClientHello: honest ones take a moment for it, and
 //! those that never will are older. Whoever has been here for less than
-//! [`crate::limits::FIRST_WORD`] without a request stays: it is about to ask, and the next one waits
-//! in the kernel for that long.
+//! [`crate::limits::FIRST_WORD`] without a request stays: it is about to ask, and the next one
+//! waits in the kernel for that long.
 //!
 //! In which order clients rest is not kept, which would cost each request of each of them, at the
 //! limit or not. Instead, at the limit all are looked at, and those that rest longest remembered:

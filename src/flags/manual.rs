@@ -79,8 +79,8 @@ Environment:
 
 Exit codes:
   0     Ended as asked.
-  1     Failed at run time: a port in use or forbidden, a name not found, a
-        certificate or key that is broken, a mistake in the file of --config.
+  1     Failed at run time: a port in use or forbidden, a certificate or key
+        that is missing or broken, a mistake in the file of --config.
   2     A flag is wrong. A line on standard error for each says what was found
         and what would be right, all at once; so it is with 1 at the start.
 

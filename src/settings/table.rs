@@ -378,8 +378,8 @@ static OPERATION: &[Setting] = &[
         long: "check-config",
         value: "",
         says: "Say all that is wrong with --config, or with the flags, and end: certificates are \
-               read and names looked up, nothing is bound. 0 if nothing is wrong, else 1, or 2 \
-               where a flag is wrong by itself. With --config also --check, alone at the end.",
+               read, no names are looked up, nothing is bound. 0 if nothing is wrong, else 1, or \
+               2 where a flag is wrong by itself. With --config also --check, alone at the end.",
         default: |_| String::new(),
         show: |_| None,
         act: Act::Switch(SettingKey::CHECK_CONFIG, |config, on| {

@@ -258,6 +258,10 @@ fn the_example_of_a_configuration_is_good() {
     for folder in ["RuntimeDirectory=", "StateDirectory=", "LogsDirectory="] {
         assert!(unit.contains(&format!("{folder}pointsman\n")), "{folder}");
     }
+    // With a second between them, five starts are soon over, and systemd would try no more.
+    for word in ["Restart=always\n", "StartLimitIntervalSec=0\n"] {
+        assert!(unit.contains(word), "{word}");
+    }
 }
 
 #[test]
