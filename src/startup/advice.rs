@@ -1,5 +1,6 @@
-//! What can be meant, but hardly is, and is known only once names are looked up and files are read:
-//! said as warnings, once the start has succeeded.
+//! What can be meant, but hardly is, and is known only once files are read: said as warnings, once
+//! the start has succeeded. Of backends by name nothing is known yet: they are looked up later, and
+//! what they stand for changes.
 
 use std::collections::{HashMap, HashSet};
 
