@@ -29,6 +29,7 @@
 //!
 //! Up to `Go` the old process serves, and a connection that ends, a `No` or a silence of
 //! [`crate::limits::TAKEOVER_TIME`] has it go on as if nothing had been: what was sent are copies.
+//! While datagrams wait, from `Ready` on, it is a silence of [`crate::limits::TAKEOVER_HELD`].
 //! Clients that come meanwhile wait in the queues of the sockets, which are the same for both, and
 //! datagrams in their buffers.
 //!

@@ -16,7 +16,7 @@ mod told;
 
 use std::collections::{HashMap, VecDeque};
 use std::os::fd::OwnedFd;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use log::warn;
 
@@ -24,8 +24,8 @@ use crate::config::duration_text;
 use crate::control::state::Pieces;
 use crate::event::{Key, ListenerId};
 use crate::limits::{
-    TAKEOVER_COUNTS, TAKEOVER_RESTED, TAKEOVER_RETRY, TAKEOVER_STEP, TAKEOVER_TIME,
-    TAKEOVER_WAITING_BYTES,
+    TAKEOVER_COUNTS, TAKEOVER_HELD, TAKEOVER_HELD_FLOW, TAKEOVER_RESTED, TAKEOVER_RETRY,
+    TAKEOVER_STEP, TAKEOVER_TIME, TAKEOVER_WAITING_BYTES,
 };
 use crate::net::{LocalPeer, LocalStream, Received, Sent};
 use crate::takeover::{Frames, Hello, Message, PROTOCOL, decode, encode};
@@ -59,6 +59,8 @@ pub(super) struct Handover {
     offered: Vec<Offer>,
     /// The places of those that the other takes, by the listeners whose they are.
     taken: HashMap<ListenerId, u32>,
+    /// So many flows were told.
+    flows: u32,
     /// What was counted, as it was told last.
     told: Told,
     /// When it is given up, or what was counted is told next.
@@ -149,8 +151,8 @@ impl EventLoop {
             return self.cx.timers.arm(self.chores.takeover, handover.due);
         }
         if !self.handovers.is_over {
-            let within = duration_text(TAKEOVER_TIME);
-            return self.give_up_handover(&format!("it did not go on within {within}"));
+            let why = handover.why_late();
+            return self.give_up_handover(&why);
         }
         // Else it has not taken yet what was counted before.
         if matches!(handover.phase, Phase::Draining) {
@@ -219,7 +221,12 @@ impl EventLoop {
             self.hear_new(it, message.map_err(|wrong| wrong.to_string())?)?;
         }
         gone?;
-        match it.flush()? {
+        let before = it.unsent();
+        let flushed = it.flush()?;
+        if it.unsent() < before && it.holds_datagrams() && !self.handovers.is_over {
+            it.wait_from(self.cx.now);
+        }
+        match flushed {
             Flushed::All => {}
             Flushed::Blocked => return Ok(Step::Waits),
             Flushed::Later => {
@@ -301,7 +308,33 @@ enum Flushed {
 
 impl Handover {
     fn wait_from(&mut self, now: Instant) {
-        self.due = now + TAKEOVER_TIME;
+        self.due = now + self.patience();
+    }
+
+    /// For how long it may take nothing.
+    fn patience(&self) -> Duration {
+        match self.phase {
+            _ if !self.holds_datagrams() => TAKEOVER_TIME,
+            Phase::Yours => TAKEOVER_HELD + TAKEOVER_HELD_FLOW * self.flows,
+            _ => TAKEOVER_HELD,
+        }
+    }
+
+    /// Datagrams wait until it has all flows, or is given up.
+    fn holds_datagrams(&self) -> bool {
+        matches!(self.phase, Phase::Flows(_) | Phase::Yours | Phase::Counting(_))
+    }
+
+    fn why_late(&self) -> String {
+        let within = duration_text(self.patience());
+        let held = if self.holds_datagrams() { ", and datagrams waited for it" } else { "" };
+        format!("it did not go on within {within}{held}")
+    }
+
+    /// Messages and bytes of the first one.
+    fn unsent(&self) -> (usize, usize) {
+        let first = self.waiting.front();
+        (self.waiting.len(), first.map_or(0, |it| it.bytes.len() - it.sent))
     }
 
     fn say(&mut self, message: &Message, with: Vec<OwnedFd>) {

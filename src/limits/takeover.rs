@@ -6,6 +6,13 @@ use std::time::Duration;
 /// each answer. Until then both have done what it takes to go on as if nothing had been.
 pub const TAKEOVER_TIME: Duration = Duration::from_secs(10);
 
+/// While datagrams wait for the new process, that one is given up so long after it took something
+/// last: their senders ask again, and the buffers of the sockets fill up.
+pub const TAKEOVER_HELD: Duration = Duration::from_secs(1);
+
+/// And so much later for each flow that it was told and takes in: ten times what that takes.
+pub const TAKEOVER_HELD_FLOW: Duration = Duration::from_micros(25);
+
 /// A process that asks for our place while a change is under way waits so long for its end. It
 /// hears why it is refused before it takes this for silence.
 pub const TAKEOVER_PATIENCE: Duration = Duration::from_secs(5);

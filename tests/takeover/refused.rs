@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
@@ -149,6 +149,35 @@ fn one_that_says_nothing_is_given_up_after_ten_seconds() {
     assert_eq!(hear(&mut it, b'N'), "it did not go on within 10s");
     served.goes_on("it did not go on within 10s");
     assert_eq!(served.failures(), 2);
+    served.old.stop();
+}
+
+/// From its readiness on datagrams wait for it: for a second, and not for ten.
+#[test]
+fn one_that_hangs_while_datagrams_wait_is_given_up_after_a_second() {
+    let served = Served::new("hangs");
+    let flow = client(served.old.addresses[1]);
+    assert_eq!(ask_text(&flow, "begin"), "begin");
+    for (at, is_told_all) in [false, true].into_iter().enumerate() {
+        let mut it = stand_in(&served.place);
+        say(&mut it, b'H', HELLO);
+        hear(&mut it, b'O');
+        say(&mut it, b'R', "[0,1]");
+        if is_told_all {
+            hear(&mut it, b'Y');
+        }
+        let sent = Instant::now();
+        flow.send(b"meanwhile").expect("sent");
+        let mut back = [0; 64];
+        let count = flow.recv(&mut back).expect("it was kept");
+        assert_eq!(&back[..count], b"meanwhile");
+        assert!(sent.elapsed() < Duration::from_secs(5), "{:?}", sent.elapsed());
+        let why = hear(&mut it, b'N');
+        let [words, reason] = ["it did not go on within 1", "s, and datagrams waited for it"];
+        assert!(why.starts_with(words) && why.ends_with(reason), "{why}");
+        served.goes_on(reason);
+        assert_eq!(served.failures(), at as u64 + 1);
+    }
     served.old.stop();
 }
 

@@ -52,6 +52,7 @@ impl EventLoop {
             waiting: Default::default(),
             offered: Vec::new(),
             taken: HashMap::new(),
+            flows: 0,
             told: Told::default(),
             due: self.cx.now + TAKEOVER_TIME,
             is_ready: true,

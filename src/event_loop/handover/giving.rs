@@ -175,6 +175,7 @@ impl EventLoop {
             place += 1;
         }
         if !rows.is_empty() {
+            it.flows += rows.len() as u32;
             it.say(&Message::Flows(rows), sockets);
         }
         if place < self.udp.places() {
@@ -182,7 +183,6 @@ impl EventLoop {
         }
         self.say_tails(it)?;
         it.say(&Message::Yours, Vec::new());
-        it.wait_from(self.cx.now);
         Ok(Phase::Yours)
     }
 
