@@ -221,6 +221,9 @@ impl EventLoop {
             self.hear_new(it, message.map_err(|wrong| wrong.to_string())?)?;
         }
         gone?;
+        if it.socket.can_read() {
+            return Ok(Step::Again);
+        }
         let before = it.unsent();
         let flushed = it.flush()?;
         if it.unsent() < before && it.holds_datagrams() && !self.handovers.is_over {
@@ -345,18 +348,20 @@ impl Handover {
         self.waiting.push_back(Outgoing { bytes, sent: 0, with });
     }
 
+    /// Some of what came: there is more if the socket can be read then.
     fn read(&mut self) -> Result<(), String> {
         let mut scratch = [0; 4096];
         let mut came = Vec::new();
-        while self.socket.can_read() {
+        let mut all = 0;
+        while self.socket.can_read() && all < TAKEOVER_WAITING_BYTES {
             match self.socket.receive_with(&mut scratch, &mut came) {
-                Received::Bytes(count) => self.frames.push(&scratch[..count], came.drain(..)),
+                Received::Bytes(count) => {
+                    all += count;
+                    self.frames.push(&scratch[..count], came.drain(..));
+                }
                 Received::WouldBlock => {}
                 Received::Eof => return Err("it went away".to_owned()),
                 Received::Broken(fault) => return Err(fault.to_string()),
-            }
-            if self.frames.rest().len() > TAKEOVER_WAITING_BYTES {
-                return Ok(());
             }
         }
         Ok(())

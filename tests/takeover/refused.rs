@@ -182,6 +182,18 @@ fn one_that_hangs_while_datagrams_wait_is_given_up_after_a_second() {
 }
 
 #[test]
+fn a_long_reason_is_read_to_its_end() {
+    let served = Served::new("long-reason");
+    let why = "x".repeat(200_000);
+    let mut it = stand_in(&served.place);
+    say(&mut it, b'N', &why);
+    drop(it);
+    served.goes_on(&format!("all goes on as it was: {}", &why[..1000]));
+    assert_eq!(served.failures(), 1);
+    served.old.stop();
+}
+
+#[test]
 fn one_that_is_told_to_stop_gives_nothing_away() {
     let mut served = Served::new("stops");
     let mut it = stand_in(&served.place);
