@@ -101,9 +101,13 @@ impl ServiceManager {
         }
     }
 
-    /// This process serves from now on; nothing more is told of ours.
-    pub fn hand_over(&mut self, pid: i32) {
+    /// This process serves from now on.
+    pub fn name_main(&mut self, pid: i32) {
         self.tell(&Notice::MainPid(pid));
+    }
+
+    /// Nothing more is told of ours.
+    pub fn be_silent(&mut self) {
         self.is_over = true;
     }
 

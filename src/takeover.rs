@@ -20,18 +20,26 @@
 //!                          <-------------------------   Flows ... with the sockets to the backends
 //!                          <-------------------------   Tails, Yours
 //!   take them in
-//!   Taken                  ------------------------->   MAINPID= to the service manager
+//!   Taken                  ------------------------->
 //!                          <-------------------------   Counts ... since the state
-//!                          <-------------------------   Go: accepts nobody any more, and drains
+//!                          <-------------------------   Go
 //!   serves
+//!   Serves                 ------------------------->   accepts nobody any more, and drains;
+//!                                                       MAINPID= to the service manager
+//!                          <-------------------------   Over: READY=1 to the service manager
 //!                          <-------------------------   Counts ... each second until it ends
 //! ```
 //!
-//! Up to `Go` the old process serves, and a connection that ends, a `No` or a silence of
+//! Up to `Serves` the old process serves, and a connection that ends, a `No` or a silence of
 //! [`crate::limits::TAKEOVER_TIME`] has it go on as if nothing had been: what was sent are copies.
 //! While datagrams wait, from `Ready` on, it is a silence of [`crate::limits::TAKEOVER_HELD`].
 //! Clients that come meanwhile wait in the queues of the sockets, which are the same for both, and
 //! datagrams in their buffers.
+//!
+//! Between `Go` and `Serves` clients of streams are let in by whichever is first, and counted
+//! there. Should the new process end there, or say nothing, the old one goes on; should it wake up
+//! later, it hears `No` and gives back what it has. A process whose `Hello` or `Offered` does not
+//! say that it confirms is of an older version: then the old one is over with `Go`.
 //!
 //! Should the old process die behind `Offered`, the new one has what it takes and goes on by
 //! itself. That it died is asked of the system: one that only hung up serves.
@@ -84,8 +92,12 @@ pub enum Message {
     Yours,
     /// It was taken in.
     Taken,
-    /// From now on the new process serves.
+    /// The new process may serve.
     Go,
+    /// It does.
+    Serves,
+    /// The old one does not any more.
+    Over,
     /// It is given up, and why.
     No(String),
 }
@@ -97,6 +109,8 @@ pub struct Hello {
     pub protocol: u64,
     /// The version of the program.
     pub version: String,
+    /// It says that it serves, once it does.
+    pub confirms: bool,
 }
 
 /// What else a process goes on with.
@@ -108,6 +122,8 @@ pub struct Offered {
     pub pid: i32,
     /// Of its random choices: by the same one, hashes lead to the same backends.
     pub seed: u64,
+    /// It is to be told that the new one serves, and says then that it does so no more.
+    pub confirms: bool,
 }
 
 /// The service manager, which tells the processes that it started alone where it hears.

@@ -4,10 +4,10 @@
 //! ```text
 //!   Greeting --Hello--> Listing --> Gathering --> State --> Offered --Ready--> Flows --> Yours
 //!      |                                                                              | Taken
-//!      |  up to here anything that goes wrong has all go on as it was                 v
-//!      +--> given up: a line, a count                    Draining <--- Go --- Counting
-//!                                                           |  each second      ^
-//!                                                           +-------------------+
+//!      |  up to Serves anything that goes wrong has all go on as it was              v
+//!      +--> given up: a line, a count    Draining <--Serves-- Confirming <--Go-- Counting
+//!                                            |              each second              ^
+//!                                            +---------------------------------------+
 //! ```
 
 mod asking;
@@ -65,6 +65,8 @@ pub(super) struct Handover {
     told: Told,
     /// When it is given up, or what was counted is told next.
     due: Instant,
+    /// It says that it serves.
+    confirms: bool,
     /// It may go on.
     is_ready: bool,
 }
@@ -80,6 +82,8 @@ enum Phase {
     Yours,
     /// At which backend the next counts are.
     Counting(usize),
+    /// It may serve, and did not say yet that it does.
+    Confirming,
     Draining,
 }
 
@@ -123,7 +127,8 @@ impl EventLoop {
     /// Whether the connections to those who drain are on their way to another process, or there.
     pub(super) fn hands_over_tails(&self) -> bool {
         let phase = self.handovers.under_way.as_ref().map(|it| &it.phase);
-        let are_on_their_way = matches!(phase, Some(Phase::Yours | Phase::Counting(_)));
+        let are_on_their_way =
+            matches!(phase, Some(Phase::Yours | Phase::Counting(_) | Phase::Confirming));
         are_on_their_way || self.handovers.is_over
     }
 
@@ -148,6 +153,11 @@ impl EventLoop {
         };
         handover.is_ready = true;
         if handover.due > now {
+            return self.cx.timers.arm(self.chores.takeover, handover.due);
+        }
+        if !self.handovers.is_over && handover.socket.can_read() {
+            // Both may have slept: it is heard first.
+            handover.wait_from(now);
             return self.cx.timers.arm(self.chores.takeover, handover.due);
         }
         if !self.handovers.is_over {
@@ -244,11 +254,13 @@ impl EventLoop {
     fn hear_new(&mut self, it: &mut Handover, message: Message) -> Result<(), String> {
         match (&it.phase, message) {
             (Phase::Greeting, Message::Hello(hello)) if hello.protocol == PROTOCOL => {
-                self.list_offers(it);
+                it.confirms = hello.confirms;
+                let offers = self.all_offers().into_iter();
+                it.offered = offers.map(|of| Offer { of, is_taken: false }).collect();
                 it.phase = Phase::Listing(0);
             }
             (Phase::Greeting, Message::Hello(hello)) => {
-                let Hello { protocol, version } = hello;
+                let Hello { protocol, version, .. } = hello;
                 return Err(format!(
                     "its version, {version}, hands over by protocol {protocol}, ours by {PROTOCOL}"
                 ));
@@ -266,6 +278,12 @@ impl EventLoop {
                 it.phase = Phase::Flows(0);
             }
             (Phase::Yours, Message::Taken) => it.phase = Phase::Counting(0),
+            (Phase::Confirming, Message::Serves) => {
+                self.leave_place(it);
+                it.say(&Message::Over, Vec::new());
+                it.phase = Phase::Draining;
+                return Ok(());
+            }
             (_, Message::No(why)) => return Err(why),
             _ => return Err("it said what was not to be said then".to_owned()),
         }
@@ -325,7 +343,10 @@ impl Handover {
 
     /// Datagrams wait until it has all flows, or is given up.
     fn holds_datagrams(&self) -> bool {
-        matches!(self.phase, Phase::Flows(_) | Phase::Yours | Phase::Counting(_))
+        matches!(
+            self.phase,
+            Phase::Flows(_) | Phase::Yours | Phase::Counting(_) | Phase::Confirming
+        )
     }
 
     fn why_late(&self) -> String {

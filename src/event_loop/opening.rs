@@ -75,7 +75,9 @@ impl EventLoop {
         if self.opening == Opening::Begun {
             self.resolve_before(Opening::Resolving);
         }
-        if self.opening == Opening::Open {
+        if self.awaits_word() {
+            self.say_that_it_serves();
+        } else if self.opening == Opening::Open {
             self.tell_ready();
         }
     }
@@ -106,9 +108,9 @@ impl EventLoop {
         self.opening = Opening::Open;
     }
 
-    /// Whether nobody is to be served yet, and nothing written: another process does it.
+    /// Whether nothing is to be written yet: another process does it, or may go on with it.
     pub(super) fn waits_for_place(&self) -> bool {
-        self.opening.is_behind()
+        self.opening.is_behind() || self.awaits_word()
     }
 
     /// Whether clients wait outside, for nobody knows yet where they are to be sent, or another

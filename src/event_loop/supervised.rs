@@ -45,7 +45,13 @@ impl EventLoop {
 
     /// The process of this number serves from now on, and tells the rest.
     pub(super) fn tell_handed_over(&mut self, pid: i32) {
-        self.supervision.manager.hand_over(pid);
+        self.supervision.manager.name_main(pid);
+        self.silence_manager();
+    }
+
+    /// Nothing more is told of ours.
+    pub(super) fn silence_manager(&mut self) {
+        self.supervision.manager.be_silent();
         self.supervision.is_alive_due = false;
         self.try_again_later();
     }

@@ -9,7 +9,7 @@ use crate::event::{Key, Owner, Slots};
 use crate::limits::{STEP_TIME, TAKEOVER_WAITING_BYTES};
 use crate::net::{LocalStream, Received};
 use crate::stats::BackendCounts;
-use crate::takeover::{Counts, Frames, Message, TailRow, decode};
+use crate::takeover::{Counts, Frames, Message, TailRow, decode, encode};
 
 use super::EventLoop;
 
@@ -25,6 +25,8 @@ pub(super) struct Tail {
 #[derive(Default)]
 pub(super) struct Tails {
     pub all: Slots<Tail>,
+    /// It is to say that it does not serve any more, or that it goes on.
+    awaited: Option<Key>,
     /// At which something may have come.
     ready: Vec<Key>,
     scratch: Vec<u8>,
@@ -32,11 +34,14 @@ pub(super) struct Tails {
 
 impl EventLoop {
     /// This process was in our place, and tells here what it counts.
-    pub fn listen_to(&mut self, row: TailRow, socket: UnixStream) {
+    pub fn listen_to(&mut self, row: TailRow, socket: UnixStream) -> Option<Key> {
         let TailRow { pid, begun } = row;
         let mut socket = match LocalStream::of(socket) {
             Ok(socket) => socket,
-            Err(error) => return warn!("what process {pid} counts is not heard: {error}"),
+            Err(error) => {
+                warn!("what process {pid} counts is not heard: {error}");
+                return None;
+            }
         };
         let registry = &self.cx.registry;
         let mut armed = Ok(());
@@ -45,11 +50,42 @@ impl EventLoop {
             Tail { socket, pid, frames: Frames::begun(begun), is_queued: false }
         });
         match armed {
-            Ok(()) => self.queue_tail(key),
+            Ok(()) => {
+                self.queue_tail(key);
+                Some(key)
+            }
             Err(error) => {
                 warn!("what process {pid} counts is not heard: {error}");
                 self.tails.all.remove(key);
+                None
             }
+        }
+    }
+
+    /// This one hears that we serve, and says then that it does not any more. Until it does, the
+    /// files are its own.
+    pub fn confirm_to(&mut self, key: Key) {
+        self.tails.awaited = Some(key);
+    }
+
+    /// Whether the process before may still go on in our place.
+    pub(super) fn awaits_word(&self) -> bool {
+        self.tails.awaited.is_some()
+    }
+
+    /// From the next turn on this process serves.
+    pub(super) fn say_that_it_serves(&mut self) {
+        if let Some(tail) = self.tails.awaited.and_then(|key| self.tails.all.get_mut(key)) {
+            // because: where it is gone, reading says so.
+            let _ = tail.socket.send(&encode(&Message::Serves));
+        }
+    }
+
+    /// Nobody else serves any more.
+    fn on_last_word(&mut self, of: Key) {
+        if self.tails.awaited.take_if(|it| *it == of).is_some() {
+            self.own_place();
+            self.tell_ready();
         }
     }
 
@@ -116,10 +152,18 @@ impl EventLoop {
             };
             match message {
                 Ok(Message::Counts(counts)) => self.add_counts(&counts),
+                Ok(Message::Over) => self.on_last_word(key),
+                Ok(Message::No(why)) if self.tails.awaited == Some(key) => {
+                    self.tails.awaited = None;
+                    let pid = tail.pid;
+                    self.tails.all.remove(key);
+                    return self.give_place_back(pid, &why);
+                }
                 Ok(_) => {}
                 Err(wrong) => {
                     warn!("process {} said what cannot be read: {wrong}", tail.pid);
-                    return drop(self.tails.all.remove(key));
+                    self.tails.all.remove(key);
+                    return self.on_last_word(key);
                 }
             }
         }
@@ -130,6 +174,7 @@ impl EventLoop {
                 if let Some(tail) = self.tails.all.remove(key) {
                     info!("process {}, which was in our place, is gone", tail.pid);
                 }
+                self.on_last_word(key);
             }
         }
     }

@@ -55,11 +55,15 @@ impl EventLoop {
         named.into_iter().chain(others.map(|it| it.server)).find(|&id| is_there(id))
     }
 
-    /// It has given up its place: what it counted last, and the files of its sockets.
+    /// We may serve: what it counted last.
     pub fn take_place(&mut self, counts: &[Counts]) {
         self.begin_to_serve();
         self.supervision.goes_on = true;
         counts.iter().for_each(|it| self.add_counts(it));
+    }
+
+    /// It has given up its place: the files of its sockets are ours.
+    pub fn own_place(&mut self) {
         for (_, listener) in self.cx.listeners.iter_mut() {
             if let Some(accepting) = listener.accepting() {
                 accepting.listener.own_file();

@@ -95,7 +95,7 @@ impl Taking {
         taken: &Taken,
         looping: &mut EventLoop,
     ) -> Result<(), StartError> {
-        let Offer { sockets, mut talk, .. } = self.offer;
+        let Offer { sockets, confirms, mut talk, .. } = self.offer;
         // Others than the listeners' own copies would keep what a reload closes.
         drop(sockets);
         if !looping.look_up_names().map_err(StartError::EventLoop)? {
@@ -126,8 +126,19 @@ impl Taking {
         let taken = talk.take(&mut counts);
         talk.goes_on_after(taken).map_err(|why| not_taken(path, why))?;
         looping.take_place(&counts);
-        let all = tails.into_iter().chain([talk.into_tail()]);
-        all.for_each(|(row, socket)| looping.listen_to(row, socket));
+        for (row, socket) in tails {
+            looping.listen_to(row, socket);
+        }
+        let is_asked = confirms && !talk.has_died;
+        let (row, socket) = talk.into_tail();
+        match looping.listen_to(row, socket) {
+            Some(key) if is_asked => looping.confirm_to(key),
+            None if is_asked => {
+                let why = "it cannot be told that this one serves".to_owned();
+                return Err(not_taken(path, NotTaken(why)));
+            }
+            Some(_) | None => looping.own_place(),
+        }
         Ok(())
     }
 }
@@ -146,6 +157,8 @@ struct Offer {
     pub manager: Option<ServiceManager>,
     /// Of its random choices.
     pub seed: u64,
+    /// It is to be told that this process serves.
+    pub confirms: bool,
     /// Goes on with it.
     pub talk: Talk,
 }
@@ -182,7 +195,7 @@ impl Offer {
             Talk { socket, frames: Frames::default(), pid: 0, process: None, has_died: false };
         talk.ask_for_it()?;
         let version = env!("CARGO_PKG_VERSION").to_owned();
-        talk.say(&Message::Hello(Hello { protocol: PROTOCOL, version }))?;
+        talk.say(&Message::Hello(Hello { protocol: PROTOCOL, version, confirms: true }))?;
         let mut sockets = Vec::new();
         let mut told = 0;
         let mut state: Vec<u8> = Vec::new();
@@ -212,7 +225,8 @@ impl Offer {
             ServiceManager::of_another(&place, beat.map(Duration::from_micros))
         });
         let sockets = HandedSockets::of(sockets);
-        Ok(Offer { sockets, state, manager, seed: offered.seed, talk })
+        let confirms = offered.confirms;
+        Ok(Offer { sockets, state, manager, seed: offered.seed, confirms, talk })
     }
 }
 

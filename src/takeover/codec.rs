@@ -38,6 +38,8 @@ pub fn encode(message: &Message) -> Vec<u8> {
         Message::Yours => (b'Y', none(), 0),
         Message::Taken => (b'A', none(), 0),
         Message::Go => (b'G', none(), 0),
+        Message::Serves => (b'V', none(), 0),
+        Message::Over => (b'D', none(), 0),
         Message::No(why) => (b'N', why.as_bytes().to_vec(), 0),
     };
     frame(kind, &payload, sockets)
@@ -60,6 +62,8 @@ pub fn decode(kind: u8, payload: &[u8]) -> Result<Message, Wrong> {
         b'Y' => Message::Yours,
         b'A' => Message::Taken,
         b'G' => Message::Go,
+        b'V' => Message::Serves,
+        b'D' => Message::Over,
         b'N' => Message::No(String::from_utf8_lossy(payload).into_owned()),
         _ => return Err(Wrong(format!("a message of kind {kind:#04x}"))),
     })
@@ -74,23 +78,30 @@ fn list<T>(rows: &[T], write: impl Fn(&T) -> Value) -> Vec<u8> {
 }
 
 fn hello(it: &Hello) -> Value {
-    json!({"protocol": it.protocol, "version": it.version})
+    json!({"protocol": it.protocol, "version": it.version, "confirms": it.confirms})
 }
 
 fn hello_of(value: &Value) -> Result<Hello, Wrong> {
-    Ok(Hello { protocol: number(value, "protocol")?, version: text(value, "version")? })
+    let version = text(value, "version")?;
+    Ok(Hello { protocol: number(value, "protocol")?, version, confirms: confirms(value) })
 }
 
 fn offered(it: &Offered) -> Value {
     let manager = it.manager.as_ref();
     let manager = manager.map(|it| json!({"place": it.place, "beat": it.beat}));
-    json!({"pid": it.pid, "seed": it.seed, "manager": manager})
+    json!({"pid": it.pid, "seed": it.seed, "manager": manager, "confirms": it.confirms})
+}
+
+/// A process of an older version says nothing of it.
+fn confirms(value: &Value) -> bool {
+    value["confirms"] == true
 }
 
 fn offered_of(value: &Value) -> Result<Offered, Wrong> {
     let manager = manager_of(&value["manager"])?;
     let pid = pid_of(&value["pid"])?;
-    Ok(Offered { manager, pid, seed: number(value, "seed")? })
+    let seed = number(value, "seed")?;
+    Ok(Offered { manager, pid, seed, confirms: confirms(value) })
 }
 
 fn manager_of(value: &Value) -> Result<Option<Manager>, Wrong> {

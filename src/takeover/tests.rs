@@ -37,7 +37,11 @@ fn all() -> Vec<Message> {
         is_shared: file.is_some(),
     };
     vec![
-        Message::Hello(Hello { protocol: PROTOCOL, version: "1.2.3".to_owned() }),
+        Message::Hello(Hello {
+            protocol: PROTOCOL,
+            version: "1.2.3".to_owned(),
+            confirms: true,
+        }),
         Message::Sockets(vec![
             SocketRow {
                 asked: address("0.0.0.0:0").into(),
@@ -51,11 +55,12 @@ fn all() -> Vec<Message> {
             row(Way::Stream, unix(if cfg!(linux) { "@abstract" } else { "/abstract" }), None),
         ]),
         Message::State(b"pointsman-state 1 2\n{}\0".to_vec()),
-        Message::Offered(Offered { manager: None, pid: 7, seed: u64::MAX }),
+        Message::Offered(Offered { manager: None, pid: 7, seed: u64::MAX, confirms: true }),
         Message::Offered(Offered {
             manager: Some(Manager { place: "@a".to_owned(), beat: Some(7) }),
             pid: i32::MAX,
             seed: 0,
+            confirms: false,
         }),
         Message::Ready(vec![0, 7, u32::MAX]),
         Message::Flows(vec![flow(), FlowRow { local: None, client: None, ..flow() }]),
@@ -76,6 +81,8 @@ fn all() -> Vec<Message> {
         Message::Yours,
         Message::Taken,
         Message::Go,
+        Message::Serves,
+        Message::Over,
         Message::No("it drains".to_owned()),
     ]
 }

@@ -94,6 +94,23 @@ fn pass_head_on(from: &mut UnixStream, to: &mut UnixStream) {
     to.write_all(read_head(from).as_bytes()).expect("taken");
 }
 
+/// What becomes of the first message of a kind.
+#[derive(Clone, Copy)]
+enum Then {
+    /// Nobody hears of it, nor anything behind it.
+    Cut,
+    /// The same, and this process is killed.
+    Kill(Pid),
+    /// Nobody hears of it, but all else goes on.
+    Lost,
+}
+
+/// Whoever asks at this path for the place of the process with this admin socket speaks with it,
+/// but for messages of a kind.
+pub fn without(kind: u8, admin: PathBuf, path: &Path) -> thread::JoinHandle<()> {
+    stand(kind, Then::Lost, admin, path)
+}
+
 /// Whoever asks at this path for the place of the process with this admin socket speaks with it,
 /// up to the first message of a kind, from either. Then that process is killed, if it is named, and
 /// neither hears of the other any more.
@@ -103,14 +120,18 @@ pub fn cut_at(
     admin: PathBuf,
     path: &Path,
 ) -> thread::JoinHandle<()> {
+    stand(kind, killed.map_or(Then::Cut, Then::Kill), admin, path)
+}
+
+fn stand(kind: u8, then: Then, admin: PathBuf, path: &Path) -> thread::JoinHandle<()> {
     let listener = UnixListener::bind(path).expect("a path of its own");
     thread::spawn(move || {
         let (mut new, _) = listener.accept().expect("it asks");
         let mut other = UnixStream::connect(admin).expect("it listens");
         pass_head_on(&mut new, &mut other);
         pass_head_on(&mut other, &mut new);
-        let up = pass_all_on(&new, &other, kind, killed);
-        let down = pass_all_on(&other, &new, kind, killed);
+        let up = pass_all_on(&new, &other, kind, then);
+        let down = pass_all_on(&other, &new, kind, then);
         up.join().expect("no panic");
         down.join().expect("no panic");
     })
@@ -120,17 +141,21 @@ fn pass_all_on(
     from: &UnixStream,
     to: &UnixStream,
     kind: u8,
-    killed: Option<Pid>,
+    then: Then,
 ) -> thread::JoinHandle<()> {
     let mut reader = Reader::new(from);
     let to = to.try_clone().expect("a descriptor");
     thread::spawn(move || {
         while let Some(frame) = reader.frame() {
             if frame.bytes[0] == kind {
-                if let Some(old) = killed {
-                    kill_process(old, Signal::KILL).expect("it is there");
+                match then {
+                    Then::Lost => continue,
+                    Then::Cut => break,
+                    Then::Kill(pid) => {
+                        kill_process(pid, Signal::KILL).expect("it is there");
+                        break;
+                    }
                 }
-                break;
             }
             if !pass_on(&frame, &to) {
                 break;

@@ -1,11 +1,11 @@
 //! The old process is killed in the middle: from the moment at which the new one has all that it
 //! takes to serve, it does.
 
-use crate::between::cut_at;
+use crate::between::{cut_at, without};
 use crate::common::udp::{ask_text, client};
 use crate::common::{ask, until};
 use crate::refused::Served;
-use crate::{ask_admin, exists, is_gone};
+use crate::{ask_admin, ends, exists, is_gone};
 
 /// What is killed at each message: before it is passed on.
 const ENOUGH: &[(u8, &str)] = &[
@@ -65,10 +65,48 @@ fn without_all_that_it_takes_the_new_process_ends_and_says_so() {
     }
 }
 
+/// The new process may serve already; the old one dies before it says that it is over.
+#[test]
+fn the_new_process_serves_if_the_old_one_is_killed_before_it_says_that_it_is_over() {
+    for kind in *b"VD" {
+        let mut served = Served::new(&format!("late-{kind}"));
+        let flow = client(served.old.addresses[1]);
+        assert_eq!(ask_text(&flow, "begin"), "begin");
+        let path = served.place.path("between.sock");
+        let between = cut_at(kind, Some(served.old.pid()), served.place.admin(), &path);
+        let new = served.next_by(&path);
+        between.join().expect("no panic");
+        assert!(kind == b'D' || !served.old.wait().success());
+        assert_eq!(ask(&new.connect(), b"served"), b"served");
+        assert_eq!(ask_text(&flow, "go on"), "go on");
+        let drained = ask_admin(&served.place.admin(), "POST", "/api/v1/undrain");
+        assert!(drained.starts_with("HTTP/1.1 2"), "{drained}");
+        new.stop();
+        assert!(!exists(&served.place.admin()), "the file of its socket goes with it");
+    }
+}
+
+/// It said that it serves, and was not heard in time.
+#[test]
+fn the_new_process_gives_back_what_it_has_if_the_old_one_goes_on() {
+    let served = Served::new("back");
+    let flow = client(served.old.addresses[1]);
+    assert_eq!(ask_text(&flow, "begin"), "begin");
+    let path = served.place.path("between.sock");
+    let between = without(b'V', served.place.admin(), &path);
+    let new = served.next_by(&path);
+    new.wait_for_log("goes on in its place, and this one ends: it did not go on within 1s");
+    ends(new);
+    between.join().expect("no panic");
+    served.goes_on("does not take our place, and all goes on as it was");
+    assert_eq!(ask_text(&flow, "go on"), "go on");
+    served.old.stop();
+}
+
 /// Two that serve would be as bad as none.
 #[test]
 fn the_new_process_ends_if_it_hears_no_more_of_the_old_one_which_is_alive() {
-    for kind in *b"RFYA" {
+    for kind in *b"RFYAG" {
         let served = Served::new(&format!("cut-{kind}"));
         let flow = client(served.old.addresses[1]);
         assert_eq!(ask_text(&flow, "begin"), "begin");

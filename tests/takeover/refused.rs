@@ -10,7 +10,7 @@ use rustix::process::Signal;
 
 use crate::common::udp::{UdpBackend, ask_text, client};
 use crate::common::{Backend, Balancer, ask, until};
-use crate::{Place, ask_admin, exists, fails, read_head};
+use crate::{Place, ask_admin, ends, exists, fails, read_head};
 
 const REQUEST: &str = "POST /api/v1/takeover HTTP/1.1\r\nHost: localhost\r\n\
                        Content-Type: application/json\r\nContent-Length: 0\r\n\
@@ -179,6 +179,56 @@ fn one_that_hangs_while_datagrams_wait_is_given_up_after_a_second() {
         assert_eq!(served.failures(), at as u64 + 1);
     }
     served.old.stop();
+}
+
+/// It may serve, and never says that it does.
+#[test]
+fn one_that_dies_or_hangs_before_it_serves_changes_nothing() {
+    const CONFIRMS: &str = r#"{"protocol":1,"version":"0","confirms":true}"#;
+    let served = Served::new("confirms");
+    let flow = client(served.old.addresses[1]);
+    assert_eq!(ask_text(&flow, "begin"), "begin");
+    for (at, dies) in [true, false].into_iter().enumerate() {
+        let mut it = stand_in(&served.place);
+        say(&mut it, b'H', CONFIRMS);
+        assert!(hear(&mut it, b'O').contains(r#""confirms":true"#));
+        say(&mut it, b'R', "[0,1,2]");
+        hear(&mut it, b'Y');
+        say(&mut it, b'A', "");
+        hear(&mut it, b'G');
+        let sent = Instant::now();
+        flow.send(b"meanwhile").expect("sent");
+        if dies {
+            drop(it);
+            served.goes_on("all goes on as it was: it went away");
+        } else {
+            assert_eq!(ask(&served.old.connect(), b"beside it"), b"beside it");
+            let why = hear(&mut it, b'N');
+            assert_eq!(why, "it did not go on within 1s, and datagrams waited for it");
+            served.goes_on(&why);
+        }
+        let mut back = [0; 64];
+        let count = flow.recv(&mut back).expect("it was kept");
+        assert_eq!(&back[..count], b"meanwhile");
+        assert!(sent.elapsed() < Duration::from_secs(5), "{:?}", sent.elapsed());
+        assert_eq!(served.failures(), at as u64 + 1);
+    }
+    served.old.stop();
+}
+
+/// One of an older version never says that it serves.
+#[test]
+fn one_that_does_not_confirm_serves_from_the_go_on() {
+    let served = Served::new("older");
+    let mut it = stand_in(&served.place);
+    say(&mut it, b'H', HELLO);
+    hear(&mut it, b'O');
+    say(&mut it, b'R', "[0,1,2]");
+    hear(&mut it, b'Y');
+    say(&mut it, b'A', "");
+    hear(&mut it, b'G');
+    served.old.wait_for_log("of ours may finish within");
+    ends(served.old);
 }
 
 #[test]

@@ -55,6 +55,7 @@ impl EventLoop {
             flows: 0,
             told: Told::default(),
             due: self.cx.now + TAKEOVER_TIME,
+            confirms: false,
             is_ready: true,
         };
         handover.say_bytes(hello.into_bytes(), Vec::new());

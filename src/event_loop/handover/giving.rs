@@ -20,12 +20,12 @@ use crate::takeover::{FlowRow, Message, Offered as Terms, SocketRow, TailRow, Wa
 use super::super::saving::Gathering;
 use super::super::{EventLoop, RunState};
 use super::told::Told;
-use super::{Handover, Offer, Offered, Phase};
+use super::{Handover, Offered, Phase};
 
 impl EventLoop {
     /// The listening sockets that another process can go on with. Those at which nobody is let in
     /// are no such: an operator said so to this process.
-    pub(super) fn list_offers(&self, it: &mut Handover) {
+    pub(super) fn all_offers(&self) -> Vec<Offered> {
         let is_open = |id: &&ListenerId| {
             let listener = self.cx.listeners.get(**id);
             listener.is_some_and(|it| match &it.socket {
@@ -38,8 +38,7 @@ impl EventLoop {
         let listeners = listeners.map(|id| Offered::Listener(*id));
         let admins = self.admin.listeners.iter().map(|(key, _)| Offered::Admin(key));
         let heartbeats = self.admin.heartbeats.iter().map(|_| Offered::Heartbeats);
-        let all = listeners.chain(admins).chain(heartbeats);
-        it.offered = all.map(|of| Offer { of, is_taken: false }).collect();
+        listeners.chain(admins).chain(heartbeats).collect()
     }
 
     /// What comes next, if it is our turn to speak. Says whether there may be more.
@@ -67,7 +66,7 @@ impl EventLoop {
                 None => {
                     let manager = self.manager_for_another();
                     let pid = rustix::process::getpid().as_raw_nonzero().get();
-                    let offered = Terms { manager, pid, seed: self.seed };
+                    let offered = Terms { manager, pid, seed: self.seed, confirms: true };
                     it.say(&Message::Offered(offered), Vec::new());
                 }
             },
@@ -83,7 +82,11 @@ impl EventLoop {
                     None => self.say_totals(it),
                 };
             }
-            phase @ (Phase::Greeting | Phase::Offered | Phase::Yours | Phase::Draining) => {
+            phase @ (Phase::Greeting
+            | Phase::Offered
+            | Phase::Yours
+            | Phase::Confirming
+            | Phase::Draining) => {
                 it.phase = phase;
                 return Ok(false);
             }
@@ -211,17 +214,22 @@ impl EventLoop {
         if !counts.is_empty() {
             it.say(&Message::Counts(counts), Vec::new());
         }
-        if !self.handovers.is_over {
-            self.go(it);
+        if self.handovers.is_over {
+            return Phase::Draining;
         }
+        it.say(&Message::Go, Vec::new());
+        if it.confirms {
+            return Phase::Confirming;
+        }
+        // Of an older version. What was said is not sent before this turn's step ends.
+        self.leave_place(it);
         Phase::Draining
     }
 
     /// The other process serves from now on.
-    fn go(&mut self, it: &mut Handover) {
+    pub(super) fn leave_place(&mut self, it: &mut Handover) {
         // First: it says that it is ready as the one that this names.
         self.tell_handed_over(it.peer.pid);
-        it.say(&Message::Go, Vec::new());
         it.told.leave_out_probes();
         self.handovers.is_over = true;
         self.state = RunState::Draining;
@@ -247,6 +255,24 @@ impl EventLoop {
         let within = duration_text(timeout);
         let process = it.peer.process();
         info!("{process} serves: {open} of ours may finish within {within}");
+    }
+
+    /// The process before goes on, for it took us for dead: it has all of the sockets as well.
+    /// Those who came here meanwhile may finish.
+    pub(in super::super) fn give_place_back(&mut self, pid: i32, why: &str) {
+        warn!("process {pid} goes on in its place, and this one ends: {why}");
+        self.silence_manager();
+        self.state = RunState::Draining;
+        self.cx.sends_away = true;
+        self.keeping.give_up();
+        self.observing.archive.hand_over();
+        for of in self.all_offers() {
+            self.give_away(of);
+        }
+        self.leave_rest();
+        self.udp.hand_over(|_| true, &self.cx);
+        let timeout = self.cx.settings.process.drain_timeout;
+        self.cx.timers.arm(self.chores.drain, self.cx.now + timeout);
     }
 
     fn give_away(&mut self, of: Offered) {
