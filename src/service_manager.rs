@@ -101,9 +101,17 @@ impl ServiceManager {
         }
     }
 
-    /// This process serves from now on.
+    /// This process serves from now on. The kernel has no number for one in a PID namespace that
+    /// is not seen from here, and that is not told: 0 would be no process.
     pub fn name_main(&mut self, pid: i32) {
-        self.tell(&Notice::MainPid(pid));
+        if pid > 0 {
+            self.tell(&Notice::MainPid(pid));
+        } else if self.is_there() {
+            warn!(
+                "the service manager is not told which process serves from now on: it has no \
+                 number here; is it in another PID namespace?"
+            );
+        }
     }
 
     /// Nothing more is told of ours.
@@ -216,6 +224,19 @@ mod tests {
         let mut bytes = [0; 4096];
         let count = socket.recv(&mut bytes).ok()?;
         Some(String::from_utf8(bytes[..count].to_vec()).unwrap())
+    }
+
+    #[test]
+    fn a_process_without_a_number_is_not_named() {
+        let (socket, name) = manager("no-number");
+        let mut it = told_at(&name);
+        it.name_main(0);
+        assert_eq!(heard(&socket), None);
+        it.name_main(7);
+        assert_eq!(heard(&socket).as_deref(), Some("MAINPID=7"));
+        it.be_silent();
+        it.name_main(8);
+        assert_eq!(heard(&socket), None);
     }
 
     #[test]
