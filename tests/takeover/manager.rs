@@ -5,6 +5,8 @@ use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use pointsman::limits::TAKEOVER_TIME;
+
 use crate::common::dns::{Dns, Says};
 use crate::common::http::Origin;
 use crate::common::measure::only_linux;
@@ -61,6 +63,17 @@ fn the_old_process_names_the_new_one_which_goes_on_telling() {
     assert!(beats >= 3, "the new one says that it lives: {told:?}");
     assert!(!told.iter().any(|line| line.starts_with("STOPPING")), "{told:?}");
     new.stop();
+}
+
+/// Whoever asks for a reload is told that it failed, also where the old process says nothing.
+#[test]
+fn a_reload_waits_for_longer_than_the_new_process_waits_for_the_old_one() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/deploy/systemd/takeover.conf");
+    let text = std::fs::read_to_string(path).expect("it is there");
+    let (_, rest) = text.split_once("& sleep ").expect("it waits");
+    let (seconds, _) = rest.split_once(';').expect("for seconds");
+    let waits = Duration::from_secs(seconds.parse().expect("a number"));
+    assert!(waits > TAKEOVER_TIME + Duration::from_secs(1), "{waits:?}");
 }
 
 #[test]
