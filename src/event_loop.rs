@@ -37,6 +37,7 @@ mod intake;
 #[cfg(debug_assertions)]
 mod invariants;
 mod mirroring;
+mod named;
 mod naming;
 mod opening;
 mod process;
@@ -93,6 +94,7 @@ use changing::{Job, Waiting};
 use chores::Chores;
 use closing::{Eviction, Sweep};
 use handover::Handovers;
+use named::ByName;
 use naming::Naming;
 use opening::Opening;
 use recording::Observing;
@@ -172,6 +174,7 @@ pub struct EventLoop {
     unwanted: Vec<usize>,
     handovers: Handovers,
     tails: Tails,
+    by_name: ByName,
 }
 
 /// What a loop is made of, beside what it is to serve.
@@ -317,6 +320,7 @@ impl EventLoop {
             unwanted: Vec::new(),
             handovers: Handovers::default(),
             tails: Tails::default(),
+            by_name: ByName::default(),
         })
     }
 

@@ -13,7 +13,6 @@ use log::{info, warn};
 use crate::backends::ServerState;
 use crate::config::{Cidr, io_words};
 use crate::control::state::{HealthHint, SavedCounts, Saving, State, ban_json, name_json};
-use crate::event::ServerId;
 use crate::guard::bans::Bans;
 use crate::limits::{
     BANS_SAVED_PER_STEP, NAMES_SAVED_PER_STEP, STATE_AFTER_CHANGE, STATE_AFTER_FLIP,
@@ -233,11 +232,7 @@ impl EventLoop {
     pub(super) fn place_saved_at_last(&mut self) {
         self.place_saved();
         self.keeping.unplaced = Unplaced::default();
-    }
-
-    pub(super) fn server_named(&self, pool: &str, backend: &str) -> Option<ServerId> {
-        let pool = self.directory.pool(pool)?;
-        Some(self.directory.backend(pool, backend)?.server)
+        self.forget_names();
     }
 
     /// Look whether there is something to be saved, and go on with what is being saved.

@@ -83,7 +83,7 @@ impl EventLoop {
         }
     }
 
-    fn summed_of(&self, kind: &str, names: &[String]) -> Option<CountedOf> {
+    fn summed_of(&mut self, kind: &str, names: &[String]) -> Option<CountedOf> {
         Some(match (kind, names) {
             (PROCESS, []) => CountedOf::Process,
             (SERVICE, [name]) => {

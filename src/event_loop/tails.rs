@@ -174,6 +174,9 @@ impl EventLoop {
                 if let Some(tail) = self.tails.all.remove(key) {
                     info!("process {}, which was in our place, is gone", tail.pid);
                 }
+                if self.tails.all.is_empty() {
+                    self.forget_names();
+                }
                 self.on_last_word(key);
             }
         }

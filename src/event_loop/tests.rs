@@ -5,6 +5,7 @@ mod churn;
 mod flows;
 #[cfg(debug_assertions)]
 mod mirror;
+mod named;
 mod names;
 #[cfg(debug_assertions)]
 mod pipelining;
