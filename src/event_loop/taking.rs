@@ -42,17 +42,20 @@ impl EventLoop {
     }
 
     /// The backend to which it leads: by its name, or else by its address.
-    fn server_of_flow(&self, row: &FlowRow, socket: &OwnedFd) -> Option<ServerId> {
+    fn server_of_flow(&mut self, row: &FlowRow, socket: &OwnedFd) -> Option<ServerId> {
         let peer = DatagramSocket::peer_of(socket)?;
-        let is_there = |id: ServerId| {
-            let server = self.cx.backends.get(id);
+        let named = self.server_named(&row.pool, &row.backend);
+        let is_there = |id: &ServerId| {
+            let server = self.cx.backends.get(*id);
             server.is_some_and(|it| it.addresses.has(&peer.into()))
         };
+        if let Some(id) = named.filter(is_there) {
+            return Some(id);
+        }
         let pool = self.directory.pool(&row.pool)?;
-        let named = self.directory.backend(pool, &row.backend).map(|it| it.server);
         let all = 0..pool.spec.backends.len();
         let others = all.filter_map(|at| self.directory.backend_at(pool, at));
-        named.into_iter().chain(others.map(|it| it.server)).find(|&id| is_there(id))
+        others.map(|it| it.server).find(is_there)
     }
 
     /// We may serve: what it counted last.
