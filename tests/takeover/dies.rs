@@ -2,6 +2,7 @@
 //! takes to serve, it does.
 
 use crate::between::{cut_at, without};
+use crate::common::measure::only_linux;
 use crate::common::udp::{ask_text, client};
 use crate::common::{ask, until};
 use crate::refused::Served;
@@ -26,6 +27,9 @@ const TOO_LITTLE: &[(u8, &str)] = &[
 
 #[test]
 fn the_new_process_serves_if_the_old_one_is_killed_once_it_has_told_what_it_takes() {
+    if !only_linux("a descriptor of a process") {
+        return;
+    }
     for (kind, when) in ENOUGH {
         let mut served = Served::new(&format!("killed-{kind}"));
         let [web, names] = served.old.addresses[..] else { panic!("two listeners") };
