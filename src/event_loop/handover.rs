@@ -2,7 +2,7 @@
 //! the two say, and in which order, stands at the head of [`crate::takeover`].
 //!
 //! ```text
-//!   Greeting --Hello--> Listing --> Gathering --> State --> Offered --Ready--> Flows --> Yours
+//!   Greeting --Hello--> Listing --> Gathering --> State --> Opening --Ready--> Flows --> Yours
 //!      |                                                                              | Taken
 //!      |  up to Serves anything that goes wrong has all go on as it was              v
 //!      +--> given up: a line, a count    Draining <--Serves-- Confirming <--Go-- Counting
@@ -76,7 +76,8 @@ enum Phase {
     Listing(usize),
     Gathering(Gathering),
     State(Box<Pieces>),
-    Offered,
+    /// It has all that it takes to open everything.
+    Opening,
     /// At which place the next flow is.
     Flows(usize),
     Yours,
@@ -96,12 +97,13 @@ struct Outgoing {
 
 /// A listening socket that the other may take.
 struct Offer {
-    of: Offered,
+    of: Listening,
     is_taken: bool,
 }
 
+/// Where somebody listens.
 #[derive(Clone, Copy)]
-enum Offered {
+enum Listening {
     Listener(ListenerId),
     Admin(Key),
     Heartbeats,
@@ -265,12 +267,12 @@ impl EventLoop {
                     "its version, {version}, hands over by protocol {protocol}, ours by {PROTOCOL}"
                 ));
             }
-            (Phase::Offered, Message::Ready(places)) => {
+            (Phase::Opening, Message::Ready(places)) => {
                 for place in places {
                     let offer = it.offered.get_mut(place as usize);
                     let offer = offer.ok_or("it took a socket that is none")?;
                     offer.is_taken = true;
-                    if let Offered::Listener(id) = offer.of {
+                    if let Listening::Listener(id) = offer.of {
                         it.taken.insert(id, place);
                     }
                 }

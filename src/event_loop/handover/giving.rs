@@ -15,17 +15,17 @@ use crate::event::{Key, ListenerId};
 use crate::limits::{SWEPT_PER_TURN, TAKEOVER_DESCRIPTORS_MAX, TAKEOVER_FLOWS, TAKEOVER_TIME};
 use crate::relay::Reason;
 use crate::services::{Intake, ListenerSocket};
-use crate::takeover::{FlowRow, Message, Offered as Terms, SocketRow, TailRow, Way};
+use crate::takeover::{FlowRow, Message, Offered, SocketRow, TailRow, Way};
 
 use super::super::saving::Gathering;
 use super::super::{EventLoop, RunState};
 use super::told::Told;
-use super::{Handover, Offered, Phase};
+use super::{Handover, Listening, Phase};
 
 impl EventLoop {
     /// The listening sockets that another process can go on with. Those at which nobody is let in
     /// are no such: an operator said so to this process.
-    pub(super) fn all_offers(&self) -> Vec<Offered> {
+    pub(super) fn all_offers(&self) -> Vec<Listening> {
         let is_open = |id: &&ListenerId| {
             let listener = self.cx.listeners.get(**id);
             listener.is_some_and(|it| match &it.socket {
@@ -35,15 +35,15 @@ impl EventLoop {
             })
         };
         let listeners = self.directory.listeners.iter().filter(is_open);
-        let listeners = listeners.map(|id| Offered::Listener(*id));
-        let admins = self.admin.listeners.iter().map(|(key, _)| Offered::Admin(key));
-        let heartbeats = self.admin.heartbeats.iter().map(|_| Offered::Heartbeats);
+        let listeners = listeners.map(|id| Listening::Listener(*id));
+        let admins = self.admin.listeners.iter().map(|(key, _)| Listening::Admin(key));
+        let heartbeats = self.admin.heartbeats.iter().map(|_| Listening::Heartbeats);
         listeners.chain(admins).chain(heartbeats).collect()
     }
 
     /// What comes next, if it is our turn to speak. Says whether there may be more.
     pub(super) fn say_more(&mut self, it: &mut Handover) -> Result<bool, String> {
-        match std::mem::replace(&mut it.phase, Phase::Offered) {
+        match std::mem::replace(&mut it.phase, Phase::Opening) {
             Phase::Listing(from) => it.phase = self.say_sockets(it, from)?,
             Phase::Gathering(mut gathering) => {
                 it.phase = if gathering.step(&self.resolver, &self.cx.guard.banning.bans) {
@@ -66,8 +66,9 @@ impl EventLoop {
                 None => {
                     let manager = self.manager_for_another();
                     let pid = rustix::process::getpid().as_raw_nonzero().get();
-                    let offered = Terms { manager, pid, seed: self.seed, confirms: true };
+                    let offered = Offered { manager, pid, seed: self.seed, confirms: true };
                     it.say(&Message::Offered(offered), Vec::new());
+                    it.phase = Phase::Opening;
                 }
             },
             Phase::Flows(place) => it.phase = self.say_flows(it, place)?,
@@ -83,7 +84,7 @@ impl EventLoop {
                 };
             }
             phase @ (Phase::Greeting
-            | Phase::Offered
+            | Phase::Opening
             | Phase::Yours
             | Phase::Confirming
             | Phase::Draining) => {
@@ -110,11 +111,11 @@ impl EventLoop {
         Ok(Phase::Listing(end))
     }
 
-    fn row_of(&self, of: Offered) -> Result<(SocketRow, OwnedFd), String> {
+    fn row_of(&self, of: Listening) -> Result<(SocketRow, OwnedFd), String> {
         let gone = || "a listener went away meanwhile".to_owned();
         let failed = |error: std::io::Error| error.to_string();
         match of {
-            Offered::Listener(id) => {
+            Listening::Listener(id) => {
                 let place = self.directory.listeners.iter().position(|it| *it == id);
                 let spec = place.and_then(|at| self.directory.desired.listeners.get(at));
                 let listener = self.cx.listeners.get(id).ok_or_else(gone)?;
@@ -137,7 +138,7 @@ impl EventLoop {
                 let row = SocketRow { way, asked, at, file, is_shared };
                 Ok((row, socket.map_err(failed)?))
             }
-            Offered::Admin(key) => {
+            Listening::Admin(key) => {
                 let listener = self.admin.listeners.get(key).ok_or_else(gone)?;
                 let (socket, file) = listener.copy().map_err(failed)?;
                 let asked = address_of(&listener.place)?;
@@ -145,7 +146,7 @@ impl EventLoop {
                 let is_shared = listener.is_shared();
                 Ok((SocketRow { way: Way::Stream, asked, at, file, is_shared }, socket))
             }
-            Offered::Heartbeats => {
+            Listening::Heartbeats => {
                 let inlet = self.admin.heartbeats.as_ref().ok_or_else(gone)?;
                 let asked = self.directory.desired.process.admin.register_udp;
                 let at: SocketAddr = inlet.address();
@@ -275,16 +276,16 @@ impl EventLoop {
         self.cx.timers.arm(self.chores.drain, self.cx.now + timeout);
     }
 
-    fn give_away(&mut self, of: Offered) {
+    fn give_away(&mut self, of: Listening) {
         match of {
-            Offered::Listener(id) => self.give_listener_away(id),
-            Offered::Admin(key) => {
+            Listening::Listener(id) => self.give_listener_away(id),
+            Listening::Admin(key) => {
                 self.admin.waiting.retain(|it| *it != key);
                 if let Some(listener) = self.admin.listeners.remove(key) {
                     listener.hand_over(&self.cx.registry);
                 }
             }
-            Offered::Heartbeats => {
+            Listening::Heartbeats => {
                 if let Some(inlet) = self.admin.heartbeats.take() {
                     inlet.hand_over(&self.cx.registry);
                 }
