@@ -6,6 +6,9 @@ use std::time::Duration;
 /// each answer. Until then both have done what it takes to go on as if nothing had been.
 pub const TAKEOVER_TIME: Duration = Duration::from_secs(10);
 
+/// So much of a reason is heard.
+pub const TAKEOVER_WHY_BYTES: usize = 1024;
+
 /// While datagrams wait for the new process, that one is given up so long after it took something
 /// last: their senders ask again, and the buffers of the sockets fill up.
 pub const TAKEOVER_HELD: Duration = Duration::from_secs(1);

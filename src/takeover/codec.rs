@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use serde_json::{Map, Value, json};
 
 use crate::config::{Address, LinkAddress, UnixName};
+use crate::limits::TAKEOVER_WHY_BYTES;
 
 use super::frame::frame;
 use super::{
@@ -64,7 +65,11 @@ pub fn decode(kind: u8, payload: &[u8]) -> Result<Message, Wrong> {
         b'G' => Message::Go,
         b'V' => Message::Serves,
         b'D' => Message::Over,
-        b'N' => Message::No(String::from_utf8_lossy(payload).into_owned()),
+        b'N' => {
+            // It becomes a line of the log.
+            let told = &payload[..payload.len().min(TAKEOVER_WHY_BYTES)];
+            Message::No(String::from_utf8_lossy(told).into_owned())
+        }
         _ => return Err(Wrong(format!("a message of kind {kind:#04x}"))),
     })
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::config::{LinkAddress, UnixName};
-use crate::limits::TAKEOVER_MESSAGE_MAX;
+use crate::limits::{TAKEOVER_MESSAGE_MAX, TAKEOVER_WHY_BYTES};
 
 fn address(text: &str) -> SocketAddr {
     text.parse().expect("an address")
@@ -120,6 +120,13 @@ fn every_message_survives_the_way_whatever_pieces_it_comes_in() {
         }
         assert!(frames.rest().is_empty());
     }
+}
+
+#[test]
+fn of_a_long_reason_the_beginning_is_heard() {
+    let told = vec![b'x'; 200_000];
+    let heard = Message::No("x".repeat(TAKEOVER_WHY_BYTES));
+    assert_eq!(decode(b'N', &told).ok(), Some(heard));
 }
 
 #[test]
