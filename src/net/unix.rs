@@ -5,11 +5,13 @@
 //! `TcpStream` is a descriptor. What only TCP has (its buffers' marks, keepalive, addresses) fails
 //! on it, which its callers bear.
 
+mod permission;
+
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::net::TcpStream as StdStream;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::os::unix::net::{SocketAddr, UnixListener as StdListener};
 use std::path::{Path, PathBuf};
 
@@ -149,16 +151,7 @@ impl OwnFile {
 
     /// Give it this permission and this owner. Another one that is there meanwhile stays as it is.
     pub fn become_like(&self, file: &SocketFile) -> io::Result<()> {
-        if !self.is_there() {
-            return Err(ErrorKind::NotFound.into());
-        }
-        fs::set_permissions(&self.path, fs::Permissions::from_mode(file.mode))?;
-        match file.owner {
-            Some(FileOwner { user, group }) => {
-                std::os::unix::fs::chown(&self.path, user, group)
-            }
-            None => Ok(()),
-        }
+        permission::set(&self.path, self.id, file)
     }
 
     /// It is elsewhere, where nobody looks for it; or here again. What is there meanwhile stays.
@@ -212,3 +205,6 @@ fn remove_stale(path: &Path) -> io::Result<()> {
         Ok(()) | Err(_) => Err(ErrorKind::AddrInUse.into()),
     }
 }
+
+#[cfg(test)]
+mod tests;
